@@ -1,0 +1,94 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+type Kind = 'counter' | 'gauge' | 'histogram'
+
+export type MetricName =
+  | 'countersign_signer_verdicts_total'
+  | 'countersign_signer_issuance_seconds'
+  | 'countersign_signer_queue_depth'
+  | 'countersign_signer_errors_total'
+  | 'countersign_issuer_expiry_seconds'
+  | 'countersign_ledger_records_total'
+  | 'countersign_watch_restarts_total'
+  | 'countersign_watch_malformed_total'
+  | 'countersign_gateway_requests_total'
+  | 'countersign_gateway_refusals_total'
+  | 'countersign_gateway_request_seconds'
+  | 'countersign_gateway_connections'
+  | 'countersign_policy_evaluation_seconds'
+  | 'countersign_policy_errors_total'
+
+/** Every metric that we export: kind, help, label names. One table, so that docs and dashboards have one source. */
+const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string[]]>> = {
+  countersign_signer_verdicts_total: [
+    'counter',
+    'verdicts on certificate requests',
+    ['verdict', 'reason'],
+  ],
+  countersign_signer_issuance_seconds: ['histogram', 'request created to status written', []],
+  countersign_signer_queue_depth: ['gauge', 'requests waiting in the work queue', []],
+  countersign_signer_errors_total: ['counter', 'failures while handling a request', ['code']],
+  countersign_issuer_expiry_seconds: ['gauge', 'seconds until the issuing certificate expires', []],
+  countersign_ledger_records_total: ['counter', 'records appended to the ledger', ['kind']],
+  countersign_watch_restarts_total: ['counter', 'list and watch restarts', ['resource', 'cause']],
+  countersign_watch_malformed_total: [
+    'counter',
+    'objects in a watch that could not be read',
+    ['resource'],
+  ],
+  countersign_gateway_requests_total: [
+    'counter',
+    'requests by door and outcome',
+    ['door', 'outcome'],
+  ],
+  countersign_gateway_refusals_total: ['counter', 'refusals by check and code', ['check', 'code']],
+  countersign_gateway_request_seconds: ['histogram', 'request received to answer sent', ['door']],
+  countersign_gateway_connections: ['gauge', 'open agent connections', []],
+  countersign_policy_evaluation_seconds: ['histogram', 'one policy evaluation', ['entrypoint']],
+  countersign_policy_errors_total: [
+    'counter',
+    'evaluations that failed and were refused',
+    ['code'],
+  ],
+}
+
+export type Labels = Readonly<Record<string, string>>
+
+/** What the rooms count with. They never see the library. */
+export interface Metrics {
+  /** Adds to a counter. */
+  count(name: MetricName, labels?: Labels, amount?: number): void
+  /** Puts one value, in the unit of the metric's name, into a histogram. */
+  observe(name: MetricName, value: number, labels?: Labels): void
+  /** Sets a gauge. */
+  set(name: MetricName, value: number, labels?: Labels): void
+}
+
+/** Metrics that keep nothing. */
+export const silentMetrics: Metrics = { count: () => {}, observe: () => {}, set: () => {} }
+
+const seconds = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60]
+
+/** Metrics with a Prometheus text page. */
+export function createMetrics(): Metrics & {
+  page(): Promise<string>
+  readonly contentType: string
+} {
+  const registry = new Registry()
+  const counters = new Map<string, Counter>()
+  const gauges = new Map<string, Gauge>()
+  const histograms = new Map<string, Histogram>()
+  for (const [name, [kind, help, labels]] of Object.entries(table)) {
+    const common = { name, help, labelNames: [...labels], registers: [registry] }
+    if (kind === 'counter') counters.set(name, new Counter(common))
+    else if (kind === 'gauge') gauges.set(name, new Gauge(common))
+    else histograms.set(name, new Histogram({ ...common, buckets: seconds }))
+  }
+  return {
+    count: (name, labels = {}, amount = 1) => counters.get(name)?.inc(labels, amount),
+    observe: (name, value, labels = {}) => histograms.get(name)?.observe(labels, value),
+    set: (name, value, labels = {}) => gauges.get(name)?.set(labels, value),
+    page: () => registry.metrics(),
+    contentType: registry.contentType,
+  }
+}
