@@ -119,8 +119,11 @@ function cacheKey(tool: Tool, environment: Environment): string {
   const folder = moduleFolder(tool)
   const sources = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   const hash = createHash('sha256')
-  for (const path of sources.filter((name) => /\.(go|mod|sum)$/.test(name)).sort()) {
-    hash.update(`${path}\0`).update(readFileSync(join(folder, path))).update('\0')
+  for (const path of sources.filter((name) => /\.(go|mod|sum)$/.test(name)).toSorted()) {
+    hash
+      .update(`${path}\0`)
+      .update(readFileSync(join(folder, path)))
+      .update('\0')
   }
   hash.update(goPlatform(tool, environment)).update(buildArguments(tool).join('\0'))
   return hash.digest('hex').slice(0, 16)
