@@ -45,11 +45,11 @@ function stampKubernetes(version: string): readonly string[] {
   ]
 }
 
-function kubernetesTool(name: string): Tool {
+function kubernetesTool(source: string): Tool {
   return {
     module: 'cluster',
     versionOf: 'k8s.io/kubernetes',
-    package: `k8s.io/kubernetes/cmd/${name}`,
+    package: source,
     stamp: stampKubernetes,
   }
 }
@@ -68,9 +68,9 @@ const tools: Readonly<Record<ToolName, Tool>> = {
     package: './etcd',
     stamp: () => [],
   },
-  'kube-apiserver': kubernetesTool('kube-apiserver'),
-  kubemark: kubernetesTool('kubemark'),
-  'kube-controller-manager': kubernetesTool('kube-controller-manager'),
+  'kube-apiserver': kubernetesTool('k8s.io/kubernetes/cmd/kube-apiserver'),
+  kubemark: kubernetesTool('./kubemark'),
+  'kube-controller-manager': kubernetesTool('k8s.io/kubernetes/cmd/kube-controller-manager'),
 }
 
 const toolNames = Object.keys(tools) as ToolName[]
