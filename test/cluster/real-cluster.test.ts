@@ -1,7 +1,8 @@
 import 'reflect-metadata'
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { X509Certificate, createPrivateKey, webcrypto } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -11,8 +12,9 @@ import {
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509'
+import type { Cluster } from '../../src/dev/cluster.ts'
 import { createPlainClient, type PlainClient } from '../support/plain-client.ts'
-import { startRealCluster, type Cluster } from '../support/real-cluster.ts'
+import { startRealCluster } from '../support/real-cluster.ts'
 
 const namespace = 'agents'
 const signerName = 'countersign.dev/test'
@@ -132,6 +134,22 @@ test('the API server is the pinned release', async () => {
   assert.deepEqual([body.major, body.minor], ['1', '37'])
 })
 
+test('a kubeconfig logs in as the user it was asked for, and only its owner can read it', async () => {
+  const user = { name: 'system:serviceaccount:agents:x', groups: ['team', 'a,b=c'] }
+  const path = await cluster.kubeconfigFor(user)
+  const client = await createPlainClient(path)
+  const { body } = await client({
+    method: 'POST',
+    path: '/apis/authentication.k8s.io/v1/selfsubjectreviews',
+    body: { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' },
+  })
+  assert.equal(body.status.userInfo.username, user.name)
+  assert.deepEqual(body.status.userInfo.groups, [...user.groups, 'system:authenticated'])
+  for (const file of [path, cluster.adminKubeconfig]) {
+    assert.equal((await stat(file)).mode & 0o777, 0o600)
+  }
+})
+
 test('a pod certificate goes from the kubelet to the signer and into the volume', async () => {
   const signer = await createHandSigner()
   await create('/api/v1/namespaces', { metadata: { name: namespace } })
@@ -189,4 +207,17 @@ test('a node may not ask for a certificate of another node’s pod', async () =>
   })
   assert.equal(answer.status, 403, JSON.stringify(answer.body))
   assert.match(answer.body.message, /node-b/)
+})
+
+test('without the programs the start says how to build them', () => {
+  const module = join(import.meta.dirname, '../support/real-cluster.ts')
+  const program = `
+    import { startRealCluster } from ${JSON.stringify(module)}
+    await startRealCluster({})`
+  const ended = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+    env: { ...process.env, XDG_CACHE_HOME: join(import.meta.dirname, 'no-cache-here') },
+    encoding: 'utf8',
+  })
+  assert.equal(ended.status, 1)
+  assert.match(ended.stderr, /Error: etcd is not built: run node test\/tools\/build\.ts first/)
 })

@@ -27,14 +27,22 @@ function lastLines(path: string, count: number): string {
 /** Programs that live and die together, each with a log file in one folder. */
 export class ProcessGroup {
   readonly #folder: string
+  readonly #graceSeconds: number
   readonly #watchdog: ChildProcess
   readonly #members: Member[] = []
   /** How a member died before it was asked to, worded for an error. */
   #death: string | undefined
   #stopping = false
 
-  constructor(options: { readonly folder: string; readonly removeFolderAtEnd: boolean }) {
+  constructor(options: {
+    readonly folder: string
+    /** Whether the folder goes too when the test process ends without disposing of the group. */
+    readonly removeFolderAtEnd: boolean
+    /** Between SIGTERM and SIGKILL; 5 unless told. */
+    readonly graceSeconds?: number
+  }) {
     this.#folder = options.folder
+    this.#graceSeconds = options.graceSeconds ?? 5
     const argument = options.removeFolderAtEnd ? options.folder : ''
     // Detached: an interrupt from the terminal must not end the watchdog before its wards.
     this.#watchdog = spawn('/bin/sh', ['-c', watchdogScript, 'watchdog', argument], {
@@ -95,13 +103,14 @@ export class ProcessGroup {
   /** The newest first, so that nothing loses its server while it says goodbye. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true
-    for (const member of this.#members.toReversed()) {
-      const alive = member.child.exitCode === null && member.child.signalCode === null
-      if (!alive || member.child.pid === undefined) continue
-      member.child.kill('SIGTERM')
-      const gone = await Promise.race([member.exited.then(() => true), delay(5000, false)])
-      if (!gone) member.child.kill('SIGKILL')
-      await member.exited
+    for (const { child, exited } of this.#members.toReversed()) {
+      if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) continue
+      child.ref()
+      child.kill('SIGTERM')
+      const grace = delay(this.#graceSeconds * 1000, false, { ref: false })
+      const gone = await Promise.race([exited.then(() => true), grace])
+      if (!gone) child.kill('SIGKILL')
+      await exited
     }
     this.#watchdog.kill('SIGKILL')
   }

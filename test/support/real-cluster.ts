@@ -1,31 +1,14 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Cluster } from '../../src/dev/cluster.ts'
 import { toolPath, type ToolName } from '../tools/build.ts'
 import { createAuthority, writeKubeconfig, type Authority } from './cluster-credentials.ts'
 import { createPlainClient, type PlainClient } from './plain-client.ts'
 import { ProcessGroup } from './process-group.ts'
-
-/** A control plane that the story and the tests run on: embedded or real. */
-export interface Cluster {
-  readonly kind: 'embedded' | 'real'
-  /** https://127.0.0.1:<port> */
-  readonly server: string
-  /** PEM file, the API server's serving CA. */
-  readonly caFile: string
-  /** Path, 0600, user in system:masters. */
-  readonly adminKubeconfig: string
-  /** Nodes that run a kubelet. */
-  readonly nodeNames: readonly string[]
-  /** A kubeconfig (path, 0600) with a fresh client certificate for this user. */
-  kubeconfigFor(user: { name: string; groups: readonly string[] }): Promise<string>
-  /** The folder where the node's kubelet writes this projected volume, once it exists. */
-  volumeFolder(podUid: string, volumeName: string): Promise<string | undefined>
-  [Symbol.asyncDispose](): Promise<void>
-}
 
 const kubeletNode = 'node-a'
 /** A Node object only: its credentials stand for a node that another one must not act for. */
@@ -200,7 +183,6 @@ export async function startRealCluster(options: {
   }
   const keep = Boolean(process.env['COUNTERSIGN_KEEP'])
   const folder = await mkdtemp(join(tmpdir(), 'countersign-'))
-  await chmod(folder, 0o700)
   const group = new ProcessGroup({ folder, removeFolderAtEnd: !keep })
 
   async function dispose(): Promise<void> {
