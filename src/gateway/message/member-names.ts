@@ -1,0 +1,60 @@
+/** The objects whose members mean something to the protocol; `arguments` means something to the policy. */
+export type Place = 'message' | 'params' | 'meta' | 'arguments'
+
+const prefix = 'io.modelcontextprotocol/'
+
+// JSON-RPC 2.0 §4 and §5; MCP 2026-07-28, 2025-11-25 and 2025-06-18 schema, every request and notification of a client.
+const known: Readonly<Record<Exclude<Place, 'arguments'>, readonly string[]>> = {
+  message: ['jsonrpc', 'id', 'method', 'params', 'result', 'error'],
+  params: [
+    ...['_meta', 'name', 'arguments', 'uri', 'cursor', 'ref', 'argument', 'context', 'level'],
+    ...['inputResponses', 'requestState', 'taskId', 'task', 'notifications'],
+    ...['protocolVersion', 'capabilities', 'clientInfo'],
+    ...['requestId', 'reason', 'progressToken', 'progress', 'total', 'message'],
+  ],
+  meta: [
+    ...['progressToken', 'traceparent', 'tracestate', 'baggage'],
+    ...['protocolVersion', 'clientInfo', 'clientCapabilities', 'logLevel'].map((n) => prefix + n),
+    ...['subscriptionId', 'serverInfo', 'related-task'].map((name) => prefix + name),
+  ],
+}
+
+const plain = /^[\x21-\x7e]*$/
+
+const exact = {
+  message: new Set(known.message),
+  params: new Set(known.params),
+  meta: new Set(known.meta),
+}
+const folded = {
+  message: new Set(known.message.map(looksLike)),
+  params: new Set(known.params.map(looksLike)),
+  meta: new Set(known.meta.map(looksLike)),
+}
+
+/** Whether the protocol gives this very name a meaning in this place. */
+export function isKnownMember(place: Exclude<Place, 'arguments'>, name: string): boolean {
+  return exact[place].has(name)
+}
+
+/** Whether some parser takes the name, which is not a known one, for a known one. */
+export function isVariantOfKnownMember(place: Exclude<Place, 'arguments'>, name: string): boolean {
+  return folded[place].has(looksLike(name))
+}
+
+/**
+ * One text for all names that a parser ignoring case takes for the same one. NFKC covers U+017F and U+212A, which Go's
+ * encoding/json folds into `s` and `k` (CVE-2026-27896); upper case first covers U+0131, which Java folds into `i`.
+ */
+export function foldCase(name: string): string {
+  if (plain.test(name)) return name.toLowerCase()
+  return name.normalize('NFKC').toUpperCase().toLowerCase()
+}
+
+/** As foldCase, and without what a reader does not see: marks, white space, control and format characters. */
+function looksLike(name: string): string {
+  if (plain.test(name)) return name.toLowerCase()
+  return foldCase(name.normalize('NFKD'))
+    .normalize('NFKD')
+    .replace(/[\p{M}\p{C}\s]/gu, '')
+}
