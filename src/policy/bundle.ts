@@ -1,0 +1,125 @@
+import { createHash } from 'node:crypto'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CountersignError, quoted } from '../errors.ts'
+
+/** A policy bundle read from a folder: OPA's layout, unpacked. */
+export interface PolicyBundle {
+  readonly revision: string
+  readonly module: WebAssembly.Module
+  /** The document that rules see as `data`, as JSON. */
+  readonly dataText: string
+  /** SHA-256, hex, of the module and the data together: two engines with one digest decide alike. */
+  readonly digest: string
+}
+
+/** The packages' own root: data there would take the place of rules. */
+const packageRoot = 'countersign'
+
+const octetsMax = 64 * 1024 * 1024
+
+type Json = Readonly<Record<string, unknown>>
+
+/** Reads `.manifest`, `policy.wasm` and `data.json`, and merges the operator's data beside the bundle's. Throws `policy/bundle`. */
+export async function readPolicyBundle(options: {
+  readonly folder: string
+  readonly data: object
+}): Promise<PolicyBundle> {
+  const { folder } = options
+  const [manifest, wasm, bundled] = await Promise.all([
+    readFileBounded(join(folder, '.manifest')),
+    readFileBounded(join(folder, 'policy.wasm')),
+    readFileBounded(join(folder, 'data.json')),
+  ])
+  const data = mergeData(parseJson(bundled, 'data.json'), options.data as Json, 'data')
+  if (Object.hasOwn(data, packageRoot)) {
+    throw refused(`data has a root that belongs to the rules, got=${packageRoot}`)
+  }
+  const dataText = canonicalJson(data)
+  if (!dataText.isWellFormed() || /\\ud[89a-f]/.test(dataText.replaceAll('\\\\', ''))) {
+    throw refused('data has a string with a lone surrogate')
+  }
+  return {
+    revision: parseRevision(parseJson(manifest, '.manifest')),
+    module: await compile(wasm),
+    dataText,
+    digest: digestOf(wasm, dataText),
+  }
+}
+
+/** Merges as OPA merges data files: objects member by member, and everything that both sides name is a conflict. */
+function mergeData(left: Json, right: Json, path: string): Json {
+  const merged = new Map<string, unknown>(Object.entries(left))
+  for (const [name, value] of Object.entries(right)) {
+    const present = merged.get(name)
+    if (present === undefined) merged.set(name, value)
+    else if (isObject(present) && isObject(value)) {
+      merged.set(name, mergeData(present, value, `${path}.${name}`))
+    } else throw refused(`data is in the bundle and given beside it, got=${quoted(path)}`)
+  }
+  // Not Object.assign: a member named __proto__ stays a member.
+  return Object.fromEntries(merged)
+}
+
+/** JSON with its members in order, so that the digest does not depend on how the data was written. */
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_name, member: unknown) =>
+    isObject(member)
+      ? Object.fromEntries(Object.entries(member).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : member,
+  )
+}
+
+function digestOf(wasm: Buffer, dataText: string): string {
+  // Each part is hashed on its own, so that no octet can move from one to the other.
+  const parts = [wasm, Buffer.from(dataText)]
+  const digests = parts.map((part) => createHash('sha256').update(part).digest())
+  return createHash('sha256').update(Buffer.concat(digests)).digest('hex')
+}
+
+function parseRevision(manifest: Json): string {
+  const revision = manifest['revision']
+  if (typeof revision !== 'string' || !/^[\x21-\x7e]{1,128}$/.test(revision)) {
+    throw refused('manifest has no revision, want=1..128 visible characters')
+  }
+  return revision
+}
+
+function parseJson(octets: Buffer, name: string): Json {
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(octets))
+  } catch (error) {
+    throw refused(`${name} is not JSON`, error)
+  }
+  if (!isObject(value)) throw refused(`${name} is not a JSON object`)
+  return value
+}
+
+async function compile(wasm: Buffer): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(new Uint8Array(wasm))
+  } catch (error) {
+    throw refused('policy.wasm is not a WebAssembly module', error)
+  }
+}
+
+async function readFileBounded(file: string): Promise<Buffer> {
+  try {
+    await using handle = await open(file, 'r')
+    const { size } = await handle.stat()
+    if (size > octetsMax) throw refused(`file is too large, want=..${octetsMax} got=${size}`)
+    return await handle.readFile()
+  } catch (error) {
+    if (error instanceof CountersignError) throw error
+    throw refused(`file cannot be read, got=${quoted(file, 200)}`, error)
+  }
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function refused(message: string, cause?: unknown): CountersignError {
+  return new CountersignError('policy/bundle', message, { cause })
+}

@@ -1,0 +1,88 @@
+import { CountersignError } from '../errors.ts'
+import { parseBoolean, parseMembers, parseReasons } from './decision.ts'
+import type { Reason } from './decision.ts'
+import { entrypoints } from './engine.ts'
+import type { PolicyEngine } from './engine.ts'
+
+/** What the issuance policy sees. Every member of the subject is proved already; the rest is what was asked, and why it was believed. */
+export interface IssuanceInput {
+  readonly subject: {
+    readonly type: 'identity'
+    /** The SPIFFE ID that the certificate would carry. */
+    readonly id: string
+    readonly properties: {
+      readonly namespace: string
+      readonly serviceAccount: string
+      readonly pod: { readonly name: string; readonly uid: string }
+      readonly node: string
+      readonly role?: string
+      readonly tenant?: string
+      readonly models: readonly string[]
+      readonly toolScopes: readonly string[]
+    }
+  }
+  readonly action: { readonly name: 'issue' }
+  readonly resource: {
+    readonly type: 'certificate'
+    /** The signer's name. */
+    readonly id: string
+    readonly properties: {
+      readonly keyType: string
+      readonly lifetimeSeconds: number
+      readonly dnsNames: readonly string[]
+    }
+  }
+  readonly context: {
+    /** RFC 3339. */
+    readonly time: string
+    readonly requester?: string
+    /** As asked for, unverified. */
+    readonly annotations?: Readonly<Record<string, string>>
+    /** Label and annotation facts behind the claims, for rules that want to look closer. */
+    readonly evidence?: object
+  }
+}
+
+export interface IssuanceDecision {
+  readonly allow: boolean
+  readonly reasons: readonly Reason[]
+  /** Only ever shortens. */
+  readonly lifetimeSecondsMax?: number
+}
+
+/** The second opinion on an issuance that the evidence allows. It can refuse or shorten, never widen. */
+export interface IssuancePolicy {
+  /** Throws `policy/…` when there is no answer: the signer waits, it neither issues nor refuses. */
+  decide(input: IssuanceInput): IssuanceDecision
+  readonly revision: string
+  readonly digest: string
+}
+
+export function createIssuancePolicy(engine: PolicyEngine): IssuancePolicy {
+  return {
+    revision: engine.revision,
+    digest: engine.digest,
+    decide: (input) => parseIssuance(engine.evaluate(entrypoints.issuance, input)),
+  }
+}
+
+function parseIssuance(result: unknown): IssuanceDecision {
+  const members = parseMembers(result, 'issuance decision', [
+    'allow',
+    'reasons',
+    'lifetime_seconds_max',
+  ])
+  const decision = {
+    allow: parseBoolean(members['allow'], 'allow'),
+    reasons: parseReasons(members['reasons']),
+  }
+  const lifetime = members['lifetime_seconds_max']
+  if (lifetime === undefined) return decision
+  if (typeof lifetime !== 'number' || !Number.isSafeInteger(lifetime) || lifetime < 1) {
+    throw new CountersignError(
+      'policy/result',
+      'lifetime_seconds_max is of the wrong type, want=positive integer',
+    )
+  }
+  return { ...decision, lifetimeSecondsMax: lifetime }
+}
