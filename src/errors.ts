@@ -60,6 +60,9 @@ export type ErrorCode =
   | 'gateway/invalid'
   // toolserver
   | 'toolserver/invalid'
+  // agent
+  | 'agent/server-identity'
+  | 'agent/request-body'
   // dev
   | 'dev/failed'
   // cli
