@@ -1,0 +1,91 @@
+import { readFile, stat } from 'node:fs/promises'
+import { dirname, isAbsolute, resolve } from 'node:path'
+import { parseDocument } from 'yaml'
+import { z } from 'zod'
+import { CountersignError, quoted, type ErrorCode } from '../errors.ts'
+
+const fileOctetsMax = 1024 * 1024
+const code: ErrorCode = 'cli/configuration'
+
+/**
+ * Reads a YAML file and validates it. Relative paths in it are relative to the file (see `pathIn`).
+ * Throws `cli/configuration` with the name of the field that is wrong.
+ */
+export async function readConfiguration<S extends z.ZodType>(
+  file: string,
+  schemaIn: (folder: string) => S,
+): Promise<z.output<S>> {
+  const text = await readBounded(file)
+  // Without `uniqueKeys` a second `trustDomain:` would silently win; aliases can expand without bound.
+  const document = parseDocument(text, { uniqueKeys: true, strict: true, version: '1.2' })
+  const problem = document.errors[0] ?? document.warnings[0]
+  if (problem !== undefined) {
+    throw new CountersignError(code, `${file}: ${problem.message.split('\n', 1)[0]}`)
+  }
+  const value: unknown = document.toJS({ maxAliasCount: 0 })
+  return validate(value, schemaIn(dirname(resolve(file))), file)
+}
+
+/** Validates a value. Throws `cli/configuration`, one line a wrong field. */
+export function validate<S extends z.ZodType>(
+  value: unknown,
+  schema: S,
+  what: string,
+): z.output<S> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const lines = parsed.error.issues.map((issue) => describe(issue, value))
+  throw new CountersignError(code, `${what}: ${lines.join('; ')}`, {
+    hint: 'every field is described in docs/OPERATING.md',
+  })
+}
+
+/** A path in a configuration file: relative to the file's own folder. */
+export function pathIn(folder: string): z.ZodType<string, string> {
+  return z
+    .string()
+    .min(1)
+    .transform((path) => (isAbsolute(path) ? path : resolve(folder, path)))
+}
+
+/** Text that one of the rooms' parsers accepts; its error is the field's error. */
+export function parsedBy<T>(parse: (text: string) => T): z.ZodType<T, string> {
+  return z.string().transform((text, context) => {
+    try {
+      return parse(text)
+    } catch (error) {
+      context.addIssue({
+        code: 'custom',
+        message: error instanceof Error ? error.message : 'invalid',
+      })
+      return z.NEVER
+    }
+  })
+}
+
+async function readBounded(file: string): Promise<string> {
+  try {
+    const { size } = await stat(file)
+    if (size <= fileOctetsMax) return await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new CountersignError(code, `cannot read configuration ${quoted(file, 300)}`, {
+      cause,
+      hint: 'check the path given with --config and its permissions',
+    })
+  }
+  throw new CountersignError(code, `${file}: larger than ${fileOctetsMax} octets`)
+}
+
+function describe(issue: z.core.$ZodIssue, value: unknown): string {
+  const field = issue.path.map(String).join('.') || '(top level)'
+  if (issue.code === 'unrecognized_keys') {
+    const prefix = issue.path.length === 0 ? '' : `${field}.`
+    return issue.keys.map((key) => `${prefix}${key}: no such field`).join('; ')
+  }
+  const got = issue.path.reduce<unknown>(
+    (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
+    value,
+  )
+  if (got === undefined) return `${field}: required`
+  return `${field}: ${issue.message[0]?.toLowerCase()}${issue.message.slice(1)}`
+}

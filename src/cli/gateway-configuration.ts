@@ -1,0 +1,88 @@
+import { z } from 'zod'
+import { parseSpiffeId, type SpiffeId } from '../identity/spiffe-id.ts'
+import { parseTrustDomain, type TrustDomain } from '../identity/trust-domain.ts'
+import { parsedBy, pathIn } from './configuration.ts'
+import {
+  adminSchema,
+  logSchema,
+  policySchema,
+  type AdminConfig,
+  type LogConfig,
+  type PolicyConfig,
+} from './shared-configuration.ts'
+
+/** What `countersign gateway --config` reads. */
+export interface GatewayConfig {
+  readonly trustDomain: TrustDomain
+  /** Path; the pod's own service account when absent. */
+  readonly kubeconfig?: string | undefined
+  readonly listen: { readonly host: string; readonly port: number }
+  /** The gateway's own pod certificate: the one-file bundle that kubelet writes. */
+  readonly credentialBundle: string
+  /** The anchors that agents and tool servers are verified with. */
+  readonly trustBundle: string
+  readonly extensionArc?: string | undefined
+  /** Values of the Host header that are answered, with the port where it is not 443. */
+  readonly hosts: readonly string[]
+  /** Values of the Origin header that are answered; requests without one are no browser's. */
+  readonly origins: readonly string[]
+  readonly upstreams: readonly {
+    readonly server: string
+    readonly url: string
+    readonly spiffeId: SpiffeId
+    readonly eras: readonly ('modern' | 'legacy')[]
+    readonly timeoutSeconds: number
+    readonly pins?: Readonly<Record<string, string>> | undefined
+  }[]
+  /** 32 octets that seal session ids, shared by all replicas; made at start when absent. */
+  readonly sessionKeyFile?: string | undefined
+  /** How long the watches on pods and revocations may be broken before calls are refused. */
+  readonly staleSecondsMax: number
+  readonly decisionLog: { readonly file: string }
+  readonly policy: PolicyConfig
+  readonly admin: AdminConfig
+  readonly log: LogConfig
+}
+
+const slug = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+
+export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
+  const upstream = z.strictObject({
+    server: z.string().regex(slug, 'want=a server name: lower-case letters, digits, dashes'),
+    url: z.url({ protocol: /^https$/, error: 'want=an https URL' }),
+    spiffeId: parsedBy(parseSpiffeId),
+    eras: z
+      .array(z.enum(['modern', 'legacy']))
+      .min(1)
+      .default(['modern']),
+    timeoutSeconds: z.int().min(1).max(3600).default(60),
+    pins: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)).optional(),
+  })
+  return z.strictObject({
+    trustDomain: parsedBy(parseTrustDomain),
+    kubeconfig: pathIn(folder).optional(),
+    listen: z
+      .strictObject({
+        host: z.string().min(1).default('0.0.0.0'),
+        port: z.int().min(0).max(65_535).default(8443),
+      })
+      .prefault({}),
+    credentialBundle: pathIn(folder),
+    trustBundle: pathIn(folder),
+    extensionArc: z.string().max(128).optional(),
+    hosts: z.array(z.string().min(1)).min(1),
+    origins: z.array(z.string().min(1)).default([]),
+    upstreams: z
+      .array(upstream)
+      .min(1)
+      .refine((list) => new Set(list.map((each) => each.server)).size === list.length, {
+        error: 'want=each server named once',
+      }),
+    sessionKeyFile: pathIn(folder).optional(),
+    staleSecondsMax: z.int().min(5).max(3600).default(120),
+    decisionLog: z.strictObject({ file: pathIn(folder) }),
+    policy: policySchema(folder),
+    admin: adminSchema(9_444),
+    log: logSchema,
+  })
+}

@@ -1,0 +1,39 @@
+import { z } from 'zod'
+import type { LogLevel } from '../log.ts'
+import { pathIn } from './configuration.ts'
+
+export interface PolicyConfig {
+  /** Folder of the policy bundle; the one we ship when absent. */
+  readonly bundle?: string | undefined
+  /** JSON documents laid beside the bundle's data, later ones over earlier ones. */
+  readonly data: readonly string[]
+}
+
+export interface AdminConfig {
+  readonly host: string
+  readonly port: number
+}
+
+export interface LogConfig {
+  readonly level: LogLevel
+}
+
+export function policySchema(folder: string): z.ZodType<PolicyConfig> {
+  return z
+    .strictObject({ bundle: pathIn(folder).optional(), data: z.array(pathIn(folder)).default([]) })
+    .prefault({})
+}
+
+/** Where health and metrics are served: plain HTTP, so on loopback unless said otherwise. */
+export function adminSchema(port: number): z.ZodType<AdminConfig> {
+  return z
+    .strictObject({
+      host: z.string().min(1).default('127.0.0.1'),
+      port: z.int().min(0).max(65_535).default(port),
+    })
+    .prefault({})
+}
+
+export const logSchema: z.ZodType<LogConfig> = z
+  .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') })
+  .prefault({})

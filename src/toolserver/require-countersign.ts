@@ -1,0 +1,148 @@
+import { constants } from 'node:crypto'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Server, ServerOptions } from 'node:https'
+import { parseTrustDomain } from '../identity/trust-domain.ts'
+import type { Role } from '../identity/role.ts'
+import { silentLog, type Log } from '../log.ts'
+import { openBundleFile } from '../pki/bundle.ts'
+import { openCredentialFile } from '../pki/credential.ts'
+import { createTokenVerifier } from '../token/verify.ts'
+import type { VerifiedCaller } from './caller.ts'
+import { createRequestVerifier, type Refusal } from './verify-request.ts'
+
+export type { VerifiedCaller } from './caller.ts'
+export type { Refusal } from './verify-request.ts'
+
+/** One verified request: who calls, and the octets that were verified. Hand the MCP library these, not the stream. */
+export interface VerifiedRequest {
+  readonly caller: VerifiedCaller
+  readonly body: Buffer
+}
+
+export type VerifiedListener = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  verified: VerifiedRequest,
+) => void | Promise<void>
+
+/** What a tool server holds: TLS options, the guard of its requests, and the files behind both. */
+export interface Countersign extends AsyncDisposable {
+  /** For `https.createServer`: client certificates required, TLS 1.3, no session tickets. */
+  readonly tlsOptions: ServerOptions
+  /** Makes the server's new handshakes follow the mounted files. Call it once, after `createServer`. */
+  attach(server: Server): void
+  /** A request listener that lets only verified requests through; refusals are answered here. */
+  guard(listener: VerifiedListener): RequestListener
+  /** The check behind `guard`, for a server that reads bodies itself. `body` is the exact octets. */
+  verifyRequest(request: IncomingMessage, body: Buffer): Promise<VerifiedCaller | Refusal>
+}
+
+export interface RequireCountersignOptions {
+  /** Path of the mounted one-file bundle: PKCS#8 key, then the chain. */
+  readonly credentialBundle: string
+  /** Path of the mounted trust bundle. */
+  readonly trustBundle: string
+  readonly trustDomain: string
+  /** Roles that may call with their own certificate, without the gateway. None by default. */
+  readonly direct?: readonly Role[]
+  /** Octets, 1 MiB by default; a larger body is refused with 413 before it is read whole. */
+  readonly bodyBytesMax?: number
+  readonly extensionOid?: string
+  readonly log?: Log
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
+}
+
+/**
+ * What a tool server behind the gateway needs: it opens the mounted files, follows them as they rotate, and verifies
+ * every request. Throws `pki/credential` or `pki/bundle` when the files are not there yet or not usable.
+ */
+export async function requireCountersign(options: RequireCountersignOptions): Promise<Countersign> {
+  const { extensionOid, log = silentLog, now = Date.now, bodyBytesMax = 1024 * 1024 } = options
+  const trustDomain = parseTrustDomain(options.trustDomain)
+  const extension = extensionOid === undefined ? {} : { extensionOid }
+  const credential = await openCredentialFile({ file: options.credentialBundle, log, ...extension })
+  const trustBundle = await openBundleFile({ file: options.trustBundle, trustDomain, now, log })
+  const tokens = createTokenVerifier({
+    trustDomain,
+    audience: () => credential.current().svid.spiffeId,
+    now,
+  })
+  const verifyRequest = createRequestVerifier({
+    trustBundle,
+    tokens,
+    direct: options.direct ?? [],
+    extensionOid,
+    now,
+  })
+  const material = (): { cert: string; key: string; ca: string } => {
+    const { chainPem, privateKeyPem } = credential.current()
+    return { cert: chainPem, key: privateKeyPem, ca: trustBundle.current().pem }
+  }
+  const tlsOptions: ServerOptions = {
+    ...material(),
+    requestCert: true,
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.3',
+    // A resumed session would skip the check of the client's certificate (RFC 8446 §2.2).
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  }
+  const detach: (() => void)[] = []
+  return {
+    tlsOptions,
+    attach(server) {
+      const reload = (): void => server.setSecureContext({ ...tlsOptions, ...material() })
+      detach.push(credential.onChange(reload), trustBundle.onChange(reload))
+    },
+    guard: (listener) => createGuard({ listener, verifyRequest, bodyBytesMax, log }),
+    verifyRequest,
+    async [Symbol.asyncDispose]() {
+      for (const each of detach) each()
+      await credential[Symbol.asyncDispose]()
+      await trustBundle[Symbol.asyncDispose]()
+    },
+  }
+}
+
+function createGuard(options: {
+  readonly listener: VerifiedListener
+  readonly verifyRequest: Countersign['verifyRequest']
+  readonly bodyBytesMax: number
+  readonly log: Log
+}): RequestListener {
+  const { listener, verifyRequest, bodyBytesMax, log } = options
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const body = await readBody(request, bodyBytesMax)
+    if (body === undefined) return refuse(response, 413, `want=at most ${bodyBytesMax} octets`)
+    const verdict = await verifyRequest(request, body)
+    if ('refused' in verdict) {
+      log.warn({ status: verdict.status, reason: verdict.message }, 'request refused')
+      return refuse(response, verdict.status, verdict.message)
+    }
+    await listener(request, response, { caller: verdict, body })
+  }
+  return (request, response) => {
+    serve(request, response).catch((error: unknown) => {
+      log.error({ error }, 'request failed')
+      if (response.headersSent) response.destroy()
+      else refuse(response, 500, 'internal error')
+    })
+  }
+}
+
+async function readBody(request: IncomingMessage, octetsMax: number): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = []
+  let octets = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    octets += chunk.length
+    if (octets > octetsMax) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** A refusal is an id-less JSON-RPC error and ends the connection: its peer is not who it should be. */
+function refuse(response: ServerResponse, status: number, message: string): void {
+  const body = JSON.stringify({ jsonrpc: '2.0', error: { code: -31403, message } })
+  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' }).end(body)
+}

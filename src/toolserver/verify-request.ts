@@ -1,0 +1,104 @@
+import type { IncomingMessage } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import { CountersignError } from '../errors.ts'
+import { parseMessage, type Message } from '../gateway/message/message.ts'
+import { isProblem } from '../gateway/message/problem.ts'
+import { argumentsSha256 } from '../gateway/message/rewrite.ts'
+import type { Role } from '../identity/role.ts'
+import type { BundleSource } from '../pki/bundle.ts'
+import { parseX509Svid, verifyX509Svid, type X509Svid } from '../pki/x509-svid.ts'
+import type { TokenVerifier } from '../token/verify.ts'
+import { callerOf, directCaller, type VerifiedCaller } from './caller.ts'
+
+/** Why a request was refused. `message` may be shown to the caller. */
+export interface Refusal {
+  readonly refused: true
+  /** HTTP status: 400 for what cannot be read, 403 for who is not let in. */
+  readonly status: 400 | 403
+  readonly message: string
+}
+
+/** Judges one request: its peer now, and for a tool call through the gateway its transaction token. */
+export type RequestVerifier = (
+  request: IncomingMessage,
+  body: Buffer,
+) => Promise<VerifiedCaller | Refusal>
+
+/**
+ * The order is: the peer's certificate on this very connection and now, then its role, then the token. A gateway may
+ * list and discover on its own account; it can call a tool only for somebody, so `tools/call` needs a token.
+ */
+export function createRequestVerifier(options: {
+  readonly trustBundle: BundleSource
+  readonly tokens: TokenVerifier
+  /** Roles that may come without the gateway. */
+  readonly direct: readonly Role[]
+  readonly extensionOid?: string | undefined
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}): RequestVerifier {
+  const { trustBundle, tokens, direct, now, extensionOid } = options
+  // A certificate cannot change on an open connection, so it is parsed once; whether it is still good is asked each time.
+  const parsed = new WeakMap<object, X509Svid>()
+
+  const peerOf = (socket: TLSSocket): X509Svid => {
+    const known = parsed.get(socket)
+    const svid =
+      known ??
+      parseX509Svid(
+        socket.getPeerX509Certificate()?.raw ?? Buffer.alloc(0),
+        extensionOid === undefined ? {} : { extensionOid },
+      )
+    verifyX509Svid(svid, { bundle: trustBundle.current(), now: now() })
+    if (known === undefined) parsed.set(socket, svid)
+    return svid
+  }
+
+  return async (request, body) => {
+    try {
+      const peer = peerOf(request.socket as TLSSocket)
+      const role = peer.identity?.role
+      if (role === 'tool-broker') return await throughGateway({ peer, request, body, tokens })
+      if (role !== undefined && direct.includes(role)) return directCaller(peer)
+      return refuse(403, `want=a gateway (role tool-broker) got=role ${role ?? 'none'}`)
+    } catch (error) {
+      // Whatever went wrong, nobody was verified.
+      return refuse(403, error instanceof CountersignError ? error.message : 'peer not verified')
+    }
+  }
+}
+
+async function throughGateway(options: {
+  readonly peer: X509Svid
+  readonly request: IncomingMessage
+  readonly body: Buffer
+  readonly tokens: TokenVerifier
+}): Promise<VerifiedCaller | Refusal> {
+  const { peer, request, body, tokens } = options
+  if (request.method !== 'POST') return directCaller(peer)
+  const message = parseMessage(body, request.rawHeaders)
+  if (isProblem(message)) return refuse(400, message.message)
+  const presented = request.headersDistinct['txn-token'] ?? []
+  const tool = toolCalled(message)
+  if (tool === undefined) {
+    return presented.length === 0
+      ? directCaller(peer)
+      : refuse(403, 'want=a transaction token only with tools/call')
+  }
+  const [token] = presented
+  if (token === undefined || presented.length > 1) {
+    return refuse(403, `want=exactly one Txn-Token header got=${presented.length}`)
+  }
+  return callerOf(
+    await tokens.verify(token, { peer, tool, argumentsSha256: argumentsSha256(message) }),
+  )
+}
+
+function toolCalled(message: Message): string | undefined {
+  if (message.kind === 'response' || message.method !== 'tools/call') return undefined
+  return message.name ?? ''
+}
+
+function refuse(status: Refusal['status'], message: string): Refusal {
+  return { refused: true, status, message }
+}
