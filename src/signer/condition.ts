@@ -1,0 +1,111 @@
+import type { DenyVerdict, Refusal } from './verdict.ts'
+
+/*
+ * The one door outwards: what a request's status says. Kubelet repeats the message of a Denied in the pod's FailedMount event,
+ * so it is written for whoever has to mend the pod, the service account or the namespace.
+ */
+
+/** The API server's bound on a condition's message, in octets of UTF-8. */
+export const messageOctetsMax = 32_768
+
+/** So many fields of a refusal are told in full; nobody reads the seventeenth. */
+const fieldsMax = 16
+
+/** What was asked, what is proved, what to change: a sentence a field. */
+export function refusalMessage(refusal: Refusal): string {
+  const told = refusal.fields.slice(0, fieldsMax).map(({ field, asked, proved, change }) => {
+    return `${field}: asked ${asked}; proved ${proved}; to change: ${change}`
+  })
+  const untold = refusal.fields.length - told.length
+  if (untold > 0) told.push(`and ${untold} more`)
+  return cutToOctets(told.join('. '), messageOctetsMax)
+}
+
+/** The merge patch of a status. With `uid` and `resourceVersion` the API server refuses it for any other state of the object. */
+export interface StatusPatch {
+  readonly metadata: { readonly uid: string; readonly resourceVersion: string }
+  readonly status: {
+    readonly conditions: readonly [Condition]
+    readonly certificateChain?: string
+    readonly notBefore?: string
+    readonly beginRefreshAt?: string
+    readonly notAfter?: string
+  }
+}
+
+export interface Condition {
+  readonly type: 'Issued' | 'Denied'
+  readonly status: 'True'
+  readonly reason: string
+  readonly message: string
+  readonly lastTransitionTime: string
+}
+
+/** What a patch has to fit: the object as it was last read. */
+export interface PatchTarget {
+  readonly uid: string
+  readonly resourceVersion: string
+}
+
+export function issuedPatch(
+  target: PatchTarget,
+  issued: {
+    readonly chainPem: string
+    readonly serialNumber: string
+    readonly notBefore: Date
+    readonly notAfter: Date
+    readonly beginRefreshAt: Date
+  },
+  now: Date,
+): StatusPatch {
+  return {
+    metadata: { uid: target.uid, resourceVersion: target.resourceVersion },
+    status: {
+      conditions: [
+        {
+          type: 'Issued',
+          status: 'True',
+          reason: 'Issued',
+          message: `certificate ${issued.serialNumber} until ${wholeSeconds(issued.notAfter)}`,
+          lastTransitionTime: wholeSeconds(now),
+        },
+      ],
+      certificateChain: issued.chainPem,
+      notBefore: wholeSeconds(issued.notBefore),
+      beginRefreshAt: wholeSeconds(issued.beginRefreshAt),
+      notAfter: wholeSeconds(issued.notAfter),
+    },
+  }
+}
+
+/** Denied is final for the pod: only a proven violation may come here, which the type of the verdict stands for. */
+export function deniedPatch(target: PatchTarget, verdict: DenyVerdict, now: Date): StatusPatch {
+  return {
+    metadata: { uid: target.uid, resourceVersion: target.resourceVersion },
+    status: {
+      conditions: [
+        {
+          type: 'Denied',
+          status: 'True',
+          reason: verdict.reason,
+          message: verdict.message,
+          lastTransitionTime: wholeSeconds(now),
+        },
+      ],
+    },
+  }
+}
+
+/** The API server compares the times of status and certificate to the second, and refuses a fraction. */
+function wholeSeconds(time: Date): string {
+  return `${time.toISOString().slice(0, 19)}Z`
+}
+
+/** Cuts at a character of UTF-8, never inside one. */
+export function cutToOctets(text: string, octetsMax: number): string {
+  const octets = Buffer.from(text, 'utf8')
+  if (octets.length <= octetsMax) return text
+  let end = octetsMax - 3
+  while (end > 0 && ((octets[end] ?? 0) & 0xc0) === 0x80) end -= 1
+  return `${octets.subarray(0, end).toString('utf8')}…`
+}

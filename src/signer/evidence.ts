@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto'
+
+/**
+ * What one look at the cluster gave. `absent` is only ever said by a live read that the API server answered by quorum:
+ * a cache that lacks an object has said nothing, and says `unknown` here.
+ */
+export type Found<T> =
+  | { readonly state: 'found'; readonly object: T }
+  | { readonly state: 'absent' }
+  | { readonly state: 'unknown'; readonly why: string }
+
+/** One `podCertificate` source of a projected volume, as the pod's own spec declares it. */
+export interface DeclaredCertificate {
+  readonly volume: string
+  readonly signerName: string
+  readonly keyType: string
+  readonly maxExpirationSeconds: number | undefined
+  readonly annotations: Readonly<Record<string, string>>
+  /** The files that the source projects: bundle, key, chain. */
+  readonly paths: readonly string[]
+}
+
+export interface PodEvidence {
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
+  readonly nodeName: string | undefined
+  readonly serviceAccountName: string
+  readonly phase: string
+  readonly terminating: boolean
+  readonly mirror: boolean
+  readonly labels: Readonly<Record<string, string>>
+  readonly certificates: readonly DeclaredCertificate[]
+}
+
+export interface NamespaceEvidence {
+  readonly name: string
+  readonly uid: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
+export interface ServiceAccountEvidence {
+  readonly name: string
+  readonly uid: string
+  readonly labels: Readonly<Record<string, string>>
+  /** Only the annotations of Countersign: others are nobody's business here. */
+  readonly annotations: Readonly<Record<string, string>>
+}
+
+export interface NodeEvidence {
+  readonly name: string
+  readonly uid: string
+}
+
+export interface ServiceEvidence {
+  readonly name: string
+  /** Undefined or empty: the Service selects no pod by itself. */
+  readonly selector: Readonly<Record<string, string>> | undefined
+  readonly externalName: boolean
+}
+
+/** Plain facts about the objects that a request names. */
+export interface Evidence {
+  /** Every fact was read from the API server for this verdict. Without it nothing may be denied. */
+  readonly live: boolean
+  readonly pod: Found<PodEvidence>
+  readonly namespace: Found<NamespaceEvidence>
+  readonly serviceAccount: Found<ServiceAccountEvidence>
+  readonly node: Found<NodeEvidence>
+  /** The Services of the request's namespace. */
+  readonly services: Found<readonly ServiceEvidence[]>
+}
+
+/** SHA-256, hex, of the facts in canonical JSON (members sorted). Whether they were cached is not a fact about the workload. */
+export function evidenceDigest(evidence: Evidence): string {
+  const { live: _, ...facts } = evidence
+  return createHash('sha256').update(canonicalJson(facts)).digest('hex')
+}
+
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, member: unknown) =>
+    member !== null && typeof member === 'object' && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : member,
+  )
+}
+
+/** Whether a Service's own selector picks a pod with these labels. No selector picks nothing, an ExternalName neither. */
+export function selectsPod(
+  service: ServiceEvidence,
+  podLabels: Readonly<Record<string, string>>,
+): boolean {
+  const wanted = Object.entries(service.selector ?? {})
+  if (service.externalName || wanted.length === 0) return false
+  return wanted.every(([key, value]) => podLabels[key] === value)
+}

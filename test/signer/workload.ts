@@ -1,0 +1,115 @@
+import { createHash, generateKeyPairSync } from 'node:crypto'
+import { parseModels, parseToolScopes } from '../../src/identity/ceiling.ts'
+import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
+import type { SubjectKey } from '../../src/pki/subject-key.ts'
+import type { EvaluationProfile } from '../../src/signer/check.ts'
+import type { Claims } from '../../src/signer/claims.ts'
+import type {
+  DeclaredCertificate,
+  Evidence,
+  Found,
+  NamespaceEvidence,
+  PodEvidence,
+  ServiceAccountEvidence,
+  ServiceEvidence,
+} from '../../src/signer/evidence.ts'
+
+export const signerName = 'countersign.dev/identity'
+
+export const profile: EvaluationProfile = {
+  trustDomain: parseTrustDomain('example.org'),
+  keyTypes: ['ECDSAP256', 'ED25519'],
+  lifetimeSecondsMax: 3600,
+}
+
+export const key: SubjectKey = subjectKey()
+
+/** A fresh P-256 key as the signer sees it. */
+export function subjectKey(): SubjectKey {
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const spki = publicKey.export({ type: 'spki', format: 'der' })
+  const sha256 = createHash('sha256').update(spki).digest('hex')
+  return { keyType: 'ECDSAP256', spki, sha256, publicKey }
+}
+
+/** A request of pod `worker-0` in namespace `team-a`, service account `worker`, node `node1`: it asks for nothing extra. */
+export function claimsOf(
+  changed: Partial<Omit<Claims, 'models' | 'toolScopes'>> & {
+    readonly models?: string
+    readonly toolScopes?: string
+  } = {},
+): Claims {
+  const { models, toolScopes, ...others } = changed
+  return {
+    request: { uid: 'request-uid', namespace: 'team-a', name: 'req-1', signerName },
+    createdAt: 0,
+    pod: { name: 'worker-0', uid: 'pod-uid' },
+    serviceAccount: { name: 'worker', uid: 'account-uid' },
+    node: { name: 'node1', uid: 'node-uid' },
+    key,
+    maxExpirationSeconds: 86_400,
+    annotations: {},
+    ownerNamesPod: true,
+    role: undefined,
+    tenant: undefined,
+    models: models === undefined ? [] : parseModels(models),
+    toolScopes: toolScopes === undefined ? [] : parseToolScopes(toolScopes),
+    ...others,
+  }
+}
+
+export const declared: DeclaredCertificate = {
+  volume: 'identity',
+  signerName,
+  keyType: 'ECDSAP256',
+  maxExpirationSeconds: undefined,
+  annotations: {},
+  paths: ['credential-bundle.pem'],
+}
+
+export interface EvidenceChanges {
+  readonly live?: boolean
+  readonly pod?: Partial<PodEvidence>
+  readonly namespace?: Partial<NamespaceEvidence>
+  readonly serviceAccount?: Partial<ServiceAccountEvidence>
+  readonly node?: { readonly name?: string; readonly uid?: string }
+  readonly services?: readonly ServiceEvidence[]
+}
+
+/** Live evidence that fits `claimsOf()`: no role, no tenant, no ceiling. */
+export function evidenceOf(changes: EvidenceChanges = {}): Evidence {
+  return {
+    live: changes.live ?? true,
+    pod: found({
+      namespace: 'team-a',
+      name: 'worker-0',
+      uid: 'pod-uid',
+      nodeName: 'node1',
+      serviceAccountName: 'worker',
+      phase: 'Pending',
+      terminating: false,
+      mirror: false,
+      labels: { app: 'worker' },
+      certificates: [declared],
+      ...changes.pod,
+    }),
+    namespace: found({ name: 'team-a', uid: 'namespace-uid', labels: {}, ...changes.namespace }),
+    serviceAccount: found({
+      name: 'worker',
+      uid: 'account-uid',
+      labels: {},
+      annotations: {},
+      ...changes.serviceAccount,
+    }),
+    node: found({ name: 'node1', uid: 'node-uid', ...changes.node }),
+    services: found(changes.services ?? []),
+  }
+}
+
+export function found<T>(object: T): Found<T> {
+  return { state: 'found', object }
+}
+
+export const absent = { state: 'absent' } as const
+
+export const unknown = { state: 'unknown', why: 'pods: API server answered 503' } as const
