@@ -104,7 +104,7 @@ export function numberEnd(octets: Buffer, at: number): number {
     exponent = true
   }
   if (!exponent && next - first <= exactDigits) return next
-  return isExact(octets.latin1Slice(at, next), integer) ? next : inexact
+  return isExact(octets.toString('latin1', at, next), integer) ? next : inexact
 }
 
 function digitsEnd(octets: Buffer, at: number): number {

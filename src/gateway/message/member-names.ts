@@ -6,16 +6,15 @@ const prefix = 'io.modelcontextprotocol/'
 // JSON-RPC 2.0 §4 and §5; MCP 2026-07-28, 2025-11-25 and 2025-06-18 schema, every request and notification of a client.
 const known: Readonly<Record<Exclude<Place, 'arguments'>, readonly string[]>> = {
   message: ['jsonrpc', 'id', 'method', 'params', 'result', 'error'],
-  params: [
-    ...['_meta', 'name', 'arguments', 'uri', 'cursor', 'ref', 'argument', 'context', 'level'],
-    ...['inputResponses', 'requestState', 'taskId', 'task', 'notifications'],
-    ...['protocolVersion', 'capabilities', 'clientInfo'],
-    ...['requestId', 'reason', 'progressToken', 'progress', 'total', 'message'],
-  ],
+  params: words(
+    '_meta name arguments uri cursor ref argument context level inputResponses requestState',
+    'taskId task notifications protocolVersion capabilities clientInfo',
+    'requestId reason progressToken progress total message',
+  ),
   meta: [
-    ...['progressToken', 'traceparent', 'tracestate', 'baggage'],
-    ...['protocolVersion', 'clientInfo', 'clientCapabilities', 'logLevel'].map((n) => prefix + n),
-    ...['subscriptionId', 'serverInfo', 'related-task'].map((name) => prefix + name),
+    ...words('progressToken traceparent tracestate baggage'),
+    ...words('protocolVersion clientInfo clientCapabilities logLevel').map((n) => prefix + n),
+    ...words('subscriptionId serverInfo related-task').map((name) => prefix + name),
   ],
 }
 
@@ -57,4 +56,8 @@ function looksLike(name: string): string {
   return foldCase(name.normalize('NFKD'))
     .normalize('NFKD')
     .replace(/[\p{M}\p{C}\s]/gu, '')
+}
+
+function words(...lines: readonly string[]): string[] {
+  return lines.flatMap((line) => line.split(' '))
 }

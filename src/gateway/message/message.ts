@@ -1,16 +1,18 @@
-import type { Problem } from './problem.ts'
+import { parseEnvelope, type Call, type MessageId, type Reply } from './envelope.ts'
+import {
+  checkAccept,
+  checkContentType,
+  parseHeaders,
+  type MessageHeaders,
+  type ReadonlyHeaders,
+} from './headers.ts'
+import { judgeLegacy } from './legacy.ts'
+import { hasModernClaim, isModernRevision, judgeModern } from './modern.ts'
+import { badRequest, isProblem, problemCodes, type Problem } from './problem.ts'
 import type { JsonObject, Offsets } from './scan.ts'
+import type { Target } from './target.ts'
 
 export type Era = 'modern' | 'legacy'
-
-/** Node's `rawHeaders`: name, value, name, value, as they came, so that a duplicate is seen. */
-export type ReadonlyHeaders = readonly string[]
-
-export interface MessageId {
-  /** The id as the body writes it. */
-  readonly raw: string
-  readonly value: string | number
-}
 
 interface Common {
   readonly era: Era
@@ -27,7 +29,7 @@ interface Called extends Common {
   readonly method: string
   /** `{}` where the body has none. */
   readonly params: JsonObject
-  /** What `Mcp-Name` mirrors: `params.name`, `params.uri` or `params.taskId`, by method. */
+  /** What the call is about: `params.name`, `params.uri` or `params.taskId`, by method. */
   readonly name?: string
   /** `params.arguments` */
   readonly arguments?: JsonObject
@@ -62,9 +64,88 @@ export interface MessageLimits {
   readonly versions?: readonly string[]
 }
 
-/** One POST body with its headers, judged as one JSON-RPC message (MCP 2026-07-28 transports; 2025-11-25 and 2025-06-18). */
-export declare function parseMessage(
+const servedVersions = ['2026-07-28', '2025-11-25', '2025-06-18']
+
+/**
+ * One POST body with its headers, judged as one JSON-RPC message (MCP 2026-07-28 transports; 2025-11-25 and 2025-06-18).
+ * The body decides; headers are compared with it and never believed. Nothing is thrown for what a caller can send.
+ */
+export function parseMessage(
   body: Buffer,
   headers: ReadonlyHeaders,
-  limits?: MessageLimits,
-): Message | Problem
+  limits: MessageLimits = {},
+): Message | Problem {
+  const parsed = parseHeaders(headers)
+  if (isProblem(parsed)) return parsed
+  const bodyBytesMax = limits.bodyBytesMax ?? 1_048_576
+  if (body.length > bodyBytesMax) {
+    const message = `body too large: want≤${bodyBytesMax} got=${body.length}`
+    return { status: 413, code: problemCodes.invalidRequest, message }
+  }
+  const unfit = checkContentType(parsed['content-type']) ?? checkAccept(parsed.accept)
+  if (unfit !== undefined) return unfit
+  const scanLimits = { depthMax: limits.depthMax ?? 64, membersMax: limits.membersMax ?? 10_000 }
+  const envelope = parseEnvelope(body, scanLimits)
+  if (isProblem(envelope)) return envelope
+  const versions = limits.versions ?? servedVersions
+  if (envelope.kind === 'response') return parseReply(envelope, parsed, { body, versions })
+  return parseCall(envelope, parsed, { body, versions })
+}
+
+interface Context {
+  readonly body: Buffer
+  readonly versions: readonly string[]
+}
+
+function parseReply(
+  reply: Reply,
+  headers: MessageHeaders,
+  { body, versions }: Context,
+): ResponseMessage | Problem {
+  if (isModernRevision(headers['mcp-protocol-version'] ?? '')) {
+    return badRequest(undefined, problemCodes.invalidRequest, 'a modern client sends no responses')
+  }
+  const judged = judgeLegacy(reply, headers, versions)
+  if (isProblem(judged)) return judged
+  const { version, sessionId } = judged
+  const session = sessionId === undefined ? {} : { sessionId }
+  return { ...reply, era: 'legacy', version, body, ...session }
+}
+
+function parseCall(
+  call: Call,
+  headers: MessageHeaders,
+  { body, versions }: Context,
+): RequestMessage | NotificationMessage | Problem {
+  const isModern = hasModernClaim(call) || isModernRevision(headers['mcp-protocol-version'] ?? '')
+  if (isModern) {
+    const judged = judgeModern(call, headers, versions)
+    return isProblem(judged) ? judged : called(call, body, { era: 'modern', ...judged })
+  }
+  const judged = judgeLegacy(call, headers, versions)
+  return isProblem(judged) ? judged : called(call, body, { era: 'legacy', ...judged })
+}
+
+function called(
+  call: Call,
+  body: Buffer,
+  judged: { era: Era; version: string; target?: Target; sessionId?: string },
+): RequestMessage | NotificationMessage {
+  const args = call.params['arguments'] as JsonObject | undefined
+  const message = {
+    era: judged.era,
+    version: judged.version,
+    method: call.method,
+    params: call.params,
+    offsets: call.offsets,
+    body,
+    ...(judged.target === undefined ? {} : { name: judged.target.value }),
+    ...(args === undefined ? {} : { arguments: args }),
+    ...(judged.sessionId === undefined ? {} : { sessionId: judged.sessionId }),
+  }
+  if (call.id === undefined) return { kind: 'notification', ...message }
+  return { kind: 'request', id: call.id, ...message }
+}
+
+export type { MessageId } from './envelope.ts'
+export type { ReadonlyHeaders } from './headers.ts'

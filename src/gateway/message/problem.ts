@@ -24,3 +24,19 @@ export const problemCodes = {
 export function isProblem(value: object): value is Problem {
   return 'status' in value && 'code' in value
 }
+
+/** A 400 that answers the message with this id. */
+export function badRequest(
+  id: string | number | undefined,
+  code: number,
+  message: string,
+  data?: object,
+): Problem {
+  return {
+    status: 400,
+    code,
+    message,
+    ...(id === undefined ? {} : { id }),
+    ...(data === undefined ? {} : { data }),
+  }
+}

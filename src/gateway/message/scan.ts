@@ -73,7 +73,7 @@ export function scan(octets: Buffer, limits: ScanLimits): Scanned | ScanRefusal 
   const scanner = new Scanner(octets, limits)
   const refusal = scanner.run()
   if (refusal !== undefined) return refusal
-  return { value: JSON.parse(octets.utf8Slice()) as JsonObject, offsets: scanner.offsets }
+  return { value: JSON.parse(octets.toString('utf8')) as JsonObject, offsets: scanner.offsets }
 }
 
 type Level = Place | 'elsewhere'
@@ -182,9 +182,11 @@ class Scanner {
     if (this.#octets[at] !== octet.quote) return this.#malformed(at)
     const nameEnd = this.#checked(stringEnd(this.#octets, at), at)
     if (nameEnd === refused) return refused
-    const written = this.#octets.latin1Slice(at + 1, nameEnd - 1)
+    const written = this.#octets.toString('latin1', at + 1, nameEnd - 1)
     const isPlain = !beyondPlain.test(written)
-    const name = isPlain ? written : (JSON.parse(this.#octets.utf8Slice(at, nameEnd)) as string)
+    const name = isPlain
+      ? written
+      : (JSON.parse(this.#octets.toString('utf8', at, nameEnd)) as string)
     if (!names.add(name)) return this.#refuse('duplicate', `a second member ${quoted(name)}`)
     if (name === '__proto__') return this.#refuse('proto', 'a member named __proto__')
     if (!this.#isNameFit(level, name, isPlain, names)) return refused
