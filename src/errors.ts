@@ -53,7 +53,14 @@ export type ErrorCode =
   | 'policy/result'
   | 'policy/log'
   // kubernetes
+  | 'kubernetes/answer'
   | 'kubernetes/api'
+  | 'kubernetes/closed'
+  | 'kubernetes/configuration'
+  | 'kubernetes/not-served'
+  | 'kubernetes/object'
+  | 'kubernetes/silent'
+  | 'kubernetes/unreachable'
   // signer
   | 'signer/invalid'
   // gateway

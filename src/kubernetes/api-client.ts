@@ -1,0 +1,295 @@
+import type { IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { CountersignError } from '../errors.ts'
+import { parseApiError } from './api-error.ts'
+import { openConnection, type Connection } from './connection.ts'
+import { parseJsonLines } from './json-lines.ts'
+
+/** Enough for any object that etcd stores (1.5 MiB) and its managed fields. */
+const answerBytesMaxDefault = 4 * 1024 * 1024
+const lineBytesMax = 4 * 1024 * 1024
+const timeoutSecondsDefault = 30
+/** The API server's bookmarks come once a minute, so a watch that is silent for longer has lost its other end. */
+const idleSecondsDefault = 90
+
+export interface ApiRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Absolute and already encoded, as `resourcePath` makes it. */
+  readonly path: string
+  readonly query?: Readonly<Record<string, string>>
+  readonly body?: unknown
+  /** `application/json` unless told. */
+  readonly contentType?: string
+  readonly signal?: AbortSignal
+  /** For the whole answer; 30 unless told. */
+  readonly timeoutSeconds?: number
+  /** A longer answer is 'kubernetes/answer'; 4 MiB unless told. */
+  readonly answerBytesMax?: number
+}
+
+export interface ApiStream {
+  readonly path: string
+  readonly query?: Readonly<Record<string, string>>
+  readonly signal: AbortSignal
+  /** An open stream that is silent for longer is 'kubernetes/silent'; 90 unless told. */
+  readonly idleSeconds?: number
+  /** Called when the server has accepted the stream, before the first line. */
+  readonly onOpen?: () => void
+}
+
+/**
+ * Talks to one API server. Its refusals are `ApiError` ('kubernetes/api'); no answer at all, or a time-out, is
+ * 'kubernetes/unreachable', after which a write may have happened or not; an answer that cannot be used is
+ * 'kubernetes/answer'. An aborted signal rejects with its reason.
+ */
+export interface ApiClient {
+  /** https://host:port */
+  readonly server: string
+  request<T = unknown>(request: ApiRequest): Promise<T>
+  /** One parsed JSON value a line; a line that is no JSON is a `MalformedLine`. */
+  stream(stream: ApiStream): AsyncIterable<unknown>
+  close(): void
+}
+
+interface Exchange {
+  readonly connection: Connection
+  readonly userAgent: string
+  readonly method: ApiRequest['method']
+  readonly path: string
+  readonly query: Readonly<Record<string, string>> | undefined
+  readonly body: Buffer | undefined
+  readonly contentType: string | undefined
+  readonly signal: AbortSignal
+}
+
+function unreachable(what: string, cause: unknown): CountersignError {
+  const detail = cause instanceof Error ? cause.message : String(cause)
+  return new CountersignError('kubernetes/unreachable', `${what}: no answer: ${detail}`, { cause })
+}
+
+/** The server may close an idle connection at the very moment that we reuse it: then it has not read the request. */
+function isStaleConnection(error: unknown, reused: boolean): boolean {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code
+  return reused && (code === 'ECONNRESET' || code === 'EPIPE')
+}
+
+async function sendOnce(
+  exchange: Exchange,
+): Promise<{ response: IncomingMessage } | { error: unknown; stale: boolean }> {
+  const { connection, body } = exchange
+  const url = new URL(connection.server)
+  url.pathname = `${url.pathname.replace(/\/$/, '')}${exchange.path}`
+  url.search = new URLSearchParams(exchange.query).toString()
+  const options = await connection.options()
+  return new Promise((resolve) => {
+    const outgoing = httpsRequest(url, {
+      ...options,
+      method: exchange.method,
+      signal: exchange.signal,
+      headers: {
+        ...options.headers,
+        accept: 'application/json',
+        'user-agent': exchange.userAgent,
+        ...(body === undefined
+          ? {}
+          : { 'content-type': exchange.contentType ?? 'application/json' }),
+        ...(body === undefined ? {} : { 'content-length': String(body.length) }),
+      },
+    })
+    outgoing.on('error', (error) =>
+      resolve({ error, stale: isStaleConnection(error, outgoing.reusedSocket) }),
+    )
+    outgoing.once('response', (response: IncomingMessage) => resolve({ response }))
+    outgoing.end(body)
+  })
+}
+
+/** A create could happen twice, so it is never sent again. */
+async function send(exchange: Exchange): Promise<IncomingMessage> {
+  for (let attempt = 1; ; attempt++) {
+    const outcome = await sendOnce(exchange)
+    if ('response' in outcome) return outcome.response
+    const again = outcome.stale && exchange.method !== 'POST' && attempt <= 3
+    if (!again || exchange.signal.aborted) throw outcome.error
+  }
+}
+
+async function readAnswer(
+  response: IncomingMessage,
+  what: string,
+  bytesMax: number,
+): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > bytesMax) {
+      response.destroy()
+      throw new CountersignError(
+        'kubernetes/answer',
+        `${what}: answer length: want=at most ${bytesMax} bytes got=more`,
+      )
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function refusal(what: string, response: IncomingMessage, text: string): Error {
+  return parseApiError({
+    what,
+    status: response.statusCode ?? 0,
+    answer: parseJson(text) ?? text,
+    retryAfter: response.headers['retry-after'],
+  })
+}
+
+function isSuccess(response: IncomingMessage): boolean {
+  const status = response.statusCode ?? 0
+  return status >= 200 && status < 300
+}
+
+/** Ends what it guards when the time is over; `reset` starts the time again. */
+function startTimer(seconds: number): { signal: AbortSignal; reset(): void; clear(): void } {
+  const controller = new AbortController()
+  const timer = setTimeout(
+    () => controller.abort(new Error(`nothing for ${seconds} s`)),
+    seconds * 1000,
+  )
+  return {
+    signal: controller.signal,
+    reset: () => timer.refresh(),
+    clear: () => clearTimeout(timer),
+  }
+}
+
+/** Every failure but our own and the caller's abort means that the server cannot be reached. */
+function translate(
+  error: unknown,
+  what: string,
+  caller: AbortSignal | undefined,
+  timer: AbortSignal,
+): unknown {
+  if (error instanceof CountersignError) return error
+  if (caller?.aborted === true) return caller.reason
+  return unreachable(what, timer.aborted ? timer.reason : error)
+}
+
+function createRequest(connection: Connection, userAgent: string): ApiClient['request'] {
+  return async <T>(request: ApiRequest): Promise<T> => {
+    const { method, path, signal: caller } = request
+    const what = `${method} ${path}`
+    caller?.throwIfAborted()
+    const timer = startTimer(request.timeoutSeconds ?? timeoutSecondsDefault)
+    const signal = caller === undefined ? timer.signal : AbortSignal.any([caller, timer.signal])
+    try {
+      const response = await send({
+        connection,
+        userAgent,
+        method,
+        path,
+        query: request.query,
+        body: request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body)),
+        contentType: request.contentType,
+        signal,
+      })
+      const bytesMax = request.answerBytesMax ?? answerBytesMaxDefault
+      const text = (await readAnswer(response, what, bytesMax)).toString('utf8')
+      if (!isSuccess(response)) throw refusal(what, response, text)
+      const answer = parseJson(text)
+      if (answer === undefined) {
+        throw new CountersignError('kubernetes/answer', `${what}: answer: want=JSON got=other`)
+      }
+      return answer as T
+    } catch (error) {
+      throw translate(error, what, caller, timer.signal)
+    } finally {
+      timer.clear()
+    }
+  }
+}
+
+async function* withReset(response: IncomingMessage, reset: () => void): AsyncGenerator<Buffer> {
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    reset()
+    yield chunk
+  }
+}
+
+function createStream(connection: Connection, userAgent: string): ApiClient['stream'] {
+  return async function* (stream) {
+    const { path, query, signal: caller, idleSeconds = idleSecondsDefault } = stream
+    const what = `WATCH ${path}`
+    caller.throwIfAborted()
+    const timer = startTimer(idleSeconds)
+    const signal = AbortSignal.any([caller, timer.signal])
+    let response: IncomingMessage | undefined
+    try {
+      response = await send({
+        connection,
+        userAgent,
+        method: 'GET',
+        path,
+        query,
+        body: undefined,
+        contentType: undefined,
+        signal,
+      })
+      if (!isSuccess(response)) {
+        const text = await readAnswer(response, what, answerBytesMaxDefault)
+        throw refusal(what, response, text.toString('utf8'))
+      }
+      timer.reset()
+      stream.onOpen?.()
+      yield* parseJsonLines(
+        withReset(response, () => timer.reset()),
+        {
+          lineBytesMax,
+          tooLong: () =>
+            new CountersignError(
+              'kubernetes/answer',
+              `${what}: line length: want=at most ${lineBytesMax} bytes got=more`,
+            ),
+        },
+      )
+    } catch (error) {
+      if (response !== undefined && timer.signal.aborted && !caller.aborted) {
+        throw new CountersignError('kubernetes/silent', `${what}: nothing for ${idleSeconds} s`)
+      }
+      throw translate(error, what, caller, timer.signal)
+    } finally {
+      timer.clear()
+      // A consumer that leaves early leaves an endless answer behind: the connection cannot be used again.
+      if (response?.complete !== true) response?.destroy()
+    }
+  }
+}
+
+export function createApiClient(
+  options: {
+    /** Path of a kubeconfig; undefined: the service account of the pod that we run in. */
+    readonly kubeconfig?: string | undefined
+    readonly userAgent?: string
+    readonly now?: () => number
+  } = {},
+): ApiClient {
+  const connection = openConnection({
+    kubeconfig: options.kubeconfig,
+    now: options.now ?? Date.now,
+  })
+  const userAgent = options.userAgent ?? 'countersign'
+  return {
+    server: connection.server.href.replace(/\/$/, ''),
+    request: createRequest(connection, userAgent),
+    stream: createStream(connection, userAgent),
+    close: () => connection.close(),
+  }
+}
