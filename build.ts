@@ -1,0 +1,28 @@
+/**
+ * Builds the package: the JavaScript and declarations of src/ into dist/, folder for folder. What else the package
+ * holds (`files` in package.json) is used as it stands.
+ */
+import { spawnSync } from 'node:child_process'
+import { accessSync, chmodSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+const root = import.meta.dirname
+const dist = join(root, 'dist')
+// src/ imports package.json, so the compiler's root is the repository and everything lands one folder deeper.
+const emitted = join(dist, 'emitted')
+
+rmSync(dist, { recursive: true, force: true })
+accessSync(join(root, 'policies', 'bundle', 'policy.wasm'))
+const tsc = join(root, 'node_modules', '.bin', 'tsc')
+const compiled = spawnSync(tsc, ['-p', join(root, 'tsconfig.build.json'), '--outDir', emitted], {
+  stdio: 'inherit',
+})
+if (compiled.status === 0) {
+  for (const name of readdirSync(join(emitted, 'src'))) {
+    renameSync(join(emitted, 'src', name), join(dist, name))
+  }
+  chmodSync(join(dist, 'cli', 'main.js'), 0o755)
+} else {
+  process.exitCode = 1
+}
+rmSync(emitted, { recursive: true, force: true })
