@@ -1,0 +1,77 @@
+import { CountersignError } from '../errors.ts'
+import type { ApiClient } from './api-client.ts'
+import { isNotFound } from './api-error.ts'
+import type { ClusterTrustBundleVersion } from './cluster-trust-bundle.ts'
+import { listObjects } from './objects.ts'
+import type { PodCertificateVersion } from './pod-certificate-request.ts'
+import { readFields, readList, readText } from './read-field.ts'
+import { nodes } from './workloads.ts'
+
+const group = 'certificates.k8s.io'
+
+/** Whether the API server serves `plural` in that version of the certificates group. */
+async function isServed(client: ApiClient, version: string, plural: string): Promise<boolean> {
+  try {
+    const answer = await client.request({ method: 'GET', path: `/apis/${group}/${version}` })
+    const resources = readList(readFields(answer, 'discovery')['resources'], 'resources')
+    return resources.some(
+      (entry) => readText(readFields(entry, 'resource')['name'], 'resource name') === plural,
+    )
+  } catch (error) {
+    if (isNotFound(error)) return false
+    throw error
+  }
+}
+
+/** A kubelet before 1.36 writes the key in a form that v1 does not have. An unreadable version counts as new. */
+function writesKeyAndProof(kubeletVersion: string | undefined): boolean {
+  const match = /^v?(\d{1,5})\.(\d{1,5})/.exec(kubeletVersion ?? '')
+  if (match === null) return false
+  const [major, minor] = [Number(match[1]), Number(match[2])]
+  return major < 1 || (major === 1 && minor < 36)
+}
+
+export interface PodCertificateDiscovery {
+  readonly version: PodCertificateVersion
+  /** Nodes whose requests show no key in this version: to be reported, never to be denied. */
+  readonly unreadableNodes: readonly string[]
+}
+
+/**
+ * v1 where it stands alone or no kubelet is older than 1.36; v1beta1 where it is served and an older one exists, or
+ * alone. Throws 'kubernetes/not-served' when there is neither.
+ */
+export async function discoverPodCertificateVersion(
+  client: ApiClient,
+): Promise<PodCertificateDiscovery> {
+  const plural = 'podcertificaterequests'
+  const [v1, v1beta1] = await Promise.all([
+    isServed(client, 'v1', plural),
+    isServed(client, 'v1beta1', plural),
+  ])
+  if (!v1 && !v1beta1) {
+    throw new CountersignError(
+      'kubernetes/not-served',
+      `${plural}: want=${group}/v1 or v1beta1 got=neither`,
+      {
+        hint: 'Kubernetes 1.37 serves it; 1.35 and 1.36 need the gate PodCertificateRequest and --runtime-config',
+      },
+    )
+  }
+  if (!v1) return { version: 'v1beta1', unreadableNodes: [] }
+  const old = (await listObjects(client, nodes))
+    .filter(({ kubeletVersion }) => writesKeyAndProof(kubeletVersion))
+    .map(({ metadata }) => metadata.name)
+  if (old.length > 0 && v1beta1) return { version: 'v1beta1', unreadableNodes: [] }
+  return { version: 'v1', unreadableNodes: old }
+}
+
+/** The newest version served; undefined: trust bundles have to be published another way. */
+export async function discoverClusterTrustBundleVersion(
+  client: ApiClient,
+): Promise<ClusterTrustBundleVersion | undefined> {
+  for (const version of ['v1', 'v1beta1'] as const) {
+    if (await isServed(client, version, 'clustertrustbundles')) return version
+  }
+  return undefined
+}

@@ -1,0 +1,66 @@
+import type { ApiClient } from './api-client.ts'
+import { createObject, mergeObject, readObject } from './objects.ts'
+import { readFields, readOptionalText, readText } from './read-field.ts'
+import { readMetadata, type KubernetesObject, type Resource } from './resource.ts'
+
+export type ClusterTrustBundleVersion = 'v1' | 'v1beta1'
+
+export interface ClusterTrustBundle extends KubernetesObject {
+  /** Undefined: linked to no signer. */
+  readonly signerName: string | undefined
+  /** PEM. */
+  readonly trustBundle: string
+}
+
+function parseClusterTrustBundle(raw: unknown): ClusterTrustBundle {
+  const spec = readFields(readFields(raw, 'clustertrustbundle')['spec'], 'spec')
+  return {
+    metadata: readMetadata(raw),
+    signerName: readOptionalText(spec['signerName'], 'spec.signerName'),
+    trustBundle: readText(spec['trustBundle'], 'spec.trustBundle'),
+  }
+}
+
+export function clusterTrustBundles(
+  version: ClusterTrustBundleVersion,
+): Resource<ClusterTrustBundle> {
+  return {
+    group: 'certificates.k8s.io',
+    version,
+    plural: 'clustertrustbundles',
+    kind: 'ClusterTrustBundle',
+    namespaced: false,
+    parse: parseClusterTrustBundle,
+  }
+}
+
+/**
+ * Makes the bundle say `trustBundle`, and writes only when it does not: every write reaches every kubelet. A
+ * concurrent writer is an `ApiError` 409, after which this may be called again.
+ */
+export async function publishClusterTrustBundle(
+  client: ApiClient,
+  options: {
+    readonly version: ClusterTrustBundleVersion
+    /** `<domain>:<path>:<suffix>` of the signer. */
+    readonly name: string
+    readonly signerName: string
+    readonly trustBundle: string
+    readonly labels?: Readonly<Record<string, string>>
+    readonly signal?: AbortSignal
+  },
+): Promise<'created' | 'changed' | 'unchanged'> {
+  const { name, signerName, trustBundle, labels = {} } = options
+  const resource = clusterTrustBundles(options.version)
+  const signal = options.signal === undefined ? {} : { signal: options.signal }
+  const present = await readObject(client, resource, { name, ...signal })
+  if (present === undefined) {
+    const body = { metadata: { name, labels }, spec: { signerName, trustBundle } }
+    await createObject(client, resource, { body, ...signal })
+    return 'created'
+  }
+  if (present.trustBundle === trustBundle) return 'unchanged'
+  const patch = { spec: { trustBundle } }
+  await mergeObject(client, resource, { metadata: present.metadata, patch, ...signal })
+  return 'changed'
+}

@@ -1,0 +1,174 @@
+import { CountersignError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { backoffMilliseconds, realDelay, type BackoffConfig, type Delay } from './backoff.ts'
+import { FairLane } from './fair-lane.ts'
+
+export interface AddOptions {
+  /** Not before so many seconds from now; an earlier time that is set already stays. */
+  readonly afterSeconds?: number
+  /** Goes before all that is not. */
+  readonly urgent?: boolean
+}
+
+/**
+ * Keys to be worked on. A key is in the queue once however often it is added, is never worked on twice at once, and
+ * is worked on again when it was added meanwhile. Work that throws is repeated with back-off, for ever.
+ */
+export interface WorkQueue {
+  add(key: string, options?: AddOptions): void
+  /** Drops what is planned for the key; work that runs goes on. */
+  forget(key: string): void
+  /** Keys that wait, those with a later time included, and keys that are worked on. */
+  readonly depth: number
+  /** Aborts the signal of running work, waits for it, and starts no more. */
+  close(): Promise<void>
+}
+
+export interface WorkQueueOptions {
+  /** Answers when the key is to be worked on again; nothing: not until it is added. */
+  readonly work: (key: string, signal: AbortSignal) => Promise<void | { againSeconds: number }>
+  readonly concurrency: number
+  readonly backoff: BackoffConfig
+  readonly now: () => number
+  readonly random: () => number
+  readonly delay?: Delay
+  readonly log: Log
+  /** Keys of one group take turns with the other groups; unless told, all are one group. */
+  readonly groupOf?: (key: string) => string
+}
+
+interface Planned {
+  readonly dueAt: number
+  readonly urgent: boolean
+}
+
+class KeyedQueue implements WorkQueue {
+  readonly #options: WorkQueueOptions
+  readonly #delay: Delay
+  readonly #urgent: FairLane
+  readonly #normal: FairLane
+  /** Keys with a later time. A timer that finds another plan than its own has been superseded. */
+  readonly #planned = new Map<string, Planned>()
+  /** Keys in work, and what was added to them meanwhile. */
+  readonly #running = new Map<string, AddOptions | undefined>()
+  readonly #failures = new Map<string, number>()
+  readonly #closing = new AbortController()
+  readonly #works = new Set<Promise<void>>()
+
+  constructor(options: WorkQueueOptions) {
+    const groupOf = options.groupOf ?? (() => '')
+    this.#options = options
+    this.#delay = options.delay ?? realDelay
+    this.#urgent = new FairLane(groupOf)
+    this.#normal = new FairLane(groupOf)
+  }
+
+  get depth(): number {
+    return this.#urgent.size + this.#normal.size + this.#planned.size + this.#running.size
+  }
+
+  add(key: string, options: AddOptions = {}): void {
+    if (this.#closing.signal.aborted) return
+    if (this.#running.has(key)) {
+      this.#running.set(key, soonest(this.#running.get(key), options))
+      return
+    }
+    const afterSeconds = options.afterSeconds ?? 0
+    if (afterSeconds > 0) this.#plan(key, afterSeconds * 1000, options.urgent === true)
+    else this.#makeReady(key, options.urgent === true)
+  }
+
+  forget(key: string): void {
+    this.#planned.delete(key)
+    this.#urgent.delete(key)
+    this.#normal.delete(key)
+    this.#failures.delete(key)
+    if (this.#running.has(key)) this.#running.set(key, undefined)
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new CountersignError('kubernetes/closed', 'work queue is closed'))
+    this.#planned.clear()
+    this.#urgent.clear()
+    this.#normal.clear()
+    await Promise.all(this.#works)
+  }
+
+  #plan(key: string, milliseconds: number, urgent: boolean): void {
+    if (this.#urgent.has(key) || this.#normal.has(key)) return
+    const dueAt = this.#options.now() + milliseconds
+    const known = this.#planned.get(key)
+    if (known !== undefined && known.dueAt <= dueAt) return
+    const planned: Planned = { dueAt, urgent }
+    this.#planned.set(key, planned)
+    void this.#delay(milliseconds, this.#closing.signal).then(
+      () => {
+        if (this.#planned.get(key) === planned) this.#makeReady(key, urgent)
+      },
+      () => {},
+    )
+  }
+
+  #makeReady(key: string, urgent: boolean): void {
+    this.#planned.delete(key)
+    if (urgent) {
+      this.#normal.delete(key)
+      this.#urgent.add(key)
+    } else if (!this.#urgent.has(key)) {
+      this.#normal.add(key)
+    }
+    this.#startWork()
+  }
+
+  #startWork(): void {
+    while (this.#running.size < this.#options.concurrency && !this.#closing.signal.aborted) {
+      const key = this.#urgent.take() ?? this.#normal.take()
+      if (key === undefined) return
+      this.#running.set(key, undefined)
+      const work = this.#workOn(key)
+      this.#works.add(work)
+      void work.finally(() => this.#works.delete(work))
+    }
+  }
+
+  /** Never rejects. */
+  async #workOn(key: string): Promise<void> {
+    const { signal } = this.#closing
+    let again: AddOptions | undefined
+    try {
+      // Started by `add`, whose caller must not run into the work's own code.
+      await Promise.resolve()
+      const answer = await this.#options.work(key, signal)
+      this.#failures.delete(key)
+      if (answer !== undefined) again = { afterSeconds: answer.againSeconds }
+    } catch (error) {
+      if (!signal.aborted) again = this.#failed(key, error)
+    }
+    const added = this.#running.get(key)
+    this.#running.delete(key)
+    const next = added === undefined ? again : soonest(again, added)
+    if (next !== undefined) this.add(key, next)
+    this.#startWork()
+  }
+
+  #failed(key: string, error: unknown): AddOptions {
+    const failures = (this.#failures.get(key) ?? 0) + 1
+    this.#failures.set(key, failures)
+    const { backoff, random, log } = this.#options
+    const milliseconds = backoffMilliseconds(backoff, failures, random)
+    log.warn({ key, failures, error }, 'work is repeated')
+    return { afterSeconds: milliseconds / 1000 }
+  }
+}
+
+function soonest(one: AddOptions | undefined, other: AddOptions): AddOptions {
+  if (one === undefined) return other
+  return {
+    afterSeconds: Math.min(one.afterSeconds ?? 0, other.afterSeconds ?? 0),
+    urgent: one.urgent === true || other.urgent === true,
+  }
+}
+
+export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
+  return new KeyedQueue(options)
+}
