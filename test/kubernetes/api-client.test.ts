@@ -1,0 +1,362 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { parse, stringify } from 'yaml'
+import { CountersignError } from '../../src/errors.ts'
+import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client.ts'
+import { ApiError } from '../../src/kubernetes/api-error.ts'
+import { startFakeApiServer, statusAnswer, type FakeApiServer } from '../support/fake-api-server.ts'
+
+let server: FakeApiServer
+let client: ApiClient
+const path = '/api/v1/pods'
+
+before(async () => {
+  server = await startFakeApiServer()
+  client = createApiClient({ kubeconfig: server.kubeconfig, userAgent: 'countersign/test' })
+})
+
+after(async () => {
+  client.close()
+  await server[Symbol.asyncDispose]()
+})
+
+async function failureOf(promise: Promise<unknown>): Promise<CountersignError> {
+  const error: unknown = await promise.then(
+    () => assert.fail('want=a failure got=an answer'),
+    (reason: unknown) => reason,
+  )
+  assert.ok(error instanceof CountersignError, String(error))
+  return error
+}
+
+async function collect(lines: AsyncIterable<unknown>): Promise<unknown[]> {
+  const all: unknown[] = []
+  for await (const line of lines) all.push(line)
+  return all
+}
+
+describe('a request', () => {
+  test('carries path, query, body, content type, user agent and the client certificate', async () => {
+    server.script({ body: { kind: 'Pod' } })
+    const answer = await client.request({
+      method: 'PATCH',
+      path: '/api/v1/namespaces/a/pods/b/status',
+      query: { dryRun: 'All' },
+      body: { metadata: { uid: 'u' } },
+      contentType: 'application/merge-patch+json',
+    })
+    assert.deepEqual(answer, { kind: 'Pod' })
+    const seen = server.requests.at(-1)
+    assert.equal(seen?.method, 'PATCH')
+    assert.equal(seen.path, '/api/v1/namespaces/a/pods/b/status')
+    assert.equal(seen.query.get('dryRun'), 'All')
+    assert.deepEqual(seen.body, { metadata: { uid: 'u' } })
+    assert.equal(seen.headers['content-type'], 'application/merge-patch+json')
+    assert.equal(seen.headers['user-agent'], 'countersign/test')
+    assert.equal(seen.headers.accept, 'application/json')
+    assert.equal(seen.user, 'tester')
+  })
+
+  test('shares its connection with the request after it', async () => {
+    server.script({ body: {} }, { body: {} })
+    await client.request({ method: 'GET', path })
+    await client.request({ method: 'GET', path })
+    const [one, two] = server.requests.slice(-2)
+    assert.equal(one?.connection, two?.connection)
+  })
+
+  test('that is refused says what the Status object says', async () => {
+    server.script(
+      statusAnswer(422, 'Invalid', {
+        message: 'req-1 is invalid',
+        details: {
+          causes: [{ reason: 'FieldValueForbidden', field: 'spec.signerName', message: 'no' }],
+        },
+      }),
+    )
+    const error = await failureOf(client.request({ method: 'PATCH', path, body: {} }))
+    assert.ok(error instanceof ApiError)
+    assert.equal(error.code, 'kubernetes/api')
+    assert.equal(error.message, 'PATCH /api/v1/pods: status 422: "req-1 is invalid"')
+    assert.equal(error.status, 422)
+    assert.equal(error.reason, 'Invalid')
+    assert.deepEqual(error.causes, [
+      { reason: 'FieldValueForbidden', field: 'spec.signerName', message: 'no' },
+    ])
+  })
+
+  test('that is told to come back later says when', async () => {
+    server.script({ ...statusAnswer(429, 'TooManyRequests'), headers: { 'retry-after': '7' } })
+    const error = await failureOf(client.request({ method: 'GET', path }))
+    assert.ok(error instanceof ApiError)
+    assert.equal(error.retryAfterSeconds, 7)
+  })
+
+  test('that a proxy refuses without a Status object is an ApiError still', async () => {
+    server.script({ status: 502, body: '<html>bad gateway</html>' })
+    const error = await failureOf(client.request({ method: 'GET', path }))
+    assert.ok(error instanceof ApiError)
+    assert.equal(error.message, 'GET /api/v1/pods: status 502: "<html>bad gateway</html>"')
+    assert.equal(error.reason, '')
+    assert.deepEqual(error.causes, [])
+  })
+
+  test('that is answered with something else than JSON is no answer that can be used', async () => {
+    server.script({ body: 'hello' })
+    const error = await failureOf(client.request({ method: 'GET', path }))
+    assert.equal(error.code, 'kubernetes/answer')
+    assert.equal(error.message, 'GET /api/v1/pods: answer: want=JSON got=other')
+  })
+
+  test('reads no more than it was told to', async () => {
+    server.script({ body: { long: 'x'.repeat(5000) } })
+    const error = await failureOf(client.request({ method: 'GET', path, answerBytesMax: 1000 }))
+    assert.equal(error.code, 'kubernetes/answer')
+    assert.equal(error.message, 'GET /api/v1/pods: answer length: want=at most 1000 bytes got=more')
+  })
+
+  test('that is never answered ends with its time', async () => {
+    server.script({ hang: true })
+    const error = await failureOf(client.request({ method: 'GET', path, timeoutSeconds: 0.1 }))
+    assert.equal(error.code, 'kubernetes/unreachable')
+    assert.equal(error.message, 'GET /api/v1/pods: no answer: nothing for 0.1 s')
+  })
+
+  test('whose answer stops half way ends with its time', async () => {
+    server.script({ lines: ['{"metadata": '] })
+    const error = await failureOf(client.request({ method: 'GET', path, timeoutSeconds: 0.1 }))
+    assert.equal(error.code, 'kubernetes/unreachable')
+  })
+
+  test('whose answer is cut is unreachable, and the next one is answered', async () => {
+    server.script({ lines: ['{"metadata": '], cut: true }, { body: { fine: true } })
+    const error = await failureOf(client.request({ method: 'GET', path }))
+    assert.equal(error.code, 'kubernetes/unreachable')
+    assert.deepEqual(await client.request({ method: 'GET', path }), { fine: true })
+  })
+
+  test('that the caller gives up rejects with the caller’s reason', async () => {
+    server.script({ hang: true })
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    const promise = client.request({ method: 'GET', path, signal: controller.signal })
+    setTimeout(() => controller.abort(reason), 20)
+    await assert.rejects(promise, reason)
+    await assert.rejects(client.request({ method: 'GET', path, signal: controller.signal }), reason)
+  })
+
+  const stale = [
+    { method: 'GET', sentAgain: true },
+    { method: 'PATCH', sentAgain: true },
+    { method: 'POST', sentAgain: false },
+  ] as const
+  for (const { method, sentAgain } of stale) {
+    const how = sentAgain ? 'is sent again' : 'is not sent twice'
+    test(`a ${method} on a connection that the server just closed ${how}`, async () => {
+      server.script({ body: {} })
+      await client.request({ method: 'GET', path })
+      const before = server.requests.length
+      server.script({ cut: true }, { body: { second: true } })
+      const outcome = client.request({ method, path, ...(method === 'GET' ? {} : { body: {} }) })
+      if (sentAgain) {
+        assert.deepEqual(await outcome, { second: true })
+        assert.equal(server.requests.length, before + 2)
+      } else {
+        const error = await failureOf(outcome)
+        assert.equal(error.code, 'kubernetes/unreachable')
+        assert.equal(server.requests.length, before + 1)
+        assert.deepEqual(await client.request({ method: 'GET', path }), { second: true })
+      }
+    })
+  }
+})
+
+describe('a stream', () => {
+  test('gives one value a line, and says which line is no JSON', async () => {
+    server.script({ lines: [{ a: 1 }, '{"b"', ': 2}\n\n', 'oops\n', { c: 3 }], end: true })
+    const signal = new AbortController().signal
+    let opened = 0
+    const stream = client.stream({
+      path,
+      signal,
+      query: { watch: '1' },
+      onOpen: () => (opened += 1),
+    })
+    assert.deepEqual(await collect(stream), [{ a: 1 }, { b: 2 }, { malformed: 'oops' }, { c: 3 }])
+    assert.equal(opened, 1)
+    assert.equal(server.requests.at(-1)?.query.get('watch'), '1')
+  })
+
+  test('that is silent for too long fails', async () => {
+    server.script({ lines: [{ a: 1 }] })
+    const signal = new AbortController().signal
+    const error = await failureOf(collect(client.stream({ path, signal, idleSeconds: 0.1 })))
+    assert.equal(error.code, 'kubernetes/silent')
+    assert.equal(error.message, 'WATCH /api/v1/pods: nothing for 0.1 s')
+  })
+
+  test('that is not accepted in time is unreachable', async () => {
+    server.script({ hang: true })
+    const signal = new AbortController().signal
+    const error = await failureOf(collect(client.stream({ path, signal, idleSeconds: 0.1 })))
+    assert.equal(error.code, 'kubernetes/unreachable')
+  })
+
+  test('that is refused is an ApiError', async () => {
+    server.script(statusAnswer(410, 'Expired'))
+    const error = await failureOf(
+      collect(client.stream({ path, signal: new AbortController().signal })),
+    )
+    assert.ok(error instanceof ApiError)
+    assert.equal(error.status, 410)
+  })
+
+  test('that is cut fails after the lines that came', async () => {
+    server.script({ lines: [{ a: 1 }], cut: true })
+    const lines: unknown[] = []
+    const error = await failureOf(
+      (async () => {
+        const signal = new AbortController().signal
+        for await (const line of client.stream({ path, signal })) lines.push(line)
+      })(),
+    )
+    assert.equal(error.code, 'kubernetes/unreachable')
+    assert.deepEqual(lines, [{ a: 1 }])
+  })
+
+  test('that the caller gives up closes its connection', async () => {
+    server.script({ lines: [{ a: 1 }] })
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    const reading = (async () => {
+      for await (const line of client.stream({ path, signal: controller.signal })) {
+        assert.deepEqual(line, { a: 1 })
+        controller.abort(reason)
+      }
+    })()
+    await assert.rejects(reading, reason)
+    while (server.streams.at(-1)?.closed !== true) await new Promise((go) => setTimeout(go, 5))
+  })
+
+  test('that the caller leaves closes its connection', async () => {
+    server.script({ lines: [{ a: 1 }] })
+    const signal = new AbortController().signal
+    for await (const line of client.stream({ path, signal })) {
+      assert.deepEqual(line, { a: 1 })
+      break
+    }
+    while (server.streams.at(-1)?.closed !== true) await new Promise((go) => setTimeout(go, 5))
+  })
+})
+
+describe('a kubeconfig', () => {
+  let folder: string
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'countersign-test-'))
+  })
+  after(() => rm(folder, { recursive: true }))
+
+  async function altered(change: (cluster: Record<string, unknown>) => void): Promise<string> {
+    const config = parse(await readFile(server.kubeconfig, 'utf8')) as {
+      clusters: [{ cluster: Record<string, unknown> }]
+    }
+    change(config.clusters[0].cluster)
+    const file = join(folder, 'altered.yaml')
+    await writeFile(file, stringify(config), { mode: 0o600 })
+    return file
+  }
+
+  function refusalOf(kubeconfig: string): CountersignError {
+    try {
+      createApiClient({ kubeconfig })
+    } catch (error) {
+      assert.ok(error instanceof CountersignError)
+      assert.equal(error.code, 'kubernetes/configuration')
+      return error
+    }
+    return assert.fail('want=refused got=accepted')
+  }
+
+  test('that skips TLS verification is refused', async () => {
+    const file = await altered((cluster) => (cluster['insecure-skip-tls-verify'] = true))
+    assert.equal(
+      refusalOf(file).message,
+      'kubeconfig: insecure-skip-tls-verify: want=false got=true',
+    )
+  })
+
+  test('with a server that is not https is refused', async () => {
+    const file = await altered((cluster) => (cluster['server'] = 'http://127.0.0.1:1'))
+    assert.equal(
+      refusalOf(file).message,
+      'kubernetes server: want=https URL got="http://127.0.0.1:1"',
+    )
+  })
+
+  test('that does not exist is refused with the path', () => {
+    const file = join(folder, 'none.yaml')
+    assert.equal(
+      refusalOf(file).message,
+      `kubeconfig ${JSON.stringify(file)}: want=readable got=ENOENT`,
+    )
+  })
+
+  test('that is no YAML is refused without a word of its text', async () => {
+    const file = join(folder, 'broken.yaml')
+    await writeFile(file, 'users: [secret: - [\n')
+    const error = refusalOf(file)
+    assert.match(error.message, /got=malformed$/)
+    assert.equal(error.cause, undefined)
+  })
+
+  test('without a current context is refused', async () => {
+    const file = join(folder, 'empty.yaml')
+    await writeFile(file, '{}')
+    assert.equal(
+      refusalOf(file).message,
+      'kubeconfig: want=a current context with cluster and user got=none',
+    )
+  })
+
+  test('with another CA than the server’s reaches nothing', async () => {
+    await using other = await startFakeApiServer()
+    const foreign = parse(await readFile(other.kubeconfig, 'utf8')) as {
+      clusters: [{ cluster: Record<string, unknown> }]
+    }
+    const ca = foreign.clusters[0].cluster['certificate-authority-data']
+    const file = await altered((cluster) => (cluster['certificate-authority-data'] = ca))
+    const stranger = createApiClient({ kubeconfig: file })
+    const before = server.requests.length
+    const error = await failureOf(stranger.request({ method: 'GET', path }))
+    assert.equal(error.code, 'kubernetes/unreachable')
+    assert.equal(server.requests.length, before)
+    stranger.close()
+  })
+
+  test('whose certificate is renewed is used within a minute, on a new connection', async () => {
+    let now = 0
+    const file = await altered(() => {})
+    const renewed = createApiClient({ kubeconfig: file, now: () => now })
+    server.script({ body: {} }, { body: {} }, { body: {} })
+    await renewed.request({ method: 'GET', path })
+    const config = parse(await readFile(file, 'utf8')) as {
+      clusters: [{ cluster: Record<string, unknown> }]
+    }
+    // The same anchor twice: another credential as far as TLS is concerned.
+    const [cluster] = config.clusters
+    const pem = Buffer.from(String(cluster.cluster['certificate-authority-data']), 'base64')
+    cluster.cluster['certificate-authority-data'] = Buffer.concat([pem, pem]).toString('base64')
+    await writeFile(file, stringify(config))
+    now = 59_000
+    await renewed.request({ method: 'GET', path })
+    now = 61_000
+    await renewed.request({ method: 'GET', path })
+    const [one, two, three] = server.requests.slice(-3).map(({ connection }) => connection)
+    assert.equal(one, two)
+    assert.notEqual(two, three)
+    renewed.close()
+  })
+})
