@@ -1,26 +1,121 @@
-/** Judges the Rego with the opa that test/tools pins: `npm run test:policies`. */
+/**
+ * Judges the Rego with the `opa` that `test/tools` pins, and the committed bundle against it: `npm run test:policies`.
+ * With `--write` it refreshes `policies/bundle` instead of comparing.
+ */
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { entrypoints } from '../../src/policy/engine.ts'
 import { toolPath } from './build.ts'
 
-const root = join(import.meta.dirname, '..', '..')
-const capabilities = ['--capabilities', 'policies/capabilities.json']
+const policies = join(import.meta.dirname, '..', '..', 'policies')
+const bundle = join(policies, 'bundle')
+const sources = ['countersign', 'data']
+const capabilities = ['--capabilities', 'capabilities.json']
+const bundleFiles = ['.manifest', 'data.json', 'policy.wasm'] as const
 
-const steps: readonly (readonly string[])[] = [
-  ['fmt', '--list', '--fail', 'policies/countersign'],
-  ['check', '--strict', ...capabilities, '--schema', 'policies/schemas', 'policies/countersign'],
-  ['test', ...capabilities, 'policies/countersign'],
-]
+/** A check that did not pass, in the tool's own words. */
+class PolicyCheckError extends Error {
+  override readonly name = 'PolicyCheckError'
+  readonly hint: string
 
-const opa = toolPath('opa')
-if (opa === undefined) {
-  process.stderr.write(
-    'policies: error: opa is not built\nhint: npx node test/tools/build.ts opa\n',
-  )
-  process.exitCode = 2
-} else {
-  for (const step of steps) {
-    const { status } = spawnSync(opa, step, { cwd: root, stdio: 'inherit' })
-    if (status !== 0) process.exitCode = 1
+  constructor(message: string, hint: string) {
+    super(message)
+    this.hint = hint
+  }
+}
+
+/** Runs in the policies' folder, with relative paths: the module holds the names of its sources. */
+function run(program: string, words: readonly string[], hint: string): void {
+  const done = spawnSync(program, words, { cwd: policies, encoding: 'utf8' })
+  if (done.error) throw new PolicyCheckError(`${program} cannot be run`, hint)
+  if (done.status !== 0) {
+    throw new PolicyCheckError(`${words.join(' ')}\n${done.stdout}${done.stderr}`.trim(), hint)
+  }
+}
+
+function checkSources(opa: string): void {
+  run(opa, ['fmt', '--list', '--fail', 'countersign'], 'opa fmt --write policies/countersign')
+  const strict = ['check', '--strict', '--schema', 'schemas', ...capabilities]
+  run(opa, [...strict, ...sources], 'policies/schemas says what the input and the data hold')
+}
+
+function testSources(opa: string): void {
+  const words = ['test', ...capabilities, '--fail-on-empty', ...sources]
+  run(opa, words, 'opa test --verbose --var-values shows the values')
+  run(opa, [...words, '--coverage', '--threshold', '100'], 'every line of a rule needs a test')
+}
+
+/** Builds into a folder. `-O0`: the optimiser would take the bundle's own data for final. */
+function buildBundle(opa: string, folder: string): void {
+  const archive = join(folder, 'bundle.tar.gz')
+  const names = Object.values(entrypoints).flatMap((name) => ['--entrypoint', name])
+  const settings = ['-t', 'wasm', '-O0', '--prune-unused', '--ignore', '*_test.rego']
+  const words = ['build', ...settings, ...capabilities, ...names, '--output', archive, ...sources]
+  run(opa, words, 'opa check comes first')
+  run('tar', ['-xzf', archive, '-C', folder], 'put a tar program on the PATH')
+  writeManifest(folder)
+}
+
+/** The revision is a digest of what is decided with: it changes when that does, and never otherwise. */
+function writeManifest(folder: string): void {
+  const hash = createHash('sha256')
+  for (const name of ['policy.wasm', 'data.json']) hash.update(readFileSync(join(folder, name)))
+  const file = join(folder, '.manifest')
+  const manifest = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
+  const revision = `sha256:${hash.digest('hex').slice(0, 32)}`
+  writeFileSync(file, `${JSON.stringify({ ...manifest, revision }, null, 2)}\n`)
+}
+
+/** The build is deterministic, so the committed bundle must be what the sources give, octet by octet. */
+function compareBundle(folder: string): void {
+  const hint = 'node test/tools/policies.ts --write, and commit policies/bundle'
+  const committed = readdirSync(bundle).toSorted()
+  if (committed.join() !== bundleFiles.join()) {
+    throw new PolicyCheckError(
+      `policies/bundle: want=${bundleFiles.join()} got=${committed.join()}`,
+      hint,
+    )
+  }
+  for (const name of bundleFiles) {
+    if (!readFileSync(join(folder, name)).equals(readFileSync(join(bundle, name)))) {
+      throw new PolicyCheckError(`policies/bundle/${name} is not what the sources give`, hint)
+    }
+  }
+}
+
+function writeBundle(folder: string): void {
+  mkdirSync(bundle, { recursive: true })
+  for (const name of bundleFiles)
+    writeFileSync(join(bundle, name), readFileSync(join(folder, name)))
+}
+
+function judgePolicies(write: boolean): void {
+  const opa = toolPath('opa')
+  if (opa === undefined) {
+    throw new PolicyCheckError('opa is not built', 'npx node test/tools/build.ts opa')
+  }
+  checkSources(opa)
+  testSources(opa)
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-policies-'))
+  try {
+    buildBundle(opa, folder)
+    if (write) writeBundle(folder)
+    else compareBundle(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+if (import.meta.main) {
+  try {
+    judgePolicies(process.argv.includes('--write'))
+    process.stdout.write('policies: formatted, checked, tested, and the bundle is theirs\n')
+  } catch (error) {
+    if (!(error instanceof PolicyCheckError)) throw error
+    process.stderr.write(`policies: error: ${error.message}\nhint: ${error.hint}\n`)
+    process.exitCode = 1
   }
 }

@@ -1,0 +1,192 @@
+package countersign.mcp
+
+# METADATA
+# title: Decision
+# description: Whether this call may be made, and if not, why not.
+# scope: document
+# entrypoint: true
+# schemas:
+#   - input: schema.mcp.decision
+#   - data.grants: schema.mcp.grants
+decision := {"allow": allow, "reasons": reasons, "obligations": []}
+
+# METADATA
+# title: Server methods
+# description: What a caller may ask of a server as a whole, before it calls any tool.
+server_methods := {"initialize", "server/discover", "tools/list", "ping"}
+
+# METADATA
+# title: Allow
+# description: A call of a visible tool with allowed arguments, or a method of a server of the ceiling.
+# scope: document
+# schemas:
+#   - input: schema.mcp.decision
+default allow := false
+
+allow if {
+	is_server_request
+	may_call
+	reachable
+}
+
+allow if {
+	is_tool_call
+	visible(input.resource.properties.server, input.resource.id)
+	arguments_allowed
+}
+
+# METADATA
+# title: Server request
+# description: The request is for a server as a whole.
+# schemas:
+#   - input: schema.mcp.decision
+is_server_request if {
+	input.resource.type == "mcp_server"
+	input.action.name in server_methods
+}
+
+# METADATA
+# title: Tool call
+# description: The request is for one tool.
+# schemas:
+#   - input: schema.mcp.decision
+is_tool_call if {
+	input.resource.type == "tool"
+	input.action.name == "tools/call"
+}
+
+# METADATA
+# title: Reachable
+# description: The ceiling has some tool behind the door that the caller stands at.
+# scope: document
+# schemas:
+#   - input: schema.mcp.decision
+reachable if {
+	input.context.door == "mcp"
+	count(ceiling_servers) > 0
+}
+
+reachable if input.resource.properties.server in ceiling_servers
+
+# METADATA
+# title: Arguments allowed
+# description: The call meets the conditions of the tenant's grant or of the subject's.
+# scope: document
+# schemas:
+#   - input: schema.mcp.decision
+arguments_allowed if meets(tenant_conditions(input.resource.properties.server, input.resource.id))
+
+arguments_allowed if meets(subject_conditions(input.resource.properties.server, input.resource.id))
+
+# METADATA
+# title: Meets conditions
+# description: Every argument that the conditions name is there, with one of the values allowed.
+# schemas:
+#   - input: schema.mcp.decision
+meets(conditions) if {
+	well_formed(conditions)
+	every name, values in object.get(conditions, "arguments", {}) {
+		input.context.arguments[name] in values
+	}
+}
+
+# METADATA
+# title: Refusal
+# description: The first rule that the call breaks, by its stable code.
+# scope: document
+# schemas:
+#   - input: schema.mcp.decision
+default refusal := "method-not-allowed"
+
+refusal := "role-not-allowed" if not may_call
+
+else := "outside-ceiling" if outside_ceiling
+
+else := "tenant-missing" if tenant_missing
+
+else := "not-granted" if not_granted
+
+else := "argument-not-allowed" if is_tool_call
+
+# METADATA
+# title: Outside the ceiling
+# description: The certificate does not reach this server or this tool, whatever is granted.
+# scope: document
+# schemas:
+#   - input: schema.mcp.decision
+outside_ceiling if {
+	is_server_request
+	not reachable
+}
+
+outside_ceiling if {
+	is_tool_call
+	not tool_in_ceiling
+}
+
+# METADATA
+# title: Tool in the ceiling
+# description: The tool of this call has a proper name and some scope covers it.
+# schemas:
+#   - input: schema.mcp.decision
+tool_in_ceiling if {
+	is_tool_name(input.resource.id)
+	in_ceiling(input.resource.properties.server, input.resource.id)
+}
+
+# METADATA
+# title: Tenant missing
+# description: The caller has no tenant, and nothing is granted to it by name.
+# schemas:
+#   - input: schema.mcp.decision
+tenant_missing if {
+	not input.subject.properties.tenant
+	not_granted
+}
+
+# METADATA
+# title: Not granted
+# description: Neither the tenant nor the subject is granted the tool of this call.
+# schemas:
+#   - input: schema.mcp.decision
+not_granted if {
+	is_tool_call
+	not granted(input.resource.properties.server, input.resource.id)
+}
+
+# METADATA
+# title: Messages to agents
+# description: What an agent may read. They name nothing that the agent has not named itself.
+agent_messages := {
+	"argument-not-allowed": "the tool is not granted with these arguments",
+	"method-not-allowed": "the method is not available",
+	"not-granted": "the tool is not granted",
+	"outside-ceiling": "the certificate does not cover the call",
+	"role-not-allowed": "the role of the caller may not call",
+	"tenant-missing": "the caller belongs to no tenant",
+}
+
+# METADATA
+# title: Messages to operators
+# description: Where to look. They name labels, annotations and data, never a value of an argument.
+operator_messages := {
+	"argument-not-allowed": "the conditions of the grant in data.grants name arguments that are missing or have other values",
+	"method-not-allowed": "the default policy knows initialize, server/discover, tools/list, ping and tools/call only",
+	"not-granted": "data.grants has no well-formed grant of this tool for the tenant or the subject",
+	"outside-ceiling": "no tool scope in the certificate covers it: see the annotation countersign.dev/tool-scopes",
+	"role-not-allowed": "the label countersign.dev/role of the service account is not agent, model-gateway or tool-broker",
+	"tenant-missing": "the namespace has no label countersign.dev/tenant and data.grants.subjects does not name the caller",
+}
+
+# METADATA
+# title: Reasons
+# description: One reason for the agent and one for the operator, with the same code; none when allowed.
+# scope: document
+# schemas:
+#   - input: schema.mcp.decision
+default reasons := []
+
+reasons := [
+	{"code": refusal, "message": agent_messages[refusal], "audience": "agent"},
+	{"code": refusal, "message": operator_messages[refusal], "audience": "operator"},
+] if not allow

@@ -1,0 +1,20 @@
+package countersign.mcp
+
+# METADATA
+# title: List
+# description: >-
+#   The indices of `input.resources` that the caller may see, and how many resources were judged. Conditions on
+#   arguments cannot be decided here: a tool that some call may use is shown.
+# scope: document
+# entrypoint: true
+# schemas:
+#   - input: schema.mcp.list
+#   - data.grants: schema.mcp.grants
+list := {
+	"allowed": [index |
+		some index, resource in input.resources
+		resource.type == "tool"
+		visible(resource.properties.server, resource.id)
+	],
+	"count": count(object.get(input, "resources", [])),
+}
