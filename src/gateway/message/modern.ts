@@ -40,7 +40,8 @@ export function judgeModern(
   if (typeof claimed !== 'string') return claimed
   const header = headers['mcp-protocol-version']
   if (header !== claimed) return mismatch(id, 'mcp-protocol-version', claimed, header)
-  if (!versions.includes(claimed)) {
+  // A claim makes a request modern, so one that names a legacy revision names what is not served in this form.
+  if (!versions.includes(claimed) || !isModernRevision(claimed)) {
     const message = `protocol version not served: got=${quoted(claimed)}`
     const data = { supported: versions, requested: claimed }
     return badRequest(id, problemCodes.unsupportedProtocolVersion, message, data)
@@ -76,9 +77,11 @@ function judgeMirrors(call: Call, headers: MessageHeaders, version: string): Jud
     return mismatch(id, 'mcp-method', call.method, method)
   }
   const target = parseTarget(call, 'modern')
-  if (target === undefined) return { version }
-  if ('code' in target) return target
   const name = headers['mcp-name']
+  if (target === undefined) {
+    return name === undefined ? { version } : mismatch(id, 'mcp-name', undefined, name)
+  }
+  if ('code' in target) return target
   const isMirrored = name === undefined ? !isRequired : decodeHeaderValue(name) === target.value
   if (!isMirrored) return mismatch(id, 'mcp-name', target.value, name)
   return { version, target }
@@ -87,10 +90,10 @@ function judgeMirrors(call: Call, headers: MessageHeaders, version: string): Jud
 function mismatch(
   id: string | number | undefined,
   header: string,
-  want: string,
+  want: string | undefined,
   got: string | undefined,
 ): Problem {
-  const found = got === undefined ? 'none' : quoted(got)
-  const message = `header ${header} differs from the body: want=${quoted(want)} got=${found}`
+  const [wanted, found] = [want, got].map((text) => (text === undefined ? 'none' : quoted(text)))
+  const message = `header ${header} differs from the body: want=${wanted} got=${found}`
   return badRequest(id, problemCodes.headerMismatch, message)
 }
