@@ -1,0 +1,281 @@
+import assert from 'node:assert/strict'
+import { basename, dirname } from 'node:path'
+import { test } from 'node:test'
+import manifest from '../package.json' with { type: 'json' }
+import {
+  filesUnder,
+  functionBlocks,
+  packageImports,
+  relativeImports,
+  type SourceFile,
+} from './support/source-tree.ts'
+
+/** What each room may import besides itself and the three files that all may. A deeper room is a room of its own. */
+const roomsImportable: Readonly<Record<string, readonly string[]>> = {
+  'src/identity': [],
+  'src/kubernetes': [],
+  'src/pki': ['src/identity'],
+  'src/ledger': ['src/identity'],
+  'src/policy': ['src/identity'],
+  'src/token': ['src/identity', 'src/pki'],
+  'src/signer': ['src/identity', 'src/pki', 'src/ledger', 'src/policy'],
+  // How a message is read has to be one thing on both sides of the gateway, so tool servers read with it too.
+  'src/gateway/message': [],
+  'src/gateway': ['src/gateway/message', 'src/identity', 'src/pki', 'src/policy', 'src/token'],
+  'src/toolserver': ['src/gateway/message', 'src/identity', 'src/pki', 'src/token'],
+  'src/agent': ['src/identity', 'src/pki'],
+  // The embedded cluster judges what the signer makes, so it shares no code with it.
+  'src/dev': [],
+  'src/dev/control-plane': ['src/dev'],
+  'src/dev/kubelet': ['src/dev', 'src/kubernetes'],
+  'src/dev/workloads': ['src/agent', 'src/toolserver'],
+  'src/dev/story': [
+    ...['src/dev', 'src/dev/control-plane', 'src/dev/kubelet', 'src/dev/workloads'],
+    ...['src/identity', 'src/kubernetes', 'src/pki', 'src/ledger', 'src/policy'],
+  ],
+  'src/cli': [
+    ...['src/identity', 'src/pki', 'src/ledger', 'src/policy', 'src/token', 'src/kubernetes'],
+    ...['src/signer', 'src/gateway', 'src/agent', 'src/dev', 'src/dev/story'],
+  ],
+}
+
+const importableByAll = ['src/errors.ts', 'src/log.ts', 'src/metrics.ts']
+
+/** The files of domain rooms that talk to the API server: thin shells around what is pure. */
+const kubernetesShells =
+  /^src\/(signer\/(controller|gather|trust-bundle|authority-secret)|gateway\/[a-z-]+-watch)\.ts$/
+
+/** Where a package may be imported, and nowhere else. */
+const packageHomes: Readonly<Record<string, readonly string[]>> = {
+  '@kubernetes/client-node': ['src/kubernetes/'],
+  '@open-policy-agent/opa-wasm': ['src/policy/'],
+  fastify: ['src/gateway/'],
+  undici: ['src/gateway/'],
+  jose: ['src/token/'],
+  commander: ['src/cli/'],
+  yaml: ['src/cli/'],
+  // The schema language of the MCP SDK, so of the example servers too.
+  zod: ['src/cli/', 'src/dev/workloads/'],
+  pino: ['src/log.ts'],
+  'prom-client': ['src/metrics.ts'],
+  '@modelcontextprotocol/client': ['src/dev/workloads/'],
+  '@modelcontextprotocol/node': ['src/dev/workloads/'],
+  '@modelcontextprotocol/sdk': ['src/dev/workloads/'],
+  '@modelcontextprotocol/server': ['src/dev/workloads/'],
+}
+
+/** Tests that mirror no single file of src, with what they are about. */
+const testsWithoutSource: Readonly<Record<string, string>> = {
+  'test/tidy.test.ts': 'the tree itself',
+  'test/documents.test.ts': 'docs',
+  'test/requirements.test.ts': 'test/requirements.ts',
+  'test/identity/names.test.ts': 'role, tenant, model and trust domain: one table each',
+}
+const foldersWithoutSource = ['cluster', 'e2e', 'package', 'support', 'tools', 'vectors']
+
+const sources = filesUnder('src').filter(({ path }) => path.endsWith('.ts'))
+const tests = filesUnder('test')
+const programs = [...sources, ...filesUnder('bench'), ...filesUnder('examples')].filter(
+  ({ path }) => path.endsWith('.ts'),
+)
+
+function none(violations: readonly string[], rule: string): void {
+  assert.equal(violations.length, 0, `${rule}:\n  ${violations.join('\n  ')}\n`)
+}
+
+/** Every line that matches, as `path:line: text`. */
+function matches(files: readonly SourceFile[], pattern: RegExp): readonly string[] {
+  return files.flatMap(({ path, lines }) =>
+    lines.flatMap((line, at) =>
+      pattern.test(line) ? [`${path}:${at + 1}: ${line.trim().slice(0, 120)}`] : [],
+    ),
+  )
+}
+
+function roomOf(path: string): string {
+  const rooms = Object.keys(roomsImportable).filter((room) => path.startsWith(`${room}/`))
+  return rooms.toSorted((a, b) => b.length - a.length)[0] ?? 'src'
+}
+
+test('rooms import only the rooms that they may know', () => {
+  const violations = sources.flatMap((file) => {
+    const room = roomOf(file.path)
+    const importable = ['package.json', room, ...(roomsImportable[room] ?? [])]
+    if (kubernetesShells.test(file.path)) importable.push('src/kubernetes')
+    return relativeImports(file)
+      .filter((to) => !importableByAll.includes(to) && !importable.includes(roomOf(to)))
+      .filter((to) => to !== 'package.json')
+      .map((to) => `${file.path} imports ${to}`)
+  })
+  none(violations, 'see the table roomsImportable')
+})
+
+test('errors, log and metrics import no room', () => {
+  const violations = sources
+    .filter(({ path }) => importableByAll.includes(path))
+    .flatMap((file) => relativeImports(file).map((to) => `${file.path} imports ${to}`))
+    .filter((line) => !importableByAll.some((path) => line.endsWith(path)))
+  none(violations, 'what all may import imports nothing of theirs')
+})
+
+test('every file of src stands in a room', () => {
+  const violations = sources
+    .map(({ path }) => path)
+    .filter((path) => roomOf(path) === 'src' && !importableByAll.includes(path))
+  none(violations, 'want=a folder of roomsImportable')
+})
+
+test('every package has one home', () => {
+  const violations = sources.flatMap((file) =>
+    packageImports(file)
+      .filter((name) => !name.startsWith('node:'))
+      .filter((name) => !packageHomes[name]?.some((home) => file.path.startsWith(home)))
+      .map((name) => `${file.path} imports ${name}`),
+  )
+  none(violations, 'see the table packageHomes')
+})
+
+test('every dependency is used', () => {
+  const used = new Set(sources.flatMap(packageImports))
+  const dependencies = Object.keys({
+    ...manifest.dependencies,
+    ...manifest.optionalDependencies,
+  })
+  none(
+    dependencies.filter((name) => !used.has(name)),
+    'package.json names what src does not import',
+  )
+})
+
+test('identity is pure: it imports nothing of the platform', () => {
+  const violations = sources
+    .filter(({ path }) => path.startsWith('src/identity/'))
+    .flatMap((file) => packageImports(file).map((name) => `${file.path} imports ${name}`))
+  none(violations, 'names are parsed, not fetched')
+})
+
+test('no file is longer than 400 lines', (t) => {
+  const lengths = programs.map(({ path, lines }) => ({ path, length: lines.length - 1 }))
+  for (const { path, length } of lengths) {
+    if (length > 250) t.diagnostic(`look twice: ${path} has ${length} lines`)
+  }
+  none(
+    lengths.filter(({ length }) => length > 400).map(({ path, length }) => `${path}: ${length}`),
+    'want=at most 400 lines',
+  )
+})
+
+test('no function is longer than 70 lines', () => {
+  const violations = programs.flatMap((file) =>
+    functionBlocks(file)
+      .filter(({ lines }) => lines > 70)
+      .map(({ line, lines, head }) => `${file.path}:${line}: ${lines} lines: ${head.slice(0, 60)}`),
+  )
+  none(violations, 'want=at most 70 lines')
+})
+
+test('files are kebab-case and named for their noun or verb', () => {
+  const kebab = /^[a-z0-9]+(-[a-z0-9]+)*(\.d|\.test)?\.ts$/
+  const banned = /(^|[/-])(utils?|common|helpers?|core|types|services|misc)(\/|\.ts$|\.test\.ts$)/
+  const violations = [...programs, ...tests]
+    .map(({ path }) => path)
+    .filter((path) => path.endsWith('.ts'))
+    .filter((path) => !kebab.test(basename(path)) || banned.test(path))
+  none(violations, 'want=a name that says what is inside')
+})
+
+test('there are no barrels, and only the public pages re-export', () => {
+  const pages = ['src/identity/identity.ts', 'src/toolserver/require-countersign.ts']
+  const reexports = sources.filter(
+    ({ path, text }) => !pages.includes(path) && /^export (type )?(\*|\{[^}]*\}) from /m.test(text),
+  )
+  const barrels = programs.filter(({ path }) => basename(path) === 'index.ts')
+  none(
+    [...reexports, ...barrels].map(({ path }) => path),
+    'import from where it stands',
+  )
+})
+
+test('nothing is exported by default', () => {
+  none(matches([...programs, ...tests], /^export default\b/), 'want=a name')
+})
+
+test('no type is a Manager, Handler, Impl, Data or Info', () => {
+  const declared =
+    /\b(interface|type|class) \w*(Manager|Handler|Impl|Data|Info|Helper|Utils?)\b(?! (from|,))/
+  none(matches(programs, declared), 'want=the noun of the field')
+})
+
+test('nothing promises work that is not done', () => {
+  const folders = ['src', 'policies', 'charts', 'examples', 'docs', 'bench']
+  const promise =
+    /TODO|FIXME|XXX|not (yet )?implemented|placeholder|for now\b|\bstub(s|bed|bing)?\b/i
+  none(matches(folders.flatMap(filesUnder), promise), 'finish it or leave it out')
+})
+
+test('no test is skipped, and none runs alone', () => {
+  const silenced = /\.(skip|only|todo)\(|\b(skip|only|todo): (true|')/
+  none(
+    matches(
+      tests.filter(({ path }) => path.endsWith('.test.ts')),
+      silenced,
+    ),
+    'want=it runs',
+  )
+})
+
+test('no file knows the machine that it was written on', () => {
+  const files = filesUnder('.').filter(({ path }) => path !== 'package-lock.json')
+  none(matches(files, /(^|[^a-zA-Z0-9_.])\/(work|root|home)\//), 'want=a relative path')
+})
+
+test('only the command line reads argv and env, and pods their own environment', () => {
+  const readers = /^src\/(cli|dev\/workloads)\//
+  const elsewhere = sources.filter(({ path }) => !readers.test(path))
+  const ambient = /\bprocess\.(env|argv)\b|from '(node:)?process'/
+  none(matches(elsewhere, ambient), 'want=a parameter')
+  const workloads = sources.filter(({ path }) => path.startsWith('src/dev/workloads/'))
+  none(matches(workloads, /\bprocess\.argv\b/), 'a pod is told through its environment')
+})
+
+test('nothing ends the process: it sets the exit code and returns', () => {
+  none(matches(programs, /\bprocess\.(exit|abort|reallyExit)\b/), 'want=process.exitCode')
+})
+
+test('nothing is printed but by the command line, the log and the workloads', () => {
+  const printers = /^src\/(cli|dev\/workloads)\/|^src\/log\.ts$/
+  const elsewhere = sources.filter(({ path }) => !printers.test(path))
+  none(matches(elsewhere, /\bconsole\.|\bprocess\.(stdout|stderr)\b/), 'want=the log or a value')
+})
+
+test('every file of src is reached from the command line, an export or a workload', () => {
+  const byPath = new Map(sources.map((file) => [file.path, file]))
+  const exported = Object.values(manifest.exports).flatMap((entry) =>
+    typeof entry === 'string' ? [] : [entry.default.replace(/^\.\/dist/, 'src')],
+  )
+  const entries = [...exported, 'src/cli/main.ts'].map((path) => path.replace(/\.js$/, '.ts'))
+  const workloads = sources.map(({ path }) => path).filter((path) => /\/workloads\//.test(path))
+  const reached = new Set<string>()
+  const visit = (path: string): void => {
+    const file = byPath.get(path)
+    if (file === undefined || reached.has(path)) return
+    reached.add(path)
+    for (const to of relativeImports(file)) visit(to)
+  }
+  for (const entry of [...entries, ...workloads]) visit(entry)
+  const orphans = [...byPath.keys()].filter((path) => !reached.has(path) && !/\.d\.ts$/.test(path))
+  none(orphans, 'nothing imports it')
+})
+
+test('every test mirrors a file or a folder of src', () => {
+  const known = new Set(sources.flatMap(({ path }) => [path, dirname(path)]))
+  const violations = tests
+    .map(({ path }) => path)
+    .filter((path) => path.endsWith('.test.ts') && testsWithoutSource[path] === undefined)
+    .filter((path) => !foldersWithoutSource.includes(path.split('/')[1] ?? ''))
+    .filter((path) => {
+      const mirrored = path.replace(/^test\//, 'src/').replace(/(\.[a-z]+)*\.test\.ts$/, '')
+      return !known.has(`${mirrored}.ts`) && !known.has(mirrored)
+    })
+  none(violations, 'want=src/<room>/<file>.ts for test/<room>/<file>.test.ts')
+})
