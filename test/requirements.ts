@@ -1,0 +1,267 @@
+/**
+ * Every claim about security that we make, with its source. A test proves a claim by citing it in its body,
+ * `requirement('signer.no-record-no-signature')`; a Rego test does so in a comment, `# requirement: <id>`.
+ */
+export interface Requirement {
+  readonly claim: string
+  /** The rule, incident or decision that it comes from. */
+  readonly source: string
+}
+
+export const requirements: Readonly<Record<string, Requirement>> = {
+  // What is claimed and what proves it
+  'identity.spiffe-id-strict': {
+    claim: 'only SPIFFE IDs in their one canonical form are read or made',
+    source: 'SPIFFE-ID §2; OpenSSL ignores the case of name constraints',
+  },
+  'identity.scope-containment-exact': {
+    claim: 'a tool scope contains another only on the same server and by prefix',
+    source: 'docs/ISSUANCE.md',
+  },
+  'identity.nothing-asked-nothing-given': {
+    claim: 'models and tool scopes that are not asked for are none',
+    source: 'docs/ISSUANCE.md, least privilege',
+  },
+
+  // Signer
+  'signer.claims-need-evidence': {
+    claim:
+      'role, tenant, models and tool scopes are certified only as far as the cluster proves them',
+    source: 'KEP-4317: unverifiedUserAnnotations are not verified by the API server',
+  },
+  'signer.ceiling-is-an-intersection': {
+    claim: 'neither a namespace label nor a service account annotation alone widens a ceiling',
+    source: 'docs/ISSUANCE.md',
+  },
+  'signer.unknown-annotation-refused': {
+    claim: 'a request with an annotation key that we do not know is refused',
+    source: 'KEP-4317, InvalidUnverifiedUserAnnotations',
+  },
+  'signer.pod-bound': {
+    claim:
+      'pod, service account and node are compared by UID, and the pod runs on that node and is not ending',
+    source: 'NodeRestriction checks node users only, and is off in a bare API server',
+  },
+  'signer.volume-declared': {
+    claim: 'the pod itself declares the volume that the certificate is for',
+    source: 'whoever may create requests can name any pod',
+  },
+  'signer.request-asks-for-nothing': {
+    claim: 'a PKCS#10 request that asks for a name is refused',
+    source: 'the API server does not read the contents of stubPKCS10Request',
+  },
+  'signer.denied-only-proven': {
+    claim:
+      'Denied is written only for a proven violation; what may pass waits; Failed is never written',
+    source: 'kubelet gives up for good on Denied and Failed',
+  },
+  'signer.absence-is-asked-live': {
+    claim: 'that something is absent is believed only from the API server, never from a cache',
+    source: 'cert-manager#5216, spire#1216',
+  },
+  'signer.policy-only-narrows': {
+    claim:
+      'the issuance policy refuses or shortens and never widens; a broken one makes requests wait',
+    source: 'docs/ISSUANCE.md',
+  },
+  'signer.no-record-no-signature': {
+    claim: 'no key signs before the intent is durable in the ledger',
+    source: 'Boulder: intent before the key moves',
+  },
+  'signer.terminal-is-final': {
+    claim: 'an answer that stands is never written over, whatever two replicas do at once',
+    source: 'PodCertificateRequest status is immutable once terminal',
+  },
+
+  // PKI
+  'pki.proof-of-possession': {
+    claim: 'a key is certified only for whoever proves to hold it',
+    source: 'RFC 2986 §3; KEP-4317 proofOfPossession',
+  },
+  'pki.key-types': {
+    claim:
+      'RSA 3072 and 4096, P-256, P-384, P-521 and Ed25519 are certified, nothing weaker or odder',
+    source: 'KEP-4317 key types',
+  },
+  'pki.der-strict': {
+    claim: 'what is read as DER has one encoding, definite and minimal, with nothing behind it',
+    source: 'X.690 §10; X.509 parser differentials',
+  },
+  'pki.inspect-before-publish': {
+    claim: 'what was signed is parsed and checked against every rule before anybody sees it',
+    source: 'Boulder: what is signed is linted',
+  },
+  'pki.prepared-once': {
+    claim: 'a prepared certificate is signed once, with the serial number that the ledger holds',
+    source: 'RFC 5280 §4.1.2.2; Boulder issuance',
+  },
+  'pki.leaf-within-issuer': {
+    claim: 'no certificate outlives the one that signed it',
+    source: 'linkerd#3880',
+  },
+  'pki.svid-rules': {
+    claim: 'a peer is an X509-SVID: one URI, no CA bit, its key usages, both extended usages',
+    source: 'X509-SVID §5.2; OpenSSL accepts certificates that are not SVIDs',
+  },
+  'pki.anchors-of-own-domain': {
+    claim: 'a certificate is verified with the anchors of its own trust domain and no others',
+    source: 'SPIFFE_Federation §7.3',
+  },
+  'pki.extension-fails-closed': {
+    claim: 'an identity extension that is not exactly version 1 is no identity',
+    source: 'RFC 5280 §4.2; SPIFFE-ID §4.1.3',
+  },
+  'pki.rotation-keeps-last-good': {
+    claim: 'a broken file never replaces good material in use',
+    source: 'linkerd#15109',
+  },
+
+  // Ledger
+  'ledger.durable-before-answer': {
+    claim: 'an append is answered after fsync, and not at all when it fails',
+    source: 'docs/LEDGER.md',
+  },
+  'ledger.tampering-shows': {
+    claim: 'a changed, removed or reordered record in the ledger is found',
+    source: 'RFC 6962 §2.1',
+  },
+  'ledger.torn-tail-recovered': {
+    claim: 'a crash within an append loses that record and no other, and says so',
+    source: 'docs/LEDGER.md',
+  },
+  'ledger.one-writer': {
+    claim: 'two processes never write one ledger',
+    source: 'C2SP tlog: a log never shows two histories',
+  },
+
+  // Policy
+  'policy.cannot-fail-open': {
+    claim: 'an undefined result, a trap, a lack of memory or an odd result is a refusal',
+    source: 'GHSA fail-open class: CVE-2026-12773',
+  },
+  'policy.nothing-granted-nothing-allowed': {
+    claim: 'without a grant that covers it, the default policy allows no call',
+    source: 'docs/AUTHORIZATION.md',
+  },
+  'policy.list-is-call': {
+    claim: 'what a list hides, a call refuses: one policy decides both',
+    source: 'CVE-2026-77243, CVE-2026-14537',
+  },
+  'policy.bundle-refused-whole': {
+    claim: 'a bundle with a missing entrypoint or an unknown builtin is never put into force',
+    source: 'opa-wasm ignores what it does not know until it is called',
+  },
+  'policy.log-masks-arguments': {
+    claim: 'what the mask policy names is never written to the decision log',
+    source: 'OPA decision logs, masking',
+  },
+
+  // Gateway
+  'gateway.client-certificate-required': {
+    claim: 'no request is read without a client certificate of the trust domain',
+    source: 'CVE-2026-11624 class: open bind',
+  },
+  'gateway.no-tickets': {
+    claim: 'no TLS session is resumed',
+    source: 'a resumed session accepts an expired certificate (Node, OpenSSL)',
+  },
+  'gateway.expired-open-connection': {
+    claim:
+      'a certificate that expires ends its open connections and streams, and no request passes after it',
+    source: 'an open TLS connection stays authorized (Node, OpenSSL)',
+  },
+  'gateway.revoked-open-connection': {
+    claim: 'a revocation refuses the next request of an open connection and ends its streams',
+    source: 'docs/AUTHORIZATION.md',
+  },
+  'gateway.pod-gone': {
+    claim: 'the certificate of a pod that is gone is refused',
+    source: 'spiffe#105: leaf revocation',
+  },
+  'gateway.stale-watch-refuses': {
+    claim: 'when pods or revocations cannot be watched for too long, calls are refused',
+    source: 'docs/AUTHORIZATION.md, fail closed',
+  },
+  'gateway.host-and-origin': {
+    claim: 'only configured hosts and origins are answered',
+    source: 'CVE-2025-66414, DNS rebinding',
+  },
+  'gateway.one-reading': {
+    claim: 'a body with duplicate or case-variant members, a batch or ill-formed text is refused',
+    source: 'GHSA-4gph-2hhr-5mwg, CVE-2026-27896',
+  },
+  'gateway.headers-agree': {
+    claim: 'a header that says another method or name than the body is refused',
+    source: 'MCP 2026-07-28 transports, HeaderMismatch',
+  },
+  'gateway.bytes-as-authorized': {
+    claim: 'the arguments that reach the tool server are the octets that were decided on',
+    source: 'GHSA-4gph-2hhr-5mwg: body re-serialised',
+  },
+  'gateway.session-bound': {
+    claim: 'a session id is of use only to the identity that it was made for',
+    source: 'CVE-2026-33946',
+  },
+  'gateway.ceiling-before-policy': {
+    claim: 'a call outside the certificate is refused whatever the policy says',
+    source: 'docs/AUTHORIZATION.md',
+  },
+  'gateway.changed-tool-quarantined': {
+    claim: 'a tool whose definition is not the pinned one is neither listed nor called',
+    source: 'OWASP MCP Top 10: tool poisoning',
+  },
+  'gateway.credentials-stripped': {
+    claim: 'no credential, cookie or forwarded identity of a caller reaches a tool server',
+    source: 'MCP 2025-11-25 security: token passthrough',
+  },
+  'gateway.upstream-verified': {
+    claim: 'a tool server is talked to only as the SPIFFE ID that it is configured with',
+    source: 'GHSA-g53w-w6mj-hrpp: authority rewrite',
+  },
+  'gateway.no-log-no-call': {
+    claim: 'when decisions cannot be recorded, calls are refused',
+    source: 'docs/AUTHORIZATION.md',
+  },
+
+  // Tokens and tool servers
+  'token.bound-to-gateway': {
+    claim: 'a transaction token is worth nothing on another connection than that of its gateway',
+    source: 'RFC 8705 §3, cnf x5t#S256',
+  },
+  'token.bound-to-call': {
+    claim: 'a transaction token is for one tool server, one tool and one set of arguments',
+    source: 'draft-ietf-oauth-transaction-tokens',
+  },
+  'token.seconds-of-life': {
+    claim: 'a transaction token lives for seconds, and one that claims longer is refused',
+    source: 'draft-ietf-oauth-transaction-tokens',
+  },
+  'toolserver.only-through-gateway': {
+    claim:
+      'a tool is called through the gateway, or directly only by the roles that its server names',
+    source: 'docs/AUTHORIZATION.md',
+  },
+  'agent.server-known': {
+    claim: 'an agent talks only to the server whose SPIFFE ID it expects, whatever its address',
+    source: 'X509-SVID §5.2',
+  },
+
+  // Everywhere
+  'kubernetes.tls-always': {
+    claim: 'the API server is talked to over verified TLS only',
+    source: 'kubeconfig insecure-skip-tls-verify',
+  },
+  'errors.unknown-says-nothing': {
+    claim: 'an error that nobody expected says nothing outside and everything in the log',
+    source: 'Boulder errors and probs',
+  },
+  'cli.configuration-closed': {
+    claim: 'an unknown, doubled or malformed configuration field is an error that names it',
+    source: 'docs/OPERATING.md',
+  },
+}
+
+/** Cites a claim: the test whose body calls this proves it, or a part of it. */
+export function requirement(id: string): void {
+  if (requirements[id] === undefined) throw new Error(`no such requirement: ${id}`)
+}
