@@ -21,16 +21,13 @@ export function refusalMessage(refusal: Refusal): string {
   return cutToOctets(told.join('. '), messageOctetsMax)
 }
 
-/** The merge patch of a status. With `uid` and `resourceVersion` the API server refuses it for any other state of the object. */
+/** What goes into a merge patch of the status; uid and resourceVersion go beside it, so that it fits no other state. */
 export interface StatusPatch {
-  readonly metadata: { readonly uid: string; readonly resourceVersion: string }
-  readonly status: {
-    readonly conditions: readonly [Condition]
-    readonly certificateChain?: string
-    readonly notBefore?: string
-    readonly beginRefreshAt?: string
-    readonly notAfter?: string
-  }
+  readonly conditions: readonly [Condition]
+  readonly certificateChain?: string
+  readonly notBefore?: string
+  readonly beginRefreshAt?: string
+  readonly notAfter?: string
 }
 
 export interface Condition {
@@ -41,63 +38,45 @@ export interface Condition {
   readonly lastTransitionTime: string
 }
 
-/** What a patch has to fit: the object as it was last read. */
-export interface PatchTarget {
-  readonly uid: string
-  readonly resourceVersion: string
+/** What the status says of a certificate. */
+export interface PublishedCertificate {
+  readonly chainPem: string
+  readonly serialNumber: string
+  readonly notBefore: Date
+  readonly notAfter: Date
+  readonly beginRefreshAt: Date
 }
 
-export function issuedPatch(
-  target: PatchTarget,
-  issued: {
-    readonly chainPem: string
-    readonly serialNumber: string
-    readonly notBefore: Date
-    readonly notAfter: Date
-    readonly beginRefreshAt: Date
-  },
-  now: Date,
-): StatusPatch {
+/** The same certificate at the same time gives the same octets, which the API server takes twice. */
+export function issuedStatus(issued: PublishedCertificate, now: Date): StatusPatch {
   return {
-    metadata: { uid: target.uid, resourceVersion: target.resourceVersion },
-    status: {
-      conditions: [
-        {
-          type: 'Issued',
-          status: 'True',
-          reason: 'Issued',
-          message: `certificate ${issued.serialNumber} until ${wholeSeconds(issued.notAfter)}`,
-          lastTransitionTime: wholeSeconds(now),
-        },
-      ],
-      certificateChain: issued.chainPem,
-      notBefore: wholeSeconds(issued.notBefore),
-      beginRefreshAt: wholeSeconds(issued.beginRefreshAt),
-      notAfter: wholeSeconds(issued.notAfter),
-    },
+    conditions: [
+      {
+        type: 'Issued',
+        status: 'True',
+        reason: 'Issued',
+        message: `certificate ${issued.serialNumber} until ${wholeSeconds(issued.notAfter)}`,
+        lastTransitionTime: wholeSeconds(now),
+      },
+    ],
+    certificateChain: issued.chainPem,
+    notBefore: wholeSeconds(issued.notBefore),
+    beginRefreshAt: wholeSeconds(issued.beginRefreshAt),
+    notAfter: wholeSeconds(issued.notAfter),
   }
 }
 
 /** Denied is final for the pod: only a proven violation may come here, which the type of the verdict stands for. */
-export function deniedPatch(target: PatchTarget, verdict: DenyVerdict, now: Date): StatusPatch {
+export function deniedStatus(verdict: DenyVerdict, now: Date): StatusPatch {
+  const { reason, message } = verdict
+  const lastTransitionTime = wholeSeconds(now)
   return {
-    metadata: { uid: target.uid, resourceVersion: target.resourceVersion },
-    status: {
-      conditions: [
-        {
-          type: 'Denied',
-          status: 'True',
-          reason: verdict.reason,
-          message: verdict.message,
-          lastTransitionTime: wholeSeconds(now),
-        },
-      ],
-    },
+    conditions: [{ type: 'Denied', status: 'True', reason, message, lastTransitionTime }],
   }
 }
 
 /** The API server compares the times of status and certificate to the second, and refuses a fraction. */
-function wholeSeconds(time: Date): string {
+export function wholeSeconds(time: Date): string {
   return `${time.toISOString().slice(0, 19)}Z`
 }
 

@@ -3,19 +3,17 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import {
   cutToOctets,
-  deniedPatch,
-  issuedPatch,
+  deniedStatus,
+  issuedStatus,
   refusalMessage,
 } from '../../src/signer/condition.ts'
 import { denied } from '../../src/signer/evaluate.ts'
 
-const target = { uid: 'request-uid', resourceVersion: '41' }
 const now = new Date('2026-11-20T10:00:00.250Z')
 const field = { field: 'role', asked: '"agent"', proved: 'none', change: 'set the label' }
 
-test('an issued patch carries uid, resourceVersion, chain and whole seconds', () => {
-  const patch = issuedPatch(
-    target,
+test('an issued status carries the chain and whole seconds', () => {
+  const patch = issuedStatus(
     {
       chainPem: 'PEM',
       serialNumber: '0a1b',
@@ -26,40 +24,34 @@ test('an issued patch carries uid, resourceVersion, chain and whole seconds', ()
     now,
   )
   assert.deepEqual(patch, {
-    metadata: target,
-    status: {
-      conditions: [
-        {
-          type: 'Issued',
-          status: 'True',
-          reason: 'Issued',
-          message: 'certificate 0a1b until 2026-11-20T10:58:30Z',
-          lastTransitionTime: '2026-11-20T10:00:00Z',
-        },
-      ],
-      certificateChain: 'PEM',
-      notBefore: '2026-11-20T09:58:30Z',
-      beginRefreshAt: '2026-11-20T10:28:30Z',
-      notAfter: '2026-11-20T10:58:30Z',
-    },
+    conditions: [
+      {
+        type: 'Issued',
+        status: 'True',
+        reason: 'Issued',
+        message: 'certificate 0a1b until 2026-11-20T10:58:30Z',
+        lastTransitionTime: '2026-11-20T10:00:00Z',
+      },
+    ],
+    certificateChain: 'PEM',
+    notBefore: '2026-11-20T09:58:30Z',
+    beginRefreshAt: '2026-11-20T10:28:30Z',
+    notAfter: '2026-11-20T10:58:30Z',
   })
 })
 
-test('a denied patch has a condition and no other field of status', () => {
-  const patch = deniedPatch(target, denied({ reason: 'RoleNotProved', fields: [field] }), now)
+test('a denied status has a condition and no other field of status', () => {
+  const patch = deniedStatus(denied({ reason: 'RoleNotProved', fields: [field] }), now)
   assert.deepEqual(patch, {
-    metadata: target,
-    status: {
-      conditions: [
-        {
-          type: 'Denied',
-          status: 'True',
-          reason: 'RoleNotProved',
-          message: 'role: asked "agent"; proved none; to change: set the label',
-          lastTransitionTime: '2026-11-20T10:00:00Z',
-        },
-      ],
-    },
+    conditions: [
+      {
+        type: 'Denied',
+        status: 'True',
+        reason: 'RoleNotProved',
+        message: 'role: asked "agent"; proved none; to change: set the label',
+        lastTransitionTime: '2026-11-20T10:00:00Z',
+      },
+    ],
   })
 })
 

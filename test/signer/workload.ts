@@ -1,6 +1,7 @@
-import { createHash, generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync } from 'node:crypto'
 import { parseModels, parseToolScopes } from '../../src/identity/ceiling.ts'
 import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
+import { parseSubjectKey } from '../../src/pki/subject-key.ts'
 import type { SubjectKey } from '../../src/pki/subject-key.ts'
 import type { EvaluationProfile } from '../../src/signer/check.ts'
 import type { Claims } from '../../src/signer/claims.ts'
@@ -27,9 +28,7 @@ export const key: SubjectKey = subjectKey()
 /** A fresh P-256 key as the signer sees it. */
 export function subjectKey(): SubjectKey {
   const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const spki = publicKey.export({ type: 'spki', format: 'der' })
-  const sha256 = createHash('sha256').update(spki).digest('hex')
-  return { keyType: 'ECDSAP256', spki, sha256, publicKey }
+  return parseSubjectKey(publicKey.export({ type: 'spki', format: 'der' }))
 }
 
 /** A request of pod `worker-0` in namespace `team-a`, service account `worker`, node `node1`: it asks for nothing extra. */

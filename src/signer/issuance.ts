@@ -1,0 +1,203 @@
+import { CountersignError } from '../errors.ts'
+import type { IssuanceInput } from '../policy/issuance-policy.ts'
+import { parseClaims } from './claims.ts'
+import type { Claims } from './claims.ts'
+import { denied, evaluate, lifetimeSecondsMin } from './evaluate.ts'
+import { evidenceDigest } from './evidence.ts'
+import type { Evidence } from './evidence.ts'
+import { issue } from './issue.ts'
+import { notRecorded } from './issuance-options.ts'
+import type { Approved, IssuanceOptions, Outcome } from './issuance-options.ts'
+import type { RequestState } from './ports.ts'
+import { refuse } from './refuse.ts'
+import { flush, readBack, settleGone, settleTerminal } from './settle.ts'
+import type { DenyVerdict, IssueVerdict, WaitVerdict } from './verdict.ts'
+
+/** The life of requests, one call a step: whatever happened before, a call looks at the request as it is now. */
+export interface Issuance {
+  /** Never two calls for one request at a time. Rejects only when the signal aborts, or for a defect. */
+  handle(request: RequestState, signal: AbortSignal): Promise<Outcome>
+  /** The request is proved to be gone: settles what it left open. Rejects with 'ledger/unavailable'. */
+  gone(requestUid: string): Promise<void>
+}
+
+export function createIssuance(options: IssuanceOptions): Issuance {
+  return {
+    handle: (request, signal) => handle(options, request, signal),
+    gone: (requestUid) => settleGone(options, requestUid),
+  }
+}
+
+async function handle(
+  options: IssuanceOptions,
+  seen: RequestState,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { uid } = seen.asked
+  let request = seen
+  if (options.history.intents.of(uid).length > 0) {
+    // Something may have been published already, which what was seen in a watch need not show yet.
+    const current = await readBack(options, seen, signal)
+    if (current === 'no-answer') return { kind: 'again', why: 'request cannot be read' }
+    if (current === 'gone') {
+      await settleGone(options, uid)
+      return { kind: 'done', as: 'gone' }
+    }
+    request = current
+  }
+  if (request.terminal !== undefined) {
+    if (!(await settleTerminal(options, uid, request.terminal))) return notRecorded
+    options.history.refusals.delete(uid)
+    return { kind: 'done', as: 'settled' }
+  }
+  if (!(await flush(options, uid))) return notRecorded
+  const decided = await decide(options, request, signal)
+  const reason = decided.kind === 'deny' ? decided.verdict.reason : ''
+  options.metrics.count('countersign_signer_verdicts_total', { verdict: decided.kind, reason })
+  switch (decided.kind) {
+    case 'wait':
+      return { kind: 'again', why: decided.why }
+    case 'deny':
+      return refuse(options, request, { verdict: decided.verdict, signal })
+    case 'issue':
+      return issue(options, request, { approved: decided, signal })
+  }
+}
+
+type Decided = Approved | { readonly kind: 'deny'; readonly verdict: DenyVerdict } | WaitVerdict
+
+/** Cached evidence may give a certificate, which is a ceiling only. Against a pod nothing counts but what is live. */
+async function decide(
+  options: IssuanceOptions,
+  request: RequestState,
+  signal: AbortSignal,
+): Promise<Decided> {
+  const parsed = parseClaims(request.asked)
+  if ('wait' in parsed) return { kind: 'wait', why: parsed.wait }
+  // What the request itself proves against it is in its spec, which nobody can change.
+  if ('refused' in parsed) return { kind: 'deny', verdict: denied(parsed.refused) }
+  const claims = parsed.ok
+  const cached = await options.ports.gather(claims, { live: false, signal })
+  const first = judge(options, claims, cached)
+  if (first.kind === 'issue' || cached.live) return first
+  return judge(options, claims, await options.ports.gather(claims, { live: true, signal }))
+}
+
+function judge(options: IssuanceOptions, claims: Claims, evidence: Evidence): Decided {
+  const verdict = evaluate(claims, evidence, options.profile)
+  if (verdict.kind === 'wait') return verdict
+  if (verdict.kind === 'deny') return { kind: 'deny', verdict }
+  const owner = options.history.keys.ownerOf(claims.key.sha256)
+  if (owner !== undefined && owner !== claims.pod.uid) {
+    return denyOnLive(evidence, {
+      ...denied({
+        reason: 'KeyAlreadyIssued',
+        fields: [
+          {
+            field: 'publicKey',
+            asked: `a certificate for the key ${claims.key.sha256}`,
+            proved: 'a certificate for this key was issued to another pod',
+            change: 'let kubelet make a key for each pod, and look for a copied private key',
+          },
+        ],
+      }),
+      findings: verdict.findings,
+    })
+  }
+  return askPolicy(options, { claims, evidence, verdict })
+}
+
+/** The second opinion: it may refuse or shorten. Without an answer nothing is issued and nothing refused. */
+function askPolicy(
+  options: IssuanceOptions,
+  issuable: {
+    readonly claims: Claims
+    readonly evidence: Evidence
+    readonly verdict: IssueVerdict
+  },
+): Decided {
+  const { claims, evidence, verdict } = issuable
+  let decision
+  try {
+    decision = options.issuancePolicy.decide(policyInput(options, claims, verdict))
+  } catch (error) {
+    if (!(error instanceof CountersignError)) throw error
+    options.metrics.count('countersign_signer_errors_total', { code: error.code })
+    options.log.error({ error, request: claims.request }, 'the issuance policy gave no answer')
+    return { kind: 'wait', why: `issuance policy gave no answer: ${error.code}` }
+  }
+  if (!decision.allow) {
+    const reasons = decision.reasons.map(({ code, message }) => `${code}: ${message}`)
+    const refusal = denied({
+      reason: 'RefusedByPolicy',
+      fields: [
+        {
+          field: 'policy',
+          asked: `a certificate for ${verdict.spiffeId.uri}`,
+          proved: reasons.length === 0 ? 'refused without a reason' : reasons.join(', '),
+          change: `ask the authors of the issuance policy, revision ${options.issuancePolicy.revision}`,
+        },
+      ],
+    })
+    return denyOnLive(evidence, { ...refusal, findings: verdict.findings })
+  }
+  const lifetimeSeconds = Math.min(
+    verdict.lifetimeSeconds,
+    decision.lifetimeSecondsMax ?? verdict.lifetimeSeconds,
+  )
+  if (lifetimeSeconds < lifetimeSecondsMin) {
+    const why = `issuance policy gives too short a life, want=${lifetimeSecondsMin}.. got=${lifetimeSeconds}`
+    return { kind: 'wait', why }
+  }
+  const digest = evidenceDigest(evidence)
+  return { kind: 'issue', claims, verdict, lifetimeSeconds, evidenceDigest: digest }
+}
+
+function denyOnLive(evidence: Evidence, verdict: DenyVerdict): Decided {
+  if (evidence.live) return { kind: 'deny', verdict }
+  return { kind: 'wait', why: 'evidence is not live yet' }
+}
+
+function policyInput(
+  options: IssuanceOptions,
+  claims: Claims,
+  verdict: IssueVerdict,
+): IssuanceInput {
+  const evidence = Object.fromEntries(
+    verdict.findings.flatMap((finding) =>
+      finding.kind === 'proved' ? [[finding.field, finding.by]] : [],
+    ),
+  )
+  return {
+    subject: {
+      type: 'identity',
+      id: verdict.spiffeId.uri,
+      properties: {
+        namespace: verdict.namespace.name,
+        serviceAccount: verdict.serviceAccount.name,
+        pod: verdict.pod,
+        node: verdict.node.name,
+        ...(verdict.role === undefined ? {} : { role: verdict.role }),
+        ...(verdict.tenant === undefined ? {} : { tenant: verdict.tenant }),
+        models: verdict.ceiling.models,
+        toolScopes: verdict.ceiling.toolScopes.map((scope) => scope.text),
+      },
+    },
+    action: { name: 'issue' },
+    resource: {
+      type: 'certificate',
+      id: claims.request.signerName,
+      properties: {
+        keyType: claims.key.keyType,
+        lifetimeSeconds: verdict.lifetimeSeconds,
+        dnsNames: verdict.dnsNames,
+      },
+    },
+    context: {
+      time: new Date(options.now()).toISOString(),
+      requester: options.requester,
+      annotations: claims.annotations,
+      evidence,
+    },
+  }
+}

@@ -1,0 +1,250 @@
+import { CountersignError } from '../errors.ts'
+import type { IssuanceIntent } from '../ledger/record.ts'
+import type { IssuanceRequest, IssuedCertificate, Prepared } from '../pki/issue.ts'
+import { issuedStatus } from './condition.ts'
+import { denied } from './evaluate.ts'
+import { rememberedUntil } from './history.ts'
+import type { OpenIntent } from './history.ts'
+import { alarmSeconds, notRecorded } from './issuance-options.ts'
+import type { Approved, IssuanceOptions, Outcome } from './issuance-options.ts'
+import type { PublishAnswer, RequestState } from './ports.ts'
+import { intentRecord } from './records.ts'
+import type { Conclusion } from './records.ts'
+import { refuse } from './refuse.ts'
+import { conclude, headNow, readBack, settleTerminal } from './settle.ts'
+
+/** A certificate whose notBefore is older is signed anew: the API server takes less than five minutes, strictly. */
+const staleSeconds = 240
+
+/** The same octets are sent so often before the request goes back to the queue. */
+const publishAttemptsMax = 4
+
+interface Step {
+  readonly approved: Approved
+  readonly signal: AbortSignal
+}
+
+/** From an approved verdict to a published certificate: prepare, record the intent, sign, publish, record the result. */
+export async function issue(
+  options: IssuanceOptions,
+  request: RequestState,
+  step: Step,
+): Promise<Outcome> {
+  const { claims, verdict, lifetimeSeconds } = step.approved
+  const issuanceId = options.randomBytes(16).toString('hex')
+  let prepared: Prepared
+  try {
+    prepared = options.issuer.prepare(issuanceRequest(options, step.approved, issuanceId))
+  } catch (error) {
+    return notPrepared(options, request, { ...step, error })
+  }
+  const intent = intentRecord(headNow(options, issuanceId), {
+    claims,
+    verdict,
+    prepared,
+    requester: options.requester,
+    lifetimeSeconds,
+    evidenceDigest: step.approved.evidenceDigest,
+    policy: options.issuancePolicy,
+  })
+  // Before the append waits: of two pods with one key in the same moment the second finds it taken.
+  const { keys } = options.history
+  keys.remember(intent.spkiSha256, intent.pod.uid, rememberedUntil(intent))
+  if (keys.ownerOf(intent.spkiSha256) !== intent.pod.uid) {
+    return { kind: 'again', why: 'key was taken by another pod' }
+  }
+  const open = await recordIntent(options, intent)
+  if (open === undefined) return { kind: 'again', why: 'ledger is not available' }
+  let issued: IssuedCertificate
+  try {
+    issued = options.issuer.issue(prepared)
+  } catch (error) {
+    return notSigned(options, open, error)
+  }
+  return publish(options, request, { ...step, open, issued })
+}
+
+function issuanceRequest(
+  options: IssuanceOptions,
+  approved: Approved,
+  issuanceId: string,
+): IssuanceRequest {
+  const { claims, verdict, lifetimeSeconds, evidenceDigest } = approved
+  return {
+    identity: {
+      spiffeId: verdict.spiffeId,
+      cluster: options.profile.cluster,
+      namespace: verdict.namespace,
+      serviceAccount: verdict.serviceAccount,
+      pod: verdict.pod,
+      node: verdict.node,
+      issuanceId,
+      evidenceDigest,
+      policyDigest: options.issuancePolicy.digest,
+      ...(verdict.role === undefined ? {} : { role: verdict.role }),
+      ...(verdict.tenant === undefined ? {} : { tenant: verdict.tenant }),
+      ceiling: verdict.ceiling,
+    },
+    dnsNames: verdict.dnsNames,
+    key: claims.key,
+    lifetimeSeconds,
+  }
+}
+
+/** Nothing was signed. Only a ceiling too large for any certificate is the request's own fault. */
+async function notPrepared(
+  options: IssuanceOptions,
+  request: RequestState,
+  step: Step & { readonly error: unknown },
+): Promise<Outcome> {
+  const { error, signal } = step
+  if (!(error instanceof CountersignError)) throw error
+  if (error.code === 'pki/ceiling-too-large') {
+    const { models, toolScopes } = step.approved.verdict.ceiling
+    const refusal = denied({
+      reason: 'InvalidUnverifiedUserAnnotations',
+      fields: [
+        {
+          field: 'userAnnotations',
+          asked: `${models.length} models and ${toolScopes.length} tool scopes`,
+          proved: error.message,
+          change: 'ask for fewer models, or for tool scopes with a prefix',
+        },
+      ],
+    })
+    return refuse(options, request, { verdict: refusal, signal })
+  }
+  countError(options, error.code)
+  options.log.error(
+    { error, request: step.approved.claims.request },
+    'no certificate can be signed',
+  )
+  return { kind: 'again', why: `no certificate can be signed: ${error.code}` }
+}
+
+/** No record, no signature. */
+async function recordIntent(
+  options: IssuanceOptions,
+  intent: IssuanceIntent,
+): Promise<OpenIntent | undefined> {
+  try {
+    const { index } = await options.ledger.append(intent)
+    const open = { index, intent }
+    options.history.intents.add(open)
+    return open
+  } catch (error) {
+    const code = error instanceof CountersignError ? error.code : 'ledger/unavailable'
+    countError(options, code)
+    options.log.error({ error, request: intent.request }, 'the ledger does not take records')
+    return undefined
+  }
+}
+
+async function notSigned(
+  options: IssuanceOptions,
+  open: OpenIntent,
+  error: unknown,
+): Promise<Outcome> {
+  const code = error instanceof CountersignError ? error.code : 'unexpected error'
+  countError(options, code)
+  options.log.error({ error, request: open.intent.request }, 'signing gave no certificate')
+  await conclude(options, open, { outcome: 'unpublished', detail: `not signed: ${code}` })
+  return { kind: 'again', why: `signing gave no certificate: ${code}` }
+}
+
+interface Publication extends Step {
+  readonly open: OpenIntent
+  readonly issued: IssuedCertificate
+}
+
+/** Sends the same octets until the API server took them, or until it is proved that it never will. */
+async function publish(
+  options: IssuanceOptions,
+  request: RequestState,
+  publication: Publication,
+): Promise<Outcome> {
+  const { open, issued, signal } = publication
+  const status = issuedStatus(issued, new Date(options.now()))
+  let target = request
+  /** An answer was lost, so a write may still be on its way: no record may say that nothing was published. */
+  let unsure = false
+  let answer: PublishAnswer = { kind: 'unknown', status: undefined, detail: 'not sent' }
+  for (let attempt = 1; attempt <= publishAttemptsMax; attempt += 1) {
+    answer = await options.ports.publish(target, status, signal)
+    if (answer.kind === 'written') return published(options, publication)
+    unsure ||= answer.kind === 'unknown'
+    if (answer.kind === 'not-permitted') break
+    const current = answer.kind === 'gone' ? 'gone' : await readBack(options, target, signal)
+    if (current === 'gone') {
+      await conclude(options, open, notPublished(answer, unsure))
+      return { kind: 'done', as: 'gone' }
+    }
+    if (current !== 'no-answer') {
+      if (current.terminal !== undefined) {
+        const settled = await settleTerminal(options, current.asked.uid, current.terminal)
+        return settled ? { kind: 'done', as: 'settled' } : notRecorded
+      }
+      if (answer.kind === 'stale' || answer.kind === 'rejected') break
+      target = current
+    }
+    if (options.now() - issued.notBefore.getTime() > staleSeconds * 1000) break
+    if (unsure) await options.delay(250 * 2 ** attempt, signal)
+  }
+  if (!unsure) await conclude(options, open, notPublished(answer, unsure))
+  return givenUp(options, open, answer)
+}
+
+function notPublished(answer: PublishAnswer, unsure: boolean): Conclusion {
+  return {
+    outcome: unsure ? 'unknown' : 'unpublished',
+    detail: answer.kind === 'written' ? '' : `${answer.kind}: ${answer.detail}`,
+    ...(answer.kind === 'written' ? {} : { apiStatus: answer.status }),
+  }
+}
+
+/** The intent of an unsure write stays open: the request itself will tell, when it is terminal or gone. */
+function givenUp(options: IssuanceOptions, open: OpenIntent, answer: PublishAnswer): Outcome {
+  const { request } = open.intent
+  const detail = answer.kind === 'written' ? '' : answer.detail
+  switch (answer.kind) {
+    case 'not-permitted':
+      countError(options, 'signer/not-permitted')
+      options.log.error({ request, detail }, 'this signer may not write its certificates')
+      return { kind: 'again', why: 'signer/not-permitted', seconds: alarmSeconds }
+    case 'rejected':
+      countError(options, 'signer/rejected')
+      options.log.error({ request, detail }, 'the API server rejects what was signed')
+      return { kind: 'again', why: 'signer/rejected', seconds: 60 }
+    case 'stale':
+      countError(options, 'signer/stale')
+      options.log.warn({ request, detail }, 'notBefore is too far from the clock of the API server')
+      return { kind: 'again', why: 'signer/stale' }
+    default:
+      return { kind: 'again', why: `certificate is not published: ${answer.kind}` }
+  }
+}
+
+async function published(options: IssuanceOptions, publication: Publication): Promise<Outcome> {
+  const { open, issued, approved } = publication
+  const { claims } = approved
+  const seconds = (options.now() - claims.createdAt) / 1000
+  options.metrics.observe('countersign_signer_issuance_seconds', seconds)
+  options.ports.emitEvent({
+    pod: { namespace: claims.request.namespace, ...claims.pod },
+    type: 'Normal',
+    reason: 'CertificateIssued',
+    message: `certificate ${issued.serialNumber} for ${approved.verdict.spiffeId.uri} until ${issued.notAfter.toISOString()}`,
+  })
+  const recorded = await conclude(options, open, {
+    outcome: 'published',
+    detail: '',
+    certificateSha256: issued.sha256,
+    chainSha256: issued.chainSha256,
+    apiStatus: 200,
+  })
+  return recorded ? { kind: 'done', as: 'issued' } : notRecorded
+}
+
+function countError(options: IssuanceOptions, code: string): void {
+  options.metrics.count('countersign_signer_errors_total', { code })
+}

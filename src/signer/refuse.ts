@@ -1,0 +1,85 @@
+import { CountersignError } from '../errors.ts'
+import { deniedStatus } from './condition.ts'
+import { alarmSeconds, notRecorded } from './issuance-options.ts'
+import type { IssuanceOptions, Outcome } from './issuance-options.ts'
+import type { RequestState } from './ports.ts'
+import { refusalRecord } from './records.ts'
+import { headNow, settleTerminal } from './settle.ts'
+import type { DenyVerdict } from './verdict.ts'
+
+/**
+ * Says no, for good: the refusal is recorded before the Denied is written, and whatever goes wrong with either leaves the
+ * request pending. The queue comes again, and then the evidence is looked at again.
+ */
+export async function refuse(
+  options: IssuanceOptions,
+  request: RequestState,
+  refusal: { readonly verdict: DenyVerdict; readonly signal: AbortSignal },
+): Promise<Outcome> {
+  const { verdict, signal } = refusal
+  const { asked } = request
+  if (!(await recordRefusal(options, request, verdict))) {
+    return { kind: 'again', why: 'ledger is not available' }
+  }
+  const status = deniedStatus(verdict, new Date(options.now()))
+  const answer = await options.ports.publish(request, status, signal)
+  switch (answer.kind) {
+    case 'written':
+      options.log.info({ request: asked.name, reason: verdict.reason }, 'request is denied')
+      options.ports.emitEvent({
+        pod: { namespace: asked.namespace, ...asked.pod },
+        type: 'Warning',
+        reason: 'CertificateDenied',
+        message: `${verdict.reason}: ${verdict.message}`,
+      })
+      return settled(options, request)
+    case 'gone':
+      return { kind: 'done', as: 'gone' }
+    case 'not-permitted':
+      options.metrics.count('countersign_signer_errors_total', { code: 'signer/not-permitted' })
+      options.log.error({ detail: answer.detail }, 'this signer may not write its verdicts')
+      return { kind: 'again', why: 'signer/not-permitted', seconds: alarmSeconds }
+    case 'rejected':
+    case 'stale':
+      options.metrics.count('countersign_signer_errors_total', { code: 'signer/rejected' })
+      options.log.error({ detail: answer.detail }, 'the API server rejects a verdict')
+      return { kind: 'again', why: 'signer/rejected', seconds: 60 }
+    case 'conflict':
+    case 'unknown':
+      // The next call reads the request as it is then, and finds a Denied that was written after all.
+      return { kind: 'again', why: `Denied is not written: ${answer.kind}` }
+  }
+}
+
+async function recordRefusal(
+  options: IssuanceOptions,
+  request: RequestState,
+  verdict: DenyVerdict,
+): Promise<boolean> {
+  const { refusals } = options.history
+  const said = `${verdict.reason}: ${verdict.message}`
+  // A Denied that could not be written is tried again, and is still the same refusal.
+  if (refusals.get(request.asked.uid) === said) return true
+  const issuanceId = options.randomBytes(16).toString('hex')
+  const latencySeconds = Math.max(0, (options.now() - request.asked.createdAt) / 1000)
+  try {
+    await options.ledger.append(
+      refusalRecord(headNow(options, issuanceId), request.asked, { verdict, latencySeconds }),
+    )
+    refusals.set(request.asked.uid, said)
+    return true
+  } catch (error) {
+    const code = error instanceof CountersignError ? error.code : 'ledger/unavailable'
+    options.metrics.count('countersign_signer_errors_total', { code })
+    options.log.error({ error, request: request.asked.name }, 'the ledger does not take records')
+    return false
+  }
+}
+
+/** An earlier certificate whose write was never answered was not published after all. */
+async function settled(options: IssuanceOptions, request: RequestState): Promise<Outcome> {
+  const terminal = { condition: 'Denied', certificateChain: '' }
+  if (!(await settleTerminal(options, request.asked.uid, terminal))) return notRecorded
+  options.history.refusals.delete(request.asked.uid)
+  return { kind: 'done', as: 'denied' }
+}
