@@ -44,6 +44,9 @@ export type ErrorCode =
   | 'token/expired'
   | 'token/call'
   // ledger
+  | 'ledger/record'
+  | 'ledger/corrupt'
+  | 'ledger/locked'
   | 'ledger/unavailable'
   // policy
   | 'policy/bundle'
@@ -64,14 +67,17 @@ export type ErrorCode =
   // signer
   | 'signer/invalid'
   // gateway
-  | 'gateway/invalid'
+  | 'gateway/upstream'
+  | 'gateway/upstream-identity'
+  | 'gateway/session-key'
   // toolserver
   | 'toolserver/invalid'
   // agent
   | 'agent/server-identity'
   | 'agent/request-body'
   // dev
-  | 'dev/failed'
+  | 'dev/workload'
+  | 'dev/timeout'
   // cli
   | 'cli/usage'
   | 'cli/configuration'

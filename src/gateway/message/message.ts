@@ -146,6 +146,3 @@ function called(
   if (call.id === undefined) return { kind: 'notification', ...message }
   return { kind: 'request', id: call.id, ...message }
 }
-
-export type { MessageId } from './envelope.ts'
-export type { ReadonlyHeaders } from './headers.ts'

@@ -1,0 +1,215 @@
+import { CountersignError, quoted } from '../errors.ts'
+import type { Named } from '../identity/workload-identity.ts'
+
+/** What every record begins with. */
+interface RecordHead {
+  /** RFC 3339 with milliseconds. */
+  readonly time: string
+  /** The signing replica; no certificate request names it. */
+  readonly replica: string
+  /** 32 hex digits, the same in all records of one issuance. */
+  readonly issuanceId: string
+  /** The request, which the API server forgets after a quarter of an hour. */
+  readonly request: {
+    readonly uid: string
+    readonly namespace: string
+    readonly name: string
+    readonly signerName: string
+  }
+}
+
+/** What is about to be signed; durable before the key is used. */
+export interface IssuanceIntent extends RecordHead {
+  readonly kind: 'issuance-intent'
+  readonly pod: Named
+  readonly serviceAccount: Named
+  readonly node: Named
+  readonly namespace: Named
+  /** Whether the request could be shown to come from kubelet. */
+  readonly requester: 'shown' | 'not-shown'
+  readonly keyType: string
+  readonly spkiSha256: string
+  readonly maxExpirationSeconds: number
+  readonly lifetimeSeconds: number
+  /** As asked. */
+  readonly annotations: Readonly<Record<string, string>>
+  readonly projectedPaths: readonly string[]
+  readonly spiffeId: string
+  readonly role?: string
+  readonly tenant?: string
+  readonly models: readonly string[]
+  readonly toolScopes: readonly string[]
+  readonly dnsNames: readonly string[]
+  readonly serialNumber: string
+  readonly notBefore: string
+  readonly notAfter: string
+  readonly beginRefreshAt: string
+  readonly evidenceDigest: string
+  readonly profileDigest: string
+  readonly policyRevision: string
+  readonly policyDigest: string
+  /** What proved each field. */
+  readonly evidence: readonly {
+    readonly check: string
+    readonly field: string
+    readonly reason: string
+  }[]
+}
+
+/** What became of an intent. A certificate that was signed counts as issued until its notAfter, published or not. */
+export interface IssuanceResult extends RecordHead {
+  readonly kind: 'issuance-result'
+  readonly outcome: 'published' | 'unpublished' | 'unknown'
+  readonly detail: string
+  readonly certificateSha256?: string
+  readonly chainSha256?: string
+  readonly apiStatus?: number
+  readonly latencySeconds: number
+  /** Where the intent stands in this ledger. */
+  readonly intentIndex: number
+}
+
+/** A request that was refused, with what it asked for. */
+export interface IssuanceRefusal extends RecordHead {
+  readonly kind: 'issuance-refusal'
+  readonly reason: string
+  readonly message: string
+  readonly fields: readonly {
+    readonly field: string
+    readonly asked: string
+    readonly proved: string
+  }[]
+  readonly pod: Named
+  readonly serviceAccount: Named
+  readonly node: Named
+  readonly annotations: Readonly<Record<string, string>>
+  readonly outcome: 'published' | 'unpublished' | 'unknown'
+  readonly latencySeconds: number
+}
+
+export type LedgerRecord = IssuanceIntent | IssuanceResult | IssuanceRefusal
+
+type Test = (value: unknown) => boolean
+type Shape = Readonly<Record<string, Test>>
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const text: Test = (value) => typeof value === 'string'
+const wholeNumber: Test = (value) => Number.isSafeInteger(value) && (value as number) >= 0
+const seconds: Test = (value) => Number.isFinite(value) && (value as number) >= 0
+const oneOf =
+  (...texts: readonly string[]): Test =>
+  (value) =>
+    texts.includes(value as string)
+const matching =
+  (pattern: RegExp): Test =>
+  (value) =>
+    typeof value === 'string' && pattern.test(value)
+const listOf =
+  (test: Test): Test =>
+  (value) =>
+    Array.isArray(value) && value.every(test)
+const mapOf =
+  (test: Test): Test =>
+  (value) =>
+    isObject(value) && Object.values(value).every(test)
+const optional =
+  (test: Test): Test =>
+  (value) =>
+    value === undefined || test(value)
+const shaped =
+  (shape: Shape): Test =>
+  (value) =>
+    isObject(value) && misfit(value, shape) === undefined
+
+const time = matching(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z$/)
+const sha256 = matching(/^[0-9a-f]{64}$/)
+const named = shaped({ name: text, uid: text })
+const outcome = oneOf('published', 'unpublished', 'unknown')
+
+const head: Shape = {
+  kind: text,
+  time,
+  replica: text,
+  issuanceId: matching(/^[0-9a-f]{32}$/),
+  request: shaped({ uid: text, namespace: text, name: text, signerName: text }),
+}
+
+const shapes: Readonly<Record<LedgerRecord['kind'], Shape>> = {
+  'issuance-intent': {
+    ...head,
+    pod: named,
+    serviceAccount: named,
+    node: named,
+    namespace: named,
+    requester: oneOf('shown', 'not-shown'),
+    keyType: text,
+    spkiSha256: sha256,
+    maxExpirationSeconds: wholeNumber,
+    lifetimeSeconds: wholeNumber,
+    annotations: mapOf(text),
+    projectedPaths: listOf(text),
+    spiffeId: text,
+    role: optional(text),
+    tenant: optional(text),
+    models: listOf(text),
+    toolScopes: listOf(text),
+    dnsNames: listOf(text),
+    serialNumber: matching(/^[0-9a-f]{1,40}$/i),
+    notBefore: time,
+    notAfter: time,
+    beginRefreshAt: time,
+    evidenceDigest: sha256,
+    profileDigest: sha256,
+    policyRevision: text,
+    policyDigest: sha256,
+    evidence: listOf(shaped({ check: text, field: text, reason: text })),
+  },
+  'issuance-result': {
+    ...head,
+    outcome,
+    detail: text,
+    certificateSha256: optional(sha256),
+    chainSha256: optional(sha256),
+    apiStatus: optional(wholeNumber),
+    latencySeconds: seconds,
+    intentIndex: wholeNumber,
+  },
+  'issuance-refusal': {
+    ...head,
+    reason: text,
+    message: text,
+    fields: listOf(shaped({ field: text, asked: text, proved: text })),
+    pod: named,
+    serviceAccount: named,
+    node: named,
+    annotations: mapOf(text),
+    outcome,
+    latencySeconds: seconds,
+  },
+}
+
+/** The first member that is unknown, missing or of another form. */
+function misfit(value: Readonly<Record<string, unknown>>, shape: Shape): string | undefined {
+  for (const [member, test] of Object.entries(shape)) {
+    if (!test(Object.hasOwn(value, member) ? value[member] : undefined)) return member
+  }
+  return Object.keys(value).find((member) => !Object.hasOwn(shape, member))
+}
+
+/** A record that a ledger may hold. Throws 'ledger/record', naming the field: what is not understood is not passed on. */
+export function parseLedgerRecord(value: unknown): LedgerRecord {
+  if (!isObject(value)) throw new CountersignError('ledger/record', 'record is not an object')
+  const kind = value['kind']
+  if (typeof kind !== 'string' || !Object.hasOwn(shapes, kind)) {
+    throw new CountersignError('ledger/record', `record of unknown kind: got=${shown(kind)}`)
+  }
+  const member = misfit(value, shapes[kind as LedgerRecord['kind']])
+  if (member === undefined) return value as unknown as LedgerRecord
+  const rule = `${kind} with an unfit member: field=${quoted(member)} got=${shown(value[member])}`
+  throw new CountersignError('ledger/record', rule)
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? 'none' : quoted(JSON.stringify(value) ?? typeof value)
+}
