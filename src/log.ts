@@ -10,9 +10,14 @@ export interface Log {
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
-/** A JSON log, one object a line, to a file descriptor (stderr by default, stdout belongs to results). */
+/** A JSON log, one object a line, to a file (0600) or a descriptor (stderr by default: stdout belongs to results). */
 export function createLog(
-  options: { readonly level?: LogLevel; readonly name?: string; readonly fd?: number } = {},
+  options: {
+    readonly level?: LogLevel
+    readonly name?: string
+    readonly fd?: number
+    readonly file?: string
+  } = {},
 ): Log {
   return pino(
     {
@@ -22,7 +27,7 @@ export function createLog(
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: pino.stdSerializers.errWithCause },
     },
-    pino.destination({ dest: options.fd ?? 2, sync: true }),
+    pino.destination({ dest: options.file ?? options.fd ?? 2, sync: true, mode: 0o600 }),
   )
 }
 

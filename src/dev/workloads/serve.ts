@@ -6,7 +6,7 @@ import {
 } from '../../toolserver/require-countersign.ts'
 import { setting, workloadEnvironment } from './environment.ts'
 
-/** Serves verified requests on 127.0.0.1, at the port that the pod's spec gives, until SIGTERM. */
+/** Serves verified requests on 127.0.0.1, at the port that the pod's spec gives, until SIGTERM or the end of standard input. */
 export async function serve(
   listener: VerifiedListener,
   options: Partial<RequireCountersignOptions> = {},
@@ -19,8 +19,12 @@ export async function serve(
     server.listen(Number(setting('PORT')), '127.0.0.1', resolve)
   })
   process.stdout.write(`${JSON.stringify({ listening: setting('PORT') })}\n`)
-  process.once('SIGTERM', () => {
+  const stop = (): void => {
     server.close(() => void countersign[Symbol.asyncDispose]())
     server.closeIdleConnections()
-  })
+    process.stdin.destroy()
+  }
+  process.once('SIGTERM', stop)
+  // Whoever started this pod holds the other end: it ends with them.
+  process.stdin.resume().once('end', stop)
 }

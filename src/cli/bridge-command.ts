@@ -1,0 +1,75 @@
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { openCountersignFetch } from '../agent/countersign-fetch.ts'
+import { runStdioBridge } from '../agent/stdio-bridge.ts'
+import { spiffeIdOf, stage } from '../dev/story/cast.ts'
+import { CountersignError, quoted } from '../errors.ts'
+import { validate } from './configuration.ts'
+import type { Terminal } from './program.ts'
+
+export interface BridgeOptions {
+  readonly url?: string
+  readonly server?: string
+  readonly credentialBundle?: string
+  readonly trustBundle?: string
+  readonly dev?: string
+  readonly pod?: string
+}
+
+type BridgeTarget = Required<Omit<BridgeOptions, 'dev' | 'pod'>>
+
+/** Speaks MCP on standard input and output, and mTLS to the gateway. */
+export async function runBridge(options: BridgeOptions, terminal: Terminal): Promise<void> {
+  const { url, server, credentialBundle, trustBundle } = await targetOf(options)
+  await using gateway = await openCountersignFetch({ server, credentialBundle, trustBundle })
+  await runStdioBridge({
+    input: process.stdin,
+    write: (line) => terminal.out(`${line}\n`),
+    fetch: gateway.fetch,
+    url,
+  })
+}
+
+async function targetOf(options: BridgeOptions): Promise<BridgeTarget> {
+  const { dev, pod, url, server, credentialBundle, trustBundle } = options
+  if (dev !== undefined) return targetInDev(dev, pod ?? 'acme/researcher')
+  const missing = Object.entries({ url, server, credentialBundle, trustBundle }).find(
+    ([, value]) => value === undefined,
+  )
+  if (missing === undefined) return { url, server, credentialBundle, trustBundle } as BridgeTarget
+  throw new CountersignError('cli/usage', `bridge: ${missing[0]}: required`, {
+    hint: 'give --url, --server, --credential-bundle and --trust-bundle, or --dev and --pod',
+  })
+}
+
+const devFileSchema = z.object({
+  gateway: z.object({ url: z.string() }),
+  trustBundle: z.string(),
+  pods: z.array(
+    z.object({ namespace: z.string(), name: z.string(), credentialBundle: z.string().nullable() }),
+  ),
+})
+
+async function targetInDev(file: string, pod: string): Promise<BridgeTarget> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new CountersignError('cli/usage', `bridge: cannot read ${quoted(file, 300)}`, {
+      cause,
+      hint: 'it is the dev.json that `countersign dev` writes when all is ready',
+    })
+  })
+  const dev = validate(JSON.parse(text), devFileSchema, file)
+  const { credentialBundle } =
+    dev.pods.find(({ namespace, name }) => `${namespace}/${name}` === pod) ?? {}
+  if (typeof credentialBundle === 'string') {
+    return {
+      url: `${dev.gateway.url}/mcp`,
+      server: spiffeIdOf(stage.system, 'countersign-gateway'),
+      credentialBundle,
+      trustBundle: dev.trustBundle,
+    }
+  }
+  const named = dev.pods.filter((each) => each.credentialBundle !== null)
+  throw new CountersignError('cli/usage', `bridge: ${quoted(pod)} has no certificate there`, {
+    hint: `one of ${named.map(({ namespace, name }) => `${namespace}/${name}`).join(', ')}`,
+  })
+}

@@ -1,0 +1,41 @@
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { startEmbeddedCluster } from '../dev/embedded-cluster.ts'
+import { writeDevFile } from '../dev/story/dev-file.ts'
+import { chaptersOf, tellStory } from '../dev/story/story.ts'
+import { createLog } from '../log.ts'
+import { openDevSession } from './dev-session.ts'
+import { followDecisions } from './follow-decisions.ts'
+import { createNarrator } from './narrator.ts'
+import type { ExitCode, Terminal } from './program.ts'
+
+export interface DevOptions {
+  readonly once?: boolean
+  readonly dir?: string
+  readonly json?: boolean
+}
+
+/** Tells the story on an embedded control plane; stays afterwards unless told `once`. */
+export async function runDev(options: DevOptions, terminal: Terminal): Promise<ExitCode> {
+  const folder =
+    options.dir === undefined
+      ? await mkdtemp(join(tmpdir(), 'countersign-dev-'))
+      : resolve(options.dir)
+  const narrator = createNarrator({ out: terminal.out, json: options.json === true })
+  narrator.opening(folder)
+  await using session = await openDevSession({
+    folder,
+    log: createLog({ level: 'info', name: 'dev', file: join(folder, 'countersign.log') }),
+    progress: narrator.progress,
+    startCluster: (runner) =>
+      startEmbeddedCluster({ folder, runContainer: (...pod) => runner.run(...pod) }),
+  })
+  const ok = await tellStory(session.world, chaptersOf(session.world.ports), narrator.tell)
+  const devFile = await writeDevFile(session.world, session.gateway)
+  narrator.closing(ok)
+  if (options.once === true) return ok ? 0 : 1
+  narrator.invitation(devFile, session.world.paths.devFile)
+  await followDecisions(devFile.decisionLog, narrator.decision, terminal.signal)
+  return ok ? 0 : 1
+}

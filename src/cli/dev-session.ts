@@ -1,0 +1,202 @@
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parse } from 'yaml'
+import type { Cluster } from '../dev/cluster.ts'
+import { grants, spiffeIdOf, stage, type Ports } from '../dev/story/cast.ts'
+import { platformUsers, type Manifest } from '../dev/story/manifests.ts'
+import { createPodRunner, type PodRunner } from '../dev/story/pod-runner.ts'
+import { enterPods, findPorts, awaitServers, setStage } from '../dev/story/stage.ts'
+import { eventually, type World } from '../dev/story/world.ts'
+import { parseSpiffeId } from '../identity/spiffe-id.ts'
+import { parseTrustDomain } from '../identity/trust-domain.ts'
+import { createApiClient } from '../kubernetes/api-client.ts'
+import type { Log } from '../log.ts'
+import type { GatewayConfig } from './gateway-configuration.ts'
+import { runGateway } from './run-gateway.ts'
+import { runSigner } from './run-signer.ts'
+import type { SignerConfig } from './signer-configuration.ts'
+
+/** The whole product, running on one machine, with everybody of the story on stage. */
+export interface DevSession extends AsyncDisposable {
+  readonly world: World
+  readonly gateway: { readonly url: string; readonly adminUrl: string }
+}
+
+export interface DevSessionOptions {
+  /** Created with 0700. */
+  readonly folder: string
+  readonly log: Log
+  /** Brings up a control plane whose pods `runner` runs. */
+  readonly startCluster: (runner: PodRunner) => Promise<Cluster>
+  readonly progress: (line: string) => void
+}
+
+const trustDomain = parseTrustDomain(stage.trustDomain)
+
+/** Starts the control plane, the signer and every pod; the gateway is one of them. Disposal stops all of it. */
+export async function openDevSession(options: DevSessionOptions): Promise<DevSession> {
+  const { folder, log, progress } = options
+  await using opened = new AsyncDisposableStack()
+  await mkdir(join(folder, 'pods'), { recursive: true, mode: 0o700 })
+  const ports = await findPorts()
+  const clock = { offsetSeconds: 0 }
+  const gateway = Promise.withResolvers<DevSession['gateway']>()
+  const paths = pathsIn(folder)
+  await writeFile(paths.policyData, JSON.stringify(grants), { mode: 0o600 })
+
+  const gatewayPod = async (
+    volumes: Readonly<Record<string, string>>,
+    cluster: Cluster,
+  ): Promise<AsyncDisposable> => {
+    const kubeconfig = await cluster.kubeconfigFor(userOf(platformUsers.gateway))
+    const config = gatewayConfig({ ports, paths, kubeconfig, volume: volumes[stage.volume] ?? '' })
+    const running = await runGateway(config, {
+      log,
+      now: () => Date.now() + clock.offsetSeconds * 1000,
+    })
+    gateway.resolve({ url: `https://127.0.0.1:${ports.gateway}`, adminUrl: running.adminUrl })
+    return running
+  }
+  const started = Promise.withResolvers<Cluster>()
+  const runner = createPodRunner({
+    folder: join(folder, 'pods'),
+    builtIn: {
+      gateway: async (volumes) => {
+        const running = gatewayPod(volumes, await started.promise)
+        running.catch((error: unknown) => gateway.reject(error))
+        return running
+      },
+    },
+  })
+  progress('starting the control plane')
+  const cluster = opened.use(await options.startCluster(runner))
+  started.resolve(cluster)
+  // Registered after the cluster, so stopped before it: kubelets must not restart what ends here.
+  opened.use(runner)
+
+  const admin = createApiClient({ kubeconfig: cluster.adminKubeconfig })
+  opened.defer(() => admin.close())
+  progress('namespaces, service accounts, permissions')
+  await setStage({ admin }, await readCustomResources())
+  progress('starting the signer')
+  const signerKubeconfig = await cluster.kubeconfigFor(userOf(platformUsers.signer))
+  const signer = await runSigner(signerConfig(paths, signerKubeconfig), { log })
+  opened.use(signer)
+  await eventually('a ready signer', () => Promise.resolve(signer.ready() || undefined))
+
+  const world: World = {
+    cluster,
+    admin,
+    runner,
+    ports,
+    folder,
+    paths,
+    log,
+    setGatewayClock: (seconds) => {
+      clock.offsetSeconds = seconds
+    },
+  }
+  progress('pods ask for their certificates')
+  await enterPods(world)
+  const addresses = await gateway.promise
+  await awaitServers(ports)
+  await writeTrustBundle(world)
+  const parts = opened.move()
+  return { world, gateway: addresses, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+type Paths = World['paths'] & { readonly policyData: string }
+
+function pathsIn(folder: string): Paths {
+  return {
+    ledger: join(folder, 'ledger'),
+    decisionLog: join(folder, 'decisions.jsonl'),
+    trustBundle: join(folder, 'trust-bundle.pem'),
+    devFile: join(folder, 'dev.json'),
+    policyData: join(folder, 'policy-data.json'),
+  }
+}
+
+function userOf(name: string): { name: string; groups: readonly string[] } {
+  return { name, groups: ['system:serviceaccounts', `system:serviceaccounts:${stage.system}`] }
+}
+
+function signerConfig(paths: Paths, kubeconfig: string): SignerConfig {
+  return {
+    trustDomain,
+    cluster: stage.cluster,
+    signerName: stage.signerName,
+    clusterDomain: 'cluster.local',
+    kubeconfig,
+    replica: 'dev',
+    authority: {
+      selfSigned: {
+        namespace: stage.system,
+        secret: 'countersign-authority',
+        lifetimeSeconds: 7 * 86_400,
+      },
+    },
+    profile: { keyTypes: stage.keyTypes, lifetimeSecondsMax: 3600, backdateSeconds: 90 },
+    production: false,
+    ledger: { file: paths.ledger },
+    policy: { data: [paths.policyData] },
+    admin: { host: '127.0.0.1', port: 0 },
+    log: { level: 'info' },
+  }
+}
+
+function gatewayConfig(options: {
+  readonly ports: Ports
+  readonly paths: Paths
+  readonly kubeconfig: string
+  readonly volume: string
+}): GatewayConfig {
+  const { ports, paths, kubeconfig, volume } = options
+  const service = `countersign-gateway.${stage.system}.svc`
+  const upstream = (
+    server: 'github' | 'notes',
+    eras: readonly ('modern' | 'legacy')[],
+  ): GatewayConfig['upstreams'][number] => ({
+    server,
+    url: `https://127.0.0.1:${ports[server]}/mcp`,
+    spiffeId: parseSpiffeId(spiffeIdOf('tools', server)),
+    eras,
+    timeoutSeconds: 30,
+  })
+  return {
+    trustDomain,
+    kubeconfig,
+    listen: { host: '127.0.0.1', port: ports.gateway },
+    credentialBundle: join(volume, stage.credentialBundle),
+    trustBundle: join(volume, stage.trustBundle),
+    hosts: [`127.0.0.1:${ports.gateway}`, `localhost:${ports.gateway}`, service],
+    origins: [],
+    upstreams: [upstream('github', ['modern', 'legacy']), upstream('notes', ['legacy'])],
+    staleSecondsMax: 120,
+    decisionLog: { file: paths.decisionLog },
+    policy: { data: [paths.policyData] },
+    admin: { host: '127.0.0.1', port: 0 },
+    log: { level: 'info' },
+  }
+}
+
+/** The custom resources that the chart ships are the ones that the story runs with. */
+async function readCustomResources(): Promise<readonly Manifest[]> {
+  const folder = fileURLToPath(new URL('../../charts/countersign/crds/', import.meta.url))
+  const files = (await readdir(folder)).filter((file) => file.endsWith('.yaml'))
+  return Promise.all(
+    files.map(async (file) => parse(await readFile(join(folder, file), 'utf8')) as Manifest),
+  )
+}
+
+/** A copy of the published anchors, for whoever wants to try a call. */
+async function writeTrustBundle(world: World): Promise<void> {
+  const list = await world.admin.request<{
+    items: { spec: { signerName?: string; trustBundle: string } }[]
+  }>({ method: 'GET', path: '/apis/certificates.k8s.io/v1/clustertrustbundles' })
+  const anchors = list.items
+    .filter((item) => item.spec.signerName === stage.signerName)
+    .map((item) => item.spec.trustBundle)
+  await writeFile(world.paths.trustBundle, anchors.join('\n'), { mode: 0o600 })
+}

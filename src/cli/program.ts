@@ -1,0 +1,144 @@
+import { Command, CommanderError } from 'commander'
+import { CountersignError } from '../errors.ts'
+import { createLog, type Log } from '../log.ts'
+import { runBridge, type BridgeOptions } from './bridge-command.ts'
+import { readConfiguration } from './configuration.ts'
+import { runDev } from './dev-command.ts'
+import { gatewaySchema } from './gateway-configuration.ts'
+import { runGateway } from './run-gateway.ts'
+import { runSigner } from './run-signer.ts'
+import type { Running } from './running.ts'
+import { signerSchema } from './signer-configuration.ts'
+import { version } from './version.ts'
+
+/** What a command may touch of the process it runs in. */
+export interface Terminal {
+  readonly out: (text: string) => void
+  readonly err: (text: string) => void
+  /** Aborted by SIGTERM or SIGINT: drain, then end. */
+  readonly signal: AbortSignal
+}
+
+/** 0 ok; 1 refused, or a check failed; 2 usage or configuration. */
+export type ExitCode = 0 | 1 | 2
+
+/** Runs one command line (without node and script) and gives its exit code. Never throws. */
+export async function run(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  const outcome: { code: ExitCode } = { code: 0 }
+  try {
+    await createProgram(terminal, outcome).parseAsync([...argv], { from: 'user' })
+    return outcome.code
+  } catch (error) {
+    return explain(error, terminal)
+  }
+}
+
+function createProgram(terminal: Terminal, outcome: { code: ExitCode }): Command {
+  const program = new Command('countersign')
+    .description(
+      'Short-lived pod certificates for AI-agent platforms, and a gateway that authorizes every MCP call on them.',
+    )
+    .exitOverride()
+    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
+    .showHelpAfterError('hint: countersign --help')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  countersign dev --once               the whole story on this machine, each step checked
+  countersign signer --config s.yaml   issue pod certificates
+  countersign gateway --config g.yaml  authorize MCP calls
+
+Exit codes: 0 ok, 1 refused or failed check, 2 usage or configuration.`,
+    )
+  program
+    .command('signer')
+    .description(
+      'Issues pod certificates after checking what each pod claims against what the cluster proves.',
+    )
+    .requiredOption('--config <file>', 'YAML configuration, see docs/OPERATING.md')
+    .addHelpText('after', '\nExample:\n  countersign signer --config /etc/countersign/signer.yaml')
+    .action(async ({ config }: { config: string }) => {
+      const read = await readConfiguration(config, signerSchema)
+      const log = createLog({ ...read.log, name: 'signer' })
+      await serveUntilStopped(await runSigner(read, { log }), log, terminal.signal)
+    })
+  program
+    .command('gateway')
+    .description('Serves MCP to agents over mTLS and authorizes every call.')
+    .requiredOption('--config <file>', 'YAML configuration, see docs/OPERATING.md')
+    .addHelpText(
+      'after',
+      '\nExample:\n  countersign gateway --config /etc/countersign/gateway.yaml',
+    )
+    .action(async ({ config }: { config: string }) => {
+      const read = await readConfiguration(config, gatewaySchema)
+      const log = createLog({ ...read.log, name: 'gateway' })
+      await serveUntilStopped(await runGateway(read, { log }), log, terminal.signal)
+    })
+  program
+    .command('dev')
+    .description(
+      'Runs the whole product on this machine: control plane, kubelet, signer, gateway, agents, tools.',
+    )
+    .option('--once', 'tell the story, check every step, exit 0 or 1')
+    .option('--dir <folder>', 'where everything is written (default: a new temporary folder)')
+    .option('--json', 'one JSON object a line instead of prose')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  countersign dev --once\n  countersign dev --dir ./dev-cluster',
+    )
+    .action(async (options: { once?: boolean; dir?: string; json?: boolean }) => {
+      outcome.code = await runDev(options, terminal)
+    })
+  program
+    .command('bridge')
+    .description(
+      'Speaks MCP on standard input and output and mTLS to the gateway, for clients without certificates.',
+    )
+    .option('--url <url>', "the gateway's door, such as https://gateway.example/mcp")
+    .option('--server <spiffe-id>', 'the SPIFFE ID that the gateway must prove')
+    .option('--credential-bundle <file>', 'key and certificate chain, as kubelet mounts them')
+    .option('--trust-bundle <file>', 'PEM file of anchors')
+    .option(
+      '--dev <file>',
+      'the dev.json of a running `countersign dev`, instead of the four above',
+    )
+    .option('--pod <namespace/name>', 'with --dev: whose certificate (default acme/researcher)')
+    .addHelpText(
+      'after',
+      '\nExample:\n  countersign bridge --dev ./dev-cluster/dev.json --pod acme/researcher',
+    )
+    .action((options: BridgeOptions) => runBridge(options, terminal))
+  program
+    .command('version')
+    .description('Prints the version.')
+    .action(() => terminal.out(`${version}\n`))
+  return program
+}
+
+async function serveUntilStopped(running: Running, log: Log, signal: AbortSignal): Promise<void> {
+  await using _ = running
+  log.info({ admin: running.adminUrl }, 'started')
+  const stopped = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+  await Promise.race([stopped, running.ended])
+  log.info({}, 'stopping')
+}
+
+function explain(error: unknown, terminal: Terminal): ExitCode {
+  // Commander has printed its own errors already; --help and --version end here with 0.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  if (!(error instanceof CountersignError)) {
+    terminal.err(
+      `countersign: error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    )
+    return 1
+  }
+  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : ''
+  terminal.err(`countersign: error: ${error.message}${cause} (${error.code})\n`)
+  if (error.hint !== undefined) terminal.err(`hint: ${error.hint}\n`)
+  return error.code.startsWith('cli/') || error.code === 'pki/profile' ? 2 : 1
+}

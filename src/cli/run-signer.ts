@@ -1,0 +1,106 @@
+import { createApiClient, type ApiClient } from '../kubernetes/api-client.ts'
+import { openLedger } from '../ledger/ledger.ts'
+import type { Log } from '../log.ts'
+import { createMetrics } from '../metrics.ts'
+import { openAuthorityFiles } from '../pki/authority-files.ts'
+import type { AuthoritySource } from '../pki/authority.ts'
+import { createProfile } from '../pki/profile.ts'
+import { createIssuancePolicy } from '../policy/issuance-policy.ts'
+import { openAuthoritySecret } from '../signer/authority-secret.ts'
+import { createSigner } from '../signer/controller.ts'
+import { openAdminListener } from './admin-listener.ts'
+import { openPolicy } from './open-policy.ts'
+import type { Running } from './running.ts'
+import type { SignerConfig } from './signer-configuration.ts'
+
+/** Puts a signer together from its configuration and starts it. Whatever was opened is closed again when a later part fails. */
+export async function runSigner(
+  config: SignerConfig,
+  options: { readonly log: Log; readonly now?: () => number },
+): Promise<Running> {
+  const { log, now = Date.now } = options
+  await using opened = new AsyncDisposableStack()
+  const metrics = createMetrics()
+  const profile = createProfile({
+    trustDomain: config.trustDomain,
+    cluster: config.cluster,
+    production: config.production,
+    lifetimeSecondsMax: config.profile.lifetimeSecondsMax,
+    backdateSeconds: config.profile.backdateSeconds,
+    ...(config.profile.keyTypes === undefined ? {} : { keyTypes: config.profile.keyTypes }),
+    ...(config.profile.extensionArc === undefined
+      ? {}
+      : { extensionArc: config.profile.extensionArc }),
+  })
+  const engine = await openPolicy(config.policy)
+  const ledger = opened.use(await openLedger({ file: config.ledger.file, now, log }))
+  const client = createApiClient({
+    ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
+    userAgent: 'countersign-signer',
+  })
+  opened.defer(() => client.close())
+  const authorities = await openAuthority(config, client, { log, now, opened })
+  const signer = createSigner({
+    client,
+    signerName: config.signerName,
+    clusterDomain: config.clusterDomain,
+    profile,
+    authorities,
+    ledger,
+    issuancePolicy: createIssuancePolicy(engine),
+    replica: config.replica,
+    log,
+    metrics,
+    now,
+    publishTrustBundle: true,
+  })
+  const admin = opened.use(
+    await openAdminListener({ ...config.admin, metrics, ready: () => signer.ready }),
+  )
+  const stop = new AbortController()
+  const ended = signer.run(stop.signal)
+  // Registered last, so disposed first: the signer drains before its ledger closes.
+  opened.defer(async () => {
+    stop.abort()
+    await ended.catch(() => {})
+  })
+  const parts = opened.move()
+  return {
+    adminUrl: admin.url,
+    ready: () => signer.ready,
+    ended,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+async function openAuthority(
+  config: SignerConfig,
+  client: ApiClient,
+  parts: { readonly log: Log; readonly now: () => number; readonly opened: AsyncDisposableStack },
+): Promise<AuthoritySource> {
+  const { log, now, opened } = parts
+  const { authority, trustDomain } = config
+  if ('files' in authority) {
+    const { certificate, privateKey } = authority.files
+    return opened.use(
+      await openAuthorityFiles({
+        certificateFile: certificate,
+        privateKeyFile: privateKey,
+        trustDomain,
+        now,
+        log,
+      }),
+    )
+  }
+  const { namespace, secret, lifetimeSeconds } = authority.selfSigned
+  log.warn({ namespace, secret }, 'the authority is self-signed and its key is kept in a Secret')
+  return openAuthoritySecret({
+    client,
+    namespace,
+    name: secret,
+    lifetimeSeconds,
+    trustDomain,
+    dnsSuffixes: ['svc', config.clusterDomain],
+    now,
+  })
+}

@@ -1,0 +1,9 @@
+/** Something that was started: it serves until disposed, and disposal drains it. */
+export interface Running extends AsyncDisposable {
+  /** Base URL of health and metrics. */
+  readonly adminUrl: string
+  /** Whether it may be sent work. */
+  ready(): boolean
+  /** Settles when it ended by itself; rejects when it cannot go on. */
+  readonly ended: Promise<void>
+}

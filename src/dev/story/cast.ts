@@ -1,0 +1,290 @@
+import { extname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Role } from '../../identity/role.ts'
+
+/** Names that the whole story shares. */
+export const stage = {
+  trustDomain: 'agents.example',
+  cluster: 'dev',
+  signerName: 'countersign.dev/identity',
+  system: 'countersign-system',
+  volume: 'identity',
+  credentialBundle: 'credential-bundle.pem',
+  trustBundle: 'trust-bundle.pem',
+  /** Without RSA, so that the story has a key type to refuse. */
+  keyTypes: ['ECDSAP256', 'ECDSAP384', 'ED25519'],
+} as const
+
+export interface CastNamespace {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
+export interface CastServiceAccount {
+  readonly namespace: string
+  readonly name: string
+  readonly role: Role
+  readonly models?: string
+  readonly toolScopes?: string
+}
+
+export interface CastPod {
+  readonly namespace: string
+  readonly name: string
+  readonly serviceAccount: string
+  readonly node: string
+  /** What the pod asks for: the annotations of its podCertificate volume. */
+  readonly asks: Readonly<Record<string, string>>
+  readonly keyType?: string
+  /** File in ../workloads; `gateway` is run by whoever tells the story. */
+  readonly workload?: string
+  readonly environment?: Readonly<Record<string, string>>
+  readonly expect: 'issued' | { readonly reason: string }
+  /** What this pod is for, in a few words. */
+  readonly plot: string
+}
+
+const allow = 'allow'
+
+export const namespaces: readonly CastNamespace[] = [
+  { name: stage.system, labels: { 'countersign.dev/tenant': 'platform' } },
+  { name: 'tools', labels: { 'countersign.dev/tenant': 'platform' } },
+  {
+    name: 'acme',
+    labels: {
+      'countersign.dev/tenant': 'acme',
+      'models.countersign.dev/llama-3-70b': allow,
+      'models.countersign.dev/mistral-small': allow,
+      'tools.countersign.dev/github': allow,
+      'tools.countersign.dev/notes': allow,
+    },
+  },
+  {
+    name: 'globex',
+    labels: {
+      'countersign.dev/tenant': 'globex',
+      'models.countersign.dev/mistral-small': allow,
+      'tools.countersign.dev/github': allow,
+      'tools.countersign.dev/notes': allow,
+    },
+  },
+]
+
+export const serviceAccounts: readonly CastServiceAccount[] = [
+  { namespace: stage.system, name: 'countersign-gateway', role: 'tool-broker' },
+  { namespace: 'tools', name: 'github', role: 'tool-server' },
+  { namespace: 'tools', name: 'notes', role: 'tool-server' },
+  {
+    namespace: 'acme',
+    name: 'researcher',
+    role: 'agent',
+    models: 'llama-3-70b',
+    toolScopes: 'github:issues_*,notes:*',
+  },
+  { namespace: 'acme', name: 'model-gateway', role: 'model-gateway', models: 'llama-3-70b' },
+  { namespace: 'acme', name: 'inference-worker', role: 'inference-worker' },
+  {
+    namespace: 'globex',
+    name: 'analyst',
+    role: 'agent',
+    toolScopes: 'github:issues_list,notes:*',
+  },
+]
+
+/** The SPIFFE ID of a service account of the story. */
+export function spiffeIdOf(namespace: string, serviceAccount: string): string {
+  return `spiffe://${stage.trustDomain}/ns/${namespace}/sa/${serviceAccount}`
+}
+
+/** The path of a workload's program, beside this room as source or as built. */
+export function workloadProgram(name: string): string {
+  const extension = extname(import.meta.filename)
+  return fileURLToPath(new URL(`../workloads/${name}${extension}`, import.meta.url))
+}
+
+/** The ports that the story's servers listen on; found free just before it starts. */
+export interface Ports {
+  readonly gateway: number
+  readonly github: number
+  readonly notes: number
+  readonly worker: number
+}
+
+const scopes = 'countersign.dev/tool-scopes'
+const models = 'countersign.dev/models'
+
+/** Everybody who gets a certificate. */
+export function actors(ports: Ports): readonly CastPod[] {
+  const gateway = {
+    GATEWAY_URL: `https://127.0.0.1:${ports.gateway}/mcp`,
+    GATEWAY_SPIFFE_ID: spiffeIdOf(stage.system, 'countersign-gateway'),
+  }
+  const researcher = {
+    namespace: 'acme',
+    serviceAccount: 'researcher',
+    node: 'node-a',
+    workload: 'agent',
+    environment: gateway,
+    expect: 'issued',
+  } as const
+  return [
+    {
+      namespace: stage.system,
+      name: 'countersign-gateway',
+      serviceAccount: 'countersign-gateway',
+      node: 'node-a',
+      asks: { 'countersign.dev/role': 'tool-broker' },
+      workload: 'gateway',
+      expect: 'issued',
+      plot: 'the gateway itself',
+    },
+    {
+      namespace: 'tools',
+      name: 'github',
+      serviceAccount: 'github',
+      node: 'node-a',
+      asks: {},
+      workload: 'github',
+      environment: { PORT: String(ports.github) },
+      expect: 'issued',
+      plot: 'a tool server of MCP 2026-07-28',
+    },
+    {
+      namespace: 'tools',
+      name: 'notes',
+      serviceAccount: 'notes',
+      node: 'node-a',
+      asks: {},
+      workload: 'notes',
+      environment: { PORT: String(ports.notes) },
+      expect: 'issued',
+      plot: 'a tool server of MCP 2025-11-25',
+    },
+    {
+      ...researcher,
+      name: 'researcher',
+      asks: {
+        'countersign.dev/role': 'agent',
+        'countersign.dev/tenant': 'acme',
+        [models]: 'llama-3-70b',
+        [scopes]: 'github:issues_*,notes:*',
+      },
+      plot: 'asks for all that acme may give it',
+    },
+    {
+      ...researcher,
+      name: 'contractor',
+      asks: { [scopes]: 'github:issues_list' },
+      plot: 'asks for less, and will be revoked',
+    },
+    {
+      namespace: 'globex',
+      name: 'analyst',
+      serviceAccount: 'analyst',
+      node: 'node-a',
+      asks: { [scopes]: 'github:issues_list,notes:search' },
+      workload: 'agent-legacy',
+      environment: gateway,
+      expect: 'issued',
+      plot: 'the other tenant, an agent of MCP 2025-11-25',
+    },
+    {
+      namespace: 'acme',
+      name: 'inference-worker',
+      serviceAccount: 'inference-worker',
+      node: 'node-a',
+      asks: {},
+      workload: 'inference-worker',
+      environment: { PORT: String(ports.worker), MODELS: 'llama-3-70b,mistral-small' },
+      expect: 'issued',
+      plot: 'serves two models',
+    },
+    {
+      namespace: 'acme',
+      name: 'model-gateway',
+      serviceAccount: 'model-gateway',
+      node: 'node-a',
+      asks: { [models]: 'llama-3-70b' },
+      workload: 'model-gateway',
+      environment: {
+        WORKER_URL: `https://127.0.0.1:${ports.worker}/v1/completions`,
+        WORKER_SPIFFE_ID: spiffeIdOf('acme', 'inference-worker'),
+      },
+      expect: 'issued',
+      plot: 'holds one model',
+    },
+  ]
+}
+
+/** Everybody who asks for what the cluster does not prove. */
+export const impostors: readonly CastPod[] = [
+  {
+    namespace: 'globex',
+    name: 'tenant-thief',
+    serviceAccount: 'analyst',
+    node: 'node-a',
+    asks: { 'countersign.dev/tenant': 'acme' },
+    expect: { reason: 'TenantNotProved' },
+    plot: "asks for another tenant's name",
+  },
+  {
+    namespace: 'acme',
+    name: 'model-thief',
+    serviceAccount: 'researcher',
+    node: 'node-a',
+    asks: { [models]: 'llama-3-70b,mistral-small' },
+    expect: { reason: 'ModelNotGranted' },
+    plot: 'asks for a model that its service account is not granted',
+  },
+  {
+    namespace: 'acme',
+    name: 'scope-thief',
+    serviceAccount: 'researcher',
+    node: 'node-a',
+    asks: { [scopes]: 'github:*' },
+    expect: { reason: 'ToolScopeNotGranted' },
+    plot: 'asks for a wider tool scope than granted',
+  },
+  {
+    namespace: 'acme',
+    name: 'misspelt',
+    serviceAccount: 'researcher',
+    node: 'node-a',
+    asks: { 'countersign.dev/tennant': 'acme' },
+    expect: { reason: 'InvalidUnverifiedUserAnnotations' },
+    plot: 'asks with an annotation that does not exist',
+  },
+  {
+    namespace: 'acme',
+    name: 'old-key',
+    serviceAccount: 'researcher',
+    node: 'node-a',
+    asks: {},
+    keyType: 'RSA3072',
+    expect: { reason: 'UnsupportedKeyType' },
+    plot: 'has a key of a type that this signer refuses',
+  },
+]
+
+/** What the policy grants below the certificates' ceilings. */
+export const grants: object = {
+  grants: {
+    tenants: {
+      acme: {
+        github: {
+          tools: {
+            issues_list: {},
+            issues_create: { arguments: { repository: ['acme/website', 'acme/handbook'] } },
+          },
+          prefixes: {},
+        },
+        notes: { tools: {}, prefixes: { '': {} } },
+      },
+      globex: {
+        github: { tools: { issues_list: {} }, prefixes: {} },
+        notes: { tools: { search: {} }, prefixes: {} },
+      },
+    },
+    subjects: {},
+  },
+}
