@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto'
+import { CountersignError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Evaluated } from './authorizer.ts'
+import { entrypoints } from './engine.ts'
+import type { PolicyEngine } from './engine.ts'
+import { openEventFile } from './event-file.ts'
+import type { EventFile } from './event-file.ts'
+import { applyMask } from './mask.ts'
+
+/** One decision, as it was taken. */
+export interface DecisionEvent {
+  readonly decisionId: string
+  /** The entrypoint, or `countersign/gateway/<check>` for a decision without policy. */
+  readonly path: string
+  readonly evaluated: Evaluated<unknown>
+  /** SPIFFE ID of the caller. */
+  readonly requestedBy: string
+}
+
+/** Keeps every decision: OPA's event format, one JSON object a line, masked by the policy's own rules. */
+export interface DecisionLog extends AsyncDisposable {
+  /** False: events cannot be kept now, so nothing may be decided. */
+  readonly available: boolean
+  /** Never throws. Masks and takes the event at once, so that it may change afterwards. */
+  record(event: DecisionEvent): void
+  /** Resolves when everything recorded so far is on disk. Throws `policy/log`. */
+  flush(): Promise<void>
+}
+
+/** Eight mebibytes: some ten thousand calls. */
+const bufferOctetsDefault = 8 * 1024 * 1024
+
+/** The input of a list is a mebibyte at most, and the event has more than the input. */
+const maskOctetsMax = 2 * 1024 * 1024
+
+interface EventOptions {
+  readonly engine: PolicyEngine
+  readonly labels: Readonly<Record<string, string>>
+  /** Milliseconds since the epoch; a fraction is kept. */
+  readonly now: () => number
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+/** Opens the log. Throws `policy/log`. */
+export async function openDecisionLog(
+  options: EventOptions & {
+    readonly file: string
+    readonly bufferOctetsMax?: number
+  },
+): Promise<DecisionLog> {
+  const { file, bufferOctetsMax = bufferOctetsDefault, log } = options
+  return createDecisionLog(await openEventFile({ file, bufferOctetsMax, log }), options)
+}
+
+/** A decision log over any file of events. */
+export function createDecisionLog(file: EventFile, options: EventOptions): DecisionLog {
+  const { log, metrics } = options
+  let requests = 0
+  return {
+    get available() {
+      return file.available
+    },
+    record(event) {
+      requests += 1
+      if (file.append(formatEvent(event, requests, options))) return
+      metrics.count('countersign_policy_errors_total', { code: 'policy/log' })
+      log.error({ decision: event.decisionId }, 'decision log is full and an event is lost')
+    },
+    flush: () => file.flush(),
+    [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
+  }
+}
+
+function formatEvent(event: DecisionEvent, request: number, options: EventOptions): string {
+  const { evaluated } = event
+  const common = {
+    labels: options.labels,
+    decision_id: event.decisionId,
+    bundles: { countersign: { revision: options.engine.revision } },
+    path: event.path,
+    requested_by: event.requestedBy,
+    timestamp: formatTimestamp(options.now()),
+  }
+  const trailer = {
+    metrics: { timer_rego_query_eval_ns: Math.round(evaluated.seconds * 1e9) },
+    req_id: request,
+  }
+  try {
+    const masked = maskEvent(common, evaluated, options.engine)
+    const error = evaluated.error === undefined ? {} : { error: { message: evaluated.error } }
+    return JSON.stringify({ ...common, ...masked, ...error, ...trailer })
+  } catch (failure) {
+    // OPA loses an event whose mask fails. Ours keeps what can hold no secret.
+    const code = failure instanceof CountersignError ? failure.code : 'unknown'
+    options.metrics.count('countersign_policy_errors_total', { code })
+    options.log.error({ decision: event.decisionId, code }, 'decision log keeps a minimal event')
+    const error = { message: evaluated.error ?? 'event cannot be masked', mask: code }
+    return JSON.stringify({ ...common, result: outcomeOf(evaluated.value), error, ...trailer })
+  }
+}
+
+function maskEvent(common: object, evaluated: Evaluated<unknown>, engine: PolicyEngine): object {
+  const { input, result } = evaluated
+  const event = { ...common, input, result, digests: digestsOf(input) }
+  const limits = { inputOctetsMax: maskOctetsMax }
+  const { erased, masked, ...shown } = applyMask(
+    { input, result },
+    engine.evaluate(entrypoints.mask, event, limits),
+  )
+  return {
+    ...shown,
+    ...(erased.length === 0 ? {} : { erased }),
+    ...(masked.length === 0 ? {} : { masked }),
+  }
+}
+
+/** What may stand in the log for what is left out: rules have no hash function of their own. */
+function digestsOf(input: object): object {
+  const { context } = input as { readonly context?: { readonly arguments?: unknown } }
+  if (context?.arguments === undefined) return {}
+  const octets = Buffer.from(JSON.stringify(context.arguments))
+  const sha256 = createHash('sha256').update(octets).digest('hex')
+  return { arguments: { sha256, octets: octets.length } }
+}
+
+function outcomeOf(value: unknown): object | null {
+  const allow = (value as { readonly allow?: unknown } | null)?.allow
+  return typeof allow === 'boolean' ? { allow } : null
+}
+
+/** RFC 3339 with nanoseconds, all nine digits, so that lines sort by time as text. */
+function formatTimestamp(milliseconds: number): string {
+  const whole = Math.floor(milliseconds)
+  const nanoseconds = Math.floor((milliseconds - whole) * 1e6)
+  const fraction = String(nanoseconds).padStart(6, '0')
+  return `${new Date(whole).toISOString().slice(0, -1)}${fraction}Z`
+}

@@ -1,0 +1,57 @@
+import { CountersignError, quoted } from '../errors.ts'
+
+/** The segments of a pointer into a document. */
+export type JsonPointer = readonly string[]
+
+/** Reads a JSON pointer (RFC 6901 §3). Throws `policy/result`: only masks name pointers. */
+export function parseJsonPointer(text: string): JsonPointer {
+  if (!text.startsWith('/') || /~(?![01])/.test(text)) {
+    throw refused(`mask names no JSON pointer, got=${quoted(text)}`)
+  }
+  return text
+    .slice(1)
+    .split('/')
+    .map((segment) => segment.replaceAll('~1', '/').replaceAll('~0', '~'))
+}
+
+/** A copy without what the pointer names, or the document itself when it names nothing. */
+export function removeAt(document: unknown, pointer: JsonPointer): unknown {
+  const [segment, ...rest] = pointer
+  if (segment === undefined || !has(document, segment)) return document
+  if (Array.isArray(document)) {
+    const index = Number(segment)
+    if (rest.length === 0) return document.toSpliced(index, 1)
+    return document.with(index, removeAt(document[index], rest))
+  }
+  const { [segment]: member, ...others } = document
+  return rest.length === 0 ? others : { ...document, [segment]: removeAt(member, rest) }
+}
+
+/** A copy with another value at the pointer; objects on the way are made. Throws `policy/result` where there is no way. */
+export function upsertAt(document: unknown, pointer: JsonPointer, value: unknown): unknown {
+  const [segment, ...rest] = pointer
+  if (segment === undefined) return value
+  if (document === undefined) return { [segment]: upsertAt(undefined, rest, value) }
+  if (Array.isArray(document) && has(document, segment)) {
+    const index = Number(segment)
+    return document.with(index, upsertAt(document[index], rest, value))
+  }
+  if (Array.isArray(document) || typeof document !== 'object' || document === null) {
+    throw refused(`mask cannot put a value here, got=${quoted(segment)}`)
+  }
+  const members = document as Readonly<Record<string, unknown>>
+  const member = has(members, segment) ? members[segment] : undefined
+  return { ...members, [segment]: upsertAt(member, rest, value) }
+}
+
+/** Whether a container has this member of its own. RFC 6901 §4: indices have no leading zero. */
+function has(container: unknown, segment: string): container is Readonly<Record<string, unknown>> {
+  if (Array.isArray(container)) {
+    return /^(?:0|[1-9]\d{0,8})$/.test(segment) && Number(segment) < container.length
+  }
+  return typeof container === 'object' && container !== null && Object.hasOwn(container, segment)
+}
+
+function refused(message: string): CountersignError {
+  return new CountersignError('policy/result', message)
+}
