@@ -62,8 +62,8 @@ function causeOf(error: unknown): Cause {
   if (isExpired(error)) return 'expired'
   if (isSilence(error)) return 'silent'
   if (error instanceof ApiError) return 'refused'
-  if (error instanceof CountersignError && error.code === 'kubernetes/answer') return 'answer'
-  return 'unreachable'
+  const code = error instanceof CountersignError ? error.code : undefined
+  return code === 'kubernetes/unreachable' ? 'unreachable' : 'answer'
 }
 
 /** A refusal other than "come back later" may be about the resource version, whatever its words. */

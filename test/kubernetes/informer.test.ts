@@ -1,0 +1,433 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
+import { silentLog, type Log } from '../../src/log.ts'
+import type { Labels, Metrics } from '../../src/metrics.ts'
+import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client.ts'
+import { startInformer, type Informer } from '../../src/kubernetes/informer.ts'
+import { namespaces, type Namespace } from '../../src/kubernetes/workloads.ts'
+import { eventually } from '../support/eventually.ts'
+import {
+  listAnswer,
+  startFakeApiServer,
+  statusAnswer,
+  type FakeApiServer,
+  type FakeRequest,
+} from '../support/fake-api-server.ts'
+
+let server: FakeApiServer
+let client: ApiClient
+let informer: Informer<Namespace>
+let seen: string[]
+let counted: string[]
+let warnings: string[]
+let waits: number[]
+let now: number
+
+function namespace(name: string, resourceVersion: number, more: object = {}): object {
+  const metadata = { name, uid: `uid-${name}`, resourceVersion: String(resourceVersion), ...more }
+  return { metadata }
+}
+
+const added = (object: object): object => ({ type: 'ADDED', object })
+const modified = (object: object): object => ({ type: 'MODIFIED', object })
+const deleted = (object: object): object => ({ type: 'DELETED', object })
+const bookmark = (resourceVersion: number): object => ({
+  type: 'BOOKMARK',
+  object: { metadata: { resourceVersion: String(resourceVersion) } },
+})
+const expired = {
+  type: 'ERROR',
+  object: { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' },
+}
+
+/** What the n-th request asked for: a list, or a watch from a resource version. */
+function asked(request: FakeRequest | undefined): string {
+  if (request?.query.get('watch') === '1') return `watch ${request.query.get('resourceVersion')}`
+  const token = request?.query.get('continue')
+  const limit = request?.query.get('limit')
+  return ['list', limit === null ? 'whole' : '', token ?? ''].filter(Boolean).join(' ')
+}
+
+function start(options: { idleSeconds?: number; log?: Log } = {}): Informer<Namespace> {
+  const metrics: Metrics = {
+    count: (name, labels: Labels = {}) =>
+      counted.push(`${name.split('_')[2]} ${labels['cause'] ?? labels['resource']}`),
+    observe: () => {},
+    set: () => {},
+  }
+  const log: Log = { ...silentLog, warn: (_fields, message) => warnings.push(message) }
+  informer = startInformer({
+    client,
+    resource: namespaces,
+    log: options.log ?? log,
+    metrics,
+    now: () => now,
+    random: () => 0,
+    delay: async (milliseconds) => void waits.push(milliseconds),
+    ...(options.idleSeconds === undefined ? {} : { idleSeconds: options.idleSeconds }),
+  })
+  informer.onEvent(({ type, object, old }) => {
+    const before = old === undefined ? '' : `${old.metadata.resourceVersion}→`
+    seen.push(`${type} ${object.metadata.name} ${before}${object.metadata.resourceVersion}`)
+  })
+  return informer
+}
+
+before(async () => {
+  server = await startFakeApiServer()
+  client = createApiClient({ kubeconfig: server.kubeconfig })
+})
+
+after(async () => {
+  client.close()
+  await server[Symbol.asyncDispose]()
+})
+
+beforeEach(() => {
+  seen = []
+  counted = []
+  warnings = []
+  waits = []
+  now = 1_000_000
+  // Whatever is not scripted is a watch that stays open.
+  server.otherwise(() => ({ lines: [] }))
+})
+
+afterEach(() => informer[Symbol.asyncDispose]())
+
+describe('an informer', () => {
+  test('lists, then watches from where the list ended', async () => {
+    const from = server.requests.length
+    server.script(listAnswer([namespace('a', 1), namespace('b', 2)], '5'), {
+      lines: [added(namespace('c', 6)), modified(namespace('a', 7)), deleted(namespace('b', 8))],
+    })
+    start()
+    assert.equal(informer.hasSynced, false)
+    await informer.synced
+    assert.equal(informer.hasSynced, true)
+    await eventually('the deletion', () => seen.length === 5)
+    assert.deepEqual(seen, ['added a 1', 'added b 2', 'added c 6', 'modified a 1→7', 'deleted b 8'])
+    assert.deepEqual(server.requests.slice(from).map(asked), ['list', 'watch 5'])
+    assert.deepEqual(
+      informer.list().map(({ metadata }) => metadata.name),
+      ['a', 'c'],
+    )
+    assert.equal(informer.get('a')?.metadata.resourceVersion, '7')
+    assert.equal(informer.byUid('uid-c')?.metadata.name, 'c')
+    assert.equal(informer.get('b'), undefined)
+    assert.equal(informer.byUid('uid-b'), undefined)
+  })
+
+  test('reads a list page by page', async () => {
+    const from = server.requests.length
+    server.script(
+      {
+        body: { metadata: { resourceVersion: '5', continue: 'more' }, items: [namespace('a', 1)] },
+      },
+      listAnswer([namespace('b', 2)], '5'),
+    )
+    start()
+    await informer.synced
+    await eventually('the watch', () => server.requests.length === from + 3)
+    assert.deepEqual(server.requests.slice(from).map(asked), ['list', 'list more', 'watch 5'])
+    assert.deepEqual(seen, ['added a 1', 'added b 2'])
+  })
+
+  test('reads the list whole when a page token expires', async () => {
+    const from = server.requests.length
+    server.script(
+      {
+        body: { metadata: { resourceVersion: '5', continue: 'more' }, items: [namespace('a', 1)] },
+      },
+      statusAnswer(410, 'Expired'),
+      listAnswer([namespace('a', 1), namespace('b', 2)], '6'),
+    )
+    start()
+    await informer.synced
+    assert.deepEqual(server.requests.slice(from, from + 3).map(asked), [
+      'list',
+      'list more',
+      'list whole',
+    ])
+    assert.deepEqual(seen, ['added a 1', 'added b 2'])
+  })
+
+  test('asks for bookmarks and an end of the watch, and scopes list and watch alike', async () => {
+    const from = server.requests.length
+    server.script(listAnswer([], '5'))
+    informer = startInformer({
+      client,
+      resource: { ...namespaces, namespaced: true },
+      namespace: 'agents',
+      fieldSelector: 'spec.signerName=countersign.dev/identity',
+      labelSelector: 'app=x',
+      log: silentLog,
+      metrics: { count: () => {}, observe: () => {}, set: () => {} },
+      now: () => now,
+      random: () => 0.5,
+    })
+    await eventually('the watch', () => server.requests.length === from + 2)
+    const [list, watch] = server.requests.slice(from)
+    for (const request of [list, watch]) {
+      assert.equal(request?.path, '/api/v1/namespaces/agents/namespaces')
+      assert.equal(request.query.get('fieldSelector'), 'spec.signerName=countersign.dev/identity')
+      assert.equal(request.query.get('labelSelector'), 'app=x')
+    }
+    assert.equal(watch?.query.get('allowWatchBookmarks'), 'true')
+    assert.equal(watch.query.get('timeoutSeconds'), '270')
+  })
+
+  test('goes on from the last bookmark when the server ends the watch', async () => {
+    const from = server.requests.length
+    server.script(listAnswer([namespace('a', 1)], '5'), { lines: [bookmark(9)], end: true })
+    start()
+    await eventually('the second watch', () => server.requests.length === from + 3)
+    assert.equal(asked(server.requests.at(-1)), 'watch 9')
+    assert.deepEqual(seen, ['added a 1'])
+    assert.deepEqual(waits, [])
+    assert.deepEqual(counted, ['restarts ended'])
+  })
+
+  test('goes on from the last event when the connection is cut', async () => {
+    const from = server.requests.length
+    server.script(
+      listAnswer([], '5'),
+      { lines: [added(namespace('a', 6))], cut: true },
+      { lines: [modified(namespace('a', 7))] },
+    )
+    start()
+    await eventually('the modification', () => seen.length === 2)
+    assert.equal(asked(server.requests.at(-1)), 'watch 6')
+    assert.equal(server.requests.length, from + 3)
+    assert.deepEqual(seen, ['added a 6', 'modified a 6→7'])
+    assert.deepEqual(waits, [250])
+    assert.deepEqual(counted, ['restarts unreachable'])
+  })
+
+  const goneAnswers = [
+    { how: 'an HTTP 410', answer: statusAnswer(410, 'Expired') },
+    { how: 'an ERROR event with code 410', answer: { lines: [expired] } },
+    { how: 'a refused resource version', answer: statusAnswer(400, 'BadRequest') },
+  ]
+  for (const { how, answer } of goneAnswers) {
+    test(`lists again after ${how}, and tells only what differs`, async () => {
+      const from = server.requests.length
+      server.script(
+        listAnswer(
+          [
+            namespace('same', 1),
+            namespace('changed', 2),
+            namespace('gone', 3),
+            namespace('again', 4),
+          ],
+          '5',
+        ),
+        answer,
+        listAnswer(
+          [
+            namespace('same', 1),
+            namespace('changed', 8),
+            namespace('again', 9, { uid: 'another' }),
+            namespace('new', 10),
+          ],
+          '11',
+        ),
+      )
+      start()
+      await eventually('the second watch', () => server.requests.length === from + 4)
+      assert.deepEqual(server.requests.slice(from).map(asked), [
+        'list',
+        'watch 5',
+        'list',
+        'watch 11',
+      ])
+      assert.deepEqual(seen.slice(4), [
+        'deleted gone 3',
+        'modified changed 2→8',
+        'deleted again 4',
+        'added again 9',
+        'added new 10',
+      ])
+      assert.equal(informer.byUid('uid-again'), undefined)
+      assert.equal(informer.byUid('another')?.metadata.name, 'again')
+    })
+  }
+
+  test('does not tell an event twice', async () => {
+    server.script(listAnswer([namespace('a', 1)], '5'), {
+      lines: [
+        added(namespace('a', 1)),
+        modified(namespace('a', 6)),
+        modified(namespace('a', 6)),
+        deleted(namespace('a', 7)),
+        deleted(namespace('a', 7)),
+        added(namespace('end', 8)),
+      ],
+    })
+    start()
+    await eventually('the end', () => seen.includes('added end 8'))
+    assert.deepEqual(seen, ['added a 1', 'modified a 1→6', 'deleted a 7', 'added end 8'])
+  })
+
+  test('is not stopped by what is malformed in a list or a watch, and counts it', async () => {
+    const broken = { metadata: { name: 'broken' } }
+    server.script(listAnswer([namespace('a', 1), broken, null, 7], '5'), {
+      lines: [
+        'no json\n',
+        { type: 'MODIFIED' },
+        { type: 'LATER', object: namespace('x', 6) },
+        added(broken),
+        modified({ metadata: { name: 'a', resourceVersion: '6' } }),
+        added(namespace('b', 7)),
+        deleted({ metadata: { name: 'a', resourceVersion: '8' } }),
+      ],
+    })
+    start()
+    await eventually('the deletion', () => seen.length === 3)
+    // A malformed final state: the last good one is told.
+    assert.deepEqual(seen, ['added a 1', 'added b 7', 'deleted a 1'])
+    assert.deepEqual(
+      counted,
+      Array.from({ length: 9 }, () => 'malformed namespaces'),
+    )
+    assert.equal(warnings.filter((message) => message === 'malformed object').length, 6)
+    assert.equal(warnings.filter((message) => message === 'malformed line in a watch').length, 3)
+  })
+
+  test('keeps the last good state of an object that a new list shows malformed', async () => {
+    const from = server.requests.length
+    server.script(
+      listAnswer([namespace('a', 1), namespace('b', 2)], '5'),
+      statusAnswer(410, 'Expired'),
+      listAnswer([{ metadata: { name: 'a' } }], '6'),
+    )
+    start()
+    await eventually('the second watch', () => server.requests.length === from + 4)
+    assert.deepEqual(seen, ['added a 1', 'added b 2', 'deleted b 2'])
+    assert.equal(informer.get('a')?.metadata.resourceVersion, '1')
+  })
+
+  test('waits longer with each failure, and as long as the server asks', async () => {
+    server.script(
+      statusAnswer(500, 'InternalError'),
+      { lines: ['{"items": ['], cut: true },
+      { ...statusAnswer(429, 'TooManyRequests'), headers: { 'retry-after': '9' } },
+      { body: 'no list' },
+      { body: { items: [] } },
+      listAnswer([], '5'),
+    )
+    start()
+    await informer.synced
+    assert.deepEqual(waits, [250, 500, 9000, 2000, 4000])
+    assert.deepEqual(counted, [
+      'restarts refused',
+      'restarts unreachable',
+      'restarts refused',
+      'restarts answer',
+      'restarts answer',
+    ])
+  })
+
+  test('lists again when a watch keeps failing, as after a restored etcd', async () => {
+    const from = server.requests.length
+    const failure = statusAnswer(504, 'Timeout', { message: 'Too large resource version' })
+    server.script(
+      listAnswer([], '5'),
+      failure,
+      failure,
+      failure,
+      failure,
+      failure,
+      listAnswer([], '3'),
+    )
+    start()
+    await eventually('the new watch', () => server.requests.length === from + 8)
+    assert.deepEqual(server.requests.slice(from + 5).map(asked), ['watch 5', 'list', 'watch 3'])
+  })
+
+  test('does not spin when the server ends each watch at once', async () => {
+    const from = server.requests.length
+    server.script(
+      listAnswer([], '5'),
+      ...Array.from({ length: 4 }, () => ({ lines: [], end: true })),
+    )
+    start()
+    await eventually('the fifth watch', () => server.requests.length === from + 6)
+    assert.deepEqual(waits, [250, 500, 1000, 2000])
+  })
+
+  test('notices a hung watch and opens another', async () => {
+    const from = server.requests.length
+    server.script(
+      listAnswer([], '5'),
+      { lines: [bookmark(6)] },
+      { lines: [added(namespace('a', 7))] },
+    )
+    start({ idleSeconds: 0.1 })
+    await eventually('the event', () => seen.length === 1)
+    assert.equal(asked(server.requests[from + 2]), 'watch 6')
+    assert.equal(counted[0], 'restarts silent')
+  })
+
+  test('is stale from the start to the first list, and while the watch is lost', async () => {
+    const from = server.requests.length
+    server.script({ hang: true })
+    start()
+    await server.requested(from + 1)
+    now += 3000
+    assert.equal(informer.staleSeconds, 3)
+    await informer[Symbol.asyncDispose]()
+
+    server.script(listAnswer([], '5'), { lines: [bookmark(6)] })
+    start()
+    await informer.synced
+    now += 60_000
+    await eventually('a connected watch', () => informer.staleSeconds === 0)
+    server.script({ hang: true })
+    const requests = server.requests.length
+    server.streams.at(-1)?.cut()
+    await eventually('the next watch', () => server.requests.length > requests)
+    now += 5000
+    assert.equal(informer.staleSeconds, 5)
+  })
+
+  test('goes on when a listener throws, and when one leaves', async () => {
+    server.script(listAnswer([namespace('a', 1)], '5'), { lines: [added(namespace('b', 6))] })
+    const errors: string[] = []
+    start({ log: { ...silentLog, error: (_fields, message) => errors.push(message) } })
+    informer.onEvent(() => {
+      throw new Error('not my day')
+    })
+    let once = 0
+    const leave = informer.onEvent(() => {
+      once += 1
+      leave()
+    })
+    await eventually('both', () => seen.length === 2)
+    assert.equal(once, 1)
+    assert.deepEqual(errors, ['a listener of a watch threw', 'a listener of a watch threw'])
+  })
+
+  test('that is disposed closes its watch and asks no more', async () => {
+    server.script(listAnswer([], '5'))
+    start()
+    const streams = server.streams.length
+    await eventually('the watch', () => server.streams.length === streams + 1)
+    await informer[Symbol.asyncDispose]()
+    const { length } = server.requests
+    await eventually('the closed watch', () => server.streams.at(-1)?.closed === true)
+    assert.equal(server.requests.length, length)
+  })
+
+  test('that is disposed before its first list says so', async () => {
+    const from = server.requests.length
+    server.script({ hang: true })
+    start()
+    await server.requested(from + 1)
+    await informer[Symbol.asyncDispose]()
+    await assert.rejects(informer.synced, {
+      code: 'kubernetes/closed',
+      message: 'informer of namespaces is closed',
+    })
+  })
+})
