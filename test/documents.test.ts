@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { z } from 'zod'
+import { gatewaySchema } from '../src/cli/gateway-configuration.ts'
+import { signerSchema } from '../src/cli/signer-configuration.ts'
+import { filesUnder, readSourceFile } from './support/source-tree.ts'
+
+const sources = filesUnder('src').filter(({ path }) => path.endsWith('.ts'))
+const operating = readSourceFile('docs/OPERATING.md')
+
+/** The first cells of the tables below a heading, without their backquotes. */
+function rowsUnder(text: string, heading: string): readonly string[] {
+  const section = text.split(/^##+ /m).find((part) => part.startsWith(`${heading}\n`))
+  assert.ok(section, `want=a heading ${heading}`)
+  return [...section.matchAll(/^\| `([^`]+)`/gm)].map(([, cell]) => cell ?? '')
+}
+
+function literals(path: string, typeName: string): readonly string[] {
+  const { text } = readSourceFile(path)
+  const union = text.split(`export type ${typeName} =`)[1]?.split(/\n\n/)[0] ?? ''
+  return [...union.matchAll(/^ {2}\| '([^']+)'/gm)].map(([, literal]) => literal ?? '')
+}
+
+test('every error code has its row, under the heading of its room', () => {
+  const documented = readSourceFile('docs/ERRORS.md')
+    .text.split(/^## /m)
+    .slice(1)
+    .flatMap((section) => {
+      const room = section.split('\n')[0]
+      return [...section.matchAll(/^\| `([^`]+)`/gm)].map(([, code]) => `${room}: ${code}`)
+    })
+  const codes = literals('src/errors.ts', 'ErrorCode').map(
+    (code) => `${code.split('/')[0]}: ${code}`,
+  )
+  assert.ok(codes.length > 40, `got=${codes.length}`)
+  assert.deepEqual(documented.toSorted(), codes.toSorted())
+})
+
+test('every error code is used', () => {
+  const users = sources.filter(({ path }) => path !== 'src/errors.ts')
+  const unused = literals('src/errors.ts', 'ErrorCode').filter(
+    (code) => !users.some(({ text }) => text.includes(`'${code}'`)),
+  )
+  assert.deepEqual(unused, [])
+})
+
+test('every metric is documented', () => {
+  const names = literals('src/metrics.ts', 'MetricName')
+  assert.ok(names.length > 10, `got=${names.length}`)
+  assert.deepEqual(rowsUnder(operating.text, 'Metrics').toSorted(), names.toSorted())
+})
+
+test('every metric is measured', () => {
+  const users = sources.filter(({ path }) => path !== 'src/metrics.ts')
+  const silent = literals('src/metrics.ts', 'MetricName').filter(
+    (name) => !users.some(({ text }) => text.includes(`'${name}'`)),
+  )
+  assert.deepEqual(silent, [])
+})
+
+/** The parts of a schema that hold fields, whatever kind of schema it is. */
+interface SchemaDefinition {
+  readonly shape?: Readonly<Record<string, z.ZodType>>
+  readonly options?: readonly z.ZodType[]
+  readonly innerType?: z.ZodType
+  readonly in?: z.ZodType
+  readonly element?: z.ZodType
+}
+
+/** Every field with a value of its own, as `listen.port` or `upstreams[].url`. */
+function fieldsOf(schema: z.ZodType, at = ''): readonly string[] {
+  const { shape, options, innerType, element, ...rest } = schema.def as SchemaDefinition
+  if (shape !== undefined) {
+    return Object.entries(shape).flatMap(([name, inner]) =>
+      fieldsOf(inner, at === '' ? name : `${at}.${name}`),
+    )
+  }
+  if (options !== undefined) return options.flatMap((option) => fieldsOf(option, at))
+  if (innerType !== undefined) return fieldsOf(innerType, at)
+  if (element !== undefined) {
+    const inside = fieldsOf(element, `${at}[]`)
+    return inside.length === 1 && inside[0] === `${at}[]` ? [at] : inside
+  }
+  return rest.in === undefined ? [at] : fieldsOf(rest.in, at)
+}
+
+const configurations: readonly { heading: string; schema: z.ZodType }[] = [
+  { heading: 'Signer configuration', schema: signerSchema('.') },
+  { heading: 'Gateway configuration', schema: gatewaySchema('.') },
+]
+
+for (const { heading, schema } of configurations) {
+  test(`every configuration field is documented, and no other: ${heading}`, () => {
+    const fields = fieldsOf(schema)
+    assert.ok(fields.length > 15, `got=${fields.length}`)
+    assert.deepEqual(rowsUnder(operating.text, heading).toSorted(), fields.toSorted())
+  })
+}
