@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, resolve } from 'node:path'
-import { parseDocument } from 'yaml'
+import { parseDocument, type Document } from 'yaml'
 import { z } from 'zod'
 import { CountersignError, quoted, type ErrorCode } from '../errors.ts'
 
@@ -16,14 +16,22 @@ export async function readConfiguration<S extends z.ZodType>(
   schemaIn: (folder: string) => S,
 ): Promise<z.output<S>> {
   const text = await readBounded(file)
-  // Without `uniqueKeys` a second `trustDomain:` would silently win; aliases can expand without bound.
+  // Without `uniqueKeys` a second `trustDomain:` would silently win.
   const document = parseDocument(text, { uniqueKeys: true, strict: true, version: '1.2' })
   const problem = document.errors[0] ?? document.warnings[0]
   if (problem !== undefined) {
     throw new CountersignError(code, `${file}: ${problem.message.split('\n', 1)[0]}`)
   }
-  const value: unknown = document.toJS({ maxAliasCount: 0 })
-  return validate(value, schemaIn(dirname(resolve(file))), file)
+  return validate(valueOf(document, file), schemaIn(dirname(resolve(file))), file)
+}
+
+/** No aliases: nothing here needs them, and nested ones expand without bound. */
+function valueOf(document: Document.Parsed, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 0 })
+  } catch (cause) {
+    throw new CountersignError(code, `${file}: want=no aliases`, { cause })
+  }
 }
 
 /** Validates a value. Throws `cli/configuration`, one line a wrong field. */

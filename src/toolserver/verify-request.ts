@@ -89,9 +89,8 @@ async function throughGateway(options: {
   if (token === undefined || presented.length > 1) {
     return refuse(403, `want=exactly one Txn-Token header got=${presented.length}`)
   }
-  return callerOf(
-    await tokens.verify(token, { peer, tool, argumentsSha256: argumentsSha256(message) }),
-  )
+  const digest = argumentsSha256(message.body, message.offsets)
+  return callerOf(await tokens.verify(token, { peer, tool, argumentsSha256: digest }))
 }
 
 function toolCalled(message: Message): string | undefined {

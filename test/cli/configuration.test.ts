@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { readConfiguration } from '../../src/cli/configuration.ts'
+import { gatewaySchema } from '../../src/cli/gateway-configuration.ts'
+import { signerSchema } from '../../src/cli/signer-configuration.ts'
+
+const signer = `
+trustDomain: agents.example
+cluster: prod-1
+authority: { files: { certificate: ca.pem, privateKey: /keys/ca.key } }
+ledger: { file: ledger }
+`
+
+const gateway = `
+trustDomain: agents.example
+credentialBundle: /var/run/countersign/credential-bundle.pem
+trustBundle: /var/run/countersign/trust-bundle.pem
+hosts: [gateway.example]
+decisionLog: { file: decisions.jsonl }
+upstreams:
+  - { server: github, url: 'https://github.tools.svc/mcp', spiffeId: 'spiffe://agents.example/ns/tools/sa/github' }
+`
+
+let folder: string
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'countersign-configuration-'))
+})
+
+after(() => rm(folder, { recursive: true, force: true }))
+
+async function file(text: string | Buffer): Promise<string> {
+  const path = join(folder, 'config.yaml')
+  await writeFile(path, text)
+  return path
+}
+
+test('a signer’s file is read with its defaults, paths relative to the file', async () => {
+  const config = await readConfiguration(await file(signer), signerSchema)
+  assert.equal(config.signerName, 'countersign.dev/identity')
+  assert.deepEqual(config.authority, {
+    files: { certificate: join(folder, 'ca.pem'), privateKey: '/keys/ca.key' },
+  })
+  assert.deepEqual(config.profile, { lifetimeSecondsMax: 3600, backdateSeconds: 90 })
+  assert.deepEqual(config.admin, { host: '127.0.0.1', port: 9443 })
+})
+
+test('a gateway’s file is read with its defaults', async () => {
+  const config = await readConfiguration(await file(gateway), gatewaySchema)
+  assert.equal(config.listen.port, 8443)
+  assert.deepEqual(config.upstreams[0]?.eras, ['modern'])
+  assert.equal(config.upstreams[0]?.spiffeId.path, '/ns/tools/sa/github')
+  assert.equal(config.decisionLog.file, join(folder, 'decisions.jsonl'))
+})
+
+const brokenSigner: readonly [string, string, RegExp][] = [
+  ['an empty file', '', /\(top level\): /],
+  ['text that is no YAML', 'a: [', /config\.yaml: /],
+  ['a list', '- a', /\(top level\): /],
+  ['a field twice', `${signer}cluster: other\n`, /Map keys must be unique/],
+  ['an alias', 'trustDomain: &a x\ncluster: *a', /config\.yaml|alias/i],
+  ['a field that does not exist', `${signer}trustdomain: x\n`, /trustdomain: no such field/],
+  ['a trust domain in capitals', signer.replace('agents.example', 'Agents'), /trustDomain: /],
+  ['no cluster', signer.replace('cluster: prod-1', ''), /cluster: required/],
+  ['no authority', signer.replace(/authority.*/, ''), /authority: required/],
+  [
+    'a lifetime below an hour',
+    `${signer}profile: { lifetimeSecondsMax: 60 }\n`,
+    /profile\.lifetimeSecondsMax: /,
+  ],
+  ['a key type that is none', `${signer}profile: { keyTypes: [DSA] }\n`, /profile\.keyTypes\.0: /],
+  ['a port that is none', `${signer}admin: { port: 70000 }\n`, /admin\.port: /],
+  ['no ledger', signer.replace(/ledger.*/, ''), /ledger: required/],
+]
+
+for (const [what, text, message] of brokenSigner) {
+  test(`a signer’s configuration with ${what} is refused by name`, async () => {
+    const path = await file(text)
+    await assert.rejects(
+      readConfiguration(path, signerSchema),
+      (error: Error & { code: string }) => {
+        assert.match(error.message, message)
+        assert.equal(error.code, 'cli/configuration')
+        return true
+      },
+    )
+  })
+}
+
+const brokenGateway: readonly [string, string, RegExp][] = [
+  [
+    'an upstream without TLS',
+    gateway.replace('https://github', 'http://github'),
+    /upstreams\.0\.url: want=an https URL/,
+  ],
+  [
+    'an upstream without a SPIFFE ID',
+    gateway.replace(/, spiffeId: '[^']*'/, ''),
+    /upstreams\.0\.spiffeId: required/,
+  ],
+  [
+    'an upstream of no era',
+    gateway.replace('server: github,', 'server: github, eras: [],'),
+    /upstreams\.0\.eras: /,
+  ],
+  [
+    'a server name with an underscore',
+    gateway.replace('server: github', 'server: git_hub'),
+    /upstreams\.0\.server: want=a server name/,
+  ],
+  [
+    'a server named twice',
+    `${gateway}${gateway.split('\n').at(-2)}\n`,
+    /upstreams: want=each server named once/,
+  ],
+  ['no hosts', gateway.replace('[gateway.example]', '[]'), /hosts: /],
+]
+
+for (const [what, text, message] of brokenGateway) {
+  test(`a gateway’s configuration with ${what} is refused by name`, async () => {
+    await assert.rejects(readConfiguration(await file(text), gatewaySchema), message)
+  })
+}
+
+test('a file that is not there is named', async () => {
+  await assert.rejects(readConfiguration(join(folder, 'none.yaml'), signerSchema), /none\.yaml/)
+})
+
+test('a file of more than a mebibyte is not read', async () => {
+  const path = await file(Buffer.alloc(1024 * 1024 + 1, 0x20))
+  await assert.rejects(readConfiguration(path, signerSchema), /larger than 1048576 octets/)
+})
+
+test('nested aliases do not expand', async () => {
+  const bomb = ['a: &a [x, x]', 'b: &b [*a, *a]', 'c: &c [*b, *b]', 'd: [*c, *c]'].join('\n')
+  await assert.rejects(readConfiguration(await file(bomb), signerSchema))
+})

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { run, type ExitCode } from '../../src/cli/program.ts'
+import { version } from '../../src/cli/version.ts'
+
+interface Seen {
+  readonly code: ExitCode
+  readonly out: string
+  readonly err: string
+}
+
+async function countersign(...argv: string[]): Promise<Seen> {
+  let out = ''
+  let err = ''
+  const code = await run(argv, {
+    out: (text) => {
+      out += text
+    },
+    err: (text) => {
+      err += text
+    },
+    signal: AbortSignal.timeout(1_000),
+  })
+  return { code, out, err }
+}
+
+test('version prints the version of the package', async () => {
+  assert.deepEqual(await countersign('version'), { code: 0, out: `${version}\n`, err: '' })
+})
+
+for (const command of [[], ['signer'], ['gateway'], ['dev'], ['bridge']]) {
+  test(`${['countersign', ...command, '--help'].join(' ')} has an example and exits 0`, async () => {
+    const { code, out } = await countersign(...command, '--help')
+    assert.equal(code, 0)
+    assert.match(out, /Examples?:\n {2}countersign /)
+  })
+}
+
+const misused: readonly [readonly string[], RegExp][] = [
+  [['sign'], /unknown command 'sign'/],
+  [['signer'], /required option '--config <file>'/],
+  [['gateway', '--config'], /argument missing/],
+  [['dev', '--twice'], /unknown option '--twice'/],
+  [['version', 'extra'], /too many arguments/],
+  [['bridge'], /countersign: error: bridge: url: required \(cli\/usage\)\nhint: /],
+  [['bridge', '--dev', '/none/dev.json'], /cannot read "\/none\/dev\.json"/],
+]
+
+for (const [argv, message] of misused) {
+  test(`countersign ${argv.join(' ')} is a usage error: exit 2, and says why`, async () => {
+    const { code, err } = await countersign(...argv)
+    assert.equal(code, 2)
+    assert.match(err, message)
+  })
+}
+
+for (const command of ['signer', 'gateway']) {
+  test(`countersign ${command} with a configuration that is not there exits 2 with a hint`, async () => {
+    const { code, err, out } = await countersign(command, '--config', '/none/config.yaml')
+    assert.equal(code, 2)
+    assert.equal(out, '')
+    assert.match(
+      err,
+      /^countersign: error: cannot read configuration "\/none\/config\.yaml".*\nhint: /,
+    )
+  })
+}

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { openDevSession, type DevSession } from '../../src/cli/dev-session.ts'
+import type { Cluster } from '../../src/dev/cluster.ts'
+import type { PodRunner } from '../../src/dev/story/pod-runner.ts'
+import { chaptersOf } from '../../src/dev/story/story.ts'
+import { createLog } from '../../src/log.ts'
+
+const anyPorts = { gateway: 1, github: 1, notes: 1, worker: 1 }
+
+/** Every step of the story as a test of its own, in order, on whichever control plane it is given. */
+export function storySuite(
+  name: string,
+  startCluster: (runner: PodRunner, folder: string) => Promise<Cluster>,
+): void {
+  describe(name, () => {
+    let folder: string
+    let session: DevSession
+
+    before(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'countersign-story-'))
+      session = await openDevSession({
+        folder,
+        log: createLog({ level: 'info', file: join(folder, 'countersign.log') }),
+        progress: () => {},
+        startCluster: (runner) => startCluster(runner, folder),
+      })
+    })
+
+    after(async () => {
+      await session[Symbol.asyncDispose]()
+      await rm(folder, { recursive: true, force: true })
+    })
+
+    for (const [number, chapter] of chaptersOf(anyPorts).entries()) {
+      for (const [index, { title }] of chapter.steps.entries()) {
+        test(`${chapter.title}: ${title}`, async () => {
+          const step = chaptersOf(session.world.ports)[number]?.steps[index]
+          assert.ok(step)
+          assert.notEqual(await step.check(session.world), '')
+        })
+      }
+    }
+  })
+}
