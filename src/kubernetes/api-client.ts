@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import { request as httpsRequest } from 'node:https'
 import { CountersignError } from '../errors.ts'
 import { parseApiError } from './api-error.ts'
 import { openConnection, type Connection } from './connection.ts'
+import { isSuccess, readAnswer, send } from './exchange.ts'
 import { parseJsonLines } from './json-lines.ts'
 
 /** Enough for any object that etcd stores (1.5 MiB) and its managed fields. */
@@ -51,88 +51,9 @@ export interface ApiClient {
   close(): void
 }
 
-interface Exchange {
-  readonly connection: Connection
-  readonly userAgent: string
-  readonly method: ApiRequest['method']
-  readonly path: string
-  readonly query: Readonly<Record<string, string>> | undefined
-  readonly body: Buffer | undefined
-  readonly contentType: string | undefined
-  readonly signal: AbortSignal
-}
-
 function unreachable(what: string, cause: unknown): CountersignError {
   const detail = cause instanceof Error ? cause.message : String(cause)
   return new CountersignError('kubernetes/unreachable', `${what}: no answer: ${detail}`, { cause })
-}
-
-/** The server may close an idle connection at the very moment that we reuse it: then it has not read the request. */
-function isStaleConnection(error: unknown, reused: boolean): boolean {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code
-  return reused && (code === 'ECONNRESET' || code === 'EPIPE')
-}
-
-async function sendOnce(
-  exchange: Exchange,
-): Promise<{ response: IncomingMessage } | { error: unknown; stale: boolean }> {
-  const { connection, body } = exchange
-  const url = new URL(connection.server)
-  url.pathname = `${url.pathname.replace(/\/$/, '')}${exchange.path}`
-  url.search = new URLSearchParams(exchange.query).toString()
-  const options = await connection.options()
-  return new Promise((resolve) => {
-    const outgoing = httpsRequest(url, {
-      ...options,
-      method: exchange.method,
-      signal: exchange.signal,
-      headers: {
-        ...options.headers,
-        accept: 'application/json',
-        'user-agent': exchange.userAgent,
-        ...(body === undefined
-          ? {}
-          : { 'content-type': exchange.contentType ?? 'application/json' }),
-        ...(body === undefined ? {} : { 'content-length': String(body.length) }),
-      },
-    })
-    outgoing.on('error', (error) =>
-      resolve({ error, stale: isStaleConnection(error, outgoing.reusedSocket) }),
-    )
-    outgoing.once('response', (response: IncomingMessage) => resolve({ response }))
-    outgoing.end(body)
-  })
-}
-
-/** A create could happen twice, so it is never sent again. */
-async function send(exchange: Exchange): Promise<IncomingMessage> {
-  for (let attempt = 1; ; attempt++) {
-    const outcome = await sendOnce(exchange)
-    if ('response' in outcome) return outcome.response
-    const again = outcome.stale && exchange.method !== 'POST' && attempt <= 3
-    if (!again || exchange.signal.aborted) throw outcome.error
-  }
-}
-
-async function readAnswer(
-  response: IncomingMessage,
-  what: string,
-  bytesMax: number,
-): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > bytesMax) {
-      response.destroy()
-      throw new CountersignError(
-        'kubernetes/answer',
-        `${what}: answer length: want=at most ${bytesMax} bytes got=more`,
-      )
-    }
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }
 
 function parseJson(text: string): unknown {
@@ -150,11 +71,6 @@ function refusal(what: string, response: IncomingMessage, text: string): Error {
     answer: parseJson(text) ?? text,
     retryAfter: response.headers['retry-after'],
   })
-}
-
-function isSuccess(response: IncomingMessage): boolean {
-  const status = response.statusCode ?? 0
-  return status >= 200 && status < 300
 }
 
 /** Ends what it guards when the time is over; `reset` starts the time again. */

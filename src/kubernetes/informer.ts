@@ -2,13 +2,14 @@ import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { ApiClient } from './api-client.ts'
-import { ApiError, isExpired, parseApiError } from './api-error.ts'
+import { ApiError, parseApiError } from './api-error.ts'
 import { backoffMilliseconds, realDelay, type Delay } from './backoff.ts'
 import { isMalformedLine } from './json-lines.ts'
 import { listRaw, watchRaw, type ListOptions } from './objects.ts'
 import { ObjectStore, type ObjectEvent } from './object-store.ts'
 import type { KubernetesObject, Resource } from './resource.ts'
 import { keyOfRaw, parseWatchEvent } from './watch-event.ts'
+import { isSilence, needsList, watchFailure, type WatchFailure } from './watch-failure.ts'
 
 /**
  * A local copy of one list, kept current by a watch. Each change is told once and in order, across lost connections
@@ -45,33 +46,8 @@ export interface InformerOptions<T> {
 const backoff = { baseSeconds: 0.5, maxSeconds: 30 }
 /** The server ends each watch after 4 to 5 minutes, so that watches spread over its replicas again. */
 const watchSeconds = { base: 240, spread: 60 }
-/** After so many failures in a row the resource version itself is in doubt (a restored etcd): list again. */
-const failuresBeforeList = 5
-
 /** A watch that lasted so long was a good one, even without an event. */
 const steadyMilliseconds = 10_000
-
-function isSilence(error: unknown): boolean {
-  return error instanceof CountersignError && error.code === 'kubernetes/silent'
-}
-
-/** Why the loop starts anew: a label of countersign_watch_restarts_total. */
-type Cause = 'ended' | 'expired' | 'silent' | 'unreachable' | 'refused' | 'answer'
-
-function causeOf(error: unknown): Cause {
-  if (isExpired(error)) return 'expired'
-  if (isSilence(error)) return 'silent'
-  if (error instanceof ApiError) return 'refused'
-  const code = error instanceof CountersignError ? error.code : undefined
-  return code === 'kubernetes/unreachable' ? 'unreachable' : 'answer'
-}
-
-/** A refusal other than "come back later" may be about the resource version, whatever its words. */
-function needsList(error: unknown, failures: number): boolean {
-  if (isExpired(error) || failures >= failuresBeforeList) return true
-  if (!(error instanceof ApiError)) return false
-  return ![401, 403, 429].includes(error.status) && error.status < 500
-}
 
 class ListWatch<T extends KubernetesObject> implements Informer<T> {
   readonly synced: Promise<void>
@@ -162,7 +138,7 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
 
   async #recover(error: unknown): Promise<void> {
     this.#failures += 1
-    const cause = causeOf(error)
+    const cause = watchFailure(error)
     if (this.#resourceVersion === undefined && cause === 'expired') this.#paged = false
     if (needsList(error, this.#failures)) this.#resourceVersion = undefined
     this.#countRestart(cause)
@@ -180,7 +156,7 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
     await this.#delay(wait, this.#closing.signal).catch(() => {})
   }
 
-  #countRestart(cause: Cause): void {
+  #countRestart(cause: WatchFailure): void {
     const resource = this.#options.resource.plural
     this.#options.metrics.count('countersign_watch_restarts_total', { resource, cause })
   }

@@ -54,7 +54,7 @@ export interface PodCertificateRequest extends KubernetesObject {
   }
 }
 
-/** certificates.k8s.io validation: the stub request, the key and the proof may have 10 KiB each. */
+/** certificates.k8s.io validation: the request, the key and the proof may have 10 KiB each. */
 const keyBytesMax = 10 * 1024
 /** What the API server stores when the field is left out. */
 const maxExpirationSecondsDefault = 86_400

@@ -7,6 +7,7 @@ import { parse, stringify } from 'yaml'
 import { CountersignError } from '../../src/errors.ts'
 import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client.ts'
 import { ApiError } from '../../src/kubernetes/api-error.ts'
+import { requirement } from '../requirements.ts'
 import { startFakeApiServer, statusAnswer, type FakeApiServer } from '../support/fake-api-server.ts'
 
 let server: FakeApiServer
@@ -281,6 +282,7 @@ describe('a kubeconfig', () => {
   }
 
   test('that skips TLS verification is refused', async () => {
+    requirement('kubernetes.tls-always')
     const file = await altered((cluster) => (cluster['insecure-skip-tls-verify'] = true))
     assert.equal(
       refusalOf(file).message,

@@ -1,0 +1,28 @@
+import { CountersignError } from '../errors.ts'
+import { ApiError, isExpired } from './api-error.ts'
+
+/** After so many failures in a row the resource version itself is in doubt (a restored etcd): list again. */
+const failuresBeforeList = 5
+
+/** The watch was open and said nothing: nobody knows since when its other end has been gone. */
+export function isSilence(error: unknown): boolean {
+  return error instanceof CountersignError && error.code === 'kubernetes/silent'
+}
+
+/** Why the loop starts anew: a label of countersign_watch_restarts_total. */
+export type WatchFailure = 'ended' | 'expired' | 'silent' | 'unreachable' | 'refused' | 'answer'
+
+export function watchFailure(error: unknown): WatchFailure {
+  if (isExpired(error)) return 'expired'
+  if (isSilence(error)) return 'silent'
+  if (error instanceof ApiError) return 'refused'
+  const code = error instanceof CountersignError ? error.code : undefined
+  return code === 'kubernetes/unreachable' ? 'unreachable' : 'answer'
+}
+
+/** A refusal other than "come back later" may be about the resource version, whatever its words. */
+export function needsList(error: unknown, failures: number): boolean {
+  if (isExpired(error) || failures >= failuresBeforeList) return true
+  if (!(error instanceof ApiError)) return false
+  return ![401, 403, 429].includes(error.status) && error.status < 500
+}
