@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, posix, relative, sep } from 'node:path'
 
 /** A text file of the repository, by its path from the root, with `/` on every platform. */
@@ -15,6 +15,7 @@ const binary = /\.(wasm|tgz|gz|png|ico|der)$/
 
 /** Every text file below a folder of the repository, sorted; none when the folder is not there. */
 export function filesUnder(folder: string): readonly SourceFile[] {
+  if (!existsSync(join(root, folder))) return []
   const entries = readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
   return entries
     .filter((entry) => entry.isFile() && !binary.test(entry.name))
