@@ -29,12 +29,17 @@ export async function openEventFile(options: {
   readonly openHandle?: (file: string) => Promise<EventFileHandle>
   readonly delay?: (milliseconds: number) => Promise<unknown>
 }): Promise<EventFile> {
-  const { file, openHandle = openAppending } = options
+  const { file, openHandle = openAppending, delay = unhurried } = options
   try {
-    return createEventFile(await openHandle(file), options)
+    return new AppendingFile(await openHandle(file), { ...options, delay })
   } catch (cause) {
     throw failed(`decision log cannot be opened, got=${quoted(file, 200)}`, cause)
   }
+}
+
+/** A retry that waits keeps no process alive. */
+function unhurried(milliseconds: number): Promise<unknown> {
+  return after(milliseconds, undefined, { ref: false })
 }
 
 async function openAppending(file: string): Promise<FileHandle> {
@@ -55,91 +60,111 @@ async function openAppending(file: string): Promise<FileHandle> {
   }
 }
 
-function createEventFile(
-  handle: EventFileHandle,
-  options: {
-    readonly file: string
-    readonly bufferOctetsMax: number
-    readonly log: Log
-    readonly delay?: (milliseconds: number) => Promise<unknown>
-  },
-): EventFile {
-  const { bufferOctetsMax, log } = options
-  const { delay = (milliseconds: number) => after(milliseconds, undefined, { ref: false }) } =
-    options
-  // Lines that wait, oldest first; the first one may be the rest of a batch that was written in part.
-  let waiting: Buffer[] = []
-  let waitingOctets = 0
-  let failure: unknown
-  let writing: Promise<void> | undefined
-  let closed = false
+class AppendingFile implements EventFile {
+  readonly #handle: EventFileHandle
+  readonly #bufferOctetsMax: number
+  readonly #log: Log
+  readonly #delay: (milliseconds: number) => Promise<unknown>
+  /** Oldest first; the first one may be the rest of a batch that was written in part. */
+  #waiting: Buffer[] = []
+  #waitingOctets = 0
+  /** Of the last attempt; undefined when that went well. */
+  #failure: unknown
+  #writing: Promise<void> | undefined
+  #retrying = false
+  #closed = false
 
-  async function writeWaiting(): Promise<void> {
-    while (waiting.length > 0) {
-      const batch = Buffer.concat(waiting)
-      waiting = [batch]
-      const { bytesWritten } = await handle.write(batch)
-      waitingOctets -= bytesWritten
-      waiting[0] = batch.subarray(bytesWritten)
-      if (bytesWritten === batch.length) waiting.shift()
-    }
+  constructor(
+    handle: EventFileHandle,
+    options: {
+      readonly bufferOctetsMax: number
+      readonly log: Log
+      readonly delay: (milliseconds: number) => Promise<unknown>
+    },
+  ) {
+    this.#handle = handle
+    this.#bufferOctetsMax = options.bufferOctetsMax
+    this.#log = options.log
+    this.#delay = options.delay
   }
 
-  function write(): Promise<void> {
-    writing ??= writeWaiting()
-      .then(
-        () => {
-          failure = undefined
-        },
-        (error: unknown) => {
-          failure = error
-          log.error({ error }, 'decision log cannot be written')
-          void delay(retryMilliseconds).then(() => (closed ? undefined : write()))
-        },
-      )
-      .finally(() => {
-        writing = undefined
-      })
-    return writing
+  /** Half of the room is kept for those who asked just now: what they were told is available is still taken. */
+  get available(): boolean {
+    const relaxed = this.#waitingOctets <= this.#bufferOctetsMax / 2
+    return !this.#closed && this.#failure === undefined && relaxed
   }
 
-  async function flush(): Promise<void> {
-    while (waiting.length > 0) {
-      await write()
-      if (failure !== undefined) throw failed('decision log cannot be written', failure)
+  append(line: string): boolean {
+    const octets = Buffer.from(`${line}\n`)
+    if (this.#closed || this.#waitingOctets + octets.length > this.#bufferOctetsMax) return false
+    this.#waiting.push(octets)
+    this.#waitingOctets += octets.length
+    // In a microtask, so that lines of one turn go out in one write.
+    if (this.#failure === undefined) queueMicrotask(() => void this.#write())
+    return true
+  }
+
+  async flush(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      await this.#write()
+      if (this.#failure !== undefined) throw failed(unwritable, this.#failure)
     }
     try {
-      await handle.datasync()
+      await this.#handle.datasync()
     } catch (cause) {
       throw failed('decision log cannot be made durable', cause)
     }
   }
 
-  return {
-    get available() {
-      // Half of the room is for those who ask now: what they were told to be available is still taken.
-      return !closed && failure === undefined && waitingOctets <= bufferOctetsMax / 2
-    },
-    append(line) {
-      const octets = Buffer.from(`${line}\n`)
-      if (closed || waitingOctets + octets.length > bufferOctetsMax) return false
-      waiting.push(octets)
-      waitingOctets += octets.length
-      if (writing === undefined && failure === undefined) queueMicrotask(() => void write())
-      return true
-    },
-    flush,
-    async [Symbol.asyncDispose]() {
-      if (closed) return
-      closed = true
-      try {
-        await flush()
-      } finally {
-        await handle.close()
-      }
-    },
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    try {
+      await this.flush()
+    } finally {
+      await this.#handle.close()
+    }
+  }
+
+  /** One writer at a time. Never rejects: a failure is kept, and tried again later. */
+  #write(): Promise<void> {
+    this.#writing ??= this.#writeWaiting()
+      .then(
+        () => (this.#failure = undefined),
+        (error: unknown) => this.#fail(error),
+      )
+      .then(() => {
+        this.#writing = undefined
+        // A line may have come after the last look, and found a writer that was about to leave.
+        if (this.#waiting.length > 0 && this.#failure === undefined) void this.#write()
+      })
+    return this.#writing
+  }
+
+  async #writeWaiting(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = Buffer.concat(this.#waiting)
+      this.#waiting = [batch]
+      const { bytesWritten } = await this.#handle.write(batch)
+      this.#waitingOctets -= bytesWritten
+      this.#waiting[0] = batch.subarray(bytesWritten)
+      if (bytesWritten === batch.length) this.#waiting.shift()
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = error ?? new Error(unwritable)
+    this.#log.error({ error }, unwritable)
+    if (this.#retrying || this.#closed) return
+    this.#retrying = true
+    void this.#delay(retryMilliseconds).then(() => {
+      this.#retrying = false
+      return this.#closed ? undefined : this.#write()
+    })
   }
 }
+
+const unwritable = 'decision log cannot be written'
 
 function failed(message: string, cause: unknown): CountersignError {
   return new CountersignError('policy/log', message, { cause })
