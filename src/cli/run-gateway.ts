@@ -57,7 +57,10 @@ export async function runGateway(
     listen: config.listen,
     hosts: config.hosts,
     origins: config.origins,
-    upstreams: config.upstreams,
+    upstreams: config.upstreams.map(({ pins, ...upstream }) => ({
+      ...upstream,
+      ...(pins === undefined ? {} : { pins }),
+    })),
     sessionKey: await readSessionKey(config.sessionKeyFile),
     staleSecondsMax: config.staleSecondsMax,
     authorizer: createAuthorizer(engine, { metrics }),
