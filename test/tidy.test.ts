@@ -109,6 +109,15 @@ function matches(files: readonly SourceFile[], pattern: RegExp): readonly string
   )
 }
 
+/** The files of src that package.json exports. */
+function publicPages(): readonly string[] {
+  return Object.values(manifest.exports).flatMap((entry) =>
+    typeof entry === 'string'
+      ? []
+      : [entry.default.replace(/^\.\/dist/, 'src').replace(/\.js$/, '.ts')],
+  )
+}
+
 function roomOf(path: string): string {
   const rooms = Object.keys(roomsImportable).filter((room) => path.startsWith(`${room}/`))
   return rooms.toSorted((a, b) => b.length - a.length)[0] ?? 'src'
@@ -202,7 +211,7 @@ test('files are kebab-case and named for their noun or verb', () => {
 })
 
 test('there are no barrels, and only the public pages re-export', () => {
-  const pages = ['src/identity/identity.ts', 'src/toolserver/require-countersign.ts']
+  const pages = publicPages()
   const reexports = sources.filter(
     ({ path, text }) => !pages.includes(path) && /^export (type )?(\*|\{[^}]*\}) from /m.test(text),
   )
@@ -267,10 +276,7 @@ test('nothing is printed but by the command line, the log and the workloads', ()
 
 test('every file of src is reached from the command line, an export or a workload', () => {
   const byPath = new Map(sources.map((file) => [file.path, file]))
-  const exported = Object.values(manifest.exports).flatMap((entry) =>
-    typeof entry === 'string' ? [] : [entry.default.replace(/^\.\/dist/, 'src')],
-  )
-  const entries = [...exported, 'src/cli/main.ts'].map((path) => path.replace(/\.js$/, '.ts'))
+  const entries = [...publicPages(), 'src/cli/main.ts']
   const workloads = sources.map(({ path }) => path).filter((path) => /\/workloads\//.test(path))
   const reached = new Set<string>()
   const visit = (path: string): void => {
@@ -282,6 +288,26 @@ test('every file of src is reached from the command line, an export or a workloa
   for (const entry of [...entries, ...workloads]) visit(entry)
   const orphans = [...byPath.keys()].filter((path) => !reached.has(path) && !path.endsWith('.d.ts'))
   none(orphans, 'nothing imports it')
+})
+
+test('every exported value is used by the product, and by another file', () => {
+  const pages = publicPages()
+  const users = [...programs, ...tests]
+  const violations = sources
+    .filter(({ path }) => !pages.includes(path))
+    .flatMap((file) =>
+      [...file.text.matchAll(/^export (?:async )?(?:function\*?|const|class) (\w+)/gm)].flatMap(
+        ([, name = '']) => {
+          const word = new RegExp(`\\b${name}\\b`, 'g')
+          const uses = (files: readonly SourceFile[]): number =>
+            files.flatMap(({ text }) => text.match(word) ?? []).length
+          const byProduct = uses(sources) > 1
+          const byAnother = uses(users.filter(({ path }) => path !== file.path)) > 0
+          return byProduct && byAnother ? [] : [`${file.path}: ${name}`]
+        },
+      ),
+    )
+  none(violations, 'want=a use; an inner function needs no export, and a dead one goes')
 })
 
 test('every test mirrors a file or a folder of src', () => {
