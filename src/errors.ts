@@ -65,7 +65,10 @@ export type ErrorCode =
   | 'kubernetes/silent'
   | 'kubernetes/unreachable'
   // signer
-  | 'signer/invalid'
+  | 'signer/not-permitted'
+  | 'signer/rejected'
+  | 'signer/stale'
+  | 'signer/stopped'
   // gateway
   | 'gateway/upstream'
   | 'gateway/upstream-identity'

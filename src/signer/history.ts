@@ -1,4 +1,9 @@
-import type { IssuanceIntent, IssuanceResult, LedgerRecord } from '../ledger/record.ts'
+import type {
+  IssuanceIntent,
+  IssuanceRefusal,
+  IssuanceResult,
+  LedgerRecord,
+} from '../ledger/record.ts'
 
 /** Which pod a public key was issued to. A key that moves to another pod was copied: that is refused. */
 export interface KeyHistory {
@@ -28,8 +33,8 @@ export interface OpenIntents {
 export interface History {
   readonly keys: KeyHistory
   readonly intents: OpenIntents
-  /** By the request's UID: a refusal that is recorded and not written yet. */
-  readonly refusals: Map<string, string>
+  /** By the request's UID: a refusal that is recorded and not yet known to be written. */
+  readonly refusals: Map<string, IssuanceRefusal>
 }
 
 /** Keys are remembered for so long beyond their certificate; kubelet makes a new one each time, so nobody needs an old one. */

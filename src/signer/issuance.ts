@@ -9,7 +9,7 @@ import { issue } from './issue.ts'
 import { notRecorded } from './issuance-options.ts'
 import type { Approved, IssuanceOptions, Outcome } from './issuance-options.ts'
 import type { RequestState } from './ports.ts'
-import { refuse } from './refuse.ts'
+import { refuse, settleRefusal } from './refuse.ts'
 import { flush, readBack, settleGone, settleTerminal } from './settle.ts'
 import type { DenyVerdict, IssueVerdict, WaitVerdict } from './verdict.ts'
 
@@ -47,7 +47,7 @@ async function handle(
   }
   if (request.terminal !== undefined) {
     if (!(await settleTerminal(options, uid, request.terminal))) return notRecorded
-    options.history.refusals.delete(uid)
+    await settleRefusal(options, uid, request.terminal.condition)
     return { kind: 'done', as: 'settled' }
   }
   if (!(await flush(options, uid))) return notRecorded

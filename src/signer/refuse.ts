@@ -56,30 +56,54 @@ async function recordRefusal(
   request: RequestState,
   verdict: DenyVerdict,
 ): Promise<boolean> {
+  const { uid } = request.asked
   const { refusals } = options.history
-  const said = `${verdict.reason}: ${verdict.message}`
-  // A Denied that could not be written is tried again, and is still the same refusal.
-  if (refusals.get(request.asked.uid) === said) return true
-  const issuanceId = options.randomBytes(16).toString('hex')
+  const known = refusals.get(uid)
+  const issuanceId = known?.issuanceId ?? options.randomBytes(16).toString('hex')
   const latencySeconds = Math.max(0, (options.now() - request.asked.createdAt) / 1000)
+  const head = headNow(options, issuanceId)
+  const record = refusalRecord(head, request.asked, { verdict, latencySeconds })
+  // A Denied that could not be written is tried again, and is still the same refusal.
+  if (known?.reason === record.reason && known.message === record.message) return true
   try {
-    await options.ledger.append(
-      refusalRecord(headNow(options, issuanceId), request.asked, { verdict, latencySeconds }),
-    )
-    refusals.set(request.asked.uid, said)
+    await options.ledger.append(record)
+    refusals.set(uid, record)
     return true
   } catch (error) {
-    const code = error instanceof CountersignError ? error.code : 'ledger/unavailable'
-    options.metrics.count('countersign_signer_errors_total', { code })
-    options.log.error({ error, request: request.asked.name }, 'the ledger does not take records')
+    notTaken(options, request.asked.name, error)
     return false
   }
 }
 
-/** An earlier certificate whose write was never answered was not published after all. */
+/** The Denied stands; an earlier certificate whose write was never answered was not published after all. */
 async function settled(options: IssuanceOptions, request: RequestState): Promise<Outcome> {
   const terminal = { condition: 'Denied', certificateChain: '' }
+  await settleRefusal(options, request.asked.uid, terminal.condition)
   if (!(await settleTerminal(options, request.asked.uid, terminal))) return notRecorded
-  options.history.refusals.delete(request.asked.uid)
   return { kind: 'done', as: 'denied' }
+}
+
+/** Says how a recorded refusal ended: the same record again, with its outcome. */
+export async function settleRefusal(
+  options: IssuanceOptions,
+  requestUid: string,
+  condition: string,
+): Promise<void> {
+  const { refusals } = options.history
+  const record = refusals.get(requestUid)
+  if (record === undefined) return
+  refusals.delete(requestUid)
+  const outcome = condition === 'Denied' ? 'published' : 'unpublished'
+  try {
+    await options.ledger.append({ ...record, ...headNow(options, record.issuanceId), outcome })
+  } catch (error) {
+    // The refusal itself is on record: what is missing is only that it was also written.
+    notTaken(options, record.request.name, error)
+  }
+}
+
+function notTaken(options: IssuanceOptions, request: string, error: unknown): void {
+  const code = error instanceof CountersignError ? error.code : 'ledger/unavailable'
+  options.metrics.count('countersign_signer_errors_total', { code })
+  options.log.error({ error, request }, 'the ledger does not take records')
 }

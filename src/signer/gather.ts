@@ -1,0 +1,263 @@
+import { servingRoles } from '../identity/role.ts'
+import type { ApiClient } from '../kubernetes/api-client.ts'
+import { ApiError } from '../kubernetes/api-error.ts'
+import { startInformer } from '../kubernetes/informer.ts'
+import type { Informer } from '../kubernetes/informer.ts'
+import { listObjects } from '../kubernetes/objects.ts'
+import { resourcePath } from '../kubernetes/resource.ts'
+import type { KubernetesObject, Resource } from '../kubernetes/resource.ts'
+import { namespaces, nodes, pods, serviceAccounts, services } from '../kubernetes/workloads.ts'
+import type {
+  Namespace,
+  Node,
+  Pod,
+  PodCertificateProjection,
+  Service,
+  ServiceAccount,
+} from '../kubernetes/workloads.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Claims } from './claims.ts'
+import { selectsPod } from './evidence.ts'
+import type {
+  DeclaredCertificate,
+  Evidence,
+  Found,
+  NamespaceEvidence,
+  PodEvidence,
+  ServiceAccountEvidence,
+  ServiceEvidence,
+} from './evidence.ts'
+import { annotationKeys } from './governance-key.ts'
+
+/** A watch that was lost for longer is not believed: pods come and go faster than that. */
+const staleSecondsMax = 10
+
+/** Kubelet's mark on the mirror of a static pod. */
+const mirrorAnnotation = 'kubernetes.io/config.mirror'
+
+export interface Gatherer extends AsyncDisposable {
+  readonly hasSynced: boolean
+  readonly synced: Promise<void>
+  /** Whether the pod waits for its first certificate, as far as the cache knows: a pod that it does not know is new. */
+  startsUp(podUid: string): boolean
+  gather(
+    claims: Claims,
+    options: { readonly live: boolean; readonly signal: AbortSignal },
+  ): Promise<Evidence>
+}
+
+export interface GathererOptions {
+  readonly client: ApiClient
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly now: () => number
+}
+
+/** Evidence from informers, and from the API server on any doubt: what a cache lacks, or knows under another UID, is asked for. */
+export function startGatherer(options: GathererOptions): Gatherer {
+  const { client } = options
+  const podCache = startInformer<Pod>({ ...options, resource: pods })
+  const namespaceCache = startInformer<Namespace>({ ...options, resource: namespaces })
+  const accountCache = startInformer<ServiceAccount>({ ...options, resource: serviceAccounts })
+  const nodeCache = startInformer<Node>({ ...options, resource: nodes })
+  const serviceCache = startInformer<Service>({ ...options, resource: services })
+  const caches = [podCache, namespaceCache, accountCache, nodeCache, serviceCache] as const
+  const servicesOf = indexByNamespace(serviceCache)
+
+  return {
+    get hasSynced() {
+      return caches.every((cache) => cache.hasSynced)
+    },
+    synced: Promise.all(caches.map((cache) => cache.synced)).then(() => {}),
+    startsUp: (podUid) => (podCache.byUid(podUid)?.phase ?? 'Pending') === 'Pending',
+    async gather(claims, { live, signal }) {
+      const { namespace } = claims.request
+      const look = <T extends KubernetesObject, F>(source: Source<T, F>): Promise<Found<F>> =>
+        lookUp(client, source, { live, signal })
+      const [pod, namespaceFound, serviceAccount, node] = await Promise.all([
+        look({
+          cache: podCache,
+          resource: pods,
+          name: { namespace, name: claims.pod.name },
+          uid: claims.pod.uid,
+          fact: podEvidence,
+        }),
+        look({
+          cache: namespaceCache,
+          resource: namespaces,
+          name: { name: namespace },
+          fact: namespaceEvidence,
+        }),
+        look({
+          cache: accountCache,
+          resource: serviceAccounts,
+          name: { namespace, name: claims.serviceAccount.name },
+          uid: claims.serviceAccount.uid,
+          fact: serviceAccountEvidence,
+        }),
+        look({
+          cache: nodeCache,
+          resource: nodes,
+          name: { name: claims.node.name },
+          uid: claims.node.uid,
+          fact: ({ metadata }: Node) => ({ name: metadata.name, uid: metadata.uid }),
+        }),
+      ])
+      const cached = live || !isCurrent(serviceCache) ? undefined : servicesOf(namespace)
+      const found =
+        cached !== undefined && !needsLiveServices(cached, pod, serviceAccount)
+          ? { state: 'found' as const, object: cached }
+          : await liveServices(client, namespace, signal)
+      return { live, pod, namespace: namespaceFound, serviceAccount, node, services: found }
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(caches.map((cache) => cache[Symbol.asyncDispose]()))
+    },
+  }
+}
+
+interface Source<T extends KubernetesObject, F> {
+  readonly cache: Informer<T>
+  readonly resource: Resource<T>
+  readonly name: { readonly name: string; readonly namespace?: string }
+  /** A cached object of another UID is a doubt. */
+  readonly uid?: string
+  readonly fact: (object: T) => F
+}
+
+async function lookUp<T extends KubernetesObject, F>(
+  client: ApiClient,
+  source: Source<T, F>,
+  how: { readonly live: boolean; readonly signal: AbortSignal },
+): Promise<Found<F>> {
+  const { cache, resource, name, uid, fact } = source
+  if (!how.live && isCurrent(cache)) {
+    const cached = cache.get(name.name, name.namespace)
+    if (cached !== undefined && (uid === undefined || cached.metadata.uid === uid)) {
+      return { state: 'found', object: fact(cached) }
+    }
+  }
+  try {
+    const path = resourcePath(resource, name)
+    const raw = await client.request({ method: 'GET', path, signal: how.signal })
+    return { state: 'found', object: fact(resource.parse(raw)) }
+  } catch (error) {
+    how.signal.throwIfAborted()
+    if (isProvedAbsent(error)) return { state: 'absent' }
+    return { state: 'unknown', why: messageOf(error) }
+  }
+}
+
+/** Only the API server's own statement about an object: a proxy's 404, or one for an API that is not served, proves nothing. */
+export function isProvedAbsent(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 404 && error.reason === 'NotFound'
+}
+
+function isCurrent(cache: Informer<unknown>): boolean {
+  return cache.hasSynced && cache.staleSeconds <= staleSecondsMax
+}
+
+/** A pod that serves and that no cached Service selects: the Service may be younger than the cache. */
+function needsLiveServices(
+  cached: readonly ServiceEvidence[],
+  pod: Found<PodEvidence>,
+  serviceAccount: Found<ServiceAccountEvidence>,
+): boolean {
+  if (pod.state !== 'found' || serviceAccount.state !== 'found') return false
+  const label = serviceAccount.object.labels[annotationKeys.role]
+  if (!servingRoles.some((role) => role === label)) return false
+  return !cached.some((service) => selectsPod(service, pod.object.labels))
+}
+
+async function liveServices(
+  client: ApiClient,
+  namespace: string,
+  signal: AbortSignal,
+): Promise<Found<readonly ServiceEvidence[]>> {
+  try {
+    const found = await listObjects(client, services, { namespace, signal })
+    return { state: 'found', object: sorted(found) }
+  } catch (error) {
+    signal.throwIfAborted()
+    return { state: 'unknown', why: messageOf(error) }
+  }
+}
+
+/** A storm asks for the same namespaces again and again; any change of a Service makes the index anew. */
+function indexByNamespace(
+  cache: Informer<Service>,
+): (namespace: string) => readonly ServiceEvidence[] {
+  let index: Map<string, readonly ServiceEvidence[]> | undefined
+  cache.onEvent(() => {
+    index = undefined
+  })
+  return (namespace) => {
+    index ??= new Map(
+      [...Map.groupBy(cache.list(), (service) => service.metadata.namespace ?? '')].map(
+        ([name, members]) => [name, sorted(members)],
+      ),
+    )
+    return index.get(namespace) ?? []
+  }
+}
+
+function sorted(found: readonly Service[]): readonly ServiceEvidence[] {
+  return found
+    .map((service) => ({
+      name: service.metadata.name,
+      selector: service.selector,
+      externalName: service.type === 'ExternalName',
+    }))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function podEvidence(pod: Pod): PodEvidence {
+  const { metadata } = pod
+  return {
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    uid: metadata.uid,
+    nodeName: pod.nodeName,
+    serviceAccountName: pod.serviceAccountName,
+    phase: pod.phase,
+    terminating: metadata.deletionTimestamp !== undefined,
+    mirror: metadata.annotations[mirrorAnnotation] !== undefined,
+    labels: metadata.labels,
+    certificates: pod.podCertificates.map(declaredCertificate),
+  }
+}
+
+function declaredCertificate(source: PodCertificateProjection): DeclaredCertificate {
+  const { credentialBundlePath, keyPath, certificateChainPath } = source
+  return {
+    volume: source.volumeName,
+    signerName: source.signerName,
+    keyType: source.keyType,
+    maxExpirationSeconds: source.maxExpirationSeconds,
+    annotations: source.userAnnotations,
+    paths: [credentialBundlePath, keyPath, certificateChainPath].filter(
+      (path) => path !== undefined,
+    ),
+  }
+}
+
+function namespaceEvidence({ metadata }: Namespace): NamespaceEvidence {
+  return { name: metadata.name, uid: metadata.uid, labels: ours(metadata.labels) }
+}
+
+function serviceAccountEvidence({ metadata }: ServiceAccount): ServiceAccountEvidence {
+  const { name, uid, labels, annotations } = metadata
+  return { name, uid, labels: ours(labels), annotations: ours(annotations) }
+}
+
+/** Other people's labels would change the digest of the evidence, and prove nothing. */
+function ours(entries: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(entries).filter(([key]) => /^(?:[a-z]+\.)?countersign\.dev\//.test(key)),
+  )
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'unreadable answer'
+}

@@ -1,0 +1,174 @@
+import { backoffMilliseconds } from '../kubernetes/backoff.ts'
+import type { Informer } from '../kubernetes/informer.ts'
+import { objectKey } from '../kubernetes/object-store.ts'
+import type { PodCertificateRequest } from '../kubernetes/pod-certificate-request.ts'
+import { createWorkQueue } from '../kubernetes/work-queue.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import { requestState } from './cluster-ports.ts'
+import type { Gatherer } from './gather.ts'
+import type { History } from './history.ts'
+import type { Issuance } from './issuance.ts'
+import type { Outcome } from './issuance-options.ts'
+import type { IssuancePorts } from './ports.ts'
+
+/** The API server's limits are met before this one: signing itself takes a tenth of a millisecond. */
+const concurrency = 64
+
+/** Kubelet tries its mount again after half a second, then ever more slowly. */
+const waitBackoff = { baseSeconds: 0.25, maxSeconds: 30 }
+
+/** The pod's people are told when a request waits for the third time. */
+const tellAfterWaits = 3
+
+export interface RequestQueueOptions {
+  readonly requests: Informer<PodCertificateRequest>
+  readonly gatherer: Pick<Gatherer, 'startsUp'>
+  readonly issuance: Issuance
+  readonly ports: IssuancePorts
+  readonly history: History
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly now: () => number
+  readonly random?: () => number
+}
+
+export interface RequestQueue {
+  /** Begins nothing new, and lets what was begun have so many seconds. */
+  drain(seconds: number): Promise<void>
+}
+
+interface Waiting {
+  readonly count: number
+  readonly told: string | undefined
+}
+
+/**
+ * Every request that is not terminal is worked on until it is, or is gone. Namespaces take turns, and pods that start go before
+ * pods that refresh: only the former are waiting for us.
+ */
+export function startRequestQueue(options: RequestQueueOptions): RequestQueue {
+  return new Queue(options)
+}
+
+class Queue implements RequestQueue {
+  readonly #options: RequestQueueOptions
+  readonly #queue: ReturnType<typeof createWorkQueue>
+  readonly #ending = new AbortController()
+  readonly #stopListening: () => void
+  /** By the request's UID. */
+  readonly #waiting = new Map<string, Waiting>()
+  /** By key: UIDs of requests that are gone and have open intents. */
+  readonly #orphans = new Map<string, Set<string>>()
+
+  constructor(options: RequestQueueOptions) {
+    this.#options = options
+    const { requests, history, log, now } = options
+    this.#queue = createWorkQueue({
+      work: (key) => this.#work(key),
+      concurrency,
+      backoff: waitBackoff,
+      groupOf: (key) => key.slice(0, key.indexOf('/')),
+      now,
+      random: options.random ?? Math.random,
+      log,
+    })
+    this.#stopListening = requests.onEvent(({ type, object }) => {
+      if (type === 'deleted') this.#removed(object)
+      else this.#add(object)
+    })
+    for (const request of requests.list()) this.#add(request)
+    for (const { uid, namespace, name } of history.intents.requests()) {
+      const key = objectKey({ namespace, name })
+      if (requests.byUid(uid) === undefined) this.#orphan(key, uid)
+      this.#queue.add(key)
+    }
+  }
+
+  async drain(seconds: number): Promise<void> {
+    this.#stopListening()
+    const timer = setTimeout(() => this.#ending.abort(), seconds * 1000)
+    await this.#queue.close()
+    clearTimeout(timer)
+  }
+
+  #add(request: PodCertificateRequest): void {
+    const { uid } = request.metadata
+    const open = this.#options.history.intents.of(uid).length > 0
+    if (requestState(request).terminal !== undefined && !open) {
+      this.#waiting.delete(uid)
+      return
+    }
+    const urgent = this.#options.gatherer.startsUp(request.spec.podUid)
+    this.#queue.add(objectKey(request.metadata), { urgent })
+    this.#measure()
+  }
+
+  #removed(request: PodCertificateRequest): void {
+    const { uid } = request.metadata
+    const key = objectKey(request.metadata)
+    this.#waiting.delete(uid)
+    this.#options.history.refusals.delete(uid)
+    if (this.#options.history.intents.of(uid).length === 0) return this.#queue.forget(key)
+    this.#orphan(key, uid)
+    this.#queue.add(key)
+  }
+
+  #orphan(key: string, uid: string): void {
+    this.#orphans.set(key, (this.#orphans.get(key) ?? new Set()).add(uid))
+  }
+
+  async #work(key: string): Promise<void | { againSeconds: number }> {
+    this.#measure()
+    await this.#settleOrphans(key)
+    const slash = key.indexOf('/')
+    const request = this.#options.requests.get(key.slice(slash + 1), key.slice(0, slash))
+    if (request === undefined) return
+    const state = requestState(request)
+    const outcome = await this.#options.issuance.handle(state, this.#ending.signal)
+    if (outcome.kind === 'again') return this.#again(request, outcome)
+    this.#waiting.delete(request.metadata.uid)
+  }
+
+  /** A request that left open intents behind: only the API server can prove that it is gone. */
+  async #settleOrphans(key: string): Promise<void> {
+    const slash = key.indexOf('/')
+    const [namespace, name] = [key.slice(0, slash), key.slice(slash + 1)]
+    const { ports, issuance } = this.#options
+    for (const uid of this.#orphans.get(key) ?? []) {
+      const found = await ports.read({ namespace, name, uid }, this.#ending.signal)
+      if (found === undefined) await issuance.gone(uid)
+      else await issuance.handle(found, this.#ending.signal)
+      this.#orphans.get(key)?.delete(uid)
+    }
+    this.#orphans.delete(key)
+  }
+
+  #again(
+    request: PodCertificateRequest,
+    outcome: Extract<Outcome, { readonly kind: 'again' }>,
+  ): { againSeconds: number } {
+    const { uid, name, namespace = '' } = request.metadata
+    const { log, ports } = this.#options
+    const before = this.#waiting.get(uid)
+    const count = (before?.count ?? 0) + 1
+    log.info({ name, namespace, why: outcome.why, count }, 'request waits')
+    const tell = count >= tellAfterWaits && before?.told !== outcome.why
+    if (tell) {
+      ports.emitEvent({
+        pod: { namespace, name: request.spec.podName, uid: request.spec.podUid },
+        type: 'Warning',
+        reason: 'CertificatePending',
+        message: outcome.why,
+      })
+    }
+    this.#waiting.set(uid, { count, told: tell ? outcome.why : before?.told })
+    const random = this.#options.random ?? Math.random
+    const againSeconds = outcome.seconds ?? backoffMilliseconds(waitBackoff, count, random) / 1000
+    return { againSeconds }
+  }
+
+  #measure(): void {
+    this.#options.metrics.set('countersign_signer_queue_depth', this.#queue.depth)
+  }
+}
