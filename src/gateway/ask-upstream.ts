@@ -1,0 +1,48 @@
+import type { Answer } from './collect.ts'
+import { collectAnswer } from './collect.ts'
+import type { Call } from './call.ts'
+import type { ExchangeFailure } from './exchange.ts'
+import { upstreamHeaders } from './forwarded-headers.ts'
+import type { Means } from './means.ts'
+import type { UpstreamSession } from './session.ts'
+import { tieExchange } from './streams.ts'
+import type { Upstream } from './upstream.ts'
+
+export interface Question {
+  readonly upstream: Upstream
+  readonly body: Buffer
+  readonly session: UpstreamSession | undefined
+}
+
+/** Sends the caller's message to an upstream and collects the whole answer. */
+export async function askUpstream(
+  call: Call,
+  means: Means,
+  { upstream, body, session }: Question,
+): Promise<Answer | ExchangeFailure> {
+  const { peer, message, request, response } = call
+  if (peer === undefined || message === undefined || message.kind === 'response') {
+    return { failed: 'cancelled', detail: 'nobody asks' }
+  }
+  const opening = message.method === 'initialize'
+  const headers = upstreamHeaders({
+    raw: request.rawHeaders,
+    era: message.era,
+    version: opening ? undefined : (session?.version ?? message.version),
+    sessionId: session?.id,
+  })
+  const { answerBytesMax, streamSecondsMax } = means.limits
+  const cancelling = new AbortController()
+  const untie = tieExchange(peer, response, () => cancelling.abort())
+  try {
+    return await collectAnswer({
+      upstream,
+      request: { headers, body },
+      answerBytesMax,
+      streamSecondsMax,
+      signal: cancelling.signal,
+    })
+  } finally {
+    untie()
+  }
+}

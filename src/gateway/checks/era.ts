@@ -1,0 +1,34 @@
+import type { Call } from '../call.ts'
+import type { Means } from '../means.ts'
+import { parseMessage, type Era } from '../message/message.ts'
+import { isProblem } from '../message/problem.ts'
+import { badRequest, unknownMethod, type Refusal } from '../problem.ts'
+
+const emptyBody = Buffer.alloc(0)
+
+/** What the gateway serves, by era. Whatever is not here is refused by name. */
+export const servedRequests: Readonly<Record<Era, ReadonlySet<string>>> = {
+  modern: new Set(['server/discover', 'tools/list', 'tools/call']),
+  legacy: new Set(['initialize', 'ping', 'tools/list', 'tools/call']),
+}
+
+export const servedNotifications: Readonly<Record<Era, ReadonlySet<string>>> = {
+  modern: new Set(['notifications/cancelled']),
+  legacy: new Set(['notifications/initialized', 'notifications/cancelled']),
+}
+
+/** The body is one message of one era, its headers say the same, and its method is served. */
+export function checkEra(call: Call, means: Means): Refusal | undefined {
+  const message = parseMessage(call.body ?? emptyBody, call.request.rawHeaders, {
+    bodyBytesMax: means.limits.bodyBytesMax,
+  })
+  if (isProblem(message)) return message
+  call.message = message
+  const { era } = message
+  if (message.kind === 'response') return badRequest(400, 'no request of the server is open')
+  if (message.kind === 'notification') {
+    const served = servedNotifications[era].has(message.method)
+    return served ? undefined : unknownMethod(era, undefined)
+  }
+  return servedRequests[era].has(message.method) ? undefined : unknownMethod(era, message.id.raw)
+}

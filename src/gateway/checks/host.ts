@@ -1,0 +1,30 @@
+import type { Call } from '../call.ts'
+import type { Means } from '../means.ts'
+import { badRequest, type Refusal } from '../problem.ts'
+
+/**
+ * A browser that was lured here names another host (DNS rebinding) or another origin. Node keeps the first of two Host lines, so
+ * two are refused (MCP 2026-07-28 transports, security warning).
+ */
+export function checkHostAndOrigin(call: Call, means: Means): Refusal | undefined {
+  const { rawHeaders } = call.request
+  let host: string | undefined
+  let origin: string | undefined
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]?.toLowerCase()
+    if (name === 'host') {
+      if (host !== undefined) return badRequest(400, 'header host more than once')
+      host = rawHeaders[index + 1]
+    } else if (name === 'origin') {
+      if (origin !== undefined) return badRequest(400, 'header origin more than once')
+      origin = rawHeaders[index + 1]
+    }
+  }
+  if (host === undefined || !means.hosts.has(host.toLowerCase())) {
+    return badRequest(403, 'host is not served here')
+  }
+  if (origin !== undefined && !means.origins.has(origin.toLowerCase())) {
+    return badRequest(403, 'origin is not served here')
+  }
+  return undefined
+}

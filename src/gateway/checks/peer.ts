@@ -1,0 +1,16 @@
+import type { TLSSocket } from 'node:tls'
+import type { Call } from '../call.ts'
+import type { Means } from '../means.ts'
+import type { Judgement } from '../peer.ts'
+import { badRequest } from '../problem.ts'
+
+/** Who is at the other end, and whether that certificate still counts at this moment. */
+export function checkPeer(call: Call, means: Means): Judgement {
+  const peer = means.peers.of(call.request.socket as TLSSocket)
+  if ('code' in peer) return peer
+  call.peer = peer
+  if (peer.streams.size >= means.limits.inFlightMax) {
+    return badRequest(429, 'too many open requests on one connection')
+  }
+  return means.peers.judge(peer)
+}

@@ -1,0 +1,57 @@
+import type { Call } from '../call.ts'
+import type { Means } from '../means.ts'
+import type { Message } from '../message/message.ts'
+import { problemCodes } from '../message/problem.ts'
+import { badRequest, unknownTool, type Refusal } from '../problem.ts'
+import type { Upstream } from '../upstream.ts'
+
+/**
+ * Which upstream and which tool are meant. Only configuration names upstreams. An upstream is not there for a client of an era that
+ * it does not speak: messages are never translated between eras.
+ */
+export function checkTarget(call: Call, means: Means): Refusal | undefined {
+  const { message, door } = call
+  if (message === undefined || message.kind === 'response') return undefined
+  const tool = message.method === 'tools/call' ? (message.name ?? '') : undefined
+  if (door.kind === 'all') {
+    return tool === undefined ? undefined : targetOfAll(call, means, tool)
+  }
+  const upstream = means.upstreams.get(door.server)
+  if (upstream === undefined) {
+    const rawId = message.kind === 'request' ? message.id.raw : undefined
+    return badRequest(404, 'server is not known', rawId)
+  }
+  if (!upstream.config.eras.includes(message.era)) return otherEra(message, upstream)
+  call.upstream = upstream
+  call.tool = tool
+  return undefined
+}
+
+/** `<server>_<tool>`: server names have no underscore, so the first one parts the two. */
+function targetOfAll(call: Call, means: Means, name: string): Refusal | undefined {
+  const { message, session } = call
+  const mark = name.indexOf('_')
+  const server = name.slice(0, Math.max(mark, 0))
+  const upstream = means.upstreams.get(server)
+  const rawId = message?.kind === 'request' ? message.id.raw : undefined
+  if (upstream === undefined || message === undefined) return unknownTool(rawId, name)
+  if (!upstream.config.eras.includes(message.era)) return unknownTool(rawId, name)
+  // An upstream that was down or out of reach when the session was opened is not in it.
+  if (session !== undefined && !Object.hasOwn(session.upstreams, server)) {
+    return unknownTool(rawId, name)
+  }
+  call.upstream = upstream
+  call.tool = name.slice(mark + 1)
+  return undefined
+}
+
+function otherEra(message: Message, upstream: Upstream): Refusal {
+  const rawId = message.kind === 'request' ? { rawId: message.id.raw } : {}
+  const { server, eras } = upstream.config
+  const supported = eras.includes('modern') ? ['2026-07-28'] : ['2025-11-25', '2025-06-18']
+  const text = `protocol version is not spoken by ${server}`
+  const code =
+    message.era === 'modern' ? problemCodes.unsupportedProtocolVersion : problemCodes.invalidParams
+  const data = { supported, requested: message.version }
+  return { status: 400, code, message: text, data, ...rawId }
+}

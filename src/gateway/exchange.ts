@@ -1,0 +1,116 @@
+import type { Dispatcher } from 'undici'
+import type { Upstream, UpstreamRequest } from './upstream.ts'
+
+export type FailureCause = 'unreachable' | 'time-out' | 'bad answer' | 'cancelled'
+
+/** Why an upstream has not answered as it must. */
+export interface ExchangeFailure {
+  readonly failed: FailureCause
+  readonly detail: string
+}
+
+/** The head of an answer. */
+export interface AnswerHead {
+  readonly status: number
+  readonly headers: Readonly<Record<string, unknown>>
+  /** `json`, `events`, or `none` for an answer without a body. */
+  readonly form: 'json' | 'events' | 'none'
+}
+
+export interface Receiver {
+  /** The head has come, and is one that may be passed on. */
+  head(head: AnswerHead): void
+  /** False: wait until `resume`. */
+  data(chunk: Buffer): boolean
+  end(): void
+  /** Once, instead of `end`. */
+  failed(failure: ExchangeFailure): void
+}
+
+export interface Exchange {
+  cancel(): void
+  resume(): void
+}
+
+export interface ExchangeOptions {
+  readonly upstream: Upstream
+  readonly request: UpstreamRequest
+  /** The most octets of the answer. */
+  readonly answerBytesMax: number
+  /** The longest life of a stream of events; other answers have the upstream's time-out for the whole. */
+  readonly streamSecondsMax: number
+}
+
+/**
+ * One request to an upstream and its answer, in callbacks (undici's `dispatch`): this is the hot path. Exactly one of `end` and
+ * `failed` is called.
+ */
+export function startExchange(options: ExchangeOptions, receiver: Receiver): Exchange {
+  const { upstream, request, answerBytesMax } = options
+  let controller: Dispatcher.DispatchController | undefined
+  let left = answerBytesMax
+  let over = false
+  let timer: NodeJS.Timeout | undefined
+
+  function fail(failed: FailureCause, detail: string): void {
+    if (over) return
+    over = true
+    clearTimeout(timer)
+    controller?.abort(new Error(detail))
+    receiver.failed({ failed, detail })
+  }
+  function limit(milliseconds: number): void {
+    clearTimeout(timer)
+    timer = setTimeout(() => fail('time-out', 'no answer in time'), milliseconds)
+  }
+  limit(upstream.timeoutMilliseconds)
+  upstream.send(request, {
+    onRequestStart(started) {
+      controller = started
+      if (over) started.abort(new Error('cancelled'))
+    },
+    onResponseStart(_, status, received) {
+      if (over || status < 200) return
+      const head = judgeHead(status, received)
+      if (typeof head === 'string') {
+        fail('bad answer', head)
+        return
+      }
+      if (head.form === 'events') limit(options.streamSecondsMax * 1000)
+      receiver.head(head)
+    },
+    onResponseData(started, chunk) {
+      if (over) return
+      left -= chunk.length
+      if (left < 0) fail('bad answer', `answer is too large, want=..${answerBytesMax} octets`)
+      else if (!receiver.data(chunk)) started.pause()
+    },
+    onResponseEnd() {
+      if (over) return
+      over = true
+      clearTimeout(timer)
+      receiver.end()
+    },
+    onResponseError(_, error) {
+      fail('unreachable', error.message)
+    },
+  })
+  return {
+    cancel: () => fail('cancelled', 'cancelled'),
+    resume: () => controller?.resume(),
+  }
+}
+
+/** What an upstream says to the gateway is not for the caller: redirects, challenges, its own failures. */
+function judgeHead(status: number, headers: AnswerHead['headers']): AnswerHead | string {
+  if ((status >= 300 && status < 400) || status >= 500) return `answer has status ${status}`
+  if (status === 401 || status === 403 || status === 407) return `answer has status ${status}`
+  if (headers['content-encoding'] !== undefined) return 'answer has a content-encoding'
+  if (status === 202 || status === 204) return { status, headers, form: 'none' }
+  const type = String(headers['content-type'] ?? '').toLowerCase()
+  if (/^application\/json\s*(;|$)/.test(type)) return { status, headers, form: 'json' }
+  if (/^text\/event-stream\s*(;|$)/.test(type)) return { status, headers, form: 'events' }
+  return headers['content-length'] === '0'
+    ? { status, headers, form: 'none' }
+    : 'answer is neither JSON nor events'
+}

@@ -1,0 +1,121 @@
+import { randomUUID } from 'node:crypto'
+import { CountersignError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { BundleSource } from '../pki/bundle.ts'
+import type { CredentialSource } from '../pki/credential.ts'
+import type { Authorizer } from '../policy/authorizer.ts'
+import type { DecisionLog } from '../policy/decision-log.ts'
+import { createTokenSigner } from '../token/sign.ts'
+import { createCatalogue, type Catalogue } from './catalogue.ts'
+import { listTools } from './list-tools.ts'
+import { openListener } from './listener.ts'
+import { defaultLimits, type GatewayLimits, type Means } from './means.ts'
+import type { Era } from './message/message.ts'
+import { createPeers } from './peers.ts'
+import type { PodSource, RevocationSource } from './revocation.ts'
+import { createSeal } from './seal.ts'
+import { createUpstream, type Upstream, type UpstreamConfig } from './upstream.ts'
+
+export interface GatewayOptions {
+  readonly listen: { readonly host: string; readonly port: number }
+  /** The gateway's own certificate, on both sides. */
+  readonly credential: CredentialSource
+  readonly trustBundle: BundleSource
+  readonly authorizer: Authorizer
+  readonly decisionLog: DecisionLog
+  readonly upstreams: readonly UpstreamConfig[]
+  readonly revocations: RevocationSource
+  readonly pods: PodSource
+  /** Values of the Host header that are served, with the port where it is not 443. */
+  readonly hosts: readonly string[]
+  /** Values of the Origin header that are served; a request without one is no browser's. */
+  readonly origins: readonly string[]
+  readonly limits?: Partial<GatewayLimits>
+  /** 32 octets, the same on all replicas; made at start when absent. */
+  readonly sessionKey?: Buffer | undefined
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly extensionOid?: string | undefined
+}
+
+export interface Gateway {
+  readonly url: string
+  readonly port: number
+  close(): Promise<void>
+}
+
+/** Opens an MCP gateway. Throws `gateway/upstream`, `gateway/session-key`. */
+export async function createGateway(options: GatewayOptions): Promise<Gateway> {
+  const { listen, credential, trustBundle, now, log, metrics } = options
+  const limits = { ...defaultLimits, ...options.limits }
+  const upstreams = createUpstreams(options, limits)
+  const means: Means = {
+    peers: createPeers({ ...options, staleSecondsMax: limits.staleSecondsMax }),
+    hosts: lowerCase(options.hosts),
+    origins: lowerCase(options.origins),
+    seal: createSeal({ key: options.sessionKey }),
+    upstreams,
+    catalogueOf: createCatalogues(limits, now, log),
+    tokens: createTokenSigner({ credential, now }),
+    authorizer: options.authorizer,
+    decisionLog: options.decisionLog,
+    limits,
+    now,
+    newDecisionId: () => randomUUID(),
+    log,
+    metrics,
+  }
+  const listener = await openListener({ listen, credential, trustBundle, means })
+  const { port } = listener
+  return {
+    port,
+    url: `https://${listen.host}:${port}`,
+    async close() {
+      await listener.close()
+      await Promise.all([...upstreams.values()].map((upstream) => upstream.close()))
+    },
+  }
+}
+
+function createUpstreams(
+  options: GatewayOptions,
+  limits: GatewayLimits,
+): ReadonlyMap<string, Upstream> {
+  const upstreams = new Map<string, Upstream>()
+  for (const config of options.upstreams) {
+    if (upstreams.has(config.server)) {
+      throw new CountersignError('gateway/upstream', `upstream ${config.server}: named twice`)
+    }
+    const connectionsMax = limits.upstreamConnectionsMax
+    upstreams.set(config.server, createUpstream({ ...options, config, connectionsMax }))
+  }
+  return upstreams
+}
+
+/** One catalogue for each upstream and era: the same tool may be described differently in the other era. */
+function createCatalogues(
+  limits: GatewayLimits,
+  now: () => number,
+  log: Log,
+): (upstream: Upstream, era: Era) => Catalogue {
+  const { answerBytesMax } = limits
+  const catalogues = {
+    modern: new Map<Upstream, Catalogue>(),
+    legacy: new Map<Upstream, Catalogue>(),
+  }
+  return (upstream, era) => {
+    const known = catalogues[era].get(upstream)
+    if (known !== undefined) return known
+    const list = (): ReturnType<typeof listTools> => listTools({ upstream, era, answerBytesMax })
+    const catalogue = createCatalogue({ list, server: upstream.config.server, now, log })
+    catalogues[era].set(upstream, catalogue)
+    return catalogue
+  }
+}
+
+function lowerCase(values: readonly string[]): ReadonlySet<string> {
+  return new Set(values.map((value) => value.toLowerCase()))
+}

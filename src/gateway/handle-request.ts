@@ -1,0 +1,77 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Call, Door } from './call.ts'
+import type { Means } from './means.ts'
+import { unavailable } from './problem.ts'
+import { replyRefusal } from './reply.ts'
+import { serveCall } from './serve.ts'
+import { runChecks, type Refused } from './table.ts'
+
+/** Takes one request through the table and, when nothing refuses it, to its answer. Whatever breaks on the way is a refusal. */
+export async function handleRequest(
+  http: {
+    readonly door: Door
+    readonly request: IncomingMessage
+    readonly response: ServerResponse
+  },
+  means: Means,
+): Promise<void> {
+  const call = openCall(http, means.now())
+  const refused = await outcomeOf(call, means)
+  const { door } = call
+  const seconds = (means.now() - call.receivedAt) / 1000
+  means.metrics.observe('countersign_gateway_request_seconds', seconds, { door: door.kind })
+  const outcome = refused === undefined ? 'served' : 'refused'
+  means.metrics.count('countersign_gateway_requests_total', { door: door.kind, outcome })
+  if (refused !== undefined) refuse(call, means, refused)
+}
+
+async function outcomeOf(call: Call, means: Means): Promise<Refused | undefined> {
+  try {
+    return (await runChecks(call, means)) ?? (await serveCall(call, means))
+  } catch (error) {
+    means.log.error({ error, door: call.door.name }, 'request broke')
+    return { check: 'forward', refusal: unavailable(500, 'internal error') }
+  }
+}
+
+function refuse(call: Call, means: Means, refused: Refused): void {
+  const { check, refusal } = refused
+  const { peer, message, door } = call
+  means.metrics.count('countersign_gateway_refusals_total', { check, code: String(refusal.code) })
+  means.log.info(
+    {
+      check,
+      door: door.name,
+      code: refusal.code,
+      why: refusal.message,
+      detail: refusal.detail,
+      peer: peer?.svid.spiffeId.uri,
+      method: message !== undefined && message.kind !== 'response' ? message.method : undefined,
+    },
+    'request refused',
+  )
+  if (call.response.headersSent) call.response.destroy()
+  else replyRefusal(call, refusal)
+}
+
+function openCall(
+  http: {
+    readonly door: Door
+    readonly request: IncomingMessage
+    readonly response: ServerResponse
+  },
+  receivedAt: number,
+): Call {
+  return {
+    ...http,
+    receivedAt,
+    peer: undefined,
+    body: undefined,
+    message: undefined,
+    session: undefined,
+    upstream: undefined,
+    tool: undefined,
+    definition: undefined,
+    decided: undefined,
+  }
+}

@@ -1,0 +1,105 @@
+import { constants } from 'node:crypto'
+import { createServer, type Server, type ServerOptions } from 'node:https'
+import type { TLSSocket } from 'node:tls'
+import { fastify, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { BundleSource } from '../pki/bundle.ts'
+import type { CredentialSource } from '../pki/credential.ts'
+import type { Door } from './call.ts'
+import { handleRequest } from './handle-request.ts'
+import type { Means } from './means.ts'
+
+export interface Listener {
+  readonly port: number
+  close(): Promise<void>
+}
+
+export interface ListenerOptions {
+  readonly listen: { readonly host: string; readonly port: number }
+  readonly credential: CredentialSource
+  readonly trustBundle: BundleSource
+  readonly means: Means
+}
+
+const handshakeMilliseconds = 10_000
+const requestMilliseconds = 60_000
+const keepAliveMilliseconds = 75_000
+
+/** Opens the doors: HTTPS with client certificates, nothing else. */
+export async function openListener(options: ListenerOptions): Promise<Listener> {
+  const { listen, credential, trustBundle, means } = options
+  const servers = new Set<Server>()
+  const app = fastify({
+    logger: false,
+    requestIdHeader: false,
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+    serverFactory: (handler) => {
+      const server = createServer(tlsOptions(options), handler)
+      server.keepAliveTimeout = keepAliveMilliseconds
+      server.requestTimeout = requestMilliseconds
+      server.on('secureConnection', (socket: TLSSocket) => means.peers.accept(socket))
+      servers.add(server)
+      return server
+    },
+  })
+  // The table reads and bounds the body itself, after it knows whose it is.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  const handle = (door: Door, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    reply.hijack()
+    return handleRequest({ door, request: request.raw, response: reply.raw }, means)
+  }
+  const all: Door = { kind: 'all', name: 'mcp' }
+  app.post('/mcp', (request, reply) => handle(all, request, reply))
+  app.post<{ Params: { server: string } }>('/mcp/:server', (request, reply) => {
+    const { server } = request.params
+    return handle({ kind: 'one', name: `mcp/${server}`, server }, request, reply)
+  })
+  for (const url of ['/mcp', '/mcp/:server']) {
+    // Neither era is offered a stream of its own: MCP 2025-11-25 transports allow 405 for both.
+    app.route({ method: otherMethods, url, handler: methodNotAllowed })
+  }
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send())
+  app.setErrorHandler((error, _request, reply) => {
+    means.log.warn({ error }, 'request could not be routed')
+    return reply.code(400).send()
+  })
+  const reload = (): void => {
+    for (const server of servers) server.setSecureContext(tlsOptions(options))
+  }
+  const unlisten = [credential.onChange(reload), trustBundle.onChange(reload)]
+  await app.listen({ host: listen.host, port: listen.port })
+  const address = app.server.address()
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : listen.port,
+    async close() {
+      for (const stop of unlisten) stop()
+      means.peers.close()
+      await app.close()
+    },
+  }
+}
+
+const otherMethods = ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+
+async function methodNotAllowed(_request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  await reply.code(405).header('allow', 'POST').send()
+}
+
+/**
+ * TLS 1.3 only: 1.2 sends client certificates in clear. No session tickets: a resumed session is accepted with a certificate that has
+ * expired since.
+ */
+function tlsOptions(options: Pick<ListenerOptions, 'credential' | 'trustBundle'>): ServerOptions {
+  const { chainPem, privateKeyPem } = options.credential.current()
+  return {
+    cert: chainPem,
+    key: privateKeyPem,
+    ca: options.trustBundle.current().pem,
+    minVersion: 'TLSv1.3',
+    requestCert: true,
+    rejectUnauthorized: true,
+    secureOptions: constants.SSL_OP_NO_TICKET,
+    handshakeTimeout: handshakeMilliseconds,
+  }
+}

@@ -1,0 +1,54 @@
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Authorizer } from '../policy/authorizer.ts'
+import type { DecisionLog } from '../policy/decision-log.ts'
+import type { TokenSigner } from '../token/sign.ts'
+import type { Catalogue } from './catalogue.ts'
+import type { Era } from './message/message.ts'
+import type { Peers } from './peers.ts'
+import type { Seal } from './seal.ts'
+import type { Upstream } from './upstream.ts'
+
+export interface GatewayLimits {
+  /** Octets of one request body. */
+  readonly bodyBytesMax: number
+  /** Octets of one answer of an upstream. */
+  readonly answerBytesMax: number
+  readonly streamSecondsMax: number
+  /** How long revocations and pods may be out of touch with the cluster before nobody is served. */
+  readonly staleSecondsMax: number
+  /** Connections to one upstream. */
+  readonly upstreamConnectionsMax: number
+  /** Open requests of one connection of a caller. */
+  readonly inFlightMax: number
+  /** The longest time that a caller may keep a filtered list. */
+  readonly listSecondsMax: number
+}
+
+export const defaultLimits: GatewayLimits = {
+  bodyBytesMax: 256 * 1024,
+  answerBytesMax: 8 * 1024 * 1024,
+  streamSecondsMax: 3600,
+  staleSecondsMax: 120,
+  upstreamConnectionsMax: 128,
+  inFlightMax: 64,
+  listSecondsMax: 60,
+}
+
+/** What the checks and the doors work with; made once, by `createGateway`. */
+export interface Means {
+  readonly peers: Peers
+  readonly hosts: ReadonlySet<string>
+  readonly origins: ReadonlySet<string>
+  readonly seal: Seal
+  readonly upstreams: ReadonlyMap<string, Upstream>
+  catalogueOf(upstream: Upstream, era: Era): Catalogue
+  readonly tokens: TokenSigner
+  readonly authorizer: Authorizer
+  readonly decisionLog: DecisionLog
+  readonly limits: GatewayLimits
+  readonly now: () => number
+  readonly newDecisionId: () => string
+  readonly log: Log
+  readonly metrics: Metrics
+}

@@ -1,0 +1,109 @@
+import type { TLSSocket } from 'node:tls'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import { createJudge, parsePeer, type Judgement, type Peer, type PeerOptions } from './peer.ts'
+import { identityRefusal, type Refusal } from './problem.ts'
+
+export interface Peers {
+  /** Takes a connection whose handshake is done, and watches it until it ends. */
+  accept(socket: TLSSocket): void
+  of(socket: TLSSocket): Peer | Refusal
+  judge(peer: Peer): Judgement
+  readonly size: number
+  close(): void
+}
+
+interface Connection {
+  readonly socket: TLSSocket
+  readonly peer: Peer
+  timer: NodeJS.Timeout | undefined
+}
+
+/** The longest delay that `setTimeout` keeps (2^31 - 1 ms); a longer one fires at once. */
+const delayMillisecondsMax = 2_147_483_647
+
+/** What a peer that does not read gets to take its last octets. */
+const destroyAfterMilliseconds = 1000
+
+/**
+ * The peers of all open connections. TLS judges a certificate at the handshake and never again, so this does: on every request,
+ * at notAfter, and whenever revocations, pods or the trust bundle change.
+ */
+export function createPeers(
+  options: PeerOptions & { readonly log: Log; readonly metrics: Metrics },
+): Peers {
+  const { log, metrics, now, revocations, pods, trustBundle } = options
+  const known = new WeakMap<TLSSocket, Peer | Refusal>()
+  const connections = new Set<Connection>()
+  const judge = createJudge(options)
+
+  function forget(connection: Connection): boolean {
+    clearTimeout(connection.timer)
+    const known = connections.delete(connection)
+    metrics.set('countersign_gateway_connections', connections.size)
+    return known
+  }
+  function end(connection: Connection, refusal: Refusal): void {
+    if (!forget(connection)) return
+    const { socket, peer } = connection
+    const { message: why, detail } = refusal
+    log.info({ peer: peer.svid.spiffeId.uri, why, detail }, 'connection of a peer ended')
+    known.set(socket, refusal)
+    for (const endStream of peer.streams) endStream()
+    socket.destroySoon()
+    setTimeout(() => socket.destroy(), destroyAfterMilliseconds).unref()
+  }
+  function arm(connection: Connection): void {
+    const left = connection.peer.svid.notAfter.getTime() - now()
+    if (left <= 0) end(connection, identityRefusal('certificate has expired'))
+    else
+      connection.timer = setTimeout(arm, Math.min(left, delayMillisecondsMax), connection).unref()
+  }
+  async function reconsider(connection: Connection): Promise<void> {
+    try {
+      const refusal = await judge(connection.peer)
+      if (refusal?.close === true) end(connection, refusal)
+    } catch (error) {
+      log.error({ error }, 'peer could not be judged')
+    }
+  }
+  const changes = coalesce(() => {
+    for (const connection of connections) void reconsider(connection)
+  })
+  const unlisten = [revocations, pods, trustBundle].map((source) => source.onChange(changes))
+
+  return {
+    accept(socket) {
+      const peer = parsePeer(socket, options)
+      known.set(socket, peer)
+      if ('code' in peer) return
+      const connection: Connection = { socket, peer, timer: undefined }
+      connections.add(connection)
+      metrics.set('countersign_gateway_connections', connections.size)
+      socket.once('close', () => forget(connection))
+      arm(connection)
+    },
+    of: (socket) => known.get(socket) ?? identityRefusal('no client certificate'),
+    judge,
+    get size() {
+      return connections.size
+    },
+    close() {
+      for (const stop of unlisten) stop()
+      for (const connection of connections) end(connection, identityRefusal('gateway is closing'))
+    },
+  }
+}
+
+/** Many changes of one moment are one change: a rollout deletes hundreds of pods at once. */
+function coalesce(work: () => void): () => void {
+  let due = false
+  return () => {
+    if (due) return
+    due = true
+    setImmediate(() => {
+      due = false
+      work()
+    })
+  }
+}

@@ -1,0 +1,54 @@
+import { applyEdits, readAnswer, setMembers, valueOf } from './answer-page.ts'
+import { askUpstream } from './ask-upstream.ts'
+import type { Call } from './call.ts'
+import { visibleUpstreams } from './federation.ts'
+import { timeToLive } from './filter-tools.ts'
+import { fault } from './forward-call.ts'
+import type { Means } from './means.ts'
+import { replyBody, replyResult } from './reply.ts'
+import { gatewayInfo, versionsOf } from './revisions.ts'
+import type { Refused } from './table.ts'
+import type { Upstream } from './upstream.ts'
+
+/** `server/discover` at the door of one upstream: its answer, less what is not served through here. */
+export async function discoverOne(
+  call: Call,
+  means: Means,
+  upstream: Upstream,
+): Promise<Refused | undefined> {
+  const { message } = call
+  if (message === undefined) return undefined
+  const question = { upstream, body: message.body, session: undefined }
+  const answered = await askUpstream(call, means, question)
+  if ('failed' in answered) return fault(call, answered)
+  const answer = readAnswer(answered.body)
+  if (typeof answer === 'string') return fault(call, { failed: 'bad answer', detail: answer })
+  if (answer.result === undefined) {
+    replyBody(call, answered.body, { status: answered.status })
+    return undefined
+  }
+  const said = valueOf(answer, 'supportedVersions')
+  const spoken: readonly unknown[] = Array.isArray(said) ? said : []
+  const supported = versionsOf(upstream.config.eras).filter((version) => spoken.includes(version))
+  const edits = setMembers(answer, {
+    supportedVersions: JSON.stringify(supported),
+    capabilities: '{"tools":{}}',
+    ttlMs: String(timeToLive(call, means, valueOf(answer, 'ttlMs'))),
+    cacheScope: '"private"',
+  })
+  replyBody(call, applyEdits(answer.octets, edits))
+  return undefined
+}
+
+/** `server/discover` at the door of all upstreams: the versions that some visible upstream is configured for. */
+export function discoverAll(call: Call, means: Means): undefined {
+  const eras = visibleUpstreams(call, means).flatMap((upstream) => upstream.config.eras)
+  replyResult(call, {
+    resultType: 'complete',
+    supportedVersions: versionsOf(eras),
+    capabilities: { tools: {} },
+    ttlMs: timeToLive(call, means, Number.POSITIVE_INFINITY),
+    cacheScope: 'private',
+    _meta: { 'io.modelcontextprotocol/serverInfo': gatewayInfo },
+  })
+}

@@ -1,0 +1,46 @@
+import type { Seal } from './seal.ts'
+
+/**
+ * What a legacy session is: nothing is kept in the gateway, the caller carries it sealed as its `Mcp-Session-Id`. It names its
+ * owner, and whoever is not the owner cannot use it (MCP 2025-11-25 security best practices: sessions are no authentication).
+ */
+export interface Session {
+  /** SPIFFE ID and pod UID of the caller that opened it. */
+  readonly owner: string
+  readonly door: string
+  /** The protocol revision that was agreed on with the caller. */
+  readonly version: string
+  /** What was agreed on with each upstream, by server. */
+  readonly upstreams: Readonly<Record<string, UpstreamSession>>
+}
+
+export interface UpstreamSession {
+  /** The upstream's own session id; null where it gave none. */
+  readonly id: string | null
+  readonly version: string
+}
+
+const purpose = 'countersign/session/1'
+
+/** Longer ids of upstreams would make a header that clients and proxies cut. */
+const upstreamIdCharactersMax = 256
+const sessionIdCharactersMax = 4096
+
+/** The id to give the caller; undefined when the upstreams' ids are too long to carry. */
+export function sealSession(seal: Seal, session: Session): string | undefined {
+  const upstreams = Object.values(session.upstreams)
+  if (upstreams.some(({ id }) => id !== null && !isSessionId(id))) return undefined
+  const text = seal.seal(purpose, session)
+  return text.length > sessionIdCharactersMax ? undefined : text
+}
+
+/** The session of an id, or undefined when this gateway never sealed it. */
+export function openSession(seal: Seal, id: string): Session | undefined {
+  return id.length > sessionIdCharactersMax
+    ? undefined
+    : (seal.open(purpose, id) as Session | undefined)
+}
+
+function isSessionId(id: string): boolean {
+  return id.length <= upstreamIdCharactersMax && /^[\x21-\x7e]+$/.test(id)
+}

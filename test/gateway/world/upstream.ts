@@ -1,0 +1,119 @@
+import { createServer } from 'node:https'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Bundle } from '../../../src/pki/bundle.ts'
+import type { Credential } from '../../../src/pki/credential.ts'
+
+/** A request as an upstream has received it. */
+export interface Received {
+  readonly method: string
+  readonly headers: IncomingMessage['headers']
+  readonly body: string
+}
+
+export interface TestUpstream extends AsyncDisposable {
+  readonly url: string
+  readonly received: Received[]
+}
+
+export type Answer = (message: JsonMessage, response: ServerResponse) => void
+
+export interface JsonMessage {
+  readonly id?: string | number
+  readonly method: string
+  readonly params?: Readonly<Record<string, unknown>>
+}
+
+/** An HTTPS server with client certificates that records what it gets and answers as a test tells it. */
+export async function openUpstream(options: {
+  readonly credential: Credential
+  readonly bundle: Bundle
+  readonly answer: Answer
+}): Promise<TestUpstream> {
+  const { credential, bundle, answer } = options
+  const received: Received[] = []
+  const server = createServer(
+    {
+      cert: credential.chainPem,
+      key: credential.privateKeyPem,
+      ca: bundle.pem,
+      requestCert: true,
+      rejectUnauthorized: true,
+      minVersion: 'TLSv1.3',
+    },
+    (request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.on('end', () => {
+        const body = Buffer.concat(chunks).toString('utf8')
+        received.push({ method: request.method ?? '', headers: request.headers, body })
+        if (body === '') response.writeHead(200).end()
+        else answer(JSON.parse(body) as JsonMessage, response)
+      })
+    },
+  )
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `https://127.0.0.1:${port}/mcp`,
+    received,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+export function sendJson(response: ServerResponse, text: string, headers: object = {}): void {
+  response.writeHead(200, { 'content-type': 'application/json', ...headers })
+  response.end(text)
+}
+
+/** Tools of the default upstream; `big` has a number that a double does not hold, and members nobody knows. */
+export const toolTexts: readonly string[] = [
+  '{"name":"echo","description":"says it","inputSchema":{"type":"object"},"vendor":{"x":[1, 2.50]}}',
+  '{"inputSchema":{"type":"object","properties":{"n":{"const":9007199254740993}}},"name":"big","annotations":{"readOnlyHint":true}}',
+  '{"name":"delete","inputSchema":{"type":"object"}}',
+  '{"name":"secret","inputSchema":{"type":"object"}}',
+]
+
+/** A plain upstream of both eras: lists its tools, echoes calls. */
+export function answerBoth(
+  options: { readonly tools?: readonly string[]; readonly name?: string } = {},
+): Answer {
+  const { tools = toolTexts, name = 'test' } = options
+  return (message, response) => {
+    const id = JSON.stringify(message.id)
+    const modern =
+      (message.params?.['_meta'] as Record<string, unknown> | undefined)?.[
+        'io.modelcontextprotocol/protocolVersion'
+      ] !== undefined
+    const complete = modern ? '"resultType":"complete",' : ''
+    const result = (text: string, headers: object = {}): void =>
+      sendJson(response, `{"jsonrpc":"2.0","id":${id},"result":${text}}`, headers)
+    if (message.id === undefined) {
+      response.writeHead(202).end()
+      return
+    }
+    switch (message.method) {
+      case 'initialize':
+        result(
+          `{"protocolVersion":${JSON.stringify(message.params?.['protocolVersion'])},"capabilities":{"tools":{"listChanged":true},"logging":{}},"serverInfo":{"name":"${name}","version":"1.2.3"}}`,
+          { 'mcp-session-id': `session-of-${name}` },
+        )
+        return
+      case 'server/discover':
+        result(
+          '{"resultType":"complete","supportedVersions":["2026-07-28","2099-01-01"],"capabilities":{"tools":{},"prompts":{}},"ttlMs":3600000,"cacheScope":"public"}',
+        )
+        return
+      case 'tools/list':
+        result(`{${complete}"tools":[${tools.join(' , ')}],"x-kept":12345678901234567890}`)
+        return
+      default:
+        result(
+          `{${complete}"content":[{"type":"text","text":${JSON.stringify(JSON.stringify(message.params?.['arguments'] ?? null))}}]}`,
+        )
+    }
+  }
+}

@@ -1,0 +1,191 @@
+import { silentLog, type Log } from '../../../src/log.ts'
+import { silentMetrics } from '../../../src/metrics.ts'
+import { createGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/gateway.ts'
+import type { PodSource, Revocation, RevocationSource } from '../../../src/gateway/revocation.ts'
+import { findRevocation } from '../../../src/gateway/revocation.ts'
+import { parseSpiffeId } from '../../../src/identity/spiffe-id.ts'
+import type { Credential } from '../../../src/pki/credential.ts'
+import { createAuthorizer, type Authorizer } from '../../../src/policy/authorizer.ts'
+import type { DecisionEvent, DecisionLog } from '../../../src/policy/decision-log.ts'
+import { loadPolicyBundle } from '../../../src/policy/engine.ts'
+import { openClient, type TestClient } from './client.ts'
+import { createIdentities, type Identities, type Wanted } from './identities.ts'
+import { answerBoth, openUpstream, type Answer, type TestUpstream } from './upstream.ts'
+
+/** A source whose content a test changes. */
+export function changeable<T>(first: T): {
+  current(): T
+  onChange(listener: () => void): () => void
+  set(next: T): void
+} {
+  const listeners = new Set<() => void>()
+  let value = first
+  return {
+    current: () => value,
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    set(next) {
+      value = next
+      for (const listener of listeners) listener()
+    },
+  }
+}
+
+export interface World extends AsyncDisposable {
+  readonly identities: Identities
+  readonly gateway: Gateway
+  readonly upstreams: Readonly<Record<string, TestUpstream>>
+  readonly events: DecisionEvent[]
+  readonly decisionLog: { available: boolean }
+  readonly revocations: { current(): readonly Revocation[]; set(next: readonly Revocation[]): void }
+  /** Pod UIDs that are gone. */
+  readonly gone: { current(): ReadonlySet<string>; set(next: ReadonlySet<string>): void }
+  readonly stale: { revocations: number; pods: number }
+  readonly credential: { set(next: Credential): void }
+  agent(wanted?: Wanted): Promise<TestClient>
+}
+
+export interface WorldOptions {
+  /** Answers by server; two servers, `files` and `web`, unless told. */
+  readonly answers?: Readonly<Record<string, Answer>>
+  readonly upstreams?: (
+    configs: GatewayOptions['upstreams'],
+    identities: Identities,
+  ) => GatewayOptions['upstreams']
+  readonly grants?: object
+  readonly authorizer?: (real: Authorizer) => Authorizer
+  readonly limits?: GatewayOptions['limits']
+  readonly now?: () => number
+  readonly log?: Log
+  readonly pods?: PodSource
+}
+
+export const defaultScopes = 'files:echo,files:big,files:delete,web:*'
+
+/** Tenant acme may echo, and read what is big; it may delete one thing only. */
+export const defaultGrants = {
+  tenants: {
+    acme: {
+      files: {
+        tools: { echo: {}, big: {}, delete: { arguments: { what: ['draft'] } } },
+        prefixes: {},
+      },
+      web: { tools: {}, prefixes: { '': {} } },
+    },
+  },
+  subjects: {},
+}
+
+/** A gateway with real TLS on both sides, the shipped policy, and upstreams that a test scripts. */
+export async function openWorld(options: WorldOptions = {}): Promise<World> {
+  const identities = await createIdentities()
+  const { bundle } = identities
+  const { answers = { files: answerBoth({ name: 'files' }), web: answerBoth({ name: 'web' }) } } =
+    options
+  const upstreams: Record<string, TestUpstream> = {}
+  const configs: GatewayOptions['upstreams'][number][] = []
+  for (const [server, answer] of Object.entries(answers)) {
+    const credential = await identities.issue({
+      namespace: 'tools',
+      serviceAccount: server,
+      role: 'tool-server',
+    })
+    const upstream = await openUpstream({ credential, bundle, answer })
+    upstreams[server] = upstream
+    const spiffeId = parseSpiffeId(credential.svid.spiffeId.uri)
+    configs.push({ server, url: upstream.url, spiffeId, eras: ['modern', 'legacy'] })
+  }
+  const engine = await loadPolicyBundle({ data: { grants: options.grants ?? defaultGrants } })
+  const real = createAuthorizer(engine)
+  const revocations = changeable<readonly Revocation[]>([])
+  const gone = changeable<ReadonlySet<string>>(new Set())
+  const stale = { revocations: 0, pods: 0 }
+  const credential = changeable(
+    await identities.issue({ serviceAccount: 'gateway', role: 'tool-broker' }),
+  )
+  const { log: decisionLog, events } = memoryDecisionLog()
+  const { now = Date.now, log = silentLog, limits } = options
+  const gateway = await createGateway({
+    listen: { host: '127.0.0.1', port: 0 },
+    credential,
+    trustBundle: changeable(bundle),
+    authorizer: options.authorizer?.(real) ?? real,
+    decisionLog,
+    upstreams: options.upstreams?.(configs, identities) ?? configs,
+    revocations: revocationSource(revocations, stale),
+    pods: options.pods ?? podSource(gone, stale),
+    hosts: ['gateway.test'],
+    origins: ['https://console.test'],
+    ...(limits === undefined ? {} : { limits }),
+    now,
+    log,
+    metrics: silentMetrics,
+  })
+  const clients: TestClient[] = []
+  return {
+    identities,
+    gateway,
+    upstreams,
+    events,
+    decisionLog,
+    revocations,
+    gone,
+    stale,
+    credential,
+    async agent(wanted = {}) {
+      const own = await identities.issue({ toolScopes: defaultScopes, ...wanted })
+      const client = openClient({ port: gateway.port, credential: own, bundle })
+      clients.push(client)
+      return client
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()))
+      await gateway.close()
+      await Promise.all(Object.values(upstreams).map((each) => each[Symbol.asyncDispose]()))
+    },
+  }
+}
+
+function revocationSource(
+  revocations: ReturnType<typeof changeable<readonly Revocation[]>>,
+  stale: World['stale'],
+): RevocationSource {
+  return {
+    find: (svid) => findRevocation(revocations.current(), svid),
+    get staleSeconds() {
+      return stale.revocations
+    },
+    onChange: (listener) => revocations.onChange(listener),
+  }
+}
+
+function podSource(
+  gone: ReturnType<typeof changeable<ReadonlySet<string>>>,
+  stale: World['stale'],
+): PodSource {
+  return {
+    alive: (podUid) => !gone.current().has(podUid),
+    get staleSeconds() {
+      return stale.pods
+    },
+    onChange: (listener) => gone.onChange(listener),
+  }
+}
+
+function memoryDecisionLog(): {
+  log: DecisionLog & { available: boolean }
+  events: DecisionEvent[]
+} {
+  const events: DecisionEvent[] = []
+  return {
+    events,
+    log: {
+      available: true,
+      record: (event) => void events.push(event),
+      flush: () => Promise.resolve(),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    },
+  }
+}
