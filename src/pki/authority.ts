@@ -1,0 +1,204 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { CountersignError, quoted } from '../errors.ts'
+import type { TrustDomain } from '../identity/trust-domain.ts'
+import { isOfTrustDomain, parseCaCertificate } from './ca-certificate.ts'
+import type { CaCertificate } from './ca-certificate.ts'
+import { writeRootCertificate } from './ca-write.ts'
+import { brokenNameConstraint } from './name-constraints.ts'
+import { formatPem, parsePem } from './pem.ts'
+import { lifetimeSecondsMin } from './profile.ts'
+import { signatureAlgorithmFor, verifySignature } from './signature.ts'
+import type { KeyType } from './subject-key.ts'
+
+/** A CA that signs: its certificate, what is published beside, and the use of its key. The key itself never leaves. */
+export interface Authority {
+  readonly trustDomain: TrustDomain
+  readonly certificate: CaCertificate
+  /** DER of what follows the leaf in a chain: the CA and those above, never a root. */
+  readonly chain: readonly Buffer[]
+  /** DER of the self-signed certificates that a trust bundle has for it. */
+  readonly anchors: readonly Buffer[]
+  /** DER of the AlgorithmIdentifier of its signatures. */
+  readonly signatureAlgorithm: Buffer
+  sign(octets: Uint8Array): Buffer
+}
+
+/** The authority in force now. */
+export interface AuthoritySource {
+  /** Throws `pki/authority-unavailable`. */
+  current(): Authority
+  anchors(): readonly Buffer[]
+  /** Calls the listener after each change; gives what ends that. */
+  onChange(listener: () => void): () => void
+}
+
+/** Where Services of a cluster have their names: `<service>.<namespace>.svc`, with the default cluster domain or without. */
+const dnsSuffixesDefault: readonly string[] = ['svc', 'svc.cluster.local']
+
+/** For clocks that are behind, and longer than any leaf is backdated. */
+const backdateMilliseconds = 120_000
+
+const charactersMax = 128 * 1024
+const certificatesMax = 8
+
+/**
+ * Makes an authority of PEM: the CA's certificate, perhaps those above it, and its key. A CA that is not self-signed needs all
+ * above it to a root, because the root is what trust bundles publish. Throws `pki/authority`.
+ */
+export function parseAuthority(options: {
+  readonly certificatePem: string
+  readonly privateKeyPem: string
+  readonly chainPem?: string
+  readonly trustDomain: TrustDomain
+  readonly now: () => number
+}): Authority {
+  const { certificatePem, privateKeyPem, chainPem = '', trustDomain, now } = options
+  const certificates = readCertificates(certificatePem + chainPem)
+  const [certificate] = certificates
+  if (certificate === undefined) throw refused('has no certificate')
+  const path = pathToRoot(certificate, certificates)
+  for (const [casBelow, ca] of path.entries()) checkCa(ca, { casBelow, trustDomain, now: now() })
+  const privateKey = readKey(privateKeyPem)
+  const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
+  if (!spki.equals(certificate.certificate.spki)) {
+    throw refused('has a key that does not belong to its certificate')
+  }
+  const algorithm = signatureAlgorithmFor(privateKey)
+  if (algorithm === undefined) throw refused('has a key of a type that does not sign certificates')
+  return {
+    trustDomain,
+    certificate,
+    chain: path.filter((ca) => !ca.selfSigned).map((ca) => ca.der),
+    anchors: path.filter((ca) => ca.selfSigned).map((ca) => ca.der),
+    signatureAlgorithm: algorithm.der,
+    sign: (octets) => sign(algorithm.digest, octets, privateKey),
+  }
+}
+
+/** Makes a CA that is its own root, for development and small clusters. Throws `pki/authority`. */
+export function createSelfSignedAuthority(options: {
+  readonly trustDomain: TrustDomain
+  readonly keyType?: KeyType
+  /** At least twice the shortest leaf. */
+  readonly lifetimeSeconds: number
+  readonly now: () => number
+  readonly dnsSuffixes?: readonly string[]
+}): { readonly certificatePem: string; readonly privateKeyPem: string } {
+  const { trustDomain, keyType = 'ECDSAP256', lifetimeSeconds, now } = options
+  const { dnsSuffixes = dnsSuffixesDefault } = options
+  const lifetimeMin = 2 * lifetimeSecondsMin
+  if (!Number.isInteger(lifetimeSeconds) || lifetimeSeconds < lifetimeMin) {
+    throw refused(`has too short a life, want=${lifetimeMin}.. got=${lifetimeSeconds}`)
+  }
+  if (trustDomain.startsWith('.')) throw refused('is of a trust domain that begins with a dot')
+  const privateKey = generateKey(keyType)
+  const notBefore = Math.floor(now() / 1000) * 1000 - backdateMilliseconds
+  const notAfter = notBefore + lifetimeSeconds * 1000
+  const der = writeRootCertificate({
+    trustDomain,
+    dnsSuffixes,
+    privateKey,
+    notBefore: new Date(notBefore),
+    notAfter: new Date(notAfter),
+  })
+  return {
+    certificatePem: formatPem('CERTIFICATE', der),
+    privateKeyPem: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+  }
+}
+
+/** A source of one authority that never changes. */
+export function staticAuthoritySource(authority: Authority): AuthoritySource {
+  return {
+    current: () => authority,
+    anchors: () => authority.anchors,
+    onChange: () => () => {},
+  }
+}
+
+function generateKey(keyType: KeyType): KeyObject {
+  if (keyType === 'ED25519') return generateKeyPairSync('ed25519').privateKey
+  if (keyType === 'RSA3072') return generateKeyPairSync('rsa', { modulusLength: 3072 }).privateKey
+  if (keyType === 'RSA4096') return generateKeyPairSync('rsa', { modulusLength: 4096 }).privateKey
+  const namedCurve = keyType.replace('ECDSAP', 'P-')
+  return generateKeyPairSync('ec', { namedCurve }).privateKey
+}
+
+function readCertificates(pem: string): readonly CaCertificate[] {
+  const blocks = parsePem(pem, { code: 'pki/authority', what: 'authority', charactersMax })
+  const odd = blocks.find((block) => block.label !== 'CERTIFICATE')
+  if (odd !== undefined)
+    throw refused(`has another block, want="CERTIFICATE" got=${quoted(odd.label)}`)
+  if (blocks.length > certificatesMax) {
+    throw refused(`has too many certificates, want=..${certificatesMax} got=${blocks.length}`)
+  }
+  return blocks.map((block) => parseCaCertificate(block.der, 'pki/authority'))
+}
+
+/** The CA and those above it, the root last; each one signed the one before. */
+function pathToRoot(
+  certificate: CaCertificate,
+  certificates: readonly CaCertificate[],
+): readonly CaCertificate[] {
+  const path = [certificate]
+  for (let last = certificate; !last.selfSigned;) {
+    const { issuer, signed, signature, signatureAlgorithm } = last.certificate
+    const above = certificates.find(
+      (ca) =>
+        !path.includes(ca) &&
+        ca.subject.equals(issuer) &&
+        verifySignature(signatureAlgorithm, ca.publicKey, { octets: signed, signature }),
+    )
+    if (above === undefined) throw refused('is not self-signed and has no chain to a root')
+    path.push(above)
+    last = above
+  }
+  return path
+}
+
+function checkCa(
+  ca: CaCertificate,
+  rules: { readonly casBelow: number; readonly trustDomain: TrustDomain; readonly now: number },
+): void {
+  const { casBelow, trustDomain, now } = rules
+  if (ca.pathLength !== undefined && ca.pathLength < casBelow) {
+    throw refused(`has a path that is too long, want=..${ca.pathLength} got=${casBelow}`)
+  }
+  if (!isOfTrustDomain(ca, trustDomain)) {
+    const got = quoted(ca.names?.uris.join(' ') ?? '')
+    throw refused(`is of another trust domain, want=spiffe://${trustDomain} got=${got}`)
+  }
+  const names = { uris: [`spiffe://${trustDomain}/ns`], dnsNames: [], otherTags: [] }
+  if (
+    ca.nameConstraints !== undefined &&
+    brokenNameConstraint(ca.nameConstraints, names) !== undefined
+  ) {
+    throw refused(`is constrained to other trust domains, want=${trustDomain}`)
+  }
+  if (now < ca.notBefore.getTime())
+    throw refused(`has not begun, notBefore=${ca.notBefore.toISOString()}`)
+  if (now > ca.notAfter.getTime()) throw refused(`has ended, notAfter=${ca.notAfter.toISOString()}`)
+}
+
+/** OpenSSL's own message is dropped: it may tell of the key's octets. PKCS#1 and SEC1 are what cert-manager writes by default. */
+function readKey(pem: string): KeyObject {
+  const [block, ...others] = parsePem(pem, {
+    code: 'pki/authority',
+    what: 'authority key',
+    charactersMax,
+  })
+  const labels = ['PRIVATE KEY', 'EC PRIVATE KEY', 'RSA PRIVATE KEY']
+  if (block === undefined || others.length > 0 || !labels.includes(block.label)) {
+    throw refused(`key is not one block, want=${labels.join('|')}`)
+  }
+  try {
+    return createPrivateKey(pem)
+  } catch {
+    throw refused('key cannot be read')
+  }
+}
+
+function refused(message: string): CountersignError {
+  return new CountersignError('pki/authority', `authority ${message}`)
+}

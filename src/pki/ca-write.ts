@@ -1,0 +1,118 @@
+import { createPublicKey, randomBytes, sign } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { CountersignError } from '../errors.ts'
+import type { TrustDomain } from '../identity/trust-domain.ts'
+import { readDer, tags } from './der-read.ts'
+import { asciiElement, DerWriter, element } from './der-write.ts'
+import { oids } from './oid.ts'
+import { signatureAlgorithmFor } from './signature.ts'
+import { keyIdentifierOf } from './subject-key.ts'
+
+/**
+ * Writes the certificate of a CA that is its own root and signs leaves and nothing else: path length 0, names constrained to its
+ * trust domain and to the DNS suffixes. Throws `pki/authority` for a key that no CA may have.
+ */
+export function writeRootCertificate(options: {
+  readonly trustDomain: TrustDomain
+  readonly dnsSuffixes: readonly string[]
+  readonly privateKey: KeyObject
+  readonly notBefore: Date
+  readonly notAfter: Date
+}): Buffer {
+  const { trustDomain, dnsSuffixes, privateKey, notBefore, notAfter } = options
+  const algorithm = signatureAlgorithmFor(privateKey)
+  if (algorithm === undefined) {
+    throw new CountersignError('pki/authority', 'authority key is of a type that does not sign')
+  }
+  const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
+  const keyIdentifier = keyIdentifierOf(keyBits(spki))
+  // Unique per key: two anchors of one name confuse verifiers during rotation.
+  const name = commonName(`countersign ${keyIdentifier.toString('hex', 0, 8)}`)
+  const serial = randomBytes(16)
+  serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40
+  const signed = element(
+    tags.sequence,
+    Buffer.from('a003020102', 'hex'),
+    element(tags.integer, serial),
+    algorithm.der,
+    name,
+    validity(notBefore, notAfter),
+    name,
+    spki,
+    element(0xa3, extensions({ trustDomain, dnsSuffixes, keyIdentifier })),
+  )
+  const signature = sign(algorithm.digest, signed, privateKey)
+  const bits = element(tags.bitString, Buffer.alloc(1), signature)
+  return element(tags.sequence, signed, algorithm.der, bits)
+}
+
+function keyBits(spki: Buffer): Buffer {
+  return readDer(spki, { code: 'pki/der', what: 'public key', octetsMax: 10240 }, (reader) => {
+    const info = reader.enter(tags.sequence, 'subjectPublicKeyInfo')
+    info.element(tags.sequence, 'algorithm')
+    return info.bits('subjectPublicKey')
+  })
+}
+
+function commonName(text: string): Buffer {
+  const type = element(tags.objectIdentifier, Buffer.from(oids.commonName, 'hex'))
+  const attribute = element(tags.sequence, type, asciiElement(tags.utf8String, text))
+  return element(tags.sequence, element(tags.set, attribute))
+}
+
+function validity(notBefore: Date, notAfter: Date): Buffer {
+  const writer = new DerWriter(64)
+  const end = writer.mark()
+  writer.time(notAfter)
+  writer.time(notBefore)
+  writer.wrap(tags.sequence, end)
+  return writer.take()
+}
+
+/** The profile of a CA (RFC 5280 §4.2.1, X509-SVID §3.2, §4.1-4.3). */
+function extensions(options: {
+  readonly trustDomain: TrustDomain
+  readonly dnsSuffixes: readonly string[]
+  readonly keyIdentifier: Buffer
+}): Buffer {
+  const { trustDomain, dnsSuffixes, keyIdentifier } = options
+  const subtrees = [
+    element(tags.sequence, asciiElement(0x86, trustDomain)),
+    ...dnsSuffixes.map((suffix) => element(tags.sequence, asciiElement(0x82, suffix))),
+  ]
+  return element(
+    tags.sequence,
+    extension(
+      oids.basicConstraints,
+      'critical',
+      element(tags.sequence, Buffer.from('0101ff020100', 'hex')),
+    ),
+    extension(oids.keyUsage, 'critical', Buffer.from('03020106', 'hex')),
+    extension(
+      oids.subjectAltName,
+      'not critical',
+      element(tags.sequence, asciiElement(0x86, `spiffe://${trustDomain}`)),
+    ),
+    extension(oids.nameConstraints, 'critical', element(tags.sequence, element(0xa0, ...subtrees))),
+    extension(oids.subjectKeyIdentifier, 'not critical', element(tags.octetString, keyIdentifier)),
+    extension(
+      oids.authorityKeyIdentifier,
+      'not critical',
+      element(tags.sequence, element(0x80, keyIdentifier)),
+    ),
+  )
+}
+
+/** One Extension (RFC 5280 §4.1), its identifier's content in hex. */
+export function extension(
+  oid: string,
+  criticality: 'critical' | 'not critical',
+  value: Buffer,
+): Buffer {
+  return element(
+    tags.sequence,
+    element(tags.objectIdentifier, Buffer.from(oid, 'hex')),
+    criticality === 'critical' ? Buffer.from('0101ff', 'hex') : Buffer.alloc(0),
+    element(tags.octetString, value),
+  )
+}

@@ -1,0 +1,100 @@
+import { CountersignError } from '../errors.ts'
+import { DerReader, readDer, tags } from './der-read.ts'
+import { formatObjectIdentifier, oids } from './oid.ts'
+import { signatureAlgorithmOf, verifySignature } from './signature.ts'
+import { parseSubjectKey } from './subject-key.ts'
+import type { SubjectKey } from './subject-key.ts'
+
+/** A PKCS#10 request (RFC 2986) whose signature was verified with its own key. */
+export interface CertificateRequest {
+  readonly key: SubjectKey
+  /** What it asks for beyond the key, in words for people. Empty for kubelet's: the API server does not check, so the signer must. */
+  readonly names: readonly string[]
+}
+
+const octetsMax = 16 * 1024
+
+/** Reads a request of at most 16 KiB. Throws `pki/csr-malformed`, `pki/csr-signature`, `pki/key-type`, `pki/key-malformed`. */
+export function parseCertificateRequest(der: Uint8Array): CertificateRequest {
+  const parts = readDer(
+    der,
+    { code: 'pki/csr-malformed', what: 'certificate request', octetsMax },
+    (reader) => readRequest(reader.enter(tags.sequence, 'certificationRequest')),
+  )
+  const key = parseSubjectKey(parts.spki)
+  const algorithm = signatureAlgorithmOf(parts.algorithm)
+  if (algorithm === undefined) {
+    throw new CountersignError(
+      'pki/csr-signature',
+      'certificate request has an unknown signature algorithm',
+    )
+  }
+  if (
+    !verifySignature(algorithm, key.publicKey, { octets: parts.signed, signature: parts.signature })
+  ) {
+    throw new CountersignError(
+      'pki/csr-signature',
+      'certificate request is not signed by its own key',
+    )
+  }
+  return { key, names: parts.names }
+}
+
+interface RequestParts {
+  readonly signed: Buffer
+  readonly spki: Buffer
+  readonly names: readonly string[]
+  readonly algorithm: Buffer
+  readonly signature: Buffer
+}
+
+function readRequest(request: DerReader): RequestParts {
+  const signed = request.element(tags.sequence, 'certificationRequestInfo')
+  const algorithm = request.element(tags.sequence, 'signatureAlgorithm')
+  const signature = request.bits('signature')
+  request.finish('certificationRequest')
+
+  const info = new DerReader(signed).enter(tags.sequence, 'certificationRequestInfo')
+  const version = info.smallInteger(tags.integer, 'version')
+  if (version !== 0) {
+    throw new CountersignError('pki/csr-malformed', `version is another one, want=0 got=${version}`)
+  }
+  const subject = info.content(tags.sequence, 'subject')
+  const spki = info.element(tags.sequence, 'subjectPKInfo')
+  const attributes = readAttributes(info.enter(0xa0, 'attributes'))
+  info.finish('certificationRequestInfo')
+  const names = subject.length === 0 ? attributes : ['a subject', ...attributes]
+  return { signed, spki, names, algorithm, signature }
+}
+
+function readAttributes(attributes: DerReader): string[] {
+  const names: string[] = []
+  while (attributes.nextTag !== -1) {
+    const attribute = attributes.enter(tags.sequence, 'attribute')
+    const type = attribute.objectIdentifier('attribute type')
+    const values = attribute.enter(tags.set, 'attribute values')
+    attribute.finish('attribute')
+    if (type === oids.extensionRequest) names.push(...readExtensionRequest(values))
+    else names.push(`the attribute ${formatObjectIdentifier(type)}`)
+  }
+  return names
+}
+
+function readExtensionRequest(values: DerReader): string[] {
+  const names: string[] = []
+  const extensions = values.enter(tags.sequence, 'extensionRequest')
+  values.finish('extensionRequest')
+  while (extensions.nextTag !== -1) {
+    const extension = extensions.enter(tags.sequence, 'extension')
+    const oid = extension.objectIdentifier('extension type')
+    extension.optionalTrue('extension critical')
+    extension.content(tags.octetString, 'extension value')
+    extension.finish('extension')
+    names.push(
+      oid === oids.subjectAltName
+        ? 'subject alternative names'
+        : `the extension ${formatObjectIdentifier(oid)}`,
+    )
+  }
+  return names
+}

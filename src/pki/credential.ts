@@ -1,0 +1,94 @@
+import { createPrivateKey, createPublicKey } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { CountersignError, quoted } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { parseCaCertificate } from './ca-certificate.ts'
+import { withCode } from './der-read.ts'
+import { formatCertificates, formatPem, parsePem } from './pem.ts'
+import type { PemBlock } from './pem.ts'
+import { openReloadingFiles } from './reloading-files.ts'
+import type { Reloading } from './reloading-files.ts'
+import { parseX509Svid } from './x509-svid.ts'
+import type { X509Svid } from './x509-svid.ts'
+
+/** What a workload holds to be itself: an SVID and the key that belongs to it. */
+export interface Credential {
+  readonly svid: X509Svid
+  readonly privateKeyPem: string
+  /** Leaf first, then intermediates, never a root. */
+  readonly chainPem: string
+}
+
+/** The credential in force now. */
+export interface CredentialSource {
+  current(): Credential
+  /** Calls the listener after each change; gives what ends that. */
+  onChange(listener: () => void): () => void
+}
+
+/** The API server's bound on a chain, and room for the largest key. */
+const charactersMax = 128 * 1024
+const intermediatesMax = 8
+
+/** Reads kubelet's one-file bundle: a PKCS#8 key, its certificate, intermediates. Throws `pki/credential`. */
+export function parseCredentialBundle(
+  pem: string,
+  options: { readonly extensionOid?: string } = {},
+): Credential {
+  const blocks = parsePem(pem, { code: 'pki/credential', what: 'credential', charactersMax })
+  const [key, leaf, ...intermediates] = blocks
+  if (key?.label !== 'PRIVATE KEY') {
+    throw refused(`does not begin with its key, want="PRIVATE KEY" got=${quoted(key?.label ?? '')}`)
+  }
+  if (leaf === undefined) throw refused('has no certificate')
+  const odd = [leaf, ...intermediates].find((block) => block.label !== 'CERTIFICATE')
+  if (odd !== undefined)
+    throw refused(`has another block, want="CERTIFICATE" got=${quoted(odd.label)}`)
+  if (intermediates.length > intermediatesMax) {
+    throw refused(
+      `has too many intermediates, want=..${intermediatesMax} got=${intermediates.length}`,
+    )
+  }
+  for (const { der } of intermediates) parseCaCertificate(der, 'pki/credential')
+  const svid = withCode('pki/credential', () => parseX509Svid(leaf.der, options))
+  const publicKey = createPublicKey(readKey(key)).export({ format: 'der', type: 'spki' })
+  if (!publicKey.equals(svid.certificate.spki)) {
+    throw refused('has a key that does not belong to its certificate')
+  }
+  return {
+    svid,
+    privateKeyPem: formatPem('PRIVATE KEY', key.der),
+    chainPem: formatCertificates([leaf.der, ...intermediates.map((block) => block.der)]),
+  }
+}
+
+/** Opens a credential file and follows its changes, keeping the last good one. Throws `pki/credential` when the first is not good. */
+export function openCredentialFile(options: {
+  readonly file: string
+  readonly log: Log
+  readonly pollSeconds?: number
+  readonly extensionOid?: string
+}): Promise<Reloading<Credential>> {
+  const { file, log, pollSeconds, extensionOid } = options
+  return openReloadingFiles({
+    files: [file],
+    code: 'pki/credential',
+    parse: ([pem = '']) =>
+      parseCredentialBundle(pem, extensionOid === undefined ? {} : { extensionOid }),
+    log,
+    ...(pollSeconds === undefined ? {} : { pollSeconds }),
+  })
+}
+
+/** OpenSSL's own message is dropped: it may tell of the key's octets. */
+function readKey(block: PemBlock): KeyObject {
+  try {
+    return createPrivateKey({ key: block.der, format: 'der', type: 'pkcs8' })
+  } catch {
+    throw refused('has a key that is not PKCS#8')
+  }
+}
+
+function refused(message: string): CountersignError {
+  return new CountersignError('pki/credential', `credential ${message}`)
+}

@@ -1,0 +1,117 @@
+import { hash } from 'node:crypto'
+import { CountersignError, quoted } from '../errors.ts'
+import type { TrustDomain } from '../identity/trust-domain.ts'
+import { isClusterName } from './identity-extension.ts'
+import { parseObjectIdentifier } from './oid.ts'
+import { keyTypes as everyKeyType } from './subject-key.ts'
+import type { KeyType } from './subject-key.ts'
+
+export interface ProfileConfig {
+  readonly trustDomain: TrustDomain
+  /** The cluster's name as the identity extension says it: 1 to 253 of letters, digits and `. _ : / -`. */
+  readonly cluster: string
+  /** Key types that are certified; all six by default. */
+  readonly keyTypes?: readonly KeyType[]
+  /** 3600 to 86400, default 3600. */
+  readonly lifetimeSecondsMax?: number
+  /** How far before the signature a certificate begins, for clocks that are behind: 0 to 120, default 90. */
+  readonly backdateSeconds?: number
+  /** Arc of our object identifiers; the default is the one for documentation (RFC 5612). */
+  readonly extensionArc?: string
+  /** Refuses the arc for documentation. */
+  readonly production?: boolean
+}
+
+declare const brand: unique symbol
+
+/** What every certificate of a signer has in common. Only `createProfile` makes one, so its rules hold wherever one is seen. */
+export type Profile = ProfileFields & { readonly [brand]: 'Profile' }
+
+export interface ProfileFields {
+  readonly trustDomain: TrustDomain
+  readonly cluster: string
+  readonly keyTypes: readonly KeyType[]
+  readonly lifetimeSecondsMax: number
+  readonly backdateSeconds: number
+  readonly extensionArc: string
+  readonly production: boolean
+  /** `<arc>.1`, dotted. */
+  readonly extensionOid: string
+  /** SHA-256 over all fields, hex: records say by which profile a certificate was made. */
+  readonly digest: string
+}
+
+/** RFC 5612: for documentation, so it may be anybody's and means nothing between organizations. */
+const exampleArc = '1.3.6.1.4.1.32473'
+
+/** The API server refuses certificates that live shorter (PodCertificateRequest status validation). */
+export const lifetimeSecondsMin = 3600
+
+/** Checks a profile's configuration and fills in defaults. Throws `pki/profile`, naming the field. */
+export function createProfile(config: ProfileConfig): Profile {
+  const {
+    trustDomain,
+    cluster,
+    keyTypes = everyKeyType,
+    lifetimeSecondsMax = 3600,
+    backdateSeconds = 90,
+    extensionArc = exampleArc,
+    production = false,
+  } = config
+  // As a URI name constraint, a leading dot would mean the subdomains and not the domain (RFC 5280 §4.2.1.10).
+  if (trustDomain.startsWith('.')) {
+    throw refused('trustDomain', `begins with a dot, got=${quoted(trustDomain)}`)
+  }
+  if (!isClusterName(cluster)) {
+    throw refused('cluster', `is not 1..253 of [A-Za-z0-9._:/-], got=${quoted(cluster)}`)
+  }
+  if (keyTypes.length === 0 || keyTypes.some((type) => !everyKeyType.includes(type))) {
+    throw refused(
+      'keyTypes',
+      `is not a choice of ${everyKeyType.join('|')}, got=${quoted(keyTypes.join(','))}`,
+    )
+  }
+  checkSeconds('lifetimeSecondsMax', lifetimeSecondsMax, { min: lifetimeSecondsMin, max: 86400 })
+  checkSeconds('backdateSeconds', backdateSeconds, { min: 0, max: 120 })
+  checkArc(extensionArc, production)
+  const fields: Omit<ProfileFields, 'digest'> = {
+    trustDomain,
+    cluster,
+    keyTypes: everyKeyType.filter((type) => keyTypes.includes(type)),
+    lifetimeSecondsMax,
+    backdateSeconds,
+    extensionArc,
+    production,
+    extensionOid: `${extensionArc}.1`,
+  }
+  const profile: ProfileFields = {
+    ...fields,
+    digest: hash('sha256', JSON.stringify(fields), 'hex'),
+  }
+  return profile as Profile
+}
+
+function checkSeconds(
+  field: string,
+  value: number,
+  bounds: { readonly min: number; readonly max: number },
+): void {
+  if (Number.isInteger(value) && value >= bounds.min && value <= bounds.max) return
+  throw refused(field, `is out of bounds, want=${bounds.min}..${bounds.max} got=${value}`)
+}
+
+function checkArc(arc: string, production: boolean): void {
+  try {
+    parseObjectIdentifier(`${arc}.1`)
+  } catch (error) {
+    const message = `is not an arc for object identifiers, got=${quoted(arc)}`
+    throw new CountersignError('pki/profile', `extensionArc ${message}`, { cause: error })
+  }
+  if (production && `${arc}.`.startsWith(`${exampleArc}.`)) {
+    throw refused('extensionArc', `is the one for documentation, want=your own in production`)
+  }
+}
+
+function refused(field: string, message: string): CountersignError {
+  return new CountersignError('pki/profile', `${field} ${message}`)
+}

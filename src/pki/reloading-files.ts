@@ -1,0 +1,181 @@
+import { hash } from 'node:crypto'
+import { watch } from 'node:fs'
+import type { FSWatcher } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { CountersignError, quoted } from '../errors.ts'
+import type { ErrorCode } from '../errors.ts'
+import type { Log } from '../log.ts'
+
+/** A value made of files, as they were when they last were good. */
+export interface Reloading<T> extends AsyncDisposable {
+  current(): T
+  /** Calls the listener after each change; gives what ends that. */
+  onChange(listener: () => void): () => void
+}
+
+export interface ReloadingFilesOptions<T> {
+  readonly files: readonly string[]
+  /** Code for what cannot be read. */
+  readonly code: ErrorCode
+  readonly parse: (texts: readonly string[]) => T
+  readonly log: Log
+  /** Between two reads without an event, default 10. */
+  readonly pollSeconds?: number
+}
+
+/** Far above every file read here; a larger one is not read to its end. */
+const fileOctetsMax = 2 * 1024 * 1024
+
+/** Several writes of one change arrive as several events: they are read once. */
+const settleMilliseconds = 20
+
+/**
+ * Opens files and follows them: by watching their folders, because kubelet swaps the `..data` symlink and never writes the file itself,
+ * and by reading them every few seconds, because watchers miss changes (linkerd2#15109). What cannot be parsed leaves the last good value
+ * in force. Throws the parser's failure when the first content is not good.
+ */
+export async function openReloadingFiles<T>(
+  options: ReloadingFilesOptions<T>,
+): Promise<Reloading<T>> {
+  const texts = await readFiles(options.files, options.code)
+  return new ReloadingFiles(options, texts)
+}
+
+class ReloadingFiles<T> implements Reloading<T> {
+  readonly #options: ReloadingFilesOptions<T>
+  readonly #listeners = new Set<() => void>()
+  readonly #watchers = new Map<string, FSWatcher>()
+  readonly #poll: NodeJS.Timeout
+  #settle: NodeJS.Timeout | undefined
+  #value: T
+  /** Digest of the content that `#value` was made of. */
+  #digest: string
+  /** The failure logged last: a file that stays broken is said once. */
+  #failure = ''
+  #reading: Promise<void> = Promise.resolve()
+  #closed = false
+
+  constructor(options: ReloadingFilesOptions<T>, texts: readonly string[]) {
+    this.#options = options
+    this.#value = options.parse(texts)
+    this.#digest = digestOf(texts)
+    this.#poll = setInterval(() => this.#read(), (options.pollSeconds ?? 10) * 1000)
+    this.#poll.unref()
+    this.#watch()
+    // The files may have changed between the first read and the watch.
+    this.#read()
+  }
+
+  current(): T {
+    return this.#value
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#poll)
+    clearTimeout(this.#settle)
+    for (const watcher of this.#watchers.values()) watcher.close()
+    this.#listeners.clear()
+    await this.#reading
+  }
+
+  #watch(): void {
+    for (const folder of new Set(this.#options.files.map((file) => dirname(file)))) {
+      if (this.#watchers.has(folder)) continue
+      try {
+        const watcher = watch(folder, { persistent: false }, () => this.#soon())
+        watcher.on('error', () => {
+          watcher.close()
+          this.#watchers.delete(folder)
+        })
+        this.#watchers.set(folder, watcher)
+      } catch {
+        // The poll serves alone, and tries to watch again.
+        this.#options.log.debug({ folder }, 'folder cannot be watched, its files are polled')
+      }
+    }
+  }
+
+  #soon(): void {
+    if (this.#closed) return
+    clearTimeout(this.#settle)
+    this.#settle = setTimeout(() => this.#read(), settleMilliseconds)
+    this.#settle.unref()
+  }
+
+  /** Reads one after the other: an older content never replaces a newer one. */
+  #read(): void {
+    this.#reading = this.#reading.then(async () => {
+      if (this.#closed) return
+      this.#watch()
+      await this.#reload()
+    })
+  }
+
+  async #reload(): Promise<void> {
+    const { files, code, parse, log } = this.#options
+    try {
+      const texts = await readFiles(files, code)
+      const digest = digestOf(texts)
+      if (digest === this.#digest) {
+        this.#failure = ''
+        return
+      }
+      this.#value = parse(texts)
+      this.#digest = digest
+      this.#failure = ''
+    } catch (error) {
+      const failure = error instanceof Error ? error.message : String(error)
+      if (failure !== this.#failure) {
+        log.warn({ files, error }, 'files are not good, the last good ones stay in use')
+      }
+      this.#failure = failure
+      return
+    }
+    log.info({ files }, 'files changed')
+    for (const listener of this.#listeners) this.#tell(listener)
+  }
+
+  #tell(listener: () => void): void {
+    try {
+      listener()
+    } catch (error) {
+      this.#options.log.error({ error }, 'listener of changed files threw')
+    }
+  }
+}
+
+function digestOf(texts: readonly string[]): string {
+  return hash('sha256', JSON.stringify(texts), 'hex')
+}
+
+function readFiles(files: readonly string[], code: ErrorCode): Promise<string[]> {
+  return Promise.all(files.map((file) => readBounded(file, code)))
+}
+
+/** One open, one handle, one close (SPIFFE Filesystem Delivery): the content is of one moment. */
+async function readBounded(file: string, code: ErrorCode): Promise<string> {
+  try {
+    await using handle = await open(file, 'r')
+    const { size } = await handle.stat()
+    if (size > fileOctetsMax) {
+      throw new CountersignError(
+        code,
+        `file ${quoted(file, 200)} is too large, want=..${fileOctetsMax} got=${size}`,
+      )
+    }
+    return await handle.readFile('utf8')
+  } catch (error) {
+    if (error instanceof CountersignError) throw error
+    const reason = (error as NodeJS.ErrnoException).code ?? 'unknown'
+    throw new CountersignError(code, `file ${quoted(file, 200)} cannot be read, got=${reason}`, {
+      cause: error,
+    })
+  }
+}
