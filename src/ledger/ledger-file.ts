@@ -1,0 +1,58 @@
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { CountersignError, quoted } from '../errors.ts'
+
+/** What a ledger asks of the disk. Positions are given, so where a record stands never depends on what was tried before. */
+export interface LedgerFile {
+  size(): Promise<number>
+  /** Gives how many octets were read; fewer only at the end of the file. */
+  read(buffer: Buffer, position: number): Promise<number>
+  /** Gives how many octets were written, which may be fewer than asked. */
+  write(octets: Buffer, position: number): Promise<number>
+  truncate(size: number): Promise<void>
+  /** Resolves when the octets, and the size that is needed to read them, outlive a power cut. */
+  sync(): Promise<void>
+  close(): Promise<void>
+}
+
+export type OpenLedgerFile = (file: string, access: 'read' | 'write') => Promise<LedgerFile>
+
+/** The regular file of this name, mode 0600; made when it is to be written and is not there. Follows no symbolic link. */
+export async function openLedgerFile(file: string, access: 'read' | 'write'): Promise<LedgerFile> {
+  const writing = constants.O_RDWR | constants.O_CREAT
+  const flags = (access === 'write' ? writing : constants.O_RDONLY) | constants.O_NOFOLLOW
+  const handle = await open(file, flags, 0o600)
+  try {
+    if (!(await handle.stat()).isFile()) {
+      throw new CountersignError('ledger/unavailable', `not a regular file: ${quoted(file)}`)
+    }
+    if (access === 'write') {
+      await handle.chmod(0o600)
+      await syncFolder(dirname(file))
+    }
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+  return {
+    size: async () => (await handle.stat()).size,
+    read: async (buffer, position) =>
+      (await handle.read(buffer, 0, buffer.length, position)).bytesRead,
+    write: async (octets, position) =>
+      (await handle.write(octets, 0, octets.length, position)).bytesWritten,
+    truncate: (size) => handle.truncate(size),
+    sync: () => handle.datasync(),
+    close: () => handle.close(),
+  }
+}
+
+/** A new file outlives a power cut only when its folder does. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,228 @@
+import { CountersignError, quoted } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { formatEntry, parseLine, type Entry } from './entry.ts'
+import { openLedgerFile, type LedgerFile, type OpenLedgerFile } from './ledger-file.ts'
+import { acquireLock, type Lock, type LockOwner } from './lock.ts'
+import { MerkleTree, type TreeHead } from './merkle-tree.ts'
+import { batchOctetsMax, readEntries } from './read-entries.ts'
+import type { LedgerRecord } from './record.ts'
+
+export interface Appended {
+  /** From 0, without gaps. */
+  readonly index: number
+  /** 64 hex digits: RFC 6962 §2.1 over the record's JSON. */
+  readonly leafHash: string
+}
+
+/** What was decided, in order and for ever: one line a record, `<leaf hash> <canonical JSON>`. */
+export interface Ledger extends AsyncDisposable {
+  /**
+   * Resolves when the record outlives a power cut. Rejects with 'ledger/record' for a record no reader would take, and
+   * with 'ledger/unavailable' from the first refused write on, until the ledger is opened again.
+   */
+  append(record: LedgerRecord): Promise<Appended>
+  /** The tree over the acknowledged records. */
+  head(): TreeHead
+  /** What a crash had left of a write that was never acknowledged. */
+  readonly recovered: { readonly droppedOctets: number }
+}
+
+/**
+ * Opens the ledger for its one writer, hashing every record again. Throws 'ledger/locked', and 'ledger/corrupt' without
+ * touching the file.
+ */
+export async function openLedger(options: {
+  readonly file: string
+  readonly now: () => number
+  readonly log: Log
+  readonly openFile?: OpenLedgerFile
+  readonly lockOwner?: LockOwner
+}): Promise<Ledger> {
+  const { file, now, log } = options
+  const lock = await orUnavailable(
+    acquireLock(`${file}.lock`, {
+      now,
+      ...(options.lockOwner === undefined ? {} : { owner: options.lockOwner }),
+    }),
+  )
+  try {
+    const opened = await (options.openFile ?? openLedgerFile)(file, 'write')
+    try {
+      return await recover(opened, lock, { file, log })
+    } catch (error) {
+      await opened.close()
+      throw error
+    }
+  } catch (error) {
+    await lock.release()
+    throw unavailable(error)
+  }
+}
+
+async function recover(
+  file: LedgerFile,
+  lock: Lock,
+  options: { readonly file: string; readonly log: Log },
+): Promise<Ledger> {
+  const tree = new MerkleTree()
+  const entries = readEntries(file)
+  let step = await entries.next()
+  while (step.done !== true) {
+    tree.append(step.value.leafHash)
+    step = await entries.next()
+  }
+  const { end, tornOctets } = step.value
+  if (tornOctets > 0) {
+    const fields = { file: options.file, droppedOctets: tornOctets, records: tree.size }
+    options.log.warn(fields, 'the ledger ends in a torn write, which is dropped')
+    await file.truncate(end)
+    await file.sync()
+  }
+  return new FileLedger({ file, lock, tree, end, droppedOctets: tornOctets })
+}
+
+/** The records of a ledger from the first; may run beside its writer. Throws 'ledger/corrupt' and 'ledger/record'. */
+export async function* readLedger(
+  file: string,
+): AsyncGenerator<{ index: number; record: LedgerRecord; leafHash: string }, void> {
+  const opened = await orUnavailable(openLedgerFile(file, 'read'))
+  try {
+    let index = 0
+    for await (const { line, leafHash } of readEntries(opened)) {
+      yield { index, record: parseLine(line), leafHash: leafHash.toString('hex') }
+      index++
+    }
+  } finally {
+    await opened.close()
+  }
+}
+
+async function orUnavailable<T>(promise: Promise<T>): Promise<T> {
+  try {
+    return await promise
+  } catch (error) {
+    throw unavailable(error)
+  }
+}
+
+function unavailable(cause: unknown): CountersignError {
+  if (cause instanceof CountersignError) return cause
+  const code = cause instanceof Error && 'code' in cause ? cause.code : 'unknown'
+  const rule = `ledger is not available: want=durable writes got=${quoted(String(code))}`
+  return new CountersignError('ledger/unavailable', rule, { cause })
+}
+
+interface Pending {
+  readonly entry: Entry
+  readonly resolve: (appended: Appended) => void
+  readonly reject: (error: CountersignError) => void
+}
+
+class FileLedger implements Ledger {
+  readonly recovered: { readonly droppedOctets: number }
+  readonly #file: LedgerFile
+  readonly #lock: Lock
+  /** Holds the acknowledged records and no others. */
+  readonly #tree: MerkleTree
+  /** Where the acknowledged records end in the file. */
+  #end: number
+  #queue: Pending[] = []
+  #flushing: Promise<void> | undefined
+  /** Set once: what is in the file beyond `#end` is not known from then on. */
+  #failure: CountersignError | undefined
+  #closed = false
+
+  constructor(parts: {
+    readonly file: LedgerFile
+    readonly lock: Lock
+    readonly tree: MerkleTree
+    readonly end: number
+    readonly droppedOctets: number
+  }) {
+    this.#file = parts.file
+    this.#lock = parts.lock
+    this.#tree = parts.tree
+    this.#end = parts.end
+    this.recovered = { droppedOctets: parts.droppedOctets }
+  }
+
+  head(): TreeHead {
+    return this.#tree.head()
+  }
+
+  async append(record: LedgerRecord): Promise<Appended> {
+    if (this.#failure !== undefined) throw this.#failure
+    const entry = formatEntry(record)
+    return await new Promise((resolve, reject) => {
+      this.#queue.push({ entry, resolve, reject })
+      this.#flushing ??= this.#flush()
+    })
+  }
+
+  /** Writes batch after batch: whatever is appended while one is synced shares the next sync. */
+  async #flush(): Promise<void> {
+    await Promise.resolve()
+    while (this.#queue.length > 0) {
+      const batch = this.#takeBatch()
+      try {
+        await this.#writeDurably(Buffer.concat(batch.map((pending) => pending.entry.line)))
+      } catch (error) {
+        this.#fail(unavailable(error), batch)
+        break
+      }
+      for (const { entry, resolve } of batch) {
+        const index = this.#tree.append(entry.leafHash)
+        resolve({ index, leafHash: entry.leafHash.toString('hex') })
+      }
+    }
+    this.#flushing = undefined
+  }
+
+  #takeBatch(): Pending[] {
+    let octets = 0
+    const beyond = this.#queue.findIndex(({ entry }) => {
+      octets += entry.line.length
+      return octets > batchOctetsMax
+    })
+    return this.#queue.splice(0, beyond < 0 ? this.#queue.length : beyond)
+  }
+
+  async #writeDurably(octets: Buffer): Promise<void> {
+    await this.#assertHeld()
+    for (let written = 0; written < octets.length;) {
+      const count = await this.#file.write(octets.subarray(written), this.#end + written)
+      if (count === 0) {
+        throw new CountersignError('ledger/unavailable', 'ledger takes no octets')
+      }
+      written += count
+    }
+    await this.#file.sync()
+    await this.#assertHeld()
+    this.#end += octets.length
+  }
+
+  async #assertHeld(): Promise<void> {
+    if (await this.#lock.held()) return
+    throw new CountersignError(
+      'ledger/unavailable',
+      'ledger lock is lost: another process may write',
+    )
+  }
+
+  #fail(failure: CountersignError, batch: readonly Pending[]): void {
+    this.#failure = failure
+    const refused = [...batch, ...this.#queue]
+    this.#queue = []
+    for (const { reject } of refused) reject(failure)
+  }
+
+  /** Waits for the records under way; takes no more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#failure ??= new CountersignError('ledger/unavailable', 'ledger is closed')
+    await this.#flushing
+    await this.#file.close()
+    await this.#lock.release()
+  }
+}

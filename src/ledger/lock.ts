@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto'
+import { link, open, readFile, rename, rm } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { CountersignError, quoted } from '../errors.ts'
+
+/** A process, so that no other one is ever taken for it: pids come again, and in a container they are all 1. */
+export interface LockOwner {
+  readonly pid: number
+  /** Clock ticks since the boot; empty where the system does not tell. */
+  readonly startTime: string
+  /** One at a time runs under a name: a StatefulSet promises that for its pods. */
+  readonly host: string
+  /** Empty where the system does not tell. */
+  readonly bootId: string
+}
+
+/** The right to write, as long as it is held. */
+export interface Lock {
+  /** Whether the lock file is still ours; a writer asks before and after it writes. */
+  held(): Promise<boolean>
+  release(): Promise<void>
+}
+
+/**
+ * Takes the lock file, or throws 'ledger/locked'. Node has no flock, so the file holds who took it. It appears with
+ * its whole text by link(2), which one process wins. The lock of a dead process is moved away, and put back if
+ * another process was faster.
+ */
+export async function acquireLock(
+  file: string,
+  options: { readonly now: () => number; readonly owner?: LockOwner },
+): Promise<Lock> {
+  const owner = options.owner ?? (await thisProcess())
+  const token = randomBytes(16).toString('hex')
+  const since = new Date(options.now()).toISOString()
+  const text = `${JSON.stringify({ ...owner, since, token })}\n`
+  const draft = `${file}.${token}`
+  try {
+    await writeDurably(draft, text)
+    while (!(await linked(draft, file))) await removeStale(file, owner, token)
+  } finally {
+    await rm(draft, { force: true })
+  }
+  const held = async (): Promise<boolean> => (await textOf(file)) === text
+  return {
+    held,
+    release: async () => {
+      if (await held()) await rm(file, { force: true })
+    },
+  }
+}
+
+async function writeDurably(file: string, text: string): Promise<void> {
+  const handle = await open(file, 'wx', 0o600)
+  try {
+    await handle.writeFile(text)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function linked(draft: string, file: string): Promise<boolean> {
+  try {
+    await link(draft, file)
+    return true
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return false
+    throw error
+  }
+}
+
+async function removeStale(file: string, owner: LockOwner, token: string): Promise<void> {
+  const text = await textOf(file)
+  if (text === undefined) return
+  const holder = parseOwner(text)
+  if (holder === undefined || (await mayLive(holder, owner))) throw locked(file, holder)
+  const moved = `${file}.${token}.stale`
+  try {
+    await rename(file, moved)
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return
+    throw error
+  }
+  // Between reading and moving, another process may have taken over: then this is its lock, and goes back.
+  const taken = await textOf(moved)
+  if (taken !== text) await linked(moved, file)
+  await rm(moved, { force: true })
+}
+
+function locked(file: string, holder: LockOwner | undefined): CountersignError {
+  const who = holder === undefined ? 'unknown' : `pid ${holder.pid} on ${quoted(holder.host)}`
+  const hint = `if that process is gone for certain, remove ${file}`
+  return new CountersignError('ledger/locked', `ledger is written by another process: ${who}`, {
+    hint,
+  })
+}
+
+async function textOf(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+function parseOwner(text: string): LockOwner | undefined {
+  try {
+    const { pid, startTime, host, bootId } = JSON.parse(text) as Partial<LockOwner>
+    if (!Number.isSafeInteger(pid) || typeof host !== 'string') return undefined
+    if (typeof startTime !== 'string' || typeof bootId !== 'string') return undefined
+    return { pid: pid as number, startTime, host, bootId }
+  } catch {
+    return undefined
+  }
+}
+
+/** False only for a process that is proved to be gone: another host's cannot be asked after. */
+async function mayLive(holder: LockOwner, asking: LockOwner): Promise<boolean> {
+  if (holder.host !== asking.host) return true
+  if (holder.bootId !== asking.bootId) return false
+  if (holder.startTime !== '') return (await startTimeOf(holder.pid)) === holder.startTime
+  try {
+    return process.kill(holder.pid, 0)
+  } catch (error) {
+    return !isCode(error, 'ESRCH')
+  }
+}
+
+async function thisProcess(): Promise<LockOwner> {
+  const bootId = (await textOf('/proc/sys/kernel/random/boot_id'))?.trim() ?? ''
+  const startTime = (await startTimeOf(process.pid)) ?? ''
+  return { pid: process.pid, startTime, host: hostname(), bootId }
+}
+
+/** proc(5): field 22 of stat; the name of the program comes before it in parentheses, and may hold any character. */
+async function startTimeOf(pid: number): Promise<string | undefined> {
+  const stat = await textOf(`/proc/${pid}/stat`)
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}
