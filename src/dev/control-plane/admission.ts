@@ -1,0 +1,67 @@
+import { mayActForSigner, type Authorize } from './attributes.ts'
+import { textAt } from './json-object.ts'
+import type { KubeObject } from './kube-object.ts'
+import { sameObject } from './metadata.ts'
+import { restrictNode } from './node-restriction.ts'
+import type { ObjectStore } from './object-store.ts'
+import { resourceKey, type ResourceType } from './resource-type.ts'
+import { namespaces } from './resources/core.ts'
+import { forbiddenAccess, notFound } from './status.ts'
+import { nodeNameOf, type User } from './user.ts'
+
+/** A write on its way in. The object of a deletion is the one to be deleted. */
+export interface Write {
+  readonly operation: 'CREATE' | 'UPDATE' | 'DELETE'
+  readonly type: ResourceType
+  readonly subresource: string
+  readonly user: User
+  readonly object: KubeObject
+  readonly previous: KubeObject | undefined
+}
+
+export interface Admission {
+  /** Before validation: the namespace must be there and living; nodes stay within their own. Throws a StatusError. */
+  admit(write: Write): void
+  /** After validation: bundles of a signer need its consent. Throws a StatusError. */
+  validate(write: Write): void
+}
+
+export function createAdmission(options: {
+  readonly store: ObjectStore
+  readonly authorize: Authorize
+}): Admission {
+  const { store, authorize } = options
+  return {
+    admit(write) {
+      const nodeName = nodeNameOf(write.user)
+      if (nodeName !== undefined) restrictNode(write, { nodeName, store })
+      if (write.operation === 'CREATE') requireLivingNamespace(write, store)
+    },
+    validate(write) {
+      if (write.operation !== 'DELETE') requireRightToAttest(write, authorize)
+    },
+  }
+}
+
+function requireLivingNamespace({ type, object }: Write, store: ObjectStore): void {
+  if (!type.namespaced) return
+  const { namespace = '', name } = object.metadata
+  const found = store.get(namespaces, undefined, namespace)
+  if (found === undefined) throw notFound({ group: '', resource: 'namespaces', name: namespace })
+  if (found.metadata.deletionTimestamp === undefined) return
+  const why = `unable to create new content in namespace ${namespace} because it is being terminated`
+  throw forbiddenAccess({ group: type.group, resource: type.plural, name }, why)
+}
+
+/** Plugin ClusterTrustBundleAttest: a 403, where a missing `sign` right is a 422. */
+function requireRightToAttest(write: Write, authorize: Authorize): void {
+  const { type, object, previous, user } = write
+  if (resourceKey(type) !== 'clustertrustbundles.certificates.k8s.io') return
+  const signerName = textAt(object.spec, 'signerName')
+  if (signerName === '') return
+  if (previous !== undefined && sameObject(object, previous)) return
+  if (mayActForSigner({ authorize, user, verb: 'attest', signerName })) return
+  const why = `user not permitted to attest for signerName ${JSON.stringify(signerName)}`
+  const { name } = object.metadata
+  throw forbiddenAccess({ group: type.group, resource: type.plural, name }, why)
+}

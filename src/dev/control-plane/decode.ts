@@ -1,0 +1,102 @@
+import { isJsonObject, objectAt, textAt, type JsonObject } from './json-object.ts'
+import type { KubeObject } from './kube-object.ts'
+import { parseMetadata } from './metadata.ts'
+import { apiVersionOf, type ResourceType } from './resource-type.ts'
+import { badRequest } from './status.ts'
+import { prune, validateSchema, type Schema } from './structural-schema.ts'
+
+/** An object as a client sent it, members in place and of their types; metadata still the client's. */
+export interface Draft {
+  readonly metadata: JsonObject
+  readonly members: JsonObject
+}
+
+/** Reads JSON from a body; a body that is none is a 400. */
+export function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch {
+    throw badRequest('the object provided is unrecognized (must be of type JSON): invalid JSON')
+  }
+}
+
+/** The draft in a body, for this resource and version. Throws a StatusError (400). */
+export function decode(options: {
+  readonly body: unknown
+  readonly type: ResourceType
+  readonly version: string
+  /** fieldValidation=Strict: unknown members are a 400 instead of being dropped. */
+  readonly strict: boolean
+}): Draft {
+  const { body, type, version, strict } = options
+  if (!isJsonObject(body)) throw badRequest('the object provided is unrecognized: want=JSON object')
+  checkKind(body, type, version)
+  const { apiVersion: _apiVersion, kind: _kind, metadata, ...rest } = body
+  const schema = bodySchema(type.schema?.(version))
+  const { value, unknown } = prune(rest, schema)
+  if (strict && unknown.length > 0) {
+    const list = unknown.map((path) => `unknown field ${JSON.stringify(path)}`).join(', ')
+    throw badRequest(
+      `${type.kind} in version ${JSON.stringify(version)} cannot be handled as a ${type.kind}: strict decoding error: ${list}`,
+    )
+  }
+  if (type.isCustom !== true) {
+    const [error] = validateSchema(value, schema, '')
+    if (error !== undefined) {
+      throw badRequest(
+        `${type.kind} in version ${JSON.stringify(version)} cannot be handled as a ${type.kind}: json: cannot unmarshal ${error.field}: ${error.message}`,
+      )
+    }
+  }
+  return { metadata: parseMetadata(metadata), members: withObjects(value as JsonObject) }
+}
+
+/** A resource without a schema of its own keeps whatever it is sent. */
+function bodySchema(schema: Schema | undefined): Schema {
+  if (schema === undefined) {
+    return {
+      type: 'object',
+      'x-kubernetes-preserve-unknown-fields': true,
+      properties: {
+        spec: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+        status: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+      },
+    }
+  }
+  const { apiVersion: _a, kind: _k, metadata: _m, ...properties } = schema.properties ?? {}
+  return { ...schema, properties }
+}
+
+function withObjects(members: JsonObject): JsonObject {
+  const { spec, status, ...rest } = members
+  return {
+    ...rest,
+    ...(spec === undefined ? {} : { spec: objectAt(members, 'spec') }),
+    ...(status === undefined ? {} : { status: objectAt(members, 'status') }),
+  }
+}
+
+function checkKind(body: JsonObject, type: ResourceType, version: string): void {
+  const apiVersion = textAt(body, 'apiVersion')
+  const kind = textAt(body, 'kind')
+  const want = apiVersionOf(type.group, version)
+  if (type.isCustom === true && (apiVersion === '' || kind === '')) {
+    throw badRequest(`Object '${kind === '' ? 'Kind' : 'apiVersion'}' is missing`)
+  }
+  if (apiVersion !== '' && apiVersion !== want) {
+    throw badRequest(
+      `the API version in the data (${apiVersion}) does not match the expected API version (${want})`,
+    )
+  }
+  if (kind !== '' && kind !== type.kind) {
+    throw badRequest(
+      `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(want)}: want=${JSON.stringify(type.kind)}`,
+    )
+  }
+}
+
+/** An object as a client of this version sees it. */
+export function encode(object: KubeObject, type: ResourceType, version: string): object {
+  const shown = type.encode?.(object, version) ?? object
+  return { kind: type.kind, apiVersion: apiVersionOf(type.group, version), ...shown }
+}

@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto'
+import type { Encoder } from './encoder.ts'
+import type { KubeObject } from './kube-object.ts'
+import type { ObjectStore } from './object-store.ts'
+import type { ResourceRequest } from './request.ts'
+import { apiVersionOf } from './resource-type.ts'
+import { selectionOf } from './selection.ts'
+import { badRequest, expired, tooLargeResourceVersion } from './status.ts'
+
+const snapshotsMax = 64
+
+interface Snapshot {
+  readonly revision: number
+  readonly items: readonly KubeObject[]
+}
+
+/** Lists in pages, every page of one list from the same moment. */
+export class Lister {
+  readonly #store: ObjectStore
+  readonly #encode: Encoder
+  readonly #snapshots = new Map<string, Snapshot>()
+
+  constructor(options: { readonly store: ObjectStore; readonly encode: Encoder }) {
+    this.#store = options.store
+    this.#encode = options.encode
+  }
+
+  /** The JSON of the list that the request asks for. */
+  list(target: ResourceRequest): string {
+    const { query } = target
+    const token = query.get('continue') ?? ''
+    const limit = Number(query.get('limit') ?? 0)
+    if (!Number.isInteger(limit) || limit < 0) throw badRequest('limit: want=a number from 0')
+    const page = token === '' ? this.#firstPage(target) : this.#laterPage(token)
+    const end = limit === 0 ? page.snapshot.items.length : page.offset + limit
+    const items = page.snapshot.items.slice(page.offset, end)
+    const remaining = page.snapshot.items.length - end
+    const next = remaining > 0 ? this.#keep(page, end) : undefined
+    return this.#format(target, items, {
+      resourceVersion: String(page.snapshot.revision),
+      ...(next === undefined ? {} : { continue: next, remainingItemCount: remaining }),
+    })
+  }
+
+  #firstPage(target: ResourceRequest): Page {
+    requireReached(target.query.get('resourceVersion') ?? '', this.#store.revision)
+    const selected = selectionOf(target)
+    const namespace =
+      target.type.namespaced && target.namespace !== '' ? target.namespace : undefined
+    const items = this.#store.list(target.type, namespace).filter(selected)
+    return { id: undefined, offset: 0, snapshot: { revision: this.#store.revision, items } }
+  }
+
+  #laterPage(token: string): Page {
+    const [id = '', offset = ''] = Buffer.from(token, 'base64url').toString('utf8').split('/')
+    const snapshot = this.#snapshots.get(id)
+    if (snapshot === undefined || !/^\d{1,9}$/.test(offset)) {
+      throw expired(
+        'The provided continue parameter is too old to display a consistent list result.',
+      )
+    }
+    return { id, offset: Number(offset), snapshot }
+  }
+
+  #keep({ id = randomUUID(), snapshot }: Page, offset: number): string {
+    this.#snapshots.delete(id)
+    this.#snapshots.set(id, snapshot)
+    const [oldest] = this.#snapshots.keys()
+    if (this.#snapshots.size > snapshotsMax && oldest !== undefined) this.#snapshots.delete(oldest)
+    return Buffer.from(`${id}/${offset}`).toString('base64url')
+  }
+
+  #format(target: ResourceRequest, items: readonly KubeObject[], metadata: object): string {
+    const { type, version } = target
+    const head = JSON.stringify({
+      kind: `${type.kind}List`,
+      apiVersion: apiVersionOf(type.group, version),
+      metadata,
+    })
+    const body = items.map((item) => this.#encode(item, type, version)).join(',')
+    return `${head.slice(0, -1)},"items":[${body}]}`
+  }
+}
+
+interface Page {
+  readonly id: string | undefined
+  readonly offset: number
+  readonly snapshot: Snapshot
+}
+
+/** A revision that is not there yet is a 504: the client should come again. */
+export function requireReached(resourceVersion: string, current: number): void {
+  if (resourceVersion === '') return
+  if (!/^\d{1,15}$/.test(resourceVersion)) {
+    throw badRequest(
+      `Invalid value: ${JSON.stringify(resourceVersion)}: resourceVersion: want=number`,
+    )
+  }
+  if (Number(resourceVersion) > current) throw tooLargeResourceVersion(resourceVersion, current)
+}
