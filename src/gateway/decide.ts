@@ -18,7 +18,7 @@ export function decideCall(call: Call, means: Means): Refusal | undefined {
   const id = record(call, means, { path: decisionPath, evaluated })
   if (evaluated.error !== undefined) return policyUnavailable(call, means, { id, evaluated })
   const { value } = evaluated
-  if (value.allow !== true) return denial(rawIdOf(call), { id, reasons: value.reasons })
+  if (!value.allow) return denial(rawIdOf(call), { id, reasons: value.reasons })
   call.decided = { id, ...value }
   return undefined
 }

@@ -107,7 +107,8 @@ function judgeHead(status: number, headers: AnswerHead['headers']): AnswerHead |
   if (status === 401 || status === 403 || status === 407) return `answer has status ${status}`
   if (headers['content-encoding'] !== undefined) return 'answer has a content-encoding'
   if (status === 202 || status === 204) return { status, headers, form: 'none' }
-  const type = String(headers['content-type'] ?? '').toLowerCase()
+  const given = headers['content-type']
+  const type = typeof given === 'string' ? given.toLowerCase() : ''
   if (/^application\/json\s*(;|$)/.test(type)) return { status, headers, form: 'json' }
   if (/^text\/event-stream\s*(;|$)/.test(type)) return { status, headers, form: 'events' }
   return headers['content-length'] === '0'

@@ -31,6 +31,8 @@ export interface GatewayOptions {
   readonly hosts: readonly string[]
   /** Values of the Origin header that are served; a request without one is no browser's. */
   readonly origins: readonly string[]
+  /** How long revocations and pods may be out of touch with the cluster before nobody is served. Default 120. */
+  readonly staleSecondsMax?: number
   readonly limits?: Partial<GatewayLimits>
   /** 32 octets, the same on all replicas; made at start when absent. */
   readonly sessionKey?: Buffer | undefined
@@ -49,11 +51,11 @@ export interface Gateway {
 
 /** Opens an MCP gateway. Throws `gateway/upstream`, `gateway/session-key`. */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { listen, credential, trustBundle, now, log, metrics } = options
+  const { listen, credential, trustBundle, now, log, metrics, staleSecondsMax = 120 } = options
   const limits = { ...defaultLimits, ...options.limits }
   const upstreams = createUpstreams(options, limits)
   const means: Means = {
-    peers: createPeers({ ...options, staleSecondsMax: limits.staleSecondsMax }),
+    peers: createPeers({ ...options, staleSecondsMax }),
     hosts: lowerCase(options.hosts),
     origins: lowerCase(options.origins),
     seal: createSeal({ key: options.sessionKey }),

@@ -15,8 +15,6 @@ export interface GatewayLimits {
   /** Octets of one answer of an upstream. */
   readonly answerBytesMax: number
   readonly streamSecondsMax: number
-  /** How long revocations and pods may be out of touch with the cluster before nobody is served. */
-  readonly staleSecondsMax: number
   /** Connections to one upstream. */
   readonly upstreamConnectionsMax: number
   /** Open requests of one connection of a caller. */
@@ -29,7 +27,6 @@ export const defaultLimits: GatewayLimits = {
   bodyBytesMax: 256 * 1024,
   answerBytesMax: 8 * 1024 * 1024,
   streamSecondsMax: 3600,
-  staleSecondsMax: 120,
   upstreamConnectionsMax: 128,
   inFlightMax: 64,
   listSecondsMax: 60,

@@ -4,8 +4,8 @@ import { CountersignError } from '../errors.ts'
 import type { SpiffeId } from '../identity/spiffe-id.ts'
 import type { BundleSource } from '../pki/bundle.ts'
 import type { CredentialSource } from '../pki/credential.ts'
-import { verifyX509Svid } from '../pki/verify-svid.ts'
-import { parseX509Svid } from '../pki/x509-svid.ts'
+
+import { parseX509Svid, verifyX509Svid } from '../pki/x509-svid.ts'
 import { intermediatesOf } from './peer-chain.ts'
 
 /** The longest delay that `setTimeout` keeps. */

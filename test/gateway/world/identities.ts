@@ -16,7 +16,7 @@ import { emptyCeiling, parseToolScopes } from '../../../src/identity/ceiling.ts'
 import type { Role } from '../../../src/identity/role.ts'
 import { workloadSpiffeId } from '../../../src/identity/spiffe-id.ts'
 import { parseTenant } from '../../../src/identity/tenant.ts'
-import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
+import { parseTrustDomain, type TrustDomain } from '../../../src/identity/trust-domain.ts'
 import type { WorkloadIdentity } from '../../../src/identity/workload-identity.ts'
 import { parseBundle, type Bundle } from '../../../src/pki/bundle.ts'
 import { parseCredentialBundle, type Credential } from '../../../src/pki/credential.ts'
@@ -25,7 +25,7 @@ import { extensionOidDefault } from '../../../src/pki/x509-svid.ts'
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 
-export const trustDomain = parseTrustDomain('example.org')
+export const trustDomain: TrustDomain = parseTrustDomain('example.org')
 
 /** What a test asks of a certificate; everything has a default. */
 export interface Wanted {

@@ -65,7 +65,7 @@ export interface WorldOptions {
 export const defaultScopes = 'files:echo,files:big,files:delete,web:*'
 
 /** Tenant acme may echo, and read what is big; it may delete one thing only. */
-export const defaultGrants = {
+export const defaultGrants: object = {
   tenants: {
     acme: {
       files: {
