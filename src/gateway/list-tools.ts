@@ -1,3 +1,4 @@
+import type { Dispatcher } from 'undici'
 import { listOf, readAnswer, valueOf } from './answer-page.ts'
 import { collectAnswer, type Answer } from './collect.ts'
 import type { ExchangeFailure } from './exchange.ts'
@@ -93,7 +94,15 @@ async function openSession(options: ListToolsOptions): Promise<Caller | Exchange
 function closeSession({ upstream }: ListToolsOptions, caller: Caller): void {
   if (caller.sessionId === undefined) return
   const headers = headersOf(caller)
-  upstream.send({ method: 'DELETE', headers, body: null }, { onResponseError: () => {} })
+  upstream.send({ method: 'DELETE', headers, body: null }, ignoreAnswer)
+}
+
+const ignoreAnswer: Dispatcher.DispatchHandler = {
+  onRequestStart: () => {},
+  onResponseStart: () => {},
+  onResponseData: () => {},
+  onResponseEnd: () => {},
+  onResponseError: () => {},
 }
 
 function ask(

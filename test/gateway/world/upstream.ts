@@ -16,7 +16,11 @@ export interface TestUpstream extends AsyncDisposable {
   readonly received: Received[]
 }
 
-export type Answer = (message: JsonMessage, response: ServerResponse) => void
+export type Answer = (
+  message: JsonMessage,
+  response: ServerResponse,
+  request: IncomingMessage,
+) => void
 
 export interface JsonMessage {
   readonly id?: string | number
@@ -48,7 +52,7 @@ export async function openUpstream(options: {
         const body = Buffer.concat(chunks).toString('utf8')
         received.push({ method: request.method ?? '', headers: request.headers, body })
         if (body === '') response.writeHead(200).end()
-        else answer(JSON.parse(body) as JsonMessage, response)
+        else answer(JSON.parse(body) as JsonMessage, response, request)
       })
     },
   )

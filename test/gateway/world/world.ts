@@ -1,4 +1,4 @@
-import { silentLog, type Log } from '../../../src/log.ts'
+import { createLog, silentLog, type Log } from '../../../src/log.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/gateway.ts'
 import type { PodSource, Revocation, RevocationSource } from '../../../src/gateway/revocation.ts'
@@ -80,14 +80,14 @@ export const defaultGrants: object = {
 
 /** A gateway with real TLS on both sides, the shipped policy, and upstreams that a test scripts. */
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
-  const identities = await createIdentities()
+  const identities = createIdentities()
   const { bundle } = identities
   const { answers = { files: answerBoth({ name: 'files' }), web: answerBoth({ name: 'web' }) } } =
     options
   const upstreams: Record<string, TestUpstream> = {}
   const configs: GatewayOptions['upstreams'][number][] = []
   for (const [server, answer] of Object.entries(answers)) {
-    const credential = await identities.issue({
+    const credential = identities.issue({
       namespace: 'tools',
       serviceAccount: server,
       role: 'tool-server',
@@ -103,10 +103,14 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const gone = changeable<ReadonlySet<string>>(new Set())
   const stale = { revocations: 0, pods: 0 }
   const credential = changeable(
-    await identities.issue({ serviceAccount: 'gateway', role: 'tool-broker' }),
+    identities.issue({ serviceAccount: 'gateway', role: 'tool-broker' }),
   )
   const { log: decisionLog, events } = memoryDecisionLog()
-  const { now = Date.now, log = silentLog, limits } = options
+  const {
+    now = Date.now,
+    log = process.env['DEBUG_GATEWAY'] === undefined ? silentLog : createLog(),
+    limits,
+  } = options
   const gateway = await createGateway({
     listen: { host: '127.0.0.1', port: 0 },
     credential,
@@ -135,7 +139,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     stale,
     credential,
     async agent(wanted = {}) {
-      const own = await identities.issue({ toolScopes: defaultScopes, ...wanted })
+      const own = identities.issue({ toolScopes: defaultScopes, ...wanted })
       const client = openClient({ port: gateway.port, credential: own, bundle })
       clients.push(client)
       return client
