@@ -2,8 +2,12 @@ import { CountersignError } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import { ApiError } from '../kubernetes/api-error.ts'
-import { parseAuthority, staticAuthoritySource, type AuthoritySource } from '../pki/authority.ts'
-import { createSelfSignedAuthority } from '../pki/self-signed.ts'
+import {
+  createSelfSignedAuthority,
+  parseAuthority,
+  staticAuthoritySource,
+  type AuthoritySource,
+} from '../pki/authority.ts'
 
 export interface AuthoritySecretOptions {
   readonly client: ApiClient

@@ -113,6 +113,14 @@ export interface Ports {
 const scopes = 'countersign.dev/tool-scopes'
 const models = 'countersign.dev/models'
 
+/** What acme/researcher asks for: all that it may have. */
+export const researcherAsks: Readonly<Record<string, string>> = {
+  'countersign.dev/role': 'agent',
+  'countersign.dev/tenant': 'acme',
+  [models]: 'llama-3-70b',
+  [scopes]: 'github:issues_*,notes:*',
+}
+
 /** Everybody who gets a certificate. */
 export function actors(ports: Ports): readonly CastPod[] {
   const gateway = {
@@ -163,12 +171,7 @@ export function actors(ports: Ports): readonly CastPod[] {
     {
       ...researcher,
       name: 'researcher',
-      asks: {
-        'countersign.dev/role': 'agent',
-        'countersign.dev/tenant': 'acme',
-        [models]: 'llama-3-70b',
-        [scopes]: 'github:issues_*,notes:*',
-      },
+      asks: researcherAsks,
       plot: 'asks for all that acme may give it',
     },
     {

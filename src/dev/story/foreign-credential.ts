@@ -1,9 +1,12 @@
 import { generateKeyPairSync } from 'node:crypto'
 import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
-import { parseAuthority, staticAuthoritySource } from '../../pki/authority.ts'
+import {
+  createSelfSignedAuthority,
+  parseAuthority,
+  staticAuthoritySource,
+} from '../../pki/authority.ts'
 import { createIssuer } from '../../pki/issue.ts'
 import { createProfile } from '../../pki/profile.ts'
-import { createSelfSignedAuthority } from '../../pki/self-signed.ts'
 import { parseSubjectKey } from '../../pki/subject-key.ts'
 
 const lifetimeSeconds = 3600

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { ApiError } from '../../kubernetes/api-error.ts'
 import { encodeCertificateRequest } from '../kubelet/certificate-request.ts'
-import { stage } from './cast.ts'
+import { researcherAsks, stage } from './cast.ts'
 import { endingOfRequest, expectEnding, metadataOf } from './requests.ts'
 import {
   clientOf,
@@ -24,6 +24,7 @@ interface RequestSpec {
   readonly nodeUID: string
   readonly maxExpirationSeconds: number
   readonly stubPKCS10Request: string
+  readonly unverifiedUserAnnotations: Readonly<Record<string, string>>
 }
 
 /** Requests that no kubelet made: an administrator may create them, so the signer has to see through them. */
@@ -98,6 +99,7 @@ async function genuine(world: World): Promise<RequestSpec> {
     nodeUID: node.uid,
     maxExpirationSeconds: 3600,
     stubPKCS10Request: certificateRequest(),
+    unverifiedUserAnnotations: researcherAsks,
   }
 }
 
