@@ -18,13 +18,14 @@ export function parseJsonPointer(text: string): JsonPointer {
 export function removeAt(document: unknown, pointer: JsonPointer): unknown {
   const [segment, ...rest] = pointer
   if (segment === undefined || !has(document, segment)) return document
-  if (Array.isArray(document)) {
-    const index = Number(segment)
-    if (rest.length === 0) return document.toSpliced(index, 1)
-    return document.with(index, removeAt(document[index], rest))
+  if (rest.length > 0) {
+    const member = document[segment]
+    const changed = removeAt(member, rest)
+    return changed === member ? document : upsertAt(document, [segment], changed)
   }
-  const { [segment]: member, ...others } = document
-  return rest.length === 0 ? others : { ...document, [segment]: removeAt(member, rest) }
+  if (Array.isArray(document)) return document.toSpliced(Number(segment), 1)
+  const { [segment]: _, ...others } = document
+  return others
 }
 
 /** A copy with another value at the pointer; objects on the way are made. Throws `policy/result` where there is no way. */

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import capabilities from '../../policies/capabilities.json' with { type: 'json' }
+import { hostFunctions } from '../../src/policy/host-functions.ts'
+
+// Expected values are those of `opa eval`.
+const calls: readonly (readonly [string, readonly unknown[], unknown])[] = [
+  ['strings.any_prefix_match', ['abc', 'ab'], true],
+  ['strings.any_prefix_match', ['abc', 'b'], false],
+  ['strings.any_prefix_match', ['abc', ['x', 'a']], true],
+  [
+    'strings.any_prefix_match',
+    [
+      ['x', 'abc'],
+      ['y', 'ab'],
+    ],
+    true,
+  ],
+  ['strings.any_prefix_match', [[], ['a']], false],
+  ['strings.any_prefix_match', ['abc', []], false],
+  ['strings.any_prefix_match', ['abc', ''], true],
+  ['strings.any_suffix_match', ['abc', 'bc'], true],
+  ['strings.any_suffix_match', ['abc', ['a', 'b']], false],
+  ['strings.any_suffix_match', [['ab', 'x'], 'x'], true],
+  ['strings.count', ['cheese', 'e'], 3],
+  ['strings.count', ['aaaa', 'aa'], 2],
+  ['strings.count', ['abc', 'x'], 0],
+  ['strings.count', ['a.c', '.'], 1],
+  ['strings.count', ['é🙂', ''], 3],
+  ['strings.count', ['', ''], 1],
+]
+
+for (const [name, values, expected] of calls) {
+  test(`${name}(${JSON.stringify(values).slice(1, -1)}) is ${JSON.stringify(expected)}`, () => {
+    assert.equal(hostFunctions[name]?.(...(values as never[])), expected)
+  })
+}
+
+test('every function of the table is in the capabilities', () => {
+  const names = new Set(capabilities.builtins.map(({ name }) => name))
+  assert.deepEqual(
+    Object.keys(hostFunctions).filter((name) => !names.has(name)),
+    [],
+  )
+})
+
+test('the capabilities have no clock, no randomness, no network, no patterns and no Go formats', () => {
+  const refused =
+    /^(time\.|rand\.|uuid\.|http\.|net\.lookup|opa\.runtime|regex\.|glob\.|sprintf|io\.jwt)/
+  assert.deepEqual(
+    capabilities.builtins.map(({ name }) => name).filter((name) => refused.test(name)),
+    [],
+  )
+  assert.deepEqual(capabilities.allow_net, [])
+})
