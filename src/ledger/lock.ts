@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto'
-import { link, open, readFile, rename, rm } from 'node:fs/promises'
+import { hash, randomBytes } from 'node:crypto'
+import { link, open, readFile, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { CountersignError, quoted } from '../errors.ts'
 
@@ -23,8 +23,7 @@ export interface Lock {
 
 /**
  * Takes the lock file, or throws 'ledger/locked'. Node has no flock, so the file holds who took it. It appears with
- * its whole text by link(2), which one process wins. The lock of a dead process is moved away, and put back if
- * another process was faster.
+ * its whole text by link(2), which one process wins. The lock of a dead process is removed under a lock of its own.
  */
 export async function acquireLock(
   file: string,
@@ -37,7 +36,7 @@ export async function acquireLock(
   const draft = `${file}.${token}`
   try {
     await writeDurably(draft, text)
-    while (!(await linked(draft, file))) await removeStale(file, owner, token)
+    while (!(await linked(draft, file))) await removeStale(file, { now: options.now, owner })
   } finally {
     await rm(draft, { force: true })
   }
@@ -70,22 +69,22 @@ async function linked(draft: string, file: string): Promise<boolean> {
   }
 }
 
-async function removeStale(file: string, owner: LockOwner, token: string): Promise<void> {
+/** Removes the lock of a dead process; throws for one whose process may live. */
+async function removeStale(
+  file: string,
+  options: { readonly now: () => number; readonly owner: LockOwner },
+): Promise<void> {
   const text = await textOf(file)
   if (text === undefined) return
   const holder = parseOwner(text)
-  if (holder === undefined || (await mayLive(holder, owner))) throw locked(file, holder)
-  const moved = `${file}.${token}.stale`
+  if (holder === undefined || (await mayLive(holder, options.owner))) throw locked(file, holder)
+  // Only who holds the guard of this very text may remove it, so nobody removes the lock of the one who was faster.
+  const guard = await acquireLock(`${file}.${hash('sha256', text).slice(0, 16)}`, options)
   try {
-    await rename(file, moved)
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return
-    throw error
+    if ((await textOf(file)) === text) await rm(file)
+  } finally {
+    await guard.release()
   }
-  // Between reading and moving, another process may have taken over: then this is its lock, and goes back.
-  const taken = await textOf(moved)
-  if (taken !== text) await linked(moved, file)
-  await rm(moved, { force: true })
 }
 
 function locked(file: string, holder: LockOwner | undefined): CountersignError {
