@@ -15,7 +15,7 @@ import {
 import { readDer } from './der-read.ts'
 import { parseIdentityExtension } from './identity-extension.ts'
 import type { Binding } from './identity-extension.ts'
-import { formatObjectIdentifier, oids, parseObjectIdentifier } from './oid.ts'
+import { formatObjectIdentifier, oids } from './oid.ts'
 import { lifetimeSecondsMin } from './profile.ts'
 import type { Profile } from './profile.ts'
 import { verifySignature } from './signature.ts'
@@ -122,14 +122,17 @@ function inspectTimes(certificate: Certificate, expected: Expected, findings: st
 
 function inspectExtensions(certificate: Certificate, expected: Expected, findings: string[]): void {
   const { request, authority } = expected
-  const critical = [oids.subjectAltName, oids.basicConstraints, oids.keyUsage] as readonly string[]
-  const identityOid = parseObjectIdentifier(expected.profile.extensionOid)
-  const allowed = [...critical, ...plainExtensions, identityOid]
   for (const [oid, extension] of certificate.extensions) {
-    const name = formatObjectIdentifier(oid)
-    if (!allowed.includes(oid)) findings.push(`extension ${name} is not in the profile`)
-    if (extension.critical !== critical.includes(oid)) {
-      findings.push(`extension ${name} has the wrong criticality`)
+    const mustBeCritical = criticalExtensions.includes(oid)
+    if (extension.critical !== mustBeCritical) {
+      findings.push(`extension ${formatObjectIdentifier(oid)} has the wrong criticality`)
+    }
+    if (
+      !mustBeCritical &&
+      !plainExtensions.includes(oid) &&
+      oid !== expected.profile.extensionKey
+    ) {
+      findings.push(`extension ${formatObjectIdentifier(oid)} is not in the profile`)
     }
   }
   const basicConstraints = basicConstraintsOf(certificate)
@@ -164,6 +167,12 @@ function inspectExtensions(certificate: Certificate, expected: Expected, finding
   }
 }
 
+const criticalExtensions: readonly string[] = [
+  oids.subjectAltName,
+  oids.basicConstraints,
+  oids.keyUsage,
+]
+
 const plainExtensions: readonly string[] = [
   oids.extendedKeyUsage,
   oids.noRevAvail,
@@ -172,7 +181,7 @@ const plainExtensions: readonly string[] = [
 ]
 
 function inspectIdentity(certificate: Certificate, expected: Expected, findings: string[]): void {
-  const extension = certificate.extensions.get(parseObjectIdentifier(expected.profile.extensionOid))
+  const extension = certificate.extensions.get(expected.profile.extensionKey)
   if (extension === undefined) {
     findings.push('identity extension is missing')
     return

@@ -64,6 +64,9 @@ const notBeforeAgeSecondsMax = 240
 /** Names of Services that select one pod; more would crowd the certificate. */
 const dnsNamesMax = 32
 
+/** A serial number of 16 octets and two of jitter. */
+const drawOctets = 18
+
 /** A leaf of 4 KiB of extension and 32 DNS names, with room. */
 const leafOctetsMax = 32 * 1024
 
@@ -86,6 +89,7 @@ export function createIssuer(options: {
   const intents = new WeakMap<Prepared, Intent>()
   let encoded: { readonly authority: Authority; readonly template: LeafTemplate } | undefined
 
+  const draw = createDraw(randomBytes)
   const templateOf = (authority: Authority): LeafTemplate => {
     if (encoded?.authority !== authority) {
       encoded = { authority, template: createLeafTemplate(authority, profile) }
@@ -97,7 +101,7 @@ export function createIssuer(options: {
     prepare(request) {
       const authority = authorities.current()
       checkRequest(request, profile, authority)
-      const random = randomBytes(18)
+      const random = draw()
       const serialNumber = random.subarray(0, 16)
       // Top bit 0 and first octet not 0: positive, minimal, of one length (RFC 5280 §4.1.2.2).
       serialNumber[0] = ((serialNumber[0] ?? 0) & 0x3f) | 0x40
@@ -156,6 +160,17 @@ export function createIssuer(options: {
         beginRefreshAt: prepared.beginRefreshAt,
       }
     },
+  }
+}
+
+/** One draw from the system serves many certificates; no octet of it is given twice. */
+function createDraw(randomBytes: (octets: number) => Buffer): () => Buffer {
+  let pool: Buffer = Buffer.alloc(0)
+  return () => {
+    if (pool.length < drawOctets) pool = randomBytes(64 * drawOctets)
+    const drawn = pool.subarray(0, drawOctets)
+    pool = pool.subarray(drawOctets)
+    return drawn
   }
 }
 

@@ -5,7 +5,7 @@ import { tags } from './der-read.ts'
 import { element } from './der-write.ts'
 import type { DerWriter } from './der-write.ts'
 import { writeIdentityExtension } from './identity-extension.ts'
-import { oids, parseObjectIdentifier } from './oid.ts'
+import { oids } from './oid.ts'
 import type { Profile } from './profile.ts'
 import { extension } from './ca-write.ts'
 import type { SubjectKey } from './subject-key.ts'
@@ -66,10 +66,7 @@ export function createLeafTemplate(authority: Authority, profile: Profile): Leaf
     ]),
     keyUsage: extension(oids.keyUsage, 'critical', Buffer.from('03020780', 'hex')),
     keyUsageRsa: extension(oids.keyUsage, 'critical', Buffer.from('030205a0', 'hex')),
-    identityOid: element(
-      tags.objectIdentifier,
-      Buffer.from(parseObjectIdentifier(profile.extensionOid), 'hex'),
-    ),
+    identityOid: element(tags.objectIdentifier, Buffer.from(profile.extensionKey, 'hex')),
   }
 }
 

@@ -37,6 +37,8 @@ export interface ProfileFields {
   readonly production: boolean
   /** `<arc>.1`, dotted. */
   readonly extensionOid: string
+  /** The content of `extensionOid` in hex: the key under which a certificate's extensions are found. */
+  readonly extensionKey: string
   /** SHA-256 over all fields, hex: records say by which profile a certificate was made. */
   readonly digest: string
 }
@@ -83,6 +85,7 @@ export function createProfile(config: ProfileConfig): Profile {
     extensionArc,
     production,
     extensionOid: `${extensionArc}.1`,
+    extensionKey: parseObjectIdentifier(`${extensionArc}.1`),
   }
   const profile: ProfileFields = {
     ...fields,

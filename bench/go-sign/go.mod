@@ -1,0 +1,3 @@
+module countersign.dev/bench/go-sign
+
+go 1.24
