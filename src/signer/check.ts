@@ -62,14 +62,8 @@ export function withFound<T>(
   absent: { readonly reason: DenyReason } & FieldRefusal,
   body: (object: T) => CheckResult,
 ): CheckResult {
-  switch (found.state) {
-    case 'found':
-      return body(found.object)
-    case 'unknown':
-      return { findings: [{ kind: 'undecided', field: absent.field, why: found.why }] }
-    case 'absent':
-      return { findings: [{ kind: 'refused', ...absent }] }
-  }
+  if (found.state === 'absent') return { findings: [{ kind: 'refused', ...absent }] }
+  return ifFound(found, absent.field, body)
 }
 
 /** For rows about members of an object whose absence another row already refuses. */

@@ -1,4 +1,5 @@
 import { workloadSpiffeId } from '../identity/spiffe-id.ts'
+import { lifetimeSecondsMin } from '../pki/profile.ts'
 
 import type { Evidence, NamespaceEvidence } from './evidence.ts'
 import {
@@ -23,9 +24,6 @@ import {
   serviceAccountIsLive,
   volumeDeclared,
 } from './workload-checks.ts'
-
-/** The API server refuses a certificate with a shorter life (KEP-4317). */
-export const lifetimeSecondsMin = 3600
 
 const keyTypeAllowed: Check = {
   name: 'key-type-allowed',

@@ -1,8 +1,9 @@
 import { CountersignError } from '../errors.ts'
+import { lifetimeSecondsMin } from '../pki/profile.ts'
 import type { IssuanceInput } from '../policy/issuance-policy.ts'
 import { parseClaims } from './claims.ts'
 import type { Claims } from './claims.ts'
-import { denied, evaluate, lifetimeSecondsMin } from './evaluate.ts'
+import { denied, evaluate } from './evaluate.ts'
 import { evidenceDigest } from './evidence.ts'
 import type { Evidence } from './evidence.ts'
 import { issue } from './issue.ts'
@@ -54,14 +55,9 @@ async function handle(
   const decided = await decide(options, request, signal)
   const reason = decided.kind === 'deny' ? decided.verdict.reason : ''
   options.metrics.count('countersign_signer_verdicts_total', { verdict: decided.kind, reason })
-  switch (decided.kind) {
-    case 'wait':
-      return { kind: 'again', why: decided.why }
-    case 'deny':
-      return refuse(options, request, { verdict: decided.verdict, signal })
-    case 'issue':
-      return issue(options, request, { approved: decided, signal })
-  }
+  if (decided.kind === 'wait') return { kind: 'again', why: decided.why }
+  if (decided.kind === 'deny') return refuse(options, request, { verdict: decided.verdict, signal })
+  return issue(options, request, { approved: decided, signal })
 }
 
 type Decided = Approved | { readonly kind: 'deny'; readonly verdict: DenyVerdict } | WaitVerdict

@@ -202,26 +202,24 @@ function notPublished(answer: PublishAnswer, unsure: boolean): Conclusion {
   }
 }
 
+/** What a failed write means for whoever runs the signer, and when to come again. */
+const givenUpAs = {
+  'not-permitted': { message: 'this signer may not write its certificates', seconds: alarmSeconds },
+  rejected: { message: 'the API server rejects what was signed', seconds: 60 },
+  // At the pace of the queue's back-off: with a skewed clock the next certificate is stale too.
+  stale: { message: 'notBefore is too far from the clock of the API server' },
+} as const
+
 /** The intent of an unsure write stays open: the request itself will tell, when it is terminal or gone. */
 function givenUp(options: IssuanceOptions, open: OpenIntent, answer: PublishAnswer): Outcome {
-  const { request } = open.intent
-  const detail = answer.kind === 'written' ? '' : answer.detail
-  switch (answer.kind) {
-    case 'not-permitted':
-      countError(options, 'signer/not-permitted')
-      options.log.error({ request, detail }, 'this signer may not write its certificates')
-      return { kind: 'again', why: 'signer/not-permitted', seconds: alarmSeconds }
-    case 'rejected':
-      countError(options, 'signer/rejected')
-      options.log.error({ request, detail }, 'the API server rejects what was signed')
-      return { kind: 'again', why: 'signer/rejected', seconds: 60 }
-    case 'stale':
-      countError(options, 'signer/stale')
-      options.log.warn({ request, detail }, 'notBefore is too far from the clock of the API server')
-      return { kind: 'again', why: 'signer/stale' }
-    default:
-      return { kind: 'again', why: `certificate is not published: ${answer.kind}` }
+  if (answer.kind !== 'not-permitted' && answer.kind !== 'rejected' && answer.kind !== 'stale') {
+    return { kind: 'again', why: `certificate is not published: ${answer.kind}` }
   }
+  const { message, ...pace } = givenUpAs[answer.kind]
+  const code = `signer/${answer.kind}` as const
+  countError(options, code)
+  options.log.error({ request: open.intent.request, detail: answer.detail, code }, message)
+  return { kind: 'again', why: code, ...pace }
 }
 
 async function published(options: IssuanceOptions, publication: Publication): Promise<Outcome> {

@@ -8,32 +8,26 @@ export interface WriteRefusal {
   readonly causes: readonly { readonly reason: string; readonly field: string }[]
 }
 
+/** Not authenticated, too slow, too many: said before anybody looked at the object. */
+const unsaid = new Set([401, 408, 429])
+
+const kinds = new Map([
+  [403, 'not-permitted'],
+  [404, 'gone'],
+  [409, 'conflict'],
+] as const)
+
 /**
  * What a refused write of a request's status means. The paths of causes are not uniform in the API server, so only
  * `spec.signerName` is matched exactly (a missing right to sign is a 422 with that cause, and not a 403).
  */
 export function judgeRefusal(refusal: WriteRefusal): PublishAnswer {
   const { status, message: detail, causes } = refusal
-  switch (status) {
-    case 403:
-      return { kind: 'not-permitted', status, detail }
-    case 404:
-      return { kind: 'gone', status, detail }
-    case 409:
-      return { kind: 'conflict', status, detail }
-    case 422:
-      return judgeInvalid(status, detail, causes)
-    default:
-      if (
-        status !== undefined &&
-        status >= 400 &&
-        status < 500 &&
-        ![401, 408, 429].includes(status)
-      ) {
-        return { kind: 'rejected', status, detail }
-      }
-      return { kind: 'unknown', status, detail }
+  if (status === undefined || status >= 500 || unsaid.has(status)) {
+    return { kind: 'unknown', status, detail }
   }
+  if (status === 422) return judgeInvalid(status, detail, causes)
+  return { kind: kinds.get(status as 403) ?? 'rejected', status, detail }
 }
 
 function judgeInvalid(

@@ -73,16 +73,13 @@ export function intentRecord(
 
 function evidenceOf(finding: NamedFinding): { check: string; field: string; reason: string } {
   const { check, field } = finding
-  switch (finding.kind) {
-    case 'proved':
-      return { check, field, reason: cut(`${finding.value}: ${finding.by}`, 512) }
-    case 'noted':
-      return { check, field, reason: cut(finding.note, 512) }
-    case 'refused':
-      return { check, field, reason: cut(`refused: ${finding.proved}`, 512) }
-    case 'undecided':
-      return { check, field, reason: cut(`undecided: ${finding.why}`, 512) }
-  }
+  return { check, field, reason: cut(reasonOf(finding), 512) }
+}
+
+function reasonOf(finding: NamedFinding): string {
+  if (finding.kind === 'proved') return `${finding.value}: ${finding.by}`
+  if (finding.kind === 'noted') return finding.note
+  return finding.kind === 'refused' ? finding.proved : finding.why
 }
 
 /** What became of an intent. */

@@ -2,7 +2,7 @@ import { CountersignError } from '../errors.ts'
 import { deniedStatus } from './condition.ts'
 import { alarmSeconds, notRecorded } from './issuance-options.ts'
 import type { IssuanceOptions, Outcome } from './issuance-options.ts'
-import type { RequestState } from './ports.ts'
+import type { PublishAnswer, RequestState } from './ports.ts'
 import { refusalRecord } from './records.ts'
 import { headNow, settleTerminal } from './settle.ts'
 import type { DenyVerdict } from './verdict.ts'
@@ -23,32 +23,34 @@ export async function refuse(
   }
   const status = deniedStatus(verdict, new Date(options.now()))
   const answer = await options.ports.publish(request, status, signal)
-  switch (answer.kind) {
-    case 'written':
-      options.log.info({ request: asked.name, reason: verdict.reason }, 'request is denied')
-      options.ports.emitEvent({
-        pod: { namespace: asked.namespace, ...asked.pod },
-        type: 'Warning',
-        reason: 'CertificateDenied',
-        message: `${verdict.reason}: ${verdict.message}`,
-      })
-      return settled(options, request)
-    case 'gone':
-      return { kind: 'done', as: 'gone' }
-    case 'not-permitted':
-      options.metrics.count('countersign_signer_errors_total', { code: 'signer/not-permitted' })
-      options.log.error({ detail: answer.detail }, 'this signer may not write its verdicts')
-      return { kind: 'again', why: 'signer/not-permitted', seconds: alarmSeconds }
-    case 'rejected':
-    case 'stale':
-      options.metrics.count('countersign_signer_errors_total', { code: 'signer/rejected' })
-      options.log.error({ detail: answer.detail }, 'the API server rejects a verdict')
-      return { kind: 'again', why: 'signer/rejected', seconds: 60 }
-    case 'conflict':
-    case 'unknown':
-      // The next call reads the request as it is then, and finds a Denied that was written after all.
-      return { kind: 'again', why: `Denied is not written: ${answer.kind}` }
+  if (answer.kind === 'written') {
+    options.log.info({ request: asked.name, reason: verdict.reason }, 'request is denied')
+    options.ports.emitEvent({
+      pod: { namespace: asked.namespace, ...asked.pod },
+      type: 'Warning',
+      reason: 'CertificateDenied',
+      message: `${verdict.reason}: ${verdict.message}`,
+    })
+    return settled(options, request)
   }
+  return notWritten(options, request, answer)
+}
+
+function notWritten(
+  options: IssuanceOptions,
+  request: RequestState,
+  answer: Exclude<PublishAnswer, { readonly kind: 'written' }>,
+): Outcome {
+  const { kind, detail } = answer
+  if (kind === 'gone') return { kind: 'done', as: 'gone' }
+  // The next call reads the request as it is then, and finds a Denied that was written after all.
+  if (kind === 'conflict' || kind === 'unknown') {
+    return { kind: 'again', why: `Denied is not written: ${kind}` }
+  }
+  const code = kind === 'not-permitted' ? 'signer/not-permitted' : 'signer/rejected'
+  options.metrics.count('countersign_signer_errors_total', { code })
+  options.log.error({ request: request.asked.name, detail, code }, 'a verdict cannot be written')
+  return { kind: 'again', why: code, seconds: kind === 'not-permitted' ? alarmSeconds : 60 }
 }
 
 async function recordRefusal(

@@ -37,7 +37,10 @@ function askedOf(changed: Partial<AskedCertificate> = {}): AskedCertificate {
 }
 
 /** Requests as kubelet's crypto makes them, with an empty subject or with names. */
-const requests = { empty: Buffer.alloc(0), named: Buffer.alloc(0) }
+const requests: Record<'empty' | 'named', Buffer> = {
+  empty: Buffer.alloc(0),
+  named: Buffer.alloc(0),
+}
 
 before(async () => {
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }

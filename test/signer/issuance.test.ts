@@ -1,0 +1,264 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseLedgerRecord } from '../../src/ledger/record.ts'
+import { askedOf } from './asked.ts'
+import { World } from './issuance-world.ts'
+import { absent, evidenceOf } from './workload.ts'
+
+test('a request is issued in the order that the record demands', async () => {
+  const world = new World(askedOf())
+  assert.deepEqual(await world.step(), { kind: 'done', as: 'issued' })
+  assert.deepEqual(world.trace, [
+    'gather',
+    'policy',
+    'prepare',
+    'issuance-intent',
+    'sign',
+    'Issued',
+    'issuance-result',
+  ])
+  world.checkSettled()
+  assert.deepEqual(world.history.intents.requests(), [])
+  assert.equal(world.events[0]?.reason, 'CertificateIssued')
+})
+
+test('every record is one that a ledger takes', async () => {
+  const issued = new World(askedOf())
+  await issued.run()
+  const refused = new World(askedOf({ annotations: { 'example.com/x': 'y'.repeat(9000) } }))
+  await refused.run()
+  for (const record of [...issued.records, ...refused.records]) {
+    assert.deepEqual(parseLedgerRecord(JSON.parse(JSON.stringify(record))), record)
+  }
+})
+
+test('the intent holds what the auditor asks for', async () => {
+  const world = new World(askedOf())
+  await world.run()
+  const [intent] = world.intents()
+  assert.ok(intent !== undefined)
+  const { evidence, ...rest } = intent
+  assert.ok(evidence.some(({ check, field }) => check === 'volume-declared' && field === 'volume'))
+  assert.deepEqual(rest.pod, { name: 'worker-0', uid: 'pod-uid' })
+  assert.deepEqual(rest.namespace, { name: 'team-a', uid: 'namespace-uid' })
+  assert.deepEqual(rest.projectedPaths, ['credential-bundle.pem'])
+  assert.equal(rest.requester, 'not-shown')
+  assert.equal(rest.policyRevision, 'r1')
+  assert.equal(rest.notBefore, '2026-11-20T09:58:30.000Z')
+  assert.match(rest.evidenceDigest, /^[0-9a-f]{64}$/)
+})
+
+test('what a cache says against a pod is asked of the API server, which may know better', async () => {
+  const world = new World(askedOf())
+  world.cached = { ...evidenceOf({ live: false }), pod: absent }
+  assert.deepEqual(await world.step(), { kind: 'done', as: 'issued' })
+  assert.deepEqual(world.trace.slice(0, 3), ['gather', 'gather-live', 'policy'])
+})
+
+test('a proven violation is recorded, then denied', async () => {
+  const world = new World(askedOf())
+  world.cached = evidenceOf({ live: false, pod: { terminating: true } })
+  world.live = evidenceOf({ pod: { terminating: true } })
+  assert.deepEqual(await world.step(), { kind: 'done', as: 'denied' })
+  assert.deepEqual(world.trace, [
+    'gather',
+    'gather-live',
+    'issuance-refusal',
+    'Denied',
+    'issuance-refusal',
+  ])
+  const outcomes = world.records.map((record) => 'outcome' in record && record.outcome)
+  assert.deepEqual(outcomes, ['unknown', 'published'])
+  assert.equal(new Set(world.records.map(({ issuanceId }) => issuanceId)).size, 1)
+  assert.match(world.events[0]?.message ?? '', /^PodTerminating: pod: asked pod "worker-0"/)
+})
+
+test('what the request itself breaks is denied without looking at the cluster', async () => {
+  const world = new World(askedOf({ annotations: { 'example.com/x': 'y' } }))
+  assert.deepEqual(await world.step(), { kind: 'done', as: 'denied' })
+  assert.deepEqual(world.trace, ['issuance-refusal', 'Denied', 'issuance-refusal'])
+  assert.equal(world.status?.conditions[0].reason, 'InvalidUnverifiedUserAnnotations')
+})
+
+test('the policy refuses on live evidence only, and its reasons are told', async () => {
+  const world = new World(askedOf())
+  const reason = { code: 'namespace-denied', message: 'not here', audience: 'operator' as const }
+  world.decision = { allow: false, reasons: [reason] }
+  assert.deepEqual(await world.step(), { kind: 'done', as: 'denied' })
+  assert.deepEqual(world.trace.slice(0, 4), ['gather', 'policy', 'gather-live', 'policy'])
+  assert.equal(world.status?.conditions[0].reason, 'RefusedByPolicy')
+  assert.match(world.status?.conditions[0].message ?? '', /proved namespace-denied: not here;/)
+})
+
+test('a policy without an answer makes the request wait, and is asked again', async () => {
+  const world = new World(askedOf())
+  world.faultAt = new Map([
+    [1, 'fail'],
+    [3, 'fail'],
+  ])
+  const outcome = await world.step()
+  assert.deepEqual(outcome, {
+    kind: 'again',
+    why: 'issuance policy gave no answer: policy/abort',
+  })
+  assert.equal(world.records.length, 0)
+  assert.deepEqual(await world.run(), { kind: 'done', as: 'issued' })
+})
+
+test('the policy shortens a life and never lengthens it', async () => {
+  for (const [lifetimeSecondsMax, given] of [
+    [3600, 3600],
+    [86_400, 3600],
+  ] as const) {
+    const world = new World(askedOf({ maxExpirationSeconds: 7200 }))
+    world.decision = { allow: true, reasons: [], lifetimeSecondsMax }
+    await world.run()
+    assert.equal(world.intents()[0]?.lifetimeSeconds, given)
+  }
+})
+
+test('a policy that shortens a life below what the API server takes makes the request wait', async () => {
+  const world = new World(askedOf())
+  world.decision = { allow: true, reasons: [], lifetimeSecondsMax: 3599 }
+  assert.deepEqual(await world.step(), {
+    kind: 'again',
+    why: 'issuance policy gives too short a life, want=3600.. got=3599',
+  })
+})
+
+test('a key that was issued to another pod is refused to this one', async () => {
+  const world = new World(askedOf())
+  await world.run()
+  const thief = new World(
+    askedOf({ uid: 'second-request', pod: { name: 'worker-0', uid: 'second-uid' } }),
+  )
+  thief.cached = evidenceOf({ live: false, pod: { uid: 'second-uid' } })
+  thief.live = evidenceOf({ pod: { uid: 'second-uid' } })
+  thief.records.push(...world.records)
+  await thief.restart()
+  assert.deepEqual(await thief.step(), { kind: 'done', as: 'denied' })
+  assert.equal(thief.status?.conditions[0].reason, 'KeyAlreadyIssued')
+})
+
+test('the same pod may ask again with its key', async () => {
+  const world = new World(askedOf())
+  await world.run()
+  const again = new World(askedOf({ uid: 'second-request' }))
+  again.records.push(...world.records)
+  await again.restart()
+  assert.deepEqual(await again.run(), { kind: 'done', as: 'issued' })
+})
+
+test('a lost answer is looked up before anything is sent again', async () => {
+  const world = new World(askedOf())
+  world.faultAt = new Map([[5, 'fail-but-persist']])
+  assert.deepEqual(await world.step(), { kind: 'done', as: 'settled' })
+  assert.deepEqual(world.trace.slice(5), ['Issued!fail-but-persist', 'read', 'issuance-result'])
+  world.checkSettled()
+  assert.equal(world.intents().length, 1)
+})
+
+test('a write that was lost on its way is sent again with the same octets', async () => {
+  const world = new World(askedOf())
+  world.faultAt = new Map([[5, 'fail']])
+  assert.deepEqual(await world.step(), { kind: 'done', as: 'issued' })
+  assert.equal(world.intents().length, 1)
+  world.checkSettled()
+})
+
+test('a concurrent change is read again, and the same certificate fits the new state', async () => {
+  const world = new World(askedOf())
+  world.faultAt = new Map([[5, 'conflict']])
+  assert.deepEqual(await world.step(), { kind: 'done', as: 'issued' })
+  assert.deepEqual(world.trace.slice(5), ['Issued!conflict', 'read', 'Issued', 'issuance-result'])
+})
+
+test('a stale certificate is signed anew under a new intent and serial number', async () => {
+  const world = new World(askedOf())
+  world.faultAt = new Map([[5, 'stale']])
+  assert.deepEqual(await world.step(), { kind: 'again', why: 'signer/stale' })
+  assert.deepEqual(await world.run(), { kind: 'done', as: 'issued' })
+  const serials = world.intents().map(({ serialNumber }) => serialNumber)
+  assert.equal(new Set(serials).size, 2)
+  world.checkSettled()
+})
+
+test('a missing right is an alarm and a long wait, never a verdict', async () => {
+  const world = new World(askedOf())
+  world.faultAt = new Map([[5, 'not-permitted']])
+  assert.deepEqual(await world.step(), {
+    kind: 'again',
+    why: 'signer/not-permitted',
+    seconds: 300,
+  })
+  assert.equal(world.status, undefined)
+  assert.deepEqual(await world.run(), { kind: 'done', as: 'issued' })
+  world.checkSettled()
+})
+
+test('a request that is gone at the write is recorded as unpublished', async () => {
+  const world = new World(askedOf())
+  world.gone = true
+  assert.deepEqual(await world.step(), { kind: 'done', as: 'gone' })
+  const [intent] = world.intents()
+  assert.ok(intent !== undefined)
+  assert.equal(world.resultsOf(intent)[0]?.outcome, 'unpublished')
+})
+
+test('a request that is gone after a lost answer is recorded as unknown', async () => {
+  const world = new World(askedOf())
+  world.gone = true
+  world.faultAt = new Map([[5, 'fail']])
+  assert.deepEqual(await world.step(), { kind: 'done', as: 'gone' })
+  const [intent] = world.intents()
+  assert.ok(intent !== undefined)
+  assert.equal(world.resultsOf(intent)[0]?.outcome, 'unknown')
+})
+
+test('a watch that lags behind our own write leads to no second signature', async () => {
+  const world = new World(askedOf())
+  const before = world.state
+  world.faultAt = new Map([[6, 'fail']])
+  assert.equal((await world.step(before)) === 'crashed', false)
+  const outcome = await world.step(before)
+  assert.deepEqual(outcome, { kind: 'done', as: 'settled' })
+  assert.equal(world.intents().length, 1)
+  world.checkSettled()
+})
+
+test('an intent of a process that died is settled by the request, or as unknown when it is gone', async () => {
+  for (const gone of [false, true]) {
+    const world = new World(askedOf())
+    world.faultAt = new Map([[5, 'crash-after']])
+    assert.equal(await world.step(), 'crashed')
+    world.gone = gone
+    await world.settle()
+    const [intent] = world.intents()
+    assert.ok(intent !== undefined)
+    const outcomes = world.resultsOf(intent).map(({ outcome }) => outcome)
+    assert.deepEqual(outcomes, [gone ? 'unknown' : 'published'])
+  }
+})
+
+test('a ceiling that no certificate has room for is refused', async () => {
+  const scopes = Array.from(
+    { length: 32 },
+    (_, index) => `server-${'s'.repeat(54)}${String(index).padStart(2, '0')}:${'t'.repeat(127)}*`,
+  )
+  const annotations = { 'countersign.dev/tool-scopes': scopes.join(',') }
+  const world = new World(askedOf({ annotations }))
+  const labels = Object.fromEntries(
+    scopes.map((scope) => [`tools.countersign.dev/${scope.split(':')[0]}`, 'allow']),
+  )
+  const [pod] = [evidenceOf().pod]
+  assert.ok(pod?.state === 'found')
+  const certificates = pod.object.certificates.map((source) => ({ ...source, annotations }))
+  world.live = evidenceOf({
+    pod: { certificates },
+    namespace: { labels },
+    serviceAccount: { annotations },
+  })
+  world.cached = { ...world.live, live: false }
+  assert.deepEqual(await world.run(), { kind: 'done', as: 'denied' })
+  assert.match(world.status?.conditions[0].message ?? '', /asked 0 models and 32 tool scopes;/)
+})
