@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { formatEntry } from '../../src/ledger/entry.ts'
+import { readEntries, type Tail } from '../../src/ledger/read-entries.ts'
 import { MemoryDisk } from './memory-disk.ts'
 import { openOn, temporaryFolder, warningsLog } from './open-ledger.ts'
 import { resultRecord } from './records.ts'
@@ -48,13 +49,19 @@ suite('recovery', { concurrency: false }, () => {
   }
 
   test('the last record with any bit flipped is dropped, for nothing tells it from a torn write', async () => {
-    for (let at = starts[5] ?? 0; at < whole.length; at++) {
-      await assertRecovers(flipped(at), 5)
+    const start = starts[5] ?? 0
+    for (let at = start; at < whole.length; at++) {
+      const tail = { end: start, tornOctets: whole.length - start }
+      assert.deepEqual(await drain(flipped(at)), tail, `octet ${at}`)
+      if (at % 41 === 0) await assertRecovers(flipped(at), 5)
     }
   })
 
   test('a bit flipped anywhere before the last record opens nothing, and nothing is written', async () => {
-    for (let at = 0; at < (starts[5] ?? 0); at++) await assertCorrupt(flipped(at))
+    for (let at = 0; at < (starts[5] ?? 0); at++) {
+      await assert.rejects(drain(flipped(at)), { code: 'ledger/corrupt' }, `octet ${at}`)
+      if (at % 41 === 0) await assertCorrupt(flipped(at))
+    }
   })
 
   const damages: readonly [string, Buffer][] = [
@@ -123,6 +130,15 @@ function flipped(at: number): Buffer {
   const damaged = Buffer.from(whole)
   damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8))
   return damaged
+}
+
+/** Reads to the end, as opening does, without the cost of a lock. */
+async function drain(content: Buffer): Promise<Tail> {
+  const read = readEntries(await new MemoryDisk(content).open('', 'read'))
+  for (;;) {
+    const step = await read.next()
+    if (step.done === true) return step.value
+  }
 }
 
 async function assertRecovers(content: Buffer, records: number): Promise<void> {
