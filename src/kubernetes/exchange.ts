@@ -15,7 +15,7 @@ export interface Exchange {
   readonly signal: AbortSignal
 }
 
-/** The server may close an idle connection at the very moment that we reuse it: then it has not read the request. */
+/** The server may close an idle connection at the very moment that we reuse it, mostly without reading the request. */
 function isStaleConnection(error: unknown, reused: boolean): boolean {
   const code = (error as NodeJS.ErrnoException | undefined)?.code
   return reused && (code === 'ECONNRESET' || code === 'EPIPE')
