@@ -241,6 +241,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a tool is called through the gateway, or directly only by the roles that its server names',
     source: 'docs/AUTHORIZATION.md',
   },
+  'toolserver.peer-checked-each-request': {
+    claim:
+      'a tool server judges its peer on every request and resumes no session, so an open connection does not outlive its certificate',
+    source: 'RFC 8446 §2.2',
+  },
   'agent.server-known': {
     claim: 'an agent talks only to the server whose SPIFFE ID it expects, whatever its address',
     source: 'X509-SVID §5.2',
