@@ -39,16 +39,17 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     }
     const next = new Map<string, Definition>()
     for (const each of octets.slice(0, toolsMax)) {
-      const definition = unchanged(each) ?? parseDefinition(each)
+      const definition = read(each)
       if (definition !== undefined) next.set(definition.name, definition)
     }
     definitions = next
   }
-  /** The definition that is already known by these very octets: spares hashing a list that has not changed. */
-  function unchanged(octets: Buffer): Definition | undefined {
-    const { name } = JSON.parse(octets.toString('utf8')) as { readonly name?: unknown }
-    const known = typeof name === 'string' ? definitions.get(name) : undefined
-    return known?.octets.equals(octets) === true ? known : undefined
+  /** The definition in these octets, the known one where they have not changed: that spares hashing a long list again. */
+  function read(octets: Buffer): Definition | undefined {
+    const name = nameOf(octets)
+    if (name === undefined) return undefined
+    const known = definitions.get(name)
+    return known?.octets.equals(octets) === true ? known : parseDefinition(Buffer.from(octets))
   }
   function refreshOnce(): Promise<void> {
     listing ??= refresh().finally(() => {
@@ -76,12 +77,17 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
       return known
     },
     learn(octets) {
-      const known = unchanged(octets)
-      if (known !== undefined) return known
-      const definition = parseDefinition(Buffer.from(octets))
+      const definition = read(octets)
       if (definition === undefined) return undefined
-      if (definitions.size < toolsMax) definitions.set(definition.name, definition)
+      const room = definitions.size < toolsMax || definitions.has(definition.name)
+      if (room) definitions.set(definition.name, definition)
       return definition
     },
   }
+}
+
+function nameOf(octets: Buffer): string | undefined {
+  const value: unknown = JSON.parse(octets.toString('utf8'))
+  if (typeof value !== 'object' || value === null || !('name' in value)) return undefined
+  return typeof value.name === 'string' ? value.name : undefined
 }

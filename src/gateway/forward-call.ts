@@ -7,7 +7,7 @@ import { judgeAnswer } from './judge-answer.ts'
 import type { Means } from './means.ts'
 import type { RequestMessage } from './message/message.ts'
 import { argumentsSha256, replaceName } from './message/rewrite.ts'
-import { formatRefusal, unavailable, type Refusal } from './problem.ts'
+import { badRequest, formatRefusal, unavailable, type Refusal } from './problem.ts'
 import type { Peer } from './peer.ts'
 import { tieExchange } from './streams.ts'
 import type { Upstream } from './upstream.ts'
@@ -145,6 +145,7 @@ function answer(
 ): Refused | undefined {
   const { head, chunks } = received
   const body = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
+  if (head?.status === 404 && call.session !== undefined) return sessionOver(call)
   if (head === undefined || head.form !== 'json') {
     return fault(call, { failed: 'bad answer', detail: 'answer has no body' })
   }
@@ -161,6 +162,11 @@ function answer(
   call.response.writeHead(head.status, headers)
   call.response.end(body)
   return undefined
+}
+
+/** An upstream has forgotten its session: the caller opens a new one, as it would with the upstream itself. */
+function sessionOver(call: Call): Refused {
+  return { check: 'response', refusal: badRequest(404, 'session is not known', rawIdOf(call)) }
 }
 
 function refuseAnswer(call: Call, means: Means, what: string): Refusal {

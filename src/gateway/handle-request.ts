@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Call, Door } from './call.ts'
+import { rawIdOf, type Call, type Door } from './call.ts'
 import type { Means } from './means.ts'
 import { unavailable } from './problem.ts'
 import { replyRefusal } from './reply.ts'
@@ -30,7 +30,10 @@ async function outcomeOf(call: Call, means: Means): Promise<Refused | undefined>
     return (await runChecks(call, means)) ?? (await serveCall(call, means))
   } catch (error) {
     means.log.error({ error, door: call.door.name }, 'request broke')
-    return { check: 'forward', refusal: unavailable(500, 'internal error') }
+    return {
+      check: 'forward',
+      refusal: unavailable(500, 'internal error', { rawId: rawIdOf(call) }),
+    }
   }
 }
 

@@ -76,7 +76,8 @@ export function createPeers(
     accept(socket) {
       const peer = parsePeer(socket, options)
       known.set(socket, peer)
-      if ('code' in peer) return
+      // The first request is told why; a connection that never asks ends by the listener's time-outs.
+      if ('code' in peer || now() >= peer.svid.notAfter.getTime()) return
       const connection: Connection = { socket, peer, timer: undefined }
       connections.add(connection)
       metrics.set('countersign_gateway_connections', connections.size)

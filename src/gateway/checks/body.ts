@@ -17,9 +17,9 @@ export async function checkBody(call: Call, means: Means): Promise<Refusal | und
   return undefined
 }
 
-/** The octets of the body, or undefined when there are more. Rejects when the caller goes away. */
+/** The octets of the body; undefined when there are more, or when the caller goes away and nobody is left to tell. */
 function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer | undefined> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let length = 0
     request.on('data', (chunk: Buffer) => {
@@ -34,6 +34,7 @@ function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer | 
       const [only] = chunks
       resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks))
     })
-    request.once('error', reject)
+    request.once('error', () => resolve(undefined))
+    request.once('close', () => resolve(undefined))
   })
 }

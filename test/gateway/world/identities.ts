@@ -11,8 +11,7 @@ export interface Wanted {
   readonly role?: Role
   readonly tenant?: string
   readonly toolScopes?: string
-  /** The end of its life; an hour from now unless told. */
-  readonly notAfter?: Date
+  readonly lifetimeSeconds?: number
 }
 
 export interface Identities {
@@ -20,26 +19,23 @@ export interface Identities {
   issue(wanted?: Wanted): Credential
 }
 
-const lifetimeSeconds = 3600
-
-/** The certificates of a gateway's world, by the product's own issuer. */
+/** The certificates of a gateway's world, by the product's own issuer. They live for a day unless a test says less. */
 export function createIdentities(): Identities {
-  const authority = createTestAuthority()
+  const authority = createTestAuthority({
+    lifetimeSeconds: 10 * 86_400,
+    lifetimeSecondsMax: 86_400,
+  })
   return {
     bundle: authority.bundle,
-    issue(wanted = {}) {
-      const { serviceAccount = 'agent', namespace = 'agents', notAfter, ...rest } = wanted
-      const now = notAfter === undefined ? Date.now() : notAfter.getTime() - lifetimeSeconds * 1000
-      return authority.issue({
-        namespace,
-        serviceAccount,
+    issue: (wanted = {}) =>
+      authority.issue({
+        namespace: 'agents',
+        serviceAccount: 'agent',
         podUid: crypto.randomUUID(),
         role: 'agent',
         tenant: 'acme',
-        lifetimeSeconds,
-        now,
-        ...rest,
-      }).credential
-    },
+        lifetimeSeconds: 86_400,
+        ...wanted,
+      }).credential,
   }
 }

@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { connect, type TLSSocket } from 'node:tls'
+import type { Revocation } from '../../src/gateway/revocation.ts'
+import { createTestAuthority } from '../support/test-authority.ts'
+import { modern, openClient, type TestClient } from './world/client.ts'
+import { answerBoth, type Answer } from './world/upstream.ts'
+import { openWorld, type World } from './world/world.ts'
+
+const echo = modern('tools/call', { name: 'echo', arguments: {} })
+const podUid = 'c0ffee00-0000-4000-8000-00000000beef'
+
+/** An upstream that begins a stream of events and never ends it. */
+const endless: Answer = (message, response, request) => {
+  if (message.method !== 'tools/call') return answerBoth()(message, response, request)
+  response.writeHead(200, { 'content-type': 'text/event-stream' })
+  response.write(
+    'data: {"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}\n\n',
+  )
+}
+
+const revocations: Readonly<Record<string, Omit<Revocation, 'name' | 'reason'>>> = {
+  'by its pod': { podUid },
+  'by its service account': { serviceAccount: { namespace: 'agents', name: 'agent' } },
+  'by its tenant': { tenant: 'acme' },
+  'by its time of issuance': { issuedBefore: new Date(Date.now() + 3_600_000) },
+}
+
+/** What ends an identity while its connection is open, and what the caller is told. */
+const ends: Readonly<Record<string, { end: (world: World) => void; message: string }>> = {
+  ...Object.fromEntries(
+    Object.entries(revocations).map(([how, matcher]) => [
+      `revoked ${how}`,
+      {
+        end: (world: World) => world.revocations.set([{ name: 'r', reason: 'test', ...matcher }]),
+        message: 'certificate is revoked',
+      },
+    ]),
+  ),
+  'without its pod': {
+    end: (world: World) => world.gone.set(new Set([podUid])),
+    message: 'pod of the certificate is gone',
+  },
+}
+
+for (const [what, { end, message }] of Object.entries(ends)) {
+  test(`a certificate that is ${what} has its open connection ended, and is refused anew`, async () => {
+    await using world = await openWorld()
+    const agent = await world.agent({ podUid })
+    assert.equal((await agent.post('/mcp/files', echo.body, echo.headers)).status, 200)
+    const disconnected = once(agent.client, 'disconnect')
+    end(world)
+    await disconnected
+    const reply = await agent.post('/mcp/files', echo.body, echo.headers)
+    assert.equal(reply.status, 403)
+    assert.equal(reply.json.error?.message, message)
+    assert.equal(reply.headers['connection'], 'close')
+    assert.equal(reply.json.id, undefined)
+  })
+
+  test(`a certificate that is ${what} has its open stream ended`, async () => {
+    await using world = await openWorld({ answers: { files: endless } })
+    const agent = await world.agent({ podUid })
+    const stream = await openStream(agent)
+    end(world)
+    await stream.ended
+  })
+}
+
+/** Calls a tool that streams; resolves when the first event is there. */
+async function openStream(agent: TestClient): Promise<{ ended: Promise<unknown> }> {
+  const { body } = await agent.client.request({
+    method: 'POST',
+    path: '/mcp/files',
+    headers: {
+      ...echo.headers,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+    },
+    body: echo.body,
+  })
+  const ended = new Promise((resolve) => {
+    body.once('end', resolve)
+    body.once('error', resolve)
+  })
+  await once(body, 'data')
+  return { ended }
+}
+
+test('a certificate that expires on an open connection is refused at the next request', async () => {
+  let ahead = 0
+  await using world = await openWorld({ now: () => Date.now() + ahead })
+  const agent = await world.agent()
+  assert.equal((await agent.post('/mcp/files', echo.body, echo.headers)).status, 200)
+  ahead = 86_400_000
+  const reply = await agent.post('/mcp/files', echo.body, echo.headers)
+  assert.equal(reply.status, 403)
+  assert.equal(reply.json.error?.message, 'certificate has expired')
+  assert.equal(reply.headers['connection'], 'close')
+})
+
+test('a certificate that expires while a stream is open ends the stream and the connection', async () => {
+  // The gateway's clock is so far ahead that the certificate has a second left.
+  let ahead = 0
+  await using world = await openWorld({
+    answers: { files: endless },
+    now: () => Date.now() + ahead,
+  })
+  const agent = await world.agent({ lifetimeSeconds: 3600 })
+  ahead = 3_599_000 - 90_000
+  const disconnected = once(agent.client, 'disconnect')
+  const stream = await openStream(agent)
+  await Promise.all([stream.ended, disconnected])
+  assert.equal((await agent.post('/mcp/files', echo.body, echo.headers)).status, 403)
+})
+
+test('a session of TLS is never resumed', async () => {
+  await using world = await openWorld()
+  const { port } = world.gateway
+  const { chainPem: cert, privateKeyPem: key } = world.identities.issue({})
+  const options = {
+    port,
+    host: '127.0.0.1',
+    cert,
+    key,
+    ca: world.identities.bundle.pem,
+    checkServerIdentity: () => undefined,
+  }
+  let session: Buffer | undefined
+  const first = connect(options)
+  first.on('session', (given: Buffer) => (session = given))
+  assert.equal(await exchange(first), false)
+  assert.ok(session, 'the test offers a session')
+  const second = connect({ ...options, session })
+  assert.equal(await exchange(second), false)
+})
+
+/** Sends one request and reads its answer, so that any ticket would have come. Whether the session was a resumed one. */
+async function exchange(socket: TLSSocket): Promise<boolean> {
+  await once(socket, 'secureConnect')
+  const reused = socket.isSessionReused()
+  socket.end('GET /mcp HTTP/1.1\r\nHost: gateway.test\r\nConnection: close\r\n\r\n')
+  socket.resume()
+  await once(socket, 'close')
+  return reused
+}
+
+test('TLS 1.2 is not spoken, and neither is TLS without a certificate', async () => {
+  await using world = await openWorld()
+  const { port } = world.gateway
+  const { chainPem: cert, privateKeyPem: key } = world.identities.issue({})
+  const ca = world.identities.bundle.pem
+  const common = { port, host: '127.0.0.1', ca, checkServerIdentity: () => undefined }
+  const old = connect({ ...common, cert, key, maxVersion: 'TLSv1.2' })
+  const [refused] = (await once(old, 'error')) as [NodeJS.ErrnoException]
+  assert.match(String(refused.code), /PROTOCOL_VERSION/)
+  await using nobody = openClient({ port, credential: undefined, bundle: world.identities.bundle })
+  await assert.rejects(nobody.post('/mcp/files', echo.body, echo.headers))
+})
+
+test('a certificate of another authority is refused, whatever it says', async () => {
+  await using world = await openWorld()
+  const stranger = createTestAuthority().issue({
+    namespace: 'agents',
+    role: 'agent',
+    tenant: 'acme',
+    toolScopes: 'files:*',
+  })
+  await using client = openClient({
+    port: world.gateway.port,
+    credential: stranger.credential,
+    bundle: world.identities.bundle,
+  })
+  await assert.rejects(client.post('/mcp/files', echo.body, echo.headers))
+})
+
+test('a new certificate and a new bundle of the gateway are used from the next connection on', async () => {
+  await using world = await openWorld()
+  const before = await world.agent()
+  assert.equal((await before.post('/mcp/files', echo.body, echo.headers)).status, 200)
+  const renewed = world.identities.issue({ serviceAccount: 'gateway', role: 'tool-broker' })
+  world.credential.set(renewed)
+  const { port } = world.gateway
+  const { chainPem: cert, privateKeyPem: key } = world.identities.issue({})
+  const socket = connect({
+    port,
+    host: '127.0.0.1',
+    cert,
+    key,
+    ca: world.identities.bundle.pem,
+    checkServerIdentity: () => undefined,
+  })
+  await once(socket, 'secureConnect')
+  assert.deepEqual(socket.getPeerX509Certificate()?.raw, renewed.svid.der)
+  socket.destroy()
+  assert.equal((await before.post('/mcp/files', echo.body, echo.headers)).status, 200)
+})

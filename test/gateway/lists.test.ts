@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { initializeParams, legacy, modern, type Reply, type TestClient } from './world/client.ts'
+import { answerBoth, sendJson, toolTexts, type Answer } from './world/upstream.ts'
+import { openWorld } from './world/world.ts'
+
+const list = modern('tools/list')
+
+function namesOf(reply: Reply): readonly unknown[] {
+  const tools = reply.json.result?.['tools'] as readonly { readonly name: string }[] | undefined
+  return (tools ?? []).map((tool) => tool.name)
+}
+
+test('a list is what the caller may call, and every other octet of it is kept', async () => {
+  await using world = await openWorld()
+  const agent = await world.agent()
+  const reply = await agent.post('/mcp/files', list.body, list.headers)
+  const [echo = '', big = '', remove = ''] = toolTexts
+  assert.ok(reply.text.includes(`"tools":[${echo},${big},${remove}]`), reply.text)
+  assert.ok(reply.text.includes('"x-kept":12345678901234567890'))
+  assert.match(reply.text, /"n":\{"const":9007199254740993\}/)
+})
+
+test('a modern list is private and lives no longer than policy may take to change', async () => {
+  const answer: Answer = (message, response, request) => {
+    if (message.method !== 'tools/list') return answerBoth()(message, response, request)
+    const text = `{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","tools":[],"ttlMs":86400000,"cacheScope":"public"}}`
+    sendJson(response, text)
+  }
+  await using world = await openWorld({ answers: { files: answer } })
+  const agent = await world.agent()
+  const reply = await agent.post('/mcp/files', list.body, list.headers)
+  assert.equal(
+    reply.text,
+    '{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","tools":[],"ttlMs":60000,"cacheScope":"private"}}',
+  )
+})
+
+test('a list is decided in one evaluation', async () => {
+  await using world = await openWorld()
+  const agent = await world.agent()
+  await agent.post('/mcp/files', list.body, list.headers)
+  const paths = world.events.map((event) => event.path)
+  assert.deepEqual(paths, ['countersign/mcp/decision', 'countersign/mcp/list'])
+})
+
+test('policy failing on a list shows nothing of it', async () => {
+  await using world = await openWorld({
+    authorizer: (real) => ({
+      ...real,
+      filter: (input) => ({
+        value: input.resources.map(() => true),
+        input,
+        result: null,
+        error: 'policy/abort: trap',
+        seconds: 0,
+      }),
+    }),
+  })
+  const agent = await world.agent()
+  const reply = await agent.post('/mcp/files', list.body, list.headers)
+  assert.equal(reply.status, 500)
+  assert.equal(reply.json.error?.code, -32603)
+})
+
+test('a list that comes as events is filtered too', async () => {
+  const answer: Answer = (message, response, request) => {
+    if (message.method !== 'tools/list') return answerBoth()(message, response, request)
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write(': alive\r\n\r\n')
+    response.write('data: {"jsonrpc":"2.0","method":"notifications/message","params":{}}\n\n')
+    response.write('event: message\ndata: {"jsonrpc":"2.0","id":1,\n')
+    response.end(`data: "result":{"resultType":"complete","tools":[${toolTexts.join(',')}]}}\n\n`)
+  }
+  await using world = await openWorld({ answers: { files: answer } })
+  const agent = await world.agent()
+  const reply = await agent.post('/mcp/files', list.body, list.headers)
+  assert.equal(reply.status, 200, reply.text)
+  assert.deepEqual(namesOf(reply), ['echo', 'big', 'delete'])
+  assert.match(reply.text, /9007199254740993/)
+})
+
+const hidden: Readonly<Record<string, string>> = {
+  'that names a member twice': '{"name":"secret","name":"echo","inputSchema":{"type":"object"}}',
+  'whose name is no text': '{"name":7}',
+  'that is no object': 'null',
+  'that breaks the rules of x-mcp-header':
+    '{"name":"echo","inputSchema":{"type":"object","properties":{"a":{"type":"number","x-mcp-header":"A"}}}}',
+}
+
+for (const [what, text] of Object.entries(hidden)) {
+  test(`a tool ${what} is not listed`, async () => {
+    await using world = await openWorld({ answers: { files: answerBoth({ tools: [text] }) } })
+    const agent = await world.agent()
+    const reply = await agent.post('/mcp/files', list.body, list.headers)
+    assert.equal(reply.status, 200, reply.text)
+    assert.deepEqual(namesOf(reply), [])
+  })
+}
+
+/** Lists two tools a page, by a cursor of its own; counts calls from none. */
+function paged(name: string, tools: readonly string[]): Answer {
+  return (message, response, request) => {
+    if (message.method !== 'tools/list') return answerBoth({ name })(message, response, request)
+    const cursor = message.params?.['cursor']
+    const from = typeof cursor === 'string' ? Number(cursor.slice(1)) : 0
+    const page = tools.slice(from, from + 2).map((tool) => `{"name":"${tool}","inputSchema":{}}`)
+    const next = from + 2 < tools.length ? `,"nextCursor":"c${from + 2}"` : ''
+    const id = JSON.stringify(message.id)
+    const result = `{"resultType":"complete","tools":[${page.join(',')}]${next},"ttlMs":5000,"cacheScope":"public"}`
+    sendJson(response, `{"jsonrpc":"2.0","id":${id},"result":${result}}`)
+  }
+}
+
+async function allPages(agent: TestClient, path: string): Promise<readonly (readonly unknown[])[]> {
+  const pages: (readonly unknown[])[] = []
+  let cursor: unknown
+  do {
+    const { body, headers } = modern('tools/list', cursor === undefined ? {} : { cursor })
+    const reply = await agent.post(path, body, headers)
+    assert.equal(reply.status, 200, reply.text)
+    pages.push(namesOf(reply))
+    cursor = reply.json.result?.['nextCursor']
+  } while (cursor !== undefined && pages.length < 10)
+  return pages
+}
+
+const openPaged = (): ReturnType<typeof openWorld> =>
+  openWorld({
+    answers: {
+      files: paged('files', ['a', 'b', 'hidden1', 'hidden2', 'c']),
+      web: paged('web', ['x', 'y', 'z']),
+    },
+    grants: {
+      tenants: {
+        acme: {
+          files: { tools: { a: {}, b: {}, c: {} }, prefixes: {} },
+          web: { tools: {}, prefixes: { '': {} } },
+        },
+      },
+      subjects: {},
+    },
+  })
+
+test('pages stay pages: an empty one keeps its cursor', async () => {
+  await using world = await openPaged()
+  const agent = await world.agent({ toolScopes: 'files:*,web:*' })
+  assert.deepEqual(await allPages(agent, '/mcp/files'), [['a', 'b'], [], ['c']])
+})
+
+test('the door of all unites the pages of all, under the names of their servers', async () => {
+  await using world = await openPaged()
+  const agent = await world.agent({ toolScopes: 'files:*,web:*' })
+  assert.deepEqual(await allPages(agent, '/mcp'), [
+    ['files_a', 'files_b', 'web_x', 'web_y'],
+    ['web_z'],
+    ['files_c'],
+  ])
+})
+
+test('the door of all shows no server of which no scope speaks', async () => {
+  await using world = await openPaged()
+  const agent = await world.agent({ toolScopes: 'web:z' })
+  assert.deepEqual(await allPages(agent, '/mcp'), [[], ['web_z']])
+  assert.equal(world.upstreams['files']?.received.length, 0)
+})
+
+for (const [what, cursor] of Object.entries({
+  'made up': () => 'c2',
+  'of another caller': (own: string) => own,
+})) {
+  test(`a cursor that is ${what} is refused`, async () => {
+    await using world = await openPaged()
+    const agent = await world.agent({ toolScopes: 'files:*,web:*' })
+    const first = await agent.post('/mcp', list.body, list.headers)
+    const other = await world.agent({ toolScopes: 'files:*,web:*' })
+    const { body, headers } = modern('tools/list', {
+      cursor: cursor(String(first.json.result?.['nextCursor'])),
+    })
+    const reply = await other.post('/mcp', body, headers)
+    assert.equal(reply.json.error?.code, -32602)
+    assert.equal(reply.json.error?.message, 'cursor is not known')
+  })
+}
+
+test('an upstream that is down is left out of the list of all', async () => {
+  await using world = await openWorld({
+    upstreams: (configs) =>
+      configs.map((each) =>
+        each.server === 'web' ? { ...each, url: 'https://127.0.0.1:1/mcp' } : each,
+      ),
+  })
+  const agent = await world.agent()
+  const reply = await agent.post('/mcp', list.body, list.headers)
+  assert.deepEqual(namesOf(reply), ['files_echo', 'files_big', 'files_delete'])
+})
+
+test('a legacy session at the door of all leaves out what was down, and says so at a call', async () => {
+  await using world = await openWorld({
+    upstreams: (configs) =>
+      configs.map((each) =>
+        each.server === 'web' ? { ...each, url: 'https://127.0.0.1:1/mcp' } : each,
+      ),
+  })
+  const agent = await world.agent()
+  const opening = legacy('initialize', initializeParams)
+  const opened = await agent.post('/mcp', opening.body, opening.headers)
+  assert.deepEqual(opened.json.result, {
+    protocolVersion: '2025-11-25',
+    capabilities: { tools: {} },
+    serverInfo: { name: 'countersign-gateway', version: '0.1.0' },
+  })
+  const session = String(opened.headers['mcp-session-id'])
+  const asked = legacy('tools/list', undefined, { session })
+  const listed = await agent.post('/mcp', asked.body, asked.headers)
+  assert.deepEqual(namesOf(listed), ['files_echo', 'files_big', 'files_delete'])
+  const call = legacy('tools/call', { name: 'web_echo', arguments: {} }, { session })
+  const reply = await agent.post('/mcp', call.body, call.headers)
+  assert.equal(reply.json.error?.message, 'Unknown tool: web_echo')
+  const told = world.upstreams['files']?.received.map(({ body }) => body) ?? []
+  assert.ok(told.includes('{"jsonrpc":"2.0","method":"notifications/initialized"}'))
+})

@@ -1,0 +1,386 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Authorizer } from '../../src/policy/authorizer.ts'
+import { initializeParams, legacy, modern, type Reply, type TestClient } from './world/client.ts'
+import { openWorld, type World, type WorldOptions } from './world/world.ts'
+
+const call = (name: string, args: object = {}): ReturnType<typeof modern> =>
+  modern('tools/call', { name, arguments: args })
+
+async function openSession(agent: TestClient, path: string): Promise<string> {
+  const { body, headers } = legacy('initialize', initializeParams)
+  const reply = await agent.post(path, body, headers)
+  assert.equal(reply.status, 200, reply.text)
+  return String(reply.headers['mcp-session-id'])
+}
+
+const broken = (decision: Partial<Authorizer>): NonNullable<WorldOptions['authorizer']> => {
+  return (real) => ({ ...real, ...decision })
+}
+
+interface Case {
+  readonly title: string
+  readonly world?: WorldOptions
+  readonly ask: (agent: TestClient, world: World) => Promise<Reply>
+  readonly status: number
+  readonly code: number
+  readonly message?: string | RegExp
+  readonly withoutId?: boolean
+}
+
+const cases: readonly Case[] = [
+  {
+    title: 'a host that is not served',
+    ask: (agent) => {
+      const { body, headers } = call('echo')
+      return agent.post('/mcp/files', body, { ...headers, host: 'evil.test' })
+    },
+    status: 403,
+    code: -32600,
+    message: 'host is not served here',
+    withoutId: true,
+  },
+  {
+    title: 'an origin that is not served',
+    ask: (agent) => {
+      const { body, headers } = call('echo')
+      return agent.post('/mcp/files', body, { ...headers, origin: 'https://evil.test' })
+    },
+    status: 403,
+    code: -32600,
+    message: 'origin is not served here',
+    withoutId: true,
+  },
+  {
+    title: 'a body that is larger than the bound, by its length',
+    world: { limits: { bodyBytesMax: 1000 } },
+    ask: (agent) => {
+      const { body, headers } = call('echo', { text: 'x'.repeat(1000) })
+      return agent.post('/mcp/files', body, headers)
+    },
+    status: 413,
+    code: -32600,
+    withoutId: true,
+  },
+  {
+    title: 'an array of messages',
+    ask: (agent) => agent.post('/mcp/files', `[${call('echo').body}]`, call('echo').headers),
+    status: 400,
+    code: -32600,
+    withoutId: true,
+  },
+  {
+    title: 'a header that names another tool than the body',
+    ask: (agent) => {
+      const { body, headers } = call('delete')
+      return agent.post('/mcp/files', body, { ...headers, 'mcp-name': 'echo' })
+    },
+    status: 400,
+    code: -32020,
+  },
+  {
+    title: 'a modern method that is not served',
+    ask: (agent) => {
+      const { body, headers } = modern('prompts/get', { name: 'x' })
+      return agent.post('/mcp/files', body, headers)
+    },
+    status: 404,
+    code: -32601,
+    message: 'method not found',
+  },
+  {
+    title: 'a method that nobody knows, in a legacy session',
+    ask: async (agent) => {
+      const session = await openSession(agent, '/mcp/files')
+      const { body, headers } = legacy('vendor/anything', {}, { session })
+      return agent.post('/mcp/files', body, headers)
+    },
+    status: 200,
+    code: -32601,
+  },
+  {
+    title: 'a legacy request without a session',
+    ask: (agent) => {
+      const { body, headers } = legacy('tools/list', {})
+      return agent.post('/mcp/files', body, headers)
+    },
+    status: 400,
+    code: -32600,
+    message: 'header mcp-session-id is missing',
+  },
+  {
+    title: 'a session id that was never sealed here',
+    ask: (agent) => {
+      const { body, headers } = legacy('tools/list', {}, { session: 'session-of-files' })
+      return agent.post('/mcp/files', body, headers)
+    },
+    status: 404,
+    code: -32600,
+    message: 'session is not known',
+  },
+  {
+    title: 'a session of another identity',
+    ask: async (agent, world) => {
+      const session = await openSession(agent, '/mcp/files')
+      const other = await world.agent({ serviceAccount: 'thief' })
+      const { body, headers } = legacy('tools/list', {}, { session })
+      return other.post('/mcp/files', body, headers)
+    },
+    status: 403,
+    code: -31403,
+    message: 'session is of another identity',
+    withoutId: true,
+  },
+  {
+    title: 'a session of another pod of the same service account',
+    ask: async (agent, world) => {
+      const session = await openSession(agent, '/mcp/files')
+      const other = await world.agent()
+      const { body, headers } = legacy('tools/list', {}, { session })
+      return other.post('/mcp/files', body, headers)
+    },
+    status: 403,
+    code: -31403,
+    withoutId: true,
+  },
+  {
+    title: 'a session at another door',
+    ask: async (agent) => {
+      const session = await openSession(agent, '/mcp/files')
+      const { body, headers } = legacy('tools/list', {}, { session })
+      return agent.post('/mcp/web', body, headers)
+    },
+    status: 400,
+    code: -32600,
+  },
+  {
+    title: 'a session in another version',
+    ask: async (agent) => {
+      const session = await openSession(agent, '/mcp/files')
+      const { body, headers } = legacy('tools/list', {}, { session, version: '2025-06-18' })
+      return agent.post('/mcp/files', body, headers)
+    },
+    status: 400,
+    code: -32600,
+  },
+  {
+    title: 'a server that does not exist',
+    ask: (agent) => agent.post('/mcp/nowhere', call('echo').body, call('echo').headers),
+    status: 404,
+    code: -32600,
+    message: 'server is not known',
+  },
+  {
+    title: 'a modern client at a legacy upstream',
+    world: { upstreams: (configs) => configs.map((each) => ({ ...each, eras: ['legacy'] })) },
+    ask: (agent) => agent.post('/mcp/files', call('echo').body, call('echo').headers),
+    status: 400,
+    code: -32022,
+  },
+  {
+    title: 'a tool at the door of all whose server does not exist',
+    ask: (agent) => agent.post('/mcp', call('nowhere_echo').body, call('nowhere_echo').headers),
+    status: 200,
+    code: -32602,
+    message: 'Unknown tool: nowhere_echo',
+  },
+  {
+    title: 'a tool that the upstream does not have',
+    ask: (agent) => agent.post('/mcp/web', call('absent').body, call('absent').headers),
+    status: 200,
+    code: -32602,
+    message: 'Unknown tool: absent',
+  },
+  {
+    title: 'a tool outside the ceiling, however it is granted',
+    world: { grants: { tenants: { acme: { files: { tools: { secret: {} }, prefixes: {} } } } } },
+    ask: (agent) => agent.post('/mcp/files', call('secret').body, call('secret').headers),
+    status: 200,
+    code: -31403,
+    message: 'denied by policy',
+  },
+  {
+    title: 'a tool inside the ceiling that is not granted',
+    world: { grants: { tenants: { other: {} } } },
+    ask: (agent) => agent.post('/mcp/files', call('echo').body, call('echo').headers),
+    status: 200,
+    code: -31403,
+  },
+  {
+    title: 'arguments that are not granted',
+    ask: (agent) => {
+      const { body, headers } = call('delete', { what: 'everything' })
+      return agent.post('/mcp/files', body, headers)
+    },
+    status: 200,
+    code: -31403,
+  },
+  {
+    title: 'a policy that fails',
+    world: {
+      authorizer: broken({
+        decide: (input) => ({
+          value: { allow: true, reasons: [], obligations: [] },
+          input,
+          result: null,
+          error: 'policy/abort: trap',
+          seconds: 0,
+        }),
+      }),
+    },
+    ask: (agent) => agent.post('/mcp/files', call('echo').body, call('echo').headers),
+    status: 500,
+    code: -32603,
+    message: 'policy is not available',
+  },
+  {
+    title: 'a policy that throws',
+    world: {
+      authorizer: broken({
+        decide: () => {
+          throw new Error('unexpected: secret detail')
+        },
+      }),
+    },
+    ask: (agent) => agent.post('/mcp/files', call('echo').body, call('echo').headers),
+    status: 500,
+    code: -32603,
+    message: 'internal error',
+  },
+  {
+    title: 'a permit with an obligation that nobody can meet',
+    world: {
+      authorizer: broken({
+        decide: (input) => ({
+          value: {
+            allow: true,
+            reasons: [],
+            obligations: [{ id: 'o', type: 'ask-a-human', properties: {} }],
+          },
+          input,
+          result: null,
+          seconds: 0,
+        }),
+      }),
+    },
+    ask: (agent) => agent.post('/mcp/files', call('echo').body, call('echo').headers),
+    status: 200,
+    code: -31403,
+  },
+  {
+    title: 'any call while decisions cannot be recorded',
+    ask: (agent, world) => {
+      world.decisionLog.available = false
+      return agent.post('/mcp/files', call('echo').body, call('echo').headers)
+    },
+    status: 503,
+    code: -32603,
+    message: 'decisions cannot be recorded',
+  },
+  {
+    title: 'any call while revocations are stale',
+    ask: (agent, world) => {
+      world.stale.revocations = 121
+      return agent.post('/mcp/files', call('echo').body, call('echo').headers)
+    },
+    status: 503,
+    code: -32603,
+    message: 'revocations are not known',
+    withoutId: true,
+  },
+  {
+    title: 'any call while pods are stale',
+    ask: (agent, world) => {
+      world.stale.pods = Number.POSITIVE_INFINITY
+      return agent.post('/mcp/files', call('echo').body, call('echo').headers)
+    },
+    status: 503,
+    code: -32603,
+    withoutId: true,
+  },
+]
+
+for (const { title, world: options, ask, status, code, message, withoutId } of cases) {
+  test(`refused: ${title}`, async () => {
+    await using world = await openWorld(options)
+    const agent = await world.agent()
+    const reply = await ask(agent, world)
+    assert.equal(reply.status, status, reply.text)
+    assert.equal(reply.json.error?.code, code)
+    if (message !== undefined) assert.equal(reply.json.error?.message, message)
+    assert.equal(reply.json.id, withoutId === true ? undefined : 1)
+    assert.equal(reply.headers['www-authenticate'], undefined)
+    assert.doesNotMatch(reply.text, /secret detail/)
+    const called = Object.values(world.upstreams).flatMap((upstream) => upstream.received)
+    assert.equal(called.filter(({ body }) => body.includes('tools/call')).length, 0)
+  })
+}
+
+test('a denial has the id of its decision and only the reasons that are meant for the agent', async () => {
+  await using world = await openWorld({
+    authorizer: broken({
+      decide: (input) => ({
+        value: {
+          allow: false,
+          reasons: [
+            { code: 'not-granted', message: 'ask your owner', audience: 'agent' },
+            { code: 'watched', message: 'case 17', audience: 'operator' },
+          ],
+          obligations: [],
+        },
+        input,
+        result: null,
+        seconds: 0,
+      }),
+    }),
+  })
+  const agent = await world.agent()
+  const { body, headers } = call('echo')
+  const reply = await agent.post('/mcp/files', body, headers)
+  const [event] = world.events
+  assert.equal(world.events.length, 1)
+  assert.deepEqual(reply.json.error?.data, {
+    decisionId: event?.decisionId,
+    reasons: ['ask your owner'],
+  })
+  assert.equal(event?.requestedBy, 'spiffe://test.example/ns/agents/sa/agent')
+})
+
+test('a refusal without policy is recorded as a decision too', async () => {
+  await using world = await openWorld()
+  const agent = await world.agent()
+  const { body, headers } = call('secret')
+  const reply = await agent.post('/mcp/files', body, headers)
+  const [event] = world.events
+  assert.equal(event?.path, 'countersign/gateway/ceiling')
+  assert.equal(reply.json.error?.data?.['decisionId'], event.decisionId)
+})
+
+for (const { method, path, status } of [
+  { method: 'GET', path: '/mcp', status: 405 },
+  { method: 'DELETE', path: '/mcp/files', status: 405 },
+  { method: 'PUT', path: '/mcp', status: 405 },
+  { method: 'GET', path: '/', status: 404 },
+  { method: 'POST', path: '/mcp/files/more', status: 404 },
+  { method: 'POST', path: '/MCP', status: 404 },
+]) {
+  test(`${method} ${path} is answered with ${status}`, async () => {
+    await using world = await openWorld()
+    const agent = await world.agent()
+    const reply = await agent.send({ method, path })
+    assert.equal(reply.status, status)
+    assert.equal(reply.headers['allow'], status === 405 ? 'POST' : undefined)
+  })
+}
+
+test('a large id comes back digit for digit', async () => {
+  await using world = await openWorld()
+  const agent = await world.agent()
+  const { body, headers } = call('secret')
+  const reply = await agent.post(
+    '/mcp/files',
+    body.replace('"id":1', '"id":9007199254740991'),
+    headers,
+  )
+  assert.match(reply.text, /"id":9007199254740991[,}]/)
+})
