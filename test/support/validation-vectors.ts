@@ -11,12 +11,20 @@ import {
   bundleVector,
   createVector,
   requestBody,
+  revocationVector,
   statusVector,
   type Json,
   type Sent,
   type Vector,
 } from './vector-body.ts'
-import { bundlesPath, createWorld, requestsPath, storedBundle, type World } from './vector-world.ts'
+import {
+  bundlesPath,
+  createWorld,
+  requestsPath,
+  revocationsPath,
+  storedBundle,
+  type World,
+} from './vector-world.ts'
 
 export interface VectorOutcome {
   readonly name: string
@@ -119,6 +127,7 @@ async function settle(world: World): Promise<void> {
         await statusVector({ ...status, how: 'put' }, world, pending, now),
       ),
       await send(world, 'publisher', bundleVector(bundle, world, now)),
+      await send(world, 'admin', { method: 'GET', path: revocationsPath, query: {} }),
     ]
   }
   for (let attempt = 1; ; attempt++) {
@@ -147,17 +156,20 @@ export async function* runValidationVectors(cluster: Cluster): AsyncIterable<Vec
   try {
     await makeStored(world)
     await settle(world)
-    for (const vector of await readVectors('request-create.jsonl')) {
+    for (const vector of await readVectors('request-create.ndjson')) {
       yield outcome('request', vector, createVector(vector, world, Date.now()))
     }
-    for (const vector of await readVectors('request-status.jsonl')) {
+    for (const vector of await readVectors('request-status.ndjson')) {
       const stored = await readStored(world, vector.to ?? 'pending')
       yield outcome('status', vector, await statusVector(vector, world, stored, Date.now()))
     }
-    for (const vector of await readVectors('trust-bundle.jsonl')) {
+    for (const vector of await readVectors('trust-bundle.ndjson')) {
       yield outcome('trust bundle', vector, bundleVector(vector, world, Date.now()))
     }
-    for (const vector of await readVectors('access.jsonl')) {
+    for (const vector of await readVectors('revocation.ndjson')) {
+      yield outcome('revocation', vector, revocationVector(vector, world, Date.now()))
+    }
+    for (const vector of await readVectors('access.ndjson')) {
       yield outcome('access', vector, accessVector(vector))
     }
   } finally {

@@ -9,6 +9,7 @@ import {
   bundlesPath,
   namespace,
   requestsPath,
+  revocationsPath,
   signerName,
   storedBundle,
   type World,
@@ -39,7 +40,7 @@ export interface Vector {
   readonly flaw?: RequestFlaw
   /** The stored object that is changed: a request (pending, denied, issued), or the stored bundle. */
   readonly to?: string
-  readonly how?: 'merge' | 'put' | 'json' | 'strategic' | 'apply'
+  readonly how?: 'merge' | 'put' | 'json' | 'strategic'
   /** The status to begin with. */
   readonly like?: 'issued' | 'denied' | 'nothing' | 'stored'
   /** Seconds from now, for the status and its leaf. */
@@ -55,7 +56,7 @@ export interface Vector {
   readonly bundle?: string
   readonly signerName?: string | null
   readonly pem?: readonly (string | { text: string })[]
-  readonly method?: 'GET' | 'PATCH' | 'DELETE'
+  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   readonly path?: string
   readonly body?: Json
 }
@@ -238,7 +239,6 @@ export async function statusVector(
     query: { ...dryRun, ...vector.query },
   }
   const patch = { ...sent, method: 'PATCH' } as const
-  const { apiVersion, kind } = requestBody(world)
   const ways: Readonly<Record<Exclude<Vector['how'], undefined>, () => Sent>> = {
     merge: () => ({ ...patch, body, contentType: 'application/merge-patch+json' }),
     strategic: () => ({ ...patch, body, contentType: 'application/strategic-merge-patch+json' }),
@@ -252,12 +252,6 @@ export async function statusVector(
       const add = { op: 'add', path: '/status', value: body.status }
       return { ...patch, body: [test, add], contentType: 'application/json-patch+json' }
     },
-    apply: () => ({
-      ...patch,
-      query: { ...sent.query, fieldManager: 'vectors', force: 'true' },
-      body: { apiVersion, kind, metadata: { name, namespace }, status: body.status },
-      contentType: 'application/apply-patch+yaml',
-    }),
   }
   return ways[vector.how ?? 'merge']()
 }
@@ -292,8 +286,24 @@ export function bundleBody(
   }
 }
 
+export function revocationVector(vector: Vector, world: World, now: number): Sent {
+  const body = {
+    apiVersion: 'countersign.dev/v1alpha1',
+    kind: 'Revocation',
+    metadata: { generateName: 'vector-' },
+    spec: vector.spec,
+  }
+  return {
+    method: 'POST',
+    path: revocationsPath,
+    query: dryRun,
+    body: expand(body, world, {}, now),
+  }
+}
+
 export function accessVector(vector: Vector): Sent {
   const { method = 'GET', path = '', query = {}, body } = vector
   if (body === undefined) return { method, path, query }
-  return { method, path, query, body, contentType: 'application/merge-patch+json' }
+  const contentType = method === 'POST' ? 'application/json' : 'application/merge-patch+json'
+  return { method, path, query, body, contentType }
 }

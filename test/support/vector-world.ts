@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { parse } from 'yaml'
 import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client.ts'
 import { ApiError } from '../../src/kubernetes/api-error.ts'
 import type { Cluster } from '../../src/dev/cluster.ts'
@@ -7,6 +9,7 @@ export const signerName = 'countersign.dev/vectors'
 export const namespace = 'vectors'
 export const requestsPath: string = `/apis/certificates.k8s.io/v1/namespaces/${namespace}/podcertificaterequests`
 export const bundlesPath = '/apis/certificates.k8s.io/v1/clustertrustbundles'
+export const revocationsPath = '/apis/countersign.dev/v1alpha1/revocations'
 /** A bundle that is there already. */
 export const storedBundle = 'countersign.dev:vectors:stored'
 
@@ -108,6 +111,13 @@ function pod(
   }
 }
 
+/** The very definition that the chart ships. */
+async function makeRevocations(admin: ApiClient): Promise<void> {
+  const file = new URL('../../charts/countersign/crds/revocations.yaml', import.meta.url)
+  const definition = parse(await readFile(file, 'utf8')) as Record<string, unknown>
+  await make(admin, '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition)
+}
+
 async function makeObjects(admin: ApiClient): Promise<Map<string, string>> {
   const uids = new Map<string, string>()
   const inNamespace = `/api/v1/namespaces/${namespace}`
@@ -136,6 +146,7 @@ async function makeObjects(admin: ApiClient): Promise<Map<string, string>> {
   const leaving = pod('leaving', { finalizers: ['countersign.dev/vectors'] })
   uids.set('leaving', await make(admin, `${inNamespace}/pods`, leaving))
   await admin.request({ method: 'DELETE', path: `${inNamespace}/pods/leaving` })
+  await makeRevocations(admin)
   return uids
 }
 
