@@ -79,6 +79,7 @@ export type ErrorCode =
   | 'agent/server-identity'
   | 'agent/request-body'
   // dev
+  | 'dev/kubelet'
   | 'dev/workload'
   | 'dev/timeout'
   // cli

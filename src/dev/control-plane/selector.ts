@@ -1,13 +1,6 @@
 import { badRequest } from './status.ts'
 import { checkLabelValue, checkQualifiedName } from './names.ts'
-import {
-  isJsonObject,
-  listAt,
-  objectAt,
-  objectsAt,
-  textAt,
-  type JsonObject,
-} from './json-object.ts'
+import { isJsonObject } from './json-object.ts'
 
 export type Labels = Readonly<Record<string, string>>
 export type LabelSelector = (labels: Labels) => boolean
@@ -77,25 +70,6 @@ function labelRequirement(
     DoesNotExist: (labels) => !has(labels),
   }
   return requirements[operator]
-}
-
-/** A `metav1.LabelSelector` object; the empty one selects everything. */
-export function labelSelectorOf(selector: JsonObject): LabelSelector {
-  const equal = Object.entries(objectAt(selector, 'matchLabels')).map(([key, value]) =>
-    labelRequirement(key, 'In', [String(value)]),
-  )
-  const sets = objectsAt(selector, 'matchExpressions').map((expression) => {
-    const operator = textAt(expression, 'operator')
-    if (!isOperator(operator))
-      throw badRequest(`${JSON.stringify(operator)} is not a valid label selector operator`)
-    const values = listAt(expression, 'values').map(String)
-    return labelRequirement(textAt(expression, 'key'), operator, values)
-  })
-  return (labels) => [...equal, ...sets].every((requirement) => requirement(labels))
-}
-
-function isOperator(text: string): text is Operator {
-  return ['In', 'NotIn', 'Exists', 'DoesNotExist'].includes(text)
 }
 
 /** Parses `field=value,other!=value`; which fields a resource knows is for its table row to say. */

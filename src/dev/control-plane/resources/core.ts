@@ -1,7 +1,7 @@
 import { forbidden, invalid, required, type FieldError } from '../field-error.ts'
 import { listAt, objectAt, textAt } from '../json-object.ts'
 import type { KubeObject } from '../kube-object.ts'
-import { checkLabel } from '../names.ts'
+import { checkLabel, checkPathSegment } from '../names.ts'
 import type { ResourceType } from '../resource-type.ts'
 
 const namespaceField = {
@@ -167,6 +167,8 @@ export const events: ResourceType = {
   kind: 'Event',
   namespaced: true,
   shortNames: ['ev'],
+  // Only what a path cannot hold is refused: generated names of old clients end in a dot.
+  nameRule: () => checkPathSegment,
   unconditionalUpdate: true,
   selectableFields: {
     ...namespaceField,
