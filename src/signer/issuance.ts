@@ -85,20 +85,18 @@ function judge(options: IssuanceOptions, claims: Claims, evidence: Evidence): De
   if (verdict.kind === 'deny') return { kind: 'deny', verdict }
   const owner = options.history.keys.ownerOf(claims.key.sha256)
   if (owner !== undefined && owner !== claims.pod.uid) {
-    return denyOnLive(evidence, {
-      ...denied({
-        reason: 'KeyAlreadyIssued',
-        fields: [
-          {
-            field: 'publicKey',
-            asked: `a certificate for the key ${claims.key.sha256}`,
-            proved: 'a certificate for this key was issued to another pod',
-            change: 'let kubelet make a key for each pod, and look for a copied private key',
-          },
-        ],
-      }),
-      findings: verdict.findings,
+    const refusal = denied({
+      reason: 'KeyAlreadyIssued',
+      fields: [
+        {
+          field: 'publicKey',
+          asked: `a certificate for the key ${claims.key.sha256}`,
+          proved: 'a certificate for this key was issued to another pod',
+          change: 'let kubelet make a key for each pod, and look for a copied private key',
+        },
+      ],
     })
+    return { kind: 'deny', verdict: { ...refusal, findings: verdict.findings } }
   }
   return askPolicy(options, { claims, evidence, verdict })
 }
@@ -135,7 +133,7 @@ function askPolicy(
         },
       ],
     })
-    return denyOnLive(evidence, { ...refusal, findings: verdict.findings })
+    return { kind: 'deny', verdict: { ...refusal, findings: verdict.findings } }
   }
   const lifetimeSeconds = Math.min(
     verdict.lifetimeSeconds,
@@ -147,11 +145,6 @@ function askPolicy(
   }
   const digest = evidenceDigest(evidence)
   return { kind: 'issue', claims, verdict, lifetimeSeconds, evidenceDigest: digest }
-}
-
-function denyOnLive(evidence: Evidence, verdict: DenyVerdict): Decided {
-  if (evidence.live) return { kind: 'deny', verdict }
-  return { kind: 'wait', why: 'evidence is not live yet' }
 }
 
 function policyInput(

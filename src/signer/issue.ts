@@ -187,8 +187,8 @@ async function publish(
       if (answer.kind === 'stale' || answer.kind === 'rejected') break
       target = current
     }
-    if (options.now() - issued.notBefore.getTime() > staleSeconds * 1000) break
     if (unsure) await options.delay(250 * 2 ** attempt, signal)
+    if (options.now() - issued.notBefore.getTime() > staleSeconds * 1000) break
   }
   if (!unsure) await conclude(options, open, notPublished(answer, unsure))
   return givenUp(options, open, answer)
@@ -240,7 +240,10 @@ async function published(options: IssuanceOptions, publication: Publication): Pr
     chainSha256: issued.chainSha256,
     apiStatus: 200,
   })
-  return recorded ? { kind: 'done', as: 'issued' } : notRecorded
+  // An earlier certificate of an unsure write can no longer be the one.
+  const terminal = { condition: 'Issued', certificateChain: issued.chainPem }
+  const settled = await settleTerminal(options, claims.request.uid, terminal)
+  return recorded && settled ? { kind: 'done', as: 'issued' } : notRecorded
 }
 
 function countError(options: IssuanceOptions, code: string): void {

@@ -161,6 +161,17 @@ const refusals: readonly Refused[] = [
     message: /declares other userAnnotations;/,
   },
   {
+    title: 'annotations that the source declares otherwise',
+    claims: claimsOf({ annotations: { 'countersign.dev/role': 'agent' } }),
+    evidence: evidenceOf({
+      pod: {
+        certificates: [{ ...declared, annotations: { 'countersign.dev/role': 'tool-server' } }],
+      },
+    }),
+    reason: 'VolumeNotDeclared',
+    message: /declares other userAnnotations;/,
+  },
+  {
     title: 'annotations of which the source declares more',
     evidence: evidenceOf({
       pod: { certificates: [{ ...declared, annotations: { 'countersign.dev/role': 'agent' } }] },

@@ -24,10 +24,11 @@ import type { PodEvent, PublishAnswer, RequestState } from '../../src/signer/por
 import { publishedLeaf } from '../../src/signer/records.ts'
 import { evidenceOf, profile as evaluationProfile, unknown } from './workload.ts'
 
-/** What goes wrong with one call: before it has an effect, after it, or the process dies before or after. */
+/** What goes wrong with one call: before it has an effect, after it, long after it, or the process dies before or after. */
 export type Fault =
   | 'fail'
   | 'fail-but-persist'
+  | 'late'
   | 'crash-before'
   | 'crash-after'
   | 'conflict'
@@ -38,6 +39,7 @@ export type Fault =
 export const faults: readonly Fault[] = [
   'fail',
   'fail-but-persist',
+  'late',
   'crash-before',
   'crash-after',
   'conflict',
@@ -79,10 +81,15 @@ export class World {
   live: Evidence = evidenceOf()
   cached: Evidence = evidenceOf({ live: false })
   decision: IssuanceDecision = { allow: true, reasons: [] }
+  /** How much longer than asked a delay takes. */
+  delaySecondsMore = 0
+  /** Runs while the policy is asked: what happens beside this request. */
+  meanwhile: (() => void) | undefined
   status: StatusPatch | undefined
   gone = false
   #resourceVersion = 1
   #random = 0
+  #late: { readonly at: number; readonly target: RequestState; readonly status: StatusPatch }[] = []
   readonly #signed = new Set<string>()
   #dead = Promise.withResolvers<never>()
   #crashed = false
@@ -242,6 +249,7 @@ export class World {
         decide: (input) =>
           this.#effectNow('policy', 'policy/abort', () => {
             this.policyInputs.push(input)
+            this.meanwhile?.()
             return this.decision
           }),
       },
@@ -262,7 +270,7 @@ export class World {
       now: () => this.now,
       randomBytes: (length) => Buffer.alloc(length, (this.#random += 1)),
       delay: async (milliseconds) => {
-        this.now += milliseconds
+        this.now += milliseconds + this.delaySecondsMore * 1000
       },
       metrics: silentMetrics,
       log: silentLog,
@@ -284,12 +292,20 @@ export class World {
   /** Counts a call. A crash before the effect is thrown here; one after it is the caller's. */
   #next(name: string): Fault | undefined {
     if (this.#crashed) throw new Crash()
+    this.#arrive()
     const fault = this.faultAt.get(this.calls)
     this.calls += 1
     this.now += 10
     this.trace.push(fault === undefined ? name : `${name}!${fault}`)
     if (fault === 'crash-before') this.#crash()
     return fault
+  }
+
+  /** Writes that were long on their way reach the API server. */
+  #arrive(): void {
+    const due = this.#late.filter(({ at }) => at <= this.calls)
+    this.#late = this.#late.filter((write) => !due.includes(write))
+    for (const { target, status } of due) this.#checked(() => this.#apply(target, status))
   }
 
   #crash(): never {
@@ -336,7 +352,8 @@ export class World {
     const fault = this.#next(status.conditions[0].type)
     const said = { status: 0, detail: 'told to' }
     if (fault === 'conflict') this.#resourceVersion += 1
-    if (fault === 'fail') return { kind: 'unknown', ...said }
+    if (fault === 'late') this.#late.push({ at: this.calls + 8, target, status })
+    if (fault === 'fail' || fault === 'late') return { kind: 'unknown', ...said }
     if (fault === 'stale' || fault === 'rejected' || fault === 'not-permitted') {
       return { kind: fault, ...said }
     }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseLedgerRecord } from '../../src/ledger/record.ts'
+import { parseSubjectKey } from '../../src/pki/subject-key.ts'
 import { askedOf } from './asked.ts'
 import { World } from './issuance-world.ts'
 import { absent, evidenceOf } from './workload.ts'
@@ -140,6 +141,24 @@ test('a key that was issued to another pod is refused to this one', async () => 
   assert.equal(thief.status?.conditions[0].reason, 'KeyAlreadyIssued')
 })
 
+test('of two pods that show one key in the same moment the second waits, and is then refused', async () => {
+  const world = new World(askedOf())
+  world.meanwhile = () => {
+    const { sha256 } = parseSubjectKey(keyOf(world))
+    world.history.keys.remember(sha256, 'other-pod', world.now + 1e9)
+  }
+  assert.deepEqual(await world.step(), { kind: 'again', why: 'key was taken by another pod' })
+  assert.deepEqual(world.records, [])
+  assert.deepEqual(await world.step(), { kind: 'done', as: 'denied' })
+  assert.equal(world.status?.conditions[0].reason, 'KeyAlreadyIssued')
+})
+
+function keyOf(world: World): Uint8Array {
+  const { key } = world.asked
+  assert.ok(key?.kind === 'proof')
+  return key.spki
+}
+
 test('the same pod may ask again with its key', async () => {
   const world = new World(askedOf())
   await world.run()
@@ -164,6 +183,31 @@ test('a write that was lost on its way is sent again with the same octets', asyn
   assert.deepEqual(await world.step(), { kind: 'done', as: 'issued' })
   assert.equal(world.intents().length, 1)
   world.checkSettled()
+})
+
+test('a write that arrives after we gave up is what the record says in the end', async () => {
+  const world = new World(askedOf())
+  world.faultAt = new Map([5, 7, 9, 11].map((call) => [call, 'late']))
+  const outcome = await world.step()
+  assert.deepEqual(outcome, { kind: 'again', why: 'certificate is not published: unknown' })
+  assert.equal(world.records.length, 1, 'nobody knows yet, so nothing is recorded')
+  assert.deepEqual(await world.run(), { kind: 'done', as: 'settled' })
+  world.checkSettled()
+  const published = world
+    .intents()
+    .filter((intent) => world.resultsOf(intent)[0]?.outcome === 'published')
+  assert.equal(published.length, 1)
+})
+
+test('a certificate that grew old while waiting is not sent again', async () => {
+  const world = new World(askedOf())
+  world.delaySecondsMore = 200
+  world.faultAt = new Map([[5, 'fail']])
+  assert.equal((await world.step()) === 'crashed', false)
+  assert.deepEqual(world.trace.slice(5), ['Issued!fail', 'read'])
+  assert.deepEqual(await world.run(), { kind: 'done', as: 'issued' })
+  world.checkSettled()
+  assert.equal(world.intents().length, 2)
 })
 
 test('a concurrent change is read again, and the same certificate fits the new state', async () => {
