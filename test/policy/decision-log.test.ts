@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { silentLog } from '../../src/log.ts'
+import { silentMetrics } from '../../src/metrics.ts'
+import { createAuthorizer } from '../../src/policy/authorizer.ts'
+import type { Evaluated } from '../../src/policy/authorizer.ts'
+import { createDecisionLog, openDecisionLog } from '../../src/policy/decision-log.ts'
+import type { DecisionLog } from '../../src/policy/decision-log.ts'
+import { entrypoints, loadPolicyBundle } from '../../src/policy/engine.ts'
+import type { PolicyEngine } from '../../src/policy/engine.ts'
+import { CountersignError } from '../../src/errors.ts'
+import { requirement } from '../requirements.ts'
+import { callInput, listInput, toolResource } from './call-input.ts'
+
+const grants = { tenants: { acme: { files: { tools: { read: {} } } } } }
+const engine = await loadPolicyBundle({ data: { grants } })
+const authorizer = createAuthorizer(engine, { elapsed: () => 0 })
+
+interface Kept {
+  readonly log: DecisionLog
+  readonly lines: string[]
+  readonly counted: string[]
+  readonly events: () => Record<string, unknown>[]
+}
+
+/** A decision log whose file is a list of lines, with room for so many. */
+function keep(given: PolicyEngine = engine, room = Number.POSITIVE_INFINITY): Kept {
+  const lines: string[] = []
+  const counted: string[] = []
+  const file = {
+    get available() {
+      return lines.length < room
+    },
+    append: (line: string) => lines.length < room && lines.push(line) > 0,
+    flush: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  }
+  const log = createDecisionLog(file, {
+    engine: given,
+    labels: { id: 'gateway-0' },
+    now: () => Date.UTC(2026, 10, 22, 9, 0, 0, 5) + 0.25,
+    log: silentLog,
+    metrics: { ...silentMetrics, count: (_, labels) => void counted.push(labels?.['code'] ?? '') },
+  })
+  const events = (): Record<string, unknown>[] =>
+    lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+  return { log, lines, counted, events }
+}
+
+function record(log: DecisionLog, evaluated: Evaluated<unknown>, path?: string): void {
+  const requestedBy = 'spiffe://example.test/ns/research/sa/reader'
+  log.record({ decisionId: 'd-1', path: path ?? entrypoints.decision, evaluated, requestedBy })
+}
+
+function digestOf(value: unknown): { sha256: string; octets: number } {
+  const text = JSON.stringify(value)
+  const sha256 = createHash('sha256').update(text).digest('hex')
+  return { sha256, octets: Buffer.byteLength(text) }
+}
+
+test("an event has OPA's fields, on one line", () => {
+  const { log, lines, events } = keep()
+  const evaluated = authorizer.decide(callInput())
+  record(log, evaluated)
+  assert.equal(lines[0]?.includes('\n'), false)
+  assert.deepEqual(events()[0], {
+    labels: { id: 'gateway-0' },
+    decision_id: 'd-1',
+    bundles: { countersign: { revision: engine.revision } },
+    path: 'countersign/mcp/decision',
+    requested_by: 'spiffe://example.test/ns/research/sa/reader',
+    timestamp: '2026-11-22T09:00:00.005250000Z',
+    input: evaluated.input,
+    result: { allow: true, reasons: [], obligations: [] },
+    metrics: { timer_rego_query_eval_ns: 0 },
+    req_id: 1,
+  })
+})
+
+test('arguments give way to their digest and size', () => {
+  requirement('policy.log-masks-arguments')
+  for (const given of [{ token: 'hunter2' }, 'hunter2', ['hunter2'], { deep: { x: 'hunter2' } }]) {
+    const { log, lines, events } = keep()
+    const input = callInput({ arguments: given })
+    record(log, authorizer.decide(input))
+    assert.equal(lines[0]?.includes('hunter2'), false)
+    const event = events()[0] as { input: { context: { arguments: unknown } }; masked: unknown }
+    assert.deepEqual(event.input.context.arguments, digestOf(given))
+    assert.deepEqual(event.masked, ['/input/context/arguments'])
+    assert.deepEqual(input.context.arguments, given, "the caller's own input is as it was")
+  }
+})
+
+test('arguments stay as they are where an operator has said so', async () => {
+  const plain = await loadPolicyBundle({ data: { log: { arguments: 'plain' } } })
+  const { log, events } = keep(plain)
+  record(log, authorizer.decide(callInput({ arguments: { path: 'a' } })))
+  const event = events()[0] as { input: { context: { arguments: unknown } }; masked?: unknown }
+  assert.deepEqual(event.input.context.arguments, { path: 'a' })
+  assert.equal(event.masked, undefined)
+})
+
+test('a list is kept by names and servers', () => {
+  const { log, events } = keep()
+  const resource = toolResource('files', 'read')
+  const annotated = { ...resource, properties: { server: 'files', annotations: { title: 'Read' } } }
+  record(log, authorizer.filter(listInput([annotated])), entrypoints.list)
+  const event = events()[0] as { input: { resources: unknown }; result: unknown }
+  assert.deepEqual(event.input.resources, [resource])
+  assert.deepEqual(event.result, { allowed: [0], count: 1 })
+})
+
+const failing: Readonly<Record<string, readonly [PolicyEngine['evaluate'], string]>> = {
+  'ends in an abort': [
+    () => {
+      throw new CountersignError('policy/abort', 'hunter2')
+    },
+    'policy/abort',
+  ],
+  'throws something else': [
+    () => {
+      throw new TypeError('hunter2')
+    },
+    'unknown',
+  ],
+  'gives no list': [() => ({ mask: true }), 'policy/result'],
+  'names no pointer': [() => ['input'], 'policy/result'],
+  'goes through text': [
+    () => [{ op: 'upsert', path: '/input/action/name/x', value: 1 }],
+    'policy/result',
+  ],
+}
+
+for (const [name, [evaluate, code]] of Object.entries(failing)) {
+  test(`a mask that ${name} leaves a minimal event, without input`, () => {
+    requirement('policy.log-masks-arguments')
+    const { log, lines, events, counted } = keep({ ...engine, evaluate })
+    record(log, authorizer.decide(callInput({ arguments: { token: 'hunter2' } })))
+    assert.equal(lines[0]?.includes('hunter2'), false)
+    const [event] = events()
+    assert.equal(event?.['decision_id'], 'd-1')
+    assert.deepEqual(event?.['result'], { allow: true })
+    assert.deepEqual(event?.['error'], { message: 'event cannot be masked', mask: code })
+    assert.equal('input' in (event ?? {}), false)
+    assert.deepEqual(counted, [code])
+  })
+}
+
+test('a decision whose input was refused is kept too, without that input', () => {
+  const { log, events } = keep()
+  record(log, authorizer.decide(callInput({ arguments: { path: '\ud83d' } })))
+  const [event] = events()
+  assert.deepEqual(event?.['result'], { allow: false })
+  assert.deepEqual(event?.['error'], {
+    message: 'policy/input: input has a string with a lone surrogate',
+    mask: 'policy/input',
+  })
+})
+
+test('a failed evaluation is kept with its error, and events are numbered', () => {
+  const { log, events } = keep()
+  const error = 'policy/abort: evaluation ended early'
+  const failed = { ...authorizer.decide(callInput()), result: null, error }
+  for (let times = 0; times < 2; times += 1) record(log, failed)
+  assert.deepEqual(events()[0]?.['error'], { message: error })
+  assert.equal(events()[0]?.['result'], null)
+  assert.deepEqual(
+    events().map((event) => event['req_id']),
+    [1, 2],
+  )
+})
+
+test('an event without room is counted and never thrown, and the log says that it is unavailable', () => {
+  const { log, lines, counted } = keep(engine, 1)
+  assert.equal(log.available, true)
+  for (let times = 0; times < 3; times += 1) record(log, authorizer.decide(callInput()))
+  assert.equal(log.available, false)
+  assert.equal(lines.length, 1)
+  assert.deepEqual(counted, ['policy/log', 'policy/log'])
+})
+
+test('a log on disk holds what was recorded before it was closed', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-decisions-'))
+  const file = join(folder, 'decisions.jsonl')
+  try {
+    const options = { engine, labels: {}, now: Date.now, log: silentLog, metrics: silentMetrics }
+    {
+      await using log = await openDecisionLog({ ...options, file })
+      record(log, authorizer.decide(callInput()))
+      await log.flush()
+      assert.equal((await readFile(file, 'utf8')).split('\n').length, 2)
+      record(log, authorizer.decide(callInput()))
+    }
+    const lines = (await readFile(file, 'utf8')).trim().split('\n')
+    assert.deepEqual(
+      lines.map((line) => (JSON.parse(line) as { req_id: number }).req_id),
+      [1, 2],
+    )
+    assert.match(lines[0] ?? '', /"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"/)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
