@@ -323,6 +323,18 @@ describe('a kubeconfig', () => {
     )
   })
 
+  test('is needed outside a pod', (t) => {
+    const host = process.env['KUBERNETES_SERVICE_HOST']
+    delete process.env['KUBERNETES_SERVICE_HOST']
+    t.after(() => {
+      if (host !== undefined) process.env['KUBERNETES_SERVICE_HOST'] = host
+    })
+    assert.throws(() => createApiClient(), {
+      code: 'kubernetes/configuration',
+      hint: 'outside a pod, name a kubeconfig with --kubeconfig',
+    })
+  })
+
   test('with another CA than the server’s reaches nothing', async () => {
     await using other = await startFakeApiServer()
     const foreign = parse(await readFile(other.kubeconfig, 'utf8')) as {
