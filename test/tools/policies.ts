@@ -7,7 +7,10 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import manifest from '../../policies/capabilities.json' with { type: 'json' }
+import { readPolicyBundle } from '../../src/policy/bundle.ts'
 import { entrypoints } from '../../src/policy/engine.ts'
+import { instantiate } from '../../src/policy/instance.ts'
 import { toolPath } from './build.ts'
 
 const policies = join(import.meta.dirname, '..', '..', 'policies')
@@ -59,6 +62,39 @@ function buildBundle(opa: string, folder: string): void {
   writeManifest(folder)
 }
 
+/** What the compiler resolves by itself, so that no module ever asks for it. */
+const compiled = /^(assign|eq|print|internal\.|rego\.metadata\.)/
+
+/** One rule for each builtin, so that the module says which ones it cannot do alone. */
+function capabilitiesProbe(): string {
+  const rules = manifest.builtins
+    .filter(({ name }) => !compiled.test(name))
+    .map(({ name, decl, infix }, index) => {
+      const operands = (decl.args ?? []).map((_, at) => `input.operand_${at}`)
+      const call =
+        infix === undefined ? `${name}(${operands.join(', ')})` : operands.join(` ${infix} `)
+      return `all contains ${index} if _ = ${call}`
+    })
+  return ['package probe', ...rules, ''].join('\n\n')
+}
+
+/** A policy that is built with our capabilities must run: each builtin is in the module or in the host's table. */
+async function checkCapabilities(opa: string, folder: string): Promise<void> {
+  const source = join(folder, 'probe.rego')
+  const archive = join(folder, 'probe.tar.gz')
+  writeFileSync(source, capabilitiesProbe())
+  const settings = ['build', '-t', 'wasm', '--entrypoint', 'probe/all', '--revision', 'probe']
+  const hint =
+    'policies/capabilities.json lists what the module or src/policy/host-functions.ts does'
+  run(opa, [...settings, ...capabilities, '--output', archive, source], hint)
+  run('tar', ['-xzf', archive, '-C', folder], 'put a tar program on the PATH')
+  try {
+    instantiate(await readPolicyBundle({ folder, data: {} }), 64)
+  } catch (error) {
+    throw new PolicyCheckError(`capabilities: ${(error as Error).message}`, hint)
+  }
+}
+
 /** The revision is a digest of what is decided with: it changes when that does, and never otherwise. */
 function writeManifest(folder: string): void {
   const hash = createHash('sha256')
@@ -92,7 +128,7 @@ function writeBundle(folder: string): void {
     writeFileSync(join(bundle, name), readFileSync(join(folder, name)))
 }
 
-function judgePolicies(write: boolean): void {
+async function judgePolicies(write: boolean): Promise<void> {
   const opa = toolPath('opa')
   if (opa === undefined) {
     throw new PolicyCheckError('opa is not built', 'npx node test/tools/build.ts opa')
@@ -101,6 +137,7 @@ function judgePolicies(write: boolean): void {
   testSources(opa)
   const folder = mkdtempSync(join(tmpdir(), 'countersign-policies-'))
   try {
+    await checkCapabilities(opa, folder)
     buildBundle(opa, folder)
     if (write) writeBundle(folder)
     else compareBundle(folder)
@@ -111,7 +148,7 @@ function judgePolicies(write: boolean): void {
 
 if (import.meta.main) {
   try {
-    judgePolicies(process.argv.includes('--write'))
+    await judgePolicies(process.argv.includes('--write'))
     process.stdout.write('policies: formatted, checked, tested, and the bundle is theirs\n')
   } catch (error) {
     if (!(error instanceof PolicyCheckError)) throw error
