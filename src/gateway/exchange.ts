@@ -111,7 +111,8 @@ function judgeHead(status: number, headers: AnswerHead['headers']): AnswerHead |
   const type = typeof given === 'string' ? given.toLowerCase() : ''
   if (/^application\/json\s*(;|$)/.test(type)) return { status, headers, form: 'json' }
   if (/^text\/event-stream\s*(;|$)/.test(type)) return { status, headers, form: 'events' }
-  return headers['content-length'] === '0'
+  // A client error may come without a message; what it says instead is not passed on.
+  return status >= 400 || headers['content-length'] === '0'
     ? { status, headers, form: 'none' }
     : 'answer is neither JSON nor events'
 }

@@ -78,8 +78,9 @@ function passThrough(prepared: Prepared, means: Means): Promise<Refused | undefi
       if (response.writableEnded) return
       const refused = passOn(prepared, means, event)
       if (refused === undefined) return
-      exchange.cancel()
+      // The answer ends first: cancelling tells of a failure, and a failed stream is cut off.
       response.end(`data: ${formatRefusal(refused)}\n\n`)
+      exchange.cancel()
     }
     const exchange = startExchange(
       { upstream, request: { headers, body }, answerBytesMax, streamSecondsMax },

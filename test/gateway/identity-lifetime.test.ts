@@ -7,6 +7,7 @@ import { createTestAuthority } from '../support/test-authority.ts'
 import { modern, openClient, type TestClient } from './world/client.ts'
 import { answerBoth, type Answer } from './world/upstream.ts'
 import { openWorld, type World } from './world/world.ts'
+import { requirement } from '../requirements.ts'
 
 const echo = modern('tools/call', { name: 'echo', arguments: {} })
 const podUid = 'c0ffee00-0000-4000-8000-00000000beef'
@@ -46,6 +47,8 @@ const ends: Readonly<Record<string, { end: (world: World) => void; message: stri
 
 for (const [what, { end, message }] of Object.entries(ends)) {
   test(`a certificate that is ${what} has its open connection ended, and is refused anew`, async () => {
+    requirement('gateway.revoked-open-connection')
+    requirement('gateway.pod-gone')
     await using world = await openWorld()
     const agent = await world.agent({ podUid })
     assert.equal((await agent.post('/mcp/files', echo.body, echo.headers)).status, 200)
@@ -60,6 +63,7 @@ for (const [what, { end, message }] of Object.entries(ends)) {
   })
 
   test(`a certificate that is ${what} has its open stream ended`, async () => {
+    requirement('gateway.revoked-open-connection')
     await using world = await openWorld({ answers: { files: endless } })
     const agent = await world.agent({ podUid })
     const stream = await openStream(agent)
@@ -89,6 +93,7 @@ async function openStream(agent: TestClient): Promise<{ ended: Promise<unknown> 
 }
 
 test('a certificate that expires on an open connection is refused at the next request', async () => {
+  requirement('gateway.expired-open-connection')
   let ahead = 0
   await using world = await openWorld({ now: () => Date.now() + ahead })
   const agent = await world.agent()
@@ -101,6 +106,7 @@ test('a certificate that expires on an open connection is refused at the next re
 })
 
 test('a certificate that expires while a stream is open ends the stream and the connection', async () => {
+  requirement('gateway.expired-open-connection')
   // The gateway's clock is so far ahead that the certificate has a second left.
   let ahead = 0
   await using world = await openWorld({
@@ -116,6 +122,7 @@ test('a certificate that expires while a stream is open ends the stream and the 
 })
 
 test('a session of TLS is never resumed', async () => {
+  requirement('gateway.no-tickets')
   await using world = await openWorld()
   const { port } = world.gateway
   const { chainPem: cert, privateKeyPem: key } = world.identities.issue({})
@@ -147,6 +154,7 @@ async function exchange(socket: TLSSocket): Promise<boolean> {
 }
 
 test('TLS 1.2 is not spoken, and neither is TLS without a certificate', async () => {
+  requirement('gateway.client-certificate-required')
   await using world = await openWorld()
   const { port } = world.gateway
   const { chainPem: cert, privateKeyPem: key } = world.identities.issue({})
@@ -160,6 +168,7 @@ test('TLS 1.2 is not spoken, and neither is TLS without a certificate', async ()
 })
 
 test('a certificate of another authority is refused, whatever it says', async () => {
+  requirement('gateway.client-certificate-required')
   await using world = await openWorld()
   const stranger = createTestAuthority().issue({
     namespace: 'agents',

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { Authorizer } from '../../src/policy/authorizer.ts'
 import { initializeParams, legacy, modern, type Reply, type TestClient } from './world/client.ts'
 import { openWorld, type World, type WorldOptions } from './world/world.ts'
+import { requirement } from '../requirements.ts'
 
 const call = (name: string, args: object = {}): ReturnType<typeof modern> =>
   modern('tools/call', { name, arguments: args })
@@ -302,6 +303,13 @@ const cases: readonly Case[] = [
 
 for (const { title, world: options, ask, status, code, message, withoutId } of cases) {
   test(`refused: ${title}`, async () => {
+    requirement('gateway.host-and-origin')
+    requirement('gateway.headers-agree')
+    requirement('gateway.session-bound')
+    requirement('gateway.ceiling-before-policy')
+    requirement('gateway.no-log-no-call')
+    requirement('gateway.stale-watch-refuses')
+    requirement('errors.unknown-says-nothing')
     await using world = await openWorld(options)
     const agent = await world.agent()
     const reply = await ask(agent, world)

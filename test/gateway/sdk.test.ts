@@ -27,7 +27,8 @@ function modernServer(name: string): Answer {
     return server
   })
   const node = toNodeHandler(handler)
-  return (message, response, request) => void node(request, response, message)
+  return (message, response, request) =>
+    void node(request as Parameters<typeof node>[0], response, message)
 }
 
 /** A server of the first generation, with sessions. */

@@ -1,6 +1,7 @@
 import { createServer } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { Bundle } from '../../../src/pki/bundle.ts'
 import type { Credential } from '../../../src/pki/credential.ts'
 
@@ -9,6 +10,8 @@ export interface Received {
   readonly method: string
   readonly headers: IncomingMessage['headers']
   readonly body: string
+  /** The certificate of the connection that it came on. */
+  readonly peer: Buffer | undefined
 }
 
 export interface TestUpstream extends AsyncDisposable {
@@ -50,7 +53,8 @@ export async function openUpstream(options: {
       request.on('data', (chunk: Buffer) => chunks.push(chunk))
       request.on('end', () => {
         const body = Buffer.concat(chunks).toString('utf8')
-        received.push({ method: request.method ?? '', headers: request.headers, body })
+        const peer = (request.socket as TLSSocket).getPeerX509Certificate()?.raw
+        received.push({ method: request.method ?? '', headers: request.headers, body, peer })
         if (body === '') response.writeHead(200).end()
         else answer(JSON.parse(body) as JsonMessage, response, request)
       })

@@ -43,7 +43,7 @@ export interface World extends AsyncDisposable {
   /** Pod UIDs that are gone. */
   readonly gone: { current(): ReadonlySet<string>; set(next: ReadonlySet<string>): void }
   readonly stale: { revocations: number; pods: number }
-  readonly credential: { set(next: Credential): void }
+  readonly credential: { current(): Credential; set(next: Credential): void }
   agent(wanted?: Wanted): Promise<TestClient>
 }
 

@@ -1,0 +1,423 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { digestDefinition } from '../../src/gateway/definition.ts'
+import { parseSpiffeId } from '../../src/identity/spiffe-id.ts'
+import { createTokenVerifier } from '../../src/token/verify.ts'
+import { createHash } from 'node:crypto'
+import { requirement } from '../requirements.ts'
+import { eventually } from '../support/eventually.ts'
+import { initializeParams, legacy, modern } from './world/client.ts'
+import { answerBoth, sendJson, toolTexts, type Answer } from './world/upstream.ts'
+import { openWorld, type World } from './world/world.ts'
+
+const echo = modern('tools/call', { name: 'echo', arguments: { a: 1 } })
+
+/** Answers calls as told, everything else as usual. */
+function onCall(answer: Answer): Answer {
+  return (message, response, request) => {
+    if (message.method === 'tools/call') answer(message, response, request)
+    else answerBoth()(message, response, request)
+  }
+}
+
+function callsOf(world: World, server = 'files'): World['upstreams'][string]['received'] {
+  return (world.upstreams[server]?.received ?? []).filter(({ body }) => body.includes('tools/call'))
+}
+
+test('the octets that were decided on are the octets that are forwarded', async () => {
+  requirement('gateway.bytes-as-authorized')
+  await using world = await openWorld()
+  const agent = await world.agent()
+  const body = echo.body.replace('{"a":1}', '{ "n" : 2.50, "e":1e2 ,"s":"\\u0061" }')
+  assert.equal((await agent.post('/mcp/files', body, echo.headers)).status, 200)
+  assert.equal(callsOf(world)[0]?.body, body)
+})
+
+test('at the door of all only the name is replaced, in the body and in its header', async () => {
+  await using world = await openWorld()
+  const agent = await world.agent()
+  const { body, headers } = modern('tools/call', { name: 'files_echo', arguments: { n: 1 } })
+  assert.equal((await agent.post('/mcp', body, headers)).status, 200)
+  const [received] = callsOf(world)
+  assert.equal(received?.body, body.replace('files_echo', 'echo'))
+  assert.equal(received.headers['mcp-name'], 'echo')
+})
+
+test('no credential and no claimed identity of a caller reaches an upstream', async () => {
+  requirement('gateway.credentials-stripped')
+  await using world = await openWorld()
+  const agent = await world.agent()
+  await agent.post('/mcp/files', echo.body, {
+    ...echo.headers,
+    authorization: 'Bearer stolen',
+    cookie: 'a=b',
+    'proxy-authorization': 'Basic x',
+    forwarded: 'for=1.2.3.4',
+    'x-forwarded-for': '1.2.3.4',
+    'x-forwarded-client-cert': 'URI=spiffe://test.example/ns/admin/sa/root',
+    'x-real-ip': '1.2.3.4',
+    'client-cert': ':AAAA:',
+    'txn-token': 'forged',
+    'workload-identity-token': 'forged',
+    te: 'trailers',
+    traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+    'mcp-param-region': 'eu',
+    'user-agent': 'agent/1',
+  })
+  const names = Object.keys(callsOf(world)[0]?.headers ?? {}).toSorted()
+  assert.deepEqual(names, [
+    'accept',
+    'connection',
+    'content-length',
+    'content-type',
+    'host',
+    'mcp-method',
+    'mcp-name',
+    'mcp-param-region',
+    'mcp-protocol-version',
+    'traceparent',
+    'txn-token',
+    'user-agent',
+  ])
+  assert.notEqual(callsOf(world)[0]?.headers['txn-token'], 'forged')
+})
+
+test('a call carries a transaction token of its caller, its tool and its arguments', async () => {
+  await using world = await openWorld()
+  const agent = await world.agent({ serviceAccount: 'researcher' })
+  await agent.post('/mcp/files', echo.body, echo.headers)
+  const gateway = world.credential.current().svid
+  const verifier = createTokenVerifier({
+    trustDomain: gateway.spiffeId.trustDomain,
+    audience: () => parseSpiffeId('spiffe://test.example/ns/tools/sa/files'),
+    now: Date.now,
+  })
+  const token = String(callsOf(world)[0]?.headers['txn-token'])
+  const argumentsSha256 = createHash('sha256').update('{"a":1}').digest('base64url')
+  const verified = await verifier.verify(token, { peer: gateway, tool: 'echo', argumentsSha256 })
+  assert.equal(verified.caller.spiffeId.uri, 'spiffe://test.example/ns/agents/sa/researcher')
+  assert.equal(verified.transactionId, world.events[0]?.decisionId)
+})
+
+test('of the headers of an answer only what is of the message reaches the caller', async () => {
+  const answer = onCall((message, response) => {
+    const text = `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":{}}`
+    sendJson(response, text, {
+      'set-cookie': 'a=b',
+      server: 'tool/1',
+      'www-authenticate': 'Bearer',
+      'x-internal': '1',
+      'mcp-session-id': 'theirs',
+      'cache-control': 'no-store',
+    })
+  })
+  await using world = await openWorld({ answers: { files: answer } })
+  const agent = await world.agent()
+  const { headers } = await agent.post('/mcp/files', echo.body, echo.headers)
+  assert.deepEqual(Object.keys(headers).toSorted(), [
+    'cache-control',
+    'connection',
+    'content-length',
+    'content-type',
+    'date',
+    'keep-alive',
+  ])
+})
+
+const answers: Readonly<Record<string, { answer: Answer; status: number }>> = {
+  redirects: {
+    answer: (_, response) => response.writeHead(307, { location: 'https://evil.test/' }).end(),
+    status: 502,
+  },
+  'asks the gateway for a token': {
+    answer: (_, response) => response.writeHead(401, { 'www-authenticate': 'Bearer' }).end(),
+    status: 502,
+  },
+  'refuses the gateway': { answer: (_, response) => response.writeHead(403).end(), status: 502 },
+  fails: { answer: (_, response) => response.writeHead(500).end('stack trace'), status: 502 },
+  'answers with a page': {
+    answer: (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<p>'),
+    status: 502,
+  },
+  'answers with something compressed': {
+    answer: (_, response) => sendJson(response, '{}', { 'content-encoding': 'gzip' }),
+    status: 502,
+  },
+  'answers with no JSON': { answer: (_, response) => sendJson(response, '{'), status: 502 },
+  'answers with an array': { answer: (_, response) => sendJson(response, '[]'), status: 502 },
+  'answers another request': {
+    answer: (_, response) => sendJson(response, '{"jsonrpc":"2.0","id":2,"result":{}}'),
+    status: 502,
+  },
+  'answers with too much': {
+    answer: (_, response) =>
+      sendJson(response, `{"jsonrpc":"2.0","id":1,"result":{"x":"${'x'.repeat(70_000)}"}}`),
+    status: 502,
+  },
+  'hangs up': { answer: (_, response) => response.destroy(), status: 502 },
+  'says nothing': { answer: () => {}, status: 504 },
+}
+
+for (const [what, { answer, status }] of Object.entries(answers)) {
+  test(`an upstream that ${what} is a fault of the upstream, with the id and no more`, async () => {
+    await using world = await openWorld({
+      answers: { files: onCall(answer) },
+      limits: { answerBytesMax: 65_536 },
+      upstreams: (configs) => configs.map((each) => ({ ...each, timeoutSeconds: 1 })),
+    })
+    const agent = await world.agent()
+    const reply = await agent.post('/mcp/files', echo.body, echo.headers)
+    assert.equal(reply.status, status)
+    assert.equal(
+      reply.text,
+      '{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"upstream gave no answer"}}',
+    )
+    assert.equal(reply.headers['www-authenticate'], undefined)
+  })
+}
+
+test('an upstream with another identity than the configured one is sent nothing', async () => {
+  requirement('gateway.upstream-verified')
+  await using world = await openWorld({
+    upstreams: (configs) =>
+      configs.map((each) => ({
+        ...each,
+        spiffeId: parseSpiffeId('spiffe://test.example/ns/tools/sa/somebody-else'),
+      })),
+  })
+  const agent = await world.agent()
+  const reply = await agent.post(
+    '/mcp/files',
+    modern('tools/list').body,
+    modern('tools/list').headers,
+  )
+  assert.equal(reply.status, 502)
+  assert.equal(world.upstreams['files']?.received.length, 0)
+})
+
+for (const [what, text] of Object.entries({
+  'a result that asks for input': '"resultType":"input_required","inputRequests":{}',
+  'a result of an unknown type': '"resultType":"task"',
+})) {
+  test(`${what} is refused whole, with a decision of its own`, async () => {
+    const answer = onCall((_, response) =>
+      sendJson(response, `{"jsonrpc":"2.0","id":1,"result":{${text},"requestState":"s3cret"}}`),
+    )
+    await using world = await openWorld({ answers: { files: answer } })
+    const agent = await world.agent()
+    const reply = await agent.post('/mcp/files', echo.body, echo.headers)
+    assert.equal(reply.json.error?.code, -31403)
+    assert.equal(reply.json.error.data?.['decisionId'], world.events[1]?.decisionId)
+    assert.doesNotMatch(reply.text, /s3cret/)
+  })
+}
+
+const event = (message: object): string => `event: message\ndata: ${JSON.stringify(message)}\n\n`
+const progress = { jsonrpc: '2.0', method: 'notifications/progress', params: { progress: 1 } }
+
+test('events are passed on as they come, octet for octet', async () => {
+  const parts = [
+    ': alive\n\n',
+    event(progress),
+    `id: 7\r\n${event({ jsonrpc: '2.0', id: 1, result: { resultType: 'complete' } })}`,
+  ]
+  let release = (): void => {}
+  const answer = onCall((_, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write(parts[0])
+    response.write(parts[1]?.slice(0, 30))
+    response.write(parts[1]?.slice(30))
+    release = () => response.end(parts[2])
+  })
+  await using world = await openWorld({ answers: { files: answer } })
+  const agent = await world.agent()
+  const { body, headers } = await agent.client.request({
+    method: 'POST',
+    path: '/mcp/files',
+    headers: {
+      ...echo.headers,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+    },
+    body: echo.body,
+  })
+  assert.equal(headers['x-accel-buffering'], 'no')
+  let text = ''
+  for await (const chunk of body) {
+    text += String(chunk)
+    if (text === `${parts[0]}${parts[1]}`) release()
+  }
+  assert.equal(text, parts.join(''))
+})
+
+test('a request of the server on the stream of a call ends the call', async () => {
+  const answer = onCall((message, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write(event({ jsonrpc: '2.0', id: 's', method: 'ping' }))
+    response.write(event({ jsonrpc: '2.0', id: 't', method: 'elicitation/create', params: {} }))
+    response.end(event({ jsonrpc: '2.0', id: message.id, result: {} }))
+  })
+  await using world = await openWorld({ answers: { files: answer } })
+  const agent = await world.agent()
+  const opening = legacy('initialize', initializeParams)
+  const opened = await agent.post('/mcp/files', opening.body, opening.headers)
+  const session = String(opened.headers['mcp-session-id'])
+  const call = legacy('tools/call', { name: 'echo', arguments: {} }, { session })
+  const { text } = await agent.post('/mcp/files', call.body, call.headers)
+  assert.match(text, /^data: \{"jsonrpc":"2.0","id":1,"error":\{"code":-31403,/)
+  assert.doesNotMatch(text, /elicitation|"result"/)
+})
+
+test('a caller that goes away cancels its request at the upstream', async () => {
+  let aborted = false
+  const answer = onCall((_, response) => response.once('close', () => (aborted = true)))
+  await using world = await openWorld({ answers: { files: answer } })
+  const agent = await world.agent()
+  const pending = agent.post('/mcp/files', echo.body, echo.headers)
+  const broken = assert.rejects(pending)
+  await eventually('the upstream is called', () => callsOf(world).length === 1)
+  await agent.client.destroy()
+  await broken
+  await eventually('the upstream is told', () => aborted)
+})
+
+test('two callers with one id get each its own answer', async () => {
+  const waiting: (() => void)[] = []
+  const answer = onCall((message, response) => {
+    waiting.push(() => answerBoth()(message, response, response.req))
+    if (waiting.length === 2) for (const say of waiting.toReversed()) say()
+  })
+  await using world = await openWorld({ answers: { files: answer } })
+  const [one, two] = [await world.agent(), await world.agent({ serviceAccount: 'other' })]
+  const ask = (text: string): ReturnType<typeof modern> =>
+    modern('tools/call', { name: 'echo', arguments: { text } })
+  const replies = await Promise.all([
+    one.post('/mcp/files', ask('one').body, ask('one').headers),
+    two.post('/mcp/files', ask('two').body, ask('two').headers),
+  ])
+  assert.match(replies[0].text, /one/)
+  assert.match(replies[1].text, /two/)
+})
+
+test('a legacy session carries the session of the upstream, and no caller ever sees it', async () => {
+  requirement('gateway.session-bound')
+  await using world = await openWorld()
+  const agent = await world.agent()
+  const opening = legacy('initialize', initializeParams)
+  const opened = await agent.post('/mcp/files', opening.body, opening.headers)
+  const session = String(opened.headers['mcp-session-id'])
+  assert.deepEqual(opened.json.result, {
+    protocolVersion: '2025-11-25',
+    capabilities: { tools: {} },
+    serverInfo: { name: 'files', version: '1.2.3' },
+  })
+  assert.doesNotMatch(Buffer.from(session, 'base64url').toString('latin1'), /session-of-files/)
+  const told = legacy('notifications/initialized', undefined, { session })
+  assert.equal((await agent.post('/mcp/files', told.body, told.headers)).status, 202)
+  const call = legacy('tools/call', { name: 'echo', arguments: {} }, { session })
+  assert.equal((await agent.post('/mcp/files', call.body, call.headers)).status, 200)
+  const sent = world.upstreams['files']?.received.at(-1)
+  assert.equal(sent?.headers['mcp-session-id'], 'session-of-files')
+})
+
+test('a session that the upstream has forgotten is over for the caller too', async () => {
+  const answer = onCall((_, response) => response.writeHead(404).end())
+  await using world = await openWorld({ answers: { files: answer } })
+  const agent = await world.agent()
+  const opening = legacy('initialize', initializeParams)
+  const opened = await agent.post('/mcp/files', opening.body, opening.headers)
+  const session = String(opened.headers['mcp-session-id'])
+  const call = legacy('tools/call', { name: 'echo', arguments: {} }, { session })
+  const reply = await agent.post('/mcp/files', call.body, call.headers)
+  assert.equal(reply.status, 404)
+})
+
+test('discovery offers what both the upstream and its configuration offer', async () => {
+  await using world = await openWorld()
+  const agent = await world.agent()
+  const { body, headers } = modern('server/discover')
+  const one = await agent.post('/mcp/files', body, headers)
+  assert.deepEqual(one.json.result, {
+    resultType: 'complete',
+    supportedVersions: ['2026-07-28'],
+    capabilities: { tools: {} },
+    ttlMs: 60_000,
+    cacheScope: 'private',
+  })
+  const all = await agent.post('/mcp', body, headers)
+  assert.deepEqual(all.json.result?.['supportedVersions'], [
+    '2026-07-28',
+    '2025-11-25',
+    '2025-06-18',
+  ])
+})
+
+const [echoText = '', , deleteText = ''] = toolTexts
+
+for (const [what, pins, code] of [
+  ['is the approved one', { echo: digestDefinition(echoText) }, undefined],
+  ['has changed', { echo: digestDefinition(deleteText) }, 'definition-changed'],
+  ['was never approved', { delete: digestDefinition(deleteText) }, 'definition-not-approved'],
+] as const) {
+  test(`a tool whose definition ${what} is ${code === undefined ? 'served' : 'neither listed nor called'}`, async () => {
+    requirement('gateway.changed-tool-quarantined')
+    await using world = await openWorld({
+      upstreams: (configs) => configs.map((each) => ({ ...each, pins })),
+    })
+    const agent = await world.agent()
+    const listing = modern('tools/list')
+    const listed = await agent.post('/mcp/files', listing.body, listing.headers)
+    assert.equal(listed.text.includes('"name":"echo"'), code === undefined)
+    const reply = await agent.post('/mcp/files', echo.body, echo.headers)
+    assert.equal(reply.json.error?.code, code === undefined ? undefined : -31403)
+    assert.equal(callsOf(world).length, code === undefined ? 1 : 0)
+    const [decided] = world.events.toReversed()
+    const result = decided?.evaluated.result as { reasons?: { code: string }[] }
+    assert.equal(result.reasons?.[0]?.code, code)
+  })
+}
+
+test('a header that mirrors an argument says what the argument says', async () => {
+  requirement('gateway.headers-agree')
+  const tool =
+    '{"name":"echo","inputSchema":{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}'
+  await using world = await openWorld({ answers: { files: answerBoth({ tools: [tool] }) } })
+  const agent = await world.agent()
+  const { body, headers } = modern('tools/call', { name: 'echo', arguments: { region: 'eu' } })
+  for (const [sent, status] of [
+    [{ 'mcp-param-region': 'eu' }, 200],
+    [{ 'mcp-param-region': 'us' }, 400],
+    [{}, 400],
+  ] as const) {
+    const reply = await agent.post('/mcp/files', body, { ...headers, ...sent })
+    assert.equal(reply.status, status, reply.text)
+    assert.equal(reply.json.error?.code, status === 200 ? undefined : -32020)
+    assert.equal(reply.json.id, 1)
+  }
+})
+
+test('a renewed certificate of the gateway is what upstreams see next', async () => {
+  await using world = await openWorld()
+  const agent = await world.agent()
+  assert.equal((await agent.post('/mcp/files', echo.body, echo.headers)).status, 200)
+  const renewed = world.identities.issue({ serviceAccount: 'gateway', role: 'tool-broker' })
+  world.credential.set(renewed)
+  assert.equal((await agent.post('/mcp/files', echo.body, echo.headers)).status, 200)
+  assert.deepEqual(world.upstreams['files']?.received.at(-1)?.peer, renewed.svid.der)
+})
+
+test('an open stream outlives the rotation of the certificate that it began with', async () => {
+  let finish = (): void => {}
+  const answer = onCall((_, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write(event(progress))
+    finish = () => response.end(event({ jsonrpc: '2.0', id: 1, result: {} }))
+  })
+  await using world = await openWorld({ answers: { files: answer } })
+  const agent = await world.agent()
+  const pending = agent.post('/mcp/files', echo.body, echo.headers)
+  await eventually('the upstream is called', () => callsOf(world).length === 1)
+  world.credential.set(world.identities.issue({ serviceAccount: 'gateway', role: 'tool-broker' }))
+  finish()
+  assert.match((await pending).text, /"result"/)
+})
