@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { readConfiguration } from '../../src/cli/configuration.ts'
 import { gatewaySchema } from '../../src/cli/gateway-configuration.ts'
 import { signerSchema } from '../../src/cli/signer-configuration.ts'
+import { requirement } from '../requirements.ts'
 
 const signer = `
 trustDomain: agents.example
@@ -78,6 +79,7 @@ const brokenSigner: readonly [string, string, RegExp][] = [
 
 for (const [what, text, message] of brokenSigner) {
   test(`a signer’s configuration with ${what} is refused by name`, async () => {
+    requirement('cli.configuration-closed')
     const path = await file(text)
     await assert.rejects(
       readConfiguration(path, signerSchema),
@@ -121,6 +123,7 @@ const brokenGateway: readonly [string, string, RegExp][] = [
 
 for (const [what, text, message] of brokenGateway) {
   test(`a gateway’s configuration with ${what} is refused by name`, async () => {
+    requirement('cli.configuration-closed')
     await assert.rejects(readConfiguration(await file(text), gatewaySchema), message)
   })
 }

@@ -5,6 +5,7 @@ import * as fc from 'fast-check'
 import { CountersignError } from '../../src/errors.ts'
 import { parseSpiffeId, workloadOf, workloadSpiffeId } from '../../src/identity/spiffe-id.ts'
 import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
+import { requirement } from '../requirements.ts'
 
 const vectors = readFileSync(new URL('../vectors/identity/spiffe-ids.txt', import.meta.url), 'utf8')
   .split('\n')
@@ -13,6 +14,7 @@ const vectors = readFileSync(new URL('../vectors/identity/spiffe-ids.txt', impor
 
 for (const [verdict, json, message] of vectors) {
   test(`the SPIFFE ID ${json} is ${verdict}`, () => {
+    requirement('identity.spiffe-id-strict')
     const text = JSON.parse(json ?? '') as string
     if (verdict === 'valid') {
       assert.equal(parseSpiffeId(text).uri, text)
@@ -81,6 +83,7 @@ test('only IDs of our own shape name a workload', () => {
 })
 
 test('any text is a SPIFFE ID or refused by its code', () => {
+  requirement('identity.spiffe-id-strict')
   const text = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.string().map((rest) => `spiffe://${rest}`),

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { containsToolScope, coversTool, parseToolScope } from '../../src/identity/tool-scope.ts'
+import { requirement } from '../requirements.ts'
 
 const vectors = readFileSync(
   new URL('../vectors/identity/tool-scopes.txt', import.meta.url),
@@ -95,6 +96,7 @@ test('containment of scopes is transitive', () => {
 })
 
 test('a scope contains another exactly when it covers every tool the other covers', () => {
+  requirement('identity.scope-containment-exact')
   // All names of up to five characters: longer than every scope drawn, so a difference has a witness.
   const names = ['a', 'b', '_']
   for (let index = 0; names.length < 363; index++) {

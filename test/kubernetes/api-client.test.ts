@@ -291,6 +291,7 @@ describe('a kubeconfig', () => {
   })
 
   test('with a server that is not https is refused', async () => {
+    requirement('kubernetes.tls-always')
     const file = await altered((cluster) => (cluster['server'] = 'http://127.0.0.1:1'))
     assert.equal(
       refusalOf(file).message,

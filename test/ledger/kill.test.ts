@@ -10,10 +10,12 @@ import { silentLog } from '../../src/log.ts'
 import { now, readAll, temporaryFolder } from './open-ledger.ts'
 import { resultRecord } from './records.ts'
 import { rootOf } from './root-of.ts'
+import { requirement } from '../requirements.ts'
 
 const writer = fileURLToPath(new URL('writer-process.ts', import.meta.url))
 
 test('a writer killed again and again loses nothing that it acknowledged', async () => {
+  requirement('ledger.durable-before-answer')
   await using folder = await temporaryFolder()
   const file = join(folder.path, 'ledger')
   const acknowledged = new Map<number, string>()

@@ -15,6 +15,7 @@ import {
   type Acknowledged,
 } from './open-ledger.ts'
 import { intentRecord, resultRecord } from './records.ts'
+import { requirement } from '../requirements.ts'
 
 test('records come back in their order, with their hashes and their head', async () => {
   await using folder = await temporaryFolder()
@@ -102,6 +103,7 @@ test('a record that does not fit is refused, and the next one is taken', async (
 })
 
 test('nothing is acknowledged before its sync, and what comes meanwhile shares the next one', async () => {
+  requirement('ledger.durable-before-answer')
   await using folder = await temporaryFolder()
   const disk = new MemoryDisk()
   await using ledger = await openOn(disk, folder.path)

@@ -10,10 +10,12 @@ import { acquireLock, type LockOwner } from '../../src/ledger/lock.ts'
 import { MemoryDisk } from './memory-disk.ts'
 import { now, openOn, temporaryFolder } from './open-ledger.ts'
 import { resultRecord } from './records.ts'
+import { requirement } from '../requirements.ts'
 
 const asking: LockOwner = { pid: process.pid, startTime: 'any', host: 'signer-0', bootId: 'b1' }
 
 test('a second writer in the same process is refused, and may come after the first', async () => {
+  requirement('ledger.one-writer')
   await using folder = await temporaryFolder()
   const first = await openOn(new MemoryDisk(), folder.path)
   await assert.rejects(
@@ -146,6 +148,7 @@ test('the lock says who holds it since when', async () => {
 })
 
 test('a writer whose lock is gone acknowledges nothing more', async () => {
+  requirement('ledger.one-writer')
   for (const moment of ['before the write', 'before the acknowledgement'] as const) {
     await using folder = await temporaryFolder()
     const disk = new MemoryDisk()

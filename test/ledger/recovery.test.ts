@@ -6,6 +6,7 @@ import { MemoryDisk } from './memory-disk.ts'
 import { openOn, temporaryFolder, warningsLog } from './open-ledger.ts'
 import { resultRecord } from './records.ts'
 import { rootOf } from './root-of.ts'
+import { requirement } from '../requirements.ts'
 
 const entries = Array.from({ length: 6 }, (_, index) => formatEntry(resultRecord(index)))
 const whole = Buffer.concat(entries.map((entry) => entry.line))
@@ -14,6 +15,7 @@ const folder = await temporaryFolder()
 
 suite('recovery', { concurrency: false }, () => {
   test('a file cut at any octet of its last two records keeps all before, and goes on', async () => {
+    requirement('ledger.torn-tail-recovered')
     for (let length = starts[4] ?? 0; length <= whole.length; length++) {
       const kept = starts.filter((start) => start > 0 && start <= length).length
       const records = length === whole.length ? 6 : kept
@@ -58,6 +60,7 @@ suite('recovery', { concurrency: false }, () => {
   })
 
   test('a bit flipped anywhere before the last record opens nothing, and nothing is written', async () => {
+    requirement('ledger.tampering-shows')
     for (let at = 0; at < (starts[5] ?? 0); at++) {
       await assert.rejects(drain(flipped(at)), { code: 'ledger/corrupt' }, `octet ${at}`)
       if (at % 41 === 0) await assertCorrupt(flipped(at))

@@ -94,6 +94,7 @@ for (const [name, [value, message]] of Object.entries(odd)) {
 }
 
 test('whatever is read as an allowing decision says allow: true itself', () => {
+  requirement('policy.cannot-fail-open')
   fc.assert(
     fc.property(fc.jsonValue(), fc.jsonValue(), (allow, reasons) => {
       const value = { allow, reasons, obligations: [] }

@@ -9,6 +9,7 @@ import { evaluate } from '../../src/signer/evaluate.ts'
 import type { DenyReason } from '../../src/signer/verdict.ts'
 import { claimsOf, evidenceOf, profile, unknown } from './workload.ts'
 import type { EvidenceChanges } from './workload.ts'
+import { requirement } from '../requirements.ts'
 
 test('role and tenant that are not asked for are filled in from the proof', () => {
   const evidence = evidenceOf({
@@ -22,6 +23,7 @@ test('role and tenant that are not asked for are filled in from the proof', () =
 })
 
 test('models and tool scopes that are not asked for are none, whatever is granted', () => {
+  requirement('identity.nothing-asked-nothing-given')
   const verdict = evaluate(claimsOf(), evidenceOf(widest), profile)
   assert.ok(verdict.kind === 'issue')
   assert.deepEqual(verdict.ceiling, { models: [], toolScopes: [] })
@@ -160,6 +162,7 @@ const refusals: readonly Refused[] = [
 
 for (const { title, claims, changes, reason, message } of refusals) {
   test(`${title} is denied as ${reason}`, () => {
+    requirement('signer.claims-need-evidence')
     const verdict = evaluate(claims, evidenceOf(changes), profile)
     assert.ok(verdict.kind === 'deny', JSON.stringify(verdict))
     assert.equal(verdict.reason, reason)
@@ -264,6 +267,7 @@ const labelled = (prefix: string, names: string[]): fc.Arbitrary<Record<string, 
   )
 
 test('no combination of evidence lets a ceiling exceed what both proofs hold', () => {
+  requirement('signer.ceiling-is-an-intersection')
   fc.assert(
     fc.property(
       fc.record({

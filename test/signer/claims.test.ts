@@ -7,6 +7,7 @@ import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509'
 import type { AskedCertificate } from '../../src/signer/claims.ts'
 import { parseClaims } from '../../src/signer/claims.ts'
 import { signerName } from './workload.ts'
+import { requirement } from '../requirements.ts'
 
 const pod = { name: 'worker-0', uid: 'pod-uid' }
 const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -136,6 +137,7 @@ for (const [annotations, asked, proved] of annotationRefusals) {
 }
 
 test('every broken annotation is told, unknown keys in order', () => {
+  requirement('signer.unknown-annotation-refused')
   const annotations = { 'b.example/x': '', 'countersign.dev/role': 'root', 'a.example/x': '' }
   const parsed = parseClaims(askedOf({ annotations }))
   assert.ok('refused' in parsed)
@@ -146,6 +148,7 @@ test('every broken annotation is told, unknown keys in order', () => {
 })
 
 test('a certificate request that asks for names is refused', () => {
+  requirement('signer.request-asks-for-nothing')
   const parsed = parseClaims(askedOf({ key: { kind: 'csr', der: requests.named } }))
   assert.ok('refused' in parsed)
   assert.equal(parsed.refused.reason, 'CertificateRequestNotEmpty')
@@ -153,12 +156,14 @@ test('a certificate request that asks for names is refused', () => {
 })
 
 test('a proof over another pod is refused', () => {
+  requirement('pki.proof-of-possession')
   const parsed = parseClaims(askedOf({ key: proofKey({ over: 'other-uid' }) }))
   assert.ok('refused' in parsed)
   assert.equal(parsed.refused.reason, 'ProofOfPossessionInvalid')
 })
 
 test('a request that is not signed by its own key is refused', () => {
+  requirement('pki.proof-of-possession')
   const der = Buffer.from(requests.empty)
   der[der.length - 1] = (der.at(-1) ?? 0) ^ 1
   const parsed = parseClaims(askedOf({ key: { kind: 'csr', der } }))
@@ -167,6 +172,7 @@ test('a request that is not signed by its own key is refused', () => {
 })
 
 test('a key of no supported type is refused', () => {
+  requirement('pki.key-types')
   const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey
   const parsed = parseClaims(askedOf({ key: proofKey({ key }) }))
   assert.ok('refused' in parsed)
@@ -180,6 +186,7 @@ test('a request that shows no key waits: a v1 reader cannot see the key of an ol
 })
 
 test('a key that only we cannot read waits, because a Denied would be for good', () => {
+  requirement('signer.denied-only-proven')
   for (const key of [
     { kind: 'csr' as const, der: Buffer.from('3003020100', 'hex') },
     { kind: 'proof' as const, spki: Buffer.from('00', 'hex'), proof: Buffer.alloc(0) },

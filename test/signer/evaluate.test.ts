@@ -14,6 +14,7 @@ import {
   signerName,
   unknown,
 } from './workload.ts'
+import { requirement } from '../requirements.ts'
 
 test('a request that fits the live objects is issued with nothing beyond its name', () => {
   const verdict = evaluate(claimsOf(), evidenceOf(), profile)
@@ -191,6 +192,8 @@ const refusals: readonly Refused[] = [
 
 for (const { title, claims = claimsOf(), evidence, reason, message } of refusals) {
   test(`${title} is denied as ${reason}`, () => {
+    requirement('signer.pod-bound')
+    requirement('signer.volume-declared')
     const verdict = evaluate(claims, evidence, profile)
     assert.ok(verdict.kind === 'deny', JSON.stringify(verdict))
     assert.equal(verdict.reason, reason)
@@ -198,6 +201,8 @@ for (const { title, claims = claimsOf(), evidence, reason, message } of refusals
   })
 
   test(`${title} waits while the evidence is not live`, () => {
+    requirement('signer.denied-only-proven')
+    requirement('signer.absence-is-asked-live')
     const verdict = evaluate(claims, { ...evidence, live: false }, profile)
     assert.equal(verdict.kind, 'wait')
   })

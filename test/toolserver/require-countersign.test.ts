@@ -177,6 +177,7 @@ test('the gateway may list on its own account, without a token', async () => {
 })
 
 test('a role that may come directly is known by its own certificate and ceiling', async () => {
+  requirement('toolserver.only-through-gateway')
   const { status } = await send({ as: modelGateway, body: '{"model":"llama-3-70b"}' })
   assert.equal(status, 200)
   const [{ caller } = assert.fail('not served')] = served
@@ -326,6 +327,7 @@ test('a certificate that expires while its connection is open is refused on the 
 
 test('a session is never resumed: every connection shows its certificate', async () => {
   requirement('toolserver.peer-checked-each-request')
+  requirement('gateway.no-tickets')
   const { port } = server.address() as AddressInfo
   const open = (session?: Buffer): Promise<{ reused: boolean; session: Buffer | undefined }> =>
     new Promise((resolve, reject) => {

@@ -3,6 +3,7 @@ import { suite, test } from 'node:test'
 import { parseMessage } from '../../../src/gateway/message/message.ts'
 import { isProblem } from '../../../src/gateway/message/problem.ts'
 import { headerList, readVectors } from './vectors.ts'
+import { requirement } from '../../requirements.ts'
 
 interface BodyVector {
   readonly case: string
@@ -16,6 +17,7 @@ interface BodyVector {
 suite('the bodies of test/vectors/mcp', () => {
   for (const vector of readVectors<BodyVector>('bodies.ndjson')) {
     test(`${vector.case}: ${vector.code ?? 'accepted'}`, () => {
+      requirement('gateway.one-reading')
       const body =
         vector.hex === undefined ? Buffer.from(vector.body ?? '') : Buffer.from(vector.hex, 'hex')
       const message = parseMessage(body, headerList())

@@ -4,6 +4,7 @@ import { stripped } from '../../../src/gateway/message/headers.ts'
 import { parseMessage } from '../../../src/gateway/message/message.ts'
 import { isProblem } from '../../../src/gateway/message/problem.ts'
 import { headerList, readVectors } from './vectors.ts'
+import { requirement } from '../../requirements.ts'
 
 interface HeaderVector {
   readonly case: string
@@ -25,6 +26,7 @@ const accepted = ['era', 'kind', 'name', 'sessionId'] as const
 suite('the headers of test/vectors/mcp', () => {
   for (const vector of readVectors<HeaderVector>('headers.ndjson')) {
     test(`${vector.case}: ${vector.code ?? 'accepted'}`, () => {
+      requirement('gateway.headers-agree')
       const body = Buffer.from(JSON.stringify(vector.body))
       const message = parseMessage(body, headerList(vector.headers))
       if (!isProblem(message)) {
