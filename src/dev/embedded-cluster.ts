@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { silentLog, type Log } from '../log.ts'
 import { createCertificateAuthority } from './certificate-authority.ts'
 import type { Cluster } from './cluster.ts'
-import { startApiServer } from './control-plane/api-server.ts'
+import { startApiServer, type ApiServerConfig } from './control-plane/api-server.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 import type { RunContainer } from './kubelet/container-runner.ts'
 import { startKubelet } from './kubelet/kubelet.ts'
@@ -31,40 +31,16 @@ export async function startEmbeddedCluster(config: EmbeddedClusterConfig): Promi
   await using opened = new AsyncDisposableStack()
   await mkdir(folder, { recursive: true, mode: 0o700 })
   opened.defer(() => rm(folder, { recursive: true, force: true }))
-  // TLS is judged by the clock of the machine, whatever clock the cluster is given.
-  const serving = createCertificateAuthority({
-    commonName: 'countersign dev serving CA',
-    now: Date.now,
-  })
-  const clients = createCertificateAuthority({
-    commonName: 'countersign dev client CA',
-    now: Date.now,
-  })
-  const { certificatePem: cert, privateKeyPem: key } = serving.issueServer()
   const versions = config.podCertificateVersions
-  const api = await startApiServer({
-    tls: { key, cert, clientCa: clients.certificatePem },
+  const plane = await startControlPlane({
+    folder,
     now,
     log,
     ...(versions === undefined ? {} : { podCertificateVersions: versions }),
   })
-  opened.use(api)
-  const server = `https://127.0.0.1:${api.port}`
-  report(`control plane at ${server}`)
-  const caFile = join(folder, 'serving-ca.pem')
-  await writeFile(caFile, serving.certificatePem, { mode: 0o600 })
-
-  let kubeconfigs = 0
-  const kubeconfigFor: Cluster['kubeconfigFor'] = (user) => {
-    kubeconfigs += 1
-    return writeKubeconfig({
-      path: join(folder, `kubeconfig-${kubeconfigs}.json`),
-      server,
-      caPem: serving.certificatePem,
-      credential: clients.issueClient(user),
-    })
-  }
-
+  opened.use(plane)
+  report(`control plane at ${plane.server}`)
+  const { kubeconfigFor } = plane
   const runContainer =
     config.runContainer ?? createProcessRunner({ folder: join(config.folder, 'pods') })
   const kubelets = await Promise.all(
@@ -72,27 +48,71 @@ export async function startEmbeddedCluster(config: EmbeddedClusterConfig): Promi
       const user = { name: `system:node:${nodeName}`, groups: ['system:nodes'] }
       const kubeconfig = await kubeconfigFor(user)
       const own = join(folder, 'kubelets', nodeName)
-      return startKubelet({ nodeName, kubeconfig, folder: own, runContainer, log, now })
+      const kubelet = await startKubelet({
+        nodeName,
+        kubeconfig,
+        folder: own,
+        runContainer,
+        log,
+        now,
+      })
+      return opened.use(kubelet)
     }),
   )
-  for (const kubelet of kubelets) opened.use(kubelet)
   report(`kubelets on ${nodeNames.join(', ')}`)
   const adminKubeconfig = await kubeconfigFor({ name: 'admin', groups: ['system:masters'] })
   const parts = opened.move()
   return {
     kind: 'embedded',
-    server,
-    caFile,
+    server: plane.server,
+    caFile: plane.caFile,
     adminKubeconfig,
     nodeNames,
     kubeconfigFor,
     async volumeFolder(podUid, volumeName) {
-      for (const kubelet of kubelets) {
-        const path = await kubelet.volumeFolder(podUid, volumeName)
-        if (path !== undefined) return path
-      }
-      return undefined
+      const paths = await Promise.all(
+        kubelets.map((kubelet) => kubelet.volumeFolder(podUid, volumeName)),
+      )
+      return paths.find((path) => path !== undefined)
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+interface ControlPlane extends AsyncDisposable {
+  readonly server: string
+  readonly caFile: string
+  readonly kubeconfigFor: Cluster['kubeconfigFor']
+}
+
+/** The API server with authorities of its own, and the credentials that they give. */
+async function startControlPlane(
+  options: Omit<ApiServerConfig, 'tls'> & { readonly folder: string },
+): Promise<ControlPlane> {
+  const { folder, ...config } = options
+  // TLS is judged by the clock of the machine, whatever clock the cluster is given.
+  const now = Date.now
+  const serving = createCertificateAuthority({ commonName: 'countersign dev serving CA', now })
+  const clients = createCertificateAuthority({ commonName: 'countersign dev client CA', now })
+  const { certificatePem: cert, privateKeyPem: key } = serving.issueServer()
+  const tls = { key, cert, clientCa: clients.certificatePem }
+  const caFile = join(folder, 'serving-ca.pem')
+  await writeFile(caFile, serving.certificatePem, { mode: 0o600 })
+  const api = await startApiServer({ ...config, tls })
+  const server = `https://127.0.0.1:${api.port}`
+  let kubeconfigs = 0
+  return {
+    server,
+    caFile,
+    kubeconfigFor(user) {
+      kubeconfigs += 1
+      return writeKubeconfig({
+        path: join(folder, `kubeconfig-${kubeconfigs}.json`),
+        server,
+        caPem: serving.certificatePem,
+        credential: clients.issueClient(user),
+      })
+    },
+    [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
   }
 }

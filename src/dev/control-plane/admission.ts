@@ -5,7 +5,7 @@ import { sameObject } from './metadata.ts'
 import { restrictNode } from './node-restriction.ts'
 import type { ObjectStore } from './object-store.ts'
 import { resourceKey, type ResourceType } from './resource-type.ts'
-import { namespaces } from './resources/core.ts'
+import { namespaces } from './resources/plain.ts'
 import { forbiddenAccess, notFound } from './status.ts'
 import { nodeNameOf, type User } from './user.ts'
 

@@ -2,7 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import type { ObjectStore } from './object-store.ts'
-import { serviceAccounts } from './resources/core.ts'
+import { serviceAccounts } from './resources/plain.ts'
 import { pods } from './resources/pod.ts'
 import type { User } from './user.ts'
 

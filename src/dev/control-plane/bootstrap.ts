@@ -2,7 +2,7 @@ import { metadataForCreate } from './metadata.ts'
 import type { KubeObject } from './kube-object.ts'
 import type { ObjectStore } from './object-store.ts'
 import type { ResourceType } from './resource-type.ts'
-import { namespaces } from './resources/core.ts'
+import { namespaces } from './resources/plain.ts'
 import { clusterRoleBindings, clusterRoles, rbacGroup } from './resources/rbac.ts'
 
 interface BootstrapRole {

@@ -1,4 +1,5 @@
 import { isJsonObject } from './json-object.ts'
+import { characterCount } from './structural-schema.ts'
 
 /**
  * The part of the Common Expression Language that validation rules of small custom resources use:
@@ -64,7 +65,7 @@ function select(value: unknown, member: string): unknown {
 }
 
 function size(value: unknown): number {
-  if (typeof value === 'string') return [...value].length
+  if (typeof value === 'string') return characterCount(value)
   if (Array.isArray(value)) return value.length
   return Object.keys(memberMap(value)).length
 }

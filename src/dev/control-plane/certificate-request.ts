@@ -70,23 +70,23 @@ function verifySignature(options: {
   return verify(digest, options.signed, options.publicKey, options.signature)
 }
 
+const curves = ['prime256v1', 'secp384r1', 'secp521r1']
+const modulusBits = [3072, 4096]
+
 /** Why a key may not be certified: RSA of 3072 or 4096 bits, P-256, P-384, P-521, Ed25519 are what there is. */
 export function checkKeyType(key: KeyObject): string | undefined {
   const { modulusLength = 0, namedCurve = '' } = key.asymmetricKeyDetails ?? {}
-  switch (key.asymmetricKeyType) {
-    case 'ed25519':
-      return undefined
-    case 'ec':
-      return ['prime256v1', 'secp384r1', 'secp521r1'].includes(namedCurve)
-        ? undefined
-        : `curve ${namedCurve}: want=P-256, P-384 or P-521`
-    case 'rsa':
-      return [3072, 4096].includes(Math.ceil(modulusLength / 8) * 8)
-        ? undefined
-        : `RSA modulus of ${modulusLength} bits: want=3072 or 4096`
-    default:
-      return 'unknown public key type; supported types are Ed25519, ECDSA, and RSA'
+  const type = key.asymmetricKeyType ?? ''
+  if (type === 'ed25519') return undefined
+  if (type === 'ec') {
+    return curves.includes(namedCurve)
+      ? undefined
+      : `curve ${namedCurve}: want=P-256, P-384 or P-521`
   }
+  if (type !== 'rsa') return `key type ${type}: want=RSA, ECDSA or Ed25519`
+  // In whole octets, as Go measures a modulus.
+  const bits = Math.ceil(modulusLength / 8) * 8
+  return modulusBits.includes(bits) ? undefined : `RSA modulus of ${bits} bits: want=3072 or 4096`
 }
 
 /** The pair of kubelets before 1.36: the key's signature over the ASCII pod UID. */

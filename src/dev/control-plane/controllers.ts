@@ -5,7 +5,7 @@ import type { ObjectStore, StoreEvent } from './object-store.ts'
 import type { Remover } from './remover.ts'
 import type { ResourceTable } from './resource-table.ts'
 import { resourceKey, type ResourceType } from './resource-type.ts'
-import { namespaces, serviceAccounts } from './resources/core.ts'
+import { namespaces, serviceAccounts } from './resources/plain.ts'
 import { StatusError } from './status.ts'
 import type { User } from './user.ts'
 

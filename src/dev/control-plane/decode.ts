@@ -11,13 +11,36 @@ export interface Draft {
   readonly members: JsonObject
 }
 
-/** Reads JSON from a body; a body that is none is a 400. */
+/** Far more than any object has; Go's decoder has a limit too. */
+const depthMax = 500
+
+/** Reads JSON from a body; a body that is none, or nests too deep for what comes after, is a 400. */
 export function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    throw badRequest('the object provided is unrecognized (must be of type JSON): invalid JSON')
+  const value = tryParse(body.toString('utf8'))
+  if (value === undefined || isDeeperThan(depthMax, value)) {
+    throw badRequest(`the body of the request: want=JSON of at most ${depthMax} levels`)
   }
+  return value
+}
+
+function tryParse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Level by level, without recursion. */
+function isDeeperThan(levels: number, value: unknown): boolean {
+  let level: readonly unknown[] = [value]
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > levels) return true
+    level = level.flatMap((inner) =>
+      typeof inner === 'object' && inner !== null ? Object.values(inner) : [],
+    )
+  }
+  return false
 }
 
 /** The draft in a body, for this resource and version. Throws a StatusError (400). */

@@ -89,7 +89,7 @@ interface Page {
 }
 
 /** A revision that is not there yet is a 504: the client should come again. */
-export function requireReached(resourceVersion: string, current: number): void {
+function requireReached(resourceVersion: string, current: number): void {
   if (resourceVersion === '') return
   if (!/^\d{1,15}$/.test(resourceVersion)) {
     throw badRequest(

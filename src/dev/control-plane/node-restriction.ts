@@ -3,7 +3,7 @@ import { objectAt, objectsAt, semanticallyEqual, textAt } from './json-object.ts
 import type { KubeObject } from './kube-object.ts'
 import type { ObjectStore } from './object-store.ts'
 import { resourceKey } from './resource-type.ts'
-import { nodes, serviceAccounts } from './resources/core.ts'
+import { nodes, serviceAccounts } from './resources/plain.ts'
 import { pods } from './resources/pod.ts'
 import { forbiddenAccess, unknownError, type StatusError } from './status.ts'
 

@@ -125,8 +125,8 @@ export class ObjectStore {
       const forgotten = shelf.history.splice(0, this.#historyLength)
       shelf.forgottenRevision = forgotten.at(-1)?.revision ?? shelf.forgottenRevision
     }
-    for (const listener of [...shelf.listeners]) listener(event)
-    for (const listener of [...this.#listeners]) listener(event)
+    for (const listener of shelf.listeners) listener(event)
+    for (const listener of this.#listeners) listener(event)
   }
 }
 

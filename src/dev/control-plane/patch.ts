@@ -4,7 +4,7 @@ import { badRequest, StatusError, unsupportedMediaType } from './status.ts'
 const operationsMax = 10_000
 
 /** JSON merge patch, RFC 7396. */
-export function mergePatch(target: unknown, patch: unknown): unknown {
+function mergePatch(target: unknown, patch: unknown): unknown {
   if (!isJsonObject(patch)) return patch
   const base = isJsonObject(target) ? target : {}
   const kept = Object.entries(base).filter(([name]) => !Object.hasOwn(patch, name))
@@ -19,7 +19,7 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
 }
 
 /** RFC 6902. A failed `test` is a 422, as the API server answers it. */
-export function jsonPatch(target: unknown, operations: unknown): unknown {
+function jsonPatch(target: unknown, operations: unknown): unknown {
   if (!Array.isArray(operations)) throw badRequest('json patch: want=array')
   if (operations.length > operationsMax) {
     throw badRequest(`json patch: want=at most ${operationsMax} operations`)

@@ -52,7 +52,7 @@ function appliesTo(binding: KubeObject, user: User): boolean {
   })
 }
 
-export function ruleAllows(rule: JsonObject, question: Question): boolean {
+function ruleAllows(rule: JsonObject, question: Question): boolean {
   const has = (member: string, value: string): boolean => {
     const values = textsAt(rule, member)
     return values.includes('*') || values.includes(value)

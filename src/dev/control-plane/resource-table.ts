@@ -11,7 +11,7 @@ import {
   secrets,
   serviceAccounts,
   services,
-} from './resources/core.ts'
+} from './resources/plain.ts'
 import {
   customResource,
   customResourceDefinitions,

@@ -143,14 +143,19 @@ const formats: Readonly<Record<string, (text: string) => boolean>> = {
 }
 
 /** Standard alphabet with padding, as Go's decoder wants it. */
-export function isBase64(text: string): boolean {
+function isBase64(text: string): boolean {
   const characters = text.replace(/[\r\n]/g, '')
   return characters.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(characters)
 }
 
+/** Unicode code points, as OpenAPI counts. */
+export function characterCount(text: string): number {
+  return Array.from(text).length
+}
+
 function validateText(text: string, schema: Schema, path: string): readonly FieldError[] {
   const errors: FieldError[] = []
-  const length = [...text].length
+  const length = characterCount(text)
   if (schema.maxLength !== undefined && length > schema.maxLength) {
     errors.push(tooLong(path, schema.maxLength))
   }

@@ -109,19 +109,14 @@ function materialOf(
 export function filesOf(
   state: CredentialState,
 ): { readonly key: string; readonly chain: string } | { readonly problem: string } {
-  switch (state.kind) {
-    case 'initial':
-    case 'wait':
-      return { problem: 'credential bundle is not issued yet' }
-    case 'refused': {
-      const { outcome, reason, message } = state
-      const why = `reason=${JSON.stringify(reason)} message=${JSON.stringify(message)}`
-      return { problem: `PodCertificateRequest was permanently ${outcome}: ${why}` }
-    }
-    case 'fresh':
-    case 'waitrefresh': {
-      const { privateKey, chain } = state.material
-      return { key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), chain }
-    }
+  if (state.kind === 'initial' || state.kind === 'wait') {
+    return { problem: 'credential bundle is not issued yet' }
   }
+  if (state.kind === 'refused') {
+    const { outcome, reason, message } = state
+    const why = `reason=${JSON.stringify(reason)} message=${JSON.stringify(message)}`
+    return { problem: `PodCertificateRequest was permanently ${outcome}: ${why}` }
+  }
+  const { privateKey, chain } = state.material
+  return { key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), chain }
 }

@@ -18,7 +18,7 @@ function versionsOf(definition: KubeObject): readonly JsonObject[] {
 
 function schemaOf(definition: KubeObject, version: string): Schema {
   const entry = versionsOf(definition).find((item) => item['name'] === version)
-  return objectAt(objectAt(entry, 'schema'), 'openAPIV3Schema') as Schema
+  return objectAt(objectAt(entry, 'schema'), 'openAPIV3Schema')
 }
 
 function validateDefinition(definition: KubeObject): readonly FieldError[] {
@@ -50,7 +50,7 @@ function validateVersion(version: JsonObject, index: number): readonly FieldErro
   const field = `spec.versions[${index}]`
   const schema = objectAt(version, 'schema')['openAPIV3Schema']
   if (!isJsonObject(schema)) return [required(`${field}.schema.openAPIV3Schema`)]
-  return uncompilable(schema as Schema, `${field}.schema.openAPIV3Schema`)
+  return uncompilable(schema, `${field}.schema.openAPIV3Schema`)
 }
 
 /** A rule that this server cannot judge is refused here, or it would be no rule at all. */
@@ -209,7 +209,7 @@ function selectableFieldsOf(
           (inner: unknown, member) => (isJsonObject(inner) ? inner[member] : undefined),
           object,
         )
-        return value === undefined ? '' : String(value)
+        return typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
       }
       return [members.join('.'), read]
     }),
