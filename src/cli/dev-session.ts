@@ -182,7 +182,7 @@ function gatewayConfig(options: {
 }
 
 /** The custom resources that the chart ships are the ones that the story runs with. */
-async function readCustomResources(): Promise<readonly Manifest[]> {
+export async function readCustomResources(): Promise<readonly Manifest[]> {
   const folder = fileURLToPath(new URL('../../charts/countersign/crds/', import.meta.url))
   const files = (await readdir(folder)).filter((file) => file.endsWith('.yaml'))
   return Promise.all(
