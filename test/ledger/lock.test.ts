@@ -87,7 +87,11 @@ suite('a lock that is found', () => {
       false,
     ],
     ['of our pid with another start is taken over', () => ({ startTime: '1' }), true],
-    ['from before a boot is taken over', () => ({ bootId: 'b0' }), true],
+    [
+      'of a pid that lives again since a boot is taken over',
+      () => ({ bootId: 'b0', startTime: '' }),
+      true,
+    ],
     ['of another host is left', (pid) => ({ pid, host: 'signer-1' }), false],
     [
       'of another host from before its boot is left',

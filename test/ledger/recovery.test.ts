@@ -92,6 +92,15 @@ suite('recovery', { concurrency: false }, () => {
     })
   }
 
+  test('a file without line feeds is not read into memory', async () => {
+    const disk = new MemoryDisk(Buffer.alloc(8_000_000, 'f'))
+    await assert.rejects(openOn(disk, folder.path), {
+      code: 'ledger/corrupt',
+      message: 'ledger is damaged at octet 0: unreadable octets: want≤1048576 got=8000000',
+    })
+    assert.equal(disk.calls.filter((call) => call === 'read').length, 1)
+  })
+
   test('the damage is told with its place and its rule', async () => {
     await assert.rejects(openOn(new MemoryDisk(flipped((starts[2] ?? 0) + 80)), folder.path), {
       code: 'ledger/corrupt',
