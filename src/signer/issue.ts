@@ -233,17 +233,17 @@ async function published(options: IssuanceOptions, publication: Publication): Pr
     reason: 'CertificateIssued',
     message: `certificate ${issued.serialNumber} for ${approved.verdict.spiffeId.uri} until ${issued.notAfter.toISOString()}`,
   })
-  const recorded = await conclude(options, open, {
+  await conclude(options, open, {
     outcome: 'published',
     detail: '',
     certificateSha256: issued.sha256,
     chainSha256: issued.chainSha256,
     apiStatus: 200,
   })
-  // An earlier certificate of an unsure write can no longer be the one.
+  // An earlier certificate of an unsure write can no longer be the one. This one is tried once more if the ledger failed it.
   const terminal = { condition: 'Issued', certificateChain: issued.chainPem }
   const settled = await settleTerminal(options, claims.request.uid, terminal)
-  return recorded && settled ? { kind: 'done', as: 'issued' } : notRecorded
+  return settled ? { kind: 'done', as: 'issued' } : notRecorded
 }
 
 function countError(options: IssuanceOptions, code: string): void {

@@ -58,6 +58,8 @@ class Queue implements RequestQueue {
   readonly #stopListening: () => void
   /** By the request's UID. */
   readonly #waiting = new Map<string, Waiting>()
+  /** UIDs of requests that we made terminal, until the watch shows it: a lagging copy must not be worked on again. */
+  readonly #finished = new Set<string>()
   /** By key: UIDs of requests that are gone and have open intents. */
   readonly #orphans = new Map<string, Set<string>>()
 
@@ -95,7 +97,8 @@ class Queue implements RequestQueue {
   #add(request: PodCertificateRequest): void {
     const { uid } = request.metadata
     const open = this.#options.history.intents.of(uid).length > 0
-    if (requestState(request).terminal !== undefined && !open) {
+    if (requestState(request).terminal !== undefined) this.#finished.delete(uid)
+    if (!open && (requestState(request).terminal !== undefined || this.#finished.has(uid))) {
       this.#waiting.delete(uid)
       return
     }
@@ -108,6 +111,7 @@ class Queue implements RequestQueue {
     const { uid } = request.metadata
     const key = objectKey(request.metadata)
     this.#waiting.delete(uid)
+    this.#finished.delete(uid)
     this.#options.history.refusals.delete(uid)
     if (this.#options.history.intents.of(uid).length === 0) return this.#queue.forget(key)
     this.#orphan(key, uid)
@@ -123,11 +127,15 @@ class Queue implements RequestQueue {
     await this.#settleOrphans(key)
     const slash = key.indexOf('/')
     const request = this.#options.requests.get(key.slice(slash + 1), key.slice(0, slash))
-    if (request === undefined) return
+    if (request === undefined || this.#finished.has(request.metadata.uid)) return
     const state = requestState(request)
     const outcome = await this.#options.issuance.handle(state, this.#ending.signal)
+    const { uid } = request.metadata
     if (outcome.kind === 'again') return this.#again(request, outcome)
-    this.#waiting.delete(request.metadata.uid)
+    this.#waiting.delete(uid)
+    const current = this.#options.requests.byUid(uid)
+    if (current !== undefined && requestState(current).terminal === undefined)
+      this.#finished.add(uid)
   }
 
   /** A request that left open intents behind: only the API server can prove that it is gone. */
@@ -152,9 +160,10 @@ class Queue implements RequestQueue {
     const { log, ports } = this.#options
     const before = this.#waiting.get(uid)
     const count = (before?.count ?? 0) + 1
-    log.info({ name, namespace, why: outcome.why, count }, 'request waits')
+    log.debug({ name, namespace, why: outcome.why, count }, 'request waits')
     const tell = count >= tellAfterWaits && before?.told !== outcome.why
     if (tell) {
+      log.warn({ name, namespace, why: outcome.why, count }, 'request still waits')
       ports.emitEvent({
         pod: { namespace, name: request.spec.podName, uid: request.spec.podUid },
         type: 'Warning',

@@ -262,10 +262,13 @@ test('a request that is gone after a lost answer is recorded as unknown', async 
 test('a watch that lags behind our own write leads to no second signature', async () => {
   const world = new World(askedOf())
   const before = world.state
-  world.faultAt = new Map([[6, 'fail']])
-  assert.equal((await world.step(before)) === 'crashed', false)
-  const outcome = await world.step(before)
-  assert.deepEqual(outcome, { kind: 'done', as: 'settled' })
+  world.faultAt = new Map([
+    [6, 'fail'],
+    [7, 'fail'],
+  ])
+  const unrecorded = { kind: 'again', why: 'result is not recorded yet', seconds: 5 }
+  assert.deepEqual(await world.step(before), unrecorded)
+  assert.deepEqual(await world.step(before), { kind: 'done', as: 'settled' })
   assert.equal(world.intents().length, 1)
   world.checkSettled()
 })

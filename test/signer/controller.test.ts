@@ -1,0 +1,236 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { CountersignError } from '../../src/errors.ts'
+import { parseX509Svid } from '../../src/pki/x509-svid.ts'
+import { eventually } from '../support/eventually.ts'
+import { FakeCluster, readsOf, statusWrites } from '../support/fake-cluster.ts'
+import { memoryLedger } from '../support/memory-ledger.ts'
+import { populatedCluster, profile, putPod, putRequest, startSigner } from './signer-world.ts'
+
+function leafOf(chainPem: string | undefined): Buffer {
+  const [, base64 = ''] = /BEGIN CERTIFICATE-----([^-]*)-----END/.exec(chainPem ?? '') ?? []
+  return Buffer.from(base64, 'base64')
+}
+
+test('a request of a pod becomes a certificate, a record and an event', async () => {
+  await using world = await startSigner(populatedCluster())
+  putRequest(world.cluster)
+  const status = await world.terminal()
+  assert.equal(status.conditions[0].type, 'Issued')
+  const svid = parseX509Svid(leafOf(status.certificateChain), {
+    extensionOid: profile.extensionOid,
+  })
+  assert.equal(svid.spiffeId.uri, 'spiffe://example.org/ns/team-a/sa/worker')
+  assert.deepEqual(svid.identity?.pod, { name: 'worker-0', uid: 'pod-uid' })
+  await eventually('the result', () => world.ledger.records.length === 2)
+  assert.deepEqual(
+    world.ledger.records.map(({ kind }) => kind),
+    ['issuance-intent', 'issuance-result'],
+  )
+  await eventually('the event', () => world.cluster.list('events').length === 1)
+  assert.equal(world.cluster.list('events')[0]?.['reason'], 'CertificateIssued')
+})
+
+test('the trust bundle is published before anything is signed, and again only on difference', async () => {
+  const cluster = populatedCluster()
+  putRequest(cluster)
+  await using world = await startSigner(cluster)
+  await world.terminal()
+  const writes = cluster.requests.filter(({ method }) => method === 'POST' || method === 'PATCH')
+  assert.match(writes[0]?.path ?? '', /\/clustertrustbundles$/)
+  const [bundle] = cluster.list('clustertrustbundles')
+  assert.equal(bundle?.metadata.name, 'countersign.dev:identity:example.org')
+  assert.match(JSON.stringify(bundle?.['spec']), /BEGIN CERTIFICATE/)
+})
+
+test('a pod that the cache does not know yet is asked for, and issued', async () => {
+  const cluster = populatedCluster()
+  cluster.remove('pods', 'worker-0', 'team-a')
+  await using world = await startSigner(cluster)
+  await eventually('ready', () => world.signer.ready)
+  cluster.pause('pods')
+  putPod(cluster)
+  putRequest(cluster)
+  assert.equal((await world.terminal()).conditions[0].type, 'Issued')
+})
+
+test('a proven violation is denied with the message that its reader needs', async () => {
+  const cluster = populatedCluster()
+  putPod(cluster, { nodeName: 'node2' })
+  await using world = await startSigner(cluster)
+  putRequest(cluster)
+  const [condition] = (await world.terminal()).conditions
+  assert.equal(condition.type, 'Denied')
+  assert.equal(condition.reason, 'NodeMismatch')
+  assert.match(condition.message, /^nodeName: asked "node1"; proved pod is bound to "node2";/)
+})
+
+test('what only the cache says against a pod is no reason to deny it', async () => {
+  const cluster = populatedCluster()
+  putPod(cluster, { nodeName: 'node2' })
+  await using world = await startSigner(cluster)
+  await eventually('ready', () => world.signer.ready)
+  cluster.pause('pods')
+  putPod(cluster)
+  putRequest(cluster)
+  assert.equal((await world.terminal()).conditions[0].type, 'Issued')
+})
+
+for (const fault of [
+  { kind: 'refuse', status: 503 },
+  { kind: 'refuse', status: 403, reason: 'Forbidden' },
+  { kind: 'refuse', status: 404 },
+  { kind: 'drop' },
+] as const) {
+  test(`a live read that meets ${JSON.stringify(fault)} proves nothing, and waits`, async () => {
+    const cluster = populatedCluster()
+    cluster.put('nodes', { metadata: { name: 'node1', uid: 'second-uid' } })
+    // The cache holds a doubt, so each look at the cluster asks for the node: once, and once more before a refusal.
+    cluster.fail(readsOf('nodes'), fault, 2)
+    await using world = await startSigner(cluster)
+    putRequest(cluster)
+    const [condition] = (await world.terminal()).conditions
+    assert.equal(condition.reason, 'NodeMismatch')
+    const verdict = cluster.requests.findIndex(statusWrites)
+    assert.equal(cluster.requests.slice(0, verdict).filter(readsOf('nodes')).length, 4)
+  })
+}
+
+test('a request that is deleted while it waits is let go', async () => {
+  const cluster = populatedCluster()
+  cluster.maySign = false
+  await using world = await startSigner(cluster)
+  putRequest(cluster)
+  await eventually('the result', () => world.ledger.records.length === 2)
+  cluster.remove('podcertificaterequests', 'req-1', 'team-a')
+  cluster.maySign = true
+  putRequest(cluster, 'req-2')
+  assert.equal((await world.terminal('req-2')).conditions[0].type, 'Issued')
+  assert.equal(cluster.requests.filter(statusWrites).length, 2)
+})
+
+test('a request that waits for the third time tells the people of its pod', async () => {
+  const cluster = populatedCluster()
+  const policy = {
+    revision: 'r1',
+    digest: 'd'.repeat(64),
+    decide: () => {
+      throw new CountersignError('policy/undefined', 'told to')
+    },
+  }
+  await using world = await startSigner(cluster, { issuancePolicy: policy })
+  putRequest(cluster)
+  await eventually('the event', () => cluster.list('events').length === 1)
+  const [event] = cluster.list('events')
+  assert.equal(event?.['reason'], 'CertificatePending')
+  assert.equal(event?.['message'], 'issuance policy gave no answer: policy/undefined')
+  assert.equal(world.statusOf(), undefined)
+  assert.deepEqual(world.ledger.records, [])
+})
+
+test('an answer that was lost is read back, and nothing is published twice', async () => {
+  const cluster = populatedCluster()
+  await using world = await startSigner(cluster)
+  cluster.fail(statusWrites, { kind: 'lose' })
+  putRequest(cluster)
+  await world.terminal()
+  await eventually('the result', () => world.ledger.records.length === 2)
+  const result = world.ledger.records[1]
+  assert.ok(result?.kind === 'issuance-result')
+  assert.equal(result.outcome, 'published')
+  assert.equal(cluster.requests.filter(statusWrites).length, 1)
+})
+
+test('without the right to sign a request stays pending', async () => {
+  const cluster = populatedCluster()
+  cluster.maySign = false
+  await using world = await startSigner(cluster)
+  putRequest(cluster)
+  await eventually('the result', () => world.ledger.records.length === 2)
+  const result = world.ledger.records[1]
+  assert.ok(result?.kind === 'issuance-result')
+  assert.equal(result.outcome, 'unpublished')
+  assert.equal(world.statusOf(), undefined)
+})
+
+test('a request of another signer is left alone', async () => {
+  const cluster = populatedCluster()
+  await using world = await startSigner(cluster, { signerName: 'example.com/other' })
+  await eventually('ready', () => world.signer.ready)
+  putRequest(cluster)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  assert.equal(world.statusOf(), undefined)
+  assert.deepEqual(world.ledger.records, [])
+})
+
+test('intents of an earlier run are settled at the start', async () => {
+  const cluster = populatedCluster()
+  const first = await startSigner(cluster)
+  cluster.fail(statusWrites, { kind: 'lose' })
+  cluster.fail(readsOf('podcertificaterequests'), { kind: 'drop' }, 1000)
+  putRequest(cluster)
+  await first.terminal()
+  await using _ = first
+  const records = first.ledger.records.map((record, index) => ({ index, record }))
+  assert.equal(records.length, 1, 'the first run could not tell what became of its write')
+  await first.stop()
+  const healed = populatedCluster()
+  await using second = await startSigner(healed, {
+    records: (async function* () {
+      yield* records
+    })(),
+  })
+  await eventually('the result', () => second.ledger.records.length === 1)
+  const [result] = second.ledger.records
+  assert.ok(result?.kind === 'issuance-result')
+  assert.equal(result.outcome, 'unknown', 'the request is gone, so nobody can tell')
+})
+
+test('a signer that is told to end finishes what it began', async () => {
+  const cluster = populatedCluster()
+  await using world = await startSigner(cluster)
+  await eventually('ready', () => world.signer.ready)
+  putRequest(cluster)
+  await eventually('the intent', () => world.ledger.records.length > 0)
+  await world.stop()
+  assert.equal(world.signer.ready, false)
+  assert.equal(world.ledger.records.length, 2)
+  assert.equal(world.statusOf()?.conditions[0].type, 'Issued')
+})
+
+test('a cluster without certificate requests is a failure at once', async () => {
+  const cluster = new FakeCluster()
+  cluster.served.clear()
+  await using world = await startSigner(cluster)
+  await assert.rejects(world.ended, (error: unknown) => {
+    return error instanceof CountersignError && error.code === 'kubernetes/not-served'
+  })
+})
+
+test('an API server that does not answer yet is waited for', async () => {
+  const cluster = populatedCluster()
+  cluster.fail(({ path }) => path === '/apis/certificates.k8s.io/v1', { kind: 'drop' }, 1)
+  await using world = await startSigner(cluster)
+  await eventually('ready', () => world.signer.ready)
+})
+
+test('a cluster without trust bundles is served all the same', async () => {
+  const cluster = populatedCluster()
+  cluster.served.set('certificates.k8s.io/v1', ['podcertificaterequests'])
+  await using world = await startSigner(cluster)
+  putRequest(cluster)
+  assert.equal((await world.terminal()).conditions[0].type, 'Issued')
+  assert.deepEqual(cluster.list('clustertrustbundles'), [])
+})
+
+test('a ledger that takes no records ends the signer, because only opening it again can help', async () => {
+  const ledger = memoryLedger()
+  ledger.breakNext()
+  await using world = await startSigner(populatedCluster(), { ledger })
+  putRequest(world.cluster)
+  await assert.rejects(world.ended, (error: unknown) => {
+    return error instanceof CountersignError && error.code === 'ledger/unavailable'
+  })
+  assert.equal(world.statusOf(), undefined)
+  assert.equal(world.cluster.requests.filter(statusWrites).length, 0)
+})
