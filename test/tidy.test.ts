@@ -89,9 +89,11 @@ const testsWithoutSource: Readonly<Record<string, string>> = {
   'test/gateway/lists.test.ts': 'lists, through the doors',
   'test/gateway/refusals.test.ts': 'every check, through the doors',
   'test/gateway/sdk.test.ts': 'the clients and servers that others have',
+  'test/gateway/upstreams.test.ts': 'both sides of the gateway, through the doors',
   'test/ledger/kill.test.ts': 'a writer that dies',
   'test/ledger/recovery.test.ts': 'a file that was damaged',
   'test/gateway/message/bodies.test.ts': 'the smuggling vectors, read from octets to target',
+  'test/pki/vectors.test.ts': 'the vectors of test/vectors/pki, each by its parser',
   'test/identity/names.test.ts': 'role, tenant, model and trust domain: one table each',
 }
 const foldersWithoutSource = ['cluster', 'e2e', 'package', 'support', 'tools', 'vectors']
