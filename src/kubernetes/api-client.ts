@@ -9,8 +9,7 @@ import { parseJsonLines } from './json-lines.ts'
 const answerBytesMaxDefault = 4 * 1024 * 1024
 const lineBytesMax = 4 * 1024 * 1024
 const timeoutSecondsDefault = 30
-/** The API server's bookmarks come once a minute, so a watch that is silent for longer has lost its other end. */
-const idleSecondsDefault = 90
+const idleSecondsDefault = 75
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -31,7 +30,7 @@ export interface ApiStream {
   readonly path: string
   readonly query?: Readonly<Record<string, string>>
   readonly signal: AbortSignal
-  /** An open stream that is silent for longer is 'kubernetes/silent'; 90 unless told. */
+  /** An open stream that is silent for longer is 'kubernetes/silent'; 75 unless told. */
   readonly idleSeconds?: number
   /** Called when the server has accepted the stream, before the first line. */
   readonly onOpen?: () => void

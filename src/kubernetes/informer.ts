@@ -39,13 +39,15 @@ export interface InformerOptions<T> {
   readonly now: () => number
   readonly delay?: Delay
   readonly random?: () => number
-  /** A watch that is silent for longer is taken for lost; bookmarks come each minute. 90 unless told. */
+  /**
+   * A watch that is silent for longer is taken for lost: so long may a hung one go unnoticed. The server is asked to
+   * end each watch somewhat earlier, because its bookmarks come too seldom to tell. 75 unless told.
+   */
   readonly idleSeconds?: number
 }
 
 const backoff = { baseSeconds: 0.5, maxSeconds: 30 }
-/** The server ends each watch after 4 to 5 minutes, so that watches spread over its replicas again. */
-const watchSeconds = { base: 240, spread: 60 }
+const idleSecondsDefault = 75
 /** A watch that lasted so long was a good one, even without an event. */
 const steadyMilliseconds = 10_000
 
@@ -180,7 +182,7 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
   }
 
   async #watch(): Promise<void> {
-    const { client, resource, idleSeconds, now } = this.#options
+    const { client, resource, idleSeconds = idleSecondsDefault, now } = this.#options
     const openedAt = now()
     let told = false
     const heard = (): void => {
@@ -191,7 +193,7 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
       const events = watchRaw(client, resource, {
         ...this.#scope(),
         resourceVersion: this.#resourceVersion ?? '',
-        timeoutSeconds: Math.round(watchSeconds.base + this.#random() * watchSeconds.spread),
+        timeoutSeconds: Math.ceil(idleSeconds * (0.6 + this.#random() / 5)),
         idleSeconds,
         onOpen: heard,
       })
@@ -228,7 +230,12 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
     if (event === undefined) {
       metrics.count('countersign_watch_malformed_total', { resource: resource.plural })
       const excerpt = isMalformedLine(raw) ? raw.malformed : undefined
-      return log.warn({ resource: resource.plural, excerpt }, 'malformed line in a watch')
+      log.warn({ resource: resource.plural, excerpt }, 'malformed line in a watch')
+      // Nobody knows what it told: only a new list does.
+      throw new CountersignError(
+        'kubernetes/answer',
+        `WATCH ${resource.plural}: line: want=event got=other`,
+      )
     }
     if (event.type === 'ERROR') {
       const status = (event.object as { code?: unknown } | undefined)?.code

@@ -1,7 +1,7 @@
 import { CountersignError } from '../errors.ts'
 import type { ApiClient } from './api-client.ts'
 import { isNotFound } from './api-error.ts'
-import { readFields, readList, readOptionalText } from './read-field.ts'
+import { readFields, readList, readOptionalText, readText } from './read-field.ts'
 import { resourcePath, type Metadata, type ObjectName, type Resource } from './resource.ts'
 
 const listBytesMax = 64 * 1024 * 1024
@@ -145,11 +145,8 @@ export async function listRaw(
     for (const item of readList(fields['items'], 'list items')) items.push(item)
     const next = readOptionalText(metadata['continue'], 'list metadata.continue')
     if (next === undefined) {
-      const resourceVersion = readOptionalText(
-        metadata['resourceVersion'],
-        'list metadata.resourceVersion',
-      )
-      return { items, resourceVersion: resourceVersion ?? '' }
+      const resourceVersion = readText(metadata['resourceVersion'], 'list metadata.resourceVersion')
+      return { items, resourceVersion }
     }
     if (next === token) {
       throw new CountersignError('kubernetes/answer', `${path}: page token: want=new got=same`)
@@ -168,7 +165,7 @@ export async function listObjects<T>(
   return items.map((item) => resource.parse(item))
 }
 
-/** The changes after `resourceVersion`, as the server sends them, until it ends the watch after about five minutes. */
+/** The changes after `resourceVersion`, as the server sends them, until it ends the watch after `timeoutSeconds`. */
 export function watchRaw(
   client: ApiClient,
   resource: Resource<unknown>,

@@ -23,6 +23,8 @@ export function watchFailure(error: unknown): WatchFailure {
 /** A refusal other than "come back later" may be about the resource version, whatever its words. */
 export function needsList(error: unknown, failures: number): boolean {
   if (isExpired(error) || failures >= failuresBeforeList) return true
+  // From the same resource version the same line would come again, too long or malformed.
+  if (error instanceof CountersignError && error.code === 'kubernetes/answer') return true
   if (!(error instanceof ApiError)) return false
   return ![401, 403, 429].includes(error.status) && error.status < 500
 }

@@ -1,6 +1,7 @@
 import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { backoffMilliseconds, realDelay, type BackoffConfig, type Delay } from './backoff.ts'
+import { DueHeap } from './due-heap.ts'
 import { FairLane } from './fair-lane.ts'
 
 export interface AddOptions {
@@ -38,8 +39,14 @@ export interface WorkQueueOptions {
 }
 
 interface Planned {
+  readonly key: string
   readonly dueAt: number
   readonly urgent: boolean
+}
+
+interface Alarm {
+  readonly dueAt: number
+  readonly controller: AbortController
 }
 
 class KeyedQueue implements WorkQueue {
@@ -47,8 +54,11 @@ class KeyedQueue implements WorkQueue {
   readonly #delay: Delay
   readonly #urgent: FairLane
   readonly #normal: FairLane
-  /** Keys with a later time. A timer that finds another plan than its own has been superseded. */
+  /** Keys with a later time. What the heap holds beside these has been superseded. */
   readonly #planned = new Map<string, Planned>()
+  readonly #due = new DueHeap<Planned>()
+  /** Set for the earliest plan: one timer, however many keys wait. */
+  #alarm: Alarm | undefined
   /** Keys in work, and what was added to them meanwhile. */
   readonly #running = new Map<string, AddOptions | undefined>()
   readonly #failures = new Map<string, number>()
@@ -88,7 +98,9 @@ class KeyedQueue implements WorkQueue {
 
   async close(): Promise<void> {
     this.#closing.abort(new CountersignError('kubernetes/closed', 'work queue is closed'))
+    this.#alarm?.controller.abort()
     this.#planned.clear()
+    this.#due.clear()
     this.#urgent.clear()
     this.#normal.clear()
     await Promise.all(this.#works)
@@ -99,14 +111,36 @@ class KeyedQueue implements WorkQueue {
     const dueAt = this.#options.now() + milliseconds
     const known = this.#planned.get(key)
     if (known !== undefined && known.dueAt <= dueAt) return
-    const planned: Planned = { dueAt, urgent }
+    const planned: Planned = { key, dueAt, urgent }
     this.#planned.set(key, planned)
-    void this.#delay(milliseconds, this.#closing.signal).then(
-      () => {
-        if (this.#planned.get(key) === planned) this.#makeReady(key, urgent)
-      },
+    this.#due.push(planned)
+    this.#setAlarm()
+  }
+
+  #setAlarm(): void {
+    const next = this.#due.peek()
+    if (next === undefined || (this.#alarm !== undefined && this.#alarm.dueAt <= next.dueAt)) return
+    this.#alarm?.controller.abort()
+    const alarm: Alarm = { dueAt: next.dueAt, controller: new AbortController() }
+    this.#alarm = alarm
+    const milliseconds = Math.max(0, next.dueAt - this.#options.now())
+    void this.#delay(milliseconds, alarm.controller.signal).then(
+      () => this.#ring(alarm),
       () => {},
     )
+  }
+
+  #ring(alarm: Alarm): void {
+    if (this.#alarm !== alarm) return
+    this.#alarm = undefined
+    // A timer may be a little early for the clock, and a clock may be set back: what the alarm was for is due.
+    const now = Math.max(this.#options.now(), alarm.dueAt)
+    for (let next = this.#due.peek(); next !== undefined; next = this.#due.peek()) {
+      if (next.dueAt > now) break
+      this.#due.pop()
+      if (this.#planned.get(next.key) === next) this.#makeReady(next.key, next.urgent)
+    }
+    this.#setAlarm()
   }
 
   #makeReady(key: string, urgent: boolean): void {
@@ -122,17 +156,18 @@ class KeyedQueue implements WorkQueue {
 
   #startWork(): void {
     while (this.#running.size < this.#options.concurrency && !this.#closing.signal.aborted) {
-      const key = this.#urgent.take() ?? this.#normal.take()
+      const first = this.#urgent.take()
+      const key = first ?? this.#normal.take()
       if (key === undefined) return
       this.#running.set(key, undefined)
-      const work = this.#workOn(key)
+      const work = this.#workOn(key, first !== undefined)
       this.#works.add(work)
       void work.finally(() => this.#works.delete(work))
     }
   }
 
-  /** Never rejects. */
-  async #workOn(key: string): Promise<void> {
+  /** Never rejects. What was urgent stays so when it is repeated. */
+  async #workOn(key: string, urgent: boolean): Promise<void> {
     const { signal } = this.#closing
     let again: AddOptions | undefined
     try {
@@ -140,9 +175,9 @@ class KeyedQueue implements WorkQueue {
       await Promise.resolve()
       const answer = await this.#options.work(key, signal)
       this.#failures.delete(key)
-      if (answer !== undefined) again = { afterSeconds: answer.againSeconds }
+      if (answer !== undefined) again = { afterSeconds: answer.againSeconds, urgent }
     } catch (error) {
-      if (!signal.aborted) again = this.#failed(key, error)
+      if (!signal.aborted) again = { afterSeconds: this.#failed(key, error), urgent }
     }
     const added = this.#running.get(key)
     this.#running.delete(key)
@@ -151,13 +186,13 @@ class KeyedQueue implements WorkQueue {
     this.#startWork()
   }
 
-  #failed(key: string, error: unknown): AddOptions {
+  /** Seconds to wait. */
+  #failed(key: string, error: unknown): number {
     const failures = (this.#failures.get(key) ?? 0) + 1
     this.#failures.set(key, failures)
     const { backoff, random, log } = this.#options
-    const milliseconds = backoffMilliseconds(backoff, failures, random)
     log.warn({ key, failures, error }, 'work is repeated')
-    return { afterSeconds: milliseconds / 1000 }
+    return backoffMilliseconds(backoff, failures, random) / 1000
   }
 }
 

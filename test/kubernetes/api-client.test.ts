@@ -143,8 +143,9 @@ describe('a request', () => {
     server.script({ hang: true })
     const controller = new AbortController()
     const reason = new Error('enough')
+    const before = server.requests.length
     const promise = client.request({ method: 'GET', path, signal: controller.signal })
-    setTimeout(() => controller.abort(reason), 20)
+    void server.requested(before + 1).then(() => controller.abort(reason))
     await assert.rejects(promise, reason)
     await assert.rejects(client.request({ method: 'GET', path, signal: controller.signal }), reason)
   })

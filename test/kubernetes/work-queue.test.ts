@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import * as fc from 'fast-check'
 import { silentLog } from '../../src/log.ts'
+import { DueHeap } from '../../src/kubernetes/due-heap.ts'
 import { FairLane } from '../../src/kubernetes/fair-lane.ts'
 import {
   createWorkQueue,
@@ -198,6 +199,35 @@ describe('a work queue', () => {
     assert.deepEqual(worked, ['running', 'u', 'c', 'a', 'b'])
   })
 
+  test('repeats urgent work as urgent', async () => {
+    const worked: string[] = []
+    const { queue, clock } = create(
+      async (key) => {
+        worked.push(key)
+        if (key === 'u' && worked.length < 3) throw new Error('no')
+      },
+      { concurrency: 1 },
+    )
+    queue.add('u', { urgent: true })
+    await settle()
+    for (const key of ['a', 'b']) queue.add(key, { afterSeconds: 0.5 })
+    await clock.pass(1000)
+    assert.deepEqual(worked, ['u', 'a', 'u', 'b'])
+  })
+
+  test('sets its one timer anew when an earlier time comes up', async () => {
+    const worked: string[] = []
+    const { queue, clock } = create(async (key) => void worked.push(key))
+    queue.add('late', { afterSeconds: 30 })
+    queue.add('early', { afterSeconds: 10 })
+    queue.add('between', { afterSeconds: 20 })
+    for (const expected of ['early', 'between', 'late']) {
+      await clock.pass(10_000)
+      assert.equal(worked.at(-1), expected)
+    }
+    assert.equal(worked.length, 3)
+  })
+
   test('lets groups take turns, so that a storm in one delays only itself', async () => {
     const worked: string[] = []
     const { queue } = create(async (key) => void worked.push(key), {
@@ -301,6 +331,22 @@ test('a fair lane gives back each key once, and counts what it holds', () => {
       for (let key = lane.take(); key !== undefined; key = lane.take()) taken.push(key)
       assert.deepEqual(taken.toSorted(), [...expected].toSorted())
       assert.equal(lane.size, 0)
+    }),
+  )
+})
+
+test('a heap gives back what is due in order of time', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat({ max: 50 }), { maxLength: 60 }), (times) => {
+      const heap = new DueHeap<{ dueAt: number }>()
+      for (const dueAt of times) heap.push({ dueAt })
+      const taken: number[] = []
+      for (let next = heap.pop(); next !== undefined; next = heap.pop()) taken.push(next.dueAt)
+      assert.deepEqual(
+        taken,
+        times.toSorted((one, other) => one - other),
+      )
+      assert.equal(heap.peek(), undefined)
     }),
   )
 })
