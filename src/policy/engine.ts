@@ -84,7 +84,8 @@ function createEngine(bundle: PolicyBundle, memoryPagesMax: number): PolicyEngin
           `policy has no such entrypoint, got=${quoted(entrypoint)}`,
         )
       }
-      // An exception that crosses the module leaves its own stack pointer where it was: the memory is not used again.
+      // An exception that crosses the module leaves the module's own stack pointer where it was: of the default policy, the
+      // 1,025th abort would be the first of nothing but traps. So no memory is used again that an evaluation did not return from.
       instance = undefined
       const value = current.evaluate(entrypoint, octets)
       instance = current

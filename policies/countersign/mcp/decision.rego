@@ -87,8 +87,18 @@ meets(conditions) if {
 	well_formed(conditions)
 	every name, values in object.get(conditions, "arguments", {}) {
 		input.context.arguments[name] in values
+		exact(input.context.arguments[name])
 	}
 }
+
+# METADATA
+# title: Exact
+# description: >-
+#   Values that are the same to every reader of JSON (RFC 8259 section 6): a number past 2^53 may reach the tool server as
+#   another one than was compared, and so may one inside a list or an object.
+exact(value) if type_name(value) in {"string", "boolean", "null"}
+
+exact(value) if abs(value) <= 9007199254740991
 
 # METADATA
 # title: Refusal

@@ -90,6 +90,21 @@ test_null_is_allowed_only_when_said_and_given if {
 	allowed_by(call_with("get", {"page": null}), given)
 }
 
+test_only_exact_values_are_compared[name] if {
+	some name, value in {"list": [1], "object": {"a": 1}, "too large": 9007199254740992, "too small": -9007199254740992}
+	given := {"tenants": {"acme": {"github": {"tools": {"get": {"arguments": {"page": [value]}}}}}}, "subjects": {}}
+	code_by(call_with("get", {"page": value}), given) == "argument-not-allowed"
+}
+
+test_numbers_are_compared_as_far_as_they_are_exact[name] if {
+	some name, value in {"one": 1, "fraction": 0.5, "largest": 9007199254740991, "smallest": -9007199254740991}
+	given := {"tenants": {"acme": {"github": {"tools": {"get": {"arguments": {"page": [value]}}}}}}, "subjects": {}}
+	allowed_by(call_with("get", {"page": value}), given)
+	code_by(call_with("get", {"page": as_text(value)}), given) == "argument-not-allowed"
+}
+
+as_text(value) := json.marshal(value)
+
 test_grant_to_the_subject if {
 	given := {"tenants": {}, "subjects": {subject.id: {"github": {"tools": {"get": {}}}}}}
 	allowed_by(call("get"), given)
