@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
+import { createProfile } from '../../src/pki/profile.ts'
+import type { ProfileConfig } from '../../src/pki/profile.ts'
+
+const trustDomain = parseTrustDomain('test.example')
+const good: ProfileConfig = { trustDomain, cluster: 'test' }
+
+test('a profile has an hour, 90 seconds and every key type by default', () => {
+  const profile = createProfile(good)
+  assert.equal(profile.lifetimeSecondsMax, 3600)
+  assert.equal(profile.backdateSeconds, 90)
+  assert.equal(profile.keyTypes.length, 6)
+  assert.equal(profile.extensionOid, '1.3.6.1.4.1.32473.1')
+  assert.equal(profile.production, false)
+})
+
+const refused: readonly (readonly [config: Partial<ProfileConfig>, message: string])[] = [
+  [{ trustDomain: parseTrustDomain('.example') }, 'trustDomain begins with a dot, got=".example"'],
+  [{ cluster: '' }, 'cluster is not 1..253 of [A-Za-z0-9._:/-], got=""'],
+  [{ cluster: 'a b' }, 'cluster is not 1..253 of [A-Za-z0-9._:/-], got="a b"'],
+  [
+    { keyTypes: [] },
+    'keyTypes is not a choice of RSA3072|RSA4096|ECDSAP256|ECDSAP384|ECDSAP521|ED25519, got=""',
+  ],
+  [
+    { keyTypes: ['RSA2048' as 'RSA3072'] },
+    'keyTypes is not a choice of RSA3072|RSA4096|ECDSAP256|ECDSAP384|ECDSAP521|ED25519, got="RSA2048"',
+  ],
+  [{ lifetimeSecondsMax: 3599 }, 'lifetimeSecondsMax is out of bounds, want=3600..86400 got=3599'],
+  [
+    { lifetimeSecondsMax: 86_401 },
+    'lifetimeSecondsMax is out of bounds, want=3600..86400 got=86401',
+  ],
+  [
+    { lifetimeSecondsMax: 3600.5 },
+    'lifetimeSecondsMax is out of bounds, want=3600..86400 got=3600.5',
+  ],
+  [
+    { lifetimeSecondsMax: Number.NaN },
+    'lifetimeSecondsMax is out of bounds, want=3600..86400 got=NaN',
+  ],
+  [{ backdateSeconds: 121 }, 'backdateSeconds is out of bounds, want=0..120 got=121'],
+  [{ backdateSeconds: -1 }, 'backdateSeconds is out of bounds, want=0..120 got=-1'],
+  [{ extensionArc: '2.25.1' }, 'extensionArc is not an arc for object identifiers, got="2.25.1"'],
+  [{ extensionArc: 'x' }, 'extensionArc is not an arc for object identifiers, got="x"'],
+  [{ production: true }, 'extensionArc is the one for documentation, want=your own in production'],
+  [
+    { production: true, extensionArc: '1.3.6.1.4.1.32473.7' },
+    'extensionArc is the one for documentation, want=your own in production',
+  ],
+]
+for (const [config, message] of refused) {
+  test(`a profile with ${JSON.stringify(config)} is refused`, () => {
+    assert.throws(() => createProfile({ ...good, ...config }), { code: 'pki/profile', message })
+  })
+}
+
+test('a profile in production has an arc of its own', () => {
+  const profile = createProfile({ ...good, production: true, extensionArc: '1.3.6.1.4.1.324731' })
+  assert.equal(profile.extensionOid, '1.3.6.1.4.1.324731.1')
+})
+
+test('the digest of a profile follows every field and no order', () => {
+  const digest = createProfile(good).digest
+  assert.match(digest, /^[0-9a-f]{64}$/)
+  const same = createProfile({ ...good, keyTypes: [...createProfile(good).keyTypes].toReversed() })
+  assert.equal(same.digest, digest)
+  const others: readonly Partial<ProfileConfig>[] = [
+    { trustDomain: parseTrustDomain('other.example') },
+    { cluster: 'other' },
+    { keyTypes: ['ECDSAP256'] },
+    { lifetimeSecondsMax: 7200 },
+    { backdateSeconds: 60 },
+    { extensionArc: '1.3.6.1.4.1.1' },
+  ]
+  const digests = others.map((other) => createProfile({ ...good, ...other }).digest)
+  assert.equal(new Set([digest, ...digests]).size, others.length + 1)
+})
