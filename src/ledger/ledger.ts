@@ -1,5 +1,6 @@
 import { CountersignError, quoted } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { silentMetrics, type Metrics } from '../metrics.ts'
 import { formatEntry, parseLine, type Entry } from './entry.ts'
 import { openLedgerFile, type LedgerFile, type OpenLedgerFile } from './ledger-file.ts'
 import { acquireLock, type Lock, type LockOwner } from './lock.ts'
@@ -29,16 +30,17 @@ export interface Ledger extends AsyncDisposable {
 
 /**
  * Opens the ledger for its one writer, hashing every record again. Throws 'ledger/locked', and 'ledger/corrupt' without
- * touching the file.
+ * touching the file. Whoever can write the file can also rewrite all of it: only a head kept elsewhere shows that.
  */
 export async function openLedger(options: {
   readonly file: string
   readonly now: () => number
   readonly log: Log
+  readonly metrics?: Metrics
   readonly openFile?: OpenLedgerFile
   readonly lockOwner?: LockOwner
 }): Promise<Ledger> {
-  const { file, now, log } = options
+  const { file, now, log, metrics = silentMetrics } = options
   const lock = await orUnavailable(
     acquireLock(`${file}.lock`, {
       now,
@@ -48,7 +50,7 @@ export async function openLedger(options: {
   try {
     const opened = await (options.openFile ?? openLedgerFile)(file, 'write')
     try {
-      return await recover(opened, lock, { file, log })
+      return await recover(opened, lock, { file, log, metrics })
     } catch (error) {
       await opened.close()
       throw error
@@ -62,7 +64,7 @@ export async function openLedger(options: {
 async function recover(
   file: LedgerFile,
   lock: Lock,
-  options: { readonly file: string; readonly log: Log },
+  options: { readonly file: string; readonly log: Log; readonly metrics: Metrics },
 ): Promise<Ledger> {
   const tree = new MerkleTree()
   const entries = readEntries(file)
@@ -78,7 +80,8 @@ async function recover(
     await file.truncate(end)
     await file.sync()
   }
-  return new FileLedger({ file, lock, tree, end, droppedOctets: tornOctets })
+  const { metrics } = options
+  return new FileLedger({ file, lock, tree, end, metrics, droppedOctets: tornOctets })
 }
 
 /** The records of a ledger from the first; may run beside its writer. Throws 'ledger/corrupt' and 'ledger/record'. */
@@ -113,6 +116,7 @@ function unavailable(cause: unknown): CountersignError {
 }
 
 interface Pending {
+  readonly kind: LedgerRecord['kind']
   readonly entry: Entry
   readonly resolve: (appended: Appended) => void
   readonly reject: (error: CountersignError) => void
@@ -122,6 +126,7 @@ class FileLedger implements Ledger {
   readonly recovered: { readonly droppedOctets: number }
   readonly #file: LedgerFile
   readonly #lock: Lock
+  readonly #metrics: Metrics
   /** Holds the acknowledged records and no others. */
   readonly #tree: MerkleTree
   /** Where the acknowledged records end in the file. */
@@ -137,10 +142,12 @@ class FileLedger implements Ledger {
     readonly lock: Lock
     readonly tree: MerkleTree
     readonly end: number
+    readonly metrics: Metrics
     readonly droppedOctets: number
   }) {
     this.#file = parts.file
     this.#lock = parts.lock
+    this.#metrics = parts.metrics
     this.#tree = parts.tree
     this.#end = parts.end
     this.recovered = { droppedOctets: parts.droppedOctets }
@@ -154,7 +161,7 @@ class FileLedger implements Ledger {
     if (this.#failure !== undefined) throw this.#failure
     const entry = formatEntry(record)
     return await new Promise((resolve, reject) => {
-      this.#queue.push({ entry, resolve, reject })
+      this.#queue.push({ kind: record.kind, entry, resolve, reject })
       this.#flushing ??= this.#flush()
     })
   }
@@ -170,7 +177,8 @@ class FileLedger implements Ledger {
         this.#fail(unavailable(error), batch)
         break
       }
-      for (const { entry, resolve } of batch) {
+      for (const { kind, entry, resolve } of batch) {
+        this.#metrics.count('countersign_ledger_records_total', { kind })
         const index = this.#tree.append(entry.leafHash)
         resolve({ index, leafHash: entry.leafHash.toString('hex') })
       }

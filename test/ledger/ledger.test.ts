@@ -5,6 +5,7 @@ import { suite, test } from 'node:test'
 import * as fc from 'fast-check'
 import { openLedger } from '../../src/ledger/ledger.ts'
 import { silentLog } from '../../src/log.ts'
+import { silentMetrics } from '../../src/metrics.ts'
 import { MemoryDisk, type Fault } from './memory-disk.ts'
 import {
   assertInvariants,
@@ -91,6 +92,19 @@ test('a reader beside the writer sees whole records only', async () => {
     read.map(({ index }) => index),
     [0],
   )
+})
+
+test('acknowledged records are counted by their kind, and refused ones are not', async () => {
+  await using folder = await temporaryFolder()
+  const disk = new MemoryDisk()
+  const counted: unknown[] = []
+  const metrics = { ...silentMetrics, count: (...call: unknown[]) => void counted.push(call) }
+  const file = join(folder.path, 'ledger')
+  await using ledger = await openLedger({ file, now, log: silentLog, metrics, openFile: disk.open })
+  await ledger.append(intentRecord(0))
+  disk.faultAt = (called) => (called === 'sync' ? { kind: 'fails', code: 'EIO' } : undefined)
+  await assert.rejects(ledger.append(resultRecord(1)), { code: 'ledger/unavailable' })
+  assert.deepEqual(counted, [['countersign_ledger_records_total', { kind: 'issuance-intent' }]])
 })
 
 test('a record that does not fit is refused, and the next one is taken', async () => {

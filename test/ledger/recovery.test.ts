@@ -92,6 +92,22 @@ suite('recovery', { concurrency: false }, () => {
     })
   }
 
+  test('a record removed or exchanged opens, and the head is another than the one kept elsewhere', async () => {
+    const lines = entries.map((entry) => entry.line)
+    const leaves = entries.map((entry) => entry.leafHash)
+    const [first, second, third, ...others] = lines
+    for (const changed of [
+      [first, third, ...others],
+      [second, first, third, ...others],
+      [first, second, third, ...others, first],
+      lines.slice(0, -1),
+    ]) {
+      const disk = new MemoryDisk(Buffer.concat(changed.map((line) => line ?? Buffer.alloc(0))))
+      await using ledger = await openOn(disk, folder.path)
+      assert.notEqual(ledger.head().rootHash, rootOf(leaves))
+    }
+  })
+
   test('a file without line feeds is not read into memory', async () => {
     const disk = new MemoryDisk(Buffer.alloc(8_000_000, 'f'))
     await assert.rejects(openOn(disk, folder.path), {

@@ -89,16 +89,6 @@ function collectHeader(
 }
 
 /** Whether every `Mcp-Param-*` header that the tool's schema asks for says what the arguments say. */
-export function checkParamHeaders(
-  inputSchema: unknown,
-  args: JsonObject | undefined,
-  headers: ReadonlyHeaders,
-): Problem | undefined {
-  const declared = parseParamHeaders(inputSchema)
-  return 'code' in declared ? declared : compareParamHeaders(declared, args, headers)
-}
-
-/** The same for a schema parsed before, as a catalogue keeps it. */
 export function compareParamHeaders(
   declared: readonly ParamHeader[],
   args: JsonObject | undefined,
