@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises'
+import { mkdir, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { startEmbeddedCluster } from '../dev/embedded-cluster.ts'
@@ -18,10 +18,7 @@ export interface DevOptions {
 
 /** Tells the story on an embedded control plane; stays afterwards unless told `once`. */
 export async function runDev(options: DevOptions, terminal: Terminal): Promise<ExitCode> {
-  const folder =
-    options.dir === undefined
-      ? await mkdtemp(join(tmpdir(), 'countersign-dev-'))
-      : resolve(options.dir)
+  const folder = await openFolder(options.dir)
   const narrator = createNarrator({ out: terminal.out, json: options.json === true })
   narrator.opening(folder)
   await using session = await openDevSession({
@@ -38,4 +35,12 @@ export async function runDev(options: DevOptions, terminal: Terminal): Promise<E
   narrator.invitation(devFile, session.world.paths.devFile)
   await followDecisions(devFile.decisionLog, narrator.decision, terminal.signal)
   return ok ? 0 : 1
+}
+
+/** Private to its user: keys are below it. */
+async function openFolder(asked: string | undefined): Promise<string> {
+  if (asked === undefined) return mkdtemp(join(tmpdir(), 'countersign-dev-'))
+  const folder = resolve(asked)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  return folder
 }

@@ -60,6 +60,11 @@ function proseNarrator(out: (text: string) => void): Narrator {
   }
 }
 
+/** This very program, as a shell would start it. */
+function ownCommand(): string {
+  return [process.execPath, ...process.execArgv, process.argv[1] ?? ''].join(' ')
+}
+
 function invitationText(devFile: DevFile, path: string): string {
   const pod = devFile.pods.find(({ name }) => name === 'researcher')
   const bundle = pod?.credentialBundle ?? ''
@@ -92,13 +97,8 @@ A call as acme/researcher:
 
 The MCP Inspector cannot show a client certificate, so it talks through a bridge on standard input and output:
 
-  npx @modelcontextprotocol/inspector --cli \\
-    ${bridgeCommand(path)} --method tools/list
+  npx @modelcontextprotocol/inspector --cli ${ownCommand()} bridge --dev '${path}' --method tools/list
 
 Decisions as they are made:
 `
-}
-
-function bridgeCommand(path: string): string {
-  return `countersign bridge --dev '${path}' --pod acme/researcher`
 }

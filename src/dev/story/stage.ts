@@ -1,5 +1,5 @@
-import { createServer, connect } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { randomInt } from 'node:crypto'
+import { connect, createServer } from 'node:net'
 import { actors, impostors, workloadProgram, type CastPod, type Ports } from './cast.ts'
 import {
   bystander,
@@ -12,25 +12,28 @@ import {
 } from './manifests.ts'
 import { create, eventually, type World } from './world.ts'
 
-/** Ports that were free a moment ago. */
+/** Below the range that systems take for outgoing connections (32768 on Linux, 49152 elsewhere), so that none of these takes it. */
+const portRange = { first: 20_000, count: 12_000 }
+
+/** Ports that were free a moment ago, for pods that start a moment later. */
 export async function findPorts(): Promise<Ports> {
-  const [gateway, github, notes, worker] = await Promise.all([
-    freePort(),
-    freePort(),
-    freePort(),
-    freePort(),
-  ])
-  return { gateway, github, notes, worker }
+  const taken = new Set<number>()
+  const next = async (): Promise<number> => {
+    for (;;) {
+      const port = portRange.first + randomInt(portRange.count)
+      if (taken.has(port) || !(await isFree(port))) continue
+      taken.add(port)
+      return port
+    }
+  }
+  return { gateway: await next(), github: await next(), notes: await next(), worker: await next() }
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
   })
 }
 
