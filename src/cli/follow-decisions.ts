@@ -40,12 +40,17 @@ export async function followDecisions(
 }
 
 function readDecision({ decision_id, input, result }: LoggedEvent): SeenDecision {
-  const { allow } = (result ?? {}) as { allow?: unknown }
+  const { allow, count, allowed } = (result ?? {}) as {
+    allow?: unknown
+    count?: number
+    allowed?: readonly number[]
+  }
+  const filtered = count === undefined ? undefined : `${allowed?.length ?? 0} of ${count} tools`
   return {
     decisionId: decision_id,
     caller: input?.subject?.id ?? 'unknown caller',
     method: input?.action?.name ?? '',
-    target: input?.resource?.id ?? '',
-    allowed: allow === true || Array.isArray(result),
+    target: filtered ?? input?.resource?.id ?? '',
+    allowed: allow === true || filtered !== undefined,
   }
 }
