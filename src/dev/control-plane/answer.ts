@@ -9,7 +9,7 @@ import type { KubeObject } from './kube-object.ts'
 import type { Lister } from './lister.ts'
 import type { ObjectStore } from './object-store.ts'
 import { parseRemovalOptions, type Remover } from './remover.ts'
-import { parseResourceRequest, readBody, type ResourceRequest } from './request.ts'
+import { parseClaim, readBody, resolveClaim, type Claim, type ResourceRequest } from './request.ts'
 import { resourceKey, type ResourceType } from './resource-type.ts'
 import type { ResourceTable } from './resource-table.ts'
 import { selectionOf } from './selection.ts'
@@ -86,12 +86,14 @@ async function answer(
     visit(room, user, url.pathname, response, described)
     return
   }
-  const target = parseResourceRequest(request, url, room.table)
-  if (target === undefined) {
+  const claim = parseClaim(request, url)
+  if (claim === undefined) {
     const visit = { user, verb: 'get', path: url.pathname }
     throw room.authorizer.mayVisit(visit) ? noSuchPath() : forbiddenVisit(user, 'get', url.pathname)
   }
-  authorize(room, user, target)
+  // Before it is told whether there is such a resource at all.
+  authorize(room, user, claim)
+  const target = resolveClaim(claim, room.table)
   if (target.verb === 'watch') room.watcher.watch(target, response)
   else if (target.verb === 'list') reply(response, 200, room.lister.list(target))
   else if (target.verb === 'get') reply(response, 200, JSON.stringify(read(room, target)))
@@ -112,18 +114,8 @@ function visit(
   response.end(described)
 }
 
-function authorize(room: Room, user: User, target: ResourceRequest): void {
-  const { type, verb, subresource, namespace, name, fieldRequirements } = target
-  const attributes = {
-    user,
-    verb,
-    group: type.group,
-    resource: type.plural,
-    subresource,
-    namespace,
-    name,
-    fieldRequirements,
-  }
+function authorize(room: Room, user: User, claim: Claim): void {
+  const attributes = { ...claim, user, resource: claim.plural }
   const decision = room.authorizer.authorize(attributes)
   if (!decision.allowed) throw forbiddenBy(attributes, decision)
 }

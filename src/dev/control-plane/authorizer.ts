@@ -28,7 +28,9 @@ export function createAuthorizer(options: {
     const byNode = nodeName === undefined ? undefined : authorizeNode(nodeName, attributes)
     if (byNode?.allowed === true) return byNode
     const allowed = rbac({ kind: 'resource', attributes })
-    return { allowed, reason: allowed ? '' : (byNode?.reason ?? '') }
+    // The refusing authorizer signs its reason.
+    const reason = byNode === undefined || byNode.reason === '' ? '' : `node: ${byNode.reason}`
+    return { allowed, reason: allowed ? '' : reason }
   }
 
   return {

@@ -120,6 +120,11 @@ function checkKind(body: JsonObject, type: ResourceType, version: string): void 
 
 /** An object as a client of this version sees it. */
 export function encode(object: KubeObject, type: ResourceType, version: string): object {
-  const shown = type.encode?.(object, version) ?? object
-  return { kind: type.kind, apiVersion: apiVersionOf(type.group, version), ...shown }
+  const apiVersion = apiVersionOf(type.group, version)
+  return { kind: type.kind, apiVersion, ...encodeMember(object, type, version) }
+}
+
+/** The same as a member of a list. */
+export function encodeMember(object: KubeObject, type: ResourceType, version: string): object {
+  return type.encode?.(object, version) ?? object
 }

@@ -8,6 +8,7 @@ export interface FieldError {
 export type FieldErrorReason =
   | 'FieldValueInvalid'
   | 'FieldValueRequired'
+  | 'FieldValueNotFound'
   | 'FieldValueNotSupported'
   | 'FieldValueForbidden'
   | 'FieldValueTooLong'
@@ -37,6 +38,10 @@ export function forbidden(field: string, detail: string): FieldError {
 
 export function duplicate(field: string, value: unknown): FieldError {
   return { reason: 'FieldValueDuplicate', field, message: body('Duplicate value', value, '') }
+}
+
+export function missing(field: string, value: unknown): FieldError {
+  return { reason: 'FieldValueNotFound', field, message: body('Not found', value, '') }
 }
 
 export function tooLong(field: string, bytesMax: number): FieldError {

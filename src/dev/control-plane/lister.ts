@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
+import { encodeMember } from './decode.ts'
 import type { Encoder } from './encoder.ts'
+import { forbidden } from './field-error.ts'
 import type { KubeObject } from './kube-object.ts'
 import type { ObjectStore } from './object-store.ts'
 import type { ResourceRequest } from './request.ts'
 import { apiVersionOf } from './resource-type.ts'
 import { selectionOf } from './selection.ts'
-import { badRequest, expired, tooLargeResourceVersion } from './status.ts'
+import { badRequest, expired, tooLargeResourceVersion, unprocessable } from './status.ts'
 
 const snapshotsMax = 64
 
@@ -28,6 +30,7 @@ export class Lister {
   /** The JSON of the list that the request asks for. */
   list(target: ResourceRequest): string {
     const { query } = target
+    refuseMatch(query)
     const token = query.get('continue') ?? ''
     const limit = Number(query.get('limit') ?? 0)
     if (!Number.isInteger(limit) || limit < 0) throw badRequest('limit: want=a number from 0')
@@ -53,8 +56,9 @@ export class Lister {
 
   #laterPage(token: string): Page {
     const [id = '', offset = ''] = Buffer.from(token, 'base64url').toString('utf8').split('/')
+    if (!/^\d{1,9}$/.test(offset)) throw badRequest('invalid continue token')
     const snapshot = this.#snapshots.get(id)
-    if (snapshot === undefined || !/^\d{1,9}$/.test(offset)) {
+    if (snapshot === undefined) {
       throw expired(
         'The provided continue parameter is too old to display a consistent list result.',
       )
@@ -77,8 +81,13 @@ export class Lister {
       apiVersion: apiVersionOf(type.group, version),
       metadata,
     })
-    const body = items.map((item) => this.#encode(item, type, version)).join(',')
-    return `${head.slice(0, -1)},"items":[${body}]}`
+    // Typed lists say the kind once: only custom resources repeat it in every item.
+    const shown = items.map((item) =>
+      type.isCustom === true
+        ? this.#encode(item, type, version)
+        : JSON.stringify(encodeMember(item, type, version)),
+    )
+    return `${head.slice(0, -1)},"items":[${shown.join(',')}]}`
   }
 }
 
@@ -86,6 +95,14 @@ interface Page {
   readonly id: string | undefined
   readonly offset: number
   readonly snapshot: Snapshot
+}
+
+function refuseMatch(query: URLSearchParams): void {
+  const field = 'resourceVersionMatch'
+  if (!query.has(field) || query.has('resourceVersion')) return
+  const rule = `${field} is forbidden unless resourceVersion is provided`
+  const subject = { group: 'meta.k8s.io', kind: 'ListOptions', name: '' }
+  throw unprocessable(subject, [forbidden(field, rule)])
 }
 
 /** A revision that is not there yet is a 504: the client should come again. */

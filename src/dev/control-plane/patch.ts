@@ -55,7 +55,7 @@ function applyOperation(document: unknown, operation: JsonObject): unknown {
       throw unappliable(`testing path ${String(operation['path'])} failed`)
     }
     default:
-      throw badRequest(`unexpected json patch operation: ${JSON.stringify(operation['op'])}`)
+      throw unappliable(`unexpected operation ${JSON.stringify(operation['op'])}`)
   }
 }
 

@@ -71,9 +71,7 @@ export class Remover {
 
   #finish(type: ResourceType, object: KubeObject, options: RemovalOptions): Removal {
     const seconds = type.gracePeriodSeconds?.(object, options.gracePeriodSeconds)
-    const isHeld =
-      (object.metadata.finalizers ?? []).length > 0 ||
-      (type.plural === 'namespaces' && type.group === '')
+    const isHeld = (object.metadata.finalizers ?? []).length > 0 || isNamespace(type)
     if (seconds === undefined && !isHeld) {
       if (options.dryRun === true) return { object, isGone: true }
       return { object: this.#store.delete(type, object), isGone: true }
@@ -88,17 +86,25 @@ export class Remover {
     const before = metadata.deletionGracePeriodSeconds
     // A second deletion can shorten the time, never lengthen it.
     if (metadata.deletionTimestamp !== undefined && (before ?? 0) <= (seconds ?? 0)) return object
-    const isNamespace = type.plural === 'namespaces' && type.group === ''
+    const { generation } = metadata
     return {
       ...object,
       metadata: {
         ...metadata,
         deletionTimestamp: formatTime(this.#now() + (seconds ?? 0) * 1000),
-        deletionGracePeriodSeconds: seconds ?? 0,
+        ...(isNamespace(type) ? {} : { deletionGracePeriodSeconds: seconds ?? 0 }),
+        ...(type.countsGenerations === true && metadata.deletionTimestamp === undefined
+          ? { generation: (generation ?? 0) + 1 }
+          : {}),
       },
-      ...(isNamespace ? { status: { ...object.status, phase: 'Terminating' } } : {}),
+      ...(isNamespace(type) ? { status: { ...object.status, phase: 'Terminating' } } : {}),
     }
   }
+}
+
+/** Held until its content is gone. */
+function isNamespace(type: ResourceType): boolean {
+  return type.plural === 'namespaces' && type.group === ''
 }
 
 function checkPreconditions(object: KubeObject, options: RemovalOptions, subject: Subject): void {

@@ -2,19 +2,11 @@ import type { IncomingMessage } from 'node:http'
 import type { ResourceTable } from './resource-table.ts'
 import type { ResourceType } from './resource-type.ts'
 import { parseFieldSelector, type FieldRequirement } from './selector.ts'
-import { bodyTooLarge, noSuchPath } from './status.ts'
+import { bodyTooLarge, methodNotAllowed, noSuchPath } from './status.ts'
 
-/** A request for a resource, read from its path and query alone. */
-export interface ResourceRequest {
+/** A request for a resource that is served. Its namespace is '' for all of them, and for cluster-scoped ones. */
+export interface ResourceRequest extends Claim {
   readonly type: ResourceType
-  readonly version: string
-  readonly verb: Verb
-  /** '' for all namespaces, and for cluster-scoped resources. */
-  readonly namespace: string
-  readonly name: string
-  readonly subresource: string
-  readonly query: URLSearchParams
-  readonly fieldRequirements: readonly FieldRequirement[]
 }
 
 export type Verb =
@@ -50,24 +42,29 @@ function locate(segments: readonly string[]): Location | undefined {
   return { group, version, namespace, parts: parts.slice(2) }
 }
 
-/** What the path names, or undefined for a path that is no resource's; an unknown resource is a 404. */
-export function parseResourceRequest(
-  request: IncomingMessage,
-  url: URL,
-  table: ResourceTable,
-): ResourceRequest | undefined {
-  const segments = url.pathname.split('/').slice(1).map(decodeSegment)
-  const location = locate(segments)
+/** What a request is about, before it is known whether there is such a resource. */
+export interface Claim {
+  readonly group: string
+  readonly version: string
+  readonly plural: string
+  readonly subresource: string
+  readonly verb: Verb
+  readonly namespace: string
+  readonly name: string
+  readonly fieldRequirements: readonly FieldRequirement[]
+  readonly query: URLSearchParams
+  /** The path has no name in it. */
+  readonly isCollection: boolean
+}
+
+/** Reads the path and the query; undefined for a path that is no resource's. */
+export function parseClaim(request: IncomingMessage, url: URL): Claim | undefined {
+  const location = locate(url.pathname.split('/').slice(1).map(decodeSegment))
   if (location === undefined) return undefined
   const { group, version, namespace, parts } = location
   const [plural = '', name = '', subresource = '', ...more] = parts
-  const type = table.find(group, version, plural)
-  const misplaced = namespace !== '' && type?.namespaced === false
-  if (type === undefined || misplaced || more.length > 0) throw noSuchPath()
-  if (parts.slice(1).includes('')) throw noSuchPath()
-  if (type.namespaced && name !== '' && namespace === '') throw noSuchPath()
   const verb = methodVerbs[request.method ?? '']
-  if (verb === undefined) throw noSuchPath()
+  if (verb === undefined || more.length > 0 || parts.includes('')) throw noSuchPath()
   const query = url.searchParams
   const fieldRequirements = parseFieldSelector(query.get('fieldSelector') ?? '')
   const exact = fieldRequirements.find(({ field, equal }) => field === 'metadata.name' && equal)
@@ -75,16 +72,32 @@ export function parseResourceRequest(
   const wanted = isCollection ? collectionVerb(verb, query) : verb
   const isList = ['list', 'watch', 'deletecollection'].includes(wanted)
   return {
-    type,
+    group,
     version,
+    plural,
+    subresource,
     verb: wanted,
     // GET /api/v1/namespaces/x is also a request in the namespace x, as far as roles are concerned.
-    namespace: type.plural === 'namespaces' && group === '' ? name : namespace,
+    namespace: plural === 'namespaces' && group === '' ? name : namespace,
     name: isList && isCollection ? (exact?.value ?? '') : name,
-    subresource,
-    query,
     fieldRequirements,
+    query,
+    isCollection,
   }
+}
+
+/** The request for a resource that is served; a 404 where there is none such, a 405 where it takes no such verb. */
+export function resolveClaim(claim: Claim, table: ResourceTable): ResourceRequest {
+  const { group, version, plural, namespace, isCollection, verb } = claim
+  const type = table.find(group, version, plural)
+  const isNamespaces = plural === 'namespaces' && group === ''
+  const misplaced = namespace !== '' && type?.namespaced === false && !isNamespaces
+  if (type === undefined || misplaced) throw noSuchPath()
+  if (type.namespaced && namespace === '' && !isCollection) throw noSuchPath()
+  if (type.namespaced && namespace === '' && !['list', 'watch'].includes(verb)) {
+    throw methodNotAllowed({ group, resource: plural }, verb)
+  }
+  return { ...claim, type }
 }
 
 function decodeSegment(segment: string): string {

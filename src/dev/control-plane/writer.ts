@@ -1,8 +1,7 @@
 import type { Admission } from './admission.ts'
 import type { Authorize } from './attributes.ts'
 import { decode, encode, type Draft } from './decode.ts'
-import type { FieldError } from './field-error.ts'
-import { invalid } from './field-error.ts'
+import { invalid, notSupported, type FieldError } from './field-error.ts'
 import { isJsonObject, semanticallyEqual, textAt } from './json-object.ts'
 import type { KubeObject } from './kube-object.ts'
 import {
@@ -82,15 +81,8 @@ export class Writer {
   update(request: WriteRequest): KubeObject {
     const { target } = request
     const draft = this.#decode(request, request.body)
+    requireName(draft, target)
     requireNamespace(draft, target)
-    const name = textAt(draft.metadata, 'name')
-    if (name !== target.name) {
-      throw badRequest(
-        name === ''
-          ? `the name of the object must be set: want=${JSON.stringify(target.name)}`
-          : `the name of the object (${name}) does not match the name on the URL (${target.name})`,
-      )
-    }
     const previous = this.#existing(target)
     const uid = textAt(draft.metadata, 'uid')
     if (uid !== '' && uid !== previous.metadata.uid) {
@@ -99,7 +91,9 @@ export class Writer {
     }
     if (textAt(draft.metadata, 'resourceVersion') === '' && !target.type.unconditionalUpdate) {
       const rule = 'must be specified for an update'
-      refuseErrors(target.type, target.name, [invalid('metadata.resourceVersion', 0, rule)])
+      const { group, plural } = target.type
+      const subject = { group, kind: plural, name: target.name }
+      throw unprocessable(subject, [invalid('metadata.resourceVersion', 0, rule)])
     }
     return this.#replace({ request, draft, previous })
   }
@@ -110,6 +104,7 @@ export class Writer {
     const shown = encode(previous, target.type, target.version)
     const patched = applyPatch(shown, mediaType, body)
     const draft = this.#decode(request, patched)
+    requireName(draft, target)
     requireNamespace(draft, target)
     // A patch that says nothing about the version carries the one it was applied to.
     return this.#replace({ request, draft, previous })
@@ -190,16 +185,33 @@ export function subjectOf(target: ResourceRequest, name: string = target.name): 
   return { group: target.type.group, resource: target.type.plural, name }
 }
 
+const optionsKinds: Readonly<Record<string, string>> = {
+  create: 'CreateOptions',
+  update: 'UpdateOptions',
+  patch: 'PatchOptions',
+}
+
 export function isDryRun(target: ResourceRequest): boolean {
   const value = target.query.get('dryRun')
   if (value !== null && value !== 'All') {
-    throw badRequest(`Invalid value: ${JSON.stringify(value)}: dryRun: want="All"`)
+    const subject = { group: 'meta.k8s.io', kind: optionsKinds[target.verb] ?? '', name: '' }
+    throw unprocessable(subject, [notSupported('dryRun', [value], ['All'])])
   }
   return value === 'All'
 }
 
 function refuseErrors(type: ResourceType, name: string, errors: readonly FieldError[]): void {
   if (errors.length > 0) throw unprocessable({ group: type.group, kind: type.kind, name }, errors)
+}
+
+function requireName(draft: Draft, target: ResourceRequest): void {
+  const name = textAt(draft.metadata, 'name')
+  if (name === target.name) return
+  throw badRequest(
+    name === ''
+      ? `the name of the object (${target.name} based on URL) is missing in its body`
+      : `the name of the object (${name}) does not match the name on the URL (${target.name})`,
+  )
 }
 
 function requireNamespace(draft: Draft, { type, namespace }: ResourceRequest): void {

@@ -1,4 +1,11 @@
-import { forbidden, invalid, notSupported, required, type FieldError } from '../field-error.ts'
+import {
+  forbidden,
+  invalid,
+  missing,
+  notSupported,
+  required,
+  type FieldError,
+} from '../field-error.ts'
 import {
   isJsonObject,
   objectAt,
@@ -85,7 +92,7 @@ function validateMounts(spec: JsonObject): readonly FieldError[] {
       const field = `spec.containers[${index}].volumeMounts[${mountIndex}]`
       const name = textAt(mount, 'name')
       return [
-        ...(names.has(name) ? [] : [invalid(`${field}.name`, name, 'names no volume of this pod')]),
+        ...(names.has(name) ? [] : [missing(`${field}.name`, name)]),
         ...(textAt(mount, 'mountPath') === '' ? [required(`${field}.mountPath`)] : []),
       ]
     }),
@@ -101,31 +108,34 @@ function validateVolume(volume: JsonObject, index: number): readonly FieldError[
     ...checkLabel(name).map((message) => invalid(`${field}.name`, name, message)),
     ...objectsAt(projected, 'sources').flatMap((source, sourceIndex) => {
       const sourceField = `${field}.projected.sources[${sourceIndex}]`
-      return validateSource(source, sourceField, paths)
+      return [
+        ...validateSource(source, sourceField),
+        ...pathsOf(source).flatMap((path) => validatePath(path, `${field}.projected`, paths)),
+      ]
     }),
   ]
 }
 
-function validateSource(
-  source: JsonObject,
-  field: string,
-  paths: Set<string>,
-): readonly FieldError[] {
+function pathsOf(source: JsonObject): readonly string[] {
+  const certificate = objectAt(source, 'podCertificate')
+  const named = ['credentialBundlePath', 'keyPath', 'certificateChainPath']
+    .map((member) => textAt(certificate, member))
+    .filter((path) => path !== '')
+  const bundle = source['clusterTrustBundle']
+  return isJsonObject(bundle) ? [...named, textAt(bundle, 'path')] : named
+}
+
+function validateSource(source: JsonObject, field: string): readonly FieldError[] {
   const errors: FieldError[] = []
   if (Object.values(source).filter(isJsonObject).length > 1) {
     errors.push(forbidden(field, 'may not specify more than 1 volume type per source'))
   }
   if (isJsonObject(source['podCertificate'])) {
     errors.push(...validatePodCertificate(source['podCertificate'], `${field}.podCertificate`))
-    const named = ['credentialBundlePath', 'keyPath', 'certificateChainPath']
-      .map((member) => textAt(objectAt(source, 'podCertificate'), member))
-      .filter((path) => path !== '')
-    errors.push(...named.flatMap((path) => validatePath(path, field, paths)))
   }
   if (isJsonObject(source['clusterTrustBundle'])) {
     const bundle = source['clusterTrustBundle']
     errors.push(...validateTrustBundle(bundle, `${field}.clusterTrustBundle`))
-    errors.push(...validatePath(textAt(bundle, 'path'), field, paths))
   }
   return errors
 }

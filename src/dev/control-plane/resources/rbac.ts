@@ -1,4 +1,4 @@
-import { invalid, required, type FieldError } from '../field-error.ts'
+import { invalid, notSupported, required, type FieldError } from '../field-error.ts'
 import {
   isJsonObject,
   listAt,
@@ -44,8 +44,7 @@ function validateBinding(binding: KubeObject, kinds: readonly string[]): readonl
   const role = objectAt(binding, 'roleRef')
   const kind = textAt(role, 'kind')
   const errors: FieldError[] = []
-  if (!kinds.includes(kind))
-    errors.push(invalid('roleRef.kind', kind, `want=${kinds.join(' or ')}`))
+  if (!kinds.includes(kind)) errors.push(notSupported('roleRef.kind', kind, kinds))
   if (textAt(role, 'name') === '') errors.push(required('roleRef.name'))
   for (const [index, subject] of objectsAt(binding, 'subjects').entries()) {
     const field = `subjects[${index}]`
