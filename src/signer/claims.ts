@@ -29,7 +29,7 @@ export interface AskedCertificate {
   readonly node: Named
   readonly maxExpirationSeconds: number | undefined
   readonly annotations: Readonly<Record<string, string>>
-  /** Kubelet 1.36 and later send a stub PKCS#10; older ones a key with a signature over the pod's UID. */
+  /** Kubelet 1.36 and later send an empty PKCS#10 request; older ones a key with a signature over the pod's UID. */
   readonly key:
     | { readonly kind: 'csr'; readonly der: Uint8Array }
     | { readonly kind: 'proof'; readonly spki: Uint8Array; readonly proof: Uint8Array }
@@ -108,7 +108,7 @@ function parseKey(asked: AskedCertificate): Parsed<SubjectKey> {
 function keyOfCertificateRequest(der: Uint8Array): Parsed<SubjectKey> {
   const request = parseCertificateRequest(der)
   if (request.names.length === 0) return { ok: request.key }
-  // The API server leaves the contents of the stub to the signer: names come from evidence only.
+  // The API server leaves the contents of stubPKCS10Request to the signer: names come from evidence only.
   return refusal('CertificateRequestNotEmpty', {
     field: 'stubPKCS10Request',
     asked: request.names.map((name) => quoted(name)).join(', '),

@@ -187,7 +187,7 @@ async function publish(
       if (answer.kind === 'stale' || answer.kind === 'rejected') break
       target = current
     }
-    if (unsure) await options.delay(250 * 2 ** attempt, signal)
+    if (unsure && attempt < publishAttemptsMax) await options.delay(100 * 2 ** attempt, signal)
     if (options.now() - issued.notBefore.getTime() > staleSeconds * 1000) break
   }
   if (!unsure) await conclude(options, open, notPublished(answer, unsure))
@@ -204,10 +204,22 @@ function notPublished(answer: PublishAnswer, unsure: boolean): Conclusion {
 
 /** What a failed write means for whoever runs the signer, and when to come again. */
 const givenUpAs = {
-  'not-permitted': { message: 'this signer may not write its certificates', seconds: alarmSeconds },
-  rejected: { message: 'the API server rejects what was signed', seconds: 60 },
+  'not-permitted': {
+    code: 'signer/not-permitted',
+    message: 'this signer may not write its certificates',
+    pace: { seconds: alarmSeconds },
+  },
+  rejected: {
+    code: 'signer/rejected',
+    message: 'the API server rejects what was signed',
+    pace: { seconds: 60 },
+  },
   // At the pace of the queue's back-off: with a skewed clock the next certificate is stale too.
-  stale: { message: 'notBefore is too far from the clock of the API server' },
+  stale: {
+    code: 'signer/stale',
+    message: 'notBefore is too far from the clock of the API server',
+    pace: {},
+  },
 } as const
 
 /** The intent of an unsure write stays open: the request itself will tell, when it is terminal or gone. */
@@ -215,8 +227,7 @@ function givenUp(options: IssuanceOptions, open: OpenIntent, answer: PublishAnsw
   if (answer.kind !== 'not-permitted' && answer.kind !== 'rejected' && answer.kind !== 'stale') {
     return { kind: 'again', why: `certificate is not published: ${answer.kind}` }
   }
-  const { message, ...pace } = givenUpAs[answer.kind]
-  const code = `signer/${answer.kind}` as const
+  const { code, message, pace } = givenUpAs[answer.kind]
   countError(options, code)
   options.log.error({ request: open.intent.request, detail: answer.detail, code }, message)
   return { kind: 'again', why: code, ...pace }

@@ -27,11 +27,7 @@ export function trustBundleName(signerName: string, trustDomain: TrustDomain): s
   return `${signerName.replace('/', ':')}:${trustDomain.replaceAll('_', '-')}`
 }
 
-/**
- * Keeps the signer's ClusterTrustBundle equal to the anchors of its authorities: before the first certificate, after every
- * change, and every five minutes. It writes only on difference, because every write reaches every kubelet.
- */
-export function startTrustBundlePublisher(options: {
+export interface TrustBundleOptions {
   readonly client: ApiClient
   readonly version: ClusterTrustBundleVersion
   readonly signerName: string
@@ -40,73 +36,96 @@ export function startTrustBundlePublisher(options: {
   readonly log: Log
   readonly delay?: Delay
   readonly random?: () => number
-}): TrustBundlePublisher {
-  const { client, version, signerName, trustDomain, authorities, log } = options
-  const { delay = realDelay, random = Math.random } = options
-  const name = trustBundleName(signerName, trustDomain)
-  const closing = new AbortController()
-  const first = Promise.withResolvers<void>()
-  const listeners = new Set<() => void>()
-  let active: Authority | undefined
-  let wakeUp = new AbortController()
-  const stopListening = authorities.onChange(() => wakeUp.abort())
+}
 
-  async function publishOnce(): Promise<void> {
-    const authority = authorities.current()
-    const trustBundle = anchorsPem(authorities.anchors())
-    const change = await publishClusterTrustBundle(client, {
-      version,
-      name,
-      signerName,
-      trustBundle,
-      signal: closing.signal,
-    })
-    if (change !== 'unchanged') log.info({ name, change }, 'trust bundle is published')
-    const changed = active !== authority
-    active = authority
-    first.resolve()
-    if (changed) for (const listener of listeners) listener()
+/**
+ * Keeps the signer's ClusterTrustBundle equal to the anchors of its authorities: before the first certificate, after every
+ * change, and every five minutes. It writes only on difference, because every write reaches every kubelet.
+ */
+export function startTrustBundlePublisher(options: TrustBundleOptions): TrustBundlePublisher {
+  return new Publisher(options)
+}
+
+class Publisher implements TrustBundlePublisher {
+  readonly authorities: AuthoritySource
+  readonly #options: TrustBundleOptions
+  readonly #name: string
+  readonly #closing = new AbortController()
+  readonly #first = Promise.withResolvers<void>()
+  readonly #listeners = new Set<() => void>()
+  readonly #stopListening: () => void
+  readonly #done: Promise<void>
+  #active: Authority | undefined
+  #wakeUp = new AbortController()
+
+  constructor(options: TrustBundleOptions) {
+    this.#options = options
+    this.#name = trustBundleName(options.signerName, options.trustDomain)
+    this.authorities = {
+      current: () => this.#current(),
+      anchors: () => options.authorities.anchors(),
+      onChange: (listener) => {
+        this.#listeners.add(listener)
+        return () => this.#listeners.delete(listener)
+      },
+    }
+    this.#stopListening = options.authorities.onChange(() => this.#wakeUp.abort())
+    this.#first.promise.catch(() => {})
+    this.#done = this.#run()
   }
 
-  async function run(): Promise<void> {
+  get published(): Promise<void> {
+    return this.#first.promise
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopListening()
+    this.#closing.abort()
+    const stopped = new CountersignError('signer/stopped', 'trust bundle publisher is stopped')
+    this.#first.reject(stopped)
+    await this.#done
+  }
+
+  #current(): Authority {
+    if (this.#active !== undefined) return this.#active
+    throw new CountersignError('pki/authority-unavailable', 'trust bundle is not published yet')
+  }
+
+  async #run(): Promise<void> {
+    const { log, delay = realDelay, random = Math.random } = this.#options
     let failures = 0
-    while (!closing.signal.aborted) {
-      wakeUp = new AbortController()
-      const signal = AbortSignal.any([closing.signal, wakeUp.signal])
+    while (!this.#closing.signal.aborted) {
+      // Before the authority is looked at, so that no change falls between.
+      this.#wakeUp = new AbortController()
+      const signal = AbortSignal.any([this.#closing.signal, this.#wakeUp.signal])
       try {
-        await publishOnce()
+        await this.#publish()
         failures = 0
         await delay(resyncSeconds * 1000, signal).catch(() => {})
       } catch (error) {
-        if (closing.signal.aborted) return
+        if (this.#closing.signal.aborted) return
         failures += 1
-        log.warn({ name, failures, error }, 'trust bundle is not published')
+        log.warn({ name: this.#name, failures, error }, 'trust bundle is not published')
         await delay(backoffMilliseconds(backoff, failures, random), signal).catch(() => {})
       }
     }
   }
 
-  first.promise.catch(() => {})
-  const done = run()
-  return {
-    published: first.promise,
-    authorities: {
-      current() {
-        if (active !== undefined) return active
-        throw new CountersignError('pki/authority-unavailable', 'trust bundle is not published yet')
-      },
-      anchors: () => authorities.anchors(),
-      onChange(listener) {
-        listeners.add(listener)
-        return () => listeners.delete(listener)
-      },
-    },
-    async [Symbol.asyncDispose]() {
-      stopListening()
-      closing.abort()
-      first.reject(new CountersignError('signer/stopped', 'trust bundle publisher is stopped'))
-      await done
-    },
+  async #publish(): Promise<void> {
+    const { client, version, signerName, authorities, log } = this.#options
+    const authority = authorities.current()
+    const change = await publishClusterTrustBundle(client, {
+      version,
+      name: this.#name,
+      signerName,
+      trustBundle: anchorsPem(authorities.anchors()),
+      signal: this.#closing.signal,
+    })
+    if (change !== 'unchanged') log.info({ name: this.#name, change }, 'trust bundle is published')
+    const changed = this.#active !== authority
+    this.#active = authority
+    this.#first.resolve()
+    if (changed) for (const listener of this.#listeners) listener()
   }
 }
 

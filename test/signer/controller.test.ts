@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CountersignError } from '../../src/errors.ts'
+import { staticAuthoritySource } from '../../src/pki/authority.ts'
 import { parseX509Svid } from '../../src/pki/x509-svid.ts'
+import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
 import { FakeCluster, readsOf, statusWrites } from '../support/fake-cluster.ts'
 import { memoryLedger } from '../support/memory-ledger.ts'
-import { populatedCluster, profile, putPod, putRequest, startSigner } from './signer-world.ts'
+import {
+  newAuthority,
+  populatedCluster,
+  profile,
+  putPod,
+  putRequest,
+  startSigner,
+} from './signer-world.ts'
+import type { SignerWorld } from './signer-world.ts'
 
 function leafOf(chainPem: string | undefined): Buffer {
   const [, base64 = ''] = /BEGIN CERTIFICATE-----([^-]*)-----END/.exec(chainPem ?? '') ?? []
@@ -66,6 +76,7 @@ test('a proven violation is denied with the message that its reader needs', asyn
 })
 
 test('what only the cache says against a pod is no reason to deny it', async () => {
+  requirement('signer.absence-is-asked-live')
   const cluster = populatedCluster()
   putPod(cluster, { nodeName: 'node2' })
   await using world = await startSigner(cluster)
@@ -139,6 +150,28 @@ test('an answer that was lost is read back, and nothing is published twice', asy
   assert.ok(result?.kind === 'issuance-result')
   assert.equal(result.outcome, 'published')
   assert.equal(cluster.requests.filter(statusWrites).length, 1)
+})
+
+test('of two replicas that take the same requests one publishes each, and both records say so', async () => {
+  requirement('signer.terminal-is-final')
+  const cluster = populatedCluster()
+  const authorities = staticAuthoritySource(newAuthority())
+  await using one = await startSigner(cluster, { authorities })
+  await using other = await startSigner(cluster, { authorities, replica: 'signer-1' })
+  await eventually('ready', () => one.signer.ready && other.signer.ready)
+  const names = Array.from({ length: 20 }, (_, index) => `req-${index}`)
+  for (const name of names) putRequest(cluster, name)
+  for (const name of names) assert.equal((await one.terminal(name)).conditions[0].type, 'Issued')
+  const settled = ({ ledger }: SignerWorld): boolean => {
+    const intents = ledger.records.filter(({ kind }) => kind === 'issuance-intent')
+    return ledger.records.length === 2 * intents.length
+  }
+  await eventually('the results', () => settled(one) && settled(other))
+  const published = [...one.ledger.records, ...other.ledger.records].filter(
+    (record) => record.kind === 'issuance-result' && record.outcome === 'published',
+  )
+  assert.deepEqual(new Set(published.map(({ request }) => request.name)), new Set(names))
+  assert.equal(published.length, names.length)
 })
 
 test('without the right to sign a request stays pending', async () => {

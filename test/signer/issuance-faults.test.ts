@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
+import { requirement } from '../requirements.ts'
 import { askedOf } from './asked.ts'
 import { faults, World } from './issuance-world.ts'
 import type { Fault } from './issuance-world.ts'
@@ -56,6 +57,8 @@ async function live(scenario: Scenario, faultAt: ReadonlyMap<number, Fault>): Pr
 for (const scenario of scenarios) {
   for (const fault of faults) {
     test(`${scenario.title} gets there when each call in turn meets ${fault}`, async () => {
+      requirement('signer.no-record-no-signature')
+      requirement('signer.denied-only-proven')
       for (let call = 0; call < callsMax; call += 1) {
         const world = await live(scenario, new Map([[call, fault]]))
         assert.ok(call >= world.calls || world.trace.some((step) => step.endsWith(`!${fault}`)))
@@ -64,6 +67,7 @@ for (const scenario of scenarios) {
   }
 
   test(`${scenario.title} gets there through any combination of failures`, async () => {
+    requirement('signer.terminal-is-final')
     const plan = fc.array(fc.tuple(fc.integer({ min: 0, max: 30 }), fc.constantFrom(...faults)), {
       maxLength: 12,
     })

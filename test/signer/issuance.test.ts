@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseLedgerRecord } from '../../src/ledger/record.ts'
 import { parseSubjectKey } from '../../src/pki/subject-key.ts'
+import { requirement } from '../requirements.ts'
 import { askedOf } from './asked.ts'
 import { World } from './issuance-world.ts'
 import { absent, evidenceOf } from './workload.ts'
@@ -82,6 +83,7 @@ test('what the request itself breaks is denied without looking at the cluster', 
 })
 
 test('the policy refuses on live evidence only, and its reasons are told', async () => {
+  requirement('signer.policy-only-narrows')
   const world = new World(askedOf())
   const reason = { code: 'namespace-denied', message: 'not here', audience: 'operator' as const }
   world.decision = { allow: false, reasons: [reason] }
@@ -92,6 +94,7 @@ test('the policy refuses on live evidence only, and its reasons are told', async
 })
 
 test('a policy without an answer makes the request wait, and is asked again', async () => {
+  requirement('signer.policy-only-narrows')
   const world = new World(askedOf())
   world.faultAt = new Map([
     [1, 'fail'],
@@ -107,6 +110,7 @@ test('a policy without an answer makes the request wait, and is asked again', as
 })
 
 test('the policy shortens a life and never lengthens it', async () => {
+  requirement('signer.policy-only-narrows')
   for (const [lifetimeSecondsMax, given] of [
     [3600, 3600],
     [86_400, 3600],
