@@ -10,6 +10,7 @@ import {
   bundleBody,
   bundleVector,
   createVector,
+  oldVersionVector,
   requestBody,
   revocationVector,
   statusVector,
@@ -20,6 +21,7 @@ import {
 import {
   bundlesPath,
   createWorld,
+  oldRequestsPath,
   requestsPath,
   revocationsPath,
   storedBundle,
@@ -37,7 +39,7 @@ async function readVectors(file: string): Promise<readonly Vector[]> {
   const text = await readFile(new URL(`../vectors/kubernetes/${file}`, import.meta.url), 'utf8')
   return text
     .split('\n')
-    .filter((line) => line !== '')
+    .filter((line) => line !== '' && !line.startsWith('#'))
     .map((line) => JSON.parse(line) as Vector)
 }
 
@@ -66,7 +68,7 @@ function memberAt(body: unknown, path: string): unknown {
   let value = body
   for (const name of path.split('.')) value = (value as Json | null | undefined)?.[name]
   // Absent, null and empty are one and the same over the wire.
-  return value ?? null
+  return value === '' ? null : (value ?? null)
 }
 
 function matches(cause: object, wanted: object): boolean {
@@ -109,6 +111,20 @@ async function makeStored(world: World): Promise<void> {
   await demand(world, { method: 'POST', path: bundlesPath, query: {}, body })
 }
 
+/** A request as a 1.35 kubelet writes it; false where v1beta1 is not served. */
+async function makeOldRequest(world: World): Promise<boolean> {
+  const served = await send(world, 'admin', { method: 'GET', path: oldRequestsPath, query: {} })
+  if (!served.accepted) return false
+  const vector: Vector = {
+    name: 'old kubelet',
+    proof: { key: 'ECDSAP256' },
+    metadata: { name: 'old-kubelet', generateName: null },
+    want: { answer: 'accepted' },
+  }
+  await demand(world, { ...oldVersionVector(vector, world, Date.now()), query: {} })
+  return true
+}
+
 /** Rights and admission see new objects with a delay: about a second on a real API server. */
 async function settle(world: World): Promise<void> {
   const accepted = { answer: 'accepted' } as const
@@ -144,7 +160,7 @@ async function readStored(world: World, name: string): Promise<Json> {
 
 /**
  * Sends every vector to the control plane, as a dry run wherever it would change something, and says what came back.
- * The names are unique over all files.
+ * Those of v1beta1 only where it is served. The names are unique over all files.
  */
 export async function* runValidationVectors(cluster: Cluster): AsyncIterable<VectorOutcome> {
   const world = await createWorld(cluster)
@@ -171,6 +187,13 @@ export async function* runValidationVectors(cluster: Cluster): AsyncIterable<Vec
     }
     for (const vector of await readVectors('access.ndjson')) {
       yield outcome('access', vector, accessVector(vector))
+    }
+    if (!(await makeOldRequest(world))) return
+    for (const vector of await readVectors('request-v1beta1.ndjson')) {
+      yield outcome('v1beta1', vector, oldVersionVector(vector, world, Date.now()))
+    }
+    for (const vector of await readVectors('conversion.ndjson')) {
+      yield outcome('conversion', vector, accessVector(vector))
     }
   } finally {
     world.close()

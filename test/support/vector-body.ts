@@ -1,13 +1,16 @@
 import {
+  createProof,
   createRequest,
   generateKey,
   joinBlocks,
   type KeyName,
+  type ProofFlaw,
   type RequestFlaw,
 } from './vector-material.ts'
 import {
   bundlesPath,
   namespace,
+  oldRequestsPath,
   requestsPath,
   revocationsPath,
   signerName,
@@ -38,6 +41,8 @@ export interface Vector {
   readonly status?: Json
   readonly key?: KeyName
   readonly flaw?: RequestFlaw
+  /** A key in the form of kubelets before 1.36. */
+  readonly proof?: { readonly key: KeyName; readonly flaw?: ProofFlaw }
   /** The stored object that is changed: a request (pending, denied, issued), or the stored bundle. */
   readonly to?: string
   readonly how?: 'merge' | 'put' | 'json' | 'strategic'
@@ -100,7 +105,7 @@ function wholeSeconds(now: number, seconds: number, suffix = 'Z'): string {
   return at.replace('.000Z', suffix)
 }
 
-/** Turns the placeholders of a vector (`$repeat`, `$time`, `$uid`, `$issued`) into what they stand for. */
+/** Turns the placeholders of a vector (`$repeat`, `$time`, `$uid`, `$issued`, `$request`) into what they stand for. */
 function expand(value: unknown, world: World, issued: Json, now: number): unknown {
   if (Array.isArray(value)) return value.map((entry) => expand(entry, world, issued, now))
   if (!isObject(value)) return value
@@ -114,6 +119,7 @@ function expand(value: unknown, world: World, issued: Json, now: number): unknow
     return wholeSeconds(now, seconds, suffix)
   }
   if (name === '$uid') return world.uids.get(argument as string)
+  if (name === '$request') return world.request
   if (name === '$issued') return issued[argument as string]
   return Object.fromEntries(
     Object.entries(value).map(([key, entry]) => [key, expand(entry, world, issued, now)]),
@@ -157,6 +163,28 @@ export function createVector(vector: Vector, world: World, now: number): Sent {
     path: requestsPath,
     query: { ...dryRun, ...vector.query },
     body: expand(body, world, {}, now),
+  }
+}
+
+/** A create in v1beta1, with no key but the one that the vector names. */
+export function oldVersionVector(vector: Vector, world: World, now: number): Sent {
+  const { key, flaw } = vector.proof ?? {}
+  const podUid = world.uids.get('pod') ?? ''
+  const pair = key === undefined ? undefined : createProof(generateKey(key), podUid, flaw)
+  const body = overlay(requestBody(world, { spec: { stubPKCS10Request: null } }), {
+    apiVersion: 'certificates.k8s.io/v1beta1',
+    metadata: vector.metadata ?? {},
+    spec: {
+      pkixPublicKey: pair?.spki.toString('base64'),
+      proofOfPossession: pair?.proof.toString('base64'),
+    },
+  })
+  const filled = overlay(body, { spec: vector.spec ?? {} })
+  return {
+    method: 'POST',
+    path: oldRequestsPath,
+    query: { ...dryRun, ...vector.query },
+    body: expand(filled, world, {}, now),
   }
 }
 

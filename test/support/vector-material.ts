@@ -1,5 +1,5 @@
 import 'reflect-metadata'
-import { generateKeyPairSync, sign, webcrypto, type KeyObject } from 'node:crypto'
+import { constants, generateKeyPairSync, sign, webcrypto, type KeyObject } from 'node:crypto'
 import {
   BasicConstraintsExtension,
   PublicKey,
@@ -98,6 +98,27 @@ export function createRequest(key: KeyPair, flaw?: RequestFlaw): Buffer {
   )
   if (flaw === 'truncated') return der.subarray(0, -1)
   return flaw === 'trailing-byte' ? Buffer.concat([der, Buffer.from([0])]) : der
+}
+
+export type ProofFlaw = 'pkcs1' | 'other-uid' | 'other-key' | 'sha384' | 'trailing-byte'
+
+/** A public key and the signature over the pod's UID, as kubelets before 1.36 wrote them. */
+export function createProof(
+  key: KeyPair,
+  podUid: string,
+  flaw?: ProofFlaw,
+): { readonly spki: Buffer; readonly proof: Buffer } {
+  const spki = key.publicKey.export({ type: 'spki', format: 'der' })
+  const signer = flaw === 'other-key' ? generateKey('ECDSAP256') : key
+  const isRsa = key.privateKey.asymmetricKeyType === 'rsa'
+  const padding = flaw === 'pkcs1' ? constants.RSA_PKCS1_PADDING : constants.RSA_PKCS1_PSS_PADDING
+  const digest = flaw === 'sha384' ? 'sha384' : 'sha256'
+  const proof = sign(
+    key.privateKey.asymmetricKeyType === 'ed25519' ? null : digest,
+    Buffer.from(flaw === 'other-uid' ? `${podUid}x` : podUid),
+    { key: signer.privateKey, ...(isRsa ? { padding } : {}) },
+  )
+  return { spki: flaw === 'trailing-byte' ? Buffer.concat([spki, Buffer.from([0])]) : spki, proof }
 }
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const

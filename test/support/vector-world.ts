@@ -8,6 +8,7 @@ import { createMaterial, createRequest, generateKey, type Material } from './vec
 export const signerName = 'countersign.dev/vectors'
 export const namespace = 'vectors'
 export const requestsPath: string = `/apis/certificates.k8s.io/v1/namespaces/${namespace}/podcertificaterequests`
+export const oldRequestsPath: string = requestsPath.replace('/v1/', '/v1beta1/')
 export const bundlesPath = '/apis/certificates.k8s.io/v1/clustertrustbundles'
 export const revocationsPath = '/apis/countersign.dev/v1alpha1/revocations'
 /** A bundle that is there already. */
