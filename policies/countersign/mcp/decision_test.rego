@@ -49,6 +49,14 @@ test_name_outside_the_grammar[name] if {
 	code(with_properties(call(name), {"toolScopes": ["github:*"]})) == "outside-ceiling"
 }
 
+test_longest_name if {
+	longest := concat("", ["x" | some _ in numbers.range(1, 128)])
+	given := {"tenants": {"acme": {"github": {"prefixes": {"": {}}}}}, "subjects": {}}
+	allowed_by(with_properties(call(longest), {"toolScopes": ["github:*"]}), given)
+	too_long := concat("", [longest, "x"])
+	code_by(with_properties(call(too_long), {"toolScopes": ["github:*"]}), given) == "outside-ceiling"
+}
+
 test_malformed_scope_covers_nothing[scope] if {
 	some scope in ["get", "github:get:x", "*", "git*", "*:get", ":get", ""]
 	code(with_properties(call("get"), {"toolScopes": [scope]})) == "outside-ceiling"

@@ -51,10 +51,11 @@ ceiling_servers := object.keys(ceiling_tools) | object.keys(ceiling_prefixes)
 # METADATA
 # title: Tool name
 # description: >-
-#   Only letters, digits, `_`, `.` and `-`: any other name is in no scope, whatever its prefix. Frequent letters
+#   1 to 128 letters, digits, `_`, `.` and `-`: any other name is in no scope, whatever its prefix. Frequent letters
 #   come first, because each one of a name is looked for from the left.
 is_tool_name(tool) if {
 	tool != ""
+	count(tool) <= 128
 	trim_left(tool, "_etaoinsrlcdpughmfybwkvxjqz0123456789-.ETAOINSRLCDPUGHMFYBWKVXJQZ") == ""
 }
 
