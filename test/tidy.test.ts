@@ -82,19 +82,25 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
 
 /** Tests that mirror no single file of src, with what they are about. */
 const testsWithoutSource: Readonly<Record<string, string>> = {
-  'test/tidy.test.ts': 'the tree itself',
   'test/documents.test.ts': 'docs',
-  'test/requirements.test.ts': 'test/requirements.ts',
   'test/gateway/identity-lifetime.test.ts': 'what ends a connection that stands',
   'test/gateway/lists.test.ts': 'lists, through the doors',
+  'test/gateway/message/bodies.test.ts': 'the smuggling vectors, read from octets to target',
+  'test/gateway/pipeline.test.ts': 'the table of checks as a whole',
   'test/gateway/refusals.test.ts': 'every check, through the doors',
   'test/gateway/sdk.test.ts': 'the clients and servers that others have',
   'test/gateway/upstreams.test.ts': 'both sides of the gateway, through the doors',
+  'test/gateway/watches.test.ts': 'both watches, on one fake API server',
+  'test/identity/names.test.ts': 'role, tenant, model and trust domain: one table each',
   'test/ledger/kill.test.ts': 'a writer that dies',
   'test/ledger/recovery.test.ts': 'a file that was damaged',
-  'test/gateway/message/bodies.test.ts': 'the smuggling vectors, read from octets to target',
+  'test/pki/der.test.ts': 'reader and writer against each other',
+  'test/pki/differential.test.ts': 'what others read in our octets, and we in theirs',
+  'test/pki/files.test.ts': 'credential, bundle and authority files as they rotate',
+  'test/pki/pem-files.test.ts': 'what those files may hold',
   'test/pki/vectors.test.ts': 'the vectors of test/vectors/pki, each by its parser',
-  'test/identity/names.test.ts': 'role, tenant, model and trust domain: one table each',
+  'test/requirements.test.ts': 'test/requirements.ts',
+  'test/tidy.test.ts': 'the tree itself',
 }
 const foldersWithoutSource = ['cluster', 'e2e', 'package', 'support', 'tools', 'vectors']
 
