@@ -23,7 +23,7 @@ type Json = Readonly<Record<string, unknown>>
 /** Reads `.manifest`, `policy.wasm` and `data.json`, and merges the operator's data beside the bundle's. Throws `policy/bundle`. */
 export async function readPolicyBundle(options: {
   readonly folder: string
-  readonly data: object
+  readonly data: readonly object[]
 }): Promise<PolicyBundle> {
   const { folder } = options
   const [manifest, wasm, bundled] = await Promise.all([
@@ -31,7 +31,11 @@ export async function readPolicyBundle(options: {
     readFileBounded(join(folder, 'policy.wasm')),
     readFileBounded(join(folder, 'data.json')),
   ])
-  const data = mergeData(parseJson(bundled, 'data.json'), options.data as Json, 'data')
+  const documents = options.data as readonly Json[]
+  const data = documents.reduce(
+    (merged, document) => mergeData(merged, document, 'data'),
+    parseJson(bundled, 'data.json'),
+  )
   if (Object.hasOwn(data, packageRoot)) {
     throw refused(`data has a root that belongs to the rules, got=${packageRoot}`)
   }
@@ -55,7 +59,7 @@ function mergeData(left: Json, right: Json, path: string): Json {
     if (present === undefined) merged.set(name, value)
     else if (isObject(present) && isObject(value)) {
       merged.set(name, mergeData(present, value, `${path}.${name}`))
-    } else throw refused(`data is in the bundle and given beside it, got=${quoted(path)}`)
+    } else throw refused(`data is said twice, got=${quoted(`${path}.${name}`)}`)
   }
   // Not Object.assign: a member named __proto__ stays a member.
   return Object.fromEntries(merged)

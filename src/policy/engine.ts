@@ -43,13 +43,14 @@ const memoryPagesDefault = 2048
 export async function loadPolicyBundle(
   options: {
     readonly folder?: string
-    readonly data?: object
+    /** Documents to merge; where two of them, or one and the bundle, say the same member, nothing is loaded. */
+    readonly data?: object | readonly object[]
     readonly memoryPagesMax?: number
   } = {},
 ): Promise<PolicyEngine> {
   const bundle = await readPolicyBundle({
     folder: options.folder ?? shippedFolder,
-    data: options.data ?? {},
+    data: [options.data ?? []].flat(),
   })
   const engine = createEngine(bundle, options.memoryPagesMax ?? memoryPagesDefault)
   for (const entrypoint of Object.values(entrypoints)) probe(engine, entrypoint)

@@ -7,7 +7,7 @@ import { assembleModule, bundleFolder } from './policy-module.ts'
 
 type Files = Parameters<typeof bundleFolder>[0]
 
-async function read(files: Files, data: object = {}): Promise<PolicyBundle> {
+async function read(files: Files, ...data: object[]): Promise<PolicyBundle> {
   await using bundle = await bundleFolder(files)
   return await readPolicyBundle({ folder: bundle.folder, data })
 }
@@ -39,12 +39,12 @@ const refused: Readonly<Record<string, readonly [Files, object, RegExp]>> = {
   'data named by both sides': [
     { data: '{"grants":{"tenants":{"acme":1}}}' },
     { grants: { tenants: { acme: {} } } },
-    /^data is in the bundle and given beside it, got="data.grants.tenants"$/,
+    /^data is said twice, got="data.grants.tenants.acme"$/,
   ],
   'a list named by both sides': [
     { data: '{"a":[1]}' },
     { a: [1] },
-    /^data is in the bundle and given beside it, got="data"$/,
+    /^data is said twice, got="data.a"$/,
   ],
   'given data in the place of rules': [
     {},
@@ -77,7 +77,7 @@ for (const [name, [files, data, message]] of Object.entries(refused)) {
 
 test('data that is not UTF-8 is refused', async () => {
   await using bundle = await bundleFolder({ data: Buffer.from([0x7b, 0xff, 0x7d]) })
-  await assert.rejects(readPolicyBundle({ folder: bundle.folder, data: {} }), {
+  await assert.rejects(readPolicyBundle({ folder: bundle.folder, data: [] }), {
     code: 'policy/bundle',
     message: 'data.json is not JSON',
   })
@@ -97,6 +97,19 @@ test('given data is merged member by member', async () => {
     grants: { tenants: { acme: {}, other: { files: {} } }, subjects: {} },
     log: {},
     more: [1],
+  })
+})
+
+test('given documents are merged with each other, and neither hides the other', async () => {
+  const one = { grants: { tenants: { acme: { files: {} } } } }
+  const other = { grants: { tenants: { other: {} } } }
+  const { dataText } = await read({}, one, other)
+  assert.deepEqual(JSON.parse(dataText), {
+    grants: { tenants: { acme: { files: {} }, other: {} } },
+  })
+  await assert.rejects(read({}, one, { grants: { tenants: [] } }), {
+    code: 'policy/bundle',
+    message: 'data is said twice, got="data.grants.tenants"',
   })
 })
 

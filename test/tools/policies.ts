@@ -89,7 +89,7 @@ async function checkCapabilities(opa: string, folder: string): Promise<void> {
   run(opa, [...settings, ...capabilities, '--output', archive, source], hint)
   run('tar', ['-xzf', archive, '-C', folder], 'put a tar program on the PATH')
   try {
-    instantiate(await readPolicyBundle({ folder, data: {} }), 64)
+    instantiate(await readPolicyBundle({ folder, data: [] }), 64)
   } catch (error) {
     throw new PolicyCheckError(`capabilities: ${(error as Error).message}`, hint)
   }
