@@ -15,6 +15,7 @@ import {
   tlv,
   utcTime,
 } from '../support/craft-certificate.ts'
+import { requirement } from '../requirements.ts'
 
 const uri = 'spiffe://test.example/ns/shop/sa/agent'
 
@@ -206,6 +207,7 @@ const tamperings: readonly (readonly [
 
 for (const [title, tampering, findings] of tamperings) {
   test(`a certificate with ${title} ${findings.length === 0 ? 'passes' : 'is found'}`, () => {
+    requirement('pki.inspect-before-publish')
     assert.deepEqual(testLeafFindings(tampering), findings)
   })
 }

@@ -20,6 +20,7 @@ import {
   testIdentity,
 } from '../support/test-authority.ts'
 import type { TestWorkload } from '../support/test-authority.ts'
+import { requirement } from '../requirements.ts'
 
 const begin = Date.UTC(2026, 10, 22, 12, 0, 0, 750)
 const clock = { now: begin }
@@ -67,6 +68,7 @@ test('a certificate says what was prepared, in whole seconds', () => {
 })
 
 test('a prepared certificate is redeemed once, and only by its own issuer', () => {
+  requirement('pki.prepared-once')
   const issuer = issuerOf(ca.source)
   const prepared = issuer.prepare(requestOf())
   assert.throws(() => issuerOf(ca.source).issue(prepared), { code: 'pki/prepared-used' })
@@ -116,6 +118,7 @@ test('a prepared certificate is not signed once its authority was replaced or ha
 })
 
 test('a certificate never outlives its issuer, and none of less than an hour is made', () => {
+  requirement('pki.leaf-within-issuer')
   const short = createTestAuthority({ now: () => begin, lifetimeSeconds: 7200 })
   const end = short.authority.certificate.notAfter.getTime()
   const issuer = issuerOf(short.source)
@@ -265,6 +268,7 @@ test('a ceiling that does not fit is refused, and the next issuance is not harme
 })
 
 test('a signature by another key never leaves the issuer', () => {
+  requirement('pki.inspect-before-publish')
   const other = createTestAuthority({ now: () => begin })
   const forged = { ...ca.authority, sign: (octets: Uint8Array) => other.authority.sign(octets) }
   const issuer = issuerOf(staticAuthoritySource(forged))

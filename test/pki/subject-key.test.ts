@@ -6,6 +6,7 @@ import { keyTypes, parseSubjectKey, verifyProofOfPossession } from '../../src/pk
 import type { KeyType } from '../../src/pki/subject-key.ts'
 import { hex, sequence, tlv } from '../support/craft-certificate.ts'
 import { generateTestKey, spkiOf } from '../support/test-authority.ts'
+import { requirement } from '../requirements.ts'
 
 const podUid = '0b5c1e0e-7b0a-4a5e-9d6b-2d9f3a1c4e5f'
 const keys = new Map(keyTypes.map((keyType) => [keyType, generateTestKey(keyType)]))
@@ -22,6 +23,7 @@ for (const keyType of keyTypes) {
   })
 
   test(`a proof by a key of type ${keyType} is accepted for its pod and key only`, () => {
+    requirement('pki.proof-of-possession')
     const { publicKey, privateKey } = keyOf(keyType)
     const key = parseSubjectKey(spkiOf(publicKey))
     const proof = prove(keyType, privateKey, podUid)
@@ -137,6 +139,7 @@ const refused: readonly (readonly [
 ]
 for (const [title, spki, code, message] of refused) {
   test(`a key is refused for ${title}`, () => {
+    requirement('pki.key-types')
     assert.throws(() => parseSubjectKey(spki()), { code, message })
   })
 }

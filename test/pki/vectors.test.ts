@@ -12,6 +12,7 @@ import { formatPem } from '../../src/pki/pem.ts'
 import { parseX509Svid } from '../../src/pki/x509-svid.ts'
 import { parseVectors } from '../vectors/pki/vector.ts'
 import type { Vector } from '../vectors/pki/vector.ts'
+import { requirement } from '../requirements.ts'
 
 const trustDomain = parseTrustDomain('test.example')
 
@@ -61,6 +62,8 @@ for (const { file, what, codes, parse, selfSigned } of kinds) {
 
   for (const vector of vectors) {
     test(`the ${what} ${vector.name} is ${vector.message === '' ? 'valid' : 'refused'}`, () => {
+      requirement('pki.svid-rules')
+      requirement('pki.extension-fails-closed')
       assert.equal(refusalOf(vector, parse), vector.message)
     })
   }
@@ -77,6 +80,7 @@ for (const { file, what, codes, parse, selfSigned } of kinds) {
   })
 
   test(`every truncation of a valid ${what} is refused`, () => {
+    requirement('pki.der-strict')
     for (const { name, der } of valid) {
       for (let length = 0; length < der.length; length++) {
         assert.throws(
@@ -89,6 +93,7 @@ for (const { file, what, codes, parse, selfSigned } of kinds) {
   })
 
   test(`one more octet after a valid ${what} is refused`, () => {
+    requirement('pki.der-strict')
     for (const { name, der } of valid) {
       for (const octet of [0x00, 0x05, 0x30]) {
         const longer = Buffer.concat([der, Buffer.from([octet])])

@@ -20,6 +20,7 @@ import {
 } from '../support/craft-certificate.ts'
 import type { CertificateParts } from '../support/craft-certificate.ts'
 import { createTestAuthority } from '../support/test-authority.ts'
+import { requirement } from '../requirements.ts'
 
 const trustDomain = parseTrustDomain('test.example')
 const now = Date.UTC(2026, 10, 22)
@@ -229,6 +230,7 @@ const paths: readonly (readonly [title: string, path: Path, refusal: string])[] 
 
 for (const [title, path, refusal] of paths) {
   test(`an SVID ${title} is ${refusal === '' ? 'trusted' : 'refused'}`, () => {
+    requirement('pki.svid-rules')
     const good = leafParts()
     const extensions =
       path.names === undefined
@@ -263,6 +265,7 @@ test('what is wrong with an SVID shows in the code', () => {
 })
 
 test('a bundle vouches for its own trust domain only, whoever signed', () => {
+  requirement('pki.anchors-of-own-domain')
   const ca = createTestAuthority()
   const other = parseTrustDomain('other.example')
   // A root without a URI may be an anchor of any trust domain: only the SPIFFE ID tells them apart.
@@ -311,6 +314,7 @@ test('the identity extension must be of the workload that the SPIFFE ID names', 
 })
 
 test('an identity extension that is critical or malformed makes the certificate no SVID', () => {
+  requirement('pki.extension-fails-closed')
   const good = leafParts()
   const leafWith = (critical: boolean, value: Buffer): Buffer =>
     craftCertificate({

@@ -8,6 +8,7 @@ import { World } from './issuance-world.ts'
 import { absent, evidenceOf } from './workload.ts'
 
 test('a request is issued in the order that the record demands', async () => {
+  requirement('signer.no-record-no-signature')
   const world = new World(askedOf())
   assert.deepEqual(await world.step(), { kind: 'done', as: 'issued' })
   assert.deepEqual(world.trace, [
@@ -232,6 +233,7 @@ test('a stale certificate is signed anew under a new intent and serial number', 
 })
 
 test('a missing right is an alarm and a long wait, never a verdict', async () => {
+  requirement('signer.denied-only-proven')
   const world = new World(askedOf())
   world.faultAt = new Map([[5, 'not-permitted']])
   assert.deepEqual(await world.step(), {
