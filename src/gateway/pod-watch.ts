@@ -19,10 +19,12 @@ export async function watchPods(options: {
   readonly log: Log
   readonly metrics: Metrics
   readonly now: () => number
+  /** How long the start waits for the first list; until it is there nobody is served. Default 10. */
+  readonly firstListSeconds?: number
 }): Promise<PodSource & AsyncDisposable> {
   const { client, now } = options
   const informer = startInformer({ ...options, resource: pods })
-  await firstList(informer)
+  await firstList(informer, options.firstListSeconds)
   const ask = createAsker(client, now)
   return {
     alive(podUid, namespace, name) {

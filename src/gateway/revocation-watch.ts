@@ -27,18 +27,17 @@ export const revocationResource: Resource<RevocationObject> = {
   parse: parseRevocation,
 }
 
-/** How long the start waits for the first list; until it is there nobody is served. */
-const firstListSeconds = 10
-
 /** Follows the Revocations of the cluster. A malformed one is counted and skipped; the others stay in force. */
 export async function watchRevocations(options: {
   readonly client: ApiClient
   readonly log: Log
   readonly metrics: Metrics
   readonly now: () => number
+  /** How long the start waits for the first list; until it is there nobody is served. Default 10. */
+  readonly firstListSeconds?: number
 }): Promise<RevocationSource & AsyncDisposable> {
   const informer = startInformer({ ...options, resource: revocationResource })
-  await firstList(informer)
+  await firstList(informer, options.firstListSeconds)
   return {
     find: (svid) => findRevocation(revocationsOf(informer), svid),
     get staleSeconds() {
@@ -59,10 +58,10 @@ export function staleSecondsOf(informer: Informer<unknown>): number {
 }
 
 /** Resolves when the first list is there, or when it has not come for a while. */
-export async function firstList(informer: Informer<unknown>): Promise<void> {
+export async function firstList(informer: Informer<unknown>, seconds = 10): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, firstListSeconds * 1000)
+    timer = setTimeout(resolve, seconds * 1000)
   })
   try {
     await Promise.race([informer.synced, late])

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { checks } from '../../src/gateway/table.ts'
 import { requirement } from '../requirements.ts'
 import { initializeParams, legacy, modern, type Reply, type TestClient } from './world/client.ts'
@@ -66,7 +66,13 @@ type Step =
 
 const door = fc.constantFrom('/mcp', '/mcp/files', '/mcp/web', '/mcp/none')
 const tool = fc.constantFrom(
-  ...['echo', 'delete', 'secret', 'files_echo', 'files_secret', 'files_delete', 'web_echo'],
+  'echo',
+  'delete',
+  'secret',
+  'files_echo',
+  'files_secret',
+  'files_delete',
+  'web_echo',
 )
 
 const step: fc.Arbitrary<Step> = fc.oneof(

@@ -51,7 +51,7 @@ function legacyServer(name: string): Answer {
       server.registerTool('echo', { inputSchema: { text: z.string() } }, (input) => ({
         content: [{ type: 'text', text: `${name}: ${input.text}` }],
       }))
-      await server.connect(transport as Parameters<LegacyServer['connect']>[0])
+      await server.connect(transport)
       await transport.handleRequest(request, response, message)
     }
     void answer()
@@ -107,7 +107,7 @@ async function connectLegacy(world: World, path: string): Promise<LegacyClient> 
   const client = new LegacyClient({ name: 'agent', version: '1.0.0' })
   const url = new URL(`https://gateway.test${path}`)
   const transport = new LegacyClientTransport(url, { fetch: fetchFor(world, credential) })
-  await client.connect(transport as Parameters<LegacyClient['connect']>[0])
+  await client.connect(transport)
   return client
 }
 
@@ -157,3 +157,25 @@ for (const { era, path, lists, call, says } of doors) {
     }
   })
 }
+
+test('a client that negotiates speaks to each upstream in the era that it has', async () => {
+  await using world = await openSdkWorld()
+  for (const [path, version] of [
+    ['/mcp/old', '2025-11-25'],
+    ['/mcp/web', '2026-07-28'],
+    ['/mcp', '2026-07-28'],
+  ] as const) {
+    const credential = world.identities.issue({ toolScopes: scopes })
+    const client = new ModernClient(
+      { name: 'agent', version: '1.0.0' },
+      { versionNegotiation: { mode: 'auto' } },
+    )
+    const url = new URL(`https://gateway.test${path}`)
+    const transport = new StreamableHTTPClientTransport(url, { fetch: fetchFor(world, credential) })
+    await client.connect(transport)
+    assert.equal(client.getNegotiatedProtocolVersion(), version, path)
+    const { tools } = await client.listTools()
+    assert.ok(tools.some((tool) => tool.name.endsWith('echo')))
+    await client.close()
+  }
+})

@@ -1,4 +1,4 @@
-import { createLog, silentLog, type Log } from '../../../src/log.ts'
+import { silentLog, type Log } from '../../../src/log.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/gateway.ts'
 import type { PodSource, Revocation, RevocationSource } from '../../../src/gateway/revocation.ts'
@@ -106,11 +106,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     identities.issue({ serviceAccount: 'gateway', role: 'tool-broker' }),
   )
   const { log: decisionLog, events } = memoryDecisionLog()
-  const {
-    now = Date.now,
-    log = process.env['DEBUG_GATEWAY'] === undefined ? silentLog : createLog(),
-    limits,
-  } = options
+  const { now = Date.now, log = silentLog, limits } = options
   const gateway = await createGateway({
     listen: { host: '127.0.0.1', port: 0 },
     credential,

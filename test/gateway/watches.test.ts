@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { watchPods } from '../../src/gateway/pod-watch.ts'
+import { watchRevocations } from '../../src/gateway/revocation-watch.ts'
+import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client.ts'
+import { silentLog } from '../../src/log.ts'
+import { silentMetrics, type Metrics } from '../../src/metrics.ts'
+import { eventually } from '../support/eventually.ts'
+import {
+  listAnswer,
+  startFakeApiServer,
+  statusAnswer,
+  type FakeAnswer,
+  type FakeApiServer,
+} from '../support/fake-api-server.ts'
+import { createTestAuthority } from '../support/test-authority.ts'
+
+let server: FakeApiServer
+let client: ApiClient
+let answers: Record<string, FakeAnswer>
+let malformed: number
+
+const metrics: Metrics = {
+  ...silentMetrics,
+  count: (name) => {
+    if (name === 'countersign_watch_malformed_total') malformed += 1
+  },
+}
+
+beforeEach(async () => {
+  malformed = 0
+  answers = {}
+  server = await startFakeApiServer()
+  server.otherwise((request) => {
+    if (request.query.get('watch') === '1') return { lines: [] }
+    return answers[request.path] ?? statusAnswer(404, 'NotFound')
+  })
+  client = createApiClient({ kubeconfig: server.kubeconfig })
+})
+
+afterEach(async () => {
+  client.close()
+  await server[Symbol.asyncDispose]()
+})
+
+const metadata = (name: string, more: object = {}): object => ({
+  name,
+  uid: `uid-${name}`,
+  resourceVersion: '1',
+  ...more,
+})
+
+function watchStream(path: string): FakeApiServer['streams'][number] | undefined {
+  return server.streams.find((stream) => stream.request.path === path)
+}
+
+describe('revocations', () => {
+  const path = '/apis/countersign.dev/v1alpha1/revocations'
+  const { svid } = createTestAuthority().issue({ tenant: 'acme' }).credential
+
+  test('a malformed one is counted, and the others are in force', async () => {
+    answers[path] = listAnswer(
+      [
+        {
+          metadata: metadata('bad-time'),
+          spec: { tenant: 'acme', issuedBefore: 'soon', reason: '' },
+        },
+        { metadata: metadata('no-matcher'), spec: { reason: 'nothing' } },
+        { metadata: metadata('no-spec') },
+        { metadata: metadata('half'), spec: { serviceAccount: { name: 'agent' }, reason: '' } },
+        { metadata: metadata('good'), spec: { tenant: 'acme', reason: 'test' } },
+      ],
+      '1',
+    )
+    await using source = await watchRevocations({ client, log: silentLog, metrics, now: Date.now })
+    assert.deepEqual(source.find(svid), { name: 'good', tenant: 'acme', reason: 'test' })
+    assert.equal(malformed, 4)
+  })
+
+  test('one that comes is told, and in force at once', async () => {
+    answers[path] = listAnswer([], '1')
+    await using source = await watchRevocations({ client, log: silentLog, metrics, now: Date.now })
+    assert.equal(source.find(svid), undefined)
+    let changes = 0
+    source.onChange(() => (changes += 1))
+    await eventually('the watch is open', () => watchStream(path) !== undefined)
+    const spec = {
+      podUID: svid.identity?.pod.uid,
+      serviceAccount: { namespace: 'shop', name: 'agent' },
+      issuanceID: svid.identity?.issuanceId,
+      issuedBefore: '2100-01-01T00:00:00Z',
+      reason: 'key found in a log',
+    }
+    const object = { metadata: metadata('r', { resourceVersion: '2' }), spec }
+    watchStream(path)?.send({ type: 'ADDED', object })
+    await eventually('the change is told', () => changes === 1)
+    assert.deepEqual(source.find(svid), {
+      name: 'r',
+      podUid: svid.identity?.pod.uid,
+      serviceAccount: { namespace: 'shop', name: 'agent' },
+      issuanceId: svid.identity?.issuanceId,
+      issuedBefore: new Date('2100-01-01T00:00:00Z'),
+      reason: 'key found in a log',
+    })
+  })
+})
+
+describe('pods', () => {
+  const list = '/api/v1/pods'
+  const one = '/api/v1/namespaces/shop/pods/agent'
+  const pod = (more: { metadata?: object; status?: object } = {}): object => ({
+    metadata: metadata('agent', { namespace: 'shop', ...more.metadata }),
+    spec: { serviceAccountName: 'agent' },
+    status: { phase: 'Running', ...more.status },
+  })
+  const now = Date.parse('2026-01-01T00:00:00Z')
+
+  const cases: readonly [string, object | undefined, object | undefined, boolean][] = [
+    ['in the cache', pod(), undefined, true],
+    ['in the cache, and done', pod({ status: { phase: 'Succeeded' } }), undefined, false],
+    ['in the cache, and failed', pod({ status: { phase: 'Failed' } }), undefined, false],
+    [
+      'terminating, within its grace',
+      pod({ metadata: { deletionTimestamp: '2026-01-01T00:00:30Z' } }),
+      undefined,
+      true,
+    ],
+    [
+      'terminating, beyond its grace',
+      pod({ metadata: { deletionTimestamp: '2025-12-31T23:59:59Z' } }),
+      undefined,
+      false,
+    ],
+    ['not in the cache, but there', undefined, pod(), true],
+    ['nowhere', undefined, undefined, false],
+    [
+      'in the cache under another UID, and there under that too',
+      pod({ metadata: { uid: 'other' } }),
+      pod({ metadata: { uid: 'other' } }),
+      false,
+    ],
+    ['in the cache under an older UID', pod({ metadata: { uid: 'older' } }), pod(), true],
+  ]
+
+  for (const [where, cached, live, alive] of cases) {
+    test(`a pod ${where} is ${alive ? 'alive' : 'gone'}`, async () => {
+      answers[list] = listAnswer(cached === undefined ? [] : [cached], '1')
+      if (live !== undefined) answers[one] = { body: live }
+      await using source = await watchPods({ client, log: silentLog, metrics, now: () => now })
+      assert.equal(await source.alive('uid-agent', 'shop', 'agent'), alive)
+    })
+  }
+
+  test('a pod that is gone is asked for once, and never again', async () => {
+    answers[list] = listAnswer([], '1')
+    await using source = await watchPods({ client, log: silentLog, metrics, now: () => now })
+    const ask = async (): Promise<boolean> => source.alive('uid-agent', 'shop', 'agent')
+    assert.deepEqual(await Promise.all([ask(), ask(), ask()]), [false, false, false])
+    assert.equal(source.alive('uid-agent', 'shop', 'agent'), false)
+    assert.equal(server.requests.filter(({ path }) => path === one).length, 1)
+  })
+
+  test('an API server that does not know is not taken for an answer', async () => {
+    answers[list] = listAnswer([], '1')
+    answers[one] = statusAnswer(500, 'InternalError')
+    await using source = await watchPods({ client, log: silentLog, metrics, now: () => now })
+    await assert.rejects(Promise.resolve(source.alive('uid-agent', 'shop', 'agent')))
+  })
+
+  test('a pod that is deleted is told of; one that merely changes is not', async () => {
+    answers[list] = listAnswer([pod()], '1')
+    await using source = await watchPods({ client, log: silentLog, metrics, now: () => now })
+    let changes = 0
+    source.onChange(() => (changes += 1))
+    await eventually('the watch is open', () => watchStream(list) !== undefined)
+    const changed = pod({ metadata: { resourceVersion: '2', labels: { a: 'b' } } })
+    const deleted = pod({ metadata: { resourceVersion: '3' } })
+    watchStream(list)?.send(
+      { type: 'MODIFIED', object: changed },
+      { type: 'DELETED', object: deleted },
+    )
+    await eventually('the deletion is told', () => changes > 0)
+    assert.equal(changes, 1)
+    assert.equal(await source.alive('uid-agent', 'shop', 'agent'), false)
+  })
+
+  test('before the first list nothing is known', async () => {
+    answers[list] = statusAnswer(403, 'Forbidden')
+    const options = { client, log: silentLog, metrics, now: () => now, firstListSeconds: 0.05 }
+    await using source = await watchPods(options)
+    assert.equal(source.staleSeconds, Number.POSITIVE_INFINITY)
+  })
+})
