@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import type { z } from 'zod'
 import { gatewaySchema } from '../src/cli/gateway-configuration.ts'
 import { signerSchema } from '../src/cli/signer-configuration.ts'
-import { filesUnder, readSourceFile } from './support/source-tree.ts'
+import manifest from '../package.json' with { type: 'json' }
+import { filesUnder, readSourceFile, root } from './support/source-tree.ts'
 
 const sources = filesUnder('src').filter(({ path }) => path.endsWith('.ts'))
 const operating = readSourceFile('docs/OPERATING.md')
@@ -102,3 +105,27 @@ for (const { heading, schema } of configurations) {
     assert.deepEqual(rowsUnder(operating.text, heading).toSorted(), fields.toSorted())
   })
 }
+
+const documents = filesUnder('.').filter(({ path }) => path.endsWith('.md'))
+
+test('every link of a document leads to a file that is there', () => {
+  const broken = documents.flatMap(({ path, text }) =>
+    [...text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)]
+      .map(([, to]) => to ?? '')
+      .filter((to) => !/^[a-z]+:/.test(to))
+      .filter((to) => !existsSync(join(root, dirname(path), to)))
+      .map((to) => `${path}: ${to}`),
+  )
+  assert.deepEqual(broken, [])
+})
+
+test('every script that a document names is there', () => {
+  const scripts = Object.keys(manifest.scripts)
+  const missing = documents.flatMap(({ path, text }) =>
+    [...text.matchAll(/\bnpm run ([a-z0-9:]+)/g)]
+      .map(([, script]) => script ?? '')
+      .filter((script) => !scripts.includes(script))
+      .map((script) => `${path}: ${script}`),
+  )
+  assert.deepEqual(missing, [])
+})

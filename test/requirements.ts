@@ -119,7 +119,7 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   // Ledger
   'ledger.durable-before-answer': {
     claim: 'an append is answered after fsync, and not at all when it fails',
-    source: 'docs/LEDGER.md',
+    source: 'draft-ietf-wimse-aims: records are durable',
   },
   'ledger.tampering-shows': {
     claim: 'a changed, removed or reordered record in the ledger is found',
@@ -127,7 +127,7 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
   'ledger.torn-tail-recovered': {
     claim: 'a crash within an append loses that record and no other, and says so',
-    source: 'docs/LEDGER.md',
+    source: 'a process may be killed within a write',
   },
   'ledger.one-writer': {
     claim: 'two processes never write one ledger',
