@@ -20,6 +20,7 @@ export interface Informer<T> extends AsyncDisposable {
   readonly synced: Promise<void>
   readonly hasSynced: boolean
   get(name: string, namespace?: string): T | undefined
+  /** A snapshot: the same one until something changes. */
   list(): readonly T[]
   byUid(uid: string): T | undefined
   /** 0 while the watch is connected, else seconds since it was last heard of; since the start before the first list. */

@@ -23,6 +23,8 @@ export function objectKey(metadata: {
 export class ObjectStore<T extends KubernetesObject> {
   readonly #byKey = new Map<string, T>()
   readonly #byUid = new Map<string, T>()
+  /** What `list` gave last; undefined since the next change. Readers ask far more often than objects change. */
+  #listed: readonly T[] | undefined
 
   get(name: string, namespace?: string): T | undefined {
     return this.#byKey.get(objectKey({ name, namespace }))
@@ -33,7 +35,8 @@ export class ObjectStore<T extends KubernetesObject> {
   }
 
   list(): readonly T[] {
-    return [...this.#byKey.values()]
+    this.#listed ??= [...this.#byKey.values()]
+    return this.#listed
   }
 
   put(object: T): readonly ObjectEvent<T>[] {
@@ -70,11 +73,13 @@ export class ObjectStore<T extends KubernetesObject> {
   }
 
   #set(key: string, object: T): void {
+    this.#listed = undefined
     this.#byKey.set(key, object)
     this.#byUid.set(object.metadata.uid, object)
   }
 
   #delete(key: string, old: T, last?: T): readonly ObjectEvent<T>[] {
+    this.#listed = undefined
     this.#byKey.delete(key)
     this.#byUid.delete(old.metadata.uid)
     const final = last?.metadata.uid === old.metadata.uid ? last : old

@@ -87,24 +87,6 @@ export async function mergeObject<T>(
   return resource.parse(answer)
 }
 
-/** Deletes that very object; one that is gone already is no error. */
-export async function deleteObject(
-  client: ApiClient,
-  resource: Resource<unknown>,
-  options: ObjectName & Where & { readonly uid: string },
-): Promise<void> {
-  try {
-    await client.request({
-      method: 'DELETE',
-      path: resourcePath(resource, options),
-      body: { preconditions: { uid: options.uid } },
-      ...withSignal(options.signal),
-    })
-  } catch (error) {
-    if (!isNotFound(error)) throw error
-  }
-}
-
 /** What a list holds, not parsed yet, and the point in time from which to watch. */
 export interface RawList {
   readonly items: readonly unknown[]

@@ -138,11 +138,6 @@ export function podCertificateRequests(
   }
 }
 
-/** Issued, Denied or Failed: the API server lets nobody change the status any more. */
-export function isTerminal(request: PodCertificateRequest): boolean {
-  return request.status.conditions.some(({ type }) => ['Issued', 'Denied', 'Failed'].includes(type))
-}
-
 /** The status as it goes over the wire; times are RFC 3339 with whole seconds. */
 export interface PodCertificateStatusPatch {
   readonly conditions: readonly {

@@ -109,6 +109,7 @@ describe('an informer', () => {
       informer.list().map(({ metadata }) => metadata.name),
       ['a', 'c'],
     )
+    assert.equal(informer.list(), informer.list())
     assert.equal(informer.get('a')?.metadata.resourceVersion, '7')
     assert.equal(informer.byUid('uid-c')?.metadata.name, 'c')
     assert.equal(informer.get('b'), undefined)

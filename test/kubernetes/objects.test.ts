@@ -8,7 +8,7 @@ import {
 import { publishClusterTrustBundle } from '../../src/kubernetes/cluster-trust-bundle.ts'
 import { recordEvent } from '../../src/kubernetes/event.ts'
 import { createLeaseHolder, formatMicroTime } from '../../src/kubernetes/lease.ts'
-import { deleteObject, listObjects, readObject } from '../../src/kubernetes/objects.ts'
+import { listObjects, readObject } from '../../src/kubernetes/objects.ts'
 import { namespaces, pods } from '../../src/kubernetes/workloads.ts'
 import {
   listAnswer,
@@ -48,14 +48,6 @@ describe('one object', () => {
     server.script(statusAnswer(404, 'NotFound'))
     assert.equal(await readObject(client, pods, { namespace: 'a', name: 'x' }), undefined)
     assert.equal(last().path, '/api/v1/namespaces/a/pods/x')
-  })
-
-  test('is deleted by its UID, and one that is gone already is no error', async () => {
-    server.script(statusAnswer(404, 'NotFound'), statusAnswer(409, 'Conflict'))
-    const options = { namespace: 'a', name: 'x', uid: 'u' }
-    await deleteObject(client, pods, options)
-    assert.deepEqual(last().body, { preconditions: { uid: 'u' } })
-    await assert.rejects(deleteObject(client, pods, options), { status: 409 })
   })
 })
 

@@ -5,7 +5,6 @@ import { CountersignError } from '../../src/errors.ts'
 import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client.ts'
 import { ApiError } from '../../src/kubernetes/api-error.ts'
 import {
-  isTerminal,
   patchPodCertificateStatus,
   podCertificateRequests,
 } from '../../src/kubernetes/pod-certificate-request.ts'
@@ -71,7 +70,6 @@ describe('a pod certificate request', () => {
         notAfter: undefined,
       },
     })
-    assert.equal(isTerminal(request), false)
   })
 
   const csr = { kind: 'csr', der: Buffer.from([0x30, 0]) }
@@ -105,13 +103,12 @@ describe('a pod certificate request', () => {
     assert.equal(parse({ metadata, spec: rest }).spec.maxExpirationSeconds, 86_400)
   })
 
-  test('is terminal with a condition of any of the three types', () => {
+  test('has the conditions of all three types', () => {
     for (const type of ['Issued', 'Denied', 'Failed']) {
       const conditions = [
         { type, status: 'True', reason: 'R', lastTransitionTime: '2026-11-01T10:00:00Z' },
       ]
       const request = parse({ metadata, spec, status: { conditions } })
-      assert.equal(isTerminal(request), true)
       assert.deepEqual(request.status.conditions, [
         {
           type,
@@ -211,7 +208,7 @@ describe('a status patch', () => {
     server.script({ body: { metadata, spec, status } })
     const options = { version: 'v1beta1', metadata: read.metadata, status, dryRun: true } as const
     const written = await patchPodCertificateStatus(client, options)
-    assert.equal(isTerminal(written), true)
+    assert.equal(written.status.conditions[0]?.reason, 'PodMismatch')
     const [request] = server.requests.slice(-1)
     assert.equal(
       request?.path,

@@ -10,14 +10,8 @@ import { publishClusterTrustBundle } from '../../src/kubernetes/cluster-trust-bu
 import { events, recordEvent } from '../../src/kubernetes/event.ts'
 import { startInformer } from '../../src/kubernetes/informer.ts'
 import { createLeaseHolder } from '../../src/kubernetes/lease.ts'
+import { createObject, listObjects, mergeObject } from '../../src/kubernetes/objects.ts'
 import {
-  createObject,
-  deleteObject,
-  listObjects,
-  mergeObject,
-} from '../../src/kubernetes/objects.ts'
-import {
-  isTerminal,
   patchPodCertificateStatus,
   podCertificateRequests,
 } from '../../src/kubernetes/pod-certificate-request.ts'
@@ -61,11 +55,11 @@ async function checkInformer(client: ApiClient): Promise<void> {
   await eventually('the change', () => seen.length === 2)
   assert.equal(informer.get('watched', namespace)?.metadata.uid, account.metadata.uid)
   assert.equal(informer.get('not-watched', namespace), undefined)
-  await deleteObject(client, serviceAccounts, { namespace, name: 'watched', uid: 'another' }).then(
-    () => assert.fail('another object was deleted'),
-    (error: unknown) => assert.equal((error as { status: number }).status, 409),
-  )
-  await deleteObject(client, serviceAccounts, account.metadata)
+  await client.request({
+    method: 'DELETE',
+    path: `/api/v1/namespaces/${namespace}/serviceaccounts/watched`,
+    body: { preconditions: { uid: account.metadata.uid } },
+  })
   await eventually('the deletion', () => seen.length === 3)
   assert.deepEqual(seen, ['added', 'modified small', 'deleted small'])
   assert.equal(informer.staleSeconds, 0)
@@ -100,7 +94,7 @@ async function checkRequest(client: ApiClient): Promise<void> {
   const seen = informer.byUid(request.metadata.uid)
   assert.ok(seen !== undefined)
   assert.deepEqual(seen.spec.key, { kind: 'csr', der })
-  assert.equal(isTerminal(seen), false)
+  assert.deepEqual(seen.status.conditions, [])
   const denied = {
     version: 'v1',
     metadata: seen.metadata,
@@ -118,8 +112,7 @@ async function checkRequest(client: ApiClient): Promise<void> {
   } as const
   await patchPodCertificateStatus(client, denied)
   await eventually('the denial', () => {
-    const now = informer.byUid(request.metadata.uid)
-    return now !== undefined && isTerminal(now)
+    return informer.byUid(request.metadata.uid)?.status.conditions[0]?.type === 'Denied'
   })
   await assert.rejects(patchPodCertificateStatus(client, denied), { status: 409 })
 }
