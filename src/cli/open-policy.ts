@@ -8,7 +8,7 @@ export async function openPolicy(config: PolicyConfig): Promise<PolicyEngine> {
   const documents = await Promise.all(config.data.map(readDocument))
   return loadPolicyBundle({
     ...(config.bundle === undefined ? {} : { folder: config.bundle }),
-    ...(documents.length === 0 ? {} : { data: Object.assign({}, ...documents) as object }),
+    ...(documents.length === 0 ? {} : { data: documents }),
   })
 }
 

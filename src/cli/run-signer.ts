@@ -33,7 +33,7 @@ export async function runSigner(
       : { extensionArc: config.profile.extensionArc }),
   })
   const engine = await openPolicy(config.policy)
-  const ledger = opened.use(await openLedger({ file: config.ledger.file, now, log }))
+  const ledger = opened.use(await openLedger({ file: config.ledger.file, now, log, metrics }))
   const client = createApiClient({
     ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
     userAgent: 'countersign-signer',

@@ -5,7 +5,7 @@ import { pathIn } from './configuration.ts'
 export interface PolicyConfig {
   /** Folder of the policy bundle; the one we ship when absent. */
   readonly bundle?: string | undefined
-  /** JSON documents laid beside the bundle's data, later ones over earlier ones. */
+  /** JSON documents merged beside the bundle's data; a member that two of them give is refused. */
   readonly data: readonly string[]
 }
 
