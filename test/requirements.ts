@@ -122,7 +122,8 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source: 'draft-ietf-wimse-aims: records are durable',
   },
   'ledger.tampering-shows': {
-    claim: 'a changed, removed or reordered record in the ledger is found',
+    claim:
+      'a changed record before the last one is found on opening; removal and reordering show against a head kept elsewhere',
     source: 'RFC 6962 §2.1',
   },
   'ledger.torn-tail-recovered': {
