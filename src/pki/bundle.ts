@@ -29,6 +29,10 @@ const anchorsMax = 256
 /** Reads PEM anchors of a trust domain, at most 1 MiB. Throws `pki/bundle`. */
 export function parseBundle(pem: string, trustDomain: TrustDomain): Bundle {
   const blocks = parsePem(pem, { code: 'pki/bundle', what: 'trust bundle', charactersMax })
+  // Before any is read: each costs a verified signature.
+  if (blocks.length > anchorsMax) {
+    throw refused(`has too many anchors, want=..${anchorsMax} got=${blocks.length}`)
+  }
   const anchors = new Map<string, CaCertificate>()
   for (const { label, der } of blocks) {
     if (label !== 'CERTIFICATE') {
@@ -45,8 +49,6 @@ export function parseBundle(pem: string, trustDomain: TrustDomain): Bundle {
     anchors.set(anchor.sha256, anchor)
   }
   if (anchors.size === 0) throw refused('has no anchor')
-  if (anchors.size > anchorsMax)
-    throw refused(`has too many anchors, want=..${anchorsMax} got=${anchors.size}`)
   const list = [...anchors.values()]
   return { trustDomain, anchors: list, pem: formatCertificates(list.map((anchor) => anchor.der)) }
 }
