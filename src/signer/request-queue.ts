@@ -18,6 +18,9 @@ const concurrency = 64
 /** Kubelet tries its mount again after half a second, then ever more slowly. */
 const waitBackoff = { baseSeconds: 0.25, maxSeconds: 30 }
 
+/** The depth of the queue is told when it grows, and so often. */
+const measureSeconds = 5
+
 /** The pod's people are told when a request waits for the third time. */
 const tellAfterWaits = 3
 
@@ -56,6 +59,7 @@ class Queue implements RequestQueue {
   readonly #queue: ReturnType<typeof createWorkQueue>
   readonly #ending = new AbortController()
   readonly #stopListening: () => void
+  readonly #measuring: NodeJS.Timeout
   /** By the request's UID. */
   readonly #waiting = new Map<string, Waiting>()
   /** UIDs of requests that we made terminal, until the watch shows it: a lagging copy must not be worked on again. */
@@ -79,6 +83,7 @@ class Queue implements RequestQueue {
       if (type === 'deleted') this.#removed(object)
       else this.#add(object)
     })
+    this.#measuring = setInterval(() => this.#measure(), measureSeconds * 1000).unref()
     for (const request of requests.list()) this.#add(request)
     for (const { uid, namespace, name } of history.intents.requests()) {
       const key = objectKey({ namespace, name })
@@ -89,6 +94,7 @@ class Queue implements RequestQueue {
 
   async drain(seconds: number): Promise<void> {
     this.#stopListening()
+    clearInterval(this.#measuring)
     const timer = setTimeout(() => this.#ending.abort(), seconds * 1000)
     await this.#queue.close()
     clearTimeout(timer)
@@ -123,7 +129,6 @@ class Queue implements RequestQueue {
   }
 
   async #work(key: string): Promise<void | { againSeconds: number }> {
-    this.#measure()
     await this.#settleOrphans(key)
     const slash = key.indexOf('/')
     const request = this.#options.requests.get(key.slice(slash + 1), key.slice(0, slash))

@@ -50,6 +50,7 @@ export class FakeCluster implements ApiClient {
   readonly #paused = new Set<string>()
   readonly #switches: Switch[] = []
   #version = 1
+  #cut = false
   #changed = Promise.withResolvers<void>()
 
   /** The next `times` requests that are picked meet the fault. */
@@ -64,6 +65,12 @@ export class FakeCluster implements ApiClient {
 
   resume(plural: string): void {
     this.#paused.delete(plural)
+    this.#wake()
+  }
+
+  /** Ends every open watch; a new one is refused. */
+  cutWatches(): void {
+    this.#cut = true
     this.#wake()
   }
 
@@ -121,8 +128,9 @@ export class FakeCluster implements ApiClient {
     const aborted = new Promise<void>((resolve) => {
       signal.addEventListener('abort', () => resolve(), { once: true })
     })
+    if (this.#cut) throw unreachable({ method: 'GET', path })
     onOpen?.()
-    while (!signal.aborted) {
+    while (!signal.aborted && !this.#cut) {
       const changed = this.#changed.promise
       if (!this.#paused.has(plural)) {
         for (const change of this.#changes) {
@@ -135,7 +143,8 @@ export class FakeCluster implements ApiClient {
       }
       await Promise.race([changed, aborted])
     }
-    throw signal.reason
+    if (signal.aborted) throw signal.reason
+    throw unreachable({ method: 'GET', path })
   }
 
   close(): void {}
