@@ -3,12 +3,12 @@ import { listOf, readAnswer, valueOf } from './answer-page.ts'
 import { collectAnswer, type Answer } from './collect.ts'
 import type { ExchangeFailure } from './exchange.ts'
 import type { Era } from './message/message.ts'
+import { gatewayInfo, legacyVersions, modernVersions } from './revisions.ts'
 import type { Upstream } from './upstream.ts'
 
 const pagesMax = 50
-const modernVersion = '2026-07-28'
-const legacyVersion = '2025-11-25'
-const clientInfo = { name: 'countersign-gateway', version: '0.1.0' }
+const [modernVersion = ''] = modernVersions
+const [legacyVersion = ''] = legacyVersions
 
 export interface ListToolsOptions {
   readonly upstream: Upstream
@@ -63,7 +63,7 @@ const modernCaller: Caller = {
   version: modernVersion,
   meta: {
     'io.modelcontextprotocol/protocolVersion': modernVersion,
-    'io.modelcontextprotocol/clientInfo': clientInfo,
+    'io.modelcontextprotocol/clientInfo': gatewayInfo,
     'io.modelcontextprotocol/clientCapabilities': {},
   },
   sessionId: undefined,
@@ -74,7 +74,7 @@ async function openSession(options: ListToolsOptions): Promise<Caller | Exchange
   const answer = await ask(options, opening, {
     id: 0,
     method: 'initialize',
-    params: { protocolVersion: legacyVersion, capabilities: {}, clientInfo },
+    params: { protocolVersion: legacyVersion, capabilities: {}, clientInfo: gatewayInfo },
   })
   if ('failed' in answer) return answer
   const body = readAnswer(answer.body)

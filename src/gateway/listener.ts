@@ -1,5 +1,6 @@
 import { constants } from 'node:crypto'
 import { createServer, type Server, type ServerOptions } from 'node:https'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import { fastify, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { BundleSource } from '../pki/bundle.ts'
@@ -74,10 +75,21 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     port: typeof address === 'object' && address !== null ? address.port : listen.port,
     async close() {
       for (const stop of unlisten) stop()
+      // No new connections; what has been forwarded is answered.
+      for (const server of servers) server.close()
+      await drained(means)
       means.peers.close()
       await app.close()
     },
   }
+}
+
+const drainPollMilliseconds = 20
+
+/** Resolves when nothing is open any more, or when open answers have had their time. */
+async function drained({ peers, limits }: Means): Promise<void> {
+  const until = performance.now() + limits.drainSeconds * 1000
+  while (peers.busy && performance.now() < until) await delay(drainPollMilliseconds)
 }
 
 const otherMethods = ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']

@@ -19,6 +19,8 @@ export interface GatewayLimits {
   readonly upstreamConnectionsMax: number
   /** Open requests of one connection of a caller. */
   readonly inFlightMax: number
+  /** How long open answers may take to end when the gateway closes. */
+  readonly drainSeconds: number
   /** The longest time that a caller may keep a filtered list. */
   readonly listSecondsMax: number
 }
@@ -29,6 +31,7 @@ export const defaultLimits: GatewayLimits = {
   streamSecondsMax: 3600,
   upstreamConnectionsMax: 128,
   inFlightMax: 64,
+  drainSeconds: 10,
   listSecondsMax: 60,
 }
 

@@ -9,7 +9,8 @@ export interface Peers {
   accept(socket: TLSSocket): void
   of(socket: TLSSocket): Peer | Refusal
   judge(peer: Peer): Judgement
-  readonly size: number
+  /** Whether any answer is still open. */
+  readonly busy: boolean
   close(): void
 }
 
@@ -86,8 +87,8 @@ export function createPeers(
     },
     of: (socket) => known.get(socket) ?? identityRefusal('no client certificate'),
     judge,
-    get size() {
-      return connections.size
+    get busy() {
+      return [...connections].some(({ peer }) => peer.streams.size > 0)
     },
     close() {
       for (const stop of unlisten) stop()

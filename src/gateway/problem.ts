@@ -28,7 +28,7 @@ export interface Refusal extends Problem {
 }
 
 /** What a refused operation is answered with: outside the range that JSON-RPC and MCP reserve (MCP 2026-07-28 base protocol, error codes). */
-export const deniedCode = -31403
+const deniedCode = -31403
 
 const internalError = -32603
 const methodNotFound = -32601

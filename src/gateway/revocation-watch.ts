@@ -18,7 +18,7 @@ interface RevocationObject extends KubernetesObject {
 }
 
 /** The Revocation resource: `charts/countersign/crds/revocations.yaml`. */
-export const revocationResource: Resource<RevocationObject> = {
+const revocationResource: Resource<RevocationObject> = {
   group: 'countersign.dev',
   version: 'v1alpha1',
   plural: 'revocations',

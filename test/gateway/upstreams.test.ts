@@ -421,3 +421,26 @@ test('an open stream outlives the rotation of the certificate that it began with
   finish()
   assert.match((await pending).text, /"result"/)
 })
+
+for (const [what, drainSeconds, text] of [
+  ['is given its time', 5, /"result"/],
+  ['is cut off after its time', 0.1, undefined],
+] as const) {
+  test(`an answer that is open when the gateway closes ${what}`, async () => {
+    let finish = (): void => {}
+    const answer = onCall((message, response) => {
+      finish = () => answerBoth()(message, response, response.req)
+    })
+    await using world = await openWorld({ answers: { files: answer }, limits: { drainSeconds } })
+    const agent = await world.agent()
+    const pending = agent.post('/mcp/files', echo.body, echo.headers)
+    const settled = text === undefined ? assert.rejects(pending) : pending
+    await eventually('the upstream is called', () => callsOf(world).length === 1)
+    const closing = world.gateway.close()
+    if (text !== undefined) finish()
+    await settled
+    if (text !== undefined) assert.match((await pending).text, text)
+    await closing
+    await assert.rejects(world.agent().then((late) => late.post('/mcp/files', echo.body)))
+  })
+}

@@ -7,12 +7,12 @@ import { badRequest, unknownMethod, type Refusal } from '../problem.ts'
 const emptyBody = Buffer.alloc(0)
 
 /** What the gateway serves, by era. Whatever is not here is refused by name. */
-export const servedRequests: Readonly<Record<Era, ReadonlySet<string>>> = {
+const servedRequests: Readonly<Record<Era, ReadonlySet<string>>> = {
   modern: new Set(['server/discover', 'tools/list', 'tools/call']),
   legacy: new Set(['initialize', 'ping', 'tools/list', 'tools/call']),
 }
 
-export const servedNotifications: Readonly<Record<Era, ReadonlySet<string>>> = {
+const servedNotifications: Readonly<Record<Era, ReadonlySet<string>>> = {
   modern: new Set(['notifications/cancelled']),
   legacy: new Set(['notifications/initialized', 'notifications/cancelled']),
 }
