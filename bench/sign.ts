@@ -14,7 +14,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { encodeIdentityExtension } from '../src/pki/identity-extension.ts'
 import { inspectCertificate } from '../src/pki/inspect.ts'
 import { createIssuer } from '../src/pki/issue.ts'
 import type { IssuanceRequest } from '../src/pki/issue.ts'
@@ -22,6 +21,7 @@ import { parseSubjectKey } from '../src/pki/subject-key.ts'
 import {
   createTestAuthority,
   generateTestKey,
+  identityExtensionValue,
   spkiOf,
   testIdentity,
 } from '../test/support/test-authority.ts'
@@ -246,7 +246,7 @@ function shapeOf(test: TestAuthority, asked: IssuanceRequest): object {
     uri: asked.identity.spiffeId.uri,
     dnsName: asked.dnsNames[0],
     extensionOid: test.profile.extensionOid.split('.').map(Number),
-    extension: encodeIdentityExtension(asked.identity).toString('base64'),
+    extension: identityExtensionValue(asked.identity).toString('base64'),
     lifetimeSeconds: asked.lifetimeSeconds,
   }
 }

@@ -45,7 +45,7 @@ const generalNameTags: readonly number[] = [
 ]
 
 /** Reads an extension's value with nothing left over; undefined when the certificate does not have it. */
-export function readExtension<T>(
+function readExtension<T>(
   certificate: Certificate,
   oid: string,
   what: string,

@@ -8,13 +8,13 @@ import { parseToolScope } from '../identity/tool-scope.ts'
 import type { Named, WorkloadIdentity } from '../identity/workload-identity.ts'
 import { readDer, tags } from './der-read.ts'
 import type { DerReader } from './der-read.ts'
-import { DerWriter } from './der-write.ts'
+import type { DerWriter } from './der-write.ts'
 
 /** What the extension says: all of the identity but the SPIFFE ID, which is the certificate's URI. */
 export type Binding = Omit<WorkloadIdentity, 'spiffeId'>
 
 /** The whole value; a ceiling that does not fit is refused, never cut. */
-export const identityExtensionOctetsMax = 4096
+const identityExtensionOctetsMax = 4096
 
 const roleTag = 0x80
 const tenantTag = 0x81
@@ -30,14 +30,7 @@ const rolesByNumber: readonly Role[] = [
   'tool-server',
 ]
 
-/** The value of the identity extension (WorkloadBinding, version 1). Throws `pki/ceiling-too-large`. */
-export function encodeIdentityExtension(identity: Binding): Buffer {
-  const writer = new DerWriter(2 * 8192)
-  writeIdentityExtension(writer, identity)
-  return writer.take()
-}
-
-/** Writes the extension's value before what the writer holds already. Throws `pki/ceiling-too-large`. */
+/** Writes the value of the identity extension (WorkloadBinding, version 1) before what the writer holds already. Throws `pki/ceiling-too-large`. */
 export function writeIdentityExtension(writer: DerWriter, identity: Binding): void {
   const { models, toolScopes } = identity.ceiling
   if (models.length > modelsMax || toolScopes.length > toolScopesMax) {

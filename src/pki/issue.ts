@@ -131,35 +131,43 @@ export function createIssuer(options: {
       if (intent === undefined || !intents.delete(prepared)) {
         throw new CountersignError('pki/prepared-used', 'prepared certificate was redeemed before')
       }
-      const { request, authority, template, signed } = intent
-      checkFresh(prepared, { authority, current: authorities.current(), now: now() })
-      const signature = authority.sign(signed)
-      const der = writeCertificate(writer, template, { octets: signed, signature })
-      const findings = inspectCertificate(der, {
-        ...prepared,
-        request,
-        profile,
-        authority,
+      checkFresh(prepared, {
+        authority: intent.authority,
+        current: authorities.current(),
         now: now(),
       })
-      if (findings.length > 0) {
-        throw new CountersignError(
-          'pki/inspection',
-          `certificate just signed breaks rules: ${findings.join('; ')}`,
-        )
-      }
-      const chainPem = formatCertificates([der, ...authority.chain])
-      return {
-        der,
-        chainPem,
-        sha256: hash('sha256', der, 'hex'),
-        chainSha256: hash('sha256', chainPem, 'hex'),
-        serialNumber: prepared.serialNumber,
-        notBefore: prepared.notBefore,
-        notAfter: prepared.notAfter,
-        beginRefreshAt: prepared.beginRefreshAt,
-      }
+      return redeem(prepared, intent, { writer, profile, now: now() })
     },
+  }
+}
+
+/** Signs what was prepared, and gives it out only when the inspection finds nothing. */
+function redeem(
+  prepared: Prepared,
+  intent: Intent,
+  tools: { readonly writer: DerWriter; readonly profile: Profile; readonly now: number },
+): IssuedCertificate {
+  const { request, authority, template, signed } = intent
+  const { writer, profile, now } = tools
+  const signature = authority.sign(signed)
+  const der = writeCertificate(writer, template, { octets: signed, signature })
+  const findings = inspectCertificate(der, { ...prepared, request, profile, authority, now })
+  if (findings.length > 0) {
+    throw new CountersignError(
+      'pki/inspection',
+      `certificate just signed breaks rules: ${findings.join('; ')}`,
+    )
+  }
+  const chainPem = formatCertificates([der, ...authority.chain])
+  return {
+    der,
+    chainPem,
+    sha256: hash('sha256', der, 'hex'),
+    chainSha256: hash('sha256', chainPem, 'hex'),
+    serialNumber: prepared.serialNumber,
+    notBefore: prepared.notBefore,
+    notAfter: prepared.notAfter,
+    beginRefreshAt: prepared.beginRefreshAt,
   }
 }
 

@@ -21,6 +21,9 @@ export const oids = {
   extensionRequest: '2a864886f70d01090e',
 } as const
 
+/** RFC 5612: for documentation, so it may be anybody's and means nothing between organizations. It serves until an arc is registered. */
+export const exampleArc = '1.3.6.1.4.1.32473'
+
 /** Go's encoding/asn1 reads no larger arc (golang/go#30757), and kube-apiserver is Go; this also excludes 2.25.<uuid>. */
 const arcMax = 2 ** 31 - 1
 

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { CountersignError, quoted } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import { isClusterName } from './identity-extension.ts'
-import { parseObjectIdentifier } from './oid.ts'
+import { exampleArc, parseObjectIdentifier } from './oid.ts'
 import { keyTypes as everyKeyType } from './subject-key.ts'
 import type { KeyType } from './subject-key.ts'
 
@@ -42,9 +42,6 @@ export interface ProfileFields {
   /** SHA-256 over all fields, hex: records say by which profile a certificate was made. */
   readonly digest: string
 }
-
-/** RFC 5612: for documentation, so it may be anybody's and means nothing between organizations. */
-const exampleArc = '1.3.6.1.4.1.32473'
 
 /** The API server refuses certificates that live shorter (PodCertificateRequest status validation). */
 export const lifetimeSecondsMin = 3600

@@ -18,12 +18,9 @@ import {
 import type { AlternativeNames } from './certificate-extensions.ts'
 import { readDer, withCode } from './der-read.ts'
 import { parseIdentityExtension } from './identity-extension.ts'
-import { oids, parseObjectIdentifier } from './oid.ts'
+import { exampleArc, oids, parseObjectIdentifier } from './oid.ts'
 import { checkTimes, validatePath } from './path-validation.ts'
 import { publicKeyOf } from './subject-key.ts'
-
-/** The identity extension under the arc for documentation (RFC 5612), until an arc is registered. */
-export const extensionOidDefault = '1.3.6.1.4.1.32473.1'
 
 /** A leaf certificate that keeps the rules of X509-SVID §5.2. Nothing here says that anybody trusts it. */
 export interface X509Svid {
@@ -55,7 +52,7 @@ export function parseX509Svid(
   der: Uint8Array,
   options: { readonly extensionOid?: string } = {},
 ): X509Svid {
-  const extensionOid = parseObjectIdentifier(options.extensionOid ?? extensionOidDefault)
+  const extensionOid = parseObjectIdentifier(options.extensionOid ?? `${exampleArc}.1`)
   // A copy: what is parsed outlives the caller's buffer.
   const certificate = readDer(
     Buffer.from(der),

@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto'
 import { parseAuthority } from '../../src/pki/authority.ts'
-import { encodeIdentityExtension } from '../../src/pki/identity-extension.ts'
 import { inspectCertificate } from '../../src/pki/inspect.ts'
 import { formatCertificates } from '../../src/pki/pem.ts'
 import { createProfile } from '../../src/pki/profile.ts'
@@ -17,7 +16,7 @@ import {
   utcTime,
 } from './craft-certificate.ts'
 import type { CertificateParts } from './craft-certificate.ts'
-import { testIdentity } from './test-authority.ts'
+import { identityExtensionValue, testIdentity } from './test-authority.ts'
 import type { TestWorkload } from './test-authority.ts'
 
 /** One change to a certificate that keeps every rule, or to what it is compared with. */
@@ -94,7 +93,7 @@ function craftLeaf(tampering: Tampering): Buffer {
       identity: extension(
         '1.3.6.1.4.1.32473.1',
         tampering.identityCritical === true,
-        encodeIdentityExtension(said),
+        identityExtensionValue(said),
       ),
       ...tampering.extensions,
     },

@@ -17,6 +17,8 @@ import { parseBundle } from '../../src/pki/bundle.ts'
 import type { Bundle } from '../../src/pki/bundle.ts'
 import { parseCredentialBundle } from '../../src/pki/credential.ts'
 import type { Credential } from '../../src/pki/credential.ts'
+import { DerWriter } from '../../src/pki/der-write.ts'
+import { writeIdentityExtension } from '../../src/pki/identity-extension.ts'
 import { createIssuer } from '../../src/pki/issue.ts'
 import type { IssuedCertificate } from '../../src/pki/issue.ts'
 import { formatCertificates } from '../../src/pki/pem.ts'
@@ -143,6 +145,13 @@ export function testIdentity(
           : parseToolScopes(options.toolScopes),
     },
   }
+}
+
+/** The value of the identity extension that says this. */
+export function identityExtensionValue(identity: WorkloadIdentity): Buffer {
+  const writer = new DerWriter(16 * 1024)
+  writeIdentityExtension(writer, identity)
+  return writer.take()
 }
 
 /** A key pair of a type that kubelet makes. */
