@@ -12,7 +12,6 @@ export type ErrorCode =
   | 'identity/ceiling'
   // pki
   | 'pki/der'
-  | 'pki/pem'
   | 'pki/key-malformed'
   | 'pki/key-type'
   | 'pki/csr-malformed'
@@ -27,7 +26,6 @@ export type ErrorCode =
   | 'pki/stale'
   | 'pki/inspection'
   | 'pki/identity-extension'
-  | 'pki/certificate'
   | 'pki/svid'
   | 'pki/svid-untrusted'
   | 'pki/svid-expired'
