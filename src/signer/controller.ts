@@ -196,24 +196,36 @@ function newIssuance(
   })
 }
 
-/** Waits for an API server that does not answer yet; a cluster without the API is a failure at once. */
 async function discoverVersion(
   options: SignerOptions,
   signal: AbortSignal,
 ): Promise<PodCertificateVersion | undefined> {
+  const found = await untilAnswered(() => discoverPodCertificateVersion(options.client), {
+    ...options,
+    signal,
+  })
+  if (found === undefined) return undefined
+  if (found.unreadableNodes.length > 0) {
+    options.log.error(
+      { nodes: found.unreadableNodes },
+      'kubelets older than 1.36 write requests whose key v1 does not show',
+    )
+  }
+  return found.version
+}
+
+/** Asks again while the API server does not answer; whatever it does answer is for the caller. Undefined when told to end. */
+async function untilAnswered<T>(
+  ask: () => Promise<T>,
+  options: { readonly signal: AbortSignal; readonly log: Log },
+): Promise<T | undefined> {
+  const { signal, log } = options
   for (let failures = 1; !signal.aborted; failures += 1) {
     try {
-      const { version, unreadableNodes } = await discoverPodCertificateVersion(options.client)
-      if (unreadableNodes.length > 0) {
-        options.log.error(
-          { nodes: unreadableNodes },
-          'kubelets older than 1.36 write requests whose key v1 does not show',
-        )
-      }
-      return version
+      return await ask()
     } catch (error) {
       if (!isTransient(error)) throw error
-      options.log.warn({ error, failures }, 'the API server cannot be asked what it serves')
+      log.warn({ error, failures }, 'the API server cannot be asked what it serves')
       const milliseconds = backoffMilliseconds(waitBackoff, failures, Math.random)
       await realDelay(milliseconds, signal).catch(() => {})
     }
@@ -234,7 +246,11 @@ async function openAuthorities(
 ): Promise<AuthoritySource> {
   const { client, signerName, profile, authorities, log } = options
   if (options.publishTrustBundle === false) return authorities
-  const version = await discoverClusterTrustBundleVersion(client)
+  const version = await untilAnswered(() => discoverClusterTrustBundleVersion(client), {
+    log,
+    signal,
+  })
+  if (signal.aborted) return authorities
   if (version === undefined) {
     log.warn({}, 'ClusterTrustBundles are not served: trust anchors have to be given out otherwise')
     return authorities

@@ -64,12 +64,15 @@ export function startGatherer(options: GathererOptions): Gatherer {
   const serviceCache = startInformer<Service>({ ...options, resource: services })
   const caches = [podCache, namespaceCache, accountCache, nodeCache, serviceCache] as const
   const servicesOf = indexByNamespace(serviceCache)
+  const synced = Promise.all(caches.map((cache) => cache.synced)).then(() => {})
+  // A gatherer that is disposed early may have nobody left who waits for it.
+  synced.catch(() => {})
 
   return {
     get hasSynced() {
       return caches.every((cache) => cache.hasSynced)
     },
-    synced: Promise.all(caches.map((cache) => cache.synced)).then(() => {}),
+    synced,
     startsUp: (podUid) => (podCache.byUid(podUid)?.phase ?? 'Pending') === 'Pending',
     async gather(claims, { live, signal }) {
       const { namespace } = claims.request

@@ -84,9 +84,11 @@ export async function settleTerminal(
   requestUid: string,
   terminal: TerminalStatus,
 ): Promise<boolean> {
+  const opens = options.history.intents.of(requestUid)
+  if (opens.length === 0) return true
   const leaf = publishedLeaf(terminal.certificateChain)
   let recorded = true
-  for (const open of options.history.intents.of(requestUid)) {
+  for (const open of opens) {
     const ours = leaf !== undefined && sameSerial(leaf.serialNumber, open.intent.serialNumber)
     const conclusion: Conclusion = ours
       ? {

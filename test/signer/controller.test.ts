@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CountersignError } from '../../src/errors.ts'
 import { staticAuthoritySource } from '../../src/pki/authority.ts'
+import type { ApiRequest } from '../../src/kubernetes/api-client.ts'
 import { parseX509Svid } from '../../src/pki/x509-svid.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
@@ -242,7 +243,13 @@ test('a cluster without certificate requests is a failure at once', async () => 
 
 test('an API server that does not answer yet is waited for', async () => {
   const cluster = populatedCluster()
-  cluster.fail(({ path }) => path === '/apis/certificates.k8s.io/v1', { kind: 'drop' }, 1)
+  const discovery = ({ path }: ApiRequest): boolean => path === '/apis/certificates.k8s.io/v1'
+  cluster.fail(discovery, { kind: 'drop' })
+  // The second question is about trust bundles.
+  cluster.fail((request) => discovery(request) && cluster.requests.filter(discovery).length > 2, {
+    kind: 'refuse',
+    status: 503,
+  })
   await using world = await startSigner(cluster)
   await eventually('ready', () => world.signer.ready)
 })
