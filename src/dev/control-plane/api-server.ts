@@ -15,6 +15,8 @@ import { ResourceTable } from './resource-table.ts'
 import { Watcher } from './watcher.ts'
 import { Writer } from './writer.ts'
 
+const closeMilliseconds = 100
+
 export interface ApiServer extends AsyncDisposable {
   readonly port: number
   readonly controllers: Controllers
@@ -75,10 +77,17 @@ export async function startApiServer(config: ApiServerConfig): Promise<ApiServer
     async [Symbol.asyncDispose]() {
       controllers.close()
       watcher.close()
-      server.closeAllConnections()
-      await new Promise<void>((resolve) => server.close(() => resolve()))
+      await close(server)
     },
   }
+}
+
+/** What is being answered has a moment to end. */
+async function close(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  const hard = setTimeout(() => server.closeAllConnections(), closeMilliseconds)
+  await closed
+  clearTimeout(hard)
 }
 
 function listen(server: Server): Promise<void> {
