@@ -148,28 +148,43 @@ export class DerReader {
   /** A Time (RFC 5280 §4.1.2.5): UTCTime to 2049, GeneralizedTime after, whole seconds, `Z`. In milliseconds since 1970. */
   time(what: string): number {
     const tag = this.nextTag === tags.utcTime ? tags.utcTime : tags.generalizedTime
-    const text = this.ascii(tag, what)
+    const end = this.#header(tag, what)
+    const start = this.#position
+    this.#position = end
     const yearDigits = tag === tags.utcTime ? 2 : 4
-    if (text.length !== yearDigits + 11 || !/^[0-9]+Z$/.test(text)) {
+    const two = (at: number): number => this.#twoDigits(start + yearDigits + at)
+    const month = two(0)
+    const day = two(2)
+    const hour = two(4)
+    const minute = two(6)
+    const second = two(8)
+    const high = this.#twoDigits(start)
+    const low = yearDigits === 4 ? this.#twoDigits(start + 2) : 0
+    const zulu = this.#octets[end - 1] === 0x5a
+    if (
+      end - start !== yearDigits + 11 ||
+      !zulu ||
+      !(high + low + month + day + hour + minute + second >= 0)
+    ) {
       throw broken(`${what} is not a time in whole seconds of UTC`)
     }
-    const two = (at: number): number => Number(text.slice(yearDigits + at, yearDigits + at + 2))
-    const given = Number(text.slice(0, yearDigits))
-    const year = tag === tags.generalizedTime ? given : given < 50 ? 2000 + given : 1900 + given
-    const time = Date.UTC(year, two(0) - 1, two(2), two(4), two(6), two(8))
-    const day = new Date(time)
-    // A day or hour that does not exist rolls over to the next one, and no longer equals what was written.
-    const exists =
-      day.getUTCMonth() + 1 === two(0) &&
-      day.getUTCDate() === two(2) &&
-      day.getUTCHours() === two(4) &&
-      day.getUTCMinutes() === two(6) &&
-      day.getUTCSeconds() === two(8)
-    if (!exists) throw broken(`${what} is not a date of the calendar`)
+    const year = yearDigits === 4 ? high * 100 + low : high < 50 ? 2000 + high : 1900 + high
+    const monthDays = new Date(Date.UTC(year, month, 0)).getUTCDate()
+    const exists = month >= 1 && month <= 12 && day >= 1 && day <= monthDays
+    if (!exists || hour > 23 || minute > 59 || second > 59) {
+      throw broken(`${what} is not a date of the calendar`)
+    }
     if (tag === tags.generalizedTime && year < 2050) {
       throw broken(`${what} before 2050 is not a UTCTime`)
     }
-    return time
+    return Date.UTC(year, month - 1, day, hour, minute, second)
+  }
+
+  /** The number of two ASCII digits, NaN when they are not. */
+  #twoDigits(at: number): number {
+    const tens = (this.#octets[at] ?? 0) - 0x30
+    const ones = (this.#octets[at + 1] ?? 0) - 0x30
+    return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : Number.NaN
   }
 
   /** Reads tag and length, leaves the position at the content and gives its end. */

@@ -88,9 +88,22 @@ export class DerWriter {
 
   /** A Time (RFC 5280 §4.1.2.5) of whole seconds. */
   time(time: Date): void {
-    const text = `${time.toISOString().slice(0, 19).replaceAll(/[-:T]/g, '')}Z`
-    const utc = time.getUTCFullYear() < 2050
-    this.ascii(utc ? tags.utcTime : tags.generalizedTime, utc ? text.slice(2) : text)
+    const end = this.#position
+    const year = time.getUTCFullYear()
+    this.octet(0x5a)
+    this.#twoDigits(time.getUTCSeconds())
+    this.#twoDigits(time.getUTCMinutes())
+    this.#twoDigits(time.getUTCHours())
+    this.#twoDigits(time.getUTCDate())
+    this.#twoDigits(time.getUTCMonth() + 1)
+    this.#twoDigits(year % 100)
+    if (year >= 2050) this.#twoDigits(Math.floor(year / 100))
+    this.wrap(year >= 2050 ? tags.generalizedTime : tags.utcTime, end)
+  }
+
+  #twoDigits(value: number): void {
+    this.octet(0x30 + (value % 10))
+    this.octet(0x30 + Math.floor(value / 10))
   }
 
   #advance(count: number): void {
