@@ -1,0 +1,3 @@
+module countersign.dev/bench/go-load
+
+go 1.26
