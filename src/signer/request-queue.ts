@@ -10,7 +10,7 @@ import type { Gatherer } from './gather.ts'
 import type { History } from './history.ts'
 import type { Issuance } from './issuance.ts'
 import type { Outcome } from './issuance-options.ts'
-import type { IssuancePorts } from './ports.ts'
+import type { IssuancePorts, RequestState } from './ports.ts'
 
 /** The API server's limits are met before this one: signing itself takes a tenth of a millisecond. */
 const concurrency = 64
@@ -60,6 +60,8 @@ class Queue implements RequestQueue {
   readonly #ending = new AbortController()
   readonly #stopListening: () => void
   readonly #measuring: NodeJS.Timeout
+  /** By the request's UID: when we first saw it, in milliseconds. */
+  readonly #seen = new Map<string, number>()
   /** By the request's UID. */
   readonly #waiting = new Map<string, Waiting>()
   /** UIDs of requests that we made terminal, until the watch shows it: a lagging copy must not be worked on again. */
@@ -106,8 +108,10 @@ class Queue implements RequestQueue {
     if (requestState(request).terminal !== undefined) this.#finished.delete(uid)
     if (!open && (requestState(request).terminal !== undefined || this.#finished.has(uid))) {
       this.#waiting.delete(uid)
+      this.#seen.delete(uid)
       return
     }
+    if (!this.#seen.has(uid)) this.#seen.set(uid, this.#options.now())
     const urgent = this.#options.gatherer.startsUp(request.spec.podUid)
     this.#queue.add(objectKey(request.metadata), { urgent })
     this.#measure()
@@ -118,6 +122,7 @@ class Queue implements RequestQueue {
     const key = objectKey(request.metadata)
     this.#waiting.delete(uid)
     this.#finished.delete(uid)
+    this.#seen.delete(uid)
     this.#options.history.refusals.delete(uid)
     if (this.#options.history.intents.of(uid).length === 0) return this.#queue.forget(key)
     this.#orphan(key, uid)
@@ -133,7 +138,7 @@ class Queue implements RequestQueue {
     const slash = key.indexOf('/')
     const request = this.#options.requests.get(key.slice(slash + 1), key.slice(0, slash))
     if (request === undefined || this.#finished.has(request.metadata.uid)) return
-    const state = requestState(request)
+    const state = this.#stateOf(request)
     const outcome = await this.#options.issuance.handle(state, this.#ending.signal)
     const { uid } = request.metadata
     if (outcome.kind === 'again') return this.#again(request, outcome)
@@ -141,6 +146,15 @@ class Queue implements RequestQueue {
     const current = this.#options.requests.byUid(uid)
     if (current !== undefined && requestState(current).terminal === undefined)
       this.#finished.add(uid)
+  }
+
+  /** The API server tells whole seconds: within that second the request was created at the latest when we saw it. */
+  #stateOf(request: PodCertificateRequest): RequestState {
+    const state = requestState(request)
+    const { uid, createdAt } = state.asked
+    const seen = this.#seen.get(uid) ?? createdAt
+    const likely = Math.min(Math.max(seen, createdAt), createdAt + 999)
+    return { ...state, asked: { ...state.asked, createdAt: likely } }
   }
 
   /** A request that left open intents behind: only the API server can prove that it is gone. */

@@ -19,11 +19,11 @@ const done: Outcome = { kind: 'done', as: 'issued' }
 function requestOf(
   namespace: string,
   name: string,
-  o: { readonly issued?: boolean; readonly version?: string } = {},
+  o: { readonly issued?: boolean; readonly version?: string; readonly created?: Date } = {},
 ): PodCertificateRequest {
   const uid = `${namespace}-${name}`
   return podCertificateRequests('v1').parse({
-    metadata: { namespace, name, uid, resourceVersion: o.version ?? '1' },
+    metadata: { namespace, name, uid, resourceVersion: o.version ?? '1', ...createdOf(o.created) },
     spec: {
       signerName: 's/s',
       podName: name,
@@ -35,6 +35,11 @@ function requestOf(
     },
     status: o.issued === true ? { conditions: [{ type: 'Issued', status: 'True' }] } : {},
   })
+}
+
+function createdOf(created: Date | undefined): object {
+  if (created === undefined) return {}
+  return { creationTimestamp: created.toISOString().replace('.000Z', 'Z') }
 }
 
 class QueueWorld implements AsyncDisposable {
@@ -135,6 +140,26 @@ test('pods that start go before pods that refresh, and namespaces take turns', a
   blocked.resolve(done)
   await eventually('all', () => world.handled.length === 69)
   assert.deepEqual(world.handled.slice(64), ['first', 'a1', 'b1', 'a2', 'a3'])
+})
+
+test('latency is counted from when a request was seen, within the second of its creation', async () => {
+  await using world = new QueueWorld()
+  const created: number[] = []
+  world.outcome = ({ asked }) => {
+    created.push(asked.createdAt)
+    return done
+  }
+  world.start()
+  const now = Date.now()
+  const second = Math.floor(now / 1000) * 1000
+  world.put(requestOf('team-a', 'fresh', { created: new Date(second) }))
+  world.put(requestOf('team-a', 'old', { created: new Date(second - 60_000) }))
+  world.put(requestOf('team-a', 'ahead', { created: new Date(second + 60_000) }))
+  await eventually('all', () => world.handled.length === 3)
+  const [fresh = 0, old, ahead] = created
+  assert.ok(fresh >= now && fresh <= now + 1000)
+  assert.equal(old, second - 60_000 + 999)
+  assert.equal(ahead, second + 60_000)
 })
 
 test('terminal requests are left alone, unless an intent of theirs is open', async () => {
