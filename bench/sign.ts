@@ -9,7 +9,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { verify } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -201,16 +201,16 @@ function startGo(
   test: TestAuthority,
   asked: IssuanceRequest,
 ): (Contestant & { close(): void }) | undefined {
-  const folder = join(tmpdir(), 'countersign-bench')
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'))
   const binary = join(folder, 'go-sign')
   try {
-    mkdirSync(folder, { recursive: true })
     const cwd = fileURLToPath(new URL('./go-sign/', import.meta.url))
     execFileSync('go', ['build', '-o', binary, '.'], {
       cwd,
       stdio: ['ignore', 'ignore', 'inherit'],
     })
   } catch {
+    rmSync(folder, { recursive: true })
     return undefined
   }
   const child = spawn(binary, { env: { ...process.env, GOMAXPROCS: '1' } })
@@ -220,7 +220,10 @@ function startGo(
   return {
     name: peerName,
     round: (milliseconds) => goRound(child, lines, milliseconds),
-    close: () => child.stdin.end(),
+    close: () => {
+      child.stdin.end()
+      rmSync(folder, { recursive: true })
+    },
   }
 }
 

@@ -11,6 +11,7 @@ import { openBundleFile } from '../../src/pki/bundle.ts'
 import { openCredentialFile } from '../../src/pki/credential.ts'
 import { openReloadingFiles } from '../../src/pki/reloading-files.ts'
 import type { Reloading } from '../../src/pki/reloading-files.ts'
+import { requirement } from '../requirements.ts'
 import { createTestAuthority } from '../support/test-authority.ts'
 
 /** Longer than any test: what changes, changes by the watcher. */
@@ -117,6 +118,7 @@ const brokenContents: readonly (readonly [title: string, content: string | undef
 ]
 for (const [title, content] of brokenContents) {
   test(`a file that is ${title} leaves the last good value in force, and is said once`, async (t) => {
+    requirement('pki.rotation-keeps-last-good')
     const volume = await createVolume(t)
     const log = recordingLog()
     const [ca, next] = [createTestAuthority(), createTestAuthority()]
