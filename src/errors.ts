@@ -71,8 +71,6 @@ export type ErrorCode =
   | 'gateway/upstream'
   | 'gateway/upstream-identity'
   | 'gateway/session-key'
-  // toolserver
-  | 'toolserver/invalid'
   // agent
   | 'agent/server-identity'
   | 'agent/request-body'

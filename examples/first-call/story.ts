@@ -54,7 +54,7 @@ try {
   const { tools } = await client.listTools()
   const names = tools.map((tool) => tool.name)
   console.log(`${researcher.spiffeId} sees ${names.join(', ')}`)
-  assert.deepEqual(names.sort(), ['github_issues_create', 'github_issues_list'])
+  assert.deepEqual(names.toSorted(), ['github_issues_create', 'github_issues_list'])
 
   // 5. It opens an issue in its own repository. The tool server knows who asked.
   const created = await client.callTool({

@@ -6,7 +6,7 @@ import { writeDevFile } from '../dev/story/dev-file.ts'
 import { chaptersOf, tellStory } from '../dev/story/story.ts'
 import { createLog } from '../log.ts'
 import { openDevSession } from './dev-session.ts'
-import { followDecisions } from './follow-decisions.ts'
+import { followDecisions, type SeenDecision } from './follow-decisions.ts'
 import { createNarrator } from './narrator.ts'
 import type { ExitCode, Terminal } from './program.ts'
 
@@ -24,16 +24,19 @@ export async function runDev(options: DevOptions, terminal: Terminal): Promise<E
   await using session = await openDevSession({
     folder,
     log: createLog({ level: 'info', name: 'dev', file: join(folder, 'countersign.log') }),
-    progress: narrator.progress,
+    progress: (line) => narrator.progress(line),
     startCluster: (runner) =>
       startEmbeddedCluster({ folder, runContainer: (...pod) => runner.run(...pod) }),
   })
-  const ok = await tellStory(session.world, chaptersOf(session.world.ports), narrator.tell)
+  const ok = await tellStory(session.world, chaptersOf(session.world.ports), (told) =>
+    narrator.tell(told),
+  )
   const devFile = await writeDevFile(session.world, session.gateway)
   narrator.closing(ok)
   if (options.once === true) return ok ? 0 : 1
   narrator.invitation(devFile, session.world.paths.devFile)
-  await followDecisions(devFile.decisionLog, narrator.decision, terminal.signal)
+  const show = (decision: SeenDecision): void => narrator.decision(decision)
+  await followDecisions(devFile.decisionLog, show, terminal.signal)
   return ok ? 0 : 1
 }
 

@@ -51,6 +51,18 @@ Examples:
 
 Exit codes: 0 ok, 1 refused or failed check, 2 usage or configuration.`,
     )
+  addSigner(program, terminal)
+  addGateway(program, terminal)
+  addDev(program, terminal, outcome)
+  addBridge(program, terminal)
+  program
+    .command('version')
+    .description('Prints the version.')
+    .action(() => terminal.out(`${version}\n`))
+  return program
+}
+
+function addSigner(program: Command, terminal: Terminal): void {
   program
     .command('signer')
     .description(
@@ -63,6 +75,9 @@ Exit codes: 0 ok, 1 refused or failed check, 2 usage or configuration.`,
       const log = createLog({ ...read.log, name: 'signer' })
       await serveUntilStopped(await runSigner(read, { log }), log, terminal.signal)
     })
+}
+
+function addGateway(program: Command, terminal: Terminal): void {
   program
     .command('gateway')
     .description('Serves MCP to agents over mTLS and authorizes every call.')
@@ -76,6 +91,9 @@ Exit codes: 0 ok, 1 refused or failed check, 2 usage or configuration.`,
       const log = createLog({ ...read.log, name: 'gateway' })
       await serveUntilStopped(await runGateway(read, { log }), log, terminal.signal)
     })
+}
+
+function addDev(program: Command, terminal: Terminal, outcome: { code: ExitCode }): void {
   program
     .command('dev')
     .description(
@@ -91,6 +109,9 @@ Exit codes: 0 ok, 1 refused or failed check, 2 usage or configuration.`,
     .action(async (options: { once?: boolean; dir?: string; json?: boolean }) => {
       outcome.code = await runDev(options, terminal)
     })
+}
+
+function addBridge(program: Command, terminal: Terminal): void {
   program
     .command('bridge')
     .description(
@@ -110,11 +131,6 @@ Exit codes: 0 ok, 1 refused or failed check, 2 usage or configuration.`,
       '\nExample:\n  countersign bridge --dev ./dev-cluster/dev.json --pod acme/researcher',
     )
     .action((options: BridgeOptions) => runBridge(options, terminal))
-  program
-    .command('version')
-    .description('Prints the version.')
-    .action(() => terminal.out(`${version}\n`))
-  return program
 }
 
 async function serveUntilStopped(running: Running, log: Log, signal: AbortSignal): Promise<void> {

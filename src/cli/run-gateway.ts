@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { CountersignError } from '../errors.ts'
-import { createGateway } from '../gateway/gateway.ts'
+import { createGateway, type GatewayOptions } from '../gateway/gateway.ts'
 import { watchPods } from '../gateway/pod-watch.ts'
+import type { PodSource, RevocationSource } from '../gateway/revocation.ts'
 import { watchRevocations } from '../gateway/revocation-watch.ts'
 import { createApiClient } from '../kubernetes/api-client.ts'
 import type { Log } from '../log.ts'
-import { createMetrics } from '../metrics.ts'
+import { createMetrics, type Metrics } from '../metrics.ts'
 import { openBundleFile } from '../pki/bundle.ts'
 import { openCredentialFile } from '../pki/credential.ts'
 import { createAuthorizer } from '../policy/authorizer.ts'
@@ -46,23 +47,10 @@ export async function runGateway(
       metrics,
     }),
   )
-  const client = createApiClient({
-    ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
-    userAgent: 'countersign-gateway',
-  })
-  opened.defer(() => client.close())
-  const revocations = opened.use(await watchRevocations({ client, log, metrics, now }))
-  const pods = opened.use(await watchPods({ client, log, metrics, now }))
+  const { revocations, pods } = await openWatches(config, { log, metrics, now, opened })
   const gateway = await createGateway({
-    listen: config.listen,
-    hosts: config.hosts,
-    origins: config.origins,
-    upstreams: config.upstreams.map(({ pins, ...upstream }) => ({
-      ...upstream,
-      ...(pins === undefined ? {} : { pins }),
-    })),
+    ...settingsOf(config),
     sessionKey: await readSessionKey(config.sessionKeyFile),
-    staleSecondsMax: config.staleSecondsMax,
     authorizer: createAuthorizer(engine, { metrics }),
     credential,
     trustBundle,
@@ -75,17 +63,15 @@ export async function runGateway(
     ...extension,
   })
   opened.defer(() => gateway.close())
-  const ready = (): boolean => decisionLog.available
-  const bundlePage = (): { contentType: string; body: string } => ({
-    contentType: 'application/x-pem-file',
-    body: trustBundle.current().pem,
-  })
+  const fresh = ({ staleSeconds }: { readonly staleSeconds: number }): boolean =>
+    staleSeconds <= config.staleSecondsMax
+  const ready = (): boolean => decisionLog.available && fresh(revocations) && fresh(pods)
   const admin = opened.use(
     await openAdminListener({
       ...config.admin,
       metrics,
       ready,
-      pages: { '/trust-bundle.pem': bundlePage },
+      pages: { '/trust-bundle.pem': () => pemPage(trustBundle.current().pem) },
     }),
   )
   const parts = opened.move()
@@ -96,6 +82,41 @@ export async function runGateway(
     ended: new Promise(() => {}),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }
+}
+
+function pemPage(body: string): { contentType: string; body: string } {
+  return { contentType: 'application/x-pem-file', body }
+}
+
+function settingsOf(
+  config: GatewayConfig,
+): Pick<GatewayOptions, 'listen' | 'hosts' | 'origins' | 'upstreams' | 'staleSecondsMax'> {
+  const { listen, hosts, origins, staleSecondsMax } = config
+  const upstreams = config.upstreams.map(({ pins, ...upstream }) => ({
+    ...upstream,
+    ...(pins === undefined ? {} : { pins }),
+  }))
+  return { listen, hosts, origins, upstreams, staleSecondsMax }
+}
+
+async function openWatches(
+  config: GatewayConfig,
+  parts: {
+    readonly log: Log
+    readonly metrics: Metrics
+    readonly now: () => number
+    readonly opened: AsyncDisposableStack
+  },
+): Promise<{ readonly revocations: RevocationSource; readonly pods: PodSource }> {
+  const { opened, ...rest } = parts
+  const client = createApiClient({
+    ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
+    userAgent: 'countersign-gateway',
+  })
+  opened.defer(() => client.close())
+  const revocations = opened.use(await watchRevocations({ client, ...rest }))
+  const pods = opened.use(await watchPods({ client, ...rest }))
+  return { revocations, pods }
 }
 
 /** Replicas behind one Service share the key, so that any of them can open a session id. */

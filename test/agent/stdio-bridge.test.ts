@@ -23,7 +23,7 @@ async function bridge(
     url: 'https://gateway.test/mcp',
     fetch: (_url, init) => {
       sent.push({
-        body: String(init?.body),
+        body: init?.body as string,
         headers: Object.fromEntries(new Headers(init?.headers)),
       })
       const answer = answers[sent.length - 1]

@@ -97,7 +97,7 @@ function lists(pod: string, want: readonly string[], title: string): Step {
     async check(world) {
       const desk = await world.runner.desk(pod)
       const { tools } = (await desk.ask({ do: 'list' })) as { tools: string[] }
-      const got = [...tools].sort()
+      const got = tools.toSorted()
       expect(got.join() === want.join(), `tools: want=${want.join()} got=${got.join()}`)
       return `sees ${got.join(', ')}`
     },

@@ -110,31 +110,23 @@ export interface Ports {
   readonly worker: number
 }
 
-const scopes = 'countersign.dev/tool-scopes'
-const models = 'countersign.dev/models'
+const scopesKey = 'countersign.dev/tool-scopes'
+const modelsKey = 'countersign.dev/models'
 
 /** What acme/researcher asks for: all that it may have. */
 export const researcherAsks: Readonly<Record<string, string>> = {
   'countersign.dev/role': 'agent',
   'countersign.dev/tenant': 'acme',
-  [models]: 'llama-3-70b',
-  [scopes]: 'github:issues_*,notes:*',
+  [modelsKey]: 'llama-3-70b',
+  [scopesKey]: 'github:issues_*,notes:*',
 }
 
 /** Everybody who gets a certificate. */
 export function actors(ports: Ports): readonly CastPod[] {
-  const gateway = {
-    GATEWAY_URL: `https://127.0.0.1:${ports.gateway}/mcp`,
-    GATEWAY_SPIFFE_ID: spiffeIdOf(stage.system, 'countersign-gateway'),
-  }
-  const researcher = {
-    namespace: 'acme',
-    serviceAccount: 'researcher',
-    node: 'node-a',
-    workload: 'agent',
-    environment: gateway,
-    expect: 'issued',
-  } as const
+  return [...platform(ports), ...agents(ports), ...models(ports)]
+}
+
+function platform(ports: Ports): readonly CastPod[] {
   return [
     {
       namespace: stage.system,
@@ -168,6 +160,23 @@ export function actors(ports: Ports): readonly CastPod[] {
       expect: 'issued',
       plot: 'a tool server of MCP 2025-11-25',
     },
+  ]
+}
+
+function agents(ports: Ports): readonly CastPod[] {
+  const gateway = {
+    GATEWAY_URL: `https://127.0.0.1:${ports.gateway}/mcp`,
+    GATEWAY_SPIFFE_ID: spiffeIdOf(stage.system, 'countersign-gateway'),
+  }
+  const researcher = {
+    namespace: 'acme',
+    serviceAccount: 'researcher',
+    node: 'node-a',
+    workload: 'agent',
+    environment: gateway,
+    expect: 'issued',
+  } as const
+  return [
     {
       ...researcher,
       name: 'researcher',
@@ -177,7 +186,7 @@ export function actors(ports: Ports): readonly CastPod[] {
     {
       ...researcher,
       name: 'contractor',
-      asks: { [scopes]: 'github:issues_list' },
+      asks: { [scopesKey]: 'github:issues_list' },
       plot: 'asks for less, and will be revoked',
     },
     {
@@ -185,12 +194,17 @@ export function actors(ports: Ports): readonly CastPod[] {
       name: 'analyst',
       serviceAccount: 'analyst',
       node: 'node-a',
-      asks: { [scopes]: 'github:issues_list,notes:search' },
+      asks: { [scopesKey]: 'github:issues_list,notes:search' },
       workload: 'agent-legacy',
       environment: gateway,
       expect: 'issued',
       plot: 'the other tenant, an agent of MCP 2025-11-25',
     },
+  ]
+}
+
+function models(ports: Ports): readonly CastPod[] {
+  return [
     {
       namespace: 'acme',
       name: 'inference-worker',
@@ -207,7 +221,7 @@ export function actors(ports: Ports): readonly CastPod[] {
       name: 'model-gateway',
       serviceAccount: 'model-gateway',
       node: 'node-a',
-      asks: { [models]: 'llama-3-70b' },
+      asks: { [modelsKey]: 'llama-3-70b' },
       workload: 'model-gateway',
       environment: {
         WORKER_URL: `https://127.0.0.1:${ports.worker}/v1/completions`,
@@ -235,7 +249,7 @@ export const impostors: readonly CastPod[] = [
     name: 'model-thief',
     serviceAccount: 'researcher',
     node: 'node-a',
-    asks: { [models]: 'llama-3-70b,mistral-small' },
+    asks: { [modelsKey]: 'llama-3-70b,mistral-small' },
     expect: { reason: 'ModelNotGranted' },
     plot: 'asks for a model that its service account is not granted',
   },
@@ -244,7 +258,7 @@ export const impostors: readonly CastPod[] = [
     name: 'scope-thief',
     serviceAccount: 'researcher',
     node: 'node-a',
-    asks: { [scopes]: 'github:*' },
+    asks: { [scopesKey]: 'github:*' },
     expect: { reason: 'ToolScopeNotGranted' },
     plot: 'asks for a wider tool scope than granted',
   },

@@ -6,7 +6,6 @@ import { runAgent } from './agent-desk.ts'
 await runAgent(async (gateway, fetch) => {
   const client = new Client({ name: 'example-agent', version: '1.0.0' })
   const transport = new StreamableHTTPClientTransport(gateway, { fetch })
-  // The SDK's own types differ on undefined members (exactOptionalPropertyTypes).
-  await client.connect(transport as Parameters<Client['connect']>[0])
+  await client.connect(transport)
   return client
 })

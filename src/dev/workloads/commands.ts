@@ -41,7 +41,7 @@ async function answer(
 function describe(error: unknown): { message: string } & Record<string, unknown> {
   const { message, code, data, cause } = error as Error & { code?: unknown; data?: unknown }
   return {
-    message: String(message),
+    message,
     ...(code === undefined ? {} : { code }),
     ...(data === undefined ? {} : { data }),
     ...(cause === undefined ? {} : { cause: describe(cause).message }),

@@ -49,8 +49,7 @@ async function openSession(): Promise<StreamableHTTPServerTransport> {
     onsessioninitialized: (id) => void sessions.set(id, transport),
     onsessionclosed: (id) => void sessions.delete(id),
   })
-  // The SDK's own types differ on undefined members (exactOptionalPropertyTypes).
-  await notes().connect(transport as Parameters<McpServer['connect']>[0])
+  await notes().connect(transport)
   return transport
 }
 
