@@ -1,4 +1,4 @@
-import { request, Agent, type RequestOptions } from 'node:https'
+import { request, Agent } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import { createInterface } from 'node:readline'
 import { createCertificateAuthority } from '../../../src/dev/certificate-authority.ts'
@@ -7,6 +7,7 @@ import {
   type ApiServer,
   type ApiServerConfig,
 } from '../../../src/dev/control-plane/api-server.ts'
+import { writeKubeconfig } from '../../../src/dev/kubeconfig.ts'
 import { silentLog } from '../../../src/log.ts'
 
 export interface Answer {
@@ -47,6 +48,8 @@ export interface ApiWorld extends AsyncDisposable {
   anonymous(): ApiUser
   /** A user of a certificate that another authority issued. */
   foreigner(name: string, groups: readonly string[]): ApiUser
+  /** Writes a kubeconfig of this user and answers with its path. */
+  kubeconfig(path: string, user: { name: string; groups: readonly string[] }): Promise<string>
   /** Creates and demands 201. */
   create(path: string, body: object): Promise<Answer['body']>
 }
@@ -92,6 +95,13 @@ export async function startApiWorld(
     bearer: (token) => open({}, token),
     anonymous: () => open({}),
     foreigner: (name, groups) => certified(strangers, name, groups),
+    kubeconfig: (path, user) =>
+      writeKubeconfig({
+        path,
+        server: `https://127.0.0.1:${api.port}`,
+        caPem: serving.certificatePem,
+        credential: clients.issueClient(user),
+      }),
     async create(path, body) {
       const answer = await admin.send('POST', path, body)
       if (answer.status !== 201) throw new Error(`${path}: ${JSON.stringify(answer.body)}`)
@@ -104,13 +114,19 @@ export async function startApiWorld(
   }
 }
 
+interface Settings {
+  readonly method: string
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
 function openUser(options: {
   readonly agent: Agent
   readonly port: number
   readonly token: string | undefined
 }): ApiUser {
   const { agent, port, token } = options
-  const ask = (settings: RequestOptions, body?: Buffer): Promise<IncomingMessage> =>
+  const ask = (settings: Settings, body?: Buffer): Promise<IncomingMessage> =>
     new Promise((resolve, reject) => {
       const headers = {
         ...settings.headers,

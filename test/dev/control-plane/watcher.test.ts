@@ -167,6 +167,7 @@ for (const [query, status, message] of refusals) {
 test('the end of the server ends its watches', async () => {
   const brief = await startApiWorld()
   const watch = await brief.admin.watch(`${maps}?watch=1`)
-  await brief[Symbol.asyncDispose]()
+  await brief.api[Symbol.asyncDispose]()
   await watch.ended
+  await brief[Symbol.asyncDispose]()
 })
