@@ -102,7 +102,6 @@ function readSerialNumber(tbs: DerReader): Buffer {
 /** The Name as it stands: names are compared octet for octet, never by what they display. */
 function readName(tbs: DerReader, what: string): Buffer {
   const name = tbs.element(tags.sequence, what)
-  if (name.length === 2) return name
   const parts = new DerReader(name).enter(tags.sequence, what)
   while (parts.nextTag !== -1) {
     const relative = parts.enter(tags.set, `${what} part`)

@@ -59,6 +59,11 @@ const name = (dns: string): Partial<CertificateParts> => ({ subject: commonName(
 const refused: readonly (readonly [title: string, make: () => Authority, message: string])[] = [
   ['no certificate', () => parse([]), 'authority has no certificate'],
   [
+    'nine certificates',
+    () => parse(Array.from({ length: 9 }, () => craftCa({ name: 'root', seed: 1 }))),
+    'authority has too many certificates, want=..8 got=9',
+  ],
+  [
     'another key than its certificate',
     () => parse([craftCa({ name: 'root', seed: 1 })], { seed: 2 }),
     'authority has a key that does not belong to its certificate',

@@ -278,6 +278,18 @@ test('a signature by another key never leaves the issuer', () => {
   })
 })
 
+test('a chain that the API server would refuse for its size is not published', () => {
+  const crowded = { ...ca.authority, chain: [Buffer.alloc(73_000)] }
+  const issuer = issuerOf(staticAuthoritySource(crowded))
+  assert.throws(() => issuer.issue(issuer.prepare(requestOf())), {
+    code: 'pki/inspection',
+    message: 'certificate just signed breaks rules: chain is too large for the API server',
+  })
+  const full = issuerOf(staticAuthoritySource({ ...ca.authority, chain: [Buffer.alloc(70_000)] }))
+  const { chainPem } = full.issue(full.prepare(requestOf()))
+  assert.ok(chainPem.length < 102_400)
+})
+
 test('the intermediates of an authority follow the leaf, and its root does not', () => {
   const keyIdentifier = extension('2.5.29.14', false, hex('0404 01020304'))
   const root = craftCa({ name: 'root', seed: 1 })
