@@ -19,6 +19,8 @@ export interface Peer {
   readonly subject: DecisionSubject
   /** Ends one open answer each, gracefully. */
   readonly streams: Set<() => void>
+  /** Requests between their first check and the end of their answer. */
+  open: number
   readonly intermediates: readonly Buffer[]
   /** The bundle that the chain was last verified with: another one means verifying again. */
   verifiedWith: Bundle | undefined
@@ -58,6 +60,7 @@ export function parsePeer(
       owner: `${svid.spiffeId.uri} ${identity.pod.uid}`,
       subject: subjectOf(svid, identity),
       streams: new Set(),
+      open: 0,
       intermediates: intermediatesOf(socket, options.credential.current()),
       verifiedWith: undefined,
     }

@@ -9,7 +9,7 @@ export interface Peers {
   accept(socket: TLSSocket): void
   of(socket: TLSSocket): Peer | Refusal
   judge(peer: Peer): Judgement
-  /** Whether any answer is still open. */
+  /** Whether any request is still open. */
   readonly busy: boolean
   close(): void
 }
@@ -88,7 +88,7 @@ export function createPeers(
     of: (socket) => known.get(socket) ?? identityRefusal('no client certificate'),
     judge,
     get busy() {
-      return [...connections].some(({ peer }) => peer.streams.size > 0)
+      return [...connections].some(({ peer }) => peer.open > 0)
     },
     close() {
       for (const stop of unlisten) stop()

@@ -444,3 +444,48 @@ for (const [what, drainSeconds, text] of [
     await assert.rejects(world.agent().then((late) => late.post('/mcp/files', echo.body)))
   })
 }
+
+for (const door of ['/mcp/files', '/mcp']) {
+  test(`a legacy cancellation reaches the upstream of its own session, at ${door}`, async () => {
+    await using world = await openWorld()
+    const agent = await world.agent()
+    const opening = legacy('initialize', initializeParams)
+    const opened = await agent.post(door, opening.body, opening.headers)
+    const session = String(opened.headers['mcp-session-id'])
+    const cancel = legacy('notifications/cancelled', { requestId: 1 }, { session })
+    const reply = await agent.post(door, cancel.body, cancel.headers)
+    assert.equal(reply.status, 202)
+    assert.equal(reply.text, '')
+    const sent = world.upstreams['files']?.received.at(-1)
+    assert.equal(sent?.body, cancel.body)
+    assert.equal(sent.headers['mcp-session-id'], 'session-of-files')
+  })
+}
+
+test('a modern cancellation is taken and goes nowhere: on HTTP, going away is the cancellation', async () => {
+  await using world = await openWorld()
+  const agent = await world.agent()
+  const body = '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}'
+  const headers = {
+    'mcp-protocol-version': '2026-07-28',
+    'mcp-method': 'notifications/cancelled',
+  }
+  assert.equal((await agent.post('/mcp/files', body, headers)).status, 202)
+  assert.deepEqual(world.upstreams['files']?.received, [])
+})
+
+test('a notification that is not served is refused, and a response is answered by nobody', async () => {
+  await using world = await openWorld()
+  const agent = await world.agent()
+  const opening = legacy('initialize', initializeParams)
+  const opened = await agent.post('/mcp/files', opening.body, opening.headers)
+  const session = String(opened.headers['mcp-session-id'])
+  const told = legacy('notifications/roots/list_changed', undefined, { session })
+  const refused = await agent.post('/mcp/files', told.body, told.headers)
+  assert.equal(refused.status, 400)
+  assert.equal(refused.json.error?.code, -32601)
+  const response = '{"jsonrpc":"2.0","id":1,"result":{}}'
+  const answered = await agent.post('/mcp/files', response, told.headers)
+  assert.equal(answered.status, 400)
+  assert.equal(world.upstreams['files']?.received.length, 1)
+})

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect, type TLSSocket } from 'node:tls'
 import { silentLog, type Log } from '../../../src/log.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/gateway.ts'
@@ -45,6 +47,8 @@ export interface World extends AsyncDisposable {
   readonly stale: { revocations: number; pods: number }
   readonly credential: { current(): Credential; set(next: Credential): void }
   agent(wanted?: Wanted): Promise<TestClient>
+  /** A connection of an agent, for what no HTTP client would send. */
+  rawConnection(): Promise<TLSSocket>
 }
 
 export interface WorldOptions {
@@ -60,6 +64,7 @@ export interface WorldOptions {
   readonly now?: () => number
   readonly log?: Log
   readonly pods?: PodSource
+  readonly extensionOid?: string
 }
 
 export const defaultScopes = 'files:echo,files:big,files:delete,web:*'
@@ -119,6 +124,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     hosts: ['gateway.test'],
     origins: ['https://console.test'],
     ...(limits === undefined ? {} : { limits }),
+    ...(options.extensionOid === undefined ? {} : { extensionOid: options.extensionOid }),
     now,
     log,
     metrics: silentMetrics,
@@ -139,6 +145,15 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       const client = openClient({ port: gateway.port, credential: own, bundle })
       clients.push(client)
       return client
+    },
+    async rawConnection() {
+      const { chainPem: cert, privateKeyPem: key } = identities.issue({ toolScopes: defaultScopes })
+      const { port } = gateway
+      const checkServerIdentity = (): undefined => undefined
+      const host = '127.0.0.1'
+      const socket = connect({ host, port, cert, key, ca: bundle.pem, checkServerIdentity })
+      await once(socket, 'secureConnect')
+      return socket
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()))
