@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { ApiRequest } from '../../src/kubernetes/api-client.ts'
 import { silentLog } from '../../src/log.ts'
 import { silentMetrics } from '../../src/metrics.ts'
 import type { Evidence } from '../../src/signer/evidence.ts'
@@ -44,6 +45,8 @@ test('a live look asks for every object', async () => {
   for (const plural of ['pods', 'namespaces', 'serviceaccounts', 'nodes']) {
     assert.equal(cluster.requests.filter(readsOf(plural)).length, 1, plural)
   }
+  const ofServices = ({ path }: ApiRequest): boolean => path.endsWith('/namespaces/team-a/services')
+  assert.equal(cluster.requests.filter(ofServices).length, 1)
 })
 
 test('facts are those that the checks read, and no others', async () => {

@@ -49,7 +49,11 @@ export const faults: readonly Fault[] = [
 ]
 
 const start = Date.parse('2026-11-20T10:00:00Z')
-const profile = createProfile({ ...evaluationProfile, cluster: 'test' })
+const profile = createProfile({
+  ...evaluationProfile,
+  cluster: 'test',
+  lifetimeSecondsMax: 86_400,
+})
 const authority = parseAuthority({
   ...createSelfSignedAuthority({
     trustDomain: profile.trustDomain,

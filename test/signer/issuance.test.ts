@@ -5,7 +5,7 @@ import { parseSubjectKey } from '../../src/pki/subject-key.ts'
 import { requirement } from '../requirements.ts'
 import { askedOf } from './asked.ts'
 import { World } from './issuance-world.ts'
-import { absent, evidenceOf } from './workload.ts'
+import { absent, declared, evidenceOf } from './workload.ts'
 
 test('a request is issued in the order that the record demands', async () => {
   requirement('signer.no-record-no-signature')
@@ -28,9 +28,22 @@ test('a request is issued in the order that the record demands', async () => {
 test('every record is one that a ledger takes', async () => {
   const issued = new World(askedOf())
   await issued.run()
-  const refused = new World(askedOf({ annotations: { 'example.com/x': 'y'.repeat(9000) } }))
+  const scopes = Array.from({ length: 32 }, (_, index) => `s${index}:${'t'.repeat(128)}`).join(',')
+  const annotations = { 'countersign.dev/tool-scopes': scopes }
+  const refused = new World(askedOf({ annotations }))
+  refused.live = evidenceOf({
+    pod: { certificates: [{ ...declared, annotations: { ...annotations } }] },
+  })
   await refused.run()
-  for (const record of [...issued.records, ...refused.records]) {
+  const many = Array.from({ length: 400 }, (_, index) => [`example.com/${index}`, ''])
+  const crowded = new World(askedOf({ annotations: Object.fromEntries(many) }))
+  await crowded.run()
+  const [refusal] = crowded.records
+  assert.ok(refusal?.kind === 'issuance-refusal')
+  assert.equal(refusal.fields.length, 16)
+  const [, told] = refused.records
+  assert.ok(told?.kind === 'issuance-refusal' && Buffer.byteLength(told.message) <= 8192)
+  for (const record of [...crowded.records, ...issued.records, ...refused.records]) {
     assert.deepEqual(parseLedgerRecord(JSON.parse(JSON.stringify(record))), record)
   }
 })
@@ -114,12 +127,17 @@ test('the policy shortens a life and never lengthens it', async () => {
   requirement('signer.policy-only-narrows')
   for (const [lifetimeSecondsMax, given] of [
     [3600, 3600],
-    [86_400, 3600],
+    [7199, 7199],
+    [86_400, 7200],
   ] as const) {
     const world = new World(askedOf({ maxExpirationSeconds: 7200 }))
     world.decision = { allow: true, reasons: [], lifetimeSecondsMax }
     await world.run()
-    assert.equal(world.intents()[0]?.lifetimeSeconds, given)
+    const [intent] = world.intents()
+    assert.ok(intent !== undefined)
+    assert.equal(intent.lifetimeSeconds, given)
+    const { notBefore = '', notAfter = '' } = world.status ?? {}
+    assert.equal(Date.parse(notAfter) - Date.parse(notBefore), given * 1000)
   }
 })
 

@@ -187,6 +187,21 @@ test('a request that we made terminal is not worked on again while the watch lag
   assert.deepEqual(world.handled, ['one', 'two'])
 })
 
+test('a change that arrives during the work does not bring the request again', async () => {
+  await using world = new QueueWorld()
+  const blocked = Promise.withResolvers<Outcome>()
+  world.outcome = ({ asked }) => (asked.name === 'one' ? blocked.promise : done)
+  world.start()
+  world.put(requestOf('team-a', 'one'))
+  await eventually('the first time', () => world.handled.length === 1)
+  world.put(requestOf('team-a', 'one', { version: '2' }))
+  blocked.resolve(done)
+  world.put(requestOf('team-a', 'two'))
+  await eventually('the other', () => world.handled.includes('two'))
+  await world.queue?.drain(1)
+  assert.deepEqual(world.handled, ['one', 'two'])
+})
+
 test('a request that waits comes again, and its pod is told once for each reason', async () => {
   await using world = new QueueWorld()
   let left = 4
