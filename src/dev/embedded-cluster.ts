@@ -6,7 +6,7 @@ import type { Cluster } from './cluster.ts'
 import { startApiServer, type ApiServerConfig } from './control-plane/api-server.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 import type { RunContainer } from './kubelet/container-runner.ts'
-import { startKubelet } from './kubelet/kubelet.ts'
+import { startKubelet, type Kubelet } from './kubelet/kubelet.ts'
 import { createProcessRunner } from './kubelet/process.ts'
 
 export interface EmbeddedClusterConfig {
@@ -43,22 +43,21 @@ export async function startEmbeddedCluster(config: EmbeddedClusterConfig): Promi
   const { kubeconfigFor } = plane
   const runContainer =
     config.runContainer ?? createProcessRunner({ folder: join(config.folder, 'pods') })
-  const kubelets = await Promise.all(
-    nodeNames.map(async (nodeName) => {
-      const user = { name: `system:node:${nodeName}`, groups: ['system:nodes'] }
-      const kubeconfig = await kubeconfigFor(user)
-      const own = join(folder, 'kubelets', nodeName)
-      const kubelet = await startKubelet({
-        nodeName,
-        kubeconfig,
-        folder: own,
-        runContainer,
-        log,
-        now,
-      })
-      return opened.use(kubelet)
-    }),
-  )
+  const kubelets: Kubelet[] = []
+  // One after the other, so that what has started is known when one cannot.
+  for (const nodeName of nodeNames) {
+    const user = { name: `system:node:${nodeName}`, groups: ['system:nodes'] }
+    const kubelet = await startKubelet({
+      nodeName,
+      kubeconfig: await kubeconfigFor(user),
+      folder: join(folder, 'kubelets', nodeName),
+      runContainer,
+      log,
+      now,
+      podCertificateVersion: versions?.includes('v1') === false ? 'v1beta1' : 'v1',
+    })
+    kubelets.push(opened.use(kubelet))
+  }
   report(`kubelets on ${nodeNames.join(', ')}`)
   const adminKubeconfig = await kubeconfigFor({ name: 'admin', groups: ['system:masters'] })
   const parts = opened.move()

@@ -89,3 +89,23 @@ test('a cluster that cannot start leaves nothing behind', async () => {
   assert.deepEqual(await readdir(own), [])
   await rm(own, { recursive: true })
 })
+
+test('a cluster of v1beta1 alone has kubelets that speak it', async () => {
+  const own = await mkdtemp(join(tmpdir(), 'countersign-beta-'))
+  const beta = await startEmbeddedCluster({
+    folder: own,
+    nodeNames: ['only'],
+    podCertificateVersions: ['v1beta1'],
+  })
+  const admin = await createPlainClient(beta.adminKubeconfig)
+  const podCertificate = { signerName: 'example.com/s', keyType: 'ED25519', keyPath: 'key' }
+  const volumes = [{ name: 'identity', projected: { sources: [{ podCertificate }] } }]
+  const spec = { nodeName: 'only', containers: [{ name: 'c', image: 'i' }], volumes }
+  const path = '/api/v1/namespaces/default/pods'
+  await admin({ method: 'POST', path, body: { metadata: { name: 'p' }, spec } })
+  const requests = '/apis/certificates.k8s.io/v1beta1/podcertificaterequests'
+  await eventually('a request', async () => (await admin({ path: requests })).body.items.length > 0)
+  assert.equal((await admin({ path: requests.replace('v1beta1', 'v1') })).status, 404)
+  await beta[Symbol.asyncDispose]()
+  await rm(own, { recursive: true })
+})

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { formatPem, parsePem } from '../../src/dev/pem.ts'
 
 const block = formatPem('CERTIFICATE', Buffer.from('hello'))

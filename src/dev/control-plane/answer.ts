@@ -31,6 +31,7 @@ const bodyBytesMax = 3 * 1024 * 1024
 
 /** Everything that answers lean on. */
 export interface Room {
+  readonly now: () => number
   readonly store: ObjectStore
   readonly table: ResourceTable
   readonly authorizer: Authorizer
@@ -49,6 +50,8 @@ export async function serve(
   log: Log,
 ): Promise<void> {
   try {
+    // Clients measure the skew of the clocks by it.
+    response.setHeader('date', new Date(room.now()).toUTCString())
     await answer(room, request, response)
   } catch (error) {
     // The client has gone in the middle of its own body.

@@ -46,6 +46,7 @@ export async function startApiServer(config: ApiServerConfig): Promise<ApiServer
   const encoder = createEncoder()
   const watcher = new Watcher({ store, encode: encoder })
   const room: Room = {
+    now,
     store,
     table,
     authorizer,

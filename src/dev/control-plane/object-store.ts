@@ -11,15 +11,12 @@ export interface StoreEvent {
 }
 
 interface Shelf {
-  readonly objects: Map<string, KubeObject>
+  /** Namespace, '' for cluster-scoped objects, then name. */
+  readonly objects: Map<string, Map<string, KubeObject>>
   readonly history: StoreEvent[]
   readonly listeners: Set<(event: StoreEvent) => void>
   /** Events up to this revision have left the history. */
   forgottenRevision: number
-}
-
-function objectKey(namespace: string | undefined, name: string): string {
-  return `${namespace ?? ''}/${name}`
 }
 
 /**
@@ -42,7 +39,9 @@ export class ObjectStore {
   }
 
   get(type: ResourceType, namespace: string | undefined, name: string): KubeObject | undefined {
-    return this.#shelf(type).objects.get(objectKey(namespace, name))
+    return this.#shelf(type)
+      .objects.get(namespace ?? '')
+      ?.get(name)
   }
 
   byUid(uid: string): { readonly type: ResourceType; readonly object: KubeObject } | undefined {
@@ -51,10 +50,13 @@ export class ObjectStore {
 
   /** In the order of namespace and name, as etcd keeps its keys. */
   list(type: ResourceType, namespace?: string): readonly KubeObject[] {
-    const entries = [...this.#shelf(type).objects]
-    const wanted =
-      namespace === undefined ? entries : entries.filter(([key]) => key.startsWith(`${namespace}/`))
-    return wanted.toSorted(([left], [right]) => (left < right ? -1 : 1)).map(([, object]) => object)
+    const { objects } = this.#shelf(type)
+    const namespaces = namespace === undefined ? [...objects.keys()].toSorted() : [namespace]
+    return namespaces.flatMap((key) =>
+      [...(objects.get(key) ?? [])]
+        .toSorted(([left], [right]) => (left < right ? -1 : 1))
+        .map(([, object]) => object),
+    )
   }
 
   /** Stores the object under the next revision; the store's caller has checked everything. */
@@ -63,8 +65,10 @@ export class ObjectStore {
     const stored = withRevision(object, revision)
     const { namespace, name, uid } = stored.metadata
     const shelf = this.#shelf(type)
-    const previous = shelf.objects.get(objectKey(namespace, name))
-    shelf.objects.set(objectKey(namespace, name), stored)
+    const siblings = shelf.objects.get(namespace ?? '') ?? new Map<string, KubeObject>()
+    shelf.objects.set(namespace ?? '', siblings)
+    const previous = siblings.get(name)
+    siblings.set(name, stored)
     this.#byUid.set(uid, { type, object: stored })
     const kind = previous === undefined ? 'ADDED' : 'MODIFIED'
     this.#record(shelf, { type: kind, resource: type, object: stored, previous, revision })
@@ -75,8 +79,10 @@ export class ObjectStore {
   delete(type: ResourceType, object: KubeObject): KubeObject {
     const { namespace, name, uid } = object.metadata
     const shelf = this.#shelf(type)
-    const previous = shelf.objects.get(objectKey(namespace, name))
-    if (!shelf.objects.delete(objectKey(namespace, name))) return object
+    const siblings = shelf.objects.get(namespace ?? '')
+    const previous = siblings?.get(name)
+    if (siblings?.delete(name) !== true) return object
+    if (siblings.size === 0) shelf.objects.delete(namespace ?? '')
     this.#byUid.delete(uid)
     const revision = ++this.#revision
     const last = withRevision(object, revision)

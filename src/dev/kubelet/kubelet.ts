@@ -9,7 +9,10 @@ import {
   type ClusterTrustBundle,
 } from '../../kubernetes/cluster-trust-bundle.ts'
 import { startInformer, type Informer } from '../../kubernetes/informer.ts'
-import { podCertificateRequests } from '../../kubernetes/pod-certificate-request.ts'
+import {
+  podCertificateRequests,
+  type PodCertificateVersion,
+} from '../../kubernetes/pod-certificate-request.ts'
 import { resourcePath } from '../../kubernetes/resource.ts'
 import { createWorkQueue, type WorkQueue } from '../../kubernetes/work-queue.ts'
 import type { Log } from '../../log.ts'
@@ -31,6 +34,8 @@ export interface KubeletConfig {
   readonly now: () => number
   readonly random?: () => number
   readonly delay?: Delay
+  /** v1 unless told. */
+  readonly podCertificateVersion?: PodCertificateVersion
 }
 
 export interface Kubelet extends AsyncDisposable {
@@ -44,6 +49,7 @@ const passMilliseconds = 60_000
 /** Registers the node and runs what is bound to it, over HTTPS with the node's own credentials. */
 export async function startKubelet(config: KubeletConfig): Promise<Kubelet> {
   const { nodeName, log, now, random = Math.random, delay = realDelay } = config
+  const requestResource = podCertificateRequests(config.podCertificateVersion ?? 'v1')
   await using opened = new AsyncDisposableStack()
   const client = createApiClient({ kubeconfig: config.kubeconfig, userAgent: 'kubelet' })
   opened.defer(() => client.close())
@@ -52,7 +58,7 @@ export async function startKubelet(config: KubeletConfig): Promise<Kubelet> {
   const fieldSelector = `spec.nodeName=${nodeName}`
   const pods = opened.use(startInformer({ ...shared, resource: kubeletPods, fieldSelector }))
   const requests = opened.use(
-    startInformer({ ...shared, resource: podCertificateRequests('v1'), fieldSelector }),
+    startInformer({ ...shared, resource: requestResource, fieldSelector }),
   )
   const trustBundles = opened.use(startInformer({ ...shared, resource: clusterTrustBundles('v1') }))
   const certificates = opened.use(
@@ -61,6 +67,7 @@ export async function startKubelet(config: KubeletConfig): Promise<Kubelet> {
       node: { name: nodeName, uid },
       pods,
       requests,
+      requestResource,
       log,
       now,
       random,
@@ -92,7 +99,10 @@ interface PodLoopOptions {
   readonly delay: Delay
 }
 
-/** Works on each pod whenever something about it changed, and on all of them every one or two minutes. */
+/**
+ * Works on each pod whenever something about it changed, and on all of them every one or two minutes. A certificate
+ * is in its volume as soon as it is issued; the real kubelet looks 0.5, 1, 2, 4 … 122 s after its last look.
+ */
 class PodLoop implements AsyncDisposable {
   readonly #options: PodLoopOptions
   readonly #workers = new Map<string, PodWorker>()

@@ -2,10 +2,8 @@ import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { recordEvent } from '../../kubernetes/event.ts'
 import type { Informer } from '../../kubernetes/informer.ts'
 import { createObject, readObject } from '../../kubernetes/objects.ts'
-import {
-  podCertificateRequests,
-  type PodCertificateRequest,
-} from '../../kubernetes/pod-certificate-request.ts'
+import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
+import type { Resource } from '../../kubernetes/resource.ts'
 import type { Delay } from '../../kubernetes/backoff.ts'
 import { createWorkQueue, type WorkQueue } from '../../kubernetes/work-queue.ts'
 import { serviceAccounts } from '../../kubernetes/workloads.ts'
@@ -28,6 +26,7 @@ export interface PodCertificatesOptions {
   readonly node: { readonly name: string; readonly uid: string }
   readonly pods: Informer<KubeletPod>
   readonly requests: Informer<PodCertificateRequest>
+  readonly requestResource: Resource<PodCertificateRequest>
   readonly log: Log
   readonly now: () => number
   readonly random: () => number
@@ -133,7 +132,7 @@ export class PodCertificates implements AsyncDisposable {
       readonly signal: AbortSignal
     },
   ): Promise<void> {
-    const { client, node, random } = this.#options
+    const { client, node, random, requestResource } = this.#options
     const { pod, source, signal } = want
     const { namespace, name, uid } = pod.metadata
     const { serviceAccountName } = pod.spec
@@ -152,7 +151,7 @@ export class PodCertificates implements AsyncDisposable {
     // A new key for every request, for one that fails too.
     const privateKey = await generatePrivateKey(source.keyType)
     const { maxExpirationSeconds, userAnnotations } = source
-    const request = await createObject(client, podCertificateRequests('v1'), {
+    const request = await createObject(client, requestResource, {
       namespace,
       signal,
       body: {

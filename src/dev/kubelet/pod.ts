@@ -43,7 +43,6 @@ export type Source = PodCertificateSource | TrustBundleSource | OtherSource
 
 export interface ProjectedVolume {
   readonly name: string
-  readonly defaultMode: number
   readonly sources: readonly Source[]
 }
 
@@ -62,8 +61,6 @@ export interface KubeletPod {
     readonly volumes: readonly ProjectedVolume[]
   }
 }
-
-const defaultMode = 0o644
 
 function readSource(raw: unknown, path: string): Source {
   const fields = readFields(raw, path)
@@ -101,7 +98,6 @@ function readVolume(raw: unknown, path: string): ProjectedVolume {
   const projected = readOptionalFields(fields['projected'], `${path}.projected`)
   return {
     name: readText(fields['name'], `${path}.name`),
-    defaultMode: readOptionalInteger(projected['defaultMode'], path) ?? defaultMode,
     sources: readList(projected['sources'], path).map((source, index) =>
       readSource(source, `${path}.projected.sources[${index}]`),
     ),

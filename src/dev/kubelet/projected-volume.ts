@@ -4,8 +4,8 @@ import type { PodCertificateSource, ProjectedVolume } from './pod.ts'
 import { trustAnchors } from './trust-anchors.ts'
 import type { VolumeFile } from './volume-files.ts'
 
-/** For its owner alone, as kubelet has it where the pod has a user of its own. */
-const keyMode = 0o600
+/** For its owner alone, as kubelet has it where a pod has a user of its own. */
+const mode = 0o600
 
 export interface VolumeMaterial {
   /** Files of the `podCertificate` source with this index. */
@@ -29,13 +29,12 @@ export function projectVolume(
     else if (source.kind === 'clusterTrustBundle') {
       const anchors = trustAnchors(source, material.trustBundles, material.salt)
       if ('problem' in anchors) problems.push(anchors.problem)
-      else payload.set(source.path, { text: anchors.pem, mode: volume.defaultMode })
+      else payload.set(source.path, { text: anchors.pem, mode })
     } else {
       const files = material.credential(index)
       if ('problem' in files) problems.push(files.problem)
       else
-        for (const [path, text] of credentialFiles(source, files))
-          payload.set(path, { text, mode: keyMode })
+        for (const [path, text] of credentialFiles(source, files)) payload.set(path, { text, mode })
     }
   }
   return problems.length > 0 ? { problems } : { payload }

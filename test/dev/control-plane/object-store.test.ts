@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { KubeObject } from '../../../src/dev/control-plane/kube-object.ts'
 import { ObjectStore, type StoreEvent } from '../../../src/dev/control-plane/object-store.ts'
 import { configMaps } from '../../../src/dev/control-plane/resources/plain.ts'

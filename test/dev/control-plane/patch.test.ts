@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { applyPatch } from '../../../src/dev/control-plane/patch.ts'
 import { StatusError } from '../../../src/dev/control-plane/status.ts'
 

@@ -10,7 +10,8 @@ function bundle(
   anchors: string,
   more: { signerName?: string; labels?: object } = {},
 ): ClusterTrustBundle {
-  const trustBundle = [...anchors]
+  const trustBundle = anchors
+    .split('')
     .map((anchor) => formatPem('CERTIFICATE', Buffer.from(anchor)))
     .join('words\n')
   const metadata = { name, labels: more.labels ?? {} }
@@ -64,7 +65,7 @@ const cases: readonly (readonly [string, Partial<TrustBundleSource>, string])[] 
 
 for (const [what, more, anchors] of cases) {
   test(`${what} selects ${anchors}, each once`, () => {
-    assert.equal([...anchorsOf(more)].toSorted().join(''), anchors)
+    assert.equal(anchorsOf(more).split('').toSorted().join(''), anchors)
   })
 }
 

@@ -48,10 +48,10 @@ test('a reader never sees files of two writes in one folder, nor half of one', a
   const write = (round: number) =>
     writeVolume(volume, payload({ a: `${round} `.repeat(2000), b: `${round} `.repeat(2000) }))
   await write(0)
-  let writing = true
+  const writing = new AbortController()
   const seen = new Set<string>()
   const read = async (): Promise<void> => {
-    while (writing) {
+    while (!writing.signal.aborted) {
       // As a careful reader does: the folder first, then the files in it.
       const target = await readlink(join(volume, '..data'))
       const files = await Promise.all(
@@ -69,7 +69,7 @@ test('a reader never sees files of two writes in one folder, nor half of one', a
   }
   const readers = [read(), read()]
   for (let round = 1; round <= 40; round += 1) await write(round)
-  writing = false
+  writing.abort()
   await Promise.all(readers)
   assert.ok(seen.size > 1)
 })
