@@ -1,5 +1,5 @@
 import { createApiClient, type ApiClient } from '../kubernetes/api-client.ts'
-import { openLedger } from '../ledger/ledger.ts'
+import { openLedger, readLedger } from '../ledger/ledger.ts'
 import type { Log } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
 import { openAuthorityFiles } from '../pki/authority-files.ts'
@@ -47,6 +47,7 @@ export async function runSigner(
     profile,
     authorities,
     ledger,
+    records: readLedger(config.ledger.file),
     issuancePolicy: createIssuancePolicy(engine),
     replica: config.replica,
     log,
