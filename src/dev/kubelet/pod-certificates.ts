@@ -1,5 +1,4 @@
 import type { ApiClient } from '../../kubernetes/api-client.ts'
-import { recordEvent } from '../../kubernetes/event.ts'
 import type { Informer } from '../../kubernetes/informer.ts'
 import { createObject, readObject } from '../../kubernetes/objects.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
@@ -19,6 +18,7 @@ import {
   type CredentialState,
 } from './credential.ts'
 import type { KubeletPod, PodCertificateSource } from './pod.ts'
+import { warnOfPod } from './pod-warning.ts'
 import { generatePrivateKey } from './private-key.ts'
 
 export interface PodCertificatesOptions {
@@ -220,21 +220,7 @@ export class PodCertificates implements AsyncDisposable {
     warning: { readonly reason: string; readonly text: string; readonly signal: AbortSignal },
   ): Promise<void> {
     const { client, log, now } = this.#options
-    const { namespace, name, uid } = pod.metadata
-    try {
-      await recordEvent(client, {
-        regarding: { apiVersion: 'v1', kind: 'Pod', namespace, name, uid },
-        type: 'Warning',
-        reason: warning.reason,
-        message: warning.text,
-        component: 'kubelet',
-        now,
-        signal: warning.signal,
-      })
-    } catch (error) {
-      // An event is news, not work: the state stands without it.
-      log.warn({ error, namespace, name }, 'event of a pod could not be written')
-    }
+    await warnOfPod({ client, log, now, pod, ...warning })
   }
 }
 

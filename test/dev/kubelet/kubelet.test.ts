@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { X509Certificate, createPrivateKey } from 'node:crypto'
-import { mkdtemp, readFile, readlink, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readFile, readlink, realpath, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -234,6 +234,44 @@ test('a denial on the refresh leaves the pod running on its old files, for good'
   assert.equal((await requestsOf('worn')).length, 2)
   assert.ok(isRunning((await world.admin.get(`${pods}/worn`)).body))
   assert.equal(await readFile(await fileOf(uid, 'c.pem'), 'utf8'), bundle)
+})
+
+test('a file that somebody took out of a volume is back after the next pass', async () => {
+  const { uid, bundle } = await runningPod('robbed')
+  const file = await fileOf(uid, 'c.pem')
+  await rm(await realpath(file))
+  await assert.rejects(readFile(file), { code: 'ENOENT' })
+  pass()
+  await eventually('the file is back', async () => {
+    return (await readFile(file, 'utf8').catch(() => undefined)) === bundle
+  })
+})
+
+test('a certificate that is overdue, and one that has run out, are warned of once', async () => {
+  await runningPod('overdue')
+  const reasons = async (): Promise<string> => {
+    const path = '/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3Doverdue'
+    const { items } = (await world.admin.get(path)).body
+    const all = items.map(({ reason }: { reason: string }) => reason)
+    return all.toSorted().reverse().join()
+  }
+  world.clockOffset += 30 * minute
+  pass()
+  await pendingRequest('overdue')
+  world.clockOffset += 11 * minute
+  pass()
+  await eventually(
+    'the first warning',
+    async () => (await reasons()) === 'CertificateOverdueForRefresh',
+  )
+  world.clockOffset += 20 * minute
+  pass()
+  await eventually('the second warning', async () =>
+    (await reasons()).includes('CertificateExpired'),
+  )
+  pass()
+  await runningPod('after-overdue')
+  assert.equal(await reasons(), 'CertificateOverdueForRefresh,CertificateExpired')
 })
 
 test('a request that vanishes is made anew, ten minutes later', async () => {
