@@ -1,3 +1,4 @@
+import { parseSpan, readAnswer, type AnswerBody } from './answer-page.ts'
 import type { Answer } from './collect.ts'
 import { collectAnswer } from './collect.ts'
 import type { Call } from './call.ts'
@@ -12,6 +13,30 @@ export interface Question {
   readonly upstream: Upstream
   readonly body: Buffer
   readonly session: UpstreamSession | undefined
+}
+
+/** What an upstream has answered, read. */
+export interface ReadAnswer extends AnswerBody {
+  readonly status: number
+  readonly headers: Answer['headers']
+}
+
+/** Sends the caller's request to an upstream, and reads an answer that is to this request. */
+export async function askAnswer(
+  call: Call,
+  means: Means,
+  question: Question,
+): Promise<ReadAnswer | ExchangeFailure> {
+  const answered = await askUpstream(call, means, question)
+  if ('failed' in answered) return answered
+  const answer = readAnswer(answered.body)
+  if (typeof answer === 'string') return { failed: 'bad answer', detail: answer }
+  const { message } = call
+  const id = answer.id === undefined ? undefined : parseSpan(answer.octets, answer.id)
+  if (answer.result !== undefined && message?.kind === 'request' && id !== message.id.value) {
+    return { failed: 'bad answer', detail: 'answer is to another request' }
+  }
+  return { ...answer, status: answered.status, headers: answered.headers }
 }
 
 /** Sends the caller's message to an upstream and collects the whole answer. */

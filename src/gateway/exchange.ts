@@ -52,16 +52,30 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
   let over = false
   let timer: NodeJS.Timeout | undefined
 
+  function finish(): void {
+    over = true
+    upstream.open -= 1
+    clearTimeout(timer)
+  }
   function fail(failed: FailureCause, detail: string): void {
     if (over) return
-    over = true
-    clearTimeout(timer)
+    finish()
     controller?.abort(new Error(detail))
     receiver.failed({ failed, detail })
   }
   function limit(milliseconds: number): void {
     clearTimeout(timer)
     timer = setTimeout(() => fail('time-out', 'no answer in time'), milliseconds)
+  }
+  const exchange: Exchange = {
+    cancel: () => fail('cancelled', 'cancelled'),
+    resume: () => controller?.resume(),
+  }
+  upstream.open += 1
+  if (upstream.open > upstream.openMax) {
+    // The receiver is told when it holds the exchange, as it is of every other end.
+    queueMicrotask(() => fail('unreachable', 'too many requests are waiting'))
+    return exchange
   }
   limit(upstream.timeoutMilliseconds)
   upstream.send(request, {
@@ -87,18 +101,14 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     },
     onResponseEnd() {
       if (over) return
-      over = true
-      clearTimeout(timer)
+      finish()
       receiver.end()
     },
     onResponseError(_, error) {
       fail('unreachable', error.message)
     },
   })
-  return {
-    cancel: () => fail('cancelled', 'cancelled'),
-    resume: () => controller?.resume(),
-  }
+  return exchange
 }
 
 /** What an upstream says to the gateway is not for the caller: redirects, challenges, its own failures. */

@@ -7,11 +7,17 @@ import type { Upstream } from './upstream.ts'
  * there when its session was opened. In the order of the configuration.
  */
 export function visibleUpstreams(call: Call, means: Means): readonly Upstream[] {
-  const { peer, message, session } = call
-  if (peer === undefined || message === undefined) return []
-  const servers = new Set(peer.identity.ceiling.toolScopes.map((scope) => scope.server))
-  return [...means.upstreams.values()].filter(({ config }) => {
-    if (!config.eras.includes(message.era) || !servers.has(config.server)) return false
+  const { message, session } = call
+  if (message === undefined) return []
+  return upstreamsOfCeiling(call, means).filter(({ config }) => {
+    if (!config.eras.includes(message.era)) return false
     return session === undefined || Object.hasOwn(session.upstreams, config.server)
   })
+}
+
+/** Those of which some scope of the caller's certificate speaks, whatever their era. */
+export function upstreamsOfCeiling({ peer }: Call, means: Means): readonly Upstream[] {
+  if (peer === undefined) return []
+  const servers = new Set(peer.identity.ceiling.toolScopes.map((scope) => scope.server))
+  return [...means.upstreams.values()].filter(({ config }) => servers.has(config.server))
 }

@@ -55,7 +55,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const limits = { ...defaultLimits, ...options.limits }
   const upstreams = createUpstreams(options, limits)
   const means: Means = {
-    peers: createPeers({ ...options, staleSecondsMax }),
+    peers: createPeers({
+      ...options,
+      staleSecondsMax,
+      connectionsMax: limits.identityConnectionsMax,
+    }),
     hosts: lowerCase(options.hosts),
     origins: lowerCase(options.origins),
     seal: createSeal({ key: options.sessionKey }),

@@ -17,8 +17,10 @@ export interface GatewayLimits {
   readonly streamSecondsMax: number
   /** Connections to one upstream. */
   readonly upstreamConnectionsMax: number
-  /** Open requests of one connection of a caller. */
+  /** Open requests of one identity, over all of its connections. */
   readonly inFlightMax: number
+  /** Open connections of one identity. */
+  readonly identityConnectionsMax: number
   /** How long open answers may take to end when the gateway closes. */
   readonly drainSeconds: number
   /** The longest time that a caller may keep a filtered list. */
@@ -30,7 +32,8 @@ export const defaultLimits: GatewayLimits = {
   answerBytesMax: 8 * 1024 * 1024,
   streamSecondsMax: 3600,
   upstreamConnectionsMax: 128,
-  inFlightMax: 64,
+  inFlightMax: 256,
+  identityConnectionsMax: 64,
   drainSeconds: 10,
   listSecondsMax: 60,
 }

@@ -19,11 +19,18 @@ export interface Peer {
   readonly subject: DecisionSubject
   /** Ends one open answer each, gracefully. */
   readonly streams: Set<() => void>
-  /** Requests between their first check and the end of their answer. */
-  open: number
+  /** Shared by all connections of the same owner. */
+  readonly usage: Usage
   readonly intermediates: readonly Buffer[]
   /** The bundle that the chain was last verified with: another one means verifying again. */
   verifiedWith: Bundle | undefined
+}
+
+/** What one identity takes of the gateway. */
+export interface Usage {
+  /** Requests between their first check and the end of their answer. */
+  open: number
+  connections: number
 }
 
 export interface PeerOptions {
@@ -60,7 +67,7 @@ export function parsePeer(
       owner: `${svid.spiffeId.uri} ${identity.pod.uid}`,
       subject: subjectOf(svid, identity),
       streams: new Set(),
-      open: 0,
+      usage: { open: 0, connections: 0 },
       intermediates: intermediatesOf(socket, options.credential.current()),
       verifiedWith: undefined,
     }

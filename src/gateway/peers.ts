@@ -1,8 +1,15 @@
 import type { TLSSocket } from 'node:tls'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import { createJudge, parsePeer, type Judgement, type Peer, type PeerOptions } from './peer.ts'
-import { identityRefusal, type Refusal } from './problem.ts'
+import {
+  createJudge,
+  parsePeer,
+  type Judgement,
+  type Peer,
+  type PeerOptions,
+  type Usage,
+} from './peer.ts'
+import { badRequest, identityRefusal, type Refusal } from './problem.ts'
 
 export interface Peers {
   /** Takes a connection whose handshake is done, and watches it until it ends. */
@@ -31,16 +38,31 @@ const destroyAfterMilliseconds = 1000
  * at notAfter, and whenever revocations, pods or the trust bundle change.
  */
 export function createPeers(
-  options: PeerOptions & { readonly log: Log; readonly metrics: Metrics },
+  options: PeerOptions & {
+    /** Of one identity. */
+    readonly connectionsMax: number
+    readonly log: Log
+    readonly metrics: Metrics
+  },
 ): Peers {
   const { log, metrics, now, revocations, pods, trustBundle } = options
   const known = new WeakMap<TLSSocket, Peer | Refusal>()
   const connections = new Set<Connection>()
+  const usages = new Map<string, Usage>()
   const judge = createJudge(options)
 
+  function admit(peer: Peer | Refusal): Peer | Refusal {
+    if ('code' in peer) return peer
+    const usage = usages.get(peer.owner) ?? peer.usage
+    if (usage.connections >= options.connectionsMax) return tooManyConnections
+    return { ...peer, usage }
+  }
   function forget(connection: Connection): boolean {
     clearTimeout(connection.timer)
+    const { usage, owner } = connection.peer
     const known = connections.delete(connection)
+    if (known) usage.connections -= 1
+    if (usage.connections === 0) usages.delete(owner)
     metrics.set('countersign_gateway_connections', connections.size)
     return known
   }
@@ -75,10 +97,12 @@ export function createPeers(
 
   return {
     accept(socket) {
-      const peer = parsePeer(socket, options)
+      const peer = admit(parsePeer(socket, options))
       known.set(socket, peer)
       // The first request is told why; a connection that never asks ends by the listener's time-outs.
       if ('code' in peer || now() >= peer.svid.notAfter.getTime()) return
+      peer.usage.connections += 1
+      usages.set(peer.owner, peer.usage)
       const connection: Connection = { socket, peer, timer: undefined }
       connections.add(connection)
       metrics.set('countersign_gateway_connections', connections.size)
@@ -88,13 +112,18 @@ export function createPeers(
     of: (socket) => known.get(socket) ?? identityRefusal('no client certificate'),
     judge,
     get busy() {
-      return [...connections].some(({ peer }) => peer.open > 0)
+      return [...connections].some(({ peer }) => peer.usage.open > 0)
     },
     close() {
       for (const stop of unlisten) stop()
       for (const connection of connections) end(connection, identityRefusal('gateway is closing'))
     },
   }
+}
+
+const tooManyConnections: Refusal = {
+  ...badRequest(429, 'too many connections of one identity'),
+  close: true,
 }
 
 /** Many changes of one moment are one change: a rollout deletes hundreds of pods at once. */

@@ -1,7 +1,7 @@
-import { applyEdits, readAnswer, setMembers, valueOf } from './answer-page.ts'
-import { askUpstream } from './ask-upstream.ts'
+import { applyEdits, setMembers, valueOf } from './answer-page.ts'
+import { askAnswer } from './ask-upstream.ts'
 import type { Call } from './call.ts'
-import { visibleUpstreams } from './federation.ts'
+import { upstreamsOfCeiling } from './federation.ts'
 import { timeToLive } from './filter-tools.ts'
 import { fault } from './forward-call.ts'
 import type { Means } from './means.ts'
@@ -19,12 +19,10 @@ export async function discoverOne(
   const { message } = call
   if (message === undefined) return undefined
   const question = { upstream, body: message.body, session: undefined }
-  const answered = await askUpstream(call, means, question)
-  if ('failed' in answered) return fault(call, answered)
-  const answer = readAnswer(answered.body)
-  if (typeof answer === 'string') return fault(call, { failed: 'bad answer', detail: answer })
+  const answer = await askAnswer(call, means, question)
+  if ('failed' in answer) return fault(call, answer)
   if (answer.result === undefined) {
-    replyBody(call, answered.body, { status: answered.status })
+    replyBody(call, answer.octets, { status: answer.status })
     return undefined
   }
   const said = valueOf(answer, 'supportedVersions')
@@ -40,9 +38,9 @@ export async function discoverOne(
   return undefined
 }
 
-/** `server/discover` at the door of all upstreams: the versions that some visible upstream is configured for. */
+/** `server/discover` at the door of all upstreams: the versions that some upstream of the caller's ceiling speaks. */
 export function discoverAll(call: Call, means: Means): undefined {
-  const eras = visibleUpstreams(call, means).flatMap((upstream) => upstream.config.eras)
+  const eras = upstreamsOfCeiling(call, means).flatMap((upstream) => upstream.config.eras)
   replyResult(call, {
     resultType: 'complete',
     supportedVersions: versionsOf(eras),

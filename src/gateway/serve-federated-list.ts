@@ -1,5 +1,5 @@
-import { applyEdits, readAnswer, valueOf } from './answer-page.ts'
-import { askUpstream } from './ask-upstream.ts'
+import { applyEdits, valueOf } from './answer-page.ts'
+import { askAnswer } from './ask-upstream.ts'
 import { rawIdOf, type Call } from './call.ts'
 import { visibleUpstreams } from './federation.ts'
 import { filterTools, timeToLive, type ListedTool, type ToolPage } from './filter-tools.ts'
@@ -74,14 +74,13 @@ async function pageOf(
     cursor === undefined || span === undefined
       ? message.body
       : splice(message.body, span, JSON.stringify(cursor))
-  const answered = await askUpstream(call, means, {
+  const answer = await askAnswer(call, means, {
     upstream,
     body,
     session: session?.upstreams[server],
   })
-  const answer = 'failed' in answered ? answered.detail : readAnswer(answered.body)
-  if (typeof answer !== 'string' && answer.result !== undefined) return { upstream, answer }
-  const detail = typeof answer === 'string' ? answer : 'answer is an error'
+  if (!('failed' in answer) && answer.result !== undefined) return { upstream, answer }
+  const detail = 'failed' in answer ? answer.detail : 'answer is an error'
   means.log.warn({ server, detail }, 'upstream is left out of a list')
   return undefined
 }

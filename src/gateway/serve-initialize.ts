@@ -1,5 +1,5 @@
-import { applyEdits, readAnswer, setMembers, valueOf, type AnswerBody } from './answer-page.ts'
-import { askUpstream } from './ask-upstream.ts'
+import { applyEdits, setMembers, valueOf, type AnswerBody } from './answer-page.ts'
+import { askAnswer, askUpstream } from './ask-upstream.ts'
 import type { Call } from './call.ts'
 import { visibleUpstreams } from './federation.ts'
 import { fault } from './forward-call.ts'
@@ -108,16 +108,14 @@ async function openUpstream(
 ): Promise<Opened | Refused> {
   const { message } = call
   const body = message?.body ?? initialized
-  const answered = await askUpstream(call, means, { upstream, body, session: undefined })
-  if ('failed' in answered) return fault(call, answered)
-  const answer = readAnswer(answered.body)
-  if (typeof answer === 'string') return fault(call, { failed: 'bad answer', detail: answer })
+  const answer = await askAnswer(call, means, { upstream, body, session: undefined })
+  if ('failed' in answer) return fault(call, answer)
   const asked = message?.version ?? ''
   if (answer.result === undefined) return { answer, session: { id: null, version: asked } }
   const version = valueOf(answer, 'protocolVersion')
   if (typeof version !== 'string' || !legacyVersions.includes(version)) {
     return fault(call, { failed: 'bad answer', detail: 'protocol version is not served' })
   }
-  const id = answered.headers['mcp-session-id']
+  const id = answer.headers['mcp-session-id']
   return { answer, session: { id: typeof id === 'string' ? id : null, version } }
 }

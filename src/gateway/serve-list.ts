@@ -1,5 +1,5 @@
-import { applyEdits, readAnswer, setMembers, valueOf, type AnswerBody } from './answer-page.ts'
-import { askUpstream } from './ask-upstream.ts'
+import { applyEdits, setMembers, valueOf, type AnswerBody } from './answer-page.ts'
+import { askAnswer } from './ask-upstream.ts'
 import type { Call } from './call.ts'
 import { filterTools, timeToLive, type ListedTool } from './filter-tools.ts'
 import { fault } from './forward-call.ts'
@@ -17,17 +17,14 @@ export async function listOfOne(
   const { message, session } = call
   if (message === undefined) return undefined
   const { server } = upstream.config
-  const body = message.body
-  const answered = await askUpstream(call, means, {
+  const answer = await askAnswer(call, means, {
     upstream,
-    body,
+    body: message.body,
     session: session?.upstreams[server],
   })
-  if ('failed' in answered) return fault(call, answered)
-  const answer = readAnswer(answered.body)
-  if (typeof answer === 'string') return fault(call, { failed: 'bad answer', detail: answer })
+  if ('failed' in answer) return fault(call, answer)
   if (answer.result === undefined) {
-    replyBody(call, answered.body, { status: answered.status })
+    replyBody(call, answer.octets, { status: answer.status })
     return undefined
   }
   const tools = filterTools(call, means, [{ upstream, answer }])

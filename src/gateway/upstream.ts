@@ -24,6 +24,9 @@ export interface UpstreamConfig {
 export interface Upstream {
   readonly config: UpstreamConfig
   readonly timeoutMilliseconds: number
+  /** Exchanges that have not ended; `startExchange` counts them, and starts no more than `openMax`. */
+  open: number
+  readonly openMax: number
   /** One request. The octets are sent as they are; redirects are answers like any other. */
   send(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
   close(): Promise<void>
@@ -39,6 +42,9 @@ export interface UpstreamRequest {
 const serverName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const connectTimeoutMilliseconds = 5000
 const idleMilliseconds = 30_000
+
+/** Beyond this many for each connection, waiting would outlast the time-out of a call anyway. */
+const waitingPerConnectionMax = 16
 
 export interface UpstreamOptions {
   readonly config: UpstreamConfig
@@ -82,6 +88,8 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   return {
     config,
     timeoutMilliseconds: (config.timeoutSeconds ?? 60) * 1000,
+    open: 0,
+    openMax: connectionsMax * waitingPerConnectionMax,
     send({ method = 'POST', headers, body }, handler) {
       pool.dispatch({ method, path, headers, body }, handler)
     },

@@ -220,3 +220,26 @@ test('a legacy session at the door of all leaves out what was down, and says so 
   const told = world.upstreams['files']?.received.map(({ body }) => body) ?? []
   assert.ok(told.includes('{"jsonrpc":"2.0","method":"notifications/initialized"}'))
 })
+
+for (const [what, text] of Object.entries({
+  'another request': '{"jsonrpc":"2.0","id":2,"result":{"tools":[]}}',
+  nothing: '{"jsonrpc":"2.0","result":{"tools":[]}}',
+})) {
+  test(`a list that answers ${what} is a fault of the upstream`, async () => {
+    await using world = await openWorld({
+      answers: { files: (_, response) => sendJson(response, text) },
+    })
+    const agent = await world.agent()
+    const reply = await agent.post('/mcp/files', list.body, list.headers)
+    assert.equal(reply.status, 502)
+  })
+}
+
+test('an error of an upstream about a list is passed on as it is', async () => {
+  const text = '{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"bad cursor"}}'
+  await using world = await openWorld({
+    answers: { files: (_, response) => sendJson(response, text) },
+  })
+  const agent = await world.agent()
+  assert.equal((await agent.post('/mcp/files', list.body, list.headers)).text, text)
+})

@@ -48,7 +48,7 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     owner: 'owner',
     subject: {} as Peer['subject'],
     streams: new Set(),
-    open: 0,
+    usage: { open: 0, connections: 0 },
     intermediates: [],
     verifiedWith: undefined,
   }
@@ -137,7 +137,7 @@ test('a certificate without our extension is no identity here', async () => {
   assert.equal(reply.json.error?.message, 'certificate has no identity extension')
 })
 
-test('one connection has so many requests open and no more', async () => {
+test('one identity has so many requests open and no more', async () => {
   const release: (() => void)[] = []
   await using world = await openWorld({
     limits: { inFlightMax: 2 },
@@ -169,4 +169,20 @@ test('one connection has so many requests open and no more', async () => {
   const statuses = [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)
   assert.deepEqual(statuses, ['200', '200', '429'])
   socket.destroy()
+})
+
+test('one identity has so many connections and no more, until one of them ends', async () => {
+  await using world = await openWorld({ limits: { identityConnectionsMax: 1 } })
+  const podUid = 'c0ffee00-0000-4000-8000-00000000beef'
+  const ask = async (podUid: string): Promise<{ status: number; end: () => Promise<void> }> => {
+    const agent = await world.agent({ podUid })
+    const { status } = await agent.post('/mcp/files', echo.body, echo.headers)
+    return { status, end: () => agent.client.destroy() }
+  }
+  const first = await ask(podUid)
+  assert.equal(first.status, 200)
+  assert.equal((await ask(podUid)).status, 429)
+  assert.equal((await ask('c0ffee00-0000-4000-8000-00000000bee0')).status, 200)
+  await first.end()
+  await eventually('there is room again', async () => (await ask(podUid)).status === 200)
 })

@@ -179,6 +179,17 @@ const cases: readonly Case[] = [
     code: -32022,
   },
   {
+    title: 'a modern client where no upstream is modern',
+    world: { upstreams: (configs) => configs.map((each) => ({ ...each, eras: ['legacy'] })) },
+    ask: (agent) => {
+      const { body, headers } = modern('server/discover')
+      return agent.post('/mcp', body, headers)
+    },
+    status: 400,
+    code: -32022,
+    message: 'protocol version is not spoken by any upstream',
+  },
+  {
     title: 'a tool at the door of all whose server does not exist',
     ask: (agent) => agent.post('/mcp', call('nowhere_echo').body, call('nowhere_echo').headers),
     status: 200,

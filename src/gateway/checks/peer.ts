@@ -8,11 +8,11 @@ import { badRequest } from '../problem.ts'
 export function checkPeer(call: Call, means: Means): Judgement {
   const peer = means.peers.of(call.request.socket as TLSSocket)
   if ('code' in peer) return peer
-  if (peer.open >= means.limits.inFlightMax) {
-    return badRequest(429, 'too many open requests on one connection')
+  if (peer.usage.open >= means.limits.inFlightMax) {
+    return badRequest(429, 'too many open requests of one identity')
   }
   // From here on the request counts as open, until `handleRequest` has done with it.
-  peer.open += 1
+  peer.usage.open += 1
   call.peer = peer
   return means.peers.judge(peer)
 }

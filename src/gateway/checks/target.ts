@@ -1,9 +1,9 @@
 import type { Call } from '../call.ts'
 import type { Means } from '../means.ts'
-import type { Message } from '../message/message.ts'
+import type { Era, Message } from '../message/message.ts'
 import { problemCodes } from '../message/problem.ts'
 import { badRequest, unknownTool, type Refusal } from '../problem.ts'
-import type { Upstream } from '../upstream.ts'
+import { versionsOf } from '../revisions.ts'
 
 /**
  * Which upstream and which tool are meant. Only configuration names upstreams. An upstream is not there for a client of an era that
@@ -14,6 +14,8 @@ export function checkTarget(call: Call, means: Means): Refusal | undefined {
   if (message === undefined || message.kind === 'response') return undefined
   const tool = message.method === 'tools/call' ? (message.name ?? '') : undefined
   if (door.kind === 'all') {
+    const eras = [...means.upstreams.values()].flatMap(({ config }) => config.eras)
+    if (!eras.includes(message.era)) return otherEra(message, 'any upstream', eras)
     return tool === undefined ? undefined : targetOfAll(call, means, tool)
   }
   const upstream = means.upstreams.get(door.server)
@@ -21,7 +23,9 @@ export function checkTarget(call: Call, means: Means): Refusal | undefined {
     const rawId = message.kind === 'request' ? message.id.raw : undefined
     return badRequest(404, 'server is not known', rawId)
   }
-  if (!upstream.config.eras.includes(message.era)) return otherEra(message, upstream)
+  if (!upstream.config.eras.includes(message.era)) {
+    return otherEra(message, door.server, upstream.config.eras)
+  }
   call.upstream = upstream
   call.tool = tool
   return undefined
@@ -45,11 +49,10 @@ function targetOfAll(call: Call, means: Means, name: string): Refusal | undefine
   return undefined
 }
 
-function otherEra(message: Message, upstream: Upstream): Refusal {
+function otherEra(message: Message, who: string, eras: readonly Era[]): Refusal {
   const rawId = message.kind === 'request' ? { rawId: message.id.raw } : {}
-  const { server, eras } = upstream.config
-  const supported = eras.includes('modern') ? ['2026-07-28'] : ['2025-11-25', '2025-06-18']
-  const text = `protocol version is not spoken by ${server}`
+  const supported = versionsOf(eras)
+  const text = `protocol version is not spoken by ${who}`
   const code =
     message.era === 'modern' ? problemCodes.unsupportedProtocolVersion : problemCodes.invalidParams
   const data = { supported, requested: message.version }
