@@ -253,7 +253,7 @@ test('a certificate that is overdue, and one that has run out, are warned of onc
     const path = '/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3Doverdue'
     const { items } = (await world.admin.get(path)).body
     const all = items.map(({ reason }: { reason: string }) => reason)
-    return all.toSorted().reverse().join()
+    return all.toSorted().toReversed().join()
   }
   world.clockOffset += 30 * minute
   pass()
