@@ -21,6 +21,13 @@ export interface Peers {
   close(): void
 }
 
+export interface PeersOptions extends PeerOptions {
+  /** Of one identity. */
+  readonly connectionsMax: number
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
 interface Connection {
   readonly socket: TLSSocket
   readonly peer: Peer
@@ -37,32 +44,17 @@ const destroyAfterMilliseconds = 1000
  * The peers of all open connections. TLS judges a certificate at the handshake and never again, so this does: on every request,
  * at notAfter, and whenever revocations, pods or the trust bundle change.
  */
-export function createPeers(
-  options: PeerOptions & {
-    /** Of one identity. */
-    readonly connectionsMax: number
-    readonly log: Log
-    readonly metrics: Metrics
-  },
-): Peers {
+export function createPeers(options: PeersOptions): Peers {
   const { log, metrics, now, revocations, pods, trustBundle } = options
   const known = new WeakMap<TLSSocket, Peer | Refusal>()
   const connections = new Set<Connection>()
-  const usages = new Map<string, Usage>()
+  const usages = createUsages(options.connectionsMax)
   const judge = createJudge(options)
 
-  function admit(peer: Peer | Refusal): Peer | Refusal {
-    if ('code' in peer) return peer
-    const usage = usages.get(peer.owner) ?? peer.usage
-    if (usage.connections >= options.connectionsMax) return tooManyConnections
-    return { ...peer, usage }
-  }
   function forget(connection: Connection): boolean {
     clearTimeout(connection.timer)
-    const { usage, owner } = connection.peer
     const known = connections.delete(connection)
-    if (known) usage.connections -= 1
-    if (usage.connections === 0) usages.delete(owner)
+    if (known) usages.release(connection.peer)
     metrics.set('countersign_gateway_connections', connections.size)
     return known
   }
@@ -97,12 +89,11 @@ export function createPeers(
 
   return {
     accept(socket) {
-      const peer = admit(parsePeer(socket, options))
+      const peer = usages.admit(parsePeer(socket, options))
       known.set(socket, peer)
       // The first request is told why; a connection that never asks ends by the listener's time-outs.
       if ('code' in peer || now() >= peer.svid.notAfter.getTime()) return
-      peer.usage.connections += 1
-      usages.set(peer.owner, peer.usage)
+      usages.take(peer)
       const connection: Connection = { socket, peer, timer: undefined }
       connections.add(connection)
       metrics.set('countersign_gateway_connections', connections.size)
@@ -117,6 +108,32 @@ export function createPeers(
     close() {
       for (const stop of unlisten) stop()
       for (const connection of connections) end(connection, identityRefusal('gateway is closing'))
+    },
+  }
+}
+
+interface Usages {
+  /** The peer with the usage that it shares with the other connections of its identity, if there is room for one more. */
+  admit(peer: Peer | Refusal): Peer | Refusal
+  take(peer: Peer): void
+  release(peer: Peer): void
+}
+
+function createUsages(connectionsMax: number): Usages {
+  const usages = new Map<string, Usage>()
+  return {
+    admit(peer) {
+      if ('code' in peer) return peer
+      const usage = usages.get(peer.owner) ?? peer.usage
+      return usage.connections < connectionsMax ? { ...peer, usage } : tooManyConnections
+    },
+    take({ owner, usage }) {
+      usage.connections += 1
+      usages.set(owner, usage)
+    },
+    release({ owner, usage }) {
+      usage.connections -= 1
+      if (usage.connections === 0) usages.delete(owner)
     },
   }
 }
