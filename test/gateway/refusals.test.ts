@@ -99,6 +99,16 @@ const cases: readonly Case[] = [
     status: 200,
     code: -32601,
   },
+  ...['requestState', 'inputResponses', 'task'].map((member) => ({
+    title: `a call with ${member}, about which policy is not asked`,
+    ask: (agent: TestClient) => {
+      const { body, headers } = modern('tools/call', { name: 'echo', [member]: {} })
+      return agent.post('/mcp/files', body, headers)
+    },
+    status: 400,
+    code: -32602,
+    message: `params.${member} is not served`,
+  })),
   {
     title: 'a legacy request without a session',
     ask: (agent) => {

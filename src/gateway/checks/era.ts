@@ -1,7 +1,7 @@
 import type { Call } from '../call.ts'
 import type { Means } from '../means.ts'
 import { parseMessage, type Era } from '../message/message.ts'
-import { isProblem } from '../message/problem.ts'
+import { isProblem, problemCodes } from '../message/problem.ts'
 import { badRequest, unknownMethod, type Refusal } from '../problem.ts'
 
 const emptyBody = Buffer.alloc(0)
@@ -17,6 +17,12 @@ const servedNotifications: Readonly<Record<Era, ReadonlySet<string>>> = {
   legacy: new Set(['notifications/initialized', 'notifications/cancelled']),
 }
 
+/**
+ * What continues or detaches a call. Policy is not asked about it, and behind the gateway an upstream could not tell whose it is: to
+ * an upstream all callers are the gateway (MCP 2026-07-28 multi round-trip requests; 2025-11-25 tasks).
+ */
+const unservedMembers = ['requestState', 'inputResponses', 'task'] as const
+
 /** The body is one message of one era, its headers say the same, and its method is served. */
 export function checkEra(call: Call, means: Means): Refusal | undefined {
   const message = parseMessage(call.body ?? emptyBody, call.request.rawHeaders, {
@@ -30,5 +36,9 @@ export function checkEra(call: Call, means: Means): Refusal | undefined {
     const served = servedNotifications[era].has(message.method)
     return served ? undefined : unknownMethod(era, undefined)
   }
-  return servedRequests[era].has(message.method) ? undefined : unknownMethod(era, message.id.raw)
+  if (!servedRequests[era].has(message.method)) return unknownMethod(era, message.id.raw)
+  const unserved = unservedMembers.find((member) => Object.hasOwn(message.params, member))
+  if (unserved === undefined) return undefined
+  const text = `params.${unserved} is not served`
+  return { status: 400, code: problemCodes.invalidParams, message: text, rawId: message.id.raw }
 }
