@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { startEmbeddedCluster } from '../dev/embedded-cluster.ts'
@@ -7,7 +7,7 @@ import { chaptersOf, tellStory } from '../dev/story/story.ts'
 import { createLog } from '../log.ts'
 import { openDevSession } from './dev-session.ts'
 import { followDecisions, type SeenDecision } from './follow-decisions.ts'
-import { createNarrator } from './narrator.ts'
+import { createNarrator, type Narrator } from './narrator.ts'
 import type { ExitCode, Terminal } from './program.ts'
 
 export interface DevOptions {
@@ -21,23 +21,44 @@ export async function runDev(options: DevOptions, terminal: Terminal): Promise<E
   const folder = await openFolder(options.dir)
   const narrator = createNarrator({ out: terminal.out, json: options.json === true })
   narrator.opening(folder)
+  const ok = await tell({ folder, narrator, options, terminal })
+  // A folder that nobody named is of use only to find out what went wrong.
+  if (options.dir === undefined && ok) await rm(folder, { recursive: true, force: true })
+  return ok ? 0 : 1
+}
+
+async function tell(told: {
+  readonly folder: string
+  readonly narrator: Narrator
+  readonly terminal: Terminal
+  readonly options: DevOptions
+}): Promise<boolean> {
+  const { folder, narrator, options, terminal } = told
   await using session = await openDevSession({
     folder,
     log: createLog({ level: 'info', name: 'dev', file: join(folder, 'countersign.log') }),
     progress: (line) => narrator.progress(line),
     startCluster: (runner) =>
-      startEmbeddedCluster({ folder, runContainer: (...pod) => runner.run(...pod) }),
+      startEmbeddedCluster({
+        folder,
+        keepFolder: options.dir !== undefined,
+        runContainer: (...pod) => runner.run(...pod),
+      }),
   })
-  const ok = await tellStory(session.world, chaptersOf(session.world.ports), (told) =>
-    narrator.tell(told),
-  )
-  const devFile = await writeDevFile(session.world, session.gateway)
+  const { world, gateway } = session
+  const chapters = chaptersOf(world.ports)
+  const ok = await tellStory(world, chapters, {
+    tell: (step) => narrator.tell(step),
+    signal: terminal.signal,
+  })
+  if (terminal.signal.aborted) return ok
+  const devFile = await writeDevFile(world, gateway)
   narrator.closing(ok)
-  if (options.once === true) return ok ? 0 : 1
-  narrator.invitation(devFile, session.world.paths.devFile)
+  if (options.once === true) return ok
+  narrator.invitation(devFile, world.paths.devFile)
   const show = (decision: SeenDecision): void => narrator.decision(decision)
   await followDecisions(devFile.decisionLog, show, terminal.signal)
-  return ok ? 0 : 1
+  return ok
 }
 
 /** Private to its user: keys are below it. */

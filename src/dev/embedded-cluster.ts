@@ -10,8 +10,10 @@ import { startKubelet, type Kubelet } from './kubelet/kubelet.ts'
 import { createProcessRunner } from './kubelet/process.ts'
 
 export interface EmbeddedClusterConfig {
-  /** The cluster's own files are below, in a folder that ends with it; the logs of pods stay. */
+  /** The cluster's own files are below, in a folder `cluster` that begins empty and ends with it; the logs of pods stay. */
   readonly folder: string
+  /** Leaves that folder as it was at the end, keys included, for whoever wants to look. */
+  readonly keepFolder?: boolean
   readonly log?: Log
   readonly now?: () => number
   /** Nodes that get a kubelet; node-a and node-b unless told. */
@@ -29,8 +31,9 @@ export async function startEmbeddedCluster(config: EmbeddedClusterConfig): Promi
   const report = config.onProgress ?? ((): void => {})
   const folder = join(config.folder, 'cluster')
   await using opened = new AsyncDisposableStack()
+  await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  opened.defer(() => rm(folder, { recursive: true, force: true }))
+  if (config.keepFolder !== true) opened.defer(() => rm(folder, { recursive: true, force: true }))
   const versions = config.podCertificateVersions
   const plane = await startControlPlane({
     folder,

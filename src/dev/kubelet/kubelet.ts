@@ -142,7 +142,7 @@ class PodLoop implements AsyncDisposable {
     this.#closing.abort()
     for (const stop of this.#stops) stop()
     await this.#queue.close()
-    await Promise.all([...this.#workers.values()].map((worker) => worker.end()))
+    await Promise.all([...this.#workers.values()].map((worker) => worker.stop()))
   }
 
   /** What is due for a refresh is found here, and nowhere else. */

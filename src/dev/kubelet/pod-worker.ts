@@ -55,11 +55,16 @@ export class PodWorker {
     )
   }
 
-  /** Ends the process and removes the volumes. Can be called again after a failure. */
-  async end(): Promise<void> {
+  /** Ends the process and leaves the volumes, as a kubelet that stops does. */
+  async stop(): Promise<void> {
     this.#ending.abort()
     await this.#container?.stop()
     this.#container = undefined
+  }
+
+  /** Ends the process and removes the volumes. Can be called again after a failure. */
+  async end(): Promise<void> {
+    await this.stop()
     await rm(this.#options.folder, { recursive: true, force: true })
   }
 

@@ -32,15 +32,17 @@ export function chaptersOf(ports: Ports): readonly Chapter[] {
   ]
 }
 
-/** Takes the steps one after the other, tells each, and says whether all were as they should be. */
+/** Takes the steps one after the other until the signal, tells each, and says whether all were as they should be. */
 export async function tellStory(
   world: World,
   chapters: readonly Chapter[],
-  tell: (told: Told) => void,
+  options: { readonly tell: (told: Told) => void; readonly signal: AbortSignal },
 ): Promise<boolean> {
+  const { tell, signal } = options
   let all = true
   for (const chapter of chapters) {
     for (const { title, check } of chapter.steps) {
+      if (signal.aborted) return false
       const start = performance.now()
       const { ok, detail } = await outcomeOf(() => check(world))
       const seconds = (performance.now() - start) / 1000
