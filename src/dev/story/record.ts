@@ -11,16 +11,16 @@ export const recordChapter: Chapter = {
       async check(world) {
         const intents = new Set<string>()
         let results = 0
-        let refusals = 0
+        const refusals = new Set<string>()
         for await (const { record } of readLedger(world.paths.ledger)) {
           if (record.kind === 'issuance-intent') intents.add(record.issuanceId)
-          if (record.kind === 'issuance-refusal') refusals += 1
+          if (record.kind === 'issuance-refusal') refusals.add(record.issuanceId)
           if (record.kind !== 'issuance-result') continue
           expect(intents.has(record.issuanceId), `result without intent: ${record.issuanceId}`)
           results += 1
         }
-        expect(results > 0 && refusals > 0, `results=${results} refusals=${refusals}`)
-        return `${intents.size} intents, ${results} results, ${refusals} refusals in the ledger`
+        expect(results > 0 && refusals.size > 0, `results=${results} refusals=${refusals.size}`)
+        return `${intents.size} intents, ${results} results, ${refusals.size} refusals in the ledger`
       },
     },
     {
