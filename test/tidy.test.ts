@@ -20,9 +20,9 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/token': ['src/identity', 'src/pki'],
   'src/signer': ['src/identity', 'src/pki', 'src/ledger', 'src/policy'],
   // How a message is read has to be one thing on both sides of the gateway, so tool servers read with it too.
-  'src/gateway/message': [],
-  'src/gateway': ['src/gateway/message', 'src/identity', 'src/pki', 'src/policy', 'src/token'],
-  'src/toolserver': ['src/gateway/message', 'src/identity', 'src/pki', 'src/token'],
+  'src/mcp': [],
+  'src/gateway': ['src/mcp', 'src/identity', 'src/pki', 'src/policy', 'src/token'],
+  'src/toolserver': ['src/mcp', 'src/identity', 'src/pki', 'src/token'],
   'src/agent': ['src/identity', 'src/pki'],
   // The embedded cluster judges what the signer makes, so it shares no code with it.
   'src/dev': ['src/dev/control-plane', 'src/dev/kubelet'],
@@ -59,7 +59,7 @@ const importableByAll = ['src/errors.ts', 'src/log.ts', 'src/metrics.ts']
 
 /** The files of domain rooms that talk to the API server: thin shells around what is pure. */
 const kubernetesShells =
-  /^src\/(signer\/(controller|request-queue|cluster-ports|gather|trust-bundle|authority-secret)|gateway\/[a-z-]+-watch)\.ts$/
+  /^src\/(signer\/(controller|request-queue|cluster-ports|gather|trust-bundle|authority-secret)|gateway\/peers\/[a-z-]+-watch)\.ts$/
 
 /** Where a package may be imported, and nowhere else. */
 const packageHomes: Readonly<Record<string, readonly string[]>> = {
@@ -85,7 +85,7 @@ const testsWithoutSource: Readonly<Record<string, string>> = {
   'test/documents.test.ts': 'docs',
   'test/gateway/identity-lifetime.test.ts': 'what ends a connection that stands',
   'test/gateway/lists.test.ts': 'lists, through the doors',
-  'test/gateway/message/bodies.test.ts': 'the smuggling vectors, read from octets to target',
+  'test/mcp/bodies.test.ts': 'the smuggling vectors, read from octets to target',
   'test/gateway/pipeline.test.ts': 'the table of checks as a whole',
   'test/gateway/refusals.test.ts': 'every check, through the doors',
   'test/gateway/sdk.test.ts': 'the clients and servers that others have',

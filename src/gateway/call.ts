@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Decision } from '../policy/decision.ts'
-import type { Definition } from './definition.ts'
-import type { Message } from './message/message.ts'
-import type { Peer } from './peer.ts'
-import type { Session } from './session.ts'
-import type { Upstream } from './upstream.ts'
+import type { Definition } from './tools/definition.ts'
+import type { Message } from '../mcp/message.ts'
+import type { Peer } from './peers/peer.ts'
+import type { Session } from './sessions/session.ts'
+import type { Upstream } from './upstreams/upstream.ts'
 
 /** `/mcp` is all upstreams together, `/mcp/<server>` is one upstream as it is. */
 export type Door =

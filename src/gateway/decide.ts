@@ -1,7 +1,7 @@
 import type { DecisionInput, DecisionResource, Evaluated, ListInput } from '../policy/authorizer.ts'
 import type { Decision, Reason } from '../policy/decision.ts'
 import { rawIdOf, type Call } from './call.ts'
-import type { Definition } from './definition.ts'
+import type { Definition } from './tools/definition.ts'
 import type { Means } from './means.ts'
 import { denial, unavailable, type CheckName, type Refusal } from './problem.ts'
 

@@ -3,11 +3,11 @@ import type { Metrics } from '../metrics.ts'
 import type { Authorizer } from '../policy/authorizer.ts'
 import type { DecisionLog } from '../policy/decision-log.ts'
 import type { TokenSigner } from '../token/sign.ts'
-import type { Catalogue } from './catalogue.ts'
-import type { Era } from './message/message.ts'
-import type { Peers } from './peers.ts'
-import type { Seal } from './seal.ts'
-import type { Upstream } from './upstream.ts'
+import type { Catalogue } from './tools/catalogue.ts'
+import type { Era } from '../mcp/message.ts'
+import type { Peers } from './peers/peers.ts'
+import type { Seal } from './sessions/seal.ts'
+import type { Upstream } from './upstreams/upstream.ts'
 
 export interface GatewayLimits {
   /** Octets of one request body. */

@@ -1,5 +1,5 @@
 import type { Reason } from '../policy/decision.ts'
-import { problemCodes, type Problem } from './message/problem.ts'
+import { problemCodes, type Problem } from '../mcp/problem.ts'
 
 /** Every check has a name: of its row in the table, in metrics and in logs. */
 export type CheckName =

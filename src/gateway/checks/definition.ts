@@ -1,10 +1,10 @@
 import type { Call } from '../call.ts'
 import { refuseDecision } from '../decide.ts'
-import type { Definition } from '../definition.ts'
+import type { Definition } from '../tools/definition.ts'
 import type { Means } from '../means.ts'
-import { compareParamHeaders } from '../message/param-headers.ts'
+import { compareParamHeaders } from '../../mcp/param-headers.ts'
 import { rawIdOf } from '../call.ts'
-import { quarantineOf } from '../quarantine.ts'
+import { quarantineOf } from '../tools/quarantine.ts'
 import { unknownTool, type Refusal } from '../problem.ts'
 
 /**

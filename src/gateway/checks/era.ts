@@ -1,7 +1,7 @@
 import type { Call } from '../call.ts'
 import type { Means } from '../means.ts'
-import { parseMessage, type Era } from '../message/message.ts'
-import { isProblem, problemCodes } from '../message/problem.ts'
+import { parseMessage, type Era } from '../../mcp/message.ts'
+import { isProblem, problemCodes } from '../../mcp/problem.ts'
 import { badRequest, unknownMethod, type Refusal } from '../problem.ts'
 
 const emptyBody = Buffer.alloc(0)

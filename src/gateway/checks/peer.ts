@@ -1,7 +1,7 @@
 import type { TLSSocket } from 'node:tls'
 import type { Call } from '../call.ts'
 import type { Means } from '../means.ts'
-import type { Judgement } from '../peer.ts'
+import type { Judgement } from '../peers/peer.ts'
 import { badRequest } from '../problem.ts'
 
 /** Who is at the other end, and whether that certificate still counts at this moment. */

@@ -1,7 +1,7 @@
 import type { Call } from '../call.ts'
 import type { Means } from '../means.ts'
 import { badRequest, identityRefusal, type Refusal } from '../problem.ts'
-import { openSession } from '../session.ts'
+import { openSession } from '../sessions/session.ts'
 
 /**
  * A legacy message belongs to a session, a session to a door, a version and an owner. An id that this gateway never sealed is a

@@ -1,9 +1,9 @@
 import type { Call } from '../call.ts'
 import type { Means } from '../means.ts'
-import type { Era, Message } from '../message/message.ts'
-import { problemCodes } from '../message/problem.ts'
+import type { Era, Message } from '../../mcp/message.ts'
+import { problemCodes } from '../../mcp/problem.ts'
 import { badRequest, unknownTool, type Refusal } from '../problem.ts'
-import { versionsOf } from '../revisions.ts'
+import { versionsOf } from '../sessions/revisions.ts'
 
 /**
  * Which upstream and which tool are meant. Only configuration names upstreams. An upstream is not there for a client of an era that

@@ -3,8 +3,12 @@ import { connect, type TLSSocket } from 'node:tls'
 import { silentLog, type Log } from '../../../src/log.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/gateway.ts'
-import type { PodSource, Revocation, RevocationSource } from '../../../src/gateway/revocation.ts'
-import { findRevocation } from '../../../src/gateway/revocation.ts'
+import type {
+  PodSource,
+  Revocation,
+  RevocationSource,
+} from '../../../src/gateway/peers/revocation.ts'
+import { findRevocation } from '../../../src/gateway/peers/revocation.ts'
 import { parseSpiffeId } from '../../../src/identity/spiffe-id.ts'
 import type { Credential } from '../../../src/pki/credential.ts'
 import { createAuthorizer, type Authorizer } from '../../../src/policy/authorizer.ts'

@@ -1,0 +1,157 @@
+import type { TLSSocket } from 'node:tls'
+import type { Log } from '../../log.ts'
+import type { Metrics } from '../../metrics.ts'
+import {
+  createJudge,
+  parsePeer,
+  type Judgement,
+  type Peer,
+  type PeerOptions,
+  type Usage,
+} from './peer.ts'
+import { badRequest, identityRefusal, type Refusal } from '../problem.ts'
+
+export interface Peers {
+  /** Takes a connection whose handshake is done, and watches it until it ends. */
+  accept(socket: TLSSocket): void
+  of(socket: TLSSocket): Peer | Refusal
+  judge(peer: Peer): Judgement
+  /** Whether any request is still open. */
+  readonly busy: boolean
+  close(): void
+}
+
+export interface PeersOptions extends PeerOptions {
+  /** Of one identity. */
+  readonly connectionsMax: number
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+interface Connection {
+  readonly socket: TLSSocket
+  readonly peer: Peer
+  timer: NodeJS.Timeout | undefined
+}
+
+/** The longest delay that `setTimeout` keeps (2^31 - 1 ms); a longer one fires at once. */
+const delayMillisecondsMax = 2_147_483_647
+
+/** What a peer that does not read gets to take its last octets. */
+const destroyAfterMilliseconds = 1000
+
+/**
+ * The peers of all open connections. TLS judges a certificate at the handshake and never again, so this does: on every request,
+ * at notAfter, and whenever revocations, pods or the trust bundle change.
+ */
+export function createPeers(options: PeersOptions): Peers {
+  const { log, metrics, now, revocations, pods, trustBundle } = options
+  const known = new WeakMap<TLSSocket, Peer | Refusal>()
+  const connections = new Set<Connection>()
+  const usages = createUsages(options.connectionsMax)
+  const judge = createJudge(options)
+
+  function forget(connection: Connection): boolean {
+    clearTimeout(connection.timer)
+    const known = connections.delete(connection)
+    if (known) usages.release(connection.peer)
+    metrics.set('countersign_gateway_connections', connections.size)
+    return known
+  }
+  function end(connection: Connection, refusal: Refusal): void {
+    if (!forget(connection)) return
+    const { socket, peer } = connection
+    const { message: why, detail } = refusal
+    log.info({ peer: peer.svid.spiffeId.uri, why, detail }, 'connection of a peer ended')
+    known.set(socket, refusal)
+    for (const endStream of peer.streams) endStream()
+    socket.destroySoon()
+    setTimeout(() => socket.destroy(), destroyAfterMilliseconds).unref()
+  }
+  function arm(connection: Connection): void {
+    const left = connection.peer.svid.notAfter.getTime() - now()
+    if (left <= 0) end(connection, identityRefusal('certificate has expired'))
+    else
+      connection.timer = setTimeout(arm, Math.min(left, delayMillisecondsMax), connection).unref()
+  }
+  async function reconsider(connection: Connection): Promise<void> {
+    try {
+      const refusal = await judge(connection.peer)
+      if (refusal?.close === true) end(connection, refusal)
+    } catch (error) {
+      log.error({ error }, 'peer could not be judged')
+    }
+  }
+  const changes = coalesce(() => {
+    for (const connection of connections) void reconsider(connection)
+  })
+  const unlisten = [revocations, pods, trustBundle].map((source) => source.onChange(changes))
+
+  return {
+    accept(socket) {
+      const peer = usages.admit(parsePeer(socket, options))
+      known.set(socket, peer)
+      // The first request is told why; a connection that never asks ends by the listener's time-outs.
+      if ('code' in peer || now() >= peer.svid.notAfter.getTime()) return
+      usages.take(peer)
+      const connection: Connection = { socket, peer, timer: undefined }
+      connections.add(connection)
+      metrics.set('countersign_gateway_connections', connections.size)
+      socket.once('close', () => forget(connection))
+      arm(connection)
+    },
+    of: (socket) => known.get(socket) ?? identityRefusal('no client certificate'),
+    judge,
+    get busy() {
+      return [...connections].some(({ peer }) => peer.usage.open > 0)
+    },
+    close() {
+      for (const stop of unlisten) stop()
+      for (const connection of connections) end(connection, identityRefusal('gateway is closing'))
+    },
+  }
+}
+
+interface Usages {
+  /** The peer with the usage that it shares with the other connections of its identity, if there is room for one more. */
+  admit(peer: Peer | Refusal): Peer | Refusal
+  take(peer: Peer): void
+  release(peer: Peer): void
+}
+
+function createUsages(connectionsMax: number): Usages {
+  const usages = new Map<string, Usage>()
+  return {
+    admit(peer) {
+      if ('code' in peer) return peer
+      const usage = usages.get(peer.owner) ?? peer.usage
+      return usage.connections < connectionsMax ? { ...peer, usage } : tooManyConnections
+    },
+    take({ owner, usage }) {
+      usage.connections += 1
+      usages.set(owner, usage)
+    },
+    release({ owner, usage }) {
+      usage.connections -= 1
+      if (usage.connections === 0) usages.delete(owner)
+    },
+  }
+}
+
+const tooManyConnections: Refusal = {
+  ...badRequest(429, 'too many connections of one identity'),
+  close: true,
+}
+
+/** Many changes of one moment are one change: a rollout deletes hundreds of pods at once. */
+function coalesce(work: () => void): () => void {
+  let due = false
+  return () => {
+    if (due) return
+    due = true
+    setImmediate(() => {
+      due = false
+      work()
+    })
+  }
+}

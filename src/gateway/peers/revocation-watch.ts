@@ -1,0 +1,104 @@
+import type { ApiClient } from '../../kubernetes/api-client.ts'
+import { startInformer, type Informer } from '../../kubernetes/informer.ts'
+import {
+  readFields,
+  readOptionalFields,
+  readOptionalText,
+  readOptionalTime,
+  readText,
+} from '../../kubernetes/read-field.ts'
+import { readMetadata, type KubernetesObject, type Resource } from '../../kubernetes/resource.ts'
+import type { Log } from '../../log.ts'
+import type { Metrics } from '../../metrics.ts'
+import { CountersignError } from '../../errors.ts'
+import { findRevocation, type Revocation, type RevocationSource } from './revocation.ts'
+
+interface RevocationObject extends KubernetesObject {
+  readonly revocation: Revocation
+}
+
+/** The Revocation resource: `charts/countersign/crds/revocations.yaml`. */
+const revocationResource: Resource<RevocationObject> = {
+  group: 'countersign.dev',
+  version: 'v1alpha1',
+  plural: 'revocations',
+  kind: 'Revocation',
+  namespaced: false,
+  parse: parseRevocation,
+}
+
+/** Follows the Revocations of the cluster. A malformed one is counted and skipped; the others stay in force. */
+export async function watchRevocations(options: {
+  readonly client: ApiClient
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly now: () => number
+  /** How long the start waits for the first list; until it is there nobody is served. Default 10. */
+  readonly firstListSeconds?: number
+}): Promise<RevocationSource & AsyncDisposable> {
+  const informer = startInformer({ ...options, resource: revocationResource })
+  await firstList(informer, options.firstListSeconds)
+  return {
+    find: (svid) => findRevocation(revocationsOf(informer), svid),
+    get staleSeconds() {
+      return staleSecondsOf(informer)
+    },
+    onChange: (listener) => informer.onEvent(() => listener()),
+    [Symbol.asyncDispose]: () => informer[Symbol.asyncDispose](),
+  }
+}
+
+function* revocationsOf(informer: Informer<RevocationObject>): Generator<Revocation> {
+  for (const { revocation } of informer.list()) yield revocation
+}
+
+/** Before the first list nothing is known, however young the watch is. */
+export function staleSecondsOf(informer: Informer<unknown>): number {
+  return informer.hasSynced ? informer.staleSeconds : Number.POSITIVE_INFINITY
+}
+
+/** Resolves when the first list is there, or when it has not come for a while. */
+export async function firstList(informer: Informer<unknown>, seconds = 10): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, seconds * 1000)
+  })
+  try {
+    await Promise.race([informer.synced, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function parseRevocation(raw: unknown): RevocationObject {
+  const metadata = readMetadata(raw)
+  const spec = readFields(readFields(raw, 'revocation')['spec'], 'spec')
+  const podUid = readOptionalText(spec['podUID'], 'spec.podUID')
+  const tenant = readOptionalText(spec['tenant'], 'spec.tenant')
+  const issuanceId = readOptionalText(spec['issuanceID'], 'spec.issuanceID')
+  const issuedBefore = readOptionalTime(spec['issuedBefore'], 'spec.issuedBefore')
+  const account = readOptionalFields(spec['serviceAccount'], 'spec.serviceAccount')
+  const given = {
+    ...(podUid === undefined ? {} : { podUid }),
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(issuanceId === undefined ? {} : { issuanceId }),
+    ...(issuedBefore === undefined ? {} : { issuedBefore }),
+    ...(Object.keys(account).length === 0 ? {} : { serviceAccount: readAccount(account) }),
+  }
+  // The schema asks for one too, but a cluster may have an older schema than this gateway.
+  if (Object.keys(given).length === 0) {
+    throw new CountersignError('kubernetes/object', 'spec: want=at least one matcher got=none')
+  }
+  const reason = readOptionalText(spec['reason'], 'spec.reason') ?? ''
+  return { metadata, revocation: { name: metadata.name, reason, ...given } }
+}
+
+function readAccount(account: Readonly<Record<string, unknown>>): {
+  readonly namespace: string
+  readonly name: string
+} {
+  return {
+    namespace: readText(account['namespace'], 'spec.serviceAccount.namespace'),
+    name: readText(account['name'], 'spec.serviceAccount.name'),
+  }
+}

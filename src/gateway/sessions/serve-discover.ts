@@ -1,0 +1,52 @@
+import { applyEdits, setMembers, valueOf } from '../tools/answer-page.ts'
+import { askAnswer } from '../upstreams/ask-upstream.ts'
+import type { Call } from '../call.ts'
+import { upstreamsOfCeiling } from '../upstreams/federation.ts'
+import { timeToLive } from '../tools/filter-tools.ts'
+import { fault } from '../upstreams/forward-call.ts'
+import type { Means } from '../means.ts'
+import { replyBody, replyResult } from '../reply.ts'
+import { gatewayInfo, versionsOf } from './revisions.ts'
+import type { Refused } from '../table.ts'
+import type { Upstream } from '../upstreams/upstream.ts'
+
+/** `server/discover` at the door of one upstream: its answer, less what is not served through here. */
+export async function discoverOne(
+  call: Call,
+  means: Means,
+  upstream: Upstream,
+): Promise<Refused | undefined> {
+  const { message } = call
+  if (message === undefined) return undefined
+  const question = { upstream, body: message.body, session: undefined }
+  const answer = await askAnswer(call, means, question)
+  if ('failed' in answer) return fault(call, answer)
+  if (answer.result === undefined) {
+    replyBody(call, answer.octets, { status: answer.status })
+    return undefined
+  }
+  const said = valueOf(answer, 'supportedVersions')
+  const spoken: readonly unknown[] = Array.isArray(said) ? said : []
+  const supported = versionsOf(upstream.config.eras).filter((version) => spoken.includes(version))
+  const edits = setMembers(answer, {
+    supportedVersions: JSON.stringify(supported),
+    capabilities: '{"tools":{}}',
+    ttlMs: String(timeToLive(call, means, valueOf(answer, 'ttlMs'))),
+    cacheScope: '"private"',
+  })
+  replyBody(call, applyEdits(answer.octets, edits))
+  return undefined
+}
+
+/** `server/discover` at the door of all upstreams: the versions that some upstream of the caller's ceiling speaks. */
+export function discoverAll(call: Call, means: Means): undefined {
+  const eras = upstreamsOfCeiling(call, means).flatMap((upstream) => upstream.config.eras)
+  replyResult(call, {
+    resultType: 'complete',
+    supportedVersions: versionsOf(eras),
+    capabilities: { tools: {} },
+    ttlMs: timeToLive(call, means, Number.POSITIVE_INFINITY),
+    cacheScope: 'private',
+    _meta: { 'io.modelcontextprotocol/serverInfo': gatewayInfo },
+  })
+}

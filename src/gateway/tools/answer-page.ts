@@ -1,0 +1,83 @@
+import type { Span } from '../../mcp/scan.ts'
+import { elementsOf, membersOf, wholeOf } from './spans.ts'
+
+/** A JSON-RPC answer, with the places of what a gateway reads or replaces; everything else stays octets. */
+export interface AnswerBody {
+  readonly octets: Buffer
+  /** The members of `result`; undefined for an error. */
+  readonly result: ReadonlyMap<string, Span> | undefined
+  readonly resultSpan: Span | undefined
+  readonly id: Span | undefined
+}
+
+export interface Edit extends Span {
+  readonly text: string | Buffer
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Reads an upstream's answer; a sentence says why it is none. */
+export function readAnswer(octets: Buffer): AnswerBody | string {
+  try {
+    JSON.parse(utf8.decode(octets))
+  } catch {
+    return 'answer is no JSON'
+  }
+  const members = membersOf(octets, wholeOf(octets))
+  if (members === undefined) return 'answer is no object with distinct members'
+  const id = members.get('id')
+  if (members.has('error')) return { octets, result: undefined, resultSpan: undefined, id }
+  const resultSpan = members.get('result')
+  const result = resultSpan === undefined ? undefined : membersOf(octets, resultSpan)
+  if (resultSpan === undefined || result === undefined) return 'answer has no result'
+  return { octets, result, resultSpan, id }
+}
+
+/** The value of a member of the result. */
+export function valueOf(answer: AnswerBody, name: string): unknown {
+  const span = answer.result?.get(name)
+  return span === undefined ? undefined : parseSpan(answer.octets, span)
+}
+
+export function parseSpan(octets: Buffer, span: Span): unknown {
+  return JSON.parse(octets.toString('utf8', span.start, span.end))
+}
+
+/** The elements of a list in the result; undefined when there is no such list. */
+export function listOf(answer: AnswerBody, name: string): readonly Span[] | undefined {
+  const span = answer.result?.get(name)
+  return span === undefined ? undefined : elementsOf(answer.octets, span)
+}
+
+/** Edits that give members of the result these JSON texts, whether they are there or not. */
+export function setMembers(
+  answer: AnswerBody,
+  members: Readonly<Record<string, string>>,
+): readonly Edit[] {
+  const { result, resultSpan } = answer
+  if (result === undefined || resultSpan === undefined) return []
+  const edits: Edit[] = []
+  const missing: string[] = []
+  for (const [name, text] of Object.entries(members)) {
+    const span = result.get(name)
+    if (span === undefined) missing.push(`${JSON.stringify(name)}:${text}`)
+    else edits.push({ ...span, text })
+  }
+  if (missing.length === 0) return edits
+  const at = resultSpan.start + 1
+  const text = `${missing.join(',')}${result.size === 0 ? '' : ','}`
+  return [{ start: at, end: at, text }, ...edits]
+}
+
+/** The octets with the edits made; those between them are kept. Edits do not overlap. */
+export function applyEdits(octets: Buffer, edits: readonly Edit[]): Buffer {
+  const parts: Buffer[] = []
+  let from = 0
+  for (const edit of edits.toSorted((left, right) => left.start - right.start)) {
+    parts.push(octets.subarray(from, edit.start))
+    parts.push(typeof edit.text === 'string' ? Buffer.from(edit.text) : edit.text)
+    from = edit.end
+  }
+  parts.push(octets.subarray(from))
+  return Buffer.concat(parts)
+}

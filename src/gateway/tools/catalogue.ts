@@ -1,0 +1,93 @@
+import type { Log } from '../../log.ts'
+import { parseDefinition, type Definition } from './definition.ts'
+import type { ExchangeFailure } from '../upstreams/exchange.ts'
+
+/** The tools that one upstream has in one era, as the gateway itself has listed them. */
+export interface Catalogue {
+  /** The current definition. Asks the upstream when the tool is not known; undefined when it is not there either. */
+  find(tool: string): Definition | undefined | Promise<Definition | undefined>
+  /** Takes a definition that an upstream has just given to a caller, and returns it parsed. */
+  learn(octets: Buffer): Definition | undefined
+}
+
+export interface CatalogueOptions {
+  /** All definitions, or why there are none. */
+  readonly list: () => Promise<readonly Buffer[] | ExchangeFailure>
+  readonly server: string
+  readonly now: () => number
+  readonly log: Log
+  /** The age at which definitions are listed again, beside the call that found them old. Default 60. */
+  readonly freshSeconds?: number
+  /** The least time between two lists: callers of unknown tools cannot flood an upstream. Default 2. */
+  readonly pauseSeconds?: number
+  readonly toolsMax?: number
+}
+
+export function createCatalogue(options: CatalogueOptions): Catalogue {
+  const { list, now, log, server } = options
+  const { freshSeconds = 60, pauseSeconds = 2, toolsMax = 10_000 } = options
+  let definitions = new Map<string, Definition>()
+  let listedAt = Number.NEGATIVE_INFINITY
+  let listing: Promise<void> | undefined
+
+  async function refresh(): Promise<void> {
+    const octets = await list()
+    listedAt = now()
+    if ('failed' in octets) {
+      log.warn({ server, why: octets.failed, detail: octets.detail }, 'catalogue is not refreshed')
+      return
+    }
+    const next = new Map<string, Definition>()
+    for (const each of octets.slice(0, toolsMax)) {
+      const definition = read(each)
+      if (definition !== undefined) next.set(definition.name, definition)
+    }
+    definitions = next
+  }
+  /** The definition in these octets, the known one where they have not changed: that spares hashing a long list again. */
+  function read(octets: Buffer): Definition | undefined {
+    const name = nameOf(octets)
+    if (name === undefined) return undefined
+    const known = definitions.get(name)
+    return known?.octets.equals(octets) === true ? known : parseDefinition(Buffer.from(octets))
+  }
+  function refreshOnce(): Promise<void> {
+    listing ??= refresh().finally(() => {
+      listing = undefined
+    })
+    return listing
+  }
+  async function findAfterRefresh(tool: string): Promise<Definition | undefined> {
+    await refreshOnce()
+    return definitions.get(tool)
+  }
+
+  return {
+    find(tool) {
+      const known = definitions.get(tool)
+      const ageSeconds = (now() - listedAt) / 1000
+      if (known === undefined) {
+        return ageSeconds < pauseSeconds && listing === undefined
+          ? undefined
+          : findAfterRefresh(tool)
+      }
+      if (ageSeconds > freshSeconds && listing === undefined) {
+        refreshOnce().catch((error: unknown) => log.error({ server, error }, 'catalogue broke'))
+      }
+      return known
+    },
+    learn(octets) {
+      const definition = read(octets)
+      if (definition === undefined) return undefined
+      const room = definitions.size < toolsMax || definitions.has(definition.name)
+      if (room) definitions.set(definition.name, definition)
+      return definition
+    },
+  }
+}
+
+function nameOf(octets: Buffer): string | undefined {
+  const value: unknown = JSON.parse(octets.toString('utf8'))
+  if (typeof value !== 'object' || value === null || !('name' in value)) return undefined
+  return typeof value.name === 'string' ? value.name : undefined
+}

@@ -1,0 +1,73 @@
+import { parseSpan, readAnswer, type AnswerBody } from '../tools/answer-page.ts'
+import type { Answer } from './collect.ts'
+import { collectAnswer } from './collect.ts'
+import type { Call } from '../call.ts'
+import type { ExchangeFailure } from './exchange.ts'
+import { upstreamHeaders } from './forwarded-headers.ts'
+import type { Means } from '../means.ts'
+import type { UpstreamSession } from '../sessions/session.ts'
+import { tieExchange } from '../peers/streams.ts'
+import type { Upstream } from './upstream.ts'
+
+export interface Question {
+  readonly upstream: Upstream
+  readonly body: Buffer
+  readonly session: UpstreamSession | undefined
+}
+
+/** What an upstream has answered, read. */
+export interface ReadAnswer extends AnswerBody {
+  readonly status: number
+  readonly headers: Answer['headers']
+}
+
+/** Sends the caller's request to an upstream, and reads an answer that is to this request. */
+export async function askAnswer(
+  call: Call,
+  means: Means,
+  question: Question,
+): Promise<ReadAnswer | ExchangeFailure> {
+  const answered = await askUpstream(call, means, question)
+  if ('failed' in answered) return answered
+  const answer = readAnswer(answered.body)
+  if (typeof answer === 'string') return { failed: 'bad answer', detail: answer }
+  const { message } = call
+  const id = answer.id === undefined ? undefined : parseSpan(answer.octets, answer.id)
+  if (answer.result !== undefined && message?.kind === 'request' && id !== message.id.value) {
+    return { failed: 'bad answer', detail: 'answer is to another request' }
+  }
+  return { ...answer, status: answered.status, headers: answered.headers }
+}
+
+/** Sends the caller's message to an upstream and collects the whole answer. */
+export async function askUpstream(
+  call: Call,
+  means: Means,
+  { upstream, body, session }: Question,
+): Promise<Answer | ExchangeFailure> {
+  const { peer, message, request, response } = call
+  if (peer === undefined || message === undefined || message.kind === 'response') {
+    return { failed: 'cancelled', detail: 'nobody asks' }
+  }
+  const opening = message.method === 'initialize'
+  const headers = upstreamHeaders({
+    raw: request.rawHeaders,
+    era: message.era,
+    version: opening ? undefined : (session?.version ?? message.version),
+    sessionId: session?.id,
+  })
+  const { answerBytesMax, streamSecondsMax } = means.limits
+  const cancelling = new AbortController()
+  const untie = tieExchange(peer, response, () => cancelling.abort())
+  try {
+    return await collectAnswer({
+      upstream,
+      request: { headers, body },
+      answerBytesMax,
+      streamSecondsMax,
+      signal: cancelling.signal,
+    })
+  } finally {
+    untie()
+  }
+}

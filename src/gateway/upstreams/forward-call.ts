@@ -1,0 +1,186 @@
+import { rawIdOf, type Call } from '../call.ts'
+import { refuseDecision } from '../decide.ts'
+import { createEventParser, type ServerEvent } from './events.ts'
+import { startExchange, type AnswerHead, type ExchangeFailure } from './exchange.ts'
+import { callerHeaders, upstreamHeaders } from './forwarded-headers.ts'
+import { judgeAnswer } from './judge-answer.ts'
+import type { Means } from '../means.ts'
+import type { RequestMessage } from '../../mcp/message.ts'
+import { argumentsSha256, replaceName } from '../../mcp/rewrite.ts'
+import { badRequest, formatRefusal, unavailable, type Refusal } from '../problem.ts'
+import type { Peer } from '../peers/peer.ts'
+import { tieExchange } from '../peers/streams.ts'
+import type { Upstream } from './upstream.ts'
+import type { Refused } from '../table.ts'
+
+/** A call that passed the table, on its way to its one upstream. */
+export interface Forward {
+  readonly call: Call
+  readonly peer: Peer
+  readonly message: RequestMessage
+  readonly upstream: Upstream
+}
+
+/**
+ * Forwards a request and streams its answer through. The octets are those that were decided on; behind the door of all upstreams the
+ * tool's name is replaced, and nothing else ever is.
+ */
+export async function forwardCall(forward: Forward, means: Means): Promise<Refused | undefined> {
+  const { call, message } = forward
+  const transactionToken = call.tool === undefined ? undefined : await signToken(forward, means)
+  const body =
+    call.door.kind === 'all' && call.tool !== undefined
+      ? replaceName(message.body, message.offsets, call.tool)
+      : message.body
+  const session = call.session?.upstreams[forward.upstream.config.server]
+  const headers = upstreamHeaders({
+    raw: call.request.rawHeaders,
+    era: message.era,
+    version: session?.version ?? message.version,
+    tool: call.tool,
+    sessionId: session?.id,
+    transactionToken,
+  })
+  return passThrough({ ...forward, headers, body }, means)
+}
+
+function signToken(forward: Forward, means: Means): Promise<string> {
+  const { call, peer, message, upstream } = forward
+  const { server, spiffeId } = upstream.config
+  return means.tokens.sign({
+    caller: peer.svid,
+    upstream: { server, spiffeId },
+    tool: call.tool ?? '',
+    argumentsSha256: argumentsSha256(message.body, message.offsets),
+    transactionId: call.decided?.id ?? means.newDecisionId(),
+  })
+}
+
+interface Prepared extends Forward {
+  readonly headers: string[]
+  readonly body: Buffer
+}
+
+function passThrough(prepared: Prepared, means: Means): Promise<Refused | undefined> {
+  const { call, upstream, headers, body, peer } = prepared
+  const { answerBytesMax, streamSecondsMax } = means.limits
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    let head: AnswerHead | undefined
+    const events = createEventParser((event) => passEvent(event))
+    const { response } = call
+
+    function settle(refused: Refused | undefined): void {
+      untie()
+      resolve(refused)
+    }
+    function passEvent(event: ServerEvent): void {
+      if (response.writableEnded) return
+      const refused = passOn(prepared, means, event)
+      if (refused === undefined) return
+      // The answer ends first: cancelling tells of a failure, and a failed stream is cut off.
+      response.end(`data: ${formatRefusal(refused)}\n\n`)
+      exchange.cancel()
+    }
+    const exchange = startExchange(
+      { upstream, request: { headers, body }, answerBytesMax, streamSecondsMax },
+      {
+        head(received) {
+          head = received
+          if (head.form === 'events') beginStream(prepared, head)
+        },
+        data(chunk) {
+          if (head?.form !== 'events') {
+            chunks.push(chunk)
+            return true
+          }
+          events.push(chunk)
+          if (!response.writableNeedDrain) return true
+          response.once('drain', () => exchange.resume())
+          return false
+        },
+        end() {
+          if (head?.form === 'events') response.end()
+          settle(head?.form === 'events' ? undefined : answer(prepared, means, { head, chunks }))
+        },
+        failed(failure) {
+          if (head?.form === 'events' && !response.writableEnded) response.destroy()
+          settle(
+            response.headersSent || failure.failed === 'cancelled'
+              ? undefined
+              : fault(call, failure),
+          )
+        },
+      },
+    )
+    const untie = tieExchange(peer, response, () => exchange.cancel())
+  })
+}
+
+function beginStream({ call }: Prepared, head: AnswerHead): void {
+  const headers = { ...callerHeaders(head.headers), 'x-accel-buffering': 'no' }
+  call.response.writeHead(head.status, headers)
+  call.response.flushHeaders()
+}
+
+/** Passes one event on, unless it may not be. */
+function passOn(prepared: Prepared, means: Means, event: ServerEvent): Refusal | undefined {
+  const { call, message } = prepared
+  if (event.data !== undefined) {
+    const verdict = judgeAnswer(message, event.data)
+    if (verdict.kind === 'drop') return undefined
+    if (verdict.kind === 'refuse') return refuseAnswer(call, means, verdict.what)
+    if (verdict.kind === 'bad') {
+      return unavailable(502, 'upstream gave no answer', { rawId: rawIdOf(call) })
+    }
+  }
+  call.response.write(event.octets)
+  return undefined
+}
+
+/** Sends a whole answer on. */
+function answer(
+  { call, message }: Prepared,
+  means: Means,
+  received: { readonly head: AnswerHead | undefined; readonly chunks: readonly Buffer[] },
+): Refused | undefined {
+  const { head, chunks } = received
+  const body = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
+  if (head?.status === 404 && call.session !== undefined) return sessionOver(call)
+  if (head === undefined || head.form !== 'json') {
+    return fault(call, { failed: 'bad answer', detail: 'answer has no body' })
+  }
+  const verdict = judgeAnswer(message, body)
+  if (verdict.kind === 'refuse') {
+    return { check: 'response', refusal: refuseAnswer(call, means, verdict.what) }
+  }
+  if (verdict.kind !== 'pass' || !verdict.isResponse) {
+    const detail = verdict.kind === 'bad' ? verdict.detail : 'answer is no response'
+    return fault(call, { failed: 'bad answer', detail })
+  }
+  const headers = callerHeaders(head.headers)
+  headers['content-length'] = String(body.length)
+  call.response.writeHead(head.status, headers)
+  call.response.end(body)
+  return undefined
+}
+
+/** An upstream has forgotten its session: the caller opens a new one, as it would with the upstream itself. */
+function sessionOver(call: Call): Refused {
+  return { check: 'response', refusal: badRequest(404, 'session is not known', rawIdOf(call)) }
+}
+
+function refuseAnswer(call: Call, means: Means, what: string): Refusal {
+  return refuseDecision(call, means, {
+    check: 'response',
+    reason: { code: 'answer-not-served', message: `the answer held ${what}`, audience: 'agent' },
+  })
+}
+
+/** What a caller is told of an upstream that has not answered. */
+export function fault(call: Call, failure: ExchangeFailure): Refused {
+  const status = failure.failed === 'time-out' ? 504 : 502
+  const detail = `${failure.failed}: ${failure.detail}`
+  const refusal = unavailable(status, 'upstream gave no answer', { rawId: rawIdOf(call), detail })
+  return { check: 'forward', refusal }
+}

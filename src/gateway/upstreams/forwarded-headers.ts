@@ -1,0 +1,67 @@
+import type { Era } from '../../mcp/message.ts'
+
+/**
+ * What passes from a caller to an upstream, by name: a list of what is known, because identity headers have no closed list
+ * (`authorization`, `cookie`, `forwarded`, `x-forwarded-*`, `client-cert`, `txn-token` and every proxy's own), and passing a
+ * caller's token on is forbidden (MCP 2026-07-28 security best practices, token passthrough).
+ */
+const inbound = new Set([
+  'accept',
+  'content-type',
+  'mcp-method',
+  'user-agent',
+  // W3C Trace Context and Baggage.
+  'traceparent',
+  'tracestate',
+  'baggage',
+])
+
+/** What passes from an upstream to a caller. Lengths, framing, cookies, challenges and server names are not of the message. */
+const outbound = new Set(['content-type', 'cache-control', 'retry-after'])
+
+const paramPrefix = 'mcp-param-'
+
+export interface UpstreamHeaders {
+  readonly raw: readonly string[]
+  readonly era: Era
+  /** The protocol revision to name; none with `initialize`, which is what agrees on one. */
+  readonly version: string | undefined
+  /** The tool's name as the upstream knows it, where the request names one. */
+  readonly tool?: string | undefined
+  readonly sessionId?: string | null | undefined
+  readonly transactionToken?: string | undefined
+}
+
+/** The headers of the request to the upstream: name, value, name, value. */
+export function upstreamHeaders(o: UpstreamHeaders): string[] {
+  const { raw, era, tool, sessionId, transactionToken } = o
+  const headers: string[] = []
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index]?.toLowerCase() ?? ''
+    // An unrecognised Mcp-Param header must reach the server untouched (MCP 2026-07-28 transports, custom headers).
+    if (inbound.has(name) || (era === 'modern' && name.startsWith(paramPrefix))) {
+      headers.push(name, raw[index + 1] ?? '')
+    }
+  }
+  if (o.version !== undefined) headers.push('mcp-protocol-version', o.version)
+  if (tool !== undefined && era === 'modern') headers.push('mcp-name', encodeHeaderValue(tool))
+  if (typeof sessionId === 'string') headers.push('mcp-session-id', sessionId)
+  if (transactionToken !== undefined) headers.push('txn-token', transactionToken)
+  return headers
+}
+
+/** Plain where that is unambiguous, else base64 between markers (MCP 2026-07-28 transports, value encoding). */
+function encodeHeaderValue(text: string): string {
+  const plain =
+    /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(text) && !text.startsWith('=?base64?')
+  return plain ? text : `=?base64?${Buffer.from(text).toString('base64')}?=`
+}
+
+/** The headers of an upstream's answer that its caller sees. */
+export function callerHeaders(received: Readonly<Record<string, unknown>>): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const [name, value] of Object.entries(received)) {
+    if (outbound.has(name) && typeof value === 'string') headers[name] = value
+  }
+  return headers
+}

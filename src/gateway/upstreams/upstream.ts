@@ -1,0 +1,116 @@
+import { Pool, type Dispatcher } from 'undici'
+import type { Era } from '../../mcp/message.ts'
+import type { SpiffeId } from '../../identity/spiffe-id.ts'
+import type { Log } from '../../log.ts'
+import type { BundleSource } from '../../pki/bundle.ts'
+import type { CredentialSource } from '../../pki/credential.ts'
+import { CountersignError } from '../../errors.ts'
+import { connectorTo } from './upstream-tls.ts'
+
+/** A tool server behind the gateway. Only configuration names one, never a request. */
+export interface UpstreamConfig {
+  /** Lower-case letters, digits and dashes: tools are `<server>_<tool>` at the door of all upstreams. */
+  readonly server: string
+  /** https */
+  readonly url: string
+  readonly spiffeId: SpiffeId
+  readonly eras: readonly Era[]
+  /** For a whole answer; for the first octet of a stream. Default 60. */
+  readonly timeoutSeconds?: number
+  /** Approved definitions: the digest of each tool that may be called. */
+  readonly pins?: Readonly<Record<string, string>>
+}
+
+export interface Upstream {
+  readonly config: UpstreamConfig
+  readonly timeoutMilliseconds: number
+  /** Exchanges that have not ended; `startExchange` counts them, and starts no more than `openMax`. */
+  open: number
+  readonly openMax: number
+  /** One request. The octets are sent as they are; redirects are answers like any other. */
+  send(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
+  close(): Promise<void>
+}
+
+export interface UpstreamRequest {
+  /** DELETE ends a legacy session. Default POST. */
+  readonly method?: 'POST' | 'DELETE'
+  readonly headers: string[]
+  readonly body: Buffer | null
+}
+
+const serverName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+const connectTimeoutMilliseconds = 5000
+const idleMilliseconds = 30_000
+
+/** Beyond this many for each connection, waiting would outlast the time-out of a call anyway. */
+const waitingPerConnectionMax = 16
+
+export interface UpstreamOptions {
+  readonly config: UpstreamConfig
+  readonly credential: CredentialSource
+  readonly trustBundle: BundleSource
+  readonly connectionsMax: number
+  readonly extensionOid?: string | undefined
+  readonly now: () => number
+  readonly log: Log
+}
+
+/** Throws `gateway/upstream` for a configuration that cannot be served. */
+export function createUpstream(options: UpstreamOptions): Upstream {
+  const { config, credential, trustBundle, connectionsMax, log } = options
+  const url = parseUpstreamUrl(config)
+  const path = `${url.pathname}${url.search}`
+  function openPool(): Pool {
+    return new Pool(url.origin, {
+      connect: connectorTo({
+        ...options,
+        spiffeId: config.spiffeId,
+        timeoutMilliseconds: connectTimeoutMilliseconds,
+      }),
+      connections: connectionsMax,
+      pipelining: 1,
+      keepAliveTimeout: idleMilliseconds,
+      // Exchanges have time-outs of their own, for the whole of an answer.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    })
+  }
+  let pool = openPool()
+  /** A new certificate or bundle means new connections; open exchanges end on the old ones. */
+  function rotate(): void {
+    const old = pool
+    pool = openPool()
+    log.info({ server: config.server }, 'connections to an upstream are opened anew')
+    old.close().catch((error: unknown) => log.warn({ error }, 'old connections did not close'))
+  }
+  const unlisten = [credential.onChange(rotate), trustBundle.onChange(rotate)]
+  return {
+    config,
+    timeoutMilliseconds: (config.timeoutSeconds ?? 60) * 1000,
+    open: 0,
+    openMax: connectionsMax * waitingPerConnectionMax,
+    send({ method = 'POST', headers, body }, handler) {
+      pool.dispatch({ method, path, headers, body }, handler)
+    },
+    async close() {
+      for (const stop of unlisten) stop()
+      await pool.destroy()
+    },
+  }
+}
+
+function parseUpstreamUrl(config: UpstreamConfig): URL {
+  if (!serverName.test(config.server)) {
+    throw invalid(config, 'server is no name, want=lower-case letters, digits, dashes')
+  }
+  if (config.eras.length === 0) throw invalid(config, 'eras are empty')
+  const url = URL.parse(config.url)
+  if (url?.protocol !== 'https:') throw invalid(config, 'url is of the wrong kind, want=https')
+  if (url.username !== '' || url.password !== '') throw invalid(config, 'url holds credentials')
+  return url
+}
+
+function invalid(config: UpstreamConfig, what: string): CountersignError {
+  return new CountersignError('gateway/upstream', `upstream ${config.server}: ${what}`)
+}

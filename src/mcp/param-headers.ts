@@ -1,0 +1,150 @@
+import { quoted } from '../errors.ts'
+import { isJsonObject } from './envelope.ts'
+import { decodeHeaderValue, duplicateHeader, stripped, type ReadonlyHeaders } from './headers.ts'
+import { badRequest, problemCodes, type Problem } from './problem.ts'
+import type { JsonObject } from './scan.ts'
+
+/** An argument that the client repeats in `Mcp-Param-<name>`. */
+export interface ParamHeader {
+  /** Lower case, with its prefix. */
+  readonly header: string
+  /** The member names that lead to the argument. */
+  readonly path: readonly string[]
+  readonly type: 'string' | 'integer' | 'boolean'
+}
+
+const annotation = 'x-mcp-header'
+const schemaDepthMax = 64
+// RFC 9110 §5.6.2
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+
+/**
+ * The arguments that a tool's inputSchema asks clients to mirror, or why the tool is not usable over HTTP and must not be
+ * listed (MCP 2026-07-28 transports, custom headers from tool parameters).
+ */
+export function parseParamHeaders(inputSchema: unknown): readonly ParamHeader[] | Problem {
+  const found: ParamHeader[] = []
+  const fault = collect(inputSchema, [], { found, isReachable: true, depth: 0 })
+  if (fault === undefined) return found
+  return badRequest(undefined, problemCodes.invalidParams, `the tool's inputSchema: ${fault}`)
+}
+
+interface Walk {
+  readonly found: ParamHeader[]
+  /** Whether only `properties` led here; an annotation anywhere else makes the definition invalid. */
+  readonly isReachable: boolean
+  readonly depth: number
+}
+
+function collect(schema: unknown, path: readonly string[], walk: Walk): string | undefined {
+  if (typeof schema !== 'object' || schema === null) return undefined
+  if (walk.depth > schemaDepthMax) return `nesting too deep: want≤${schemaDepthMax}`
+  const below = { ...walk, depth: walk.depth + 1 }
+  if (Array.isArray(schema)) return first(schema, (one) => collect(one, path, hidden(below)))
+  const keywords = schema as JsonObject
+  if (Object.hasOwn(keywords, annotation)) {
+    const fault = collectHeader(keywords, path, walk)
+    if (fault !== undefined) return fault
+  }
+  return first(Object.entries(keywords), ([keyword, value]) => {
+    if (isLiteral.has(keyword)) return undefined
+    if (keyword !== 'properties' || !isJsonObject(value)) {
+      return collect(value, path, hidden(below))
+    }
+    return first(Object.entries(value), ([name, one]) => collect(one, [...path, name], below))
+  })
+}
+
+// Their values are data and no schema: what they hold declares nothing (JSON Schema 2020-12 validation §6.1, §9).
+const isLiteral = new Set(['const', 'enum', 'default', 'examples', 'required', annotation])
+
+function hidden(walk: Walk): Walk {
+  return { ...walk, isReachable: false }
+}
+
+function first<T>(items: readonly T[], judge: (item: T) => string | undefined): string | undefined {
+  for (const item of items) {
+    const fault = judge(item)
+    if (fault !== undefined) return fault
+  }
+  return undefined
+}
+
+function collectHeader(
+  schema: JsonObject,
+  path: readonly string[],
+  walk: Walk,
+): string | undefined {
+  if (!walk.isReachable || path.length === 0) return `${annotation} where no property can be read`
+  const name = schema[annotation]
+  if (typeof name !== 'string' || !token.test(name)) return `${annotation} is not a header name`
+  const type = schema['type']
+  if (type !== 'string' && type !== 'integer' && type !== 'boolean') {
+    return `${annotation} on a property that is no string, integer or boolean`
+  }
+  const header = `mcp-param-${name.toLowerCase()}`
+  if (walk.found.some((one) => one.header === header)) return `${annotation} ${quoted(name)} twice`
+  walk.found.push({ header, path, type })
+  return undefined
+}
+
+/** Whether every `Mcp-Param-*` header that the tool's schema asks for says what the arguments say. */
+export function compareParamHeaders(
+  declared: readonly ParamHeader[],
+  args: JsonObject | undefined,
+  headers: ReadonlyHeaders,
+): Problem | undefined {
+  for (const { header, path, type } of declared) {
+    const sent = valuesOf(headers, header)
+    if (sent.length > 1) return duplicateHeader(header)
+    const fault = mirrorFault(argumentAt(args, path), sent[0], type)
+    if (fault !== undefined) {
+      return badRequest(undefined, problemCodes.headerMismatch, `header ${header} ${fault}`)
+    }
+  }
+  return undefined
+}
+
+function valuesOf(headers: ReadonlyHeaders, header: string): string[] {
+  const values: string[] = []
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    if (headers[index]?.toLowerCase() === header) values.push(stripped(headers[index + 1] ?? ''))
+  }
+  return values
+}
+
+function argumentAt(args: JsonObject | undefined, path: readonly string[]): unknown {
+  let value: unknown = args
+  for (const name of path) {
+    if (!isJsonObject(value) || !Object.hasOwn(value, name)) return undefined
+    value = value[name]
+  }
+  return value
+}
+
+// Integers are compared as numbers, so 42 is 42.0; any other fraction could round to the argument.
+const integer = /^-?(?:0|[1-9]\d*)(?:\.0+)?$/
+
+function mirrorFault(
+  argument: unknown,
+  sent: string | undefined,
+  type: ParamHeader['type'],
+): string | undefined {
+  if (argument === undefined || argument === null) {
+    return sent === undefined ? undefined : 'without an argument to mirror'
+  }
+  if (sent === undefined) return 'is missing'
+  const text = decodeHeaderValue(sent)
+  if (text === undefined) return 'is neither plain ASCII nor base64'
+  if (!isOfType(argument, type)) return `mirrors an argument that is no ${type}`
+  const equal =
+    type === 'integer' ? integer.test(text) && Number(text) === argument : text === String(argument)
+  return equal ? undefined : 'differs from the argument'
+}
+
+function isOfType(
+  argument: unknown,
+  type: ParamHeader['type'],
+): argument is string | number | boolean {
+  return type === 'integer' ? Number.isSafeInteger(argument) : typeof argument === type
+}

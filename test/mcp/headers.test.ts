@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { stripped } from '../../src/mcp/headers.ts'
+import { parseMessage } from '../../src/mcp/message.ts'
+import { isProblem } from '../../src/mcp/problem.ts'
+import { headerList, readVectors } from './vectors.ts'
+import { requirement } from '../requirements.ts'
+
+interface HeaderVector {
+  readonly case: string
+  readonly headers?: Readonly<Record<string, string | null>>
+  readonly body: { readonly id?: number }
+  /** null: accepted */
+  readonly status: number | null
+  readonly code: number | null
+  readonly message?: string
+  readonly data?: object
+  readonly era?: string
+  readonly kind?: string
+  readonly name?: string
+  readonly sessionId?: string
+}
+
+const accepted = ['era', 'kind', 'name', 'sessionId'] as const
+
+suite('the headers of test/vectors/mcp', () => {
+  for (const vector of readVectors<HeaderVector>('headers.ndjson')) {
+    test(`${vector.case}: ${vector.code ?? 'accepted'}`, () => {
+      requirement('gateway.headers-agree')
+      const body = Buffer.from(JSON.stringify(vector.body))
+      const message = parseMessage(body, headerList(vector.headers))
+      if (!isProblem(message)) {
+        assert.equal(null, vector.code, 'accepted')
+        const found = message as unknown as Record<string, unknown>
+        for (const field of accepted) {
+          if (vector[field] !== undefined) assert.equal(found[field], vector[field])
+        }
+        return
+      }
+      assert.deepEqual(
+        [message.code, message.status],
+        [vector.code, vector.status],
+        message.message,
+      )
+      if (vector.message !== undefined) assert.equal(message.message, vector.message)
+      if (vector.data !== undefined) assert.deepEqual(message.data, vector.data)
+    })
+  }
+})
+
+const call = Buffer.from(
+  JSON.stringify({
+    jsonrpc: '2.0',
+    id: 'seven',
+    method: 'tools/call',
+    params: {
+      _meta: {
+        'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+        'io.modelcontextprotocol/clientCapabilities': {},
+      },
+      name: 'read',
+    },
+  }),
+)
+
+suite('headers that come twice', () => {
+  const mirrored = ['Mcp-Method', 'Mcp-Name', 'MCP-Protocol-Version', 'mcp-session-id']
+  for (const name of [...mirrored, 'Accept', 'Content-Type']) {
+    test(`a second ${name} is refused, even an equal one`, () => {
+      const list = headerList({ 'mcp-session-id': 's' })
+      const at = list.findIndex((one) => one.toLowerCase() === name.toLowerCase())
+      const problem = parseMessage(call, [...list, name.toUpperCase(), list[at + 1] ?? ''])
+      assert.deepEqual(problem, {
+        status: 400,
+        code: name.toLowerCase().startsWith('mcp-') ? -32020 : -32600,
+        message: `header ${name.toLowerCase()} more than once`,
+      })
+    })
+  }
+
+  test('a second header that is not read is left alone', () => {
+    assert.ok(!isProblem(parseMessage(call, [...headerList(), 'X-Any', '1', 'X-Any', '2'])))
+  })
+})
+
+test('a refusal answers the id of the request', () => {
+  const problem = parseMessage(call, headerList({ 'Mcp-Name': 'other' }))
+  assert.ok(isProblem(problem))
+  assert.equal(problem.id, 'seven')
+})
+
+test('a refusal quotes at most eighty characters of a header', () => {
+  const problem = parseMessage(call, headerList({ 'Mcp-Name': 'x'.repeat(5000) }))
+  assert.ok(isProblem(problem))
+  assert.ok(problem.message.length < 200, problem.message)
+})
+
+test('a body over the limit is refused before it is read', () => {
+  const problem = parseMessage(call, headerList(), { bodyBytesMax: 10 })
+  assert.deepEqual(problem, {
+    status: 413,
+    code: -32600,
+    message: `body too large: want≤10 got=${call.length}`,
+  })
+})
+
+test('a body with more members than the limit is refused', () => {
+  const problem = parseMessage(call, headerList(), { membersMax: 5 })
+  assert.ok(isProblem(problem))
+  assert.equal(problem.message, 'too many members and elements: want≤5')
+})
+
+test('a version left out of the served ones is not served', () => {
+  const problem = parseMessage(call, headerList(), { versions: ['2025-11-25'] })
+  assert.ok(isProblem(problem))
+  assert.equal(problem.code, -32022)
+  assert.deepEqual(problem.data, { supported: ['2025-11-25'], requested: '2026-07-28' })
+})
+
+test('a header of nothing but blanks is stripped in linear time', () => {
+  assert.equal(stripped(`${' \t'.repeat(100_000)}x${' '.repeat(100_000)}`), 'x')
+  assert.equal(stripped(' \t '), '')
+})
