@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises'
 import type { Cluster } from '../../src/dev/cluster.ts'
 import { stage } from '../../src/dev/story/cast.ts'
-import type { PodRunner, RunnablePod } from '../../src/dev/story/pod-runner.ts'
+import type { RunnablePod } from '../../src/dev/kubelet/container-runner.ts'
+import type { PodRunner } from '../../src/dev/story/pod-runner.ts'
 import { createApiClient } from '../../src/kubernetes/api-client.ts'
 import { eventually } from '../../src/dev/story/world.ts'
 

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { connect } from 'node:tls'
+import { connect, type TLSSocket } from 'node:tls'
 import { parseSpiffeId } from '../../src/identity/spiffe-id.ts'
 import type { Credential } from '../../src/pki/credential.ts'
 import { createTokenSigner } from '../../src/token/sign.ts'
@@ -124,6 +124,18 @@ function send(sent: Sent): Promise<{ status: number; text: string }> {
     )
     request.on('error', reject)
     request.end(sent.body ?? body)
+  })
+}
+
+function connectAsGateway(session?: Buffer): TLSSocket {
+  return connect({
+    port: (server.address() as AddressInfo).port,
+    host: '127.0.0.1',
+    ca: authority.bundlePem,
+    cert: gateway.credential.chainPem,
+    key: gateway.credential.privateKeyPem,
+    checkServerIdentity: () => undefined,
+    ...(session === undefined ? {} : { session }),
   })
 }
 
@@ -289,15 +301,7 @@ test('a certificate of another authority does not get as far as a request', asyn
 
 test('a certificate that expires while its connection is open is refused on the next request', async () => {
   requirement('toolserver.peer-checked-each-request')
-  const { port } = server.address() as AddressInfo
-  const socket = connect({
-    port,
-    host: '127.0.0.1',
-    ca: authority.bundlePem,
-    cert: gateway.credential.chainPem,
-    key: gateway.credential.privateKeyPem,
-    checkServerIdentity: () => undefined,
-  })
+  const socket = connectAsGateway()
   let seen = ''
   socket.setEncoding('utf8').on('data', (chunk: string) => {
     seen += chunk
@@ -328,19 +332,10 @@ test('a certificate that expires while its connection is open is refused on the 
 test('a session is never resumed: every connection shows its certificate', async () => {
   requirement('toolserver.peer-checked-each-request')
   requirement('gateway.no-tickets')
-  const { port } = server.address() as AddressInfo
   const open = (session?: Buffer): Promise<{ reused: boolean; session: Buffer | undefined }> =>
     new Promise((resolve, reject) => {
       let given: Buffer | undefined
-      const socket = connect({
-        port,
-        host: '127.0.0.1',
-        ca: authority.bundlePem,
-        cert: gateway.credential.chainPem,
-        key: gateway.credential.privateKeyPem,
-        checkServerIdentity: () => undefined,
-        ...(session === undefined ? {} : { session }),
-      })
+      const socket = connectAsGateway(session)
       socket.on('session', (each) => {
         given = each
       })
@@ -364,17 +359,9 @@ test('new handshakes follow the mounted credential as it rotates', async () => {
   })
   await writeFile(join(folder, 'next.pem'), next.credentialPem, { mode: 0o600 })
   await rename(join(folder, 'next.pem'), join(folder, 'credential.pem'))
-  const { port } = server.address() as AddressInfo
   const serial = (): Promise<string> =>
     new Promise((resolve, reject) => {
-      const socket = connect({
-        port,
-        host: '127.0.0.1',
-        ca: authority.bundlePem,
-        cert: gateway.credential.chainPem,
-        key: gateway.credential.privateKeyPem,
-        checkServerIdentity: () => undefined,
-      })
+      const socket = connectAsGateway()
       socket.once('error', reject)
       socket.once('secureConnect', () => {
         resolve(socket.getPeerCertificate().serialNumber.toLowerCase())

@@ -18,10 +18,12 @@ const killMilliseconds = 3000
  */
 export function createProcessRunner(options: {
   readonly folder: string
+  /** Takes standard input and output of each process that starts; without it there is no input, and output is logged. */
+  readonly attach?: (pod: RunnablePod, child: ChildProcess) => void
   readonly delay?: Delay
   readonly random?: () => number
 }): RunContainer {
-  const { folder, delay = realDelay, random = Math.random } = options
+  const { folder, attach, delay = realDelay, random = Math.random } = options
   return async (pod, volumes, signal) => {
     const [program = '', ...words] = pod.spec.containers[0]?.command ?? []
     if (program === '' || signal.aborted) return undefined
@@ -32,7 +34,11 @@ export function createProcessRunner(options: {
     const stopping = new AbortController()
     const ended = AbortSignal.any([signal, stopping.signal])
     const env = environmentOf(pod, volumes)
-    const start = (): ChildProcess => startProcess({ program, words, env, log })
+    const start = (): ChildProcess => {
+      const child = startProcess({ program, words, env, log, attached: attach !== undefined })
+      attach?.(pod, child)
+      return child
+    }
     const done = superviseProcess({ start, signal: ended, delay, random })
     return {
       async stop() {
@@ -62,11 +68,15 @@ function startProcess(options: {
   readonly words: readonly string[]
   readonly env: Record<string, string>
   readonly log: WriteStream
+  readonly attached: boolean
 }): ChildProcess {
-  const { program, words, env, log } = options
-  const child = spawn(program, words, { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  child.stdout.pipe(log, { end: false })
-  child.stderr.pipe(log, { end: false })
+  const { program, words, env, log, attached } = options
+  const child = spawn(program, words, {
+    env,
+    stdio: [attached ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+  })
+  if (!attached) child.stdout?.pipe(log, { end: false })
+  child.stderr?.pipe(log, { end: false })
   child.once('error', (error) => log.write(`${error.message}\n`))
   return child
 }

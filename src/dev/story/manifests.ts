@@ -37,6 +37,22 @@ function binding(name: string): Manifest {
   }
 }
 
+/** What the signer may do in its own namespace, and that it may. */
+function signerRole(name: string, rules: readonly object[]): readonly Manifest[] {
+  const apiVersion = 'rbac.authorization.k8s.io/v1'
+  const metadata = { name, namespace: stage.system }
+  return [
+    { apiVersion, kind: 'Role', metadata, rules },
+    {
+      apiVersion,
+      kind: 'RoleBinding',
+      metadata,
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
+      subjects: [{ kind: 'ServiceAccount', name: 'countersign-signer', namespace: stage.system }],
+    },
+  ]
+}
+
 /** What the signer and the gateway may do, by name. */
 export const permissions: readonly Manifest[] = [
   clusterRole('countersign-signer', [
@@ -70,31 +86,24 @@ export const permissions: readonly Manifest[] = [
     { apiGroups: ['countersign.dev'], resources: ['revocations'], verbs: read },
   ]),
   binding('countersign-gateway'),
-  {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'Role',
-    metadata: { name: 'countersign-authority', namespace: stage.system },
-    rules: [
-      { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
-      {
-        apiGroups: [''],
-        resources: ['secrets'],
-        resourceNames: ['countersign-authority'],
-        verbs: ['get'],
-      },
-    ],
-  },
-  {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'RoleBinding',
-    metadata: { name: 'countersign-authority', namespace: stage.system },
-    roleRef: {
-      apiGroup: 'rbac.authorization.k8s.io',
-      kind: 'Role',
-      name: 'countersign-authority',
+  ...signerRole('countersign-authority', [
+    { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
+    {
+      apiGroups: [''],
+      resources: ['secrets'],
+      resourceNames: ['countersign-authority'],
+      verbs: ['get'],
     },
-    subjects: [{ kind: 'ServiceAccount', name: 'countersign-signer', namespace: stage.system }],
-  },
+  ]),
+  ...signerRole('countersign-trust-bundle', [
+    { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },
+    {
+      apiGroups: ['coordination.k8s.io'],
+      resources: ['leases'],
+      resourceNames: ['countersign-trust-bundle'],
+      verbs: ['get', 'patch'],
+    },
+  ]),
 ]
 
 export function namespaceManifests(): readonly Manifest[] {

@@ -1,21 +1,9 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { createWriteStream } from 'node:fs'
-import { join } from 'node:path'
+import type { ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { CountersignError } from '../../errors.ts'
+import type { RunContainer, RunnablePod, RunningContainer } from '../kubelet/container-runner.ts'
+import { createProcessRunner } from '../kubelet/process.ts'
 import type { Answer } from '../workloads/commands.ts'
-
-/** What of a pod the runner needs; both kubelets' pods have it. */
-export interface RunnablePod {
-  readonly metadata: { readonly name: string; readonly namespace: string; readonly uid: string }
-  readonly spec: {
-    readonly containers: readonly {
-      readonly command?: readonly string[] | undefined
-      readonly env?:
-        readonly { readonly name: string; readonly value?: string | undefined }[] | undefined
-    }[]
-  }
-}
 
 /** A running pod that takes commands, one at a time or several. */
 export interface Desk {
@@ -24,12 +12,8 @@ export interface Desk {
 }
 
 export interface PodRunner extends AsyncDisposable {
-  /** Starts a pod as a local process whose volumes are folders; a pod without a command only exists. */
-  run(
-    pod: RunnablePod,
-    volumes: Readonly<Record<string, string>>,
-    signal: AbortSignal,
-  ): Promise<{ stop(): Promise<void> } | undefined>
+  /** Starts a pod; one without a command only exists. */
+  readonly run: RunContainer
   /** The desk of `<namespace>/<name>`, once it runs. */
   desk(pod: string): Promise<Desk>
 }
@@ -44,68 +28,53 @@ export class WorkloadFailure extends CountersignError {
   }
 }
 
-/** Runs pods as child processes of this one. Their logs go to `<folder>/<namespace>_<name>.log`. */
+/** Runs pods as child processes with a desk each. What they say on standard error is in `<folder>/<namespace>_<name>.log`. */
 export function createPodRunner(options: {
   readonly folder: string
-  /** In-process containers by the first word of their command. */
+  /** Containers of this process, by the first word of their command. */
   readonly builtIn: Readonly<
     Record<string, (volumes: Readonly<Record<string, string>>) => Promise<AsyncDisposable>>
   >
 }): PodRunner {
   const { folder, builtIn } = options
   const desks = new Map<string, PromiseWithResolvers<Desk>>()
-  const running = new Set<() => Promise<void>>()
-
+  const running = new Set<RunningContainer>()
   const deskOf = (name: string): PromiseWithResolvers<Desk> => {
     const known = desks.get(name) ?? Promise.withResolvers<Desk>()
     desks.set(name, known)
     return known
   }
-  const track = (stop: () => Promise<void>): { stop(): Promise<void> } => {
-    const once = async (): Promise<void> => {
-      if (running.delete(once)) await stop()
-    }
-    running.add(once)
-    return { stop: once }
+  const attach = ({ metadata }: RunnablePod, child: ChildProcess): void => {
+    const name = `${metadata.namespace}/${metadata.name}`
+    const desk = openDesk(child)
+    deskOf(name).resolve(desk)
+    // A process that was started again has a desk of its own.
+    const current = Promise.withResolvers<Desk>()
+    current.resolve(desk)
+    desks.set(name, current)
   }
-
+  const runProcess = createProcessRunner({ folder, attach })
+  const start: RunContainer = async (pod, volumes, signal) => {
+    const inProcess = builtIn[pod.spec.containers[0]?.command?.[0] ?? '']
+    if (inProcess === undefined) return runProcess(pod, volumes, signal)
+    const handle = await inProcess(volumes)
+    return { stop: () => Promise.resolve(handle[Symbol.asyncDispose]()) }
+  }
   return {
     async run(pod, volumes, signal) {
-      const [container] = pod.spec.containers
-      const [program = '', ...words] = container?.command ?? []
-      if (program === '' || signal.aborted) return undefined
-      const { namespace, name } = pod.metadata
-      const inProcess = builtIn[program]
-      if (inProcess !== undefined) {
-        const handle = await inProcess(volumes)
-        return track(() => Promise.resolve(handle[Symbol.asyncDispose]()))
+      const container = await start(pod, volumes, signal)
+      if (container === undefined) return undefined
+      const once: RunningContainer = {
+        stop: () => (running.delete(once) ? container.stop() : Promise.resolve()),
       }
-      const child = spawn(process.execPath, words, {
-        env: environmentOf(container?.env ?? [], volumes),
-        stdio: ['pipe', 'pipe', 'pipe'],
-      })
-      const log = createWriteStream(join(folder, `${namespace}_${name}.log`), { mode: 0o600 })
-      child.stderr.pipe(log)
-      deskOf(`${namespace}/${name}`).resolve(openDesk(child))
-      return track(() => stopProcess(child))
+      running.add(once)
+      return once
     },
     desk: (name) => deskOf(name).promise,
     async [Symbol.asyncDispose]() {
-      await Promise.all([...running].map((stop) => stop()))
+      await Promise.all([...running].map((container) => container.stop()))
     },
   }
-}
-
-function environmentOf(
-  env: readonly { readonly name: string; readonly value?: string | undefined }[],
-  volumes: Readonly<Record<string, string>>,
-): Record<string, string> {
-  const own = env.map(({ name, value = '' }) => [name, value])
-  const mounted = Object.entries(volumes).map(([name, path]) => [
-    `COUNTERSIGN_VOLUME_${name.toUpperCase().replaceAll('-', '_')}`,
-    path,
-  ])
-  return Object.fromEntries([...own, ...mounted]) as Record<string, string>
 }
 
 function openDesk(child: ChildProcess): Desk {
@@ -137,14 +106,4 @@ function openDesk(child: ChildProcess): Desk {
       return pending.promise
     },
   }
-}
-
-async function stopProcess(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  child.stdin?.end()
-  child.kill('SIGTERM')
-  const hard = setTimeout(() => child.kill('SIGKILL'), 3_000)
-  await ended
-  clearTimeout(hard)
 }

@@ -65,7 +65,9 @@ export async function enterPods(world: World): Promise<void> {
 
 function commandOf(pod: CastPod): readonly string[] {
   if (pod.workload === undefined) return []
-  return pod.workload === 'gateway' ? ['gateway'] : ['node', workloadProgram(pod.workload)]
+  return pod.workload === 'gateway'
+    ? ['gateway']
+    : [process.execPath, workloadProgram(pod.workload)]
 }
 
 /** Waits until the story's servers accept connections. */
