@@ -5,7 +5,7 @@ import { runStdioBridge } from '../agent/stdio-bridge.ts'
 import { spiffeIdOf, stage } from '../dev/story/cast.ts'
 import { CountersignError, quoted } from '../errors.ts'
 import { validate } from './configuration.ts'
-import type { Terminal } from './program.ts'
+import type { Terminal } from './terminal.ts'
 
 export interface BridgeOptions {
   readonly url?: string

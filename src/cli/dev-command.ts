@@ -8,7 +8,7 @@ import { createLog } from '../log.ts'
 import { openDevSession } from './dev-session.ts'
 import { followDecisions, type SeenDecision } from './follow-decisions.ts'
 import { createNarrator, type Narrator } from './narrator.ts'
-import type { ExitCode, Terminal } from './program.ts'
+import type { ExitCode, Terminal } from './terminal.ts'
 
 export interface DevOptions {
   readonly once?: boolean

@@ -9,18 +9,8 @@ import { runGateway } from './run-gateway.ts'
 import { runSigner } from './run-signer.ts'
 import type { Running } from './running.ts'
 import { signerSchema } from './signer-configuration.ts'
+import type { ExitCode, Terminal } from './terminal.ts'
 import { version } from './version.ts'
-
-/** What a command may touch of the process it runs in. */
-export interface Terminal {
-  readonly out: (text: string) => void
-  readonly err: (text: string) => void
-  /** Aborted by SIGTERM or SIGINT: drain, then end. */
-  readonly signal: AbortSignal
-}
-
-/** 0 ok; 1 refused, or a check failed; 2 usage or configuration. */
-export type ExitCode = 0 | 1 | 2
 
 /** Runs one command line (without node and script) and gives its exit code. Never throws. */
 export async function run(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { run, type ExitCode } from '../../src/cli/program.ts'
+import { run } from '../../src/cli/program.ts'
+import type { ExitCode } from '../../src/cli/terminal.ts'
 import { version } from '../../src/cli/version.ts'
 
 interface Seen {

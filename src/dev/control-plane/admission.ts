@@ -1,23 +1,13 @@
 import { mayActForSigner, type Authorize } from './attributes.ts'
 import { textAt } from './json-object.ts'
-import type { KubeObject } from './kube-object.ts'
 import { sameObject } from './metadata.ts'
 import { restrictNode } from './node-restriction.ts'
 import type { ObjectStore } from './object-store.ts'
-import { resourceKey, type ResourceType } from './resource-type.ts'
+import { resourceKey } from './resource-type.ts'
 import { namespaces } from './resources/plain.ts'
 import { forbiddenAccess, notFound } from './status.ts'
-import { nodeNameOf, type User } from './user.ts'
-
-/** A write on its way in. The object of a deletion is the one to be deleted. */
-export interface Write {
-  readonly operation: 'CREATE' | 'UPDATE' | 'DELETE'
-  readonly type: ResourceType
-  readonly subresource: string
-  readonly user: User
-  readonly object: KubeObject
-  readonly previous: KubeObject | undefined
-}
+import { nodeNameOf } from './user.ts'
+import type { Write } from './write.ts'
 
 export interface Admission {
   /** Before validation: the namespace must be there and living; nodes stay within their own. Throws a StatusError. */

@@ -1,4 +1,3 @@
-import type { Write } from './admission.ts'
 import { objectAt, objectsAt, semanticallyEqual, textAt } from './json-object.ts'
 import type { KubeObject } from './kube-object.ts'
 import type { ObjectStore } from './object-store.ts'
@@ -6,6 +5,7 @@ import { resourceKey } from './resource-type.ts'
 import { nodes, serviceAccounts } from './resources/plain.ts'
 import { pods } from './resources/pod.ts'
 import { forbiddenAccess, unknownError, type StatusError } from './status.ts'
+import type { Write } from './write.ts'
 
 interface Restriction {
   readonly nodeName: string
