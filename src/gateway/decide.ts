@@ -3,6 +3,7 @@ import type { Decision, Reason } from '../policy/decision.ts'
 import { rawIdOf, type Call } from './call.ts'
 import type { Definition } from './tools/definition.ts'
 import type { Means } from './means.ts'
+import type { Stranger } from './peers/peer.ts'
 import { denial, unavailable, type CheckName, type Refusal } from './problem.ts'
 
 /** The server of what the gateway answers itself. */
@@ -35,6 +36,38 @@ export function refuseDecision(
   const path = `countersign/gateway/${refused.check}`
   const id = record(call, means, { path, evaluated })
   return denial(rawIdOf(call), { id, reasons: value.reasons })
+}
+
+/**
+ * An identity that is not acceptable is a decision too, where it has a name. Nothing of its message is read, so nothing of it is in
+ * the event. What could not be known about it, or is too much of it, is none.
+ */
+export function refuseIdentity(
+  call: Call,
+  means: Means,
+  refused: Stranger & { readonly check: CheckName },
+): Refusal {
+  const { refusal, svid, check } = refused
+  if (refusal.status !== 403 || svid === undefined) return refusal
+  if (!means.decisionLog.available) return { ...logUnavailable(call), close: true }
+  const { message, detail } = refusal
+  const code = 'identity-not-acceptable'
+  const told: Reason = { code, message, audience: 'agent' }
+  const kept: readonly Reason[] =
+    detail === undefined ? [] : [{ code, message: detail, audience: 'operator' }]
+  const value: Decision = { allow: false, reasons: [told, ...kept], obligations: [] }
+  const { spiffeId, sha256, notAfter } = svid
+  const subject = call.peer?.subject ?? {
+    type: 'identity',
+    id: spiffeId.uri,
+    properties: { certificate: { sha256, notAfter: notAfter.toISOString() } },
+  }
+  const time = new Date(means.now()).toISOString()
+  const input = { subject, context: { time, door: call.door.name, phase: 'request' } }
+  const evaluated = { value, input, result: value, seconds: 0 }
+  const path = `countersign/gateway/${check}`
+  const id = record(call, means, { path, evaluated, requestedBy: spiffeId.uri })
+  return { ...refusal, data: { decisionId: id } }
 }
 
 /** Asks policy once about a whole list. */
@@ -95,7 +128,11 @@ function resourceOf(call: Call): DecisionResource {
 function record(
   call: Call,
   means: Means,
-  decision: { readonly path: string; readonly evaluated: Evaluated<unknown> },
+  decision: {
+    readonly path: string
+    readonly evaluated: Evaluated<unknown>
+    readonly requestedBy?: string
+  },
 ): string {
   const decisionId = means.newDecisionId()
   const requestedBy = call.peer?.svid.spiffeId.uri ?? ''

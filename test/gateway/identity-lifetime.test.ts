@@ -6,6 +6,7 @@ import type { Revocation } from '../../src/gateway/peers/revocation.ts'
 import { createTestAuthority } from '../support/test-authority.ts'
 import { modern, openClient, type TestClient } from './world/client.ts'
 import { answerBoth, type Answer } from './world/upstream.ts'
+import type { Decision } from '../../src/policy/decision.ts'
 import { openWorld, type World } from './world/world.ts'
 import { requirement } from '../requirements.ts'
 
@@ -55,9 +56,17 @@ for (const [what, { end, message }] of Object.entries(ends)) {
     const disconnected = once(agent.client, 'disconnect')
     end(world)
     await disconnected
+    const before = world.events.length
     const reply = await agent.post('/mcp/files', echo.body, echo.headers)
     assert.equal(reply.status, 403)
     assert.equal(reply.json.error?.message, message)
+    const [event, ...others] = world.events.slice(before)
+    assert.deepEqual(others, [])
+    assert.equal(event?.path, 'countersign/gateway/peer')
+    assert.deepEqual(reply.json.error?.data, { decisionId: event.decisionId })
+    const { reasons } = event.evaluated.value as Decision
+    const told = { code: 'identity-not-acceptable', message, audience: 'agent' }
+    assert.deepEqual(reasons[0], told)
     assert.equal(reply.headers['connection'], 'close')
     assert.equal(reply.json.id, undefined)
   })

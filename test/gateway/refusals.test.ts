@@ -375,6 +375,18 @@ test('a denial has the id of its decision and only the reasons that are meant fo
   assert.equal(event?.requestedBy, 'spiffe://test.example/ns/agents/sa/agent')
 })
 
+test("a session of another identity is recorded as that one's refusal", async () => {
+  await using world = await openWorld()
+  const session = await openSession(await world.agent(), '/mcp/files')
+  const thief = await world.agent({ serviceAccount: 'thief' })
+  const { body, headers } = legacy('tools/list', {}, { session })
+  const reply = await thief.post('/mcp/files', body, headers)
+  const event = world.events.at(-1)
+  assert.equal(event?.path, 'countersign/gateway/session')
+  assert.equal(event.requestedBy, 'spiffe://test.example/ns/agents/sa/thief')
+  assert.deepEqual(reply.json.error?.data, { decisionId: event.decisionId })
+})
+
 test('a refusal without policy is recorded as a decision too', async () => {
   await using world = await openWorld()
   const agent = await world.agent()

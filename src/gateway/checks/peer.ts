@@ -2,17 +2,25 @@ import type { TLSSocket } from 'node:tls'
 import type { Call } from '../call.ts'
 import type { Means } from '../means.ts'
 import type { Judgement } from '../peers/peer.ts'
+import { refuseIdentity } from '../decide.ts'
 import { badRequest } from '../problem.ts'
 
 /** Who is at the other end, and whether that certificate still counts at this moment. */
 export function checkPeer(call: Call, means: Means): Judgement {
   const peer = means.peers.of(call.request.socket as TLSSocket)
-  if ('code' in peer) return peer
+  if ('refusal' in peer) return refuseIdentity(call, means, { ...peer, check })
   if (peer.usage.open >= means.limits.inFlightMax) {
     return badRequest(429, 'too many open requests of one identity')
   }
   // From here on the request counts as open, until `handleRequest` has done with it.
   peer.usage.open += 1
   call.peer = peer
-  return means.peers.judge(peer)
+  const { svid } = peer
+  const judged = means.peers.judge(peer)
+  if (judged === undefined) return undefined
+  return judged instanceof Promise
+    ? judged.then((refusal) => refusal && refuseIdentity(call, means, { refusal, svid, check }))
+    : refuseIdentity(call, means, { refusal: judged, svid, check })
 }
+
+const check = 'peer'

@@ -1,4 +1,5 @@
 import type { Call } from '../call.ts'
+import { refuseIdentity } from '../decide.ts'
 import type { Means } from '../means.ts'
 import { badRequest, identityRefusal, type Refusal } from '../problem.ts'
 import { openSession } from '../sessions/session.ts'
@@ -23,7 +24,8 @@ export function checkSession(call: Call, means: Means): Refusal | undefined {
   const session = openSession(means.seal, message.sessionId)
   if (session === undefined) return badRequest(404, 'session is not known', rawId)
   if (session.owner !== peer.owner) {
-    return identityRefusal('session is of another identity', `owner ${session.owner}`)
+    const refusal = identityRefusal('session is of another identity', `owner ${session.owner}`)
+    return refuseIdentity(call, means, { refusal, svid: peer.svid, check: 'session' })
   }
   if (session.door !== door.name || session.version !== message.version) {
     return badRequest(400, 'session is of another door or version', rawId)

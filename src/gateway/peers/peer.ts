@@ -44,6 +44,12 @@ export interface PeerOptions {
   readonly now: () => number
 }
 
+/** A caller that is not even judged, with its certificate where that could be read. */
+export interface Stranger {
+  readonly refusal: Refusal
+  readonly svid: X509Svid | undefined
+}
+
 /** What a judge says; a promise only when a pod must be asked for. */
 export type Judgement = Refusal | undefined | Promise<Refusal | undefined>
 
@@ -51,15 +57,16 @@ export type Judgement = Refusal | undefined | Promise<Refusal | undefined>
 export function parsePeer(
   socket: TLSSocket,
   options: Pick<PeerOptions, 'extensionOid' | 'credential'>,
-): Peer | Refusal {
+): Peer | Stranger {
   const raw = socket.getPeerX509Certificate()?.raw
-  if (!socket.authorized || raw === undefined) return identityRefusal('no client certificate')
+  if (!socket.authorized || raw === undefined) return stranger('no client certificate')
   try {
     const { extensionOid } = options
     const svid = parseX509Svid(raw, extensionOid === undefined ? {} : { extensionOid })
     const { identity } = svid
     if (identity === undefined) {
-      return identityRefusal('certificate has no identity extension', svid.spiffeId.uri)
+      const refusal = identityRefusal('certificate has no identity extension', svid.spiffeId.uri)
+      return { refusal, svid }
     }
     return {
       svid,
@@ -73,8 +80,13 @@ export function parsePeer(
     }
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error
-    return identityRefusal('certificate is no X.509 SVID', error.message)
+    return stranger('certificate is no X.509 SVID', error.message)
   }
+}
+
+/** Somebody whose certificate tells nothing. */
+export function stranger(message: string, detail?: string): Stranger {
+  return { refusal: identityRefusal(message, detail), svid: undefined }
 }
 
 /** Judges a peer at this moment: validity, trust, revocation, its pod. What cannot be known is refused. */

@@ -6,7 +6,9 @@ import {
   parsePeer,
   type Judgement,
   type Peer,
+  stranger,
   type PeerOptions,
+  type Stranger,
   type Usage,
 } from './peer.ts'
 import { badRequest, identityRefusal, type Refusal } from '../problem.ts'
@@ -14,7 +16,7 @@ import { badRequest, identityRefusal, type Refusal } from '../problem.ts'
 export interface Peers {
   /** Takes a connection whose handshake is done, and watches it until it ends. */
   accept(socket: TLSSocket): void
-  of(socket: TLSSocket): Peer | Refusal
+  of(socket: TLSSocket): Peer | Stranger
   judge(peer: Peer): Judgement
   /** Whether any request is still open. */
   readonly busy: boolean
@@ -46,7 +48,7 @@ const destroyAfterMilliseconds = 1000
  */
 export function createPeers(options: PeersOptions): Peers {
   const { log, metrics, now, revocations, pods, trustBundle } = options
-  const known = new WeakMap<TLSSocket, Peer | Refusal>()
+  const known = new WeakMap<TLSSocket, Peer | Stranger>()
   const connections = new Set<Connection>()
   const usages = createUsages(options.connectionsMax)
   const judge = createJudge(options)
@@ -63,7 +65,7 @@ export function createPeers(options: PeersOptions): Peers {
     const { socket, peer } = connection
     const { message: why, detail } = refusal
     log.info({ peer: peer.svid.spiffeId.uri, why, detail }, 'connection of a peer ended')
-    known.set(socket, refusal)
+    known.set(socket, { refusal, svid: peer.svid })
     for (const endStream of peer.streams) endStream()
     socket.destroySoon()
     setTimeout(() => socket.destroy(), destroyAfterMilliseconds).unref()
@@ -92,7 +94,7 @@ export function createPeers(options: PeersOptions): Peers {
       const peer = usages.admit(parsePeer(socket, options))
       known.set(socket, peer)
       // The first request is told why; a connection that never asks ends by the listener's time-outs.
-      if ('code' in peer || now() >= peer.svid.notAfter.getTime()) return
+      if ('refusal' in peer || now() >= peer.svid.notAfter.getTime()) return
       usages.take(peer)
       const connection: Connection = { socket, peer, timer: undefined }
       connections.add(connection)
@@ -100,7 +102,7 @@ export function createPeers(options: PeersOptions): Peers {
       socket.once('close', () => forget(connection))
       arm(connection)
     },
-    of: (socket) => known.get(socket) ?? identityRefusal('no client certificate'),
+    of: (socket) => known.get(socket) ?? stranger('no client certificate'),
     judge,
     get busy() {
       return [...connections].some(({ peer }) => peer.usage.open > 0)
@@ -114,7 +116,7 @@ export function createPeers(options: PeersOptions): Peers {
 
 interface Usages {
   /** The peer with the usage that it shares with the other connections of its identity, if there is room for one more. */
-  admit(peer: Peer | Refusal): Peer | Refusal
+  admit(peer: Peer | Stranger): Peer | Stranger
   take(peer: Peer): void
   release(peer: Peer): void
 }
@@ -123,9 +125,10 @@ function createUsages(connectionsMax: number): Usages {
   const usages = new Map<string, Usage>()
   return {
     admit(peer) {
-      if ('code' in peer) return peer
+      if ('refusal' in peer) return peer
       const usage = usages.get(peer.owner) ?? peer.usage
-      return usage.connections < connectionsMax ? { ...peer, usage } : tooManyConnections
+      if (usage.connections < connectionsMax) return { ...peer, usage }
+      return { refusal: tooManyConnections, svid: peer.svid }
     },
     take({ owner, usage }) {
       usage.connections += 1

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { createJudge, type Peer } from '../../../src/gateway/peers/peer.ts'
 import type { PodSource, RevocationSource } from '../../../src/gateway/peers/revocation.ts'
 import { eventually } from '../../support/eventually.ts'
+import type { DecisionInput } from '../../../src/policy/authorizer.ts'
 import { createTestAuthority } from '../../support/test-authority.ts'
 import { modern } from '../world/client.ts'
 import { answerBoth } from '../world/upstream.ts'
@@ -135,6 +136,65 @@ test('a certificate without our extension is no identity here', async () => {
   const reply = await agent.post('/mcp/files', echo.body, echo.headers)
   assert.equal(reply.status, 403)
   assert.equal(reply.json.error?.message, 'certificate has no identity extension')
+  assert.deepEqual(reply.json.error?.data, { decisionId: world.events[0]?.decisionId })
+})
+
+test('an identity that is refused is one decision, named by its certificate and by nothing of its message', async () => {
+  await using world = await openWorld()
+  const agent = await world.agent({ podUid: 'c0ffee00-0000-4000-8000-00000000beef' })
+  world.revocations.set([{ name: 'leaked', tenant: 'acme', reason: 'secret' }])
+  await agent.post('/mcp/files', echo.body, echo.headers)
+  const [event, ...others] = world.events
+  assert.deepEqual(others, [])
+  const { input, value, result } = event?.evaluated ?? {}
+  const { subject, context, ...message } = input as Pick<DecisionInput, 'subject' | 'context'>
+  assert.equal(subject.id, event?.requestedBy)
+  assert.equal(subject.properties.pod.uid, 'c0ffee00-0000-4000-8000-00000000beef')
+  assert.match(subject.properties.certificate.sha256, /^[0-9a-f]{64}$/)
+  assert.deepEqual(Object.keys(context), ['time', 'door', 'phase'])
+  assert.deepEqual(message, {})
+  assert.equal(result, value)
+  const code = 'identity-not-acceptable'
+  assert.deepEqual(value, {
+    allow: false,
+    reasons: [
+      { code, message: 'certificate is revoked', audience: 'agent' },
+      { code, message: 'revocation leaked', audience: 'operator' },
+    ],
+    obligations: [],
+  })
+})
+
+test('a certificate without our extension is kept by its SPIFFE ID and digest', async () => {
+  await using world = await openWorld({ extensionOid: '1.3.6.1.4.1.32473.99' })
+  const agent = await world.agent()
+  await agent.post('/mcp/files', echo.body, echo.headers)
+  const [event] = world.events
+  assert.ok(event)
+  const { subject } = event.evaluated.input as Pick<DecisionInput, 'subject'>
+  assert.equal(subject.id, 'spiffe://test.example/ns/agents/sa/agent')
+  assert.deepEqual(Object.keys(subject.properties), ['certificate'])
+})
+
+test('a refused identity is told nothing more, and let go, when decisions cannot be recorded', async () => {
+  await using world = await openWorld()
+  const agent = await world.agent()
+  world.revocations.set([{ name: 'leaked', tenant: 'acme', reason: 'secret' }])
+  world.decisionLog.available = false
+  const reply = await agent.post('/mcp/files', echo.body, echo.headers)
+  assert.equal(reply.status, 503)
+  assert.equal(reply.headers['connection'], 'close')
+  assert.deepEqual(world.events, [])
+})
+
+test('what cannot be known about an identity is no decision about it', async () => {
+  await using world = await openWorld()
+  const agent = await world.agent()
+  world.stale.pods = 1000
+  const reply = await agent.post('/mcp/files', echo.body, echo.headers)
+  assert.equal(reply.json.error?.message, 'pods are not known')
+  assert.equal(reply.json.error?.data, undefined)
+  assert.deepEqual(world.events, [])
 })
 
 test('one identity has so many requests open and no more', async () => {
