@@ -50,10 +50,10 @@ export async function runSigner(
     records: readLedger(config.ledger.file),
     issuancePolicy: createIssuancePolicy(engine),
     replica: config.replica,
+    lease: config.lease,
     log,
     metrics,
     now,
-    publishTrustBundle: true,
   })
   const admin = opened.use(
     await openAdminListener({ ...config.admin, metrics, ready: () => signer.ready }),

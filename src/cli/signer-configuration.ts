@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { z } from 'zod'
 import { parseTrustDomain, type TrustDomain } from '../identity/trust-domain.ts'
-import type { KeyType } from '../pki/subject-key.ts'
+import { keyTypes, type KeyType } from '../pki/subject-key.ts'
 import { parsedBy, pathIn } from './configuration.ts'
 import {
   adminSchema,
@@ -22,7 +22,7 @@ export interface SignerConfig {
   readonly clusterDomain: string
   /** Path; the pod's own service account when absent. */
   readonly kubeconfig?: string | undefined
-  /** Names this process in the ledger; the host name when absent. */
+  /** Names this process in the ledger and in the lease; the host name when absent. */
   readonly replica: string
   readonly authority:
     | { readonly files: { readonly certificate: string; readonly privateKey: string } }
@@ -41,20 +41,13 @@ export interface SignerConfig {
   }
   /** Refuses what is only fit for trying out, such as the example OID arc. */
   readonly production: boolean
+  /** The Lease by which one of several replicas publishes the trust bundle. */
+  readonly lease: { readonly namespace: string; readonly name: string }
   readonly ledger: { readonly file: string }
   readonly policy: PolicyConfig
   readonly admin: AdminConfig
   readonly log: LogConfig
 }
-
-const keyTypes = [
-  'RSA3072',
-  'RSA4096',
-  'ECDSAP256',
-  'ECDSAP384',
-  'ECDSAP521',
-  'ED25519',
-] as const satisfies readonly KeyType[]
 
 export function signerSchema(folder: string): z.ZodType<SignerConfig> {
   return z.strictObject({
@@ -85,6 +78,12 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
       })
       .prefault({}),
     production: z.boolean().default(false),
+    lease: z
+      .strictObject({
+        namespace: z.string().min(1).max(63).default('countersign-system'),
+        name: z.string().min(1).max(253).default('countersign-trust-bundle'),
+      })
+      .prefault({}),
     ledger: z.strictObject({ file: pathIn(folder) }),
     policy: policySchema(folder),
     admin: adminSchema(9_443),

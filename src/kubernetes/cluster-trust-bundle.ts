@@ -1,5 +1,5 @@
 import type { ApiClient } from './api-client.ts'
-import { createObject, mergeObject, readObject } from './objects.ts'
+import { createObject, mergeObject } from './objects.ts'
 import { readFields, readOptionalText, readText } from './read-field.ts'
 import { readMetadata, type KubernetesObject, type Resource } from './resource.ts'
 
@@ -35,8 +35,8 @@ export function clusterTrustBundles(
 }
 
 /**
- * Makes the bundle say `trustBundle`, and writes only when it does not: every write reaches every kubelet. A
- * concurrent writer is an `ApiError` 409, after which this may be called again.
+ * Makes the bundle say `trustBundle`, and writes only when it does not: every write reaches every kubelet. It writes over the very state
+ * that was read: a concurrent writer is an `ApiError` 409, after which the bundle has to be read again.
  */
 export async function publishClusterTrustBundle(
   client: ApiClient,
@@ -45,15 +45,16 @@ export async function publishClusterTrustBundle(
     /** `<domain>:<path>:<suffix>` of the signer. */
     readonly name: string
     readonly signerName: string
+    /** The bundle as it was read; undefined when there was none. */
+    readonly present: ClusterTrustBundle | undefined
     readonly trustBundle: string
     readonly labels?: Readonly<Record<string, string>>
     readonly signal?: AbortSignal
   },
 ): Promise<'created' | 'changed' | 'unchanged'> {
-  const { name, signerName, trustBundle, labels = {} } = options
+  const { name, signerName, present, trustBundle, labels = {} } = options
   const resource = clusterTrustBundles(options.version)
   const signal = options.signal === undefined ? {} : { signal: options.signal }
-  const present = await readObject(client, resource, { name, ...signal })
   if (present === undefined) {
     const body = { metadata: { name, labels }, spec: { signerName, trustBundle } }
     await createObject(client, resource, { body, ...signal })

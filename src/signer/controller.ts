@@ -31,6 +31,7 @@ import type { Requester } from './records.ts'
 import { startRequestQueue } from './request-queue.ts'
 import type { RequestQueue } from './request-queue.ts'
 import { startTrustBundlePublisher } from './trust-bundle.ts'
+import type { LeasePlace } from './trust-bundle.ts'
 
 export interface SignerOptions {
   readonly client: ApiClient
@@ -41,14 +42,14 @@ export interface SignerOptions {
   /** The ledger's records so far. Without them the signer knows no keys and no open intents of earlier runs. */
   readonly records?: AsyncIterable<{ readonly index: number; readonly record: LedgerRecord }>
   readonly issuancePolicy: IssuancePolicy
-  /** Names this process in the ledger. */
+  /** Names this process in the ledger and in the Lease. */
   readonly replica: string
   /** Adds `<service>.<namespace>.svc.<cluster domain>` to the DNS names. */
   readonly clusterDomain?: string
   /** `shown` where an admission policy lets nobody but kubelet create requests; `not-shown` unless told. */
   readonly requester?: Requester
-  /** Publishes the ClusterTrustBundle before the first certificate; true unless told. */
-  readonly publishTrustBundle?: boolean
+  /** The Lease by which one of the replicas publishes the ClusterTrustBundle, before the first certificate. */
+  readonly lease: LeasePlace
   readonly log: Log
   readonly metrics: Metrics
   readonly now: () => number
@@ -244,8 +245,8 @@ async function openAuthorities(
   opened: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<AuthoritySource> {
-  const { client, signerName, profile, authorities, log } = options
-  if (options.publishTrustBundle === false) return authorities
+  const { client, signerName, profile, authorities, lease, replica, log, now } = options
+  const randomBytes = options.randomBytes ?? systemRandomBytes
   const version = await untilAnswered(() => discoverClusterTrustBundleVersion(client), {
     log,
     signal,
@@ -262,7 +263,10 @@ async function openAuthorities(
       signerName,
       trustDomain: profile.trustDomain,
       authorities,
+      // Replicas that were given one name must not hold one lease.
+      lease: { ...lease, holder: `${replica}_${randomBytes(8).toString('hex')}` },
       log,
+      now,
     }),
   )
   await unlessAborted(

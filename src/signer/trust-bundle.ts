@@ -3,16 +3,29 @@ import type { TrustDomain } from '../identity/trust-domain.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import { backoffMilliseconds, realDelay } from '../kubernetes/backoff.ts'
 import type { Delay } from '../kubernetes/backoff.ts'
-import { publishClusterTrustBundle } from '../kubernetes/cluster-trust-bundle.ts'
+import {
+  clusterTrustBundles,
+  publishClusterTrustBundle,
+} from '../kubernetes/cluster-trust-bundle.ts'
 import type { ClusterTrustBundleVersion } from '../kubernetes/cluster-trust-bundle.ts'
+import { createLeaseHolder } from '../kubernetes/lease.ts'
+import type { LeaseHolder } from '../kubernetes/lease.ts'
+import { readObject } from '../kubernetes/objects.ts'
 import type { Log } from '../log.ts'
 import type { Authority, AuthoritySource } from '../pki/authority.ts'
-import { formatPem } from '../pki/pem.ts'
+import type { CaCertificate } from '../pki/ca-certificate.ts'
+import { formatAnchors, mergeAnchors, readPublishedAnchors } from './published-anchors.ts'
 
-const backoff = { baseSeconds: 0.5, maxSeconds: 30 }
+/** How long a replica that says nothing keeps the others from publishing. */
+const leaseSecondsDefault = 15
 
-/** Whoever deleted or changed the bundle finds it restored after so long. */
-const resyncSeconds = 300
+/** A lease has three chances to be renewed, and failures leave it as many. */
+const rounds = 3
+
+/** Between two looks at a bundle that another replica has to complete. */
+const waitSeconds = 1
+
+const releaseSeconds = 2
 
 export interface TrustBundlePublisher extends AsyncDisposable {
   /** Resolves when readers can have the anchors of the first authority; rejects when disposed before. */
@@ -33,14 +46,31 @@ export interface TrustBundleOptions {
   readonly signerName: string
   readonly trustDomain: TrustDomain
   readonly authorities: AuthoritySource
+  /** Of the replicas that share a lease one writes. */
+  readonly lease: LeasePlace & {
+    /** This replica, by a name that no other has. */
+    readonly holder: string
+    /** Whole seconds, default 15. */
+    readonly durationSeconds?: number
+  }
   readonly log: Log
+  /** The wall clock, by which anchors end. */
+  readonly now: () => number
+  /** A clock that only goes forward, for the lease. */
+  readonly steadyNow?: () => number
   readonly delay?: Delay
   readonly random?: () => number
 }
 
+export interface LeasePlace {
+  readonly namespace: string
+  readonly name: string
+}
+
 /**
- * Keeps the signer's ClusterTrustBundle equal to the anchors of its authorities: before the first certificate, after every
- * change, and every five minutes. It writes only on difference, because every write reaches every kubelet.
+ * Keeps the signer's ClusterTrustBundle holding the anchors of its authorities, together with those of others that are still valid:
+ * before the first certificate, after every change, and every few seconds. Only the replica that holds the lease writes, and only on
+ * difference, because every write reaches every kubelet. The others wait until they see their own anchors there.
  */
 export function startTrustBundlePublisher(options: TrustBundleOptions): TrustBundlePublisher {
   return new Publisher(options)
@@ -50,17 +80,29 @@ class Publisher implements TrustBundlePublisher {
   readonly authorities: AuthoritySource
   readonly #options: TrustBundleOptions
   readonly #name: string
+  readonly #leaseSeconds: number
+  readonly #lease: LeaseHolder
   readonly #closing = new AbortController()
   readonly #first = Promise.withResolvers<void>()
   readonly #listeners = new Set<() => void>()
   readonly #stopListening: () => void
   readonly #done: Promise<void>
   #active: Authority | undefined
+  /** Undefined while it is not known: an answer may have been lost. */
+  #holds: boolean | undefined
   #wakeUp = new AbortController()
 
   constructor(options: TrustBundleOptions) {
     this.#options = options
     this.#name = trustBundleName(options.signerName, options.trustDomain)
+    const { client, lease, steadyNow = systemSteadyNow } = options
+    this.#leaseSeconds = lease.durationSeconds ?? leaseSecondsDefault
+    this.#lease = createLeaseHolder({
+      client,
+      ...lease,
+      durationSeconds: this.#leaseSeconds,
+      now: steadyNow,
+    })
     this.authorities = {
       current: () => this.#current(),
       anchors: () => options.authorities.anchors(),
@@ -84,6 +126,9 @@ class Publisher implements TrustBundlePublisher {
     const stopped = new CountersignError('signer/stopped', 'trust bundle publisher is stopped')
     this.#first.reject(stopped)
     await this.#done
+    if (this.#holds === false) return
+    // A lease that cannot be given back ends by itself.
+    await this.#lease.release(AbortSignal.timeout(releaseSeconds * 1000)).catch(() => {})
   }
 
   #current(): Authority {
@@ -93,44 +138,79 @@ class Publisher implements TrustBundlePublisher {
 
   async #run(): Promise<void> {
     const { log, delay = realDelay, random = Math.random } = this.#options
+    const roundSeconds = this.#leaseSeconds / rounds
+    const backoff = { baseSeconds: 0.5, maxSeconds: roundSeconds }
     let failures = 0
     while (!this.#closing.signal.aborted) {
       // Before the authority is looked at, so that no change falls between.
       this.#wakeUp = new AbortController()
       const signal = AbortSignal.any([this.#closing.signal, this.#wakeUp.signal])
+      let milliseconds: number
       try {
-        await this.#publish()
+        milliseconds = ((await this.#round()) ? roundSeconds : waitSeconds) * 1000
         failures = 0
-        await delay(resyncSeconds * 1000, signal).catch(() => {})
       } catch (error) {
         if (this.#closing.signal.aborted) return
         failures += 1
         log.warn({ name: this.#name, failures, error }, 'trust bundle is not published')
-        await delay(backoffMilliseconds(backoff, failures, random), signal).catch(() => {})
+        milliseconds = backoffMilliseconds(backoff, failures, random)
       }
+      await delay(milliseconds, signal).catch(() => {})
     }
   }
 
-  async #publish(): Promise<void> {
-    const { client, version, signerName, authorities, log } = this.#options
+  /** True when readers can have the anchors of the authority in force. */
+  async #round(): Promise<boolean> {
+    const { client, version, signerName, trustDomain, authorities, log, now } = this.#options
+    const name = this.#name
     const authority = authorities.current()
-    const change = await publishClusterTrustBundle(client, {
-      version,
-      name: this.#name,
-      signerName,
-      trustBundle: anchorsPem(authorities.anchors()),
-      signal: this.#closing.signal,
-    })
-    if (change !== 'unchanged') log.info({ name: this.#name, change }, 'trust bundle is published')
+    const own = authorities.anchors()
+    // Counted from before the lease is taken: a write that is still under way when it ends is somebody else's to make.
+    const ends = AbortSignal.timeout(this.#leaseSeconds * 1000)
+    const signal = AbortSignal.any([this.#closing.signal, ends])
+    const present = await readObject(client, clusterTrustBundles(version), { name, signal })
+    const published = readPublishedAnchors(present?.trustBundle ?? '', trustDomain)
+    // Without the lease as well: who finds its anchors published signs, whatever becomes of the lease.
+    const seen = this.#activate(authority, published)
+    if (!(await this.#hold(signal))) return seen
+    const anchors = mergeAnchors({ published, own, now: now() })
+    if (anchors.length === 0) {
+      throw new CountersignError('pki/authority-unavailable', 'authority has no anchor left')
+    }
+    const trustBundle = formatAnchors(anchors)
+    const bundle = { version, name, signerName, present, trustBundle, signal }
+    const change = await publishClusterTrustBundle(client, bundle)
+    if (change !== 'unchanged') {
+      log.info({ name, change, anchors: anchors.length }, 'trust bundle is published')
+    }
+    return this.#activate(authority, anchors)
+  }
+
+  async #hold(signal: AbortSignal): Promise<boolean> {
+    const before = this.#holds
+    this.#holds = undefined
+    const holds = await this.#lease.tryHold(signal)
+    this.#holds = holds
+    const { lease, log } = this.#options
+    if (holds !== before) log.info({ lease: lease.name, holds }, 'trust bundle lease was asked for')
+    return holds
+  }
+
+  /** Puts an authority in force whose anchors are all published. */
+  #activate(authority: Authority, published: readonly CaCertificate[]): boolean {
+    const isPublished = authority.anchors.every((anchor) =>
+      published.some(({ der }) => der.equals(anchor)),
+    )
+    if (!isPublished) return false
     const changed = this.#active !== authority
     this.#active = authority
     this.#first.resolve()
     if (changed) for (const listener of this.#listeners) listener()
+    return true
   }
 }
 
-/** Sorted, so that replicas that know the same anchors agree on every octet. */
-function anchorsPem(anchors: readonly Buffer[]): string {
-  const blocks = anchors.map((der) => formatPem('CERTIFICATE', der))
-  return [...new Set(blocks)].toSorted().join('')
+/** Milliseconds since 1970 as they were at the start, counted on without the jumps of the wall clock. */
+function systemSteadyNow(): number {
+  return performance.timeOrigin + performance.now()
 }

@@ -47,6 +47,10 @@ test('a signer’s file is read with its defaults, paths relative to the file', 
   })
   assert.deepEqual(config.profile, { lifetimeSecondsMax: 3600, backdateSeconds: 90 })
   assert.deepEqual(config.admin, { host: '127.0.0.1', port: 9443 })
+  assert.deepEqual(config.lease, {
+    namespace: 'countersign-system',
+    name: 'countersign-trust-bundle',
+  })
 })
 
 test('a gateway’s file is read with its defaults', async () => {
@@ -74,6 +78,7 @@ const brokenSigner: readonly [string, string, RegExp][] = [
   ],
   ['a key type that is none', `${signer}profile: { keyTypes: [DSA] }\n`, /profile\.keyTypes\.0: /],
   ['a port that is none', `${signer}admin: { port: 70000 }\n`, /admin\.port: /],
+  ['a lease without a name', `${signer}lease: { name: '' }\n`, /lease\.name: /],
   ['no ledger', signer.replace(/ledger.*/, ''), /ledger: required/],
 ]
 

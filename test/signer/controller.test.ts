@@ -48,7 +48,14 @@ test('the trust bundle is published before anything is signed, and again only on
   await using world = await startSigner(cluster)
   await world.terminal()
   const writes = cluster.requests.filter(({ method }) => method === 'POST' || method === 'PATCH')
-  assert.match(writes[0]?.path ?? '', /\/clustertrustbundles$/)
+  assert.match(writes[0]?.path ?? '', /\/leases$/)
+  assert.match(writes[1]?.path ?? '', /\/clustertrustbundles$/)
+  const [lease] = cluster.list('leases')
+  assert.deepEqual(
+    [lease?.metadata.namespace, lease?.metadata.name],
+    ['countersign-system', 'countersign-trust-bundle'],
+  )
+  assert.match(JSON.stringify(lease?.['spec']), /"holderIdentity":"signer-0_[0-9a-f]{16}"/)
   const [bundle] = cluster.list('clustertrustbundles')
   assert.equal(bundle?.metadata.name, 'countersign.dev:identity:example.org')
   assert.match(JSON.stringify(bundle?.['spec']), /BEGIN CERTIFICATE/)

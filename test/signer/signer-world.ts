@@ -134,6 +134,7 @@ export async function startSigner(
       decide: () => ({ allow: true, reasons: [] }),
     },
     replica: 'signer-0',
+    lease: { namespace: 'countersign-system', name: 'countersign-trust-bundle' },
     log: silentLog,
     metrics: silentMetrics,
     now: Date.now,

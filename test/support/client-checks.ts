@@ -6,11 +6,14 @@ import {
   discoverClusterTrustBundleVersion,
   discoverPodCertificateVersion,
 } from '../../src/kubernetes/api-discovery.ts'
-import { publishClusterTrustBundle } from '../../src/kubernetes/cluster-trust-bundle.ts'
+import {
+  clusterTrustBundles,
+  publishClusterTrustBundle,
+} from '../../src/kubernetes/cluster-trust-bundle.ts'
 import { events, recordEvent } from '../../src/kubernetes/event.ts'
 import { startInformer } from '../../src/kubernetes/informer.ts'
 import { createLeaseHolder } from '../../src/kubernetes/lease.ts'
-import { createObject, listObjects, mergeObject } from '../../src/kubernetes/objects.ts'
+import { createObject, listObjects, mergeObject, readObject } from '../../src/kubernetes/objects.ts'
 import {
   patchPodCertificateStatus,
   podCertificateRequests,
@@ -144,8 +147,11 @@ async function checkTrustBundle(client: ApiClient): Promise<void> {
   assert.equal(await discoverClusterTrustBundleVersion(client), 'v1')
   const { root = '', unrelated = '' } = (await createMaterial()).blocks
   const name = 'countersign.dev:clients:example.org'
-  const publish = (trustBundle: string): Promise<string> =>
-    publishClusterTrustBundle(client, { version: 'v1', name, signerName, trustBundle })
+  const publish = async (trustBundle: string): Promise<string> => {
+    const present = await readObject(client, clusterTrustBundles('v1'), { name })
+    const bundle = { version: 'v1', name, signerName, present, trustBundle } as const
+    return publishClusterTrustBundle(client, bundle)
+  }
   assert.equal(await publish(root), 'created')
   assert.equal(await publish(root), 'unchanged')
   assert.equal(await publish(root + unrelated), 'changed')
