@@ -111,7 +111,11 @@ function startEtcd(group: ProcessGroup, { folder, ports }: Layout): void {
   })
 }
 
-function startApiServer(group: ProcessGroup, layout: Layout): void {
+function startApiServer(
+  group: ProcessGroup,
+  layout: Layout,
+  runtimeConfig: readonly string[],
+): void {
   group.start({
     name: 'kube-apiserver',
     path: requireTool('kube-apiserver'),
@@ -133,6 +137,7 @@ function startApiServer(group: ProcessGroup, layout: Layout): void {
       '--enable-admission-plugins=NodeRestriction',
       // A test's pods need no token, and may come before their namespace's default account.
       '--disable-admission-plugins=ServiceAccount',
+      ...runtimeConfig.map((setting) => `--runtime-config=${setting}`),
     ],
   })
 }
@@ -176,8 +181,11 @@ async function createBareNode(client: PlainClient): Promise<void> {
 /** Starts the programs of `node test/tools/build.ts` on loopback, everything in one temporary folder. */
 export async function startRealCluster(options: {
   readonly onProgress?: (line: string) => void
+  /** API versions besides the default ones, such as `certificates.k8s.io/v1beta1=true`. */
+  readonly runtimeConfig?: readonly string[]
 }): Promise<Cluster> {
   const report = options.onProgress ?? (() => undefined)
+  const { runtimeConfig = [] } = options
   for (const name of ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubemark'] as const) {
     requireTool(name)
   }
@@ -192,7 +200,7 @@ export async function startRealCluster(options: {
   }
 
   try {
-    return await startIn({ folder, group, report, dispose })
+    return await startIn({ folder, group, runtimeConfig, report, dispose })
   } catch (error) {
     await dispose()
     throw error
@@ -202,10 +210,11 @@ export async function startRealCluster(options: {
 async function startIn(options: {
   readonly folder: string
   readonly group: ProcessGroup
+  readonly runtimeConfig: readonly string[]
   readonly report: (line: string) => void
   readonly dispose: () => Promise<void>
 }): Promise<Cluster> {
-  const { folder, group, report, dispose } = options
+  const { folder, group, runtimeConfig, report, dispose } = options
   const layout = layOut(folder, await freePorts())
   const serving = await createAuthority('countersign test serving CA')
   const clients = await createAuthority('countersign test client CA')
@@ -225,7 +234,7 @@ async function startIn(options: {
 
   report('starting etcd and kube-apiserver')
   startEtcd(group, layout)
-  startApiServer(group, layout)
+  startApiServer(group, layout, runtimeConfig)
   await group.until('kube-apiserver ready', 60, async () => {
     return (await client({ path: '/readyz' })).status === 200
   })
