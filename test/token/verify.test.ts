@@ -26,7 +26,7 @@ function verifierAt(milliseconds = start): ReturnType<typeof createTokenVerifier
   })
 }
 
-function honestToken(from: Party = gateway, lifetimeSeconds = 10): Promise<string> {
+function honestToken(from: Party = gateway, lifetimeSeconds = 10): string {
   const credential = sourceOf(() => from.credential)
   const upstream = { server: 'files', spiffeId: self }
   return createTokenSigner({ credential, now: () => start, lifetimeSeconds }).sign({
@@ -46,7 +46,7 @@ async function changed(
   header: object = {},
   by: Party = gateway,
 ): Promise<string> {
-  const claims = decodeJwt<{ tctx: Json }>(await honestToken(by))
+  const claims = decodeJwt<{ tctx: Json }>(honestToken(by))
   const octets = Buffer.from(JSON.stringify(change(claims)))
   const thumbprint = Buffer.from(by.svid.sha256, 'hex').toString('base64url')
   const fixed = { alg: 'ES256', typ: 'txntoken+jwt', 'x5t#S256': thumbprint }
@@ -64,7 +64,7 @@ function encoded(value: object): string {
 for (const algorithm of Object.keys(keyKinds) as Algorithm[]) {
   test(`a token of ${algorithm} names the caller, its ceiling and its pod`, async () => {
     const peer = party(gatewayId, algorithm)
-    const verified = await verifierAt().verify(await honestToken(peer), {
+    const verified = await verifierAt().verify(honestToken(peer), {
       ...call,
       peer: peer.svid,
     })
@@ -98,7 +98,7 @@ const strangerThumbprint = Buffer.from(stranger.svid.sha256, 'hex').toString('ba
 const publicPem = gateway.svid.publicKey.export({ format: 'pem', type: 'spki' })
 
 async function withAlgorithm(alg: string, signature: (input: string) => Buffer): Promise<string> {
-  const [, payload] = (await honestToken()).split('.')
+  const [, payload] = honestToken().split('.')
   const input = `${encoded({ alg, typ: 'txntoken+jwt' })}.${payload}`
   return `${input}.${signature(input).toString('base64url')}`
 }
@@ -111,18 +111,14 @@ const hostile: Readonly<Record<string, readonly [() => string | Promise<string>,
     'is empty': [() => '', 'token/malformed', 'token is not a compact JWS'],
     'has two parts': [() => 'e30.e30', 'token/malformed', 'token is not a compact JWS'],
     'has five parts': [() => 'a.b.c.d.e', 'token/malformed', 'token is not a compact JWS'],
-    'is padded': [
-      async () => `${await honestToken()}=`,
-      'token/malformed',
-      'token is not a compact JWS',
-    ],
+    'is padded': [async () => `${honestToken()}=`, 'token/malformed', 'token is not a compact JWS'],
     'has a space before it': [
-      async () => ` ${await honestToken()}`,
+      async () => ` ${honestToken()}`,
       'token/malformed',
       'token is not a compact JWS',
     ],
     'is two tokens in one header': [
-      async () => `${await honestToken()}, ${await honestToken()}`,
+      async () => `${honestToken()}, ${honestToken()}`,
       'token/malformed',
       'token is not a compact JWS',
     ],
@@ -132,7 +128,7 @@ const hostile: Readonly<Record<string, readonly [() => string | Promise<string>,
       'token is too large, want=..8192 got=8195',
     ],
     'has a header that is not JSON': [
-      async () => (await honestToken()).replace(/^[^.]+/, 'bm9wZQ'),
+      async () => honestToken().replace(/^[^.]+/, 'bm9wZQ'),
       'token/signature',
       notSigned,
     ],
@@ -163,7 +159,7 @@ const hostile: Readonly<Record<string, readonly [() => string | Promise<string>,
     ],
     'was changed after it was signed': [
       async () => {
-        const [header, payload, signature] = (await honestToken()).split('.')
+        const [header, payload, signature] = honestToken().split('.')
         const claims = JSON.parse(Buffer.from(payload ?? '', 'base64url').toString()) as object
         return `${header}.${encoded({ ...claims, sub: `${gatewayId}2` })}.${signature}`
       },
@@ -330,7 +326,7 @@ for (const [name, [make, code, message]] of Object.entries(hostile)) {
 
 test('an honest token is worth nothing on the connection of another gateway, or of the same one renewed', async () => {
   requirement('token.bound-to-gateway')
-  const token = await honestToken()
+  const token = honestToken()
   for (const peer of [stranger.svid, renewed.svid]) {
     await assert.rejects(verifierAt().verify(token, { ...call, peer }), { code: 'token/signature' })
   }
@@ -343,14 +339,14 @@ test('an honest token is worth nothing on the connection of another gateway, or 
 
 test('an honest token is worth nothing for another tool or other arguments', async () => {
   requirement('token.bound-to-call')
-  const token = await honestToken()
+  const token = honestToken()
   for (const other of [{ tool: 'Read' }, { tool: '' }, { argumentsSha256: 'y'.repeat(43) }]) {
     await assert.rejects(verifierAt().verify(token, { ...call, ...other }), { code: 'token/call' })
   }
 })
 
 test('clocks may be five seconds apart, and no more', async () => {
-  const token = await honestToken()
+  const token = honestToken()
   for (const [seconds, fine] of [
     [-6, false],
     [-5, true],
@@ -365,7 +361,7 @@ test('clocks may be five seconds apart, and no more', async () => {
 
 test('a peer with a key of an unknown kind is refused', async () => {
   const peer = { ...gateway.svid, publicKey: {} as typeof gateway.svid.publicKey }
-  await assert.rejects(verifierAt().verify(await honestToken(), { ...call, peer }), {
+  await assert.rejects(verifierAt().verify(honestToken(), { ...call, peer }), {
     code: 'token/signature',
     message: 'key of the peer is of an unknown kind',
   })

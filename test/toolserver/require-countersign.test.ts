@@ -148,7 +148,7 @@ function tokenFor(options: {
   readonly server?: string
   readonly tool?: string
   readonly input?: unknown
-}): Promise<string> {
+}): string {
   const {
     signer = gateway.credential,
     tool = 'issues_list',
@@ -169,7 +169,7 @@ function tokenFor(options: {
 }
 
 test('a call through the gateway reaches the tool with the caller whom the token names', async () => {
-  const { status } = await send({ as: gateway, tokens: [await tokenFor({})] })
+  const { status } = await send({ as: gateway, tokens: [tokenFor({})] })
   assert.equal(status, 200)
   const [{ caller } = assert.fail('not served')] = served
   assert.equal(caller.via, 'gateway')
@@ -203,7 +203,7 @@ const otherGateway = authority.issue({ serviceAccount: 'gateway-2', role: 'tool-
 const refused: readonly [string, () => Promise<Sent>, RegExp][] = [
   [
     'an agent that comes without the gateway',
-    async () => ({ as: agent, tokens: [await tokenFor({})] }),
+    async () => ({ as: agent, tokens: [tokenFor({})] }),
     /want=a gateway \(role tool-broker\) got=role agent/,
   ],
   ['a peer without a role', () => Promise.resolve({ as: authority.issue() }), /got=role none/],
@@ -214,32 +214,32 @@ const refused: readonly [string, () => Promise<Sent>, RegExp][] = [
   ],
   [
     'a call with two tokens',
-    async () => ({ as: gateway, tokens: [await tokenFor({}), await tokenFor({})] }),
+    async () => ({ as: gateway, tokens: [tokenFor({}), tokenFor({})] }),
     /exactly one Txn-Token header got=2/,
   ],
   [
     'a token that another gateway signed',
-    async () => ({ as: gateway, tokens: [await tokenFor({ signer: otherGateway.credential })] }),
+    async () => ({ as: gateway, tokens: [tokenFor({ signer: otherGateway.credential })] }),
     /./,
   ],
   [
     'a token for another tool server',
     async () => ({
       as: gateway,
-      tokens: [await tokenFor({ server: 'spiffe://test.example/ns/tools/sa/notes' })],
+      tokens: [tokenFor({ server: 'spiffe://test.example/ns/tools/sa/notes' })],
     }),
     /./,
   ],
   [
     'a token for another tool',
-    async () => ({ as: gateway, tokens: [await tokenFor({ tool: 'issues_delete' })] }),
+    async () => ({ as: gateway, tokens: [tokenFor({ tool: 'issues_delete' })] }),
     /./,
   ],
   [
     'a token for other arguments',
     async () => ({
       as: gateway,
-      tokens: [await tokenFor({ input: { repository: 'globex/vault' } })],
+      tokens: [tokenFor({ input: { repository: 'globex/vault' } })],
     }),
     /./,
   ],
@@ -247,7 +247,7 @@ const refused: readonly [string, () => Promise<Sent>, RegExp][] = [
     'a token with a method that needs none',
     async () => ({
       as: gateway,
-      tokens: [await tokenFor({})],
+      tokens: [tokenFor({})],
       body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' }),
     }),
     /want=a transaction token only with tools\/call/,
@@ -265,7 +265,7 @@ for (const [what, prepare, message] of refused) {
 }
 
 test('a token is of no use a minute later', async () => {
-  const token = await tokenFor({})
+  const token = tokenFor({})
   clock.now += 60_000
   const { status } = await send({ as: gateway, tokens: [token] })
   clock.now -= 60_000
@@ -282,7 +282,7 @@ const unreadable: readonly [string, string][] = [
 
 for (const [what, text] of unreadable) {
   test(`a body with ${what} is refused before the token is looked at`, async () => {
-    const { status } = await send({ as: gateway, body: text, tokens: [await tokenFor({})] })
+    const { status } = await send({ as: gateway, body: text, tokens: [tokenFor({})] })
     assert.equal(status, 400)
     assert.deepEqual(served, [])
   })

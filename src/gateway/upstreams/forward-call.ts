@@ -27,7 +27,7 @@ export interface Forward {
  */
 export async function forwardCall(forward: Forward, means: Means): Promise<Refused | undefined> {
   const { call, message } = forward
-  const transactionToken = call.tool === undefined ? undefined : await signToken(forward, means)
+  const transactionToken = call.tool === undefined ? undefined : signToken(forward, means)
   const body =
     call.door.kind === 'all' && call.tool !== undefined
       ? replaceName(message.body, message.offsets, call.tool)
@@ -44,7 +44,7 @@ export async function forwardCall(forward: Forward, means: Means): Promise<Refus
   return passThrough({ ...forward, headers, body }, means)
 }
 
-function signToken(forward: Forward, means: Means): Promise<string> {
+function signToken(forward: Forward, means: Means): string {
   const { call, peer, message, upstream } = forward
   const { server, spiffeId } = upstream.config
   return means.tokens.sign({
