@@ -1,5 +1,5 @@
-import { constants } from 'node:crypto'
-import type { KeyObject, SignKeyObjectInput } from 'node:crypto'
+import { constants, sign } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 
 /** JWS algorithms by the curve's name in Node. */
 const curves: Readonly<Record<string, string>> = {
@@ -19,31 +19,44 @@ export function algorithmOf(key: KeyObject): string | undefined {
   return kind === 'ec' ? curves[key.asymmetricKeyDetails?.namedCurve ?? ''] : undefined
 }
 
-/** How Node makes the signature of an algorithm: its digest, and the form or padding that RFC 7518 §3.4 and §3.5 ask for. */
-export interface SigningMethod {
-  /** Null where the algorithm has its own (RFC 8032). */
-  readonly digest: string | null
-  readonly settings: Omit<SignKeyObjectInput, 'key'>
+/** Signs octets with one key. */
+export type Sign = (octets: Buffer) => Buffer
+
+/** How the algorithm of this key signs (RFC 7518 §3.4 and §3.5, RFC 8037 §3.1). Undefined for a key that has no algorithm here. */
+export function signOf(key: KeyObject): Sign | undefined {
+  switch (algorithmOf(key)) {
+    case 'ES256':
+      return (octets) => rawSignature(sign('sha256', octets, key), 32)
+    case 'ES384':
+      return (octets) => rawSignature(sign('sha384', octets, key), 48)
+    case 'ES512':
+      return (octets) => rawSignature(sign('sha512', octets, key), 66)
+    case 'PS256': {
+      const { RSA_PKCS1_PSS_PADDING: padding, RSA_PSS_SALTLEN_DIGEST: saltLength } = constants
+      return (octets) => sign('sha256', octets, { key, padding, saltLength })
+    }
+    case 'Ed25519':
+      return (octets) => sign(null, octets, key)
+    case undefined:
+    default:
+      return undefined
+  }
 }
 
-/** Undefined for an algorithm that `algorithmOf` never names. */
-export function signingMethodOf(algorithm: string): SigningMethod | undefined {
-  return methods[algorithm]
-}
-
-/** R and S side by side: Node's default is the DER form that TLS has. */
-const raw = { dsaEncoding: 'ieee-p1363' } as const
-
-const methods: Readonly<Record<string, SigningMethod>> = {
-  ES256: { digest: 'sha256', settings: raw },
-  ES384: { digest: 'sha384', settings: raw },
-  ES512: { digest: 'sha512', settings: raw },
-  PS256: {
-    digest: 'sha256',
-    settings: {
-      padding: constants.RSA_PKCS1_PSS_PADDING,
-      saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
-    },
-  },
-  Ed25519: { digest: null, settings: {} },
+/**
+ * R and S side by side, of a DER signature (RFC 3279 §2.2.3). Node would do it, but when it is given more than the key it takes
+ * longer to look at that than to sign.
+ */
+function rawSignature(der: Buffer, size: number): Buffer {
+  const raw = Buffer.alloc(2 * size)
+  // The long form of a length has one more octet, and the largest signature (P-521) needs no further one.
+  let at = der.readUInt8(1) > 0x7f ? 3 : 2
+  for (const end of [size, 2 * size]) {
+    const from = at + 2
+    at = from + der.readUInt8(at + 1)
+    // An integer has a zero before a high first bit, and none of its own: so it may be longer than R, or shorter.
+    const value = der.subarray(Math.max(from, at - size), at)
+    value.copy(raw, end - value.length)
+  }
+  return raw
 }

@@ -1,10 +1,10 @@
-import { createPrivateKey, sign } from 'node:crypto'
-import type { SignKeyObjectInput } from 'node:crypto'
+import { createPrivateKey } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
 import type { SpiffeId } from '../identity/spiffe-id.ts'
 import type { Credential, CredentialSource } from '../pki/credential.ts'
 import type { X509Svid } from '../pki/x509-svid.ts'
-import { algorithmOf, signingMethodOf } from './algorithm.ts'
+import { algorithmOf, signOf } from './algorithm.ts'
+import type { Sign } from './algorithm.ts'
 import { lifetimeSecondsMax, tokenOctetsMax, tokenType } from './claims.ts'
 import type { TransactionTokenClaims } from './claims.ts'
 
@@ -30,8 +30,7 @@ export interface TokenSigner {
 
 interface SigningKey {
   readonly credential: Credential
-  readonly key: SignKeyObjectInput
-  readonly digest: string | null
+  readonly sign: Sign
   /** The first part of every token of this key, with its dot. */
   readonly header: string
   readonly thumbprint: string
@@ -63,7 +62,7 @@ export function createTokenSigner(options: {
       const claims = claimsOf({ call, signing, seconds: Math.floor(now() / 1000), lifetimeSeconds })
       const signed = `${signing.header}${base64url(JSON.stringify(claims))}`
       // RFC 7515 §5.1: the signature is over the ASCII of the first two parts.
-      const signature = sign(signing.digest, Buffer.from(signed, 'latin1'), signing.key)
+      const signature = signing.sign(Buffer.from(signed, 'latin1'))
       const token = `${signed}.${signature.toString('base64url')}`
       if (token.length > tokenOctetsMax) {
         throw refused(`token is too large, want=..${tokenOctetsMax} got=${token.length}`)
@@ -76,16 +75,15 @@ export function createTokenSigner(options: {
 function signingKeyOf(credential: Credential): SigningKey {
   const key = createPrivateKey(credential.privateKeyPem)
   const algorithm = algorithmOf(key)
-  const method = signingMethodOf(algorithm ?? '')
-  if (algorithm === undefined || method === undefined) {
+  const sign = signOf(key)
+  if (algorithm === undefined || sign === undefined) {
     throw refused(`key of the gateway is of an unknown kind, got=${key.asymmetricKeyType}`)
   }
   const thumbprint = Buffer.from(credential.svid.sha256, 'hex').toString('base64url')
   const header = { alg: algorithm, typ: tokenType, 'x5t#S256': thumbprint }
   return {
     credential,
-    key: { key, ...method.settings },
-    digest: method.digest,
+    sign,
     header: `${base64url(JSON.stringify(header))}.`,
     thumbprint,
   }
