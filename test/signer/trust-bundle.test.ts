@@ -83,6 +83,7 @@ test('a new authority takes over once its anchors are published, and is announce
   await one.look()
   assert.equal(one.active, one.authorities.authority)
   assert.ok(world.publishes(first, one.authorities.authority))
+  await one.look()
   assert.equal(announced, 1)
   stop()
 })
@@ -109,6 +110,18 @@ test('a replica whose anchors another one has to publish waits, looks often, and
   assert.equal(two.active, two.authorities.authority)
   assert.deepEqual(two.waits, [1000, 5000])
   assert.deepEqual([one.writes, two.writes], [2, 0])
+})
+
+test('an authority of two anchors signs once both are published', async () => {
+  await using world = new World()
+  const [one, other] = [newAuthority(), newAuthority()]
+  await world.replica('one', one).started()
+  const both = { ...one, anchors: [...one.anchors, ...other.anchors] }
+  const two = await world.replica('two', both).started()
+  assert.equal(two.active, undefined)
+  world.text += formatCertificates(other.anchors)
+  await two.look()
+  assert.equal(two.active, both)
 })
 
 test('a rotation that reaches a follower first leaves it at its old authority until the holder knows', async () => {
