@@ -5,6 +5,8 @@ import { parseDecision, parseMembers } from './decision.ts'
 import type { Decision } from './decision.ts'
 import { entrypoints } from './engine.ts'
 import type { PolicyEngine } from './engine.ts'
+import { formatInput } from './input.ts'
+import type { InputText } from './input.ts'
 
 /** Who calls: all of it from the verified certificate, nothing from the client's message. */
 export interface DecisionSubject {
@@ -66,6 +68,8 @@ export type ListInput = Omit<DecisionInput, 'resource'> & {
 export interface Evaluated<T> {
   readonly value: T
   readonly input: object
+  /** What was evaluated; none where the input was not fit for it, or nothing was evaluated. */
+  readonly inputText?: InputText
   /** The policy's own answer; null when there was none. */
   readonly result: unknown
   /** The code and message of the failure; `value` is then a refusal. */
@@ -118,12 +122,14 @@ export function createAuthorizer(
     const started = elapsed()
     const seconds = (): number => (elapsed() - started) / 1000
     let result: unknown = null
+    let inputText: InputText | undefined
     try {
-      const limits = o.octetsMax === undefined ? {} : { inputOctetsMax: o.octetsMax }
-      result = engine.evaluate(entrypoint, input, limits)
+      inputText = formatInput(input, o.octetsMax)
+      result = engine.evaluate(entrypoint, inputText)
       const value = o.parse(result)
-      metrics.observe('countersign_policy_evaluation_seconds', seconds(), { entrypoint })
-      return { value, input, result, seconds: seconds() }
+      const took = seconds()
+      metrics.observe('countersign_policy_evaluation_seconds', took, { entrypoint })
+      return { value, input, inputText, result, seconds: took }
     } catch (error) {
       const code = error instanceof CountersignError ? error.code : 'unknown'
       metrics.count('countersign_policy_errors_total', { code })
@@ -131,6 +137,7 @@ export function createAuthorizer(
       return {
         value: o.refusal,
         input,
+        ...(inputText === undefined ? {} : { inputText }),
         result,
         error: `${code}: ${message}`,
         seconds: seconds(),

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
@@ -7,6 +7,7 @@ import { entrypoints } from './engine.ts'
 import type { PolicyEngine } from './engine.ts'
 import { openEventFile } from './event-file.ts'
 import type { EventFile } from './event-file.ts'
+import { boundedText, formatInput } from './input.ts'
 import { applyMask } from './mask.ts'
 
 /** One decision, as it was taken. */
@@ -76,54 +77,61 @@ export function createDecisionLog(file: EventFile, options: EventOptions): Decis
 
 function formatEvent(event: DecisionEvent, request: number, options: EventOptions): string {
   const { evaluated } = event
-  const common = {
+  const common = formatMembers({
     labels: options.labels,
     decision_id: event.decisionId,
     bundles: { countersign: { revision: options.engine.revision } },
     path: event.path,
     requested_by: event.requestedBy,
     timestamp: formatTimestamp(options.now()),
-  }
-  const trailer = {
+  })
+  const trailer = formatMembers({
     metrics: { timer_rego_query_eval_ns: Math.round(evaluated.seconds * 1e9) },
     req_id: request,
-  }
+  })
   try {
     const masked = maskEvent(common, evaluated, options.engine)
-    const error = evaluated.error === undefined ? {} : { error: { message: evaluated.error } }
-    return JSON.stringify({ ...common, ...masked, ...error, ...trailer })
+    if (evaluated.error === undefined) return `{${common},${masked},${trailer}}`
+    const error = formatMembers({ error: { message: evaluated.error } })
+    return `{${common},${masked},${error},${trailer}}`
   } catch (failure) {
     // OPA loses an event whose mask fails. Ours keeps what can hold no secret.
     const code = failure instanceof CountersignError ? failure.code : 'unknown'
     options.metrics.count('countersign_policy_errors_total', { code })
     options.log.error({ decision: event.decisionId, code }, 'decision log keeps a minimal event')
     const error = { message: evaluated.error ?? 'event cannot be masked', mask: code }
-    return JSON.stringify({ ...common, result: outcomeOf(evaluated.value), error, ...trailer })
+    const minimal = formatMembers({ result: outcomeOf(evaluated.value), error })
+    return `{${common},${minimal},${trailer}}`
   }
 }
 
-function maskEvent(common: object, evaluated: Evaluated<unknown>, engine: PolicyEngine): object {
+/** The members of an object, without its braces. */
+function formatMembers(members: object): string {
+  return JSON.stringify(members).slice(1, -1)
+}
+
+/** The members of the event that rules may change. The mask is asked about the text that policy was asked about. */
+function maskEvent(common: string, evaluated: Evaluated<unknown>, engine: PolicyEngine): string {
   const { input, result } = evaluated
-  const event = { ...common, input, result, digests: digestsOf(input) }
-  const limits = { inputOctetsMax: maskOctetsMax }
-  const { erased, masked, ...shown } = applyMask(
-    { input, result },
-    engine.evaluate(entrypoints.mask, event, limits),
-  )
-  return {
-    ...shown,
+  const inputText = evaluated.inputText ?? formatInput(input, maskOctetsMax)
+  const shown = `"input":${inputText},"result":${JSON.stringify(result ?? null)}`
+  const event = `{${common},${shown},"digests":${JSON.stringify(digestsOf(input))}}`
+  const changes = engine.evaluate(entrypoints.mask, boundedText(event, maskOctetsMax))
+  const { erased, masked, ...members } = applyMask({ input, result }, changes)
+  if (erased.length === 0 && masked.length === 0) return shown
+  return formatMembers({
+    ...members,
     ...(erased.length === 0 ? {} : { erased }),
     ...(masked.length === 0 ? {} : { masked }),
-  }
+  })
 }
 
 /** What may stand in the log for what is left out: rules have no hash function of their own. */
 function digestsOf(input: object): object {
   const { context } = input as { readonly context?: { readonly arguments?: unknown } }
   if (context?.arguments === undefined) return {}
-  const octets = Buffer.from(JSON.stringify(context.arguments))
-  const sha256 = createHash('sha256').update(octets).digest('hex')
-  return { arguments: { sha256, octets: octets.length } }
+  const text = JSON.stringify(context.arguments)
+  return { arguments: { sha256: hash('sha256', text), octets: Buffer.byteLength(text) } }
 }
 
 function outcomeOf(value: unknown): object | null {

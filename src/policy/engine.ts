@@ -3,6 +3,7 @@ import { CountersignError, quoted } from '../errors.ts'
 import { readPolicyBundle } from './bundle.ts'
 import type { PolicyBundle } from './bundle.ts'
 import { formatInput } from './input.ts'
+import type { InputText } from './input.ts'
 import { instantiate } from './instance.ts'
 import type { PolicyInstance } from './instance.ts'
 
@@ -15,11 +16,7 @@ export interface PolicyEngine {
    * The value of an entrypoint for this input. Throws `policy/input` (too large or deep, an ill-formed string), `policy/abort`
    * (abort, trap, out of memory) and `policy/undefined` (no result, or no such entrypoint).
    */
-  evaluate(
-    entrypoint: string,
-    input: object,
-    limits?: { readonly inputOctetsMax?: number },
-  ): unknown
+  evaluate(entrypoint: string, input: object | InputText): unknown
 }
 
 /** What every bundle must answer. */
@@ -76,8 +73,8 @@ function createEngine(bundle: PolicyBundle, memoryPagesMax: number): PolicyEngin
   return {
     revision: bundle.revision,
     digest: bundle.digest,
-    evaluate(entrypoint, input, limits = {}) {
-      const octets = formatInput(input, limits.inputOctetsMax)
+    evaluate(entrypoint, input) {
+      const text = typeof input === 'string' ? input : formatInput(input)
       const current = (instance ??= fresh())
       if (!current.entrypoints.has(entrypoint)) {
         throw new CountersignError(
@@ -88,7 +85,7 @@ function createEngine(bundle: PolicyBundle, memoryPagesMax: number): PolicyEngin
       // An exception that crosses the module leaves the module's own stack pointer where it was: of the default policy, the
       // 1,025th abort would be the first of nothing but traps. So no memory is used again that an evaluation did not return from.
       instance = undefined
-      const value = current.evaluate(entrypoint, octets)
+      const value = current.evaluate(entrypoint, text)
       instance = current
       return value
     },

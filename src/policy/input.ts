@@ -6,21 +6,28 @@ const depthMax = 64
 /** The most octets of one input, as JSON. */
 export const inputOctetsMax: number = 256 * 1024
 
+/** The JSON text of an input that was found fit: what is evaluated, and what is logged. */
+export type InputText = string & { readonly [fit]: true }
+
+declare const fit: unique symbol
+
 /**
  * The input of an evaluation as JSON text, exactly as the module will read it. Refuses what JSON would change on its way
  * (non-finite numbers, dates, functions) and what aborts the module (lone surrogates, RFC 8259 §8.2). Throws `policy/input`.
  */
-export function formatInput(input: object, octetsMax: number = inputOctetsMax): ArrayBuffer {
+export function formatInput(input: object, octetsMax: number = inputOctetsMax): InputText {
   if (Array.isArray(input)) throw refused('input is of the wrong type, want=object got=array')
   checkValue(input, 1)
-  // Well-formed text of this many UTF-16 units has at least as many octets: refuse it before encoding.
-  const text = JSON.stringify(input)
-  if (text.length > octetsMax) throw tooLarge(text.length, octetsMax)
-  const octets = new TextEncoder().encode(text)
-  if (octets.byteLength > octetsMax) throw tooLarge(octets.byteLength, octetsMax)
-  return octets.buffer.byteLength === octets.byteLength
-    ? octets.buffer
-    : octets.buffer.slice(octets.byteOffset, octets.byteOffset + octets.byteLength)
+  return boundedText(JSON.stringify(input), octetsMax)
+}
+
+/** JSON text that was put together from fit texts. Throws `policy/input` when it is too large. */
+export function boundedText(text: string, octetsMax: number): InputText {
+  const octets = Buffer.byteLength(text)
+  if (octets > octetsMax) {
+    throw refused(`input is too large, want=..${octetsMax} octets got=${octets}`)
+  }
+  return text as InputText
 }
 
 function checkValue(value: unknown, depth: number): void {
@@ -54,8 +61,10 @@ function checkMembers(value: object, depth: number): void {
   if (prototype !== Object.prototype && prototype !== null) {
     throw refused('input has an object that is not plain')
   }
-  for (const [name, member] of Object.entries(value)) {
+  const members = value as Readonly<Record<string, unknown>>
+  for (const name of Object.keys(members)) {
     checkText(name)
+    const member = members[name]
     // An optional member that is not there: JSON leaves it out too.
     if (member !== undefined) checkValue(member, depth + 1)
   }
@@ -63,10 +72,6 @@ function checkMembers(value: object, depth: number): void {
 
 function checkText(text: string): void {
   if (!text.isWellFormed()) throw refused('input has a string with a lone surrogate')
-}
-
-function tooLarge(octets: number, octetsMax: number): CountersignError {
-  return refused(`input is too large, want=..${octetsMax} octets got=${octets}`)
 }
 
 function refused(message: string): CountersignError {

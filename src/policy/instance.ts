@@ -3,12 +3,15 @@ import type { LoadedPolicy } from '@open-policy-agent/opa-wasm'
 import { CountersignError, quoted } from '../errors.ts'
 import type { PolicyBundle } from './bundle.ts'
 import { hostFunctions } from './host-functions.ts'
+import type { InputText } from './input.ts'
 
 /** One module in memory with its data: not to be used again once `evaluate` has thrown `policy/abort`. */
 export interface PolicyInstance {
   readonly entrypoints: ReadonlySet<string>
-  evaluate(entrypoint: string, input: ArrayBuffer): unknown
+  evaluate(entrypoint: string, input: InputText): unknown
 }
+
+const utf8 = new TextEncoder()
 
 const pageOctets = 64 * 1024
 
@@ -19,7 +22,7 @@ function pagesFor(dataOctets: number): number {
 
 /** A fresh module with memory grown beforehand, its builtins known, its data loaded. Throws `policy/bundle`. */
 export function instantiate(bundle: PolicyBundle, memoryPagesMax: number): PolicyInstance {
-  const data = new TextEncoder().encode(bundle.dataText)
+  const data = octetsOf(bundle.dataText)
   const initial = pagesFor(data.byteLength)
   if (initial > memoryPagesMax) {
     throw refused(`data needs too much memory, want=..${memoryPagesMax} pages got=${initial}`)
@@ -27,7 +30,7 @@ export function instantiate(bundle: PolicyBundle, memoryPagesMax: number): Polic
   const policy = load(bundle.module, { initial, maximum: memoryPagesMax })
   checkHostFunctions(policy)
   try {
-    policy.setData(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength))
+    policy.setData(data)
   } catch (error) {
     throw refused('data cannot be loaded into the module', error)
   }
@@ -69,10 +72,18 @@ function neededHostFunctions(policy: LoadedPolicy): readonly string[] {
   return Object.keys(JSON.parse(text) as object).toSorted()
 }
 
-function evaluate(policy: LoadedPolicy, entrypoint: string, input: ArrayBuffer): unknown {
+/** The package takes nothing else for text: it would read a view of octets as an object. */
+function octetsOf(text: string): ArrayBuffer {
+  const { buffer, byteOffset, byteLength } = utf8.encode(text)
+  return buffer.byteLength === byteLength
+    ? buffer
+    : buffer.slice(byteOffset, byteOffset + byteLength)
+}
+
+function evaluate(policy: LoadedPolicy, entrypoint: string, input: InputText): unknown {
   let results: unknown
   try {
-    results = policy.evaluate(input, entrypoint)
+    results = policy.evaluate(octetsOf(input), entrypoint)
   } catch (error) {
     throw new CountersignError('policy/abort', `evaluation ended early, got=${abortText(error)}`, {
       cause: error,

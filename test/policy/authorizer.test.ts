@@ -57,7 +57,8 @@ test('an answer comes with its input, its raw result and its time', () => {
   )
   const input = callInput()
   const evaluated = authorizer.decide(input)
-  assert.deepEqual(evaluated, { value: result, input, result, seconds: 0.5 })
+  const inputText = JSON.stringify(input)
+  assert.deepEqual(evaluated, { value: result, input, inputText, result, seconds: 0.25 })
   assert.equal(authorizer.revision, 'r1')
   assert.equal(authorizer.digest, 'd1')
   assert.deepEqual(seen, [
