@@ -58,7 +58,9 @@ export async function openDecisionLog(
 
 /** A decision log over any file of events. */
 export function createDecisionLog(file: EventFile, options: EventOptions): DecisionLog {
-  const { log, metrics } = options
+  const { log, metrics, labels, engine } = options
+  const bundles = { countersign: { revision: engine.revision } }
+  const format = { ...options, constant: formatMembers({ labels, bundles }) }
   let requests = 0
   return {
     get available() {
@@ -66,7 +68,7 @@ export function createDecisionLog(file: EventFile, options: EventOptions): Decis
     },
     record(event) {
       requests += 1
-      if (file.append(formatEvent(event, requests, options))) return
+      if (file.append(formatEvent(event, requests, format))) return
       metrics.count('countersign_policy_errors_total', { code: 'policy/log' })
       log.error({ decision: event.decisionId }, 'decision log is full and an event is lost')
     },
@@ -75,16 +77,20 @@ export function createDecisionLog(file: EventFile, options: EventOptions): Decis
   }
 }
 
-function formatEvent(event: DecisionEvent, request: number, options: EventOptions): string {
+interface EventFormat extends EventOptions {
+  /** The members that all events share. */
+  readonly constant: string
+}
+
+function formatEvent(event: DecisionEvent, request: number, options: EventFormat): string {
   const { evaluated } = event
-  const common = formatMembers({
-    labels: options.labels,
+  const own = formatMembers({
     decision_id: event.decisionId,
-    bundles: { countersign: { revision: options.engine.revision } },
     path: event.path,
     requested_by: event.requestedBy,
     timestamp: formatTimestamp(options.now()),
   })
+  const common = `${options.constant},${own}`
   const trailer = formatMembers({
     metrics: { timer_rego_query_eval_ns: Math.round(evaluated.seconds * 1e9) },
     req_id: request,

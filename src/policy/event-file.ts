@@ -71,6 +71,8 @@ class AppendingFile implements EventFile {
   /** Of the last attempt; undefined when that went well. */
   #failure: unknown
   #writing: Promise<void> | undefined
+  /** Whether a write is due at the end of this turn. */
+  #soon = false
   #retrying = false
   #closed = false
 
@@ -99,8 +101,7 @@ class AppendingFile implements EventFile {
     if (this.#closed || this.#waitingOctets + octets.length > this.#bufferOctetsMax) return false
     this.#waiting.push(octets)
     this.#waitingOctets += octets.length
-    // In a microtask, so that lines of one turn go out in one write.
-    if (this.#failure === undefined) queueMicrotask(() => void this.#write())
+    this.#writeSoon()
     return true
   }
 
@@ -124,6 +125,16 @@ class AppendingFile implements EventFile {
     } finally {
       await this.#handle.close()
     }
+  }
+
+  /** Lines of one turn of the loop go out in one write: handing it to another thread costs more than a line. */
+  #writeSoon(): void {
+    if (this.#soon || this.#failure !== undefined) return
+    this.#soon = true
+    setImmediate(() => {
+      this.#soon = false
+      if (!this.#closed && this.#failure === undefined) void this.#write()
+    })
   }
 
   /** One writer at a time. Never rejects: a failure is kept, and tried again later. */
