@@ -104,18 +104,23 @@ export class Watcher {
     const { target, response, send, stop } = watch
     const { query } = target
     const seconds = Number(query.get('timeoutSeconds') ?? 0) || timeoutSecondsDefault
-    const end = (): void => void response.end()
-    const timeout = setTimeout(end, seconds * 1000)
     const bookmarks = isTrue(query.get('allowWatchBookmarks'))
       ? setInterval(() => send('BOOKMARK', this.#bookmark(target)), bookmarkMilliseconds)
       : undefined
-    this.#open.add(end)
-    response.once('close', () => {
+    // Nothing may be sent once the answer has ended: events and bookmarks stop first, within the same tick.
+    const silence = (): void => {
       stop()
       clearTimeout(timeout)
       clearInterval(bookmarks)
       this.#open.delete(end)
-    })
+    }
+    const end = (): void => {
+      silence()
+      response.end()
+    }
+    const timeout = setTimeout(end, seconds * 1000)
+    this.#open.add(end)
+    response.once('close', silence)
   }
 }
 

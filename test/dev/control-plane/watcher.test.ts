@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import { after, before, test } from 'node:test'
+import { createEncoder } from '../../../src/dev/control-plane/encoder.ts'
+import { ObjectStore } from '../../../src/dev/control-plane/object-store.ts'
+import type { ResourceRequest } from '../../../src/dev/control-plane/request.ts'
+import { configMaps } from '../../../src/dev/control-plane/resources/plain.ts'
+import { Watcher } from '../../../src/dev/control-plane/watcher.ts'
 import { startApiWorld, type ApiWorld, type WatchEvent } from './api-world.ts'
 
 let world: ApiWorld
@@ -163,6 +170,40 @@ for (const [query, status, message] of refusals) {
     assert.match(answer.body.message, message)
   })
 }
+
+test('a watch whose time is over sends nothing more, though its bookmark is due in the same moment', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+  const store = new ObjectStore({ historyLength: 1 })
+  const watcher = new Watcher({ store, encode: createEncoder() })
+  let ended = false
+  const response = Object.assign(new EventEmitter(), {
+    writableLength: 0,
+    writeHead: () => {},
+    flushHeaders: () => {},
+    write: () => assert.equal(ended, false, 'written after the end'),
+    end: () => {
+      ended = true
+    },
+  })
+  const query = new URLSearchParams('watch=1&allowWatchBookmarks=true&timeoutSeconds=60')
+  const target: ResourceRequest = {
+    type: configMaps,
+    group: '',
+    version: 'v1',
+    plural: 'configmaps',
+    subresource: '',
+    verb: 'watch',
+    namespace: '',
+    name: '',
+    fieldRequirements: [],
+    isCollection: true,
+    query,
+  }
+  watcher.watch(target, response as unknown as ServerResponse)
+  t.mock.timers.tick(60_000)
+  assert.equal(ended, true)
+  t.mock.timers.tick(600_000)
+})
 
 test('the end of the server ends its watches', async () => {
   const brief = await startApiWorld()
