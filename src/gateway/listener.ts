@@ -1,4 +1,5 @@
 import { constants } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server, type ServerOptions } from 'node:https'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
@@ -29,13 +30,16 @@ const keepAliveMilliseconds = 75_000
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const { listen, credential, trustBundle, means } = options
   const servers = new Set<Server>()
+  const serve = createCalls(means)
   const app = fastify({
     logger: false,
     requestIdHeader: false,
     exposeHeadRoutes: false,
     forceCloseConnections: true,
     serverFactory: (handler) => {
-      const server = createServer(tlsOptions(options), handler)
+      const server = createServer(tlsOptions(options), (request, response) => {
+        if (!serve(request, response)) handler(request, response)
+      })
       server.keepAliveTimeout = keepAliveMilliseconds
       server.requestTimeout = requestMilliseconds
       server.on('secureConnection', (socket: TLSSocket) => means.peers.accept(socket))
@@ -50,12 +54,10 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     reply.hijack()
     return handleRequest({ door, request: request.raw, response: reply.raw }, means)
   }
-  const all: Door = { kind: 'all', name: 'mcp' }
-  app.post('/mcp', (request, reply) => handle(all, request, reply))
-  app.post<{ Params: { server: string } }>('/mcp/:server', (request, reply) => {
-    const { server } = request.params
-    return handle({ kind: 'one', name: `mcp/${server}`, server }, request, reply)
-  })
+  app.post('/mcp', (request, reply) => handle(doorOfAll, request, reply))
+  app.post<{ Params: { server: string } }>('/mcp/:server', (request, reply) =>
+    handle(doorOf(request.params.server), request, reply),
+  )
   for (const url of ['/mcp', '/mcp/:server']) {
     // Neither era is offered a stream of its own: MCP 2025-11-25 transports allow 405 for both.
     app.route({ method: otherMethods, url, handler: methodNotAllowed })
@@ -81,6 +83,32 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       means.peers.close()
       await app.close()
     },
+  }
+}
+
+const doorOfAll: Door = { kind: 'all', name: 'mcp' }
+
+function doorOf(server: string): Door {
+  return { kind: 'one', name: `mcp/${server}`, server }
+}
+
+/**
+ * Takes the calls at the doors that are there, by the exact text of their path, past the router: it would read the headers once more.
+ * Every other request (another method, an unknown server, a query) is the router's. False: not taken.
+ */
+function createCalls(
+  means: Means,
+): (request: IncomingMessage, response: ServerResponse) => boolean {
+  const doors = new Map<string | undefined, Door>([['/mcp', doorOfAll]])
+  for (const server of means.upstreams.keys()) doors.set(`/mcp/${server}`, doorOf(server))
+  return (request, response) => {
+    const door = request.method === 'POST' ? doors.get(request.url) : undefined
+    if (door === undefined) return false
+    handleRequest({ door, request, response }, means).catch((error: unknown) => {
+      means.log.error({ error, door: door.name }, 'request broke')
+      response.destroy()
+    })
+    return true
   }
 }
 

@@ -6,15 +6,16 @@ import { badRequest, type Refusal } from '../problem.ts'
 /** Reads the body, bounded before anything of it is parsed. What is too large is not read to its end: the connection closes. */
 export async function checkBody(call: Call, means: Means): Promise<Refusal | undefined> {
   const { bodyBytesMax } = means.limits
-  const tooLarge: Refusal = {
-    ...badRequest(413, `body is too large, want=..${bodyBytesMax} octets`),
-    close: true,
-  }
-  if (Number(call.request.headers['content-length']) > bodyBytesMax) return tooLarge
+  if (Number(call.request.headers['content-length']) > bodyBytesMax) return tooLarge(bodyBytesMax)
   const body = await readBody(call.request, bodyBytesMax)
-  if (body === undefined) return tooLarge
+  if (body === undefined) return tooLarge(bodyBytesMax)
   call.body = body
   return undefined
+}
+
+function tooLarge(bodyBytesMax: number): Refusal {
+  const refusal = badRequest(413, `body is too large, want=..${bodyBytesMax} octets`)
+  return { ...refusal, close: true }
 }
 
 /** The octets of the body; undefined when there are more, or when the caller goes away and nobody is left to tell. */

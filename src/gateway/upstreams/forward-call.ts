@@ -1,6 +1,6 @@
 import { rawIdOf, type Call } from '../call.ts'
 import { refuseDecision } from '../decide.ts'
-import { createEventParser, type ServerEvent } from './events.ts'
+import { createEventParser, type EventParser, type ServerEvent } from './events.ts'
 import { startExchange, type AnswerHead, type ExchangeFailure } from './exchange.ts'
 import { callerHeaders, upstreamHeaders } from './forwarded-headers.ts'
 import { judgeAnswer } from './judge-answer.ts'
@@ -67,7 +67,7 @@ function passThrough(prepared: Prepared, means: Means): Promise<Refused | undefi
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let head: AnswerHead | undefined
-    const events = createEventParser((event) => passEvent(event))
+    let events: EventParser | undefined
     const { response } = call
 
     function settle(refused: Refused | undefined): void {
@@ -87,10 +87,12 @@ function passThrough(prepared: Prepared, means: Means): Promise<Refused | undefi
       {
         head(received) {
           head = received
-          if (head.form === 'events') beginStream(prepared, head)
+          if (head.form !== 'events') return
+          events = createEventParser(passEvent)
+          beginStream(prepared, head)
         },
         data(chunk) {
-          if (head?.form !== 'events') {
+          if (events === undefined) {
             chunks.push(chunk)
             return true
           }
