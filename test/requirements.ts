@@ -242,6 +242,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a tool is called through the gateway, or directly only by the roles that its server names',
     source: 'docs/AUTHORIZATION.md',
   },
+  'toolserver.gateway-by-name': {
+    claim: 'nobody speaks for others at a tool server but the gateways that it names by SPIFFE ID',
+    source: 'docs/AUTHORIZATION.md',
+  },
   'toolserver.peer-checked-each-request': {
     claim:
       'a tool server judges its peer on every request and resumes no session, so an open connection does not outlive its certificate',

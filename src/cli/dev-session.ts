@@ -8,9 +8,11 @@ import { platformUsers, type Manifest } from '../dev/story/manifests.ts'
 import { createPodRunner, type PodRunner } from '../dev/story/pod-runner.ts'
 import { enterPods, findPorts, awaitServers, setStage } from '../dev/story/stage.ts'
 import { eventually, type World } from '../dev/story/world.ts'
+import { CountersignError, quoted } from '../errors.ts'
 import { parseSpiffeId } from '../identity/spiffe-id.ts'
 import { parseTrustDomain } from '../identity/trust-domain.ts'
 import { createApiClient } from '../kubernetes/api-client.ts'
+import { acquireLock, type Lock } from '../ledger/lock.ts'
 import type { Log } from '../log.ts'
 import type { GatewayConfig } from './gateway-configuration.ts'
 import { runGateway } from './run-gateway.ts'
@@ -38,6 +40,9 @@ const trustDomain = parseTrustDomain(stage.trustDomain)
 export async function openDevSession(options: DevSessionOptions): Promise<DevSession> {
   const { folder, log, progress } = options
   await using opened = new AsyncDisposableStack()
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const lock = await lockFolder(folder)
+  opened.defer(() => lock.release())
   await mkdir(join(folder, 'pods'), { recursive: true, mode: 0o700 })
   const ports = await findPorts()
   const clock = { offsetSeconds: 0 }
@@ -104,6 +109,22 @@ export async function openDevSession(options: DevSessionOptions): Promise<DevSes
   await writeTrustBundle(world)
   const parts = opened.move()
   return { world, gateway: addresses, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+/** Before anything is written: the files of another session that runs there are its own. */
+async function lockFolder(folder: string): Promise<Lock> {
+  try {
+    return await acquireLock(join(folder, 'dev.lock'), { now: Date.now })
+  } catch (cause) {
+    if (!(cause instanceof CountersignError && cause.code === 'ledger/locked')) throw cause
+    throw new CountersignError(
+      'cli/usage',
+      `another countersign dev runs in ${quoted(folder, 300)}`,
+      {
+        hint: 'give --dir another folder, or stop the other one',
+      },
+    )
+  }
 }
 
 type Paths = World['paths'] & { readonly policyData: string }

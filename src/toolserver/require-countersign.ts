@@ -1,7 +1,9 @@
 import { constants } from 'node:crypto'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Server, ServerOptions } from 'node:https'
-import { parseTrustDomain } from '../identity/trust-domain.ts'
+import { CountersignError, quoted } from '../errors.ts'
+import { parseSpiffeId } from '../identity/spiffe-id.ts'
+import { parseTrustDomain, type TrustDomain } from '../identity/trust-domain.ts'
 import type { Role } from '../identity/role.ts'
 import { silentLog, type Log } from '../log.ts'
 import { openBundleFile } from '../pki/bundle.ts'
@@ -43,6 +45,11 @@ export interface RequireCountersignOptions {
   /** Path of the mounted trust bundle. */
   readonly trustBundle: string
   readonly trustDomain: string
+  /**
+   * SPIFFE IDs of the gateways. Their word is believed about who is calling, so they are named one by one: any owner of a
+   * namespace can have a certificate with the role `tool-broker`, but none with these names.
+   */
+  readonly gateways: readonly string[]
   /** Roles that may call with their own certificate, without the gateway. None by default. */
   readonly direct?: readonly Role[]
   /** Octets, 1 MiB by default; a larger body is refused with 413 before it is read whole. */
@@ -55,11 +62,13 @@ export interface RequireCountersignOptions {
 
 /**
  * What a tool server behind the gateway needs: it opens the mounted files, follows them as they rotate, and verifies
- * every request. Throws `pki/credential` or `pki/bundle` when the files are not there yet or not usable.
+ * every request. Throws `pki/credential` or `pki/bundle` when the files are not there yet or not usable, and
+ * `identity/spiffe-id` for a gateway that is none of the trust domain.
  */
 export async function requireCountersign(options: RequireCountersignOptions): Promise<Countersign> {
   const { extensionOid, log = silentLog, now = Date.now, bodyBytesMax = 1024 * 1024 } = options
   const trustDomain = parseTrustDomain(options.trustDomain)
+  const gateways = new Set(options.gateways.map((uri) => gatewayId(uri, trustDomain)))
   const extension = extensionOid === undefined ? {} : { extensionOid }
   const credential = await openCredentialFile({ file: options.credentialBundle, log, ...extension })
   const trustBundle = await openBundleFile({ file: options.trustBundle, trustDomain, now, log })
@@ -71,6 +80,7 @@ export async function requireCountersign(options: RequireCountersignOptions): Pr
   const verifyRequest = createRequestVerifier({
     trustBundle,
     tokens,
+    gateways,
     direct: options.direct ?? [],
     extensionOid,
     now,
@@ -102,6 +112,15 @@ export async function requireCountersign(options: RequireCountersignOptions): Pr
       await trustBundle[Symbol.asyncDispose]()
     },
   }
+}
+
+function gatewayId(uri: string, trustDomain: TrustDomain): string {
+  const id = parseSpiffeId(uri)
+  if (id.trustDomain === trustDomain) return id.uri
+  throw new CountersignError(
+    'identity/spiffe-id',
+    `gateway ${quoted(uri)}: want=trust domain ${trustDomain}`,
+  )
 }
 
 function createGuard(options: {

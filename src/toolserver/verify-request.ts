@@ -31,13 +31,15 @@ export type RequestVerifier = (
 export function createRequestVerifier(options: {
   readonly trustBundle: BundleSource
   readonly tokens: TokenVerifier
+  /** SPIFFE IDs of the gateways, whose word is believed about others. */
+  readonly gateways: ReadonlySet<string>
   /** Roles that may come without the gateway. */
   readonly direct: readonly Role[]
   readonly extensionOid?: string | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }): RequestVerifier {
-  const { trustBundle, tokens, direct, now, extensionOid } = options
+  const { trustBundle, tokens, gateways, direct, now, extensionOid } = options
   // A certificate cannot change on an open connection, so it is parsed once; whether it is still good is asked each time.
   const parsed = new WeakMap<object, X509Svid>()
 
@@ -58,9 +60,17 @@ export function createRequestVerifier(options: {
     try {
       const peer = peerOf(request.socket as TLSSocket)
       const role = peer.identity?.role
-      if (role === 'tool-broker') return await throughGateway({ peer, request, body, tokens })
-      if (role !== undefined && direct.includes(role)) return directCaller(peer)
-      return refuse(403, `want=a gateway (role tool-broker) got=role ${role ?? 'none'}`)
+      // A role is what a service account's owner says it is for. Who may speak for others is who this server names.
+      if (role === 'tool-broker' && gateways.has(peer.spiffeId.uri)) {
+        return await throughGateway({ peer, request, body, tokens })
+      }
+      if (role !== undefined && role !== 'tool-broker' && direct.includes(role)) {
+        return directCaller(peer)
+      }
+      return refuse(
+        403,
+        `want=a gateway of this server got=${peer.spiffeId.uri}, ${role ?? 'no role'}`,
+      )
     } catch (error) {
       // Whatever went wrong, nobody was verified.
       return refuse(403, error instanceof CountersignError ? error.message : 'peer not verified')

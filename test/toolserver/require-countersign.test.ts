@@ -53,6 +53,7 @@ before(async () => {
     credentialBundle: join(folder, 'credential.pem'),
     trustBundle: join(folder, 'trust.pem'),
     trustDomain: 'test.example',
+    gateways: [gateway.identity.spiffeId.uri],
     direct: ['model-gateway'],
     bodyBytesMax: 4096,
     now: () => clock.now,
@@ -84,6 +85,7 @@ const call = {
   params: { name: 'issues_list', arguments: { repository: 'acme/website' } },
 }
 const body = JSON.stringify(call)
+const list = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' })
 
 interface Sent {
   readonly as: TestLeaf
@@ -182,7 +184,6 @@ test('a call through the gateway reaches the tool with the caller whom the token
 })
 
 test('the gateway may list on its own account, without a token', async () => {
-  const list = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' })
   const { status } = await send({ as: gateway, body: list })
   assert.equal(status, 200)
   assert.equal(served[0]?.caller.via, 'direct')
@@ -198,15 +199,30 @@ test('a role that may come directly is known by its own certificate and ceiling'
   assert.equal(caller.allowsModel('mistral-small'), false)
 })
 
+const rogue = authority.issue({
+  namespace: 'acme',
+  serviceAccount: 'innocent',
+  role: 'tool-broker',
+})
 const otherGateway = authority.issue({ serviceAccount: 'gateway-2', role: 'tool-broker' })
 
 const refused: readonly [string, () => Promise<Sent>, RegExp][] = [
   [
     'an agent that comes without the gateway',
     async () => ({ as: agent, tokens: [tokenFor({})] }),
-    /want=a gateway \(role tool-broker\) got=role agent/,
+    /want=a gateway of this server got=.*researcher, agent/,
   ],
-  ['a peer without a role', () => Promise.resolve({ as: authority.issue() }), /got=role none/],
+  [
+    'a tool broker that this server does not name, with a token of its own for somebody',
+    async () => ({ as: rogue, tokens: [await tokenFor({ signer: rogue.credential })] }),
+    /want=a gateway of this server got=.*ns\/acme\/sa\/innocent, tool-broker/,
+  ],
+  [
+    'a tool broker that this server does not name, listing',
+    () => Promise.resolve({ as: rogue, body: list }),
+    /want=a gateway of this server/,
+  ],
+  ['a peer without a role', () => Promise.resolve({ as: authority.issue() }), /got=.*, no role/],
   [
     'a call without a token',
     () => Promise.resolve({ as: gateway }),
@@ -257,6 +273,7 @@ const refused: readonly [string, () => Promise<Sent>, RegExp][] = [
 for (const [what, prepare, message] of refused) {
   test(`${what} is refused before the tool sees it`, async () => {
     requirement('toolserver.only-through-gateway')
+    requirement('toolserver.gateway-by-name')
     const { status, text } = await send(await prepare())
     assert.equal(status, 403)
     assert.match((JSON.parse(text) as { error: { message: string } }).error.message, message)
@@ -306,7 +323,6 @@ test('a certificate that expires while its connection is open is refused on the 
   socket.setEncoding('utf8').on('data', (chunk: string) => {
     seen += chunk
   })
-  const list = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' })
   const request = [
     'POST / HTTP/1.1',
     'host: tool',
@@ -377,7 +393,20 @@ test('a folder without the files is an error that names the file', async () => {
       credentialBundle: join(folder, 'none.pem'),
       trustBundle: join(folder, 'trust.pem'),
       trustDomain: 'test.example',
+      gateways: [],
     }),
     (error: Error & { code: string }) => error.code === 'pki/credential',
+  )
+})
+
+test('a gateway of another trust domain cannot be named', async () => {
+  await assert.rejects(
+    requireCountersign({
+      credentialBundle: join(folder, 'credential.pem'),
+      trustBundle: join(folder, 'trust.pem'),
+      trustDomain: 'test.example',
+      gateways: ['spiffe://other.example/ns/system/sa/gateway'],
+    }),
+    { code: 'identity/spiffe-id' },
   )
 })

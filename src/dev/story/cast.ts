@@ -166,7 +166,6 @@ function platform(ports: Ports): readonly CastPod[] {
 function agents(ports: Ports): readonly CastPod[] {
   const gateway = {
     GATEWAY_URL: `https://127.0.0.1:${ports.gateway}/mcp`,
-    GATEWAY_SPIFFE_ID: spiffeIdOf(stage.system, 'countersign-gateway'),
   }
   const researcher = {
     namespace: 'acme',
@@ -212,7 +211,11 @@ function models(ports: Ports): readonly CastPod[] {
       node: 'node-a',
       asks: {},
       workload: 'inference-worker',
-      environment: { PORT: String(ports.worker), MODELS: 'llama-3-70b,mistral-small' },
+      environment: {
+        PORT: String(ports.worker),
+        MODELS: 'llama-3-70b,mistral-small',
+        TENANT: 'acme',
+      },
       expect: 'issued',
       plot: 'serves two models',
     },

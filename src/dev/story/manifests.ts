@@ -1,4 +1,4 @@
-import { namespaces, serviceAccounts, stage, type CastPod } from './cast.ts'
+import { namespaces, serviceAccounts, spiffeIdOf, stage, type CastPod } from './cast.ts'
 
 export interface Manifest {
   readonly apiVersion: string
@@ -188,7 +188,11 @@ export function podManifest(pod: CastPod, command: readonly string[]): Manifest 
 }
 
 function environmentOf(pod: CastPod): readonly { name: string; value: string }[] {
-  const all = { TRUST_DOMAIN: stage.trustDomain, ...pod.environment }
+  const all = {
+    TRUST_DOMAIN: stage.trustDomain,
+    GATEWAY_SPIFFE_ID: spiffeIdOf(stage.system, 'countersign-gateway'),
+    ...pod.environment,
+  }
   return Object.entries(all).map(([name, value]) => ({ name, value }))
 }
 

@@ -5,6 +5,7 @@ export interface WorkloadEnvironment {
   readonly credentialBundle: string
   readonly trustBundle: string
   readonly trustDomain: string
+  readonly gateways: readonly string[]
 }
 
 /** The value of a variable that the pod's spec sets. Throws when it is missing: nothing is guessed. */
@@ -20,5 +21,6 @@ export function workloadEnvironment(): WorkloadEnvironment {
     credentialBundle: join(folder, 'credential-bundle.pem'),
     trustBundle: join(folder, 'trust-bundle.pem'),
     trustDomain: setting('TRUST_DOMAIN'),
+    gateways: [setting('GATEWAY_SPIFFE_ID')],
   }
 }

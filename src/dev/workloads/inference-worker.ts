@@ -11,6 +11,9 @@ await serve(
     }
     const { model } = JSON.parse(body.toString('utf8')) as { model?: unknown }
     if (typeof model !== 'string') return answer(400, { error: 'model: required' })
+    if (caller.tenant !== setting('TENANT')) {
+      return answer(403, { error: `tenant ${JSON.stringify(caller.tenant)} is not served here` })
+    }
     if (!caller.allowsModel(model)) {
       return answer(403, {
         error: `model ${JSON.stringify(model)} is not in the caller's certificate`,
