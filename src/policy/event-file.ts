@@ -20,6 +20,9 @@ export type EventFileHandle = Pick<FileHandle, 'write' | 'datasync' | 'close'>
 
 const retryMilliseconds = 1000
 
+/** How long a line may wait for others: a process that is killed loses these as it loses what is being written. */
+const gatherMilliseconds = 5
+
 /** Opens or makes the file, mode 0600, and ends a line that a crash has cut. Throws `policy/log`. */
 export async function openEventFile(options: {
   readonly file: string
@@ -71,7 +74,7 @@ class AppendingFile implements EventFile {
   /** Of the last attempt; undefined when that went well. */
   #failure: unknown
   #writing: Promise<void> | undefined
-  /** Whether a write is due at the end of this turn. */
+  /** Whether a write is due already. */
   #soon = false
   #retrying = false
   #closed = false
@@ -127,11 +130,11 @@ class AppendingFile implements EventFile {
     }
   }
 
-  /** Lines of one turn of the loop go out in one write: handing it to another thread costs more than a line. */
+  /** Lines that come within a moment go out in one write: handing it to another thread costs more than a line. */
   #writeSoon(): void {
     if (this.#soon || this.#failure !== undefined) return
     this.#soon = true
-    setImmediate(() => {
+    void this.#delay(gatherMilliseconds).then(() => {
       this.#soon = false
       if (!this.#closed && this.#failure === undefined) void this.#write()
     })

@@ -63,7 +63,11 @@ async function openFaulty(bufferOctetsMax = 1000): Promise<Faulty> {
     bufferOctetsMax,
     log: silentLog,
     openHandle: async () => handle as unknown as EventFileHandle,
-    delay: () => new Promise<void>((resolve) => retries.push(resolve)),
+    // Lines are gathered for a moment; only retries wait for us.
+    delay: (milliseconds) =>
+      milliseconds < 1000
+        ? new Promise(setImmediate)
+        : new Promise<void>((resolve) => retries.push(resolve)),
   })
   return { handle, file, retries }
 }
