@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import type { Evaluated } from './authorizer.ts'
+import type { DecisionInput, Evaluated } from './authorizer.ts'
 import { entrypoints } from './engine.ts'
 import type { PolicyEngine } from './engine.ts'
 import { openEventFile } from './event-file.ts'
@@ -106,7 +106,8 @@ function formatEvent(event: DecisionEvent, request: number, options: EventFormat
     options.metrics.count('countersign_policy_errors_total', { code })
     options.log.error({ decision: event.decisionId, code }, 'decision log keeps a minimal event')
     const error = { message: evaluated.error ?? 'event cannot be masked', mask: code }
-    const minimal = formatMembers({ result: outcomeOf(evaluated.value), error })
+    const input = outlineOf(evaluated.input)
+    const minimal = formatMembers({ input, result: outcomeOf(evaluated.value), error })
     return `{${common},${minimal},${trailer}}`
   }
 }
@@ -130,6 +131,28 @@ function maskEvent(common: string, evaluated: Evaluated<unknown>, engine: Policy
     ...(erased.length === 0 ? {} : { erased }),
     ...(masked.length === 0 ? {} : { masked }),
   })
+}
+
+/** The longest name of a resource in a minimal event: a caller may say any. */
+const nameCharactersMax = 256
+
+/** Who asked for what: of the caller's own words only the name of the resource, and the digest of the arguments. */
+function outlineOf(input: object): object {
+  const { subject, action, resource } = input as Partial<DecisionInput>
+  return {
+    subject,
+    action,
+    ...(resource === undefined
+      ? {}
+      : {
+          resource: {
+            type: resource.type,
+            id: resource.id.slice(0, nameCharactersMax),
+            properties: { server: resource.properties.server },
+          },
+        }),
+    context: digestsOf(input),
+  }
 }
 
 /** What may stand in the log for what is left out: rules have no hash function of their own. */

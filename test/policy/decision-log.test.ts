@@ -136,29 +136,87 @@ const failing: Readonly<Record<string, readonly [PolicyEngine['evaluate'], strin
 }
 
 for (const [name, [evaluate, code]] of Object.entries(failing)) {
-  test(`a mask that ${name} leaves a minimal event, without input`, () => {
+  test(`a mask that ${name} leaves a minimal event: who, what, and the digest of the arguments`, () => {
     requirement('policy.log-masks-arguments')
     const { log, lines, events, counted } = keep({ ...engine, evaluate })
-    record(log, authorizer.decide(callInput({ arguments: { token: 'hunter2' } })))
+    const given = { token: 'hunter2' }
+    const input = callInput({ arguments: given })
+    const { subject, action, resource } = input
+    const annotated = { ...resource.properties, annotations: { title: 'hunter2' } }
+    const called = { ...input, resource: { ...resource, properties: annotated } }
+    record(log, authorizer.decide(called))
     assert.equal(lines[0]?.includes('hunter2'), false)
     const [event] = events()
     assert.equal(event?.['decision_id'], 'd-1')
     assert.deepEqual(event?.['result'], { allow: true })
     assert.deepEqual(event?.['error'], { message: 'event cannot be masked', mask: code })
-    assert.equal('input' in (event ?? {}), false)
+    const context = { arguments: digestOf(given) }
+    assert.deepEqual(event?.['input'], { subject, action, resource, context })
     assert.deepEqual(counted, [code])
   })
 }
 
-test('a decision whose input was refused is kept too, without that input', () => {
+test('a decision whose input was refused is kept too, without its arguments', () => {
   const { log, events } = keep()
-  record(log, authorizer.decide(callInput({ arguments: { path: '\ud83d' } })))
+  const given = { path: '\ud83d' }
+  const input = callInput({ arguments: given })
+  record(log, authorizer.decide(input))
   const [event] = events()
+  const { subject, action, resource } = input
+  const context = { arguments: digestOf(given) }
+  assert.deepEqual(event?.['input'], { subject, action, resource, context })
   assert.deepEqual(event?.['result'], { allow: false })
   assert.deepEqual(event?.['error'], {
     message: 'policy/input: input has a string with a lone surrogate',
     mask: 'policy/input',
   })
+})
+
+test('a list whose mask fails is kept without its resources, and a long name is cut', () => {
+  const { log, events } = keep({ ...engine, evaluate: () => 'no mask' })
+  const input = listInput([toolResource('files', 'read')])
+  record(log, authorizer.filter(input), entrypoints.list)
+  record(log, authorizer.decide(callInput({ tool: 'x'.repeat(100_000) })))
+  const [list, call] = events() as { input: { resource?: { id: string } } }[]
+  assert.deepEqual(list?.input, { subject: input.subject, action: input.action, context: {} })
+  assert.equal(call?.input.resource?.id, 'x'.repeat(256))
+})
+
+/** Arrays within arrays. */
+function nested(depth: number): unknown {
+  let value: unknown = []
+  for (let level = 1; level < depth; level += 1) value = [value]
+  return value
+}
+
+const largest: Readonly<Record<string, unknown>> = {
+  // The input and its context are two levels, the arguments are the third.
+  'the deepest arguments': { d: nested(61) },
+  'the most octets': '\u0001'.repeat(43_000),
+}
+
+for (const [name, given] of Object.entries(largest)) {
+  test(`${name} that a decision takes, the mask takes too`, () => {
+    requirement('policy.log-masks-arguments')
+    const input = callInput({ arguments: given })
+    const unasked: Evaluated<unknown> = { value: null, input, result: null, seconds: 0 }
+    for (const evaluated of [authorizer.decide(input), unasked]) {
+      const { log, events, counted } = keep()
+      assert.equal(evaluated.error, undefined)
+      record(log, evaluated)
+      const event = events()[0] as { input: { context: { arguments: unknown } } }
+      assert.deepEqual(event.input.context.arguments, digestOf(given))
+      assert.deepEqual(counted, [])
+    }
+  })
+}
+
+test('the largest result stands beside the largest input', () => {
+  const { log, events, counted } = keep()
+  const evaluated = authorizer.decide(callInput({ arguments: '\u0001'.repeat(43_000) }))
+  record(log, { ...evaluated, result: { text: 'x'.repeat(1024 * 1024), deep: nested(80) } })
+  assert.deepEqual(counted, [])
+  assert.ok('input' in (events()[0] ?? {}))
 })
 
 test('a failed evaluation is kept with its error, and events are numbered', () => {
