@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { watchPods } from '../../src/gateway/peers/pod-watch.ts'
+import type { Timer } from '../../src/gateway/peers/pod-deadlines.ts'
 import { watchRevocations } from '../../src/gateway/peers/revocation-watch.ts'
 import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client.ts'
 import { silentLog } from '../../src/log.ts'
@@ -52,6 +53,28 @@ const metadata = (name: string, more: object = {}): object => ({
 
 function watchStream(path: string): FakeApiServer['streams'][number] | undefined {
   return server.streams.find((stream) => stream.request.path === path)
+}
+
+/** Timers that a test fires. */
+function createTimers(): {
+  timer: Timer
+  pending: () => readonly number[]
+  fire: () => void
+} {
+  const waiting = new Set<{ milliseconds: number; work: () => void }>()
+  return {
+    timer(milliseconds, work) {
+      const entry = { milliseconds, work }
+      waiting.add(entry)
+      return () => waiting.delete(entry)
+    },
+    pending: () => [...waiting].map(({ milliseconds }) => milliseconds),
+    fire() {
+      const due = [...waiting]
+      waiting.clear()
+      for (const { work } of due) work()
+    },
+  }
 }
 
 describe('revocations', () => {
@@ -182,6 +205,70 @@ describe('pods', () => {
     await eventually('the deletion is told', () => changes > 0)
     assert.equal(changes, 1)
     assert.equal(await source.alive('uid-agent', 'shop', 'agent'), false)
+  })
+
+  const terminating = (deletionTimestamp: string, more: object = {}): object =>
+    pod({ metadata: { deletionTimestamp, ...more } })
+  const endings: Readonly<Record<string, (object: object) => void>> = {
+    'was terminating at the start': (object) => (answers[list] = listAnswer([object], '1')),
+    'begins to terminate': (object) => watchStream(list)?.send({ type: 'MODIFIED', object }),
+  }
+  for (const [how, begin] of Object.entries(endings)) {
+    test(`a pod that ${how} is told of again at the end of its grace`, async () => {
+      let ahead = 0
+      const timers = createTimers()
+      answers[list] = listAnswer([pod()], '1')
+      const object = terminating('2026-01-01T00:00:30Z', { resourceVersion: '2' })
+      if (how === 'was terminating at the start') begin(object)
+      const options = { client, log: silentLog, metrics, timer: timers.timer }
+      await using source = await watchPods({ ...options, now: () => now + ahead })
+      let changes = 0
+      source.onChange(() => (changes += 1))
+      await eventually('the watch is open', () => watchStream(list) !== undefined)
+      if (how === 'begins to terminate') begin(object)
+      await eventually('the end is awaited', () => timers.pending().length === 1)
+      assert.deepEqual(timers.pending(), [30_000])
+      const before = changes
+      // A timer that is early is no proof that the time has come.
+      ahead = 29_000
+      timers.fire()
+      assert.equal(changes, before)
+      assert.deepEqual(timers.pending(), [1000])
+      ahead = 30_000
+      timers.fire()
+      assert.equal(changes, before + 1)
+      assert.equal(await source.alive('uid-agent', 'shop', 'agent'), false)
+      assert.deepEqual(timers.pending(), [])
+    })
+  }
+
+  test('nobody waits for the end of a pod that is deleted, or of a watch that is closed', async () => {
+    const timers = createTimers()
+    const [one, two] = ['one', 'two'].map((uid) => terminating('2026-01-01T00:00:30Z', { uid }))
+    answers[list] = listAnswer(
+      [
+        one ?? {},
+        {
+          ...two,
+          metadata: {
+            ...metadata('b', { namespace: 'shop' }),
+            deletionTimestamp: '2026-03-01T00:00:00Z',
+          },
+        },
+      ],
+      '1',
+    )
+    const options = { client, log: silentLog, metrics, now: () => now, timer: timers.timer }
+    {
+      await using source = await watchPods(options)
+      assert.equal(timers.pending().length, 2)
+      assert.ok(timers.pending().every((milliseconds) => milliseconds < 2 ** 31))
+      await eventually('the watch is open', () => watchStream(list) !== undefined)
+      watchStream(list)?.send({ type: 'DELETED', object: one })
+      await eventually('one is given up', () => timers.pending().length === 1)
+      assert.equal(source.staleSeconds, 0)
+    }
+    assert.deepEqual(timers.pending(), [])
   })
 
   test('before the first list nothing is known', async () => {

@@ -5,6 +5,7 @@ import { readObject } from '../../kubernetes/objects.ts'
 import { pods, type Pod } from '../../kubernetes/workloads.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
+import { createPodDeadlines, realTimer, type PodDeadlines, type Timer } from './pod-deadlines.ts'
 import type { PodSource } from './revocation.ts'
 import { firstList, staleSecondsOf } from './revocation-watch.ts'
 
@@ -21,9 +22,19 @@ export async function watchPods(options: {
   readonly now: () => number
   /** How long the start waits for the first list; until it is there nobody is served. Default 10. */
   readonly firstListSeconds?: number
+  readonly timer?: Timer
 }): Promise<PodSource & AsyncDisposable> {
-  const { client, now } = options
+  const { client, now, timer = realTimer } = options
+  const listeners = new Set<() => void>()
+  const changed = (): void => {
+    for (const listener of listeners) listener()
+  }
+  const deadlines = createPodDeadlines({ now, timer, reached: changed })
   const informer = startInformer({ ...options, resource: pods })
+  informer.onEvent((event) => {
+    awaitEnd(deadlines, event)
+    if (mayEnd(event)) changed()
+  })
   await firstList(informer, options.firstListSeconds)
   const ask = createAsker(client, now)
   return {
@@ -34,11 +45,15 @@ export async function watchPods(options: {
     get staleSeconds() {
       return staleSecondsOf(informer)
     },
-    onChange: (listener) =>
-      informer.onEvent((event) => {
-        if (mayEnd(event)) listener()
-      }),
-    [Symbol.asyncDispose]: () => informer[Symbol.asyncDispose](),
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    async [Symbol.asyncDispose]() {
+      await informer[Symbol.asyncDispose]()
+      deadlines.clear()
+      listeners.clear()
+    },
   }
 }
 
@@ -89,6 +104,12 @@ function isAlive(pod: Pod, now: number): boolean {
   if (pod.phase === 'Succeeded' || pod.phase === 'Failed') return false
   const { deletionTimestamp } = pod.metadata
   return deletionTimestamp === undefined || now < deletionTimestamp.getTime()
+}
+
+function awaitEnd(deadlines: PodDeadlines, { type, object }: ObjectEvent<Pod>): void {
+  const { uid, deletionTimestamp } = object.metadata
+  if (type === 'deleted' || deletionTimestamp === undefined) deadlines.delete(uid)
+  else deadlines.set(uid, deletionTimestamp)
 }
 
 function mayEnd({ type, object }: ObjectEvent<Pod>): boolean {
