@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { connect, type TLSSocket } from 'node:tls'
 import type { Revocation } from '../../src/gateway/peers/revocation.ts'
 import { createTestAuthority } from '../support/test-authority.ts'
@@ -78,6 +79,31 @@ for (const [what, { end, message }] of Object.entries(ends)) {
     const stream = await openStream(agent)
     end(world)
     await stream.ended
+  })
+}
+
+for (const source of ['revocations', 'pods'] as const) {
+  test(`an open stream ends when ${source} have not been known for too long`, async () => {
+    requirement('gateway.revoked-open-connection')
+    await using world = await openWorld({ answers: { files: endless } })
+    const streaming = await world.agent({ podUid })
+    const idle = await world.agent({ podUid: 'c0ffee00-0000-4000-8000-00000000bee1' })
+    const asked = async (): Promise<number> => {
+      return (await idle.post('/mcp/files', echo.body, { ...echo.headers, host: 'x' })).status
+    }
+    assert.equal(await asked(), 403)
+    const stream = await openStream(streaming)
+    let kept = true
+    void stream.ended.then(() => (kept = false))
+    world.stale[source] = 119
+    await delay(1200)
+    assert.ok(kept, 'the stream is kept while what is known is not too old')
+    world.stale[source] = 121
+    await stream.ended
+    // Who has nothing open keeps its connection, and is told why.
+    assert.equal(await asked(), 503)
+    const reply = await streaming.post('/mcp/files', echo.body, echo.headers)
+    assert.equal(reply.json.error?.message, `${source} are not known`)
   })
 }
 

@@ -91,7 +91,7 @@ export function stranger(message: string, detail?: string): Stranger {
 
 /** Judges a peer at this moment: validity, trust, revocation, its pod. What cannot be known is refused. */
 export function createJudge(options: PeerOptions): (peer: Peer) => Judgement {
-  const { trustBundle, revocations, pods, staleSecondsMax, now } = options
+  const { trustBundle, revocations, pods, now } = options
   return (peer) => {
     const { svid, identity } = peer
     if (now() >= svid.notAfter.getTime()) return identityRefusal('certificate has expired')
@@ -101,16 +101,26 @@ export function createJudge(options: PeerOptions): (peer: Peer) => Judgement {
     if (revocation !== undefined) {
       return identityRefusal('certificate is revoked', `revocation ${revocation.name}`)
     }
-    if (revocations.staleSeconds > staleSecondsMax) {
-      return unavailable(503, 'revocations are not known', { detail: 'watch is stale' })
-    }
-    if (pods.staleSeconds > staleSecondsMax) {
-      return unavailable(503, 'pods are not known', { detail: 'watch is stale' })
-    }
+    const unknown = judgeSources(options)
+    if (unknown !== undefined) return unknown
     const alive = pods.alive(identity.pod.uid, identity.namespace.name, identity.pod.name)
     if (alive === true) return undefined
     return alive === false ? podGone : askedPod(alive)
   }
+}
+
+/** Whether revocations and pods are known well enough to serve anybody. */
+export function judgeSources(
+  options: Pick<PeerOptions, 'revocations' | 'pods' | 'staleSecondsMax'>,
+): Refusal | undefined {
+  const { revocations, pods, staleSecondsMax } = options
+  if (revocations.staleSeconds > staleSecondsMax) {
+    return unavailable(503, 'revocations are not known', { detail: 'watch is stale' })
+  }
+  if (pods.staleSeconds > staleSecondsMax) {
+    return unavailable(503, 'pods are not known', { detail: 'watch is stale' })
+  }
+  return undefined
 }
 
 const podGone: Refusal = identityRefusal('pod of the certificate is gone')

@@ -3,6 +3,7 @@ import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import {
   createJudge,
+  judgeSources,
   parsePeer,
   type Judgement,
   type Peer,
@@ -39,12 +40,15 @@ interface Connection {
 /** The longest delay that `setTimeout` keeps (2^31 - 1 ms); a longer one fires at once. */
 const delayMillisecondsMax = 2_147_483_647
 
+/** So late an open answer may end when revocations or pods have become too old. */
+const staleCheckMilliseconds = 1000
+
 /** What a peer that does not read gets to take its last octets. */
 const destroyAfterMilliseconds = 1000
 
 /**
  * The peers of all open connections. TLS judges a certificate at the handshake and never again, so this does: on every request,
- * at notAfter, and whenever revocations, pods or the trust bundle change.
+ * at notAfter, whenever revocations, pods or the trust bundle change, and when the first two are not known any more.
  */
 export function createPeers(options: PeersOptions): Peers {
   const { log, metrics, now, revocations, pods, trustBundle } = options
@@ -88,6 +92,14 @@ export function createPeers(options: PeersOptions): Peers {
     for (const connection of connections) void reconsider(connection)
   })
   const unlisten = [revocations, pods, trustBundle].map((source) => source.onChange(changes))
+  // What is not known any more is told by no change.
+  const watching = setInterval(() => {
+    const refusal = judgeSources(options)
+    if (refusal === undefined) return
+    for (const connection of connections) {
+      if (connection.peer.streams.size > 0) end(connection, refusal)
+    }
+  }, staleCheckMilliseconds).unref()
 
   return {
     accept(socket) {
@@ -99,7 +111,11 @@ export function createPeers(options: PeersOptions): Peers {
       const connection: Connection = { socket, peer, timer: undefined }
       connections.add(connection)
       metrics.set('countersign_gateway_connections', connections.size)
-      socket.once('close', () => forget(connection))
+      socket.once('close', () => {
+        forget(connection)
+        // An answer that waits behind another of its connection has no socket, and is not told of its end.
+        for (const endStream of peer.streams) endStream()
+      })
       arm(connection)
     },
     of: (socket) => known.get(socket) ?? stranger('no client certificate'),
@@ -108,6 +124,7 @@ export function createPeers(options: PeersOptions): Peers {
       return [...connections].some(({ peer }) => peer.usage.open > 0)
     },
     close() {
+      clearInterval(watching)
       for (const stop of unlisten) stop()
       for (const connection of connections) end(connection, identityRefusal('gateway is closing'))
     },
