@@ -180,7 +180,8 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source: 'spiffe#105: leaf revocation',
   },
   'gateway.stale-watch-refuses': {
-    claim: 'when pods or revocations cannot be watched for too long, calls are refused',
+    claim:
+      'when pods or revocations cannot be watched for too long, calls are refused and streams end',
     source: 'docs/AUTHORIZATION.md, fail closed',
   },
   'gateway.host-and-origin': {
@@ -214,6 +215,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   'gateway.credentials-stripped': {
     claim: 'no credential, cookie or forwarded identity of a caller reaches a tool server',
     source: 'MCP 2025-11-25 security: token passthrough',
+  },
+  'gateway.upstream-share': {
+    claim: 'one identity cannot take an upstream from the others, whatever it leaves open',
+    source: 'CWE-770, allocation of resources without limits',
   },
   'gateway.upstream-verified': {
     claim: 'a tool server is talked to only as the SPIFFE ID that it is configured with',

@@ -91,12 +91,16 @@ function createUpstreams(
   limits: GatewayLimits,
 ): ReadonlyMap<string, Upstream> {
   const upstreams = new Map<string, Upstream>()
+  const seats = {
+    seatsMax: limits.upstreamConnectionsMax,
+    shareMax: limits.upstreamShareMax,
+    waitMilliseconds: limits.upstreamWaitMilliseconds,
+  }
   for (const config of options.upstreams) {
     if (upstreams.has(config.server)) {
       throw new CountersignError('gateway/upstream', `upstream ${config.server}: named twice`)
     }
-    const connectionsMax = limits.upstreamConnectionsMax
-    upstreams.set(config.server, createUpstream({ ...options, config, connectionsMax }))
+    upstreams.set(config.server, createUpstream({ ...options, config, seats }))
   }
   return upstreams
 }

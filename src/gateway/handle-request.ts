@@ -17,7 +17,10 @@ export async function handleRequest(
 ): Promise<void> {
   const call = openCall(http, means.now())
   const refused = await outcomeOf(call, means)
-  if (call.peer !== undefined) call.peer.usage.open -= 1
+  if (call.peer !== undefined) {
+    call.peer.usage.open -= 1
+    call.peer.open -= 1
+  }
   const { door } = call
   const seconds = (means.now() - call.receivedAt) / 1000
   means.metrics.observe('countersign_gateway_request_seconds', seconds, { door: door.kind })

@@ -15,10 +15,16 @@ export interface GatewayLimits {
   /** Octets of one answer of an upstream. */
   readonly answerBytesMax: number
   readonly streamSecondsMax: number
-  /** Connections to one upstream. */
+  /** Connections to one upstream: so many calls of all callers together are open with it. */
   readonly upstreamConnectionsMax: number
+  /** Calls of one SPIFFE ID that are open with one upstream: well below all of them, so that nobody keeps the others out. */
+  readonly upstreamShareMax: number
+  /** How long a call may wait for one of these places. */
+  readonly upstreamWaitMilliseconds: number
   /** Open requests of one identity, over all of its connections. */
   readonly inFlightMax: number
+  /** Open requests of one connection: HTTP/1.1 lets a caller send the next before the last is answered. */
+  readonly connectionInFlightMax: number
   /** Open connections of one identity. */
   readonly identityConnectionsMax: number
   /** How long open answers may take to end when the gateway closes. */
@@ -32,7 +38,10 @@ export const defaultLimits: GatewayLimits = {
   answerBytesMax: 8 * 1024 * 1024,
   streamSecondsMax: 3600,
   upstreamConnectionsMax: 128,
+  upstreamShareMax: 32,
+  upstreamWaitMilliseconds: 1000,
   inFlightMax: 256,
+  connectionInFlightMax: 8,
   identityConnectionsMax: 64,
   drainSeconds: 10,
   listSecondsMax: 60,

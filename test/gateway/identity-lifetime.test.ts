@@ -84,7 +84,7 @@ for (const [what, { end, message }] of Object.entries(ends)) {
 
 for (const source of ['revocations', 'pods'] as const) {
   test(`an open stream ends when ${source} have not been known for too long`, async () => {
-    requirement('gateway.revoked-open-connection')
+    requirement('gateway.stale-watch-refuses')
     await using world = await openWorld({ answers: { files: endless } })
     const streaming = await world.agent({ podUid })
     const idle = await world.agent({ podUid: 'c0ffee00-0000-4000-8000-00000000bee1' })

@@ -489,25 +489,3 @@ test('a notification that is not served is refused, and a response is answered b
   assert.equal(answered.status, 400)
   assert.equal(world.upstreams['files']?.received.length, 1)
 })
-
-test('so many requests wait for an upstream and no more', async () => {
-  const open: (() => void)[] = []
-  const answer = onCall((message, response) => {
-    open.push(() => answerBoth()(message, response, response.req))
-  })
-  await using world = await openWorld({
-    answers: { files: answer },
-    limits: { upstreamConnectionsMax: 1 },
-  })
-  const agents = await Promise.all(Array.from({ length: 17 }, () => world.agent()))
-  const [first, ...others] = agents
-  const calls = others.map((agent) => agent.post('/mcp/files', echo.body, echo.headers))
-  await eventually('the upstream is called', () => open.length === 1)
-  await eventually('the others wait', () => world.events.length === 16)
-  const reply = await first?.post('/mcp/files', echo.body, echo.headers)
-  assert.equal(reply?.status, 502)
-  const finished = Promise.all(calls)
-  const pump = setInterval(() => open.splice(0).forEach((say) => say()), 1)
-  assert.ok((await finished).every(({ status }) => status === 200))
-  clearInterval(pump)
-})

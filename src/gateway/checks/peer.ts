@@ -12,8 +12,12 @@ export function checkPeer(call: Call, means: Means): Judgement {
   if (peer.usage.open >= means.limits.inFlightMax) {
     return badRequest(429, 'too many open requests of one identity')
   }
+  if (peer.open >= means.limits.connectionInFlightMax) {
+    return { ...badRequest(429, 'too many open requests of one connection'), close: true }
+  }
   // From here on the request counts as open, until `handleRequest` has done with it.
   peer.usage.open += 1
+  peer.open += 1
   call.peer = peer
   const { svid } = peer
   const judged = means.peers.judge(peer)

@@ -19,6 +19,8 @@ export interface Peer {
   readonly subject: DecisionSubject
   /** Ends one open answer each, gracefully. */
   readonly streams: Set<() => void>
+  /** Requests of this connection between their first check and the end of their answer. */
+  open: number
   /** Shared by all connections of the same owner. */
   readonly usage: Usage
   readonly intermediates: readonly Buffer[]
@@ -74,6 +76,7 @@ export function parsePeer(
       owner: `${svid.spiffeId.uri} ${identity.pod.uid}`,
       subject: subjectOf(svid, identity),
       streams: new Set(),
+      open: 0,
       usage: { open: 0, connections: 0 },
       intermediates: intermediatesOf(socket, options.credential.current()),
       verifiedWith: undefined,

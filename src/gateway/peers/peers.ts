@@ -37,6 +37,8 @@ interface Connection {
   timer: NodeJS.Timeout | undefined
 }
 
+type End = (connection: Connection, refusal: Refusal) => void
+
 /** The longest delay that `setTimeout` keeps (2^31 - 1 ms); a longer one fires at once. */
 const delayMillisecondsMax = 2_147_483_647
 
@@ -51,7 +53,7 @@ const destroyAfterMilliseconds = 1000
  * at notAfter, whenever revocations, pods or the trust bundle change, and when the first two are not known any more.
  */
 export function createPeers(options: PeersOptions): Peers {
-  const { log, metrics, now, revocations, pods, trustBundle } = options
+  const { log, metrics, now } = options
   const known = new WeakMap<TLSSocket, Peer | Stranger>()
   const connections = new Set<Connection>()
   const usages = createUsages(options.connectionsMax)
@@ -70,15 +72,9 @@ export function createPeers(options: PeersOptions): Peers {
     const { message: why, detail } = refusal
     log.info({ peer: peer.svid.spiffeId.uri, why, detail }, 'connection of a peer ended')
     known.set(socket, { refusal, svid: peer.svid })
-    for (const endStream of peer.streams) endStream()
+    endStreams(peer)
     socket.destroySoon()
     setTimeout(() => socket.destroy(), destroyAfterMilliseconds).unref()
-  }
-  function arm(connection: Connection): void {
-    const left = connection.peer.svid.notAfter.getTime() - now()
-    if (left <= 0) end(connection, identityRefusal('certificate has expired'))
-    else
-      connection.timer = setTimeout(arm, Math.min(left, delayMillisecondsMax), connection).unref()
   }
   async function reconsider(connection: Connection): Promise<void> {
     try {
@@ -88,18 +84,14 @@ export function createPeers(options: PeersOptions): Peers {
       log.error({ error }, 'peer could not be judged')
     }
   }
-  const changes = coalesce(() => {
-    for (const connection of connections) void reconsider(connection)
+  const unlisten = listen(options, {
+    changed() {
+      for (const connection of connections) void reconsider(connection)
+    },
+    unknown(refusal) {
+      for (const each of connections) if (each.peer.streams.size > 0) end(each, refusal)
+    },
   })
-  const unlisten = [revocations, pods, trustBundle].map((source) => source.onChange(changes))
-  // What is not known any more is told by no change.
-  const watching = setInterval(() => {
-    const refusal = judgeSources(options)
-    if (refusal === undefined) return
-    for (const connection of connections) {
-      if (connection.peer.streams.size > 0) end(connection, refusal)
-    }
-  }, staleCheckMilliseconds).unref()
 
   return {
     accept(socket) {
@@ -114,9 +106,9 @@ export function createPeers(options: PeersOptions): Peers {
       socket.once('close', () => {
         forget(connection)
         // An answer that waits behind another of its connection has no socket, and is not told of its end.
-        for (const endStream of peer.streams) endStream()
+        endStreams(peer)
       })
-      arm(connection)
+      arm(connection, now, end)
     },
     of: (socket) => known.get(socket) ?? stranger('no client certificate'),
     judge,
@@ -124,10 +116,42 @@ export function createPeers(options: PeersOptions): Peers {
       return [...connections].some(({ peer }) => peer.usage.open > 0)
     },
     close() {
-      clearInterval(watching)
-      for (const stop of unlisten) stop()
+      unlisten()
       for (const connection of connections) end(connection, identityRefusal('gateway is closing'))
     },
+  }
+}
+
+function endStreams({ streams }: Peer): void {
+  for (const endStream of streams) endStream()
+}
+
+/** Ends a connection at the notAfter of its certificate. */
+function arm(connection: Connection, now: () => number, end: End): void {
+  const left = connection.peer.svid.notAfter.getTime() - now()
+  if (left <= 0) {
+    end(connection, identityRefusal('certificate has expired'))
+    return
+  }
+  const milliseconds = Math.min(left, delayMillisecondsMax)
+  connection.timer = setTimeout(arm, milliseconds, connection, now, end).unref()
+}
+
+/** Tells of changes, and again and again while the sources are too old: no change tells of that. */
+function listen(
+  options: PeerOptions,
+  told: { readonly changed: () => void; readonly unknown: (refusal: Refusal) => void },
+): () => void {
+  const { revocations, pods, trustBundle } = options
+  const changed = coalesce(told.changed)
+  const stops = [revocations, pods, trustBundle].map((source) => source.onChange(changed))
+  const timer = setInterval(() => {
+    const refusal = judgeSources(options)
+    if (refusal !== undefined) told.unknown(refusal)
+  }, staleCheckMilliseconds).unref()
+  return () => {
+    clearInterval(timer)
+    for (const stop of stops) stop()
   }
 }
 

@@ -62,6 +62,7 @@ export async function askUpstream(
   try {
     return await collectAnswer({
       upstream,
+      caller: peer.svid.spiffeId.uri,
       request: { headers, body },
       answerBytesMax,
       streamSecondsMax,

@@ -1,7 +1,16 @@
 import type { Dispatcher } from 'undici'
+import type { Guest } from './seats.ts'
 import type { Upstream, UpstreamRequest } from './upstream.ts'
 
-export type FailureCause = 'unreachable' | 'time-out' | 'bad answer' | 'cancelled'
+export type FailureCause =
+  | 'unreachable'
+  | 'time-out'
+  | 'bad answer'
+  | 'cancelled'
+  /** The caller has as many exchanges open with this upstream as one caller may. */
+  | 'share used up'
+  /** All callers together have. */
+  | 'busy'
 
 /** Why an upstream has not answered as it must. */
 export interface ExchangeFailure {
@@ -34,6 +43,8 @@ export interface Exchange {
 
 export interface ExchangeOptions {
   readonly upstream: Upstream
+  /** SPIFFE ID of the caller, whose share of the upstream is used; none on the gateway's own account. */
+  readonly caller?: string
   readonly request: UpstreamRequest
   /** The most octets of the answer. */
   readonly answerBytesMax: number
@@ -54,7 +65,7 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
 
   function finish(): void {
     over = true
-    upstream.open -= 1
+    if (guest !== undefined) upstream.seats.leave(guest)
     clearTimeout(timer)
   }
   function fail(failed: FailureCause, detail: string): void {
@@ -71,14 +82,9 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     cancel: () => fail('cancelled', 'cancelled'),
     resume: () => controller?.resume(),
   }
-  upstream.open += 1
-  if (upstream.open > upstream.openMax) {
-    // The receiver is told when it holds the exchange, as it is of every other end.
-    queueMicrotask(() => fail('unreachable', 'too many requests are waiting'))
-    return exchange
-  }
-  limit(upstream.timeoutMilliseconds)
-  upstream.send(request, {
+  const send = (): void => upstream.send(request, handler)
+  const guest = options.caller === undefined ? undefined : guestOf(options.caller, send, fail)
+  const handler: Dispatcher.DispatchHandler = {
     onRequestStart(started) {
       controller = started
       if (over) started.abort(new Error('cancelled'))
@@ -107,8 +113,25 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     onResponseError(_, error) {
       fail('unreachable', error.message)
     },
-  })
+  }
+  limit(upstream.timeoutMilliseconds)
+  if (guest === undefined || upstream.seats.take(guest)) send()
   return exchange
+}
+
+function guestOf(
+  caller: string,
+  seated: () => void,
+  fail: (failed: FailureCause, detail: string) => void,
+): Guest {
+  return {
+    caller,
+    seated,
+    turnedAway(own) {
+      if (own) fail('share used up', 'caller has too many open requests')
+      else fail('busy', 'too many requests are open')
+    },
+  }
 }
 
 /** What an upstream says to the gateway is not for the caller: redirects, challenges, its own failures. */

@@ -4,6 +4,7 @@ import { createEventParser, type EventParser, type ServerEvent } from './events.
 import { startExchange, type AnswerHead, type ExchangeFailure } from './exchange.ts'
 import { callerHeaders, upstreamHeaders } from './forwarded-headers.ts'
 import { judgeAnswer } from './judge-answer.ts'
+import { refuseCrowded } from './refuse-crowded.ts'
 import type { Means } from '../means.ts'
 import type { RequestMessage } from '../../mcp/message.ts'
 import { argumentsSha256, replaceName } from '../../mcp/rewrite.ts'
@@ -83,7 +84,13 @@ function passThrough(prepared: Prepared, means: Means): Promise<Refused | undefi
       exchange.cancel()
     }
     const exchange = startExchange(
-      { upstream, request: { headers, body }, answerBytesMax, streamSecondsMax },
+      {
+        upstream,
+        caller: peer.svid.spiffeId.uri,
+        request: { headers, body },
+        answerBytesMax,
+        streamSecondsMax,
+      },
       {
         head(received) {
           head = received
@@ -181,6 +188,8 @@ function refuseAnswer(call: Call, means: Means, what: string): Refusal {
 
 /** What a caller is told of an upstream that has not answered. */
 export function fault(call: Call, failure: ExchangeFailure): Refused {
+  const crowded = refuseCrowded(call, failure)
+  if (crowded !== undefined) return crowded
   const status = failure.failed === 'time-out' ? 504 : 502
   const detail = `${failure.failed}: ${failure.detail}`
   const refusal = unavailable(status, 'upstream gave no answer', { rawId: rawIdOf(call), detail })

@@ -5,6 +5,7 @@ import type { Log } from '../../log.ts'
 import type { BundleSource } from '../../pki/bundle.ts'
 import type { CredentialSource } from '../../pki/credential.ts'
 import { CountersignError } from '../../errors.ts'
+import { createSeats, type Seats, type SeatsOptions } from './seats.ts'
 import { connectorTo } from './upstream-tls.ts'
 
 /** A tool server behind the gateway. Only configuration names one, never a request. */
@@ -24,9 +25,8 @@ export interface UpstreamConfig {
 export interface Upstream {
   readonly config: UpstreamConfig
   readonly timeoutMilliseconds: number
-  /** Exchanges that have not ended; `startExchange` counts them, and starts no more than `openMax`. */
-  open: number
-  readonly openMax: number
+  /** Of the exchanges of callers; `startExchange` takes and leaves them. */
+  readonly seats: Seats
   /** One request. The octets are sent as they are; redirects are answers like any other. */
   send(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
   close(): Promise<void>
@@ -43,14 +43,14 @@ const serverName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const connectTimeoutMilliseconds = 5000
 const idleMilliseconds = 30_000
 
-/** Beyond this many for each connection, waiting would outlast the time-out of a call anyway. */
-const waitingPerConnectionMax = 16
+/** Beside those for callers: the gateway lists the tools of an upstream that is busy, too. */
+const ownConnections = 4
 
 export interface UpstreamOptions {
   readonly config: UpstreamConfig
   readonly credential: CredentialSource
   readonly trustBundle: BundleSource
-  readonly connectionsMax: number
+  readonly seats: SeatsOptions
   readonly extensionOid?: string | undefined
   readonly now: () => number
   readonly log: Log
@@ -58,7 +58,7 @@ export interface UpstreamOptions {
 
 /** Throws `gateway/upstream` for a configuration that cannot be served. */
 export function createUpstream(options: UpstreamOptions): Upstream {
-  const { config, credential, trustBundle, connectionsMax, log } = options
+  const { config, credential, trustBundle, log } = options
   const url = parseUpstreamUrl(config)
   const path = `${url.pathname}${url.search}`
   function openPool(): Pool {
@@ -68,7 +68,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
         spiffeId: config.spiffeId,
         timeoutMilliseconds: connectTimeoutMilliseconds,
       }),
-      connections: connectionsMax,
+      connections: options.seats.seatsMax + ownConnections,
       pipelining: 1,
       keepAliveTimeout: idleMilliseconds,
       // Exchanges have time-outs of their own, for the whole of an answer.
@@ -88,8 +88,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   return {
     config,
     timeoutMilliseconds: (config.timeoutSeconds ?? 60) * 1000,
-    open: 0,
-    openMax: connectionsMax * waitingPerConnectionMax,
+    seats: createSeats(options.seats),
     send({ method = 'POST', headers, body }, handler) {
       pool.dispatch({ method, path, headers, body }, handler)
     },

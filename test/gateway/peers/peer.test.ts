@@ -49,6 +49,7 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     owner: 'owner',
     subject: {} as Peer['subject'],
     streams: new Set(),
+    open: 0,
     usage: { open: 0, connections: 0 },
     intermediates: [],
     verifiedWith: undefined,
