@@ -200,6 +200,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'the arguments that reach the tool server are the octets that were decided on',
     source: 'GHSA-4gph-2hhr-5mwg: body re-serialised',
   },
+  'gateway.answers-judged': {
+    claim:
+      'every message of a tool server is read one way and judged whole, and no octet of its streams reaches a caller unread',
+    source: 'MCP 2026-07-28, multi round-trip requests; HTML Living Standard §9.2.6',
+  },
   'gateway.session-bound': {
     claim: 'a session id is of use only to the identity that it was made for',
     source: 'CVE-2026-33946',

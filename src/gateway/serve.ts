@@ -1,6 +1,7 @@
 import { askUpstream } from './upstreams/ask-upstream.ts'
 import type { Call } from './call.ts'
-import { fault, forwardCall } from './upstreams/forward-call.ts'
+import { fault } from './upstreams/fault.ts'
+import { forwardCall } from './upstreams/forward-call.ts'
 import { visibleUpstreams } from './upstreams/federation.ts'
 import type { Means } from './means.ts'
 import { unknownMethod } from './problem.ts'

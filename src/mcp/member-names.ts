@@ -1,10 +1,14 @@
 /** The objects whose members mean something to the protocol; `arguments` means something to the policy. */
-export type Place = 'message' | 'params' | 'meta' | 'arguments'
+export type Place = 'message' | 'params' | 'meta' | 'arguments' | 'result' | 'error' | 'tool'
+
+/** The places whose names the protocol gives. */
+export type NamedPlace = Exclude<Place, 'arguments'>
 
 const prefix = 'io.modelcontextprotocol/'
 
-// JSON-RPC 2.0 §4 and §5; MCP 2026-07-28, 2025-11-25 and 2025-06-18 schema, every request and notification of a client.
-const known: Readonly<Record<Exclude<Place, 'arguments'>, readonly string[]>> = {
+// JSON-RPC 2.0 §4 and §5; MCP 2026-07-28, 2025-11-25 and 2025-06-18 schema: every request and notification of a client, and the
+// results of what the gateway serves.
+const known: Readonly<Record<NamedPlace, readonly string[]>> = {
   message: ['jsonrpc', 'id', 'method', 'params', 'result', 'error'],
   params: words(
     '_meta name arguments uri cursor ref argument context level inputResponses requestState',
@@ -16,28 +20,39 @@ const known: Readonly<Record<Exclude<Place, 'arguments'>, readonly string[]>> = 
     ...words('protocolVersion clientInfo clientCapabilities logLevel').map((n) => prefix + n),
     ...words('subscriptionId serverInfo related-task').map((name) => prefix + name),
   ],
+  result: words(
+    '_meta resultType inputRequests requestState content structuredContent isError',
+    'tools nextCursor ttlMs cacheScope',
+    'protocolVersion supportedVersions capabilities serverInfo instructions',
+  ),
+  error: words('code message data'),
+  tool: words('name title description inputSchema outputSchema annotations execution icons _meta'),
 }
 
 const plain = /^[\x21-\x7e]*$/
 
-const exact = {
-  message: new Set(known.message),
-  params: new Set(known.params),
-  meta: new Set(known.meta),
-}
-const folded = {
-  message: new Set(known.message.map(looksLike)),
-  params: new Set(known.params.map(looksLike)),
-  meta: new Set(known.meta.map(looksLike)),
+const exact = setsOf((name) => name)
+const folded = setsOf(looksLike)
+
+function setsOf(spelling: (name: string) => string): Readonly<Record<NamedPlace, Set<string>>> {
+  const set = (place: NamedPlace): Set<string> => new Set(known[place].map(spelling))
+  return {
+    message: set('message'),
+    params: set('params'),
+    meta: set('meta'),
+    result: set('result'),
+    error: set('error'),
+    tool: set('tool'),
+  }
 }
 
 /** Whether the protocol gives this very name a meaning in this place. */
-export function isKnownMember(place: Exclude<Place, 'arguments'>, name: string): boolean {
+export function isKnownMember(place: NamedPlace, name: string): boolean {
   return exact[place].has(name)
 }
 
 /** Whether some parser takes the name, which is not a known one, for a known one. */
-export function isVariantOfKnownMember(place: Exclude<Place, 'arguments'>, name: string): boolean {
+export function isVariantOfKnownMember(place: NamedPlace, name: string): boolean {
   return folded[place].has(looksLike(name))
 }
 

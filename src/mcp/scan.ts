@@ -10,6 +10,8 @@ import {
   stringEnd,
 } from './lex.ts'
 import { foldCase, isKnownMember, isVariantOfKnownMember, type Place } from './member-names.ts'
+import { endOfValue } from './spans.ts'
+import { UniqueNames } from './unique-names.ts'
 
 /** Where a value stands in the body: octets [start, end). */
 export interface Span {
@@ -30,6 +32,7 @@ export interface Offsets {
   readonly meta?: Span
   /** `params.cursor` */
   readonly cursor?: Span
+  readonly result?: Span
 }
 
 export type JsonObject = { readonly [member: string]: unknown }
@@ -70,13 +73,56 @@ export interface ScanRefusal {
  */
 export function scan(octets: Buffer, limits: ScanLimits): Scanned | ScanRefusal {
   if (!isUtf8(octets)) return { rule: 'utf8', message: 'the body is not UTF-8' }
-  const scanner = new Scanner(octets, limits)
+  const scanner = new Scanner(octets, limits, requestForm)
   const refusal = scanner.run()
   if (refusal !== undefined) return refusal
   return { value: JSON.parse(octets.toString('utf8')) as JsonObject, offsets: scanner.offsets }
 }
 
-type Level = Place | 'elsewhere'
+/**
+ * Reads what a server has answered by the same rules, less those about numbers and half surrogate pairs: nobody decides on those, and
+ * their octets are passed on. The definitions under `result.tools` are left to `scanTool`, so that a bad one spoils no list.
+ */
+export function scanAnswer(octets: Buffer, limits: ScanLimits): Scanned | ScanRefusal {
+  return scanParsed(octets, limits, answerForm)
+}
+
+/** Reads one definition of a tool, less the rule about numbers: its schema may hold any. */
+export function scanTool(octets: Buffer, limits: ScanLimits): Scanned | ScanRefusal {
+  return scanParsed(octets, limits, toolForm)
+}
+
+/** What is let by has no grammar checked by the scanner, so the parser has to come first. */
+function scanParsed(octets: Buffer, limits: ScanLimits, form: Form): Scanned | ScanRefusal {
+  if (!isUtf8(octets)) return { rule: 'utf8', message: 'the body is not UTF-8' }
+  let value: JsonObject
+  try {
+    value = JSON.parse(octets.toString('utf8')) as JsonObject
+  } catch {
+    return { rule: 'malformed', message: 'the body is not JSON' }
+  }
+  const scanner = new Scanner(octets, limits, form)
+  return scanner.run() ?? { value, offsets: scanner.offsets }
+}
+
+type Level = Place | 'elsewhere' | 'unread'
+
+/** What differs between the texts that are scanned. */
+interface Form {
+  readonly whole: Place
+  /** The member of a result that is left unread. */
+  readonly unread: string | undefined
+  /** The rules whose breach is let by. */
+  readonly lets: ReadonlySet<number>
+}
+
+const requestForm: Form = { whole: 'message', unread: undefined, lets: new Set() }
+const answerForm: Form = {
+  whole: 'message',
+  unread: 'tools',
+  lets: new Set([inexact, loneSurrogate]),
+}
+const toolForm: Form = { whole: 'tool', unread: undefined, lets: new Set([inexact]) }
 
 const refused = -1
 
@@ -85,19 +131,21 @@ class Scanner {
   readonly offsets: { -readonly [member in keyof Offsets]: Span } = {}
   readonly #octets: Buffer
   readonly #limits: ScanLimits
+  readonly #form: Form
   #members = 0
   #refusal: ScanRefusal | undefined
 
-  constructor(octets: Buffer, limits: ScanLimits) {
+  constructor(octets: Buffer, limits: ScanLimits, form: Form) {
     this.#octets = octets
     this.#limits = limits
+    this.#form = form
   }
 
   run(): ScanRefusal | undefined {
     const start = skipSpace(this.#octets, 0)
     const first = this.#octets[start]
     if (first === octet.arrayOpen) return { rule: 'batch', message: 'batches are not served' }
-    const end = this.#valueEnd(start, 1, 'message')
+    const end = this.#valueEnd(start, 1, this.#form.whole)
     if (end === refused) return this.#refusal
     if (skipSpace(this.#octets, end) !== this.#octets.length) {
       return { rule: 'malformed', message: `octets after the message at octet ${end}` }
@@ -116,6 +164,7 @@ class Scanner {
   }
 
   #valueEnd(at: number, depth: number, level: Level): number {
+    if (level === 'unread') return endOfValue(this.#octets, at)
     const first = this.#octets[at]
     if (first === octet.quote) return this.#checked(stringEnd(this.#octets, at), at)
     if (first === octet.objectOpen || first === octet.arrayOpen) {
@@ -133,6 +182,7 @@ class Scanner {
 
   #checked(end: number, at: number): number {
     if (end >= 0) return end
+    if (this.#form.lets.has(end)) return endOfValue(this.#octets, at)
     if (end === loneSurrogate) {
       return this.#refuse('surrogate', `half a surrogate pair in the string at octet ${at}`)
     }
@@ -193,13 +243,15 @@ class Scanner {
     const colon = skipSpace(this.#octets, nameEnd)
     if (this.#octets[colon] !== octet.colon) return this.#malformed(colon)
     const start = skipSpace(this.#octets, colon + 1)
-    const end = this.#valueEnd(start, depth + 1, levelBelow(level, name))
+    const below =
+      level === 'result' && name === this.#form.unread ? 'unread' : levelBelow(level, name)
+    const end = this.#valueEnd(start, depth + 1, below)
     if (end !== refused) this.#keep(level, name, { start, end })
     return end
   }
 
   #isNameFit(level: Level, name: string, isPlain: boolean, names: UniqueNames): boolean {
-    if (level === 'elsewhere') return true
+    if (level === 'elsewhere' || level === 'unread') return true
     if (level === 'arguments') {
       if (names.addFolded(foldCase(name))) return true
       this.#refuse('variant', `an argument ${quoted(name)} that differs from another in case only`)
@@ -211,9 +263,8 @@ class Scanner {
   }
 
   #keep(level: Level, name: string, span: Span): void {
-    if (level === 'message' && (name === 'method' || name === 'id' || name === 'params')) {
-      this.offsets[name] = span
-    } else if (level === 'params') {
+    if (level === 'message' && isMarked(name)) this.offsets[name] = span
+    else if (level === 'params') {
       if (name === '_meta') this.offsets.meta = span
       else if (name === 'name' || name === 'arguments' || name === 'cursor') {
         this.offsets[name] = span
@@ -225,39 +276,15 @@ class Scanner {
 // An escape or a multi-octet character: the text of the name is not its octets.
 const beyondPlain = /[\\\x80-\xff]/
 
+function isMarked(name: string): name is 'method' | 'id' | 'params' | 'result' {
+  return name === 'method' || name === 'id' || name === 'params' || name === 'result'
+}
+
 function levelBelow(level: Level, name: string): Level {
-  if (level === 'message' && name === 'params') return 'params'
+  if (level === 'message' && (name === 'params' || name === 'result' || name === 'error')) {
+    return name
+  }
   if (level === 'params' && name === '_meta') return 'meta'
   if (level === 'params' && name === 'arguments') return 'arguments'
   return 'elsewhere'
-}
-
-// Up to this many, comparing with each is cheaper than a set, and beyond it would be quadratic.
-const listedMax = 24
-
-/** The names of one object. */
-class UniqueNames {
-  readonly #listed: string[] = []
-  #set: Set<string> | undefined
-  #folded: Set<string> | undefined
-
-  /** False where the name is there already. */
-  add(name: string): boolean {
-    if (this.#set !== undefined) return addNew(this.#set, name)
-    if (this.#listed.includes(name)) return false
-    this.#listed.push(name)
-    if (this.#listed.length > listedMax) this.#set = new Set(this.#listed)
-    return true
-  }
-
-  /** The same for the names with their case folded. */
-  addFolded(folded: string): boolean {
-    this.#folded ??= new Set()
-    return addNew(this.#folded, folded)
-  }
-}
-
-function addNew(set: Set<string>, name: string): boolean {
-  const size = set.size
-  return set.add(name).size > size
 }

@@ -215,12 +215,14 @@ for (const [what, text] of Object.entries({
 const event = (message: object): string => `event: message\ndata: ${JSON.stringify(message)}\n\n`
 const progress = { jsonrpc: '2.0', method: 'notifications/progress', params: { progress: 1 } }
 
-test('events are passed on as they come, octet for octet', async () => {
+test('the data of events is passed on as it comes, octet for octet, and nothing else of them is', async () => {
   const parts = [
     ': alive\n\n',
     event(progress),
     `id: 7\r\n${event({ jsonrpc: '2.0', id: 1, result: { resultType: 'complete' } })}`,
   ]
+  const answered = '{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete"}}'
+  const passed = [':\n\n', `data: ${JSON.stringify(progress)}\n\n`, `data: ${answered}\n\n`]
   let release = (): void => {}
   const answer = onCall((_, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -245,9 +247,9 @@ test('events are passed on as they come, octet for octet', async () => {
   let text = ''
   for await (const chunk of body) {
     text += String(chunk)
-    if (text === `${parts[0]}${parts[1]}`) release()
+    if (text === `${passed[0]}${passed[1]}`) release()
   }
-  assert.equal(text, parts.join(''))
+  assert.equal(text, passed.join(''))
 })
 
 test('a request of the server on the stream of a call ends the call', async () => {

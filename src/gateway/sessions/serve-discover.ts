@@ -1,16 +1,18 @@
-import { applyEdits, setMembers, valueOf } from '../tools/answer-page.ts'
+import { rewriteResult, valueOf } from '../tools/answer-page.ts'
 import { askAnswer } from '../upstreams/ask-upstream.ts'
 import type { Call } from '../call.ts'
 import { upstreamsOfCeiling } from '../upstreams/federation.ts'
 import { timeToLive } from '../tools/filter-tools.ts'
-import { fault } from '../upstreams/forward-call.ts'
 import type { Means } from '../means.ts'
 import { replyBody, replyResult } from '../reply.ts'
 import { gatewayInfo, versionsOf } from './revisions.ts'
 import type { Refused } from '../table.ts'
 import type { Upstream } from '../upstreams/upstream.ts'
 
-/** `server/discover` at the door of one upstream: its answer, less what is not served through here. */
+/**
+ * `server/discover` at the door of one upstream: its answer, less what is not served through here. Its `instructions` are for a model
+ * and speak of tools that the caller may not even see, so they are not served.
+ */
 export async function discoverOne(
   call: Call,
   means: Means,
@@ -20,7 +22,7 @@ export async function discoverOne(
   if (message === undefined) return undefined
   const question = { upstream, body: message.body, session: undefined }
   const answer = await askAnswer(call, means, question)
-  if ('failed' in answer) return fault(call, answer)
+  if ('check' in answer) return answer
   if (answer.result === undefined) {
     replyBody(call, answer.octets, { status: answer.status })
     return undefined
@@ -28,13 +30,13 @@ export async function discoverOne(
   const said = valueOf(answer, 'supportedVersions')
   const spoken: readonly unknown[] = Array.isArray(said) ? said : []
   const supported = versionsOf(upstream.config.eras).filter((version) => spoken.includes(version))
-  const edits = setMembers(answer, {
+  const body = rewriteResult(answer, ['resultType', '_meta'], {
     supportedVersions: JSON.stringify(supported),
     capabilities: '{"tools":{}}',
     ttlMs: String(timeToLive(call, means, valueOf(answer, 'ttlMs'))),
     cacheScope: '"private"',
   })
-  replyBody(call, applyEdits(answer.octets, edits))
+  replyBody(call, body)
   return undefined
 }
 

@@ -1,8 +1,8 @@
-import { applyEdits, setMembers, valueOf, type AnswerBody } from '../tools/answer-page.ts'
+import { rewriteResult, valueOf, type AnswerBody } from '../tools/answer-page.ts'
 import { askAnswer, askUpstream } from '../upstreams/ask-upstream.ts'
 import type { Call } from '../call.ts'
 import { visibleUpstreams } from '../upstreams/federation.ts'
-import { fault } from '../upstreams/forward-call.ts'
+import { fault } from '../upstreams/fault.ts'
 import type { Means } from '../means.ts'
 import { replyBody, replyResult } from '../reply.ts'
 import { gatewayInfo, legacyVersions } from './revisions.ts'
@@ -15,7 +15,10 @@ interface Opened {
   readonly session: UpstreamSession
 }
 
-/** `initialize` at the door of one upstream: its own answer, with the sealed session for its session id. */
+/**
+ * `initialize` at the door of one upstream: its own answer, with the sealed session for its session id, and without `instructions`:
+ * they are for a model and speak of tools that the caller may not even see.
+ */
 export async function initializeOne(
   call: Call,
   means: Means,
@@ -32,7 +35,8 @@ export async function initializeOne(
   if (id === undefined) return fault(call, { failed: 'bad answer', detail: 'session id too long' })
   // What is not served here must not be offered here.
   const capabilities = answer.result.has('capabilities') && toolsOf(answer) ? '{"tools":{}}' : '{}'
-  const body = applyEdits(answer.octets, setMembers(answer, { capabilities }))
+  const kept = ['protocolVersion', 'serverInfo', '_meta']
+  const body = rewriteResult(answer, kept, { capabilities })
   replyBody(call, body, { headers: { 'mcp-session-id': id } })
   return undefined
 }
@@ -109,7 +113,7 @@ async function openUpstream(
   const { message } = call
   const body = message?.body ?? initialized
   const answer = await askAnswer(call, means, { upstream, body, session: undefined })
-  if ('failed' in answer) return fault(call, answer)
+  if ('check' in answer) return answer
   const asked = message?.version ?? ''
   if (answer.result === undefined) return { answer, session: { id: null, version: asked } }
   const version = valueOf(answer, 'protocolVersion')

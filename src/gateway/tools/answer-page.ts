@@ -1,5 +1,6 @@
 import type { Span } from '../../mcp/scan.ts'
-import { elementsOf, membersOf, wholeOf } from './spans.ts'
+import { elementsOf, membersOf } from '../../mcp/spans.ts'
+import type { Answer } from '../upstreams/collect.ts'
 
 /** A JSON-RPC answer, with the places of what a gateway reads or replaces; everything else stays octets. */
 export interface AnswerBody {
@@ -7,30 +8,24 @@ export interface AnswerBody {
   /** The members of `result`; undefined for an error. */
   readonly result: ReadonlyMap<string, Span> | undefined
   readonly resultSpan: Span | undefined
-  readonly id: Span | undefined
 }
 
 export interface Edit extends Span {
   readonly text: string | Buffer
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-/** Reads an upstream's answer; a sentence says why it is none. */
-export function readAnswer(octets: Buffer): AnswerBody | string {
-  try {
-    JSON.parse(utf8.decode(octets))
-  } catch {
-    return 'answer is no JSON'
+/** Reads an upstream's answer that has been judged; a sentence says why it is none. */
+export function readAnswer({
+  body,
+  verdict,
+}: Pick<Answer, 'body' | 'verdict'>): AnswerBody | string {
+  if (verdict.kind === 'refuse') return `answer held ${verdict.what}`
+  if (verdict.kind !== 'response') {
+    return verdict.kind === 'bad' ? verdict.detail : 'answer is no response'
   }
-  const members = membersOf(octets, wholeOf(octets))
-  if (members === undefined) return 'answer is no object with distinct members'
-  const id = members.get('id')
-  if (members.has('error')) return { octets, result: undefined, resultSpan: undefined, id }
-  const resultSpan = members.get('result')
-  const result = resultSpan === undefined ? undefined : membersOf(octets, resultSpan)
-  if (resultSpan === undefined || result === undefined) return 'answer has no result'
-  return { octets, result, resultSpan, id }
+  const resultSpan = verdict.result
+  const result = resultSpan === undefined ? undefined : membersOf(body, resultSpan)
+  return { octets: body, result, resultSpan }
 }
 
 /** The value of a member of the result. */
@@ -47,6 +42,23 @@ export function parseSpan(octets: Buffer, span: Span): unknown {
 export function listOf(answer: AnswerBody, name: string): readonly Span[] | undefined {
   const span = answer.result?.get(name)
   return span === undefined ? undefined : elementsOf(answer.octets, span)
+}
+
+/** The result anew: these members as the upstream wrote them, and those with these JSON texts; no other. */
+export function rewriteResult(
+  answer: AnswerBody,
+  kept: readonly string[],
+  members: Readonly<Record<string, string>>,
+): Buffer {
+  const { octets, result, resultSpan } = answer
+  if (result === undefined || resultSpan === undefined) return octets
+  const own = Object.entries(members).map(([name, text]) => `${JSON.stringify(name)}:${text}`)
+  const theirs = kept.flatMap((name) => {
+    const span = result.get(name)
+    const text = span && octets.toString('utf8', span.start, span.end)
+    return text === undefined ? [] : [`${JSON.stringify(name)}:${text}`]
+  })
+  return applyEdits(octets, [{ ...resultSpan, text: `{${[...theirs, ...own].join(',')}}` }])
 }
 
 /** Edits that give members of the result these JSON texts, whether they are there or not. */

@@ -8,7 +8,7 @@ import type { Means } from '../means.ts'
 import type { Span } from '../../mcp/scan.ts'
 import type { Refusal } from '../problem.ts'
 import { quarantineOf } from './quarantine.ts'
-import { membersOf } from './spans.ts'
+import { membersOf } from '../../mcp/spans.ts'
 import type { Upstream } from '../upstreams/upstream.ts'
 
 /** A tool of an upstream's page. */

@@ -48,7 +48,7 @@ async function listPages(
       params: cursor === undefined ? {} : { cursor },
     })
     if ('failed' in answer) return answer
-    const body = readAnswer(answer.body)
+    const body = readAnswer(answer)
     if (typeof body === 'string') return { failed: 'bad answer', detail: body }
     const spans = listOf(body, 'tools')
     if (spans === undefined) return { failed: 'bad answer', detail: 'answer has no tools' }
@@ -77,7 +77,7 @@ async function openSession(options: ListToolsOptions): Promise<Caller | Exchange
     params: { protocolVersion: legacyVersion, capabilities: {}, clientInfo: gatewayInfo },
   })
   if ('failed' in answer) return answer
-  const body = readAnswer(answer.body)
+  const body = readAnswer(answer)
   if (typeof body === 'string') return { failed: 'bad answer', detail: body }
   const version = valueOf(body, 'protocolVersion')
   const sessionId = answer.headers['mcp-session-id']
@@ -106,7 +106,7 @@ const ignoreAnswer: Dispatcher.DispatchHandler = {
 }
 
 function ask(
-  { upstream, answerBytesMax }: ListToolsOptions,
+  { upstream, era, answerBytesMax }: ListToolsOptions,
   caller: Caller,
   call: { readonly id?: number; readonly method: string; readonly params?: object },
 ): Promise<Answer | ExchangeFailure> {
@@ -116,7 +116,9 @@ function ask(
   const headers = [...headersOf(caller), 'content-type', 'application/json']
   if (meta !== undefined) headers.push('mcp-method', call.method)
   const request = { headers, body }
-  return collectAnswer({ upstream, request, answerBytesMax, streamSecondsMax: 60 })
+  const { id, method } = call
+  const asked = id === undefined ? undefined : { era, method, id: { value: id } }
+  return collectAnswer({ asked, upstream, request, answerBytesMax, streamSecondsMax: 60 })
 }
 
 function headersOf(caller: Caller): string[] {

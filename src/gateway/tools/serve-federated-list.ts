@@ -3,7 +3,7 @@ import { askAnswer } from '../upstreams/ask-upstream.ts'
 import { rawIdOf, type Call } from '../call.ts'
 import { visibleUpstreams } from '../upstreams/federation.ts'
 import { filterTools, timeToLive, type ListedTool, type ToolPage } from './filter-tools.ts'
-import { fault } from '../upstreams/forward-call.ts'
+import { fault } from '../upstreams/fault.ts'
 import type { Means } from '../means.ts'
 import { problemCodes } from '../../mcp/problem.ts'
 import { splice } from '../../mcp/rewrite.ts'
@@ -79,8 +79,8 @@ async function pageOf(
     body,
     session: session?.upstreams[server],
   })
-  if (!('failed' in answer) && answer.result !== undefined) return { upstream, answer }
-  const detail = 'failed' in answer ? answer.detail : 'answer is an error'
+  if (!('check' in answer) && answer.result !== undefined) return { upstream, answer }
+  const detail = 'check' in answer ? answer.refusal.detail : 'answer is an error'
   means.log.warn({ server, detail }, 'upstream is left out of a list')
   return undefined
 }

@@ -2,7 +2,6 @@ import { applyEdits, setMembers, valueOf, type AnswerBody } from './answer-page.
 import { askAnswer } from '../upstreams/ask-upstream.ts'
 import type { Call } from '../call.ts'
 import { filterTools, timeToLive, type ListedTool } from './filter-tools.ts'
-import { fault } from '../upstreams/forward-call.ts'
 import type { Means } from '../means.ts'
 import { replyBody } from '../reply.ts'
 import type { Refused } from '../table.ts'
@@ -22,7 +21,7 @@ export async function listOfOne(
     body: message.body,
     session: session?.upstreams[server],
   })
-  if ('failed' in answer) return fault(call, answer)
+  if ('check' in answer) return answer
   if (answer.result === undefined) {
     replyBody(call, answer.octets, { status: answer.status })
     return undefined

@@ -1,18 +1,23 @@
-import { parseSpan, readAnswer, type AnswerBody } from '../tools/answer-page.ts'
+import { readAnswer, type AnswerBody } from '../tools/answer-page.ts'
 import type { Answer } from './collect.ts'
 import { collectAnswer } from './collect.ts'
 import type { Call } from '../call.ts'
 import type { ExchangeFailure } from './exchange.ts'
+import { fault, refuseAnswer } from './fault.ts'
 import { upstreamHeaders } from './forwarded-headers.ts'
+import type { Asked } from './judge-answer.ts'
 import type { Means } from '../means.ts'
 import type { UpstreamSession } from '../sessions/session.ts'
 import { tieExchange } from '../peers/streams.ts'
+import type { Refused } from '../table.ts'
 import type { Upstream } from './upstream.ts'
 
 export interface Question {
   readonly upstream: Upstream
   readonly body: Buffer
   readonly session: UpstreamSession | undefined
+  /** What the answer has to be to; undefined where none is expected. */
+  readonly asked?: Asked | undefined
 }
 
 /** What an upstream has answered, read. */
@@ -21,21 +26,21 @@ export interface ReadAnswer extends AnswerBody {
   readonly headers: Answer['headers']
 }
 
-/** Sends the caller's request to an upstream, and reads an answer that is to this request. */
+/** Sends the caller's request to an upstream, and reads an answer that may be given to it. */
 export async function askAnswer(
   call: Call,
   means: Means,
   question: Question,
-): Promise<ReadAnswer | ExchangeFailure> {
-  const answered = await askUpstream(call, means, question)
-  if ('failed' in answered) return answered
-  const answer = readAnswer(answered.body)
-  if (typeof answer === 'string') return { failed: 'bad answer', detail: answer }
-  const { message } = call
-  const id = answer.id === undefined ? undefined : parseSpan(answer.octets, answer.id)
-  if (answer.result !== undefined && message?.kind === 'request' && id !== message.id.value) {
-    return { failed: 'bad answer', detail: 'answer is to another request' }
+): Promise<ReadAnswer | Refused> {
+  const asked = call.message?.kind === 'request' ? call.message : undefined
+  const answered = await askUpstream(call, means, { ...question, asked })
+  if ('failed' in answered) return fault(call, answered)
+  const { verdict } = answered
+  if (verdict.kind === 'refuse') {
+    return { check: 'response', refusal: refuseAnswer(call, means, verdict.what) }
   }
+  const answer = readAnswer(answered)
+  if (typeof answer === 'string') return fault(call, { failed: 'bad answer', detail: answer })
   return { ...answer, status: answered.status, headers: answered.headers }
 }
 
@@ -43,7 +48,7 @@ export async function askAnswer(
 export async function askUpstream(
   call: Call,
   means: Means,
-  { upstream, body, session }: Question,
+  { upstream, body, session, asked }: Question,
 ): Promise<Answer | ExchangeFailure> {
   const { peer, message, request, response } = call
   if (peer === undefined || message === undefined || message.kind === 'response') {
@@ -61,6 +66,7 @@ export async function askUpstream(
   const untie = tieExchange(peer, response, () => cancelling.abort())
   try {
     return await collectAnswer({
+      asked,
       upstream,
       caller: peer.svid.spiffeId.uri,
       request: { headers, body },

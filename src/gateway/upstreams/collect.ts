@@ -5,14 +5,18 @@ import {
   type ExchangeOptions,
 } from './exchange.ts'
 import { createEventParser } from './events.ts'
+import { judgeAnswer, type AnswerVerdict, type Asked } from './judge-answer.ts'
 
 /** A whole answer. */
 export interface Answer extends AnswerHead {
   /** The JSON text: of the body, or of the one event that answers the request. */
   readonly body: Buffer
+  readonly verdict: AnswerVerdict
 }
 
 export interface CollectOptions extends ExchangeOptions {
+  /** Undefined for a notification: nothing that comes back is read. */
+  readonly asked: Asked | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -24,30 +28,33 @@ export function collectAnswer(options: CollectOptions): Promise<Answer | Exchang
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let head: AnswerHead | undefined
-    let answer: Buffer | undefined
-    const events = createEventParser(({ data }) => {
-      if (data !== undefined && isResponse(data)) answer ??= data
+    const { asked } = options
+    let answered = false
+    const events = createEventParser((data) => {
+      if (answered || head === undefined || data === undefined || asked === undefined) return
+      const verdict = judgeAnswer(asked, data)
+      if (verdict.kind === 'notification' || verdict.kind === 'drop') return
+      answered = true
+      resolve({ ...head, body: data, verdict })
+      exchange.cancel()
     })
     const exchange = startExchange(options, {
       head(received) {
         head = received
       },
       data(chunk) {
-        if (head?.form !== 'events') chunks.push(chunk)
-        else if (answer === undefined) {
-          events.push(chunk)
-          if (answer !== undefined) {
-            resolve({ ...head, body: answer })
-            exchange.cancel()
-          }
-        }
+        if (head?.form === 'events') events.push(chunk)
+        else chunks.push(chunk)
         return true
       },
       end() {
         if (head === undefined) resolve({ failed: 'bad answer', detail: 'answer has no head' })
         else if (head.form === 'events') {
           resolve({ failed: 'bad answer', detail: 'stream ended without a response' })
-        } else resolve({ ...head, body: Buffer.concat(chunks) })
+        } else {
+          const body = Buffer.concat(chunks)
+          resolve({ ...head, body, verdict: verdictOf(asked, head, body) })
+        }
       },
       failed: resolve,
     })
@@ -55,13 +62,11 @@ export function collectAnswer(options: CollectOptions): Promise<Answer | Exchang
   })
 }
 
-function isResponse(data: Buffer): boolean {
-  try {
-    const message: unknown = JSON.parse(data.toString('utf8'))
-    return (
-      typeof message === 'object' && message !== null && ('result' in message || 'error' in message)
-    )
-  } catch {
-    return false
-  }
+function verdictOf(asked: Asked | undefined, head: AnswerHead, body: Buffer): AnswerVerdict {
+  if (asked === undefined) return { kind: 'notification' }
+  if (head.form === 'none') return { kind: 'bad', detail: 'answer has no body' }
+  const verdict = judgeAnswer(asked, body)
+  return verdict.kind === 'notification' || verdict.kind === 'drop'
+    ? { kind: 'bad', detail: 'answer is no response' }
+    : verdict
 }

@@ -3,83 +3,86 @@ export interface EventParser {
   push(chunk: Buffer): void
 }
 
-export interface ServerEvent {
-  /** Everything up to and with the empty line, as it came: comments, ids and names too. */
-  readonly octets: Buffer
-  /** The data lines, joined; undefined for a block without any, such as a comment that keeps the stream alive. */
-  readonly data: Buffer | undefined
-}
-
 const carriageReturn = 0x0d
 const lineFeed = 0x0a
 const colon = 0x3a
 const space = 0x20
 const newline = Buffer.from('\n')
+const byteOrderMark = Buffer.from('\ufeff')
 
 /**
- * Calls `onEvent` for each block that an empty line has ended. Works on octets, so that a chunk may end inside a character.
- * Memory is bounded by the caller's bound on the whole stream.
+ * Calls `onEvent` for each block of lines that an empty line has ended: with its data, or with undefined for one that a client shows
+ * nobody, such as a comment that keeps the stream alive or an event that is no message. Works on octets, so that a chunk may end
+ * inside a character. Memory is bounded by the caller's bound on the whole stream.
  */
-export function createEventParser(onEvent: (event: ServerEvent) => void): EventParser {
-  /** The octets of the block that has not ended yet, and where its present line begins. */
-  let block: Buffer[] = []
+export function createEventParser(onEvent: (data: Buffer | undefined) => void): EventParser {
+  /** The parts of the line that has not ended yet. */
   let line: Buffer[] = []
   let data: Buffer[] = []
+  let type = ''
+  let lines = 0
+  let first = true
   let afterReturn = false
 
   function takeLine(text: Buffer): void {
+    lines += 1
     const end = text.indexOf(colon)
     const name = text.toString('latin1', 0, end === -1 ? text.length : end)
-    if (name !== 'data') return
-    const value = end === -1 ? text.subarray(text.length) : text.subarray(end + 1)
-    data.push(value[0] === space ? value.subarray(1) : value)
+    const rest = end === -1 ? text.subarray(text.length) : text.subarray(end + 1)
+    const value = rest[0] === space ? rest.subarray(1) : rest
+    if (name === 'data') data.push(value)
+    else if (name === 'event') type = value.toString('utf8')
   }
   function endBlock(): void {
-    const event = {
-      octets: Buffer.concat(block),
-      data: data.length === 0 ? undefined : join(data),
-    }
-    block = []
+    const whole = join(data)
+    const isMessage = whole.length > 0 && (type === '' || type === 'message')
+    const isEmpty = lines === 0
     data = []
-    onEvent(event)
+    type = ''
+    lines = 0
+    if (!isEmpty) onEvent(isMessage ? whole : undefined)
+  }
+  function endLine(last: Buffer): void {
+    const whole = line.length === 0 ? last : Buffer.concat([...line, last])
+    line = []
+    // Only the very first octets of a stream are a mark; anywhere else they are part of a name.
+    const isMarked = first && whole.subarray(0, byteOrderMark.length).equals(byteOrderMark)
+    const text = isMarked ? whole.subarray(byteOrderMark.length) : whole
+    first = false
+    if (text.length > 0) takeLine(text)
+    else endBlock()
   }
 
   return {
     push(chunk) {
       if (chunk.length === 0) return
-      let blockStart = 0
-      let lineStart = 0
-      let index = 0
       // A line feed that follows the carriage return of the chunk before ends no second line.
-      if (afterReturn && chunk[0] === lineFeed) {
-        index = 1
-        lineStart = 1
-      }
+      let start = afterReturn && chunk[0] === lineFeed ? 1 : 0
       afterReturn = chunk[chunk.length - 1] === carriageReturn
-      for (; index < chunk.length; index += 1) {
+      for (let index = start; index < chunk.length; index += 1) {
         const octet = chunk[index]
         if (octet !== lineFeed && octet !== carriageReturn) continue
-        const text = joined(line, chunk.subarray(lineStart, index))
-        line = []
+        const text = chunk.subarray(start, index)
         if (octet === carriageReturn && chunk[index + 1] === lineFeed) index += 1
-        lineStart = index + 1
-        if (text.length > 0) {
-          takeLine(text)
-          continue
-        }
-        block.push(chunk.subarray(blockStart, lineStart))
-        blockStart = lineStart
-        endBlock()
+        start = index + 1
+        endLine(text)
       }
-      if (lineStart < chunk.length) line.push(chunk.subarray(lineStart))
-      if (blockStart < chunk.length) block.push(chunk.subarray(blockStart))
+      if (start < chunk.length) line.push(chunk.subarray(start))
     },
   }
 }
 
-function joined(parts: readonly Buffer[], last: Buffer): Buffer {
-  return parts.length === 0 ? last : Buffer.concat([...parts, last])
+/** An event of our own with this data: nothing else of what came is in it, so no reader of streams finds another event there. */
+export function formatEvent(data: Buffer): Buffer {
+  if (!data.includes(lineFeed)) return Buffer.concat([dataField, data, eventEnd])
+  return Buffer.from(`data: ${data.toString('utf8').replaceAll('\n', '\ndata: ')}\n\n`)
 }
+
+const dataField = Buffer.from('data: ')
+const eventEnd = Buffer.from('\n\n')
+
+/** An empty comment: it keeps what lies between from taking the stream for dead. */
+export const keepAlive: Buffer = Buffer.from(':\n\n')
 
 function join(lines: readonly Buffer[]): Buffer {
   const [only] = lines

@@ -1,14 +1,13 @@
 import { rawIdOf, type Call } from '../call.ts'
-import { refuseDecision } from '../decide.ts'
-import { createEventParser, type EventParser, type ServerEvent } from './events.ts'
-import { startExchange, type AnswerHead, type ExchangeFailure } from './exchange.ts'
+import { startExchange, type AnswerHead } from './exchange.ts'
+import { fault, refuseAnswer } from './fault.ts'
 import { callerHeaders, upstreamHeaders } from './forwarded-headers.ts'
 import { judgeAnswer } from './judge-answer.ts'
-import { refuseCrowded } from './refuse-crowded.ts'
 import type { Means } from '../means.ts'
 import type { RequestMessage } from '../../mcp/message.ts'
 import { argumentsSha256, replaceName } from '../../mcp/rewrite.ts'
-import { badRequest, formatRefusal, unavailable, type Refusal } from '../problem.ts'
+import { createEventPasser, type EventPasser } from './pass-events.ts'
+import { badRequest } from '../problem.ts'
 import type { Peer } from '../peers/peer.ts'
 import { tieExchange } from '../peers/streams.ts'
 import type { Upstream } from './upstream.ts'
@@ -68,20 +67,12 @@ function passThrough(prepared: Prepared, means: Means): Promise<Refused | undefi
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let head: AnswerHead | undefined
-    let events: EventParser | undefined
+    let events: EventPasser | undefined
     const { response } = call
 
     function settle(refused: Refused | undefined): void {
       untie()
       resolve(refused)
-    }
-    function passEvent(event: ServerEvent): void {
-      if (response.writableEnded) return
-      const refused = passOn(prepared, means, event)
-      if (refused === undefined) return
-      // The answer ends first: cancelling tells of a failure, and a failed stream is cut off.
-      response.end(`data: ${formatRefusal(refused)}\n\n`)
-      exchange.cancel()
     }
     const exchange = startExchange(
       {
@@ -95,7 +86,7 @@ function passThrough(prepared: Prepared, means: Means): Promise<Refused | undefi
         head(received) {
           head = received
           if (head.form !== 'events') return
-          events = createEventParser(passEvent)
+          events = createEventPasser({ ...prepared, means, cancel: () => exchange.cancel() })
           beginStream(prepared, head)
         },
         data(chunk) {
@@ -109,8 +100,8 @@ function passThrough(prepared: Prepared, means: Means): Promise<Refused | undefi
           return false
         },
         end() {
-          if (head?.form === 'events') response.end()
-          settle(head?.form === 'events' ? undefined : answer(prepared, means, { head, chunks }))
+          events?.end()
+          settle(events === undefined ? answer(prepared, means, { head, chunks }) : undefined)
         },
         failed(failure) {
           if (head?.form === 'events' && !response.writableEnded) response.destroy()
@@ -132,21 +123,6 @@ function beginStream({ call }: Prepared, head: AnswerHead): void {
   call.response.flushHeaders()
 }
 
-/** Passes one event on, unless it may not be. */
-function passOn(prepared: Prepared, means: Means, event: ServerEvent): Refusal | undefined {
-  const { call, message } = prepared
-  if (event.data !== undefined) {
-    const verdict = judgeAnswer(message, event.data)
-    if (verdict.kind === 'drop') return undefined
-    if (verdict.kind === 'refuse') return refuseAnswer(call, means, verdict.what)
-    if (verdict.kind === 'bad') {
-      return unavailable(502, 'upstream gave no answer', { rawId: rawIdOf(call) })
-    }
-  }
-  call.response.write(event.octets)
-  return undefined
-}
-
 /** Sends a whole answer on. */
 function answer(
   { call, message }: Prepared,
@@ -163,7 +139,7 @@ function answer(
   if (verdict.kind === 'refuse') {
     return { check: 'response', refusal: refuseAnswer(call, means, verdict.what) }
   }
-  if (verdict.kind !== 'pass' || !verdict.isResponse) {
+  if (verdict.kind !== 'response') {
     const detail = verdict.kind === 'bad' ? verdict.detail : 'answer is no response'
     return fault(call, { failed: 'bad answer', detail })
   }
@@ -177,21 +153,4 @@ function answer(
 /** An upstream has forgotten its session: the caller opens a new one, as it would with the upstream itself. */
 function sessionOver(call: Call): Refused {
   return { check: 'response', refusal: badRequest(404, 'session is not known', rawIdOf(call)) }
-}
-
-function refuseAnswer(call: Call, means: Means, what: string): Refusal {
-  return refuseDecision(call, means, {
-    check: 'response',
-    reason: { code: 'answer-not-served', message: `the answer held ${what}`, audience: 'agent' },
-  })
-}
-
-/** What a caller is told of an upstream that has not answered. */
-export function fault(call: Call, failure: ExchangeFailure): Refused {
-  const crowded = refuseCrowded(call, failure)
-  if (crowded !== undefined) return crowded
-  const status = failure.failed === 'time-out' ? 504 : 502
-  const detail = `${failure.failed}: ${failure.detail}`
-  const refusal = unavailable(status, 'upstream gave no answer', { rawId: rawIdOf(call), detail })
-  return { check: 'forward', refusal }
 }

@@ -1,8 +1,19 @@
-import type { RequestMessage } from '../../mcp/message.ts'
+import { isJsonObject } from '../../mcp/envelope.ts'
+import type { Era } from '../../mcp/message.ts'
+import { scanAnswer, type JsonObject, type Scanned, type Span } from '../../mcp/scan.ts'
+
+/** The request that an answer has to be to; a `RequestMessage` is one. */
+export interface Asked {
+  readonly era: Era
+  readonly method: string
+  readonly id: { readonly value: string | number }
+}
 
 /** What to do with one message of an upstream that came in answer to a request. */
 export type AnswerVerdict =
-  | { readonly kind: 'pass'; readonly isResponse: boolean }
+  /** The answer itself; `result` is where its result stands, undefined for an error. */
+  | { readonly kind: 'response'; readonly result: Span | undefined }
+  | { readonly kind: 'notification' }
   /** Not for this caller: left out. */
   | { readonly kind: 'drop' }
   /** The upstream wants something from the caller that policy is not asked about: the call is refused. */
@@ -10,42 +21,94 @@ export type AnswerVerdict =
   /** No answer at all. */
   | { readonly kind: 'bad'; readonly detail: string }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+/** The octets of an answer are bounded before; these bound what its reading takes. */
+const limits = { depthMax: 256, membersMax: 1_000_000 }
+
+const messageMembers: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params'])
+const responseMembers: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'result', 'error'])
+
+/** What a server may say beside its answer, on the stream of it, and what a client need not be told. */
+const notificationPrefix = 'notifications/'
+
+/** MCP 2025-11-25 elicitation: an error that asks the caller to open a URL. */
+const urlElicitationRequired = -32042
 
 /**
- * An upstream may answer, and notify. Its own requests (legacy sampling, elicitation, roots) and a result that asks for input
- * (MCP 2026-07-28, multi round-trip requests) would reach an agent without a decision: never let through in part.
+ * Every message of an upstream is judged here, whatever was asked and however it came, before anything else reads it. Two parsers
+ * must not read it differently; it is exactly one response to this request, or a notification. Requests of a server (legacy sampling,
+ * elicitation, roots) and what asks for input (MCP 2026-07-28, multi round-trip requests) would reach an agent without a decision:
+ * never let through in part.
  */
-export function judgeAnswer(request: RequestMessage, octets: Buffer): AnswerVerdict {
-  let message: unknown
-  try {
-    message = JSON.parse(utf8.decode(octets))
-  } catch {
-    return { kind: 'bad', detail: 'answer is no JSON' }
-  }
-  if (!isObject(message)) return { kind: 'bad', detail: 'answer is no message' }
-  if (typeof message['method'] === 'string') {
-    if (message['id'] === undefined) return { kind: 'pass', isResponse: false }
-    return message['method'] === 'ping'
-      ? { kind: 'drop' }
-      : { kind: 'refuse', what: 'a request of the server' }
-  }
-  const { id, result, error } = message as Readonly<Record<'id' | 'result' | 'error', unknown>>
-  if (isObject(error)) {
-    const own = id === undefined || id === null || id === request.id.value
-    return own ? { kind: 'pass', isResponse: true } : anotherId
-  }
-  if (!isObject(result)) return { kind: 'bad', detail: 'answer has no result' }
-  if (id !== request.id.value) return anotherId
-  if (request.era === 'legacy') return { kind: 'pass', isResponse: true }
-  const type = result['resultType'] ?? 'complete'
-  return type === 'complete'
-    ? { kind: 'pass', isResponse: true }
-    : { kind: 'refuse', what: 'a result that is not complete' }
+export function judgeAnswer(asked: Asked, octets: Buffer): AnswerVerdict {
+  const scanned = scanAnswer(octets, limits)
+  if ('rule' in scanned) return bad(scanned.message)
+  const { value } = scanned
+  if (value['jsonrpc'] !== '2.0') return bad('jsonrpc is not "2.0"')
+  if (Object.hasOwn(value, 'method')) return judgeMessage(value)
+  if (!hasOnly(value, responseMembers)) return bad('an unknown member beside the JSON-RPC ones')
+  const hasResult = Object.hasOwn(value, 'result')
+  if (hasResult === Object.hasOwn(value, 'error')) return bad('want one of result and error')
+  if (!isIdOf(asked, octets, scanned)) return bad('it is to another request')
+  return hasResult ? judgeResult(asked, scanned) : judgeError(value['error'])
 }
 
-const anotherId: AnswerVerdict = { kind: 'bad', detail: 'answer is to another request' }
+function bad(what: string): AnswerVerdict {
+  return { kind: 'bad', detail: `answer is not read: ${what}` }
+}
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+function hasOnly(value: JsonObject, members: ReadonlySet<string>): boolean {
+  for (const name in value) if (!members.has(name)) return false
+  return true
+}
+
+const integer = /^-?[0-9]+$/
+
+/** A number has to be written as one too: some parsers hold digits that a double does not. */
+function isIdOf(asked: Asked, octets: Buffer, { value, offsets }: Scanned): boolean {
+  const id = value['id']
+  if (id !== asked.id.value || offsets.id === undefined) return false
+  const { start, end } = offsets.id
+  if (typeof id === 'string') return true
+  return end - start <= 17 && integer.test(octets.toString('latin1', start, end))
+}
+
+function judgeMessage(value: JsonObject): AnswerVerdict {
+  const { method } = value as { readonly method?: unknown }
+  const params = value['params']
+  if (!hasOnly(value, messageMembers) || typeof method !== 'string') return bad('it is no message')
+  if (params !== undefined && !isJsonObject(params)) return bad('params is no object')
+  const hasId = Object.hasOwn(value, 'id')
+  if (method === 'ping' && hasId) return { kind: 'drop' }
+  return hasId || !method.startsWith(notificationPrefix)
+    ? { kind: 'refuse', what: 'a request of the server' }
+    : { kind: 'notification' }
+}
+
+function judgeError(error: unknown): AnswerVerdict {
+  if (!isJsonObject(error)) return bad('error is no object')
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown }
+  if (!Number.isSafeInteger(code)) return bad('error.code is no integer')
+  if (typeof message !== 'string') return bad('error.message is no text')
+  if (code === urlElicitationRequired)
+    return { kind: 'refuse', what: 'an error that asks for input' }
+  return { kind: 'response', result: undefined }
+}
+
+/** Members that ask for input, whatever the type of the result says: a client may look at them first. */
+const askingMembers = ['inputRequests', 'requestState'] as const
+
+function judgeResult(asked: Asked, { value, offsets }: Scanned): AnswerVerdict {
+  const { result } = value as { readonly result?: unknown }
+  if (!isJsonObject(result)) return bad('result is no object')
+  const type = result['resultType']
+  if (askingMembers.some((member) => Object.hasOwn(result, member))) {
+    return { kind: 'refuse', what: 'a result that asks for input' }
+  }
+  if (type === 'complete') return { kind: 'response', result: offsets.result }
+  const hasNoType = type === undefined && !Object.hasOwn(result, 'resultType')
+  // A legacy result has no type; that of a call is complete without one (MCP 2026-07-28 base protocol, results).
+  const mayLackType = asked.era === 'legacy' || asked.method === 'tools/call'
+  return hasNoType && mayLackType
+    ? { kind: 'response', result: offsets.result }
+    : { kind: 'refuse', what: 'a result that is not complete' }
 }

@@ -6,14 +6,22 @@ import {
   listOf,
   parseSpan,
   readAnswer,
+  rewriteResult,
   setMembers,
   valueOf,
   type AnswerBody,
 } from '../../../src/gateway/tools/answer-page.ts'
-import { elementsOf, membersOf, wholeOf } from '../../../src/gateway/tools/spans.ts'
+import { elementsOf, endOfValue, membersOf } from '../../../src/mcp/spans.ts'
+import { judgeAnswer } from '../../../src/gateway/upstreams/judge-answer.ts'
+
+const asked = { era: 'legacy', method: 'tools/list', id: { value: 1 } } as const
+
+function judged(body: Buffer): Parameters<typeof readAnswer>[0] {
+  return { body, verdict: judgeAnswer(asked, body) }
+}
 
 function read(text: string): AnswerBody {
-  const answer = readAnswer(Buffer.from(text))
+  const answer = readAnswer(judged(Buffer.from(text)))
   if (typeof answer === 'string') assert.fail(answer)
   return answer
 }
@@ -24,7 +32,7 @@ test('spans of any JSON hold what a parser reads there', () => {
   fc.assert(
     fc.property(fc.jsonValue(), spaced, (value, space) => {
       const octets = Buffer.from(` ${JSON.stringify(value, null, space)}\n`)
-      const whole = wholeOf(octets)
+      const whole = { start: 1, end: endOfValue(octets, 1) }
       assert.deepEqual(parseSpan(octets, whole), JSON.parse(octets.toString()))
       const parsed: unknown = JSON.parse(octets.toString())
       if (Array.isArray(parsed)) {
@@ -65,22 +73,22 @@ test('setting members changes them and nothing else', () => {
 })
 
 for (const [text, why] of [
-  ['{', 'answer is no JSON'],
-  ['[]', 'answer is no object with distinct members'],
-  ['7', 'answer is no object with distinct members'],
-  ['{"jsonrpc":"2.0","id":1,"id":2,"result":{}}', 'answer is no object with distinct members'],
-  ['{"jsonrpc":"2.0","id":1}', 'answer has no result'],
-  ['{"jsonrpc":"2.0","id":1,"result":[]}', 'answer has no result'],
-  ['{"jsonrpc":"2.0","id":1,"result":{"a":1,"\\u0061":2}}', 'answer has no result'],
+  ['{', 'answer is not read: the body is not JSON'],
+  ['{"jsonrpc":"2.0","method":"notifications/message"}', 'answer is no response'],
+  [
+    '{"jsonrpc":"2.0","id":1,"result":{"resultType":"task"}}',
+    'answer held a result that is not complete',
+  ],
 ] as const) {
   test(`refused: ${text} (${why})`, () => {
-    assert.equal(readAnswer(Buffer.from(text)), why)
+    assert.equal(readAnswer(judged(Buffer.from(text))), why)
   })
 }
 
-test('text that is not UTF-8 is no answer', () => {
-  const octets = Buffer.from('{"jsonrpc":"2.0","id":1,"result":{"a":"\xff"}}', 'latin1')
-  assert.equal(readAnswer(octets), 'answer is no JSON')
+test('a result that is rewritten holds what is kept of it, and what is told, and no more', () => {
+  const answer = read('{"jsonrpc":"2.0","id":1,"result":{"a" : 1.50, "hidden":"x","b":2}}')
+  const octets = rewriteResult(answer, ['a', 'missing'], { b: '3' })
+  assert.equal(octets.toString(), '{"jsonrpc":"2.0","id":1,"result":{"a":1.50,"b":3}}')
 })
 
 test('an error has no result and is an answer', () => {
@@ -89,4 +97,5 @@ test('an error has no result and is an answer', () => {
   assert.equal(listOf(answer, 'tools'), undefined)
   assert.equal(valueOf(answer, 'tools'), undefined)
   assert.deepEqual(setMembers(answer, { a: '1' }), [])
+  assert.equal(rewriteResult(answer, [], { a: '1' }), answer.octets)
 })
