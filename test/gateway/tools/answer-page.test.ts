@@ -60,6 +60,8 @@ test('setting members changes them and nothing else', () => {
   fc.assert(
     fc.property(result, spaced, (result, space) => {
       const text = JSON.stringify({ jsonrpc: '2.0', id: 1, result }, null, space)
+      // Names that no answer may have, such as `__proto__`, come up now and then.
+      fc.pre(judged(Buffer.from(text)).verdict.kind === 'response')
       const answer = read(text)
       const edits = setMembers(answer, { ttlMs: '5', cacheScope: '"private"' })
       const edited = JSON.parse(applyEdits(answer.octets, edits).toString()) as object
