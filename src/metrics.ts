@@ -15,6 +15,7 @@ export type MetricName =
   | 'countersign_gateway_refusals_total'
   | 'countersign_gateway_request_seconds'
   | 'countersign_gateway_connections'
+  | 'countersign_gateway_bad_tools_total'
   | 'countersign_policy_evaluation_seconds'
   | 'countersign_policy_errors_total'
 
@@ -44,6 +45,7 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
   countersign_gateway_refusals_total: ['counter', 'refusals by check and code', ['check', 'code']],
   countersign_gateway_request_seconds: ['histogram', 'request received to answer sent', ['door']],
   countersign_gateway_connections: ['gauge', 'open agent connections', []],
+  countersign_gateway_bad_tools_total: ['counter', 'definitions left out as unfit', ['server']],
   countersign_policy_evaluation_seconds: ['histogram', 'one policy evaluation', ['entrypoint']],
   countersign_policy_errors_total: [
     'counter',

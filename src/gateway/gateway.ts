@@ -11,7 +11,6 @@ import { createCatalogue, type Catalogue } from './tools/catalogue.ts'
 import { listTools } from './tools/list-tools.ts'
 import { openListener } from './listener.ts'
 import { defaultLimits, type GatewayLimits, type Means } from './means.ts'
-import type { Era } from '../mcp/message.ts'
 import { createPeers } from './peers/peers.ts'
 import type { PodSource, RevocationSource } from './peers/revocation.ts'
 import { createSeal } from './sessions/seal.ts'
@@ -64,7 +63,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     origins: lowerCase(options.origins),
     seal: createSeal({ key: options.sessionKey }),
     upstreams,
-    catalogueOf: createCatalogues(limits, now, log),
+    catalogueOf: createCatalogues({ limits, now, log, metrics }),
     tokens: createTokenSigner({ credential, now }),
     authorizer: options.authorizer,
     decisionLog: options.decisionLog,
@@ -106,11 +105,12 @@ function createUpstreams(
 }
 
 /** One catalogue for each upstream and era: the same tool may be described differently in the other era. */
-function createCatalogues(
-  limits: GatewayLimits,
-  now: () => number,
-  log: Log,
-): (upstream: Upstream, era: Era) => Catalogue {
+function createCatalogues({
+  limits,
+  now,
+  log,
+  metrics,
+}: Pick<Means, 'limits' | 'now' | 'log' | 'metrics'>): Means['catalogueOf'] {
   const { answerBytesMax } = limits
   const catalogues = {
     modern: new Map<Upstream, Catalogue>(),
@@ -120,7 +120,7 @@ function createCatalogues(
     const known = catalogues[era].get(upstream)
     if (known !== undefined) return known
     const list = (): ReturnType<typeof listTools> => listTools({ upstream, era, answerBytesMax })
-    const catalogue = createCatalogue({ list, server: upstream.config.server, now, log })
+    const catalogue = createCatalogue({ list, server: upstream.config.server, now, log, metrics })
     catalogues[era].set(upstream, catalogue)
     return catalogue
   }

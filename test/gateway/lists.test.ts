@@ -98,6 +98,44 @@ for (const [what, text] of Object.entries(hidden)) {
   })
 }
 
+const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth)
+
+for (const [what, text] of Object.entries({
+  'half a surrogate pair': '{"name":"echo","annotations":{"x":"\\ud800"}}',
+  'annotations that are deep': `{"name":"echo","annotations":{"x":${nested(70)}}}`,
+  'a member that is very deep': `{"name":"echo","x":${nested(20_000)}}`,
+  'annotations that are large': `{"name":"echo","annotations":{"x":"${'a'.repeat(1_100_000)}"}}`,
+})) {
+  for (const [door, rest] of [
+    ['/mcp/files', ['big']],
+    ['/mcp', ['files_big', 'web_echo', 'web_big', 'web_delete', 'web_secret']],
+  ] as const) {
+    test(`a definition with ${what} spoils no list at ${door}`, async () => {
+      const files = answerBoth({ tools: [text, toolTexts[1] ?? ''] })
+      await using world = await openWorld({ answers: { files, web: answerBoth() } })
+      const agent = await world.agent()
+      const reply = await agent.post(door, list.body, list.headers)
+      assert.equal(reply.status, 200, reply.text)
+      assert.deepEqual(namesOf(reply), rest)
+    })
+  }
+}
+
+test('a list that is too long for one evaluation is cut where it is, and no other is', async () => {
+  const many = Array.from(
+    { length: 300 },
+    (_, index) => `{"name":"t${index}","annotations":{"x":"${'a'.repeat(4000)}"}}`,
+  )
+  const answers = { files: answerBoth(), web: answerBoth({ tools: many }) }
+  await using world = await openWorld({ answers })
+  const agent = await world.agent()
+  const reply = await agent.post('/mcp', list.body, list.headers)
+  assert.equal(reply.status, 200, reply.text)
+  const names = namesOf(reply)
+  assert.deepEqual(names.slice(0, 4), ['files_echo', 'files_big', 'files_delete', 'web_t0'])
+  assert.ok(names.length > 50 && names.length < 200, String(names.length))
+})
+
 /** Lists two tools a page, by a cursor of its own; counts calls from none. */
 function paged(name: string, tools: readonly string[]): Answer {
   return (message, response, request) => {

@@ -1,4 +1,5 @@
 import type { Log } from '../../log.ts'
+import type { Metrics } from '../../metrics.ts'
 import { parseDefinition, type Definition } from './definition.ts'
 import type { ExchangeFailure } from '../upstreams/exchange.ts'
 
@@ -16,6 +17,7 @@ export interface CatalogueOptions {
   readonly server: string
   readonly now: () => number
   readonly log: Log
+  readonly metrics: Metrics
   /** The age at which definitions are listed again, beside the call that found them old. Default 60. */
   readonly freshSeconds?: number
   /** The least time between two lists: callers of unknown tools cannot flood an upstream. Default 2. */
@@ -23,12 +25,16 @@ export interface CatalogueOptions {
   readonly toolsMax?: number
 }
 
+/** The kinds of unfit definitions that are logged: an upstream may not fill the log. */
+const complaintsMax = 32
+
 export function createCatalogue(options: CatalogueOptions): Catalogue {
-  const { list, now, log, server } = options
+  const { list, now, log, metrics, server } = options
   const { freshSeconds = 60, pauseSeconds = 2, toolsMax = 10_000 } = options
   let definitions = new Map<string, Definition>()
   let listedAt = Number.NEGATIVE_INFINITY
   let listing: Promise<void> | undefined
+  const complaints = new Set<string>()
 
   async function refresh(): Promise<void> {
     const octets = await list()
@@ -46,10 +52,16 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
   }
   /** The definition in these octets, the known one where they have not changed: that spares hashing a long list again. */
   function read(octets: Buffer): Definition | undefined {
-    const name = nameOf(octets)
-    if (name === undefined) return undefined
-    const known = definitions.get(name)
-    return known?.octets.equals(octets) === true ? known : parseDefinition(Buffer.from(octets))
+    const known = definitions.get(nameOf(octets) ?? '')
+    if (known?.octets.equals(octets) === true) return known
+    const definition = parseDefinition(Buffer.from(octets))
+    if (typeof definition !== 'string') return definition
+    metrics.count('countersign_gateway_bad_tools_total', { server })
+    if (complaints.size < complaintsMax && !complaints.has(definition)) {
+      complaints.add(definition)
+      log.warn({ server, detail: definition }, 'definition of a tool is left out')
+    }
+    return undefined
   }
   function refreshOnce(): Promise<void> {
     listing ??= refresh().finally(() => {

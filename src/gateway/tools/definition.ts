@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { parseParamHeaders, type ParamHeader } from '../../mcp/param-headers.ts'
 import type { Problem } from '../../mcp/problem.ts'
+import { scanTool } from '../../mcp/scan.ts'
+import { formatInput } from '../../policy/input.ts'
 
 /** A tool as its server describes it, at one moment. */
 export interface Definition {
@@ -15,19 +17,43 @@ export interface Definition {
   readonly paramHeaders: readonly ParamHeader[] | Problem
 }
 
-/** The definition in these octets, or undefined when they describe no tool. */
-export function parseDefinition(octets: Buffer): Definition | undefined {
-  const text = octets.toString('utf8')
-  const value: unknown = JSON.parse(text)
-  if (!isObject(value) || typeof value['name'] !== 'string' || value['name'] === '')
-    return undefined
-  const annotations = value['annotations']
+const scanLimits = { depthMax: 32, membersMax: 10_000 }
+const definitionOctetsMax = 64 * 1024
+/** Annotations are asked about with every call of the tool. */
+const annotationsOctetsMax = 4096
+/** MCP 2025-11-25 tools, tool names: at most 128 characters. */
+export const toolNameCharactersMax = 128
+
+/**
+ * The definition in these octets, or a sentence that says why they are none. What two readers read differently or what policy cannot
+ * be asked about is none: one such tool must not spoil a list.
+ */
+export function parseDefinition(octets: Buffer): Definition | string {
+  if (octets.length > definitionOctetsMax) return `it is too large, want=..${definitionOctetsMax}`
+  const scanned = scanTool(octets, scanLimits)
+  if ('rule' in scanned) return scanned.message
+  const { name, annotations, inputSchema } = scanned.value as Readonly<Record<string, unknown>>
+  if (typeof name !== 'string' || name === '') return 'it has no name'
+  if (name.length > toolNameCharactersMax) {
+    return `its name is too long, want=..${toolNameCharactersMax}`
+  }
+  const told = isObject(annotations) ? annotations : undefined
+  if (told !== undefined && !isFit(told)) return 'its annotations cannot be asked about'
   return {
-    name: value['name'],
+    name,
     octets,
-    digest: digestDefinition(text),
-    annotations: isObject(annotations) ? annotations : undefined,
-    paramHeaders: parseParamHeaders(value['inputSchema']),
+    digest: digestDefinition(octets.toString('utf8')),
+    annotations: told,
+    paramHeaders: parseParamHeaders(inputSchema),
+  }
+}
+
+function isFit(annotations: object): boolean {
+  try {
+    formatInput(annotations, annotationsOctetsMax)
+    return true
+  } catch {
+    return false
   }
 }
 

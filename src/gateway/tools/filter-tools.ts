@@ -35,13 +35,44 @@ export function filterTools(
   means: Means,
   pages: readonly ToolPage[],
 ): readonly ListedTool[] | Refusal {
-  const tools = pages.flatMap((page) => toolsOf(call, means, page))
+  const tools = withinShares(
+    means,
+    pages.map((page) => toolsOf(call, means, page)),
+  )
   if (tools.length === 0) return []
   const resources = tools.map(({ upstream, definition }) =>
     toolResource(upstream.config.server, definition),
   )
   const shown = decideList(call, means, resources)
   return 'code' in shown ? shown : tools.filter((_, index) => shown[index] === true)
+}
+
+/** What policy is asked about in one evaluation, less what else its input holds. */
+const askedOctetsMax = 768 * 1024
+
+/**
+ * One evaluation has its bound, and one upstream must not take it from the others: where all together are too much, each has an equal
+ * share, and what is beyond it is not listed.
+ */
+function withinShares(means: Means, pages: readonly (readonly ListedTool[])[]): ListedTool[] {
+  const total = pages.flat().reduce((sum, tool) => sum + octetsOf(tool), 0)
+  if (total <= askedOctetsMax) return pages.flat()
+  const share = askedOctetsMax / pages.length
+  return pages.flatMap((tools) => {
+    let left = share
+    const kept = tools.filter((tool) => (left -= octetsOf(tool)) >= 0)
+    const [first] = tools
+    if (first !== undefined && kept.length < tools.length) {
+      const { server } = first.upstream.config
+      means.log.warn({ server, left: tools.length - kept.length }, 'list is too long, and was cut')
+    }
+    return kept
+  })
+}
+
+/** At most what a tool takes in the input of policy. */
+function octetsOf({ upstream, definition }: ListedTool): number {
+  return Buffer.byteLength(JSON.stringify(toolResource(upstream.config.server, definition))) + 1
 }
 
 function toolsOf(call: Call, means: Means, { upstream, answer }: ToolPage): ListedTool[] {
@@ -52,12 +83,11 @@ function toolsOf(call: Call, means: Means, { upstream, answer }: ToolPage): List
   const { server } = upstream.config
   const tools: ListedTool[] = []
   for (const span of listOf(answer, 'tools') ?? []) {
-    const name = membersOf(answer.octets, span)?.get('name')
-    // A definition that names a member twice is another one to every reader.
-    if (name === undefined) continue
     const octets = answer.octets.subarray(span.start, span.end)
     const definition = catalogue.learn(octets)
     if (definition === undefined || !allowsTool(ceiling, server, definition.name)) continue
+    const name = membersOf(answer.octets, span)?.get('name')
+    if (name === undefined) continue
     if (quarantineOf(upstream.config, definition) !== undefined) continue
     const start = name.start - span.start
     const end = name.end - span.start
