@@ -49,7 +49,7 @@ export interface InformerOptions<T> {
 
 const backoff = { baseSeconds: 0.5, maxSeconds: 30 }
 const idleSecondsDefault = 75
-/** A watch that lasted so long was a good one, even without an event. */
+/** A watch that lasted so long was a good one, even without an event; so was one that lasted for half of its idle time. */
 const steadyMilliseconds = 10_000
 
 class ListWatch<T extends KubernetesObject> implements Informer<T> {
@@ -185,6 +185,7 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
   async #watch(): Promise<void> {
     const { client, resource, idleSeconds = idleSecondsDefault, now } = this.#options
     const openedAt = now()
+    const steady = Math.min(steadyMilliseconds, idleSeconds * 500)
     let told = false
     const heard = (): void => {
       this.#connected = true
@@ -205,13 +206,13 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
         this.#apply(event)
       }
       this.#lost(now())
-      if (!told && now() - openedAt < steadyMilliseconds) this.#failures += 1
+      if (!told && now() - openedAt < steady) this.#failures += 1
     } catch (error) {
       // Only silence leaves open when the other end went; any other loss is noticed at once.
       this.#lost(isSilence(error) ? this.#heardAt : now())
       throw error
     } finally {
-      if (now() - openedAt >= steadyMilliseconds) this.#failures = 0
+      if (now() - openedAt >= steady) this.#failures = 0
     }
   }
 
@@ -263,7 +264,7 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
       return resource.parse(raw)
     } catch (error) {
       metrics.count('countersign_watch_malformed_total', { resource: resource.plural })
-      log.warn({ resource: resource.plural, name: keyOfRaw(raw), error }, 'malformed object')
+      log.error({ resource: resource.plural, name: keyOfRaw(raw), error }, 'malformed object')
       return undefined
     }
   }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import * as fc from 'fast-check'
+import { parse } from 'yaml'
 import { watchPods } from '../../src/gateway/peers/pod-watch.ts'
 import type { Timer } from '../../src/gateway/peers/pod-deadlines.ts'
 import { watchRevocations } from '../../src/gateway/peers/revocation-watch.ts'
@@ -51,6 +54,30 @@ const metadata = (name: string, more: object = {}): object => ({
   ...more,
 })
 
+interface Field {
+  readonly pattern?: string
+  readonly maxLength?: number
+  readonly properties?: Readonly<Record<string, Field>>
+}
+
+interface Definition {
+  readonly spec: {
+    readonly versions: readonly {
+      readonly schema: {
+        readonly openAPIV3Schema: {
+          readonly properties: { readonly spec: { readonly properties: Record<string, Field> } }
+        }
+      }
+    }[]
+  }
+}
+
+/** The schema's format refuses days that no month has; its pattern takes them. */
+function isDay(text: string): boolean {
+  const day = /^(\d{4}-\d{2}-\d{2})T/.exec(text)?.[1]
+  return day === undefined || new Date(day).toISOString().startsWith(day)
+}
+
 function watchStream(path: string): FakeApiServer['streams'][number] | undefined {
   return server.streams.find((stream) => stream.request.path === path)
 }
@@ -98,6 +125,77 @@ describe('revocations', () => {
     await using source = await watchRevocations({ client, log: silentLog, metrics, now: Date.now })
     assert.deepEqual(source.find(svid), { name: 'good', tenant: 'acme', reason: 'test' })
     assert.equal(malformed, 4)
+  })
+
+  const uid = '0b6ba3a8-1b9a-4f0e-9d1c-3c5e2f6a7b80'
+  const nobody: Readonly<Record<string, object>> = {
+    'a pod UID in upper case': { podUID: uid.toUpperCase() },
+    'a pod UID and a space': { podUID: `${uid} ` },
+    'a tenant in upper case': { tenant: 'ACME' },
+    'an issuance in upper case': { issuanceID: 'AB'.repeat(16) },
+    'a namespace in upper case': { serviceAccount: { namespace: 'Shop', name: 'agent' } },
+    'a service account with a space': { serviceAccount: { namespace: 'shop', name: 'agent ' } },
+    'a time with ten digits of a second': { issuedBefore: '2030-01-01T00:00:00.0000000001Z' },
+    'a time in small letters': { issuedBefore: '2030-01-01t00:00:00z' },
+  }
+  for (const [what, spec] of Object.entries(nobody)) {
+    test(`${what} fits nobody, so its revocation is malformed: an error that names it`, async () => {
+      answers[path] = listAnswer(
+        [{ metadata: metadata('odd'), spec: { ...spec, reason: 'r' } }],
+        '1',
+      )
+      const errors: unknown[] = []
+      const log = {
+        ...silentLog,
+        error: (fields: object, message: string) => errors.push({ ...fields, error: '', message }),
+      }
+      await using source = await watchRevocations({ client, log, metrics, now: Date.now })
+      assert.equal(source.find(svid), undefined)
+      assert.equal(malformed, 1)
+      const named = { resource: 'revocations', name: 'odd', error: '', message: 'malformed object' }
+      assert.deepEqual(errors, [named])
+    })
+  }
+
+  test('whatever the schema takes, the gateway reads', async () => {
+    const file = new URL('../../charts/countersign/crds/revocations.yaml', import.meta.url)
+    const definition = parse(await readFile(file, 'utf8')) as Definition
+    const [version] = definition.spec.versions
+    const { serviceAccount, ...fields } =
+      version?.schema.openAPIV3Schema.properties.spec.properties ?? {}
+    const texts = ({ pattern = '', maxLength = 1000 }: Field): fc.Arbitrary<string> =>
+      fc
+        .stringMatching(new RegExp(pattern))
+        .filter((text) => text.length <= maxLength && isDay(text))
+    const matchers = ['podUID', 'tenant', 'issuanceID', 'issuedBefore'].map((name) =>
+      texts(fields[name] ?? {}).map((value) => ({ [name]: value })),
+    )
+    const account = fc.record({
+      namespace: texts(serviceAccount?.properties?.['namespace'] ?? {}),
+      name: texts(serviceAccount?.properties?.['name'] ?? {}),
+    })
+    const specs = fc.oneof(
+      ...matchers,
+      account.map((value) => ({ serviceAccount: value })),
+    )
+    const items = fc
+      .sample(specs, 500)
+      .map((spec, index) => ({ metadata: metadata(`r${index}`), spec: { ...spec, reason: 'r' } }))
+    answers[path] = listAnswer(items, '1')
+    const errors: object[] = []
+    const log = { ...silentLog, error: (entry: object) => errors.push(entry) }
+    await using source = await watchRevocations({ client, log, metrics, now: Date.now })
+    assert.notEqual(source.staleSeconds, Number.POSITIVE_INFINITY)
+    assert.deepEqual(errors, [])
+  })
+
+  test('a hung watch is noticed within 15 seconds, and the server ends each one before', async () => {
+    answers[path] = listAnswer([], '1')
+    await using source = await watchRevocations({ client, log: silentLog, metrics, now: Date.now })
+    await eventually('the watch is open', () => watchStream(path) !== undefined)
+    assert.equal(source.find(svid), undefined)
+    const seconds = Number(watchStream(path)?.request.query.get('timeoutSeconds'))
+    assert.ok(seconds >= 9 && seconds <= 12, `want=9..12 got=${seconds}`)
   })
 
   test('one that comes is told, and in force at once', async () => {

@@ -20,6 +20,7 @@ let informer: Informer<Namespace>
 let seen: string[]
 let counted: string[]
 let warnings: string[]
+let errors: string[]
 let waits: number[]
 let now: number
 
@@ -55,7 +56,12 @@ function start(options: { idleSeconds?: number; log?: Log } = {}): Informer<Name
     observe: () => {},
     set: () => {},
   }
-  const log: Log = { ...silentLog, warn: (_fields, message) => warnings.push(message) }
+  const log: Log = {
+    ...silentLog,
+    warn: (_fields, message) => warnings.push(message),
+    error: (fields: { readonly name?: unknown }, message) =>
+      errors.push(`${message} ${String(fields.name)}`),
+  }
   informer = startInformer({
     client,
     resource: namespaces,
@@ -80,6 +86,7 @@ beforeEach(async () => {
   seen = []
   counted = []
   warnings = []
+  errors = []
   waits = []
   now = 1_000_000
   // Whatever is not scripted is a watch that stays open.
@@ -285,10 +292,9 @@ describe('an informer', () => {
       counted,
       Array.from({ length: 6 }, () => 'malformed namespaces'),
     )
-    assert.deepEqual(
-      warnings,
-      Array.from({ length: 6 }, () => 'malformed object'),
-    )
+    assert.deepEqual(warnings, [])
+    const named = ['broken', '', '', 'broken', 'a', 'a'].map((name) => `malformed object ${name}`)
+    assert.deepEqual(errors, named)
   })
 
   const lines = [
@@ -373,6 +379,21 @@ describe('an informer', () => {
     start()
     await eventually('the fifth watch', () => server.requests.length === from + 6)
     assert.deepEqual(waits, [250, 500, 1000, 2000])
+  })
+
+  test('takes a watch that the server ends in its time for a good one, however short that time is', async () => {
+    const from = server.requests.length
+    server.script(listAnswer([], '5'), ...Array.from({ length: 4 }, () => ({ lines: [] })))
+    start({ idleSeconds: 15 })
+    for (let watches = 1; watches <= 3; watches += 1) {
+      await eventually('the next watch', () => server.streams.length === watches)
+      await eventually('it is open', () => informer.hasSynced && informer.staleSeconds === 0)
+      assert.equal(server.requests[from + watches]?.query.get('timeoutSeconds'), '9')
+      now += 9000
+      server.streams.at(-1)?.end()
+    }
+    await eventually('the fourth watch', () => server.requests.length === from + 5)
+    assert.deepEqual(waits, [])
   })
 
   test('notices a hung watch and opens another', async () => {

@@ -324,7 +324,7 @@ export function revocationVector(vector: Vector, world: World, now: number): Sen
   return {
     method: 'POST',
     path: revocationsPath,
-    query: dryRun,
+    query: { ...dryRun, ...vector.query },
     body: expand(body, world, {}, now),
   }
 }

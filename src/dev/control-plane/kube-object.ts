@@ -43,5 +43,8 @@ const rfc3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})
 export function parseTime(text: string): number | undefined {
   if (!rfc3339.test(text)) return undefined
   const milliseconds = Date.parse(text)
-  return Number.isNaN(milliseconds) ? undefined : milliseconds
+  // Go knows no 30th of February and no hour 24; here they are the day after.
+  const day = text.slice(0, 10)
+  const isDay = !Number.isNaN(milliseconds) && new Date(day).toISOString().startsWith(day)
+  return isDay && !text.startsWith('T24', 10) ? milliseconds : undefined
 }

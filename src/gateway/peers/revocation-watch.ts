@@ -10,7 +10,12 @@ import {
 import { readMetadata, type KubernetesObject, type Resource } from '../../kubernetes/resource.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
-import { CountersignError } from '../../errors.ts'
+import { CountersignError, quoted } from '../../errors.ts'
+import {
+  isDnsLabel,
+  isDnsSubdomain,
+  isLowerCaseLabelValue,
+} from '../../identity/kubernetes-name.ts'
 import { findRevocation, type Revocation, type RevocationSource } from './revocation.ts'
 
 interface RevocationObject extends KubernetesObject {
@@ -27,6 +32,9 @@ const revocationResource: Resource<RevocationObject> = {
   parse: parseRevocation,
 }
 
+/** What is revoked must not wait for the usual time-out of a watch whose other end is gone. */
+const idleSeconds = 15
+
 /** Follows the Revocations of the cluster. A malformed one is counted and skipped; the others stay in force. */
 export async function watchRevocations(options: {
   readonly client: ApiClient
@@ -36,7 +44,7 @@ export async function watchRevocations(options: {
   /** How long the start waits for the first list; until it is there nobody is served. Default 10. */
   readonly firstListSeconds?: number
 }): Promise<RevocationSource & AsyncDisposable> {
-  const informer = startInformer({ ...options, resource: revocationResource })
+  const informer = startInformer({ ...options, resource: revocationResource, idleSeconds })
   await firstList(informer, options.firstListSeconds)
   return {
     find: (svid) => findRevocation(revocationsOf(informer), svid),
@@ -70,12 +78,24 @@ export async function firstList(informer: Informer<unknown>, seconds = 10): Prom
   }
 }
 
+/**
+ * What is no such name is in no certificate: a matcher that never fits looks like a revocation and is none. The schema says the same,
+ * but a cluster may have an older one than this gateway.
+ */
+const names = {
+  podUid: (text: string) => /^[a-z0-9][a-z0-9-]{0,127}$/.test(text),
+  tenant: isLowerCaseLabelValue,
+  issuanceId: (text: string) => /^[0-9a-f]{32}$/.test(text),
+  namespace: isDnsLabel,
+  serviceAccount: isDnsSubdomain,
+} as const
+
 function parseRevocation(raw: unknown): RevocationObject {
   const metadata = readMetadata(raw)
   const spec = readFields(readFields(raw, 'revocation')['spec'], 'spec')
-  const podUid = readOptionalText(spec['podUID'], 'spec.podUID')
-  const tenant = readOptionalText(spec['tenant'], 'spec.tenant')
-  const issuanceId = readOptionalText(spec['issuanceID'], 'spec.issuanceID')
+  const podUid = readName(spec['podUID'], 'spec.podUID', names.podUid)
+  const tenant = readName(spec['tenant'], 'spec.tenant', names.tenant)
+  const issuanceId = readName(spec['issuanceID'], 'spec.issuanceID', names.issuanceId)
   const issuedBefore = readOptionalTime(spec['issuedBefore'], 'spec.issuedBefore')
   const account = readOptionalFields(spec['serviceAccount'], 'spec.serviceAccount')
   const given = {
@@ -85,7 +105,6 @@ function parseRevocation(raw: unknown): RevocationObject {
     ...(issuedBefore === undefined ? {} : { issuedBefore }),
     ...(Object.keys(account).length === 0 ? {} : { serviceAccount: readAccount(account) }),
   }
-  // The schema asks for one too, but a cluster may have an older schema than this gateway.
   if (Object.keys(given).length === 0) {
     throw new CountersignError('kubernetes/object', 'spec: want=at least one matcher got=none')
   }
@@ -97,8 +116,26 @@ function readAccount(account: Readonly<Record<string, unknown>>): {
   readonly namespace: string
   readonly name: string
 } {
-  return {
-    namespace: readText(account['namespace'], 'spec.serviceAccount.namespace'),
-    name: readText(account['name'], 'spec.serviceAccount.name'),
+  const read = (member: string, isName: (text: string) => boolean): string => {
+    const path = `spec.serviceAccount.${member}`
+    return checkName(readText(account[member], path), path, isName)
   }
+  return {
+    namespace: read('namespace', names.namespace),
+    name: read('name', names.serviceAccount),
+  }
+}
+
+function readName(
+  value: unknown,
+  path: string,
+  isName: (text: string) => boolean,
+): string | undefined {
+  const text = readOptionalText(value, path)
+  return text === undefined ? undefined : checkName(text, path, isName)
+}
+
+function checkName(text: string, path: string, isName: (text: string) => boolean): string {
+  if (isName(text)) return text
+  throw new CountersignError('kubernetes/object', `${path}: want=name got=${quoted(text)}`)
 }
