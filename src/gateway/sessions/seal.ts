@@ -39,6 +39,8 @@ export function createSeal(options: {
     open(purpose, text) {
       if (text.length > charactersMax || !/^[A-Za-z0-9_-]+$/.test(text)) return undefined
       const octets = Buffer.from(text, 'base64url')
+      // The last character has bits that mean nothing: one value has one text (RFC 4648 §3.5).
+      if (octets.toString('base64url') !== text) return undefined
       if (octets.length < nonceBytes + tagBytes) return undefined
       const sealed = octets.subarray(nonceBytes, octets.length - tagBytes)
       const decipher = createDecipheriv('aes-256-gcm', key, octets.subarray(0, nonceBytes), {

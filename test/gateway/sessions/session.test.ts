@@ -31,11 +31,19 @@ test('a session id with any character changed is none', () => {
     fc.property(fc.nat(id.length - 1), fc.constantFrom('A', 'b', '-', '=', '.'), (at, letter) => {
       fc.pre(id[at] !== letter)
       const changed = `${id.slice(0, at)}${letter}${id.slice(at + 1)}`
-      // The last character has bits that base64url does not use.
-      fc.pre(!Buffer.from(changed, 'base64url').equals(Buffer.from(id, 'base64url')))
       assert.equal(openSession(seal, changed), undefined)
     }),
   )
+})
+
+test('a session id has one text, whatever bits its last character has that mean nothing', () => {
+  const seal = createSeal({ key })
+  const owners = ['a', 'ab', 'abc'].map((owner) => sealSession(seal, { ...session, owner }) ?? '')
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+  for (const id of owners) {
+    const opened = letters.split('').filter((letter) => openSession(seal, id.slice(0, -1) + letter))
+    assert.deepEqual(opened, [id.at(-1)])
+  }
 })
 
 test('what was sealed for another purpose is no session', () => {
