@@ -72,12 +72,12 @@ async function notify(call: Call, means: Means): Promise<Refused | undefined> {
 }
 
 async function tell(call: Call, means: Means, upstream: Upstream): Promise<Refused | undefined> {
-  const { message, session } = call
-  if (message === undefined) return undefined
-  const told = await askUpstream(call, means, {
-    upstream,
-    body: message.body,
-    session: session?.upstreams[upstream.config.server],
-  })
+  const { message } = call
+  if (message?.kind !== 'notification') return undefined
+  const session = call.session?.upstreams[upstream.config.server]
+  // Without a session of its own, the upstream would take the id for that of any request of the gateway, so of another caller.
+  const isNobodys = typeof session?.id !== 'string'
+  if (message.method === 'notifications/cancelled' && isNobodys) return undefined
+  const told = await askUpstream(call, means, { upstream, body: message.body, session })
   return 'failed' in told ? fault(call, told) : undefined
 }

@@ -464,6 +464,25 @@ for (const door of ['/mcp/files', '/mcp']) {
   })
 }
 
+for (const door of ['/mcp/files', '/mcp']) {
+  test(`a legacy cancellation goes to no upstream that knows no sessions, at ${door}`, async () => {
+    const answer: Answer = (message, response, request) => {
+      if (message.method !== 'initialize') return answerBoth()(message, response, request)
+      const result = '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}}}'
+      sendJson(response, `{"jsonrpc":"2.0","id":1,"result":${result}}`)
+    }
+    await using world = await openWorld({ answers: { files: answer } })
+    const agent = await world.agent()
+    const opening = legacy('initialize', initializeParams)
+    const opened = await agent.post(door, opening.body, opening.headers)
+    const session = String(opened.headers['mcp-session-id'])
+    const cancel = legacy('notifications/cancelled', { requestId: 1 }, { session })
+    assert.equal((await agent.post(door, cancel.body, cancel.headers)).status, 202)
+    const told = world.upstreams['files']?.received.map(({ body }) => body) ?? []
+    assert.ok(told.length > 0 && !told.includes(cancel.body))
+  })
+}
+
 test('a modern cancellation is taken and goes nowhere: on HTTP, going away is the cancellation', async () => {
   await using world = await openWorld()
   const agent = await world.agent()
