@@ -105,6 +105,10 @@ export class CountersignError extends Error {
 
 /** Quotes text from outside for a message: JSON escapes, at most `charactersMax` characters of it. */
 export function quoted(text: string, charactersMax = 80): string {
-  const cut = text.length > charactersMax ? `${text.slice(0, charactersMax)}…` : text
-  return JSON.stringify(cut)
+  return JSON.stringify(cut(text, charactersMax))
+}
+
+/** At most so many characters of a text from outside, for where it is quoted already. */
+export function cut(text: string, charactersMax = 80): string {
+  return text.length > charactersMax ? `${text.slice(0, charactersMax)}…` : text
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { cut } from '../errors.ts'
 import { rawIdOf, type Call, type Door } from './call.ts'
 import type { Means } from './means.ts'
 import { unavailable } from './problem.ts'
@@ -53,7 +54,8 @@ function refuse(call: Call, means: Means, refused: Refused): void {
       why: refusal.message,
       detail: refusal.detail,
       peer: peer?.svid.spiffeId.uri,
-      method: message !== undefined && message.kind !== 'response' ? message.method : undefined,
+      method:
+        message !== undefined && message.kind !== 'response' ? cut(message.method) : undefined,
     },
     'request refused',
   )

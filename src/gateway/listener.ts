@@ -36,9 +36,14 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     requestIdHeader: false,
     exposeHeadRoutes: false,
     forceCloseConnections: true,
+    frameworkErrors: (_error, _request, reply) => {
+      reply.hijack()
+      refuseBare(reply.raw)
+    },
     serverFactory: (handler) => {
       const server = createServer(tlsOptions(options), (request, response) => {
-        if (!serve(request, response)) handler(request, response)
+        if (!isOriginForm(request)) refuseBare(response)
+        else if (!serve(request, response)) handler(request, response)
       })
       server.keepAliveTimeout = keepAliveMilliseconds
       server.requestTimeout = requestMilliseconds
@@ -72,6 +77,8 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   }
   const unlisten = [credential.onChange(reload), trustBundle.onChange(reload)]
   await app.listen({ host: listen.host, port: listen.port })
+  // What is no HTTP is answered by Node itself, which says nothing of it.
+  for (const server of servers) server.removeAllListeners('clientError')
   const address = app.server.address()
   return {
     port: typeof address === 'object' && address !== null ? address.port : listen.port,
@@ -110,6 +117,15 @@ function createCalls(
     })
     return true
   }
+}
+
+/** A path: the other forms of a target name a host beside the Host header, or none (RFC 9112 §3.2). */
+function isOriginForm({ url }: IncomingMessage): boolean {
+  return url?.startsWith('/') === true
+}
+
+function refuseBare(response: ServerResponse): void {
+  response.writeHead(400, { connection: 'close', 'content-length': '0' }).end()
 }
 
 const drainPollMilliseconds = 20

@@ -1,4 +1,4 @@
-import { quoted } from '../errors.ts'
+import { cut, quoted } from '../errors.ts'
 import type { Call, Reply } from './envelope.ts'
 import { decodeHeaderValue, type MessageHeaders } from './headers.ts'
 import { isModernRevision } from './modern.ts'
@@ -59,7 +59,10 @@ function parseVersion(
     return badRequest(id, problemCodes.invalidParams, 'params.protocolVersion must be a string')
   }
   const text = `protocol version not served: got=${quoted(requested)}`
-  return badRequest(id, problemCodes.invalidParams, text, { supported: versions, requested })
+  return badRequest(id, problemCodes.invalidParams, text, {
+    supported: versions,
+    requested: cut(requested),
+  })
 }
 
 /** The era has no mirroring headers; where one comes all the same, nobody on the way may be told another thing. */

@@ -1,4 +1,4 @@
-import { quoted } from '../errors.ts'
+import { cut, quoted } from '../errors.ts'
 import { isJsonObject, type Call } from './envelope.ts'
 import { decodeHeaderValue, type MessageHeaders } from './headers.ts'
 import { badRequest, problemCodes, type Problem } from './problem.ts'
@@ -43,7 +43,7 @@ export function judgeModern(
   // A claim makes a request modern, so one that names a legacy revision names what is not served in this form.
   if (!versions.includes(claimed) || !isModernRevision(claimed)) {
     const message = `protocol version not served: got=${quoted(claimed)}`
-    const data = { supported: versions, requested: claimed }
+    const data = { supported: versions, requested: cut(claimed) }
     return badRequest(id, problemCodes.unsupportedProtocolVersion, message, data)
   }
   return judgeMirrors(call, headers, claimed)

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { TLSSocket } from 'node:tls'
+import { silentLog } from '../../src/log.ts'
 import type { Authorizer } from '../../src/policy/authorizer.ts'
 import { initializeParams, legacy, modern, type Reply, type TestClient } from './world/client.ts'
 import { openWorld, type World, type WorldOptions } from './world/world.ts'
@@ -109,6 +111,28 @@ const cases: readonly Case[] = [
     code: -32602,
     message: `params.${member} is not served`,
   })),
+  {
+    title: 'a name that is longer than that of any tool',
+    ask: (agent) => {
+      const { body, headers } = call('x'.repeat(129))
+      return agent.post('/mcp/files', body, headers)
+    },
+    status: 400,
+    code: -32602,
+    message: 'params.name is too long, want=..128 got=129',
+  },
+  {
+    title: 'a name that is longer than that of any tool of any server',
+    ask: async (agent) => {
+      const session = await openSession(agent, '/mcp')
+      const name = `files_${'é'.repeat(100_000)}`
+      const { body, headers } = legacy('tools/call', { name, arguments: {} }, { session })
+      return agent.post('/mcp', body, headers)
+    },
+    status: 400,
+    code: -32602,
+    message: 'params.name is too long, want=..192 got=100006',
+  },
   {
     title: 'a legacy request without a session',
     ask: (agent) => {
@@ -412,6 +436,70 @@ for (const { method, path, status } of [
     assert.equal(reply.status, status)
     assert.equal(reply.headers['allow'], status === 405 ? 'POST' : undefined)
   })
+}
+
+test('what is refused is not repeated at length, neither to the caller nor in the log', async () => {
+  const logged: string[] = []
+  const note = (fields: object): void => void logged.push(JSON.stringify(fields))
+  const log = { ...silentLog, info: note, warn: note, error: note }
+  await using world = await openWorld({ log })
+  const agent = await world.agent()
+  const session = await openSession(agent, '/mcp')
+  const long = 'x'.repeat(200_000)
+  const replies = [
+    legacy(long, {}, { session }),
+    legacy('tools/call', { name: `nosuch_${long}`, arguments: {} }, { session }),
+    legacy('tools/call', { name: `files_${long}`, arguments: {} }, { session }),
+    legacy('initialize', { ...initializeParams, protocolVersion: long }),
+  ].map(({ body, headers }) => agent.post('/mcp', body, headers))
+  for (const { text } of await Promise.all(replies))
+    assert.ok(text.length < 1000, text.slice(0, 99))
+  assert.ok(logged.length >= 4)
+  for (const line of logged) assert.ok(line.length < 1000, line.slice(0, 99))
+  for (const event of world.events) assert.ok(JSON.stringify(event).length < 5000)
+})
+
+for (const target of ['http://evil.test/mcp', 'https://gateway.test/mcp/files', '*', 'mcp']) {
+  test(`a target that is no path is refused with nothing said: ${target}`, async () => {
+    await using world = await openWorld()
+    const socket = await world.rawConnection()
+    const { body, headers } = call('files_echo')
+    const lines = Object.entries({
+      host: 'gateway.test',
+      accept: 'application/json, text/event-stream',
+      'content-type': 'application/json',
+      'content-length': String(body.length),
+      ...headers,
+    }).map(([name, value]) => `${name}: ${value}\r\n`)
+    socket.write(`POST ${target} HTTP/1.1\r\n${lines.join('')}\r\n${body}`)
+    assert.match(await textOf(socket), /^HTTP\/1\.1 400 Bad Request\r\n(?![^]*\{)/)
+    assert.deepEqual(world.upstreams['files']?.received, [])
+  })
+}
+
+for (const [what, request] of Object.entries({
+  'a path that does not decode': 'POST /mcp/%zz HTTP/1.1\r\nhost: gateway.test\r\n',
+  'a server of a long name': `POST /mcp/${'a'.repeat(150)} HTTP/1.1\r\nhost: gateway.test\r\n`,
+  'no HTTP': 'secret\r\n',
+  'too much of a head': `POST /mcp HTTP/1.1\r\nx: ${'a'.repeat(40_000)}\r\n`,
+  'a path that is not there': 'POST /secret HTTP/1.1\r\nhost: gateway.test\r\n',
+  'a method that is not there': 'PROPFIND /mcp HTTP/1.1\r\nhost: gateway.test\r\n',
+  'a type of body that is none': 'POST /mcp?x HTTP/1.1\r\nhost: a\r\ncontent-type: /\r\n',
+})) {
+  test(`${what} is answered with a status and no more`, async () => {
+    await using world = await openWorld()
+    const socket = await world.rawConnection()
+    socket.write(`${request}connection: close\r\ncontent-length: 0\r\n\r\n`)
+    const text = await textOf(socket)
+    assert.match(text, /^HTTP\/1\.1 4\d\d /)
+    assert.equal(text.split('\r\n\r\n')[1], '')
+  })
+}
+
+async function textOf(socket: TLSSocket): Promise<string> {
+  let text = ''
+  for await (const chunk of socket) text += String(chunk)
+  return text
 }
 
 test('a large id comes back digit for digit', async () => {

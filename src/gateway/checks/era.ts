@@ -1,8 +1,9 @@
 import type { Call } from '../call.ts'
 import type { Means } from '../means.ts'
-import { parseMessage, type Era } from '../../mcp/message.ts'
+import { parseMessage, type Era, type RequestMessage } from '../../mcp/message.ts'
 import { isProblem, problemCodes } from '../../mcp/problem.ts'
 import { badRequest, unknownMethod, type Refusal } from '../problem.ts'
+import { toolNameCharactersMax } from '../tools/definition.ts'
 
 const emptyBody = Buffer.alloc(0)
 
@@ -23,6 +24,9 @@ const servedNotifications: Readonly<Record<Era, ReadonlySet<string>>> = {
  */
 const unservedMembers = ['requestState', 'inputResponses', 'task'] as const
 
+/** The name of an upstream and the mark after it, which stand before the name of a tool at the door of all. */
+const prefixCharactersMax = 64
+
 /** The body is one message of one era, its headers say the same, and its method is served. */
 export function checkEra(call: Call, means: Means): Refusal | undefined {
   const message = parseMessage(call.body ?? emptyBody, call.request.rawHeaders, {
@@ -38,7 +42,14 @@ export function checkEra(call: Call, means: Means): Refusal | undefined {
   }
   if (!servedRequests[era].has(message.method)) return unknownMethod(era, message.id.raw)
   const unserved = unservedMembers.find((member) => Object.hasOwn(message.params, member))
-  if (unserved === undefined) return undefined
-  const text = `params.${unserved} is not served`
-  return { status: 400, code: problemCodes.invalidParams, message: text, rawId: message.id.raw }
+  if (unserved !== undefined) return invalidParams(message, `params.${unserved} is not served`)
+  // What no tool is named is not written into logs either.
+  const charactersMax = toolNameCharactersMax + (call.door.kind === 'all' ? prefixCharactersMax : 0)
+  const { length } = message.name ?? ''
+  if (length <= charactersMax) return undefined
+  return invalidParams(message, `params.name is too long, want=..${charactersMax} got=${length}`)
+}
+
+function invalidParams({ id }: RequestMessage, message: string): Refusal {
+  return { status: 400, code: problemCodes.invalidParams, message, rawId: id.raw }
 }
