@@ -45,38 +45,16 @@ export async function openDevSession(options: DevSessionOptions): Promise<DevSes
   opened.defer(() => lock.release())
   await mkdir(join(folder, 'pods'), { recursive: true, mode: 0o700 })
   const ports = await findPorts()
-  const clock = { offsetSeconds: 0 }
-  const gateway = Promise.withResolvers<DevSession['gateway']>()
   const paths = pathsIn(folder)
   await writeFile(paths.policyData, JSON.stringify(grants), { mode: 0o600 })
-
-  const gatewayPod = async (
-    volumes: Readonly<Record<string, string>>,
-    cluster: Cluster,
-  ): Promise<AsyncDisposable> => {
-    const kubeconfig = await cluster.kubeconfigFor(userOf(platformUsers.gateway))
-    const config = gatewayConfig({ ports, paths, kubeconfig, volume: volumes[stage.volume] ?? '' })
-    const running = await runGateway(config, {
-      log,
-      now: () => Date.now() + clock.offsetSeconds * 1000,
-    })
-    gateway.resolve({ url: `https://127.0.0.1:${ports.gateway}`, adminUrl: running.adminUrl })
-    return running
-  }
-  const started = Promise.withResolvers<Cluster>()
+  const gateway = prepareGateway({ ports, paths, log })
   const runner = createPodRunner({
     folder: join(folder, 'pods'),
-    builtIn: {
-      gateway: async (volumes) => {
-        const running = gatewayPod(volumes, await started.promise)
-        running.catch((error: unknown) => gateway.reject(error))
-        return running
-      },
-    },
+    builtIn: { gateway: gateway.container },
   })
   progress('starting the control plane')
   const cluster = opened.use(await options.startCluster(runner))
-  started.resolve(cluster)
+  gateway.cluster.resolve(cluster)
   // Registered after the cluster, so stopped before it: kubelets must not restart what ends here.
   opened.use(runner)
 
@@ -90,25 +68,56 @@ export async function openDevSession(options: DevSessionOptions): Promise<DevSes
   opened.use(signer)
   await eventually('a ready signer', () => Promise.resolve(signer.ready() || undefined))
 
-  const world: World = {
-    cluster,
-    admin,
-    runner,
-    ports,
-    folder,
-    paths,
-    log,
-    setGatewayClock: (seconds) => {
-      clock.offsetSeconds = seconds
-    },
-  }
+  const { setGatewayClock } = gateway
+  const world: World = { cluster, admin, runner, ports, folder, paths, log, setGatewayClock }
   progress('pods ask for their certificates')
   await enterPods(world)
-  const addresses = await gateway.promise
+  const addresses = await gateway.addresses
   await awaitServers(ports)
   await writeTrustBundle(world)
   const parts = opened.move()
   return { world, gateway: addresses, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+/** The gateway's container: this process, on a clock of its own. */
+function prepareGateway(options: {
+  readonly ports: Ports
+  readonly paths: Paths
+  readonly log: Log
+}): {
+  /** Settled by whoever starts the cluster. */
+  readonly cluster: PromiseWithResolvers<Cluster>
+  readonly container: (volumes: Readonly<Record<string, string>>) => Promise<AsyncDisposable>
+  readonly addresses: Promise<DevSession['gateway']>
+  readonly setGatewayClock: World['setGatewayClock']
+} {
+  const { ports, paths, log } = options
+  const cluster = Promise.withResolvers<Cluster>()
+  const addresses = Promise.withResolvers<DevSession['gateway']>()
+  // Whoever waits for them is told; until somebody does, a failure is no unhandled one.
+  addresses.promise.catch(() => {})
+  let offsetSeconds = 0
+  const now = (): number => Date.now() + offsetSeconds * 1000
+  const run = async (volumes: Readonly<Record<string, string>>): Promise<AsyncDisposable> => {
+    const { kubeconfigFor } = await cluster.promise
+    const kubeconfig = await kubeconfigFor(userOf(platformUsers.gateway))
+    const config = gatewayConfig({ ports, paths, kubeconfig, volume: volumes[stage.volume] ?? '' })
+    const { adminUrl, ...running } = await runGateway(config, { log, now })
+    addresses.resolve({ url: `https://127.0.0.1:${ports.gateway}`, adminUrl })
+    return running
+  }
+  return {
+    cluster,
+    container: async (volumes) => {
+      const running = run(volumes)
+      running.catch((error: unknown) => addresses.reject(error))
+      return running
+    },
+    addresses: addresses.promise,
+    setGatewayClock: (seconds) => {
+      offsetSeconds = seconds
+    },
+  }
 }
 
 /** Before anything is written: the files of another session that runs there are its own. */
@@ -117,13 +126,9 @@ async function lockFolder(folder: string): Promise<Lock> {
     return await acquireLock(join(folder, 'dev.lock'), { now: Date.now })
   } catch (cause) {
     if (!(cause instanceof CountersignError && cause.code === 'ledger/locked')) throw cause
-    throw new CountersignError(
-      'cli/usage',
-      `another countersign dev runs in ${quoted(folder, 300)}`,
-      {
-        hint: 'give --dir another folder, or stop the other one',
-      },
-    )
+    const message = `another countersign dev runs in ${quoted(folder, 300)}`
+    const hint = 'give --dir another folder, or stop the other one'
+    throw new CountersignError('cli/usage', message, { hint })
   }
 }
 
