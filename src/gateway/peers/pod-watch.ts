@@ -7,7 +7,7 @@ import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { createPodDeadlines, realTimer, type PodDeadlines, type Timer } from './pod-deadlines.ts'
 import type { PodSource } from './revocation.ts'
-import { firstList, staleSecondsOf } from './revocation-watch.ts'
+import { firstList, idleSeconds, staleSecondsOf } from './revocation-watch.ts'
 
 /** How long an answer of the API server stands for a pod that the cache does not have yet. */
 const answerMilliseconds = 2000
@@ -30,7 +30,7 @@ export async function watchPods(options: {
     for (const listener of listeners) listener()
   }
   const deadlines = createPodDeadlines({ now, timer, reached: changed })
-  const informer = startInformer({ ...options, resource: pods })
+  const informer = startInformer({ ...options, resource: pods, idleSeconds })
   informer.onEvent((event) => {
     awaitEnd(deadlines, event)
     if (mayEnd(event)) changed()

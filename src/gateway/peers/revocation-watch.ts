@@ -32,8 +32,8 @@ const revocationResource: Resource<RevocationObject> = {
   parse: parseRevocation,
 }
 
-/** What is revoked must not wait for the usual time-out of a watch whose other end is gone. */
-const idleSeconds = 15
+/** What ends an identity must not wait for the usual time-out of a watch whose other end is gone. */
+export const idleSeconds = 15
 
 /** Follows the Revocations of the cluster. A malformed one is counted and skipped; the others stay in force. */
 export async function watchRevocations(options: {
