@@ -72,7 +72,7 @@ export function createPeers(options: PeersOptions): Peers {
     const { message: why, detail } = refusal
     log.info({ peer: peer.svid.spiffeId.uri, why, detail }, 'connection of a peer ended')
     known.set(socket, { refusal, svid: peer.svid })
-    endStreams(peer)
+    for (const endStream of peer.streams) endStream()
     socket.destroySoon()
     setTimeout(() => socket.destroy(), destroyAfterMilliseconds).unref()
   }
@@ -103,11 +103,7 @@ export function createPeers(options: PeersOptions): Peers {
       const connection: Connection = { socket, peer, timer: undefined }
       connections.add(connection)
       metrics.set('countersign_gateway_connections', connections.size)
-      socket.once('close', () => {
-        forget(connection)
-        // An answer that waits behind another of its connection has no socket, and is not told of its end.
-        endStreams(peer)
-      })
+      socket.once('close', () => forget(connection))
       arm(connection, now, end)
     },
     of: (socket) => known.get(socket) ?? stranger('no client certificate'),
@@ -120,10 +116,6 @@ export function createPeers(options: PeersOptions): Peers {
       for (const connection of connections) end(connection, identityRefusal('gateway is closing'))
     },
   }
-}
-
-function endStreams({ streams }: Peer): void {
-  for (const endStream of streams) endStream()
 }
 
 /** Ends a connection at the notAfter of its certificate. */
