@@ -81,10 +81,14 @@ export function scan(octets: Buffer, limits: ScanLimits): Scanned | ScanRefusal 
 
 /**
  * Reads what a server has answered by the same rules, less those about numbers and half surrogate pairs: nobody decides on those, and
- * their octets are passed on. The definitions under `result.tools` are left to `scanTool`, so that a bad one spoils no list.
+ * their octets are passed on. In a list the definitions under `result.tools` are left to `scanTool`, so that a bad one spoils no list.
  */
-export function scanAnswer(octets: Buffer, limits: ScanLimits): Scanned | ScanRefusal {
-  return scanParsed(octets, limits, answerForm)
+export function scanAnswer(
+  octets: Buffer,
+  limits: ScanLimits,
+  to: 'list' | 'other',
+): Scanned | ScanRefusal {
+  return scanParsed(octets, limits, to === 'list' ? listForm : answerForm)
 }
 
 /** Reads one definition of a tool, less the rule about numbers: its schema may hold any. */
@@ -119,9 +123,10 @@ interface Form {
 const requestForm: Form = { whole: 'message', unread: undefined, lets: new Set() }
 const answerForm: Form = {
   whole: 'message',
-  unread: 'tools',
+  unread: undefined,
   lets: new Set([inexact, loneSurrogate]),
 }
+const listForm: Form = { ...answerForm, unread: 'tools' }
 const toolForm: Form = { whole: 'tool', unread: undefined, lets: new Set([inexact]) }
 
 const refused = -1

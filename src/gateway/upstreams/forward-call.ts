@@ -118,7 +118,11 @@ function passThrough(prepared: Prepared, means: Means): Promise<Refused | undefi
 }
 
 function beginStream({ call }: Prepared, head: AnswerHead): void {
-  const headers = { ...callerHeaders(head.headers), 'x-accel-buffering': 'no' }
+  const headers = {
+    ...callerHeaders(head.headers),
+    'content-type': 'text/event-stream',
+    'x-accel-buffering': 'no',
+  }
   call.response.writeHead(head.status, headers)
   call.response.flushHeaders()
 }
@@ -144,6 +148,7 @@ function answer(
     return fault(call, { failed: 'bad answer', detail })
   }
   const headers = callerHeaders(head.headers)
+  headers['content-type'] = 'application/json'
   headers['content-length'] = String(body.length)
   call.response.writeHead(head.status, headers)
   call.response.end(body)

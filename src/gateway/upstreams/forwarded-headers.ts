@@ -16,8 +16,11 @@ const inbound = new Set([
   'baggage',
 ])
 
-/** What passes from an upstream to a caller. Lengths, framing, cookies, challenges and server names are not of the message. */
-const outbound = new Set(['content-type', 'cache-control', 'retry-after'])
+/**
+ * What passes from an upstream to a caller. Lengths, framing, cookies, challenges and server names are not of the message; its type is
+ * said by us, because what was judged is UTF-8 whatever charset the upstream names.
+ */
+const outbound = new Set(['cache-control', 'retry-after'])
 
 const paramPrefix = 'mcp-param-'
 

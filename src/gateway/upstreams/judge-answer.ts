@@ -40,7 +40,7 @@ const urlElicitationRequired = -32042
  * never let through in part.
  */
 export function judgeAnswer(asked: Asked, octets: Buffer): AnswerVerdict {
-  const scanned = scanAnswer(octets, limits)
+  const scanned = scanAnswer(octets, limits, asked.method === 'tools/list' ? 'list' : 'other')
   if ('rule' in scanned) return bad(scanned.message)
   const { value } = scanned
   if (value['jsonrpc'] !== '2.0') return bad('jsonrpc is not "2.0"')

@@ -84,8 +84,8 @@ export function createSeats({ seatsMax, shareMax, waitMilliseconds }: SeatsOptio
   }
   return {
     take(guest) {
-      // Whoever comes now is behind those of its own who wait.
-      if (!lines.has(guest.caller) && mayEnter(guest.caller)) {
+      // Nobody is overtaken: who waits has been called as soon as there was a seat.
+      if (mayEnter(guest.caller)) {
         seat(guest)
         return true
       }

@@ -66,6 +66,7 @@ const verdicts: readonly (readonly [Asked, string, string])[] = [
   ],
   [call, '{"jsonrpc":"2.0","id":9,"id":1,"result":{}}', 'bad: a second member "id"'],
   [call, result('"content":[],"content":[]'), 'bad: a second member "content"'],
+  [call, result('"tools":[{"b":1,"b":2}]'), 'bad: a second member "b"'],
   [call, result('"content":[{"a":{"b":1,"b":2}}]'), 'bad: a second member "b"'],
   [call, result('"ResultType":"task"'), 'bad: a member "ResultType" that resembles a known one'],
   [
@@ -249,3 +250,19 @@ test('a stream that ends without an answer is answered by the gateway', async ()
     '{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"upstream gave no answer"}}'
   assert.equal(reply.text, `:\n\ndata: ${error}\n\n`)
 })
+
+for (const [type, ours, text] of [
+  [
+    'application/json; charset=utf-16',
+    'application/json',
+    '{"jsonrpc":"2.0","id":$ID,"result":{}}',
+  ],
+  ['text/event-stream; charset=utf-7', 'text/event-stream', end],
+] as const) {
+  test(`a caller is told no charset but the one that was judged: ${type}`, async () => {
+    const echo = modern('tools/call', { name: 'echo', arguments: {} })
+    const reply = await ask(saying('tools/call', text, type), echo, '/mcp/files')
+    assert.equal(reply.status, 200)
+    assert.equal(reply.headers['content-type'], ours)
+  })
+}
