@@ -99,8 +99,8 @@ function prepareGateway(options: {
   let offsetSeconds = 0
   const now = (): number => Date.now() + offsetSeconds * 1000
   const run = async (volumes: Readonly<Record<string, string>>): Promise<AsyncDisposable> => {
-    const { kubeconfigFor } = await cluster.promise
-    const kubeconfig = await kubeconfigFor(userOf(platformUsers.gateway))
+    const started = await cluster.promise
+    const kubeconfig = await started.kubeconfigFor(userOf(platformUsers.gateway))
     const config = gatewayConfig({ ports, paths, kubeconfig, volume: volumes[stage.volume] ?? '' })
     const { adminUrl, ...running } = await runGateway(config, { log, now })
     addresses.resolve({ url: `https://127.0.0.1:${ports.gateway}`, adminUrl })

@@ -214,7 +214,7 @@ const refused: readonly [string, () => Promise<Sent>, RegExp][] = [
   ],
   [
     'a tool broker that this server does not name, with a token of its own for somebody',
-    async () => ({ as: rogue, tokens: [await tokenFor({ signer: rogue.credential })] }),
+    () => Promise.resolve({ as: rogue, tokens: [tokenFor({ signer: rogue.credential })] }),
     /want=a gateway of this server got=.*ns\/acme\/sa\/innocent, tool-broker/,
   ],
   [
