@@ -2,7 +2,7 @@
  * A first call, as an agent's developer would write it: a mounted certificate, an MCP client of the official SDK, the
  * gateway. It brings up its own `countersign dev`, asserts what it shows, and exits non-zero when something is not so.
  *
- *   node examples/first-call/story.ts
+ *   npm run examples
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
