@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { startEmbeddedCluster } from '../dev/embedded-cluster.ts'
+import { CountersignError, quoted } from '../errors.ts'
 import { writeDevFile } from '../dev/story/dev-file.ts'
 import { chaptersOf, tellStory } from '../dev/story/story.ts'
 import { createLog } from '../log.ts'
@@ -65,6 +66,15 @@ async function tell(told: {
 async function openFolder(asked: string | undefined): Promise<string> {
   if (asked === undefined) return mkdtemp(join(tmpdir(), 'countersign-dev-'))
   const folder = resolve(asked)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  try {
+    // One level: a recursive mkdir below a folder that takes none, such as /proc, never returns.
+    await mkdir(folder, { mode: 0o700 })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return folder
+    throw new CountersignError('cli/usage', `cannot make the folder ${quoted(folder, 300)}`, {
+      cause,
+      hint: 'give --dir a folder whose parent is there and can be written',
+    })
+  }
   return folder
 }

@@ -26,7 +26,7 @@ export interface DevSession extends AsyncDisposable {
 }
 
 export interface DevSessionOptions {
-  /** Created with 0700. */
+  /** There already, and private (0700). */
   readonly folder: string
   readonly log: Log
   /** Brings up a control plane whose pods `runner` runs. */
@@ -40,7 +40,6 @@ const trustDomain = parseTrustDomain(stage.trustDomain)
 export async function openDevSession(options: DevSessionOptions): Promise<DevSession> {
   const { folder, log, progress } = options
   await using opened = new AsyncDisposableStack()
-  await mkdir(folder, { recursive: true, mode: 0o700 })
   const lock = await lockFolder(folder)
   opened.defer(() => lock.release())
   await mkdir(join(folder, 'pods'), { recursive: true, mode: 0o700 })

@@ -45,6 +45,8 @@ const misused: readonly [readonly string[], RegExp][] = [
   [['version', 'extra'], /too many arguments/],
   [['bridge'], /countersign: error: bridge: url: required \(cli\/usage\)\nhint: /],
   [['bridge', '--dev', '/none/dev.json'], /cannot read "\/none\/dev\.json"/],
+  [['dev', '--once', '--dir', '/proc/nope'], /cannot make the folder "\/proc\/nope"/],
+  [['dev', '--once', '--dir', '/none/of/these'], /cannot make the folder "\/none\/of\/these"/],
 ]
 
 for (const [argv, message] of misused) {
