@@ -83,13 +83,19 @@ export function createMetrics(): Metrics & {
   for (const [name, [kind, help, labels]] of Object.entries(table)) {
     const common = { name, help, labelNames: [...labels], registers: [registry] }
     if (kind === 'counter') counters.set(name, new Counter(common))
-    else if (kind === 'gauge') gauges.set(name, new Gauge(common))
+    else if (kind === 'gauge') gauges.set(name, new Gauge({ ...common, registers: [] }))
     else histograms.set(name, new Histogram({ ...common, buckets: seconds }))
   }
   return {
     count: (name, labels = {}, amount = 1) => counters.get(name)?.inc(labels, amount),
     observe: (name, value, labels = {}) => histograms.get(name)?.observe(labels, value),
-    set: (name, value, labels = {}) => gauges.get(name)?.set(labels, value),
+    set(name, value, labels = {}) {
+      const gauge = gauges.get(name)
+      if (gauge === undefined) return
+      // A gauge that nobody has set would stand at 0 and mean it; the gateway has no issuer that is about to expire.
+      if (registry.getSingleMetric(name) === undefined) registry.registerMetric(gauge)
+      gauge.set(labels, value)
+    },
     page: () => registry.metrics(),
     contentType: registry.contentType,
   }

@@ -20,7 +20,10 @@ export async function readConfiguration<S extends z.ZodType>(
   const document = parseDocument(text, { uniqueKeys: true, strict: true, version: '1.2' })
   const problem = document.errors[0] ?? document.warnings[0]
   if (problem !== undefined) {
-    throw new CountersignError(code, `${file}: ${problem.message.split('\n', 1)[0]}`)
+    throw new CountersignError(
+      code,
+      `${file}: ${problem.message.split('\n', 1)[0]?.replace(/:$/, '')}`,
+    )
   }
   return validate(valueOf(document, file), schemaIn(dirname(resolve(file))), file)
 }

@@ -29,7 +29,11 @@ function createProgram(terminal: Terminal, outcome: { code: ExitCode }): Command
       'Short-lived pod certificates for AI-agent platforms, and a gateway that authorizes every MCP call on them.',
     )
     .exitOverride()
-    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
+    .configureOutput({
+      writeOut: terminal.out,
+      writeErr: terminal.err,
+      outputError: (text, write) => write(`countersign: ${text.trimEnd()} (cli/usage)\n`),
+    })
     .showHelpAfterError('hint: countersign --help')
     .addHelpText(
       'after',

@@ -278,6 +278,8 @@ async function openAuthorities(
 
 /** False when the signal aborts first. */
 async function unlessAborted(work: Promise<boolean>, signal: AbortSignal): Promise<boolean> {
+  // What is given up may still fail, with the disposal of what it waits for: then nobody is left to tell.
+  work.catch(() => {})
   const aborted = Promise.withResolvers<boolean>()
   const stop = (): void => aborted.resolve(false)
   if (signal.aborted) return false

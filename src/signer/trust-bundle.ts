@@ -181,7 +181,7 @@ class Publisher implements TrustBundlePublisher {
     const bundle = { version, name, signerName, present, trustBundle, signal }
     const change = await publishClusterTrustBundle(client, bundle)
     if (change !== 'unchanged') {
-      log.info({ name, change, anchors: anchors.length }, 'trust bundle is published')
+      log.info({ trustBundle: name, change, anchors: anchors.length }, 'trust bundle is published')
     }
     return this.#activate(authority, anchors)
   }

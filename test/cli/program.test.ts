@@ -54,6 +54,7 @@ for (const [argv, message] of misused) {
     const { code, err } = await countersign(...argv)
     assert.equal(code, 2)
     assert.match(err, message)
+    assert.match(err, /^countersign: error: [^]*\(cli\/usage\)\nhint: /)
   })
 }
 

@@ -376,6 +376,11 @@ for (const [what, pins, code] of [
     const [decided] = world.events.toReversed()
     const result = decided?.evaluated.result as { reasons?: { code: string }[] }
     assert.equal(result.reasons?.[0]?.code, code)
+    // Whoever approves the change needs the digest of what is served now.
+    const input = decided?.evaluated.input as {
+      resource: { properties: { definitionDigest?: string } }
+    }
+    assert.equal(input.resource.properties.definitionDigest, digestDefinition(echoText))
   })
 }
 

@@ -239,6 +239,18 @@ test('a signer that is told to end finishes what it began', async () => {
   assert.equal(world.statusOf()?.conditions[0].type, 'Issued')
 })
 
+test('a signer that is told to end before its anchors are published ends without a failure', async () => {
+  const cluster = populatedCluster()
+  const bundles = ({ path }: ApiRequest): boolean => path.includes('/clustertrustbundles')
+  cluster.fail(bundles, { kind: 'drop' }, 1000)
+  const world = await startSigner(cluster)
+  await eventually('asked', () => cluster.requests.some(bundles))
+  await world.stop()
+  await world.ended
+  // What it waited for is closed by now; its failure must have found somebody to tell, or nobody to mind.
+  await new Promise((resolve) => setImmediate(resolve))
+})
+
 test('a cluster without certificate requests is a failure at once', async () => {
   const cluster = new FakeCluster()
   cluster.served.clear()

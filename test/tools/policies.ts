@@ -107,7 +107,7 @@ function writeManifest(folder: string): void {
 
 /** The build is deterministic, so the committed bundle must be what the sources give, octet by octet. */
 function compareBundle(folder: string): void {
-  const hint = 'node test/tools/policies.ts --write, and commit policies/bundle'
+  const hint = 'npm run test:policies -- --write, and commit policies/bundle'
   const committed = readdirSync(bundle).toSorted()
   if (committed.join() !== bundleFiles.join()) {
     throw new PolicyCheckError(

@@ -71,14 +71,14 @@ export const permissions: readonly Manifest[] = [
     {
       apiGroups: ['certificates.k8s.io'],
       resources: ['clustertrustbundles'],
-      verbs: [...read, 'create', 'update', 'patch'],
+      verbs: ['get', 'create', 'patch'],
     },
     {
       apiGroups: [''],
       resources: ['pods', 'namespaces', 'serviceaccounts', 'nodes', 'services'],
       verbs: read,
     },
-    { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
+    { apiGroups: [''], resources: ['events'], verbs: ['create'] },
   ]),
   binding('countersign-signer'),
   clusterRole('countersign-gateway', [

@@ -30,8 +30,9 @@ function judge(call: Call, means: Means, definition: Definition | undefined): Re
   const rawId = rawIdOf(call)
   if (definition === undefined) return unknownTool(rawId, message.name ?? '')
   const reason = quarantineOf(upstream.config, definition)
-  if (reason !== undefined) return refuseDecision(call, means, { check: 'definition', reason })
+  // Set first: the event of a refusal names the digest that would have to be approved.
   call.definition = definition
+  if (reason !== undefined) return refuseDecision(call, means, { check: 'definition', reason })
   if (message.era === 'legacy' || 'code' in definition.paramHeaders) return undefined
   const problem = compareParamHeaders(
     definition.paramHeaders,
