@@ -81,12 +81,15 @@ import { openCountersignFetch } from 'countersign/agent'
 import { parseSpiffeId } from 'countersign/identity'
 
 const files = { credentialBundle: 'credential-bundle.pem', trustBundle: 'trust-bundle.pem' }
-const countersign = await requireCountersign({ ...files, trustDomain: 'a.example' })
+const gateways = ['spiffe://a.example/b']
+const countersign = await requireCountersign({ ...files, trustDomain: 'a.example', gateways })
 const nameOf = (caller: VerifiedCaller): string => parseSpiffeId(caller.spiffeId).path
 const gateway = await openCountersignFetch({ ...files, server: 'spiffe://a.example/b' })
 console.log(nameOf, gateway.fetch, countersign.tlsOptions)
 // @ts-expect-error a trust domain is required
-await requireCountersign(files)
+await requireCountersign({ ...files, gateways })
+// @ts-expect-error the gateways are required
+await requireCountersign({ ...files, trustDomain: 'a.example' })
 `
   await writeFile(join(folder, 'src', 'main.ts'), program)
   const compilerOptions = {
