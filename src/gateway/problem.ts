@@ -1,3 +1,4 @@
+import { quoted } from '../errors.ts'
 import type { Reason } from '../policy/decision.ts'
 import { problemCodes, type Problem } from '../mcp/problem.ts'
 
@@ -77,9 +78,13 @@ export function unknownTool(rawId: string | undefined, name: string): Refusal {
 }
 
 /** The gateway does not serve this method: 404 tells a modern client, a legacy client would take 404 for a lost session. */
-export function unknownMethod(era: 'modern' | 'legacy', rawId: string | undefined): Refusal {
-  const status = era === 'modern' ? 404 : 200
-  const refusal = { status, code: methodNotFound, message: 'method not found' }
+export function unknownMethod(
+  message: { readonly era: 'modern' | 'legacy'; readonly method: string },
+  rawId: string | undefined,
+): Refusal {
+  const status = message.era === 'modern' ? 404 : 200
+  const what = `method not found: ${quoted(message.method)}`
+  const refusal = { status, code: methodNotFound, message: what }
   return rawId === undefined ? { ...refusal, status: 400 } : { ...refusal, rawId }
 }
 

@@ -32,7 +32,7 @@ export async function serveCall(call: Call, means: Means): Promise<Refused | und
     case 'server/discover':
       return discoverOne(call, means, upstream)
     default:
-      return { check: 'era', refusal: unknownMethod(message.era, message.id.raw) }
+      return { check: 'era', refusal: unknownMethod(message, message.id.raw) }
   }
 }
 
@@ -50,7 +50,7 @@ async function serveAll(call: Call, means: Means): Promise<Refused | undefined> 
       replyResult(call, {})
       return undefined
     default:
-      return { check: 'era', refusal: unknownMethod(message.era, message.id.raw) }
+      return { check: 'era', refusal: unknownMethod(message, message.id.raw) }
   }
 }
 

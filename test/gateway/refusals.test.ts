@@ -89,7 +89,7 @@ const cases: readonly Case[] = [
     },
     status: 404,
     code: -32601,
-    message: 'method not found',
+    message: 'method not found: "prompts/get"',
   },
   {
     title: 'a method that nobody knows, in a legacy session',

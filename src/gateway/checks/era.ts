@@ -38,9 +38,9 @@ export function checkEra(call: Call, means: Means): Refusal | undefined {
   if (message.kind === 'response') return badRequest(400, 'no request of the server is open')
   if (message.kind === 'notification') {
     const served = servedNotifications[era].has(message.method)
-    return served ? undefined : unknownMethod(era, undefined)
+    return served ? undefined : unknownMethod(message, undefined)
   }
-  if (!servedRequests[era].has(message.method)) return unknownMethod(era, message.id.raw)
+  if (!servedRequests[era].has(message.method)) return unknownMethod(message, message.id.raw)
   const unserved = unservedMembers.find((member) => Object.hasOwn(message.params, member))
   if (unserved !== undefined) return invalidParams(message, `params.${unserved} is not served`)
   // What no tool is named is not written into logs either.
