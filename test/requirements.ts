@@ -68,6 +68,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'no key signs before the intent is durable in the ledger',
     source: 'Boulder: intent before the key moves',
   },
+  'signer.anchors-before-signatures': {
+    claim: 'no authority signs before its anchors are in the published trust bundle',
+    source: 'docs/ISSUANCE.md',
+  },
   'signer.terminal-is-final': {
     claim: 'an answer that stands is never written over, whatever two replicas do at once',
     source: 'PodCertificateRequest status is immutable once terminal',

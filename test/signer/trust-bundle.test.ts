@@ -8,6 +8,7 @@ import type { AuthoritySource } from '../../src/pki/authority.ts'
 import { formatCertificates } from '../../src/pki/pem.ts'
 import { startTrustBundlePublisher, trustBundleName } from '../../src/signer/trust-bundle.ts'
 import type { TrustBundlePublisher } from '../../src/signer/trust-bundle.ts'
+import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
 import { FakeCluster } from '../support/fake-cluster.ts'
 import { createTestAuthority } from '../support/test-authority.ts'
@@ -50,6 +51,7 @@ test('the name is that of the signer with the trust domain, which may hold what 
 })
 
 test('no authority signs before its anchors are published', async () => {
+  requirement('signer.anchors-before-signatures')
   const cluster = new FakeCluster()
   const authorities = new Rotating()
   cluster.fail(bundleWrites, { kind: 'refuse', status: 403 }, 1)
