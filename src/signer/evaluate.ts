@@ -1,6 +1,5 @@
 import { workloadSpiffeId } from '../identity/spiffe-id.ts'
 import { lifetimeSecondsMin } from '../pki/profile.ts'
-
 import type { Evidence, NamespaceEvidence } from './evidence.ts'
 import {
   dnsNamesSelected,

@@ -70,20 +70,25 @@ export const modelsChapter: Chapter = {
 export const directChapter: Chapter = {
   title: 'Past the gateway',
   steps: [
-    {
-      title: 'acme/researcher calls the tool server directly, with its own certificate',
-      async check(world) {
-        const desk = await world.runner.desk('acme/researcher')
-        const answer = (await desk.ask({
-          do: 'direct',
-          url: `https://127.0.0.1:${world.ports.github}/mcp`,
-          server: spiffeIdOf('tools', 'github'),
-        })) as { status: number; text: string }
-        expect(answer.status === 403, `want=403 got=${answer.status} ${answer.text}`)
-        return `refused by the tool server: ${messageIn(answer.text)}`
-      },
-    },
+    callsDirectly('acme/researcher', 'calls the tool server directly, with its own certificate'),
+    callsDirectly('acme/false-gateway', 'does so as a tool broker, but not as the gateway'),
   ],
+}
+
+function callsDirectly(pod: string, title: string): Step {
+  return {
+    title: `${pod} ${title}`,
+    async check(world) {
+      const desk = await world.runner.desk(pod)
+      const answer = (await desk.ask({
+        do: 'direct',
+        url: `https://127.0.0.1:${world.ports.github}/mcp`,
+        server: spiffeIdOf('tools', 'github'),
+      })) as { status: number; text: string }
+      expect(answer.status === 403, `want=403 got=${answer.status} ${answer.text}`)
+      return `refused by the tool server: ${messageIn(answer.text)}`
+    },
+  }
 }
 
 function messageIn(text: string): string {

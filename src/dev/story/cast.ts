@@ -83,6 +83,7 @@ export const serviceAccounts: readonly CastServiceAccount[] = [
   },
   { namespace: 'acme', name: 'model-gateway', role: 'model-gateway', models: 'llama-3-70b' },
   { namespace: 'acme', name: 'inference-worker', role: 'inference-worker' },
+  { namespace: 'acme', name: 'false-gateway', role: 'tool-broker' },
   {
     namespace: 'globex',
     name: 'analyst',
@@ -187,6 +188,13 @@ function agents(ports: Ports): readonly CastPod[] {
       name: 'contractor',
       asks: { [scopesKey]: 'github:issues_list' },
       plot: 'asks for less, and will be revoked',
+    },
+    {
+      ...researcher,
+      name: 'false-gateway',
+      serviceAccount: 'false-gateway',
+      asks: {},
+      plot: 'whose tenant labelled its service account tool-broker',
     },
     {
       namespace: 'globex',

@@ -3,7 +3,6 @@ import { CountersignError } from '../../errors.ts'
 import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
 import type { Bundle, BundleSource } from '../../pki/bundle.ts'
 import type { CredentialSource } from '../../pki/credential.ts'
-
 import { parseX509Svid, verifyX509Svid, type X509Svid } from '../../pki/x509-svid.ts'
 import type { DecisionSubject } from '../../policy/authorizer.ts'
 import { intermediatesOf } from './peer-chain.ts'

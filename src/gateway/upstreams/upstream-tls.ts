@@ -4,7 +4,6 @@ import { CountersignError } from '../../errors.ts'
 import type { SpiffeId } from '../../identity/spiffe-id.ts'
 import type { BundleSource } from '../../pki/bundle.ts'
 import type { CredentialSource } from '../../pki/credential.ts'
-
 import { parseX509Svid, verifyX509Svid } from '../../pki/x509-svid.ts'
 import { intermediatesOf } from '../peers/peer-chain.ts'
 
