@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { run } from '../../src/cli/program.ts'
 import type { ExitCode } from '../../src/cli/terminal.ts'
+import { acquireLock } from '../../src/ledger/lock.ts'
 import { version } from '../../src/cli/version.ts'
 
 interface Seen {
@@ -69,3 +73,19 @@ for (const command of ['signer', 'gateway']) {
     )
   })
 }
+
+test('a second dev session in a folder writes nothing there, and says that another one runs', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-dev-twice-'))
+  const lock = await acquireLock(join(folder, 'dev.lock'), { now: Date.now })
+  try {
+    const before = await readdir(folder)
+    const { code, err } = await countersign('dev', '--once', '--dir', folder)
+    assert.equal(code, 2)
+    assert.match(err, /another countersign dev runs in .*\(cli\/usage\)\nhint: /)
+    const written = (await readdir(folder)).filter((name) => !before.includes(name))
+    assert.deepEqual(written, ['countersign.log'])
+  } finally {
+    await lock.release()
+    await rm(folder, { recursive: true, force: true })
+  }
+})
