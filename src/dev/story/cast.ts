@@ -8,6 +8,8 @@ export const stage = {
   cluster: 'dev',
   signerName: 'countersign.dev/identity',
   system: 'countersign-system',
+  /** Where everybody runs; node-b only tries to speak for it. */
+  node: 'node-a',
   volume: 'identity',
   credentialBundle: 'credential-bundle.pem',
   trustBundle: 'trust-bundle.pem',
@@ -32,16 +34,20 @@ export interface CastPod {
   readonly namespace: string
   readonly name: string
   readonly serviceAccount: string
-  readonly node: string
   /** What the pod asks for: the annotations of its podCertificate volume. */
   readonly asks: Readonly<Record<string, string>>
   readonly keyType?: string
   /** File in ../workloads; `gateway` is run by whoever tells the story. */
   readonly workload?: string
   readonly environment?: Readonly<Record<string, string>>
-  readonly expect: 'issued' | { readonly reason: string }
   /** What this pod is for, in a few words. */
   readonly plot: string
+}
+
+/** A pod that is refused. */
+export interface Impostor extends CastPod {
+  /** The reason of the denial. */
+  readonly reason: string
 }
 
 const allow = 'allow'
@@ -133,32 +139,26 @@ function platform(ports: Ports): readonly CastPod[] {
       namespace: stage.system,
       name: 'countersign-gateway',
       serviceAccount: 'countersign-gateway',
-      node: 'node-a',
       asks: { 'countersign.dev/role': 'tool-broker' },
       workload: 'gateway',
-      expect: 'issued',
       plot: 'the gateway itself',
     },
     {
       namespace: 'tools',
       name: 'github',
       serviceAccount: 'github',
-      node: 'node-a',
       asks: {},
       workload: 'github',
       environment: { PORT: String(ports.github) },
-      expect: 'issued',
       plot: 'a tool server of MCP 2026-07-28',
     },
     {
       namespace: 'tools',
       name: 'notes',
       serviceAccount: 'notes',
-      node: 'node-a',
       asks: {},
       workload: 'notes',
       environment: { PORT: String(ports.notes) },
-      expect: 'issued',
       plot: 'a tool server of MCP 2025-11-25',
     },
   ]
@@ -171,10 +171,8 @@ function agents(ports: Ports): readonly CastPod[] {
   const researcher = {
     namespace: 'acme',
     serviceAccount: 'researcher',
-    node: 'node-a',
     workload: 'agent',
     environment: gateway,
-    expect: 'issued',
   } as const
   return [
     {
@@ -200,11 +198,9 @@ function agents(ports: Ports): readonly CastPod[] {
       namespace: 'globex',
       name: 'analyst',
       serviceAccount: 'analyst',
-      node: 'node-a',
       asks: { [scopesKey]: 'github:issues_list,notes:search' },
       workload: 'agent-legacy',
       environment: gateway,
-      expect: 'issued',
       plot: 'the other tenant, an agent of MCP 2025-11-25',
     },
   ]
@@ -216,7 +212,6 @@ function models(ports: Ports): readonly CastPod[] {
       namespace: 'acme',
       name: 'inference-worker',
       serviceAccount: 'inference-worker',
-      node: 'node-a',
       asks: {},
       workload: 'inference-worker',
       environment: {
@@ -224,72 +219,64 @@ function models(ports: Ports): readonly CastPod[] {
         MODELS: 'llama-3-70b,mistral-small',
         TENANT: 'acme',
       },
-      expect: 'issued',
       plot: 'serves two models',
     },
     {
       namespace: 'acme',
       name: 'model-gateway',
       serviceAccount: 'model-gateway',
-      node: 'node-a',
       asks: { [modelsKey]: 'llama-3-70b' },
       workload: 'model-gateway',
       environment: {
         WORKER_URL: `https://127.0.0.1:${ports.worker}/v1/completions`,
         WORKER_SPIFFE_ID: spiffeIdOf('acme', 'inference-worker'),
       },
-      expect: 'issued',
       plot: 'holds one model',
     },
   ]
 }
 
 /** Everybody who asks for what the cluster does not prove. */
-export const impostors: readonly CastPod[] = [
+export const impostors: readonly Impostor[] = [
   {
     namespace: 'globex',
     name: 'tenant-thief',
     serviceAccount: 'analyst',
-    node: 'node-a',
     asks: { 'countersign.dev/tenant': 'acme' },
-    expect: { reason: 'TenantNotProved' },
+    reason: 'TenantNotProved',
     plot: "asks for another tenant's name",
   },
   {
     namespace: 'acme',
     name: 'model-thief',
     serviceAccount: 'researcher',
-    node: 'node-a',
     asks: { [modelsKey]: 'llama-3-70b,mistral-small' },
-    expect: { reason: 'ModelNotGranted' },
+    reason: 'ModelNotGranted',
     plot: 'asks for a model that its service account is not granted',
   },
   {
     namespace: 'acme',
     name: 'scope-thief',
     serviceAccount: 'researcher',
-    node: 'node-a',
     asks: { [scopesKey]: 'github:*' },
-    expect: { reason: 'ToolScopeNotGranted' },
+    reason: 'ToolScopeNotGranted',
     plot: 'asks for a wider tool scope than granted',
   },
   {
     namespace: 'acme',
     name: 'misspelt',
     serviceAccount: 'researcher',
-    node: 'node-a',
     asks: { 'countersign.dev/tennant': 'acme' },
-    expect: { reason: 'InvalidUnverifiedUserAnnotations' },
+    reason: 'InvalidUnverifiedUserAnnotations',
     plot: 'asks with an annotation that does not exist',
   },
   {
     namespace: 'acme',
     name: 'old-key',
     serviceAccount: 'researcher',
-    node: 'node-a',
     asks: {},
     keyType: 'RSA3072',
-    expect: { reason: 'UnsupportedKeyType' },
+    reason: 'UnsupportedKeyType',
     plot: 'has a key of a type that this signer refuses',
   },
 ]

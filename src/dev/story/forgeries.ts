@@ -87,7 +87,7 @@ async function genuine(world: World): Promise<RequestSpec> {
   const [pod, serviceAccount, node] = await Promise.all([
     metadataOf(world, 'Pod', 'researcher', 'acme'),
     metadataOf(world, 'ServiceAccount', 'researcher', 'acme'),
-    metadataOf(world, 'Node', 'node-a'),
+    metadataOf(world, 'Node', stage.node),
   ])
   return {
     signerName: stage.signerName,
@@ -95,7 +95,7 @@ async function genuine(world: World): Promise<RequestSpec> {
     podUID: pod.uid,
     serviceAccountName: 'researcher',
     serviceAccountUID: serviceAccount.uid,
-    nodeName: 'node-a',
+    nodeName: stage.node,
     nodeUID: node.uid,
     maxExpirationSeconds: 3600,
     stubPKCS10Request: certificateRequest(),

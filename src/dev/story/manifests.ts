@@ -168,7 +168,7 @@ export function podManifest(pod: CastPod, command: readonly string[]): Manifest 
     kind: 'Pod',
     metadata: { name: pod.name, namespace: pod.namespace, labels: { app: pod.name } },
     spec: {
-      nodeName: pod.node,
+      nodeName: stage.node,
       serviceAccountName: pod.serviceAccount,
       automountServiceAccountToken: false,
       containers: [
@@ -202,7 +202,7 @@ export const bystander: Manifest = {
   kind: 'Pod',
   metadata: { name: 'bystander', namespace: 'acme', labels: { app: 'bystander' } },
   spec: {
-    nodeName: 'node-a',
+    nodeName: stage.node,
     serviceAccountName: 'researcher',
     automountServiceAccountToken: false,
     containers: [{ name: 'main', image: 'countersign.dev/example/none' }],
