@@ -8,7 +8,9 @@ import { signerSchema } from '../src/cli/signer-configuration.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { filesUnder, readSourceFile, root } from './support/source-tree.ts'
 
-const sources = filesUnder('src').filter(({ path }) => path.endsWith('.ts'))
+const sources = [...filesUnder('src'), ...filesUnder('dev')].filter(({ path }) =>
+  path.endsWith('.ts'),
+)
 const operating = readSourceFile('docs/OPERATING.md')
 
 /** The first cells of the tables below a heading, without their backquotes. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { basename, dirname } from 'node:path'
 import { test } from 'node:test'
+import devManifest from '../dev/package.json' with { type: 'json' }
 import manifest from '../package.json' with { type: 'json' }
 import {
   filesUnder,
@@ -25,21 +26,22 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/toolserver': ['src/mcp', 'src/identity', 'src/pki', 'src/token'],
   'src/agent': ['src/identity', 'src/pki'],
   // The embedded cluster judges what the signer makes, so it shares no code with it.
-  'src/dev': ['src/dev/control-plane', 'src/dev/kubelet'],
-  'src/dev/control-plane': ['src/dev'],
-  'src/dev/kubelet': ['src/dev', 'src/kubernetes'],
-  'src/dev/workloads': ['src/agent', 'src/toolserver'],
-  'src/dev/story': [
-    'src/dev',
-    'src/dev/control-plane',
-    'src/dev/kubelet',
-    'src/dev/workloads',
+  dev: ['dev/control-plane', 'dev/kubelet'],
+  'dev/control-plane': ['dev'],
+  'dev/kubelet': ['dev', 'src/kubernetes'],
+  'dev/workloads': ['src/agent', 'src/toolserver'],
+  'dev/story': [
+    'dev',
+    'dev/control-plane',
+    'dev/kubelet',
+    'dev/workloads',
     'src/identity',
     'src/kubernetes',
     'src/pki',
     'src/ledger',
     'src/policy',
   ],
+  'dev/session': ['dev', 'dev/story', 'src/identity', 'src/kubernetes', 'src/ledger', 'src/cli'],
   'src/cli': [
     'src/identity',
     'src/pki',
@@ -50,8 +52,6 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/signer',
     'src/gateway',
     'src/agent',
-    'src/dev',
-    'src/dev/story',
   ],
 }
 
@@ -68,16 +68,16 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   fastify: ['src/gateway/'],
   undici: ['src/gateway/'],
   jose: ['src/token/'],
-  commander: ['src/cli/'],
-  yaml: ['src/cli/'],
+  commander: ['src/cli/', 'dev/session/'],
+  yaml: ['src/cli/', 'dev/session/'],
   // The schema language of the MCP SDK, so of the example servers too.
-  zod: ['src/cli/', 'src/dev/workloads/'],
+  zod: ['src/cli/', 'dev/workloads/'],
   pino: ['src/log.ts'],
   'prom-client': ['src/metrics.ts'],
-  '@modelcontextprotocol/client': ['src/dev/workloads/'],
-  '@modelcontextprotocol/node': ['src/dev/workloads/'],
-  '@modelcontextprotocol/sdk': ['src/dev/workloads/'],
-  '@modelcontextprotocol/server': ['src/dev/workloads/'],
+  '@modelcontextprotocol/client': ['dev/workloads/'],
+  '@modelcontextprotocol/node': ['dev/workloads/'],
+  '@modelcontextprotocol/sdk': ['dev/workloads/'],
+  '@modelcontextprotocol/server': ['dev/workloads/'],
 }
 
 /** Tests that mirror no single file of src, with what they are about. */
@@ -105,9 +105,12 @@ const testsWithoutSource: Readonly<Record<string, string>> = {
 const foldersWithoutSource = ['cluster', 'e2e', 'package', 'support', 'tools', 'vectors']
 
 const sources = filesUnder('src').filter(({ path }) => path.endsWith('.ts'))
+/** The rig and the demonstration: nothing that a cluster runs. */
+const demonstration = filesUnder('dev').filter(({ path }) => path.endsWith('.ts'))
+const house = [...sources, ...demonstration]
 const tests = filesUnder('test')
-const programs = [...sources, ...filesUnder('bench'), ...filesUnder('examples')].filter(
-  ({ path }) => path.endsWith('.ts'),
+const programs = [...house, ...filesUnder('bench'), ...filesUnder('examples')].filter(({ path }) =>
+  path.endsWith('.ts'),
 )
 
 function none(violations: readonly string[], rule: string): void {
@@ -138,7 +141,7 @@ function roomOf(path: string): string {
 }
 
 test('rooms import only the rooms that they may know', () => {
-  const violations = sources.flatMap((file) => {
+  const violations = house.flatMap((file) => {
     const room = roomOf(file.path)
     const importable = ['package.json', room, ...(roomsImportable[room] ?? [])]
     if (kubernetesShells.test(file.path)) importable.push('src/kubernetes')
@@ -159,14 +162,14 @@ test('errors, log and metrics import no room', () => {
 })
 
 test('every file of src stands in a room', () => {
-  const violations = sources
+  const violations = house
     .map(({ path }) => path)
     .filter((path) => roomOf(path) === 'src' && !importableByAll.includes(path))
   none(violations, 'want=a folder of roomsImportable')
 })
 
 test('every package has one home', () => {
-  const violations = sources.flatMap((file) =>
+  const violations = house.flatMap((file) =>
     packageImports(file)
       .filter((name) => !name.startsWith('node:'))
       .filter((name) => !packageHomes[name]?.some((home) => file.path.startsWith(home)))
@@ -176,14 +179,14 @@ test('every package has one home', () => {
 })
 
 test('every dependency is used', () => {
-  const used = new Set(sources.flatMap(packageImports))
-  const dependencies = Object.keys({
-    ...manifest.dependencies,
-    ...manifest.optionalDependencies,
-  })
+  const unused = (files: readonly SourceFile[], dependencies: object): readonly string[] => {
+    const used = new Set(files.flatMap(packageImports))
+    return Object.keys(dependencies).filter((name) => !used.has(name))
+  }
+  none(unused(sources, manifest.dependencies), 'package.json names what src does not import')
   none(
-    dependencies.filter((name) => !used.has(name)),
-    'package.json names what src does not import',
+    unused(demonstration, devManifest.dependencies),
+    'dev/package.json names what dev does not import',
   )
 })
 
@@ -226,7 +229,7 @@ test('files are kebab-case and named for their noun or verb', () => {
 
 test('there are no barrels, and only the public pages re-export', () => {
   const pages = publicPages()
-  const reexports = sources.filter(
+  const reexports = house.filter(
     ({ path, text }) => !pages.includes(path) && /^export (type )?(\*|\{[^}]*\}) from /m.test(text),
   )
   const barrels = programs.filter(({ path }) => basename(path) === 'index.ts')
@@ -247,7 +250,7 @@ test('no type is a Manager, Handler, Impl, Data or Info', () => {
 })
 
 test('nothing promises work that is not done', () => {
-  const folders = ['src', 'policies', 'charts', 'examples', 'docs', 'bench']
+  const folders = ['src', 'dev', 'policies', 'charts', 'examples', 'docs', 'bench']
   const promise =
     /TODO|FIXME|XXX|not (yet )?implemented|placeholder|for now\b|\bstub(s|bed|bing)?\b/i
   none(matches(folders.flatMap(filesUnder), promise), 'finish it or leave it out')
@@ -270,11 +273,11 @@ test('no file knows the machine that it was written on', () => {
 })
 
 test('only the command line reads argv and env, and pods their own environment', () => {
-  const readers = /^src\/(cli|dev\/workloads)\//
-  const elsewhere = sources.filter(({ path }) => !readers.test(path))
+  const readers = /^(src\/cli|dev\/(workloads|session))\//
+  const elsewhere = house.filter(({ path }) => !readers.test(path))
   const ambient = /\bprocess\.(env|argv)\b|from '(node:)?process'/
   none(matches(elsewhere, ambient), 'want=a parameter')
-  const workloads = sources.filter(({ path }) => path.startsWith('src/dev/workloads/'))
+  const workloads = house.filter(({ path }) => path.startsWith('dev/workloads/'))
   none(matches(workloads, /\bprocess\.argv\b/), 'a pod is told through its environment')
 })
 
@@ -283,15 +286,15 @@ test('nothing ends the process: it sets the exit code and returns', () => {
 })
 
 test('nothing is printed but by the command line, the log and the workloads', () => {
-  const printers = /^src\/(cli|dev\/workloads)\/|^src\/log\.ts$/
-  const elsewhere = sources.filter(({ path }) => !printers.test(path))
+  const printers = /^(src\/cli|dev\/workloads)\/|^src\/log\.ts$/
+  const elsewhere = house.filter(({ path }) => !printers.test(path))
   none(matches(elsewhere, /\bconsole\.|\bprocess\.(stdout|stderr)\b/), 'want=the log or a value')
 })
 
 test('every file of src is reached from the command line, an export or a workload', () => {
-  const byPath = new Map(sources.map((file) => [file.path, file]))
-  const entries = [...publicPages(), 'src/cli/main.ts']
-  const workloads = sources.map(({ path }) => path).filter((path) => /\/workloads\//.test(path))
+  const byPath = new Map(house.map((file) => [file.path, file]))
+  const entries = [...publicPages(), 'src/cli/main.ts', 'dev/session/main.ts']
+  const workloads = house.map(({ path }) => path).filter((path) => /\/workloads\//.test(path))
   const reached = new Set<string>()
   const visit = (path: string): void => {
     const file = byPath.get(path)
@@ -314,13 +317,13 @@ test('every exported value is used by the product, and by another file', () => {
       else paths.push(path)
     }
   }
-  const violations = sources
+  const violations = house
     .filter(({ path }) => !pages.includes(path))
     .flatMap((file) =>
       [...file.text.matchAll(/^export (?:async )?(?:function\*?|const|class) (\w+)/gm)].flatMap(
         ([, name = '']) => {
           const by = users.get(name) ?? []
-          const byProduct = by.filter((path) => path.startsWith('src/')).length > 1
+          const byProduct = by.filter((path) => /^(src|dev)\//.test(path)).length > 1
           const byAnother = by.some((path) => path !== file.path)
           return byProduct && byAnother ? [] : [`${file.path}: ${name}`]
         },
@@ -330,13 +333,16 @@ test('every exported value is used by the product, and by another file', () => {
 })
 
 test('every test mirrors a file or a folder of src', () => {
-  const known = new Set(sources.flatMap(({ path }) => [path, dirname(path)]))
+  const known = new Set(house.flatMap(({ path }) => [path, dirname(path)]))
   const violations = tests
     .map(({ path }) => path)
     .filter((path) => path.endsWith('.test.ts') && testsWithoutSource[path] === undefined)
     .filter((path) => !foldersWithoutSource.includes(path.split('/')[1] ?? ''))
     .filter((path) => {
-      const mirrored = path.replace(/^test\//, 'src/').replace(/\.test\.ts$/, '')
+      const mirrored = path
+        .replace(/^test\/(?!dev\/)/, 'src/')
+        .replace(/^test\//, '')
+        .replace(/\.test\.ts$/, '')
       // `informer.history` and `issuance-faults` are aspects of a file that stands.
       const whole = mirrored.replace(/\.[a-z]+$/, '')
       const names = [mirrored, whole, whole.replace(/-[a-z]+$/, '')]

@@ -1,6 +1,6 @@
 /**
  * A first call, as an agent's developer would write it: a mounted certificate, an MCP client of the official SDK, the
- * gateway. It brings up its own `countersign dev`, asserts what it shows, and exits non-zero when something is not so.
+ * gateway. It brings up its own `npm run dev`, asserts what it shows, and exits non-zero when something is not so.
  *
  *   npm run examples
  */
@@ -13,11 +13,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { openCountersignFetch } from '../../src/agent/countersign-fetch.ts'
-import type { DevFile } from '../../src/dev/story/dev-file.ts'
+import type { DevFile } from '../../dev/story/dev-file.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'first-call-'))
-const main = join(import.meta.dirname, '../../src/cli/main.ts')
-const dev = spawn(process.execPath, [main, 'dev', '--json', '--dir', folder], {
+const main = join(import.meta.dirname, '../../dev/session/main.ts')
+const dev = spawn(process.execPath, [main, '--json', '--dir', folder], {
   stdio: ['ignore', 'pipe', 'inherit'],
 })
 

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { openCountersignFetch } from '../agent/countersign-fetch.ts'
 import { runStdioBridge } from '../agent/stdio-bridge.ts'
-import { spiffeIdOf, stage } from '../dev/story/cast.ts'
 import { CountersignError, quoted } from '../errors.ts'
 import { validate } from './configuration.ts'
 import type { Terminal } from './terminal.ts'
@@ -43,7 +42,7 @@ async function targetOf(options: BridgeOptions): Promise<BridgeTarget> {
 }
 
 const devFileSchema = z.object({
-  gateway: z.object({ url: z.string() }),
+  gateway: z.object({ url: z.string(), spiffeId: z.string() }),
   trustBundle: z.string(),
   pods: z.array(
     z.object({ namespace: z.string(), name: z.string(), credentialBundle: z.string().nullable() }),
@@ -54,7 +53,7 @@ async function targetInDev(file: string, pod: string): Promise<BridgeTarget> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new CountersignError('cli/usage', `bridge: cannot read ${quoted(file, 300)}`, {
       cause,
-      hint: 'it is the dev.json that `countersign dev` writes when all is ready',
+      hint: 'it is the dev.json that `npm run dev` writes when all is ready',
     })
   })
   const dev = validate(JSON.parse(text), devFileSchema, file)
@@ -63,7 +62,7 @@ async function targetInDev(file: string, pod: string): Promise<BridgeTarget> {
   if (typeof credentialBundle === 'string') {
     return {
       url: `${dev.gateway.url}/mcp`,
-      server: spiffeIdOf(stage.system, 'countersign-gateway'),
+      server: dev.gateway.spiffeId,
       credentialBundle,
       trustBundle: dev.trustBundle,
     }

@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+import { processTerminal } from './terminal.ts'
+
 const nodeMajorMin = 24
 
 const [major] = process.versions.node.split('.')
@@ -12,13 +14,7 @@ else {
 
 /** Everything else is loaded here: older versions of Node fail in the middle of loading it. */
 async function main(): Promise<void> {
+  const terminal = processTerminal()
   const { run } = await import('./program.ts')
-  const stop = new AbortController()
-  process.once('SIGTERM', () => stop.abort())
-  process.once('SIGINT', () => stop.abort())
-  process.exitCode = await run(process.argv.slice(2), {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
-    signal: stop.signal,
-  })
+  process.exitCode = await run(process.argv.slice(2), terminal)
 }

@@ -1,9 +1,8 @@
-import { Command, CommanderError } from 'commander'
-import { CountersignError } from '../errors.ts'
+import { Command } from 'commander'
 import { createLog, type Log } from '../log.ts'
 import { runBridge, type BridgeOptions } from './bridge-command.ts'
 import { readConfiguration } from './configuration.ts'
-import { runDev } from './dev-command.ts'
+import { outputTo, runProgram } from './run-program.ts'
 import { gatewaySchema } from './gateway-configuration.ts'
 import { runGateway } from './run-gateway.ts'
 import { runSigner } from './run-signer.ts'
@@ -13,33 +12,22 @@ import type { ExitCode, Terminal } from './terminal.ts'
 import { version } from './version.ts'
 
 /** Runs one command line (without node and script) and gives its exit code. Never throws. */
-export async function run(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
-  const outcome: { code: ExitCode } = { code: 0 }
-  try {
-    await createProgram(terminal, outcome).parseAsync([...argv], { from: 'user' })
-    return outcome.code
-  } catch (error) {
-    return explain(error, terminal)
-  }
+export function run(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  return runProgram(createProgram(terminal), argv, terminal)
 }
 
-function createProgram(terminal: Terminal, outcome: { code: ExitCode }): Command {
+function createProgram(terminal: Terminal): Command {
   const program = new Command('countersign')
     .description(
       'Short-lived pod certificates for AI-agent platforms, and a gateway that authorizes every MCP call on them.',
     )
     .exitOverride()
-    .configureOutput({
-      writeOut: terminal.out,
-      writeErr: terminal.err,
-      outputError: (text, write) => write(`countersign: ${text.trimEnd()} (cli/usage)\n`),
-    })
+    .configureOutput(outputTo(terminal))
     .showHelpAfterError('hint: countersign --help')
     .addHelpText(
       'after',
       `
 Examples:
-  countersign dev --once               the whole story on this machine, each step checked
   countersign signer --config s.yaml   issue pod certificates
   countersign gateway --config g.yaml  authorize MCP calls
 
@@ -47,7 +35,6 @@ Exit codes: 0 ok, 1 refused or failed check, 2 usage or configuration.`,
     )
   addSigner(program, terminal)
   addGateway(program, terminal)
-  addDev(program, terminal, outcome)
   addBridge(program, terminal)
   program
     .command('version')
@@ -87,24 +74,6 @@ function addGateway(program: Command, terminal: Terminal): void {
     })
 }
 
-function addDev(program: Command, terminal: Terminal, outcome: { code: ExitCode }): void {
-  program
-    .command('dev')
-    .description(
-      'Runs the whole product on this machine: control plane, kubelet, signer, gateway, agents, tools.',
-    )
-    .option('--once', 'tell the story, check every step, exit 0 or 1')
-    .option('--dir <folder>', 'where everything is written (default: a new temporary folder)')
-    .option('--json', 'one JSON object a line instead of prose')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  countersign dev --once\n  countersign dev --dir ./dev-cluster',
-    )
-    .action(async (options: { once?: boolean; dir?: string; json?: boolean }) => {
-      outcome.code = await runDev(options, terminal)
-    })
-}
-
 function addBridge(program: Command, terminal: Terminal): void {
   program
     .command('bridge')
@@ -115,10 +84,7 @@ function addBridge(program: Command, terminal: Terminal): void {
     .option('--server <spiffe-id>', 'the SPIFFE ID that the gateway must prove')
     .option('--credential-bundle <file>', 'key and certificate chain, as kubelet mounts them')
     .option('--trust-bundle <file>', 'PEM file of anchors')
-    .option(
-      '--dev <file>',
-      'the dev.json of a running `countersign dev`, instead of the four above',
-    )
+    .option('--dev <file>', 'the dev.json of a running `npm run dev`, instead of the four above')
     .option('--pod <namespace/name>', 'with --dev: whose certificate (default acme/researcher)')
     .addHelpText(
       'after',
@@ -136,19 +102,4 @@ async function serveUntilStopped(running: Running, log: Log, signal: AbortSignal
   })
   await Promise.race([stopped, running.ended])
   log.info({}, 'stopping')
-}
-
-function explain(error: unknown, terminal: Terminal): ExitCode {
-  // Commander has printed its own errors already; --help and --version end here with 0.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-  if (!(error instanceof CountersignError)) {
-    terminal.err(
-      `countersign: error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    )
-    return 1
-  }
-  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : ''
-  terminal.err(`countersign: error: ${error.message}${cause} (${error.code})\n`)
-  if (error.hint !== undefined) terminal.err(`hint: ${error.hint}\n`)
-  return error.code.startsWith('cli/') || error.code === 'pki/profile' ? 2 : 1
 }

@@ -8,3 +8,18 @@ export interface Terminal {
 
 /** 0 ok; 1 refused, or a check failed; 2 usage or configuration. */
 export type ExitCode = 0 | 1 | 2
+
+/**
+ * The terminal of this process. Signals are heard from here on, so it comes before anything that takes long: the
+ * first process of a container has no other handler, and would not hear a SIGTERM at all.
+ */
+export function processTerminal(): Terminal {
+  const stop = new AbortController()
+  process.once('SIGTERM', () => stop.abort())
+  process.once('SIGINT', () => stop.abort())
+  return {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    signal: stop.signal,
+  }
+}

@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { run } from '../../src/cli/program.ts'
 import type { ExitCode } from '../../src/cli/terminal.ts'
-import { acquireLock } from '../../src/ledger/lock.ts'
 import { version } from '../../src/cli/version.ts'
 
 interface Seen {
@@ -33,7 +29,7 @@ test('version prints the version of the package', async () => {
   assert.deepEqual(await countersign('version'), { code: 0, out: `${version}\n`, err: '' })
 })
 
-for (const command of [[], ['signer'], ['gateway'], ['dev'], ['bridge']]) {
+for (const command of [[], ['signer'], ['gateway'], ['bridge']]) {
   test(`${['countersign', ...command, '--help'].join(' ')} has an example and exits 0`, async () => {
     const { code, out } = await countersign(...command, '--help')
     assert.equal(code, 0)
@@ -45,12 +41,9 @@ const misused: readonly [readonly string[], RegExp][] = [
   [['sign'], /unknown command 'sign'/],
   [['signer'], /required option '--config <file>'/],
   [['gateway', '--config'], /argument missing/],
-  [['dev', '--twice'], /unknown option '--twice'/],
   [['version', 'extra'], /too many arguments/],
   [['bridge'], /countersign: error: bridge: url: required \(cli\/usage\)\nhint: /],
   [['bridge', '--dev', '/none/dev.json'], /cannot read "\/none\/dev\.json"/],
-  [['dev', '--once', '--dir', '/proc/nope'], /cannot make the folder "\/proc\/nope"/],
-  [['dev', '--once', '--dir', '/none/of/these'], /cannot make the folder "\/none\/of\/these"/],
 ]
 
 for (const [argv, message] of misused) {
@@ -73,19 +66,3 @@ for (const command of ['signer', 'gateway']) {
     )
   })
 }
-
-test('a second dev session in a folder writes nothing there, and says that another one runs', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'countersign-dev-twice-'))
-  const lock = await acquireLock(join(folder, 'dev.lock'), { now: Date.now })
-  try {
-    const before = await readdir(folder)
-    const { code, err } = await countersign('dev', '--once', '--dir', folder)
-    assert.equal(code, 2)
-    assert.match(err, /another countersign dev runs in .*\(cli\/usage\)\nhint: /)
-    const written = (await readdir(folder)).filter((name) => !before.includes(name))
-    assert.deepEqual(written, ['countersign.log'])
-  } finally {
-    await lock.release()
-    await rm(folder, { recursive: true, force: true })
-  }
-})

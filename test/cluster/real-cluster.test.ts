@@ -12,7 +12,7 @@ import {
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509'
-import type { Cluster } from '../../src/dev/cluster.ts'
+import type { Cluster } from '../../dev/cluster.ts'
 import { createPlainClient, type PlainClient } from '../support/plain-client.ts'
 import { startRealCluster } from '../support/real-cluster.ts'
 

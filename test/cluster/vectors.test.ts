@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import type { Cluster } from '../../src/dev/cluster.ts'
+import type { Cluster } from '../../dev/cluster.ts'
 import { startRealCluster } from '../support/real-cluster.ts'
 import { runValidationVectors } from '../support/validation-vectors.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { test } from 'node:test'
-import { createCertificateAuthority } from '../../src/dev/certificate-authority.ts'
+import { createCertificateAuthority } from '../../dev/certificate-authority.ts'
 
 const authority = createCertificateAuthority({ commonName: 'test', now: Date.now })
 const root = new X509Certificate(authority.certificatePem)

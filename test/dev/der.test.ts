@@ -9,7 +9,7 @@ import {
   readObjectIdentifier,
   readOneDer,
   sequence,
-} from '../../src/dev/der.ts'
+} from '../../dev/der.ts'
 
 const malformed: Readonly<Record<string, string>> = {
   nothing: '',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { formatPem, parsePem } from '../../src/dev/pem.ts'
+import { formatPem, parsePem } from '../../dev/pem.ts'
 
 const block = formatPem('CERTIFICATE', Buffer.from('hello'))
 const other = formatPem('PRIVATE KEY', Buffer.from('secret'))

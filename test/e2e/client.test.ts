@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { startEmbeddedCluster } from '../../src/dev/embedded-cluster.ts'
+import { startEmbeddedCluster } from '../../dev/embedded-cluster.ts'
 import { silentLog } from '../../src/log.ts'
 import { checkClient } from '../support/client-checks.ts'
 

@@ -1,4 +1,4 @@
-import { startEmbeddedCluster } from '../../src/dev/embedded-cluster.ts'
+import { startEmbeddedCluster } from '../../dev/embedded-cluster.ts'
 import { storySuite } from '../support/story-suite.ts'
 
 storySuite('the story on the embedded control plane', (runner, folder) =>

@@ -39,7 +39,7 @@ test('the command runs and knows its version', () => {
 test('the command explains itself', () => {
   const help = run('npx', ['--no-install', 'countersign', '--help'], folder)
   assert.match(help, /^Usage: countersign /)
-  for (const command of ['signer', 'gateway', 'dev'])
+  for (const command of ['signer', 'gateway', 'bridge'])
     assert.match(help, new RegExp(`^ {2}${command} `, 'm'))
 })
 
@@ -124,8 +124,4 @@ test('the package holds what runs and its licences, and no tests or sources', as
     await readFile(join(installed, 'dist', 'cli', 'main.js'), 'utf8'),
     /^#!\/usr\/bin\/env node\n/,
   )
-})
-
-test('the whole story is told by the installed package', () => {
-  run('npx', ['--no-install', 'countersign', 'dev', '--once'], folder)
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import type { Cluster } from '../../src/dev/cluster.ts'
+import type { Cluster } from '../../dev/cluster.ts'
 import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client.ts'
 import {
   discoverClusterTrustBundleVersion,

@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises'
-import type { Cluster } from '../../src/dev/cluster.ts'
-import { stage } from '../../src/dev/story/cast.ts'
-import type { RunnablePod } from '../../src/dev/kubelet/container-runner.ts'
-import type { PodRunner } from '../../src/dev/story/pod-runner.ts'
+import type { Cluster } from '../../dev/cluster.ts'
+import { stage } from '../../dev/story/cast.ts'
+import type { RunnablePod } from '../../dev/kubelet/container-runner.ts'
+import type { PodRunner } from '../../dev/story/pod-runner.ts'
 import { createApiClient } from '../../src/kubernetes/api-client.ts'
-import { eventually } from '../../src/dev/story/world.ts'
+import { eventually } from '../../dev/story/world.ts'
 
 /**
  * Runs the containers that a hollow kubelet only pretends to run: each pod of the cluster that has a command, as soon as

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { setTimeout as delay } from 'node:timers/promises'
 import { CountersignError } from '../../src/errors.ts'
 import { ApiError } from '../../src/kubernetes/api-error.ts'
-import type { Cluster } from '../../src/dev/cluster.ts'
+import type { Cluster } from '../../dev/cluster.ts'
 import { joinBlocks } from './vector-material.ts'
 import {
   accessVector,

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
 import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client.ts'
 import { ApiError } from '../../src/kubernetes/api-error.ts'
-import type { Cluster } from '../../src/dev/cluster.ts'
+import type { Cluster } from '../../dev/cluster.ts'
 import { createMaterial, createRequest, generateKey, type Material } from './vector-material.ts'
 
 export const signerName = 'countersign.dev/vectors'

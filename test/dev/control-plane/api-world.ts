@@ -1,13 +1,13 @@
 import { request, Agent } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import { createInterface } from 'node:readline'
-import { createCertificateAuthority } from '../../../src/dev/certificate-authority.ts'
+import { createCertificateAuthority } from '../../../dev/certificate-authority.ts'
 import {
   startApiServer,
   type ApiServer,
   type ApiServerConfig,
-} from '../../../src/dev/control-plane/api-server.ts'
-import { writeKubeconfig } from '../../../src/dev/kubeconfig.ts'
+} from '../../../dev/control-plane/api-server.ts'
+import { writeKubeconfig } from '../../../dev/kubeconfig.ts'
 import { silentLog } from '../../../src/log.ts'
 
 export interface Answer {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CelError, compileCel } from '../../../src/dev/control-plane/cel.ts'
+import { CelError, compileCel } from '../../../dev/control-plane/cel.ts'
 
 const self = { a: 'x', n: 3, list: ['p', 'q'], inner: { b: 'y' }, empty: '' }
 

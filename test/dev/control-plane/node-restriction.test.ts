@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { encodeCertificateRequest } from '../../../src/dev/kubelet/certificate-request.ts'
+import { encodeCertificateRequest } from '../../../dev/kubelet/certificate-request.ts'
 import { startApiWorld, type ApiUser, type ApiWorld } from './api-world.ts'
 
 const pods = '/api/v1/namespaces/default/pods'

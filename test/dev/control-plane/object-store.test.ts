@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import type { KubeObject } from '../../../src/dev/control-plane/kube-object.ts'
-import { ObjectStore, type StoreEvent } from '../../../src/dev/control-plane/object-store.ts'
-import { configMaps } from '../../../src/dev/control-plane/resources/plain.ts'
+import type { KubeObject } from '../../../dev/control-plane/kube-object.ts'
+import { ObjectStore, type StoreEvent } from '../../../dev/control-plane/object-store.ts'
+import { configMaps } from '../../../dev/control-plane/resources/plain.ts'
 
 function object(name: string): KubeObject {
   const metadata = { name, namespace: 'n', uid: name, resourceVersion: '', creationTimestamp: '' }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { applyPatch } from '../../../src/dev/control-plane/patch.ts'
-import { StatusError } from '../../../src/dev/control-plane/status.ts'
+import { applyPatch } from '../../../dev/control-plane/patch.ts'
+import { StatusError } from '../../../dev/control-plane/status.ts'
 
 const mergeType = 'application/merge-patch+json'
 const jsonType = 'application/json-patch+json'

@@ -1,10 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  prune,
-  validateSchema,
-  type Schema,
-} from '../../../src/dev/control-plane/structural-schema.ts'
+import { prune, validateSchema, type Schema } from '../../../dev/control-plane/structural-schema.ts'
 
 const schema: Schema = {
   type: 'object',

@@ -3,9 +3,9 @@ import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import 'reflect-metadata'
 import { Pkcs10CertificateRequest } from '@peculiar/x509'
-import { parseCertificateRequest } from '../../../src/dev/control-plane/certificate-request.ts'
-import { encodeCertificateRequest } from '../../../src/dev/kubelet/certificate-request.ts'
-import { generatePrivateKey } from '../../../src/dev/kubelet/private-key.ts'
+import { parseCertificateRequest } from '../../../dev/control-plane/certificate-request.ts'
+import { encodeCertificateRequest } from '../../../dev/kubelet/certificate-request.ts'
+import { generatePrivateKey } from '../../../dev/kubelet/private-key.ts'
 
 for (const keyType of ['RSA3072', 'RSA4096', 'ECDSAP256', 'ECDSAP384', 'ECDSAP521', 'ED25519']) {
   test(`a request for an ${keyType} key is empty, signed and readable by others`, async () => {

@@ -9,8 +9,8 @@ import {
   isDue,
   pendingOf,
   type CredentialState,
-} from '../../../src/dev/kubelet/credential.ts'
-import { formatPem } from '../../../src/dev/pem.ts'
+} from '../../../dev/kubelet/credential.ts'
+import { formatPem } from '../../../dev/pem.ts'
 
 const minute = 60_000
 const start = Date.UTC(2026, 0, 2, 3, 4, 5)

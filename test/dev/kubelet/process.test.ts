@@ -3,8 +3,8 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import type { RunnablePod } from '../../../src/dev/kubelet/container-runner.ts'
-import { createProcessRunner } from '../../../src/dev/kubelet/process.ts'
+import type { RunnablePod } from '../../../dev/kubelet/container-runner.ts'
+import { createProcessRunner } from '../../../dev/kubelet/process.ts'
 import { eventually } from '../../support/eventually.ts'
 
 let folder: string

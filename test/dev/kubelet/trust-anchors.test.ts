@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ClusterTrustBundle } from '../../../src/kubernetes/cluster-trust-bundle.ts'
-import type { TrustBundleSource } from '../../../src/dev/kubelet/pod.ts'
-import { trustAnchors } from '../../../src/dev/kubelet/trust-anchors.ts'
-import { formatPem, parsePem } from '../../../src/dev/pem.ts'
+import type { TrustBundleSource } from '../../../dev/kubelet/pod.ts'
+import { trustAnchors } from '../../../dev/kubelet/trust-anchors.ts'
+import { formatPem, parsePem } from '../../../dev/pem.ts'
 
 function bundle(
   name: string,

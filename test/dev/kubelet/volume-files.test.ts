@@ -3,7 +3,7 @@ import { mkdtemp, readFile, readdir, readlink, rm, stat } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { writeVolume, type Payload } from '../../../src/dev/kubelet/volume-files.ts'
+import { writeVolume, type Payload } from '../../../dev/kubelet/volume-files.ts'
 
 let folder: string
 before(async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { constants, createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { encodeCertificateRequest } from '../../../../src/dev/kubelet/certificate-request.ts'
+import { encodeCertificateRequest } from '../../../../dev/kubelet/certificate-request.ts'
 import { startApiWorld, type Answer, type ApiWorld } from '../api-world.ts'
 
 // What only a server of v1beta1 shows; test/vectors/kubernetes holds the rest, for this control plane and the real one.

@@ -1,0 +1,228 @@
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parse } from 'yaml'
+import type { Cluster } from '../cluster.ts'
+import { grants, spiffeIdOf, stage, type Ports } from '../story/cast.ts'
+import { platformUsers, type Manifest } from '../story/manifests.ts'
+import { createPodRunner, type PodRunner } from '../story/pod-runner.ts'
+import { enterPods, findPorts, awaitServers, setStage } from '../story/stage.ts'
+import { eventually, type World } from '../story/world.ts'
+import { CountersignError, quoted } from '../../src/errors.ts'
+import { parseSpiffeId } from '../../src/identity/spiffe-id.ts'
+import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
+import { createApiClient } from '../../src/kubernetes/api-client.ts'
+import { acquireLock, type Lock } from '../../src/ledger/lock.ts'
+import type { Log } from '../../src/log.ts'
+import type { GatewayConfig } from '../../src/cli/gateway-configuration.ts'
+import { runGateway } from '../../src/cli/run-gateway.ts'
+import { runSigner } from '../../src/cli/run-signer.ts'
+import type { SignerConfig } from '../../src/cli/signer-configuration.ts'
+
+/** The whole product, running on one machine, with everybody of the story on stage. */
+export interface DevSession extends AsyncDisposable {
+  readonly world: World
+  readonly gateway: { readonly url: string; readonly adminUrl: string }
+}
+
+export interface DevSessionOptions {
+  /** There already, and private (0700). */
+  readonly folder: string
+  readonly log: Log
+  /** Brings up a control plane whose pods `runner` runs. */
+  readonly startCluster: (runner: PodRunner) => Promise<Cluster>
+  readonly progress: (line: string) => void
+}
+
+const trustDomain = parseTrustDomain(stage.trustDomain)
+
+/** Starts the control plane, the signer and every pod; the gateway is one of them. Disposal stops all of it. */
+export async function openDevSession(options: DevSessionOptions): Promise<DevSession> {
+  const { folder, log, progress } = options
+  await using opened = new AsyncDisposableStack()
+  const lock = await lockFolder(folder)
+  opened.defer(() => lock.release())
+  await mkdir(join(folder, 'pods'), { recursive: true, mode: 0o700 })
+  const ports = await findPorts()
+  const paths = pathsIn(folder)
+  await writeFile(paths.policyData, JSON.stringify(grants), { mode: 0o600 })
+  const gateway = prepareGateway({ ports, paths, log })
+  const runner = createPodRunner({
+    folder: join(folder, 'pods'),
+    builtIn: { gateway: gateway.container },
+  })
+  progress('starting the control plane')
+  const cluster = opened.use(await options.startCluster(runner))
+  gateway.cluster.resolve(cluster)
+  // Registered after the cluster, so stopped before it: kubelets must not restart what ends here.
+  opened.use(runner)
+
+  const admin = createApiClient({ kubeconfig: cluster.adminKubeconfig })
+  opened.defer(() => admin.close())
+  progress('namespaces, service accounts, permissions')
+  await setStage({ admin }, await readCustomResources())
+  progress('starting the signer')
+  const signerKubeconfig = await cluster.kubeconfigFor(userOf(platformUsers.signer))
+  const signer = await runSigner(signerConfig(paths, signerKubeconfig), { log })
+  opened.use(signer)
+  await eventually('a ready signer', () => Promise.resolve(signer.ready() || undefined))
+
+  const { setGatewayClock } = gateway
+  const world: World = { cluster, admin, runner, ports, folder, paths, log, setGatewayClock }
+  progress('pods ask for their certificates')
+  await enterPods(world)
+  const addresses = await gateway.addresses
+  await awaitServers(ports)
+  await writeTrustBundle(world)
+  const parts = opened.move()
+  return { world, gateway: addresses, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+/** The gateway's container: this process, on a clock of its own. */
+function prepareGateway(options: {
+  readonly ports: Ports
+  readonly paths: Paths
+  readonly log: Log
+}): {
+  /** Settled by whoever starts the cluster. */
+  readonly cluster: PromiseWithResolvers<Cluster>
+  readonly container: (volumes: Readonly<Record<string, string>>) => Promise<AsyncDisposable>
+  readonly addresses: Promise<DevSession['gateway']>
+  readonly setGatewayClock: World['setGatewayClock']
+} {
+  const { ports, paths, log } = options
+  const cluster = Promise.withResolvers<Cluster>()
+  const addresses = Promise.withResolvers<DevSession['gateway']>()
+  // Whoever waits for them is told; until somebody does, a failure is no unhandled one.
+  addresses.promise.catch(() => {})
+  let offsetSeconds = 0
+  const now = (): number => Date.now() + offsetSeconds * 1000
+  const run = async (volumes: Readonly<Record<string, string>>): Promise<AsyncDisposable> => {
+    const started = await cluster.promise
+    const kubeconfig = await started.kubeconfigFor(userOf(platformUsers.gateway))
+    const config = gatewayConfig({ ports, paths, kubeconfig, volume: volumes[stage.volume] ?? '' })
+    const { adminUrl, ...running } = await runGateway(config, { log, now })
+    addresses.resolve({ url: `https://127.0.0.1:${ports.gateway}`, adminUrl })
+    return running
+  }
+  return {
+    cluster,
+    container: async (volumes) => {
+      const running = run(volumes)
+      running.catch((error: unknown) => addresses.reject(error))
+      return running
+    },
+    addresses: addresses.promise,
+    setGatewayClock: (seconds) => {
+      offsetSeconds = seconds
+    },
+  }
+}
+
+/** Before anything is written: the files of another session that runs there are its own. */
+async function lockFolder(folder: string): Promise<Lock> {
+  try {
+    return await acquireLock(join(folder, 'dev.lock'), { now: Date.now })
+  } catch (cause) {
+    if (!(cause instanceof CountersignError && cause.code === 'ledger/locked')) throw cause
+    const message = `another countersign dev runs in ${quoted(folder, 300)}`
+    const hint = 'give --dir another folder, or stop the other one'
+    throw new CountersignError('cli/usage', message, { hint })
+  }
+}
+
+type Paths = World['paths'] & { readonly policyData: string }
+
+function pathsIn(folder: string): Paths {
+  return {
+    ledger: join(folder, 'ledger'),
+    decisionLog: join(folder, 'decisions.jsonl'),
+    trustBundle: join(folder, 'trust-bundle.pem'),
+    devFile: join(folder, 'dev.json'),
+    policyData: join(folder, 'policy-data.json'),
+  }
+}
+
+function userOf(name: string): { name: string; groups: readonly string[] } {
+  return { name, groups: ['system:serviceaccounts', `system:serviceaccounts:${stage.system}`] }
+}
+
+function signerConfig(paths: Paths, kubeconfig: string): SignerConfig {
+  return {
+    trustDomain,
+    cluster: stage.cluster,
+    signerName: stage.signerName,
+    clusterDomain: 'cluster.local',
+    kubeconfig,
+    replica: 'dev',
+    authority: {
+      selfSigned: {
+        namespace: stage.system,
+        secret: 'countersign-authority',
+        lifetimeSeconds: 7 * 86_400,
+      },
+    },
+    profile: { keyTypes: stage.keyTypes, lifetimeSecondsMax: 3600, backdateSeconds: 90 },
+    production: false,
+    lease: { namespace: stage.system, name: 'countersign-trust-bundle' },
+    ledger: { file: paths.ledger },
+    policy: { data: [paths.policyData] },
+    admin: { host: '127.0.0.1', port: 0 },
+    log: { level: 'info' },
+  }
+}
+
+function gatewayConfig(options: {
+  readonly ports: Ports
+  readonly paths: Paths
+  readonly kubeconfig: string
+  readonly volume: string
+}): GatewayConfig {
+  const { ports, paths, kubeconfig, volume } = options
+  const service = `countersign-gateway.${stage.system}.svc`
+  const upstream = (
+    server: 'github' | 'notes',
+    eras: readonly ('modern' | 'legacy')[],
+  ): GatewayConfig['upstreams'][number] => ({
+    server,
+    url: `https://127.0.0.1:${ports[server]}/mcp`,
+    spiffeId: parseSpiffeId(spiffeIdOf('tools', server)),
+    eras,
+    timeoutSeconds: 30,
+  })
+  return {
+    trustDomain,
+    kubeconfig,
+    listen: { host: '127.0.0.1', port: ports.gateway },
+    credentialBundle: join(volume, stage.credentialBundle),
+    trustBundle: join(volume, stage.trustBundle),
+    hosts: [`127.0.0.1:${ports.gateway}`, `localhost:${ports.gateway}`, service],
+    origins: [],
+    upstreams: [upstream('github', ['modern', 'legacy']), upstream('notes', ['legacy'])],
+    staleSecondsMax: 120,
+    decisionLog: { file: paths.decisionLog },
+    policy: { data: [paths.policyData] },
+    admin: { host: '127.0.0.1', port: 0 },
+    log: { level: 'info' },
+  }
+}
+
+/** The custom resources that the chart ships are the ones that the story runs with. */
+export async function readCustomResources(): Promise<readonly Manifest[]> {
+  const folder = fileURLToPath(new URL('../../charts/countersign/crds/', import.meta.url))
+  const files = (await readdir(folder)).filter((file) => file.endsWith('.yaml'))
+  return Promise.all(
+    files.map(async (file) => parse(await readFile(join(folder, file), 'utf8')) as Manifest),
+  )
+}
+
+/** A copy of the published anchors, for whoever wants to try a call. */
+async function writeTrustBundle(world: World): Promise<void> {
+  const list = await world.admin.request<{
+    items: { spec: { signerName?: string; trustBundle: string } }[]
+  }>({ method: 'GET', path: '/apis/certificates.k8s.io/v1/clustertrustbundles' })
+  const anchors = list.items
+    .filter((item) => item.spec.signerName === stage.signerName)
+    .map((item) => item.spec.trustBundle)
+  await writeFile(world.paths.trustBundle, anchors.join('\n'), { mode: 0o600 })
+}
