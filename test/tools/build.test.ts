@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { ToolchainError, buildTools, toolPath, type Environment } from './build.ts'
+import { buildTools, toolPath, type Environment } from './build.ts'
+import { groups, moduleFolder, programs } from './programs.ts'
+import { ToolchainError } from './toolchain-error.ts'
 
 /** Stands for the go command: knows `env` and `build`, and notes every build in $HOME/builds. */
 const goScript = (options: { env?: string; build?: string }): string => `#!/bin/sh
 if [ "$1" = env ]; then ${options.env ?? 'printf "go1.26.8\\nlinux\\namd64\\n"'}; exit; fi
-echo "$CGO_ENABLED $*" >> "$HOME/builds"
+echo "$CGO_ENABLED $* $CGO_LDFLAGS" >> "$HOME/builds"
 while [ "$1" != -o ]; do shift; done
 echo program > "$2"
 ${options.build ?? 'exit 0'}
@@ -52,7 +55,7 @@ test('binaries carry the version that go.mod pins, need no C compiler and no pat
   await buildTools(['opa', 'kube-apiserver', 'etcd'], quiet, environment)
   const [opa, etcd, apiserver] = (await readFile(join(home, 'builds'), 'utf8')).split('\n')
   assert.match(opa ?? '', /^0 build -mod=readonly -trimpath .*\/version\.Version=1\.22\.2/)
-  assert.match(etcd ?? '', /^0 build -mod=readonly -trimpath .* \.\/etcd$/)
+  assert.match(etcd ?? '', /^0 build -mod=readonly -trimpath .* \.\/etcd $/)
   assert.match(apiserver ?? '', /gitVersion=v1\.37\.0 .*gitMajor=1 .*gitMinor=37 /)
 })
 
@@ -91,6 +94,75 @@ test('a build that another process finished meanwhile is used', async (t) => {
   assert.equal(toolPath('opa', environment), path)
 })
 
+/** Stands for Debian's tools: a package is an empty file, and unpacking it leaves what is linked and run. */
+const aptScript = `#!/bin/sh
+[ "$1" = download ] && touch libseccomp2_1.deb
+exit 0
+`
+const dpkgScript = `#!/bin/sh
+mkdir -p "$3/usr/sbin" && printf '#!/bin/sh\necho nft from $LD_LIBRARY_PATH: $*' > "$3/usr/sbin/nft" && chmod +x "$3/usr/sbin/nft"
+`
+
+async function debianMachine(t: TestContext): ReturnType<typeof machine> {
+  const made = await machine(t, goScript({}))
+  await writeFile(join(made.home, 'apt-get'), aptScript, { mode: 0o755 })
+  await writeFile(join(made.home, 'dpkg'), dpkgScript, { mode: 0o755 })
+  return made
+}
+
+test('runc alone is linked with C, and with the library that was unpacked for it', async (t) => {
+  const { home, environment } = await debianMachine(t)
+  await buildTools(['runc', 'containerd'], quiet, environment)
+  const [runc, containerd] = (await readFile(join(home, 'builds'), 'utf8')).split('\n')
+  assert.match(
+    runc ?? '',
+    /^1 build .*-extldflags -static.* -tags=seccomp,.* -L.*\/debian-.*\/files/,
+  )
+  assert.match(containerd ?? '', /^0 build .* -tags=no_btrfs,.*\/cmd\/containerd $/)
+})
+
+test('nft runs from where it was unpacked, with its own libraries', async (t) => {
+  const { home, environment } = await debianMachine(t)
+  const path = (await buildTools(['nft'], quiet, environment)).get('nft') ?? ''
+  const ran = spawnSync(path, ['list', 'ruleset'], { encoding: 'utf8' })
+  assert.match(ran.stdout, new RegExp(`^nft from ${home}/.*/files/usr/lib/.*: list ruleset\n$`))
+})
+
+test('a machine without apt-get is told what the node needs', async (t) => {
+  const { environment } = await machine(t, goScript({}))
+  const bare = { ...environment, PATH: environment['HOME'] }
+  await assert.rejects(buildTools(['nft'], quiet, bare), (error) => {
+    assert.ok(error instanceof ToolchainError)
+    assert.equal(error.message, 'the apt-get command cannot be run')
+    assert.match(error.hint, /Debian or Ubuntu/)
+    return true
+  })
+})
+
+/** The versions that a module requires, by module path. */
+async function requirements(module: string): Promise<ReadonlyMap<string, string>> {
+  const text = await readFile(join(import.meta.dirname, module, 'go.mod'), 'utf8')
+  return new Map(
+    [...text.matchAll(/^(?:require )?\s*(\S+\.\S+) (v\S+)/gm)].map(
+      ([, path = '', version = '']) => [path, version],
+    ),
+  )
+}
+
+test('the node has the versions of the cluster, so that one Go build cache serves both', async () => {
+  const [cluster, node] = [await requirements('cluster'), await requirements('kubernetes')]
+  assert.ok(cluster.size > 100, `got=${cluster.size}`)
+  for (const [path, version] of cluster) assert.equal(node.get(path), version, path)
+})
+
+test('every program is in a group and in a module that pins it', () => {
+  const grouped = new Set(Object.values(groups).flat())
+  for (const [name, program] of Object.entries(programs)) {
+    assert.ok(grouped.has(name as keyof typeof programs), name)
+    assert.ok(existsSync(join(moduleFolder(program), 'go.sum')), name)
+  }
+})
+
 const commands: readonly { title: string; script?: string; words: string[]; stderr: RegExp }[] = [
   {
     title: 'no go command',
@@ -108,8 +180,9 @@ const commands: readonly { title: string; script?: string; words: string[]; stde
   },
   {
     title: 'a tool that does not exist',
-    words: ['kubectl'],
-    stderr: /^build: error: no such tool: "kubectl"\nhint: choose from opa, cluster, etcd/,
+    words: ['docker'],
+    stderr:
+      /^build: error: no such tool: "docker"\nhint: choose from opa, helm, cluster, node, etcd/,
   },
 ]
 

@@ -1,6 +1,6 @@
 /**
  * Builds the programs that the tests run against, from the Go modules beside this file, into the
- * user's cache: `node test/tools/build.ts [cluster|opa|<program>]...`. Their versions are the ones
+ * user's cache: `node test/tools/build.ts [<group>|<program>]...`. Their versions are the ones
  * that `go.mod` pins; nothing here repeats them.
  */
 import { spawn, spawnSync } from 'node:child_process'
@@ -9,103 +9,30 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-
-export type ToolName = 'opa' | 'etcd' | 'kube-apiserver' | 'kube-controller-manager' | 'kubemark'
+import { debianFolderName, linkEnvironment, unpackDebian } from './debian.ts'
+import {
+  buildArguments,
+  groups,
+  moduleFolder,
+  pinnedVersion,
+  programs,
+  toolNames,
+  type Program,
+  type ToolName,
+} from './programs.ts'
+import { ToolchainError } from './toolchain-error.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
-
-/** A build that cannot be done on this machine as it is, with what to do about it. */
-export class ToolchainError extends Error {
-  override readonly name = 'ToolchainError'
-  readonly hint: string
-
-  constructor(message: string, hint: string) {
-    super(message)
-    this.hint = hint
-  }
-}
-
-interface Tool {
-  /** The folder of the Go module, beside this file. */
-  readonly module: string
-  /** The required module whose version the program carries. */
-  readonly versionOf: string
-  readonly package: string
-  /** Linker settings: an unstamped binary reports a version nobody can use. */
-  stamp(version: string): readonly string[]
-}
-
-function stampKubernetes(version: string): readonly string[] {
-  const [major, minor] = version.split('.')
-  const variable = 'k8s.io/component-base/version'
-  return [
-    `-X ${variable}.gitVersion=v${version}`,
-    `-X ${variable}.gitMajor=${major}`,
-    `-X ${variable}.gitMinor=${minor}`,
-  ]
-}
-
-function kubernetesTool(source: string): Tool {
-  return {
-    module: 'cluster',
-    versionOf: 'k8s.io/kubernetes',
-    package: source,
-    stamp: stampKubernetes,
-  }
-}
-
-/** In build order: the quickest first, because others wait for it. */
-const tools: Readonly<Record<ToolName, Tool>> = {
-  opa: {
-    module: 'opa',
-    versionOf: 'github.com/open-policy-agent/opa',
-    package: 'github.com/open-policy-agent/opa',
-    stamp: (version) => [`-X github.com/open-policy-agent/opa/version.Version=${version}`],
-  },
-  etcd: {
-    module: 'cluster',
-    versionOf: 'go.etcd.io/etcd/server/v3',
-    package: './etcd',
-    stamp: () => [],
-  },
-  'kube-apiserver': kubernetesTool('k8s.io/kubernetes/cmd/kube-apiserver'),
-  kubemark: kubernetesTool('./kubemark'),
-  'kube-controller-manager': kubernetesTool('k8s.io/kubernetes/cmd/kube-controller-manager'),
-}
-
-const toolNames = Object.keys(tools) as ToolName[]
-
-const groups: Readonly<Record<string, readonly ToolName[]>> = {
-  opa: ['opa'],
-  cluster: toolNames.filter((name) => tools[name].module === 'cluster'),
-}
-
-function moduleFolder(tool: Tool): string {
-  return join(import.meta.dirname, tool.module)
-}
-
-function pinnedVersion(tool: Tool): string {
-  const text = readFileSync(join(moduleFolder(tool), 'go.mod'), 'utf8')
-  const line = text.split('\n').find((candidate) => candidate.includes(`${tool.versionOf} v`))
-  const version = line?.match(/ v([0-9][^ ]*)/)?.[1]
-  if (version === undefined) throw new Error(`go.mod of ${tool.module} pins no ${tool.versionOf}`)
-  return version
-}
 
 /** CGO stays off, as in the upstream releases, so that no C compiler is needed or matters. */
 function goEnvironment(environment: Environment): NodeJS.ProcessEnv {
   return { ...environment, CGO_ENABLED: '0', GOFLAGS: '', GOWORK: 'off' }
 }
 
-function buildArguments(tool: Tool): readonly string[] {
-  const settings = ['-s', '-w', ...tool.stamp(pinnedVersion(tool))].join(' ')
-  return ['build', '-mod=readonly', '-trimpath', '-buildvcs=false', `-ldflags=${settings}`]
-}
-
 /** Asks `go` inside the module, so that go.mod's own minimum decides what is too old. */
-function goPlatform(tool: Tool, environment: Environment): string {
+function goPlatform(program: Program, environment: Environment): string {
   const asked = spawnSync('go', ['env', 'GOVERSION', 'GOOS', 'GOARCH'], {
-    cwd: moduleFolder(tool),
+    cwd: moduleFolder(program),
     env: goEnvironment(environment),
     encoding: 'utf8',
   })
@@ -115,8 +42,9 @@ function goPlatform(tool: Tool, environment: Environment): string {
   return asked.stdout.trim()
 }
 
-function cacheKey(tool: Tool, environment: Environment): string {
-  const folder = moduleFolder(tool)
+/** A program is built anew when its own module, its settings or the platform change, and for nothing else. */
+function cacheKey(program: Program, environment: Environment): string {
+  const folder = moduleFolder(program)
   const sources = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   const hash = createHash('sha256')
   for (const path of sources.filter((name) => /\.(go|mod|sum)$/.test(name)).toSorted()) {
@@ -125,7 +53,8 @@ function cacheKey(tool: Tool, environment: Environment): string {
       .update(readFileSync(join(folder, path)))
       .update('\0')
   }
-  hash.update(goPlatform(tool, environment)).update(buildArguments(tool).join('\0'))
+  hash.update(goPlatform(program, environment)).update(buildArguments(program).join('\0'))
+  if (program.linksSeccomp) hash.update(debianFolderName())
   return hash.digest('hex').slice(0, 16)
 }
 
@@ -135,8 +64,9 @@ function cacheFolder(environment: Environment): string {
 }
 
 function toolFolder(name: ToolName, environment: Environment): string {
-  const tool = tools[name]
-  const folder = `${name}-${pinnedVersion(tool)}-${cacheKey(tool, environment)}`
+  if (name === 'nft') return join(cacheFolder(environment), debianFolderName())
+  const program = programs[name]
+  const folder = `${name}-${pinnedVersion(program)}-${cacheKey(program, environment)}`
   return join(cacheFolder(environment), folder)
 }
 
@@ -154,15 +84,19 @@ export function toolPath(
   }
 }
 
-async function runGo(
-  tool: Tool,
-  target: string,
-  environment: Environment,
-  onTick: (elapsedSeconds: number) => void,
-): Promise<void> {
-  const child = spawn('go', [...buildArguments(tool), '-o', target, tool.package], {
-    cwd: moduleFolder(tool),
-    env: goEnvironment(environment),
+async function runGo(options: {
+  readonly program: Program
+  readonly target: string
+  readonly environment: Environment
+  readonly onTick: (elapsedSeconds: number) => void
+}): Promise<void> {
+  const { program, target, environment } = options
+  const child = spawn('go', [...buildArguments(program), '-o', target, program.package], {
+    cwd: moduleFolder(program),
+    env: {
+      ...goEnvironment(environment),
+      ...(program.linksSeccomp ? linkEnvironment(toolFolder('nft', environment)) : {}),
+    },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let output = ''
@@ -171,7 +105,7 @@ async function runGo(
   })
   const started = performance.now()
   const elapsedSeconds = (): number => Math.round((performance.now() - started) / 1000)
-  const ticker = setInterval(() => onTick(elapsedSeconds()), 15_000)
+  const ticker = setInterval(() => options.onTick(elapsedSeconds()), 15_000)
   try {
     const code = await new Promise<number | null>((resolve, reject) => {
       child.once('error', reject).once('close', resolve)
@@ -179,18 +113,43 @@ async function runGo(
     if (code === 0) return
     const last = output.trim().split('\n').slice(-20).join('\n')
     throw new ToolchainError(
-      `go build ${tool.package}: want=exit 0 got=exit ${code}\n${last}`,
-      'the first build downloads modules: it needs the network and about 5 GB of disk',
+      `go build ${program.package}: want=exit 0 got=exit ${code}\n${last}`,
+      'the first build downloads modules: it needs the network and about 7 GB of disk',
     )
   } finally {
     clearInterval(ticker)
   }
 }
 
+type Progress = (line: string) => void
+
+/** Makes what stands in a tool's folder, in another folder. */
+async function fillFolder(
+  name: ToolName,
+  folder: string,
+  onProgress: Progress,
+  environment: Environment,
+): Promise<void> {
+  if (name === 'nft') {
+    onProgress(`nft and libseccomp: unpacking Debian's packages`)
+    return unpackDebian({ folder, final: toolFolder(name, environment), environment })
+  }
+  const program = programs[name]
+  if (program.linksSeccomp) await buildTool('nft', onProgress, environment)
+  const version = pinnedVersion(program)
+  onProgress(`${name} ${version}: building`)
+  return runGo({
+    program,
+    target: join(folder, name),
+    environment,
+    onTick: (elapsedSeconds) => onProgress(`${name} ${version}: building, ${elapsedSeconds} s`),
+  })
+}
+
 /** Builds beside the final folder and renames, so that an interrupted build never counts. */
 async function buildTool(
   name: ToolName,
-  onProgress: (line: string) => void,
+  onProgress: Progress,
   environment: Environment,
 ): Promise<string> {
   const built = toolPath(name, environment)
@@ -199,11 +158,7 @@ async function buildTool(
   await mkdir(cacheFolder(environment), { recursive: true })
   const unfinished = await mkdtemp(`${folder}.unfinished-`)
   try {
-    const version = pinnedVersion(tools[name])
-    onProgress(`${name} ${version}: building`)
-    await runGo(tools[name], join(unfinished, name), environment, (elapsedSeconds) => {
-      onProgress(`${name} ${version}: building, ${elapsedSeconds} s`)
-    })
+    await fillFolder(name, unfinished, onProgress, environment)
     await rename(unfinished, folder).catch((error: unknown) => {
       // Another process finished the same build first: its folder is as good as ours.
       if (!existsSync(join(folder, name))) throw error
@@ -217,7 +172,7 @@ async function buildTool(
 /** Builds what is missing, one after the other in the table's order, and gives every path. */
 export async function buildTools(
   names: readonly ToolName[],
-  onProgress: (line: string) => void,
+  onProgress: Progress,
   environment: Environment = process.env,
 ): Promise<ReadonlyMap<ToolName, string>> {
   const paths = new Map<ToolName, string>()

@@ -1,0 +1,3 @@
+module countersign/test/tools/pause
+
+go 1.26.0
