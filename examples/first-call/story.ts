@@ -5,83 +5,60 @@
  *   npm run examples
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { openCountersignFetch } from '../../src/agent/countersign-fetch.ts'
-import type { DevFile } from '../../dev/story/dev-file.ts'
+import { openSession } from '../session.ts'
 
-const folder = await mkdtemp(join(tmpdir(), 'first-call-'))
-const main = join(import.meta.dirname, '../../dev/session/main.ts')
-const dev = spawn(process.execPath, [main, '--json', '--dir', folder], {
-  stdio: ['ignore', 'pipe', 'inherit'],
+// 1. A cluster with a signer, a gateway, two tenants and their tools.
+await using session = await openSession()
+const { gateway, trustBundle, pods } = session.dev
+
+// 2. What a pod mounts: its key and certificate in one file, and the anchors that it trusts in another.
+const researcher = pods.find((pod) => pod.namespace === 'acme' && pod.name === 'researcher')
+assert.equal(researcher?.outcome, 'issued')
+assert.ok(researcher.credentialBundle)
+await using mtls = await openCountersignFetch({
+  credentialBundle: researcher.credentialBundle,
+  trustBundle,
+  server: gateway.spiffeId,
 })
 
-try {
-  // 1. A cluster with a signer, a gateway, two tenants and their tools. It says when all of it is ready.
-  for await (const line of createInterface({ input: dev.stdout })) {
-    const { event } = JSON.parse(line) as { event: string }
-    if (event === 'ready') break
-  }
-  const { gateway, trustBundle, pods } = JSON.parse(
-    await readFile(join(folder, 'dev.json'), 'utf8'),
-  ) as DevFile
+// 3. An MCP client, with nothing special but its fetch.
+const client = new Client(
+  { name: 'first-call', version: '1.0.0' },
+  { versionNegotiation: { mode: { pin: '2026-07-28' } } },
+)
+await client.connect(
+  new StreamableHTTPClientTransport(new URL('/mcp', gateway.url), { fetch: mtls.fetch }),
+)
 
-  // 2. What a pod mounts: its key and certificate in one file, and the anchors that it trusts in another.
-  const researcher = pods.find((pod) => pod.namespace === 'acme' && pod.name === 'researcher')
-  assert.equal(researcher?.outcome, 'issued')
-  assert.ok(researcher.credentialBundle)
-  await using mtls = await openCountersignFetch({
-    credentialBundle: researcher.credentialBundle,
-    trustBundle,
-    server: 'spiffe://agents.example/ns/countersign-system/sa/countersign-gateway',
-  })
+// 4. It sees the tools that its certificate covers and the policy grants, and no others.
+const { tools } = await client.listTools()
+const names = tools.map((tool) => tool.name)
+console.log(`${researcher.spiffeId} sees ${names.join(', ')}`)
+assert.deepEqual(names.toSorted(), ['github_issues_create', 'github_issues_list'])
 
-  // 3. An MCP client, with nothing special but its fetch.
-  const client = new Client(
-    { name: 'first-call', version: '1.0.0' },
-    { versionNegotiation: { mode: { pin: '2026-07-28' } } },
-  )
-  await client.connect(
-    new StreamableHTTPClientTransport(new URL('/mcp', gateway.url), { fetch: mtls.fetch }),
-  )
+// 5. It opens an issue in its own repository. The tool server knows who asked.
+const created = await client.callTool({
+  name: 'github_issues_create',
+  arguments: { repository: 'acme/handbook', title: 'Say hello on page one' },
+})
+console.log('github_issues_create answered', JSON.stringify(created.content))
+assert.match(
+  JSON.stringify(created.content),
+  /spiffe:\/\/agents\.example\/ns\/acme\/sa\/researcher/,
+)
 
-  // 4. It sees the tools that its certificate covers and the policy grants, and no others.
-  const { tools } = await client.listTools()
-  const names = tools.map((tool) => tool.name)
-  console.log(`${researcher.spiffeId} sees ${names.join(', ')}`)
-  assert.deepEqual(names.toSorted(), ['github_issues_create', 'github_issues_list'])
-
-  // 5. It opens an issue in its own repository. The tool server knows who asked.
-  const created = await client.callTool({
+// 6. In somebody else's repository the same call is refused, and the refusal has a number to ask about.
+const refusal = await client
+  .callTool({
     name: 'github_issues_create',
-    arguments: { repository: 'acme/handbook', title: 'Say hello on page one' },
+    arguments: { repository: 'globex/vault', title: 'Hello' },
   })
-  console.log('github_issues_create answered', JSON.stringify(created.content))
-  assert.match(
-    JSON.stringify(created.content),
-    /spiffe:\/\/agents\.example\/ns\/acme\/sa\/researcher/,
+  .then(
+    () => assert.fail('a call that policy refuses went through'),
+    (error: Error & { code: number; data: { decisionId: string } }) => error,
   )
-
-  // 6. In somebody else's repository the same call is refused, and the refusal has a number to ask about.
-  const refusal = await client
-    .callTool({
-      name: 'github_issues_create',
-      arguments: { repository: 'globex/vault', title: 'Hello' },
-    })
-    .then(
-      () => assert.fail('a call that policy refuses went through'),
-      (error: Error & { code: number; data: { decisionId: string } }) => error,
-    )
-  console.log(`refused: ${refusal.message} (decision ${refusal.data.decisionId})`)
-  assert.equal(refusal.code, -31403)
-  await client.close()
-} finally {
-  dev.kill('SIGTERM')
-  if (dev.exitCode === null) await once(dev, 'exit')
-  await rm(folder, { recursive: true, force: true })
-}
+console.log(`refused: ${refusal.message} (decision ${refusal.data.decisionId})`)
+assert.equal(refusal.code, -31403)
+await client.close()
