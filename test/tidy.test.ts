@@ -11,7 +11,7 @@ import {
   type SourceFile,
 } from './support/source-tree.ts'
 
-/** What each room may import besides itself and the three files that all may. A deeper room is a room of its own. */
+/** What each room may import besides itself and the four files that all may. A deeper room is a room of its own. */
 const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/identity': [],
   'src/kubernetes': [],
@@ -55,11 +55,11 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
-const importableByAll = ['src/errors.ts', 'src/log.ts', 'src/metrics.ts']
+const importableByAll = ['src/errors.ts', 'src/log.ts', 'src/metrics.ts', 'src/readiness.ts']
 
 /** The files of domain rooms that talk to the API server: thin shells around what is pure. */
 const kubernetesShells =
-  /^src\/(signer\/(controller|request-queue|cluster-ports|gather|trust-bundle|authority-secret)|gateway\/peers\/[a-z-]+-watch)\.ts$/
+  /^src\/(signer\/(controller|request-queue|cluster-ports|gather|trust-bundle|authority-secret|rights)|gateway\/(rights|peers\/[a-z-]+-watch))\.ts$/
 
 /** Where a package may be imported, and nowhere else. */
 const packageHomes: Readonly<Record<string, readonly string[]>> = {

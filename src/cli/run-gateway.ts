@@ -5,7 +5,9 @@ import { createGateway, type GatewayOptions } from '../gateway/gateway.ts'
 import { watchPods } from '../gateway/peers/pod-watch.ts'
 import type { PodSource, RevocationSource } from '../gateway/peers/revocation.ts'
 import { watchRevocations } from '../gateway/peers/revocation-watch.ts'
+import { gatewayRights } from '../gateway/rights.ts'
 import { createApiClient } from '../kubernetes/api-client.ts'
+import { watchRights, type RightsWatch } from '../kubernetes/rights-watch.ts'
 import type { Log } from '../log.ts'
 import { createMetrics, type Metrics } from '../metrics.ts'
 import { openBundleFile } from '../pki/bundle.ts'
@@ -47,7 +49,7 @@ export async function runGateway(
       metrics,
     }),
   )
-  const { revocations, pods } = await openWatches(config, { log, metrics, now, opened })
+  const { revocations, pods, rights } = await openWatches(config, { log, metrics, now, opened })
   const gateway = await createGateway({
     ...settingsOf(config),
     sessionKey: await readSessionKey(config.sessionKeyFile),
@@ -79,6 +81,7 @@ export async function runGateway(
     url: gateway.url,
     adminUrl: admin.url,
     ready,
+    conditions: () => [rights.condition()],
     ended: new Promise(() => {}),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }
@@ -107,16 +110,21 @@ async function openWatches(
     readonly now: () => number
     readonly opened: AsyncDisposableStack
   },
-): Promise<{ readonly revocations: RevocationSource; readonly pods: PodSource }> {
+): Promise<{
+  readonly revocations: RevocationSource
+  readonly pods: PodSource
+  readonly rights: RightsWatch
+}> {
   const { opened, ...rest } = parts
   const client = createApiClient({
     ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
     userAgent: 'countersign-gateway',
   })
   opened.defer(() => client.close())
+  const rights = opened.use(watchRights({ client, rights: gatewayRights }))
   const revocations = opened.use(await watchRevocations({ client, ...rest }))
   const pods = opened.use(await watchPods({ client, ...rest }))
-  return { revocations, pods }
+  return { revocations, pods, rights }
 }
 
 /** Replicas behind one Service share the key, so that any of them can open a session id. */

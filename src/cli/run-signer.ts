@@ -1,4 +1,6 @@
+import type { Right } from '../kubernetes/access-review.ts'
 import { createApiClient, type ApiClient } from '../kubernetes/api-client.ts'
+import { watchRights } from '../kubernetes/rights-watch.ts'
 import { openLedger, readLedger } from '../ledger/ledger.ts'
 import type { Log } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
@@ -8,6 +10,7 @@ import { createProfile } from '../pki/profile.ts'
 import { createIssuancePolicy } from '../policy/issuance-policy.ts'
 import { openAuthoritySecret } from '../signer/authority-secret.ts'
 import { createSigner } from '../signer/controller.ts'
+import { signerRights } from '../signer/rights.ts'
 import { openAdminListener } from './admin-listener.ts'
 import { openPolicy } from './open-policy.ts'
 import type { Running } from './running.ts'
@@ -39,6 +42,7 @@ export async function runSigner(
     userAgent: 'countersign-signer',
   })
   opened.defer(() => client.close())
+  const rights = opened.use(watchRights({ client, rights: rightsOf(config) }))
   const authorities = await openAuthority(config, client, { log, now, opened })
   const signer = createSigner({
     client,
@@ -69,9 +73,17 @@ export async function runSigner(
   return {
     adminUrl: admin.url,
     ready: () => signer.ready,
+    conditions: () => [rights.condition()],
     ended,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }
+}
+
+function rightsOf({ signerName, trustDomain, lease, authority }: SignerConfig): readonly Right[] {
+  const names = { signerName, trustDomain, lease }
+  if ('files' in authority) return signerRights(names)
+  const { namespace, secret } = authority.selfSigned
+  return signerRights({ ...names, secret: { namespace, name: secret } })
 }
 
 async function openAuthority(

@@ -1,0 +1,21 @@
+import type { Right } from '../kubernetes/access-review.ts'
+
+const pods = {
+  group: '',
+  resource: 'pods',
+  without: 'nobody is served: a pod that has ended would still be let in',
+}
+const revocations = {
+  group: 'countersign.dev',
+  resource: 'revocations',
+  without: 'nobody is served: a revoked certificate would still be let in',
+}
+
+/** Every right that the gateway uses, and no other: the chart gives these, docs/OPERATING.md lists them. */
+export const gatewayRights: readonly Right[] = [
+  { ...pods, verb: 'get' },
+  { ...pods, verb: 'list' },
+  { ...pods, verb: 'watch' },
+  { ...revocations, verb: 'list' },
+  { ...revocations, verb: 'watch' },
+]

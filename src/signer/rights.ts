@@ -1,0 +1,95 @@
+import type { TrustDomain } from '../identity/trust-domain.ts'
+import type { Right } from '../kubernetes/access-review.ts'
+import type { LeasePlace } from './trust-bundle.ts'
+import { trustBundleName } from './trust-bundle.ts'
+
+export interface SignerRightsOptions {
+  readonly signerName: string
+  readonly trustDomain: TrustDomain
+  readonly lease: LeasePlace
+  /** The Secret of a self-signed authority. */
+  readonly secret?: LeasePlace
+}
+
+const certificates = 'certificates.k8s.io'
+
+/** Every right that the signer uses, and no other: the chart gives these, docs/ISSUANCE.md lists them. */
+export function signerRights(options: SignerRightsOptions): readonly Right[] {
+  return [...requestRights(options), ...evidenceRights, ...trustBundleRights(options)].concat(
+    options.secret === undefined ? [] : secretRights(options.secret),
+  )
+}
+
+function requestRights({ signerName }: SignerRightsOptions): readonly Right[] {
+  const requests = { group: certificates, resource: 'podcertificaterequests' }
+  const unseen = 'no certificate request is seen'
+  return [
+    { ...requests, verb: 'get', without: 'no request can be read again before it is answered' },
+    { ...requests, verb: 'list', without: unseen },
+    { ...requests, verb: 'watch', without: unseen },
+    { ...requests, subresource: 'status', verb: 'patch', without: 'no request can be answered' },
+    {
+      group: certificates,
+      resource: 'signers',
+      name: signerName,
+      verb: 'sign',
+      without: 'the API server takes no certificate from this signer',
+    },
+    {
+      group: '',
+      resource: 'events',
+      verb: 'create',
+      without: 'pods are not told why they wait',
+      optional: true,
+    },
+  ]
+}
+
+/** Services are only ever listed. */
+const evidenceRights: readonly Right[] = [
+  ...rightsOf('pods', ['get', 'list', 'watch']),
+  ...rightsOf('namespaces', ['get', 'list', 'watch']),
+  ...rightsOf('serviceaccounts', ['get', 'list', 'watch']),
+  ...rightsOf('nodes', ['get', 'list', 'watch']),
+  ...rightsOf('services', ['list', 'watch']),
+]
+
+function rightsOf(resource: string, verbs: readonly string[]): readonly Right[] {
+  const without = `what a pod claims cannot be compared with the ${resource} of the cluster`
+  return verbs.map((verb) => ({ group: '', resource, verb, without }))
+}
+
+function trustBundleRights(options: SignerRightsOptions): readonly Right[] {
+  const { signerName, trustDomain, lease } = options
+  const without = 'the trust bundle is not published'
+  const name = trustBundleName(signerName, trustDomain)
+  const bundles = { group: certificates, resource: 'clustertrustbundles', without }
+  const leases = {
+    group: 'coordination.k8s.io',
+    resource: 'leases',
+    namespace: lease.namespace,
+    without,
+  }
+  return [
+    { group: certificates, resource: 'signers', name: signerName, verb: 'attest', without },
+    { ...bundles, name, verb: 'get' },
+    { ...bundles, verb: 'create' },
+    { ...bundles, name, verb: 'patch' },
+    { ...leases, name: lease.name, verb: 'get' },
+    { ...leases, verb: 'create' },
+    { ...leases, name: lease.name, verb: 'patch' },
+  ]
+}
+
+function secretRights({ namespace, name }: LeasePlace): readonly Right[] {
+  const secrets = {
+    group: '',
+    resource: 'secrets',
+    namespace,
+    without: 'the self-signed authority cannot be kept',
+  }
+  return [
+    { ...secrets, name, verb: 'get' },
+    { ...secrets, verb: 'create' },
+  ]
+}
