@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { CountersignError } from '../errors.ts'
 import { parseApiError } from './api-error.ts'
 import { openConnection, type Connection } from './connection.ts'
@@ -24,6 +24,21 @@ export interface ApiRequest {
   readonly timeoutSeconds?: number
   /** A longer answer is 'kubernetes/answer'; 4 MiB unless told. */
   readonly answerBytesMax?: number
+  /** Asks as somebody else, which takes the right to impersonate them. */
+  readonly as?: { readonly user: string; readonly groups: readonly string[] }
+}
+
+/** An answer as it came, whatever its status. */
+export interface ApiAnswer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+}
+
+/** For who judges refusals and clocks, or reads pages that the API server fetches from a pod. */
+export interface ApiProbe {
+  /** Throws only where there is no answer, as `ApiClient` does. */
+  ask(request: ApiRequest): Promise<ApiAnswer>
 }
 
 export interface ApiStream {
@@ -63,13 +78,18 @@ function parseJson(text: string): unknown {
   }
 }
 
-function refusal(what: string, response: IncomingMessage, text: string): Error {
-  return parseApiError({
-    what,
-    status: response.statusCode ?? 0,
-    answer: parseJson(text) ?? text,
-    retryAfter: response.headers['retry-after'],
-  })
+function refusal(what: string, { status, headers, text }: ApiAnswer): Error {
+  const answer = parseJson(text) ?? text
+  return parseApiError({ what, status, answer, retryAfter: headers['retry-after'] })
+}
+
+async function answerOf(
+  response: IncomingMessage,
+  what: string,
+  bytesMax: number,
+): Promise<ApiAnswer> {
+  const text = (await readAnswer(response, what, bytesMax)).toString('utf8')
+  return { status: response.statusCode ?? 0, headers: response.headers, text }
 }
 
 /** Ends what it guards when the time is over; `reset` starts the time again. */
@@ -98,8 +118,8 @@ function translate(
   return unreachable(what, timer.aborted ? timer.reason : error)
 }
 
-function createRequest(connection: Connection, userAgent: string): ApiClient['request'] {
-  return async <T>(request: ApiRequest): Promise<T> => {
+function createAsk(connection: Connection, userAgent: string): ApiProbe['ask'] {
+  return async (request) => {
     const { method, path, signal: caller } = request
     const what = `${method} ${path}`
     caller?.throwIfAborted()
@@ -114,21 +134,28 @@ function createRequest(connection: Connection, userAgent: string): ApiClient['re
         query: request.query,
         body: request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body)),
         contentType: request.contentType,
+        as: request.as,
         signal,
       })
-      const bytesMax = request.answerBytesMax ?? answerBytesMaxDefault
-      const text = (await readAnswer(response, what, bytesMax)).toString('utf8')
-      if (!isSuccess(response)) throw refusal(what, response, text)
-      const answer = parseJson(text)
-      if (answer === undefined) {
-        throw new CountersignError('kubernetes/answer', `${what}: answer: want=JSON got=other`)
-      }
-      return answer as T
+      return await answerOf(response, what, request.answerBytesMax ?? answerBytesMaxDefault)
     } catch (error) {
       throw translate(error, what, caller, timer.signal)
     } finally {
       timer.clear()
     }
+  }
+}
+
+function createRequest(ask: ApiProbe['ask']): ApiClient['request'] {
+  return async <T>(request: ApiRequest): Promise<T> => {
+    const what = `${request.method} ${request.path}`
+    const answer = await ask(request)
+    if (!isSuccess(answer.status)) throw refusal(what, answer)
+    const parsed = parseJson(answer.text)
+    if (parsed === undefined) {
+      throw new CountersignError('kubernetes/answer', `${what}: answer: want=JSON got=other`)
+    }
+    return parsed as T
   }
 }
 
@@ -156,11 +183,11 @@ function createStream(connection: Connection, userAgent: string): ApiClient['str
         query,
         body: undefined,
         contentType: undefined,
+        as: undefined,
         signal,
       })
-      if (!isSuccess(response)) {
-        const text = await readAnswer(response, what, answerBytesMaxDefault)
-        throw refusal(what, response, text.toString('utf8'))
+      if (!isSuccess(response.statusCode)) {
+        throw refusal(what, await answerOf(response, what, answerBytesMaxDefault))
       }
       timer.reset()
       stream.onOpen?.()
@@ -195,15 +222,17 @@ export function createApiClient(
     readonly userAgent?: string
     readonly now?: () => number
   } = {},
-): ApiClient {
+): ApiClient & ApiProbe {
   const connection = openConnection({
     kubeconfig: options.kubeconfig,
     now: options.now ?? Date.now,
   })
   const userAgent = options.userAgent ?? 'countersign'
+  const ask = createAsk(connection, userAgent)
   return {
     server: connection.server.href.replace(/\/$/, ''),
-    request: createRequest(connection, userAgent),
+    ask,
+    request: createRequest(ask),
     stream: createStream(connection, userAgent),
     close: () => connection.close(),
   }

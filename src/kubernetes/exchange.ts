@@ -12,6 +12,8 @@ export interface Exchange {
   readonly query: Readonly<Record<string, string>> | undefined
   readonly body: Buffer | undefined
   readonly contentType: string | undefined
+  /** Whom to act as, by the API server's impersonation headers. */
+  readonly as: { readonly user: string; readonly groups: readonly string[] } | undefined
   readonly signal: AbortSignal
 }
 
@@ -24,7 +26,7 @@ function isStaleConnection(error: unknown, reused: boolean): boolean {
 async function sendOnce(
   exchange: Exchange,
 ): Promise<{ response: IncomingMessage } | { error: unknown; stale: boolean }> {
-  const { connection, body } = exchange
+  const { connection, body, as } = exchange
   const url = new URL(connection.server)
   url.pathname = `${url.pathname.replace(/\/$/, '')}${exchange.path}`
   url.search = new URLSearchParams(exchange.query).toString()
@@ -42,6 +44,9 @@ async function sendOnce(
           ? {}
           : { 'content-type': exchange.contentType ?? 'application/json' }),
         ...(body === undefined ? {} : { 'content-length': String(body.length) }),
+        ...(as === undefined
+          ? {}
+          : { 'impersonate-user': as.user, 'impersonate-group': [...as.groups] }),
       },
     })
     outgoing.on('error', (error) =>
@@ -84,7 +89,6 @@ export async function readAnswer(
   return Buffer.concat(chunks)
 }
 
-export function isSuccess(response: IncomingMessage): boolean {
-  const status = response.statusCode ?? 0
+export function isSuccess(status = 0): boolean {
   return status >= 200 && status < 300
 }

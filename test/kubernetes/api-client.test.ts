@@ -5,13 +5,13 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { parse, stringify } from 'yaml'
 import { CountersignError } from '../../src/errors.ts'
-import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client.ts'
+import { createApiClient, type ApiClient, type ApiProbe } from '../../src/kubernetes/api-client.ts'
 import { ApiError } from '../../src/kubernetes/api-error.ts'
 import { requirement } from '../requirements.ts'
 import { startFakeApiServer, statusAnswer, type FakeApiServer } from '../support/fake-api-server.ts'
 
 let server: FakeApiServer
-let client: ApiClient
+let client: ApiClient & ApiProbe
 const path = '/api/v1/pods'
 
 before(async () => {
@@ -110,6 +110,23 @@ describe('a request', () => {
     const error = await failureOf(client.request({ method: 'GET', path }))
     assert.equal(error.code, 'kubernetes/answer')
     assert.equal(error.message, 'GET /api/v1/pods: answer: want=JSON got=other')
+  })
+
+  test('whose answer is asked for as it came is no failure, whatever its status', async () => {
+    server.script({ status: 503, body: '[-] policy: broken\n', headers: { 'x-page': 'readyz' } })
+    const answer = await client.ask({ method: 'GET', path })
+    assert.equal(answer.status, 503)
+    assert.equal(answer.text, '[-] policy: broken\n')
+    assert.equal(answer.headers['x-page'], 'readyz')
+  })
+
+  test('acts as somebody else by the headers of impersonation', async () => {
+    server.script({ body: {} })
+    const as = { user: 'system:node:a', groups: ['system:nodes', 'system:authenticated'] }
+    await client.ask({ method: 'GET', path, as })
+    const seen = server.requests.at(-1)?.headers
+    assert.equal(seen?.['impersonate-user'], 'system:node:a')
+    assert.equal(seen?.['impersonate-group'], 'system:nodes, system:authenticated')
   })
 
   test('reads no more than it was told to', async () => {
