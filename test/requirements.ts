@@ -33,6 +33,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'neither a namespace label nor a service account annotation alone widens a ceiling',
     source: 'docs/ISSUANCE.md',
   },
+  'signer.role-is-an-intersection': {
+    claim:
+      'nobody holds a role that the service account does not name or that the namespace does not allow',
+    source: 'docs/ISSUANCE.md, claims and proofs',
+  },
   'signer.unknown-annotation-refused': {
     claim: 'a request with an annotation key that we do not know is refused',
     source: 'KEP-4317, InvalidUnverifiedUserAnnotations',

@@ -1,4 +1,4 @@
-import { spiffeIdOf } from './cast.ts'
+import { spiffeIdOf, stage } from './cast.ts'
 import { WorkloadFailure } from './pod-runner.ts'
 import { expect, type Chapter, type Step, type World } from './world.ts'
 
@@ -71,7 +71,10 @@ export const directChapter: Chapter = {
   title: 'Past the gateway',
   steps: [
     callsDirectly('acme/researcher', 'calls the tool server directly, with its own certificate'),
-    callsDirectly('acme/false-gateway', 'does so as a tool broker, but not as the gateway'),
+    callsDirectly(
+      `${stage.system}/other-gateway`,
+      'does so as a tool broker, but not as the gateway',
+    ),
   ],
 }
 

@@ -52,12 +52,21 @@ export interface Impostor extends CastPod {
 const allow = 'allow'
 
 export const namespaces: readonly CastNamespace[] = [
-  { name: stage.system, labels: { 'countersign.dev/tenant': 'platform' } },
-  { name: 'tools', labels: { 'countersign.dev/tenant': 'platform' } },
+  {
+    name: stage.system,
+    labels: { 'countersign.dev/tenant': 'platform', 'roles.countersign.dev/tool-broker': allow },
+  },
+  {
+    name: 'tools',
+    labels: { 'countersign.dev/tenant': 'platform', 'roles.countersign.dev/tool-server': allow },
+  },
   {
     name: 'acme',
     labels: {
       'countersign.dev/tenant': 'acme',
+      'roles.countersign.dev/agent': allow,
+      'roles.countersign.dev/inference-worker': allow,
+      'roles.countersign.dev/model-gateway': allow,
       'models.countersign.dev/llama-3-70b': allow,
       'models.countersign.dev/mistral-small': allow,
       'tools.countersign.dev/github': allow,
@@ -68,6 +77,7 @@ export const namespaces: readonly CastNamespace[] = [
     name: 'globex',
     labels: {
       'countersign.dev/tenant': 'globex',
+      'roles.countersign.dev/agent': allow,
       'models.countersign.dev/mistral-small': allow,
       'tools.countersign.dev/github': allow,
       'tools.countersign.dev/notes': allow,
@@ -77,6 +87,7 @@ export const namespaces: readonly CastNamespace[] = [
 
 export const serviceAccounts: readonly CastServiceAccount[] = [
   { namespace: stage.system, name: 'countersign-gateway', role: 'tool-broker' },
+  { namespace: stage.system, name: 'other-gateway', role: 'tool-broker' },
   { namespace: 'tools', name: 'github', role: 'tool-server' },
   { namespace: 'tools', name: 'notes', role: 'tool-server' },
   {
@@ -142,6 +153,15 @@ function platform(ports: Ports): readonly CastPod[] {
       plot: 'the gateway itself',
     },
     {
+      namespace: stage.system,
+      name: 'other-gateway',
+      serviceAccount: 'other-gateway',
+      asks: {},
+      workload: 'agent',
+      environment: { GATEWAY_URL: `https://127.0.0.1:${ports.gateway}/mcp` },
+      plot: 'a tool broker that no tool server knows',
+    },
+    {
       namespace: 'tools',
       name: 'github',
       serviceAccount: 'github',
@@ -184,13 +204,6 @@ function agents(ports: Ports): readonly CastPod[] {
       name: 'contractor',
       asks: { [scopesKey]: 'github:issues_list' },
       plot: 'asks for less, and will be revoked',
-    },
-    {
-      ...researcher,
-      name: 'false-gateway',
-      serviceAccount: 'false-gateway',
-      asks: {},
-      plot: 'whose tenant labelled its service account tool-broker',
     },
     {
       namespace: 'globex',
@@ -236,6 +249,14 @@ function models(ports: Ports): readonly CastPod[] {
 
 /** Everybody who asks for what the cluster does not prove. */
 export const impostors: readonly Impostor[] = [
+  {
+    namespace: 'acme',
+    name: 'false-gateway',
+    serviceAccount: 'false-gateway',
+    asks: { 'countersign.dev/role': 'tool-broker' },
+    reason: 'RoleNotProved',
+    plot: 'asks for the role that its tenant gave its service account, and its namespace does not',
+  },
   {
     namespace: 'globex',
     name: 'tenant-thief',

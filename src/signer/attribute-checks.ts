@@ -1,45 +1,57 @@
-import { CountersignError, quoted } from '../errors.ts'
+import { quoted } from '../errors.ts'
 import { parseModels, parseToolScopes } from '../identity/ceiling.ts'
 import { isDnsLabel } from '../identity/kubernetes-name.ts'
-import { parseRole, servingRoles } from '../identity/role.ts'
+import { servingRoles } from '../identity/role.ts'
 import { parseTenant } from '../identity/tenant.ts'
 import { containsToolScope } from '../identity/tool-scope.ts'
-import type { Check } from './check.ts'
+import type { Check, CheckResult, EvaluationProfile } from './check.ts'
 import { ifFound, noted, proved, refused } from './check.ts'
 import { selectsPod } from './evidence.ts'
-import type { NamespaceEvidence, ServiceAccountEvidence } from './evidence.ts'
+import type {
+  NamespaceEvidence,
+  PodEvidence,
+  ServiceAccountEvidence,
+  ServiceEvidence,
+} from './evidence.ts'
 import { annotationKeys, grantLabelPrefixes } from './governance-key.ts'
+import { allowanceGap, joinedGaps, readProof } from './proof.ts'
+import type { Gap, Proof } from './proof.ts'
+import { proveRole, roleGap } from './role-proof.ts'
 import type { DenyReason, Finding } from './verdict.ts'
 
 /*
  * What is asked beside the name. Namespace labels belong to cluster administrators, service accounts to the owners of the
- * namespace. A ceiling is the intersection of the two, so neither can widen it alone.
+ * namespace. A role and a ceiling are the intersection of the two, so neither can widen them alone.
  */
-
-/** A proof that cannot be read proves nothing; `problem` says so to whoever can mend it. */
-interface Proof<T> {
-  readonly value: T | undefined
-  readonly problem: string
-}
 
 export const roleProved: Check = {
   name: 'role-proved',
   run: ({ claims, evidence }) =>
-    ifFound(evidence.serviceAccount, 'role', (serviceAccount) => {
-      const proof = read(serviceAccount.labels[annotationKeys.role], parseRole)
-      const by = `label ${annotationKeys.role} of service account ${quoted(serviceAccount.name, 253)}`
-      const result = compared('RoleNotProved', { field: 'role', asked: claims.role, proof, by })
-      return proof.value === undefined || result.refused
-        ? { findings: result.findings }
-        : { findings: result.findings, granted: { role: proof.value } }
-    }),
+    ifFound(evidence.serviceAccount, 'role', (serviceAccount) =>
+      ifFound(evidence.namespace, 'role', (namespace) => {
+        const proof = { serviceAccount, namespace }
+        const { role: asked } = claims
+        const gap = asked === undefined ? undefined : roleGap(asked, proof)
+        if (asked !== undefined && gap !== undefined) {
+          const refusal = { field: 'role', asked: quoted(asked), ...gap }
+          return { findings: [refused('RoleNotProved', refusal)] }
+        }
+        const result = proveRole(proof)
+        return result.role === undefined
+          ? { findings: [noted('role', `none: ${result.why}`)] }
+          : {
+              findings: [proved('role', result.role, result.by)],
+              granted: { role: result.role },
+            }
+      }),
+    ),
 }
 
 export const tenantProved: Check = {
   name: 'tenant-proved',
   run: ({ claims, evidence }) =>
     ifFound(evidence.namespace, 'tenant', (namespace) => {
-      const proof = read(namespace.labels[annotationKeys.tenant], parseTenant)
+      const proof = readProof(namespace.labels[annotationKeys.tenant], parseTenant)
       const by = `label ${annotationKeys.tenant} of namespace ${quoted(namespace.name)}`
       const result = compared('TenantNotProved', {
         field: 'tenant',
@@ -58,7 +70,7 @@ export const modelsGranted: Check = {
   run: ({ claims, evidence }) =>
     ifFound(evidence.serviceAccount, 'models', (serviceAccount) =>
       ifFound(evidence.namespace, 'models', (namespace) => {
-        const proof = read(serviceAccount.annotations[annotationKeys.models], parseModels)
+        const proof = readProof(serviceAccount.annotations[annotationKeys.models], parseModels)
         const { findings, granted } = split(claims.models, {
           field: 'models',
           reason: 'ModelNotGranted',
@@ -82,7 +94,10 @@ export const toolScopesGranted: Check = {
   run: ({ claims, evidence }) =>
     ifFound(evidence.serviceAccount, 'toolScopes', (serviceAccount) =>
       ifFound(evidence.namespace, 'toolScopes', (namespace) => {
-        const proof = read(serviceAccount.annotations[annotationKeys.toolScopes], parseToolScopes)
+        const proof = readProof(
+          serviceAccount.annotations[annotationKeys.toolScopes],
+          parseToolScopes,
+        )
         const { findings, granted } = split(claims.toolScopes, {
           field: 'toolScopes',
           reason: 'ToolScopeNotGranted',
@@ -108,24 +123,38 @@ const servicesMax = 16
 export const dnsNamesSelected: Check = {
   name: 'dns-names-selected',
   run: ({ claims, evidence, profile }) =>
-    ifFound(evidence.serviceAccount, 'dnsNames', (serviceAccount) => {
-      const role = read(serviceAccount.labels[annotationKeys.role], parseRole).value
-      if (role === undefined || !servingRoles.includes(role)) return { findings: [] }
-      return ifFound(evidence.pod, 'dnsNames', (pod) =>
-        ifFound(evidence.services, 'dnsNames', (services) => {
-          const selecting = services
-            .filter((service) => isDnsLabel(service.name) && selectsPod(service, pod.labels))
-            .map((service) => service.name)
-            .toSorted()
-          const dnsNames = selecting.slice(0, servicesMax).flatMap((name) => {
-            const short = `${name}.${claims.request.namespace}.svc`
-            const { clusterDomain } = profile
-            return clusterDomain === undefined ? [short] : [short, `${short}.${clusterDomain}`]
-          })
-          return { findings: dnsFindings(selecting, dnsNames), granted: { dnsNames } }
-        }),
-      )
-    }),
+    ifFound(evidence.serviceAccount, 'dnsNames', (serviceAccount) =>
+      ifFound(evidence.namespace, 'dnsNames', (namespace) => {
+        const { role } = proveRole({ serviceAccount, namespace })
+        if (role === undefined || !servingRoles.includes(role)) return { findings: [] }
+        return ifFound(evidence.pod, 'dnsNames', (pod) =>
+          ifFound(evidence.services, 'dnsNames', (services) =>
+            selectedNames(services, { pod, namespace: claims.request.namespace, profile }),
+          ),
+        )
+      }),
+    ),
+}
+
+function selectedNames(
+  services: readonly ServiceEvidence[],
+  options: {
+    readonly pod: PodEvidence
+    readonly namespace: string
+    readonly profile: EvaluationProfile
+  },
+): CheckResult {
+  const { pod, namespace, profile } = options
+  const selecting = services
+    .filter((service) => isDnsLabel(service.name) && selectsPod(service, pod.labels))
+    .map((service) => service.name)
+    .toSorted()
+  const dnsNames = selecting.slice(0, servicesMax).flatMap((name) => {
+    const short = `${name}.${namespace}.svc`
+    const { clusterDomain } = profile
+    return clusterDomain === undefined ? [short] : [short, `${short}.${clusterDomain}`]
+  })
+  return { findings: dnsFindings(selecting, dnsNames), granted: { dnsNames } }
 }
 
 function dnsFindings(selecting: readonly string[], dnsNames: readonly string[]): Finding[] {
@@ -137,16 +166,6 @@ function dnsFindings(selecting: readonly string[], dnsNames: readonly string[]):
     )
   }
   return findings
-}
-
-function read<T>(text: string | undefined, parse: (text: string) => T): Proof<T> {
-  if (text === undefined) return { value: undefined, problem: 'is not set' }
-  try {
-    return { value: parse(text), problem: '' }
-  } catch (error) {
-    if (!(error instanceof CountersignError)) throw error
-    return { value: undefined, problem: `cannot be read, so it proves nothing: ${error.message}` }
-  }
 }
 
 /** A single value: asked for and proved must be equal; not asked for, it is filled in from the proof. */
@@ -175,11 +194,6 @@ function compared(
 }
 
 /** Why the two proofs together do not hold one member of a ceiling; undefined when they do. */
-interface Gap {
-  readonly proved: string
-  readonly change: string
-}
-
 function ceilingGap(
   serviceAccount: ServiceAccountEvidence,
   namespace: NamespaceEvidence,
@@ -192,22 +206,16 @@ function ceilingGap(
   },
 ): Gap | undefined {
   const { key, listed, problem, member, label } = grant
-  const allowed = Object.hasOwn(namespace.labels, label) ? namespace.labels[label] : undefined
-  const proofs: string[] = []
-  const changes: string[] = []
-  const account = `service account ${quoted(serviceAccount.name, 253)}`
-  if (!listed) {
-    proofs.push(`annotation ${key} of ${account} ${problem === '' ? 'does not cover it' : problem}`)
-    changes.push(`add ${quoted(member, 192)} to annotation ${key} of ${account}`)
-  }
-  if (allowed !== 'allow') {
-    const got = allowed === undefined ? 'is not set' : `is ${quoted(allowed)}`
-    proofs.push(`label ${label} of namespace ${quoted(namespace.name)} ${got}`)
-    changes.push(`label namespace ${quoted(namespace.name)} with ${label}=allow`)
-  }
-  return proofs.length === 0
-    ? undefined
-    : { proved: proofs.join(' and '), change: changes.join(' and ') }
+  const annotation = `annotation ${key} of service account ${quoted(serviceAccount.name, 253)}`
+  return joinedGaps([
+    listed
+      ? undefined
+      : {
+          proved: `${annotation} ${problem === '' ? 'does not cover it' : problem}`,
+          change: `add ${quoted(member, 192)} to ${annotation}`,
+        },
+    allowanceGap(namespace, label),
+  ])
 }
 
 function split<T>(

@@ -1,4 +1,5 @@
 import { servingRoles } from '../identity/role.ts'
+import type { Role } from '../identity/role.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import { ApiError } from '../kubernetes/api-error.ts'
 import { startInformer } from '../kubernetes/informer.ts'
@@ -29,6 +30,7 @@ import type {
   ServiceEvidence,
 } from './evidence.ts'
 import { annotationKeys } from './governance-key.ts'
+import { proveRole } from './role-proof.ts'
 
 /** A watch that was lost for longer is not believed: pods come and go faster than that. */
 const staleSecondsMax = 10
@@ -78,7 +80,13 @@ export function startGatherer(options: GathererOptions): Gatherer {
       const { namespace } = claims.request
       const look = <T extends KubernetesObject, F>(source: Source<T, F>): Promise<Found<F>> =>
         lookUp(client, source, { live, signal })
-      const [pod, namespaceFound, serviceAccount, node] = await Promise.all([
+      const namespaceSource = {
+        cache: namespaceCache,
+        resource: namespaces,
+        name: { name: namespace },
+        fact: namespaceEvidence,
+      }
+      const [pod, namespaceSeen, serviceAccount, node] = await Promise.all([
         look({
           cache: podCache,
           resource: pods,
@@ -86,12 +94,7 @@ export function startGatherer(options: GathererOptions): Gatherer {
           uid: claims.pod.uid,
           fact: podEvidence,
         }),
-        look({
-          cache: namespaceCache,
-          resource: namespaces,
-          name: { name: namespace },
-          fact: namespaceEvidence,
-        }),
+        look(namespaceSource),
         look({
           cache: accountCache,
           resource: serviceAccounts,
@@ -107,9 +110,14 @@ export function startGatherer(options: GathererOptions): Gatherer {
           fact: ({ metadata }: Node) => ({ name: metadata.name, uid: metadata.uid }),
         }),
       ])
+      const namespaceFound =
+        !live && isHalfProved(serviceAccount, namespaceSeen)
+          ? await lookUp(client, namespaceSource, { live: true, signal })
+          : namespaceSeen
       const cached = live || !isCurrent(serviceCache) ? undefined : servicesOf(namespace)
       const found =
-        cached !== undefined && !needsLiveServices(cached, pod, serviceAccount)
+        cached !== undefined &&
+        !needsLiveServices(cached, pod, provedRole(serviceAccount, namespaceFound))
           ? { state: 'found' as const, object: cached }
           : await liveServices(client, namespace, signal)
       return { live, pod, namespace: namespaceFound, serviceAccount, node, services: found }
@@ -161,15 +169,31 @@ function isCurrent(cache: Informer<unknown>): boolean {
   return cache.hasSynced && cache.staleSeconds <= staleSecondsMax
 }
 
+function provedRole(
+  serviceAccount: Found<ServiceAccountEvidence>,
+  namespace: Found<NamespaceEvidence>,
+): Role | undefined {
+  if (serviceAccount.state !== 'found' || namespace.state !== 'found') return undefined
+  return proveRole({ serviceAccount: serviceAccount.object, namespace: namespace.object }).role
+}
+
+/** A service account that names a role which the namespace does not allow: its label may be younger than the cache. */
+function isHalfProved(
+  serviceAccount: Found<ServiceAccountEvidence>,
+  namespace: Found<NamespaceEvidence>,
+): boolean {
+  if (serviceAccount.state !== 'found' || namespace.state !== 'found') return false
+  const names = serviceAccount.object.labels[annotationKeys.role] !== undefined
+  return names && provedRole(serviceAccount, namespace) === undefined
+}
+
 /** A pod that serves and that no cached Service selects: the Service may be younger than the cache. */
 function needsLiveServices(
   cached: readonly ServiceEvidence[],
   pod: Found<PodEvidence>,
-  serviceAccount: Found<ServiceAccountEvidence>,
+  role: Role | undefined,
 ): boolean {
-  if (pod.state !== 'found' || serviceAccount.state !== 'found') return false
-  const label = serviceAccount.object.labels[annotationKeys.role]
-  if (!servingRoles.some((role) => role === label)) return false
+  if (pod.state !== 'found' || role === undefined || !servingRoles.includes(role)) return false
   return !cached.some((service) => selectsPod(service, pod.object.labels))
 }
 

@@ -6,8 +6,9 @@ export const annotationKeys = {
   toolScopes: 'countersign.dev/tool-scopes',
 } as const
 
-/** The namespace labels that grant: `models.countersign.dev/<slug>: allow`, `tools.countersign.dev/<server>: allow`. */
+/** The namespace labels that grant, as in `roles.countersign.dev/<role>: allow`; models by slug and tools by server likewise. */
 export const grantLabelPrefixes = {
+  roles: 'roles.countersign.dev/',
   models: 'models.countersign.dev/',
   tools: 'tools.countersign.dev/',
 } as const

@@ -46,8 +46,8 @@ export interface RequireCountersignOptions {
   readonly trustBundle: string
   readonly trustDomain: string
   /**
-   * SPIFFE IDs of the gateways. Their word is believed about who is calling, so they are named one by one: any owner of a
-   * namespace can have a certificate with the role `tool-broker`, but none with these names.
+   * SPIFFE IDs of the gateways. Their word is believed about who is calling, so they are named one by one: a cluster may have
+   * more tool brokers than the one that speaks for this server's callers.
    */
   readonly gateways: readonly string[]
   /** Roles that may call with their own certificate, without the gateway. None by default. */

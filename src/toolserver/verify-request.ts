@@ -60,7 +60,7 @@ export function createRequestVerifier(options: {
     try {
       const peer = peerOf(request.socket as TLSSocket)
       const role = peer.identity?.role
-      // A role is what a service account's owner says it is for. Who may speak for others is who this server names.
+      // A role says what kind of workload it is. Who may speak for others here is who this server names.
       if (role === 'tool-broker' && gateways.has(peer.spiffeId.uri)) {
         return await throughGateway({ peer, request, body, tokens })
       }

@@ -6,6 +6,7 @@ import { parseRole, roles } from '../../src/identity/role.ts'
 import { parseTenant } from '../../src/identity/tenant.ts'
 import type { Claims } from '../../src/signer/claims.ts'
 import { evaluate } from '../../src/signer/evaluate.ts'
+import type { Evidence } from '../../src/signer/evidence.ts'
 import type { DenyReason } from '../../src/signer/verdict.ts'
 import { claimsOf, evidenceOf, profile, unknown } from './workload.ts'
 import type { EvidenceChanges } from './workload.ts'
@@ -14,13 +15,25 @@ import { requirement } from '../requirements.ts'
 test('role and tenant that are not asked for are filled in from the proof', () => {
   const evidence = evidenceOf({
     serviceAccount: { labels: { 'countersign.dev/role': 'agent' } },
-    namespace: { labels: { 'countersign.dev/tenant': 'blue' } },
+    namespace: { labels: { 'countersign.dev/tenant': 'blue', ...allows('agent') } },
   })
   const verdict = evaluate(claimsOf(), evidence, profile)
   assert.ok(verdict.kind === 'issue')
   assert.equal(verdict.role, 'agent')
   assert.equal(verdict.tenant, 'blue')
+  const finding = verdict.findings.find(({ field }) => field === 'role')
+  assert.deepEqual(finding, {
+    check: 'role-proved',
+    kind: 'proved',
+    field: 'role',
+    value: 'agent',
+    by: 'label countersign.dev/role of service account "worker" and label roles.countersign.dev/agent of namespace "team-a"',
+  })
 })
+
+function allows(role: string): Record<string, string> {
+  return { [`roles.countersign.dev/${role}`]: 'allow' }
+}
 
 test('models and tool scopes that are not asked for are none, whatever is granted', () => {
   requirement('identity.nothing-asked-nothing-given')
@@ -67,25 +80,58 @@ interface Refused {
 
 const refusals: readonly Refused[] = [
   {
-    title: 'a role that the service account does not have',
+    title: 'a role that neither side gives',
     claims: claimsOf({ role: parseRole('agent') }),
     changes: {},
+    reason: 'RoleNotProved',
+    message:
+      'role: asked "agent"; proved none: label countersign.dev/role of service account "worker" is not set and label roles.countersign.dev/agent of namespace "team-a" is not set; to change: set label countersign.dev/role of service account "worker" to "agent" and label namespace "team-a" with roles.countersign.dev/agent=allow, or do not ask for it',
+  },
+  {
+    title: 'a role that only the namespace allows',
+    claims: claimsOf({ role: parseRole('agent') }),
+    changes: { namespace: { labels: allows('agent') } },
     reason: 'RoleNotProved',
     message:
       'role: asked "agent"; proved none: label countersign.dev/role of service account "worker" is not set; to change: set label countersign.dev/role of service account "worker" to "agent", or do not ask for it',
   },
   {
-    title: 'a role other than the proved one',
-    claims: claimsOf({ role: parseRole('tool-server') }),
-    changes: { serviceAccount: { labels: { 'countersign.dev/role': 'agent' } } },
+    title: 'a role that only the service account names',
+    claims: claimsOf({ role: parseRole('tool-broker') }),
+    changes: { serviceAccount: { labels: { 'countersign.dev/role': 'tool-broker' } } },
     reason: 'RoleNotProved',
     message:
-      'role: asked "tool-server"; proved "agent"; to change: set label countersign.dev/role of service account "worker" to "tool-server", or do not ask for it',
+      'role: asked "tool-broker"; proved none: label roles.countersign.dev/tool-broker of namespace "team-a" is not set; to change: label namespace "team-a" with roles.countersign.dev/tool-broker=allow, or do not ask for it',
+  },
+  {
+    title: 'a role whose namespace label is not exactly allow',
+    claims: claimsOf({ role: parseRole('agent') }),
+    changes: {
+      serviceAccount: { labels: { 'countersign.dev/role': 'agent' } },
+      namespace: { labels: { 'roles.countersign.dev/agent': 'true' } },
+    },
+    reason: 'RoleNotProved',
+    message:
+      'role: asked "agent"; proved none: label roles.countersign.dev/agent of namespace "team-a" is "true"; to change: label namespace "team-a" with roles.countersign.dev/agent=allow, or do not ask for it',
+  },
+  {
+    title: 'a role other than the proved one',
+    claims: claimsOf({ role: parseRole('tool-server') }),
+    changes: {
+      serviceAccount: { labels: { 'countersign.dev/role': 'agent' } },
+      namespace: { labels: { ...allows('agent'), ...allows('tool-server') } },
+    },
+    reason: 'RoleNotProved',
+    message:
+      'role: asked "tool-server"; proved agent: label countersign.dev/role of service account "worker" is "agent"; to change: set label countersign.dev/role of service account "worker" to "tool-server", or do not ask for it',
   },
   {
     title: 'a role whose proof cannot be read',
     claims: claimsOf({ role: parseRole('agent') }),
-    changes: { serviceAccount: { labels: { 'countersign.dev/role': 'Agent' } } },
+    changes: {
+      serviceAccount: { labels: { 'countersign.dev/role': 'Agent' } },
+      namespace: { labels: allows('agent') },
+    },
     reason: 'RoleNotProved',
     message:
       'role: asked "agent"; proved none: label countersign.dev/role of service account "worker" cannot be read, so it proves nothing: role is not known, want=model-gateway|tool-broker|inference-worker|agent|tool-server got="Agent"; to change: set label countersign.dev/role of service account "worker" to "agent", or do not ask for it',
@@ -172,12 +218,53 @@ for (const { title, claims, changes, reason, message } of refusals) {
 
 test('a label that cannot be read gives no role, and is noted', () => {
   const evidence = evidenceOf({ serviceAccount: { labels: { 'countersign.dev/role': 'root' } } })
+  assert.match(roleNote(evidence), /cannot be read, so it proves nothing/)
+})
+
+test('a role that one side alone gives is none when nothing is asked, and the note names the label', () => {
+  requirement('signer.role-is-an-intersection')
+  const named = { serviceAccount: { labels: { 'countersign.dev/role': 'agent' } } }
+  assert.equal(
+    roleNote(evidenceOf(named)),
+    'none: label roles.countersign.dev/agent of namespace "team-a" is not set',
+  )
+  assert.equal(
+    roleNote(evidenceOf({ namespace: { labels: allows('agent') } })),
+    'none: label countersign.dev/role of service account "worker" is not set',
+  )
+})
+
+/** What is noted of the role of a certificate that is issued without one. */
+function roleNote(evidence: Evidence): string {
   const verdict = evaluate(claimsOf(), evidence, profile)
   assert.ok(verdict.kind === 'issue')
   assert.equal(verdict.role, undefined)
   const note = verdict.findings.find((finding) => finding.field === 'role')
   assert.ok(note?.kind === 'noted')
-  assert.match(note.note, /cannot be read, so it proves nothing/)
+  return note.note
+}
+
+test('no combination of labels gives a role that both sides do not give', () => {
+  requirement('signer.role-is-an-intersection')
+  const some = fc.option(fc.constantFrom(...roles), { nil: undefined })
+  fc.assert(
+    fc.property(
+      some,
+      fc.option(fc.constantFrom<string>(...roles, 'Agent', '', 'allow'), { nil: undefined }),
+      labelled('roles.countersign.dev/', [...roles]),
+      (asked, named, labels) => {
+        const account = named === undefined ? {} : { 'countersign.dev/role': named }
+        const evidence = evidenceOf({ serviceAccount: { labels: account }, namespace: { labels } })
+        const verdict = evaluate(claimsOf({ role: asked }), evidence, profile)
+        const proof = roles.find(
+          (role) => role === named && labels[`roles.countersign.dev/${role}`] === 'allow',
+        )
+        assert.equal(verdict.kind, asked === undefined || asked === proof ? 'issue' : 'deny')
+        if (verdict.kind === 'issue') assert.equal(verdict.role, proof)
+      },
+    ),
+    { numRuns: 500 },
+  )
 })
 
 const services = [
@@ -193,24 +280,29 @@ const services = [
 
 for (const role of roles) {
   test(`a pod of role ${role} has ${role === 'agent' ? 'no' : 'the'} names of the Services that select it`, () => {
-    const labels = { 'countersign.dev/role': role }
-    const verdict = evaluate(
-      claimsOf(),
-      evidenceOf({ services, serviceAccount: { labels } }),
-      profile,
-    )
+    const verdict = evaluate(claimsOf(), evidenceOf({ services, ...holding(role) }), profile)
     assert.ok(verdict.kind === 'issue')
     const expected = role === 'agent' ? [] : ['api.team-a.svc', 'workers.team-a.svc']
     assert.deepEqual(verdict.dnsNames, expected)
   })
 }
 
-const server = { serviceAccount: { labels: { 'countersign.dev/role': 'tool-server' } } }
+function holding(role: string): EvidenceChanges {
+  return {
+    serviceAccount: { labels: { 'countersign.dev/role': role } },
+    namespace: { labels: allows(role) },
+  }
+}
+
+const server = holding('tool-server')
 
 test('a pod without a proved role has no DNS names', () => {
-  const verdict = evaluate(claimsOf(), evidenceOf({ services }), profile)
-  assert.ok(verdict.kind === 'issue')
-  assert.deepEqual(verdict.dnsNames, [])
+  requirement('signer.role-is-an-intersection')
+  for (const half of [{}, { serviceAccount: server.serviceAccount ?? {} }]) {
+    const verdict = evaluate(claimsOf(), evidenceOf({ services, ...half }), profile)
+    assert.ok(verdict.kind === 'issue')
+    assert.deepEqual(verdict.dnsNames, [])
+  }
 })
 
 test('with a cluster domain each Service has its long name too', () => {

@@ -154,16 +154,41 @@ test('a watch that was lost for long is not believed', async () => {
   })
 })
 
+test('a role that the namespace is not seen to allow is a doubt: the label may be younger than the cache', async () => {
+  requirement('signer.absence-is-asked-live')
+  const cluster = populatedCluster()
+  cluster.put('serviceaccounts', toolServerAccount)
+  await using gatherer = await syncedGatherer(cluster)
+  cluster.pause('namespaces')
+  cluster.put('namespaces', namespaceOfToolServers)
+  const { live, namespace } = await look(gatherer)
+  assert.equal(live, false)
+  assert.ok(namespace.state === 'found')
+  assert.deepEqual(namespace.object.labels, namespaceOfToolServers.metadata.labels)
+  assert.equal(cluster.requests.filter(readsOf('namespaces')).length, 1)
+})
+
+const toolServerAccount = {
+  metadata: {
+    name: 'worker',
+    namespace: 'team-a',
+    uid: 'account-uid',
+    labels: { 'countersign.dev/role': 'tool-server' },
+  },
+}
+
+const namespaceOfToolServers = {
+  metadata: {
+    name: 'team-a',
+    uid: 'namespace-uid',
+    labels: { 'roles.countersign.dev/tool-server': 'allow' },
+  },
+}
+
 test('a serving pod that no cached Service selects has its Services asked for', async () => {
   const cluster = populatedCluster()
-  cluster.put('serviceaccounts', {
-    metadata: {
-      name: 'worker',
-      namespace: 'team-a',
-      uid: 'account-uid',
-      labels: { 'countersign.dev/role': 'tool-server' },
-    },
-  })
+  cluster.put('serviceaccounts', toolServerAccount)
+  cluster.put('namespaces', namespaceOfToolServers)
   await using gatherer = await syncedGatherer(cluster)
   cluster.pause('services')
   const put = (name: string, namespace: string, spec: object): void => {

@@ -184,7 +184,7 @@ operator_messages := {
 	"method-not-allowed": "the default policy knows initialize, server/discover, tools/list, ping and tools/call only",
 	"not-granted": "data.grants has no well-formed grant of this tool for the tenant or the subject",
 	"outside-ceiling": "no tool scope in the certificate covers it: see the annotation countersign.dev/tool-scopes",
-	"role-not-allowed": "the label countersign.dev/role of the service account is not agent, model-gateway or tool-broker",
+	"role-not-allowed": "the certificate has not the role agent, model-gateway or tool-broker: see the label countersign.dev/role of the service account and roles.countersign.dev/<role> of the namespace",
 	"tenant-missing": "the namespace has no label countersign.dev/tenant and data.grants.subjects does not name the caller",
 }
 
