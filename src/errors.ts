@@ -81,6 +81,7 @@ export type ErrorCode =
   // cli
   | 'cli/usage'
   | 'cli/configuration'
+  | 'cli/listen'
 
 /**
  * A failure: something that should have worked did not. A refusal is not a failure: it is a value.

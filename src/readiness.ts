@@ -8,3 +8,8 @@ export interface Condition {
   /** Work goes on without it: while it is not ok it is a warning. */
   readonly optional?: boolean
 }
+
+/** Whether a program may be sent work. */
+export function isReady(conditions: readonly Condition[]): boolean {
+  return conditions.every(({ ok, optional }) => ok || optional === true)
+}

@@ -284,6 +284,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'an error that nobody expected says nothing outside and everything in the log',
     source: 'Boulder errors and probs',
   },
+  'cli.admin-stands': {
+    claim: 'no octets sent to the admin listener end the process or keep it from the next request',
+    source: 'whoever reaches the port is not authenticated',
+  },
   'cli.configuration-closed': {
     claim: 'an unknown, doubled or malformed configuration field is an error that names it',
     source: 'docs/OPERATING.md',

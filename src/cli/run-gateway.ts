@@ -12,6 +12,7 @@ import type { Log } from '../log.ts'
 import { createMetrics, type Metrics } from '../metrics.ts'
 import { openBundleFile } from '../pki/bundle.ts'
 import { openCredentialFile } from '../pki/credential.ts'
+import { isReady, type Condition } from '../readiness.ts'
 import { createAuthorizer } from '../policy/authorizer.ts'
 import { openDecisionLog } from '../policy/decision-log.ts'
 import { openAdminListener } from './admin-listener.ts'
@@ -67,12 +68,17 @@ export async function runGateway(
   opened.defer(() => gateway.close())
   const fresh = ({ staleSeconds }: { readonly staleSeconds: number }): boolean =>
     staleSeconds <= config.staleSecondsMax
-  const ready = (): boolean => decisionLog.available && fresh(revocations) && fresh(pods)
+  const conditions = (): readonly Condition[] => [
+    rights.condition(),
+    { name: 'decision-log', ok: decisionLog.available, reason: 'decisions can be recorded' },
+    { name: 'revocations', ok: fresh(revocations), reason: 'the watch is fresh' },
+    { name: 'pods', ok: fresh(pods), reason: 'the watch is fresh' },
+  ]
   const admin = opened.use(
     await openAdminListener({
       ...config.admin,
       metrics,
-      ready,
+      conditions,
       pages: { '/trust-bundle.pem': () => pemPage(trustBundle.current().pem) },
     }),
   )
@@ -80,8 +86,8 @@ export async function runGateway(
   return {
     url: gateway.url,
     adminUrl: admin.url,
-    ready,
-    conditions: () => [rights.condition()],
+    ready: () => isReady(conditions()),
+    conditions,
     ended: new Promise(() => {}),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }

@@ -10,6 +10,7 @@ import { createProfile } from '../pki/profile.ts'
 import { createIssuancePolicy } from '../policy/issuance-policy.ts'
 import { openAuthoritySecret } from '../signer/authority-secret.ts'
 import { createSigner } from '../signer/controller.ts'
+import type { Condition } from '../readiness.ts'
 import { signerRights } from '../signer/rights.ts'
 import { openAdminListener } from './admin-listener.ts'
 import { openPolicy } from './open-policy.ts'
@@ -59,9 +60,11 @@ export async function runSigner(
     metrics,
     now,
   })
-  const admin = opened.use(
-    await openAdminListener({ ...config.admin, metrics, ready: () => signer.ready }),
-  )
+  const conditions = (): readonly Condition[] => [
+    rights.condition(),
+    { name: 'watches', ok: signer.ready, reason: 'caches are filled and anchors are published' },
+  ]
+  const admin = opened.use(await openAdminListener({ ...config.admin, metrics, conditions }))
   const stop = new AbortController()
   const ended = signer.run(stop.signal)
   // Registered last, so disposed first: the signer drains before its ledger closes.
@@ -73,7 +76,7 @@ export async function runSigner(
   return {
     adminUrl: admin.url,
     ready: () => signer.ready,
-    conditions: () => [rights.condition()],
+    conditions,
     ended,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }
