@@ -209,7 +209,7 @@ function gatewayConfig(options: {
 
 /** The custom resources that the chart ships are the ones that the story runs with. */
 export async function readCustomResources(): Promise<readonly Manifest[]> {
-  const folder = fileURLToPath(new URL('../../charts/countersign/crds/', import.meta.url))
+  const folder = fileURLToPath(new URL('../../charts/countersign/files/crds/', import.meta.url))
   const files = (await readdir(folder)).filter((file) => file.endsWith('.yaml'))
   return Promise.all(
     files.map(async (file) => parse(await readFile(join(folder, file), 'utf8')) as Manifest),

@@ -158,7 +158,7 @@ describe('revocations', () => {
   }
 
   test('whatever the schema takes, the gateway reads', async () => {
-    const file = new URL('../../charts/countersign/crds/revocations.yaml', import.meta.url)
+    const file = new URL('../../charts/countersign/files/crds/revocations.yaml', import.meta.url)
     const definition = parse(await readFile(file, 'utf8')) as Definition
     const [version] = definition.spec.versions
     const { serviceAccount, ...fields } =

@@ -114,7 +114,7 @@ function pod(
 
 /** The very definition that the chart ships. */
 async function makeRevocations(admin: ApiClient): Promise<void> {
-  const file = new URL('../../charts/countersign/crds/revocations.yaml', import.meta.url)
+  const file = new URL('../../charts/countersign/files/crds/revocations.yaml', import.meta.url)
   const definition = parse(await readFile(file, 'utf8')) as Record<string, unknown>
   await make(admin, '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition)
 }

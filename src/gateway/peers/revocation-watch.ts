@@ -22,7 +22,7 @@ interface RevocationObject extends KubernetesObject {
   readonly revocation: Revocation
 }
 
-/** The Revocation resource: `charts/countersign/crds/revocations.yaml`. */
+/** The Revocation resource: `charts/countersign/files/crds/revocations.yaml`. */
 const revocationResource: Resource<RevocationObject> = {
   group: 'countersign.dev',
   version: 'v1alpha1',

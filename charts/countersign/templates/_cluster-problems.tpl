@@ -1,0 +1,105 @@
+{{/* What the cluster lacks or has already: a YAML list of sentences. Empty without a cluster, where lookup finds nothing. */}}
+{{- define "countersign.clusterProblems" -}}
+{{- $problems := list -}}
+{{- if and .Values.clusterChecks (lookup "v1" "Namespace" "" "kube-system") -}}
+{{- range $part := list "Served" "Namespace" "Revocations" "Signers" "Authority" -}}
+{{- $problems = concat $problems (include (printf "countersign.problems%s" $part) $ | fromYamlArray) -}}
+{{- end -}}
+{{- end -}}
+{{- $problems | toYaml -}}
+{{- end -}}
+
+{{- define "countersign.problemsServed" -}}
+{{- $problems := list -}}
+{{- $apis := .Capabilities.APIVersions -}}
+{{- range $kind, $gate := dict "PodCertificateRequest" "PodCertificateRequest" "ClusterTrustBundle" "ClusterTrustBundle and ClusterTrustBundleProjection" -}}
+{{- if not (or ($apis.Has (printf "certificates.k8s.io/v1/%s" $kind)) ($apis.Has (printf "certificates.k8s.io/v1beta1/%s" $kind))) -}}
+{{- $problems = append $problems (printf "the API server does not serve %s: 1.37 does by itself, 1.35 and 1.36 with the feature gate %s and --runtime-config=certificates.k8s.io/v1beta1=true" $kind $gate) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.monitoring.podMonitor.enabled (not ($apis.Has "monitoring.coreos.com/v1/PodMonitor")) -}}
+{{- $problems = append $problems "monitoring.podMonitor.enabled: the API server does not serve PodMonitor; install the Prometheus operator first" -}}
+{{- end -}}
+{{- $problems | toYaml -}}
+{{- end -}}
+
+{{- define "countersign.problemsNamespace" -}}
+{{- $problems := list -}}
+{{- $namespace := lookup "v1" "Namespace" "" .Release.Namespace -}}
+{{- $label := "roles.countersign.dev/tool-broker" -}}
+{{- if and .Values.gateway.enabled (ne (dig "metadata" "labels" $label "" (default dict $namespace)) "allow") -}}
+{{- $create := empty $namespace | ternary (printf "kubectl create namespace %s && " .Release.Namespace) "" -}}
+{{- $problems = append $problems (printf "namespace %s needs the label %s=allow, or the gateway gets no certificate: %skubectl label namespace %s %s=allow" .Release.Namespace $label $create .Release.Namespace $label) -}}
+{{- end -}}
+{{- $problems | toYaml -}}
+{{- end -}}
+
+{{- define "countersign.problemsRevocations" -}}
+{{- $problems := list -}}
+{{- $name := "revocations.countersign.dev" -}}
+{{- $ours := .Files.Get "files/crds/revocations.yaml" | fromYaml -}}
+{{- $needed := index $ours.metadata.annotations "countersign.dev/schema-revision" | int -}}
+{{- $there := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" $name -}}
+{{- if $there -}}
+{{- $revision := dig "metadata" "annotations" "countersign.dev/schema-revision" "0" $there | int -}}
+{{- $release := dig "metadata" "annotations" "meta.helm.sh/release-name" "" $there -}}
+{{- $place := dig "metadata" "annotations" "meta.helm.sh/release-namespace" "" $there -}}
+{{- $owned := and (eq $release .Release.Name) (eq $place .Release.Namespace) -}}
+{{- if and .Values.crds.install (gt $revision $needed) -}}
+{{- $problems = append $problems (printf "the custom resource %s is of revision %d and this chart would put back revision %d: take a newer chart, or set crds.install=false" $name $revision $needed) -}}
+{{- else if and .Values.crds.install (not $owned) -}}
+{{- $owner := empty $release | ternary "no release" (printf "release %s in namespace %s" $release $place) -}}
+{{- $problems = append $problems (printf "the custom resource %s is there already and belongs to %s: set crds.install=false to use it as it is, or give it to this release: kubectl annotate --overwrite crd %s meta.helm.sh/release-name=%s meta.helm.sh/release-namespace=%s && kubectl label --overwrite crd %s app.kubernetes.io/managed-by=Helm" $name $owner $name .Release.Name .Release.Namespace $name) -}}
+{{- else if and (not .Values.crds.install) (lt $revision $needed) -}}
+{{- $problems = append $problems (printf "the custom resource %s is of revision %d and the programs need %d: let this release own it (crds.install=true), or kubectl apply -f charts/countersign/files/crds/" $name $revision $needed) -}}
+{{- end -}}
+{{- else if and .Values.gateway.enabled (not .Values.crds.install) -}}
+{{- $problems = append $problems (printf "crds.install: false, and the custom resource %s is not there: kubectl apply -f charts/countersign/files/crds/, or set crds.install=true" $name) -}}
+{{- end -}}
+{{- $problems | toYaml -}}
+{{- end -}}
+
+{{/* Two signers of one name would answer each other's requests, with two CAs. */}}
+{{- define "countersign.problemsSigners" -}}
+{{- $problems := list -}}
+{{- $root := . -}}
+{{- range (lookup "rbac.authorization.k8s.io/v1" "ClusterRole" "" "").items -}}
+{{- $annotations := default dict .metadata.annotations -}}
+{{- $release := get $annotations "meta.helm.sh/release-name" -}}
+{{- $place := get $annotations "meta.helm.sh/release-namespace" -}}
+{{- $other := not (and (eq $release $root.Release.Name) (eq $place $root.Release.Namespace)) -}}
+{{- if and (get $annotations "countersign.dev/signer-name") $other -}}
+{{- if eq (get $annotations "countersign.dev/signer-name") $root.Values.signerName -}}
+{{- $problems = append $problems (printf "signerName: %s has a signer already, release %s in namespace %s: upgrade that one, or give this one another signerName" $root.Values.signerName $release $place) -}}
+{{- else if eq $place $root.Release.Namespace -}}
+{{- $problems = append $problems (printf "namespace %s has release %s of this chart already: take another namespace" $place $release) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $problems | toYaml -}}
+{{- end -}}
+
+{{- define "countersign.problemsAuthority" -}}
+{{- $problems := list -}}
+{{- $name := .Values.authority.files.secretName -}}
+{{- if and (eq .Values.authority.kind "files") $name -}}
+{{- $secret := lookup "v1" "Secret" .Release.Namespace $name -}}
+{{- if not $secret -}}
+{{- $problems = append $problems (printf "authority.files.secretName: namespace %s has no Secret %s: kubectl -n %s create secret tls %s --cert=tls.crt --key=tls.key" .Release.Namespace $name .Release.Namespace $name) -}}
+{{- else -}}
+{{- range $key := list "tls.crt" "tls.key" -}}
+{{- if not (dig "data" $key "" $secret) -}}
+{{- $problems = append $problems (printf "authority.files.secretName: Secret %s has no %s" $name $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $session := .Values.gateway.sessionKey.existingSecret -}}
+{{- if and .Values.gateway.enabled $session -}}
+{{- $key := dig "data" "session.key" "" (default dict (lookup "v1" "Secret" .Release.Namespace $session)) -}}
+{{- if ne (len (b64dec $key)) 32 -}}
+{{- $problems = append $problems (printf "gateway.sessionKey.existingSecret: want=Secret %s in namespace %s with 32 octets under session.key" $session .Release.Namespace) -}}
+{{- end -}}
+{{- end -}}
+{{- $problems | toYaml -}}
+{{- end -}}

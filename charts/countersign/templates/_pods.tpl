@@ -1,0 +1,64 @@
+{{/* Pod Security level "restricted". With a user and a group kubelet writes the private key with mode 0600. */}}
+{{- define "countersign.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "countersign.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* Alive means that the process answers: whatever is wrong with the cluster, a restart does not mend it. */}}
+{{- define "countersign.probes" -}}
+startupProbe:
+  httpGet: { path: /healthz, port: admin }
+  periodSeconds: 1
+  failureThreshold: 120
+livenessProbe:
+  httpGet: { path: /healthz, port: admin }
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+readinessProbe:
+  httpGet: { path: /readyz, port: admin }
+  periodSeconds: 2
+  timeoutSeconds: 2
+  failureThreshold: 2
+{{- end -}}
+
+{{- define "countersign.spread" -}}
+{{- range $index, $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+{{- if $index }}{{ "\n" }}{{ end -}}
+- topologyKey: {{ $key }}
+  maxSkew: 1
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels: {{- include "countersign.selector" $ | nindent 6 }}
+{{- end }}
+{{- end -}}
+
+{{/* What is given of: priorityClassName, nodeSelector, tolerations, affinity. */}}
+{{- define "countersign.placement" -}}
+{{- $given := dict }}
+{{- range $name, $value := pick . "priorityClassName" "nodeSelector" "tolerations" "affinity" }}
+{{- if $value }}{{ $_ := set $given $name $value }}{{ end }}
+{{- end }}
+{{- if $given }}{{ toYaml $given }}{{ end }}
+{{- end -}}
+
+{{- define "countersign.pullSecrets" -}}
+{{- with .Values.image.pullSecrets -}}
+imagePullSecrets:
+{{- range . }}
+  - name: {{ . }}
+{{- end }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,47 @@
+{{/* What the schema cannot say: a YAML list of sentences, each with the value's name first. */}}
+{{- define "countersign.valueProblems" -}}
+{{- $values := .Values -}}
+{{- $problems := list -}}
+{{- range $name := list "trustDomain" "cluster" -}}
+{{- if not (get $values $name) -}}
+{{- $problems = append $problems (printf "%s: required" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.production (not $values.identityExtensionOid) -}}
+{{- $problems = append $problems "identityExtensionOid: required in production; below your own private enterprise number, or 2.25.<a random UUID as a decimal number>.1; with production=false the example OID is taken" -}}
+{{- end -}}
+{{- if and $values.production (hasPrefix "1.3.6.1.4.1.32473." $values.identityExtensionOid) -}}
+{{- $problems = append $problems "identityExtensionOid: 1.3.6.1.4.1.32473 is for examples only (RFC 5612); take one of your own" -}}
+{{- end -}}
+{{- $authority := $values.authority -}}
+{{- if and (eq $authority.kind "files") (not $authority.files.secretName) -}}
+{{- $problems = append $problems "authority.files.secretName: required where authority.kind is files" -}}
+{{- end -}}
+{{- if and (eq $authority.kind "selfSigned") $authority.files.secretName -}}
+{{- $problems = append $problems "authority.files.secretName: authority.kind is selfSigned, so it would be ignored; set authority.kind=files or leave it out" -}}
+{{- end -}}
+{{- if lt (int $authority.selfSigned.lifetimeSeconds) (mul 2 (int $values.profile.lifetimeSecondsMax)) -}}
+{{- $problems = append $problems "authority.selfSigned.lifetimeSeconds: has to be at least twice profile.lifetimeSecondsMax" -}}
+{{- end -}}
+{{- range $root := list "grants" "countersign" -}}
+{{- if hasKey $values.policy.data $root -}}
+{{- $problems = append $problems (printf "policy.data.%s: %s" $root (eq $root "grants" | ternary "say it in policy.grants" "belongs to the rules")) -}}
+{{- end -}}
+{{- end -}}
+{{- if $values.gateway.enabled -}}
+{{- $servers := list -}}
+{{- range $values.gateway.upstreams -}}
+{{- if has .server $servers -}}
+{{- $problems = append $problems (printf "gateway.upstreams: server %s is named twice" .server) -}}
+{{- end -}}
+{{- $servers = append $servers .server -}}
+{{- end -}}
+{{- if not $servers -}}
+{{- $problems = append $problems "gateway.upstreams: at least one tool server is required; gateway.enabled=false installs the signer alone" -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.monitoring.podMonitor.enabled $values.networkPolicy.enabled (not $values.networkPolicy.scrapers) -}}
+{{- $problems = append $problems "networkPolicy.scrapers: empty, so nobody could read the metrics that monitoring.podMonitor.enabled asks for" -}}
+{{- end -}}
+{{- $problems | toYaml -}}
+{{- end -}}
