@@ -193,6 +193,19 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'when pods or revocations cannot be watched for too long, calls are refused and streams end',
     source: 'docs/AUTHORIZATION.md, fail closed',
   },
+  'gateway.no-input-ends-it': {
+    claim: 'nothing that can be sent to the listener ends the process',
+    source: 'RFC 9112 §3.2; Node: an error without a listener ends the process',
+  },
+  'gateway.silent-connections-closed': {
+    claim: 'a connection on which no request comes to its end is closed',
+    source: 'slow clients hold descriptors at no cost to themselves',
+  },
+  'gateway.not-ready-says-so': {
+    claim:
+      'until everything that a decision needs is there, nobody is served, and callers are told what is missing by name only',
+    source: 'docs/OPERATING.md, admin listener',
+  },
   'gateway.host-and-origin': {
     claim: 'only configured hosts and origins are answered',
     source: 'CVE-2025-66414, DNS rebinding',

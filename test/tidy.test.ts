@@ -65,7 +65,7 @@ const kubernetesShells =
 const packageHomes: Readonly<Record<string, readonly string[]>> = {
   '@kubernetes/client-node': ['src/kubernetes/'],
   '@open-policy-agent/opa-wasm': ['src/policy/'],
-  fastify: ['src/cli/', 'src/gateway/'],
+  fastify: ['src/cli/'],
   undici: ['src/gateway/'],
   jose: ['src/token/'],
   commander: ['src/cli/', 'dev/session/'],

@@ -200,6 +200,8 @@ function gatewayConfig(options: {
     origins: [],
     upstreams: [upstream('github', ['modern', 'legacy']), upstream('notes', ['legacy'])],
     staleSecondsMax: 120,
+    // Nobody balances between gateways here.
+    drain: { graceSeconds: 0, callSecondsMax: 10 },
     decisionLog: { file: paths.decisionLog },
     policy: { data: [paths.policyData] },
     admin: { host: '127.0.0.1', port: 0 },

@@ -22,7 +22,7 @@ export interface GatewayConfig {
   /** The anchors that agents and tool servers are verified with. */
   readonly trustBundle: string
   readonly extensionArc?: string | undefined
-  /** Values of the Host header that are answered, with the port where it is not 443. */
+  /** Values of the Host header that are answered: a name without a port at every port, one with a port at that one. */
   readonly hosts: readonly string[]
   /** Values of the Origin header that are answered; requests without one are no browser's. */
   readonly origins: readonly string[]
@@ -38,6 +38,12 @@ export interface GatewayConfig {
   readonly sessionKeyFile?: string | undefined
   /** How long the watches on pods and revocations may be broken before calls are refused. */
   readonly staleSecondsMax: number
+  readonly drain: {
+    /** How long everything is still served after the gateway was told to end. */
+    readonly graceSeconds: number
+    /** How long what is under way after that may take. */
+    readonly callSecondsMax: number
+  }
   readonly decisionLog: { readonly file: string }
   readonly policy: PolicyConfig
   readonly admin: AdminConfig
@@ -80,6 +86,12 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
       }),
     sessionKeyFile: pathIn(folder).optional(),
     staleSecondsMax: z.int().min(5).max(3600).default(120),
+    drain: z
+      .strictObject({
+        graceSeconds: z.int().min(0).max(600).default(5),
+        callSecondsMax: z.int().min(0).max(3600).default(10),
+      })
+      .prefault({}),
     decisionLog: z.strictObject({ file: pathIn(folder) }),
     policy: policySchema(folder),
     admin: adminSchema(9_444),

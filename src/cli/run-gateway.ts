@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { CountersignError } from '../errors.ts'
-import { createGateway, type GatewayOptions } from '../gateway/gateway.ts'
+import { createGateway, type Gateway, type GatewayOptions } from '../gateway/gateway.ts'
 import { watchPods } from '../gateway/peers/pod-watch.ts'
 import type { PodSource, RevocationSource } from '../gateway/peers/revocation.ts'
 import { watchRevocations } from '../gateway/peers/revocation-watch.ts'
@@ -73,6 +73,7 @@ export async function runGateway(
     { name: 'decision-log', ok: decisionLog.available, reason: 'decisions can be recorded' },
     { name: 'revocations', ok: fresh(revocations), reason: 'the watch is fresh' },
     { name: 'pods', ok: fresh(pods), reason: 'the watch is fresh' },
+    drainingOf(gateway),
   ]
   const admin = opened.use(
     await openAdminListener({
@@ -93,19 +94,27 @@ export async function runGateway(
   }
 }
 
+function drainingOf({ draining }: Gateway): Condition {
+  const reason = draining ? 'told to end, calls are still served' : 'not told to end'
+  return { name: 'draining', ok: !draining, reason }
+}
+
 function pemPage(body: string): { contentType: string; body: string } {
   return { contentType: 'application/x-pem-file', body }
 }
 
 function settingsOf(
   config: GatewayConfig,
-): Pick<GatewayOptions, 'listen' | 'hosts' | 'origins' | 'upstreams' | 'staleSecondsMax'> {
-  const { listen, hosts, origins, staleSecondsMax } = config
+): Pick<
+  GatewayOptions,
+  'listen' | 'hosts' | 'origins' | 'upstreams' | 'staleSecondsMax' | 'drain'
+> {
+  const { listen, hosts, origins, staleSecondsMax, drain } = config
   const upstreams = config.upstreams.map(({ pins, ...upstream }) => ({
     ...upstream,
     ...(pins === undefined ? {} : { pins }),
   }))
-  return { listen, hosts, origins, upstreams, staleSecondsMax }
+  return { listen, hosts, origins, upstreams, staleSecondsMax, drain }
 }
 
 async function openWatches(

@@ -4,15 +4,19 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { BundleSource } from '../pki/bundle.ts'
 import type { CredentialSource } from '../pki/credential.ts'
+import type { Condition } from '../readiness.ts'
 import type { Authorizer } from '../policy/authorizer.ts'
 import type { DecisionLog } from '../policy/decision-log.ts'
 import { createTokenSigner } from '../token/sign.ts'
 import { createCatalogue, type Catalogue } from './tools/catalogue.ts'
 import { listTools } from './tools/list-tools.ts'
-import { openListener } from './listener.ts'
+import { openListener, type Delay, type DrainTimes } from './door/listener.ts'
+import { createDoors } from './doors.ts'
+import { handleSafely } from './handle-request.ts'
 import { defaultLimits, type GatewayLimits, type Means } from './means.ts'
 import { createPeers } from './peers/peers.ts'
 import type { PodSource, RevocationSource } from './peers/revocation.ts'
+import { createReadiness } from './readiness.ts'
 import { createSeal } from './sessions/seal.ts'
 import { createUpstream, type Upstream, type UpstreamConfig } from './upstreams/upstream.ts'
 
@@ -33,10 +37,18 @@ export interface GatewayOptions {
   /** How long revocations and pods may be out of touch with the cluster before nobody is served. Default 120. */
   readonly staleSecondsMax?: number
   readonly limits?: Partial<GatewayLimits>
+  /** How it closes. Default: a grace of 5 seconds, then 10 for what is under way. */
+  readonly drain?: Partial<DrainTimes>
+  /**
+   * What has to hold before anybody is served: until all of it did once, every request is told that the gateway is not ready. Later
+   * each check refuses by itself what it cannot know.
+   */
+  readonly ready?: (() => readonly Condition[]) | undefined
   /** 32 octets, the same on all replicas; made at start when absent. */
   readonly sessionKey?: Buffer | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  readonly delay?: Delay | undefined
   readonly log: Log
   readonly metrics: Metrics
   readonly extensionOid?: string | undefined
@@ -45,20 +57,27 @@ export interface GatewayOptions {
 export interface Gateway {
   readonly url: string
   readonly port: number
+  /** True from the moment that it is told to close: it serves for a while, and is to be sent nothing new. */
+  readonly draining: boolean
+  /** Closes as `drain` says. */
   close(): Promise<void>
 }
+
+const defaultDrain: DrainTimes = { graceSeconds: 5, callSecondsMax: 10 }
 
 /** Opens an MCP gateway. Throws `gateway/upstream`, `gateway/session-key`. */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { listen, credential, trustBundle, now, log, metrics, staleSecondsMax = 120 } = options
   const limits = { ...defaultLimits, ...options.limits }
   const upstreams = createUpstreams(options, limits)
+  const peers = createPeers({
+    ...options,
+    staleSecondsMax,
+    connectionsMax: limits.identityConnectionsMax,
+  })
   const means: Means = {
-    peers: createPeers({
-      ...options,
-      staleSecondsMax,
-      connectionsMax: limits.identityConnectionsMax,
-    }),
+    unmet: createReadiness(options.ready),
+    peers,
     hosts: lowerCase(options.hosts),
     origins: lowerCase(options.origins),
     seal: createSeal({ key: options.sessionKey }),
@@ -73,13 +92,31 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     log,
     metrics,
   }
-  const listener = await openListener({ listen, credential, trustBundle, means })
+  const serve = createDoors({
+    servers: upstreams.keys(),
+    handle: (http) => handleSafely(http, means),
+  })
+  const listener = await openListener({
+    listen,
+    credential,
+    trustBundle,
+    log,
+    serve,
+    delay: options.delay,
+    accept: (socket) => peers.accept(socket),
+    endConnections: () => peers.close(),
+  })
   const { port } = listener
+  let draining = false
   return {
     port,
     url: `https://${listen.host}:${port}`,
+    get draining() {
+      return draining
+    },
     async close() {
-      await listener.close()
+      draining = true
+      await listener.close({ ...defaultDrain, ...options.drain })
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()))
     },
   }

@@ -7,15 +7,22 @@ import { replyRefusal } from './reply.ts'
 import { serveCall } from './serve.ts'
 import { runChecks, type Refused } from './table.ts'
 
+export interface Http {
+  readonly door: Door
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+}
+
+/** Handles a request; what even a refusal cannot be made of hangs up. */
+export function handleSafely(http: Http, means: Means): void {
+  handleRequest(http, means).catch((error: unknown) => {
+    means.log.error({ error, door: http.door.name }, 'request broke')
+    http.response.destroy()
+  })
+}
+
 /** Takes one request through the table and, when nothing refuses it, to its answer. Whatever breaks on the way is a refusal. */
-export async function handleRequest(
-  http: {
-    readonly door: Door
-    readonly request: IncomingMessage
-    readonly response: ServerResponse
-  },
-  means: Means,
-): Promise<void> {
+async function handleRequest(http: Http, means: Means): Promise<void> {
   const call = openCall(http, means.now())
   const refused = await outcomeOf(call, means)
   if (call.peer !== undefined) {
@@ -63,14 +70,7 @@ function refuse(call: Call, means: Means, refused: Refused): void {
   else replyRefusal(call, refusal)
 }
 
-function openCall(
-  http: {
-    readonly door: Door
-    readonly request: IncomingMessage
-    readonly response: ServerResponse
-  },
-  receivedAt: number,
-): Call {
+function openCall(http: Http, receivedAt: number): Call {
   return {
     ...http,
     receivedAt,

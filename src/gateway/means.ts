@@ -6,6 +6,7 @@ import type { TokenSigner } from '../token/sign.ts'
 import type { Catalogue } from './tools/catalogue.ts'
 import type { Era } from '../mcp/message.ts'
 import type { Peers } from './peers/peers.ts'
+import type { Condition } from '../readiness.ts'
 import type { Seal } from './sessions/seal.ts'
 import type { Upstream } from './upstreams/upstream.ts'
 
@@ -27,8 +28,6 @@ export interface GatewayLimits {
   readonly connectionInFlightMax: number
   /** Open connections of one identity. */
   readonly identityConnectionsMax: number
-  /** How long open answers may take to end when the gateway closes. */
-  readonly drainSeconds: number
   /** The longest time that a caller may keep a filtered list. */
   readonly listSecondsMax: number
 }
@@ -43,12 +42,13 @@ export const defaultLimits: GatewayLimits = {
   inFlightMax: 256,
   connectionInFlightMax: 8,
   identityConnectionsMax: 64,
-  drainSeconds: 10,
   listSecondsMax: 60,
 }
 
 /** What the checks and the doors work with; made once, by `createGateway`. */
 export interface Means {
+  /** What still has to hold before anybody is served. */
+  unmet(): readonly Condition[]
   readonly peers: Peers
   readonly hosts: ReadonlySet<string>
   readonly origins: ReadonlySet<string>

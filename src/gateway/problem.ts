@@ -4,6 +4,7 @@ import { problemCodes, type Problem } from '../mcp/problem.ts'
 
 /** Every check has a name: of its row in the table, in metrics and in logs. */
 export type CheckName =
+  | 'ready'
   | 'peer'
   | 'host and origin'
   | 'body'

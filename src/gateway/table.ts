@@ -6,6 +6,7 @@ import { checkHostAndOrigin } from './checks/host.ts'
 import { checkEra } from './checks/era.ts'
 import { checkObligations, checkPolicy } from './checks/policy.ts'
 import { checkPeer } from './checks/peer.ts'
+import { checkReady } from './checks/ready.ts'
 import { checkSession } from './checks/session.ts'
 import { checkTarget } from './checks/target.ts'
 import type { Means } from './means.ts'
@@ -27,6 +28,7 @@ const both: Check['doors'] = ['all', 'one']
  * refusal ends it; what follows the table is the exchange with the upstream and the judgement of its answer.
  */
 export const checks: readonly Check[] = [
+  { name: 'ready', doors: both, check: checkReady },
   { name: 'peer', doors: both, check: checkPeer },
   { name: 'host and origin', doors: both, check: checkHostAndOrigin },
   { name: 'body', doors: both, check: checkBody },

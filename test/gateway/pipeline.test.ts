@@ -11,6 +11,7 @@ test('the table is in its order', () => {
   assert.deepEqual(
     checks.map((row) => row.name),
     [
+      'ready',
       'peer',
       'host and origin',
       'body',

@@ -429,7 +429,7 @@ test('an open stream outlives the rotation of the certificate that it began with
   assert.match((await pending).text, /"result"/)
 })
 
-for (const [what, drainSeconds, text] of [
+for (const [what, callSecondsMax, text] of [
   ['is given its time', 5, /"result"/],
   ['is cut off after its time', 0.1, undefined],
 ] as const) {
@@ -438,7 +438,7 @@ for (const [what, drainSeconds, text] of [
     const answer = onCall((message, response) => {
       finish = () => answerBoth()(message, response, response.req)
     })
-    await using world = await openWorld({ answers: { files: answer }, limits: { drainSeconds } })
+    await using world = await openWorld({ answers: { files: answer }, drain: { callSecondsMax } })
     const agent = await world.agent()
     const pending = agent.post('/mcp/files', echo.body, echo.headers)
     const settled = text === undefined ? assert.rejects(pending) : pending

@@ -20,11 +20,24 @@ export function checkHostAndOrigin(call: Call, means: Means): Refusal | undefine
       origin = rawHeaders[index + 1]
     }
   }
-  if (host === undefined || !means.hosts.has(host.toLowerCase())) {
+  if (host === undefined || !isServed(host.toLowerCase(), means.hosts)) {
     return badRequest(403, 'host is not served here')
   }
   if (origin !== undefined && !means.origins.has(origin.toLowerCase())) {
     return badRequest(403, 'origin is not served here')
   }
   return undefined
+}
+
+/** A port and what stands before it; none where a name is all there is, or an address in brackets. */
+const withPort = /^(.+):[0-9]{1,5}$/
+
+/**
+ * A name that is configured without a port is served at every port: forwarded ports and node ports are not ours to know, and what
+ * the check is against changes the name. One with a port is served there, and 443 goes without saying (RFC 9110 §4.2.2).
+ */
+function isServed(host: string, hosts: ReadonlySet<string>): boolean {
+  if (hosts.has(host)) return true
+  const name = withPort.exec(host)?.[1]
+  return hosts.has(name ?? `${host}:443`)
 }

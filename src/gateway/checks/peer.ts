@@ -3,10 +3,23 @@ import type { Call } from '../call.ts'
 import type { Means } from '../means.ts'
 import type { Judgement } from '../peers/peer.ts'
 import { refuseIdentity } from '../decide.ts'
-import { badRequest } from '../problem.ts'
+import { badRequest, type Refusal } from '../problem.ts'
 
 /** Who is at the other end, and whether that certificate still counts at this moment. */
 export function checkPeer(call: Call, means: Means): Judgement {
+  const refused = admitPeer(call, means)
+  const { peer } = call
+  if (refused !== undefined || peer === undefined) return refused
+  const { svid } = peer
+  const judged = means.peers.judge(peer)
+  if (judged === undefined) return undefined
+  return judged instanceof Promise
+    ? judged.then((refusal) => refusal && refuseIdentity(call, means, { refusal, svid, check }))
+    : refuseIdentity(call, means, { refusal: judged, svid, check })
+}
+
+/** Lets the request in as one of its peer's, as long as that one has not too many open. */
+export function admitPeer(call: Call, means: Means): Refusal | undefined {
   const peer = means.peers.of(call.request.socket as TLSSocket)
   if ('refusal' in peer) return refuseIdentity(call, means, { ...peer, check })
   if (peer.usage.open >= means.limits.inFlightMax) {
@@ -19,12 +32,7 @@ export function checkPeer(call: Call, means: Means): Judgement {
   peer.usage.open += 1
   peer.open += 1
   call.peer = peer
-  const { svid } = peer
-  const judged = means.peers.judge(peer)
-  if (judged === undefined) return undefined
-  return judged instanceof Promise
-    ? judged.then((refusal) => refusal && refuseIdentity(call, means, { refusal, svid, check }))
-    : refuseIdentity(call, means, { refusal: judged, svid, check })
+  return undefined
 }
 
 const check = 'peer'

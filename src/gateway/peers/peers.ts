@@ -19,8 +19,6 @@ export interface Peers {
   accept(socket: TLSSocket): void
   of(socket: TLSSocket): Peer | Stranger
   judge(peer: Peer): Judgement
-  /** Whether any request is still open. */
-  readonly busy: boolean
   close(): void
 }
 
@@ -108,9 +106,6 @@ export function createPeers(options: PeersOptions): Peers {
     },
     of: (socket) => known.get(socket) ?? stranger('no client certificate'),
     judge,
-    get busy() {
-      return [...connections].some(({ peer }) => peer.usage.open > 0)
-    },
     close() {
       unlisten()
       for (const connection of connections) end(connection, identityRefusal('gateway is closing'))

@@ -65,6 +65,10 @@ export interface WorldOptions {
   readonly grants?: object
   readonly authorizer?: (real: Authorizer) => Authorizer
   readonly limits?: GatewayOptions['limits']
+  readonly drain?: GatewayOptions['drain']
+  readonly delay?: GatewayOptions['delay']
+  readonly ready?: GatewayOptions['ready']
+  readonly hosts?: readonly string[]
   readonly now?: () => number
   readonly log?: Log
   readonly pods?: PodSource
@@ -125,9 +129,12 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     upstreams: options.upstreams?.(configs, identities) ?? configs,
     revocations: revocationSource(revocations, stale),
     pods: options.pods ?? podSource(gone, stale),
-    hosts: ['gateway.test'],
+    hosts: options.hosts ?? ['gateway.test'],
     origins: ['https://console.test'],
     ...(limits === undefined ? {} : { limits }),
+    drain: { graceSeconds: 0, ...options.drain },
+    delay: options.delay,
+    ready: options.ready,
     ...(options.extensionOid === undefined ? {} : { extensionOid: options.extensionOid }),
     now,
     log,
