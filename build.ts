@@ -3,7 +3,7 @@
  * holds (`files` in package.json) is used as it stands.
  */
 import { spawnSync } from 'node:child_process'
-import { accessSync, chmodSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { accessSync, chmodSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 const root = import.meta.dirname
@@ -11,7 +11,11 @@ const dist = join(root, 'dist')
 // src/ imports package.json, so the compiler's root is the repository and everything lands one folder deeper.
 const emitted = join(dist, 'emitted')
 
-rmSync(dist, { recursive: true, force: true })
+mkdirSync(dist, { recursive: true })
+// The image is built by itself (`npm run image`) and is no part of the package.
+for (const name of readdirSync(dist).filter((each) => each !== 'image')) {
+  rmSync(join(dist, name), { recursive: true, force: true })
+}
 accessSync(join(root, 'policies', 'bundle', 'policy.wasm'))
 const tsc = join(root, 'node_modules', '.bin', 'tsc')
 const compiled = spawnSync(tsc, ['-p', join(root, 'tsconfig.build.json'), '--outDir', emitted], {

@@ -305,6 +305,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'an unknown, doubled or malformed configuration field is an error that names it',
     source: 'docs/OPERATING.md',
   },
+  'image.nothing-else-inside': {
+    claim:
+      'the image holds Node, the program, the policy and their licences, runs as a numeric user, and has nothing that this user may write',
+    source: 'docs/IMAGE.md; Pod Security Standards, restricted',
+  },
 }
 
 /** Cites a claim: the test whose body calls this proves it, or a part of it. */

@@ -74,6 +74,8 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   zod: ['src/cli/', 'dev/workloads/'],
   pino: ['src/log.ts'],
   'prom-client': ['src/metrics.ts'],
+  esbuild: ['image/'],
+  'modern-tar': ['image/'],
   '@modelcontextprotocol/client': ['dev/workloads/'],
   '@modelcontextprotocol/node': ['dev/workloads/'],
   '@modelcontextprotocol/sdk': ['dev/workloads/'],
@@ -118,9 +120,13 @@ const sources = filesUnder('src').filter(({ path }) => path.endsWith('.ts'))
 const demonstration = filesUnder('dev').filter(({ path }) => path.endsWith('.ts'))
 const house = [...sources, ...demonstration]
 const tests = filesUnder('test')
-const programs = [...house, ...filesUnder('bench'), ...filesUnder('examples')].filter(({ path }) =>
-  path.endsWith('.ts'),
-)
+/** What makes the image. */
+const image = filesUnder('image').filter(({ path }) => path.endsWith('.ts'))
+const programs = [
+  ...house,
+  ...image,
+  ...[...filesUnder('bench'), ...filesUnder('examples')].filter(({ path }) => path.endsWith('.ts')),
+]
 
 function none(violations: readonly string[], rule: string): void {
   assert.equal(violations.length, 0, `${rule}:\n  ${violations.join('\n  ')}\n`)
@@ -178,7 +184,7 @@ test('every file of src stands in a room', () => {
 })
 
 test('every package has one home', () => {
-  const violations = house.flatMap((file) =>
+  const violations = [...house, ...image].flatMap((file) =>
     packageImports(file)
       .filter((name) => !name.startsWith('node:'))
       .filter((name) => !packageHomes[name]?.some((home) => file.path.startsWith(home)))
@@ -342,14 +348,14 @@ test('every exported value is used by the product, and by another file', () => {
 })
 
 test('every test mirrors a file or a folder of src', () => {
-  const known = new Set(house.flatMap(({ path }) => [path, dirname(path)]))
+  const known = new Set([...house, ...image].flatMap(({ path }) => [path, dirname(path)]))
   const violations = tests
     .map(({ path }) => path)
     .filter((path) => path.endsWith('.test.ts') && testsWithoutSource[path] === undefined)
     .filter((path) => !foldersWithoutSource.includes(path.split('/')[1] ?? ''))
     .filter((path) => {
       const mirrored = path
-        .replace(/^test\/(?!dev\/)/, 'src/')
+        .replace(/^test\/(?!(dev|image)\/)/, 'src/')
         .replace(/^test\//, '')
         .replace(/\.test\.ts$/, '')
       // `informer.history` and `issuance-faults` are aspects of a file that stands.

@@ -1,0 +1,63 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import manifest from '../package.json' with { type: 'json' }
+import type { ImageConfig } from './archive.ts'
+import { bundleProgram, mainModule } from './bundle.ts'
+import { copied, file, type LayerEntry } from './layer.ts'
+import { formatBillOfMaterials, licenceEntries, readPackages } from './part.ts'
+import { nodePath, readRuntime } from './runtime.ts'
+
+const home = 'opt/countersign'
+/** The bundled program looks for its policy two folders above itself, as the unbundled one does. */
+const programFolder = `${home}/dist/cli`
+
+/** Nobody's number on a usual node, and what the chart's pods run as. */
+const user = '65532'
+
+export const reference: string = `docker.io/library/countersign:${manifest.version}`
+
+export const config: ImageConfig = {
+  User: `${user}:${user}`,
+  WorkingDir: '/',
+  Entrypoint: [`/${nodePath}`, `/${programFolder}/${mainModule}`],
+  Cmd: ['--help'],
+  Labels: {
+    'org.opencontainers.image.title': manifest.name,
+    'org.opencontainers.image.description': manifest.description,
+    'org.opencontainers.image.version': manifest.version,
+    'org.opencontainers.image.licenses': manifest.license,
+  },
+}
+
+/** What the image holds: the layer that changes with Node or the C library, then the one that changes with the product. */
+export async function readProduct(root: string): Promise<{
+  readonly layers: readonly (readonly LayerEntry[])[]
+  readonly billOfMaterials: string
+}> {
+  const runtime = readRuntime(root)
+  const bundle = await bundleProgram(root)
+  const parts = [...runtime.parts, ...readPackages(root, bundle.packageFolders)]
+  const billOfMaterials = formatBillOfMaterials({ ...manifest, licence: manifest.license }, parts)
+  const policy = join(root, 'policies', 'bundle')
+  return {
+    billOfMaterials,
+    layers: [
+      [
+        ...runtime.entries,
+        file('etc/passwd', `countersign:x:${user}:${user}::/:/nonexistent\n`),
+        file('etc/group', `countersign:x:${user}:\n`),
+        file('etc/nsswitch.conf', 'hosts: files dns\n'),
+      ],
+      [
+        ...[...bundle.files].map(([name, data]) => file(`${programFolder}/${name}`, data)),
+        ...readdirSync(policy).map((name) =>
+          copied(`${home}/policies/bundle/${name}`, join(policy, name)),
+        ),
+        copied(`${home}/LICENSE`, join(root, 'LICENSE')),
+        copied(`${home}/NOTICE`, join(root, 'NOTICE')),
+        ...licenceEntries(`${home}/licenses`, parts),
+        file(`${home}/sbom.cdx.json`, billOfMaterials),
+      ],
+    ],
+  }
+}
