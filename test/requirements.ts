@@ -288,6 +288,12 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source: 'X509-SVID §5.2',
   },
 
+  // Chart
+  'chart.rights-to-the-letter': {
+    claim: 'the chart gives each program the rights that it uses, by name where RBAC knows names',
+    source: 'docs/ISSUANCE.md, rights',
+  },
+
   // Everywhere
   'kubernetes.tls-always': {
     claim: 'the API server is talked to over verified TLS only',

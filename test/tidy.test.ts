@@ -84,6 +84,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
 
 /** Tests that mirror no single file of src, with what they are about. */
 const testsWithoutSource: Readonly<Record<string, string>> = {
+  'test/chart.test.ts': 'the chart, by its recorded rendering',
   'test/documents.test.ts': 'docs',
   'test/gateway/identity-lifetime.test.ts': 'what ends a connection that stands',
   'test/gateway/lists.test.ts': 'lists, through the doors',

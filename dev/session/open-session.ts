@@ -1,7 +1,6 @@
-import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { parse } from 'yaml'
+import { parseAllDocuments } from 'yaml'
 import type { Cluster } from '../cluster.ts'
 import { grants, spiffeIdOf, stage, type Ports } from '../story/cast.ts'
 import { platformUsers, type Manifest } from '../story/manifests.ts'
@@ -60,7 +59,7 @@ export async function openDevSession(options: DevSessionOptions): Promise<DevSes
   const admin = createApiClient({ kubeconfig: cluster.adminKubeconfig })
   opened.defer(() => admin.close())
   progress('namespaces, service accounts, permissions')
-  await setStage({ admin }, await readCustomResources())
+  await setStage({ admin }, await readInstalled())
   progress('starting the signer')
   const signerKubeconfig = await cluster.kubeconfigFor(userOf(platformUsers.signer))
   const signer = await runSigner(signerConfig(paths, signerKubeconfig), { log })
@@ -209,13 +208,23 @@ function gatewayConfig(options: {
   }
 }
 
-/** The custom resources that the chart ships are the ones that the story runs with. */
-export async function readCustomResources(): Promise<readonly Manifest[]> {
-  const folder = fileURLToPath(new URL('../../charts/countersign/files/crds/', import.meta.url))
-  const files = (await readdir(folder)).filter((file) => file.endsWith('.yaml'))
-  return Promise.all(
-    files.map(async (file) => parse(await readFile(join(folder, file), 'utf8')) as Manifest),
-  )
+/** Beside the programs themselves: what they may do, and what they find there. */
+const installedKinds: readonly string[] = [
+  'CustomResourceDefinition',
+  'ServiceAccount',
+  'ClusterRole',
+  'ClusterRoleBinding',
+  'Role',
+  'RoleBinding',
+]
+
+/** What the chart installs, as it was rendered with the story's names: the story runs with these rights and no others. */
+export async function readInstalled(): Promise<readonly Manifest[]> {
+  const file = new URL('../../test/vectors/chart/default.yaml', import.meta.url)
+  const documents = parseAllDocuments(await readFile(file, 'utf8'), { version: '1.1' })
+  return documents
+    .map((document) => document.toJS() as Manifest)
+    .filter(({ kind }) => installedKinds.includes(kind))
 }
 
 /** A copy of the published anchors, for whoever wants to try a call. */

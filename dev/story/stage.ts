@@ -4,7 +4,6 @@ import { actors, impostors, workloadProgram, type CastPod, type Ports } from './
 import {
   bystander,
   namespaceManifests,
-  permissions,
   podManifest,
   serviceAccountManifests,
   serviceManifests,
@@ -37,15 +36,14 @@ function isFree(port: number): Promise<boolean> {
   })
 }
 
-/** Namespaces, the custom resource, permissions, service accounts and services: what an administrator sets up. */
+/** Namespaces, what the chart installs, service accounts and services: what an administrator sets up. */
 export async function setStage(
   world: Pick<World, 'admin'>,
-  customResources: readonly Manifest[],
+  installed: readonly Manifest[],
 ): Promise<void> {
   const manifests = [
-    ...customResources,
     ...namespaceManifests(),
-    ...permissions,
+    ...installed,
     ...serviceAccountManifests(),
     ...serviceManifests(),
   ]

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { stringify } from 'yaml'
 import { openCountersignFetch } from '../../src/agent/countersign-fetch.ts'
-import { readCustomResources } from '../../dev/session/open-session.ts'
+import { readInstalled } from '../../dev/session/open-session.ts'
 import type { Cluster } from '../../dev/cluster.ts'
 import { startEmbeddedCluster } from '../../dev/embedded-cluster.ts'
 import { actors, spiffeIdOf, stage, type CastPod } from '../../dev/story/cast.ts'
@@ -34,7 +34,7 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'countersign-process-'))
   cluster = await startEmbeddedCluster({ folder, runContainer: () => Promise.resolve(undefined) })
   admin = createApiClient({ kubeconfig: cluster.adminKubeconfig })
-  await setStage({ admin }, await readCustomResources())
+  await setStage({ admin }, await readInstalled())
 })
 
 after(async () => {

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parse } from 'yaml'
+import { validate } from '../src/cli/configuration.ts'
+import { gatewaySchema } from '../src/cli/gateway-configuration.ts'
+import { signerSchema } from '../src/cli/signer-configuration.ts'
+import { gatewayRights } from '../src/gateway/rights.ts'
+import { parseTrustDomain } from '../src/identity/trust-domain.ts'
+import type { Right } from '../src/kubernetes/access-review.ts'
+import { signerRights } from '../src/signer/rights.ts'
+import { requirement } from './requirements.ts'
+import { readDefaultRendering, type Rendered } from './support/chart.ts'
+
+const rendering = await readDefaultRendering()
+
+function find(kind: string, name: string): Rendered {
+  const found = rendering.find((each) => each.kind === kind && each.metadata.name === name)
+  assert.ok(found, `want=${kind} ${name}`)
+  return found
+}
+
+test('the programs take the configuration that the chart writes', () => {
+  const signer = parse(find('ConfigMap', 'countersign-signer')['data']['signer.yaml'])
+  assert.equal(validate(signer, signerSchema('/'), 'signer').cluster, 'dev')
+  const gateway = parse(find('ConfigMap', 'countersign-gateway')['data']['gateway.yaml'])
+  assert.equal(validate(gateway, gatewaySchema('/'), 'gateway').trustDomain, 'agents.example')
+})
+
+type Place = Pick<Right, 'verb' | 'group' | 'resource' | 'subresource' | 'name' | 'namespace'>
+
+/** One line a right, so that two sets of them compare. */
+function lineOf({ verb, group, resource, subresource, name, namespace }: Place): string {
+  const path = [namespace ?? '*', group, resource, subresource ?? '', name ?? '*'].join(' ')
+  return `${path}: ${verb}`
+}
+
+interface Rule {
+  readonly apiGroups: readonly string[]
+  readonly resources: readonly string[]
+  readonly resourceNames?: readonly string[]
+  readonly verbs: readonly string[]
+}
+
+function placesOf(rule: Rule, namespace: string | undefined): readonly Place[] {
+  return rule.apiGroups.flatMap((group) =>
+    rule.resources.flatMap((path) =>
+      (rule.resourceNames ?? [undefined]).flatMap((name) =>
+        rule.verbs.map((verb) => {
+          const [resource = '', subresource] = path.split('/')
+          return {
+            verb,
+            group,
+            resource,
+            ...(subresource === undefined ? {} : { subresource }),
+            ...(name === undefined ? {} : { name }),
+            ...(namespace === undefined ? {} : { namespace }),
+          }
+        }),
+      ),
+    ),
+  )
+}
+
+/** All that the rendering gives to a service account, through every binding that names it. */
+function rightsGivenTo(account: string): readonly string[] {
+  const bindings = rendering.filter(
+    ({ kind, subjects }) =>
+      kind.endsWith('RoleBinding') &&
+      subjects.some((subject: { name: string }) => subject.name === account),
+  )
+  return bindings.flatMap(({ roleRef, metadata }) =>
+    (find(roleRef.kind, roleRef.name)['rules'] as readonly Rule[])
+      .flatMap((rule) => placesOf(rule, metadata.namespace))
+      .map(lineOf),
+  )
+}
+
+const namespace = 'countersign-system'
+const programs: readonly { account: string; rights: readonly Right[] }[] = [
+  {
+    account: 'countersign-signer',
+    rights: signerRights({
+      signerName: 'countersign.dev/identity',
+      trustDomain: parseTrustDomain('agents.example'),
+      lease: { namespace, name: 'countersign-trust-bundle' },
+      secret: { namespace, name: 'countersign-authority' },
+    }),
+  },
+  { account: 'countersign-gateway', rights: gatewayRights },
+]
+
+for (const { account, rights } of programs) {
+  test(`the chart gives ${account} the rights that the program uses, and no others`, () => {
+    requirement('chart.rights-to-the-letter')
+    assert.deepEqual(rightsGivenTo(account).toSorted(), rights.map(lineOf).toSorted())
+  })
+}
+
+test('no role has a wildcard, and none may read a Secret but by its name', () => {
+  requirement('chart.rights-to-the-letter')
+  for (const { kind, rules, metadata } of rendering) {
+    if (!kind.endsWith('Role')) continue
+    assert.doesNotMatch(JSON.stringify(rules), /"\*"/, metadata.name)
+    for (const rule of rules as readonly Rule[]) {
+      const readsSecrets =
+        rule.resources.includes('secrets') && !rule.verbs.every((verb) => verb === 'create')
+      assert.ok(!readsSecrets || rule.resourceNames?.length === 1, metadata.name)
+    }
+  }
+})
