@@ -2,13 +2,13 @@ import { CountersignError } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import type { Log } from '../log.ts'
 import { parseAuthority } from './authority.ts'
-import type { AuthoritySource } from './authority.ts'
+import type { Authority, AuthoritySource } from './authority.ts'
 import { openReloadingFiles } from './reloading-files.ts'
 
 /**
  * Opens a CA in two files (a mounted Secret, or a disk) and follows their changes, keeping the last good pair: a key that does not belong
  * to the certificate is a change half written. An authority that ends is unavailable, it is never replaced by another kind.
- * Throws `pki/authority` when the first pair is not good.
+ * Throws `pki/authority` when the first pair is neither good nor awaited.
  */
 export async function openAuthorityFiles(options: {
   /** The CA's certificate first, then those above it to the root. */
@@ -17,6 +17,8 @@ export async function openAuthorityFiles(options: {
   readonly trustDomain: TrustDomain
   readonly now: () => number
   readonly log: Log
+  /** They may be written later than this is called, and are waited for. */
+  readonly awaited?: boolean
   readonly pollSeconds?: number
 }): Promise<AuthoritySource & AsyncDisposable> {
   const { certificateFile, privateKeyFile, trustDomain, now, log, pollSeconds } = options
@@ -26,21 +28,30 @@ export async function openAuthorityFiles(options: {
     parse: ([certificatePem = '', privateKeyPem = '']) =>
       parseAuthority({ certificatePem, privateKeyPem, trustDomain, now }),
     log,
+    awaited: options.awaited ?? false,
     ...(pollSeconds === undefined ? {} : { pollSeconds }),
   })
+  const loaded = (): Authority => {
+    try {
+      return files.current()
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      throw new CountersignError('pki/authority-unavailable', why, { cause })
+    }
+  }
   return {
     current: () => {
-      const authority = files.current()
-      const { notAfter } = authority.certificate
-      if (now() > notAfter.getTime()) {
-        throw new CountersignError(
-          'pki/authority-unavailable',
-          `authority has ended, notAfter=${notAfter.toISOString()}`,
-        )
-      }
-      return authority
+      const authority = loaded()
+      if (now() <= authority.notAfter.getTime()) return authority
+      throw new CountersignError(
+        'pki/authority-unavailable',
+        `authority has ended, notAfter=${authority.notAfter.toISOString()}`,
+      )
     },
-    anchors: () => files.current().anchors,
+    anchors: () => loaded().anchors,
+    get problem() {
+      return files.problem
+    },
     onChange: (listener) => files.onChange(listener),
     [Symbol.asyncDispose]: () => files[Symbol.asyncDispose](),
   }

@@ -19,6 +19,8 @@ export interface Authority {
   readonly chain: readonly Buffer[]
   /** DER of the self-signed certificates that a trust bundle has for it. */
   readonly anchors: readonly Buffer[]
+  /** The earliest end on the path from the CA to its root: nothing that it signs is valid for longer. */
+  readonly notAfter: Date
   /** DER of the AlgorithmIdentifier of its signatures. */
   readonly signatureAlgorithm: Buffer
   sign(octets: Uint8Array): Buffer
@@ -29,6 +31,8 @@ export interface AuthoritySource {
   /** Throws `pki/authority-unavailable`. */
   current(): Authority
   anchors(): readonly Buffer[]
+  /** Why what is configured is not what is in force. */
+  readonly problem?: CountersignError | undefined
   /** Calls the listener after each change; gives what ends that. */
   onChange(listener: () => void): () => void
 }
@@ -71,6 +75,7 @@ export function parseAuthority(options: {
     certificate,
     chain: path.filter((ca) => !ca.selfSigned).map((ca) => ca.der),
     anchors: path.filter((ca) => ca.selfSigned).map((ca) => ca.der),
+    notAfter: new Date(Math.min(...path.map((ca) => ca.notAfter.getTime()))),
     signatureAlgorithm: algorithm.der,
     sign: (octets) => sign(algorithm.digest, octets, privateKey),
   }

@@ -54,20 +54,23 @@ export function parseBundle(pem: string, trustDomain: TrustDomain): Bundle {
   return { trustDomain, anchors: list, pem: formatCertificates(list.map((anchor) => anchor.der)) }
 }
 
-/** Opens a trust bundle file and follows its changes, keeping the last good one. Throws `pki/bundle` when the first is not good. */
+/** Opens a trust bundle file and follows its changes, keeping the last good one. Throws `pki/bundle` when the first is neither good nor awaited. */
 export function openBundleFile(options: {
   readonly file: string
   readonly trustDomain: TrustDomain
   readonly now: () => number
   readonly log: Log
+  /** It may be written later than this is called, and is waited for. */
+  readonly awaited?: boolean
   readonly pollSeconds?: number
 }): Promise<Reloading<Bundle>> {
-  const { file, trustDomain, log, pollSeconds } = options
+  const { file, trustDomain, log, awaited = false, pollSeconds } = options
   return openReloadingFiles({
     files: [file],
     code: 'pki/bundle',
     parse: ([pem = '']) => parseBundle(pem, trustDomain),
     log,
+    awaited,
     ...(pollSeconds === undefined ? {} : { pollSeconds }),
   })
 }

@@ -62,20 +62,23 @@ export function parseCredentialBundle(
   }
 }
 
-/** Opens a credential file and follows its changes, keeping the last good one. Throws `pki/credential` when the first is not good. */
+/** Opens a credential file and follows its changes, keeping the last good one. Throws `pki/credential` when the first is neither good nor awaited. */
 export function openCredentialFile(options: {
   readonly file: string
   readonly log: Log
+  /** It may be written later than this is called, and is waited for. */
+  readonly awaited?: boolean
   readonly pollSeconds?: number
   readonly extensionOid?: string
 }): Promise<Reloading<Credential>> {
-  const { file, log, pollSeconds, extensionOid } = options
+  const { file, log, awaited = false, pollSeconds, extensionOid } = options
   return openReloadingFiles({
     files: [file],
     code: 'pki/credential',
     parse: ([pem = '']) =>
       parseCredentialBundle(pem, extensionOid === undefined ? {} : { extensionOid }),
     log,
+    awaited,
     ...(pollSeconds === undefined ? {} : { pollSeconds }),
   })
 }

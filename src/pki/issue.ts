@@ -254,13 +254,13 @@ function settleTimes(
   const { nowSeconds, backdateSeconds, authority, jitter } = rules
   const { certificate } = authority
   const begin = Math.max(nowSeconds - backdateSeconds, certificate.notBefore.getTime() / 1000)
-  // A leaf that outlives its issuer is valid on paper and refused by everybody (linkerd2#3880).
-  const end = Math.min(begin + request.lifetimeSeconds, certificate.notAfter.getTime() / 1000)
+  // A leaf that outlives its issuer, or one above it, is valid on paper and refused by everybody (linkerd2#3880, istio#59768).
+  const end = Math.min(begin + request.lifetimeSeconds, authority.notAfter.getTime() / 1000)
   const lifetimeSeconds = end - begin
   if (lifetimeSeconds < lifetimeSecondsMin) {
     throw new CountersignError(
       'pki/issuer-expiring',
-      `issuer ends too soon, want=${lifetimeSecondsMin}s got=${lifetimeSeconds}s notAfter=${certificate.notAfter.toISOString()}`,
+      `issuer ends too soon, want=${lifetimeSecondsMin}s got=${lifetimeSeconds}s notAfter=${authority.notAfter.toISOString()}`,
     )
   }
   // Half of the life less up to a tenth, so that pods that started together do not renew together.

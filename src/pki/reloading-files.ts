@@ -9,7 +9,10 @@ import type { Log } from '../log.ts'
 
 /** A value made of files, as they were when they last were good. */
 export interface Reloading<T> extends AsyncDisposable {
+  /** While nothing was good yet, throws why. */
   current(): T
+  /** Why what the files hold now is not what is in force. */
+  readonly problem: CountersignError | undefined
   /** Calls the listener after each change; gives what ends that. */
   onChange(listener: () => void): () => void
 }
@@ -20,6 +23,8 @@ export interface ReloadingFilesOptions<T> {
   readonly code: ErrorCode
   readonly parse: (texts: readonly string[]) => T
   readonly log: Log
+  /** Somebody else writes the files, perhaps later than we start: what is not good at first is waited for. */
+  readonly awaited?: boolean
   /** Between two reads without an event, default 10. */
   readonly pollSeconds?: number
 }
@@ -33,34 +38,39 @@ const settleMilliseconds = 20
 /**
  * Opens files and follows them: by watching their folders, because kubelet swaps the `..data` symlink and never writes the file itself,
  * and by reading them every few seconds, because watchers miss changes (linkerd2#15109). What cannot be parsed leaves the last good value
- * in force. Throws the parser's failure when the first content is not good.
+ * in force. Throws the parser's failure when the first content is neither good nor awaited.
  */
 export async function openReloadingFiles<T>(
   options: ReloadingFilesOptions<T>,
 ): Promise<Reloading<T>> {
-  const texts = await readFiles(options.files, options.code)
-  return new ReloadingFiles(options, texts)
+  const files = new ReloadingFiles(options)
+  await files.open()
+  return files
 }
 
 class ReloadingFiles<T> implements Reloading<T> {
   readonly #options: ReloadingFilesOptions<T>
   readonly #listeners = new Set<() => void>()
   readonly #watchers = new Map<string, FSWatcher>()
-  readonly #poll: NodeJS.Timeout
+  #poll: NodeJS.Timeout | undefined
   #settle: NodeJS.Timeout | undefined
-  #value: T
+  #value: T | undefined
   /** Digest of the content that `#value` was made of. */
-  #digest: string
-  /** The failure logged last: a file that stays broken is said once. */
-  #failure = ''
+  #digest = ''
+  /** Of the last read; a file that stays broken is said once. */
+  #failure: Error | undefined
   #reading: Promise<void> = Promise.resolve()
   #closed = false
 
-  constructor(options: ReloadingFilesOptions<T>, texts: readonly string[]) {
+  constructor(options: ReloadingFilesOptions<T>) {
     this.#options = options
-    this.#value = options.parse(texts)
-    this.#digest = digestOf(texts)
-    this.#poll = setInterval(() => this.#read(), (options.pollSeconds ?? 10) * 1000)
+  }
+
+  async open(): Promise<void> {
+    const { awaited, pollSeconds = 10 } = this.#options
+    await this.#reload()
+    if (this.#failure !== undefined && awaited !== true) throw this.#failure
+    this.#poll = setInterval(() => this.#read(), pollSeconds * 1000)
     this.#poll.unref()
     this.#watch()
     // The files may have changed between the first read and the watch.
@@ -68,7 +78,15 @@ class ReloadingFiles<T> implements Reloading<T> {
   }
 
   current(): T {
+    if (this.#value === undefined) throw this.#failure ?? new TypeError('files are not read yet')
     return this.#value
+  }
+
+  get problem(): CountersignError | undefined {
+    if (this.#failure === undefined || this.#failure instanceof CountersignError)
+      return this.#failure
+    const { code } = this.#options
+    return new CountersignError(code, this.#failure.message, { cause: this.#failure })
   }
 
   onChange(listener: () => void): () => void {
@@ -119,25 +137,27 @@ class ReloadingFiles<T> implements Reloading<T> {
   }
 
   async #reload(): Promise<void> {
-    const { files, code, parse, log } = this.#options
+    const { files, code, parse, log, awaited } = this.#options
+    const isFirst = this.#value === undefined
+    const wasBroken = this.#failure !== undefined
     try {
       const texts = await readFiles(files, code)
       const digest = digestOf(texts)
-      if (digest === this.#digest) {
-        this.#failure = ''
-        return
-      }
-      this.#value = parse(texts)
+      const isSame = digest === this.#digest
+      if (!isSame) this.#value = parse(texts)
       this.#digest = digest
-      this.#failure = ''
+      this.#failure = undefined
+      if (isSame) return
     } catch (error) {
-      const failure = error instanceof Error ? error.message : String(error)
-      if (failure !== this.#failure) {
-        log.warn({ files, error }, 'files are not good, the last good ones stay in use')
-      }
+      const failure = error instanceof Error ? error : new Error(String(error))
+      const isNew = failure.message !== this.#failure?.message
       this.#failure = failure
+      if (!isNew || (isFirst && awaited !== true)) return
+      const stay = 'files are not good, the last good ones stay in use'
+      log.warn({ files, error }, isFirst ? 'files are awaited' : stay)
       return
     }
+    if (isFirst && !wasBroken) return
     log.info({ files }, 'files changed')
     for (const listener of this.#listeners) this.#tell(listener)
   }

@@ -55,6 +55,15 @@ test('an authority in the middle finds its way to the root whatever the order', 
   assert.deepEqual(authority.anchors, [root])
 })
 
+test('what an authority signs ends with whichever of its path ends first', () => {
+  const validity = sequence(utcTime('261101000000Z'), utcTime('270301000000Z'))
+  const root = craftCa({ name: 'root', seed: 1, parts: { validity } })
+  const lower = craftCa({ name: 'lower', seed: 3, issuer: { name: 'root', seed: 1 } })
+  const authority = parse([lower, root], { seed: 3 })
+  assert.equal(authority.notAfter.toISOString(), '2027-03-01T00:00:00.000Z')
+  assert.ok(authority.certificate.notAfter > authority.notAfter)
+})
+
 const name = (dns: string): Partial<CertificateParts> => ({ subject: commonName(dns) })
 const refused: readonly (readonly [title: string, make: () => Authority, message: string])[] = [
   ['no certificate', () => parse([]), 'authority has no certificate'],

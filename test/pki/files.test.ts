@@ -162,6 +162,53 @@ test('what is broken at the start is thrown, and names the file', async (t) => {
   })
 })
 
+test('files that are awaited are taken when they come, and until then it is said why not', async (t) => {
+  const volume = await createVolume(t)
+  const file = join(volume.folder, 'bundle.pem')
+  const log = recordingLog()
+  const ca = createTestAuthority()
+  const { trustDomain } = ca
+  await using source = await openBundleFile({
+    file,
+    trustDomain,
+    now: Date.now,
+    log,
+    awaited: true,
+    pollSeconds: 0.02,
+  })
+  const missing = `file ${JSON.stringify(file)} cannot be read, got=ENOENT`
+  assert.throws(() => source.current(), { code: 'pki/bundle', message: missing })
+  assert.equal(source.problem?.message, missing)
+  await writeFile(file, '')
+  await until(() => source.problem?.message === 'trust bundle has no anchor')
+  assert.equal(log.warnings.length, 2)
+  const changed = changeOf(source)
+  await writeFile(`${file}.next`, ca.bundlePem)
+  await rename(`${file}.next`, file)
+  await changed
+  assert.equal(source.current().pem, ca.bundlePem)
+  assert.equal(source.problem, undefined)
+})
+
+test('an authority that is awaited and has ended at the start is not available, and says so', async (t) => {
+  const volume = await createVolume(t)
+  const ca = createTestAuthority({ lifetimeSeconds: 7200 })
+  await volume.publish({ 'tls.crt': ca.certificatePem, 'tls.key': ca.privateKeyPem })
+  const end = ca.authority.notAfter
+  await using source = await openAuthorityFiles({
+    certificateFile: join(volume.folder, 'tls.crt'),
+    privateKeyFile: join(volume.folder, 'tls.key'),
+    trustDomain: ca.trustDomain,
+    now: () => end.getTime() + 1,
+    log: silentLog,
+    awaited: true,
+    pollSeconds: neverPoll,
+  })
+  const message = `authority has ended, notAfter=${end.toISOString()}`
+  assert.throws(() => source.current(), { code: 'pki/authority-unavailable', message })
+  assert.equal(source.problem?.message, message)
+})
+
 test('a listener that throws harms neither the others nor the value, and one that left is not called', async (t) => {
   const volume = await createVolume(t)
   const file = join(volume.folder, 'text')

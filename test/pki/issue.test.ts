@@ -132,6 +132,16 @@ test('a certificate never outlives its issuer, and none of less than an hour is 
   clock.now = begin
 })
 
+test('a certificate never outlives the root above its issuer', () => {
+  requirement('pki.leaf-within-issuer')
+  const { authority } = createTestAuthority({ now: () => begin, lifetimeSeconds: 86_400 })
+  const notAfter = new Date(Math.floor(begin / 1000) * 1000 + 7200_000)
+  const issuer = issuerOf(staticAuthoritySource({ ...authority, notAfter }))
+  clock.now = notAfter.getTime() - 3600_000 + 90_000
+  assert.deepEqual(issuer.prepare(requestOf()).notAfter, notAfter)
+  clock.now = begin
+})
+
 test('times, serial and refresh keep the rules of the API server for every lifetime and draw', () => {
   const lifetimes = fc.integer({ min: 3600, max: 86_400 })
   fc.assert(
