@@ -212,6 +212,8 @@ function gatewayConfig(options: {
 const installedKinds: readonly string[] = [
   'CustomResourceDefinition',
   'ServiceAccount',
+  'Secret',
+  'Lease',
   'ClusterRole',
   'ClusterRoleBinding',
   'Role',

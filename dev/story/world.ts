@@ -76,6 +76,8 @@ const collections: Readonly<Record<string, string>> = {
   Pod: '/api/v1/namespaces/:namespace/pods',
   ServiceAccount: '/api/v1/namespaces/:namespace/serviceaccounts',
   Service: '/api/v1/namespaces/:namespace/services',
+  Secret: '/api/v1/namespaces/:namespace/secrets',
+  Lease: '/apis/coordination.k8s.io/v1/namespaces/:namespace/leases',
   ClusterRole: '/apis/rbac.authorization.k8s.io/v1/clusterroles',
   ClusterRoleBinding: '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
   Role: '/apis/rbac.authorization.k8s.io/v1/namespaces/:namespace/roles',

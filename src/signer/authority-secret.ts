@@ -1,7 +1,10 @@
 import { CountersignError } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
-import { ApiError } from '../kubernetes/api-error.ts'
+import { isConflict } from '../kubernetes/api-error.ts'
+import { mergeObject, readObject } from '../kubernetes/objects.ts'
+import { readFields, readTextMap } from '../kubernetes/read-field.ts'
+import { readMetadata, type KubernetesObject, type Resource } from '../kubernetes/resource.ts'
 import {
   createSelfSignedAuthority,
   parseAuthority,
@@ -22,18 +25,33 @@ export interface AuthoritySecretOptions {
   readonly now: () => number
 }
 
-interface Secret {
-  readonly data?: Readonly<Record<string, string>>
+interface Secret extends KubernetesObject {
+  /** Base64 by name. */
+  readonly data: Readonly<Record<string, string>>
+}
+
+const secrets: Resource<Secret> = {
+  group: '',
+  version: 'v1',
+  plural: 'secrets',
+  kind: 'Secret',
+  namespaced: true,
+  parse: (raw) => ({
+    metadata: readMetadata(raw),
+    data: readTextMap(readFields(raw, 'secret')['data'], 'data'),
+  }),
 }
 
 /**
- * An authority whose key is kept in a `kubernetes.io/tls` Secret, made by whichever replica comes first: for
- * development and small clusters. Throws `pki/authority` when the Secret holds something else, never replaces it.
+ * An authority whose key is kept in a Secret that is there already, by the names of a `kubernetes.io/tls` Secret, and filled by whichever
+ * replica comes first: for development and small clusters. Throws `pki/authority` when the Secret is not there or holds something else;
+ * what it holds is never replaced.
  */
 export async function openAuthoritySecret(
   options: AuthoritySecretOptions,
 ): Promise<AuthoritySource> {
-  const secret = (await readSecret(options)) ?? (await createSecret(options))
+  const found = await readSecret(options)
+  const secret = isEmpty(found) ? await fillSecret(found, options) : found
   const { trustDomain, now } = options
   return staticAuthoritySource(
     parseAuthority({
@@ -45,39 +63,30 @@ export async function openAuthoritySecret(
   )
 }
 
-function collection({ namespace }: AuthoritySecretOptions): string {
-  return `/api/v1/namespaces/${encodeURIComponent(namespace)}/secrets`
+async function readSecret(options: AuthoritySecretOptions): Promise<Secret> {
+  const { client, namespace, name } = options
+  const secret = await readObject(client, secrets, { namespace, name })
+  if (secret !== undefined) return secret
+  throw new CountersignError('pki/authority', `secret ${namespace}/${name}: not found`, {
+    hint: `the chart makes it, empty; by hand: kubectl -n ${namespace} create secret generic ${name}`,
+  })
 }
 
-async function readSecret(options: AuthoritySecretOptions): Promise<Secret | undefined> {
-  const path = `${collection(options)}/${encodeURIComponent(options.name)}`
-  try {
-    return await options.client.request<Secret>({ method: 'GET', path })
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return undefined
-    throw error
-  }
+function isEmpty({ data }: Secret): boolean {
+  return data['tls.crt'] === undefined && data['tls.key'] === undefined
 }
 
-/** A create cannot replace, so of two replicas that start at once one wins and the other reads the winner's. */
-async function createSecret(options: AuthoritySecretOptions): Promise<Secret> {
-  const { client, namespace, name, trustDomain, lifetimeSeconds, dnsSuffixes, now } = options
+/** A write over what was read: of two replicas that start at once one wins, and the other reads the winner's. */
+async function fillSecret({ metadata }: Secret, options: AuthoritySecretOptions): Promise<Secret> {
+  const { client, trustDomain, lifetimeSeconds, dnsSuffixes, now } = options
   const made = createSelfSignedAuthority({ trustDomain, lifetimeSeconds, dnsSuffixes, now })
-  const body = {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    type: 'kubernetes.io/tls',
-    metadata: { name, namespace },
-    data: { 'tls.crt': encode(made.certificatePem), 'tls.key': encode(made.privateKeyPem) },
-  }
+  const data = { 'tls.crt': encode(made.certificatePem), 'tls.key': encode(made.privateKeyPem) }
   try {
-    return await client.request<Secret>({ method: 'POST', path: collection(options), body })
+    return await mergeObject(client, secrets, { metadata, patch: { data } })
   } catch (error) {
-    if (!(error instanceof ApiError) || error.status !== 409) throw error
+    if (!isConflict(error)) throw error
   }
-  const winner = await readSecret(options)
-  if (winner !== undefined) return winner
-  throw new CountersignError('pki/authority', `secret ${namespace}/${name} came and went`)
+  return readSecret(options)
 }
 
 function encode(text: string): string {
@@ -85,13 +94,13 @@ function encode(text: string): string {
 }
 
 function decode(secret: Secret, key: string, options: AuthoritySecretOptions): string {
-  const value = secret.data?.[key]
+  const value = secret.data[key]
   if (value !== undefined) return Buffer.from(value, 'base64').toString('utf8')
   throw new CountersignError(
     'pki/authority',
     `secret ${options.namespace}/${options.name}: ${key}: required`,
     {
-      hint: 'it is no kubernetes.io/tls Secret of ours; name another one in authority.selfSigned.secret',
+      hint: 'it holds something that is not ours; name another one in authority.selfSigned.secret',
     },
   )
 }

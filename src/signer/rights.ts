@@ -13,7 +13,10 @@ export interface SignerRightsOptions {
 
 const certificates = 'certificates.k8s.io'
 
-/** Every right that the signer uses, and no other: the chart gives these, docs/ISSUANCE.md lists them. */
+/**
+ * Every right that the signer uses, and no other: the chart gives these, docs/ISSUANCE.md lists them. RBAC names nothing that is yet to
+ * be created, so the Lease and the Secret are made by whoever installs, and filled here.
+ */
 export function signerRights(options: SignerRightsOptions): readonly Right[] {
   return [...requestRights(options), ...evidenceRights, ...trustBundleRights(options)].concat(
     options.secret === undefined ? [] : secretRights(options.secret),
@@ -76,7 +79,6 @@ function trustBundleRights(options: SignerRightsOptions): readonly Right[] {
     { ...bundles, verb: 'create' },
     { ...bundles, name, verb: 'patch' },
     { ...leases, name: lease.name, verb: 'get' },
-    { ...leases, verb: 'create' },
     { ...leases, name: lease.name, verb: 'patch' },
   ]
 }
@@ -90,6 +92,6 @@ function secretRights({ namespace, name }: LeasePlace): readonly Right[] {
   }
   return [
     { ...secrets, name, verb: 'get' },
-    { ...secrets, verb: 'create' },
+    { ...secrets, name, verb: 'patch' },
   ]
 }
