@@ -248,7 +248,7 @@ function shapeOf(test: TestAuthority, asked: IssuanceRequest): object {
     subjectKeyId: asked.key.keyIdentifier.toString('base64'),
     uri: asked.identity.spiffeId.uri,
     dnsName: asked.dnsNames[0],
-    extensionOid: test.profile.extensionOid.split('.').map(Number),
+    extensionOid: test.profile.identityExtensionOid.split('.').map(Number),
     extension: identityExtensionValue(asked.identity).toString('base64'),
     lifetimeSeconds: asked.lifetimeSeconds,
   }

@@ -26,6 +26,7 @@ export type ErrorCode =
   | 'pki/stale'
   | 'pki/inspection'
   | 'pki/identity-extension'
+  | 'pki/identity-extension-oid'
   | 'pki/svid'
   | 'pki/svid-untrusted'
   | 'pki/svid-expired'

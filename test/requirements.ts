@@ -193,6 +193,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'when pods or revocations cannot be watched for too long, calls are refused and streams end',
     source: 'docs/AUTHORIZATION.md, fail closed',
   },
+  'pki.extension-is-ones-own': {
+    claim:
+      'in production the number of the identity extension is one of our own, never the example',
+    source: 'RFC 5612: numbers for documentation may be anybody’s',
+  },
   'gateway.no-input-ends-it': {
     claim: 'nothing that can be sent to the listener ends the process',
     source: 'RFC 9112 §3.2; Node: an error without a listener ends the process',

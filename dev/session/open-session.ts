@@ -191,6 +191,7 @@ function gatewayConfig(options: {
   })
   return {
     trustDomain,
+    production: false,
     kubeconfig,
     listen: { host: '127.0.0.1', port: ports.gateway },
     credentialBundle: join(volume, stage.credentialBundle),

@@ -17,7 +17,7 @@ export function issueForeignCredential(identity: WorkloadIdentity): { cert: stri
   const { trustDomain } = identity.spiffeId
   const pem = createSelfSignedAuthority({ trustDomain, lifetimeSeconds: 24 * lifetimeSeconds, now })
   const issuer = createIssuer({
-    profile: createProfile({ trustDomain, cluster: identity.cluster }),
+    profile: createProfile({ trustDomain, cluster: identity.cluster, production: false }),
     authorities: staticAuthoritySource(parseAuthority({ ...pem, trustDomain, now })),
     now,
   })

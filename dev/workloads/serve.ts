@@ -11,7 +11,11 @@ export async function serve(
   listener: VerifiedListener,
   options: Partial<RequireCountersignOptions> = {},
 ): Promise<void> {
-  const countersign = await requireCountersign({ ...workloadEnvironment(), ...options })
+  const countersign = await requireCountersign({
+    ...workloadEnvironment(),
+    production: false,
+    ...options,
+  })
   const server = createServer(countersign.tlsOptions, countersign.guard(listener))
   countersign.attach(server)
   await new Promise<void>((resolve, reject) => {

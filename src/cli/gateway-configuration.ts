@@ -21,7 +21,10 @@ export interface GatewayConfig {
   readonly credentialBundle: string
   /** The anchors that agents and tool servers are verified with. */
   readonly trustBundle: string
-  readonly extensionArc?: string | undefined
+  /** The signer's; required in production. */
+  readonly identityExtensionOid?: string | undefined
+  /** Refuses what is only fit for trying out: docs/OPERATING.md, Production. */
+  readonly production: boolean
   /** Values of the Host header that are answered: a name without a port at every port, one with a port at that one. */
   readonly hosts: readonly string[]
   /** Values of the Origin header that are answered; requests without one are no browser's. */
@@ -34,7 +37,7 @@ export interface GatewayConfig {
     readonly timeoutSeconds: number
     readonly pins?: Readonly<Record<string, string>> | undefined
   }[]
-  /** 32 octets that seal session ids, shared by all replicas; made at start when absent. */
+  /** 32 octets that seal session ids, shared by all replicas; required in production, else made at start when absent. */
   readonly sessionKeyFile?: string | undefined
   /** How long the watches on pods and revocations may be broken before calls are refused. */
   readonly staleSecondsMax: number
@@ -75,7 +78,8 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
       .prefault({}),
     credentialBundle: pathIn(folder),
     trustBundle: pathIn(folder),
-    extensionArc: z.string().max(128).optional(),
+    identityExtensionOid: z.string().max(128).optional(),
+    production: z.boolean().default(true),
     hosts: z.array(z.string().min(1)).min(1),
     origins: z.array(z.string().min(1)).default([]),
     upstreams: z

@@ -12,6 +12,7 @@ import type { Log } from '../log.ts'
 import { createMetrics, type Metrics } from '../metrics.ts'
 import { openBundleFile } from '../pki/bundle.ts'
 import { openCredentialFile } from '../pki/credential.ts'
+import { parseIdentityExtensionOid } from '../pki/identity-extension-oid.ts'
 import { isReady, type Condition } from '../readiness.ts'
 import { createAuthorizer } from '../policy/authorizer.ts'
 import { openDecisionLog } from '../policy/decision-log.ts'
@@ -30,10 +31,10 @@ export async function runGateway(
   const { log, now = Date.now } = options
   await using opened = new AsyncDisposableStack()
   const metrics = createMetrics()
-  const extension =
-    config.extensionArc === undefined ? {} : { extensionOid: `${config.extensionArc}.1` }
+  const settings = await settingsOf(config)
+  const { identityExtensionOid } = settings
   const credential = opened.use(
-    await openCredentialFile({ file: config.credentialBundle, log, ...extension }),
+    await openCredentialFile({ file: config.credentialBundle, log, identityExtensionOid }),
   )
   const { trustDomain } = config
   const trustBundle = opened.use(
@@ -52,8 +53,7 @@ export async function runGateway(
   )
   const { revocations, pods, rights } = await openWatches(config, { log, metrics, now, opened })
   const gateway = await createGateway({
-    ...settingsOf(config),
-    sessionKey: await readSessionKey(config.sessionKeyFile),
+    ...settings,
     authorizer: createAuthorizer(engine, { metrics }),
     credential,
     trustBundle,
@@ -63,7 +63,6 @@ export async function runGateway(
     now,
     log,
     metrics,
-    ...extension,
   })
   opened.defer(() => gateway.close())
   const fresh = ({ staleSeconds }: { readonly staleSeconds: number }): boolean =>
@@ -103,18 +102,22 @@ function pemPage(body: string): { contentType: string; body: string } {
   return { contentType: 'application/x-pem-file', body }
 }
 
-function settingsOf(
+type Settings =
+  'listen' | 'hosts' | 'origins' | 'upstreams' | 'staleSecondsMax' | 'drain' | 'sessionKey'
+
+/** What the configuration says by itself. Throws `cli/configuration`, `pki/identity-extension-oid`. */
+async function settingsOf(
   config: GatewayConfig,
-): Pick<
-  GatewayOptions,
-  'listen' | 'hosts' | 'origins' | 'upstreams' | 'staleSecondsMax' | 'drain'
-> {
+): Promise<Pick<GatewayOptions, Settings> & { readonly identityExtensionOid: string }> {
   const { listen, hosts, origins, staleSecondsMax, drain } = config
   const upstreams = config.upstreams.map(({ pins, ...upstream }) => ({
     ...upstream,
     ...(pins === undefined ? {} : { pins }),
   }))
-  return { listen, hosts, origins, upstreams, staleSecondsMax, drain }
+  const identityExtensionOid = parseIdentityExtensionOid(config.identityExtensionOid, config)
+  const sessionKey = await readSessionKey(config)
+  const settings = { listen, hosts, origins, upstreams, staleSecondsMax, drain }
+  return { ...settings, identityExtensionOid, sessionKey }
 }
 
 async function openWatches(
@@ -143,7 +146,15 @@ async function openWatches(
 }
 
 /** Replicas behind one Service share the key, so that any of them can open a session id. */
-async function readSessionKey(file: string | undefined): Promise<Buffer> {
+async function readSessionKey({
+  sessionKeyFile: file,
+  production,
+}: Pick<GatewayConfig, 'sessionKeyFile' | 'production'>): Promise<Buffer> {
+  if (file === undefined && production) {
+    throw new CountersignError('cli/configuration', 'sessionKeyFile: required in production', {
+      hint: 'without it no session outlives a restart or is known to another replica; make one with: openssl rand -out session.key 32',
+    })
+  }
   if (file === undefined) return randomBytes(sessionKeyOctets)
   const key = await readFile(file)
   if (key.length === sessionKeyOctets) return key

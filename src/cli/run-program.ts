@@ -1,5 +1,5 @@
 import { CommanderError, type Command, type OutputConfiguration } from 'commander'
-import { CountersignError } from '../errors.ts'
+import { CountersignError, type ErrorCode } from '../errors.ts'
 import type { ExitCode, Terminal } from './terminal.ts'
 
 /** Runs a command line (without node and script) and gives its exit code. Never throws. */
@@ -28,6 +28,9 @@ export function outputTo(terminal: Terminal): OutputConfiguration {
 /** A command whose answer is no: what there is to say has been said. */
 export class Refused extends Error {}
 
+/** Of the configuration, though another room reads that part of it. */
+const usageCodes: ReadonlySet<ErrorCode> = new Set(['pki/profile', 'pki/identity-extension-oid'])
+
 function explain(error: unknown, terminal: Terminal): ExitCode {
   if (error instanceof Refused) return 1
   // Commander has printed its own errors already; --help and --version end here with 0.
@@ -41,5 +44,5 @@ function explain(error: unknown, terminal: Terminal): ExitCode {
   const cause = error.cause instanceof Error ? `: ${error.cause.message}` : ''
   terminal.err(`countersign: error: ${error.message}${cause} (${error.code})\n`)
   if (error.hint !== undefined) terminal.err(`hint: ${error.hint}\n`)
-  return error.code.startsWith('cli/') || error.code === 'pki/profile' ? 2 : 1
+  return error.code.startsWith('cli/') || usageCodes.has(error.code) ? 2 : 1
 }

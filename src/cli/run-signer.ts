@@ -32,9 +32,7 @@ export async function runSigner(
     lifetimeSecondsMax: config.profile.lifetimeSecondsMax,
     backdateSeconds: config.profile.backdateSeconds,
     ...(config.profile.keyTypes === undefined ? {} : { keyTypes: config.profile.keyTypes }),
-    ...(config.profile.extensionArc === undefined
-      ? {}
-      : { extensionArc: config.profile.extensionArc }),
+    identityExtensionOid: config.identityExtensionOid,
   })
   const engine = await openPolicy(config.policy)
   const ledger = opened.use(await openLedger({ file: config.ledger.file, now, log, metrics }))

@@ -37,9 +37,10 @@ export interface SignerConfig {
     readonly keyTypes?: readonly KeyType[] | undefined
     readonly lifetimeSecondsMax: number
     readonly backdateSeconds: number
-    readonly extensionArc?: string | undefined
   }
-  /** Refuses what is only fit for trying out, such as the example OID arc. */
+  /** The number of the identity extension; required in production. */
+  readonly identityExtensionOid?: string | undefined
+  /** Refuses what is only fit for trying out: docs/OPERATING.md, Production. */
   readonly production: boolean
   /** The Lease by which one of several replicas publishes the trust bundle. */
   readonly lease: { readonly namespace: string; readonly name: string }
@@ -74,10 +75,10 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
         keyTypes: z.array(z.enum(keyTypes)).min(1).optional(),
         lifetimeSecondsMax: z.int().min(3600).max(86_400).default(3600),
         backdateSeconds: z.int().min(0).max(240).default(90),
-        extensionArc: z.string().max(128).optional(),
       })
       .prefault({}),
-    production: z.boolean().default(false),
+    identityExtensionOid: z.string().max(128).optional(),
+    production: z.boolean().default(true),
     lease: z
       .strictObject({
         namespace: z.string().min(1).max(63).default('countersign-system'),

@@ -51,7 +51,7 @@ export interface GatewayOptions {
   readonly delay?: Delay | undefined
   readonly log: Log
   readonly metrics: Metrics
-  readonly extensionOid?: string | undefined
+  readonly identityExtensionOid?: string | undefined
 }
 
 export interface Gateway {

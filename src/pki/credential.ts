@@ -33,7 +33,7 @@ const intermediatesMax = 8
 /** Reads kubelet's one-file bundle: a PKCS#8 key, its certificate, intermediates. Throws `pki/credential`. */
 export function parseCredentialBundle(
   pem: string,
-  options: { readonly extensionOid?: string } = {},
+  options: { readonly identityExtensionOid?: string } = {},
 ): Credential {
   const blocks = parsePem(pem, { code: 'pki/credential', what: 'credential', charactersMax })
   const [key, leaf, ...intermediates] = blocks
@@ -69,14 +69,17 @@ export function openCredentialFile(options: {
   /** It may be written later than this is called, and is waited for. */
   readonly awaited?: boolean
   readonly pollSeconds?: number
-  readonly extensionOid?: string
+  readonly identityExtensionOid?: string
 }): Promise<Reloading<Credential>> {
-  const { file, log, awaited = false, pollSeconds, extensionOid } = options
+  const { file, log, awaited = false, pollSeconds, identityExtensionOid } = options
   return openReloadingFiles({
     files: [file],
     code: 'pki/credential',
     parse: ([pem = '']) =>
-      parseCredentialBundle(pem, extensionOid === undefined ? {} : { extensionOid }),
+      parseCredentialBundle(
+        pem,
+        identityExtensionOid === undefined ? {} : { identityExtensionOid },
+      ),
     log,
     awaited,
     ...(pollSeconds === undefined ? {} : { pollSeconds }),

@@ -2,7 +2,8 @@ import { hash } from 'node:crypto'
 import { CountersignError, quoted } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import { isClusterName } from './identity-extension.ts'
-import { exampleArc, parseObjectIdentifier } from './oid.ts'
+import { parseIdentityExtensionOid } from './identity-extension-oid.ts'
+import { parseObjectIdentifier } from './oid.ts'
 import { keyTypes as everyKeyType } from './subject-key.ts'
 import type { KeyType } from './subject-key.ts'
 
@@ -16,9 +17,9 @@ export interface ProfileConfig {
   readonly lifetimeSecondsMax?: number
   /** How far before the signature a certificate begins, for clocks that are behind: 0 to 120, default 90. */
   readonly backdateSeconds?: number
-  /** Arc of our object identifiers; the default is the one for documentation (RFC 5612). */
-  readonly extensionArc?: string
-  /** Refuses the arc for documentation. */
+  /** The number of the identity extension; required in production. */
+  readonly identityExtensionOid?: string | undefined
+  /** Refuses what is fit for trying out only. Default true. */
   readonly production?: boolean
 }
 
@@ -33,11 +34,10 @@ export interface ProfileFields {
   readonly keyTypes: readonly KeyType[]
   readonly lifetimeSecondsMax: number
   readonly backdateSeconds: number
-  readonly extensionArc: string
   readonly production: boolean
-  /** `<arc>.1`, dotted. */
-  readonly extensionOid: string
-  /** The content of `extensionOid` in hex: the key under which a certificate's extensions are found. */
+  /** Dotted. */
+  readonly identityExtensionOid: string
+  /** The content of `identityExtensionOid` in hex: the key under which a certificate's extensions are found. */
   readonly extensionKey: string
   /** SHA-256 over all fields, hex: records say by which profile a certificate was made. */
   readonly digest: string
@@ -46,7 +46,7 @@ export interface ProfileFields {
 /** The API server refuses certificates that live shorter (PodCertificateRequest status validation). */
 export const lifetimeSecondsMin = 3600
 
-/** Checks a profile's configuration and fills in defaults. Throws `pki/profile`, naming the field. */
+/** Checks a profile's configuration and fills in defaults. Throws `pki/profile` or `pki/identity-extension-oid`, naming the field. */
 export function createProfile(config: ProfileConfig): Profile {
   const {
     trustDomain,
@@ -54,8 +54,7 @@ export function createProfile(config: ProfileConfig): Profile {
     keyTypes = everyKeyType,
     lifetimeSecondsMax = 3600,
     backdateSeconds = 90,
-    extensionArc = exampleArc,
-    production = false,
+    production = true,
   } = config
   // As a URI name constraint, a leading dot would mean the subdomains and not the domain (RFC 5280 §4.2.1.10).
   if (trustDomain.startsWith('.')) {
@@ -72,17 +71,18 @@ export function createProfile(config: ProfileConfig): Profile {
   }
   checkSeconds('lifetimeSecondsMax', lifetimeSecondsMax, { min: lifetimeSecondsMin, max: 86400 })
   checkSeconds('backdateSeconds', backdateSeconds, { min: 0, max: 120 })
-  checkArc(extensionArc, production)
+  const identityExtensionOid = parseIdentityExtensionOid(config.identityExtensionOid, {
+    production,
+  })
   const fields: Omit<ProfileFields, 'digest'> = {
     trustDomain,
     cluster,
     keyTypes: everyKeyType.filter((type) => keyTypes.includes(type)),
     lifetimeSecondsMax,
     backdateSeconds,
-    extensionArc,
     production,
-    extensionOid: `${extensionArc}.1`,
-    extensionKey: parseObjectIdentifier(`${extensionArc}.1`),
+    identityExtensionOid,
+    extensionKey: parseObjectIdentifier(identityExtensionOid),
   }
   const profile: ProfileFields = {
     ...fields,
@@ -98,18 +98,6 @@ function checkSeconds(
 ): void {
   if (Number.isInteger(value) && value >= bounds.min && value <= bounds.max) return
   throw refused(field, `is out of bounds, want=${bounds.min}..${bounds.max} got=${value}`)
-}
-
-function checkArc(arc: string, production: boolean): void {
-  try {
-    parseObjectIdentifier(`${arc}.1`)
-  } catch (error) {
-    const message = `is not an arc for object identifiers, got=${quoted(arc)}`
-    throw new CountersignError('pki/profile', `extensionArc ${message}`, { cause: error })
-  }
-  if (production && `${arc}.`.startsWith(`${exampleArc}.`)) {
-    throw refused('extensionArc', `is the one for documentation, want=your own in production`)
-  }
 }
 
 function refused(field: string, message: string): CountersignError {

@@ -18,7 +18,8 @@ import {
 import type { AlternativeNames } from './certificate-extensions.ts'
 import { readDer, withCode } from './der-read.ts'
 import { parseIdentityExtension } from './identity-extension.ts'
-import { exampleArc, oids, parseObjectIdentifier } from './oid.ts'
+import { exampleExtensionOid } from './identity-extension-oid.ts'
+import { oids, parseObjectIdentifier } from './oid.ts'
 import { checkTimes, validatePath } from './path-validation.ts'
 import { publicKeyOf } from './subject-key.ts'
 
@@ -50,9 +51,11 @@ const understood: readonly string[] = [
 /** Reads one strict SVID leaf of at most 16 KiB with nothing after it. Throws `pki/svid`. */
 export function parseX509Svid(
   der: Uint8Array,
-  options: { readonly extensionOid?: string } = {},
+  options: { readonly identityExtensionOid?: string } = {},
 ): X509Svid {
-  const extensionOid = parseObjectIdentifier(options.extensionOid ?? `${exampleArc}.1`)
+  const identityExtensionOid = parseObjectIdentifier(
+    options.identityExtensionOid ?? exampleExtensionOid,
+  )
   // A copy: what is parsed outlives the caller's buffer.
   const certificate = readDer(
     Buffer.from(der),
@@ -74,7 +77,7 @@ export function parseX509Svid(
       notAfter: new Date(certificate.notAfter),
       dnsNames: names.dnsNames,
       publicKey: publicKeyOf(certificate.spki),
-      identity: readIdentity(certificate, extensionOid, spiffeId),
+      identity: readIdentity(certificate, identityExtensionOid, spiffeId),
       names,
       certificate,
     }
@@ -153,10 +156,10 @@ function readNames(certificate: Certificate): AlternativeNames {
 
 function readIdentity(
   certificate: Certificate,
-  extensionOid: string,
+  identityExtensionOid: string,
   spiffeId: SpiffeId,
 ): WorkloadIdentity | undefined {
-  const extension = certificate.extensions.get(extensionOid)
+  const extension = certificate.extensions.get(identityExtensionOid)
   if (extension === undefined) return undefined
   const binding = parseIdentityExtension(extension.value)
   const workload = workloadOf(spiffeId)

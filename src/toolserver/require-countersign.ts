@@ -8,6 +8,7 @@ import type { Role } from '../identity/role.ts'
 import { silentLog, type Log } from '../log.ts'
 import { openBundleFile } from '../pki/bundle.ts'
 import { openCredentialFile } from '../pki/credential.ts'
+import { parseIdentityExtensionOid } from '../pki/identity-extension-oid.ts'
 import { createTokenVerifier } from '../token/verify.ts'
 import type { VerifiedCaller } from './caller.ts'
 import { createRequestVerifier, type Refusal } from './verify-request.ts'
@@ -54,7 +55,10 @@ export interface RequireCountersignOptions {
   readonly direct?: readonly Role[]
   /** Octets, 1 MiB by default; a larger body is refused with 413 before it is read whole. */
   readonly bodyBytesMax?: number
-  readonly extensionOid?: string
+  /** The signer's. Required in production. */
+  readonly identityExtensionOid?: string
+  /** False is for trying out: then the example number of the extension is taken where none is given. Default true. */
+  readonly production?: boolean
   readonly log?: Log
   /** Milliseconds since the epoch. */
   readonly now?: () => number
@@ -62,15 +66,21 @@ export interface RequireCountersignOptions {
 
 /**
  * What a tool server behind the gateway needs: it opens the mounted files, follows them as they rotate, and verifies
- * every request. Throws `pki/credential` or `pki/bundle` when the files are not there yet or not usable, and
- * `identity/spiffe-id` for a gateway that is none of the trust domain.
+ * every request. Throws `pki/credential` or `pki/bundle` when the files are not there yet or not usable,
+ * `identity/spiffe-id` for a gateway that is none of the trust domain, and `pki/identity-extension-oid`.
  */
 export async function requireCountersign(options: RequireCountersignOptions): Promise<Countersign> {
-  const { extensionOid, log = silentLog, now = Date.now, bodyBytesMax = 1024 * 1024 } = options
+  const { log = silentLog, now = Date.now, bodyBytesMax = 1024 * 1024, production = true } = options
+  const identityExtensionOid = parseIdentityExtensionOid(options.identityExtensionOid, {
+    production,
+  })
   const trustDomain = parseTrustDomain(options.trustDomain)
   const gateways = new Set(options.gateways.map((uri) => gatewayId(uri, trustDomain)))
-  const extension = extensionOid === undefined ? {} : { extensionOid }
-  const credential = await openCredentialFile({ file: options.credentialBundle, log, ...extension })
+  const credential = await openCredentialFile({
+    file: options.credentialBundle,
+    log,
+    identityExtensionOid,
+  })
   const trustBundle = await openBundleFile({ file: options.trustBundle, trustDomain, now, log })
   const tokens = createTokenVerifier({
     trustDomain,
@@ -82,7 +92,7 @@ export async function requireCountersign(options: RequireCountersignOptions): Pr
     tokens,
     gateways,
     direct: options.direct ?? [],
-    extensionOid,
+    identityExtensionOid,
     now,
   })
   const material = (): { cert: string; key: string; ca: string } => {

@@ -35,11 +35,11 @@ export function createRequestVerifier(options: {
   readonly gateways: ReadonlySet<string>
   /** Roles that may come without the gateway. */
   readonly direct: readonly Role[]
-  readonly extensionOid?: string | undefined
+  readonly identityExtensionOid?: string | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }): RequestVerifier {
-  const { trustBundle, tokens, gateways, direct, now, extensionOid } = options
+  const { trustBundle, tokens, gateways, direct, now, identityExtensionOid } = options
   // A certificate cannot change on an open connection, so it is parsed once; whether it is still good is asked each time.
   const parsed = new WeakMap<object, X509Svid>()
 
@@ -49,7 +49,7 @@ export function createRequestVerifier(options: {
       known ??
       parseX509Svid(
         socket.getPeerX509Certificate()?.raw ?? Buffer.alloc(0),
-        extensionOid === undefined ? {} : { extensionOid },
+        identityExtensionOid === undefined ? {} : { identityExtensionOid },
       )
     verifyX509Svid(svid, { bundle: trustBundle.current(), now: now() })
     if (known === undefined) parsed.set(socket, svid)

@@ -67,6 +67,7 @@ async function startSigner(): Promise<Program> {
   const signer = await start('signer', {
     trustDomain: stage.trustDomain,
     cluster: 'test',
+    production: false,
     kubeconfig,
     authority: { selfSigned: { namespace: stage.system } },
     ledger: { file: 'ledger' },
@@ -106,6 +107,8 @@ test('signer and gateway run from their configuration files, serve, and drain on
   const volume = await volumeOf(gatewayPod)
   const gateway = await start('gateway', {
     trustDomain: stage.trustDomain,
+    production: false,
+    drain: { graceSeconds: 0 },
     kubeconfig: await cluster.kubeconfigFor({ name: platformUsers.gateway, groups: [] }),
     listen: { host: '127.0.0.1', port: ports.gateway },
     credentialBundle: join(volume, stage.credentialBundle),

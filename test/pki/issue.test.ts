@@ -249,6 +249,7 @@ test('a key type outside the profile is refused', () => {
   const profile = createProfile({
     trustDomain: ca.trustDomain,
     cluster: 'test',
+    production: false,
     keyTypes: ['ED25519'],
   })
   const issuer = createIssuer({ profile, authorities: ca.source, now })

@@ -5,14 +5,14 @@ import { createProfile } from '../../src/pki/profile.ts'
 import type { ProfileConfig } from '../../src/pki/profile.ts'
 
 const trustDomain = parseTrustDomain('test.example')
-const good: ProfileConfig = { trustDomain, cluster: 'test' }
+const good: ProfileConfig = { trustDomain, cluster: 'test', production: false }
 
 test('a profile has an hour, 90 seconds and every key type by default', () => {
   const profile = createProfile(good)
   assert.equal(profile.lifetimeSecondsMax, 3600)
   assert.equal(profile.backdateSeconds, 90)
   assert.equal(profile.keyTypes.length, 6)
-  assert.equal(profile.extensionOid, '1.3.6.1.4.1.32473.1')
+  assert.equal(profile.identityExtensionOid, '1.3.6.1.4.1.32473.1')
   assert.equal(profile.production, false)
 })
 
@@ -43,13 +43,6 @@ const refused: readonly (readonly [config: Partial<ProfileConfig>, message: stri
   ],
   [{ backdateSeconds: 121 }, 'backdateSeconds is out of bounds, want=0..120 got=121'],
   [{ backdateSeconds: -1 }, 'backdateSeconds is out of bounds, want=0..120 got=-1'],
-  [{ extensionArc: '2.25.1' }, 'extensionArc is not an arc for object identifiers, got="2.25.1"'],
-  [{ extensionArc: 'x' }, 'extensionArc is not an arc for object identifiers, got="x"'],
-  [{ production: true }, 'extensionArc is the one for documentation, want=your own in production'],
-  [
-    { production: true, extensionArc: '1.3.6.1.4.1.32473.7' },
-    'extensionArc is the one for documentation, want=your own in production',
-  ],
 ]
 for (const [config, message] of refused) {
   test(`a profile with ${JSON.stringify(config)} is refused`, () => {
@@ -57,9 +50,14 @@ for (const [config, message] of refused) {
   })
 }
 
-test('a profile in production has an arc of its own', () => {
-  const profile = createProfile({ ...good, production: true, extensionArc: '1.3.6.1.4.1.324731' })
-  assert.equal(profile.extensionOid, '1.3.6.1.4.1.324731.1')
+test('a profile is one for production unless it is said not to be, and then has a number of its own', () => {
+  const code = 'pki/identity-extension-oid'
+  assert.throws(() => createProfile({ trustDomain, cluster: 'test' }), { code })
+  assert.throws(() => createProfile({ ...good, identityExtensionOid: '2.25.1' }), { code })
+  const identityExtensionOid = '1.3.6.1.4.1.324731.1'
+  const profile = createProfile({ trustDomain, cluster: 'test', identityExtensionOid })
+  assert.equal(profile.identityExtensionOid, identityExtensionOid)
+  assert.equal(profile.production, true)
 })
 
 test('the digest of a profile follows every field and no order', () => {
@@ -73,7 +71,7 @@ test('the digest of a profile follows every field and no order', () => {
     { keyTypes: ['ECDSAP256'] },
     { lifetimeSecondsMax: 7200 },
     { backdateSeconds: 60 },
-    { extensionArc: '1.3.6.1.4.1.1' },
+    { identityExtensionOid: '1.3.6.1.4.1.1.1' },
   ]
   const digests = others.map((other) => createProfile({ ...good, ...other }).digest)
   assert.equal(new Set([digest, ...digests]).size, others.length + 1)

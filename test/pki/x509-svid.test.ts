@@ -79,7 +79,7 @@ test('the identity extension must be of the workload that the SPIFFE ID names', 
     message: 'certificate has an identity extension of another workload than its SPIFFE ID',
   })
   // Under another arc it is an extension like any other, and says nothing.
-  assert.equal(parseX509Svid(der, { extensionOid: '1.3.6.1.4.1.1.1' }).identity, undefined)
+  assert.equal(parseX509Svid(der, { identityExtensionOid: '1.3.6.1.4.1.1.1' }).identity, undefined)
 })
 
 test('an identity extension that is critical or malformed makes the certificate no SVID', () => {

@@ -29,7 +29,7 @@ test('a request of a pod becomes a certificate, a record and an event', async ()
   const status = await world.terminal()
   assert.equal(status.conditions[0].type, 'Issued')
   const svid = parseX509Svid(leafOf(status.certificateChain), {
-    extensionOid: profile.extensionOid,
+    identityExtensionOid: profile.identityExtensionOid,
   })
   assert.equal(svid.spiffeId.uri, 'spiffe://example.org/ns/team-a/sa/worker')
   assert.deepEqual(svid.identity?.pod, { name: 'worker-0', uid: 'pod-uid' })

@@ -52,6 +52,7 @@ const start = Date.parse('2026-11-20T10:00:00Z')
 const profile = createProfile({
   ...evaluationProfile,
   cluster: 'test',
+  production: false,
   lifetimeSecondsMax: 86_400,
 })
 const authority = parseAuthority({

@@ -19,7 +19,11 @@ import type { MemoryLedger } from '../support/memory-ledger.ts'
 import { askedOf } from './asked.ts'
 import { profile as evaluationProfile, signerName } from './workload.ts'
 
-export const profile: Profile = createProfile({ ...evaluationProfile, cluster: 'test' })
+export const profile: Profile = createProfile({
+  ...evaluationProfile,
+  cluster: 'test',
+  production: false,
+})
 
 export function newAuthority(): Authority {
   return parseAuthority({

@@ -64,7 +64,7 @@ export function testLeafFindings(tampering: Tampering): readonly string[] {
     notBefore,
     notAfter,
     beginRefreshAt: new Date(refresh),
-    profile: createProfile({ trustDomain, cluster: 'test' }),
+    profile: createProfile({ trustDomain, cluster: 'test', production: false }),
     authority,
     now,
   })

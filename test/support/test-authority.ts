@@ -81,7 +81,7 @@ export function createTestAuthority(
   const { cluster = 'test', keyType = 'ECDSAP256', now = Date.now } = options
   const { lifetimeSeconds = 86_400, lifetimeSecondsMax = 3600, dnsSuffixes } = options
   const trustDomain = parseTrustDomain(options.trustDomain ?? 'test.example')
-  const profile = createProfile({ trustDomain, cluster, lifetimeSecondsMax })
+  const profile = createProfile({ trustDomain, cluster, lifetimeSecondsMax, production: false })
   const pems = createSelfSignedAuthority({
     trustDomain,
     keyType,

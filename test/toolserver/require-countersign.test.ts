@@ -55,6 +55,7 @@ before(async () => {
     trustDomain: 'test.example',
     gateways: [gateway.identity.spiffeId.uri],
     direct: ['model-gateway'],
+    production: false,
     bodyBytesMax: 4096,
     now: () => clock.now,
   })
@@ -394,9 +395,23 @@ test('a folder without the files is an error that names the file', async () => {
       trustBundle: join(folder, 'trust.pem'),
       trustDomain: 'test.example',
       gateways: [],
+      production: false,
     }),
     (error: Error & { code: string }) => error.code === 'pki/credential',
   )
+})
+
+test('in production, which is the default, a tool server says which extension it reads', async () => {
+  const options = {
+    credentialBundle: join(folder, 'credential.pem'),
+    trustBundle: join(folder, 'trust.pem'),
+    trustDomain: 'test.example',
+    gateways: [],
+  }
+  await assert.rejects(requireCountersign(options), { code: 'pki/identity-extension-oid' })
+  const identityExtensionOid = '1.3.6.1.4.1.324731.1'
+  await using ready = await requireCountersign({ ...options, identityExtensionOid })
+  assert.equal(ready.tlsOptions.minVersion, 'TLSv1.3')
 })
 
 test('a gateway of another trust domain cannot be named', async () => {
@@ -406,6 +421,7 @@ test('a gateway of another trust domain cannot be named', async () => {
       trustBundle: join(folder, 'trust.pem'),
       trustDomain: 'test.example',
       gateways: ['spiffe://other.example/ns/system/sa/gateway'],
+      production: false,
     }),
     { code: 'identity/spiffe-id' },
   )

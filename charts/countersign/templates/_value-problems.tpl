@@ -8,7 +8,7 @@
 {{- end -}}
 {{- end -}}
 {{- if and $values.production (not $values.identityExtensionOid) -}}
-{{- $problems = append $problems "identityExtensionOid: required in production; below your own private enterprise number, or 2.25.<a random UUID as a decimal number>.1; with production=false the example OID is taken" -}}
+{{- $problems = append $problems "identityExtensionOid: required in production; 1.3.6.1.4.1.<your private enterprise number>.1, or one made of a UUID with the command in docs/OPERATING.md, The identity extension; with production=false the example OID is taken" -}}
 {{- end -}}
 {{- if and $values.production (hasPrefix "1.3.6.1.4.1.32473." $values.identityExtensionOid) -}}
 {{- $problems = append $problems "identityExtensionOid: 1.3.6.1.4.1.32473 is for examples only (RFC 5612); take one of your own" -}}

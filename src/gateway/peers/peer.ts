@@ -41,7 +41,7 @@ export interface PeerOptions {
   readonly pods: PodSource
   /** How long revocations and pods may be out of touch with the cluster before nobody is served. */
   readonly staleSecondsMax: number
-  readonly extensionOid?: string | undefined
+  readonly identityExtensionOid?: string | undefined
   readonly now: () => number
 }
 
@@ -57,13 +57,16 @@ export type Judgement = Refusal | undefined | Promise<Refusal | undefined>
 /** Reads the certificate of a finished handshake. `socket.authorized` is no evidence: it survives the certificate. */
 export function parsePeer(
   socket: TLSSocket,
-  options: Pick<PeerOptions, 'extensionOid' | 'credential'>,
+  options: Pick<PeerOptions, 'identityExtensionOid' | 'credential'>,
 ): Peer | Stranger {
   const raw = socket.getPeerX509Certificate()?.raw
   if (!socket.authorized || raw === undefined) return stranger('no client certificate')
   try {
-    const { extensionOid } = options
-    const svid = parseX509Svid(raw, extensionOid === undefined ? {} : { extensionOid })
+    const { identityExtensionOid } = options
+    const svid = parseX509Svid(
+      raw,
+      identityExtensionOid === undefined ? {} : { identityExtensionOid },
+    )
     const { identity } = svid
     if (identity === undefined) {
       const refusal = identityRefusal('certificate has no identity extension', svid.spiffeId.uri)

@@ -14,7 +14,7 @@ export interface ConnectorOptions {
   readonly spiffeId: SpiffeId
   readonly credential: CredentialSource
   readonly trustBundle: BundleSource
-  readonly extensionOid?: string | undefined
+  readonly identityExtensionOid?: string | undefined
   readonly timeoutMilliseconds: number
   readonly now: () => number
 }
@@ -57,12 +57,15 @@ export function connectorTo(options: ConnectorOptions): buildConnector.connector
 
 /** Throws `gateway/upstream-identity`, `pki/…`. */
 function verifyServer(socket: TLSSocket, options: ConnectorOptions): Date {
-  const { spiffeId, trustBundle, credential, extensionOid, now } = options
+  const { spiffeId, trustBundle, credential, identityExtensionOid, now } = options
   const raw = socket.getPeerX509Certificate()?.raw
   if (!socket.authorized || raw === undefined) {
     throw new CountersignError('gateway/upstream-identity', 'upstream has shown no certificate')
   }
-  const svid = parseX509Svid(raw, extensionOid === undefined ? {} : { extensionOid })
+  const svid = parseX509Svid(
+    raw,
+    identityExtensionOid === undefined ? {} : { identityExtensionOid },
+  )
   if (svid.spiffeId.uri !== spiffeId.uri) {
     throw new CountersignError(
       'gateway/upstream-identity',

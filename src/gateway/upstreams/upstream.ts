@@ -51,7 +51,7 @@ export interface UpstreamOptions {
   readonly credential: CredentialSource
   readonly trustBundle: BundleSource
   readonly seats: SeatsOptions
-  readonly extensionOid?: string | undefined
+  readonly identityExtensionOid?: string | undefined
   readonly now: () => number
   readonly log: Log
 }

@@ -132,7 +132,7 @@ test('as long as everything is known, judging takes no promise', () => {
 const echo = modern('tools/call', { name: 'echo', arguments: {} })
 
 test('a certificate without our extension is no identity here', async () => {
-  await using world = await openWorld({ extensionOid: '1.3.6.1.4.1.32473.99' })
+  await using world = await openWorld({ identityExtensionOid: '1.3.6.1.4.1.32473.99' })
   const agent = await world.agent()
   const reply = await agent.post('/mcp/files', echo.body, echo.headers)
   assert.equal(reply.status, 403)
@@ -167,7 +167,7 @@ test('an identity that is refused is one decision, named by its certificate and 
 })
 
 test('a certificate without our extension is kept by its SPIFFE ID and digest', async () => {
-  await using world = await openWorld({ extensionOid: '1.3.6.1.4.1.32473.99' })
+  await using world = await openWorld({ identityExtensionOid: '1.3.6.1.4.1.32473.99' })
   const agent = await world.agent()
   await agent.post('/mcp/files', echo.body, echo.headers)
   const [event] = world.events

@@ -72,7 +72,7 @@ export interface WorldOptions {
   readonly now?: () => number
   readonly log?: Log
   readonly pods?: PodSource
-  readonly extensionOid?: string
+  readonly identityExtensionOid?: string
 }
 
 export const defaultScopes = 'files:echo,files:big,files:delete,web:*'
@@ -135,7 +135,9 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     drain: { graceSeconds: 0, ...options.drain },
     delay: options.delay,
     ready: options.ready,
-    ...(options.extensionOid === undefined ? {} : { extensionOid: options.extensionOid }),
+    ...(options.identityExtensionOid === undefined
+      ? {}
+      : { identityExtensionOid: options.identityExtensionOid }),
     now,
     log,
     metrics: silentMetrics,
