@@ -211,6 +211,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'until everything that a decision needs is there, nobody is served, and callers are told what is missing by name only',
     source: 'docs/OPERATING.md, admin listener',
   },
+  'gateway.unreadable-revocation': {
+    claim: 'while a revocation cannot be read nobody is served, because it may mean anybody',
+    source: 'docs/AUTHORIZATION.md, fail closed',
+  },
   'gateway.host-and-origin': {
     claim: 'only configured hosts and origins are answered',
     source: 'CVE-2025-66414, DNS rebinding',
@@ -303,6 +307,22 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   'kubernetes.tls-always': {
     claim: 'the API server is talked to over verified TLS only',
     source: 'kubeconfig insecure-skip-tls-verify',
+  },
+  'kubernetes.hostile-objects': {
+    claim: 'no object of the cluster, whatever it holds, stops a watch or a list of the others',
+    source: 'etcd stores 1.5 MiB, which are 9 MiB of JSON as Go escapes it',
+  },
+  'kubernetes.bounded-memory': {
+    claim: 'what is kept of the cluster’s objects is bounded for each of them',
+    source: 'docs/OPERATING.md, large and unreadable objects',
+  },
+  'kubernetes.fresh-is-told': {
+    claim: 'a copy of the cluster is fresh only by what the API server told of its objects',
+    source: 'kubernetes#129683 #35068, kube-rs#1615',
+  },
+  'kubernetes.absence-is-proved': {
+    claim: 'only the API server’s own NotFound says that an object is not there',
+    source: 'kubernetes#104748 #58070',
   },
   'errors.unknown-says-nothing': {
     claim: 'an error that nobody expected says nothing outside and everything in the log',

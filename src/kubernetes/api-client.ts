@@ -2,12 +2,14 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { CountersignError } from '../errors.ts'
 import { parseApiError } from './api-error.ts'
 import { openConnection, type Connection } from './connection.ts'
-import { isSuccess, readAnswer, send } from './exchange.ts'
+import { isSuccess, readAnswer, readChunks, send } from './exchange.ts'
 import { parseJsonLines } from './json-lines.ts'
+import { ListScanner, type ScannedItem } from './list-scanner.ts'
 
-/** Enough for any object that etcd stores (1.5 MiB) and its managed fields. */
-const answerBytesMaxDefault = 4 * 1024 * 1024
-const lineBytesMax = 4 * 1024 * 1024
+/** Enough for any object that etcd stores: each of its 1.5 MiB may be a `<`, which Go writes in JSON as six octets. */
+const objectBytesMax = 16 * 1024 * 1024
+/** A refusal that is longer is none of the API server. */
+const refusalBytesMax = 1024 * 1024
 const timeoutSecondsDefault = 30
 const idleSecondsDefault = 75
 
@@ -22,8 +24,10 @@ export interface ApiRequest {
   readonly signal?: AbortSignal
   /** For the whole answer; 30 unless told. */
   readonly timeoutSeconds?: number
-  /** A longer answer is 'kubernetes/answer'; 4 MiB unless told. */
+  /** A longer answer is 'kubernetes/answer'; 16 MiB unless told. */
   readonly answerBytesMax?: number
+  /** Takes the members of a list as they come; `items` is empty in the answer then. A member over 16 MiB is unreadable. */
+  readonly onItem?: (item: ScannedItem) => void
   /** Asks as somebody else, which takes the right to impersonate them. */
   readonly as?: { readonly user: string; readonly groups: readonly string[] }
 }
@@ -60,7 +64,7 @@ export interface ApiClient {
   /** https://host:port */
   readonly server: string
   request<T = unknown>(request: ApiRequest): Promise<T>
-  /** One parsed JSON value a line; a line that is no JSON is a `MalformedLine`. */
+  /** One parsed JSON value a line; a line that is no JSON is a `MalformedLine`, one over 16 MiB a `LongLine`. */
   stream(stream: ApiStream): AsyncIterable<unknown>
   close(): void
 }
@@ -68,6 +72,13 @@ export interface ApiClient {
 function unreachable(what: string, cause: unknown): CountersignError {
   const detail = cause instanceof Error ? cause.message : String(cause)
   return new CountersignError('kubernetes/unreachable', `${what}: no answer: ${detail}`, { cause })
+}
+
+/** No answer in the time that it had: a shorter one might have come. */
+export function isTimeout(error: unknown): boolean {
+  return (
+    error instanceof CountersignError && (error.cause as Error | undefined)?.name === 'TimeoutError'
+  )
 }
 
 function parseJson(text: string): unknown {
@@ -86,17 +97,23 @@ function refusal(what: string, { status, headers, text }: ApiAnswer): Error {
 async function answerOf(
   response: IncomingMessage,
   what: string,
-  bytesMax: number,
+  { answerBytesMax = objectBytesMax, onItem }: Pick<ApiRequest, 'answerBytesMax' | 'onItem'>,
 ): Promise<ApiAnswer> {
-  const text = (await readAnswer(response, what, bytesMax)).toString('utf8')
-  return { status: response.statusCode ?? 0, headers: response.headers, text }
+  const { statusCode: status = 0, headers } = response
+  if (!isSuccess(status) || onItem === undefined) {
+    const bytesMax = isSuccess(status) ? answerBytesMax : refusalBytesMax
+    return { status, headers, text: (await readAnswer(response, what, bytesMax)).toString('utf8') }
+  }
+  const scanner = new ListScanner({ itemBytesMax: objectBytesMax, onItem })
+  for await (const chunk of readChunks(response, what, answerBytesMax)) scanner.push(chunk)
+  return { status, headers, text: scanner.end() }
 }
 
 /** Ends what it guards when the time is over; `reset` starts the time again. */
 function startTimer(seconds: number): { signal: AbortSignal; reset(): void; clear(): void } {
   const controller = new AbortController()
   const timer = setTimeout(
-    () => controller.abort(new Error(`nothing for ${seconds} s`)),
+    () => controller.abort(new DOMException(`nothing for ${seconds} s`, 'TimeoutError')),
     seconds * 1000,
   )
   return {
@@ -137,7 +154,7 @@ function createAsk(connection: Connection, userAgent: string): ApiProbe['ask'] {
         as: request.as,
         signal,
       })
-      return await answerOf(response, what, request.answerBytesMax ?? answerBytesMaxDefault)
+      return await answerOf(response, what, request)
     } catch (error) {
       throw translate(error, what, caller, timer.signal)
     } finally {
@@ -187,20 +204,13 @@ function createStream(connection: Connection, userAgent: string): ApiClient['str
         signal,
       })
       if (!isSuccess(response.statusCode)) {
-        throw refusal(what, await answerOf(response, what, answerBytesMaxDefault))
+        throw refusal(what, await answerOf(response, what, {}))
       }
       timer.reset()
       stream.onOpen?.()
       yield* parseJsonLines(
         withReset(response, () => timer.reset()),
-        {
-          lineBytesMax,
-          tooLong: () =>
-            new CountersignError(
-              'kubernetes/answer',
-              `${what}: line length: want=at most ${lineBytesMax} bytes got=more`,
-            ),
-        },
+        { lineBytesMax: objectBytesMax },
       )
     } catch (error) {
       if (response !== undefined && timer.signal.aborted && !caller.aborted) {

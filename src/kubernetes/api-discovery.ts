@@ -1,10 +1,11 @@
 import { CountersignError } from '../errors.ts'
 import type { ApiClient } from './api-client.ts'
-import { isNotFound } from './api-error.ts'
+import { ApiError } from './api-error.ts'
 import type { ClusterTrustBundleVersion } from './cluster-trust-bundle.ts'
-import { listObjects } from './objects.ts'
+import { listPages } from './list-pages.ts'
 import type { PodCertificateVersion } from './pod-certificate-request.ts'
 import { readFields, readList, readText } from './read-field.ts'
+import { keepingOnly } from './resource.ts'
 import { nodes } from './workloads.ts'
 
 const group = 'certificates.k8s.io'
@@ -18,7 +19,8 @@ async function isServed(client: ApiClient, version: string, plural: string): Pro
       (entry) => readText(readFields(entry, 'resource')['name'], 'resource name') === plural,
     )
   } catch (error) {
-    if (isNotFound(error)) return false
+    // For what it does not serve the API server has no Status object, only a line of text.
+    if (error instanceof ApiError && error.status === 404) return false
     throw error
   }
 }
@@ -59,7 +61,10 @@ export async function discoverPodCertificateVersion(
     )
   }
   if (!v1) return { version: 'v1beta1', unreadableNodes: [] }
-  const old = (await listObjects(client, nodes))
+  const { readings } = await listPages(client, keepingOnly(nodes, {}))
+  // A node that cannot be read counts as new: it must not decide for the others.
+  const old = readings
+    .flatMap((reading) => ('object' in reading ? [reading.object] : []))
     .filter(({ kubeletVersion }) => writesKeyAndProof(kubeletVersion))
     .map(({ metadata }) => metadata.name)
   if (old.length > 0 && v1beta1) return { version: 'v1beta1', unreadableNodes: [] }

@@ -22,6 +22,8 @@ export class ApiError extends CountersignError {
   readonly retryAfterSeconds: number | undefined
   /** The Status object's `details` as they came. */
   readonly details: unknown
+  /** With an expired page token: the one to go on with, whose pages show a later time than those before. */
+  readonly continueToken: string | undefined
 
   constructor(options: {
     readonly message: string
@@ -30,6 +32,7 @@ export class ApiError extends CountersignError {
     readonly causes?: readonly ApiCause[]
     readonly retryAfterSeconds?: number | undefined
     readonly details?: unknown
+    readonly continueToken?: string | undefined
   }) {
     super('kubernetes/api', options.message)
     this.status = options.status
@@ -37,6 +40,7 @@ export class ApiError extends CountersignError {
     this.causes = options.causes ?? []
     this.retryAfterSeconds = options.retryAfterSeconds
     this.details = options.details
+    this.continueToken = options.continueToken
   }
 }
 
@@ -58,6 +62,10 @@ function causesOf(details: Readonly<Record<string, unknown>>): readonly ApiCause
       message: textOf(cause['message']),
     }
   })
+}
+
+function tokenOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
 }
 
 function secondsOf(value: unknown): number | undefined {
@@ -88,12 +96,13 @@ export function parseApiError(options: {
     causes: causesOf(details),
     retryAfterSeconds: secondsOf(options.retryAfter) ?? secondsOf(details['retryAfterSeconds']),
     details: body['details'],
+    continueToken: tokenOf(objectOf(body['metadata'])['continue']),
   })
 }
 
-/** The object is not there. */
+/** The API server says that the object is not there. Anybody else's 404, or one for what is not served, proves nothing. */
 export function isNotFound(error: unknown): boolean {
-  return error instanceof ApiError && error.status === 404
+  return error instanceof ApiError && error.status === 404 && error.reason === 'NotFound'
 }
 
 /** The object changed since it was read, or already exists. */

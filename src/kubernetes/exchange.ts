@@ -67,26 +67,39 @@ export async function send(exchange: Exchange): Promise<IncomingMessage> {
   }
 }
 
-/** The whole body; one longer than `bytesMax` is 'kubernetes/answer'. */
+/** The whole body; one longer than `bytesMax` is a `TooLongError`. */
 export async function readAnswer(
   response: IncomingMessage,
   what: string,
   bytesMax: number,
 ): Promise<Buffer> {
   const chunks: Buffer[] = []
+  for await (const chunk of readChunks(response, what, bytesMax)) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+/** An answer that is longer than it may be: less of it at once may be short enough. */
+export class TooLongError extends CountersignError {
+  constructor(what: string, bytesMax: number) {
+    super('kubernetes/answer', `${what}: answer length: want=at most ${bytesMax} bytes got=more`)
+  }
+}
+
+/** The body as it comes; one longer than `bytesMax` is a `TooLongError`. */
+export async function* readChunks(
+  response: IncomingMessage,
+  what: string,
+  bytesMax: number,
+): AsyncGenerator<Buffer> {
   let bytes = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
     bytes += chunk.length
     if (bytes > bytesMax) {
       response.destroy()
-      throw new CountersignError(
-        'kubernetes/answer',
-        `${what}: answer length: want=at most ${bytesMax} bytes got=more`,
-      )
+      throw new TooLongError(what, bytesMax)
     }
-    chunks.push(chunk)
+    yield chunk
   }
-  return Buffer.concat(chunks)
 }
 
 export function isSuccess(status = 0): boolean {

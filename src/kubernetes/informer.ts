@@ -1,15 +1,25 @@
 import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Condition } from '../readiness.ts'
 import type { ApiClient } from './api-client.ts'
 import { ApiError, parseApiError } from './api-error.ts'
 import { backoffMilliseconds, realDelay, type Delay } from './backoff.ts'
-import { isMalformedLine } from './json-lines.ts'
-import { listRaw, watchRaw, type ListOptions } from './objects.ts'
-import { ObjectStore, type ObjectEvent } from './object-store.ts'
+import { Freshness } from './freshness.ts'
+import { isLongLine, isMalformedLine, type LongLine } from './json-lines.ts'
+import { listPages, PageSize, type ListOptions } from './list-pages.ts'
+import { watchRaw } from './objects.ts'
+import { ObjectStore, objectKey, type ObjectEvent } from './object-store.ts'
+import { keptBytesMaxDefault, readRaw, tooLong, type Unreadable } from './read-object.ts'
 import type { KubernetesObject, Resource } from './resource.ts'
-import { keyOfRaw, parseWatchEvent } from './watch-event.ts'
-import { isSilence, needsList, watchFailure, type WatchFailure } from './watch-failure.ts'
+import { parseWatchEvent } from './watch-event.ts'
+import {
+  explainFailure,
+  isSilence,
+  needsList,
+  watchFailure,
+  type WatchFailure,
+} from './watch-failure.ts'
 
 /**
  * A local copy of one list, kept current by a watch. Each change is told once and in order, across lost connections
@@ -23,8 +33,12 @@ export interface Informer<T> extends AsyncDisposable {
   /** A snapshot: the same one until something changes. */
   list(): readonly T[]
   byUid(uid: string): T | undefined
-  /** 0 while the watch is connected, else seconds since it was last heard of; since the start before the first list. */
+  /** Objects that are there and cannot be read, by `namespace/name`; an empty name is one that cannot be read either. */
+  readonly unreadable: ReadonlySet<string>
+  /** 0 while the watch is connected, else seconds since the server last told of the objects. */
   readonly staleSeconds: number
+  /** For people: whether this copy can be believed, and if not, why and what to do. Named after the resource. */
+  condition(staleSecondsMax: number): Condition
   /** Called for changes from now on, the first list included if that is still to come. Returns how to stop it. */
   onEvent(listener: (event: ObjectEvent<T>) => void): () => void
 }
@@ -37,7 +51,8 @@ export interface InformerOptions<T> {
   readonly labelSelector?: string
   readonly log: Log
   readonly metrics: Metrics
-  readonly now: () => number
+  /** Milliseconds of a clock that only goes forward. */
+  readonly clock?: () => number
   readonly delay?: Delay
   readonly random?: () => number
   /**
@@ -45,39 +60,50 @@ export interface InformerOptions<T> {
    * end each watch somewhat earlier, because its bookmarks come too seldom to tell. 75 unless told.
    */
   readonly idleSeconds?: number
+  /** An object of which more would have to be kept is unreadable; 64 KiB unless told. */
+  readonly keptBytesMax?: number
+  /** Called each time that something is told of an object that cannot be read: it is not in the copy, and may be there or not. */
+  readonly onUnreadable?: () => void
 }
 
 const backoff = { baseSeconds: 0.5, maxSeconds: 30 }
 const idleSecondsDefault = 75
+/** A server that ends so many watches at once may not know the resource version any more. */
+const failuresBeforeList = 5
 /** A watch that lasted so long was a good one, even without an event; so was one that lasted for half of its idle time. */
 const steadyMilliseconds = 10_000
+
+/** Beyond so many the names of unreadable objects are not kept; each is counted. */
+const unreadableNamesMax = 1000
 
 class ListWatch<T extends KubernetesObject> implements Informer<T> {
   readonly synced: Promise<void>
   readonly #options: InformerOptions<T>
+  readonly #clock: () => number
   readonly #delay: Delay
   readonly #random: () => number
   readonly #store = new ObjectStore<T>()
+  readonly #unreadable = new Set<string>()
   readonly #listeners = new Set<(event: ObjectEvent<T>) => void>()
   readonly #closing = new AbortController()
   readonly #done: Promise<void>
-  readonly #startedAt: number
+  readonly #pageSize = new PageSize()
+  readonly #freshness: Freshness
   #resolveSynced: () => void = () => {}
   #hasSynced = false
   /** The point in time that the store reflects; undefined: only a list can tell. */
   #resourceVersion: string | undefined
-  /** Lists in pages unless the last attempt lost its page token. */
-  #paged = true
-  #connected = false
-  #heardAt: number
+  #listedAt = Number.NEGATIVE_INFINITY
+  /** In a row. Neither a list nor an accepted watch ends the row: only what a watch tells, or one that stood for its time. */
   #failures = 0
+  #trouble: string | undefined
 
   constructor(options: InformerOptions<T>) {
     this.#options = options
+    this.#clock = options.clock ?? (() => performance.now())
     this.#delay = options.delay ?? realDelay
     this.#random = options.random ?? Math.random
-    this.#startedAt = options.now()
-    this.#heardAt = this.#startedAt
+    this.#freshness = new Freshness(this.#clock)
     this.synced = new Promise((resolve, reject) => {
       this.#resolveSynced = resolve
       this.#closing.signal.addEventListener('abort', () => reject(this.#closing.signal.reason))
@@ -90,9 +116,26 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
     return this.#hasSynced
   }
 
+  get unreadable(): ReadonlySet<string> {
+    return this.#unreadable
+  }
+
   get staleSeconds(): number {
-    if (this.#connected) return 0
-    return Math.max(0, (this.#options.now() - this.#heardAt) / 1000)
+    return this.#freshness.staleSeconds
+  }
+
+  condition(staleSecondsMax: number): Condition {
+    const name = this.#options.resource.plural
+    if (!this.#hasSynced) {
+      return { name, ok: false, reason: this.#trouble ?? 'the first list has not come yet' }
+    }
+    if (this.staleSeconds > staleSecondsMax) {
+      return { name, ok: false, reason: `not followed: ${this.#trouble ?? 'the watch is silent'}` }
+    }
+    if (this.#unreadable.size === 0) return { name, ok: true, reason: 'followed' }
+    const some = [...this.#unreadable].slice(0, 3).map((key) => key || 'one without a name')
+    const reason = `${this.#unreadable.size} of them cannot be read, such as ${some.join(', ')}`
+    return { name, ok: true, reason }
   }
 
   get(name: string, namespace?: string): T | undefined {
@@ -132,6 +175,7 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
         this.#countRestart('ended')
         // A server that ends each watch at once must not make a busy loop of us.
         if (this.#failures > 0) await this.#pause(undefined)
+        if (this.#failures >= failuresBeforeList) this.#resourceVersion = undefined
       } catch (error) {
         if (signal.aborted) return
         await this.#recover(error)
@@ -140,15 +184,18 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
   }
 
   async #recover(error: unknown): Promise<void> {
+    const { log, resource } = this.#options
     this.#failures += 1
     const cause = watchFailure(error)
-    if (this.#resourceVersion === undefined && cause === 'expired') this.#paged = false
     if (needsList(error, this.#failures)) this.#resourceVersion = undefined
+    this.#trouble = explainFailure(error, resource)
     this.#countRestart(cause)
-    const { log, resource } = this.#options
     const fields = { resource: resource.plural, cause, failures: this.#failures, error }
-    // An expired resource version is the protocol at work: nothing to tell, and nothing to wait for the first time.
-    if (cause === 'expired' && this.#failures === 1) return log.debug(fields, 'watch restarts')
+    // An expired resource version is the protocol at work: nothing to tell, and nothing to wait for unless it comes often.
+    const seldom = this.#clock() - this.#listedAt >= steadyMilliseconds
+    if (cause === 'expired' && this.#failures === 1 && seldom) {
+      return log.debug(fields, 'watch restarts')
+    }
     log.warn(fields, 'watch restarts')
     await this.#pause(error)
   }
@@ -165,60 +212,56 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
   }
 
   async #list(): Promise<void> {
-    const { client, resource } = this.#options
-    const list = await listRaw(client, resource, { ...this.#scope(), paged: this.#paged })
+    const { client, resource, keptBytesMax = keptBytesMaxDefault } = this.#options
+    const options = { ...this.#scope(), pageSize: this.#pageSize, keptBytesMax }
+    const { readings, resourceVersion } = await listPages(client, resource, options)
+    const before = new Set(this.#unreadable)
+    this.#unreadable.clear()
     const objects: T[] = []
-    const kept = new Set<string>()
-    for (const item of list.items) {
-      const object = this.#parse(item)
-      if (object !== undefined) objects.push(object)
-      else kept.add(keyOfRaw(item))
+    for (const reading of readings) {
+      if ('object' in reading) objects.push(reading.object)
+      else this.#noteUnreadable(reading.unreadable, before)
     }
-    this.#paged = true
-    this.#resourceVersion = list.resourceVersion
-    this.#heardAt = this.#options.now()
-    this.#emit(this.#store.replace(objects, kept))
+    this.#resourceVersion = resourceVersion
+    this.#listedAt = this.#clock()
+    this.#freshness.told()
+    this.#emit(this.#store.replace(objects))
+    if (this.#unreadable.size > 0 || before.size > 0) this.#options.onUnreadable?.()
     this.#hasSynced = true
     this.#resolveSynced()
   }
 
   async #watch(): Promise<void> {
-    const { client, resource, idleSeconds = idleSecondsDefault, now } = this.#options
-    const openedAt = now()
+    const { client, resource, idleSeconds = idleSecondsDefault } = this.#options
+    const openedAt = this.#clock()
     const steady = Math.min(steadyMilliseconds, idleSeconds * 500)
-    let told = false
-    const heard = (): void => {
-      this.#connected = true
-      this.#heardAt = now()
-    }
+    const isSteady = (): boolean => this.#clock() - openedAt >= steady
     try {
       const events = watchRaw(client, resource, {
         ...this.#scope(),
         resourceVersion: this.#resourceVersion ?? '',
         timeoutSeconds: Math.ceil(idleSeconds * (0.6 + this.#random() / 5)),
         idleSeconds,
-        onOpen: heard,
+        onOpen: () => this.#freshness.opened(),
       })
       for await (const event of events) {
-        heard()
-        told = true
-        this.#failures = 0
         this.#apply(event)
+        this.#freshness.told()
+        this.#wentWell()
       }
-      this.#lost(now())
-      if (!told && now() - openedAt < steady) this.#failures += 1
+      this.#freshness.ended(isSteady())
+      if (isSteady()) this.#wentWell()
+      else this.#failures += 1
     } catch (error) {
-      // Only silence leaves open when the other end went; any other loss is noticed at once.
-      this.#lost(isSilence(error) ? this.#heardAt : now())
+      this.#freshness.lost(isSilence(error))
+      if (isSteady()) this.#failures = 0
       throw error
-    } finally {
-      if (now() - openedAt >= steady) this.#failures = 0
     }
   }
 
-  #lost(at: number): void {
-    if (this.#connected) this.#heardAt = at
-    this.#connected = false
+  #wentWell(): void {
+    this.#failures = 0
+    this.#trouble = undefined
   }
 
   #scope(): ListOptions & { readonly signal: AbortSignal } {
@@ -227,20 +270,14 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
   }
 
   #apply(raw: unknown): void {
-    const { resource, log, metrics } = this.#options
+    const { resource, keptBytesMax = keptBytesMaxDefault } = this.#options
+    if (isLongLine(raw)) return this.#applyLong(raw)
     const event = parseWatchEvent(raw)
-    if (event === undefined) {
-      metrics.count('countersign_watch_malformed_total', { resource: resource.plural })
-      const excerpt = isMalformedLine(raw) ? raw.malformed : undefined
-      log.warn({ resource: resource.plural, excerpt }, 'malformed line in a watch')
-      // Nobody knows what it told: only a new list does.
-      throw new CountersignError(
-        'kubernetes/answer',
-        `WATCH ${resource.plural}: line: want=event got=other`,
-      )
-    }
+    if (event === undefined) return this.#unplaced(raw)
     if (event.type === 'ERROR') {
       const status = (event.object as { code?: unknown } | undefined)?.code
+      // Whatever it says, nobody knows what it kept back: only a new list does.
+      this.#resourceVersion = undefined
       throw parseApiError({
         what: `WATCH ${resource.plural}`,
         status: typeof status === 'number' ? status : 500,
@@ -251,22 +288,56 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
       this.#resourceVersion = event.resourceVersion ?? this.#resourceVersion
       return
     }
-    const object = this.#parse(event.object)
-    if (event.type === 'DELETED') this.#emit(this.#store.remove(event, object))
-    else if (object !== undefined) this.#emit(this.#store.put(object))
+    const reading = readRaw(resource, event.object, { bytes: Infinity, keptBytesMax })
+    if (event.type === 'DELETED') {
+      if (this.#unreadable.delete(objectKey(event))) this.#options.onUnreadable?.()
+      this.#emit(this.#store.remove(event, 'object' in reading ? reading.object : undefined))
+    } else if ('object' in reading) {
+      this.#unreadable.delete(objectKey(event))
+      this.#emit(this.#store.put(reading.object))
+    } else {
+      this.#forget(reading.unreadable)
+    }
     this.#resourceVersion = event.resourceVersion ?? this.#resourceVersion
   }
 
-  /** A malformed object never stops the others. What was known of it before stays: it is the last good state. */
-  #parse(raw: unknown): T | undefined {
+  #applyLong(line: LongLine): void {
+    const { unreadable } = tooLong(line.tooLong, line.bytes)
+    if (unreadable.key === '') return this.#unplaced(line)
+    if (!line.tooLong.startsWith('{"type":"DELETED"')) return this.#forget(unreadable)
+    this.#unreadable.delete(unreadable.key)
+    this.#emit(this.#store.forget(unreadable.key))
+    this.#options.onUnreadable?.()
+  }
+
+  /** Nobody knows of what the line told: only a new list does. */
+  #unplaced(raw: unknown): void {
     const { resource, log, metrics } = this.#options
-    try {
-      return resource.parse(raw)
-    } catch (error) {
-      metrics.count('countersign_watch_malformed_total', { resource: resource.plural })
-      log.error({ resource: resource.plural, name: keyOfRaw(raw), error }, 'malformed object')
-      return undefined
-    }
+    metrics.count('countersign_watch_malformed_total', { resource: resource.plural })
+    const excerpt = isMalformedLine(raw) ? raw.malformed : undefined
+    log.warn({ resource: resource.plural, excerpt }, 'malformed line in a watch')
+    throw new CountersignError(
+      'kubernetes/answer',
+      `WATCH ${resource.plural}: line: want=event got=other`,
+    )
+  }
+
+  /** What was known before may have changed in any way: it is not the state of the object any more. */
+  #forget(unreadable: Unreadable): void {
+    this.#noteUnreadable(unreadable, this.#unreadable)
+    this.#emit(this.#store.forget(unreadable.key))
+    this.#options.onUnreadable?.()
+  }
+
+  /** One object never stops the others. */
+  #noteUnreadable({ key, error }: Unreadable, known: ReadonlySet<string>): void {
+    const { resource, log, metrics } = this.#options
+    metrics.count('countersign_watch_malformed_total', { resource: resource.plural })
+    const fields = { resource: resource.plural, name: key, error }
+    if (known.has(key) || this.#unreadable.has(key))
+      log.debug(fields, 'object still cannot be read')
+    else log.error(fields, 'object cannot be read')
+    if (this.#unreadable.size < unreadableNamesMax) this.#unreadable.add(key)
   }
 
   #emit(events: readonly ObjectEvent<T>[]): void {

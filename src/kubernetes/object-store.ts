@@ -61,12 +61,18 @@ export class ObjectStore<T extends KubernetesObject> {
     return old === undefined ? [] : this.#delete(key, old, last)
   }
 
-  /** Takes a whole list: what is not in it is gone, except the keys in `kept`, whose state could not be read. */
-  replace(objects: readonly T[], kept: ReadonlySet<string>): readonly ObjectEvent<T>[] {
+  /** Nothing is known of the object any more, whether it is there or not. */
+  forget(key: string): readonly ObjectEvent<T>[] {
+    const old = this.#byKey.get(key)
+    return old === undefined ? [] : this.#delete(key, old)
+  }
+
+  /** Takes a whole list: what is not in it is gone. */
+  replace(objects: readonly T[]): readonly ObjectEvent<T>[] {
     const present = new Set(objects.map(({ metadata }) => objectKey(metadata)))
     const events: ObjectEvent<T>[] = []
     for (const [key, old] of this.#byKey) {
-      if (!present.has(key) && !kept.has(key)) events.push(...this.#delete(key, old))
+      if (!present.has(key)) events.push(...this.#delete(key, old))
     }
     for (const object of objects) events.push(...this.put(object))
     return events

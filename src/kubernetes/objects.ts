@@ -1,21 +1,17 @@
-import { CountersignError } from '../errors.ts'
 import type { ApiClient } from './api-client.ts'
 import { isNotFound } from './api-error.ts'
-import { readFields, readList, readOptionalText, readText } from './read-field.ts'
-import { resourcePath, type Metadata, type ObjectName, type Resource } from './resource.ts'
-
-const listBytesMax = 64 * 1024 * 1024
-const listTimeoutSeconds = 60
-const pageObjects = 500
+import { listPages, selectors, type ListOptions } from './list-pages.ts'
+import {
+  resourcePath,
+  type KubernetesObject,
+  type Metadata,
+  type ObjectName,
+  type Resource,
+} from './resource.ts'
 
 interface Where {
   readonly namespace?: string | undefined
   readonly signal?: AbortSignal
-}
-
-export interface ListOptions extends Where {
-  readonly fieldSelector?: string | undefined
-  readonly labelSelector?: string | undefined
 }
 
 function withSignal(signal: AbortSignal | undefined): { signal?: AbortSignal } {
@@ -87,64 +83,17 @@ export async function mergeObject<T>(
   return resource.parse(answer)
 }
 
-/** What a list holds, not parsed yet, and the point in time from which to watch. */
-export interface RawList {
-  readonly items: readonly unknown[]
-  readonly resourceVersion: string
-}
-
-function selectors(options: ListOptions): Record<string, string> {
-  return {
-    ...(options.fieldSelector === undefined ? {} : { fieldSelector: options.fieldSelector }),
-    ...(options.labelSelector === undefined ? {} : { labelSelector: options.labelSelector }),
-  }
-}
-
-/** The whole list, page by page. A page token that expires meanwhile is an `ApiError` for which `isExpired` holds. */
-export async function listRaw(
-  client: ApiClient,
-  resource: Resource<unknown>,
-  options: ListOptions & { readonly paged?: boolean } = {},
-): Promise<RawList> {
-  const path = resourcePath(resource, { namespace: options.namespace })
-  const items: unknown[] = []
-  let token: string | undefined
-  for (;;) {
-    const answer = await client.request({
-      method: 'GET',
-      path,
-      query: {
-        ...selectors(options),
-        ...(options.paged === false ? {} : { limit: String(pageObjects) }),
-        ...(token === undefined ? {} : { continue: token }),
-      },
-      answerBytesMax: listBytesMax,
-      timeoutSeconds: listTimeoutSeconds,
-      ...withSignal(options.signal),
-    })
-    const fields = readFields(answer, 'list')
-    const metadata = readFields(fields['metadata'], 'list metadata')
-    for (const item of readList(fields['items'], 'list items')) items.push(item)
-    const next = readOptionalText(metadata['continue'], 'list metadata.continue')
-    if (next === undefined) {
-      const resourceVersion = readText(metadata['resourceVersion'], 'list metadata.resourceVersion')
-      return { items, resourceVersion }
-    }
-    if (next === token) {
-      throw new CountersignError('kubernetes/answer', `${path}: page token: want=new got=same`)
-    }
-    token = next
-  }
-}
-
-/** The whole list, parsed; throws at the first malformed object. */
-export async function listObjects<T>(
+/** The whole list; throws what is wrong with the first object that cannot be read. */
+export async function listObjects<T extends KubernetesObject>(
   client: ApiClient,
   resource: Resource<T>,
   options: ListOptions = {},
 ): Promise<readonly T[]> {
-  const { items } = await listRaw(client, resource, options)
-  return items.map((item) => resource.parse(item))
+  const { readings } = await listPages(client, resource, options)
+  return readings.map((reading) => {
+    if ('object' in reading) return reading.object
+    throw reading.unreadable.error
+  })
 }
 
 /** The changes after `resourceVersion`, as the server sends them, until it ends the watch after `timeoutSeconds`. */

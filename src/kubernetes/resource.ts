@@ -69,6 +69,42 @@ export function readMetadata(raw: unknown): Metadata {
   }
 }
 
+/**
+ * The resource as a cache should hold it: of labels and annotations, which may weigh as much as a whole object, only those whose
+ * key is kept. Unless told, none are.
+ */
+export function keepingOnly<T extends KubernetesObject>(
+  resource: Resource<T>,
+  kept: {
+    readonly labels?: (key: string) => boolean
+    readonly annotations?: (key: string) => boolean
+  },
+): Resource<T> {
+  const { labels = () => false, annotations = () => false } = kept
+  return {
+    ...resource,
+    parse(raw) {
+      const object = resource.parse(raw)
+      const { metadata } = object
+      return {
+        ...object,
+        metadata: {
+          ...metadata,
+          labels: entriesOf(metadata.labels, labels),
+          annotations: entriesOf(metadata.annotations, annotations),
+        },
+      }
+    },
+  }
+}
+
+function entriesOf(
+  entries: Readonly<Record<string, string>>,
+  isKept: (key: string) => boolean,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(entries).filter(([key]) => isKept(key)))
+}
+
 /** What names one object of a resource. */
 export interface ObjectName {
   readonly name: string

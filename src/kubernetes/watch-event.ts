@@ -1,5 +1,4 @@
 import { readFields, readOptionalText, readText } from './read-field.ts'
-import { objectKey } from './object-store.ts'
 
 /** Enough of an event to place it, even when its object cannot be read any further. */
 export type WatchEvent =
@@ -28,12 +27,4 @@ export function parseWatchEvent(raw: unknown): WatchEvent | undefined {
   } catch {
     return undefined
   }
-}
-
-/** The store's key of an object that may be malformed anywhere else; empty when it has no readable name. */
-export function keyOfRaw(raw: unknown): string {
-  const metadata = (raw as { metadata?: { name?: unknown; namespace?: unknown } } | null)?.metadata
-  if (typeof metadata?.name !== 'string') return ''
-  const { name, namespace } = metadata
-  return objectKey({ name, namespace: typeof namespace === 'string' ? namespace : undefined })
 }

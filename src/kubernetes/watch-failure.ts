@@ -28,3 +28,17 @@ export function needsList(error: unknown, failures: number): boolean {
   if (!(error instanceof ApiError)) return false
   return ![401, 403, 429].includes(error.status) && error.status < 500
 }
+
+/** For people: what is wrong with the list or the watch of a resource, and what to do about it. */
+export function explainFailure(
+  error: unknown,
+  resource: { readonly group: string; readonly plural: string },
+): string {
+  const said = error instanceof Error ? error.message : String(error)
+  if (!(error instanceof ApiError)) return said
+  const name = resource.group === '' ? resource.plural : `${resource.plural}.${resource.group}`
+  if (error.status === 401) return `${said}: the credential is not accepted`
+  if (error.status === 403) return `${said}: grant list and watch on ${name}`
+  if (error.status === 404) return `${said}: ${name} are not served, or by something else`
+  return said
+}

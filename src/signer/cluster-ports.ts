@@ -1,6 +1,6 @@
 import { CountersignError } from '../errors.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
-import { ApiError } from '../kubernetes/api-error.ts'
+import { ApiError, isNotFound } from '../kubernetes/api-error.ts'
 import { recordEvent } from '../kubernetes/event.ts'
 import { resourcePath } from '../kubernetes/resource.ts'
 import {
@@ -12,7 +12,6 @@ import type {
   PodCertificateVersion,
 } from '../kubernetes/pod-certificate-request.ts'
 import type { Log } from '../log.ts'
-import { isProvedAbsent } from './gather.ts'
 import type { Gatherer } from './gather.ts'
 import type { IssuancePorts, PublishAnswer, RequestState } from './ports.ts'
 import { judgeRefusal } from './publish-answer.ts'
@@ -39,7 +38,7 @@ export function clusterPorts(options: {
         const request = resource.parse(await client.request({ method: 'GET', path, signal }))
         return request.metadata.uid === uid ? requestState(request) : undefined
       } catch (error) {
-        if (isProvedAbsent(error)) return undefined
+        if (isNotFound(error)) return undefined
         throw error
       }
     },

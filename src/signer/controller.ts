@@ -69,6 +69,9 @@ export interface Signer {
 /** What was begun is finished when the process is told to end; whatever takes longer is settled by the next start. */
 const drainSeconds = 10
 
+/** A request may have 256 KiB of annotations, and is answered whatever they are. */
+const requestBytesMax = 1024 * 1024
+
 const waitBackoff = { baseSeconds: 0.25, maxSeconds: 30 }
 
 export function createSigner(options: SignerOptions): Signer {
@@ -130,15 +133,15 @@ async function open(
   const history =
     options.records === undefined ? createHistory(now) : await readHistory(options.records, now)
   const authorities = await openAuthorities(options, opened, signal)
-  const gatherer = opened.use(startGatherer({ client, log, metrics, now }))
+  const gatherer = opened.use(startGatherer({ client, log, metrics }))
   const requests = opened.use(
     startInformer<PodCertificateRequest>({
       client,
       resource: podCertificateRequests(version),
       fieldSelector: `spec.signerName=${options.signerName}`,
+      keptBytesMax: requestBytesMax,
       log,
       metrics,
-      now,
     }),
   )
   const ports = clusterPorts({ client, version, gatherer, log, now })

@@ -1,11 +1,11 @@
 import { servingRoles } from '../identity/role.ts'
 import type { Role } from '../identity/role.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
-import { ApiError } from '../kubernetes/api-error.ts'
+import { isNotFound } from '../kubernetes/api-error.ts'
 import { startInformer } from '../kubernetes/informer.ts'
 import type { Informer } from '../kubernetes/informer.ts'
 import { listObjects } from '../kubernetes/objects.ts'
-import { resourcePath } from '../kubernetes/resource.ts'
+import { keepingOnly, resourcePath } from '../kubernetes/resource.ts'
 import type { KubernetesObject, Resource } from '../kubernetes/resource.ts'
 import { namespaces, nodes, pods, serviceAccounts, services } from '../kubernetes/workloads.ts'
 import type {
@@ -17,6 +17,7 @@ import type {
   ServiceAccount,
 } from '../kubernetes/workloads.ts'
 import type { Log } from '../log.ts'
+import type { Condition } from '../readiness.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Claims } from './claims.ts'
 import { selectsPod } from './evidence.ts'
@@ -41,6 +42,8 @@ const mirrorAnnotation = 'kubernetes.io/config.mirror'
 export interface Gatherer extends AsyncDisposable {
   readonly hasSynced: boolean
   readonly synced: Promise<void>
+  /** One for each watch, named after its resource. While one is not ok, the API server is asked instead. */
+  conditions(): readonly Condition[]
   /** Whether the pod waits for its first certificate, as far as the cache knows: a pod that it does not know is new. */
   startsUp(podUid: string): boolean
   gather(
@@ -53,18 +56,24 @@ export interface GathererOptions {
   readonly client: ApiClient
   readonly log: Log
   readonly metrics: Metrics
-  readonly now: () => number
+  /** Milliseconds of a clock that only goes forward. */
+  readonly clock?: () => number
 }
+
+/** What the caches hold: of other people's labels and annotations nothing but what picks pods for Services. */
+const cached = {
+  pods: keepingOnly(pods, { labels: () => true, annotations: (key) => key === mirrorAnnotation }),
+  namespaces: keepingOnly(namespaces, { labels: isOurs }),
+  serviceAccounts: keepingOnly(serviceAccounts, { labels: isOurs, annotations: isOurs }),
+  nodes: keepingOnly(nodes, {}),
+  services: keepingOnly(services, {}),
+} as const
 
 /** Evidence from informers, and from the API server on any doubt: what a cache lacks, or knows under another UID, is asked for. */
 export function startGatherer(options: GathererOptions): Gatherer {
   const { client } = options
-  const podCache = startInformer<Pod>({ ...options, resource: pods })
-  const namespaceCache = startInformer<Namespace>({ ...options, resource: namespaces })
-  const accountCache = startInformer<ServiceAccount>({ ...options, resource: serviceAccounts })
-  const nodeCache = startInformer<Node>({ ...options, resource: nodes })
-  const serviceCache = startInformer<Service>({ ...options, resource: services })
-  const caches = [podCache, namespaceCache, accountCache, nodeCache, serviceCache] as const
+  const { podCache, namespaceCache, accountCache, nodeCache, serviceCache } = startCaches(options)
+  const caches = [podCache, namespaceCache, accountCache, nodeCache, serviceCache]
   const servicesOf = indexByNamespace(serviceCache)
   const synced = Promise.all(caches.map((cache) => cache.synced)).then(() => {})
   // A gatherer that is disposed early may have nobody left who waits for it.
@@ -114,17 +123,34 @@ export function startGatherer(options: GathererOptions): Gatherer {
         !live && isHalfProved(serviceAccount, namespaceSeen)
           ? await lookUp(client, namespaceSource, { live: true, signal })
           : namespaceSeen
-      const cached = live || !isCurrent(serviceCache) ? undefined : servicesOf(namespace)
+      const known = live || !isCurrent(serviceCache) ? undefined : servicesOf(namespace)
       const found =
-        cached !== undefined &&
-        !needsLiveServices(cached, pod, provedRole(serviceAccount, namespaceFound))
-          ? { state: 'found' as const, object: cached }
+        known !== undefined &&
+        !needsLiveServices(known, pod, provedRole(serviceAccount, namespaceFound))
+          ? { state: 'found' as const, object: known }
           : await liveServices(client, namespace, signal)
       return { live, pod, namespace: namespaceFound, serviceAccount, node, services: found }
     },
+    conditions: () => caches.map((cache) => cache.condition(staleSecondsMax)),
     async [Symbol.asyncDispose]() {
       await Promise.all(caches.map((cache) => cache[Symbol.asyncDispose]()))
     },
+  }
+}
+
+function startCaches(options: GathererOptions): {
+  readonly podCache: Informer<Pod>
+  readonly namespaceCache: Informer<Namespace>
+  readonly accountCache: Informer<ServiceAccount>
+  readonly nodeCache: Informer<Node>
+  readonly serviceCache: Informer<Service>
+} {
+  return {
+    podCache: startInformer<Pod>({ ...options, resource: cached.pods }),
+    namespaceCache: startInformer<Namespace>({ ...options, resource: cached.namespaces }),
+    accountCache: startInformer<ServiceAccount>({ ...options, resource: cached.serviceAccounts }),
+    nodeCache: startInformer<Node>({ ...options, resource: cached.nodes }),
+    serviceCache: startInformer<Service>({ ...options, resource: cached.services }),
   }
 }
 
@@ -144,9 +170,9 @@ async function lookUp<T extends KubernetesObject, F>(
 ): Promise<Found<F>> {
   const { cache, resource, name, uid, fact } = source
   if (!how.live && isCurrent(cache)) {
-    const cached = cache.get(name.name, name.namespace)
-    if (cached !== undefined && (uid === undefined || cached.metadata.uid === uid)) {
-      return { state: 'found', object: fact(cached) }
+    const known = cache.get(name.name, name.namespace)
+    if (known !== undefined && (uid === undefined || known.metadata.uid === uid)) {
+      return { state: 'found', object: fact(known) }
     }
   }
   try {
@@ -155,14 +181,9 @@ async function lookUp<T extends KubernetesObject, F>(
     return { state: 'found', object: fact(resource.parse(raw)) }
   } catch (error) {
     how.signal.throwIfAborted()
-    if (isProvedAbsent(error)) return { state: 'absent' }
+    if (isNotFound(error)) return { state: 'absent' }
     return { state: 'unknown', why: messageOf(error) }
   }
-}
-
-/** Only the API server's own statement about an object: a proxy's 404, or one for an API that is not served, proves nothing. */
-export function isProvedAbsent(error: unknown): boolean {
-  return error instanceof ApiError && error.status === 404 && error.reason === 'NotFound'
 }
 
 function isCurrent(cache: Informer<unknown>): boolean {
@@ -203,7 +224,7 @@ async function liveServices(
   signal: AbortSignal,
 ): Promise<Found<readonly ServiceEvidence[]>> {
   try {
-    const found = await listObjects(client, services, { namespace, signal })
+    const found = await listObjects(client, cached.services, { namespace, signal })
     return { state: 'found', object: sorted(found) }
   } catch (error) {
     signal.throwIfAborted()
@@ -280,9 +301,11 @@ function serviceAccountEvidence({ metadata }: ServiceAccount): ServiceAccountEvi
 
 /** Other people's labels would change the digest of the evidence, and prove nothing. */
 function ours(entries: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(entries).filter(([key]) => /^(?:[a-z]+\.)?countersign\.dev\//.test(key)),
-  )
+  return Object.fromEntries(Object.entries(entries).filter(([key]) => isOurs(key)))
+}
+
+function isOurs(key: string): boolean {
+  return /^(?:[a-z]+\.)?countersign\.dev\//.test(key)
 }
 
 function messageOf(error: unknown): string {

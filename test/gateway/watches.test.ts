@@ -17,6 +17,7 @@ import {
   type FakeAnswer,
   type FakeApiServer,
 } from '../support/fake-api-server.ts'
+import { requirement } from '../requirements.ts'
 import { createTestAuthority } from '../support/test-authority.ts'
 
 let server: FakeApiServer
@@ -108,7 +109,8 @@ describe('revocations', () => {
   const path = '/apis/countersign.dev/v1alpha1/revocations'
   const { svid } = createTestAuthority().issue({ tenant: 'acme' }).credential
 
-  test('a malformed one is counted, and the others are in force', async () => {
+  test('one that cannot be read may mean anybody: the others are in force, and nobody is served until it is gone', async () => {
+    requirement('gateway.unreadable-revocation')
     answers[path] = listAnswer(
       [
         {
@@ -122,9 +124,28 @@ describe('revocations', () => {
       ],
       '1',
     )
-    await using source = await watchRevocations({ client, log: silentLog, metrics, now: Date.now })
+    await using source = await watchRevocations({ client, log: silentLog, metrics })
+    let changes = 0
+    source.onChange(() => (changes += 1))
     assert.deepEqual(source.find(svid), { name: 'good', tenant: 'acme', reason: 'test' })
     assert.equal(malformed, 4)
+    assert.equal(source.staleSeconds, Number.POSITIVE_INFINITY)
+    assert.deepEqual(source.condition(120), {
+      name: 'revocations',
+      ok: false,
+      reason:
+        '4 of them cannot be read, such as bad-time, no-matcher, no-spec: nobody is served until they are mended or deleted',
+    })
+    await eventually('the watch is open', () => watchStream(path) !== undefined)
+    const gone = ['bad-time', 'no-matcher', 'no-spec'].map((name) => ({
+      type: 'DELETED',
+      object: { metadata: { name, resourceVersion: '2' } },
+    }))
+    const mended = { metadata: metadata('half'), spec: { tenant: 'other', reason: '' } }
+    watchStream(path)?.send(...gone, { type: 'MODIFIED', object: mended })
+    await eventually('all are read', () => source.staleSeconds === 0)
+    assert.deepEqual(source.condition(120), { name: 'revocations', ok: true, reason: 'followed' })
+    assert.equal(changes, 4)
   })
 
   const uid = '0b6ba3a8-1b9a-4f0e-9d1c-3c5e2f6a7b80'
@@ -139,7 +160,7 @@ describe('revocations', () => {
     'a time in small letters': { issuedBefore: '2030-01-01t00:00:00z' },
   }
   for (const [what, spec] of Object.entries(nobody)) {
-    test(`${what} fits nobody, so its revocation is malformed: an error that names it`, async () => {
+    test(`${what} fits nobody, so its revocation cannot be read: an error that names it`, async () => {
       answers[path] = listAnswer(
         [{ metadata: metadata('odd'), spec: { ...spec, reason: 'r' } }],
         '1',
@@ -149,10 +170,15 @@ describe('revocations', () => {
         ...silentLog,
         error: (fields: object, message: string) => errors.push({ ...fields, error: '', message }),
       }
-      await using source = await watchRevocations({ client, log, metrics, now: Date.now })
+      await using source = await watchRevocations({ client, log, metrics })
       assert.equal(source.find(svid), undefined)
       assert.equal(malformed, 1)
-      const named = { resource: 'revocations', name: 'odd', error: '', message: 'malformed object' }
+      const named = {
+        resource: 'revocations',
+        name: 'odd',
+        error: '',
+        message: 'object cannot be read',
+      }
       assert.deepEqual(errors, [named])
     })
   }
@@ -184,14 +210,14 @@ describe('revocations', () => {
     answers[path] = listAnswer(items, '1')
     const errors: object[] = []
     const log = { ...silentLog, error: (entry: object) => errors.push(entry) }
-    await using source = await watchRevocations({ client, log, metrics, now: Date.now })
+    await using source = await watchRevocations({ client, log, metrics })
     assert.notEqual(source.staleSeconds, Number.POSITIVE_INFINITY)
     assert.deepEqual(errors, [])
   })
 
   test('one that comes is told, and in force at once', async () => {
     answers[path] = listAnswer([], '1')
-    await using source = await watchRevocations({ client, log: silentLog, metrics, now: Date.now })
+    await using source = await watchRevocations({ client, log: silentLog, metrics })
     assert.equal(source.find(svid), undefined)
     let changes = 0
     source.onChange(() => (changes += 1))
@@ -358,6 +384,32 @@ describe('pods', () => {
       assert.equal(source.staleSeconds, 0)
     }
     assert.deepEqual(timers.pending(), [])
+  })
+
+  test('a pod that cannot be read is asked for, each time that something is told of it', async () => {
+    requirement('kubernetes.hostile-objects')
+    const broken = { ...pod(), status: { phase: 7 } }
+    answers[list] = listAnswer([broken], '1')
+    answers[one] = { body: pod() }
+    await using source = await watchPods({ client, log: silentLog, metrics, now: () => now })
+    let changes = 0
+    source.onChange(() => (changes += 1))
+    assert.equal(await source.alive('uid-agent', 'shop', 'agent'), true)
+    await eventually('the watch is open', () => watchStream(list) !== undefined)
+    answers[one] = { body: pod({ status: { phase: 'Succeeded' } }) }
+    watchStream(list)?.send({ type: 'MODIFIED', object: broken })
+    await eventually('it is told', () => changes === 1)
+    assert.equal(await source.alive('uid-agent', 'shop', 'agent'), false)
+  })
+
+  test('a pod whose absence somebody else states is not taken for gone', async () => {
+    requirement('kubernetes.absence-is-proved')
+    answers[list] = listAnswer([], '1')
+    answers[one] = { status: 404, body: 'default backend - 404' }
+    await using source = await watchPods({ client, log: silentLog, metrics, now: () => now })
+    await assert.rejects(Promise.resolve(source.alive('uid-agent', 'shop', 'agent')))
+    answers[one] = { body: pod() }
+    assert.equal(await source.alive('uid-agent', 'shop', 'agent'), true)
   })
 
   test('before the first list nothing is known', async () => {

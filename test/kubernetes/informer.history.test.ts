@@ -120,7 +120,7 @@ test('whatever breaks, the events add up to what the server holds, and none is t
           resource: namespaces,
           log: silentLog,
           metrics: silentMetrics,
-          now: () => 0,
+          clock: () => 0,
           delay: async () => {},
           random: () => 0,
         })

@@ -10,9 +10,11 @@ import {
   listAnswer,
   startFakeApiServer,
   statusAnswer,
+  type FakeAnswer,
   type FakeApiServer,
   type FakeRequest,
 } from '../support/fake-api-server.ts'
+import { requirement } from '../requirements.ts'
 
 let server: FakeApiServer
 let client: ApiClient
@@ -22,6 +24,7 @@ let counted: string[]
 let warnings: string[]
 let errors: string[]
 let waits: number[]
+let unreadable: number
 let now: number
 
 function namespace(name: string, resourceVersion: number, more: object = {}): object {
@@ -67,7 +70,8 @@ function start(options: { idleSeconds?: number; log?: Log } = {}): Informer<Name
     resource: namespaces,
     log: options.log ?? log,
     metrics,
-    now: () => now,
+    clock: () => now,
+    onUnreadable: () => (unreadable += 1),
     random: () => 0,
     delay: async (milliseconds) => void waits.push(milliseconds),
     ...(options.idleSeconds === undefined ? {} : { idleSeconds: options.idleSeconds }),
@@ -88,6 +92,7 @@ beforeEach(async () => {
   warnings = []
   errors = []
   waits = []
+  unreadable = 0
   now = 1_000_000
   // Whatever is not scripted is a watch that stays open.
   server.otherwise(() => ({ lines: [] }))
@@ -138,23 +143,44 @@ describe('an informer', () => {
     assert.deepEqual(seen, ['added a 1', 'added b 2'])
   })
 
-  test('reads the list whole when a page token expires', async () => {
+  test('begins the list again when a page token expires, and never asks for it whole', async () => {
+    const from = server.requests.length
+    const page = {
+      body: { metadata: { resourceVersion: '5', continue: 'more' }, items: [namespace('a', 1)] },
+    }
+    const whole = listAnswer([namespace('a', 1), namespace('b', 2)], '6')
+    server.script(page, statusAnswer(410, 'Expired'), page, statusAnswer(410, 'Expired'), whole)
+    start()
+    await informer.synced
+    assert.deepEqual(server.requests.slice(from, from + 5).map(asked), [
+      'list',
+      'list more',
+      'list',
+      'list more',
+      'list',
+    ])
+    assert.deepEqual(seen, ['added a 1', 'added b 2'])
+    // The first time is the protocol at work; the second one waits.
+    assert.deepEqual(waits, [500])
+  })
+
+  test('follows the page token that comes with an expired one, and watches from before the first page', async () => {
     const from = server.requests.length
     server.script(
       {
         body: { metadata: { resourceVersion: '5', continue: 'more' }, items: [namespace('a', 1)] },
       },
-      statusAnswer(410, 'Expired'),
-      listAnswer([namespace('a', 1), namespace('b', 2)], '6'),
+      statusAnswer(410, 'Expired', { metadata: { continue: 'later' } }),
+      listAnswer([namespace('b', 2)], '9'),
     )
     start()
-    await informer.synced
-    assert.deepEqual(server.requests.slice(from, from + 3).map(asked), [
+    await eventually('the watch', () => server.requests.length === from + 4)
+    assert.deepEqual(server.requests.slice(from).map(asked), [
       'list',
       'list more',
-      'list whole',
+      'list later',
+      'watch 5',
     ])
-    assert.deepEqual(seen, ['added a 1', 'added b 2'])
   })
 
   test('asks for bookmarks and an end of the watch, and scopes list and watch alike', async () => {
@@ -168,7 +194,7 @@ describe('an informer', () => {
       labelSelector: 'app=x',
       log: silentLog,
       metrics: { count: () => {}, observe: () => {}, set: () => {} },
-      now: () => now,
+      clock: () => now,
       random: () => 0.5,
     })
     await eventually('the watch', () => server.requests.length === from + 2)
@@ -189,7 +215,7 @@ describe('an informer', () => {
     await eventually('the second watch', () => server.requests.length === from + 3)
     assert.equal(asked(server.requests.at(-1)), 'watch 9')
     assert.deepEqual(seen, ['added a 1'])
-    assert.deepEqual(waits, [])
+    assert.deepEqual(waits, [250])
     assert.deepEqual(counted, ['restarts ended'])
   })
 
@@ -274,27 +300,73 @@ describe('an informer', () => {
     assert.deepEqual(seen, ['added a 1', 'modified a 1→6', 'deleted a 7', 'added end 8'])
   })
 
-  test('is not stopped by malformed objects in a list or a watch, and counts them', async () => {
+  test('is not stopped by objects that cannot be read, names them and forgets what it knew of them', async () => {
+    requirement('kubernetes.hostile-objects')
     const broken = { metadata: { name: 'broken' } }
     server.script(listAnswer([namespace('a', 1), broken, null, 7], '5'), {
       lines: [
         added(broken),
         modified({ metadata: { name: 'a', resourceVersion: '6' } }),
         added(namespace('b', 7)),
-        deleted({ metadata: { name: 'a', resourceVersion: '8' } }),
+        added(namespace('broken', 8)),
+        deleted({ metadata: { name: 'a', resourceVersion: '9' } }),
       ],
     })
     start()
-    await eventually('the deletion', () => seen.length === 3)
-    // A malformed final state: the last good one is told.
-    assert.deepEqual(seen, ['added a 1', 'added b 7', 'deleted a 1'])
+    await informer.synced
+    assert.deepEqual([...informer.unreadable], ['broken', ''])
+    assert.equal(
+      informer.condition(60).reason,
+      '2 of them cannot be read, such as broken, one without a name',
+    )
+    await eventually('the last', () => seen.length === 4)
+    assert.deepEqual(seen, ['added a 1', 'deleted a 1', 'added b 7', 'added broken 8'])
+    await eventually('the deletion', () => !informer.unreadable.has('a'))
+    assert.deepEqual([...informer.unreadable], [''])
     assert.deepEqual(
       counted,
-      Array.from({ length: 6 }, () => 'malformed namespaces'),
+      Array.from({ length: 5 }, () => 'malformed namespaces'),
     )
     assert.deepEqual(warnings, [])
-    const named = ['broken', '', '', 'broken', 'a', 'a'].map((name) => `malformed object ${name}`)
+    const named = ['broken', '', 'a'].map((name) => `object cannot be read ${name}`)
     assert.deepEqual(errors, named)
+    // In the list, for each event of one of them, and when one is gone: whoever relied on them has to look again.
+    assert.equal(unreadable, 4)
+  })
+
+  test('passes by an event that is too long, and knows of whom it told', async () => {
+    requirement('kubernetes.hostile-objects')
+    const long = (type: string, name: string): string => {
+      const begin = `{"type":"${type}","object":{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"${name}",`
+      return `${begin}"annotations":{"a":"${'<'.repeat(17 * 1024 * 1024)}"}}}}\n`
+    }
+    server.script(listAnswer([namespace('a', 1), namespace('b', 2)], '5'), {
+      lines: [long('MODIFIED', 'a'), added(namespace('c', 7)), long('DELETED', 'b')],
+    })
+    start()
+    await eventually('the deletion', () => seen.length === 5)
+    assert.deepEqual(seen.slice(2), ['deleted a 1', 'added c 7', 'deleted b 2'])
+    assert.deepEqual([...informer.unreadable], ['a'])
+    assert.deepEqual(counted, ['malformed namespaces'])
+    assert.equal(server.streams.length, 1)
+  })
+
+  test('does not keep what is too much to be kept', async () => {
+    requirement('kubernetes.bounded-memory')
+    const labels = Object.fromEntries(
+      Array.from({ length: 2000 }, (_, index) => [`l${index}`, 'x'.repeat(63)]),
+    )
+    server.script(
+      listAnswer(
+        [namespace('heavy', 1, { labels }), namespace('a', 2, { managedFields: labels })],
+        '5',
+      ),
+      { lines: [added(namespace('late', 6, { labels }))] },
+    )
+    start()
+    await eventually('both', () => informer.unreadable.size === 2)
+    assert.deepEqual([...informer.unreadable], ['heavy', 'late'])
+    assert.deepEqual(seen, ['added a 2'])
   })
 
   const lines = [
@@ -319,7 +391,7 @@ describe('an informer', () => {
     })
   }
 
-  test('keeps the last good state of an object that a new list shows malformed', async () => {
+  test('forgets an object that a new list shows unreadable', async () => {
     const from = server.requests.length
     server.script(
       listAnswer([namespace('a', 1), namespace('b', 2)], '5'),
@@ -328,9 +400,93 @@ describe('an informer', () => {
     )
     start()
     await eventually('the second watch', () => server.requests.length === from + 4)
-    assert.deepEqual(seen, ['added a 1', 'added b 2', 'deleted b 2'])
-    assert.equal(informer.get('a')?.metadata.resourceVersion, '1')
+    assert.deepEqual(seen, ['added a 1', 'added b 2', 'deleted a 1', 'deleted b 2'])
+    assert.deepEqual([...informer.unreadable], ['a'])
   })
+
+  const says = (code: number, reason: string): object => ({
+    type: 'ERROR',
+    object: { kind: 'Status', code, reason, message: reason },
+  })
+  for (const [code, reason] of [
+    [500, 'InternalError'],
+    [410, 'Expired'],
+    [403, 'Forbidden'],
+  ] as const) {
+    test(`lists again after each ERROR ${code}, ever more slowly`, async () => {
+      requirement('kubernetes.fresh-is-told')
+      const from = server.requests.length
+      const round = (): FakeAnswer[] => [listAnswer([], '5'), { lines: [says(code, reason)] }]
+      server.script(...round(), ...round(), ...round(), ...round(), listAnswer([], '5'))
+      start()
+      await eventually('the fifth watch', () => server.requests.length === from + 10)
+      const lists = server.requests.slice(from).filter((request) => asked(request) === 'list')
+      assert.equal(lists.length, 5)
+      assert.deepEqual(waits, [250, 500, 1000, 2000])
+    })
+  }
+
+  test('is not fresh by an ERROR, by a watch that ends at once, or by one that is merely accepted', async () => {
+    requirement('kubernetes.fresh-is-told')
+    const failed = statusAnswer(503, 'ServiceUnavailable')
+    server.script(listAnswer([], '5'), { lines: [says(500, 'InternalError')] }, failed, failed, {
+      hang: true,
+    })
+    start()
+    await eventually('the fourth list', () => server.requests.length === 5)
+    now += 7000
+    assert.equal(informer.staleSeconds, 7)
+    assert.deepEqual(informer.condition(5), {
+      name: 'namespaces',
+      ok: false,
+      reason: 'not followed: GET /api/v1/namespaces: status 503: "ServiceUnavailable"',
+    })
+    assert.equal(informer.condition(8).ok, true)
+    await informer[Symbol.asyncDispose]()
+
+    const from = server.requests.length
+    server.script(
+      listAnswer([], '5'),
+      ...Array.from({ length: 3 }, () => ({ lines: [], end: true })),
+    )
+    start()
+    await eventually('the fourth watch', () => server.requests.length === from + 5)
+    now += 7000
+    assert.equal(informer.staleSeconds, 7)
+    server.streams.at(-1)?.send(bookmark(6))
+    await eventually('something is told', () => informer.staleSeconds === 0)
+  })
+
+  const strangers = {
+    'a 404 of somebody else': { status: 404, body: 'default backend - 404' },
+    'a 200 of somebody else': { body: '<html>' },
+  }
+  for (const [what, answer] of Object.entries(strangers)) {
+    test(`takes ${what} for no list, and asks again ever more slowly`, async () => {
+      requirement('kubernetes.absence-is-proved')
+      server.script(listAnswer([namespace('a', 1)], '5'), statusAnswer(410, 'Expired'))
+      server.script(answer, answer, answer, listAnswer([namespace('a', 1)], '6'))
+      start()
+      await eventually('the second watch', () => server.requests.length === 7)
+      assert.deepEqual(seen, ['added a 1'])
+      assert.deepEqual(waits.slice(-3), [500, 1000, 2000])
+    })
+  }
+
+  const missing = [
+    [statusAnswer(403, 'Forbidden'), /: grant list and watch on namespaces$/],
+    [statusAnswer(404, 'NotFound'), /: namespaces are not served, or by something else$/],
+    [statusAnswer(401, 'Unauthorized'), /: the credential is not accepted$/],
+  ] as const
+  for (const [answer, reason] of missing) {
+    test(`says what a ${answer.status} means for the list: ${reason.source.slice(2, -1)}`, async () => {
+      server.script(answer, { hang: true })
+      start()
+      await eventually('the refusal', () => reason.test(informer.condition(60).reason))
+      assert.equal(informer.condition(60).ok, false)
+      assert.equal(informer.condition(60).name, 'namespaces')
+    })
+  }
 
   test('waits longer with each failure, and as long as the server asks', async () => {
     server.script(

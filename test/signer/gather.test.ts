@@ -142,7 +142,7 @@ test('absent is said by the API server alone', async () => {
 test('a watch that was lost for long is not believed', async () => {
   const cluster = populatedCluster()
   let now = Date.now()
-  await using gatherer = startGatherer({ client: cluster, ...options, now: () => now })
+  await using gatherer = startGatherer({ client: cluster, ...options, clock: () => now })
   await gatherer.synced
   await look(gatherer)
   assert.equal(gets(cluster), 0)

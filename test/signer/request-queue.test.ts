@@ -59,7 +59,9 @@ class QueueWorld implements AsyncDisposable {
     const informer: Informer<PodCertificateRequest> = {
       synced: Promise.resolve(),
       hasSynced: true,
+      unreadable: new Set(),
       staleSeconds: 0,
+      condition: () => ({ name: 'podcertificaterequests', ok: true, reason: 'followed' }),
       get: (name, namespace) => this.objects.get(`${namespace}/${name}`),
       list: () => [...this.objects.values()],
       byUid: (uid) => [...this.objects.values()].find(({ metadata }) => metadata.uid === uid),

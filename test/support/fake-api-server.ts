@@ -5,6 +5,7 @@ import { createServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pipeline, Readable } from 'node:stream'
 import { createAuthority, writeKubeconfig } from './cluster-credentials.ts'
 
 export interface FakeRequest {
@@ -25,6 +26,8 @@ export interface FakeAnswer {
   readonly headers?: Record<string, string>
   /** Sent as JSON, or as it is when it is text. */
   readonly body?: unknown
+  /** Sent as they are made, no faster than they are read: for answers that should not stand in memory. */
+  readonly chunks?: Iterable<string | Buffer>
   /** Sent one after the other, each with a newline unless it is raw text; the answer stays open after them. */
   readonly lines?: readonly unknown[]
   /** Says nothing at all. */
@@ -97,6 +100,10 @@ function answerWith(
     'content-type': 'application/json',
     ...answer.headers,
   })
+  if (answer.chunks !== undefined) {
+    pipeline(Readable.from(answer.chunks), response, () => {})
+    return undefined
+  }
   if (answer.lines === undefined) {
     const { body } = answer
     response.end(typeof body === 'string' ? body : JSON.stringify(body ?? {}))

@@ -2,12 +2,26 @@ import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { startInformer } from '../../kubernetes/informer.ts'
 import type { ObjectEvent } from '../../kubernetes/object-store.ts'
 import { readObject } from '../../kubernetes/objects.ts'
-import { pods, type Pod } from '../../kubernetes/workloads.ts'
+import type { KubernetesObject, Resource } from '../../kubernetes/resource.ts'
+import { pods } from '../../kubernetes/workloads.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { createPodDeadlines, realTimer, type PodDeadlines, type Timer } from './pod-deadlines.ts'
 import type { PodSource } from './revocation.ts'
-import { firstList, idleSeconds, staleSecondsOf } from './revocation-watch.ts'
+import { firstList, idleSeconds, staleSecondsOf, type Watched } from './revocation-watch.ts'
+
+/** Of a pod only this is kept: whether it is there, and when it ends. */
+interface PodLife extends KubernetesObject {
+  readonly phase: string
+}
+
+const lives: Resource<PodLife> = {
+  ...pods,
+  parse(raw) {
+    const { metadata, phase } = pods.parse(raw)
+    return { metadata: { ...metadata, labels: {}, annotations: {}, ownerReferences: [] }, phase }
+  },
+}
 
 /** How long an answer of the API server stands for a pod that the cache does not have yet. */
 const answerMilliseconds = 2000
@@ -20,31 +34,40 @@ export async function watchPods(options: {
   readonly log: Log
   readonly metrics: Metrics
   readonly now: () => number
+  /** Milliseconds of a clock that only goes forward. */
+  readonly clock?: () => number
   /** How long the start waits for the first list; until it is there nobody is served. Default 10. */
   readonly firstListSeconds?: number
   readonly timer?: Timer
-}): Promise<PodSource & AsyncDisposable> {
-  const { client, now, timer = realTimer } = options
+}): Promise<PodSource & Watched & AsyncDisposable> {
+  const { client, now, clock = () => performance.now(), timer = realTimer } = options
   const listeners = new Set<() => void>()
   const changed = (): void => {
     for (const listener of listeners) listener()
   }
   const deadlines = createPodDeadlines({ now, timer, reached: changed })
-  const informer = startInformer({ ...options, resource: pods, idleSeconds })
+  const ask = createAsker(client, { now, clock })
+  const onUnreadable = (): void => {
+    ask.forget()
+    changed()
+  }
+  const informer = startInformer({ ...options, resource: lives, idleSeconds, onUnreadable })
   informer.onEvent((event) => {
     awaitEnd(deadlines, event)
     if (mayEnd(event)) changed()
   })
   await firstList(informer, options.firstListSeconds)
-  const ask = createAsker(client, now)
   return {
     alive(podUid, namespace, name) {
       const pod = informer.get(name, namespace)
-      return pod?.metadata.uid === podUid ? isAlive(pod, now()) : ask({ podUid, namespace, name })
+      return pod?.metadata.uid === podUid
+        ? isAlive(pod, now())
+        : ask.alive({ podUid, namespace, name })
     },
     get staleSeconds() {
       return staleSecondsOf(informer)
     },
+    condition: (staleSecondsMax) => informer.condition(staleSecondsMax),
     onChange(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -63,11 +86,17 @@ interface PodName {
   readonly name: string
 }
 
+interface Asker {
+  alive(pod: PodName): boolean | Promise<boolean>
+  /** What was alive may not be any more. */
+  forget(): void
+}
+
 /** Asks the API server about pods, each at most once at a time. A pod that is gone never comes back under its UID. */
 function createAsker(
   client: ApiClient,
-  now: () => number,
-): (pod: PodName) => boolean | Promise<boolean> {
+  { now, clock }: { readonly now: () => number; readonly clock: () => number },
+): Asker {
   const gone = new Set<string>()
   const seen = new Map<string, number>()
   const asking = new Map<string, Promise<boolean>>()
@@ -75,22 +104,25 @@ function createAsker(
   async function ask({ podUid, namespace, name }: PodName): Promise<boolean> {
     try {
       const signal = AbortSignal.timeout(askMilliseconds)
-      const pod = await readObject(client, pods, { namespace, name, signal })
+      const pod = await readObject(client, lives, { namespace, name, signal })
       const alive = pod?.metadata.uid === podUid && isAlive(pod, now())
-      if (alive) remember(() => seen.set(podUid, now() + answerMilliseconds), seen)
+      if (alive) remember(() => seen.set(podUid, clock() + answerMilliseconds), seen)
       else remember(() => gone.add(podUid), gone)
       return alive
     } finally {
       asking.delete(podUid)
     }
   }
-  return (pod) => {
-    const { podUid } = pod
-    if (gone.has(podUid)) return false
-    if ((seen.get(podUid) ?? 0) > now()) return true
-    const open = asking.get(podUid) ?? ask(pod)
-    asking.set(podUid, open)
-    return open
+  return {
+    alive(pod) {
+      const { podUid } = pod
+      if (gone.has(podUid)) return false
+      if ((seen.get(podUid) ?? Number.NEGATIVE_INFINITY) > clock()) return true
+      const open = asking.get(podUid) ?? ask(pod)
+      asking.set(podUid, open)
+      return open
+    },
+    forget: () => seen.clear(),
   }
 }
 
@@ -100,19 +132,19 @@ function remember(add: () => void, kept: Set<string> | Map<string, number>): voi
 }
 
 /** A terminating pod has until its deletionTimestamp, which the API server sets to the end of its grace. */
-function isAlive(pod: Pod, now: number): boolean {
+function isAlive(pod: PodLife, now: number): boolean {
   if (pod.phase === 'Succeeded' || pod.phase === 'Failed') return false
   const { deletionTimestamp } = pod.metadata
   return deletionTimestamp === undefined || now < deletionTimestamp.getTime()
 }
 
-function awaitEnd(deadlines: PodDeadlines, { type, object }: ObjectEvent<Pod>): void {
+function awaitEnd(deadlines: PodDeadlines, { type, object }: ObjectEvent<PodLife>): void {
   const { uid, deletionTimestamp } = object.metadata
   if (type === 'deleted' || deletionTimestamp === undefined) deadlines.delete(uid)
   else deadlines.set(uid, deletionTimestamp)
 }
 
-function mayEnd({ type, object }: ObjectEvent<Pod>): boolean {
+function mayEnd({ type, object }: ObjectEvent<PodLife>): boolean {
   if (type === 'deleted' || object.metadata.deletionTimestamp !== undefined) return true
   return object.phase === 'Succeeded' || object.phase === 'Failed'
 }

@@ -7,7 +7,12 @@ import {
   readOptionalTime,
   readText,
 } from '../../kubernetes/read-field.ts'
-import { readMetadata, type KubernetesObject, type Resource } from '../../kubernetes/resource.ts'
+import {
+  keepingOnly,
+  readMetadata,
+  type KubernetesObject,
+  type Resource,
+} from '../../kubernetes/resource.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { CountersignError, quoted } from '../../errors.ts'
@@ -35,26 +40,55 @@ const revocationResource: Resource<RevocationObject> = {
 /** What ends an identity must not wait for the usual time-out of a watch whose other end is gone. */
 export const idleSeconds = 15
 
-/** Follows the Revocations of the cluster. A malformed one is counted and skipped; the others stay in force. */
+/**
+ * Follows the Revocations of the cluster. Whom one means that cannot be read nobody knows, so it means everybody: until it is
+ * mended or deleted the source is not complete, and nobody is served.
+ */
 export async function watchRevocations(options: {
   readonly client: ApiClient
   readonly log: Log
   readonly metrics: Metrics
-  readonly now: () => number
+  /** Milliseconds of a clock that only goes forward. */
+  readonly clock?: () => number
   /** How long the start waits for the first list; until it is there nobody is served. Default 10. */
   readonly firstListSeconds?: number
-}): Promise<RevocationSource & AsyncDisposable> {
-  const informer = startInformer({ ...options, resource: revocationResource, idleSeconds })
+}): Promise<RevocationSource & Watched & AsyncDisposable> {
+  const listeners = new Set<() => void>()
+  const changed = (): void => {
+    for (const listener of listeners) listener()
+  }
+  const informer = startInformer({
+    ...options,
+    resource: keepingOnly(revocationResource, {}),
+    idleSeconds,
+    onUnreadable: changed,
+  })
+  informer.onEvent(changed)
   await firstList(informer, options.firstListSeconds)
   return {
     find: (svid) => findRevocation(revocationsOf(informer), svid),
     get staleSeconds() {
-      return staleSecondsOf(informer)
+      return informer.unreadable.size > 0 ? Number.POSITIVE_INFINITY : staleSecondsOf(informer)
     },
-    onChange: (listener) => informer.onEvent(() => listener()),
-    [Symbol.asyncDispose]: () => informer[Symbol.asyncDispose](),
+    condition(staleSecondsMax) {
+      const condition = informer.condition(staleSecondsMax)
+      if (!condition.ok || informer.unreadable.size === 0) return condition
+      const reason = `${condition.reason}: nobody is served until they are mended or deleted`
+      return { ...condition, ok: false, reason }
+    },
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    async [Symbol.asyncDispose]() {
+      await informer[Symbol.asyncDispose]()
+      listeners.clear()
+    },
   }
 }
+
+/** What can be said of a watch on the admin listener. */
+export type Watched = Pick<Informer<unknown>, 'condition'>
 
 function* revocationsOf(informer: Informer<RevocationObject>): Generator<Revocation> {
   for (const { revocation } of informer.list()) yield revocation
