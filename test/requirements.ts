@@ -302,6 +302,18 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'the chart gives each program the rights that it uses, by name where RBAC knows names',
     source: 'docs/ISSUANCE.md, rights',
   },
+  'chart.only-kubelets-ask': {
+    claim: 'with the admission policy in force, only the kubelet of the node creates our requests',
+    source: 'a request does not say who made it; NodeRestriction checks node users only',
+  },
+  'chart.values-closed': {
+    claim: 'a value that is unknown, misspelt or contradicts another one is an error that names it',
+    source: 'charts/countersign/values.schema.json',
+  },
+  'chart.pods-restricted': {
+    claim: 'our own pods are admitted at Pod Security level restricted',
+    source: 'Pod Security Standards, restricted',
+  },
 
   // Everywhere
   'kubernetes.tls-always': {

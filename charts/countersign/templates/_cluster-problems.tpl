@@ -37,26 +37,49 @@
 {{- define "countersign.problemsRevocations" -}}
 {{- $problems := list -}}
 {{- $name := "revocations.countersign.dev" -}}
-{{- $ours := .Files.Get "files/crds/revocations.yaml" | fromYaml -}}
-{{- $needed := index $ours.metadata.annotations "countersign.dev/schema-revision" | int -}}
 {{- $there := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" $name -}}
-{{- if $there -}}
-{{- $revision := dig "metadata" "annotations" "countersign.dev/schema-revision" "0" $there | int -}}
-{{- $release := dig "metadata" "annotations" "meta.helm.sh/release-name" "" $there -}}
-{{- $place := dig "metadata" "annotations" "meta.helm.sh/release-namespace" "" $there -}}
-{{- $owned := and (eq $release .Release.Name) (eq $place .Release.Namespace) -}}
-{{- if and .Values.crds.install (gt $revision $needed) -}}
-{{- $problems = append $problems (printf "the custom resource %s is of revision %d and this chart would put back revision %d: take a newer chart, or set crds.install=false" $name $revision $needed) -}}
-{{- else if and .Values.crds.install (not $owned) -}}
-{{- $owner := empty $release | ternary "no release" (printf "release %s in namespace %s" $release $place) -}}
-{{- $problems = append $problems (printf "the custom resource %s is there already and belongs to %s: set crds.install=false to use it as it is, or give it to this release: kubectl annotate --overwrite crd %s meta.helm.sh/release-name=%s meta.helm.sh/release-namespace=%s && kubectl label --overwrite crd %s app.kubernetes.io/managed-by=Helm" $name $owner $name .Release.Name .Release.Namespace $name) -}}
-{{- else if and (not .Values.crds.install) (lt $revision $needed) -}}
-{{- $problems = append $problems (printf "the custom resource %s is of revision %d and the programs need %d: let this release own it (crds.install=true), or kubectl apply -f charts/countersign/files/crds/" $name $revision $needed) -}}
+{{- $needed := include "countersign.revisionOf" (.Files.Get "files/crds/revocations.yaml" | fromYaml) | int -}}
+{{- $revision := include "countersign.revisionOf" $there | int -}}
+{{- $owner := include "countersign.ownerOf" $there -}}
+{{- $ours := eq $owner (printf "release %s in namespace %s" .Release.Name .Release.Namespace) -}}
+{{- $current := "kubectl apply --server-side --force-conflicts --field-manager=helm -f charts/countersign/files/crds/" -}}
+{{- if not $there -}}
+{{- if and .Values.gateway.enabled (not .Values.crds.install) -}}
+{{- $problems = append $problems (printf "crds.install: false, and the custom resource %s is not there: set it to true, or %s" $name $current) -}}
 {{- end -}}
-{{- else if and .Values.gateway.enabled (not .Values.crds.install) -}}
-{{- $problems = append $problems (printf "crds.install: false, and the custom resource %s is not there: kubectl apply -f charts/countersign/files/crds/, or set crds.install=true" $name) -}}
+{{- else if not .Values.crds.install -}}
+{{- if lt $revision $needed -}}
+{{- $problems = append $problems (printf "the custom resource %s is of revision %d and the programs need %d: set crds.install=true, or %s" $name $revision $needed $current) -}}
+{{- end -}}
+{{- else if gt $revision $needed -}}
+{{- $problems = append $problems (printf "the custom resource %s is of revision %d and this chart would put back revision %d: take a newer chart, or set crds.install=false" $name $revision $needed) -}}
+{{- else if not $ours -}}
+{{- $problems = append $problems (printf "the custom resource %s is there already and belongs to %s: set crds.install=false to use it as it is, or give it to this release: %s && kubectl annotate --overwrite crd %s meta.helm.sh/release-name=%s meta.helm.sh/release-namespace=%s && kubectl label --overwrite crd %s app.kubernetes.io/managed-by=Helm" $name $owner $current $name .Release.Name .Release.Namespace $name) -}}
+{{- else -}}
+{{- /* Server-side apply refuses to change what somebody else changed last. */}}
+{{- $managers := list -}}
+{{- range $there.metadata.managedFields -}}
+{{- if hasKey (dig "fieldsV1" "f:spec" dict .) "f:versions" }}{{ $managers = append $managers .manager }}{{ end -}}
+{{- end -}}
+{{- $others := without $managers "helm" -}}
+{{- if and $others (or (lt $revision $needed) (not (has "helm" $managers))) -}}
+{{- $problems = append $problems (printf "the custom resource %s was changed by %s, and helm does not write over that: %s" $name (join ", " $others) $current) -}}
+{{- end -}}
 {{- end -}}
 {{- $problems | toYaml -}}
+{{- end -}}
+
+{{- define "countersign.revisionOf" -}}
+{{ dig "metadata" "annotations" "countersign.dev/schema-revision" "0" (default dict .) }}
+{{- end -}}
+
+{{- define "countersign.ownerOf" -}}
+{{- $annotations := dig "metadata" "annotations" dict (default dict .) -}}
+{{- with get $annotations "meta.helm.sh/release-name" -}}
+release {{ . }} in namespace {{ get $annotations "meta.helm.sh/release-namespace" }}
+{{- else -}}
+no release
+{{- end -}}
 {{- end -}}
 
 {{/* Two signers of one name would answer each other's requests, with two CAs. */}}

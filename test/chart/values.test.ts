@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { requirement } from '../requirements.ts'
+import {
+  chartFolder,
+  defaultValuesFile,
+  helm,
+  parseRendering,
+  renderChart,
+} from '../support/chart.ts'
+
+let folder: string
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'countersign-values-'))
+})
+
+after(() => rm(folder, { recursive: true, force: true }))
+
+let files = 0
+
+/** What helm says to these values on top of those of the vector. */
+async function refusalOf(values: string): Promise<string> {
+  const file = join(folder, `${(files += 1)}.yaml`)
+  await writeFile(file, values)
+  const { code, stdout, stderr } = await helm([
+    'template',
+    'countersign',
+    chartFolder,
+    '-f',
+    defaultValuesFile,
+    '-f',
+    file,
+  ])
+  assert.equal(code, 1, values)
+  assert.equal(stdout, '', 'nothing is rendered')
+  return stderr
+}
+
+const upstream = `{ server: a, url: 'https://a.tools.svc/mcp', spiffeId: spiffe://agents.example/x }`
+
+/** What is written, and what the error says of it: always the value's name. */
+const refused: readonly [title: string, values: string, said: RegExp][] = [
+  ['an unknown value', 'gatway: {}', /additional properties 'gatway' not allowed/],
+  [
+    'a misspelt value',
+    'gateway: { replcas: 3 }',
+    /at '\/gateway': additional properties 'replcas' not allowed/,
+  ],
+  [
+    'a misspelt field of a tool server',
+    `gateway: { upstreams: [{ server: a, url: 'https://a/mcp', spifeId: x }] }`,
+    /at '\/gateway\/upstreams\/0': (.|\n)*'spifeId' not allowed/,
+  ],
+  [
+    'a misspelt grant',
+    'policy: { grants: { tenant: { acme: {} } } }',
+    /at '\/policy\/grants': additional properties 'tenant' not allowed/,
+  ],
+  [
+    'a grant of a misspelt kind',
+    'policy: { grants: { tenants: { acme: { github: { tool: {} } } } } }',
+    /at '\/policy\/grants\/tenants\/acme\/github': additional properties 'tool' not allowed/,
+  ],
+  [
+    'a tool server over plain HTTP',
+    `gateway: { upstreams: [{ server: a, url: 'http://a/mcp', spiffeId: spiffe://x/y }] }`,
+    /at '\/gateway\/upstreams\/0\/url': 'http:\/\/a\/mcp' does not match/,
+  ],
+  [
+    'an unknown mode',
+    'admissionPolicy: { mode: deny }',
+    /'\/admissionPolicy\/mode': value must be/,
+  ],
+  ['no replicas', 'signer: { replicas: 0 }', /'\/signer\/replicas': minimum: got 0, want 1/],
+  ['text for a truth', 'production: "false"', /'\/production': got string, want boolean/],
+  [
+    'more backdating than a profile takes',
+    'profile: { backdateSeconds: 240 }',
+    /'\/profile\/backdateSeconds': maximum: got 240, want 120/,
+  ],
+  ['a trust domain in capitals', 'trustDomain: Agents.Example', /'\/trustDomain': 'Agents/],
+  [
+    'a signer name without a path',
+    'signerName: countersign.dev',
+    /'\/signerName': 'countersign.dev' does not match/,
+  ],
+  ['no trust domain', "trustDomain: ''", /- trustDomain: required/],
+  ['no cluster', "cluster: ''", /- cluster: required/],
+  [
+    'production without an OID',
+    'production: true',
+    /- identityExtensionOid: required in production/,
+  ],
+  [
+    'production with the OID of examples',
+    'production: true\nidentityExtensionOid: 1.3.6.1.4.1.32473.1',
+    /- identityExtensionOid: 1\.3\.6\.1\.4\.1\.32473 is for examples only/,
+  ],
+  [
+    'a CA in files without their Secret',
+    'authority: { kind: files }',
+    /- authority\.files\.secretName: required where authority\.kind is files/,
+  ],
+  [
+    'two CAs at once',
+    'authority: { files: { secretName: ca } }',
+    /- authority\.files\.secretName: authority\.kind is selfSigned, so it would be ignored/,
+  ],
+  [
+    'a CA that ends before its certificates',
+    'authority: { selfSigned: { lifetimeSeconds: 86400 } }\nprofile: { lifetimeSecondsMax: 86400 }',
+    /- authority\.selfSigned\.lifetimeSeconds: has to be at least twice profile\.lifetimeSecondsMax/,
+  ],
+  [
+    'a gateway without tool servers',
+    'gateway: { upstreams: [] }',
+    /- gateway\.upstreams: at least one/,
+  ],
+  [
+    'a tool server named twice',
+    `gateway: { upstreams: [${upstream}, ${upstream}] }`,
+    /- gateway\.upstreams: server a is named twice/,
+  ],
+  [
+    'grants in two places',
+    'policy: { data: { grants: {} } }',
+    /- policy\.data\.grants: say it in policy\.grants/,
+  ],
+  [
+    'metrics that nobody may read',
+    'monitoring: { podMonitor: { enabled: true } }',
+    /- networkPolicy\.scrapers: empty, so nobody could read the metrics/,
+  ],
+]
+
+for (const [title, values, said] of refused) {
+  test(`refused, by the value's name: ${title}`, async () => {
+    requirement('chart.values-closed')
+    assert.match(await refusalOf(values), said)
+  })
+}
+
+test('everything that does not go together is said at once', async () => {
+  const said = await refusalOf("trustDomain: ''\ncluster: ''\ngateway: { upstreams: [] }")
+  assert.equal(said.match(/^- /gm)?.length, 3, said)
+})
+
+test('an unquoted off, which YAML 1.1 reads as false, turns the admission policy off', async () => {
+  const file = join(folder, 'off.yaml')
+  await writeFile(file, 'admissionPolicy: { mode: off }')
+  const rendering = parseRendering(await renderChart('-f', defaultValuesFile, '-f', file))
+  assert.ok(rendering.every(({ kind }) => !kind.startsWith('ValidatingAdmission')))
+})
+
+test('a value from outside stays a value, whatever stands in it', async () => {
+  const file = join(folder, 'hostile.yaml')
+  const cluster = 'x\n    injected: true {{ .Values }} "\' # *a'
+  await writeFile(
+    file,
+    JSON.stringify({ cluster, policy: { data: { 'a": {': '\n---\nkind: Pod' } } }),
+  )
+  const rendering = parseRendering(await renderChart('-f', defaultValuesFile, '-f', file))
+  const config = rendering.find(
+    ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'countersign-signer',
+  )
+  assert.ok(config)
+  assert.match(config['data']['signer.yaml'], /^cluster: /m)
+  assert.doesNotMatch(config['data']['signer.yaml'], /^injected/m)
+  assert.equal(JSON.parse(config['data']['policy-data.json'])['a": {'], '\n---\nkind: Pod')
+})
