@@ -202,7 +202,7 @@ function gatewayConfig(options: {
     staleSecondsMax: 120,
     // Nobody balances between gateways here.
     drain: { graceSeconds: 0, callSecondsMax: 10 },
-    decisionLog: { file: paths.decisionLog },
+    decisionLog: { file: paths.decisionLog, fileBytesMax: 268_435_456, files: 2 },
     policy: { data: [paths.policyData] },
     admin: { host: '127.0.0.1', port: 0 },
     log: { level: 'info' },

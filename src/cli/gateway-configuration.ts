@@ -47,7 +47,13 @@ export interface GatewayConfig {
     /** How long what is under way after that may take. */
     readonly callSecondsMax: number
   }
-  readonly decisionLog: { readonly file: string }
+  readonly decisionLog: {
+    readonly file: string
+    /** A file that would become larger is put aside, as `<file>.1` and so on. */
+    readonly fileBytesMax: number
+    /** How many there are in all. */
+    readonly files: number
+  }
   readonly policy: PolicyConfig
   readonly admin: AdminConfig
   readonly log: LogConfig
@@ -96,7 +102,12 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
         callSecondsMax: z.int().min(0).max(3600).default(10),
       })
       .prefault({}),
-    decisionLog: z.strictObject({ file: pathIn(folder) }),
+    decisionLog: z.strictObject({
+      file: pathIn(folder),
+      // More than may wait in memory, so that what is written at once always fits.
+      fileBytesMax: z.int().min(16_777_216).max(17_179_869_184).default(67_108_864),
+      files: z.int().min(2).max(100).default(8),
+    }),
     policy: policySchema(folder),
     admin: adminSchema(9_444),
     log: logSchema,

@@ -44,6 +44,7 @@ export async function runGateway(
   const decisionLog = opened.use(
     await openDecisionLog({
       file: config.decisionLog.file,
+      rotation: config.decisionLog,
       engine,
       labels: { id: credential.current().svid.spiffeId.uri },
       now,

@@ -9,6 +9,7 @@ import { openEventFile } from './event-file.ts'
 import type { EventFile } from './event-file.ts'
 import { boundedText, formatInput } from './input.ts'
 import { applyMask } from './mask.ts'
+import type { Rotation } from './rotate.ts'
 
 /** One decision, as it was taken. */
 export interface DecisionEvent {
@@ -49,11 +50,12 @@ interface EventOptions {
 export async function openDecisionLog(
   options: EventOptions & {
     readonly file: string
+    readonly rotation?: Rotation
     readonly bufferOctetsMax?: number
   },
 ): Promise<DecisionLog> {
-  const { file, bufferOctetsMax = bufferOctetsDefault, log } = options
-  return createDecisionLog(await openEventFile({ file, bufferOctetsMax, log }), options)
+  const { bufferOctetsMax = bufferOctetsDefault } = options
+  return createDecisionLog(await openEventFile({ ...options, bufferOctetsMax }), options)
 }
 
 /** A decision log over any file of events. */

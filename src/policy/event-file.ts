@@ -4,6 +4,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { setTimeout as after } from 'node:timers/promises'
 import { CountersignError, quoted } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { moveAside, type Rotation } from './rotate.ts'
 
 /** A file that lines are appended to, in order, without waiting. */
 export interface EventFile extends AsyncDisposable {
@@ -16,7 +17,7 @@ export interface EventFile extends AsyncDisposable {
 }
 
 /** What the file is written with: a fake of it can fail. */
-export type EventFileHandle = Pick<FileHandle, 'write' | 'datasync' | 'close'>
+export type EventFileHandle = Pick<FileHandle, 'write' | 'datasync' | 'close' | 'stat'>
 
 const retryMilliseconds = 1000
 
@@ -28,13 +29,17 @@ export async function openEventFile(options: {
   readonly file: string
   /** The most octets that may wait in memory. */
   readonly bufferOctetsMax: number
+  /** Without it the file grows without bound. */
+  readonly rotation?: Rotation
   readonly log: Log
   readonly openHandle?: (file: string) => Promise<EventFileHandle>
   readonly delay?: (milliseconds: number) => Promise<unknown>
 }): Promise<EventFile> {
   const { file, openHandle = openAppending, delay = unhurried } = options
   try {
-    return new AppendingFile(await openHandle(file), { ...options, delay })
+    const handle = await openHandle(file)
+    const size = options.rotation === undefined ? 0 : (await handle.stat()).size
+    return new AppendingFile(handle, { ...options, size, openHandle, delay })
   } catch (cause) {
     throw failed(`decision log cannot be opened, got=${quoted(file, 200)}`, cause)
   }
@@ -63,11 +68,26 @@ async function openAppending(file: string): Promise<FileHandle> {
   }
 }
 
+interface AppendingOptions {
+  readonly file: string
+  readonly bufferOctetsMax: number
+  readonly rotation?: Rotation
+  /** What the file holds already. */
+  readonly size: number
+  readonly log: Log
+  readonly openHandle: (file: string) => Promise<EventFileHandle>
+  readonly delay: (milliseconds: number) => Promise<unknown>
+}
+
 class AppendingFile implements EventFile {
-  readonly #handle: EventFileHandle
+  readonly #options: AppendingOptions
   readonly #bufferOctetsMax: number
   readonly #log: Log
   readonly #delay: (milliseconds: number) => Promise<unknown>
+  #handle: EventFileHandle
+  #size: number
+  /** Whether the last write ended within a batch, and so perhaps within a line. */
+  #torn = false
   /** Oldest first; the first one may be the rest of a batch that was written in part. */
   #waiting: Buffer[] = []
   #waitingOctets = 0
@@ -79,15 +99,10 @@ class AppendingFile implements EventFile {
   #retrying = false
   #closed = false
 
-  constructor(
-    handle: EventFileHandle,
-    options: {
-      readonly bufferOctetsMax: number
-      readonly log: Log
-      readonly delay: (milliseconds: number) => Promise<unknown>
-    },
-  ) {
+  constructor(handle: EventFileHandle, options: AppendingOptions) {
+    this.#options = options
     this.#handle = handle
+    this.#size = options.size
     this.#bufferOctetsMax = options.bufferOctetsMax
     this.#log = options.log
     this.#delay = options.delay
@@ -159,11 +174,29 @@ class AppendingFile implements EventFile {
     while (this.#waiting.length > 0) {
       const batch = Buffer.concat(this.#waiting)
       this.#waiting = [batch]
+      await this.#rotateBefore(batch.length)
       const { bytesWritten } = await this.#handle.write(batch)
+      this.#size += bytesWritten
+      this.#torn = bytesWritten < batch.length
       this.#waitingOctets -= bytesWritten
       this.#waiting[0] = batch.subarray(bytesWritten)
       if (bytesWritten === batch.length) this.#waiting.shift()
     }
+  }
+
+  /** A new file where these octets would not fit any more; a line is never in two. What was written is durable before it goes aside. */
+  async #rotateBefore(octets: number): Promise<void> {
+    const { file, rotation, openHandle } = this.#options
+    if (rotation === undefined || this.#torn || this.#size === 0) return
+    if (this.#size + octets <= rotation.fileBytesMax) return
+    await this.#handle.datasync()
+    await moveAside(file, rotation.files)
+    const full = this.#handle
+    this.#handle = await openHandle(file)
+    this.#size = 0
+    await full
+      .close()
+      .catch((error: unknown) => this.#log.warn({ error }, 'old decision log is not closed'))
   }
 
   #fail(error: unknown): void {

@@ -2,6 +2,10 @@ import assert from 'node:assert/strict'
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { parse } from 'yaml'
+import { validate } from '../../src/cli/configuration.ts'
+import { gatewaySchema } from '../../src/cli/gateway-configuration.ts'
+import { signerSchema } from '../../src/cli/signer-configuration.ts'
 import {
   chartFolder,
   defaultRenderingFile,
@@ -32,6 +36,16 @@ for (const file of [defaultValuesFile, ...examples]) {
     }
   })
 }
+
+test('the programs take the configuration of every example', async () => {
+  for (const file of examples) {
+    const rendering = parseRendering(await renderChart('-f', file))
+    for (const { data } of rendering.filter(({ kind }) => kind === 'ConfigMap')) {
+      if (data['signer.yaml']) validate(parse(data['signer.yaml']), signerSchema('/'), file)
+      if (data['gateway.yaml']) validate(parse(data['gateway.yaml']), gatewaySchema('/'), file)
+    }
+  }
+})
 
 test('a rendering leaves no line with blanks at its end', async () => {
   for (const file of examples) {

@@ -126,6 +126,11 @@ const refused: readonly [title: string, values: string, said: RegExp][] = [
     /- gateway\.upstreams: server a is named twice/,
   ],
   [
+    'a drain that SIGKILL would cut off',
+    'gateway: { drain: { callSecondsMax: 90 } }',
+    /- gateway\.terminationGracePeriodSeconds: has to be longer than gateway\.drain/,
+  ],
+  [
     'grants in two places',
     'policy: { data: { grants: {} } }',
     /- policy\.data\.grants: say it in policy\.grants/,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -34,6 +34,10 @@ class FaultyHandle {
     const bytesWritten = Math.min(octets.length, this.octetsPerWrite)
     this.written += octets.subarray(0, bytesWritten).toString('latin1')
     return { bytesWritten, buffer: octets }
+  }
+
+  async stat(): Promise<{ size: number }> {
+    return { size: this.written.length }
   }
 
   async datasync(): Promise<void> {
@@ -214,4 +218,69 @@ test('lines that come at any moment are all written, in order', async () => {
     await new Promise(setImmediate)
   }
   assert.equal(handle.written, `${lines.join('\n')}\n`)
+})
+
+test('a file that would become too large is put aside, and the oldest goes', async () => {
+  await using folder = await emptyFolder()
+  await using file = await openEventFile({
+    file: folder.file,
+    bufferOctetsMax: 1000,
+    rotation: { fileBytesMax: 10, files: 3 },
+    log: silentLog,
+  })
+  for (const line of ['one', 'two', 'three', 'four', 'five five five', 'six']) {
+    assert.equal(file.append(line), true)
+    await file.flush()
+  }
+  const kept = ['', '.1', '.2', '.3'].map((suffix) => readFile(folder.file + suffix, 'utf8'))
+  const found = await Promise.allSettled(kept)
+  assert.deepEqual(
+    found.map((each) => (each.status === 'fulfilled' ? each.value : 'none')),
+    ['six\n', 'five five five\n', 'four\n', 'none'],
+  )
+  assert.equal((await stat(folder.file)).mode & 0o777, 0o600)
+})
+
+test('what a file holds at the start counts, and a line is never in two files', async () => {
+  await using folder = await emptyFolder()
+  await writeFile(folder.file, '12345678\n')
+  const rotation = { fileBytesMax: 12, files: 2 }
+  await using file = await openEventFile({
+    file: folder.file,
+    bufferOctetsMax: 1000,
+    rotation,
+    log: silentLog,
+  })
+  file.append('abcdef')
+  await file.flush()
+  assert.equal(await readFile(folder.file, 'utf8'), 'abcdef\n')
+  assert.equal(await readFile(`${folder.file}.1`, 'utf8'), '12345678\n')
+})
+
+test('while a file cannot be put aside nothing is available, and no line is lost', async () => {
+  await using folder = await emptyFolder()
+  const retries: (() => void)[] = []
+  // A folder in the way: rename refuses to put a file over it.
+  await mkdir(join(`${folder.file}.1`, 'in', 'the'), { recursive: true })
+  await using file = await openEventFile({
+    file: folder.file,
+    bufferOctetsMax: 1000,
+    rotation: { fileBytesMax: 5, files: 2 },
+    log: silentLog,
+    delay: (milliseconds) =>
+      milliseconds < 1000
+        ? new Promise(setImmediate)
+        : new Promise<void>((resolve) => retries.push(resolve)),
+  })
+  file.append('one')
+  await file.flush()
+  file.append('two')
+  await assert.rejects(file.flush(), { code: 'policy/log' })
+  assert.equal(file.available, false)
+  await rm(`${folder.file}.1`, { recursive: true })
+  retries.shift()?.()
+  await file.flush()
+  assert.equal(file.available, true)
+  assert.equal(await readFile(`${folder.file}.1`, 'utf8'), 'one\n')
+  assert.equal(await readFile(folder.file, 'utf8'), 'two\n')
 })

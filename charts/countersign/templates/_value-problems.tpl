@@ -29,6 +29,10 @@
 {{- end -}}
 {{- end -}}
 {{- if $values.gateway.enabled -}}
+{{- $drain := $values.gateway.drain -}}
+{{- if le (int $values.gateway.terminationGracePeriodSeconds) (add (int $drain.graceSeconds) (int $drain.callSecondsMax)) -}}
+{{- $problems = append $problems "gateway.terminationGracePeriodSeconds: has to be longer than gateway.drain.graceSeconds and gateway.drain.callSecondsMax together" -}}
+{{- end -}}
 {{- $servers := list -}}
 {{- range $values.gateway.upstreams -}}
 {{- if has .server $servers -}}
