@@ -20,6 +20,8 @@ export interface EmbeddedClusterConfig {
   readonly nodeNames?: readonly string[]
   /** v1 unless told; both share the storage, as on a real 1.37. */
   readonly podCertificateVersions?: readonly ('v1' | 'v1beta1')[]
+  /** How long a namespace that is being deleted keeps its content; none unless told. */
+  readonly namespaceGraceMilliseconds?: number
   /** How pods run: as local processes unless told. */
   readonly runContainer?: RunContainer
   readonly onProgress?: (line: string) => void
@@ -35,11 +37,13 @@ export async function startEmbeddedCluster(config: EmbeddedClusterConfig): Promi
   await mkdir(folder, { recursive: true, mode: 0o700 })
   if (config.keepFolder !== true) opened.defer(() => rm(folder, { recursive: true, force: true }))
   const versions = config.podCertificateVersions
+  const grace = config.namespaceGraceMilliseconds
   const plane = await startControlPlane({
     folder,
     now,
     log,
     ...(versions === undefined ? {} : { podCertificateVersions: versions }),
+    ...(grace === undefined ? {} : { namespaceGraceMilliseconds: grace }),
   })
   opened.use(plane)
   report(`control plane at ${plane.server}`)

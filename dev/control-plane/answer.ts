@@ -8,7 +8,10 @@ import { describe } from './discovery.ts'
 import type { KubeObject } from './kube-object.ts'
 import type { Lister } from './lister.ts'
 import type { ObjectStore } from './object-store.ts'
+import { openApiOf } from './openapi/document.ts'
+import type { BuiltInSchemas } from './openapi/built-in-schemas.ts'
 import { parseRemovalOptions, type Remover } from './remover.ts'
+import { discoveryMediaType, takesAggregated } from './representation.ts'
 import { parseClaim, readBody, resolveClaim, type Claim, type ResourceRequest } from './request.ts'
 import { resourceKey, type ResourceType } from './resource-type.ts'
 import type { ResourceTable } from './resource-table.ts'
@@ -21,6 +24,7 @@ import {
   StatusError,
   unauthorized,
 } from './status.ts'
+import { metadataOnly, parseIncludedObject, tableOf } from './tables/table.ts'
 import { requestToken } from './token-request.ts'
 import type { User } from './user.ts'
 import type { Watcher } from './watcher.ts'
@@ -34,6 +38,7 @@ export interface Room {
   readonly now: () => number
   readonly store: ObjectStore
   readonly table: ResourceTable
+  readonly schemas: BuiltInSchemas
   readonly authorizer: Authorizer
   readonly tokens: Tokens
   readonly lister: Lister
@@ -67,7 +72,8 @@ export async function serve(
 function reply(response: ServerResponse, code: number, json: string): void {
   // What is left of a body that is too large is not read to its end.
   if (code === 413) response.setHeader('connection', 'close')
-  response.writeHead(code, { 'content-type': 'application/json' })
+  if (!response.hasHeader('content-type')) response.setHeader('content-type', 'application/json')
+  response.writeHead(code)
   response.end(json)
 }
 
@@ -84,10 +90,12 @@ async function answer(
     reply(response, 201, JSON.stringify(reviewAccess(room.authorizer, user, body)))
     return
   }
-  const described = request.method === 'GET' ? describe(url.pathname, room.table) : undefined
-  if (described !== undefined) {
-    visit(room, user, url.pathname, response, described)
-    return
+  if (request.method === 'GET') {
+    const { pathname: path } = url
+    const isAggregated = aggregatedPaths.has(path) && takesAggregated(request.headers.accept)
+    const described = openApiOf(path, room) ?? describe(path, room.table, isAggregated)
+    const mediaType = isAggregated ? discoveryMediaType : undefined
+    if (described !== undefined) return visit(room, { user, path, response, described, mediaType })
   }
   const claim = parseClaim(request, url)
   if (claim === undefined) {
@@ -103,15 +111,24 @@ async function answer(
   else await change(room, { target, user, request, response })
 }
 
+const aggregatedPaths = new Set(['/api', '/apis'])
+
+/** Answers at a path that is no resource's. */
 function visit(
   room: Room,
-  user: User,
-  path: string,
-  response: ServerResponse,
-  described: unknown,
+  options: {
+    readonly user: User
+    readonly path: string
+    readonly response: ServerResponse
+    readonly described: unknown
+    readonly mediaType: string | undefined
+  },
 ): void {
+  const { user, path, response, described, mediaType } = options
   if (!room.authorizer.mayVisit({ user, verb: 'get', path }))
     throw forbiddenVisit(user, 'get', path)
+  if (aggregatedPaths.has(path)) response.setHeader('vary', 'accept')
+  if (mediaType !== undefined) response.setHeader('content-type', mediaType)
   if (typeof described !== 'string') return reply(response, 200, JSON.stringify(described))
   response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' })
   response.end(described)
@@ -127,7 +144,12 @@ function read(room: Room, target: ResourceRequest): object {
   requireSubresource(target)
   const found = room.store.get(target.type, scopeOf(target), target.name)
   if (found === undefined) throw notFound(subjectOf(target))
-  return encode(found, target.type, target.version)
+  const { type, version, representation, query } = target
+  if (representation === 'object') return encode(found, type, version)
+  if (representation === 'metadata') return metadataOnly(found)
+  const metadata = { resourceVersion: found.metadata.resourceVersion }
+  const included = parseIncludedObject(query)
+  return tableOf([found], { type, version, included, metadata, now: room.now() })
 }
 
 function requireSubresource({ type, subresource }: ResourceRequest): void {

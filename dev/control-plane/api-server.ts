@@ -10,6 +10,7 @@ import { startControllers, type Controllers } from './controllers.ts'
 import { createEncoder } from './encoder.ts'
 import { Lister } from './lister.ts'
 import { ObjectStore } from './object-store.ts'
+import { readBuiltInSchemas } from './openapi/built-in-schemas.ts'
 import { Remover } from './remover.ts'
 import { ResourceTable } from './resource-table.ts'
 import { Watcher } from './watcher.ts'
@@ -30,6 +31,8 @@ export interface ApiServerConfig {
   readonly podCertificateVersions?: readonly ('v1' | 'v1beta1')[]
   /** Events kept per resource at least; a watch from before them is a 410. */
   readonly historyLength?: number
+  /** How long a namespace that is being deleted keeps its content; none unless told. */
+  readonly namespaceGraceMilliseconds?: number
 }
 
 /** Starts the API server and its controllers on a free port of 127.0.0.1. */
@@ -40,11 +43,12 @@ export async function startApiServer(config: ApiServerConfig): Promise<ApiServer
     podCertificateVersions: config.podCertificateVersions ?? ['v1'],
   })
   bootstrap(store, now)
+  const schemas = readBuiltInSchemas()
   const authorizer = createAuthorizer({ store, table })
   const admission = createAdmission({ store, authorize: authorizer.authorize })
   const remover = new Remover({ store, admission, now })
   const encoder = createEncoder()
-  const watcher = new Watcher({ store, encode: encoder })
+  const watcher = new Watcher({ store, encode: encoder, now })
   const room: Room = {
     now,
     store,
@@ -53,10 +57,19 @@ export async function startApiServer(config: ApiServerConfig): Promise<ApiServer
     remover,
     watcher,
     tokens: new Tokens({ store, now }),
-    lister: new Lister({ store, encode: encoder }),
-    writer: new Writer({ store, admission, authorize: authorizer.authorize, now }),
+    lister: new Lister({ store, encode: encoder, now }),
+    schemas,
+    writer: new Writer({ store, admission, authorize: authorizer.authorize, now, schemas }),
   }
-  const controllers = startControllers({ store, table, remover, now, log })
+  const { namespaceGraceMilliseconds = 0 } = config
+  const controllers = startControllers({
+    store,
+    table,
+    remover,
+    now,
+    log,
+    namespaceGraceMilliseconds,
+  })
   const server = createServer(
     {
       key: config.tls.key,

@@ -33,6 +33,8 @@ const bootstrapRoles: readonly BootstrapRole[] = [
           '/apis/*',
           '/healthz',
           '/livez',
+          '/openapi',
+          '/openapi/*',
           '/readyz',
           '/version',
           '/version/',

@@ -31,6 +31,8 @@ export function startControllers(options: {
   readonly now: () => number
   readonly log: Log
   readonly setInterval?: (pass: () => void, milliseconds: number) => { unref(): unknown }
+  /** How long a terminating namespace keeps its content; kube-controller-manager waits five seconds. */
+  readonly namespaceGraceMilliseconds?: number
 }): Controllers {
   const { store, table, remover, now, log } = options
   const remove = (type: ResourceType, object: KubeObject): void => {
@@ -43,10 +45,20 @@ export function startControllers(options: {
       log.debug({ name, namespace, error: error.message }, 'deletion by a controller not needed')
     }
   }
+  const waiting = new Set<NodeJS.Timeout>()
+  const later = (work: () => void): void => {
+    const grace = options.namespaceGraceMilliseconds ?? 0
+    if (grace === 0) return work()
+    const timer = setTimeout(() => {
+      waiting.delete(timer)
+      work()
+    }, grace)
+    waiting.add(timer.unref())
+  }
   const types = (): readonly ResourceType[] => table.all()
   const react = (event: StoreEvent): void => {
     if (resourceKey(event.resource) === 'namespaces')
-      reactToNamespace(event, { store, types, remove, now })
+      reactToNamespace(event, { store, types, remove, now, later })
     if (resourceKey(event.resource) === 'customresourcedefinitions.apiextensions.k8s.io') {
       reactToDefinition(event, { store, table, remove })
     }
@@ -72,6 +84,7 @@ export function startControllers(options: {
     cleanRequests,
     close() {
       stop()
+      for (const pending of waiting) clearTimeout(pending)
       clearInterval(timer as NodeJS.Timeout)
     },
   }
@@ -83,17 +96,25 @@ interface Reach {
   readonly remove: (type: ResourceType, object: KubeObject) => void
 }
 
-function reactToNamespace(event: StoreEvent, reach: Reach & { readonly now: () => number }): void {
+function reactToNamespace(
+  event: StoreEvent,
+  reach: Reach & { readonly now: () => number; readonly later: (work: () => void) => void },
+): void {
   const { object } = event
   if (event.type === 'DELETED') return
   if (object.metadata.deletionTimestamp === undefined) {
     if (event.type === 'ADDED') createDefaultAccount(object, reach)
     return
   }
+  const { name } = object.metadata
+  reach.later(() => emptyNamespace(name, reach))
+}
+
+function emptyNamespace(name: string, reach: Reach): void {
   for (const type of reach.types().filter(({ namespaced }) => namespaced)) {
-    for (const content of reach.store.list(type, object.metadata.name)) reach.remove(type, content)
+    for (const content of reach.store.list(type, name)) reach.remove(type, content)
   }
-  finishNamespace(object.metadata.name, reach)
+  finishNamespace(name, reach)
 }
 
 /** A terminating namespace goes when nothing is left in it. */

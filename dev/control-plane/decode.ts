@@ -1,6 +1,7 @@
 import { isJsonObject, objectAt, textAt, type JsonObject } from './json-object.ts'
 import type { KubeObject } from './kube-object.ts'
 import { parseMetadata } from './metadata.ts'
+import { objectMetaName, type BuiltInSchemas } from './openapi/built-in-schemas.ts'
 import { apiVersionOf, type ResourceType } from './resource-type.ts'
 import { badRequest } from './status.ts'
 import { prune, validateSchema, type Schema } from './structural-schema.ts'
@@ -50,13 +51,19 @@ export function decode(options: {
   readonly version: string
   /** fieldValidation=Strict: unknown members are a 400 instead of being dropped. */
   readonly strict: boolean
+  readonly schemas: BuiltInSchemas
 }): Draft {
-  const { body, type, version, strict } = options
+  const { body, type, version, strict, schemas } = options
   if (!isJsonObject(body)) throw badRequest('the object provided is unrecognized: want=JSON object')
   checkKind(body, type, version)
   const { apiVersion: _apiVersion, kind: _kind, metadata, ...rest } = body
-  const schema = bodySchema(type.schema?.(version))
-  const { value, unknown } = prune(rest, schema)
+  const { group, kind } = type
+  const schema = bodySchema(type.schema?.(version) ?? schemas.ofKind({ group, version, kind }))
+  const { value, unknown: inBody } = prune(rest, schema)
+  const unknown = [
+    ...prune(metadata, schemas.ofName(objectMetaName), 'metadata').unknown,
+    ...inBody,
+  ]
   if (strict && unknown.length > 0) {
     const list = unknown.map((path) => `unknown field ${JSON.stringify(path)}`).join(', ')
     throw badRequest(

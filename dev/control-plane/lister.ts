@@ -8,6 +8,7 @@ import type { ResourceRequest } from './request.ts'
 import { apiVersionOf } from './resource-type.ts'
 import { selectionOf } from './selection.ts'
 import { badRequest, expired, tooLargeResourceVersion, unprocessable } from './status.ts'
+import { metadataOnly, parseIncludedObject, tableOf } from './tables/table.ts'
 
 const snapshotsMax = 64
 
@@ -20,11 +21,17 @@ interface Snapshot {
 export class Lister {
   readonly #store: ObjectStore
   readonly #encode: Encoder
+  readonly #now: () => number
   readonly #snapshots = new Map<string, Snapshot>()
 
-  constructor(options: { readonly store: ObjectStore; readonly encode: Encoder }) {
+  constructor(options: {
+    readonly store: ObjectStore
+    readonly encode: Encoder
+    readonly now: () => number
+  }) {
     this.#store = options.store
     this.#encode = options.encode
+    this.#now = options.now
   }
 
   /** The JSON of the list that the request asks for. */
@@ -75,7 +82,16 @@ export class Lister {
   }
 
   #format(target: ResourceRequest, items: readonly KubeObject[], metadata: object): string {
-    const { type, version } = target
+    const { type, version, representation, query } = target
+    if (representation === 'table') {
+      const included = parseIncludedObject(query)
+      return JSON.stringify(tableOf(items, { type, version, included, now: this.#now(), metadata }))
+    }
+    if (representation === 'metadata') {
+      const kind = 'PartialObjectMetadataList'
+      const shown = items.map(metadataOnly)
+      return JSON.stringify({ kind, apiVersion: 'meta.k8s.io/v1', metadata, items: shown })
+    }
     const head = JSON.stringify({
       kind: `${type.kind}List`,
       apiVersion: apiVersionOf(type.group, version),

@@ -1,4 +1,7 @@
 import { isJsonObject, semanticallyEqual, type JsonObject } from './json-object.ts'
+import type { ResourceType } from './resource-type.ts'
+import { strategicMerge } from './strategic-merge.ts'
+import type { Schema } from './structural-schema.ts'
 import { badRequest, StatusError, unsupportedMediaType } from './status.ts'
 
 const operationsMax = 10_000
@@ -136,16 +139,30 @@ function without(document: unknown, path: readonly string[]): unknown {
   return Object.fromEntries(Object.entries(document).filter(([name]) => name !== token))
 }
 
-/** By media type. A strategic merge differs from a merge in lists only, which our writers replace whole. */
-const patchTypes: Readonly<Record<string, (target: unknown, patch: unknown) => unknown>> = {
-  'application/json-patch+json': jsonPatch,
-  'application/merge-patch+json': mergePatch,
-  'application/strategic-merge-patch+json': mergePatch,
+const jsonPatchType = 'application/json-patch+json'
+const mergePatchType = 'application/merge-patch+json'
+const strategicPatchType = 'application/strategic-merge-patch+json'
+
+/** Custom resources have no strategy: how their lists merge is nobody's to say. */
+export function acceptedPatchTypes(type: Pick<ResourceType, 'isCustom'>): readonly string[] {
+  const all = [jsonPatchType, mergePatchType]
+  return type.isCustom === true ? all : [...all, strategicPatchType]
 }
 
-export function applyPatch(target: unknown, mediaType: string, patch: unknown): unknown {
-  const apply = Object.hasOwn(patchTypes, mediaType) ? patchTypes[mediaType] : undefined
-  if (apply === undefined) throw unsupportedMediaType(Object.keys(patchTypes))
-  if (apply === mergePatch && !isJsonObject(patch)) throw badRequest('merge patch: want=object')
-  return apply(target, patch)
+export interface Patch {
+  readonly mediaType: string
+  readonly body: unknown
+  readonly accepted: readonly string[]
+  /** Says how lists merge. */
+  readonly schema: Schema
+}
+
+export function applyPatch(target: unknown, patch: Patch): unknown {
+  const { mediaType, body, accepted, schema } = patch
+  if (!accepted.includes(mediaType)) throw unsupportedMediaType(accepted)
+  if (mediaType === jsonPatchType) return jsonPatch(target, body)
+  if (!isJsonObject(body)) throw badRequest('merge patch: want=object')
+  return mediaType === mergePatchType
+    ? mergePatch(target, body)
+    : strategicMerge(target, body, schema)
 }

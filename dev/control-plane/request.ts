@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { parseRepresentation, type Representation } from './representation.ts'
 import type { ResourceTable } from './resource-table.ts'
 import type { ResourceType } from './resource-type.ts'
 import { parseFieldSelector, type FieldRequirement } from './selector.ts'
@@ -53,6 +54,7 @@ export interface Claim {
   readonly name: string
   readonly fieldRequirements: readonly FieldRequirement[]
   readonly query: URLSearchParams
+  readonly representation: Representation
   /** The path has no name in it. */
   readonly isCollection: boolean
 }
@@ -82,6 +84,7 @@ export function parseClaim(request: IncomingMessage, url: URL): Claim | undefine
     name: isList && isCollection ? (exact?.value ?? '') : name,
     fieldRequirements,
     query,
+    representation: parseRepresentation(request.headers.accept),
     isCollection,
   }
 }

@@ -3,6 +3,7 @@ import type { FieldError } from './field-error.ts'
 import type { KubeObject } from './kube-object.ts'
 import { checkSubdomain, type NameRule } from './names.ts'
 import type { Schema } from './structural-schema.ts'
+import type { Column } from './tables/column.ts'
 import type { User } from './user.ts'
 
 /** Who writes, and what a rule may have to ask. */
@@ -22,6 +23,8 @@ export interface ResourceType {
   readonly kind: string
   readonly namespaced: boolean
   readonly shortNames?: readonly string[]
+  /** Names of groups of resources, such as `all`. */
+  readonly categories?: readonly string[]
   /** Served with a /status subresource, which alone writes the status. */
   readonly hasStatus?: boolean
   /** PUT without a resourceVersion overwrites whatever there is. */
@@ -44,6 +47,8 @@ export interface ResourceType {
   ) => number | undefined
   /** The stored form as this version shows it. */
   readonly encode?: (object: KubeObject, version: string) => KubeObject
+  /** The columns of its table; built-in resources have theirs in `tables/built-in-columns.ts`. */
+  readonly columns?: (version: string) => readonly Column[]
   readonly prepareForCreate?: (object: KubeObject, context: WriteContext) => KubeObject
   readonly validateCreate?: (object: KubeObject) => readonly FieldError[]
   readonly prepareForUpdate?: (next: KubeObject, previous: KubeObject) => KubeObject

@@ -32,6 +32,12 @@ export interface Schema {
   readonly 'x-kubernetes-preserve-unknown-fields'?: boolean
   readonly 'x-kubernetes-int-or-string'?: boolean
   readonly 'x-kubernetes-validations'?: readonly ValidationRule[]
+  /** How a strategic merge patch changes a list: `merge`, by the key below. */
+  readonly 'x-kubernetes-patch-strategy'?: string
+  readonly 'x-kubernetes-patch-merge-key'?: string
+  /** How server-side apply owns a list: `atomic`, `set`, or `map` by the keys below. */
+  readonly 'x-kubernetes-list-type'?: string
+  readonly 'x-kubernetes-list-map-keys'?: readonly string[]
 }
 
 export interface ValidationRule {
@@ -86,7 +92,7 @@ function defaults(
     .map(([name, inner]) => [name, inner.default])
 }
 
-function memberSchema(schema: Schema, name: string): Schema | undefined {
+export function memberSchema(schema: Schema, name: string): Schema | undefined {
   const properties = schema.properties ?? {}
   if (Object.hasOwn(properties, name)) return properties[name]
   if (isJsonObject(schema.additionalProperties)) return schema.additionalProperties

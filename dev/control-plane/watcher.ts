@@ -1,11 +1,13 @@
 import type { ServerResponse } from 'node:http'
 import type { Encoder } from './encoder.ts'
 import { forbidden, notSupported, type FieldError } from './field-error.ts'
+import type { KubeObject } from './kube-object.ts'
 import type { ObjectStore, StoreEvent } from './object-store.ts'
 import { isTrue, type ResourceRequest } from './request.ts'
 import { apiVersionOf } from './resource-type.ts'
 import { selectionOf, type Selection } from './selection.ts'
 import { badRequest, expired, unprocessable } from './status.ts'
+import { metadataOnly, parseIncludedObject, tableOf } from './tables/table.ts'
 
 const bookmarkMilliseconds = 60_000
 const timeoutSecondsDefault = 1800
@@ -13,16 +15,29 @@ const timeoutSecondsDefault = 1800
 const backlogBytesMax = 32 * 1024 * 1024
 
 type Send = (type: string, object: string) => void
+type Show = (object: KubeObject) => string
+
+interface Delivery {
+  readonly selected: Selection
+  readonly send: Send
+  readonly show: Show
+}
 
 /** Sends events of a watch until its time is over, its client goes, or the server closes. */
 export class Watcher {
   readonly #store: ObjectStore
   readonly #encode: Encoder
+  readonly #now: () => number
   readonly #open = new Set<() => void>()
 
-  constructor(options: { readonly store: ObjectStore; readonly encode: Encoder }) {
+  constructor(options: {
+    readonly store: ObjectStore
+    readonly encode: Encoder
+    readonly now: () => number
+  }) {
     this.#store = options.store
     this.#encode = options.encode
+    this.#now = options.now
   }
 
   /** Throws a StatusError for a request that no watch can be made of; afterwards errors are events. */
@@ -46,8 +61,9 @@ export class Watcher {
       return
     }
     // One turn of the event loop from here to the subscription: nothing is lost, nothing comes twice.
-    if (isInitial) this.#sendState(target, selected, send)
-    const deliver = (event: StoreEvent): void => this.#deliver(event, { target, selected, send })
+    const show = this.#showing(target)
+    if (isInitial) this.#sendState(target, { selected, send, show })
+    const deliver = (event: StoreEvent): void => this.#deliver(event, { selected, send, show })
     past.forEach(deliver)
     this.#keepOpen({ target, response, send, stop: this.#store.watch(type, deliver) })
   }
@@ -56,11 +72,23 @@ export class Watcher {
     for (const end of this.#open) end()
   }
 
-  #sendState(target: ResourceRequest, selected: Selection, send: Send): void {
-    const { type, version, query } = target
-    for (const object of this.#store.list(type).filter(selected)) {
-      send('ADDED', this.#encode(object, type, version))
+  /** How this watch shows an object; of tables only the first has headers. */
+  #showing({ type, version, representation, query }: ResourceRequest): Show {
+    if (representation === 'object') return (object) => this.#encode(object, type, version)
+    if (representation === 'metadata') return (object) => JSON.stringify(metadataOnly(object))
+    const included = parseIncludedObject(query)
+    let hasHeaders = true
+    return (object) => {
+      const metadata = { resourceVersion: object.metadata.resourceVersion }
+      const options = { type, version, included, metadata, now: this.#now(), hasHeaders }
+      hasHeaders = false
+      return JSON.stringify(tableOf([object], options))
     }
+  }
+
+  #sendState(target: ResourceRequest, { selected, send, show }: Delivery): void {
+    const { type, query } = target
+    for (const object of this.#store.list(type).filter(selected)) send('ADDED', show(object))
     const wantsEnd = isTrue(query.get('sendInitialEvents'))
     if (wantsEnd && isTrue(query.get('allowWatchBookmarks'))) {
       send('BOOKMARK', this.#bookmark(target, { 'k8s.io/initial-events-end': 'true' }))
@@ -68,16 +96,12 @@ export class Watcher {
   }
 
   /** An object that leaves the selection is deleted for this reader, one that enters is added. */
-  #deliver(
-    { type: kind, object, previous }: StoreEvent,
-    watch: { readonly target: ResourceRequest; readonly selected: Selection; readonly send: Send },
-  ): void {
-    const { target, selected, send } = watch
+  #deliver({ type: kind, object, previous }: StoreEvent, { selected, send, show }: Delivery): void {
     const was = previous !== undefined && selected(previous)
     const is = kind !== 'DELETED' && selected(object)
     if (!was && !is) return
     const seen = is ? (was ? 'MODIFIED' : 'ADDED') : 'DELETED'
-    send(seen, this.#encode(object, target.type, target.version))
+    send(seen, show(object))
   }
 
   #bookmark(

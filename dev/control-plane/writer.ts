@@ -13,7 +13,8 @@ import {
   validateMetadataUpdate,
 } from './metadata.ts'
 import type { ObjectStore } from './object-store.ts'
-import { applyPatch } from './patch.ts'
+import type { BuiltInSchemas } from './openapi/built-in-schemas.ts'
+import { acceptedPatchTypes, applyPatch } from './patch.ts'
 import type { ResourceRequest } from './request.ts'
 import type { ResourceType, WriteContext } from './resource-type.ts'
 import {
@@ -40,17 +41,20 @@ export class Writer {
   readonly #admission: Admission
   readonly #authorize: Authorize
   readonly #now: () => number
+  readonly #schemas: BuiltInSchemas
 
   constructor(options: {
     readonly store: ObjectStore
     readonly admission: Admission
     readonly authorize: Authorize
     readonly now: () => number
+    readonly schemas: BuiltInSchemas
   }) {
     this.#store = options.store
     this.#admission = options.admission
     this.#authorize = options.authorize
     this.#now = options.now
+    this.#schemas = options.schemas
   }
 
   create(request: WriteRequest): KubeObject {
@@ -102,7 +106,13 @@ export class Writer {
     const { target, mediaType, body } = request
     const previous = this.#existing(target)
     const shown = encode(previous, target.type, target.version)
-    const patched = applyPatch(shown, mediaType, body)
+    const { group, kind } = target.type
+    const patched = applyPatch(shown, {
+      mediaType,
+      body,
+      accepted: acceptedPatchTypes(target.type),
+      schema: this.#schemas.ofKind({ group, version: target.version, kind }) ?? {},
+    })
     const draft = this.#decode(request, patched)
     requireName(draft, target)
     requireNamespace(draft, target)
@@ -112,7 +122,8 @@ export class Writer {
 
   #decode({ target }: WriteRequest, body: unknown): Draft {
     const strict = target.query.get('fieldValidation') === 'Strict'
-    return decode({ body, type: target.type, version: target.version, strict })
+    const { type, version } = target
+    return decode({ body, type, version, strict, schemas: this.#schemas })
   }
 
   #existing(target: ResourceRequest): KubeObject {

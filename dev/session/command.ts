@@ -43,6 +43,7 @@ async function tell(told: {
       startEmbeddedCluster({
         folder,
         keepFolder: options.dir !== undefined,
+        namespaceGraceMilliseconds: 5000,
         runContainer: (...pod) => runner.run(...pod),
       }),
   })

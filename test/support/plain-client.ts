@@ -7,6 +7,8 @@ export interface PlainRequest {
   /** GET unless told. */
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly body?: unknown
+  /** JSON unless told. */
+  readonly accept?: string
 }
 
 export interface PlainAnswer {
@@ -30,13 +32,13 @@ export async function createPlainClient(kubeconfigPath: string): Promise<PlainCl
     key: decode(user['client-key-data']),
   })
 
-  return ({ path, method = 'GET', body }) =>
+  return ({ path, method = 'GET', body, accept = 'application/json' }) =>
     new Promise((resolve, reject) => {
       const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json'
       const outgoing = request(new URL(path, cluster.server), {
         agent,
         method,
-        headers: { accept: 'application/json', 'content-type': type },
+        headers: { accept, 'content-type': type },
         timeout: 10_000,
       })
       outgoing.once('error', reject)

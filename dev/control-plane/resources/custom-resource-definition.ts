@@ -11,14 +11,18 @@ import {
 import { formatTime, type KubeObject } from '../kube-object.ts'
 import type { ResourceType } from '../resource-type.ts'
 import { validateSchema, type Schema } from '../structural-schema.ts'
+import { customColumns } from '../tables/custom-columns.ts'
 
 function versionsOf(definition: KubeObject): readonly JsonObject[] {
   return objectsAt(definition.spec, 'versions')
 }
 
+function versionNamed(definition: KubeObject, version: string): JsonObject {
+  return versionsOf(definition).find((item) => item['name'] === version) ?? {}
+}
+
 function schemaOf(definition: KubeObject, version: string): Schema {
-  const entry = versionsOf(definition).find((item) => item['name'] === version)
-  return objectAt(objectAt(entry, 'schema'), 'openAPIV3Schema')
+  return objectAt(objectAt(versionNamed(definition, version), 'schema'), 'openAPIV3Schema')
 }
 
 function validateDefinition(definition: KubeObject): readonly FieldError[] {
@@ -179,6 +183,7 @@ export function customResource(definition: KubeObject): ResourceType | undefined
     kind,
     namespaced: textAt(spec, 'scope') === 'Namespaced',
     shortNames: textsAt(names, 'shortNames'),
+    categories: textsAt(names, 'categories'),
     hasStatus: isJsonObject(objectAt(storage, 'subresources')['status']),
     countsGenerations: true,
     isCustom: true,
@@ -187,6 +192,7 @@ export function customResource(definition: KubeObject): ResourceType | undefined
       ...selectableFieldsOf(storage),
     },
     schema: (version) => schemaOf(definition, version),
+    columns: (version) => customColumns(versionNamed(definition, version)),
     validateCreate: validate,
     validateUpdate: validate,
     validateStatus: validate,

@@ -1,5 +1,5 @@
 import { forbidden, invalid, required, type FieldError } from '../field-error.ts'
-import { listAt, objectAt, textAt } from '../json-object.ts'
+import { listAt, objectAt, objectsAt, textAt, type JsonObject } from '../json-object.ts'
 import type { KubeObject } from '../kube-object.ts'
 import { checkLabel, checkPathSegment } from '../names.ts'
 import type { ResourceType } from '../resource-type.ts'
@@ -73,6 +73,14 @@ function validateService(service: KubeObject): readonly FieldError[] {
   return portless || listAt(spec, 'ports').length > 0 ? [] : [required('spec.ports')]
 }
 
+function withDefaultedPorts(spec: JsonObject | undefined): JsonObject {
+  if (spec?.['ports'] === undefined) return spec ?? {}
+  const ports = objectsAt(spec, 'ports').map((port) => {
+    return { protocol: 'TCP', targetPort: port['port'], ...port }
+  })
+  return { ...spec, ports }
+}
+
 export const services: ResourceType = {
   group: '',
   versions: ['v1'],
@@ -92,9 +100,14 @@ export const services: ResourceType = {
   },
   prepareForCreate: (service) => ({
     ...service,
-    spec: { type: 'ClusterIP', sessionAffinity: 'None', ...service.spec },
+    spec: {
+      type: 'ClusterIP',
+      sessionAffinity: 'None',
+      ...withDefaultedPorts(service.spec),
+    },
     status: { loadBalancer: {} },
   }),
+  prepareForUpdate: (service) => ({ ...service, spec: withDefaultedPorts(service.spec) }),
   validateCreate: validateService,
   validateUpdate: validateService,
 }

@@ -24,9 +24,9 @@ export interface WatchEvent {
 
 /** A client of one user; the plainest possible one, so that a test sees what the server said. */
 export interface ApiUser {
-  get(path: string): Promise<Answer>
+  get(path: string, accept?: string): Promise<Answer>
   send(method: string, path: string, body?: unknown, mediaType?: string): Promise<Answer>
-  watch(path: string): Promise<Watch>
+  watch(path: string, accept?: string): Promise<Watch>
 }
 
 export interface Watch extends AsyncDisposable {
@@ -149,8 +149,12 @@ function openUser(options: {
   }
   return {
     send,
-    get: (path) => send('GET', path),
-    watch: async (path) => openWatch(await ask({ method: 'GET', path })),
+    async get(path, accept = 'application/json') {
+      const response = await ask({ method: 'GET', path, headers: { accept } })
+      return { status: response.statusCode ?? 0, body: await readAnswer(response) }
+    },
+    watch: async (path, accept = 'application/json') =>
+      openWatch(await ask({ method: 'GET', path, headers: { accept } })),
   }
 }
 

@@ -3,6 +3,12 @@ import { generateKeyPairSync } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { encodeCertificateRequest } from '../../../dev/kubelet/certificate-request.ts'
 import { eventually } from '../../support/eventually.ts'
+import { startControllers } from '../../../dev/control-plane/controllers.ts'
+import { ObjectStore } from '../../../dev/control-plane/object-store.ts'
+import type { Remover } from '../../../dev/control-plane/remover.ts'
+import { ResourceTable } from '../../../dev/control-plane/resource-table.ts'
+import { configMaps, namespaces } from '../../../dev/control-plane/resources/plain.ts'
+import { silentLog } from '../../../src/log.ts'
 import { startApiWorld, type ApiWorld } from './api-world.ts'
 
 let world: ApiWorld
@@ -117,4 +123,30 @@ test('a namespace is born with its default service account and takes its content
     'the namespace is gone',
     async () => (await world.admin.get('/api/v1/namespaces/brief')).status === 404,
   )
+})
+
+test('the content of a namespace that goes stays for the grace that its controller gives', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const store = new ObjectStore({ historyLength: 16 })
+  const removed: string[] = []
+  const namespace = {
+    metadata: { name: 'blue', uid: 'u', resourceVersion: '', creationTimestamp: '' },
+  }
+  const controllers = startControllers({
+    store,
+    table: new ResourceTable({ podCertificateVersions: ['v1'] }),
+    remover: { remove: ({ name }: { name: string }) => removed.push(name) } as unknown as Remover,
+    now: Date.now,
+    log: silentLog,
+    namespaceGraceMilliseconds: 5000,
+  })
+  store.put(configMaps, { metadata: { ...namespace.metadata, name: 'map', namespace: 'blue' } })
+  const metadata = { ...namespace.metadata, deletionTimestamp: '2026-11-20T10:00:00Z' }
+  store.put(namespaces, { metadata })
+  await new Promise((resolve) => setImmediate(resolve))
+  t.mock.timers.tick(4999)
+  assert.deepEqual(removed, [])
+  t.mock.timers.tick(1)
+  assert.deepEqual(removed, ['map'])
+  controllers.close()
 })

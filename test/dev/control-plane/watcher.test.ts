@@ -174,7 +174,7 @@ for (const [query, status, message] of refusals) {
 test('a watch whose time is over sends nothing more, though its bookmark is due in the same moment', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
   const store = new ObjectStore({ historyLength: 1 })
-  const watcher = new Watcher({ store, encode: createEncoder() })
+  const watcher = new Watcher({ store, encode: createEncoder(), now: Date.now })
   let ended = false
   const response = Object.assign(new EventEmitter(), {
     writableLength: 0,
@@ -197,6 +197,7 @@ test('a watch whose time is over sends nothing more, though its bookmark is due 
     name: '',
     fieldRequirements: [],
     isCollection: true,
+    representation: 'object',
     query,
   }
   watcher.watch(target, response as unknown as ServerResponse)
