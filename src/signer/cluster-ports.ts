@@ -77,7 +77,7 @@ function answerOf(error: unknown): PublishAnswer {
   if (error instanceof ApiError) return judgeRefusal(error)
   // An answer that cannot be read, or none: the write may have happened.
   if (error instanceof CountersignError) {
-    return judgeRefusal({ status: undefined, message: error.message, causes: [] })
+    return judgeRefusal({ status: undefined, reason: '', message: error.message, causes: [] })
   }
   throw error
 }

@@ -4,6 +4,8 @@ import type { PublishAnswer } from './ports.ts'
 export interface WriteRefusal {
   /** Undefined: no answer came. */
   readonly status: number | undefined
+  /** Of the API server's Status object; empty where there was none. */
+  readonly reason: string
   readonly message: string
   readonly causes: readonly { readonly reason: string; readonly field: string }[]
 }
@@ -13,7 +15,6 @@ const unsaid = new Set([401, 408, 429])
 
 const kinds = new Map([
   [403, 'not-permitted'],
-  [404, 'gone'],
   [409, 'conflict'],
 ] as const)
 
@@ -26,6 +27,9 @@ export function judgeRefusal(refusal: WriteRefusal): PublishAnswer {
   if (status === undefined || status >= 500 || unsaid.has(status)) {
     return { kind: 'unknown', status, detail }
   }
+  // A proxy's 404, or one for an API that is not served just now, says nothing about the request.
+  if (status === 404)
+    return { kind: refusal.reason === 'NotFound' ? 'gone' : 'unknown', status, detail }
   if (status === 422) return judgeInvalid(status, detail, causes)
   return { kind: kinds.get(status as 403) ?? 'rejected', status, detail }
 }

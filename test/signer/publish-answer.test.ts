@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { judgeRefusal } from '../../src/signer/publish-answer.ts'
 
-const none = { message: 'said', causes: [] }
+const none = { reason: '', message: 'said', causes: [] }
 
 const table = [
   ['no answer may have been written', { ...none, status: undefined }, 'unknown'],
@@ -11,7 +11,12 @@ const table = [
   ['429 says nothing about the object', { ...none, status: 429 }, 'unknown'],
   ['401 says nothing about the object', { ...none, status: 401 }, 'unknown'],
   ['403 is a missing right', { ...none, status: 403 }, 'not-permitted'],
-  ['404 means that the request is gone', { ...none, status: 404 }, 'gone'],
+  [
+    '404 NotFound means that the request is gone',
+    { ...none, status: 404, reason: 'NotFound' },
+    'gone',
+  ],
+  ['404 of anybody else says nothing about the object', { ...none, status: 404 }, 'unknown'],
   ['409 is a concurrent change', { ...none, status: 409 }, 'conflict'],
   ['400 is our defect', { ...none, status: 400 }, 'rejected'],
   ['422 without a cause is our defect', { ...none, status: 422 }, 'rejected'],
@@ -43,7 +48,7 @@ function withCause(
   reason: string,
   field: string,
 ): Parameters<typeof judgeRefusal>[0] & { readonly status: number } {
-  return { status: 422, message: 'said', causes: [{ reason, field }] }
+  return { status: 422, reason: 'Invalid', message: 'said', causes: [{ reason, field }] }
 }
 
 for (const [title, refusal, kind] of table) {
