@@ -64,6 +64,14 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'that something is absent is believed only from the API server, never from a cache',
     source: 'cert-manager#5216, spire#1216',
   },
+  'signer.neither-starves': {
+    claim: 'pods that start cannot keep those waiting that refresh, nor the other way round',
+    source: 'docs/ISSUANCE.md, from request to certificate',
+  },
+  'signer.ended-is-no-attack': {
+    claim: 'a request for a pod that is over is refused apart from those that ask for too much',
+    source: 'KEP-4317: a kubelet that starts again asks for each pod on its disk',
+  },
   'signer.policy-only-narrows': {
     claim:
       'the issuance policy refuses or shortens and never widens; a broken one makes requests wait',

@@ -118,7 +118,6 @@ class PodLoop implements AsyncDisposable {
       work: (podUid) => this.#work(podUid),
       concurrency: podsAtOnce,
       backoff: { baseSeconds: 0.5, maxSeconds: 120 },
-      now: config.now,
       random,
       log: config.log,
     })

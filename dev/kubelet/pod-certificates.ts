@@ -48,13 +48,12 @@ export class PodCertificates implements AsyncDisposable {
 
   constructor(options: PodCertificatesOptions) {
     this.#options = options
-    const { now, random, delay, log } = options
+    const { random, delay, log } = options
     this.#queue = createWorkQueue({
       work: (key, signal) => this.#handle(key, signal),
       // One worker: requests of a node are made one after the other, as kubelet makes them.
       concurrency: 1,
       backoff: { baseSeconds: 0.05, maxSeconds: 60 },
-      now,
       random,
       delay,
       log,

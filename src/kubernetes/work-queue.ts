@@ -7,7 +7,7 @@ import { FairLane } from './fair-lane.ts'
 export interface AddOptions {
   /** Not before so many seconds from now; an earlier time that is set already stays. */
   readonly afterSeconds?: number
-  /** Goes before all that is not. */
+  /** Goes before what is not, three times of four. */
   readonly urgent?: boolean
 }
 
@@ -30,13 +30,17 @@ export interface WorkQueueOptions {
   readonly work: (key: string, signal: AbortSignal) => Promise<void | { againSeconds: number }>
   readonly concurrency: number
   readonly backoff: BackoffConfig
-  readonly now: () => number
+  /** Milliseconds of a clock that only goes forward. */
+  readonly clock?: () => number
   readonly random: () => number
   readonly delay?: Delay
   readonly log: Log
   /** Keys of one group take turns with the other groups; unless told, all are one group. */
   readonly groupOf?: (key: string) => string
 }
+
+/** While both wait, so many urgent keys go before one that is not: neither kind can keep the other waiting for ever. */
+const urgentTurnsMax = 3
 
 interface Planned {
   readonly key: string
@@ -51,9 +55,12 @@ interface Alarm {
 
 class KeyedQueue implements WorkQueue {
   readonly #options: WorkQueueOptions
+  readonly #clock: () => number
   readonly #delay: Delay
   readonly #urgent: FairLane
   readonly #normal: FairLane
+  /** Urgent keys taken in a row while others waited. */
+  #urgentTurns = 0
   /** Keys with a later time. What the heap holds beside these has been superseded. */
   readonly #planned = new Map<string, Planned>()
   readonly #due = new DueHeap<Planned>()
@@ -68,6 +75,7 @@ class KeyedQueue implements WorkQueue {
   constructor(options: WorkQueueOptions) {
     const groupOf = options.groupOf ?? (() => '')
     this.#options = options
+    this.#clock = options.clock ?? (() => performance.now())
     this.#delay = options.delay ?? realDelay
     this.#urgent = new FairLane(groupOf)
     this.#normal = new FairLane(groupOf)
@@ -108,7 +116,7 @@ class KeyedQueue implements WorkQueue {
 
   #plan(key: string, milliseconds: number, urgent: boolean): void {
     if (this.#urgent.has(key) || this.#normal.has(key)) return
-    const dueAt = this.#options.now() + milliseconds
+    const dueAt = this.#clock() + milliseconds
     const known = this.#planned.get(key)
     if (known !== undefined && known.dueAt <= dueAt) return
     const planned: Planned = { key, dueAt, urgent }
@@ -123,7 +131,7 @@ class KeyedQueue implements WorkQueue {
     this.#alarm?.controller.abort()
     const alarm: Alarm = { dueAt: next.dueAt, controller: new AbortController() }
     this.#alarm = alarm
-    const milliseconds = Math.max(0, next.dueAt - this.#options.now())
+    const milliseconds = Math.max(0, next.dueAt - this.#clock())
     void this.#delay(milliseconds, alarm.controller.signal).then(
       () => this.#ring(alarm),
       () => {},
@@ -133,8 +141,8 @@ class KeyedQueue implements WorkQueue {
   #ring(alarm: Alarm): void {
     if (this.#alarm !== alarm) return
     this.#alarm = undefined
-    // A timer may be a little early for the clock, and a clock may be set back: what the alarm was for is due.
-    const now = Math.max(this.#options.now(), alarm.dueAt)
+    // A timer may be a little early for the clock: what the alarm was for is due.
+    const now = Math.max(this.#clock(), alarm.dueAt)
     for (let next = this.#due.peek(); next !== undefined; next = this.#due.peek()) {
       if (next.dueAt > now) break
       this.#due.pop()
@@ -156,14 +164,25 @@ class KeyedQueue implements WorkQueue {
 
   #startWork(): void {
     while (this.#running.size < this.#options.concurrency && !this.#closing.signal.aborted) {
-      const first = this.#urgent.take()
-      const key = first ?? this.#normal.take()
-      if (key === undefined) return
-      this.#running.set(key, undefined)
-      const work = this.#workOn(key, first !== undefined)
+      const taken = this.#take()
+      if (taken === undefined) return
+      this.#running.set(taken.key, undefined)
+      const work = this.#workOn(taken.key, taken.urgent)
       this.#works.add(work)
       void work.finally(() => this.#works.delete(work))
     }
+  }
+
+  #take(): { readonly key: string; readonly urgent: boolean } | undefined {
+    const waits = this.#normal.size > 0
+    const key = waits && this.#urgentTurns >= urgentTurnsMax ? undefined : this.#urgent.take()
+    if (key !== undefined) {
+      this.#urgentTurns = waits ? this.#urgentTurns + 1 : 0
+      return { key, urgent: true }
+    }
+    this.#urgentTurns = 0
+    const other = this.#normal.take()
+    return other === undefined ? undefined : { key: other, urgent: false }
   }
 
   /** Never rejects. What was urgent stays so when it is repeated. */

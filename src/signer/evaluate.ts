@@ -87,7 +87,10 @@ export const checks: readonly Check[] = [
  */
 export function evaluate(claims: Claims, evidence: Evidence, profile: EvaluationProfile): Verdict {
   const { findings, granted } = runChecks({ claims, evidence, profile })
-  const refusals = findings.filter((finding) => finding.kind === 'refused')
+  // What a restarted kubelet asks for ended pods is nobody's fault; anything else that is refused is, and names the refusal.
+  const refusals = findings
+    .filter((finding) => finding.kind === 'refused')
+    .toSorted((a, b) => Number(a.reason === 'PodEnded') - Number(b.reason === 'PodEnded'))
   const [first] = refusals
   if (first !== undefined) {
     if (!evidence.live) {

@@ -53,11 +53,17 @@ async function handle(
   }
   if (!(await flush(options, uid))) return notRecorded
   const decided = await decide(options, request, signal)
-  const reason = decided.kind === 'deny' ? decided.verdict.reason : ''
-  options.metrics.count('countersign_signer_verdicts_total', { verdict: decided.kind, reason })
+  countVerdict(options, decided)
   if (decided.kind === 'wait') return { kind: 'again', why: decided.why }
   if (decided.kind === 'deny') return refuse(options, request, { verdict: decided.verdict, signal })
   return issue(options, request, { approved: decided, signal })
+}
+
+/** `deny` is for those who asked for what they may not have, so that it can be watched. */
+function countVerdict(options: IssuanceOptions, decided: Decided): void {
+  const reason = decided.kind === 'deny' ? decided.verdict.reason : ''
+  const verdict = reason === 'PodEnded' ? 'ended' : decided.kind
+  options.metrics.count('countersign_signer_verdicts_total', { verdict, reason })
 }
 
 type Decided = Approved | { readonly kind: 'deny'; readonly verdict: DenyVerdict } | WaitVerdict

@@ -25,12 +25,15 @@ export async function refuse(
   const answer = await options.ports.publish(request, status, signal)
   if (answer.kind === 'written') {
     options.log.info({ request: asked.name, reason: verdict.reason }, 'request is denied')
-    options.ports.emitEvent({
-      pod: { namespace: asked.namespace, ...asked.pod },
-      type: 'Warning',
-      reason: 'CertificateDenied',
-      message: `${verdict.reason}: ${verdict.message}`,
-    })
+    // A pod that is over has nobody who could do anything about it.
+    if (verdict.reason !== 'PodEnded') {
+      options.ports.emitEvent({
+        pod: { namespace: asked.namespace, ...asked.pod },
+        type: 'Warning',
+        reason: 'CertificateDenied',
+        message: `${verdict.reason}: ${verdict.message}`,
+      })
+    }
     return settled(options, request)
   }
   return notWritten(options, request, answer)

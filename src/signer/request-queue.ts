@@ -47,8 +47,8 @@ interface Waiting {
 }
 
 /**
- * Every request that is not terminal is worked on until it is, or is gone. Namespaces take turns, and pods that start go before
- * pods that refresh: only the former are waiting for us.
+ * Every request that is not terminal is worked on until it is, or is gone. Namespaces take turns. Pods that start are waiting for us,
+ * and pods that refresh will be: three of the former go before one of the latter, so that neither starves the other.
  */
 export function startRequestQueue(options: RequestQueueOptions): RequestQueue {
   return new Queue(options)
@@ -71,13 +71,12 @@ class Queue implements RequestQueue {
 
   constructor(options: RequestQueueOptions) {
     this.#options = options
-    const { requests, history, log, now } = options
+    const { requests, history, log } = options
     this.#queue = createWorkQueue({
       work: (key) => this.#work(key),
       concurrency,
       backoff: waitBackoff,
       groupOf: (key) => key.slice(0, key.indexOf('/')),
-      now,
       random: options.random ?? Math.random,
       log,
     })
@@ -120,10 +119,7 @@ class Queue implements RequestQueue {
   #removed(request: PodCertificateRequest): void {
     const { uid } = request.metadata
     const key = objectKey(request.metadata)
-    this.#waiting.delete(uid)
-    this.#finished.delete(uid)
-    this.#seen.delete(uid)
-    this.#options.history.refusals.delete(uid)
+    this.#forget(uid)
     if (this.#options.history.intents.of(uid).length === 0) return this.#queue.forget(key)
     this.#orphan(key, uid)
     this.#queue.add(key)
@@ -141,11 +137,19 @@ class Queue implements RequestQueue {
     const state = this.#stateOf(request)
     const outcome = await this.#options.issuance.handle(state, this.#ending.signal)
     const { uid } = request.metadata
+    const current = this.#options.requests.byUid(uid)
+    // Deleted meanwhile: what the work has just written down about it would be kept for ever.
+    if (current === undefined) return this.#forget(uid)
     if (outcome.kind === 'again') return this.#again(request, outcome)
     this.#waiting.delete(uid)
-    const current = this.#options.requests.byUid(uid)
-    if (current !== undefined && requestState(current).terminal === undefined)
-      this.#finished.add(uid)
+    if (requestState(current).terminal === undefined) this.#finished.add(uid)
+  }
+
+  #forget(uid: string): void {
+    this.#waiting.delete(uid)
+    this.#finished.delete(uid)
+    this.#seen.delete(uid)
+    this.#options.history.refusals.delete(uid)
   }
 
   /** The API server tells whole seconds: within that second the request was created at the latest when we saw it. */

@@ -9,6 +9,7 @@ export type DenyReason =
   | 'PodNotFound'
   | 'PodMismatch'
   | 'PodTerminating'
+  | 'PodEnded'
   | 'NodeMismatch'
   | 'ServiceAccountMismatch'
   | 'VolumeNotDeclared'

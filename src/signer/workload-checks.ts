@@ -53,7 +53,7 @@ function livenessFindings(claims: Claims, pod: PodEvidence): Finding[] {
   }
   if (pod.phase === 'Succeeded' || pod.phase === 'Failed') {
     findings.push(
-      refused('PodTerminating', {
+      refused('PodEnded', {
         field: 'pod',
         asked,
         proved: `pod has ended, phase ${pod.phase}`,

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import * as fc from 'fast-check'
 import { silentLog } from '../../src/log.ts'
+import { requirement } from '../requirements.ts'
+import { eventually } from '../support/eventually.ts'
 import { DueHeap } from '../../src/kubernetes/due-heap.ts'
 import { FairLane } from '../../src/kubernetes/fair-lane.ts'
 import {
@@ -48,7 +50,7 @@ function create(
     work,
     concurrency: 2,
     backoff: { baseSeconds: 1, maxSeconds: 8 },
-    now: clock.now,
+    clock: clock.now,
     random: () => 1,
     delay: clock.delay,
     log: silentLog,
@@ -198,6 +200,35 @@ describe('a work queue', () => {
     await settle()
     assert.deepEqual(worked, ['running', 'u', 'c', 'a', 'b'])
   })
+
+  for (const [flood, urgent] of [
+    ['urgent keys', true],
+    ['other keys', false],
+  ] as const) {
+    test(`takes from both kinds while ${flood} never end: three urgent ones, then another`, async () => {
+      requirement('signer.neither-starves')
+      const worked: boolean[] = []
+      let left = 400
+      const { queue } = create(
+        async (key) => {
+          worked.push(key.startsWith('u'))
+          left -= 1
+          // As many come as are worked on.
+          if (left > 0 && key.startsWith('u') === urgent) queue.add(`${key}+`, { urgent })
+        },
+        { concurrency: 4 },
+      )
+      for (let at = 0; at < 50; at += 1) {
+        queue.add(`u${at}`, { urgent: true })
+        queue.add(`n${at}`)
+      }
+      await eventually('all', () => queue.depth === 0)
+      // The first ones find nobody else waiting yet.
+      const both = worked.slice(8, 68)
+      assert.equal(both.filter((isUrgent) => isUrgent).length, 45)
+      assert.ok(worked.length > 400)
+    })
+  }
 
   test('repeats urgent work as urgent', async () => {
     const worked: string[] = []

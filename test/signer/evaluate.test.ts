@@ -69,9 +69,15 @@ const refusals: readonly Refused[] = [
   ...['Succeeded', 'Failed'].map((phase) => ({
     title: `a pod of phase ${phase}`,
     evidence: evidenceOf({ pod: { phase } }),
-    reason: 'PodTerminating' as const,
+    reason: 'PodEnded' as const,
     message: new RegExp(`proved pod has ended, phase ${phase};`),
   })),
+  {
+    title: 'a pod that is over, on another node',
+    evidence: evidenceOf({ pod: { phase: 'Succeeded', nodeName: 'node2' } }),
+    reason: 'NodeMismatch',
+    message: /^nodeName: asked "node1"; proved pod is bound to "node2"; .*\. pod: .*pod has ended/,
+  },
   {
     title: 'a pod that is being deleted',
     evidence: evidenceOf({ pod: { terminating: true } }),

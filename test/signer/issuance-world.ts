@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { CountersignError } from '../../src/errors.ts'
 import type { IssuanceIntent, IssuanceResult, LedgerRecord } from '../../src/ledger/record.ts'
 import { silentLog } from '../../src/log.ts'
-import { silentMetrics } from '../../src/metrics.ts'
+import { silentMetrics, type Labels } from '../../src/metrics.ts'
 import {
   createSelfSignedAuthority,
   parseAuthority,
@@ -78,6 +78,8 @@ export class World {
   /** Every effect in order. */
   readonly trace: string[] = []
   readonly events: PodEvent[] = []
+  /** Labels of what was counted. */
+  readonly verdicts: (Labels | undefined)[] = []
   readonly policyInputs: IssuanceInput[] = []
   now: number = start
   calls = 0
@@ -277,7 +279,12 @@ export class World {
       delay: async (milliseconds) => {
         this.now += milliseconds + this.delaySecondsMore * 1000
       },
-      metrics: silentMetrics,
+      metrics: {
+        ...silentMetrics,
+        count: (name, labels) => {
+          if (name === 'countersign_signer_verdicts_total') this.verdicts.push(labels)
+        },
+      },
       log: silentLog,
     })
   }

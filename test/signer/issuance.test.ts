@@ -89,6 +89,18 @@ test('a proven violation is recorded, then denied', async () => {
   assert.match(world.events[0]?.message ?? '', /^PodTerminating: pod: asked pod "worker-0"/)
 })
 
+test('a request for a pod that is over is denied and recorded, without an alarm', async () => {
+  requirement('signer.ended-is-no-attack')
+  const world = new World(askedOf())
+  world.cached = evidenceOf({ live: false, pod: { phase: 'Succeeded' } })
+  world.live = evidenceOf({ pod: { phase: 'Succeeded' } })
+  assert.deepEqual(await world.step(), { kind: 'done', as: 'denied' })
+  assert.equal(world.status?.conditions[0].reason, 'PodEnded')
+  assert.deepEqual(world.events, [])
+  assert.deepEqual(world.verdicts, [{ verdict: 'ended', reason: 'PodEnded' }])
+  assert.equal(world.records.length, 2)
+})
+
 test('what the request itself breaks is denied without looking at the cluster', async () => {
   const world = new World(askedOf({ annotations: { 'example.com/x': 'y' } }))
   assert.deepEqual(await world.step(), { kind: 'done', as: 'denied' })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { IssuanceIntent } from '../../src/ledger/record.ts'
+import type { IssuanceIntent, IssuanceRefusal } from '../../src/ledger/record.ts'
 import { silentLog } from '../../src/log.ts'
 import { silentMetrics } from '../../src/metrics.ts'
 import type { Informer } from '../../src/kubernetes/informer.ts'
@@ -12,6 +12,7 @@ import type { Outcome } from '../../src/signer/issuance-options.ts'
 import type { PodEvent, RequestState } from '../../src/signer/ports.ts'
 import { startRequestQueue } from '../../src/signer/request-queue.ts'
 import type { RequestQueue } from '../../src/signer/request-queue.ts'
+import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
 
 const done: Outcome = { kind: 'done', as: 'issued' }
@@ -142,6 +143,42 @@ test('pods that start go before pods that refresh, and namespaces take turns', a
   blocked.resolve(done)
   await eventually('all', () => world.handled.length === 69)
   assert.deepEqual(world.handled.slice(64), ['first', 'a1', 'b1', 'a2', 'a3'])
+})
+
+test('a storm of pods that start does not keep a pod from its refresh', async () => {
+  requirement('signer.neither-starves')
+  await using world = new QueueWorld()
+  let started = 0
+  const start = (): void => {
+    started += 1
+    world.starting.add(`pod-new-${started}`)
+    world.put(requestOf(`team-${started % 7}`, `new-${started}`))
+  }
+  world.outcome = ({ asked }) => {
+    // Each pod that is served makes room for the next one, until the refreshes are through.
+    if (asked.name.startsWith('new') && refreshed() < 100) start()
+    return done
+  }
+  const refreshed = (): number => world.handled.filter((name) => name.startsWith('old')).length
+  world.start()
+  for (let at = 0; at < 200; at += 1) start()
+  for (let at = 0; at < 100; at += 1) world.put(requestOf('team-x', `old-${at}`))
+  await eventually('the refreshes', () => refreshed() === 100)
+  assert.ok(world.handled.indexOf('old-99') <= 64 + 4 * 101, 'one of four')
+})
+
+test('what is written down of a request that was deleted meanwhile is not kept', async () => {
+  await using world = new QueueWorld()
+  const request = requestOf('team-a', 'one')
+  world.outcome = () => {
+    world.remove(request)
+    world.history.refusals.set(request.metadata.uid, {} as IssuanceRefusal)
+    return { kind: 'again', why: 'Denied is not written', seconds: 0.001 }
+  }
+  world.start()
+  world.put(request)
+  await eventually('the work', () => world.handled.length === 1)
+  await eventually('nothing is kept', () => world.history.refusals.size === 0)
 })
 
 test('latency is counted from when a request was seen, within the second of its creation', async () => {
