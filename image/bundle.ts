@@ -32,8 +32,10 @@ export async function bundleProgram(root: string): Promise<Bundle> {
     platform: 'node',
     format: 'esm',
     target: 'node24.12',
-    // Names stay, because logs show stacks; licences stand beside the program, whole.
+    // Names stay, because logs show stacks. Node keeps the text in memory, so it goes without comments and blanks; licences stand
+    // beside the program, whole.
     minifySyntax: true,
+    minifyWhitespace: true,
     legalComments: 'none',
     banner: { js: banner },
     logLevel: 'warning',

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { openCountersignFetch } from '../agent/countersign-fetch.ts'
 import { runStdioBridge } from '../agent/stdio-bridge.ts'
 import { CountersignError, quoted } from '../errors.ts'

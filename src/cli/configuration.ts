@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { parseDocument, type Document } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { CountersignError, quoted, type ErrorCode } from '../errors.ts'
 
 const fileOctetsMax = 1024 * 1024

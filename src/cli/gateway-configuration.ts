@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { parseSpiffeId, type SpiffeId } from '../identity/spiffe-id.ts'
 import { parseTrustDomain, type TrustDomain } from '../identity/trust-domain.ts'
 import { parsedBy, pathIn } from './configuration.ts'

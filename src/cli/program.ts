@@ -1,17 +1,15 @@
 import { Command } from 'commander'
 import { createLog, type Log } from '../log.ts'
-import { runBridge, type BridgeOptions } from './bridge-command.ts'
-import { readConfiguration } from './configuration.ts'
+import type { BridgeOptions } from './bridge-command.ts'
 import { outputTo, runProgram } from './run-program.ts'
-import { gatewaySchema } from './gateway-configuration.ts'
-import { runGateway } from './run-gateway.ts'
-import { runSigner } from './run-signer.ts'
 import type { Running } from './running.ts'
-import { signerSchema } from './signer-configuration.ts'
 import type { ExitCode, Terminal } from './terminal.ts'
 import { version } from './version.ts'
 
-/** Runs one command line (without node and script) and gives its exit code. Never throws. */
+/**
+ * Runs one command line (without node and script) and gives its exit code. Never throws. Each command loads what it needs when it
+ * is run: a signer never holds the gateway's HTTP client in memory, nor a gateway the ledger.
+ */
 export function run(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
   return runProgram(createProgram(terminal), argv, terminal)
 }
@@ -52,6 +50,9 @@ function addSigner(program: Command, terminal: Terminal): void {
     .requiredOption('--config <file>', 'YAML configuration, see docs/OPERATING.md')
     .addHelpText('after', '\nExample:\n  countersign signer --config /etc/countersign/signer.yaml')
     .action(async ({ config }: { config: string }) => {
+      const { readConfiguration } = await import('./configuration.ts')
+      const { signerSchema } = await import('./signer-configuration.ts')
+      const { runSigner } = await import('./run-signer.ts')
       const read = await readConfiguration(config, signerSchema)
       const log = createLog({ ...read.log, name: 'signer' })
       await serveUntilStopped(await runSigner(read, { log }), log, terminal.signal)
@@ -68,6 +69,9 @@ function addGateway(program: Command, terminal: Terminal): void {
       '\nExample:\n  countersign gateway --config /etc/countersign/gateway.yaml',
     )
     .action(async ({ config }: { config: string }) => {
+      const { readConfiguration } = await import('./configuration.ts')
+      const { gatewaySchema } = await import('./gateway-configuration.ts')
+      const { runGateway } = await import('./run-gateway.ts')
       const read = await readConfiguration(config, gatewaySchema)
       const log = createLog({ ...read.log, name: 'gateway' })
       await serveUntilStopped(await runGateway(read, { log }), log, terminal.signal)
@@ -90,7 +94,10 @@ function addBridge(program: Command, terminal: Terminal): void {
       'after',
       '\nExample:\n  countersign bridge --dev ./dev-cluster/dev.json --pod acme/researcher',
     )
-    .action((options: BridgeOptions) => runBridge(options, terminal))
+    .action(async (options: BridgeOptions) => {
+      const { runBridge } = await import('./bridge-command.ts')
+      await runBridge(options, terminal)
+    })
 }
 
 async function serveUntilStopped(running: Running, log: Log, signal: AbortSignal): Promise<void> {

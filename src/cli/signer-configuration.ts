@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { z } from 'zod'
+import * as z from 'zod'
 import { parseTrustDomain, type TrustDomain } from '../identity/trust-domain.ts'
 import { keyTypes, type KeyType } from '../pki/subject-key.ts'
 import { parsedBy, pathIn } from './configuration.ts'

@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls'
-import { buildConnector } from 'undici'
+import buildConnector from 'undici/lib/core/connect.js'
 import { CountersignError } from '../../errors.ts'
 import type { SpiffeId } from '../../identity/spiffe-id.ts'
 import type { BundleSource } from '../../pki/bundle.ts'

@@ -1,4 +1,5 @@
-import { Pool, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
+import Pool from 'undici/lib/dispatcher/pool.js'
 import type { Era } from '../../mcp/message.ts'
 import type { SpiffeId } from '../../identity/spiffe-id.ts'
 import type { Log } from '../../log.ts'
