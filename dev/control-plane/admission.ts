@@ -1,3 +1,4 @@
+import { enforcePolicies } from './admission-policies.ts'
 import { mayActForSigner, type Authorize } from './attributes.ts'
 import { textAt } from './json-object.ts'
 import { sameObject } from './metadata.ts'
@@ -12,23 +13,26 @@ import type { Write } from './write.ts'
 export interface Admission {
   /** Before validation: the namespace must be there and living; nodes stay within their own. Throws a StatusError. */
   admit(write: Write): void
-  /** After validation: bundles of a signer need its consent. Throws a StatusError. */
+  /** After validation: bundles of a signer need its consent, and admission policies are heard. Throws a StatusError. */
   validate(write: Write): void
 }
 
 export function createAdmission(options: {
   readonly store: ObjectStore
   readonly authorize: Authorize
+  /** Whether plugin NodeRestriction is in force; it is unless told. */
+  readonly nodeRestriction?: boolean
 }): Admission {
-  const { store, authorize } = options
+  const { store, authorize, nodeRestriction = true } = options
   return {
     admit(write) {
       const nodeName = nodeNameOf(write.user)
-      if (nodeName !== undefined) restrictNode(write, { nodeName, store })
+      if (nodeRestriction && nodeName !== undefined) restrictNode(write, { nodeName, store })
       if (write.operation === 'CREATE') requireLivingNamespace(write, store)
     },
     validate(write) {
       if (write.operation !== 'DELETE') requireRightToAttest(write, authorize)
+      enforcePolicies(write, store)
     },
   }
 }

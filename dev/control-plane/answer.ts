@@ -1,18 +1,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Log } from '../../src/log.ts'
-import { accessReviewPath, reviewAccess } from './access-review.ts'
+import { reviewerOf } from './access-review.ts'
+import type { Attributes } from './attributes.ts'
 import { authenticate, type Tokens } from './authentication.ts'
 import { forbiddenBy, forbiddenVisit, type Authorizer } from './authorizer.ts'
 import { encode, parseJson } from './decode.ts'
 import { describe } from './discovery.ts'
+import { impersonated } from './impersonation.ts'
 import type { KubeObject } from './kube-object.ts'
 import type { Lister } from './lister.ts'
 import type { ObjectStore } from './object-store.ts'
 import { openApiOf } from './openapi/document.ts'
 import type { BuiltInSchemas } from './openapi/built-in-schemas.ts'
+import { proxy, proxyTargetOf } from './pod-proxy.ts'
 import { parseRemovalOptions, type Remover } from './remover.ts'
 import { discoveryMediaType, takesAggregated } from './representation.ts'
-import { parseClaim, readBody, resolveClaim, type Claim, type ResourceRequest } from './request.ts'
+import { parseClaim, readBody, resolveClaim, type ResourceRequest } from './request.ts'
 import { resourceKey, type ResourceType } from './resource-type.ts'
 import type { ResourceTable } from './resource-table.ts'
 import { selectionOf } from './selection.ts'
@@ -82,12 +85,14 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const user = authenticate(request, room.tokens)
-  if (user === undefined) throw unauthorized()
+  const authenticated = authenticate(request, room.tokens)
+  if (authenticated === undefined) throw unauthorized()
+  const user = impersonated(request, authenticated, room.authorizer)
   const url = new URL(request.url ?? '/', 'https://127.0.0.1')
-  if (url.pathname === accessReviewPath && request.method === 'POST') {
+  const review = request.method === 'POST' ? reviewerOf(url.pathname) : undefined
+  if (review !== undefined) {
     const body = parseJson(await readBody(request, bodyBytesMax))
-    reply(response, 201, JSON.stringify(reviewAccess(room.authorizer, user, body)))
+    reply(response, 201, JSON.stringify(review(room.authorizer, user, body)))
     return
   }
   if (request.method === 'GET') {
@@ -96,6 +101,14 @@ async function answer(
     const described = openApiOf(path, room) ?? describe(path, room.table, isAggregated)
     const mediaType = isAggregated ? discoveryMediaType : undefined
     if (described !== undefined) return visit(room, { user, path, response, described, mediaType })
+  }
+  const proxied = request.method === 'GET' ? proxyTargetOf(url) : undefined
+  if (proxied !== undefined) {
+    const { namespace, name } = proxied
+    const pages = { group: '', plural: 'pods', subresource: 'proxy', namespace, name }
+    authorize(room, user, { ...pages, verb: 'get' })
+    await proxy(room.store, proxied, { request, response })
+    return
   }
   const claim = parseClaim(request, url)
   if (claim === undefined) {
@@ -134,7 +147,11 @@ function visit(
   response.end(described)
 }
 
-function authorize(room: Room, user: User, claim: Claim): void {
+function authorize(
+  room: Room,
+  user: User,
+  claim: Omit<Attributes, 'user' | 'resource'> & { readonly plural: string },
+): void {
   const attributes = { ...claim, user, resource: claim.plural }
   const decision = room.authorizer.authorize(attributes)
   if (!decision.allowed) throw forbiddenBy(attributes, decision)

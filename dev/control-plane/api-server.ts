@@ -29,6 +29,10 @@ export interface ApiServerConfig {
   readonly log: Log
   /** Versions of PodCertificateRequest that are served, over the same storage. */
   readonly podCertificateVersions?: readonly ('v1' | 'v1beta1')[]
+  /** The gate PodCertificateRequest: without it pods and templates lose their podCertificate sources. On unless told. */
+  readonly podCertificateGate?: boolean
+  /** Plugin NodeRestriction: on unless told, off in a bare kube-apiserver. */
+  readonly nodeRestriction?: boolean
   /** Events kept per resource at least; a watch from before them is a 410. */
   readonly historyLength?: number
   /** How long a namespace that is being deleted keeps its content; none unless told. */
@@ -41,11 +45,16 @@ export async function startApiServer(config: ApiServerConfig): Promise<ApiServer
   const store = new ObjectStore({ historyLength: config.historyLength ?? 4096 })
   const table = new ResourceTable({
     podCertificateVersions: config.podCertificateVersions ?? ['v1'],
+    podCertificateGate: config.podCertificateGate ?? true,
   })
   bootstrap(store, now)
   const schemas = readBuiltInSchemas()
   const authorizer = createAuthorizer({ store, table })
-  const admission = createAdmission({ store, authorize: authorizer.authorize })
+  const admission = createAdmission({
+    store,
+    authorize: authorizer.authorize,
+    nodeRestriction: config.nodeRestriction ?? true,
+  })
   const remover = new Remover({ store, admission, now })
   const encoder = createEncoder()
   const watcher = new Watcher({ store, encode: encoder, now })

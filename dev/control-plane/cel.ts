@@ -2,18 +2,23 @@ import { isJsonObject } from './json-object.ts'
 import { characterCount } from './structural-schema.ts'
 
 /**
- * The part of the Common Expression Language that validation rules of small custom resources use:
- * has(), size(), matches(), startsWith(), member selection, literals, comparisons, `in`, !, && and ||.
+ * The part of the Common Expression Language that validation rules of small custom resources and small admission policies use:
+ * has(), size(), matches(), startsWith(), member selection, literals, +, comparisons, `in`, !, && and ||.
  * Anything else is refused when the definition is made, not ignored when an object is.
  */
 export type CelRule = (self: unknown) => unknown
+
+/** A value for each variable that the rule was compiled over. */
+export type CelEnvironment = Readonly<Record<string, unknown>>
+
+type Term = (environment: CelEnvironment) => unknown
 
 export class CelError extends Error {
   override readonly name = 'CelError'
 }
 
 const tokenPattern =
-  /\s*(?:(\d+(?:\.\d+)?)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|([A-Za-z_]\w*)|(&&|\|\||==|!=|<=|>=|[!<>().,[\]]))/y
+  /\s*(?:(\d+(?:\.\d+)?)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|([A-Za-z_]\w*)|(&&|\|\||==|!=|<=|>=|[!<>().,[\]+]))/y
 
 function tokenize(text: string): readonly string[] {
   const tokens: string[] = []
@@ -29,7 +34,16 @@ function tokenize(text: string): readonly string[] {
 
 /** Compiles a rule over `self`; throws a CelError for what it does not know. */
 export function compileCel(text: string): CelRule {
-  const parser = new Parser(tokenize(text))
+  const rule = compileCelOver(text, ['self'])
+  return (self) => rule({ self })
+}
+
+/** Compiles a rule over these variables; throws a CelError for what it does not know, such as another variable. */
+export function compileCelOver(
+  text: string,
+  variables: readonly string[],
+): (environment: CelEnvironment) => unknown {
+  const parser = new Parser(tokenize(text), variables)
   const rule = parser.parseOr()
   parser.expectEnd()
   return rule
@@ -85,10 +99,12 @@ function truth(value: unknown): boolean {
 
 class Parser {
   readonly #tokens: readonly string[]
+  readonly #variables: readonly string[]
   #at = 0
 
-  constructor(tokens: readonly string[]) {
+  constructor(tokens: readonly string[], variables: readonly string[]) {
     this.#tokens = tokens
+    this.#variables = variables
   }
 
   expectEnd(): void {
@@ -96,57 +112,66 @@ class Parser {
     if (token !== undefined) throw new CelError(`unexpected ${token}`)
   }
 
-  parseOr(): CelRule {
+  parseOr(): Term {
     let left = this.#parseAnd()
     while (this.#take('||')) {
       const [first, second] = [left, this.#parseAnd()]
-      left = (self) => truth(first(self)) || truth(second(self))
+      left = (environment) => truth(first(environment)) || truth(second(environment))
     }
     return left
   }
 
-  #parseAnd(): CelRule {
+  #parseAnd(): Term {
     let left = this.#parseComparison()
     while (this.#take('&&')) {
       const [first, second] = [left, this.#parseComparison()]
-      left = (self) => truth(first(self)) && truth(second(self))
+      left = (environment) => truth(first(environment)) && truth(second(environment))
     }
     return left
   }
 
-  #parseComparison(): CelRule {
-    const left = this.#parseUnary()
+  #parseComparison(): Term {
+    const left = this.#parseSum()
     const compare = Object.hasOwn(comparisons, this.#peek()) ? comparisons[this.#next()] : undefined
     if (compare === undefined) return left
-    const right = this.#parseUnary()
-    return (self) => compare(left(self), right(self))
+    const right = this.#parseSum()
+    return (environment) => compare(left(environment), right(environment))
   }
 
-  #parseUnary(): CelRule {
+  #parseSum(): Term {
+    let left = this.#parseUnary()
+    while (this.#take('+')) {
+      const [first, second] = [left, this.#parseUnary()]
+      left = (environment) => added(first(environment), second(environment))
+    }
+    return left
+  }
+
+  #parseUnary(): Term {
     if (!this.#take('!')) return this.#parseMember()
     const inner = this.#parseUnary()
-    return (self) => !truth(inner(self))
+    return (environment) => !truth(inner(environment))
   }
 
-  #parseMember(): CelRule {
+  #parseMember(): Term {
     let value = this.#parsePrimary()
     while (this.#take('.')) {
       const [target, name] = [value, this.#identifier()]
       if (this.#take('(')) value = this.#parseMethod(target, name)
-      else value = (self) => select(target(self), name)
+      else value = (environment) => select(target(environment), name)
     }
     return value
   }
 
-  #parseMethod(target: CelRule, name: string): CelRule {
+  #parseMethod(target: Term, name: string): Term {
     const method = Object.hasOwn(methods, name) ? methods[name] : undefined
     if (method === undefined) throw new CelError(`unknown function ${name}`)
     const argument = this.#peek() === ')' ? (): unknown => undefined : this.parseOr()
     this.#expect(')')
-    return (self) => method(target(self), argument(self))
+    return (environment) => method(target(environment), argument(environment))
   }
 
-  #parsePrimary(): CelRule {
+  #parsePrimary(): Term {
     const token = this.#next()
     if (token === '(') {
       const inner = this.parseOr()
@@ -159,35 +184,40 @@ class Parser {
       this.#expect('(')
       const inner = this.parseOr()
       this.#expect(')')
-      return (self) => size(inner(self))
+      return (environment) => size(inner(environment))
     }
-    if (token === 'self') return (self) => self
+    if (this.#variables.includes(token)) return (environment) => environment[token]
     if (token === 'true' || token === 'false') return () => token === 'true'
     if (/^\d/.test(token)) return () => Number(token)
     if (/^["']/.test(token)) return literal(token)
     throw new CelError(`unexpected ${token || 'end'}`)
   }
 
-  #parseList(): CelRule {
-    const items: CelRule[] = []
+  #parseList(): Term {
+    const items: Term[] = []
     while (!this.#take(']')) {
       items.push(this.parseOr())
       if (this.#peek() !== ']') this.#expect(',')
     }
-    return (self) => items.map((item) => item(self))
+    return (environment) => items.map((item) => item(environment))
   }
 
   /** has(a.b.c): whether c is there, a.b being so. */
-  #parseHas(): CelRule {
+  #parseHas(): Term {
     this.#expect('(')
-    if (this.#next() !== 'self') throw new CelError('has() takes a member of self')
+    const variable = this.#next()
+    const about = `has() takes a member of ${this.#variables.join(' or ')}`
+    if (!this.#variables.includes(variable)) throw new CelError(about)
     const path: string[] = []
     while (this.#take('.')) path.push(this.#identifier())
     this.#expect(')')
     const last = path.pop()
-    if (last === undefined) throw new CelError('has() takes a member of self')
-    return (self) => {
-      const owner = path.reduce((value: unknown, member) => select(value, member), self)
+    if (last === undefined) throw new CelError(about)
+    return (environment) => {
+      const owner = path.reduce(
+        (value: unknown, member) => select(value, member),
+        environment[variable],
+      )
       return Object.hasOwn(memberMap(owner), last)
     }
   }
@@ -217,7 +247,13 @@ class Parser {
   }
 }
 
-function literal(token: string): CelRule {
+function added(left: unknown, right: unknown): unknown {
+  if (typeof left === 'string' && typeof right === 'string') return left + right
+  if (typeof left === 'number' && typeof right === 'number') return left + right
+  throw new CelError('no such overload')
+}
+
+function literal(token: string): Term {
   const text = token.slice(1, -1).replaceAll(/\\(.)/g, '$1')
   return () => text
 }

@@ -103,7 +103,8 @@ export function resolveClaim(claim: Claim, table: ResourceTable): ResourceReques
   return { ...claim, type }
 }
 
-function decodeSegment(segment: string): string {
+/** Throws a 404 for what is no text. */
+export function decodeSegment(segment: string): string {
   try {
     return decodeURIComponent(segment)
   } catch {

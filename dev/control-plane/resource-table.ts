@@ -1,6 +1,7 @@
 import { objectAt, textAt } from './json-object.ts'
 import type { KubeObject } from './kube-object.ts'
 import { resourceKey, type ResourceType } from './resource-type.ts'
+import { admissionPolicies, admissionPolicyBindings } from './resources/admission-policy.ts'
 import { clusterTrustBundles } from './resources/cluster-trust-bundle.ts'
 import {
   configMaps,
@@ -19,13 +20,19 @@ import {
 import { podCertificateRequests } from './resources/pod-certificate-request.ts'
 import { pods } from './resources/pod.ts'
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from './resources/rbac.ts'
+import { workloads } from './resources/workload.ts'
+import { withoutCertificateSources } from './switched-off.ts'
 
 /** The resources that are served: the built-in ones, and those of the stored definitions. */
 export class ResourceTable {
   readonly #types = new Map<string, ResourceType>()
   readonly podCertificateRequests: ResourceType
 
-  constructor(options: { readonly podCertificateVersions: readonly string[] }) {
+  constructor(options: {
+    readonly podCertificateVersions: readonly string[]
+    /** On unless told. */
+    readonly podCertificateGate?: boolean
+  }) {
     this.podCertificateRequests = podCertificateRequests(options.podCertificateVersions)
     const builtIn = [
       namespaces,
@@ -44,8 +51,14 @@ export class ResourceTable {
       roleBindings,
       clusterRoleBindings,
       customResourceDefinitions,
+      admissionPolicies,
+      admissionPolicyBindings,
+      ...workloads,
     ]
-    for (const type of builtIn) this.#types.set(resourceKey(type), type)
+    const gate = options.podCertificateGate ?? true
+    for (const type of builtIn) {
+      this.#types.set(resourceKey(type), gate ? type : withoutCertificateSources(type))
+    }
   }
 
   all(): readonly ResourceType[] {

@@ -18,6 +18,7 @@ import { createWorkQueue, type WorkQueue } from '../../src/kubernetes/work-queue
 import type { Log } from '../../src/log.ts'
 import { silentMetrics } from '../../src/metrics.ts'
 import type { RunContainer } from './container-runner.ts'
+import { startNodeLease } from './node-lease.ts'
 import { registerNode } from './node.ts'
 import { PodCertificates } from './pod-certificates.ts'
 import { PodWorker, volumePath } from './pod-worker.ts'
@@ -54,6 +55,7 @@ export async function startKubelet(config: KubeletConfig): Promise<Kubelet> {
   const client = createApiClient({ kubeconfig: config.kubeconfig, userAgent: 'kubelet' })
   opened.defer(() => client.close())
   const uid = await registerNode(client, { name: nodeName, now })
+  opened.use(startNodeLease({ client, nodeName, now, delay: realDelay, log }))
   const shared = { client, log, metrics: silentMetrics, now, random }
   const fieldSelector = `spec.nodeName=${nodeName}`
   const pods = opened.use(startInformer({ ...shared, resource: kubeletPods, fieldSelector }))

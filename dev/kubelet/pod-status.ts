@@ -16,6 +16,10 @@ export function podStatus(pod: KubeletPod, state: PodState, since: number): obje
   return {
     phase: isRunning ? 'Running' : 'Pending',
     startTime: at,
+    // Containers are local processes here, so that is where they listen.
+    hostIP: '127.0.0.1',
+    podIP: '127.0.0.1',
+    podIPs: [{ ip: '127.0.0.1' }],
     conditions: [
       { type: 'PodScheduled', status: 'True', lastTransitionTime: at },
       { type: 'ContainersReady', ...ready },

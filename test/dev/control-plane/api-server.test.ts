@@ -47,7 +47,10 @@ test('discovery, health and version are for every authenticated user', async () 
   assert.deepEqual((await user.get('/api')).body.versions, ['v1'])
   const groups = (await user.get('/apis')).body.groups.map((group: { name: string }) => group.name)
   assert.deepEqual(groups.toSorted(), [
+    'admissionregistration.k8s.io',
     'apiextensions.k8s.io',
+    'apps',
+    'batch',
     'certificates.k8s.io',
     'coordination.k8s.io',
     'rbac.authorization.k8s.io',

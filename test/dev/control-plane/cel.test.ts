@@ -25,6 +25,7 @@ const truths: readonly string[] = [
   'true && !false',
   '"abc" < "abd"',
   'has(self.z) || true',
+  '"node:" + self.a == "node:x" && 1 + self.n == 4',
 ]
 
 for (const rule of truths) {
@@ -42,7 +43,7 @@ const uncompilable: readonly string[] = [
   'has(self)',
   'has(self.a',
   'self.list.all(x, x == "p")',
-  'self.a + "b"',
+  'self.a * "b"',
   'self.a ? true : false',
   'frob(self.a)',
   'self.a.constructor("x")',

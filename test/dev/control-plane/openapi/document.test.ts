@@ -15,7 +15,10 @@ test('the index names a document for each group and version, for every authentic
   const { body } = await world.user('reader').get('/openapi/v3')
   assert.deepEqual(Object.keys(body.paths).toSorted(), [
     'api/v1',
+    'apis/admissionregistration.k8s.io/v1',
     'apis/apiextensions.k8s.io/v1',
+    'apis/apps/v1',
+    'apis/batch/v1',
     'apis/certificates.k8s.io/v1',
     'apis/coordination.k8s.io/v1',
     'apis/rbac.authorization.k8s.io/v1',
