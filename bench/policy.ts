@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { createAuthorizer } from '../src/policy/authorizer.ts'
 import type { DecisionInput, DecisionResource, ListInput } from '../src/policy/authorizer.ts'
 import { createDecisionLog } from '../src/policy/decision-log.ts'
-import { entrypoints, loadPolicyBundle } from '../src/policy/engine.ts'
+import { entrypoints, openPolicyBase } from '../src/policy/engine.ts'
 import { silentLog } from '../src/log.ts'
 import { silentMetrics } from '../src/metrics.ts'
 import { toolPath } from '../test/tools/build.ts'
@@ -131,7 +131,7 @@ function measurePeer(entrypoint: string, input: object, data: object): number | 
 }
 
 const data = { grants: grantsOf() }
-const engine = await loadPolicyBundle({ data })
+const engine = (await openPolicyBase()).engineWith([{ name: 'data', value: data }])
 const authorizer = createAuthorizer(engine)
 if (!authorizer.decide(call).value.allow) throw new Error('want=a call that is allowed')
 

@@ -49,6 +49,7 @@ export type ErrorCode =
   | 'ledger/unavailable'
   // policy
   | 'policy/bundle'
+  | 'policy/data'
   | 'policy/input'
   | 'policy/abort'
   | 'policy/undefined'

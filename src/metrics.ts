@@ -21,6 +21,7 @@ export type MetricName =
   | 'countersign_gateway_bad_tools_total'
   | 'countersign_policy_evaluation_seconds'
   | 'countersign_policy_errors_total'
+  | 'countersign_policy_reloads_total'
 
 /** Every metric that we export: kind, help, label names. One table, so that docs and dashboards have one source. */
 const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string[]]>> = {
@@ -55,6 +56,7 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     'evaluations that failed and were refused',
     ['code'],
   ],
+  countersign_policy_reloads_total: ['counter', 'changes of policy data', ['outcome']],
 }
 
 export type Labels = Readonly<Record<string, string>>

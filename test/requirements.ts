@@ -206,6 +206,12 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'in production the number of the identity extension is one of our own, never the example',
     source: 'RFC 5612: numbers for documentation may be anybody’s',
   },
+  'policy.data-checked': {
+    claim:
+      'policy data that its schemas do not know, or that says a member twice, is refused whole, at the start and on change',
+    source:
+      'RFC 8259 §4: of two members of one name readers take either; a misspelt grant grants nothing',
+  },
   'gateway.no-input-ends-it': {
     claim: 'nothing that can be sent to the listener ends the process',
     source: 'RFC 9112 §3.2; Node: an error without a listener ends the process',

@@ -71,7 +71,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   commander: ['src/cli/', 'dev/session/'],
   yaml: ['src/cli/', 'dev/session/'],
   // The schema language of the MCP SDK, so of the example servers too.
-  zod: ['src/cli/', 'dev/workloads/'],
+  zod: ['src/cli/', 'src/policy/', 'dev/workloads/'],
   pino: ['src/log.ts'],
   'prom-client': ['src/metrics.ts', 'src/prom-client.d.ts'],
   esbuild: ['image/'],

@@ -13,7 +13,7 @@ import { parseBundle } from '../../src/pki/bundle.ts'
 import { parseCredentialBundle } from '../../src/pki/credential.ts'
 import { createAuthorizer } from '../../src/policy/authorizer.ts'
 import { openDecisionLog } from '../../src/policy/decision-log.ts'
-import { loadPolicyBundle } from '../../src/policy/engine.ts'
+import { openPolicyBase } from '../../src/policy/engine.ts'
 
 /** What a contestant is told. */
 export interface Setting {
@@ -39,7 +39,9 @@ process.once('message', (setting: Setting) => {
 async function runGateway(setting: Setting): Promise<number> {
   const log = createLog({ level: 'warn' })
   const metrics = createMetrics()
-  const engine = await loadPolicyBundle({ data: { grants: setting.grants } })
+  const engine = (await openPolicyBase()).engineWith([
+    { name: 'grants', value: { grants: setting.grants } },
+  ])
   const credential = parseCredentialBundle(setting.credentialPem)
   const bundle = parseBundle(setting.bundlePem, parseTrustDomain(setting.trustDomain))
   const unchanging = { onChange: () => () => {} }

@@ -40,12 +40,12 @@ export async function runGateway(
   const trustBundle = opened.use(
     await openBundleFile({ file: config.trustBundle, trustDomain, now, log }),
   )
-  const engine = await openPolicy(config.policy)
+  const policy = opened.use(await openPolicy(config.policy, { log, metrics }))
   const decisionLog = opened.use(
     await openDecisionLog({
       file: config.decisionLog.file,
       rotation: config.decisionLog,
-      engine,
+      engine: policy.engine,
       labels: { id: credential.current().svid.spiffeId.uri },
       now,
       log,
@@ -55,7 +55,7 @@ export async function runGateway(
   const { revocations, pods, rights } = await openWatches(config, { log, metrics, now, opened })
   const gateway = await createGateway({
     ...settings,
-    authorizer: createAuthorizer(engine, { metrics }),
+    authorizer: createAuthorizer(policy.engine, { metrics }),
     credential,
     trustBundle,
     decisionLog,
@@ -70,6 +70,7 @@ export async function runGateway(
     staleSeconds <= config.staleSecondsMax
   const conditions = (): readonly Condition[] => [
     rights.condition(),
+    policy.condition(),
     { name: 'decision-log', ok: decisionLog.available, reason: 'decisions can be recorded' },
     { name: 'revocations', ok: fresh(revocations), reason: 'the watch is fresh' },
     { name: 'pods', ok: fresh(pods), reason: 'the watch is fresh' },

@@ -34,7 +34,7 @@ export async function runSigner(
     ...(config.profile.keyTypes === undefined ? {} : { keyTypes: config.profile.keyTypes }),
     identityExtensionOid: config.identityExtensionOid,
   })
-  const engine = await openPolicy(config.policy)
+  const policy = opened.use(await openPolicy(config.policy, { log, metrics }))
   const ledger = opened.use(await openLedger({ file: config.ledger.file, now, log, metrics }))
   const client = createApiClient({
     ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
@@ -51,7 +51,7 @@ export async function runSigner(
     authorities,
     ledger,
     records: readLedger(config.ledger.file),
-    issuancePolicy: createIssuancePolicy(engine),
+    issuancePolicy: createIssuancePolicy(policy.engine),
     replica: config.replica,
     lease: config.lease,
     log,
@@ -60,6 +60,7 @@ export async function runSigner(
   })
   const conditions = (): readonly Condition[] => [
     rights.condition(),
+    policy.condition(),
     { name: 'watches', ok: signer.ready, reason: 'caches are filled and anchors are published' },
   ]
   const admin = opened.use(await openAdminListener({ ...config.admin, metrics, conditions }))

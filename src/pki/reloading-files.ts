@@ -25,12 +25,15 @@ export interface ReloadingFilesOptions<T> {
   readonly log: Log
   /** Somebody else writes the files, perhaps later than we start: what is not good at first is waited for. */
   readonly awaited?: boolean
+  /** Of one file, default 2 MiB: far above every file of keys and certificates. What is larger is not read to its end. */
+  readonly octetsMax?: number | undefined
+  /** Told of each change after the first read: of a content that is not good once, however often it is read. */
+  readonly onReload?: (outcome: 'taken' | 'refused') => void
   /** Between two reads without an event, default 10. */
   readonly pollSeconds?: number
 }
 
-/** Far above every file read here; a larger one is not read to its end. */
-const fileOctetsMax = 2 * 1024 * 1024
+const octetsMaxDefault = 2 * 1024 * 1024
 
 /** Several writes of one change arrive as several events: they are read once. */
 const settleMilliseconds = 20
@@ -137,11 +140,11 @@ class ReloadingFiles<T> implements Reloading<T> {
   }
 
   async #reload(): Promise<void> {
-    const { files, code, parse, log, awaited } = this.#options
+    const { files, parse, log, awaited } = this.#options
     const isFirst = this.#value === undefined
     const wasBroken = this.#failure !== undefined
     try {
-      const texts = await readFiles(files, code)
+      const texts = await readFiles(this.#options)
       const digest = digestOf(texts)
       const isSame = digest === this.#digest
       if (!isSame) this.#value = parse(texts)
@@ -155,10 +158,12 @@ class ReloadingFiles<T> implements Reloading<T> {
       if (!isNew || (isFirst && awaited !== true)) return
       const stay = 'files are not good, the last good ones stay in use'
       log.warn({ files, error }, isFirst ? 'files are awaited' : stay)
+      this.#options.onReload?.('refused')
       return
     }
     if (isFirst && !wasBroken) return
     log.info({ files }, 'files changed')
+    this.#options.onReload?.('taken')
     for (const listener of this.#listeners) this.#tell(listener)
   }
 
@@ -175,19 +180,24 @@ function digestOf(texts: readonly string[]): string {
   return hash('sha256', JSON.stringify(texts), 'hex')
 }
 
-function readFiles(files: readonly string[], code: ErrorCode): Promise<string[]> {
-  return Promise.all(files.map((file) => readBounded(file, code)))
+type Bounds = Pick<ReloadingFilesOptions<unknown>, 'code' | 'octetsMax'>
+
+function readFiles(options: Bounds & { readonly files: readonly string[] }): Promise<string[]> {
+  return Promise.all(options.files.map((file) => readBounded(file, options)))
 }
 
 /** One open, one handle, one close (SPIFFE Filesystem Delivery): the content is of one moment. */
-async function readBounded(file: string, code: ErrorCode): Promise<string> {
+async function readBounded(
+  file: string,
+  { code, octetsMax = octetsMaxDefault }: Bounds,
+): Promise<string> {
   try {
     await using handle = await open(file, 'r')
     const { size } = await handle.stat()
-    if (size > fileOctetsMax) {
+    if (size > octetsMax) {
       throw new CountersignError(
         code,
-        `file ${quoted(file, 200)} is too large, want=..${fileOctetsMax} got=${size}`,
+        `file ${quoted(file, 200)} is too large, want=..${octetsMax} got=${size}`,
       )
     }
     return await handle.readFile('utf8')

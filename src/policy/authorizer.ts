@@ -146,8 +146,12 @@ export function createAuthorizer(
   }
 
   return {
-    revision: engine.revision,
-    digest: engine.digest,
+    get revision() {
+      return engine.revision
+    },
+    get digest() {
+      return engine.digest
+    },
     decide: (input) =>
       evaluated({
         entrypoint: entrypoints.decision,

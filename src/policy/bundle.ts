@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
+import { parseDataSchemas, type DataSchemas } from './data-schemas.ts'
 
 /** A policy bundle read from a folder: OPA's layout, unpacked. */
 export interface PolicyBundle {
@@ -20,21 +21,38 @@ const octetsMax = 64 * 1024 * 1024
 
 type Json = Readonly<Record<string, unknown>>
 
-/** Reads `.manifest`, `policy.wasm` and `data.json`, and merges the operator's data beside the bundle's. Throws `policy/bundle`. */
-export async function readPolicyBundle(options: {
-  readonly folder: string
-  readonly data: readonly object[]
-}): Promise<PolicyBundle> {
-  const { folder } = options
-  const [manifest, wasm, bundled] = await Promise.all([
+/** A bundle as it is in its folder, before anything of the operator's is merged into it. */
+export interface BundleFiles {
+  readonly revision: string
+  readonly module: WebAssembly.Module
+  readonly wasmSha256: Buffer
+  readonly data: Json
+  /** Of a bundle that says what its data may hold. */
+  readonly schemas: DataSchemas | undefined
+}
+
+/** Reads `.manifest`, `policy.wasm` and `data.json`, and `schemas.json` where there is one. Throws `policy/bundle`. */
+export async function readBundleFiles(folder: string): Promise<BundleFiles> {
+  const [manifest, wasm, data, schemas] = await Promise.all([
     readFileBounded(join(folder, '.manifest')),
     readFileBounded(join(folder, 'policy.wasm')),
     readFileBounded(join(folder, 'data.json')),
+    readFileBounded(join(folder, 'schemas.json')).catch(absent),
   ])
-  const documents = options.data as readonly Json[]
-  const data = documents.reduce(
+  return {
+    revision: parseRevision(parseJson(manifest, '.manifest')),
+    module: await compile(wasm),
+    wasmSha256: sha256(wasm),
+    data: parseJson(data, 'data.json'),
+    schemas: schemas === undefined ? undefined : parseDataSchemas(schemas.toString('utf8')),
+  }
+}
+
+/** Merges the operator's data beside the bundle's. Throws `policy/bundle`. */
+export function mergeBundle(files: BundleFiles, documents: readonly object[]): PolicyBundle {
+  const data = (documents as readonly Json[]).reduce(
     (merged, document) => mergeData(merged, document, 'data'),
-    parseJson(bundled, 'data.json'),
+    files.data,
   )
   if (Object.hasOwn(data, packageRoot)) {
     throw refused(`data has a root that belongs to the rules, got=${packageRoot}`)
@@ -43,12 +61,8 @@ export async function readPolicyBundle(options: {
   if (!dataText.isWellFormed() || /\\ud[89a-f]/.test(dataText.replaceAll('\\\\', ''))) {
     throw refused('data has a string with a lone surrogate')
   }
-  return {
-    revision: parseRevision(parseJson(manifest, '.manifest')),
-    module: await compile(wasm),
-    dataText,
-    digest: digestOf(wasm, dataText),
-  }
+  const { revision, module, wasmSha256 } = files
+  return { revision, module, dataText, digest: digestOf(wasmSha256, dataText) }
 }
 
 /** Merges as OPA merges data files: objects member by member, and everything that both sides name is a conflict. */
@@ -74,11 +88,13 @@ function canonicalJson(value: unknown): string {
   )
 }
 
-function digestOf(wasm: Buffer, dataText: string): string {
+function digestOf(wasmSha256: Buffer, dataText: string): string {
   // Each part is hashed on its own, so that no octet can move from one to the other.
-  const parts = [wasm, Buffer.from(dataText)]
-  const digests = parts.map((part) => createHash('sha256').update(part).digest())
-  return createHash('sha256').update(Buffer.concat(digests)).digest('hex')
+  return sha256(Buffer.concat([wasmSha256, sha256(Buffer.from(dataText))])).toString('hex')
+}
+
+function sha256(octets: Buffer): Buffer {
+  return createHash('sha256').update(octets).digest()
 }
 
 function parseRevision(manifest: Json): string {
@@ -118,6 +134,11 @@ async function readFileBounded(file: string): Promise<Buffer> {
     if (error instanceof CountersignError) throw error
     throw refused(`file cannot be read, got=${quoted(file, 200)}`, error)
   }
+}
+
+function absent(error: unknown): undefined {
+  const { cause } = error as { cause?: { code?: unknown } }
+  if (cause?.code !== 'ENOENT') throw error
 }
 
 function isObject(value: unknown): value is Json {

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
-import { readPolicyBundle } from './bundle.ts'
+import { mergeBundle, readBundleFiles } from './bundle.ts'
 import type { PolicyBundle } from './bundle.ts'
+import type { DataDocument } from './data-document.ts'
 import { formatInput } from './input.ts'
 import type { InputText } from './input.ts'
 import { instantiate } from './instance.ts'
@@ -33,25 +34,37 @@ const shippedFolder = join(import.meta.dirname, '..', '..', 'policies', 'bundle'
 /** 128 MiB: a policy that needs more for one input of 256 KiB is broken. */
 const memoryPagesDefault = 2048
 
-/**
- * Loads a bundle, with the operator's data merged beside the bundle's own. It is ready only once every builtin it needs is known
- * and every entrypoint has answered an empty input. Throws `policy/bundle`.
- */
-export async function loadPolicyBundle(
+/** A bundle that is ready but for the operator's data. */
+export interface PolicyBase {
+  readonly revision: string
+  /**
+   * The policy with these documents: each checked against the schemas of the bundle, then merged. Ready only once every builtin it
+   * needs is known and every entrypoint has answered an empty input. Throws `policy/data`, `policy/bundle`.
+   */
+  engineWith(documents: readonly DataDocument[]): PolicyEngine
+}
+
+/** Opens a bundle, the shipped one unless a folder is given. Throws `policy/bundle`. */
+export async function openPolicyBase(
   options: {
-    readonly folder?: string
-    /** Documents to merge; where two of them, or one and the bundle, say the same member, nothing is loaded. */
-    readonly data?: object | readonly object[]
-    readonly memoryPagesMax?: number
+    readonly folder?: string | undefined
+    readonly memoryPagesMax?: number | undefined
   } = {},
-): Promise<PolicyEngine> {
-  const bundle = await readPolicyBundle({
-    folder: options.folder ?? shippedFolder,
-    data: [options.data ?? []].flat(),
-  })
-  const engine = createEngine(bundle, options.memoryPagesMax ?? memoryPagesDefault)
-  for (const entrypoint of Object.values(entrypoints)) probe(engine, entrypoint)
-  return engine
+): Promise<PolicyBase> {
+  const files = await readBundleFiles(options.folder ?? shippedFolder)
+  return {
+    revision: files.revision,
+    engineWith(documents) {
+      for (const document of documents) files.schemas?.check(document)
+      const bundle = mergeBundle(
+        files,
+        documents.map(({ value }) => value),
+      )
+      const engine = createEngine(bundle, options.memoryPagesMax ?? memoryPagesDefault)
+      for (const entrypoint of Object.values(entrypoints)) probe(engine, entrypoint)
+      return engine
+    },
+  }
 }
 
 function probe(engine: PolicyEngine, entrypoint: string): void {

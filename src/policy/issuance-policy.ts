@@ -48,25 +48,27 @@ export interface IssuanceDecision {
   readonly reasons: readonly Reason[]
   /** Only ever shortens. */
   readonly lifetimeSecondsMax?: number
+  /** What decided: the data may be another one a moment later. */
+  readonly policy: { readonly revision: string; readonly digest: string }
 }
 
 /** The second opinion on an issuance that the evidence allows. It can refuse or shorten, never widen. */
 export interface IssuancePolicy {
   /** Throws `policy/…` when there is no answer: the signer waits, it neither issues nor refuses. */
   decide(input: IssuanceInput): IssuanceDecision
-  readonly revision: string
-  readonly digest: string
 }
 
 export function createIssuancePolicy(engine: PolicyEngine): IssuancePolicy {
   return {
-    revision: engine.revision,
-    digest: engine.digest,
-    decide: (input) => parseIssuance(engine.evaluate(entrypoints.issuance, input)),
+    decide(input) {
+      const { revision, digest } = engine
+      const result = engine.evaluate(entrypoints.issuance, input)
+      return { ...parseIssuance(result), policy: { revision, digest } }
+    },
   }
 }
 
-function parseIssuance(result: unknown): IssuanceDecision {
+function parseIssuance(result: unknown): Omit<IssuanceDecision, 'policy'> {
   const members = parseMembers(result, 'issuance decision', [
     'allow',
     'reasons',

@@ -14,6 +14,11 @@ export function parseJsonPointer(text: string): JsonPointer {
     .map((segment) => segment.replaceAll('~1', '/').replaceAll('~0', '~'))
 }
 
+/** Writes a JSON pointer; the empty text is the whole document. */
+export function formatJsonPointer(pointer: JsonPointer): string {
+  return pointer.map((part) => `/${part.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}
+
 /** A copy without what the pointer names, or the document itself when it names nothing. */
 export function removeAt(document: unknown, pointer: JsonPointer): unknown {
   const [segment, ...rest] = pointer

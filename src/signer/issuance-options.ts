@@ -41,6 +41,8 @@ export interface Approved {
   /** What was asked, as far as profile and policy allow. */
   readonly lifetimeSeconds: number
   readonly evidenceDigest: string
+  /** What policy allowed it. */
+  readonly policy: { readonly revision: string; readonly digest: string }
 }
 
 /** A right that we lack comes back when somebody gives it, which takes people minutes. */

@@ -135,7 +135,7 @@ function askPolicy(
           field: 'policy',
           asked: `a certificate for ${verdict.spiffeId.uri}`,
           proved: reasons.length === 0 ? 'refused without a reason' : reasons.join(', '),
-          change: `ask the authors of the issuance policy, revision ${options.issuancePolicy.revision}`,
+          change: `ask the authors of the issuance policy, revision ${decision.policy.revision}`,
         },
       ],
     })
@@ -150,7 +150,8 @@ function askPolicy(
     return { kind: 'wait', why }
   }
   const digest = evidenceDigest(evidence)
-  return { kind: 'issue', claims, verdict, lifetimeSeconds, evidenceDigest: digest }
+  const { policy } = decision
+  return { kind: 'issue', claims, verdict, lifetimeSeconds, evidenceDigest: digest, policy }
 }
 
 function policyInput(

@@ -45,7 +45,7 @@ export async function issue(
     requester: options.requester,
     lifetimeSeconds,
     evidenceDigest: step.approved.evidenceDigest,
-    policy: options.issuancePolicy,
+    policy: step.approved.policy,
   })
   // Before the append waits: of two pods with one key in the same moment the second finds it taken.
   const { keys } = options.history
@@ -80,7 +80,7 @@ function issuanceRequest(
       node: verdict.node,
       issuanceId,
       evidenceDigest,
-      policyDigest: options.issuancePolicy.digest,
+      policyDigest: approved.policy.digest,
       ...(verdict.role === undefined ? {} : { role: verdict.role }),
       ...(verdict.tenant === undefined ? {} : { tenant: verdict.tenant }),
       ceiling: verdict.ceiling,

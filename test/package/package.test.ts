@@ -56,8 +56,8 @@ test('a configuration error of the installed command has its code and exit code'
 
 test('the shipped policy bundle loads from where it is installed', () => {
   const program = `
-    const { loadPolicyBundle } = await import(process.cwd() + '/node_modules/countersign/dist/policy/engine.js')
-    console.log((await loadPolicyBundle()).revision)`
+    const { openPolicyBase } = await import(process.cwd() + '/node_modules/countersign/dist/policy/engine.js')
+    console.log((await openPolicyBase()).engineWith([]).revision)`
   assert.match(run('node', ['--input-type=module', '--eval', program], folder), /^sha256:/)
 })
 

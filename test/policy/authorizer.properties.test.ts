@@ -5,7 +5,9 @@ import * as fc from 'fast-check'
 import { coversTool, parseToolScope } from '../../src/identity/tool-scope.ts'
 import { createAuthorizer } from '../../src/policy/authorizer.ts'
 import type { Authorizer } from '../../src/policy/authorizer.ts'
-import { entrypoints, loadPolicyBundle } from '../../src/policy/engine.ts'
+import { entrypoints } from '../../src/policy/engine.ts'
+import { loadPolicyBundle } from '../support/load-policy.ts'
+import { bundleWithoutSchemas } from './policy-module.ts'
 import { requirement } from '../requirements.ts'
 import { callInput, listInput, toolResource } from './call-input.ts'
 
@@ -153,12 +155,13 @@ test('no input of any shape allows a call of a tool where nothing is granted', a
 
 test('no value in the place of conditions allows a call but an object of rules that we know', async () => {
   requirement('policy.nothing-granted-nothing-allowed')
+  await using bundle = await bundleWithoutSchemas()
   const property = fc.asyncProperty(fc.jsonValue({ maxDepth: 2 }), async (odd) => {
     const value = JSON.parse(JSON.stringify(odd)) as object
     const empty = JSON.stringify(value) === '{}' || JSON.stringify(value) === '{"arguments":{}}'
     fc.pre(!empty)
     const data = { grants: { tenants: { acme: { files: { tools: { read: value } } } } } }
-    const authorizer = createAuthorizer(await loadPolicyBundle({ data }))
+    const authorizer = createAuthorizer(await loadPolicyBundle({ ...bundle, data }))
     assert.equal(authorizer.decide(callInput({ arguments: {} })).value.allow, false)
   })
   await fc.assert(property, { numRuns: 60 })

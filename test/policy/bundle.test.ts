@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readPolicyBundle } from '../../src/policy/bundle.ts'
+import { mergeBundle, readBundleFiles } from '../../src/policy/bundle.ts'
 import type { PolicyBundle } from '../../src/policy/bundle.ts'
 import { requirement } from '../requirements.ts'
 import { assembleModule, bundleFolder } from './policy-module.ts'
@@ -9,7 +9,7 @@ type Files = Parameters<typeof bundleFolder>[0]
 
 async function read(files: Files, ...data: object[]): Promise<PolicyBundle> {
   await using bundle = await bundleFolder(files)
-  return await readPolicyBundle({ folder: bundle.folder, data })
+  return mergeBundle(await readBundleFiles(bundle.folder), data)
 }
 
 const refused: Readonly<Record<string, readonly [Files, object, RegExp]>> = {
@@ -77,7 +77,7 @@ for (const [name, [files, data, message]] of Object.entries(refused)) {
 
 test('data that is not UTF-8 is refused', async () => {
   await using bundle = await bundleFolder({ data: Buffer.from([0x7b, 0xff, 0x7d]) })
-  await assert.rejects(readPolicyBundle({ folder: bundle.folder, data: [] }), {
+  await assert.rejects(readBundleFiles(bundle.folder), {
     code: 'policy/bundle',
     message: 'data.json is not JSON',
   })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { entrypoints, loadPolicyBundle } from '../../src/policy/engine.ts'
+import { entrypoints } from '../../src/policy/engine.ts'
+import { loadPolicyBundle } from '../support/load-policy.ts'
 import type { PolicyEngine } from '../../src/policy/engine.ts'
 import { requirement } from '../requirements.ts'
 import { assembleModule, bundleFolder } from './policy-module.ts'
@@ -127,12 +128,12 @@ test('a builtin of our own table is known', async () => {
   assert.deepEqual(engine.evaluate(entrypoints.decision, {}), {})
 })
 
-test('data that makes the issuance policy undefined is found when it is loaded', async () => {
+test('data that would make the issuance policy undefined is found when it is loaded', async () => {
   await assert.rejects(
     loadPolicyBundle({ data: { issuance: { lifetime_seconds_max: { agent: '1h' } } } }),
     {
-      code: 'policy/bundle',
-      message: 'bundle does not answer an empty input, got=countersign/issuance/decision',
+      code: 'policy/data',
+      message: 'data: /issuance/lifetime_seconds_max/agent: want=number got=string',
     },
   )
 })

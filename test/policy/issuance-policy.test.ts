@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CountersignError } from '../../src/errors.ts'
-import { loadPolicyBundle } from '../../src/policy/engine.ts'
+import { loadPolicyBundle } from '../support/load-policy.ts'
 import type { PolicyEngine } from '../../src/policy/engine.ts'
 import { createIssuancePolicy } from '../../src/policy/issuance-policy.ts'
 import type { IssuanceInput } from '../../src/policy/issuance-policy.ts'
@@ -37,9 +37,9 @@ function policyThat(evaluate: PolicyEngine['evaluate']): ReturnType<typeof creat
 test('the default policy allows, and shortens nothing', async () => {
   const engine = await loadPolicyBundle()
   const policy = createIssuancePolicy(engine)
-  assert.deepEqual(policy.decide(input), { allow: true, reasons: [] })
-  assert.equal(policy.revision, engine.revision)
-  assert.equal(policy.digest, engine.digest)
+  const { revision, digest } = engine
+  const expected = { allow: true, reasons: [], policy: { revision, digest } }
+  assert.deepEqual(policy.decide(input), expected)
 })
 
 test('a denied namespace is refused, and a role gets its shorter life', async () => {
@@ -48,8 +48,11 @@ test('a denied namespace is refused, and a role gets its shorter life', async ()
     denied_namespaces: { quarantine: true },
     lifetime_seconds_max: { agent: 1800 },
   }
-  const policy = createIssuancePolicy(await loadPolicyBundle({ data: { issuance } }))
-  assert.deepEqual(policy.decide(input), { allow: true, reasons: [], lifetimeSecondsMax: 1800 })
+  const engine = await loadPolicyBundle({ data: { issuance } })
+  const policy = createIssuancePolicy(engine)
+  const by = { policy: { revision: engine.revision, digest: engine.digest } }
+  const allowed = { allow: true, reasons: [], lifetimeSecondsMax: 1800, ...by }
+  assert.deepEqual(policy.decide(input), allowed)
   const { properties } = input.subject
   const denied = {
     ...input,
@@ -65,6 +68,7 @@ test('a denied namespace is refused, and a role gets its shorter life', async ()
       },
     ],
     lifetimeSecondsMax: 1800,
+    ...by,
   })
 })
 

@@ -1,5 +1,5 @@
 /** Assembles policy modules whose every answer a test chooses, on the ABI that `opa build -t wasm` gives (version 1.3). */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { entrypoints } from '../../src/policy/engine.ts'
@@ -169,6 +169,18 @@ export async function bundleFolder(
   }
   for (const [name, content] of Object.entries(contents)) {
     if (content !== null) await writeFile(join(folder, name), content)
+  }
+  return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) }
+}
+
+/** The shipped bundle without its schemas: for what the rules themselves make of data that they would keep out. */
+export async function bundleWithoutSchemas(): Promise<
+  AsyncDisposable & { readonly folder: string }
+> {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-bundle-'))
+  const shipped = join(import.meta.dirname, '..', '..', 'policies', 'bundle')
+  for (const name of ['.manifest', 'policy.wasm', 'data.json']) {
+    await cp(join(shipped, name), join(folder, name))
   }
   return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) }
 }

@@ -131,8 +131,6 @@ test('a request that is deleted while it waits is let go', async () => {
 test('a request that waits for the third time tells the people of its pod', async () => {
   const cluster = populatedCluster()
   const policy = {
-    revision: 'r1',
-    digest: 'd'.repeat(64),
     decide: () => {
       throw new CountersignError('policy/undefined', 'told to')
     },

@@ -48,6 +48,7 @@ export const faults: readonly Fault[] = [
   'not-permitted',
 ]
 
+const policy = { revision: 'r1', digest: 'd'.repeat(64) }
 const start = Date.parse('2026-11-20T10:00:00Z')
 const profile = createProfile({
   ...evaluationProfile,
@@ -87,7 +88,7 @@ export class World {
   /** What a live and a cached look at the cluster give. */
   live: Evidence = evidenceOf()
   cached: Evidence = evidenceOf({ live: false })
-  decision: IssuanceDecision = { allow: true, reasons: [] }
+  decision: Omit<IssuanceDecision, 'policy'> = { allow: true, reasons: [] }
   /** How much longer than asked a delay takes. */
   delaySecondsMore = 0
   /** Runs while the policy is asked: what happens beside this request. */
@@ -251,13 +252,11 @@ export class World {
           }),
       },
       issuancePolicy: {
-        revision: 'r1',
-        digest: 'd'.repeat(64),
         decide: (input) =>
           this.#effectNow('policy', 'policy/abort', () => {
             this.policyInputs.push(input)
             this.meanwhile?.()
-            return this.decision
+            return { ...this.decision, policy }
           }),
       },
       history: this.#history,

@@ -133,9 +133,11 @@ export async function startSigner(
     authorities: staticAuthoritySource(newAuthority()),
     ledger,
     issuancePolicy: {
-      revision: 'r1',
-      digest: 'd'.repeat(64),
-      decide: () => ({ allow: true, reasons: [] }),
+      decide: () => ({
+        allow: true,
+        reasons: [],
+        policy: { revision: 'r1', digest: 'd'.repeat(64) },
+      }),
     },
     replica: 'signer-0',
     lease: { namespace: 'countersign-system', name: 'countersign-trust-bundle' },

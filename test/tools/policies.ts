@@ -8,7 +8,7 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import manifest from '../../policies/capabilities.json' with { type: 'json' }
-import { readPolicyBundle } from '../../src/policy/bundle.ts'
+import { mergeBundle, readBundleFiles } from '../../src/policy/bundle.ts'
 import { entrypoints } from '../../src/policy/engine.ts'
 import { instantiate } from '../../src/policy/instance.ts'
 import { toolPath } from './build.ts'
@@ -17,7 +17,14 @@ const policies = join(import.meta.dirname, '..', '..', 'policies')
 const bundle = join(policies, 'bundle')
 const sources = ['countersign', 'data']
 const capabilities = ['--capabilities', 'capabilities.json']
-const bundleFiles = ['.manifest', 'data.json', 'policy.wasm'] as const
+const bundleFiles = ['.manifest', 'data.json', 'policy.wasm', 'schemas.json'] as const
+
+/** The schema of each root of data: rules are typed with it, and operators' documents are held to it. */
+const dataSchemas = {
+  grants: 'mcp/grants.json',
+  issuance: 'issuance/data.json',
+  log: 'log/data.json',
+}
 
 /** A check that did not pass, in the tool's own words. */
 class PolicyCheckError extends Error {
@@ -60,6 +67,17 @@ function buildBundle(opa: string, folder: string): void {
   run(opa, words, 'opa check comes first')
   run('tar', ['-xzf', archive, '-C', folder], 'put a tar program on the PATH')
   writeManifest(folder)
+  writeSchemas(folder)
+}
+
+/** Beside OPA's own files, which is where it leaves it alone. */
+function writeSchemas(folder: string): void {
+  const schemas = Object.entries(dataSchemas).map(([root, file]) => [
+    root,
+    JSON.parse(readFileSync(join(policies, 'schemas', file), 'utf8')) as object,
+  ])
+  const text = JSON.stringify(Object.fromEntries(schemas), null, 2)
+  writeFileSync(join(folder, 'schemas.json'), `${text}\n`)
 }
 
 /** What the compiler resolves by itself, so that no module ever asks for it. */
@@ -89,7 +107,7 @@ async function checkCapabilities(opa: string, folder: string): Promise<void> {
   run(opa, [...settings, ...capabilities, '--output', archive, source], hint)
   run('tar', ['-xzf', archive, '-C', folder], 'put a tar program on the PATH')
   try {
-    instantiate(await readPolicyBundle({ folder, data: [] }), 64)
+    instantiate(mergeBundle(await readBundleFiles(folder), []), 64)
   } catch (error) {
     throw new PolicyCheckError(`capabilities: ${(error as Error).message}`, hint)
   }
