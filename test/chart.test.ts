@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
 import { validate } from '../src/cli/configuration.ts'
@@ -9,7 +11,8 @@ import { parseTrustDomain } from '../src/identity/trust-domain.ts'
 import type { Right } from '../src/kubernetes/access-review.ts'
 import { signerRights } from '../src/signer/rights.ts'
 import { requirement } from './requirements.ts'
-import { readDefaultRendering, type Rendered } from './support/chart.ts'
+import { readChartValues, valuesRows } from './support/chart-values.ts'
+import { chartFolder, readDefaultRendering, type Rendered } from './support/chart.ts'
 
 const rendering = await readDefaultRendering()
 
@@ -106,4 +109,30 @@ test('no role has a wildcard, and no Secret is touched but by its name', () => {
       assert.ok(!secret || rule.resourceNames?.length === 1, metadata.name)
     }
   }
+})
+
+test('every value says what it is, and its README the same', async () => {
+  const silent = (await readChartValues()).filter(({ comment }) => comment === '')
+  assert.deepEqual(silent, [])
+  const readme = await readFile(join(chartFolder, 'README.md'), 'utf8')
+  const table = readme.split('## Values\n')[1] ?? ''
+  const rows = [...table.matchAll(/^\| (`.*) \|$/gm)].map(([, row = '']) =>
+    row.split(/(?<!\\)\|/).map((cell) => cell.trim()),
+  )
+  assert.deepEqual(rows, await valuesRows(), 'run node test/chart/update.ts')
+})
+
+test('what no user may set is no value: the schema is closed at every level', async () => {
+  const schema = JSON.parse(await readFile(join(chartFolder, 'values.schema.json'), 'utf8'))
+  const open: string[] = []
+  const visit = (node: Record<string, unknown>, path: string): void => {
+    if (node['properties'] !== undefined && node['additionalProperties'] !== false) open.push(path)
+    for (const [name, inner] of Object.entries(node)) {
+      if (typeof inner === 'object' && inner !== null) {
+        visit(inner as Record<string, unknown>, `${path}/${name}`)
+      }
+    }
+  }
+  visit(schema, '')
+  assert.deepEqual(open, [])
 })
