@@ -20,6 +20,8 @@ export function createProcessRunner(options: {
   readonly folder: string
   /** Takes standard input and output of each process that starts; without it there is no input, and output is logged. */
   readonly attach?: (pod: RunnablePod, child: ChildProcess) => void
+  /** What a pod has in its environment besides what its spec says; nothing unless told. */
+  readonly inherited?: (pod: RunnablePod) => Readonly<Record<string, string | undefined>>
   readonly delay?: Delay
   readonly random?: () => number
 }): RunContainer {
@@ -33,7 +35,7 @@ export function createProcessRunner(options: {
     const log = createWriteStream(path, { mode: 0o600, flags: 'a' })
     const stopping = new AbortController()
     const ended = AbortSignal.any([signal, stopping.signal])
-    const env = environmentOf(pod, volumes)
+    const env = { ...options.inherited?.(pod), ...environmentOf(pod, volumes) }
     const start = (): ChildProcess => {
       const child = startProcess({ program, words, env, log, attached: attach !== undefined })
       attach?.(pod, child)
@@ -66,7 +68,7 @@ function environmentOf(
 function startProcess(options: {
   readonly program: string
   readonly words: readonly string[]
-  readonly env: Record<string, string>
+  readonly env: NodeJS.ProcessEnv
   readonly log: WriteStream
   readonly attached: boolean
 }): ChildProcess {

@@ -1,9 +1,10 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, rmdir, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { startEmbeddedCluster } from '../embedded-cluster.ts'
 import { CountersignError, quoted } from '../../src/errors.ts'
 import { writeDevFile } from '../story/dev-file.ts'
+import { meetUpstream, parseUpstream, type OwnServer } from '../story/own-server.ts'
 import { chaptersOf, tellStory } from '../story/story.ts'
 import { createLog } from '../../src/log.ts'
 import { openDevSession } from './open-session.ts'
@@ -15,14 +16,17 @@ export interface DevOptions {
   readonly once?: boolean
   readonly dir?: string
   readonly json?: boolean
+  readonly upstream?: string
 }
 
 /** Tells the story on an embedded control plane, and whether each step held; stays afterwards unless told `once`. */
 export async function runDev(options: DevOptions, terminal: Terminal): Promise<boolean> {
+  // Before anything is written or started: what is wrong with it is the user's to mend.
+  const own = options.upstream === undefined ? undefined : await meet(options.upstream)
   const folder = await openFolder(options.dir)
   const narrator = createNarrator({ out: terminal.out, json: options.json === true })
   narrator.opening(folder)
-  const ok = await tell({ folder, narrator, options, terminal })
+  const ok = await tell({ folder, narrator, options, terminal, own })
   // A folder that nobody named is of use only to find out what went wrong.
   if (options.dir === undefined && ok) await rm(folder, { recursive: true, force: true })
   return ok
@@ -33,12 +37,15 @@ async function tell(told: {
   readonly narrator: Narrator
   readonly terminal: Terminal
   readonly options: DevOptions
+  readonly own: OwnServer | undefined
 }): Promise<boolean> {
-  const { folder, narrator, options, terminal } = told
+  const { folder, narrator, options, terminal, own } = told
   await using session = await openDevSession({
     folder,
     log: createLog({ level: 'info', name: 'dev', file: join(folder, 'countersign.log') }),
     progress: (line) => narrator.progress(line),
+    own,
+    environment: process.env,
     startCluster: (runner) =>
       startEmbeddedCluster({
         folder,
@@ -48,7 +55,7 @@ async function tell(told: {
       }),
   })
   const { world, gateway } = session
-  const chapters = chaptersOf(world.ports)
+  const chapters = chaptersOf(world.ports, own)
   const ok = await tellStory(world, chapters, {
     tell: (step) => narrator.tell(step),
     signal: terminal.signal,
@@ -57,11 +64,19 @@ async function tell(told: {
   const devFile = await writeDevFile(world, gateway)
   narrator.closing(ok)
   if (options.once === true) return ok
-  narrator.invitation(devFile, world.paths.devFile)
+  narrator.invitation(devFile, world.paths.devFile, own)
   const show = (decision: SeenDecision): void => narrator.decision(decision)
   const following = await followDecisions(devFile.decisionLog, show, terminal.signal)
   await following.ended
   return ok
+}
+
+/** The first start of a program may fetch it first, as npx does. */
+const meetMilliseconds = 60_000
+
+function meet(upstream: string): Promise<OwnServer> {
+  const options = { environment: process.env, timeoutMilliseconds: meetMilliseconds }
+  return meetUpstream(parseUpstream(upstream), options)
 }
 
 /** Private to its user: keys are below it. */
@@ -69,14 +84,25 @@ async function openFolder(asked: string | undefined): Promise<string> {
   if (asked === undefined) return mkdtemp(join(tmpdir(), 'countersign-dev-'))
   const folder = resolve(asked)
   try {
-    // One level: a recursive mkdir below a folder that takes none, such as /proc, never returns.
-    await mkdir(folder, { mode: 0o700 })
+    if (asked === '') throw new Error('want=a path got=nothing')
+    await makeFolder(folder)
+    // Whether files can be made there is known once one has been.
+    await rmdir(await mkdtemp(join(folder, '.countersign-dev-')))
+    return folder
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return folder
-    throw new CountersignError('cli/usage', `cannot make the folder ${quoted(folder, 300)}`, {
+    throw new CountersignError('cli/usage', `--dir cannot be used: ${quoted(asked, 300)}`, {
       cause,
-      hint: 'give --dir a folder whose parent is there and can be written',
+      hint: 'give --dir a folder that you can write to, or one to make in such a folder',
     })
   }
-  return folder
+}
+
+/** One level: a recursive mkdir below a folder that takes none, such as /proc, never returns. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  if (!(await stat(folder)).isDirectory()) throw new Error('want=a folder got=a file')
 }

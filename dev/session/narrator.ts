@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import type { DevFile } from '../story/dev-file.ts'
+import { ownName, type OwnServer } from '../story/own-server.ts'
 import type { Told } from '../story/story.ts'
 import type { SeenDecision } from './follow-decisions.ts'
 
@@ -9,7 +10,7 @@ export interface Narrator {
   progress(line: string): void
   tell(told: Told): void
   closing(ok: boolean): void
-  invitation(devFile: DevFile, path: string): void
+  invitation(devFile: DevFile, path: string, own: OwnServer | undefined): void
   decision(decision: SeenDecision): void
 }
 
@@ -54,7 +55,7 @@ function proseNarrator(out: (text: string) => void): Narrator {
           ? `\nAll ${steps} steps are as they should be.\n`
           : `\n${failures} of ${steps} steps failed.\n`,
       ),
-    invitation: (devFile, path) => out(invitationText(devFile, path)),
+    invitation: (devFile, path, own) => out(invitationText(devFile, path, own)),
     decision({ caller, method, target, allowed, decisionId }) {
       out(`  ${allowed ? 'allowed' : 'refused'}  ${caller}  ${method} ${target}  ${decisionId}\n`)
     },
@@ -66,7 +67,37 @@ function ownCommand(): string {
   return `${process.execPath} ${fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))}`
 }
 
-function invitationText(devFile: DevFile, path: string): string {
+function invitationText(devFile: DevFile, path: string, own: OwnServer | undefined): string {
+  const example = { name: 'github_issues_list', input: { repository: 'acme/website' } }
+  const [tool] = own?.tools ?? []
+  const ownCall =
+    tool === undefined
+      ? ''
+      : `\nOne of your own server's tools, by the same agent:\n\n${callText(devFile, { name: `${ownName}_${tool.name}`, input: tool.sample })}\n`
+  return `
+It stays up. Everything about it is in ${path}. Ctrl-C stops it.
+
+A call as acme/researcher:
+
+${callText(devFile, example)}
+${ownCall}
+The cluster, with kubectl:
+
+  kubectl --kubeconfig '${devFile.kubernetes.kubeconfig}' get podcertificaterequests -A
+
+The MCP Inspector cannot show a client certificate, so it talks through a bridge on standard input and output:
+
+  npx @modelcontextprotocol/inspector --cli ${ownCommand()} bridge --dev '${path}' --method tools/list
+
+Decisions as they are made:
+`
+}
+
+/** A call as a shell makes it. */
+function callText(
+  devFile: DevFile,
+  call: { readonly name: string; readonly input: object },
+): string {
   const pod = devFile.pods.find(({ name }) => name === 'researcher')
   const bundle = pod?.credentialBundle ?? ''
   const { port } = new URL(devFile.gateway.url)
@@ -76,30 +107,18 @@ function invitationText(devFile: DevFile, path: string): string {
     id: 1,
     method: 'tools/call',
     params: {
-      name: 'github_issues_list',
-      arguments: { repository: 'acme/website' },
+      name: call.name,
+      arguments: call.input,
       _meta: {
         'io.modelcontextprotocol/protocolVersion': '2026-07-28',
         'io.modelcontextprotocol/clientCapabilities': {},
       },
     },
   })
-  return `
-It stays up. Everything about it is in ${path}. Ctrl-C stops it.
-
-A call as acme/researcher:
-
-  curl --silent --connect-to ${host}:443:127.0.0.1:${port} https://${host}/mcp \\
+  return `  curl --silent --connect-to ${host}:443:127.0.0.1:${port} https://${host}/mcp \\
     --cert '${bundle}' --key '${bundle}' \\
     --cacert '${devFile.trustBundle}' \\
     -H 'content-type: application/json' -H 'accept: application/json, text/event-stream' \\
-    -H 'mcp-protocol-version: 2026-07-28' -H 'mcp-method: tools/call' -H 'mcp-name: github_issues_list' \\
-    -d '${body}'
-
-The MCP Inspector cannot show a client certificate, so it talks through a bridge on standard input and output:
-
-  npx @modelcontextprotocol/inspector --cli ${ownCommand()} bridge --dev '${path}' --method tools/list
-
-Decisions as they are made:
-`
+    -H 'mcp-protocol-version: 2026-07-28' -H 'mcp-method: tools/call' -H 'mcp-name: ${call.name}' \\
+    -d '${body.replaceAll("'", "'\\''")}'`
 }

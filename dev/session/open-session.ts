@@ -2,8 +2,9 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import type { Cluster } from '../cluster.ts'
-import { grants, spiffeIdOf, stage, type Ports } from '../story/cast.ts'
+import { grantsOf, spiffeIdOf, stage, type Ports } from '../story/cast.ts'
 import { platformUsers, type Manifest } from '../story/manifests.ts'
+import { ownName, type OwnServer } from '../story/own-server.ts'
 import { createPodRunner, type PodRunner } from '../story/pod-runner.ts'
 import { enterPods, findPorts, awaitServers, setStage } from '../story/stage.ts'
 import { eventually, type World } from '../story/world.ts'
@@ -31,24 +32,30 @@ export interface DevSessionOptions {
   /** Brings up a control plane whose pods `runner` runs. */
   readonly startCluster: (runner: PodRunner) => Promise<Cluster>
   readonly progress: (line: string) => void
+  /** A server that was brought along, and the environment that its program is started with. */
+  readonly own?: OwnServer | undefined
+  readonly environment?: Readonly<Record<string, string | undefined>>
 }
 
 const trustDomain = parseTrustDomain(stage.trustDomain)
 
 /** Starts the control plane, the signer and every pod; the gateway is one of them. Disposal stops all of it. */
 export async function openDevSession(options: DevSessionOptions): Promise<DevSession> {
-  const { folder, log, progress } = options
+  const { folder, log, progress, own, environment = {} } = options
   await using opened = new AsyncDisposableStack()
   const lock = await lockFolder(folder)
   opened.defer(() => lock.release())
   await mkdir(join(folder, 'pods'), { recursive: true, mode: 0o700 })
   const ports = await findPorts()
   const paths = pathsIn(folder)
-  await writeFile(paths.policyData, JSON.stringify(grants), { mode: 0o600 })
-  const gateway = prepareGateway({ ports, paths, log })
+  await writeFile(paths.policyData, JSON.stringify(grantsOf(own)), { mode: 0o600 })
+  const gateway = prepareGateway({ ports, paths, log, own })
   const runner = createPodRunner({
     folder: join(folder, 'pods'),
     builtIn: { gateway: gateway.container },
+    // One's own program is started as one starts it oneself; its secrets are in no spec.
+    inherited: ({ metadata }) =>
+      metadata.namespace === 'tools' && metadata.name === ownName ? environment : {},
   })
   progress('starting the control plane')
   const cluster = opened.use(await options.startCluster(runner))
@@ -59,7 +66,7 @@ export async function openDevSession(options: DevSessionOptions): Promise<DevSes
   const admin = createApiClient({ kubeconfig: cluster.adminKubeconfig })
   opened.defer(() => admin.close())
   progress('namespaces, service accounts, permissions')
-  await setStage({ admin }, await readInstalled())
+  await setStage({ admin, own }, await readInstalled())
   progress('starting the signer')
   const signerKubeconfig = await cluster.kubeconfigFor(userOf(platformUsers.signer))
   const signer = await runSigner(signerConfig(paths, signerKubeconfig), { log })
@@ -67,11 +74,11 @@ export async function openDevSession(options: DevSessionOptions): Promise<DevSes
   await eventually('a ready signer', () => Promise.resolve(signer.ready() || undefined))
 
   const { setGatewayClock } = gateway
-  const world: World = { cluster, admin, runner, ports, folder, paths, log, setGatewayClock }
+  const world: World = { cluster, admin, runner, ports, own, folder, paths, log, setGatewayClock }
   progress('pods ask for their certificates')
   await enterPods(world)
   const addresses = await gateway.addresses
-  await awaitServers(ports)
+  await awaitServers(world)
   await writeTrustBundle(world)
   const parts = opened.move()
   return { world, gateway: addresses, [Symbol.asyncDispose]: () => parts.disposeAsync() }
@@ -82,6 +89,7 @@ function prepareGateway(options: {
   readonly ports: Ports
   readonly paths: Paths
   readonly log: Log
+  readonly own: OwnServer | undefined
 }): {
   /** Settled by whoever starts the cluster. */
   readonly cluster: PromiseWithResolvers<Cluster>
@@ -89,7 +97,7 @@ function prepareGateway(options: {
   readonly addresses: Promise<DevSession['gateway']>
   readonly setGatewayClock: World['setGatewayClock']
 } {
-  const { ports, paths, log } = options
+  const { ports, paths, log, own } = options
   const cluster = Promise.withResolvers<Cluster>()
   const addresses = Promise.withResolvers<DevSession['gateway']>()
   // Whoever waits for them is told; until somebody does, a failure is no unhandled one.
@@ -99,7 +107,8 @@ function prepareGateway(options: {
   const run = async (volumes: Readonly<Record<string, string>>): Promise<AsyncDisposable> => {
     const started = await cluster.promise
     const kubeconfig = await started.kubeconfigFor(userOf(platformUsers.gateway))
-    const config = gatewayConfig({ ports, paths, kubeconfig, volume: volumes[stage.volume] ?? '' })
+    const volume = volumes[stage.volume] ?? ''
+    const config = gatewayConfig({ ports, paths, kubeconfig, volume, own })
     const { adminUrl, ...running } = await runGateway(config, { log, now })
     addresses.resolve({ url: `https://127.0.0.1:${ports.gateway}`, adminUrl })
     return running
@@ -176,11 +185,12 @@ function gatewayConfig(options: {
   readonly paths: Paths
   readonly kubeconfig: string
   readonly volume: string
+  readonly own: OwnServer | undefined
 }): GatewayConfig {
-  const { ports, paths, kubeconfig, volume } = options
+  const { ports, paths, kubeconfig, volume, own } = options
   const service = `countersign-gateway.${stage.system}.svc`
   const upstream = (
-    server: 'github' | 'notes',
+    server: 'github' | 'notes' | 'own',
     eras: readonly ('modern' | 'legacy')[],
   ): GatewayConfig['upstreams'][number] => ({
     server,
@@ -198,7 +208,11 @@ function gatewayConfig(options: {
     trustBundle: join(volume, stage.trustBundle),
     hosts: [`127.0.0.1:${ports.gateway}`, `localhost:${ports.gateway}`, service],
     origins: [],
-    upstreams: [upstream('github', ['modern', 'legacy']), upstream('notes', ['legacy'])],
+    upstreams: [
+      upstream('github', ['modern', 'legacy']),
+      upstream('notes', ['legacy']),
+      ...(own === undefined ? [] : [upstream(ownName, ['modern', 'legacy'])]),
+    ],
     staleSecondsMax: 120,
     // Nobody balances between gateways here.
     drain: { graceSeconds: 0, callSecondsMax: 10 },

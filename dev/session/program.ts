@@ -14,10 +14,14 @@ export function run(argv: readonly string[], terminal: Terminal): Promise<ExitCo
     .showHelpAfterError('hint: npm run dev -- --help')
     .option('--once', 'tell the story, check every step, exit 0 or 1')
     .option('--dir <folder>', 'where everything is written (default: a new temporary folder)')
+    .option(
+      '--upstream <url|command>',
+      'puts your own MCP server behind the gateway: a URL on this machine, or a command in quotes',
+    )
     .option('--json', 'one JSON object a line instead of prose')
     .addHelpText(
       'after',
-      '\nExamples:\n  npm run dev -- --once\n  npm run dev -- --dir ./dev-cluster',
+      '\nExamples:\n  npm run dev -- --once\n  npm run dev -- --dir ./dev-cluster\n  npm run dev -- --upstream http://127.0.0.1:3000/mcp\n  npm run dev -- --upstream "node my-server.js"',
     )
     .action(async (options: DevOptions) => {
       if (!(await runDev(options, terminal))) throw new Refused()

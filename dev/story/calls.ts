@@ -1,4 +1,5 @@
 import { spiffeIdOf, stage } from './cast.ts'
+import { ownName } from './own-server.ts'
 import { WorkloadFailure } from './pod-runner.ts'
 import { expect, type Chapter, type Step, type World } from './world.ts'
 
@@ -78,6 +79,38 @@ export const directChapter: Chapter = {
   ],
 }
 
+const ownPrefix = `${ownName}_`
+
+/** A server that was brought along: there for the agent that has a grant, and for nobody else. */
+export const ownChapter: Chapter = {
+  title: 'Your own MCP server',
+  steps: [
+    {
+      title: 'acme/researcher sees its tools',
+      async check(world) {
+        const want = world.own?.tools.length ?? 0
+        const got = await ownToolsOf(world, 'acme/researcher')
+        expect(got.length === want, `own tools: want=${want} got=${got.length}`)
+        return want === 0 ? 'it has none' : `sees ${got.join(', ')}`
+      },
+    },
+    {
+      title: 'globex/analyst sees none of them',
+      async check(world) {
+        const got = await ownToolsOf(world, 'globex/analyst')
+        expect(got.length === 0, `own tools: want=none got=${got.join()}`)
+        return 'sees none'
+      },
+    },
+  ],
+}
+
+async function ownToolsOf(world: World, pod: string): Promise<readonly string[]> {
+  const desk = await world.runner.desk(pod)
+  const { tools } = (await desk.ask({ do: 'list' })) as { tools: string[] }
+  return tools.filter((name) => name.startsWith(ownPrefix))
+}
+
 function callsDirectly(pod: string, title: string): Step {
   return {
     title: `${pod} ${title}`,
@@ -105,7 +138,8 @@ function lists(pod: string, want: readonly string[], title: string): Step {
     async check(world) {
       const desk = await world.runner.desk(pod)
       const { tools } = (await desk.ask({ do: 'list' })) as { tools: string[] }
-      const got = tools.toSorted()
+      // Whatever stands behind one's own server is looked at in its own chapter.
+      const got = tools.filter((name) => !name.startsWith(ownPrefix)).toSorted()
       expect(got.join() === want.join(), `tools: want=${want.join()} got=${got.join()}`)
       return `sees ${got.join(', ')}`
     },

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import type { Role } from '../../src/identity/role.ts'
+import { ownName, type OwnServer } from './own-server.ts'
 
 /** Names that the whole story shares. */
 export const stage = {
@@ -50,8 +51,10 @@ export interface Impostor extends CastPod {
 }
 
 const allow = 'allow'
+const scopesKey = 'countersign.dev/tool-scopes'
+const modelsKey = 'countersign.dev/models'
 
-export const namespaces: readonly CastNamespace[] = [
+const namespaces: readonly CastNamespace[] = [
   {
     name: stage.system,
     labels: { 'countersign.dev/tenant': 'platform', 'roles.countersign.dev/tool-broker': allow },
@@ -85,7 +88,7 @@ export const namespaces: readonly CastNamespace[] = [
   },
 ]
 
-export const serviceAccounts: readonly CastServiceAccount[] = [
+const serviceAccounts: readonly CastServiceAccount[] = [
   { namespace: stage.system, name: 'countersign-gateway', role: 'tool-broker' },
   { namespace: stage.system, name: 'other-gateway', role: 'tool-broker' },
   { namespace: 'tools', name: 'github', role: 'tool-server' },
@@ -108,6 +111,28 @@ export const serviceAccounts: readonly CastServiceAccount[] = [
   },
 ]
 
+/** Everybody's namespaces; acme's allows the server that was brought along. */
+export function namespacesOf(own: OwnServer | undefined): readonly CastNamespace[] {
+  const allowed = { [`tools.countersign.dev/${ownName}`]: allow }
+  return namespaces.map((namespace) =>
+    own !== undefined && namespace.name === 'acme'
+      ? { ...namespace, labels: { ...namespace.labels, ...allowed } }
+      : namespace,
+  )
+}
+
+/** Everybody's service accounts; the researcher's may use the server that was brought along. */
+export function serviceAccountsOf(own: OwnServer | undefined): readonly CastServiceAccount[] {
+  if (own === undefined) return serviceAccounts
+  const { [scopesKey]: toolScopes = '' } = researcherAsks(own)
+  return [
+    ...serviceAccounts.map((account) =>
+      account.name === 'researcher' ? { ...account, toolScopes } : account,
+    ),
+    { namespace: 'tools', name: ownName, role: 'tool-server' },
+  ]
+}
+
 /** The SPIFFE ID of a service account of the story. */
 export function spiffeIdOf(namespace: string, serviceAccount: string): string {
   return `spiffe://${stage.trustDomain}/ns/${namespace}/sa/${serviceAccount}`
@@ -124,22 +149,35 @@ export interface Ports {
   readonly github: number
   readonly notes: number
   readonly worker: number
+  readonly own: number
 }
 
-const scopesKey = 'countersign.dev/tool-scopes'
-const modelsKey = 'countersign.dev/models'
-
 /** What acme/researcher asks for: all that it may have. */
-export const researcherAsks: Readonly<Record<string, string>> = {
-  'countersign.dev/role': 'agent',
-  'countersign.dev/tenant': 'acme',
-  [modelsKey]: 'llama-3-70b',
-  [scopesKey]: 'github:issues_*,notes:*',
+export function researcherAsks(own: OwnServer | undefined): Readonly<Record<string, string>> {
+  return {
+    'countersign.dev/role': 'agent',
+    'countersign.dev/tenant': 'acme',
+    [modelsKey]: 'llama-3-70b',
+    [scopesKey]: `github:issues_*,notes:*${own === undefined ? '' : `,${ownName}:*`}`,
+  }
 }
 
 /** Everybody who gets a certificate. */
-export function actors(ports: Ports): readonly CastPod[] {
-  return [...platform(ports), ...agents(ports), ...models(ports)]
+export function actors(ports: Ports, own?: OwnServer): readonly CastPod[] {
+  const brought = own === undefined ? [] : [ownPod(ports, own)]
+  return [...platform(ports), ...brought, ...agents(ports, own), ...models(ports)]
+}
+
+function ownPod(ports: Ports, { upstream }: OwnServer): CastPod {
+  return {
+    namespace: 'tools',
+    name: ownName,
+    serviceAccount: ownName,
+    asks: {},
+    workload: 'own',
+    environment: { PORT: String(ports.own), UPSTREAM: JSON.stringify(upstream) },
+    plot: 'your own MCP server',
+  }
 }
 
 function platform(ports: Ports): readonly CastPod[] {
@@ -182,7 +220,7 @@ function platform(ports: Ports): readonly CastPod[] {
   ]
 }
 
-function agents(ports: Ports): readonly CastPod[] {
+function agents(ports: Ports, own: OwnServer | undefined): readonly CastPod[] {
   const gateway = {
     GATEWAY_URL: `https://127.0.0.1:${ports.gateway}/mcp`,
   }
@@ -196,7 +234,7 @@ function agents(ports: Ports): readonly CastPod[] {
     {
       ...researcher,
       name: 'researcher',
-      asks: researcherAsks,
+      asks: researcherAsks(own),
       plot: 'asks for all that acme may give it',
     },
     {
@@ -301,24 +339,25 @@ export const impostors: readonly Impostor[] = [
 ]
 
 /** What the policy grants below the certificates' ceilings. */
-export const grants: object = {
-  grants: {
-    tenants: {
-      acme: {
-        github: {
-          tools: {
-            issues_list: {},
-            issues_create: { arguments: { repository: ['acme/website', 'acme/handbook'] } },
-          },
-          prefixes: {},
-        },
-        notes: { tools: {}, prefixes: { '': {} } },
+export function grantsOf(own: OwnServer | undefined): object {
+  const everything = { [ownName]: { tools: {}, prefixes: { '': {} } } }
+  const subjects = own === undefined ? {} : { [spiffeIdOf('acme', 'researcher')]: everything }
+  return { grants: { tenants, subjects } }
+}
+
+const tenants = {
+  acme: {
+    github: {
+      tools: {
+        issues_list: {},
+        issues_create: { arguments: { repository: ['acme/website', 'acme/handbook'] } },
       },
-      globex: {
-        github: { tools: { issues_list: {} }, prefixes: {} },
-        notes: { tools: { search: {} }, prefixes: {} },
-      },
+      prefixes: {},
     },
-    subjects: {},
+    notes: { tools: {}, prefixes: { '': {} } },
+  },
+  globex: {
+    github: { tools: { issues_list: {} }, prefixes: {} },
+    notes: { tools: { search: {} }, prefixes: {} },
   },
 }

@@ -1,5 +1,6 @@
 import { rename, writeFile } from 'node:fs/promises'
 import { actors, impostors, spiffeIdOf, stage } from './cast.ts'
+import { ownName } from './own-server.ts'
 import { credentialBundleOf, endingForPod, svidOf } from './requests.ts'
 import type { World } from './world.ts'
 
@@ -50,12 +51,15 @@ export async function writeDevFile(
     },
     trustBundle: world.paths.trustBundle,
     pods: await Promise.all([
-      ...actors(world.ports).map((pod) => issuedPod(world, pod.namespace, pod.name)),
+      ...actors(world.ports, world.own).map((pod) => issuedPod(world, pod.namespace, pod.name)),
       ...impostors.map((pod) => deniedPod(world, pod.namespace, pod.name)),
     ]),
-    tools: Object.entries(tools).flatMap(([server, names]) =>
-      names.map((name) => ({ server, name })),
-    ),
+    tools: [
+      ...Object.entries(tools).flatMap(([server, names]) =>
+        names.map((name) => ({ server, name })),
+      ),
+      ...(world.own?.tools ?? []).map(({ name }) => ({ server: ownName, name })),
+    ],
     ledger: world.paths.ledger,
     decisionLog: world.paths.decisionLog,
   }

@@ -99,7 +99,7 @@ async function genuine(world: World): Promise<RequestSpec> {
     nodeUID: node.uid,
     maxExpirationSeconds: 3600,
     stubPKCS10Request: certificateRequest(),
-    unverifiedUserAnnotations: researcherAsks,
+    unverifiedUserAnnotations: researcherAsks(world.own),
   }
 }
 

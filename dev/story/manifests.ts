@@ -1,4 +1,5 @@
-import { namespaces, serviceAccounts, spiffeIdOf, stage, type CastPod } from './cast.ts'
+import { namespacesOf, serviceAccountsOf, spiffeIdOf, stage, type CastPod } from './cast.ts'
+import { ownName, type OwnServer } from './own-server.ts'
 
 export interface Manifest {
   readonly apiVersion: string
@@ -16,21 +17,21 @@ export const platformUsers: { readonly signer: string; readonly gateway: string 
   gateway: `system:serviceaccount:${stage.system}:countersign-gateway`,
 }
 
-export function namespaceManifests(): readonly Manifest[] {
-  return namespaces.map(({ name, labels }) => ({
+export function namespaceManifests(own: OwnServer | undefined): readonly Manifest[] {
+  return namespacesOf(own).map(({ name, labels }) => ({
     apiVersion: 'v1',
     kind: 'Namespace',
     metadata: { name, labels },
   }))
 }
 
-export function serviceAccountManifests(): readonly Manifest[] {
+export function serviceAccountManifests(own: OwnServer | undefined): readonly Manifest[] {
   const platform = {
     apiVersion: 'v1',
     kind: 'ServiceAccount',
     metadata: { name: 'countersign-signer', namespace: stage.system },
   }
-  const cast = serviceAccounts.map(({ namespace, name, role, models, toolScopes }) => ({
+  const cast = serviceAccountsOf(own).map(({ namespace, name, role, models, toolScopes }) => ({
     apiVersion: 'v1',
     kind: 'ServiceAccount',
     metadata: {
@@ -47,12 +48,13 @@ export function serviceAccountManifests(): readonly Manifest[] {
 }
 
 /** A Service for everybody who serves: it is what gives a certificate its DNS name. */
-export function serviceManifests(): readonly Manifest[] {
+export function serviceManifests(own: OwnServer | undefined): readonly Manifest[] {
   const serving = [
     [stage.system, 'countersign-gateway'],
     ['tools', 'github'],
     ['tools', 'notes'],
     ['acme', 'inference-worker'],
+    ...(own === undefined ? [] : [['tools', ownName] as const]),
   ] as const
   return serving.map(([namespace, name]) => ({
     apiVersion: 'v1',

@@ -35,8 +35,10 @@ export function createPodRunner(options: {
   readonly builtIn: Readonly<
     Record<string, (volumes: Readonly<Record<string, string>>) => Promise<AsyncDisposable>>
   >
+  /** What a pod has in its environment besides what its spec says. */
+  readonly inherited?: (pod: RunnablePod) => Readonly<Record<string, string | undefined>>
 }): PodRunner {
-  const { folder, builtIn } = options
+  const { folder, builtIn, inherited = () => ({}) } = options
   const desks = new Map<string, PromiseWithResolvers<Desk>>()
   const running = new Set<RunningContainer>()
   const deskOf = (name: string): PromiseWithResolvers<Desk> => {
@@ -53,7 +55,7 @@ export function createPodRunner(options: {
     current.resolve(desk)
     desks.set(name, current)
   }
-  const runProcess = createProcessRunner({ folder, attach })
+  const runProcess = createProcessRunner({ folder, attach, inherited })
   const start: RunContainer = async (pod, volumes, signal) => {
     const inProcess = builtIn[pod.spec.containers[0]?.command?.[0] ?? '']
     if (inProcess === undefined) return runProcess(pod, volumes, signal)

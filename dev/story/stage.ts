@@ -9,6 +9,7 @@ import {
   serviceManifests,
   type Manifest,
 } from './manifests.ts'
+import { ownName } from './own-server.ts'
 import { create, eventually, type World } from './world.ts'
 
 /** Below the range that systems take for outgoing connections (32768 on Linux, 49152 elsewhere), so that none of these takes it. */
@@ -25,7 +26,13 @@ export async function findPorts(): Promise<Ports> {
       return port
     }
   }
-  return { gateway: await next(), github: await next(), notes: await next(), worker: await next() }
+  return {
+    gateway: await next(),
+    github: await next(),
+    notes: await next(),
+    worker: await next(),
+    own: await next(),
+  }
 }
 
 function isFree(port: number): Promise<boolean> {
@@ -38,14 +45,15 @@ function isFree(port: number): Promise<boolean> {
 
 /** Namespaces, what the chart installs, service accounts and services: what an administrator sets up. */
 export async function setStage(
-  world: Pick<World, 'admin'>,
+  world: Pick<World, 'admin' | 'own'>,
   installed: readonly Manifest[],
 ): Promise<void> {
+  const { own } = world
   const manifests = [
-    ...namespaceManifests(),
+    ...namespaceManifests(own),
     ...installed,
-    ...serviceAccountManifests(),
-    ...serviceManifests(),
+    ...serviceAccountManifests(own),
+    ...serviceManifests(own),
   ]
   for (const manifest of manifests) await create(world.admin, manifest)
   await eventually('the Revocation resource', () =>
@@ -56,7 +64,7 @@ export async function setStage(
 /** Puts everybody on stage. Their kubelet does the rest. */
 export async function enterPods(world: World): Promise<void> {
   await create(world.admin, bystander)
-  for (const pod of [...actors(world.ports), ...impostors]) {
+  for (const pod of [...actors(world.ports, world.own), ...impostors]) {
     await create(world.admin, podManifest(pod, commandOf(pod)))
   }
 }
@@ -69,8 +77,9 @@ function commandOf(pod: CastPod): readonly string[] {
 }
 
 /** Waits until the story's servers accept connections. */
-export async function awaitServers(ports: Ports): Promise<void> {
+export async function awaitServers({ ports, own }: Pick<World, 'ports' | 'own'>): Promise<void> {
   for (const [name, port] of Object.entries(ports)) {
+    if (name === ownName && own === undefined) continue
     await eventually(`${name} on port ${port}`, () => accepts(port), { secondsMax: 60 })
   }
 }

@@ -1,10 +1,11 @@
 import type { Ports } from './cast.ts'
 import { actors } from './cast.ts'
-import { callsChapter, directChapter, modelsChapter } from './calls.ts'
+import { callsChapter, directChapter, modelsChapter, ownChapter } from './calls.ts'
 import { certificatesChapter, refusalsChapter } from './certificates.ts'
 import { connectionsChapter, revocationChapter } from './connections.ts'
 import { forgeriesChapter } from './forgeries.ts'
 import { recordChapter } from './record.ts'
+import type { OwnServer } from './own-server.ts'
 import type { Chapter, World } from './world.ts'
 
 /** What is told of a step once it has been checked. */
@@ -18,12 +19,13 @@ export interface Told {
 }
 
 /** The whole story, in the order in which it is told. */
-export function chaptersOf(ports: Ports): readonly Chapter[] {
+export function chaptersOf(ports: Ports, own?: OwnServer): readonly Chapter[] {
   return [
-    certificatesChapter(actors(ports)),
+    certificatesChapter(actors(ports, own)),
     refusalsChapter,
     forgeriesChapter,
     callsChapter,
+    ...(own === undefined ? [] : [ownChapter]),
     modelsChapter,
     directChapter,
     connectionsChapter,

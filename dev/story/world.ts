@@ -6,6 +6,7 @@ import type { Log } from '../../src/log.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Ports } from './cast.ts'
 import type { Manifest } from './manifests.ts'
+import type { OwnServer } from './own-server.ts'
 import type { PodRunner } from './pod-runner.ts'
 
 /** Everything that the story's steps act on. */
@@ -14,6 +15,7 @@ export interface World {
   readonly admin: ApiClient
   readonly runner: PodRunner
   readonly ports: Ports
+  readonly own?: OwnServer | undefined
   /** Private (0700); keys in it are 0600. */
   readonly folder: string
   /** Moves the gateway's clock, and nobody else's, by so many seconds from now on. */

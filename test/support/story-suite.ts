@@ -5,16 +5,18 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { openDevSession, type DevSession } from '../../dev/session/open-session.ts'
 import type { Cluster } from '../../dev/cluster.ts'
+import type { OwnServer } from '../../dev/story/own-server.ts'
 import type { PodRunner } from '../../dev/story/pod-runner.ts'
 import { chaptersOf } from '../../dev/story/story.ts'
 import { createLog } from '../../src/log.ts'
 
-const anyPorts = { gateway: 1, github: 1, notes: 1, worker: 1 }
+const anyPorts = { gateway: 1, github: 1, notes: 1, worker: 1, own: 1 }
 
 /** Every step of the story as a test of its own, in order, on whichever control plane it is given. */
 export function storySuite(
   name: string,
   startCluster: (runner: PodRunner, folder: string) => Promise<Cluster>,
+  own?: OwnServer,
 ): void {
   describe(name, () => {
     let folder: string
@@ -26,6 +28,8 @@ export function storySuite(
         folder,
         log: createLog({ level: 'info', file: join(folder, 'countersign.log') }),
         progress: () => {},
+        own,
+        environment: { GREETING: 'you said: ' },
         startCluster: (runner) => startCluster(runner, folder),
       })
     })
@@ -35,10 +39,23 @@ export function storySuite(
       await rm(folder, { recursive: true, force: true })
     })
 
-    for (const [number, chapter] of chaptersOf(anyPorts).entries()) {
+    if (own !== undefined) {
+      test('a tool of the server that was brought along is called, with its own environment', async () => {
+        const desk = await session.world.runner.desk('acme/researcher')
+        const [tool] = own.tools
+        const answer = await desk.ask({
+          do: 'call',
+          tool: `own_${tool?.name}`,
+          arguments: tool?.sample,
+        })
+        assert.match(JSON.stringify(answer), /you said: hello/)
+      })
+    }
+
+    for (const [number, chapter] of chaptersOf(anyPorts, own).entries()) {
       for (const [index, { title }] of chapter.steps.entries()) {
         test(`${chapter.title}: ${title}`, async () => {
-          const step = chaptersOf(session.world.ports)[number]?.steps[index]
+          const step = chaptersOf(session.world.ports, own)[number]?.steps[index]
           assert.ok(step)
           assert.notEqual(await step.check(session.world), '')
         })
