@@ -7,19 +7,25 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
+import { writeImageArchive } from '../../image/archive.ts'
+import { file } from '../../image/layer.ts'
+import { nodePath, readRuntime } from '../../image/runtime.ts'
 import { eventually } from '../support/eventually.ts'
-import { writeOciArchive } from '../support/oci-archive.ts'
-import { nodeFiles } from '../support/program-image.ts'
 import { controlGroupsNamed } from './rig/cgroups.ts'
 import { storageClass } from './rig/layout.ts'
 import { pauseImage, startNode, type ImageArchive, type Node } from './rig/node.ts'
 
+const root = join(import.meta.dirname, '../..')
 const nodeImage = 'countersign.test/node:1'
 
 async function makeImages(folder: string): Promise<readonly ImageArchive[]> {
   const path = join(folder, 'node.tar')
-  const entrypoint = ['/usr/bin/node']
-  await writeOciArchive(path, { name: nodeImage, files: nodeFiles(), entrypoint })
+  await writeImageArchive({
+    file: path,
+    reference: nodeImage,
+    config: { Entrypoint: [`/${nodePath}`] },
+    layers: [[...readRuntime(root).entries, file('etc/nsswitch.conf', 'hosts: files dns\n')]],
+  })
   return [{ name: nodeImage, path }]
 }
 
@@ -54,12 +60,12 @@ function pod(name: string, container: object, more: object = {}): object {
 }
 
 async function untilReady(node: Node, name: string): Promise<void> {
-  await node.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=60s')
+  await node.kubectl(`wait --for=condition=Ready pod/${name} --timeout=60s`)
 }
 
 async function restartsOf(node: Node, name: string): Promise<string> {
   const path = 'jsonpath={.metadata.uid} {.status.containerStatuses[0].restartCount}'
-  return node.kubectl('get', 'pod', name, '--output', path)
+  return node.kubectl(`get pod ${name} --output`, path)
 }
 
 /** The processes of this machine, inside of namespaces or not, whose command line names a folder. */
@@ -125,7 +131,7 @@ test('a whole node on this machine', async (t) => {
 
   await t.test('a pod resolves a Service by its name, and the node reaches it', async () => {
     const script = `require('node:dns').lookup('kubernetes.default.svc', (error, address) => console.log(error?.code ?? address))`
-    const found = await node.kubectl('exec', 'kept', '--', '/usr/bin/node', '-e', script)
+    const found = await node.kubectl('exec kept -- /usr/bin/node -e', script)
     assert.equal(found, '10.96.0.1\n')
     const resolver = `const { Resolver } = require('node:dns'); const r = new Resolver(); r.setServers(['10.96.0.10'])
       r.resolve4('kubernetes.default.svc.cluster.local', (error, found) => console.log(error?.code ?? found.join()))`
@@ -152,7 +158,7 @@ test('a whole node on this machine', async (t) => {
       30,
     )
     const script = `console.log(require('node:fs').readFileSync('/kept/starts', 'utf8'))`
-    const starts = await node.kubectl('exec', 'kept', '--', '/usr/bin/node', '-e', script)
+    const starts = await node.kubectl('exec kept -- /usr/bin/node -e', script)
     assert.equal(starts, 'xx\n')
   })
 

@@ -6,4 +6,4 @@ await using node = await startNode({
     process.stdout.write(`${JSON.stringify({ folder, controlGroup })}\n`)
   },
 })
-await node.kubectl('get', 'nodes', '--watch')
+await node.kubectl('get nodes --watch')

@@ -6,7 +6,8 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { writeOciArchive } from '../../support/oci-archive.ts'
+import { writeImageArchive } from '../../../image/archive.ts'
+import { copied } from '../../../image/layer.ts'
 import { toolPath } from '../../tools/build.ts'
 import { groups, type ToolName } from '../../tools/programs.ts'
 import { createControlGroups, removeControlGroups } from './cgroups.ts'
@@ -58,8 +59,12 @@ async function ownImages(folder: string): Promise<readonly ImageArchive[]> {
   const archives: ImageArchive[] = []
   for (const { name, program } of images) {
     const path = join(folder, `${program}.tar`)
-    const files = [{ path: program, from: requireTool(program) }]
-    await writeOciArchive(path, { name, files, entrypoint: [`/${program}`], user: '65532:65532' })
+    await writeImageArchive({
+      file: path,
+      reference: name,
+      config: { Entrypoint: [`/${program}`], User: '65532:65532' },
+      layers: [[copied(program, requireTool(program), 0o755)]],
+    })
     archives.push({ name, path })
   }
   return archives
@@ -108,13 +113,16 @@ export class Node {
     return this.#namespaces.run(command, words, options)
   }
 
-  /** kubectl as the administrator; an exit code other than 0 is an error with what it said. */
-  async kubectl(...words: readonly string[]): Promise<string> {
-    return this.#must('kubectl', words)
+  /**
+   * kubectl as the administrator: a line that is split at its spaces, and words that are taken as they are. An exit
+   * code other than 0 is an error with what it said.
+   */
+  async kubectl(line: string, ...words: readonly string[]): Promise<string> {
+    return this.#must('kubectl', [...line.split(' '), ...words])
   }
 
-  async helm(...words: readonly string[]): Promise<string> {
-    return this.#must('helm', words)
+  async helm(line: string, ...words: readonly string[]): Promise<string> {
+    return this.#must('helm', [...line.split(' '), ...words])
   }
 
   async #must(command: string, words: readonly string[], options?: RunOptions): Promise<string> {
@@ -134,7 +142,7 @@ export class Node {
 
   /** One object of the API, by its path. */
   async get<T>(path: string): Promise<T> {
-    return JSON.parse(await this.kubectl('get', '--raw', path)) as T
+    return JSON.parse(await this.kubectl('get --raw', path)) as T
   }
 
   async import(images: readonly ImageArchive[]): Promise<void> {
@@ -206,7 +214,7 @@ export class Node {
 
   async #furnishCluster(): Promise<void> {
     const manifests = join(import.meta.dirname, 'manifests')
-    await this.kubectl('apply', '--server-side', '-f', manifests)
+    await this.kubectl('apply --server-side -f', manifests)
     await this.apply(...(await volumeManifests(this.#layout)))
   }
 
