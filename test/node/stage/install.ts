@@ -1,0 +1,52 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Node } from '../rig/node.ts'
+import { identityExtensionOid, system, systemNamespace, trustDomain } from './cast.ts'
+
+export const chart: string = join(import.meta.dirname, '../../../charts/countersign')
+
+/** What the stories have granted: two tools of one server to one tenant, one of them for one repository. */
+const grants = {
+  tenants: {
+    acme: {
+      github: {
+        tools: { issues_create: { arguments: { repository: ['acme/website'] } } },
+        prefixes: { issues_: {} },
+      },
+    },
+  },
+}
+
+/** The values that a newcomer writes, and nothing more. */
+export const values: object = {
+  trustDomain,
+  cluster: 'node',
+  identityExtensionOid,
+  policy: { grants },
+  gateway: {
+    upstreams: [
+      {
+        server: 'github',
+        url: 'https://github.tools.svc:8443/mcp',
+        spiffeId: `spiffe://${trustDomain}/ns/tools/sa/github`,
+      },
+    ],
+  },
+}
+
+/** Installs or upgrades the release, and waits until its pods are Ready. */
+export async function install(
+  node: Node,
+  options: { readonly chart?: string; readonly more?: readonly string[] } = {},
+): Promise<void> {
+  const file = join(node.folder, 'values.json')
+  await writeFile(file, JSON.stringify(values))
+  await node.apply(systemNamespace)
+  await node.helm(
+    `upgrade --install countersign ${options.chart ?? chart} --namespace ${system}`,
+    `--values=${file}`,
+    '--wait',
+    '--timeout=120s',
+    ...(options.more ?? []),
+  )
+}
