@@ -113,7 +113,7 @@ async function writeConfiguration(
 ): Promise<string> {
   const own = mkdtempSync(join(folder, `${program}-`))
   const file = join(own, `${program}.yaml`)
-  const shared = { trustDomain: stage.trustDomain, kubeconfig, admin: { port } }
+  const shared = { trustDomain: stage.trustDomain, kubeconfig, admin: { port }, production: false }
   writeFileSync(
     file,
     JSON.stringify({ ...shared, ...(program === 'signer' ? signerOf() : gatewayOf(own)) }),
@@ -124,7 +124,6 @@ async function writeConfiguration(
 function signerOf(): object {
   return {
     cluster: stage.cluster,
-    production: false,
     replica: 'bench',
     authority: { selfSigned: { namespace: stage.system } },
     ledger: { file: 'ledger.jsonl' },

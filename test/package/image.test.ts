@@ -80,6 +80,7 @@ test('the image runs with nothing but itself', (t) => {
 test('the image brings the default policy to where the program looks for it', (t) => {
   const configuration = `trustDomain: a.example
 cluster: test
+production: false
 authority: { selfSigned: { namespace: x } }
 ledger: { file: /nowhere/ledger.jsonl }
 `
