@@ -1,10 +1,11 @@
 /**
  * Builds the package: the JavaScript and declarations of src/ into dist/, folder for folder. What else the package
- * holds (`files` in package.json) is used as it stands.
+ * holds (`files` in package.json) is used as it stands. The small packages come out of the same files, in dist/packages.
  */
 import { spawnSync } from 'node:child_process'
 import { accessSync, chmodSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { assemblePackages } from './packages/assemble.ts'
 
 const root = import.meta.dirname
 const dist = join(root, 'dist')
@@ -26,6 +27,7 @@ if (compiled.status === 0) {
     renameSync(join(emitted, 'src', name), join(dist, name))
   }
   chmodSync(join(dist, 'cli', 'main.js'), 0o755)
+  assemblePackages(root)
 } else {
   process.exitCode = 1
 }

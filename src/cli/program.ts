@@ -1,6 +1,7 @@
 import { Command } from 'commander'
-import { createLog, type Log } from '../log.ts'
+import type { Log } from '../log.ts'
 import type { BridgeOptions } from './bridge-command.ts'
+import { createLog } from './create-log.ts'
 import { outputTo, runProgram } from './run-program.ts'
 import type { Running } from './running.ts'
 import type { ExitCode, Terminal } from './terminal.ts'

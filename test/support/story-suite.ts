@@ -8,7 +8,7 @@ import type { Cluster } from '../../dev/cluster.ts'
 import type { OwnServer } from '../../dev/story/own-server.ts'
 import type { PodRunner } from '../../dev/story/pod-runner.ts'
 import { chaptersOf } from '../../dev/story/story.ts'
-import { createLog } from '../../src/log.ts'
+import { createLog } from '../../src/cli/create-log.ts'
 
 const anyPorts = { gateway: 1, github: 1, notes: 1, worker: 1, own: 1 }
 
