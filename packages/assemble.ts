@@ -59,7 +59,7 @@ function versionOf(name: string): string {
   return version
 }
 
-/** `import … from`, `export … from`, and the `import('…')` of types and code, as the compiler prints them. */
+/** Imports and re-exports, and the calls of import that types and code make, as the compiler prints them. */
 const imported = /(?:^(?:import|export)\s[^;'"]*?\bfrom |\bimport\()['"]([^'"\n]+)['"]/gm
 
 /** The files that these import, and they themselves, by their path below dist; and the packages that all of them import. */

@@ -201,6 +201,18 @@ test('every package has one home', () => {
   none(violations, 'see the table packageHomes')
 })
 
+test('front pages that hold more than we use are not imported', () => {
+  // Of these a bundle keeps the whole: 40 languages of zod, the fetch of undici, the push gateway of prom-client.
+  const front = /^import (?!type )(\{.*\} from 'zod'|.* from '(undici|prom-client)')/
+  none(
+    matches(
+      sources.filter(({ path }) => !path.endsWith('.d.ts')),
+      front,
+    ),
+    'want=`* as z`, or a file of the package',
+  )
+})
+
 test('every dependency is used', () => {
   const unused = (files: readonly SourceFile[], dependencies: object): readonly string[] => {
     const used = new Set(files.flatMap(packageImports))

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { CountersignError, cut, quoted } from '../errors.ts'
 import { quotedPointer, refusedData, type DataDocument } from './data-document.ts'
 
