@@ -13,3 +13,20 @@ export interface Condition {
 export function isReady(conditions: readonly Condition[]): boolean {
   return conditions.every(({ ok, optional }) => ok || optional === true)
 }
+
+/** The conditions of one program, always in the same order. */
+export interface ConditionBoard {
+  /** From now on the condition of that name is what the function says. */
+  set(name: string, state: () => Omit<Condition, 'name'>): void
+  list(): readonly Condition[]
+}
+
+export function createBoard(names: readonly string[]): ConditionBoard {
+  const states = new Map<string, () => Omit<Condition, 'name'>>(
+    names.map((name) => [name, () => ({ ok: false, reason: 'not begun yet' })]),
+  )
+  return {
+    set: (name, state) => void states.set(name, state),
+    list: () => [...states].map(([name, state]) => ({ ...state(), name })),
+  }
+}

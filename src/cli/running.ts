@@ -11,3 +11,10 @@ export interface Running extends AsyncDisposable {
   /** Settles when it ended by itself; rejects when it cannot go on. */
   readonly ended: Promise<void>
 }
+
+/** The one condition of a program that is still being put together. */
+export const beginning: Condition = {
+  name: 'start',
+  ok: false,
+  reason: 'configuration, policy and files are being read',
+}

@@ -11,9 +11,15 @@ import { nodes } from './workloads.ts'
 const group = 'certificates.k8s.io'
 
 /** Whether the API server serves `plural` in that version of the certificates group. */
-async function isServed(client: ApiClient, version: string, plural: string): Promise<boolean> {
+async function isServed(
+  client: ApiClient,
+  signal: AbortSignal | undefined,
+  what: { readonly version: string; readonly plural: string },
+): Promise<boolean> {
+  const { version, plural } = what
   try {
-    const answer = await client.request({ method: 'GET', path: `/apis/${group}/${version}` })
+    const path = `/apis/${group}/${version}`
+    const answer = await client.request({ method: 'GET', path, ...withSignal(signal) })
     const resources = readList(readFields(answer, 'discovery')['resources'], 'resources')
     return resources.some(
       (entry) => readText(readFields(entry, 'resource')['name'], 'resource name') === plural,
@@ -45,11 +51,12 @@ export interface PodCertificateDiscovery {
  */
 export async function discoverPodCertificateVersion(
   client: ApiClient,
+  signal?: AbortSignal,
 ): Promise<PodCertificateDiscovery> {
   const plural = 'podcertificaterequests'
   const [v1, v1beta1] = await Promise.all([
-    isServed(client, 'v1', plural),
-    isServed(client, 'v1beta1', plural),
+    isServed(client, signal, { version: 'v1', plural }),
+    isServed(client, signal, { version: 'v1beta1', plural }),
   ])
   if (!v1 && !v1beta1) {
     throw new CountersignError(
@@ -61,7 +68,7 @@ export async function discoverPodCertificateVersion(
     )
   }
   if (!v1) return { version: 'v1beta1', unreadableNodes: [] }
-  const { readings } = await listPages(client, keepingOnly(nodes, {}))
+  const { readings } = await listPages(client, keepingOnly(nodes, {}), withSignal(signal))
   // A node that cannot be read counts as new: it must not decide for the others.
   const old = readings
     .flatMap((reading) => ('object' in reading ? [reading.object] : []))
@@ -74,9 +81,14 @@ export async function discoverPodCertificateVersion(
 /** The newest version served; undefined: trust bundles have to be published another way. */
 export async function discoverClusterTrustBundleVersion(
   client: ApiClient,
+  signal?: AbortSignal,
 ): Promise<ClusterTrustBundleVersion | undefined> {
   for (const version of ['v1', 'v1beta1'] as const) {
-    if (await isServed(client, version, 'clustertrustbundles')) return version
+    if (await isServed(client, signal, { version, plural: 'clustertrustbundles' })) return version
   }
   return undefined
+}
+
+function withSignal(signal: AbortSignal | undefined): { readonly signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal }
 }

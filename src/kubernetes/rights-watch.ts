@@ -7,6 +7,8 @@ import { backoffMilliseconds, realDelay, type Delay } from './backoff.ts'
 export interface RightsWatch extends AsyncDisposable {
   /** Undefined: it has not said anything yet. */
   readonly missing: readonly Right[] | undefined
+  /** Something was refused: asks again now. */
+  doubt(): void
   condition(): Condition
 }
 
@@ -27,6 +29,7 @@ const heldSeconds = 300
 export function watchRights(options: RightsWatchOptions): RightsWatch {
   const { client, rights, delay = realDelay, random = Math.random } = options
   const closing = new AbortController()
+  let wakeUp = new AbortController()
   let missing: readonly Right[] | undefined
   let failure: string | undefined
 
@@ -42,16 +45,22 @@ export function watchRights(options: RightsWatchOptions): RightsWatch {
   }
   async function run(): Promise<void> {
     for (let failures = 1; !closing.signal.aborted; failures += 1) {
+      wakeUp = new AbortController()
       if (await look()) failures = 0
       const milliseconds =
         failures === 0 ? heldSeconds * 1000 : backoffMilliseconds(missingBackoff, failures, random)
-      await delay(milliseconds, closing.signal).catch(() => {})
+      const signal = AbortSignal.any([closing.signal, wakeUp.signal])
+      await delay(milliseconds, signal).catch(() => {})
     }
   }
   const done = run()
   return {
     get missing() {
       return missing
+    },
+    doubt() {
+      // While one is known to be missing the next look is near.
+      if (missing?.length === 0) wakeUp.abort()
     },
     condition: () => rightsCondition(missing, { failure, count: rights.length }),
     async [Symbol.asyncDispose]() {

@@ -1,17 +1,20 @@
 import { randomBytes as systemRandomBytes } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
+import { formatRight, type Right } from '../kubernetes/access-review.ts'
 import {
-  discoverClusterTrustBundleVersion,
   discoverPodCertificateVersion,
+  type PodCertificateDiscovery,
 } from '../kubernetes/api-discovery.ts'
-import { backoffMilliseconds, realDelay } from '../kubernetes/backoff.ts'
+import { realDelay, type Delay } from '../kubernetes/backoff.ts'
 import { startInformer } from '../kubernetes/informer.ts'
 import { podCertificateRequests } from '../kubernetes/pod-certificate-request.ts'
 import type {
   PodCertificateRequest,
   PodCertificateVersion,
 } from '../kubernetes/pod-certificate-request.ts'
+import { observeClient } from '../kubernetes/reachability.ts'
+import { watchRights, type RightsWatch } from '../kubernetes/rights-watch.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { LedgerRecord } from '../ledger/record.ts'
 import type { Log } from '../log.ts'
@@ -20,17 +23,24 @@ import type { AuthoritySource } from '../pki/authority.ts'
 import { createIssuer } from '../pki/issue.ts'
 import type { Profile } from '../pki/profile.ts'
 import type { IssuancePolicy } from '../policy/issuance-policy.ts'
+import { createBoard, isReady, type ConditionBoard } from '../readiness.ts'
+import type { Condition } from '../readiness.ts'
+import { startAnchorPublication } from './anchor-publication.ts'
+import { authorityCondition } from './authority-condition.ts'
 import { clusterPorts } from './cluster-ports.ts'
-import { startGatherer } from './gather.ts'
+import { startGatherer, type Gatherer } from './gather.ts'
 import { createHistory, readHistory } from './history.ts'
 import type { History } from './history.ts'
 import { createIssuance } from './issuance.ts'
 import type { Issuance } from './issuance.ts'
+import type { Permission } from './issuance-options.ts'
 import type { IssuancePorts } from './ports.ts'
 import type { Requester } from './records.ts'
 import { startRequestQueue } from './request-queue.ts'
 import type { RequestQueue } from './request-queue.ts'
-import { startTrustBundlePublisher } from './trust-bundle.ts'
+import { signerRights, type SignerRightsOptions } from './rights.ts'
+import { tellWaiting } from './tell-waiting.ts'
+import { untilAnswered } from './until-answered.ts'
 import type { LeasePlace } from './trust-bundle.ts'
 
 export interface SignerOptions {
@@ -50,6 +60,9 @@ export interface SignerOptions {
   readonly requester?: Requester
   /** The Lease by which one of the replicas publishes the ClusterTrustBundle, before the first certificate. */
   readonly lease: LeasePlace
+  /** The Secret of a self-signed authority. */
+  readonly secret?: LeasePlace
+  readonly delay?: Delay
   readonly log: Log
   readonly metrics: Metrics
   readonly now: () => number
@@ -58,12 +71,13 @@ export interface SignerOptions {
 
 export interface Signer {
   /**
-   * Works until the signal aborts, then finishes what it began. Rejects with 'kubernetes/not-served' where the cluster has no
-   * such requests, and with 'ledger/unavailable' once the ledger takes no more records.
+   * Works until the signal aborts, then finishes what it began. What the cluster lacks is waited for, and said as a condition. Rejects
+   * with 'ledger/unavailable' once the ledger takes no more records, and with 'ledger/corrupt'.
    */
   run(signal: AbortSignal): Promise<void>
-  /** Caches are filled and the trust bundle is published. It says nothing about the queue: a storm is no illness. */
+  /** Whether all its conditions hold. It says nothing about the queue: a storm is no illness. */
   readonly ready: boolean
+  conditions(): readonly Condition[]
 }
 
 /** What was begun is finished when the process is told to end; whatever takes longer is settled by the next start. */
@@ -72,32 +86,52 @@ const drainSeconds = 10
 /** A request may have 256 KiB of annotations, and is answered whatever they are. */
 const requestBytesMax = 1024 * 1024
 
-const waitBackoff = { baseSeconds: 0.25, maxSeconds: 30 }
+/** Requests that are not seen wait: so long, nobody minds. */
+const lostSecondsMax = 60
+
+const requestsWatch = 'watch podcertificaterequests'
+
+const conditionNames: readonly string[] = [
+  'kubernetes',
+  'rights',
+  'authority',
+  'ledger',
+  requestsWatch,
+  ...['pods', 'namespaces', 'serviceaccounts', 'nodes', 'services'].map((name) => `watch ${name}`),
+  'trust-bundle',
+]
 
 export function createSigner(options: SignerOptions): Signer {
-  let ready = false
+  const { authorities, now, delay = realDelay } = options
+  const board = createBoard(conditionNames)
+  const client = observeClient(options.client, now)
+  board.set('kubernetes', () => client.condition())
+  board.set('authority', () => authorityCondition(authorities, now()))
+  board.set('ledger', () => ({ ok: true, reason: 'takes records' }))
   return {
     get ready() {
-      return ready
+      return isReady(board.list())
     },
+    conditions: () => board.list(),
     async run(signal) {
       await using opened = new AsyncDisposableStack()
+      opened.defer(() => board.set(requestsWatch, () => ({ ok: false, reason: 'stopped' })))
+      const broken = Promise.withResolvers<boolean>()
+      broken.promise.catch(() => {})
+      const ledger = watchedLedger(options.ledger, (error) => {
+        board.set('ledger', () => ({
+          ok: false,
+          reason: `${error.message}: start the signer anew`,
+        }))
+        broken.reject(error)
+      })
+      const queue = await open({ ...options, client, delay, ledger, board }, opened, signal)
+      if (queue === undefined) return
+      options.log.info({ signerName: options.signerName }, 'signer works on requests')
       try {
-        const broken = Promise.withResolvers<boolean>()
-        broken.promise.catch(() => {})
-        const ledger = watchedLedger(options.ledger, (error) => broken.reject(error))
-        const queue = await open({ ...options, ledger }, opened, signal)
-        if (queue === undefined) return
-        ready = true
-        options.log.info({ signerName: options.signerName }, 'signer is ready')
-        try {
-          await unlessAborted(broken.promise, signal)
-        } finally {
-          ready = false
-          await queue.drain(drainSeconds)
-        }
+        await unlessAborted(broken.promise, signal)
       } finally {
-        ready = false
+        await queue.drain(drainSeconds)
       }
     },
   }
@@ -121,19 +155,30 @@ function watchedLedger(
   }
 }
 
+interface Parts extends SignerOptions {
+  readonly board: ConditionBoard
+  readonly delay: Delay
+}
+
 /** Undefined when told to end meanwhile. */
 async function open(
-  options: SignerOptions,
+  options: Parts,
   opened: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<RequestQueue | undefined> {
-  const { client, log, metrics, now } = options
-  const version = await discoverVersion(options, signal)
-  if (version === undefined) return undefined
+  const { client, board, log, metrics, now } = options
+  const rights = opened.use(watchRights({ client, rights: signerRights(rightsOf(options)) }))
+  board.set('rights', () => rights.condition())
+  const gatherer = opened.use(startGatherer({ client, log, metrics }))
+  for (const { name } of gatherer.conditions()) {
+    board.set(`watch ${name}`, () => evidenceCondition(gatherer, name))
+  }
+  const anchors = opened.use(startAnchorPublication(publicationOf(options)))
+  board.set('trust-bundle', () => anchors.condition())
   const history =
     options.records === undefined ? createHistory(now) : await readHistory(options.records, now)
-  const authorities = await openAuthorities(options, opened, signal)
-  const gatherer = opened.use(startGatherer({ client, log, metrics }))
+  const version = await discoverVersion(options, signal)
+  if (version === undefined) return undefined
   const requests = opened.use(
     startInformer<PodCertificateRequest>({
       client,
@@ -144,12 +189,64 @@ async function open(
       metrics,
     }),
   )
+  board.set(requestsWatch, () => ({ ...requests.condition(lostSecondsMax), ok: false }))
   const ports = clusterPorts({ client, version, gatherer, log, now })
-  const issuance = newIssuance(options, { authorities, history, ports })
-  const synced = Promise.all([gatherer.synced, requests.synced]).then(() => true)
+  const waiting = opened.use(
+    tellWaiting({ ...options, ...ports, requests, conditions: () => board.list() }),
+  )
+  const synced = Promise.all([gatherer.synced, requests.synced, anchors.settled]).then(() => true)
   if (!(await unlessAborted(synced, signal))) return undefined
-  watchIssuer(options, authorities, opened)
+  await waiting[Symbol.asyncDispose]()
+  watchIssuer(options, options.authorities, opened)
+  const issuance = newIssuance(options, {
+    authorities: anchors.authorities,
+    history,
+    ports,
+    permission: permissionOf(rights),
+  })
+  board.set(requestsWatch, () => requests.condition(lostSecondsMax))
   return startRequestQueue({ requests, gatherer, issuance, ports, history, log, metrics, now })
+}
+
+/** Once it was read, the API server is asked instead of a copy that is not fresh: slower, and no less safe. */
+function evidenceCondition(gatherer: Gatherer, name: string): Omit<Condition, 'name'> {
+  const found = gatherer.conditions().find((each) => each.name === name)
+  const { ok = false, reason = '' } = found ?? {}
+  return { ok, reason, optional: gatherer.hasSynced }
+}
+
+function rightsOf({ signerName, profile, lease, secret }: SignerOptions): SignerRightsOptions {
+  const { trustDomain } = profile
+  return { signerName, trustDomain, lease, ...(secret === undefined ? {} : { secret }) }
+}
+
+/** Without these two no answer reaches a request, so none is begun. */
+function permissionOf(rights: RightsWatch): Permission {
+  const needed = (right: Right): boolean => right.verb === 'sign' || right.subresource === 'status'
+  return {
+    missing() {
+      const missing = rights.missing?.filter(needed) ?? []
+      if (missing.length === 0) return undefined
+      return `the signer lacks a right: ${missing.map(formatRight).join(', ')}`
+    },
+    doubt: () => rights.doubt(),
+  }
+}
+
+function publicationOf(options: Parts): Parameters<typeof startAnchorPublication>[0] {
+  const { client, signerName, profile, authorities, lease, replica, log, now, delay } = options
+  const randomBytes = options.randomBytes ?? systemRandomBytes
+  return {
+    client,
+    signerName,
+    trustDomain: profile.trustDomain,
+    authorities,
+    // Replicas that were given one name must not hold one lease.
+    lease: { ...lease, holder: `${replica}_${randomBytes(8).toString('hex')}` },
+    log,
+    now,
+    delay,
+  }
 }
 
 /** The issuer's own end is told early and often: everything stops with it. */
@@ -160,7 +257,7 @@ function watchIssuer(
 ): void {
   const measure = (): void => {
     try {
-      const seconds = (authorities.current().certificate.notAfter.getTime() - options.now()) / 1000
+      const seconds = (authorities.current().notAfter.getTime() - options.now()) / 1000
       options.metrics.set('countersign_issuer_expiry_seconds', seconds)
     } catch {
       options.metrics.set('countersign_issuer_expiry_seconds', 0)
@@ -178,18 +275,18 @@ function newIssuance(
     readonly authorities: AuthoritySource
     readonly history: History
     readonly ports: IssuancePorts
+    readonly permission: Permission
   },
 ): Issuance {
   const { profile, clusterDomain, log, metrics, now } = options
-  const { authorities, history, ports } = parts
+  const { authorities, ...rest } = parts
   const randomBytes = options.randomBytes ?? systemRandomBytes
   return createIssuance({
     profile: { ...profile, ...(clusterDomain === undefined ? {} : { clusterDomain }) },
     issuer: createIssuer({ profile, authorities, now, randomBytes }),
     ledger: options.ledger,
     issuancePolicy: options.issuancePolicy,
-    history,
-    ports,
+    ...rest,
     requester: options.requester ?? 'not-shown',
     replica: options.replica,
     now,
@@ -201,82 +298,21 @@ function newIssuance(
 }
 
 async function discoverVersion(
-  options: SignerOptions,
+  options: Parts,
   signal: AbortSignal,
 ): Promise<PodCertificateVersion | undefined> {
-  const found = await untilAnswered(() => discoverPodCertificateVersion(options.client), {
-    ...options,
-    signal,
-  })
+  const { client, board, log } = options
+  const told = (reason: string): void => board.set(requestsWatch, () => ({ ok: false, reason }))
+  const ask = (): Promise<PodCertificateDiscovery> => discoverPodCertificateVersion(client, signal)
+  const found = await untilAnswered(ask, { ...options, signal, told })
   if (found === undefined) return undefined
   if (found.unreadableNodes.length > 0) {
-    options.log.error(
+    log.error(
       { nodes: found.unreadableNodes },
       'kubelets older than 1.36 write requests whose key v1 does not show',
     )
   }
   return found.version
-}
-
-/** Asks again while the API server does not answer; whatever it does answer is for the caller. Undefined when told to end. */
-async function untilAnswered<T>(
-  ask: () => Promise<T>,
-  options: { readonly signal: AbortSignal; readonly log: Log },
-): Promise<T | undefined> {
-  const { signal, log } = options
-  for (let failures = 1; !signal.aborted; failures += 1) {
-    try {
-      return await ask()
-    } catch (error) {
-      if (!isTransient(error)) throw error
-      log.warn({ error, failures }, 'the API server cannot be asked what it serves')
-      const milliseconds = backoffMilliseconds(waitBackoff, failures, Math.random)
-      await realDelay(milliseconds, signal).catch(() => {})
-    }
-  }
-  return undefined
-}
-
-function isTransient(error: unknown): boolean {
-  const { code, status } = error as { readonly code?: unknown; readonly status?: unknown }
-  if (code === 'kubernetes/unreachable') return true
-  return typeof status === 'number' && (status >= 500 || status === 429)
-}
-
-async function openAuthorities(
-  options: SignerOptions,
-  opened: AsyncDisposableStack,
-  signal: AbortSignal,
-): Promise<AuthoritySource> {
-  const { client, signerName, profile, authorities, lease, replica, log, now } = options
-  const randomBytes = options.randomBytes ?? systemRandomBytes
-  const version = await untilAnswered(() => discoverClusterTrustBundleVersion(client), {
-    log,
-    signal,
-  })
-  if (signal.aborted) return authorities
-  if (version === undefined) {
-    log.warn({}, 'ClusterTrustBundles are not served: trust anchors have to be given out otherwise')
-    return authorities
-  }
-  const publisher = opened.use(
-    startTrustBundlePublisher({
-      client,
-      version,
-      signerName,
-      trustDomain: profile.trustDomain,
-      authorities,
-      // Replicas that were given one name must not hold one lease.
-      lease: { ...lease, holder: `${replica}_${randomBytes(8).toString('hex')}` },
-      log,
-      now,
-    }),
-  )
-  await unlessAborted(
-    publisher.published.then(() => true),
-    signal,
-  )
-  return publisher.authorities
 }
 
 /** False when the signal aborts first. */

@@ -24,14 +24,29 @@ export interface IssuanceOptions {
   readonly randomBytes: (length: number) => Buffer
   /** Between two attempts to publish the same certificate. */
   readonly delay: (milliseconds: number, signal: AbortSignal) => Promise<void>
+  readonly permission?: Permission
   readonly metrics: Metrics
   readonly log: Log
+}
+
+/** What the API server says that the signer may do. */
+export interface Permission {
+  /** What is missing to answer any request, in words. */
+  missing(): string | undefined
+  /** A write was refused for want of a right: what was known of rights is old. */
+  doubt(): void
 }
 
 /** What the request needs next. `again` without seconds leaves the pace to the queue's back-off. */
 export type Outcome =
   | { readonly kind: 'done'; readonly as: 'issued' | 'denied' | 'settled' | 'gone' }
-  | { readonly kind: 'again'; readonly why: string; readonly seconds?: number }
+  | {
+      readonly kind: 'again'
+      readonly why: string
+      readonly seconds?: number
+      /** Time does not mend it: the people of the pod are told at once. */
+      readonly grave?: boolean
+    }
 
 /** A verdict that everybody agreed to: evidence, key history and policy. */
 export interface Approved {
@@ -44,9 +59,6 @@ export interface Approved {
   /** What policy allowed it. */
   readonly policy: { readonly revision: string; readonly digest: string }
 }
-
-/** A right that we lack comes back when somebody gives it, which takes people minutes. */
-export const alarmSeconds = 300
 
 /** What was decided is kept until the ledger takes it; nothing new is signed for the request before. */
 export const notRecorded: Outcome = { kind: 'again', why: 'result is not recorded yet', seconds: 5 }

@@ -52,9 +52,11 @@ async function handle(
     return { kind: 'done', as: 'settled' }
   }
   if (!(await flush(options, uid))) return notRecorded
+  const missing = options.permission?.missing()
+  if (missing !== undefined) return { kind: 'again', why: missing, grave: true }
   const decided = await decide(options, request, signal)
   countVerdict(options, decided)
-  if (decided.kind === 'wait') return { kind: 'again', why: decided.why }
+  if (decided.kind === 'wait') return { ...decided, kind: 'again' }
   if (decided.kind === 'deny') return refuse(options, request, { verdict: decided.verdict, signal })
   return issue(options, request, { approved: decided, signal })
 }
@@ -124,7 +126,7 @@ function askPolicy(
     if (!(error instanceof CountersignError)) throw error
     options.metrics.count('countersign_signer_errors_total', { code: error.code })
     options.log.error({ error, request: claims.request }, 'the issuance policy gave no answer')
-    return { kind: 'wait', why: `issuance policy gave no answer: ${error.code}` }
+    return { kind: 'wait', why: `issuance policy gave no answer: ${error.code}`, grave: true }
   }
   if (!decision.allow) {
     const reasons = decision.reasons.map(({ code, message }) => `${code}: ${message}`)
@@ -147,7 +149,7 @@ function askPolicy(
   )
   if (lifetimeSeconds < lifetimeSecondsMin) {
     const why = `issuance policy gives too short a life, want=${lifetimeSecondsMin}.. got=${lifetimeSeconds}`
-    return { kind: 'wait', why }
+    return { kind: 'wait', why, grave: true }
   }
   const digest = evidenceDigest(evidence)
   const { policy } = decision

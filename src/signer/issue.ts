@@ -5,7 +5,7 @@ import { issuedStatus } from './condition.ts'
 import { denied } from './evaluate.ts'
 import { rememberedUntil } from './history.ts'
 import type { OpenIntent } from './history.ts'
-import { alarmSeconds, notRecorded } from './issuance-options.ts'
+import { notRecorded } from './issuance-options.ts'
 import type { Approved, IssuanceOptions, Outcome } from './issuance-options.ts'
 import type { PublishAnswer, RequestState } from './ports.ts'
 import { intentRecord } from './records.ts'
@@ -54,7 +54,7 @@ export async function issue(
     return { kind: 'again', why: 'key was taken by another pod' }
   }
   const open = await recordIntent(options, intent)
-  if (open === undefined) return { kind: 'again', why: 'ledger is not available' }
+  if (open === undefined) return { kind: 'again', why: 'ledger is not available', grave: true }
   let issued: IssuedCertificate
   try {
     issued = options.issuer.issue(prepared)
@@ -119,7 +119,8 @@ async function notPrepared(
     { error, request: step.approved.claims.request },
     'no certificate can be signed',
   )
-  return { kind: 'again', why: `no certificate can be signed: ${error.code}` }
+  const why = `no certificate can be signed: ${error.message} (${error.code})`
+  return { kind: 'again', why, grave: true }
 }
 
 /** No record, no signature. */
@@ -207,7 +208,8 @@ const givenUpAs = {
   'not-permitted': {
     code: 'signer/not-permitted',
     message: 'this signer may not write its certificates',
-    pace: { seconds: alarmSeconds },
+    // The next look begins with what the API server then says of our rights.
+    pace: {},
   },
   rejected: {
     code: 'signer/rejected',
@@ -230,7 +232,8 @@ function givenUp(options: IssuanceOptions, open: OpenIntent, answer: PublishAnsw
   const { code, message, pace } = givenUpAs[answer.kind]
   countError(options, code)
   options.log.error({ request: open.intent.request, detail: answer.detail, code }, message)
-  return { kind: 'again', why: code, ...pace }
+  if (answer.kind === 'not-permitted') options.permission?.doubt()
+  return { kind: 'again', why: `${message}: ${answer.detail} (${code})`, grave: true, ...pace }
 }
 
 async function published(options: IssuanceOptions, publication: Publication): Promise<Outcome> {

@@ -1,6 +1,6 @@
 import { CountersignError } from '../errors.ts'
 import { deniedStatus } from './condition.ts'
-import { alarmSeconds, notRecorded } from './issuance-options.ts'
+import { notRecorded } from './issuance-options.ts'
 import type { IssuanceOptions, Outcome } from './issuance-options.ts'
 import type { PublishAnswer, RequestState } from './ports.ts'
 import { refusalRecord } from './records.ts'
@@ -19,7 +19,7 @@ export async function refuse(
   const { verdict, signal } = refusal
   const { asked } = request
   if (!(await recordRefusal(options, request, verdict))) {
-    return { kind: 'again', why: 'ledger is not available' }
+    return { kind: 'again', why: 'ledger is not available', grave: true }
   }
   const status = deniedStatus(verdict, new Date(options.now()))
   const answer = await options.ports.publish(request, status, signal)
@@ -53,7 +53,10 @@ function notWritten(
   const code = kind === 'not-permitted' ? 'signer/not-permitted' : 'signer/rejected'
   options.metrics.count('countersign_signer_errors_total', { code })
   options.log.error({ request: request.asked.name, detail, code }, 'a verdict cannot be written')
-  return { kind: 'again', why: code, seconds: kind === 'not-permitted' ? alarmSeconds : 60 }
+  const why = `a verdict cannot be written: ${detail} (${code})`
+  if (kind !== 'not-permitted') return { kind: 'again', why, grave: true, seconds: 60 }
+  options.permission?.doubt()
+  return { kind: 'again', why, grave: true }
 }
 
 async function recordRefusal(

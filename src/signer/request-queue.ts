@@ -21,7 +21,7 @@ const waitBackoff = { baseSeconds: 0.25, maxSeconds: 30 }
 /** The depth of the queue is told when it grows, and so often. */
 const measureSeconds = 5
 
-/** The pod's people are told when a request waits for the third time. */
+/** The pod's people are told when a request waits for the third time; of what time does not mend, at the first. */
 const tellAfterWaits = 3
 
 export interface RequestQueueOptions {
@@ -184,7 +184,10 @@ class Queue implements RequestQueue {
     const before = this.#waiting.get(uid)
     const count = (before?.count ?? 0) + 1
     log.debug({ name, namespace, why: outcome.why, count }, 'request waits')
-    const tell = count >= tellAfterWaits && before?.told !== outcome.why
+    const isTime = outcome.grave === true || count >= tellAfterWaits
+    // Numbers change from look to look, and nobody wants to be told of each.
+    const words = outcome.why.replaceAll(/\d+/g, '')
+    const tell = isTime && before?.told !== words
     if (tell) {
       log.warn({ name, namespace, why: outcome.why, count }, 'request still waits')
       ports.emitEvent({
@@ -194,7 +197,7 @@ class Queue implements RequestQueue {
         message: outcome.why,
       })
     }
-    this.#waiting.set(uid, { count, told: tell ? outcome.why : before?.told })
+    this.#waiting.set(uid, { count, told: tell ? words : before?.told })
     const random = this.#options.random ?? Math.random
     const againSeconds = outcome.seconds ?? backoffMilliseconds(waitBackoff, count, random) / 1000
     return { againSeconds }

@@ -14,6 +14,7 @@ import { readObject } from '../kubernetes/objects.ts'
 import type { Log } from '../log.ts'
 import type { Authority, AuthoritySource } from '../pki/authority.ts'
 import type { CaCertificate } from '../pki/ca-certificate.ts'
+import type { Condition } from '../readiness.ts'
 import { formatAnchors, mergeAnchors, readPublishedAnchors } from './published-anchors.ts'
 
 /** How long a replica that says nothing keeps the others from publishing. */
@@ -27,11 +28,14 @@ const waitSeconds = 1
 
 const releaseSeconds = 2
 
+const leftToAnother = 'another replica holds the lease, and has not published our anchors yet'
+
 export interface TrustBundlePublisher extends AsyncDisposable {
   /** Resolves when readers can have the anchors of the first authority; rejects when disposed before. */
   readonly published: Promise<void>
   /** The authority whose anchors are published: a new one signs nothing before readers can know it. */
   readonly authorities: AuthoritySource
+  condition(): Condition
 }
 
 /** `<domain>:<path>:<trust domain>`, the form that the API server demands of a bundle with a signer. */
@@ -91,6 +95,8 @@ class Publisher implements TrustBundlePublisher {
   /** Undefined while it is not known: an answer may have been lost. */
   #holds: boolean | undefined
   #wakeUp = new AbortController()
+  /** Why the last round has not published what is in force. */
+  #problem: string | undefined
 
   constructor(options: TrustBundleOptions) {
     this.#options = options
@@ -120,6 +126,17 @@ class Publisher implements TrustBundlePublisher {
     return this.#first.promise
   }
 
+  condition(): Condition {
+    const name = 'trust-bundle'
+    const problem = this.#problem
+    if (this.#active === undefined) {
+      return { name, ok: false, reason: `${this.#name} is not published: ${problem ?? 'not yet'}` }
+    }
+    const reason = `${this.#name} is published`
+    if (problem === undefined) return { name, ok: true, reason }
+    return { name, ok: false, reason: `${reason}, but not renewed: ${problem}`, optional: true }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopListening()
     this.#closing.abort()
@@ -147,11 +164,14 @@ class Publisher implements TrustBundlePublisher {
       const signal = AbortSignal.any([this.#closing.signal, this.#wakeUp.signal])
       let milliseconds: number
       try {
-        milliseconds = ((await this.#round()) ? roundSeconds : waitSeconds) * 1000
+        const isPublished = await this.#round()
+        milliseconds = (isPublished ? roundSeconds : waitSeconds) * 1000
+        this.#problem = isPublished ? undefined : leftToAnother
         failures = 0
       } catch (error) {
         if (this.#closing.signal.aborted) return
         failures += 1
+        this.#problem = error instanceof Error ? error.message : String(error)
         log.warn({ name: this.#name, failures, error }, 'trust bundle is not published')
         milliseconds = backoffMilliseconds(backoff, failures, random)
       }

@@ -82,6 +82,8 @@ export interface DenyVerdict extends Refusal {
 export interface WaitVerdict {
   readonly kind: 'wait'
   readonly why: string
+  /** Time does not mend it: somebody has to. */
+  readonly grave?: boolean
 }
 
 export type Verdict = IssueVerdict | DenyVerdict | WaitVerdict

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CountersignError } from '../../src/errors.ts'
 import { staticAuthoritySource } from '../../src/pki/authority.ts'
 import type { ApiRequest } from '../../src/kubernetes/api-client.ts'
 import { parseX509Svid } from '../../src/pki/x509-svid.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
-import { FakeCluster, readsOf, statusWrites } from '../support/fake-cluster.ts'
+import { readsOf, statusWrites } from '../support/fake-cluster.ts'
 import { memoryLedger } from '../support/memory-ledger.ts'
 import {
   newAuthority,
@@ -128,7 +129,7 @@ test('a request that is deleted while it waits is let go', async () => {
   assert.equal(cluster.requests.filter(statusWrites).length, 2)
 })
 
-test('a request that waits for the third time tells the people of its pod', async () => {
+test('what time does not mend is told to the people of the pod at the first look', async () => {
   const cluster = populatedCluster()
   const policy = {
     decide: () => {
@@ -249,13 +250,127 @@ test('a signer that is told to end before its anchors are published ends without
   await new Promise((resolve) => setImmediate(resolve))
 })
 
-test('a cluster without certificate requests is a failure at once', async () => {
-  const cluster = new FakeCluster()
+/** A wait that is over as soon as everybody else has had a turn. */
+const hurried = (_milliseconds: number, signal: AbortSignal): Promise<void> =>
+  nextTurn(undefined, { signal })
+
+function reasonOf({ signer }: SignerWorld, name: string): string {
+  return signer.conditions().find((condition) => condition.name === name)?.reason ?? ''
+}
+
+test('a cluster without certificate requests is said with what to do, and served once it has them', async () => {
+  const cluster = populatedCluster()
+  const served = new Map(cluster.served)
   cluster.served.clear()
+  await using world = await startSigner(cluster, { delay: hurried })
+  await eventually('the reason', () =>
+    /want=certificates.k8s.io\/v1 or v1beta1 got=neither\. Kubernetes 1\.37 serves it/.test(
+      reasonOf(world, 'watch podcertificaterequests'),
+    ),
+  )
+  assert.equal(world.signer.ready, false)
+  for (const [version, plurals] of served) cluster.served.set(version, plurals)
+  putRequest(cluster)
+  assert.equal((await world.terminal()).conditions[0].type, 'Issued')
+  await eventually('ready', () => world.signer.ready)
+})
+
+test('without the right to sign nothing is begun, the pod is told at once, and a right that is given is found', async () => {
+  const cluster = populatedCluster()
+  cluster.denied.add('sign signers')
+  cluster.maySign = false
   await using world = await startSigner(cluster)
-  await assert.rejects(world.ended, (error: unknown) => {
-    return error instanceof CountersignError && error.code === 'kubernetes/not-served'
+  await eventually('an answer', () => reasonOf(world, 'rights').startsWith('missing: '))
+  putRequest(cluster)
+  await eventually('the event', () => cluster.list('events').length === 1)
+  assert.equal(
+    cluster.list('events')[0]?.['message'],
+    'the signer lacks a right: sign signers.certificates.k8s.io with the name countersign.dev/identity',
+  )
+  assert.equal(world.signer.ready, false)
+  assert.match(
+    reasonOf(world, 'rights'),
+    /^missing: sign signers\.certificates\.k8s\.io with the name/,
+  )
+  assert.deepEqual(world.ledger.records, [])
+  cluster.denied.clear()
+  cluster.maySign = true
+  assert.equal((await world.terminal()).conditions[0].type, 'Issued')
+  assert.equal(world.signer.ready, true)
+})
+
+test('while the signer cannot start, the pods that wait are told why, each once', async () => {
+  const cluster = populatedCluster()
+  const bundles = ({ path }: ApiRequest): boolean => path.includes('/clustertrustbundles')
+  cluster.fail(bundles, { kind: 'refuse', status: 403, reason: 'Forbidden' }, 1_000_000)
+  putRequest(cluster)
+  await using world = await startSigner(cluster, { delay: hurried })
+  await eventually('the event', () => cluster.list('events').length > 0)
+  const message = String(cluster.list('events')[0]?.['message'])
+  assert.match(
+    message,
+    /^the signer is not ready: .*trust-bundle: .* is not published: .*status 403/,
+  )
+  await eventually('more looks', () => cluster.requests.filter(bundles).length > 3)
+  assert.equal(cluster.list('events').length, 1)
+  assert.equal(world.signer.ready, false)
+})
+
+test('without ClusterTrustBundles it issues and warns, and publishes once they are served', async () => {
+  const cluster = populatedCluster()
+  const all = cluster.served.get('certificates.k8s.io/v1') ?? []
+  cluster.served.set('certificates.k8s.io/v1', ['podcertificaterequests'])
+  const waits: (() => void)[] = []
+  const delay = (_: number, signal: AbortSignal): Promise<void> =>
+    new Promise((resolve) => {
+      waits.push(resolve)
+      signal.addEventListener('abort', () => resolve())
+    })
+  await using world = await startSigner(cluster, { delay })
+  await eventually('ready', () => world.signer.ready)
+  const warning = world.signer.conditions().find(({ name }) => name === 'trust-bundle')
+  assert.deepEqual([warning?.ok, warning?.optional], [false, true])
+  assert.match(warning?.reason ?? '', /clustertrustbundles\.certificates\.k8s\.io are not served/)
+  putRequest(cluster)
+  assert.equal((await world.terminal()).conditions[0].type, 'Issued')
+  cluster.served.set('certificates.k8s.io/v1', all)
+  for (const over of waits) over()
+  await eventually('the bundle', () => cluster.list('clustertrustbundles').length === 1)
+  await eventually('said', () => reasonOf(world, 'trust-bundle').endsWith(' is published'))
+})
+
+test('every condition has its name and its reason, and all hold when it is ready', async () => {
+  await using world = await startSigner(populatedCluster())
+  await eventually('ready', () => world.signer.ready)
+  const conditions = world.signer.conditions()
+  assert.deepEqual(
+    conditions.map(({ name }) => name),
+    [
+      'kubernetes',
+      'rights',
+      'authority',
+      'ledger',
+      'watch podcertificaterequests',
+      'watch pods',
+      'watch namespaces',
+      'watch serviceaccounts',
+      'watch nodes',
+      'watch services',
+      'trust-bundle',
+    ],
+  )
+  assert.ok(conditions.every(({ ok, reason }) => ok && reason.length > 5))
+  await world.stop()
+  assert.equal(world.signer.ready, false)
+})
+
+test('an authority that ends is said by readiness, with its end', async () => {
+  const ended = { ...newAuthority(), notAfter: new Date(Date.now() - 1000) }
+  await using world = await startSigner(populatedCluster(), {
+    authorities: staticAuthoritySource(ended),
   })
+  await eventually('said', () => reasonOf(world, 'authority').startsWith('has ended at '))
+  assert.equal(world.signer.ready, false)
 })
 
 test('an API server that does not answer yet is waited for', async () => {

@@ -130,6 +130,7 @@ test('a policy without an answer makes the request wait, and is asked again', as
   assert.deepEqual(outcome, {
     kind: 'again',
     why: 'issuance policy gave no answer: policy/abort',
+    grave: true,
   })
   assert.equal(world.records.length, 0)
   assert.deepEqual(await world.run(), { kind: 'done', as: 'issued' })
@@ -159,6 +160,7 @@ test('a policy that shortens a life below what the API server takes makes the re
   assert.deepEqual(await world.step(), {
     kind: 'again',
     why: 'issuance policy gives too short a life, want=3600.. got=3599',
+    grave: true,
   })
 })
 
@@ -255,21 +257,25 @@ test('a concurrent change is read again, and the same certificate fits the new s
 test('a stale certificate is signed anew under a new intent and serial number', async () => {
   const world = new World(askedOf())
   world.faultAt = new Map([[5, 'stale']])
-  assert.deepEqual(await world.step(), { kind: 'again', why: 'signer/stale' })
+  assert.deepEqual(await world.step(), {
+    kind: 'again',
+    why: 'notBefore is too far from the clock of the API server: told to (signer/stale)',
+    grave: true,
+  })
   assert.deepEqual(await world.run(), { kind: 'done', as: 'issued' })
   const serials = world.intents().map(({ serialNumber }) => serialNumber)
   assert.equal(new Set(serials).size, 2)
   world.checkSettled()
 })
 
-test('a missing right is an alarm and a long wait, never a verdict', async () => {
+test('a missing right is an alarm and a wait, never a verdict', async () => {
   requirement('signer.denied-only-proven')
   const world = new World(askedOf())
   world.faultAt = new Map([[5, 'not-permitted']])
   assert.deepEqual(await world.step(), {
     kind: 'again',
-    why: 'signer/not-permitted',
-    seconds: 300,
+    why: 'this signer may not write its certificates: told to (signer/not-permitted)',
+    grave: true,
   })
   assert.equal(world.status, undefined)
   assert.deepEqual(await world.run(), { kind: 'done', as: 'issued' })

@@ -45,6 +45,8 @@ export class FakeCluster implements ApiClient {
   ])
   /** Whether the signer holds `sign` on its name. */
   maySign = true
+  /** What reviews of our own access answer; `verb resource` of what is not given. */
+  readonly denied: Set<string> = new Set()
   readonly #objects = new Map<string, Map<string, RawObject>>()
   readonly #changes: Change[] = []
   readonly #paused = new Set<string>()
@@ -111,6 +113,7 @@ export class FakeCluster implements ApiClient {
 
   async request<T>(request: ApiRequest): Promise<T> {
     request.signal?.throwIfAborted()
+    if (request.path.endsWith('/selfsubjectaccessreviews')) return this.#review(request) as T
     this.requests.push(request)
     const fault = this.#take(request)
     await Promise.resolve()
@@ -181,6 +184,12 @@ export class FakeCluster implements ApiClient {
     if (request.method === 'GET') return object
     if (request.method === 'PATCH') return this.#patch(request, plural, object)
     throw refusal(request, 405, {})
+  }
+
+  #review({ body }: ApiRequest): unknown {
+    const { spec } = body as { spec: { resourceAttributes: { verb: string; resource: string } } }
+    const { verb, resource } = spec.resourceAttributes
+    return { status: { allowed: !this.denied.has(`${verb} ${resource}`) } }
   }
 
   #discover(request: ApiRequest, groupVersion: string): unknown {
