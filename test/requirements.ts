@@ -334,6 +334,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'the API server is talked to over verified TLS only',
     source: 'kubeconfig insecure-skip-tls-verify',
   },
+  'kubernetes.silent-kubeconfig': {
+    claim:
+      'an error about a kubeconfig, a key, a token or an exec plugin says no word of what it holds',
+    source: 'errors are logged and shown',
+  },
   'kubernetes.hostile-objects': {
     claim: 'no object of the cluster, whatever it holds, stops a watch or a list of the others',
     source: 'etcd stores 1.5 MiB, which are 9 MiB of JSON as Go escapes it',

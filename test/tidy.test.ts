@@ -63,15 +63,14 @@ const kubernetesShells =
 
 /** Where a package may be imported, and nowhere else. */
 const packageHomes: Readonly<Record<string, readonly string[]>> = {
-  '@kubernetes/client-node': ['src/kubernetes/'],
   '@open-policy-agent/opa-wasm': ['src/policy/'],
   fastify: ['src/cli/'],
   undici: ['src/gateway/'],
   jose: ['src/token/'],
   commander: ['src/cli/', 'dev/session/'],
-  yaml: ['src/cli/', 'dev/session/'],
+  yaml: ['src/kubernetes/kubeconfig.ts', 'src/cli/', 'dev/session/'],
   // The schema language of the MCP SDK, so of the example servers too.
-  zod: ['src/cli/', 'src/policy/', 'dev/workloads/'],
+  zod: ['src/kubernetes/kubeconfig.ts', 'src/cli/', 'src/policy/', 'dev/workloads/'],
   pino: ['src/cli/create-log.ts'],
   'prom-client': ['src/metrics.ts', 'src/prom-client.d.ts'],
   esbuild: ['image/'],

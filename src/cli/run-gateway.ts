@@ -138,6 +138,7 @@ async function openWatches(
   const { opened, ...rest } = parts
   const client = createApiClient({
     ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
+    environment: process.env,
     userAgent: 'countersign-gateway',
   })
   opened.defer(() => client.close())

@@ -35,6 +35,7 @@ export async function runSigner(
   const policy = opened.use(await openPolicy(config.policy, { log, metrics }))
   const client = createApiClient({
     ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
+    environment: process.env,
     userAgent: 'countersign-signer',
   })
   opened.defer(() => client.close())

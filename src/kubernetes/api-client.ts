@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { CountersignError } from '../errors.ts'
 import { parseApiError } from './api-error.ts'
-import { openConnection, type Connection } from './connection.ts'
+import { openConnection, type Connection, type ConnectionSource } from './connection.ts'
 import { isSuccess, readAnswer, readChunks, send } from './exchange.ts'
 import { parseJsonLines } from './json-lines.ts'
 import { ListScanner, type ScannedItem } from './list-scanner.ts'
@@ -69,9 +69,22 @@ export interface ApiClient {
   close(): void
 }
 
-function unreachable(what: string, cause: unknown): CountersignError {
-  const detail = cause instanceof Error ? cause.message : String(cause)
-  return new CountersignError('kubernetes/unreachable', `${what}: no answer: ${detail}`, { cause })
+function unreachable(what: string, connection: Connection, cause: unknown): CountersignError {
+  const { server, proxy } = connection
+  const message = `${what}: no answer: ${reasonOf(cause)}`
+  return new CountersignError('kubernetes/unreachable', message, {
+    cause,
+    hint:
+      proxy === undefined
+        ? `is ${server.origin} the right server, is it up, and may it be reached from here?`
+        : `is the proxy ${proxy} up, and does it reach ${server.origin}?`,
+  })
+}
+
+/** Node tells of several addresses in one error without words of its own. */
+function reasonOf(cause: unknown): string {
+  if (cause instanceof AggregateError) return cause.errors.map(reasonOf).join(', ')
+  return cause instanceof Error ? cause.message : String(cause)
 }
 
 /** No answer in the time that it had: a shorter one might have come. */
@@ -127,12 +140,16 @@ function startTimer(seconds: number): { signal: AbortSignal; reset(): void; clea
 function translate(
   error: unknown,
   what: string,
-  caller: AbortSignal | undefined,
-  timer: AbortSignal,
+  from: {
+    readonly connection: Connection
+    readonly caller: AbortSignal | undefined
+    readonly timer: AbortSignal
+  },
 ): unknown {
+  const { connection, caller, timer } = from
   if (error instanceof CountersignError) return error
   if (caller?.aborted === true) return caller.reason
-  return unreachable(what, timer.aborted ? timer.reason : error)
+  return unreachable(what, connection, timer.aborted ? timer.reason : error)
 }
 
 function createAsk(connection: Connection, userAgent: string): ApiProbe['ask'] {
@@ -156,7 +173,7 @@ function createAsk(connection: Connection, userAgent: string): ApiProbe['ask'] {
       })
       return await answerOf(response, what, request)
     } catch (error) {
-      throw translate(error, what, caller, timer.signal)
+      throw translate(error, what, { connection, caller, timer: timer.signal })
     } finally {
       timer.clear()
     }
@@ -216,7 +233,7 @@ function createStream(connection: Connection, userAgent: string): ApiClient['str
       if (response !== undefined && timer.signal.aborted && !caller.aborted) {
         throw new CountersignError('kubernetes/silent', `${what}: nothing for ${idleSeconds} s`)
       }
-      throw translate(error, what, caller, timer.signal)
+      throw translate(error, what, { connection, caller, timer: timer.signal })
     } finally {
       timer.clear()
       // A consumer that leaves early leaves an endless answer behind: the connection cannot be used again.
@@ -225,19 +242,12 @@ function createStream(connection: Connection, userAgent: string): ApiClient['str
   }
 }
 
+/** Throws 'kubernetes/configuration' where there is no usable kubeconfig, and no pod that we run in. */
 export function createApiClient(
-  options: {
-    /** Path of a kubeconfig; undefined: the service account of the pod that we run in. */
-    readonly kubeconfig?: string | undefined
-    readonly userAgent?: string
-    readonly now?: () => number
-  } = {},
+  options: ConnectionSource & { readonly userAgent?: string } = {},
 ): ApiClient & ApiProbe {
-  const connection = openConnection({
-    kubeconfig: options.kubeconfig,
-    now: options.now ?? Date.now,
-  })
-  const userAgent = options.userAgent ?? 'countersign'
+  const { userAgent = 'countersign', ...source } = options
+  const connection = openConnection(source)
   const ask = createAsk(connection, userAgent)
   return {
     server: connection.server.href.replace(/\/$/, ''),

@@ -1,82 +1,76 @@
-import { KubeConfig } from '@kubernetes/client-node'
+import { existsSync } from 'node:fs'
 import type { OutgoingHttpHeaders } from 'node:http'
-import { Agent, type RequestOptions } from 'node:https'
-import { CountersignError, quoted } from '../errors.ts'
+import { Agent } from 'node:https'
+import { readCredential, type ClusterCredential } from './cluster-credential.ts'
+import { runExecPlugin, type ExecCredential } from './exec-credential.ts'
+import {
+  defaultKubeconfigs,
+  readKubeconfig,
+  type ClusterAccess,
+  type ExecPlugin,
+} from './kubeconfig.ts'
+import { inClusterAccess, isInPod } from './service-account.ts'
 
 /** Idle connections are closed by us before an API server or a load balancer does it in the middle of a request. */
 const idleMilliseconds = 30_000
-const credentialSecondsMax = 60
+/** Files are read again after so long: tokens and certificates are renewed in place. */
+const keptMilliseconds = 60_000
+/** A credential that is refused is fetched anew, but no more often than this. */
+const renewedMilliseconds = 10_000
 
 /** What differs from request to request of one connection. */
 export interface ConnectionOptions {
-  readonly agent?: RequestOptions['agent']
-  readonly auth?: string | null
+  readonly agent: Agent
   readonly headers: OutgoingHttpHeaders
 }
 
 /** The server of a kubeconfig or of the cluster that we run in, and how to talk to it. */
 export interface Connection {
   readonly server: URL
-  /** TLS options, credentials and agent for the next request. Tokens and certificates are read again each minute. */
+  /** For people: where a request goes first, when it is not the server. */
+  readonly proxy: string | undefined
+  /** TLS options, credentials and agent for the next request. */
   options(): Promise<ConnectionOptions>
+  /** After a 401: true where there is another credential now than the one that was refused. */
+  renew(refused: ConnectionOptions): Promise<boolean>
   close(): void
 }
 
-function loadKubeConfig(kubeconfig: string | undefined): KubeConfig {
-  const config = new KubeConfig()
-  try {
-    if (kubeconfig === undefined) config.loadFromCluster()
-    else config.loadFromFile(kubeconfig)
-  } catch (cause) {
-    const from = kubeconfig === undefined ? 'in-cluster' : quoted(kubeconfig)
-    // A YAML error quotes the lines around it, which may hold a key: only system errors are safe to pass on.
-    const code = (cause as NodeJS.ErrnoException).code
-    throw new CountersignError(
-      'kubernetes/configuration',
-      `kubeconfig ${from}: want=readable got=${code ?? 'malformed'}`,
-      code === undefined ? {} : { cause },
-    )
-  }
-  return config
-}
-
-function checkServer(config: KubeConfig, kubeconfig: string | undefined): URL {
-  const fail = (message: string, hint?: string): CountersignError =>
-    new CountersignError('kubernetes/configuration', message, hint === undefined ? {} : { hint })
-  const cluster = config.getCurrentCluster()
-  if (cluster === null || config.getCurrentUser() === null) {
-    throw fail('kubeconfig: want=a current context with cluster and user got=none')
-  }
-  if (cluster.skipTLSVerify) {
-    throw fail('kubeconfig: insecure-skip-tls-verify: want=false got=true', 'name the server’s CA')
-  }
-  const server = URL.canParse(cluster.server) ? new URL(cluster.server) : undefined
-  if (server?.protocol !== 'https:' || server.hostname === 'undefined') {
-    const hint =
-      kubeconfig === undefined ? 'outside a pod, name a kubeconfig with --kubeconfig' : undefined
-    throw fail(`kubernetes server: want=https URL got=${quoted(cluster.server)}`, hint)
-  }
-  return server
+export interface ConnectionSource {
+  /** Paths of kubeconfigs, merged; undefined: the service account of the pod that we run in. */
+  readonly kubeconfig?: string | readonly string[] | undefined
+  /** Of the person who gives a command: where no kubeconfig is named, theirs is used, as kubectl does it. */
+  readonly home?: string
+  /** Unless told, the kubeconfig's current one. */
+  readonly context?: string | undefined
+  /** Says where the cluster of our pod is, and is what exec plugins run with. */
+  readonly environment?: Readonly<Record<string, string | undefined>>
+  readonly serviceAccountFolder?: string
+  readonly now?: () => number
+  /** Milliseconds of a clock that only goes forward. */
+  readonly clock?: () => number
 }
 
 /** Agents are kept by credential, so that a rotated client certificate or CA opens new connections with the new one. */
-function createAgents(): { get(options: RequestOptions): Agent; close(): void } {
+function createAgents(): {
+  get(access: ClusterAccess, credential: ClusterCredential): Agent
+  close(): void
+} {
   let current: { readonly key: string; readonly agent: Agent } | undefined
   return {
-    get(options) {
-      const key = JSON.stringify(
-        [options.ca, options.cert, options.key, options.servername].map(String),
-      )
+    get({ serverName, proxy }, { ca, certificate, privateKey }) {
+      const key = JSON.stringify([ca, certificate, privateKey, serverName, proxy?.href])
       if (current?.key === key) return current.agent
       // Running requests of the old agent finish; its idle connections end by themselves.
       const agent = new Agent({
         keepAlive: true,
         timeout: idleMilliseconds,
         minVersion: 'TLSv1.2',
-        ca: options.ca,
-        cert: options.cert,
-        key: options.key,
-        servername: options.servername,
+        ...(ca === undefined ? {} : { ca }),
+        ...(certificate === undefined ? {} : { cert: certificate }),
+        ...(privateKey === undefined ? {} : { key: privateKey }),
+        ...(serverName === undefined ? {} : { servername: serverName }),
+        ...(proxy === undefined ? {} : { proxyEnv: { HTTPS_PROXY: proxy.href } }),
       })
       current = { key, agent }
       return agent
@@ -85,43 +79,111 @@ function createAgents(): { get(options: RequestOptions): Agent; close(): void } 
   }
 }
 
-export function openConnection(options: {
-  /** Path of a kubeconfig; undefined: the service account of the pod that we run in. */
-  readonly kubeconfig: string | undefined
-  readonly now: () => number
-}): Connection {
-  let config = loadKubeConfig(options.kubeconfig)
-  const server = checkServer(config, options.kubeconfig)
-  const agents = createAgents()
-  let cached: { readonly until: number; readonly value: Promise<ConnectionOptions> } | undefined
+function readAccess(source: ConnectionSource): ClusterAccess {
+  const { kubeconfig, context, home, environment = {}, serviceAccountFolder } = source
+  if (kubeconfig !== undefined) {
+    return readKubeconfig(typeof kubeconfig === 'string' ? [kubeconfig] : kubeconfig, context)
+  }
+  // A person's command in a pod: as for kubectl, a kubeconfig goes before the pod's service account.
+  const theirs = home === undefined ? undefined : defaultKubeconfigs(environment, home)
+  if (theirs !== undefined && !(isInPod(environment) && !theirs.some((path) => existsSync(path)))) {
+    return readKubeconfig(theirs, context)
+  }
+  return inClusterAccess(environment, serviceAccountFolder)
+}
 
-  async function readOptions(): Promise<ConnectionOptions> {
-    if (options.kubeconfig !== undefined) {
-      config = loadKubeConfig(options.kubeconfig)
-      checkServer(config, options.kubeconfig)
+class ClusterConnection implements Connection {
+  readonly server: URL
+  readonly proxy: string | undefined
+  readonly #source: ConnectionSource
+  readonly #now: () => number
+  readonly #clock: () => number
+  readonly #agents = createAgents()
+  /** The last ones that could be read. */
+  #access: ClusterAccess
+  #credential: ClusterCredential
+  /** What the exec plugin gave, and which one it was. */
+  #executed: { readonly key: string; readonly credential: ExecCredential } | undefined
+  #kept: { readonly until: number; readonly value: Promise<ConnectionOptions> } | undefined
+  #renewedAt = Number.NEGATIVE_INFINITY
+
+  constructor(source: ConnectionSource) {
+    this.#source = source
+    this.#now = source.now ?? Date.now
+    this.#clock = source.clock ?? (() => performance.now())
+    this.#access = readAccess(source)
+    this.#credential = readCredential(this.#access)
+    this.server = this.#access.server
+    this.proxy = this.#access.proxy?.host
+  }
+
+  async options(): Promise<ConnectionOptions> {
+    const time = this.#clock()
+    if (this.#kept === undefined || this.#kept.until <= time || this.#isOver()) {
+      const value = this.#read()
+      this.#kept = { until: time + keptMilliseconds, value }
+      value.catch(() => (this.#kept = undefined))
     }
-    const applied: RequestOptions = {}
-    await config.applyToHTTPSOptions(applied)
-    const proxied = Boolean(config.getCurrentCluster()?.proxyUrl)
-    const agent = proxied ? applied.agent : agents.get(applied)
+    return this.#kept.value
+  }
+
+  async renew(refused: ConnectionOptions): Promise<boolean> {
+    // Of many requests that are refused at once the first renews for all.
+    const seldom = this.#clock() - this.#renewedAt >= renewedMilliseconds
+    if (seldom && (await this.options()) === refused) {
+      this.#renewedAt = this.#clock()
+      this.#kept = undefined
+      this.#executed = undefined
+    }
+    const { agent, headers } = await this.options()
+    return agent !== refused.agent || headers.authorization !== refused.headers.authorization
+  }
+
+  close(): void {
+    this.#agents.close()
+  }
+
+  async #read(): Promise<ConnectionOptions> {
+    try {
+      const access = readAccess(this.#source)
+      this.#credential = readCredential(access)
+      this.#access = access
+    } catch {
+      // A file that is being replaced: the server judges whether the last good credential still holds.
+    }
+    const { as, exec } = this.#access
+    const credential = exec === undefined ? this.#credential : await this.#execute(exec)
     return {
-      ...(agent === undefined ? {} : { agent }),
-      ...(applied.auth === undefined ? {} : { auth: applied.auth }),
-      // KubeConfig only ever sets an object here, though the type would let it be a list.
-      headers: { ...(applied.headers as OutgoingHttpHeaders | undefined) },
+      agent: this.#agents.get(this.#access, credential),
+      headers: {
+        ...(credential.token === undefined ? {} : { authorization: `Bearer ${credential.token}` }),
+        ...(as === undefined
+          ? {}
+          : { 'impersonate-user': as.user, 'impersonate-group': [...as.groups] }),
+      },
     }
   }
 
-  return {
-    server,
-    async options() {
-      const now = options.now()
-      if (cached === undefined || cached.until <= now) {
-        cached = { until: now + credentialSecondsMax * 1000, value: readOptions() }
-        cached.value.catch(() => (cached = undefined))
-      }
-      return cached.value
-    },
-    close: () => agents.close(),
+  /** Runs the plugin where what it gave is over, or was refused. */
+  async #execute(exec: ExecPlugin): Promise<ClusterCredential> {
+    const { ca } = this.#credential
+    const key = JSON.stringify(exec)
+    if (this.#executed?.key !== key || this.#isOver()) {
+      const { environment = {} } = this.#source
+      const credential = await runExecPlugin(exec, { access: this.#access, ca, environment })
+      this.#executed = { key, credential }
+    }
+    const { certificate, privateKey, token } = this.#executed.credential
+    return { ca, certificate, privateKey, token }
   }
+
+  #isOver(): boolean {
+    const expires = this.#executed?.credential.expires
+    return expires !== undefined && this.#now() >= expires.getTime()
+  }
+}
+
+/** Throws 'kubernetes/configuration' where the first credential cannot be read; later ones that cannot leave the last good one. */
+export function openConnection(source: ConnectionSource): Connection {
+  return new ClusterConnection(source)
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { CountersignError } from '../errors.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, ConnectionOptions } from './connection.ts'
 
 /** One request on its way to the API server. */
 export interface Exchange {
@@ -25,12 +25,12 @@ function isStaleConnection(error: unknown, reused: boolean): boolean {
 
 async function sendOnce(
   exchange: Exchange,
+  options: ConnectionOptions,
 ): Promise<{ response: IncomingMessage } | { error: unknown; stale: boolean }> {
   const { connection, body, as } = exchange
   const url = new URL(connection.server)
   url.pathname = `${url.pathname.replace(/\/$/, '')}${exchange.path}`
   url.search = new URLSearchParams(exchange.query).toString()
-  const options = await connection.options()
   return new Promise((resolve) => {
     const outgoing = httpsRequest(url, {
       ...options,
@@ -57,13 +57,27 @@ async function sendOnce(
   })
 }
 
-/** The answer as soon as it begins. A create could happen twice, so it is never sent again. */
+/**
+ * The answer as soon as it begins. A create could happen twice, so it is never sent again, except after a 401: nobody has looked at
+ * it then, and a credential that was renewed meanwhile may be taken.
+ */
 export async function send(exchange: Exchange): Promise<IncomingMessage> {
+  const { connection, method, signal } = exchange
+  let renewed = false
   for (let attempt = 1; ; attempt++) {
-    const outcome = await sendOnce(exchange)
-    if ('response' in outcome) return outcome.response
-    const again = outcome.stale && exchange.method !== 'POST' && attempt <= 3
-    if (!again || exchange.signal.aborted) throw outcome.error
+    const options = await connection.options()
+    const outcome = await sendOnce(exchange, options)
+    if ('response' in outcome) {
+      const { response } = outcome
+      if (response.statusCode !== 401 || renewed || !(await connection.renew(options))) {
+        return response
+      }
+      renewed = true
+      response.resume()
+      continue
+    }
+    const again = outcome.stale && method !== 'POST' && attempt <= 3
+    if (!again || signal.aborted) throw outcome.error
   }
 }
 

@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { parse, stringify } from 'yaml'
 import { CountersignError } from '../../src/errors.ts'
 import { createApiClient, type ApiClient, type ApiProbe } from '../../src/kubernetes/api-client.ts'
 import { ApiError } from '../../src/kubernetes/api-error.ts'
-import { requirement } from '../requirements.ts'
 import { startFakeApiServer, statusAnswer, type FakeApiServer } from '../support/fake-api-server.ts'
 
 let server: FakeApiServer
@@ -268,128 +263,5 @@ describe('a stream', () => {
       break
     }
     while (server.streams.at(-1)?.closed !== true) await new Promise((go) => setTimeout(go, 5))
-  })
-})
-
-describe('a kubeconfig', () => {
-  let folder: string
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'countersign-test-'))
-  })
-  after(() => rm(folder, { recursive: true }))
-
-  async function altered(change: (cluster: Record<string, unknown>) => void): Promise<string> {
-    const config = parse(await readFile(server.kubeconfig, 'utf8')) as {
-      clusters: [{ cluster: Record<string, unknown> }]
-    }
-    change(config.clusters[0].cluster)
-    const file = join(folder, 'altered.yaml')
-    await writeFile(file, stringify(config), { mode: 0o600 })
-    return file
-  }
-
-  function refusalOf(kubeconfig: string): CountersignError {
-    try {
-      createApiClient({ kubeconfig })
-    } catch (error) {
-      assert.ok(error instanceof CountersignError)
-      assert.equal(error.code, 'kubernetes/configuration')
-      return error
-    }
-    return assert.fail('want=refused got=accepted')
-  }
-
-  test('that skips TLS verification is refused', async () => {
-    requirement('kubernetes.tls-always')
-    const file = await altered((cluster) => (cluster['insecure-skip-tls-verify'] = true))
-    assert.equal(
-      refusalOf(file).message,
-      'kubeconfig: insecure-skip-tls-verify: want=false got=true',
-    )
-  })
-
-  test('with a server that is not https is refused', async () => {
-    requirement('kubernetes.tls-always')
-    const file = await altered((cluster) => (cluster['server'] = 'http://127.0.0.1:1'))
-    assert.equal(
-      refusalOf(file).message,
-      'kubernetes server: want=https URL got="http://127.0.0.1:1"',
-    )
-  })
-
-  test('that does not exist is refused with the path', () => {
-    const file = join(folder, 'none.yaml')
-    assert.equal(
-      refusalOf(file).message,
-      `kubeconfig ${JSON.stringify(file)}: want=readable got=ENOENT`,
-    )
-  })
-
-  test('that is no YAML is refused without a word of its text', async () => {
-    const file = join(folder, 'broken.yaml')
-    await writeFile(file, 'users: [secret: - [\n')
-    const error = refusalOf(file)
-    assert.match(error.message, /got=malformed$/)
-    assert.equal(error.cause, undefined)
-  })
-
-  test('without a current context is refused', async () => {
-    const file = join(folder, 'empty.yaml')
-    await writeFile(file, '{}')
-    assert.equal(
-      refusalOf(file).message,
-      'kubeconfig: want=a current context with cluster and user got=none',
-    )
-  })
-
-  test('is needed outside a pod', (t) => {
-    const host = process.env['KUBERNETES_SERVICE_HOST']
-    delete process.env['KUBERNETES_SERVICE_HOST']
-    t.after(() => {
-      if (host !== undefined) process.env['KUBERNETES_SERVICE_HOST'] = host
-    })
-    assert.throws(() => createApiClient(), {
-      code: 'kubernetes/configuration',
-      hint: 'outside a pod, name a kubeconfig with --kubeconfig',
-    })
-  })
-
-  test('with another CA than the server’s reaches nothing', async () => {
-    await using other = await startFakeApiServer()
-    const foreign = parse(await readFile(other.kubeconfig, 'utf8')) as {
-      clusters: [{ cluster: Record<string, unknown> }]
-    }
-    const ca = foreign.clusters[0].cluster['certificate-authority-data']
-    const file = await altered((cluster) => (cluster['certificate-authority-data'] = ca))
-    const stranger = createApiClient({ kubeconfig: file })
-    const before = server.requests.length
-    const error = await failureOf(stranger.request({ method: 'GET', path }))
-    assert.equal(error.code, 'kubernetes/unreachable')
-    assert.equal(server.requests.length, before)
-    stranger.close()
-  })
-
-  test('whose certificate is renewed is used within a minute, on a new connection', async () => {
-    let now = 0
-    const file = await altered(() => {})
-    const renewed = createApiClient({ kubeconfig: file, now: () => now })
-    server.script({ body: {} }, { body: {} }, { body: {} })
-    await renewed.request({ method: 'GET', path })
-    const config = parse(await readFile(file, 'utf8')) as {
-      clusters: [{ cluster: Record<string, unknown> }]
-    }
-    // The same anchor twice: another credential as far as TLS is concerned.
-    const [cluster] = config.clusters
-    const pem = Buffer.from(String(cluster.cluster['certificate-authority-data']), 'base64')
-    cluster.cluster['certificate-authority-data'] = Buffer.concat([pem, pem]).toString('base64')
-    await writeFile(file, stringify(config))
-    now = 59_000
-    await renewed.request({ method: 'GET', path })
-    now = 61_000
-    await renewed.request({ method: 'GET', path })
-    const [one, two, three] = server.requests.slice(-3).map(({ connection }) => connection)
-    assert.equal(one, two)
-    assert.notEqual(two, three)
-    renewed.close()
   })
 })

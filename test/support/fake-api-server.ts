@@ -129,7 +129,10 @@ async function readBody(incoming: IncomingMessage): Promise<unknown> {
 export async function startFakeApiServer(): Promise<FakeApiServer> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-fake-'))
   const authority = await createAuthority('fake API server CA')
-  const serving = await authority.issueServer([{ type: 'ip', value: '127.0.0.1' }])
+  const serving = await authority.issueServer([
+    { type: 'ip', value: '127.0.0.1' },
+    { type: 'dns', value: 'fake.example' },
+  ])
   const requests: FakeRequest[] = []
   const streams: FakeStream[] = []
   const scripts: (FakeAnswer | ((request: FakeRequest) => FakeAnswer))[] = []
