@@ -6,13 +6,17 @@ import { parse } from 'yaml'
 import { validate } from '../src/cli/configuration.ts'
 import { gatewaySchema } from '../src/cli/gateway-configuration.ts'
 import { signerSchema } from '../src/cli/signer-configuration.ts'
-import { gatewayRights } from '../src/gateway/rights.ts'
-import { parseTrustDomain } from '../src/identity/trust-domain.ts'
-import type { Right } from '../src/kubernetes/access-review.ts'
-import { signerRights } from '../src/signer/rights.ts'
 import { requirement } from './requirements.ts'
 import { readChartValues, valuesRows } from './support/chart-values.ts'
 import { chartFolder, readDefaultRendering, type Rendered } from './support/chart.ts'
+import {
+  lineOf,
+  placeOf,
+  programRights,
+  rolesOf,
+  singleRules,
+  type Rule,
+} from './support/rendered-rights.ts'
 
 const rendering = await readDefaultRendering()
 
@@ -29,73 +33,13 @@ test('the programs take the configuration that the chart writes', () => {
   assert.equal(validate(gateway, gatewaySchema('/'), 'gateway').trustDomain, 'agents.example')
 })
 
-type Place = Pick<Right, 'verb' | 'group' | 'resource' | 'subresource' | 'name' | 'namespace'>
-
-/** One line a right, so that two sets of them compare. */
-function lineOf({ verb, group, resource, subresource, name, namespace }: Place): string {
-  const path = [namespace ?? '*', group, resource, subresource ?? '', name ?? '*'].join(' ')
-  return `${path}: ${verb}`
-}
-
-interface Rule {
-  readonly apiGroups: readonly string[]
-  readonly resources: readonly string[]
-  readonly resourceNames?: readonly string[]
-  readonly verbs: readonly string[]
-}
-
-function placesOf(rule: Rule, namespace: string | undefined): readonly Place[] {
-  return rule.apiGroups.flatMap((group) =>
-    rule.resources.flatMap((path) =>
-      (rule.resourceNames ?? [undefined]).flatMap((name) =>
-        rule.verbs.map((verb) => {
-          const [resource = '', subresource] = path.split('/')
-          return {
-            verb,
-            group,
-            resource,
-            ...(subresource === undefined ? {} : { subresource }),
-            ...(name === undefined ? {} : { name }),
-            ...(namespace === undefined ? {} : { namespace }),
-          }
-        }),
-      ),
-    ),
-  )
-}
-
-/** All that the rendering gives to a service account, through every binding that names it. */
-function rightsGivenTo(account: string): readonly string[] {
-  const bindings = rendering.filter(
-    ({ kind, subjects }) =>
-      kind.endsWith('RoleBinding') &&
-      subjects.some((subject: { name: string }) => subject.name === account),
-  )
-  return bindings.flatMap(({ roleRef, metadata }) =>
-    (find(roleRef.kind, roleRef.name)['rules'] as readonly Rule[])
-      .flatMap((rule) => placesOf(rule, metadata.namespace))
-      .map(lineOf),
-  )
-}
-
-const namespace = 'countersign-system'
-const programs: readonly { account: string; rights: readonly Right[] }[] = [
-  {
-    account: 'countersign-signer',
-    rights: signerRights({
-      signerName: 'countersign.dev/identity',
-      trustDomain: parseTrustDomain('agents.example'),
-      lease: { namespace, name: 'countersign-trust-bundle' },
-      secret: { namespace, name: 'countersign-authority' },
-    }),
-  },
-  { account: 'countersign-gateway', rights: gatewayRights },
-]
-
-for (const { account, rights } of programs) {
+for (const [account, rights] of Object.entries(programRights)) {
   test(`the chart gives ${account} the rights that the program uses, and no others`, () => {
     requirement('chart.rights-to-the-letter')
-    assert.deepEqual(rightsGivenTo(account).toSorted(), rights.map(lineOf).toSorted())
+    const given = rolesOf(rendering, account).flatMap(({ rules, metadata }) =>
+      singleRules(rules).map((rule) => lineOf(placeOf(rule, metadata.namespace))),
+    )
+    assert.deepEqual(given.toSorted(), rights.map(lineOf).toSorted())
   })
 }
 

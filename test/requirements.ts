@@ -316,6 +316,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'the chart gives each program the rights that it uses, by name where RBAC knows names',
     source: 'docs/ISSUANCE.md, rights',
   },
+  'chart.missing-right-named': {
+    claim: 'a right that is missing is named, with what does not work without it',
+    source: 'docs/ISSUANCE.md, rights',
+  },
   'chart.only-kubelets-ask': {
     claim: 'with the admission policy in force, only the kubelet of the node creates our requests',
     source: 'a request does not say who made it; NodeRestriction checks node users only',
