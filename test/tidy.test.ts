@@ -25,6 +25,11 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/gateway': ['src/mcp', 'src/identity', 'src/pki', 'src/policy', 'src/token'],
   'src/toolserver': ['src/mcp', 'src/identity', 'src/pki', 'src/token'],
   'src/agent': ['src/identity', 'src/pki'],
+  // It looks at the others from outside: what they need, what they publish, what they read.
+  'src/doctor': ['src/doctor/checks', 'src/identity', 'src/pki', 'src/signer'],
+  // Pure: the same facts, the same judgement.
+  'src/doctor/checks': ['src/doctor', 'src/identity', 'src/pki', 'src/policy', 'src/signer'],
+  'src/doctor/gather': ['src/doctor', 'src/kubernetes', 'src/pki', 'src/signer', 'src/gateway'],
   // The embedded cluster judges what the signer makes, so it shares no code with it.
   dev: ['dev/control-plane', 'dev/kubelet'],
   'dev/control-plane': ['dev'],
@@ -52,6 +57,8 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/signer',
     'src/gateway',
     'src/agent',
+    'src/doctor',
+    'src/doctor/gather',
   ],
 }
 

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import type { Log } from '../log.ts'
 import type { BridgeOptions } from './bridge-command.ts'
 import { createLog } from './create-log.ts'
+import type { DoctorOptions } from './doctor-command.ts'
 import { outputTo, runProgram } from './run-program.ts'
 import type { Running } from './running.ts'
 import type { ExitCode, Terminal } from './terminal.ts'
@@ -29,12 +30,14 @@ function createProgram(terminal: Terminal): Command {
 Examples:
   countersign signer --config s.yaml   issue pod certificates
   countersign gateway --config g.yaml  authorize MCP calls
+  countersign doctor                   examine a cluster
 
 Exit codes: 0 ok, 1 refused or failed check, 2 usage or configuration.`,
     )
   addSigner(program, terminal)
   addGateway(program, terminal)
   addBridge(program, terminal)
+  addDoctor(program, terminal)
   program
     .command('version')
     .description('Prints the version.')
@@ -98,6 +101,29 @@ function addBridge(program: Command, terminal: Terminal): void {
     .action(async (options: BridgeOptions) => {
       const { runBridge } = await import('./bridge-command.ts')
       await runBridge(options, terminal)
+    })
+}
+
+function addDoctor(program: Command, terminal: Terminal): void {
+  program
+    .command('doctor')
+    .description('Examines a cluster: what it lacks, who could get around us, and what to do.')
+    .option('--kubeconfig <file>', 'as kubectl finds it when absent')
+    .option('--namespace <name>', 'where Countersign is installed', 'countersign-system')
+    .option('--gateway <url>', 'where the gateway is reached from here, as through a port-forward')
+    .option('--json', 'one document for programs, see docs/OPERATING.md')
+    .addHelpText(
+      'after',
+      `
+Nothing is changed: what the API server would do is tried with dryRun=All.
+Exit codes: 0 no problem, 1 a problem, 2 usage.
+
+Example:
+  countersign doctor --namespace countersign-system`,
+    )
+    .action(async (options: DoctorOptions) => {
+      const { runDoctor } = await import('./doctor-command.ts')
+      await runDoctor(options, terminal)
     })
 }
 

@@ -18,15 +18,44 @@ export interface Right {
   readonly optional?: boolean
 }
 
-const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews'
+const root = '/apis/authorization.k8s.io/v1'
+
+/** Somebody else, as the API server knows them. */
+export interface ReviewedUser {
+  readonly user: string
+  readonly groups: readonly string[]
+}
 
 /** Those of the rights that the API server does not give us. Every user may ask (`system:basic-user`). */
-export async function missingRights(
+export function missingRights(
   client: ApiClient,
   rights: readonly Right[],
   signal: AbortSignal,
 ): Promise<readonly Right[]> {
-  const held = await Promise.all(rights.map((right) => isHeld(client, right, signal)))
+  return missing(client, rights, { signal })
+}
+
+/** Those that it does not give somebody else, which takes the right to create subjectaccessreviews. */
+export function missingRightsOf(
+  client: ApiClient,
+  rights: readonly Right[],
+  question: { readonly of: ReviewedUser; readonly signal: AbortSignal },
+): Promise<readonly Right[]> {
+  return missing(client, rights, question)
+}
+
+interface Question {
+  /** Undefined: ourselves. */
+  readonly of?: ReviewedUser
+  readonly signal: AbortSignal
+}
+
+async function missing(
+  client: ApiClient,
+  rights: readonly Right[],
+  question: Question,
+): Promise<readonly Right[]> {
+  const held = await Promise.all(rights.map((right) => isHeld(client, right, question)))
   return rights.filter((_right, at) => held[at] !== true)
 }
 
@@ -39,22 +68,23 @@ export function formatRight(right: Right): string {
   return `${verb} ${what}${group === '' ? '' : `.${group}`}${which}${where}`
 }
 
-async function isHeld(client: ApiClient, right: Right, signal: AbortSignal): Promise<boolean> {
-  if (await ask(client, right, signal)) return true
+async function isHeld(client: ApiClient, right: Right, question: Question): Promise<boolean> {
+  if (await ask(client, right, question)) return true
   // A role may name all signers of a domain: the API server takes that for its own checks, and answers a review of one of them with no.
   if (right.resource !== 'signers' || right.name === undefined) return false
-  return ask(client, { ...right, name: right.name.replace(/\/.*$/, '/*') }, signal)
+  return ask(client, { ...right, name: right.name.replace(/\/.*$/, '/*') }, question)
 }
 
-async function ask(client: ApiClient, right: Right, signal: AbortSignal): Promise<boolean> {
+async function ask(client: ApiClient, right: Right, { of, signal }: Question): Promise<boolean> {
   const { without: _without, optional: _optional, ...resourceAttributes } = right
+  const kind = of === undefined ? 'SelfSubjectAccessReview' : 'SubjectAccessReview'
   const answer = await client.request({
     method: 'POST',
-    path,
+    path: `${root}/${kind.toLowerCase()}s`,
     body: {
       apiVersion: 'authorization.k8s.io/v1',
-      kind: 'SelfSubjectAccessReview',
-      spec: { resourceAttributes },
+      kind,
+      spec: { ...of, resourceAttributes },
     },
     signal,
   })

@@ -1,0 +1,101 @@
+import { ok, problem, unknown, warning, type Check } from '../check.ts'
+import type { Facts, Program } from '../facts.ts'
+import { podsOf } from '../own-pods.ts'
+
+/** The version that the gateway reads, and the schema that it was written for. */
+const revocationVersion = 'v1alpha1'
+const revocationRevision = 1
+
+export const customResources: Check = {
+  name: 'custom-resources',
+  judge: ({ revocations }) => {
+    if (!revocations.known) return unknown(revocations)
+    const { value } = revocations
+    const hint =
+      'kubectl apply --server-side -f charts/countersign/files/crds/, or install the chart with crds.install=true'
+    if (value === undefined) {
+      return problem('there is no resource Revocation: nobody is served', {
+        evidence: ['want=CustomResourceDefinition revocations.countersign.dev got=none'],
+        hint,
+      })
+    }
+    const { name, served, stored, revision, established } = value
+    const evidence = [
+      `${name}: served ${served.join(', ') || 'in no version'}, stored ${stored.join(', ') || 'in no version'}, schema revision ${revision}`,
+    ]
+    if (!established || !served.includes(revocationVersion)) {
+      return problem(`Revocation ${revocationVersion} is not served`, { evidence, hint })
+    }
+    if (revision < revocationRevision) {
+      const summary = `Revocation has schema revision ${revision}, want=${revocationRevision}`
+      return problem(summary, {
+        evidence: [...evidence, 'what an older schema does not know the API server throws away'],
+        hint,
+      })
+    }
+    if (revision > revocationRevision) {
+      return warning('Revocation is of a newer release than this doctor', {
+        evidence,
+        hint: 'run the doctor of the release that is installed',
+      })
+    }
+    return ok(`Revocation ${revocationVersion} is served`, evidence)
+  },
+}
+
+export const installation: Check = {
+  name: 'installation',
+  judge: (facts) => {
+    const { pods, namespace, namespaces } = facts
+    if (!pods.known) return unknown(pods)
+    const isThere = !namespaces.known || namespaces.value.some(({ name }) => name === namespace)
+    const programs = (['signer', 'gateway'] as const).map((program) => lookAt(facts, program))
+    const [signer] = programs
+    const evidence = programs.flatMap((each) => each.evidence)
+    if (!isThere || signer?.pods === 0) {
+      return problem(`no signer runs in namespace ${namespace}`, {
+        evidence: isThere ? evidence : [`there is no namespace ${namespace}`],
+        hint: 'say where it is installed with --namespace, or install the chart',
+      })
+    }
+    if (programs.some((each) => each.broken)) {
+      return problem('a program cannot read its configuration', {
+        evidence,
+        hint: 'install the chart again with values that its schema takes; every field is described in docs/OPERATING.md',
+      })
+    }
+    if (programs.some((each) => each.waiting)) {
+      return warning('not every pod of ours is ready', {
+        evidence,
+        hint: 'the checks below say what they wait for; kubectl describe pod says what kubelet waits for',
+      })
+    }
+    return ok(`the programs run in namespace ${namespace}`, evidence)
+  },
+}
+
+interface ProgramState {
+  readonly pods: number
+  readonly broken: boolean
+  readonly waiting: boolean
+  readonly evidence: readonly string[]
+}
+
+function lookAt(facts: Facts, program: Program): ProgramState {
+  const { pods, namespace } = facts
+  const settings = facts[program]
+  const own = pods.known ? podsOf(pods.value, namespace, program) : []
+  const ready = own.filter((pod) => pod.ready)
+  const waiting = own.filter((pod) => !pod.ready)
+  const notes = settings.known ? [] : [`${program}: ${settings.why}`]
+  return {
+    pods: own.length,
+    broken: !settings.known && settings.why.includes('cannot read its configuration'),
+    waiting: waiting.length > 0,
+    evidence: [
+      `${program}: ${ready.length} of ${own.length} pods ready`,
+      ...waiting.map(({ name, phase }) => `${program}: pod ${name} is ${phase || 'of no phase'}`),
+      ...notes,
+    ],
+  }
+}
