@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { startNode } from './rig/node.ts'
+import { buildImages } from './stage/images.ts'
+import { missingLines, readSteps } from './stage/page.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+test('the pages are followed word by word, and print what they say', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-images-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const images = await buildImages(folder)
+  await using node = await startNode({ images, onProgress: (line) => t.diagnostic(line) })
+  const steps = [...readSteps('docs/INSTALL.md'), ...readSteps('docs/UPGRADE.md')]
+  assert.ok(steps.length >= 8, `got=${steps.length}`)
+  for (const { page, line, commands, printed } of steps) {
+    await t.test(`${page}:${line}: ${commands.split('\n')[0]}`, async () => {
+      const script = `set -e; cd ${root}; ${commands}`
+      const { code, stdout, stderr } = await node.run('sh', ['-c', script], { timeoutSeconds: 400 })
+      assert.equal(code, 0, `${stdout}${stderr}`)
+      assert.deepEqual(missingLines(printed, stdout), [], stdout)
+    })
+  }
+})
+
+test('a line of a page that was not printed is found, and a made-up identifier is not asked for', () => {
+  const output = 'a\nid 0f8fad5b-d9cb-469f-a165-70867728950e\nb\n'
+  assert.deepEqual(missingLines(['a', 'b'], output), [])
+  assert.deepEqual(missingLines(['id 7c9e6679-7425-40de-944b-e07fc1f90ae7'], output), [])
+  assert.deepEqual(missingLines(['b', 'a'], output), ['a'])
+  assert.deepEqual(missingLines(['c'], output), ['c'])
+})
