@@ -52,6 +52,7 @@ export async function runSigner(
     issuancePolicy: createIssuancePolicy(policy.engine),
     replica: config.replica,
     lease: config.lease,
+    trustBundleOwner: config.trustBundle.ownerClusterRole,
     ...secretOf(config),
     log,
     metrics,

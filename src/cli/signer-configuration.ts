@@ -44,6 +44,8 @@ export interface SignerConfig {
   readonly production: boolean
   /** The Lease by which one of several replicas publishes the trust bundle. */
   readonly lease: { readonly namespace: string; readonly name: string }
+  /** What becomes of the published trust bundle. */
+  readonly trustBundle: { readonly ownerClusterRole?: string | undefined }
   readonly ledger: { readonly file: string }
   readonly policy: PolicyConfig
   readonly admin: AdminConfig
@@ -84,6 +86,9 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
         namespace: z.string().min(1).max(63).default('countersign-system'),
         name: z.string().min(1).max(253).default('countersign-trust-bundle'),
       })
+      .prefault({}),
+    trustBundle: z
+      .strictObject({ ownerClusterRole: z.string().min(1).max(253).optional() })
       .prefault({}),
     ledger: z.strictObject({ file: pathIn(folder) }),
     policy: policySchema(folder),

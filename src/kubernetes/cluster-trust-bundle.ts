@@ -1,7 +1,12 @@
 import type { ApiClient } from './api-client.ts'
 import { createObject, mergeObject } from './objects.ts'
 import { readFields, readOptionalText, readText } from './read-field.ts'
-import { readMetadata, type KubernetesObject, type Resource } from './resource.ts'
+import {
+  readMetadata,
+  type KubernetesObject,
+  type OwnerReference,
+  type Resource,
+} from './resource.ts'
 
 export type ClusterTrustBundleVersion = 'v1' | 'v1beta1'
 
@@ -49,14 +54,18 @@ export async function publishClusterTrustBundle(
     readonly present: ClusterTrustBundle | undefined
     readonly trustBundle: string
     readonly labels?: Readonly<Record<string, string>>
+    /** A cluster-wide object that a new bundle ends with. */
+    readonly owner?: OwnerReference | undefined
     readonly signal?: AbortSignal
   },
 ): Promise<'created' | 'changed' | 'unchanged'> {
-  const { name, signerName, present, trustBundle, labels = {} } = options
+  const { name, signerName, present, trustBundle, labels = {}, owner } = options
   const resource = clusterTrustBundles(options.version)
   const signal = options.signal === undefined ? {} : { signal: options.signal }
   if (present === undefined) {
-    const body = { metadata: { name, labels }, spec: { signerName, trustBundle } }
+    const ownerReferences = owner === undefined ? {} : { ownerReferences: [owner] }
+    const metadata = { name, labels, ...ownerReferences }
+    const body = { metadata, spec: { signerName, trustBundle } }
     await createObject(client, resource, { body, ...signal })
     return 'created'
   }

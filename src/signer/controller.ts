@@ -60,6 +60,8 @@ export interface SignerOptions {
   readonly requester?: Requester
   /** The Lease by which one of the replicas publishes the ClusterTrustBundle, before the first certificate. */
   readonly lease: LeasePlace
+  /** The ClusterRole that the published trust bundle ends with. */
+  readonly trustBundleOwner?: string | undefined
   /** The Secret of a self-signed authority. */
   readonly secret?: LeasePlace
   readonly delay?: Delay
@@ -215,9 +217,11 @@ function evidenceCondition(gatherer: Gatherer, name: string): Omit<Condition, 'n
   return { ok, reason, optional: gatherer.hasSynced }
 }
 
-function rightsOf({ signerName, profile, lease, secret }: SignerOptions): SignerRightsOptions {
+function rightsOf(options: SignerOptions): SignerRightsOptions {
+  const { signerName, profile, lease, trustBundleOwner, secret } = options
   const { trustDomain } = profile
-  return { signerName, trustDomain, lease, ...(secret === undefined ? {} : { secret }) }
+  const names = { signerName, trustDomain, lease, trustBundleOwner }
+  return { ...names, ...(secret === undefined ? {} : { secret }) }
 }
 
 /** Without these two no answer reaches a request, so none is begun. */
@@ -243,6 +247,7 @@ function publicationOf(options: Parts): Parameters<typeof startAnchorPublication
     authorities,
     // Replicas that were given one name must not hold one lease.
     lease: { ...lease, holder: `${replica}_${randomBytes(8).toString('hex')}` },
+    owner: options.trustBundleOwner,
     log,
     now,
     delay,

@@ -7,6 +7,8 @@ export interface SignerRightsOptions {
   readonly signerName: string
   readonly trustDomain: TrustDomain
   readonly lease: LeasePlace
+  /** The ClusterRole that the published trust bundle ends with. */
+  readonly trustBundleOwner?: string | undefined
   /** The Secret of a self-signed authority. */
   readonly secret?: LeasePlace
 }
@@ -18,9 +20,14 @@ const certificates = 'certificates.k8s.io'
  * be created, so the Lease and the Secret are made by whoever installs, and filled here.
  */
 export function signerRights(options: SignerRightsOptions): readonly Right[] {
-  return [...requestRights(options), ...evidenceRights, ...trustBundleRights(options)].concat(
-    options.secret === undefined ? [] : secretRights(options.secret),
-  )
+  const { secret, trustBundleOwner } = options
+  return [
+    ...requestRights(options),
+    ...evidenceRights,
+    ...trustBundleRights(options),
+    ...(trustBundleOwner === undefined ? [] : ownerRights(trustBundleOwner)),
+    ...(secret === undefined ? [] : secretRights(secret)),
+  ]
 }
 
 function requestRights({ signerName }: SignerRightsOptions): readonly Right[] {
@@ -81,6 +88,12 @@ function trustBundleRights(options: SignerRightsOptions): readonly Right[] {
     { ...leases, name: lease.name, verb: 'get' },
     { ...leases, name: lease.name, verb: 'patch' },
   ]
+}
+
+function ownerRights(name: string): readonly Right[] {
+  const roles = { group: 'rbac.authorization.k8s.io', resource: 'clusterroles' }
+  const without = 'the trust bundle outlives the release'
+  return [{ ...roles, name, verb: 'get', without, optional: true }]
 }
 
 function secretRights({ namespace, name }: LeasePlace): readonly Right[] {

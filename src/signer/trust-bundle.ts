@@ -11,6 +11,8 @@ import type { ClusterTrustBundleVersion } from '../kubernetes/cluster-trust-bund
 import { createLeaseHolder } from '../kubernetes/lease.ts'
 import type { LeaseHolder } from '../kubernetes/lease.ts'
 import { readObject } from '../kubernetes/objects.ts'
+import { readMetadata } from '../kubernetes/resource.ts'
+import type { KubernetesObject, OwnerReference, Resource } from '../kubernetes/resource.ts'
 import type { Log } from '../log.ts'
 import type { Authority, AuthoritySource } from '../pki/authority.ts'
 import type { CaCertificate } from '../pki/ca-certificate.ts'
@@ -50,6 +52,8 @@ export interface TrustBundleOptions {
   readonly signerName: string
   readonly trustDomain: TrustDomain
   readonly authorities: AuthoritySource
+  /** Name of a ClusterRole: a bundle that is made ends with it, by the cluster's garbage collector. Without it the bundle stays. */
+  readonly owner?: string | undefined
   /** Of the replicas that share a lease one writes. */
   readonly lease: LeasePlace & {
     /** This replica, by a name that no other has. */
@@ -64,6 +68,15 @@ export interface TrustBundleOptions {
   readonly steadyNow?: () => number
   readonly delay?: Delay
   readonly random?: () => number
+}
+
+const clusterRoles: Resource<KubernetesObject> = {
+  group: 'rbac.authorization.k8s.io',
+  version: 'v1',
+  plural: 'clusterroles',
+  kind: 'ClusterRole',
+  namespaced: false,
+  parse: (raw) => ({ metadata: readMetadata(raw) }),
 }
 
 export interface LeasePlace {
@@ -198,12 +211,29 @@ class Publisher implements TrustBundlePublisher {
       throw new CountersignError('pki/authority-unavailable', 'authority has no anchor left')
     }
     const trustBundle = formatAnchors(anchors)
-    const bundle = { version, name, signerName, present, trustBundle, signal }
+    const owner = present === undefined ? await this.#owner(signal) : undefined
+    const bundle = { version, name, signerName, present, trustBundle, owner, signal }
     const change = await publishClusterTrustBundle(client, bundle)
     if (change !== 'unchanged') {
       log.info({ trustBundle: name, change, anchors: anchors.length }, 'trust bundle is published')
     }
     return this.#activate(authority, anchors)
+  }
+
+  /** Undefined where it cannot be read: anchors that outlive the release are better than none. */
+  async #owner(signal: AbortSignal): Promise<OwnerReference | undefined> {
+    const { client, owner, log } = this.#options
+    if (owner === undefined) return undefined
+    try {
+      const role = await readObject(client, clusterRoles, { name: owner, signal })
+      if (role === undefined) return undefined
+      const { name, uid } = role.metadata
+      return { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', name, uid }
+    } catch (error) {
+      signal.throwIfAborted()
+      log.warn({ owner, error }, 'trust bundle will outlive the release: its owner cannot be read')
+      return undefined
+    }
   }
 
   async #hold(signal: AbortSignal): Promise<boolean> {

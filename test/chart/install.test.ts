@@ -14,6 +14,7 @@ import {
   type HelmAnswer,
   type Rendered,
 } from '../support/chart.ts'
+import { createAuthority } from '../support/cluster-credentials.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   collectionPath,
@@ -285,13 +286,35 @@ test('another authority later keeps the Secret of the first, for the way back', 
   assertDone(await run('upgrade'))
 })
 
+/** As the signer publishes it. */
+async function publishTrustBundle(): Promise<void> {
+  const name = `countersign-signer.${releaseNamespace}`
+  const { uid } = (await read('ClusterRole', name)).metadata
+  const authority = await createAuthority('countersign test')
+  await create('ClusterTrustBundle', {
+    metadata: {
+      name: 'countersign.dev:identity:agents.example',
+      ownerReferences: [
+        { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', name, uid },
+      ],
+    },
+    spec: { signerName: 'countersign.dev/identity', trustBundle: authority.certificatePem },
+  })
+}
+
 test('only custom resources and the volumes of the ledger outlive the release', async () => {
+  await publishTrustBundle()
   assertDone(await uninstall('countersign', releaseNamespace))
-  assert.deepEqual(await listChartObjects(admin, releaseNamespace), [
+  const left = [
     'CustomResourceDefinition revocations.countersign.dev',
     'PersistentVolumeClaim ledger-countersign-signer-0',
     'PersistentVolumeClaim ledger-countersign-signer-1',
-  ])
+  ]
+  await eventually(
+    'the garbage collector is done',
+    async () => (await listChartObjects(admin, releaseNamespace)).join() === left.join(),
+    60,
+  )
 })
 
 test('it can be installed again over what was left', async () => {

@@ -28,6 +28,7 @@ function start(
   client: ApiClient,
   authorities: AuthoritySource,
   changed: { readonly durationSeconds?: number } = {},
+  owner?: string,
 ): TrustBundlePublisher {
   return startTrustBundlePublisher({
     client,
@@ -36,6 +37,7 @@ function start(
     trustDomain,
     authorities,
     lease: { ...lease, holder: 'signer-0', ...changed },
+    owner,
     log: silentLog,
     now: Date.now,
     random: () => 0,
@@ -294,4 +296,27 @@ test('a publisher that is stopped before it published says so', async () => {
   const publisher = start(cluster, new Rotating())
   await publisher[Symbol.asyncDispose]()
   await assert.rejects(publisher.published, { code: 'signer/stopped' })
+})
+
+test('a bundle that is made ends with its owner, and is made all the same where that cannot be read', async () => {
+  const name = 'countersign-signer.here'
+  const ownersIn = async (prepare: (cluster: FakeCluster) => void): Promise<unknown> => {
+    const cluster = new FakeCluster()
+    prepare(cluster)
+    await using publisher = start(cluster, new Rotating(), {}, name)
+    await publisher.published
+    return cluster.get('clustertrustbundles', bundleName)?.metadata['ownerReferences']
+  }
+  const apiVersion = 'rbac.authorization.k8s.io/v1'
+  assert.deepEqual(
+    await ownersIn((cluster) => cluster.put('clusterroles', { metadata: { name, uid: 'u1' } })),
+    [{ apiVersion, kind: 'ClusterRole', name, uid: 'u1' }],
+  )
+  assert.equal(await ownersIn(() => {}), undefined)
+  assert.equal(
+    await ownersIn((cluster) =>
+      cluster.fail(({ path }) => path.includes('clusterroles'), { kind: 'refuse', status: 403 }),
+    ),
+    undefined,
+  )
 })

@@ -22,6 +22,7 @@ export interface Rendered {
   readonly kind: string
   readonly metadata: {
     readonly name: string
+    readonly uid?: string
     readonly namespace?: string
     readonly labels?: Readonly<Record<string, string>>
     readonly annotations?: Readonly<Record<string, string>>

@@ -11,6 +11,7 @@ export const programRights: Readonly<Record<string, readonly Right[]>> = {
     signerName: 'countersign.dev/identity',
     trustDomain: parseTrustDomain('agents.example'),
     lease: { namespace, name: 'countersign-trust-bundle' },
+    trustBundleOwner: `countersign-signer.${namespace}`,
     secret: { namespace, name: 'countersign-authority' },
   }),
   'countersign-gateway': gatewayRights,
