@@ -113,9 +113,14 @@ async function openAuthority(
       awaited: true,
     })
   }
-  const { namespace, secret, lifetimeSeconds } = authority.selfSigned
+  const { namespace, secret, lifetimeSeconds, constrainUris = false } = authority.selfSigned
   log.warn({ namespace, secret }, 'the authority is self-signed and its key is kept in a Secret')
   const dnsSuffixes = ['svc', config.clusterDomain]
-  const rest = { client, namespace, name: secret, lifetimeSeconds, trustDomain, dnsSuffixes, now }
-  return awaitAuthority(() => openAuthoritySecret(rest), { log })
+  const made = { lifetimeSeconds, trustDomain, dnsSuffixes, constrainUris }
+  return awaitAuthority(
+    () => openAuthoritySecret({ client, namespace, name: secret, now, ...made }),
+    {
+      log,
+    },
+  )
 }

@@ -31,6 +31,7 @@ export interface SignerConfig {
           readonly namespace: string
           readonly secret: string
           readonly lifetimeSeconds: number
+          readonly constrainUris?: boolean
         }
       }
   readonly profile: {
@@ -69,6 +70,7 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
           namespace: z.string().min(1).max(63),
           secret: z.string().min(1).max(253).default('countersign-authority'),
           lifetimeSeconds: z.int().min(86_400).max(315_360_000).default(31_536_000),
+          constrainUris: z.boolean().default(false),
         }),
       }),
     ]),

@@ -89,9 +89,11 @@ export function createSelfSignedAuthority(options: {
   readonly lifetimeSeconds: number
   readonly now: () => number
   readonly dnsSuffixes?: readonly string[]
+  /** Whether its URIs are constrained to the trust domain, too; unless told, they are not (see docs/OPERATING.md). */
+  readonly constrainUris?: boolean
 }): { readonly certificatePem: string; readonly privateKeyPem: string } {
   const { trustDomain, keyType = 'ECDSAP256', lifetimeSeconds, now } = options
-  const { dnsSuffixes = dnsSuffixesDefault } = options
+  const { dnsSuffixes = dnsSuffixesDefault, constrainUris = false } = options
   const lifetimeMin = 2 * lifetimeSecondsMin
   if (!Number.isInteger(lifetimeSeconds) || lifetimeSeconds < lifetimeMin) {
     throw refused(`has too short a life, want=${lifetimeMin}.. got=${lifetimeSeconds}`)
@@ -103,6 +105,7 @@ export function createSelfSignedAuthority(options: {
   const der = writeRootCertificate({
     trustDomain,
     dnsSuffixes,
+    constrainUris,
     privateKey,
     notBefore: new Date(notBefore),
     notAfter: new Date(notAfter),

@@ -9,17 +9,19 @@ import { signatureAlgorithmFor } from './signature.ts'
 import { keyIdentifierOf } from './subject-key.ts'
 
 /**
- * Writes the certificate of a CA that is its own root and signs leaves and nothing else: path length 0, names constrained to its
- * trust domain and to the DNS suffixes. Throws `pki/authority` for a key that no CA may have.
+ * Writes the certificate of a CA that is its own root and signs leaves and nothing else: path length 0, names constrained to the DNS
+ * suffixes and, where asked, to its trust domain. Throws `pki/authority` for a key that no CA may have.
  */
 export function writeRootCertificate(options: {
   readonly trustDomain: TrustDomain
   readonly dnsSuffixes: readonly string[]
+  /** Programs of rustls take no certificate of a CA whose URIs are constrained. */
+  readonly constrainUris: boolean
   readonly privateKey: KeyObject
   readonly notBefore: Date
   readonly notAfter: Date
 }): Buffer {
-  const { trustDomain, dnsSuffixes, privateKey, notBefore, notAfter } = options
+  const { trustDomain, dnsSuffixes, constrainUris, privateKey, notBefore, notAfter } = options
   const algorithm = signatureAlgorithmFor(privateKey)
   if (algorithm === undefined) {
     throw new CountersignError('pki/authority', 'authority key is of a type that does not sign')
@@ -39,7 +41,7 @@ export function writeRootCertificate(options: {
     validity(notBefore, notAfter),
     name,
     spki,
-    element(0xa3, extensions({ trustDomain, dnsSuffixes, keyIdentifier })),
+    element(0xa3, extensions({ trustDomain, dnsSuffixes, constrainUris, keyIdentifier })),
   )
   const signature = sign(algorithm.digest, signed, privateKey)
   const bits = element(tags.bitString, Buffer.alloc(1), signature)
@@ -73,11 +75,12 @@ function validity(notBefore: Date, notAfter: Date): Buffer {
 function extensions(options: {
   readonly trustDomain: TrustDomain
   readonly dnsSuffixes: readonly string[]
+  readonly constrainUris: boolean
   readonly keyIdentifier: Buffer
 }): Buffer {
-  const { trustDomain, dnsSuffixes, keyIdentifier } = options
+  const { trustDomain, dnsSuffixes, constrainUris, keyIdentifier } = options
   const subtrees = [
-    element(tags.sequence, asciiElement(0x86, trustDomain)),
+    ...(constrainUris ? [element(tags.sequence, asciiElement(0x86, trustDomain))] : []),
     ...dnsSuffixes.map((suffix) => element(tags.sequence, asciiElement(0x82, suffix))),
   ]
   return element(
@@ -93,7 +96,7 @@ function extensions(options: {
       'not critical',
       element(tags.sequence, asciiElement(0x86, `spiffe://${trustDomain}`)),
     ),
-    extension(oids.nameConstraints, 'critical', element(tags.sequence, element(0xa0, ...subtrees))),
+    ...(subtrees.length === 0 ? [] : [nameConstraints(subtrees)]),
     extension(oids.subjectKeyIdentifier, 'not critical', element(tags.octetString, keyIdentifier)),
     extension(
       oids.authorityKeyIdentifier,
@@ -101,6 +104,11 @@ function extensions(options: {
       element(tags.sequence, element(0x80, keyIdentifier)),
     ),
   )
+}
+
+function nameConstraints(permitted: readonly Buffer[]): Buffer {
+  const value = element(tags.sequence, element(0xa0, ...permitted))
+  return extension(oids.nameConstraints, 'critical', value)
 }
 
 /** One Extension (RFC 5280 §4.1), its identifier's content in hex. */

@@ -21,6 +21,8 @@ export interface AuthoritySecretOptions {
   readonly lifetimeSeconds: number
   /** DNS suffixes that its certificates may name. */
   readonly dnsSuffixes: readonly string[]
+  /** Whether the URIs of a new authority are constrained to the trust domain. */
+  readonly constrainUris?: boolean
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
@@ -78,8 +80,14 @@ function isEmpty({ data }: Secret): boolean {
 
 /** A write over what was read: of two replicas that start at once one wins, and the other reads the winner's. */
 async function fillSecret({ metadata }: Secret, options: AuthoritySecretOptions): Promise<Secret> {
-  const { client, trustDomain, lifetimeSeconds, dnsSuffixes, now } = options
-  const made = createSelfSignedAuthority({ trustDomain, lifetimeSeconds, dnsSuffixes, now })
+  const { client, trustDomain, lifetimeSeconds, dnsSuffixes, constrainUris = false, now } = options
+  const made = createSelfSignedAuthority({
+    trustDomain,
+    lifetimeSeconds,
+    dnsSuffixes,
+    constrainUris,
+    now,
+  })
   const data = { 'tls.crt': encode(made.certificatePem), 'tls.key': encode(made.privateKeyPem) }
   try {
     return await mergeObject(client, secrets, { metadata, patch: { data } })

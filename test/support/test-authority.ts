@@ -75,11 +75,17 @@ export function createTestAuthority(
     readonly lifetimeSeconds?: number
     readonly lifetimeSecondsMax?: number
     readonly dnsSuffixes?: readonly string[]
+    readonly constrainUris?: boolean
     readonly now?: () => number
   } = {},
 ): TestAuthority {
   const { cluster = 'test', keyType = 'ECDSAP256', now = Date.now } = options
-  const { lifetimeSeconds = 86_400, lifetimeSecondsMax = 3600, dnsSuffixes } = options
+  const {
+    lifetimeSeconds = 86_400,
+    lifetimeSecondsMax = 3600,
+    dnsSuffixes,
+    constrainUris,
+  } = options
   const trustDomain = parseTrustDomain(options.trustDomain ?? 'test.example')
   const profile = createProfile({ trustDomain, cluster, lifetimeSecondsMax, production: false })
   const pems = createSelfSignedAuthority({
@@ -88,6 +94,7 @@ export function createTestAuthority(
     lifetimeSeconds,
     now,
     ...(dnsSuffixes === undefined ? {} : { dnsSuffixes }),
+    ...(constrainUris === undefined ? {} : { constrainUris }),
   })
   const authority = parseAuthority({ ...pems, trustDomain, now })
   const bundlePem = formatCertificates(authority.anchors)
