@@ -212,6 +212,15 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source:
       'RFC 8259 §4: of two members of one name readers take either; a misspelt grant grants nothing',
   },
+  'gateway.ended-means-not-begun': {
+    claim:
+      'a request that is told 408 on a connection that ends was not begun, so that it may be repeated whatever it asks for',
+    source: 'RFC 9110 §15.5.9; a tool call that is repeated may do its work twice (§9.2.2)',
+  },
+  'agent.repeats-only-what-was-not-begun': {
+    claim: 'a tool call is sent a second time only where the first was certainly not begun',
+    source: 'RFC 9110 §9.2.2, RFC 9112 §9.3.1',
+  },
   'gateway.no-input-ends-it': {
     claim: 'nothing that can be sent to the listener ends the process',
     source: 'RFC 9112 §3.2; Node: an error without a listener ends the process',

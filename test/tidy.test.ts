@@ -97,6 +97,7 @@ const testsWithoutSource: Readonly<Record<string, string>> = {
   'test/mcp/bodies.test.ts': 'the smuggling vectors, read from octets to target',
   'test/gateway/pipeline.test.ts': 'the table of checks as a whole',
   'test/gateway/refusals.test.ts': 'every check, through the doors',
+  'test/gateway/rollout.test.ts': 'replicas behind a balancer, replaced',
   'test/gateway/sdk.test.ts': 'the clients and servers that others have',
   'test/gateway/upstreams.test.ts': 'both sides of the gateway, through the doors',
   'test/gateway/watches.test.ts': 'both watches, on one fake API server',

@@ -1,12 +1,14 @@
-import { Agent, request as httpsRequest, type AgentOptions } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import { Agent, type AgentOptions } from 'node:https'
 import { Readable } from 'node:stream'
-import type { PeerCertificate, TLSSocket } from 'node:tls'
+import type { PeerCertificate } from 'node:tls'
 import { CountersignError } from '../errors.ts'
 import { parseSpiffeId } from '../identity/spiffe-id.ts'
 import { silentLog, type Log } from '../log.ts'
 import { openBundleFile, type BundleSource } from '../pki/bundle.ts'
 import { openCredentialFile, type CredentialSource } from '../pki/credential.ts'
 import { parseX509Svid } from '../pki/x509-svid.ts'
+import { sendRequest, type PreparedRequest } from './send-request.ts'
 
 /** A `fetch` that shows this pod's certificate and talks to one server only, known by its SPIFFE ID. */
 export interface CountersignFetch extends AsyncDisposable {
@@ -57,10 +59,17 @@ export async function openCountersignFetch(
   }
   const detach = [credential.onChange(renew), trustBundle.onChange(renew)]
   return {
-    fetch: (url, init = {}) =>
-      send(new URL(url), init, agent, (socket) => {
-        localPort = socket.localPort
-      }),
+    async fetch(url, init = {}) {
+      const incoming = await sendRequest(prepare(new URL(url), init), () => agent)
+      localPort = incoming.socket.localPort
+      try {
+        return responseOf(incoming)
+      } catch (error) {
+        // A status that `Response` does not take.
+        incoming.destroy()
+        throw error
+      }
+    },
     get localPort() {
       return localPort
     },
@@ -103,38 +112,34 @@ function checkServer(peer: PeerCertificate, server: string): Error | undefined {
   }
 }
 
-function send(
-  url: URL,
-  init: RequestInit,
-  agent: Agent,
-  onAnswer: (socket: TLSSocket) => void,
-): Promise<Response> {
-  return new Promise((resolve, reject) => {
-    const outgoing = httpsRequest(url, {
-      agent,
-      method: init.method ?? 'GET',
-      headers: Object.fromEntries(new Headers(init.headers)),
-      ...(init.signal ? { signal: init.signal } : {}),
-    })
-    outgoing.once('error', reject)
-    outgoing.once('response', (incoming) => {
-      onAnswer(incoming.socket as TLSSocket)
-      const headers = new Headers()
-      for (const [name, values] of Object.entries(incoming.headersDistinct)) {
-        for (const value of values ?? []) headers.append(name, value)
-      }
-      const status = incoming.statusCode ?? 0
-      const empty = status === 202 || status === 204 || status === 304
-      if (empty) incoming.resume()
-      const body = empty ? null : (Readable.toWeb(incoming) as ReadableStream<Uint8Array>)
-      resolve(new Response(body, { status, headers }))
-    })
-    const { body } = init
-    if (typeof body === 'string' || body instanceof Uint8Array) outgoing.end(body)
-    else if (body === undefined || body === null) outgoing.end()
-    else
-      outgoing.destroy(
-        new CountersignError('agent/request-body', 'want=a text or octets as the body'),
-      )
-  })
+function prepare(url: URL, { method, headers, body, signal }: RequestInit): PreparedRequest {
+  if (body !== undefined && body !== null && typeof body !== 'string' && !isOctets(body)) {
+    throw new CountersignError('agent/request-body', 'want=a text or octets as the body')
+  }
+  return {
+    url,
+    method: method ?? 'GET',
+    headers: Object.fromEntries(new Headers(headers)),
+    body: body ?? undefined,
+    signal: signal ?? undefined,
+  }
+}
+
+function isOctets(body: object): body is Uint8Array<ArrayBuffer> {
+  return body instanceof Uint8Array
+}
+
+/** Statuses of answers that have no body (Fetch §2.2.3). */
+const nullBodyStatuses: ReadonlySet<number> = new Set([202, 204, 205, 304])
+
+function responseOf(incoming: IncomingMessage): Response {
+  const headers = new Headers()
+  for (const [name, values] of Object.entries(incoming.headersDistinct)) {
+    for (const value of values ?? []) headers.append(name, value)
+  }
+  const status = incoming.statusCode ?? 0
+  const empty = nullBodyStatuses.has(status)
+  if (empty) incoming.resume()
+  const body = empty ? null : (Readable.toWeb(incoming) as ReadableStream<Uint8Array>)
+  return new Response(body, { status, headers })
 }

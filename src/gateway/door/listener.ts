@@ -60,6 +60,12 @@ const defaultTimes: ListenerTimes = {
   checkMilliseconds: 5_000,
 }
 
+/**
+ * The last word on a connection where no answer is due. A request that crosses it on the way has not been received, and its sender may
+ * repeat it, whatever it asks for (RFC 9110 §15.5.9); a bare end would leave that open.
+ */
+const notReceived = 'HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n'
+
 /** What connections get to take their last octets. */
 const lastOctetsMilliseconds = 1500
 
@@ -72,9 +78,9 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const open = openAnswers()
   const connections = new Set<TLSSocket>()
   const server = createServer(serverOptions(options), (request, response) => {
-    // What comes on a connection that has been ended cannot be answered any more, so it is not begun.
+    // What comes on a connection that has been ended is not begun: its sender has been told so.
     if (!request.socket.writable) {
-      response.destroy()
+      request.resume()
       return
     }
     response.on('error', (error) => log.debug({ error }, 'answer could not be written'))
@@ -102,8 +108,12 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     await delay(graceSeconds * 1000)
     stop()
     const closed = stopAccepting(server)
-    for (const socket of connections) if (!open.on(socket)) socket.end()
+    const endIdle = (): void => {
+      for (const socket of connections) if (!open.on(socket)) socket.end(notReceived)
+    }
+    endIdle()
     await Promise.race([open.none(), delay(callSecondsMax * 1000)])
+    endIdle()
     options.endConnections()
     for (const socket of connections) socket.destroySoon()
     await Promise.race([closed, delay(lastOctetsMilliseconds)])

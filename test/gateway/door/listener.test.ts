@@ -250,14 +250,15 @@ test('in the grace everything is served, and every answer is the last of its con
   assert.match(await textOf(late), /connection: close[^]*ok/i)
   assert.equal(idle.closed, false, 'who asks nothing is left alone in the grace')
   end()
-  assert.equal(await textOf(idle), '')
+  assert.match(await textOf(idle), /^HTTP\/1\.1 408 [^]*connection: close\r\n/)
   await assert.rejects(stage.connect(), { code: 'ECONNREFUSED' })
   held[0]?.end('at last')
   assert.match(await textOf(early), /connection: close[^]*at last/i)
   await closing
 })
 
-test('what comes on a connection that has been ended is not begun', async () => {
+test('what comes on a connection that has been ended is not begun, and its sender is told', async () => {
+  requirement('gateway.ended-means-not-begun')
   const { delay, end } = heldDelay()
   const held: ServerResponse[] = []
   await using stage = await openStage({
@@ -268,11 +269,11 @@ test('what comes on a connection that has been ended is not begun', async () => 
   busy.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
   await eventually('a call is under way', () => held.length === 1)
   const closing = stage.listener.close({ graceSeconds: 5, callSecondsMax: 60 })
-  const ended = once(idle, 'end')
+  const told = textOf(idle)
   end()
   // The client has sent before it could know.
   idle.write('POST / HTTP/1.1\r\nhost: a\r\n\r\n')
-  await ended
+  assert.match(await told, /^HTTP\/1\.1 408 /)
   held[0]?.end('ok')
   await closing
   assert.equal(held.length, 1)

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
 import { silentLog, type Log } from '../../../src/log.ts'
@@ -51,6 +52,8 @@ export interface World extends AsyncDisposable {
   readonly stale: { revocations: number; pods: number }
   readonly credential: { current(): Credential; set(next: Credential): void }
   agent(wanted?: Wanted): Promise<TestClient>
+  /** One more gateway, of the same configuration but for this. */
+  openReplica(more: Pick<GatewayOptions, 'drain' | 'delay'>): Promise<Gateway>
   /** A connection of an agent, for what no HTTP client would send. */
   rawConnection(): Promise<TLSSocket>
 }
@@ -120,8 +123,9 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   )
   const { log: decisionLog, events } = memoryDecisionLog()
   const { now = Date.now, log = silentLog, limits } = options
-  const gateway = await createGateway({
+  const settings: GatewayOptions = {
     listen: { host: '127.0.0.1', port: 0 },
+    sessionKey: randomBytes(32),
     credential,
     trustBundle: changeable(bundle),
     authorizer: options.authorizer?.(real) ?? real,
@@ -141,7 +145,9 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     now,
     log,
     metrics: silentMetrics,
-  })
+  }
+  const gateway = await createGateway(settings)
+  const replicas: Gateway[] = []
   const clients: TestClient[] = []
   return {
     identities,
@@ -159,6 +165,11 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       clients.push(client)
       return client
     },
+    async openReplica(more) {
+      const replica = await createGateway({ ...settings, ...more })
+      replicas.push(replica)
+      return replica
+    },
     async rawConnection() {
       const { chainPem: cert, privateKeyPem: key } = identities.issue({ toolScopes: defaultScopes })
       const { port } = gateway
@@ -170,7 +181,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()))
-      await gateway.close()
+      await Promise.all([gateway, ...replicas].map((each) => each.close()))
       await Promise.all(Object.values(upstreams).map((each) => each[Symbol.asyncDispose]()))
     },
   }
