@@ -142,7 +142,7 @@ const decisionLog = createDecisionLog(
     flush: async () => {},
     [Symbol.asyncDispose]: async () => {},
   },
-  { engine, labels: {}, now: Date.now, log: silentLog, metrics: silentMetrics },
+  { engine, labels: () => ({}), now: Date.now, log: silentLog, metrics: silentMetrics },
 )
 
 function decideAndRecord(): void {

@@ -53,7 +53,7 @@ async function runGateway(setting: Setting): Promise<number> {
     decisionLog: await openDecisionLog({
       file: join(setting.folder, 'decisions.ndjson'),
       engine,
-      labels: { id: 'bench' },
+      labels: () => ({ id: 'bench' }),
       now: Date.now,
       log,
       metrics,

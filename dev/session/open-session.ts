@@ -110,6 +110,7 @@ function prepareGateway(options: {
     const volume = volumes[stage.volume] ?? ''
     const config = gatewayConfig({ ports, paths, kubeconfig, volume, own })
     const { adminUrl, ...running } = await runGateway(config, { log, now })
+    await eventually('a ready gateway', () => Promise.resolve(running.ready() || undefined))
     addresses.resolve({ url: `https://127.0.0.1:${ports.gateway}`, adminUrl })
     return running
   }

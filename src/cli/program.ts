@@ -3,6 +3,7 @@ import type { Log } from '../log.ts'
 import type { BridgeOptions } from './bridge-command.ts'
 import { createLog } from './create-log.ts'
 import type { DoctorOptions } from './doctor-command.ts'
+import { reportConditions } from './report-conditions.ts'
 import { outputTo, runProgram } from './run-program.ts'
 import type { Running } from './running.ts'
 import type { ExitCode, Terminal } from './terminal.ts'
@@ -127,9 +128,10 @@ Example:
     })
 }
 
-async function serveUntilStopped(running: Running, log: Log, signal: AbortSignal): Promise<void> {
-  await using _ = running
-  log.info({ admin: running.adminUrl }, 'started')
+async function serveUntilStopped(started: Running, log: Log, signal: AbortSignal): Promise<void> {
+  await using running = started
+  log.info({ admin: running.adminUrl, version }, 'started')
+  using _ = reportConditions({ conditions: () => running.conditions(), log })
   const stopped = new Promise<void>((resolve) => {
     if (signal.aborted) resolve()
     signal.addEventListener('abort', () => resolve(), { once: true })

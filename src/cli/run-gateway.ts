@@ -1,107 +1,194 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { CountersignError } from '../errors.ts'
+import { CountersignError, quoted } from '../errors.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '../gateway/gateway.ts'
 import { watchPods } from '../gateway/peers/pod-watch.ts'
 import type { PodSource, RevocationSource } from '../gateway/peers/revocation.ts'
 import { watchRevocations } from '../gateway/peers/revocation-watch.ts'
 import { gatewayRights } from '../gateway/rights.ts'
 import { createApiClient } from '../kubernetes/api-client.ts'
-import { watchRights, type RightsWatch } from '../kubernetes/rights-watch.ts'
+import { observeClient } from '../kubernetes/reachability.ts'
+import { watchRights } from '../kubernetes/rights-watch.ts'
 import type { Log } from '../log.ts'
 import { createMetrics, type Metrics } from '../metrics.ts'
-import { openBundleFile } from '../pki/bundle.ts'
-import { openCredentialFile } from '../pki/credential.ts'
+import { openBundleFile, type Bundle } from '../pki/bundle.ts'
+import { openCredentialFile, type Credential } from '../pki/credential.ts'
 import { parseIdentityExtensionOid } from '../pki/identity-extension-oid.ts'
-import { isReady, type Condition } from '../readiness.ts'
+import type { Reloading } from '../pki/reloading-files.ts'
+import { createBoard, isReady, type Condition, type ConditionBoard } from '../readiness.ts'
 import { createAuthorizer } from '../policy/authorizer.ts'
 import { openDecisionLog } from '../policy/decision-log.ts'
 import { openAdminListener } from './admin-listener.ts'
+import {
+  credentialState,
+  decisionLogState,
+  drainingState,
+  isThere,
+  listenState,
+  trustBundleState,
+} from './gateway-conditions.ts'
 import type { GatewayConfig } from './gateway-configuration.ts'
+import { listening } from './listening.ts'
 import { openPolicy } from './open-policy.ts'
-import type { Running } from './running.ts'
+import { beginning, type Running } from './running.ts'
 
 const sessionKeyOctets = 32
+const sessionKeyHint = 'make one with: openssl rand -out session.key 32'
 
-/** Puts a gateway together from its configuration and starts it. Whatever was opened is closed again when a later part fails. */
+const conditionNames: readonly string[] = [
+  'kubernetes',
+  'rights',
+  'credential',
+  'trust-bundle',
+  'policy',
+  'decision-log',
+  'revocations',
+  'pods',
+  'listen',
+]
+
+/**
+ * Starts a gateway from its configuration. What a person wrote (configuration, policy, session key) and what has to be ours (ports, the
+ * decision log) is an error at once; what comes from elsewhere (the certificate and the trust bundle, rights, watches) is waited for,
+ * and said on the admin listener meanwhile. The MCP port opens as soon as TLS can: with certificate and trust bundle.
+ */
 export async function runGateway(
   config: GatewayConfig,
   options: { readonly log: Log; readonly now?: () => number },
-): Promise<Running & { readonly url: string }> {
+): Promise<Running> {
   const { log, now = Date.now } = options
   await using opened = new AsyncDisposableStack()
   const metrics = createMetrics()
-  const settings = await settingsOf(config)
-  const { identityExtensionOid } = settings
-  const credential = opened.use(
-    await openCredentialFile({ file: config.credentialBundle, log, identityExtensionOid }),
-  )
-  const { trustDomain } = config
-  const trustBundle = opened.use(
-    await openBundleFile({ file: config.trustBundle, trustDomain, now, log }),
-  )
-  const policy = opened.use(await openPolicy(config.policy, { log, metrics }))
-  const decisionLog = opened.use(
-    await openDecisionLog({
-      file: config.decisionLog.file,
-      rotation: config.decisionLog,
-      engine: policy.engine,
-      labels: { id: credential.current().svid.spiffeId.uri },
-      now,
-      log,
-      metrics,
-    }),
-  )
-  const { revocations, pods, rights } = await openWatches(config, { log, metrics, now, opened })
-  const gateway = await createGateway({
-    ...settings,
-    authorizer: createAuthorizer(policy.engine, { metrics }),
-    credential,
-    trustBundle,
-    decisionLog,
-    revocations,
-    pods,
-    now,
-    log,
-    metrics,
-  })
-  opened.defer(() => gateway.close())
-  const fresh = ({ staleSeconds }: { readonly staleSeconds: number }): boolean =>
-    staleSeconds <= config.staleSecondsMax
-  const conditions = (): readonly Condition[] => [
-    rights.condition(),
-    policy.condition(),
-    { name: 'decision-log', ok: decisionLog.available, reason: 'decisions can be recorded' },
-    { name: 'revocations', ok: fresh(revocations), reason: 'the watch is fresh' },
-    { name: 'pods', ok: fresh(pods), reason: 'the watch is fresh' },
-    drainingOf(gateway),
-  ]
+  let conditions = (): readonly Condition[] => [beginning]
+  let trustBundlePem = (): string | undefined => undefined
   const admin = opened.use(
     await openAdminListener({
       ...config.admin,
       metrics,
-      conditions,
-      pages: { '/trust-bundle.pem': () => pemPage(trustBundle.current().pem) },
+      conditions: () => conditions(),
+      pages: { '/trust-bundle.pem': () => pemPage(trustBundlePem()) },
     }),
   )
-  const parts = opened.move()
+  const settings = await settingsOf(config)
+  const policy = opened.use(await openPolicy(config.policy, { log, metrics }))
+  const board = createBoard(conditionNames)
+  board.set('policy', () => policy.condition())
+  const parts = { log, metrics, now, opened, board }
+  const watches = await openWatches(config, parts)
+  const { credential, trustBundle } = await openFiles(config, { ...parts, settings })
+  const { file } = config.decisionLog
+  const labels = (): { id: string } => ({ id: credential.current().svid.spiffeId.uri })
+  const { engine } = policy
+  const events = { file, rotation: config.decisionLog, engine, labels, now, log, metrics }
+  const decisionLog = opened.use(await openDecisionLog(events))
+  board.set('decision-log', () => decisionLogState(decisionLog))
+  trustBundlePem = () => (isThere(trustBundle) ? trustBundle.current().pem : undefined)
+  let gateway: Gateway | undefined
+  board.set('listen', () => listenState(gateway, [credential, trustBundle]))
+  const needed = (): readonly Condition[] => board.list()
+  conditions = () => [
+    ...needed(),
+    ...(gateway?.conditions() ?? []),
+    { ...drainingState(gateway), name: 'draining' },
+  ]
+  const door = opened.use(new AsyncDisposableStack())
+  const open = async (): Promise<void> => {
+    const authorizer = createAuthorizer(engine, { metrics })
+    const made = await listening('listen', config.listen, () =>
+      createGateway({
+        ...settings,
+        ...watches,
+        credential,
+        trustBundle,
+        authorizer,
+        decisionLog,
+        ready: needed,
+        probes: true,
+        now,
+        log,
+        metrics,
+      }),
+    )
+    gateway = made
+    door.defer(() => made.close())
+  }
+  const { ended } = await openWhenThere([credential, trustBundle], { open, opened })
+  const all = opened.move()
   return {
-    url: gateway.url,
     adminUrl: admin.url,
     ready: () => isReady(conditions()),
-    conditions,
-    ended: new Promise(() => {}),
-    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+    conditions: () => conditions(),
+    ended,
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
 }
 
-function drainingOf({ draining }: Gateway): Condition {
-  const reason = draining ? 'told to end, calls are still served' : 'not told to end'
-  return { name: 'draining', ok: !draining, reason }
+interface Files {
+  readonly credential: Reloading<Credential>
+  readonly trustBundle: Reloading<Bundle>
 }
 
-function pemPage(body: string): { contentType: string; body: string } {
-  return { contentType: 'application/x-pem-file', body }
+async function openFiles(
+  config: GatewayConfig,
+  parts: {
+    readonly log: Log
+    readonly now: () => number
+    readonly opened: AsyncDisposableStack
+    readonly settings: { readonly identityExtensionOid: string }
+    readonly board: ConditionBoard
+  },
+): Promise<Files> {
+  const { log, now, opened, settings, board } = parts
+  const { identityExtensionOid } = settings
+  const { trustDomain } = config
+  const awaited = true
+  const credential = opened.use(
+    await openCredentialFile({ file: config.credentialBundle, log, identityExtensionOid, awaited }),
+  )
+  const trustBundle = opened.use(
+    await openBundleFile({ file: config.trustBundle, trustDomain, now, log, awaited }),
+  )
+  board.set('credential', () => credentialState(credential, now()))
+  board.set('trust-bundle', () => trustBundleState(trustBundle, now()))
+  return { credential, trustBundle }
+}
+
+/** Opens at once where all is there, so that what is wrong with the port is the start's own failure; else as soon as it is. */
+async function openWhenThere(
+  sources: readonly Reloading<unknown>[],
+  { open, opened }: { readonly open: () => Promise<void>; readonly opened: AsyncDisposableStack },
+): Promise<{ readonly ended: Promise<void> }> {
+  const stop = new AbortController()
+  const stopped = new Promise<void>((resolve) => {
+    stop.signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+  if (sources.every(isThere)) {
+    await open()
+    return { ended: stopped }
+  }
+  const there = new Promise<void>((resolve) => {
+    for (const source of sources) {
+      source.onChange(() => {
+        if (sources.every(isThere)) resolve()
+      })
+    }
+  })
+  const work = async (): Promise<void> => {
+    await Promise.race([there, stopped])
+    if (!stop.signal.aborted) await open()
+    await stopped
+  }
+  const ended = work()
+  // Registered last, so disposed first: nothing is opened any more while the rest is closed.
+  opened.defer(async () => {
+    stop.abort()
+    await ended.catch(() => {})
+  })
+  return { ended }
+}
+
+function pemPage(body: string | undefined): { contentType: string; body: string } | undefined {
+  return body === undefined ? undefined : { contentType: 'application/x-pem-file', body }
 }
 
 type Settings =
@@ -129,23 +216,29 @@ async function openWatches(
     readonly metrics: Metrics
     readonly now: () => number
     readonly opened: AsyncDisposableStack
+    readonly board: ConditionBoard
   },
-): Promise<{
-  readonly revocations: RevocationSource
-  readonly pods: PodSource
-  readonly rights: RightsWatch
-}> {
-  const { opened, ...rest } = parts
-  const client = createApiClient({
+): Promise<{ readonly revocations: RevocationSource; readonly pods: PodSource }> {
+  const { opened, board, ...rest } = parts
+  const direct = createApiClient({
     ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
     environment: process.env,
     userAgent: 'countersign-gateway',
   })
-  opened.defer(() => client.close())
+  opened.defer(() => direct.close())
+  const client = observeClient(direct, parts.now)
   const rights = opened.use(watchRights({ client, rights: gatewayRights }))
-  const revocations = opened.use(await watchRevocations({ client, ...rest }))
-  const pods = opened.use(await watchPods({ client, ...rest }))
-  return { revocations, pods, rights }
+  // Whoever calls before the first list is there is told that the gateway is not ready.
+  const watch = { client, ...rest, firstListSeconds: 0 }
+  const revocations = opened.use(await watchRevocations(watch))
+  const pods = opened.use(await watchPods(watch))
+  const { staleSecondsMax } = config
+  // The watches say for themselves whether they are fresh: an API server that is away for a moment ends no call.
+  board.set('kubernetes', () => ({ ...client.condition(), optional: true }))
+  board.set('rights', () => rights.condition())
+  board.set('revocations', () => revocations.condition(staleSecondsMax))
+  board.set('pods', () => pods.condition(staleSecondsMax))
+  return { revocations, pods }
 }
 
 /** Replicas behind one Service share the key, so that any of them can open a session id. */
@@ -159,11 +252,20 @@ async function readSessionKey({
     })
   }
   if (file === undefined) return randomBytes(sessionKeyOctets)
-  const key = await readFile(file)
+  const key = await readFile(file).catch((cause: unknown) => {
+    throw new CountersignError(
+      'cli/configuration',
+      `sessionKeyFile: cannot read ${quoted(file, 300)}`,
+      {
+        cause,
+        hint: sessionKeyHint,
+      },
+    )
+  })
   if (key.length === sessionKeyOctets) return key
   throw new CountersignError(
     'cli/configuration',
     `sessionKeyFile: want=${sessionKeyOctets} octets got=${key.length}`,
-    { hint: 'make one with: openssl rand -out session.key 32' },
+    { hint: sessionKeyHint },
   )
 }

@@ -44,6 +44,8 @@ export interface GatewayOptions {
    * each check refuses by itself what it cannot know.
    */
   readonly ready?: (() => readonly Condition[]) | undefined
+  /** Connects to upstreams without a caller, too, until each has proved who it is. Default false. */
+  readonly probes?: boolean | undefined
   /** 32 octets, the same on all replicas; made at start when absent. */
   readonly sessionKey?: Buffer | undefined
   /** Milliseconds since the epoch. */
@@ -59,6 +61,8 @@ export interface Gateway {
   readonly port: number
   /** True from the moment that it is told to close: it serves for a while, and is to be sent nothing new. */
   readonly draining: boolean
+  /** One for each upstream; a warning while it is not proved, because the others are served. */
+  conditions(): readonly Condition[]
   /** Closes as `drain` says. */
   close(): Promise<void>
 }
@@ -114,6 +118,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     get draining() {
       return draining
     },
+    conditions: () => [...upstreams.values()].map((upstream) => upstream.condition()),
     async close() {
       draining = true
       await listener.close({ ...defaultDrain, ...options.drain })

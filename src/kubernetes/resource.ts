@@ -9,6 +9,8 @@ export interface Resource<T> {
   readonly plural: string
   readonly kind: string
   readonly namespaced: boolean
+  /** For people: what to do where the API server does not serve it. */
+  readonly missing?: string
   /** Reads what we use of one object; throws 'kubernetes/object' (or the caller's own code) on a malformed one. */
   readonly parse: (raw: unknown) => T
 }

@@ -32,13 +32,14 @@ export function needsList(error: unknown, failures: number): boolean {
 /** For people: what is wrong with the list or the watch of a resource, and what to do about it. */
 export function explainFailure(
   error: unknown,
-  resource: { readonly group: string; readonly plural: string },
+  resource: { readonly group: string; readonly plural: string; readonly missing?: string },
 ): string {
   const said = error instanceof Error ? error.message : String(error)
   if (!(error instanceof ApiError)) return said
   const name = resource.group === '' ? resource.plural : `${resource.plural}.${resource.group}`
   if (error.status === 401) return `${said}: the credential is not accepted`
   if (error.status === 403) return `${said}: grant list and watch on ${name}`
+  if (error.status === 404 && resource.missing !== undefined) return resource.missing
   if (error.status === 404) return `${said}: ${name} are not served, or by something else`
   return said
 }

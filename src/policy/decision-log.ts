@@ -39,7 +39,8 @@ const maskOctetsMax = 2 * 1024 * 1024
 
 interface EventOptions {
   readonly engine: PolicyEngine
-  readonly labels: Readonly<Record<string, string>>
+  /** Asked for with the first event: who writes may not be known at the start. */
+  readonly labels: () => Readonly<Record<string, string>>
   /** Milliseconds since the epoch; a fraction is kept. */
   readonly now: () => number
   readonly log: Log
@@ -62,7 +63,8 @@ export async function openDecisionLog(
 export function createDecisionLog(file: EventFile, options: EventOptions): DecisionLog {
   const { log, metrics, labels, engine } = options
   const bundles = { countersign: { revision: engine.revision } }
-  const format = { ...options, constant: formatMembers({ labels, bundles }) }
+  let constant: string | undefined
+  const members = (): string => (constant ??= formatMembers({ labels: labels(), bundles }))
   let requests = 0
   return {
     get available() {
@@ -70,6 +72,7 @@ export function createDecisionLog(file: EventFile, options: EventOptions): Decis
     },
     record(event) {
       requests += 1
+      const format = { ...options, constant: members() }
       if (file.append(formatEvent(event, requests, format))) return
       metrics.count('countersign_policy_errors_total', { code: 'policy/log' })
       log.error({ decision: event.decisionId }, 'decision log is full and an event is lost')

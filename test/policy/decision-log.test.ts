@@ -42,7 +42,7 @@ function keep(given: PolicyEngine = engine, room = Number.POSITIVE_INFINITY): Ke
   }
   const log = createDecisionLog(file, {
     engine: given,
-    labels: { id: 'gateway-0' },
+    labels: () => ({ id: 'gateway-0' }),
     now: () => Date.UTC(2026, 10, 22, 9, 0, 0, 5) + 0.25,
     log: silentLog,
     metrics: { ...silentMetrics, count: (_, labels) => void counted.push(labels?.['code'] ?? '') },
@@ -246,7 +246,13 @@ test('a log on disk holds what was recorded before it was closed', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-decisions-'))
   const file = join(folder, 'decisions.jsonl')
   try {
-    const options = { engine, labels: {}, now: Date.now, log: silentLog, metrics: silentMetrics }
+    const options = {
+      engine,
+      labels: () => ({}),
+      now: Date.now,
+      log: silentLog,
+      metrics: silentMetrics,
+    }
     {
       await using log = await openDecisionLog({ ...options, file })
       record(log, authorizer.decide(callInput()))

@@ -34,6 +34,8 @@ const revocationResource: Resource<RevocationObject> = {
   plural: 'revocations',
   kind: 'Revocation',
   namespaced: false,
+  missing:
+    'customresourcedefinition revocations.countersign.dev is not there: helm upgrade the chart, or kubectl apply -f charts/countersign/files/crds/revocations.yaml',
   parse: parseRevocation,
 }
 

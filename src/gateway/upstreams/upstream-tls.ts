@@ -17,6 +17,8 @@ export interface ConnectorOptions {
   readonly identityExtensionOid?: string | undefined
   readonly timeoutMilliseconds: number
   readonly now: () => number
+  /** Told of each connection: what is wrong with it, or nothing when the upstream proved to be the one expected. */
+  readonly tried?: (error: Error | undefined) => void
 }
 
 /**
@@ -36,9 +38,11 @@ export function connectorTo(options: ConnectorOptions): buildConnector.connector
     maxCachedSessions: 0,
     timeout: options.timeoutMilliseconds,
   })
+  const { tried = () => {} } = options
   return (target, callback) => {
     open(target, (error, socket) => {
       if (error !== null || socket === null) {
+        tried(error ?? new Error('no socket'))
         callback(error ?? new Error('no socket'), null)
         return
       }
@@ -47,9 +51,11 @@ export function connectorTo(options: ConnectorOptions): buildConnector.connector
         endAt(socket as TLSSocket, notAfter.getTime() - options.now())
       } catch (refused) {
         socket.destroy()
+        tried(refused as Error)
         callback(refused as Error, null)
         return
       }
+      tried(undefined)
       callback(null, socket)
     })
   }

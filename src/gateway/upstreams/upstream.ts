@@ -2,10 +2,12 @@ import type { Dispatcher } from 'undici'
 import Pool from 'undici/lib/dispatcher/pool.js'
 import type { Era } from '../../mcp/message.ts'
 import type { SpiffeId } from '../../identity/spiffe-id.ts'
+import type { Condition } from '../../readiness.ts'
 import type { Log } from '../../log.ts'
 import type { BundleSource } from '../../pki/bundle.ts'
 import type { CredentialSource } from '../../pki/credential.ts'
 import { CountersignError } from '../../errors.ts'
+import { createProof, probe } from './proof.ts'
 import { createSeats, type Seats, type SeatsOptions } from './seats.ts'
 import { connectorTo } from './upstream-tls.ts'
 
@@ -30,6 +32,8 @@ export interface Upstream {
   readonly seats: Seats
   /** One request. The octets are sent as they are; redirects are answers like any other. */
   send(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
+  /** Whether it is there and is who it should be, as far as connections have shown. */
+  condition(): Condition
   close(): Promise<void>
 }
 
@@ -54,6 +58,8 @@ export interface UpstreamOptions {
   readonly seats: SeatsOptions
   readonly identityExtensionOid?: string | undefined
   readonly now: () => number
+  /** Connects without a caller, too, until the upstream has proved who it is. */
+  readonly probes?: boolean | undefined
   readonly log: Log
 }
 
@@ -62,13 +68,17 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   const { config, credential, trustBundle, log } = options
   const url = parseUpstreamUrl(config)
   const path = `${url.pathname}${url.search}`
+  const proof = createProof(config, options.now)
+  const connector = (): ReturnType<typeof connectorTo> =>
+    connectorTo({
+      ...options,
+      spiffeId: config.spiffeId,
+      timeoutMilliseconds: connectTimeoutMilliseconds,
+      tried: (error) => proof.tried(error),
+    })
   function openPool(): Pool {
     return new Pool(url.origin, {
-      connect: connectorTo({
-        ...options,
-        spiffeId: config.spiffeId,
-        timeoutMilliseconds: connectTimeoutMilliseconds,
-      }),
+      connect: connector(),
       connections: options.seats.seatsMax + ownConnections,
       pipelining: 1,
       keepAliveTimeout: idleMilliseconds,
@@ -86,6 +96,15 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     old.close().catch((error: unknown) => log.warn({ error }, 'old connections did not close'))
   }
   const unlisten = [credential.onChange(rotate), trustBundle.onChange(rotate)]
+  const closing = new AbortController()
+  const { signal } = closing
+  if (options.probes === true) {
+    void probe(
+      () => proof.condition().ok,
+      () => connectOnce(connector(), url),
+      signal,
+    )
+  }
   return {
     config,
     timeoutMilliseconds: (config.timeoutSeconds ?? 60) * 1000,
@@ -93,11 +112,25 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     send({ method = 'POST', headers, body }, handler) {
       pool.dispatch({ method, path, headers, body }, handler)
     },
+    condition: () => proof.condition(),
     async close() {
+      closing.abort()
       for (const stop of unlisten) stop()
       await pool.destroy()
     },
   }
+}
+
+function connectOnce(connect: ReturnType<typeof connectorTo>, url: URL): Promise<void> {
+  const { hostname, host, port } = url
+  const target = { hostname, host, port: port === '' ? '443' : port, protocol: 'https:' }
+  return new Promise((resolve, reject) => {
+    connect(target, (error, socket) => {
+      socket?.destroy()
+      if (error === null) resolve()
+      else reject(error)
+    })
+  })
 }
 
 function parseUpstreamUrl(config: UpstreamConfig): URL {
