@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
+import manifest from '../package.json' with { type: 'json' }
 import { validate } from '../src/cli/configuration.ts'
 import { gatewaySchema } from '../src/cli/gateway-configuration.ts'
 import { signerSchema } from '../src/cli/signer-configuration.ts'
@@ -79,4 +80,21 @@ test('what no user may set is no value: the schema is closed at every level', as
   }
   visit(schema, '')
   assert.deepEqual(open, [])
+})
+
+test('the chart is of the version of its programs', async () => {
+  const { version, appVersion } = parse(await readFile(join(chartFolder, 'Chart.yaml'), 'utf8'))
+  assert.deepEqual([version, appVersion], [manifest.version, manifest.version])
+})
+
+test('dashboards ask for metrics that there are', async () => {
+  const text = await readFile(join(chartFolder, 'files/dashboards/countersign.json'), 'utf8')
+  const { panels } = JSON.parse(text) as { panels: { targets: { expr: string }[] }[] }
+  const metrics = await readFile(new URL('../src/metrics.ts', import.meta.url), 'utf8')
+  const asked = panels.flatMap(({ targets }) =>
+    targets.flatMap(({ expr }) => expr.match(/countersign_\w+/g) ?? []),
+  )
+  assert.ok(asked.length > 10)
+  const unknown = asked.filter((name) => !metrics.includes(`${name.replace(/_bucket$/, '')}:`))
+  assert.deepEqual(unknown, [])
 })

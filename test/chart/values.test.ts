@@ -76,6 +76,11 @@ const refused: readonly [title: string, values: string, said: RegExp][] = [
     /'\/admissionPolicy\/mode': value must be/,
   ],
   ['no replicas', 'signer: { replicas: 0 }', /'\/signer\/replicas': minimum: got 0, want 1/],
+  [
+    'a list of callers without any, which would let everybody in',
+    'networkPolicy: { callers: [] }',
+    /'\/networkPolicy\/callers': minItems: got 0, want 1/,
+  ],
   ['text for a truth', 'production: "false"', /'\/production': got string, want boolean/],
   [
     'more backdating than a profile takes',
