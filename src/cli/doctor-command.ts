@@ -1,5 +1,4 @@
 import { homedir } from 'node:os'
-import { join } from 'node:path'
 import { parseDocument } from 'yaml'
 import type { z } from 'zod'
 import { formatReport } from '../doctor/format-report.ts'
@@ -29,7 +28,9 @@ export async function runDoctor(
 ): Promise<void> {
   const gateway = options.gateway === undefined ? undefined : parseGateway(options.gateway)
   const client = createApiClient({
-    kubeconfig: kubeconfigOf(options),
+    kubeconfig: options.kubeconfig,
+    home: homedir(),
+    environment: process.env,
     userAgent: 'countersign-doctor',
   })
   try {
@@ -52,15 +53,6 @@ export async function runDoctor(
   } finally {
     client.close()
   }
-}
-
-/** As kubectl finds it. In a pod there is none, and its service account asks. */
-function kubeconfigOf({ kubeconfig }: DoctorOptions): string | undefined {
-  if (kubeconfig !== undefined) return kubeconfig
-  if (process.env['KUBECONFIG'] !== undefined) return process.env['KUBECONFIG']
-  return process.env['KUBERNETES_SERVICE_HOST'] === undefined
-    ? join(homedir(), '.kube', 'config')
-    : undefined
 }
 
 function parseGateway(text: string): { readonly host: string; readonly port: number } {
