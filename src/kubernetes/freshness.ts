@@ -19,6 +19,11 @@ export class Freshness {
     return Math.max(0, (this.#clock() - this.#toldAt) / 1000)
   }
 
+  /** False: since the last failure nothing was told, so that a watch may be open and nobody knows what it is worth. */
+  get proven(): boolean {
+    return this.#proven
+  }
+
   opened(): void {
     this.#open = true
   }

@@ -175,7 +175,10 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
         this.#countRestart('ended')
         // A server that ends each watch at once must not make a busy loop of us.
         if (this.#failures > 0) await this.#pause(undefined)
-        if (this.#failures >= failuresBeforeList) this.#resourceVersion = undefined
+        // Of an object without a readable name no event tells that it is gone: only a list does.
+        if (this.#failures >= failuresBeforeList || this.#unreadable.has('')) {
+          this.#resourceVersion = undefined
+        }
       } catch (error) {
         if (signal.aborted) return
         await this.#recover(error)
@@ -236,11 +239,14 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
     const openedAt = this.#clock()
     const steady = Math.min(steadyMilliseconds, idleSeconds * 500)
     const isSteady = (): boolean => this.#clock() - openedAt >= steady
+    const seconds = Math.ceil(idleSeconds * (0.6 + this.#random() / 5))
+    // A quiet watch after a failure proves itself by its end in time: that should not take long.
+    const provedSeconds = Math.ceil(steady / 1000) + 1
     try {
       const events = watchRaw(client, resource, {
         ...this.#scope(),
         resourceVersion: this.#resourceVersion ?? '',
-        timeoutSeconds: Math.ceil(idleSeconds * (0.6 + this.#random() / 5)),
+        timeoutSeconds: this.#freshness.proven ? seconds : Math.min(seconds, provedSeconds),
         idleSeconds,
         onOpen: () => this.#freshness.opened(),
       })

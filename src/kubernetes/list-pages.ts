@@ -13,6 +13,8 @@ const pageBytesMax = 64 * 1024 * 1024
 /** A page of one object has to pass, whatever it weighs: the object itself is left out when it is too long. */
 const lastPageBytesMax = 512 * 1024 * 1024
 const pageSeconds = 60
+/** A list of which more page tokens expire is begun again. */
+const tokensInsteadMax = 3
 
 export interface ListOptions {
   readonly namespace?: string | undefined
@@ -71,6 +73,7 @@ export async function listPages<T extends KubernetesObject>(
   const readings: Reading<T>[] = []
   let resourceVersion: string | undefined
   let token: string | undefined
+  let tokensInstead = 0
   for (;;) {
     const read: Reading<T>[] = []
     let page: Page
@@ -78,8 +81,10 @@ export async function listPages<T extends KubernetesObject>(
       page = await readPage(client, resource, { ...options, pageSize, token, read })
     } catch (error) {
       const instead = inconsistentToken(error)
-      if (instead !== undefined && instead !== token) token = instead
-      else if (!mayBeSmaller(error, pageSize, read.length)) throw error
+      if (instead !== undefined && tokensInstead < tokensInsteadMax) {
+        tokensInstead += 1
+        token = instead
+      } else if (!mayBeSmaller(error, pageSize, read.length)) throw error
       continue
     }
     for (const reading of read) readings.push(reading)

@@ -457,6 +457,31 @@ describe('an informer', () => {
     await eventually('something is told', () => informer.staleSeconds === 0)
   })
 
+  test('asks for a short watch after a failure, which proves itself by its end', async () => {
+    requirement('kubernetes.fresh-is-told')
+    server.script(listAnswer([], '5'), { lines: [bookmark(6)], cut: true }, { lines: [] })
+    start()
+    await eventually('the second watch', () => server.streams.length === 2)
+    const seconds = server.streams.map(({ request }) => request.query.get('timeoutSeconds'))
+    assert.deepEqual(seconds, ['45', '11'])
+    now += 11_000
+    assert.equal(informer.staleSeconds, 11)
+    server.streams.at(-1)?.end()
+    await eventually('the third watch', () => server.streams.length === 3)
+    await eventually('it is open', () => informer.staleSeconds === 0)
+    assert.equal(server.streams.at(-1)?.request.query.get('timeoutSeconds'), '45')
+  })
+
+  test('lists again to see whether one without a name is gone', async () => {
+    const from = server.requests.length
+    server.script(listAnswer([namespace('a', 1), 7], '5'), { lines: [bookmark(6)], end: true })
+    server.script(listAnswer([namespace('a', 1)], '7'))
+    start()
+    await eventually('the second watch', () => server.requests.length === from + 4)
+    assert.deepEqual(server.requests.slice(from).map(asked), ['list', 'watch 5', 'list', 'watch 7'])
+    assert.equal(informer.unreadable.size, 0)
+  })
+
   const strangers = {
     'a 404 of somebody else': { status: 404, body: 'default backend - 404' },
     'a 200 of somebody else': { body: '<html>' },

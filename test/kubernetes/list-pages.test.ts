@@ -128,3 +128,16 @@ test('a page token that expires without another is for the caller, who lists aga
   while (pageSize.objects > 8) pageSize.shrink()
   await assert.rejects(listed(server, pageSize), { reason: 'Expired' })
 })
+
+test('page tokens that expire one after the other do not go on for ever', async () => {
+  let tokens = 0
+  const server = new PagedServer((_objects, token) => {
+    if (token === '') return
+    tokens += 1
+    throw expired(`late-${tokens}`)
+  })
+  const pageSize = new PageSize()
+  while (pageSize.objects > 8) pageSize.shrink()
+  await assert.rejects(listed(server, pageSize), { reason: 'Expired' })
+  assert.equal(tokens, 4)
+})
