@@ -20,7 +20,7 @@ async function countersign(...argv: string[]): Promise<Seen> {
     err: (text) => {
       err += text
     },
-    signal: AbortSignal.timeout(1_000),
+    signal: new AbortController().signal,
   })
   return { code, out, err }
 }

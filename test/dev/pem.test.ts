@@ -39,9 +39,9 @@ test('headers are seen and are no part of the block', () => {
 })
 
 test('a megabyte of begins without an end is read in a moment', () => {
-  const startedAt = performance.now()
+  const start = process.cpuUsage()
   assert.deepEqual(parsePem('-----BEGIN CERTIFICATE-----\n'.repeat(40_000)), [])
-  assert.ok(performance.now() - startedAt < 1000)
+  assert.ok(process.cpuUsage(start).user < 1_000_000)
 })
 
 test('property: what is formatted is parsed again', () => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { connect, type TLSSocket } from 'node:tls'
 import type { Revocation } from '../../src/gateway/peers/revocation.ts'
+import { eventually } from '../support/eventually.ts'
 import { createTestAuthority } from '../support/test-authority.ts'
 import { modern, openClient, type TestClient } from './world/client.ts'
 import { answerBoth, type Answer } from './world/upstream.ts'
@@ -96,7 +96,8 @@ for (const source of ['revocations', 'pods'] as const) {
     let kept = true
     void stream.ended.then(() => (kept = false))
     world.stale[source] = 119
-    await delay(1200)
+    const looked = world.stale.looks[source]
+    await eventually('a look at what is known', () => world.stale.looks[source] > looked + 1)
     assert.ok(kept, 'the stream is kept while what is known is not too old')
     world.stale[source] = 121
     await stream.ended

@@ -124,7 +124,13 @@ test('of the headers of an answer only what is of the message reaches the caller
   ])
 })
 
-const answers: Readonly<Record<string, { answer: Answer; status: number }>> = {
+interface Fault {
+  readonly answer: Answer
+  readonly status: number
+  readonly timeoutSeconds?: number
+}
+
+const answers: Readonly<Record<string, Fault>> = {
   redirects: {
     answer: (_, response) => response.writeHead(307, { location: 'https://evil.test/' }).end(),
     status: 502,
@@ -155,15 +161,15 @@ const answers: Readonly<Record<string, { answer: Answer; status: number }>> = {
     status: 502,
   },
   'hangs up': { answer: (_, response) => response.destroy(), status: 502 },
-  'says nothing': { answer: () => {}, status: 504 },
+  'says nothing': { answer: () => {}, status: 504, timeoutSeconds: 1 },
 }
 
-for (const [what, { answer, status }] of Object.entries(answers)) {
+for (const [what, { answer, status, timeoutSeconds = 60 }] of Object.entries(answers)) {
   test(`an upstream that ${what} is a fault of the upstream, with the id and no more`, async () => {
     await using world = await openWorld({
       answers: { files: onCall(answer) },
       limits: { answerBytesMax: 65_536 },
-      upstreams: (configs) => configs.map((each) => ({ ...each, timeoutSeconds: 1 })),
+      upstreams: (configs) => configs.map((each) => ({ ...each, timeoutSeconds })),
     })
     const agent = await world.agent()
     const reply = await agent.post('/mcp/files', echo.body, echo.headers)

@@ -131,7 +131,7 @@ test('nothing is acknowledged before its sync, and what comes meanwhile shares t
   const first = append(0)
   while (gates.length < 1) await new Promise((resolve) => setImmediate(resolve))
   const others = Promise.all(Array.from({ length: 50 }, (_, index) => append(index + 1)))
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  for (let turn = 0; turn < 200; turn += 1) await new Promise(setImmediate)
   assertInvariants(ledger, disk, [])
   assert.equal(acknowledged.length, 0)
   gates[0]?.()

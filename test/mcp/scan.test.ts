@@ -184,7 +184,7 @@ suite('the digest of the arguments', () => {
 test('a body of ten thousand names in one object is scanned without comparing each with each', () => {
   const names = Array.from({ length: 9_990 }, (_, index) => `"n${index}":0`)
   const octets = Buffer.from(`{"params":{"arguments":{${names.join(',')}}}}`)
-  const start = performance.now()
+  const start = process.cpuUsage()
   accepted(octets)
-  assert.ok(performance.now() - start < 500)
+  assert.ok(process.cpuUsage(start).user < 500_000)
 })

@@ -138,7 +138,7 @@ for (const [title, content] of brokenContents) {
       await rename(`${file}.new`, file)
     }
     await until(() => log.warnings.length > 0)
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await severalPolls(t)
     assert.equal(log.warnings.length, 1)
     assert.equal(source.current().pem, ca.bundlePem)
     const changed = changeOf(source)
@@ -252,7 +252,7 @@ test('a closed source neither reads nor tells', async (t) => {
   source.onChange(() => assert.fail('was told after the end'))
   await source[Symbol.asyncDispose]()
   await writeFile(file, 'two')
-  await new Promise((resolve) => setTimeout(resolve, 100))
+  await severalPolls(t)
   assert.equal(source.current(), 'one')
   assert.equal(reads, 1)
 })
@@ -292,6 +292,25 @@ function changeOf(source: Pick<Reloading<unknown>, 'onChange'>): Promise<void> {
       resolve()
     })
   })
+}
+
+/** Passes when a source that polls as often as those above has seen five changes, one after the other. */
+async function severalPolls(t: TestContext): Promise<void> {
+  const { folder } = await createVolume(t)
+  const file = join(folder, 'clock')
+  await writeFile(file, '0')
+  await using clock = await openReloadingFiles({
+    files: [file],
+    code: 'pki/bundle',
+    parse: ([text = '']) => text,
+    log: silentLog,
+    pollSeconds: 0.02,
+  })
+  for (const tick of ['1', '2', '3', '4', '5']) {
+    const seen = changeOf(clock)
+    await writeFile(file, tick)
+    await seen
+  }
 }
 
 async function until(condition: () => boolean): Promise<void> {

@@ -198,7 +198,8 @@ test('a request of another signer is left alone', async () => {
   await using world = await startSigner(cluster, { signerName: 'example.com/other' })
   await eventually('ready', () => world.signer.ready)
   putRequest(cluster)
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  // As many turns as a request of ours takes, and more.
+  for (let turn = 0; turn < 200; turn += 1) await new Promise(setImmediate)
   assert.equal(world.statusOf(), undefined)
   assert.deepEqual(world.ledger.records, [])
 })

@@ -6,7 +6,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
+import { eventually } from './eventually.ts'
 import { ProcessGroup } from './process-group.ts'
 
 async function temporaryFolder(t: TestContext): Promise<string> {
@@ -27,18 +27,15 @@ function isAlive(pid: number): boolean {
   }
 }
 
-async function gone(pid: number): Promise<void> {
-  for (let tries = 0; isAlive(pid); tries++) {
-    assert.ok(tries < 100, `process ${pid}: want=gone got=alive`)
-    await delay(50)
-  }
+function gone(pid: number): Promise<void> {
+  return eventually(`process ${pid} is gone`, () => !isAlive(pid))
 }
 
 /** Starts a member that writes its process id, and waits for it. */
 async function startTelling(group: ProcessGroup, folder: string, script: string): Promise<number> {
   const log = join(folder, 'member.log')
   group.start(shell('member', `${script}; echo $$; while :; do sleep 0.1; done`))
-  await group.until('process id', 5, async () => (await readFile(log, 'utf8')).endsWith('\n'))
+  await group.until('process id', 60, async () => (await readFile(log, 'utf8')).endsWith('\n'))
   return Number(await readFile(log, 'utf8'))
 }
 
@@ -47,7 +44,7 @@ test('a member that dies is named with its exit code and the end of its log', as
   await using group = new ProcessGroup({ folder, removeFolderAtEnd: false })
   group.start(shell('etcd', 'echo address in use >&2; exit 3'))
   await assert.rejects(
-    group.until('ready', 5, async () => false),
+    group.until('ready', 60, async () => false),
     { message: 'etcd died: exit code 3; the end of its log:\naddress in use' },
   )
 })
@@ -57,7 +54,7 @@ test('a program that does not exist is named too', async (t) => {
   await using group = new ProcessGroup({ folder, removeFolderAtEnd: false })
   group.start({ name: 'etcd', path: join(folder, 'absent'), args: [] })
   await assert.rejects(
-    group.until('ready', 5, async () => false),
+    group.until('ready', 60, async () => false),
     /^Error: etcd died: spawn .*absent ENOENT/,
   )
 })
@@ -80,7 +77,7 @@ test('a member does not see the environment of the test', async (t) => {
   t.after(() => delete process.env['ETCD_NAME'])
   group.start(shell('member', 'echo "$ETCD_NAME|$HOME|$TMPDIR"; exec sleep 60'))
   const log = join(folder, 'member.log')
-  await group.until('output', 5, async () => (await readFile(log, 'utf8')).endsWith('\n'))
+  await group.until('output', 60, async () => (await readFile(log, 'utf8')).endsWith('\n'))
   assert.equal(await readFile(log, 'utf8'), `|${folder}|${folder}\n`)
 })
 
@@ -107,18 +104,16 @@ for (const [title, removeFolderAtEnd] of [
     const tester = spawn(process.execPath, ['--input-type=module', '--eval', program])
     const log = join(folder, 'member.log')
     let text = ''
-    for (let tries = 0; !text.endsWith('\n'); tries++) {
-      assert.ok(tries < 100, 'member did not start')
-      await delay(50)
+    await eventually('the member starts', async () => {
       text = await readFile(log, 'utf8').catch(() => '')
-    }
+      return text.endsWith('\n')
+    })
     const pid = Number(text)
     assert.ok(isAlive(pid))
     tester.kill('SIGKILL')
     await once(tester, 'exit')
     await gone(pid)
-    if (removeFolderAtEnd)
-      for (let tries = 0; existsSync(folder) && tries < 100; tries++) await delay(50)
+    if (removeFolderAtEnd) await eventually('the folder is gone', () => !existsSync(folder))
     assert.equal(existsSync(folder), !removeFolderAtEnd)
   })
 }

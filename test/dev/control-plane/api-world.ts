@@ -30,7 +30,7 @@ export interface ApiUser {
 }
 
 export interface Watch extends AsyncDisposable {
-  /** The next event; rejects after a few seconds without one. */
+  /** The next event; rejects after a minute without one. */
   next(): Promise<WatchEvent>
   /** All that has come so far and was not taken by `next`. */
   readonly pending: readonly WatchEvent[]
@@ -54,7 +54,7 @@ export interface ApiWorld extends AsyncDisposable {
   create(path: string, body: object): Promise<Answer['body']>
 }
 
-const waitMilliseconds = 5000
+const waitMilliseconds = 60_000
 
 export async function startApiWorld(
   config: Partial<Omit<ApiServerConfig, 'tls' | 'now'>> = {},

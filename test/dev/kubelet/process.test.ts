@@ -109,7 +109,7 @@ test('a program that is not there is tried again, and its failure is in the log'
   }
   const running = await run(missing, {}, new AbortController().signal)
   await eventually('the failure', () => delays.length === 1)
-  assert.match(await logOf('missing'), /ENOENT/)
+  await eventually('its line', async () => /ENOENT/.test(await logOf('missing')))
   await running?.stop()
 })
 

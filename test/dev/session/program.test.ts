@@ -12,7 +12,7 @@ async function dev(...argv: string[]): Promise<{ code: ExitCode; out: string; er
   const code = await run(argv, {
     out: (text) => void (seen.out += text),
     err: (text) => void (seen.err += text),
-    signal: AbortSignal.timeout(1_000),
+    signal: new AbortController().signal,
   })
   return { code, ...seen }
 }

@@ -23,6 +23,8 @@ const unchanging = { onChange: () => () => {} }
 interface Stage extends AsyncDisposable {
   readonly listener: Listener
   readonly served: string[]
+  /** A connection, whether its handshake will be done or not. */
+  begin(): TLSSocket
   connect(): Promise<TLSSocket>
 }
 
@@ -44,19 +46,23 @@ async function openStage(
     log: silentLog,
     ...options,
   })
+  const begin = (): TLSSocket => {
+    const socket = connect({
+      host: '127.0.0.1',
+      port: listener.port,
+      cert: agent.chainPem,
+      key: agent.privateKeyPem,
+      ca: bundle.pem,
+      checkServerIdentity: () => undefined,
+    })
+    return socket.on('error', () => {})
+  }
   return {
     listener,
     served,
+    begin,
     async connect() {
-      const socket = connect({
-        host: '127.0.0.1',
-        port: listener.port,
-        cert: agent.chainPem,
-        key: agent.privateKeyPem,
-        ca: bundle.pem,
-        checkServerIdentity: () => undefined,
-      })
-      socket.on('error', () => {})
+      const socket = begin()
       await once(socket, 'secureConnect')
       return socket
     },
@@ -183,7 +189,7 @@ for (const [what, sent] of Object.entries({
   test(`a connection that ${what} is closed`, async () => {
     requirement('gateway.silent-connections-closed')
     await using stage = await openStage({ times: quick })
-    const socket = await stage.connect()
+    const socket = stage.begin()
     socket.write(sent)
     assert.match(await textOf(socket), /^(HTTP\/1\.1 408 |$)/)
   })

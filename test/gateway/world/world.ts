@@ -40,6 +40,13 @@ export function changeable<T>(first: T): {
   }
 }
 
+/** How old what is known is said to be, in seconds, and how often that was asked. */
+interface Stale {
+  revocations: number
+  pods: number
+  readonly looks: { revocations: number; pods: number }
+}
+
 export interface World extends AsyncDisposable {
   readonly identities: Identities
   readonly gateway: Gateway
@@ -49,7 +56,7 @@ export interface World extends AsyncDisposable {
   readonly revocations: { current(): readonly Revocation[]; set(next: readonly Revocation[]): void }
   /** Pod UIDs that are gone. */
   readonly gone: { current(): ReadonlySet<string>; set(next: ReadonlySet<string>): void }
-  readonly stale: { revocations: number; pods: number }
+  readonly stale: Stale
   readonly credential: { current(): Credential; set(next: Credential): void }
   agent(wanted?: Wanted): Promise<TestClient>
   /** One more gateway, of the same configuration but for this. */
@@ -117,7 +124,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const real = createAuthorizer(engine)
   const revocations = changeable<readonly Revocation[]>([])
   const gone = changeable<ReadonlySet<string>>(new Set())
-  const stale = { revocations: 0, pods: 0 }
+  const stale: Stale = { revocations: 0, pods: 0, looks: { revocations: 0, pods: 0 } }
   const credential = changeable(
     identities.issue({ serviceAccount: 'gateway', role: 'tool-broker' }),
   )
@@ -189,11 +196,12 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
 
 function revocationSource(
   revocations: ReturnType<typeof changeable<readonly Revocation[]>>,
-  stale: World['stale'],
+  stale: Stale,
 ): RevocationSource {
   return {
     find: (svid) => findRevocation(revocations.current(), svid),
     get staleSeconds() {
+      stale.looks.revocations += 1
       return stale.revocations
     },
     onChange: (listener) => revocations.onChange(listener),
@@ -202,11 +210,12 @@ function revocationSource(
 
 function podSource(
   gone: ReturnType<typeof changeable<ReadonlySet<string>>>,
-  stale: World['stale'],
+  stale: Stale,
 ): PodSource {
   return {
     alive: (podUid) => !gone.current().has(podUid),
     get staleSeconds() {
+      stale.looks.pods += 1
       return stale.pods
     },
     onChange: (listener) => gone.onChange(listener),
