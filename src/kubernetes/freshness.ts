@@ -40,9 +40,9 @@ export class Freshness {
     this.#open = false
   }
 
-  /** Only silence leaves open when the other end went; any other loss is noticed at once. */
-  lost(silent: boolean): void {
-    if (this.#open && this.#proven && !silent) this.#toldAt = this.#clock()
+  /** A lost connection is noticed at once; silence and an ERROR leave open since when nothing was told any more. */
+  lost(unnoticed: boolean): void {
+    if (this.#open && this.#proven && !unnoticed) this.#toldAt = this.#clock()
     this.#proven = false
     this.#open = false
   }

@@ -12,6 +12,7 @@ import { watchRaw } from './objects.ts'
 import { ObjectStore, objectKey, type ObjectEvent } from './object-store.ts'
 import { keptBytesMaxDefault, readRaw, tooLong, type Unreadable } from './read-object.ts'
 import type { KubernetesObject, Resource } from './resource.ts'
+import { UnreadableObjects } from './unreadable-objects.ts'
 import { parseWatchEvent } from './watch-event.ts'
 import {
   explainFailure,
@@ -73,9 +74,6 @@ const failuresBeforeList = 5
 /** A watch that lasted so long was a good one, even without an event; so was one that lasted for half of its idle time. */
 const steadyMilliseconds = 10_000
 
-/** Beyond so many the names of unreadable objects are not kept; each is counted. */
-const unreadableNamesMax = 1000
-
 class ListWatch<T extends KubernetesObject> implements Informer<T> {
   readonly synced: Promise<void>
   readonly #options: InformerOptions<T>
@@ -83,7 +81,7 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
   readonly #delay: Delay
   readonly #random: () => number
   readonly #store = new ObjectStore<T>()
-  readonly #unreadable = new Set<string>()
+  readonly #unreadable: UnreadableObjects
   readonly #listeners = new Set<(event: ObjectEvent<T>) => void>()
   readonly #closing = new AbortController()
   readonly #done: Promise<void>
@@ -104,6 +102,7 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
     this.#delay = options.delay ?? realDelay
     this.#random = options.random ?? Math.random
     this.#freshness = new Freshness(this.#clock)
+    this.#unreadable = new UnreadableObjects({ ...options, plural: options.resource.plural })
     this.synced = new Promise((resolve, reject) => {
       this.#resolveSynced = resolve
       this.#closing.signal.addEventListener('abort', () => reject(this.#closing.signal.reason))
@@ -117,7 +116,7 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
   }
 
   get unreadable(): ReadonlySet<string> {
-    return this.#unreadable
+    return this.#unreadable.keys
   }
 
   get staleSeconds(): number {
@@ -132,10 +131,7 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
     if (this.staleSeconds > staleSecondsMax) {
       return { name, ok: false, reason: `not followed: ${this.#trouble ?? 'the watch is silent'}` }
     }
-    if (this.#unreadable.size === 0) return { name, ok: true, reason: 'followed' }
-    const some = [...this.#unreadable].slice(0, 3).map((key) => key || 'one without a name')
-    const reason = `${this.#unreadable.size} of them cannot be read, such as ${some.join(', ')}`
-    return { name, ok: true, reason }
+    return { name, ok: true, reason: this.#unreadable.summary ?? 'followed' }
   }
 
   get(name: string, namespace?: string): T | undefined {
@@ -176,7 +172,7 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
         // A server that ends each watch at once must not make a busy loop of us.
         if (this.#failures > 0) await this.#pause(undefined)
         // Of an object without a readable name no event tells that it is gone: only a list does.
-        if (this.#failures >= failuresBeforeList || this.#unreadable.has('')) {
+        if (this.#failures >= failuresBeforeList || this.#unreadable.keys.has('')) {
           this.#resourceVersion = undefined
         }
       } catch (error) {
@@ -218,18 +214,16 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
     const { client, resource, keptBytesMax = keptBytesMaxDefault } = this.#options
     const options = { ...this.#scope(), pageSize: this.#pageSize, keptBytesMax }
     const { readings, resourceVersion } = await listPages(client, resource, options)
-    const before = new Set(this.#unreadable)
-    this.#unreadable.clear()
-    const objects: T[] = []
-    for (const reading of readings) {
-      if ('object' in reading) objects.push(reading.object)
-      else this.#noteUnreadable(reading.unreadable, before)
-    }
+    const objects = readings.flatMap((reading) => ('object' in reading ? [reading.object] : []))
+    const unreadable = readings.flatMap((reading) =>
+      'object' in reading ? [] : [reading.unreadable],
+    )
     this.#resourceVersion = resourceVersion
     this.#listedAt = this.#clock()
     this.#freshness.told()
+    const unsure = this.#unreadable.replace(unreadable)
     this.#emit(this.#store.replace(objects))
-    if (this.#unreadable.size > 0 || before.size > 0) this.#options.onUnreadable?.()
+    if (unsure) this.#options.onUnreadable?.()
     this.#hasSynced = true
     this.#resolveSynced()
   }
@@ -259,7 +253,7 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
       if (isSteady()) this.#wentWell()
       else this.#failures += 1
     } catch (error) {
-      this.#freshness.lost(isSilence(error))
+      this.#freshness.lost(isSilence(error) || error instanceof ApiError)
       if (isSteady()) this.#failures = 0
       throw error
     }
@@ -296,10 +290,10 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
     }
     const reading = readRaw(resource, event.object, { bytes: Infinity, keptBytesMax })
     if (event.type === 'DELETED') {
-      if (this.#unreadable.delete(objectKey(event))) this.#options.onUnreadable?.()
+      if (this.#unreadable.clear(objectKey(event))) this.#options.onUnreadable?.()
       this.#emit(this.#store.remove(event, 'object' in reading ? reading.object : undefined))
     } else if ('object' in reading) {
-      this.#unreadable.delete(objectKey(event))
+      this.#unreadable.clear(objectKey(event))
       this.#emit(this.#store.put(reading.object))
     } else {
       this.#forget(reading.unreadable)
@@ -311,7 +305,7 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
     const { unreadable } = tooLong(line.tooLong, line.bytes)
     if (unreadable.key === '') return this.#unplaced(line)
     if (!line.tooLong.startsWith('{"type":"DELETED"')) return this.#forget(unreadable)
-    this.#unreadable.delete(unreadable.key)
+    this.#unreadable.clear(unreadable.key)
     this.#emit(this.#store.forget(unreadable.key))
     this.#options.onUnreadable?.()
   }
@@ -330,20 +324,9 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
 
   /** What was known before may have changed in any way: it is not the state of the object any more. */
   #forget(unreadable: Unreadable): void {
-    this.#noteUnreadable(unreadable, this.#unreadable)
+    this.#unreadable.note(unreadable)
     this.#emit(this.#store.forget(unreadable.key))
     this.#options.onUnreadable?.()
-  }
-
-  /** One object never stops the others. */
-  #noteUnreadable({ key, error }: Unreadable, known: ReadonlySet<string>): void {
-    const { resource, log, metrics } = this.#options
-    metrics.count('countersign_watch_malformed_total', { resource: resource.plural })
-    const fields = { resource: resource.plural, name: key, error }
-    if (known.has(key) || this.#unreadable.has(key))
-      log.debug(fields, 'object still cannot be read')
-    else log.error(fields, 'object cannot be read')
-    if (this.#unreadable.size < unreadableNamesMax) this.#unreadable.add(key)
   }
 
   #emit(events: readonly ObjectEvent<T>[]): void {

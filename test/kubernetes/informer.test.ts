@@ -428,13 +428,20 @@ describe('an informer', () => {
 
   test('is not fresh by an ERROR, by a watch that ends at once, or by one that is merely accepted', async () => {
     requirement('kubernetes.fresh-is-told')
+    const late = (seconds: number, answer: FakeAnswer) => (): FakeAnswer => {
+      now += seconds * 1000
+      return answer
+    }
     const failed = statusAnswer(503, 'ServiceUnavailable')
-    server.script(listAnswer([], '5'), { lines: [says(500, 'InternalError')] }, failed, failed, {
-      hang: true,
-    })
+    server.script(
+      listAnswer([], '5'),
+      late(3, { lines: [says(500, 'InternalError')] }),
+      late(2, failed),
+      late(2, failed),
+      { hang: true },
+    )
     start()
     await eventually('the fourth list', () => server.requests.length === 5)
-    now += 7000
     assert.equal(informer.staleSeconds, 7)
     assert.deepEqual(informer.condition(5), {
       name: 'namespaces',
@@ -444,15 +451,16 @@ describe('an informer', () => {
     assert.equal(informer.condition(8).ok, true)
     await informer[Symbol.asyncDispose]()
 
-    const from = server.requests.length
     server.script(
       listAnswer([], '5'),
-      ...Array.from({ length: 3 }, () => ({ lines: [], end: true })),
+      { lines: [], end: true },
+      late(3, { lines: [], end: true }),
+      late(3, { lines: [], end: true }),
+      late(1, { lines: [] }),
     )
     start()
-    await eventually('the fourth watch', () => server.requests.length === from + 5)
-    now += 7000
-    assert.equal(informer.staleSeconds, 7)
+    await eventually('the fourth watch', () => server.streams.length === 5)
+    await eventually('seven seconds', () => informer.staleSeconds === 7)
     server.streams.at(-1)?.send(bookmark(6))
     await eventually('something is told', () => informer.staleSeconds === 0)
   })
