@@ -380,6 +380,19 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'an unknown, doubled or malformed configuration field is an error that names it',
     source: 'docs/OPERATING.md',
   },
+  'doctor.changes-nothing': {
+    claim: 'the doctor reads, asks who may do what, and tries with dryRun=All; it writes nothing',
+    source: 'docs/OPERATING.md',
+  },
+  'doctor.asks-for-no-secret': {
+    claim: 'the doctor reads no Secret, makes no token and enters no container',
+    source: 'docs/OPERATING.md',
+  },
+  'doctor.prints-plain-text': {
+    claim:
+      'what the doctor prints is bounded and holds no character that a terminal obeys, whoever wrote the objects',
+    source: 'names and messages come from whoever may write objects',
+  },
   'image.nothing-else-inside': {
     claim:
       'the image holds Node, the program, the policy and their licences, runs as a numeric user, and has nothing that this user may write',

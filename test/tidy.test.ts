@@ -28,8 +28,15 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   // It looks at the others from outside: what they need, what they publish, what they read.
   'src/doctor': ['src/doctor/checks', 'src/identity', 'src/pki', 'src/signer'],
   // Pure: the same facts, the same judgement.
-  'src/doctor/checks': ['src/doctor', 'src/identity', 'src/pki', 'src/policy', 'src/signer'],
-  'src/doctor/gather': ['src/doctor', 'src/kubernetes', 'src/pki', 'src/signer', 'src/gateway'],
+  'src/doctor/checks': ['src/doctor', 'src/identity', 'src/pki', 'src/signer'],
+  'src/doctor/gather': [
+    'src/doctor',
+    'src/kubernetes',
+    'src/pki',
+    'src/policy',
+    'src/signer',
+    'src/gateway',
+  ],
   // The embedded cluster judges what the signer makes, so it shares no code with it.
   dev: ['dev/control-plane', 'dev/kubelet'],
   'dev/control-plane': ['dev'],

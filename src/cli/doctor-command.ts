@@ -1,15 +1,12 @@
 import { homedir } from 'node:os'
-import { parseDocument } from 'yaml'
-import type { z } from 'zod'
 import { formatReport } from '../doctor/format-report.ts'
 import { gatherFacts } from '../doctor/gather/gather-facts.ts'
 import { examine } from '../doctor/report.ts'
 import { CountersignError, quoted } from '../errors.ts'
+import { isDnsLabel } from '../identity/kubernetes-name.ts'
 import { createApiClient } from '../kubernetes/api-client.ts'
-import { validate } from './configuration.ts'
-import { gatewaySchema } from './gateway-configuration.ts'
+import { clusterConfiguration } from './read-cluster-configuration.ts'
 import { Refused } from './run-program.ts'
-import { signerSchema } from './signer-configuration.ts'
 import type { Terminal } from './terminal.ts'
 import { version } from './version.ts'
 
@@ -26,7 +23,12 @@ export async function runDoctor(
   terminal: Terminal,
   now: () => number = Date.now,
 ): Promise<void> {
+  const { namespace, json = false } = options
   const gateway = options.gateway === undefined ? undefined : parseGateway(options.gateway)
+  if (!isDnsLabel(namespace)) {
+    const message = `--namespace: want=a name of a namespace got=${quoted(namespace)}`
+    throw new CountersignError('cli/usage', message)
+  }
   const client = createApiClient({
     kubeconfig: options.kubeconfig,
     home: homedir(),
@@ -34,22 +36,22 @@ export async function runDoctor(
     userAgent: 'countersign-doctor',
   })
   try {
-    const { namespace } = options
     const facts = await gatherFacts({
       client,
       signal: terminal.signal,
       namespace,
       release: version,
-      configuration: {
-        signer: (text) => readYaml(text, signerSchema('/etc/countersign'), 'signer.yaml'),
-        gateway: (text) => readYaml(text, gatewaySchema('/etc/countersign'), 'gateway.yaml'),
-      },
+      configuration: clusterConfiguration,
       gateway,
       now,
     })
     const report = examine(facts, client.server)
-    terminal.out(options.json === true ? `${JSON.stringify(report)}\n` : formatReport(report))
+    terminal.out(json ? `${JSON.stringify(report)}\n` : formatReport(report))
     if (report.status === 'problem') throw new Refused()
+  } catch (error) {
+    // Whoever stops it knows that it has not ended.
+    if (terminal.signal.aborted) throw new Refused()
+    throw error
   } finally {
     client.close()
   }
@@ -63,12 +65,4 @@ function parseGateway(text: string): { readonly host: string; readonly port: num
   // URLs write IPv6 addresses in brackets, sockets do not.
   const host = url.hostname.replace(/^\[|\]$/g, '')
   return { host, port: url.port === '' ? 443 : Number(url.port) }
-}
-
-function readYaml<S extends z.ZodType>(text: string, schema: S, what: string): z.output<S> {
-  const document = parseDocument(text, { uniqueKeys: true, strict: true, version: '1.2' })
-  if (document.errors.length > 0) {
-    throw new CountersignError('cli/configuration', `${what}: want=YAML`)
-  }
-  return validate(document.toJS({ maxAliasCount: 0 }), schema, what)
 }

@@ -166,12 +166,19 @@ export interface SignerSettings {
 
 export interface GatewaySettings {
   readonly trustDomain: TrustDomain
+  readonly policy: { readonly bundle?: string | undefined; readonly data: readonly string[] }
   readonly admin: { readonly port: number }
   readonly upstreams: readonly { readonly server: string }[]
 }
 
-/** Documents of the policy's data, by the name of their file. */
-export type PolicyDataFact = readonly { readonly file: string; readonly text: string }[]
+/** The operator's data for the policy, as the gateway would read it. */
+export interface PolicyDataFact {
+  readonly files: readonly string[]
+  /** Why the policy does not take it; undefined where it does, or where nothing was tried. */
+  readonly fault: string | undefined
+  /** The cluster has a policy bundle of its own, whose schemas are not here. */
+  readonly foreignBundle: boolean
+}
 
 export interface IssuedFact {
   readonly namespace: string

@@ -8,6 +8,10 @@ import { join } from 'node:path'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import { encodeCertificateRequest } from '../../dev/kubelet/certificate-request.ts'
 import { runDoctor } from '../../src/cli/doctor-command.ts'
+import { clusterConfiguration } from '../../src/cli/read-cluster-configuration.ts'
+import type { Facts } from '../../src/doctor/facts.ts'
+import { gatherFacts } from '../../src/doctor/gather/gather-facts.ts'
+import { createApiClient } from '../../src/kubernetes/api-client.ts'
 import type { CheckName } from '../../src/doctor/check.ts'
 import type { CheckReport, Report } from '../../src/doctor/report.ts'
 import type { Condition } from '../../src/readiness.ts'
@@ -40,6 +44,8 @@ export interface DoctorWorld extends AsyncDisposable {
   issueGateway(more?: object): TestLeaf
   /** Runs the command as it stands and reads what it printed. */
   examine(options?: { readonly kubeconfig?: string; readonly gateway?: string }): Promise<Report>
+  /** What the doctor learns, before anything is judged. */
+  facts(): Promise<Facts>
   /** Creates and demands 201. */
   create(path: string, body: object): Promise<void>
   /** Merges and demands 200. */
@@ -123,6 +129,7 @@ export async function startDoctorWorld(options: DoctorWorldOptions = {}): Promis
         now: () => Date.now() + clock.offset,
         ...more,
       }),
+    facts: () => learn(kubeconfig, gateway.port),
     create: (path, body) => expected(201, admin.send('POST', path, body)),
     patch: (path, body) => expected(200, admin.send('PATCH', path, body)),
     remove: (path) => expected(200, admin.send('DELETE', path)),
@@ -157,6 +164,23 @@ async function examine(options: {
   const report = JSON.parse(printed) as Report
   if (refused !== (report.status === 'problem')) throw new Error('exit code and report differ')
   return report
+}
+
+async function learn(kubeconfig: string, port: number): Promise<Facts> {
+  const client = createApiClient({ kubeconfig })
+  try {
+    return await gatherFacts({
+      client,
+      signal: new AbortController().signal,
+      namespace: system,
+      release: '0.0.0',
+      configuration: clusterConfiguration,
+      gateway: { host: '127.0.0.1', port },
+      now: Date.now,
+    })
+  } finally {
+    client.close()
+  }
 }
 
 export function checkOf(report: Report, name: CheckName): CheckReport {

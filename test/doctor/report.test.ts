@@ -330,7 +330,12 @@ const installed: readonly Fault[] = [
       await world.patch(`${configMaps}/countersign-gateway`, { data: { 'gateway.yaml': text } })
     },
     // The port of /readyz stands in the same file.
-    changes: { installation: 'problem', gateway: 'warning', upstreams: 'warning' },
+    changes: {
+      installation: 'problem',
+      gateway: 'warning',
+      upstreams: 'warning',
+      'policy-data': 'warning',
+    },
     evidence: /lissten/,
   },
   {
@@ -454,7 +459,17 @@ const granted: readonly Fault[] = [
     breakIt: (world) =>
       world.patch(`${configMaps}/countersign-gateway`, { data: { 'policy-data.json': '{' } }),
     changes: { 'policy-data': 'problem' },
-    evidence: /^policy-data\.json: /,
+    evidence: /^policy-data\.json: is not JSON/,
+  },
+  {
+    title: 'a grant of the policy’s data is misspelt',
+    breakIt: async (world) => {
+      const data = { grants: { tenants: { acme: { github: { tolls: {} } } }, subjects: {} } }
+      const text = JSON.stringify(data)
+      await world.patch(`${configMaps}/countersign-gateway`, { data: { 'policy-data.json': text } })
+    },
+    changes: { 'policy-data': 'problem' },
+    evidence: /\/grants\/tenants\/acme\/github\/tolls.*no such member/,
   },
   {
     title: 'a label of a namespace is misspelt',

@@ -1,32 +1,26 @@
-import { ok, plural, problem, unknown, warning, type Check } from '../check.ts'
-import { jsonOf, membersOf } from '../lenient.ts'
+import { named, ok, problem, unknown, warning, type Check } from '../check.ts'
 
 export const policyData: Check = {
   name: 'policy-data',
-  judge: ({ policyData: fact, gateway }) => {
+  judge: ({ policyData: fact }) => {
     if (!fact.known) return unknown(fact)
-    const documents = fact.value
-    if (documents.length === 0) {
-      if (!gateway.known) return unknown(gateway)
+    const { files, fault, foreignBundle } = fact.value
+    if (fault !== undefined) {
+      return problem("the policy does not take its data: the gateway's last good data counts", {
+        evidence: fault.split('; '),
+        hint: 'correct it where it comes from, policy.grants and policy.data of the chart (docs/AUTHORIZATION.md)',
+      })
+    }
+    if (files.length === 0) {
       return warning('the gateway has no policy data: every call is refused', {
         hint: 'say what tenants may call, under policy.grants of the chart (docs/AUTHORIZATION.md)',
       })
     }
-    const faults = documents.flatMap(({ file, text }) => {
-      const value = jsonOf(text)
-      return value === undefined || Object.keys(membersOf(value)).length === 0
-        ? [`${file}: want=a JSON object`]
-        : []
-    })
-    if (faults.length > 0) {
-      return problem(`${plural(faults.length, 'fault')} in the policy's data`, {
-        evidence: faults,
-        hint: 'correct it where it comes from: a grant that cannot be read grants nothing',
-      })
+    if (foreignBundle) {
+      const note =
+        'the cluster has a policy bundle of its own: the gateway holds the data to its schemas'
+      return ok('the policy has its data', [named(files), note])
     }
-    return ok(
-      `the policy's data is valid`,
-      documents.map(({ file }) => file),
-    )
+    return ok("the policy's data keeps its schemas", [named(files)])
   },
 }

@@ -4,14 +4,13 @@ import { learnPolicies } from './admission.ts'
 import { learnLeases, learnNodes, learnServed, learnServer } from './cluster.ts'
 import { learnHandshake } from './handshake.ts'
 import {
-  filesOf,
   learnConfigMap,
   learnRevocations,
-  policyDataOf,
   readSettings,
   type ConfigurationReader,
 } from './installation.ts'
 import type { Asker } from './learn.ts'
+import { learnPolicyData } from './policy-data.ts'
 import { learnForeignNode, learnKept, learnOwnRequest } from './probes.ts'
 import { learnReadiness } from './programs.ts'
 import { learnRights } from './rights.ts'
@@ -105,7 +104,7 @@ async function gatherFrom(options: GatherOptions, serverNow: () => number): Prom
       gateway: await readiness('gateway', gateway),
     },
     rights: await learnRights(options, { namespace, signer, gateway }),
-    policyData: policyDataOf(gatewayMap, filesOf(gateway)),
+    policyData: await learnPolicyData(gatewayMap, gateway),
     handshake: await learnHandshake({
       ...(options.gateway ?? { host: `countersign-gateway.${namespace}.svc`, port: 443 }),
       serverName: `countersign-gateway.${namespace}.svc`,

@@ -3,22 +3,19 @@ import type {
   CustomResourceFact,
   Fact,
   GatewaySettings,
-  PolicyDataFact,
   Program,
   SignerSettings,
 } from '../facts.ts'
 import { at, listAt, membersOf, textAt, textsAt } from '../lenient.ts'
-import { learnObject, mapFact, type Asker } from './learn.ts'
+import { learnObject, type Asker } from './learn.ts'
 
 /** Reads the YAML of a program's configuration. Throws a CountersignError that names the field. */
 export interface ConfigurationReader {
   readonly signer: (text: string) => SignerSettings
-  readonly gateway: (
-    text: string,
-  ) => GatewaySettings & { readonly policy: { readonly data: readonly string[] } }
+  readonly gateway: (text: string) => GatewaySettings
 }
 
-type ConfigMap = Readonly<Record<string, string>>
+export type ConfigMap = Readonly<Record<string, string>>
 
 /** The ConfigMap of a program, as the chart names it; undefined where there is none. */
 export function learnConfigMap(
@@ -57,22 +54,6 @@ export function readSettings<T>(
   }
 }
 
-/** The documents that the gateway's configuration names, as far as they stand in the ConfigMap beside it. */
-export function policyDataOf(
-  configMap: Fact<ConfigMap | undefined>,
-  files: Fact<readonly string[]>,
-): Fact<PolicyDataFact> {
-  if (!configMap.known) return configMap
-  const entries = Object.entries(configMap.value ?? {})
-  const names = files.known ? files.value.map((file) => file.replace(/^.*\//, '')) : undefined
-  return {
-    known: true,
-    value: entries
-      .filter(([key]) => (names === undefined ? key.endsWith('.json') : names.includes(key)))
-      .map(([file, text]) => ({ file, text })),
-  }
-}
-
 /** The custom resource that the gateway reads. */
 export function learnRevocations(asker: Asker): Promise<Fact<CustomResourceFact | undefined>> {
   const name = 'revocations.countersign.dev'
@@ -95,11 +76,4 @@ function readDefinition(raw: unknown): CustomResourceFact {
     stored: textsAt(raw, 'status', 'storedVersions'),
     revision: /^\d{1,6}$/.test(revision) ? Number(revision) : 0,
   }
-}
-
-/** As `mapFact` of settings, for what only one of the programs has. */
-export function filesOf(
-  settings: Fact<{ readonly policy: { readonly data: readonly string[] } }>,
-): Fact<readonly string[]> {
-  return mapFact(settings, ({ policy }) => policy.data)
 }
