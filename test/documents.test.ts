@@ -131,3 +131,66 @@ test('every script that a document names is there', () => {
   )
   assert.deepEqual(missing, [])
 })
+
+/** The backquoted first cells of every table of a document. */
+function rowsOf(path: string): readonly string[] {
+  return [...readSourceFile(path).text.matchAll(/^\| ([^|]+)\|/gm)].flatMap(([, cell = '']) =>
+    [...cell.matchAll(/`([^`]+)`/g)].map(([, text]) => text ?? ''),
+  )
+}
+
+/** What kubelet 1.37 says when it cannot fill a volume (podcertificatemanager.go, clustertrustbundle_manager.go). */
+const mountFailures = [
+  'credential bundle is not issued yet',
+  'no credentials yet for key',
+  'PodCertificateRequest was permanently denied',
+  'PodCertificateRequest was permanently failed',
+  'unimplemented',
+  'while creating initial PodCertificateRequest',
+  'combination of signerName and labelSelector matched zero ClusterTrustBundles',
+  'while getting ClusterTrustBundle',
+  'ClusterTrustBundle informer has not yet synced',
+  'ClusterTrustBundle projection is not supported in static kubelet mode',
+]
+
+/** The codes of a refused call: those of the default policy, and those that the gateway adds. */
+function refusalCodes(): readonly string[] {
+  const rego = readSourceFile('policies/countersign/mcp/decision.rego').text
+  const messages = /^agent_messages := \{([^}]*)\}/m.exec(rego)?.[1] ?? ''
+  const byPolicy = [...messages.matchAll(/"([a-z-]+)": /g)].map(([, code]) => code ?? '')
+  const coded = /'((?:identity|definition|answer|obligation|policy|outside)-[a-z-]+)'/g
+  const added = sources
+    .filter(({ path }) => /^src\/(gateway|policy)\//.test(path))
+    .flatMap(({ text }) => [...text.matchAll(coded)].map(([, code]) => code ?? ''))
+  assert.ok(added.length > 6, `got=${added.join(', ')}`)
+  return [...new Set([...byPolicy, ...added])]
+}
+
+const troubles: Readonly<Record<string, () => readonly string[]>> = {
+  'check of the doctor': () => literals('src/doctor/check.ts', 'CheckName'),
+  'reason of a refused certificate': () => literals('src/signer/verdict.ts', 'DenyReason'),
+  'code of a refused call': refusalCodes,
+  'text of kubelet': () => mountFailures,
+  'JSON-RPC code that an agent sees': () =>
+    [...readSourceFile('src/mcp/problem.ts').text.matchAll(/: (-32\d{3}),/g)].map(
+      ([, code]) => code ?? '',
+    ),
+}
+
+for (const [kind, names] of Object.entries(troubles)) {
+  test(`every ${kind} has its row in TROUBLESHOOTING`, () => {
+    const rows = rowsOf('docs/TROUBLESHOOTING.md')
+    const wanted = names()
+    assert.ok(wanted.length >= 5, `got=${wanted.join(', ')}`)
+    assert.deepEqual(
+      wanted.filter((name) => !rows.includes(name)),
+      [],
+    )
+  })
+}
+
+test('the checks stand in TROUBLESHOOTING in the order of the report', () => {
+  const checks = literals('src/doctor/check.ts', 'CheckName')
+  const rows = rowsUnder(readSourceFile('docs/TROUBLESHOOTING.md').text, 'What the doctor checks')
+  assert.deepEqual(rows, checks)
+})

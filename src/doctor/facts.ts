@@ -157,6 +157,7 @@ export interface SignerSettings {
   readonly signerName: string
   readonly ledger: { readonly file: string }
   readonly lease: { readonly namespace: string; readonly name: string }
+  readonly trustBundle: { readonly ownerClusterRole?: string | undefined }
   readonly authority:
     | { readonly files: object }
     | { readonly selfSigned: { readonly namespace: string; readonly secret: string } }

@@ -28,15 +28,13 @@ export async function learnRights(
   return { known: true, value: facts.flatMap((fact) => (fact.known ? fact.value : [])) }
 }
 
-function rightsOfSigner({
-  signerName,
-  trustDomain,
-  lease,
-  authority,
-}: SignerSettings): readonly Right[] {
-  if (!('selfSigned' in authority)) return signerRights({ signerName, trustDomain, lease })
+function rightsOfSigner(settings: SignerSettings): readonly Right[] {
+  const { signerName, trustDomain, lease, authority, trustBundle } = settings
+  const trustBundleOwner = trustBundle.ownerClusterRole
+  const options = { signerName, trustDomain, lease, trustBundleOwner }
+  if (!('selfSigned' in authority)) return signerRights(options)
   const { namespace, secret } = authority.selfSigned
-  return signerRights({ signerName, trustDomain, lease, secret: { namespace, name: secret } })
+  return signerRights({ ...options, secret: { namespace, name: secret } })
 }
 
 async function askFor(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { clusterConfiguration } from '../../../src/cli/read-cluster-configuration.ts'
 import { formatReport } from '../../../src/doctor/format-report.ts'
 import { gatherFacts } from '../../../src/doctor/gather/gather-facts.ts'

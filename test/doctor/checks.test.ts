@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
-import type { CheckName, Status } from '../../../src/doctor/check.ts'
-import type { Fact, Facts, NodeFact } from '../../../src/doctor/facts.ts'
-import { examine } from '../../../src/doctor/report.ts'
-import { createTestAuthority } from '../../support/test-authority.ts'
-import { checkOf, signerName, startDoctorWorld } from '../doctor-world.ts'
+import type { CheckName, Status } from '../../src/doctor/check.ts'
+import type { Fact, Facts, NodeFact } from '../../src/doctor/facts.ts'
+import { examine } from '../../src/doctor/report.ts'
+import { createTestAuthority } from '../support/test-authority.ts'
+import { checkOf, signerName, startDoctorWorld } from './doctor-world.ts'
 
 let well: Facts
 
