@@ -35,6 +35,8 @@ export interface History {
   readonly intents: OpenIntents
   /** By the request's UID: a refusal that is recorded and not yet known to be written. */
   readonly refusals: Map<string, IssuanceRefusal>
+  /** By the request's UID: the verdict that was counted last, while the request is not done. */
+  readonly verdicts: Map<string, string>
 }
 
 /** Keys are remembered for so long beyond their certificate; kubelet makes a new one each time, so nobody needs an old one. */
@@ -44,7 +46,12 @@ const keyMemorySeconds = 86_400
 const sweepEvery = 1024
 
 export function createHistory(now: () => number): History {
-  return { keys: createKeyHistory(now), intents: createOpenIntents(), refusals: new Map() }
+  return {
+    keys: createKeyHistory(now),
+    intents: createOpenIntents(),
+    refusals: new Map(),
+    verdicts: new Map(),
+  }
 }
 
 /** Rebuilds what the ledger knows. Records of requests that were settled leave nothing but their keys. */

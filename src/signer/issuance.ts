@@ -24,7 +24,11 @@ export interface Issuance {
 
 export function createIssuance(options: IssuanceOptions): Issuance {
   return {
-    handle: (request, signal) => handle(options, request, signal),
+    async handle(request, signal) {
+      const outcome = await handle(options, request, signal)
+      if (outcome.kind === 'done') options.history.verdicts.delete(request.asked.uid)
+      return outcome
+    },
     gone: (requestUid) => settleGone(options, requestUid),
   }
 }
@@ -55,16 +59,19 @@ async function handle(
   const missing = options.permission?.missing()
   if (missing !== undefined) return { kind: 'again', why: missing, grave: true }
   const decided = await decide(options, request, signal)
-  countVerdict(options, decided)
+  countVerdict(options, uid, decided)
   if (decided.kind === 'wait') return { ...decided, kind: 'again' }
   if (decided.kind === 'deny') return refuse(options, request, { verdict: decided.verdict, signal })
   return issue(options, request, { approved: decided, signal })
 }
 
-/** `deny` is for those who asked for what they may not have, so that it can be watched. */
-function countVerdict(options: IssuanceOptions, decided: Decided): void {
+/** Once a request, however often it is looked at. `deny` is for those who asked for what they may not have: it can be watched. */
+function countVerdict(options: IssuanceOptions, requestUid: string, decided: Decided): void {
   const reason = decided.kind === 'deny' ? decided.verdict.reason : ''
   const verdict = reason === 'PodEnded' ? 'ended' : decided.kind
+  const { verdicts } = options.history
+  if (verdicts.get(requestUid) === `${verdict} ${reason}`) return
+  verdicts.set(requestUid, `${verdict} ${reason}`)
   options.metrics.count('countersign_signer_verdicts_total', { verdict, reason })
 }
 

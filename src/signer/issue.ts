@@ -239,7 +239,8 @@ function givenUp(options: IssuanceOptions, open: OpenIntent, answer: PublishAnsw
 async function published(options: IssuanceOptions, publication: Publication): Promise<Outcome> {
   const { open, issued, approved } = publication
   const { claims } = approved
-  const seconds = (options.now() - claims.createdAt) / 1000
+  // By the API server's clock it may have been made after ours says that it is answered.
+  const seconds = Math.max(0, (options.now() - claims.createdAt) / 1000)
   options.metrics.observe('countersign_signer_issuance_seconds', seconds)
   options.ports.emitEvent({
     pod: { namespace: claims.request.namespace, ...claims.pod },

@@ -150,6 +150,7 @@ class Queue implements RequestQueue {
     this.#finished.delete(uid)
     this.#seen.delete(uid)
     this.#options.history.refusals.delete(uid)
+    this.#options.history.verdicts.delete(uid)
   }
 
   /** The API server tells whole seconds: within that second the request was created at the latest when we saw it. */

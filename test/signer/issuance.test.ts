@@ -89,6 +89,16 @@ test('a proven violation is recorded, then denied', async () => {
   assert.match(world.events[0]?.message ?? '', /^PodTerminating: pod: asked pod "worker-0"/)
 })
 
+test('a verdict is counted once, however often the request is looked at', async () => {
+  const world = new World(askedOf())
+  world.decision = { allow: true, reasons: [], lifetimeSecondsMax: 3599 }
+  for (let look = 0; look < 3; look += 1) await world.step()
+  assert.deepEqual(world.verdicts, [{ verdict: 'wait', reason: '' }])
+  world.decision = { allow: true, reasons: [] }
+  await world.step()
+  assert.deepEqual(world.verdicts.slice(1), [{ verdict: 'issue', reason: '' }])
+})
+
 test('a request for a pod that is over is denied and recorded, without an alarm', async () => {
   requirement('signer.ended-is-no-attack')
   const world = new World(askedOf())

@@ -125,8 +125,10 @@ async function readBody(incoming: IncomingMessage): Promise<unknown> {
   return text === '' ? undefined : JSON.parse(text)
 }
 
-/** An API server that says what it is told, over HTTPS with client certificates. */
-export async function startFakeApiServer(): Promise<FakeApiServer> {
+/** An API server that says what it is told, over HTTPS, to clients with a certificate; or to anybody who is `anonymous`. */
+export async function startFakeApiServer(
+  options: { readonly anonymous?: boolean } = {},
+): Promise<FakeApiServer> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-fake-'))
   const authority = await createAuthority('fake API server CA')
   const serving = await authority.issueServer([
@@ -146,7 +148,7 @@ export async function startFakeApiServer(): Promise<FakeApiServer> {
     key: serving.privateKeyPem,
     ca: authority.certificatePem,
     requestCert: true,
-    rejectUnauthorized: true,
+    rejectUnauthorized: options.anonymous !== true,
   })
   server.on('secureConnection', (socket: Socket) => {
     sockets.set(socket, sockets.size + 1)
