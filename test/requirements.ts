@@ -221,6 +221,15 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a tool call is sent a second time only where the first was certainly not begun',
     source: 'RFC 9110 §9.2.2, RFC 9112 §9.3.1',
   },
+  'gateway.repeats-only-what-was-not-begun': {
+    claim:
+      'a call reaches a tool server a second time only where the first was certainly not begun, or the server says that twice does no more than once',
+    source: 'RFC 9110 §9.2.2, RFC 9112 §9.3.1',
+  },
+  'toolserver.ended-means-not-begun': {
+    claim: 'what comes on a connection that a tool server has ended is not handed to its handler',
+    source: 'RFC 9110 §15.5.9',
+  },
   'gateway.no-input-ends-it': {
     claim: 'nothing that can be sent to the listener ends the process',
     source: 'RFC 9112 §3.2; Node: an error without a listener ends the process',

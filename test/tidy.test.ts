@@ -69,7 +69,13 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
-const importableByAll = ['src/errors.ts', 'src/log.ts', 'src/metrics.ts', 'src/readiness.ts']
+const importableByAll = [
+  'src/errors.ts',
+  'src/log.ts',
+  'src/metrics.ts',
+  'src/readiness.ts',
+  'src/drain.ts',
+]
 
 /** The files of domain rooms that talk to the API server: thin shells around what is pure. */
 const kubernetesShells =

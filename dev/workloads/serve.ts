@@ -24,8 +24,8 @@ export async function serve(
   })
   process.stdout.write(`${JSON.stringify({ listening: setting('PORT') })}\n`)
   const stop = (): void => {
-    server.close(() => void countersign[Symbol.asyncDispose]())
-    server.closeIdleConnections()
+    // One gateway and no balancer: nobody has to learn first that this ends.
+    void countersign.close({ graceSeconds: 0 }).then(() => countersign[Symbol.asyncDispose]())
     process.stdin.destroy()
   }
   process.once('SIGTERM', stop)

@@ -1,6 +1,7 @@
 import { constants } from 'node:crypto'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Server, ServerOptions } from 'node:https'
+import { createDrain, isTooLate, type Drain, type DrainTimes } from '../drain.ts'
 import { CountersignError, quoted } from '../errors.ts'
 import { parseSpiffeId } from '../identity/spiffe-id.ts'
 import { parseTrustDomain, type TrustDomain } from '../identity/trust-domain.ts'
@@ -28,12 +29,19 @@ export type VerifiedListener = (
   verified: VerifiedRequest,
 ) => void | Promise<void>
 
+const defaultDrain: DrainTimes = { graceSeconds: 5, callSecondsMax: 10 }
+
 /** What a tool server holds: TLS options, the guard of its requests, and the files behind both. */
 export interface Countersign extends AsyncDisposable {
   /** For `https.createServer`: client certificates required, TLS 1.3, no session tickets. */
   readonly tlsOptions: ServerOptions
-  /** Makes the server's new handshakes follow the mounted files. Call it once, after `createServer`. */
+  /** Makes the server's new handshakes follow the mounted files, and lets `close` end it. Call it once, after `createServer`. */
   attach(server: Server): void
+  /**
+   * Ends the attached servers so that no call fails or is made twice: for `graceSeconds` (default 5) everything is served, each answer the
+   * last of its connection; then nothing new is accepted, and what is under way has `callSecondsMax` (default 10). Call it on SIGTERM.
+   */
+  close(times?: Partial<DrainTimes>): Promise<void>
   /** A request listener that lets only verified requests through; refusals are answered here. */
   guard(listener: VerifiedListener): RequestListener
   /** The check behind `guard`, for a server that reads bodies itself. `body` is the exact octets. */
@@ -108,11 +116,16 @@ export async function requireCountersign(options: RequireCountersignOptions): Pr
     secureOptions: constants.SSL_OP_NO_TICKET,
   }
   const detach: (() => void)[] = []
+  const drains: Drain[] = []
   return {
     tlsOptions,
     attach(server) {
       const reload = (): void => server.setSecureContext({ ...tlsOptions, ...material() })
       detach.push(credential.onChange(reload), trustBundle.onChange(reload))
+      drains.push(createDrain(server))
+    },
+    async close(times) {
+      await Promise.all(drains.splice(0).map((drain) => drain.close({ ...defaultDrain, ...times })))
     },
     guard: (listener) => createGuard({ listener, verifyRequest, bodyBytesMax, log }),
     verifyRequest,
@@ -151,6 +164,10 @@ function createGuard(options: {
     await listener(request, response, { caller: verdict, body })
   }
   return (request, response) => {
+    if (isTooLate(request)) {
+      request.resume()
+      return
+    }
     serve(request, response).catch((error: unknown) => {
       log.error({ error }, 'request failed')
       if (response.headersSent) response.destroy()

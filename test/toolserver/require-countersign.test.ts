@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer, request as httpsRequest, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -399,6 +400,51 @@ test('a folder without the files is an error that names the file', async () => {
     }),
     (error: Error & { code: string }) => error.code === 'pki/credential',
   )
+})
+
+test('a server that is attached ends in order: its last word on an idle connection is that nothing was received', async () => {
+  requirement('toolserver.ended-means-not-begun')
+  await using own = await requireCountersign({
+    credentialBundle: join(folder, 'credential.pem'),
+    trustBundle: join(folder, 'trust.pem'),
+    trustDomain: 'test.example',
+    gateways: [gateway.identity.spiffeId.uri],
+    production: false,
+    now: () => clock.now,
+  })
+  let begun = 0
+  const guarded = createServer(
+    own.tlsOptions,
+    own.guard((_request, response) => {
+      begun += 1
+      response.end('{}')
+    }),
+  )
+  own.attach(guarded)
+  await new Promise<void>((resolve) => {
+    guarded.listen(0, '127.0.0.1', resolve)
+  })
+  const { port } = guarded.address() as AddressInfo
+  const { chainPem: cert, privateKeyPem: key } = gateway.credential
+  const ca = authority.bundlePem
+  const idle = connect({
+    host: '127.0.0.1',
+    port,
+    cert,
+    key,
+    ca,
+    checkServerIdentity: () => undefined,
+  })
+  await once(idle, 'secureConnect')
+  let text = ''
+  idle.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  const closing = own.close({ graceSeconds: 0 })
+  await eventually('the last word', () => text !== '')
+  assert.match(text, /^HTTP\/1\.1 408 [^]*connection: close/)
+  idle.end('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}')
+  await closing
+  assert.equal(begun, 0)
+  assert.equal(guarded.listening, false)
 })
 
 test('in production, which is the default, a tool server says which extension it reads', async () => {

@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { Server as TcpServer } from 'node:net'
-import { setTimeout as timeout } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
+import { createDrain, isTooLate, type Delay, type DrainTimes } from '../../drain.ts'
 import type { Log } from '../../log.ts'
 import { tlsOptions, type TlsMaterial } from './tls.ts'
 
@@ -11,16 +10,6 @@ export interface Listener {
   readonly port: number
   /** Ends in order: see `DrainTimes`. */
   close(times: DrainTimes): Promise<void>
-}
-
-/**
- * How a listener ends. In the grace everything is served, on connections old and new, and every answer says `connection: close`:
- * those who send traffic here learn that it is over (endpoints are removed, balancers take note), and no client finds its connection
- * gone that it has just been told it may keep. After it nothing new is accepted, and what is under way has `callSecondsMax`.
- */
-export interface DrainTimes {
-  readonly graceSeconds: number
-  readonly callSecondsMax: number
 }
 
 export interface ListenerTimes {
@@ -47,11 +36,6 @@ export interface ListenerOptions extends TlsMaterial {
   readonly delay?: Delay | undefined
 }
 
-/** Resolves after so many milliseconds. */
-export type Delay = (milliseconds: number) => Promise<unknown>
-
-const realDelay: Delay = (milliseconds) => timeout(milliseconds, undefined, { ref: false })
-
 const defaultTimes: ListenerTimes = {
   handshakeMilliseconds: 10_000,
   headMilliseconds: 20_000,
@@ -61,39 +45,23 @@ const defaultTimes: ListenerTimes = {
 }
 
 /**
- * The last word on a connection where no answer is due. A request that crosses it on the way has not been received, and its sender may
- * repeat it, whatever it asks for (RFC 9110 §15.5.9); a bare end would leave that open.
- */
-const notReceived = 'HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n'
-
-/** What connections get to take their last octets. */
-const lastOctetsMilliseconds = 1500
-
-/**
  * Opens the port: HTTPS with client certificates, nothing else. It knows nothing of what is served. Nothing that comes in ends the
  * process: what is no HTTP is answered by Node itself with a status and no more; CONNECT is hung up on, an upgrade is not made.
  */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
-  const { listen, log, credential, trustBundle, delay = realDelay } = options
-  const open = openAnswers()
-  const connections = new Set<TLSSocket>()
+  const { listen, log, credential, trustBundle } = options
   const server = createServer(serverOptions(options), (request, response) => {
-    // What comes on a connection that has been ended is not begun: its sender has been told so.
-    if (!request.socket.writable) {
+    if (isTooLate(request)) {
       request.resume()
       return
     }
     response.on('error', (error) => log.debug({ error }, 'answer could not be written'))
-    open.add(response)
     options.serve(request, response)
   })
+  const drain = createDrain(server, options.delay)
   // Node would take an accept that fails (no descriptors, no memory) for the end of the process.
   server.on('error', (error) => log.error({ error }, 'connection could not be accepted'))
-  server.on('secureConnection', (socket) => {
-    connections.add(socket)
-    socket.once('close', () => connections.delete(socket))
-    options.accept(socket)
-  })
+  server.on('secureConnection', options.accept)
   const reload = (): void => server.setSecureContext(tlsOptions(options))
   const unlisten = [credential.onChange(reload), trustBundle.onChange(reload)]
   const stop = (): void => {
@@ -103,34 +71,15 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     stop()
     throw error
   })
-  const close = async ({ graceSeconds, callSecondsMax }: DrainTimes): Promise<void> => {
-    open.beLast()
-    await delay(graceSeconds * 1000)
+  const close = async (times: DrainTimes): Promise<void> => {
+    await drain.close(times, options.endConnections)
     stop()
-    const closed = stopAccepting(server)
-    const endIdle = (): void => {
-      for (const socket of connections) if (!open.on(socket)) socket.end(notReceived)
-    }
-    endIdle()
-    await Promise.race([open.none(), delay(callSecondsMax * 1000)])
-    endIdle()
-    options.endConnections()
-    for (const socket of connections) socket.destroySoon()
-    await Promise.race([closed, delay(lastOctetsMilliseconds)])
-    server.closeAllConnections()
-    await closed
-    server.close()
   }
   let closing: Promise<void> | undefined
   return {
     port: (server.address() as AddressInfo).port,
     close: (times) => (closing ??= close(times)),
   }
-}
-
-/** Not the HTTPS server's own `close`: that one destroys idle connections, and with them what a client is just sending. */
-function stopAccepting(server: Server): Promise<unknown> {
-  return new Promise((resolve) => TcpServer.prototype.close.call(server, resolve))
 }
 
 function serverOptions(options: ListenerOptions): Parameters<typeof createServer>[0] {
@@ -153,39 +102,4 @@ function listening(server: Server, { host, port }: ListenerOptions['listen']): P
       resolve()
     })
   })
-}
-
-/** The answers that are not at their end, from the request's head to the last octet handed to the kernel. */
-interface OpenAnswers {
-  add(response: ServerResponse): void
-  /** Whether one is open on this connection. */
-  on(socket: TLSSocket): boolean
-  /** Each answer whose head is still to come is the last one of its connection from now on. */
-  beLast(): void
-  /** Resolves when none is open. */
-  none(): Promise<void>
-}
-
-function openAnswers(): OpenAnswers {
-  const answers = new Set<ServerResponse>()
-  const waiting: (() => void)[] = []
-  let last = false
-  return {
-    add(response) {
-      if (last) response.shouldKeepAlive = false
-      answers.add(response)
-      response.once('close', () => {
-        answers.delete(response)
-        if (answers.size === 0) for (const resolve of waiting.splice(0)) resolve()
-      })
-    },
-    on: (socket) => [...answers].some(({ req }) => req.socket === socket),
-    beLast() {
-      last = true
-      for (const response of answers) response.shouldKeepAlive = false
-    },
-    async none() {
-      if (answers.size > 0) await new Promise<void>((resolve) => waiting.push(resolve))
-    },
-  }
 }

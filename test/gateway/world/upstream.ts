@@ -2,6 +2,7 @@ import { createServer } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { createDrain, isTooLate, type Delay, type Drain } from '../../../src/drain.ts'
 import type { Bundle } from '../../../src/pki/bundle.ts'
 import type { Credential } from '../../../src/pki/credential.ts'
 
@@ -16,7 +17,12 @@ export interface Received {
 
 export interface TestUpstream extends AsyncDisposable {
   readonly url: string
+  readonly port: number
   readonly received: Received[]
+  /** Ends it in order, as `countersign.close` does. */
+  readonly drain: Drain
+  /** Ends it as a process that dies does. */
+  die(): void
 }
 
 export type Answer = (
@@ -36,6 +42,7 @@ export async function openUpstream(options: {
   readonly credential: Credential
   readonly bundle: Bundle
   readonly answer: Answer
+  readonly delay?: Delay
 }): Promise<TestUpstream> {
   const { credential, bundle, answer } = options
   const received: Received[] = []
@@ -49,6 +56,7 @@ export async function openUpstream(options: {
       minVersion: 'TLSv1.3',
     },
     (request, response) => {
+      if (isTooLate(request)) return
       const chunks: Buffer[] = []
       request.on('data', (chunk: Buffer) => chunks.push(chunk))
       request.on('end', () => {
@@ -60,11 +68,18 @@ export async function openUpstream(options: {
       })
     },
   )
+  const drain = createDrain(server, options.delay)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {
     url: `https://127.0.0.1:${port}/mcp`,
+    port,
     received,
+    drain,
+    die() {
+      server.close()
+      server.closeAllConnections()
+    },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
