@@ -8,11 +8,15 @@ import { openCountersignFetch } from '../../src/agent/countersign-fetch.ts'
 import type { Gateway } from '../../src/gateway/gateway.ts'
 import { eventually } from '../support/eventually.ts'
 import { requirement } from '../requirements.ts'
+import type { Delay } from '../../src/drain.ts'
 import { openBalancer, type Balancer } from './world/balancer.ts'
 import { modern, openClient } from './world/client.ts'
+import { answerBoth, openUpstream, type TestUpstream } from './world/upstream.ts'
 import { defaultScopes, openWorld, type World } from './world/world.ts'
 
 const echo = modern('tools/call', { name: 'echo', arguments: { text: 'hello' } })
+/** A tool of which its server says that it only reads. */
+const read = modern('tools/call', { name: 'big', arguments: {} })
 const headers = {
   host: 'gateway.test',
   'content-type': 'application/json',
@@ -65,11 +69,11 @@ async function ours(world: World, port: number): Promise<Caller> {
   }
 }
 
-async function undici(world: World, port: number): Promise<Caller> {
+async function undici(world: World, port: number, what = echo): Promise<Caller> {
   const credential = world.identities.issue({ toolScopes: defaultScopes })
   const client = openClient({ port, credential, bundle: world.identities.bundle })
   return {
-    call: async () => (await client.post('/mcp/files', echo.body, echo.headers)).status,
+    call: async () => (await client.post('/mcp/files', what.body, what.headers)).status,
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   }
 }
@@ -182,6 +186,88 @@ test('every replica is replaced under load, and no call fails or is made twice',
   await load.stop()
   assert.deepEqual(load.failures, [])
   assert.equal(callsAt(world), load.calls)
+})
+
+/** A tool server of two replicas, behind a balancer. */
+async function openToolServers(hold: Delay | undefined): Promise<
+  AsyncDisposable & {
+    readonly world: World
+    readonly balancer: Balancer
+    readonly old: TestUpstream
+    readonly by: TestUpstream
+  }
+> {
+  await using opened = new AsyncDisposableStack()
+  const balancer = opened.use(await openBalancer())
+  const url = `https://127.0.0.1:${balancer.port}/mcp`
+  const world = opened.use(
+    await openWorld({
+      answers: { files: answerBoth() },
+      upstreams: (configs) => configs.map((config) => ({ ...config, url })),
+    }),
+  )
+  const replica = (): Promise<TestUpstream> =>
+    openUpstream({
+      credential: world.identities.issue({
+        namespace: 'tools',
+        serviceAccount: 'files',
+        role: 'tool-server',
+      }),
+      bundle: world.identities.bundle,
+      answer: answerBoth(),
+      ...(hold === undefined ? {} : { delay: hold }),
+    })
+  const [old, by] = [opened.use(await replica()), opened.use(await replica())]
+  balancer.endpoints = [old.port]
+  const parts = opened.move()
+  return { world, balancer, old, by, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+const callsIn = (received: TestUpstream['received']): number =>
+  received.filter(({ body }) => body.includes('tools/call')).length
+
+test('a tool server that ends in order is replaced under load, and no call fails or is made twice', async () => {
+  const grace = Promise.withResolvers<void>()
+  await using stage = await openToolServers((milliseconds) =>
+    milliseconds === 5000 ? grace.promise : new Promise(() => {}),
+  )
+  const { world, balancer, old, by } = stage
+  const { port } = world.gateway
+  await using first = await ours(world, port)
+  await using second = await undici(world, port)
+  await using third = await plain(world, port)
+  await using load = startLoad([first, second, third])
+  await moreCalls(load, 20)
+  const closing = old.drain.close({ graceSeconds: 5, callSecondsMax: 60 })
+  const before = balancer.connectionsTo(old.port)
+  await eventually('late connections come', () => balancer.connectionsTo(old.port) > before + 2, 30)
+  balancer.endpoints = [by.port]
+  await moreCalls(load, 20)
+  grace.resolve()
+  await closing
+  await moreCalls(load, 20)
+  await load.stop()
+  assert.deepEqual(load.failures, [])
+  assert.equal(callsIn(old.received) + callsIn(by.received), load.calls)
+})
+
+test('a tool server that dies under load fails no call of a tool that only reads', async () => {
+  await using stage = await openToolServers(undefined)
+  const { world, balancer, old, by } = stage
+  const { port } = world.gateway
+  await using first = await undici(world, port, read)
+  await using second = await undici(world, port, read)
+  await using third = await undici(world, port, read)
+  await using load = startLoad([first, second, third])
+  await moreCalls(load, 20)
+  // The endpoint outlives the process for a moment: connections are refused.
+  old.die()
+  balancer.endpoints = [old.port, by.port]
+  await moreCalls(load, 20)
+  balancer.endpoints = [by.port]
+  await moreCalls(load, 20)
+  await load.stop()
+  assert.deepEqual(load.failures, [])
 })
 
 test('a call that crosses the end of its connection is made once, at another replica', async () => {

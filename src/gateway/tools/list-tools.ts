@@ -118,7 +118,14 @@ function ask(
   const request = { headers, body }
   const { id, method } = call
   const asked = id === undefined ? undefined : { era, method, id: { value: id } }
-  return collectAnswer({ asked, upstream, request, answerBytesMax, streamSecondsMax: 60 })
+  return collectAnswer({
+    asked,
+    upstream,
+    request,
+    answerBytesMax,
+    streamSecondsMax: 60,
+    repeatable: true,
+  })
 }
 
 function headersOf(caller: Caller): string[] {

@@ -72,6 +72,8 @@ export async function askUpstream(
       request: { headers, body },
       answerBytesMax,
       streamSecondsMax,
+      // Lists, discovery, opening a session, notifications: no tool does anything.
+      repeatable: true,
       signal: cancelling.signal,
     })
   } finally {

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import type { Guest } from './seats.ts'
+import { sendRepeating } from './send-repeating.ts'
 import type { Upstream, UpstreamRequest } from './upstream.ts'
 
 export type FailureCause =
@@ -50,6 +51,8 @@ export interface ExchangeOptions {
   readonly answerBytesMax: number
   /** The longest life of a stream of events; other answers have the upstream's time-out for the whole. */
   readonly streamSecondsMax: number
+  /** Doing it twice does no more than doing it once. Default false. */
+  readonly repeatable?: boolean
 }
 
 /**
@@ -82,7 +85,13 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     cancel: () => fail('cancelled', 'cancelled'),
     resume: () => controller?.resume(),
   }
-  const send = (): void => upstream.send(request, handler)
+  const send = (): void =>
+    sendRepeating({
+      send: (once) => upstream.send(request, once),
+      handler,
+      repeatable: options.repeatable === true,
+      isOver: () => over,
+    })
   const guest = options.caller === undefined ? undefined : guestOf(options.caller, send, fail)
   const handler: Dispatcher.DispatchHandler = {
     onRequestStart(started) {
@@ -134,10 +143,13 @@ function guestOf(
   }
 }
 
+/** Challenges, and that a request was not received (408): of the connection between the two, and nobody else's. */
+const bareRefusals: ReadonlySet<number> = new Set([401, 403, 407, 408])
+
 /** What an upstream says to the gateway is not for the caller: redirects, challenges, its own failures. */
 function judgeHead(status: number, headers: AnswerHead['headers']): AnswerHead | string {
   if ((status >= 300 && status < 400) || status >= 500) return `answer has status ${status}`
-  if (status === 401 || status === 403 || status === 407) return `answer has status ${status}`
+  if (bareRefusals.has(status)) return `answer has status ${status}`
   if (headers['content-encoding'] !== undefined) return 'answer has a content-encoding'
   if (status === 202 || status === 204) return { status, headers, form: 'none' }
   const given = headers['content-type']

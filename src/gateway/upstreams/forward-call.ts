@@ -81,6 +81,7 @@ function passThrough(prepared: Prepared, means: Means): Promise<Refused | undefi
         request: { headers, body },
         answerBytesMax,
         streamSecondsMax,
+        repeatable: isRepeatable(call),
       },
       {
         head(received) {
@@ -115,6 +116,18 @@ function passThrough(prepared: Prepared, means: Means): Promise<Refused | undefi
     )
     const untie = tieExchange(peer, response, () => exchange.cancel())
   })
+}
+
+/** The server itself says that its tool changes nothing, or nothing more the second time (MCP 2026-07-28 tools, annotations). */
+function isRepeatable({ tool, definition }: Call): boolean {
+  if (tool === undefined) return true
+  const { readOnlyHint, idempotentHint } = (definition?.annotations ?? {}) as ToolHints
+  return readOnlyHint === true || idempotentHint === true
+}
+
+interface ToolHints {
+  readonly readOnlyHint?: unknown
+  readonly idempotentHint?: unknown
 }
 
 function beginStream({ call }: Prepared, head: AnswerHead): void {

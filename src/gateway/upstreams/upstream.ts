@@ -46,7 +46,12 @@ export interface UpstreamRequest {
 
 const serverName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const connectTimeoutMilliseconds = 5000
-const idleMilliseconds = 30_000
+
+/**
+ * Between two requests of a connection, where the server does not say how long it keeps one (`Keep-Alive: timeout`): it must be us who
+ * end it, and widely used servers end it after 5 seconds.
+ */
+const idleMilliseconds = 3_000
 
 /** Beside those for callers: the gateway lists the tools of an upstream that is busy, too. */
 const ownConnections = 4
