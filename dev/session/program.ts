@@ -10,8 +10,7 @@ export function run(argv: readonly string[], terminal: Terminal): Promise<ExitCo
       'Runs the whole product on this machine: control plane, kubelet, signer, gateway, agents, tools.',
     )
     .exitOverride()
-    .configureOutput(outputTo(terminal))
-    .showHelpAfterError('hint: npm run dev -- --help')
+    .configureOutput(outputTo(terminal, 'npm run dev -- --help'))
     .option('--once', 'tell the story, check every step, exit 0 or 1')
     .option('--dir <folder>', 'where everything is written (default: a new temporary folder)')
     .option(

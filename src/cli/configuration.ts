@@ -2,7 +2,8 @@ import { readFile, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { parseDocument, type Document } from 'yaml'
 import * as z from 'zod'
-import { CountersignError, quoted, type ErrorCode } from '../errors.ts'
+import { CountersignError, cut, quoted, type ErrorCode } from '../errors.ts'
+import { suggestField } from './known-fields.ts'
 
 const fileOctetsMax = 1024 * 1024
 const code: ErrorCode = 'cli/configuration'
@@ -45,7 +46,9 @@ export function validate<S extends z.ZodType>(
 ): z.output<S> {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  const lines = parsed.error.issues.map((issue) => describe(issue, value))
+  const lines = parsed.error.issues
+    .flatMap(branchOf)
+    .map((issue) => describe(issue, { value, schema }))
   throw new CountersignError(code, `${what}: ${lines.join('; ')}`, {
     hint: 'every field is described in docs/OPERATING.md',
   })
@@ -87,11 +90,28 @@ async function readBounded(file: string): Promise<string> {
   throw new CountersignError(code, `${file}: larger than ${fileOctetsMax} octets`)
 }
 
-function describe(issue: z.core.$ZodIssue, value: unknown): string {
+/** Of the forms that a field may have, the one that was meant: that which fits deepest, then that with the fewest faults. */
+function branchOf(issue: z.core.$ZodIssue): readonly z.core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union') return [issue]
+  const depth = (issues: readonly z.core.$ZodIssue[]): number =>
+    Math.max(0, ...issues.map(({ path }) => path.length))
+  const [best = []] = issue.errors.toSorted(
+    (left, right) => depth(right) - depth(left) || left.length - right.length,
+  )
+  if (best.length === 0) return [issue]
+  return best.flatMap((each) => branchOf({ ...each, path: [...issue.path, ...each.path] }))
+}
+
+function describe(
+  issue: z.core.$ZodIssue,
+  { value, schema }: { readonly value: unknown; readonly schema: z.ZodType },
+): string {
   const field = issue.path.map(String).join('.') || '(top level)'
   if (issue.code === 'unrecognized_keys') {
     const prefix = issue.path.length === 0 ? '' : `${field}.`
-    return issue.keys.map((key) => `${prefix}${key}: no such field`).join('; ')
+    return issue.keys
+      .map((key) => `${prefix}${cut(key)}: no such field${suggestField(schema, issue.path, key)}`)
+      .join('; ')
   }
   const got = issue.path.reduce<unknown>(
     (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],

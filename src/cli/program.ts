@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { BridgeOptions } from './bridge-command.ts'
 import { createLog } from './create-log.ts'
@@ -23,8 +24,8 @@ function createProgram(terminal: Terminal): Command {
       'Short-lived pod certificates for AI-agent platforms, and a gateway that authorizes every MCP call on them.',
     )
     .exitOverride()
-    .configureOutput(outputTo(terminal))
-    .showHelpAfterError('hint: countersign --help')
+    .configureOutput(outputTo(terminal, 'countersign --help'))
+    .version(version, '-V, --version', 'prints the version')
     .addHelpText(
       'after',
       `
@@ -33,7 +34,7 @@ Examples:
   countersign gateway --config g.yaml  authorize MCP calls
   countersign doctor                   examine a cluster
 
-Exit codes: 0 ok, 1 refused or failed check, 2 usage or configuration.`,
+Exit codes: 0 ok, 1 refused or failed, 2 usage or configuration. An error is one line, and a hint.`,
     )
   addSigner(program, terminal)
   addGateway(program, terminal)
@@ -41,7 +42,7 @@ Exit codes: 0 ok, 1 refused or failed check, 2 usage or configuration.`,
   addDoctor(program, terminal)
   program
     .command('version')
-    .description('Prints the version.')
+    .description('Prints the version, as --version does.')
     .action(() => terminal.out(`${version}\n`))
   return program
 }
@@ -52,15 +53,15 @@ function addSigner(program: Command, terminal: Terminal): void {
     .description(
       'Issues pod certificates after checking what each pod claims against what the cluster proves.',
     )
-    .requiredOption('--config <file>', 'YAML configuration, see docs/OPERATING.md')
+    .option('--config <file>', 'YAML configuration, see docs/OPERATING.md (required)')
     .addHelpText('after', '\nExample:\n  countersign signer --config /etc/countersign/signer.yaml')
-    .action(async ({ config }: { config: string }) => {
+    .action(async ({ config }: { config?: string }) => {
       const { readConfiguration } = await import('./configuration.ts')
       const { signerSchema } = await import('./signer-configuration.ts')
       const { runSigner } = await import('./run-signer.ts')
-      const read = await readConfiguration(config, signerSchema)
+      const read = await readConfiguration(requiredFile(config), signerSchema)
       const log = createLog({ ...read.log, name: 'signer' })
-      await serveUntilStopped(await runSigner(read, { log }), log, terminal.signal)
+      await serveUntilStopped(() => runSigner(read, { log }), log, terminal.signal)
     })
 }
 
@@ -68,18 +69,18 @@ function addGateway(program: Command, terminal: Terminal): void {
   program
     .command('gateway')
     .description('Serves MCP to agents over mTLS and authorizes every call.')
-    .requiredOption('--config <file>', 'YAML configuration, see docs/OPERATING.md')
+    .option('--config <file>', 'YAML configuration, see docs/OPERATING.md (required)')
     .addHelpText(
       'after',
       '\nExample:\n  countersign gateway --config /etc/countersign/gateway.yaml',
     )
-    .action(async ({ config }: { config: string }) => {
+    .action(async ({ config }: { config?: string }) => {
       const { readConfiguration } = await import('./configuration.ts')
       const { gatewaySchema } = await import('./gateway-configuration.ts')
       const { runGateway } = await import('./run-gateway.ts')
-      const read = await readConfiguration(config, gatewaySchema)
+      const read = await readConfiguration(requiredFile(config), gatewaySchema)
       const log = createLog({ ...read.log, name: 'gateway' })
-      await serveUntilStopped(await runGateway(read, { log }), log, terminal.signal)
+      await serveUntilStopped(() => runGateway(read, { log }), log, terminal.signal)
     })
 }
 
@@ -128,14 +129,33 @@ Example:
     })
 }
 
-async function serveUntilStopped(started: Running, log: Log, signal: AbortSignal): Promise<void> {
-  await using running = started
-  log.info({ admin: running.adminUrl, version }, 'started')
-  using _ = reportConditions({ conditions: () => running.conditions(), log })
+/** Checked here and not by Commander, which would say so of `--confg`, too. */
+function requiredFile(config: string | undefined): string {
+  if (config !== undefined) return config
+  throw new CountersignError('cli/usage', "required option '--config <file>' not specified", {
+    hint: 'countersign --help',
+  })
+}
+
+/** Starts a program, and ends it in order: told to end before it began, it does not begin. */
+async function serveUntilStopped(
+  start: () => Promise<Running>,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  if (signal.aborted) return
   const stopped = new Promise<void>((resolve) => {
-    if (signal.aborted) resolve()
     signal.addEventListener('abort', () => resolve(), { once: true })
   })
-  await Promise.race([stopped, running.ended])
-  log.info({}, 'stopping')
+  try {
+    await using running = await start()
+    log.info({ admin: running.adminUrl, version }, 'started')
+    using _ = reportConditions({ conditions: () => running.conditions(), log })
+    await Promise.race([stopped, running.ended])
+    log.info({}, 'stopping')
+  } catch (error) {
+    // The terminal gets one line of it.
+    log.debug({ error }, 'ended by an error')
+    throw error
+  }
 }

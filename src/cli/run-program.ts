@@ -16,12 +16,17 @@ export async function runProgram(
   }
 }
 
-/** Where Commander writes, and how it words an error of usage. */
-export function outputTo(terminal: Terminal): OutputConfiguration {
+/** Where Commander writes, and how it words an error of usage: one line, and a hint. */
+export function outputTo(terminal: Terminal, help: string): OutputConfiguration {
   return {
     writeOut: terminal.out,
     writeErr: terminal.err,
-    outputError: (text, write) => write(`countersign: ${text.trimEnd()} (cli/usage)\n`),
+    outputError: (text, write) => {
+      const [what, suggestion] = text.trimEnd().split('\n')
+      const meant = /^\(Did you mean (.*)\?\)$/.exec(suggestion ?? '')?.[1]
+      const hint = meant === undefined ? help : `did you mean ${meant}? ${help}`
+      write(`countersign: ${what} (cli/usage)\nhint: ${hint}\n`)
+    },
   }
 }
 
@@ -29,20 +34,35 @@ export function outputTo(terminal: Terminal): OutputConfiguration {
 export class Refused extends Error {}
 
 /** Of the configuration, though another room reads that part of it. */
-const usageCodes: ReadonlySet<ErrorCode> = new Set(['pki/profile', 'pki/identity-extension-oid'])
+const usageCodes: ReadonlySet<ErrorCode> = new Set([
+  'cli/usage',
+  'cli/configuration',
+  'pki/profile',
+  'pki/identity-extension-oid',
+  'kubernetes/configuration',
+])
 
 function explain(error: unknown, terminal: Terminal): ExitCode {
   if (error instanceof Refused) return 1
   // Commander has printed its own errors already; --help and --version end here with 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (!(error instanceof CountersignError)) {
+    terminal.err(`countersign: error: ${oneLine(error)}\n`)
     terminal.err(
-      `countersign: error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+      'hint: nobody foresaw this; with log.level: debug the log has where it came from\n',
     )
     return 1
   }
-  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : ''
-  terminal.err(`countersign: error: ${error.message}${cause} (${error.code})\n`)
-  if (error.hint !== undefined) terminal.err(`hint: ${error.hint}\n`)
-  return error.code.startsWith('cli/') || usageCodes.has(error.code) ? 2 : 1
+  const cause = error.cause === undefined ? '' : `: ${oneLine(error.cause)}`
+  // A message that was made of its cause has said it already.
+  const said = error.message.includes(cause.slice(2)) ? error.message : `${error.message}${cause}`
+  terminal.err(`countersign: error: ${said} (${error.code})\n`)
+  const hint = error.hint ?? `docs/ERRORS.md says of ${error.code} what to do`
+  terminal.err(`hint: ${hint}\n`)
+  return usageCodes.has(error.code) ? 2 : 1
+}
+
+function oneLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  return text.split('\n', 1)[0] ?? ''
 }

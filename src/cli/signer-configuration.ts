@@ -78,7 +78,7 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
       .strictObject({
         keyTypes: z.array(z.enum(keyTypes)).min(1).optional(),
         lifetimeSecondsMax: z.int().min(3600).max(86_400).default(3600),
-        backdateSeconds: z.int().min(0).max(240).default(90),
+        backdateSeconds: z.int().min(0).max(120).default(90),
       })
       .prefault({}),
     identityExtensionOid: z.string().max(128).optional(),

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { CountersignError, cut, quoted } from '../errors.ts'
+import { nearestName } from '../nearest-name.ts'
 import { quotedPointer, refusedData, type DataDocument } from './data-document.ts'
 
 /** What the operator's data may hold. */
@@ -109,26 +110,8 @@ function additionalIn(schema: Schema | undefined): Schema | undefined {
 }
 
 function instead(name: string, known: readonly string[]): string {
-  const short = cut(name, 40).toLowerCase()
-  const [nearest] = known
-    .map((each) => ({ each, distance: distanceOf(short, each.toLowerCase()) }))
-    .filter(({ each, distance }) => distance <= Math.max(2, each.length / 3))
-    .toSorted((a, b) => a.distance - b.distance)
+  const nearest = nearestName(name, known)
   return nearest === undefined
     ? `want=${known.join('|') || 'none'}`
-    : `did you mean ${quoted(nearest.each)}`
-}
-
-/** Letters to add, drop or change (Levenshtein). */
-function distanceOf(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j += 1) {
-      const changed = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(changed, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
+    : `did you mean ${quoted(nearest)}`
 }

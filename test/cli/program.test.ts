@@ -25,9 +25,11 @@ async function countersign(...argv: string[]): Promise<Seen> {
   return { code, out, err }
 }
 
-test('version prints the version of the package', async () => {
-  assert.deepEqual(await countersign('version'), { code: 0, out: `${version}\n`, err: '' })
-})
+for (const argument of ['version', '--version', '-V']) {
+  test(`${argument} prints the version of the package`, async () => {
+    assert.deepEqual(await countersign(argument), { code: 0, out: `${version}\n`, err: '' })
+  })
+}
 
 for (const command of [[], ['signer'], ['gateway'], ['bridge']]) {
   test(`${['countersign', ...command, '--help'].join(' ')} has an example and exits 0`, async () => {

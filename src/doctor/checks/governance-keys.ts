@@ -4,7 +4,7 @@ import { parseRole, roles as roleNames } from '../../identity/role.ts'
 import { parseTenant } from '../../identity/tenant.ts'
 import { annotationKeys, grantLabelPrefixes } from '../../signer/governance-key.ts'
 import { ok, plural, problem, unknown, warning, withPartial, type Check } from '../check.ts'
-import { nearestName } from '../nearest-name.ts'
+import { nearestName } from '../../nearest-name.ts'
 import type { Labelled } from '../workload-facts.ts'
 
 /** Where a key means something: everywhere else it is a slip that nobody sees. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { nearestName } from '../../src/doctor/nearest-name.ts'
+import { nearestName } from '../src/nearest-name.ts'
 
 const names = ['countersign.dev/tenant', 'countersign.dev/role', 'roles.countersign.dev/agent']
 

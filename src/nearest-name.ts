@@ -1,17 +1,25 @@
-/** Beyond this many edits a name is another one, not a slip of the fingers. */
+/** Beyond this many edits a name is another one, not a slip of the fingers; a short name is soon another. */
 const editsMax = 4
+const editsMin = 2
 
 const charactersMax = 80
 
-/** The candidate that takes the fewest edits, undefined where none is near. */
+/** The candidate that was meant: the one that takes the fewest edits, whatever the case; undefined where none is near. */
 export function nearestName(name: string, candidates: readonly string[]): string | undefined {
   if (name.length > charactersMax) return undefined
   const ranked = candidates
     .filter((candidate) => Math.abs(candidate.length - name.length) <= editsMax)
-    .map((candidate) => ({ candidate, edits: editsBetween(name.toLowerCase(), candidate) }))
+    .map((candidate) => ({
+      candidate,
+      edits: editsBetween(name.toLowerCase(), candidate.toLowerCase()),
+    }))
+    .filter(({ candidate, edits }) => edits <= editsFor(candidate))
     .toSorted((left, right) => left.edits - right.edits)
-  const [first] = ranked
-  return first !== undefined && first.edits <= editsMax ? first.candidate : undefined
+  return ranked[0]?.candidate
+}
+
+function editsFor({ length }: string): number {
+  return Math.min(editsMax, Math.max(editsMin, length / 3))
 }
 
 /** Levenshtein's distance, row by row. */
