@@ -222,6 +222,8 @@ export interface Facts {
   readonly access: Fact<AccessFact>
   /** Undefined: there is none of that name. */
   readonly revocations: Fact<CustomResourceFact | undefined>
+  /** Whether there is a ConfigMap for the program; undefined where nobody could look. */
+  readonly configured: Readonly<Record<Program, boolean | undefined>>
   readonly signer: Fact<SignerSettings>
   readonly gateway: Fact<GatewaySettings>
   /** As configured, or as good a guess as there is. */

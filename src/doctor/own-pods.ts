@@ -1,4 +1,4 @@
-import type { Program } from './facts.ts'
+import type { Facts, Program } from './facts.ts'
 import type { PodFact } from './workload-facts.ts'
 
 /** Our own pods: those of a program's service account in its namespace that have not ended. */
@@ -13,4 +13,11 @@ export function podsOf(
       pod.serviceAccount === `countersign-${program}` &&
       !['Succeeded', 'Failed'].includes(pod.phase),
   )
+}
+
+/** Whether a program belongs to this installation: it runs, or somebody has configured it. The chart can leave the gateway out. */
+export function isInstalled(facts: Facts, program: Program): boolean {
+  const { pods, namespace, configured } = facts
+  if (configured[program] !== false) return true
+  return pods.known && podsOf(pods.value, namespace, program).length > 0
 }

@@ -310,8 +310,24 @@ const installed: readonly Fault[] = [
   {
     title: 'no signer runs',
     breakIt: (world) => world.remove(`${ownPods}/countersign-signer-0?gracePeriodSeconds=0`),
-    changes: { installation: 'problem' },
+    changes: { installation: 'problem', signer: 'warning', ledger: 'warning' },
     evidence: /^signer: 0 of 0 pods ready/,
+  },
+  {
+    title: 'no gateway runs',
+    breakIt: (world) => world.remove(`${ownPods}/countersign-gateway-0?gracePeriodSeconds=0`),
+    changes: { installation: 'problem', gateway: 'warning', upstreams: 'warning' },
+    evidence: /^gateway: 0 of 0 pods ready/,
+  },
+  {
+    title: 'the gateway was left out, which is nobody’s fault',
+    breakIt: async (world) => {
+      await world.remove(`${ownPods}/countersign-gateway-0?gracePeriodSeconds=0`)
+      await world.remove(`${configMaps}/countersign-gateway`)
+      await world.remove(`${rbac}/clusterrolebindings/countersign-gateway.${system}`)
+    },
+    changes: { installation: 'ok' },
+    evidence: /^gateway: 0 of 0 pods ready/,
   },
   {
     title: 'a pod of ours is not ready',

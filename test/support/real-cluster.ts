@@ -112,11 +112,17 @@ function startEtcd(group: ProcessGroup, { folder, ports }: Layout): void {
   })
 }
 
-function startApiServer(
-  group: ProcessGroup,
-  layout: Layout,
-  runtimeConfig: readonly string[],
-): void {
+interface ServerSettings {
+  /** API versions besides the default ones, such as `certificates.k8s.io/v1beta1=true`. */
+  readonly runtimeConfig?: readonly string[]
+  /** Such as `PodCertificateRequest=false`. */
+  readonly featureGates?: readonly string[]
+  /** The plugin is in force unless told. */
+  readonly nodeRestriction?: boolean
+}
+
+function startApiServer(group: ProcessGroup, layout: Layout, settings: ServerSettings): void {
+  const { runtimeConfig = [], featureGates = [], nodeRestriction = true } = settings
   group.start({
     name: 'kube-apiserver',
     path: requireTool('kube-apiserver'),
@@ -135,10 +141,11 @@ function startApiServer(
       `--service-account-signing-key-file=${layout.accountKeyFile}`,
       '--service-cluster-ip-range=10.0.0.0/24',
       '--authorization-mode=Node,RBAC',
-      '--enable-admission-plugins=NodeRestriction',
+      ...(nodeRestriction ? ['--enable-admission-plugins=NodeRestriction'] : []),
       // A test's pods need no token, and may come before their namespace's default account.
       '--disable-admission-plugins=ServiceAccount',
       ...runtimeConfig.map((setting) => `--runtime-config=${setting}`),
+      ...(featureGates.length === 0 ? [] : [`--feature-gates=${featureGates.join(',')}`]),
     ],
   })
 }
@@ -180,13 +187,10 @@ async function createBareNode(client: PlainClient): Promise<void> {
 }
 
 /** Starts the programs of `node test/tools/build.ts` on loopback, everything in one temporary folder. */
-export async function startRealCluster(options: {
-  readonly onProgress?: (line: string) => void
-  /** API versions besides the default ones, such as `certificates.k8s.io/v1beta1=true`. */
-  readonly runtimeConfig?: readonly string[]
-}): Promise<Cluster> {
+export async function startRealCluster(
+  options: ServerSettings & { readonly onProgress?: (line: string) => void },
+): Promise<Cluster> {
   const report = options.onProgress ?? (() => undefined)
-  const { runtimeConfig = [] } = options
   for (const name of ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubemark'] as const) {
     requireTool(name)
   }
@@ -201,7 +205,7 @@ export async function startRealCluster(options: {
   }
 
   try {
-    return await startIn({ folder, group, runtimeConfig, report, dispose })
+    return await startIn({ folder, group, settings: options, report, dispose })
   } catch (error) {
     await dispose()
     throw error
@@ -211,11 +215,11 @@ export async function startRealCluster(options: {
 async function startIn(options: {
   readonly folder: string
   readonly group: ProcessGroup
-  readonly runtimeConfig: readonly string[]
+  readonly settings: ServerSettings
   readonly report: (line: string) => void
   readonly dispose: () => Promise<void>
 }): Promise<Cluster> {
-  const { folder, group, runtimeConfig, report, dispose } = options
+  const { folder, group, settings, report, dispose } = options
   const layout = layOut(folder, await freePorts())
   const serving = await createAuthority('countersign test serving CA')
   const clients = await createAuthority('countersign test client CA')
@@ -235,7 +239,7 @@ async function startIn(options: {
 
   report('starting etcd and kube-apiserver')
   startEtcd(group, layout)
-  startApiServer(group, layout, runtimeConfig)
+  startApiServer(group, layout, settings)
   await group.until('kube-apiserver ready', 60, async () => {
     return (await client({ path: '/readyz' })).status === 200
   })

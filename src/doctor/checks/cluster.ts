@@ -86,7 +86,9 @@ function nodeClocks({ leases, nodes }: Facts): NodeClocks {
       evidence.push(`node ${node} is ready, and renewed its lease ${seconds(age)} ago`)
     }
   }
-  if (evidence.length === 0) evidence.push(`${plural(leases.value.length, 'node lease')} in time`)
+  const counted = leases.value.length
+  if (counted === 0) evidence.push('no node has a lease')
+  else if (evidence.length === 0) evidence.push(`${plural(counted, 'node lease')} in time`)
   return { ahead, late, evidence }
 }
 

@@ -1,6 +1,6 @@
 import { ok, problem, unknown, warning, type Check } from '../check.ts'
 import type { Facts, Program } from '../facts.ts'
-import { podsOf } from '../own-pods.ts'
+import { isInstalled, podsOf } from '../own-pods.ts'
 
 /** The version that the gateway reads, and the schema that it was written for. */
 const revocationVersion = 'v1alpha1'
@@ -50,12 +50,18 @@ export const installation: Check = {
     if (!pods.known) return unknown(pods)
     const isThere = !namespaces.known || namespaces.value.some(({ name }) => name === namespace)
     const programs = (['signer', 'gateway'] as const).map((program) => lookAt(facts, program))
-    const [signer] = programs
+    const [signer, gateway] = programs
     const evidence = programs.flatMap((each) => each.evidence)
     if (!isThere || signer?.pods === 0) {
       return problem(`no signer runs in namespace ${namespace}`, {
         evidence: isThere ? evidence : [`there is no namespace ${namespace}`],
         hint: 'say where it is installed with --namespace, or install the chart',
+      })
+    }
+    if (gateway?.pods === 0 && isInstalled(facts, 'gateway')) {
+      return problem(`no gateway runs in namespace ${namespace}`, {
+        evidence,
+        hint: 'kubectl describe deployment countersign-gateway says what is refused; without a gateway install with gateway.enabled=false',
       })
     }
     if (programs.some((each) => each.broken)) {

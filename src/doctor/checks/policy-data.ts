@@ -1,8 +1,11 @@
 import { named, ok, problem, unknown, warning, type Check } from '../check.ts'
+import { isInstalled } from '../own-pods.ts'
 
 export const policyData: Check = {
   name: 'policy-data',
-  judge: ({ policyData: fact }) => {
+  judge: (facts) => {
+    const { policyData: fact } = facts
+    if (!isInstalled(facts, 'gateway')) return ok('no gateway is installed here')
     if (!fact.known) return unknown(fact)
     const { files, fault, foreignBundle } = fact.value
     if (fault !== undefined) {

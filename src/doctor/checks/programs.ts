@@ -1,6 +1,6 @@
 import { ok, plural, problem, unknown, warning, type Check, type Judgement } from '../check.ts'
 import type { ConditionFact, Fact, Facts, Program, ReadinessFact } from '../facts.ts'
-import { podsOf } from '../own-pods.ts'
+import { isInstalled, podsOf } from '../own-pods.ts'
 
 const isUpstream = (name: string): boolean => name.startsWith('upstream ')
 
@@ -19,8 +19,9 @@ export const upstreams: Check = {
   judge: (facts) => {
     const { gateway: settings, readiness } = facts
     const pods = readiness.gateway
+    if (!isInstalled(facts, 'gateway')) return ok('no gateway is installed here')
     if (!pods.known) return unknown(pods)
-    if (pods.value.length === 0) return ok('no gateway runs, so there are no tool servers')
+    if (pods.value.length === 0) return notRunning('gateway')
     const said = conditionsIn(pods.value, isUpstream)
     const wanted = settings.known ? settings.value.upstreams.map(({ server }) => server) : []
     const silent = wanted.filter(
@@ -75,14 +76,21 @@ function silentPods(pods: Fact<readonly ReadinessFact[]>): readonly string[] {
     .map(({ pod, why }) => `${pod}: not asked: ${why}`)
 }
 
+function notRunning(program: Program): Judgement {
+  return warning(`not checked: no ${program} runs here`, { hint: 'see installation' })
+}
+
 function judgeProgram(
-  { readiness }: Facts,
+  facts: Facts,
   program: Program,
   passes: (name: string) => boolean,
 ): Judgement {
-  const pods = readiness[program]
+  const pods = facts.readiness[program]
+  if (!isInstalled(facts, program)) {
+    return program === 'gateway' ? ok('no gateway is installed here') : notRunning(program)
+  }
   if (!pods.known) return unknown(pods)
-  if (pods.value.length === 0) return ok(`no ${program} runs here`)
+  if (pods.value.length === 0) return notRunning(program)
   const said = conditionsIn(pods.value, passes)
   const failing = said.filter((condition) => !condition.ok)
   const vital = failing.filter(({ optional }) => !optional)
@@ -111,7 +119,7 @@ export const ledger: Check = {
     if (!pods.known) return unknown(pods)
     if (!settings.known) return unknown(settings)
     const own = podsOf(pods.value, namespace, 'signer')
-    if (own.length === 0) return ok('no signer runs here')
+    if (own.length === 0) return notRunning('signer')
     const { file } = settings.value.ledger
     const places = own.map((pod) => {
       const mount = pod.mounts

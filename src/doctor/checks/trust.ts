@@ -3,6 +3,7 @@ import type { CaCertificate } from '../../pki/ca-certificate.ts'
 import { chainOf, clusterTime, describeAnchor, publishedAnchors, verifyChain } from '../anchors.ts'
 import { ok, plural, problem, unknown, warning, type Check, type Judgement } from '../check.ts'
 import type { Facts } from '../facts.ts'
+import { isInstalled } from '../own-pods.ts'
 
 const lifetimeSecondsDefault = 3600
 
@@ -118,6 +119,7 @@ export const gatewayName: Check = {
   name: 'gateway-name',
   judge: (facts) => {
     const { handshake, namespace } = facts
+    if (!isInstalled(facts, 'gateway')) return ok('no gateway is installed here')
     const service = `countersign-gateway.${namespace}.svc`
     if (!handshake.known) {
       return warning(`not checked: the gateway is not reached from here`, {

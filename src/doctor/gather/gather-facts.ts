@@ -58,6 +58,7 @@ function unasked(fact: Fact<never>): Asked {
     policies: fact,
     access: fact,
     revocations: fact,
+    configured: { signer: undefined, gateway: undefined },
     signer: fact,
     gateway: fact,
     signerName: signerNameDefault,
@@ -82,8 +83,8 @@ async function gatherFrom(options: GatherOptions, serverNow: () => number): Prom
   const gateway = readSettings(gatewayMap, 'gateway', configuration.gateway)
   const signerName = signer.known ? signer.value.signerName : signerNameDefault
   const lists = await gatherLists(options, serverNow)
-  const isThere = namespaces.known && namespaces.value.some(({ name }) => name === namespace)
-  const place = { namespace: isThere ? namespace : 'default', signerName, served }
+  const isMade = namespaces.known && namespaces.value.some(({ name }) => name === namespace)
+  const place = { namespace: isMade ? namespace : 'default', signerName, served }
   const readiness = async (program: Program, settings: typeof signer | typeof gateway) =>
     learnReadiness(options, {
       pods: lists.pods,
@@ -95,6 +96,7 @@ async function gatherFrom(options: GatherOptions, serverNow: () => number): Prom
     ...lists,
     served,
     namespaces,
+    configured: { signer: isThere(signerMap), gateway: isThere(gatewayMap) },
     signer,
     gateway,
     signerName,
@@ -111,6 +113,10 @@ async function gatherFrom(options: GatherOptions, serverNow: () => number): Prom
       signal: options.signal,
     }),
   }
+}
+
+function isThere(fact: Fact<object | undefined>): boolean | undefined {
+  return fact.known ? fact.value !== undefined : undefined
 }
 
 async function gatherLists(
