@@ -133,9 +133,7 @@ test('a whole node on this machine', async (t) => {
     const script = `require('node:dns').lookup('kubernetes.default.svc', (error, address) => console.log(error?.code ?? address))`
     const found = await node.kubectl('exec kept -- /usr/bin/node -e', script)
     assert.equal(found, '10.96.0.1\n')
-    const resolver = `const { Resolver } = require('node:dns'); const r = new Resolver(); r.setServers(['10.96.0.10'])
-      r.resolve4('kubernetes.default.svc.cluster.local', (error, found) => console.log(error?.code ?? found.join()))`
-    const { stdout } = await node.run(process.execPath, ['-e', resolver])
+    const { stdout } = await node.run(process.execPath, ['-e', script])
     assert.equal(stdout, '10.96.0.1\n')
   })
 

@@ -102,10 +102,12 @@ export class Components {
     this.#namespaces = namespaces
   }
 
-  start(name: ComponentName): void {
+  /** With more arguments, if any, for this once. */
+  start(name: ComponentName, more: readonly string[] = []): void {
     const log = openSync(this.#logFile(name), 'a', 0o600)
     const program = join(this.#layout.bin, name)
-    const child = this.#namespaces.start(program, argumentsOf[name](this.#layout), log)
+    const words = [...argumentsOf[name](this.#layout), ...more]
+    const child = this.#namespaces.start(program, words, log)
     closeSync(log)
     const exited = new Promise<string>((resolve) => {
       child.once('error', (error) => resolve(error.message))

@@ -121,6 +121,9 @@ export async function writeConfiguration(layout: Layout, sandboxImage: string): 
   await write('containerd.toml', containerdConfiguration(layout, sandboxImage))
   await write('kubelet.yaml', stringify(kubeletConfiguration(layout)))
   await write('kube-proxy.yaml', stringify(proxyConfiguration(layout)))
-  // Empty: names outside of the cluster have no answer here.
+  // What the cluster's DNS would ask further: names outside of the cluster have no answer here.
   await write('resolv.conf', '')
+  // What runs on the node itself resolves Services as a pod does.
+  const search = `search svc.${clusterDomain} ${clusterDomain}`
+  await write('node-resolv.conf', `nameserver ${dnsServiceAddress}\n${search}\n`)
 }

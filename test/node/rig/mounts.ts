@@ -35,6 +35,7 @@ async function commandsFor(layout: Layout): Promise<readonly (readonly string[])
     ['mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/run'],
     ['mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/var/lib'],
     ['mount', '--bind', layout.podLogs, '/var/log'],
+    ['mount', '--bind', join(layout.configuration, 'node-resolv.conf'), '/etc/resolv.conf'],
     ['mount', '--make-rshared', '/'],
     ...settings,
   ]

@@ -155,10 +155,11 @@ export class Node {
     }
   }
 
-  async restart(name: ComponentName): Promise<void> {
+  /** Ends a component and starts it again, with more arguments if any are given. */
+  async restart(name: ComponentName, ...more: readonly string[]): Promise<void> {
     if (this.#components === undefined) throw new Error('the node is switched off')
     await this.#components.stop(name)
-    this.#components.start(name)
+    this.#components.start(name, more)
   }
 
   /** Ends every process at once; what is on the disk stays. */

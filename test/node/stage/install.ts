@@ -34,14 +34,19 @@ export const values: object = {
   },
 }
 
+async function prepare(node: Node): Promise<string> {
+  const file = join(node.folder, 'values.json')
+  await writeFile(file, JSON.stringify(values))
+  await node.apply(systemNamespace)
+  return file
+}
+
 /** Installs or upgrades the release, and waits until its pods are Ready. */
 export async function install(
   node: Node,
   options: { readonly chart?: string; readonly more?: readonly string[] } = {},
 ): Promise<void> {
-  const file = join(node.folder, 'values.json')
-  await writeFile(file, JSON.stringify(values))
-  await node.apply(systemNamespace)
+  const file = await prepare(node)
   await node.helm(
     `upgrade --install countersign ${options.chart ?? chart} --namespace ${system}`,
     `--values=${file}`,
@@ -49,4 +54,12 @@ export async function install(
     '--timeout=120s',
     ...(options.more ?? []),
   )
+}
+
+/** Installs it with something wrong, waits for nothing, and gives what the command said. */
+export async function begin(node: Node, settings: readonly string[]): Promise<string> {
+  const file = await prepare(node)
+  const words = ['install', 'countersign', chart, '--namespace', system, `--values=${file}`]
+  const { stdout, stderr } = await node.run('helm', [...words, ...settings])
+  return `${stdout}${stderr}`
 }
