@@ -24,7 +24,7 @@ export async function canCall(node: Node): Promise<boolean> {
   return ok !== undefined
 }
 
-async function raiseCurtain(node: Node): Promise<void> {
+export async function raiseCurtain(node: Node): Promise<void> {
   await node.apply(...cast)
   const asks = { models: 'small', 'tool-scopes': 'github:issues_*' }
   await node.apply(agentPod('acme', 'researcher', 'researcher', asks))
