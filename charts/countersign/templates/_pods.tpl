@@ -1,10 +1,8 @@
-{{/* Pod Security level "restricted". With a user and a group kubelet writes the private key with mode 0600. */}}
+{{/* Pod Security level "restricted". With a user of its own kubelet writes a pod's private key for that user, mode 0600. */}}
 {{- define "countersign.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532
 runAsGroup: 65532
-fsGroup: 65532
-fsGroupChangePolicy: OnRootMismatch
 seccompProfile:
   type: RuntimeDefault
 {{- end -}}

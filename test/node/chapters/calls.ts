@@ -47,14 +47,14 @@ export async function tellCalls(t: TestContext, node: Node): Promise<void> {
     assert.deepEqual([ok['mode'], ok['uid']], ['600', 65532])
   })
 
-  await t.test("nobody but the gateway's user and group can read its key", async () => {
+  await t.test("nobody but the gateway's user can read its key", async () => {
     const file = '/var/run/countersign/credential-bundle.pem'
-    const script = `const { mode, uid } = require('node:fs').statSync('${file}'); console.log(mode & 0o007, uid)`
+    const script = `const { mode, uid } = require('node:fs').statSync('${file}'); console.log((mode & 0o777).toString(8), uid)`
     const found = await node.kubectl(
       `exec --namespace ${system} deployment/countersign-gateway -- /usr/bin/node -e`,
       script,
     )
-    assert.equal(found, '0 65532\n')
+    assert.equal(found, '600 65532\n')
   })
 
   await t.test('the agent lists what its ceiling and the policy allow', async () => {
