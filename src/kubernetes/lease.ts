@@ -65,6 +65,8 @@ export interface LeaseHolder {
    * trusted), renews it when it is ours. Answers whether it is ours now. To be called about three times a duration.
    */
   tryHold(signal?: AbortSignal): Promise<boolean>
+  /** Takes the lease from whoever holds it, who finds out when it would renew it. Answers whether it is ours now. */
+  takeOver(signal?: AbortSignal): Promise<boolean>
   /** Gives it back, so that the next one need not wait. */
   release(signal?: AbortSignal): Promise<void>
 }
@@ -100,19 +102,25 @@ export function createLeaseHolder(options: LeaseHolderOptions): LeaseHolder {
     }
   }
 
+  async function take(
+    mayTake: (lease: Lease) => boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    const aborting = signal === undefined ? {} : { signal }
+    const lease = await readObject(client, leases, { namespace, name, ...aborting })
+    if (lease === undefined) {
+      const body = { metadata: { name, namespace }, spec: hold(undefined) }
+      return unlessConflict(() => createObject(client, leases, { namespace, body, ...aborting }))
+    }
+    if (!mayTake(lease)) return false
+    const { metadata } = lease
+    const patch = { spec: hold(lease) }
+    return unlessConflict(() => mergeObject(client, leases, { metadata, patch, ...aborting }))
+  }
+
   return {
-    async tryHold(signal) {
-      const aborting = signal === undefined ? {} : { signal }
-      const lease = await readObject(client, leases, { namespace, name, ...aborting })
-      if (lease === undefined) {
-        const body = { metadata: { name, namespace }, spec: hold(undefined) }
-        return unlessConflict(() => createObject(client, leases, { namespace, body, ...aborting }))
-      }
-      if (!isFree(lease)) return false
-      const { metadata } = lease
-      const patch = { spec: hold(lease) }
-      return unlessConflict(() => mergeObject(client, leases, { metadata, patch, ...aborting }))
-    },
+    tryHold: (signal) => take(isFree, signal),
+    takeOver: (signal) => take(() => true, signal),
     async release(signal) {
       const aborting = signal === undefined ? {} : { signal }
       const lease = await readObject(client, leases, { namespace, name, ...aborting })

@@ -99,6 +99,7 @@ class Publisher implements TrustBundlePublisher {
   readonly #name: string
   readonly #leaseSeconds: number
   readonly #lease: LeaseHolder
+  readonly #steadyNow: () => number
   readonly #closing = new AbortController()
   readonly #first = Promise.withResolvers<void>()
   readonly #listeners = new Set<() => void>()
@@ -107,6 +108,8 @@ class Publisher implements TrustBundlePublisher {
   #active: Authority | undefined
   /** Undefined while it is not known: an answer may have been lost. */
   #holds: boolean | undefined
+  /** Since when another replica holds the lease and has not published our anchors. */
+  #leftSince: number | undefined
   #wakeUp = new AbortController()
   /** Why the last round has not published what is in force. */
   #problem: string | undefined
@@ -116,6 +119,7 @@ class Publisher implements TrustBundlePublisher {
     this.#name = trustBundleName(options.signerName, options.trustDomain)
     const { client, lease, steadyNow = systemSteadyNow } = options
     this.#leaseSeconds = lease.durationSeconds ?? leaseSecondsDefault
+    this.#steadyNow = steadyNow
     this.#lease = createLeaseHolder({
       client,
       ...lease,
@@ -205,7 +209,12 @@ class Publisher implements TrustBundlePublisher {
     const published = readPublishedAnchors(present?.trustBundle ?? '', trustDomain)
     // Without the lease as well: who finds its anchors published signs, whatever becomes of the lease.
     const seen = this.#activate(authority, published)
-    if (!(await this.#hold(signal))) return seen
+    if (seen) this.#leftSince = undefined
+    if (!(await this.#hold(signal))) {
+      if (!seen) this.#leftSince ??= this.#steadyNow()
+      return seen
+    }
+    this.#leftSince = undefined
     const anchors = mergeAnchors({ published, own, now: now() })
     if (anchors.length === 0) {
       throw new CountersignError('pki/authority-unavailable', 'authority has no anchor left')
@@ -236,12 +245,27 @@ class Publisher implements TrustBundlePublisher {
     }
   }
 
+  /**
+   * A holder that works publishes what it has within a lease. Its authority is another one then, as while a release is given a new CA, one
+   * replica after the other: it would wait for us to be ready, and we for it to end. What it has published stays when we write.
+   */
+  #isOverdue(): boolean {
+    if (this.#leftSince === undefined) return false
+    return this.#steadyNow() - this.#leftSince >= this.#leaseSeconds * 1000
+  }
+
   async #hold(signal: AbortSignal): Promise<boolean> {
     const before = this.#holds
     this.#holds = undefined
-    const holds = await this.#lease.tryHold(signal)
-    this.#holds = holds
     const { lease, log } = this.#options
+    const overdue = this.#isOverdue()
+    if (overdue)
+      log.info(
+        { lease: lease.name },
+        'trust bundle lease is taken over: its holder does not publish our anchors',
+      )
+    const holds = await (overdue ? this.#lease.takeOver(signal) : this.#lease.tryHold(signal))
+    this.#holds = holds
     if (holds !== before) log.info({ lease: lease.name, holds }, 'trust bundle lease was asked for')
     return holds
   }

@@ -116,6 +116,26 @@ test('a replica whose anchors another one has to publish waits, looks often, and
   assert.deepEqual([one.writes, two.writes], [2, 0])
 })
 
+test('a holder that has another authority is relieved after a lease, and both sign from then on', async () => {
+  requirement('signer.anchors-before-signatures')
+  await using world = new World()
+  const one = await world.replica('one').started()
+  const two = await world.replica('two').started()
+  world.passed += 14_000
+  await one.look()
+  await two.look()
+  assert.equal(two.active, undefined)
+  world.passed += 2000
+  await one.look()
+  await two.look()
+  assert.equal(two.active, two.authorities.authority)
+  assert.ok(world.publishes(one.authorities.authority, two.authorities.authority))
+  await one.look()
+  assert.equal(one.active, one.authorities.authority)
+  assert.equal(world.holder, 'two')
+  assert.deepEqual([one.writes, two.writes], [1, 1])
+})
+
 test('an authority of two anchors signs once both are published', async () => {
   await using world = new World()
   const [one, other] = [newAuthority(), newAuthority()]
