@@ -344,7 +344,7 @@ describe('an informer', () => {
       lines: [long('MODIFIED', 'a'), added(namespace('c', 7)), long('DELETED', 'b')],
     })
     start()
-    await eventually('the deletion', () => seen.length === 5)
+    await eventually('the deletion', () => seen.length === 5, 60)
     assert.deepEqual(seen.slice(2), ['deleted a 1', 'added c 7', 'deleted b 2'])
     assert.deepEqual([...informer.unreadable], ['a'])
     assert.deepEqual(counted, ['malformed namespaces'])
