@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TLSSocket } from 'node:tls'
 import { cut } from '../errors.ts'
 import { rawIdOf, type Call, type Door } from './call.ts'
 import type { Means } from './means.ts'
@@ -51,7 +52,10 @@ async function outcomeOf(call: Call, means: Means): Promise<Refused | undefined>
 
 function refuse(call: Call, means: Means, refused: Refused): void {
   const { check, refusal } = refused
-  const { peer, message, door } = call
+  const { message, door } = call
+  // Of a caller that was not let in, too, what its certificate says.
+  const { svid } = call.peer ?? means.peers.of(call.request.socket as TLSSocket)
+  const told: { readonly decisionId?: string } | undefined = refusal.data
   means.metrics.count('countersign_gateway_refusals_total', { check, code: String(refusal.code) })
   means.log.info(
     {
@@ -60,7 +64,11 @@ function refuse(call: Call, means: Means, refused: Refused): void {
       code: refusal.code,
       why: refusal.message,
       detail: refusal.detail,
-      peer: peer?.svid.spiffeId.uri,
+      decision: told?.decisionId ?? call.decided?.id,
+      peer: svid?.spiffeId.uri,
+      namespace: svid?.identity?.namespace.name,
+      serviceAccount: svid?.identity?.serviceAccount.name,
+      pod: svid?.identity?.pod.name,
       method:
         message !== undefined && message.kind !== 'response' ? cut(message.method) : undefined,
     },

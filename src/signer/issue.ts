@@ -242,6 +242,17 @@ async function published(options: IssuanceOptions, publication: Publication): Pr
   // By the API server's clock it may have been made after ours says that it is answered.
   const seconds = Math.max(0, (options.now() - claims.createdAt) / 1000)
   options.metrics.observe('countersign_signer_issuance_seconds', seconds)
+  options.log.info(
+    {
+      namespace: claims.request.namespace,
+      pod: claims.pod.name,
+      request: claims.request.name,
+      spiffeId: approved.verdict.spiffeId.uri,
+      serialNumber: issued.serialNumber,
+      notAfter: issued.notAfter.toISOString(),
+    },
+    'certificate is issued',
+  )
   options.ports.emitEvent({
     pod: { namespace: claims.request.namespace, ...claims.pod },
     type: 'Normal',

@@ -1,11 +1,14 @@
 import { CountersignError } from '../errors.ts'
-import { deniedStatus } from './condition.ts'
+import { cutToOctets, deniedStatus } from './condition.ts'
 import { notRecorded } from './issuance-options.ts'
 import type { IssuanceOptions, Outcome } from './issuance-options.ts'
 import type { PublishAnswer, RequestState } from './ports.ts'
 import { refusalRecord } from './records.ts'
 import { headNow, settleTerminal } from './settle.ts'
 import type { DenyVerdict } from './verdict.ts'
+
+/** The whole of it is in the ledger, in the request and in the event. */
+const logOctetsMax = 1024
 
 /**
  * Says no, for good: the refusal is recorded before the Denied is written, and whatever goes wrong with either leaves the
@@ -24,7 +27,10 @@ export async function refuse(
   const status = deniedStatus(verdict, new Date(options.now()))
   const answer = await options.ports.publish(request, status, signal)
   if (answer.kind === 'written') {
-    options.log.info({ request: asked.name, reason: verdict.reason }, 'request is denied')
+    const { namespace, name, pod } = asked
+    const why = cutToOctets(verdict.message, logOctetsMax)
+    const fields = { namespace, pod: pod.name, request: name, reason: verdict.reason, why }
+    options.log.info(fields, 'request is denied')
     // A pod that is over has nobody who could do anything about it.
     if (verdict.reason !== 'PodEnded') {
       options.ports.emitEvent({

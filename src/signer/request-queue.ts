@@ -184,13 +184,14 @@ class Queue implements RequestQueue {
     const { log, ports } = this.#options
     const before = this.#waiting.get(uid)
     const count = (before?.count ?? 0) + 1
-    log.debug({ name, namespace, why: outcome.why, count }, 'request waits')
+    log.debug({ namespace, request: name, why: outcome.why, count }, 'request waits')
     const isTime = outcome.grave === true || count >= tellAfterWaits
     // Numbers change from look to look, and nobody wants to be told of each.
     const words = outcome.why.replaceAll(/\d+/g, '')
     const tell = isTime && before?.told !== words
     if (tell) {
-      log.warn({ name, namespace, why: outcome.why, count }, 'request still waits')
+      const pod = request.spec.podName
+      log.warn({ namespace, pod, request: name, why: outcome.why, count }, 'request waits')
       ports.emitEvent({
         pod: { namespace, name: request.spec.podName, uid: request.spec.podUid },
         type: 'Warning',

@@ -513,3 +513,16 @@ test('a large id comes back digit for digit', async () => {
   )
   assert.match(reply.text, /"id":9007199254740991[,}]/)
 })
+
+test('the log names the decision of a refused call, and the namespace and service account of its caller', async () => {
+  const said: Record<string, unknown>[] = []
+  const info = (fields: object, message: string): void => void said.push({ ...fields, message })
+  await using world = await openWorld({ log: { ...silentLog, info } })
+  const session = await openSession(await world.agent(), '/mcp/files')
+  const thief = await world.agent({ namespace: 'street', serviceAccount: 'thief' })
+  const { body, headers } = legacy('tools/list', {}, { session })
+  await thief.post('/mcp/files', body, headers)
+  const line = said.find(({ message }) => message === 'request refused')
+  assert.equal(line?.['decision'], world.events.at(-1)?.decisionId)
+  assert.deepEqual([line?.['namespace'], line?.['serviceAccount']], ['street', 'thief'])
+})

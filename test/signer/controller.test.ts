@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CountersignError } from '../../src/errors.ts'
+import { silentLog } from '../../src/log.ts'
 import { staticAuthoritySource } from '../../src/pki/authority.ts'
 import type { ApiRequest } from '../../src/kubernetes/api-client.ts'
 import { parseX509Svid } from '../../src/pki/x509-svid.ts'
@@ -406,4 +407,27 @@ test('a ledger that takes no records ends the signer, because only opening it ag
   })
   assert.equal(world.statusOf(), undefined)
   assert.equal(world.cluster.requests.filter(statusWrites).length, 0)
+})
+
+test('every verdict and every certificate is a line in the log, with the pod that it is about', async () => {
+  const said: { readonly message: string; readonly namespace?: string; readonly pod?: string }[] =
+    []
+  const info = (fields: object, message: string): void => void said.push({ ...fields, message })
+  const cluster = populatedCluster()
+  await using world = await startSigner(cluster, { log: { ...silentLog, info } })
+  putRequest(cluster)
+  await world.terminal()
+  putPod(cluster, { nodeName: 'node2' })
+  putRequest(cluster, 'req-2')
+  await world.terminal('req-2')
+  const lines = said.filter(({ message }) =>
+    /^(certificate is issued|request is denied)$/.test(message),
+  )
+  assert.deepEqual(
+    lines.map(({ message, namespace, pod }) => [message, namespace, pod]),
+    [
+      ['certificate is issued', 'team-a', 'worker-0'],
+      ['request is denied', 'team-a', 'worker-0'],
+    ],
+  )
 })
