@@ -26,6 +26,7 @@ import {
   notFound,
   StatusError,
   unauthorized,
+  unsupportedMediaType,
 } from './status.ts'
 import { metadataOnly, parseIncludedObject, tableOf } from './tables/table.ts'
 import { requestToken } from './token-request.ts'
@@ -91,6 +92,7 @@ async function answer(
   const url = new URL(request.url ?? '/', 'https://127.0.0.1')
   const review = request.method === 'POST' ? reviewerOf(url.pathname) : undefined
   if (review !== undefined) {
+    requireJson(request)
     const body = parseJson(await readBody(request, bodyBytesMax))
     reply(response, 201, JSON.stringify(review(room.authorizer, user, body)))
     return
@@ -181,10 +183,21 @@ interface Change {
   readonly response: ServerResponse
 }
 
+function mediaTypeOf(request: IncomingMessage): string {
+  return (request.headers['content-type'] ?? '').split(';')[0]?.trim() ?? ''
+}
+
+/** Some commands of kubectl write protobuf, which is not read here. */
+function requireJson(request: IncomingMessage): void {
+  const accepted = ['application/json']
+  if (!['', ...accepted].includes(mediaTypeOf(request))) throw unsupportedMediaType(accepted)
+}
+
 async function change(room: Room, { target, user, request, response }: Change): Promise<void> {
+  if (target.verb !== 'patch') requireJson(request)
   const octets = await readBody(request, bodyBytesMax)
   const body = octets.length === 0 ? undefined : parseJson(octets)
-  const mediaType = (request.headers['content-type'] ?? '').split(';')[0]?.trim() ?? ''
+  const mediaType = mediaTypeOf(request)
   const { type, subresource, namespace, name, verb } = target
   if (subresource === 'token' && resourceKey(type) === 'serviceaccounts' && verb === 'create') {
     const { store, tokens } = room

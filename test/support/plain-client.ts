@@ -39,7 +39,7 @@ export async function createPlainClient(kubeconfigPath: string): Promise<PlainCl
         agent,
         method,
         headers: { accept, 'content-type': type },
-        timeout: 10_000,
+        timeout: 60_000,
       })
       outgoing.once('error', reject)
       outgoing.once('timeout', () => outgoing.destroy(new Error(`no answer: ${method} ${path}`)))

@@ -105,6 +105,16 @@ test('a body that is no JSON object is a 400', async () => {
   }
 })
 
+test('a body that is not said to be JSON is a 415, whatever the path', async () => {
+  const mediaType = 'application/vnd.kubernetes.protobuf'
+  const reviews = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews'
+  for (const path of [maps, reviews]) {
+    const { status, body } = await world.admin.send('POST', path, Buffer.from('k8s'), mediaType)
+    assert.equal(status, 415, path)
+    assert.match(body.message, /accepted media types include: application\/json$/)
+  }
+})
+
 test('a method that a resource does not take is a 405', async () => {
   const cases: readonly (readonly [string, string])[] = [
     ['POST', `${maps}/a`],
