@@ -10,16 +10,14 @@
 {{- end }}
 {{- end -}}
 
-{{/* The API server is no pod, so only its ports can be named. */}}
+{{/* The API server is no pod, nor is a DNS cache on the node, so only their ports can be named. */}}
 {{- define "countersign.clusterEgress" -}}
 - ports:
     {{- range .Values.networkPolicy.apiServerPorts }}
     - port: {{ . }}
       protocol: TCP
     {{- end }}
-- to:
-    - namespaceSelector: {}
-  ports:
+- ports:
     - port: 53
       protocol: UDP
     - port: 53
