@@ -9,6 +9,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { buildCargo, cargoFolderName } from './cargo.ts'
 import { debianFolderName, linkEnvironment, unpackDebian } from './debian.ts'
 import {
   buildArguments,
@@ -65,6 +66,7 @@ function cacheFolder(environment: Environment): string {
 
 function toolFolder(name: ToolName, environment: Environment): string {
   if (name === 'nft') return join(cacheFolder(environment), debianFolderName())
+  if (name === 'webpki-verify') return join(cacheFolder(environment), cargoFolderName(environment))
   const program = programs[name]
   const folder = `${name}-${pinnedVersion(program)}-${cacheKey(program, environment)}`
   return join(cacheFolder(environment), folder)
@@ -133,6 +135,10 @@ async function fillFolder(
   if (name === 'nft') {
     onProgress(`nft and libseccomp: unpacking Debian's packages`)
     return unpackDebian({ folder, final: toolFolder(name, environment), environment })
+  }
+  if (name === 'webpki-verify') {
+    onProgress('webpki-verify: building')
+    return buildCargo(folder, environment)
   }
   const program = programs[name]
   if (program.linksSeccomp) await buildTool('nft', onProgress, environment)

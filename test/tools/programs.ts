@@ -129,9 +129,16 @@ export const programs: Readonly<Record<ProgramName, Program>> = {
 /** What comes from Debian's packages as it is: kube-proxy writes its rules with it. */
 export type DebianProgramName = 'nft'
 
-export type ToolName = ProgramName | DebianProgramName
+/** What cargo builds: rustls reads certificates by rules of its own. */
+export type CargoProgramName = 'webpki-verify'
 
-export const toolNames: readonly ToolName[] = [...(Object.keys(programs) as ProgramName[]), 'nft']
+export type ToolName = ProgramName | DebianProgramName | CargoProgramName
+
+export const toolNames: readonly ToolName[] = [
+  ...(Object.keys(programs) as ProgramName[]),
+  'nft',
+  'webpki-verify',
+]
 
 /** What a word on the command line stands for, besides the name of a tool. */
 export const groups: Readonly<Record<string, readonly ToolName[]>> = {
