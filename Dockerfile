@@ -10,7 +10,7 @@ FROM scratch
 COPY --from=build /src/dist/image/rootfs/ /
 USER 65532:65532
 WORKDIR /
-ENTRYPOINT ["/usr/bin/node", "/opt/countersign/dist/cli/main.mjs"]
+ENTRYPOINT ["/usr/bin/node", "--expose-gc", "/opt/countersign/dist/cli/main.mjs"]
 CMD ["--help"]
 LABEL org.opencontainers.image.title="countersign"
 LABEL org.opencontainers.image.description="Short-lived pod certificates for AI-agent platforms, issued on evidence, and an MCP gateway that authorizes every call on them."

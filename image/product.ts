@@ -16,10 +16,13 @@ const user = '65532'
 
 export const reference: string = `docker.io/library/countersign:${manifest.version}`
 
+/** The program gives back what its start took, see `serveUntilStopped`. */
+const nodeOptions = ['--expose-gc']
+
 export const config: ImageConfig = {
   User: `${user}:${user}`,
   WorkingDir: '/',
-  Entrypoint: [`/${nodePath}`, `/${programFolder}/${mainModule}`],
+  Entrypoint: [`/${nodePath}`, ...nodeOptions, `/${programFolder}/${mainModule}`],
   Cmd: ['--help'],
   Labels: {
     'org.opencontainers.image.title': manifest.name,

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync, type SpawnSyncReturns } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
 import manifest from '../../package.json' with { type: 'json' }
@@ -70,7 +78,7 @@ function runImage(t: TestContext, words: readonly string[]): SpawnSyncReturns<st
 }
 
 test('the image runs with nothing but itself', (t) => {
-  const ended = runImage(t, ['version'])
+  const ended = runImage(t, ['--version'])
   if (ended === undefined) return
   assert.equal(ended.stderr, '')
   assert.equal(ended.stdout, `${manifest.version}\n`)
@@ -85,13 +93,20 @@ authority: { selfSigned: { namespace: x } }
 ledger: { file: /nowhere/ledger.jsonl }
 `
   const file = join(image, 'signer.yaml')
+  const policies = join(image, 'opt/countersign/policies')
   writeFileSync(file, configuration)
-  const ended = runImage(t, ['signer', '--config', '/signer.yaml'])
+  const whole = runImage(t, ['signer', '--config', '/signer.yaml'])
+  renameSync(policies, `${policies}-away`)
+  const without = runImage(t, ['signer', '--config', '/signer.yaml'])
+  renameSync(`${policies}-away`, policies)
   rmSync(file)
-  if (ended === undefined) return
-  // The ledger is opened after the policy was loaded and had answered.
-  assert.match(ended.stderr, /ledger/)
-  assert.equal(ended.status, 1)
+  if (whole === undefined || without === undefined) return
+  assert.match(without.stderr, /\(policy\/bundle\)/)
+  // There is no cluster here, and it is looked for after the policy was loaded and had answered.
+  assert.match(
+    whole.stderr,
+    /^countersign: error: kubernetes server: .*\(kubernetes\/configuration\)/m,
+  )
 })
 
 test('the image has the configuration that it was given: a numeric user, the program, its names', () => {
@@ -189,6 +204,24 @@ test('the Dockerfile copies the same files and says the same configuration', () 
     config.Labels,
   )
   execFileSync('diff', ['-r', '--no-dereference', join(root, 'dist', 'image', 'rootfs'), image])
+})
+
+test('the program hears signals before it loads what takes long', () => {
+  const program = join(image, 'opt/countersign/dist/cli')
+  const loaded = new Map<string, string>()
+  const load = (name: string): void => {
+    if (loaded.has(name)) return
+    const text = readFileSync(join(program, name), 'utf8')
+    loaded.set(name, text)
+    for (const [, to = ''] of text.matchAll(/\b(?:import|from) ?"\.\/([\w-]+\.mjs)"/g)) load(to)
+  }
+  load('main.mjs')
+  const text = [...loaded.values()].join('\n')
+  assert.ok(text.length < 10_000, `want=little before the first import() got=${text.length} octets`)
+  const [heard, later] = ['process.once("SIGTERM"', 'await import("./program-'].map((each) =>
+    text.indexOf(each),
+  )
+  assert.ok(heard !== undefined && heard >= 0 && later !== undefined && later >= 0)
 })
 
 test('what the program looks for beside itself is known to the image', () => {
