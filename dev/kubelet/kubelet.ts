@@ -56,7 +56,9 @@ export async function startKubelet(config: KubeletConfig): Promise<Kubelet> {
   opened.defer(() => client.close())
   const uid = await registerNode(client, { name: nodeName, now })
   opened.use(startNodeLease({ client, nodeName, now, delay: realDelay, log }))
-  const shared = { client, log, metrics: silentMetrics, now, random }
+  // A kubelet needs the whole of what it runs, however much that is.
+  const keptBytesMax = Number.POSITIVE_INFINITY
+  const shared = { client, log, metrics: silentMetrics, keptBytesMax, random }
   const fieldSelector = `spec.nodeName=${nodeName}`
   const pods = opened.use(startInformer({ ...shared, resource: kubeletPods, fieldSelector }))
   const requests = opened.use(
