@@ -230,6 +230,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'what comes on a connection that a tool server has ended is not handed to its handler',
     source: 'RFC 9110 §15.5.9',
   },
+  'gateway.unread-answers-bounded': {
+    claim:
+      'a caller that does not read its answers holds so many octets of memory and no more, and those not for long',
+    source: '64 connections of one pod held 2.1 GB of answers',
+  },
   'gateway.no-input-ends-it': {
     claim: 'nothing that can be sent to the listener ends the process',
     source: 'RFC 9112 §3.2; Node: an error without a listener ends the process',

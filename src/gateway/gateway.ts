@@ -79,6 +79,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...options,
     staleSecondsMax,
     connectionsMax: limits.identityConnectionsMax,
+    unsent: limits,
   })
   const means: Means = {
     unmet: createReadiness(options.ready),

@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls'
 import { cut } from '../errors.ts'
 import { rawIdOf, type Call, type Door } from './call.ts'
 import type { Means } from './means.ts'
+import type { Peer } from './peers/peer.ts'
 import { unavailable } from './problem.ts'
 import { replyRefusal } from './reply.ts'
 import { serveCall } from './serve.ts'
@@ -18,7 +19,7 @@ export interface Http {
 export function handleSafely(http: Http, means: Means): void {
   handleRequest(http, means).catch((error: unknown) => {
     means.log.error({ error, door: http.door.name }, 'request broke')
-    http.response.destroy()
+    http.request.socket.destroy()
   })
 }
 
@@ -26,16 +27,23 @@ export function handleSafely(http: Http, means: Means): void {
 async function handleRequest(http: Http, means: Means): Promise<void> {
   const call = openCall(http, means.now())
   const refused = await outcomeOf(call, means)
-  if (call.peer !== undefined) {
-    call.peer.usage.open -= 1
-    call.peer.open -= 1
-  }
+  if (call.peer !== undefined) releaseWhenSent(call.peer, call.response)
   const { door } = call
   const seconds = (means.now() - call.receivedAt) / 1000
   means.metrics.observe('countersign_gateway_request_seconds', seconds, { door: door.kind })
   const outcome = refused === undefined ? 'served' : 'refused'
   means.metrics.count('countersign_gateway_requests_total', { door: door.kind, outcome })
   if (refused !== undefined) refuse(call, means, refused)
+}
+
+/** A request is open until its answer is read: else a caller that reads nothing could have any number of them answered. */
+function releaseWhenSent(peer: Peer, response: ServerResponse): void {
+  const release = (): void => {
+    peer.usage.open -= 1
+    peer.open -= 1
+  }
+  if (response.closed) release()
+  else response.once('close', release)
 }
 
 async function outcomeOf(call: Call, means: Means): Promise<Refused | undefined> {

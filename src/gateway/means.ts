@@ -6,11 +6,12 @@ import type { TokenSigner } from '../token/sign.ts'
 import type { Catalogue } from './tools/catalogue.ts'
 import type { Era } from '../mcp/message.ts'
 import type { Peers } from './peers/peers.ts'
+import type { UnsentBounds } from './peers/unsent.ts'
 import type { Condition } from '../readiness.ts'
 import type { Seal } from './sessions/seal.ts'
 import type { Upstream } from './upstreams/upstream.ts'
 
-export interface GatewayLimits {
+export interface GatewayLimits extends UnsentBounds {
   /** Octets of one request body. */
   readonly bodyBytesMax: number
   /** Octets of one answer of an upstream. */
@@ -43,6 +44,8 @@ export const defaultLimits: GatewayLimits = {
   connectionInFlightMax: 8,
   identityConnectionsMax: 64,
   listSecondsMax: 60,
+  unsentBytesMax: 32 * 1024 * 1024,
+  unsentSecondsMax: 30,
 }
 
 /** What the checks and the doors work with; made once, by `createGateway`. */

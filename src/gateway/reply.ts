@@ -1,5 +1,6 @@
 import type { Call } from './call.ts'
 import { rawIdOf } from './call.ts'
+import { endWith } from './peers/unsent.ts'
 import { formatRefusal, type Refusal } from './problem.ts'
 
 /** Answers with a result of the gateway's own. */
@@ -23,17 +24,18 @@ export function replyResultText(
 
 /** Answers with a whole JSON text. */
 export function replyBody(
-  { response }: Call,
+  call: Call,
   body: Buffer,
   more: { readonly status?: number; readonly headers?: Readonly<Record<string, string>> } = {},
 ): void {
+  const { response } = call
   if (response.headersSent || response.destroyed) return
   response.writeHead(more.status ?? 200, {
     'content-type': 'application/json',
     'content-length': String(body.length),
     ...more.headers,
   })
-  response.end(body)
+  endWith(call, body)
 }
 
 /** A notification was taken. */

@@ -8,6 +8,7 @@ import type { DecisionSubject } from '../../policy/authorizer.ts'
 import { intermediatesOf } from './peer-chain.ts'
 import { identityRefusal, unavailable, type Refusal } from '../problem.ts'
 import type { PodSource, RevocationSource } from './revocation.ts'
+import type { UnsentBounds } from './unsent.ts'
 
 /** Who is at the other end of one TLS connection: parsed once, judged on every request. */
 export interface Peer {
@@ -29,9 +30,12 @@ export interface Peer {
 
 /** What one identity takes of the gateway. */
 export interface Usage {
-  /** Requests between their first check and the end of their answer. */
+  /** Requests between their first check and the last octet of their answer. */
   open: number
   connections: number
+  /** Of large answers that are not read yet. */
+  unsentOctets: number
+  readonly bounds: UnsentBounds
 }
 
 export interface PeerOptions {
@@ -42,6 +46,7 @@ export interface PeerOptions {
   /** How long revocations and pods may be out of touch with the cluster before nobody is served. */
   readonly staleSecondsMax: number
   readonly identityExtensionOid?: string | undefined
+  readonly unsent: UnsentBounds
   readonly now: () => number
 }
 
@@ -57,7 +62,7 @@ export type Judgement = Refusal | undefined | Promise<Refusal | undefined>
 /** Reads the certificate of a finished handshake. `socket.authorized` is no evidence: it survives the certificate. */
 export function parsePeer(
   socket: TLSSocket,
-  options: Pick<PeerOptions, 'identityExtensionOid' | 'credential'>,
+  options: Pick<PeerOptions, 'identityExtensionOid' | 'credential' | 'unsent'>,
 ): Peer | Stranger {
   const raw = socket.getPeerX509Certificate()?.raw
   if (!socket.authorized || raw === undefined) return stranger('no client certificate')
@@ -79,7 +84,7 @@ export function parsePeer(
       subject: subjectOf(svid, identity),
       streams: new Set(),
       open: 0,
-      usage: { open: 0, connections: 0 },
+      usage: { open: 0, connections: 0, unsentOctets: 0, bounds: options.unsent },
       intermediates: intermediatesOf(socket, options.credential.current()),
       verifiedWith: undefined,
     }

@@ -10,6 +10,7 @@ import { createEventPasser, type EventPasser } from './pass-events.ts'
 import { badRequest } from '../problem.ts'
 import type { Peer } from '../peers/peer.ts'
 import { tieExchange } from '../peers/streams.ts'
+import { endWith } from '../peers/unsent.ts'
 import type { Upstream } from './upstream.ts'
 import type { Refused } from '../table.ts'
 
@@ -164,7 +165,7 @@ function answer(
   headers['content-type'] = 'application/json'
   headers['content-length'] = String(body.length)
   call.response.writeHead(head.status, headers)
-  call.response.end(body)
+  endWith(call, body)
   return undefined
 }
 

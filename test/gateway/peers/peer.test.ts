@@ -13,6 +13,7 @@ const authority = createTestAuthority()
 const { credential, identity } = authority.issue({ role: 'agent', tenant: 'acme' })
 const { svid } = credential
 const unchanging = { onChange: () => () => {} }
+const bounds = { unsentBytesMax: 1, unsentSecondsMax: 1 }
 
 interface Facts {
   readonly now?: number
@@ -41,6 +42,7 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     revocations,
     pods,
     staleSecondsMax: 120,
+    unsent: bounds,
     now: () => facts.now ?? Date.now(),
   })
   const peer: Peer = {
@@ -50,7 +52,7 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     subject: {} as Peer['subject'],
     streams: new Set(),
     open: 0,
-    usage: { open: 0, connections: 0 },
+    usage: { open: 0, connections: 0, unsentOctets: 0, bounds },
     intermediates: [],
     verifiedWith: undefined,
   }

@@ -62,7 +62,7 @@ export interface World extends AsyncDisposable {
   /** One more gateway, of the same configuration but for this. */
   openReplica(more: Pick<GatewayOptions, 'drain' | 'delay'>): Promise<Gateway>
   /** A connection of an agent, for what no HTTP client would send. */
-  rawConnection(): Promise<TLSSocket>
+  rawConnection(credential?: Credential): Promise<TLSSocket>
 }
 
 export interface WorldOptions {
@@ -177,8 +177,8 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       replicas.push(replica)
       return replica
     },
-    async rawConnection() {
-      const { chainPem: cert, privateKeyPem: key } = identities.issue({ toolScopes: defaultScopes })
+    async rawConnection(own = identities.issue({ toolScopes: defaultScopes })) {
+      const { chainPem: cert, privateKeyPem: key } = own
       const { port } = gateway
       const checkServerIdentity = (): undefined => undefined
       const host = '127.0.0.1'
