@@ -34,6 +34,8 @@ export async function openAdminListener(options: AdminOptions): Promise<AdminLis
   const app = createApp(options.silenceMilliseconds ?? silenceMillisecondsDefault)
   addPages(app, options)
   await listening('admin', { host, port }, () => app.listen({ host, port }))
+  // A connection that cannot be accepted (no descriptors, no memory) would be the end of the process.
+  app.server.on('error', () => {})
   const bound = (app.server.address() as AddressInfo).port
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
