@@ -27,7 +27,8 @@ export async function runDoctor(
   const gateway = options.gateway === undefined ? undefined : parseGateway(options.gateway)
   if (!isDnsLabel(namespace)) {
     const message = `--namespace: want=a name of a namespace got=${quoted(namespace)}`
-    throw new CountersignError('cli/usage', message)
+    const hint = 'where the chart is installed, such as countersign-system'
+    throw new CountersignError('cli/usage', message, { hint })
   }
   const client = createApiClient({
     kubeconfig: options.kubeconfig,
@@ -60,7 +61,9 @@ export async function runDoctor(
 function parseGateway(text: string): { readonly host: string; readonly port: number } {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url?.protocol !== 'https:') {
-    throw new CountersignError('cli/usage', `--gateway: want=an https URL got=${quoted(text)}`)
+    const message = `--gateway: want=an https URL got=${quoted(text)}`
+    const hint = 'such as https://127.0.0.1:8443, through a port-forward'
+    throw new CountersignError('cli/usage', message, { hint })
   }
   // URLs write IPv6 addresses in brackets, sockets do not.
   const host = url.hostname.replace(/^\[|\]$/g, '')

@@ -31,7 +31,7 @@ for (const argument of ['version', '--version', '-V']) {
   })
 }
 
-for (const command of [[], ['signer'], ['gateway'], ['bridge']]) {
+for (const command of [[], ['signer'], ['gateway'], ['bridge'], ['doctor']]) {
   test(`${['countersign', ...command, '--help'].join(' ')} has an example and exits 0`, async () => {
     const { code, out } = await countersign(...command, '--help')
     assert.equal(code, 0)
@@ -46,6 +46,11 @@ const misused: readonly [readonly string[], RegExp][] = [
   [['version', 'extra'], /too many arguments/],
   [['bridge'], /countersign: error: bridge: url: required \(cli\/usage\)\nhint: /],
   [['bridge', '--dev', '/none/dev.json'], /cannot read "\/none\/dev\.json"/],
+  [['doctor', '--namespace', 'No Such'], /--namespace: want=a name of a namespace got="No Such"/],
+  [
+    ['doctor', '--gateway', 'http://gateway'],
+    /--gateway: want=an https URL got="http:\/\/gateway"/,
+  ],
 ]
 
 for (const [argv, message] of misused) {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { tellCalls } from './chapters/calls.ts'
+import { tellDoctor } from './chapters/doctor.ts'
 import { tellMishaps } from './chapters/mishaps.ts'
 import { tellReleases } from './chapters/releases.ts'
 import { tellRollouts } from './chapters/rollouts.ts'
@@ -20,6 +21,7 @@ test('the product in real pods, from an empty cluster to its removal', async (t)
   await install(node)
   t.diagnostic(`installed, and all pods Ready: ${Math.round(performance.now() - begun)} ms`)
   await tellCalls(t, node)
+  await tellDoctor(t, node)
   await tellMishaps(t, node)
   await tellRollouts(t, node)
   await tellReleases(t, node)

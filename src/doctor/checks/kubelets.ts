@@ -98,11 +98,21 @@ function newer(
   })
 }
 
+/** The first kubelet that needs no gate. */
+const ungatedMinor = 37
+
 function agreeing(all: Nodes, evidence: Evidence): Judgement {
-  const names = namesOf(all, olderThan(wholeKeyMinor))
-  const note = `kubelet 1.35 on ${named(names)}: the signer reads v1beta1 for their sake`
-  return ok(
-    'every kubelet can ask for certificates',
-    names.length === 0 ? evidence : [...evidence, note],
-  )
+  const keyOnly = namesOf(all, olderThan(wholeKeyMinor))
+  const gated = namesOf(all, olderThan(ungatedMinor))
+  const notes = [
+    ...(keyOnly.length === 0
+      ? []
+      : [`kubelet 1.35 on ${named(keyOnly)}: the signer reads v1beta1 for their sake`]),
+    ...(gated.length === 0
+      ? []
+      : [
+          `kubelets before 1.37 need the gate PodCertificateRequest, which cannot be seen from here`,
+        ]),
+  ]
+  return ok('every kubelet can ask for certificates', [...evidence, ...notes])
 }
