@@ -61,7 +61,8 @@ function addSigner(program: Command, terminal: Terminal): void {
       const { runSigner } = await import('./run-signer.ts')
       const read = await readConfiguration(requiredFile(config), signerSchema)
       const log = createLog({ ...read.log, name: 'signer' })
-      await serveUntilStopped(() => runSigner(read, { log }), log, terminal.signal)
+      const { signal } = terminal
+      await serveUntilStopped(() => runSigner(read, { log, signal }), log, signal)
     })
 }
 
@@ -148,7 +149,12 @@ async function serveUntilStopped(
     signal.addEventListener('abort', () => resolve(), { once: true })
   })
   try {
-    await using running = await start()
+    await using running = await start().catch((error: unknown) => {
+      // A start that was given up because it was told to end is no failure.
+      if (signal.aborted) return undefined
+      throw error
+    })
+    if (running === undefined) return
     log.info({ admin: running.adminUrl, version }, 'started')
     // What loading left behind is given back, where the image's command line allows it. V8 looks after idle memory by itself only
     // from its first full collection on, which a quiet program would not come to for hours.

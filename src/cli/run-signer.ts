@@ -22,9 +22,9 @@ import type { SignerConfig } from './signer-configuration.ts'
  */
 export async function runSigner(
   config: SignerConfig,
-  options: { readonly log: Log; readonly now?: () => number },
+  options: { readonly log: Log; readonly now?: () => number; readonly signal?: AbortSignal },
 ): Promise<Running> {
-  const { log, now = Date.now } = options
+  const { log, now = Date.now, signal } = options
   await using opened = new AsyncDisposableStack()
   const metrics = createMetrics()
   let conditions = (): readonly Condition[] => [beginning]
@@ -39,7 +39,9 @@ export async function runSigner(
     userAgent: 'countersign-signer',
   })
   opened.defer(() => client.close())
-  const ledger = opened.use(await openLedger({ file: config.ledger.file, now, log, metrics }))
+  const { file } = config.ledger
+  const reading = signal === undefined ? {} : { signal }
+  const ledger = opened.use(await openLedger({ file, now, log, metrics, ...reading }))
   const authorities = opened.use(await openAuthority(config, client, { log, now }))
   const signer = createSigner({
     client,

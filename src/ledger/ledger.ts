@@ -39,6 +39,8 @@ export async function openLedger(options: {
   readonly metrics?: Metrics
   readonly openFile?: OpenLedgerFile
   readonly lockOwner?: LockOwner
+  /** Gives up reading when it aborts: a ledger of years takes a while. */
+  readonly signal?: AbortSignal
 }): Promise<Ledger> {
   const { file, now, log, metrics = silentMetrics } = options
   const lock = await orUnavailable(
@@ -50,7 +52,7 @@ export async function openLedger(options: {
   try {
     const opened = await (options.openFile ?? openLedgerFile)(file, 'write')
     try {
-      return await recover(opened, lock, { file, log, metrics })
+      return await recover(opened, lock, { file, log, metrics, signal: options.signal })
     } catch (error) {
       await opened.close()
       throw error
@@ -64,13 +66,21 @@ export async function openLedger(options: {
 async function recover(
   file: LedgerFile,
   lock: Lock,
-  options: { readonly file: string; readonly log: Log; readonly metrics: Metrics },
+  options: {
+    readonly file: string
+    readonly log: Log
+    readonly metrics: Metrics
+    readonly signal: AbortSignal | undefined
+  },
 ): Promise<Ledger> {
   const tree = new MerkleTree()
   const entries = readEntries(file)
   let step = await entries.next()
   while (step.done !== true) {
     tree.append(step.value.leafHash)
+    if (options.signal?.aborted === true) {
+      throw new CountersignError('ledger/unavailable', 'ledger is not opened: told to end')
+    }
     step = await entries.next()
   }
   const { end, tornOctets } = step.value

@@ -178,7 +178,9 @@ async function open(
   const anchors = opened.use(startAnchorPublication(publicationOf(options)))
   board.set('trust-bundle', () => anchors.condition())
   const history =
-    options.records === undefined ? createHistory(now) : await readHistory(options.records, now)
+    options.records === undefined
+      ? createHistory(now)
+      : await readHistory(untilAborted(options.records, signal), now)
   const version = await discoverVersion(options, signal)
   if (version === undefined) return undefined
   const requests = opened.use(
@@ -222,6 +224,14 @@ function rightsOf(options: SignerOptions): SignerRightsOptions {
   const { trustDomain } = profile
   const names = { signerName, trustDomain, lease, trustBundleOwner }
   return { ...names, ...(secret === undefined ? {} : { secret }) }
+}
+
+/** Whoever is told to end reads no further: what was read is not used then. */
+async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncIterable<T> {
+  for await (const item of items) {
+    if (signal.aborted) return
+    yield item
+  }
 }
 
 /** Without these two no answer reaches a request, so none is begun. */

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { formatEntry } from '../../src/ledger/entry.ts'
+import { openLedger } from '../../src/ledger/ledger.ts'
 import { readEntries, type Tail } from '../../src/ledger/read-entries.ts'
+import { silentLog } from '../../src/log.ts'
 import { MemoryDisk } from './memory-disk.ts'
-import { openOn, temporaryFolder, warningsLog } from './open-ledger.ts'
+import { now, openOn, temporaryFolder, warningsLog } from './open-ledger.ts'
 import { resultRecord } from './records.ts'
 import { rootOf } from './root-of.ts'
 import { requirement } from '../requirements.ts'
@@ -21,6 +24,18 @@ suite('recovery', { concurrency: false }, () => {
       const records = length === whole.length ? 6 : kept
       await assertRecovers(whole.subarray(0, length), records)
     }
+  })
+
+  test('whoever is told to end while the ledger is read gives it up, and its lock', async () => {
+    const file = join(folder.path, 'ledger')
+    const disk = new MemoryDisk(whole)
+    const options = { file, now, log: silentLog, openFile: disk.open }
+    await assert.rejects(openLedger({ ...options, signal: AbortSignal.abort() }), {
+      code: 'ledger/unavailable',
+      message: 'ledger is not opened: told to end',
+    })
+    await using again = await openLedger(options)
+    assert.equal(again.head().size, 6)
   })
 
   test('a file cut within its first record is empty again', async () => {
