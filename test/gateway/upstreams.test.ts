@@ -182,6 +182,18 @@ for (const [what, { answer, status, timeoutSeconds = 60 }] of Object.entries(ans
   })
 }
 
+test('a tool of a server that is down is unavailable, and not unknown', async () => {
+  await using world = await openWorld()
+  world.upstreams['files']?.die()
+  const agent = await world.agent()
+  const reply = await agent.post('/mcp/files', echo.body, echo.headers)
+  assert.equal(reply.status, 502)
+  assert.equal(reply.json.error?.code, -32603)
+  assert.equal(reply.json.error?.message, 'upstream is temporarily unavailable')
+  assert.equal(reply.json.id, 1)
+  assert.equal(reply.headers['retry-after'], '2')
+})
+
 test('an upstream with another identity than the configured one is sent nothing', async () => {
   requirement('gateway.upstream-verified')
   await using world = await openWorld({

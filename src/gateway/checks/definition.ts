@@ -5,7 +5,8 @@ import type { Means } from '../means.ts'
 import { compareParamHeaders } from '../../mcp/param-headers.ts'
 import { rawIdOf } from '../call.ts'
 import { quarantineOf } from '../tools/quarantine.ts'
-import { unknownTool, type Refusal } from '../problem.ts'
+import { unavailable, unknownTool, type Refusal } from '../problem.ts'
+import type { ExchangeFailure } from '../upstreams/exchange.ts'
 
 /**
  * The tool that policy is asked about is the one that the upstream has now, approved where it is pinned, and the headers that
@@ -17,18 +18,36 @@ export function checkDefinition(
 ): Refusal | undefined | Promise<Refusal | undefined> {
   const { upstream, tool, message } = call
   if (upstream === undefined || tool === undefined || message === undefined) return undefined
-  const found = means.catalogueOf(upstream, message.era).find(tool)
-  if (found instanceof Promise) return found.then((definition) => judge(call, means, definition))
-  return judge(call, means, found)
+  const catalogue = means.catalogueOf(upstream, message.era)
+  const judgeFound = (found: Definition | undefined): Refusal | undefined =>
+    found === undefined ? notFound(call, catalogue.failure) : judge(call, means, found)
+  const found = catalogue.find(tool)
+  return found instanceof Promise ? found.then(judgeFound) : judgeFound(found)
 }
 
-function judge(call: Call, means: Means, definition: Definition | undefined): Refusal | undefined {
+/** A tool that is not known is only known to be none while its server can be asked. */
+function notFound(call: Call, failure: ExchangeFailure | undefined): Refusal {
+  const { message } = call
+  const rawId = rawIdOf(call)
+  if (failure === undefined) {
+    return unknownTool(rawId, message?.kind === 'request' ? (message.name ?? '') : '')
+  }
+  const { failed, detail } = failure
+  const status = failed === 'time-out' ? 504 : 502
+  const more = { rawId, detail: `${failed}: ${detail}` }
+  const refusal = unavailable(status, 'upstream is temporarily unavailable', more)
+  return { ...refusal, headers: retrySoon }
+}
+
+/** The least time between two lists of a catalogue. */
+const retrySoon = { 'retry-after': '2' }
+
+function judge(call: Call, means: Means, definition: Definition): Refusal | undefined {
   const { upstream, message } = call
   if (upstream === undefined || message === undefined || message.kind === 'response') {
     return undefined
   }
   const rawId = rawIdOf(call)
-  if (definition === undefined) return unknownTool(rawId, message.name ?? '')
   const reason = quarantineOf(upstream.config, definition)
   // Set first: the event of a refusal names the digest that would have to be approved.
   call.definition = definition

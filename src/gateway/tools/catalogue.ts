@@ -9,6 +9,8 @@ export interface Catalogue {
   find(tool: string): Definition | undefined | Promise<Definition | undefined>
   /** Takes a definition that an upstream has just given to a caller, and returns it parsed. */
   learn(octets: Buffer): Definition | undefined
+  /** Why the last list failed: what is not known then may be there all the same. */
+  readonly failure: ExchangeFailure | undefined
 }
 
 export interface CatalogueOptions {
@@ -29,16 +31,18 @@ export interface CatalogueOptions {
 const complaintsMax = 32
 
 export function createCatalogue(options: CatalogueOptions): Catalogue {
-  const { list, now, log, metrics, server } = options
+  const { list, now, log, server } = options
   const { freshSeconds = 60, pauseSeconds = 2, toolsMax = 10_000 } = options
   let definitions = new Map<string, Definition>()
   let listedAt = Number.NEGATIVE_INFINITY
   let listing: Promise<void> | undefined
-  const complaints = new Set<string>()
+  let failure: ExchangeFailure | undefined
+  const complain = createComplaints(options)
 
   async function refresh(): Promise<void> {
     const octets = await list()
     listedAt = now()
+    failure = 'failed' in octets ? octets : undefined
     if ('failed' in octets) {
       log.warn({ server, why: octets.failed, detail: octets.detail }, 'catalogue is not refreshed')
       return
@@ -56,11 +60,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     if (known?.octets.equals(octets) === true) return known
     const definition = parseDefinition(Buffer.from(octets))
     if (typeof definition !== 'string') return definition
-    metrics.count('countersign_gateway_bad_tools_total', { server })
-    if (complaints.size < complaintsMax && !complaints.has(definition)) {
-      complaints.add(definition)
-      log.warn({ server, detail: definition }, 'definition of a tool is left out')
-    }
+    complain(definition)
     return undefined
   }
   function refreshOnce(): Promise<void> {
@@ -88,6 +88,9 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
       }
       return known
     },
+    get failure() {
+      return failure
+    },
     learn(octets) {
       const definition = read(octets)
       if (definition === undefined) return undefined
@@ -95,6 +98,21 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
       if (room) definitions.set(definition.name, definition)
       return definition
     },
+  }
+}
+
+/** Counts every unfit definition, and logs each kind once. */
+function createComplaints({
+  server,
+  log,
+  metrics,
+}: Pick<CatalogueOptions, 'server' | 'log' | 'metrics'>): (detail: string) => void {
+  const complaints = new Set<string>()
+  return (detail) => {
+    metrics.count('countersign_gateway_bad_tools_total', { server })
+    if (complaints.size >= complaintsMax || complaints.has(detail)) return
+    complaints.add(detail)
+    log.warn({ server, detail }, 'definition of a tool is left out')
   }
 }
 

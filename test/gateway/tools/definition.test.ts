@@ -107,6 +107,21 @@ test('a tool that is not known is looked for once, and not again for a while', a
   assert.equal(lists(), 2)
 })
 
+test('a list that fails is told, so that a tool which is not known is not taken for one that is not there', async () => {
+  let down = true
+  const { catalogue, clock } = catalogueOf(() =>
+    down ? { failed: 'unreachable', detail: 'refused' } : ['{"name":"a"}'],
+  )
+  assert.equal(await catalogue.find('a'), undefined)
+  assert.deepEqual(catalogue.failure, { failed: 'unreachable', detail: 'refused' })
+  assert.equal(await catalogue.find('a'), undefined)
+  assert.notEqual(catalogue.failure, undefined)
+  down = false
+  clock.now += 2001
+  assert.equal((await catalogue.find('a'))?.name, 'a')
+  assert.equal(catalogue.failure, undefined)
+})
+
 test('a definition that is old is served, and listed again beside that', async () => {
   let description = 'first'
   const { catalogue, lists, clock } = catalogueOf(() => [
