@@ -355,6 +355,19 @@ const installed: readonly Fault[] = [
     evidence: /lissten/,
   },
   {
+    title: 'the admin listener of the gateway is not where its configuration says',
+    breakIt: async (world) => {
+      const { body } = await world.admin.get(`${configMaps}/countersign-gateway`)
+      const text = (body.data['gateway.yaml'] as string).replace(
+        /(admin:\n +host: [^\n]+\n +port: )\d+/,
+        '$11',
+      )
+      await world.patch(`${configMaps}/countersign-gateway`, { data: { 'gateway.yaml': text } })
+    },
+    changes: { gateway: 'warning', upstreams: 'warning' },
+    evidence: /port 1 of the pod: status 503: error trying to reach service: /,
+  },
+  {
     title: 'the signer lacks a right',
     breakIt: (world) =>
       world.remove(`${rbac}/namespaces/${system}/rolebindings/countersign-signer`),

@@ -1,3 +1,4 @@
+import { cut } from '../../errors.ts'
 import type { ConditionFact, Fact, Program, ReadinessFact } from '../facts.ts'
 import { at, jsonOf, listAt, textAt } from '../lenient.ts'
 import { unlearned, timeoutSeconds, type Asker } from './learn.ts'
@@ -37,8 +38,11 @@ export async function learnReadiness(
         })
         const conditions = parseConditions(text)
         if (conditions.length > 0) return { pod: name, conditions, why: '' }
+        const said = textAt(jsonOf(text), 'message')
         const why =
-          status === 403 ? `no right to ${right}` : `port ${port} of the pod: status ${status}`
+          status === 403
+            ? `no right to ${right}`
+            : `port ${port} of the pod: status ${status}${said === '' ? '' : `: ${cut(said, 200)}`}`
         return { pod: name, conditions: undefined, why }
       } catch (error) {
         asker.signal.throwIfAborted()
