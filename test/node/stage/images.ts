@@ -31,18 +31,50 @@ async function bundleWorkloads(): Promise<readonly LayerEntry[]> {
   )
 }
 
-/** Writes both into a folder. */
-export async function buildImages(folder: string): Promise<readonly ImageArchive[]> {
-  const product = { name: reference, path: join(folder, 'countersign.tar') }
-  const workloads = { name: workloadImage, path: join(folder, 'workloads.tar') }
-  const { layers } = await readProduct(root)
-  await writeImageArchive({ file: product.path, reference, config, layers })
+/** An image of Node with the programs of the product's users, that runs one of them unless told otherwise. */
+async function writeWorkloads(options: {
+  readonly name: string
+  readonly path: string
+  readonly program?: string
+}): Promise<ImageArchive> {
+  const { name, path, program } = options
   const names = file('etc/nsswitch.conf', 'hosts: files dns\n')
   await writeImageArchive({
-    file: workloads.path,
-    reference: workloadImage,
-    config: { Entrypoint: [`/${nodePath}`], User: '65532:65532' },
+    file: path,
+    reference: name,
+    config: {
+      Entrypoint: [`/${nodePath}`],
+      ...(program === undefined ? {} : { Cmd: [`/app/${program}.mjs`] }),
+      User: '65532:65532',
+    },
     layers: [[...readRuntime(root).entries, names], await bundleWorkloads()],
   })
-  return [product, workloads]
+  return { name, path }
+}
+
+async function writeProduct(path: string): Promise<ImageArchive> {
+  const { layers } = await readProduct(root)
+  await writeImageArchive({ file: path, reference, config, layers })
+  return { name: reference, path }
+}
+
+/** Writes both into a folder. */
+export async function buildImages(folder: string): Promise<readonly ImageArchive[]> {
+  return [
+    await writeProduct(join(folder, 'countersign.tar')),
+    await writeWorkloads({ name: workloadImage, path: join(folder, 'workloads.tar') }),
+  ]
+}
+
+/** The product, and what the quick starts call the images of their readers. */
+export async function buildReadersImages(folder: string): Promise<readonly ImageArchive[]> {
+  const images = [await writeProduct(join(folder, 'countersign.tar'))]
+  for (const [name, program] of [
+    ['your-agent', 'agent'],
+    ['your-tool-server', 'github'],
+  ] as const) {
+    const path = join(folder, `${name}.tar`)
+    images.push(await writeWorkloads({ name: `docker.io/library/${name}:1`, path, program }))
+  }
+  return images
 }

@@ -27,6 +27,12 @@ export function readSteps(page: string): readonly Step[] {
   return steps
 }
 
+/** The YAML of a page, block by block. */
+export function readYamlBlocks(page: string): readonly string[] {
+  const text = readFileSync(join(root, page), 'utf8')
+  return [...text.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, block = '']) => block)
+}
+
 const random = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g
 
 /** The lines of a page that were not printed, in their order among whatever else was; made-up identifiers may differ. */
