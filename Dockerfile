@@ -10,6 +10,7 @@ FROM scratch
 COPY --from=build /src/dist/image/rootfs/ /
 USER 65532:65532
 WORKDIR /
+ENV MALLOC_ARENA_MAX=1
 ENTRYPOINT ["/usr/bin/node", "--expose-gc", "/opt/countersign/dist/cli/main.mjs"]
 CMD ["--help"]
 LABEL org.opencontainers.image.title="countersign"

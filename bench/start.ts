@@ -167,7 +167,8 @@ async function start(words: readonly string[], adminPort: number): Promise<Start
   const file = join(dirname(words.at(-1) ?? ''), 'log')
   const log = openSync(file, 'w')
   const began = performance.now()
-  const child = spawn(process.execPath, words, { env: {}, stdio: ['ignore', log, log] })
+  const env = Object.fromEntries((config.Env ?? []).map((each) => each.split('=')))
+  const child = spawn(process.execPath, words, { env, stdio: ['ignore', log, log] })
   while (!(await isReady(adminPort))) {
     if (child.exitCode !== null || performance.now() - began > 60_000) {
       child.kill()

@@ -1,4 +1,4 @@
-/** The public page of `countersign/identity`: every name that other packages may rely on. */
+/** The page `identity` of the packages for tool servers and agents: every name that others may rely on. */
 export { parseTrustDomain } from './trust-domain.ts'
 export type { TrustDomain } from './trust-domain.ts'
 export { parseSpiffeId, workloadOf, workloadSpiffeId } from './spiffe-id.ts'
