@@ -235,6 +235,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a caller that does not read its answers holds so many octets of memory and no more, and those not for long',
     source: '64 connections of one pod held 2.1 GB of answers',
   },
+  'policy.log-follows-its-path': {
+    claim:
+      'decisions are written to the file at the configured path, also after it was renamed or removed, or nothing is decided',
+    source: 'open-policy-agent/opa#2605; a log that nobody can find is no record',
+  },
   'gateway.no-input-ends-it': {
     claim: 'nothing that can be sent to the listener ends the process',
     source: 'RFC 9112 §3.2; Node: an error without a listener ends the process',

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { lstat, open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { setTimeout as after } from 'node:timers/promises'
 import { CountersignError, quoted } from '../errors.ts'
@@ -21,6 +21,9 @@ export type EventFileHandle = Pick<FileHandle, 'write' | 'datasync' | 'close' | 
 
 const retryMilliseconds = 1000
 
+/** How often it is looked whether the file is still where it was opened. */
+const lookMilliseconds = 1000
+
 /** How long a line may wait for others: a process that is killed loses these as it loses what is being written. */
 const gatherMilliseconds = 5
 
@@ -33,15 +36,39 @@ export async function openEventFile(options: {
   readonly rotation?: Rotation
   readonly log: Log
   readonly openHandle?: (file: string) => Promise<EventFileHandle>
+  /** Whether another file, or none, stands where the one that is written to was opened. */
+  readonly isMoved?: (file: string, handle: EventFileHandle) => Promise<boolean>
+  /** Milliseconds of a monotonic clock. */
+  readonly elapsed?: () => number
   readonly delay?: (milliseconds: number) => Promise<unknown>
 }): Promise<EventFile> {
-  const { file, openHandle = openAppending, delay = unhurried } = options
+  const { file, openHandle = openAppending, isMoved = hasMoved, delay = unhurried } = options
+  const { elapsed = () => performance.now() } = options
   try {
     const handle = await openHandle(file)
     const size = options.rotation === undefined ? 0 : (await handle.stat()).size
-    return new AppendingFile(handle, { ...options, size, openHandle, delay })
+    return new AppendingFile(handle, {
+      ...options,
+      size,
+      openHandle,
+      isMoved,
+      elapsed,
+      delay,
+    })
   } catch (cause) {
     throw failed(`decision log cannot be opened, got=${quoted(file, 200)}`, cause)
+  }
+}
+
+/** Whoever rotates logs renames the file and makes another one; whoever cleans up removes it. */
+async function hasMoved(file: string, handle: EventFileHandle): Promise<boolean> {
+  const own = await handle.stat()
+  try {
+    const there = await lstat(file)
+    return there.ino !== own.ino || there.dev !== own.dev
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true
+    throw error
   }
 }
 
@@ -76,6 +103,8 @@ interface AppendingOptions {
   readonly size: number
   readonly log: Log
   readonly openHandle: (file: string) => Promise<EventFileHandle>
+  readonly isMoved: (file: string, handle: EventFileHandle) => Promise<boolean>
+  readonly elapsed: () => number
   readonly delay: (milliseconds: number) => Promise<unknown>
 }
 
@@ -98,6 +127,8 @@ class AppendingFile implements EventFile {
   #soon = false
   #retrying = false
   #closed = false
+  /** When the path was last looked at. */
+  #lookedAt: number
 
   constructor(handle: EventFileHandle, options: AppendingOptions) {
     this.#options = options
@@ -106,6 +137,7 @@ class AppendingFile implements EventFile {
     this.#bufferOctetsMax = options.bufferOctetsMax
     this.#log = options.log
     this.#delay = options.delay
+    this.#lookedAt = options.elapsed()
   }
 
   /** Half of the room is kept for those who asked just now: what they were told is available is still taken. */
@@ -174,6 +206,7 @@ class AppendingFile implements EventFile {
     while (this.#waiting.length > 0) {
       const batch = Buffer.concat(this.#waiting)
       this.#waiting = [batch]
+      await this.#followPath()
       await this.#rotateBefore(batch.length)
       const { bytesWritten } = await this.#handle.write(batch)
       this.#size += bytesWritten
@@ -184,19 +217,35 @@ class AppendingFile implements EventFile {
     }
   }
 
+  /** Lines go to the file that stands at the path: what was renamed or removed is looked for every second. */
+  async #followPath(): Promise<void> {
+    const { file, isMoved, elapsed } = this.#options
+    if (this.#torn || elapsed() - this.#lookedAt < lookMilliseconds) return
+    if (await isMoved(file, this.#handle)) {
+      this.#log.info({ file }, 'decision log was moved away and is opened anew')
+      await this.#handle.datasync()
+      await this.#openAnew()
+    }
+    this.#lookedAt = elapsed()
+  }
+
+  async #openAnew(): Promise<void> {
+    const old = this.#handle
+    this.#handle = await this.#options.openHandle(this.#options.file)
+    this.#size = (await this.#handle.stat()).size
+    await old
+      .close()
+      .catch((error: unknown) => this.#log.warn({ error }, 'old decision log is not closed'))
+  }
+
   /** A new file where these octets would not fit any more; a line is never in two. What was written is durable before it goes aside. */
   async #rotateBefore(octets: number): Promise<void> {
-    const { file, rotation, openHandle } = this.#options
+    const { file, rotation } = this.#options
     if (rotation === undefined || this.#torn || this.#size === 0) return
     if (this.#size + octets <= rotation.fileBytesMax) return
     await this.#handle.datasync()
     await moveAside(file, rotation.files)
-    const full = this.#handle
-    this.#handle = await openHandle(file)
-    this.#size = 0
-    await full
-      .close()
-      .catch((error: unknown) => this.#log.warn({ error }, 'old decision log is not closed'))
+    await this.#openAnew()
   }
 
   #fail(error: unknown): void {
