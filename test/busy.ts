@@ -33,7 +33,10 @@ try {
     const failures = await runTests()
     const seconds = Math.round((performance.now() - start) / 1000)
     console.log(`run ${run} of ${runs}: ${seconds} s, ${failures.length} failed`)
-    for (const failure of failures) counts.set(failure, (counts.get(failure) ?? 0) + 1)
+    for (const failure of failures) {
+      console.log(`  ${failure}`)
+      counts.set(failure, (counts.get(failure) ?? 0) + 1)
+    }
   }
 } finally {
   for (const spinner of spinners) spinner.kill('SIGKILL')

@@ -100,8 +100,13 @@ for (const [title, removeFolderAtEnd] of [
       import { ProcessGroup } from ${JSON.stringify(join(import.meta.dirname, 'process-group.ts'))}
       const group = new ProcessGroup(${JSON.stringify({ folder, removeFolderAtEnd })})
       group.start(${JSON.stringify(shell('member', 'echo $$; exec sleep 60'))})
+      console.log('started')
       setInterval(() => {}, 1000)`
-    const tester = spawn(process.execPath, ['--input-type=module', '--eval', program])
+    const tester = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    // The member may be there before its watchdog knows of it.
+    await once(tester.stdout, 'data')
     const log = join(folder, 'member.log')
     let text = ''
     await eventually('the member starts', async () => {
