@@ -48,9 +48,8 @@ export async function checkHostileObjects(cluster: Cluster): Promise<void> {
     await using later = startGatherer({ client, log: silentLog, metrics })
     await later.synced
     for (const each of [gatherer, later]) {
-      assert.deepEqual(
-        each.conditions().filter(({ reason }) => reason !== 'followed'),
-        [],
+      await eventually('every watch is followed', () =>
+        each.conditions().every(({ reason }) => reason === 'followed'),
       )
     }
     const [first = '', last = ''] = [uids.at(0), uids.at(-1)]
@@ -60,14 +59,10 @@ export async function checkHostileObjects(cluster: Cluster): Promise<void> {
       path: `/api/v1/namespaces/${namespace}/pods/heavy-0`,
       body: { gracePeriodSeconds: 0 },
     })
-    await eventually('the deletion is told', () => changes > 0, 30)
-    await eventually(
-      'it is gone',
-      async () => !(await source.alive(first, namespace, 'heavy-0')),
-      30,
-    )
+    await eventually('the deletion is told', () => changes > 0)
+    await eventually('it is gone', async () => !(await source.alive(first, namespace, 'heavy-0')))
     assert.equal(await source.alive(last, namespace, 'heavy-8'), true)
-    assert.equal(source.staleSeconds, 0)
+    await eventually('what is known is fresh', () => source.staleSeconds === 0)
     assert.deepEqual(counted, [])
   } finally {
     client.close()
