@@ -50,7 +50,10 @@ export function createDrain(server: Server, delay: Delay = realDelay): Drain {
   })
   function endIdle(): void {
     ended = true
-    for (const socket of connections) if (!answers.on(socket)) socket.end(notReceived)
+    for (const socket of connections) {
+      // One that has been told already still has its last octets to take.
+      if (socket.writable && !answers.on(socket)) socket.end(notReceived)
+    }
   }
   return {
     async close({ graceSeconds, callSecondsMax }, endConnections) {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
+import { isTooLate } from '../drain.ts'
 import { CountersignError } from '../errors.ts'
 import { parseMessage, type Message } from '../mcp/message.ts'
 import { isProblem } from '../mcp/problem.ts'
@@ -57,6 +58,9 @@ export function createRequestVerifier(options: {
   }
 
   return async (request, body) => {
+    // Its sender has been told that it was not received, and sends it again elsewhere.
+    if (isTooLate(request))
+      return refuse(400, 'the connection has ended: the request was not received')
     try {
       const peer = peerOf(request.socket as TLSSocket)
       const role = peer.identity?.role

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
@@ -471,4 +472,14 @@ test('a gateway of another trust domain cannot be named', async () => {
     }),
     { code: 'identity/spiffe-id' },
   )
+})
+
+test('a request on a connection that has ended is not begun: its sender sends it again', async () => {
+  requirement('gateway.repeats-only-what-was-not-begun')
+  const late = { socket: { writable: false } } as unknown as IncomingMessage
+  assert.deepEqual(await countersign.verifyRequest(late, Buffer.from(body)), {
+    refused: true,
+    status: 400,
+    message: 'the connection has ended: the request was not received',
+  })
 })

@@ -25,11 +25,15 @@ const connectionErrors: ReadonlySet<unknown> = new Set([
   'UND_ERR_SOCKET',
 ])
 
-const notReceivedStatus = 408
+/** A 408 alone may come of a handler that ran too long; who has not received a request ends the connection with it. */
+function isNotReceived(status: number, headers: Readonly<Record<string, unknown>>): boolean {
+  return status === 408 && String(headers['connection']).toLowerCase() === 'close'
+}
 
 /**
  * Sends a request, and again where it was certainly not begun: no connection could be made, or it ended before the request was
- * written. What may have arrived is sent again only when the server says that it has not received it (408, RFC 9110 §15.5.9), or when
+ * written. What may have arrived is sent again only when the server says that it has not received it (408 on a connection that it ends,
+ * RFC 9110 §15.5.9), or when
  * doing it twice does no more than doing it once (§9.2.2), and then once. The handler hears of the last attempt alone.
  */
 export function sendRepeating(sending: Sending, repeats = 0): void {
@@ -58,7 +62,7 @@ export function sendRepeating(sending: Sending, repeats = 0): void {
     },
     onResponseStart(controller, status, headers, statusMessage) {
       if (repeated) return
-      if (status === notReceivedStatus && repeats === 0 && !isOver()) {
+      if (repeats === 0 && !isOver() && isNotReceived(status, headers)) {
         repeat()
         controller.abort(new Error('request was not received'))
         return

@@ -20,6 +20,7 @@ const notReceived = write(
   'HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n',
   { ends: true },
 )
+const ranTooLong = write('HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n')
 const cutOff = write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok', { ends: true })
 const end = write('', { ends: true })
 const reset: Act = (socket) => void socket.resetAndDestroy()
@@ -99,6 +100,13 @@ test('what is told 408 is sent again once, whatever it is', async () => {
   assert.deepEqual(stage.received, [1, 1, 2])
   assert.match(await stage.send(), /^408 /)
   assert.equal(stage.received.length, 5)
+})
+
+test('a 408 on a connection that is kept is an answer: its handler may have run', async () => {
+  requirement('gateway.repeats-only-what-was-not-begun')
+  await using stage = await openStage(ranTooLong, ok)
+  assert.match(await stage.send(), /^408 /)
+  assert.equal(stage.received.length, 1)
 })
 
 for (const [what, act] of Object.entries({ end, reset })) {
