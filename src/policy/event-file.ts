@@ -117,6 +117,8 @@ class AppendingFile implements EventFile {
   #size: number
   /** Whether the last write ended within a batch, and so perhaps within a line. */
   #torn = false
+  /** The full file has been moved, and a new one could not be opened: moving again would push out what is kept. */
+  #movedAside = false
   /** Oldest first; the first one may be the rest of a batch that was written in part. */
   #waiting: Buffer[] = []
   #waitingOctets = 0
@@ -243,9 +245,13 @@ class AppendingFile implements EventFile {
     const { file, rotation } = this.#options
     if (rotation === undefined || this.#torn || this.#size === 0) return
     if (this.#size + octets <= rotation.fileBytesMax) return
-    await this.#handle.datasync()
-    await moveAside(file, rotation.files)
+    if (!this.#movedAside) {
+      await this.#handle.datasync()
+      await moveAside(file, rotation.files)
+      this.#movedAside = true
+    }
     await this.#openAnew()
+    this.#movedAside = false
   }
 
   #fail(error: unknown): void {

@@ -3,6 +3,7 @@ import {
   chmod,
   mkdir,
   mkdtemp,
+  open,
   readFile,
   rename,
   rm,
@@ -295,6 +296,42 @@ test('while a file cannot be put aside nothing is available, and no line is lost
   assert.equal(file.available, true)
   assert.equal(await readFile(`${folder.file}.1`, 'utf8'), 'one\n')
   assert.equal(await readFile(folder.file, 'utf8'), 'two\n')
+})
+
+test('a new file that cannot be opened costs none of those that were put aside', async () => {
+  await using folder = await emptyFolder()
+  const retries: (() => void)[] = []
+  let failing = 0
+  await using file = await openEventFile({
+    file: folder.file,
+    bufferOctetsMax: 1000,
+    rotation: { fileBytesMax: 5, files: 3 },
+    log: silentLog,
+    openHandle: async (path) => {
+      if (failing > 0) {
+        failing -= 1
+        throw new Error('EMFILE: too many open files')
+      }
+      return open(path, 'a', 0o600)
+    },
+    delay: (milliseconds) =>
+      milliseconds < 1000
+        ? new Promise(setImmediate)
+        : new Promise<void>((resolve) => retries.push(resolve)),
+  })
+  for (const line of ['one', 'two']) {
+    file.append(line)
+    await file.flush()
+  }
+  failing = 4
+  file.append('three')
+  for (let left = failing; left > 0; left -= 1) {
+    await assert.rejects(file.flush(), { code: 'policy/log' })
+  }
+  await file.flush()
+  assert.equal(await readFile(folder.file, 'utf8'), 'three\n')
+  assert.equal(await readFile(`${folder.file}.1`, 'utf8'), 'two\n')
+  assert.equal(await readFile(`${folder.file}.2`, 'utf8'), 'one\n')
 })
 
 for (const [what, moveAway, old] of [
