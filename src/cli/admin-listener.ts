@@ -1,4 +1,4 @@
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { createMetrics } from '../metrics.ts'
 import { isReady, type Condition } from '../readiness.ts'
@@ -22,7 +22,9 @@ export interface AdminOptions {
 }
 
 const headerOctetsMax = 8 * 1024
-const connectionsMax = 256
+/** Kubelet's probes come from an address of their own, so no other one can take its place. */
+const connectionsOfAddressMax = 32
+const connectionsMax = 1024
 const silenceMillisecondsDefault = 5_000
 
 /**
@@ -64,11 +66,27 @@ function createApp(silenceMilliseconds: number): FastifyInstance {
     },
   })
   app.server.maxConnections = connectionsMax
+  boundAddresses(app.server)
   app.removeAllContentTypeParsers()
   app.addHook('onRequest', refuseOthers)
   app.setNotFoundHandler((_request, reply) => reply.code(404).send('no such page\n'))
   app.setErrorHandler((_error, _request, reply) => reply.code(500).send('internal error\n'))
   return app
+}
+
+function boundAddresses(server: Server): void {
+  const open = new Map<string, number>()
+  server.prependListener('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? ''
+    const count = (open.get(address) ?? 0) + 1
+    open.set(address, count)
+    socket.once('close', () => {
+      const left = (open.get(address) ?? 1) - 1
+      if (left === 0) open.delete(address)
+      else open.set(address, left)
+    })
+    if (count > connectionsOfAddressMax) socket.destroy()
+  })
 }
 
 /** Only GET and HEAD, and nothing that has a body: it would have to be read. */

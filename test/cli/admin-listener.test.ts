@@ -166,6 +166,23 @@ for (const [what, octets] of [
   })
 }
 
+test('one address holds 32 connections, and no more', async () => {
+  requirement('cli.admin-stands')
+  await using admin = await openAdmin()
+  const { port } = new URL(admin.url)
+  const held = Array.from({ length: 32 }, () => connect(Number(port), '127.0.0.1'))
+  await Promise.all(held.map((socket) => once(socket, 'connect')))
+  const refused = connect(Number(port), '127.0.0.1')
+  refused.on('error', () => {})
+  await once(refused, 'close')
+  const probe = connect({ port: Number(port), host: '127.0.0.1', localAddress: '127.0.0.2' })
+  probe.write(healthz)
+  let answer = ''
+  for await (const octets of probe) answer += String(octets)
+  assert.match(answer, /^HTTP\/1.1 200 /)
+  for (const socket of held) socket.destroy()
+})
+
 test('whatever octets come, the next one is served', async () => {
   requirement('cli.admin-stands')
   await using admin = await openAdmin()
