@@ -45,6 +45,8 @@ export async function runExecPlugin(
     const settings = {
       env,
       timeout: runSeconds * 1000,
+      // One that does not listen to SIGTERM would be waited for without end.
+      killSignal: 'SIGKILL',
       maxBuffer: outputBytesMax,
       encoding: 'utf8',
     } as const

@@ -72,7 +72,7 @@ export interface UpstreamOptions {
 export function createUpstream(options: UpstreamOptions): Upstream {
   const { config, credential, trustBundle, log } = options
   const url = parseUpstreamUrl(config)
-  const path = `${url.pathname}${url.search}`
+  const path = url.pathname
   const proof = createProof(config, options.now)
   const connector = (): ReturnType<typeof connectorTo> =>
     connectorTo({
@@ -146,6 +146,8 @@ function parseUpstreamUrl(config: UpstreamConfig): URL {
   const url = URL.parse(config.url)
   if (url?.protocol !== 'https:') throw invalid(config, 'url is of the wrong kind, want=https')
   if (url.username !== '' || url.password !== '') throw invalid(config, 'url holds credentials')
+  // It would stand in /readyz, in the log and in what the doctor says.
+  if (url.search !== '') throw invalid(config, 'url holds a query')
   return url
 }
 
