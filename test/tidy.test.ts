@@ -127,6 +127,7 @@ const testsWithoutSource: Readonly<Record<string, string>> = {
   'test/tidy.test.ts': 'the tree itself',
 }
 const foldersWithoutSource = [
+  'faults',
   'chart',
   'cluster',
   'e2e',

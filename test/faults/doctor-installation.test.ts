@@ -1,6 +1,12 @@
 import { createTestAuthority } from '../support/test-authority.ts'
-import { bundlePath, createIssued, createPod, system, type DoctorWorld } from './doctor-world.ts'
-import { bindings, grant, label, policyName, rbac, testFault, type Fault } from './fault.ts'
+import {
+  bundlePath,
+  createIssued,
+  createPod,
+  system,
+  type DoctorWorld,
+} from '../doctor/doctor-world.ts'
+import { bindings, grant, label, policyName, rbac, testFault, type Fault } from './doctor-fault.ts'
 
 const crd = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/revocations.countersign.dev'
 const ownPods = `/api/v1/namespaces/${system}/pods`

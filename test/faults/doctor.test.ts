@@ -7,8 +7,8 @@ import {
   microTime,
   startDoctorWorld,
   type DoctorWorld,
-} from './doctor-world.ts'
-import { bindings, grant, label, policyName, testFault, type Fault } from './fault.ts'
+} from '../doctor/doctor-world.ts'
+import { bindings, grant, label, policyName, testFault, type Fault } from './doctor-fault.ts'
 
 const leases = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases'
 const policies = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies'

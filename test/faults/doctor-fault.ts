@@ -7,7 +7,7 @@ import {
   system,
   type DoctorWorld,
   type DoctorWorldOptions,
-} from './doctor-world.ts'
+} from '../doctor/doctor-world.ts'
 
 export const rbac = '/apis/rbac.authorization.k8s.io/v1'
 export const bindings = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings'
