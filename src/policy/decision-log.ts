@@ -62,9 +62,16 @@ export async function openDecisionLog(
 /** A decision log over any file of events. */
 export function createDecisionLog(file: EventFile, options: EventOptions): DecisionLog {
   const { log, metrics, labels, engine } = options
-  const bundles = { countersign: { revision: engine.revision } }
-  let constant: string | undefined
-  const members = (): string => (constant ??= formatMembers({ labels: labels(), bundles }))
+  let constant: { readonly digest: string; readonly text: string } | undefined
+  // Grants are followed while running: without the digest two opposite decisions could not be told apart.
+  const members = (): string => {
+    const { revision, digest } = engine
+    if (constant?.digest !== digest) {
+      const bundles = { countersign: { revision }, data: { revision: digest } }
+      constant = { digest, text: formatMembers({ labels: labels(), bundles }) }
+    }
+    return constant.text
+  }
   let requests = 0
   return {
     get available() {

@@ -63,6 +63,25 @@ function digestOf(value: unknown): { sha256: string; octets: number } {
   return { sha256, octets: Buffer.byteLength(text) }
 }
 
+test('an event names the grants that decided it, and follows them as they change', () => {
+  let digest = 'a'.repeat(64)
+  const following: PolicyEngine = {
+    revision: engine.revision,
+    get digest() {
+      return digest
+    },
+    evaluate: (entrypoint, input) => engine.evaluate(entrypoint, input),
+  }
+  const { log, events } = keep(following)
+  record(log, authorizer.decide(callInput()))
+  digest = 'b'.repeat(64)
+  record(log, authorizer.decide(callInput()))
+  assert.deepEqual(
+    events().map(({ bundles }) => (bundles as { data: { revision: string } }).data.revision),
+    ['a'.repeat(64), 'b'.repeat(64)],
+  )
+})
+
 test("an event has OPA's fields, on one line", () => {
   const { log, lines, events } = keep()
   const evaluated = authorizer.decide(callInput())
@@ -71,7 +90,7 @@ test("an event has OPA's fields, on one line", () => {
   assert.deepEqual(events()[0], {
     labels: { id: 'gateway-0' },
     decision_id: 'd-1',
-    bundles: { countersign: { revision: engine.revision } },
+    bundles: { countersign: { revision: engine.revision }, data: { revision: engine.digest } },
     path: 'countersign/mcp/decision',
     requested_by: 'spiffe://example.test/ns/research/sa/reader',
     timestamp: '2026-11-22T09:00:00.005250000Z',
