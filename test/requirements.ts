@@ -391,6 +391,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'an error that nobody expected says nothing outside and everything in the log',
     source: 'Boulder errors and probs',
   },
+  'gateway.bounded-strangers': {
+    claim:
+      'connections on which nobody has been let in are bounded, and one address with many of them keeps no other out',
+    source: 'whoever reaches the port is not authenticated before the handshake is done',
+  },
   'cli.admin-stands': {
     claim: 'no octets sent to the admin listener end the process or keep it from the next request',
     source: 'whoever reaches the port is not authenticated',

@@ -110,6 +110,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     serve,
     delay: options.delay,
     accept: (socket) => peers.accept(socket),
+    strangersMax: limits.strangersMax,
     endConnections: () => peers.close(),
   })
   const { port } = listener

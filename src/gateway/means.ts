@@ -29,6 +29,8 @@ export interface GatewayLimits extends UnsentBounds {
   readonly connectionInFlightMax: number
   /** Open connections of one identity. */
   readonly identityConnectionsMax: number
+  /** Connections on which nobody has been let in: some 45 KB each while they are in their handshake. */
+  readonly strangersMax: number
   /** The longest time that a caller may keep a filtered list. */
   readonly listSecondsMax: number
 }
@@ -43,6 +45,7 @@ export const defaultLimits: GatewayLimits = {
   inFlightMax: 256,
   connectionInFlightMax: 8,
   identityConnectionsMax: 64,
+  strangersMax: 1024,
   listSecondsMax: 60,
   unsentBytesMax: 32 * 1024 * 1024,
   unsentSecondsMax: 30,

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { createDrain, isTooLate, type Delay, type DrainTimes } from '../../drain.ts'
 import type { Log } from '../../log.ts'
+import { boundStrangers } from './strangers.ts'
 import { tlsOptions, type TlsMaterial } from './tls.ts'
 
 export interface Listener {
@@ -26,8 +27,10 @@ export interface ListenerTimes {
 
 export interface ListenerOptions extends TlsMaterial {
   readonly listen: { readonly host: string; readonly port: number }
-  /** A connection whose handshake is done, before any request on it. */
-  readonly accept: (socket: TLSSocket) => void
+  /** A connection whose handshake is done, before any request on it. Whether somebody is let in on it. */
+  readonly accept: (socket: TLSSocket) => boolean
+  /** So many connections may be open on which nobody has been let in. */
+  readonly strangersMax: number
   readonly serve: (request: IncomingMessage, response: ServerResponse) => void
   /** Ends the connections that are left when the listener closes, and whatever is open on them. */
   readonly endConnections: () => void
@@ -61,7 +64,10 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const drain = createDrain(server, options.delay)
   // Node would take an accept that fails (no descriptors, no memory) for the end of the process.
   server.on('error', (error) => log.error({ error }, 'connection could not be accepted'))
-  server.on('secureConnection', options.accept)
+  const strangers = boundStrangers(server, options.strangersMax)
+  server.on('secureConnection', (socket) => {
+    if (options.accept(socket)) strangers.admitted(socket)
+  })
   const reload = (): void => server.setSecureContext(tlsOptions(options))
   const unlisten = [credential.onChange(reload), trustBundle.onChange(reload)]
   const stop = (): void => {

@@ -15,8 +15,8 @@ import {
 import { badRequest, identityRefusal, type Refusal } from '../problem.ts'
 
 export interface Peers {
-  /** Takes a connection whose handshake is done, and watches it until it ends. */
-  accept(socket: TLSSocket): void
+  /** Takes a connection whose handshake is done, and watches it until it ends. False: nobody is let in on it. */
+  accept(socket: TLSSocket): boolean
   of(socket: TLSSocket): Peer | Stranger
   judge(peer: Peer): Judgement
   close(): void
@@ -96,13 +96,14 @@ export function createPeers(options: PeersOptions): Peers {
       const peer = usages.admit(parsePeer(socket, options))
       known.set(socket, peer)
       // The first request is told why; a connection that never asks ends by the listener's time-outs.
-      if ('refusal' in peer || now() >= peer.svid.notAfter.getTime()) return
+      if ('refusal' in peer || now() >= peer.svid.notAfter.getTime()) return false
       usages.take(peer)
       const connection: Connection = { socket, peer, timer: undefined }
       connections.add(connection)
       metrics.set('countersign_gateway_connections', connections.size)
       socket.once('close', () => forget(connection))
       arm(connection, now, end)
+      return true
     },
     of: (socket) => known.get(socket) ?? stranger('no client certificate'),
     judge,
