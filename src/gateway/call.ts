@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Decision } from '../policy/decision.ts'
-import type { Definition } from './tools/definition.ts'
+import type { Definition } from './catalogue/definition.ts'
 import type { Message } from '../mcp/message.ts'
-import type { Peer } from './peers/peer.ts'
-import type { Session } from './sessions/session.ts'
-import type { Upstream } from './upstreams/upstream.ts'
+import type { Peer } from './caller/caller.ts'
+import type { Session } from './handle/session.ts'
+import type { Upstream } from './upstream/upstream.ts'
 
 /** `/mcp` is all upstreams together, `/mcp/<server>` is one upstream as it is. */
 export type Door =

@@ -3,13 +3,13 @@ import type { Metrics } from '../metrics.ts'
 import type { Authorizer } from '../policy/authorizer.ts'
 import type { DecisionLog } from '../policy/decision-log.ts'
 import type { TokenSigner } from '../token/sign.ts'
-import type { Catalogue } from './tools/catalogue.ts'
+import type { Catalogue } from './catalogue/catalogue.ts'
 import type { Era } from '../mcp/message.ts'
-import type { Peers } from './peers/peers.ts'
-import type { UnsentBounds } from './peers/unsent.ts'
+import type { Peers } from './caller/callers.ts'
+import type { UnsentBounds } from './door/unsent.ts'
 import type { Condition } from '../readiness.ts'
-import type { Seal } from './sessions/seal.ts'
-import type { Upstream } from './upstreams/upstream.ts'
+import type { Seal } from './handle/seal.ts'
+import type { Upstream } from './upstream/upstream.ts'
 
 export interface GatewayLimits extends UnsentBounds {
   /** Octets of one request body. */

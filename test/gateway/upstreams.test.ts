@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { digestDefinition } from '../../src/gateway/tools/definition.ts'
+import { digestDefinition } from '../../src/gateway/catalogue/definition.ts'
 import { parseSpiffeId } from '../../src/identity/spiffe-id.ts'
 import { createTokenVerifier } from '../../src/token/verify.ts'
 import { createHash } from 'node:crypto'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import * as fc from 'fast-check'
-import { argumentsSha256, replaceName } from '../../src/mcp/rewrite.ts'
+import { argumentsSha256, replaceName } from '../../src/mcp/edits.ts'
 import { scan, type Scanned, type Span } from '../../src/mcp/scan.ts'
 
 const limits = { depthMax: 64, membersMax: 10_000 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Cluster } from '../../dev/cluster.ts'
-import { watchPods } from '../../src/gateway/peers/pod-watch.ts'
+import { watchPods } from '../../src/gateway/caller/pod-watch.ts'
 import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client.ts'
 import { createObject } from '../../src/kubernetes/objects.ts'
 import { namespaces, pods, serviceAccounts } from '../../src/kubernetes/workloads.ts'

@@ -8,8 +8,8 @@ import type {
   PodSource,
   Revocation,
   RevocationSource,
-} from '../../../src/gateway/peers/revocation.ts'
-import { findRevocation } from '../../../src/gateway/peers/revocation.ts'
+} from '../../../src/gateway/caller/revocation.ts'
+import { findRevocation } from '../../../src/gateway/caller/revocation.ts'
 import { parseSpiffeId } from '../../../src/identity/spiffe-id.ts'
 import type { Credential } from '../../../src/pki/credential.ts'
 import { createAuthorizer, type Authorizer } from '../../../src/policy/authorizer.ts'

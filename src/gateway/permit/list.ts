@@ -1,0 +1,105 @@
+import { allowsTool } from '../../identity/ceiling.ts'
+import type { AnswerBody } from '../../mcp/answer.ts'
+import { listOf } from '../../mcp/answer.ts'
+import type { Call } from '../call.ts'
+import { decideList, toolResource } from './policy.ts'
+import type { Definition } from '../catalogue/definition.ts'
+import type { Means } from '../means.ts'
+import type { Span } from '../../mcp/scan.ts'
+import type { Refusal } from '../refusal.ts'
+import { quarantineOf } from '../catalogue/pins.ts'
+import { membersOf } from '../../mcp/spans.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+
+/** A tool of an upstream's page. */
+export interface ListedTool {
+  readonly upstream: Upstream
+  readonly definition: Definition
+  readonly octets: Buffer
+  /** Where its name stands in these octets. */
+  readonly name: Span
+}
+
+/** One upstream's page of tools. */
+export interface ToolPage {
+  readonly upstream: Upstream
+  readonly answer: AnswerBody
+}
+
+/**
+ * The tools of these pages that the caller may call, in their order: what the ceiling covers, what is not in quarantine, and what one
+ * evaluation of policy leaves of that. What is hidden here is refused at the call by the same rules.
+ */
+export function filterTools(
+  call: Call,
+  means: Means,
+  pages: readonly ToolPage[],
+): readonly ListedTool[] | Refusal {
+  const tools = withinShares(
+    means,
+    pages.map((page) => toolsOf(call, means, page)),
+  )
+  if (tools.length === 0) return []
+  const resources = tools.map(({ upstream, definition }) =>
+    toolResource(upstream.config.server, definition),
+  )
+  const shown = decideList(call, means, resources)
+  return 'code' in shown ? shown : tools.filter((_, index) => shown[index] === true)
+}
+
+/** What policy is asked about in one evaluation, less what else its input holds. */
+const askedOctetsMax = 768 * 1024
+
+/**
+ * One evaluation has its bound, and one upstream must not take it from the others: where all together are too much, each has an equal
+ * share, and what is beyond it is not listed.
+ */
+function withinShares(means: Means, pages: readonly (readonly ListedTool[])[]): ListedTool[] {
+  const total = pages.flat().reduce((sum, tool) => sum + octetsOf(tool), 0)
+  if (total <= askedOctetsMax) return pages.flat()
+  const share = askedOctetsMax / pages.length
+  return pages.flatMap((tools) => {
+    let left = share
+    const kept = tools.filter((tool) => (left -= octetsOf(tool)) >= 0)
+    const [first] = tools
+    if (first !== undefined && kept.length < tools.length) {
+      const { server } = first.upstream.config
+      means.log.warn({ server, left: tools.length - kept.length }, 'list is too long, and was cut')
+    }
+    return kept
+  })
+}
+
+/** At most what a tool takes in the input of policy. */
+function octetsOf({ upstream, definition }: ListedTool): number {
+  return Buffer.byteLength(JSON.stringify(toolResource(upstream.config.server, definition))) + 1
+}
+
+function toolsOf(call: Call, means: Means, { upstream, answer }: ToolPage): ListedTool[] {
+  const { peer, message } = call
+  if (peer === undefined || message === undefined) return []
+  const catalogue = means.catalogueOf(upstream, message.era)
+  const { ceiling } = peer.identity
+  const { server } = upstream.config
+  const tools: ListedTool[] = []
+  for (const span of listOf(answer, 'tools') ?? []) {
+    const octets = answer.octets.subarray(span.start, span.end)
+    const definition = catalogue.learn(octets)
+    if (definition === undefined || !allowsTool(ceiling, server, definition.name)) continue
+    const name = membersOf(answer.octets, span)?.get('name')
+    if (name === undefined) continue
+    if (quarantineOf(upstream.config, definition) !== undefined) continue
+    const start = name.start - span.start
+    const end = name.end - span.start
+    tools.push({ upstream, definition, octets, name: { start, end } })
+  }
+  return tools
+}
+
+/** How long the caller may keep what it was shown: not beyond its certificate, nor for longer than a change of policy may take. */
+export function timeToLive(call: Call, means: Means, upstreamMilliseconds: unknown): number {
+  const left = (call.peer?.svid.notAfter.getTime() ?? 0) - means.now()
+  const most = Math.min(left, means.limits.listSecondsMax * 1000)
+  const asked = typeof upstreamMilliseconds === 'number' ? upstreamMilliseconds : 0
+  return Math.max(0, Math.floor(Math.min(asked, most)))
+}

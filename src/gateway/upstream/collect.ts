@@ -1,0 +1,88 @@
+import {
+  startExchange,
+  type AnswerHead,
+  type ExchangeFailure,
+  type ExchangeOptions,
+} from './exchange.ts'
+import { createEventParser } from '../../mcp/events.ts'
+import { membersOf } from '../../mcp/spans.ts'
+import type { AnswerBody } from '../../mcp/answer.ts'
+import { judgeAnswer, type AnswerVerdict, type Asked } from './judge-answer.ts'
+
+/** A whole answer. */
+export interface Answer extends AnswerHead {
+  /** The JSON text: of the body, or of the one event that answers the request. */
+  readonly body: Buffer
+  readonly verdict: AnswerVerdict
+}
+
+export interface CollectOptions extends ExchangeOptions {
+  /** Undefined for a notification: nothing that comes back is read. */
+  readonly asked: Asked | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Collects an answer that has to be read before it is passed on. Of a stream of events it takes the response; notifications that
+ * came before it have nobody to go to, because no octet has been sent yet.
+ */
+export function collectAnswer(options: CollectOptions): Promise<Answer | ExchangeFailure> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    let head: AnswerHead | undefined
+    const { asked } = options
+    let answered = false
+    const events = createEventParser((data) => {
+      if (answered || head === undefined || data === undefined || asked === undefined) return
+      const verdict = judgeAnswer(asked, data)
+      if (verdict.kind === 'notification' || verdict.kind === 'drop') return
+      answered = true
+      resolve({ ...head, body: data, verdict })
+      exchange.cancel()
+    })
+    const exchange = startExchange(options, {
+      head(received) {
+        head = received
+      },
+      data(chunk) {
+        if (head?.form === 'events') events.push(chunk)
+        else chunks.push(chunk)
+        return true
+      },
+      end() {
+        if (head === undefined) resolve({ failed: 'bad answer', detail: 'answer has no head' })
+        else if (head.form === 'events') {
+          resolve({ failed: 'bad answer', detail: 'stream ended without a response' })
+        } else {
+          const body = Buffer.concat(chunks)
+          resolve({ ...head, body, verdict: verdictOf(asked, head, body) })
+        }
+      },
+      failed: resolve,
+    })
+    options.signal?.addEventListener('abort', () => exchange.cancel(), { once: true })
+  })
+}
+
+function verdictOf(asked: Asked | undefined, head: AnswerHead, body: Buffer): AnswerVerdict {
+  if (asked === undefined) return { kind: 'notification' }
+  if (head.form === 'none') return { kind: 'bad', detail: 'answer has no body' }
+  const verdict = judgeAnswer(asked, body)
+  return verdict.kind === 'notification' || verdict.kind === 'drop'
+    ? { kind: 'bad', detail: 'answer is no response' }
+    : verdict
+}
+
+/** Reads an upstream's answer that has been judged; a sentence says why it is none. */
+export function readAnswer({
+  body,
+  verdict,
+}: Pick<Answer, 'body' | 'verdict'>): AnswerBody | string {
+  if (verdict.kind === 'refuse') return `answer held ${verdict.what}`
+  if (verdict.kind !== 'response') {
+    return verdict.kind === 'bad' ? verdict.detail : 'answer is no response'
+  }
+  const resultSpan = verdict.result
+  const result = resultSpan === undefined ? undefined : membersOf(body, resultSpan)
+  return { octets: body, result, resultSpan }
+}

@@ -1,0 +1,40 @@
+import { hash } from 'node:crypto'
+import type { Offsets, Span } from './scan.ts'
+
+export interface Edit extends Span {
+  readonly text: string | Buffer
+}
+
+/** The octets with the edits made; those between them are kept. Edits do not overlap. */
+export function applyEdits(octets: Buffer, edits: readonly Edit[]): Buffer {
+  const parts: Buffer[] = []
+  let from = 0
+  for (const edit of edits.toSorted((left, right) => left.start - right.start)) {
+    parts.push(octets.subarray(from, edit.start))
+    parts.push(typeof edit.text === 'string' ? Buffer.from(edit.text) : edit.text)
+    from = edit.end
+  }
+  parts.push(octets.subarray(from))
+  return Buffer.concat(parts)
+}
+
+/** The body with the octets of one span replaced and every other octet kept: nothing is serialised again. */
+export function splice(body: Buffer, span: Span, replacement: string): Buffer {
+  return Buffer.concat([
+    body.subarray(0, span.start),
+    Buffer.from(replacement),
+    body.subarray(span.end),
+  ])
+}
+
+/** The body with another `params.name`, as the upstream knows the tool behind the federated door. */
+export function replaceName(body: Buffer, offsets: Offsets, name: string): Buffer {
+  if (offsets.name === undefined) return body
+  return splice(body, offsets.name, JSON.stringify(name))
+}
+
+/** SHA-256 in base64url of the exact octets of `params.arguments`; of no octets where the body has none. */
+export function argumentsSha256(body: Buffer, offsets: Offsets): string {
+  const { start, end } = offsets.arguments ?? { start: 0, end: 0 }
+  return hash('sha256', body.subarray(start, end), 'base64url')
+}

@@ -1,0 +1,18 @@
+import type { Era } from './message.ts'
+
+/** The protocol revisions that are served, newest first. */
+export const modernVersions: readonly string[] = ['2026-07-28']
+export const legacyVersions: readonly string[] = ['2025-11-25', '2025-06-18']
+
+export function versionsOf(eras: readonly Era[]): readonly string[] {
+  return [
+    ...(eras.includes('modern') ? modernVersions : []),
+    ...(eras.includes('legacy') ? legacyVersions : []),
+  ]
+}
+
+/** What the gateway says of itself; self-reported like every such name. */
+export const gatewayInfo: { readonly name: string; readonly version: string } = {
+  name: 'countersign-gateway',
+  version: '0.1.0',
+}

@@ -1,0 +1,251 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createJudge, type Peer } from '../../../src/gateway/caller/caller.ts'
+import type { PodSource, RevocationSource } from '../../../src/gateway/caller/revocation.ts'
+import { eventually } from '../../support/eventually.ts'
+import type { DecisionInput } from '../../../src/policy/authorizer.ts'
+import { createTestAuthority } from '../../support/test-authority.ts'
+import { modern } from '../world/client.ts'
+import { answerBoth } from '../world/upstream.ts'
+import { openWorld } from '../world/world.ts'
+
+const authority = createTestAuthority()
+const { credential, identity } = authority.issue({ role: 'agent', tenant: 'acme' })
+const { svid } = credential
+const unchanging = { onChange: () => () => {} }
+const bounds = { unsentBytesMax: 1, unsentSecondsMax: 1 }
+
+interface Facts {
+  readonly now?: number
+  readonly bundle?: typeof authority.bundle
+  readonly revoked?: boolean
+  readonly revocationsStale?: number
+  readonly alive?: ReturnType<PodSource['alive']>
+  readonly podsStale?: number
+}
+
+function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
+  const { bundle = authority.bundle } = facts
+  const revocations: RevocationSource = {
+    find: () => (facts.revoked === true ? { name: 'leaked', reason: 'secret' } : undefined),
+    staleSeconds: facts.revocationsStale ?? 0,
+    ...unchanging,
+  }
+  const pods: PodSource = {
+    alive: () => facts.alive ?? true,
+    staleSeconds: facts.podsStale ?? 0,
+    ...unchanging,
+  }
+  const judge = createJudge({
+    trustBundle: { current: () => bundle, ...unchanging },
+    credential: { current: () => credential, ...unchanging },
+    revocations,
+    pods,
+    staleSecondsMax: 120,
+    unsent: bounds,
+    now: () => facts.now ?? Date.now(),
+  })
+  const peer: Peer = {
+    svid,
+    identity,
+    owner: 'owner',
+    subject: {} as Peer['subject'],
+    streams: new Set(),
+    open: 0,
+    usage: { open: 0, connections: 0, unsentOctets: 0, bounds },
+    intermediates: [],
+    verifiedWith: undefined,
+  }
+  return judge(peer)
+}
+
+const rejecting = (): Promise<boolean> => Promise.reject(new Error('timed out'))
+
+const cases: readonly [string, () => Facts, { status: number; message: string } | undefined][] = [
+  ['is good', () => ({}), undefined],
+  [
+    'is good as long as the bounds are kept',
+    () => ({ revocationsStale: 120, podsStale: 120 }),
+    undefined,
+  ],
+  ['has its pod found by asking', () => ({ alive: Promise.resolve(true) }), undefined],
+  [
+    'has expired at this very millisecond',
+    () => ({ now: svid.notAfter.getTime() }),
+    { status: 403, message: 'certificate has expired' },
+  ],
+  ['is in its last millisecond', () => ({ now: svid.notAfter.getTime() - 1 }), undefined],
+  [
+    'is not valid yet',
+    () => ({ now: svid.notBefore.getTime() - 1000 }),
+    { status: 403, message: 'certificate is not trusted' },
+  ],
+  [
+    'is of an authority that has left the bundle',
+    () => ({ bundle: createTestAuthority().bundle }),
+    { status: 403, message: 'certificate is not trusted' },
+  ],
+  [
+    'is revoked, as far as stale revocations tell',
+    () => ({ revoked: true, revocationsStale: 1000 }),
+    { status: 403, message: 'certificate is revoked' },
+  ],
+  [
+    'is not revoked, as far as stale revocations tell',
+    () => ({ revocationsStale: 121 }),
+    { status: 503, message: 'revocations are not known' },
+  ],
+  [
+    'has a pod of stale pods',
+    () => ({ podsStale: 121 }),
+    { status: 503, message: 'pods are not known' },
+  ],
+  [
+    'has no pod',
+    () => ({ alive: false }),
+    { status: 403, message: 'pod of the certificate is gone' },
+  ],
+  [
+    'has no pod when asked',
+    () => ({ alive: Promise.resolve(false) }),
+    { status: 403, message: 'pod of the certificate is gone' },
+  ],
+  [
+    'has a pod that nobody answers for',
+    () => ({ alive: rejecting() }),
+    { status: 503, message: 'pods are not known' },
+  ],
+]
+
+for (const [what, facts, expected] of cases) {
+  test(`a certificate that ${what} is ${expected === undefined ? 'accepted' : `refused: ${expected.message}`}`, async () => {
+    const refusal = await judgeOnce(facts())
+    assert.equal(refusal?.message, expected?.message)
+    assert.equal(refusal?.status, expected?.status)
+    assert.equal(refusal?.close, expected?.status === 403 ? true : undefined)
+    assert.doesNotMatch(JSON.stringify(refusal?.data ?? {}), /secret/)
+  })
+}
+
+test('as long as everything is known, judging takes no promise', () => {
+  assert.equal(judgeOnce({}), undefined)
+})
+
+const echo = modern('tools/call', { name: 'echo', arguments: {} })
+
+test('a certificate without our extension is no identity here', async () => {
+  await using world = await openWorld({ identityExtensionOid: '1.3.6.1.4.1.32473.99' })
+  const agent = await world.agent()
+  const reply = await agent.post('/mcp/files', echo.body, echo.headers)
+  assert.equal(reply.status, 403)
+  assert.equal(reply.json.error?.message, 'certificate has no identity extension')
+  assert.deepEqual(reply.json.error?.data, { decisionId: world.events[0]?.decisionId })
+})
+
+test('an identity that is refused is one decision, named by its certificate and by nothing of its message', async () => {
+  await using world = await openWorld()
+  const agent = await world.agent({ podUid: 'c0ffee00-0000-4000-8000-00000000beef' })
+  world.revocations.set([{ name: 'leaked', tenant: 'acme', reason: 'secret' }])
+  await agent.post('/mcp/files', echo.body, echo.headers)
+  const [event, ...others] = world.events
+  assert.deepEqual(others, [])
+  const { input, value, result } = event?.evaluated ?? {}
+  const { subject, context, ...message } = input as Pick<DecisionInput, 'subject' | 'context'>
+  assert.equal(subject.id, event?.requestedBy)
+  assert.equal(subject.properties.pod.uid, 'c0ffee00-0000-4000-8000-00000000beef')
+  assert.match(subject.properties.certificate.sha256, /^[0-9a-f]{64}$/)
+  assert.deepEqual(Object.keys(context), ['time', 'door', 'phase'])
+  assert.deepEqual(message, {})
+  assert.equal(result, value)
+  const code = 'identity-not-acceptable'
+  assert.deepEqual(value, {
+    allow: false,
+    reasons: [
+      { code, message: 'certificate is revoked', audience: 'agent' },
+      { code, message: 'revocation leaked', audience: 'operator' },
+    ],
+    obligations: [],
+  })
+})
+
+test('a certificate without our extension is kept by its SPIFFE ID and digest', async () => {
+  await using world = await openWorld({ identityExtensionOid: '1.3.6.1.4.1.32473.99' })
+  const agent = await world.agent()
+  await agent.post('/mcp/files', echo.body, echo.headers)
+  const [event] = world.events
+  assert.ok(event)
+  const { subject } = event.evaluated.input as Pick<DecisionInput, 'subject'>
+  assert.equal(subject.id, 'spiffe://test.example/ns/agents/sa/agent')
+  assert.deepEqual(Object.keys(subject.properties), ['certificate'])
+})
+
+test('a refused identity is told nothing more, and let go, when decisions cannot be recorded', async () => {
+  await using world = await openWorld()
+  const agent = await world.agent()
+  world.revocations.set([{ name: 'leaked', tenant: 'acme', reason: 'secret' }])
+  world.decisionLog.available = false
+  const reply = await agent.post('/mcp/files', echo.body, echo.headers)
+  assert.equal(reply.status, 503)
+  assert.equal(reply.headers['connection'], 'close')
+  assert.deepEqual(world.events, [])
+})
+
+test('what cannot be known about an identity is no decision about it', async () => {
+  await using world = await openWorld()
+  const agent = await world.agent()
+  world.stale.pods = 1000
+  const reply = await agent.post('/mcp/files', echo.body, echo.headers)
+  assert.equal(reply.json.error?.message, 'pods are not known')
+  assert.equal(reply.json.error?.data, undefined)
+  assert.deepEqual(world.events, [])
+})
+
+test('one identity has so many requests open and no more', async () => {
+  const release: (() => void)[] = []
+  await using world = await openWorld({
+    limits: { inFlightMax: 2 },
+    answers: {
+      files: (message, response, request) => {
+        const answer = (): void => answerBoth()(message, response, request)
+        if (message.method === 'tools/call') release.push(answer)
+        else answer()
+      },
+    },
+  })
+  // Requests that follow each other without waiting, as HTTP/1.1 allows.
+  const socket = await world.rawConnection()
+  const head = Object.entries({
+    ...echo.headers,
+    host: 'gateway.test',
+    'content-type': 'application/json',
+    accept: 'application/json, text/event-stream',
+    'content-length': String(Buffer.byteLength(echo.body)),
+  })
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')
+  let text = ''
+  socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  socket.write(`POST /mcp/files HTTP/1.1\r\n${head}\r\n${echo.body}`.repeat(3))
+  await eventually('two calls are open', () => release.length === 2)
+  for (const one of release) one()
+  await eventually('all are answered', () => text.split('HTTP/1.1 ').length === 4)
+  const statuses = [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)
+  assert.deepEqual(statuses, ['200', '200', '429'])
+  socket.destroy()
+})
+
+test('one identity has so many connections and no more, until one of them ends', async () => {
+  await using world = await openWorld({ limits: { identityConnectionsMax: 1 } })
+  const podUid = 'c0ffee00-0000-4000-8000-00000000beef'
+  const ask = async (podUid: string): Promise<{ status: number; end: () => Promise<void> }> => {
+    const agent = await world.agent({ podUid })
+    const { status } = await agent.post('/mcp/files', echo.body, echo.headers)
+    return { status, end: () => agent.client.destroy() }
+  }
+  const first = await ask(podUid)
+  assert.equal(first.status, 200)
+  assert.equal((await ask(podUid)).status, 429)
+  assert.equal((await ask('c0ffee00-0000-4000-8000-00000000bee0')).status, 200)
+  await first.end()
+  await eventually('there is room again', async () => (await ask(podUid)).status === 200)
+})

@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createCatalogue } from '../../../src/gateway/catalogue/catalogue.ts'
+import { digestDefinition, parseDefinition } from '../../../src/gateway/catalogue/definition.ts'
+import type { ExchangeFailure } from '../../../src/gateway/upstream/exchange.ts'
+import { silentLog } from '../../../src/log.ts'
+import { silentMetrics } from '../../../src/metrics.ts'
+
+test('order and white space are no part of a definition', () => {
+  const one = '{"name":"a","inputSchema":{"type":"object","x":[1,2.5,true,null]}}'
+  const two = ' { "inputSchema" : {"x":[1, 2.5,true , null],"type":"object"} , "name":"\\u0061" }'
+  assert.equal(digestDefinition(one), digestDefinition(two))
+})
+
+for (const [one, two] of [
+  ['{"name":"a","description":"x"}', '{"name":"a","description":"y"}'],
+  ['{"name":"a","x":[1,2]}', '{"name":"a","x":[2,1]}'],
+  ['{"name":"a","x":9007199254740993}', '{"name":"a","x":9007199254740992}'],
+  ['{"name":"a","x":0.1}', '{"name":"a","x":0.10000000000000000001}'],
+  ['{"name":"a","x":1}', '{"name":"a","x":"1"}'],
+] as const) {
+  test(`another definition, another digest: ${one} and ${two}`, () => {
+    assert.notEqual(digestDefinition(one), digestDefinition(two))
+  })
+}
+
+const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth)
+const tool = (members: string): string => `{"name":"a",${members}}`
+
+for (const [what, text, why] of [
+  ['null', 'null', 'the body is not a JSON object'],
+  ['an array', '[]', 'batches are not served'],
+  ['nothing', '{}', 'it has no name'],
+  ['an empty name', '{"name":""}', 'it has no name'],
+  ['a number for a name', '{"name":7}', 'it has no name'],
+  ['a long name', `{"name":"${'a'.repeat(129)}"}`, 'its name is too long, want=..128'],
+  ['too much of it', tool(`"x":"${'a'.repeat(65_536)}"`), 'it is too large, want=..65536'],
+  ['a depth of 33', tool(`"x":${nested(32)}`), 'nesting too deep: want≤32'],
+  ['a depth of 20,000', tool(`"x":${nested(20_000)}`), 'nesting too deep: want≤32'],
+  [
+    'half a surrogate pair',
+    tool('"x":"\\ud800"'),
+    'half a surrogate pair in the string at octet 16',
+  ],
+  ['a member twice, deep in it', tool('"x":{"y":[{"z":1,"z":2}]}'), 'a second member "z"'],
+  [
+    'a second name in another case',
+    tool('"Name":"b"'),
+    'a member "Name" that resembles a known one',
+  ],
+  [
+    'annotations that are large',
+    tool(`"annotations":{"x":"${'a'.repeat(4096)}"}`),
+    'its annotations cannot be asked about',
+  ],
+  [
+    'annotations with a number beyond all',
+    tool('"annotations":{"x":1e400}'),
+    'its annotations cannot be asked about',
+  ],
+] as const) {
+  test(`what has ${what} is no definition`, () => {
+    assert.equal(parseDefinition(Buffer.from(text)), why)
+  })
+}
+
+test('a definition may be as deep, as large and as exact as the bounds say', () => {
+  const definition = parseDefinition(Buffer.from(tool(`"x":${nested(31)},"n":9007199254740993`)))
+  assert.equal(typeof definition === 'string' ? definition : definition.name, 'a')
+})
+
+function catalogueOf(listed: () => readonly string[] | ExchangeFailure): {
+  catalogue: ReturnType<typeof createCatalogue>
+  lists: () => number
+  clock: { now: number }
+  warned: object[]
+  counted: string[]
+} {
+  const clock = { now: 1_000_000 }
+  let lists = 0
+  const warned: object[] = []
+  const counted: string[] = []
+  const catalogue = createCatalogue({
+    list: () => {
+      lists += 1
+      const texts = listed()
+      return Promise.resolve('failed' in texts ? texts : texts.map((text) => Buffer.from(text)))
+    },
+    server: 'files',
+    now: () => clock.now,
+    log: { ...silentLog, warn: (fields) => void warned.push(fields) },
+    metrics: { ...silentMetrics, count: (name) => void counted.push(name) },
+  })
+  return { catalogue, lists: () => lists, clock, warned, counted }
+}
+
+test('a tool that is not known is looked for once, and not again for a while', async () => {
+  const { catalogue, lists, clock } = catalogueOf(() => ['{"name":"a"}'])
+  const [one, two] = await Promise.all([catalogue.find('a'), catalogue.find('b')])
+  assert.equal(one?.name, 'a')
+  assert.equal(two, undefined)
+  assert.equal(lists(), 1)
+  assert.equal(await catalogue.find('b'), undefined)
+  assert.equal(lists(), 1)
+  clock.now += 2001
+  assert.equal(await catalogue.find('b'), undefined)
+  assert.equal(lists(), 2)
+})
+
+test('a list that fails is told, so that a tool which is not known is not taken for one that is not there', async () => {
+  let down = true
+  const { catalogue, clock } = catalogueOf(() =>
+    down ? { failed: 'unreachable', detail: 'refused' } : ['{"name":"a"}'],
+  )
+  assert.equal(await catalogue.find('a'), undefined)
+  assert.deepEqual(catalogue.failure, { failed: 'unreachable', detail: 'refused' })
+  assert.equal(await catalogue.find('a'), undefined)
+  assert.notEqual(catalogue.failure, undefined)
+  down = false
+  clock.now += 2001
+  assert.equal((await catalogue.find('a'))?.name, 'a')
+  assert.equal(catalogue.failure, undefined)
+})
+
+test('a definition that is old is served, and listed again beside that', async () => {
+  let description = 'first'
+  const { catalogue, lists, clock } = catalogueOf(() => [
+    `{"name":"a","description":"${description}"}`,
+  ])
+  const first = await catalogue.find('a')
+  description = 'second'
+  clock.now += 61_000
+  assert.equal(await catalogue.find('a'), first)
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(lists(), 2)
+  assert.notEqual((await catalogue.find('a'))?.digest, first?.digest)
+})
+
+test('an upstream that cannot be listed keeps what was known of it', async () => {
+  let failing = false
+  const { catalogue, clock } = catalogueOf(() =>
+    failing ? { failed: 'unreachable', detail: '' } : ['{"name":"a"}', 'null', '{"name":"b"}'],
+  )
+  await catalogue.find('a')
+  failing = true
+  clock.now += 61_000
+  assert.equal(await catalogue.find('nothing'), undefined)
+  assert.equal((await catalogue.find('b'))?.name, 'b')
+})
+
+test('a list that a caller was given teaches the catalogue', async () => {
+  const { catalogue } = catalogueOf(() => ['{"name":"a"}'])
+  const known = await catalogue.find('a')
+  assert.equal(catalogue.learn(Buffer.from('{"name":"a"}')), known)
+  const changed = catalogue.learn(Buffer.from('{"name":"a","description":"new"}'))
+  assert.notEqual(changed?.digest, known?.digest)
+  assert.equal(await catalogue.find('a'), changed)
+})
+
+test('an unfit definition is counted each time and logged once', () => {
+  const { catalogue, warned, counted } = catalogueOf(() => [])
+  for (let time = 0; time < 3; time += 1) {
+    assert.equal(catalogue.learn(Buffer.from('{"name":"a","x":"\\ud800"}')), undefined)
+  }
+  const detail = 'half a surrogate pair in the string at octet 16'
+  assert.deepEqual(warned, [{ server: 'files', detail }])
+  assert.deepEqual(
+    counted,
+    Array.from({ length: 3 }, () => 'countersign_gateway_bad_tools_total'),
+  )
+})
+
+test('an upstream of unfit definitions does not fill the log', () => {
+  const { catalogue, warned } = catalogueOf(() => [])
+  for (let each = 0; each < 100; each += 1) {
+    catalogue.learn(Buffer.from(`{"name":"a","${each}":1,"${each}":2}`))
+  }
+  assert.equal(warned.length, 32)
+})
