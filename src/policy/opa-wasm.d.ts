@@ -11,10 +11,13 @@ declare namespace WebAssembly {
 declare module '@open-policy-agent/opa-wasm' {
   export interface LoadedPolicy {
     readonly entrypoints: Readonly<Record<string, number>>
-    readonly mem: { readonly buffer: ArrayBuffer }
+    readonly mem: { readonly buffer: ArrayBuffer; grow(pages: number): number }
+    /** Where the data stands. */
+    readonly dataAddr: number
+    /** Where the heap of an evaluation begins: after the data. */
+    readonly dataHeapPtr: number
     readonly wasmInstance: { readonly exports: Readonly<Record<string, unknown>> }
     /** An `ArrayBuffer` is taken as JSON text; every other buffer is misread as an object. */
-    evaluate(input: ArrayBuffer, entrypoint: string): unknown
     setData(data: ArrayBuffer): void
   }
   const opa: {

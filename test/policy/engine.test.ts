@@ -3,7 +3,9 @@ import { test } from 'node:test'
 import { entrypoints } from '../../src/policy/engine.ts'
 import { loadPolicyBundle } from '../support/load-policy.ts'
 import type { PolicyEngine } from '../../src/policy/engine.ts'
+import type { InputText } from '../../src/policy/input.ts'
 import { requirement } from '../requirements.ts'
+import { callInput } from './call-input.ts'
 import { assembleModule, bundleFolder } from './policy-module.ts'
 import type { Behaviour, ModuleOptions } from './policy-module.ts'
 
@@ -106,6 +108,10 @@ const broken: Readonly<Record<string, readonly [ModuleOptions, RegExp]>> = {
     /^policy needs builtins that are not provided, got=constructor$/,
   ],
   'speaks another ABI': [{ abiVersion: 2 }, /^policy.wasm is not a policy module that can be run$/],
+  'cannot take its input as text': [
+    { old: true },
+    /^policy.wasm is of an old ABI, want=1.2 or later$/,
+  ],
   'answers the probe with nothing': [
     { probe: '[]' },
     /^bundle does not answer an empty input, got=countersign\/issuance\/decision$/,
@@ -161,4 +167,36 @@ test('memory stays as it is over many evaluations', async () => {
   const engine = await loadPolicyBundle({ memoryPagesMax: 40 })
   const input = { subject: { id: 'x'.repeat(100_000) } }
   for (let times = 0; times < 200; times += 1) engine.evaluate(entrypoints.decision, input)
+})
+
+test('an answer that comes again is the same value, which nobody can change', async () => {
+  requirement('policy.cannot-fail-open')
+  const engine = await loadPolicyBundle()
+  const [first, second, third] = [1, 2, 3].map(
+    () => engine.evaluate(entrypoints.decision, anything) as { allow: boolean },
+  )
+  assert.deepEqual(second, first)
+  assert.equal(third, second)
+  for (const value of [second, third] as { allow: boolean; reasons: object[] }[]) {
+    assert.throws(() => (value.allow = true), TypeError)
+    assert.throws(() => Object.assign(value.reasons[0] ?? {}, { code: 'x' }), TypeError)
+  }
+  assert.deepEqual(engine.evaluate(entrypoints.mask, {}), [])
+  assert.deepEqual(engine.evaluate(entrypoints.decision, anything), first)
+})
+
+test('text arrives in the module as it was, whatever its characters and wherever memory ends', async () => {
+  const data = {
+    grants: { tenants: { acme: { files: { tools: { read: { arguments: { a: ['x'] } } } } } } },
+  }
+  const engine = await loadPolicyBundle({ data })
+  // The memory of a fresh instance has two mebibytes, and so has an input of 600,000 characters in the worst case.
+  for (const filler of ['x', 'é', '€', '🙂']) {
+    for (const length of [0, 1, 70_000, 600_000, 3_000_000]) {
+      const given = { arguments: { filler: filler.repeat(length / filler.length), a: 'x' } }
+      const input = JSON.stringify(callInput(given)) as InputText
+      const { allow } = engine.evaluate(entrypoints.decision, input) as { allow: boolean }
+      assert.equal(allow, true, `${length} of ${filler}`)
+    }
+  }
 })

@@ -16,6 +16,8 @@ export interface ModuleOptions {
   readonly builtins?: readonly string[]
   readonly entrypoints?: readonly string[]
   readonly abiVersion?: number
+  /** Leaves out what minor version 2 of the ABI has added. */
+  readonly old?: true
 }
 
 /** Where texts stand: below what the module calls its heap. */
@@ -113,6 +115,7 @@ export function assembleModule(options: ModuleOptions = {}): Buffer {
     [3, 'opa_json_parse', [op.localGet, 0]],
     [4, 'opa_eval', evaluate],
   ]
+  const exported = options.old === true ? functions.slice(0, -1) : functions
   const abi = [options.abiVersion ?? 1, 3]
   return Buffer.from([
     ...magic,
@@ -138,7 +141,7 @@ export function assembleModule(options: ModuleOptions = {}): Buffer {
     ...section(
       7,
       list([
-        ...functions.map(([, name], index) => [...text(name), 0, index + 1]),
+        ...exported.map(([, name], index) => [...text(name), 0, index + 1]),
         [...text('opa_wasm_abi_version'), 3, 0],
         [...text('opa_wasm_abi_minor_version'), 3, 1],
       ]),
