@@ -265,6 +265,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a body with duplicate or case-variant members, a batch or ill-formed text is refused',
     source: 'GHSA-4gph-2hhr-5mwg, CVE-2026-27896',
   },
+  'gateway.linear-time': {
+    claim: 'what a caller or a tool server sends is read in a time that grows as its length does',
+    source:
+      'Unicode Standard Annex #15: normalization sorts marks; CVE-2026-0621 for a pattern that backtracks',
+  },
   'gateway.headers-agree': {
     claim: 'a header that says another method or name than the body is refused',
     source: 'MCP 2026-07-28 transports, HeaderMismatch',

@@ -16,8 +16,6 @@ const lowerU = 0x75
 export const malformed = -1
 /** An escape names half a surrogate pair, which no UTF-8 can carry: parsers disagree on what it becomes. */
 export const loneSurrogate = -2
-/** A number that a double does not hold as written (RFC 8259 §6): the policy would judge another one. */
-export const inexact = -3
 
 /** The first octet at or after `at` that is not white space. */
 export function skipSpace(octets: Buffer, at: number): number {
@@ -29,16 +27,25 @@ export function skipSpace(octets: Buffer, at: number): number {
   }
 }
 
-/** The octet after the string whose opening quote is at `at`. The octets are already known to be UTF-8. */
-export function stringEnd(octets: Buffer, at: number): number {
+/**
+ * The octet after the string whose opening quote is at `at`. The octets are already known to be UTF-8. Half a surrogate pair is
+ * `loneSurrogate`, unless `halves` are let by.
+ */
+export function stringEnd(
+  octets: Buffer,
+  at: number,
+  halves: 'refused' | 'let' = 'refused',
+): number {
   let next = at + 1
   for (;;) {
     const found = octets[next]
     if (found === undefined || found < 0x20) return malformed
     if (found === octet.quote) return next + 1
     if (found === backslash) {
-      next = escapeEnd(octets, next)
-      if (next < 0) return next
+      const end = escapeEnd(octets, next)
+      if (end < 0 && !(end === loneSurrogate && halves === 'let')) return end
+      // Past one half; what follows may be another escape, or no other half.
+      next = end < 0 ? next + 6 : end
     } else {
       next++
     }
@@ -76,23 +83,15 @@ function hexDigit(found: number): number {
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : malformed
 }
 
-// A double holds 15 decimal digits of any number; with no exponent such a text needs no second look.
-const exactDigits = 15
-// The shortest text that gives a double back never has more (IEEE 754: 17 for binary64).
-const significantDigitsMax = 17
-
 /** The octet after the number at `at`. */
 export function numberEnd(octets: Buffer, at: number): number {
   const first = octets[at] === 0x2d ? at + 1 : at
   let next = digitsEnd(octets, first)
   if (next === first || (octets[first] === 0x30 && next > first + 1)) return malformed
-  let integer = true
-  let exponent = false
   if (octets[next] === 0x2e) {
     const end = digitsEnd(octets, next + 1)
     if (end === next + 1) return malformed
     next = end
-    integer = false
   }
   if (((octets[next] ?? 0) | 0x20) === 0x65) {
     const sign = octets[next + 1]
@@ -100,11 +99,8 @@ export function numberEnd(octets: Buffer, at: number): number {
     const end = digitsEnd(octets, digits)
     if (end === digits) return malformed
     next = end
-    integer = false
-    exponent = true
   }
-  if (!exponent && next - first <= exactDigits) return next
-  return isExact(octets.toString('latin1', at, next), integer) ? next : inexact
+  return next
 }
 
 function digitsEnd(octets: Buffer, at: number): number {
@@ -116,17 +112,6 @@ function digitsEnd(octets: Buffer, at: number): number {
   }
 }
 
-function isExact(text: string, integer: boolean): boolean {
-  const value = Number(text)
-  if (integer) return Number.isSafeInteger(value)
-  const mantissa = text
-    .replace(/[eE].*$/, '')
-    .replace(/[-.]/g, '')
-    .replace(/^0+/, '')
-  if (mantissa.length > significantDigitsMax || !Number.isFinite(value)) return false
-  return value !== 0 || mantissa === ''
-}
-
 const literals = ['true', 'false', 'null'].map((text) => Buffer.from(text))
 
 /** The octet after `true`, `false` or `null` at `at`. */
@@ -135,4 +120,15 @@ export function literalEnd(octets: Buffer, at: number): number {
   if (found === undefined) return malformed
   const matches = found.every((expected, index) => octets[at + index] === expected)
   return matches ? at + found.length : malformed
+}
+
+/** The octet after the value at `at` that holds no other values. */
+export function scalarEnd(octets: Buffer, at: number, halves: 'refused' | 'let'): number {
+  const first = octets[at]
+  if (first === octet.quote) return stringEnd(octets, at, halves)
+  return isNumberStart(first) ? numberEnd(octets, at) : literalEnd(octets, at)
+}
+
+export function isNumberStart(found: number | undefined): boolean {
+  return found === 0x2d || (found !== undefined && found >= 0x30 && found <= 0x39)
 }

@@ -29,6 +29,12 @@ const known: Readonly<Record<NamedPlace, readonly string[]>> = {
   tool: words('name title description inputSchema outputSchema annotations execution icons _meta'),
 }
 
+/**
+ * The most UTF-16 units of a name beyond ASCII that is compared with others: normalizing sorts the marks of one letter, which takes
+ * time that is quadratic in their number (Unicode Standard Annex #15).
+ */
+export const comparedUnitsMax = 256
+
 const plain = /^[\x21-\x7e]*$/
 
 const exact = setsOf((name) => name)

@@ -14,6 +14,7 @@ export interface ParamHeader {
 }
 
 const annotation = 'x-mcp-header'
+const headerPrefix = 'mcp-param-'
 const schemaDepthMax = 64
 // RFC 9110 §5.6.2
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
@@ -23,14 +24,15 @@ const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
  * listed (MCP 2026-07-28 transports, custom headers from tool parameters).
  */
 export function parseParamHeaders(inputSchema: unknown): readonly ParamHeader[] | Problem {
-  const found: ParamHeader[] = []
+  const found = new Map<string, ParamHeader>()
   const fault = collect(inputSchema, [], { found, isReachable: true, depth: 0 })
-  if (fault === undefined) return found
+  if (fault === undefined) return [...found.values()]
   return badRequest(undefined, problemCodes.invalidParams, `the tool's inputSchema: ${fault}`)
 }
 
 interface Walk {
-  readonly found: ParamHeader[]
+  /** By the name of the header. */
+  readonly found: Map<string, ParamHeader>
   /** Whether only `properties` led here; an annotation anywhere else makes the definition invalid. */
   readonly isReachable: boolean
   readonly depth: number
@@ -82,9 +84,9 @@ function collectHeader(
   if (type !== 'string' && type !== 'integer' && type !== 'boolean') {
     return `${annotation} on a property that is no string, integer or boolean`
   }
-  const header = `mcp-param-${name.toLowerCase()}`
-  if (walk.found.some((one) => one.header === header)) return `${annotation} ${quoted(name)} twice`
-  walk.found.push({ header, path, type })
+  const header = `${headerPrefix}${name.toLowerCase()}`
+  if (walk.found.has(header)) return `${annotation} ${quoted(name)} twice`
+  walk.found.set(header, { header, path, type })
   return undefined
 }
 
@@ -94,10 +96,12 @@ export function compareParamHeaders(
   args: JsonObject | undefined,
   headers: ReadonlyHeaders,
 ): Problem | undefined {
+  if (declared.length === 0) return undefined
+  const sent = paramHeadersOf(headers)
   for (const { header, path, type } of declared) {
-    const sent = valuesOf(headers, header)
-    if (sent.length > 1) return duplicateHeader(header)
-    const fault = mirrorFault(argumentAt(args, path), sent[0], type)
+    const [value, ...more] = sent.get(header) ?? []
+    if (more.length > 0) return duplicateHeader(header)
+    const fault = mirrorFault(argumentAt(args, path), value, type)
     if (fault !== undefined) {
       return badRequest(undefined, problemCodes.headerMismatch, `header ${header} ${fault}`)
     }
@@ -105,12 +109,18 @@ export function compareParamHeaders(
   return undefined
 }
 
-function valuesOf(headers: ReadonlyHeaders, header: string): string[] {
-  const values: string[] = []
+/** One walk for all that are declared: a tool may declare many, and a caller send many. */
+function paramHeadersOf(headers: ReadonlyHeaders): ReadonlyMap<string, readonly string[]> {
+  const sent = new Map<string, string[]>()
   for (let index = 0; index + 1 < headers.length; index += 2) {
-    if (headers[index]?.toLowerCase() === header) values.push(stripped(headers[index + 1] ?? ''))
+    const name = headers[index]?.toLowerCase() ?? ''
+    if (!name.startsWith(headerPrefix)) continue
+    const value = stripped(headers[index + 1] ?? '')
+    const values = sent.get(name)
+    if (values === undefined) sent.set(name, [value])
+    else values.push(value)
   }
-  return values
+  return sent
 }
 
 function argumentAt(args: JsonObject | undefined, path: readonly string[]): unknown {

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { quoted } from '../errors.ts'
 import {
-  inexact,
+  isNumberStart,
   literalEnd,
   loneSurrogate,
   numberEnd,
@@ -9,8 +9,15 @@ import {
   skipSpace,
   stringEnd,
 } from './lex.ts'
-import { foldCase, isKnownMember, isVariantOfKnownMember, type Place } from './member-names.ts'
-import { endOfValue } from './spans.ts'
+import {
+  comparedUnitsMax,
+  foldCase,
+  isKnownMember,
+  isVariantOfKnownMember,
+  type Place,
+} from './member-names.ts'
+import { readingOf } from './numbers.ts'
+import { crowded, skipValue, type Room } from './skip.ts'
 import { UniqueNames } from './unique-names.ts'
 
 /** Where a value stands in the body: octets [start, end). */
@@ -41,6 +48,8 @@ export interface ScanLimits {
   readonly depthMax: number
   /** Members and array elements of the whole body. */
   readonly membersMax: number
+  /** Elements of the list that an answer is asked for, default 10,000. */
+  readonly listedMax?: number
 }
 
 export interface Scanned {
@@ -72,41 +81,40 @@ export interface ScanRefusal {
  * every level and no name that resembles a known one. The value is JSON.parse's; the offsets are of the very octets.
  */
 export function scan(octets: Buffer, limits: ScanLimits): Scanned | ScanRefusal {
-  if (!isUtf8(octets)) return { rule: 'utf8', message: 'the body is not UTF-8' }
-  const scanner = new Scanner(octets, limits, requestForm)
-  const refusal = scanner.run()
-  if (refusal !== undefined) return refusal
-  return { value: JSON.parse(octets.toString('utf8')) as JsonObject, offsets: scanner.offsets }
+  return scanAs(octets, limits, requestForm)
 }
 
 /**
  * Reads what a server has answered by the same rules, less those about numbers and half surrogate pairs: nobody decides on those, and
- * their octets are passed on. In a list the definitions under `result.tools` are left to `scanTool`, so that a bad one spoils no list.
+ * their octets are passed on. In a list the definitions under `result.tools` are left to `scanTool`, so that a bad one spoils no list:
+ * they are only counted, and null stands for them in the value.
  */
 export function scanAnswer(
   octets: Buffer,
   limits: ScanLimits,
   to: 'list' | 'other',
 ): Scanned | ScanRefusal {
-  return scanParsed(octets, limits, to === 'list' ? listForm : answerForm)
+  return scanAs(octets, limits, to === 'list' ? listForm : answerForm)
 }
 
 /** Reads one definition of a tool, less the rule about numbers: its schema may hold any. */
 export function scanTool(octets: Buffer, limits: ScanLimits): Scanned | ScanRefusal {
-  return scanParsed(octets, limits, toolForm)
+  return scanAs(octets, limits, toolForm)
 }
 
-/** What is let by has no grammar checked by the scanner, so the parser has to come first. */
-function scanParsed(octets: Buffer, limits: ScanLimits, form: Form): Scanned | ScanRefusal {
+/** Nothing is parsed before the scanner has found it bounded. */
+function scanAs(octets: Buffer, limits: ScanLimits, form: Form): Scanned | ScanRefusal {
   if (!isUtf8(octets)) return { rule: 'utf8', message: 'the body is not UTF-8' }
-  let value: JsonObject
-  try {
-    value = JSON.parse(octets.toString('utf8')) as JsonObject
-  } catch {
-    return { rule: 'malformed', message: 'the body is not JSON' }
-  }
   const scanner = new Scanner(octets, limits, form)
-  return scanner.run() ?? { value, offsets: scanner.offsets }
+  const refusal = scanner.run()
+  if (refusal !== undefined) return refusal
+  return { value: valueOf(octets, scanner.unread), offsets: scanner.offsets }
+}
+
+function valueOf(octets: Buffer, unread: Span | undefined): JsonObject {
+  if (unread === undefined) return JSON.parse(octets.toString('utf8')) as JsonObject
+  const before = octets.toString('utf8', 0, unread.start)
+  return JSON.parse(`${before}null${octets.toString('utf8', unread.end)}`) as JsonObject
 }
 
 type Level = Place | 'elsewhere' | 'unread'
@@ -116,34 +124,41 @@ interface Form {
   readonly whole: Place
   /** The member of a result that is left unread. */
   readonly unread: string | undefined
-  /** The rules whose breach is let by. */
-  readonly lets: ReadonlySet<number>
+  /** Whether numbers are judged; and half surrogate pairs. */
+  readonly numbers: 'judged' | 'let'
+  readonly halves: 'refused' | 'let'
 }
 
-const requestForm: Form = { whole: 'message', unread: undefined, lets: new Set() }
-const answerForm: Form = {
+const requestForm: Form = {
   whole: 'message',
   unread: undefined,
-  lets: new Set([inexact, loneSurrogate]),
+  numbers: 'judged',
+  halves: 'refused',
 }
+const answerForm: Form = { whole: 'message', unread: undefined, numbers: 'let', halves: 'let' }
 const listForm: Form = { ...answerForm, unread: 'tools' }
-const toolForm: Form = { whole: 'tool', unread: undefined, lets: new Set([inexact]) }
+const toolForm: Form = { whole: 'tool', unread: undefined, numbers: 'let', halves: 'refused' }
+
+const listedMaxDefault = 10_000
 
 const refused = -1
 
 /** One walk over the octets. Each `#…End` gives the octet after what it read, or `refused` with the refusal kept. */
 class Scanner {
   readonly offsets: { -readonly [member in keyof Offsets]: Span } = {}
+  /** Where what was left unread stands. */
+  unread: Span | undefined
   readonly #octets: Buffer
   readonly #limits: ScanLimits
   readonly #form: Form
-  #members = 0
+  readonly #room: Room
   #refusal: ScanRefusal | undefined
 
   constructor(octets: Buffer, limits: ScanLimits, form: Form) {
     this.#octets = octets
     this.#limits = limits
     this.#form = form
+    this.#room = { left: limits.membersMax }
   }
 
   run(): ScanRefusal | undefined {
@@ -169,9 +184,9 @@ class Scanner {
   }
 
   #valueEnd(at: number, depth: number, level: Level): number {
-    if (level === 'unread') return endOfValue(this.#octets, at)
+    if (level === 'unread') return this.#unreadEnd(at)
     const first = this.#octets[at]
-    if (first === octet.quote) return this.#checked(stringEnd(this.#octets, at), at)
+    if (first === octet.quote) return this.#stringEnd(at)
     if (first === octet.objectOpen || first === octet.arrayOpen) {
       if (depth > this.#limits.depthMax) {
         return this.#refuse('depth', `nesting too deep: want≤${this.#limits.depthMax}`)
@@ -180,36 +195,67 @@ class Scanner {
         ? this.#objectEnd(at, depth, level)
         : this.#arrayEnd(at, depth)
     }
-    const isNumber = first === 0x2d || (first !== undefined && first >= 0x30 && first <= 0x39)
-    const end = isNumber ? numberEnd(this.#octets, at) : literalEnd(this.#octets, at)
-    return this.#checked(end, at)
+    if (isNumberStart(first)) return this.#numberEnd(at)
+    const end = literalEnd(this.#octets, at)
+    return end < 0 ? this.#malformed(at) : end
   }
 
-  #checked(end: number, at: number): number {
+  #stringEnd(at: number): number {
+    const end = stringEnd(this.#octets, at, this.#form.halves)
     if (end >= 0) return end
-    if (this.#form.lets.has(end)) return endOfValue(this.#octets, at)
-    if (end === loneSurrogate) {
-      return this.#refuse('surrogate', `half a surrogate pair in the string at octet ${at}`)
-    }
-    if (end === inexact) {
-      return this.#refuse('number', `a double does not hold the number at octet ${at}`)
-    }
-    return this.#malformed(at)
+    if (end !== loneSurrogate) return this.#malformed(at)
+    return this.#refuse('surrogate', `half a surrogate pair in the string at octet ${at}`)
   }
 
-  #isWithinMembersMax(): boolean {
-    this.#members++
-    if (this.#members <= this.#limits.membersMax) return true
-    this.#refuse('members', `too many members and elements: want≤${this.#limits.membersMax}`)
+  #numberEnd(at: number): number {
+    const end = numberEnd(this.#octets, at)
+    if (end < 0) return this.#malformed(at)
+    if (this.#form.numbers === 'let' || readingOf(this.#octets, at, end) === 'alike') return end
+    return this.#refuse('number', `a double does not hold the number at octet ${at}`)
+  }
+
+  #takeRoom(): boolean {
+    if (--this.#room.left >= 0) return true
+    this.#crowded()
     return false
   }
 
+  #crowded(): number {
+    const { membersMax } = this.#limits
+    return this.#refuse('members', `too many members and elements: want≤${membersMax}`)
+  }
+
+  /** A list is read as a list all the same: its elements are counted one by one. */
+  #unreadEnd(start: number): number {
+    const { listedMax = listedMaxDefault } = this.#limits
+    let listed = 0
+    const end =
+      this.#octets[start] === octet.arrayOpen
+        ? this.#elementsEnd(start, (at) => {
+            if (++listed <= listedMax) return this.#skip(at)
+            return this.#refuse('members', `too many elements in the list: want≤${listedMax}`)
+          })
+        : this.#skip(start)
+    if (end !== refused) this.unread = { start, end }
+    return end
+  }
+
+  #skip(at: number): number {
+    const end = skipValue(this.#octets, at, this.#room)
+    if (end >= 0) return end
+    return end === crowded ? this.#crowded() : this.#malformed(at)
+  }
+
   #arrayEnd(open: number, depth: number): number {
+    return this.#elementsEnd(open, (at) => this.#valueEnd(at, depth + 1, 'elsewhere'))
+  }
+
+  #elementsEnd(open: number, elementEnd: (at: number) => number): number {
     let at = skipSpace(this.#octets, open + 1)
     if (this.#octets[at] === octet.arrayClose) return at + 1
     for (;;) {
-      if (!this.#isWithinMembersMax()) return refused
-      const end = this.#valueEnd(at, depth + 1, 'elsewhere')
+      if (!this.#takeRoom()) return refused
+      const end = elementEnd(at)
       if (end === refused) return refused
       at = skipSpace(this.#octets, end)
       if (this.#octets[at] === octet.arrayClose) return at + 1
@@ -223,7 +269,7 @@ class Scanner {
     if (this.#octets[at] === octet.objectClose) return at + 1
     const names = new UniqueNames()
     for (;;) {
-      if (!this.#isWithinMembersMax()) return refused
+      if (!this.#takeRoom()) return refused
       at = this.#memberEnd(at, depth, level, names)
       if (at === refused) return refused
       at = skipSpace(this.#octets, at)
@@ -235,7 +281,7 @@ class Scanner {
 
   #memberEnd(at: number, depth: number, level: Level, names: UniqueNames): number {
     if (this.#octets[at] !== octet.quote) return this.#malformed(at)
-    const nameEnd = this.#checked(stringEnd(this.#octets, at), at)
+    const nameEnd = this.#stringEnd(at)
     if (nameEnd === refused) return refused
     const written = this.#octets.toString('latin1', at + 1, nameEnd - 1)
     const isPlain = !beyondPlain.test(written)
@@ -257,6 +303,10 @@ class Scanner {
 
   #isNameFit(level: Level, name: string, isPlain: boolean, names: UniqueNames): boolean {
     if (level === 'elsewhere' || level === 'unread') return true
+    if (!isPlain && name.length > comparedUnitsMax) {
+      this.#refuse('variant', `a member ${quoted(name, 20)} too long to be compared with others`)
+      return false
+    }
     if (level === 'arguments') {
       if (names.addFolded(foldCase(name))) return true
       this.#refuse('variant', `an argument ${quoted(name)} that differs from another in case only`)

@@ -75,7 +75,7 @@ test('setting members changes them and nothing else', () => {
 })
 
 for (const [text, why] of [
-  ['{', 'answer is not read: the body is not JSON'],
+  ['{', 'answer is not read: the body is not JSON at octet 1'],
   ['{"jsonrpc":"2.0","method":"notifications/message"}', 'answer is no response'],
   [
     '{"jsonrpc":"2.0","id":1,"result":{"resultType":"task"}}',

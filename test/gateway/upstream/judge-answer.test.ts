@@ -35,10 +35,10 @@ const verdicts: readonly (readonly [Asked, string, string])[] = [
   [call, '{"jsonrpc":"2.0","method":"notifications/message","params":{}}', 'notification'],
   [call, '{"jsonrpc":"2.0","id":7,"method":"ping"}', 'drop'],
 
-  [call, '', 'bad: the body is not JSON'],
+  [call, '', 'bad: the body is not JSON at octet 0'],
   [call, '[]', 'bad: batches are not served'],
   [call, '7', 'bad: the body is not a JSON object'],
-  [call, '\ufeff{}', 'bad: the body is not JSON'],
+  [call, '\ufeff{}', 'bad: the body is not JSON at octet 0'],
   [call, '{"id":1,"result":{}}', 'bad: jsonrpc is not "2.0"'],
   [call, '{"jsonrpc":"2.0","id":2,"result":{}}', 'bad: it is to another request'],
   [call, '{"jsonrpc":"2.0","id":"1","result":{}}', 'bad: it is to another request'],
