@@ -265,6 +265,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a body with duplicate or case-variant members, a batch or ill-formed text is refused',
     source: 'GHSA-4gph-2hhr-5mwg, CVE-2026-27896',
   },
+  'gateway.numbers-as-written': {
+    claim: 'policy is asked about the very numbers of the octets, digit for digit',
+    source: 'RFC 8259 §6: how exact a number is read is left to its reader',
+  },
   'gateway.linear-time': {
     claim: 'what a caller or a tool server sends is read in a time that grows as its length does',
     source:

@@ -1,3 +1,4 @@
+import type { Reading } from './numbers.ts'
 import { badRequest, problemCodes, type Problem } from './problem.ts'
 import { scan, type JsonObject, type Offsets, type ScanLimits, type ScanRule } from './scan.ts'
 
@@ -15,6 +16,8 @@ export interface Call {
   /** `{}` where the body has none. */
   readonly params: JsonObject
   readonly offsets: Offsets
+  /** The reading of the number in `params.arguments` on which parsers agree least. */
+  readonly argumentNumbers: Reading
 }
 
 export interface Reply {
@@ -30,7 +33,7 @@ export function parseEnvelope(body: Buffer, limits: ScanLimits): Call | Reply | 
   if ('rule' in scanned) {
     return badRequest(undefined, scanCode(scanned.rule), scanned.message)
   }
-  const { value, offsets } = scanned
+  const { value, offsets, argumentNumbers } = scanned
   const id = parseId(body, value, offsets)
   if (id === 'invalid') return invalid(undefined, 'id must be a string or an integer')
   const fault = envelopeFault(value)
@@ -38,7 +41,7 @@ export function parseEnvelope(body: Buffer, limits: ScanLimits): Call | Reply | 
   const params = value['params'] as JsonObject | undefined
   if (typeof value['method'] === 'string') {
     const kind = id === undefined ? 'notification' : 'request'
-    return { kind, id, method: value['method'], params: params ?? {}, offsets }
+    return { kind, id, method: value['method'], params: params ?? {}, offsets, argumentNumbers }
   }
   if (id === undefined) return invalid(undefined, 'a response must have an id')
   return { kind: 'response', id, outcome: 'result' in value ? 'result' : 'error', offsets }

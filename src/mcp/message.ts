@@ -9,7 +9,8 @@ import {
 import { judgeLegacy } from './legacy.ts'
 import { hasModernClaim, isModernRevision, judgeModern } from './modern.ts'
 import { badRequest, isProblem, problemCodes, type Problem } from './problem.ts'
-import type { JsonObject, Offsets } from './scan.ts'
+import { parseExactly } from './numbers.ts'
+import type { JsonObject, Offsets, Span } from './scan.ts'
 import type { Target } from './target.ts'
 
 export type Era = 'modern' | 'legacy'
@@ -31,8 +32,12 @@ interface Called extends Common {
   readonly params: JsonObject
   /** What the call is about: `params.name`, `params.uri` or `params.taskId`, by method. */
   readonly name?: string
-  /** `params.arguments` */
+  /** `params.arguments`; a number that a double does not hold is a raw one, which JSON.stringify writes as it came. */
   readonly arguments?: JsonObject
+  /** The same as parsers read it that put every number into a double; only where that is another value. */
+  readonly roundedArguments?: JsonObject
+  /** The octets of `params.arguments` write each number as JSON.stringify would. */
+  readonly hasPlainArguments: boolean
 }
 
 export interface RequestMessage extends Called {
@@ -132,6 +137,8 @@ function called(
   judged: { era: Era; version: string; target?: Target; sessionId?: string },
 ): RequestMessage | NotificationMessage {
   const args = call.params['arguments'] as JsonObject | undefined
+  const span = call.offsets.arguments
+  const isRounded = span !== undefined && call.argumentNumbers === 'rounded'
   const message = {
     era: judged.era,
     version: judged.version,
@@ -140,9 +147,15 @@ function called(
     offsets: call.offsets,
     body,
     ...(judged.target === undefined ? {} : { name: judged.target.value }),
-    ...(args === undefined ? {} : { arguments: args }),
+    hasPlainArguments: call.argumentNumbers === 'plain',
+    ...(args === undefined ? {} : { arguments: isRounded ? exactly(body, span) : args }),
+    ...(args === undefined || !isRounded ? {} : { roundedArguments: args }),
     ...(judged.sessionId === undefined ? {} : { sessionId: judged.sessionId }),
   }
   if (call.id === undefined) return { kind: 'notification', ...message }
   return { kind: 'request', id: call.id, ...message }
+}
+
+function exactly(body: Buffer, { start, end }: Span): JsonObject {
+  return parseExactly(body.toString('utf8', start, end)) as JsonObject
 }

@@ -1,36 +1,76 @@
 /**
- * How the parsers of the world read a number (RFC 8259 §6 leaves it to them): all alike; as written or as the nearest double; or with
- * no value in common, some giving infinity, zero or an error.
+ * How the parsers of the world read a number (RFC 8259 §6 leaves it to them):
+ * - `plain`: all alike, and it is written as JSON.stringify writes it;
+ * - `respelled`: all alike, but written otherwise, such as `1.0`, `1e2` or `-0`;
+ * - `rounded`: some as it is written, others as the nearest double;
+ * - `lost`: with no value in common, some giving infinity, zero or an error.
  */
-export type Reading = 'alike' | 'rounded' | 'lost'
+export type Reading = 'plain' | 'respelled' | 'rounded' | 'lost'
 
-// A double holds 15 decimal digits of any number; with no exponent such a text needs no second look.
-const exactDigits = 15
-// The shortest text that gives a double back never has more (IEEE 754: 17 for binary64).
-const significantDigitsMax = 17
-/** Python reads integers of up to 4,300 digits (`sys.int_info.default_max_str_digits`); beyond, readers give up one by one. */
-const charactersMax = 4300
+// Every integer of so many digits is held by a double and written with these digits (IEEE 754, binary64).
+const plainDigits = 15
+/** The largest double has 309 digits. OPA's Wasm module ends when it compares numbers of about 600; Python reads up to 4,300. */
+const charactersMax = 320
 
 /** How the number in octets [start, end) is read. It is known to be one. */
 export function readingOf(octets: Buffer, start: number, end: number): Reading {
-  if (end - start <= exactDigits && !hasExponent(octets, start, end)) return 'alike'
   if (end - start > charactersMax) return 'lost'
-  const text = octets.toString('latin1', start, end)
+  if (end - start <= plainDigits && isDigits(octets, start, end)) return 'plain'
+  return readingOfText(octets.toString('latin1', start, end))
+}
+
+function isDigits(octets: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const found = octets[at] ?? 0
+    if (found < 0x30 || found > 0x39) return false
+  }
+  return true
+}
+
+const integer = /^-?[0-9]+$/
+
+function readingOfText(text: string): Reading {
   const value = Number(text)
-  if (/^-?[0-9]+$/.test(text)) return Number.isSafeInteger(value) ? 'alike' : 'rounded'
-  const digits = significantDigits(text)
-  const isLost = !Number.isFinite(value) || (value === 0 && digits !== 0)
-  if (isLost) return 'lost'
-  return digits <= significantDigitsMax ? 'alike' : 'rounded'
+  const own = String(value)
+  const isAlike = integer.test(text)
+    ? Number.isSafeInteger(value)
+    : Number.isFinite(value) && decimalOf(own) === decimalOf(text)
+  if (isAlike) return own === text ? 'plain' : 'respelled'
+  const isLost = !Number.isFinite(value) || value === 0
+  return isLost ? 'lost' : 'rounded'
 }
 
-function hasExponent(octets: Buffer, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) if (((octets[at] ?? 0) | 0x20) === 0x65) return true
-  return false
+/** One text for all that write the same decimal number: its digits from the first to the last that counts, and the power of ten. */
+function decimalOf(text: string): string {
+  const [mantissa = '', power = '0'] = text.toLowerCase().split('e')
+  const [whole = '', fraction = ''] = mantissa.replace('-', '').split('.')
+  const digits = `${whole}${fraction}`.replace(/^0+/, '')
+  const counted = withoutTrailingZeros(digits)
+  if (counted === '') return '0'
+  const exponent = Number(power) - fraction.length + digits.length - counted.length
+  return `${mantissa.startsWith('-') ? '-' : ''}${counted}e${exponent}`
 }
 
-/** None where the number is zero. */
-function significantDigits(text: string): number {
-  const mantissa = text.replace(/[eE].*$/, '').replace(/[-.]/g, '')
-  return mantissa.replace(/^0+/, '').length
+/** A loop, as a pattern would try at every zero. */
+function withoutTrailingZeros(digits: string): string {
+  let end = digits.length
+  while (end > 0 && digits[end - 1] === '0') end--
+  return digits.slice(0, end)
+}
+
+/** What TypeScript does not know of JSON yet (ECMAScript 2026, JSON.parse source text access). */
+const { rawJSON } = JSON as unknown as { readonly rawJSON: (text: string) => object }
+
+/**
+ * The value of a JSON text in which no number is `lost`, with each that is `rounded` as it is written: `JSON.stringify` writes these
+ * digits again.
+ */
+export function parseExactly(text: string): unknown {
+  return JSON.parse(text, exactNumber as (name: string, value: unknown) => unknown)
+}
+
+function exactNumber(_: string, value: unknown, context: { readonly source?: string }): unknown {
+  const { source } = context
+  if (typeof value !== 'number' || source === undefined) return value
+  return readingOfText(source) === 'rounded' ? rawJSON(source) : value
 }

@@ -16,7 +16,7 @@ import {
   isVariantOfKnownMember,
   type Place,
 } from './member-names.ts'
-import { readingOf } from './numbers.ts'
+import { readingOf, type Reading } from './numbers.ts'
 import { crowded, skipValue, type Room } from './skip.ts'
 import { UniqueNames } from './unique-names.ts'
 
@@ -53,8 +53,11 @@ export interface ScanLimits {
 }
 
 export interface Scanned {
+  /** As JSON.parse reads it: numbers are doubles. */
   readonly value: JsonObject
   readonly offsets: Offsets
+  /** The reading of the number in `params.arguments` on which parsers agree least. */
+  readonly argumentNumbers: Reading
 }
 
 /** The rule that the octets break; `malformed` and `utf8` are not JSON, the others are JSON that two parsers may read differently. */
@@ -78,7 +81,8 @@ export interface ScanRefusal {
 
 /**
  * Reads a body that two parsers cannot read differently: one JSON object in UTF-8 (RFC 8259) with unique member names at
- * every level and no name that resembles a known one. The value is JSON.parse's; the offsets are of the very octets.
+ * every level and no name that resembles a known one. The value is JSON.parse's; the offsets are of the very octets. A number that a
+ * double does not hold may stand where the protocol has no member of its own: whoever decides on it has to know of both readings.
  */
 export function scan(octets: Buffer, limits: ScanLimits): Scanned | ScanRefusal {
   return scanAs(octets, limits, requestForm)
@@ -108,7 +112,8 @@ function scanAs(octets: Buffer, limits: ScanLimits, form: Form): Scanned | ScanR
   const scanner = new Scanner(octets, limits, form)
   const refusal = scanner.run()
   if (refusal !== undefined) return refusal
-  return { value: valueOf(octets, scanner.unread), offsets: scanner.offsets }
+  const { offsets, argumentNumbers } = scanner
+  return { value: valueOf(octets, scanner.unread), offsets, argumentNumbers }
 }
 
 function valueOf(octets: Buffer, unread: Span | undefined): JsonObject {
@@ -117,7 +122,8 @@ function valueOf(octets: Buffer, unread: Span | undefined): JsonObject {
   return JSON.parse(`${before}null${octets.toString('utf8', unread.end)}`) as JsonObject
 }
 
-type Level = Place | 'elsewhere' | 'unread'
+/** A value that is a member of the protocol's own objects is `own`; what stands in it is elsewhere. */
+type Level = Place | 'own' | 'elsewhere' | 'unread'
 
 /** What differs between the texts that are scanned. */
 interface Form {
@@ -148,6 +154,9 @@ class Scanner {
   readonly offsets: { -readonly [member in keyof Offsets]: Span } = {}
   /** Where what was left unread stands. */
   unread: Span | undefined
+  argumentNumbers: Reading = 'plain'
+  /** Of the last number of each reading, where it stands. */
+  readonly #numbersAt = { respelled: -1, rounded: -1 }
   readonly #octets: Buffer
   readonly #limits: ScanLimits
   readonly #form: Form
@@ -195,7 +204,7 @@ class Scanner {
         ? this.#objectEnd(at, depth, level)
         : this.#arrayEnd(at, depth)
     }
-    if (isNumberStart(first)) return this.#numberEnd(at)
+    if (isNumberStart(first)) return this.#numberEnd(at, level)
     const end = literalEnd(this.#octets, at)
     return end < 0 ? this.#malformed(at) : end
   }
@@ -207,11 +216,17 @@ class Scanner {
     return this.#refuse('surrogate', `half a surrogate pair in the string at octet ${at}`)
   }
 
-  #numberEnd(at: number): number {
+  #numberEnd(at: number, level: Level): number {
     const end = numberEnd(this.#octets, at)
     if (end < 0) return this.#malformed(at)
-    if (this.#form.numbers === 'let' || readingOf(this.#octets, at, end) === 'alike') return end
-    return this.#refuse('number', `a double does not hold the number at octet ${at}`)
+    if (this.#form.numbers === 'let') return end
+    const reading = readingOf(this.#octets, at, end)
+    if (reading === 'plain') return end
+    if (reading === 'lost' || (reading === 'rounded' && level === 'own')) {
+      return this.#refuse('number', `a double does not hold the number at octet ${at}`)
+    }
+    this.#numbersAt[reading] = at
+    return end
   }
 
   #takeRoom(): boolean {
@@ -302,7 +317,7 @@ class Scanner {
   }
 
   #isNameFit(level: Level, name: string, isPlain: boolean, names: UniqueNames): boolean {
-    if (level === 'elsewhere' || level === 'unread') return true
+    if (level === 'elsewhere' || level === 'own' || level === 'unread') return true
     if (!isPlain && name.length > comparedUnitsMax) {
       this.#refuse('variant', `a member ${quoted(name, 20)} too long to be compared with others`)
       return false
@@ -323,8 +338,15 @@ class Scanner {
       if (name === '_meta') this.offsets.meta = span
       else if (name === 'name' || name === 'arguments' || name === 'cursor') {
         this.offsets[name] = span
+        if (name === 'arguments') this.#keepReading(span.start)
       }
     }
+  }
+
+  #keepReading(start: number): void {
+    const { rounded, respelled } = this.#numbersAt
+    if (rounded >= start) this.argumentNumbers = 'rounded'
+    else if (respelled >= start) this.argumentNumbers = 'respelled'
   }
 }
 
@@ -336,10 +358,12 @@ function isMarked(name: string): name is 'method' | 'id' | 'params' | 'result' {
 }
 
 function levelBelow(level: Level, name: string): Level {
-  if (level === 'message' && (name === 'params' || name === 'result' || name === 'error')) {
-    return name
+  if (level === 'message') {
+    return name === 'params' || name === 'result' || name === 'error' ? name : 'own'
   }
-  if (level === 'params' && name === '_meta') return 'meta'
-  if (level === 'params' && name === 'arguments') return 'arguments'
-  return 'elsewhere'
+  if (level === 'params') {
+    if (name === '_meta') return 'meta'
+    return name === 'arguments' ? name : 'own'
+  }
+  return level === 'meta' ? 'own' : 'elsewhere'
 }
