@@ -8,7 +8,7 @@ import { createApiClient } from '../kubernetes/api-client.ts'
 import { clusterConfiguration } from './read-cluster-configuration.ts'
 import { Refused } from './run-program.ts'
 import type { Terminal } from './terminal.ts'
-import { version } from './version.ts'
+import { version } from '../version.ts'
 
 export interface DoctorOptions {
   readonly kubeconfig?: string

@@ -8,7 +8,7 @@ import { reportConditions } from './report-conditions.ts'
 import { outputTo, runProgram } from './run-program.ts'
 import type { Running } from './running.ts'
 import type { ExitCode, Terminal } from './terminal.ts'
-import { version } from './version.ts'
+import { version } from '../version.ts'
 
 /**
  * Runs one command line (without node and script) and gives its exit code. Never throws. Each command loads what it needs when it

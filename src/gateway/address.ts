@@ -1,60 +1,75 @@
-import type { Call } from './call.ts'
-import type { Means } from './means.ts'
-import type { Era, Message } from '../mcp/message.ts'
+import type { Era, NotificationMessage, RequestMessage } from '../mcp/message.ts'
 import { problemCodes } from '../mcp/problem.ts'
-import { badRequest, unknownTool, type Refusal } from './refusal.ts'
 import { versionsOf } from '../mcp/revisions.ts'
+import type { Target } from './call.ts'
+import type { Door } from './door/arrived.ts'
+import type { Session } from './handle/session.ts'
+import { badRequest, refused, unknownTool, type Refused } from './refusal.ts'
+import type { Upstream } from './upstream/upstream.ts'
+
+/** What says to whom a message goes. */
+export interface Addressed {
+  readonly door: Door
+  readonly message: RequestMessage | NotificationMessage
+  readonly session: Session | undefined
+  /** What the method is about. */
+  readonly about: Target['kind']
+}
 
 /**
  * Which upstream and which tool are meant. Only configuration names upstreams. An upstream is not there for a client of an era that
  * it does not speak: messages are never translated between eras.
  */
-export function checkTarget(call: Call, means: Means): Refusal | undefined {
-  const { message, door } = call
-  if (message === undefined || message.kind === 'response') return undefined
-  const tool = message.method === 'tools/call' ? (message.name ?? '') : undefined
-  if (door.kind === 'all') {
-    const eras = [...means.upstreams.values()].flatMap(({ config }) => config.eras)
-    if (!eras.includes(message.era)) return otherEra(message, 'any upstream', eras)
-    return tool === undefined ? undefined : targetOfAll(call, means, tool)
-  }
-  const upstream = means.upstreams.get(door.server)
-  if (upstream === undefined) {
-    const rawId = message.kind === 'request' ? message.id.raw : undefined
-    return badRequest(404, 'server is not known', rawId)
-  }
+export function address(
+  addressed: Addressed,
+  upstreams: ReadonlyMap<string, Upstream>,
+): Target | Refused {
+  const { door, message, about } = addressed
+  if (door.kind === 'all') return addressOfAll(addressed, upstreams)
+  const upstream = upstreams.get(door.server)
+  if (upstream === undefined) return refuse(badRequest(404, 'server is not known'))
   if (!upstream.config.eras.includes(message.era)) {
     return otherEra(message, door.server, upstream.config.eras)
   }
-  call.upstream = upstream
-  call.tool = tool
-  return undefined
+  return about === 'tool'
+    ? { kind: 'tool', upstream, tool: message.name ?? '' }
+    : { kind: 'server', upstream }
 }
 
-/** `<server>_<tool>`: server names have no underscore, so the first one parts the two. */
-function targetOfAll(call: Call, means: Means, name: string): Refusal | undefined {
-  const { message, session } = call
+function addressOfAll(
+  addressed: Addressed,
+  upstreams: ReadonlyMap<string, Upstream>,
+): Target | Refused {
+  const { message, session, about } = addressed
+  const eras = [...upstreams.values()].flatMap(({ config }) => config.eras)
+  if (!eras.includes(message.era)) return otherEra(message, 'any upstream', eras)
+  if (about === 'server') return { kind: 'server', upstream: undefined }
+  const { name = '' } = message
+  // `<server>_<tool>`: server names have no underscore, so the first one parts the two.
   const mark = name.indexOf('_')
   const server = name.slice(0, Math.max(mark, 0))
-  const upstream = means.upstreams.get(server)
-  const rawId = message?.kind === 'request' ? message.id.raw : undefined
-  if (upstream === undefined || message === undefined) return unknownTool(rawId, name)
-  if (!upstream.config.eras.includes(message.era)) return unknownTool(rawId, name)
+  const upstream = upstreams.get(server)
   // An upstream that was down or out of reach when the session was opened is not in it.
-  if (session !== undefined && !Object.hasOwn(session.upstreams, server)) {
-    return unknownTool(rawId, name)
+  const isInSession = session === undefined || Object.hasOwn(session.upstreams, server)
+  if (upstream?.config.eras.includes(message.era) !== true || !isInSession) {
+    return refuse(unknownTool(name))
   }
-  call.upstream = upstream
-  call.tool = name.slice(mark + 1)
-  return undefined
+  return { kind: 'tool', upstream, tool: name.slice(mark + 1) }
 }
 
-function otherEra(message: Message, who: string, eras: readonly Era[]): Refusal {
-  const rawId = message.kind === 'request' ? { rawId: message.id.raw } : {}
+function otherEra(
+  message: RequestMessage | NotificationMessage,
+  who: string,
+  eras: readonly Era[],
+): Refused {
   const supported = versionsOf(eras)
   const text = `protocol version is not spoken by ${who}`
   const code =
     message.era === 'modern' ? problemCodes.unsupportedProtocolVersion : problemCodes.invalidParams
   const data = { supported, requested: message.version }
-  return { status: 400, code, message: text, data, ...rawId }
+  return refuse({ status: 400, code, message: text, data })
+}
+
+function refuse(refusal: Refused['refusal']): Refused {
+  return refused('target', refusal)
 }

@@ -9,16 +9,17 @@ import type { Condition } from '../readiness.ts'
 import type { Authorizer } from '../policy/authorizer.ts'
 import type { DecisionLog } from '../policy/decision-log.ts'
 import { createTokenSigner } from '../token/sign.ts'
-import { createCatalogue, type Catalogue } from './catalogue/catalogue.ts'
-import { listTools } from './catalogue/list-upstream.ts'
-import { openListener } from './door/listener.ts'
-import { createDoors } from './door/doors.ts'
-import { handleSafely } from './handle-request.ts'
-import { defaultLimits, type GatewayLimits, type Means } from './means.ts'
-import { createPeers } from './caller/callers.ts'
+import { createCallers } from './caller/connections.ts'
 import type { PodSource, RevocationSource } from './caller/revocation.ts'
-import { createReadiness } from './readiness.ts'
+import { createCatalogues } from './catalogue/catalogues.ts'
+import { createDoors } from './door/doors.ts'
+import { openListener } from './door/listener.ts'
+import { createCallHandler } from './handle-call.ts'
 import { createSeal } from './handle/seal.ts'
+import { defaultLimits, type GatewayLimits } from './limits.ts'
+import { createAuthorize } from './permit/authorize.ts'
+import { createDecisions } from './permit/policy.ts'
+import { createReadiness } from './readiness.ts'
 import { createUpstream, type Upstream, type UpstreamConfig } from './upstream/upstream.ts'
 
 export interface GatewayOptions {
@@ -75,43 +76,39 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { listen, credential, trustBundle, now, log, metrics, staleSecondsMax = 120 } = options
   const limits = { ...defaultLimits, ...options.limits }
   const upstreams = createUpstreams(options, limits)
-  const peers = createPeers({
+  const callers = createCallers({
     ...options,
     staleSecondsMax,
     connectionsMax: limits.identityConnectionsMax,
+    inFlightMax: limits.inFlightMax,
+    connectionInFlightMax: limits.connectionInFlightMax,
     unsent: limits,
   })
-  const means: Means = {
+  const decisions = createDecisions({ ...options, newDecisionId: () => randomUUID() })
+  const { answerBytesMax } = limits
+  const catalogueOf = createCatalogues({ answerBytesMax, now, log, metrics })
+  const seal = createSeal({ key: options.sessionKey })
+  const tokens = createTokenSigner({ credential, now })
+  const handle = createCallHandler({
     unmet: createReadiness(options.ready),
-    peers,
-    hosts: lowerCase(options.hosts),
-    origins: lowerCase(options.origins),
-    seal: createSeal({ key: options.sessionKey }),
-    upstreams,
-    catalogueOf: createCatalogues({ limits, now, log, metrics }),
-    tokens: createTokenSigner({ credential, now }),
-    authorizer: options.authorizer,
-    decisionLog: options.decisionLog,
-    limits,
-    now,
-    newDecisionId: () => randomUUID(),
+    callers,
+    served: { hosts: lowerCase(options.hosts), origins: lowerCase(options.origins) },
+    authorize: createAuthorize({ decisions, catalogueOf, log }),
+    parts: { upstreams, catalogueOf, decisions, seal, tokens, limits, now, log },
     log,
     metrics,
-  }
-  const serve = createDoors({
-    servers: upstreams.keys(),
-    handle: (http) => handleSafely(http, means),
+    now,
   })
   const listener = await openListener({
     listen,
     credential,
     trustBundle,
     log,
-    serve,
+    serve: createDoors(handle),
     delay: options.delay,
-    accept: (socket) => peers.accept(socket),
+    accept: (socket) => callers.accept(socket),
     strangersMax: limits.strangersMax,
-    endConnections: () => peers.close(),
+    endConnections: () => callers.close(),
   })
   const { port } = listener
   let draining = false
@@ -147,28 +144,6 @@ function createUpstreams(
     upstreams.set(config.server, createUpstream({ ...options, config, seats }))
   }
   return upstreams
-}
-
-/** One catalogue for each upstream and era: the same tool may be described differently in the other era. */
-function createCatalogues({
-  limits,
-  now,
-  log,
-  metrics,
-}: Pick<Means, 'limits' | 'now' | 'log' | 'metrics'>): Means['catalogueOf'] {
-  const { answerBytesMax } = limits
-  const catalogues = {
-    modern: new Map<Upstream, Catalogue>(),
-    legacy: new Map<Upstream, Catalogue>(),
-  }
-  return (upstream, era) => {
-    const known = catalogues[era].get(upstream)
-    if (known !== undefined) return known
-    const list = (): ReturnType<typeof listTools> => listTools({ upstream, era, answerBytesMax })
-    const catalogue = createCatalogue({ list, server: upstream.config.server, now, log, metrics })
-    catalogues[era].set(upstream, catalogue)
-    return catalogue
-  }
 }
 
 function lowerCase(values: readonly string[]): ReadonlySet<string> {

@@ -20,14 +20,31 @@ export type CheckName =
 
 /** Why a request is not served: what the caller is told, and beside it what only the log is told. */
 export interface Refusal extends Problem {
-  /** Written into the answer instead of `id`: the octets of the body, so that no number changes. */
-  readonly rawId?: string
+  /** It is the caller's identity that is not acceptable, which is a decision too. */
+  readonly identity?: true
   /** The connection is not used again after the answer. */
   readonly close?: boolean
   readonly headers?: Readonly<Record<string, string>>
   /** For the log and the decision log, never for the caller. */
   readonly detail?: string
 }
+
+/** A refusal, with the row at which it came. */
+export interface Refused {
+  readonly check: CheckName
+  readonly refusal: Refusal
+}
+
+export function isRefused(value: object): value is Refused {
+  return 'refusal' in value
+}
+
+export function refused(check: CheckName, refusal: Refusal): Refused {
+  return { check, refusal }
+}
+
+/** At once where it can be: waiting for what is there already costs a turn of the loop. */
+export type Soon<T> = T | Promise<T>
 
 /** What a refused operation is answered with: outside the range that JSON-RPC and MCP reserve (MCP 2026-07-28 base protocol, error codes). */
 const deniedCode = -31403
@@ -44,6 +61,7 @@ export function identityRefusal(message: string, detail?: string): Refusal {
     status: 403,
     code: deniedCode,
     message,
+    identity: true,
     close: true,
     ...(detail === undefined ? {} : { detail }),
   }
@@ -53,76 +71,60 @@ export function identityRefusal(message: string, detail?: string): Refusal {
  * The operation is denied. HTTP 200, so that clients of both eras see a typed error: they take 403 for a fault of the transport
  * and 404 for a lost session. Only reasons meant for the agent are told.
  */
-export function denial(
-  rawId: string | undefined,
-  decision: { readonly id: string; readonly reasons: readonly Reason[] },
-): Refusal {
+export function denial(decision: {
+  readonly id: string
+  readonly reasons: readonly Reason[]
+}): Refusal {
   const told = decision.reasons.filter((reason) => reason.audience === 'agent')
   return {
     status: 200,
     code: deniedCode,
     message: 'denied by policy',
-    ...(rawId === undefined ? {} : { rawId }),
     data: { decisionId: decision.id, reasons: told.map((reason) => reason.message) },
     detail: decision.reasons.map((reason) => reason.code).join(' '),
   }
 }
 
 /** The tool is not there: what an upstream says of a tool that it does not have. */
-export function unknownTool(rawId: string | undefined, name: string): Refusal {
-  const refusal = {
-    status: 200,
-    code: problemCodes.invalidParams,
-    message: `Unknown tool: ${name}`,
-  }
-  return rawId === undefined ? refusal : { ...refusal, rawId }
+export function unknownTool(name: string): Refusal {
+  return { status: 200, code: problemCodes.invalidParams, message: `Unknown tool: ${name}` }
 }
 
 /** The gateway does not serve this method: 404 tells a modern client, a legacy client would take 404 for a lost session. */
-export function unknownMethod(
-  message: { readonly era: 'modern' | 'legacy'; readonly method: string },
-  rawId: string | undefined,
-): Refusal {
-  const status = message.era === 'modern' ? 404 : 200
-  const what = `method not found: ${quoted(message.method)}`
-  const refusal = { status, code: methodNotFound, message: what }
-  return rawId === undefined ? { ...refusal, status: 400 } : { ...refusal, rawId }
+export function unknownMethod(message: {
+  readonly kind: 'request' | 'notification'
+  readonly era: 'modern' | 'legacy'
+  readonly method: string
+}): Refusal {
+  const ofRequest = message.era === 'modern' ? 404 : 200
+  const status = message.kind === 'notification' ? 400 : ofRequest
+  return { status, code: methodNotFound, message: `method not found: ${quoted(message.method)}` }
 }
 
 /** Something that the gateway depends on is not there. `status`: 500 policy, 502 and 504 upstream, 503 sources and log. */
 export function unavailable(
   status: 500 | 502 | 503 | 504,
   message: string,
-  more: {
-    readonly rawId?: string | undefined
-    readonly data?: object
-    readonly detail?: string
-  } = {},
+  more: Pick<Refusal, 'data' | 'detail' | 'headers'> = {},
 ): Refusal {
-  return {
-    status,
-    code: internalError,
-    message,
-    ...(more.rawId === undefined ? {} : { rawId: more.rawId }),
-    ...(more.data === undefined ? {} : { data: more.data }),
-    ...(more.detail === undefined ? {} : { detail: more.detail }),
-  }
+  return { status, code: internalError, message, ...more }
 }
 
 /** A request that is no message of this door. */
-export function badRequest(status: number, message: string, rawId?: string): Refusal {
-  const refusal = { status, code: problemCodes.invalidRequest, message }
-  return rawId === undefined ? refusal : { ...refusal, rawId }
+export function badRequest(status: number, message: string): Refusal {
+  return { status, code: problemCodes.invalidRequest, message }
 }
 
-/** The body of the answer: one JSON-RPC error. */
-export function formatRefusal(refusal: Refusal): string {
+/**
+ * One JSON-RPC error, with the id as the body of the request writes it, so that no number changes; null where there is none to be read
+ * (JSON-RPC 2.0 §5).
+ */
+export function formatRefusal(refusal: Refusal, rawId: string | undefined): string {
   const error = {
     code: refusal.code,
     message: refusal.message,
     ...(refusal.data === undefined ? {} : { data: refusal.data }),
   }
-  const id = refusal.rawId ?? (refusal.id === undefined ? undefined : JSON.stringify(refusal.id))
-  const member = id === undefined ? '' : `"id":${id},`
-  return `{"jsonrpc":"2.0",${member}"error":${JSON.stringify(error)}}`
+  const read = refusal.id === undefined ? 'null' : JSON.stringify(refusal.id)
+  return `{"jsonrpc":"2.0","id":${rawId ?? read},"error":${JSON.stringify(error)}}`
 }

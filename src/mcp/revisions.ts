@@ -10,9 +10,3 @@ export function versionsOf(eras: readonly Era[]): readonly string[] {
     ...(eras.includes('legacy') ? legacyVersions : []),
   ]
 }
-
-/** What the gateway says of itself; self-reported like every such name. */
-export const gatewayInfo: { readonly name: string; readonly version: string } = {
-  name: 'countersign-gateway',
-  version: '0.1.0',
-}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { run } from '../../src/cli/program.ts'
 import type { ExitCode } from '../../src/cli/terminal.ts'
-import { version } from '../../src/cli/version.ts'
+import { version } from '../../src/version.ts'
 
 interface Seen {
   readonly code: ExitCode

@@ -69,7 +69,7 @@ for (const [what, { end, message }] of Object.entries(ends)) {
     const told = { code: 'identity-not-acceptable', message, audience: 'agent' }
     assert.deepEqual(reasons[0], told)
     assert.equal(reply.headers['connection'], 'close')
-    assert.equal(reply.json.id, undefined)
+    assert.equal(reply.json.id, null)
   })
 
   test(`a certificate that is ${what} has its open stream ended`, async () => {

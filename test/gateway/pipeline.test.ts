@@ -2,32 +2,61 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { checks } from '../../src/gateway/table.ts'
+import type { Authorizer } from '../../src/policy/authorizer.ts'
+import type { Condition } from '../../src/readiness.ts'
 import { requirement } from '../requirements.ts'
 import { initializeParams, legacy, modern, type Reply, type TestClient } from './world/client.ts'
 import { openWorld, type World } from './world/world.ts'
 
-test('the table is in its order', () => {
-  assert.deepEqual(
-    checks.map((row) => row.name),
-    [
-      'ready',
-      'peer',
-      'host and origin',
-      'body',
-      'era',
-      'session',
-      'target',
-      'ceiling',
-      'definition',
-      'policy',
-      'obligations',
-    ],
-  )
-  assert.ok(
-    checks.every((row) => row.doors.length === 2),
-    'no row is left out at a door',
-  )
+test('of several faults the first is told, in the order of the checks', async () => {
+  let conditions: readonly Condition[] = [{ name: 'pods', ok: false, reason: '' }]
+  const obliged = (real: Authorizer): Authorizer => ({
+    ...real,
+    decide(input) {
+      const evaluated = real.decide(input)
+      const obligations = [{ id: 'o', type: 'ask-a-human', properties: {} }]
+      return { ...evaluated, value: { ...evaluated.value, obligations } }
+    },
+  })
+  await using world = await openWorld({
+    ready: () => conditions,
+    limits: { bodyBytesMax: 600 },
+    authorizer: obliged,
+  })
+  const agent = await world.agent({ toolScopes: 'files:echo,files:big,files:none,files:delete' })
+  const wrong = { host: 'evil.test', large: true, message: 'legacy', door: '/mcp/none', tool: 'x' }
+  async function told(now: Partial<typeof wrong> = {}): Promise<string> {
+    const { host, large, message, door, tool } = { ...wrong, ...now }
+    const call = { name: tool, arguments: { what: large ? 'x'.repeat(600) : 'all' } }
+    const { body, headers } =
+      message === 'legacy'
+        ? legacy('tools/call', call, { session: 'c2Vzc2lvbg' })
+        : modern('tools/call', call)
+    const sent = message === 'no message' ? `${body}{}` : body
+    const reply = await agent.post(door, sent, { ...headers, host })
+    const { message: why = '', data } = reply.json.error ?? {}
+    return (data as { reasons?: string[] } | undefined)?.reasons?.[0] ?? why
+  }
+  world.revocations.set([{ name: 'r', tenant: 'acme', reason: '' }])
+  assert.equal(await told({ large: false }), 'not ready: pods')
+  conditions = []
+  assert.equal(await told(), 'certificate is revoked')
+  world.revocations.set([])
+  assert.equal(await told(), 'host is not served here')
+  const here = { host: 'gateway.test' }
+  assert.equal(await told(here), 'body is too large, want=..600 octets')
+  const small = { ...here, large: false }
+  assert.match(await told({ ...small, message: 'no message' }), /octets after the message/)
+  assert.equal(await told(small), 'session is not known')
+  const readable = { ...small, message: 'modern' }
+  assert.equal(await told(readable), 'server is not known')
+  const addressed = { ...readable, door: '/mcp/files' }
+  assert.equal(await told(addressed), 'the certificate has no scope for this tool')
+  assert.equal(await told({ ...addressed, tool: 'none' }), 'Unknown tool: none')
+  assert.match(await told({ ...addressed, tool: 'delete' }), /argument|grant/)
+  const obligation = 'an obligation of the permission cannot be met'
+  assert.equal(await told({ ...addressed, tool: 'echo' }), obligation)
+  assert.deepEqual(callsAt(world), [])
 })
 
 /** Every call that an upstream has received, as the tool and its argument. */

@@ -36,9 +36,9 @@ for (const [what, body, text] of [
   [
     'a notification',
     '{"jsonrpc":"2.0","method":"notifications/initialized"}',
-    '{"jsonrpc":"2.0","error"',
+    '{"jsonrpc":"2.0","id":null,"error"',
   ],
-  ['no message', '{"id":1,', '{"jsonrpc":"2.0","error"'],
+  ['no message', '{"id":1,', '{"jsonrpc":"2.0","id":null,"error"'],
   [
     'a number for an id',
     '{"jsonrpc":"2.0","id":9007199254740991,"method":"ping"}',

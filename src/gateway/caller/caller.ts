@@ -1,17 +1,16 @@
 import type { TLSSocket } from 'node:tls'
 import { CountersignError } from '../../errors.ts'
 import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
-import type { Bundle, BundleSource } from '../../pki/bundle.ts'
+import type { Bundle } from '../../pki/bundle.ts'
 import type { CredentialSource } from '../../pki/credential.ts'
-import { parseX509Svid, verifyX509Svid, type X509Svid } from '../../pki/x509-svid.ts'
+import { parseX509Svid, type X509Svid } from '../../pki/x509-svid.ts'
 import type { DecisionSubject } from '../../policy/authorizer.ts'
 import { intermediatesOf } from '../../pki/peer-chain.ts'
-import { identityRefusal, unavailable, type Refusal } from '../refusal.ts'
-import type { PodSource, RevocationSource } from './revocation.ts'
-import type { UnsentBounds } from '../door/unsent.ts'
+import { identityRefusal, type Refusal } from '../refusal.ts'
+import type { UnsentBounds } from '../limits.ts'
 
 /** Who is at the other end of one TLS connection: parsed once, judged on every request. */
-export interface Peer {
+export interface Caller {
   readonly svid: X509Svid
   readonly identity: WorkloadIdentity
   /** SPIFFE ID and pod UID: what owns a session. A renewed certificate of the same pod is the same owner. */
@@ -38,16 +37,10 @@ export interface Usage {
   readonly bounds: UnsentBounds
 }
 
-export interface PeerOptions {
-  readonly trustBundle: BundleSource
+export interface CallerOptions {
   readonly credential: CredentialSource
-  readonly revocations: RevocationSource
-  readonly pods: PodSource
-  /** How long revocations and pods may be out of touch with the cluster before nobody is served. */
-  readonly staleSecondsMax: number
   readonly identityExtensionOid?: string | undefined
   readonly unsent: UnsentBounds
-  readonly now: () => number
 }
 
 /** A caller that is not even judged, with its certificate where that could be read. */
@@ -56,14 +49,8 @@ export interface Stranger {
   readonly svid: X509Svid | undefined
 }
 
-/** What a judge says; a promise only when a pod must be asked for. */
-export type Judgement = Refusal | undefined | Promise<Refusal | undefined>
-
 /** Reads the certificate of a finished handshake. `socket.authorized` is no evidence: it survives the certificate. */
-export function parsePeer(
-  socket: TLSSocket,
-  options: Pick<PeerOptions, 'identityExtensionOid' | 'credential' | 'unsent'>,
-): Peer | Stranger {
+export function parseCaller(socket: TLSSocket, options: CallerOptions): Caller | Stranger {
   const raw = socket.getPeerX509Certificate()?.raw
   if (!socket.authorized || raw === undefined) return stranger('no client certificate')
   try {
@@ -97,62 +84,6 @@ export function parsePeer(
 /** Somebody whose certificate tells nothing. */
 export function stranger(message: string, detail?: string): Stranger {
   return { refusal: identityRefusal(message, detail), svid: undefined }
-}
-
-/** Judges a peer at this moment: validity, trust, revocation, its pod. What cannot be known is refused. */
-export function createJudge(options: PeerOptions): (peer: Peer) => Judgement {
-  const { trustBundle, revocations, pods, now } = options
-  return (peer) => {
-    const { svid, identity } = peer
-    if (now() >= svid.notAfter.getTime()) return identityRefusal('certificate has expired')
-    const untrusted = verifyWith(peer, trustBundle.current(), now())
-    if (untrusted !== undefined) return untrusted
-    const revocation = revocations.find(svid)
-    if (revocation !== undefined) {
-      return identityRefusal('certificate is revoked', `revocation ${revocation.name}`)
-    }
-    const unknown = judgeSources(options)
-    if (unknown !== undefined) return unknown
-    const alive = pods.alive(identity.pod.uid, identity.namespace.name, identity.pod.name)
-    if (alive === true) return undefined
-    return alive === false ? podGone : askedPod(alive)
-  }
-}
-
-/** Whether revocations and pods are known well enough to serve anybody. */
-export function judgeSources(
-  options: Pick<PeerOptions, 'revocations' | 'pods' | 'staleSecondsMax'>,
-): Refusal | undefined {
-  const { revocations, pods, staleSecondsMax } = options
-  if (revocations.staleSeconds > staleSecondsMax) {
-    return unavailable(503, 'revocations are not known', { detail: 'watch is stale' })
-  }
-  if (pods.staleSeconds > staleSecondsMax) {
-    return unavailable(503, 'pods are not known', { detail: 'watch is stale' })
-  }
-  return undefined
-}
-
-const podGone: Refusal = identityRefusal('pod of the certificate is gone')
-
-async function askedPod(alive: Promise<boolean>): Promise<Refusal | undefined> {
-  try {
-    return (await alive) ? undefined : podGone
-  } catch (error) {
-    return unavailable(503, 'pods are not known', { detail: String(error) })
-  }
-}
-
-function verifyWith(peer: Peer, bundle: Bundle, now: number): Refusal | undefined {
-  if (peer.verifiedWith === bundle) return undefined
-  try {
-    verifyX509Svid(peer.svid, { bundle, intermediates: peer.intermediates, now })
-    peer.verifiedWith = bundle
-    return undefined
-  } catch (error) {
-    if (!(error instanceof CountersignError)) throw error
-    return identityRefusal('certificate is not trusted', error.message)
-  }
 }
 
 /** What policy is told of a caller: only what its certificate proves. */

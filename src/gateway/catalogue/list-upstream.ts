@@ -3,7 +3,8 @@ import { listOf, valueOf } from '../../mcp/answer.ts'
 import { collectAnswer, readAnswer, type Answer } from '../upstream/collect.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import type { Era } from '../../mcp/message.ts'
-import { gatewayInfo, legacyVersions, modernVersions } from '../../mcp/revisions.ts'
+import { legacyVersions, modernVersions } from '../../mcp/revisions.ts'
+import { gatewayInfo } from '../self.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 
 const pagesMax = 50

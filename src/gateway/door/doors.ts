@@ -1,12 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Door } from '../call.ts'
-import type { Http } from '../handle-request.ts'
-
-export interface DoorsOptions {
-  /** The tool servers that are known. */
-  readonly servers: Iterable<string>
-  readonly handle: (http: Http) => void
-}
+import type { Arrived, Door } from './arrived.ts'
 
 const doorOfAll: Door = { kind: 'all', name: 'mcp' }
 
@@ -17,15 +10,12 @@ const serverPath = /^\/mcp\/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)$/
  * Takes requests to their doors, by the exact text of their target: no query, no encoded character, no trailing slash leads to one.
  * Everything else is answered with a status and no more.
  */
-export function createDoors({
-  servers,
-  handle,
-}: DoorsOptions): (request: IncomingMessage, response: ServerResponse) => void {
-  const doors = new Map<string, Door>([['/mcp', doorOfAll]])
-  for (const server of servers) doors.set(`/mcp/${server}`, doorOf(server))
+export function createDoors(
+  handle: (arrived: Arrived) => void,
+): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
     const { url = '', method } = request
-    const door = doors.get(url) ?? unknownDoor(url)
+    const door = doorOf(url)
     if (door !== undefined && method === 'POST') handle({ door, request, response })
     // Neither era is offered a stream of its own: MCP 2025-11-25 transports allow 405 for both.
     else if (door !== undefined) refuseBare(request, response, 405)
@@ -34,13 +24,10 @@ export function createDoors({
   }
 }
 
-function doorOf(server: string): Door {
-  return { kind: 'one', name: `mcp/${server}`, server }
-}
-
-function unknownDoor(url: string): Door | undefined {
+function doorOf(url: string): Door | undefined {
+  if (url === '/mcp') return doorOfAll
   const server = serverPath.exec(url)?.[1]
-  return server === undefined ? undefined : doorOf(server)
+  return server === undefined ? undefined : { kind: 'one', name: `mcp/${server}`, server }
 }
 
 function refuseBare(

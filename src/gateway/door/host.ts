@@ -1,32 +1,43 @@
-import type { Call } from '../call.ts'
-import type { Means } from '../means.ts'
-import { badRequest, type Refusal } from '../refusal.ts'
+import { badRequest, refused, type Refused } from '../refusal.ts'
+
+export interface Served {
+  /** Lower case, with the port where it is not 443. */
+  readonly hosts: ReadonlySet<string>
+  /** Lower case. */
+  readonly origins: ReadonlySet<string>
+}
 
 /**
  * A browser that was lured here names another host (DNS rebinding) or another origin. Node keeps the first of two Host lines, so
  * two are refused (MCP 2026-07-28 transports, security warning).
  */
-export function checkHostAndOrigin(call: Call, means: Means): Refusal | undefined {
-  const { rawHeaders } = call.request
+export function checkHostAndOrigin(
+  rawHeaders: readonly string[],
+  served: Served,
+): Refused | undefined {
   let host: string | undefined
   let origin: string | undefined
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]?.toLowerCase()
     if (name === 'host') {
-      if (host !== undefined) return badRequest(400, 'header host more than once')
+      if (host !== undefined) return refuse(400, 'header host more than once')
       host = rawHeaders[index + 1]
     } else if (name === 'origin') {
-      if (origin !== undefined) return badRequest(400, 'header origin more than once')
+      if (origin !== undefined) return refuse(400, 'header origin more than once')
       origin = rawHeaders[index + 1]
     }
   }
-  if (host === undefined || !isServed(host.toLowerCase(), means.hosts)) {
-    return badRequest(403, 'host is not served here')
+  if (host === undefined || !isServed(host.toLowerCase(), served.hosts)) {
+    return refuse(403, 'host is not served here')
   }
-  if (origin !== undefined && !means.origins.has(origin.toLowerCase())) {
-    return badRequest(403, 'origin is not served here')
+  if (origin !== undefined && !served.origins.has(origin.toLowerCase())) {
+    return refuse(403, 'origin is not served here')
   }
   return undefined
+}
+
+function refuse(status: 400 | 403, message: string): Refused {
+  return refused('host and origin', badRequest(status, message))
 }
 
 /** A port and what stands before it; none where a name is all there is, or an address in brackets. */

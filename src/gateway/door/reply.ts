@@ -1,51 +1,59 @@
-import type { Call } from '../call.ts'
-import { rawIdOf } from '../call.ts'
-import { endWith } from './unsent.ts'
+import type { ServerResponse } from 'node:http'
 import { formatRefusal, type Refusal } from '../refusal.ts'
+import { endWith, type Unsent } from './unsent.ts'
+
+/** The answer to one request, to be given once. */
+export interface Reply {
+  readonly response: ServerResponse
+  /** The id as the body of the request writes it; undefined for a notification, or where none could be read. */
+  readonly rawId: string | undefined
+  /** Whose octets wait in it; undefined before that is known. */
+  readonly unsent: Unsent | undefined
+}
 
 /** Answers with a result of the gateway's own. */
 export function replyResult(
-  call: Call,
+  reply: Reply,
   result: object,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  replyResultText(call, JSON.stringify(result), headers)
+  replyResultText(reply, JSON.stringify(result), headers)
 }
 
 /** Answers with a result whose text is ready; the id is the request's own octets. */
 export function replyResultText(
-  call: Call,
+  reply: Reply,
   result: string | Buffer,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  const head = Buffer.from(`{"jsonrpc":"2.0","id":${rawIdOf(call) ?? 'null'},"result":`)
-  replyBody(call, Buffer.concat([head, Buffer.from(result), Buffer.from('}')]), { headers })
+  const head = Buffer.from(`{"jsonrpc":"2.0","id":${reply.rawId ?? 'null'},"result":`)
+  replyBody(reply, Buffer.concat([head, Buffer.from(result), Buffer.from('}')]), { headers })
 }
 
 /** Answers with a whole JSON text. */
 export function replyBody(
-  call: Call,
+  { response, unsent }: Reply,
   body: Buffer,
   more: { readonly status?: number; readonly headers?: Readonly<Record<string, string>> } = {},
 ): void {
-  const { response } = call
   if (response.headersSent || response.destroyed) return
   response.writeHead(more.status ?? 200, {
     'content-type': 'application/json',
     'content-length': String(body.length),
     ...more.headers,
   })
-  endWith(call, body)
+  endWith(response, body, unsent)
 }
 
 /** A notification was taken. */
-export function replyAccepted({ response }: Call): void {
+export function replyAccepted({ response }: Reply): void {
   if (!response.headersSent) response.writeHead(202, { 'content-length': '0' }).end()
 }
 
 /** Answers with a refusal; a connection that must not be used again is closed with it. */
-export function replyRefusal(call: Call, refusal: Refusal): void {
+export function replyRefusal(reply: Reply, refusal: Refusal): void {
   const close = refusal.close === true ? { connection: 'close' } : {}
   const headers = { ...refusal.headers, ...close }
-  replyBody(call, Buffer.from(formatRefusal(refusal)), { status: refusal.status, headers })
+  const body = Buffer.from(formatRefusal(refusal, reply.rawId))
+  replyBody(reply, body, { status: refusal.status, headers })
 }

@@ -1,3 +1,5 @@
+import type { Message } from '../../mcp/message.ts'
+import { badRequest, identityRefusal, refused, type Refused } from '../refusal.ts'
 import type { Seal } from './seal.ts'
 
 /**
@@ -43,4 +45,44 @@ export function openSession(seal: Seal, id: string): Session | undefined {
 
 function isSessionId(id: string): boolean {
   return id.length <= upstreamIdCharactersMax && /^[\x21-\x7e]+$/.test(id)
+}
+
+/**
+ * The session that a message is in. A legacy message belongs to a session, a session to a door, a version and an owner. An id that this
+ * gateway never sealed is a session that is over: 404, on which the client opens a new one. Somebody else's session is no mistake of a
+ * client: it is refused as an identity is.
+ */
+export function sessionOf(
+  { message, owner, door }: Asking,
+  seal: Seal,
+): Session | Refused | undefined {
+  if (message.era !== 'legacy') return undefined
+  if (message.kind === 'request' && message.method === 'initialize') {
+    return message.sessionId === undefined
+      ? undefined
+      : refuse(400, 'initialize opens a session, it is in none')
+  }
+  if (message.sessionId === undefined) return refuse(400, 'header mcp-session-id is missing')
+  const session = openSession(seal, message.sessionId)
+  if (session === undefined) return refuse(404, 'session is not known')
+  if (session.owner !== owner) {
+    return refused(
+      'session',
+      identityRefusal('session is of another identity', `owner ${session.owner}`),
+    )
+  }
+  return session.door === door && session.version === message.version
+    ? session
+    : refuse(400, 'session is of another door or version')
+}
+
+interface Asking {
+  readonly message: Message
+  /** SPIFFE ID and pod UID. */
+  readonly owner: string
+  readonly door: string
+}
+
+function refuse(status: 400 | 404, message: string): Refused {
+  return refused('session', badRequest(status, message))
 }

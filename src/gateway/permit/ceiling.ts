@@ -1,29 +1,48 @@
 import { allowsTool } from '../../identity/ceiling.ts'
+import type { Reason } from '../../policy/decision.ts'
 import type { Call } from '../call.ts'
-import { refuseDecision } from './policy.ts'
-import type { Means } from '../means.ts'
-import type { Refusal } from '../refusal.ts'
+import type { Caller } from '../caller/caller.ts'
+import type { Upstream } from '../upstream/upstream.ts'
 
 /**
  * The certificate is a ceiling: what no scope of it covers is refused before policy is asked, whatever policy would say. A server of
  * which no scope speaks is outside it as a whole.
  */
-export function checkCeiling(call: Call, means: Means): Refusal | undefined {
-  const { peer, upstream, tool } = call
-  if (peer === undefined || upstream === undefined) return undefined
-  const { ceiling } = peer.identity
+export function isWithinCeiling({ caller, target }: Pick<Call, 'caller' | 'target'>): boolean {
+  const { upstream } = target
+  if (upstream === undefined) return true
+  const { ceiling } = caller.identity
   const { server } = upstream.config
-  const covered =
-    tool === undefined
-      ? ceiling.toolScopes.some((scope) => scope.server === server)
-      : allowsTool(ceiling, server, tool)
-  if (covered) return undefined
-  return refuseDecision(call, means, {
-    check: 'ceiling',
-    reason: {
-      code: 'outside-ceiling',
-      message: 'the certificate has no scope for this tool',
-      audience: 'agent',
-    },
+  return target.kind === 'tool'
+    ? allowsTool(ceiling, server, target.tool)
+    : ceiling.toolScopes.some((scope) => scope.server === server)
+}
+
+export const outsideCeiling: Reason = {
+  code: 'outside-ceiling',
+  message: 'the certificate has no scope for this tool',
+  audience: 'agent',
+}
+
+/**
+ * The upstreams that a caller sees behind the door of all: they speak its era, some scope of its certificate is theirs, and they were
+ * there when its session was opened. In the order of the configuration.
+ */
+export function visibleUpstreams(
+  { caller, message, session }: Call,
+  upstreams: ReadonlyMap<string, Upstream>,
+): readonly Upstream[] {
+  return upstreamsOfCeiling(caller, upstreams).filter(({ config }) => {
+    if (!config.eras.includes(message.era)) return false
+    return session === undefined || Object.hasOwn(session.upstreams, config.server)
   })
+}
+
+/** Those of which some scope of the caller's certificate speaks, whatever their era. */
+export function upstreamsOfCeiling(
+  { identity }: Caller,
+  upstreams: ReadonlyMap<string, Upstream>,
+): readonly Upstream[] {
+  const servers = new Set(identity.ceiling.toolScopes.map((scope) => scope.server))
+  return [...upstreams.values()].filter(({ config }) => servers.has(config.server))
 }

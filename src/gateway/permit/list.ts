@@ -2,11 +2,13 @@ import { allowsTool } from '../../identity/ceiling.ts'
 import type { AnswerBody } from '../../mcp/answer.ts'
 import { listOf } from '../../mcp/answer.ts'
 import type { Call } from '../call.ts'
-import { decideList, toolResource } from './policy.ts'
+import type { Caller } from '../caller/caller.ts'
+import { toolResource, type Decisions } from './policy.ts'
 import type { Definition } from '../catalogue/definition.ts'
-import type { Means } from '../means.ts'
+import type { Catalogues } from '../catalogue/catalogues.ts'
+import type { Log } from '../../log.ts'
 import type { Span } from '../../mcp/scan.ts'
-import type { Refusal } from '../refusal.ts'
+import { isRefused, type Refused } from '../refusal.ts'
 import { quarantineOf } from '../catalogue/pins.ts'
 import { membersOf } from '../../mcp/spans.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -32,19 +34,25 @@ export interface ToolPage {
  */
 export function filterTools(
   call: Call,
-  means: Means,
   pages: readonly ToolPage[],
-): readonly ListedTool[] | Refusal {
+  filtering: Filtering,
+): readonly ListedTool[] | Refused {
   const tools = withinShares(
-    means,
-    pages.map((page) => toolsOf(call, means, page)),
+    filtering.log,
+    pages.map((page) => toolsOf(call, filtering.catalogueOf, page)),
   )
   if (tools.length === 0) return []
   const resources = tools.map(({ upstream, definition }) =>
     toolResource(upstream.config.server, definition),
   )
-  const shown = decideList(call, means, resources)
-  return 'code' in shown ? shown : tools.filter((_, index) => shown[index] === true)
+  const shown = filtering.decisions.decideList(call, resources)
+  return isRefused(shown) ? shown : tools.filter((_, index) => shown[index] === true)
+}
+
+export interface Filtering {
+  readonly catalogueOf: Catalogues
+  readonly decisions: Decisions
+  readonly log: Log
 }
 
 /** What policy is asked about in one evaluation, less what else its input holds. */
@@ -54,7 +62,7 @@ const askedOctetsMax = 768 * 1024
  * One evaluation has its bound, and one upstream must not take it from the others: where all together are too much, each has an equal
  * share, and what is beyond it is not listed.
  */
-function withinShares(means: Means, pages: readonly (readonly ListedTool[])[]): ListedTool[] {
+function withinShares(log: Log, pages: readonly (readonly ListedTool[])[]): ListedTool[] {
   const total = pages.flat().reduce((sum, tool) => sum + octetsOf(tool), 0)
   if (total <= askedOctetsMax) return pages.flat()
   const share = askedOctetsMax / pages.length
@@ -64,7 +72,7 @@ function withinShares(means: Means, pages: readonly (readonly ListedTool[])[]): 
     const [first] = tools
     if (first !== undefined && kept.length < tools.length) {
       const { server } = first.upstream.config
-      means.log.warn({ server, left: tools.length - kept.length }, 'list is too long, and was cut')
+      log.warn({ server, left: tools.length - kept.length }, 'list is too long, and was cut')
     }
     return kept
   })
@@ -75,11 +83,13 @@ function octetsOf({ upstream, definition }: ListedTool): number {
   return Buffer.byteLength(JSON.stringify(toolResource(upstream.config.server, definition))) + 1
 }
 
-function toolsOf(call: Call, means: Means, { upstream, answer }: ToolPage): ListedTool[] {
-  const { peer, message } = call
-  if (peer === undefined || message === undefined) return []
-  const catalogue = means.catalogueOf(upstream, message.era)
-  const { ceiling } = peer.identity
+function toolsOf(
+  { caller, message }: Call,
+  catalogueOf: Catalogues,
+  { upstream, answer }: ToolPage,
+): ListedTool[] {
+  const catalogue = catalogueOf(upstream, message.era)
+  const { ceiling } = caller.identity
   const { server } = upstream.config
   const tools: ListedTool[] = []
   for (const span of listOf(answer, 'tools') ?? []) {
@@ -97,9 +107,12 @@ function toolsOf(call: Call, means: Means, { upstream, answer }: ToolPage): List
 }
 
 /** How long the caller may keep what it was shown: not beyond its certificate, nor for longer than a change of policy may take. */
-export function timeToLive(call: Call, means: Means, upstreamMilliseconds: unknown): number {
-  const left = (call.peer?.svid.notAfter.getTime() ?? 0) - means.now()
-  const most = Math.min(left, means.limits.listSecondsMax * 1000)
+export function timeToLive(
+  { svid }: Caller,
+  upstreamMilliseconds: unknown,
+  { now, listSecondsMax }: { readonly now: number; readonly listSecondsMax: number },
+): number {
+  const most = Math.min(svid.notAfter.getTime() - now, listSecondsMax * 1000)
   const asked = typeof upstreamMilliseconds === 'number' ? upstreamMilliseconds : 0
   return Math.max(0, Math.floor(Math.min(asked, most)))
 }

@@ -1,15 +1,68 @@
+import type { Log } from '../../log.ts'
+import type { NotificationMessage, RequestMessage } from '../../mcp/message.ts'
+import type { X509Svid } from '../../pki/x509-svid.ts'
 import type {
+  Authorizer,
   DecisionInput,
   DecisionResource,
   Evaluated,
   ListInput,
 } from '../../policy/authorizer.ts'
 import type { Decision, Reason } from '../../policy/decision.ts'
-import { rawIdOf, type Call } from '../call.ts'
+import type { DecisionLog } from '../../policy/decision-log.ts'
+import type { Call } from '../call.ts'
+import type { Caller } from '../caller/caller.ts'
 import type { Definition } from '../catalogue/definition.ts'
-import type { Means } from '../means.ts'
-import type { Stranger } from '../caller/caller.ts'
-import { denial, unavailable, type CheckName, type Refusal } from '../refusal.ts'
+import type { Door } from '../door/arrived.ts'
+import {
+  denial,
+  isRefused,
+  refused,
+  unavailable,
+  type CheckName,
+  type Refusal,
+  type Refused,
+} from '../refusal.ts'
+
+/** A decision that has its id, and its place in the decision log. */
+export interface Decided extends Decision {
+  readonly id: string
+}
+
+/** What is decided about: a call, with the definition of its tool as soon as that is known. */
+export interface Question {
+  readonly call: Call
+  readonly definition: Definition | undefined
+}
+
+/** Every decision gets an id and an event in the decision log before anything follows from it. */
+export interface Decisions {
+  /** Asks policy about one request. */
+  decide(question: Question): Decided | Refused
+  /** Asks policy once about a whole list. */
+  decideList(call: Call, resources: readonly DecisionResource[]): readonly boolean[] | Refused
+  /** A decision that was taken without policy: recorded as one all the same. */
+  refuse(question: Question, check: CheckName, reason: Reason): Refused
+  /**
+   * An identity that is not acceptable is a decision too, where it has a name. Nothing of its message is read, so nothing of it is in
+   * the event. What could not be known about it, or is too much of it, is none.
+   */
+  refuseIdentity(stranger: Identified, refused: Refused): Refusal
+}
+
+export interface Identified {
+  readonly door: Door
+  readonly svid: X509Svid | undefined
+  readonly caller: Caller | undefined
+}
+
+export interface DecisionsOptions {
+  readonly authorizer: Authorizer
+  readonly decisionLog: DecisionLog
+  readonly now: () => number
+  readonly newDecisionId: () => string
+  readonly log: Log
+}
 
 /** The server of what the gateway answers itself. */
 const federatedServer = 'countersign'
@@ -17,77 +70,85 @@ const federatedServer = 'countersign'
 const decisionPath = 'countersign/mcp/decision'
 const listPath = 'countersign/mcp/list'
 
-/** Asks policy about one request. Every answer gets an id and an event in the decision log before anything follows from it. */
-export function decideCall(call: Call, means: Means): Refusal | undefined {
-  if (!means.decisionLog.available) return logUnavailable(call)
-  const evaluated = means.authorizer.decide(inputOf(call, means))
-  const id = record(call, means, { path: decisionPath, evaluated })
-  if (evaluated.error !== undefined) return policyUnavailable(call, means, { id, evaluated })
-  const { value } = evaluated
-  if (!value.allow) return denial(rawIdOf(call), { id, reasons: value.reasons })
-  call.decided = { id, ...value }
-  return undefined
+export function createDecisions(options: DecisionsOptions): Decisions {
+  const { authorizer, decisionLog, newDecisionId, log } = options
+  const time = (): string => new Date(options.now()).toISOString()
+
+  function record(path: string, requestedBy: string, evaluated: Evaluated<unknown>): string {
+    const decisionId = newDecisionId()
+    decisionLog.record({ decisionId, requestedBy, path, evaluated })
+    return decisionId
+  }
+  /** An answer of policy, recorded; or that there is none. */
+  function recorded<T>(
+    path: string,
+    call: Call,
+    evaluated: Evaluated<T>,
+  ): { readonly id: string; readonly value: T } | Refused {
+    const id = record(path, call.caller.svid.spiffeId.uri, evaluated)
+    const { error, value } = evaluated
+    if (error === undefined) return { id, value }
+    log.error({ decision: id, detail: error }, 'policy gave no decision')
+    const more = { data: { decisionId: id }, detail: error }
+    return refused('policy', unavailable(500, 'policy is not available', more))
+  }
+
+  return {
+    decide(question) {
+      if (!decisionLog.available) return refused('policy', logUnavailable)
+      const evaluated = authorizer.decide(inputOf(question, time()))
+      const decided = recorded(decisionPath, question.call, evaluated)
+      if (isRefused(decided)) return decided
+      const { id, value } = decided
+      if (!value.allow) return refused('policy', denial({ id, reasons: value.reasons }))
+      return { id, allow: true, reasons: value.reasons, obligations: value.obligations }
+    },
+    decideList(call, resources) {
+      if (!decisionLog.available) return refused('response', logUnavailable)
+      const { subject, action, context } = inputOf({ call, definition: undefined }, time())
+      const input: ListInput = {
+        subject,
+        action,
+        resources,
+        context: { ...context, phase: 'list' },
+      }
+      const decided = recorded(listPath, call, authorizer.filter(input))
+      return isRefused(decided) ? refused('response', decided.refusal) : decided.value
+    },
+    refuse(question, check, reason) {
+      if (!decisionLog.available) return refused(check, logUnavailable)
+      const value: Decision = { allow: false, reasons: [reason], obligations: [] }
+      const evaluated = { value, input: inputOf(question, time()), result: value, seconds: 0 }
+      const requestedBy = question.call.caller.svid.spiffeId.uri
+      const id = record(`countersign/gateway/${check}`, requestedBy, evaluated)
+      return refused(check, denial({ id, reasons: value.reasons }))
+    },
+    refuseIdentity({ door, svid, caller }, { check, refusal }) {
+      if (svid === undefined) return refusal
+      if (!decisionLog.available) return { ...logUnavailable, close: true }
+      const value: Decision = { allow: false, reasons: reasonsOf(refusal), obligations: [] }
+      const { spiffeId } = svid
+      const subject = caller?.subject ?? subjectOf(svid)
+      const input = { subject, context: { time: time(), door: door.name, phase: 'request' } }
+      const evaluated = { value, input, result: value, seconds: 0 }
+      const id = record(`countersign/gateway/${check}`, spiffeId.uri, evaluated)
+      return { ...refusal, data: { decisionId: id } }
+    },
+  }
 }
 
-/** A decision that was taken without policy: recorded as one all the same. */
-export function refuseDecision(
-  call: Call,
-  means: Means,
-  refused: { readonly check: CheckName; readonly reason: Reason },
-): Refusal {
-  if (!means.decisionLog.available) return logUnavailable(call)
-  const value: Decision = { allow: false, reasons: [refused.reason], obligations: [] }
-  const evaluated = { value, input: inputOf(call, means), result: value, seconds: 0 }
-  const path = `countersign/gateway/${refused.check}`
-  const id = record(call, means, { path, evaluated })
-  return denial(rawIdOf(call), { id, reasons: value.reasons })
-}
+const logUnavailable: Refusal = unavailable(503, 'decisions cannot be recorded')
 
-/**
- * An identity that is not acceptable is a decision too, where it has a name. Nothing of its message is read, so nothing of it is in
- * the event. What could not be known about it, or is too much of it, is none.
- */
-export function refuseIdentity(
-  call: Call,
-  means: Means,
-  refused: Stranger & { readonly check: CheckName },
-): Refusal {
-  const { refusal, svid, check } = refused
-  if (refusal.status !== 403 || svid === undefined) return refusal
-  if (!means.decisionLog.available) return { ...logUnavailable(call), close: true }
-  const { message, detail } = refusal
+function reasonsOf({ message, detail }: Refusal): readonly Reason[] {
   const code = 'identity-not-acceptable'
   const told: Reason = { code, message, audience: 'agent' }
-  const kept: readonly Reason[] =
-    detail === undefined ? [] : [{ code, message: detail, audience: 'operator' }]
-  const value: Decision = { allow: false, reasons: [told, ...kept], obligations: [] }
-  const { spiffeId, sha256, notAfter } = svid
-  const subject = call.peer?.subject ?? {
-    type: 'identity',
-    id: spiffeId.uri,
-    properties: { certificate: { sha256, notAfter: notAfter.toISOString() } },
-  }
-  const time = new Date(means.now()).toISOString()
-  const input = { subject, context: { time, door: call.door.name, phase: 'request' } }
-  const evaluated = { value, input, result: value, seconds: 0 }
-  const path = `countersign/gateway/${check}`
-  const id = record(call, means, { path, evaluated, requestedBy: spiffeId.uri })
-  return { ...refusal, data: { decisionId: id } }
+  return detail === undefined ? [told] : [told, { code, message: detail, audience: 'operator' }]
 }
 
-/** Asks policy once about a whole list. */
-export function decideList(
-  call: Call,
-  means: Means,
-  resources: readonly DecisionResource[],
-): readonly boolean[] | Refusal {
-  if (!means.decisionLog.available) return logUnavailable(call)
-  const { subject, action, context } = inputOf(call, means)
-  const input: ListInput = { subject, action, resources, context: { ...context, phase: 'list' } }
-  const evaluated = means.authorizer.filter(input)
-  const id = record(call, means, { path: listPath, evaluated })
-  if (evaluated.error !== undefined) return policyUnavailable(call, means, { id, evaluated })
-  return evaluated.value
+/** What is known of somebody who is let in nowhere. */
+function subjectOf({ spiffeId, sha256, notAfter }: X509Svid): object {
+  const certificate = { sha256, notAfter: notAfter.toISOString() }
+  return { type: 'identity', id: spiffeId.uri, properties: { certificate } }
 }
 
 export function toolResource(server: string, definition: Definition): DecisionResource {
@@ -103,59 +164,32 @@ export function toolResource(server: string, definition: Definition): DecisionRe
   }
 }
 
-function inputOf(call: Call, means: Means): DecisionInput {
-  const { peer, message, door } = call
-  if (peer === undefined || message === undefined || message.kind === 'response') {
-    throw new TypeError('policy is asked before the peer and the message are known')
-  }
+function inputOf({ call, definition }: Question, time: string): DecisionInput {
+  const { caller, message, arrived } = call
   return {
-    subject: peer.subject,
+    subject: caller.subject,
     action: { name: message.method },
-    resource: resourceOf(call),
-    context: {
-      ...(message.arguments === undefined ? {} : { arguments: message.arguments }),
-      era: message.era,
-      time: new Date(means.now()).toISOString(),
-      door: door.name,
-      phase: 'request',
-    },
+    resource: resourceOf(call, definition),
+    context: contextOf(message, { time, door: arrived.door.name }),
   }
 }
 
-function resourceOf(call: Call): DecisionResource {
-  const { upstream, tool, definition } = call
-  const server = upstream?.config.server ?? federatedServer
-  if (tool === undefined) return { type: 'mcp_server', id: server, properties: { server } }
+function contextOf(
+  message: RequestMessage | NotificationMessage,
+  { time, door }: { readonly time: string; readonly door: string },
+): DecisionInput['context'] {
+  return {
+    ...(message.arguments === undefined ? {} : { arguments: message.arguments }),
+    era: message.era,
+    time,
+    door,
+    phase: 'request',
+  }
+}
+
+function resourceOf({ target }: Call, definition: Definition | undefined): DecisionResource {
+  const server = target.upstream?.config.server ?? federatedServer
+  if (target.kind === 'server') return { type: 'mcp_server', id: server, properties: { server } }
   if (definition !== undefined) return toolResource(server, definition)
-  return { type: 'tool', id: tool, properties: { server } }
-}
-
-function record(
-  call: Call,
-  means: Means,
-  decision: {
-    readonly path: string
-    readonly evaluated: Evaluated<unknown>
-    readonly requestedBy?: string
-  },
-): string {
-  const decisionId = means.newDecisionId()
-  const requestedBy = call.peer?.svid.spiffeId.uri ?? ''
-  means.decisionLog.record({ decisionId, requestedBy, ...decision })
-  return decisionId
-}
-
-function logUnavailable(call: Call): Refusal {
-  return unavailable(503, 'decisions cannot be recorded', { rawId: rawIdOf(call) })
-}
-
-function policyUnavailable(
-  call: Call,
-  means: Means,
-  failed: { readonly id: string; readonly evaluated: Evaluated<unknown> },
-): Refusal {
-  const detail = failed.evaluated.error ?? ''
-  means.log.error({ decision: failed.id, detail }, 'policy gave no decision')
-  const data = { decisionId: failed.id }
-  return unavailable(500, 'policy is not available', { rawId: rawIdOf(call), data, detail })
+  return { type: 'tool', id: target.tool, properties: { server } }
 }

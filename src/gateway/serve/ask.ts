@@ -1,18 +1,21 @@
 import type { AnswerBody } from '../../mcp/answer.ts'
-import type { Answer } from '../upstream/collect.ts'
-import { collectAnswer, readAnswer } from '../upstream/collect.ts'
-import type { Call } from '../call.ts'
+import { tieExchange } from '../caller/streams.ts'
+import type { Reply } from '../door/reply.ts'
+import type { UpstreamSession } from '../handle/session.ts'
+import type { Permit } from '../permit/authorize.ts'
+import type { Refused } from '../refusal.ts'
+import { collectAnswer, readAnswer, type Answer } from '../upstream/collect.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
-import { fault, refuseAnswer } from './fault.ts'
 import { upstreamHeaders } from '../upstream/headers.ts'
 import type { Asked } from '../upstream/judge-answer.ts'
-import type { Means } from '../means.ts'
-import type { UpstreamSession } from '../handle/session.ts'
-import { tieExchange } from '../caller/streams.ts'
-import type { Refused } from '../table.ts'
 import type { Upstream } from '../upstream/upstream.ts'
+import { fault, refuseAnswer } from './fault.ts'
+import type { Parts } from './serve.ts'
 
-export interface Question {
+/** What is asked in the caller's name, and of whom. */
+export interface Asking {
+  readonly permit: Permit
+  readonly reply: Reply
   readonly upstream: Upstream
   readonly body: Buffer
   readonly session: UpstreamSession | undefined
@@ -27,48 +30,40 @@ export interface ReadAnswer extends AnswerBody {
 }
 
 /** Sends the caller's request to an upstream, and reads an answer that may be given to it. */
-export async function askAnswer(
-  call: Call,
-  means: Means,
-  question: Question,
-): Promise<ReadAnswer | Refused> {
-  const asked = call.message?.kind === 'request' ? call.message : undefined
-  const answered = await askUpstream(call, means, { ...question, asked })
-  if ('failed' in answered) return fault(call, answered)
+export async function askAnswer(asking: Asking, parts: Parts): Promise<ReadAnswer | Refused> {
+  const { permit } = asking
+  const { message } = permit.call
+  const asked = message.kind === 'request' ? message : undefined
+  const answered = await askUpstream({ ...asking, asked }, parts)
+  if ('failed' in answered) return fault(answered)
   const { verdict } = answered
-  if (verdict.kind === 'refuse') {
-    return { check: 'response', refusal: refuseAnswer(call, means, verdict.what) }
-  }
+  if (verdict.kind === 'refuse') return refuseAnswer(permit, parts.decisions, verdict.what)
   const answer = readAnswer(answered)
-  if (typeof answer === 'string') return fault(call, { failed: 'bad answer', detail: answer })
+  if (typeof answer === 'string') return fault({ failed: 'bad answer', detail: answer })
   return { ...answer, status: answered.status, headers: answered.headers }
 }
 
 /** Sends the caller's message to an upstream and collects the whole answer. */
 export async function askUpstream(
-  call: Call,
-  means: Means,
-  { upstream, body, session, asked }: Question,
+  { permit, reply, upstream, body, session, asked }: Asking,
+  { limits }: Parts,
 ): Promise<Answer | ExchangeFailure> {
-  const { peer, message, request, response } = call
-  if (peer === undefined || message === undefined || message.kind === 'response') {
-    return { failed: 'cancelled', detail: 'nobody asks' }
-  }
+  const { caller, message, arrived } = permit.call
   const opening = message.method === 'initialize'
   const headers = upstreamHeaders({
-    raw: request.rawHeaders,
+    raw: arrived.request.rawHeaders,
     era: message.era,
     version: opening ? undefined : (session?.version ?? message.version),
     sessionId: session?.id,
   })
-  const { answerBytesMax, streamSecondsMax } = means.limits
+  const { answerBytesMax, streamSecondsMax } = limits
   const cancelling = new AbortController()
-  const untie = tieExchange(peer, response, () => cancelling.abort())
+  const untie = tieExchange(caller, reply.response, () => cancelling.abort())
   try {
     return await collectAnswer({
       asked,
       upstream,
-      caller: peer.svid.spiffeId.uri,
+      caller: caller.svid.spiffeId.uri,
       request: { headers, body },
       answerBytesMax,
       streamSecondsMax,

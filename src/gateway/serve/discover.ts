@@ -1,30 +1,31 @@
 import { rewriteResult, valueOf } from '../../mcp/answer.ts'
-import { askAnswer } from './ask.ts'
-import type { Call } from '../call.ts'
-import { upstreamsOfCeiling } from '../permit/visible.ts'
+import { versionsOf } from '../../mcp/revisions.ts'
+import { replyBody, replyResult, type Reply } from '../door/reply.ts'
+import type { Permit } from '../permit/authorize.ts'
+import { upstreamsOfCeiling } from '../permit/ceiling.ts'
 import { timeToLive } from '../permit/list.ts'
-import type { Means } from '../means.ts'
-import { replyBody, replyResult } from '../door/reply.ts'
-import { gatewayInfo, versionsOf } from '../../mcp/revisions.ts'
-import type { Refused } from '../table.ts'
-import type { Upstream } from '../upstream/upstream.ts'
+import { isRefused, type Refused } from '../refusal.ts'
+import { gatewayInfo } from '../self.ts'
+import { askAnswer } from './ask.ts'
+import type { Parts } from './serve.ts'
 
 /**
  * `server/discover` at the door of one upstream: its answer, less what is not served through here. Its `instructions` are for a model
  * and speak of tools that the caller may not even see, so they are not served.
  */
-export async function discoverOne(
-  call: Call,
-  means: Means,
-  upstream: Upstream,
+export async function discover(
+  permit: Permit,
+  reply: Reply,
+  parts: Parts,
 ): Promise<Refused | undefined> {
-  const { message } = call
-  if (message === undefined) return undefined
-  const question = { upstream, body: message.body, session: undefined }
-  const answer = await askAnswer(call, means, question)
-  if ('check' in answer) return answer
+  const { message, target, caller } = permit.call
+  const { upstream } = target
+  if (upstream === undefined) return undefined
+  const asking = { permit, reply, upstream, body: message.body, session: undefined }
+  const answer = await askAnswer(asking, parts)
+  if (isRefused(answer)) return answer
   if (answer.result === undefined) {
-    replyBody(call, answer.octets, { status: answer.status })
+    replyBody(reply, answer.octets, { status: answer.status })
     return undefined
   }
   const said = valueOf(answer, 'supportedVersions')
@@ -33,22 +34,27 @@ export async function discoverOne(
   const body = rewriteResult(answer, ['resultType', '_meta'], {
     supportedVersions: JSON.stringify(supported),
     capabilities: '{"tools":{}}',
-    ttlMs: String(timeToLive(call, means, valueOf(answer, 'ttlMs'))),
+    ttlMs: String(timeToLive(caller, valueOf(answer, 'ttlMs'), lifetimeNow(parts))),
     cacheScope: '"private"',
   })
-  replyBody(call, body)
+  replyBody(reply, body)
   return undefined
 }
 
 /** `server/discover` at the door of all upstreams: the versions that some upstream of the caller's ceiling speaks. */
-export function discoverAll(call: Call, means: Means): undefined {
-  const eras = upstreamsOfCeiling(call, means).flatMap((upstream) => upstream.config.eras)
-  replyResult(call, {
+export function discoverAll({ call }: Permit, reply: Reply, parts: Parts): undefined {
+  const { caller } = call
+  const eras = upstreamsOfCeiling(caller, parts.upstreams).flatMap(({ config }) => config.eras)
+  replyResult(reply, {
     resultType: 'complete',
     supportedVersions: versionsOf(eras),
     capabilities: { tools: {} },
-    ttlMs: timeToLive(call, means, Number.POSITIVE_INFINITY),
+    ttlMs: timeToLive(caller, Number.POSITIVE_INFINITY, lifetimeNow(parts)),
     cacheScope: 'private',
     _meta: { 'io.modelcontextprotocol/serverInfo': gatewayInfo },
   })
+}
+
+function lifetimeNow({ now, limits }: Parts): Parameters<typeof timeToLive>[2] {
+  return { now: now(), listSecondsMax: limits.listSecondsMax }
 }

@@ -1,29 +1,38 @@
-import { rawIdOf, type Call } from '../call.ts'
-import { refuseDecision } from '../permit/policy.ts'
-import type { Means } from '../means.ts'
-import { unavailable, type Refusal } from '../refusal.ts'
-import type { Refused } from '../table.ts'
+import type { Decisions } from '../permit/policy.ts'
+import type { Permit } from '../permit/authorize.ts'
+import { badRequest, refused, unavailable, type Refused } from '../refusal.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
-import { refuseCrowded } from './refuse-crowded.ts'
 
-/** What a caller is told of an upstream that has not answered. */
-export function fault(call: Call, failure: ExchangeFailure): Refused {
-  const crowded = refuseCrowded(call, failure)
-  if (crowded !== undefined) return crowded
-  const status = failure.failed === 'time-out' ? 504 : 502
-  const detail = `${failure.failed}: ${failure.detail}`
-  return { check: 'forward', refusal: noAnswer(call, detail, status) }
+/** Most calls end sooner than this and streams later: no other time is better. */
+const retrySoon = { 'retry-after': '1' }
+
+/** What a caller is told of an upstream that has not answered (RFC 6585 §4, RFC 9110 §15.6). */
+export function fault({ failed, detail }: ExchangeFailure): Refused {
+  if (failed === 'share used up') {
+    const refusal = badRequest(429, 'too many open requests of one identity')
+    return refused('forward', { ...refusal, headers: retrySoon, detail })
+  }
+  if (failed === 'busy') {
+    const more = { detail, headers: retrySoon }
+    return refused('forward', unavailable(503, 'upstream is busy', more))
+  }
+  return noAnswer(`${failed}: ${detail}`, failed === 'time-out' ? 504 : 502)
 }
 
 /** The same on a stream that has begun. */
-export function noAnswer(call: Call, detail: string, status: 502 | 504 = 502): Refusal {
-  return unavailable(status, 'upstream gave no answer', { rawId: rawIdOf(call), detail })
+export function noAnswer(detail: string, status: 502 | 504 = 502): Refused {
+  return refused('forward', unavailable(status, 'upstream gave no answer', { detail }))
 }
 
 /** An answer that asks its caller for something: that it is not given is a decision. */
-export function refuseAnswer(call: Call, means: Means, what: string): Refusal {
-  return refuseDecision(call, means, {
-    check: 'response',
-    reason: { code: 'answer-not-served', message: `the answer held ${what}`, audience: 'agent' },
+export function refuseAnswer(
+  { call, definition }: Permit,
+  decisions: Decisions,
+  what: string,
+): Refused {
+  return decisions.refuse({ call, definition }, 'response', {
+    code: 'answer-not-served',
+    message: `the answer held ${what}`,
+    audience: 'agent',
   })
 }

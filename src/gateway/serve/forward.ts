@@ -1,23 +1,23 @@
-import { rawIdOf, type Call } from '../call.ts'
-import { startExchange, type AnswerHead } from '../upstream/exchange.ts'
-import { fault, refuseAnswer } from './fault.ts'
-import { callerHeaders, upstreamHeaders } from '../upstream/headers.ts'
-import { judgeAnswer } from '../upstream/judge-answer.ts'
-import type { Means } from '../means.ts'
 import type { RequestMessage } from '../../mcp/message.ts'
 import { argumentsSha256, replaceName } from '../../mcp/edits.ts'
-import { createEventPasser, type EventPasser } from './stream.ts'
-import { badRequest } from '../refusal.ts'
-import type { Peer } from '../caller/caller.ts'
 import { tieExchange } from '../caller/streams.ts'
+import type { Reply } from '../door/reply.ts'
 import { endWith } from '../door/unsent.ts'
-import type { Upstream } from '../upstream/upstream.ts'
-import type { Refused } from '../table.ts'
+import type { Permit } from '../permit/authorize.ts'
+import { badRequest, refused, type Refused, type Soon } from '../refusal.ts'
+import { startExchange, type AnswerHead } from '../upstream/exchange.ts'
+import { callerHeaders, upstreamHeaders } from '../upstream/headers.ts'
+import { judgeAnswer } from '../upstream/judge-answer.ts'
+import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
+import { fault, refuseAnswer } from './fault.ts'
+import type { Parts } from './serve.ts'
+import { createEventPasser, type EventPasser } from './stream.ts'
 
-/** A call that passed the table, on its way to its one upstream. */
-export interface Forward {
-  readonly call: Call
-  readonly peer: Peer
+/** A permitted request on its way to its one upstream. */
+export interface Forwarding {
+  readonly permit: Permit
+  readonly reply: Reply
+  readonly parts: Parts
   readonly message: RequestMessage
   readonly upstream: Upstream
 }
@@ -26,70 +26,74 @@ export interface Forward {
  * Forwards a request and streams its answer through. The octets are those that were decided on; behind the door of all upstreams the
  * tool's name is replaced, and nothing else ever is.
  */
-export async function forwardCall(forward: Forward, means: Means): Promise<Refused | undefined> {
-  const { call, message } = forward
-  const transactionToken = call.tool === undefined ? undefined : signToken(forward, means)
-  const body =
-    call.door.kind === 'all' && call.tool !== undefined
-      ? replaceName(message.body, message.offsets, call.tool)
-      : message.body
-  const session = call.session?.upstreams[forward.upstream.config.server]
+export function forward(permit: Permit, reply: Reply, parts: Parts): Soon<Refused | undefined> {
+  const { message, target } = permit.call
+  const { upstream } = target
+  if (message.kind !== 'request' || upstream === undefined) return undefined
+  const forwarding = { permit, reply, parts, message, upstream }
+  return exchange(forwarding, requestOf(forwarding))
+}
+
+function requestOf(forwarding: Forwarding): UpstreamRequest {
+  const { permit, message, upstream } = forwarding
+  const { arrived, target, session: whole } = permit.call
+  const tool = target.kind === 'tool' ? target.tool : undefined
+  const session = whole?.upstreams[upstream.config.server]
   const headers = upstreamHeaders({
-    raw: call.request.rawHeaders,
+    raw: arrived.request.rawHeaders,
     era: message.era,
     version: session?.version ?? message.version,
-    tool: call.tool,
+    tool,
     sessionId: session?.id,
-    transactionToken,
+    transactionToken: tool === undefined ? undefined : signToken(forwarding, tool),
   })
-  return passThrough({ ...forward, headers, body }, means)
+  const isRenamed = arrived.door.kind === 'all' && tool !== undefined
+  const body = isRenamed ? replaceName(message.body, message.offsets, tool) : message.body
+  return { headers, body }
 }
 
-function signToken(forward: Forward, means: Means): string {
-  const { call, peer, message, upstream } = forward
+function signToken({ permit, parts, message, upstream }: Forwarding, tool: string): string {
+  const { decisionId, call } = permit
+  if (decisionId === undefined) throw new TypeError('a token is signed for a decision alone')
   const { server, spiffeId } = upstream.config
-  return means.tokens.sign({
-    caller: peer.svid,
+  return parts.tokens.sign({
+    caller: call.caller.svid,
     upstream: { server, spiffeId },
-    tool: call.tool ?? '',
+    tool,
     argumentsSha256: argumentsSha256(message.body, message.offsets),
-    transactionId: call.decided?.id ?? means.newDecisionId(),
+    transactionId: decisionId,
   })
 }
 
-interface Prepared extends Forward {
-  readonly headers: string[]
-  readonly body: Buffer
-}
-
-function passThrough(prepared: Prepared, means: Means): Promise<Refused | undefined> {
-  const { call, upstream, headers, body, peer } = prepared
-  const { answerBytesMax, streamSecondsMax } = means.limits
+function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Refused | undefined> {
+  const { permit, reply, parts, upstream } = forwarding
+  const { caller } = permit.call
+  const { response } = reply
+  const { answerBytesMax, streamSecondsMax } = parts.limits
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let head: AnswerHead | undefined
     let events: EventPasser | undefined
-    const { response } = call
 
-    function settle(refused: Refused | undefined): void {
+    function settle(refusal: Refused | undefined): void {
       untie()
-      resolve(refused)
+      resolve(refusal)
     }
-    const exchange = startExchange(
+    const started = startExchange(
       {
         upstream,
-        caller: peer.svid.spiffeId.uri,
-        request: { headers, body },
+        caller: caller.svid.spiffeId.uri,
+        request,
         answerBytesMax,
         streamSecondsMax,
-        repeatable: isRepeatable(call),
+        repeatable: isRepeatable(permit),
       },
       {
         head(received) {
           head = received
           if (head.form !== 'events') return
-          events = createEventPasser({ ...prepared, means, cancel: () => exchange.cancel() })
-          beginStream(prepared, head)
+          events = createEventPasser({ ...forwarding, cancel: () => started.cancel() })
+          beginStream(reply, head)
         },
         data(chunk) {
           if (events === undefined) {
@@ -98,30 +102,27 @@ function passThrough(prepared: Prepared, means: Means): Promise<Refused | undefi
           }
           events.push(chunk)
           if (!response.writableNeedDrain) return true
-          response.once('drain', () => exchange.resume())
+          response.once('drain', () => started.resume())
           return false
         },
         end() {
           events?.end()
-          settle(events === undefined ? answer(prepared, means, { head, chunks }) : undefined)
+          settle(events === undefined ? answer(forwarding, head, chunks) : undefined)
         },
         failed(failure) {
           if (head?.form === 'events' && !response.writableEnded) response.destroy()
-          settle(
-            response.headersSent || failure.failed === 'cancelled'
-              ? undefined
-              : fault(call, failure),
-          )
+          const isTold = response.headersSent || failure.failed === 'cancelled'
+          settle(isTold ? undefined : fault(failure))
         },
       },
     )
-    const untie = tieExchange(peer, response, () => exchange.cancel())
+    const untie = tieExchange(caller, response, () => started.cancel())
   })
 }
 
 /** The server itself says that its tool changes nothing, or nothing more the second time (MCP 2026-07-28 tools, annotations). */
-function isRepeatable({ tool, definition }: Call): boolean {
-  if (tool === undefined) return true
+function isRepeatable({ call, definition }: Permit): boolean {
+  if (call.target.kind !== 'tool') return true
   const { readOnlyHint, idempotentHint } = (definition?.annotations ?? {}) as ToolHints
   return readOnlyHint === true || idempotentHint === true
 }
@@ -131,45 +132,40 @@ interface ToolHints {
   readonly idempotentHint?: unknown
 }
 
-function beginStream({ call }: Prepared, head: AnswerHead): void {
+function beginStream({ response }: Reply, head: AnswerHead): void {
   const headers = {
     ...callerHeaders(head.headers),
     'content-type': 'text/event-stream',
     'x-accel-buffering': 'no',
   }
-  call.response.writeHead(head.status, headers)
-  call.response.flushHeaders()
+  response.writeHead(head.status, headers)
+  response.flushHeaders()
 }
 
 /** Sends a whole answer on. */
 function answer(
-  { call, message }: Prepared,
-  means: Means,
-  received: { readonly head: AnswerHead | undefined; readonly chunks: readonly Buffer[] },
+  { permit, reply, parts, message }: Forwarding,
+  head: AnswerHead | undefined,
+  chunks: readonly Buffer[],
 ): Refused | undefined {
-  const { head, chunks } = received
   const body = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
-  if (head?.status === 404 && call.session !== undefined) return sessionOver(call)
+  if (head?.status === 404 && permit.call.session !== undefined) return sessionOver
   if (head === undefined || head.form !== 'json') {
-    return fault(call, { failed: 'bad answer', detail: 'answer has no body' })
+    return fault({ failed: 'bad answer', detail: 'answer has no body' })
   }
   const verdict = judgeAnswer(message, body)
-  if (verdict.kind === 'refuse') {
-    return { check: 'response', refusal: refuseAnswer(call, means, verdict.what) }
-  }
+  if (verdict.kind === 'refuse') return refuseAnswer(permit, parts.decisions, verdict.what)
   if (verdict.kind !== 'response') {
     const detail = verdict.kind === 'bad' ? verdict.detail : 'answer is no response'
-    return fault(call, { failed: 'bad answer', detail })
+    return fault({ failed: 'bad answer', detail })
   }
   const headers = callerHeaders(head.headers)
   headers['content-type'] = 'application/json'
   headers['content-length'] = String(body.length)
-  call.response.writeHead(head.status, headers)
-  endWith(call, body)
+  reply.response.writeHead(head.status, headers)
+  endWith(reply.response, body, reply.unsent)
   return undefined
 }
 
 /** An upstream has forgotten its session: the caller opens a new one, as it would with the upstream itself. */
-function sessionOver(call: Call): Refused {
-  return { check: 'response', refusal: badRequest(404, 'session is not known', rawIdOf(call)) }
-}
+const sessionOver: Refused = refused('response', badRequest(404, 'session is not known'))

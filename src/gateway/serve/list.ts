@@ -1,46 +1,44 @@
 import { setMembers, valueOf, type AnswerBody } from '../../mcp/answer.ts'
 import { applyEdits } from '../../mcp/edits.ts'
-import { askAnswer } from './ask.ts'
-import type { Call } from '../call.ts'
+import { replyBody, type Reply } from '../door/reply.ts'
+import type { Permit } from '../permit/authorize.ts'
 import { filterTools, timeToLive, type ListedTool } from '../permit/list.ts'
-import type { Means } from '../means.ts'
-import { replyBody } from '../door/reply.ts'
-import type { Refused } from '../table.ts'
-import type { Upstream } from '../upstream/upstream.ts'
+import { isRefused, type Refused } from '../refusal.ts'
+import { askAnswer } from './ask.ts'
+import type { Parts } from './serve.ts'
 
 /** `tools/list` at the door of one upstream: its page without what the caller may not call; every other octet is kept. */
-export async function listOfOne(
-  call: Call,
-  means: Means,
-  upstream: Upstream,
+export async function list(
+  permit: Permit,
+  reply: Reply,
+  parts: Parts,
 ): Promise<Refused | undefined> {
-  const { message, session } = call
-  if (message === undefined) return undefined
-  const { server } = upstream.config
-  const answer = await askAnswer(call, means, {
-    upstream,
-    body: message.body,
-    session: session?.upstreams[server],
-  })
-  if ('check' in answer) return answer
+  const { message, session, target } = permit.call
+  const { upstream } = target
+  if (upstream === undefined) return undefined
+  const of = session?.upstreams[upstream.config.server]
+  const asking = { permit, reply, upstream, body: message.body, session: of }
+  const answer = await askAnswer(asking, parts)
+  if (isRefused(answer)) return answer
   if (answer.result === undefined) {
-    replyBody(call, answer.octets, { status: answer.status })
+    replyBody(reply, answer.octets, { status: answer.status })
     return undefined
   }
-  const tools = filterTools(call, means, [{ upstream, answer }])
-  if ('code' in tools) return { check: 'response', refusal: tools }
-  replyBody(call, applyEdits(answer.octets, editsOf(call, means, { answer, tools })))
+  const tools = filterTools(permit.call, [{ upstream, answer }], parts)
+  if (isRefused(tools)) return tools
+  replyBody(reply, applyEdits(answer.octets, editsOf(permit, parts, { answer, tools })))
   return undefined
 }
 
 function editsOf(
-  call: Call,
-  means: Means,
+  { call }: Permit,
+  { now, limits }: Parts,
   page: { readonly answer: AnswerBody; readonly tools: readonly ListedTool[] },
 ): ReturnType<typeof setMembers> {
   const { answer, tools } = page
   const kept = `[${tools.map(({ octets }) => octets.toString('utf8')).join(',')}]`
-  if (call.message?.era !== 'modern') return setMembers(answer, { tools: kept })
-  const ttlMs = timeToLive(call, means, valueOf(answer, 'ttlMs'))
+  if (call.message.era !== 'modern') return setMembers(answer, { tools: kept })
+  const { listSecondsMax } = limits
+  const ttlMs = timeToLive(call.caller, valueOf(answer, 'ttlMs'), { now: now(), listSecondsMax })
   return setMembers(answer, { tools: kept, ttlMs: String(ttlMs), cacheScope: '"private"' })
 }

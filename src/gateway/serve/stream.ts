@@ -1,11 +1,8 @@
-import type { Call } from '../call.ts'
-import type { Means } from '../means.ts'
-import type { RequestMessage } from '../../mcp/message.ts'
-import { formatRefusal, type Refusal } from '../refusal.ts'
 import { createEventParser, formatEvent, keepAlive } from '../../mcp/events.ts'
-import { noAnswer, refuseAnswer } from './fault.ts'
+import { formatRefusal, type Refused } from '../refusal.ts'
 import { judgeAnswer, type AnswerVerdict } from '../upstream/judge-answer.ts'
-import type { Upstream } from '../upstream/upstream.ts'
+import { noAnswer, refuseAnswer } from './fault.ts'
+import type { Forwarding } from './forward.ts'
 
 export interface EventPasser {
   push(chunk: Buffer): void
@@ -13,11 +10,7 @@ export interface EventPasser {
   end(): void
 }
 
-export interface EventPasserOptions {
-  readonly call: Call
-  readonly message: RequestMessage
-  readonly upstream: Upstream
-  readonly means: Means
+export interface EventPasserOptions extends Forwarding {
   /** Ends the exchange with the upstream; called once, when an event has ended the answer. */
   readonly cancel: () => void
 }
@@ -27,12 +20,12 @@ export interface EventPasserOptions {
  * event of our own, because readers of streams differ on where lines end and on what stands before a field.
  */
 export function createEventPasser(options: EventPasserOptions): EventPasser {
-  const { call, message, cancel } = options
-  const { response } = call
+  const { message, cancel, reply } = options
+  const { response } = reply
   let answered = false
 
-  function refuse(refusal: Refusal): void {
-    response.end(formatEvent(Buffer.from(formatRefusal(refusal))))
+  function refuse({ refusal }: Refused): void {
+    response.end(formatEvent(Buffer.from(formatRefusal(refusal, reply.rawId))))
   }
   const events = createEventParser((data) => {
     // What comes after the answer answers nothing.
@@ -62,14 +55,14 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
   }
 }
 
-function refusalOf(options: EventPasserOptions, verdict: AnswerVerdict): Refusal | undefined {
+function refusalOf(options: EventPasserOptions, verdict: AnswerVerdict): Refused | undefined {
   if (verdict.kind === 'bad') return cutOff(options, verdict.detail)
   if (verdict.kind !== 'refuse') return undefined
-  return refuseAnswer(options.call, options.means, verdict.what)
+  return refuseAnswer(options.permit, options.parts.decisions, verdict.what)
 }
 
-function cutOff({ call, means, upstream }: EventPasserOptions, detail: string): Refusal {
+function cutOff({ parts, upstream }: EventPasserOptions, detail: string): Refused {
   const { server } = upstream.config
-  means.log.warn({ server, detail }, 'stream of an upstream is cut off')
-  return noAnswer(call, detail)
+  parts.log.warn({ server, detail }, 'stream of an upstream is cut off')
+  return noAnswer(detail)
 }

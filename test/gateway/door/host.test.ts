@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Call } from '../../../src/gateway/call.ts'
 import { checkHostAndOrigin } from '../../../src/gateway/door/host.ts'
-import type { Means } from '../../../src/gateway/means.ts'
 import { requirement } from '../../requirements.ts'
 
 const hosts = new Set(['gateway.test', 'pinned.test:8443', 'web.test:443', '[::1]', '10.0.0.1'])
 
 function check(...rawHeaders: readonly string[]): string | undefined {
-  const call = { request: { rawHeaders } } as unknown as Call
-  const means = { hosts, origins: new Set(['https://console.test']) } as unknown as Means
-  return checkHostAndOrigin(call, means)?.message
+  const served = { hosts, origins: new Set(['https://console.test']) }
+  return checkHostAndOrigin(rawHeaders, served)?.refusal.message
 }
 
 const served = [

@@ -1,15 +1,10 @@
-import type { Log } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
-import type { Authorizer } from '../policy/authorizer.ts'
-import type { DecisionLog } from '../policy/decision-log.ts'
-import type { TokenSigner } from '../token/sign.ts'
-import type { Catalogue } from './catalogue/catalogue.ts'
-import type { Era } from '../mcp/message.ts'
-import type { Peers } from './caller/callers.ts'
-import type { UnsentBounds } from './door/unsent.ts'
-import type { Condition } from '../readiness.ts'
-import type { Seal } from './handle/seal.ts'
-import type { Upstream } from './upstream/upstream.ts'
+/** What answers may wait in memory for callers that do not read them. */
+export interface UnsentBounds {
+  /** Octets of whole answers, of one identity. */
+  readonly unsentBytesMax: number
+  /** How long one answer may take to be read. */
+  readonly unsentSecondsMax: number
+}
 
 export interface GatewayLimits extends UnsentBounds {
   /** Octets of one request body. */
@@ -49,24 +44,4 @@ export const defaultLimits: GatewayLimits = {
   listSecondsMax: 60,
   unsentBytesMax: 32 * 1024 * 1024,
   unsentSecondsMax: 30,
-}
-
-/** What the checks and the doors work with; made once, by `createGateway`. */
-export interface Means {
-  /** What still has to hold before anybody is served. */
-  unmet(): readonly Condition[]
-  readonly peers: Peers
-  readonly hosts: ReadonlySet<string>
-  readonly origins: ReadonlySet<string>
-  readonly seal: Seal
-  readonly upstreams: ReadonlyMap<string, Upstream>
-  catalogueOf(upstream: Upstream, era: Era): Catalogue
-  readonly tokens: TokenSigner
-  readonly authorizer: Authorizer
-  readonly decisionLog: DecisionLog
-  readonly limits: GatewayLimits
-  readonly now: () => number
-  readonly newDecisionId: () => string
-  readonly log: Log
-  readonly metrics: Metrics
 }

@@ -1,37 +1,38 @@
+import type { ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
-import {
-  createJudge,
-  judgeSources,
-  parsePeer,
-  type Judgement,
-  type Peer,
-  stranger,
-  type PeerOptions,
-  type Stranger,
-  type Usage,
-} from './caller.ts'
 import { badRequest, identityRefusal, type Refusal } from '../refusal.ts'
+import { parseCaller, stranger, type Caller, type CallerOptions, type Stranger } from './caller.ts'
+import { createJudge, judgeSources, type Judgement, type JudgeOptions } from './judge.ts'
+import { createUsages } from './usage.ts'
 
-export interface Peers {
+export interface Callers {
   /** Takes a connection whose handshake is done, and watches it until it ends. False: nobody is let in on it. */
   accept(socket: TLSSocket): boolean
-  of(socket: TLSSocket): Peer | Stranger
-  judge(peer: Peer): Judgement
+  /**
+   * Lets a request in as one of its caller's, as long as that one has not too many open. It stays open until its answer is read: else a
+   * caller that reads nothing could have any number of them answered.
+   */
+  enter(response: ServerResponse): Caller | Stranger
+  of(socket: TLSSocket): Caller | Stranger
+  judge(caller: Caller): Judgement
   close(): void
 }
 
-export interface PeersOptions extends PeerOptions {
-  /** Of one identity. */
+export interface CallersOptions extends CallerOptions, JudgeOptions {
+  /** Open connections of one identity. */
   readonly connectionsMax: number
+  /** Open requests of one identity, and of one connection. */
+  readonly inFlightMax: number
+  readonly connectionInFlightMax: number
   readonly log: Log
   readonly metrics: Metrics
 }
 
 interface Connection {
   readonly socket: TLSSocket
-  readonly peer: Peer
+  readonly caller: Caller
   timer: NodeJS.Timeout | undefined
 }
 
@@ -43,16 +44,16 @@ const delayMillisecondsMax = 2_147_483_647
 /** So late an open answer may end when revocations or pods have become too old. */
 const staleCheckMilliseconds = 1000
 
-/** What a peer that does not read gets to take its last octets. */
+/** What a caller that does not read gets to take its last octets. */
 const destroyAfterMilliseconds = 1000
 
 /**
- * The peers of all open connections. TLS judges a certificate at the handshake and never again, so this does: on every request,
+ * The callers of all open connections. TLS judges a certificate at the handshake and never again, so this does: on every request,
  * at notAfter, whenever revocations, pods or the trust bundle change, and when the first two are not known any more.
  */
-export function createPeers(options: PeersOptions): Peers {
+export function createCallers(options: CallersOptions): Callers {
   const { log, metrics, now } = options
-  const known = new WeakMap<TLSSocket, Peer | Stranger>()
+  const known = new WeakMap<TLSSocket, Caller | Stranger>()
   const connections = new Set<Connection>()
   const usages = createUsages(options.connectionsMax)
   const judge = createJudge(options)
@@ -60,23 +61,23 @@ export function createPeers(options: PeersOptions): Peers {
   function forget(connection: Connection): boolean {
     clearTimeout(connection.timer)
     const known = connections.delete(connection)
-    if (known) usages.release(connection.peer)
+    if (known) usages.release(connection.caller)
     metrics.set('countersign_gateway_connections', connections.size)
     return known
   }
   function end(connection: Connection, refusal: Refusal): void {
     if (!forget(connection)) return
-    const { socket, peer } = connection
+    const { socket, caller } = connection
     const { message: why, detail } = refusal
-    log.info({ peer: peer.svid.spiffeId.uri, why, detail }, 'connection of a peer ended')
-    known.set(socket, { refusal, svid: peer.svid })
-    for (const endStream of peer.streams) endStream()
+    log.info({ peer: caller.svid.spiffeId.uri, why, detail }, 'connection of a peer ended')
+    known.set(socket, { refusal, svid: caller.svid })
+    for (const endStream of caller.streams) endStream()
     socket.destroySoon()
     setTimeout(() => socket.destroy(), destroyAfterMilliseconds).unref()
   }
   async function reconsider(connection: Connection): Promise<void> {
     try {
-      const refusal = await judge(connection.peer)
+      const refusal = await judge(connection.caller)
       if (refusal?.close === true) end(connection, refusal)
     } catch (error) {
       log.error({ error }, 'peer could not be judged')
@@ -87,25 +88,29 @@ export function createPeers(options: PeersOptions): Peers {
       for (const connection of connections) void reconsider(connection)
     },
     unknown(refusal) {
-      for (const each of connections) if (each.peer.streams.size > 0) end(each, refusal)
+      for (const each of connections) if (each.caller.streams.size > 0) end(each, refusal)
     },
   })
 
   return {
     accept(socket) {
-      const peer = usages.admit(parsePeer(socket, options))
-      known.set(socket, peer)
+      const caller = usages.admit(parseCaller(socket, options))
+      known.set(socket, caller)
       // The first request is told why; a connection that never asks ends by the listener's time-outs.
-      if ('refusal' in peer || now() >= peer.svid.notAfter.getTime()) return false
-      usages.take(peer)
-      const connection: Connection = { socket, peer, timer: undefined }
+      if ('refusal' in caller || now() >= caller.svid.notAfter.getTime()) return false
+      usages.take(caller)
+      const connection: Connection = { socket, caller, timer: undefined }
       connections.add(connection)
       metrics.set('countersign_gateway_connections', connections.size)
       socket.once('close', () => forget(connection))
       arm(connection, now, end)
       return true
     },
-    of: (socket) => known.get(socket) ?? stranger('no client certificate'),
+    enter(response) {
+      const caller = known.get(response.req.socket as TLSSocket) ?? unknown
+      return 'refusal' in caller ? caller : (crowded(caller, options) ?? letIn(caller, response))
+    },
+    of: (socket) => known.get(socket) ?? unknown,
     judge,
     close() {
       unlisten()
@@ -114,9 +119,33 @@ export function createPeers(options: PeersOptions): Peers {
   }
 }
 
+const unknown: Stranger = stranger('no client certificate')
+
+function crowded(
+  { usage, open, svid }: Caller,
+  { inFlightMax, connectionInFlightMax }: CallersOptions,
+): Stranger | undefined {
+  if (usage.open >= inFlightMax) {
+    return { refusal: badRequest(429, 'too many open requests of one identity'), svid }
+  }
+  if (open < connectionInFlightMax) return undefined
+  const refusal = badRequest(429, 'too many open requests of one connection')
+  return { refusal: { ...refusal, close: true }, svid }
+}
+
+function letIn(caller: Caller, response: ServerResponse): Caller {
+  caller.usage.open += 1
+  caller.open += 1
+  response.once('close', () => {
+    caller.usage.open -= 1
+    caller.open -= 1
+  })
+  return caller
+}
+
 /** Ends a connection at the notAfter of its certificate. */
 function arm(connection: Connection, now: () => number, end: End): void {
-  const left = connection.peer.svid.notAfter.getTime() - now()
+  const left = connection.caller.svid.notAfter.getTime() - now()
   if (left <= 0) {
     end(connection, identityRefusal('certificate has expired'))
     return
@@ -127,7 +156,7 @@ function arm(connection: Connection, now: () => number, end: End): void {
 
 /** Tells of changes, and again and again while the sources are too old: no change tells of that. */
 function listen(
-  options: PeerOptions,
+  options: JudgeOptions,
   told: { readonly changed: () => void; readonly unknown: (refusal: Refusal) => void },
 ): () => void {
   const { revocations, pods, trustBundle } = options
@@ -141,38 +170,6 @@ function listen(
     clearInterval(timer)
     for (const stop of stops) stop()
   }
-}
-
-interface Usages {
-  /** The peer with the usage that it shares with the other connections of its identity, if there is room for one more. */
-  admit(peer: Peer | Stranger): Peer | Stranger
-  take(peer: Peer): void
-  release(peer: Peer): void
-}
-
-function createUsages(connectionsMax: number): Usages {
-  const usages = new Map<string, Usage>()
-  return {
-    admit(peer) {
-      if ('refusal' in peer) return peer
-      const usage = usages.get(peer.owner) ?? peer.usage
-      if (usage.connections < connectionsMax) return { ...peer, usage }
-      return { refusal: tooManyConnections, svid: peer.svid }
-    },
-    take({ owner, usage }) {
-      usage.connections += 1
-      usages.set(owner, usage)
-    },
-    release({ owner, usage }) {
-      usage.connections -= 1
-      if (usage.connections === 0) usages.delete(owner)
-    },
-  }
-}
-
-const tooManyConnections: Refusal = {
-  ...badRequest(429, 'too many connections of one identity'),
-  close: true,
 }
 
 /** Many changes of one moment are one change: a rollout deletes hundreds of pods at once. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createJudge, type Peer } from '../../../src/gateway/caller/caller.ts'
+import type { Caller } from '../../../src/gateway/caller/caller.ts'
+import { createJudge } from '../../../src/gateway/caller/judge.ts'
 import type { PodSource, RevocationSource } from '../../../src/gateway/caller/revocation.ts'
 import { eventually } from '../../support/eventually.ts'
 import type { DecisionInput } from '../../../src/policy/authorizer.ts'
@@ -38,25 +39,23 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
   }
   const judge = createJudge({
     trustBundle: { current: () => bundle, ...unchanging },
-    credential: { current: () => credential, ...unchanging },
     revocations,
     pods,
     staleSecondsMax: 120,
-    unsent: bounds,
     now: () => facts.now ?? Date.now(),
   })
-  const peer: Peer = {
+  const caller: Caller = {
     svid,
     identity,
     owner: 'owner',
-    subject: {} as Peer['subject'],
+    subject: {} as Caller['subject'],
     streams: new Set(),
     open: 0,
     usage: { open: 0, connections: 0, unsentOctets: 0, bounds },
     intermediates: [],
     verifiedWith: undefined,
   }
-  return judge(peer)
+  return judge(caller)
 }
 
 const rejecting = (): Promise<boolean> => Promise.reject(new Error('timed out'))

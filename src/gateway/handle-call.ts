@@ -1,0 +1,230 @@
+import type { TLSSocket } from 'node:tls'
+import { cut } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import { parseEnvelope } from '../mcp/envelope.ts'
+import { parseMessage, type NotificationMessage, type RequestMessage } from '../mcp/message.ts'
+import { isProblem } from '../mcp/problem.ts'
+import type { Condition } from '../readiness.ts'
+import { address } from './address.ts'
+import type { Caller } from './caller/caller.ts'
+import type { Callers } from './caller/connections.ts'
+import type { Arrived } from './door/arrived.ts'
+import { readBody } from './door/body.ts'
+import { checkHostAndOrigin, type Served } from './door/host.ts'
+import { replyRefusal, type Reply } from './door/reply.ts'
+import { sessionOf } from './handle/session.ts'
+import { methodOf } from './methods.ts'
+import type { Permit } from './permit/authorize.ts'
+import type { Call } from './call.ts'
+import {
+  badRequest,
+  isRefused,
+  refused,
+  unavailable,
+  type Refusal,
+  type Refused,
+  type Soon,
+} from './refusal.ts'
+import type { Parts, Serve } from './serve/serve.ts'
+
+export interface CallHandlerOptions {
+  /** What still has to hold before anybody is served. */
+  readonly unmet: () => readonly Condition[]
+  readonly callers: Callers
+  readonly served: Served
+  readonly authorize: (call: Call) => Soon<Permit | Refused>
+  readonly parts: Parts
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly now: () => number
+}
+
+/** What is known of a request so far: for its answer, and for the log. */
+interface Known {
+  readonly arrived: Arrived
+  caller: Caller | undefined
+  message: RequestMessage | NotificationMessage | undefined
+  rawId: string | undefined
+  decisionId: string | undefined
+}
+
+/** Handles requests; what even a refusal cannot be made of hangs up. */
+export function createCallHandler(options: CallHandlerOptions): (arrived: Arrived) => void {
+  const { log } = options
+  return (arrived) => {
+    handleCall(arrived, options).catch((error: unknown) => {
+      log.error({ error, door: arrived.door.name }, 'request broke')
+      arrived.request.socket.destroy()
+    })
+  }
+}
+
+/** Takes one request to its answer, and counts it. Whatever breaks on the way is a refusal. */
+async function handleCall(arrived: Arrived, options: CallHandlerOptions): Promise<void> {
+  const { metrics, now } = options
+  const { kind: door } = arrived.door
+  const receivedAt = now()
+  const known: Known = {
+    arrived,
+    caller: undefined,
+    message: undefined,
+    rawId: undefined,
+    decisionId: undefined,
+  }
+  const refusal = await outcomeOf(known, options)
+  const seconds = (now() - receivedAt) / 1000
+  metrics.observe('countersign_gateway_request_seconds', seconds, { door })
+  const outcome = refusal === undefined ? 'served' : 'refused'
+  metrics.count('countersign_gateway_requests_total', { door, outcome })
+  if (refusal !== undefined) refuse(known, refusal, options)
+}
+
+async function outcomeOf(known: Known, options: CallHandlerOptions): Promise<Refused | undefined> {
+  try {
+    return await serveCall(known, options)
+  } catch (error) {
+    options.log.error({ error, door: known.arrived.door.name }, 'request broke')
+    return refused('forward', unavailable(500, 'internal error'))
+  }
+}
+
+/**
+ * What every request passes, in this order, at every door and in both eras: there is no other way to an upstream. The first refusal
+ * ends it. Nothing here fails open: what throws refuses.
+ */
+async function serveCall(known: Known, options: CallHandlerOptions): Promise<Refused | undefined> {
+  const { callers, served, authorize, parts } = options
+  const { arrived } = known
+  const unmet = options.unmet()
+  if (unmet.length > 0) return notReady(known, unmet, options)
+  const admitted = admit(known, callers)
+  const caller = admitted instanceof Promise ? await admitted : admitted
+  if (isRefused(caller)) return caller
+  const strange = checkHostAndOrigin(arrived.request.rawHeaders, served)
+  if (strange !== undefined) return strange
+  const body = await readBody(arrived.request, parts.limits.bodyBytesMax)
+  if (isRefused(body)) return body
+  const read = readCall(known, { caller, body }, parts)
+  if (isRefused(read)) return read
+  const authorized = authorize(read.call)
+  const permit = authorized instanceof Promise ? await authorized : authorized
+  if (isRefused(permit)) return permit
+  known.decisionId = permit.decisionId
+  return read.serve(permit, replyTo(known), parts)
+}
+
+/** Who is at the other end, and whether that certificate still counts at this moment. */
+function admit(known: Known, callers: Callers): Soon<Caller | Refused> {
+  const caller = enter(known, callers)
+  if (isRefused(caller)) return caller
+  const judged = callers.judge(caller)
+  return judged instanceof Promise
+    ? judged.then((refusal) => (refusal === undefined ? caller : refused('peer', refusal)))
+    : judged === undefined
+      ? caller
+      : refused('peer', judged)
+}
+
+function enter(known: Known, callers: Callers): Caller | Refused {
+  const caller = callers.enter(known.arrived.response)
+  if ('refusal' in caller) return refused('peer', caller.refusal)
+  known.caller = caller
+  return caller
+}
+
+interface Read {
+  readonly call: Call
+  readonly serve: Serve
+}
+
+/** What the body says, of which session, to whom. */
+function readCall(
+  known: Known,
+  { caller, body }: { readonly caller: Caller; readonly body: Buffer },
+  { limits, seal, upstreams }: Parts,
+): Read | Refused {
+  const { arrived } = known
+  const { door, request } = arrived
+  const message = parseMessage(body, request.rawHeaders, { bodyBytesMax: limits.bodyBytesMax })
+  if (isProblem(message)) return refused('era', message)
+  if (message.kind === 'response') {
+    return refused('era', badRequest(400, 'no request of the server is open'))
+  }
+  known.message = message
+  known.rawId = message.kind === 'request' ? message.id.raw : undefined
+  const method = methodOf(message, door)
+  if (isRefused(method)) return method
+  const session = sessionOf({ message, owner: caller.owner, door: door.name }, seal)
+  if (session !== undefined && isRefused(session)) return session
+  const target = address({ door, message, session, about: method.about }, upstreams)
+  if (isRefused(target)) return target
+  return { call: { arrived, caller, message, session, target }, serve: method.serve[door.kind] }
+}
+
+/** Starting takes seconds; a replica that is ready may be asked at once, on another connection. */
+const retrySoon = { 'retry-after': '1' }
+
+/** Until the gateway is ready it listens, and says so: with the id of the request, and the names of what is missing. */
+async function notReady(
+  known: Known,
+  unmet: readonly Condition[],
+  { callers, parts }: CallHandlerOptions,
+): Promise<Refused> {
+  const caller = enter(known, callers)
+  if (isRefused(caller)) return caller
+  const body = await readBody(known.arrived.request, parts.limits.bodyBytesMax)
+  if (isRefused(body)) return body
+  known.rawId = idIn(body)
+  const names = unmet.map(({ name }) => name)
+  const refusal = unavailable(503, `not ready: ${names.join(', ')}`, {
+    data: { conditions: names },
+    detail: unmet.map(({ name, reason }) => `${name}: ${reason}`).join('; '),
+    headers: retrySoon,
+  })
+  return refused('ready', { ...refusal, close: true })
+}
+
+const shallow = { depthMax: 64, membersMax: 10_000 }
+
+function idIn(body: Buffer): string | undefined {
+  const message = parseEnvelope(body, shallow)
+  return 'kind' in message && message.kind === 'request' ? message.id?.raw : undefined
+}
+
+function replyTo({ arrived, caller, rawId }: Known): Reply {
+  return { response: arrived.response, rawId, unsent: caller?.usage }
+}
+
+/** Tells a refusal, once: to the log, and to the caller where nothing of an answer has been sent. */
+function refuse(known: Known, { check, refusal }: Refused, options: CallHandlerOptions): void {
+  const { arrived, caller, message, decisionId } = known
+  const { callers, parts, metrics, log } = options
+  // Of a caller that was not let in, too, what its certificate says.
+  const { svid } = caller ?? callers.of(arrived.request.socket as TLSSocket)
+  const stranger = { door: arrived.door, svid, caller }
+  const told: Refusal =
+    refusal.identity === true
+      ? parts.decisions.refuseIdentity(stranger, { check, refusal })
+      : refusal
+  const { decisionId: decision = decisionId } = (told.data ?? {}) as { decisionId?: string }
+  metrics.count('countersign_gateway_refusals_total', { check, code: String(told.code) })
+  log.info(
+    {
+      check,
+      door: arrived.door.name,
+      code: told.code,
+      why: told.message,
+      detail: told.detail,
+      decision,
+      peer: svid?.spiffeId.uri,
+      namespace: svid?.identity?.namespace.name,
+      serviceAccount: svid?.identity?.serviceAccount.name,
+      pod: svid?.identity?.pod.name,
+      method: message === undefined ? undefined : cut(message.method),
+    },
+    'request refused',
+  )
+  if (arrived.response.headersSent) arrived.response.destroy()
+  else replyRefusal(replyTo(known), told)
+}

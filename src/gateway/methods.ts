@@ -1,0 +1,90 @@
+import type { Era, NotificationMessage, RequestMessage } from '../mcp/message.ts'
+import { problemCodes } from '../mcp/problem.ts'
+import type { Target } from './call.ts'
+import { toolNameCharactersMax } from './catalogue/definition.ts'
+import type { Door } from './door/arrived.ts'
+import { replyResult } from './door/reply.ts'
+import { refused, unknownMethod, type Refused } from './refusal.ts'
+import { discover, discoverAll } from './serve/discover.ts'
+import { forward } from './serve/forward.ts'
+import { initialize, initializeAll } from './serve/initialize.ts'
+import { listAll } from './serve/list-all.ts'
+import { list } from './serve/list.ts'
+import { acceptAll, cancelAll, notify } from './serve/notify.ts'
+import type { Serve } from './serve/serve.ts'
+
+/** What happens to a method: in which eras it is served, what it is about, and what is done at each door. */
+export interface Method {
+  readonly kind: 'request' | 'notification'
+  readonly eras: readonly Era[]
+  readonly about: Target['kind']
+  /** At the door of one upstream, and at the door of all. */
+  readonly serve: Readonly<Record<Door['kind'], Serve>>
+}
+
+const both: readonly Era[] = ['modern', 'legacy']
+const pong: Serve = (_, reply) => {
+  replyResult(reply, {})
+  return undefined
+}
+
+/** What the gateway serves. Whatever is not here is refused by name. */
+const methods: Readonly<Record<string, Method>> = {
+  'server/discover': row('request', ['modern'], 'server', discover, discoverAll),
+  initialize: row('request', ['legacy'], 'server', initialize, initializeAll),
+  ping: row('request', ['legacy'], 'server', forward, pong),
+  'tools/list': row('request', both, 'server', list, listAll),
+  'tools/call': row('request', both, 'tool', forward, forward),
+  'notifications/initialized': row('notification', ['legacy'], 'server', notify, acceptAll),
+  'notifications/cancelled': row('notification', both, 'server', notify, cancelAll),
+}
+
+/** The row of a message, or why it is not served at this door. */
+export function methodOf(
+  message: RequestMessage | NotificationMessage,
+  door: Door,
+): Method | Refused {
+  const method = Object.hasOwn(methods, message.method) ? methods[message.method] : undefined
+  if (method?.kind !== message.kind || !method.eras.includes(message.era)) {
+    return refused('era', unknownMethod(message))
+  }
+  return refuseMembers(message, door) ?? method
+}
+
+/**
+ * What continues or detaches a call. Policy is not asked about it, and behind the gateway an upstream could not tell whose it is: to
+ * an upstream all callers are the gateway (MCP 2026-07-28 multi round-trip requests; 2025-11-25 tasks).
+ */
+const unservedMembers = ['requestState', 'inputResponses', 'task'] as const
+
+/** The name of an upstream and the mark after it, which stand before the name of a tool at the door of all. */
+const prefixCharactersMax = 64
+
+function refuseMembers(
+  { kind, params, name = '' }: RequestMessage | NotificationMessage,
+  door: Door,
+): Refused | undefined {
+  if (kind === 'notification') return undefined
+  const unserved = unservedMembers.find((member) => Object.hasOwn(params, member))
+  if (unserved !== undefined) return invalidParams(`params.${unserved} is not served`)
+  // What no tool is named is not written into logs either.
+  const charactersMax = toolNameCharactersMax + (door.kind === 'all' ? prefixCharactersMax : 0)
+  return name.length <= charactersMax
+    ? undefined
+    : invalidParams(`params.name is too long, want=..${charactersMax} got=${name.length}`)
+}
+
+function invalidParams(message: string): Refused {
+  return refused('era', { status: 400, code: problemCodes.invalidParams, message })
+}
+
+// oxlint-disable-next-line max-params -- the five columns of the table
+function row(
+  kind: Method['kind'],
+  eras: readonly Era[],
+  about: Method['about'],
+  one: Serve,
+  all: Serve,
+): Method {
+  return { kind, eras, about, serve: { one, all } }
+}

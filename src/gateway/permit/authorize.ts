@@ -1,0 +1,79 @@
+import type { Log } from '../../log.ts'
+import type { Call } from '../call.ts'
+import type { Catalogue } from '../catalogue/catalogue.ts'
+import type { Catalogues } from '../catalogue/catalogues.ts'
+import type { Definition } from '../catalogue/definition.ts'
+import { quarantineOf } from '../catalogue/pins.ts'
+import { isRefused, type Refused, type Soon } from '../refusal.ts'
+import { isWithinCeiling, outsideCeiling } from './ceiling.ts'
+import { checkParamHeaders, refuseUnknown } from './definition.ts'
+import { obligationUnknown, unknownObligation } from './obligations.ts'
+import type { Decisions } from './policy.ts'
+
+declare const authorized: unique symbol
+
+/** A call that may be made, and the decision that says so. Only `authorize` makes one, and nothing is sent or signed without one. */
+export interface Permit {
+  readonly [authorized]: true
+  readonly call: Call
+  /** Of the tool that is called. */
+  readonly definition: Definition | undefined
+  /** Undefined for a notification: it belongs to a session or a request that had a decision. */
+  readonly decisionId: string | undefined
+}
+
+export interface AuthorizeOptions {
+  readonly decisions: Decisions
+  readonly catalogueOf: Catalogues
+  readonly log: Log
+}
+
+/**
+ * Whether a call may be made, in the order asked: the ceiling of the certificate, the definition of the tool, policy, obligations. The
+ * ceiling stands first, so that nobody makes the gateway ask an upstream about a tool outside of it.
+ */
+export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon<Permit | Refused> {
+  const { decisions, catalogueOf, log } = options
+
+  function authorizeFound(
+    call: Call,
+    definition: Definition | undefined,
+    catalogue: Catalogue,
+  ): Permit | Refused {
+    if (definition === undefined) return refuseUnknown(call, catalogue)
+    const { upstream } = call.target
+    const reason = upstream && quarantineOf(upstream.config, definition)
+    if (reason !== undefined) return decisions.refuse({ call, definition }, 'definition', reason)
+    return checkParamHeaders(call, definition) ?? decide(call, definition)
+  }
+  function decide(call: Call, definition: Definition | undefined): Permit | Refused {
+    if (call.message.kind === 'notification') return permit(call, definition, undefined)
+    const decided = decisions.decide({ call, definition })
+    if (isRefused(decided)) return decided
+    const type = unknownObligation(decided)
+    if (type === undefined) return permit(call, definition, decided.id)
+    log.warn({ decision: decided.id, type }, 'obligation is not known')
+    return decisions.refuse({ call, definition }, 'obligations', obligationUnknown)
+  }
+
+  return (call) => {
+    const { target, message } = call
+    if (!isWithinCeiling(call)) {
+      return decisions.refuse({ call, definition: undefined }, 'ceiling', outsideCeiling)
+    }
+    if (target.kind !== 'tool') return decide(call, undefined)
+    const catalogue = catalogueOf(target.upstream, message.era)
+    const found = catalogue.find(target.tool)
+    return found instanceof Promise
+      ? found.then((definition) => authorizeFound(call, definition, catalogue))
+      : authorizeFound(call, found, catalogue)
+  }
+}
+
+function permit(
+  call: Call,
+  definition: Definition | undefined,
+  decisionId: string | undefined,
+): Permit {
+  return { call, definition, decisionId } as Permit
+}

@@ -1,0 +1,52 @@
+import { replyAccepted, type Reply } from '../door/reply.ts'
+import type { Permit } from '../permit/authorize.ts'
+import { visibleUpstreams } from '../permit/ceiling.ts'
+import type { Refused } from '../refusal.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import { askUpstream } from './ask.ts'
+import { fault } from './fault.ts'
+import type { Parts } from './serve.ts'
+
+/** Takes a notification at the door of one upstream. A modern client cancels by going away; a legacy one says so to its session. */
+export async function notify(
+  permit: Permit,
+  reply: Reply,
+  parts: Parts,
+): Promise<Refused | undefined> {
+  const { message, target } = permit.call
+  if (message.era === 'legacy' && target.upstream !== undefined) {
+    const told = await tell(permit, reply, parts, target.upstream)
+    if (told !== undefined) return told
+  }
+  replyAccepted(reply)
+  return undefined
+}
+
+/** That a session is open was said by the gateway itself, which is the client of its several upstreams. */
+export function acceptAll(_: Permit, reply: Reply): undefined {
+  replyAccepted(reply)
+}
+
+/** A legacy client cancels at the door of all: to each upstream of its session. */
+export async function cancelAll(permit: Permit, reply: Reply, parts: Parts): Promise<undefined> {
+  if (permit.call.message.era === 'legacy') {
+    const visible = visibleUpstreams(permit.call, parts.upstreams)
+    await Promise.all(visible.map((each) => tell(permit, reply, parts, each)))
+  }
+  replyAccepted(reply)
+}
+
+async function tell(
+  permit: Permit,
+  reply: Reply,
+  parts: Parts,
+  upstream: Upstream,
+): Promise<Refused | undefined> {
+  const { message, session: whole } = permit.call
+  const session = whole?.upstreams[upstream.config.server]
+  // Without a session of its own, the upstream would take the id for that of any request of the gateway, so of another caller.
+  const isNobodys = typeof session?.id !== 'string'
+  if (message.method === 'notifications/cancelled' && isNobodys) return undefined
+  const told = await askUpstream({ permit, reply, upstream, body: message.body, session }, parts)
+  return 'failed' in told ? fault(told) : undefined
+}

@@ -1,0 +1,25 @@
+import type { Log } from '../../log.ts'
+import type { TokenSigner } from '../../token/sign.ts'
+import type { Catalogues } from '../catalogue/catalogues.ts'
+import type { Reply } from '../door/reply.ts'
+import type { Seal } from '../handle/seal.ts'
+import type { GatewayLimits } from '../limits.ts'
+import type { Permit } from '../permit/authorize.ts'
+import type { Decisions } from '../permit/policy.ts'
+import type { Refused, Soon } from '../refusal.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+
+/** What serving works with; made once, by `createGateway`. */
+export interface Parts {
+  readonly upstreams: ReadonlyMap<string, Upstream>
+  readonly catalogueOf: Catalogues
+  readonly decisions: Decisions
+  readonly seal: Seal
+  readonly tokens: TokenSigner
+  readonly limits: GatewayLimits
+  readonly now: () => number
+  readonly log: Log
+}
+
+/** Does what a permitted call asks for. A refusal here is of the exchange with an upstream, or of its answer. */
+export type Serve = (permit: Permit, reply: Reply, parts: Parts) => Soon<Refused | undefined>
