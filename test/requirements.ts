@@ -269,6 +269,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'policy is asked about the very numbers of the octets, digit for digit',
     source: 'RFC 8259 §6: how exact a number is read is left to its reader',
   },
+  'gateway.refusals-have-ids': {
+    claim: 'a refusal has the id of its request where all parsers find the same one, and else null',
+    source: 'JSON-RPC 2.0 §5',
+  },
   'gateway.linear-time': {
     claim: 'what a caller or a tool server sends is read in a time that grows as its length does',
     source:

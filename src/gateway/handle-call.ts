@@ -2,9 +2,9 @@ import type { TLSSocket } from 'node:tls'
 import { cut } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import { parseEnvelope } from '../mcp/envelope.ts'
 import { parseMessage, type NotificationMessage, type RequestMessage } from '../mcp/message.ts'
 import { isProblem } from '../mcp/problem.ts'
+import { readableId } from '../mcp/readable-id.ts'
 import type { Condition } from '../readiness.ts'
 import { address } from './address.ts'
 import type { Caller } from './caller/caller.ts'
@@ -147,7 +147,10 @@ function readCall(
   const { arrived } = known
   const { door, request } = arrived
   const message = parseMessage(body, request.rawHeaders, { bodyBytesMax: limits.bodyBytesMax })
-  if (isProblem(message)) return refused('era', message)
+  if (isProblem(message)) {
+    known.rawId = message.rawId
+    return refused('era', message)
+  }
   if (message.kind === 'response') {
     return refused('era', badRequest(400, 'no request of the server is open'))
   }
@@ -175,7 +178,7 @@ async function notReady(
   if (isRefused(caller)) return caller
   const body = await readBody(known.arrived.request, parts.limits.bodyBytesMax)
   if (isRefused(body)) return body
-  known.rawId = idIn(body)
+  known.rawId = readableId(body)
   const names = unmet.map(({ name }) => name)
   const refusal = unavailable(503, `not ready: ${names.join(', ')}`, {
     data: { conditions: names },
@@ -183,13 +186,6 @@ async function notReady(
     headers: retrySoon,
   })
   return refused('ready', { ...refusal, close: true })
-}
-
-const shallow = { depthMax: 64, membersMax: 10_000 }
-
-function idIn(body: Buffer): string | undefined {
-  const message = parseEnvelope(body, shallow)
-  return 'kind' in message && message.kind === 'request' ? message.id?.raw : undefined
 }
 
 function replyTo({ arrived, caller, rawId }: Known): Reply {

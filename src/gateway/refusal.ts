@@ -125,6 +125,5 @@ export function formatRefusal(refusal: Refusal, rawId: string | undefined): stri
     message: refusal.message,
     ...(refusal.data === undefined ? {} : { data: refusal.data }),
   }
-  const read = refusal.id === undefined ? 'null' : JSON.stringify(refusal.id)
-  return `{"jsonrpc":"2.0","id":${rawId ?? read},"error":${JSON.stringify(error)}}`
+  return `{"jsonrpc":"2.0","id":${rawId ?? 'null'},"error":${JSON.stringify(error)}}`
 }

@@ -1,5 +1,6 @@
 import type { Reading } from './numbers.ts'
 import { badRequest, problemCodes, type Problem } from './problem.ts'
+import { isIntegerId } from './readable-id.ts'
 import { scan, type JsonObject, type Offsets, type ScanLimits, type ScanRule } from './scan.ts'
 
 export interface MessageId {
@@ -31,33 +32,30 @@ export interface Reply {
 export function parseEnvelope(body: Buffer, limits: ScanLimits): Call | Reply | Problem {
   const scanned = scan(body, limits)
   if ('rule' in scanned) {
-    return badRequest(undefined, scanCode(scanned.rule), scanned.message)
+    return badRequest(scanCode(scanned.rule), scanned.message)
   }
   const { value, offsets, argumentNumbers } = scanned
   const id = parseId(body, value, offsets)
-  if (id === 'invalid') return invalid(undefined, 'id must be a string or an integer')
+  if (id === 'invalid') return invalid('id must be a string or an integer')
   const fault = envelopeFault(value)
-  if (fault !== undefined) return invalid(id, fault)
+  if (fault !== undefined) return invalid(fault)
   const params = value['params'] as JsonObject | undefined
   if (typeof value['method'] === 'string') {
     const kind = id === undefined ? 'notification' : 'request'
     return { kind, id, method: value['method'], params: params ?? {}, offsets, argumentNumbers }
   }
-  if (id === undefined) return invalid(undefined, 'a response must have an id')
+  if (id === undefined) return invalid('a response must have an id')
   return { kind: 'response', id, outcome: 'result' in value ? 'result' : 'error', offsets }
 }
 
-function invalid(id: MessageId | undefined, message: string): Problem {
-  return badRequest(id?.value, problemCodes.invalidRequest, message)
+function invalid(message: string): Problem {
+  return badRequest(problemCodes.invalidRequest, message)
 }
 
 function scanCode(rule: ScanRule): number {
   const isNotJson = rule === 'utf8' || rule === 'malformed'
   return isNotJson ? problemCodes.parseError : problemCodes.invalidRequest
 }
-
-// A fraction, an exponent or a negative zero would come back written otherwise than it was sent.
-const integer = /^(?:0|-?[1-9][0-9]*)$/
 
 function parseId(
   body: Buffer,
@@ -68,7 +66,7 @@ function parseId(
   const id = value['id']
   const raw = body.toString('utf8', offsets.id.start, offsets.id.end)
   if (typeof id === 'string') return { raw, value: id }
-  return typeof id === 'number' && integer.test(raw) ? { raw, value: id } : 'invalid'
+  return typeof id === 'number' && isIntegerId(raw) ? { raw, value: id } : 'invalid'
 }
 
 const callMembers = new Set(['jsonrpc', 'id', 'method', 'params'])

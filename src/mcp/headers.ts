@@ -1,4 +1,3 @@
-import { quoted } from '../errors.ts'
 import { problemCodes, type Problem } from './problem.ts'
 
 /** Node's `rawHeaders`: name, value, name, value, as they came, so that a duplicate is seen. */
@@ -8,6 +7,7 @@ export type ReadonlyHeaders = readonly string[]
 export interface MessageHeaders {
   accept?: string
   'content-type'?: string
+  'content-encoding'?: string
   'mcp-protocol-version'?: string
   'mcp-method'?: string
   'mcp-name'?: string
@@ -15,17 +15,23 @@ export interface MessageHeaders {
 }
 
 const mirrors = ['mcp-protocol-version', 'mcp-method', 'mcp-name', 'mcp-session-id']
-const read = new Set(['accept', 'content-type', ...mirrors])
+const read = new Set(['accept', 'content-type', 'content-encoding', ...mirrors])
 
-/** Node keeps the first of some duplicates and joins others, so a second line of any header that is read is refused. */
+/**
+ * Node keeps the first of some duplicates and joins others, so a second line of any header that is read is refused. Only `accept` is a
+ * list, which may come in several lines and means the same in one (RFC 9110 §5.3).
+ */
 export function parseHeaders(raw: ReadonlyHeaders): MessageHeaders | Problem {
   const headers: MessageHeaders = {}
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index]?.toLowerCase() ?? ''
     if (!read.has(name)) continue
     const key = name as keyof MessageHeaders
-    if (headers[key] !== undefined) return duplicateHeader(name)
-    headers[key] = stripped(raw[index + 1] ?? '')
+    const value = stripped(raw[index + 1] ?? '')
+    const before = headers[key]
+    if (before === undefined) headers[key] = value
+    else if (key === 'accept') headers[key] = `${before}, ${value}`
+    else return duplicateHeader(name)
   }
   return headers
 }
@@ -66,31 +72,4 @@ export function decodeHeaderValue(value: string): string | undefined {
   } catch {
     return undefined
   }
-}
-
-/** 415 unless the body is declared as JSON, and in UTF-8 where a charset is named (RFC 8259 §8.1). */
-export function checkContentType(value: string | undefined): Problem | undefined {
-  const [essence, ...parameters] = (value ?? '').toLowerCase().split(';').map(stripped)
-  const isJson = essence === 'application/json'
-  const isUtf8 = parameters.every((one) => one === 'charset=utf-8' || one === 'charset="utf-8"')
-  if (isJson && isUtf8) return undefined
-  const message = `content-type not served: want=application/json got=${quoted(value ?? '')}`
-  return { status: 415, code: problemCodes.invalidRequest, message }
-}
-
-/** 406 unless the client takes both forms of an answer: which one comes is the server's choice. */
-export function checkAccept(value: string | undefined): Problem | undefined {
-  const accepted = new Set((value ?? '').toLowerCase().split(',').flatMap(acceptedType))
-  if (accepted.has('application/json') && accepted.has('text/event-stream')) return undefined
-  const want = 'application/json, text/event-stream'
-  const message = `accept lacks a type: want=${quoted(want)} got=${quoted(value ?? '')}`
-  return { status: 406, code: problemCodes.invalidRequest, message }
-}
-
-// RFC 9110 §12.4.2: a weight of 0 is "not acceptable".
-const refusedWeight = /^q=0(\.0{0,3})?$/
-
-function acceptedType(range: string): string[] {
-  const [type = '', ...parameters] = range.split(';').map(stripped)
-  return parameters.some((parameter) => refusedWeight.test(parameter)) ? [] : [type]
 }

@@ -20,20 +20,19 @@ export function judgeLegacy(
   headers: MessageHeaders,
   versions: readonly string[],
 ): Judged | Problem {
-  const id = message.kind === 'response' ? undefined : message.id?.value
   const legacyVersions = versions.filter((version) => !isModernRevision(version))
   const version = parseVersion(message, headers, legacyVersions)
   if (typeof version !== 'string') return version
   const sessionId = headers['mcp-session-id']
   if (sessionId !== undefined && !sessionIdPattern.test(sessionId)) {
-    return badRequest(id, problemCodes.invalidRequest, 'header mcp-session-id is not visible ASCII')
+    return badRequest(problemCodes.invalidRequest, 'header mcp-session-id is not visible ASCII')
   }
   const session = sessionId === undefined ? {} : { sessionId }
   if (message.kind === 'response') return { version, ...session }
   const target = parseTarget(message, 'legacy')
   if (target !== undefined && 'code' in target) return target
   const mirror = mirrorFault(message, headers, target)
-  if (mirror !== undefined) return badRequest(id, problemCodes.invalidRequest, mirror)
+  if (mirror !== undefined) return badRequest(problemCodes.invalidRequest, mirror)
   return { version, ...(target === undefined ? {} : { target }), ...session }
 }
 
@@ -42,24 +41,23 @@ function parseVersion(
   headers: MessageHeaders,
   versions: readonly string[],
 ): string | Problem {
-  const id = message.kind === 'response' ? undefined : message.id?.value
   const header = headers['mcp-protocol-version']
   if (header !== undefined && !versions.includes(header)) {
     const text = `header mcp-protocol-version not served: got=${quoted(header)}`
-    return badRequest(id, problemCodes.invalidRequest, text)
+    return badRequest(problemCodes.invalidRequest, text)
   }
   if (message.kind !== 'request' || message.method !== 'initialize') {
     // Without the header the revision would be 2025-03-26, which allows batches and is not served.
     if (header !== undefined) return header
-    return badRequest(id, problemCodes.invalidRequest, 'header mcp-protocol-version is missing')
+    return badRequest(problemCodes.invalidRequest, 'header mcp-protocol-version is missing')
   }
   const requested = message.params['protocolVersion']
   if (typeof requested === 'string' && versions.includes(requested)) return requested
   if (typeof requested !== 'string') {
-    return badRequest(id, problemCodes.invalidParams, 'params.protocolVersion must be a string')
+    return badRequest(problemCodes.invalidParams, 'params.protocolVersion must be a string')
   }
   const text = `protocol version not served: got=${quoted(requested)}`
-  return badRequest(id, problemCodes.invalidParams, text, {
+  return badRequest(problemCodes.invalidParams, text, {
     supported: versions,
     requested: cut(requested),
   })

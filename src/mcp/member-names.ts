@@ -72,7 +72,7 @@ export function foldCase(name: string): string {
 }
 
 /** As foldCase, and without what a reader does not see: marks, white space, control and format characters. */
-function looksLike(name: string): string {
+export function looksLike(name: string): string {
   if (plain.test(name)) return name.toLowerCase()
   return foldCase(name.normalize('NFKD'))
     .normalize('NFKD')

@@ -1,13 +1,9 @@
 import { parseEnvelope, type Call, type MessageId, type Reply } from './envelope.ts'
-import {
-  checkAccept,
-  checkContentType,
-  parseHeaders,
-  type MessageHeaders,
-  type ReadonlyHeaders,
-} from './headers.ts'
+import { checkForm } from './form.ts'
+import { parseHeaders, type MessageHeaders, type ReadonlyHeaders } from './headers.ts'
 import { judgeLegacy } from './legacy.ts'
 import { hasModernClaim, isModernRevision, judgeModern } from './modern.ts'
+import { readableId } from './readable-id.ts'
 import { badRequest, isProblem, problemCodes, type Problem } from './problem.ts'
 import { parseExactly } from './numbers.ts'
 import type { JsonObject, Offsets, Span } from './scan.ts'
@@ -80,21 +76,28 @@ export function parseMessage(
   headers: ReadonlyHeaders,
   limits: MessageLimits = {},
 ): Message | Problem {
-  const parsed = parseHeaders(headers)
-  if (isProblem(parsed)) return parsed
   const bodyBytesMax = limits.bodyBytesMax ?? 1_048_576
   if (body.length > bodyBytesMax) {
     const message = `body too large: want≤${bodyBytesMax} got=${body.length}`
     return { status: 413, code: problemCodes.invalidRequest, message }
   }
-  const unfit = checkContentType(parsed['content-type']) ?? checkAccept(parsed.accept)
+  const judged = judge(body, headers, limits)
+  if (!isProblem(judged)) return judged
+  const rawId = readableId(body)
+  return rawId === undefined ? judged : { ...judged, rawId }
+}
+
+function judge(body: Buffer, raw: ReadonlyHeaders, limits: MessageLimits): Message | Problem {
+  const headers = parseHeaders(raw)
+  if (isProblem(headers)) return headers
+  const unfit = checkForm(headers)
   if (unfit !== undefined) return unfit
   const scanLimits = { depthMax: limits.depthMax ?? 64, membersMax: limits.membersMax ?? 10_000 }
   const envelope = parseEnvelope(body, scanLimits)
   if (isProblem(envelope)) return envelope
   const versions = limits.versions ?? servedVersions
-  if (envelope.kind === 'response') return parseReply(envelope, parsed, { body, versions })
-  return parseCall(envelope, parsed, { body, versions })
+  if (envelope.kind === 'response') return parseReply(envelope, headers, { body, versions })
+  return parseCall(envelope, headers, { body, versions })
 }
 
 interface Context {
@@ -108,7 +111,7 @@ function parseReply(
   { body, versions }: Context,
 ): ResponseMessage | Problem {
   if (isModernRevision(headers['mcp-protocol-version'] ?? '')) {
-    return badRequest(undefined, problemCodes.invalidRequest, 'a modern client sends no responses')
+    return badRequest(problemCodes.invalidRequest, 'a modern client sends no responses')
   }
   const judged = judgeLegacy(reply, headers, versions)
   if (isProblem(judged)) return judged

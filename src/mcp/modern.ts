@@ -35,65 +35,57 @@ export function judgeModern(
   headers: MessageHeaders,
   versions: readonly string[],
 ): Judged | Problem {
-  const id = call.id?.value
   const claimed = parseClaim(call, headers)
   if (typeof claimed !== 'string') return claimed
   const header = headers['mcp-protocol-version']
-  if (header !== claimed) return mismatch(id, 'mcp-protocol-version', claimed, header)
+  if (header !== claimed) return mismatch('mcp-protocol-version', claimed, header)
   // A claim makes a request modern, so one that names a legacy revision names what is not served in this form.
   if (!versions.includes(claimed) || !isModernRevision(claimed)) {
     const message = `protocol version not served: got=${quoted(claimed)}`
     const data = { supported: versions, requested: cut(claimed) }
-    return badRequest(id, problemCodes.unsupportedProtocolVersion, message, data)
+    return badRequest(problemCodes.unsupportedProtocolVersion, message, data)
   }
   return judgeMirrors(call, headers, claimed)
 }
 
 function parseClaim(call: Call, headers: MessageHeaders): string | Problem {
-  const id = call.id?.value
   const header = headers['mcp-protocol-version']
   if (!hasModernClaim(call)) {
     // A notification has no answer that its version could change, so its header may speak for it.
     if (call.kind === 'notification' && header !== undefined) return header
     const message = `params._meta lacks ${claimMember}, which the version header implies`
-    return badRequest(id, problemCodes.invalidParams, message)
+    return badRequest(problemCodes.invalidParams, message)
   }
   const meta = call.params['_meta'] as { readonly [member: string]: unknown }
   const claim = meta[claimMember]
   if (typeof claim !== 'string') {
-    return badRequest(id, problemCodes.invalidParams, `${claimMember} must be a string`)
+    return badRequest(problemCodes.invalidParams, `${claimMember} must be a string`)
   }
   if (!isJsonObject(meta[capabilitiesMember])) {
-    return badRequest(id, problemCodes.invalidParams, `${capabilitiesMember} must be an object`)
+    return badRequest(problemCodes.invalidParams, `${capabilitiesMember} must be an object`)
   }
   return claim
 }
 
 function judgeMirrors(call: Call, headers: MessageHeaders, version: string): Judged | Problem {
-  const id = call.id?.value
   const method = headers['mcp-method']
   const isRequired = call.kind === 'request'
   if (method === undefined ? isRequired : method !== call.method) {
-    return mismatch(id, 'mcp-method', call.method, method)
+    return mismatch('mcp-method', call.method, method)
   }
   const target = parseTarget(call, 'modern')
   const name = headers['mcp-name']
   if (target === undefined) {
-    return name === undefined ? { version } : mismatch(id, 'mcp-name', undefined, name)
+    return name === undefined ? { version } : mismatch('mcp-name', undefined, name)
   }
   if ('code' in target) return target
   const isMirrored = name === undefined ? !isRequired : decodeHeaderValue(name) === target.value
-  if (!isMirrored) return mismatch(id, 'mcp-name', target.value, name)
+  if (!isMirrored) return mismatch('mcp-name', target.value, name)
   return { version, target }
 }
 
-function mismatch(
-  id: string | number | undefined,
-  header: string,
-  want: string | undefined,
-  got: string | undefined,
-): Problem {
+function mismatch(header: string, want: string | undefined, got: string | undefined): Problem {
   const [wanted, found] = [want, got].map((text) => (text === undefined ? 'none' : quoted(text)))
   const message = `header ${header} differs from the body: want=${wanted} got=${found}`
-  return badRequest(id, problemCodes.headerMismatch, message)
+  return badRequest(problemCodes.headerMismatch, message)
 }

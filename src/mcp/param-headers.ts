@@ -27,7 +27,7 @@ export function parseParamHeaders(inputSchema: unknown): readonly ParamHeader[] 
   const found = new Map<string, ParamHeader>()
   const fault = collect(inputSchema, [], { found, isReachable: true, depth: 0 })
   if (fault === undefined) return [...found.values()]
-  return badRequest(undefined, problemCodes.invalidParams, `the tool's inputSchema: ${fault}`)
+  return badRequest(problemCodes.invalidParams, `the tool's inputSchema: ${fault}`)
 }
 
 interface Walk {
@@ -103,7 +103,7 @@ export function compareParamHeaders(
     if (more.length > 0) return duplicateHeader(header)
     const fault = mirrorFault(argumentAt(args, path), value, type)
     if (fault !== undefined) {
-      return badRequest(undefined, problemCodes.headerMismatch, `header ${header} ${fault}`)
+      return badRequest(problemCodes.headerMismatch, `header ${header} ${fault}`)
     }
   }
   return undefined

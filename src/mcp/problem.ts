@@ -1,13 +1,11 @@
-/**
- * What a POST is refused with: an HTTP status and the JSON-RPC error in its body. A value, never thrown.
- * `id` is absent where the request's own id could not be trusted (JSON-RPC 2.0 §5).
- */
+/** What a POST is refused with: an HTTP status and the JSON-RPC error in its body. A value, never thrown. */
 export interface Problem {
   readonly status: number
   readonly code: number
   /** Lower case, says the rule broken; text of the caller is quoted and cut. */
   readonly message: string
-  readonly id?: string | number
+  /** The id of the request as its body writes it; absent where none can be read (JSON-RPC 2.0 §5: the answer then has null). */
+  readonly rawId?: string
   readonly data?: object
 }
 
@@ -25,18 +23,6 @@ export function isProblem(value: object): value is Problem {
   return 'status' in value && 'code' in value
 }
 
-/** A 400 that answers the message with this id. */
-export function badRequest(
-  id: string | number | undefined,
-  code: number,
-  message: string,
-  data?: object,
-): Problem {
-  return {
-    status: 400,
-    code,
-    message,
-    ...(id === undefined ? {} : { id }),
-    ...(data === undefined ? {} : { data }),
-  }
+export function badRequest(code: number, message: string, data?: object): Problem {
+  return { status: 400, code, message, ...(data === undefined ? {} : { data }) }
 }

@@ -27,13 +27,12 @@ const legacyTargets: ReadonlyMap<string, Target['member']> = new Map([
 
 /** The target that the method needs, undefined for a method that needs none, a problem where the body lacks it. */
 export function parseTarget(call: Call, era: 'modern' | 'legacy'): Target | Problem | undefined {
-  const id = call.id?.value
   if ('arguments' in call.params && !isJsonObject(call.params['arguments'])) {
-    return badRequest(id, problemCodes.invalidParams, 'params.arguments must be an object')
+    return badRequest(problemCodes.invalidParams, 'params.arguments must be an object')
   }
   const member = (era === 'modern' ? modernTargets : legacyTargets).get(call.method)
   if (member === undefined) return undefined
   const value = call.params[member]
   if (typeof value === 'string' && value !== '') return { member, value }
-  return badRequest(id, problemCodes.invalidParams, `params.${member} must be a string`)
+  return badRequest(problemCodes.invalidParams, `params.${member} must be a string`)
 }

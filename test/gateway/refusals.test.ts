@@ -73,6 +73,35 @@ const cases: readonly Case[] = [
     withoutId: true,
   },
   {
+    title: 'a client that takes one form of answers only',
+    ask: (agent) => {
+      const { body, headers } = call('echo')
+      return agent.post('/mcp/files', body, { ...headers, accept: 'application/json' })
+    },
+    status: 406,
+    code: -32600,
+  },
+  {
+    title: 'a body that would have to be unpacked',
+    ask: (agent) => {
+      const { body, headers } = call('echo')
+      return agent.post('/mcp/files', body, { ...headers, 'content-encoding': 'gzip' })
+    },
+    status: 415,
+    code: -32600,
+    message: 'content-encoding not served: want="identity" got="gzip"',
+  },
+  {
+    title: 'a member that comes twice, in a request with an id that comes once',
+    ask: (agent) => {
+      const { body, headers } = call('echo')
+      return agent.post('/mcp/files', body.replace('{', '{"jsonrpc":"2.0",'), headers)
+    },
+    status: 400,
+    code: -32600,
+    message: 'a second member "jsonrpc"',
+  },
+  {
     title: 'a header that names another tool than the body',
     ask: (agent) => {
       const { body, headers } = call('delete')

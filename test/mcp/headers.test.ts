@@ -65,18 +65,28 @@ const call = Buffer.from(
 
 suite('headers that come twice', () => {
   const mirrored = ['Mcp-Method', 'Mcp-Name', 'MCP-Protocol-Version', 'mcp-session-id']
-  for (const name of [...mirrored, 'Accept', 'Content-Type']) {
+  for (const name of [...mirrored, 'Content-Type', 'Content-Encoding']) {
     test(`a second ${name} is refused, even an equal one`, () => {
-      const list = headerList({ 'mcp-session-id': 's' })
+      const list = headerList({ 'mcp-session-id': 's', 'content-encoding': 'identity' })
       const at = list.findIndex((one) => one.toLowerCase() === name.toLowerCase())
       const problem = parseMessage(call, [...list, name.toUpperCase(), list[at + 1] ?? ''])
       assert.deepEqual(problem, {
         status: 400,
         code: name.toLowerCase().startsWith('mcp-') ? -32020 : -32600,
         message: `header ${name.toLowerCase()} more than once`,
+        rawId: '"seven"',
       })
     })
   }
+
+  test('accept may come in several lines, which are one list', () => {
+    const lines = ['Accept', 'text/event-stream', 'ACCEPT', 'application/json;q=0.1']
+    const message = parseMessage(call, [...headerList({ Accept: null }), ...lines])
+    assert.ok(!isProblem(message))
+    const lacking = parseMessage(call, [...headerList({ Accept: null }), ...lines.slice(0, 2)])
+    assert.ok(isProblem(lacking))
+    assert.equal(lacking.status, 406)
+  })
 
   test('a second header that is not read is left alone', () => {
     assert.ok(!isProblem(parseMessage(call, [...headerList(), 'X-Any', '1', 'X-Any', '2'])))
@@ -86,7 +96,7 @@ suite('headers that come twice', () => {
 test('a refusal answers the id of the request', () => {
   const problem = parseMessage(call, headerList({ 'Mcp-Name': 'other' }))
   assert.ok(isProblem(problem))
-  assert.equal(problem.id, 'seven')
+  assert.equal(problem.rawId, '"seven"')
 })
 
 test('a refusal quotes at most eighty characters of a header', () => {

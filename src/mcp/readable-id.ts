@@ -1,0 +1,73 @@
+import { isUtf8 } from 'node:buffer'
+import { malformed, octet, skipSpace, stringEnd } from './lex.ts'
+import { comparedUnitsMax, looksLike } from './member-names.ts'
+import { skipValue, type Room } from './skip.ts'
+import type { Span } from './scan.ts'
+
+/** What the walk along the members of a message has found. */
+interface Found {
+  id: Span | undefined
+  isCall: boolean
+}
+
+/**
+ * The id of the request that a body holds, as it writes it, for a refusal: whatever rule the body breaks, its sender waits for an answer
+ * with this id. Undefined where parsers do not agree on one: the text is no JSON object, it has no such member or two, its id is none
+ * that a request may have; and where the body is no call, because an error would then answer another message than it.
+ */
+export function readableId(octets: Buffer): string | undefined {
+  if (!isUtf8(octets)) return undefined
+  const start = skipSpace(octets, 0)
+  if (octets[start] !== octet.objectOpen) return undefined
+  const found: Found = { id: undefined, isCall: false }
+  const end = membersEnd(octets, start, found)
+  if (end < 0 || skipSpace(octets, end) !== octets.length) return undefined
+  const { id, isCall } = found
+  if (id === undefined || !isCall) return undefined
+  const raw = octets.toString('utf8', id.start, id.end)
+  return raw.startsWith('"') || isIntegerId(raw) ? raw : undefined
+}
+
+// A fraction, an exponent or a negative zero would come back written otherwise than it was sent.
+const integer = /^(?:0|-?[1-9][0-9]*)$/
+
+/** Whether a number is an id that every parser gives back as it came. */
+export function isIntegerId(raw: string): boolean {
+  return integer.test(raw) && Number.isSafeInteger(Number(raw))
+}
+
+/** The octet after the object, whose `id` is kept; negative where it is none of which all parsers read the same id. */
+function membersEnd(octets: Buffer, open: number, found: Found): number {
+  const room: Room = { left: octets.length }
+  let at = skipSpace(octets, open + 1)
+  if (octets[at] === octet.objectClose) return at + 1
+  for (;;) {
+    at = memberEnd(octets, at, { found, room })
+    if (at < 0) return at
+    at = skipSpace(octets, at)
+    if (octets[at] === octet.objectClose) return at + 1
+    if (octets[at] !== octet.comma) return malformed
+    at = skipSpace(octets, at + 1)
+  }
+}
+
+function memberEnd(
+  octets: Buffer,
+  at: number,
+  { found, room }: { readonly found: Found; readonly room: Room },
+): number {
+  if (octets[at] !== octet.quote) return malformed
+  const nameEnd = stringEnd(octets, at, 'let')
+  if (nameEnd < 0) return nameEnd
+  const colon = skipSpace(octets, nameEnd)
+  if (octets[colon] !== octet.colon) return malformed
+  const start = skipSpace(octets, colon + 1)
+  const end = skipValue(octets, start, room)
+  if (end < 0) return end
+  const name = JSON.parse(octets.toString('utf8', at, nameEnd)) as string
+  if (name === 'method') found.isCall = true
+  if (name.length > comparedUnitsMax || looksLike(name) !== 'id') return end
+  if (name !== 'id' || found.id !== undefined) return malformed
+  found.id = { start, end }
+  return end
+}
