@@ -226,6 +226,25 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a call reaches a tool server a second time only where the first was certainly not begun, or the server says that twice does no more than once',
     source: 'RFC 9110 §9.2.2, RFC 9112 §9.3.1',
   },
+  'gateway.upstream-answers-framed-one-way': {
+    claim:
+      'an answer of a tool server whose end two readers could see in two places ends its connection',
+    source: 'RFC 9112 §6.3, §11.2',
+  },
+  'gateway.answer-ends-exchange': {
+    claim:
+      'the answer to its id ends an exchange, and with it the seat, whatever the tool server keeps open; what it still sends is read within a bound',
+    source: 'MCP 2026-07-28 transports, streams',
+  },
+  'gateway.header-values-cannot-add-headers': {
+    claim: 'a value with CR, LF or NUL is never written into a request to a tool server',
+    source: 'RFC 9110 §5.5',
+  },
+  'gateway.upstream-addresses-checked': {
+    claim:
+      'the name of a tool server leads to no link-local, metadata, multicast or translated address, and to the loopback only where configuration says so; what was checked is what is connected to',
+    source: 'CVE-2026-44430, CVE-2026-27826; facts of the MCP security guidance on SSRF',
+  },
   'toolserver.ended-means-not-begun': {
     claim: 'what comes on a connection that a tool server has ended is not handed to its handler',
     source: 'RFC 9110 §15.5.9',
