@@ -1,4 +1,3 @@
-import type { Dispatcher } from 'undici'
 import { listOf, valueOf } from '../../mcp/answer.ts'
 import { collectAnswer, readAnswer, type Answer } from '../upstream/collect.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
@@ -98,12 +97,12 @@ function closeSession({ upstream }: ListToolsOptions, caller: Caller): void {
   upstream.send({ method: 'DELETE', headers, body: null }, ignoreAnswer)
 }
 
-const ignoreAnswer: Dispatcher.DispatchHandler = {
-  onRequestStart: () => {},
-  onResponseStart: () => {},
-  onResponseData: () => {},
-  onResponseEnd: () => {},
-  onResponseError: () => {},
+const ignoreAnswer = {
+  begun: () => {},
+  head: () => {},
+  data: () => true,
+  end: () => {},
+  failed: () => {},
 }
 
 function ask(

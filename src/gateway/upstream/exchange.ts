@@ -1,12 +1,16 @@
-import type { Dispatcher } from 'undici'
+import type { Answering, Failure } from './http/connection.ts'
+import type { Asking } from './http/pool.ts'
+import type { ResponseHead } from './http/response-head.ts'
 import type { Guest } from './seats.ts'
-import { sendRepeating } from './send-repeating.ts'
+import { sendRepeating, type Sending } from './send-repeating.ts'
 import type { Upstream, UpstreamRequest } from './upstream.ts'
 
 export type FailureCause =
   | 'unreachable'
   | 'time-out'
   | 'bad answer'
+  /** It cannot be written as HTTP. */
+  | 'bad request'
   | 'cancelled'
   /** The caller has as many exchanges open with this upstream as one caller may. */
   | 'share used up'
@@ -22,7 +26,7 @@ export interface ExchangeFailure {
 /** The head of an answer. */
 export interface AnswerHead {
   readonly status: number
-  readonly headers: Readonly<Record<string, unknown>>
+  readonly headers: Readonly<Record<string, string>>
   /** `json`, `events`, or `none` for an answer without a body. */
   readonly form: 'json' | 'events' | 'none'
 }
@@ -40,6 +44,8 @@ export interface Receiver {
 export interface Exchange {
   cancel(): void
   resume(): void
+  /** The answer is known to its end, whatever the upstream still sends: the seat is free, and nothing more is told. */
+  answered(): void
 }
 
 export interface ExchangeOptions {
@@ -56,12 +62,12 @@ export interface ExchangeOptions {
 }
 
 /**
- * One request to an upstream and its answer, in callbacks (undici's `dispatch`): this is the hot path. Exactly one of `end` and
- * `failed` is called.
+ * One request to an upstream and its answer, in callbacks: this is the hot path. Exactly one of `end` and `failed` is called, unless
+ * the receiver has said that it is answered.
  */
 export function startExchange(options: ExchangeOptions, receiver: Receiver): Exchange {
   const { upstream, request, answerBytesMax } = options
-  let controller: Dispatcher.DispatchController | undefined
+  let asking: Asking | undefined
   let left = answerBytesMax
   let over = false
   let timer: NodeJS.Timeout | undefined
@@ -74,33 +80,24 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
   function fail(failed: FailureCause, detail: string): void {
     if (over) return
     finish()
-    controller?.abort(new Error(detail))
+    asking?.abort()
     receiver.failed({ failed, detail })
   }
   function limit(milliseconds: number): void {
     clearTimeout(timer)
     timer = setTimeout(() => fail('time-out', 'no answer in time'), milliseconds)
   }
-  const exchange: Exchange = {
-    cancel: () => fail('cancelled', 'cancelled'),
-    resume: () => controller?.resume(),
+  function send(): void {
+    const { repeatable = false } = options
+    const once: Sending['send'] = (each, fresh) => upstream.send(request, each, fresh)
+    asking = sendRepeating({ send: once, answering, repeatable })
   }
-  const send = (): void =>
-    sendRepeating({
-      send: (once) => upstream.send(request, once),
-      handler,
-      repeatable: options.repeatable === true,
-      isOver: () => over,
-    })
   const guest = options.caller === undefined ? undefined : guestOf(options.caller, send, fail)
-  const handler: Dispatcher.DispatchHandler = {
-    onRequestStart(started) {
-      controller = started
-      if (over) started.abort(new Error('cancelled'))
-    },
-    onResponseStart(_, status, received) {
-      if (over || status < 200) return
-      const head = judgeHead(status, received)
+  const answering: Answering = {
+    begun() {},
+    head(received) {
+      if (over) return
+      const head = judgeHead(received)
       if (typeof head === 'string') {
         fail('bad answer', head)
         return
@@ -108,25 +105,38 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
       if (head.form === 'events') limit(options.streamSecondsMax * 1000)
       receiver.head(head)
     },
-    onResponseData(started, chunk) {
-      if (over) return
+    data(chunk) {
+      if (over) return true
       left -= chunk.length
-      if (left < 0) fail('bad answer', `answer is too large, want=..${answerBytesMax} octets`)
-      else if (!receiver.data(chunk)) started.pause()
+      if (left >= 0) return receiver.data(chunk)
+      fail('bad answer', `answer is too large, want=..${answerBytesMax} octets`)
+      return true
     },
-    onResponseEnd() {
+    end() {
       if (over) return
       finish()
       receiver.end()
     },
-    onResponseError(_, error) {
-      fail('unreachable', error.message)
-    },
+    failed: (failure) => fail(causes[failure.wrong], failure.detail),
   }
   limit(upstream.timeoutMilliseconds)
   if (guest === undefined || upstream.seats.take(guest)) send()
-  return exchange
+  return {
+    cancel: () => fail('cancelled', 'cancelled'),
+    resume: () => asking?.resume(),
+    answered() {
+      if (over) return
+      finish()
+      asking?.leave()
+    },
+  }
 }
+
+const causes = {
+  connection: 'unreachable',
+  answer: 'bad answer',
+  request: 'bad request',
+} as const satisfies Record<Failure['wrong'], FailureCause>
 
 function guestOf(
   caller: string,
@@ -147,17 +157,16 @@ function guestOf(
 const bareRefusals: ReadonlySet<number> = new Set([401, 403, 407, 408])
 
 /** What an upstream says to the gateway is not for the caller: redirects, challenges, its own failures. */
-function judgeHead(status: number, headers: AnswerHead['headers']): AnswerHead | string {
+function judgeHead({ status, headers, framing }: ResponseHead): AnswerHead | string {
   if ((status >= 300 && status < 400) || status >= 500) return `answer has status ${status}`
   if (bareRefusals.has(status)) return `answer has status ${status}`
   if (headers['content-encoding'] !== undefined) return 'answer has a content-encoding'
   if (status === 202 || status === 204) return { status, headers, form: 'none' }
-  const given = headers['content-type']
-  const type = typeof given === 'string' ? given.toLowerCase() : ''
+  const type = headers['content-type']?.toLowerCase() ?? ''
   if (/^application\/json\s*(;|$)/.test(type)) return { status, headers, form: 'json' }
   if (/^text\/event-stream\s*(;|$)/.test(type)) return { status, headers, form: 'events' }
   // A client error may come without a message; what it says instead is not passed on.
-  return status >= 400 || headers['content-length'] === '0'
+  return status >= 400 || framing === 0
     ? { status, headers, form: 'none' }
     : 'answer is neither JSON nor events'
 }

@@ -1,69 +1,128 @@
-import type { TLSSocket } from 'node:tls'
-import buildConnector from 'undici/lib/core/connect.js'
+import { isIP, type LookupFunction } from 'node:net'
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
 import { CountersignError } from '../../errors.ts'
 import type { SpiffeId } from '../../identity/spiffe-id.ts'
 import type { BundleSource } from '../../pki/bundle.ts'
 import type { CredentialSource } from '../../pki/credential.ts'
-import { parseX509Svid, verifyX509Svid } from '../../pki/x509-svid.ts'
 import { intermediatesOf } from '../../pki/peer-chain.ts'
+import { parseX509Svid, verifyX509Svid, type X509Svid } from '../../pki/x509-svid.ts'
+import { checkedLookup } from './reachable.ts'
 
 /** The longest delay that `setTimeout` keeps. */
 const delayMillisecondsMax = 2_147_483_647
 
 export interface ConnectorOptions {
+  readonly url: URL
   readonly spiffeId: SpiffeId
   readonly credential: CredentialSource
   readonly trustBundle: BundleSource
   readonly identityExtensionOid?: string | undefined
   readonly timeoutMilliseconds: number
   readonly now: () => number
+  /** Why this certificate is not let in though it is good: it is revoked. */
+  readonly refuses?: ((svid: X509Svid) => string | undefined) | undefined
   /** Told of each connection: what is wrong with it, or nothing when the upstream proved to be the one expected. */
   readonly tried?: (error: Error | undefined) => void
+  readonly lookup?: LookupFunction
+}
+
+/** Opens connections to one upstream, and knows those that are open. */
+export interface Connector {
+  connect(done: (error: Error | null, socket: TLSSocket | null) => void): void
+  /** A new certificate or bundle: for the connections from now on. */
+  renew(): void
+  /** Ends the open connections whose other end would not be let in any more. */
+  judgeAgain(): void
+}
+
+interface Server {
+  readonly svid: X509Svid
+  readonly intermediates: readonly Buffer[]
 }
 
 /**
- * Opens connections to one upstream: TLS 1.3, our certificate, and theirs judged by its SPIFFE ID. Host names prove nothing here:
- * a certificate with only a URI name fails Node's check, and one whose common name is the host would pass it.
+ * TLS 1.3, our certificate, and theirs judged by its SPIFFE ID. Host names prove nothing here: a certificate with only a URI name fails
+ * Node's check, and one whose common name is the host would pass it.
  */
-export function connectorTo(options: ConnectorOptions): buildConnector.connector {
-  const own = options.credential.current()
-  const open = buildConnector({
-    cert: own.chainPem,
-    key: own.privateKeyPem,
-    ca: options.trustBundle.current().pem,
-    minVersion: 'TLSv1.3',
+export function createConnector(options: ConnectorOptions): Connector {
+  const { url, timeoutMilliseconds, tried = () => {} } = options
+  const host = hostOf(url)
+  const { lookup = checkedLookup(host) } = options
+  const place = {
+    host,
+    port: url.port === '' ? 443 : Number(url.port),
+    ...(isIP(host) === 0 ? { servername: host } : {}),
+    ALPNProtocols: ['http/1.1'],
     rejectUnauthorized: true,
     checkServerIdentity: () => undefined,
-    // A resumed session would not show a certificate that is judged anew.
-    maxCachedSessions: 0,
-    timeout: options.timeoutMilliseconds,
-  })
-  const { tried = () => {} } = options
-  return (target, callback) => {
-    open(target, (error, socket) => {
-      if (error !== null || socket === null) {
-        tried(error ?? new Error('no socket'))
-        callback(error ?? new Error('no socket'), null)
-        return
+    lookup,
+  }
+  const open = new Map<TLSSocket, Server>()
+  let secureContext = contextOf(options)
+  return {
+    connect(done) {
+      const socket = connect({ ...place, secureContext })
+      const timer = setTimeout(() => {
+        socket.destroy(new Error(`no connection in time, want=..${timeoutMilliseconds} ms`))
+      }, timeoutMilliseconds)
+      const settle = (error: Error | null): void => {
+        clearTimeout(timer)
+        socket.off('error', settle).off('close', end)
+        if (error !== null) socket.on('error', () => {}).destroy()
+        tried(error ?? undefined)
+        done(error, error === null ? socket : null)
       }
-      try {
-        const notAfter = verifyServer(socket as TLSSocket, options)
-        endAt(socket as TLSSocket, notAfter.getTime() - options.now())
-      } catch (refused) {
-        socket.destroy()
-        tried(refused as Error)
-        callback(refused as Error, null)
-        return
+      const end = (): void => {
+        settle(Object.assign(new Error('upstream has ended the connection'), { code: 'ENDED' }))
       }
-      tried(undefined)
-      callback(null, socket)
-    })
+      socket.once('error', settle).once('close', end)
+      // No session is ever resumed: it would not show a certificate that is judged anew.
+      socket.once('secureConnect', () => {
+        try {
+          const server = readServer(socket, options)
+          verifyServer(server, options)
+          open.set(socket, server)
+          socket.once('close', () => open.delete(socket))
+          endAt(socket, server.svid.notAfter.getTime() - options.now())
+          settle(null)
+        } catch (refused) {
+          settle(refused as Error)
+        }
+      })
+    },
+    renew() {
+      secureContext = contextOf(options)
+    },
+    judgeAgain() {
+      for (const [socket, server] of open) {
+        try {
+          verifyServer(server, options)
+        } catch (refused) {
+          socket.destroy(refused as Error)
+        }
+      }
+    },
   }
 }
 
-/** Throws `gateway/upstream-identity`, `pki/…`. */
-function verifyServer(socket: TLSSocket, options: ConnectorOptions): Date {
-  const { spiffeId, trustBundle, credential, identityExtensionOid, now } = options
+/** As connections want it: an address of IPv6 without its brackets. */
+export function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '')
+}
+
+function contextOf({ credential, trustBundle }: ConnectorOptions): SecureContext {
+  const { chainPem, privateKeyPem } = credential.current()
+  return createSecureContext({
+    cert: chainPem,
+    key: privateKeyPem,
+    ca: trustBundle.current().pem,
+    minVersion: 'TLSv1.3',
+  })
+}
+
+/** Throws `gateway/upstream-identity`, `pki/svid`. */
+function readServer(socket: TLSSocket, options: ConnectorOptions): Server {
+  const { credential, identityExtensionOid } = options
   const raw = socket.getPeerX509Certificate()?.raw
   if (!socket.authorized || raw === undefined) {
     throw new CountersignError('gateway/upstream-identity', 'upstream has shown no certificate')
@@ -72,15 +131,21 @@ function verifyServer(socket: TLSSocket, options: ConnectorOptions): Date {
     raw,
     identityExtensionOid === undefined ? {} : { identityExtensionOid },
   )
+  return { svid, intermediates: intermediatesOf(socket, credential.current()) }
+}
+
+/** Throws `gateway/upstream-identity`, `pki/…`. */
+function verifyServer({ svid, intermediates }: Server, options: ConnectorOptions): void {
+  const { spiffeId, trustBundle, now, refuses } = options
   if (svid.spiffeId.uri !== spiffeId.uri) {
     throw new CountersignError(
       'gateway/upstream-identity',
       `upstream is somebody else, want=${spiffeId.uri} got=${svid.spiffeId.uri}`,
     )
   }
-  const intermediates = intermediatesOf(socket, credential.current())
   verifyX509Svid(svid, { bundle: trustBundle.current(), intermediates, now: now() })
-  return svid.notAfter
+  const refused = refuses?.(svid)
+  if (refused !== undefined) throw new CountersignError('gateway/upstream-identity', refused)
 }
 
 /** An open connection outlives its certificate unless somebody ends it. */

@@ -1,5 +1,4 @@
-import type { Dispatcher } from 'undici'
-import Pool from 'undici/lib/dispatcher/pool.js'
+import { isIP } from 'node:net'
 import type { Era } from '../../mcp/message.ts'
 import type { SpiffeId } from '../../identity/spiffe-id.ts'
 import type { Condition } from '../../readiness.ts'
@@ -7,9 +6,14 @@ import type { Log } from '../../log.ts'
 import type { BundleSource } from '../../pki/bundle.ts'
 import type { CredentialSource } from '../../pki/credential.ts'
 import { CountersignError } from '../../errors.ts'
+import type { X509Svid } from '../../pki/x509-svid.ts'
+import type { Answering } from './http/connection.ts'
+import { formatRequest } from './http/format-request.ts'
+import { Pool, type Asking } from './http/pool.ts'
 import { createProof, probe } from './proof.ts'
+import { isLoopbackHost, isReachable } from './reachable.ts'
 import { createSeats, type Seats, type SeatsOptions } from './seats.ts'
-import { connectorTo } from './tls.ts'
+import { createConnector, hostOf, type Connector } from './tls.ts'
 
 /** A tool server behind the gateway. Only configuration names one, never a request. */
 export interface UpstreamConfig {
@@ -30,16 +34,18 @@ export interface Upstream {
   readonly timeoutMilliseconds: number
   /** Of the exchanges of callers; `startExchange` takes and leaves them. */
   readonly seats: Seats
-  /** One request. The octets are sent as they are; redirects are answers like any other. */
-  send(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
+  /** One request; `fresh`: on no connection that has been idle. The octets are sent as they are; redirects are answers like any other. */
+  send(request: UpstreamRequest, answering: Answering, fresh?: boolean): Asking
+  /** Ends the connections whose other end would not be let in any more; others are opened when they are needed. */
+  judgeAgain(): void
   /** Whether it is there and is who it should be, as far as connections have shown. */
   condition(): Condition
   close(): Promise<void>
 }
 
 export interface UpstreamRequest {
-  /** DELETE ends a legacy session. Default POST. */
-  readonly method?: 'POST' | 'DELETE'
+  /** DELETE ends a legacy session, GET opens its stream. Default POST. */
+  readonly method?: 'POST' | 'DELETE' | 'GET'
   readonly headers: string[]
   readonly body: Buffer | null
 }
@@ -62,6 +68,8 @@ export interface UpstreamOptions {
   readonly trustBundle: BundleSource
   readonly seats: SeatsOptions
   readonly identityExtensionOid?: string | undefined
+  /** Why a certificate is not let in though it is good: it is revoked. */
+  readonly refuses?: ((svid: X509Svid) => string | undefined) | undefined
   readonly now: () => number
   /** Connects without a caller, too, until the upstream has proved who it is. */
   readonly probes?: boolean | undefined
@@ -72,33 +80,30 @@ export interface UpstreamOptions {
 export function createUpstream(options: UpstreamOptions): Upstream {
   const { config, credential, trustBundle, log } = options
   const url = parseUpstreamUrl(config)
-  const path = url.pathname
+  const target = { path: url.pathname, host: url.host }
   const proof = createProof(config, options.now)
-  const connector = (): ReturnType<typeof connectorTo> =>
-    connectorTo({
-      ...options,
-      spiffeId: config.spiffeId,
-      timeoutMilliseconds: connectTimeoutMilliseconds,
-      tried: (error) => proof.tried(error),
+  const connector = createConnector({
+    ...options,
+    url,
+    spiffeId: config.spiffeId,
+    timeoutMilliseconds: connectTimeoutMilliseconds,
+    tried: (error) => proof.tried(error),
+  })
+  const openPool = (): Pool =>
+    new Pool({
+      connect: (done) => connector.connect(done),
+      connectionsMax: options.seats.seatsMax + ownConnections,
+      idleMilliseconds,
     })
-  function openPool(): Pool {
-    return new Pool(url.origin, {
-      connect: connector(),
-      connections: options.seats.seatsMax + ownConnections,
-      pipelining: 1,
-      keepAliveTimeout: idleMilliseconds,
-      // Exchanges have time-outs of their own, for the whole of an answer.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    })
-  }
   let pool = openPool()
-  /** A new certificate or bundle means new connections; open exchanges end on the old ones. */
+  /** A new certificate or bundle means new connections; open exchanges end on the old ones, as far as those are still trusted. */
   function rotate(): void {
     const old = pool
+    connector.renew()
     pool = openPool()
     log.info({ server: config.server }, 'connections to an upstream are opened anew')
-    old.close().catch((error: unknown) => log.warn({ error }, 'old connections did not close'))
+    old.close('connections are opened anew')
+    connector.judgeAgain()
   }
   const unlisten = [credential.onChange(rotate), trustBundle.onChange(rotate)]
   const closing = new AbortController()
@@ -106,7 +111,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   if (options.probes === true) {
     void probe(
       () => proof.condition().ok,
-      () => connectOnce(connector(), url),
+      () => connectOnce(connector),
       signal,
     )
   }
@@ -114,23 +119,33 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     config,
     timeoutMilliseconds: (config.timeoutSeconds ?? 60) * 1000,
     seats: createSeats(options.seats),
-    send({ method = 'POST', headers, body }, handler) {
-      pool.dispatch({ method, path, headers, body }, handler)
+    send({ method = 'POST', headers, body }, answering, fresh) {
+      const octets = formatRequest(target, { method, headers, body })
+      if (octets !== undefined) return pool.send(octets, answering, fresh)
+      answering.failed(unwritable)
+      return over
     },
     condition: () => proof.condition(),
-    async close() {
+    judgeAgain: () => connector.judgeAgain(),
+    close() {
       closing.abort()
       for (const stop of unlisten) stop()
-      await pool.destroy()
+      pool.destroy('gateway closes')
+      return Promise.resolve()
     },
   }
 }
 
-function connectOnce(connect: ReturnType<typeof connectorTo>, url: URL): Promise<void> {
-  const { hostname, host, port } = url
-  const target = { hostname, host, port: port === '' ? '443' : port, protocol: 'https:' }
+const unwritable = {
+  wrong: 'request',
+  code: undefined,
+  detail: 'a header of the request cannot be written',
+} as const
+const over: Asking = { resume: () => {}, abort: () => {}, leave: () => {} }
+
+function connectOnce(connector: Connector): Promise<void> {
   return new Promise((resolve, reject) => {
-    connect(target, (error, socket) => {
+    connector.connect((error, socket) => {
       socket?.destroy()
       if (error === null) resolve()
       else reject(error)
@@ -148,6 +163,10 @@ function parseUpstreamUrl(config: UpstreamConfig): URL {
   if (url.username !== '' || url.password !== '') throw invalid(config, 'url holds credentials')
   // It would stand in /readyz, in the log and in what the doctor says.
   if (url.search !== '') throw invalid(config, 'url holds a query')
+  const host = hostOf(url)
+  if (isIP(host) !== 0 && !isReachable(host, isLoopbackHost(host))) {
+    throw invalid(config, 'url is at an address of no tool server')
+  }
   return url
 }
 
