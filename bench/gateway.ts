@@ -1,226 +1,192 @@
 /**
- * `tools/call` through the gateway (policy, decision log and transaction token on), beside a bare forwarder of Node and the upstream
- * alone: TLS 1.3 with client certificates on both sides, one process each, 16 kept-alive connections. Rounds alternate, so that a
- * busy machine slows all alike.
+ * What a call through the gateway costs, beside Envoy, a forwarder, an SDK's objects and the necessary work alone.
  *
- *     node bench/gateway.ts [--json] [--rounds=5] [--seconds=3]
+ * `tools/call` over TLS 1.3 with client certificates on both sides, on 16 kept-alive connections, driven by a load generator in Go.
+ * Contestants take turns in rounds of a second in one run, so that a busy machine slows all alike; each is warmed by 15,000 calls first.
+ * CPU is that of all processes and threads of a contestant.
+ *
+ *     npm run bench gateway -- [--json] [--rounds=7] [--seconds=1] [--warm=15000] [--only=gateway,inline]
  */
-import { fork, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { createTestAuthority } from '../test/support/test-authority.ts'
-import type { Setting } from './gateway/contestants.ts'
-import {
-  buildGoLoad,
-  driveWithGo,
-  driveWithNode,
-  startGoUpstream,
-  type Load,
-  type Material,
-  type Round,
-} from './gateway/load.ts'
+import { answerText, call, answersOf, type Setting } from './gateway/contest.ts'
+import { checkRefusals, type Decides } from './gateway/check-refusals.ts'
+import { accessLogFile, findEnvoy, startEnvoy, type EnvoyKind } from './gateway/envoy.ts'
+import { decisionLogFile } from './gateway/product.ts'
+import { startContestant } from './gateway/start-contestant.ts'
+import { openGoLoad, type Driver, type GoLoad, type Round } from './rig/go-load.ts'
+import { withMaterial, type BenchMaterial } from './rig/material.ts'
+import { cpuMicroseconds, residentMebibytes } from './rig/process-figures.ts'
+import { median, report, rounded } from './rig/report.ts'
 
 const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '7' },
+    seconds: { type: 'string', default: '1' },
+    warm: { type: 'string', default: '15000' },
+    only: { type: 'string' },
   },
 })
 
-const answer = JSON.stringify({
-  jsonrpc: '2.0',
-  id: 1,
-  result: {
-    resultType: 'complete',
-    content: [{ type: 'text', text: 'three results: a field guide, a map of it, and a warning' }],
-    structuredContent: {
-      results: [
-        { id: 17, title: 'a field guide' },
-        { id: 23, title: 'a map' },
-      ],
-    },
-  },
-})
-
-const list =
-  '{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","tools":[{"name":"search","inputSchema":{"type":"object"}}],"ttlMs":0,"cacheScope":"public"}}'
-
-const body = JSON.stringify({
-  jsonrpc: '2.0',
-  id: 1,
-  method: 'tools/call',
-  params: {
-    name: 'search',
-    arguments: { query: 'where the paths meet', limit: 3, region: 'north' },
-    _meta: {
-      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-      'io.modelcontextprotocol/clientInfo': { name: 'bench', version: '1' },
-      'io.modelcontextprotocol/clientCapabilities': {},
-    },
-  },
-})
-
-const headers = {
-  host: 'gateway.bench',
-  'content-type': 'application/json',
-  accept: 'application/json, text/event-stream',
-  'mcp-protocol-version': '2026-07-28',
-  'mcp-method': 'tools/call',
-  'mcp-name': 'search',
-}
-
-const grants = {
-  tenants: { acme: { tools: { tools: {}, prefixes: { s: {} } } } },
-  subjects: {},
-}
-
-interface Contestant {
-  readonly name: string
+interface Started {
+  readonly pid: number
   readonly port: number
-  readonly path: string
-  readonly rounds: Round[]
+  close(): Promise<void>
 }
 
-await main()
+interface Contestant extends Started {
+  readonly name: string
+  readonly driver: Driver
+  /** Where it writes a line a call. */
+  readonly log?: string | undefined
+  readonly rounds: (Round & { readonly cpuMicroseconds: number })[]
+  calls: number
+  residentMebibytes: number
+}
 
-async function main(): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'))
-  const processes: ChildProcess[] = []
+const ours = 'gateway'
+const peer = 'Envoy MCP + RBAC'
+const inline = 'the necessary work inline'
+
+await withMaterial(1, async (material) => {
+  const go = openGoLoad(material.folder)
+  if (go === undefined) return
+  const upstream = await go.serve({
+    credentialPem: material.upstreamPem,
+    bundlePem: material.bundlePem,
+    answer: answerText,
+    answers: answersOf(2),
+  })
+  const list: Contestant[] = []
   try {
-    const contestants = await start(folder, processes)
-    const { drive, list } = contestants
-    await round({ drive, list, seconds: 2 })
+    await startAll({ go, material, upstreamPort: upstream.port, list })
+    for (const each of list) await round(each, { requests: Number(values.warm) })
     for (const each of list) each.rounds.length = 0
     for (let index = 0; index < Number(values.rounds); index += 1) {
-      await round({ drive, list, seconds: Number(values.seconds) })
+      for (const each of list) await round(each, { seconds: Number(values.seconds) })
     }
-    report(list)
   } finally {
-    for (const each of processes) each.kill()
-    rmSync(folder, { recursive: true })
+    for (const each of list) await each.driver.close()
+    for (const each of list) await each.close()
+    await upstream.close()
   }
-}
+  for (const each of list) checkLog(each)
+  print(list)
+})
 
-async function start(
-  folder: string,
-  processes: ChildProcess[],
-): Promise<{ drive: (load: Load) => Promise<Round>; list: readonly Contestant[] }> {
-  const authority = createTestAuthority()
-  const issue = (serviceAccount: string, more: object = {}): string =>
-    authority.issue({ serviceAccount, tenant: 'acme', ...more }).credentialPem
-  const { bundlePem, trustDomain } = authority
-  const upstreamPem = issue('tools', { role: 'tool-server' })
-  const common = { folder, bundlePem, trustDomain, grants, answer }
-  const upstreamSpiffeId = `spiffe://${trustDomain}/ns/shop/sa/tools`
-  const go = buildGoLoad(folder)
-  const setting = { ...common, credentialPem: upstreamPem, upstreamPort: 0, upstreamSpiffeId }
-  let upstreamPort: number
-  if (go === undefined) {
-    process.stderr.write('NO GO TOOLCHAIN: load and upstream are in Node, and ratios too low\n')
-    upstreamPort = await startContestant('upstream', setting, processes)
-  } else {
-    const material = { folder, bundlePem, credentialPem: upstreamPem }
-    const upstream = await startGoUpstream(go, material, { answer, list })
-    processes.push(upstream.process)
-    upstreamPort = upstream.port
-  }
-  const gatewayPem = issue('gateway', { role: 'tool-broker' })
-  const between: Setting = { ...setting, credentialPem: gatewayPem, upstreamPort }
-  const gateway = await startContestant('gateway', between, processes)
-  const forwarder = await startContestant('forwarder', between, processes)
-  const callerPem = issue('agent', { role: 'agent', toolScopes: 'tools:search,tools:s*' })
-  const caller: Material = { folder, bundlePem, credentialPem: callerPem }
-  return {
-    drive: (load) =>
-      go === undefined ? driveWithNode(caller, load) : driveWithGo(go, caller, load),
-    list: [
-      { name: 'gateway', port: gateway, path: '/mcp/tools', rounds: [] },
-      { name: 'bare Node forwarder', port: forwarder, path: '/mcp', rounds: [] },
-      { name: 'upstream alone', port: upstreamPort, path: '/mcp', rounds: [] },
-    ],
-  }
-}
-
-async function startContestant(
-  role: string,
-  setting: Setting,
-  processes: ChildProcess[],
-): Promise<number> {
-  const child = fork(join(import.meta.dirname, 'gateway', 'contestants.ts'), [role])
-  processes.push(child)
-  child.send(setting)
-  const [port] = (await once(child, 'message')) as [number]
-  return port
-}
-
-async function round(o: {
-  readonly drive: (load: Load) => Promise<Round>
-  readonly list: readonly Contestant[]
-  readonly seconds: number
+async function startAll(o: {
+  readonly go: GoLoad
+  readonly material: BenchMaterial
+  readonly upstreamPort: number
+  readonly list: Contestant[]
 }): Promise<void> {
-  for (const { name, port, path, rounds } of o.list) {
-    const load = {
-      port,
-      path,
-      headers,
-      body,
-      want: '"result"',
-      connections: 16,
-      seconds: o.seconds,
-    }
-    const made = await o.drive(load)
-    const statuses = Object.keys(made.statuses).join()
-    if (statuses !== '200' || made.wrong > 0) {
-      throw new Error(`${name}: want=200 got=${statuses}, ${made.wrong} wrong answers`)
-    }
-    rounds.push(made)
+  const { go, material, upstreamPort, list } = o
+  const only = values.only?.split(',')
+  const add = async (
+    name: string,
+    start: (setting: Setting) => Promise<Started>,
+    more: { readonly path?: string; readonly log?: string; readonly decides?: Decides } = {},
+  ): Promise<void> => {
+    if (only !== undefined && !only.some((word) => name.includes(word))) return
+    const folder = join(material.folder, String(list.length))
+    const setting = { ...material, folder, credentialPem: material.gatewayPem, upstreamPort }
+    const started = await start(setting)
+    const driver = driverOf(go, material, { name, port: started.port, path: more.path })
+    const log = more.log === undefined ? undefined : join(folder, more.log)
+    const { decides = 'nothing' } = more
+    const each = { name, ...started, driver, log, rounds: [], calls: 0, residentMebibytes: 0 }
+    list.push(each)
+    each.calls = await checkRefusals(material, { name, port: started.port, decides })
   }
+  const role = (role: string) => (setting: Setting) => startContestant(role, setting)
+  const decides = 'arguments'
+  await add(ours, role('gateway'), { log: decisionLogFile, decides })
+  await add(inline, role('inline'), { log: decisionLogFile, decides })
+  const program = findEnvoy()
+  const envoy = async (name: string, kind: EnvoyKind): Promise<void> => {
+    if (program === undefined) return
+    const { callerSpiffeIds } = material
+    const start = (setting: Setting): Promise<Started> =>
+      startEnvoy(program, setting, { ...kind, callerSpiffeIds, baseId: 100 + list.length })
+    const decides = kind.args ? 'arguments' : kind.mcp ? 'tool' : 'nothing'
+    await add(name, start, { decides, ...(kind.args ? { log: accessLogFile } : {}) })
+  }
+  await envoy(peer, { mcp: true, args: false })
+  await envoy(`${peer} on arguments, access log`, { mcp: true, args: true })
+  await envoy('Envoy bare', { mcp: false, args: false })
+  await add('bare Node forwarder', role('forwarder'))
+  await add('MCP SDK objects on both sides', role('sdk-objects'))
+  const direct = { pid: 0, port: upstreamPort, close: async () => {} }
+  await add('upstream alone', async () => direct, { path: '/mcp' })
 }
 
-function median(figures: readonly number[]): number {
-  return figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 2)] ?? 0
+function driverOf(
+  go: GoLoad,
+  { callerPems, bundlePem }: BenchMaterial,
+  { name, port, path = '/mcp/tools' }: { name: string; port: number; path?: string | undefined },
+): Driver {
+  const caller = { credentialPems: callerPems, bundlePem }
+  return go.drive(name, { ...caller, ...call, port, path, want: '"a map"', connections: 16 })
 }
 
-function report(list: readonly Contestant[]): void {
-  const measured = list.map(({ name, rounds }) => ({
+async function round(
+  each: Contestant,
+  order: { readonly seconds: number } | { readonly requests: number },
+): Promise<void> {
+  const before = each.pid === 0 ? 0 : cpuMicroseconds(each.pid)
+  const made = await each.driver.round(order)
+  const after = each.pid === 0 ? 0 : cpuMicroseconds(each.pid)
+  each.calls += made.requests
+  each.residentMebibytes = each.pid === 0 ? 0 : residentMebibytes(each.pid)
+  each.rounds.push({ ...made, cpuMicroseconds: (after - before) / made.requests })
+}
+
+/** A line for each call, and each of them a JSON object: what logs less is quicker. */
+function checkLog({ name, log, calls }: Contestant): void {
+  if (log === undefined) return
+  const lines = readFileSync(log, 'utf8').trimEnd().split('\n')
+  for (const line of lines) JSON.parse(line)
+  if (lines.length !== calls) throw new Error(`${name}: want=${calls} events got=${lines.length}`)
+}
+
+function print(list: readonly Contestant[]): void {
+  const figures = list.map(({ name, rounds, residentMebibytes: memory }) => ({
     name,
-    rate: Math.round(median(rounds.map((each) => each.requests / each.seconds))),
-    p50: median(rounds.map((each) => each.p50Milliseconds)),
-    p99: median(rounds.map((each) => each.p99Milliseconds)),
+    rate: Math.round(median(rounds.map(({ requests, seconds }) => requests / seconds))),
+    p50: median(rounds.map(({ p50Milliseconds }) => p50Milliseconds)),
+    p99: median(rounds.map(({ p99Milliseconds }) => p99Milliseconds)),
+    cpu: median(rounds.map((each) => each.cpuMicroseconds)),
+    memory,
   }))
-  const [ours, ...peers] = measured
-  if (ours === undefined) return
-  if (!values.json) {
-    const row = (cells: readonly (string | number)[]): string =>
-      cells.map((cell, index) => String(cell).padStart(index === 0 ? -24 : 12)).join('')
-    const lines = measured.map(({ name, rate, p50, p99 }) =>
-      [name.padEnd(24), row(['', rate, p50.toFixed(2), p99.toFixed(2)])].join(''),
-    )
-    const octets = Buffer.byteLength(body)
-    process.stdout.write(`tools/call of ${octets} octets, 16 connections\n`)
-    process.stdout.write(`${''.padEnd(24)}${row(['', 'calls/s', 'p50 ms', 'p99 ms'])}\n`)
-    process.stdout.write(`${lines.join('\n')}\n`)
-    return
-  }
-  for (const peer of peers) {
-    for (const [figure, mine, theirs] of [
-      ['tools/call, calls a second', ours.rate, peer.rate],
-      ['tools/call, p99 ms', ours.p99, peer.p99],
-    ] as const) {
-      const ratio = Math.round((mine / theirs) * 1000) / 1000
-      const line = {
-        bench: 'gateway',
-        case: figure,
-        ours: mine,
-        peer: theirs,
-        peerName: peer.name,
-        ratio,
-      }
-      process.stdout.write(`${JSON.stringify(line)}\n`)
-    }
-  }
+  const of = figures.find(({ name }) => name === peer)
+  report(
+    {
+      bench: 'gateway',
+      title: `tools/call of ${Buffer.byteLength(call.body)} octets, 16 connections, medians of ${values.rounds} rounds`,
+      columns: [
+        'calls/s',
+        'p50 ms',
+        'p99 ms',
+        'CPU µs',
+        'RSS MiB',
+        'calls/s of Envoy',
+        'CPU of Envoy',
+      ],
+      rows: figures.map(({ name, rate, p50, p99, cpu, memory }) => ({
+        name,
+        cells: [
+          rate,
+          rounded(p50, 2),
+          rounded(p99, 1),
+          cpu === 0 ? undefined : rounded(cpu),
+          memory === 0 ? undefined : rounded(memory),
+          of === undefined ? undefined : rounded(rate / of.rate, 2),
+          of === undefined || cpu === 0 ? undefined : rounded(cpu / of.cpu, 2),
+        ],
+      })),
+    },
+    values,
+  )
 }

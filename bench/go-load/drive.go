@@ -13,8 +13,18 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
+
+// round is one line of standard input, and asks for one line of standard output.
+type round struct {
+	// Do is `call` (the default), `connect` or `handshake`.
+	Do string `json:"do"`
+	// Seconds bounds a round by time, Requests by number; one of them is set.
+	Seconds  float64 `json:"seconds"`
+	Requests int     `json:"requests"`
+}
 
 type result struct {
 	Requests int         `json:"requests"`
@@ -33,38 +43,86 @@ type caller struct {
 	err       error
 }
 
-// drive sends the same request again and again over kept-alive connections, one at a time on each.
-func drive(c config, identity tls.Certificate, anchors *x509.CertPool) error {
-	request := format(c)
-	callers := make([]caller, c.Connections)
-	connections := make([]*tls.Conn, c.Connections)
-	for i := range connections {
-		connection, err := tls.Dial("tcp", c.Address, &tls.Config{
-			MinVersion:   tls.VersionTLS13,
-			Certificates: []tls.Certificate{identity},
-			// A SPIFFE certificate names no host: its chain is verified, its name is not.
-			InsecureSkipVerify: true,
-			VerifyConnection:   verify(anchors),
-		})
+type driver struct {
+	config
+	certificates []tls.Certificate
+	anchors      *x509.CertPool
+	connections  []*tls.Conn
+}
+
+// drive makes rounds as it is told. Connections are opened once, with the first round, and kept until the input ends.
+func drive(c config, input *json.Decoder, certificates []tls.Certificate, anchors *x509.CertPool) error {
+	d := &driver{config: c, certificates: certificates, anchors: anchors}
+	defer func() {
+		for _, connection := range d.connections {
+			_ = connection.Close()
+		}
+	}()
+	for {
+		var r round
+		if err := input.Decode(&r); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		started := time.Now()
+		callers, err := d.make(r)
 		if err != nil {
 			return err
 		}
-		defer connection.Close()
-		connections[i] = connection
+		if err := report(callers, time.Since(started)); err != nil {
+			return err
+		}
 	}
-	started := time.Now()
-	until := started.Add(time.Duration(c.Seconds * float64(time.Second)))
-	done := make(chan struct{})
-	for i := range callers {
-		go func() {
-			callers[i] = call(connections[i], request, []byte(c.Want), until)
-			done <- struct{}{}
-		}()
+}
+
+func (d *driver) make(r round) ([]caller, error) {
+	if r.Do == "handshake" {
+		return d.each(r, func(at int) (func() (int, bool, error), error) {
+			return func() (int, bool, error) {
+				connection, err := d.dial(at)
+				if err != nil {
+					return 0, false, err
+				}
+				return 200, true, connection.Close()
+			}, nil
+		})
 	}
-	for range callers {
-		<-done
+	opened, err := d.connect()
+	if err != nil || r.Do == "connect" {
+		return []caller{opened}, err
 	}
-	return report(callers, time.Since(started))
+	request := format(d.config)
+	return d.each(r, func(at int) (func() (int, bool, error), error) {
+		reader := bufio.NewReader(d.connections[at])
+		return func() (int, bool, error) { return d.call(d.connections[at], reader, request) }, nil
+	})
+}
+
+// connect opens the connections that are not open yet.
+func (d *driver) connect() (caller, error) {
+	made := caller{statuses: map[int]int{}}
+	for at := len(d.connections); at < d.Connections; at++ {
+		started := time.Now()
+		connection, err := d.dial(at)
+		if err != nil {
+			return made, err
+		}
+		d.connections = append(d.connections, connection)
+		made.latencies = append(made.latencies, time.Since(started))
+		made.statuses[200]++
+	}
+	return made, nil
+}
+
+func (d *driver) dial(at int) (*tls.Conn, error) {
+	return tls.Dial("tcp", d.Address, &tls.Config{
+		MinVersion:   tls.VersionTLS13,
+		Certificates: []tls.Certificate{d.certificates[at%len(d.certificates)]},
+		// A SPIFFE certificate names no host: its chain is verified, its name is not.
+		InsecureSkipVerify: true,
+		VerifyConnection:   verify(d.anchors),
+	})
 }
 
 func verify(anchors *x509.CertPool) func(tls.ConnectionState) error {
@@ -82,6 +140,45 @@ func verify(anchors *x509.CertPool) func(tls.ConnectionState) error {
 	}
 }
 
+// each does the same again and again, once at a time on each connection, until the round is over.
+func (d *driver) each(r round, open func(at int) (func() (int, bool, error), error)) ([]caller, error) {
+	callers := make([]caller, d.Connections)
+	until := time.Now().Add(time.Duration(r.Seconds * float64(time.Second)))
+	var running sync.WaitGroup
+	for at := range callers {
+		act, err := open(at)
+		if err != nil {
+			return nil, err
+		}
+		share := r.Requests / d.Connections
+		if at < r.Requests%d.Connections {
+			share++
+		}
+		running.Go(func() {
+			made := caller{statuses: map[int]int{}}
+			for {
+				started := time.Now()
+				if r.Requests == 0 && started.After(until) || r.Requests > 0 && len(made.latencies) == share {
+					break
+				}
+				status, right, err := act()
+				if err != nil {
+					made.err = err
+					break
+				}
+				made.latencies = append(made.latencies, time.Since(started))
+				made.statuses[status]++
+				if !right {
+					made.wrong++
+				}
+			}
+			callers[at] = made
+		})
+	}
+	running.Wait()
+	return callers, nil
+}
+
 func format(c config) []byte {
 	var text strings.Builder
 	fmt.Fprintf(&text, "POST %s HTTP/1.1\r\n", c.Path)
@@ -92,34 +189,16 @@ func format(c config) []byte {
 	return []byte(text.String())
 }
 
-func call(connection *tls.Conn, request, want []byte, until time.Time) caller {
-	made := caller{statuses: map[int]int{}}
-	reader := bufio.NewReader(connection)
-	for {
-		started := time.Now()
-		if started.After(until) {
-			return made
-		}
-		if _, err := connection.Write(request); err != nil {
-			made.err = err
-			return made
-		}
-		response, err := http.ReadResponse(reader, nil)
-		if err != nil {
-			made.err = err
-			return made
-		}
-		body, err := io.ReadAll(response.Body)
-		if err != nil {
-			made.err = err
-			return made
-		}
-		made.latencies = append(made.latencies, time.Since(started))
-		made.statuses[response.StatusCode]++
-		if !bytes.Contains(body, want) {
-			made.wrong++
-		}
+func (d *driver) call(connection *tls.Conn, reader *bufio.Reader, request []byte) (int, bool, error) {
+	if _, err := connection.Write(request); err != nil {
+		return 0, false, err
 	}
+	response, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		return 0, false, err
+	}
+	body, err := io.ReadAll(response.Body)
+	return response.StatusCode, bytes.Contains(body, []byte(d.Want)), err
 }
 
 func report(callers []caller, elapsed time.Duration) error {

@@ -1,5 +1,5 @@
-// Command go-load is both ends of the gateway's bench: `serve` is the upstream, `drive` the callers. It is in Go because a
-// load generator in Node is slower than what it measures.
+// Command go-load is both ends of the benches of the gateway: `serve` is the upstream, `drive` the callers. It is in Go because a
+// load generator in Node is slower than what it measures. Each ends with its standard input.
 package main
 
 import (
@@ -10,15 +10,21 @@ import (
 	"os"
 )
 
+type identity struct {
+	// Chain is a PEM file, leaf first; Key its PKCS#8 key.
+	Chain string `json:"chain"`
+	Key   string `json:"key"`
+}
+
 type config struct {
-	// Chain is a PEM file, leaf first; Key its PKCS#8 key; Anchors the trust bundle.
-	Chain   string `json:"chain"`
-	Key     string `json:"key"`
+	// Identities take turns: the first connection has the first.
+	Identities []identity `json:"identities"`
+	// Anchors is a PEM file, the trust bundle.
 	Anchors string `json:"anchors"`
 
-	// Answer is what `serve` sends to each request. Answers to tools/list are List.
-	Answer string `json:"answer"`
-	List   string `json:"list"`
+	// Answer is what `serve` sends to each request, with the request's id in place of its own; other methods have others.
+	Answer  string            `json:"answer"`
+	Answers map[string]string `json:"answers"`
 
 	Address     string            `json:"address"`
 	Path        string            `json:"path"`
@@ -26,7 +32,6 @@ type config struct {
 	Body        string            `json:"body"`
 	Want        string            `json:"want"`
 	Connections int               `json:"connections"`
-	Seconds     float64           `json:"seconds"`
 }
 
 func main() {
@@ -40,13 +45,21 @@ func run() error {
 	if len(os.Args) != 2 {
 		return fmt.Errorf("usage: go-load serve|drive, with a configuration on standard input")
 	}
+	input := json.NewDecoder(os.Stdin)
 	var c config
-	if err := json.NewDecoder(os.Stdin).Decode(&c); err != nil {
+	if err := input.Decode(&c); err != nil {
 		return err
 	}
-	identity, err := tls.LoadX509KeyPair(c.Chain, c.Key)
-	if err != nil {
-		return err
+	var certificates []tls.Certificate
+	for _, each := range c.Identities {
+		certificate, err := tls.LoadX509KeyPair(each.Chain, each.Key)
+		if err != nil {
+			return err
+		}
+		certificates = append(certificates, certificate)
+	}
+	if len(certificates) == 0 {
+		return fmt.Errorf("want=one identity at least")
 	}
 	pem, err := os.ReadFile(c.Anchors)
 	if err != nil {
@@ -56,9 +69,9 @@ func run() error {
 	anchors.AppendCertsFromPEM(pem)
 	switch os.Args[1] {
 	case "serve":
-		return serve(c, identity, anchors)
+		return serve(c, input, certificates[0], anchors)
 	case "drive":
-		return drive(c, identity, anchors)
+		return drive(c, input, certificates, anchors)
 	}
 	return fmt.Errorf("want=serve|drive got=%q", os.Args[1])
 }
