@@ -7,6 +7,7 @@ import manifest from '../package.json' with { type: 'json' }
 import { validate } from '../src/cli/configuration.ts'
 import { gatewaySchema } from '../src/cli/gateway-configuration.ts'
 import { signerSchema } from '../src/cli/signer-configuration.ts'
+import { limitRanges } from '../src/gateway/limits.ts'
 import { requirement } from './requirements.ts'
 import { readChartValues, valuesRows } from './support/chart-values.ts'
 import { chartFolder, readDefaultRendering, type Rendered } from './support/chart.ts'
@@ -80,6 +81,16 @@ test('what no user may set is no value: the schema is closed at every level', as
   }
   visit(schema, '')
   assert.deepEqual(open, [])
+})
+
+test('the chart takes every limit of the gateway, within the same bounds', async () => {
+  const schema = JSON.parse(await readFile(join(chartFolder, 'values.schema.json'), 'utf8'))
+  const { properties } = schema.properties.gateway.properties.limits
+  const bounds = Object.entries(limitRanges).map(([name, [minimum, maximum]]) => [
+    name,
+    { type: 'integer', minimum, maximum },
+  ])
+  assert.deepEqual(properties, Object.fromEntries(bounds))
 })
 
 test('the chart is of the version of its programs', async () => {

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import type { z } from 'zod'
 import { gatewaySchema } from '../src/cli/gateway-configuration.ts'
 import { signerSchema } from '../src/cli/signer-configuration.ts'
+import { limitRanges } from '../src/gateway/limits.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { filesUnder, readSourceFile, root } from './support/source-tree.ts'
 
@@ -95,18 +96,34 @@ function fieldsOf(schema: z.ZodType, at = ''): readonly string[] {
   return rest.in === undefined ? [at] : fieldsOf(rest.in, at)
 }
 
-const configurations: readonly { heading: string; schema: z.ZodType }[] = [
+const configurations: readonly {
+  heading: string
+  schema: z.ZodType
+  more?: readonly string[]
+}[] = [
   { heading: 'Signer configuration', schema: signerSchema('.') },
-  { heading: 'Gateway configuration', schema: gatewaySchema('.') },
+  { heading: 'Gateway configuration', schema: gatewaySchema('.'), more: ['Limits'] },
 ]
 
-for (const { heading, schema } of configurations) {
+for (const { heading, schema, more = [] } of configurations) {
   test(`every configuration field is documented, and no other: ${heading}`, () => {
     const fields = fieldsOf(schema)
     assert.ok(fields.length > 15, `got=${fields.length}`)
-    assert.deepEqual(rowsUnder(operating.text, heading).toSorted(), fields.toSorted())
+    const rows = [heading, ...more].flatMap((each) => rowsUnder(operating.text, each))
+    assert.deepEqual(rows.toSorted(), fields.toSorted())
   })
 }
+
+test('every limit is documented with what holds without it, and what it may be', () => {
+  const section = operating.text.split(/^##+ /m).find((part) => part.startsWith('Limits\n')) ?? ''
+  const rows = [...section.matchAll(/^\| `limits\.(\w+)` +\| `(\d+)` +\| (\d+) to (\d+) +\|/gm)]
+  assert.deepEqual(
+    Object.fromEntries(rows.map(([, name, ...numbers]) => [name, numbers.slice(0, 3).map(Number)])),
+    Object.fromEntries(
+      Object.entries(limitRanges).map(([name, [min, max, without]]) => [name, [without, min, max]]),
+    ),
+  )
+})
 
 const documents = filesUnder('.').filter(({ path }) => path.endsWith('.md'))
 

@@ -14,6 +14,7 @@ import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
 import { createApiClient } from '../../src/kubernetes/api-client.ts'
 import { acquireLock, type Lock } from '../../src/ledger/lock.ts'
 import type { Log } from '../../src/log.ts'
+import { defaultLimits } from '../../src/gateway/limits.ts'
 import type { GatewayConfig } from '../../src/cli/gateway-configuration.ts'
 import { runGateway } from '../../src/cli/run-gateway.ts'
 import { runSigner } from '../../src/cli/run-signer.ts'
@@ -219,6 +220,7 @@ function gatewayConfig(options: {
     // Nobody balances between gateways here.
     drain: { graceSeconds: 0, callSecondsMax: 10 },
     decisionLog: { file: paths.decisionLog, fileBytesMax: 268_435_456, files: 2 },
+    limits: defaultLimits,
     policy: { data: [paths.policyData] },
     admin: { host: '127.0.0.1', port: 0 },
     log: { level: 'info' },

@@ -117,6 +117,7 @@ function describe(
     (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
     value,
   )
-  if (got === undefined) return `${field}: required`
+  // What contradicts something else may stand at its default.
+  if (got === undefined && issue.code !== 'custom') return `${field}: required`
   return `${field}: ${issue.message[0]?.toLowerCase()}${issue.message.slice(1)}`
 }

@@ -1,6 +1,12 @@
 import * as z from 'zod'
 import { parseSpiffeId, type SpiffeId } from '../identity/spiffe-id.ts'
 import { parseTrustDomain, type TrustDomain } from '../identity/trust-domain.ts'
+import {
+  limitContradictions,
+  limitNames,
+  limitRanges,
+  type GatewayLimits,
+} from '../gateway/limits.ts'
 import { parsedBy, pathIn } from './configuration.ts'
 import {
   adminSchema,
@@ -54,12 +60,29 @@ export interface GatewayConfig {
     /** How many there are in all. */
     readonly files: number
   }
+  readonly limits: GatewayLimits
   readonly policy: PolicyConfig
   readonly admin: AdminConfig
   readonly log: LogConfig
 }
 
 const slug = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+
+const limitFields = Object.fromEntries(
+  limitNames.map((name) => {
+    const [min, max, without] = limitRanges[name]
+    return [name, z.int().min(min).max(max).default(without)]
+  }),
+) as Readonly<Record<keyof GatewayLimits, z.ZodDefault<z.ZodInt>>>
+
+const limitsSchema = z
+  .strictObject(limitFields)
+  .superRefine((limits, context) => {
+    for (const { name, message } of limitContradictions(limits)) {
+      context.addIssue({ code: 'custom', path: [name], message })
+    }
+  })
+  .prefault({})
 
 export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
   const upstream = z.strictObject({
@@ -108,6 +131,7 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
       fileBytesMax: z.int().min(16_777_216).max(17_179_869_184).default(67_108_864),
       files: z.int().min(2).max(100).default(8),
     }),
+    limits: limitsSchema,
     policy: policySchema(folder),
     admin: adminSchema(9_444),
     log: logSchema,

@@ -192,20 +192,27 @@ function pemPage(body: string | undefined): { contentType: string; body: string 
 }
 
 type Settings =
-  'listen' | 'hosts' | 'origins' | 'upstreams' | 'staleSecondsMax' | 'drain' | 'sessionKey'
+  | 'listen'
+  | 'hosts'
+  | 'origins'
+  | 'upstreams'
+  | 'staleSecondsMax'
+  | 'drain'
+  | 'limits'
+  | 'sessionKey'
 
 /** What the configuration says by itself. Throws `cli/configuration`, `pki/identity-extension-oid`. */
 async function settingsOf(
   config: GatewayConfig,
 ): Promise<Pick<GatewayOptions, Settings> & { readonly identityExtensionOid: string }> {
-  const { listen, hosts, origins, staleSecondsMax, drain } = config
+  const { listen, hosts, origins, staleSecondsMax, drain, limits } = config
   const upstreams = config.upstreams.map(({ pins, ...upstream }) => ({
     ...upstream,
     ...(pins === undefined ? {} : { pins }),
   }))
   const identityExtensionOid = parseIdentityExtensionOid(config.identityExtensionOid, config)
   const sessionKey = await readSessionKey(config)
-  const settings = { listen, hosts, origins, upstreams, staleSecondsMax, drain }
+  const settings = { listen, hosts, origins, upstreams, staleSecondsMax, drain, limits }
   return { ...settings, identityExtensionOid, sessionKey }
 }
 

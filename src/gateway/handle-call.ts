@@ -21,6 +21,7 @@ import {
   badRequest,
   isRefused,
   refused,
+  retrySoon,
   unavailable,
   type Refusal,
   type Refused,
@@ -164,9 +165,6 @@ function readCall(
   if (isRefused(target)) return target
   return { call: { arrived, caller, message, session, target }, serve: method.serve[door.kind] }
 }
-
-/** Starting takes seconds; a replica that is ready may be asked at once, on another connection. */
-const retrySoon = { 'retry-after': '1' }
 
 /** Until the gateway is ready it listens, and says so: with the id of the request, and the names of what is missing. */
 async function notReady(

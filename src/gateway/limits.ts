@@ -30,18 +30,49 @@ export interface GatewayLimits extends UnsentBounds {
   readonly listSecondsMax: number
 }
 
-export const defaultLimits: GatewayLimits = {
-  bodyBytesMax: 256 * 1024,
-  answerBytesMax: 8 * 1024 * 1024,
-  streamSecondsMax: 3600,
-  upstreamConnectionsMax: 128,
-  upstreamShareMax: 32,
-  upstreamWaitMilliseconds: 1000,
-  inFlightMax: 256,
-  connectionInFlightMax: 8,
-  identityConnectionsMax: 64,
-  strangersMax: 1024,
-  listSecondsMax: 60,
-  unsentBytesMax: 32 * 1024 * 1024,
-  unsentSecondsMax: 30,
+const kibibyte = 1024
+const mebibyte = 1024 * 1024
+
+/** What may be configured, each from, to, and what holds without. Docs and chart have the same numbers, which their tests see to. */
+export const limitRanges: Readonly<
+  Record<keyof GatewayLimits, readonly [min: number, max: number, without: number]>
+> = {
+  bodyBytesMax: [kibibyte, 64 * mebibyte, 256 * kibibyte],
+  answerBytesMax: [kibibyte, 256 * mebibyte, 8 * mebibyte],
+  streamSecondsMax: [1, 86_400, 3600],
+  upstreamConnectionsMax: [1, 10_000, 128],
+  upstreamShareMax: [1, 10_000, 32],
+  upstreamWaitMilliseconds: [0, 60_000, 1000],
+  inFlightMax: [1, 10_000, 256],
+  connectionInFlightMax: [1, 1000, 8],
+  identityConnectionsMax: [1, 10_000, 64],
+  strangersMax: [16, 100_000, 1024],
+  listSecondsMax: [0, 86_400, 60],
+  unsentBytesMax: [kibibyte, 1024 * mebibyte, 32 * mebibyte],
+  unsentSecondsMax: [1, 3600, 30],
+}
+
+export const limitNames = Object.keys(limitRanges) as readonly (keyof GatewayLimits)[]
+
+export const defaultLimits: GatewayLimits = Object.fromEntries(
+  limitNames.map((name) => [name, limitRanges[name][2]]),
+) as Readonly<Record<keyof GatewayLimits, number>>
+
+/** The first may not be larger than the second: it could never be reached, or what it permits would never pass. */
+const ordered: readonly (readonly [keyof GatewayLimits, keyof GatewayLimits])[] = [
+  ['upstreamShareMax', 'upstreamConnectionsMax'],
+  ['connectionInFlightMax', 'inFlightMax'],
+  ['answerBytesMax', 'unsentBytesMax'],
+]
+
+/** Limits that contradict each other: which, and what is wanted. */
+export function limitContradictions(
+  limits: GatewayLimits,
+): readonly { readonly name: keyof GatewayLimits; readonly message: string }[] {
+  return ordered
+    .filter(([smaller, larger]) => limits[smaller] > limits[larger])
+    .map(([name, larger]) => ({
+      name,
+      message: `want=at most limits.${larger}, ${limits[larger]} got=${limits[name]}`,
+    }))
 }

@@ -115,6 +115,14 @@ export function badRequest(status: number, message: string): Refusal {
   return { status, code: problemCodes.invalidRequest, message }
 }
 
+/** Most calls end sooner than this and streams later, and a start takes seconds: no other time is better. */
+export const retrySoon: Readonly<Record<string, string>> = { 'retry-after': '1' }
+
+/** The caller has as much of the gateway as it may have (RFC 6585 §4). */
+export function tooMany(what: string): Refusal {
+  return { ...badRequest(429, `too many ${what}`), headers: retrySoon }
+}
+
 /**
  * One JSON-RPC error, with the id as the body of the request writes it, so that no number changes; null where there is none to be read
  * (JSON-RPC 2.0 §5).

@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { readConfiguration } from '../../src/cli/configuration.ts'
 import { gatewaySchema } from '../../src/cli/gateway-configuration.ts'
 import { signerSchema } from '../../src/cli/signer-configuration.ts'
+import { defaultLimits } from '../../src/gateway/limits.ts'
 import { requirement } from '../requirements.ts'
 
 const signer = `
@@ -59,6 +60,14 @@ test('a gateway’s file is read with its defaults', async () => {
   assert.deepEqual(config.upstreams[0]?.eras, ['modern'])
   assert.equal(config.upstreams[0]?.spiffeId.path, '/ns/tools/sa/github')
   assert.equal(config.decisionLog.file, join(folder, 'decisions.jsonl'))
+})
+
+test('a limit that is configured holds, the others stay as they are', async () => {
+  const { limits } = await readConfiguration(
+    await file(`${gateway}limits: { inFlightMax: 9 }\n`),
+    gatewaySchema,
+  )
+  assert.deepEqual(limits, { ...defaultLimits, inFlightMax: 9 })
 })
 
 const brokenSigner: readonly [string, string, RegExp][] = [
@@ -124,6 +133,18 @@ const brokenGateway: readonly [string, string, RegExp][] = [
     /upstreams: want=each server named once/,
   ],
   ['no hosts', gateway.replace('[gateway.example]', '[]'), /hosts: /],
+  ['a limit that is none', `${gateway}limits: { bodyMax: 1 }\n`, /limits\.bodyMax: no such field/],
+  ['a limit beyond reason', `${gateway}limits: { inFlightMax: 0 }\n`, /limits\.inFlightMax: /],
+  [
+    'a share larger than the whole',
+    `${gateway}limits: { upstreamConnectionsMax: 8 }\n`,
+    /limits\.upstreamShareMax: want=at most limits\.upstreamConnectionsMax, 8 got=32/,
+  ],
+  [
+    'an answer that could never wait for its caller',
+    `${gateway}limits: { answerBytesMax: 33554433 }\n`,
+    /limits\.answerBytesMax: want=at most limits\.unsentBytesMax, 33554432 got=33554433/,
+  ],
 ]
 
 for (const [what, text, message] of brokenGateway) {

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
-import { badRequest, identityRefusal, type Refusal } from '../refusal.ts'
+import { identityRefusal, tooMany, type Refusal } from '../refusal.ts'
 import { parseCaller, stranger, type Caller, type CallerOptions, type Stranger } from './caller.ts'
 import { createJudge, judgeSources, type Judgement, type JudgeOptions } from './judge.ts'
 import { createUsages } from './usage.ts'
@@ -126,11 +126,10 @@ function crowded(
   { inFlightMax, connectionInFlightMax }: CallersOptions,
 ): Stranger | undefined {
   if (usage.open >= inFlightMax) {
-    return { refusal: badRequest(429, 'too many open requests of one identity'), svid }
+    return { refusal: tooMany('open requests of one identity'), svid }
   }
   if (open < connectionInFlightMax) return undefined
-  const refusal = badRequest(429, 'too many open requests of one connection')
-  return { refusal: { ...refusal, close: true }, svid }
+  return { refusal: { ...tooMany('open requests of one connection'), close: true }, svid }
 }
 
 function letIn(caller: Caller, response: ServerResponse): Caller {

@@ -1,4 +1,4 @@
-import { badRequest, type Refusal } from '../refusal.ts'
+import { tooMany, type Refusal } from '../refusal.ts'
 import type { Caller, Stranger, Usage } from './caller.ts'
 
 export interface Usages {
@@ -28,7 +28,4 @@ export function createUsages(connectionsMax: number): Usages {
   }
 }
 
-const tooManyConnections: Refusal = {
-  ...badRequest(429, 'too many connections of one identity'),
-  close: true,
-}
+const tooManyConnections: Refusal = { ...tooMany('connections of one identity'), close: true }

@@ -1,16 +1,12 @@
 import type { Decisions } from '../permit/policy.ts'
 import type { Permit } from '../permit/authorize.ts'
-import { badRequest, refused, unavailable, type Refused } from '../refusal.ts'
+import { refused, retrySoon, tooMany, unavailable, type Refused } from '../refusal.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
-
-/** Most calls end sooner than this and streams later: no other time is better. */
-const retrySoon = { 'retry-after': '1' }
 
 /** What a caller is told of an upstream that has not answered (RFC 6585 §4, RFC 9110 §15.6). */
 export function fault({ failed, detail }: ExchangeFailure): Refused {
   if (failed === 'share used up') {
-    const refusal = badRequest(429, 'too many open requests of one identity')
-    return refused('forward', { ...refusal, headers: retrySoon, detail })
+    return refused('forward', { ...tooMany('open requests of one identity'), detail })
   }
   if (failed === 'busy') {
     const more = { detail, headers: retrySoon }

@@ -230,6 +230,7 @@ test('one identity has so many requests open and no more', async () => {
   await eventually('all are answered', () => text.split('HTTP/1.1 ').length === 4)
   const statuses = [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)
   assert.deepEqual(statuses, ['200', '200', '429'])
+  assert.match(text, /^retry-after: 1\r$/im)
   socket.destroy()
 })
 
