@@ -326,6 +326,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'no credential, cookie or forwarded identity of a caller reaches a tool server',
     source: 'MCP 2025-11-25 security: token passthrough',
   },
+  'gateway.upstream-told-apart': {
+    claim: 'a tool server of another trust domain, or one SPIFFE ID behind two servers, is refused',
+    source: 'SPIFFE-ID §2; docs/AUTHORIZATION.md',
+  },
   'gateway.upstream-share': {
     claim: 'one identity cannot take an upstream from the others, whatever it leaves open',
     source: 'CWE-770, allocation of resources without limits',

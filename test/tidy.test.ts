@@ -140,6 +140,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/gateway',
     'src/gateway/limits.ts',
     'src/gateway/caller',
+    'src/gateway/upstream',
     'src/agent',
     'src/doctor',
     'src/doctor/gather',

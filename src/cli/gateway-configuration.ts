@@ -7,6 +7,7 @@ import {
   limitRanges,
   type GatewayLimits,
 } from '../gateway/limits.ts'
+import { upstreamConflicts } from '../gateway/upstream/conflicts.ts'
 import { parsedBy, pathIn } from './configuration.ts'
 import {
   adminSchema,
@@ -96,44 +97,45 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
     timeoutSeconds: z.int().min(1).max(3600).default(60),
     pins: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)).optional(),
   })
-  return z.strictObject({
-    trustDomain: parsedBy(parseTrustDomain),
-    kubeconfig: pathIn(folder).optional(),
-    listen: z
-      .strictObject({
-        host: z.string().min(1).default('0.0.0.0'),
-        port: z.int().min(0).max(65_535).default(8443),
-      })
-      .prefault({}),
-    credentialBundle: pathIn(folder),
-    trustBundle: pathIn(folder),
-    identityExtensionOid: z.string().max(128).optional(),
-    production: z.boolean().default(true),
-    hosts: z.array(z.string().min(1)).min(1),
-    origins: z.array(z.string().min(1)).default([]),
-    upstreams: z
-      .array(upstream)
-      .min(1)
-      .refine((list) => new Set(list.map((each) => each.server)).size === list.length, {
-        error: 'want=each server named once',
+  return z
+    .strictObject({
+      trustDomain: parsedBy(parseTrustDomain),
+      kubeconfig: pathIn(folder).optional(),
+      listen: z
+        .strictObject({
+          host: z.string().min(1).default('0.0.0.0'),
+          port: z.int().min(0).max(65_535).default(8443),
+        })
+        .prefault({}),
+      credentialBundle: pathIn(folder),
+      trustBundle: pathIn(folder),
+      identityExtensionOid: z.string().max(128).optional(),
+      production: z.boolean().default(true),
+      hosts: z.array(z.string().min(1)).min(1),
+      origins: z.array(z.string().min(1)).default([]),
+      upstreams: z.array(upstream).min(1),
+      sessionKeyFile: pathIn(folder).optional(),
+      staleSecondsMax: z.int().min(5).max(3600).default(120),
+      drain: z
+        .strictObject({
+          graceSeconds: z.int().min(0).max(600).default(5),
+          callSecondsMax: z.int().min(0).max(3600).default(10),
+        })
+        .prefault({}),
+      decisionLog: z.strictObject({
+        file: pathIn(folder),
+        // More than may wait in memory, so that what is written at once always fits.
+        fileBytesMax: z.int().min(16_777_216).max(17_179_869_184).default(67_108_864),
+        files: z.int().min(2).max(100).default(8),
       }),
-    sessionKeyFile: pathIn(folder).optional(),
-    staleSecondsMax: z.int().min(5).max(3600).default(120),
-    drain: z
-      .strictObject({
-        graceSeconds: z.int().min(0).max(600).default(5),
-        callSecondsMax: z.int().min(0).max(3600).default(10),
-      })
-      .prefault({}),
-    decisionLog: z.strictObject({
-      file: pathIn(folder),
-      // More than may wait in memory, so that what is written at once always fits.
-      fileBytesMax: z.int().min(16_777_216).max(17_179_869_184).default(67_108_864),
-      files: z.int().min(2).max(100).default(8),
-    }),
-    limits: limitsSchema,
-    policy: policySchema(folder),
-    admin: adminSchema(9_444),
-    log: logSchema,
-  })
+      limits: limitsSchema,
+      policy: policySchema(folder),
+      admin: adminSchema(9_444),
+      log: logSchema,
+    })
+    .superRefine(({ upstreams, trustDomain }, context) => {
+      for (const { index, field, message } of upstreamConflicts(upstreams, trustDomain)) {
+        context.addIssue({ code: 'custom', path: ['upstreams', index, field], message })
+      }
+    })
 }

@@ -131,6 +131,21 @@ const refused: readonly [title: string, values: string, said: RegExp][] = [
     /- gateway\.upstreams: server a is named twice/,
   ],
   [
+    'one SPIFFE ID behind two tool servers',
+    `gateway: { upstreams: [${upstream}, ${upstream.replace('server: a', 'server: b')}] }`,
+    /- gateway\.upstreams: servers a and b have one spiffeId, spiffe:\/\/agents\.example\/x/,
+  ],
+  [
+    'a tool server of another trust domain',
+    `gateway: { upstreams: [${upstream.replace('agents.example', 'other.example')}] }`,
+    /- gateway\.upstreams: server a is not of the trust domain agents\.example/,
+  ],
+  [
+    'a limit beyond reason',
+    'gateway: { limits: { inFlightMax: 0 } }',
+    /at '\/gateway\/limits\/inFlightMax': minimum: got 0, want 1/,
+  ],
+  [
     'a drain that SIGKILL would cut off',
     'gateway: { drain: { callSecondsMax: 90 } }',
     /- gateway\.terminationGracePeriodSeconds: has to be longer than gateway\.drain/,

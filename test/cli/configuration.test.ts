@@ -130,7 +130,17 @@ const brokenGateway: readonly [string, string, RegExp][] = [
   [
     'a server named twice',
     `${gateway}${gateway.split('\n').at(-2)}\n`,
-    /upstreams: want=each server named once/,
+    /upstreams\.1\.server: want=each server named once got=github/,
+  ],
+  [
+    'one SPIFFE ID behind two servers',
+    `${gateway}${(gateway.split('\n').at(-2) ?? '').replace('server: github', 'server: mirror')}\n`,
+    /upstreams\.1\.spiffeId: want=a SPIFFE ID for each server got=\S+ of github and mirror/,
+  ],
+  [
+    'an upstream of another trust domain',
+    gateway.replace('spiffe://agents.example/', 'spiffe://other.example/'),
+    /upstreams\.0\.spiffeId: want=the trust domain agents\.example got=other\.example of github/,
   ],
   ['no hosts', gateway.replace('[gateway.example]', '[]'), /hosts: /],
   ['a limit that is none', `${gateway}limits: { bodyMax: 1 }\n`, /limits\.bodyMax: no such field/],
@@ -150,6 +160,7 @@ const brokenGateway: readonly [string, string, RegExp][] = [
 for (const [what, text, message] of brokenGateway) {
   test(`a gateway’s configuration with ${what} is refused by name`, async () => {
     requirement('cli.configuration-closed')
+    requirement('gateway.upstream-told-apart')
     await assert.rejects(readConfiguration(await file(text), gatewaySchema), message)
   })
 }

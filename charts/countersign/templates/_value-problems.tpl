@@ -34,7 +34,16 @@
 {{- $problems = append $problems "gateway.terminationGracePeriodSeconds: has to be longer than gateway.drain.graceSeconds and gateway.drain.callSecondsMax together" -}}
 {{- end -}}
 {{- $servers := list -}}
+{{- $ids := dict -}}
 {{- range $values.gateway.upstreams -}}
+{{- $twin := get $ids .spiffeId -}}
+{{- if and $twin (ne $twin .server) -}}
+{{- $problems = append $problems (printf "gateway.upstreams: servers %s and %s have one spiffeId, %s" $twin .server .spiffeId) -}}
+{{- end -}}
+{{- $_ := set $ids .spiffeId .server -}}
+{{- if and $values.trustDomain (not (hasPrefix (printf "spiffe://%s/" $values.trustDomain) .spiffeId)) -}}
+{{- $problems = append $problems (printf "gateway.upstreams: server %s is not of the trust domain %s, %s" .server $values.trustDomain .spiffeId) -}}
+{{- end -}}
 {{- if has .server $servers -}}
 {{- $problems = append $problems (printf "gateway.upstreams: server %s is named twice" .server) -}}
 {{- end -}}
