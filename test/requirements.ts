@@ -310,6 +310,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'every message of a tool server is read one way and judged whole, and no octet of its streams reaches a caller unread',
     source: 'MCP 2026-07-28, multi round-trip requests; HTML Living Standard §9.2.6',
   },
+  'gateway.no-upstream-delays-others': {
+    claim: 'no upstream keeps the callers of the others waiting beyond one bound, whatever it does',
+    source: 'agentgateway #621, Kuadrant mcp-gateway #463: one broken server fails every session',
+  },
   'gateway.session-bound': {
     claim: 'a session id is of use only to the identity that it was made for',
     source: 'CVE-2026-33946',

@@ -20,6 +20,7 @@ import { defaultLimits, type GatewayLimits } from './limits.ts'
 import { createAuthorize } from './permit/authorize.ts'
 import { createDecisions } from './permit/policy.ts'
 import { createReadiness } from './readiness.ts'
+import { createAbsences } from './upstream/absences.ts'
 import { createUpstream, type Upstream, type UpstreamConfig } from './upstream/upstream.ts'
 
 export interface GatewayOptions {
@@ -89,12 +90,15 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const catalogueOf = createCatalogues({ answerBytesMax, now, log, metrics })
   const seal = createSeal({ key: options.sessionKey })
   const tokens = createTokenSigner({ credential, now })
+  // Longer than the wait, so that of many callers one alone waits for what is away.
+  const pauseMilliseconds = 2 * limits.federationWaitMilliseconds
+  const absences = createAbsences({ now, pauseMilliseconds })
   const handle = createCallHandler({
     unmet: createReadiness(options.ready),
     callers,
     served: { hosts: lowerCase(options.hosts), origins: lowerCase(options.origins) },
     authorize: createAuthorize({ decisions, catalogueOf, log }),
-    parts: { upstreams, catalogueOf, decisions, seal, tokens, limits, now, log },
+    parts: { upstreams, absences, catalogueOf, decisions, seal, tokens, limits, now, log },
     log,
     metrics,
     now,

@@ -18,6 +18,8 @@ export interface GatewayLimits extends UnsentBounds {
   readonly upstreamShareMax: number
   /** How long a call may wait for one of these places. */
   readonly upstreamWaitMilliseconds: number
+  /** So long the door of all waits for what each of its upstreams has to say: what is there then is served, and the rest is named. */
+  readonly federationWaitMilliseconds: number
   /** Open requests of one identity, over all of its connections. */
   readonly inFlightMax: number
   /** Open requests of one connection: HTTP/1.1 lets a caller send the next before the last is answered. */
@@ -43,6 +45,7 @@ export const limitRanges: Readonly<
   upstreamConnectionsMax: [1, 10_000, 128],
   upstreamShareMax: [1, 10_000, 32],
   upstreamWaitMilliseconds: [0, 60_000, 1000],
+  federationWaitMilliseconds: [10, 60_000, 5000],
   inFlightMax: [1, 10_000, 256],
   connectionInFlightMax: [1, 1000, 8],
   identityConnectionsMax: [1, 10_000, 64],

@@ -247,6 +247,7 @@ test('a legacy session at the door of all leaves out what was down, and says so 
     protocolVersion: '2025-11-25',
     capabilities: { tools: {} },
     serverInfo: { name: 'countersign-gateway', version: '0.1.0' },
+    _meta: { 'dev.countersign/missing': ['web'] },
   })
   const session = String(opened.headers['mcp-session-id'])
   const asked = legacy('tools/list', undefined, { session })

@@ -28,12 +28,26 @@ const purpose = 'countersign/session/1'
 const upstreamIdCharactersMax = 256
 const sessionIdCharactersMax = 4096
 
-/** The id to give the caller; undefined when the upstreams' ids are too long to carry. */
-export function sealSession(seal: Seal, session: Session): string | undefined {
-  const upstreams = Object.values(session.upstreams)
-  if (upstreams.some(({ id }) => id !== null && !isSessionId(id))) return undefined
-  const text = seal.seal(purpose, session)
-  return text.length > sessionIdCharactersMax ? undefined : text
+export interface Sealed {
+  /** The id to give the caller. */
+  readonly id: string
+  /** The servers whose sessions did not fit, those with the longest ids first. */
+  readonly without: readonly string[]
+}
+
+/** Seals as many of the upstreams' sessions as fit into a header; undefined where nothing does. */
+export function sealSession(seal: Seal, session: Session): Sealed | undefined {
+  const left = Object.entries(session.upstreams).toSorted(
+    ([, one], [, other]) => (one.id ?? '').length - (other.id ?? '').length,
+  )
+  const without: string[] = []
+  while (true) {
+    const id = seal.seal(purpose, { ...session, upstreams: Object.fromEntries(left) })
+    if (id.length <= sessionIdCharactersMax) return { id, without }
+    const longest = left.pop()
+    if (longest === undefined) return undefined
+    without.push(longest[0])
+  }
 }
 
 /** The session of an id, or undefined when this gateway never sealed it. */
@@ -43,8 +57,9 @@ export function openSession(seal: Seal, id: string): Session | undefined {
     : (seal.open(purpose, id) as Session | undefined)
 }
 
-function isSessionId(id: string): boolean {
-  return id.length <= upstreamIdCharactersMax && /^[\x21-\x7e]+$/.test(id)
+/** MCP 2025-11-25 transports, session management: visible ASCII. */
+export function isSessionId(id: unknown): id is string {
+  return typeof id === 'string' && id.length <= upstreamIdCharactersMax && /^[\x21-\x7e]+$/.test(id)
 }
 
 /**

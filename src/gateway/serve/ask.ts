@@ -21,6 +21,8 @@ export interface Asking {
   readonly session: UpstreamSession | undefined
   /** What the answer has to be to; undefined where none is expected. */
   readonly asked?: Asked | undefined
+  /** Ends the exchange before its time. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** What an upstream has answered, read. */
@@ -45,8 +47,8 @@ export async function askAnswer(asking: Asking, parts: Parts): Promise<ReadAnswe
 
 /** Sends the caller's message to an upstream and collects the whole answer. */
 export async function askUpstream(
-  { permit, reply, upstream, body, session, asked }: Asking,
-  { limits }: Parts,
+  { permit, reply, upstream, body, session, asked, signal }: Asking,
+  { limits, absences }: Parts,
 ): Promise<Answer | ExchangeFailure> {
   const { caller, message, arrived } = permit.call
   const opening = message.method === 'initialize'
@@ -58,9 +60,12 @@ export async function askUpstream(
   })
   const { answerBytesMax, streamSecondsMax } = limits
   const cancelling = new AbortController()
+  const ends =
+    signal === undefined ? cancelling.signal : AbortSignal.any([signal, cancelling.signal])
+  if (ends.aborted) return { failed: 'cancelled', detail: 'cancelled' }
   const untie = tieExchange(caller, reply.response, () => cancelling.abort())
   try {
-    return await collectAnswer({
+    const answer = await collectAnswer({
       asked,
       upstream,
       caller: caller.svid.spiffeId.uri,
@@ -69,9 +74,17 @@ export async function askUpstream(
       streamSecondsMax,
       // Lists, discovery, opening a session, notifications: no tool does anything.
       repeatable: true,
-      signal: cancelling.signal,
+      signal: ends,
     })
+    if (!('failed' in answer)) absences.back(upstream)
+    else if (isAbsence(answer)) absences.away(upstream)
+    return answer
   } finally {
     untie()
   }
+}
+
+/** What is answered badly is answered; what is busy or was given up says nothing of the server. */
+function isAbsence({ failed }: ExchangeFailure): boolean {
+  return failed === 'unreachable' || failed === 'time-out'
 }

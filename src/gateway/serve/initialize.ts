@@ -1,7 +1,7 @@
 import { rewriteResult, valueOf, type AnswerBody } from '../../mcp/answer.ts'
 import { legacyVersions } from '../../mcp/revisions.ts'
 import { replyBody, replyResult, type Reply } from '../door/reply.ts'
-import { sealSession, type UpstreamSession } from '../handle/session.ts'
+import { isSessionId, sealSession, type Sealed, type UpstreamSession } from '../handle/session.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { visibleUpstreams } from '../permit/ceiling.ts'
 import { isRefused, type Refused } from '../refusal.ts'
@@ -9,6 +9,7 @@ import { gatewayInfo } from '../self.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { askAnswer, askUpstream } from './ask.ts'
 import { fault } from './fault.ts'
+import { gather, metaOfMissing } from './gather.ts'
 import type { Parts } from './serve.ts'
 
 interface Opened {
@@ -34,17 +35,17 @@ export async function initialize(
     replyBody(reply, answer.octets)
     return undefined
   }
-  const id = sealFor(permit, parts, session.version, { [upstream.config.server]: session })
-  if (id === undefined) return fault({ failed: 'bad answer', detail: 'session id too long' })
+  const sealed = sealFor(permit, parts, session.version, { [upstream.config.server]: session })
+  if (sealed === undefined || sealed.without.length > 0) return tooLong
   // What is not served here must not be offered here.
   const capabilities = answer.result.has('capabilities') && toolsOf(answer) ? '{"tools":{}}' : '{}'
   const kept = ['protocolVersion', 'serverInfo', '_meta']
   const body = rewriteResult(answer, kept, { capabilities })
-  replyBody(reply, body, { headers: { 'mcp-session-id': id } })
+  replyBody(reply, body, { headers: { 'mcp-session-id': sealed.id } })
   return undefined
 }
 
-/** `initialize` at the door of all upstreams: each that the caller may see is opened; one that is down is left out. */
+/** `initialize` at the door of all upstreams: each that the caller may see is opened; one that is not there is left out. */
 export async function initializeAll(
   permit: Permit,
   reply: Reply,
@@ -52,26 +53,28 @@ export async function initializeAll(
 ): Promise<Refused | undefined> {
   const { message } = permit.call
   const visible = visibleUpstreams(permit.call, parts.upstreams)
-  const sessions: Record<string, UpstreamSession> = {}
-  await Promise.all(
-    visible.map(async (upstream) => {
-      const session = await openAndConfirm({ permit, reply, upstream }, parts)
-      if (session !== undefined) sessions[upstream.config.server] = session
-    }),
+  const { given, missing } = await gather(
+    visible,
+    (upstream, signal) => openAndConfirm({ permit, reply, upstream, signal }, parts),
+    parts,
   )
-  if (visible.length > 0 && Object.keys(sessions).length === 0) {
-    return fault({ failed: 'unreachable', detail: 'no upstream has answered' })
-  }
-  const id = sealFor(permit, parts, message.version, sessions)
-  if (id === undefined) return fault({ failed: 'bad answer', detail: 'session ids too long' })
+  const sealed = sealFor(permit, parts, message.version, Object.fromEntries(given))
+  if (sealed === undefined) return tooLong
   const result = {
     protocolVersion: message.version,
     capabilities: { tools: {} },
     serverInfo: gatewayInfo,
+    ...meta([...missing, ...sealed.without]),
   }
-  replyResult(reply, result, { 'mcp-session-id': id })
+  replyResult(reply, result, { 'mcp-session-id': sealed.id })
   return undefined
 }
+
+function meta(missing: readonly string[]): object {
+  return missing.length === 0 ? {} : { _meta: metaOfMissing(missing) }
+}
+
+const tooLong = fault({ failed: 'bad answer', detail: 'session ids are too long' })
 
 function toolsOf(answer: AnswerBody): boolean {
   const capabilities = valueOf(answer, 'capabilities')
@@ -83,7 +86,7 @@ function sealFor(
   { seal }: Parts,
   version: string,
   upstreams: Readonly<Record<string, UpstreamSession>>,
-): string | undefined {
+): Sealed | undefined {
   const { owner } = call.caller
   return sealSession(seal, { owner, door: call.arrived.door.name, version, upstreams })
 }
@@ -92,25 +95,22 @@ interface Opening {
   readonly permit: Permit
   readonly reply: Reply
   readonly upstream: Upstream
+  readonly signal?: AbortSignal
 }
 
 /** Opens a session and says that it is open: between the gateway and an upstream, the gateway is the client. */
 async function openAndConfirm(
   opening: Opening,
   parts: Parts,
-): Promise<UpstreamSession | undefined> {
+): Promise<readonly [server: string, session: UpstreamSession] | Refused> {
   const opened = await openUpstream(opening, parts)
-  const { server } = opening.upstream.config
-  if (isRefused(opened) || opened.answer.result === undefined) {
-    const detail = isRefused(opened) ? opened.refusal.detail : 'answer is an error'
-    parts.log.warn({ server, detail }, 'upstream is left out of a session')
-    return undefined
+  if (isRefused(opened)) return opened
+  if (opened.answer.result === undefined) {
+    return fault({ failed: 'bad answer', detail: 'answer is an error' })
   }
   const { session } = opened
   const told = await askUpstream({ ...opening, body: initialized, session }, parts)
-  if (!('failed' in told)) return session
-  parts.log.warn({ server, detail: told.detail }, 'upstream is left out of a session')
-  return undefined
+  return 'failed' in told ? fault(told) : [opening.upstream.config.server, session]
 }
 
 const initialized = Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}')
@@ -125,6 +125,9 @@ async function openUpstream(opening: Opening, parts: Parts): Promise<Opened | Re
   if (typeof version !== 'string' || !legacyVersions.includes(version)) {
     return fault({ failed: 'bad answer', detail: 'protocol version is not served' })
   }
-  const id = answer.headers['mcp-session-id']
-  return { answer, session: { id: typeof id === 'string' ? id : null, version } }
+  const id = answer.headers['mcp-session-id'] ?? null
+  if (id !== null && !isSessionId(id)) {
+    return fault({ failed: 'bad answer', detail: 'session id is too long, or none that may be' })
+  }
+  return { answer, session: { id, version } }
 }

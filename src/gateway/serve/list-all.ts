@@ -10,6 +10,7 @@ import { isRefused, refused, type Refused } from '../refusal.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { askAnswer } from './ask.ts'
 import { fault } from './fault.ts'
+import { gather, metaOfMissing } from './gather.ts'
 import type { Parts } from './serve.ts'
 
 /** `tools/list` at the door of all upstreams: page n is every upstream's page n, filtered in one evaluation. */
@@ -24,16 +25,17 @@ export async function listAll(
   const upstreams = visibleUpstreams(call, parts.upstreams).filter(
     ({ config }) => position === undefined || Object.hasOwn(position.cursors, config.server),
   )
-  const asked = await Promise.all(
-    upstreams.map((upstream) => pageOf({ permit, reply, upstream, position }, parts)),
+  const { given: pages, missing } = await gather(
+    upstreams,
+    (upstream, signal) => pageOf({ permit, reply, upstream, position, signal }, parts),
+    parts,
   )
-  const pages = asked.filter((page) => page !== undefined)
   if (upstreams.length > 0 && pages.length === 0) {
     return fault({ failed: 'unreachable', detail: 'no upstream has answered' })
   }
   const tools = filterTools(call, pages, parts)
   if (isRefused(tools)) return tools
-  replyResultText(reply, formatPage(permit, parts, { pages, tools }))
+  replyResultText(reply, formatPage(permit, parts, { pages, tools, missing }))
   return undefined
 }
 
@@ -50,17 +52,18 @@ const invalidCursor: Refused = refused('target', {
   message: 'cursor is not known',
 })
 
-/** One upstream's page; undefined, and a line in the log, for one that gives none. */
+/** One upstream's page. */
 async function pageOf(
   asked: {
     readonly permit: Permit
     readonly reply: Reply
     readonly upstream: Upstream
     readonly position: Position | undefined
+    readonly signal: AbortSignal
   },
   parts: Parts,
-): Promise<ToolPage | undefined> {
-  const { permit, reply, upstream, position } = asked
+): Promise<ToolPage | Refused> {
+  const { permit, reply, upstream, position, signal } = asked
   const { server } = upstream.config
   const { message, session } = permit.call
   const cursor = position?.cursors[server]
@@ -69,20 +72,24 @@ async function pageOf(
     cursor === undefined || span === undefined
       ? message.body
       : splice(message.body, span, JSON.stringify(cursor))
-  const asking = { permit, reply, upstream, body, session: session?.upstreams[server] }
+  const asking = { permit, reply, upstream, body, session: session?.upstreams[server], signal }
   const answer = await askAnswer(asking, parts)
-  if (!isRefused(answer) && answer.result !== undefined) return { upstream, answer }
-  const detail = isRefused(answer) ? answer.refusal.detail : 'answer is an error'
-  parts.log.warn({ server, detail }, 'upstream is left out of a list')
-  return undefined
+  if (isRefused(answer)) return answer
+  return answer.result === undefined
+    ? fault({ failed: 'bad answer', detail: 'answer is an error' })
+    : { upstream, answer }
 }
 
 function formatPage(
   { call }: Permit,
   { seal, now, limits }: Parts,
-  union: { readonly pages: readonly ToolPage[]; readonly tools: readonly ListedTool[] },
+  union: {
+    readonly pages: readonly ToolPage[]
+    readonly tools: readonly ListedTool[]
+    readonly missing: readonly string[]
+  },
 ): string {
-  const { pages, tools } = union
+  const { pages, tools, missing } = union
   const { caller, message } = call
   const { owner } = caller
   const { era } = message
@@ -95,10 +102,12 @@ function formatPage(
   if (Object.keys(cursors).length > 0) {
     members.push(`"nextCursor":${JSON.stringify(sealCursor(seal, { owner, era, cursors }))}`)
   }
+  if (missing.length > 0) members.push(`"_meta":${JSON.stringify(metaOfMissing(missing))}`)
   if (era === 'modern') {
     const most = { now: now(), listSecondsMax: limits.listSecondsMax }
     const lives = pages.map(({ answer }) => timeToLive(caller, valueOf(answer, 'ttlMs'), most))
-    const ttlMs = lives.length === 0 ? 0 : Math.min(...lives)
+    // What is missing may be back at once.
+    const ttlMs = lives.length === 0 || missing.length > 0 ? 0 : Math.min(...lives)
     members.push('"resultType":"complete"', `"ttlMs":${ttlMs}`, '"cacheScope":"private"')
   }
   return `{${members.join(',')}}`

@@ -7,11 +7,13 @@ import type { GatewayLimits } from '../limits.ts'
 import type { Permit } from '../permit/authorize.ts'
 import type { Decisions } from '../permit/policy.ts'
 import type { Refused, Soon } from '../refusal.ts'
+import type { Absences } from '../upstream/absences.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 
 /** What serving works with; made once, by `createGateway`. */
 export interface Parts {
   readonly upstreams: ReadonlyMap<string, Upstream>
+  readonly absences: Absences
   readonly catalogueOf: Catalogues
   readonly decisions: Decisions
   readonly seal: Seal

@@ -2,8 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { CountersignError } from '../../../src/errors.ts'
-import { createSeal } from '../../../src/gateway/handle/seal.ts'
-import { openSession, sealSession, type Session } from '../../../src/gateway/handle/session.ts'
+import { createSeal, type Seal } from '../../../src/gateway/handle/seal.ts'
+import {
+  isSessionId,
+  openSession,
+  sealSession,
+  type Session,
+} from '../../../src/gateway/handle/session.ts'
 
 const key = Buffer.alloc(32, 7)
 const session: Session = {
@@ -13,20 +18,26 @@ const session: Session = {
   upstreams: { files: { id: 'theirs', version: '2025-11-25' }, web: { id: null, version: 'x' } },
 }
 
+function idOf(seal: Seal, one: Session): string {
+  const sealed = sealSession(seal, one)
+  assert.deepEqual(sealed?.without, [])
+  return sealed.id
+}
+
 test('a session comes back as it was sealed, on any replica with the key', () => {
-  const id = sealSession(createSeal({ key }), session) ?? ''
+  const id = idOf(createSeal({ key }), session)
   assert.match(id, /^[\x21-\x7e]+$/)
   assert.deepEqual(openSession(createSeal({ key }), id), session)
 })
 
 test('a session of another key is none', () => {
-  const id = sealSession(createSeal({}), session) ?? ''
+  const id = idOf(createSeal({}), session)
   assert.equal(openSession(createSeal({ key }), id), undefined)
 })
 
 test('a session id with any character changed is none', () => {
   const seal = createSeal({ key })
-  const id = sealSession(seal, session) ?? ''
+  const id = idOf(seal, session)
   fc.assert(
     fc.property(fc.nat(id.length - 1), fc.constantFrom('A', 'b', '-', '=', '.'), (at, letter) => {
       fc.pre(id[at] !== letter)
@@ -38,7 +49,7 @@ test('a session id with any character changed is none', () => {
 
 test('a session id has one text, whatever bits its last character has that mean nothing', () => {
   const seal = createSeal({ key })
-  const owners = ['a', 'ab', 'abc'].map((owner) => sealSession(seal, { ...session, owner }) ?? '')
+  const owners = ['a', 'ab', 'abc'].map((owner) => idOf(seal, { ...session, owner }))
   const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
   for (const id of owners) {
     const opened = letters.split('').filter((letter) => openSession(seal, id.slice(0, -1) + letter))
@@ -57,21 +68,36 @@ for (const text of ['', 'A', 'A'.repeat(38), 'A'.repeat(5000), 'a b', 'é']) {
   })
 }
 
-for (const [what, id] of Object.entries({ long: 'x'.repeat(300), 'not ASCII': 'é', blank: ' ' })) {
-  test(`an upstream's session id that is ${what} is not carried`, () => {
-    const upstreams = { files: { id, version: '2025-11-25' } }
-    assert.equal(sealSession(createSeal({ key }), { ...session, upstreams }), undefined)
+for (const [what, id] of Object.entries({
+  'of 10 KiB': 'x'.repeat(10_240),
+  'not ASCII': 'é',
+  blank: ' ',
+  empty: '',
+  'no text': ['a', 'b'],
+})) {
+  test(`an upstream's session id that is ${what} is none`, () => {
+    assert.equal(isSessionId(id), false)
   })
 }
 
-test('a session that would not fit a header is not made', () => {
+test('of sessions that do not fit a header together, those with the longest ids are left out', () => {
+  const seal = createSeal({ key })
   const upstreams = Object.fromEntries(
     Array.from({ length: 40 }, (_, index) => [
       `server-${index}`,
-      { id: 'x'.repeat(200), version: '2025-11-25' },
+      { id: 'x'.repeat(index === 7 ? 10 : 200), version: '2025-11-25' },
     ]),
   )
-  assert.equal(sealSession(createSeal({ key }), { ...session, upstreams }), undefined)
+  const sealed = sealSession(seal, { ...session, upstreams })
+  assert.ok(sealed !== undefined && sealed.id.length <= 4096)
+  const kept = Object.keys(openSession(seal, sealed.id)?.upstreams ?? {})
+  assert.deepEqual([...kept, ...sealed.without].toSorted(), Object.keys(upstreams).toSorted())
+  assert.ok(kept.includes('server-7') && kept.length > 5)
+})
+
+test('a session whose owner alone does not fit a header is not made', () => {
+  const owner = 'x'.repeat(4000)
+  assert.equal(sealSession(createSeal({ key }), { ...session, owner }), undefined)
 })
 
 test('a key of another length is refused', () => {

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { requirement } from '../../requirements.ts'
+import { eventually } from '../../support/eventually.ts'
+import { initializeParams, legacy, modern, type Reply, type TestClient } from '../world/client.ts'
+import { answerBoth, sendJson, type Answer } from '../world/upstream.ts'
+import { openWorld, type World } from '../world/world.ts'
+
+const list = modern('tools/list')
+const opening = legacy('initialize', initializeParams)
+const filesTools = ['files_echo', 'files_big', 'files_delete']
+
+function namesOf(reply: Reply): readonly unknown[] {
+  const tools = reply.json.result?.['tools'] as readonly { readonly name: string }[] | undefined
+  return (tools ?? []).map((tool) => tool.name)
+}
+
+function missingIn(reply: Reply): unknown {
+  const meta = reply.json.result?.['_meta'] as Readonly<Record<string, unknown>> | undefined
+  return meta?.['dev.countersign/missing']
+}
+
+async function openSession(agent: TestClient): Promise<{ session: string; opened: Reply }> {
+  const opened = await agent.post('/mcp', opening.body, opening.headers)
+  assert.equal(opened.status, 200, opened.text)
+  return { session: String(opened.headers['mcp-session-id']), opened }
+}
+
+/** Of an upstream that is not as it should be; each is asked for a session, a list, or both. */
+const faults: Readonly<Record<string, Answer>> = {
+  'never answers': () => {},
+  'is silent after the head of its answer': (_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': '10' })
+    response.flushHeaders()
+  },
+  'opens a stream and says nothing on it': (_, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.flushHeaders()
+  },
+  'streams notifications and no answer': (_, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write('data: {"jsonrpc":"2.0","method":"notifications/message","params":{}}\n\n')
+  },
+  'hangs up': (_, response) => response.destroy(),
+  'answers a page of HTML': (_, response) => {
+    response.writeHead(200, { 'content-type': 'text/html' }).end('<p>hello</p>')
+  },
+  'answers what is no JSON': (_, response) => sendJson(response, '{"jsonrpc":'),
+  'has failed': (_, response) => response.writeHead(500).end(),
+  'answers an error': (message, response) => {
+    const id = JSON.stringify(message.id)
+    sendJson(response, `{"jsonrpc":"2.0","id":${id},"error":{"code":-32603,"message":"no"}}`)
+  },
+}
+
+/** Time enough for whoever answers, on a busy machine too. */
+const limits = { federationWaitMilliseconds: 1000 }
+
+const openFaulty = (answer: Answer): Promise<World> =>
+  openWorld({ answers: { files: answerBoth({ name: 'files' }), web: answer }, limits })
+
+for (const [what, answer] of Object.entries(faults)) {
+  test(`an upstream that ${what} is named as missing, and the others are served`, async () => {
+    requirement('gateway.no-upstream-delays-others')
+    await using world = await openFaulty(answer)
+    const [one, other] = [await world.agent(), await world.agent()]
+    const [listed, { session, opened }] = await Promise.all([
+      one.post('/mcp', list.body, list.headers),
+      openSession(other),
+    ])
+    assert.equal(listed.status, 200, listed.text)
+    assert.deepEqual(namesOf(listed), filesTools)
+    assert.deepEqual(missingIn(listed), ['web'])
+    assert.equal(listed.json.result?.['ttlMs'], 0)
+    assert.deepEqual(missingIn(opened), ['web'])
+    const asked = legacy('tools/list', undefined, { session })
+    assert.deepEqual(namesOf(await other.post('/mcp', asked.body, asked.headers)), filesTools)
+  })
+}
+
+/** Opens sessions of this id. */
+const sessionOf =
+  (id: string | readonly string[]): Answer =>
+  (message, response, request) => {
+    if (message.method !== 'initialize') return answerBoth()(message, response, request)
+    const result = '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}}}'
+    const text = `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":${result}}`
+    sendJson(response, text, { 'mcp-session-id': id })
+  }
+
+for (const [what, id] of Object.entries({
+  'of 10 KiB': 'x'.repeat(10_240),
+  'with a blank': 'a b',
+  'that is empty': '',
+  'that comes twice': ['a', 'b'],
+})) {
+  test(`a session id of an upstream ${what} leaves that upstream out, and no other`, async () => {
+    await using world = await openFaulty(sessionOf(id))
+    const agent = await world.agent()
+    const { opened } = await openSession(agent)
+    assert.deepEqual(missingIn(opened), ['web'])
+    const alone = await agent.post('/mcp/web', opening.body, opening.headers)
+    assert.equal(alone.status, 502)
+  })
+}
+
+test('a session that is opened with nobody says so, and is one all the same', async () => {
+  const answers = { files: faults['has failed'] ?? answerBoth(), web: () => {} }
+  await using world = await openWorld({ answers, limits })
+  const { opened } = await openSession(await world.agent())
+  assert.deepEqual(missingIn(opened), ['files', 'web'])
+})
+
+test('an upstream that is away is not waited for again until it had time to come back', async () => {
+  const begun = Date.now()
+  let shift = 0
+  let awake = false
+  const answer: Answer = (message, response, request) => {
+    if (awake) answerBoth()(message, response, request)
+  }
+  await using world = await openWorld({
+    answers: { files: answerBoth(), web: answer },
+    limits,
+    now: () => begun + shift,
+  })
+  const agent = await world.agent()
+  const asked = (): number => world.upstreams['web']?.received.length ?? 0
+  const missing = async (): Promise<unknown> =>
+    missingIn(await agent.post('/mcp', list.body, list.headers))
+  assert.deepEqual(await missing(), ['web'])
+  assert.equal(asked(), 1)
+  for (let each = 0; each < 3; each += 1) assert.deepEqual(await missing(), ['web'])
+  const { opened } = await openSession(agent)
+  assert.deepEqual(missingIn(opened), ['web'])
+  assert.equal(asked(), 1)
+  shift = 60_000
+  // One of those who come now tries, and the others do without.
+  const others = await Promise.all(
+    Array.from({ length: 3 }, async () => {
+      const other = await world.agent({ serviceAccount: crypto.randomUUID() })
+      return missingIn(await other.post('/mcp', list.body, list.headers))
+    }),
+  )
+  assert.deepEqual(others, [['web'], ['web'], ['web']])
+  assert.equal(asked(), 2)
+  shift += 60_000
+  awake = true
+  await eventually('it is listed again', async () => (await missing()) === undefined)
+})
