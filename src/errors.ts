@@ -76,6 +76,9 @@ export type ErrorCode =
   // agent
   | 'agent/server-identity'
   | 'agent/request-body'
+  | 'agent/answer'
+  | 'agent/session'
+  | 'agent/ended'
   // dev
   | 'dev/kubelet'
   | 'dev/workload'

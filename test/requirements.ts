@@ -374,6 +374,24 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a tool server judges its peer on every request and resumes no session, so an open connection does not outlive its certificate',
     source: 'RFC 8446 §2.2',
   },
+  'agent.bridge-passes-octets': {
+    claim: 'the bridge passes messages as octets, both ways, however they come in pieces',
+    source: 'docs/QUICKSTART-AGENT.md',
+  },
+  'agent.bridge-serves-at-once': {
+    claim:
+      'no request waits for the answer to another, a cancellation reaches its call while that is open, and what a stream says is told when it comes',
+    source: 'MCP 2026-07-28 and 2025-11-25 transports and cancellation',
+  },
+  'agent.bridge-answers-all': {
+    claim: 'every request that the bridge reads is answered with its id, whatever happens to it',
+    source: 'JSON-RPC 2.0 §5',
+  },
+  'agent.bridge-bounded': {
+    claim:
+      'nobody makes the bridge hold more than it says: a line, an answer, and what is open and waits are bounded',
+    source: 'docs/QUICKSTART-AGENT.md',
+  },
   'agent.server-known': {
     claim: 'an agent talks only to the server whose SPIFFE ID it expects, whatever its address',
     source: 'X509-SVID §5.2',

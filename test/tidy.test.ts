@@ -91,7 +91,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/gateway/serve',
   ],
   'src/toolserver': ['src/mcp', 'src/identity', 'src/pki', 'src/token'],
-  'src/agent': ['src/identity', 'src/pki'],
+  'src/agent': ['src/mcp', 'src/identity', 'src/pki'],
   // It looks at the others from outside: what they need, what they publish, what they read.
   'src/doctor': ['src/doctor/checks', 'src/identity', 'src/pki', 'src/signer'],
   // Pure: the same facts, the same judgement.

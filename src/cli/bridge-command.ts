@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
 import { openCountersignFetch } from '../agent/countersign-fetch.ts'
-import { runStdioBridge } from '../agent/stdio-bridge.ts'
+import { bridgeBounds, runStdioBridge } from '../agent/stdio-bridge.ts'
 import { CountersignError, quoted } from '../errors.ts'
 import { validate } from './configuration.ts'
 import type { Terminal } from './terminal.ts'
@@ -20,14 +20,37 @@ type BridgeTarget = Required<Omit<BridgeOptions, 'dev' | 'pod'>>
 /** Speaks MCP on standard input and output, and mTLS to the gateway. */
 export async function runBridge(options: BridgeOptions, terminal: Terminal): Promise<void> {
   const { url, server, credentialBundle, trustBundle } = await targetOf(options)
-  await using gateway = await openCountersignFetch({ server, credentialBundle, trustBundle })
+  const { requestsMax, noticesMax } = bridgeBounds
+  await using gateway = await openCountersignFetch({
+    server,
+    credentialBundle,
+    trustBundle,
+    // One more to open a lost session again, and one to end it.
+    connectionsMax: requestsMax + noticesMax + 2,
+  })
+  // What cannot be written is told to who writes it.
+  process.stdout.on('error', () => {})
   await runStdioBridge({
     input: process.stdin,
-    write: (line) => terminal.out(`${line}\n`),
+    write: writeLine,
+    warn: (text) => terminal.err(`countersign bridge: ${text}\n`),
     fetch: gateway.fetch,
     url,
+    signal: terminal.signal,
   })
 }
+
+/** Settles when the line has left this process: a client that reads slowly slows its own streams, and fills no memory here. */
+function writeLine(line: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(Buffer.concat([line, lineEnd]), (error) => {
+      if (error === null || error === undefined) resolve()
+      else reject(error)
+    })
+  })
+}
+
+const lineEnd = Buffer.from('\n')
 
 async function targetOf(options: BridgeOptions): Promise<BridgeTarget> {
   const { dev, pod, url, server, credentialBundle, trustBundle } = options

@@ -109,6 +109,17 @@ export function compareParamHeaders(
   return undefined
 }
 
+/** The headers that say what the arguments say, each with its text before it is encoded. An argument of another type has none. */
+export function formatParamHeaders(
+  declared: readonly ParamHeader[],
+  args: JsonObject | undefined,
+): readonly (readonly [header: string, text: string])[] {
+  return declared.flatMap(({ header, path, type }) => {
+    const argument = argumentAt(args, path)
+    return isOfType(argument, type) ? [[header, String(argument)] as const] : []
+  })
+}
+
 /** One walk for all that are declared: a tool may declare many, and a caller send many. */
 function paramHeadersOf(headers: ReadonlyHeaders): ReadonlyMap<string, readonly string[]> {
   const sent = new Map<string, string[]>()

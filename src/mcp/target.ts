@@ -8,7 +8,7 @@ export interface Target {
 }
 
 // MCP 2026-07-28 transports, standard headers (`Mcp-Name`), with the Tasks extension.
-const modernTargets: ReadonlyMap<string, Target['member']> = new Map([
+export const modernTargets: ReadonlyMap<string, Target['member']> = new Map([
   ['tools/call', 'name'],
   ['prompts/get', 'name'],
   ['resources/read', 'uri'],

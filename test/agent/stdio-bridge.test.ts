@@ -1,115 +1,313 @@
 import assert from 'node:assert/strict'
-import { Readable } from 'node:stream'
 import { test } from 'node:test'
-import { runStdioBridge } from '../../src/agent/stdio-bridge.ts'
+import * as fc from 'fast-check'
+import { eventually } from '../support/eventually.ts'
+import { requirement } from '../requirements.ts'
+import {
+  echoes,
+  jsonAnswer,
+  legacyRequest,
+  modernRequest,
+  notification,
+  openBridgeBench,
+  openStream,
+  resultText,
+} from './bridge-bench.ts'
 
-interface Sent {
-  readonly body: string
-  readonly headers: Record<string, string>
+interface ErrorAnswer {
+  readonly id: unknown
+  readonly error: { readonly code: number; readonly message: string }
 }
 
-const json = { 'content-type': 'application/json' }
+const asError = (line: string | undefined): ErrorAnswer => JSON.parse(line ?? '') as ErrorAnswer
 
-/** Runs the bridge over these lines against these answers. */
-async function bridge(
-  lines: readonly string[],
-  answers: readonly (Response | Error)[],
-): Promise<{ readonly sent: readonly Sent[]; readonly written: readonly string[] }> {
-  const sent: Sent[] = []
-  const written: string[] = []
-  await runStdioBridge({
-    input: Readable.from(lines.map((line) => `${line}\n`)),
-    write: (line) => written.push(line),
-    url: 'https://gateway.test/mcp',
-    fetch: (_url, init) => {
-      sent.push({
-        body: init?.body as string,
-        headers: Object.fromEntries(new Headers(init?.headers)),
-      })
-      const answer = answers[sent.length - 1]
-      if (answer === undefined) throw new Error('more requests than answers')
-      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer)
-    },
-  })
-  return { sent, written }
-}
+const initialize = legacyRequest(0, 'initialize', { protocolVersion: '2025-11-25' })
+const initialized = notification('notifications/initialized')
+const agreed = resultText(0, { protocolVersion: '2025-11-25', capabilities: {} })
 
-function modern(id: number, method: string, params: object = {}): string {
-  const meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' }
-  return JSON.stringify({ jsonrpc: '2.0', id, method, params: { ...params, _meta: meta } })
-}
-
-function result(id: number, value: object = {}): string {
-  return JSON.stringify({ jsonrpc: '2.0', id, result: value })
-}
-
-test('a modern request gets the headers that mirror its body, and its octets are not changed', async () => {
-  const line = modern(1, 'tools/call', { name: 'github_issues_list', arguments: { n: 1.0 } })
-  const { sent, written } = await bridge([line], [new Response(result(1), { headers: json })])
-  assert.equal(sent[0]?.body, line)
-  assert.equal(sent[0]?.headers['mcp-protocol-version'], '2026-07-28')
-  assert.equal(sent[0]?.headers['mcp-method'], 'tools/call')
-  assert.equal(sent[0]?.headers['mcp-name'], 'github_issues_list')
-  assert.deepEqual(written, [result(1)])
+test('a message passes as octets, both ways: no number, no escape and no space is written anew', async () => {
+  requirement('agent.bridge-passes-octets')
+  const line =
+    '{ "jsonrpc":"2.0", "id":9007199254740993, "method":"tools/call",\t"params":{"name":"a","arguments":{"n":9007199254740993,"x":1.0,"y":1e2,"s":"\\u00e9\\/"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}} }'
+  const answer =
+    '{"result":{"n":1.0,"big":12345678901234567890 },"id" : 9007199254740993,"jsonrpc":"2.0"}'
+  const bench = openBridgeBench(() => jsonAnswer(answer))
+  bench.say(line)
+  assert.deepEqual(await bench.end(), [answer])
+  assert.equal(bench.sent[0]?.body, line)
 })
 
-test('a name that is not plain visible ASCII travels in the Base64 sentinel', async () => {
-  for (const [name, header] of [
-    ['grüße', `=?base64?${Buffer.from('grüße').toString('base64')}?=`],
-    [' padded', `=?base64?${Buffer.from(' padded').toString('base64')}?=`],
-    ['=?base64?eA==?=', `=?base64?${Buffer.from('=?base64?eA==?=').toString('base64')}?=`],
-    ['a b', 'a b'],
-  ] as const) {
-    const answer = new Response(result(1), { headers: json })
-    const { sent } = await bridge([modern(1, 'tools/call', { name })], [answer])
-    assert.equal(sent[0]?.headers['mcp-name'], header)
-  }
+test('an answer of several lines becomes one, its line ends spaces', async () => {
+  const bench = openBridgeBench(() => jsonAnswer('{"jsonrpc":"2.0",\r\n"id":1,\n"result":{}}\n'))
+  bench.say(modernRequest(1, 'tools/list'))
+  assert.deepEqual(await bench.end(), ['{"jsonrpc":"2.0",  "id":1, "result":{}} '])
 })
 
-test('a legacy session is carried by version and session id after initialize, and by neither before', async () => {
-  const initialize = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params: {} })
-  const list = JSON.stringify({ jsonrpc: '2.0', id: 2, method: 'tools/list' })
-  const { sent } = await bridge(
-    [initialize, list],
-    [
-      new Response(result(1, { protocolVersion: '2025-11-25' }), {
-        headers: { ...json, 'mcp-session-id': 'abc' },
-      }),
-      new Response(result(2), { headers: json }),
-    ],
+test('a line ends at a line feed and nowhere else, and a carriage return before it is of its end', async () => {
+  requirement('agent.bridge-passes-octets')
+  const separators = ['\u2028', '\u2029', '\u0085']
+  const lines = separators.map((text, index) =>
+    modernRequest(index, 'tools/call', { name: 'a', arguments: { text } }),
   )
-  assert.equal(sent[0]?.headers['mcp-protocol-version'], undefined)
-  assert.equal(sent[0]?.headers['mcp-session-id'], undefined)
-  assert.equal(sent[1]?.headers['mcp-protocol-version'], '2025-11-25')
-  assert.equal(sent[1]?.headers['mcp-session-id'], 'abc')
-})
-
-test('the events of a stream are written one message a line', async () => {
-  const body = `: hello\n\nevent: message\ndata: ${result(1)}\r\n\r\ndata: {"jsonrpc":"2.0",\ndata: "method":"x"}\n\n`
-  const answer = new Response(body, { headers: { 'content-type': 'text/event-stream' } })
-  const { written } = await bridge([modern(1, 'tools/list')], [answer])
-  assert.deepEqual(written, [result(1), '{"jsonrpc":"2.0","method":"x"}'])
-})
-
-test('a notification that is accepted is answered with nothing', async () => {
-  const line = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
-  const { written } = await bridge([line, ''], [new Response(null, { status: 202 })])
-  assert.deepEqual(written, [])
-})
-
-test('what is no JSON-RPC answer, or no answer at all, becomes an error with the id of its request', async () => {
-  const { written } = await bridge(
-    [modern(1, 'tools/list'), modern(2, 'tools/list'), 'not JSON'],
-    [new Response('busy', { status: 503 }), new Error('connect refused'), new Error('again')],
-  )
-  const errors = written.map(
-    (line) => JSON.parse(line) as { id: number; error: { message: string } },
-  )
+  const bench = openBridgeBench(echoes)
+  bench.input.write(`${lines.join('\r\n')}\r\n \r\n\n`)
+  assert.equal((await bench.end()).length, lines.length)
   assert.deepEqual(
-    errors.map(({ id, error }) => [id, error.message]),
-    [
-      [1, 'HTTP 503: busy'],
-      [2, 'connect refused'],
-    ],
+    bench.sent.map(({ body }) => body),
+    lines,
   )
+})
+
+test('what the input ends with is a line too', async () => {
+  const bench = openBridgeBench(echoes)
+  bench.input.write(modernRequest(1, 'tools/list'))
+  assert.deepEqual(await bench.end(), [resultText(1, { method: 'tools/list' })])
+})
+
+const texts = fc.string({ unit: 'grapheme', maxLength: 12 })
+
+/** The same octets in pieces of these lengths. */
+function inPieces(octets: Buffer, lengths: readonly number[]): Buffer[] {
+  const pieces: Buffer[] = []
+  let start = 0
+  for (let index = 0; start < octets.length; index += 1) {
+    const length = lengths.length === 0 ? octets.length : (lengths[index % lengths.length] ?? 1)
+    pieces.push(octets.subarray(start, start + length))
+    start += length
+  }
+  return pieces
+}
+
+const cuts = fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 8 })
+
+test('however the input comes in pieces, the same messages pass', async () => {
+  requirement('agent.bridge-passes-octets')
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(texts, fc.constantFrom('\n', '\r\n')), { maxLength: 6 }),
+      cuts,
+      async (said, lengths) => {
+        const lines = said.map(([text], id) => modernRequest(id, 'tools/call', { name: text }))
+        const whole = lines.map((line, index) => `${line}${said[index]?.[1] ?? ''}`).join('')
+        const bench = openBridgeBench(echoes)
+        for (const piece of inPieces(Buffer.from(whole), lengths)) bench.input.write(piece)
+        await bench.end()
+        assert.deepEqual(
+          bench.sent.map(({ body }) => body),
+          lines,
+        )
+      },
+    ),
+    { numRuns: 100 },
+  )
+})
+
+test('however a stream comes in pieces, and whatever ends its lines, the same messages are written', async () => {
+  requirement('agent.bridge-passes-octets')
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(texts, { maxLength: 5 }),
+      fc.constantFrom('\n', '\r', '\r\n'),
+      cuts,
+      async (said, end, lengths) => {
+        const told = said.map((text) => notification('notifications/message', { data: text }))
+        const events = [...told, resultText(1)].map(
+          (text) => `: quiet${end}data: ${text}${end}${end}`,
+        )
+        const stream = openStream()
+        const bench = openBridgeBench(() => stream.response)
+        bench.say(modernRequest(1, 'tools/call', { name: 'a' }))
+        for (const piece of inPieces(Buffer.from(events.join('')), lengths)) stream.write(piece)
+        assert.deepEqual(await bench.end(), [...told, resultText(1)])
+      },
+    ),
+    { numRuns: 100 },
+  )
+})
+
+test('a message over two data lines of an event is one message', async () => {
+  const stream = openStream()
+  const bench = openBridgeBench(() => stream.response)
+  bench.say(modernRequest(1, 'tools/list'))
+  stream.write('event: message\r\ndata: {"jsonrpc":"2.0",\r\ndata: "id":1,"result":{}}\r\n\r\n')
+  assert.deepEqual(await bench.end(), ['{"jsonrpc":"2.0", "id":1,"result":{}}'])
+})
+
+test('requests are served at once: one that waits keeps no other from its answer', async () => {
+  requirement('agent.bridge-serves-at-once')
+  const first = Promise.withResolvers<Response>()
+  const bench = openBridgeBench((_sent, index) =>
+    index === 0 ? first.promise : jsonAnswer(resultText('b')),
+  )
+  bench.say(modernRequest('a', 'tools/list'), modernRequest('b', 'tools/list'))
+  assert.deepEqual(await bench.lines(1), [resultText('b')])
+  first.resolve(jsonAnswer(resultText('a')))
+  assert.deepEqual(await bench.end(), [resultText('b'), resultText('a')])
+})
+
+test('an event is written when it comes, and the answer ends the exchange whatever the stream does', async () => {
+  requirement('agent.bridge-serves-at-once')
+  const stream = openStream()
+  const bench = openBridgeBench(() => stream.response)
+  const progress = notification('notifications/progress', { progressToken: 1, progress: 1 })
+  bench.say(modernRequest(1, 'tools/call', { name: 'a' }))
+  stream.write(`data: ${progress}\n\n`)
+  assert.deepEqual(await bench.lines(1), [progress])
+  stream.write(`data: ${resultText(1)}\n\ndata: ${progress}\n\n`)
+  await stream.cancelled
+  assert.deepEqual(await bench.end(), [progress, resultText(1)])
+})
+
+test('modern: a cancellation ends the exchange of its request at once, and nothing is written', async () => {
+  requirement('agent.bridge-serves-at-once')
+  const stream = openStream()
+  const bench = openBridgeBench(() => stream.response)
+  bench.say(modernRequest(7, 'tools/call', { name: 'a' }))
+  await eventually('the request is on its way', () => bench.sent.length === 1)
+  bench.say(notification('notifications/cancelled', { requestId: 7 }))
+  await eventually('its exchange ends', () => bench.sent[0]?.signal.aborted === true)
+  assert.deepEqual(await bench.end(), [])
+  assert.equal(bench.sent.length, 1)
+})
+
+test('legacy: a cancellation is sent while its request is open, which then ends', async () => {
+  requirement('agent.bridge-serves-at-once')
+  const bench = openBridgeBench(({ body }) => {
+    if (body === initialize) return jsonAnswer(agreed, { 'mcp-session-id': 's' })
+    if (body.includes('tools/call')) return new Promise(() => {})
+    return new Response(null, { status: 202 })
+  })
+  const cancel = notification('notifications/cancelled', { requestId: 7, reason: 'no more' })
+  bench.say(initialize, initialized, legacyRequest(7, 'tools/call', { name: 'a' }))
+  await eventually('the request is on its way', () => bench.sent.length === 3)
+  bench.say(cancel)
+  await eventually('its exchange ends', () => bench.sent[2]?.signal.aborted === true)
+  assert.equal(bench.sent[3]?.body, cancel)
+  assert.equal(bench.sent[3]?.headers['mcp-session-id'], 's')
+  assert.deepEqual(await bench.end(), [agreed])
+})
+
+test('what is not open is not cancelled: nobody is told', async () => {
+  const bench = openBridgeBench(echoes)
+  bench.say(modernRequest(1, 'tools/list'))
+  await bench.lines(1)
+  bench.say(notification('notifications/cancelled', { requestId: 1 }))
+  await bench.end()
+  assert.equal(bench.sent.length, 1)
+})
+
+test('a line that is too long is answered with its id, wherever that stands, and the next one is served', async () => {
+  requirement('agent.bridge-bounded')
+  const bench = openBridgeBench(echoes, { bounds: { lineOctetsMax: 200 } })
+  const args = { id: 'not this', list: [{ id: 3 }], text: `"}]{[,:\\ ${'x'.repeat(400)}` }
+  const long = JSON.stringify({
+    method: 't',
+    params: { arguments: args },
+    jsonrpc: '2.0',
+    id: 'é"',
+  })
+  bench.say(long, modernRequest(5, 'ping'))
+  const written = await bench.end()
+  const { id, error } = asError(written[0])
+  assert.equal(id, 'é"')
+  const octets = Buffer.byteLength(long)
+  assert.equal(error.message, `the message is too long: want≤200 octets got=${octets}`)
+  assert.equal(error.code, -32600)
+  assert.equal(written[1], resultText(5, { method: 'ping' }))
+  assert.equal(bench.sent.length, 1)
+})
+
+test('a line of just the length that is taken is taken, whatever ends it', async () => {
+  const line = modernRequest(1, 'ping')
+  const bench = openBridgeBench(echoes, { bounds: { lineOctetsMax: line.length } })
+  bench.input.write(`${line}\r\n${line}\n`)
+  await bench.end()
+  assert.equal(bench.sent.length, 2)
+})
+
+for (const [line, code, message] of [
+  [
+    Buffer.from('{"jsonrpc":"2.0","id":1,"method":"\xff"}', 'latin1'),
+    -32700,
+    'the line is not UTF-8',
+  ],
+  ['{"jsonrpc":"2.0",', -32700, 'the line is not JSON'],
+  [
+    '[{"jsonrpc":"2.0","id":1,"method":"ping"}]',
+    -32600,
+    'the line is not one JSON-RPC 2.0 message',
+  ],
+  ['{"id":1,"method":"ping"}', -32600, 'the line is not one JSON-RPC 2.0 message'],
+] as const) {
+  test(`a line that is no message is answered without an id, and goes nowhere: ${line.toString()}`, async () => {
+    const bench = openBridgeBench(echoes)
+    bench.input.write(line)
+    const [answer] = await bench.end()
+    assert.deepEqual(asError(answer), { jsonrpc: '2.0', id: null, error: { code, message } })
+    assert.equal(bench.sent.length, 0)
+  })
+}
+
+test('so many requests are open at once, so many wait for their turn, and the next is told so', async () => {
+  requirement('agent.bridge-bounded')
+  const held: ((response: Response) => void)[] = []
+  const bench = openBridgeBench(() => new Promise((resolve) => held.push(resolve)), {
+    bounds: { requestsMax: 2, waitingMax: 1 },
+  })
+  bench.say(...[1, 2, 3, 4].map((id) => modernRequest(id, 'ping')))
+  const [refused] = await bench.lines(1)
+  assert.equal(asError(refused).id, 4)
+  assert.match(asError(refused).error.message, /want≤2 open and 1 \(\d+ octets\) waiting/)
+  assert.equal(bench.sent.length, 2)
+  held[0]?.(jsonAnswer(resultText(1)))
+  await eventually('the third has its turn', () => bench.sent.length === 3)
+  held[1]?.(jsonAnswer(resultText(2)))
+  held[2]?.(jsonAnswer(resultText(3)))
+  assert.equal((await bench.end()).length, 4)
+})
+
+test('what waits for its turn can be cancelled, and is never sent', async () => {
+  const first = Promise.withResolvers<Response>()
+  const bench = openBridgeBench(() => first.promise, { bounds: { requestsMax: 1 } })
+  bench.say(modernRequest(1, 'ping'), modernRequest(2, 'ping'))
+  bench.say(notification('notifications/cancelled', { requestId: 2 }))
+  await eventually('the first is sent', () => bench.sent.length === 1)
+  first.resolve(jsonAnswer(resultText(1)))
+  assert.deepEqual(await bench.end(), [resultText(1)])
+  assert.equal(bench.sent.length, 1)
+})
+
+test('the end of the input is not the end of what is open, but of a stream that has no end', async () => {
+  const call = Promise.withResolvers<Response>()
+  const listen = openStream()
+  const bench = openBridgeBench(({ body }) =>
+    body.includes('listen') ? listen.response : call.promise,
+  )
+  bench.say(modernRequest(1, 'tools/call', { name: 'a' }), modernRequest(2, 'subscriptions/listen'))
+  await eventually('both are on their way', () => bench.sent.length === 2)
+  bench.input.end()
+  await eventually('the stream ends', () => bench.sent[1]?.signal.aborted === true)
+  call.resolve(jsonAnswer(resultText(1)))
+  await bench.ended
+  assert.deepEqual(bench.written, [resultText(1)])
+})
+
+test('told to end, it answers what is open and ends', async () => {
+  const told = new AbortController()
+  const bench = openBridgeBench(() => new Promise(() => {}), { signal: told.signal })
+  bench.say(modernRequest(1, 'ping'))
+  await eventually('it is on its way', () => bench.sent.length === 1)
+  told.abort()
+  await bench.ended
+  assert.deepEqual(asError(bench.written[0]), {
+    jsonrpc: '2.0',
+    id: 1,
+    error: { code: -32603, message: 'the bridge was told to end before the answer' },
+  })
+})
+
+test('where nobody reads its output any more, it ends', async () => {
+  const bench = openBridgeBench(echoes, { write: () => Promise.reject(new Error('EPIPE')) })
+  bench.say(modernRequest(1, 'ping'))
+  await bench.ended
 })
