@@ -10,14 +10,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { answerText, call, answersOf, type Setting } from './gateway/contest.ts'
 import { checkRefusals, type Decides } from './gateway/check-refusals.ts'
+import { answersOf, answerText, call, type Setting } from './gateway/contest.ts'
 import { accessLogFile, findEnvoy, startEnvoy, type EnvoyKind } from './gateway/envoy.ts'
 import { decisionLogFile } from './gateway/product.ts'
-import { startContestant } from './gateway/start-contestant.ts'
-import { openGoLoad, type Driver, type GoLoad, type Round } from './rig/go-load.ts'
-import { withMaterial, type BenchMaterial } from './rig/material.ts'
-import { cpuMicroseconds, residentMebibytes } from './rig/process-figures.ts'
+import { startRole } from './gateway/start-contestant.ts'
+import { withContest, type Contest, type Contestant, type Started } from './rig/contest.ts'
 import { median, report, rounded } from './rig/report.ts'
 
 const { values } = parseArgs({
@@ -30,122 +28,71 @@ const { values } = parseArgs({
   },
 })
 
-interface Started {
-  readonly pid: number
-  readonly port: number
-  close(): Promise<void>
-}
-
-interface Contestant extends Started {
-  readonly name: string
-  readonly driver: Driver
-  /** Where it writes a line a call. */
-  readonly log?: string | undefined
-  readonly rounds: (Round & { readonly cpuMicroseconds: number })[]
-  calls: number
-  residentMebibytes: number
-}
-
 const ours = 'gateway'
 const peer = 'Envoy MCP + RBAC'
 const inline = 'the necessary work inline'
+const ourLog = { log: decisionLogFile, decides: 'arguments' } as const
 
-await withMaterial(1, async (material) => {
-  const go = openGoLoad(material.folder)
-  if (go === undefined) return
-  const upstream = await go.serve({
-    credentialPem: material.upstreamPem,
-    bundlePem: material.bundlePem,
-    answer: answerText,
-    answers: answersOf(2),
-  })
-  const list: Contestant[] = []
-  try {
-    await startAll({ go, material, upstreamPort: upstream.port, list })
-    for (const each of list) await round(each, { requests: Number(values.warm) })
-    for (const each of list) each.rounds.length = 0
+await withContest(
+  { callers: 1, answer: answerText, answers: answersOf(2) },
+  async (contest, upstream) => {
+    const logs = await startAll(contest, upstream)
+    await contest.round({ requests: Number(values.warm) })
+    for (const each of contest.list) each.rounds.length = 0
     for (let index = 0; index < Number(values.rounds); index += 1) {
-      for (const each of list) await round(each, { seconds: Number(values.seconds) })
+      await contest.round({ seconds: Number(values.seconds) })
     }
-  } finally {
-    for (const each of list) await each.driver.close()
-    for (const each of list) await each.close()
-    await upstream.close()
-  }
-  for (const each of list) checkLog(each)
-  print(list)
-})
+    for (const [each, log] of logs) {
+      await each.driver.close()
+      await each.close()
+      checkLog(each, join(each.folder, log))
+    }
+    print(contest.list)
+  },
+)
 
-async function startAll(o: {
-  readonly go: GoLoad
-  readonly material: BenchMaterial
-  readonly upstreamPort: number
-  readonly list: Contestant[]
-}): Promise<void> {
-  const { go, material, upstreamPort, list } = o
+/** Starts whom the command line asks for, and gives those that write a line a call, each with its file. */
+async function startAll(
+  contest: Contest,
+  upstream: Started,
+): Promise<ReadonlyMap<Contestant, string>> {
   const only = values.only?.split(',')
+  const logs = new Map<Contestant, string>()
   const add = async (
     name: string,
     start: (setting: Setting) => Promise<Started>,
     more: { readonly path?: string; readonly log?: string; readonly decides?: Decides } = {},
   ): Promise<void> => {
     if (only !== undefined && !only.some((word) => name.includes(word))) return
-    const folder = join(material.folder, String(list.length))
-    const setting = { ...material, folder, credentialPem: material.gatewayPem, upstreamPort }
-    const started = await start(setting)
-    const driver = driverOf(go, material, { name, port: started.port, path: more.path })
-    const log = more.log === undefined ? undefined : join(folder, more.log)
-    const { decides = 'nothing' } = more
-    const each = { name, ...started, driver, log, rounds: [], calls: 0, residentMebibytes: 0 }
-    list.push(each)
-    each.calls = await checkRefusals(material, { name, port: started.port, decides })
+    const { path = '/mcp/tools', log, decides = 'nothing' } = more
+    const load = { ...call, path, want: '"a map"', connections: 16 }
+    const each = await contest.add(name, start, load)
+    each.calls = await checkRefusals(contest.material, { name, port: each.port, decides })
+    if (log !== undefined) logs.set(each, log)
   }
-  const role = (role: string) => (setting: Setting) => startContestant(role, setting)
-  const decides = 'arguments'
-  await add(ours, role('gateway'), { log: decisionLogFile, decides })
-  await add(inline, role('inline'), { log: decisionLogFile, decides })
+  await add(ours, startRole('gateway'), ourLog)
+  await add(inline, startRole('inline'), ourLog)
   const program = findEnvoy()
   const envoy = async (name: string, kind: EnvoyKind): Promise<void> => {
     if (program === undefined) return
-    const { callerSpiffeIds } = material
+    const { callerSpiffeIds } = contest.material
     const start = (setting: Setting): Promise<Started> =>
-      startEnvoy(program, setting, { ...kind, callerSpiffeIds, baseId: 100 + list.length })
+      startEnvoy(program, setting, { ...kind, callerSpiffeIds })
     const decides = kind.args ? 'arguments' : kind.mcp ? 'tool' : 'nothing'
     await add(name, start, { decides, ...(kind.args ? { log: accessLogFile } : {}) })
   }
   await envoy(peer, { mcp: true, args: false })
   await envoy(`${peer} on arguments, access log`, { mcp: true, args: true })
   await envoy('Envoy bare', { mcp: false, args: false })
-  await add('bare Node forwarder', role('forwarder'))
-  await add('MCP SDK objects on both sides', role('sdk-objects'))
-  const direct = { pid: 0, port: upstreamPort, close: async () => {} }
+  await add('bare Node forwarder', startRole('forwarder'))
+  await add('MCP SDK objects on both sides', startRole('sdk-objects'))
+  const direct = { pid: 0, port: upstream.port, close: async () => {} }
   await add('upstream alone', async () => direct, { path: '/mcp' })
-}
-
-function driverOf(
-  go: GoLoad,
-  { callerPems, bundlePem }: BenchMaterial,
-  { name, port, path = '/mcp/tools' }: { name: string; port: number; path?: string | undefined },
-): Driver {
-  const caller = { credentialPems: callerPems, bundlePem }
-  return go.drive(name, { ...caller, ...call, port, path, want: '"a map"', connections: 16 })
-}
-
-async function round(
-  each: Contestant,
-  order: { readonly seconds: number } | { readonly requests: number },
-): Promise<void> {
-  const before = each.pid === 0 ? 0 : cpuMicroseconds(each.pid)
-  const made = await each.driver.round(order)
-  const after = each.pid === 0 ? 0 : cpuMicroseconds(each.pid)
-  each.calls += made.requests
-  each.residentMebibytes = each.pid === 0 ? 0 : residentMebibytes(each.pid)
-  each.rounds.push({ ...made, cpuMicroseconds: (after - before) / made.requests })
+  return logs
 }
 
 /** A line for each call, and each of them a JSON object: what logs less is quicker. */
-function checkLog({ name, log, calls }: Contestant): void {
-  if (log === undefined) return
+function checkLog({ name, calls }: Contestant, log: string): void {
   const lines = readFileSync(log, 'utf8').trimEnd().split('\n')
   for (const line of lines) JSON.parse(line)
   if (lines.length !== calls) throw new Error(`${name}: want=${calls} events got=${lines.length}`)
@@ -161,10 +108,11 @@ function print(list: readonly Contestant[]): void {
     memory,
   }))
   const of = figures.find(({ name }) => name === peer)
+  const octets = Buffer.byteLength(call.body)
   report(
     {
       bench: 'gateway',
-      title: `tools/call of ${Buffer.byteLength(call.body)} octets, 16 connections, medians of ${values.rounds} rounds`,
+      title: `tools/call of ${octets} octets, 16 connections, medians of ${values.rounds} rounds`,
       columns: [
         'calls/s',
         'p50 ms',

@@ -53,21 +53,21 @@ export const answerText: string = JSON.stringify({
 })
 
 /** Of the methods that are not called but asked for by gateways; the list has so many tools beside the one that is called. */
-export function answersOf(tools: number): Readonly<Record<string, string>> {
+export function answersOf(tools: number, more = ''): Readonly<Record<string, string>> {
   const capabilities = { tools: {} }
   const result = { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities }
   const discovered = { ...result, ttlMs: 0, cacheScope: 'public' }
   return {
-    'tools/list': listText(tools),
+    'tools/list': listText(tools, more),
     'server/discover': JSON.stringify({ jsonrpc: '2.0', id: 1, result: discovered }),
   }
 }
 
-function listText(others: number): string {
+function listText(others: number, more: string): string {
   const search = { name: 'search', inputSchema: { type: 'object' } }
   const tools = Array.from({ length: others }, (_, index) => ({
     name: `${index % 2 === 0 ? 'tool' : 'drop'}_${index}`,
-    description: `The tool of number ${index}, which reads what it is told and changes nothing.`,
+    description: `The tool of number ${index}, which reads what it is told and changes nothing.${more}`,
     inputSchema: {
       type: 'object',
       properties: { path: { type: 'string' }, depth: { type: 'integer', minimum: 0 } },

@@ -17,8 +17,42 @@ if (role === undefined || !Object.hasOwn(roles, role)) throw new Error(`no such 
 
 process.once('message', (setting: Setting) => {
   void roles[role as keyof typeof roles](setting).then((running) => {
-    process.once('message', () => process.disconnect())
+    let turns: Turns | undefined
+    process.on('message', (order) => {
+      if (order === 'close') {
+        turns?.stop()
+        process.disconnect()
+        return
+      }
+      turns ??= watchTurns()
+      process.send?.(turns.longestMilliseconds())
+    })
     process.once('disconnect', () => void running.close())
     process.send?.(running.port)
   })
 })
+
+interface Turns {
+  /** Since it was asked last. */
+  longestMilliseconds(): number
+  stop(): void
+}
+
+/** In time on a processor, of this thread alone: what other processes take away is no turn of ours. */
+function watchTurns(): Turns {
+  let before = process.threadCpuUsage()
+  let longest = 0
+  const timer = setInterval(() => {
+    const { user, system } = process.threadCpuUsage(before)
+    longest = Math.max(longest, user + system)
+    before = process.threadCpuUsage()
+  }, 1)
+  return {
+    longestMilliseconds() {
+      const made = longest / 1000
+      longest = 0
+      return made
+    },
+    stop: () => clearInterval(timer),
+  }
+}

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect, createServer } from 'node:net'
 import { parseCredentialBundle } from '../../src/pki/credential.ts'
+import type { Started } from '../rig/contest.ts'
 import { regions, type Setting } from './contest.ts'
 
 const version = '1.40.0'
@@ -64,14 +65,14 @@ export const accessLogFile = 'access.ndjson'
 export async function startEnvoy(
   program: string,
   setting: Setting,
-  o: EnvoyKind & { readonly callerSpiffeIds: readonly string[]; readonly baseId: number },
-): Promise<{ readonly pid: number; readonly port: number; close(): Promise<void> }> {
+  o: EnvoyKind & { readonly callerSpiffeIds: readonly string[] },
+): Promise<Started> {
   mkdirSync(setting.folder, { recursive: true })
   const port = await freePort()
   const file = join(setting.folder, 'envoy.json')
   writeFileSync(file, JSON.stringify(bootstrap(setting, { ...o, port })), { mode: 0o600 })
   const words = ['--config-path', file, '--concurrency', '1', '--log-level', 'error']
-  const child = spawn(program, [...words, '--base-id', String(o.baseId)], {
+  const child = spawn(program, [...words, '--use-dynamic-base-id'], {
     stdio: ['ignore', 'inherit', 'inherit'],
   })
   await listening(child, port)

@@ -2,14 +2,27 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Started } from '../rig/contest.ts'
 import type { Setting } from './contest.ts'
 
-/** Starts a role of `contestant.ts` in a process of its own. */
-export async function startContestant(
+export interface Contestant extends Started {
+  /** The longest turn of its loop since this was asked last, in milliseconds. */
+  longestTurn(): Promise<number>
+}
+
+/** How to start a role of `contestant.ts` in a process of its own, with these options of Node. */
+export function startRole(
+  role: string,
+  execArgv: readonly string[] = [],
+): (setting: Setting) => Promise<Contestant> {
+  return (setting) => start(role, setting, execArgv)
+}
+
+async function start(
   role: string,
   setting: Setting,
-  execArgv: readonly string[] = [],
-): Promise<{ readonly pid: number; readonly port: number; close(): Promise<void> }> {
+  execArgv: readonly string[],
+): Promise<Contestant> {
   mkdirSync(setting.folder, { recursive: true })
   const file = join(import.meta.dirname, 'contestant.ts')
   const child = fork(file, [role], { execArgv: [...execArgv] })
@@ -24,6 +37,12 @@ export async function startContestant(
   return {
     pid: child.pid ?? 0,
     port,
+    async longestTurn() {
+      const asked = once(child, 'message') as Promise<[number]>
+      child.send('longest turn')
+      const [milliseconds] = await asked
+      return milliseconds
+    },
     async close() {
       if (child.exitCode !== null || !child.connected) return
       child.send('close')

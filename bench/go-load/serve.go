@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 )
 
 // serve answers every POST with the same octets but for the id, over TLS 1.3 with client certificates. It prints its port.
@@ -37,6 +38,10 @@ func serve(c config, input *json.Decoder, own tls.Certificate, anchors *x509.Cer
 				}
 			}
 			id := idOf(body)
+			if turns := bytes.Count(template[1], turnMark); turns > 0 {
+				turn := fmt.Appendf(nil, "%06d", answered.Add(1))
+				template[1] = bytes.ReplaceAll(template[1], turnMark, turn)
+			}
 			octets := make([]byte, 0, len(template[0])+len(id)+len(template[1]))
 			octets = append(append(append(octets, template[0]...), id...), template[1]...)
 			w.Header().Set("Content-Type", "application/json")
@@ -59,6 +64,11 @@ func serve(c config, input *json.Decoder, own tls.Certificate, anchors *x509.Cer
 	}
 	return nil
 }
+
+// turnMark stands in an answer for a number that is another each time.
+var turnMark = []byte("{turn}")
+
+var answered atomic.Int64
 
 var idMember = []byte(`"id":`)
 
