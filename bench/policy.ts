@@ -3,13 +3,17 @@
  * evaluator in Go on the same rules, data and input (`opa bench`), where it is built: `node test/tools/build.ts opa`.
  */
 import { spawnSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAuthorizer } from '../src/policy/authorizer.ts'
-import type { DecisionInput, DecisionResource, ListInput } from '../src/policy/authorizer.ts'
+import type { DecisionResource, DecisionSubject, Evaluated } from '../src/policy/authorizer.ts'
+import { argumentsText, askCall, askList, textOf } from '../src/policy/asked.ts'
+import type { CallTexts, DecisionContext, ListTexts } from '../src/policy/asked.ts'
 import { createDecisionLog } from '../src/policy/decision-log.ts'
 import { entrypoints, openPolicyBase } from '../src/policy/engine.ts'
+import { formatInput } from '../src/policy/input.ts'
 import { silentLog } from '../src/log.ts'
 import { silentMetrics } from '../src/metrics.ts'
 import { toolPath } from '../test/tools/build.ts'
@@ -35,7 +39,7 @@ function toolOf(name: string): DecisionResource {
   return { type: 'tool', id: name, properties: { server, definitionDigest: 'ab'.repeat(32) } }
 }
 
-const subject: DecisionInput['subject'] = {
+const caller: DecisionSubject = {
   type: 'identity',
   id: 'spiffe://example.test/ns/research/sa/reader',
   properties: {
@@ -50,25 +54,29 @@ const subject: DecisionInput['subject'] = {
   },
 }
 
-const context: DecisionInput['context'] = {
+const context: DecisionContext = {
   era: 'modern',
   time: '2026-11-22T09:00:00Z',
   door: `mcp/${server}`,
   phase: 'request',
 }
 
-const call: DecisionInput = {
-  subject,
-  action: { name: 'tools/call' },
-  resource: toolOf('write_file'),
-  context: { ...context, arguments: { branch: 'main', path: 'a/b', content: 'x'.repeat(500) } },
+// The texts of a connection and of definitions, which the gateway makes once.
+const subject = formatInput(caller)
+const resource = formatInput(toolOf('write_file'))
+const words = { branch: 'main', path: 'a/b', content: 'x'.repeat(500) }
+const octets = Buffer.from(JSON.stringify(words))
+
+/** What is made for each call: the digest of its arguments, and the text of its input. */
+function callOf(): CallTexts {
+  return { subject, action: 'tools/call', resource, arguments: argumentsText(octets), context }
 }
 
-const list: ListInput = {
+const list: ListTexts = {
   subject,
-  action: { name: 'tools/list' },
+  action: 'tools/list',
   resources: Array.from({ length: 500 }, (_, index) =>
-    toolOf(`${['read_', 'tool_', 'drop_'][index % 3]}${index}`),
+    formatInput(toolOf(`${['read_', 'tool_', 'drop_'][index % 3]}${index}`)),
   ),
   context: { ...context, phase: 'list' },
 }
@@ -77,47 +85,61 @@ interface Measured {
   readonly perSecond: number
   readonly p50Microseconds: number
   readonly p99Microseconds: number
+  /** Of this thread, for one: garbage and what is drained later are in it. */
+  readonly cpuMicroseconds: number
 }
 
 /** The median of some rounds, so that a disturbance of the machine costs one round and not the figure. */
-function measure(evaluate: () => void, rounds = 7): Measured {
-  measureRound(evaluate)
-  const measured = Array.from({ length: rounds }, () => measureRound(evaluate))
+async function measure(evaluate: () => void, rounds = 7): Promise<Measured> {
+  await measureRound(evaluate)
+  const measured: Measured[] = []
+  for (let round = 0; round < rounds; round += 1) measured.push(await measureRound(evaluate))
   const median = (figure: (round: Measured) => number): number =>
     measured.map(figure).toSorted((a, b) => a - b)[Math.floor(rounds / 2)] ?? 0
   return {
     perSecond: Math.round(median((round) => round.perSecond)),
     p50Microseconds: median((round) => round.p50Microseconds),
     p99Microseconds: median((round) => round.p99Microseconds),
+    cpuMicroseconds: median((round) => round.cpuMicroseconds),
   }
 }
 
-function measureRound(evaluate: () => void, milliseconds = 300): Measured {
+/** As many as come in one turn of a loaded gateway. */
+const turnEvaluations = 16
+
+async function measureRound(evaluate: () => void, milliseconds = 300): Promise<Measured> {
   const times: number[] = []
   const start = performance.now()
+  const cpu = process.threadCpuUsage()
   let before = start
   while (before < start + milliseconds) {
     evaluate()
     const after = performance.now()
     times.push(after - before)
     before = after
+    if (times.length % turnEvaluations === 0) {
+      await new Promise(setImmediate)
+      before = performance.now()
+    }
   }
+  const { user, system } = process.threadCpuUsage(cpu)
   const sorted = times.toSorted((a, b) => a - b)
   const at = (share: number): number => (sorted[Math.floor(sorted.length * share)] ?? 0) * 1000
   return {
     perSecond: (times.length / (before - start)) * 1000,
     p50Microseconds: at(0.5),
     p99Microseconds: at(0.99),
+    cpuMicroseconds: (user + system) / times.length,
   }
 }
 
 /** Evaluations a second of OPA in Go, undefined where it is not built. */
-function measurePeer(entrypoint: string, input: object, data: object): number | undefined {
+function measurePeer(entrypoint: string, input: string, data: object): number | undefined {
   const opa = toolPath('opa')
   if (opa === undefined) return undefined
   const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'))
   try {
-    writeFileSync(join(folder, 'input.json'), JSON.stringify(input))
+    writeFileSync(join(folder, 'input.json'), input)
     writeFileSync(join(folder, 'data.json'), JSON.stringify(data))
     const query = `data.${entrypoint.replaceAll('/', '.')}`
     const files = ['--data', join(policies, 'countersign'), '--data', join(folder, 'data.json')]
@@ -133,11 +155,12 @@ function measurePeer(entrypoint: string, input: object, data: object): number | 
 const data = { grants: grantsOf() }
 const engine = (await openPolicyBase()).engineWith([{ name: 'data', value: data }])
 const authorizer = createAuthorizer(engine)
-if (!authorizer.decide(call).value.allow) throw new Error('want=a call that is allowed')
+if (!authorizer.decide(callOf()).value.allow) throw new Error('want=a call that is allowed')
 
 const decisionLog = createDecisionLog(
   {
     available: true,
+    waitingOctets: 0,
     append: () => true,
     flush: async () => {},
     [Symbol.asyncDispose]: async () => {},
@@ -145,42 +168,56 @@ const decisionLog = createDecisionLog(
   { engine, labels: () => ({}), now: Date.now, log: silentLog, metrics: silentMetrics },
 )
 
-function decideAndRecord(): void {
-  const evaluated = authorizer.decide(call)
-  decisionLog.record({ decisionId: 'd', path: entrypoints.decision, evaluated, requestedBy: 'x' })
+function record(path: string, evaluated: Evaluated<unknown>): void {
+  decisionLog.record({ decisionId: randomUUID(), path, evaluated, requestedBy: caller.id })
 }
 
-const cases: readonly (readonly [string, () => void, readonly [string, object] | undefined])[] = [
-  ['mcp decision', () => authorizer.decide(call), [entrypoints.decision, call]],
-  ['mcp decision with its event', decideAndRecord, undefined],
-  ['mcp list of 500 tools', () => authorizer.filter(list), [entrypoints.list, list]],
+type Case = readonly [string, () => void, (readonly [string, string])?]
+
+const cases: readonly Case[] = [
+  [
+    'mcp decision',
+    () => authorizer.decide(callOf()),
+    [entrypoints.decision, textOf(askCall(callOf()))],
+  ],
+  ['mcp decision with its event', () => record('decision', authorizer.decide(callOf()))],
+  [
+    'mcp list of 500 tools',
+    () => authorizer.filter(list),
+    [entrypoints.list, textOf(askList(list))],
+  ],
+  ['mcp list with its event', () => record('list', authorizer.filter(list))],
 ]
 
-const rows = cases.map(([name, evaluate, asked]) => {
-  const { perSecond: ours, p50Microseconds, p99Microseconds } = measure(evaluate)
+const rows = []
+for (const [name, evaluate, asked] of cases) {
+  const measured = await measure(evaluate)
+  await decisionLog.flush()
   const peer = asked === undefined ? undefined : measurePeer(asked[0], asked[1], data)
-  const ratio = peer === undefined ? null : Number((ours / peer).toFixed(2))
-  return {
+  const ratio = peer === undefined ? null : Number((measured.perSecond / peer).toFixed(2))
+  rows.push({
     bench: 'policy',
     case: name,
     unit: 'evaluations/s',
-    ours,
+    ours: measured.perSecond,
     peer: peer ?? null,
     peerName: peer === undefined ? null : 'opa bench (Go)',
     ratio,
-    p50Microseconds: Number(p50Microseconds.toFixed(1)),
-    p99Microseconds: Number(p99Microseconds.toFixed(1)),
-  }
-})
+    p50Microseconds: Number(measured.p50Microseconds.toFixed(1)),
+    p99Microseconds: Number(measured.p99Microseconds.toFixed(1)),
+    cpuMicroseconds: Number(measured.cpuMicroseconds.toFixed(1)),
+  })
+}
 
 if (process.argv.includes('--json')) {
   for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`)
 } else {
   process.stdout.write(
-    `${'case'.padEnd(30)} ${'ours/s'.padStart(9)} ${'p50 µs'.padStart(9)} ${'p99 µs'.padStart(9)} ${'opa/s'.padStart(9)} ${'ratio'.padStart(6)}\n`,
+    `${'case'.padEnd(30)} ${'ours/s'.padStart(9)} ${'p50 µs'.padStart(9)} ${'p99 µs'.padStart(9)} ${'CPU µs'.padStart(9)} ${'opa/s'.padStart(9)} ${'ratio'.padStart(6)}\n`,
   )
   for (const row of rows) {
-    const figures = [row.ours, row.p50Microseconds, row.p99Microseconds, row.peer ?? '-']
+    const { p50Microseconds, p99Microseconds, cpuMicroseconds } = row
+    const figures = [row.ours, p50Microseconds, p99Microseconds, cpuMicroseconds, row.peer ?? '-']
     const cells = figures.map((figure) => String(figure).padStart(9)).join(' ')
     process.stdout.write(
       `${row.case.padEnd(30)} ${cells} ${String(row.ratio ?? '-').padStart(6)}\n`,

@@ -22,6 +22,8 @@ export type MetricName =
   | 'countersign_policy_evaluation_seconds'
   | 'countersign_policy_errors_total'
   | 'countersign_policy_reloads_total'
+  | 'countersign_decision_log_lost_total'
+  | 'countersign_decision_log_waiting_octets'
 
 /** Every metric that we export: kind, help, label names. One table, so that docs and dashboards have one source. */
 const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string[]]>> = {
@@ -57,6 +59,8 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     ['code'],
   ],
   countersign_policy_reloads_total: ['counter', 'changes of policy data', ['outcome']],
+  countersign_decision_log_lost_total: ['counter', 'decisions that the log does not hold', []],
+  countersign_decision_log_waiting_octets: ['gauge', 'octets of events not yet written', []],
 }
 
 export type Labels = Readonly<Record<string, string>>

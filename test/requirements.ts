@@ -169,6 +169,16 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a bundle with a missing entrypoint or an unknown builtin is never put into force',
     source: 'opa-wasm ignores what it does not know until it is called',
   },
+  'policy.octets-decided': {
+    claim:
+      'policy decides on the octets of the arguments as they came, and one digest of them is in input, log and token',
+    source: 'CWE-436, interpretation conflict; RFC 8259 §6 and §9',
+  },
+  'policy.log-never-silent': {
+    claim:
+      'a decision that the log could not take is refused, or counted in a metric and told by number in the log',
+    source: 'CWE-778, insufficient logging; OPA drops events of a full buffer',
+  },
   'policy.log-masks-arguments': {
     claim: 'what the mask policy names is never written to the decision log',
     source: 'OPA decision logs, masking',

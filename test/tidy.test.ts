@@ -36,6 +36,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/gateway/catalogue': [...gatewayGround, 'src/gateway/upstream', 'src/mcp', 'src/policy'],
   'src/gateway/call.ts': [
     'src/mcp',
+    'src/policy',
     'src/gateway/caller',
     'src/gateway/door',
     'src/gateway/handle',

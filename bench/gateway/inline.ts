@@ -4,9 +4,10 @@ import type { Pool } from 'undici'
 import { judgeAnswer } from '../../src/gateway/upstream/judge-answer.ts'
 import { parseSpiffeId } from '../../src/identity/spiffe-id.ts'
 import { parseMessage, type RequestMessage } from '../../src/mcp/message.ts'
-import { argumentsSha256 } from '../../src/mcp/edits.ts'
 import { parseX509Svid, type X509Svid } from '../../src/pki/x509-svid.ts'
-import type { DecisionInput, DecisionSubject } from '../../src/policy/authorizer.ts'
+import { argumentsText, type CallTexts } from '../../src/policy/asked.ts'
+import type { DecisionSubject } from '../../src/policy/authorizer.ts'
+import { formatInput, type InputText } from '../../src/policy/input.ts'
 import { createTokenSigner } from '../../src/token/sign.ts'
 import type { Running, Setting } from './contest.ts'
 import { openPool, openServer } from './forwarder.ts'
@@ -14,7 +15,7 @@ import { openParts } from './product.ts'
 
 interface Caller {
   readonly svid: X509Svid
-  readonly subject: DecisionSubject
+  readonly subjectText: InputText
 }
 
 /**
@@ -38,7 +39,8 @@ export async function runInline(setting: Setting): Promise<Running> {
       response.writeHead(400).end()
       return
     }
-    const evaluated = authorizer.decide(inputOf(caller, message))
+    const texts = textsOf(caller, message)
+    const evaluated = authorizer.decide(texts)
     const decisionId = crypto.randomUUID()
     const { uri } = caller.svid.spiffeId
     const path = 'countersign/mcp/decision'
@@ -51,7 +53,7 @@ export async function runInline(setting: Setting): Promise<Running> {
       caller: caller.svid,
       upstream,
       tool: message.name ?? '',
-      argumentsSha256: argumentsSha256(message.body, message.offsets),
+      argumentsSha256: Buffer.from(texts.arguments?.sha256 ?? '', 'hex').toString('base64url'),
       transactionId: decisionId,
     })
     forward({ message, token, response })
@@ -111,39 +113,45 @@ function callerOf(socket: TLSSocket): Caller | undefined {
   const { identity, spiffeId, sha256, notAfter } = svid
   if (identity === undefined) return undefined
   const { pod, namespace, serviceAccount, ceiling, role, tenant } = identity
-  return {
-    svid,
-    subject: {
-      type: 'identity',
-      id: spiffeId.uri,
-      properties: {
-        ...(role === undefined ? {} : { role }),
-        ...(tenant === undefined ? {} : { tenant }),
-        models: ceiling.models,
-        toolScopes: ceiling.toolScopes.map(({ text }) => text),
-        namespace: namespace.name,
-        serviceAccount: serviceAccount.name,
-        pod: { name: pod.name, uid: pod.uid },
-        certificate: { sha256, notAfter: notAfter.toISOString() },
-      },
+  const subject: DecisionSubject = {
+    type: 'identity',
+    id: spiffeId.uri,
+    properties: {
+      ...(role === undefined ? {} : { role }),
+      ...(tenant === undefined ? {} : { tenant }),
+      models: ceiling.models,
+      toolScopes: ceiling.toolScopes.map(({ text }) => text),
+      namespace: namespace.name,
+      serviceAccount: serviceAccount.name,
+      pod: { name: pod.name, uid: pod.uid },
+      certificate: { sha256, notAfter: notAfter.toISOString() },
     },
   }
+  return { svid, subjectText: formatInput(subject) }
 }
 
 /** What the catalogue would know of the tool. */
 const definitionDigest = 'ab'.repeat(32)
 
-function inputOf(caller: Caller, message: RequestMessage): DecisionInput {
+const resourceTexts = new Map<string, InputText>()
+
+function resourceTextOf(tool: string): InputText {
+  const known = resourceTexts.get(tool)
+  if (known !== undefined) return known
+  const properties = { server: 'tools', definitionDigest }
+  const text = formatInput({ type: 'tool', id: tool, properties })
+  resourceTexts.set(tool, text)
+  return text
+}
+
+function textsOf(caller: Caller, message: RequestMessage): CallTexts {
+  const { start, end } = message.offsets.arguments ?? { start: 0, end: 0 }
   return {
-    subject: caller.subject,
-    action: { name: message.method },
-    resource: {
-      type: 'tool',
-      id: message.name ?? '',
-      properties: { server: 'tools', definitionDigest },
-    },
+    subject: caller.subjectText,
+    action: message.method,
+    resource: resourceTextOf(message.name ?? ''),
+    arguments: end === 0 ? undefined : argumentsText(message.body.subarray(start, end)),
     context: {
-      ...(message.arguments === undefined ? {} : { arguments: message.arguments }),
       era: message.era,
       time: new Date().toISOString(),
       door: 'mcp/tools',

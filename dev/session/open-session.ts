@@ -219,7 +219,13 @@ function gatewayConfig(options: {
     staleSecondsMax: 120,
     // Nobody balances between gateways here.
     drain: { graceSeconds: 0, callSecondsMax: 10 },
-    decisionLog: { file: paths.decisionLog, fileBytesMax: 268_435_456, files: 2 },
+    decisionLog: {
+      file: paths.decisionLog,
+      fileBytesMax: 268_435_456,
+      files: 2,
+      whenFull: 'block',
+      lists: 'digest',
+    },
     limits: defaultLimits,
     policy: { data: [paths.policyData] },
     admin: { host: '127.0.0.1', port: 0 },

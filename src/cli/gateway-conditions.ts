@@ -40,8 +40,12 @@ export function trustBundleState(source: BundleSource & Followed, now: number): 
   }
 }
 
-export function decisionLogState({ available }: DecisionLog): State {
-  if (available) return { ok: true, reason: 'takes decisions' }
+export function decisionLogState({ available, keeping }: DecisionLog): State {
+  if (available && keeping) return { ok: true, reason: 'takes decisions' }
+  if (available) {
+    const reason = 'decisions are taken, and those that cannot be written are lost and counted'
+    return { ok: false, optional: true, reason }
+  }
   return { ok: false, reason: 'cannot be written, or not fast enough: see the log, and the disk' }
 }
 

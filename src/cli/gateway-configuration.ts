@@ -8,6 +8,8 @@ import {
   type GatewayLimits,
 } from '../gateway/limits.ts'
 import { upstreamConflicts } from '../gateway/upstream/conflicts.ts'
+import type { WhenFull } from '../policy/decision-log.ts'
+import type { ListDetail } from '../policy/event.ts'
 import { parsedBy, pathIn } from './configuration.ts'
 import {
   adminSchema,
@@ -60,6 +62,9 @@ export interface GatewayConfig {
     readonly fileBytesMax: number
     /** How many there are in all. */
     readonly files: number
+    /** Whether calls are refused while decisions cannot be recorded, or go on while what is lost is counted. */
+    readonly whenFull: WhenFull
+    readonly lists: ListDetail
   }
   readonly limits: GatewayLimits
   readonly policy: PolicyConfig
@@ -127,6 +132,8 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
         // More than may wait in memory, so that what is written at once always fits.
         fileBytesMax: z.int().min(16_777_216).max(17_179_869_184).default(67_108_864),
         files: z.int().min(2).max(100).default(8),
+        whenFull: z.enum(['block', 'shed-and-count']).default('block'),
+        lists: z.enum(['digest', 'full']).default('digest'),
       }),
       limits: limitsSchema,
       policy: policySchema(folder),

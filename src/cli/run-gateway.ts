@@ -76,10 +76,10 @@ export async function runGateway(
   const parts = { log, metrics, now, opened, board }
   const watches = await openWatches(config, parts)
   const { credential, trustBundle } = await openFiles(config, { ...parts, settings })
-  const { file } = config.decisionLog
   const labels = (): { id: string } => ({ id: credential.current().svid.spiffeId.uri })
   const { engine } = policy
-  const events = { file, rotation: config.decisionLog, engine, labels, now, log, metrics }
+  const { decisionLog: written } = config
+  const events = { ...written, rotation: written, engine, labels, now, log, metrics }
   const decisionLog = opened.use(await openDecisionLog(events))
   board.set('decision-log', () => decisionLogState(decisionLog))
   trustBundlePem = () => (isThere(trustBundle) ? trustBundle.current().pem : undefined)

@@ -1,4 +1,5 @@
 import type { NotificationMessage, RequestMessage } from '../mcp/message.ts'
+import type { ArgumentsText } from '../policy/asked.ts'
 import type { Caller } from './caller/caller.ts'
 import type { Arrived } from './door/arrived.ts'
 import type { Session } from './handle/session.ts'
@@ -19,4 +20,6 @@ export interface Call {
   /** Of legacy messages other than `initialize`. */
   readonly session: Session | undefined
   readonly target: Target
+  /** `params.arguments` by its octets, with the one digest of them. */
+  readonly arguments: ArgumentsText | undefined
 }

@@ -5,6 +5,7 @@ import type { Metrics } from '../metrics.ts'
 import { parseMessage, type NotificationMessage, type RequestMessage } from '../mcp/message.ts'
 import { isProblem } from '../mcp/problem.ts'
 import { readableId } from '../mcp/readable-id.ts'
+import { argumentsText, type ArgumentsText } from '../policy/asked.ts'
 import type { Condition } from '../readiness.ts'
 import { address } from './address.ts'
 import type { Caller } from './caller/caller.ts'
@@ -163,7 +164,15 @@ function readCall(
   if (session !== undefined && isRefused(session)) return session
   const target = address({ door, message, session, about: method.about }, upstreams)
   if (isRefused(target)) return target
-  return { call: { arrived, caller, message, session, target }, serve: method.serve[door.kind] }
+  const call = { arrived, caller, message, session, target, arguments: argumentsOf(message) }
+  return { call, serve: method.serve[door.kind] }
+}
+
+function argumentsOf(message: RequestMessage | NotificationMessage): ArgumentsText | undefined {
+  const { body, offsets, roundedArguments } = message
+  if (offsets.arguments === undefined) return undefined
+  const { start, end } = offsets.arguments
+  return argumentsText(body.subarray(start, end), roundedArguments)
 }
 
 /** Until the gateway is ready it listens, and says so: with the id of the request, and the names of what is missing. */

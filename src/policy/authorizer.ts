@@ -1,12 +1,14 @@
+import { isDeepStrictEqual } from 'node:util'
 import { CountersignError } from '../errors.ts'
 import { silentMetrics } from '../metrics.ts'
 import type { Metrics } from '../metrics.ts'
+import { askCall, askList, inputTextOf } from './asked.ts'
+import type { Asked, CallTexts, DecisionContext, ListTexts } from './asked.ts'
 import { parseDecision, parseMembers } from './decision.ts'
 import type { Decision } from './decision.ts'
 import { entrypoints } from './engine.ts'
 import type { PolicyEngine } from './engine.ts'
-import { formatInput } from './input.ts'
-import type { InputText } from './input.ts'
+import { inputOctetsMax } from './input.ts'
 
 /** Who calls: all of it from the verified certificate, nothing from the client's message. */
 export interface DecisionSubject {
@@ -48,15 +50,9 @@ export interface DecisionInput {
   /** An MCP method. */
   readonly action: { readonly name: string }
   readonly resource: DecisionResource
-  readonly context: {
+  readonly context: DecisionContext & {
     /** As the client sent them. */
     readonly arguments?: unknown
-    readonly era: 'modern' | 'legacy'
-    /** RFC 3339, from our clock: rules have none of their own. */
-    readonly time: string
-    /** `mcp` or `mcp/<server>`. */
-    readonly door: string
-    readonly phase: 'request' | 'list'
   }
 }
 
@@ -67,21 +63,19 @@ export type ListInput = Omit<DecisionInput, 'resource'> & {
 /** A value with what it came from, for the decision log. */
 export interface Evaluated<T> {
   readonly value: T
-  readonly input: object
-  /** What was evaluated; none where the input was not fit for it, or nothing was evaluated. */
-  readonly inputText?: InputText
+  readonly asked: Asked
   /** The policy's own answer; null when there was none. */
   readonly result: unknown
   /** The code and message of the failure; `value` is then a refusal. */
-  readonly error?: string
+  readonly error?: string | undefined
   readonly seconds: number
 }
 
 /** Answers whether a call may be made. Never throws: a failure is a refusal with the code `policy-unavailable`. */
 export interface Authorizer {
-  decide(input: DecisionInput): Evaluated<Decision>
+  decide(texts: CallTexts): Evaluated<Decision>
   /** One evaluation for a whole list, one answer for each of its resources, in their order. */
-  filter(input: ListInput): Evaluated<readonly boolean[]>
+  filter(texts: ListTexts): Evaluated<readonly boolean[]>
   readonly revision: string
   readonly digest: string
 }
@@ -101,6 +95,19 @@ const unavailable: Decision = {
   obligations: [],
 }
 
+/** RFC 8259 §6: parsers agree on numbers that a double holds. */
+const ambiguous: Decision = {
+  allow: false,
+  reasons: [
+    {
+      code: 'number-ambiguous',
+      message: 'a number in the arguments is read in two ways, and only one is allowed',
+      audience: 'agent',
+    },
+  ],
+  obligations: [],
+}
+
 export function createAuthorizer(
   engine: PolicyEngine,
   options: {
@@ -113,38 +120,38 @@ export function createAuthorizer(
 
   function evaluated<T>(o: {
     readonly entrypoint: string
-    readonly input: object
-    readonly octetsMax?: number
+    readonly asked: Asked
+    readonly octetsMax: number
     readonly refusal: T
     readonly parse: (result: unknown) => T
   }): Evaluated<T> {
-    const { entrypoint, input } = o
+    const { entrypoint, asked } = o
     const started = elapsed()
-    const seconds = (): number => (elapsed() - started) / 1000
     let result: unknown = null
-    let inputText: InputText | undefined
     try {
-      inputText = formatInput(input, o.octetsMax)
-      result = engine.evaluate(entrypoint, inputText)
+      result = engine.evaluate(entrypoint, inputTextOf(asked, o.octetsMax))
       const value = o.parse(result)
-      const took = seconds()
-      metrics.observe('countersign_policy_evaluation_seconds', took, { entrypoint })
-      return { value, input, inputText, result, seconds: took }
-    } catch (error) {
-      const code = error instanceof CountersignError ? error.code : 'unknown'
+      const seconds = (elapsed() - started) / 1000
+      metrics.observe('countersign_policy_evaluation_seconds', seconds, { entrypoint })
+      return { value, asked, result, error: undefined, seconds }
+    } catch (thrown) {
+      const code = thrown instanceof CountersignError ? thrown.code : 'unknown'
       metrics.count('countersign_policy_errors_total', { code })
-      const message = error instanceof Error ? error.message : 'unknown'
-      return {
-        value: o.refusal,
-        input,
-        ...(inputText === undefined ? {} : { inputText }),
-        result,
-        error: `${code}: ${message}`,
-        seconds: seconds(),
-      }
+      const message = thrown instanceof Error ? thrown.message : 'unknown'
+      const seconds = (elapsed() - started) / 1000
+      return { value: o.refusal, asked, result, error: `${code}: ${message}`, seconds }
     }
   }
 
+  const parseRepeated = createRepeatedParser()
+  const decideOnce = (texts: CallTexts): Evaluated<Decision> =>
+    evaluated({
+      entrypoint: entrypoints.decision,
+      asked: askCall(texts),
+      octetsMax: inputOctetsMax,
+      refusal: unavailable,
+      parse: parseRepeated,
+    })
   return {
     get revision() {
       return engine.revision
@@ -152,21 +159,42 @@ export function createAuthorizer(
     get digest() {
       return engine.digest
     },
-    decide: (input) =>
-      evaluated({
-        entrypoint: entrypoints.decision,
-        input,
-        refusal: unavailable,
-        parse: parseDecision,
-      }),
-    filter: (input) =>
+    decide: (texts) => decideBoth(texts, decideOnce),
+    filter: (texts) =>
       evaluated({
         entrypoint: entrypoints.list,
-        input,
+        asked: askList(texts),
         octetsMax: listOctetsMax,
-        refusal: input.resources.map(() => false),
-        parse: (result) => parseList(result, input.resources.length),
+        refusal: texts.resources.map(() => false),
+        parse: (result) => parseList(result, texts.resources.length),
       }),
+  }
+}
+
+/** A tool server may read numbers that were rounded: those must be allowed as well, and in the same way. */
+function decideBoth(
+  texts: CallTexts,
+  decide: (texts: CallTexts) => Evaluated<Decision>,
+): Evaluated<Decision> {
+  const exact = decide(texts)
+  const { arguments: given } = texts
+  if (given?.rounded === undefined || !exact.value.allow) return exact
+  const rounded = decide({ ...texts, arguments: { ...given, text: given.rounded } })
+  if (rounded.error !== undefined) return rounded
+  if (isDeepStrictEqual(rounded.value, exact.value)) return exact
+  return { ...exact, value: ambiguous, result: ambiguous }
+}
+
+/** The engine gives an answer that comes again as one frozen value: what was found fit once is fit. */
+function createRepeatedParser(): (result: unknown) => Decision {
+  let last: { readonly result: unknown; readonly decision: Decision } | undefined
+  return (result) => {
+    if (last !== undefined && last.result === result && Object.isFrozen(result)) {
+      return last.decision
+    }
+    const decision = parseDecision(result)
+    last = { result, decision }
+    return decision
   }
 }
 

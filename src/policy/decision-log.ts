@@ -1,14 +1,17 @@
-import { hash } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
+import { setTimeout as after } from 'node:timers/promises'
 import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import type { DecisionInput, Evaluated } from './authorizer.ts'
-import { entrypoints } from './engine.ts'
+import { sizeOf } from './asked.ts'
+import type { Evaluated } from './authorizer.ts'
 import type { PolicyEngine } from './engine.ts'
+import { formatEvent, formatLost, formatMembers, formatMinimalEvent } from './event.ts'
+import type { ListDetail, TakenEvent } from './event.ts'
 import { openEventFile } from './event-file.ts'
 import type { EventFile } from './event-file.ts'
-import { boundedText, formatInput } from './input.ts'
-import { applyMask } from './mask.ts'
+import { createRoom } from './room.ts'
+import type { Room } from './room.ts'
 import type { Rotation } from './rotate.ts'
 
 /** One decision, as it was taken. */
@@ -21,11 +24,18 @@ export interface DecisionEvent {
   readonly requestedBy: string
 }
 
+/** What happens to decisions that cannot be recorded: they are not taken, or they are, and counted as lost. */
+export type WhenFull = 'block' | 'shed-and-count'
+
 /** Keeps every decision: OPA's event format, one JSON object a line, masked by the policy's own rules. */
 export interface DecisionLog extends AsyncDisposable {
   /** False: events cannot be kept now, so nothing may be decided. */
   readonly available: boolean
-  /** Never throws. Masks and takes the event at once, so that it may change afterwards. */
+  /** Whether events are written as they come. Where they may be lost, they are while this is false. */
+  readonly keeping: boolean
+  /** Resolves to whether it is available, for which it waits for a bounded time. */
+  whenAvailable(): Promise<boolean>
+  /** Never throws. Takes the event at once; what it holds must not change afterwards. */
   record(event: DecisionEvent): void
   /** Resolves when everything recorded so far is on disk. Throws `policy/log`. */
   flush(): Promise<void>
@@ -34,10 +44,23 @@ export interface DecisionLog extends AsyncDisposable {
 /** Eight mebibytes: some ten thousand calls. */
 const bufferOctetsDefault = 8 * 1024 * 1024
 
-/** The input of a list is a mebibyte at most, and the event has more than the input. */
-const maskOctetsMax = 2 * 1024 * 1024
+/** Long enough for a disk that hesitates, short enough for who waits. */
+const waitMillisecondsDefault = 500
 
-interface EventOptions {
+/** How long an event may wait for others: a process that is killed loses these as it loses what is being written. */
+const gatherMilliseconds = 5
+
+/** Events of one turn: masked one after the other while the module is warm, and no longer than others can wait. */
+const turnEventsMax = 64
+const turnOctetsMax = 512 * 1024
+
+/** What an event has besides its input. */
+const frameOctets = 768
+
+/** How often it is tried to tell what was lost. */
+const tellMilliseconds = 1000
+
+interface LogOptions {
   readonly engine: PolicyEngine
   /** Asked for with the first event: who writes may not be known at the start. */
   readonly labels: () => Readonly<Record<string, string>>
@@ -45,145 +68,232 @@ interface EventOptions {
   readonly now: () => number
   readonly log: Log
   readonly metrics: Metrics
+  /** Default `block`. */
+  readonly whenFull?: WhenFull
+  /** Default `digest`. */
+  readonly lists?: ListDetail
+  /** The most octets that may wait in memory, about. */
+  readonly bufferOctetsMax?: number
+  readonly waitMilliseconds?: number
+  /** Milliseconds of a monotonic clock. */
+  readonly elapsed?: () => number
+  readonly delay?: (milliseconds: number) => Promise<unknown>
 }
 
 /** Opens the log. Throws `policy/log`. */
 export async function openDecisionLog(
-  options: EventOptions & {
-    readonly file: string
-    readonly rotation?: Rotation
-    readonly bufferOctetsMax?: number
-  },
+  options: LogOptions & { readonly file: string; readonly rotation?: Rotation },
 ): Promise<DecisionLog> {
   const { bufferOctetsMax = bufferOctetsDefault } = options
   return createDecisionLog(await openEventFile({ ...options, bufferOctetsMax }), options)
 }
 
 /** A decision log over any file of events. */
-export function createDecisionLog(file: EventFile, options: EventOptions): DecisionLog {
-  const { log, metrics, labels, engine } = options
-  let constant: { readonly digest: string; readonly text: string } | undefined
-  // Grants are followed while running: without the digest two opposite decisions could not be told apart.
-  const members = (): string => {
-    const { revision, digest } = engine
-    if (constant?.digest !== digest) {
-      const bundles = { countersign: { revision }, data: { revision: digest } }
-      constant = { digest, text: formatMembers({ labels: labels(), bundles }) }
+export function createDecisionLog(file: EventFile, options: LogOptions): DecisionLog {
+  return new GatheringLog(file, options)
+}
+
+/** A wait keeps no process alive. */
+function unhurried(milliseconds: number): Promise<unknown> {
+  return after(milliseconds, undefined, { ref: false })
+}
+
+/** Takes events as they come, and masks, formats and appends them together. */
+class GatheringLog implements DecisionLog {
+  readonly #file: EventFile
+  readonly #options: LogOptions
+  readonly #octetsMax: number
+  readonly #format: { readonly engine: PolicyEngine; readonly lists: ListDetail }
+  readonly #sheds: boolean
+  readonly #delay: (milliseconds: number) => Promise<unknown>
+  readonly #room: Room
+  /** Oldest first. */
+  #pending: { readonly event: TakenEvent; readonly octets: number }[] = []
+  #pendingOctets = 0
+  #number = 0
+  #constant: { readonly digest: string; readonly text: string } | undefined
+  #lost: { events: number; readonly from: number; until: number } | undefined
+  /** Whether a turn is due within a moment, at once, and when what was lost is to be told. */
+  #soon = false
+  #now = false
+  #later = false
+  #closed = false
+
+  constructor(file: EventFile, options: LogOptions) {
+    this.#file = file
+    this.#options = options
+    this.#octetsMax = options.bufferOctetsMax ?? bufferOctetsDefault
+    this.#format = { engine: options.engine, lists: options.lists ?? 'digest' }
+    this.#sheds = options.whenFull === 'shed-and-count'
+    this.#delay = options.delay ?? unhurried
+    this.#room = createRoom({
+      isThere: () => this.available,
+      waitMilliseconds: options.waitMilliseconds ?? waitMillisecondsDefault,
+      elapsed: options.elapsed ?? (() => performance.now()),
+      delay: this.#delay,
+    })
+  }
+
+  get available(): boolean {
+    return !this.#closed && (this.#sheds || this.#hasRoom)
+  }
+
+  get keeping(): boolean {
+    return !this.#closed && this.#hasRoom && this.#lost === undefined
+  }
+
+  /** Half of the room is kept for those who asked just now: what they were told is available is still taken. */
+  get #hasRoom(): boolean {
+    return this.#file.available && this.#octets <= this.#octetsMax / 2
+  }
+
+  /** What waits, masked or not. */
+  get #octets(): number {
+    return this.#pendingOctets + this.#file.waitingOctets
+  }
+
+  whenAvailable(): Promise<boolean> {
+    return this.#room.wait()
+  }
+
+  record(event: DecisionEvent): void {
+    this.#number += 1
+    const octets = sizeOf(event.evaluated.asked) + frameOctets
+    if (this.#closed || this.#octets + octets > this.#octetsMax) {
+      this.#lose(event.decisionId)
+      return
     }
-    return constant.text
+    const at = this.#options.now()
+    const taken = { ...event, at, number: this.#number, constant: this.#members() }
+    this.#pending.push({ event: taken, octets })
+    this.#pendingOctets += octets
+    const isFull = this.#pending.length >= turnEventsMax || this.#pendingOctets >= turnOctetsMax
+    if (isFull) this.#turnNow()
+    else this.#turnSoon()
   }
-  let requests = 0
-  return {
-    get available() {
-      return file.available
-    },
-    record(event) {
-      requests += 1
-      const format = { ...options, constant: members() }
-      if (file.append(formatEvent(event, requests, format))) return
-      metrics.count('countersign_policy_errors_total', { code: 'policy/log' })
-      log.error({ decision: event.decisionId }, 'decision log is full and an event is lost')
-    },
-    flush: () => file.flush(),
-    [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
+
+  flush(): Promise<void> {
+    this.#drain()
+    return this.#file.flush()
   }
-}
 
-interface EventFormat extends EventOptions {
-  /** The members that all events share. */
-  readonly constant: string
-}
-
-function formatEvent(event: DecisionEvent, request: number, options: EventFormat): string {
-  const { evaluated } = event
-  const own = formatMembers({
-    decision_id: event.decisionId,
-    path: event.path,
-    requested_by: event.requestedBy,
-    timestamp: formatTimestamp(options.now()),
-  })
-  const common = `${options.constant},${own}`
-  const trailer = formatMembers({
-    metrics: { timer_rego_query_eval_ns: Math.round(evaluated.seconds * 1e9) },
-    req_id: request,
-  })
-  try {
-    const masked = maskEvent(common, evaluated, options.engine)
-    if (evaluated.error === undefined) return `{${common},${masked},${trailer}}`
-    const error = formatMembers({ error: { message: evaluated.error } })
-    return `{${common},${masked},${error},${trailer}}`
-  } catch (failure) {
-    // OPA loses an event whose mask fails. Ours keeps what can hold no secret.
-    const code = failure instanceof CountersignError ? failure.code : 'unknown'
-    options.metrics.count('countersign_policy_errors_total', { code })
-    options.log.error({ decision: event.decisionId, code }, 'decision log keeps a minimal event')
-    const error = { message: evaluated.error ?? 'event cannot be masked', mask: code }
-    const input = outlineOf(evaluated.input)
-    const minimal = formatMembers({ input, result: outcomeOf(evaluated.value), error })
-    return `{${common},${minimal},${trailer}}`
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return
+    this.#drain()
+    this.#closed = true
+    this.#room.close()
+    if (this.#lost !== undefined) {
+      this.#options.log.error({ events: this.#lost.events }, 'decision log ends with lost events')
+    }
+    await this.#file[Symbol.asyncDispose]()
   }
-}
 
-/** The members of an object, without its braces. */
-function formatMembers(members: object): string {
-  return JSON.stringify(members).slice(1, -1)
-}
-
-/** The members of the event that rules may change. The mask is asked about the text that policy was asked about. */
-function maskEvent(common: string, evaluated: Evaluated<unknown>, engine: PolicyEngine): string {
-  const { input, result } = evaluated
-  const inputText = evaluated.inputText ?? formatInput(input, maskOctetsMax)
-  const shown = `"input":${inputText},"result":${JSON.stringify(result ?? null)}`
-  const event = `{${common},${shown},"digests":${JSON.stringify(digestsOf(input))}}`
-  const changes = engine.evaluate(entrypoints.mask, boundedText(event, maskOctetsMax))
-  const { erased, masked, ...members } = applyMask({ input, result }, changes)
-  if (erased.length === 0 && masked.length === 0) return shown
-  return formatMembers({
-    ...members,
-    ...(erased.length === 0 ? {} : { erased }),
-    ...(masked.length === 0 ? {} : { masked }),
-  })
-}
-
-/** The longest name of a resource in a minimal event: a caller may say any. */
-const nameCharactersMax = 256
-
-/** Who asked for what: of the caller's own words only the name of the resource, and the digest of the arguments. */
-function outlineOf(input: object): object {
-  const { subject, action, resource } = input as Partial<DecisionInput>
-  return {
-    subject,
-    action,
-    ...(resource === undefined
-      ? {}
-      : {
-          resource: {
-            type: resource.type,
-            id: resource.id.slice(0, nameCharactersMax),
-            properties: { server: resource.properties.server },
-          },
-        }),
-    context: digestsOf(input),
+  // Grants are followed while running: without the digest two opposite decisions could not be told apart.
+  #members(): string {
+    const { revision, digest } = this.#options.engine
+    if (this.#constant?.digest !== digest) {
+      const bundles = { countersign: { revision }, data: { revision: digest } }
+      const text = formatMembers({ labels: this.#options.labels(), bundles })
+      this.#constant = { digest, text }
+    }
+    return this.#constant.text
   }
-}
 
-/** What may stand in the log for what is left out: rules have no hash function of their own. */
-function digestsOf(input: object): object {
-  const { context } = input as { readonly context?: { readonly arguments?: unknown } }
-  if (context?.arguments === undefined) return {}
-  const text = JSON.stringify(context.arguments)
-  return { arguments: { sha256: hash('sha256', text), octets: Buffer.byteLength(text) } }
-}
+  #turnSoon(): void {
+    if (this.#soon) return
+    this.#soon = true
+    void this.#delay(gatherMilliseconds).then(() => {
+      this.#soon = false
+      this.#turn()
+    })
+  }
 
-function outcomeOf(value: unknown): object | null {
-  const allow = (value as { readonly allow?: unknown } | null)?.allow
-  return typeof allow === 'boolean' ? { allow } : null
-}
+  #tellLater(): void {
+    if (this.#later) return
+    this.#later = true
+    void this.#delay(tellMilliseconds).then(() => {
+      this.#later = false
+      if (this.#closed || this.#lost === undefined) return
+      this.#tellLost()
+      if (this.#lost !== undefined) this.#tellLater()
+    })
+  }
 
-/** RFC 3339 with nanoseconds, all nine digits, so that lines sort by time as text. */
-function formatTimestamp(milliseconds: number): string {
-  const whole = Math.floor(milliseconds)
-  const nanoseconds = Math.floor((milliseconds - whole) * 1e6)
-  const fraction = String(nanoseconds).padStart(6, '0')
-  return `${new Date(whole).toISOString().slice(0, -1)}${fraction}Z`
+  #turnNow(): void {
+    if (this.#now) return
+    this.#now = true
+    setImmediate(() => {
+      this.#now = false
+      this.#turn()
+    })
+  }
+
+  /** Writes what one turn of the loop may; what is left has the next one. */
+  #turn(): void {
+    if (this.#closed) return
+    this.#tellLost()
+    let octets = 0
+    let count = 0
+    for (const { octets: more } of this.#pending) {
+      if (count === turnEventsMax || (count > 0 && octets + more > turnOctetsMax)) break
+      octets += more
+      count += 1
+    }
+    for (const { event } of this.#pending.splice(0, count)) this.#write(event)
+    this.#pendingOctets -= octets
+    if (this.#pending.length > 0) this.#turnNow()
+    this.#options.metrics.set('countersign_decision_log_waiting_octets', this.#octets)
+  }
+
+  #drain(): void {
+    const pending = this.#pending
+    this.#pending = []
+    this.#pendingOctets = 0
+    for (const { event } of pending) this.#write(event)
+    this.#tellLost()
+  }
+
+  #write(event: TakenEvent): void {
+    if (!this.#file.append(this.#lineOf(event))) this.#lose(event.decisionId)
+  }
+
+  #lineOf(event: TakenEvent): string {
+    try {
+      return formatEvent(event, this.#format)
+    } catch (failure) {
+      const code = failure instanceof CountersignError ? failure.code : 'unknown'
+      this.#options.metrics.count('countersign_policy_errors_total', { code })
+      const { decisionId: decision } = event
+      this.#options.log.error({ decision, code }, 'decision log keeps a minimal event')
+      return formatMinimalEvent(event, code)
+    }
+  }
+
+  /** Counts what the log does not hold. It is said once, and how many there were when there is room to write that down. */
+  #lose(decision: string): void {
+    this.#options.metrics.count('countersign_decision_log_lost_total')
+    const at = this.#options.now()
+    if (this.#lost === undefined) {
+      this.#lost = { events: 0, from: at, until: at }
+      this.#options.log.error({ decision }, 'decision log is full and events are lost')
+    }
+    this.#lost.events += 1
+    this.#lost.until = at
+    this.#tellLater()
+  }
+
+  #tellLost(): void {
+    if (this.#lost === undefined || !this.#hasRoom) return
+    const lost = this.#lost
+    this.#number += 1
+    const line = formatLost(lost, {
+      decisionId: randomUUID(),
+      at: this.#options.now(),
+      number: this.#number,
+      constant: this.#members(),
+    })
+    if (!this.#file.append(line)) return
+    this.#lost = undefined
+    this.#options.log.warn({ events: lost.events }, 'decision log has room again')
+  }
 }

@@ -10,6 +10,8 @@ import { moveAside, type Rotation } from './rotate.ts'
 export interface EventFile extends AsyncDisposable {
   /** False while lines cannot be written, or come faster than they can. */
   readonly available: boolean
+  /** What is taken and not written yet. */
+  readonly waitingOctets: number
   /** Takes a line without its end. False: it was not taken, because too many wait already. */
   append(line: string): boolean
   /** Resolves when every line taken so far is on disk. Throws `policy/log`. */
@@ -23,9 +25,6 @@ const retryMilliseconds = 1000
 
 /** How often it is looked whether the file is still where it was opened. */
 const lookMilliseconds = 1000
-
-/** How long a line may wait for others: a process that is killed loses these as it loses what is being written. */
-const gatherMilliseconds = 5
 
 /** Opens or makes the file, mode 0600, and ends a line that a crash has cut. Throws `policy/log`. */
 export async function openEventFile(options: {
@@ -148,6 +147,10 @@ class AppendingFile implements EventFile {
     return !this.#closed && this.#failure === undefined && relaxed
   }
 
+  get waitingOctets(): number {
+    return this.#waitingOctets
+  }
+
   append(line: string): boolean {
     const octets = Buffer.from(`${line}\n`)
     if (this.#closed || this.#waitingOctets + octets.length > this.#bufferOctetsMax) return false
@@ -179,11 +182,11 @@ class AppendingFile implements EventFile {
     }
   }
 
-  /** Lines that come within a moment go out in one write: handing it to another thread costs more than a line. */
+  /** Lines that come in one turn go out in one write: handing it to another thread costs more than a line. */
   #writeSoon(): void {
     if (this.#soon || this.#failure !== undefined) return
     this.#soon = true
-    void this.#delay(gatherMilliseconds).then(() => {
+    setImmediate(() => {
       this.#soon = false
       if (!this.#closed && this.#failure === undefined) void this.#write()
     })

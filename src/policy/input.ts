@@ -22,7 +22,9 @@ export function formatInput(input: object, octetsMax: number = inputOctetsMax): 
 }
 
 /** JSON text that was put together from fit texts. Throws `policy/input` when it is too large. */
-export function boundedText(text: string, octetsMax: number): InputText {
+export function boundedText(text: string, octetsMax: number = inputOctetsMax): InputText {
+  // No character of UTF-16 takes more than three octets.
+  if (text.length * 3 <= octetsMax) return text as InputText
   const octets = Buffer.byteLength(text)
   if (octets > octetsMax) {
     throw refused(`input is too large, want=..${octetsMax} octets got=${octets}`)

@@ -1,4 +1,5 @@
 import { CountersignError, quoted } from '../errors.ts'
+import { isNumberText } from './exact-json.ts'
 
 /** The segments of a pointer into a document. */
 export type JsonPointer = readonly string[]
@@ -42,7 +43,7 @@ export function upsertAt(document: unknown, pointer: JsonPointer, value: unknown
     const index = Number(segment)
     return document.with(index, upsertAt(document[index], rest, value))
   }
-  if (Array.isArray(document) || typeof document !== 'object' || document === null) {
+  if (!isObject(document)) {
     throw refused(`mask cannot put a value here, got=${quoted(segment)}`)
   }
   const members = document as Readonly<Record<string, unknown>>
@@ -55,7 +56,12 @@ function has(container: unknown, segment: string): container is Readonly<Record<
   if (Array.isArray(container)) {
     return /^(?:0|[1-9]\d{0,8})$/.test(segment) && Number(segment) < container.length
   }
-  return typeof container === 'object' && container !== null && Object.hasOwn(container, segment)
+  return isObject(container) && Object.hasOwn(container, segment)
+}
+
+function isObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  return !isNumberText(value)
 }
 
 function refused(message: string): CountersignError {

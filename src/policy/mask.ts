@@ -14,7 +14,8 @@ export interface MaskedEvent extends MaskableEvent {
   readonly masked: readonly string[]
 }
 
-interface Change {
+/** One operation of a mask, as OPA knows them. */
+export interface MaskChange {
   readonly path: string
   readonly value?: unknown
   readonly op: 'remove' | 'upsert'
@@ -22,12 +23,12 @@ interface Change {
 
 const changesMax = 256
 
-/** Applies the result of a mask rule to a copy: OPA's operations, with pointers of RFC 6901. Throws `policy/result`. */
-export function applyMask(event: MaskableEvent, result: unknown): MaskedEvent {
+/** Applies the changes of a mask to a copy: OPA's operations, with pointers of RFC 6901. Throws `policy/result`. */
+export function applyMask(event: MaskableEvent, changes: readonly MaskChange[]): MaskedEvent {
   const erased: string[] = []
   const masked: string[] = []
   let document: unknown = { input: event.input, result: event.result }
-  for (const { op, path, value } of parseChanges(result)) {
+  for (const { op, path, value } of changes) {
     const pointer = parseJsonPointer(path)
     if (pointer[0] !== 'input' && pointer[0] !== 'result') {
       throw refused('mask changes what it may not, want=/input or /result')
@@ -41,15 +42,15 @@ export function applyMask(event: MaskableEvent, result: unknown): MaskedEvent {
   return { input, result: shown, erased, masked }
 }
 
-/** Ordered by path: the module gives sets in the order of their hashes. */
-function parseChanges(result: unknown): readonly Change[] {
+/** Reads the result of a mask rule, ordered by path: the module gives sets in the order of their hashes. Throws `policy/result`. */
+export function parseMask(result: unknown): readonly MaskChange[] {
   if (!Array.isArray(result) || result.length > changesMax) {
     throw refused(`mask is of the wrong type, want=set of 0..${changesMax}`)
   }
   return result.map(parseChange).toSorted((a, b) => (a.path < b.path ? -1 : 1))
 }
 
-function parseChange(value: unknown): Change {
+function parseChange(value: unknown): MaskChange {
   if (typeof value === 'string') return { op: 'remove', path: value }
   const members = parseMembers(value, 'change of a mask', ['op', 'path', 'value'])
   const { op, path } = members

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { askList } from '../../src/policy/asked.ts'
 import { initializeParams, legacy, modern, type Reply, type TestClient } from './world/client.ts'
 import { answerBoth, sendJson, toolTexts, type Answer } from './world/upstream.ts'
 import { openWorld } from './world/world.ts'
@@ -48,9 +49,9 @@ test('policy failing on a list shows nothing of it', async () => {
   await using world = await openWorld({
     authorizer: (real) => ({
       ...real,
-      filter: (input) => ({
-        value: input.resources.map(() => true),
-        input,
+      filter: (texts) => ({
+        value: texts.resources.map(() => true),
+        asked: askList(texts),
         result: null,
         error: 'policy/abort: trap',
         seconds: 0,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { silentLog } from '../../src/log.ts'
+import { askCall } from '../../src/policy/asked.ts'
 import type { Authorizer } from '../../src/policy/authorizer.ts'
 import { initializeParams, legacy, modern, type Reply, type TestClient } from './world/client.ts'
 import { openWorld, type World, type WorldOptions } from './world/world.ts'
@@ -292,9 +293,9 @@ const cases: readonly Case[] = [
     title: 'a policy that fails',
     world: {
       authorizer: broken({
-        decide: (input) => ({
+        decide: (texts) => ({
           value: { allow: true, reasons: [], obligations: [] },
-          input,
+          asked: askCall(texts),
           result: null,
           error: 'policy/abort: trap',
           seconds: 0,
@@ -324,13 +325,13 @@ const cases: readonly Case[] = [
     title: 'a permit with an obligation that nobody can meet',
     world: {
       authorizer: broken({
-        decide: (input) => ({
+        decide: (texts) => ({
           value: {
             allow: true,
             reasons: [],
             obligations: [{ id: 'o', type: 'ask-a-human', properties: {} }],
           },
-          input,
+          asked: askCall(texts),
           result: null,
           seconds: 0,
         }),
@@ -399,7 +400,7 @@ for (const { title, world: options, ask, status, code, message, withoutId } of c
 test('a denial has the id of its decision and only the reasons that are meant for the agent', async () => {
   await using world = await openWorld({
     authorizer: broken({
-      decide: (input) => ({
+      decide: (texts) => ({
         value: {
           allow: false,
           reasons: [
@@ -408,7 +409,7 @@ test('a denial has the id of its decision and only the reasons that are meant fo
           ],
           obligations: [],
         },
-        input,
+        asked: askCall(texts),
         result: null,
         seconds: 0,
       }),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { digestDefinition } from '../../src/gateway/catalogue/definition.ts'
 import { parseSpiffeId } from '../../src/identity/spiffe-id.ts'
+import { textOf } from '../../src/policy/asked.ts'
 import { createTokenVerifier } from '../../src/token/verify.ts'
 import { createHash } from 'node:crypto'
 import { requirement } from '../requirements.ts'
@@ -395,7 +396,8 @@ for (const [what, pins, code] of [
     const result = decided?.evaluated.result as { reasons?: { code: string }[] }
     assert.equal(result.reasons?.[0]?.code, code)
     // Whoever approves the change needs the digest of what is served now.
-    const input = decided?.evaluated.input as {
+    assert.ok(decided)
+    const input = JSON.parse(textOf(decided.evaluated.asked)) as {
       resource: { properties: { definitionDigest?: string } }
     }
     assert.equal(input.resource.properties.definitionDigest, digestDefinition(echoText))

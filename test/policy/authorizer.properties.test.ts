@@ -9,7 +9,7 @@ import { entrypoints } from '../../src/policy/engine.ts'
 import { loadPolicyBundle } from '../support/load-policy.ts'
 import { bundleWithoutSchemas } from './policy-module.ts'
 import { requirement } from '../requirements.ts'
-import { callInput, listInput, toolResource } from './call-input.ts'
+import { callInput, callTexts, listTexts, toolResource } from './call-input.ts'
 
 interface Conditions {
   readonly arguments?: Readonly<Record<string, readonly string[]>>
@@ -103,7 +103,7 @@ test('a call is allowed exactly when a grant and the ceiling cover it', async ()
     async (given, calls) => {
       const authorizer = await authorizerOf(given)
       for (const asked of calls) {
-        const { value, error } = authorizer.decide(callInput(asked))
+        const { value, error } = authorizer.decide(callTexts(asked))
         assert.equal(error, undefined)
         assert.equal(value.allow, mayBeCalled(given, asked), JSON.stringify(asked))
         assert.equal(value.reasons.length, value.allow ? 0 : 2)
@@ -119,11 +119,11 @@ test('a list shows exactly what some call may use, and what it hides is refused'
   const property = fc.asyncProperty(grants, call, tools, async (given, asked, listed) => {
     const authorizer = await authorizerOf(given)
     const resources = listed.map(([at, name]) => toolResource(at, name))
-    const shown = authorizer.filter(listInput(resources, asked)).value
+    const shown = authorizer.filter(listTexts(resources, asked)).value
     for (const [index, [at, name]] of listed.entries()) {
       const one = { ...asked, server: at, tool: name }
       assert.equal(shown[index], mayBeListed(given, one).length > 0)
-      const { allow } = authorizer.decide(callInput(one)).value
+      const { allow } = authorizer.decide(callTexts(one)).value
       assert.ok(shown[index] || !allow, 'hidden, and yet allowed')
     }
   })
@@ -162,7 +162,7 @@ test('no value in the place of conditions allows a call but an object of rules t
     fc.pre(!empty)
     const data = { grants: { tenants: { acme: { files: { tools: { read: value } } } } } }
     const authorizer = createAuthorizer(await loadPolicyBundle({ ...bundle, data }))
-    assert.equal(authorizer.decide(callInput({ arguments: {} })).value.allow, false)
+    assert.equal(authorizer.decide(callTexts({ arguments: {} })).value.allow, false)
   })
   await fc.assert(property, { numRuns: 60 })
 })

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createAuthorizer } from '../../src/policy/authorizer.ts'
-import type { DecisionInput } from '../../src/policy/authorizer.ts'
+import { argumentsText, askCall } from '../../src/policy/asked.ts'
+import type { CallTexts } from '../../src/policy/asked.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Metrics } from '../../src/metrics.ts'
 import { loadPolicyBundle } from '../support/load-policy.ts'
 import type { PolicyEngine } from '../../src/policy/engine.ts'
 import { requirement } from '../requirements.ts'
-import { callInput, listInput, toolResource } from './call-input.ts'
+import { callTexts, listTexts, toolResource } from './call-input.ts'
 
 const unavailable = {
   allow: false,
@@ -55,10 +56,10 @@ test('an answer comes with its input, its raw result and its time', () => {
     engineThat(() => result),
     { metrics, elapsed },
   )
-  const input = callInput()
-  const evaluated = authorizer.decide(input)
-  const inputText = JSON.stringify(input)
-  assert.deepEqual(evaluated, { value: result, input, inputText, result, seconds: 0.25 })
+  const texts = callTexts()
+  const evaluated = authorizer.decide(texts)
+  const asked = askCall(texts)
+  assert.deepEqual(evaluated, { value: result, asked, result, error: undefined, seconds: 0.25 })
   assert.equal(authorizer.revision, 'r1')
   assert.equal(authorizer.digest, 'd1')
   assert.deepEqual(seen, [
@@ -95,7 +96,7 @@ for (const [name, [engine, code, error]] of Object.entries(failures)) {
   test(`${name} is a refusal that is counted`, () => {
     requirement('policy.cannot-fail-open')
     const { metrics, seen } = countedMetrics()
-    const evaluated = createAuthorizer(engine, { metrics }).decide(callInput())
+    const evaluated = createAuthorizer(engine, { metrics }).decide(callTexts())
     assert.deepEqual(evaluated.value, unavailable)
     assert.equal(evaluated.error, error)
     assert.deepEqual(seen, [`countersign_policy_errors_total ${JSON.stringify({ code })}`])
@@ -140,7 +141,7 @@ const two = [toolResource('files', 'read'), toolResource('files', 'write')]
 for (const [name, [result, message]] of Object.entries(oddLists)) {
   test(`${name} for a list shows nothing`, () => {
     requirement('policy.cannot-fail-open')
-    const evaluated = createAuthorizer(engineThat(() => result)).filter(listInput(two))
+    const evaluated = createAuthorizer(engineThat(() => result)).filter(listTexts(two))
     assert.deepEqual(evaluated.value, [false, false])
     assert.equal(evaluated.error, `policy/result: ${message}`)
   })
@@ -149,48 +150,89 @@ for (const [name, [result, message]] of Object.entries(oddLists)) {
 test('indices come in any order and answers in the order of the list', () => {
   const three = [...two, toolResource('files', 'drop')]
   const engine = engineThat(() => ({ allowed: [2, 0], count: 3 }))
-  assert.deepEqual(createAuthorizer(engine).filter(listInput(three)).value, [true, false, true])
+  assert.deepEqual(createAuthorizer(engine).filter(listTexts(three)).value, [true, false, true])
 })
 
-test('hostile arguments are refused before the policy sees them', async () => {
+test('hostile arguments are refused, and the next call is decided', async () => {
   requirement('policy.cannot-fail-open')
   const grants = { tenants: { acme: { files: { tools: { read: {} } } } } }
   const authorizer = createAuthorizer(await loadPolicyBundle({ data: { grants } }))
-  const deep = JSON.parse(`${'['.repeat(100)}${']'.repeat(100)}`) as unknown
   for (const [hostile, message] of [
-    [{ path: '\ud83d' }, 'policy/input: input has a string with a lone surrogate'],
-    [{ '\ude00': 1 }, 'policy/input: input has a string with a lone surrogate'],
-    [deep, 'policy/input: input is too deep, want=..64'],
+    [{ path: '\ud83d' }, /^policy\/abort: evaluation ended early, got="illegal string escape/],
+    [{ '\ude00': 1 }, /^policy\/abort: evaluation ended early, got="illegal string escape/],
     [{ path: 'x'.repeat(300_000) }, /^policy\/input: input is too large, want=..262144 octets/],
   ] as const) {
-    const evaluated = authorizer.decide(callInput({ arguments: hostile }))
+    const evaluated = authorizer.decide(callTexts({ arguments: hostile }))
     assert.deepEqual(evaluated.value, unavailable)
-    if (typeof message === 'string') assert.equal(evaluated.error, message)
-    else assert.match(evaluated.error ?? '', message)
+    assert.match(evaluated.error ?? '', message)
   }
   const fine = { path: 'x"\\\u0000\u2028🙂', ['__proto__']: { allow: true } }
-  assert.equal(authorizer.decide(callInput({ arguments: fine })).value.allow, true)
+  assert.equal(authorizer.decide(callTexts({ arguments: fine })).value.allow, true)
 })
 
 test('a list of two thousand tools fits, and one past the bound shows nothing', async () => {
   const grants = { tenants: { acme: { files: { prefixes: { '': {} } } } } }
   const authorizer = createAuthorizer(await loadPolicyBundle({ data: { grants } }))
   const tools = Array.from({ length: 2000 }, (_, index) => toolResource('files', `tool_${index}`))
-  const evaluated = authorizer.filter(listInput(tools))
+  const evaluated = authorizer.filter(listTexts(tools))
   assert.equal(evaluated.error, undefined)
   assert.ok(evaluated.value.every(Boolean))
   const long = tools.map((tool) => ({ ...tool, id: tool.id.repeat(80) }))
-  const refused = authorizer.filter(listInput(long))
+  const refused = authorizer.filter(listTexts(long))
   assert.match(refused.error ?? '', /^policy\/input: input is too large, want=..1048576 octets/)
   assert.equal(refused.value.some(Boolean), false)
 })
 
 test('an input that is missing what it should have is refused, not thrown', async () => {
   const authorizer = createAuthorizer(await loadPolicyBundle())
-  for (const odd of [{}, { subject: null }, { subject: 'x', resource: [] }]) {
-    const { value, error } = authorizer.decide(odd as unknown as DecisionInput)
+  for (const odd of ['null', '"x"', '{}', '[]', '{"type":"identity"}']) {
+    const text = odd as CallTexts['subject']
+    const { value, error } = authorizer.decide({ ...callTexts(), subject: text, resource: text })
     assert.equal(error, undefined)
     assert.equal(value.allow, false)
     assert.equal(value.reasons[0]?.code, 'role-not-allowed')
   }
+})
+
+/** Of a number that a double does not hold, as the gateway has it. */
+const doubled = {
+  ...callTexts(),
+  arguments: argumentsText(Buffer.from('{"n":9007199254740993}'), { n: 9007199254740992 }),
+}
+
+test('arguments that are read in two ways are allowed when policy allows both in one way', () => {
+  requirement('policy.octets-decided')
+  const permit = { allow: true, reasons: [], obligations: [] }
+  const obliged = { ...permit, obligations: [{ id: 'a', type: 'b', properties: {} }] }
+  const refusal = { ...permit, allow: false }
+  for (const [exact, rounded, allow, code] of [
+    [permit, permit, true, undefined],
+    [obliged, obliged, true, undefined],
+    [permit, refusal, false, 'number-ambiguous'],
+    [permit, obliged, false, 'number-ambiguous'],
+    [permit, { allow: 1 }, false, 'policy-unavailable'],
+    [refusal, permit, false, undefined],
+  ] as const) {
+    const asked: string[] = []
+    const authorizer = createAuthorizer(
+      engineThat((_, input) => {
+        asked.push(/"n":\d+/.exec(input as string)?.[0] ?? '')
+        return asked.length === 1 ? exact : rounded
+      }),
+    )
+    const evaluated = authorizer.decide(doubled)
+    assert.equal(evaluated.value.allow, allow)
+    assert.equal(evaluated.value.reasons[0]?.code, code)
+    const both = ['"n":9007199254740993', '"n":9007199254740992']
+    assert.deepEqual(asked, exact.allow ? both : both.slice(0, 1))
+  }
+})
+
+test('a decision that comes again is the same one, and of another answer it is another', () => {
+  const permit = Object.freeze({ allow: true, reasons: [], obligations: [] })
+  const refusal = Object.freeze({ allow: false, reasons: [], obligations: [] })
+  const answers: unknown[] = [permit, permit, refusal, permit, Object.freeze({ allow: 1 }), permit]
+  const authorizer = createAuthorizer(engineThat(() => answers.shift()))
+  const decisions = Array.from({ length: 6 }, () => authorizer.decide(callTexts()).value.allow)
+  assert.deepEqual(decisions, [true, true, false, true, false, true])
 })

@@ -1,4 +1,7 @@
+import { argumentsText } from '../../src/policy/asked.ts'
+import type { CallTexts, ListTexts } from '../../src/policy/asked.ts'
 import type { DecisionInput, DecisionResource, ListInput } from '../../src/policy/authorizer.ts'
+import { formatInput } from '../../src/policy/input.ts'
 
 /** What a call of these tests says; every member has a default. */
 export interface CallOptions {
@@ -26,6 +29,39 @@ export function callInput(options: CallOptions = {}): DecisionInput {
       door,
       phase: 'request',
     },
+  }
+}
+
+/** The texts of a call, as the gateway has them. */
+export function callTexts(options: CallOptions = {}): CallTexts {
+  return textsOf(callInput(options))
+}
+
+/** The texts that give this input; the arguments as `written`, or as JSON writes them. */
+export function textsOf(input: DecisionInput, written?: string): CallTexts {
+  const { arguments: given, ...context } = input.context
+  const text = written ?? (given === undefined ? undefined : JSON.stringify(given))
+  return {
+    subject: formatInput(input.subject),
+    action: input.action.name,
+    resource: formatInput(input.resource),
+    arguments: text === undefined ? undefined : argumentsText(Buffer.from(text)),
+    context,
+  }
+}
+
+/** The texts of a list. */
+export function listTexts(
+  resources: readonly DecisionResource[],
+  options: CallOptions = {},
+): ListTexts {
+  const { subject, action, context } = listInput(resources, options)
+  const { arguments: _, ...rest } = context
+  return {
+    subject: formatInput(subject),
+    action: action.name,
+    resources: resources.map((resource) => formatInput(resource)),
+    context: rest,
   }
 }
 

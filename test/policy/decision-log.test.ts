@@ -1,69 +1,114 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import * as fc from 'fast-check'
 import { silentLog } from '../../src/log.ts'
 import { silentMetrics } from '../../src/metrics.ts'
 import { createAuthorizer } from '../../src/policy/authorizer.ts'
 import type { Evaluated } from '../../src/policy/authorizer.ts'
 import { createDecisionLog, openDecisionLog } from '../../src/policy/decision-log.ts'
-import type { DecisionLog } from '../../src/policy/decision-log.ts'
+import type { DecisionLog, WhenFull } from '../../src/policy/decision-log.ts'
 import { entrypoints } from '../../src/policy/engine.ts'
-import { loadPolicyBundle } from '../support/load-policy.ts'
 import type { PolicyEngine } from '../../src/policy/engine.ts'
-import { CountersignError } from '../../src/errors.ts'
+import { loadPolicyBundle } from '../support/load-policy.ts'
 import { requirement } from '../requirements.ts'
-import { callInput, listInput, toolResource } from './call-input.ts'
+import { callTexts } from './call-input.ts'
 
 const grants = { tenants: { acme: { files: { tools: { read: {} } } } } }
 const engine = await loadPolicyBundle({ data: { grants } })
 const authorizer = createAuthorizer(engine, { elapsed: () => 0 })
+const evaluated = authorizer.decide(callTexts())
 
-interface Kept {
-  readonly log: DecisionLog
-  readonly lines: string[]
-  readonly counted: string[]
-  readonly events: () => Record<string, unknown>[]
-}
+/** A file that takes lines into memory, and writes them away when it is told to. */
+class TestFile {
+  readonly lines: string[] = []
+  waitingOctets = 0
+  available = true
+  room = Number.POSITIVE_INFINITY
 
-/** A decision log whose file is a list of lines, with room for so many. */
-function keep(given: PolicyEngine = engine, room = Number.POSITIVE_INFINITY): Kept {
-  const lines: string[] = []
-  const counted: string[] = []
-  const file = {
-    get available() {
-      return lines.length < room
-    },
-    append: (line: string) => lines.length < room && lines.push(line) > 0,
-    flush: async () => {},
-    [Symbol.asyncDispose]: async () => {},
+  append(line: string): boolean {
+    if (this.waitingOctets + line.length > this.room) return false
+    this.lines.push(line)
+    this.waitingOctets += line.length
+    return true
   }
+
+  /** Of any file: everything is written. */
+  async flush(): Promise<void> {
+    this.waitingOctets = 0
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+interface Opened {
+  readonly log: DecisionLog
+  readonly file: TestFile
+  readonly counted: string[]
+  readonly told: string[]
+  /** Lets so much time pass, with what is due in it. */
+  readonly pass: (milliseconds: number) => Promise<void>
+}
+
+interface Event {
+  readonly req_id: number
+  readonly path: string
+  readonly timestamp: string
+  readonly lost?: { readonly events: number; readonly from: string; readonly until: string }
+}
+
+const start = Date.UTC(2026, 10, 22, 9)
+
+function open(
+  options: { whenFull?: WhenFull; bufferOctetsMax?: number; engine?: PolicyEngine } = {},
+): Opened {
+  const file = new TestFile()
+  const counted: string[] = []
+  const told: string[] = []
+  let clock = 0
+  let due: { readonly at: number; readonly resolve: () => void }[] = []
   const log = createDecisionLog(file, {
-    engine: given,
+    engine,
     labels: () => ({ id: 'gateway-0' }),
-    now: () => Date.UTC(2026, 10, 22, 9, 0, 0, 5) + 0.25,
-    log: silentLog,
-    metrics: { ...silentMetrics, count: (_, labels) => void counted.push(labels?.['code'] ?? '') },
+    now: () => start + clock,
+    elapsed: () => clock,
+    delay: (milliseconds) =>
+      new Promise<void>((resolve) => due.push({ at: clock + milliseconds, resolve })),
+    log: { ...silentLog, error: (_, text) => told.push(text), warn: (_, text) => told.push(text) },
+    metrics: { ...silentMetrics, count: (name) => void counted.push(name) },
+    waitMilliseconds: 500,
+    ...options,
   })
-  const events = (): Record<string, unknown>[] =>
-    lines.map((line) => JSON.parse(line) as Record<string, unknown>)
-  return { log, lines, counted, events }
+  async function pass(milliseconds: number): Promise<void> {
+    const end = clock + milliseconds
+    for (;;) {
+      // What is due may take some turns of the loop.
+      for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate)
+      const [first] = due.toSorted((a, b) => a.at - b.at)
+      if (first === undefined || first.at > end) break
+      clock = first.at
+      due = due.filter((each) => each !== first)
+      first.resolve()
+    }
+    clock = end
+  }
+  return { log, file, counted, told, pass }
 }
 
-function record(log: DecisionLog, evaluated: Evaluated<unknown>, path?: string): void {
-  const requestedBy = 'spiffe://example.test/ns/research/sa/reader'
-  log.record({ decisionId: 'd-1', path: path ?? entrypoints.decision, evaluated, requestedBy })
+function record(log: DecisionLog, given: Evaluated<unknown> = evaluated, times = 1): void {
+  for (let time = 0; time < times; time += 1) {
+    const event = { decisionId: 'd-1', path: entrypoints.decision, requestedBy: 'x' }
+    log.record({ ...event, evaluated: given })
+  }
 }
 
-function digestOf(value: unknown): { sha256: string; octets: number } {
-  const text = JSON.stringify(value)
-  const sha256 = createHash('sha256').update(text).digest('hex')
-  return { sha256, octets: Buffer.byteLength(text) }
+function eventsOf({ file }: Opened): readonly Event[] {
+  return file.lines.map((line) => JSON.parse(line) as Event)
 }
 
-test('an event names the grants that decided it, and follows them as they change', () => {
+test('an event names the grants that decided it, and follows them as they change', async () => {
   let digest = 'a'.repeat(64)
   const following: PolicyEngine = {
     revision: engine.revision,
@@ -72,193 +117,229 @@ test('an event names the grants that decided it, and follows them as they change
     },
     evaluate: (entrypoint, input) => engine.evaluate(entrypoint, input),
   }
-  const { log, events } = keep(following)
-  record(log, authorizer.decide(callInput()))
+  const opened = open({ engine: following })
+  record(opened.log)
   digest = 'b'.repeat(64)
-  record(log, authorizer.decide(callInput()))
+  record(opened.log)
+  await opened.log.flush()
   assert.deepEqual(
-    events().map(({ bundles }) => (bundles as { data: { revision: string } }).data.revision),
-    ['a'.repeat(64), 'b'.repeat(64)],
+    opened.file.lines.map((line) => /"data":\{"revision":"(.)/.exec(line)?.[1]),
+    ['a', 'b'],
   )
 })
 
-test("an event has OPA's fields, on one line", () => {
-  const { log, lines, events } = keep()
-  const evaluated = authorizer.decide(callInput())
-  record(log, evaluated)
-  assert.equal(lines[0]?.includes('\n'), false)
-  assert.deepEqual(events()[0], {
-    labels: { id: 'gateway-0' },
-    decision_id: 'd-1',
-    bundles: { countersign: { revision: engine.revision }, data: { revision: engine.digest } },
-    path: 'countersign/mcp/decision',
-    requested_by: 'spiffe://example.test/ns/research/sa/reader',
-    timestamp: '2026-11-22T09:00:00.005250000Z',
-    input: evaluated.input,
-    result: { allow: true, reasons: [], obligations: [] },
-    metrics: { timer_rego_query_eval_ns: 0 },
-    req_id: 1,
-  })
+test('events are masked and written together, five milliseconds after the first, with the time of each', async () => {
+  const opened = open()
+  record(opened.log)
+  await opened.pass(4)
+  record(opened.log)
+  assert.deepEqual(opened.file.lines, [])
+  await opened.pass(1)
+  assert.deepEqual(
+    eventsOf(opened).map(({ req_id, timestamp }) => [req_id, timestamp.slice(-11)]),
+    [
+      [1, ':00.000000000Z'.slice(-11)],
+      [2, ':00.004000000Z'.slice(-11)],
+    ],
+  )
 })
 
-test('arguments give way to their digest and size', () => {
-  requirement('policy.log-masks-arguments')
-  for (const given of [{ token: 'hunter2' }, 'hunter2', ['hunter2'], { deep: { x: 'hunter2' } }]) {
-    const { log, lines, events } = keep()
-    const input = callInput({ arguments: given })
-    record(log, authorizer.decide(input))
-    assert.equal(lines[0]?.includes('hunter2'), false)
-    const event = events()[0] as { input: { context: { arguments: unknown } }; masked: unknown }
-    assert.deepEqual(event.input.context.arguments, digestOf(given))
-    assert.deepEqual(event.masked, ['/input/context/arguments'])
-    assert.deepEqual(input.context.arguments, given, "the caller's own input is as it was")
+test('sixty-four events wait for no clock, and more than that have a turn of the loop each', async () => {
+  const opened = open()
+  record(opened.log, evaluated, 63)
+  await opened.pass(0)
+  assert.equal(opened.file.lines.length, 0)
+  record(opened.log, evaluated, 100)
+  assert.equal(opened.file.lines.length, 0, 'whoever records does not wait')
+  await new Promise(setImmediate)
+  assert.equal(opened.file.lines.length, 64)
+  await opened.pass(0)
+  assert.deepEqual(
+    eventsOf(opened).map((event) => event.req_id),
+    Array.from({ length: 163 }, (_, index) => index + 1),
+  )
+})
+
+test('a turn ends at half a mebibyte of input', async () => {
+  const opened = open()
+  const large = authorizer.decide(callTexts({ arguments: { text: 'x'.repeat(200_000) } }))
+  record(opened.log, large, 20)
+  await new Promise(setImmediate)
+  assert.equal(opened.file.lines.length, 2)
+})
+
+test('events that are not masked yet count as waiting', () => {
+  requirement('policy.log-never-silent')
+  const opened = open({ bufferOctetsMax: 20_000 })
+  const { log, counted } = opened
+  let available = 0
+  for (; log.available; available += 1) record(log)
+  assert.ok(available > 2)
+  record(log, evaluated, available - 2)
+  assert.deepEqual(counted, [], 'half of the room is for those who asked before')
+  record(log, evaluated, 20)
+  assert.ok(counted.length > 15)
+  assert.ok(counted.every((name) => name === 'countersign_decision_log_lost_total'))
+})
+
+for (const whenFull of ['block', 'shed-and-count'] as const) {
+  test(`what is lost is counted, and told in the log as soon as there is room (${whenFull})`, async () => {
+    requirement('policy.log-never-silent')
+    const opened = open({ bufferOctetsMax: 20_000, whenFull })
+    const { log, file, counted, told } = opened
+    file.available = false
+    record(log, evaluated, 30)
+    await opened.pass(5000)
+    const kept = file.lines.length
+    record(log, evaluated, 10)
+    await opened.pass(1000)
+    assert.equal(log.available, whenFull === 'shed-and-count')
+    assert.equal(log.keeping, false)
+    assert.equal(
+      eventsOf(opened).some(({ lost }) => lost !== undefined),
+      false,
+    )
+    const lost = counted.length
+    assert.deepEqual(told, ['decision log is full and events are lost'])
+    file.available = true
+    file.waitingOctets = 0
+    await opened.pass(1000)
+    const events = eventsOf(opened)
+    assert.equal(events.length - 1, 40 - lost)
+    assert.ok(events.length > kept)
+    assert.deepEqual(events.at(-1)?.lost?.events, lost)
+    assert.equal(events.at(-1)?.path, 'countersign/log/lost')
+    assert.ok((events.at(-1)?.lost?.from ?? '') <= (events.at(-1)?.lost?.until ?? ''))
+    assert.equal(events.at(-1)?.req_id, 41)
+    assert.equal(log.keeping, true)
+    assert.deepEqual(told.slice(1), ['decision log has room again'])
+    record(log)
+    await opened.pass(5)
+    assert.equal(eventsOf(opened).at(-1)?.req_id, 42)
+  })
+}
+
+test('of any course of failures, what is written and what is told as lost are all events', async () => {
+  requirement('policy.log-never-silent')
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('record' as const), times: fc.integer({ min: 1, max: 70 }) }),
+    fc.record({ kind: fc.constant('pass' as const), times: fc.integer({ min: 0, max: 1500 }) }),
+    fc.constant({ kind: 'break' as const, times: 0 }),
+    fc.constant({ kind: 'mend' as const, times: 0 }),
+  )
+  const course = fc.array(step, { maxLength: 25 })
+  const property = fc.asyncProperty(
+    course,
+    fc.constantFrom('block', 'shed-and-count'),
+    async (steps, whenFull) => {
+      const opened = open({ bufferOctetsMax: 40_000, whenFull })
+      const { file, log } = opened
+      let recorded = 0
+      for (const { kind, times } of steps) {
+        if (kind === 'record') {
+          record(log, evaluated, times)
+          recorded += times
+        } else if (kind === 'pass') await opened.pass(times)
+        else {
+          file.available = kind === 'mend'
+          file.room = kind === 'mend' ? Number.POSITIVE_INFINITY : 10_000
+          if (kind === 'mend') file.waitingOctets = 0
+        }
+      }
+      file.available = true
+      file.room = Number.POSITIVE_INFINITY
+      for (let write = 0; write < 3; write += 1) {
+        file.waitingOctets = 0
+        await opened.pass(2000)
+      }
+      const events = eventsOf(opened)
+      const lost = events.reduce((sum, event) => sum + (event.lost?.events ?? 0), 0)
+      const told = events.filter((event) => event.lost !== undefined).length
+      assert.equal(lost, opened.counted.length)
+      assert.equal(events.length - told + lost, recorded)
+      assert.deepEqual(new Set(events.map(({ req_id }) => req_id)).size, events.length)
+    },
+  )
+  await fc.assert(property, { numRuns: 60 })
+})
+
+test('who finds no room waits for it, and is refused when there is none for half a second', async () => {
+  requirement('policy.log-never-silent')
+  const opened = open()
+  const { file, log } = opened
+  file.available = false
+  const answers: boolean[] = []
+  const wait = (): void => void log.whenAvailable().then((there) => answers.push(there))
+  wait()
+  await opened.pass(490)
+  assert.deepEqual(answers, [])
+  file.available = true
+  await opened.pass(10)
+  assert.deepEqual(answers, [true])
+  file.available = false
+  wait()
+  await opened.pass(300)
+  wait()
+  await opened.pass(210)
+  assert.deepEqual(answers, [true, false, false])
+  wait()
+  await opened.pass(0)
+  assert.deepEqual(answers, [true, false, false, false], 'nobody waits behind a disk that is full')
+  file.available = true
+  await opened.pass(10)
+  file.available = false
+  wait()
+  await opened.pass(20)
+  assert.equal(answers.length, 4, 'a new lack has a new wait')
+})
+
+test('those who waited go on a few at a time, so that all of them find the room that they were told of', async () => {
+  const opened = open()
+  const { file, log } = opened
+  file.available = false
+  let admitted = 0
+  for (let each = 0; each < 20; each += 1) {
+    void log.whenAvailable().then((there) => (admitted += Number(there)))
   }
+  file.available = true
+  const seen: number[] = []
+  for (let look = 0; look < 3; look += 1) {
+    await opened.pass(10)
+    seen.push(admitted)
+  }
+  assert.deepEqual(seen, [8, 16, 20])
 })
 
-test('arguments stay as they are where an operator has said so', async () => {
-  const plain = await loadPolicyBundle({ data: { log: { arguments: 'plain' } } })
-  const { log, events } = keep(plain)
-  record(log, authorizer.decide(callInput({ arguments: { path: 'a' } })))
-  const event = events()[0] as { input: { context: { arguments: unknown } }; masked?: unknown }
-  assert.deepEqual(event.input.context.arguments, { path: 'a' })
-  assert.equal(event.masked, undefined)
-})
-
-test('a list is kept by names and servers', () => {
-  const { log, events } = keep()
-  const resource = toolResource('files', 'read')
-  const annotated = { ...resource, properties: { server: 'files', annotations: { title: 'Read' } } }
-  record(log, authorizer.filter(listInput([annotated])), entrypoints.list)
-  const event = events()[0] as { input: { resources: unknown }; result: unknown }
-  assert.deepEqual(event.input.resources, [resource])
-  assert.deepEqual(event.result, { allowed: [0], count: 1 })
-})
-
-const failing: Readonly<Record<string, readonly [PolicyEngine['evaluate'], string]>> = {
-  'ends in an abort': [
-    () => {
-      throw new CountersignError('policy/abort', 'hunter2')
-    },
-    'policy/abort',
-  ],
-  'throws something else': [
-    () => {
-      throw new TypeError('hunter2')
-    },
-    'unknown',
-  ],
-  'gives no list': [() => ({ mask: true }), 'policy/result'],
-  'names no pointer': [() => ['input'], 'policy/result'],
-  'goes through text': [
-    () => [{ op: 'upsert', path: '/input/action/name/x', value: 1 }],
-    'policy/result',
-  ],
-}
-
-for (const [name, [evaluate, code]] of Object.entries(failing)) {
-  test(`a mask that ${name} leaves a minimal event: who, what, and the digest of the arguments`, () => {
-    requirement('policy.log-masks-arguments')
-    const { log, lines, events, counted } = keep({ ...engine, evaluate })
-    const given = { token: 'hunter2' }
-    const input = callInput({ arguments: given })
-    const { subject, action, resource } = input
-    const annotated = { ...resource.properties, annotations: { title: 'hunter2' } }
-    const called = { ...input, resource: { ...resource, properties: annotated } }
-    record(log, authorizer.decide(called))
-    assert.equal(lines[0]?.includes('hunter2'), false)
-    const [event] = events()
-    assert.equal(event?.['decision_id'], 'd-1')
-    assert.deepEqual(event?.['result'], { allow: true })
-    assert.deepEqual(event?.['error'], { message: 'event cannot be masked', mask: code })
-    const context = { arguments: digestOf(given) }
-    assert.deepEqual(event?.['input'], { subject, action, resource, context })
-    assert.deepEqual(counted, [code])
-  })
-}
-
-test('a decision whose input was refused is kept too, without its arguments', () => {
-  const { log, events } = keep()
-  const given = { path: '\ud83d' }
-  const input = callInput({ arguments: given })
-  record(log, authorizer.decide(input))
-  const [event] = events()
-  const { subject, action, resource } = input
-  const context = { arguments: digestOf(given) }
-  assert.deepEqual(event?.['input'], { subject, action, resource, context })
-  assert.deepEqual(event?.['result'], { allow: false })
-  assert.deepEqual(event?.['error'], {
-    message: 'policy/input: input has a string with a lone surrogate',
-    mask: 'policy/input',
-  })
-})
-
-test('a list whose mask fails is kept without its resources, and a long name is cut', () => {
-  const { log, events } = keep({ ...engine, evaluate: () => 'no mask' })
-  const input = listInput([toolResource('files', 'read')])
-  record(log, authorizer.filter(input), entrypoints.list)
-  record(log, authorizer.decide(callInput({ tool: 'x'.repeat(100_000) })))
-  const [list, call] = events() as { input: { resource?: { id: string } } }[]
-  assert.deepEqual(list?.input, { subject: input.subject, action: input.action, context: {} })
-  assert.equal(call?.input.resource?.id, 'x'.repeat(256))
-})
-
-/** Arrays within arrays. */
-function nested(depth: number): unknown {
-  let value: unknown = []
-  for (let level = 1; level < depth; level += 1) value = [value]
-  return value
-}
-
-const largest: Readonly<Record<string, unknown>> = {
-  // The input and its context are two levels, the arguments are the third.
-  'the deepest arguments': { d: nested(61) },
-  'the most octets': '\u0001'.repeat(43_000),
-}
-
-for (const [name, given] of Object.entries(largest)) {
-  test(`${name} that a decision takes, the mask takes too`, () => {
-    requirement('policy.log-masks-arguments')
-    const input = callInput({ arguments: given })
-    const unasked: Evaluated<unknown> = { value: null, input, result: null, seconds: 0 }
-    for (const evaluated of [authorizer.decide(input), unasked]) {
-      const { log, events, counted } = keep()
-      assert.equal(evaluated.error, undefined)
-      record(log, evaluated)
-      const event = events()[0] as { input: { context: { arguments: unknown } } }
-      assert.deepEqual(event.input.context.arguments, digestOf(given))
-      assert.deepEqual(counted, [])
-    }
-  })
-}
-
-test('the largest result stands beside the largest input', () => {
-  const { log, events, counted } = keep()
-  const evaluated = authorizer.decide(callInput({ arguments: '\u0001'.repeat(43_000) }))
-  record(log, { ...evaluated, result: { text: 'x'.repeat(1024 * 1024), deep: nested(80) } })
-  assert.deepEqual(counted, [])
-  assert.ok('input' in (events()[0] ?? {}))
-})
-
-test('a failed evaluation is kept with its error, and events are numbered', () => {
-  const { log, events } = keep()
-  const error = 'policy/abort: evaluation ended early'
-  const failed = { ...authorizer.decide(callInput()), result: null, error }
-  for (let times = 0; times < 2; times += 1) record(log, failed)
-  assert.deepEqual(events()[0]?.['error'], { message: error })
-  assert.equal(events()[0]?.['result'], null)
-  assert.deepEqual(
-    events().map((event) => event['req_id']),
-    [1, 2],
-  )
-})
-
-test('an event without room is counted and never thrown, and the log says that it is unavailable', () => {
-  const { log, lines, counted } = keep(engine, 1)
-  assert.equal(log.available, true)
-  for (let times = 0; times < 3; times += 1) record(log, authorizer.decide(callInput()))
+test('a log that is closed keeps what was recorded, takes nothing more, and lets nobody wait', async () => {
+  const opened = open()
+  const { file, log, told, counted } = opened
+  record(log)
+  file.available = false
+  const waiting = log.whenAvailable()
+  await log[Symbol.asyncDispose]()
+  await log[Symbol.asyncDispose]()
+  assert.equal(file.lines.length, 1)
+  assert.equal(await waiting, false)
+  assert.equal(await log.whenAvailable(), false)
   assert.equal(log.available, false)
-  assert.equal(lines.length, 1)
-  assert.deepEqual(counted, ['policy/log', 'policy/log'])
+  assert.equal(log.keeping, false)
+  record(log)
+  await opened.pass(10_000)
+  assert.equal(file.lines.length, 1)
+  assert.deepEqual(counted, ['countersign_decision_log_lost_total'])
+  assert.deepEqual(told, ['decision log is full and events are lost'])
+})
+
+test('a log that ends with lost events says so', async () => {
+  requirement('policy.log-never-silent')
+  const { file, log, told } = open({ bufferOctetsMax: 1000 })
+  file.available = false
+  record(log)
+  await log[Symbol.asyncDispose]()
+  assert.deepEqual(told, [
+    'decision log is full and events are lost',
+    'decision log ends with lost events',
+  ])
 })
 
 test('a log on disk holds what was recorded before it was closed', async () => {
@@ -274,10 +355,10 @@ test('a log on disk holds what was recorded before it was closed', async () => {
     }
     {
       await using log = await openDecisionLog({ ...options, file })
-      record(log, authorizer.decide(callInput()))
+      record(log)
       await log.flush()
       assert.equal((await readFile(file, 'utf8')).split('\n').length, 2)
-      record(log, authorizer.decide(callInput()))
+      record(log)
     }
     const lines = (await readFile(file, 'utf8')).trim().split('\n')
     assert.deepEqual(

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { applyMask } from '../../src/policy/mask.ts'
+import { applyMask as applyChanges, parseMask } from '../../src/policy/mask.ts'
+import type { MaskableEvent, MaskedEvent } from '../../src/policy/mask.ts'
+
+function applyMask(event: MaskableEvent, result: unknown): MaskedEvent {
+  return applyChanges(event, parseMask(result))
+}
 
 const event = { input: { context: { arguments: { token: 'secret' } } }, result: { allow: true } }
 

@@ -5,6 +5,7 @@ import type { Bundle } from '../../pki/bundle.ts'
 import type { CredentialSource } from '../../pki/credential.ts'
 import { parseX509Svid, type X509Svid } from '../../pki/x509-svid.ts'
 import type { DecisionSubject } from '../../policy/authorizer.ts'
+import { formatInput, type InputText } from '../../policy/input.ts'
 import { intermediatesOf } from '../../pki/peer-chain.ts'
 import { identityRefusal, type Refusal } from '../refusal.ts'
 import type { UnsentBounds } from '../limits.ts'
@@ -15,7 +16,8 @@ export interface Caller {
   readonly identity: WorkloadIdentity
   /** SPIFFE ID and pod UID: what owns a session. A renewed certificate of the same pod is the same owner. */
   readonly owner: string
-  readonly subject: DecisionSubject
+  /** What policy is told of it, as text: all of it from its certificate. */
+  readonly subjectText: InputText
   /** Ends one open answer each, gracefully. */
   readonly streams: Set<() => void>
   /** Requests of this connection between their first check and the end of their answer. */
@@ -68,7 +70,7 @@ export function parseCaller(socket: TLSSocket, options: CallerOptions): Caller |
       svid,
       identity,
       owner: `${svid.spiffeId.uri} ${identity.pod.uid}`,
-      subject: subjectOf(svid, identity),
+      subjectText: formatInput(subjectOf(svid, identity)),
       streams: new Set(),
       open: 0,
       usage: { open: 0, connections: 0, unsentOctets: 0, bounds: options.unsent },

@@ -8,7 +8,7 @@ import { isRefused, type Refused, type Soon } from '../refusal.ts'
 import { isWithinCeiling, outsideCeiling } from './ceiling.ts'
 import { checkParamHeaders, refuseUnknown } from './definition.ts'
 import { obligationUnknown, unknownObligation } from './obligations.ts'
-import type { Decisions } from './policy.ts'
+import type { Decided, Decisions } from './policy.ts'
 
 declare const authorized: unique symbol
 
@@ -39,16 +39,25 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
     call: Call,
     definition: Definition | undefined,
     catalogue: Catalogue,
-  ): Permit | Refused {
+  ): Soon<Permit | Refused> {
     if (definition === undefined) return refuseUnknown(call, catalogue)
     const { upstream } = call.target
     const reason = upstream && quarantineOf(upstream.config, definition)
     if (reason !== undefined) return decisions.refuse({ call, definition }, 'definition', reason)
     return checkParamHeaders(call, definition) ?? decide(call, definition)
   }
-  function decide(call: Call, definition: Definition | undefined): Permit | Refused {
+  function decide(call: Call, definition: Definition | undefined): Soon<Permit | Refused> {
     if (call.message.kind === 'notification') return permit(call, definition, undefined)
     const decided = decisions.decide({ call, definition })
+    return decided instanceof Promise
+      ? decided.then((late) => oblige(call, definition, late))
+      : oblige(call, definition, decided)
+  }
+  function oblige(
+    call: Call,
+    definition: Definition | undefined,
+    decided: Decided | Refused,
+  ): Permit | Refused {
     if (isRefused(decided)) return decided
     const type = unknownObligation(decided)
     if (type === undefined) return permit(call, definition, decided.id)

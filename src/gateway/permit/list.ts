@@ -3,7 +3,8 @@ import type { AnswerBody } from '../../mcp/answer.ts'
 import { listOf } from '../../mcp/answer.ts'
 import type { Call } from '../call.ts'
 import type { Caller } from '../caller/caller.ts'
-import { toolResource, type Decisions } from './policy.ts'
+import type { Decisions } from './policy.ts'
+import { toolText } from './resource.ts'
 import type { Definition } from '../catalogue/definition.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Log } from '../../log.ts'
@@ -43,7 +44,7 @@ export function filterTools(
   )
   if (tools.length === 0) return []
   const resources = tools.map(({ upstream, definition }) =>
-    toolResource(upstream.config.server, definition),
+    toolText(upstream.config.server, definition),
   )
   const shown = filtering.decisions.decideList(call, resources)
   return isRefused(shown) ? shown : tools.filter((_, index) => shown[index] === true)
@@ -63,8 +64,9 @@ const askedOctetsMax = 768 * 1024
  * share, and what is beyond it is not listed.
  */
 function withinShares(log: Log, pages: readonly (readonly ListedTool[])[]): ListedTool[] {
-  const total = pages.flat().reduce((sum, tool) => sum + octetsOf(tool), 0)
-  if (total <= askedOctetsMax) return pages.flat()
+  const all = pages.flat()
+  const total = all.reduce((sum, tool) => sum + octetsOf(tool), 0)
+  if (total <= askedOctetsMax) return all
   const share = askedOctetsMax / pages.length
   return pages.flatMap((tools) => {
     let left = share
@@ -78,9 +80,9 @@ function withinShares(log: Log, pages: readonly (readonly ListedTool[])[]): List
   })
 }
 
-/** At most what a tool takes in the input of policy. */
+/** What a tool takes in the input of policy. */
 function octetsOf({ upstream, definition }: ListedTool): number {
-  return Buffer.byteLength(JSON.stringify(toolResource(upstream.config.server, definition))) + 1
+  return Buffer.byteLength(toolText(upstream.config.server, definition)) + 1
 }
 
 function toolsOf(

@@ -1,15 +1,11 @@
 import type { Log } from '../../log.ts'
-import type { NotificationMessage, RequestMessage } from '../../mcp/message.ts'
 import type { X509Svid } from '../../pki/x509-svid.ts'
-import type {
-  Authorizer,
-  DecisionInput,
-  DecisionResource,
-  Evaluated,
-  ListInput,
-} from '../../policy/authorizer.ts'
+import type { Asked, CallTexts, DecisionContext } from '../../policy/asked.ts'
+import { askCall } from '../../policy/asked.ts'
+import type { Authorizer, Evaluated } from '../../policy/authorizer.ts'
 import type { Decision, Reason } from '../../policy/decision.ts'
 import type { DecisionLog } from '../../policy/decision-log.ts'
+import { formatInput, type InputText } from '../../policy/input.ts'
 import type { Call } from '../call.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { Definition } from '../catalogue/definition.ts'
@@ -22,7 +18,9 @@ import {
   type CheckName,
   type Refusal,
   type Refused,
+  type Soon,
 } from '../refusal.ts'
+import { resourceTextOf } from './resource.ts'
 
 /** A decision that has its id, and its place in the decision log. */
 export interface Decided extends Decision {
@@ -37,10 +35,10 @@ export interface Question {
 
 /** Every decision gets an id and an event in the decision log before anything follows from it. */
 export interface Decisions {
-  /** Asks policy about one request. */
-  decide(question: Question): Decided | Refused
-  /** Asks policy once about a whole list. */
-  decideList(call: Call, resources: readonly DecisionResource[]): readonly boolean[] | Refused
+  /** Asks policy about one request: at once, unless the decision log needs a moment until it can take the answer. */
+  decide(question: Question): Soon<Decided | Refused>
+  /** Asks policy once about a whole list, by the texts of its resources. */
+  decideList(call: Call, resources: readonly InputText[]): readonly boolean[] | Refused
   /** A decision that was taken without policy: recorded as one all the same. */
   refuse(question: Question, check: CheckName, reason: Reason): Refused
   /**
@@ -63,9 +61,6 @@ export interface DecisionsOptions {
   readonly newDecisionId: () => string
   readonly log: Log
 }
-
-/** The server of what the gateway answers itself. */
-const federatedServer = 'countersign'
 
 const decisionPath = 'countersign/mcp/decision'
 const listPath = 'countersign/mcp/list'
@@ -93,48 +88,54 @@ export function createDecisions(options: DecisionsOptions): Decisions {
     return refused('policy', unavailable(500, 'policy is not available', more))
   }
 
+  function decideNow(question: Question): Decided | Refused {
+    const evaluated = authorizer.decide(textsOf(question, time()))
+    const decided = recorded(decisionPath, question.call, evaluated)
+    if (isRefused(decided)) return decided
+    const { id, value } = decided
+    if (!value.allow) return refused('policy', denial({ id, reasons: value.reasons }))
+    return { id, allow: true, reasons: value.reasons, obligations: value.obligations }
+  }
+
   return {
     decide(question) {
-      if (!decisionLog.available) return refused('policy', logUnavailable)
-      const evaluated = authorizer.decide(inputOf(question, time()))
-      const decided = recorded(decisionPath, question.call, evaluated)
-      if (isRefused(decided)) return decided
-      const { id, value } = decided
-      if (!value.allow) return refused('policy', denial({ id, reasons: value.reasons }))
-      return { id, allow: true, reasons: value.reasons, obligations: value.obligations }
+      if (decisionLog.available) return decideNow(question)
+      return decisionLog
+        .whenAvailable()
+        .then((there) => (there ? decideNow(question) : refused('policy', logUnavailable)))
     },
     decideList(call, resources) {
       if (!decisionLog.available) return refused('response', logUnavailable)
-      const { subject, action, context } = inputOf({ call, definition: undefined }, time())
-      const input: ListInput = {
-        subject,
-        action,
-        resources,
-        context: { ...context, phase: 'list' },
-      }
-      const decided = recorded(listPath, call, authorizer.filter(input))
+      const { subjectText: subject } = call.caller
+      const context = contextOf(call, time(), 'list')
+      const texts = { subject, action: call.message.method, resources, context }
+      const decided = recorded(listPath, call, authorizer.filter(texts))
       return isRefused(decided) ? refused('response', decided.refusal) : decided.value
     },
     refuse(question, check, reason) {
       if (!decisionLog.available) return refused(check, logUnavailable)
-      const value: Decision = { allow: false, reasons: [reason], obligations: [] }
-      const evaluated = { value, input: inputOf(question, time()), result: value, seconds: 0 }
       const requestedBy = question.call.caller.svid.spiffeId.uri
+      const evaluated = unasked(askCall(textsOf(question, time())), [reason])
       const id = record(`countersign/gateway/${check}`, requestedBy, evaluated)
-      return refused(check, denial({ id, reasons: value.reasons }))
+      return refused(check, denial({ id, reasons: [reason] }))
     },
     refuseIdentity({ door, svid, caller }, { check, refusal }) {
       if (svid === undefined) return refusal
       if (!decisionLog.available) return { ...logUnavailable, close: true }
-      const value: Decision = { allow: false, reasons: reasonsOf(refusal), obligations: [] }
-      const { spiffeId } = svid
-      const subject = caller?.subject ?? subjectOf(svid)
-      const input = { subject, context: { time: time(), door: door.name, phase: 'request' } }
-      const evaluated = { value, input, result: value, seconds: 0 }
-      const id = record(`countersign/gateway/${check}`, spiffeId.uri, evaluated)
+      const subject = caller?.subjectText ?? formatInput(subjectOf(svid))
+      const context = formatInput({ time: time(), door: door.name, phase: 'request' })
+      const text = `{"subject":${subject},"context":${context}}` as InputText
+      const evaluated = unasked({ kind: 'plain', text }, reasonsOf(refusal))
+      const id = record(`countersign/gateway/${check}`, svid.spiffeId.uri, evaluated)
       return { ...refusal, data: { decisionId: id } }
     },
   }
+}
+
+/** What was refused without policy. */
+function unasked(asked: Asked, reasons: readonly Reason[]): Evaluated<Decision> {
+  const value: Decision = { allow: false, reasons, obligations: [] }
+  return { value, asked, result: value, error: undefined, seconds: 0 }
 }
 
 const logUnavailable: Refusal = unavailable(503, 'decisions cannot be recorded')
@@ -151,45 +152,20 @@ function subjectOf({ spiffeId, sha256, notAfter }: X509Svid): object {
   return { type: 'identity', id: spiffeId.uri, properties: { certificate } }
 }
 
-export function toolResource(server: string, definition: Definition): DecisionResource {
-  const { name, digest, annotations } = definition
+function textsOf({ call, definition }: Question, time: string): CallTexts {
   return {
-    type: 'tool',
-    id: name,
-    properties: {
-      server,
-      definitionDigest: digest,
-      ...(annotations === undefined ? {} : { annotations }),
-    },
-  }
-}
-
-function inputOf({ call, definition }: Question, time: string): DecisionInput {
-  const { caller, message, arrived } = call
-  return {
-    subject: caller.subject,
-    action: { name: message.method },
-    resource: resourceOf(call, definition),
-    context: contextOf(message, { time, door: arrived.door.name }),
+    subject: call.caller.subjectText,
+    action: call.message.method,
+    resource: resourceTextOf(call.target, definition),
+    arguments: call.arguments,
+    context: contextOf(call, time, 'request'),
   }
 }
 
 function contextOf(
-  message: RequestMessage | NotificationMessage,
-  { time, door }: { readonly time: string; readonly door: string },
-): DecisionInput['context'] {
-  return {
-    ...(message.arguments === undefined ? {} : { arguments: message.arguments }),
-    era: message.era,
-    time,
-    door,
-    phase: 'request',
-  }
-}
-
-function resourceOf({ target }: Call, definition: Definition | undefined): DecisionResource {
-  const server = target.upstream?.config.server ?? federatedServer
-  if (target.kind === 'server') return { type: 'mcp_server', id: server, properties: { server } }
-  if (definition !== undefined) return toolResource(server, definition)
-  return { type: 'tool', id: target.tool, properties: { server } }
+  { message, arrived }: Call,
+  time: string,
+  phase: DecisionContext['phase'],
+): DecisionContext {
+  return { era: message.era, time, door: arrived.door.name, phase }
 }

@@ -4,6 +4,7 @@ import type { Caller } from '../../../src/gateway/caller/caller.ts'
 import { createJudge } from '../../../src/gateway/caller/judge.ts'
 import type { PodSource, RevocationSource } from '../../../src/gateway/caller/revocation.ts'
 import { eventually } from '../../support/eventually.ts'
+import { textOf } from '../../../src/policy/asked.ts'
 import type { DecisionInput } from '../../../src/policy/authorizer.ts'
 import { createTestAuthority } from '../../support/test-authority.ts'
 import { modern } from '../world/client.ts'
@@ -48,7 +49,7 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     svid,
     identity,
     owner: 'owner',
-    subject: {} as Caller['subject'],
+    subjectText: '{}' as Caller['subjectText'],
     streams: new Set(),
     open: 0,
     usage: { open: 0, connections: 0, unsentOctets: 0, bounds },
@@ -148,9 +149,13 @@ test('an identity that is refused is one decision, named by its certificate and 
   await agent.post('/mcp/files', echo.body, echo.headers)
   const [event, ...others] = world.events
   assert.deepEqual(others, [])
-  const { input, value, result } = event?.evaluated ?? {}
-  const { subject, context, ...message } = input as Pick<DecisionInput, 'subject' | 'context'>
-  assert.equal(subject.id, event?.requestedBy)
+  assert.ok(event)
+  const { asked, value, result } = event.evaluated
+  const { subject, context, ...message } = JSON.parse(textOf(asked)) as Pick<
+    DecisionInput,
+    'subject' | 'context'
+  >
+  assert.equal(subject.id, event.requestedBy)
   assert.equal(subject.properties.pod.uid, 'c0ffee00-0000-4000-8000-00000000beef')
   assert.match(subject.properties.certificate.sha256, /^[0-9a-f]{64}$/)
   assert.deepEqual(Object.keys(context), ['time', 'door', 'phase'])
@@ -173,7 +178,7 @@ test('a certificate without our extension is kept by its SPIFFE ID and digest', 
   await agent.post('/mcp/files', echo.body, echo.headers)
   const [event] = world.events
   assert.ok(event)
-  const { subject } = event.evaluated.input as Pick<DecisionInput, 'subject'>
+  const { subject } = JSON.parse(textOf(event.evaluated.asked)) as Pick<DecisionInput, 'subject'>
   assert.equal(subject.id, 'spiffe://test.example/ns/agents/sa/agent')
   assert.deepEqual(Object.keys(subject.properties), ['certificate'])
 })

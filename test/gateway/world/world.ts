@@ -52,7 +52,7 @@ export interface World extends AsyncDisposable {
   readonly gateway: Gateway
   readonly upstreams: Readonly<Record<string, TestUpstream>>
   readonly events: DecisionEvent[]
-  readonly decisionLog: { available: boolean }
+  readonly decisionLog: { available: boolean; whenAvailable(): Promise<boolean> }
   readonly revocations: { current(): readonly Revocation[]; set(next: readonly Revocation[]): void }
   /** Pod UIDs that are gone. */
   readonly gone: { current(): ReadonlySet<string>; set(next: ReadonlySet<string>): void }
@@ -231,6 +231,10 @@ function memoryDecisionLog(): {
     events,
     log: {
       available: true,
+      keeping: true,
+      whenAvailable() {
+        return Promise.resolve(this.available)
+      },
       record: (event) => void events.push(event),
       flush: () => Promise.resolve(),
       [Symbol.asyncDispose]: () => Promise.resolve(),

@@ -1,0 +1,170 @@
+import { hash } from 'node:crypto'
+import { boundedText } from './input.ts'
+import type { InputText } from './input.ts'
+
+/** What is true of the question rather than of who asks for what. */
+export interface DecisionContext {
+  readonly era: 'modern' | 'legacy'
+  /** RFC 3339, from our clock: rules have none of their own. */
+  readonly time: string
+  /** `mcp` or `mcp/<server>`. */
+  readonly door: string
+  readonly phase: 'request' | 'list'
+}
+
+/** `params.arguments` of a call by its own octets: what is decided on, logged and signed for is one and the same. */
+export interface ArgumentsText {
+  /** The octets, as the text that they are. */
+  readonly text: string
+  readonly octets: number
+  /** SHA-256 of the octets, hex: the one digest of them. */
+  readonly sha256: string
+  /** The same as parsers read it that put every number into a double; undefined where that is no other value. */
+  readonly rounded: string | undefined
+}
+
+/**
+ * Digests the octets of `params.arguments`. They come from a strict reading of the whole message: UTF-8, one JSON value, no member
+ * twice, no half surrogate pair, no deeper than an input may be. The module's own parser forgives what JSON does not.
+ */
+export function argumentsText(octets: Buffer, rounded?: object): ArgumentsText {
+  return {
+    text: octets.toString('utf8'),
+    octets: octets.length,
+    sha256: hash('sha256', octets, 'hex'),
+    rounded: rounded === undefined ? undefined : JSON.stringify(rounded),
+  }
+}
+
+interface Asking {
+  /** Made once a connection: all of it from the verified certificate. */
+  readonly subject: InputText
+  /** An MCP method. */
+  readonly action: string
+  readonly context: DecisionContext
+}
+
+/** The texts that the input of one decision is joined of. */
+export interface CallTexts extends Asking {
+  /** Made once a definition. */
+  readonly resource: InputText
+  readonly arguments: ArgumentsText | undefined
+}
+
+/** The texts that the input of one evaluation of a whole list is joined of. */
+export interface ListTexts extends Asking {
+  /** Each made once a definition. */
+  readonly resources: readonly InputText[]
+}
+
+/** What policy is asked, in pieces: what a caller or an upstream wrote stands apart, so that the log can leave it out unread. */
+export type Asked = AskedCall | AskedList | AskedPlain
+
+export interface AskedCall {
+  readonly kind: 'call'
+  readonly before: string
+  readonly arguments: ArgumentsText | undefined
+  readonly after: string
+}
+
+export interface AskedList {
+  readonly kind: 'list'
+  readonly before: string
+  readonly resources: readonly InputText[]
+  readonly after: string
+}
+
+/** Nothing of it is anybody's own words. */
+export interface AskedPlain {
+  readonly kind: 'plain'
+  readonly text: InputText
+}
+
+export function askCall(texts: CallTexts): AskedCall {
+  const { resource, arguments: given } = texts
+  const head = `${headOf(texts)},"resource":${resource},"context":{`
+  const tail = `${contextMembers(texts.context)}}}`
+  if (given === undefined) return { kind: 'call', before: head, arguments: undefined, after: tail }
+  const digest = `"argumentsSha256":"${given.sha256}"`
+  const [before, after] = [`${head}"arguments":`, `,${digest},${tail}`]
+  return { kind: 'call', before, arguments: given, after }
+}
+
+export function askList(texts: ListTexts): AskedList {
+  const before = `${headOf(texts)},"resources":`
+  const after = `,"context":{${contextMembers(texts.context)}}}`
+  return { kind: 'list', before, resources: texts.resources, after }
+}
+
+function headOf({ subject, action }: Asking): string {
+  return `{"subject":${subject},"action":{"name":${JSON.stringify(action)}}`
+}
+
+function contextMembers({ era, time, door, phase }: DecisionContext): string {
+  return `"era":"${era}","time":${JSON.stringify(time)},"door":${JSON.stringify(door)},"phase":"${phase}"`
+}
+
+/** The whole input as JSON text: what is evaluated. Throws `policy/input` when it is too large. */
+export function inputTextOf(asked: Asked, octetsMax?: number): InputText {
+  return boundedText(textOf(asked), octetsMax)
+}
+
+/** The whole input as JSON text. */
+export function textOf(asked: Asked): string {
+  if (asked.kind === 'plain') return asked.text
+  if (asked.kind === 'list') return asked.before + resourcesText(asked) + asked.after
+  return asked.before + (asked.arguments?.text ?? '') + asked.after
+}
+
+export function resourcesText({ resources }: AskedList): string {
+  return `[${resources.join(',')}]`
+}
+
+/** How much of memory it takes, about. */
+export function sizeOf(asked: Asked): number {
+  if (asked.kind === 'plain') return asked.text.length
+  const { length } = asked.before
+  if (asked.kind === 'call') return length + asked.after.length + (asked.arguments?.octets ?? 0)
+  return asked.resources.reduce((sum, resource) => sum + resource.length, length)
+}
+
+/** The longest name of a resource in an outline: a caller may say any. */
+const nameCharactersMax = 256
+
+interface Resource {
+  readonly type: string
+  readonly id: string
+  readonly properties: { readonly server: string }
+}
+
+/** Who asked for what: of anybody's own words only the name of the resource, and the digest of the arguments. */
+export function outlineOf(asked: Asked): object {
+  if (asked.kind === 'plain') return JSON.parse(asked.text) as object
+  const written = asked.kind === 'list' ? '[]' : asked.arguments === undefined ? '' : 'null'
+  const input = JSON.parse(asked.before + written + asked.after) as {
+    readonly subject: object
+    readonly action: object
+    readonly resource?: Resource
+  }
+  const { subject, action, resource } = input
+  const digests = digestsOf(asked)
+  if (resource === undefined) return { subject, action, context: digests }
+  const { type, id, properties } = resource
+  return {
+    subject,
+    action,
+    resource: {
+      type,
+      id: id.slice(0, nameCharactersMax),
+      properties: { server: properties.server },
+    },
+    context: digests,
+  }
+}
+
+/** What may stand in the log for what is left out: rules have no hash function of their own. */
+export function digestsOf(asked: Asked): { readonly arguments?: object } {
+  if (asked.kind !== 'call' || asked.arguments === undefined) return {}
+  const { sha256, octets } = asked.arguments
+  return { arguments: { sha256, octets } }
+}
