@@ -1,4 +1,5 @@
 import { isJsonObject } from '../mcp/envelope.ts'
+import { encodeHeaderValue } from '../mcp/header-value.ts'
 import { formatParamHeaders, type ParamHeader } from '../mcp/param-headers.ts'
 import { modernTargets } from '../mcp/target.ts'
 import { claimedVersion, type Outline } from './outline.ts'
@@ -27,10 +28,10 @@ export function modernHeaders(
   const mirrored = formatParamHeaders(declared, isJsonObject(args) ? args : undefined)
   return {
     ...common,
-    'mcp-protocol-version': headerValue(claimedVersion(message) ?? ''),
-    'mcp-method': headerValue(method),
-    ...(typeof name === 'string' ? { 'mcp-name': headerValue(name) } : {}),
-    ...Object.fromEntries(mirrored.map(([header, text]) => [header, headerValue(text)])),
+    'mcp-protocol-version': encodeHeaderValue(claimedVersion(message) ?? ''),
+    'mcp-method': encodeHeaderValue(method),
+    ...(typeof name === 'string' ? { 'mcp-name': encodeHeaderValue(name) } : {}),
+    ...Object.fromEntries(mirrored.map(([header, text]) => [header, encodeHeaderValue(text)])),
   }
 }
 
@@ -43,13 +44,7 @@ export function sessionHeaders(agreed: LegacyAgreement | undefined): Record<stri
   if (agreed === undefined) return {}
   const { version, sessionId } = agreed
   return {
-    'mcp-protocol-version': headerValue(version),
+    'mcp-protocol-version': encodeHeaderValue(version),
     ...(sessionId === undefined ? {} : { 'mcp-session-id': sessionId }),
   }
-}
-
-/** MCP 2026-07-28 transports, value encoding: visible ASCII as it is, all else in the Base64 sentinel. */
-function headerValue(value: string): string {
-  const plain = /^[!-~]([ -~]*[!-~])?$/.test(value) && !value.startsWith('=?base64?')
-  return plain ? value : `=?base64?${Buffer.from(value, 'utf8').toString('base64')}?=`
 }

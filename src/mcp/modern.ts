@@ -1,6 +1,7 @@
 import { cut, quoted } from '../errors.ts'
 import { isJsonObject, type Call } from './envelope.ts'
-import { decodeHeaderValue, type MessageHeaders } from './headers.ts'
+import { decodeHeaderValue } from './header-value.ts'
+import type { MessageHeaders } from './headers.ts'
 import { badRequest, problemCodes, type Problem } from './problem.ts'
 import { parseTarget, type Target } from './target.ts'
 

@@ -1,6 +1,7 @@
 import { quoted } from '../errors.ts'
 import { isJsonObject } from './envelope.ts'
-import { decodeHeaderValue, duplicateHeader, stripped, type ReadonlyHeaders } from './headers.ts'
+import { decodeHeaderValue } from './header-value.ts'
+import { duplicateHeader, stripped, type ReadonlyHeaders } from './headers.ts'
 import { badRequest, problemCodes, type Problem } from './problem.ts'
 import type { JsonObject } from './scan.ts'
 

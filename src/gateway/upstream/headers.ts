@@ -1,3 +1,4 @@
+import { encodeHeaderValue } from '../../mcp/header-value.ts'
 import type { Era } from '../../mcp/message.ts'
 
 /**
@@ -51,13 +52,6 @@ export function upstreamHeaders(o: UpstreamHeaders): string[] {
   if (typeof sessionId === 'string') headers.push('mcp-session-id', sessionId)
   if (transactionToken !== undefined) headers.push('txn-token', transactionToken)
   return headers
-}
-
-/** Plain where that is unambiguous, else base64 between markers (MCP 2026-07-28 transports, value encoding). */
-function encodeHeaderValue(text: string): string {
-  const plain =
-    /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(text) && !text.startsWith('=?base64?')
-  return plain ? text : `=?base64?${Buffer.from(text).toString('base64')}?=`
 }
 
 /** The headers of an upstream's answer that its caller sees. */
