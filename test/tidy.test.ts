@@ -141,6 +141,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/gateway',
     'src/gateway/limits.ts',
     'src/gateway/caller',
+    'src/gateway/catalogue',
     'src/gateway/upstream',
     'src/agent',
     'src/doctor',

@@ -67,13 +67,13 @@ function addSigner(program: Command, terminal: Terminal): void {
 }
 
 function addGateway(program: Command, terminal: Terminal): void {
-  program
+  const gateway = program
     .command('gateway')
     .description('Serves MCP to agents over mTLS and authorizes every call.')
     .option('--config <file>', 'YAML configuration, see docs/OPERATING.md (required)')
     .addHelpText(
       'after',
-      '\nExample:\n  countersign gateway --config /etc/countersign/gateway.yaml',
+      '\nExamples:\n  countersign gateway --config /etc/countersign/gateway.yaml\n  countersign gateway check /etc/countersign/gateway.yaml',
     )
     .action(async ({ config }: { config?: string }) => {
       const { readConfiguration } = await import('./configuration.ts')
@@ -82,6 +82,26 @@ function addGateway(program: Command, terminal: Terminal): void {
       const read = await readConfiguration(requiredFile(config), gatewaySchema)
       const log = createLog({ ...read.log, name: 'gateway' })
       await serveUntilStopped(() => runGateway(read, { log }), log, terminal.signal)
+    })
+  gateway
+    .command('check')
+    .description(
+      'Checks a gateway’s configuration and what it points at: files, policy, tool servers.',
+    )
+    .argument('<config>', 'YAML configuration, see docs/OPERATING.md')
+    .option('--json', 'one document for programs, see docs/OPERATING.md')
+    .addHelpText(
+      'after',
+      `
+Nothing is written and no tool is called. Tool servers are connected to with the gateway's own certificate.
+Exit codes: 0 no problem, 1 a problem, 2 usage.
+
+Example:
+  countersign gateway check /etc/countersign/gateway.yaml`,
+    )
+    .action(async (file: string, options: { json?: boolean }) => {
+      const { runGatewayCheck } = await import('./check-gateway.ts')
+      await runGatewayCheck(file, options, terminal)
     })
 }
 

@@ -1,6 +1,3 @@
-import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { CountersignError, quoted } from '../errors.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '../gateway/gateway.ts'
 import { watchPods } from '../gateway/caller/pod-watch.ts'
 import type { PodSource, RevocationSource } from '../gateway/caller/revocation.ts'
@@ -31,9 +28,7 @@ import type { GatewayConfig } from './gateway-configuration.ts'
 import { listening } from './listening.ts'
 import { openPolicy } from './open-policy.ts'
 import { beginning, type Running } from './running.ts'
-
-const sessionKeyOctets = 32
-const sessionKeyHint = 'make one with: openssl rand -out session.key 32'
+import { readSessionKey } from './session-key.ts'
 
 const conditionNames: readonly string[] = [
   'kubernetes',
@@ -246,33 +241,4 @@ async function openWatches(
   board.set('revocations', () => revocations.condition(staleSecondsMax))
   board.set('pods', () => pods.condition(staleSecondsMax))
   return { revocations, pods }
-}
-
-/** Replicas behind one Service share the key, so that any of them can open a session id. */
-async function readSessionKey({
-  sessionKeyFile: file,
-  production,
-}: Pick<GatewayConfig, 'sessionKeyFile' | 'production'>): Promise<Buffer> {
-  if (file === undefined && production) {
-    throw new CountersignError('cli/configuration', 'sessionKeyFile: required in production', {
-      hint: 'without it no session outlives a restart or is known to another replica; make one with: openssl rand -out session.key 32',
-    })
-  }
-  if (file === undefined) return randomBytes(sessionKeyOctets)
-  const key = await readFile(file).catch((cause: unknown) => {
-    throw new CountersignError(
-      'cli/configuration',
-      `sessionKeyFile: cannot read ${quoted(file, 300)}`,
-      {
-        cause,
-        hint: sessionKeyHint,
-      },
-    )
-  })
-  if (key.length === sessionKeyOctets) return key
-  throw new CountersignError(
-    'cli/configuration',
-    `sessionKeyFile: want=${sessionKeyOctets} octets got=${key.length}`,
-    { hint: sessionKeyHint },
-  )
 }

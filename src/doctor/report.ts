@@ -27,18 +27,28 @@ const lineCharactersMax = 400
 /** Judges every fact by every check. Nothing in the facts makes it throw. */
 export function examine(facts: Facts, server: string): Report {
   const reports = checks.map(({ name, judge }) => ({ name, ...bounded(judged(judge, facts)) }))
-  const counts = { ok: 0, warning: 0, problem: 0 }
-  for (const { status } of reports) counts[status] += 1
   return {
     version: 1,
     release: facts.release,
     server,
     namespace: facts.namespace,
-    checkedAt: `${new Date(facts.now).toISOString().slice(0, 19)}Z`,
-    status: counts.problem > 0 ? 'problem' : counts.warning > 0 ? 'warning' : 'ok',
-    counts,
+    checkedAt: formatTime(facts.now),
+    ...counted(reports),
     checks: reports,
   }
+}
+
+/** RFC 3339, in whole seconds. */
+export function formatTime(milliseconds: number): string {
+  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`
+}
+
+/** The worst of them, and how many there are of each. */
+export function counted(reports: readonly Judgement[]): Pick<Report, 'status' | 'counts'> {
+  const counts = { ok: 0, warning: 0, problem: 0 }
+  for (const { status } of reports) counts[status] += 1
+  const status = counts.problem > 0 ? 'problem' : counts.warning > 0 ? 'warning' : 'ok'
+  return { status, counts }
 }
 
 /** An object may be odd in a way that nobody thought of: that is one check less, not all of them. */
@@ -53,7 +63,8 @@ function judged(judge: (facts: Facts) => Judgement, facts: Facts): Judgement {
   }
 }
 
-function bounded({ status, summary, evidence, hint }: Judgement): Judgement {
+/** What was found, fit for a terminal and of a length that somebody reads. */
+export function bounded({ status, summary, evidence, hint }: Judgement): Judgement {
   const more = evidence.length - evidenceMax
   const shown = evidence.slice(0, evidenceMax).map(printable)
   return {

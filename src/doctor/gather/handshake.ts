@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { connect, type DetailedPeerCertificate } from 'node:tls'
 import type { Fact, HandshakeFact } from '../facts.ts'
 
@@ -20,7 +21,8 @@ export function learnHandshake(options: {
     const socket = connect({
       host,
       port,
-      servername: serverName,
+      // An address is no name (RFC 6066 §3).
+      ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
       minVersion: 'TLSv1.3',
       rejectUnauthorized: false,
       timeout: milliseconds,
