@@ -324,6 +324,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'no upstream keeps the callers of the others waiting beyond one bound, whatever it does',
     source: 'agentgateway #621, Kuadrant mcp-gateway #463: one broken server fails every session',
   },
+  'gateway.lists-bounded-while-read': {
+    claim:
+      'what an upstream lists takes bounded memory and time while it is read, whatever it says',
+    source: 'reproduced: 8 MiB of `0,0,…` with endless cursors ended the process by memory',
+  },
   'gateway.session-bound': {
     claim: 'a session id is of use only to the identity that it was made for',
     source: 'CVE-2026-33946',

@@ -1,5 +1,6 @@
 import type { Era, NotificationMessage, RequestMessage } from '../mcp/message.ts'
 import { problemCodes } from '../mcp/problem.ts'
+import type { JsonObject } from '../mcp/scan.ts'
 import type { Target } from './call.ts'
 import { toolNameCharactersMax } from './catalogue/definition.ts'
 import type { Door } from './door/arrived.ts'
@@ -61,17 +62,25 @@ const unservedMembers = ['requestState', 'inputResponses', 'task'] as const
 const prefixCharactersMax = 64
 
 function refuseMembers(
-  { kind, params, name = '' }: RequestMessage | NotificationMessage,
+  { kind, method, params, name = '' }: RequestMessage | NotificationMessage,
   door: Door,
 ): Refused | undefined {
   if (kind === 'notification') return undefined
   const unserved = unservedMembers.find((member) => Object.hasOwn(params, member))
   if (unserved !== undefined) return invalidParams(`params.${unserved} is not served`)
+  // Readers differ on `null`: here it is what it is to the schema, at either door (MCP 2026-07-28 pagination, a cursor is a string).
+  if (method === 'tools/list' && !isTextOrAbsent(params, 'cursor')) {
+    return invalidParams('params.cursor is no text')
+  }
   // What no tool is named is not written into logs either.
   const charactersMax = toolNameCharactersMax + (door.kind === 'all' ? prefixCharactersMax : 0)
   return name.length <= charactersMax
     ? undefined
     : invalidParams(`params.name is too long, want=..${charactersMax} got=${name.length}`)
+}
+
+function isTextOrAbsent(params: JsonObject, member: string): boolean {
+  return !Object.hasOwn(params, member) || typeof params[member] === 'string'
 }
 
 function invalidParams(message: string): Refused {

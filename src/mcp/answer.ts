@@ -1,4 +1,5 @@
 import { applyEdits, type Edit } from './edits.ts'
+import { skipSpace } from './lex.ts'
 import type { Span } from './scan.ts'
 import { elementsOf } from './spans.ts'
 
@@ -61,4 +62,18 @@ export function setMembers(
   const at = resultSpan.start + 1
   const text = `${missing.join(',')}${result.size === 0 ? '' : ','}`
   return [{ start: at, end: at, text }, ...edits]
+}
+
+/** The edit that takes a member out of the result; none where it is not there. */
+export function removeMember(answer: AnswerBody, name: string): readonly Edit[] {
+  const { octets, result, resultSpan } = answer
+  const removed = result?.get(name)
+  if (result === undefined || resultSpan === undefined || removed === undefined) return []
+  const spans = [...result.values()]
+  const before = spans[spans.indexOf(removed) - 1]
+  // With the comma before it; the first one with that after it.
+  if (before !== undefined) return [{ start: before.end, end: removed.end, text: '' }]
+  const comma = skipSpace(octets, removed.end)
+  const end = result.size === 1 ? resultSpan.end - 1 : comma + 1
+  return [{ start: resultSpan.start + 1, end, text: '' }]
 }

@@ -222,6 +222,74 @@ for (const [what, cursor] of Object.entries({
   })
 }
 
+/** Says the same cursor on every page. */
+const standing: Answer = (message, response, request) => {
+  if (message.method !== 'tools/list') return answerBoth()(message, response, request)
+  const id = JSON.stringify(message.id)
+  const result = '{"nextCursor":"same","resultType":"complete","tools":[{"name":"a"}]}'
+  sendJson(response, `{"jsonrpc":"2.0","id":${id},"result":${result}}`)
+}
+
+for (const [door, pages] of [
+  ['/mcp/web', [['a'], ['a']]],
+  [
+    '/mcp',
+    [
+      ['files_a', 'files_b', 'web_a'],
+      ['files_c', 'web_a'],
+    ],
+  ],
+] as const) {
+  test(`a cursor that does not advance leads to the end of the list at ${door}`, async () => {
+    const answers = { files: paged('files', ['a', 'b', 'c']), web: standing }
+    const grants = {
+      tenants: {
+        acme: {
+          files: { tools: {}, prefixes: { '': {} } },
+          web: { tools: {}, prefixes: { '': {} } },
+        },
+      },
+      subjects: {},
+    }
+    await using world = await openWorld({ answers, grants })
+    const agent = await world.agent({ toolScopes: 'files:*,web:*' })
+    assert.deepEqual(await allPages(agent, door), pages)
+  })
+}
+
+test('what is missing behind a cursor that cannot be followed is named', async () => {
+  const huge: Answer = (message, response, request) => {
+    if (message.method !== 'tools/list') return answerBoth()(message, response, request)
+    const next = 'x'.repeat(100_000)
+    const result = `{"resultType":"complete","tools":[{"name":"a"}],"nextCursor":"${next}"}`
+    sendJson(response, `{"jsonrpc":"2.0","id":1,"result":${result}}`)
+  }
+  await using world = await openWorld({
+    answers: { files: paged('files', ['echo', 'big', 'delete']), web: huge },
+  })
+  const agent = await world.agent()
+  const first = await agent.post('/mcp', list.body, list.headers)
+  assert.deepEqual(namesOf(first), ['files_echo', 'files_big', 'web_a'])
+  assert.deepEqual(first.json.result?.['_meta'], { 'dev.countersign/missing': ['web'] })
+  const { body, headers } = modern('tools/list', { cursor: first.json.result?.['nextCursor'] })
+  const second = await agent.post('/mcp', body, headers)
+  assert.deepEqual(namesOf(second), ['files_delete'])
+  assert.equal(second.json.result?.['nextCursor'], undefined)
+})
+
+for (const door of ['/mcp', '/mcp/files']) {
+  for (const cursor of [null, 7]) {
+    test(`a cursor that is ${cursor} is refused at ${door}`, async () => {
+      await using world = await openWorld()
+      const { body, headers } = modern('tools/list', { cursor })
+      const reply = await (await world.agent()).post(door, body, headers)
+      assert.equal(reply.json.error?.code, -32602)
+      assert.equal(reply.json.error?.message, 'params.cursor is no text')
+      assert.deepEqual(world.upstreams['files']?.received, [])
+    })
+  }
+}
+
 test('an upstream that is down is left out of the list of all', async () => {
   await using world = await openWorld({
     upstreams: (configs) =>

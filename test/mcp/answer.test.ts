@@ -4,6 +4,7 @@ import * as fc from 'fast-check'
 import {
   listOf,
   parseSpan,
+  removeMember,
   rewriteResult,
   setMembers,
   valueOf,
@@ -70,6 +71,24 @@ test('setting members changes them and nothing else', () => {
         ...before,
         result: { ...before.result, ttlMs: 5, cacheScope: 'private' },
       })
+    }),
+  )
+})
+
+test('removing a member removes it and nothing else', () => {
+  const result = fc.dictionary(fc.string(), fc.jsonValue(), { minKeys: 1 })
+  fc.assert(
+    fc.property(result, fc.nat(), spaced, (result, at, space) => {
+      const text = JSON.stringify({ jsonrpc: '2.0', id: 1, result }, null, space)
+      fc.pre(judged(Buffer.from(text)).verdict.kind === 'response')
+      const answer = read(text)
+      const names = Object.keys(result)
+      const name = names[at % names.length] ?? ''
+      const edited = JSON.parse(applyEdits(answer.octets, removeMember(answer, name)).toString())
+      const { [name]: _, ...rest } = (JSON.parse(text) as { result: Record<string, unknown> })
+        .result
+      assert.deepEqual(edited, { jsonrpc: '2.0', id: 1, result: rest })
+      assert.deepEqual(removeMember(answer, 'not there'), [])
     }),
   )
 })

@@ -1,7 +1,8 @@
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
-import { parseDefinition, type Definition } from './definition.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
+import { parseDefinition, type Definition } from './definition.ts'
+import type { Listed } from './list-upstream.ts'
 
 /** The tools that one upstream has in one era, as the gateway itself has listed them. */
 export interface Catalogue {
@@ -9,13 +10,12 @@ export interface Catalogue {
   find(tool: string): Definition | undefined | Promise<Definition | undefined>
   /** Takes a definition that an upstream has just given to a caller, and returns it parsed. */
   learn(octets: Buffer): Definition | undefined
-  /** Why the last list failed: what is not known then may be there all the same. */
+  /** Why the last list is not whole: what is not known then may be there all the same. */
   readonly failure: ExchangeFailure | undefined
 }
 
 export interface CatalogueOptions {
-  /** All definitions, or why there are none. */
-  readonly list: () => Promise<readonly Buffer[] | ExchangeFailure>
+  readonly list: () => Promise<Listed>
   readonly server: string
   readonly now: () => number
   readonly log: Log
@@ -40,19 +40,20 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
   const complain = createComplaints(options)
 
   async function refresh(): Promise<void> {
-    const octets = await list()
+    const listed = await list()
     listedAt = now()
-    failure = 'failed' in octets ? octets : undefined
-    if ('failed' in octets) {
-      log.warn({ server, why: octets.failed, detail: octets.detail }, 'catalogue is not refreshed')
-      return
-    }
-    const next = new Map<string, Definition>()
-    for (const each of octets.slice(0, toolsMax)) {
-      const definition = read(each)
-      if (definition !== undefined) next.set(definition.name, definition)
+    failure = listed.failure
+    // What a list lacks that is not whole may be there as it was.
+    const next = new Map(failure === undefined ? [] : definitions)
+    for (const octets of listed.definitions) {
+      const definition = read(octets)
+      if (definition !== undefined) keep(next, definition, toolsMax)
     }
     definitions = next
+    if (failure === undefined) return
+    const { failed: why, detail } = failure
+    const { length } = listed.definitions
+    log.warn({ server, why, detail, listed: length }, 'catalogue is not listed to its end')
   }
   /** The definition in these octets, the known one where they have not changed: that spares hashing a long list again. */
   function read(octets: Buffer): Definition | undefined {
@@ -93,12 +94,14 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     },
     learn(octets) {
       const definition = read(octets)
-      if (definition === undefined) return undefined
-      const room = definitions.size < toolsMax || definitions.has(definition.name)
-      if (room) definitions.set(definition.name, definition)
+      if (definition !== undefined) keep(definitions, definition, toolsMax)
       return definition
     },
   }
+}
+
+function keep(known: Map<string, Definition>, definition: Definition, toolsMax: number): void {
+  if (known.size < toolsMax || known.has(definition.name)) known.set(definition.name, definition)
 }
 
 /** Counts every unfit definition, and logs each kind once. */

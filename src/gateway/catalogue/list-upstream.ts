@@ -6,7 +6,12 @@ import { legacyVersions, modernVersions } from '../../mcp/revisions.ts'
 import { gatewayInfo } from '../self.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 
-const pagesMax = 50
+/** What one listing may come to; what was read before is good all the same. */
+const pagesMax = 1000
+const definitionsMax = 10_000
+const octetsMax = 32 * 1024 * 1024
+const cursorCharactersMax = 4096
+
 const [modernVersion = ''] = modernVersions
 const [legacyVersion = ''] = legacyVersions
 
@@ -22,41 +27,80 @@ interface Caller {
   readonly sessionId: string | undefined
 }
 
-/** All definitions of an upstream, listed on the gateway's own account: nobody's rights are in what it says. */
-export async function listTools(
-  options: ListToolsOptions,
-): Promise<readonly Buffer[] | ExchangeFailure> {
-  const caller = options.era === 'modern' ? modernCaller : await openSession(options)
-  if ('failed' in caller) return caller
+/** What an upstream has listed. */
+export interface Listed {
+  readonly definitions: readonly Buffer[]
+  /** Why these are not all. */
+  readonly failure: ExchangeFailure | undefined
+}
+
+/**
+ * The definitions of an upstream, listed on the gateway's own account: nobody's rights are in what it says. The whole takes no longer
+ * than one answer may.
+ */
+export async function listTools(options: ListToolsOptions): Promise<Listed> {
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(), options.upstream.timeoutMilliseconds)
+  const asking = { ...options, signal: late.signal }
+  const definitions: Buffer[] = []
   try {
-    return await listPages(options, caller)
-  } finally {
+    const caller = options.era === 'modern' ? modernCaller : await openSession(asking)
+    if ('failed' in caller) return { definitions, failure: inTime(caller, late.signal) }
+    const failure = await listPages(asking, caller, definitions)
     closeSession(options, caller)
+    return { definitions, failure: failure && inTime(failure, late.signal) }
+  } finally {
+    clearTimeout(timer)
   }
 }
 
+function inTime(failure: ExchangeFailure, { aborted }: AbortSignal): ExchangeFailure {
+  return aborted ? { failed: 'time-out', detail: 'list took too long' } : failure
+}
+
+interface Asking extends ListToolsOptions {
+  readonly signal: AbortSignal
+}
+
+/** Reads page after page into `definitions`; what comes back is why there may be more. */
 async function listPages(
-  options: ListToolsOptions,
+  asking: Asking,
   caller: Caller,
-): Promise<readonly Buffer[] | ExchangeFailure> {
-  const definitions: Buffer[] = []
-  let cursor: unknown
+  definitions: Buffer[],
+): Promise<ExchangeFailure | undefined> {
+  const cursors = new Set<string>()
+  let octets = 0
+  let cursor: string | undefined
   for (let page = 0; page < pagesMax; page += 1) {
-    const answer = await ask(options, caller, {
+    const answer = await ask(asking, caller, {
       id: page + 1,
       method: 'tools/list',
       params: cursor === undefined ? {} : { cursor },
     })
     if ('failed' in answer) return answer
     const body = readAnswer(answer)
-    if (typeof body === 'string') return { failed: 'bad answer', detail: body }
+    if (typeof body === 'string') return bad(body)
     const spans = listOf(body, 'tools')
-    if (spans === undefined) return { failed: 'bad answer', detail: 'answer has no tools' }
+    if (spans === undefined) return bad('answer has no tools')
+    octets += body.octets.length
+    if (octets > octetsMax) return bad(`list is too large, want=..${octetsMax} octets`)
+    if (definitions.length + spans.length > definitionsMax) {
+      return bad(`list has too many tools, want=..${definitionsMax}`)
+    }
     for (const { start, end } of spans) definitions.push(body.octets.subarray(start, end))
-    cursor = valueOf(body, 'nextCursor')
-    if (typeof cursor !== 'string') return definitions
+    const next = valueOf(body, 'nextCursor')
+    // An empty one is a cursor like any other (MCP 2026-07-28 pagination).
+    if (typeof next !== 'string') return undefined
+    if (next.length > cursorCharactersMax) return bad('cursor is too long')
+    if (cursors.has(next)) return bad('cursor does not advance')
+    cursors.add(next)
+    cursor = next
   }
-  return { failed: 'bad answer', detail: `list has too many pages, want=..${pagesMax}` }
+  return bad(`list has too many pages, want=..${pagesMax}`)
+}
+
+function bad(detail: string): ExchangeFailure {
+  return { failed: 'bad answer', detail }
 }
 
 const modernCaller: Caller = {
@@ -69,16 +113,16 @@ const modernCaller: Caller = {
   sessionId: undefined,
 }
 
-async function openSession(options: ListToolsOptions): Promise<Caller | ExchangeFailure> {
+async function openSession(asking: Asking): Promise<Caller | ExchangeFailure> {
   const opening: Caller = { version: legacyVersion, meta: undefined, sessionId: undefined }
-  const answer = await ask(options, opening, {
+  const answer = await ask(asking, opening, {
     id: 0,
     method: 'initialize',
     params: { protocolVersion: legacyVersion, capabilities: {}, clientInfo: gatewayInfo },
   })
   if ('failed' in answer) return answer
   const body = readAnswer(answer)
-  if (typeof body === 'string') return { failed: 'bad answer', detail: body }
+  if (typeof body === 'string') return bad(body)
   const version = valueOf(body, 'protocolVersion')
   const sessionId = answer.headers['mcp-session-id']
   const caller: Caller = {
@@ -86,7 +130,7 @@ async function openSession(options: ListToolsOptions): Promise<Caller | Exchange
     meta: undefined,
     sessionId: typeof sessionId === 'string' ? sessionId : undefined,
   }
-  const told = await ask(options, caller, { method: 'notifications/initialized' })
+  const told = await ask(asking, caller, { method: 'notifications/initialized' })
   return 'failed' in told ? told : caller
 }
 
@@ -106,7 +150,7 @@ const ignoreAnswer = {
 }
 
 function ask(
-  { upstream, era, answerBytesMax }: ListToolsOptions,
+  { upstream, era, answerBytesMax, signal }: Asking,
   caller: Caller,
   call: { readonly id?: number; readonly method: string; readonly params?: object },
 ): Promise<Answer | ExchangeFailure> {
@@ -125,6 +169,7 @@ function ask(
     answerBytesMax,
     streamSecondsMax: 60,
     repeatable: true,
+    signal,
   })
 }
 

@@ -5,14 +5,44 @@ export interface Position {
   /** SPIFFE ID and pod UID. */
   readonly owner: string
   readonly era: string
+  /** How many pages have been read. */
+  readonly pages: number
   /** The cursors of the upstreams that have more, by server. */
   readonly cursors: Readonly<Record<string, string>>
 }
 
 const purpose = 'countersign/cursor/1'
 
-export function sealCursor(seal: Seal, position: Position): string {
-  return seal.seal(purpose, position)
+/** Longer ones of upstreams are not carried, and so is what all of them together are beyond the other bound. */
+const upstreamOctetsMax = 4096
+const octetsMax = 16_384
+
+export interface SealedCursor {
+  /** The cursor to give the caller; undefined where no upstream has more that can be said. */
+  readonly cursor: string | undefined
+  /** The servers whose cursors did not fit, those with the longest first. */
+  readonly without: readonly string[]
+}
+
+/** Seals as many of the upstreams' cursors as may be carried: one that is too long costs nobody but its own upstream the next page. */
+export function sealCursor(seal: Seal, position: Position): SealedCursor {
+  const carried: Record<string, string> = {}
+  const without: string[] = []
+  let left = octetsMax
+  const bySize = Object.entries(position.cursors)
+    .map(([server, cursor]) => ({ server, cursor, octets: octetsOf(cursor) }))
+    .toSorted((one, other) => one.octets - other.octets)
+  for (const { server, cursor, octets } of bySize) {
+    left -= octets
+    if (octets > upstreamOctetsMax || left < 0) without.unshift(server)
+    else carried[server] = cursor
+  }
+  if (Object.keys(carried).length === 0) return { cursor: undefined, without }
+  return { cursor: seal.seal(purpose, { ...position, cursors: carried }), without }
+}
+
+function octetsOf(cursor: string): number {
+  return Buffer.byteLength(JSON.stringify(cursor))
 }
 
 /** The position of a cursor; undefined when it is not this caller's, in this era. */

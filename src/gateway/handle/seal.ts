@@ -21,7 +21,7 @@ export function createSeal(options: {
   readonly charactersMax?: number
   readonly randomBytes?: (count: number) => Buffer
 }): Seal {
-  const { charactersMax = 8192, randomBytes = systemRandomBytes } = options
+  const { charactersMax = 32_768, randomBytes = systemRandomBytes } = options
   const key = options.key ?? randomBytes(keyBytes)
   if (key.length !== keyBytes) {
     throw new CountersignError(

@@ -35,7 +35,7 @@ export async function listAll(
   }
   const tools = filterTools(call, pages, parts)
   if (isRefused(tools)) return tools
-  replyResultText(reply, formatPage(permit, parts, { pages, tools, missing }))
+  replyResultText(reply, formatPage(permit, parts, { position, pages, tools, missing }))
   return undefined
 }
 
@@ -84,24 +84,22 @@ function formatPage(
   { call }: Permit,
   { seal, now, limits }: Parts,
   union: {
+    readonly position: Position | undefined
     readonly pages: readonly ToolPage[]
     readonly tools: readonly ListedTool[]
     readonly missing: readonly string[]
   },
 ): string {
-  const { pages, tools, missing } = union
+  const { position, pages, tools } = union
   const { caller, message } = call
   const { owner } = caller
   const { era } = message
   const members = [`"tools":[${tools.map(renamed).join(',')}]`]
-  const cursors: Record<string, string> = {}
-  for (const { upstream, answer } of pages) {
-    const next = valueOf(answer, 'nextCursor')
-    if (typeof next === 'string') cursors[upstream.config.server] = next
-  }
-  if (Object.keys(cursors).length > 0) {
-    members.push(`"nextCursor":${JSON.stringify(sealCursor(seal, { owner, era, cursors }))}`)
-  }
+  const { cursors, ended } = nextCursors(position, pages)
+  const read = 1 + (position?.pages ?? 0)
+  const { cursor, without } = sealCursor(seal, { owner, era, pages: read, cursors })
+  if (cursor !== undefined) members.push(`"nextCursor":${JSON.stringify(cursor)}`)
+  const missing = [...union.missing, ...ended, ...without]
   if (missing.length > 0) members.push(`"_meta":${JSON.stringify(metaOfMissing(missing))}`)
   if (era === 'modern') {
     const most = { now: now(), listSecondsMax: limits.listSecondsMax }
@@ -111,6 +109,31 @@ function formatPage(
     members.push('"resultType":"complete"', `"ttlMs":${ttlMs}`, '"cacheScope":"private"')
   }
   return `{${members.join(',')}}`
+}
+
+/** A caller that follows cursors comes to an end, whatever upstreams say. */
+const pagesMax = 1000
+
+/** The cursors of those that have more, and the servers that say so and cannot be followed. */
+function nextCursors(
+  position: Position | undefined,
+  pages: readonly ToolPage[],
+): {
+  readonly cursors: Readonly<Record<string, string>>
+  readonly ended: readonly string[]
+} {
+  const cursors: Record<string, string> = {}
+  const ended: string[] = []
+  const isLast = (position?.pages ?? 0) + 1 >= pagesMax
+  for (const { upstream, answer } of pages) {
+    const { server } = upstream.config
+    const next = valueOf(answer, 'nextCursor')
+    // An empty one is a cursor like any other (MCP 2026-07-28 pagination).
+    if (typeof next !== 'string') continue
+    if (isLast || next === position?.cursors[server]) ended.push(server)
+    else cursors[server] = next
+  }
+  return { cursors, ended }
 }
 
 /** The definition under its name at this door. */

@@ -1,9 +1,11 @@
-import { setMembers, valueOf, type AnswerBody } from '../../mcp/answer.ts'
-import { applyEdits } from '../../mcp/edits.ts'
+import { removeMember, setMembers, valueOf, type AnswerBody } from '../../mcp/answer.ts'
+import { applyEdits, type Edit } from '../../mcp/edits.ts'
+import type { Call } from '../call.ts'
 import { replyBody, type Reply } from '../door/reply.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { filterTools, timeToLive, type ListedTool } from '../permit/list.ts'
 import { isRefused, type Refused } from '../refusal.ts'
+import type { Upstream } from '../upstream/upstream.ts'
 import { askAnswer } from './ask.ts'
 import type { Parts } from './serve.ts'
 
@@ -26,19 +28,36 @@ export async function list(
   }
   const tools = filterTools(permit.call, [{ upstream, answer }], parts)
   if (isRefused(tools)) return tools
-  replyBody(reply, applyEdits(answer.octets, editsOf(permit, parts, { answer, tools })))
+  replyBody(reply, applyEdits(answer.octets, editsOf(permit, parts, { upstream, answer, tools })))
   return undefined
 }
 
 function editsOf(
   { call }: Permit,
-  { now, limits }: Parts,
-  page: { readonly answer: AnswerBody; readonly tools: readonly ListedTool[] },
-): ReturnType<typeof setMembers> {
-  const { answer, tools } = page
+  { now, limits, log }: Parts,
+  page: {
+    readonly upstream: Upstream
+    readonly answer: AnswerBody
+    readonly tools: readonly ListedTool[]
+  },
+): readonly Edit[] {
+  const { upstream, answer, tools } = page
+  const edits = [...editsOfTools(call, answer, tools, { now: now(), ...limits })]
+  const { cursor } = call.message.params
+  if (cursor === undefined || cursor !== valueOf(answer, 'nextCursor')) return edits
+  const { server } = upstream.config
+  log.warn({ server, detail: 'cursor does not advance' }, 'list of an upstream is cut')
+  return [...edits, ...removeMember(answer, 'nextCursor')]
+}
+
+function editsOfTools(
+  call: Call,
+  answer: AnswerBody,
+  tools: readonly ListedTool[],
+  most: { readonly now: number; readonly listSecondsMax: number },
+): readonly Edit[] {
   const kept = `[${tools.map(({ octets }) => octets.toString('utf8')).join(',')}]`
   if (call.message.era !== 'modern') return setMembers(answer, { tools: kept })
-  const { listSecondsMax } = limits
-  const ttlMs = timeToLive(call.caller, valueOf(answer, 'ttlMs'), { now: now(), listSecondsMax })
+  const ttlMs = timeToLive(call.caller, valueOf(answer, 'ttlMs'), most)
   return setMembers(answer, { tools: kept, ttlMs: String(ttlMs), cacheScope: '"private"' })
 }

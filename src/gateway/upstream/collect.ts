@@ -60,7 +60,9 @@ export function collectAnswer(options: CollectOptions): Promise<Answer | Exchang
       },
       failed: resolve,
     })
-    options.signal?.addEventListener('abort', () => exchange.cancel(), { once: true })
+    const { signal } = options
+    if (signal?.aborted === true) exchange.cancel()
+    signal?.addEventListener('abort', () => exchange.cancel(), { once: true })
   })
 }
 

@@ -84,7 +84,9 @@ function catalogueOf(listed: () => readonly string[] | ExchangeFailure): {
     list: () => {
       lists += 1
       const texts = listed()
-      return Promise.resolve('failed' in texts ? texts : texts.map((text) => Buffer.from(text)))
+      const failure = 'failed' in texts ? texts : undefined
+      const definitions = 'failed' in texts ? [] : texts.map((text) => Buffer.from(text))
+      return Promise.resolve({ definitions, failure })
     },
     server: 'files',
     now: () => clock.now,
