@@ -1,5 +1,4 @@
 import type { Era, NotificationMessage, RequestMessage } from '../mcp/message.ts'
-import { problemCodes } from '../mcp/problem.ts'
 import { versionsOf } from '../mcp/revisions.ts'
 import type { Target } from './call.ts'
 import type { Door } from './door/arrived.ts'
@@ -16,6 +15,18 @@ export interface Addressed {
   readonly about: Target['kind']
 }
 
+/** The revisions that are spoken at a door: what some upstream behind it speaks. */
+export function versionsAt(
+  door: Door,
+  upstreams: ReadonlyMap<string, Upstream>,
+): readonly string[] {
+  if (door.kind === 'one') return versionsOf(upstreams.get(door.server)?.config.eras ?? eras)
+  const behind = [...upstreams.values()]
+  return versionsOf(eras.filter((era) => behind.some(({ config }) => config.eras.includes(era))))
+}
+
+const eras: readonly Era[] = ['modern', 'legacy']
+
 /**
  * Which upstream and which tool are meant. Only configuration names upstreams. An upstream is not there for a client of an era that
  * it does not speak: messages are never translated between eras.
@@ -28,9 +39,6 @@ export function address(
   if (door.kind === 'all') return addressOfAll(addressed, upstreams)
   const upstream = upstreams.get(door.server)
   if (upstream === undefined) return refuse(badRequest(404, 'server is not known'))
-  if (!upstream.config.eras.includes(message.era)) {
-    return otherEra(message, door.server, upstream.config.eras)
-  }
   return about === 'tool'
     ? { kind: 'tool', upstream, tool: message.name ?? '' }
     : { kind: 'server', upstream }
@@ -41,8 +49,6 @@ function addressOfAll(
   upstreams: ReadonlyMap<string, Upstream>,
 ): Target | Refused {
   const { message, session, about } = addressed
-  const eras = [...upstreams.values()].flatMap(({ config }) => config.eras)
-  if (!eras.includes(message.era)) return otherEra(message, 'any upstream', eras)
   if (about === 'server') return { kind: 'server', upstream: undefined }
   const { name = '' } = message
   // `<server>_<tool>`: server names have no underscore, so the first one parts the two.
@@ -55,19 +61,6 @@ function addressOfAll(
     return refuse(unknownTool(name))
   }
   return { kind: 'tool', upstream, tool: name.slice(mark + 1) }
-}
-
-function otherEra(
-  message: RequestMessage | NotificationMessage,
-  who: string,
-  eras: readonly Era[],
-): Refused {
-  const supported = versionsOf(eras)
-  const text = `protocol version is not spoken by ${who}`
-  const code =
-    message.era === 'modern' ? problemCodes.unsupportedProtocolVersion : problemCodes.invalidParams
-  const data = { supported, requested: message.version }
-  return refuse({ status: 400, code, message: text, data })
 }
 
 function refuse(refusal: Refused['refusal']): Refused {

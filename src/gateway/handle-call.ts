@@ -7,7 +7,7 @@ import { isProblem } from '../mcp/problem.ts'
 import { readableId } from '../mcp/readable-id.ts'
 import { argumentsText, type ArgumentsText } from '../policy/asked.ts'
 import type { Condition } from '../readiness.ts'
-import { address } from './address.ts'
+import { address, versionsAt } from './address.ts'
 import type { Caller } from './caller/caller.ts'
 import type { Callers } from './caller/connections.ts'
 import type { Arrived } from './door/arrived.ts'
@@ -148,7 +148,10 @@ function readCall(
 ): Read | Refused {
   const { arrived } = known
   const { door, request } = arrived
-  const message = parseMessage(body, request.rawHeaders, { bodyBytesMax: limits.bodyBytesMax })
+  const message = parseMessage(body, request.rawHeaders, {
+    bodyBytesMax: limits.bodyBytesMax,
+    versions: versionsAt(door, upstreams),
+  })
   if (isProblem(message)) {
     known.rawId = message.rawId
     return refused('era', message)

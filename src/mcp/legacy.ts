@@ -21,8 +21,7 @@ export function judgeLegacy(
   headers: MessageHeaders,
   versions: readonly string[],
 ): Judged | Problem {
-  const legacyVersions = versions.filter((version) => !isModernRevision(version))
-  const version = parseVersion(message, headers, legacyVersions)
+  const version = parseVersion(message, headers, versions)
   if (typeof version !== 'string') return version
   const sessionId = headers['mcp-session-id']
   if (sessionId !== undefined && !sessionIdPattern.test(sessionId)) {
@@ -43,25 +42,49 @@ function parseVersion(
   versions: readonly string[],
 ): string | Problem {
   const header = headers['mcp-protocol-version']
-  if (header !== undefined && !versions.includes(header)) {
-    const text = `header mcp-protocol-version not served: got=${quoted(header)}`
-    return badRequest(problemCodes.invalidRequest, text)
+  if (message.kind === 'request' && message.method === 'initialize') {
+    return agreeVersion(message, header, versions)
   }
-  if (message.kind !== 'request' || message.method !== 'initialize') {
-    // Without the header the revision would be 2025-03-26, which allows batches and is not served.
-    if (header !== undefined) return header
+  // Without the header the revision would be 2025-03-26, which allows batches and is not served.
+  if (header === undefined) {
     return badRequest(problemCodes.invalidRequest, 'header mcp-protocol-version is missing')
   }
-  const requested = message.params['protocolVersion']
-  if (typeof requested === 'string' && versions.includes(requested)) return requested
+  return servedLegacy(versions).includes(header) ? header : headerNotServed(header, versions)
+}
+
+/**
+ * The version that `initialize` agrees on: the one that is asked for, else the newest that is served, which the client may take or leave
+ * (MCP 2025-11-25 lifecycle, version negotiation).
+ */
+function agreeVersion(
+  { params }: Call,
+  header: string | undefined,
+  versions: readonly string[],
+): string | Problem {
+  const requested = params['protocolVersion']
   if (typeof requested !== 'string') {
     return badRequest(problemCodes.invalidParams, 'params.protocolVersion must be a string')
   }
+  const served = servedLegacy(versions)
+  if (header !== undefined && header !== requested && !served.includes(header)) {
+    return headerNotServed(header, versions)
+  }
+  if (served.includes(requested)) return requested
+  const [newest] = served.toSorted().toReversed()
+  if (newest !== undefined) return newest
   const text = `protocol version not served: got=${quoted(requested)}`
-  return badRequest(problemCodes.invalidParams, text, {
-    supported: versions,
-    requested: cut(requested),
-  })
+  const data = { supported: versions, requested: cut(requested) }
+  return badRequest(problemCodes.unsupportedProtocolVersion, text, data)
+}
+
+function servedLegacy(versions: readonly string[]): readonly string[] {
+  return versions.filter((version) => !isModernRevision(version))
+}
+
+function headerNotServed(header: string, versions: readonly string[]): Problem {
+  const text = `header mcp-protocol-version not served: got=${quoted(header)}`
+  const data = { supported: versions, requested: cut(header) }
+  return badRequest(problemCodes.invalidRequest, text, data)
 }
 
 /** The era has no mirroring headers; where one comes all the same, nobody on the way may be told another thing. */

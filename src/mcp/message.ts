@@ -5,6 +5,7 @@ import { judgeLegacy } from './legacy.ts'
 import { hasModernClaim, isModernRevision, judgeModern } from './modern.ts'
 import { readableId } from './readable-id.ts'
 import { badRequest, isProblem, problemCodes, type Problem } from './problem.ts'
+import { versionsOf } from './revisions.ts'
 import { parseExactly } from './numbers.ts'
 import type { JsonObject, Offsets, Span } from './scan.ts'
 import type { Target } from './target.ts'
@@ -13,7 +14,7 @@ export type Era = 'modern' | 'legacy'
 
 interface Common {
   readonly era: Era
-  /** The protocol revision that the sender speaks; always one that is served. */
+  /** The protocol revision that the sender speaks; always one that is served. Of `initialize`, the one that is offered. */
   readonly version: string
   readonly offsets: Offsets
   /** The octets that were judged: what is forwarded is these, or these with one span spliced. */
@@ -61,11 +62,9 @@ export interface MessageLimits {
   readonly depthMax?: number
   /** Members and array elements in the whole body, default 10,000. */
   readonly membersMax?: number
-  /** The revisions served, default all three. */
+  /** The revisions served where the message came to, default all three. */
   readonly versions?: readonly string[]
 }
-
-const servedVersions = ['2026-07-28', '2025-11-25', '2025-06-18']
 
 /**
  * One POST body with its headers, judged as one JSON-RPC message (MCP 2026-07-28 transports; 2025-11-25 and 2025-06-18).
@@ -95,7 +94,7 @@ function judge(body: Buffer, raw: ReadonlyHeaders, limits: MessageLimits): Messa
   const scanLimits = { depthMax: limits.depthMax ?? 64, membersMax: limits.membersMax ?? 10_000 }
   const envelope = parseEnvelope(body, scanLimits)
   if (isProblem(envelope)) return envelope
-  const versions = limits.versions ?? servedVersions
+  const versions = limits.versions ?? versionsOf(['modern', 'legacy'])
   if (envelope.kind === 'response') return parseReply(envelope, headers, { body, versions })
   return parseCall(envelope, headers, { body, versions })
 }
@@ -125,13 +124,18 @@ function parseCall(
   headers: MessageHeaders,
   { body, versions }: Context,
 ): RequestMessage | NotificationMessage | Problem {
-  const isModern = hasModernClaim(call) || isModernRevision(headers['mcp-protocol-version'] ?? '')
-  if (isModern) {
+  if (isModernCall(call, headers)) {
     const judged = judgeModern(call, headers, versions)
     return isProblem(judged) ? judged : called(call, body, { era: 'modern', ...judged })
   }
   const judged = judgeLegacy(call, headers, versions)
   return isProblem(judged) ? judged : called(call, body, { era: 'legacy', ...judged })
+}
+
+/** Only a body can make `initialize` modern: it asks for a version, and may ask for one that has no `initialize` any more. */
+function isModernCall(call: Call, headers: MessageHeaders): boolean {
+  if (hasModernClaim(call)) return true
+  return call.method !== 'initialize' && isModernRevision(headers['mcp-protocol-version'] ?? '')
 }
 
 function called(

@@ -43,10 +43,16 @@ export function judgeModern(
   // A claim makes a request modern, so one that names a legacy revision names what is not served in this form.
   if (!versions.includes(claimed) || !isModernRevision(claimed)) {
     const message = `protocol version not served: got=${quoted(claimed)}`
-    const data = { supported: versions, requested: cut(claimed) }
+    const data = { supported: namedTo(versions), requested: cut(claimed) }
     return badRequest(problemCodes.unsupportedProtocolVersion, message, data)
   }
   return judgeMirrors(call, headers, claimed)
+}
+
+/** Only a modern revision is spoken in this form; where there is none, the client learns what else is. */
+function namedTo(versions: readonly string[]): readonly string[] {
+  const modern = versions.filter(isModernRevision)
+  return modern.length > 0 ? modern : versions
 }
 
 function parseClaim(call: Call, headers: MessageHeaders): string | Problem {

@@ -4,9 +4,9 @@ import type { Era } from './message.ts'
 export const modernVersions: readonly string[] = ['2026-07-28']
 export const legacyVersions: readonly string[] = ['2025-11-25', '2025-06-18']
 
+const allVersions: readonly string[] = [...modernVersions, ...legacyVersions]
+
 export function versionsOf(eras: readonly Era[]): readonly string[] {
-  return [
-    ...(eras.includes('modern') ? modernVersions : []),
-    ...(eras.includes('legacy') ? legacyVersions : []),
-  ]
+  if (!eras.includes('legacy')) return eras.includes('modern') ? modernVersions : []
+  return eras.includes('modern') ? allVersions : legacyVersions
 }

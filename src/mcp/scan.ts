@@ -39,6 +39,8 @@ export interface Offsets {
   readonly meta?: Span
   /** `params.cursor` */
   readonly cursor?: Span
+  /** `params.protocolVersion` */
+  readonly protocolVersion?: Span
   readonly result?: Span
 }
 
@@ -333,14 +335,10 @@ class Scanner {
   }
 
   #keep(level: Level, name: string, span: Span): void {
-    if (level === 'message' && isMarked(name)) this.offsets[name] = span
-    else if (level === 'params') {
-      if (name === '_meta') this.offsets.meta = span
-      else if (name === 'name' || name === 'arguments' || name === 'cursor') {
-        this.offsets[name] = span
-        if (name === 'arguments') this.#keepReading(span.start)
-      }
-    }
+    const marked = level === 'message' || level === 'params' ? marks[level].get(name) : undefined
+    if (marked === undefined) return
+    this.offsets[marked] = span
+    if (marked === 'arguments') this.#keepReading(span.start)
   }
 
   #keepReading(start: number): void {
@@ -353,8 +351,21 @@ class Scanner {
 // An escape or a multi-octet character: the text of the name is not its octets.
 const beyondPlain = /[\\\x80-\xff]/
 
-function isMarked(name: string): name is 'method' | 'id' | 'params' | 'result' {
-  return name === 'method' || name === 'id' || name === 'params' || name === 'result'
+/** The members whose places are kept, by where they stand. */
+const marks: Readonly<Record<'message' | 'params', ReadonlyMap<string, keyof Offsets>>> = {
+  message: new Map([
+    ['method', 'method'],
+    ['id', 'id'],
+    ['params', 'params'],
+    ['result', 'result'],
+  ]),
+  params: new Map([
+    ['_meta', 'meta'],
+    ['name', 'name'],
+    ['arguments', 'arguments'],
+    ['cursor', 'cursor'],
+    ['protocolVersion', 'protocolVersion'],
+  ]),
 }
 
 function levelBelow(level: Level, name: string): Level {

@@ -16,12 +16,13 @@ interface HeaderVector {
   readonly message?: string
   readonly data?: object
   readonly era?: string
+  readonly version?: string
   readonly kind?: string
   readonly name?: string
   readonly sessionId?: string
 }
 
-const accepted = ['era', 'kind', 'name', 'sessionId'] as const
+const accepted = ['era', 'version', 'kind', 'name', 'sessionId'] as const
 
 suite('the headers of test/vectors/mcp', () => {
   for (const vector of readVectors<HeaderVector>('headers.ndjson')) {
@@ -120,11 +121,35 @@ test('a body with more members than the limit is refused', () => {
   assert.equal(problem.message, 'too many members and elements: want≤5')
 })
 
-test('a version left out of the served ones is not served', () => {
-  const problem = parseMessage(call, headerList(), { versions: ['2025-11-25'] })
-  assert.ok(isProblem(problem))
-  assert.equal(problem.code, -32022)
-  assert.deepEqual(problem.data, { supported: ['2025-11-25'], requested: '2026-07-28' })
+suite('what is spoken where the message came to', () => {
+  const initialize = Buffer.from(
+    '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-03-26"}}',
+  )
+  const opening = headerList({ 'MCP-Protocol-Version': null, 'Mcp-Method': null, 'Mcp-Name': null })
+
+  test('a modern client learns the legacy revisions where there is nothing else', () => {
+    const problem = parseMessage(call, headerList(), { versions: ['2025-11-25'] })
+    assert.ok(isProblem(problem))
+    assert.equal(problem.code, -32022)
+    assert.deepEqual(problem.data, { supported: ['2025-11-25'], requested: '2026-07-28' })
+  })
+
+  test('a client that opens a session learns what else is spoken where none can be opened', () => {
+    const problem = parseMessage(initialize, opening, { versions: ['2026-07-28'] })
+    assert.ok(isProblem(problem))
+    assert.deepEqual([problem.status, problem.code], [400, -32022])
+    assert.deepEqual(problem.data, { supported: ['2026-07-28'], requested: '2025-03-26' })
+  })
+
+  test('what is offered is the newest of these, whatever their order', () => {
+    const versions = ['2025-06-18', '2026-07-28', '2025-11-25']
+    const message = parseMessage(initialize, opening, { versions })
+    assert.ok(!isProblem(message))
+    assert.equal(message.version, '2025-11-25')
+    const only = parseMessage(initialize, opening, { versions: ['2025-06-18'] })
+    assert.ok(!isProblem(only))
+    assert.equal(only.version, '2025-06-18')
+  })
 })
 
 test('a header of nothing but blanks is stripped in linear time', () => {

@@ -1,4 +1,5 @@
 import { rewriteResult, valueOf, type AnswerBody } from '../../mcp/answer.ts'
+import { replaceVersion } from '../../mcp/edits.ts'
 import { legacyVersions } from '../../mcp/revisions.ts'
 import { replyBody, replyResult, type Reply } from '../door/reply.ts'
 import { isSessionId, sealSession, type Sealed, type UpstreamSession } from '../handle/session.ts'
@@ -117,10 +118,12 @@ const initialized = Buffer.from('{"jsonrpc":"2.0","method":"notifications/initia
 
 async function openUpstream(opening: Opening, parts: Parts): Promise<Opened | Refused> {
   const { message } = opening.permit.call
-  const answer = await askAnswer({ ...opening, body: message.body, session: undefined }, parts)
+  const { body, offsets, params, version: offered } = message
+  const asked = params['protocolVersion'] === offered
+  const opener = asked ? body : replaceVersion(body, offsets, offered)
+  const answer = await askAnswer({ ...opening, body: opener, session: undefined }, parts)
   if (isRefused(answer)) return answer
-  if (answer.result === undefined)
-    return { answer, session: { id: null, version: message.version } }
+  if (answer.result === undefined) return { answer, session: { id: null, version: offered } }
   const version = valueOf(answer, 'protocolVersion')
   if (typeof version !== 'string' || !legacyVersions.includes(version)) {
     return fault({ failed: 'bad answer', detail: 'protocol version is not served' })
