@@ -124,8 +124,8 @@ async function judgeTools(upstream: Upstream, config: UpstreamConfig): Promise<J
       list: await listTools({ upstream, era, answerBytesMax }),
     })),
   )
-  const faults = lists.flatMap(({ era, list }) =>
-    'failed' in list ? [`${era}: ${list.failed}: ${list.detail}`] : [],
+  const faults = lists.flatMap(({ era, list: { failure } }) =>
+    failure === undefined ? [] : [`${era}: ${failure.failed}: ${failure.detail}`],
   )
   if (faults.length > 0) {
     const hint = 'does it speak the eras of upstreams[].eras, at the path of upstreams[].url'
@@ -134,7 +134,7 @@ async function judgeTools(upstream: Upstream, config: UpstreamConfig): Promise<J
   }
   const digests = new Map<string, string>()
   for (const { list } of lists) {
-    for (const octets of 'failed' in list ? [] : list) {
+    for (const octets of list.definitions) {
       const definition = parseDefinition(octets)
       if (typeof definition !== 'string') digests.set(definition.name, definition.digest)
     }
