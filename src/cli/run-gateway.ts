@@ -54,38 +54,70 @@ export async function runGateway(
   const { log, now = Date.now } = options
   await using opened = new AsyncDisposableStack()
   const metrics = createMetrics()
-  let conditions = (): readonly Condition[] => [beginning]
-  let trustBundlePem = (): string | undefined => undefined
+  let gateway: OpenGateway | undefined
+  const conditions = (): readonly Condition[] => gateway?.conditions() ?? [beginning]
   const admin = opened.use(
     await openAdminListener({
       ...config.admin,
       metrics,
-      conditions: () => conditions(),
-      pages: { '/trust-bundle.pem': () => pemPage(trustBundlePem()) },
+      conditions,
+      pages: { '/trust-bundle.pem': () => pemPage(gateway?.trustBundlePem()) },
     }),
   )
-  const settings = await settingsOf(config)
+  const sessionKey = await readSessionKey(config)
+  gateway = opened.use(await openGateway(config, { log, now, metrics, sessionKey }))
+  const { ended } = gateway
+  const all = opened.move()
+  return {
+    adminUrl: admin.url,
+    ready: () => isReady(conditions()),
+    conditions,
+    ended,
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  }
+}
+
+/** A gateway in this process, without its admin listener. */
+export interface OpenGateway extends AsyncDisposable {
+  conditions(): readonly Condition[]
+  trustBundlePem(): string | undefined
+  /** Rejects when it cannot go on. */
+  readonly ended: Promise<void>
+}
+
+/** Opens what `runGateway` says. */
+export async function openGateway(
+  config: GatewayConfig,
+  options: {
+    readonly log: Log
+    readonly now: () => number
+    readonly metrics: Metrics
+    readonly sessionKey: Buffer
+    /** Of the process, in the events of the decision log. */
+    readonly labels?: Readonly<Record<string, string>>
+  },
+): Promise<OpenGateway> {
+  const { log, now, metrics } = options
+  await using opened = new AsyncDisposableStack()
+  const settings = { ...settingsOf(config), sessionKey: options.sessionKey }
   const policy = opened.use(await openPolicy(config.policy, { log, metrics }))
   const board = createBoard(conditionNames)
   board.set('policy', () => policy.condition())
   const parts = { log, metrics, now, opened, board }
   const watches = await openWatches(config, parts)
   const { credential, trustBundle } = await openFiles(config, { ...parts, settings })
-  const labels = (): { id: string } => ({ id: credential.current().svid.spiffeId.uri })
+  const labels = (): Record<string, string> => ({
+    id: credential.current().svid.spiffeId.uri,
+    ...options.labels,
+  })
   const { engine } = policy
   const { decisionLog: written } = config
   const events = { ...written, rotation: written, engine, labels, now, log, metrics }
   const decisionLog = opened.use(await openDecisionLog(events))
   board.set('decision-log', () => decisionLogState(decisionLog))
-  trustBundlePem = () => (isThere(trustBundle) ? trustBundle.current().pem : undefined)
   let gateway: Gateway | undefined
   board.set('listen', () => listenState(gateway, [credential, trustBundle]))
   const needed = (): readonly Condition[] => board.list()
-  conditions = () => [
-    ...needed(),
-    ...(gateway?.conditions() ?? []),
-    { ...drainingState(gateway), name: 'draining' },
-  ]
   const door = opened.use(new AsyncDisposableStack())
   const open = async (): Promise<void> => {
     const authorizer = createAuthorizer(engine, { metrics })
@@ -110,9 +142,12 @@ export async function runGateway(
   const { ended } = await openWhenThere([credential, trustBundle], { open, opened })
   const all = opened.move()
   return {
-    adminUrl: admin.url,
-    ready: () => isReady(conditions()),
-    conditions: () => conditions(),
+    conditions: () => [
+      ...needed(),
+      ...(gateway?.conditions() ?? []),
+      { ...drainingState(gateway), name: 'draining' },
+    ],
+    trustBundlePem: () => (isThere(trustBundle) ? trustBundle.current().pem : undefined),
     ended,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
@@ -187,28 +222,20 @@ function pemPage(body: string | undefined): { contentType: string; body: string 
 }
 
 type Settings =
-  | 'listen'
-  | 'hosts'
-  | 'origins'
-  | 'upstreams'
-  | 'staleSecondsMax'
-  | 'drain'
-  | 'limits'
-  | 'sessionKey'
+  'listen' | 'hosts' | 'origins' | 'upstreams' | 'staleSecondsMax' | 'drain' | 'limits'
 
 /** What the configuration says by itself. Throws `cli/configuration`, `pki/identity-extension-oid`. */
-async function settingsOf(
+function settingsOf(
   config: GatewayConfig,
-): Promise<Pick<GatewayOptions, Settings> & { readonly identityExtensionOid: string }> {
+): Pick<GatewayOptions, Settings> & { readonly identityExtensionOid: string } {
   const { listen, hosts, origins, staleSecondsMax, drain, limits } = config
   const upstreams = config.upstreams.map(({ pins, ...upstream }) => ({
     ...upstream,
     ...(pins === undefined ? {} : { pins }),
   }))
   const identityExtensionOid = parseIdentityExtensionOid(config.identityExtensionOid, config)
-  const sessionKey = await readSessionKey(config)
   const settings = { listen, hosts, origins, upstreams, staleSecondsMax, drain, limits }
-  return { ...settings, identityExtensionOid, sessionKey }
+  return { ...settings, identityExtensionOid }
 }
 
 async function openWatches(
