@@ -78,7 +78,7 @@ export async function runGateway(
 }
 
 /** A gateway in this process, without its admin listener. */
-export interface OpenGateway extends AsyncDisposable {
+interface OpenGateway extends AsyncDisposable {
   conditions(): readonly Condition[]
   trustBundlePem(): string | undefined
   /** Rejects when it cannot go on. */
@@ -86,7 +86,7 @@ export interface OpenGateway extends AsyncDisposable {
 }
 
 /** Opens what `runGateway` says. */
-export async function openGateway(
+async function openGateway(
   config: GatewayConfig,
   options: {
     readonly log: Log
