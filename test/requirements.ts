@@ -349,6 +349,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a tool server of another trust domain, or one SPIFFE ID behind two servers, is refused',
     source: 'SPIFFE-ID §2; docs/AUTHORIZATION.md',
   },
+  'gateway.shares-for-all': {
+    claim:
+      'no tenant, namespace or identity holds so much of connections, open requests, unsent octets or places at an upstream that others get none',
+    source: 'docs/AUTHORIZATION.md, Shares; Choudhury and Hahne, dynamic queue length thresholds',
+  },
   'gateway.upstream-share': {
     claim: 'one identity cannot take an upstream from the others, whatever it leaves open',
     source: 'CWE-770, allocation of resources without limits',

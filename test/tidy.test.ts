@@ -12,7 +12,12 @@ import {
 } from './support/source-tree.ts'
 
 /** What every room of the gateway stands on. */
-const gatewayGround = ['src/gateway/refusal.ts', 'src/gateway/limits.ts', 'src/gateway/self.ts']
+const gatewayGround = [
+  'src/gateway/refusal.ts',
+  'src/gateway/limits.ts',
+  'src/gateway/shares.ts',
+  'src/gateway/self.ts',
+]
 
 /** What each room may import besides itself and the files that all may. A deeper room is a room of its own, and so is a file that is named. */
 const roomsImportable: Readonly<Record<string, readonly string[]>> = {
@@ -27,7 +32,8 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/mcp': [],
   // What happens to a call, from the ground up: arrows run one way.
   'src/gateway/refusal.ts': ['src/mcp', 'src/policy'],
-  'src/gateway/limits.ts': [],
+  'src/gateway/limits.ts': ['src/gateway/shares.ts'],
+  'src/gateway/shares.ts': [],
   'src/gateway/self.ts': [],
   'src/gateway/door': [...gatewayGround, 'src/pki'],
   'src/gateway/caller': [...gatewayGround, 'src/identity', 'src/pki', 'src/policy'],

@@ -63,7 +63,7 @@ function opened(config: UpstreamConfig, shared: Shared): Upstream & AsyncDisposa
   const upstream = createUpstream({
     ...shared,
     config: { ...config, timeoutSeconds },
-    seats: { seatsMax: 1, shareMax: 1, waitMilliseconds: 0 },
+    seats: { ...defaultLimits, seatsMax: 1, waitMilliseconds: 0 },
     log: silentLog,
   })
   return { ...upstream, [Symbol.asyncDispose]: () => upstream.close() }

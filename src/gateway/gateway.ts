@@ -80,10 +80,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const callers = createCallers({
     ...options,
     staleSecondsMax,
-    connectionsMax: limits.identityConnectionsMax,
-    inFlightMax: limits.inFlightMax,
-    connectionInFlightMax: limits.connectionInFlightMax,
-    unsent: limits,
+    limits,
   })
   const decisions = createDecisions({ ...options, newDecisionId: () => randomUUID() })
   const { answerBytesMax } = limits
@@ -137,8 +134,8 @@ function createUpstreams(
 ): ReadonlyMap<string, Upstream> {
   const upstreams = new Map<string, Upstream>()
   const seats = {
+    ...limits,
     seatsMax: limits.upstreamConnectionsMax,
-    shareMax: limits.upstreamShareMax,
     waitMilliseconds: limits.upstreamWaitMilliseconds,
   }
   for (const config of options.upstreams) {

@@ -199,7 +199,7 @@ async function notReady(
 }
 
 function replyTo({ arrived, caller, rawId }: Known): Reply {
-  return { response: arrived.response, rawId, unsent: caller?.usage }
+  return { response: arrived.response, rawId, unsent: caller?.unsent }
 }
 
 /** Tells a refusal, once: to the log, and to the caller where nothing of an answer has been sent. */

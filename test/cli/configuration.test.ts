@@ -147,13 +147,13 @@ const brokenGateway: readonly [string, string, RegExp][] = [
   ['a limit beyond reason', `${gateway}limits: { inFlightMax: 0 }\n`, /limits\.inFlightMax: /],
   [
     'a share larger than the whole',
-    `${gateway}limits: { upstreamConnectionsMax: 8 }\n`,
-    /limits\.upstreamShareMax: want=at most limits\.upstreamConnectionsMax, 8 got=32/,
+    `${gateway}limits: { tenantSharePercent: 30 }\n`,
+    /limits\.namespaceSharePercent: want=at most limits\.tenantSharePercent, 30 got=40/,
   ],
   [
     'an answer that could never wait for its caller',
-    `${gateway}limits: { answerBytesMax: 33554433 }\n`,
-    /limits\.answerBytesMax: want=at most limits\.unsentBytesMax, 33554432 got=33554433/,
+    `${gateway}limits: { answerBytesMax: 268435456 }\n`,
+    /limits\.answerBytesMax: want=at most limits\.unsentBytesMax, 134217728 got=268435456/,
   ],
 ]
 

@@ -8,7 +8,7 @@ import type { DecisionSubject } from '../../policy/authorizer.ts'
 import { formatInput, type InputText } from '../../policy/input.ts'
 import { intermediatesOf } from '../../pki/peer-chain.ts'
 import { identityRefusal, type Refusal } from '../refusal.ts'
-import type { UnsentBounds } from '../limits.ts'
+import { accountOf, type Account, type Unsent } from '../shares.ts'
 
 /** Who is at the other end of one TLS connection: parsed once, judged on every request. */
 export interface Caller {
@@ -18,31 +18,22 @@ export interface Caller {
   readonly owner: string
   /** What policy is told of it, as text: all of it from its certificate. */
   readonly subjectText: InputText
+  /** What it takes of the gateway is taken on this account. */
+  readonly account: Account
+  readonly unsent: Unsent
   /** Ends one open answer each, gracefully. */
   readonly streams: Set<() => void>
   /** Requests of this connection between their first check and the end of their answer. */
   open: number
-  /** Shared by all connections of the same owner. */
-  readonly usage: Usage
   readonly intermediates: readonly Buffer[]
   /** The bundle that the chain was last verified with: another one means verifying again. */
   verifiedWith: Bundle | undefined
 }
 
-/** What one identity takes of the gateway. */
-export interface Usage {
-  /** Requests between their first check and the last octet of their answer. */
-  open: number
-  connections: number
-  /** Of large answers that are not read yet. */
-  unsentOctets: number
-  readonly bounds: UnsentBounds
-}
-
 export interface CallerOptions {
   readonly credential: CredentialSource
   readonly identityExtensionOid?: string | undefined
-  readonly unsent: UnsentBounds
+  readonly unsentOf: (account: Account) => Unsent
 }
 
 /** A caller that is not even judged, with its certificate where that could be read. */
@@ -66,14 +57,16 @@ export function parseCaller(socket: TLSSocket, options: CallerOptions): Caller |
       const refusal = identityRefusal('certificate has no identity extension', svid.spiffeId.uri)
       return { refusal, svid }
     }
+    const account = accountOf(identity)
     return {
       svid,
       identity,
       owner: `${svid.spiffeId.uri} ${identity.pod.uid}`,
       subjectText: formatInput(subjectOf(svid, identity)),
+      account,
+      unsent: options.unsentOf(account),
       streams: new Set(),
       open: 0,
-      usage: { open: 0, connections: 0, unsentOctets: 0, bounds: options.unsent },
       intermediates: intermediatesOf(socket, options.credential.current()),
       verifiedWith: undefined,
     }

@@ -2,17 +2,18 @@ import type { ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
-import { identityRefusal, tooMany, type Refusal } from '../refusal.ts'
+import type { GatewayLimits } from '../limits.ts'
+import { identityRefusal, type Refusal } from '../refusal.ts'
 import { parseCaller, stranger, type Caller, type CallerOptions, type Stranger } from './caller.ts'
 import { createJudge, judgeSources, type Judgement, type JudgeOptions } from './judge.ts'
-import { createUsages } from './usage.ts'
+import { createUsage, type Usage } from './usage.ts'
 
 export interface Callers {
   /** Takes a connection whose handshake is done, and watches it until it ends. False: nobody is let in on it. */
   accept(socket: TLSSocket): boolean
   /**
-   * Lets a request in as one of its caller's, as long as that one has not too many open. It stays open until its answer is read: else a
-   * caller that reads nothing could have any number of them answered.
+   * Lets a request in as one of its caller's, as long as there is room for it. It stays open until its answer is read: else a caller
+   * that reads nothing could have any number of them answered.
    */
   enter(response: ServerResponse): Caller | Stranger
   of(socket: TLSSocket): Caller | Stranger
@@ -20,12 +21,8 @@ export interface Callers {
   close(): void
 }
 
-export interface CallersOptions extends CallerOptions, JudgeOptions {
-  /** Open connections of one identity. */
-  readonly connectionsMax: number
-  /** Open requests of one identity, and of one connection. */
-  readonly inFlightMax: number
-  readonly connectionInFlightMax: number
+export interface CallersOptions extends Omit<CallerOptions, 'unsentOf'>, JudgeOptions {
+  readonly limits: GatewayLimits
   readonly log: Log
   readonly metrics: Metrics
 }
@@ -55,13 +52,14 @@ export function createCallers(options: CallersOptions): Callers {
   const { log, metrics, now } = options
   const known = new WeakMap<TLSSocket, Caller | Stranger>()
   const connections = new Set<Connection>()
-  const usages = createUsages(options.connectionsMax)
+  const usage = createUsage(options.limits)
+  const parsing: CallerOptions = { ...options, unsentOf: (account) => usage.unsentOf(account) }
   const judge = createJudge(options)
 
   function forget(connection: Connection): boolean {
     clearTimeout(connection.timer)
     const known = connections.delete(connection)
-    if (known) usages.release(connection.caller)
+    if (known) usage.disconnect(connection.caller)
     metrics.set('countersign_gateway_connections', connections.size)
     return known
   }
@@ -94,11 +92,12 @@ export function createCallers(options: CallersOptions): Callers {
 
   return {
     accept(socket) {
-      const caller = usages.admit(parseCaller(socket, options))
+      const parsed = parseCaller(socket, parsing)
+      const hasEnded = !('refusal' in parsed) && now() >= parsed.svid.notAfter.getTime()
+      const caller = hasEnded ? parsed : connect(parsed, usage)
       known.set(socket, caller)
       // The first request is told why; a connection that never asks ends by the listener's time-outs.
-      if ('refusal' in caller || now() >= caller.svid.notAfter.getTime()) return false
-      usages.take(caller)
+      if ('refusal' in caller || hasEnded) return false
       const connection: Connection = { socket, caller, timer: undefined }
       connections.add(connection)
       metrics.set('countersign_gateway_connections', connections.size)
@@ -108,7 +107,7 @@ export function createCallers(options: CallersOptions): Callers {
     },
     enter(response) {
       const caller = known.get(response.req.socket as TLSSocket) ?? unknown
-      return 'refusal' in caller ? caller : (crowded(caller, options) ?? letIn(caller, response))
+      return 'refusal' in caller ? caller : begin(caller, usage, response)
     },
     of: (socket) => known.get(socket) ?? unknown,
     judge,
@@ -121,24 +120,16 @@ export function createCallers(options: CallersOptions): Callers {
 
 const unknown: Stranger = stranger('no client certificate')
 
-function crowded(
-  { usage, open, svid }: Caller,
-  { inFlightMax, connectionInFlightMax }: CallersOptions,
-): Stranger | undefined {
-  if (usage.open >= inFlightMax) {
-    return { refusal: tooMany('open requests of one identity'), svid }
-  }
-  if (open < connectionInFlightMax) return undefined
-  return { refusal: { ...tooMany('open requests of one connection'), close: true }, svid }
+function connect(caller: Caller | Stranger, usage: Usage): Caller | Stranger {
+  if ('refusal' in caller) return caller
+  const refusal = usage.connect(caller)
+  return refusal === undefined ? caller : { refusal, svid: caller.svid }
 }
 
-function letIn(caller: Caller, response: ServerResponse): Caller {
-  caller.usage.open += 1
-  caller.open += 1
-  response.once('close', () => {
-    caller.usage.open -= 1
-    caller.open -= 1
-  })
+function begin(caller: Caller, usage: Usage, response: ServerResponse): Caller | Stranger {
+  const refusal = usage.begin(caller)
+  if (refusal !== undefined) return { refusal, svid: caller.svid }
+  response.once('close', () => usage.end(caller))
   return caller
 }
 

@@ -1,31 +1,86 @@
-import { tooMany, type Refusal } from '../refusal.ts'
-import type { Caller, Stranger, Usage } from './caller.ts'
+import type { GatewayLimits } from '../limits.ts'
+import { retrySoon, tooMany, unavailable, type Refusal } from '../refusal.ts'
+import { createShares, type Account, type Full, type Unsent } from '../shares.ts'
+import type { Caller } from './caller.ts'
 
-export interface Usages {
-  /** The caller with the usage that it shares with the other connections of its identity, if there is room for one more. */
-  admit(caller: Caller | Stranger): Caller | Stranger
-  take(caller: Caller): void
-  release(caller: Caller): void
+/** What callers take of the gateway: connections, open requests, and octets of answers that they have not read. */
+export interface Usage {
+  /** Takes a connection, or says why there is no room for it. */
+  connect(caller: Caller): Refusal | undefined
+  disconnect(caller: Caller): void
+  /** Takes a request, from its first check to the last octet of its answer. */
+  begin(caller: Caller): Refusal | undefined
+  end(caller: Caller): void
+  unsentOf(account: Account): Unsent
 }
 
-export function createUsages(connectionsMax: number): Usages {
-  const usages = new Map<string, Usage>()
+/** What one pod has. */
+interface Pod {
+  connections: number
+  requests: number
+}
+
+export function createUsage(limits: GatewayLimits): Usage {
+  const connections = createShares(limits.connectionsMax, limits)
+  const requests = createShares(limits.inFlightMax, limits)
+  const unsent = createShares(limits.unsentBytesMax, limits)
+  const pods = new Map<string, Pod>()
+  /** A connection may end before its last answer does. */
+  function forgetIdle(owner: string, pod: Pod): void {
+    if (pod.connections === 0 && pod.requests === 0) pods.delete(owner)
+  }
+
   return {
-    admit(caller) {
-      if ('refusal' in caller) return caller
-      const usage = usages.get(caller.owner) ?? caller.usage
-      if (usage.connections < connectionsMax) return { ...caller, usage }
-      return { refusal: tooManyConnections, svid: caller.svid }
+    connect({ owner, account }) {
+      const pod = pods.get(owner) ?? { connections: 0, requests: 0 }
+      if (pod.connections >= limits.podConnectionsMax)
+        return { ...tooMany('connections of one pod'), close: true }
+      const full = connections.take(account)
+      if (full !== undefined) return { ...refusalOf('connections', full), close: true }
+      pod.connections += 1
+      pods.set(owner, pod)
+      return undefined
     },
-    take({ owner, usage }) {
-      usage.connections += 1
-      usages.set(owner, usage)
+    disconnect({ owner, account }) {
+      connections.give(account)
+      const pod = pods.get(owner)
+      if (pod === undefined) return
+      pod.connections -= 1
+      forgetIdle(owner, pod)
     },
-    release({ owner, usage }) {
-      usage.connections -= 1
-      if (usage.connections === 0) usages.delete(owner)
+    begin(caller) {
+      // Of a connection first: it is that one which ends.
+      if (caller.open >= limits.connectionInFlightMax) {
+        return { ...tooMany('open requests of one connection'), close: true }
+      }
+      const pod = pods.get(caller.owner)
+      if ((pod?.requests ?? 0) >= limits.podInFlightMax) {
+        return tooMany('open requests of one pod')
+      }
+      const full = requests.take(caller.account)
+      if (full !== undefined) return refusalOf('open requests', full)
+      caller.open += 1
+      if (pod !== undefined) pod.requests += 1
+      return undefined
     },
+    end(caller) {
+      requests.give(caller.account)
+      caller.open -= 1
+      const pod = pods.get(caller.owner)
+      if (pod === undefined) return
+      pod.requests -= 1
+      forgetIdle(caller.owner, pod)
+    },
+    unsentOf: (account) => ({
+      take: (octets) => unsent.take(account, octets) === undefined,
+      give: (octets) => unsent.give(account, octets),
+      secondsMax: limits.unsentSecondsMax,
+    }),
   }
 }
 
-const tooManyConnections: Refusal = { ...tooMany('connections of one identity'), close: true }
+/** 429 to whom it is about (RFC 6585 §4), 503 where it is everybody together. */
+function refusalOf(what: string, full: Full): Refusal {
+  if (full !== 'gateway') return tooMany(`${what} of one ${full}`)
+  return unavailable(503, 'gateway is busy', { headers: retrySoon, detail: `too many ${what}` })
+}

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { formatRefusal, type Refusal } from '../refusal.ts'
-import { endWith, type Unsent } from './unsent.ts'
+import type { Unsent } from '../shares.ts'
+import { endWith } from './unsent.ts'
 
 /** The answer to one request, to be given once. */
 export interface Reply {

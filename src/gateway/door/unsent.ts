@@ -1,12 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { UnsentBounds } from '../limits.ts'
-
-/** What one identity has waiting. */
-export interface Unsent {
-  /** Of large answers that are not read yet. */
-  unsentOctets: number
-  readonly bounds: UnsentBounds
-}
+import type { Unsent } from '../shares.ts'
 
 /** Smaller answers are bounded by how many requests may be open. */
 const countedOctetsMin = 64 * 1024
@@ -22,16 +15,14 @@ export function endWith(response: ServerResponse, body: Buffer, unsent: Unsent |
   }
   // The connection, not the answer: one that waits for those before it has no connection to end yet.
   const { socket } = response.req
-  const { unsentBytesMax, unsentSecondsMax } = unsent.bounds
-  if (unsent.unsentOctets + body.length > unsentBytesMax) {
+  if (!unsent.take(body.length)) {
     socket.destroy()
     return
   }
-  unsent.unsentOctets += body.length
-  const timer = setTimeout(() => socket.destroy(), unsentSecondsMax * 1000)
+  const timer = setTimeout(() => socket.destroy(), unsent.secondsMax * 1000)
   response.once('close', () => {
     clearTimeout(timer)
-    unsent.unsentOctets -= body.length
+    unsent.give(body.length)
   })
   response.end(body)
 }

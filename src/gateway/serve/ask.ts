@@ -68,7 +68,7 @@ export async function askUpstream(
     const answer = await collectAnswer({
       asked,
       upstream,
-      caller: caller.svid.spiffeId.uri,
+      account: caller.account,
       request: { headers, body },
       answerBytesMax,
       streamSecondsMax,

@@ -4,9 +4,9 @@ import { refused, retrySoon, tooMany, unavailable, type Refused } from '../refus
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 
 /** What a caller is told of an upstream that has not answered (RFC 6585 §4, RFC 9110 §15.6). */
-export function fault({ failed, detail }: ExchangeFailure): Refused {
+export function fault({ failed, detail, full = 'identity' }: ExchangeFailure): Refused {
   if (failed === 'share used up') {
-    return refused('forward', { ...tooMany('open requests of one identity'), detail })
+    return refused('forward', { ...tooMany(`open requests of one ${full}`), detail })
   }
   if (failed === 'busy') {
     const more = { detail, headers: retrySoon }

@@ -82,7 +82,7 @@ function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Ref
     const started = startExchange(
       {
         upstream,
-        caller: caller.svid.spiffeId.uri,
+        account: caller.account,
         request,
         answerBytesMax,
         streamSecondsMax,

@@ -1,6 +1,7 @@
 import type { Answering, Failure } from './http/connection.ts'
 import type { Asking } from './http/pool.ts'
 import type { ResponseHead } from './http/response-head.ts'
+import type { Account, Full } from '../shares.ts'
 import type { Guest } from './seats.ts'
 import { sendRepeating, type Sending } from './send-repeating.ts'
 import type { Upstream, UpstreamRequest } from './upstream.ts'
@@ -12,7 +13,7 @@ export type FailureCause =
   /** It cannot be written as HTTP. */
   | 'bad request'
   | 'cancelled'
-  /** The caller has as many exchanges open with this upstream as one caller may. */
+  /** The caller, its namespace or its tenant has as many exchanges open with this upstream as its share is. */
   | 'share used up'
   /** All callers together have. */
   | 'busy'
@@ -21,6 +22,8 @@ export type FailureCause =
 export interface ExchangeFailure {
   readonly failed: FailureCause
   readonly detail: string
+  /** Whose share is used up. */
+  readonly full?: Full
 }
 
 /** The head of an answer. */
@@ -50,8 +53,8 @@ export interface Exchange {
 
 export interface ExchangeOptions {
   readonly upstream: Upstream
-  /** SPIFFE ID of the caller, whose share of the upstream is used; none on the gateway's own account. */
-  readonly caller?: string
+  /** Whose share of the upstream is used; none on the gateway's own account. */
+  readonly account?: Account
   readonly request: UpstreamRequest
   /** The most octets of the answer. */
   readonly answerBytesMax: number
@@ -77,11 +80,11 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     if (guest !== undefined) upstream.seats.leave(guest)
     clearTimeout(timer)
   }
-  function fail(failed: FailureCause, detail: string): void {
+  function fail(failed: FailureCause, detail: string, full?: Full): void {
     if (over) return
     finish()
     asking?.abort()
-    receiver.failed({ failed, detail })
+    receiver.failed({ failed, detail, ...(full === undefined ? {} : { full }) })
   }
   function limit(milliseconds: number): void {
     clearTimeout(timer)
@@ -92,7 +95,8 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     const once: Sending['send'] = (each, fresh) => upstream.send(request, each, fresh)
     asking = sendRepeating({ send: once, answering, repeatable })
   }
-  const guest = options.caller === undefined ? undefined : guestOf(options.caller, send, fail)
+  const { account } = options
+  const guest = account === undefined ? undefined : guestOf(account, send, fail)
   const answering: Answering = {
     begun() {},
     head(received) {
@@ -139,16 +143,16 @@ const causes = {
 } as const satisfies Record<Failure['wrong'], FailureCause>
 
 function guestOf(
-  caller: string,
+  account: Account,
   seated: () => void,
-  fail: (failed: FailureCause, detail: string) => void,
+  fail: (failed: FailureCause, detail: string, full?: Full) => void,
 ): Guest {
   return {
-    caller,
+    account,
     seated,
-    turnedAway(own) {
-      if (own) fail('share used up', 'caller has too many open requests')
-      else fail('busy', 'too many requests are open')
+    turnedAway(full) {
+      if (full === 'gateway') fail('busy', 'too many requests are open')
+      else fail('share used up', `share of the ${full} is used up`, full)
     },
   }
 }

@@ -1,16 +1,18 @@
+import { createShares, type Account, type Full, type SharePercents } from '../shares.ts'
+
 /** Who wants a seat, for one exchange. */
 export interface Guest {
-  /** SPIFFE ID: all pods of one identity share what it gets. */
-  readonly caller: string
+  readonly account: Account
   /** There is a seat now. */
   seated(): void
-  /** There was none in time. Own: because of the caller's own share. */
-  turnedAway(own: boolean): void
+  /** There was none in time, because of this. */
+  turnedAway(full: Full): void
 }
 
 /**
- * The exchanges that callers may have open with one upstream. No identity has more than its share, so none can keep the others out;
- * who finds no seat waits for a moment, in a line of its own identity, and the lines take turns.
+ * The exchanges that callers may have open with one upstream: shared between tenants, their namespaces and the identities there, whichever
+ * the pods. Who finds no seat waits for a moment. Tenants take turns, within a tenant its namespaces do, and within those identities do:
+ * more identities are no more turns.
  */
 export interface Seats {
   /** True: seated at once. Else the guest waits, and is told later, of one or the other. */
@@ -19,82 +21,113 @@ export interface Seats {
   leave(guest: Guest): void
 }
 
-export interface SeatsOptions {
+export interface SeatsOptions extends SharePercents {
   /** Of all callers together. */
   readonly seatsMax: number
-  /** Of one caller. */
-  readonly shareMax: number
   readonly waitMilliseconds: number
 }
 
-/** The longest line of one caller: more would wait in vain. */
+/** The longest line of one identity: more would wait in vain. */
 const lineMax = 256
 
-export function createSeats({ seatsMax, shareMax, waitMilliseconds }: SeatsOptions): Seats {
-  const seated = new Set<Guest>()
-  const shares = new Map<string, number>()
-  /** In the order in which the callers have their turns; none is empty. */
-  const lines = new Map<string, Map<Guest, NodeJS.Timeout>>()
+/** Those who wait below one name, in the order in which they have their turns; none is empty. */
+type Turns = Map<string, Turns | Line>
+type Line = Set<Guest>
 
-  function mayEnter(caller: string): boolean {
-    return seated.size < seatsMax && (shares.get(caller) ?? 0) < shareMax
-  }
-  function seat(guest: Guest): void {
-    seated.add(guest)
-    shares.set(guest.caller, (shares.get(guest.caller) ?? 0) + 1)
-  }
-  function unseat(guest: Guest): boolean {
-    if (!seated.delete(guest)) return false
-    const left = (shares.get(guest.caller) ?? 0) - 1
-    if (left > 0) shares.set(guest.caller, left)
-    else shares.delete(guest.caller)
-    return true
-  }
+export function createSeats(options: SeatsOptions): Seats {
+  const { seatsMax, waitMilliseconds } = options
+  const shares = createShares(seatsMax, options)
+  const seated = new Set<Guest>()
+  const waiting = new Map<Guest, NodeJS.Timeout>()
+  const tenants: Turns = new Map()
+
   function unline(guest: Guest): boolean {
-    const line = lines.get(guest.caller)
-    const timer = line?.get(guest)
-    if (line === undefined || timer === undefined) return false
+    const timer = waiting.get(guest)
+    if (timer === undefined) return false
     clearTimeout(timer)
-    line.delete(guest)
-    if (line.size === 0) lines.delete(guest.caller)
+    waiting.delete(guest)
+    leaveLine(tenants, guest)
     return true
   }
   function turnAway(guest: Guest): void {
-    const own = (shares.get(guest.caller) ?? 0) >= shareMax
-    if (unline(guest)) guest.turnedAway(own)
+    const full = shares.full(guest.account) ?? 'gateway'
+    if (unline(guest)) guest.turnedAway(full)
   }
-  function standInLine(guest: Guest): void {
-    const line = lines.get(guest.caller) ?? new Map<Guest, NodeJS.Timeout>()
-    lines.set(guest.caller, line)
-    const milliseconds = line.size < lineMax ? waitMilliseconds : 0
-    line.set(guest, setTimeout(turnAway, milliseconds, guest))
+  /** The first whose parties all have room; they have their next turn after everybody else. */
+  function nextOf(turns: Turns, level: number): Guest | undefined {
+    for (const [name, below] of turns) {
+      if (!shares.hasRoom(level, name)) continue
+      const guest = below instanceof Set ? firstOf(below) : nextOf(below, level + 1)
+      if (guest === undefined) continue
+      turns.delete(name)
+      turns.set(name, below)
+      return guest
+    }
+    return undefined
   }
+  /** Calls until nobody waits for a seat that they may have: one that is left can be room for more than one. */
   function callNext(): void {
-    for (const [caller, line] of lines) {
-      const [next] = line.keys()
-      if (next === undefined || !mayEnter(caller)) continue
+    while (shares.free > 0) {
+      const next = nextOf(tenants, 0)
+      if (next === undefined) return
       unline(next)
-      // The caller's next one has its turn after everybody else's.
-      lines.delete(caller)
-      if (line.size > 0) lines.set(caller, line)
       seat(next)
       next.seated()
-      return
     }
+  }
+  function seat(guest: Guest): void {
+    shares.take(guest.account)
+    seated.add(guest)
   }
   return {
     take(guest) {
-      // Nobody is overtaken: who waits has been called as soon as there was a seat.
-      if (mayEnter(guest.caller)) {
+      // Nobody is overtaken: who waits has been called as soon as there was a seat for them.
+      if (shares.full(guest.account) === undefined) {
         seat(guest)
         return true
       }
-      standInLine(guest)
+      const line = lineOf(tenants, guest.account)
+      const milliseconds = line.size < lineMax ? waitMilliseconds : 0
+      line.add(guest)
+      waiting.set(guest, setTimeout(turnAway, milliseconds, guest))
       return false
     },
     leave(guest) {
-      if (unseat(guest)) callNext()
-      else unline(guest)
+      if (!seated.delete(guest)) {
+        unline(guest)
+        return
+      }
+      shares.give(guest.account)
+      callNext()
     },
   }
+}
+
+function firstOf(line: Line): Guest | undefined {
+  return line.values().next().value
+}
+
+function lineOf(tenants: Turns, [tenant, namespace, identity]: Account): Line {
+  const namespaces = below(tenants, tenant, () => new Map())
+  const identities = below(namespaces as Turns, namespace, () => new Map())
+  return below(identities as Turns, identity, () => new Set()) as Line
+}
+
+function below(turns: Turns, name: string, make: () => Turns | Line): Turns | Line {
+  const known = turns.get(name)
+  if (known !== undefined) return known
+  const made = make()
+  turns.set(name, made)
+  return made
+}
+
+function leaveLine(tenants: Turns, guest: Guest): void {
+  const [tenant, namespace, identity] = guest.account
+  const namespaces = tenants.get(tenant) as Turns | undefined
+  const identities = namespaces?.get(namespace) as Turns | undefined
+  const line = identities?.get(identity) as Line | undefined
+  line?.delete(guest)
+  if (line?.size === 0) identities?.delete(identity)
+  if (identities?.size === 0) namespaces?.delete(namespace)
+  if (namespaces?.size === 0) tenants.delete(tenant)
 }

@@ -15,7 +15,7 @@ const authority = createTestAuthority()
 const { credential, identity } = authority.issue({ role: 'agent', tenant: 'acme' })
 const { svid } = credential
 const unchanging = { onChange: () => () => {} }
-const bounds = { unsentBytesMax: 1, unsentSecondsMax: 1 }
+const unsent = { take: () => true, give: () => {}, secondsMax: 1 }
 
 interface Facts {
   readonly now?: number
@@ -50,9 +50,10 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     identity,
     owner: 'owner',
     subjectText: '{}' as Caller['subjectText'],
+    account: ['acme', 'agents', svid.spiffeId.uri],
+    unsent,
     streams: new Set(),
     open: 0,
-    usage: { open: 0, connections: 0, unsentOctets: 0, bounds },
     intermediates: [],
     verifiedWith: undefined,
   }
@@ -204,10 +205,10 @@ test('what cannot be known about an identity is no decision about it', async () 
   assert.deepEqual(world.events, [])
 })
 
-test('one identity has so many requests open and no more', async () => {
+test('one pod has so many requests open and no more', async () => {
   const release: (() => void)[] = []
   await using world = await openWorld({
-    limits: { inFlightMax: 2 },
+    limits: { podInFlightMax: 2 },
     answers: {
       files: (message, response, request) => {
         const answer = (): void => answerBoth()(message, response, request)
@@ -239,8 +240,8 @@ test('one identity has so many requests open and no more', async () => {
   socket.destroy()
 })
 
-test('one identity has so many connections and no more, until one of them ends', async () => {
-  await using world = await openWorld({ limits: { identityConnectionsMax: 1 } })
+test('one pod has so many connections and no more, until one of them ends', async () => {
+  await using world = await openWorld({ limits: { podConnectionsMax: 1 } })
   const podUid = 'c0ffee00-0000-4000-8000-00000000beef'
   const ask = async (podUid: string): Promise<{ status: number; end: () => Promise<void> }> => {
     const agent = await world.agent({ podUid })

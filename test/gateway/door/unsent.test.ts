@@ -57,7 +57,7 @@ test('whoever lets its answers lie is hung up on when they are too many', async 
   requirement('gateway.unread-answers-bounded')
   await using world = await openWorld({
     answers: { files: largely },
-    limits: { unsentBytesMax: 3 * octetsMax, answerBytesMax: octetsMax },
+    limits: { unsentBytesMax: 12 * octetsMax, answerBytesMax: octetsMax },
   })
   const sockets = await askWithoutReading(world, 2, 8)
   await eventually('all are answered', () => callsAt(world) === 16, 20)
@@ -83,7 +83,7 @@ test('an answer that is not read in time ends its connection', async () => {
   requirement('gateway.unread-answers-bounded')
   await using world = await openWorld({
     answers: { files: largely },
-    limits: { unsentSecondsMax: 0.3, answerBytesMax: octetsMax, inFlightMax: 6 },
+    limits: { unsentSecondsMax: 0.3, answerBytesMax: octetsMax, podInFlightMax: 6 },
   })
   // More on one connection than the kernel takes.
   const [socket] = await askWithoutReading(world, 1, 6)
@@ -103,12 +103,12 @@ test('a request is open until its answer is read', async () => {
   const note = (fields: object): void => void refused.push(JSON.stringify(fields))
   await using world = await openWorld({
     answers: { files: largely },
-    limits: { inFlightMax: 2, answerBytesMax: octetsMax },
+    limits: { podInFlightMax: 2, answerBytesMax: octetsMax },
     log: { debug: () => {}, info: note, warn: () => {}, error: () => {} },
   })
   const sockets = await askWithoutReading(world, 3)
   await eventually('the third is refused', () =>
-    refused.some((line) => line.includes('too many open requests of one identity')),
+    refused.some((line) => line.includes('too many open requests of one pod')),
   )
   await eventually('two are called', () => callsAt(world) === 2)
   for (const socket of sockets) socket.destroy()

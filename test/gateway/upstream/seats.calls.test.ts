@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
 import { modern, type Reply, type TestClient } from '../world/client.ts'
+import type { Wanted } from '../world/identities.ts'
 import { answerBoth, type Answer } from '../world/upstream.ts'
 import { openWorld, type World } from '../world/world.ts'
 
@@ -39,16 +40,28 @@ function slowUpstream(): SlowUpstream {
   }
 }
 
-const limits = { upstreamConnectionsMax: 4, upstreamShareMax: 2, upstreamWaitMilliseconds: 60 }
+/** Of four places each may hold as many as it leaves: two. */
+const limits = {
+  upstreamConnectionsMax: 4,
+  tenantSharePercent: 100,
+  namespaceSharePercent: 100,
+  identitySharePercent: 50,
+  upstreamWaitMilliseconds: 60,
+}
 
 async function call(agent: TestClient, { body, headers } = echo): Promise<Reply> {
   return agent.post('/mcp/files', body, headers)
 }
 
 /** An agent of this service account with as many slow calls, each on a connection of its own. */
-async function occupy(world: World, serviceAccount: string, count: number): Promise<void> {
+async function occupy(
+  world: World,
+  serviceAccount: string,
+  count: number,
+  wanted: Wanted = {},
+): Promise<void> {
   for (let index = 0; index < count; index += 1) {
-    const agent = await world.agent({ serviceAccount })
+    const agent = await world.agent({ ...wanted, serviceAccount })
     call(agent, slow).catch(() => {})
   }
 }
@@ -82,6 +95,21 @@ test('one identity has its share of an upstream, whichever its pods; others are 
   await eventually('its share is free', async () => (await call(own)).status === 200)
 })
 
+test('the identities of a namespace together leave room for another tenant', async () => {
+  requirement('gateway.shares-for-all')
+  const { answer, open } = slowUpstream()
+  await using world = await openWorld({
+    answers: { files: answer },
+    limits: { upstreamConnectionsMax: 8, upstreamWaitMilliseconds: 60 },
+  })
+  for (let at = 0; at < 8; at += 1) await occupy(world, `agent-${at}`, 1)
+  await eventually('the share of the namespace is used up', () => open.size === 3)
+  const crowded = { ...used, message: 'too many open requests of one namespace' }
+  assertRefused(await call(await world.agent({ serviceAccount: 'agent-9' })), crowded)
+  const other = await world.agent({ tenant: 'globex', namespace: 'crawlers' })
+  assert.equal((await call(other, modern('tools/list'))).status, 200)
+})
+
 test('a call that finds no place waits for one, and not for long', async () => {
   const { answer, open } = slowUpstream()
   const patient = { ...limits, upstreamWaitMilliseconds: 60_000 }
@@ -99,7 +127,8 @@ test('an upstream with as many calls as it may have refuses the next, and the ga
   const { answer, open } = slowUpstream()
   await using world = await openWorld({ answers: { files: answer }, limits })
   await occupy(world, 'greedy', 2)
-  await occupy(world, 'eager', 2)
+  await occupy(world, 'eager', 1)
+  await occupy(world, 'other', 1)
   await eventually('all places are taken', () => open.size === 4)
   const agent = await world.agent({ serviceAccount: 'modest', toolScopes: 'files:*' })
   assertRefused(await call(agent), { status: 503, code: -32603, message: 'upstream is busy' })

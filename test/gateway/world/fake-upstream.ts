@@ -1,3 +1,4 @@
+import { defaultLimits } from '../../../src/gateway/limits.ts'
 import { createSeats } from '../../../src/gateway/upstream/seats.ts'
 import type { Upstream, UpstreamRequest } from '../../../src/gateway/upstream/upstream.ts'
 import { parseSpiffeId } from '../../../src/identity/spiffe-id.ts'
@@ -24,7 +25,7 @@ export function fakeUpstream(
       eras: ['modern', 'legacy'],
     },
     timeoutMilliseconds,
-    seats: createSeats({ seatsMax: 8, shareMax: 8, waitMilliseconds: 0 }),
+    seats: createSeats({ ...defaultLimits, seatsMax: 8, waitMilliseconds: 0 }),
     send(request, answering) {
       received.push(request)
       let over = false
