@@ -3,13 +3,17 @@ import type { Metrics } from '../../metrics.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import { parseDefinition, type Definition } from './definition.ts'
 import type { Listed } from './list-upstream.ts'
+import { createPages, nameIn } from './pages.ts'
 
 /** The tools that one upstream has in one era, as the gateway itself has listed them. */
 export interface Catalogue {
   /** The current definition. Asks the upstream when the tool is not known; undefined when it is not there either. */
   find(tool: string): Definition | undefined | Promise<Definition | undefined>
-  /** Takes a definition that an upstream has just given to a caller, and returns it parsed. */
-  learn(octets: Buffer): Definition | undefined
+  /**
+   * Takes the array of tools that an upstream has just given to a caller, and gives the definitions in it that are fit, in their order.
+   * An array of the same octets as one of the last is not read again.
+   */
+  learn(tools: Buffer): readonly Definition[]
   /** Why the last list is not whole: what is not known then may be there all the same. */
   readonly failure: ExchangeFailure | undefined
 }
@@ -38,6 +42,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
   let listing: Promise<void> | undefined
   let failure: ExchangeFailure | undefined
   const complain = createComplaints(options)
+  const readPage = createPages(read)
 
   async function refresh(): Promise<void> {
     const listed = await list()
@@ -57,7 +62,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
   }
   /** The definition in these octets, the known one where they have not changed: that spares hashing a long list again. */
   function read(octets: Buffer): Definition | undefined {
-    const known = definitions.get(nameOf(octets) ?? '')
+    const known = definitions.get(nameIn(octets) ?? '')
     if (known?.octets.equals(octets) === true) return known
     const definition = parseDefinition(Buffer.from(octets))
     if (typeof definition !== 'string') return definition
@@ -92,10 +97,10 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     get failure() {
       return failure
     },
-    learn(octets) {
-      const definition = read(octets)
-      if (definition !== undefined) keep(definitions, definition, toolsMax)
-      return definition
+    learn(tools) {
+      const listed = readPage(tools)
+      for (const definition of listed) keep(definitions, definition, toolsMax)
+      return listed
     },
   }
 }
@@ -117,10 +122,4 @@ function createComplaints({
     complaints.add(detail)
     log.warn({ server, detail }, 'definition of a tool is left out')
   }
-}
-
-function nameOf(octets: Buffer): string | undefined {
-  const value: unknown = JSON.parse(octets.toString('utf8'))
-  if (typeof value !== 'object' || value === null || !('name' in value)) return undefined
-  return typeof value.name === 'string' ? value.name : undefined
 }

@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto'
 import { parseParamHeaders, type ParamHeader } from '../../mcp/param-headers.ts'
 import type { Problem } from '../../mcp/problem.ts'
-import { scanTool } from '../../mcp/scan.ts'
+import { skipSpace } from '../../mcp/lex.ts'
+import { scanTool, type Span } from '../../mcp/scan.ts'
+import { membersOf } from '../../mcp/spans.ts'
 import { formatInput } from '../../policy/input.ts'
 
 /** A tool as its server describes it, at one moment. */
 export interface Definition {
   readonly name: string
-  /** The octets of the definition, as they came. */
+  /** The octets of the definition, as they came, and where its name stands in them. */
   readonly octets: Buffer
+  readonly nameSpan: Span
   /** 64 hex digits: SHA-256 of the definition's canonical JSON, so that order and white space do not count. */
   readonly digest: string
   /** What the server says of the tool; nobody has proved it. */
@@ -37,11 +40,16 @@ export function parseDefinition(octets: Buffer): Definition | string {
   if (name.length > toolNameCharactersMax) {
     return `its name is too long, want=..${toolNameCharactersMax}`
   }
+  const nameSpan = membersOf(octets, { start: skipSpace(octets, 0), end: octets.length })?.get(
+    'name',
+  )
+  if (nameSpan === undefined) return 'it has no name'
   const told = isObject(annotations) ? annotations : undefined
   if (told !== undefined && !isFit(told)) return 'its annotations cannot be asked about'
   return {
     name,
     octets,
+    nameSpan,
     digest: digestDefinition(octets.toString('utf8')),
     annotations: told,
     paramHeaders: parseParamHeaders(inputSchema),

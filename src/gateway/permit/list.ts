@@ -1,6 +1,5 @@
 import { allowsTool } from '../../identity/ceiling.ts'
 import type { AnswerBody } from '../../mcp/answer.ts'
-import { listOf } from '../../mcp/answer.ts'
 import type { Call } from '../call.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { Decisions } from './policy.ts'
@@ -8,19 +7,14 @@ import { toolText } from './resource.ts'
 import type { Definition } from '../catalogue/definition.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Log } from '../../log.ts'
-import type { Span } from '../../mcp/scan.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { quarantineOf } from '../catalogue/pins.ts'
-import { membersOf } from '../../mcp/spans.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 
 /** A tool of an upstream's page. */
 export interface ListedTool {
   readonly upstream: Upstream
   readonly definition: Definition
-  readonly octets: Buffer
-  /** Where its name stands in these octets. */
-  readonly name: Span
 }
 
 /** One upstream's page of tools. */
@@ -93,19 +87,16 @@ function toolsOf(
   const catalogue = catalogueOf(upstream, message.era)
   const { ceiling } = caller.identity
   const { server } = upstream.config
-  const tools: ListedTool[] = []
-  for (const span of listOf(answer, 'tools') ?? []) {
-    const octets = answer.octets.subarray(span.start, span.end)
-    const definition = catalogue.learn(octets)
-    if (definition === undefined || !allowsTool(ceiling, server, definition.name)) continue
-    const name = membersOf(answer.octets, span)?.get('name')
-    if (name === undefined) continue
-    if (quarantineOf(upstream.config, definition) !== undefined) continue
-    const start = name.start - span.start
-    const end = name.end - span.start
-    tools.push({ upstream, definition, octets, name: { start, end } })
-  }
-  return tools
+  const span = answer.result?.get('tools')
+  if (span === undefined) return []
+  return catalogue
+    .learn(answer.octets.subarray(span.start, span.end))
+    .filter(
+      (definition) =>
+        allowsTool(ceiling, server, definition.name) &&
+        quarantineOf(upstream.config, definition) === undefined,
+    )
+    .map((definition) => ({ upstream, definition }))
 }
 
 /** How long the caller may keep what it was shown: not beyond its certificate, nor for longer than a change of policy may take. */

@@ -137,7 +137,7 @@ function nextCursors(
 }
 
 /** The definition under its name at this door. */
-function renamed({ upstream, definition, octets, name }: ListedTool): string {
+function renamed({ upstream, definition }: ListedTool): string {
   const text = JSON.stringify(`${upstream.config.server}_${definition.name}`)
-  return applyEdits(octets, [{ ...name, text }]).toString('utf8')
+  return applyEdits(definition.octets, [{ ...definition.nameSpan, text }]).toString('utf8')
 }

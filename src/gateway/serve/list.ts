@@ -56,7 +56,7 @@ function editsOfTools(
   tools: readonly ListedTool[],
   most: { readonly now: number; readonly listSecondsMax: number },
 ): readonly Edit[] {
-  const kept = `[${tools.map(({ octets }) => octets.toString('utf8')).join(',')}]`
+  const kept = `[${tools.map(({ definition }) => definition.octets.toString('utf8')).join(',')}]`
   if (call.message.era !== 'modern') return setMembers(answer, { tools: kept })
   const ttlMs = timeToLive(call.caller, valueOf(answer, 'ttlMs'), most)
   return setMembers(answer, { tools: kept, ttlMs: String(ttlMs), cacheScope: '"private"' })

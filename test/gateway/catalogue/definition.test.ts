@@ -153,16 +153,49 @@ test('an upstream that cannot be listed keeps what was known of it', async () =>
 test('a list that a caller was given teaches the catalogue', async () => {
   const { catalogue } = catalogueOf(() => ['{"name":"a"}'])
   const known = await catalogue.find('a')
-  assert.equal(catalogue.learn(Buffer.from('{"name":"a"}')), known)
-  const changed = catalogue.learn(Buffer.from('{"name":"a","description":"new"}'))
+  assert.equal(catalogue.learn(Buffer.from('[{"name":"a"}]'))[0], known)
+  const [changed] = catalogue.learn(Buffer.from('[{"name":"a","description":"new"}]'))
   assert.notEqual(changed?.digest, known?.digest)
   assert.equal(await catalogue.find('a'), changed)
 })
 
-test('an unfit definition is counted each time and logged once', () => {
+test('a list that comes back is current again', async () => {
+  const { catalogue } = catalogueOf(() => [])
+  const [one, other] = ['one', 'other'].map((each) =>
+    Buffer.from(`[{"name":"a","description":"${each}"},{"name":"b"}]`),
+  )
+  assert.ok(one !== undefined && other !== undefined)
+  const first = catalogue.learn(one)
+  catalogue.learn(other)
+  assert.notEqual(await catalogue.find('a'), first[0])
+  assert.equal(catalogue.learn(one), first)
+  assert.equal(await catalogue.find('a'), first[0])
+})
+
+for (const unfit of ['{"name":"c","\\q":1}', '{"name":"\\q"}', '{1:2}', '"x"', '[[]]', '1e']) {
+  test(`a definition that is no JSON spoils no list: ${unfit}`, () => {
+    const { catalogue } = catalogueOf(() => [])
+    const listed = catalogue.learn(Buffer.from(`[{"name":"a"},${unfit},{"name":"b"}]`))
+    assert.deepEqual(
+      listed.map(({ name }) => name),
+      ['a', 'b'],
+    )
+  })
+}
+
+test('a definition says where its name stands', () => {
+  const text = ' {"x":{"name":1}, "name" : "\\u0061b" ,"annotations":{"title":"é"}}'
+  const definition = parseDefinition(Buffer.from(text))
+  assert.ok(typeof definition !== 'string')
+  const { octets, nameSpan } = definition
+  assert.equal(octets.toString('utf8', nameSpan.start, nameSpan.end), '"\\u0061b"')
+})
+
+test('an unfit definition is counted each time that it is read, and logged once', () => {
   const { catalogue, warned, counted } = catalogueOf(() => [])
   for (let time = 0; time < 3; time += 1) {
-    assert.equal(catalogue.learn(Buffer.from('{"name":"a","x":"\\ud800"}')), undefined)
+    const octets = Buffer.from(`[{"name":"a","x":"\\ud800"}${' '.repeat(time)}]`)
+    assert.deepEqual(catalogue.learn(octets), [])
   }
   const detail = 'half a surrogate pair in the string at octet 16'
   assert.deepEqual(warned, [{ server: 'files', detail }])
@@ -175,7 +208,7 @@ test('an unfit definition is counted each time and logged once', () => {
 test('an upstream of unfit definitions does not fill the log', () => {
   const { catalogue, warned } = catalogueOf(() => [])
   for (let each = 0; each < 100; each += 1) {
-    catalogue.learn(Buffer.from(`{"name":"a","${each}":1,"${each}":2}`))
+    catalogue.learn(Buffer.from(`[{"name":"a","${each}":1,"${each}":2}]`))
   }
   assert.equal(warned.length, 32)
 })

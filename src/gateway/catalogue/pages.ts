@@ -1,0 +1,43 @@
+import { parseSpan } from '../../mcp/answer.ts'
+import { elementsOf, membersOf } from '../../mcp/spans.ts'
+import type { Definition } from './definition.ts'
+
+/** So many pages are kept, as long as they are no larger: an upstream may list in pages, and each at every call. */
+const pagesMax = 8
+const pageOctetsMax = 512 * 1024
+
+/**
+ * Reads arrays of tools: the definitions that are fit, in their order. An array of the same octets as one of the last is not read
+ * again; `read` gives the definition in the octets of one tool.
+ */
+export function createPages(
+  read: (octets: Buffer) => Definition | undefined,
+): (tools: Buffer) => readonly Definition[] {
+  const pages: { readonly tools: Buffer; readonly definitions: readonly Definition[] }[] = []
+  function readAll(tools: Buffer): readonly Definition[] {
+    const spans = elementsOf(tools, { start: 0, end: tools.length }) ?? []
+    const listed = spans.map(({ start, end }) => read(tools.subarray(start, end)))
+    return listed.filter((definition) => definition !== undefined)
+  }
+  return (tools) => {
+    const known = pages.find((page) => page.tools.equals(tools))
+    if (known !== undefined) return known.definitions
+    const definitions = readAll(tools)
+    if (tools.length > pageOctetsMax) return definitions
+    // A copy: the octets are a part of a whole answer, which nobody needs any more.
+    pages.unshift({ tools: Buffer.from(tools), definitions })
+    pages.length = Math.min(pages.length, pagesMax)
+    return definitions
+  }
+}
+
+/** The name of what may be no definition at all. */
+export function nameIn(octets: Buffer): string | undefined {
+  try {
+    const span = membersOf(octets, { start: 0, end: octets.length })?.get('name')
+    const name = span === undefined ? undefined : parseSpan(octets, span)
+    return typeof name === 'string' ? name : undefined
+  } catch {
+    return undefined
+  }
+}
