@@ -196,6 +196,7 @@ const testsWithoutSource: Readonly<Record<string, string>> = {
   'test/gateway/lists.test.ts': 'lists, through the doors',
   'test/mcp/bodies.test.ts': 'the smuggling vectors, read from octets to target',
   'test/mcp/linear.test.ts': 'what reading costs, of any message and any answer',
+  'test/gateway/numbers.test.ts': 'numbers in arguments, from octets to policy and upstream',
   'test/gateway/pipeline.test.ts': 'the table of checks as a whole',
   'test/gateway/refusals.test.ts': 'every check, through the doors',
   'test/gateway/rollout.test.ts': 'replicas behind a balancer, replaced',

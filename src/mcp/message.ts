@@ -6,8 +6,7 @@ import { hasModernClaim, isModernRevision, judgeModern } from './modern.ts'
 import { readableId } from './readable-id.ts'
 import { badRequest, isProblem, problemCodes, type Problem } from './problem.ts'
 import { versionsOf } from './revisions.ts'
-import { parseExactly } from './numbers.ts'
-import type { JsonObject, Offsets, Span } from './scan.ts'
+import type { JsonObject, Offsets } from './scan.ts'
 import type { Target } from './target.ts'
 
 export type Era = 'modern' | 'legacy'
@@ -29,12 +28,13 @@ interface Called extends Common {
   readonly params: JsonObject
   /** What the call is about: `params.name`, `params.uri` or `params.taskId`, by method. */
   readonly name?: string
-  /** `params.arguments`; a number that a double does not hold is a raw one, which JSON.stringify writes as it came. */
+  /** `params.arguments`, as JSON.parse reads them. */
   readonly arguments?: JsonObject
-  /** The same as parsers read it that put every number into a double; only where that is another value. */
+  /**
+   * The same, but only where the octets write some number otherwise than JSON.stringify would: a reader may take it for another one (an
+   * integer beyond 2^53), or tell it from one that is spelled otherwise (`1.0` from `1`).
+   */
   readonly roundedArguments?: JsonObject
-  /** The octets of `params.arguments` write each number as JSON.stringify would. */
-  readonly hasPlainArguments: boolean
 }
 
 export interface RequestMessage extends Called {
@@ -144,8 +144,7 @@ function called(
   judged: { era: Era; version: string; target?: Target; sessionId?: string },
 ): RequestMessage | NotificationMessage {
   const args = call.params['arguments'] as JsonObject | undefined
-  const span = call.offsets.arguments
-  const isRounded = span !== undefined && call.argumentNumbers === 'rounded'
+  const isPlain = args === undefined || call.argumentNumbers === 'plain'
   const message = {
     era: judged.era,
     version: judged.version,
@@ -154,15 +153,10 @@ function called(
     offsets: call.offsets,
     body,
     ...(judged.target === undefined ? {} : { name: judged.target.value }),
-    hasPlainArguments: call.argumentNumbers === 'plain',
-    ...(args === undefined ? {} : { arguments: isRounded ? exactly(body, span) : args }),
-    ...(args === undefined || !isRounded ? {} : { roundedArguments: args }),
+    ...(args === undefined ? {} : { arguments: args }),
+    ...(isPlain ? {} : { roundedArguments: args }),
     ...(judged.sessionId === undefined ? {} : { sessionId: judged.sessionId }),
   }
   if (call.id === undefined) return { kind: 'notification', ...message }
   return { kind: 'request', id: call.id, ...message }
-}
-
-function exactly(body: Buffer, { start, end }: Span): JsonObject {
-  return parseExactly(body.toString('utf8', start, end)) as JsonObject
 }

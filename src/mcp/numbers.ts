@@ -57,20 +57,3 @@ function withoutTrailingZeros(digits: string): string {
   while (end > 0 && digits[end - 1] === '0') end--
   return digits.slice(0, end)
 }
-
-/** What TypeScript does not know of JSON yet (ECMAScript 2026, JSON.parse source text access). */
-const { rawJSON } = JSON as unknown as { readonly rawJSON: (text: string) => object }
-
-/**
- * The value of a JSON text in which no number is `lost`, with each that is `rounded` as it is written: `JSON.stringify` writes these
- * digits again.
- */
-export function parseExactly(text: string): unknown {
-  return JSON.parse(text, exactNumber as (name: string, value: unknown) => unknown)
-}
-
-function exactNumber(_: string, value: unknown, context: { readonly source?: string }): unknown {
-  const { source } = context
-  if (typeof value !== 'number' || source === undefined) return value
-  return readingOfText(source) === 'rounded' ? rawJSON(source) : value
-}
