@@ -75,7 +75,9 @@ export type ErrorCode =
   | 'gateway/session-key'
   // agent
   | 'agent/server-identity'
-  | 'agent/request-body'
+  | 'agent/connections'
+  | 'agent/certificate-expired'
+  | 'agent/hung-up'
   | 'agent/answer'
   | 'agent/session'
   | 'agent/ended'

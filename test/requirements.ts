@@ -394,6 +394,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a tool server judges its peer on every request and resumes no session, so an open connection does not outlive its certificate',
     source: 'RFC 8446 §2.2',
   },
+  'agent.connections-bounded': {
+    claim:
+      'the fetch of a pod has so many connections and no more, says so to who has waited for one, and reads no faster than it is read',
+    source: 'docs/QUICKSTART-AGENT.md',
+  },
   'agent.bridge-passes-octets': {
     claim: 'the bridge passes messages as octets, both ways, however they come in pieces',
     source: 'docs/QUICKSTART-AGENT.md',

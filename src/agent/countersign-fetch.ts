@@ -6,8 +6,9 @@ import { CountersignError } from '../errors.ts'
 import { parseSpiffeId } from '../identity/spiffe-id.ts'
 import { silentLog, type Log } from '../log.ts'
 import { openBundleFile, type BundleSource } from '../pki/bundle.ts'
-import { openCredentialFile, type CredentialSource } from '../pki/credential.ts'
+import { openCredentialFile, type Credential, type CredentialSource } from '../pki/credential.ts'
 import { parseX509Svid } from '../pki/x509-svid.ts'
+import { createPlaces } from './places.ts'
 import { sendRequest, type PreparedRequest } from './send-request.ts'
 
 /** A `fetch` that shows this pod's certificate and talks to one server only, known by its SPIFFE ID. */
@@ -24,8 +25,15 @@ export interface CountersignFetchOptions {
   readonly trustBundle: string
   /** The SPIFFE ID that the server must prove; its host name proves nothing. */
   readonly server: string
-  /** At most this many connections, 8 by default. */
+  /**
+   * At most so many connections, so at most so many requests whose answers are not read to their end; 64 by default, which is what a gateway
+   * grants one identity. A request beyond them waits for `waitMilliseconds`, then it is rejected with `agent/connections`.
+   */
   readonly connectionsMax?: number
+  /** 5,000 by default. */
+  readonly waitMilliseconds?: number
+  /** How long a new connection may take until the server has proved itself; 10,000 by default. */
+  readonly connectMilliseconds?: number
   readonly log?: Log
   /** Milliseconds since the epoch. */
   readonly now?: () => number
@@ -38,7 +46,8 @@ export interface CountersignFetchOptions {
 export async function openCountersignFetch(
   options: CountersignFetchOptions,
 ): Promise<CountersignFetch> {
-  const { log = silentLog, now = Date.now, connectionsMax = 8 } = options
+  const { log = silentLog, now = Date.now, connectionsMax = 64 } = options
+  const { waitMilliseconds = 5000, connectMilliseconds = 10_000 } = options
   const server = parseSpiffeId(options.server)
   const credential = await openCredentialFile({ file: options.credentialBundle, log })
   const trustBundle = await openBundleFile({
@@ -49,25 +58,33 @@ export async function openCountersignFetch(
   })
   const newAgent = (): Agent =>
     new Agent({ ...tlsOptions(credential, trustBundle, server.uri), maxSockets: connectionsMax })
+  const places = createPlaces({ placesMax: connectionsMax, waitMilliseconds })
   let agent = newAgent()
   let localPort: number | undefined
+  /** Of certificates before this one, with requests that are under way. */
+  let retired: readonly Agent[] = []
   const renew = (): void => {
-    // Requests under way keep their sockets: only the idle ones end here.
     const idle = Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? [])
+    // What is under way keeps its connection to its end, and nobody has it after that.
+    agent.maxFreeSockets = 0
+    retired = [...retired, agent].filter(({ sockets }) => Object.keys(sockets).length > 0)
     agent = newAgent()
     for (const socket of idle) socket.destroy()
   }
   const detach = [credential.onChange(renew), trustBundle.onChange(renew)]
   return {
     async fetch(url, init = {}) {
-      const incoming = await sendRequest(prepare(new URL(url), init), () => agent)
-      localPort = incoming.socket.localPort
+      const request = prepare(new URL(url), init, connectMilliseconds)
+      const leave = await places.enter(request.signal)
       try {
+        const incoming = await sendRequest(request, () => agent)
+        localPort = incoming.socket.localPort
+        // The connection is another request's from the last octet on, not only when the body is done with.
+        incoming.once('end', leave).once('close', leave)
         return responseOf(incoming)
       } catch (error) {
-        // A status that `Response` does not take.
-        incoming.destroy()
-        throw error
+        leave()
+        throw explained(error, credential.current(), now())
       }
     },
     get localPort() {
@@ -75,7 +92,7 @@ export async function openCountersignFetch(
     },
     async [Symbol.asyncDispose]() {
       for (const each of detach) each()
-      agent.destroy()
+      for (const each of [...retired, agent]) each.destroy()
       await credential[Symbol.asyncDispose]()
       await trustBundle[Symbol.asyncDispose]()
     },
@@ -112,21 +129,42 @@ function checkServer(peer: PeerCertificate, server: string): Error | undefined {
   }
 }
 
-function prepare(url: URL, { method, headers, body, signal }: RequestInit): PreparedRequest {
-  if (body !== undefined && body !== null && typeof body !== 'string' && !isOctets(body)) {
-    throw new CountersignError('agent/request-body', 'want=a text or octets as the body')
-  }
+function prepare(url: URL, init: RequestInit, connectMilliseconds: number): PreparedRequest {
+  const { method = 'GET', body, signal } = init
+  const headers = new Headers(init.headers)
   return {
     url,
-    method: method ?? 'GET',
-    headers: Object.fromEntries(new Headers(headers)),
-    body: body ?? undefined,
+    method,
+    body: bodyOf(body ?? undefined, headers),
+    headers: Object.fromEntries(headers),
     signal: signal ?? undefined,
+    connectMilliseconds,
   }
 }
 
-function isOctets(body: object): body is Uint8Array<ArrayBuffer> {
-  return body instanceof Uint8Array
+/** Text and octets as they are, so that they may be sent a second time; of all else, what `Response` makes of it (Fetch §5.2). */
+function bodyOf(body: RequestInit['body'], headers: Headers): PreparedRequest['body'] {
+  if (body === undefined || body === null) return undefined
+  if (typeof body === 'string' || body instanceof Uint8Array) return body
+  const extracted = new Response(body)
+  const type = extracted.headers.get('content-type')
+  if (type !== null && !headers.has('content-type')) headers.set('content-type', type)
+  return extracted.body ?? undefined
+}
+
+/** What a server does to a certificate that it does not accept. */
+const refusals: ReadonlySet<unknown> = new Set(['agent/hung-up', 'ECONNRESET', 'EPIPE'])
+
+/** Where the certificate has expired, a server that ended the connection has done so for that. */
+function explained(error: unknown, { svid }: Credential, now: number): unknown {
+  const { code } = error as { readonly code?: unknown }
+  const isRefusal = refusals.has(code) || (typeof code === 'string' && code.includes('_ALERT_'))
+  if (!isRefusal || now < svid.notAfter.getTime()) return error
+  return new CountersignError(
+    'agent/certificate-expired',
+    `the mounted certificate has expired: notAfter=${svid.notAfter.toISOString()}`,
+    { cause: error, hint: 'kubelet has not renewed it: the events of the pod say why' },
+  )
 }
 
 /** Statuses of answers that have no body (Fetch §2.2.3). */
@@ -138,8 +176,16 @@ function responseOf(incoming: IncomingMessage): Response {
     for (const value of values ?? []) headers.append(name, value)
   }
   const status = incoming.statusCode ?? 0
-  const empty = nullBodyStatuses.has(status)
-  if (empty) incoming.resume()
-  const body = empty ? null : (Readable.toWeb(incoming) as ReadableStream<Uint8Array>)
-  return new Response(body, { status, headers })
+  try {
+    if (!nullBodyStatuses.has(status)) {
+      const body = Readable.toWeb(incoming) as ReadableStream<Uint8Array>
+      return new Response(body, { status, headers })
+    }
+    incoming.resume()
+    return new Response(null, { status, headers })
+  } catch (error) {
+    // A status or a header that `Response` does not take.
+    incoming.destroy()
+    throw error
+  }
 }

@@ -1,13 +1,17 @@
-import type { IncomingMessage } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import { request as httpsRequest, type Agent } from 'node:https'
+import { Readable } from 'node:stream'
+import { CountersignError } from '../errors.ts'
 
-/** A request that can be sent more than once. */
 export interface PreparedRequest {
   readonly url: URL
   readonly method: string
   readonly headers: Readonly<Record<string, string>>
-  readonly body: string | Uint8Array | undefined
+  /** A stream is read once, so a request that has begun to read it is not sent again. */
+  readonly body: string | Uint8Array | ReadableStream<Uint8Array> | undefined
   readonly signal: AbortSignal | undefined
+  /** How long a new connection may take until the server has proved itself. */
+  readonly connectMilliseconds: number
 }
 
 /** What ends a connection, or keeps one from being made: nothing that a second attempt would meet again for certain. */
@@ -27,7 +31,7 @@ const idempotentMethods: ReadonlySet<string> = new Set(['DELETE', 'GET', 'HEAD',
  * Sends a request, and once more on a fresh connection where the first was certainly not begun: no connection could be made, a kept
  * one ended before an octet was written, or the server says 408 and ends the connection, which is to say that it has not received the
  * request (RFC 9110 §15.5.9). An idempotent request is also repeated when a kept connection ends without an answer. Every other one is
- * not: a tool may have done its work (RFC 9112 §9.3.1).
+ * not: a tool may have done its work (RFC 9112 §9.3.1). Once it is aborted it rejects with the signal's reason, as does its body.
  */
 export async function sendRequest(
   request: PreparedRequest,
@@ -42,51 +46,111 @@ export async function sendRequest(
   return second
 }
 
-function attempt(
+async function attempt(
   request: PreparedRequest,
   agent: Agent,
   { last = false }: { readonly last?: boolean } = {},
 ): Promise<IncomingMessage | 'repeat'> {
-  const { url, method, headers, body, signal } = request
-  return new Promise((resolve, reject) => {
-    let written = false
-    let failed = false
-    const outgoing = httpsRequest(url, {
-      agent,
-      method,
-      headers,
-      ...(signal === undefined ? {} : { signal }),
-    })
+  const { url, method, headers, signal } = request
+  signal?.throwIfAborted()
+  return await new Promise((resolve, reject) => {
+    let isWritten = false
+    const outgoing = httpsRequest(url, { agent, method, headers })
+    const release = endWith(signal, outgoing, reject)
     outgoing.once('socket', (socket) => {
-      if (!outgoing.reusedSocket) {
-        socket.once('secureConnect', () => {
-          written = true
-        })
-        outgoing.end(body)
-        return
-      }
-      // A turn of the loop, so that the end of this connection is seen if it has come already.
-      setImmediate(() => {
+      const write = (): void => {
         // What has failed may be on its way again: no octet of it goes out here any more.
-        if (failed || !socket.writable) return
-        written = true
-        outgoing.end(body)
-      })
+        if (outgoing.destroyed || !socket.writable) return
+        isWritten = true
+        writeBody(outgoing, request.body)
+      }
+      // A turn of the loop, so that the end of a kept connection is seen if it has come already.
+      if (outgoing.reusedSocket) setImmediate(write)
+      else whenConnected(outgoing, request.connectMilliseconds, write)
     })
-    outgoing.once('error', (error: NodeJS.ErrnoException) => {
-      failed = true
-      const repeatable = !written || (outgoing.reusedSocket && idempotentMethods.has(method))
-      if (!last && repeatable && connectionErrors.has(error.code)) resolve('repeat')
-      else reject(error)
+    outgoing.on('error', (error: NodeJS.ErrnoException) => {
+      release()
+      const isRepeatable = !isWritten || (outgoing.reusedSocket && isSentTwiceAsOnce(request))
+      if (!last && isRepeatable && connectionErrors.has(error.code)) resolve('repeat')
+      else reject(isWritten && !outgoing.reusedSocket ? hungUp(error) : error)
     })
     outgoing.once('response', (incoming) => {
-      if (last || !isNotReceived(incoming)) return resolve(incoming)
+      incoming.once('close', release)
+      if (last || !isNotReceived(incoming) || isStream(request.body)) return resolve(incoming)
       incoming.resume()
       resolve('repeat')
     })
   })
 }
 
+/** Ends the request, and the body of its answer, when the signal is aborted; gives what ends that. */
+function endWith(
+  signal: AbortSignal | undefined,
+  outgoing: ClientRequest,
+  reject: (reason: unknown) => void,
+): () => void {
+  if (signal === undefined) return () => {}
+  let answer: IncomingMessage | undefined
+  const end = (): void => {
+    reject(signal.reason)
+    answer?.destroy(signal.reason as Error)
+    outgoing.destroy(signal.reason as Error)
+  }
+  outgoing.once('response', (incoming) => {
+    answer = incoming
+  })
+  signal.addEventListener('abort', end, { once: true })
+  return () => signal.removeEventListener('abort', end)
+}
+
+function whenConnected(
+  outgoing: ClientRequest,
+  connectMilliseconds: number,
+  connected: () => void,
+): void {
+  const late = Object.assign(new Error(`not connected within ${connectMilliseconds} ms`), {
+    code: 'ETIMEDOUT',
+  })
+  const timer = setTimeout(() => outgoing.destroy(late), connectMilliseconds)
+  outgoing.once('close', () => clearTimeout(timer))
+  outgoing.socket?.once('secureConnect', () => {
+    clearTimeout(timer)
+    connected()
+  })
+}
+
+function writeBody(outgoing: ClientRequest, body: PreparedRequest['body']): void {
+  if (!isStream(body)) return void outgoing.end(body)
+  const source = Readable.fromWeb(body)
+  source.once('error', (error) => outgoing.destroy(error))
+  outgoing.once('close', () => source.destroy())
+  return void source.pipe(outgoing)
+}
+
+function isStream(body: PreparedRequest['body']): body is ReadableStream<Uint8Array> {
+  return body instanceof ReadableStream
+}
+
+function isSentTwiceAsOnce({ method, body }: PreparedRequest): boolean {
+  return idempotentMethods.has(method) && !isStream(body)
+}
+
 function isNotReceived({ statusCode, headers }: IncomingMessage): boolean {
   return statusCode === 408 && headers.connection?.toLowerCase() === 'close'
+}
+
+/**
+ * TLS 1.3 lets a client send before the server has looked at its certificate (RFC 8446 §4.4.2), and what was sent keeps the alert from
+ * being read: so looks a certificate that is not accepted.
+ */
+function hungUp(cause: NodeJS.ErrnoException): Error {
+  if (cause.code !== 'ECONNRESET' && cause.code !== 'EPIPE') return cause
+  return new CountersignError(
+    'agent/hung-up',
+    'the server ended a new connection without an answer',
+    {
+      cause,
+      hint: 'it may not accept this certificate: is it current, and of the trust domain of the server?',
+    },
+  )
 }

@@ -119,7 +119,14 @@ function addBridge(program: Command, terminal: Terminal): void {
     .option('--pod <namespace/name>', 'with --dev: whose certificate (default acme/researcher)')
     .addHelpText(
       'after',
-      '\nExample:\n  countersign bridge --dev ./dev-cluster/dev.json --pod acme/researcher',
+      `
+Ends with its input, or at SIGTERM; docs/QUICKSTART-AGENT.md says what it holds and how long a line may be.
+Exit codes: 0 ended, 1 it could not begin, 2 usage. What no answer can say is told on standard error.
+
+Examples:
+  countersign bridge --dev ./dev-cluster/dev.json --pod acme/researcher
+  countersign bridge --url https://gateway.example/mcp --server spiffe://agents.example/ns/system/sa/gateway \\
+    --credential-bundle /var/run/countersign/credential-bundle.pem --trust-bundle /var/run/countersign/trust-bundle.pem`,
     )
     .action(async (options: BridgeOptions) => {
       const { runBridge } = await import('./bridge-command.ts')

@@ -38,7 +38,8 @@ before(async () => {
       rejectUnauthorized: true,
     },
     (request, response) => {
-      if (request.url === '/accepted') return void response.writeHead(202).end()
+      const status = /^\/status\/(\d+)$/.exec(request.url ?? '')?.[1]
+      if (status !== undefined) return void response.writeHead(Number(status)).end()
       const peer = (request.socket as TLSSocket).getPeerCertificate().serialNumber.toLowerCase()
       let body = ''
       request.setEncoding('utf8').on('data', (chunk: string) => {
@@ -91,7 +92,7 @@ test('with one connection, requests share it', async () => {
 
 test('an answer without a body is one', async () => {
   await using mtls = await openCountersignFetch({ ...paths, server })
-  const response = await mtls.fetch(`${url}/accepted`, { method: 'POST', body: '{}' })
+  const response = await mtls.fetch(`${url}/status/202`, { method: 'POST', body: '{}' })
   assert.equal(response.status, 202)
   assert.equal(await response.text(), '')
 })
@@ -132,11 +133,4 @@ test('an aborted request ends', async () => {
     mtls.fetch(url, { method: 'POST', body: '{}', signal: AbortSignal.abort() }),
     /abort/i,
   )
-})
-
-test('a body that is neither text nor octets is refused, not sent empty', async () => {
-  await using mtls = await openCountersignFetch({ ...paths, server })
-  await assert.rejects(mtls.fetch(url, { method: 'POST', body: new URLSearchParams('a=b') }), {
-    code: 'agent/request-body',
-  })
 })
