@@ -46,11 +46,14 @@ export function methodOf(
   door: Door,
 ): Method | Refused {
   const method = Object.hasOwn(methods, message.method) ? methods[message.method] : undefined
-  if (method?.kind !== message.kind || !method.eras.includes(message.era)) {
-    return refused('era', unknownMethod(message))
-  }
-  return refuseMembers(message, door) ?? method
+  const isServed = method?.kind === message.kind && method.eras.includes(message.era)
+  if (isServed) return refuseMembers(message, door) ?? method
+  const isUnneeded = message.kind === 'notification' && message.method.startsWith('notifications/')
+  return isUnneeded ? dropped : refused('era', unknownMethod(message))
 }
+
+/** What a client tells that nobody here needs. No answer is owed to it, and some clients take a refusal for the end of their session. */
+const dropped: Method = row('notification', both, 'server', acceptAll, acceptAll)
 
 /**
  * What continues or detaches a call. Policy is not asked about it, and behind the gateway an upstream could not tell whose it is: to

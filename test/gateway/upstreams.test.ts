@@ -520,18 +520,44 @@ test('a modern cancellation is taken and goes nowhere: on HTTP, going away is th
   assert.deepEqual(world.upstreams['files']?.received, [])
 })
 
-test('a notification that is not served is refused, and a response is answered by nobody', async () => {
+for (const door of ['/mcp', '/mcp/files']) {
+  test(`a notification that nobody needs is taken at ${door}, and goes nowhere`, async () => {
+    await using world = await openWorld()
+    const agent = await world.agent()
+    const opening = legacy('initialize', initializeParams)
+    const opened = await agent.post(door, opening.body, opening.headers)
+    const session = String(opened.headers['mcp-session-id'])
+    const received = world.upstreams['files']?.received.length
+    const methods = ['roots/list_changed', 'progress', 'elicitation/complete', 'x', '']
+    for (const method of methods.map((name) => `notifications/${name}`)) {
+      const told = legacy(method, { progressToken: 1 }, { session })
+      const taken = await agent.post(door, told.body, told.headers)
+      assert.deepEqual([taken.status, taken.text], [202, ''], method)
+      const headers = { 'mcp-protocol-version': '2026-07-28' }
+      assert.equal((await agent.post(door, told.body, headers)).status, 202, method)
+    }
+    assert.equal(world.upstreams['files']?.received.length, received)
+    // A session that is none is told so all the same.
+    const lost = legacy('notifications/progress', undefined, { session: 'nobody' })
+    assert.equal((await agent.post(door, lost.body, lost.headers)).status, 404)
+  })
+}
+
+test('a request without an id is no notification, and a response is answered by nobody', async () => {
   await using world = await openWorld()
   const agent = await world.agent()
   const opening = legacy('initialize', initializeParams)
   const opened = await agent.post('/mcp/files', opening.body, opening.headers)
   const session = String(opened.headers['mcp-session-id'])
-  const told = legacy('notifications/roots/list_changed', undefined, { session })
-  const refused = await agent.post('/mcp/files', told.body, told.headers)
-  assert.equal(refused.status, 400)
-  assert.equal(refused.json.error?.code, -32601)
+  const { headers } = legacy('ping', undefined, { session })
+  const call = '{"jsonrpc":"2.0","method":"tools/call","params":{"name":"echo"}}'
+  const refused = await agent.post('/mcp/files', call, headers)
+  assert.deepEqual([refused.status, refused.json.error?.code], [400, -32601])
+  assert.equal(refused.json.id, null)
+  const request = legacy('ping', undefined, { session }).body.replace('ping', 'notifications/x')
+  assert.equal((await agent.post('/mcp/files', request, headers)).json.error?.code, -32601)
   const response = '{"jsonrpc":"2.0","id":1,"result":{}}'
-  const answered = await agent.post('/mcp/files', response, told.headers)
-  assert.equal(answered.status, 400)
+  const answered = await agent.post('/mcp/files', response, headers)
+  assert.deepEqual([answered.status, answered.json.id], [400, null])
   assert.equal(world.upstreams['files']?.received.length, 1)
 })
