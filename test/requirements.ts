@@ -246,6 +246,20 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'the answer to its id ends an exchange, and with it the seat, whatever the tool server keeps open; what it still sends is read within a bound',
     source: 'MCP 2026-07-28 transports, streams',
   },
+  'gateway.server-requests-reach-nobody': {
+    claim:
+      'what a tool server asks its client is answered by the gateway or refused, and reaches no agent',
+    source: 'MCP 2025-11-25 ping, sampling, elicitation; 2026-07-28 transports',
+  },
+  'gateway.hostile-upstream-contained': {
+    claim:
+      'whatever a tool server answers, its caller gets an answer with the id within the bound, its place is free again, and others are served meanwhile',
+    source: 'docs/AUTHORIZATION.md, the answer is judged',
+  },
+  'gateway.handles-of-others-dropped': {
+    claim: 'what tells of a task or a subscription that nobody was given does not reach an agent',
+    source: 'CVE-2026-52870: tasks of others; MCP 2025-11-25 tasks, related-task',
+  },
   'gateway.header-values-cannot-add-headers': {
     claim: 'a value with CR, LF or NUL is never written into a request to a tool server',
     source: 'RFC 9110 §5.5',

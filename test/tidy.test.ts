@@ -201,6 +201,7 @@ const testsWithoutSource: Readonly<Record<string, string>> = {
   'test/gateway/refusals.test.ts': 'every check, through the doors',
   'test/gateway/rollout.test.ts': 'replicas behind a balancer, replaced',
   'test/gateway/sdk.test.ts': 'the clients and servers that others have',
+  'test/gateway/upstream/hostile.test.ts': 'whatever a tool server may answer',
   'test/gateway/upstreams.test.ts': 'both sides of the gateway, through the doors',
   'test/gateway/watches.test.ts': 'both watches, on one fake API server',
   'test/identity/names.test.ts': 'role, tenant, model and trust domain: one table each',

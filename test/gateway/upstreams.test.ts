@@ -68,6 +68,7 @@ test('no credential and no claimed identity of a caller reaches an upstream', as
   const names = Object.keys(callsOf(world)[0]?.headers ?? {}).toSorted()
   assert.deepEqual(names, [
     'accept',
+    'accept-encoding',
     'connection',
     'content-length',
     'content-type',
@@ -271,11 +272,12 @@ test('the data of events is passed on as it comes, octet for octet, and nothing 
   assert.equal(text, passed.join(''))
 })
 
-test('a request of the server on the stream of a call ends the call', async () => {
+test('a request of the server on the stream of a legacy call is answered for the client, and the call goes on', async () => {
+  requirement('gateway.server-requests-reach-nobody')
   const answer = onCall((message, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     response.write(event({ jsonrpc: '2.0', id: 's', method: 'ping' }))
-    response.write(event({ jsonrpc: '2.0', id: 't', method: 'elicitation/create', params: {} }))
+    response.write(event({ jsonrpc: '2.0', id: 70, method: 'elicitation/create', params: {} }))
     response.end(event({ jsonrpc: '2.0', id: message.id, result: {} }))
   })
   await using world = await openWorld({ answers: { files: answer } })
@@ -285,9 +287,52 @@ test('a request of the server on the stream of a call ends the call', async () =
   const session = String(opened.headers['mcp-session-id'])
   const call = legacy('tools/call', { name: 'echo', arguments: {} }, { session })
   const { text } = await agent.post('/mcp/files', call.body, call.headers)
-  assert.match(text, /^data: \{"jsonrpc":"2.0","id":1,"error":\{"code":-31403,/)
-  assert.doesNotMatch(text, /elicitation|"result"/)
+  assert.equal(text, 'data: {"jsonrpc":"2.0","id":1,"result":{}}\n\n')
+  const received = world.upstreams['files']?.received ?? []
+  const answers = () => received.filter(({ body }) => body !== '' && !body.includes('"method"'))
+  await eventually('both are answered', () => answers().length === 2)
+  assert.deepEqual(
+    answers()
+      .map(({ body }) => body)
+      .toSorted(),
+    [
+      '{"jsonrpc":"2.0","id":"s","result":{}}',
+      '{"jsonrpc":"2.0","id":70,"error":{"code":-32601,"message":"Method not found"}}',
+    ],
+  )
+  for (const { headers } of answers()) {
+    assert.equal(headers['mcp-session-id'], 'session-of-test')
+    assert.equal(headers['mcp-protocol-version'], '2025-11-25')
+    assert.equal(headers['txn-token'], undefined)
+  }
 })
+
+for (const [what, count, era] of [
+  ['more than sixteen requests of the server', 17, 'legacy'],
+  ['a request of a server that may ask nothing', 1, 'modern'],
+] as const) {
+  test(`${what} on the stream of a call end the call`, async () => {
+    requirement('gateway.server-requests-reach-nobody')
+    const answer = onCall((message, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      const asked = { jsonrpc: '2.0', method: 'elicitation/create', params: {} }
+      for (let id = 100; id < 100 + count; id += 1) response.write(event({ ...asked, id }))
+      response.end(event({ jsonrpc: '2.0', id: message.id, result: {} }))
+    })
+    await using world = await openWorld({ answers: { files: answer } })
+    const agent = await world.agent()
+    let call = echo
+    if (era === 'legacy') {
+      const opening = legacy('initialize', initializeParams)
+      const opened = await agent.post('/mcp/files', opening.body, opening.headers)
+      const session = String(opened.headers['mcp-session-id'])
+      call = legacy('tools/call', { name: 'echo', arguments: {} }, { session })
+    }
+    const { text } = await agent.post('/mcp/files', call.body, call.headers)
+    assert.match(text, /^data: \{"jsonrpc":"2.0","id":1,"error":\{"code":-31403,/)
+    assert.doesNotMatch(text, /elicitation|"result"/)
+  })
+}
 
 test('a caller that goes away cancels its request at the upstream', async () => {
   let aborted = false

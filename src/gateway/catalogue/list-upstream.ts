@@ -1,9 +1,11 @@
 import { listOf, valueOf } from '../../mcp/answer.ts'
 import { collectAnswer, readAnswer, type Answer } from '../upstream/collect.ts'
+import { deliver } from '../upstream/deliver.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import type { Era } from '../../mcp/message.ts'
 import { legacyVersions, modernVersions } from '../../mcp/revisions.ts'
 import { gatewayInfo } from '../self.ts'
+import { ownHeaders } from '../upstream/headers.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 
 /** What one listing may come to; what was read before is good all the same. */
@@ -130,52 +132,38 @@ async function openSession(asking: Asking): Promise<Caller | ExchangeFailure> {
     meta: undefined,
     sessionId: typeof sessionId === 'string' ? sessionId : undefined,
   }
-  const told = await ask(asking, caller, { method: 'notifications/initialized' })
-  return 'failed' in told ? told : caller
+  const { upstream, signal } = asking
+  const request = { headers: headersOf(caller), body: initialized }
+  return (await deliver({ upstream, request, signal })) ?? caller
 }
+
+const initialized = Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}')
 
 /** A session that is left open would stay in the upstream's memory; whether it takes the DELETE does not matter. */
 function closeSession({ upstream }: ListToolsOptions, caller: Caller): void {
   if (caller.sessionId === undefined) return
   const headers = headersOf(caller)
-  upstream.send({ method: 'DELETE', headers, body: null }, ignoreAnswer)
-}
-
-const ignoreAnswer = {
-  begun: () => {},
-  head: () => {},
-  data: () => true,
-  end: () => {},
-  failed: () => {},
+  void deliver({ upstream, request: { method: 'DELETE', headers, body: null } })
 }
 
 function ask(
   { upstream, era, answerBytesMax, signal }: Asking,
   caller: Caller,
-  call: { readonly id?: number; readonly method: string; readonly params?: object },
+  call: { readonly id: number; readonly method: string; readonly params: object },
 ): Promise<Answer | ExchangeFailure> {
   const { meta } = caller
   const params = meta === undefined ? call.params : { ...call.params, _meta: meta }
   const body = Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...call, params }))
-  const headers = [...headersOf(caller), 'content-type', 'application/json']
+  const headers = headersOf(caller)
   if (meta !== undefined) headers.push('mcp-method', call.method)
   const request = { headers, body }
   const { id, method } = call
-  const asked = id === undefined ? undefined : { era, method, id: { value: id } }
-  return collectAnswer({
-    asked,
-    upstream,
-    request,
-    answerBytesMax,
-    streamSecondsMax: 60,
-    repeatable: true,
-    signal,
-  })
+  const asked = { era, method, id: { value: id } }
+  return collectAnswer({ asked, upstream, request, answerBytesMax, repeatable: true, signal })
 }
 
 function headersOf(caller: Caller): string[] {
-  const headers = ['accept', 'application/json, text/event-stream']
-  headers.push('mcp-protocol-version', caller.version)
+  const headers = [...ownHeaders, 'mcp-protocol-version', caller.version]
   if (caller.sessionId !== undefined) headers.push('mcp-session-id', caller.sessionId)
   return headers
 }

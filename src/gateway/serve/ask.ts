@@ -5,9 +5,9 @@ import type { UpstreamSession } from '../handle/session.ts'
 import type { Permit } from '../permit/authorize.ts'
 import type { Refused } from '../refusal.ts'
 import { collectAnswer, readAnswer, type Answer } from '../upstream/collect.ts'
+import { deliver, type Delivery } from '../upstream/deliver.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import { upstreamHeaders } from '../upstream/headers.ts'
-import type { Asked } from '../upstream/judge-answer.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { fault, refuseAnswer } from './fault.ts'
 import type { Parts } from './serve.ts'
@@ -19,8 +19,6 @@ export interface Asking {
   readonly upstream: Upstream
   readonly body: Buffer
   readonly session: UpstreamSession | undefined
-  /** What the answer has to be to; undefined where none is expected. */
-  readonly asked?: Asked | undefined
   /** Ends the exchange before its time. */
   readonly signal?: AbortSignal | undefined
 }
@@ -34,54 +32,75 @@ export interface ReadAnswer extends AnswerBody {
 /** Sends the caller's request to an upstream, and reads an answer that may be given to it. */
 export async function askAnswer(asking: Asking, parts: Parts): Promise<ReadAnswer | Refused> {
   const { permit } = asking
-  const { message } = permit.call
-  const asked = message.kind === 'request' ? message : undefined
-  const answered = await askUpstream({ ...asking, asked }, parts)
+  const answered = await askUpstream(asking, parts)
   if ('failed' in answered) return fault(answered)
   const { verdict } = answered
-  if (verdict.kind === 'refuse') return refuseAnswer(permit, parts.decisions, verdict.what)
+  if (verdict.kind === 'refuse' || verdict.kind === 'server request') {
+    return refuseAnswer(permit, parts.decisions, verdict.what)
+  }
   const answer = readAnswer(answered)
   if (typeof answer === 'string') return fault({ failed: 'bad answer', detail: answer })
   return { ...answer, status: answered.status, headers: answered.headers }
 }
 
-/** Sends the caller's message to an upstream and collects the whole answer. */
-export async function askUpstream(
-  { permit, reply, upstream, body, session, asked, signal }: Asking,
-  { limits, absences }: Parts,
-): Promise<Answer | ExchangeFailure> {
+/** Sends the caller's request to an upstream and collects the whole answer. */
+async function askUpstream(asking: Asking, parts: Parts): Promise<Answer | ExchangeFailure> {
+  const { message } = asking.permit.call
+  if (message.kind !== 'request') throw new TypeError('a notification has no answer')
+  const { answerBytesMax } = parts.limits
+  const answer = await whileWaitedFor(asking, (signal) =>
+    // Lists, discovery, opening a session: no tool does anything.
+    collectAnswer({ ...sent(asking), asked: message, answerBytesMax, repeatable: true, signal }),
+  )
+  note(asking, parts, 'failed' in answer ? answer : undefined)
+  return answer
+}
+
+/** Sends an upstream what it does not answer, in the caller's name. */
+export async function tellUpstream(
+  asking: Asking,
+  parts: Parts,
+): Promise<ExchangeFailure | undefined> {
+  const failure = await whileWaitedFor(asking, (signal) => deliver({ ...sent(asking), signal }))
+  note(asking, parts, failure)
+  return failure
+}
+
+function sent({ permit, upstream, body, session }: Asking): Omit<Delivery, 'signal'> {
   const { caller, message, arrived } = permit.call
-  const opening = message.method === 'initialize'
+  const opening = message.method === 'initialize' && session === undefined
   const headers = upstreamHeaders({
     raw: arrived.request.rawHeaders,
     era: message.era,
     version: opening ? undefined : (session?.version ?? message.version),
     sessionId: session?.id,
   })
-  const { answerBytesMax, streamSecondsMax } = limits
+  return { upstream, account: caller.account, request: { headers, body } }
+}
+
+async function whileWaitedFor<T>(
+  { permit, reply, signal }: Asking,
+  ask: (signal: AbortSignal) => Promise<T>,
+): Promise<T | ExchangeFailure> {
   const cancelling = new AbortController()
   const ends =
     signal === undefined ? cancelling.signal : AbortSignal.any([signal, cancelling.signal])
   if (ends.aborted) return { failed: 'cancelled', detail: 'cancelled' }
-  const untie = tieExchange(caller, reply.response, () => cancelling.abort())
+  const untie = tieExchange(permit.call.caller, reply.response, () => cancelling.abort())
   try {
-    const answer = await collectAnswer({
-      asked,
-      upstream,
-      account: caller.account,
-      request: { headers, body },
-      answerBytesMax,
-      streamSecondsMax,
-      // Lists, discovery, opening a session, notifications: no tool does anything.
-      repeatable: true,
-      signal: ends,
-    })
-    if (!('failed' in answer)) absences.back(upstream)
-    else if (isAbsence(answer)) absences.away(upstream)
-    return answer
+    return await ask(ends)
   } finally {
     untie()
   }
+}
+
+function note(
+  { upstream }: Asking,
+  { absences }: Parts,
+  failure: ExchangeFailure | undefined,
+): void {
+  if (failure === undefined) absences.back(upstream)
+  else if (isAbsence(failure)) absences.away(upstream)
 }
 
 /** What is answered badly is answered; what is busy or was given up says nothing of the server. */

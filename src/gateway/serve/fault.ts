@@ -4,7 +4,7 @@ import { refused, retrySoon, tooMany, unavailable, type Refused } from '../refus
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 
 /** What a caller is told of an upstream that has not answered (RFC 6585 §4, RFC 9110 §15.6). */
-export function fault({ failed, detail, full = 'identity' }: ExchangeFailure): Refused {
+export function fault({ failed, detail, full = 'identity', retryAfter }: ExchangeFailure): Refused {
   if (failed === 'share used up') {
     return refused('forward', { ...tooMany(`open requests of one ${full}`), detail })
   }
@@ -12,12 +12,13 @@ export function fault({ failed, detail, full = 'identity' }: ExchangeFailure): R
     const more = { detail, headers: retrySoon }
     return refused('forward', unavailable(503, 'upstream is busy', more))
   }
-  return noAnswer(`${failed}: ${detail}`, failed === 'time-out' ? 504 : 502)
-}
-
-/** The same on a stream that has begun. */
-export function noAnswer(detail: string, status: 502 | 504 = 502): Refused {
-  return refused('forward', unavailable(status, 'upstream gave no answer', { detail }))
+  if (failed === 'overloaded') {
+    const headers = retryAfter === undefined ? retrySoon : { 'retry-after': retryAfter }
+    return refused('forward', unavailable(503, 'upstream is overloaded', { detail, headers }))
+  }
+  const more = { detail: `${failed}: ${detail}` }
+  const status = failed === 'time-out' ? 504 : 502
+  return refused('forward', unavailable(status, 'upstream gave no answer', more))
 }
 
 /** An answer that asks its caller for something: that it is not given is a decision. */

@@ -7,6 +7,7 @@ import type { Permit } from '../permit/authorize.ts'
 import { badRequest, refused, type Refused, type Soon } from '../refusal.ts'
 import { startExchange, type AnswerHead } from '../upstream/exchange.ts'
 import { callerHeaders, upstreamHeaders } from '../upstream/headers.ts'
+import { Gathered } from '../upstream/gathered.ts'
 import { judgeAnswer } from '../upstream/judge-answer.ts'
 import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
 import { fault, refuseAnswer } from './fault.ts'
@@ -71,7 +72,7 @@ function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Ref
   const { response } = reply
   const { answerBytesMax, streamSecondsMax } = parts.limits
   return new Promise((resolve) => {
-    const chunks: Buffer[] = []
+    const body = new Gathered()
     let head: AnswerHead | undefined
     let events: EventPasser | undefined
 
@@ -92,12 +93,20 @@ function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Ref
         head(received) {
           head = received
           if (head.form !== 'events') return
-          events = createEventPasser({ ...forwarding, cancel: () => started.cancel() })
+          events = createEventPasser({
+            ...forwarding,
+            request,
+            cancel: () => started.cancel(),
+            answered() {
+              started.answered()
+              settle(undefined)
+            },
+          })
           beginStream(reply, head)
         },
         data(chunk) {
           if (events === undefined) {
-            chunks.push(chunk)
+            body.push(chunk)
             return true
           }
           events.push(chunk)
@@ -107,12 +116,13 @@ function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Ref
         },
         end() {
           events?.end()
-          settle(events === undefined ? answer(forwarding, head, chunks) : undefined)
+          settle(events === undefined ? answer(forwarding, head, body.whole()) : undefined)
         },
         failed(failure) {
-          if (head?.form === 'events' && !response.writableEnded) response.destroy()
-          const isTold = response.headersSent || failure.failed === 'cancelled'
-          settle(isTold ? undefined : fault(failure))
+          const isCancelled = failure.failed === 'cancelled'
+          if (isCancelled && events !== undefined && !response.writableEnded) response.destroy()
+          events?.fail(failure)
+          settle(isCancelled || events !== undefined ? undefined : fault(failure))
         },
       },
     )
@@ -146,15 +156,16 @@ function beginStream({ response }: Reply, head: AnswerHead): void {
 function answer(
   { permit, reply, parts, message }: Forwarding,
   head: AnswerHead | undefined,
-  chunks: readonly Buffer[],
+  body: Buffer,
 ): Refused | undefined {
-  const body = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
   if (head?.status === 404 && permit.call.session !== undefined) return sessionOver
   if (head === undefined || head.form !== 'json') {
     return fault({ failed: 'bad answer', detail: 'answer has no body' })
   }
   const verdict = judgeAnswer(message, body)
-  if (verdict.kind === 'refuse') return refuseAnswer(permit, parts.decisions, verdict.what)
+  if (verdict.kind === 'refuse' || verdict.kind === 'server request') {
+    return refuseAnswer(permit, parts.decisions, verdict.what)
+  }
   if (verdict.kind !== 'response') {
     const detail = verdict.kind === 'bad' ? verdict.detail : 'answer is no response'
     return fault({ failed: 'bad answer', detail })

@@ -8,7 +8,7 @@ import { visibleUpstreams } from '../permit/ceiling.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { gatewayInfo } from '../self.ts'
 import type { Upstream } from '../upstream/upstream.ts'
-import { askAnswer, askUpstream } from './ask.ts'
+import { askAnswer, tellUpstream } from './ask.ts'
 import { fault } from './fault.ts'
 import { gather, metaOfMissing } from './gather.ts'
 import type { Parts } from './serve.ts'
@@ -110,8 +110,8 @@ async function openAndConfirm(
     return fault({ failed: 'bad answer', detail: 'answer is an error' })
   }
   const { session } = opened
-  const told = await askUpstream({ ...opening, body: initialized, session }, parts)
-  return 'failed' in told ? fault(told) : [opening.upstream.config.server, session]
+  const failed = await tellUpstream({ ...opening, body: initialized, session }, parts)
+  return failed === undefined ? [opening.upstream.config.server, session] : fault(failed)
 }
 
 const initialized = Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}')

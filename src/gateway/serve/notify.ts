@@ -1,25 +1,17 @@
 import { replyAccepted, type Reply } from '../door/reply.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { visibleUpstreams } from '../permit/ceiling.ts'
-import type { Refused } from '../refusal.ts'
 import type { Upstream } from '../upstream/upstream.ts'
-import { askUpstream } from './ask.ts'
-import { fault } from './fault.ts'
+import { tellUpstream } from './ask.ts'
 import type { Parts } from './serve.ts'
 
 /** Takes a notification at the door of one upstream. A modern client cancels by going away; a legacy one says so to its session. */
-export async function notify(
-  permit: Permit,
-  reply: Reply,
-  parts: Parts,
-): Promise<Refused | undefined> {
+export async function notify(permit: Permit, reply: Reply, parts: Parts): Promise<undefined> {
   const { message, target } = permit.call
   if (message.era === 'legacy' && target.upstream !== undefined) {
-    const told = await tell(permit, reply, parts, target.upstream)
-    if (told !== undefined) return told
+    await tell(permit, reply, parts, target.upstream)
   }
   replyAccepted(reply)
-  return undefined
 }
 
 /** That a session is open was said by the gateway itself, which is the client of its several upstreams. */
@@ -36,17 +28,16 @@ export async function cancelAll(permit: Permit, reply: Reply, parts: Parts): Pro
   replyAccepted(reply)
 }
 
-async function tell(
-  permit: Permit,
-  reply: Reply,
-  parts: Parts,
-  upstream: Upstream,
-): Promise<Refused | undefined> {
+/** Whatever comes of it: nobody waits for the answer to a notification, and clients lose their session by one that is no success. */
+async function tell(permit: Permit, reply: Reply, parts: Parts, upstream: Upstream): Promise<void> {
   const { message, session: whole } = permit.call
-  const session = whole?.upstreams[upstream.config.server]
+  const { server } = upstream.config
+  const session = whole?.upstreams[server]
   // Without a session of its own, the upstream would take the id for that of any request of the gateway, so of another caller.
   const isNobodys = typeof session?.id !== 'string'
-  if (message.method === 'notifications/cancelled' && isNobodys) return undefined
-  const told = await askUpstream({ permit, reply, upstream, body: message.body, session }, parts)
-  return 'failed' in told ? fault(told) : undefined
+  if (message.method === 'notifications/cancelled' && isNobodys) return
+  const failed = await tellUpstream({ permit, reply, upstream, body: message.body, session }, parts)
+  if (failed !== undefined) {
+    parts.log.warn({ server, detail: failed.detail }, 'notification did not reach an upstream')
+  }
 }

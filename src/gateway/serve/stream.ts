@@ -1,17 +1,25 @@
 import { createEventParser, formatEvent, keepAlive } from '../../mcp/events.ts'
 import { formatRefusal, type Refused } from '../refusal.ts'
+import { createServerAnswerer } from '../upstream/answer-server.ts'
+import type { ExchangeFailure } from '../upstream/exchange.ts'
 import { judgeAnswer, type AnswerVerdict } from '../upstream/judge-answer.ts'
-import { noAnswer, refuseAnswer } from './fault.ts'
+import { fault, refuseAnswer } from './fault.ts'
+import type { UpstreamRequest } from '../upstream/upstream.ts'
 import type { Forwarding } from './forward.ts'
 
 export interface EventPasser {
   push(chunk: Buffer): void
   /** The upstream has ended its stream. */
   end(): void
+  /** There will be no more of it: the caller is told so with the id of its request, and can go on using its connection. */
+  fail(failure: ExchangeFailure): void
 }
 
 export interface EventPasserOptions extends Forwarding {
-  /** Ends the exchange with the upstream; called once, when an event has ended the answer. */
+  readonly request: UpstreamRequest
+  /** The answer has been told to its end, whatever the upstream still sends. Called once. */
+  readonly answered: () => void
+  /** What has come is no answer: ends the exchange with the upstream. Called once, instead of `answered`. */
   readonly cancel: () => void
 }
 
@@ -20,49 +28,57 @@ export interface EventPasserOptions extends Forwarding {
  * event of our own, because readers of streams differ on where lines end and on what stands before a field.
  */
 export function createEventPasser(options: EventPasserOptions): EventPasser {
-  const { message, cancel, reply } = options
+  const { message, reply } = options
   const { response } = reply
-  let answered = false
+  const answerServer = createServerAnswerer(options)
 
   function refuse({ refusal }: Refused): void {
     response.end(formatEvent(Buffer.from(formatRefusal(refusal, reply.rawId))))
   }
   const events = createEventParser((data) => {
     // What comes after the answer answers nothing.
-    if (answered || response.writableEnded) return
+    if (response.writableEnded) return
     if (data === undefined) {
       response.write(keepAlive)
       return
     }
     const verdict = judgeAnswer(message, data)
     if (verdict.kind === 'drop') return
+    if (verdict.kind === 'server request' && answerServer(message.era, verdict)) return
     const refusal = refusalOf(options, verdict)
-    if (refusal === undefined) {
-      answered = verdict.kind === 'response'
-      response.write(formatEvent(data))
-      return
-    }
-    // The answer ends first: cancelling tells of a failure, and a failed stream is cut off.
-    refuse(refusal)
-    cancel()
+    // The answer ends first: what follows ends the exchange, and with it what was not ended.
+    if (refusal !== undefined) {
+      refuse(refusal)
+      options.cancel()
+    } else if (verdict.kind === 'response') {
+      response.end(formatEvent(data))
+      options.answered()
+    } else response.write(formatEvent(data))
   })
   return {
     push: (chunk) => events.push(chunk),
     end() {
-      if (answered) response.end()
-      else if (!response.writableEnded) refuse(cutOff(options, 'stream ended without a response'))
+      if (response.writableEnded) return
+      refuse(cutOff(options, { failed: 'bad answer', detail: 'stream ended without a response' }))
+    },
+    fail(failure) {
+      if (!response.writableEnded) refuse(cutOff(options, failure))
     },
   }
 }
 
 function refusalOf(options: EventPasserOptions, verdict: AnswerVerdict): Refused | undefined {
-  if (verdict.kind === 'bad') return cutOff(options, verdict.detail)
-  if (verdict.kind !== 'refuse') return undefined
-  return refuseAnswer(options.permit, options.parts.decisions, verdict.what)
+  if (verdict.kind === 'bad') {
+    return cutOff(options, { failed: 'bad answer', detail: verdict.detail })
+  }
+  return verdict.kind === 'refuse' || verdict.kind === 'server request'
+    ? refuseAnswer(options.permit, options.parts.decisions, verdict.what)
+    : undefined
 }
 
-function cutOff({ parts, upstream }: EventPasserOptions, detail: string): Refused {
+function cutOff({ parts, upstream }: EventPasserOptions, failure: ExchangeFailure): Refused {
   const { server } = upstream.config
-  parts.log.warn({ server, detail }, 'stream of an upstream is cut off')
-  return noAnswer(detail)
+  const { failed, detail } = failure
+  parts.log.warn({ server, failed, detail }, 'stream of an upstream is cut off')
+  return fault(failure)
 }

@@ -7,6 +7,8 @@ import {
 import { createEventParser } from '../../mcp/events.ts'
 import { membersOf } from '../../mcp/spans.ts'
 import type { AnswerBody } from '../../mcp/answer.ts'
+import { createServerAnswerer } from './answer-server.ts'
+import { Gathered } from './gathered.ts'
 import { judgeAnswer, type AnswerVerdict, type Asked } from './judge-answer.ts'
 
 /** A whole answer. */
@@ -16,29 +18,31 @@ export interface Answer extends AnswerHead {
   readonly verdict: AnswerVerdict
 }
 
-export interface CollectOptions extends ExchangeOptions {
-  /** Undefined for a notification: nothing that comes back is read. */
-  readonly asked: Asked | undefined
+export interface CollectOptions extends Omit<ExchangeOptions, 'streamSecondsMax' | 'isUnread'> {
+  /** What the answer has to be to. */
+  readonly asked: Asked
   readonly signal?: AbortSignal | undefined
 }
 
 /**
  * Collects an answer that has to be read before it is passed on. Of a stream of events it takes the response; notifications that
- * came before it have nobody to go to, because no octet has been sent yet.
+ * came before it have nobody to go to, because no octet has been sent yet. All of it comes within the upstream's time-out.
  */
 export function collectAnswer(options: CollectOptions): Promise<Answer | ExchangeFailure> {
   return new Promise((resolve) => {
-    const chunks: Buffer[] = []
+    const body = new Gathered()
     let head: AnswerHead | undefined
     const { asked } = options
+    const answerServer = createServerAnswerer(options)
     let answered = false
     const events = createEventParser((data) => {
-      if (answered || head === undefined || data === undefined || asked === undefined) return
+      if (answered || head === undefined || data === undefined) return
       const verdict = judgeAnswer(asked, data)
       if (verdict.kind === 'notification' || verdict.kind === 'drop') return
+      if (verdict.kind === 'server request' && answerServer(asked.era, verdict)) return
       answered = true
+      exchange.answered()
       resolve({ ...head, body: data, verdict })
-      exchange.cancel()
     })
     const exchange = startExchange(options, {
       head(received) {
@@ -46,7 +50,7 @@ export function collectAnswer(options: CollectOptions): Promise<Answer | Exchang
       },
       data(chunk) {
         if (head?.form === 'events') events.push(chunk)
-        else chunks.push(chunk)
+        else body.push(chunk)
         return true
       },
       end() {
@@ -54,8 +58,8 @@ export function collectAnswer(options: CollectOptions): Promise<Answer | Exchang
         else if (head.form === 'events') {
           resolve({ failed: 'bad answer', detail: 'stream ended without a response' })
         } else {
-          const body = Buffer.concat(chunks)
-          resolve({ ...head, body, verdict: verdictOf(asked, head, body) })
+          const octets = body.whole()
+          resolve({ ...head, body: octets, verdict: verdictOf(asked, head, octets) })
         }
       },
       failed: resolve,
@@ -66,8 +70,7 @@ export function collectAnswer(options: CollectOptions): Promise<Answer | Exchang
   })
 }
 
-function verdictOf(asked: Asked | undefined, head: AnswerHead, body: Buffer): AnswerVerdict {
-  if (asked === undefined) return { kind: 'notification' }
+function verdictOf(asked: Asked, head: AnswerHead, body: Buffer): AnswerVerdict {
   if (head.form === 'none') return { kind: 'bad', detail: 'answer has no body' }
   const verdict = judgeAnswer(asked, body)
   return verdict.kind === 'notification' || verdict.kind === 'drop'
@@ -80,7 +83,9 @@ export function readAnswer({
   body,
   verdict,
 }: Pick<Answer, 'body' | 'verdict'>): AnswerBody | string {
-  if (verdict.kind === 'refuse') return `answer held ${verdict.what}`
+  if (verdict.kind === 'refuse' || verdict.kind === 'server request') {
+    return `answer held ${verdict.what}`
+  }
   if (verdict.kind !== 'response') {
     return verdict.kind === 'bad' ? verdict.detail : 'answer is no response'
   }

@@ -17,6 +17,8 @@ export type FailureCause =
   | 'share used up'
   /** All callers together have. */
   | 'busy'
+  /** The upstream says so itself: 429, 503. */
+  | 'overloaded'
 
 /** Why an upstream has not answered as it must. */
 export interface ExchangeFailure {
@@ -24,6 +26,8 @@ export interface ExchangeFailure {
   readonly detail: string
   /** Whose share is used up. */
   readonly full?: Full
+  /** When the upstream wants to be asked again, in its words (RFC 9110 §10.2.3). */
+  readonly retryAfter?: string | undefined
 }
 
 /** The head of an answer. */
@@ -58,8 +62,12 @@ export interface ExchangeOptions {
   readonly request: UpstreamRequest
   /** The most octets of the answer. */
   readonly answerBytesMax: number
-  /** The longest life of a stream of events; other answers have the upstream's time-out for the whole. */
-  readonly streamSecondsMax: number
+  /** The longest life of a stream of events that is passed on; whatever else comes has the upstream's time-out for the whole. */
+  readonly streamSecondsMax?: number
+  /** For the whole of any other answer. Default: the upstream's. */
+  readonly timeoutMilliseconds?: number
+  /** Nobody reads the answer: it is good if its status is (2xx), and over with its head. */
+  readonly isUnread?: boolean
   /** Doing it twice does no more than doing it once. Default false. */
   readonly repeatable?: boolean
 }
@@ -80,15 +88,15 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     if (guest !== undefined) upstream.seats.leave(guest)
     clearTimeout(timer)
   }
-  function fail(failed: FailureCause, detail: string, full?: Full): void {
+  function fail(failure: ExchangeFailure): void {
     if (over) return
     finish()
     asking?.abort()
-    receiver.failed({ failed, detail, ...(full === undefined ? {} : { full }) })
+    receiver.failed(failure)
   }
   function limit(milliseconds: number): void {
     clearTimeout(timer)
-    timer = setTimeout(() => fail('time-out', 'no answer in time'), milliseconds)
+    timer = setTimeout(fail, milliseconds, tooLate)
   }
   function send(): void {
     const { repeatable = false } = options
@@ -101,19 +109,19 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     begun() {},
     head(received) {
       if (over) return
-      const head = judgeHead(received)
-      if (typeof head === 'string') {
-        fail('bad answer', head)
-        return
+      const head = options.isUnread === true ? judgeUnread(received) : judgeHead(received)
+      if ('failed' in head) fail(head)
+      else {
+        const { streamSecondsMax } = options
+        if (head.form === 'events' && streamSecondsMax !== undefined) limit(streamSecondsMax * 1000)
+        receiver.head(head)
       }
-      if (head.form === 'events') limit(options.streamSecondsMax * 1000)
-      receiver.head(head)
     },
     data(chunk) {
       if (over) return true
       left -= chunk.length
       if (left >= 0) return receiver.data(chunk)
-      fail('bad answer', `answer is too large, want=..${answerBytesMax} octets`)
+      fail(bad(`answer is too large, want=..${answerBytesMax} octets`))
       return true
     },
     end() {
@@ -121,12 +129,12 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
       finish()
       receiver.end()
     },
-    failed: (failure) => fail(causes[failure.wrong], failure.detail),
+    failed: ({ wrong, detail }) => fail({ failed: causes[wrong], detail }),
   }
-  limit(upstream.timeoutMilliseconds)
+  limit(options.timeoutMilliseconds ?? upstream.timeoutMilliseconds)
   if (guest === undefined || upstream.seats.take(guest)) send()
   return {
-    cancel: () => fail('cancelled', 'cancelled'),
+    cancel: () => fail(cancelled),
     resume: () => asking?.resume(),
     answered() {
       if (over) return
@@ -135,6 +143,9 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     },
   }
 }
+
+const tooLate: ExchangeFailure = { failed: 'time-out', detail: 'no answer in time' }
+const cancelled: ExchangeFailure = { failed: 'cancelled', detail: 'cancelled' }
 
 const causes = {
   connection: 'unreachable',
@@ -145,32 +156,72 @@ const causes = {
 function guestOf(
   account: Account,
   seated: () => void,
-  fail: (failed: FailureCause, detail: string, full?: Full) => void,
+  fail: (failure: ExchangeFailure) => void,
 ): Guest {
   return {
     account,
     seated,
     turnedAway(full) {
-      if (full === 'gateway') fail('busy', 'too many requests are open')
-      else fail('share used up', `share of the ${full} is used up`, full)
+      if (full === 'gateway') fail({ failed: 'busy', detail: 'too many requests are open' })
+      else fail({ failed: 'share used up', detail: `share of the ${full} is used up`, full })
     },
   }
 }
 
-/** Challenges, and that a request was not received (408): of the connection between the two, and nobody else's. */
-const bareRefusals: ReadonlySet<number> = new Set([401, 403, 407, 408])
-
-/** What an upstream says to the gateway is not for the caller: redirects, challenges, its own failures. */
-function judgeHead({ status, headers, framing }: ResponseHead): AnswerHead | string {
-  if ((status >= 300 && status < 400) || status >= 500) return `answer has status ${status}`
-  if (bareRefusals.has(status)) return `answer has status ${status}`
-  if (headers['content-encoding'] !== undefined) return 'answer has a content-encoding'
+/**
+ * What an upstream says to the gateway is not for the caller: redirects, challenges, its own failures. Of what is left, a client error
+ * may come with a message; success comes with one, or is 202 or 204, and no other (MCP 2026-07-28 transports).
+ */
+function judgeHead({ status, headers, framing }: ResponseHead): AnswerHead | ExchangeFailure {
+  const refused = judgeStatus(status, headers)
+  if (refused !== undefined) return refused
+  const encoding = headers['content-encoding']
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    return bad('answer has a content-encoding')
+  }
+  const session = headers['mcp-session-id']
+  if (session !== undefined && !sessionId.test(session)) return bad('answer has an odd session id')
   if (status === 202 || status === 204) return { status, headers, form: 'none' }
+  if (status !== 200 && status < 400) return bad(`answer has status ${status}`)
   const type = headers['content-type']?.toLowerCase() ?? ''
   if (/^application\/json\s*(;|$)/.test(type)) return { status, headers, form: 'json' }
   if (/^text\/event-stream\s*(;|$)/.test(type)) return { status, headers, form: 'events' }
   // A client error may come without a message; what it says instead is not passed on.
   return status >= 400 || framing === 0
     ? { status, headers, form: 'none' }
-    : 'answer is neither JSON nor events'
+    : bad('answer is neither JSON nor events')
+}
+
+/** MCP 2025-11-25 transports: visible ASCII. Longer ones would make a header that clients and proxies cut. */
+const sessionId = /^[\x21-\x7e]{1,256}$/
+
+/** Any success will do where nobody reads it, and any body, which is read over. */
+function judgeUnread({ status, headers }: ResponseHead): AnswerHead | ExchangeFailure {
+  const refused = status < 300 ? undefined : judgeStatus(status, headers)
+  if (refused !== undefined) return refused
+  return status < 300 ? { status, headers, form: 'none' } : bad(`answer has status ${status}`)
+}
+
+/** Challenges, and that a request was not received (408): of the connection between the two, and nobody else's. */
+const bareRefusals: ReadonlySet<number> = new Set([401, 403, 407, 408])
+
+function judgeStatus(status: number, headers: AnswerHead['headers']): ExchangeFailure | undefined {
+  const detail = `answer has status ${status}`
+  if (status === 429 || status === 503) {
+    return { failed: 'overloaded', detail, retryAfter: retryAfterOf(headers) }
+  }
+  const isRefused = (status >= 300 && status < 400) || status >= 500 || bareRefusals.has(status)
+  return isRefused ? bad(detail) : undefined
+}
+
+/** RFC 9110 §10.2.3: seconds, or a date; anything else would be new text for whoever reads it. */
+function retryAfterOf(headers: AnswerHead['headers']): string | undefined {
+  const value = headers['retry-after'] ?? ''
+  return /^([0-9]{1,6}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT)$/.test(value)
+    ? value
+    : undefined
+}
+
+function bad(detail: string): ExchangeFailure {
+  return { failed: 'bad answer', detail }
 }

@@ -7,8 +7,6 @@ import type { Era } from '../../mcp/message.ts'
  * caller's token on is forbidden (MCP 2026-07-28 security best practices, token passthrough).
  */
 const inbound = new Set([
-  'accept',
-  'content-type',
   'mcp-method',
   'user-agent',
   // W3C Trace Context and Baggage.
@@ -21,7 +19,7 @@ const inbound = new Set([
  * What passes from an upstream to a caller. Lengths, framing, cookies, challenges and server names are not of the message; its type is
  * said by us, because what was judged is UTF-8 whatever charset the upstream names.
  */
-const outbound = new Set(['cache-control', 'retry-after'])
+const outbound = ['cache-control', 'retry-after'] as const
 
 const paramPrefix = 'mcp-param-'
 
@@ -36,10 +34,20 @@ export interface UpstreamHeaders {
   readonly transactionToken?: string | undefined
 }
 
+/** What the gateway reads and writes, whatever the caller's client takes: no coding, so that what was judged is what is passed on. */
+export const ownHeaders: readonly string[] = [
+  'accept',
+  'application/json, text/event-stream',
+  'accept-encoding',
+  'identity',
+  'content-type',
+  'application/json',
+]
+
 /** The headers of the request to the upstream: name, value, name, value. */
 export function upstreamHeaders(o: UpstreamHeaders): string[] {
   const { raw, era, tool, sessionId, transactionToken } = o
-  const headers: string[] = []
+  const headers: string[] = [...ownHeaders]
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index]?.toLowerCase() ?? ''
     // An unrecognised Mcp-Param header must reach the server untouched (MCP 2026-07-28 transports, custom headers).
@@ -55,10 +63,11 @@ export function upstreamHeaders(o: UpstreamHeaders): string[] {
 }
 
 /** The headers of an upstream's answer that its caller sees. */
-export function callerHeaders(received: Readonly<Record<string, unknown>>): Record<string, string> {
+export function callerHeaders(received: Readonly<Record<string, string>>): Record<string, string> {
   const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(received)) {
-    if (outbound.has(name) && typeof value === 'string') headers[name] = value
+  for (const name of outbound) {
+    const value = received[name]
+    if (value !== undefined) headers[name] = value
   }
   return headers
 }

@@ -16,6 +16,13 @@ export type AnswerVerdict =
   | { readonly kind: 'notification' }
   /** Not for this caller: left out. */
   | { readonly kind: 'drop' }
+  /** The upstream asks its client something; `rawId` are the octets of the id. */
+  | {
+      readonly kind: 'server request'
+      readonly what: string
+      readonly method: string
+      readonly rawId: string
+    }
   /** The upstream wants something from the caller that policy is not asked about: the call is refused. */
   | { readonly kind: 'refuse'; readonly what: string }
   /** No answer at all. */
@@ -44,7 +51,7 @@ export function judgeAnswer(asked: Asked, octets: Buffer): AnswerVerdict {
   if ('rule' in scanned) return bad(scanned.message)
   const { value } = scanned
   if (value['jsonrpc'] !== '2.0') return bad('jsonrpc is not "2.0"')
-  if (Object.hasOwn(value, 'method')) return judgeMessage(value)
+  if (Object.hasOwn(value, 'method')) return judgeMessage(asked, octets, scanned)
   if (!hasOnly(value, responseMembers)) return bad('an unknown member beside the JSON-RPC ones')
   const hasResult = Object.hasOwn(value, 'result')
   if (hasResult === Object.hasOwn(value, 'error')) return bad('want one of result and error')
@@ -72,16 +79,52 @@ function isIdOf(asked: Asked, octets: Buffer, { value, offsets }: Scanned): bool
   return end - start <= 17 && integer.test(octets.toString('latin1', start, end))
 }
 
-function judgeMessage(value: JsonObject): AnswerVerdict {
+function judgeMessage(asked: Asked, octets: Buffer, { value, offsets }: Scanned): AnswerVerdict {
   const { method } = value as { readonly method?: unknown }
   const params = value['params']
   if (!hasOnly(value, messageMembers) || typeof method !== 'string') return bad('it is no message')
   if (params !== undefined && !isJsonObject(params)) return bad('params is no object')
-  const hasId = Object.hasOwn(value, 'id')
-  if (method === 'ping' && hasId) return { kind: 'drop' }
-  return hasId || !method.startsWith(notificationPrefix)
-    ? { kind: 'refuse', what: 'a request of the server' }
-    : { kind: 'notification' }
+  if (!Object.hasOwn(value, 'id')) {
+    if (!method.startsWith(notificationPrefix)) return { kind: 'refuse', what: serverRequest }
+    return isOfAHandle(method, params) ? { kind: 'drop' } : { kind: 'notification' }
+  }
+  if (asked.era === 'legacy') {
+    const rawId = rawIdOf(octets, value['id'], offsets.id)
+    if (rawId === undefined) return bad('its id is no text or integer of fair length')
+    return { kind: 'server request', what: serverRequest, method, rawId }
+  }
+  return method === 'ping' ? { kind: 'drop' } : { kind: 'refuse', what: serverRequest }
+}
+
+const serverRequest = 'a request of the server'
+const serverIdOctetsMax = 256
+
+function rawIdOf(octets: Buffer, id: unknown, span: Span | undefined): string | undefined {
+  if (span === undefined || span.end - span.start > serverIdOctetsMax) return undefined
+  const raw = octets.toString('utf8', span.start, span.end)
+  return typeof id === 'string' || integer.test(raw) ? raw : undefined
+}
+
+/** What tells of a task or a subscription: behind the gateway nobody holds one, so it is that of somebody else. */
+const handleNotifications: ReadonlySet<string> = new Set([
+  'notifications/tasks',
+  'notifications/tasks/status',
+  'notifications/subscriptions/acknowledged',
+  'notifications/resources/updated',
+  'notifications/elicitation/complete',
+])
+const handleKeys = [
+  'io.modelcontextprotocol/related-task',
+  'io.modelcontextprotocol/subscriptionId',
+] as const
+
+function isOfAHandle(method: string, params: unknown): boolean {
+  return handleNotifications.has(method) || namesAHandle(params)
+}
+
+function namesAHandle(holder: unknown): boolean {
+  const meta = isJsonObject(holder) ? holder['_meta'] : undefined
+  return isJsonObject(meta) && handleKeys.some((key) => Object.hasOwn(meta, key))
 }
 
 function judgeError(error: unknown): AnswerVerdict {
@@ -104,6 +147,7 @@ function judgeResult(asked: Asked, { value, offsets }: Scanned): AnswerVerdict {
   if (askingMembers.some((member) => Object.hasOwn(result, member))) {
     return { kind: 'refuse', what: 'a result that asks for input' }
   }
+  if (namesAHandle(result)) return { kind: 'refuse', what: 'a result of a task or a subscription' }
   if (type === 'complete') return { kind: 'response', result: offsets.result }
   const hasNoType = type === undefined && !Object.hasOwn(result, 'resultType')
   // A legacy result has no type; that of a call is complete without one (MCP 2026-07-28 base protocol, results).

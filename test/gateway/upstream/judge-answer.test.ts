@@ -14,6 +14,8 @@ const named: Asked = { ...call, id: { value: 'a' } }
 function verdictOf(asked: Asked, text: string | Buffer): string {
   const verdict = judgeAnswer(asked, Buffer.from(text))
   if (verdict.kind === 'refuse') return `refuse: ${verdict.what}`
+  if (verdict.kind === 'server request')
+    return `${verdict.kind}: ${verdict.method} ${verdict.rawId}`
   return verdict.kind === 'bad' ? verdict.detail.replace('answer is not read', 'bad') : verdict.kind
 }
 
@@ -34,6 +36,40 @@ const verdicts: readonly (readonly [Asked, string, string])[] = [
   [call, '{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m","data":[]}}', 'response'],
   [call, '{"jsonrpc":"2.0","method":"notifications/message","params":{}}', 'notification'],
   [call, '{"jsonrpc":"2.0","id":7,"method":"ping"}', 'drop'],
+
+  [
+    call,
+    '{"jsonrpc":"2.0","method":"notifications/progress","params":{"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t"}}}}',
+    'drop',
+  ],
+  [
+    call,
+    '{"jsonrpc":"2.0","method":"notifications/x","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":7}}}',
+    'drop',
+  ],
+  [call, '{"jsonrpc":"2.0","method":"notifications/tasks","params":{}}', 'drop'],
+  [call, '{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{}}', 'drop'],
+  [
+    call,
+    result(`${complete},"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t"}}`),
+    'refuse: a result of a task or a subscription',
+  ],
+  [legacyList, '{"jsonrpc":"2.0","id":7,"method":"ping"}', 'server request: ping 7'],
+  [
+    legacyList,
+    '{"jsonrpc":"2.0","id":"\\u0061","method":"sampling/createMessage"}',
+    'server request: sampling/createMessage "\\u0061"',
+  ],
+  [
+    legacyList,
+    '{"jsonrpc":"2.0","id":1.5,"method":"ping"}',
+    'bad: its id is no text or integer of fair length',
+  ],
+  [
+    legacyList,
+    `{"jsonrpc":"2.0","id":"${'x'.repeat(300)}","method":"ping"}`,
+    'bad: its id is no text or integer of fair length',
+  ],
 
   [call, '', 'bad: the body is not JSON at octet 0'],
   [call, '[]', 'bad: batches are not served'],

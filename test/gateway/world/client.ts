@@ -27,6 +27,8 @@ export interface TestClient extends AsyncDisposable {
     headers?: Record<string, string> | string[]
   }): Promise<Reply>
   readonly client: Client
+  /** How many it has opened. */
+  connections(): number
 }
 
 /** Connects to the gateway's port under the host name that it serves, whatever the address. */
@@ -52,6 +54,8 @@ export function openClient(o: {
   readonly bundle: Bundle
 }): TestClient {
   const client = new Client('https://gateway.test', { connect: gatewayConnector(o) })
+  let connections = 0
+  client.on('connect', () => (connections += 1))
   const send: TestClient['send'] = async ({ method, path, body, headers = {} }) => {
     const answer = await client.request({
       method,
@@ -70,6 +74,7 @@ export function openClient(o: {
   }
   return {
     client,
+    connections: () => connections,
     send,
     post: (path, body, headers = {}) =>
       send({

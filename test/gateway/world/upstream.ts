@@ -19,6 +19,8 @@ export interface TestUpstream extends AsyncDisposable {
   readonly url: string
   readonly port: number
   readonly received: Received[]
+  /** How many are open. */
+  connections(): Promise<number>
   /** Ends it in order, as `countersign.close` does. */
   readonly drain: Drain
   /** Ends it as a process that dies does. */
@@ -76,6 +78,13 @@ export async function openUpstream(options: {
     port,
     received,
     drain,
+    connections: () =>
+      new Promise((resolve, reject) => {
+        server.getConnections((error, count) => {
+          if (error === null) resolve(count)
+          else reject(error)
+        })
+      }),
     die() {
       server.close()
       server.closeAllConnections()

@@ -1,0 +1,46 @@
+import type { Era } from '../../mcp/message.ts'
+import { deliver } from './deliver.ts'
+import type { ExchangeOptions } from './exchange.ts'
+import type { AnswerVerdict } from './judge-answer.ts'
+
+type ServerRequest = Extract<AnswerVerdict, { readonly kind: 'server request' }>
+
+/** Answers a request of the server, and says whether it did. */
+export type ServerAnswerer = (era: Era, request: ServerRequest) => boolean
+
+/** So many in answer to one request; a server that asks more has its call refused. */
+const answersMax = 16
+
+/**
+ * A legacy server may ask its client something on the stream of a call. Nothing of that reaches an agent: to a ping the gateway answers
+ * that the client is there (MCP 2025-11-25 ping), to anything else that the client cannot (-32601), and the call goes on.
+ */
+export function createServerAnswerer(
+  exchange: Pick<ExchangeOptions, 'upstream' | 'request'>,
+): ServerAnswerer {
+  const { upstream, request } = exchange
+  let answers = 0
+  return (era, { rawId, method }) => {
+    answers += 1
+    if (era !== 'legacy' || answers > answersMax) return false
+    const outcome =
+      method === 'ping' ? '"result":{}' : '"error":{"code":-32601,"message":"Method not found"}'
+    const body = Buffer.from(`{"jsonrpc":"2.0","id":${rawId},${outcome}}`)
+    // Whether it arrives or not, the call goes on.
+    void deliver({ upstream, request: { headers: sessionHeaders(request.headers), body } })
+    return true
+  }
+}
+
+const kept: ReadonlySet<string> = new Set([
+  'accept',
+  'accept-encoding',
+  'content-type',
+  'mcp-protocol-version',
+  'mcp-session-id',
+])
+
+/** Of the request that is being answered, what says which session this is. */
+function sessionHeaders(headers: readonly string[]): string[] {
+  return headers.filter((_, at) => kept.has(headers[at - (at % 2)] ?? ''))
+}

@@ -1,0 +1,38 @@
+import { startExchange, type ExchangeFailure, type ExchangeOptions } from './exchange.ts'
+
+/** An upstream that has nothing to say may take this long to say so. */
+const deliveryMillisecondsMax = 5000
+
+export interface Delivery extends Pick<ExchangeOptions, 'upstream' | 'account' | 'request'> {
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Sends what no answer is expected to: notifications, responses, the end of a session. It has arrived when the head of whatever comes
+ * back is there; a body, an event stream that never ends, are nobody's.
+ */
+export function deliver(delivery: Delivery): Promise<ExchangeFailure | undefined> {
+  const { upstream, signal } = delivery
+  return new Promise((resolve) => {
+    const exchange = startExchange(
+      {
+        ...delivery,
+        isUnread: true,
+        answerBytesMax: 0,
+        timeoutMilliseconds: Math.min(deliveryMillisecondsMax, upstream.timeoutMilliseconds),
+        repeatable: true,
+      },
+      {
+        head() {
+          exchange.answered()
+          resolve(undefined)
+        },
+        data: () => true,
+        end: () => resolve(undefined),
+        failed: resolve,
+      },
+    )
+    signal?.addEventListener('abort', () => exchange.cancel(), { once: true })
+    if (signal?.aborted === true) exchange.cancel()
+  })
+}
