@@ -382,12 +382,17 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
 
   // Tokens and tool servers
+  'token.caller-judged-after': {
+    claim: 'a caller that ends to be acceptable while its token is signed is not spoken for',
+    source: 'CWE-367, time of check, time of use',
+  },
   'token.bound-to-gateway': {
     claim: 'a transaction token is worth nothing on another connection than that of its gateway',
     source: 'RFC 8705 §3, cnf x5t#S256',
   },
   'token.bound-to-call': {
-    claim: 'a transaction token is for one tool server, one tool and one set of arguments',
+    claim:
+      'a transaction token is for one tool server by SPIFFE ID and name, one tool and one set of arguments',
     source: 'draft-ietf-oauth-transaction-tokens',
   },
   'token.seconds-of-life': {

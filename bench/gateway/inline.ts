@@ -49,14 +49,14 @@ export async function runInline(setting: Setting): Promise<Running> {
       response.writeHead(403).end()
       return
     }
-    const token = tokens.sign({
+    const signed = tokens.sign({
       caller: caller.svid,
       upstream,
       tool: message.name ?? '',
       argumentsSha256: Buffer.from(texts.arguments?.sha256 ?? '', 'hex').toString('base64url'),
       transactionId: decisionId,
     })
-    forward({ message, token, response })
+    void signed.then((token) => forward({ message, token, response }))
   }
 
   const running = await openServer(setting, pool, serve, (server) => {

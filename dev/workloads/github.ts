@@ -62,8 +62,11 @@ function github(): McpServer {
 
 const handle = toNodeHandler(createMcpHandler(github))
 
-await serve((request, response, { caller, body }) => {
-  // The SDK's own types differ on undefined members (exactOptionalPropertyTypes).
-  const incoming = request as Parameters<typeof handle>[0]
-  return callers.run(caller, () => handle(incoming, response, JSON.parse(body.toString('utf8'))))
-})
+await serve(
+  (request, response, { caller, body }) => {
+    // The SDK's own types differ on undefined members (exactOptionalPropertyTypes).
+    const incoming = request as Parameters<typeof handle>[0]
+    return callers.run(caller, () => handle(incoming, response, JSON.parse(body.toString('utf8'))))
+  },
+  { server: 'github' },
+)

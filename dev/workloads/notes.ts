@@ -53,9 +53,12 @@ async function openSession(): Promise<StreamableHTTPServerTransport> {
   return transport
 }
 
-await serve(async (request, response, { caller, body }) => {
-  const [id] = request.headersDistinct['mcp-session-id'] ?? []
-  const transport = (id === undefined ? undefined : sessions.get(id)) ?? (await openSession())
-  const parsed: unknown = body.length === 0 ? undefined : JSON.parse(body.toString('utf8'))
-  await callers.run(caller, () => transport.handleRequest(request, response, parsed))
-})
+await serve(
+  async (request, response, { caller, body }) => {
+    const [id] = request.headersDistinct['mcp-session-id'] ?? []
+    const transport = (id === undefined ? undefined : sessions.get(id)) ?? (await openSession())
+    const parsed: unknown = body.length === 0 ? undefined : JSON.parse(body.toString('utf8'))
+    await callers.run(caller, () => transport.handleRequest(request, response, parsed))
+  },
+  { server: 'notes' },
+)

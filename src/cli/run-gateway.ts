@@ -61,7 +61,7 @@ export async function runGateway(
       ...config.admin,
       metrics,
       conditions,
-      pages: { '/trust-bundle.pem': () => pemPage(gateway?.trustBundlePem()) },
+      pages: pagesOf(() => gateway),
     }),
   )
   const sessionKey = await readSessionKey(config)
@@ -81,6 +81,7 @@ export async function runGateway(
 interface OpenGateway extends AsyncDisposable {
   conditions(): readonly Condition[]
   trustBundlePem(): string | undefined
+  jwks(): string | undefined
   /** Rejects when it cannot go on. */
   readonly ended: Promise<void>
 }
@@ -148,6 +149,7 @@ async function openGateway(
       { ...drainingState(gateway), name: 'draining' },
     ],
     trustBundlePem: () => (isThere(trustBundle) ? trustBundle.current().pem : undefined),
+    jwks: () => gateway?.jwks(),
     ended,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
@@ -217,8 +219,16 @@ async function openWhenThere(
   return { ended }
 }
 
-function pemPage(body: string | undefined): { contentType: string; body: string } | undefined {
-  return body === undefined ? undefined : { contentType: 'application/x-pem-file', body }
+type Pages = NonNullable<Parameters<typeof openAdminListener>[0]['pages']>
+
+/** What others verify with: whom the gateway trusts, and what it signs with. */
+function pagesOf(gateway: () => OpenGateway | undefined): Pages {
+  const page = (contentType: string, body: string | undefined): ReturnType<Pages[string]> =>
+    body === undefined ? undefined : { contentType, body }
+  return {
+    '/trust-bundle.pem': () => page('application/x-pem-file', gateway()?.trustBundlePem()),
+    '/jwks.json': () => page('application/jwk-set+json', gateway()?.jwks()),
+  }
 }
 
 type Settings =

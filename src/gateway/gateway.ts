@@ -19,6 +19,7 @@ import { createSeal } from './handle/seal.ts'
 import { defaultLimits, type GatewayLimits } from './limits.ts'
 import { createAuthorize } from './permit/authorize.ts'
 import { createDecisions } from './permit/policy.ts'
+import type { Parts } from './serve/serve.ts'
 import { createReadiness } from './readiness.ts'
 import { createAbsences } from './upstream/absences.ts'
 import { createUpstream, type Upstream, type UpstreamConfig } from './upstream/upstream.ts'
@@ -66,6 +67,8 @@ export interface Gateway {
   readonly draining: boolean
   /** One for each upstream; a warning while it is not proved, because the others are served. */
   conditions(): readonly Condition[]
+  /** The keys that transaction tokens are signed with, a JWK set as JSON. */
+  jwks(): string
   /** Closes as `drain` says. */
   close(): Promise<void>
 }
@@ -87,6 +90,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const catalogueOf = createCatalogues({ answerBytesMax, now, log, metrics })
   const seal = createSeal({ key: options.sessionKey })
   const tokens = createTokenSigner({ credential, now })
+  const judge: Parts['judge'] = (caller) => callers.judge(caller)
   // Longer than the wait, so that of many callers one alone waits for what is away.
   const pauseMilliseconds = 2 * limits.federationWaitMilliseconds
   const absences = createAbsences({ now, pauseMilliseconds })
@@ -95,7 +99,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     callers,
     served: { hosts: lowerCase(options.hosts), origins: lowerCase(options.origins) },
     authorize: createAuthorize({ decisions, catalogueOf, log }),
-    parts: { upstreams, absences, catalogueOf, decisions, seal, tokens, limits, now, log },
+    parts: { upstreams, absences, catalogueOf, decisions, seal, judge, tokens, limits, now, log },
     log,
     metrics,
     now,
@@ -120,6 +124,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       return draining
     },
     conditions: () => [...upstreams.values()].map((upstream) => upstream.condition()),
+    jwks: () => tokens.currentJwks(),
     async close() {
       draining = true
       await listener.close({ ...defaultDrain, ...options.drain })

@@ -1,5 +1,5 @@
 import { constants, sign } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import type { KeyObject, SignKeyObjectInput } from 'node:crypto'
 
 /** JWS algorithms by the curve's name in Node. */
 const curves: Readonly<Record<string, string>> = {
@@ -19,28 +19,41 @@ export function algorithmOf(key: KeyObject): string | undefined {
   return kind === 'ec' ? curves[key.asymmetricKeyDetails?.namedCurve ?? ''] : undefined
 }
 
-/** Signs octets with one key. */
-export type Sign = (octets: Buffer) => Buffer
+/** Signs octets with one key, on a thread of the pool. */
+export type Sign = (octets: Buffer) => Promise<Buffer>
 
 /** How the algorithm of this key signs (RFC 7518 §3.4 and §3.5, RFC 8037 §3.1). Undefined for a key that has no algorithm here. */
 export function signOf(key: KeyObject): Sign | undefined {
   switch (algorithmOf(key)) {
     case 'ES256':
-      return (octets) => rawSignature(sign('sha256', octets, key), 32)
+      return async (octets) => rawSignature(await signing('sha256', octets, key), 32)
     case 'ES384':
-      return (octets) => rawSignature(sign('sha384', octets, key), 48)
+      return async (octets) => rawSignature(await signing('sha384', octets, key), 48)
     case 'ES512':
-      return (octets) => rawSignature(sign('sha512', octets, key), 66)
+      return async (octets) => rawSignature(await signing('sha512', octets, key), 66)
     case 'PS256': {
       const { RSA_PKCS1_PSS_PADDING: padding, RSA_PSS_SALTLEN_DIGEST: saltLength } = constants
-      return (octets) => sign('sha256', octets, { key, padding, saltLength })
+      return (octets) => signing('sha256', octets, { key, padding, saltLength })
     }
     case 'Ed25519':
-      return (octets) => sign(null, octets, key)
+      return (octets) => signing(null, octets, key)
     case undefined:
     default:
       return undefined
   }
+}
+
+function signing(
+  digest: string | null,
+  octets: Buffer,
+  key: KeyObject | SignKeyObjectInput,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    sign(digest, octets, key, (error, signature) => {
+      if (error === null) resolve(signature)
+      else reject(error)
+    })
+  })
 }
 
 /**

@@ -1,4 +1,4 @@
-import { createPrivateKey } from 'node:crypto'
+import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
 import type { SpiffeId } from '../identity/spiffe-id.ts'
 import type { Credential, CredentialSource } from '../pki/credential.ts'
@@ -20,17 +20,23 @@ export interface SignableCall {
 }
 
 /**
- * Makes transaction tokens with the gateway's own pod key: the tool server has the public one from the TLS connection. At once, on
- * this thread: for the elliptic keys of pods, handing the work to another thread takes longer than the work.
+ * Makes transaction tokens with the gateway's own pod key: the tool server has the public one from the TLS connection. For one call alone
+ * handing the work to another thread takes longer than the work, but under load the loop is what is scarce.
  */
 export interface TokenSigner {
-  /** Throws `token/sign`. */
-  sign(call: SignableCall): string
+  /** Rejects with `token/sign`. What was true of the caller may not be any more when it resolves. */
+  sign(call: SignableCall): Promise<string>
+  /** The public keys that tokens of the last minute were signed with, newest first (RFC 7517 §5), as JSON. */
+  currentJwks(): string
 }
+
+/** Of the four threads that the pool has: the decision log writes with another one. */
+const signingMax = 3
 
 interface SigningKey {
   readonly credential: Credential
   readonly sign: Sign
+  readonly jwk: object
   /** The first part of every token of this key, with its dot. */
   readonly header: string
   readonly thumbprint: string
@@ -48,42 +54,86 @@ export function createTokenSigner(options: {
       `life of a token is out of range, want=1..${lifetimeSecondsMax} got=${lifetimeSeconds}`,
     )
   }
-  let cached: SigningKey | undefined
-
-  function currentKey(): SigningKey {
-    const current = credential.current()
-    if (cached?.credential === current) return cached
-    return (cached = signingKeyOf(current))
-  }
-
+  const keys = createKeys(credential, now)
+  const inTurn = createTurns(signingMax)
   return {
-    sign(call) {
-      const signing = currentKey()
+    async sign(call) {
+      const signing = keys.current()
       const claims = claimsOf({ call, signing, seconds: Math.floor(now() / 1000), lifetimeSeconds })
       const signed = `${signing.header}${base64url(JSON.stringify(claims))}`
       // RFC 7515 §5.1: the signature is over the ASCII of the first two parts.
-      const signature = signing.sign(Buffer.from(signed, 'latin1'))
+      const signature = await inTurn(() => signing.sign(Buffer.from(signed, 'latin1')))
       const token = `${signed}.${signature.toString('base64url')}`
       if (token.length > tokenOctetsMax) {
         throw refused(`token is too large, want=..${tokenOctetsMax} got=${token.length}`)
       }
       return token
     },
+    currentJwks: () => JSON.stringify({ keys: keys.published().map(({ jwk }) => jwk) }),
+  }
+}
+
+/** The key of the current credential, and those before it for as long as tokens of theirs are good. */
+function createKeys(
+  credential: CredentialSource,
+  now: () => number,
+): { current(): SigningKey; published(): readonly SigningKey[] } {
+  let cached: SigningKey | undefined
+  let former: readonly { readonly key: SigningKey; readonly until: number }[] = []
+  function current(): SigningKey {
+    const credentialNow = credential.current()
+    if (cached?.credential === credentialNow) return cached
+    const key = signingKeyOf(credentialNow)
+    if (cached !== undefined) {
+      const until = now() + lifetimeSecondsMax * 1000
+      former = [{ key: cached, until }, ...former].slice(0, formerMax)
+    }
+    return (cached = key)
+  }
+  return {
+    current,
+    published() {
+      const key = current()
+      former = former.filter(({ until }) => now() < until)
+      return [key, ...former.map((each) => each.key)]
+    },
+  }
+}
+
+/** More than one change of the key within the life of a token is somebody's mistake. */
+const formerMax = 4
+
+/** Runs so many at a time; the others wait in line. */
+function createTurns(most: number): <T>(work: () => Promise<T>) => Promise<T> {
+  let running = 0
+  const waiting: (() => void)[] = []
+  return async (work) => {
+    if (running < most) running += 1
+    else await new Promise<void>((resolve) => waiting.push(resolve))
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) running -= 1
+      else next()
+    }
   }
 }
 
 function signingKeyOf(credential: Credential): SigningKey {
   const key = createPrivateKey(credential.privateKeyPem)
+  const publicJwk = createPublicKey(key).export({ format: 'jwk' })
   const algorithm = algorithmOf(key)
   const sign = signOf(key)
   if (algorithm === undefined || sign === undefined) {
     throw refused(`key of the gateway is of an unknown kind, got=${key.asymmetricKeyType}`)
   }
   const thumbprint = Buffer.from(credential.svid.sha256, 'hex').toString('base64url')
-  const header = { alg: algorithm, typ: tokenType, 'x5t#S256': thumbprint }
+  const header = { alg: algorithm, typ: tokenType, kid: thumbprint, 'x5t#S256': thumbprint }
   return {
     credential,
     sign,
+    jwk: { ...publicJwk, use: 'sig', alg: algorithm, kid: thumbprint, 'x5t#S256': thumbprint },
     header: `${base64url(JSON.stringify(header))}.`,
     thumbprint,
   }

@@ -54,14 +54,19 @@ export function createTokenVerifier(options: {
   readonly trustDomain: TrustDomain
   /** Our own SPIFFE ID. */
   readonly audience: () => SpiffeId
+  /** The name that gateways know this server by; undefined where its SPIFFE ID alone says who it is. */
+  readonly server?: string | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }): TokenVerifier {
-  const { trustDomain, audience, now } = options
+  const { trustDomain, audience, server, now } = options
   return {
     async verify(token, call) {
       const claims = await verifySignature(token, call.peer)
       checkParties(claims, call.peer, audience())
+      if (server !== undefined && claims.tctx.server !== server) {
+        throw refused('audience', `token is for another server, want=${server}`)
+      }
       checkTime(claims, Math.floor(now() / 1000))
       checkCall(claims, call)
       return callOf(claims, trustDomain)

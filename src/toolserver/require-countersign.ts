@@ -59,6 +59,11 @@ export interface RequireCountersignOptions {
    * more tool brokers than the one that speaks for this server's callers.
    */
   readonly gateways: readonly string[]
+  /**
+   * The name that the gateways know this server by, `upstreams[].server` of their configuration: a token for another name is refused.
+   * Without it a token is good that is for this server's SPIFFE ID, whatever the name.
+   */
+  readonly server?: string
   /** Roles that may call with their own certificate, without the gateway. None by default. */
   readonly direct?: readonly Role[]
   /** Octets, 1 MiB by default; a larger body is refused with 413 before it is read whole. */
@@ -93,6 +98,7 @@ export async function requireCountersign(options: RequireCountersignOptions): Pr
   const tokens = createTokenVerifier({
     trustDomain,
     audience: () => credential.current().svid.spiffeId,
+    server: options.server,
     now,
   })
   const verifyRequest = createRequestVerifier({

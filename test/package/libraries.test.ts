@@ -106,6 +106,7 @@ const countersign = await requireCountersign({
   trustBundle,
   trustDomain: 'a.example',
   gateways: [gateway],
+  server: 'files',
   production: false,
 })
 const server = createServer(countersign.tlsOptions, countersign.guard((request, response) => response.end()))

@@ -18,15 +18,16 @@ const argumentsSha256 = 'x'.repeat(43)
 const gateway = party(gatewayId)
 const call: PresentedCall = { peer: gateway.svid, tool: 'read', argumentsSha256 }
 
-function verifierAt(milliseconds = start): ReturnType<typeof createTokenVerifier> {
+function verifierAt(milliseconds = start, server?: string): ReturnType<typeof createTokenVerifier> {
   return createTokenVerifier({
+    server,
     trustDomain: parseTrustDomain('example.test'),
     audience: () => self,
     now: () => milliseconds,
   })
 }
 
-function honestToken(from: Party = gateway, lifetimeSeconds = 10): string {
+function honestToken(from: Party = gateway, lifetimeSeconds = 10): Promise<string> {
   const credential = sourceOf(() => from.credential)
   const upstream = { server: 'files', spiffeId: self }
   return createTokenSigner({ credential, now: () => start, lifetimeSeconds }).sign({
@@ -46,7 +47,7 @@ async function changed(
   header: object = {},
   by: Party = gateway,
 ): Promise<string> {
-  const claims = decodeJwt<{ tctx: Json }>(honestToken(by))
+  const claims = decodeJwt<{ tctx: Json }>(await honestToken(by))
   const octets = Buffer.from(JSON.stringify(change(claims)))
   const thumbprint = Buffer.from(by.svid.sha256, 'hex').toString('base64url')
   const fixed = { alg: 'ES256', typ: 'txntoken+jwt', 'x5t#S256': thumbprint }
@@ -64,7 +65,7 @@ function encoded(value: object): string {
 for (const algorithm of Object.keys(keyKinds) as Algorithm[]) {
   test(`a token of ${algorithm} names the caller, its ceiling and its pod`, async () => {
     const peer = party(gatewayId, algorithm)
-    const verified = await verifierAt().verify(honestToken(peer), {
+    const verified = await verifierAt().verify(await honestToken(peer), {
       ...call,
       peer: peer.svid,
     })
@@ -98,7 +99,7 @@ const strangerThumbprint = Buffer.from(stranger.svid.sha256, 'hex').toString('ba
 const publicPem = gateway.svid.publicKey.export({ format: 'pem', type: 'spki' })
 
 async function withAlgorithm(alg: string, signature: (input: string) => Buffer): Promise<string> {
-  const [, payload] = honestToken().split('.')
+  const [, payload] = (await honestToken()).split('.')
   const input = `${encoded({ alg, typ: 'txntoken+jwt' })}.${payload}`
   return `${input}.${signature(input).toString('base64url')}`
 }
@@ -111,14 +112,18 @@ const hostile: Readonly<Record<string, readonly [() => string | Promise<string>,
     'is empty': [() => '', 'token/malformed', 'token is not a compact JWS'],
     'has two parts': [() => 'e30.e30', 'token/malformed', 'token is not a compact JWS'],
     'has five parts': [() => 'a.b.c.d.e', 'token/malformed', 'token is not a compact JWS'],
-    'is padded': [async () => `${honestToken()}=`, 'token/malformed', 'token is not a compact JWS'],
+    'is padded': [
+      async () => `${await honestToken()}=`,
+      'token/malformed',
+      'token is not a compact JWS',
+    ],
     'has a space before it': [
-      async () => ` ${honestToken()}`,
+      async () => ` ${await honestToken()}`,
       'token/malformed',
       'token is not a compact JWS',
     ],
     'is two tokens in one header': [
-      async () => `${honestToken()}, ${honestToken()}`,
+      async () => `${await honestToken()}, ${await honestToken()}`,
       'token/malformed',
       'token is not a compact JWS',
     ],
@@ -128,7 +133,7 @@ const hostile: Readonly<Record<string, readonly [() => string | Promise<string>,
       'token is too large, want=..8192 got=8195',
     ],
     'has a header that is not JSON': [
-      async () => honestToken().replace(/^[^.]+/, 'bm9wZQ'),
+      async () => (await honestToken()).replace(/^[^.]+/, 'bm9wZQ'),
       'token/signature',
       notSigned,
     ],
@@ -159,7 +164,7 @@ const hostile: Readonly<Record<string, readonly [() => string | Promise<string>,
     ],
     'was changed after it was signed': [
       async () => {
-        const [header, payload, signature] = honestToken().split('.')
+        const [header, payload, signature] = (await honestToken()).split('.')
         const claims = JSON.parse(Buffer.from(payload ?? '', 'base64url').toString()) as object
         return `${header}.${encoded({ ...claims, sub: `${gatewayId}2` })}.${signature}`
       },
@@ -326,7 +331,7 @@ for (const [name, [make, code, message]] of Object.entries(hostile)) {
 
 test('an honest token is worth nothing on the connection of another gateway, or of the same one renewed', async () => {
   requirement('token.bound-to-gateway')
-  const token = honestToken()
+  const token = await honestToken()
   for (const peer of [stranger.svid, renewed.svid]) {
     await assert.rejects(verifierAt().verify(token, { ...call, peer }), { code: 'token/signature' })
   }
@@ -339,14 +344,14 @@ test('an honest token is worth nothing on the connection of another gateway, or 
 
 test('an honest token is worth nothing for another tool or other arguments', async () => {
   requirement('token.bound-to-call')
-  const token = honestToken()
+  const token = await honestToken()
   for (const other of [{ tool: 'Read' }, { tool: '' }, { argumentsSha256: 'y'.repeat(43) }]) {
     await assert.rejects(verifierAt().verify(token, { ...call, ...other }), { code: 'token/call' })
   }
 })
 
 test('clocks may be five seconds apart, and no more', async () => {
-  const token = honestToken()
+  const token = await honestToken()
   for (const [seconds, fine] of [
     [-6, false],
     [-5, true],
@@ -361,8 +366,19 @@ test('clocks may be five seconds apart, and no more', async () => {
 
 test('a peer with a key of an unknown kind is refused', async () => {
   const peer = { ...gateway.svid, publicKey: {} as typeof gateway.svid.publicKey }
-  await assert.rejects(verifierAt().verify(honestToken(), { ...call, peer }), {
+  await assert.rejects(verifierAt().verify(await honestToken(), { ...call, peer }), {
     code: 'token/signature',
     message: 'key of the peer is of an unknown kind',
+  })
+})
+
+test('a token is for one name of a server, where two have one SPIFFE ID', async () => {
+  requirement('token.bound-to-call')
+  const token = await honestToken()
+  const verified = await verifierAt(start, 'files').verify(token, call)
+  assert.equal(verified.tool, 'read')
+  await assert.rejects(verifierAt(start, 'files-2').verify(token, call), {
+    code: 'token/audience',
+    message: 'token is for another server, want=files-2',
   })
 })

@@ -56,6 +56,7 @@ before(async () => {
     trustBundle: join(folder, 'trust.pem'),
     trustDomain: 'test.example',
     gateways: [gateway.identity.spiffeId.uri],
+    server: 'github',
     direct: ['model-gateway'],
     production: false,
     bodyBytesMax: 4096,
@@ -151,9 +152,10 @@ function digest(value: unknown): string {
 function tokenFor(options: {
   readonly signer?: Credential
   readonly server?: string
+  readonly name?: string
   readonly tool?: string
   readonly input?: unknown
-}): string {
+}): Promise<string> {
   const {
     signer = gateway.credential,
     tool = 'issues_list',
@@ -166,7 +168,7 @@ function tokenFor(options: {
   const spiffeId = parseSpiffeId(options.server ?? toolServer.identity.spiffeId.uri)
   return tokens.sign({
     caller: agent.credential.svid,
-    upstream: { server: 'github', spiffeId },
+    upstream: { server: options.name ?? 'github', spiffeId },
     tool,
     argumentsSha256: digest(input),
     transactionId: 'decision-1',
@@ -174,7 +176,7 @@ function tokenFor(options: {
 }
 
 test('a call through the gateway reaches the tool with the caller whom the token names', async () => {
-  const { status } = await send({ as: gateway, tokens: [tokenFor({})] })
+  const { status } = await send({ as: gateway, tokens: [await tokenFor({})] })
   assert.equal(status, 200)
   const [{ caller } = assert.fail('not served')] = served
   assert.equal(caller.via, 'gateway')
@@ -212,12 +214,12 @@ const otherGateway = authority.issue({ serviceAccount: 'gateway-2', role: 'tool-
 const refused: readonly [string, () => Promise<Sent>, RegExp][] = [
   [
     'an agent that comes without the gateway',
-    async () => ({ as: agent, tokens: [tokenFor({})] }),
+    async () => ({ as: agent, tokens: [await tokenFor({})] }),
     /want=a gateway of this server got=.*researcher, agent/,
   ],
   [
     'a tool broker that this server does not name, with a token of its own for somebody',
-    () => Promise.resolve({ as: rogue, tokens: [tokenFor({ signer: rogue.credential })] }),
+    async () => ({ as: rogue, tokens: [await tokenFor({ signer: rogue.credential })] }),
     /want=a gateway of this server got=.*ns\/acme\/sa\/innocent, tool-broker/,
   ],
   [
@@ -233,32 +235,37 @@ const refused: readonly [string, () => Promise<Sent>, RegExp][] = [
   ],
   [
     'a call with two tokens',
-    async () => ({ as: gateway, tokens: [tokenFor({}), tokenFor({})] }),
+    async () => ({ as: gateway, tokens: [await tokenFor({}), await tokenFor({})] }),
     /exactly one Txn-Token header got=2/,
   ],
   [
     'a token that another gateway signed',
-    async () => ({ as: gateway, tokens: [tokenFor({ signer: otherGateway.credential })] }),
+    async () => ({ as: gateway, tokens: [await tokenFor({ signer: otherGateway.credential })] }),
     /./,
   ],
   [
     'a token for another tool server',
     async () => ({
       as: gateway,
-      tokens: [tokenFor({ server: 'spiffe://test.example/ns/tools/sa/notes' })],
+      tokens: [await tokenFor({ server: 'spiffe://test.example/ns/tools/sa/notes' })],
     }),
     /./,
   ],
   [
+    'a token for another server that has the same SPIFFE ID',
+    async () => ({ as: gateway, tokens: [await tokenFor({ name: 'github-2' })] }),
+    /token is for another server, want=github/,
+  ],
+  [
     'a token for another tool',
-    async () => ({ as: gateway, tokens: [tokenFor({ tool: 'issues_delete' })] }),
+    async () => ({ as: gateway, tokens: [await tokenFor({ tool: 'issues_delete' })] }),
     /./,
   ],
   [
     'a token for other arguments',
     async () => ({
       as: gateway,
-      tokens: [tokenFor({ input: { repository: 'globex/vault' } })],
+      tokens: [await tokenFor({ input: { repository: 'globex/vault' } })],
     }),
     /./,
   ],
@@ -266,7 +273,7 @@ const refused: readonly [string, () => Promise<Sent>, RegExp][] = [
     'a token with a method that needs none',
     async () => ({
       as: gateway,
-      tokens: [tokenFor({})],
+      tokens: [await tokenFor({})],
       body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' }),
     }),
     /want=a transaction token only with tools\/call/,
@@ -285,7 +292,7 @@ for (const [what, prepare, message] of refused) {
 }
 
 test('a token is of no use a minute later', async () => {
-  const token = tokenFor({})
+  const token = await tokenFor({})
   clock.now += 60_000
   const { status } = await send({ as: gateway, tokens: [token] })
   clock.now -= 60_000
@@ -302,7 +309,7 @@ const unreadable: readonly [string, string][] = [
 
 for (const [what, text] of unreadable) {
   test(`a body with ${what} is refused before the token is looked at`, async () => {
-    const { status } = await send({ as: gateway, body: text, tokens: [tokenFor({})] })
+    const { status } = await send({ as: gateway, body: text, tokens: [await tokenFor({})] })
     assert.equal(status, 400)
     assert.deepEqual(served, [])
   })

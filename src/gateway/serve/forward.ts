@@ -1,5 +1,6 @@
+import { hash } from 'node:crypto'
 import type { RequestMessage } from '../../mcp/message.ts'
-import { argumentsSha256, replaceName } from '../../mcp/edits.ts'
+import { replaceName } from '../../mcp/edits.ts'
 import { tieExchange } from '../caller/streams.ts'
 import type { Reply } from '../door/reply.ts'
 import { endWith } from '../door/unsent.ts'
@@ -32,10 +33,22 @@ export function forward(permit: Permit, reply: Reply, parts: Parts): Soon<Refuse
   const { upstream } = target
   if (message.kind !== 'request' || upstream === undefined) return undefined
   const forwarding = { permit, reply, parts, message, upstream }
-  return exchange(forwarding, requestOf(forwarding))
+  if (target.kind !== 'tool') return exchange(forwarding, requestOf(forwarding))
+  return forwardSigned(forwarding, target.tool)
 }
 
-function requestOf(forwarding: Forwarding): UpstreamRequest {
+/** A tool is called for somebody, which the token says. Signing takes a moment: who is gone after it is not spoken for. */
+async function forwardSigned(forwarding: Forwarding, tool: string): Promise<Refused | undefined> {
+  const { permit, reply, parts } = forwarding
+  const token = await signToken(forwarding, tool)
+  if (reply.response.destroyed) return undefined
+  const judged = parts.judge(permit.call.caller)
+  const refusal = judged instanceof Promise ? await judged : judged
+  if (refusal !== undefined) return refused('peer', refusal)
+  return exchange(forwarding, requestOf(forwarding, token))
+}
+
+function requestOf(forwarding: Forwarding, transactionToken?: string): UpstreamRequest {
   const { permit, message, upstream } = forwarding
   const { arrived, target, session: whole } = permit.call
   const tool = target.kind === 'tool' ? target.tool : undefined
@@ -46,14 +59,14 @@ function requestOf(forwarding: Forwarding): UpstreamRequest {
     version: session?.version ?? message.version,
     tool,
     sessionId: session?.id,
-    transactionToken: tool === undefined ? undefined : signToken(forwarding, tool),
+    transactionToken,
   })
   const isRenamed = arrived.door.kind === 'all' && tool !== undefined
   const body = isRenamed ? replaceName(message.body, message.offsets, tool) : message.body
   return { headers, body }
 }
 
-function signToken({ permit, parts, message, upstream }: Forwarding, tool: string): string {
+function signToken({ permit, parts, upstream }: Forwarding, tool: string): Promise<string> {
   const { decisionId, call } = permit
   if (decisionId === undefined) throw new TypeError('a token is signed for a decision alone')
   const { server, spiffeId } = upstream.config
@@ -61,9 +74,16 @@ function signToken({ permit, parts, message, upstream }: Forwarding, tool: strin
     caller: call.caller.svid,
     upstream: { server, spiffeId },
     tool,
-    argumentsSha256: argumentsSha256(message.body, message.offsets),
+    argumentsSha256: base64urlOf(call.arguments?.sha256 ?? sha256OfNothing),
     transactionId: decisionId,
   })
+}
+
+/** Of no octets: the arguments of a call that has none. */
+const sha256OfNothing = hash('sha256', '', 'hex')
+
+function base64urlOf(hex: string): string {
+  return Buffer.from(hex, 'hex').toString('base64url')
 }
 
 function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Refused | undefined> {

@@ -1,5 +1,7 @@
 import type { Log } from '../../log.ts'
 import type { TokenSigner } from '../../token/sign.ts'
+import type { Caller } from '../caller/caller.ts'
+import type { Judgement } from '../caller/judge.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Reply } from '../door/reply.ts'
 import type { Seal } from '../handle/seal.ts'
@@ -17,6 +19,8 @@ export interface Parts {
   readonly catalogueOf: Catalogues
   readonly decisions: Decisions
   readonly seal: Seal
+  /** Whether a caller still is who it was, for what had to wait. */
+  readonly judge: (caller: Caller) => Judgement
   readonly tokens: TokenSigner
   readonly limits: GatewayLimits
   readonly now: () => number

@@ -47,6 +47,7 @@ const countersign = await requireCountersign({
   trustBundle: `${volume}/trust-bundle.pem`,
   trustDomain,
   gateways: [`spiffe://${trustDomain}/ns/${system}/sa/countersign-gateway`],
+  server: 'github',
   identityExtensionOid,
 })
 const guarded = countersign.guard((request, response, { caller, body }) => {
