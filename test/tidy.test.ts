@@ -35,7 +35,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/gateway/limits.ts': ['src/gateway/shares.ts'],
   'src/gateway/shares.ts': [],
   'src/gateway/self.ts': [],
-  'src/gateway/door': [...gatewayGround, 'src/pki'],
+  'src/gateway/door': [...gatewayGround, 'src/mcp', 'src/pki'],
   'src/gateway/caller': [...gatewayGround, 'src/identity', 'src/pki', 'src/policy'],
   'src/gateway/handle': [...gatewayGround, 'src/mcp'],
   'src/gateway/upstream': [...gatewayGround, 'src/mcp', 'src/identity', 'src/pki'],

@@ -113,6 +113,7 @@ async function serveCall(known: Known, options: CallHandlerOptions): Promise<Ref
   const permit = authorized instanceof Promise ? await authorized : authorized
   if (isRefused(permit)) return permit
   known.decisionId = permit.decisionId
+  if (caller.ended !== undefined) return refused('peer', caller.ended)
   return read.serve(permit, replyTo(known), parts)
 }
 
@@ -231,6 +232,8 @@ function refuse(known: Known, { check, refusal }: Refused, options: CallHandlerO
     },
     'request refused',
   )
-  if (arrived.response.headersSent) arrived.response.destroy()
-  else replyRefusal(replyTo(known), told)
+  const { response } = arrived
+  if (!response.headersSent) replyRefusal(replyTo(known), told)
+  // What has been told to its end is on its way.
+  else if (!response.writableEnded) response.destroy()
 }

@@ -72,13 +72,46 @@ for (const [what, { end, message }] of Object.entries(ends)) {
     assert.equal(reply.json.id, null)
   })
 
-  test(`a certificate that is ${what} has its open stream ended`, async () => {
+  test(`a certificate that is ${what} has its open stream ended, and is told why in its last event`, async () => {
     requirement('gateway.revoked-open-connection')
     await using world = await openWorld({ answers: { files: endless } })
     const agent = await world.agent({ podUid })
     const stream = await openStream(agent)
+    const disconnected = once(agent.client, 'disconnect')
     end(world)
-    await stream.ended
+    assert.deepEqual(await stream.lastEvent, {
+      jsonrpc: '2.0',
+      id: 1,
+      error: { code: -31403, message },
+    })
+    await disconnected
+  })
+
+  test(`a certificate that is ${what} has its open call answered with that, and nothing else`, async () => {
+    requirement('gateway.revoked-open-connection')
+    const silent: { call: () => void } = { call: () => {} }
+    await using world = await openWorld({
+      answers: {
+        files(message, response, request) {
+          const answer = (): void => answerBoth()(message, response, request)
+          if (message.method === 'tools/call') silent.call = answer
+          else answer()
+        },
+      },
+    })
+    const agent = await world.agent({ podUid })
+    const called = agent.post('/mcp/files', echo.body, echo.headers)
+    const { received = [] } = world.upstreams['files'] ?? {}
+    await eventually(
+      'the call is open',
+      () => received.at(-1)?.body.includes('tools/call') === true,
+    )
+    end(world)
+    const reply = await called
+    assert.equal(reply.status, 403)
+    assert.deepEqual(reply.json, { jsonrpc: '2.0', id: 1, error: { code: -31403, message } })
+    assert.equal(reply.headers['connection'], 'close')
+    silent.call()
   })
 }
 
@@ -101,15 +134,23 @@ for (const source of ['revocations', 'pods'] as const) {
     assert.ok(kept, 'the stream is kept while what is known is not too old')
     world.stale[source] = 121
     await stream.ended
+    const message = `${source} are not known`
+    assert.deepEqual(await stream.lastEvent, {
+      jsonrpc: '2.0',
+      id: 1,
+      error: { code: -32603, message },
+    })
     // Who has nothing open keeps its connection, and is told why.
     assert.equal(await asked(), 503)
     const reply = await streaming.post('/mcp/files', echo.body, echo.headers)
-    assert.equal(reply.json.error?.message, `${source} are not known`)
+    assert.equal(reply.json.error?.message, message)
   })
 }
 
 /** Calls a tool that streams; resolves when the first event is there. */
-async function openStream(agent: TestClient): Promise<{ ended: Promise<unknown> }> {
+async function openStream(
+  agent: TestClient,
+): Promise<{ readonly ended: Promise<unknown>; readonly lastEvent: Promise<unknown> }> {
   const { body, statusCode } = await agent.client.request({
     method: 'POST',
     path: '/mcp/files',
@@ -121,12 +162,19 @@ async function openStream(agent: TestClient): Promise<{ ended: Promise<unknown> 
     body: echo.body,
   })
   assert.equal(statusCode, 200)
+  let text = ''
+  body.on('data', (chunk: Buffer) => (text += chunk.toString()))
   const ended = new Promise((resolve) => {
     body.once('end', resolve)
     body.once('error', resolve)
   })
   await once(body, 'data')
-  return { ended }
+  const lastEvent = ended.then((error) => {
+    assert.equal(error, undefined, 'the stream ends in order')
+    return JSON.parse(text.trim().split('data: ').at(-1) ?? '') as unknown
+  })
+  lastEvent.catch(() => {})
+  return { ended, lastEvent }
 }
 
 test('a certificate that expires on an open connection is refused at the next request', async () => {
@@ -158,7 +206,9 @@ test('a certificate that expires while a stream is open ends the stream and the 
       if (leftSeconds > 30) throw error
     })
     if (stream === undefined) continue
-    await Promise.all([stream.ended, disconnected])
+    const event = (await stream.lastEvent) as { readonly error?: { readonly message: string } }
+    assert.equal(event.error?.message, 'certificate has expired')
+    await disconnected
     assert.equal((await agent.post('/mcp/files', echo.body, echo.headers)).status, 403)
     return
   }

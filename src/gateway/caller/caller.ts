@@ -21,8 +21,10 @@ export interface Caller {
   /** What it takes of the gateway is taken on this account. */
   readonly account: Account
   readonly unsent: Unsent
-  /** Ends one open answer each, gracefully. */
-  readonly streams: Set<() => void>
+  /** Ends one open answer each, and says why in it. */
+  readonly streams: Set<(refusal: Refusal) => void>
+  /** Why nothing is done for it any more, whatever was begun: its identity has ended since. */
+  ended: Refusal | undefined
   /** Requests of this connection between their first check and the end of their answer. */
   open: number
   readonly intermediates: readonly Buffer[]
@@ -66,6 +68,7 @@ export function parseCaller(socket: TLSSocket, options: CallerOptions): Caller |
       account,
       unsent: options.unsentOf(account),
       streams: new Set(),
+      ended: undefined,
       open: 0,
       intermediates: intermediatesOf(socket, options.credential.current()),
       verifiedWith: undefined,

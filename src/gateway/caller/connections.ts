@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { GatewayLimits } from '../limits.ts'
-import { identityRefusal, type Refusal } from '../refusal.ts'
+import { identityRefusal, unavailable, type Refusal } from '../refusal.ts'
 import { parseCaller, stranger, type Caller, type CallerOptions, type Stranger } from './caller.ts'
 import { createJudge, judgeSources, type Judgement, type JudgeOptions } from './judge.ts'
 import { createUsage, type Usage } from './usage.ts'
@@ -69,7 +69,8 @@ export function createCallers(options: CallersOptions): Callers {
     const { message: why, detail } = refusal
     log.info({ peer: caller.svid.spiffeId.uri, why, detail }, 'connection of a peer ended')
     known.set(socket, { refusal, svid: caller.svid })
-    for (const endStream of caller.streams) endStream()
+    caller.ended = refusal
+    for (const endStream of caller.streams) endStream(refusal)
     socket.destroySoon()
     setTimeout(() => socket.destroy(), destroyAfterMilliseconds).unref()
   }
@@ -113,12 +114,17 @@ export function createCallers(options: CallersOptions): Callers {
     judge,
     close() {
       unlisten()
-      for (const connection of connections) end(connection, identityRefusal('gateway is closing'))
+      for (const connection of connections) end(connection, closing)
     },
   }
 }
 
 const unknown: Stranger = stranger('no client certificate')
+/** Whether the call was done nobody knows: nothing here says that it may be made again. */
+const closing: Refusal = {
+  ...unavailable(502, 'gateway is closing, and the call had no answer yet'),
+  close: true,
+}
 
 function connect(caller: Caller | Stranger, usage: Usage): Caller | Stranger {
   if ('refusal' in caller) return caller

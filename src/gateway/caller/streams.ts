@@ -1,5 +1,13 @@
 import type { ServerResponse } from 'node:http'
+import type { Refusal } from '../refusal.ts'
 import type { Caller } from './caller.ts'
+
+export interface Tied {
+  /** Nobody waits for the exchange any more. */
+  readonly cancel: () => void
+  /** The caller's identity has ended: it is told so, as far as its answer still can. */
+  readonly tell: (refusal: Refusal) => void
+}
 
 /**
  * Ties an exchange to the two things that end it early: the caller goes away (which is cancellation to a modern server and none to
@@ -8,12 +16,12 @@ import type { Caller } from './caller.ts'
 export function tieExchange(
   caller: Caller,
   response: ServerResponse,
-  cancel: () => void,
+  { cancel, tell }: Tied,
 ): () => void {
-  const endByIdentity = (): void => {
+  const endByIdentity = (refusal: Refusal): void => {
+    // Told first: what is cancelled has nothing more to say.
+    tell(refusal)
     cancel()
-    // A stream ends like a stream; an answer that has not begun must not look like an empty one.
-    if (response.headersSent) response.end()
   }
   const endByCaller = (): void => {
     if (!response.writableFinished) cancel()

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { formatEvent } from '../../mcp/events.ts'
 import { formatRefusal, type Refusal } from '../refusal.ts'
 import type { Unsent } from '../shares.ts'
 import { endWith } from './unsent.ts'
@@ -49,6 +50,15 @@ export function replyBody(
 /** A notification was taken. */
 export function replyAccepted({ response }: Reply): void {
   if (!response.headersSent) response.writeHead(202, { 'content-length': '0' }).end()
+}
+
+/** Ends an answer, whatever has been sent of it, with a refusal: a stream with one more event, the last. */
+export function endReply(reply: Reply, refusal: Refusal): void {
+  const { response } = reply
+  if (!response.headersSent) replyRefusal(reply, refusal)
+  else if (!response.writableEnded) {
+    response.end(formatEvent(Buffer.from(formatRefusal(refusal, reply.rawId))))
+  }
 }
 
 /** Answers with a refusal; a connection that must not be used again is closed with it. */

@@ -1,6 +1,6 @@
 import type { AnswerBody } from '../../mcp/answer.ts'
 import { tieExchange } from '../caller/streams.ts'
-import type { Reply } from '../door/reply.ts'
+import { endReply, type Reply } from '../door/reply.ts'
 import type { UpstreamSession } from '../handle/session.ts'
 import type { Permit } from '../permit/authorize.ts'
 import type { Refused } from '../refusal.ts'
@@ -86,7 +86,10 @@ async function whileWaitedFor<T>(
   const ends =
     signal === undefined ? cancelling.signal : AbortSignal.any([signal, cancelling.signal])
   if (ends.aborted) return { failed: 'cancelled', detail: 'cancelled' }
-  const untie = tieExchange(permit.call.caller, reply.response, () => cancelling.abort())
+  const untie = tieExchange(permit.call.caller, reply.response, {
+    cancel: () => cancelling.abort(),
+    tell: (refusal) => endReply(reply, refusal),
+  })
   try {
     return await ask(ends)
   } finally {

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import type { RequestMessage } from '../../mcp/message.ts'
 import { replaceName } from '../../mcp/edits.ts'
 import { tieExchange } from '../caller/streams.ts'
-import type { Reply } from '../door/reply.ts'
+import { endReply, type Reply } from '../door/reply.ts'
 import { endWith } from '../door/unsent.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { badRequest, refused, type Refused, type Soon } from '../refusal.ts'
@@ -146,7 +146,10 @@ function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Ref
         },
       },
     )
-    const untie = tieExchange(caller, response, () => started.cancel())
+    const untie = tieExchange(caller, response, {
+      cancel: () => started.cancel(),
+      tell: (refusal) => endReply(reply, refusal),
+    })
   })
 }
 

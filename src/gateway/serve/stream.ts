@@ -1,5 +1,6 @@
 import { createEventParser, formatEvent, keepAlive } from '../../mcp/events.ts'
-import { formatRefusal, type Refused } from '../refusal.ts'
+import { endReply } from '../door/reply.ts'
+import type { Refused } from '../refusal.ts'
 import { createServerAnswerer } from '../upstream/answer-server.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import { judgeAnswer, type AnswerVerdict } from '../upstream/judge-answer.ts'
@@ -33,7 +34,7 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
   const answerServer = createServerAnswerer(options)
 
   function refuse({ refusal }: Refused): void {
-    response.end(formatEvent(Buffer.from(formatRefusal(refusal, reply.rawId))))
+    endReply(reply, refusal)
   }
   const events = createEventParser((data) => {
     // What comes after the answer answers nothing.

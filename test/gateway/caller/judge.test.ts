@@ -53,6 +53,7 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     account: ['acme', 'agents', svid.spiffeId.uri],
     unsent,
     streams: new Set(),
+    ended: undefined,
     open: 0,
     intermediates: [],
     verifiedWith: undefined,
