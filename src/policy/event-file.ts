@@ -40,20 +40,18 @@ export async function openEventFile(options: {
   /** Milliseconds of a monotonic clock. */
   readonly elapsed?: () => number
   readonly delay?: (milliseconds: number) => Promise<unknown>
+  /** Resolves when it is time to look at the path, whether lines come or not. */
+  readonly looking?: (milliseconds: number) => Promise<unknown>
 }): Promise<EventFile> {
   const { file, openHandle = openAppending, isMoved = hasMoved, delay = unhurried } = options
-  const { elapsed = () => performance.now() } = options
+  const { elapsed = () => performance.now(), looking = unhurried } = options
   try {
     const handle = await openHandle(file)
     const size = options.rotation === undefined ? 0 : (await handle.stat()).size
-    return new AppendingFile(handle, {
-      ...options,
-      size,
-      openHandle,
-      isMoved,
-      elapsed,
-      delay,
-    })
+    const parts = { size, openHandle, isMoved, elapsed, delay }
+    const appending = new AppendingFile(handle, { ...options, ...parts })
+    void appending.look(looking)
+    return appending
   } catch (cause) {
     throw failed(`decision log cannot be opened, got=${quoted(file, 200)}`, cause)
   }
@@ -160,7 +158,18 @@ class AppendingFile implements EventFile {
     return true
   }
 
+  /** Until it is closed. A path where nothing stands any more has its file again before the next line comes. */
+  async look(looking: (milliseconds: number) => Promise<unknown>): Promise<void> {
+    for (;;) {
+      await looking(lookMilliseconds)
+      if (this.#closed) return
+      if (this.#failure === undefined) await this.#write()
+    }
+  }
+
   async flush(): Promise<void> {
+    // It may be looking at the path, and about to change the file that is to be durable.
+    await this.#writing
     while (this.#waiting.length > 0) {
       await this.#write()
       if (this.#failure !== undefined) throw failed(unwritable, this.#failure)
@@ -208,6 +217,7 @@ class AppendingFile implements EventFile {
   }
 
   async #writeWaiting(): Promise<void> {
+    await this.#followPath()
     while (this.#waiting.length > 0) {
       const batch = Buffer.concat(this.#waiting)
       this.#waiting = [batch]

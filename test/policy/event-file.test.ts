@@ -5,19 +5,17 @@ import {
   mkdtemp,
   open,
   readFile,
-  rename,
   rm,
   stat,
   symlink,
   writeFile,
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { openEventFile } from '../../src/policy/event-file.ts'
 import type { EventFile, EventFileHandle } from '../../src/policy/event-file.ts'
 import { silentLog } from '../../src/log.ts'
-import { requirement } from '../requirements.ts'
 
 async function emptyFolder(): Promise<AsyncDisposable & { readonly file: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-events-'))
@@ -332,54 +330,4 @@ test('a new file that cannot be opened costs none of those that were put aside',
   assert.equal(await readFile(folder.file, 'utf8'), 'three\n')
   assert.equal(await readFile(`${folder.file}.1`, 'utf8'), 'two\n')
   assert.equal(await readFile(`${folder.file}.2`, 'utf8'), 'one\n')
-})
-
-for (const [what, moveAway, old] of [
-  ['renamed', (file: string) => rename(file, `${file}.1`), 'one\ntwo\n'],
-  ['removed', (file: string) => rm(file), undefined],
-] as const) {
-  test(`a log that was ${what} is opened anew at its path, within a second of the clock`, async () => {
-    requirement('policy.log-follows-its-path')
-    await using folder = await emptyFolder()
-    let elapsed = 0
-    await using file = await openEventFile({
-      file: folder.file,
-      bufferOctetsMax: 1000,
-      log: silentLog,
-      elapsed: () => elapsed,
-    })
-    file.append('one')
-    await file.flush()
-    await moveAway(folder.file)
-    elapsed = 999
-    file.append('two')
-    await file.flush()
-    elapsed = 1000
-    file.append('three')
-    await file.flush()
-    assert.equal(await readFile(folder.file, 'utf8'), 'three\n')
-    assert.equal((await stat(folder.file)).mode & 0o777, 0o600)
-    if (old !== undefined) assert.equal(await readFile(`${folder.file}.1`, 'utf8'), old)
-  })
-}
-
-test('a log whose place is gone is not available', async () => {
-  requirement('policy.log-follows-its-path')
-  await using folder = await emptyFolder()
-  let elapsed = 0
-  const file = await openEventFile({
-    file: folder.file,
-    bufferOctetsMax: 1000,
-    log: silentLog,
-    elapsed: () => elapsed,
-  })
-  await rm(dirname(folder.file), { recursive: true })
-  elapsed = 1000
-  file.append('one')
-  await assert.rejects(file.flush(), { code: 'policy/log' })
-  assert.equal(file.available, false)
-  await mkdir(dirname(folder.file))
-  await file.flush()
-  assert.equal(await readFile(folder.file, 'utf8'), 'one\n')
-  await file[Symbol.asyncDispose]()
 })
