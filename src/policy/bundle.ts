@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
+import { faultInJson } from './data-document.ts'
 import { parseDataSchemas, type DataSchemas } from './data-schemas.ts'
 
 /** A policy bundle read from a folder: OPA's layout, unpacked. */
@@ -106,12 +107,16 @@ function parseRevision(manifest: Json): string {
 }
 
 function parseJson(octets: Buffer, name: string): Json {
+  let text: string
   let value: unknown
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(octets))
+    text = new TextDecoder('utf-8', { fatal: true }).decode(octets)
+    value = JSON.parse(text)
   } catch (error) {
     throw refused(`${name} is not JSON`, error)
   }
+  const fault = faultInJson(text)
+  if (fault !== undefined) throw refused(`${name}: ${fault}`)
   if (!isObject(value)) throw refused(`${name} is not a JSON object`)
   return value
 }

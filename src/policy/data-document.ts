@@ -26,7 +26,7 @@ export function parseDataDocument(text: string, name: string): DataDocument {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw refusedData(name, 'want=an object')
   }
-  const fault = faultOf(text)
+  const fault = faultInJson(text)
   if (fault !== undefined) throw refusedData(name, fault)
   return { name, value: value as DataDocument['value'] }
 }
@@ -49,8 +49,8 @@ interface Frame {
 
 const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],]/g
 
-/** The first fault of a text that is JSON: what `JSON.parse` does not tell. */
-function faultOf(text: string): string | undefined {
+/** The first fault of a text that is JSON, with its place: what `JSON.parse` does not tell. Of two members the last would win. */
+export function faultInJson(text: string): string | undefined {
   const frames: Frame[] = []
   for (const [token] of text.matchAll(tokens)) {
     const frame = frames.at(-1)

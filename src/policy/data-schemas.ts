@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { CountersignError, cut, quoted } from '../errors.ts'
 import { nearestName } from '../nearest-name.ts'
-import { quotedPointer, refusedData, type DataDocument } from './data-document.ts'
+import { faultInJson, quotedPointer, refusedData, type DataDocument } from './data-document.ts'
 
 /** What the operator's data may hold. */
 export interface DataSchemas {
@@ -30,6 +30,8 @@ const faultsMax = 5
 export function parseDataSchemas(text: string): DataSchemas {
   try {
     const schemas = JSON.parse(text) as Readonly<Record<string, Schema>>
+    const fault = faultInJson(text)
+    if (fault !== undefined) throw new TypeError(fault)
     const properties = Object.entries(schemas).map(([root, schema]) => {
       const { required: _, ...partial } = schema
       return [root, z.fromJSONSchema(partial as z.core.JSONSchema.JSONSchema).optional()] as const

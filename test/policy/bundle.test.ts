@@ -26,6 +26,16 @@ const refused: Readonly<Record<string, readonly [Files, object, RegExp]>> = {
     /^manifest has no revision, want=1..128 visible characters$/,
   ],
   'data that is null': [{ data: 'null' }, {}, /^data.json is not a JSON object$/],
+  'a member of its data twice': [
+    { data: '{"grants":{"tenants":{},"tenants":{"acme":{}}}}' },
+    {},
+    /^data.json: \/grants\/tenants: is said twice$/,
+  ],
+  'two revisions': [
+    { manifest: '{"revision":"a","\\u0072evision":"b"}' },
+    {},
+    /^.manifest: \/revision: is said twice$/,
+  ],
   'octets that are no module': [
     { wasm: Buffer.from('#!/bin/sh') },
     {},

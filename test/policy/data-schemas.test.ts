@@ -122,3 +122,16 @@ test('it is checked where no code may be generated', () => {
     'data: /log/argument: no such member, did you mean "arguments"\n',
   )
 })
+
+test('schemas that say a member twice are none', () => {
+  requirement('policy.bundle-refused-whole')
+  for (const text of [
+    '{"grants":{"type":"object"},"grants":{}}',
+    '{"a":{"type":"object","type":"array"}}',
+  ]) {
+    assert.throws(() => parseDataSchemas(text), {
+      code: 'policy/bundle',
+      message: 'schemas.json holds no JSON Schemas',
+    })
+  }
+})
