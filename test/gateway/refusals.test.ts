@@ -103,6 +103,14 @@ const cases: readonly Case[] = [
     message: 'a second member "jsonrpc"',
   },
   {
+    title: 'an argument that its tool names in another case',
+    ask: (agent) =>
+      agent.post('/mcp/files', call('big', { N: 1 }).body, call('big', { N: 1 }).headers),
+    status: 200,
+    code: -32602,
+    message: 'an argument "N" that differs from "n" in case only',
+  },
+  {
     title: 'a header that names another tool than the body',
     ask: (agent) => {
       const { body, headers } = call('delete')

@@ -1,8 +1,11 @@
+import { isUtf8 } from 'node:buffer'
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import * as fc from 'fast-check'
 import { argumentsSha256, replaceName } from '../../src/mcp/edits.ts'
-import { scan, type Scanned, type Span } from '../../src/mcp/scan.ts'
+import { skipSpace } from '../../src/mcp/lex.ts'
+import { scan, scanAnswer, scanTool, type Scanned, type Span } from '../../src/mcp/scan.ts'
+import { skipValue } from '../../src/mcp/skip.ts'
 
 const limits = { depthMax: 64, membersMax: 10_000 }
 
@@ -115,6 +118,87 @@ test('whatever JSON.parse refuses of a damaged body, the scanner refuses, and it
       }
     }),
     { numRuns: 2000 },
+  )
+})
+
+const piece = fc.oneof(
+  fc.constantFrom(
+    ...'{ } [ ] , : " \\\\ \\u \\ud800 \\udc00 0 - 1 9 . e E + true false null'.split(' '),
+  ),
+  fc.constantFrom(
+    '{"',
+    '":',
+    '","',
+    '"id":',
+    '"method":',
+    '"a"',
+    '{}',
+    '[]',
+    ' ',
+    '\n',
+    '\u0000',
+    'é',
+  ),
+  fc.string({ unit: 'binary', maxLength: 3 }),
+)
+const anyOctets = fc.oneof(
+  fc.array(piece, { maxLength: 30 }).map((pieces) => Buffer.from(pieces.join(''))),
+  fc.json({ noUnicodeString: false }).map((text) => Buffer.from(text)),
+  fc.uint8Array({ maxLength: 40 }).map((octets) => Buffer.from(octets)),
+)
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function isJson(octets: Buffer): boolean {
+  try {
+    JSON.parse(decoder.decode(octets))
+    return true
+  } catch {
+    return false
+  }
+}
+
+test('any octets at all are skipped over exactly where they are JSON', () => {
+  fc.assert(
+    fc.property(anyOctets, (octets) => {
+      fc.pre(isUtf8(octets))
+      const end = skipValue(octets, skipSpace(octets, 0), { left: 1000 })
+      const isWhole = end >= 0 && skipSpace(octets, end) === octets.length
+      assert.equal(isWhole, isJson(octets))
+    }),
+    { numRuns: 5000 },
+  )
+})
+
+test('any octets at all are read or refused by every form, and what is read is JSON', () => {
+  const forms = [
+    scan,
+    scanTool,
+    (octets: Buffer) => scanAnswer(octets, limits, 'list'),
+    (octets: Buffer) => scanAnswer(octets, limits, 'other'),
+  ]
+  fc.assert(
+    fc.property(anyOctets, (octets) => {
+      for (const form of forms) {
+        const scanned = form(octets, limits)
+        if ('rule' in scanned) assert.ok(scanned.rule !== 'malformed' || !isJson(octets))
+        else assert.ok(isJson(octets))
+      }
+    }),
+    { numRuns: 3000 },
+  )
+})
+
+test('what an answer holds is read as a parser reads it, but for the list that is left to others', () => {
+  fc.assert(
+    fc.property(fc.array(json), fc.dictionary(fc.string(), json), indent, (tools, more, space) => {
+      const result = { ...more, tools }
+      const octets = Buffer.from(JSON.stringify({ id: 1, result, jsonrpc: '2.0' }, null, space))
+      const scanned = scanAnswer(octets, limits, 'list')
+      if ('rule' in scanned) return
+      const expected = { id: 1, result: { ...result, tools: null }, jsonrpc: '2.0' }
+      assert.deepEqual(scanned.value, JSON.parse(JSON.stringify(expected)))
+    }),
+    { numRuns: 300 },
   )
 })
 

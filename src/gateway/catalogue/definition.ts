@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { parseArgumentNames, type ArgumentNames } from '../../mcp/argument-names.ts'
 import { parseParamHeaders, type ParamHeader } from '../../mcp/param-headers.ts'
 import type { Problem } from '../../mcp/problem.ts'
 import { skipSpace } from '../../mcp/lex.ts'
@@ -18,6 +19,8 @@ export interface Definition {
   readonly annotations: object | undefined
   /** The arguments that callers repeat in headers, or why the tool cannot be offered over HTTP. */
   readonly paramHeaders: readonly ParamHeader[] | Problem
+  /** The names of its arguments, read when it is called for the first time; undefined where its schema gives none. */
+  readonly argumentNames: () => ArgumentNames | undefined
 }
 
 const scanLimits = { depthMax: 32, membersMax: 10_000 }
@@ -53,6 +56,18 @@ export function parseDefinition(octets: Buffer): Definition | string {
     digest: digestDefinition(octets.toString('utf8')),
     annotations: told,
     paramHeaders: parseParamHeaders(inputSchema),
+    argumentNames: argumentNamesIn(octets),
+  }
+}
+
+function argumentNamesIn(octets: Buffer): Definition['argumentNames'] {
+  let read: { readonly names: ArgumentNames | undefined } | undefined
+  return () => {
+    if (read === undefined) {
+      const { inputSchema } = JSON.parse(octets.toString('utf8')) as { inputSchema?: unknown }
+      read = { names: parseArgumentNames(inputSchema) }
+    }
+    return read.names
   }
 }
 

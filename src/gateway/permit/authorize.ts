@@ -6,7 +6,7 @@ import type { Definition } from '../catalogue/definition.ts'
 import { quarantineOf } from '../catalogue/pins.ts'
 import { isRefused, type Refused, type Soon } from '../refusal.ts'
 import { isWithinCeiling, outsideCeiling } from './ceiling.ts'
-import { checkParamHeaders, refuseUnknown } from './definition.ts'
+import { checkArgumentNames, checkParamHeaders, refuseUnknown } from './definition.ts'
 import { obligationUnknown, unknownObligation } from './obligations.ts'
 import type { Decided, Decisions } from './policy.ts'
 
@@ -44,7 +44,11 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
     const { upstream } = call.target
     const reason = upstream && quarantineOf(upstream.config, definition)
     if (reason !== undefined) return decisions.refuse({ call, definition }, 'definition', reason)
-    return checkParamHeaders(call, definition) ?? decide(call, definition)
+    return (
+      checkParamHeaders(call, definition) ??
+      checkArgumentNames(call, definition) ??
+      decide(call, definition)
+    )
   }
   function decide(call: Call, definition: Definition | undefined): Soon<Permit | Refused> {
     if (call.message.kind === 'notification') return permit(call, definition, undefined)

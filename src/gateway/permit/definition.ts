@@ -1,4 +1,7 @@
+import { quoted } from '../../errors.ts'
+import { findVariant } from '../../mcp/argument-names.ts'
 import { compareParamHeaders } from '../../mcp/param-headers.ts'
+import { problemCodes } from '../../mcp/problem.ts'
 import type { Call } from '../call.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { Definition } from '../catalogue/definition.ts'
@@ -30,4 +33,18 @@ export function checkParamHeaders(
   if (message.era === 'legacy' || 'code' in paramHeaders) return undefined
   const problem = compareParamHeaders(paramHeaders, message.arguments, arrived.request.rawHeaders)
   return problem === undefined ? undefined : refused('definition', problem)
+}
+
+/** No argument is one that rules do not see and the tool server takes for one that they ask for. */
+export function checkArgumentNames(
+  { message }: Call,
+  { argumentNames }: Definition,
+): Refused | undefined {
+  const names = argumentNames()
+  if (names === undefined || message.arguments === undefined) return undefined
+  const variant = findVariant(names, message.arguments)
+  if (variant === undefined) return undefined
+  const [name, wanted] = [quoted(variant.name), quoted(variant.wanted)]
+  const text = `an argument ${name} that differs from ${wanted} in case only`
+  return refused('definition', { status: 200, code: problemCodes.invalidParams, message: text })
 }
