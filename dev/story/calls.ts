@@ -181,7 +181,7 @@ function refused(call: {
       expect(code === -31403, `want=-31403 got=${String(code)} ${failure.message}`)
       const { decisionId } = (data ?? {}) as { decisionId?: string }
       expect(decisionId !== undefined, 'want=a decision id')
-      return `refused: ${failure.message} (decision ${decisionId})`
+      return `refused: ${failure.message}`
     },
   }
 }

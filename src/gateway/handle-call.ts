@@ -22,11 +22,13 @@ import {
   badRequest,
   isRefused,
   refused,
+  statusOf,
   retrySoon,
   unavailable,
   type Refusal,
   type Refused,
   type Soon,
+  type Told,
 } from './refusal.ts'
 import type { Parts, Serve } from './serve/serve.ts'
 
@@ -158,7 +160,8 @@ function readCall(
     return refused('era', message)
   }
   if (message.kind === 'response') {
-    return refused('era', badRequest(400, 'no request of the server is open'))
+    // Nobody waits for it. That is no fault that a client could mend, so it is taken all the same.
+    return refused('era', badRequest(202, 'no request of the server is open'))
   }
   known.message = message
   known.rawId = message.kind === 'request' ? message.id.raw : undefined
@@ -233,7 +236,17 @@ function refuse(known: Known, { check, refusal }: Refused, options: CallHandlerO
     'request refused',
   )
   const { response } = arrived
-  if (!response.headersSent) replyRefusal(replyTo(known), told)
+  if (!response.headersSent)
+    replyRefusal(replyTo(known), told, statusOf({ check, refusal: told }, toldOf(known)))
   // What has been told to its end is on its way.
   else if (!response.writableEnded) response.destroy()
+}
+
+/** A message that could not be read has an era all the same: only legacy clients name a session. */
+function toldOf({ arrived, message, rawId }: Known): Told {
+  const hasSession = arrived.request.headers['mcp-session-id'] !== undefined
+  return {
+    isLegacy: message === undefined ? hasSession : message.era === 'legacy',
+    kind: message?.kind ?? (rawId === undefined ? undefined : 'request'),
+  }
 }

@@ -76,11 +76,12 @@ export function denial(decision: {
   readonly reasons: readonly Reason[]
 }): Refusal {
   const told = decision.reasons.filter((reason) => reason.audience === 'agent')
+  const reasons = told.map((reason) => reason.message)
   return {
     status: 200,
     code: deniedCode,
-    message: 'denied by policy',
-    data: { decisionId: decision.id, reasons: told.map((reason) => reason.message) },
+    message: ['denied by policy', ...reasons].join(': '),
+    data: { decisionId: decision.id, reasons },
     detail: decision.reasons.map((reason) => reason.code).join(' '),
   }
 }
@@ -123,14 +124,35 @@ export function tooMany(what: string): Refusal {
   return { ...badRequest(429, `too many ${what}`), headers: retrySoon }
 }
 
+/** What is known of who is told: which of its statuses it survives. */
+export interface Told {
+  readonly isLegacy: boolean
+  readonly kind: 'request' | 'notification' | undefined
+}
+
+/** A fault of the request or of what is behind the gateway; what is wrong with framing, identity or session is another thing. */
+const faults: ReadonlySet<number> = new Set([400, 429, 500, 502, 503, 504])
+
+/**
+ * The HTTP status of a refusal. To a legacy client anything but 2xx is a broken transport, and widely used ones end their session over
+ * it: what is wrong with one request is told as its answer, and a notification has none.
+ */
+export function statusOf({ check, refusal }: Refused, { isLegacy, kind }: Told): number {
+  const isFault = faults.has(refusal.status) && check !== 'session' && refusal.close !== true
+  if (!isLegacy || kind === undefined || !isFault) return refusal.status
+  return kind === 'request' ? 200 : 202
+}
+
 /**
  * One JSON-RPC error, with the id as the body of the request writes it, so that no number changes; null where there is none to be read
- * (JSON-RPC 2.0 §5).
+ * (JSON-RPC 2.0 §5). Most clients show their users the message alone, so the decision stands in it too.
  */
 export function formatRefusal(refusal: Refusal, rawId: string | undefined): string {
+  const { message } = refusal
+  const { decisionId } = (refusal.data ?? {}) as { readonly decisionId?: string }
   const error = {
     code: refusal.code,
-    message: refusal.message,
+    message: decisionId === undefined ? message : `${message} (decision ${decisionId})`,
     ...(refusal.data === undefined ? {} : { data: refusal.data }),
   }
   return `{"jsonrpc":"2.0","id":${rawId ?? 'null'},"error":${JSON.stringify(error)}}`

@@ -5,7 +5,7 @@ import { connect, type TLSSocket } from 'node:tls'
 import type { Revocation } from '../../src/gateway/caller/revocation.ts'
 import { eventually } from '../support/eventually.ts'
 import { createTestAuthority } from '../support/test-authority.ts'
-import { modern, openClient, type TestClient } from './world/client.ts'
+import { modern, openClient, type TestClient, whyOf } from './world/client.ts'
 import { answerBoth, type Answer } from './world/upstream.ts'
 import type { Decision } from '../../src/policy/decision.ts'
 import { openWorld, type World } from './world/world.ts'
@@ -60,7 +60,7 @@ for (const [what, { end, message }] of Object.entries(ends)) {
     const before = world.events.length
     const reply = await agent.post('/mcp/files', echo.body, echo.headers)
     assert.equal(reply.status, 403)
-    assert.equal(reply.json.error?.message, message)
+    assert.equal(whyOf(reply), message)
     const [event, ...others] = world.events.slice(before)
     assert.deepEqual(others, [])
     assert.equal(event?.path, 'countersign/gateway/peer')
@@ -143,7 +143,7 @@ for (const source of ['revocations', 'pods'] as const) {
     // Who has nothing open keeps its connection, and is told why.
     assert.equal(await asked(), 503)
     const reply = await streaming.post('/mcp/files', echo.body, echo.headers)
-    assert.equal(reply.json.error?.message, message)
+    assert.equal(whyOf(reply), message)
   })
 }
 
@@ -186,7 +186,7 @@ test('a certificate that expires on an open connection is refused at the next re
   ahead = 86_400_000
   const reply = await agent.post('/mcp/files', echo.body, echo.headers)
   assert.equal(reply.status, 403)
-  assert.equal(reply.json.error?.message, 'certificate has expired')
+  assert.equal(whyOf(reply), 'certificate has expired')
   assert.equal(reply.headers['connection'], 'close')
 })
 

@@ -5,7 +5,14 @@ import * as fc from 'fast-check'
 import type { Authorizer } from '../../src/policy/authorizer.ts'
 import type { Condition } from '../../src/readiness.ts'
 import { requirement } from '../requirements.ts'
-import { initializeParams, legacy, modern, type Reply, type TestClient } from './world/client.ts'
+import {
+  initializeParams,
+  legacy,
+  modern,
+  whyOf,
+  type Reply,
+  type TestClient,
+} from './world/client.ts'
 import { openWorld, type World } from './world/world.ts'
 
 test('of several faults the first is told, in the order of the checks', async () => {
@@ -34,8 +41,7 @@ test('of several faults the first is told, in the order of the checks', async ()
         : modern('tools/call', call)
     const sent = message === 'no message' ? `${body}{}` : body
     const reply = await agent.post(door, sent, { ...headers, host })
-    const { message: why = '', data } = reply.json.error ?? {}
-    return (data as { reasons?: string[] } | undefined)?.reasons?.[0] ?? why
+    return whyOf(reply) ?? ''
   }
   world.revocations.set([{ name: 'r', tenant: 'acme', reason: '' }])
   assert.equal(await told({ large: false }), 'not ready: pods')
@@ -51,10 +57,13 @@ test('of several faults the first is told, in the order of the checks', async ()
   const readable = { ...small, message: 'modern' }
   assert.equal(await told(readable), 'server is not known')
   const addressed = { ...readable, door: '/mcp/files' }
-  assert.equal(await told(addressed), 'the certificate has no scope for this tool')
+  assert.equal(
+    await told(addressed),
+    'denied by policy: the certificate has no scope for this tool',
+  )
   assert.equal(await told({ ...addressed, tool: 'none' }), 'Unknown tool: none')
   assert.match(await told({ ...addressed, tool: 'delete' }), /argument|grant/)
-  const obligation = 'an obligation of the permission cannot be met'
+  const obligation = 'denied by policy: an obligation of the permission cannot be met'
   assert.equal(await told({ ...addressed, tool: 'echo' }), obligation)
   assert.deepEqual(callsAt(world), [])
 })

@@ -4,7 +4,14 @@ import type { TLSSocket } from 'node:tls'
 import { silentLog } from '../../src/log.ts'
 import { askCall } from '../../src/policy/asked.ts'
 import type { Authorizer } from '../../src/policy/authorizer.ts'
-import { initializeParams, legacy, modern, type Reply, type TestClient } from './world/client.ts'
+import {
+  initializeParams,
+  legacy,
+  modern,
+  whyOf,
+  type Reply,
+  type TestClient,
+} from './world/client.ts'
 import { openWorld, type World, type WorldOptions } from './world/world.ts'
 import { requirement } from '../requirements.ts'
 
@@ -167,7 +174,7 @@ const cases: readonly Case[] = [
       const { body, headers } = legacy('tools/call', { name, arguments: {} }, { session })
       return agent.post('/mcp', body, headers)
     },
-    status: 400,
+    status: 200,
     code: -32602,
     message: 'params.name is too long, want=..192 got=100006',
   },
@@ -279,7 +286,7 @@ const cases: readonly Case[] = [
     ask: (agent) => agent.post('/mcp/files', call('secret').body, call('secret').headers),
     status: 200,
     code: -31403,
-    message: 'denied by policy',
+    message: 'denied by policy: the certificate has no scope for this tool',
   },
   {
     title: 'a tool inside the ceiling that is not granted',
@@ -396,7 +403,7 @@ for (const { title, world: options, ask, status, code, message, withoutId } of c
     const reply = await ask(agent, world)
     assert.equal(reply.status, status, reply.text)
     assert.equal(reply.json.error?.code, code)
-    if (message !== undefined) assert.equal(reply.json.error?.message, message)
+    if (message !== undefined) assert.equal(whyOf(reply), message)
     assert.equal(reply.json.id, withoutId === true ? null : 1)
     assert.equal(reply.headers['www-authenticate'], undefined)
     assert.doesNotMatch(reply.text, /secret detail/)
@@ -432,6 +439,8 @@ test('a denial has the id of its decision and only the reasons that are meant fo
     decisionId: event?.decisionId,
     reasons: ['ask your owner'],
   })
+  const message = `denied by policy: ask your owner (decision ${event?.decisionId})`
+  assert.equal(reply.json.error?.message, message)
   assert.equal(event?.requestedBy, 'spiffe://test.example/ns/agents/sa/agent')
 })
 

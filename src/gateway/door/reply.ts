@@ -62,9 +62,12 @@ export function endReply(reply: Reply, refusal: Refusal): void {
 }
 
 /** Answers with a refusal; a connection that must not be used again is closed with it. */
-export function replyRefusal(reply: Reply, refusal: Refusal): void {
+export function replyRefusal(reply: Reply, refusal: Refusal, status: number): void {
+  if (status === 202) {
+    replyAccepted(reply)
+    return
+  }
   const close = refusal.close === true ? { connection: 'close' } : {}
   const headers = { ...refusal.headers, ...close }
-  const body = Buffer.from(formatRefusal(refusal, reply.rawId))
-  replyBody(reply, body, { status: refusal.status, headers })
+  replyBody(reply, Buffer.from(formatRefusal(refusal, reply.rawId)), { status, headers })
 }

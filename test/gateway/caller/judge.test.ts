@@ -7,7 +7,7 @@ import { eventually } from '../../support/eventually.ts'
 import { textOf } from '../../../src/policy/asked.ts'
 import type { DecisionInput } from '../../../src/policy/authorizer.ts'
 import { createTestAuthority } from '../../support/test-authority.ts'
-import { modern } from '../world/client.ts'
+import { modern, whyOf } from '../world/client.ts'
 import { answerBoth } from '../world/upstream.ts'
 import { openWorld } from '../world/world.ts'
 
@@ -140,7 +140,7 @@ test('a certificate without our extension is no identity here', async () => {
   const agent = await world.agent()
   const reply = await agent.post('/mcp/files', echo.body, echo.headers)
   assert.equal(reply.status, 403)
-  assert.equal(reply.json.error?.message, 'certificate has no identity extension')
+  assert.equal(whyOf(reply), 'certificate has no identity extension')
   assert.deepEqual(reply.json.error?.data, { decisionId: world.events[0]?.decisionId })
 })
 
@@ -201,7 +201,7 @@ test('what cannot be known about an identity is no decision about it', async () 
   const agent = await world.agent()
   world.stale.pods = 1000
   const reply = await agent.post('/mcp/files', echo.body, echo.headers)
-  assert.equal(reply.json.error?.message, 'pods are not known')
+  assert.equal(whyOf(reply), 'pods are not known')
   assert.equal(reply.json.error?.data, undefined)
   assert.deepEqual(world.events, [])
 })

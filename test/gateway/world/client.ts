@@ -2,6 +2,11 @@ import { buildConnector, Client } from 'undici'
 import type { Bundle } from '../../../src/pki/bundle.ts'
 import type { Credential } from '../../../src/pki/credential.ts'
 
+/** Why a reply refuses, without the id of the decision that its message ends with. */
+export function whyOf({ json }: Reply): string | undefined {
+  return json.error?.message.replace(/ \(decision [0-9a-f-]{36}\)$/, '')
+}
+
 export interface Reply {
   readonly status: number
   readonly headers: Record<string, string | string[] | undefined>
