@@ -7,6 +7,7 @@ import { gatewaySchema } from '../src/cli/gateway-configuration.ts'
 import { signerSchema } from '../src/cli/signer-configuration.ts'
 import { limitRanges } from '../src/gateway/limits.ts'
 import manifest from '../package.json' with { type: 'json' }
+import { requirements } from './requirements.ts'
 import { filesUnder, readSourceFile, root } from './support/source-tree.ts'
 
 const sources = [...filesUnder('src'), ...filesUnder('dev')].filter(({ path }) =>
@@ -211,4 +212,24 @@ test('the checks stand in TROUBLESHOOTING in the order of the report', () => {
   const checks = literals('src/doctor/check.ts', 'CheckName')
   const rows = rowsUnder(readSourceFile('docs/TROUBLESHOOTING.md').text, 'What the doctor checks')
   assert.deepEqual(rows, checks)
+})
+
+test('every claim about what stands between callers and tools is in the threat model, and no other', () => {
+  const ours = /^(gateway|token|toolserver|agent)\./
+  const said = new Set(
+    [...readSourceFile('docs/THREATS.md').text.matchAll(/`([a-z]+\.[a-z-]+)`/g)].map(
+      ([, id]) => id ?? '',
+    ),
+  )
+  const claimed = Object.keys(requirements)
+  assert.deepEqual(
+    claimed.filter((id) => ours.test(id) && !said.has(id)),
+    [],
+    'want=a line in docs/THREATS.md',
+  )
+  const rooms = new Set(claimed.map((id) => id.split('.')[0]))
+  const unknown = [...said].filter(
+    (id) => rooms.has(id.split('.')[0] ?? '') && !claimed.includes(id),
+  )
+  assert.deepEqual(unknown, [], 'want=a row in test/requirements.ts')
 })

@@ -1,23 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { requirement, requirements } from './requirements.ts'
+import { citations } from './support/citations.ts'
 import { filesUnder } from './support/source-tree.ts'
-
-const citation = /\brequirement\('([^'\n]+)'\)|# requirement: (\S+)/g
-
-/** Where each claim is cited: by the tests themselves and by the Rego tests. */
-function citations(): ReadonlyMap<string, readonly string[]> {
-  const cited = new Map<string, string[]>()
-  const files = [...filesUnder('test'), ...filesUnder('policies')]
-  for (const { path, text } of files.filter((file) => /[._]test\.(ts|rego)$/.test(file.path))) {
-    if (path === 'test/requirements.test.ts') continue
-    for (const [, inTest, inRego] of text.matchAll(citation)) {
-      const id = inTest ?? inRego ?? ''
-      cited.set(id, [...(cited.get(id) ?? []), path])
-    }
-  }
-  return cited
-}
 
 const cited = citations()
 

@@ -218,6 +218,7 @@ const testsWithoutSource: Readonly<Record<string, string>> = {
 }
 const foldersWithoutSource = [
   'faults',
+  'mutations',
   'chart',
   'cluster',
   'e2e',

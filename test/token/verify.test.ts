@@ -314,7 +314,8 @@ const hostile: Readonly<Record<string, readonly [() => string | Promise<string>,
 
 for (const [name, [make, code, message]] of Object.entries(hostile)) {
   test(`a token that ${name} is refused, and nothing of it is said`, async () => {
-    requirement(code === 'token/expired' ? 'token.seconds-of-life' : 'token.bound-to-call')
+    if (code === 'token/expired') requirement('token.seconds-of-life')
+    else requirement('token.bound-to-call')
     const token = await make()
     await assert.rejects(verifierAt().verify(token, call), (error: CountersignError) => {
       assert.deepEqual([error.code, error.message], [code, message])

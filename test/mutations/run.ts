@@ -1,0 +1,106 @@
+/**
+ * Takes each defence away in turn, and runs the tests that prove its claim: one of them has to fail.
+ * `npm run test:mutations [-- --only <text>] [--write]`. Exits 1 when a defence can go and no test notices.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { citations } from '../support/citations.ts'
+import { root } from '../support/source-tree.ts'
+import { formatReport, type Outcome } from './report.ts'
+import { mutations, type Mutation } from './table.ts'
+
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, write: { type: 'boolean', default: false } },
+})
+
+/** A copy of the tree, so that no defence is ever missing from the one that is worked on. */
+function copyTree(): string {
+  const copy = mkdtempSync(join(tmpdir(), 'countersign-mutations-'))
+  const skipped = new Set(['node_modules', '.git', 'dist'].map((name) => join(root, name)))
+  cpSync(root, copy, { recursive: true, filter: (path) => !skipped.has(path) })
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
+  return copy
+}
+
+/** Runs node, and ends it as soon as what it prints says enough. */
+async function run(
+  args: readonly string[],
+  cwd: string,
+  isEnough: (text: string) => boolean = () => false,
+): Promise<{ readonly code: number | null; readonly text: string }> {
+  const child = spawn(process.execPath, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  let text = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+      if (isEnough(text)) child.kill()
+    })
+  }
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, text }
+}
+
+function runTests(files: readonly string[], cwd: string): ReturnType<typeof run> {
+  const options = ['--test', '--test-reporter=tap', '--test-timeout=30000', '--test-force-exit']
+  return run([...options, ...files], cwd, (text) => firstFailure(text) !== undefined)
+}
+
+/** The title of the first test that failed; of tests within tests, the innermost stands first. */
+function firstFailure(text: string): string | undefined {
+  return /^\s*not ok \d+ - (?<title>.*)\n/m.exec(text)?.groups?.['title']
+}
+
+async function tryWithout(mutation: Mutation, copy: string): Promise<Outcome> {
+  const { claim, file, edits } = mutation
+  const path = join(copy, file)
+  const whole = readFileSync(path, 'utf8')
+  const mutated = edits.reduce((text, [from, to]) => text.replace(from, () => to), whole)
+  writeFileSync(path, mutated)
+  try {
+    // What does not even load would be noticed by any test, and prove nothing.
+    const loads = await run(['--input-type=module', '--eval', `await import('./${file}')`], copy)
+    if (loads.code !== 0) return { mutation, failed: undefined, broken: 'it does not load' }
+    const tests = mutation.tests ?? cited.get(claim) ?? []
+    const { code, text } = await runTests(tests, copy)
+    if (code === 0) return { mutation, failed: undefined, broken: undefined }
+    const failed = firstFailure(text)
+    return { mutation, failed, broken: failed === undefined ? 'no test ran' : undefined }
+  } finally {
+    writeFileSync(path, whole)
+  }
+}
+
+const cited = citations()
+const { only = '' } = values
+const chosen = mutations.filter(({ claim, file }) => `${claim} ${file}`.includes(only))
+const copy = copyTree()
+const outcomes: Outcome[] = []
+try {
+  const tests = new Set(chosen.flatMap((each) => each.tests ?? cited.get(each.claim) ?? []))
+  console.log(
+    `${chosen.length} defences, proved by ${tests.size} test files; first all of them whole`,
+  )
+  const baseline = await runTests([...tests], copy)
+  if (baseline.code !== 0) {
+    throw new Error(`tests fail with every defence in place: ${firstFailure(baseline.text)}`)
+  }
+  for (const mutation of chosen) {
+    const started = performance.now()
+    const outcome = await tryWithout(mutation, copy)
+    outcomes.push(outcome)
+    const seconds = ((performance.now() - started) / 1000).toFixed(1)
+    const { failed, broken } = outcome
+    const what = failed === undefined ? (broken ?? 'NOBODY NOTICED') : `noticed by: ${failed}`
+    console.log(`${mutation.claim} (${mutation.without}) ${seconds} s, ${what}`)
+  }
+} finally {
+  rmSync(copy, { recursive: true })
+}
+if (values.write) writeFileSync(join(root, 'docs', 'MUTATIONS.md'), formatReport(outcomes))
+const survived = outcomes.filter(({ failed }) => failed === undefined)
+console.log(`${outcomes.length - survived.length} of ${outcomes.length} noticed`)
+process.exitCode = survived.length === 0 ? 0 : 1

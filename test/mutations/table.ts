@@ -1,0 +1,233 @@
+/** One defence, and how it is taken away. */
+export interface Mutation {
+  /** The claim of `test/requirements.ts` that stands on it. */
+  readonly claim: string
+  /** What is taken away, so that "without …" is a sentence. */
+  readonly without: string
+  readonly file: string
+  /** Texts that stand in the file exactly once, with what is put in their place. */
+  readonly edits: readonly (readonly [from: string, to: string])[]
+  /** The tests to run; those that cite the claim unless told. */
+  readonly tests?: readonly string[]
+}
+
+/** A defence that is a condition: it never holds. */
+function never(condition: string): Mutation['edits'] {
+  return [[condition, `false && (${condition})`]]
+}
+
+const judge = 'src/gateway/caller/judge.ts'
+const handleCall = 'src/gateway/handle-call.ts'
+const headers = 'src/gateway/upstream/headers.ts'
+const verify = 'src/token/verify.ts'
+
+export const mutations: readonly Mutation[] = [
+  {
+    claim: 'gateway.client-certificate-required',
+    without: 'the demand for a certificate',
+    file: 'src/gateway/door/tls.ts',
+    edits: [
+      ['requestCert: true', 'requestCert: false'],
+      ['rejectUnauthorized: true', 'rejectUnauthorized: false'],
+    ],
+  },
+  {
+    claim: 'gateway.client-certificate-required',
+    without: 'the judgement of TLS, where a certificate is asked for all the same',
+    file: 'src/gateway/door/tls.ts',
+    edits: [['rejectUnauthorized: true', 'rejectUnauthorized: false']],
+  },
+  {
+    claim: 'gateway.no-tickets',
+    without: 'the ban on session tickets',
+    file: 'src/gateway/door/tls.ts',
+    edits: [
+      [
+        'secureOptions: constants.SSL_OP_NO_TICKET',
+        'secureOptions: 0 * constants.SSL_OP_NO_TICKET',
+      ],
+    ],
+  },
+  {
+    claim: 'gateway.expired-open-connection',
+    without: 'the timer at notAfter',
+    file: 'src/gateway/caller/connections.ts',
+    edits: [['arm(connection, now, end)\n      return true', 'return true']],
+  },
+  {
+    claim: 'gateway.expired-open-connection',
+    without: 'the look at the clock on every request',
+    file: judge,
+    edits: never('now() >= svid.notAfter.getTime()'),
+    tests: ['test/gateway/caller/judge.test.ts'],
+  },
+  {
+    claim: 'gateway.revoked-open-connection',
+    without: 'the look for a revocation on every request',
+    file: judge,
+    edits: never('revocation !== undefined'),
+  },
+  {
+    claim: 'gateway.revoked-open-connection',
+    without: 'the end of open connections when a revocation comes',
+    file: 'src/gateway/caller/connections.ts',
+    edits: never('refusal?.close === true'),
+  },
+  {
+    claim: 'gateway.pod-gone',
+    without: 'the look for the pod',
+    file: judge,
+    edits: [['alive === false ? podGone : askedPod(alive)', 'undefined']],
+  },
+  {
+    claim: 'gateway.stale-watch-refuses',
+    without: 'the bound on how old what is known of revocations may be',
+    file: judge,
+    edits: never('revocations.staleSeconds > staleSecondsMax'),
+  },
+  {
+    claim: 'gateway.stale-watch-refuses',
+    without: 'the bound on how old what is known of pods may be',
+    file: judge,
+    edits: never('pods.staleSeconds > staleSecondsMax'),
+  },
+  {
+    claim: 'gateway.host-and-origin',
+    without: 'the list of hosts',
+    file: 'src/gateway/door/host.ts',
+    edits: never('host === undefined || !isServed(host.toLowerCase(), served.hosts)'),
+  },
+  {
+    claim: 'gateway.host-and-origin',
+    without: 'the list of origins',
+    file: 'src/gateway/door/host.ts',
+    edits: never('origin !== undefined && !served.origins.has(origin.toLowerCase())'),
+  },
+  {
+    claim: 'gateway.one-reading',
+    without: 'the look for a second member of one name',
+    file: 'src/mcp/scan.ts',
+    edits: never('!names.add(name)'),
+  },
+  {
+    claim: 'gateway.ceiling-before-policy',
+    without: 'the ceiling of the certificate',
+    file: 'src/gateway/permit/authorize.ts',
+    edits: never('!isWithinCeiling(call)'),
+  },
+  {
+    claim: 'gateway.session-bound',
+    without: 'the owner of a session',
+    file: 'src/gateway/handle/session.ts',
+    edits: never('session.owner !== owner'),
+  },
+  {
+    claim: 'gateway.changed-tool-quarantined',
+    without: 'the pins, at a call',
+    file: 'src/gateway/permit/authorize.ts',
+    edits: never('reason !== undefined'),
+  },
+  {
+    claim: 'gateway.changed-tool-quarantined',
+    without: 'the pins, in a list',
+    file: 'src/gateway/permit/list.ts',
+    edits: never('quarantineOf(upstream.config, definition) !== undefined'),
+  },
+  {
+    claim: 'gateway.credentials-stripped',
+    without: 'the list of headers that pass to a tool server',
+    file: headers,
+    edits: [
+      [
+        'inbound.has(name) ||',
+        "(inbound.has(name) || !['host', 'connection', 'content-length'].includes(name)) ||",
+      ],
+    ],
+  },
+  {
+    claim: 'gateway.credentials-stripped',
+    without: 'the list of headers that pass to a caller',
+    file: headers,
+    edits: [['outbound.has(name) && ', '']],
+  },
+  {
+    claim: 'gateway.upstream-verified',
+    without: 'the SPIFFE ID of the tool server',
+    file: 'src/gateway/upstream/tls.ts',
+    edits: never('svid.spiffeId.uri !== spiffeId.uri'),
+  },
+  {
+    claim: 'gateway.no-log-no-call',
+    without: 'the demand for a decision log that takes events',
+    file: 'src/gateway/permit/policy.ts',
+    edits: [["if (!decisionLog.available) return refused('policy', logUnavailable)", '']],
+  },
+  {
+    claim: 'gateway.not-ready-says-so',
+    without: 'the wait for what decisions need',
+    file: handleCall,
+    edits: never('unmet.length > 0'),
+  },
+  {
+    claim: 'token.bound-to-gateway',
+    without: 'the certificate in the header of a token',
+    file: verify,
+    edits: never('thumbprint !== thumbprintOf(peer)'),
+  },
+  {
+    claim: 'token.bound-to-gateway',
+    without: 'the certificate in the claims of a token',
+    file: verify,
+    edits: never("claims.cnf['x5t#S256'] !== thumbprintOf(peer)"),
+  },
+  {
+    claim: 'token.bound-to-call',
+    without: 'the audience of a token',
+    file: verify,
+    edits: never('claims.aud !== self.uri'),
+  },
+  {
+    claim: 'token.bound-to-call',
+    without: 'the tool of a token',
+    file: verify,
+    edits: never('tool !== call.tool'),
+  },
+  {
+    claim: 'token.bound-to-call',
+    without: 'the arguments of a token',
+    file: verify,
+    edits: never('argumentsSha256 !== call.argumentsSha256'),
+  },
+  {
+    claim: 'token.seconds-of-life',
+    without: 'the longest life of a token',
+    file: verify,
+    edits: never('exp <= iat || exp - iat > lifetimeSecondsMax'),
+  },
+  {
+    claim: 'token.seconds-of-life',
+    without: 'the end of a token',
+    file: verify,
+    edits: never('exp <= seconds - skewSeconds'),
+  },
+  {
+    claim: 'toolserver.gateway-by-name',
+    without: 'the names of the gateways',
+    file: 'src/toolserver/verify-request.ts',
+    edits: [
+      ["role === 'tool-broker' && gateways.has(peer.spiffeId.uri)", "role === 'tool-broker'"],
+    ],
+  },
+  {
+    claim: 'toolserver.peer-checked-each-request',
+    without: 'the judgement of the peer on every request',
+    file: 'src/toolserver/verify-request.ts',
+    edits: [['verifyX509Svid(svid, { bundle: trustBundle.current(), now: now() })', '']],
+  },
+  {
+    claim: 'toolserver.only-through-gateway',
+    without: 'the roles that may come without the gateway',
+    file: 'src/toolserver/verify-request.ts',
+    edits: [['direct.includes(role)', 'true']],
+  },
+]
