@@ -140,7 +140,9 @@ const faults: ReadonlySet<number> = new Set([400, 429, 500, 502, 503, 504])
 export function statusOf({ check, refusal }: Refused, { isLegacy, kind }: Told): number {
   const isFault = faults.has(refusal.status) && check !== 'session' && refusal.close !== true
   if (!isLegacy || kind === undefined || !isFault) return refusal.status
-  return kind === 'request' ? 200 : 202
+  if (kind === 'request') return 200
+  // A request that has lost its id is no notification, whatever it looks like.
+  return check === 'era' ? refusal.status : 202
 }
 
 /**

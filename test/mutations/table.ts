@@ -131,7 +131,7 @@ export const mutations: readonly Mutation[] = [
     claim: 'gateway.changed-tool-quarantined',
     without: 'the pins, in a list',
     file: 'src/gateway/permit/list.ts',
-    edits: never('quarantineOf(upstream.config, definition) !== undefined'),
+    edits: [['quarantineOf(upstream.config, definition) === undefined', 'true']],
   },
   {
     claim: 'gateway.credentials-stripped',
