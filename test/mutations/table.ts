@@ -148,7 +148,7 @@ export const mutations: readonly Mutation[] = [
     claim: 'gateway.credentials-stripped',
     without: 'the list of headers that pass to a caller',
     file: headers,
-    edits: [['outbound.has(name) && ', '']],
+    edits: [['for (const name of outbound)', 'for (const name of Object.keys(received))']],
   },
   {
     claim: 'gateway.upstream-verified',

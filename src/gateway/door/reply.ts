@@ -62,7 +62,11 @@ export function endReply(reply: Reply, refusal: Refusal): void {
 }
 
 /** Answers with a refusal; a connection that must not be used again is closed with it. */
-export function replyRefusal(reply: Reply, refusal: Refusal, status: number): void {
+export function replyRefusal(
+  reply: Reply,
+  refusal: Refusal,
+  status: number = refusal.status,
+): void {
   if (status === 202) {
     replyAccepted(reply)
     return
