@@ -160,7 +160,9 @@ export const mutations: readonly Mutation[] = [
     claim: 'gateway.no-log-no-call',
     without: 'the demand for a decision log that takes events',
     file: 'src/gateway/permit/policy.ts',
-    edits: [["if (!decisionLog.available) return refused('policy', logUnavailable)", '']],
+    edits: [
+      ["there ? decideNow(question) : refused('policy', logUnavailable)", 'decideNow(question)'],
+    ],
   },
   {
     claim: 'gateway.not-ready-says-so',
