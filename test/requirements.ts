@@ -260,6 +260,20 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'what tells of a task or a subscription that nobody was given does not reach an agent',
     source: 'CVE-2026-52870: tasks of others; MCP 2025-11-25 tasks, related-task',
   },
+  'gateway.revoked-upstream-not-called': {
+    claim:
+      'a tool server whose certificate is revoked, or whose anchor has left the bundle, is not called, and what is open with it ends',
+    source: 'docs/AUTHORIZATION.md; the same rule as for callers',
+  },
+  'gateway.intermediates-accepted': {
+    claim: 'a tool server whose CA is an intermediate is verified to the root by what it sends',
+    source: 'RFC 8446 §4.4.2, RFC 5280 §6',
+  },
+  'toolserver.intermediates-accepted': {
+    claim:
+      'a gateway whose CA is an intermediate is verified to the root, and not by OpenSSL alone',
+    source: 'RFC 5280 §6; nodejs/node#65579',
+  },
   'gateway.header-values-cannot-add-headers': {
     claim: 'a value with CR, LF or NUL is never written into a request to a tool server',
     source: 'RFC 9110 §5.5',

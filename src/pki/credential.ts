@@ -17,6 +17,8 @@ export interface Credential {
   readonly privateKeyPem: string
   /** Leaf first, then intermediates, never a root. */
   readonly chainPem: string
+  /** DER of those intermediates. */
+  readonly intermediates: readonly Buffer[]
 }
 
 /** The credential in force now. */
@@ -55,10 +57,12 @@ export function parseCredentialBundle(
   if (!publicKey.equals(svid.certificate.spki)) {
     throw refused('has a key that does not belong to its certificate')
   }
+  const ders = intermediates.map((block) => block.der)
   return {
     svid,
     privateKeyPem: formatPem('PRIVATE KEY', key.der),
-    chainPem: formatCertificates([leaf.der, ...intermediates.map((block) => block.der)]),
+    chainPem: formatCertificates([leaf.der, ...ders]),
+    intermediates: ders,
   }
 }
 

@@ -102,6 +102,7 @@ export async function requireCountersign(options: RequireCountersignOptions): Pr
     now,
   })
   const verifyRequest = createRequestVerifier({
+    credential,
     trustBundle,
     tokens,
     gateways,

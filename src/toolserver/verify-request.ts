@@ -7,6 +7,8 @@ import { isProblem } from '../mcp/problem.ts'
 import { argumentsSha256 } from '../mcp/edits.ts'
 import type { Role } from '../identity/role.ts'
 import type { BundleSource } from '../pki/bundle.ts'
+import type { Credential, CredentialSource } from '../pki/credential.ts'
+import { intermediatesOf } from '../pki/peer-chain.ts'
 import { parseX509Svid, verifyX509Svid, type X509Svid } from '../pki/x509-svid.ts'
 import type { TokenVerifier } from '../token/verify.ts'
 import { callerOf, directCaller, type VerifiedCaller } from './caller.ts'
@@ -30,6 +32,7 @@ export type RequestVerifier = (
  * list and discover on its own account; it can call a tool only for somebody, so `tools/call` needs a token.
  */
 export function createRequestVerifier(options: {
+  readonly credential: CredentialSource
   readonly trustBundle: BundleSource
   readonly tokens: TokenVerifier
   /** SPIFFE IDs of the gateways, whose word is believed about others. */
@@ -40,20 +43,15 @@ export function createRequestVerifier(options: {
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }): RequestVerifier {
-  const { trustBundle, tokens, gateways, direct, now, identityExtensionOid } = options
+  const { credential, trustBundle, tokens, gateways, direct, now, identityExtensionOid } = options
   // A certificate cannot change on an open connection, so it is parsed once; whether it is still good is asked each time.
-  const parsed = new WeakMap<object, X509Svid>()
+  const shown = new WeakMap<TLSSocket, Shown>()
 
   const peerOf = (socket: TLSSocket): X509Svid => {
-    const known = parsed.get(socket)
-    const svid =
-      known ??
-      parseX509Svid(
-        socket.getPeerX509Certificate()?.raw ?? Buffer.alloc(0),
-        identityExtensionOid === undefined ? {} : { identityExtensionOid },
-      )
-    verifyX509Svid(svid, { bundle: trustBundle.current(), now: now() })
-    if (known === undefined) parsed.set(socket, svid)
+    const peer = shown.get(socket) ?? readPeer(socket, credential.current(), identityExtensionOid)
+    const { svid, intermediates } = peer
+    verifyX509Svid(svid, { bundle: trustBundle.current(), intermediates, now: now() })
+    shown.set(socket, peer)
     return svid
   }
 
@@ -80,6 +78,25 @@ export function createRequestVerifier(options: {
       return refuse(403, error instanceof CountersignError ? error.message : 'peer not verified')
     }
   }
+}
+
+/** What the other end of a connection has shown. */
+interface Shown {
+  readonly svid: X509Svid
+  readonly intermediates: readonly Buffer[]
+}
+
+function readPeer(
+  socket: TLSSocket,
+  own: Credential,
+  identityExtensionOid: string | undefined,
+): Shown {
+  const intermediates = intermediatesOf(socket, own)
+  const svid = parseX509Svid(
+    socket.getPeerX509Certificate()?.raw ?? Buffer.alloc(0),
+    identityExtensionOid === undefined ? {} : { identityExtensionOid },
+  )
+  return { svid, intermediates }
 }
 
 async function throughGateway(options: {

@@ -34,6 +34,14 @@ test('the octets that were decided on are the octets that are forwarded', async 
   assert.equal(callsOf(world)[0]?.body, body)
 })
 
+test('where the CA of everybody is an intermediate, everybody is served', async () => {
+  requirement('gateway.intermediates-accepted')
+  await using world = await openWorld({ underRoot: true })
+  const agent = await world.agent()
+  const reply = await agent.post('/mcp/files', echo.body, echo.headers)
+  assert.equal(reply.status, 200, reply.text)
+})
+
 test('at the door of all only the name is replaced, in the body and in its header', async () => {
   await using world = await openWorld()
   const agent = await world.agent()

@@ -21,6 +21,7 @@ import { DerWriter } from '../../src/pki/der-write.ts'
 import { writeIdentityExtension } from '../../src/pki/identity-extension.ts'
 import { createIssuer } from '../../src/pki/issue.ts'
 import type { IssuedCertificate } from '../../src/pki/issue.ts'
+import { craftCa, extension, hex, seededKey } from './craft-certificate.ts'
 import { formatCertificates } from '../../src/pki/pem.ts'
 import { createProfile } from '../../src/pki/profile.ts'
 import type { Profile } from '../../src/pki/profile.ts'
@@ -76,6 +77,8 @@ export function createTestAuthority(
     readonly lifetimeSecondsMax?: number
     readonly dnsSuffixes?: readonly string[]
     readonly constrainUris?: boolean
+    /** It is no root itself: one stands above it, and leaves bring it along. */
+    readonly underRoot?: boolean
     readonly now?: () => number
   } = {},
 ): TestAuthority {
@@ -88,14 +91,16 @@ export function createTestAuthority(
   } = options
   const trustDomain = parseTrustDomain(options.trustDomain ?? 'test.example')
   const profile = createProfile({ trustDomain, cluster, lifetimeSecondsMax, production: false })
-  const pems = createSelfSignedAuthority({
-    trustDomain,
-    keyType,
-    lifetimeSeconds,
-    now,
-    ...(dnsSuffixes === undefined ? {} : { dnsSuffixes }),
-    ...(constrainUris === undefined ? {} : { constrainUris }),
-  })
+  const selfSigned = (): AuthorityPems =>
+    createSelfSignedAuthority({
+      trustDomain,
+      keyType,
+      lifetimeSeconds,
+      now,
+      ...(dnsSuffixes === undefined ? {} : { dnsSuffixes }),
+      ...(constrainUris === undefined ? {} : { constrainUris }),
+    })
+  const pems = options.underRoot === true ? authorityUnderRoot() : selfSigned()
   const authority = parseAuthority({ ...pems, trustDomain, now })
   const bundlePem = formatCertificates(authority.anchors)
   const source = staticAuthoritySource(authority)
@@ -123,6 +128,23 @@ export function createTestAuthority(
       const credentialPem = keyPem + issued.chainPem
       return { identity, issued, credential: parseCredentialBundle(credentialPem), credentialPem }
     },
+  }
+}
+
+interface AuthorityPems {
+  readonly certificatePem: string
+  readonly privateKeyPem: string
+  readonly chainPem?: string
+}
+
+function authorityUnderRoot(): AuthorityPems {
+  const issuer = { name: 'root', seed: 1 }
+  const keyIdentifier = extension('2.5.29.14', false, hex('0404 01020304'))
+  const middle = craftCa({ name: 'middle', seed: 3, issuer, extensions: { keyIdentifier } })
+  return {
+    certificatePem: formatCertificates([middle]),
+    chainPem: formatCertificates([craftCa(issuer)]),
+    privateKeyPem: seededKey(3).export({ format: 'pem', type: 'pkcs8' }).toString(),
   }
 }
 

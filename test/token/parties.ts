@@ -41,7 +41,7 @@ export function party(uri: string, algorithm: Algorithm = 'ES256', notAfter?: Da
     identity: undefined,
   } as unknown as X509Svid
   const privateKeyPem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
-  return { svid, privateKey, credential: { svid, privateKeyPem, chainPem: '' } }
+  return { svid, privateKey, credential: { svid, privateKeyPem, chainPem: '', intermediates: [] } }
 }
 
 /** An agent with a ceiling. */

@@ -123,6 +123,8 @@ function contextOf({ credential, trustBundle }: ConnectorOptions): SecureContext
 /** Throws `gateway/upstream-identity`, `pki/svid`. */
 function readServer(socket: TLSSocket, options: ConnectorOptions): Server {
   const { credential, identityExtensionOid } = options
+  // Before the leaf, which Node takes off the chain when it is asked for it (nodejs/node#65579).
+  const intermediates = intermediatesOf(socket, credential.current())
   const raw = socket.getPeerX509Certificate()?.raw
   if (!socket.authorized || raw === undefined) {
     throw new CountersignError('gateway/upstream-identity', 'upstream has shown no certificate')
@@ -131,7 +133,7 @@ function readServer(socket: TLSSocket, options: ConnectorOptions): Server {
     raw,
     identityExtensionOid === undefined ? {} : { identityExtensionOid },
   )
-  return { svid, intermediates: intermediatesOf(socket, credential.current()) }
+  return { svid, intermediates }
 }
 
 /** Throws `gateway/upstream-identity`, `pki/…`. */

@@ -20,10 +20,11 @@ export interface Identities {
 }
 
 /** The certificates of a gateway's world, by the product's own issuer. They live for a day unless a test says less. */
-export function createIdentities(): Identities {
+export function createIdentities(underRoot = false): Identities {
   const authority = createTestAuthority({
     lifetimeSeconds: 10 * 86_400,
     lifetimeSecondsMax: 86_400,
+    underRoot,
   })
   return {
     bundle: authority.bundle,

@@ -83,6 +83,8 @@ export interface WorldOptions {
   readonly log?: Log
   readonly pods?: PodSource
   readonly identityExtensionOid?: string
+  /** The CA of everybody is an intermediate. */
+  readonly underRoot?: boolean
 }
 
 export const defaultScopes = 'files:echo,files:big,files:delete,web:*'
@@ -103,7 +105,7 @@ export const defaultGrants: object = {
 
 /** A gateway with real TLS on both sides, the shipped policy, and upstreams that a test scripts. */
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
-  const identities = createIdentities()
+  const identities = createIdentities(options.underRoot)
   const { bundle } = identities
   const { answers = { files: answerBoth({ name: 'files' }), web: answerBoth({ name: 'web' }) } } =
     options
