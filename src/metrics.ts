@@ -1,3 +1,4 @@
+import AggregatorRegistry from 'prom-client/lib/cluster.js'
 import Counter from 'prom-client/lib/counter.js'
 import Gauge from 'prom-client/lib/gauge.js'
 import Histogram from 'prom-client/lib/histogram.js'
@@ -19,6 +20,7 @@ export type MetricName =
   | 'countersign_gateway_request_seconds'
   | 'countersign_gateway_connections'
   | 'countersign_gateway_bad_tools_total'
+  | 'countersign_gateway_worker_exits_total'
   | 'countersign_policy_evaluation_seconds'
   | 'countersign_policy_errors_total'
   | 'countersign_policy_reloads_total'
@@ -52,6 +54,7 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
   countersign_gateway_request_seconds: ['histogram', 'request received to answer sent', ['door']],
   countersign_gateway_connections: ['gauge', 'open agent connections', []],
   countersign_gateway_bad_tools_total: ['counter', 'definitions left out as unfit', ['server']],
+  countersign_gateway_worker_exits_total: ['counter', 'workers that ended unasked', []],
   countersign_policy_evaluation_seconds: ['histogram', 'one policy evaluation', ['entrypoint']],
   countersign_policy_errors_total: [
     'counter',
@@ -80,11 +83,17 @@ export const silentMetrics: Metrics = { count: () => {}, observe: () => {}, set:
 
 const seconds = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60]
 
-/** Metrics with a Prometheus text page. */
-export function createMetrics(): Metrics & {
+/** The metrics of one process as they are at one moment, fit to be sent to another. */
+export type MetricsSnapshot = readonly object[]
+
+/** A Prometheus text page. */
+export interface MetricsPage {
   page(): Promise<string>
   readonly contentType: string
-} {
+}
+
+/** Metrics with a Prometheus text page. */
+export function createMetrics(): Metrics & MetricsPage & { snapshot(): Promise<MetricsSnapshot> } {
   const registry = new Registry()
   const counters = new Map<string, Counter>()
   const gauges = new Map<string, Gauge>()
@@ -106,6 +115,17 @@ export function createMetrics(): Metrics & {
       gauge.set(labels, value)
     },
     page: () => registry.metrics(),
+    snapshot: () => registry.getMetricsAsJSON(),
     contentType: registry.contentType,
   }
+}
+
+/** One page for several processes: what they count is summed. */
+export function formatMetrics(snapshots: readonly MetricsSnapshot[]): Promise<string> {
+  return AggregatorRegistry.aggregate([...snapshots]).metrics()
+}
+
+/** One snapshot of several. */
+export function addMetrics(snapshots: readonly MetricsSnapshot[]): Promise<MetricsSnapshot> {
+  return AggregatorRegistry.aggregate([...snapshots]).getMetricsAsJSON()
 }

@@ -1,9 +1,14 @@
-// Only these files are imported, because the front page of the package also loads default metrics, a push gateway and the
-// cluster's aggregation: 10 MB of memory. Their types are those of the front page.
+// Only these files are imported, because the front page of the package also loads default metrics, a push gateway and more: 10 MB
+// of memory. Their types are those of the front page.
 
 declare module 'prom-client/lib/registry.js' {
   import { Registry } from 'prom-client'
   export default Registry
+}
+
+declare module 'prom-client/lib/cluster.js' {
+  import { AggregatorRegistry } from 'prom-client'
+  export default AggregatorRegistry
 }
 
 declare module 'prom-client/lib/counter.js' {

@@ -373,6 +373,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'no credential, cookie or forwarded identity of a caller reaches a tool server',
     source: 'MCP 2025-11-25 security: token passthrough',
   },
+  'gateway.workers-hold-no-secret-in-the-open': {
+    claim: 'argument list and environment of a worker hold no key and no configuration',
+    source: 'proc(5): /proc/<pid>/cmdline is readable by everybody',
+  },
   'gateway.upstream-told-apart': {
     claim: 'a tool server of another trust domain, or one SPIFFE ID behind two servers, is refused',
     source: 'SPIFFE-ID §2; docs/AUTHORIZATION.md',

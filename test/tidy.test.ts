@@ -97,6 +97,8 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/gateway/permit',
     'src/gateway/serve',
   ],
+  // It knows nothing of what workers do.
+  'src/gateway/workers': [],
   'src/toolserver': ['src/mcp', 'src/identity', 'src/pki', 'src/token'],
   'src/agent': ['src/mcp', 'src/identity', 'src/pki'],
   // It looks at the others from outside: what they need, what they publish, what they read.
@@ -149,6 +151,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/gateway/caller',
     'src/gateway/catalogue',
     'src/gateway/upstream',
+    'src/gateway/workers',
     'src/agent',
     'src/doctor',
     'src/doctor/gather',

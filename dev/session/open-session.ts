@@ -226,6 +226,7 @@ function gatewayConfig(options: {
       whenFull: 'block',
       lists: 'digest',
     },
+    workers: 1,
     limits: defaultLimits,
     policy: { data: [paths.policyData] },
     admin: { host: '127.0.0.1', port: 0 },

@@ -1,6 +1,6 @@
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { createMetrics } from '../metrics.ts'
+import type { MetricsPage } from '../metrics.ts'
 import { isReady, type Condition } from '../readiness.ts'
 import { listening } from './listening.ts'
 
@@ -12,7 +12,7 @@ export interface AdminOptions {
   readonly host: string
   readonly port: number
   readonly conditions: () => readonly Condition[]
-  readonly metrics: ReturnType<typeof createMetrics>
+  readonly metrics: MetricsPage
   /** Whoever says nothing for so long, or takes so long for one request, is not waited for. Default 5000. */
   readonly silenceMilliseconds?: number
   /** A page is undefined while there is nothing to show. */

@@ -26,6 +26,8 @@ export interface GatewayConfig {
   /** Path; the pod's own service account when absent. */
   readonly kubeconfig?: string | undefined
   readonly listen: { readonly host: string; readonly port: number }
+  /** Processes that serve; with more than one, another that looks after them. */
+  readonly workers: number
   /** The gateway's own pod certificate: the one-file bundle that kubelet writes. */
   readonly credentialBundle: string
   /** The anchors that agents and tool servers are verified with. */
@@ -112,6 +114,7 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
           port: z.int().min(0).max(65_535).default(8443),
         })
         .prefault({}),
+      workers: z.int().min(1).max(64).default(1),
       credentialBundle: pathIn(folder),
       trustBundle: pathIn(folder),
       identityExtensionOid: z.string().max(128).optional(),

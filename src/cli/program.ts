@@ -76,12 +76,22 @@ function addGateway(program: Command, terminal: Terminal): void {
       '\nExamples:\n  countersign gateway --config /etc/countersign/gateway.yaml\n  countersign gateway check /etc/countersign/gateway.yaml',
     )
     .action(async ({ config }: { config?: string }) => {
+      const { default: cluster } = await import('node:cluster')
+      if (cluster.isWorker) {
+        const { runWorker } = await import('./run-worker.ts')
+        await runWorker(terminal)
+        return
+      }
       const { readConfiguration } = await import('./configuration.ts')
       const { gatewaySchema } = await import('./gateway-configuration.ts')
-      const { runGateway } = await import('./run-gateway.ts')
       const read = await readConfiguration(requiredFile(config), gatewaySchema)
       const log = createLog({ ...read.log, name: 'gateway' })
-      await serveUntilStopped(() => runGateway(read, { log }), log, terminal.signal)
+      const start = async (): Promise<Running> => {
+        // Whoever only looks after others loads nothing of what they do.
+        if (read.workers > 1) return (await import('./run-workers.ts')).runWorkers(read, { log })
+        return (await import('./run-gateway.ts')).runGateway(read, { log })
+      }
+      await serveUntilStopped(start, log, terminal.signal)
     })
   gateway
     .command('check')

@@ -87,7 +87,7 @@ interface OpenGateway extends AsyncDisposable {
 }
 
 /** Opens what `runGateway` says. */
-async function openGateway(
+export async function openGateway(
   config: GatewayConfig,
   options: {
     readonly log: Log

@@ -36,28 +36,31 @@ export interface GatewayLimits extends SharePercents {
 const kibibyte = 1024
 const mebibyte = 1024 * 1024
 
+/** Whether a limit is of one thing alone, or counts for all that a gateway serves: of that each worker has its part. */
+type Counted = 'alone' | 'together'
+
 /** What may be configured, each from, to, and what holds without. Docs and chart have the same numbers, which their tests see to. */
 export const limitRanges: Readonly<
-  Record<keyof GatewayLimits, readonly [min: number, max: number, without: number]>
+  Record<keyof GatewayLimits, readonly [min: number, max: number, without: number, Counted]>
 > = {
-  bodyBytesMax: [kibibyte, 64 * mebibyte, 256 * kibibyte],
-  answerBytesMax: [kibibyte, 256 * mebibyte, 8 * mebibyte],
-  streamSecondsMax: [1, 86_400, 3600],
-  upstreamConnectionsMax: [1, 10_000, 128],
-  upstreamWaitMilliseconds: [0, 60_000, 1000],
-  federationWaitMilliseconds: [10, 60_000, 5000],
-  inFlightMax: [1, 100_000, 4096],
-  podInFlightMax: [1, 10_000, 256],
-  connectionInFlightMax: [1, 1000, 8],
-  connectionsMax: [1, 100_000, 8192],
-  podConnectionsMax: [1, 10_000, 64],
-  strangersMax: [16, 100_000, 1024],
-  listSecondsMax: [0, 86_400, 60],
-  unsentBytesMax: [kibibyte, 16_384 * mebibyte, 128 * mebibyte],
-  unsentSecondsMax: [1, 3600, 30],
-  tenantSharePercent: [1, 100, 50],
-  namespaceSharePercent: [1, 100, 40],
-  identitySharePercent: [1, 100, 25],
+  bodyBytesMax: [kibibyte, 64 * mebibyte, 256 * kibibyte, 'alone'],
+  answerBytesMax: [kibibyte, 256 * mebibyte, 8 * mebibyte, 'alone'],
+  streamSecondsMax: [1, 86_400, 3600, 'alone'],
+  upstreamConnectionsMax: [1, 10_000, 128, 'together'],
+  upstreamWaitMilliseconds: [0, 60_000, 1000, 'alone'],
+  federationWaitMilliseconds: [10, 60_000, 5000, 'alone'],
+  inFlightMax: [1, 100_000, 4096, 'together'],
+  podInFlightMax: [1, 10_000, 256, 'together'],
+  connectionInFlightMax: [1, 1000, 8, 'alone'],
+  connectionsMax: [1, 100_000, 8192, 'together'],
+  podConnectionsMax: [1, 10_000, 64, 'together'],
+  strangersMax: [16, 100_000, 1024, 'together'],
+  listSecondsMax: [0, 86_400, 60, 'alone'],
+  unsentBytesMax: [kibibyte, 16_384 * mebibyte, 128 * mebibyte, 'together'],
+  unsentSecondsMax: [1, 3600, 30, 'alone'],
+  tenantSharePercent: [1, 100, 50, 'alone'],
+  namespaceSharePercent: [1, 100, 40, 'alone'],
+  identitySharePercent: [1, 100, 25, 'alone'],
 }
 
 export const limitNames = Object.keys(limitRanges) as readonly (keyof GatewayLimits)[]
@@ -84,4 +87,21 @@ export function limitContradictions(
       name,
       message: `want=at most limits.${larger}, ${limits[larger]} got=${limits[name]}`,
     }))
+}
+
+/**
+ * The limits of one of several workers: its part of what is counted for all of them, and no less than one thing that is counted needs,
+ * or nothing of its size would pass at all.
+ */
+export function limitsOfWorker(limits: GatewayLimits, workers: number): GatewayLimits {
+  const own = (name: keyof GatewayLimits): number =>
+    limitRanges[name][3] === 'together'
+      ? Math.max(1, Math.floor(limits[name] / workers))
+      : limits[name]
+  const parts = Object.fromEntries(limitNames.map((name) => [name, own(name)])) as Record<
+    keyof GatewayLimits,
+    number
+  >
+  for (const [smaller, larger] of ordered) parts[larger] = Math.max(parts[larger], parts[smaller])
+  return parts
 }
