@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { openCountersignFetch } from '../agent/countersign-fetch.ts'
 import { bridgeBounds, runStdioBridge } from '../agent/stdio-bridge.ts'
 import { CountersignError, quoted } from '../errors.ts'
+import { parseSpiffeId } from '../identity/spiffe-id.ts'
 import { validate } from './configuration.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -58,10 +59,31 @@ async function targetOf(options: BridgeOptions): Promise<BridgeTarget> {
   const missing = Object.entries({ url, server, credentialBundle, trustBundle }).find(
     ([, value]) => value === undefined,
   )
-  if (missing === undefined) return { url, server, credentialBundle, trustBundle } as BridgeTarget
+  if (missing === undefined) {
+    return checked({ url, server, credentialBundle, trustBundle } as BridgeTarget)
+  }
   throw new CountersignError('cli/usage', `bridge: ${missing[0]}: required`, {
     hint: 'give --url, --server, --credential-bundle and --trust-bundle, or --dev and --pod',
   })
+}
+
+/** What can be seen to be wrong before anything is asked of it. */
+function checked(target: BridgeTarget): BridgeTarget {
+  const { url, server } = target
+  if (!URL.canParse(url) || new URL(url).protocol !== 'https:') {
+    throw new CountersignError('cli/usage', `bridge: url: want=https://… got=${quoted(url)}`, {
+      hint: 'such as https://countersign-gateway.countersign-system.svc/mcp',
+    })
+  }
+  try {
+    parseSpiffeId(server)
+  } catch (cause) {
+    throw new CountersignError('cli/usage', 'bridge: server', {
+      cause,
+      hint: 'such as spiffe://agents.example/ns/countersign-system/sa/countersign-gateway',
+    })
+  }
+  return target
 }
 
 const devFileSchema = z.object({

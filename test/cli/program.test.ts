@@ -39,12 +39,19 @@ for (const command of [[], ['signer'], ['gateway'], ['bridge'], ['doctor']]) {
   })
 }
 
+function bridgeTo(url: string, server: string): readonly string[] {
+  const files = ['--credential-bundle', 'key.pem', '--trust-bundle', 'trust.pem']
+  return ['bridge', '--url', url, '--server', server, ...files]
+}
+
 const misused: readonly [readonly string[], RegExp][] = [
   [['sign'], /unknown command 'sign'/],
   [['signer'], /required option '--config <file>'/],
   [['gateway', '--config'], /argument missing/],
   [['version', 'extra'], /too many arguments/],
   [['bridge'], /countersign: error: bridge: url: required \(cli\/usage\)\nhint: /],
+  [bridgeTo('http://gateway/mcp', 'spiffe://a.example/ns/a/sa/b'), /url: want=https:/],
+  [bridgeTo('https://gateway/mcp', 'gateway'), /bridge: server: .* \(cli\/usage\)\nhint: such as/],
   [['bridge', '--dev', '/none/dev.json'], /cannot read "\/none\/dev\.json"/],
   [['doctor', '--namespace', 'No Such'], /--namespace: want=a name of a namespace got="No Such"/],
   [
