@@ -40,7 +40,7 @@ interface Rig {
   readonly processes: FakeProcess[]
   readonly page: () => Promise<string>
   /** Lets that much time go by. */
-  pass(milliseconds: number): void
+  readonly pass: (milliseconds: number) => void
 }
 
 function openRig(count = 2): Rig {
