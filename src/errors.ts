@@ -72,6 +72,7 @@ export type ErrorCode =
   // gateway
   | 'gateway/upstream'
   | 'gateway/upstream-identity'
+  | 'gateway/upstream-revoked'
   | 'gateway/session-key'
   // agent
   | 'agent/server-identity'

@@ -390,6 +390,20 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'one identity cannot take an upstream from the others, whatever it leaves open',
     source: 'CWE-770, allocation of resources without limits',
   },
+  'gateway.revoked-server-not-called': {
+    claim:
+      'a tool server whose certificate is revoked or has ended, or whose pod is gone, is not called, and what is open with it ends',
+    source: 'docs/AUTHORIZATION.md, revocation; TLS judges a certificate at the handshake alone',
+  },
+  'gateway.anchors-removed': {
+    claim:
+      'connections on either side end when the anchor of their certificate leaves the trust bundle',
+    source: 'SPIFFE Federation §4.1; TLS judges a certificate at the handshake alone',
+  },
+  'gateway.anchors-of-their-domain': {
+    claim: 'an anchor vouches for certificates of its own trust domain alone, on either side',
+    source: 'SPIFFE Federation §7.3: OpenSSL takes any anchor of its pool',
+  },
   'gateway.upstream-verified': {
     claim: 'a tool server is talked to only as the SPIFFE ID that it is configured with',
     source: 'GHSA-g53w-w6mj-hrpp: authority rewrite',

@@ -10,6 +10,8 @@ import type { Authorizer } from '../policy/authorizer.ts'
 import type { DecisionLog } from '../policy/decision-log.ts'
 import { createTokenSigner } from '../token/sign.ts'
 import { createCallers } from './caller/connections.ts'
+import { coalesce } from './caller/coalesce.ts'
+import { createServerJudge } from './caller/judge.ts'
 import type { PodSource, RevocationSource } from './caller/revocation.ts'
 import { createCatalogues } from './catalogue/catalogues.ts'
 import { createDoors } from './door/doors.ts'
@@ -85,6 +87,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     staleSecondsMax,
     limits,
   })
+  // After the callers do: who has ended is told that, and not that a server has.
+  const judgeServers = coalesce(() => {
+    for (const upstream of upstreams.values()) upstream.judgeAgain()
+  })
+  const unlisten = [options.revocations, options.pods].map((each) => each.onChange(judgeServers))
   const decisions = createDecisions({ ...options, newDecisionId: () => randomUUID() })
   const { answerBytesMax } = limits
   const catalogueOf = createCatalogues({ answerBytesMax, now, log, metrics })
@@ -128,6 +135,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     async close() {
       draining = true
       await listener.close({ ...defaultDrain, ...options.drain })
+      for (const stop of unlisten) stop()
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()))
     },
   }
@@ -143,11 +151,12 @@ function createUpstreams(
     seatsMax: limits.upstreamConnectionsMax,
     waitMilliseconds: limits.upstreamWaitMilliseconds,
   }
+  const refuses = createServerJudge(options)
   for (const config of options.upstreams) {
     if (upstreams.has(config.server)) {
       throw new CountersignError('gateway/upstream', `upstream ${config.server}: named twice`)
     }
-    upstreams.set(config.server, createUpstream({ ...options, config, seats }))
+    upstreams.set(config.server, createUpstream({ ...options, config, seats, refuses }))
   }
   return upstreams
 }

@@ -260,6 +260,68 @@ test('TLS 1.2 is not spoken, and neither is TLS without a certificate', async ()
   await assert.rejects(nobody.post('/mcp/files', echo.body, echo.headers))
 })
 
+test('a connection ends whose anchor has left the trust bundle', async () => {
+  requirement('gateway.anchors-removed')
+  await using world = await openWorld()
+  const agent = await world.agent({ podUid })
+  assert.equal((await agent.post('/mcp/files', echo.body, echo.headers)).status, 200)
+  const disconnected = once(agent.client, 'disconnect')
+  world.trustBundle.set(createTestAuthority().bundle)
+  await disconnected
+})
+
+test('a certificate of another trust domain is refused, whatever anchors OpenSSL was given', async () => {
+  requirement('gateway.anchors-of-their-domain')
+  const foreign = createTestAuthority({ trustDomain: 'other.example' })
+  await using world = await openWorld({
+    // As a bundle could be if its parser did not refuse it.
+    trustBundle: (bundle) => ({ ...bundle, pem: bundle.pem + foreign.bundle.pem }),
+  })
+  await using client = openClient({
+    port: world.gateway.port,
+    credential: foreign.issue({ role: 'agent', tenant: 'acme', toolScopes: 'files:*' }).credential,
+    bundle: world.identities.bundle,
+  })
+  const reply = await client.post('/mcp/files', echo.body, echo.headers)
+  assert.equal(reply.status, 403)
+  assert.equal(reply.json.error?.message, 'certificate is not trusted')
+})
+
+for (const [how, end] of [
+  [
+    'revoked',
+    (world: World) => {
+      const serviceAccount = { namespace: 'tools', name: 'files' }
+      world.revocations.set([{ name: 'stolen', reason: 'test', serviceAccount }])
+    },
+  ],
+  ['without its pod', (world: World) => world.gone.set(new Set(world.podsOf('files')))],
+] as const) {
+  test(`a tool server that is ${how} is not called, and what is open with it ends`, async () => {
+    requirement('gateway.revoked-server-not-called')
+    const lines: string[] = []
+    const note = (fields: object): void => void lines.push(JSON.stringify(fields))
+    await using world = await openWorld({
+      answers: { files: endless, web: answerBoth() },
+      log: { debug: () => {}, info: note, warn: () => {}, error: () => {} },
+    })
+    const agent = await world.agent({ podUid })
+    const stream = await openStream(agent)
+    end(world)
+    const unavailable = { code: -32603, message: 'upstream is temporarily unavailable' }
+    assert.deepEqual(await stream.lastEvent, { jsonrpc: '2.0', id: 1, error: unavailable })
+    const { received = [] } = world.upstreams['files'] ?? {}
+    const before = received.length
+    const reply = await agent.post('/mcp/files', echo.body, echo.headers)
+    assert.equal(reply.status, 503)
+    assert.deepEqual(reply.json, { jsonrpc: '2.0', id: 1, error: unavailable })
+    assert.equal(received.length, before)
+    assert.match(lines.at(-1) ?? '', /revoked: (certificate is revoked: revocation stolen|pod of)/)
+    const other = modern('tools/call', { name: 'echo', arguments: {} })
+    assert.equal((await agent.post('/mcp/web', other.body, other.headers)).status, 200)
+  })
+}
+
 test('a certificate of another authority is refused, whatever it says', async () => {
   requirement('gateway.client-certificate-required')
   await using world = await openWorld()

@@ -4,6 +4,7 @@ import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { GatewayLimits } from '../limits.ts'
 import { identityRefusal, unavailable, type Refusal } from '../refusal.ts'
+import { coalesce } from './coalesce.ts'
 import { parseCaller, stranger, type Caller, type CallerOptions, type Stranger } from './caller.ts'
 import { createJudge, judgeSources, type Judgement, type JudgeOptions } from './judge.ts'
 import { createUsage, type Usage } from './usage.ts'
@@ -165,18 +166,5 @@ function listen(
   return () => {
     clearInterval(timer)
     for (const stop of stops) stop()
-  }
-}
-
-/** Many changes of one moment are one change: a rollout deletes hundreds of pods at once. */
-function coalesce(work: () => void): () => void {
-  let due = false
-  return () => {
-    if (due) return
-    due = true
-    setImmediate(() => {
-      due = false
-      work()
-    })
   }
 }

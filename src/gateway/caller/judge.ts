@@ -1,6 +1,6 @@
 import { CountersignError } from '../../errors.ts'
 import type { Bundle, BundleSource } from '../../pki/bundle.ts'
-import { verifyX509Svid } from '../../pki/x509-svid.ts'
+import { verifyX509Svid, type X509Svid } from '../../pki/x509-svid.ts'
 import { identityRefusal, unavailable, type Refusal, type Soon } from '../refusal.ts'
 import type { Caller } from './caller.ts'
 import type { PodSource, RevocationSource } from './revocation.ts'
@@ -34,6 +34,29 @@ export function createJudge(options: JudgeOptions): (caller: Caller) => Judgemen
     const alive = pods.alive(identity.pod.uid, identity.namespace.name, identity.pod.name)
     if (alive === true) return undefined
     return alive === false ? podGone : askedPod(alive)
+  }
+}
+
+/** Whether a tool server's certificate still counts, beyond what it says itself: why not, if not. */
+export type ServerJudge = (svid: X509Svid) => Soon<string | undefined>
+
+/**
+ * Judges a tool server as a caller is: by revocations, and by its pod. Without our extension it names no pod. While revocations and
+ * pods are too old no caller is served, so nobody is harmed by a server that stays connected.
+ */
+export function createServerJudge({
+  revocations,
+  pods,
+}: Pick<JudgeOptions, 'revocations' | 'pods'>): ServerJudge {
+  return (svid) => {
+    const { identity } = svid
+    const revocation = revocations.find(svid)
+    if (revocation !== undefined) return `certificate is revoked: revocation ${revocation.name}`
+    if (identity === undefined) return undefined
+    const { pod, namespace } = identity
+    const alive = pods.alive(pod.uid, namespace.name, pod.name)
+    if (typeof alive === 'boolean') return alive ? undefined : podGone.message
+    return askedPod(alive).then((refusal) => refusal?.message)
   }
 }
 

@@ -17,6 +17,9 @@ export function fault({ failed, detail, full = 'identity', retryAfter }: Exchang
     return refused('forward', unavailable(503, 'upstream is overloaded', { detail, headers }))
   }
   const more = { detail: `${failed}: ${detail}` }
+  if (failed === 'revoked') {
+    return refused('forward', unavailable(503, 'upstream is temporarily unavailable', more))
+  }
   const status = failed === 'time-out' ? 504 : 502
   return refused('forward', unavailable(status, 'upstream gave no answer', more))
 }

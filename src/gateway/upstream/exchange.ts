@@ -9,6 +9,8 @@ import type { Upstream, UpstreamRequest } from './upstream.ts'
 export type FailureCause =
   | 'unreachable'
   | 'time-out'
+  /** Its certificate does not count any more. */
+  | 'revoked'
   | 'bad answer'
   /** It cannot be written as HTTP. */
   | 'bad request'
@@ -129,7 +131,7 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
       finish()
       receiver.end()
     },
-    failed: ({ wrong, detail }) => fail({ failed: causes[wrong], detail }),
+    failed: (failure) => fail({ failed: causeOf(failure), detail: failure.detail }),
   }
   limit(options.timeoutMilliseconds ?? upstream.timeoutMilliseconds)
   if (guest === undefined || upstream.seats.take(guest)) send()
@@ -146,6 +148,10 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
 
 const tooLate: ExchangeFailure = { failed: 'time-out', detail: 'no answer in time' }
 const cancelled: ExchangeFailure = { failed: 'cancelled', detail: 'cancelled' }
+
+function causeOf({ wrong, code }: Failure): FailureCause {
+  return code === 'gateway/upstream-revoked' ? 'revoked' : causes[wrong]
+}
 
 const causes = {
   connection: 'unreachable',

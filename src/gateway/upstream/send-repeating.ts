@@ -13,7 +13,10 @@ export interface Sending {
 /** So long it is waited before each repetition of what was not begun: a server that starts, or an endpoint that is just removed. */
 const repeatMilliseconds = [0, 100, 400]
 
-/** What ends a connection, or keeps one from being made. A certificate that is refused is refused again. */
+/**
+ * What ends a connection, or keeps one from being made. A certificate that is refused is refused again; behind the name of a tool server
+ * whose pod is not to be called any more there may be other pods.
+ */
 const connectionErrors: ReadonlySet<unknown> = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -21,6 +24,7 @@ const connectionErrors: ReadonlySet<unknown> = new Set([
   'ENDED',
   'ENETUNREACH',
   'EPIPE',
+  'gateway/upstream-revoked',
 ])
 
 /** A 408 alone may come of a handler that ran too long; who has not received a request ends the connection with it. */

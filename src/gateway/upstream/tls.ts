@@ -2,7 +2,7 @@ import { isIP, type LookupFunction } from 'node:net'
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
 import { CountersignError } from '../../errors.ts'
 import type { SpiffeId } from '../../identity/spiffe-id.ts'
-import type { BundleSource } from '../../pki/bundle.ts'
+import type { Bundle, BundleSource } from '../../pki/bundle.ts'
 import type { CredentialSource } from '../../pki/credential.ts'
 import { intermediatesOf } from '../../pki/peer-chain.ts'
 import { parseX509Svid, verifyX509Svid, type X509Svid } from '../../pki/x509-svid.ts'
@@ -19,12 +19,14 @@ export interface ConnectorOptions {
   readonly identityExtensionOid?: string | undefined
   readonly timeoutMilliseconds: number
   readonly now: () => number
-  /** Why this certificate is not let in though it is good: it is revoked. */
-  readonly refuses?: ((svid: X509Svid) => string | undefined) | undefined
+  /** Why this certificate is not let in though it is good: it is revoked, or its pod is gone. A promise where that must be asked for. */
+  readonly refuses?: Refuses | undefined
   /** Told of each connection: what is wrong with it, or nothing when the upstream proved to be the one expected. */
   readonly tried?: (error: Error | undefined) => void
   readonly lookup?: LookupFunction
 }
+
+export type Refuses = (svid: X509Svid) => string | undefined | Promise<string | undefined>
 
 /** Opens connections to one upstream, and knows those that are open. */
 export interface Connector {
@@ -38,6 +40,8 @@ export interface Connector {
 interface Server {
   readonly svid: X509Svid
   readonly intermediates: readonly Buffer[]
+  /** The bundle that the chain was last verified with: another one means verifying again. */
+  verifiedWith: Bundle | undefined
 }
 
 /**
@@ -65,7 +69,10 @@ export function createConnector(options: ConnectorOptions): Connector {
       const timer = setTimeout(() => {
         socket.destroy(new Error(`no connection in time, want=..${timeoutMilliseconds} ms`))
       }, timeoutMilliseconds)
+      let isSettled = false
       const settle = (error: Error | null): void => {
+        if (isSettled) return
+        isSettled = true
         clearTimeout(timer)
         socket.off('error', settle).off('close', end)
         if (error !== null) socket.on('error', () => {}).destroy()
@@ -80,11 +87,13 @@ export function createConnector(options: ConnectorOptions): Connector {
       socket.once('secureConnect', () => {
         try {
           const server = readServer(socket, options)
-          verifyServer(server, options)
+          const refusal = verifyServer(server, options)
+          // What changes while it is asked about is judged as with all that are open.
           open.set(socket, server)
           socket.once('close', () => open.delete(socket))
           endAt(socket, server.svid.notAfter.getTime() - options.now())
-          settle(null)
+          if (refusal === undefined) settle(null)
+          else refusal.then(settle, settle)
         } catch (refused) {
           settle(refused as Error)
         }
@@ -95,10 +104,13 @@ export function createConnector(options: ConnectorOptions): Connector {
     },
     judgeAgain() {
       for (const [socket, server] of open) {
+        const end = (refused: unknown): void => {
+          if (refused !== null) socket.destroy(refused as Error)
+        }
         try {
-          verifyServer(server, options)
+          verifyServer(server, options)?.then(end, end)
         } catch (refused) {
-          socket.destroy(refused as Error)
+          end(refused)
         }
       }
     },
@@ -133,11 +145,15 @@ function readServer(socket: TLSSocket, options: ConnectorOptions): Server {
     raw,
     identityExtensionOid === undefined ? {} : { identityExtensionOid },
   )
-  return { svid, intermediates }
+  return { svid, intermediates, verifiedWith: undefined }
 }
 
-/** Throws `gateway/upstream-identity`, `pki/…`. */
-function verifyServer({ svid, intermediates }: Server, options: ConnectorOptions): void {
+/** Throws `gateway/upstream-identity`, `gateway/upstream-revoked`, `pki/…`; a promise of one where the last must be asked for. */
+function verifyServer(
+  server: Server,
+  options: ConnectorOptions,
+): Promise<CountersignError | null> | undefined {
+  const { svid, intermediates } = server
   const { spiffeId, trustBundle, now, refuses } = options
   if (svid.spiffeId.uri !== spiffeId.uri) {
     throw new CountersignError(
@@ -145,9 +161,18 @@ function verifyServer({ svid, intermediates }: Server, options: ConnectorOptions
       `upstream is somebody else, want=${spiffeId.uri} got=${svid.spiffeId.uri}`,
     )
   }
-  verifyX509Svid(svid, { bundle: trustBundle.current(), intermediates, now: now() })
+  const bundle = trustBundle.current()
+  if (server.verifiedWith !== bundle) {
+    verifyX509Svid(svid, { bundle, intermediates, now: now() })
+    server.verifiedWith = bundle
+  }
   const refused = refuses?.(svid)
-  if (refused !== undefined) throw new CountersignError('gateway/upstream-identity', refused)
+  if (typeof refused === 'string') throw revoked(refused)
+  return refused?.then((asked) => (asked === undefined ? null : revoked(asked)))
+}
+
+function revoked(why: string): CountersignError {
+  return new CountersignError('gateway/upstream-revoked', why)
 }
 
 /** An open connection outlives its certificate unless somebody ends it. */

@@ -6,14 +6,13 @@ import type { Log } from '../../log.ts'
 import type { BundleSource } from '../../pki/bundle.ts'
 import type { CredentialSource } from '../../pki/credential.ts'
 import { CountersignError } from '../../errors.ts'
-import type { X509Svid } from '../../pki/x509-svid.ts'
 import type { Answering } from './http/connection.ts'
 import { formatRequest } from './http/format-request.ts'
 import { Pool, type Asking } from './http/pool.ts'
 import { createProof, probe } from './proof.ts'
 import { isLoopbackHost, isReachable } from './reachable.ts'
 import { createSeats, type Seats, type SeatsOptions } from './seats.ts'
-import { createConnector, hostOf, type Connector } from './tls.ts'
+import { createConnector, hostOf, type Connector, type Refuses } from './tls.ts'
 
 /** A tool server behind the gateway. Only configuration names one, never a request. */
 export interface UpstreamConfig {
@@ -68,8 +67,8 @@ export interface UpstreamOptions {
   readonly trustBundle: BundleSource
   readonly seats: SeatsOptions
   readonly identityExtensionOid?: string | undefined
-  /** Why a certificate is not let in though it is good: it is revoked. */
-  readonly refuses?: ((svid: X509Svid) => string | undefined) | undefined
+  /** Why a certificate is not let in though it is good: it is revoked, or its pod is gone. */
+  readonly refuses?: Refuses | undefined
   readonly now: () => number
   /** Connects without a caller, too, until the upstream has proved who it is. */
   readonly probes?: boolean | undefined

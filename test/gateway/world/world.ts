@@ -11,6 +11,7 @@ import type {
 } from '../../../src/gateway/caller/revocation.ts'
 import { findRevocation } from '../../../src/gateway/caller/revocation.ts'
 import { parseSpiffeId } from '../../../src/identity/spiffe-id.ts'
+import type { Bundle } from '../../../src/pki/bundle.ts'
 import type { Credential } from '../../../src/pki/credential.ts'
 import { createAuthorizer, type Authorizer } from '../../../src/policy/authorizer.ts'
 import type { DecisionEvent, DecisionLog } from '../../../src/policy/decision-log.ts'
@@ -58,6 +59,9 @@ export interface World extends AsyncDisposable {
   readonly gone: { current(): ReadonlySet<string>; set(next: ReadonlySet<string>): void }
   readonly stale: Stale
   readonly credential: { current(): Credential; set(next: Credential): void }
+  readonly trustBundle: { current(): Bundle; set(next: Bundle): void }
+  /** The pods of a tool server, by UID. */
+  podsOf(server: string): readonly string[]
   agent(wanted?: Wanted): Promise<TestClient>
   /** One more gateway, of the same configuration but for this. */
   openReplica(more: Pick<GatewayOptions, 'drain' | 'delay'>): Promise<Gateway>
@@ -85,6 +89,7 @@ export interface WorldOptions {
   readonly identityExtensionOid?: string
   /** The CA of everybody is an intermediate. */
   readonly underRoot?: boolean
+  readonly trustBundle?: (bundle: Bundle) => Bundle
 }
 
 export const defaultScopes = 'files:echo,files:big,files:delete,web:*'
@@ -110,6 +115,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const { answers = { files: answerBoth({ name: 'files' }), web: answerBoth({ name: 'web' }) } } =
     options
   const upstreams: Record<string, TestUpstream> = {}
+  const podUids: Record<string, string> = {}
   const configs: GatewayOptions['upstreams'][number][] = []
   for (const [server, answer] of Object.entries(answers)) {
     const credential = identities.issue({
@@ -118,6 +124,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       role: 'tool-server',
     })
     const upstream = await openUpstream({ credential, bundle, answer })
+    podUids[server] = credential.svid.identity?.pod.uid ?? ''
     upstreams[server] = upstream
     const spiffeId = parseSpiffeId(credential.svid.spiffeId.uri)
     configs.push({ server, url: upstream.url, spiffeId, eras: ['modern', 'legacy'] })
@@ -130,13 +137,14 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const credential = changeable(
     identities.issue({ serviceAccount: 'gateway', role: 'tool-broker' }),
   )
+  const trustBundle = changeable(options.trustBundle?.(bundle) ?? bundle)
   const { log: decisionLog, events } = memoryDecisionLog()
   const { now = Date.now, log = silentLog, limits } = options
   const settings: GatewayOptions = {
     listen: { host: '127.0.0.1', port: 0 },
     sessionKey: randomBytes(32),
     credential,
-    trustBundle: changeable(bundle),
+    trustBundle,
     authorizer: options.authorizer?.(real) ?? real,
     decisionLog,
     upstreams: options.upstreams?.(configs, identities) ?? configs,
@@ -168,6 +176,8 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     gone,
     stale,
     credential,
+    trustBundle,
+    podsOf: (server) => [podUids[server] ?? ''],
     async agent(wanted = {}) {
       const own = identities.issue({ toolScopes: defaultScopes, ...wanted })
       const client = openClient({ port: gateway.port, credential: own, bundle })
