@@ -284,7 +284,7 @@ test('a certificate of another trust domain is refused, whatever anchors OpenSSL
   })
   const reply = await client.post('/mcp/files', echo.body, echo.headers)
   assert.equal(reply.status, 403)
-  assert.equal(reply.json.error?.message, 'certificate is not trusted')
+  assert.match(reply.json.error?.message ?? '', /^certificate is not trusted/)
 })
 
 for (const [how, end] of [
