@@ -3,6 +3,7 @@ import type { Server } from 'node:https'
 import { Server as TcpServer } from 'node:net'
 import { setTimeout as timeout } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
+import { Bag } from './bag.ts'
 
 /**
  * How a server ends. In the grace everything is served, on connections old and new, and every answer says `connection: close`: those
@@ -95,7 +96,7 @@ interface OpenAnswers {
 }
 
 function openAnswers(): OpenAnswers {
-  const answers = new Set<ServerResponse>()
+  const answers = new Bag<ServerResponse>()
   const waiting: (() => void)[] = []
   let last = false
   return {
@@ -107,10 +108,10 @@ function openAnswers(): OpenAnswers {
         if (answers.size === 0) for (const resolve of waiting.splice(0)) resolve()
       })
     },
-    on: (socket) => [...answers].some(({ req }) => req.socket === socket),
+    on: (socket) => answers.members().some(({ req }) => req.socket === socket),
     beLast() {
       last = true
-      for (const response of answers) response.shouldKeepAlive = false
+      for (const response of answers.members()) response.shouldKeepAlive = false
     },
     async none() {
       if (answers.size > 0) await new Promise<void>((resolve) => waiting.push(resolve))

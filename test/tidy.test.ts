@@ -162,6 +162,7 @@ const importableByAll = [
   'src/errors.ts',
   'src/log.ts',
   'src/metrics.ts',
+  'src/bag.ts',
   'src/drain.ts',
   'src/nearest-name.ts',
   'src/readiness.ts',

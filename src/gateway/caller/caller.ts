@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls'
+import { Bag } from '../../bag.ts'
 import { CountersignError } from '../../errors.ts'
 import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
 import type { Bundle } from '../../pki/bundle.ts'
@@ -22,7 +23,7 @@ export interface Caller {
   readonly account: Account
   readonly unsent: Unsent
   /** Ends one open answer each, and says why in it. */
-  readonly streams: Set<(refusal: Refusal) => void>
+  readonly streams: Bag<(refusal: Refusal) => void>
   /** Why nothing is done for it any more, whatever was begun: its identity has ended since. */
   ended: Refusal | undefined
   /** Requests of this connection between their first check and the end of their answer. */
@@ -67,7 +68,7 @@ export function parseCaller(socket: TLSSocket, options: CallerOptions): Caller |
       subjectText: formatInput(subjectOf(svid, identity)),
       account,
       unsent: options.unsentOf(account),
-      streams: new Set(),
+      streams: new Bag(),
       ended: undefined,
       open: 0,
       intermediates: intermediatesOf(socket, options.credential.current()),

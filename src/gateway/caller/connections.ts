@@ -71,7 +71,7 @@ export function createCallers(options: CallersOptions): Callers {
     log.info({ peer: caller.svid.spiffeId.uri, why, detail }, 'connection of a peer ended')
     known.set(socket, { refusal, svid: caller.svid })
     caller.ended = refusal
-    for (const endStream of caller.streams) endStream(refusal)
+    for (const endStream of caller.streams.members()) endStream(refusal)
     socket.destroySoon()
     setTimeout(() => socket.destroy(), destroyAfterMilliseconds).unref()
   }

@@ -7,6 +7,8 @@ export interface Guest {
   seated(): void
   /** There was none in time, because of this. */
   turnedAway(full: Full): void
+  /** Kept by the seats, and on the guest: the tables of a `Set` that changes with every call keep what they have held until all are old. */
+  isSeated?: boolean
 }
 
 /**
@@ -37,7 +39,6 @@ type Line = Set<Guest>
 export function createSeats(options: SeatsOptions): Seats {
   const { seatsMax, waitMilliseconds } = options
   const shares = createShares(seatsMax, options)
-  const seated = new Set<Guest>()
   const waiting = new Map<Guest, NodeJS.Timeout>()
   const tenants: Turns = new Map()
 
@@ -77,7 +78,7 @@ export function createSeats(options: SeatsOptions): Seats {
   }
   function seat(guest: Guest): void {
     shares.take(guest.account)
-    seated.add(guest)
+    guest.isSeated = true
   }
   return {
     take(guest) {
@@ -93,10 +94,11 @@ export function createSeats(options: SeatsOptions): Seats {
       return false
     },
     leave(guest) {
-      if (!seated.delete(guest)) {
+      if (guest.isSeated !== true) {
         unline(guest)
         return
       }
+      guest.isSeated = false
       shares.give(guest.account)
       callNext()
     },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Bag } from '../../../src/bag.ts'
 import type { Caller } from '../../../src/gateway/caller/caller.ts'
 import { createJudge } from '../../../src/gateway/caller/judge.ts'
 import type { PodSource, RevocationSource } from '../../../src/gateway/caller/revocation.ts'
@@ -52,7 +53,7 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     subjectText: '{}' as Caller['subjectText'],
     account: ['acme', 'agents', svid.spiffeId.uri],
     unsent,
-    streams: new Set(),
+    streams: new Bag(),
     ended: undefined,
     open: 0,
     intermediates: [],
