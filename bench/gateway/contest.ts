@@ -7,6 +7,8 @@ import { parseCredentialBundle } from '../../src/pki/credential.ts'
 export interface Setting {
   /** Where it may write. */
   readonly folder: string
+  /** The contestants, bundled. */
+  readonly program: string
   readonly credentialPem: string
   readonly bundlePem: string
   readonly trustDomain: string

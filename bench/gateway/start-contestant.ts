@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { config } from '../../image/product.ts'
 import type { Started } from '../rig/contest.ts'
 import type { Setting } from './contest.ts'
 
@@ -10,7 +10,7 @@ export interface Contestant extends Started {
   longestTurn(): Promise<number>
 }
 
-/** How to start a role of `contestant.ts` in a process of its own, with these options of Node. */
+/** How to start a role of `contestant.ts` in a process of its own, with the options of Node that the image has, and these. */
 export function startRole(
   role: string,
   execArgv: readonly string[] = [],
@@ -24,8 +24,9 @@ async function start(
   execArgv: readonly string[],
 ): Promise<Contestant> {
   mkdirSync(setting.folder, { recursive: true })
-  const file = join(import.meta.dirname, 'contestant.ts')
-  const child = fork(file, [role], { execArgv: [...execArgv] })
+  const env = Object.fromEntries((config.Env ?? []).map((each) => each.split('=')))
+  const options = { execArgv: [...config.Entrypoint.slice(1, -1), ...execArgv], env }
+  const child = fork(setting.program, [role], options)
   const exited = once(child, 'exit')
   child.send(setting)
   const said = once(child, 'message') as Promise<[number]>

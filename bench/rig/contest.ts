@@ -1,6 +1,7 @@
 /** Contestants that take turns: each is a server of its own, with a driver of its own, and figures of each round. */
 import { join } from 'node:path'
 import type { Setting } from '../gateway/contest.ts'
+import { bundleContestant } from './bundle-contestant.ts'
 import type { Driver, GoLoad, Load, Round, RoundOrder } from './go-load.ts'
 import { openGoLoad } from './go-load.ts'
 import { withMaterial, type BenchMaterial } from './material.ts'
@@ -53,7 +54,9 @@ export async function withContest(
     const upstream = await go.serve({ ...o, credentialPem, bundlePem })
     const list: Contestant[] = []
     try {
-      await work(open({ material, go, list, upstreamPort: upstream.port }), { pid: 0, ...upstream })
+      const program = await bundleContestant(material.folder)
+      const contest = open({ material, go, list, program, upstreamPort: upstream.port })
+      await work(contest, { pid: 0, ...upstream })
     } finally {
       for (const each of list) await each.driver.close()
       for (const each of list) await each.close()
@@ -66,16 +69,18 @@ function open(o: {
   readonly material: BenchMaterial
   readonly go: GoLoad
   readonly list: Contestant[]
+  readonly program: string
   readonly upstreamPort: number
 }): Contest {
-  const { material, go, list, upstreamPort } = o
+  const { material, go, list, program, upstreamPort } = o
   return {
     material,
     go,
     list,
     async add(name, start, load) {
       const folder = join(material.folder, String(list.length))
-      const setting = { ...material, folder, credentialPem: material.gatewayPem, upstreamPort }
+      const { gatewayPem: credentialPem } = material
+      const setting = { ...material, folder, program, credentialPem, upstreamPort }
       const started = await start(setting)
       const { callerPems: credentialPems, bundlePem } = material
       const { port } = started
