@@ -404,6 +404,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'an anchor vouches for certificates of its own trust domain alone, on either side',
     source: 'SPIFFE Federation §7.3: OpenSSL takes any anchor of its pool',
   },
+  'gateway.refusals-logged-bounded': {
+    claim: 'a caller that is refused again and again does not fill the log, and is counted there',
+    source: 'CWE-779, logging of excessive data',
+  },
   'gateway.upstream-verified': {
     claim: 'a tool server is talked to only as the SPIFFE ID that it is configured with',
     source: 'GHSA-g53w-w6mj-hrpp: authority rewrite',

@@ -24,6 +24,7 @@ import { createDecisions } from './permit/policy.ts'
 import type { Parts } from './serve/serve.ts'
 import { createReadiness } from './readiness.ts'
 import { createAbsences } from './upstream/absences.ts'
+import { createRefusalLog } from './refusal-log.ts'
 import { createUpstream, type Upstream, type UpstreamConfig } from './upstream/upstream.ts'
 
 export interface GatewayOptions {
@@ -101,12 +102,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   // Longer than the wait, so that of many callers one alone waits for what is away.
   const pauseMilliseconds = 2 * limits.federationWaitMilliseconds
   const absences = createAbsences({ now, pauseMilliseconds })
+  const refusals = createRefusalLog({ log })
   const handle = createCallHandler({
     unmet: createReadiness(options.ready),
     callers,
     served: { hosts: lowerCase(options.hosts), origins: lowerCase(options.origins) },
     authorize: createAuthorize({ decisions, catalogueOf, log }),
     parts: { upstreams, absences, catalogueOf, decisions, seal, judge, tokens, limits, now, log },
+    refusals,
     log,
     metrics,
     now,
@@ -136,6 +139,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       draining = true
       await listener.close({ ...defaultDrain, ...options.drain })
       for (const stop of unlisten) stop()
+      refusals.close()
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()))
     },
   }

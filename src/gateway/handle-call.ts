@@ -30,6 +30,7 @@ import {
   type Soon,
   type Told,
 } from './refusal.ts'
+import type { RefusalLog } from './refusal-log.ts'
 import type { Parts, Serve } from './serve/serve.ts'
 
 export interface CallHandlerOptions {
@@ -39,6 +40,7 @@ export interface CallHandlerOptions {
   readonly served: Served
   readonly authorize: (call: Call) => Soon<Permit | Refused>
   readonly parts: Parts
+  readonly refusals: RefusalLog
   readonly log: Log
   readonly metrics: Metrics
   readonly now: () => number
@@ -209,7 +211,7 @@ function replyTo({ arrived, caller, rawId }: Known): Reply {
 /** Tells a refusal, once: to the log, and to the caller where nothing of an answer has been sent. */
 function refuse(known: Known, { check, refusal }: Refused, options: CallHandlerOptions): void {
   const { arrived, caller, message, decisionId } = known
-  const { callers, parts, metrics, log } = options
+  const { callers, parts, metrics, refusals } = options
   // Of a caller that was not let in, too, what its certificate says.
   const { svid } = caller ?? callers.of(arrived.request.socket as TLSSocket)
   const stranger = { door: arrived.door, svid, caller }
@@ -219,22 +221,19 @@ function refuse(known: Known, { check, refusal }: Refused, options: CallHandlerO
       : refusal
   const { decisionId: decision = decisionId } = (told.data ?? {}) as { decisionId?: string }
   metrics.count('countersign_gateway_refusals_total', { check, code: String(told.code) })
-  log.info(
-    {
-      check,
-      door: arrived.door.name,
-      code: told.code,
-      why: told.message,
-      detail: told.detail,
-      decision,
-      peer: svid?.spiffeId.uri,
-      namespace: svid?.identity?.namespace.name,
-      serviceAccount: svid?.identity?.serviceAccount.name,
-      pod: svid?.identity?.pod.name,
-      method: message === undefined ? undefined : cut(message.method),
-    },
-    'request refused',
-  )
+  refusals.note({
+    check,
+    door: arrived.door.name,
+    code: told.code,
+    why: told.message,
+    detail: told.detail,
+    decision,
+    peer: svid?.spiffeId.uri,
+    namespace: svid?.identity?.namespace.name,
+    serviceAccount: svid?.identity?.serviceAccount.name,
+    pod: svid?.identity?.pod.name,
+    method: message === undefined ? undefined : cut(message.method),
+  })
   const { response } = arrived
   if (!response.headersSent)
     replyRefusal(replyTo(known), told, statusOf({ check, refusal: told }, toldOf(known)))
