@@ -3,7 +3,7 @@ import type { Metrics } from '../../metrics.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import { parseDefinition, type Definition } from './definition.ts'
 import type { Listed } from './list-upstream.ts'
-import { createPages, nameIn } from './pages.ts'
+import { createPages, nameIn, singleOf } from './pages.ts'
 
 /** The tools that one upstream has in one era, as the gateway itself has listed them. */
 export interface Catalogue {
@@ -42,7 +42,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
   let listing: Promise<void> | undefined
   let failure: ExchangeFailure | undefined
   const complain = createComplaints(options)
-  const readPage = createPages(read)
+  const readPage = createPages(read, complain)
 
   async function refresh(): Promise<void> {
     const listed = await list()
@@ -50,10 +50,8 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     failure = listed.failure
     // What a list lacks that is not whole may be there as it was.
     const next = new Map(failure === undefined ? [] : definitions)
-    for (const octets of listed.definitions) {
-      const definition = read(octets)
-      if (definition !== undefined) keep(next, definition, toolsMax)
-    }
+    const fit = listed.definitions.map(read).filter((definition) => definition !== undefined)
+    for (const definition of singleOf(fit, complain)) keep(next, definition, toolsMax)
     definitions = next
     if (failure === undefined) return
     const { failed: why, detail } = failure

@@ -1,3 +1,4 @@
+import { quoted } from '../../errors.ts'
 import { parseSpan } from '../../mcp/answer.ts'
 import { elementsOf, membersOf } from '../../mcp/spans.ts'
 import type { Definition } from './definition.ts'
@@ -12,12 +13,14 @@ const pageOctetsMax = 512 * 1024
  */
 export function createPages(
   read: (octets: Buffer) => Definition | undefined,
+  complain: (detail: string) => void,
 ): (tools: Buffer) => readonly Definition[] {
   const pages: { readonly tools: Buffer; readonly definitions: readonly Definition[] }[] = []
   function readAll(tools: Buffer): readonly Definition[] {
     const spans = elementsOf(tools, { start: 0, end: tools.length }) ?? []
     const listed = spans.map(({ start, end }) => read(tools.subarray(start, end)))
-    return listed.filter((definition) => definition !== undefined)
+    const fit = listed.filter((definition) => definition !== undefined)
+    return singleOf(fit, complain)
   }
   return (tools) => {
     const known = pages.find((page) => page.tools.equals(tools))
@@ -29,6 +32,29 @@ export function createPages(
     pages.length = Math.min(pages.length, pagesMax)
     return definitions
   }
+}
+
+/**
+ * Names are unique within a server (MCP 2026-07-28 tools). Of several tools of one name nobody could say which of them is called, nor
+ * which was decided on: none of them is one. The same definition again is the same tool.
+ */
+export function singleOf(
+  definitions: readonly Definition[],
+  complain: (detail: string) => void,
+): readonly Definition[] {
+  const byName = new Map<string, Definition>()
+  const twins = new Set<string>()
+  for (const definition of definitions) {
+    const { name, digest } = definition
+    const known = byName.get(name)
+    if (known === undefined) byName.set(name, definition)
+    else if (known.digest !== digest) twins.add(name)
+  }
+  for (const name of twins) {
+    byName.delete(name)
+    complain(`several tools have one name, got=${quoted(name)}`)
+  }
+  return byName.size === definitions.length ? definitions : [...byName.values()]
 }
 
 /** The name of what may be no definition at all. */

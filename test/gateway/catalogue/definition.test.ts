@@ -191,6 +191,19 @@ test('a definition says where its name stands', () => {
   assert.equal(octets.toString('utf8', nameSpan.start, nameSpan.end), '"\\u0061b"')
 })
 
+test('of several tools of one name none is one, and the same tool twice is one', async () => {
+  const twins = ['{"name":"a"}', '{"name":"b"}', '{"name":"a","description":"other"}']
+  const { catalogue, warned } = catalogueOf(() => twins)
+  assert.equal(await catalogue.find('a'), undefined)
+  assert.equal((await catalogue.find('b'))?.name, 'b')
+  assert.deepEqual(warned, [{ server: 'files', detail: 'several tools have one name, got="a"' }])
+  const names = (text: string): readonly string[] =>
+    catalogue.learn(Buffer.from(text)).map(({ name }) => name)
+  assert.deepEqual(names(`[${twins.join(',')}]`), ['b'])
+  assert.deepEqual(names('[{"name":"c"},{ "name":"c" },{"name":"b"}]'), ['c', 'b'])
+  assert.equal(await catalogue.find('a'), undefined)
+})
+
 test('an unfit definition is counted each time that it is read, and logged once', () => {
   const { catalogue, warned, counted } = catalogueOf(() => [])
   for (let time = 0; time < 3; time += 1) {
