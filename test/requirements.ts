@@ -390,11 +390,6 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'one identity cannot take an upstream from the others, whatever it leaves open',
     source: 'CWE-770, allocation of resources without limits',
   },
-  'gateway.revoked-server-not-called': {
-    claim:
-      'a tool server whose certificate is revoked or has ended, or whose pod is gone, is not called, and what is open with it ends',
-    source: 'docs/AUTHORIZATION.md, revocation; TLS judges a certificate at the handshake alone',
-  },
   'gateway.anchors-removed': {
     claim:
       'connections on either side end when the anchor of their certificate leaves the trust bundle',

@@ -298,7 +298,7 @@ for (const [how, end] of [
   ['without its pod', (world: World) => world.gone.set(new Set(world.podsOf('files')))],
 ] as const) {
   test(`a tool server that is ${how} is not called, and what is open with it ends`, async () => {
-    requirement('gateway.revoked-server-not-called')
+    requirement('gateway.revoked-upstream-not-called')
     const lines: string[] = []
     const note = (fields: object): void => void lines.push(JSON.stringify(fields))
     await using world = await openWorld({

@@ -224,12 +224,56 @@ export const mutations: readonly Mutation[] = [
     claim: 'toolserver.peer-checked-each-request',
     without: 'the judgement of the peer on every request',
     file: 'src/toolserver/verify-request.ts',
-    edits: [['verifyX509Svid(svid, { bundle: trustBundle.current(), now: now() })', '']],
+    edits: [
+      ['verifyX509Svid(svid, { bundle: trustBundle.current(), intermediates, now: now() })', ''],
+    ],
   },
   {
     claim: 'toolserver.only-through-gateway',
     without: 'the roles that may come without the gateway',
     file: 'src/toolserver/verify-request.ts',
     edits: [['direct.includes(role)', 'true']],
+  },
+  {
+    claim: 'gateway.shares-for-all',
+    without: 'the share of what is left free',
+    file: 'src/gateway/shares.ts',
+    edits: [['held < (share?.times ?? 0) * (free - firsts)', 'free > 0']],
+  },
+  {
+    claim: 'gateway.shares-for-all',
+    without: 'the turns of tenants',
+    file: 'src/gateway/upstream/seats.ts',
+    edits: [['      turns.delete(name)\n      turns.set(name, below)\n', '']],
+  },
+  {
+    claim: 'gateway.revoked-upstream-not-called',
+    without: 'the look at revocations of tool servers',
+    file: judge,
+    edits: never('found !== undefined'),
+  },
+  {
+    claim: 'gateway.revoked-upstream-not-called',
+    without: 'the judgement of open connections',
+    file: 'src/gateway/gateway.ts',
+    edits: [['upstream.judgeAgain()', 'void upstream']],
+  },
+  {
+    claim: 'gateway.anchors-removed',
+    without: 'the chain of tool servers judged with the new bundle',
+    file: 'src/gateway/upstream/tls.ts',
+    edits: [['server.verifiedWith !== bundle', 'server.verifiedWith === undefined']],
+  },
+  {
+    claim: 'gateway.anchors-removed',
+    without: 'the chain of callers judged with the new bundle',
+    file: judge,
+    edits: [['if (caller.verifiedWith === bundle)', 'if (caller.verifiedWith !== undefined)']],
+  },
+  {
+    claim: 'gateway.refusals-logged-bounded',
+    without: 'the bound on lines of one kind',
+    file: 'src/gateway/refusal-log.ts',
+    edits: [['kind.count <= wholeMax', 'kind.count > 0']],
   },
 ]

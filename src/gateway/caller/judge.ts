@@ -50,8 +50,8 @@ export function createServerJudge({
 }: Pick<JudgeOptions, 'revocations' | 'pods'>): ServerJudge {
   return (svid) => {
     const { identity } = svid
-    const revocation = revocations.find(svid)
-    if (revocation !== undefined) return `certificate is revoked: revocation ${revocation.name}`
+    const found = revocations.find(svid)
+    if (found !== undefined) return `certificate is revoked: revocation ${found.name}`
     if (identity === undefined) return undefined
     const { pod, namespace } = identity
     const alive = pods.alive(pod.uid, namespace.name, pod.name)
