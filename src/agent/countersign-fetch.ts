@@ -27,7 +27,7 @@ export interface CountersignFetchOptions {
   readonly server: string
   /**
    * At most so many connections, so at most so many requests whose answers are not read to their end; 64 by default, which is what a gateway
-   * grants one identity. A request beyond them waits for `waitMilliseconds`, then it is rejected with `agent/connections`.
+   * grants one pod. A request beyond them waits for `waitMilliseconds`, then it is rejected with `agent/connections`.
    */
   readonly connectionsMax?: number
   /** 5,000 by default. */

@@ -14,6 +14,8 @@ export interface PreparedRequest {
   readonly connectMilliseconds: number
 }
 
+const probeMilliseconds = 15_000
+
 /** What ends a connection, or keeps one from being made: nothing that a second attempt would meet again for certain. */
 const connectionErrors: ReadonlySet<unknown> = new Set([
   'ECONNREFUSED',
@@ -115,6 +117,8 @@ function whenConnected(
   outgoing.once('close', () => clearTimeout(timer))
   outgoing.socket?.once('secureConnect', () => {
     clearTimeout(timer)
+    // What slept, or a way that forgot the connection, is noticed within half a minute of silence.
+    outgoing.socket?.setKeepAlive(true, probeMilliseconds)
     connected()
   })
 }

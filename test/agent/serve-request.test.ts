@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as fc from 'fast-check'
 import { requirement } from '../requirements.ts'
 import {
   jsonAnswer,
@@ -125,6 +126,50 @@ for (const [what, [answer, message]] of Object.entries(unansweredCases)) {
     assert.equal(error.code, -32603)
   })
 }
+
+const fragments = fc.constantFrom(
+  resultText(1),
+  resultText(2),
+  legacyRequest('s', 'ping'),
+  notification('notifications/message'),
+  '{"jsonrpc":"2.0","id":1,"id":1,"result":{}}',
+  'data:',
+  'data: ',
+  'event: other',
+  ':',
+  'id: 1',
+  'retry: 9',
+  '[',
+  '{',
+  '\u2028',
+  '\ufeff',
+  '\n',
+  '\r',
+  '\r\n\r\n',
+  '\n\n',
+)
+
+test('whatever a gateway answers, a request has one answer, and each line is one message', async () => {
+  requirement('agent.bridge-answers-all')
+  const types = fc.constantFrom('application/json', 'text/event-stream', 'Text/Event-Stream; x', '')
+  const texts = fc.array(fc.oneof(fragments, fc.string({ maxLength: 8 })), { maxLength: 12 })
+  const statuses = fc.constantFrom(200, 201, 299, 400, 403, 404, 500)
+  await fc.assert(
+    fc.asyncProperty(types, texts, statuses, async (type, parts, status) => {
+      const headers = { 'content-type': type }
+      const bench = openBridgeBench(() => new Response(parts.join(''), { status, headers }))
+      bench.say(legacyRequest(1, 'tools/call'))
+      const written = await bench.end()
+      const read = written.map((line) => JSON.parse(line) as { id?: unknown; method?: string })
+      assert.equal(read.filter(({ id, method }) => id === 1 && method === undefined).length, 1)
+      assert.deepEqual(
+        written.filter((line) => /[\r\n]/.test(line)),
+        [],
+      )
+    }),
+    { numRuns: 300 },
+  )
+})
 
 test('the id of an error of the bridge is written as the request writes it', async () => {
   requirement('agent.bridge-answers-all')

@@ -64,7 +64,9 @@ export interface World extends AsyncDisposable {
   podsOf(server: string): readonly string[]
   agent(wanted?: Wanted): Promise<TestClient>
   /** One more gateway, of the same configuration but for this. */
-  openReplica(more: Pick<GatewayOptions, 'drain' | 'delay'>): Promise<Gateway>
+  openReplica(
+    more: Partial<Pick<GatewayOptions, 'drain' | 'delay' | 'sessionKey'>>,
+  ): Promise<Gateway>
   /** A connection of an agent, for what no HTTP client would send. */
   rawConnection(credential?: Credential): Promise<TLSSocket>
 }

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { openCountersignFetch } from '../../src/agent/countersign-fetch.ts'
+import { openBalancer, type Balancer } from '../gateway/world/balancer.ts'
+import { initializeParams } from '../gateway/world/client.ts'
+import { openWorld, type World } from '../gateway/world/world.ts'
+import { requirement } from '../requirements.ts'
+import { eventually } from '../support/eventually.ts'
+import {
+  legacyRequest,
+  modernRequest,
+  notification,
+  openBridgeBench,
+  type BridgeBench,
+} from './bridge-bench.ts'
+
+interface Stage extends AsyncDisposable {
+  readonly world: World
+  /** What stands before the gateway, so that another can take its place. */
+  readonly balancer: Balancer
+  readonly bench: BridgeBench
+}
+
+/** A bridge with real TLS to a real gateway. */
+async function openStage(): Promise<Stage> {
+  const world = await openWorld({ hosts: ['127.0.0.1'] })
+  const balancer = await openBalancer(world.gateway.port)
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-bridge-'))
+  const credentialBundle = join(folder, 'credential.pem')
+  const trustBundle = join(folder, 'trust.pem')
+  const credential = world.identities.issue({ toolScopes: 'files:*' })
+  const pem = credential.privateKeyPem + credential.chainPem
+  await writeFile(credentialBundle, pem, { mode: 0o600 })
+  await writeFile(trustBundle, world.identities.bundle.pem)
+  const server = world.credential.current().svid.spiffeId.uri
+  const mtls = await openCountersignFetch({ credentialBundle, trustBundle, server })
+  const url = `https://127.0.0.1:${balancer.port}/mcp/files`
+  const bench = openBridgeBench(() => assert.fail(), { url, fetch: mtls.fetch })
+  return {
+    world,
+    balancer,
+    bench,
+    async [Symbol.asyncDispose]() {
+      await bench[Symbol.asyncDispose]()
+      await mtls[Symbol.asyncDispose]()
+      await balancer[Symbol.asyncDispose]()
+      await world[Symbol.asyncDispose]()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+const echo = { name: 'echo', arguments: {} }
+
+test('octets pass the bridge and the gateway as they are, to the tool server and back', async () => {
+  requirement('agent.bridge-passes-octets')
+  await using stage = await openStage()
+  const args = '{"n":9007199254740993,"x":1.0, "s":"\\u00e9"}'
+  const line = modernRequest(1, 'tools/call', echo).replace('"arguments":{}', `"arguments":${args}`)
+  stage.bench.say(line)
+  await stage.bench.lines(1)
+  assert.equal(stage.world.upstreams['files']?.received.at(-1)?.body, line)
+  stage.bench.say(modernRequest(2, 'tools/list'))
+  const [, listed = ''] = await stage.bench.lines(2)
+  assert.match(listed, /\{"type":"object","properties":\{"n":\{"const":9007199254740993\}\}\}/)
+})
+
+test('a gateway that does not know the session, as after a restart, has it opened again under the client', async () => {
+  await using stage = await openStage()
+  const { bench, balancer, world } = stage
+  bench.say(
+    legacyRequest(0, 'initialize', initializeParams),
+    notification('notifications/initialized'),
+  )
+  bench.say(legacyRequest(1, 'tools/call', echo))
+  await bench.lines(2)
+  const other = await world.openReplica({ sessionKey: randomBytes(32) })
+  balancer.endpoints = [other.port]
+  await world.gateway.close()
+  bench.say(legacyRequest(2, 'tools/call', echo))
+  const [, before = '', after = ''] = await bench.lines(3)
+  assert.equal(after, before.replace('"id":1', '"id":2'))
+  assert.equal(bench.warned.length, 1)
+})
+
+test('a certificate that is revoked is what the next answer says, and a gateway that is away', async () => {
+  requirement('agent.bridge-answers-all')
+  await using stage = await openStage()
+  const { bench, world } = stage
+  bench.say(modernRequest(1, 'tools/call', echo))
+  await bench.lines(1)
+  world.revocations.set([{ name: 'leaked', tenant: 'acme', reason: 'secret' }])
+  await eventually('it is told', async () => {
+    bench.say(modernRequest(2, 'tools/call', echo))
+    const count = bench.written.length + 1
+    return (await bench.lines(count)).at(-1)?.includes('revoked') === true
+  })
+  assert.match(bench.written.at(-1) ?? '', /^\{"jsonrpc":"2\.0","id":2,"error":\{"code":-31403,/)
+  await world.gateway.close()
+  await stage.balancer[Symbol.asyncDispose]()
+  bench.say(modernRequest(3, 'tools/call', echo))
+  const told = (await bench.lines(bench.written.length + 1)).at(-1) ?? ''
+  assert.match(told, /"id":3,.*(cannot be reached|ended before the answer)/)
+})
