@@ -222,6 +222,8 @@ const testsWithoutSource: Readonly<Record<string, string>> = {
 }
 const foldersWithoutSource = [
   'faults',
+  'fuzz',
+  'soak',
   'mutations',
   'chart',
   'cluster',
