@@ -122,6 +122,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     serve: createDoors(handle),
     delay: options.delay,
     accept: (socket) => callers.accept(socket),
+    times: { unreadMilliseconds: limits.unsentSecondsMax * 1000 },
     strangersMax: limits.strangersMax,
     endConnections: () => callers.close(),
   })

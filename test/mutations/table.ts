@@ -331,4 +331,10 @@ export const mutations: readonly Mutation[] = [
     file: 'src/gateway/refusal-log.ts',
     edits: [['kind.count <= wholeMax', 'kind.count > 0']],
   },
+  {
+    claim: 'gateway.unread-answers-bounded',
+    without: 'the look at who does not read',
+    file: 'src/gateway/door/unread.ts',
+    edits: never('at - reading.since >= unreadMilliseconds'),
+  },
 ]

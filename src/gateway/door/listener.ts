@@ -6,6 +6,7 @@ import { createDrain, isTooLate, type Delay, type DrainTimes } from '../../drain
 import type { Log } from '../../log.ts'
 import { boundStrangers } from './strangers.ts'
 import { tlsOptions, type TlsMaterial } from './tls.ts'
+import { endUnread } from './unread.ts'
 
 export interface Listener {
   readonly port: number
@@ -21,7 +22,9 @@ export interface ListenerTimes {
   readonly requestMilliseconds: number
   /** Between two requests of a connection: longer than clients keep theirs, so that it is they who end it. */
   readonly idleMilliseconds: number
-  /** How often the two before are looked at. */
+  /** How long octets may wait of which the other end takes next to nothing. */
+  readonly unreadMilliseconds: number
+  /** How often these are looked at. */
   readonly checkMilliseconds: number
 }
 
@@ -44,6 +47,7 @@ const defaultTimes: ListenerTimes = {
   headMilliseconds: 20_000,
   requestMilliseconds: 60_000,
   idleMilliseconds: 75_000,
+  unreadMilliseconds: 30_000,
   checkMilliseconds: 5_000,
 }
 
@@ -64,6 +68,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const drain = createDrain(server, options.delay)
   // Node would take an accept that fails (no descriptors, no memory) for the end of the process.
   server.on('error', (error) => log.error({ error }, 'connection could not be accepted'))
+  const stopLooking = endUnread(server, { ...defaultTimes, ...options.times })
   const strangers = boundStrangers(server, options.strangersMax)
   server.on('secureConnection', (socket) => {
     if (options.accept(socket)) strangers.admitted(socket)
@@ -71,6 +76,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const reload = (): void => server.setSecureContext(tlsOptions(options))
   const unlisten = [credential.onChange(reload), trustBundle.onChange(reload)]
   const stop = (): void => {
+    stopLooking()
     for (const each of unlisten) each()
   }
   await listening(server, listen).catch((error: unknown) => {

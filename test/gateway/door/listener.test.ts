@@ -204,6 +204,43 @@ test('a connection that never begins with TLS is closed', async () => {
   await once(socket, 'close')
 })
 
+const part = Buffer.alloc(60 * 1024)
+
+for (const [what, { requests, serve }] of Object.entries({
+  'a stream that is not read': {
+    requests: 1,
+    serve: (_: IncomingMessage, response: ServerResponse): void => {
+      const more = (): void => {
+        while (response.write(part));
+      }
+      response.on('drain', more)
+      more()
+    },
+  },
+  // More than kernels take for anybody.
+  'small answers that are not read': {
+    requests: 400,
+    serve: (_: IncomingMessage, response: ServerResponse): void => void response.end(part),
+  },
+})) {
+  test(`${what} ends its connection`, async () => {
+    requirement('gateway.unread-answers-bounded')
+    const closed: unknown[] = []
+    await using stage = await openStage({
+      times: { unreadMilliseconds: 100, checkMilliseconds: 10 },
+      serve(request, response) {
+        request.socket.once('close', () => closed.push(1))
+        serve(request, response)
+      },
+    })
+    const socket = await stage.connect()
+    socket.pause()
+    socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(requests))
+    await eventually('the connection has ended', () => closed.length > 0)
+    socket.destroy()
+  })
+}
+
 test('a port that is taken is told, and leaves nothing behind', async () => {
   await using stage = await openStage()
   const { port } = stage.listener
