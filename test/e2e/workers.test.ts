@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { stringify } from 'yaml'
 import { modern, openClient } from '../gateway/world/client.ts'
+import type { Credential } from '../../src/pki/credential.ts'
 import { createIdentities } from '../gateway/world/identities.ts'
 import { answerBoth, openUpstream, type TestUpstream } from '../gateway/world/upstream.ts'
 import { requirement } from '../requirements.ts'
@@ -32,22 +33,12 @@ let holds = false
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'countersign-workers-'))
   cluster = await startFakeApiServer()
-  const { identity } = agent.svid
-  assert.ok(identity)
-  const pod = {
-    metadata: {
-      name: identity.pod.name,
-      namespace: identity.namespace.name,
-      uid: podUid,
-      resourceVersion: '1',
-    },
-    spec: { serviceAccountName: identity.serviceAccount.name, nodeName: 'node-a' },
-    status: { phase: 'Running' },
-  }
+  // Both are asked after: the tool server's as well as the caller's.
+  const pods = [agent, files].map(podOf)
   cluster.otherwise(({ method, path, query }) => {
     if (method === 'POST') return { status: 201, body: { status: { allowed: true } } }
     if (query.get('watch') === '1') return { lines: [] }
-    return listAnswer(path === '/api/v1/pods' ? [pod] : [], '1')
+    return listAnswer(path === '/api/v1/pods' ? pods : [], '1')
   })
   upstream = await openUpstream({
     credential: files,
@@ -63,6 +54,16 @@ before(async () => {
   const grants = { tenants: { acme: { files: { tools: { echo: {} } } } } }
   await writeFile(join(folder, 'grants.json'), JSON.stringify({ grants }))
 })
+
+function podOf({ svid: { identity } }: Credential): object {
+  assert.ok(identity)
+  const { pod, namespace, serviceAccount } = identity
+  return {
+    metadata: { name: pod.name, namespace: namespace.name, uid: pod.uid, resourceVersion: '1' },
+    spec: { serviceAccountName: serviceAccount.name, nodeName: 'node-a' },
+    status: { phase: 'Running' },
+  }
+}
 
 after(async () => {
   for (const child of programs) child.kill('SIGKILL')
