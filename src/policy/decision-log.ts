@@ -253,8 +253,14 @@ class GatheringLog implements DecisionLog {
     this.#tellLost()
   }
 
+  /** Whatever breaks here breaks nobody's call: the event is lost, which is counted and told. */
   #write(event: TakenEvent): void {
-    if (!this.#file.append(this.#lineOf(event))) this.#lose(event.decisionId)
+    try {
+      if (this.#file.append(this.#lineOf(event))) return
+    } catch (error) {
+      this.#options.log.error({ error, decision: event.decisionId }, 'event cannot be written')
+    }
+    this.#lose(event.decisionId)
   }
 
   #lineOf(event: TakenEvent): string {

@@ -12,6 +12,7 @@ import {
 } from '../../src/policy/asked.ts'
 import { createAuthorizer } from '../../src/policy/authorizer.ts'
 import { entrypoints } from '../../src/policy/engine.ts'
+import type { InputText } from '../../src/policy/input.ts'
 import { loadPolicyBundle } from '../support/load-policy.ts'
 import { requirement } from '../requirements.ts'
 import { callInput, callTexts, listInput, listTexts, textsOf, toolResource } from './call-input.ts'
@@ -91,6 +92,33 @@ test('policy is asked about the octets of the arguments, however they are writte
     },
   )
   await fc.assert(property, { numRuns: 40 })
+})
+
+test('the module reads whatever JSON may be written, so that nothing of it passes the mask unread', async () => {
+  requirement('policy.log-masks-arguments')
+  const engine = await loadPolicyBundle()
+  const odd = fc.constantFrom(
+    '-0',
+    '1E5',
+    '1.50e-3',
+    '0.1',
+    '123456789012345678901234567890',
+    '1e308',
+  )
+  const given = fc.tuple(jsonObject, odd, fc.integer({ min: 1, max: 1e9 }))
+  const property = fc.property(given, ([value, number, seed]) => {
+    const text = JSON.stringify({ '\u0000"\\/': value })
+    const written = writtenOtherwise(text, seed)
+    const whole = `{"value":${written},"odd":[${number}]}`
+    assert.ok(JSON.parse(whole))
+    const event = `{"input":${textOf(askCall(textsOf(callInput(), whole)))},"digests":{"arguments":{}}}`
+    const changes = engine.evaluate(entrypoints.mask, event as InputText) as { path: string }[]
+    assert.deepEqual(
+      changes.map(({ path }) => path),
+      ['/input/context/arguments'],
+    )
+  })
+  fc.assert(property)
 })
 
 test('a number arrives in policy as it was written, and is compared exactly', async () => {
