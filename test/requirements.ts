@@ -357,6 +357,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'what an upstream lists takes bounded memory and time while it is read, whatever it says',
     source: 'reproduced: 8 MiB of `0,0,…` with endless cursors ended the process by memory',
   },
+  'gateway.lost-session-opened-again': {
+    claim:
+      'an upstream that forgets its session ends neither the calls nor the sessions with others',
+    source: 'MCP 2025-11-25 transports, session management: 404, and the client opens a new one',
+  },
   'gateway.session-bound': {
     claim: 'a session id is of use only to the identity that it was made for',
     source: 'CVE-2026-33946',

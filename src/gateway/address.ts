@@ -2,7 +2,6 @@ import type { Era, NotificationMessage, RequestMessage } from '../mcp/message.ts
 import { versionsOf } from '../mcp/revisions.ts'
 import type { Target } from './call.ts'
 import type { Door } from './door/arrived.ts'
-import type { Session } from './handle/session.ts'
 import { badRequest, refused, unknownTool, type Refused } from './refusal.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
@@ -10,7 +9,6 @@ import type { Upstream } from './upstream/upstream.ts'
 export interface Addressed {
   readonly door: Door
   readonly message: RequestMessage | NotificationMessage
-  readonly session: Session | undefined
   /** What the method is about. */
   readonly about: Target['kind']
 }
@@ -48,18 +46,14 @@ function addressOfAll(
   addressed: Addressed,
   upstreams: ReadonlyMap<string, Upstream>,
 ): Target | Refused {
-  const { message, session, about } = addressed
+  const { message, about } = addressed
   if (about === 'server') return { kind: 'server', upstream: undefined }
   const { name = '' } = message
   // `<server>_<tool>`: server names have no underscore, so the first one parts the two.
   const mark = name.indexOf('_')
   const server = name.slice(0, Math.max(mark, 0))
   const upstream = upstreams.get(server)
-  // An upstream that was down or out of reach when the session was opened is not in it.
-  const isInSession = session === undefined || Object.hasOwn(session.upstreams, server)
-  if (upstream?.config.eras.includes(message.era) !== true || !isInSession) {
-    return refuse(unknownTool(name))
-  }
+  if (upstream?.config.eras.includes(message.era) !== true) return refuse(unknownTool(name))
   return { kind: 'tool', upstream, tool: name.slice(mark + 1) }
 }
 

@@ -25,6 +25,8 @@ import type { Parts } from './serve/serve.ts'
 import { createReadiness } from './readiness.ts'
 import { createAbsences } from './upstream/absences.ts'
 import { createRefusalLog } from './refusal-log.ts'
+import { createHeldSessions, type HeldSessions } from './upstream/held-sessions.ts'
+import { closeLegacySession } from './upstream/legacy-session.ts'
 import { createUpstream, type Upstream, type UpstreamConfig } from './upstream/upstream.ts'
 
 export interface GatewayOptions {
@@ -96,19 +98,15 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const decisions = createDecisions({ ...options, newDecisionId: () => randomUUID() })
   const { answerBytesMax } = limits
   const catalogueOf = createCatalogues({ answerBytesMax, now, log, metrics })
-  const seal = createSeal({ key: options.sessionKey })
   const tokens = createTokenSigner({ credential, now })
   const judge: Parts['judge'] = (caller) => callers.judge(caller)
-  // Longer than the wait, so that of many callers one alone waits for what is away.
-  const pauseMilliseconds = 2 * limits.federationWaitMilliseconds
-  const absences = createAbsences({ now, pauseMilliseconds })
   const refusals = createRefusalLog({ log })
   const handle = createCallHandler({
     unmet: createReadiness(options.ready),
     callers,
     served: { hosts: lowerCase(options.hosts), origins: lowerCase(options.origins) },
     authorize: createAuthorize({ decisions, catalogueOf, log }),
-    parts: { upstreams, absences, catalogueOf, decisions, seal, judge, tokens, limits, now, log },
+    parts: createParts(options, limits, { upstreams, catalogueOf, decisions, judge, tokens }),
     refusals,
     log,
     metrics,
@@ -144,6 +142,29 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()))
     },
   }
+}
+
+/** What serving works with. */
+function createParts(
+  { now, log, sessionKey }: GatewayOptions,
+  limits: GatewayLimits,
+  made: Pick<Parts, 'upstreams' | 'catalogueOf' | 'decisions' | 'judge' | 'tokens'>,
+): Parts {
+  // Longer than the wait, so that of many callers one alone waits for what is away.
+  const pauseMilliseconds = 2 * limits.federationWaitMilliseconds
+  const absences = createAbsences({ now, pauseMilliseconds })
+  const sessions = holdSessions(made.upstreams)
+  const seal = createSeal({ key: sessionKey })
+  return { ...made, absences, sessions, seal, limits, now, log }
+}
+
+function holdSessions(upstreams: ReadonlyMap<string, Upstream>): HeldSessions {
+  return createHeldSessions({
+    close({ server, session }) {
+      const upstream = upstreams.get(server)
+      if (upstream !== undefined) closeLegacySession({ upstream }, session)
+    },
+  })
 }
 
 function createUpstreams(

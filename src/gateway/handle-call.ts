@@ -149,7 +149,7 @@ interface Read {
 function readCall(
   known: Known,
   { caller, body }: { readonly caller: Caller; readonly body: Buffer },
-  { limits, seal, upstreams }: Parts,
+  { limits, seal, upstreams, sessions }: Parts,
 ): Read | Refused {
   const { arrived } = known
   const { door, request } = arrived
@@ -169,9 +169,11 @@ function readCall(
   known.rawId = message.kind === 'request' ? message.id.raw : undefined
   const method = methodOf(message, door)
   if (isRefused(method)) return method
-  const session = sessionOf({ message, owner: caller.owner, door: door.name }, seal)
+  const { owner } = caller
+  const isEnded = (key: string): boolean => sessions.isEnded(key)
+  const session = sessionOf({ message, owner, door: door.name }, { seal, isEnded })
   if (session !== undefined && isRefused(session)) return session
-  const target = address({ door, message, session, about: method.about }, upstreams)
+  const target = address({ door, message, about: method.about }, upstreams)
   if (isRefused(target)) return target
   const call = { arrived, caller, message, session, target, arguments: argumentsOf(message) }
   return { call, serve: method.serve[door.kind] }

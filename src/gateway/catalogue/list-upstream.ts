@@ -1,9 +1,13 @@
 import { listOf, valueOf } from '../../mcp/answer.ts'
 import { collectAnswer, readAnswer, type Answer } from '../upstream/collect.ts'
-import { deliver } from '../upstream/deliver.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import type { Era } from '../../mcp/message.ts'
 import { legacyVersions, modernVersions } from '../../mcp/revisions.ts'
+import {
+  closeLegacySession,
+  openLegacySession,
+  type LegacySession,
+} from '../upstream/legacy-session.ts'
 import { gatewayInfo } from '../self.ts'
 import { ownHeaders } from '../upstream/headers.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -26,7 +30,7 @@ export interface ListToolsOptions {
 interface Caller {
   readonly version: string
   readonly meta: object | undefined
-  readonly sessionId: string | undefined
+  readonly session: LegacySession | undefined
 }
 
 /** What an upstream has listed. */
@@ -49,7 +53,7 @@ export async function listTools(options: ListToolsOptions): Promise<Listed> {
     const caller = options.era === 'modern' ? modernCaller : await openSession(asking)
     if ('failed' in caller) return { definitions, failure: inTime(caller, late.signal) }
     const failure = await listPages(asking, caller, definitions)
-    closeSession(options, caller)
+    if (caller.session !== undefined) closeLegacySession(options, caller.session)
     return { definitions, failure: failure && inTime(failure, late.signal) }
   } finally {
     clearTimeout(timer)
@@ -112,38 +116,18 @@ const modernCaller: Caller = {
     'io.modelcontextprotocol/clientInfo': gatewayInfo,
     'io.modelcontextprotocol/clientCapabilities': {},
   },
-  sessionId: undefined,
+  session: undefined,
 }
 
-async function openSession(asking: Asking): Promise<Caller | ExchangeFailure> {
-  const opening: Caller = { version: legacyVersion, meta: undefined, sessionId: undefined }
-  const answer = await ask(asking, opening, {
-    id: 0,
-    method: 'initialize',
-    params: { protocolVersion: legacyVersion, capabilities: {}, clientInfo: gatewayInfo },
-  })
-  if ('failed' in answer) return answer
-  const body = readAnswer(answer)
-  if (typeof body === 'string') return bad(body)
-  const version = valueOf(body, 'protocolVersion')
-  const sessionId = answer.headers['mcp-session-id']
-  const caller: Caller = {
-    version: typeof version === 'string' ? version : legacyVersion,
-    meta: undefined,
-    sessionId: typeof sessionId === 'string' ? sessionId : undefined,
-  }
-  const { upstream, signal } = asking
-  const request = { headers: headersOf(caller), body: initialized }
-  return (await deliver({ upstream, request, signal })) ?? caller
-}
-
-const initialized = Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}')
-
-/** A session that is left open would stay in the upstream's memory; whether it takes the DELETE does not matter. */
-function closeSession({ upstream }: ListToolsOptions, caller: Caller): void {
-  if (caller.sessionId === undefined) return
-  const headers = headersOf(caller)
-  void deliver({ upstream, request: { method: 'DELETE', headers, body: null } })
+async function openSession({
+  upstream,
+  answerBytesMax,
+  signal,
+}: Asking): Promise<Caller | ExchangeFailure> {
+  const hello = { capabilities: {}, clientInfo: gatewayInfo }
+  const opening = { upstream, version: legacyVersion, hello, answerBytesMax, signal }
+  const session = await openLegacySession(opening)
+  return 'failed' in session ? session : { version: session.version, meta: undefined, session }
 }
 
 function ask(
@@ -164,6 +148,7 @@ function ask(
 
 function headersOf(caller: Caller): string[] {
   const headers = [...ownHeaders, 'mcp-protocol-version', caller.version]
-  if (caller.sessionId !== undefined) headers.push('mcp-session-id', caller.sessionId)
+  const id = caller.session?.id ?? null
+  if (id !== null) headers.push('mcp-session-id', id)
   return headers
 }

@@ -9,23 +9,26 @@ import type { Seal } from './seal.ts'
 export interface Session {
   /** SPIFFE ID and pod UID of the caller that opened it. */
   readonly owner: string
+  /** Tells it from the others of its owner. */
+  readonly key: string
   readonly door: string
+  /** What the client has said of itself, for upstreams whose sessions are opened later. */
+  readonly hello: Hello
   /** The protocol revision that was agreed on with the caller. */
   readonly version: string
   /** What was agreed on with each upstream, by server. */
   readonly upstreams: Readonly<Record<string, UpstreamSession>>
 }
 
+/** As `upstream/` knows it; this room knows no other. */
 export interface UpstreamSession {
   /** The upstream's own session id; null where it gave none. */
   readonly id: string | null
   readonly version: string
 }
 
-const purpose = 'countersign/session/1'
+const purpose = 'countersign/session/2'
 
-/** Longer ids of upstreams would make a header that clients and proxies cut. */
-const upstreamIdCharactersMax = 256
 const sessionIdCharactersMax = 4096
 
 export interface Sealed {
@@ -57,9 +60,25 @@ export function openSession(seal: Seal, id: string): Session | undefined {
     : (seal.open(purpose, id) as Session | undefined)
 }
 
-/** MCP 2025-11-25 transports, session management: visible ASCII. */
-export function isSessionId(id: unknown): id is string {
-  return typeof id === 'string' && id.length <= upstreamIdCharactersMax && /^[\x21-\x7e]+$/.test(id)
+interface Hello {
+  readonly capabilities: object
+  readonly clientInfo: object
+}
+
+/** What of it is carried: a client that says more of itself is opened with less where that is done in its stead. */
+const helloCharactersMax = 512
+
+/** What a client says of itself in `initialize`, as far as it is carried. */
+export function helloOf(params: Readonly<Record<string, unknown>>, otherwise: object): Hello {
+  return {
+    capabilities: carried(params['capabilities']) ?? {},
+    clientInfo: carried(params['clientInfo']) ?? otherwise,
+  }
+}
+
+function carried(value: unknown): object | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  return JSON.stringify(value).length > helloCharactersMax ? undefined : value
 }
 
 /**
@@ -68,17 +87,26 @@ export function isSessionId(id: unknown): id is string {
  * client: it is refused as an identity is.
  */
 export function sessionOf(
-  { message, owner, door }: Asking,
-  seal: Seal,
+  { message, ...whose }: Asking,
+  opening: Opening,
 ): Session | Refused | undefined {
   if (message.era !== 'legacy') return undefined
+  const { sessionId, version } = message
   if (message.kind === 'request' && message.method === 'initialize') {
-    return message.sessionId === undefined
+    return sessionId === undefined
       ? undefined
       : refuse(400, 'initialize opens a session, it is in none')
   }
-  if (message.sessionId === undefined) return refuse(400, 'header mcp-session-id is missing')
-  const session = openSession(seal, message.sessionId)
+  if (sessionId === undefined) return refuse(400, 'header mcp-session-id is missing')
+  return sessionOfId({ ...whose, sessionId, version }, opening)
+}
+
+/** The session of an id that somebody shows at a door. */
+function sessionOfId(
+  { sessionId, owner, door, version }: Shown,
+  { seal, isEnded }: Opening,
+): Session | Refused {
+  const session = openSession(seal, sessionId)
   if (session === undefined) return refuse(404, 'session is not known')
   if (session.owner !== owner) {
     return refused(
@@ -86,16 +114,32 @@ export function sessionOf(
       identityRefusal('session is of another identity', `owner ${session.owner}`),
     )
   }
-  return session.door === door && session.version === message.version
-    ? session
-    : refuse(400, 'session is of another door or version')
+  if (session.door !== door || session.version !== (version ?? session.version)) {
+    return refuse(400, 'session is of another door or version')
+  }
+  return isEnded(session.key) ? refuse(404, 'session is not known') : session
 }
 
-interface Asking {
-  readonly message: Message
+interface Opening {
+  readonly seal: Seal
+  /** Whether its caller has ended the session of this key. */
+  readonly isEnded: (key: string) => boolean
+}
+
+interface Whose {
   /** SPIFFE ID and pod UID. */
   readonly owner: string
   readonly door: string
+}
+
+interface Asking extends Whose {
+  readonly message: Message
+}
+
+interface Shown extends Whose {
+  readonly sessionId: string
+  /** The revision that is named beside it, if any is. */
+  readonly version: string | undefined
 }
 
 function refuse(status: 400 | 404, message: string): Refused {

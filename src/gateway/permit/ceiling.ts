@@ -25,17 +25,16 @@ export const outsideCeiling: Reason = {
 }
 
 /**
- * The upstreams that a caller sees behind the door of all: they speak its era, some scope of its certificate is theirs, and they were
- * there when its session was opened. In the order of the configuration.
+ * The upstreams that a caller sees behind the door of all: they speak its era, and some scope of its certificate is theirs. In the order
+ * of the configuration.
  */
 export function visibleUpstreams(
-  { caller, message, session }: Call,
+  { caller, message }: Call,
   upstreams: ReadonlyMap<string, Upstream>,
 ): readonly Upstream[] {
-  return upstreamsOfCeiling(caller, upstreams).filter(({ config }) => {
-    if (!config.eras.includes(message.era)) return false
-    return session === undefined || Object.hasOwn(session.upstreams, config.server)
-  })
+  return upstreamsOfCeiling(caller, upstreams).filter(({ config }) =>
+    config.eras.includes(message.era),
+  )
 }
 
 /** Those of which some scope of the caller's certificate speaks, whatever their era. */

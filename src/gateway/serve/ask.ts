@@ -8,8 +8,10 @@ import { collectAnswer, readAnswer, type Answer } from '../upstream/collect.ts'
 import { deliver, type Delivery } from '../upstream/deliver.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import { upstreamHeaders } from '../upstream/headers.ts'
+import type { Absences } from '../upstream/absences.ts'
+import { isSessionLost } from '../upstream/legacy-session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
-import { fault, refuseAnswer } from './fault.ts'
+import { fault, refuseAnswer, sessionOver } from './fault.ts'
 import type { Parts } from './serve.ts'
 
 /** What is asked in the caller's name, and of whom. */
@@ -34,6 +36,7 @@ export async function askAnswer(asking: Asking, parts: Parts): Promise<ReadAnswe
   const { permit } = asking
   const answered = await askUpstream(asking, parts)
   if ('failed' in answered) return fault(answered)
+  if (isSessionLost(asking.session, answered)) return sessionOver
   const { verdict } = answered
   if (verdict.kind === 'refuse' || verdict.kind === 'server request') {
     return refuseAnswer(permit, parts.decisions, verdict.what)
@@ -52,7 +55,7 @@ async function askUpstream(asking: Asking, parts: Parts): Promise<Answer | Excha
     // Lists, discovery, opening a session: no tool does anything.
     collectAnswer({ ...sent(asking), asked: message, answerBytesMax, repeatable: true, signal }),
   )
-  note(asking, parts, 'failed' in answer ? answer : undefined)
+  noteAbsence(parts.absences, asking.upstream, answer)
   return answer
 }
 
@@ -62,7 +65,7 @@ export async function tellUpstream(
   parts: Parts,
 ): Promise<ExchangeFailure | undefined> {
   const failure = await whileWaitedFor(asking, (signal) => deliver({ ...sent(asking), signal }))
-  note(asking, parts, failure)
+  noteAbsence(parts.absences, asking.upstream, failure)
   return failure
 }
 
@@ -97,16 +100,12 @@ async function whileWaitedFor<T>(
   }
 }
 
-function note(
-  { upstream }: Asking,
-  { absences }: Parts,
-  failure: ExchangeFailure | undefined,
-): void {
-  if (failure === undefined) absences.back(upstream)
-  else if (isAbsence(failure)) absences.away(upstream)
-}
-
 /** What is answered badly is answered; what is busy or was given up says nothing of the server. */
-function isAbsence({ failed }: ExchangeFailure): boolean {
-  return failed === 'unreachable' || failed === 'time-out'
+export function noteAbsence(
+  absences: Absences,
+  upstream: Upstream,
+  answer: object | ExchangeFailure | undefined,
+): void {
+  if (answer === undefined || !('failed' in answer)) absences.back(upstream)
+  else if (answer.failed === 'unreachable' || answer.failed === 'time-out') absences.away(upstream)
 }

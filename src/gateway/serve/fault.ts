@@ -1,6 +1,6 @@
 import type { Decisions } from '../permit/policy.ts'
 import type { Permit } from '../permit/authorize.ts'
-import { refused, retrySoon, tooMany, unavailable, type Refused } from '../refusal.ts'
+import { badRequest, refused, retrySoon, tooMany, unavailable, type Refused } from '../refusal.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 
 /** What a caller is told of an upstream that has not answered (RFC 6585 §4, RFC 9110 §15.6). */
@@ -36,3 +36,6 @@ export function refuseAnswer(
     audience: 'agent',
   })
 }
+
+/** An upstream has forgotten its session: the caller opens a new one, as it would with the upstream itself. */
+export const sessionOver: Refused = refused('response', badRequest(404, 'session is not known'))

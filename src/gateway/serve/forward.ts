@@ -5,13 +5,15 @@ import { tieExchange } from '../caller/streams.ts'
 import { endReply, type Reply } from '../door/reply.ts'
 import { endWith } from '../door/unsent.ts'
 import type { Permit } from '../permit/authorize.ts'
-import { badRequest, refused, type Refused, type Soon } from '../refusal.ts'
+import { refused, type Refused, type Soon } from '../refusal.ts'
 import { startExchange, type AnswerHead } from '../upstream/exchange.ts'
 import { callerHeaders, upstreamHeaders } from '../upstream/headers.ts'
 import { Gathered } from '../upstream/gathered.ts'
+import { isSessionLost, type LegacySession } from '../upstream/legacy-session.ts'
 import { judgeAnswer } from '../upstream/judge-answer.ts'
 import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
-import { fault, refuseAnswer } from './fault.ts'
+import { fault, refuseAnswer, sessionOver } from './fault.ts'
+import { inSession, sessionAt } from './in-session.ts'
 import type { Parts } from './serve.ts'
 import { createEventPasser, type EventPasser } from './stream.ts'
 
@@ -22,6 +24,7 @@ export interface Forwarding {
   readonly parts: Parts
   readonly message: RequestMessage
   readonly upstream: Upstream
+  readonly session: LegacySession | undefined
 }
 
 /**
@@ -29,12 +32,18 @@ export interface Forwarding {
  * tool's name is replaced, and nothing else ever is.
  */
 export function forward(permit: Permit, reply: Reply, parts: Parts): Soon<Refused | undefined> {
-  const { message, target } = permit.call
+  const { message, target, arrived } = permit.call
   const { upstream } = target
   if (message.kind !== 'request' || upstream === undefined) return undefined
-  const forwarding = { permit, reply, parts, message, upstream }
-  if (target.kind !== 'tool') return exchange(forwarding, requestOf(forwarding))
-  return forwardSigned(forwarding, target.tool)
+  const use = (session: LegacySession | undefined): Promise<Refused | undefined> => {
+    const forwarding = { permit, reply, parts, message, upstream, session }
+    return target.kind === 'tool'
+      ? forwardSigned(forwarding, target.tool)
+      : exchange(forwarding, requestOf(forwarding))
+  }
+  return message.era === 'legacy' && arrived.door.kind === 'all'
+    ? inSession(permit, parts, { upstream, use })
+    : use(sessionAt(permit, parts, upstream))
 }
 
 /** A tool is called for somebody, which the token says. Signing takes a moment: who is gone after it is not spoken for. */
@@ -49,10 +58,9 @@ async function forwardSigned(forwarding: Forwarding, tool: string): Promise<Refu
 }
 
 function requestOf(forwarding: Forwarding, transactionToken?: string): UpstreamRequest {
-  const { permit, message, upstream } = forwarding
-  const { arrived, target, session: whole } = permit.call
+  const { permit, message, session } = forwarding
+  const { arrived, target } = permit.call
   const tool = target.kind === 'tool' ? target.tool : undefined
-  const session = whole?.upstreams[upstream.config.server]
   const headers = upstreamHeaders({
     raw: arrived.request.rawHeaders,
     era: message.era,
@@ -87,7 +95,7 @@ function base64urlOf(hex: string): string {
 }
 
 function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Refused | undefined> {
-  const { permit, reply, parts, upstream } = forwarding
+  const { permit, reply, parts, upstream, session } = forwarding
   const { caller } = permit.call
   const { response } = reply
   const { answerBytesMax, streamSecondsMax } = parts.limits
@@ -112,7 +120,7 @@ function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Ref
       {
         head(received) {
           head = received
-          if (head.form !== 'events') return
+          if (head.form !== 'events' || isSessionLost(session, head)) return
           events = createEventPasser({
             ...forwarding,
             request,
@@ -177,11 +185,11 @@ function beginStream({ response }: Reply, head: AnswerHead): void {
 
 /** Sends a whole answer on. */
 function answer(
-  { permit, reply, parts, message }: Forwarding,
+  { permit, reply, parts, message, session }: Forwarding,
   head: AnswerHead | undefined,
   body: Buffer,
 ): Refused | undefined {
-  if (head?.status === 404 && permit.call.session !== undefined) return sessionOver
+  if (head !== undefined && isSessionLost(session, head)) return sessionOver
   if (head === undefined || head.form !== 'json') {
     return fault({ failed: 'bad answer', detail: 'answer has no body' })
   }
@@ -200,6 +208,3 @@ function answer(
   endWith(reply.response, body, reply.unsent)
   return undefined
 }
-
-/** An upstream has forgotten its session: the caller opens a new one, as it would with the upstream itself. */
-const sessionOver: Refused = refused('response', badRequest(404, 'session is not known'))

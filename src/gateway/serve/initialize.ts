@@ -1,22 +1,18 @@
+import { randomUUID } from 'node:crypto'
 import { rewriteResult, valueOf, type AnswerBody } from '../../mcp/answer.ts'
 import { replaceVersion } from '../../mcp/edits.ts'
-import { legacyVersions } from '../../mcp/revisions.ts'
 import { replyBody, replyResult, type Reply } from '../door/reply.ts'
-import { isSessionId, sealSession, type Sealed, type UpstreamSession } from '../handle/session.ts'
+import { helloOf, sealSession, type Sealed, type Session } from '../handle/session.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { visibleUpstreams } from '../permit/ceiling.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { gatewayInfo } from '../self.ts'
-import type { Upstream } from '../upstream/upstream.ts'
-import { askAnswer, tellUpstream } from './ask.ts'
+import { sessionOfAnswer, type LegacySession } from '../upstream/legacy-session.ts'
+import { askAnswer } from './ask.ts'
 import { fault } from './fault.ts'
 import { gather, metaOfMissing } from './gather.ts'
+import { openFor } from './in-session.ts'
 import type { Parts } from './serve.ts'
-
-interface Opened {
-  readonly answer: AnswerBody
-  readonly session: UpstreamSession
-}
 
 /**
  * `initialize` at the door of one upstream: its own answer, with the sealed session for its session id, and without `instructions`:
@@ -27,45 +23,58 @@ export async function initialize(
   reply: Reply,
   parts: Parts,
 ): Promise<Refused | undefined> {
-  const { upstream } = permit.call.target
+  const { target, message } = permit.call
+  const { upstream } = target
   if (upstream === undefined) return undefined
-  const opened = await openUpstream({ permit, reply, upstream }, parts)
-  if (isRefused(opened)) return opened
-  const { answer, session } = opened
+  const begun = begin(permit)
+  const { body, offsets, params, version } = message
+  const asked = params['protocolVersion'] === version
+  const opener = asked ? body : replaceVersion(body, offsets, version)
+  const answer = await askAnswer(
+    { permit, reply, upstream, body: opener, session: undefined },
+    parts,
+  )
+  if (isRefused(answer)) return answer
   if (answer.result === undefined) {
     replyBody(reply, answer.octets)
     return undefined
   }
-  const sealed = sealFor(permit, parts, session.version, { [upstream.config.server]: session })
+  const session = sessionOfAnswer(answer, answer)
+  if ('failed' in session) return fault(session)
+  const { server } = upstream.config
+  const sealed = seal(permit, parts, { ...begun, version: session.version }, { [server]: session })
   if (sealed === undefined || sealed.without.length > 0) return tooLong
   // What is not served here must not be offered here.
   const capabilities = answer.result.has('capabilities') && toolsOf(answer) ? '{"tools":{}}' : '{}'
   const kept = ['protocolVersion', 'serverInfo', '_meta']
-  const body = rewriteResult(answer, kept, { capabilities })
-  replyBody(reply, body, { headers: { 'mcp-session-id': sealed.id } })
+  const told = rewriteResult(answer, kept, { capabilities })
+  replyBody(reply, told, { headers: { 'mcp-session-id': sealed.id } })
   return undefined
 }
 
-/** `initialize` at the door of all upstreams: each that the caller may see is opened; one that is not there is left out. */
+/** `initialize` at the door of all upstreams: each that the caller may see is opened; one that is not there is opened when it is. */
 export async function initializeAll(
   permit: Permit,
   reply: Reply,
   parts: Parts,
 ): Promise<Refused | undefined> {
-  const { message } = permit.call
-  const visible = visibleUpstreams(permit.call, parts.upstreams)
+  const begun = begin(permit)
+  const { version } = begun
   const { given, missing } = await gather(
-    visible,
-    (upstream, signal) => openAndConfirm({ permit, reply, upstream, signal }, parts),
+    visibleUpstreams(permit.call, parts.upstreams),
+    async (upstream) => {
+      const opened = await openFor({ permit, parts, upstream }, begun)
+      return 'failed' in opened ? fault(opened) : ([upstream.config.server, opened] as const)
+    },
     parts,
   )
-  const sealed = sealFor(permit, parts, message.version, Object.fromEntries(given))
+  const sealed = seal(permit, parts, begun, Object.fromEntries(given))
   if (sealed === undefined) return tooLong
   const result = {
-    protocolVersion: message.version,
+    protocolVersion: version,
     capabilities: { tools: {} },
     serverInfo: gatewayInfo,
-    ...meta([...missing, ...sealed.without]),
+    ...meta(missing),
   }
   replyResult(reply, result, { 'mcp-session-id': sealed.id })
   return undefined
@@ -82,55 +91,28 @@ function toolsOf(answer: AnswerBody): boolean {
   return typeof capabilities === 'object' && capabilities !== null && 'tools' in capabilities
 }
 
-function sealFor(
+type Begun = Pick<Session, 'key' | 'version' | 'hello'>
+
+/** A session that is about to be opened: what it will be known by, and what its client says of itself. */
+function begin({ call }: Permit): Begun {
+  const { version, params } = call.message
+  return { key: randomUUID(), version, hello: helloOf(params, gatewayInfo) }
+}
+
+/** The session as its caller will carry it, and held as long as there is room: what does not fit is held alone. */
+function seal(
   { call }: Permit,
-  { seal }: Parts,
-  version: string,
-  upstreams: Readonly<Record<string, UpstreamSession>>,
+  parts: Parts,
+  begun: Begun,
+  upstreams: Readonly<Record<string, LegacySession>>,
 ): Sealed | undefined {
   const { owner } = call.caller
-  return sealSession(seal, { owner, door: call.arrived.door.name, version, upstreams })
-}
-
-interface Opening {
-  readonly permit: Permit
-  readonly reply: Reply
-  readonly upstream: Upstream
-  readonly signal?: AbortSignal
-}
-
-/** Opens a session and says that it is open: between the gateway and an upstream, the gateway is the client. */
-async function openAndConfirm(
-  opening: Opening,
-  parts: Parts,
-): Promise<readonly [server: string, session: UpstreamSession] | Refused> {
-  const opened = await openUpstream(opening, parts)
-  if (isRefused(opened)) return opened
-  if (opened.answer.result === undefined) {
-    return fault({ failed: 'bad answer', detail: 'answer is an error' })
+  const { name: door } = call.arrived.door
+  const sealed = sealSession(parts.seal, { ...begun, owner, door, upstreams })
+  for (const [server, session] of Object.entries(upstreams)) {
+    if (sealed?.without.includes(server) === false) {
+      parts.sessions.hold({ owner, key: begun.key, server, session })
+    }
   }
-  const { session } = opened
-  const failed = await tellUpstream({ ...opening, body: initialized, session }, parts)
-  return failed === undefined ? [opening.upstream.config.server, session] : fault(failed)
-}
-
-const initialized = Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}')
-
-async function openUpstream(opening: Opening, parts: Parts): Promise<Opened | Refused> {
-  const { message } = opening.permit.call
-  const { body, offsets, params, version: offered } = message
-  const asked = params['protocolVersion'] === offered
-  const opener = asked ? body : replaceVersion(body, offsets, offered)
-  const answer = await askAnswer({ ...opening, body: opener, session: undefined }, parts)
-  if (isRefused(answer)) return answer
-  if (answer.result === undefined) return { answer, session: { id: null, version: offered } }
-  const version = valueOf(answer, 'protocolVersion')
-  if (typeof version !== 'string' || !legacyVersions.includes(version)) {
-    return fault({ failed: 'bad answer', detail: 'protocol version is not served' })
-  }
-  const id = answer.headers['mcp-session-id'] ?? null
-  if (id !== null && !isSessionId(id)) {
-    return fault({ failed: 'bad answer', detail: 'session id is too long, or none that may be' })
-  }
-  return { answer, session: { id, version } }
+  return sealed
 }

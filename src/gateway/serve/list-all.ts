@@ -11,6 +11,7 @@ import type { Upstream } from '../upstream/upstream.ts'
 import { askAnswer } from './ask.ts'
 import { fault } from './fault.ts'
 import { gather, metaOfMissing } from './gather.ts'
+import { inSession } from './in-session.ts'
 import type { Parts } from './serve.ts'
 
 /** `tools/list` at the door of all upstreams: page n is every upstream's page n, filtered in one evaluation. */
@@ -65,15 +66,17 @@ async function pageOf(
 ): Promise<ToolPage | Refused> {
   const { permit, reply, upstream, position, signal } = asked
   const { server } = upstream.config
-  const { message, session } = permit.call
+  const { message } = permit.call
   const cursor = position?.cursors[server]
   const span = message.offsets.cursor
   const body =
     cursor === undefined || span === undefined
       ? message.body
       : splice(message.body, span, JSON.stringify(cursor))
-  const asking = { permit, reply, upstream, body, session: session?.upstreams[server], signal }
-  const answer = await askAnswer(asking, parts)
+  const answer = await inSession(permit, parts, {
+    upstream,
+    use: (session) => askAnswer({ permit, reply, upstream, body, session, signal }, parts),
+  })
   if (isRefused(answer)) return answer
   return answer.result === undefined
     ? fault({ failed: 'bad answer', detail: 'answer is an error' })

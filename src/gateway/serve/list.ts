@@ -7,6 +7,7 @@ import { filterTools, timeToLive, type ListedTool } from '../permit/list.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { askAnswer } from './ask.ts'
+import { sessionAt } from './in-session.ts'
 import type { Parts } from './serve.ts'
 
 /** `tools/list` at the door of one upstream: its page without what the caller may not call; every other octet is kept. */
@@ -15,11 +16,11 @@ export async function list(
   reply: Reply,
   parts: Parts,
 ): Promise<Refused | undefined> {
-  const { message, session, target } = permit.call
+  const { message, target } = permit.call
   const { upstream } = target
   if (upstream === undefined) return undefined
-  const of = session?.upstreams[upstream.config.server]
-  const asking = { permit, reply, upstream, body: message.body, session: of }
+  const session = sessionAt(permit, parts, upstream)
+  const asking = { permit, reply, upstream, body: message.body, session }
   const answer = await askAnswer(asking, parts)
   if (isRefused(answer)) return answer
   if (answer.result === undefined) {

@@ -3,6 +3,7 @@ import type { Permit } from '../permit/authorize.ts'
 import { visibleUpstreams } from '../permit/ceiling.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { tellUpstream } from './ask.ts'
+import { sessionAt } from './in-session.ts'
 import type { Parts } from './serve.ts'
 
 /** Takes a notification at the door of one upstream. A modern client cancels by going away; a legacy one says so to its session. */
@@ -30,9 +31,9 @@ export async function cancelAll(permit: Permit, reply: Reply, parts: Parts): Pro
 
 /** Whatever comes of it: nobody waits for the answer to a notification, and clients lose their session by one that is no success. */
 async function tell(permit: Permit, reply: Reply, parts: Parts, upstream: Upstream): Promise<void> {
-  const { message, session: whole } = permit.call
+  const { message } = permit.call
   const { server } = upstream.config
-  const session = whole?.upstreams[server]
+  const session = sessionAt(permit, parts, upstream)
   // Without a session of its own, the upstream would take the id for that of any request of the gateway, so of another caller.
   const isNobodys = typeof session?.id !== 'string'
   if (message.method === 'notifications/cancelled' && isNobodys) return

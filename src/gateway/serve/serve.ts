@@ -10,12 +10,14 @@ import type { Permit } from '../permit/authorize.ts'
 import type { Decisions } from '../permit/policy.ts'
 import type { Refused, Soon } from '../refusal.ts'
 import type { Absences } from '../upstream/absences.ts'
+import type { HeldSessions } from '../upstream/held-sessions.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 
 /** What serving works with; made once, by `createGateway`. */
 export interface Parts {
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly absences: Absences
+  readonly sessions: HeldSessions
   readonly catalogueOf: Catalogues
   readonly decisions: Decisions
   readonly seal: Seal

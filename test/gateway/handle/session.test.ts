@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import { CountersignError } from '../../../src/errors.ts'
 import { createSeal, type Seal } from '../../../src/gateway/handle/seal.ts'
 import {
-  isSessionId,
+  helloOf,
   openSession,
   sealSession,
   type Session,
@@ -13,6 +13,8 @@ import {
 const key = Buffer.alloc(32, 7)
 const session: Session = {
   owner: 'spiffe://test.example/ns/agents/sa/agent pod-1',
+  key: 'one of its sessions',
+  hello: { capabilities: {}, clientInfo: { name: 'test' } },
   door: 'mcp',
   version: '2025-11-25',
   upstreams: { files: { id: 'theirs', version: '2025-11-25' }, web: { id: null, version: 'x' } },
@@ -68,17 +70,18 @@ for (const text of ['', 'A', 'A'.repeat(38), 'A'.repeat(5000), 'a b', 'é']) {
   })
 }
 
-for (const [what, id] of Object.entries({
-  'of 10 KiB': 'x'.repeat(10_240),
-  'not ASCII': 'é',
-  blank: ' ',
-  empty: '',
-  'no text': ['a', 'b'],
-})) {
-  test(`an upstream's session id that is ${what} is none`, () => {
-    assert.equal(isSessionId(id), false)
+test('of what a client says of itself, as much is carried as a header has room for', () => {
+  const otherwise = { name: 'gateway' }
+  const small = { capabilities: { roots: {} }, clientInfo: { name: 'x', version: '1' } }
+  assert.deepEqual(helloOf(small, otherwise), small)
+  const large = { capabilities: { x: 'a'.repeat(600) }, clientInfo: { name: 'a'.repeat(600) } }
+  assert.deepEqual(helloOf(large, otherwise), { capabilities: {}, clientInfo: otherwise })
+  assert.deepEqual(helloOf({}, otherwise), { capabilities: {}, clientInfo: otherwise })
+  assert.deepEqual(helloOf({ clientInfo: 'x', capabilities: null }, otherwise), {
+    capabilities: {},
+    clientInfo: otherwise,
   })
-}
+})
 
 test('of sessions that do not fit a header together, those with the longest ids are left out', () => {
   const seal = createSeal({ key })

@@ -1,0 +1,78 @@
+import type { Permit } from '../permit/authorize.ts'
+import type { Refused } from '../refusal.ts'
+import { openLegacySession, type LegacySession } from '../upstream/legacy-session.ts'
+import type { ExchangeFailure } from '../upstream/exchange.ts'
+import type { Holder } from '../upstream/held-sessions.ts'
+import type { Session } from '../handle/session.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import { noteAbsence } from './ask.ts'
+import { fault, sessionOver } from './fault.ts'
+import type { Parts } from './serve.ts'
+
+/** The session with an upstream that a message is in: the one held in place of another, or the one that its caller carries. */
+export function sessionAt(
+  { call }: Permit,
+  { sessions }: Pick<Parts, 'sessions'>,
+  { config }: Upstream,
+): LegacySession | undefined {
+  const { session } = call
+  if (session === undefined) return undefined
+  const { server } = config
+  return sessions.find({ key: session.key, server }) ?? session.upstreams[server]
+}
+
+/**
+ * Does something in the session with one of several upstreams. One that the upstream has forgotten, or that could not be opened before,
+ * is opened in the caller's name, once: that one server began anew must not end the sessions with the others.
+ */
+export async function inSession<T>(
+  permit: Permit,
+  parts: Parts,
+  {
+    upstream,
+    use,
+  }: {
+    readonly upstream: Upstream
+    readonly use: (session: LegacySession | undefined) => Promise<T | Refused>
+  },
+): Promise<T | Refused> {
+  const { session: whole } = permit.call
+  if (whole === undefined) return use(undefined)
+  const known = sessionAt(permit, parts, upstream)
+  if (known !== undefined) {
+    const done = await use(known)
+    if (done !== sessionOver) return done
+  }
+  const opened = await openFor({ permit, parts, upstream }, whole, known)
+  if ('failed' in opened) return fault(opened)
+  const done = await use(opened)
+  return done === sessionOver
+    ? fault({ failed: 'bad answer', detail: 'session is lost as soon as it is open' })
+    : done
+}
+
+interface For {
+  readonly permit: Permit
+  readonly parts: Parts
+  readonly upstream: Upstream
+}
+
+/**
+ * Opens a session in a caller's name, in place of a lost one. It is not given up with the request that asked for it: whoever comes next
+ * finds it open.
+ */
+export function openFor(
+  { permit, parts, upstream }: For,
+  { key, version, hello }: Pick<Session, 'key' | 'version' | 'hello'>,
+  lost?: LegacySession,
+): Promise<LegacySession | ExchangeFailure> {
+  const { sessions, limits, absences } = parts
+  const { owner, account } = permit.call.caller
+  const holder: Holder = { owner, key, server: upstream.config.server }
+  return sessions.renew(holder, lost, async () => {
+    const { answerBytesMax } = limits
+    const opened = await openLegacySession({ upstream, account, version, hello, answerBytesMax })
+    noteAbsence(absences, upstream, opened)
+    return opened
+  })
+}

@@ -1,0 +1,120 @@
+import { valueOf, type AnswerBody } from '../../mcp/answer.ts'
+import { legacyVersions } from '../../mcp/revisions.ts'
+import { collectAnswer, readAnswer, type Answer } from './collect.ts'
+import { deliver, type Delivery } from './deliver.ts'
+import type { ExchangeFailure } from './exchange.ts'
+import { ownHeaders } from './headers.ts'
+import type { Account } from '../shares.ts'
+import type { Upstream, UpstreamRequest } from './upstream.ts'
+
+/** A session with an upstream. */
+export interface LegacySession {
+  /** The upstream's own id; null where it gave none. */
+  readonly id: string | null
+  readonly version: string
+}
+
+/** What a client says of itself when it opens a session. */
+export interface Hello {
+  readonly capabilities: object
+  readonly clientInfo: object
+}
+
+interface Party {
+  readonly upstream: Upstream
+  /** Whose share of the upstream is used; none on the gateway's own account. */
+  readonly account?: Account | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface Opening extends Party {
+  readonly version: string
+  readonly hello: Hello
+  readonly answerBytesMax: number
+}
+
+/** Opens a session and says that it is open: between the gateway and an upstream, the gateway is the client. */
+export async function openLegacySession(
+  opening: Opening,
+): Promise<LegacySession | ExchangeFailure> {
+  const { version, hello } = opening
+  const params = { protocolVersion: version, ...hello }
+  const answer = await collectAnswer({
+    ...partyOf(opening),
+    asked: { era: 'legacy', method: 'initialize', id: { value: 1 } },
+    request: requestOf(
+      undefined,
+      Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params })),
+    ),
+    answerBytesMax: opening.answerBytesMax,
+    repeatable: true,
+  })
+  if ('failed' in answer) return answer
+  const body = readAnswer(answer)
+  if (typeof body === 'string') return bad(body)
+  const session = sessionOfAnswer(body, answer)
+  if ('failed' in session) return session
+  return (
+    (await deliver({ ...partyOf(opening), request: requestOf(session, initialized) })) ?? session
+  )
+}
+
+const initialized = Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}')
+
+/** The session that an answer to `initialize` opens. */
+export function sessionOfAnswer(
+  body: AnswerBody,
+  { headers }: Pick<Answer, 'headers'>,
+): LegacySession | ExchangeFailure {
+  if (body.result === undefined) return bad('answer is an error')
+  const version = valueOf(body, 'protocolVersion')
+  if (typeof version !== 'string' || !legacyVersions.includes(version)) {
+    return bad('protocol version is not served')
+  }
+  const id = headers['mcp-session-id'] ?? null
+  if (id !== null && !isSessionId(id)) {
+    return bad('session id is too long, or none that may be')
+  }
+  return { id, version }
+}
+
+/** Longer ids would make a header that clients and proxies cut. */
+const idCharactersMax = 256
+
+/** MCP 2025-11-25 transports, session management: visible ASCII. */
+export function isSessionId(id: string): boolean {
+  return id.length <= idCharactersMax && /^[\x21-\x7e]+$/.test(id)
+}
+
+/** Ends a session, and waits for nothing: one that is left open stays in its server's memory. Whether it takes the DELETE is its own affair. */
+export function closeLegacySession(party: Party, session: LegacySession): void {
+  if (session.id === null) return
+  const request = { method: 'DELETE', ...requestOf(session, null) } as const
+  void deliver({ ...partyOf(party), request })
+}
+
+/** Whether this answer says that the session is over (MCP 2025-11-25 transports, session management). */
+export function isSessionLost(
+  session: LegacySession | undefined,
+  { status }: { readonly status: number },
+): boolean {
+  return status === 404 && typeof session?.id === 'string'
+}
+
+function partyOf({ upstream, account, signal }: Party): Pick<Delivery, keyof Party> {
+  return { upstream, signal, ...(account === undefined ? {} : { account }) }
+}
+
+function requestOf(
+  session: LegacySession | undefined,
+  body: Buffer | null,
+): Pick<UpstreamRequest, 'headers' | 'body'> {
+  const headers = [...ownHeaders]
+  if (session !== undefined) headers.push('mcp-protocol-version', session.version)
+  if (typeof session?.id === 'string') headers.push('mcp-session-id', session.id)
+  return { headers, body }
+}
+
+function bad(detail: string): ExchangeFailure {
+  return { failed: 'bad answer', detail }
+}

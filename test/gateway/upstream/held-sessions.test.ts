@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  createHeldSessions,
+  type Held,
+  type HeldSessions,
+} from '../../../src/gateway/upstream/held-sessions.ts'
+
+const holder = { owner: 'agent pod', key: 'one', server: 'web' }
+const session = (id: string): Held['session'] => ({ id, version: '2025-11-25' })
+
+function open(): { held: HeldSessions; closed: Held[] } {
+  const closed: Held[] = []
+  return { closed, held: createHeldSessions({ close: (each) => void closed.push(each) }) }
+}
+
+test('a session in place of a lost one is found from then on', async () => {
+  const { held } = open()
+  held.hold({ ...holder, session: session('a') })
+  const renewed = await held.renew(holder, session('a'), () => Promise.resolve(session('b')))
+  assert.deepEqual(renewed, session('b'))
+  assert.deepEqual(held.find(holder), session('b'))
+})
+
+test('who still names the lost one gets the one that is there', async () => {
+  const { held } = open()
+  await held.renew(holder, session('a'), () => Promise.resolve(session('b')))
+  const again = await held.renew(holder, session('a'), () => assert.fail('opened twice'))
+  assert.deepEqual(again, session('b'))
+})
+
+test('what could not be opened is tried again by the next', async () => {
+  const { held } = open()
+  const failure = { failed: 'unreachable', detail: 'refused' } as const
+  assert.equal(await held.renew(holder, undefined, () => Promise.resolve(failure)), failure)
+  assert.equal(held.find(holder), undefined)
+  const opened = await held.renew(holder, undefined, () => Promise.resolve(session('b')))
+  assert.deepEqual(opened, session('b'))
+})
+
+test('sessions of one owner push out its own oldest, and nobody else loses any', () => {
+  const { held, closed } = open()
+  const other = { ...holder, owner: 'other pod', key: 'other' }
+  held.hold({ ...other, session: session('other') })
+  for (let each = 0; each < 1000; each += 1) {
+    held.hold({ ...holder, key: `key-${each}`, session: session(`s-${each}`) })
+  }
+  assert.equal(held.find({ ...holder, key: 'key-0' }), undefined)
+  assert.deepEqual(held.find({ ...holder, key: 'key-999' }), session('s-999'))
+  assert.deepEqual(held.find(other), session('other'))
+  // Their callers carry them.
+  assert.deepEqual(closed, [])
+})
+
+test('one that nobody carries is ended when it is forgotten', async () => {
+  const { held, closed } = open()
+  await held.renew(holder, undefined, () => Promise.resolve(session('renewed')))
+  for (let each = 0; each < 256; each += 1) {
+    held.hold({ ...holder, key: `key-${each}`, session: session(`s-${each}`) })
+  }
+  assert.deepEqual(
+    closed.map((each) => each.session.id),
+    ['renewed'],
+  )
+})
+
+test('a session that its caller ends gives back what is held for it, and is over', async () => {
+  const { held, closed } = open()
+  held.hold({ ...holder, session: session('a') })
+  held.hold({ ...holder, server: 'files', session: session('b') })
+  held.hold({ ...holder, key: 'two', session: session('c') })
+  const { promise, resolve: opened } = Promise.withResolvers<Held['session']>()
+  const late = held.renew({ ...holder, server: 'slow' }, undefined, () => promise)
+  const ids = held.end(holder).map((each) => each.session.id)
+  assert.deepEqual(ids, ['a', 'b'])
+  assert.equal(held.isEnded('one'), true)
+  assert.equal(held.isEnded('two'), false)
+  // One that comes too late is ended at once.
+  opened(session('late'))
+  await late
+  assert.deepEqual(
+    closed.map((each) => each.session.id),
+    ['late'],
+  )
+  assert.equal(held.find({ ...holder, server: 'slow' }), undefined)
+})
+
+test('when an owner is no more, all that is held for it is given back', () => {
+  const { held } = open()
+  held.hold({ ...holder, session: session('a') })
+  held.hold({ ...holder, key: 'two', session: session('b') })
+  held.hold({ ...holder, owner: 'other pod', key: 'three', session: session('c') })
+  assert.deepEqual(
+    held.endOwner(holder.owner).map((each) => each.session.id),
+    ['a', 'b'],
+  )
+  assert.deepEqual(held.endOwner(holder.owner), [])
+  assert.deepEqual(held.find({ ...holder, key: 'three' }), session('c'))
+})
