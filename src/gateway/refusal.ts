@@ -119,6 +119,12 @@ export function badRequest(status: number, message: string): Refusal {
 /** Most calls end sooner than this and streams later, and a start takes seconds: no other time is better. */
 export const retrySoon: Readonly<Record<string, string>> = { 'retry-after': '1' }
 
+/** A tool server is away: that it has no such tool is not known, and it may be back in a moment. */
+export function temporarilyUnavailable(isSilent: boolean, detail: string): Refusal {
+  const more = { detail, headers: { 'retry-after': '2' } }
+  return unavailable(isSilent ? 504 : 502, 'upstream is temporarily unavailable', more)
+}
+
 /** The caller has as much of the gateway as it may have (RFC 6585 §4). */
 export function tooMany(what: string): Refusal {
   return { ...badRequest(429, `too many ${what}`), headers: retrySoon }

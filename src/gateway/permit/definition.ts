@@ -5,25 +5,20 @@ import { problemCodes } from '../../mcp/problem.ts'
 import type { Call } from '../call.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { Definition } from '../catalogue/definition.ts'
-import { refused, unavailable, unknownTool, type Refused } from '../refusal.ts'
-import type { ExchangeFailure } from '../upstream/exchange.ts'
+import { refused, temporarilyUnavailable, unknownTool, type Refused } from '../refusal.ts'
 
 /** A tool that is not known is only known to be none while its server can be asked. */
 export function refuseUnknown({ message }: Call, { failure }: Catalogue): Refused {
   return refused(
     'definition',
-    failure === undefined ? unknownTool(message.name ?? '') : unreachable(failure),
+    failure === undefined
+      ? unknownTool(message.name ?? '')
+      : temporarilyUnavailable(
+          failure.failed === 'time-out',
+          `${failure.failed}: ${failure.detail}`,
+        ),
   )
 }
-
-function unreachable({ failed, detail }: ExchangeFailure): Refused['refusal'] {
-  const status = failed === 'time-out' ? 504 : 502
-  const more = { detail: `${failed}: ${detail}`, headers: retrySoon }
-  return unavailable(status, 'upstream is temporarily unavailable', more)
-}
-
-/** The least time between two lists of a catalogue. */
-const retrySoon = { 'retry-after': '2' }
 
 /** The headers that mirror the arguments of a tool say what they say. */
 export function checkParamHeaders(

@@ -1,10 +1,19 @@
 import type { Decisions } from '../permit/policy.ts'
 import type { Permit } from '../permit/authorize.ts'
-import { badRequest, refused, retrySoon, tooMany, unavailable, type Refused } from '../refusal.ts'
+import {
+  badRequest,
+  refused,
+  retrySoon,
+  temporarilyUnavailable,
+  tooMany,
+  unavailable,
+  type Refused,
+} from '../refusal.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 
 /** What a caller is told of an upstream that has not answered (RFC 6585 §4, RFC 9110 §15.6). */
-export function fault({ failed, detail, full = 'identity', retryAfter }: ExchangeFailure): Refused {
+export function fault(failure: ExchangeFailure): Refused {
+  const { failed, detail, full = 'identity', retryAfter } = failure
   if (failed === 'share used up') {
     return refused('forward', { ...tooMany(`open requests of one ${full}`), detail })
   }
@@ -16,12 +25,18 @@ export function fault({ failed, detail, full = 'identity', retryAfter }: Exchang
     const headers = retryAfter === undefined ? retrySoon : { 'retry-after': retryAfter }
     return refused('forward', unavailable(503, 'upstream is overloaded', { detail, headers }))
   }
+  if (failed === 'unreachable' && failure.isUnsent === true) return notThere(failure)
   const more = { detail: `${failed}: ${detail}` }
   if (failed === 'revoked') {
     return refused('forward', unavailable(503, 'upstream is temporarily unavailable', more))
   }
   const status = failed === 'time-out' ? 504 : 502
   return refused('forward', unavailable(status, 'upstream gave no answer', more))
+}
+
+/** The upstream could not be asked what the caller asks. */
+export function notThere({ failed, detail }: Pick<ExchangeFailure, 'failed' | 'detail'>): Refused {
+  return refused('forward', temporarilyUnavailable(failed === 'time-out', `${failed}: ${detail}`))
 }
 
 /** An answer that asks its caller for something: that it is not given is a decision. */

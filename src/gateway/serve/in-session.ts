@@ -6,7 +6,7 @@ import type { Holder } from '../upstream/held-sessions.ts'
 import type { Session } from '../handle/session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { noteAbsence } from './ask.ts'
-import { fault, sessionOver } from './fault.ts'
+import { fault, notThere, sessionOver } from './fault.ts'
 import type { Parts } from './serve.ts'
 
 /** The session with an upstream that a message is in: the one held in place of another, or the one that its caller carries. */
@@ -44,11 +44,18 @@ export async function inSession<T>(
     if (done !== sessionOver) return done
   }
   const opened = await openFor({ permit, parts, upstream }, whole, known)
-  if ('failed' in opened) return fault(opened)
+  if ('failed' in opened) return notOpened(opened)
   const done = await use(opened)
   return done === sessionOver
     ? fault({ failed: 'bad answer', detail: 'session is lost as soon as it is open' })
     : done
+}
+
+/** Nothing of the request has been sent: whatever is wrong, it may be asked again. */
+function notOpened(failure: ExchangeFailure): Refused {
+  return failure.failed === 'time-out' || failure.failed === 'bad answer'
+    ? notThere(failure)
+    : fault(failure)
 }
 
 interface For {

@@ -26,6 +26,8 @@ export type FailureCause =
 export interface ExchangeFailure {
   readonly failed: FailureCause
   readonly detail: string
+  /** No octet of the request has gone out. */
+  readonly isUnsent?: boolean
   /** Whose share is used up. */
   readonly full?: Full
   /** When the upstream wants to be asked again, in its words (RFC 9110 §10.2.3). */
@@ -83,6 +85,7 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
   let asking: Asking | undefined
   let left = answerBytesMax
   let over = false
+  let isUnsent = true
   let timer: NodeJS.Timeout | undefined
 
   function finish(): void {
@@ -108,7 +111,9 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
   const { account } = options
   const guest = account === undefined ? undefined : guestOf(account, send, fail)
   const answering: Answering = {
-    begun() {},
+    begun() {
+      isUnsent = false
+    },
     head(received) {
       if (over) return
       const head = options.isUnread === true ? judgeUnread(received) : judgeHead(received)
@@ -131,7 +136,7 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
       finish()
       receiver.end()
     },
-    failed: (failure) => fail({ failed: causeOf(failure), detail: failure.detail }),
+    failed: (failure) => fail({ failed: causeOf(failure), detail: failure.detail, isUnsent }),
   }
   limit(options.timeoutMilliseconds ?? upstream.timeoutMilliseconds)
   if (guest === undefined || upstream.seats.take(guest)) send()
