@@ -110,7 +110,10 @@ async function serveCall(known: Known, options: CallHandlerOptions): Promise<Ref
   const strange = checkHostAndOrigin(arrived.request.rawHeaders, served)
   if (strange !== undefined) return strange
   const body = await readBody(arrived.request, parts.limits.bodyBytesMax)
-  if (isRefused(body)) return body
+  if (isRefused(body)) {
+    known.rawId = body.refusal.rawId
+    return body
+  }
   const read = readCall(known, { caller, body }, parts)
   if (isRefused(read)) return read
   const authorized = authorize(read.call)
@@ -195,7 +198,10 @@ async function notReady(
   const caller = enter(known, callers)
   if (isRefused(caller)) return caller
   const body = await readBody(known.arrived.request, parts.limits.bodyBytesMax)
-  if (isRefused(body)) return body
+  if (isRefused(body)) {
+    known.rawId = body.refusal.rawId
+    return body
+  }
   known.rawId = readableId(body)
   const names = unmet.map(({ name }) => name)
   const refusal = unavailable(503, `not ready: ${names.join(', ')}`, {

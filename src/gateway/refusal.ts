@@ -137,7 +137,7 @@ export interface Told {
 }
 
 /** A fault of the request or of what is behind the gateway; what is wrong with framing, identity or session is another thing. */
-const faults: ReadonlySet<number> = new Set([400, 429, 500, 502, 503, 504])
+const faults: ReadonlySet<number> = new Set([400, 413, 429, 500, 502, 503, 504])
 
 /**
  * The HTTP status of a refusal. To a legacy client anything but 2xx is a broken transport, and widely used ones end their session over

@@ -63,10 +63,20 @@ const cases: readonly Case[] = [
     withoutId: true,
   },
   {
-    title: 'a body that is larger than the bound, by its length',
+    title: 'a body that is larger than the bound, once it has passed',
     world: { limits: { bodyBytesMax: 1000 } },
     ask: (agent) => {
-      const { body, headers } = call('echo', { text: 'x'.repeat(1000) })
+      const { body, headers } = call('echo', { text: 'x'.repeat(2000) })
+      return agent.post('/mcp/files', body, headers)
+    },
+    status: 413,
+    code: -32600,
+  },
+  {
+    title: 'a body that is larger by far, by its length',
+    world: { limits: { bodyBytesMax: 1000 } },
+    ask: (agent) => {
+      const { body, headers } = call('echo', { text: 'x'.repeat(4000) })
       return agent.post('/mcp/files', body, headers)
     },
     status: 413,
@@ -504,8 +514,8 @@ test('what is refused is not repeated at length, neither to the caller nor in th
   for (const event of world.events) assert.ok(JSON.stringify(event).length < 5000)
 })
 
-for (const target of ['http://evil.test/mcp', 'https://gateway.test/mcp/files', '*', 'mcp']) {
-  test(`a target that is no path is refused with nothing said: ${target}`, async () => {
+for (const target of ['http://evil.test/mcp', 'https://gateway.test/mcp/files', '*']) {
+  test(`a target that is no path is refused: ${target}`, async () => {
     await using world = await openWorld()
     const socket = await world.rawConnection()
     const { body, headers } = call('files_echo')
@@ -517,7 +527,13 @@ for (const target of ['http://evil.test/mcp', 'https://gateway.test/mcp/files', 
       ...headers,
     }).map(([name, value]) => `${name}: ${value}\r\n`)
     socket.write(`POST ${target} HTTP/1.1\r\n${lines.join('')}\r\n${body}`)
-    assert.match(await textOf(socket), /^HTTP\/1\.1 400 Bad Request\r\n(?![^]*\{)/)
+    const text = await textOf(socket)
+    assert.match(text, /^HTTP\/1\.1 400 Bad Request\r\n/)
+    assert.deepEqual(JSON.parse(text.split('\r\n\r\n')[1] ?? ''), {
+      jsonrpc: '2.0',
+      id: null,
+      error: { code: -32600, message: 'target is no path' },
+    })
     assert.deepEqual(world.upstreams['files']?.received, [])
   })
 }
@@ -525,11 +541,32 @@ for (const target of ['http://evil.test/mcp', 'https://gateway.test/mcp/files', 
 for (const [what, request] of Object.entries({
   'a path that does not decode': 'POST /mcp/%zz HTTP/1.1\r\nhost: gateway.test\r\n',
   'a server of a long name': `POST /mcp/${'a'.repeat(150)} HTTP/1.1\r\nhost: gateway.test\r\n`,
-  'no HTTP': 'secret\r\n',
-  'too much of a head': `POST /mcp HTTP/1.1\r\nx: ${'a'.repeat(40_000)}\r\n`,
   'a path that is not there': 'POST /secret HTTP/1.1\r\nhost: gateway.test\r\n',
   'a method that is not there': 'PROPFIND /mcp HTTP/1.1\r\nhost: gateway.test\r\n',
   'a type of body that is none': 'POST /mcp?x HTTP/1.1\r\nhost: a\r\ncontent-type: /\r\n',
+})) {
+  test(`${what} is answered with an error of nobody's request`, async () => {
+    await using world = await openWorld()
+    const socket = await world.rawConnection()
+    socket.write(`${request}connection: close\r\ncontent-length: 0\r\n\r\n`)
+    const text = await textOf(socket)
+    const isMethod = request.startsWith('PROPFIND')
+    assert.match(text, isMethod ? /^HTTP\/1\.1 405 / : /^HTTP\/1\.1 404 /)
+    assert.deepEqual(JSON.parse(text.split('\r\n\r\n')[1] ?? ''), {
+      jsonrpc: '2.0',
+      id: null,
+      error: {
+        code: -32600,
+        message: isMethod ? 'only POST is served here' : 'nothing is served here',
+      },
+    })
+  })
+}
+
+for (const [what, request] of Object.entries({
+  'no HTTP': 'secret\r\n',
+  'a target of no form': 'POST mcp HTTP/1.1\r\nhost: gateway.test\r\n',
+  'too much of a head': `POST /mcp HTTP/1.1\r\nx: ${'a'.repeat(40_000)}\r\n`,
 })) {
   test(`${what} is answered with a status and no more`, async () => {
     await using world = await openWorld()
@@ -540,6 +577,32 @@ for (const [what, request] of Object.entries({
     assert.equal(text.split('\r\n\r\n')[1], '')
   })
 }
+
+test('a connection on which too large a body has passed serves the next request', async () => {
+  requirement('gateway.refusals-have-ids')
+  await using world = await openWorld({ limits: { bodyBytesMax: 1000 } })
+  const socket = await world.rawConnection()
+  const head = (type: string): string =>
+    `POST /mcp/files HTTP/1.1\r\nhost: gateway.test\r\ncontent-type: application/json\r\naccept: */*\r\n${type}\r\n\r\n`
+  const large = `{"jsonrpc":"2.0","method":"x","params":{"id":2,"a":"${'x'.repeat(2000)}"},"id":"last"}`
+  const chunked = `${large.length.toString(16)}\r\n${large}\r\n0\r\n\r\n`
+  socket.write(`${head(`content-length: ${large.length}`)}${large}`)
+  socket.write(`${head('transfer-encoding: chunked')}${chunked}`)
+  socket.write(head('content-length: 0\r\nconnection: close'))
+  const text = await textOf(socket)
+  assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 413', 'HTTP/1.1 413', 'HTTP/1.1 400'])
+  assert.deepEqual(text.match(/"id":[^,]+/g), ['"id":"last"', '"id":"last"', '"id":null'])
+})
+
+test('a legacy client is told of too large a body in an answer, so that its session goes on', async () => {
+  await using world = await openWorld({ limits: { bodyBytesMax: 2000 } })
+  const agent = await world.agent()
+  const session = await openSession(agent, '/mcp')
+  const params = { name: 'files_echo', arguments: { text: 'x'.repeat(3000) } }
+  const { body, headers } = legacy('tools/call', params, { session, id: 'w' })
+  const { status, json } = await agent.post('/mcp', body, headers)
+  assert.deepEqual([status, json.id, json.error?.code], [200, 'w', -32600])
+})
 
 async function textOf(socket: TLSSocket): Promise<string> {
   let text = ''

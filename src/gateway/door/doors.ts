@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { badRequest, formatRefusal } from '../refusal.ts'
 import type { Arrived, Door } from './arrived.ts'
 
 const doorOfAll: Door = { kind: 'all', name: 'mcp' }
@@ -8,7 +9,7 @@ const serverPath = /^\/mcp\/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)$/
 
 /**
  * Takes requests to their doors, by the exact text of their target: no query, no encoded character, no trailing slash leads to one.
- * Everything else is answered with a status and no more.
+ * Everything else is answered with a status and an error of nobody's request.
  */
 export function createDoors(
   handle: (arrived: Arrived) => void,
@@ -30,6 +31,12 @@ function doorOf(url: string): Door | undefined {
   return server === undefined ? undefined : { kind: 'one', name: `mcp/${server}`, server }
 }
 
+const why = {
+  400: 'target is no path',
+  404: 'nothing is served here',
+  405: 'only POST is served here',
+}
+
 function refuseBare(
   request: IncomingMessage,
   response: ServerResponse,
@@ -38,10 +45,12 @@ function refuseBare(
   const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers
   // A body that nobody asked for is not read to its end.
   const isLast = status === 400 || length !== '0' || encoding !== undefined
+  const body = formatRefusal(badRequest(status, why[status]), undefined)
   response.writeHead(status, {
-    'content-length': '0',
+    'content-type': 'application/json',
+    'content-length': String(Buffer.byteLength(body)),
     ...(status === 405 ? { allow: 'POST' } : {}),
     ...(isLast ? { connection: 'close' } : {}),
   })
-  response.end()
+  response.end(request.method === 'HEAD' ? '' : body)
 }
