@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { compareParamHeaders, parseParamHeaders } from '../../src/mcp/param-headers.ts'
-import { isProblem } from '../../src/mcp/problem.ts'
+import { readVectors } from './vectors.ts'
+import { requirement } from '../requirements.ts'
 
 const schema = {
   type: 'object',
@@ -114,117 +115,33 @@ suite('a tool is not usable with an annotation', () => {
   }
 })
 
-const args = { region: 'eu', count: 42, force: true, place: { city: 'Zürich' } }
-const headers = {
-  'Mcp-Param-Region': 'eu',
-  'mcp-param-count': '42',
-  'MCP-PARAM-FORCE': 'true',
-  'Mcp-Param-City': '=?base64?WsO8cmljaA==?=',
+interface ParamVector {
+  readonly case: string
+  readonly arguments: Record<string, unknown> | null
+  readonly headers: readonly (readonly [string, string])[]
+  /** null: accepted */
+  readonly message: string | null
 }
-const flat = (of: object): string[] => Object.entries(of).flat() as string[]
 
-test('headers that say what the arguments say pass', () => {
-  assert.equal(compareParamHeaders(declared, args, flat(headers)), undefined)
+const tool = parseParamHeaders({
+  properties: {
+    text: { type: 'string', 'x-mcp-header': 'Text' },
+    count: { type: 'integer', 'x-mcp-header': 'Count' },
+    flag: { type: 'boolean', 'x-mcp-header': 'Flag' },
+    place: { properties: { city: { type: 'string', 'x-mcp-header': 'City' } } },
+    toString: { type: 'string', 'x-mcp-header': 'Proto' },
+  },
 })
+assert.ok(!('code' in tool))
 
-test('an integer is compared as a number', () => {
-  assert.equal(
-    compareParamHeaders(declared, args, flat({ ...headers, 'mcp-param-count': '42.0' })),
-    undefined,
-  )
-})
-
-test('absent and null arguments want no header', () => {
-  assert.equal(compareParamHeaders(declared, undefined, []), undefined)
-  assert.equal(compareParamHeaders(declared, { region: null, place: 'x' }, []), undefined)
-})
-
-test('a header that no property declares is left alone', () => {
-  assert.equal(
-    compareParamHeaders(declared, {}, ['Mcp-Param-Other', '\u0001', 'Mcp-Param-Other', '2']),
-    undefined,
-  )
-})
-
-const mismatches: readonly [string, object, object, string][] = [
-  [
-    'another value',
-    args,
-    { ...headers, 'Mcp-Param-Region': 'us' },
-    'region differs from the argument',
-  ],
-  [
-    'another case',
-    args,
-    { ...headers, 'Mcp-Param-Region': 'EU' },
-    'region differs from the argument',
-  ],
-  ['a missing header', args, {}, 'region is missing'],
-  [
-    'a header without its argument',
-    {},
-    { 'Mcp-Param-Region': 'eu' },
-    'region without an argument to mirror',
-  ],
-  [
-    'a header for null',
-    { region: null },
-    { 'Mcp-Param-Region': 'null' },
-    'region without an argument to mirror',
-  ],
-  [
-    'a broken base64',
-    { region: 'eu' },
-    { 'Mcp-Param-Region': '=?base64?*?=' },
-    'region is neither plain ASCII nor base64',
-  ],
-  [
-    'a text for an integer',
-    { count: '42' },
-    { 'Mcp-Param-Count': '42' },
-    'count mirrors an argument that is no integer',
-  ],
-  [
-    'a fraction for an integer',
-    { count: 1.5 },
-    { 'Mcp-Param-Count': '1.5' },
-    'count mirrors an argument that is no integer',
-  ],
-  [
-    'a number in hexadecimal',
-    { count: 42 },
-    { 'Mcp-Param-Count': '0x2a' },
-    'count differs from the argument',
-  ],
-  [
-    'a fraction that rounds',
-    { count: 42 },
-    { 'Mcp-Param-Count': '42.00000000000000000001' },
-    'count differs from the argument',
-  ],
-  ['nothing for zero', { count: 0 }, { 'Mcp-Param-Count': '' }, 'count differs from the argument'],
-  ['one for true', { force: true }, { 'Mcp-Param-Force': '1' }, 'force differs from the argument'],
-  [
-    'an object for a string',
-    { region: {} },
-    { 'Mcp-Param-Region': '[object Object]' },
-    'region mirrors an argument that is no string',
-  ],
-]
-
-suite('a call is refused for', () => {
-  for (const [why, given, sent, rule] of mismatches) {
-    test(why, () => {
-      const problem = compareParamHeaders(declared, given as Record<string, unknown>, flat(sent))
-      assert.ok(problem !== undefined && isProblem(problem))
-      assert.deepEqual([problem.status, problem.code], [400, -32020])
-      assert.equal(problem.message, `header mcp-param-${rule}`)
+suite('the mirrored arguments of test/vectors/mcp', () => {
+  for (const vector of readVectors<ParamVector>('param-headers.ndjson')) {
+    test(`${vector.case}: ${vector.message ?? 'accepted'}`, () => {
+      requirement('gateway.headers-agree')
+      const { arguments: args, headers } = vector
+      const problem = compareParamHeaders(tool, args ?? undefined, headers.flat())
+      assert.equal(problem?.message ?? null, vector.message)
+      if (problem !== undefined) assert.deepEqual([problem.status, problem.code], [400, -32020])
     })
   }
-
-  test('a mirroring header that comes twice', () => {
-    const twice = [...flat(headers), 'Mcp-Param-Region', 'eu']
-    const problem = compareParamHeaders(declared, args, twice)
-    assert.equal(problem?.message, 'header mcp-param-region more than once')
-  })
 })
