@@ -105,15 +105,35 @@ class Exchange implements OpenRequest {
 
   /** Writes what the answer says, up to the answer itself: what a server sends after that is for nobody. */
   async #passAnswer(response: Response): Promise<void> {
+    const texts = answerTexts(response, this.#means.answerOctetsMax)
     let unread = ''
-    for await (const text of answerTexts(response, this.#means.answerOctetsMax)) {
+    for (;;) {
+      const { value: text, done } = await texts.next()
+      if (done === true) throw unanswered(response.status, unread)
       const read = outline(text)
       if (read === undefined) unread = text.toString('utf8', 0, 200)
       else if (read.kind !== 'response') await this.#passOther(read)
-      else if (this.#isAnswer(read)) return this.#answer(response, read)
-      else this.#means.warn('an answer to another request was dropped')
+      else if (this.#isAnswer(read)) {
+        if (this.#isHeaderMismatch(read) && (await this.#lookUp())) {
+          await texts.return(undefined)
+          return this.#passAnswer(await this.#send())
+        }
+        void this.#letEnd(texts)
+        return this.#answer(response, read)
+      } else this.#means.warn('an answer to another request was dropped')
     }
-    throw unanswered(response.status, unread)
+  }
+
+  /** A stream mostly ends with its answer, and then its connection is another request's; one that does not is ended. */
+  async #letEnd(texts: AsyncGenerator<Buffer>): Promise<void> {
+    const timer = setTimeout(() => this.leave(), endMilliseconds).unref()
+    try {
+      const { done } = await texts.next()
+      if (done !== true) this.leave()
+    } catch {
+      // What breaks after the answer breaks nothing.
+    }
+    clearTimeout(timer)
   }
 
   /** What has no id answers a request whose id was not read; there is but one in an exchange. */
@@ -131,9 +151,6 @@ class Exchange implements OpenRequest {
   async #answer(response: Response, read: Outline): Promise<void> {
     const { session, tools, write } = this.#means
     const { method } = this.message
-    if (this.#isHeaderMismatch(read) && (await this.#lookUp())) {
-      return this.#passAnswer(await this.#send())
-    }
     if (method === 'tools/list' && read.result !== undefined) tools.learn(read.result)
     if (method === 'initialize' && read.result !== undefined) {
       session.agree(this.message, response, read)
@@ -169,6 +186,7 @@ class Exchange implements OpenRequest {
 }
 
 const listPagesMax = 64
+const endMilliseconds = 250
 
 const metaKept = ['protocolVersion', 'clientInfo', 'clientCapabilities'].map(
   (name) => `io.modelcontextprotocol/${name}`,

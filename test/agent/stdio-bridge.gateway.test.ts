@@ -7,7 +7,8 @@ import { test } from 'node:test'
 import { openCountersignFetch } from '../../src/agent/countersign-fetch.ts'
 import { openBalancer, type Balancer } from '../gateway/world/balancer.ts'
 import { initializeParams } from '../gateway/world/client.ts'
-import { openWorld, type World } from '../gateway/world/world.ts'
+import { answerBoth, type Answer } from '../gateway/world/upstream.ts'
+import { openWorld, type World, type WorldOptions } from '../gateway/world/world.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
 import {
@@ -26,8 +27,8 @@ interface Stage extends AsyncDisposable {
 }
 
 /** A bridge with real TLS to a real gateway. */
-async function openStage(): Promise<Stage> {
-  const world = await openWorld({ hosts: ['127.0.0.1'] })
+async function openStage(more: WorldOptions = {}, connectionsMax = 8): Promise<Stage> {
+  const world = await openWorld({ hosts: ['127.0.0.1'], ...more })
   const balancer = await openBalancer(world.gateway.port)
   const folder = await mkdtemp(join(tmpdir(), 'countersign-bridge-'))
   const credentialBundle = join(folder, 'credential.pem')
@@ -37,7 +38,8 @@ async function openStage(): Promise<Stage> {
   await writeFile(credentialBundle, pem, { mode: 0o600 })
   await writeFile(trustBundle, world.identities.bundle.pem)
   const server = world.credential.current().svid.spiffeId.uri
-  const mtls = await openCountersignFetch({ credentialBundle, trustBundle, server })
+  const files = { credentialBundle, trustBundle }
+  const mtls = await openCountersignFetch({ ...files, server, connectionsMax })
   const url = `https://127.0.0.1:${balancer.port}/mcp/files`
   const bench = openBridgeBench(() => assert.fail(), { url, fetch: mtls.fetch })
   return {
@@ -67,6 +69,24 @@ test('octets pass the bridge and the gateway as they are, to the tool server and
   stage.bench.say(modernRequest(2, 'tools/list'))
   const [, listed = ''] = await stage.bench.lines(2)
   assert.match(listed, /\{"type":"object","properties":\{"n":\{"const":9007199254740993\}\}\}/)
+})
+
+test('a call that is answered by a stream leaves its connection to the next', async () => {
+  const plain = answerBoth()
+  const streamed: Answer = (message, response, request) => {
+    if (message.method !== 'tools/call') return plain(message, response, request)
+    const result = { resultType: 'complete', content: [] }
+    const answer = { jsonrpc: '2.0', id: message.id, result }
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.end(`data: ${JSON.stringify(answer)}\n\n`)
+    return undefined
+  }
+  await using stage = await openStage({ answers: { files: streamed } }, 1)
+  for (const count of [1, 2, 3, 4]) {
+    stage.bench.say(modernRequest(count, 'tools/call', echo))
+    await stage.bench.lines(count)
+  }
+  assert.equal(stage.balancer.connectionsTo(stage.world.gateway.port), 1)
 })
 
 test('a gateway that does not know the session, as after a restart, has it opened again under the client', async () => {

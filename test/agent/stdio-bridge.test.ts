@@ -217,12 +217,14 @@ test('a line that is too long is answered with its id, wherever that stands, and
   assert.equal(bench.sent.length, 1)
 })
 
-test('a line of just the length that is taken is taken, whatever ends it', async () => {
+test('a line of just the length that is taken is taken, whatever ends it, and none of one octet more', async () => {
+  requirement('agent.bridge-bounded')
   const line = modernRequest(1, 'ping')
   const bench = openBridgeBench(echoes, { bounds: { lineOctetsMax: line.length } })
-  bench.input.write(`${line}\r\n${line}\n`)
+  bench.input.write(`${line}\r\n${line}\n${line} \n${line} `)
   await bench.end()
   assert.equal(bench.sent.length, 2)
+  assert.equal(bench.written.filter((each) => each.includes('too long')).length, 2)
 })
 
 for (const [line, code, message] of [

@@ -1,3 +1,5 @@
+import { agentMutations } from './agent.ts'
+
 /** One defence, and how it is taken away. */
 export interface Mutation {
   /** The claim of `test/requirements.ts` that stands on it. */
@@ -337,4 +339,5 @@ export const mutations: readonly Mutation[] = [
     file: 'src/gateway/door/unread.ts',
     edits: never('at - reading.since >= unreadMilliseconds'),
   },
+  ...agentMutations,
 ]
