@@ -1,3 +1,5 @@
+import { Gathered } from './gathered.ts'
+
 /** Server-sent events, incrementally (HTML Living Standard §9.2.6): CR, LF or CRLF ends a line, an empty line ends an event. */
 export interface EventParser {
   push(chunk: Buffer): void
@@ -8,6 +10,7 @@ const lineFeed = 0x0a
 const colon = 0x3a
 const space = 0x20
 const newline = Buffer.from('\n')
+const nothing = Buffer.alloc(0)
 const byteOrderMark = Buffer.from('\ufeff')
 
 /**
@@ -16,9 +19,9 @@ const byteOrderMark = Buffer.from('\ufeff')
  * inside a character. Memory is bounded by the caller's bound on the whole stream.
  */
 export function createEventParser(onEvent: (data: Buffer | undefined) => void): EventParser {
-  /** The parts of the line that has not ended yet. */
-  let line: Buffer[] = []
-  let data: Buffer[] = []
+  /** The line that has not ended yet. */
+  const line = new Gathered()
+  let data: Gathered | undefined
   let type = ''
   let lines = 0
   let first = true
@@ -30,21 +33,25 @@ export function createEventParser(onEvent: (data: Buffer | undefined) => void): 
     const name = text.toString('latin1', 0, end === -1 ? text.length : end)
     const rest = end === -1 ? text.subarray(text.length) : text.subarray(end + 1)
     const value = rest[0] === space ? rest.subarray(1) : rest
-    if (name === 'data') data.push(value)
+    if (name === 'data') addData(value)
     else if (name === 'event') type = value.toString('utf8')
   }
+  function addData(value: Buffer): void {
+    if (data === undefined) data = new Gathered()
+    else data.push(newline)
+    data.push(value)
+  }
   function endBlock(): void {
-    const whole = join(data)
+    const whole = data?.whole() ?? nothing
     const isMessage = whole.length > 0 && (type === '' || type === 'message')
     const isEmpty = lines === 0
-    data = []
+    data = undefined
     type = ''
     lines = 0
     if (!isEmpty) onEvent(isMessage ? whole : undefined)
   }
   function endLine(last: Buffer): void {
-    const whole = line.length === 0 ? last : Buffer.concat([...line, last])
-    line = []
+    const whole = line.take(last)
     // Only the very first octets of a stream are a mark; anywhere else they are part of a name.
     const isMarked = first && whole.subarray(0, byteOrderMark.length).equals(byteOrderMark)
     const text = isMarked ? whole.subarray(byteOrderMark.length) : whole
@@ -83,9 +90,3 @@ const eventEnd = Buffer.from('\n\n')
 
 /** An empty comment: it keeps what lies between from taking the stream for dead. */
 export const keepAlive: Buffer = Buffer.from(':\n\n')
-
-function join(lines: readonly Buffer[]): Buffer {
-  const [only] = lines
-  if (lines.length === 1 && only !== undefined) return only
-  return Buffer.concat(lines.flatMap((line, index) => (index === 0 ? [line] : [newline, line])))
-}

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { requirement } from '../requirements.ts'
 import * as fc from 'fast-check'
 import { createEventParser, formatEvent } from '../../src/mcp/events.ts'
 
@@ -80,3 +83,31 @@ test('what is written for some data is one event with that data to a reader', ()
     }),
   )
 })
+
+/** What is kept when everything else has been collected. */
+function keptOctets(): number {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
+
+for (const [what, unit, pieceOctets] of [
+  ['one line in pieces of one octet', 'x', 1],
+  ['lines of data of one octet each', 'data:x\n', 64 * 1024],
+] as const) {
+  test(`${what} take about as much memory as they have octets`, () => {
+    requirement('gateway.hostile-upstream-contained')
+    const octets = 512 * 1024
+    const stream = Buffer.from(unit.repeat(octets / unit.length))
+    const parser = createEventParser(() => {})
+    const before = keptOctets()
+    for (let at = 0; at < stream.length; at += pieceOctets) {
+      parser.push(Buffer.from(stream.subarray(at, at + pieceOctets)))
+    }
+    const kept = keptOctets() - before
+    assert.ok(kept < 8 * octets, `got=${kept}`)
+    parser.push(Buffer.from('\n\n'))
+  })
+}

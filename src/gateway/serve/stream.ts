@@ -33,6 +33,9 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
   const { response } = reply
   const answerServer = createServerAnswerer(options)
 
+  /** Of what was last read: more than one comment would tell no more. */
+  let isAlive = false
+
   function refuse({ refusal }: Refused): void {
     endReply(reply, refusal)
   }
@@ -40,7 +43,8 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
     // What comes after the answer answers nothing.
     if (response.writableEnded) return
     if (data === undefined) {
-      response.write(keepAlive)
+      if (!isAlive) response.write(keepAlive)
+      isAlive = true
       return
     }
     const verdict = judgeAnswer(message, data)
@@ -57,7 +61,10 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
     } else response.write(formatEvent(data))
   })
   return {
-    push: (chunk) => events.push(chunk),
+    push(chunk) {
+      isAlive = false
+      events.push(chunk)
+    },
     end() {
       if (response.writableEnded) return
       refuse(cutOff(options, { failed: 'bad answer', detail: 'stream ended without a response' }))

@@ -1,3 +1,4 @@
+import { Gathered } from '../../mcp/gathered.ts'
 import {
   startExchange,
   type AnswerHead,
@@ -8,7 +9,6 @@ import { createEventParser } from '../../mcp/events.ts'
 import { membersOf } from '../../mcp/spans.ts'
 import type { AnswerBody } from '../../mcp/answer.ts'
 import { createServerAnswerer } from './answer-server.ts'
-import { Gathered } from './gathered.ts'
 import { judgeAnswer, type AnswerVerdict, type Asked } from './judge-answer.ts'
 
 /** A whole answer. */
