@@ -1,4 +1,5 @@
 import { agentMutations } from './agent.ts'
+import { policyMutations } from './policy.ts'
 
 /** One defence, and how it is taken away. */
 export interface Mutation {
@@ -340,4 +341,5 @@ export const mutations: readonly Mutation[] = [
     edits: never('at - reading.since >= unreadMilliseconds'),
   },
   ...agentMutations,
+  ...policyMutations,
 ]

@@ -170,8 +170,8 @@ test('events that are not masked yet count as waiting', () => {
   const opened = open({ bufferOctetsMax: 20_000 })
   const { log, counted } = opened
   let available = 0
-  for (; log.available; available += 1) record(log)
-  assert.ok(available > 2)
+  for (; log.available && available < 100; available += 1) record(log)
+  assert.ok(available > 2 && available < 100)
   record(log, evaluated, available - 2)
   assert.deepEqual(counted, [], 'half of the room is for those who asked before')
   record(log, evaluated, 20)

@@ -1,0 +1,114 @@
+/** The defences of the policy and token rooms. */
+import type { Mutation } from './table.ts'
+
+const authorizer = 'src/policy/authorizer.ts'
+const asked = 'src/policy/asked.ts'
+const event = 'src/policy/event.ts'
+const decisionLog = 'src/policy/decision-log.ts'
+const eventFile = 'src/policy/event-file.ts'
+const forward = 'src/gateway/serve/forward.ts'
+
+export const policyMutations: readonly Mutation[] = [
+  {
+    claim: 'policy.octets-decided',
+    without: 'the question about rounded numbers',
+    file: authorizer,
+    edits: [['given?.rounded === undefined || !exact.value.allow', 'given !== null']],
+  },
+  {
+    claim: 'policy.octets-decided',
+    without: 'the digest of the octets',
+    file: asked,
+    edits: [
+      ["hash('sha256', octets, 'hex')", "hash('sha256', octets.toString().trim() + ' ', 'hex')"],
+    ],
+  },
+  {
+    claim: 'policy.cannot-fail-open',
+    without: 'the freezing of an answer that comes again',
+    file: 'src/policy/instance.ts',
+    edits: [['frozen(JSON.parse(text))', 'JSON.parse(text)']],
+  },
+  {
+    claim: 'policy.cannot-fail-open',
+    without: 'the end of memory that an evaluation did not return from',
+    file: 'src/policy/engine.ts',
+    edits: [['      instance = undefined\n', '']],
+  },
+  {
+    claim: 'policy.cannot-fail-open',
+    without: 'the count of what a list was judged by',
+    file: authorizer,
+    edits: [['if (count !== length)', 'if (false && count !== length)']],
+  },
+  {
+    claim: 'policy.log-masks-arguments',
+    without: 'the minimal event of a mask that fails',
+    file: decisionLog,
+    edits: [['return formatMinimalEvent(event, code)', 'return JSON.stringify(event)']],
+  },
+  {
+    claim: 'policy.log-masks-arguments',
+    without: 'the arguments left out of a masked line',
+    file: event,
+    edits: [['JSON.stringify(first.value) + around.after', 'input.slice(around.before.length)']],
+  },
+  {
+    claim: 'policy.log-never-silent',
+    without: 'the events that are not masked yet, among those that wait',
+    file: decisionLog,
+    edits: [['this.#pendingOctets + this.#file.waitingOctets', 'this.#file.waitingOctets']],
+  },
+  {
+    claim: 'policy.log-never-silent',
+    without: 'the count of lost events',
+    file: decisionLog,
+    edits: [["this.#options.metrics.count('countersign_decision_log_lost_total')", 'void 0']],
+  },
+  {
+    claim: 'policy.log-never-silent',
+    without: 'the event that tells of lost ones',
+    file: decisionLog,
+    edits: [['if (!this.#file.append(line)) return\n', '']],
+  },
+  {
+    claim: 'policy.log-follows-its-path',
+    without: 'the look at the path while nothing is decided',
+    file: eventFile,
+    edits: [['void appending.look(looking)', 'void looking']],
+  },
+  {
+    claim: 'policy.log-follows-its-path',
+    without: 'the look at the path before lines are written',
+    file: eventFile,
+    edits: [
+      [
+        'if (await isMoved(file, this.#handle))',
+        'if (false && (await isMoved(file, this.#handle)))',
+      ],
+    ],
+  },
+  {
+    claim: 'policy.bundle-refused-whole',
+    without: 'the search for members that a bundle says twice',
+    file: 'src/policy/bundle.ts',
+    edits: [['if (fault !== undefined)', 'if (false && fault !== undefined)']],
+  },
+  {
+    claim: 'token.bound-to-call',
+    without: 'the name of the server in a token',
+    file: 'src/token/verify.ts',
+    edits: [['claims.tctx.server !== server', 'false']],
+  },
+  {
+    claim: 'token.caller-judged-after',
+    without: 'the judgement of the caller after its token was signed',
+    file: forward,
+    edits: [
+      [
+        'if (refusal !== undefined) return refused(',
+        'if (false && refusal !== undefined) return refused(',
+      ],
+    ],
+  },
+]
