@@ -382,6 +382,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'argument list and environment of a worker hold no key and no configuration',
     source: 'proc(5): /proc/<pid>/cmdline is readable by everybody',
   },
+  'gateway.bodies-bounded': {
+    claim:
+      'request bodies take no more memory than is said, and no identity takes it from the others',
+    source: 'docs/OPERATING.md, limits',
+  },
   'gateway.upstream-told-apart': {
     claim: 'a tool server of another trust domain, or one SPIFFE ID behind two servers, is refused',
     source: 'SPIFFE-ID §2; docs/AUTHORIZATION.md',

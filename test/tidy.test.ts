@@ -31,7 +31,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   // How a message is read has to be one thing on both sides of the gateway, so tool servers read with it too.
   'src/mcp': [],
   // What happens to a call, from the ground up: arrows run one way.
-  'src/gateway/refusal.ts': ['src/mcp', 'src/policy'],
+  'src/gateway/refusal.ts': ['src/mcp', 'src/policy', 'src/gateway/shares.ts'],
   'src/gateway/limits.ts': ['src/gateway/shares.ts'],
   'src/gateway/shares.ts': [],
   'src/gateway/self.ts': [],

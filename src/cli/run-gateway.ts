@@ -42,6 +42,12 @@ const conditionNames: readonly string[] = [
   'listen',
 ]
 
+/** What the input of a call has beside the arguments: who calls, and the annotations of the tool. */
+const inputOctetsMore = 64 * 1024
+
+/** Some ten thousand calls that wait to be recorded. */
+const bufferOctetsMin = 8 * 1024 * 1024
+
 /**
  * Starts a gateway from its configuration. What a person wrote (configuration, policy, session key) and what has to be ours (ports, the
  * decision log) is an error at once; what comes from elsewhere (the certificate and the trust bundle, rights, watches) is waited for,
@@ -107,35 +113,32 @@ export async function openGateway(
   const parts = { log, metrics, now, opened, board }
   const watches = await openWatches(config, parts)
   const { credential, trustBundle } = await openFiles(config, { ...parts, settings })
-  const labels = (): Record<string, string> => ({
-    id: credential.current().svid.spiffeId.uri,
-    ...options.labels,
-  })
+  const inputOctetsMax = config.limits.bodyBytesMax + inputOctetsMore
   const { engine } = policy
-  const { decisionLog: written } = config
-  const events = { ...written, rotation: written, engine, labels, now, log, metrics }
-  const decisionLog = opened.use(await openDecisionLog(events))
+  const decisionLog = opened.use(
+    await openDecisionLog({
+      ...config.decisionLog,
+      rotation: config.decisionLog,
+      // Two of the largest, so that one can be taken while another is written.
+      bufferOctetsMax: Math.max(bufferOctetsMin, 2 * inputOctetsMax),
+      engine,
+      labels: () => ({ id: credential.current().svid.spiffeId.uri, ...options.labels }),
+      now,
+      log,
+      metrics,
+    }),
+  )
   board.set('decision-log', () => decisionLogState(decisionLog))
   let gateway: Gateway | undefined
   board.set('listen', () => listenState(gateway, [credential, trustBundle]))
   const needed = (): readonly Condition[] => board.list()
   const door = opened.use(new AsyncDisposableStack())
+  const authorizer = createAuthorizer(engine, { metrics, inputOctetsMax })
   const open = async (): Promise<void> => {
-    const authorizer = createAuthorizer(engine, { metrics })
+    const sources = { ...watches, credential, trustBundle, authorizer, decisionLog }
+    const process = { ready: needed, probes: true, now, log, metrics }
     const made = await listening('listen', config.listen, () =>
-      createGateway({
-        ...settings,
-        ...watches,
-        credential,
-        trustBundle,
-        authorizer,
-        decisionLog,
-        ready: needed,
-        probes: true,
-        now,
-        log,
-        metrics,
-      }),
+      createGateway({ ...settings, ...sources, ...process }),
     )
     gateway = made
     door.defer(() => made.close())

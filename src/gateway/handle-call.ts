@@ -109,7 +109,7 @@ async function serveCall(known: Known, options: CallHandlerOptions): Promise<Ref
   if (isRefused(caller)) return caller
   const strange = checkHostAndOrigin(arrived.request.rawHeaders, served)
   if (strange !== undefined) return strange
-  const body = await readBody(arrived.request, parts.limits.bodyBytesMax)
+  const body = await bodyOf(arrived, caller, parts)
   if (isRefused(body)) {
     known.rawId = body.refusal.rawId
     return body
@@ -141,6 +141,14 @@ function enter(known: Known, callers: Callers): Caller | Refused {
   if ('refusal' in caller) return refused('peer', caller.refusal)
   known.caller = caller
   return caller
+}
+
+function bodyOf(
+  arrived: Arrived,
+  { bodies: room }: Caller,
+  { limits }: Parts,
+): Promise<Buffer | Refused> {
+  return readBody(arrived, { bytesMax: limits.bodyBytesMax, room })
 }
 
 interface Read {
@@ -197,7 +205,7 @@ async function notReady(
 ): Promise<Refused> {
   const caller = enter(known, callers)
   if (isRefused(caller)) return caller
-  const body = await readBody(known.arrived.request, parts.limits.bodyBytesMax)
+  const body = await bodyOf(known.arrived, caller, parts)
   if (isRefused(body)) {
     known.rawId = body.refusal.rawId
     return body

@@ -4,6 +4,8 @@ import type { SharePercents } from './shares.ts'
 export interface GatewayLimits extends SharePercents {
   /** Octets of one request body. */
   readonly bodyBytesMax: number
+  /** Octets of the bodies of all callers' open requests. */
+  readonly bodiesBytesMax: number
   /** Octets of one answer of an upstream. */
   readonly answerBytesMax: number
   readonly streamSecondsMax: number
@@ -43,7 +45,9 @@ type Counted = 'alone' | 'together'
 export const limitRanges: Readonly<
   Record<keyof GatewayLimits, readonly [min: number, max: number, without: number, Counted]>
 > = {
-  bodyBytesMax: [kibibyte, 64 * mebibyte, 256 * kibibyte, 'alone'],
+  // As much as the SDKs of tool servers read. Two of the largest fit into the decision log's memory, and that into its smallest file.
+  bodyBytesMax: [kibibyte, 6 * mebibyte, 4 * mebibyte, 'alone'],
+  bodiesBytesMax: [kibibyte, 16_384 * mebibyte, 128 * mebibyte, 'together'],
   answerBytesMax: [kibibyte, 256 * mebibyte, 8 * mebibyte, 'alone'],
   streamSecondsMax: [1, 86_400, 3600, 'alone'],
   upstreamConnectionsMax: [1, 10_000, 128, 'together'],
@@ -75,6 +79,7 @@ const ordered: readonly (readonly [keyof GatewayLimits, keyof GatewayLimits])[] 
   ['identitySharePercent', 'namespaceSharePercent'],
   ['namespaceSharePercent', 'tenantSharePercent'],
   ['answerBytesMax', 'unsentBytesMax'],
+  ['bodyBytesMax', 'bodiesBytesMax'],
 ]
 
 /** Limits that contradict each other: which, and what is wanted. */

@@ -1,5 +1,6 @@
 import { quoted } from '../errors.ts'
 import type { Reason } from '../policy/decision.ts'
+import type { Full } from './shares.ts'
 import { problemCodes, type Problem } from '../mcp/problem.ts'
 
 /** Every check has a name: of its row in the table, in metrics and in logs. */
@@ -149,6 +150,12 @@ export function statusOf({ check, refusal }: Refused, { isLegacy, kind }: Told):
   if (kind === 'request') return 200
   // A request that has lost its id is no notification, whatever it looks like.
   return check === 'era' ? refusal.status : 202
+}
+
+/** There is no room for more: 429 to whom it is about, 503 where it is everybody together. */
+export function noRoom(what: string, full: Full): Refusal {
+  if (full !== 'gateway') return tooMany(`${what} of one ${full}`)
+  return unavailable(503, 'gateway is busy', { headers: retrySoon, detail: `too many ${what}` })
 }
 
 /**

@@ -91,6 +91,12 @@ export interface Unsent {
   readonly secondsMax: number
 }
 
+/** What request bodies may take of memory, from their first octet to the end of the answer: the share of whose they are. */
+export interface BodyRoom {
+  take(octets: number): Full | undefined
+  give(octets: number): void
+}
+
 /** The account of a workload. A namespace without a tenant is one of its own. */
 export function accountOf(identity: {
   readonly tenant?: string

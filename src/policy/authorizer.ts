@@ -8,7 +8,7 @@ import { parseDecision, parseMembers } from './decision.ts'
 import type { Decision } from './decision.ts'
 import { entrypoints } from './engine.ts'
 import type { PolicyEngine } from './engine.ts'
-import { inputOctetsMax } from './input.ts'
+import { inputOctetsDefault } from './input.ts'
 
 /** Who calls: all of it from the verified certificate, nothing from the client's message. */
 export interface DecisionSubject {
@@ -112,11 +112,14 @@ export function createAuthorizer(
   engine: PolicyEngine,
   options: {
     readonly metrics?: Metrics
+    /** Of the input of a call. Default 256 KiB. */
+    readonly inputOctetsMax?: number
     /** Milliseconds of a monotonic clock. */
     readonly elapsed?: () => number
   } = {},
 ): Authorizer {
   const { metrics = silentMetrics, elapsed = () => performance.now() } = options
+  const { inputOctetsMax = inputOctetsDefault } = options
 
   function evaluated<T>(o: {
     readonly entrypoint: string

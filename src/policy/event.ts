@@ -28,8 +28,8 @@ export interface TakenEvent {
   readonly constant: string
 }
 
-/** The input of a list is a mebibyte at most, and the event has more than the input. */
-const maskOctetsMax = 2 * 1024 * 1024
+/** The input of a call may be six mebibytes, and the event has more than the input. */
+const maskOctetsMax = 8 * 1024 * 1024
 
 /** The line of an event, without its end: OPA's format, masked by the policy's own rule. Throws what the mask throws. */
 export function formatEvent(

@@ -3,8 +3,8 @@ import { CountersignError } from '../errors.ts'
 /** Deep enough for any tool's arguments; the parser inside the module recurses. */
 const depthMax = 64
 
-/** The most octets of one input, as JSON. */
-export const inputOctetsMax: number = 256 * 1024
+/** The most octets of one input, as JSON, unless more is asked for. */
+export const inputOctetsDefault: number = 256 * 1024
 
 /** The JSON text of an input that was found fit: what is evaluated, and what is logged. */
 export type InputText = string & { readonly [fit]: true }
@@ -15,14 +15,14 @@ declare const fit: unique symbol
  * The input of an evaluation as JSON text, exactly as the module will read it. Refuses what JSON would change on its way
  * (non-finite numbers, dates, functions) and what aborts the module (lone surrogates, RFC 8259 §8.2). Throws `policy/input`.
  */
-export function formatInput(input: object, octetsMax: number = inputOctetsMax): InputText {
+export function formatInput(input: object, octetsMax: number = inputOctetsDefault): InputText {
   if (Array.isArray(input)) throw refused('input is of the wrong type, want=object got=array')
   checkValue(input, 1)
   return boundedText(JSON.stringify(input), octetsMax)
 }
 
 /** JSON text that was put together from fit texts. Throws `policy/input` when it is too large. */
-export function boundedText(text: string, octetsMax: number = inputOctetsMax): InputText {
+export function boundedText(text: string, octetsMax: number = inputOctetsDefault): InputText {
   // No character of UTF-16 takes more than three octets.
   if (text.length * 3 <= octetsMax) return text as InputText
   const octets = Buffer.byteLength(text)

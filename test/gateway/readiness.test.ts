@@ -59,7 +59,7 @@ test('a body is bounded before anybody is ready', async () => {
     ready: () => [unmet('pods')],
     limits: { bodyBytesMax: 100 },
   })
-  const reply = await (await world.agent()).post('/mcp', 'x'.repeat(101))
+  const reply = await (await world.agent()).post('/mcp', 'x'.repeat(201))
   assert.equal(reply.status, 413)
 })
 

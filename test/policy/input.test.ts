@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { formatInput, inputOctetsMax } from '../../src/policy/input.ts'
+import { formatInput, inputOctetsDefault } from '../../src/policy/input.ts'
 import { requirement } from '../requirements.ts'
 
 function textOf(input: object): string {
@@ -47,8 +47,8 @@ test('a circle is refused like any depth', () => {
 })
 
 test('octets are counted, not characters', () => {
-  const room = inputOctetsMax - '{"a":""}'.length
-  assert.equal(Buffer.byteLength(formatInput({ a: 'x'.repeat(room) })), inputOctetsMax)
+  const room = inputOctetsDefault - '{"a":""}'.length
+  assert.equal(Buffer.byteLength(formatInput({ a: 'x'.repeat(room) })), inputOctetsDefault)
   assert.throws(() => formatInput({ a: 'x'.repeat(room + 1) }), {
     code: 'policy/input',
     message: 'input is too large, want=..262144 octets got=262145',

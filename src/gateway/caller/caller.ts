@@ -9,7 +9,7 @@ import type { DecisionSubject } from '../../policy/authorizer.ts'
 import { formatInput, type InputText } from '../../policy/input.ts'
 import { intermediatesOf } from '../../pki/peer-chain.ts'
 import { identityRefusal, type Refusal } from '../refusal.ts'
-import { accountOf, type Account, type Unsent } from '../shares.ts'
+import { accountOf, type Account, type BodyRoom, type Unsent } from '../shares.ts'
 
 /** Who is at the other end of one TLS connection: parsed once, judged on every request. */
 export interface Caller {
@@ -22,6 +22,7 @@ export interface Caller {
   /** What it takes of the gateway is taken on this account. */
   readonly account: Account
   readonly unsent: Unsent
+  readonly bodies: BodyRoom
   /** Ends one open answer each, and says why in it. */
   readonly streams: Bag<(refusal: Refusal) => void>
   /** Why nothing is done for it any more, whatever was begun: its identity has ended since. */
@@ -37,6 +38,7 @@ export interface CallerOptions {
   readonly credential: CredentialSource
   readonly identityExtensionOid?: string | undefined
   readonly unsentOf: (account: Account) => Unsent
+  readonly bodiesOf: (account: Account) => BodyRoom
 }
 
 /** A caller that is not even judged, with its certificate where that could be read. */
@@ -69,6 +71,7 @@ export function parseCaller(socket: TLSSocket, options: CallerOptions): Caller |
       account,
       unsent: options.unsentOf(account),
       streams: new Bag(),
+      bodies: options.bodiesOf(account),
       ended: undefined,
       open: 0,
       intermediates: intermediatesOf(socket, options.credential.current()),

@@ -22,7 +22,7 @@ export interface Callers {
   close(): void
 }
 
-export interface CallersOptions extends Omit<CallerOptions, 'unsentOf'>, JudgeOptions {
+export interface CallersOptions extends Omit<CallerOptions, 'unsentOf' | 'bodiesOf'>, JudgeOptions {
   readonly limits: GatewayLimits
   readonly log: Log
   readonly metrics: Metrics
@@ -54,7 +54,7 @@ export function createCallers(options: CallersOptions): Callers {
   const known = new WeakMap<TLSSocket, Caller | Stranger>()
   const connections = new Set<Connection>()
   const usage = createUsage(options.limits)
-  const parsing: CallerOptions = { ...options, unsentOf: (account) => usage.unsentOf(account) }
+  const parsing: CallerOptions = { ...options, ...usage }
   const judge = createJudge(options)
 
   function forget(connection: Connection): boolean {

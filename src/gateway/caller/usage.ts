@@ -1,6 +1,6 @@
 import type { GatewayLimits } from '../limits.ts'
-import { retrySoon, tooMany, unavailable, type Refusal } from '../refusal.ts'
-import { createShares, type Account, type Full, type Unsent } from '../shares.ts'
+import { noRoom, tooMany, type Refusal } from '../refusal.ts'
+import { createShares, type Account, type BodyRoom, type Shares, type Unsent } from '../shares.ts'
 import type { Caller } from './caller.ts'
 
 /** What callers take of the gateway: connections, open requests, and octets of answers that they have not read. */
@@ -11,7 +11,8 @@ export interface Usage {
   /** Takes a request, from its first check to the last octet of its answer. */
   begin(caller: Caller): Refusal | undefined
   end(caller: Caller): void
-  unsentOf(account: Account): Unsent
+  readonly unsentOf: (account: Account) => Unsent
+  readonly bodiesOf: (account: Account) => BodyRoom
 }
 
 /** What one pod has. */
@@ -24,6 +25,7 @@ export function createUsage(limits: GatewayLimits): Usage {
   const connections = createShares(limits.connectionsMax, limits)
   const requests = createShares(limits.inFlightMax, limits)
   const unsent = createShares(limits.unsentBytesMax, limits)
+  const bodies = createShares(limits.bodiesBytesMax, limits)
   const pods = new Map<string, Pod>()
   /** A connection may end before its last answer does. */
   function forgetIdle(owner: string, pod: Pod): void {
@@ -36,7 +38,7 @@ export function createUsage(limits: GatewayLimits): Usage {
       if (pod.connections >= limits.podConnectionsMax)
         return { ...tooMany('connections of one pod'), close: true }
       const full = connections.take(account)
-      if (full !== undefined) return { ...refusalOf('connections', full), close: true }
+      if (full !== undefined) return { ...noRoom('connections', full), close: true }
       pod.connections += 1
       pods.set(owner, pod)
       return undefined
@@ -58,7 +60,7 @@ export function createUsage(limits: GatewayLimits): Usage {
         return tooMany('open requests of one pod')
       }
       const full = requests.take(caller.account)
-      if (full !== undefined) return refusalOf('open requests', full)
+      if (full !== undefined) return noRoom('open requests', full)
       caller.open += 1
       if (pod !== undefined) pod.requests += 1
       return undefined
@@ -76,11 +78,13 @@ export function createUsage(limits: GatewayLimits): Usage {
       give: (octets) => unsent.give(account, octets),
       secondsMax: limits.unsentSecondsMax,
     }),
+    bodiesOf: (account) => roomOf(bodies, account),
   }
 }
 
-/** 429 to whom it is about (RFC 6585 §4), 503 where it is everybody together. */
-function refusalOf(what: string, full: Full): Refusal {
-  if (full !== 'gateway') return tooMany(`${what} of one ${full}`)
-  return unavailable(503, 'gateway is busy', { headers: retrySoon, detail: `too many ${what}` })
+function roomOf(shares: Shares, account: Account): BodyRoom {
+  return {
+    take: (octets) => shares.take(account, octets),
+    give: (octets) => shares.give(account, octets),
+  }
 }

@@ -1,37 +1,60 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { readableId } from '../../mcp/readable-id.ts'
 import { createSkeleton } from '../../mcp/skeleton.ts'
-import { badRequest, refused, type Refused } from '../refusal.ts'
+import { badRequest, noRoom, refused, type Refused } from '../refusal.ts'
+import type { BodyRoom, Full } from '../shares.ts'
 
 /** Of a body that is too large so much is passed over that its connection stays in use, in times of what may be read. */
 const passedTimes = 4
 
+export interface BodyBounds {
+  readonly bytesMax: number
+  /** What all bodies together may take of memory, as far as it is there for this caller. */
+  readonly room: BodyRoom
+}
+
 /**
  * Reads the body, bounded before anything of it is parsed. What is too large is passed over for its id and its end, so that its sender
- * is told in its turn; what is larger than that by far is not read to its end, and the connection closes.
+ * is told in its turn; what is larger than that by far, or has no room, is not read to its end, and the connection closes.
  */
-export function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer | Refused> {
+export function readBody(
+  { request, response }: { readonly request: IncomingMessage; readonly response: ServerResponse },
+  { bytesMax, room }: BodyBounds,
+): Promise<Buffer | Refused> {
+  const passedMax = bytesMax * passedTimes
+  const declared = Number(request.headers['content-length'] ?? 0)
+  // Whoever has gone away while it was looked who that is takes nothing: nobody would say when to give it back.
+  if (declared > passedMax || response.closed) {
+    return Promise.resolve(tooLarge(bytesMax, { close: true }))
+  }
+  const hold = createHold(response, room)
+  // All at once where it is said before: a body that is large for its share passes while nothing else of its sender is there.
+  const full = hold(Math.min(declared, bytesMax))
+  if (full !== undefined) return Promise.resolve(noRoomFor(full))
   return new Promise((resolve) => {
-    const passedMax = bytesMax * passedTimes
-    if (Number(request.headers['content-length']) > passedMax) {
-      resolve(tooLarge(bytesMax, { close: true }))
-      return
-    }
     const skeleton = createSkeleton()
     let chunks: Buffer[] = []
     let length = 0
+    let isOver = false
+    function stop(refusal: Refused): void {
+      isOver = true
+      chunks = []
+      request.pause()
+      resolve(refusal)
+    }
     request.on('data', (chunk: Buffer) => {
+      if (isOver || response.closed) return
       length += chunk.length
       if (length <= bytesMax) {
-        chunks.push(chunk)
+        const more = hold(length)
+        if (more === undefined) chunks.push(chunk)
+        else stop(noRoomFor(more))
         return
       }
       for (const each of chunks) skeleton.push(each)
       chunks = []
       skeleton.push(chunk)
-      if (length <= passedMax) return
-      request.pause()
-      resolve(tooLarge(bytesMax, { close: true }))
+      if (length > passedMax) stop(tooLarge(bytesMax, { close: true }))
     })
     request.once('end', () => {
       const [only] = chunks
@@ -39,9 +62,24 @@ export function readBody(request: IncomingMessage, bytesMax: number): Promise<Bu
       else resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks))
     })
     // The caller went away: nobody is left to be told anything.
-    request.once('error', () => resolve(tooLarge(bytesMax, { close: true })))
-    request.once('close', () => resolve(tooLarge(bytesMax, { close: true })))
+    const gone = (): void => resolve(tooLarge(bytesMax, { close: true }))
+    request.once('error', gone).once('close', gone)
   })
+}
+
+/** Takes room up to so many octets in all, and gives it back when the answer has ended: so long the message is kept. */
+function createHold(
+  response: ServerResponse,
+  room: BodyRoom,
+): (octets: number) => Full | undefined {
+  let held = 0
+  response.once('close', () => room.give(held))
+  return (octets) => {
+    if (octets <= held) return undefined
+    const full = room.take(octets - held)
+    if (full === undefined) held = octets
+    return full
+  }
 }
 
 function idOf(text: Buffer | undefined): { readonly rawId?: string } {
@@ -55,4 +93,8 @@ function tooLarge(
 ): Refused {
   const refusal = badRequest(413, `body is too large, want=..${bytesMax} octets`)
   return refused('body', { ...refusal, ...more })
+}
+
+function noRoomFor(full: Full): Refused {
+  return refused('body', { ...noRoom('octets of open requests', full), close: true })
 }

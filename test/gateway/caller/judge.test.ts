@@ -54,6 +54,7 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     account: ['acme', 'agents', svid.spiffeId.uri],
     unsent,
     streams: new Bag(),
+    bodies: { take: () => undefined, give: () => {} },
     ended: undefined,
     open: 0,
     intermediates: [],

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
 import { silentLog, type Log } from '../../../src/log.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
+import { defaultLimits } from '../../../src/gateway/limits.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/gateway.ts'
 import type {
   PodSource,
@@ -132,7 +133,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     configs.push({ server, url: upstream.url, spiffeId, eras: ['modern', 'legacy'] })
   }
   const engine = await loadPolicyBundle({ data: { grants: options.grants ?? defaultGrants } })
-  const real = createAuthorizer(engine)
+  const real = createAuthorizer(engine, { inputOctetsMax: defaultLimits.bodyBytesMax + 65_536 })
   const revocations = changeable<readonly Revocation[]>([])
   const gone = changeable<ReadonlySet<string>>(new Set())
   const stale: Stale = { revocations: 0, pods: 0, looks: { revocations: 0, pods: 0 } }
