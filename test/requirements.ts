@@ -362,6 +362,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'an upstream that forgets its session ends neither the calls nor the sessions with others',
     source: 'MCP 2025-11-25 transports, session management: 404, and the client opens a new one',
   },
+  'gateway.session-ended': {
+    claim:
+      'a session ends when its owner says so, and nobody else does; with it those of upstreams',
+    source: 'MCP 2025-11-25 transports, session management: DELETE',
+  },
   'gateway.session-bound': {
     claim: 'a session id is of use only to the identity that it was made for',
     source: 'CVE-2026-33946',

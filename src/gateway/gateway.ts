@@ -25,7 +25,7 @@ import type { Parts } from './serve/serve.ts'
 import { createReadiness } from './readiness.ts'
 import { createAbsences } from './upstream/absences.ts'
 import { createRefusalLog } from './refusal-log.ts'
-import { createHeldSessions, type HeldSessions } from './upstream/held-sessions.ts'
+import { createHeldSessions, type Held, type HeldSessions } from './upstream/held-sessions.ts'
 import { closeLegacySession } from './upstream/legacy-session.ts'
 import { createUpstream, type Upstream, type UpstreamConfig } from './upstream/upstream.ts'
 
@@ -85,11 +85,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { listen, credential, trustBundle, now, log, metrics, staleSecondsMax = 120 } = options
   const limits = { ...defaultLimits, ...options.limits }
   const upstreams = createUpstreams(options, limits)
-  const callers = createCallers({
-    ...options,
-    staleSecondsMax,
-    limits,
-  })
+  const sessions = holdSessions(upstreams)
+  const identityEnded = (owner: string): void => endSessions(sessions.endOwner(owner), upstreams)
+  const callers = createCallers({ ...options, staleSecondsMax, limits, identityEnded })
   // After the callers do: who has ended is told that, and not that a server has.
   const judgeServers = coalesce(() => {
     for (const upstream of upstreams.values()) upstream.judgeAgain()
@@ -106,7 +104,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     callers,
     served: { hosts: lowerCase(options.hosts), origins: lowerCase(options.origins) },
     authorize: createAuthorize({ decisions, catalogueOf, log }),
-    parts: createParts(options, limits, { upstreams, catalogueOf, decisions, judge, tokens }),
+    parts: createParts(options, limits, {
+      upstreams,
+      sessions,
+      catalogueOf,
+      decisions,
+      judge,
+      tokens,
+    }),
     refusals,
     log,
     metrics,
@@ -148,23 +153,25 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 function createParts(
   { now, log, sessionKey }: GatewayOptions,
   limits: GatewayLimits,
-  made: Pick<Parts, 'upstreams' | 'catalogueOf' | 'decisions' | 'judge' | 'tokens'>,
+  made: Pick<Parts, 'upstreams' | 'sessions' | 'catalogueOf' | 'decisions' | 'judge' | 'tokens'>,
 ): Parts {
   // Longer than the wait, so that of many callers one alone waits for what is away.
   const pauseMilliseconds = 2 * limits.federationWaitMilliseconds
   const absences = createAbsences({ now, pauseMilliseconds })
-  const sessions = holdSessions(made.upstreams)
   const seal = createSeal({ key: sessionKey })
-  return { ...made, absences, sessions, seal, limits, now, log }
+  return { ...made, absences, seal, limits, now, log }
 }
 
 function holdSessions(upstreams: ReadonlyMap<string, Upstream>): HeldSessions {
-  return createHeldSessions({
-    close({ server, session }) {
-      const upstream = upstreams.get(server)
-      if (upstream !== undefined) closeLegacySession({ upstream }, session)
-    },
-  })
+  return createHeldSessions({ close: (held) => endSessions([held], upstreams) })
+}
+
+/** Tells upstreams that sessions are over, and waits for none. */
+function endSessions(held: readonly Held[], upstreams: ReadonlyMap<string, Upstream>): void {
+  for (const { server, session } of held) {
+    const upstream = upstreams.get(server)
+    if (upstream !== undefined) closeLegacySession({ upstream }, session)
+  }
 }
 
 function createUpstreams(

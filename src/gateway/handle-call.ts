@@ -14,7 +14,7 @@ import type { Arrived } from './door/arrived.ts'
 import { readBody } from './door/body.ts'
 import { checkHostAndOrigin, type Served } from './door/host.ts'
 import { replyRefusal, type Reply } from './door/reply.ts'
-import { sessionOf } from './handle/session.ts'
+import { sessionOf, sessionOfId } from './handle/session.ts'
 import { methodOf } from './methods.ts'
 import type { Permit } from './permit/authorize.ts'
 import type { Call } from './call.ts'
@@ -31,6 +31,7 @@ import {
   type Told,
 } from './refusal.ts'
 import type { RefusalLog } from './refusal-log.ts'
+import { end } from './serve/end.ts'
 import type { Parts, Serve } from './serve/serve.ts'
 
 export interface CallHandlerOptions {
@@ -114,6 +115,7 @@ async function serveCall(known: Known, options: CallHandlerOptions): Promise<Ref
     known.rawId = body.refusal.rawId
     return body
   }
+  if (arrived.request.method === 'DELETE') return endSession(known, caller, parts)
   const read = readCall(known, { caller, body }, parts)
   if (isRefused(read)) return read
   const authorized = authorize(read.call)
@@ -151,6 +153,27 @@ function bodyOf(
   return readBody(arrived, { bytesMax: limits.bodyBytesMax, room })
 }
 
+/** The end of a session is its owner's to say. No policy is asked: nothing is reached by it. */
+function endSession(known: Known, caller: Caller, parts: Parts): Refused | undefined {
+  const { door, request } = known.arrived
+  const sessionId = headerOf(request, 'mcp-session-id') ?? ''
+  const version = headerOf(request, 'mcp-protocol-version')
+  const shown = { sessionId, version, owner: caller.owner, door: door.name }
+  const session = sessionOfId(shown, openingOf(parts))
+  if (isRefused(session)) return session
+  return end(session, { caller, reply: replyTo(known) }, parts)
+}
+
+/** Several lines of one name come joined, which names nothing that is served. */
+function headerOf({ headers }: Arrived['request'], name: string): string | undefined {
+  const value = headers[name]
+  return Array.isArray(value) ? value.join(', ') : value
+}
+
+function openingOf({ seal, sessions }: Parts): Parameters<typeof sessionOfId>[1] {
+  return { seal, isEnded: (key) => sessions.isEnded(key) }
+}
+
 interface Read {
   readonly call: Call
   readonly serve: Serve
@@ -160,8 +183,9 @@ interface Read {
 function readCall(
   known: Known,
   { caller, body }: { readonly caller: Caller; readonly body: Buffer },
-  { limits, seal, upstreams, sessions }: Parts,
+  parts: Parts,
 ): Read | Refused {
+  const { limits, upstreams } = parts
   const { arrived } = known
   const { door, request } = arrived
   const message = parseMessage(body, request.rawHeaders, {
@@ -181,8 +205,7 @@ function readCall(
   const method = methodOf(message, door)
   if (isRefused(method)) return method
   const { owner } = caller
-  const isEnded = (key: string): boolean => sessions.isEnded(key)
-  const session = sessionOf({ message, owner, door: door.name }, { seal, isEnded })
+  const session = sessionOf({ message, owner, door: door.name }, openingOf(parts))
   if (session !== undefined && isRefused(session)) return session
   const target = address({ door, message, about: method.about }, upstreams)
   if (isRefused(target)) return target

@@ -24,6 +24,8 @@ export interface Callers {
 
 export interface CallersOptions extends Omit<CallerOptions, 'unsentOf' | 'bodiesOf'>, JudgeOptions {
   readonly limits: GatewayLimits
+  /** Told of an owner (SPIFFE ID and pod UID) that was found to be no more while it was connected. */
+  readonly identityEnded?: (owner: string) => void
   readonly log: Log
   readonly metrics: Metrics
 }
@@ -76,16 +78,14 @@ export function createCallers(options: CallersOptions): Callers {
     setTimeout(() => socket.destroy(), destroyAfterMilliseconds).unref()
   }
   async function reconsider(connection: Connection): Promise<void> {
-    try {
-      const refusal = await judge(connection.caller)
-      if (refusal?.close === true) end(connection, refusal)
-    } catch (error) {
-      log.error({ error }, 'peer could not be judged')
-    }
+    const refusal = await judge(connection.caller)
+    if (refusal?.close === true) end(connection, refusal)
+    if (refusal?.identity === true) options.identityEnded?.(connection.caller.owner)
   }
+  const broken = (error: unknown): void => log.error({ error }, 'peer could not be judged')
   const unlisten = listen(options, {
     changed() {
-      for (const connection of connections) void reconsider(connection)
+      for (const connection of connections) reconsider(connection).catch(broken)
     },
     unknown(refusal) {
       for (const each of connections) if (each.caller.streams.size > 0) end(each, refusal)

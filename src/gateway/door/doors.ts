@@ -15,14 +15,19 @@ export function createDoors(
   handle: (arrived: Arrived) => void,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
-    const { url = '', method } = request
+    const { url = '' } = request
     const door = doorOf(url)
-    if (door !== undefined && method === 'POST') handle({ door, request, response })
+    if (door !== undefined && isServed(request)) handle({ door, request, response })
     // Neither era is offered a stream of its own: MCP 2025-11-25 transports allow 405 for both.
     else if (door !== undefined) refuseBare(request, response, 405)
     // The other forms of a target name a host beside the Host header, or none (RFC 9112 §3.2).
     else refuseBare(request, response, url.startsWith('/') ? 404 : 400)
   }
+}
+
+/** A message, or the end of a session (MCP 2025-11-25 transports, session management). */
+function isServed({ method, headers }: IncomingMessage): boolean {
+  return method === 'POST' || (method === 'DELETE' && headers['mcp-session-id'] !== undefined)
 }
 
 function doorOf(url: string): Door | undefined {
@@ -49,7 +54,7 @@ function refuseBare(
   response.writeHead(status, {
     'content-type': 'application/json',
     'content-length': String(Buffer.byteLength(body)),
-    ...(status === 405 ? { allow: 'POST' } : {}),
+    ...(status === 405 ? { allow: 'POST, DELETE' } : {}),
     ...(isLast ? { connection: 'close' } : {}),
   })
   response.end(request.method === 'HEAD' ? '' : body)

@@ -47,6 +47,11 @@ export function replyBody(
   endWith(response, body, unsent)
 }
 
+/** What was to end has ended. */
+export function replyEnded({ response }: Reply): void {
+  if (!response.headersSent) response.writeHead(204).end()
+}
+
 /** A notification was taken. */
 export function replyAccepted({ response }: Reply): void {
   if (!response.headersSent) response.writeHead(202, { 'content-length': '0' }).end()

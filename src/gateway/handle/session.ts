@@ -102,7 +102,7 @@ export function sessionOf(
 }
 
 /** The session of an id that somebody shows at a door. */
-function sessionOfId(
+export function sessionOfId(
   { sessionId, owner, door, version }: Shown,
   { seal, isEnded }: Opening,
 ): Session | Refused {
