@@ -206,6 +206,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'the certificate of a pod that is gone is refused',
     source: 'spiffe#105: leaf revocation',
   },
+  'gateway.label-drift': {
+    claim:
+      'a certificate counts no longer than its namespace has the labels that prove its role and its tenant',
+    source: 'docs/ISSUANCE.md, claims and proofs: what would not be certified now',
+  },
   'gateway.stale-watch-refuses': {
     claim:
       'when pods or revocations cannot be watched for too long, calls are refused and streams end',

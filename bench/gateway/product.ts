@@ -67,6 +67,7 @@ export async function runGateway(setting: Setting): Promise<Running> {
     ],
     revocations: { find: () => undefined, staleSeconds: 0, ...unchanging },
     pods: { alive: () => true, staleSeconds: 0, ...unchanging },
+    namespaces: { drift: () => undefined, staleSeconds: 0, ...unchanging },
     hosts: ['gateway.bench'],
     origins: [],
     drain: { graceSeconds: 0 },

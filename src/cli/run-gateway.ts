@@ -1,6 +1,6 @@
 import { createGateway, type Gateway, type GatewayOptions } from '../gateway/gateway.ts'
+import { watchNamespaces } from '../gateway/caller/namespace-watch.ts'
 import { watchPods } from '../gateway/caller/pod-watch.ts'
-import type { PodSource, RevocationSource } from '../gateway/caller/revocation.ts'
 import { watchRevocations } from '../gateway/caller/revocation-watch.ts'
 import { gatewayRights } from '../gateway/rights.ts'
 import { createApiClient } from '../kubernetes/api-client.ts'
@@ -39,6 +39,7 @@ const conditionNames: readonly string[] = [
   'decision-log',
   'revocations',
   'pods',
+  'namespaces',
   'listen',
 ]
 
@@ -260,7 +261,7 @@ async function openWatches(
     readonly opened: AsyncDisposableStack
     readonly board: ConditionBoard
   },
-): Promise<{ readonly revocations: RevocationSource; readonly pods: PodSource }> {
+): Promise<Pick<GatewayOptions, 'revocations' | 'pods' | 'namespaces'>> {
   const { opened, board, ...rest } = parts
   const direct = createApiClient({
     ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
@@ -274,11 +275,13 @@ async function openWatches(
   const watch = { client, ...rest, firstListSeconds: 0 }
   const revocations = opened.use(await watchRevocations(watch))
   const pods = opened.use(await watchPods(watch))
+  const namespaces = opened.use(await watchNamespaces(watch))
   const { staleSecondsMax } = config
   // The watches say for themselves whether they are fresh: an API server that is away for a moment ends no call.
   board.set('kubernetes', () => ({ ...client.condition(), optional: true }))
   board.set('rights', () => rights.condition())
   board.set('revocations', () => revocations.condition(staleSecondsMax))
   board.set('pods', () => pods.condition(staleSecondsMax))
-  return { revocations, pods }
+  board.set('namespaces', () => namespaces.condition(staleSecondsMax))
+  return { revocations, pods, namespaces }
 }

@@ -12,7 +12,7 @@ import { createTokenSigner } from '../token/sign.ts'
 import { createCallers } from './caller/connections.ts'
 import { coalesce } from './caller/coalesce.ts'
 import { createServerJudge } from './caller/judge.ts'
-import type { PodSource, RevocationSource } from './caller/revocation.ts'
+import type { NamespaceSource, PodSource, RevocationSource } from './caller/revocation.ts'
 import { createCatalogues } from './catalogue/catalogues.ts'
 import { createDoors } from './door/doors.ts'
 import { openListener } from './door/listener.ts'
@@ -39,6 +39,7 @@ export interface GatewayOptions {
   readonly upstreams: readonly UpstreamConfig[]
   readonly revocations: RevocationSource
   readonly pods: PodSource
+  readonly namespaces: NamespaceSource
   /** Values of the Host header that are served, with the port where it is not 443. */
   readonly hosts: readonly string[]
   /** Values of the Origin header that are served; a request without one is no browser's. */
@@ -92,7 +93,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const judgeServers = coalesce(() => {
     for (const upstream of upstreams.values()) upstream.judgeAgain()
   })
-  const unlisten = [options.revocations, options.pods].map((each) => each.onChange(judgeServers))
+  const { revocations, pods, namespaces } = options
+  const watched = [revocations, pods, namespaces]
+  const unlisten = watched.map((each) => each.onChange(judgeServers))
   const decisions = createDecisions({ ...options, newDecisionId: () => randomUUID() })
   const { answerBytesMax } = limits
   const catalogueOf = createCatalogues({ answerBytesMax, now, log, metrics })

@@ -5,6 +5,11 @@ const pods = {
   resource: 'pods',
   without: 'nobody is served: a pod that has ended would still be let in',
 }
+const namespaces = {
+  group: '',
+  resource: 'namespaces',
+  without: 'nobody is served: a namespace that has lost its tenant or a role would still be let in',
+}
 const revocations = {
   group: 'countersign.dev',
   resource: 'revocations',
@@ -16,6 +21,9 @@ export const gatewayRights: readonly Right[] = [
   { ...pods, verb: 'get' },
   { ...pods, verb: 'list' },
   { ...pods, verb: 'watch' },
+  { ...namespaces, verb: 'get' },
+  { ...namespaces, verb: 'list' },
+  { ...namespaces, verb: 'watch' },
   { ...revocations, verb: 'list' },
   { ...revocations, verb: 'watch' },
 ]

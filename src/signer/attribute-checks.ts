@@ -13,7 +13,7 @@ import type {
   ServiceAccountEvidence,
   ServiceEvidence,
 } from './evidence.ts'
-import { annotationKeys, grantLabelPrefixes } from './governance-key.ts'
+import { annotationKeys, grantLabelPrefixes } from '../identity/governance-key.ts'
 import { allowanceGap, joinedGaps, readProof } from './proof.ts'
 import type { Gap, Proof } from './proof.ts'
 import { proveRole, roleGap } from './role-proof.ts'

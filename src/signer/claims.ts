@@ -10,7 +10,7 @@ import type { Named } from '../identity/workload-identity.ts'
 import { parseCertificateRequest } from '../pki/certificate-request.ts'
 import { parseSubjectKey, verifyProofOfPossession } from '../pki/subject-key.ts'
 import type { SubjectKey } from '../pki/subject-key.ts'
-import { annotationKeys } from './governance-key.ts'
+import { annotationKeys } from '../identity/governance-key.ts'
 import type { DenyReason, FieldRefusal, Refusal } from './verdict.ts'
 
 /** The API server's default when a request names no lifetime (KEP-4317). */

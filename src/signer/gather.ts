@@ -30,7 +30,7 @@ import type {
   ServiceAccountEvidence,
   ServiceEvidence,
 } from './evidence.ts'
-import { annotationKeys } from './governance-key.ts'
+import { annotationKeys, isGovernanceKey } from '../identity/governance-key.ts'
 import { proveRole } from './role-proof.ts'
 
 /** A watch that was lost for longer is not believed: pods come and go faster than that. */
@@ -63,8 +63,11 @@ export interface GathererOptions {
 /** What the caches hold: of other people's labels and annotations nothing but what picks pods for Services. */
 const cached = {
   pods: keepingOnly(pods, { labels: () => true, annotations: (key) => key === mirrorAnnotation }),
-  namespaces: keepingOnly(namespaces, { labels: isOurs }),
-  serviceAccounts: keepingOnly(serviceAccounts, { labels: isOurs, annotations: isOurs }),
+  namespaces: keepingOnly(namespaces, { labels: isGovernanceKey }),
+  serviceAccounts: keepingOnly(serviceAccounts, {
+    labels: isGovernanceKey,
+    annotations: isGovernanceKey,
+  }),
   nodes: keepingOnly(nodes, {}),
   services: keepingOnly(services, {}),
 } as const
@@ -301,11 +304,7 @@ function serviceAccountEvidence({ metadata }: ServiceAccount): ServiceAccountEvi
 
 /** Other people's labels would change the digest of the evidence, and prove nothing. */
 function ours(entries: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(entries).filter(([key]) => isOurs(key)))
-}
-
-function isOurs(key: string): boolean {
-  return /^(?:[a-z]+\.)?countersign\.dev\//.test(key)
+  return Object.fromEntries(Object.entries(entries).filter(([key]) => isGovernanceKey(key)))
 }
 
 function messageOf(error: unknown): string {

@@ -3,7 +3,7 @@ import type { IssuanceIntent, IssuanceRefusal, IssuanceResult } from '../ledger/
 import type { Prepared } from '../pki/issue.ts'
 import type { AskedCertificate, Claims } from './claims.ts'
 import { cutToOctets } from './condition.ts'
-import { annotationKeys } from './governance-key.ts'
+import { annotationKeys } from '../identity/governance-key.ts'
 import type { DenyVerdict, IssueVerdict, NamedFinding } from './verdict.ts'
 
 /*

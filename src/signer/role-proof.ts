@@ -2,7 +2,7 @@ import { quoted } from '../errors.ts'
 import { parseRole } from '../identity/role.ts'
 import type { Role } from '../identity/role.ts'
 import type { NamespaceEvidence, ServiceAccountEvidence } from './evidence.ts'
-import { annotationKeys, grantLabelPrefixes } from './governance-key.ts'
+import { annotationKeys, grantLabelPrefixes } from '../identity/governance-key.ts'
 import { allowanceGap, joinedGaps, readProof } from './proof.ts'
 import type { Gap } from './proof.ts'
 

@@ -41,6 +41,18 @@ const ends: Readonly<Record<string, { end: (world: World) => void; message: stri
       },
     ]),
   ),
+  'of a namespace that does not allow its role': {
+    end: (world: World) => world.labels.set({ 'countersign.dev/tenant': 'acme' }),
+    message: 'namespace does not allow the role agent any more',
+  },
+  'of a namespace that has another tenant': {
+    end: (world: World) =>
+      world.labels.set({
+        'roles.countersign.dev/agent': 'allow',
+        'countersign.dev/tenant': 'globex',
+      }),
+    message: 'namespace is not of the tenant acme any more',
+  },
   'without its pod': {
     end: (world: World) => world.gone.set(new Set([podUid])),
     message: 'pod of the certificate is gone',
@@ -51,6 +63,7 @@ for (const [what, { end, message }] of Object.entries(ends)) {
   test(`a certificate that is ${what} has its open connection ended, and is refused anew`, async () => {
     requirement('gateway.revoked-open-connection')
     requirement('gateway.pod-gone')
+    requirement('gateway.label-drift')
     await using world = await openWorld()
     const agent = await world.agent({ podUid })
     assert.equal((await agent.post('/mcp/files', echo.body, echo.headers)).status, 200)
@@ -115,7 +128,7 @@ for (const [what, { end, message }] of Object.entries(ends)) {
   })
 }
 
-for (const source of ['revocations', 'pods'] as const) {
+for (const source of ['revocations', 'pods', 'namespaces'] as const) {
   test(`an open stream ends when ${source} have not been known for too long`, async () => {
     requirement('gateway.stale-watch-refuses')
     await using world = await openWorld({ answers: { files: endless } })

@@ -80,19 +80,43 @@ export const mutations: readonly Mutation[] = [
     claim: 'gateway.pod-gone',
     without: 'the look for the pod',
     file: judge,
-    edits: [['alive === false ? podGone : askedPod(alive)', 'undefined']],
+    edits: [
+      ['if (alive === false) return podGone', ''],
+      ['if (!lives.value) return podGone', ''],
+    ],
   },
   {
     claim: 'gateway.stale-watch-refuses',
     without: 'the bound on how old what is known of revocations may be',
     file: judge,
-    edits: never('revocations.staleSeconds > staleSecondsMax'),
+    edits: [
+      [
+        'options[source].staleSeconds > options.staleSecondsMax',
+        "source !== 'revocations' && options[source].staleSeconds > options.staleSecondsMax",
+      ],
+    ],
   },
   {
     claim: 'gateway.stale-watch-refuses',
     without: 'the bound on how old what is known of pods may be',
     file: judge,
-    edits: never('pods.staleSeconds > staleSecondsMax'),
+    edits: [
+      [
+        'options[source].staleSeconds > options.staleSecondsMax',
+        "source !== 'pods' && options[source].staleSeconds > options.staleSecondsMax",
+      ],
+    ],
+  },
+  {
+    claim: 'gateway.stale-watch-refuses',
+    without: 'the bound on how old what is known of namespaces may be',
+    file: judge,
+    edits: [
+      [
+        'options[source].staleSeconds > options.staleSecondsMax',
+        "source !== 'namespaces' && options[source].staleSeconds > options.staleSecondsMax",
+      ],
+    ],
   },
   {
     claim: 'gateway.host-and-origin',
@@ -342,4 +366,12 @@ export const mutations: readonly Mutation[] = [
   },
   ...agentMutations,
   ...policyMutations,
+  {
+    claim: 'gateway.label-drift',
+    without: 'the look at what namespaces still prove',
+    file: judge,
+    edits: [
+      ['const drift = namespaces.drift(identity)', 'const drift = (void namespaces, undefined)'],
+    ],
+  },
 ]

@@ -1,7 +1,7 @@
 import { quoted } from '../../errors.ts'
 import { parseModels, parseToolScopes } from '../../identity/ceiling.ts'
 import { parseRole, roles as roleNames } from '../../identity/role.ts'
-import { annotationKeys, grantLabelPrefixes } from '../../signer/governance-key.ts'
+import { annotationKeys, grantLabelPrefixes } from '../../identity/governance-key.ts'
 import { ok, plural, problem, unknown, warning, withPartial, type Check } from '../check.ts'
 import type { Facts } from '../facts.ts'
 import type { Labelled } from '../workload-facts.ts'

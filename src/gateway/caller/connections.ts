@@ -156,9 +156,11 @@ function listen(
   options: JudgeOptions,
   told: { readonly changed: () => void; readonly unknown: (refusal: Refusal) => void },
 ): () => void {
-  const { revocations, pods, trustBundle } = options
+  const { revocations, pods, namespaces, trustBundle } = options
   const changed = coalesce(told.changed)
-  const stops = [revocations, pods, trustBundle].map((source) => source.onChange(changed))
+  const stops = [revocations, pods, namespaces, trustBundle].map((source) =>
+    source.onChange(changed),
+  )
   const timer = setInterval(() => {
     const refusal = judgeSources(options)
     if (refusal !== undefined) told.unknown(refusal)

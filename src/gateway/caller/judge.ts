@@ -2,24 +2,26 @@ import { CountersignError } from '../../errors.ts'
 import type { Bundle, BundleSource } from '../../pki/bundle.ts'
 import { verifyX509Svid, type X509Svid } from '../../pki/x509-svid.ts'
 import { identityRefusal, unavailable, type Refusal, type Soon } from '../refusal.ts'
+import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
 import type { Caller } from './caller.ts'
-import type { PodSource, RevocationSource } from './revocation.ts'
+import type { NamespaceSource, PodSource, RevocationSource } from './revocation.ts'
 
 export interface JudgeOptions {
   readonly trustBundle: BundleSource
   readonly revocations: RevocationSource
   readonly pods: PodSource
-  /** How long revocations and pods may be out of touch with the cluster before nobody is served. */
+  readonly namespaces: NamespaceSource
+  /** How long these may be out of touch with the cluster before nobody is served. */
   readonly staleSecondsMax: number
   readonly now: () => number
 }
 
-/** What a judge says; a promise only when a pod must be asked for. */
+/** What a judge says; a promise only where a pod or a namespace must be asked for. */
 export type Judgement = Soon<Refusal | undefined>
 
-/** Judges a caller at this moment: validity, trust, revocation, its pod. What cannot be known is refused. */
+/** Judges a caller at this moment: validity, trust, revocation, its pod, its namespace. What cannot be known is refused. */
 export function createJudge(options: JudgeOptions): (caller: Caller) => Judgement {
-  const { trustBundle, revocations, pods, now } = options
+  const { trustBundle, revocations, now } = options
   return (caller) => {
     const { svid, identity } = caller
     if (now() >= svid.notAfter.getTime()) return identityRefusal('certificate has expired')
@@ -29,11 +31,7 @@ export function createJudge(options: JudgeOptions): (caller: Caller) => Judgemen
     if (revocation !== undefined) {
       return identityRefusal('certificate is revoked', `revocation ${revocation.name}`)
     }
-    const unknown = judgeSources(options)
-    if (unknown !== undefined) return unknown
-    const alive = pods.alive(identity.pod.uid, identity.namespace.name, identity.pod.name)
-    if (alive === true) return undefined
-    return alive === false ? podGone : askedPod(alive)
+    return judgeSources(options) ?? judgeWorkload(identity, options)
   }
 }
 
@@ -41,48 +39,72 @@ export function createJudge(options: JudgeOptions): (caller: Caller) => Judgemen
 export type ServerJudge = (svid: X509Svid) => Soon<string | undefined>
 
 /**
- * Judges a tool server as a caller is: by revocations, and by its pod. Without our extension it names no pod. While revocations and
- * pods are too old no caller is served, so nobody is harmed by a server that stays connected.
+ * Judges a tool server as a caller is: by revocations, its pod and its namespace. Without our extension it names neither. While what
+ * is known is too old no caller is served, so nobody is harmed by a server that stays connected.
  */
-export function createServerJudge({
-  revocations,
-  pods,
-}: Pick<JudgeOptions, 'revocations' | 'pods'>): ServerJudge {
+export function createServerJudge(
+  options: Pick<JudgeOptions, 'revocations' | 'pods' | 'namespaces'>,
+): ServerJudge {
+  const { revocations } = options
   return (svid) => {
     const { identity } = svid
     const found = revocations.find(svid)
     if (found !== undefined) return `certificate is revoked: revocation ${found.name}`
     if (identity === undefined) return undefined
-    const { pod, namespace } = identity
-    const alive = pods.alive(pod.uid, namespace.name, pod.name)
-    if (typeof alive === 'boolean') return alive ? undefined : podGone.message
-    return askedPod(alive).then((refusal) => refusal?.message)
+    const judged = judgeWorkload(identity, options)
+    return judged instanceof Promise ? judged.then((refusal) => refusal?.message) : judged?.message
   }
 }
 
-/** Whether revocations and pods are known well enough to serve anybody. */
+const sources = ['revocations', 'pods', 'namespaces'] as const
+
+/** Whether all that is watched is known well enough to serve anybody. */
 export function judgeSources(
-  options: Pick<JudgeOptions, 'revocations' | 'pods' | 'staleSecondsMax'>,
+  options: Pick<JudgeOptions, (typeof sources)[number] | 'staleSecondsMax'>,
 ): Refusal | undefined {
-  const { revocations, pods, staleSecondsMax } = options
-  if (revocations.staleSeconds > staleSecondsMax) {
-    return unavailable(503, 'revocations are not known', { detail: 'watch is stale' })
-  }
-  if (pods.staleSeconds > staleSecondsMax) {
-    return unavailable(503, 'pods are not known', { detail: 'watch is stale' })
+  for (const source of sources) {
+    if (options[source].staleSeconds > options.staleSecondsMax) {
+      return unavailable(503, `${source} are not known`, { detail: 'watch is stale' })
+    }
   }
   return undefined
 }
 
-const podGone: Refusal = identityRefusal('pod of the certificate is gone')
-
-async function askedPod(alive: Promise<boolean>): Promise<Refusal | undefined> {
-  try {
-    return (await alive) ? undefined : podGone
-  } catch (error) {
-    return unavailable(503, 'pods are not known', { detail: String(error) })
-  }
+/** Whether a workload's pod still runs, and its namespace still proves what its certificate says. */
+function judgeWorkload(
+  identity: WorkloadIdentity,
+  { pods, namespaces }: Pick<JudgeOptions, 'pods' | 'namespaces'>,
+): Judgement {
+  const { pod, namespace } = identity
+  const alive = pods.alive(pod.uid, namespace.name, pod.name)
+  if (alive === false) return podGone
+  const drift = namespaces.drift(identity)
+  return alive === true && !(drift instanceof Promise)
+    ? drifted(drift)
+    : askedWorkload(alive, drift)
 }
+
+function drifted(drift: string | undefined): Refusal | undefined {
+  return drift === undefined ? undefined : identityRefusal(drift)
+}
+
+async function askedWorkload(
+  alive: Soon<boolean>,
+  drift: Soon<string | undefined>,
+): Promise<Refusal | undefined> {
+  const [lives, drifts] = await Promise.allSettled([alive, drift])
+  if (lives.status === 'rejected') return notKnown('pods', lives.reason)
+  if (!lives.value) return podGone
+  return drifts.status === 'rejected'
+    ? notKnown('namespaces', drifts.reason)
+    : drifted(drifts.value)
+}
+
+function notKnown(source: (typeof sources)[number], why: unknown): Refusal {
+  return unavailable(503, `${source} are not known`, { detail: String(why) })
+}
+
+const podGone: Refusal = identityRefusal('pod of the certificate is gone')
 
 function verifyWith(caller: Caller, bundle: Bundle, now: number): Refusal | undefined {
   if (caller.verifiedWith === bundle) return undefined

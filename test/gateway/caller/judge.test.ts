@@ -3,7 +3,11 @@ import { test } from 'node:test'
 import { Bag } from '../../../src/bag.ts'
 import type { Caller } from '../../../src/gateway/caller/caller.ts'
 import { createJudge } from '../../../src/gateway/caller/judge.ts'
-import type { PodSource, RevocationSource } from '../../../src/gateway/caller/revocation.ts'
+import type {
+  NamespaceSource,
+  PodSource,
+  RevocationSource,
+} from '../../../src/gateway/caller/revocation.ts'
 import { eventually } from '../../support/eventually.ts'
 import { textOf } from '../../../src/policy/asked.ts'
 import type { DecisionInput } from '../../../src/policy/authorizer.ts'
@@ -25,6 +29,8 @@ interface Facts {
   readonly revocationsStale?: number
   readonly alive?: ReturnType<PodSource['alive']>
   readonly podsStale?: number
+  readonly drift?: ReturnType<NamespaceSource['drift']>
+  readonly namespacesStale?: number
 }
 
 function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
@@ -39,10 +45,16 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     staleSeconds: facts.podsStale ?? 0,
     ...unchanging,
   }
+  const namespaces: NamespaceSource = {
+    drift: () => facts.drift,
+    staleSeconds: facts.namespacesStale ?? 0,
+    ...unchanging,
+  }
   const judge = createJudge({
     trustBundle: { current: () => bundle, ...unchanging },
     revocations,
     pods,
+    namespaces,
     staleSecondsMax: 120,
     now: () => facts.now ?? Date.now(),
   })
@@ -63,7 +75,7 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
   return judge(caller)
 }
 
-const rejecting = (): Promise<boolean> => Promise.reject(new Error('timed out'))
+const rejecting = (): Promise<never> => Promise.reject(new Error('timed out'))
 
 const cases: readonly [string, () => Facts, { status: number; message: string } | undefined][] = [
   ['is good', () => ({}), undefined],
@@ -118,6 +130,31 @@ const cases: readonly [string, () => Facts, { status: number; message: string } 
     'has a pod that nobody answers for',
     () => ({ alive: rejecting() }),
     { status: 503, message: 'pods are not known' },
+  ],
+  [
+    'has a namespace of stale namespaces',
+    () => ({ namespacesStale: 121 }),
+    { status: 503, message: 'namespaces are not known' },
+  ],
+  [
+    'says more than its namespace does',
+    () => ({ drift: 'namespace is not of the tenant acme any more' }),
+    { status: 403, message: 'namespace is not of the tenant acme any more' },
+  ],
+  [
+    'says more than its namespace does when asked, its pod too',
+    () => ({ alive: Promise.resolve(true), drift: Promise.resolve('no') }),
+    { status: 403, message: 'no' },
+  ],
+  [
+    'has a namespace that proves it when asked',
+    () => ({ drift: Promise.resolve(undefined) }),
+    undefined,
+  ],
+  [
+    'has a namespace that nobody answers for',
+    () => ({ drift: rejecting() }),
+    { status: 503, message: 'namespaces are not known' },
   ],
 ]
 

@@ -6,11 +6,12 @@ import { silentMetrics } from '../../../src/metrics.ts'
 import { defaultLimits } from '../../../src/gateway/limits.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/gateway.ts'
 import type {
+  NamespaceSource,
   PodSource,
   Revocation,
   RevocationSource,
 } from '../../../src/gateway/caller/revocation.ts'
-import { findRevocation } from '../../../src/gateway/caller/revocation.ts'
+import { findDrift, findRevocation } from '../../../src/gateway/caller/revocation.ts'
 import { parseSpiffeId } from '../../../src/identity/spiffe-id.ts'
 import type { Bundle } from '../../../src/pki/bundle.ts'
 import type { Credential } from '../../../src/pki/credential.ts'
@@ -42,11 +43,14 @@ export function changeable<T>(first: T): {
   }
 }
 
+type Labels = Readonly<Record<string, string>>
+
 /** How old what is known is said to be, in seconds, and how often that was asked. */
 interface Stale {
   revocations: number
   pods: number
-  readonly looks: { revocations: number; pods: number }
+  namespaces: number
+  readonly looks: Record<'revocations' | 'pods' | 'namespaces', number>
 }
 
 export interface World extends AsyncDisposable {
@@ -58,6 +62,8 @@ export interface World extends AsyncDisposable {
   readonly revocations: { current(): readonly Revocation[]; set(next: readonly Revocation[]): void }
   /** Pod UIDs that are gone. */
   readonly gone: { current(): ReadonlySet<string>; set(next: ReadonlySet<string>): void }
+  /** Of the namespace of agents; undefined while it proves whatever is said. */
+  readonly labels: { current(): Labels | undefined; set(next: Labels | undefined): void }
   readonly stale: Stale
   readonly credential: { current(): Credential; set(next: Credential): void }
   readonly trustBundle: { current(): Bundle; set(next: Bundle): void }
@@ -136,7 +142,13 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const real = createAuthorizer(engine, { inputOctetsMax: defaultLimits.bodyBytesMax + 65_536 })
   const revocations = changeable<readonly Revocation[]>([])
   const gone = changeable<ReadonlySet<string>>(new Set())
-  const stale: Stale = { revocations: 0, pods: 0, looks: { revocations: 0, pods: 0 } }
+  const labels = changeable<Labels | undefined>(undefined)
+  const stale: Stale = {
+    revocations: 0,
+    pods: 0,
+    namespaces: 0,
+    looks: { revocations: 0, pods: 0, namespaces: 0 },
+  }
   const credential = changeable(
     identities.issue({ serviceAccount: 'gateway', role: 'tool-broker' }),
   )
@@ -153,6 +165,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     upstreams: options.upstreams?.(configs, identities) ?? configs,
     revocations: revocationSource(revocations, stale),
     pods: options.pods ?? podSource(gone, stale),
+    namespaces: namespaceSource(labels, stale),
     hosts: options.hosts ?? ['gateway.test'],
     origins: ['https://console.test'],
     ...(limits === undefined ? {} : { limits }),
@@ -177,6 +190,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     decisionLog,
     revocations,
     gone,
+    labels,
     stale,
     credential,
     trustBundle,
@@ -234,6 +248,24 @@ function podSource(
       return stale.pods
     },
     onChange: (listener) => gone.onChange(listener),
+  }
+}
+
+function namespaceSource(
+  labels: ReturnType<typeof changeable<Labels | undefined>>,
+  stale: Stale,
+): NamespaceSource {
+  return {
+    drift(identity) {
+      const now = labels.current()
+      const isOf = identity.namespace.name === 'agents'
+      return isOf && now !== undefined ? findDrift(identity, now) : undefined
+    },
+    get staleSeconds() {
+      stale.looks.namespaces += 1
+      return stale.namespaces
+    },
+    onChange: (listener) => labels.onChange(listener),
   }
 }
 

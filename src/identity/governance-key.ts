@@ -12,3 +12,8 @@ export const grantLabelPrefixes = {
   models: 'models.countersign.dev/',
   tools: 'tools.countersign.dev/',
 } as const
+
+/** Whether a label or an annotation is one of these, or would be taken for one. */
+export function isGovernanceKey(key: string): boolean {
+  return /^(?:[a-z]+\.)?countersign\.dev\//.test(key)
+}

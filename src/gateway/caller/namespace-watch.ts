@@ -1,0 +1,106 @@
+import { isGovernanceKey } from '../../identity/governance-key.ts'
+import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
+import type { ApiClient } from '../../kubernetes/api-client.ts'
+import { startInformer } from '../../kubernetes/informer.ts'
+import { readObject } from '../../kubernetes/objects.ts'
+import { keepingOnly } from '../../kubernetes/resource.ts'
+import { namespaces, type Namespace } from '../../kubernetes/workloads.ts'
+import type { Log } from '../../log.ts'
+import type { Metrics } from '../../metrics.ts'
+import { findDrift, type NamespaceSource } from './revocation.ts'
+import { firstList, idleSeconds, staleSecondsOf, type Watched } from './revocation-watch.ts'
+
+/** Of a namespace only its labels of governance are kept. */
+const governed = keepingOnly(namespaces, { labels: isGovernanceKey })
+
+/** How long an answer of the API server stands, where the cache says otherwise. */
+const answerMilliseconds = 2000
+const answersMax = 1000
+const askMilliseconds = 5000
+
+const gone = 'namespace of the certificate is gone'
+
+/**
+ * Follows the labels of namespaces, which prove roles and tenants. What the cache does not prove is asked for before anybody is refused
+ * for it: a label may be younger than the cache.
+ */
+export async function watchNamespaces(options: {
+  readonly client: ApiClient
+  readonly log: Log
+  readonly metrics: Metrics
+  /** Milliseconds of a clock that only goes forward. */
+  readonly clock?: () => number
+  /** How long the start waits for the first list; until it is there nobody is served. Default 10. */
+  readonly firstListSeconds?: number
+}): Promise<NamespaceSource & Watched & AsyncDisposable> {
+  const { client, clock = () => performance.now() } = options
+  const listeners = new Set<() => void>()
+  const changed = (): void => {
+    for (const listener of listeners) listener()
+  }
+  const ask = createAsker(client, clock)
+  const informer = startInformer({
+    ...options,
+    resource: governed,
+    idleSeconds,
+    onUnreadable: changed,
+  })
+  informer.onEvent(({ type }) => {
+    if (type !== 'added') changed()
+  })
+  await firstList(informer, options.firstListSeconds)
+  return {
+    drift(identity) {
+      const cached = informer.get(identity.namespace.name)
+      return driftOf(identity, cached) === undefined
+        ? undefined
+        : ask(identity.namespace.name).then((asked) => driftOf(identity, asked))
+    },
+    get staleSeconds() {
+      return staleSecondsOf(informer)
+    },
+    condition: (staleSecondsMax) => informer.condition(staleSecondsMax),
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    async [Symbol.asyncDispose]() {
+      await informer[Symbol.asyncDispose]()
+      listeners.clear()
+    },
+  }
+}
+
+function driftOf(identity: WorkloadIdentity, namespace: Namespace | undefined): string | undefined {
+  // Under the name of one that is gone there may be another, with other people in it.
+  return namespace?.metadata.uid === identity.namespace.uid
+    ? findDrift(identity, namespace.metadata.labels)
+    : gone
+}
+
+/** Asks the API server about namespaces, each at most once at a time, and again when the answer is old. */
+function createAsker(
+  client: ApiClient,
+  clock: () => number,
+): (name: string) => Promise<Namespace | undefined> {
+  const asked = new Map<
+    string,
+    { readonly answer: Promise<Namespace | undefined>; until: number }
+  >()
+
+  async function read(name: string): Promise<Namespace | undefined> {
+    return readObject(client, governed, { name, signal: AbortSignal.timeout(askMilliseconds) })
+  }
+  return (name) => {
+    const known = asked.get(name)
+    if (known !== undefined && clock() < known.until) return known.answer
+    const made = { answer: read(name), until: Number.POSITIVE_INFINITY }
+    if (asked.size >= answersMax) asked.clear()
+    asked.set(name, made)
+    made.answer.then(
+      () => (made.until = clock() + answerMilliseconds),
+      () => asked.delete(name),
+    )
+    return made.answer
+  }
+}
