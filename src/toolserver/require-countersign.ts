@@ -7,6 +7,7 @@ import { parseSpiffeId } from '../identity/spiffe-id.ts'
 import { parseTrustDomain, type TrustDomain } from '../identity/trust-domain.ts'
 import type { Role } from '../identity/role.ts'
 import { silentLog, type Log } from '../log.ts'
+import { readableId } from '../mcp/readable-id.ts'
 import { openBundleFile } from '../pki/bundle.ts'
 import { openCredentialFile } from '../pki/credential.ts'
 import { parseIdentityExtensionOid } from '../pki/identity-extension-oid.ts'
@@ -66,7 +67,7 @@ export interface RequireCountersignOptions {
   readonly server?: string
   /** Roles that may call with their own certificate, without the gateway. None by default. */
   readonly direct?: readonly Role[]
-  /** Octets, 1 MiB by default; a larger body is refused with 413 before it is read whole. */
+  /** Octets, 4 MiB by default, as a gateway's; a larger body is refused with 413 before it is read whole. */
   readonly bodyBytesMax?: number
   /** The signer's. Required in production. */
   readonly identityExtensionOid?: string
@@ -77,13 +78,20 @@ export interface RequireCountersignOptions {
   readonly now?: () => number
 }
 
+const defaultBytesMax = 4 * 1024 * 1024
+
 /**
  * What a tool server behind the gateway needs: it opens the mounted files, follows them as they rotate, and verifies
  * every request. Throws `pki/credential` or `pki/bundle` when the files are not there yet or not usable,
  * `identity/spiffe-id` for a gateway that is none of the trust domain, and `pki/identity-extension-oid`.
  */
 export async function requireCountersign(options: RequireCountersignOptions): Promise<Countersign> {
-  const { log = silentLog, now = Date.now, bodyBytesMax = 1024 * 1024, production = true } = options
+  const {
+    log = silentLog,
+    now = Date.now,
+    bodyBytesMax = defaultBytesMax,
+    production = true,
+  } = options
   const identityExtensionOid = parseIdentityExtensionOid(options.identityExtensionOid, {
     production,
   })
@@ -162,11 +170,13 @@ function createGuard(options: {
   const { listener, verifyRequest, bodyBytesMax, log } = options
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await readBody(request, bodyBytesMax)
-    if (body === undefined) return refuse(response, 413, `want=at most ${bodyBytesMax} octets`)
+    if (body === undefined) {
+      return refuse(response, { status: 413, message: `want=at most ${bodyBytesMax} octets` })
+    }
     const verdict = await verifyRequest(request, body)
     if ('refused' in verdict) {
       log.warn({ status: verdict.status, reason: verdict.message }, 'request refused')
-      return refuse(response, verdict.status, verdict.message)
+      return refuse(response, verdict, readableId(body))
     }
     await listener(request, response, { caller: verdict, body })
   }
@@ -178,7 +188,7 @@ function createGuard(options: {
     serve(request, response).catch((error: unknown) => {
       log.error({ error }, 'request failed')
       if (response.headersSent) response.destroy()
-      else refuse(response, 500, 'internal error')
+      else refuse(response, { status: 500, message: 'internal error' })
     })
   }
 }
@@ -194,8 +204,13 @@ async function readBody(request: IncomingMessage, octetsMax: number): Promise<Bu
   return Buffer.concat(chunks)
 }
 
-/** A refusal is an id-less JSON-RPC error and ends the connection: its peer is not who it should be. */
-function refuse(response: ServerResponse, status: number, message: string): void {
-  const body = JSON.stringify({ jsonrpc: '2.0', error: { code: -31403, message } })
+/** A refusal is a JSON-RPC error and ends the connection: its peer is not who it should be. */
+function refuse(
+  response: ServerResponse,
+  { status, message }: { readonly status: number; readonly message: string },
+  rawId = 'null',
+): void {
+  const error = JSON.stringify({ code: -31403, message })
+  const body = `{"jsonrpc":"2.0","id":${rawId},"error":${error}}`
   response.writeHead(status, { 'content-type': 'application/json', connection: 'close' }).end(body)
 }

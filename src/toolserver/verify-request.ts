@@ -107,7 +107,8 @@ async function throughGateway(options: {
 }): Promise<VerifiedCaller | Refusal> {
   const { peer, request, body, tokens } = options
   if (request.method !== 'POST') return directCaller(peer)
-  const message = parseMessage(body, request.rawHeaders)
+  // Whoever has read the body has bounded it.
+  const message = parseMessage(body, request.rawHeaders, { bodyBytesMax: body.length })
   if (isProblem(message)) return refuse(400, message.message)
   const presented = request.headersDistinct['txn-token'] ?? []
   const tool = toolCalled(message)

@@ -59,7 +59,7 @@ before(async () => {
     server: 'github',
     direct: ['model-gateway'],
     production: false,
-    bodyBytesMax: 4096,
+    bodyBytesMax: 3_000_000,
     now: () => clock.now,
   })
   server = createServer(
@@ -315,8 +315,24 @@ for (const [what, text] of unreadable) {
   })
 }
 
+test('a body of megabytes within the limit is read and verified', async () => {
+  const input = { repository: 'x'.repeat(2_000_000) }
+  const text = JSON.stringify({ ...call, params: { ...call.params, arguments: input } })
+  const { status } = await send({ as: gateway, body: text, tokens: [await tokenFor({ input })] })
+  assert.equal(status, 200)
+  assert.equal(served[0]?.caller.via, 'gateway')
+})
+
+test('a refusal has the id of the request, or null', async () => {
+  const named = await send({ as: gateway, body, tokens: [] })
+  assert.equal(named.status, 403)
+  assert.match(named.text, /^\{"jsonrpc":"2\.0","id":1,"error":\{"code":-31403,"message":"/)
+  const nameless = await send({ as: gateway, body: `[${body}]`, tokens: [] })
+  assert.match(nameless.text, /^\{"jsonrpc":"2\.0","id":null,"error":/)
+})
+
 test('a body over the limit is refused unread', async () => {
-  const { status } = await send({ as: modelGateway, body: 'x'.repeat(5000) })
+  const { status } = await send({ as: modelGateway, body: 'x'.repeat(3_100_000) })
   assert.equal(status, 413)
 })
 
