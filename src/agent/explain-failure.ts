@@ -34,6 +34,10 @@ const broken: Explanation = {
   what: 'the connection to the gateway ended before the answer',
   hint: 'whether the call was done is not known; ask for its effect before calling again',
 }
+const unread: Explanation = {
+  what: 'the gateway ended the connection before it had the whole message',
+  hint: 'the message may be larger than the gateway takes; then nothing was done',
+}
 const untrusted: Explanation = {
   what: "the gateway's certificate is not trusted",
   hint: 'check that --trust-bundle holds the anchors of the gateway’s trust domain, and --url the gateway',
@@ -51,7 +55,7 @@ const explanations: Readonly<Record<string, Explanation>> = {
   ENOTFOUND: noName,
   EAI_AGAIN: noName,
   ECONNRESET: broken,
-  EPIPE: broken,
+  EPIPE: unread,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
   UNABLE_TO_GET_ISSUER_CERT: untrusted,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,

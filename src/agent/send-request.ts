@@ -148,7 +148,8 @@ function isNotReceived({ statusCode, headers }: IncomingMessage): boolean {
  * being read: so looks a certificate that is not accepted.
  */
 function hungUp(cause: NodeJS.ErrnoException): Error {
-  if (cause.code !== 'ECONNRESET' && cause.code !== 'EPIPE') return cause
+  // What could not be written to its end is mostly too large.
+  if (cause.code !== 'ECONNRESET') return cause
   return new CountersignError(
     'agent/hung-up',
     'the server ended a new connection without an answer',

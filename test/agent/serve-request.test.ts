@@ -60,6 +60,10 @@ const unansweredCases: Readonly<Record<string, readonly [Answer, RegExp]>> = {
     failing('ECONNRESET', 'socket hang up'),
     /^the connection to the gateway ended before the answer: .*whether the call was done is not known/,
   ],
+  'the message is not read to its end': [
+    failing('EPIPE', 'write EPIPE'),
+    /^the gateway ended the connection before it had the whole message: .*larger than the gateway takes/,
+  ],
   'a failure that nobody foresaw': [
     failing('ERR_SOMETHING', 'it broke\nin two lines'),
     /^the call did not reach its end: it broke$/,
