@@ -121,10 +121,12 @@ granted(server, tool) if well_formed(subject_conditions(server, tool))
 
 # METADATA
 # title: Visible
-# description: The caller may see the tool in a list, and may call it where its arguments meet the conditions.
+# description: >-
+#   The caller may see the tool in a list, and may call it where its arguments meet the conditions. Its name is looked
+#   at last, because that takes longest.
 visible(server, tool) if {
 	may_call
-	is_tool_name(tool)
 	in_ceiling(server, tool)
 	granted(server, tool)
+	is_tool_name(tool)
 }
