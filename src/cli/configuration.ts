@@ -16,7 +16,15 @@ export async function readConfiguration<S extends z.ZodType>(
   file: string,
   schemaIn: (folder: string) => S,
 ): Promise<z.output<S>> {
-  const text = await readBounded(file)
+  return parseConfiguration(await readBounded(file), schemaIn, file)
+}
+
+/** The same of a text that was read from there. */
+export function parseConfiguration<S extends z.ZodType>(
+  text: string,
+  schemaIn: (folder: string) => S,
+  file: string,
+): z.output<S> {
   // Without `uniqueKeys` a second `trustDomain:` would silently win.
   const document = parseDocument(text, { uniqueKeys: true, strict: true, version: '1.2' })
   const problem = document.errors[0] ?? document.warnings[0]

@@ -22,6 +22,8 @@ import {
 
 /** What `countersign gateway --config` reads. */
 export interface GatewayConfig {
+  /** Where it was read from; tool servers are followed there. No field of it. */
+  readonly file?: string | undefined
   readonly trustDomain: TrustDomain
   /** Path; the pod's own service account when absent. */
   readonly kubeconfig?: string | undefined

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -84,7 +85,8 @@ function addGateway(program: Command, terminal: Terminal): void {
       }
       const { readConfiguration } = await import('./configuration.ts')
       const { gatewaySchema } = await import('./gateway-configuration.ts')
-      const read = await readConfiguration(requiredFile(config), gatewaySchema)
+      const file = resolve(requiredFile(config))
+      const read = { ...(await readConfiguration(file, gatewaySchema)), file }
       const log = createLog({ ...read.log, name: 'gateway' })
       const start = async (): Promise<Running> => {
         // Whoever only looks after others loads nothing of what they do.

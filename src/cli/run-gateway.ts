@@ -24,6 +24,7 @@ import {
   listenState,
   trustBundleState,
 } from './gateway-conditions.ts'
+import { followUpstreams } from './follow-upstreams.ts'
 import type { GatewayConfig } from './gateway-configuration.ts'
 import { listening } from './listening.ts'
 import { openPolicy } from './open-policy.ts'
@@ -112,6 +113,7 @@ export async function openGateway(
   const board = createBoard(conditionNames)
   board.set('policy', () => policy.condition())
   const parts = { log, metrics, now, opened, board }
+  const tools = opened.use(await followUpstreams(config, { log }))
   const watches = await openWatches(config, parts)
   const { credential, trustBundle } = await openFiles(config, { ...parts, settings })
   const inputOctetsMax = config.limits.bodyBytesMax + inputOctetsMore
@@ -139,9 +141,10 @@ export async function openGateway(
     const sources = { ...watches, credential, trustBundle, authorizer, decisionLog }
     const process = { ready: needed, probes: true, now, log, metrics }
     const made = await listening('listen', config.listen, () =>
-      createGateway({ ...settings, ...sources, ...process }),
+      createGateway({ ...settings, upstreams: tools.current(), ...sources, ...process }),
     )
     gateway = made
+    tools.follow((upstreams) => made.replaceUpstreams(upstreams))
     door.defer(() => made.close())
   }
   const { ended } = await openWhenThere([credential, trustBundle], { open, opened })
@@ -149,6 +152,7 @@ export async function openGateway(
   return {
     conditions: () => [
       ...needed(),
+      ...tools.conditions(),
       ...(gateway?.conditions() ?? []),
       { ...drainingState(gateway), name: 'draining' },
     ],
@@ -235,20 +239,15 @@ function pagesOf(gateway: () => OpenGateway | undefined): Pages {
   }
 }
 
-type Settings =
-  'listen' | 'hosts' | 'origins' | 'upstreams' | 'staleSecondsMax' | 'drain' | 'limits'
+type Settings = 'listen' | 'hosts' | 'origins' | 'staleSecondsMax' | 'drain' | 'limits'
 
 /** What the configuration says by itself. Throws `cli/configuration`, `pki/identity-extension-oid`. */
 function settingsOf(
   config: GatewayConfig,
 ): Pick<GatewayOptions, Settings> & { readonly identityExtensionOid: string } {
   const { listen, hosts, origins, staleSecondsMax, drain, limits } = config
-  const upstreams = config.upstreams.map(({ pins, ...upstream }) => ({
-    ...upstream,
-    ...(pins === undefined ? {} : { pins }),
-  }))
   const identityExtensionOid = parseIdentityExtensionOid(config.identityExtensionOid, config)
-  const settings = { listen, hosts, origins, upstreams, staleSecondsMax, drain, limits }
+  const settings = { listen, hosts, origins, staleSecondsMax, drain, limits }
   return { ...settings, identityExtensionOid }
 }
 

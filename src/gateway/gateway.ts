@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import type { Delay, DrainTimes } from '../drain.ts'
-import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { BundleSource } from '../pki/bundle.ts'
@@ -27,6 +26,7 @@ import { createAbsences } from './upstream/absences.ts'
 import { createRefusalLog } from './refusal-log.ts'
 import { createHeldSessions, type Held, type HeldSessions } from './upstream/held-sessions.ts'
 import { closeLegacySession } from './upstream/legacy-session.ts'
+import { createUpstreams, type Upstreams } from './upstream/upstreams.ts'
 import { createUpstream, type Upstream, type UpstreamConfig } from './upstream/upstream.ts'
 
 export interface GatewayOptions {
@@ -75,6 +75,8 @@ export interface Gateway {
   conditions(): readonly Condition[]
   /** The keys that transaction tokens are signed with, a JWK set as JSON. */
   jwks(): string
+  /** From now on these tool servers: see `Upstreams`. Throws `gateway/upstream`, and then nothing changes. */
+  replaceUpstreams(configs: readonly UpstreamConfig[]): void
   /** Closes as `drain` says. */
   close(): Promise<void>
 }
@@ -85,7 +87,8 @@ const defaultDrain: DrainTimes = { graceSeconds: 5, callSecondsMax: 10 }
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { listen, credential, trustBundle, now, log, metrics, staleSecondsMax = 120 } = options
   const limits = { ...defaultLimits, ...options.limits }
-  const upstreams = createUpstreams(options, limits)
+  const tools = openUpstreams(options, limits)
+  const { current: upstreams } = tools
   const sessions = holdSessions(upstreams)
   const identityEnded = (owner: string): void => endSessions(sessions.endOwner(owner), upstreams)
   const callers = createCallers({ ...options, staleSecondsMax, limits, identityEnded })
@@ -142,12 +145,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     },
     conditions: () => [...upstreams.values()].map((upstream) => upstream.condition()),
     jwks: () => tokens.currentJwks(),
+    replaceUpstreams: (configs) => tools.replace(configs),
     async close() {
       draining = true
       await listener.close({ ...defaultDrain, ...options.drain })
       for (const stop of unlisten) stop()
       refusals.close()
-      await Promise.all([...upstreams.values()].map((upstream) => upstream.close()))
+      await tools.close()
     },
   }
 }
@@ -177,24 +181,17 @@ function endSessions(held: readonly Held[], upstreams: ReadonlyMap<string, Upstr
   }
 }
 
-function createUpstreams(
-  options: GatewayOptions,
-  limits: GatewayLimits,
-): ReadonlyMap<string, Upstream> {
-  const upstreams = new Map<string, Upstream>()
+function openUpstreams(options: GatewayOptions, limits: GatewayLimits): Upstreams {
   const seats = {
     ...limits,
     seatsMax: limits.upstreamConnectionsMax,
     waitMilliseconds: limits.upstreamWaitMilliseconds,
   }
   const refuses = createServerJudge(options)
-  for (const config of options.upstreams) {
-    if (upstreams.has(config.server)) {
-      throw new CountersignError('gateway/upstream', `upstream ${config.server}: named twice`)
-    }
-    upstreams.set(config.server, createUpstream({ ...options, config, seats, refuses }))
-  }
-  return upstreams
+  return createUpstreams(options.upstreams, {
+    create: (config) => createUpstream({ ...options, config, seats, refuses }),
+    log: options.log,
+  })
 }
 
 function lowerCase(values: readonly string[]): ReadonlySet<string> {
