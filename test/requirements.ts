@@ -206,6 +206,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'the certificate of a pod that is gone is refused',
     source: 'spiffe#105: leaf revocation',
   },
+  'gateway.lists-end-with-certificates': {
+    claim:
+      'no list may be kept by its caller for longer than the certificate lasts that it was made for',
+    source: 'MCP 2026-07-28 caching; docs/AUTHORIZATION.md',
+  },
   'gateway.label-drift': {
     claim:
       'a certificate counts no longer than its namespace has the labels that prove its role and its tenant',

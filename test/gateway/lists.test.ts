@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { askList } from '../../src/policy/asked.ts'
-import { initializeParams, legacy, modern, type Reply, type TestClient } from './world/client.ts'
+import { requirement } from '../requirements.ts'
+import {
+  initializeParams,
+  legacy,
+  modern,
+  openClient,
+  type Reply,
+  type TestClient,
+} from './world/client.ts'
 import { answerBoth, sendJson, toolTexts, type Answer } from './world/upstream.ts'
 import { openWorld } from './world/world.ts'
 
@@ -22,13 +30,32 @@ test('a list is what the caller may call, and every other octet of it is kept', 
   assert.match(reply.text, /"n":\{"const":9007199254740993\}/)
 })
 
+/** Its list may be kept for a day. */
+const lasting: Answer = (message, response, request) => {
+  if (message.method !== 'tools/list') return answerBoth()(message, response, request)
+  const text = `{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","tools":[],"ttlMs":86400000,"cacheScope":"public"}}`
+  sendJson(response, text)
+}
+
+for (const door of ['/mcp/files', '/mcp']) {
+  test(`a list may be kept no longer than the certificate lasts, at ${door}`, async () => {
+    requirement('gateway.lists-end-with-certificates')
+    const at = Date.now()
+    await using world = await openWorld({
+      answers: { files: lasting },
+      limits: { listSecondsMax: 86_400 },
+      now: () => at,
+    })
+    const { bundle } = world.identities
+    const credential = world.identities.issue({ toolScopes: 'files:*', lifetimeSeconds: 3600 })
+    await using agent = openClient({ port: world.gateway.port, credential, bundle })
+    const reply = await agent.post(door, list.body, list.headers)
+    assert.equal(reply.json.result?.['ttlMs'], credential.svid.notAfter.getTime() - at)
+  })
+}
+
 test('a modern list is private and lives no longer than policy may take to change', async () => {
-  const answer: Answer = (message, response, request) => {
-    if (message.method !== 'tools/list') return answerBoth()(message, response, request)
-    const text = `{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","tools":[],"ttlMs":86400000,"cacheScope":"public"}}`
-    sendJson(response, text)
-  }
-  await using world = await openWorld({ answers: { files: answer } })
+  await using world = await openWorld({ answers: { files: lasting } })
   const agent = await world.agent()
   const reply = await agent.post('/mcp/files', list.body, list.headers)
   assert.equal(

@@ -374,4 +374,15 @@ export const mutations: readonly Mutation[] = [
       ['const drift = namespaces.drift(identity)', 'const drift = (void namespaces, undefined)'],
     ],
   },
+  {
+    claim: 'gateway.lists-end-with-certificates',
+    without: 'the end of the certificate',
+    file: 'src/gateway/permit/list.ts',
+    edits: [
+      [
+        'Math.min(svid.notAfter.getTime() - now, listSecondsMax * 1000)',
+        'Math.min(svid.notAfter.getTime(), now, listSecondsMax * 1000)',
+      ],
+    ],
+  },
 ]
