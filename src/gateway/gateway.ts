@@ -105,19 +105,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const tokens = createTokenSigner({ credential, now })
   const judge: Parts['judge'] = (caller) => callers.judge(caller)
   const refusals = createRefusalLog({ log })
+  const made = { upstreams, sessions, catalogueOf, decisions, judge, tokens }
   const handle = createCallHandler({
     unmet: createReadiness(options.ready),
     callers,
     served: { hosts: lowerCase(options.hosts), origins: lowerCase(options.origins) },
     authorize: createAuthorize({ decisions, catalogueOf, log }),
-    parts: createParts(options, limits, {
-      upstreams,
-      sessions,
-      catalogueOf,
-      decisions,
-      judge,
-      tokens,
-    }),
+    parts: createParts(options, limits, made),
     refusals,
     log,
     metrics,
