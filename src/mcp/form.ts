@@ -13,6 +13,7 @@ export function checkForm(headers: MessageHeaders): Problem | undefined {
 
 /** 415 unless the body is declared as JSON, and in UTF-8 where a charset is named (RFC 8259 §8.1); other parameters say nothing. */
 function checkContentType(value = ''): Problem | undefined {
+  if (value === 'application/json') return undefined
   const [type, ...parameters] = partsOf(value.toLowerCase(), ';')
   const isUtf8 = parameters.every((one) => !one.startsWith('charset') || utf8Charsets.has(one))
   if (type === 'application/json' && isUtf8) return undefined
@@ -40,8 +41,12 @@ function checkContentEncoding(value = 'identity'): Problem | undefined {
 
 const wanted = ['application/json', 'text/event-stream']
 
+/** What SDKs send, which need not be taken apart. */
+const usual: ReadonlySet<string> = new Set([wanted.join(', '), wanted.join(','), '*/*'])
+
 /** 406 unless the client takes both forms of an answer: which one comes is the server's choice. */
 function checkAccept(value = ''): Problem | undefined {
+  if (usual.has(value)) return undefined
   const ranges = partsOf(value.toLowerCase(), ',').map(rangeOf)
   if (wanted.every((type) => isAccepted(type, ranges))) return undefined
   const want = wanted.join(', ')

@@ -77,7 +77,7 @@ export function parseMessage(
 ): Message | Problem {
   const bodyBytesMax = limits.bodyBytesMax ?? 1_048_576
   if (body.length > bodyBytesMax) {
-    const message = `body too large: want≤${bodyBytesMax} got=${body.length}`
+    const message = `body too large, want=..${bodyBytesMax} got=${body.length}`
     return { status: 413, code: problemCodes.invalidRequest, message }
   }
   const judged = judge(body, headers, limits)

@@ -41,7 +41,7 @@ interface Walk {
 
 function collect(schema: unknown, path: readonly string[], walk: Walk): string | undefined {
   if (typeof schema !== 'object' || schema === null) return undefined
-  if (walk.depth > schemaDepthMax) return `nesting too deep: want≤${schemaDepthMax}`
+  if (walk.depth > schemaDepthMax) return `nesting too deep, want=..${schemaDepthMax}`
   const below = { ...walk, depth: walk.depth + 1 }
   if (Array.isArray(schema)) return first(schema, (one) => collect(one, path, hidden(below)))
   const keywords = schema as JsonObject

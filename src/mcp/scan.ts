@@ -200,7 +200,7 @@ class Scanner {
     if (first === octet.quote) return this.#stringEnd(at)
     if (first === octet.objectOpen || first === octet.arrayOpen) {
       if (depth > this.#limits.depthMax) {
-        return this.#refuse('depth', `nesting too deep: want≤${this.#limits.depthMax}`)
+        return this.#refuse('depth', `nesting too deep, want=..${this.#limits.depthMax}`)
       }
       return first === octet.objectOpen
         ? this.#objectEnd(at, depth, level)
@@ -239,7 +239,7 @@ class Scanner {
 
   #crowded(): number {
     const { membersMax } = this.#limits
-    return this.#refuse('members', `too many members and elements: want≤${membersMax}`)
+    return this.#refuse('members', `too many members and elements, want=..${membersMax}`)
   }
 
   /** A list is read as a list all the same: its elements are counted one by one. */
@@ -250,7 +250,7 @@ class Scanner {
       this.#octets[start] === octet.arrayOpen
         ? this.#elementsEnd(start, (at) => {
             if (++listed <= listedMax) return this.#skip(at)
-            return this.#refuse('members', `too many elements in the list: want≤${listedMax}`)
+            return this.#refuse('members', `too many elements in the list, want=..${listedMax}`)
           })
         : this.#skip(start)
     if (end !== refused) this.unread = { start, end }

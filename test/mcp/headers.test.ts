@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import * as fc from 'fast-check'
+import { decodeHeaderValue } from '../../src/mcp/header-value.ts'
 import { stripped } from '../../src/mcp/headers.ts'
 import { parseMessage } from '../../src/mcp/message.ts'
 import { isProblem } from '../../src/mcp/problem.ts'
@@ -64,8 +66,9 @@ const call = Buffer.from(
   }),
 )
 
+const mirrored = ['Mcp-Method', 'Mcp-Name', 'MCP-Protocol-Version', 'mcp-session-id']
+
 suite('headers that come twice', () => {
-  const mirrored = ['Mcp-Method', 'Mcp-Name', 'MCP-Protocol-Version', 'mcp-session-id']
   for (const name of [...mirrored, 'Content-Type', 'Content-Encoding']) {
     test(`a second ${name} is refused, even an equal one`, () => {
       const list = headerList({ 'mcp-session-id': 's', 'content-encoding': 'identity' })
@@ -111,14 +114,14 @@ test('a body over the limit is refused before it is read', () => {
   assert.deepEqual(problem, {
     status: 413,
     code: -32600,
-    message: `body too large: want≤10 got=${call.length}`,
+    message: `body too large, want=..10 got=${call.length}`,
   })
 })
 
 test('a body with more members than the limit is refused', () => {
   const problem = parseMessage(call, headerList(), { membersMax: 5 })
   assert.ok(isProblem(problem))
-  assert.equal(problem.message, 'too many members and elements: want≤5')
+  assert.equal(problem.message, 'too many members and elements, want=..5')
 })
 
 suite('what is spoken where the message came to', () => {
@@ -155,4 +158,46 @@ suite('what is spoken where the message came to', () => {
 test('a header of nothing but blanks is stripped in linear time', () => {
   assert.equal(stripped(`${' \t'.repeat(100_000)}x${' '.repeat(100_000)}`), 'x')
   assert.equal(stripped(' \t '), '')
+})
+
+const values = fc.oneof(
+  fc.constantFrom('tools/call', 'read', 'delete', '2026-07-28', '2025-11-25', 'application/json'),
+  fc.constantFrom('*/*', 'application/json, text/event-stream', 'gzip', 'identity', '', ' read '),
+  fc.constantFrom('=?base64?cmVhZA==?=', '=?base64?cmVhZA?=', 'application/json; charset=utf-16'),
+  fc.string({ unit: 'binary', maxLength: 12 }),
+)
+const names = [...mirrored, 'Accept', 'Content-Type', 'Content-Encoding', 'X-Other']
+const line = fc.tuple(fc.constantFrom(...names, ...names.map((name) => name.toLowerCase())), values)
+const usual = fc
+  .constantFrom(headerList(), headerList({ 'mcp-session-id': 's' }), headerList({ Accept: '*/*' }))
+  .map((list) => [...list])
+const lines = fc
+  .tuple(usual, fc.array(line, { maxLength: 3 }), fc.nat(14))
+  .map(([list, more, drop]) => {
+    if (drop % 2 === 0) list.splice(drop, 2)
+    return [...list, ...more.flat()]
+  })
+
+test('whatever headers come, a request that is taken has one line of each that say what its body says', () => {
+  requirement('gateway.headers-agree')
+  let taken = 0
+  fc.assert(
+    fc.property(lines, (list) => {
+      const message = parseMessage(call, list)
+      if (isProblem(message)) return
+      taken++
+      const found = (name: string): string[] =>
+        list.filter((_, at) => at % 2 === 1 && list[at - 1]?.toLowerCase() === name)
+      assert.equal(message.era, 'modern')
+      assert.deepEqual(found('mcp-protocol-version').map(stripped), ['2026-07-28'])
+      assert.deepEqual(found('mcp-method').map(stripped), ['tools/call'])
+      const read = found('mcp-name').map((value) => decodeHeaderValue(stripped(value)))
+      assert.deepEqual(read, ['read'])
+      assert.equal(found('content-type').length, 1)
+      assert.ok(found('mcp-session-id').length <= 1)
+      assert.ok(found('content-encoding').every((value) => /^\s*identity\s*$/i.test(value)))
+    }),
+    { numRuns: 3000 },
+  )
+  assert.ok(taken > 100, `taken ${taken}`)
 })

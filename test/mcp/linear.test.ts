@@ -134,7 +134,10 @@ suite('a list is counted while it is read', () => {
     const bound = { ...limits, listedMax: 5 }
     assert.ok(!('rule' in scanAnswer(list(5), bound, 'list')))
     const scanned = scanAnswer(list(6), bound, 'list')
-    assert.deepEqual(scanned, { rule: 'members', message: 'too many elements in the list: want≤5' })
+    assert.deepEqual(scanned, {
+      rule: 'members',
+      message: 'too many elements in the list, want=..5',
+    })
   })
 
   test('eight megabytes of nothings are refused at the ten thousandth and first', () => {
@@ -144,7 +147,7 @@ suite('a list is counted while it is read', () => {
     const scanned = scanAnswer(octets, { depthMax: 256, membersMax: 1_000_000 }, 'list')
     assert.deepEqual(scanned, {
       rule: 'members',
-      message: 'too many elements in the list: want≤10000',
+      message: 'too many elements in the list, want=..10000',
     })
     assert.ok(process.memoryUsage().heapUsed - before < 4_000_000)
   })
@@ -154,7 +157,7 @@ suite('a list is counted while it is read', () => {
     const octets = Buffer.from(inTools(`{"a":[${many(20, () => '{}')}]}`))
     const scanned = scanAnswer(octets, { depthMax: 64, membersMax: 20 }, 'list')
     assert.ok('rule' in scanned)
-    assert.equal(scanned.message, 'too many members and elements: want≤20')
+    assert.equal(scanned.message, 'too many members and elements, want=..20')
   })
 })
 

@@ -35,8 +35,8 @@ for (const [what, text, why] of [
   ['a number for a name', '{"name":7}', 'it has no name'],
   ['a long name', `{"name":"${'a'.repeat(129)}"}`, 'its name is too long, want=..128'],
   ['too much of it', tool(`"x":"${'a'.repeat(65_536)}"`), 'it is too large, want=..65536'],
-  ['a depth of 33', tool(`"x":${nested(32)}`), 'nesting too deep: want≤32'],
-  ['a depth of 20,000', tool(`"x":${nested(20_000)}`), 'nesting too deep: want≤32'],
+  ['a depth of 33', tool(`"x":${nested(32)}`), 'nesting too deep, want=..32'],
+  ['a depth of 20,000', tool(`"x":${nested(20_000)}`), 'nesting too deep, want=..32'],
   [
     'half a surrogate pair',
     tool('"x":"\\ud800"'),

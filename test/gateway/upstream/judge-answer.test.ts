@@ -155,7 +155,7 @@ suite('every message of an upstream gets one verdict', () => {
   })
   test('an answer that is deeper than can be read', () => {
     const deep = result(`"a":${'['.repeat(100_000)}${']'.repeat(100_000)}`)
-    assert.equal(verdictOf(call, deep), 'bad: nesting too deep: want≤256')
+    assert.equal(verdictOf(call, deep), 'bad: nesting too deep, want=..256')
   })
   test('a definition in a list is not read here, however bad it is', () => {
     const tools = `[{"a":1,"a":${'['.repeat(20_000)}${']'.repeat(20_000)}}]`
