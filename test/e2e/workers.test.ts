@@ -34,11 +34,14 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'countersign-workers-'))
   cluster = await startFakeApiServer()
   // Both are asked after: the tool server's as well as the caller's.
-  const pods = [agent, files].map(podOf)
+  const lists: Readonly<Record<string, readonly object[]>> = {
+    '/api/v1/pods': [agent, files].map(podOf),
+    '/api/v1/namespaces': [agent, files].map(namespaceOf),
+  }
   cluster.otherwise(({ method, path, query }) => {
     if (method === 'POST') return { status: 201, body: { status: { allowed: true } } }
     if (query.get('watch') === '1') return { lines: [] }
-    return listAnswer(path === '/api/v1/pods' ? pods : [], '1')
+    return listAnswer(lists[path] ?? [], '1')
   })
   upstream = await openUpstream({
     credential: files,
@@ -63,6 +66,14 @@ function podOf({ svid: { identity } }: Credential): object {
     spec: { serviceAccountName: serviceAccount.name, nodeName: 'node-a' },
     status: { phase: 'Running' },
   }
+}
+
+/** With the labels that prove what the certificate says. */
+function namespaceOf({ svid: { identity } }: Credential): object {
+  assert.ok(identity)
+  const { namespace, role, tenant } = identity
+  const labels = { [`roles.countersign.dev/${role}`]: 'allow', 'countersign.dev/tenant': tenant }
+  return { metadata: { name: namespace.name, uid: namespace.uid, resourceVersion: '1', labels } }
 }
 
 after(async () => {
