@@ -2,6 +2,14 @@ import AggregatorRegistry from 'prom-client/lib/cluster.js'
 import Counter from 'prom-client/lib/counter.js'
 import Gauge from 'prom-client/lib/gauge.js'
 import Histogram from 'prom-client/lib/histogram.js'
+import eventLoopLag from 'prom-client/lib/metrics/eventLoopLag.js'
+import gc from 'prom-client/lib/metrics/gc.js'
+import heapSizeAndUsed from 'prom-client/lib/metrics/heapSizeAndUsed.js'
+import osMemoryHeap from 'prom-client/lib/metrics/osMemoryHeap.js'
+import processCpuTotal from 'prom-client/lib/metrics/processCpuTotal.js'
+import processMaxFileDescriptors from 'prom-client/lib/metrics/processMaxFileDescriptors.js'
+import processOpenFileDescriptors from 'prom-client/lib/metrics/processOpenFileDescriptors.js'
+import processStartTime from 'prom-client/lib/metrics/processStartTime.js'
 import Registry from 'prom-client/lib/registry.js'
 
 type Kind = 'counter' | 'gauge' | 'histogram'
@@ -19,6 +27,12 @@ export type MetricName =
   | 'countersign_gateway_refusals_total'
   | 'countersign_gateway_request_seconds'
   | 'countersign_gateway_connections'
+  | 'countersign_gateway_open_requests'
+  | 'countersign_gateway_body_octets'
+  | 'countersign_gateway_unsent_octets'
+  | 'countersign_gateway_upstream_calls'
+  | 'countersign_gateway_upstream_waiting'
+  | 'countersign_gateway_upstream_connections'
   | 'countersign_gateway_bad_tools_total'
   | 'countersign_gateway_worker_exits_total'
   | 'countersign_policy_evaluation_seconds'
@@ -53,6 +67,16 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
   countersign_gateway_refusals_total: ['counter', 'refusals by check and code', ['check', 'code']],
   countersign_gateway_request_seconds: ['histogram', 'request received to answer sent', ['door']],
   countersign_gateway_connections: ['gauge', 'open agent connections', []],
+  countersign_gateway_open_requests: ['gauge', 'requests whose answer is not read yet', []],
+  countersign_gateway_body_octets: ['gauge', 'octets of the bodies of open requests', []],
+  countersign_gateway_unsent_octets: ['gauge', 'octets of large answers not read yet', []],
+  countersign_gateway_upstream_calls: ['gauge', 'calls open with a tool server', ['server']],
+  countersign_gateway_upstream_waiting: ['gauge', 'calls that wait for a place', ['server']],
+  countersign_gateway_upstream_connections: [
+    'gauge',
+    'open connections to a tool server',
+    ['server'],
+  ],
   countersign_gateway_bad_tools_total: ['counter', 'definitions left out as unfit', ['server']],
   countersign_gateway_worker_exits_total: ['counter', 'workers that ended unasked', []],
   countersign_policy_evaluation_seconds: ['histogram', 'one policy evaluation', ['entrypoint']],
@@ -92,9 +116,30 @@ export interface MetricsPage {
   readonly contentType: string
 }
 
-/** Metrics with a Prometheus text page. */
-export function createMetrics(): Metrics & MetricsPage & { snapshot(): Promise<MetricsSnapshot> } {
+/** Of Node and the process, as every dashboard for Node asks for them. */
+const ofProcess = [
+  processCpuTotal,
+  processStartTime,
+  osMemoryHeap,
+  processOpenFileDescriptors,
+  processMaxFileDescriptors,
+  eventLoopLag,
+  heapSizeAndUsed,
+  gc,
+]
+
+/** Each look wakes the process, and lags of interest are longer. */
+const lookMilliseconds = 100
+
+/** Metrics with a Prometheus text page; `process`: those of the process and of Node, too. */
+export function createMetrics(
+  options: { readonly process?: boolean } = {},
+): Metrics & MetricsPage & { snapshot(): Promise<MetricsSnapshot> } {
   const registry = new Registry()
+  if (options.process === true) {
+    const config = { eventLoopMonitoringPrecision: lookMilliseconds }
+    for (const collect of ofProcess) collect(registry, config)
+  }
   const counters = new Map<string, Counter>()
   const gauges = new Map<string, Gauge>()
   const histograms = new Map<string, Histogram>()

@@ -25,3 +25,51 @@ declare module 'prom-client/lib/histogram.js' {
   import { Histogram } from 'prom-client'
   export default Histogram
 }
+
+declare module 'prom-client/lib/metrics/eventLoopLag.js' {
+  import type { Registry } from 'prom-client'
+  const collect: (registry: Registry, config: { eventLoopMonitoringPrecision: number }) => void
+  export default collect
+}
+
+declare module 'prom-client/lib/metrics/gc.js' {
+  import type { Registry } from 'prom-client'
+  const collect: (registry: Registry, config: { eventLoopMonitoringPrecision: number }) => void
+  export default collect
+}
+
+declare module 'prom-client/lib/metrics/heapSizeAndUsed.js' {
+  import type { Registry } from 'prom-client'
+  const collect: (registry: Registry, config: { eventLoopMonitoringPrecision: number }) => void
+  export default collect
+}
+
+declare module 'prom-client/lib/metrics/osMemoryHeap.js' {
+  import type { Registry } from 'prom-client'
+  const collect: (registry: Registry, config: { eventLoopMonitoringPrecision: number }) => void
+  export default collect
+}
+
+declare module 'prom-client/lib/metrics/processCpuTotal.js' {
+  import type { Registry } from 'prom-client'
+  const collect: (registry: Registry, config: { eventLoopMonitoringPrecision: number }) => void
+  export default collect
+}
+
+declare module 'prom-client/lib/metrics/processMaxFileDescriptors.js' {
+  import type { Registry } from 'prom-client'
+  const collect: (registry: Registry, config: { eventLoopMonitoringPrecision: number }) => void
+  export default collect
+}
+
+declare module 'prom-client/lib/metrics/processOpenFileDescriptors.js' {
+  import type { Registry } from 'prom-client'
+  const collect: (registry: Registry, config: { eventLoopMonitoringPrecision: number }) => void
+  export default collect
+}
+
+declare module 'prom-client/lib/metrics/processStartTime.js' {
+  import type { Registry } from 'prom-client'
+  const collect: (registry: Registry, config: { eventLoopMonitoringPrecision: number }) => void
+  export default collect
+}

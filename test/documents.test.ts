@@ -6,6 +6,7 @@ import type { z } from 'zod'
 import { gatewaySchema } from '../src/cli/gateway-configuration.ts'
 import { signerSchema } from '../src/cli/signer-configuration.ts'
 import { limitRanges } from '../src/gateway/limits.ts'
+import { createMetrics } from '../src/metrics.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { requirements } from './requirements.ts'
 import { filesUnder, readSourceFile, root } from './support/source-tree.ts'
@@ -61,6 +62,24 @@ test('every metric is documented', () => {
   const names = literals('src/metrics.ts', 'MetricName')
   assert.ok(names.length > 10, `got=${names.length}`)
   assert.deepEqual(rowsUnder(operating.text, 'Metrics').toSorted(), names.toSorted())
+})
+
+test('every metric of the process is documented', async () => {
+  const page = await createMetrics({ process: true }).page()
+  const names = [...page.matchAll(/^# TYPE ((?:process|nodejs)_\w+)/gm)].map(
+    ([, name]) => name ?? '',
+  )
+  assert.ok(names.length > 10, `got=${names.join(', ')}`)
+  const section =
+    operating.text.split(/^##+ /m).find((part) => part.startsWith('Metrics of the process\n')) ?? ''
+  // Those of one kind stand in one row.
+  const shortened = names.map((name) =>
+    name.replace(/^(nodejs_eventloop_lag)_(min|max|mean|stddev|p50|p90|p99)_/, '$1_'),
+  )
+  assert.deepEqual(
+    shortened.filter((name) => !section.includes(`\`${name}\``)),
+    [],
+  )
 })
 
 test('every metric is measured', () => {

@@ -61,13 +61,19 @@ export async function runGateway(
 ): Promise<Running> {
   const { log, now = Date.now } = options
   await using opened = new AsyncDisposableStack()
-  const metrics = createMetrics()
+  const metrics = createMetrics({ process: true })
   let gateway: OpenGateway | undefined
   const conditions = (): readonly Condition[] => gateway?.conditions() ?? [beginning]
   const admin = opened.use(
     await openAdminListener({
       ...config.admin,
-      metrics,
+      metrics: {
+        contentType: metrics.contentType,
+        page() {
+          gateway?.measure()
+          return metrics.page()
+        },
+      },
       conditions,
       pages: pagesOf(() => gateway),
     }),
@@ -89,6 +95,8 @@ export async function runGateway(
 interface OpenGateway extends AsyncDisposable {
   conditions(): readonly Condition[]
   trustBundlePem(): string | undefined
+  /** Sets the gauges of what is open at this moment. */
+  measure(): void
   jwks(): string | undefined
   /** Rejects when it cannot go on. */
   readonly ended: Promise<void>
@@ -156,6 +164,7 @@ export async function openGateway(
       ...(gateway?.conditions() ?? []),
       { ...drainingState(gateway), name: 'draining' },
     ],
+    measure: () => gateway?.measure(),
     trustBundlePem: () => (isThere(trustBundle) ? trustBundle.current().pem : undefined),
     jwks: () => gateway?.jwks(),
     ended,

@@ -26,7 +26,7 @@ export async function runSigner(
 ): Promise<Running> {
   const { log, now = Date.now, signal } = options
   await using opened = new AsyncDisposableStack()
-  const metrics = createMetrics()
+  const metrics = createMetrics({ process: true })
   let conditions = (): readonly Condition[] => [beginning]
   const admin = opened.use(
     await openAdminListener({ ...config.admin, metrics, conditions: () => conditions() }),

@@ -43,7 +43,7 @@ async function serve({
   readonly now: () => number
 } & Pick<WorkerSettings, 'config'> &
   Pick<Parameters<typeof openGateway>[1], 'sessionKey' | 'labels'>): Promise<void> {
-  const metrics = createMetrics()
+  const metrics = createMetrics({ process: true })
   await using opened = new AsyncDisposableStack()
   const gateway = await openGateway(config, { ...options, metrics })
   const say = (): void => void primary.tell({ kind: 'state', conditions: gateway.conditions() })
@@ -52,6 +52,7 @@ async function serve({
   opened.defer(() => clearInterval(timer))
   opened.use(gateway)
   primary.onCount((ask) => {
+    gateway.measure()
     void metrics.snapshot().then((snapshot) => primary.tell({ kind: 'counted', ask, snapshot }))
   })
   say()

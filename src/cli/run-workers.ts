@@ -34,7 +34,7 @@ export async function runWorkers(
 ): Promise<Running> {
   const { log, now = Date.now } = options
   await using opened = new AsyncDisposableStack()
-  const metrics = createMetrics()
+  const metrics = createMetrics({ process: true })
   let workers: Workers | undefined
   const conditions = (): readonly Condition[] => workers?.conditions() ?? [beginning]
   const { trustDomain, trustBundle: file } = config

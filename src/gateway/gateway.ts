@@ -18,6 +18,7 @@ import { openListener } from './door/listener.ts'
 import { createCallHandler } from './handle-call.ts'
 import { createSeal } from './handle/seal.ts'
 import { defaultLimits, type GatewayLimits } from './limits.ts'
+import { measure } from './measure.ts'
 import { createAuthorize } from './permit/authorize.ts'
 import { createDecisions } from './permit/policy.ts'
 import type { Parts } from './serve/serve.ts'
@@ -73,6 +74,8 @@ export interface Gateway {
   readonly draining: boolean
   /** One for each upstream; a warning while it is not proved, because the others are served. */
   conditions(): readonly Condition[]
+  /** Sets the gauges of what is open at this moment. */
+  measure(): void
   /** The keys that transaction tokens are signed with, a JWK set as JSON. */
   jwks(): string
   /** From now on these tool servers: see `Upstreams`. Throws `gateway/upstream`, and then nothing changes. */
@@ -138,6 +141,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       return draining
     },
     conditions: () => [...upstreams.values()].map((upstream) => upstream.condition()),
+    measure: () => measure(metrics, callers.taken(), upstreams),
     jwks: () => tokens.currentJwks(),
     replaceUpstreams: (configs) => tools.replace(configs),
     async close() {

@@ -7,7 +7,7 @@ import { identityRefusal, unavailable, type Refusal } from '../refusal.ts'
 import { coalesce } from './coalesce.ts'
 import { parseCaller, stranger, type Caller, type CallerOptions, type Stranger } from './caller.ts'
 import { createJudge, judgeSources, type Judgement, type JudgeOptions } from './judge.ts'
-import { createUsage, type Usage } from './usage.ts'
+import { createUsage, type Taken, type Usage } from './usage.ts'
 
 export interface Callers {
   /** Takes a connection whose handshake is done, and watches it until it ends. False: nobody is let in on it. */
@@ -19,6 +19,7 @@ export interface Callers {
   enter(response: ServerResponse): Caller | Stranger
   of(socket: TLSSocket): Caller | Stranger
   judge(caller: Caller): Judgement
+  taken(): Taken
   close(): void
 }
 
@@ -108,11 +109,11 @@ export function createCallers(options: CallersOptions): Callers {
       return true
     },
     enter(response) {
-      const caller = known.get(response.req.socket as TLSSocket) ?? unknown
-      return 'refusal' in caller ? caller : begin(caller, usage, response)
+      return begin(known.get(response.req.socket as TLSSocket) ?? unknown, usage, response)
     },
     of: (socket) => known.get(socket) ?? unknown,
     judge,
+    taken: () => usage.taken(),
     close() {
       unlisten()
       for (const connection of connections) end(connection, closing)
@@ -133,7 +134,12 @@ function connect(caller: Caller | Stranger, usage: Usage): Caller | Stranger {
   return refusal === undefined ? caller : { refusal, svid: caller.svid }
 }
 
-function begin(caller: Caller, usage: Usage, response: ServerResponse): Caller | Stranger {
+function begin(
+  caller: Caller | Stranger,
+  usage: Usage,
+  response: ServerResponse,
+): Caller | Stranger {
+  if ('refusal' in caller) return caller
   const refusal = usage.begin(caller)
   if (refusal !== undefined) return { refusal, svid: caller.svid }
   response.once('close', () => usage.end(caller))

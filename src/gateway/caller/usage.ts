@@ -13,6 +13,14 @@ export interface Usage {
   end(caller: Caller): void
   readonly unsentOf: (account: Account) => Unsent
   readonly bodiesOf: (account: Account) => BodyRoom
+  /** What is taken of it now, by all. */
+  taken(): Taken
+}
+
+export interface Taken {
+  readonly requests: number
+  readonly bodyOctets: number
+  readonly unsentOctets: number
 }
 
 /** What one pod has. */
@@ -79,6 +87,11 @@ export function createUsage(limits: GatewayLimits): Usage {
       secondsMax: limits.unsentSecondsMax,
     }),
     bodiesOf: (account) => roomOf(bodies, account),
+    taken: () => ({
+      requests: limits.inFlightMax - requests.free,
+      bodyOctets: limits.bodiesBytesMax - bodies.free,
+      unsentOctets: limits.unsentBytesMax - unsent.free,
+    }),
   }
 }
 

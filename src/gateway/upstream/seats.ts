@@ -21,6 +21,8 @@ export interface Seats {
   take(guest: Guest): boolean
   /** Gives up the seat, or the place in the line, if the guest has one. */
   leave(guest: Guest): void
+  /** How many are seated, and how many wait. */
+  counts(): { readonly seated: number; readonly waiting: number }
 }
 
 export interface SeatsOptions extends SharePercents {
@@ -102,6 +104,7 @@ export function createSeats(options: SeatsOptions): Seats {
       shares.give(guest.account)
       callNext()
     },
+    counts: () => ({ seated: seatsMax - shares.free, waiting: waiting.size }),
   }
 }
 

@@ -37,6 +37,8 @@ export interface Upstream {
   send(request: UpstreamRequest, answering: Answering, fresh?: boolean): Asking
   /** Ends the connections whose other end would not be let in any more; others are opened when they are needed. */
   judgeAgain(): void
+  /** Open connections to it. */
+  readonly connections: number
   /** Whether it is there and is who it should be, as far as connections have shown. */
   condition(): Condition
   close(): Promise<void>
@@ -123,6 +125,9 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       if (octets !== undefined) return pool.send(octets, answering, fresh)
       answering.failed(unwritable)
       return over
+    },
+    get connections() {
+      return pool.size
     },
     condition: () => proof.condition(),
     judgeAgain: () => connector.judgeAgain(),

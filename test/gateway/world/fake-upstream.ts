@@ -47,6 +47,7 @@ export function fakeUpstream(
       }
       return { resume: () => {}, abort: end, leave: end }
     },
+    connections: 0,
     judgeAgain: () => {},
     condition: () => ({ name: 'upstream files', ok: true, reason: 'a fake' }),
     close: () => Promise.resolve(),

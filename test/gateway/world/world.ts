@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
 import { silentLog, type Log } from '../../../src/log.ts'
-import { silentMetrics } from '../../../src/metrics.ts'
+import { silentMetrics, type Metrics } from '../../../src/metrics.ts'
 import { defaultLimits } from '../../../src/gateway/limits.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/gateway.ts'
 import type {
@@ -94,6 +94,7 @@ export interface WorldOptions {
   readonly hosts?: readonly string[]
   readonly now?: () => number
   readonly log?: Log
+  readonly metrics?: Metrics
   readonly pods?: PodSource
   readonly identityExtensionOid?: string
   /** The CA of everybody is an intermediate. */
@@ -177,7 +178,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       : { identityExtensionOid: options.identityExtensionOid }),
     now,
     log,
-    metrics: silentMetrics,
+    metrics: options.metrics ?? silentMetrics,
   }
   const gateway = await createGateway(settings)
   const replicas: Gateway[] = []

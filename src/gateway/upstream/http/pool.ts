@@ -54,6 +54,11 @@ export class Pool implements Keeper {
     return turn
   }
 
+  /** How many connections are open. */
+  get size(): number {
+    return this.#all.size
+  }
+
   /** Takes no more; what is open ends on its connections, what waits for one fails. */
   close(reason: string): void {
     this.#closed ??= reason

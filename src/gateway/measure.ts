@@ -1,0 +1,20 @@
+import type { Metrics } from '../metrics.ts'
+import type { Taken } from './caller/usage.ts'
+import type { Upstream } from './upstream/upstream.ts'
+
+/** Sets the gauges of what is open at this moment. */
+export function measure(
+  metrics: Metrics,
+  { requests, bodyOctets, unsentOctets }: Taken,
+  upstreams: ReadonlyMap<string, Upstream>,
+): void {
+  metrics.set('countersign_gateway_open_requests', requests)
+  metrics.set('countersign_gateway_body_octets', bodyOctets)
+  metrics.set('countersign_gateway_unsent_octets', unsentOctets)
+  for (const [server, { seats, connections }] of upstreams) {
+    const { seated, waiting } = seats.counts()
+    metrics.set('countersign_gateway_upstream_calls', seated, { server })
+    metrics.set('countersign_gateway_upstream_waiting', waiting, { server })
+    metrics.set('countersign_gateway_upstream_connections', connections, { server })
+  }
+}
