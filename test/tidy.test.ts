@@ -225,6 +225,7 @@ const foldersWithoutSource = [
   'fuzz',
   'soak',
   'mutations',
+  'sdks',
   'chart',
   'cluster',
   'e2e',
