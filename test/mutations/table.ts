@@ -1,5 +1,6 @@
 import { agentMutations } from './agent.ts'
 import { policyMutations } from './policy.ts'
+import { upstreamMutations } from './upstream.ts'
 
 /** One defence, and how it is taken away. */
 export interface Mutation {
@@ -366,6 +367,7 @@ export const mutations: readonly Mutation[] = [
   },
   ...agentMutations,
   ...policyMutations,
+  ...upstreamMutations,
   {
     claim: 'gateway.label-drift',
     without: 'the look at what namespaces still prove',

@@ -1,0 +1,95 @@
+/** The defences between the gateway and a tool server that is not what it should be. */
+import type { Mutation } from './table.ts'
+
+const responseHead = 'src/gateway/upstream/http/response-head.ts'
+
+/** A defence that is a condition: it never holds. */
+function never(condition: string): Mutation['edits'] {
+  return [[condition, `false && (${condition})`]]
+}
+
+export const upstreamMutations: readonly Mutation[] = [
+  {
+    claim: 'gateway.upstream-addresses-checked',
+    without: 'the look at what a name resolves to',
+    file: 'src/gateway/upstream/reachable.ts',
+    edits: never('unfitOne !== false && unfitOne !== undefined'),
+  },
+  {
+    claim: 'gateway.upstream-answers-framed-one-way',
+    without: 'the ban on a length beside chunks',
+    file: responseHead,
+    edits: never("coding !== 'chunked' || length !== undefined"),
+  },
+  {
+    claim: 'gateway.upstream-answers-framed-one-way',
+    without: 'the ban on a second length',
+    file: responseHead,
+    edits: never('hops.length !== undefined'),
+  },
+  {
+    claim: 'gateway.upstream-answers-framed-one-way',
+    without: 'the end of a connection on which octets follow the answer',
+    file: 'src/gateway/upstream/http/connection.ts',
+    edits: [['this.#keeps && !surplus &&', 'this.#keeps &&']],
+  },
+  {
+    claim: 'gateway.upstream-answers-framed-one-way',
+    without: 'the end of a connection on which octets come without a request',
+    file: 'src/gateway/upstream/http/connection.ts',
+    edits: [["return 'octets came without a request'", 'return undefined']],
+  },
+  {
+    claim: 'gateway.header-values-cannot-add-headers',
+    without: 'the look at the octets of a header',
+    file: 'src/gateway/upstream/http/format-request.ts',
+    edits: never('!token.test(name) || unfitValue.test(value)'),
+  },
+  {
+    claim: 'gateway.answer-ends-exchange',
+    without: 'the end of the exchange with the answer on a stream',
+    file: 'src/gateway/serve/stream.ts',
+    edits: [['      options.answered()\n', '']],
+  },
+  {
+    claim: 'gateway.server-requests-reach-nobody',
+    without: 'the bound on how many requests of a server are answered',
+    file: 'src/gateway/upstream/answer-server.ts',
+    edits: never("era !== 'legacy' || answers > answersMax"),
+  },
+  {
+    claim: 'gateway.handles-of-others-dropped',
+    without: 'the look for a task or a subscription in a result',
+    file: 'src/gateway/upstream/judge-answer.ts',
+    edits: never('namesAHandle(result)'),
+  },
+  {
+    claim: 'gateway.hostile-upstream-contained',
+    without: 'the bound on statuses that are an answer',
+    file: 'src/gateway/upstream/exchange.ts',
+    edits: never('status !== 200 && status < 400'),
+  },
+  {
+    claim: 'gateway.hostile-upstream-contained',
+    without: 'the removal of several tools of one name',
+    file: 'src/gateway/catalogue/pages.ts',
+    edits: [['else if (known.digest !== digest) twins.add(name)', '']],
+  },
+  {
+    claim: 'gateway.intermediates-accepted',
+    without: 'the intermediates that a tool server has sent',
+    file: 'src/gateway/upstream/tls.ts',
+    edits: [
+      [
+        'const intermediates = intermediatesOf(socket, credential.current())',
+        'const intermediates = intermediatesOf(socket, credential.current()).slice(4)',
+      ],
+    ],
+  },
+  {
+    claim: 'toolserver.intermediates-accepted',
+    without: "the tool server's own intermediates",
+    file: 'src/pki/peer-chain.ts',
+    edits: [['new Map(own.intermediates.map', 'new Map(own.intermediates.slice(8).map']],
+  },
+]
