@@ -5,12 +5,17 @@ export function explainFailure(error: unknown): string {
   if (error instanceof CountersignError) {
     return withHint(error.message, error.hint)
   }
-  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown }
+  const { code } = error as { readonly code?: unknown }
   const known = typeof code === 'string' ? explanationOf(code) : undefined
-  const said =
-    typeof message === 'string' ? cut(message.split('\n', 1)[0] ?? '', 200) : String(error)
+  const said = cut(messageOf(error).split('\n', 1)[0] ?? '', 200)
   if (known === undefined) return `the call did not reach its end: ${said}`
   return withHint(`${known.what}: ${said}`, known.hint)
+}
+
+/** Of a host with several addresses each attempt has its own error, and the whole has no words. */
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join(', ')
+  return error instanceof Error ? error.message : String(error)
 }
 
 function withHint(what: string, hint: string | undefined): string {

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { addAbortSignal, type Readable } from 'node:stream'
+import { Bag } from '../bag.ts'
 import { CountersignError, quoted } from '../errors.ts'
 import { problemCodes } from '../mcp/problem.ts'
 import type { CountersignFetch } from './countersign-fetch.ts'
@@ -76,7 +77,7 @@ class Bridge {
   readonly #means: RequestMeans
   readonly #requests: Lane
   readonly #notices: Lane
-  readonly #open = new Set<OpenRequest>()
+  readonly #open = new Bag<OpenRequest>()
   /** Settles when the session is made that the messages so far ask for. */
   #opened: Promise<void> = Promise.resolve()
 
@@ -115,7 +116,7 @@ class Bridge {
     } catch (error) {
       if (!over.aborted) warn(`the input broke: ${explainFailure(error)}`)
     }
-    for (const each of this.#open) if (each.message.method === endless) each.leave()
+    for (const each of this.#open.members()) if (each.message.method === endless) each.leave()
     await Promise.all([this.#requests.whenEmpty(), this.#notices.whenEmpty()])
     signal?.removeEventListener('abort', stop)
     const { agreed } = this.#means.session
@@ -166,7 +167,7 @@ class Bridge {
    */
   #takeCancel(message: Outline): void {
     const id = message.params['requestId']
-    const meant = [...this.#open].filter((each) => each.message.id === id)
+    const meant = this.#open.members().filter((each) => each.message.id === id)
     const cancelled = meant.filter((each) => each.message.method !== 'initialize')
     const told = cancelled.filter(({ era, isSent }) => era === 'legacy' && isSent)
     for (const each of cancelled.filter((one) => !told.includes(one))) each.leave()
@@ -208,7 +209,7 @@ class Bridge {
 
   #endAll(): void {
     const why = new CountersignError('agent/ended', 'the bridge was told to end before the answer')
-    for (const each of this.#open) each.end(why)
+    for (const each of this.#open.members()) each.end(why)
   }
 
   async #write(line: Buffer): Promise<void> {

@@ -44,6 +44,13 @@ const unansweredCases: Readonly<Record<string, readonly [Answer, RegExp]>> = {
     failing('ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:1'),
     /^the gateway cannot be reached: connect ECONNREFUSED 127\.0\.0\.1:1 \(hint: check --url, /,
   ],
+  'none of its addresses listens': [
+    () => {
+      const each = ['127.0.0.1:1', '::1:1'].map((at) => new Error(`connect ECONNREFUSED ${at}`))
+      return Promise.reject(Object.assign(new AggregateError(each), { code: 'ECONNREFUSED' }))
+    },
+    /^the gateway cannot be reached: connect ECONNREFUSED 127\.0\.0\.1:1, connect ECONNREFUSED ::1:1 \(/,
+  ],
   'its name is not known': [
     failing('ENOTFOUND', 'getaddrinfo ENOTFOUND g'),
     /^the host of the gateway is not known: .* \(hint: check the name in --url/,

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
+import { bridgeBounds } from '../../src/agent/stdio-bridge.ts'
 import { eventually } from '../support/eventually.ts'
 import { requirement } from '../requirements.ts'
+import { root } from '../support/source-tree.ts'
 import {
   echoes,
   jsonAnswer,
@@ -312,4 +316,53 @@ test('where nobody reads its output any more, it ends', async () => {
   const bench = openBridgeBench(echoes, { write: () => Promise.reject(new Error('EPIPE')) })
   bench.say(modernRequest(1, 'ping'))
   await bench.ended
+})
+
+test('whatever a client writes, each of its requests has one answer, and the bridge ends with it', async () => {
+  requirement('agent.bridge-answers-all')
+  const said = fc.oneof(
+    fc.string({ maxLength: 20 }),
+    fc.constantFrom(
+      '{',
+      '[]',
+      'null',
+      '"',
+      initialize,
+      initialized,
+      resultText(9),
+      notification('notifications/cancelled', { requestId: 5 }),
+      '{"jsonrpc":"2.0","id":null,"method":"a"}',
+      '{"jsonrpc":"2.0","id":{},"method":"a"}',
+      '{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}',
+    ),
+    fc.constant('request'),
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(said, { maxLength: 12 }), async (lines) => {
+      const numbered = lines.map((line, index) =>
+        line === 'request' ? legacyRequest(100 + index, 'tools/call') : line,
+      )
+      const asked = numbered.flatMap((_, index) => (lines[index] === 'request' ? 100 + index : []))
+      const bench = openBridgeBench(echoes)
+      bench.say(...numbered)
+      const written = (await bench.end()).map((line) => JSON.parse(line) as { id: unknown })
+      const answered = written.map(({ id }) => id).filter((id) => Number(id) >= 100)
+      assert.deepEqual(answered.toSorted(), asked.toSorted())
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('what the document says of the bounds is what they are', async () => {
+  const text = await readFile(join(root, 'docs', 'QUICKSTART-AGENT.md'), 'utf8')
+  const { lineOctetsMax, answerOctetsMax, requestsMax, noticesMax } = bridgeBounds
+  const mebibyte = 1024 * 1024
+  for (const words of [
+    `may be ${lineOctetsMax / mebibyte} MiB long`,
+    `may have ${answerOctetsMax / mebibyte} MiB`,
+    `${requestsMax} requests are open at once, and ${noticesMax} notifications`,
+    `${bridgeBounds.waitingMax.toLocaleString('en')} more, of ${bridgeBounds.waitingOctetsMax / mebibyte} MiB together`,
+  ]) {
+    assert.ok(text.replaceAll(/\s+/g, ' ').includes(words), words)
+  }
 })
