@@ -60,6 +60,9 @@ const frameOctets = 768
 /** How often it is tried to tell what was lost. */
 const tellMilliseconds = 1000
 
+/** How often what waits is looked at while there is any. */
+const showMilliseconds = 1000
+
 interface LogOptions {
   readonly engine: PolicyEngine
   /** Asked for with the first event: who writes may not be known at the start. */
@@ -117,6 +120,7 @@ class GatheringLog implements DecisionLog {
   #soon = false
   #now = false
   #later = false
+  #showing = false
   #closed = false
 
   constructor(file: EventFile, options: LogOptions) {
@@ -242,7 +246,19 @@ class GatheringLog implements DecisionLog {
     for (const { event } of this.#pending.splice(0, count)) this.#write(event)
     this.#pendingOctets -= octets
     if (this.#pending.length > 0) this.#turnNow()
-    this.#options.metrics.set('countersign_decision_log_waiting_octets', this.#octets)
+    this.#showWaiting()
+  }
+
+  /** Shown until it is nothing: who looks at an idle gateway sees no rest of the last turn. */
+  #showWaiting(): void {
+    const octets = this.#octets
+    this.#options.metrics.set('countersign_decision_log_waiting_octets', octets)
+    if (octets === 0 || this.#showing) return
+    this.#showing = true
+    void this.#delay(showMilliseconds).then(() => {
+      this.#showing = false
+      if (!this.#closed) this.#showWaiting()
+    })
   }
 
   #drain(): void {

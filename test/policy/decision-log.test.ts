@@ -45,6 +45,8 @@ interface Opened {
   readonly file: TestFile
   readonly counted: string[]
   readonly told: string[]
+  /** What the gauge showed. */
+  readonly waiting: number[]
   /** Lets so much time pass, with what is due in it. */
   readonly pass: (milliseconds: number) => Promise<void>
 }
@@ -64,6 +66,7 @@ function open(
   const file = new TestFile()
   const counted: string[] = []
   const told: string[] = []
+  const waiting: number[] = []
   let clock = 0
   let due: { readonly at: number; readonly resolve: () => void }[] = []
   const log = createDecisionLog(file, {
@@ -74,7 +77,11 @@ function open(
     delay: (milliseconds) =>
       new Promise<void>((resolve) => due.push({ at: clock + milliseconds, resolve })),
     log: { ...silentLog, error: (_, text) => told.push(text), warn: (_, text) => told.push(text) },
-    metrics: { ...silentMetrics, count: (name) => void counted.push(name) },
+    metrics: {
+      ...silentMetrics,
+      count: (name) => void counted.push(name),
+      set: (_, value) => void waiting.push(value),
+    },
     waitMilliseconds: 500,
     ...options,
   })
@@ -91,7 +98,7 @@ function open(
     }
     clock = end
   }
-  return { log, file, counted, told, pass }
+  return { log, file, counted, told, waiting, pass }
 }
 
 function record(log: DecisionLog, given: Evaluated<unknown> = evaluated, times = 1): void {
@@ -305,6 +312,19 @@ test('those who waited go on a few at a time, so that all of them find the room 
     seen.push(admitted)
   }
   assert.deepEqual(seen, [8, 16, 20])
+})
+
+test('the gauge shows what waits, until that is nothing', async () => {
+  const opened = open()
+  const { file, log, waiting } = opened
+  record(log)
+  await opened.pass(5)
+  await opened.pass(1000)
+  assert.equal(waiting.length, 2)
+  assert.ok(waiting.every((octets) => octets > 0))
+  file.waitingOctets = 0
+  await opened.pass(5000)
+  assert.deepEqual(waiting.slice(2), [0])
 })
 
 test('an event that cannot be written at all is lost, and the others are not', async () => {
