@@ -252,3 +252,11 @@ test('every claim about what stands between callers and tools is in the threat m
   )
   assert.deepEqual(unknown, [], 'want=a row in test/requirements.ts')
 })
+
+test('every piece of code in the guide for tool servers is of the example that runs', () => {
+  const { text: example } = readSourceFile('examples/tool-server/server.ts')
+  const { text } = readSourceFile('docs/TOOL-SERVERS.md')
+  const pieces = [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, piece]) => piece ?? '')
+  assert.ok(pieces.length >= 5)
+  for (const piece of pieces) assert.ok(example.includes(piece.trim()), piece)
+})
