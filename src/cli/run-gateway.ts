@@ -26,6 +26,7 @@ import {
 } from './gateway-conditions.ts'
 import { followUpstreams } from './follow-upstreams.ts'
 import type { GatewayConfig } from './gateway-configuration.ts'
+import { pagesOf } from './gateway-pages.ts'
 import { listening } from './listening.ts'
 import { openPolicy } from './open-policy.ts'
 import { beginning, type Running } from './running.ts'
@@ -234,18 +235,6 @@ async function openWhenThere(
     await ended.catch(() => {})
   })
   return { ended }
-}
-
-type Pages = NonNullable<Parameters<typeof openAdminListener>[0]['pages']>
-
-/** What others verify with: whom the gateway trusts, and what it signs with. */
-function pagesOf(gateway: () => OpenGateway | undefined): Pages {
-  const page = (contentType: string, body: string | undefined): ReturnType<Pages[string]> =>
-    body === undefined ? undefined : { contentType, body }
-  return {
-    '/trust-bundle.pem': () => page('application/x-pem-file', gateway()?.trustBundlePem()),
-    '/jwks.json': () => page('application/jwk-set+json', gateway()?.jwks()),
-  }
 }
 
 type Settings = 'listen' | 'hosts' | 'origins' | 'staleSecondsMax' | 'drain' | 'limits'

@@ -3,6 +3,7 @@ import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
 import { createLog } from './create-log.ts'
+import { pagesOf } from './gateway-pages.ts'
 import { openGateway } from './run-gateway.ts'
 import type { WorkerSettings } from './run-workers.ts'
 import type { Terminal } from './terminal.ts'
@@ -46,7 +47,11 @@ async function serve({
   const metrics = createMetrics({ process: true })
   await using opened = new AsyncDisposableStack()
   const gateway = await openGateway(config, { ...options, metrics })
-  const say = (): void => void primary.tell({ kind: 'state', conditions: gateway.conditions() })
+  const shown = Object.entries(pagesOf(() => gateway))
+  const say = (): void => {
+    const pages = Object.fromEntries(shown.map(([path, page]) => [path, page()]))
+    void primary.tell({ kind: 'state', conditions: gateway.conditions(), pages })
+  }
   const timer = setInterval(say, stateMilliseconds)
   // Said until the last: the drain takes its time, and silence would be taken for the end.
   opened.defer(() => clearInterval(timer))

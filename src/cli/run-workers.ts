@@ -4,12 +4,11 @@ import type { FromWorker, ToWorker, WorkerProcess } from '../gateway/workers/mes
 import { createWorkers, type Workers } from '../gateway/workers/workers.ts'
 import type { Log } from '../log.ts'
 import { createMetrics, formatMetrics } from '../metrics.ts'
-import { openBundleFile } from '../pki/bundle.ts'
 import { parseIdentityExtensionOid } from '../pki/identity-extension-oid.ts'
 import { isReady, type Condition } from '../readiness.ts'
 import { openAdminListener } from './admin-listener.ts'
-import { isThere } from './gateway-conditions.ts'
 import type { GatewayConfig } from './gateway-configuration.ts'
+import { pagePaths } from './gateway-pages.ts'
 import { beginning, type Running } from './running.ts'
 import { readSessionKey } from './session-key.ts'
 
@@ -37,9 +36,6 @@ export async function runWorkers(
   const metrics = createMetrics({ process: true })
   let workers: Workers | undefined
   const conditions = (): readonly Condition[] => workers?.conditions() ?? [beginning]
-  const { trustDomain, trustBundle: file } = config
-  const bundleOptions = { file, trustDomain, now, log, awaited: true }
-  const trustBundle = opened.use(await openBundleFile(bundleOptions))
   const admin = opened.use(
     await openAdminListener({
       ...config.admin,
@@ -51,12 +47,7 @@ export async function runWorkers(
           return formatMetrics([own, ...(others ?? [])])
         },
       },
-      pages: {
-        '/trust-bundle.pem': () =>
-          isThere(trustBundle)
-            ? { contentType: 'application/x-pem-file', body: trustBundle.current().pem }
-            : undefined,
-      },
+      pages: Object.fromEntries(pagePaths.map((path) => [path, () => workers?.page(path)])),
     }),
   )
   // What each of them would find wrong is told once, here.

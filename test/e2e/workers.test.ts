@@ -185,6 +185,12 @@ test('two workers share a port, one page of metrics and the calls, and each reco
   assert.match(metrics, /countersign_gateway_requests_total\{door="one",outcome="served"\} 6\n/)
   const ready = await (await fetch(`${gateway.admin}/readyz`)).text()
   assert.match(ready, /^\[\+\] workers: 2 serve$/m)
+  for (const [path, text] of [
+    ['/trust-bundle.pem', /BEGIN CERTIFICATE/],
+    ['/jwks.json', /"keys":\[\{/],
+  ] as const) {
+    assert.match(await (await fetch(`${gateway.admin}${path}`)).text(), text)
+  }
   assert.equal(await terminate(gateway), 0, gateway.text())
   const [first, second] = await Promise.all([decisions('shared', 1), decisions('shared', 2)])
   assert.deepEqual([first.length, second.length], [3, 3])

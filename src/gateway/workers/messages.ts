@@ -17,12 +17,21 @@ export interface StartFailure {
   readonly hint: string | undefined
 }
 
+/** What a worker has to show, by path; undefined where there is nothing yet. */
+export type WorkerPages = Readonly<
+  Record<string, { readonly contentType: string; readonly body: string } | undefined>
+>
+
 /** What a worker says. */
 export type FromWorker =
   /** It listens, and wants to begin. */
   | { readonly kind: 'here' }
   /** Again and again from when it has begun: silence is a sign too. */
-  | { readonly kind: 'state'; readonly conditions: readonly Condition[] }
+  | {
+      readonly kind: 'state'
+      readonly conditions: readonly Condition[]
+      readonly pages: WorkerPages
+    }
   | { readonly kind: 'failed'; readonly failure: StartFailure }
   | { readonly kind: 'counted'; readonly ask: number; readonly snapshot: MetricsSnapshot }
 

@@ -1,6 +1,6 @@
 import type { Log } from '../../log.ts'
 import type { Condition } from '../../readiness.ts'
-import type { FromWorker, ToWorker, WorkerProcess } from './messages.ts'
+import type { FromWorker, ToWorker, WorkerPages, WorkerProcess } from './messages.ts'
 
 /** Does the work once, so many milliseconds from now; gives how to give it up. */
 export type After = (milliseconds: number, work: () => void) => () => void
@@ -10,6 +10,7 @@ export interface Place<Settings> {
   readonly number: number
   /** What it said last; undefined while there is none that has begun. */
   readonly conditions: readonly Condition[] | undefined
+  readonly pages: WorkerPages
   /** How the last one ended, as long as there is no other. */
   readonly ended: string | undefined
   readonly hasProcess: boolean
@@ -42,7 +43,7 @@ const silentMillisecondsMax = 30_000
 export function openPlace<Settings>(options: PlaceOptions<Settings>): Place<Settings> {
   const { number, fork, settings, after, now, log } = options
   let process: WorkerProcess<Settings> | undefined
-  let conditions: readonly Condition[] | undefined
+  let state: Extract<FromWorker, { kind: 'state' }> | undefined
   let ended: string | undefined
   let forkedAt = 0
   let restarts = 0
@@ -67,13 +68,13 @@ export function openPlace<Settings>(options: PlaceOptions<Settings>): Place<Sett
   function hear(message: FromWorker): void {
     watch()
     if (message.kind === 'here') process?.send({ kind: 'begin', settings })
-    if (message.kind === 'state') conditions = message.conditions
+    if (message.kind === 'state') state = message
     options.heard(message)
   }
   function exit(how: string): void {
     cancel()
     process = undefined
-    conditions = undefined
+    state = undefined
     ended = how
     if (!closed) startLater(how)
     options.exited(how)
@@ -90,7 +91,10 @@ export function openPlace<Settings>(options: PlaceOptions<Settings>): Place<Sett
   return {
     number,
     get conditions() {
-      return conditions
+      return state?.conditions
+    },
+    get pages() {
+      return state?.pages ?? {}
     },
     get ended() {
       return ended

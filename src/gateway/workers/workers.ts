@@ -3,7 +3,7 @@ import type { Log } from '../../log.ts'
 import type { Metrics, MetricsSnapshot } from '../../metrics.ts'
 import type { Condition } from '../../readiness.ts'
 import { createCounts } from './counts.ts'
-import type { FromWorker, StartFailure, WorkerProcess } from './messages.ts'
+import type { FromWorker, StartFailure, WorkerPages, WorkerProcess } from './messages.ts'
 import { openPlace, type After, type Place } from './place.ts'
 
 /** Several processes that serve one port, and are one gateway to whoever looks. */
@@ -12,6 +12,8 @@ export interface Workers {
   readonly begun: Promise<void>
   /** Of all together: what one of them lacks is lacking. */
   conditions(): readonly Condition[]
+  /** As the first has it that has it: what they show is the same. */
+  page(path: string): WorkerPages[string]
   snapshots(): Promise<readonly MetricsSnapshot[]>
   /** Tells all to drain, and waits for them. */
   end(): Promise<void>
@@ -89,6 +91,7 @@ export function createWorkers<Settings>(options: WorkersOptions<Settings>): Work
   return {
     begun: begun.promise,
     conditions: () => [workersState(places), ...together(places)],
+    page: (path) => places.find(({ pages }) => pages[path] !== undefined)?.pages[path],
     snapshots: () => counts.snapshots(),
     async end() {
       ending = true

@@ -84,7 +84,12 @@ function openRig(count = 2): Rig {
 }
 
 const fine: Condition = { name: 'policy', ok: true, reason: 'revision 1' }
-const state = (...conditions: readonly Condition[]): FromWorker => ({ kind: 'state', conditions })
+const pages = { '/jwks.json': { contentType: 'application/jwk-set+json', body: '{}' } }
+const state = (...conditions: readonly Condition[]): FromWorker => ({
+  kind: 'state',
+  conditions,
+  pages,
+})
 
 function begin(process: FakeProcess | undefined): void {
   process?.say({ kind: 'here' })
@@ -120,6 +125,14 @@ test('what one lacks is lacking, and who lacks it is named', () => {
   processes[0]?.say(state({ ...fine, ok: false, optional: true, reason: 'old' }))
   processes[1]?.say(state({ ...fine, ok: false, reason: 'none' }))
   assert.deepEqual(workers.conditions()[1], { ...fine, ok: false, reason: 'worker 2: none' })
+})
+
+test('what they have to show is shown as the first has it that there is', () => {
+  const { workers, processes } = openRig()
+  assert.equal(workers.page('/jwks.json'), undefined)
+  begin(processes[1])
+  assert.deepEqual(workers.page('/jwks.json'), pages['/jwks.json'])
+  assert.equal(workers.page('/none'), undefined)
 })
 
 test('the first failure of a start is the start’s, and nobody is started again', async () => {
