@@ -170,6 +170,9 @@ function explained(error: unknown, { svid }: Credential, now: number): unknown {
 /** Statuses of answers that have no body (Fetch §2.2.3). */
 const nullBodyStatuses: ReadonlySet<number> = new Set([202, 204, 205, 304])
 
+/** Older versions of Node count chunks where octets are meant, and read ahead without end. */
+const strategy = new ByteLengthQueuingStrategy({ highWaterMark: 64 * 1024 })
+
 function responseOf(incoming: IncomingMessage): Response {
   const headers = new Headers()
   for (const [name, values] of Object.entries(incoming.headersDistinct)) {
@@ -178,7 +181,7 @@ function responseOf(incoming: IncomingMessage): Response {
   const status = incoming.statusCode ?? 0
   try {
     if (!nullBodyStatuses.has(status)) {
-      const body = Readable.toWeb(incoming) as ReadableStream<Uint8Array>
+      const body = Readable.toWeb(incoming, { strategy }) as ReadableStream<Uint8Array>
       return new Response(body, { status, headers })
     }
     incoming.resume()

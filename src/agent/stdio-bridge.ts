@@ -172,10 +172,13 @@ class Bridge {
     const told = cancelled.filter(({ era, isSent }) => era === 'legacy' && isSent)
     for (const each of cancelled.filter((one) => !told.includes(one))) each.leave()
     if (told.length === 0) return
-    this.#notices.take(async () => {
-      await this.#sendNotice(message)
+    const leave = (): void => {
       for (const each of told) each.leave()
-    }, 0)
+    }
+    const isTaken = this.#notices.take(() => this.#sendNotice(message).then(leave), 0)
+    if (isTaken) return
+    leave()
+    this.#options.warn(`${describe(message)} was not taken: ${this.#tooMany()}`)
   }
 
   async #sendNotice(message: Outline): Promise<void> {
