@@ -30,8 +30,8 @@ export interface TokenSigner {
   currentJwks(): string
 }
 
-/** Of the four threads that the pool has: the decision log writes with another one. */
-const signingMax = 3
+/** Two for each thread of the pool, so that none goes to sleep between them; the decision log's writes wait for two at most. */
+const signingMax = 8
 
 interface SigningKey {
   readonly credential: Credential

@@ -164,8 +164,8 @@ test('so many tokens are signed at a time, and the others in the order that they
     await Promise.all(all),
     all.map((_, index) => `d-${index}`),
   )
-  // Three are under way at once, so nobody is passed by more than the two beside it.
-  for (const [place, index] of done.entries()) assert.ok(Math.abs(place - index) <= 2)
+  // Eight are under way at once, so nobody is passed by more than the seven beside it.
+  for (const [place, index] of done.entries()) assert.ok(Math.abs(place - index) <= 7)
 })
 
 test('a token that cannot be signed holds nobody up', async () => {
