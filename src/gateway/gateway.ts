@@ -102,7 +102,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { revocations, pods, namespaces } = options
   const watched = [revocations, pods, namespaces]
   const unlisten = watched.map((each) => each.onChange(judgeServers))
-  const decisions = createDecisions({ ...options, newDecisionId: () => randomUUID() })
+  const newDecisionId = (): string => randomUUID()
+  const decisions = createDecisions({ ...options, newDecisionId })
   const { answerBytesMax } = limits
   const catalogueOf = createCatalogues({ answerBytesMax, now, log, metrics })
   const tokens = createTokenSigner({ credential, now })
@@ -119,6 +120,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     log,
     metrics,
     now,
+    newDecisionId,
   })
   const listener = await openListener({
     listen,

@@ -45,6 +45,7 @@ export interface CallHandlerOptions {
   readonly log: Log
   readonly metrics: Metrics
   readonly now: () => number
+  readonly newDecisionId: () => string
 }
 
 /** What is known of a request so far: for its answer, and for the log. */
@@ -254,11 +255,15 @@ function refuse(known: Known, { check, refusal }: Refused, options: CallHandlerO
   // Of a caller that was not let in, too, what its certificate says.
   const { svid } = caller ?? callers.of(arrived.request.socket as TLSSocket)
   const stranger = { door: arrived.door, svid, caller }
-  const told: Refusal =
+  const judged: Refusal =
     refusal.identity === true
       ? parts.decisions.refuseIdentity(stranger, { check, refusal })
       : refusal
-  const { decisionId: decision = decisionId } = (told.data ?? {}) as { decisionId?: string }
+  // What no policy was asked about has an id too: by it the caller's word leads to the line in the log.
+  const { decisionId: decision = decisionId ?? options.newDecisionId() } = (judged.data ?? {}) as {
+    decisionId?: string
+  }
+  const told: Refusal = { ...judged, data: { ...judged.data, decisionId: decision } }
   metrics.count('countersign_gateway_refusals_total', { check, code: String(told.code) })
   refusals.note({
     check,

@@ -9,6 +9,7 @@ import {
   openClient,
   type Reply,
   type TestClient,
+  whyOf,
 } from './world/client.ts'
 import { answerBoth, sendJson, toolTexts, type Answer } from './world/upstream.ts'
 import { openWorld } from './world/world.ts'
@@ -245,7 +246,7 @@ for (const [what, cursor] of Object.entries({
     })
     const reply = await other.post('/mcp', body, headers)
     assert.equal(reply.json.error?.code, -32602)
-    assert.equal(reply.json.error?.message, 'cursor is not known')
+    assert.equal(whyOf(reply), 'cursor is not known')
   })
 }
 
@@ -311,7 +312,7 @@ for (const door of ['/mcp', '/mcp/files']) {
       const { body, headers } = modern('tools/list', { cursor })
       const reply = await (await world.agent()).post(door, body, headers)
       assert.equal(reply.json.error?.code, -32602)
-      assert.equal(reply.json.error?.message, 'params.cursor is no text')
+      assert.equal(whyOf(reply), 'params.cursor is no text')
       assert.deepEqual(world.upstreams['files']?.received, [])
     })
   }
@@ -351,7 +352,7 @@ test('a legacy session at the door of all leaves out what was down, and says so 
   assert.deepEqual(namesOf(listed), ['files_echo', 'files_big', 'files_delete'])
   const call = legacy('tools/call', { name: 'web_echo', arguments: {} }, { session })
   const reply = await agent.post('/mcp', call.body, call.headers)
-  assert.equal(reply.json.error?.message, 'upstream is temporarily unavailable')
+  assert.equal(whyOf(reply), 'upstream is temporarily unavailable')
   const told = world.upstreams['files']?.received.map(({ body }) => body) ?? []
   assert.ok(told.includes('{"jsonrpc":"2.0","method":"notifications/initialized"}'))
 })

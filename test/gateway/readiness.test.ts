@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { createReadiness } from '../../src/gateway/readiness.ts'
 import type { Condition } from '../../src/readiness.ts'
 import { requirement } from '../requirements.ts'
-import { modern } from './world/client.ts'
+import { modern, whyOf } from './world/client.ts'
 import { openWorld } from './world/world.ts'
 
 const echo = modern('tools/call', { name: 'echo', arguments: {} }, 'a-7')
@@ -21,10 +21,11 @@ test('until it is ready the gateway answers, and says which conditions are missi
     assert.equal(reply.status, 503)
     assert.equal(reply.headers['retry-after'], '1')
     assert.equal(reply.headers['connection'], 'close')
-    assert.equal(
-      reply.text,
-      '{"jsonrpc":"2.0","id":"a-7","error":{"code":-32603,"message":"not ready: policy, revocations","data":{"conditions":["policy","revocations"]}}}',
-    )
+    assert.deepEqual([reply.json.id, reply.json.error?.code], ['a-7', -32603])
+    assert.equal(whyOf(reply), 'not ready: policy, revocations')
+    const { decisionId, ...told } = reply.json.error?.data ?? {}
+    assert.deepEqual(told, { conditions: ['policy', 'revocations'] })
+    assert.match(String(decisionId), /^[0-9a-f-]{36}$/)
   }
   assert.deepEqual(world.upstreams['files']?.received, [])
   assert.deepEqual(world.events, [])
@@ -50,7 +51,7 @@ for (const [what, body, text] of [
     const reply = await (await world.agent()).post('/mcp', body)
     assert.equal(reply.status, 503)
     assert.ok(reply.text.includes(text), reply.text)
-    assert.equal(reply.json.error?.message, 'not ready: pods')
+    assert.equal(whyOf(reply), 'not ready: pods')
   })
 }
 

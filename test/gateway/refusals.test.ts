@@ -415,6 +415,7 @@ for (const { title, world: options, ask, status, code, message, withoutId } of c
     assert.equal(reply.json.error?.code, code)
     if (message !== undefined) assert.equal(whyOf(reply), message)
     assert.equal(reply.json.id, withoutId === true ? null : 1)
+    assert.match(String(reply.json.error?.data?.['decisionId']), /^[0-9a-f-]{36}$/)
     assert.equal(reply.headers['www-authenticate'], undefined)
     assert.doesNotMatch(reply.text, /secret detail/)
     const called = Object.values(world.upstreams).flatMap((upstream) => upstream.received)

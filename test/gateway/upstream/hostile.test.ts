@@ -4,7 +4,14 @@ import { test } from 'node:test'
 import { digestDefinition } from '../../../src/gateway/catalogue/definition.ts'
 import { eventually } from '../../support/eventually.ts'
 import { requirement } from '../../requirements.ts'
-import { initializeParams, legacy, modern, type Reply, type TestClient } from '../world/client.ts'
+import {
+  initializeParams,
+  legacy,
+  modern,
+  type Reply,
+  type TestClient,
+  whyOf,
+} from '../world/client.ts'
 import {
   answerBoth,
   sendJson,
@@ -289,7 +296,7 @@ for (const [code, retryAfter, told] of [
     assert.equal(reply.status, 503)
     assert.equal(reply.headers['retry-after'], told)
     assert.deepEqual(
-      [reply.json.id, reply.json.error?.code, reply.json.error?.message],
+      [reply.json.id, reply.json.error?.code, whyOf(reply)],
       [1, -32603, 'upstream is overloaded'],
     )
     await assertUnharmed(stage)
