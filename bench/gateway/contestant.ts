@@ -1,4 +1,5 @@
 /** A contestant in a process of its own: `node contestant.ts <role>`, told the rest by whoever started it, and ended with them. */
+import { runBareTls } from './bare-tls.ts'
 import { runForwarder } from './forwarder.ts'
 import { runGateway } from './product.ts'
 import { runInline } from './inline.ts'
@@ -9,6 +10,7 @@ const roles = {
   gateway: runGateway,
   inline: runInline,
   forwarder: runForwarder,
+  'bare-tls': runBareTls,
   'sdk-objects': runSdkObjects,
 }
 
