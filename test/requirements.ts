@@ -377,6 +377,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a session ends when its owner says so, and nobody else does; with it those of upstreams',
     source: 'MCP 2025-11-25 transports, session management: DELETE',
   },
+  'gateway.tool-server-of-its-namespace': {
+    claim: 'whoever writes resources in a namespace names tool servers of that namespace alone',
+    source: 'confused deputy: a name or identity of another would get its callers and their scopes',
+  },
   'gateway.session-bound': {
     claim: 'a session id is of use only to the identity that it was made for',
     source: 'CVE-2026-33946',

@@ -216,6 +216,7 @@ function gatewayConfig(options: {
       upstream('notes', ['legacy']),
       ...(own === undefined ? [] : [upstream(ownName, ['modern', 'legacy'])]),
     ],
+    toolServers: false,
     staleSecondsMax: 120,
     // Nobody balances between gateways here.
     drain: { graceSeconds: 0, callSecondsMax: 10 },

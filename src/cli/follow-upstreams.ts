@@ -1,71 +1,133 @@
-import { CountersignError } from '../errors.ts'
+import { CountersignError, cut } from '../errors.ts'
 import type { GatewayOptions } from '../gateway/gateway.ts'
+import { chooseToolServers, type Chosen } from '../gateway/upstream/tool-server.ts'
+import type { ToolServerSource } from '../gateway/upstream/tool-server-watch.ts'
 import type { Log } from '../log.ts'
-import { openReloadingFiles } from '../pki/reloading-files.ts'
+import { openReloadingFiles, type Reloading } from '../pki/reloading-files.ts'
 import type { Condition } from '../readiness.ts'
 import { parseConfiguration } from './configuration.ts'
 import { gatewaySchema, type GatewayConfig } from './gateway-configuration.ts'
 
 type UpstreamConfigs = GatewayOptions['upstreams']
 
-/** The tool servers of a configuration that is followed. */
+/** The tool servers of a configuration that is followed, and of the cluster. */
 export interface FollowedUpstreams extends AsyncDisposable {
   current(): UpstreamConfigs
   /** From now on tells of each change, and hears what is wrong with it. */
   follow(replace: (configs: UpstreamConfigs) => void): void
-  /** None where nothing is followed. */
   conditions(): readonly Condition[]
 }
 
+export interface FollowOptions {
+  readonly log: Log
+  /** None where only the configuration counts. */
+  readonly toolServers?: ToolServerSource | undefined
+  /** The gateway's own, as soon as it has a certificate. */
+  readonly ownNamespace?: () => string | undefined
+}
+
 /**
- * Follows `upstreams` in the file that a configuration was read from; everything else of it is read at the start. A file that is not
- * good as a whole changes nothing.
+ * Follows `upstreams` in the file that a configuration was read from, and the ToolServers of the cluster; everything else of it is read
+ * at the start. A file that is not good as a whole changes nothing.
  */
 export async function followUpstreams(
   config: GatewayConfig,
-  { log }: { readonly log: Log },
+  { log, toolServers, ownNamespace = () => undefined }: FollowOptions,
 ): Promise<FollowedUpstreams> {
-  const { file } = config
-  if (file === undefined) return standing(config)
-  const source = await openReloadingFiles({
-    files: [file],
-    code: 'cli/configuration',
-    parse: ([text = '']) => upstreamsOf(parseConfiguration(text, gatewaySchema, file)),
-    log,
-  })
+  const source = await openConfigured(config, log)
   let refused: CountersignError | undefined
+  let complaints = ''
+
+  function choose(): Chosen {
+    const configured = source.current()
+    const namespace = ownNamespace()
+    if (toolServers === undefined || namespace === undefined) {
+      return { configs: configured, refused: [] }
+    }
+    const { trustDomain } = config
+    return chooseToolServers(toolServers.list(), {
+      trustDomain,
+      ownNamespace: namespace,
+      configured,
+    })
+  }
+  function take(replace: (configs: UpstreamConfigs) => void): void {
+    refused = undefined
+    try {
+      const chosen = choose()
+      complain(chosen)
+      replace(chosen.configs)
+    } catch (error) {
+      if (!(error instanceof CountersignError)) throw error
+      refused = error
+      log.error({ error }, 'tool servers stay as they were')
+    }
+  }
+  /** Each set of complaints once. */
+  function complain({ refused: left }: Chosen): void {
+    const now = JSON.stringify(left)
+    if (now === complaints) return
+    complaints = now
+    for (const { object, why } of left) log.warn({ object, why }, 'tool server is not served')
+  }
+
   return {
-    current: () => source.current(),
+    current: () => choose().configs,
     follow(replace) {
-      source.onChange(() => {
-        refused = undefined
-        try {
-          replace(source.current())
-        } catch (error) {
-          if (!(error instanceof CountersignError)) throw error
-          refused = error
-          log.error({ error }, 'tool servers stay as they were')
-        }
-      })
+      source.onChange(() => take(replace))
+      toolServers?.onChange(() => take(replace))
+      take(replace)
     },
-    conditions() {
-      const name = 'upstreams'
-      const problem = source.problem ?? refused
-      if (problem === undefined) return [{ name, ok: true, reason: `as ${file} has them` }]
-      const reason = `those of before stay in force: ${problem.message}`
-      return [{ name, ok: false, optional: true, reason }]
-    },
+    conditions: () => [
+      ...(config.file === undefined ? [] : [stateOf(config.file, source.problem ?? refused)]),
+      ...(toolServers === undefined
+        ? []
+        : [stateOfCluster(toolServers, choose(), config.staleSecondsMax)]),
+    ],
     [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
   }
 }
 
-function standing(config: GatewayConfig): FollowedUpstreams {
-  return {
-    current: () => upstreamsOf(config),
-    follow: () => {},
-    conditions: () => [],
-    [Symbol.asyncDispose]: () => Promise.resolve(),
+function stateOf(file: string, problem: Error | undefined): Condition {
+  const name = 'upstreams'
+  if (problem === undefined) return { name, ok: true, reason: `as ${file} has them` }
+  const reason = `those of before stay in force: ${problem.message}`
+  return { name, ok: false, optional: true, reason }
+}
+
+function stateOfCluster(
+  source: ToolServerSource,
+  { refused }: Chosen,
+  staleSecondsMax: number,
+): Condition {
+  const name = 'tool-servers'
+  const watch = source.condition(staleSecondsMax)
+  if (!watch.ok || refused.length === 0) return { ...watch, name, optional: true }
+  const reason = refused.map(({ object, why }) => `${object} is not served: ${why}`).join('; ')
+  return { name, ok: false, optional: true, reason: cut(reason, 1000) }
+}
+
+type Configured = Pick<
+  Reloading<UpstreamConfigs>,
+  'current' | 'onChange' | 'problem' | typeof Symbol.asyncDispose
+>
+
+function openConfigured(config: GatewayConfig, log: Log): Promise<Configured> {
+  const { file } = config
+  if (file !== undefined) {
+    return openReloadingFiles({
+      files: [file],
+      code: 'cli/configuration',
+      parse: ([text = '']) => upstreamsOf(parseConfiguration(text, gatewaySchema, file)),
+      log,
+    })
   }
+  return Promise.resolve({
+    current: () => upstreamsOf(config),
+    onChange: () => () => {},
+    problem: undefined,
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  })
 }
 
 function upstreamsOf({ upstreams }: Pick<GatewayConfig, 'upstreams'>): UpstreamConfigs {

@@ -50,6 +50,8 @@ export interface GatewayConfig {
     readonly timeoutSeconds: number
     readonly pins?: Readonly<Record<string, string>> | undefined
   }[]
+  /** Serves the ToolServers of the cluster, too. */
+  readonly toolServers: boolean
   /** 32 octets that seal session ids, shared by all replicas; required in production, else made at start when absent. */
   readonly sessionKeyFile?: string | undefined
   /** How long the watches on pods and revocations may be broken before calls are refused. */
@@ -123,7 +125,8 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
       production: z.boolean().default(true),
       hosts: z.array(z.string().min(1)).min(1),
       origins: z.array(z.string().min(1)).default([]),
-      upstreams: z.array(upstream).min(1),
+      upstreams: z.array(upstream).default([]),
+      toolServers: z.boolean().default(false),
       sessionKeyFile: pathIn(folder).optional(),
       staleSecondsMax: z.int().min(5).max(3600).default(120),
       drain: z
@@ -145,7 +148,10 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
       admin: adminSchema(9_444),
       log: logSchema,
     })
-    .superRefine(({ upstreams, trustDomain }, context) => {
+    .superRefine(({ upstreams, toolServers, trustDomain }, context) => {
+      if (upstreams.length === 0 && !toolServers) {
+        context.addIssue({ code: 'custom', path: ['upstreams'], message: 'want=1..' })
+      }
       for (const { index, field, message } of upstreamConflicts(upstreams, trustDomain)) {
         context.addIssue({ code: 'custom', path: ['upstreams', index, field], message })
       }

@@ -2,10 +2,13 @@ import { createGateway, type Gateway, type GatewayOptions } from '../gateway/gat
 import { watchNamespaces } from '../gateway/caller/namespace-watch.ts'
 import { watchPods } from '../gateway/caller/pod-watch.ts'
 import { watchRevocations } from '../gateway/caller/revocation-watch.ts'
-import { gatewayRights } from '../gateway/rights.ts'
+import { gatewayRights, toolServerRights } from '../gateway/rights.ts'
+import { watchToolServers, type ToolServerSource } from '../gateway/upstream/tool-server-watch.ts'
+import type { Right } from '../kubernetes/access-review.ts'
 import { createApiClient } from '../kubernetes/api-client.ts'
 import { observeClient } from '../kubernetes/reachability.ts'
 import { watchRights } from '../kubernetes/rights-watch.ts'
+import { workloadOf } from '../identity/spiffe-id.ts'
 import type { Log } from '../log.ts'
 import { createMetrics, type Metrics } from '../metrics.ts'
 import { openBundleFile, type Bundle } from '../pki/bundle.ts'
@@ -122,9 +125,11 @@ export async function openGateway(
   const board = createBoard(conditionNames)
   board.set('policy', () => policy.condition())
   const parts = { log, metrics, now, opened, board }
-  const tools = opened.use(await followUpstreams(config, { log }))
-  const watches = await openWatches(config, parts)
+  const { toolServers, ...watches } = await openWatches(config, parts)
   const { credential, trustBundle } = await openFiles(config, { ...parts, settings })
+  const ownNamespace = (): string | undefined =>
+    isThere(credential) ? workloadOf(credential.current().svid.spiffeId)?.namespace : undefined
+  const tools = opened.use(await followUpstreams(config, { log, toolServers, ownNamespace }))
   const inputOctetsMax = config.limits.bodyBytesMax + inputOctetsMore
   const { engine } = policy
   const decisionLog = opened.use(
@@ -249,6 +254,10 @@ function settingsOf(
   return { ...settings, identityExtensionOid }
 }
 
+type Watches = Pick<GatewayOptions, 'revocations' | 'pods' | 'namespaces'> & {
+  readonly toolServers: ToolServerSource | undefined
+}
+
 async function openWatches(
   config: GatewayConfig,
   parts: {
@@ -258,7 +267,7 @@ async function openWatches(
     readonly opened: AsyncDisposableStack
     readonly board: ConditionBoard
   },
-): Promise<Pick<GatewayOptions, 'revocations' | 'pods' | 'namespaces'>> {
+): Promise<Watches> {
   const { opened, board, ...rest } = parts
   const direct = createApiClient({
     ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
@@ -267,7 +276,7 @@ async function openWatches(
   })
   opened.defer(() => direct.close())
   const client = observeClient(direct, parts.now)
-  const rights = opened.use(watchRights({ client, rights: gatewayRights }))
+  const rights = opened.use(watchRights({ client, rights: rightsOf(config) }))
   // Whoever calls before the first list is there is told that the gateway is not ready.
   const watch = { client, ...rest, firstListSeconds: 0 }
   const revocations = opened.use(await watchRevocations(watch))
@@ -280,5 +289,10 @@ async function openWatches(
   board.set('revocations', () => revocations.condition(staleSecondsMax))
   board.set('pods', () => pods.condition(staleSecondsMax))
   board.set('namespaces', () => namespaces.condition(staleSecondsMax))
-  return { revocations, pods, namespaces }
+  const toolServers = config.toolServers ? opened.use(watchToolServers(watch)) : undefined
+  return { revocations, pods, namespaces, toolServers }
+}
+
+function rightsOf({ toolServers }: GatewayConfig): readonly Right[] {
+  return toolServers ? [...gatewayRights, ...toolServerRights] : gatewayRights
 }

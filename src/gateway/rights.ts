@@ -27,3 +27,15 @@ export const gatewayRights: readonly Right[] = [
   { ...revocations, verb: 'list' },
   { ...revocations, verb: 'watch' },
 ]
+
+const toolServers = {
+  group: 'countersign.dev',
+  resource: 'toolservers',
+  without: 'no tool server is served that only a ToolServer names',
+}
+
+/** What it uses beside them where the configuration has `toolServers`. */
+export const toolServerRights: readonly Right[] = [
+  { ...toolServers, verb: 'list' },
+  { ...toolServers, verb: 'watch' },
+]

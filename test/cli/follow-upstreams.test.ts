@@ -51,7 +51,7 @@ test('tool servers are followed in the configuration file, and what is wrong the
     [true],
   )
   await written('a.yaml', withServers('one', 'two'))
-  await eventually('it is told', () => seen.length > 0)
+  await eventually('it is told', () => seen.at(-1)?.length === 2)
   assert.deepEqual(seen.at(-1), ['one', 'two'])
   await written('a.yaml', withServers('two', 'two'))
   await eventually('it is said what is wrong', () => followed.conditions()[0]?.ok === false)

@@ -49,7 +49,7 @@
 {{- end -}}
 {{- $servers = append $servers .server -}}
 {{- end -}}
-{{- if not $servers -}}
+{{- if and (not $servers) (not $values.gateway.toolServers) -}}
 {{- $problems = append $problems "gateway.upstreams: at least one tool server is required; gateway.enabled=false installs the signer alone" -}}
 {{- end -}}
 {{- end -}}

@@ -1,0 +1,159 @@
+import { CountersignError, quoted } from '../../errors.ts'
+import { isDnsLabel, isDnsSubdomain } from '../../identity/kubernetes-name.ts'
+import type { ApiClient } from '../../kubernetes/api-client.ts'
+import { startInformer } from '../../kubernetes/informer.ts'
+import {
+  readFields,
+  readOptionalFields,
+  readOptionalInteger,
+  readOptionalText,
+  readText,
+  readTextList,
+  readTextMap,
+} from '../../kubernetes/read-field.ts'
+import {
+  keepingOnly,
+  readMetadata,
+  type KubernetesObject,
+  type Resource,
+} from '../../kubernetes/resource.ts'
+import type { Log } from '../../log.ts'
+import type { Era } from '../../mcp/message.ts'
+import type { Metrics } from '../../metrics.ts'
+import type { Condition } from '../../readiness.ts'
+import type { ToolServer } from './tool-server.ts'
+
+/** The ToolServers of the cluster. */
+export interface ToolServerSource extends AsyncDisposable {
+  /** Whether the first list has been there: before, nothing is known. */
+  readonly hasSynced: boolean
+  list(): readonly ToolServer[]
+  onChange(listener: () => void): void
+  condition(staleSecondsMax: number): Omit<Condition, 'name'>
+}
+
+interface ToolServerObject extends KubernetesObject {
+  readonly toolServer: ToolServer
+}
+
+/** The ToolServer resource: `charts/countersign/files/crds/toolservers.yaml`. */
+const toolServerResource: Resource<ToolServerObject> = {
+  group: 'countersign.dev',
+  version: 'v1alpha1',
+  plural: 'toolservers',
+  kind: 'ToolServer',
+  namespaced: true,
+  missing:
+    'customresourcedefinition toolservers.countersign.dev is not there: helm upgrade the chart, or kubectl apply -f charts/countersign/files/crds/toolservers.yaml',
+  parse: parseToolServer,
+}
+
+/**
+ * Follows the ToolServers of all namespaces. One that cannot be read is not served, and harms no other. While the watch is broken those
+ * of before stay: what must not be called any more is revoked.
+ */
+export function watchToolServers(options: {
+  readonly client: ApiClient
+  readonly log: Log
+  readonly metrics: Metrics
+}): ToolServerSource {
+  const listeners = new Set<() => void>()
+  const changed = (): void => {
+    for (const listener of listeners) listener()
+  }
+  const informer = startInformer({
+    ...options,
+    resource: keepingOnly(toolServerResource, {}),
+    onUnreadable: changed,
+  })
+  informer.onEvent(changed)
+  // A first list that is empty is no event. What is closed before it never has one.
+  informer.synced.then(changed, () => {})
+  return {
+    get hasSynced() {
+      return informer.hasSynced
+    },
+    list: () => informer.list().map(({ toolServer }) => toolServer),
+    onChange: (listener) => void listeners.add(listener),
+    condition: (staleSecondsMax) => informer.condition(staleSecondsMax),
+    async [Symbol.asyncDispose]() {
+      listeners.clear()
+      await informer[Symbol.asyncDispose]()
+    },
+  }
+}
+
+function parseToolServer(raw: unknown): ToolServerObject {
+  const metadata = readMetadata(raw)
+  const spec = readFields(readFields(raw, 'tool server')['spec'], 'spec')
+  const service = readFields(spec['service'], 'spec.service')
+  const namespace = readOptionalText(spec['namespace'], 'spec.namespace')
+  const pins = readOptionalFields(spec['pins'], 'spec.pins')
+  const toolServer: ToolServer = {
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    createdAt: metadata.creationTimestamp?.getTime() ?? 0,
+    spec: {
+      namespace:
+        namespace === undefined ? undefined : name(namespace, 'spec.namespace', isDnsLabel),
+      service: {
+        name: name(readText(service['name'], 'spec.service.name'), 'spec.service.name', isDnsLabel),
+        port: integer(service['port'], 'spec.service.port', { min: 1, max: 65_535, without: 443 }),
+        path: path(readOptionalText(service['path'], 'spec.service.path') ?? '/mcp'),
+      },
+      serviceAccount: name(
+        readText(spec['serviceAccount'], 'spec.serviceAccount'),
+        'spec.serviceAccount',
+        isDnsSubdomain,
+      ),
+      eras: eras(spec['eras']),
+      timeoutSeconds: integer(spec['timeoutSeconds'], 'spec.timeoutSeconds', {
+        min: 1,
+        max: 3600,
+        without: 60,
+      }),
+      pins: spec['pins'] === undefined ? undefined : digests(readTextMap(pins, 'spec.pins')),
+    },
+  }
+  return { metadata, toolServer }
+}
+
+function name(text: string, at: string, isName: (text: string) => boolean): string {
+  if (isName(text)) return text
+  throw new CountersignError('kubernetes/object', `${at}: want=name got=${quoted(text)}`)
+}
+
+function integer(
+  value: unknown,
+  at: string,
+  { min, max, without }: { readonly min: number; readonly max: number; readonly without: number },
+): number {
+  const read = readOptionalInteger(value, at) ?? without
+  if (read >= min && read <= max) return read
+  throw new CountersignError('kubernetes/object', `${at}: want=${min}..${max} got=${read}`)
+}
+
+/** What stands in an URL as it is; no query, which would stand in the log too. */
+function path(text: string): string {
+  if (/^(\/[A-Za-z0-9._~-]{1,63}){1,8}\/?$/.test(text) && !/\/\.{1,2}(\/|$)/.test(text)) return text
+  throw new CountersignError(
+    'kubernetes/object',
+    `spec.service.path: want=path got=${quoted(text)}`,
+  )
+}
+
+function eras(value: unknown): readonly Era[] {
+  const texts = value === undefined ? ['modern'] : readTextList(value, 'spec.eras')
+  const known = texts.filter((text) => text === 'modern' || text === 'legacy')
+  if (known.length > 0 && known.length === texts.length) return known
+  throw new CountersignError('kubernetes/object', 'spec.eras: want=modern, legacy or both')
+}
+
+function digests(pins: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const bad = Object.values(pins).find((digest) => !/^[0-9a-f]{64}$/.test(digest))
+  if (bad === undefined) return pins
+  throw new CountersignError(
+    'kubernetes/object',
+    `spec.pins: want=64 hex digits got=${quoted(bad)}`,
+  )
+}

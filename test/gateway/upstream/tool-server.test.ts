@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  chooseToolServers,
+  type Chosen,
+  type ToolServer,
+} from '../../../src/gateway/upstream/tool-server.ts'
+import { parseSpiffeId } from '../../../src/identity/spiffe-id.ts'
+import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
+import { requirement } from '../../requirements.ts'
+
+const trustDomain = parseTrustDomain('test.example')
+const ownNamespace = 'countersign-system'
+
+type Spec = Partial<ToolServer['spec']>
+
+function toolServer(place: string, spec: Spec = {}, createdAt = 1): ToolServer {
+  const [namespace = '', name = ''] = place.split('/')
+  return {
+    namespace,
+    name,
+    createdAt,
+    spec: {
+      namespace: undefined,
+      service: { name: 'tools', port: 443, path: '/mcp' },
+      serviceAccount: name,
+      eras: ['modern'],
+      timeoutSeconds: 60,
+      pins: undefined,
+      ...spec,
+    },
+  }
+}
+
+function choose(toolServers: readonly ToolServer[], configured: Chosen['configs'] = []): Chosen {
+  return chooseToolServers(toolServers, { trustDomain, ownNamespace, configured })
+}
+
+function served({ configs }: Chosen): readonly string[] {
+  return configs.map(({ server, url, spiffeId }) => `${server} ${url} ${spiffeId.uri}`)
+}
+
+test('a tool server speaks for its own namespace, which stands before its name', () => {
+  requirement('gateway.tool-server-of-its-namespace')
+  const chosen = choose([toolServer('research/search', { serviceAccount: 'finder' })])
+  assert.deepEqual(served(chosen), [
+    'research--search https://tools.research.svc:443/mcp spiffe://test.example/ns/research/sa/finder',
+  ])
+  assert.deepEqual(chosen.refused, [])
+})
+
+test('in the namespace of the gateway it has its plain name, and may speak for another', () => {
+  const chosen = choose([
+    toolServer('countersign-system/github', { namespace: 'tools', serviceAccount: 'gh' }),
+  ])
+  assert.deepEqual(served(chosen), [
+    'github https://tools.tools.svc:443/mcp spiffe://test.example/ns/tools/sa/gh',
+  ])
+})
+
+for (const [what, place, spec, why] of [
+  [
+    'another namespace',
+    'research/search',
+    { namespace: 'payments' },
+    'spec.namespace: want=its own, or a ToolServer in countersign-system got=payments',
+  ],
+  ['a name that says it is of another', 'a/b--c', {}, 'want=a name without --'],
+  ['a name that none may say', 'countersign-system/a--b', {}, 'want=a name without --'],
+  ['a namespace with the mark', 'a--b/c', {}, 'want=a name without --'],
+  [
+    'too long a name',
+    `research/${'x'.repeat(60)}`,
+    {},
+    `want=at most 63 letters, digits and dashes got=research--${'x'.repeat(60)}`,
+  ],
+  [
+    'a name with a dot',
+    'research/a.b',
+    {},
+    'want=at most 63 letters, digits and dashes got=research--a.b',
+  ],
+] as const) {
+  test(`a tool server with ${what} is not served`, () => {
+    requirement('gateway.tool-server-of-its-namespace')
+    const good = toolServer('research/good')
+    const { configs, refused } = choose([toolServer(place, spec), good])
+    assert.deepEqual(
+      configs.map(({ server }) => server),
+      ['research--good'],
+    )
+    assert.deepEqual(refused, [{ object: place, why }])
+  })
+}
+
+test('what the configuration names is taken by no tool server', () => {
+  requirement('gateway.tool-server-of-its-namespace')
+  const configured = {
+    server: 'github',
+    url: 'https://github.tools.svc/mcp',
+    spiffeId: parseSpiffeId('spiffe://test.example/ns/tools/sa/github'),
+    eras: ['modern'],
+  } as const
+  const byName = toolServer('countersign-system/github', { serviceAccount: 'other' })
+  const byIdentity = toolServer('tools/mine', { serviceAccount: 'github' })
+  const { configs, refused } = choose([byName, byIdentity], [configured])
+  assert.deepEqual(configs, [configured])
+  assert.deepEqual(refused, [
+    { object: 'countersign-system/github', why: 'want=each server named once got=github' },
+    {
+      object: 'tools/mine',
+      why: 'want=a SPIFFE ID for each server got=spiffe://test.example/ns/tools/sa/github of github and tools--mine',
+    },
+  ])
+})
+
+test("of two with one identity an operator's is served, then the older one", () => {
+  const younger = toolServer('tools/younger', { serviceAccount: 'gh' }, 3)
+  const older = toolServer('tools/older', { serviceAccount: 'gh' }, 2)
+  const operators = toolServer(
+    'countersign-system/gh',
+    { namespace: 'tools', serviceAccount: 'gh' },
+    9,
+  )
+  const names = (chosen: Chosen): readonly string[] => chosen.configs.map(({ server }) => server)
+  assert.deepEqual(names(choose([younger, older])), ['tools--older'])
+  assert.deepEqual(names(choose([younger, older, operators])), ['gh'])
+})
