@@ -164,12 +164,19 @@ test('sixty-four events wait for no clock, and more than that have a turn of the
   )
 })
 
-test('a turn ends at half a mebibyte of input', async () => {
-  const opened = open()
-  const large = authorizer.decide(callTexts({ arguments: { text: 'x'.repeat(200_000) } }))
-  record(opened.log, large, 20)
-  await new Promise(setImmediate)
-  assert.equal(opened.file.lines.length, 2)
+test('a turn ends at 128 KiB of input, and an event that is longer has one of its own', async () => {
+  for (const [length, lines] of [
+    [50_000, 2],
+    [200_000, 1],
+  ] as const) {
+    const opened = open()
+    const large = authorizer.decide(callTexts({ arguments: { text: 'x'.repeat(length) } }))
+    record(opened.log, large, 20)
+    await new Promise(setImmediate)
+    assert.equal(opened.file.lines.length, lines)
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate)
+    assert.equal(opened.file.lines.length, 20)
+  }
 })
 
 test('events that are not masked yet count as waiting', () => {
