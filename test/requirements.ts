@@ -279,6 +279,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a tool server whose CA is an intermediate is verified to the root by what it sends',
     source: 'RFC 8446 §4.4.2, RFC 5280 §6',
   },
+  'pki.earlier-intermediates-known': {
+    claim:
+      'a CA that goes on under another intermediate locks out nobody who still has the one before',
+    source: 'RFC 5280 §6; nodejs/node#65579',
+  },
   'toolserver.intermediates-accepted': {
     claim:
       'a gateway whose CA is an intermediate is verified to the root, and not by OpenSSL alone',

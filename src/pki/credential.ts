@@ -17,7 +17,7 @@ export interface Credential {
   readonly privateKeyPem: string
   /** Leaf first, then intermediates, never a root. */
   readonly chainPem: string
-  /** DER of those intermediates. */
+  /** DER of those intermediates; then, of a file that is followed, of those before them: peers have them for a while. */
   readonly intermediates: readonly Buffer[]
 }
 
@@ -76,14 +76,20 @@ export function openCredentialFile(options: {
   readonly identityExtensionOid?: string
 }): Promise<Reloading<Credential>> {
   const { file, log, awaited = false, pollSeconds, identityExtensionOid } = options
+  let known: readonly Buffer[] = []
   return openReloadingFiles({
     files: [file],
     code: 'pki/credential',
-    parse: ([pem = '']) =>
-      parseCredentialBundle(
+    parse([pem = '']) {
+      const credential = parseCredentialBundle(
         pem,
         identityExtensionOid === undefined ? {} : { identityExtensionOid },
-      ),
+      )
+      const { intermediates } = credential
+      const earlier = known.filter((der) => !intermediates.some((each) => each.equals(der)))
+      known = [...intermediates, ...earlier].slice(0, intermediatesMax)
+      return { ...credential, intermediates: known }
+    },
     log,
     awaited,
     ...(pollSeconds === undefined ? {} : { pollSeconds }),

@@ -36,7 +36,7 @@ test('the octets that were decided on are the octets that are forwarded', async 
 
 test('where the CA of everybody is an intermediate, everybody is served', async () => {
   requirement('gateway.intermediates-accepted')
-  await using world = await openWorld({ underRoot: true })
+  await using world = await openWorld({ underRoot: 3 })
   const agent = await world.agent()
   const reply = await agent.post('/mcp/files', echo.body, echo.headers)
   assert.equal(reply.status, 200, reply.text)

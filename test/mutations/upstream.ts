@@ -90,6 +90,12 @@ export const upstreamMutations: readonly Mutation[] = [
     claim: 'toolserver.intermediates-accepted',
     without: "the tool server's own intermediates",
     file: 'src/pki/peer-chain.ts',
-    edits: [['new Map(own.intermediates.map', 'new Map(own.intermediates.slice(8).map']],
+    edits: [['of own.intermediates)', 'of own.intermediates.slice(8))']],
+  },
+  {
+    claim: 'pki.earlier-intermediates-known',
+    without: 'the intermediates that a credential had',
+    file: 'src/pki/credential.ts',
+    edits: [['[...intermediates, ...earlier]', '[...intermediates, ...earlier.slice(8)]']],
   },
 ]

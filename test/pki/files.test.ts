@@ -34,6 +34,33 @@ test('a credential follows the ..data symlink that kubelet swaps', async (t) => 
   assert.equal(source.current().svid.sha256, second.issued.sha256)
 })
 
+test('a credential that is followed knows the intermediates that it had, because peers have them for a while', async (t) => {
+  requirement('pki.earlier-intermediates-known')
+  const volume = await createVolume(t)
+  const [first, second] = [3, 4].map((underRoot) => createTestAuthority({ underRoot }).issue())
+  assert.ok(first !== undefined && second !== undefined)
+  await volume.publish({ 'credential.pem': first.credentialPem })
+  await using source = await openCredentialFile({
+    file: join(volume.folder, 'credential.pem'),
+    log: silentLog,
+    pollSeconds: neverPoll,
+  })
+  assert.deepEqual(source.current().intermediates, first.credential.intermediates)
+  for (const [each, other] of [
+    [second, first],
+    [first, second],
+  ] as const) {
+    const changed = changeOf(source)
+    await volume.publish({ 'credential.pem': each.credentialPem })
+    await changed
+    assert.deepEqual(source.current().intermediates, [
+      ...each.credential.intermediates,
+      ...other.credential.intermediates,
+    ])
+    assert.equal(source.current().chainPem, each.credential.chainPem)
+  }
+})
+
 test('a trust bundle is also found changed by reading it again, without any event', async (t) => {
   const volume = await createVolume(t)
   const ca = createTestAuthority()

@@ -77,8 +77,8 @@ export function createTestAuthority(
     readonly lifetimeSecondsMax?: number
     readonly dnsSuffixes?: readonly string[]
     readonly constrainUris?: boolean
-    /** It is no root itself: one stands above it, and leaves bring it along. */
-    readonly underRoot?: boolean
+    /** It is no root itself: one stands above it, and leaves bring it along. The seed of its key. */
+    readonly underRoot?: number | undefined
     readonly now?: () => number
   } = {},
 ): TestAuthority {
@@ -100,7 +100,8 @@ export function createTestAuthority(
       ...(dnsSuffixes === undefined ? {} : { dnsSuffixes }),
       ...(constrainUris === undefined ? {} : { constrainUris }),
     })
-  const pems = options.underRoot === true ? authorityUnderRoot() : selfSigned()
+  const pems =
+    options.underRoot === undefined ? selfSigned() : authorityUnderRoot(options.underRoot)
   const authority = parseAuthority({ ...pems, trustDomain, now })
   const bundlePem = formatCertificates(authority.anchors)
   const source = staticAuthoritySource(authority)
@@ -137,14 +138,14 @@ interface AuthorityPems {
   readonly chainPem?: string
 }
 
-function authorityUnderRoot(): AuthorityPems {
+function authorityUnderRoot(seed: number): AuthorityPems {
   const issuer = { name: 'root', seed: 1 }
-  const keyIdentifier = extension('2.5.29.14', false, hex('0404 01020304'))
-  const middle = craftCa({ name: 'middle', seed: 3, issuer, extensions: { keyIdentifier } })
+  const keyIdentifier = extension('2.5.29.14', false, hex(`0404 0102030${seed}`))
+  const middle = craftCa({ name: `middle ${seed}`, seed, issuer, extensions: { keyIdentifier } })
   return {
     certificatePem: formatCertificates([middle]),
     chainPem: formatCertificates([craftCa(issuer)]),
-    privateKeyPem: seededKey(3).export({ format: 'pem', type: 'pkcs8' }).toString(),
+    privateKeyPem: seededKey(seed).export({ format: 'pem', type: 'pkcs8' }).toString(),
   }
 }
 

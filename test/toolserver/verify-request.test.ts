@@ -9,7 +9,7 @@ import { requireCountersign } from '../../src/toolserver/require-countersign.ts'
 import { createTestAuthority, type TestLeaf } from '../support/test-authority.ts'
 import { requirement } from '../requirements.ts'
 
-const authority = createTestAuthority({ underRoot: true })
+const authority = createTestAuthority({ underRoot: 3 })
 const server = authority.issue({ serviceAccount: 'files', role: 'tool-server' })
 const gateway = authority.issue({ serviceAccount: 'gateway', role: 'tool-broker' })
 const list = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' })

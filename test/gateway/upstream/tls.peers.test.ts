@@ -12,7 +12,7 @@ import { changeable } from '../world/world.ts'
 
 const authority = createTestAuthority()
 const other = createTestAuthority()
-const underRoot = createTestAuthority({ underRoot: true })
+const underRoot = createTestAuthority({ underRoot: 3 })
 
 interface Stage extends AsyncDisposable {
   readonly server: ReturnType<TestAuthority['issue']>

@@ -20,7 +20,7 @@ export interface Identities {
 }
 
 /** The certificates of a gateway's world, by the product's own issuer. They live for a day unless a test says less. */
-export function createIdentities(underRoot = false): Identities {
+export function createIdentities(underRoot?: number): Identities {
   const authority = createTestAuthority({
     lifetimeSeconds: 10 * 86_400,
     lifetimeSecondsMax: 86_400,

@@ -98,7 +98,7 @@ export interface WorldOptions {
   readonly pods?: PodSource
   readonly identityExtensionOid?: string
   /** The CA of everybody is an intermediate. */
-  readonly underRoot?: boolean
+  readonly underRoot?: number
   readonly trustBundle?: (bundle: Bundle) => Bundle
 }
 
