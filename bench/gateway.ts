@@ -14,6 +14,7 @@ import { checkRefusals, type Decides } from './gateway/check-refusals.ts'
 import { answersOf, answerText, call, type Setting } from './gateway/contest.ts'
 import { accessLogFile, findEnvoy, startEnvoy, type EnvoyKind } from './gateway/envoy.ts'
 import { decisionLogFile } from './gateway/product.ts'
+import { folderOfWorker } from './gateway/workers.ts'
 import { startRole } from './gateway/start-contestant.ts'
 import { withContest, type Contest, type Contestant, type Started } from './rig/contest.ts'
 import { median, report, rounded } from './rig/report.ts'
@@ -31,7 +32,8 @@ const { values } = parseArgs({
 const ours = 'gateway'
 const peer = 'Envoy MCP + RBAC'
 const inline = 'the necessary work inline'
-const ourLog = { log: decisionLogFile, decides: 'arguments' } as const
+const ourLog = { logs: [decisionLogFile], decides: 'arguments' } as const
+const logsOfTwo = [1, 2].map((number) => join(folderOfWorker('', number), decisionLogFile))
 
 await withContest(
   { callers: 1, answer: answerText, answers: answersOf(2) },
@@ -42,35 +44,43 @@ await withContest(
     for (let index = 0; index < Number(values.rounds); index += 1) {
       await contest.round({ seconds: Number(values.seconds) })
     }
-    for (const [each, log] of logs) {
+    for (const [each, files] of logs) {
       await each.driver.close()
       await each.close()
-      checkLog(each, join(each.folder, log))
+      checkLogs(
+        each,
+        files.map((file) => join(each.folder, file)),
+      )
     }
     print(contest.list)
   },
 )
 
-/** Starts whom the command line asks for, and gives those that write a line a call, each with its file. */
+/** Starts whom the command line asks for, and gives those that write a line a call, each with its files. */
 async function startAll(
   contest: Contest,
   upstream: Started,
-): Promise<ReadonlyMap<Contestant, string>> {
+): Promise<ReadonlyMap<Contestant, readonly string[]>> {
   const only = values.only?.split(',')
-  const logs = new Map<Contestant, string>()
+  const logs = new Map<Contestant, readonly string[]>()
   const add = async (
     name: string,
     start: (setting: Setting) => Promise<Started>,
-    more: { readonly path?: string; readonly log?: string; readonly decides?: Decides } = {},
+    more: {
+      readonly path?: string
+      readonly logs?: readonly string[]
+      readonly decides?: Decides
+    } = {},
   ): Promise<void> => {
     if (only !== undefined && !only.some((word) => name.includes(word))) return
-    const { path = '/mcp/tools', log, decides = 'nothing' } = more
+    const { path = '/mcp/tools', logs: files, decides = 'nothing' } = more
     const load = { ...call, path, want: '"a map"', connections: 16 }
     const each = await contest.add(name, start, load)
     each.calls = await checkRefusals(contest.material, { name, port: each.port, decides })
-    if (log !== undefined) logs.set(each, log)
+    if (files !== undefined) logs.set(each, files)
   }
   await add(ours, startRole('gateway'), ourLog)
+  await add('gateway, two workers', startRole('two-workers'), { ...ourLog, logs: logsOfTwo })
   await add(inline, startRole('inline'), ourLog)
   const program = findEnvoy()
   const envoy = async (name: string, kind: EnvoyKind): Promise<void> => {
@@ -79,7 +89,7 @@ async function startAll(
     const start = (setting: Setting): Promise<Started> =>
       startEnvoy(program, setting, { ...kind, callerSpiffeIds })
     const decides = kind.args ? 'arguments' : kind.mcp ? 'tool' : 'nothing'
-    await add(name, start, { decides, ...(kind.args ? { log: accessLogFile } : {}) })
+    await add(name, start, { decides, ...(kind.args ? { logs: [accessLogFile] } : {}) })
   }
   await envoy(peer, { mcp: true, args: false })
   await envoy(`${peer} on arguments, access log`, { mcp: true, args: true })
@@ -92,8 +102,9 @@ async function startAll(
 }
 
 /** A line for each call, and each of them a JSON object: what logs less is quicker. */
-function checkLog({ name, calls }: Contestant, log: string): void {
-  const lines = readFileSync(log, 'utf8').trimEnd().split('\n')
+function checkLogs({ name, calls }: Contestant, files: readonly string[]): void {
+  const texts = files.map((file) => readFileSync(file, 'utf8').trimEnd())
+  const lines = texts.flatMap((text) => (text === '' ? [] : text.split('\n')))
   for (const line of lines) JSON.parse(line)
   if (lines.length !== calls) throw new Error(`${name}: want=${calls} events got=${lines.length}`)
 }

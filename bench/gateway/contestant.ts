@@ -4,10 +4,13 @@ import { runForwarder } from './forwarder.ts'
 import { runGateway } from './product.ts'
 import { runInline } from './inline.ts'
 import { runSdkObjects } from './sdk-objects.ts'
-import type { Setting } from './contest.ts'
+import { runWorkers } from './workers.ts'
+import type { Running, Setting } from './contest.ts'
 
 const roles = {
   gateway: runGateway,
+  'one-worker': (setting: Setting): Promise<Running> => runWorkers(setting, 1),
+  'two-workers': (setting: Setting): Promise<Running> => runWorkers(setting, 2),
   inline: runInline,
   forwarder: runForwarder,
   'bare-tls': runBareTls,
