@@ -74,6 +74,8 @@ export type ErrorCode =
   | 'gateway/upstream-identity'
   | 'gateway/upstream-revoked'
   | 'gateway/session-key'
+  // toolserver
+  | 'toolserver/revocations'
   // agent
   | 'agent/server-identity'
   | 'agent/connections'

@@ -298,6 +298,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'the name of a tool server leads to no link-local, metadata, multicast or translated address, and to the loopback only where configuration says so; what was checked is what is connected to',
     source: 'CVE-2026-44430, CVE-2026-27826; facts of the MCP security guidance on SSRF',
   },
+  'toolserver.revoked-gateway-refused': {
+    claim:
+      'a tool server that is told of revocations lets in no gateway that is revoked, and nobody while it does not know',
+    source: 'docs/AUTHORIZATION.md, tool servers; TLS judges a certificate at the handshake alone',
+  },
   'toolserver.ended-means-not-begun': {
     claim: 'what comes on a connection that a tool server has ended is not handed to its handler',
     source: 'RFC 9110 §15.5.9',

@@ -9,10 +9,17 @@ import type { Role } from '../identity/role.ts'
 import { silentLog, type Log } from '../log.ts'
 import { readableId } from '../mcp/readable-id.ts'
 import { openBundleFile } from '../pki/bundle.ts'
+import type { RevocationSource } from '../pki/revocation.ts'
 import { openCredentialFile } from '../pki/credential.ts'
 import { parseIdentityExtensionOid } from '../pki/identity-extension-oid.ts'
 import { createTokenVerifier } from '../token/verify.ts'
 import type { VerifiedCaller } from './caller.ts'
+import {
+  followClusterRevocations,
+  openRevocationFile,
+  type ClusterAccess,
+} from './revocation-sources.ts'
+import { endRevoked } from './end-revoked.ts'
 import { createRequestVerifier, type Refusal } from './verify-request.ts'
 
 export type { VerifiedCaller } from './caller.ts'
@@ -69,6 +76,11 @@ export interface RequireCountersignOptions {
   readonly direct?: readonly Role[]
   /** Octets, 4 MiB by default, as a gateway's; a larger body is refused with 413 before it is read whole. */
   readonly bodyBytesMax?: number
+  /**
+   * Where revocations are learned from, the gateway's own among them: the cluster (`true`, or where it is), whose Revocations are listed
+   * every ten seconds, or a file of such a list. None by default: then a stolen certificate is good until it ends.
+   */
+  readonly revocations?: true | ClusterAccess | { readonly file: string }
   /** The signer's. Required in production. */
   readonly identityExtensionOid?: string
   /** False is for trying out: then the example number of the extension is taken where none is given. Default true. */
@@ -109,7 +121,9 @@ export async function requireCountersign(options: RequireCountersignOptions): Pr
     server: options.server,
     now,
   })
+  const revocations = await openRevocations(options.revocations, log)
   const verifyRequest = createRequestVerifier({
+    revocations,
     credential,
     trustBundle,
     tokens,
@@ -138,6 +152,7 @@ export async function requireCountersign(options: RequireCountersignOptions): Pr
       const reload = (): void => server.setSecureContext({ ...tlsOptions, ...material() })
       detach.push(credential.onChange(reload), trustBundle.onChange(reload))
       drains.push(createDrain(server))
+      detach.push(endRevoked(server, { revocations, identityExtensionOid }))
     },
     async close(times) {
       await Promise.all(drains.splice(0).map((drain) => drain.close({ ...defaultDrain, ...times })))
@@ -146,10 +161,20 @@ export async function requireCountersign(options: RequireCountersignOptions): Pr
     verifyRequest,
     async [Symbol.asyncDispose]() {
       for (const each of detach) each()
+      await revocations?.[Symbol.asyncDispose]()
       await credential[Symbol.asyncDispose]()
       await trustBundle[Symbol.asyncDispose]()
     },
   }
+}
+
+function openRevocations(
+  from: RequireCountersignOptions['revocations'],
+  log: Log,
+): Promise<RevocationSource & AsyncDisposable> | undefined {
+  if (from === undefined) return undefined
+  if (from !== true && 'file' in from) return openRevocationFile({ file: from.file, log })
+  return followClusterRevocations({ access: from === true ? {} : from, log })
 }
 
 function gatewayId(uri: string, trustDomain: TrustDomain): string {

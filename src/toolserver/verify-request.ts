@@ -9,6 +9,7 @@ import type { Role } from '../identity/role.ts'
 import type { BundleSource } from '../pki/bundle.ts'
 import type { Credential, CredentialSource } from '../pki/credential.ts'
 import { intermediatesOf } from '../pki/peer-chain.ts'
+import type { RevocationSource } from '../pki/revocation.ts'
 import { parseX509Svid, verifyX509Svid, type X509Svid } from '../pki/x509-svid.ts'
 import type { TokenVerifier } from '../token/verify.ts'
 import { callerOf, directCaller, type VerifiedCaller } from './caller.ts'
@@ -16,8 +17,8 @@ import { callerOf, directCaller, type VerifiedCaller } from './caller.ts'
 /** Why a request was refused. `message` may be shown to the caller. */
 export interface Refusal {
   readonly refused: true
-  /** HTTP status: 400 for what cannot be read, 403 for who is not let in. */
-  readonly status: 400 | 403
+  /** HTTP status: 400 for what cannot be read, 403 for who is not let in, 503 while that cannot be known. */
+  readonly status: 400 | 403 | 503
   readonly message: string
 }
 
@@ -40,10 +41,12 @@ export function createRequestVerifier(options: {
   /** Roles that may come without the gateway. */
   readonly direct: readonly Role[]
   readonly identityExtensionOid?: string | undefined
+  readonly revocations?: RevocationSource | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }): RequestVerifier {
   const { credential, trustBundle, tokens, gateways, direct, now, identityExtensionOid } = options
+  const { revocations } = options
   // A certificate cannot change on an open connection, so it is parsed once; whether it is still good is asked each time.
   const shown = new WeakMap<TLSSocket, Shown>()
 
@@ -61,6 +64,8 @@ export function createRequestVerifier(options: {
       return refuse(400, 'the connection has ended: the request was not received')
     try {
       const peer = peerOf(request.socket as TLSSocket)
+      const revoked = revocations === undefined ? undefined : judgeRevoked(peer, revocations)
+      if (revoked !== undefined) return revoked
       const role = peer.identity?.role
       // A role says what kind of workload it is. Who may speak for others here is who this server names.
       if (role === 'tool-broker' && gateways.has(peer.spiffeId.uri)) {
@@ -78,6 +83,16 @@ export function createRequestVerifier(options: {
       return refuse(403, error instanceof CountersignError ? error.message : 'peer not verified')
     }
   }
+}
+
+/** So old what is known of revocations may be before nobody is let in: as with a gateway. */
+const staleSecondsMax = 120
+
+function judgeRevoked(peer: X509Svid, revocations: RevocationSource): Refusal | undefined {
+  if (revocations.find(peer) !== undefined) return refuse(403, 'certificate is revoked')
+  return revocations.staleSeconds > staleSecondsMax
+    ? refuse(503, 'revocations are not known')
+    : undefined
 }
 
 /** What the other end of a connection has shown. */

@@ -387,4 +387,22 @@ export const mutations: readonly Mutation[] = [
       ],
     ],
   },
+  {
+    claim: 'toolserver.revoked-gateway-refused',
+    without: 'the look at revocations',
+    file: 'src/toolserver/verify-request.ts',
+    edits: never('revocations.find(peer) !== undefined'),
+  },
+  {
+    claim: 'toolserver.revoked-gateway-refused',
+    without: 'the bound on how old they may be',
+    file: 'src/toolserver/verify-request.ts',
+    edits: [['revocations.staleSeconds > staleSecondsMax', 'staleSecondsMax < 0']],
+  },
+  {
+    claim: 'toolserver.revoked-gateway-refused',
+    without: 'the end of what is open',
+    file: 'src/toolserver/end-revoked.ts',
+    edits: [['socket.destroy()', 'void socket']],
+  },
 ]

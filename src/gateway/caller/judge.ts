@@ -4,7 +4,8 @@ import { verifyX509Svid, type X509Svid } from '../../pki/x509-svid.ts'
 import { identityRefusal, unavailable, type Refusal, type Soon } from '../refusal.ts'
 import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
 import type { Caller } from './caller.ts'
-import type { NamespaceSource, PodSource, RevocationSource } from './revocation.ts'
+import type { RevocationSource } from '../../pki/revocation.ts'
+import type { NamespaceSource, PodSource } from './workload-sources.ts'
 
 export interface JudgeOptions {
   readonly trustBundle: BundleSource

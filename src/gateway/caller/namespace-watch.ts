@@ -7,7 +7,7 @@ import { keepingOnly } from '../../kubernetes/resource.ts'
 import { namespaces, type Namespace } from '../../kubernetes/workloads.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
-import { findDrift, type NamespaceSource } from './revocation.ts'
+import { findDrift, type NamespaceSource } from './workload-sources.ts'
 import { firstList, idleSeconds, staleSecondsOf, type Watched } from './revocation-watch.ts'
 
 /** Of a namespace only its labels of governance are kept. */

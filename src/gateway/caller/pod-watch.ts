@@ -7,7 +7,7 @@ import { pods } from '../../kubernetes/workloads.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { createPodDeadlines, realTimer, type PodDeadlines, type Timer } from './pod-deadlines.ts'
-import type { PodSource } from './revocation.ts'
+import type { PodSource } from './workload-sources.ts'
 import { firstList, idleSeconds, staleSecondsOf, type Watched } from './revocation-watch.ts'
 
 /** Of a pod only this is kept: whether it is there, and when it ends. */

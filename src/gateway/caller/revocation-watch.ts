@@ -21,7 +21,7 @@ import {
   isDnsSubdomain,
   isLowerCaseLabelValue,
 } from '../../identity/kubernetes-name.ts'
-import { findRevocation, type Revocation, type RevocationSource } from './revocation.ts'
+import { findRevocation, type Revocation, type RevocationSource } from '../../pki/revocation.ts'
 
 interface RevocationObject extends KubernetesObject {
   readonly revocation: Revocation

@@ -3,11 +3,8 @@ import { test } from 'node:test'
 import { Bag } from '../../../src/bag.ts'
 import type { Caller } from '../../../src/gateway/caller/caller.ts'
 import { createJudge } from '../../../src/gateway/caller/judge.ts'
-import type {
-  NamespaceSource,
-  PodSource,
-  RevocationSource,
-} from '../../../src/gateway/caller/revocation.ts'
+import type { NamespaceSource, PodSource } from '../../../src/gateway/caller/workload-sources.ts'
+import type { RevocationSource } from '../../../src/pki/revocation.ts'
 import { eventually } from '../../support/eventually.ts'
 import { textOf } from '../../../src/policy/asked.ts'
 import type { DecisionInput } from '../../../src/policy/authorizer.ts'

@@ -5,13 +5,10 @@ import { silentLog, type Log } from '../../../src/log.ts'
 import { silentMetrics, type Metrics } from '../../../src/metrics.ts'
 import { defaultLimits } from '../../../src/gateway/limits.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/gateway.ts'
-import type {
-  NamespaceSource,
-  PodSource,
-  Revocation,
-  RevocationSource,
-} from '../../../src/gateway/caller/revocation.ts'
-import { findDrift, findRevocation } from '../../../src/gateway/caller/revocation.ts'
+import type { NamespaceSource, PodSource } from '../../../src/gateway/caller/workload-sources.ts'
+import type { Revocation, RevocationSource } from '../../../src/pki/revocation.ts'
+import { findDrift } from '../../../src/gateway/caller/workload-sources.ts'
+import { findRevocation } from '../../../src/pki/revocation.ts'
 import { parseSpiffeId } from '../../../src/identity/spiffe-id.ts'
 import type { Bundle } from '../../../src/pki/bundle.ts'
 import type { Credential } from '../../../src/pki/credential.ts'

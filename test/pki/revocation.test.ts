@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  findRevocation,
-  matchRevocation,
-  type Revocation,
-} from '../../../src/gateway/caller/revocation.ts'
-import { createTestAuthority } from '../../support/test-authority.ts'
+import { findRevocation, matchRevocation, type Revocation } from '../../src/pki/revocation.ts'
+import { createTestAuthority } from '../support/test-authority.ts'
 
 const { credential } = createTestAuthority().issue({
   namespace: 'agents',
