@@ -1,10 +1,7 @@
-import { readFile } from 'node:fs/promises'
-import * as z from 'zod'
 import { openCountersignFetch } from '../agent/countersign-fetch.ts'
 import { bridgeBounds, runStdioBridge } from '../agent/stdio-bridge.ts'
 import { CountersignError, quoted } from '../errors.ts'
 import { parseSpiffeId } from '../identity/spiffe-id.ts'
-import { validate } from './configuration.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface BridgeOptions {
@@ -16,7 +13,7 @@ export interface BridgeOptions {
   readonly pod?: string
 }
 
-type BridgeTarget = Required<Omit<BridgeOptions, 'dev' | 'pod'>>
+export type BridgeTarget = Required<Omit<BridgeOptions, 'dev' | 'pod'>>
 
 /** Speaks MCP on standard input and output, and mTLS to the gateway. */
 export async function runBridge(options: BridgeOptions, terminal: Terminal): Promise<void> {
@@ -55,7 +52,11 @@ const lineEnd = Buffer.from('\n')
 
 async function targetOf(options: BridgeOptions): Promise<BridgeTarget> {
   const { dev, pod, url, server, credentialBundle, trustBundle } = options
-  if (dev !== undefined) return targetInDev(dev, pod ?? 'acme/researcher')
+  if (dev !== undefined) {
+    // Only there a schema is needed: a client may keep many bridges, and each holds what it has loaded.
+    const { targetInDev } = await import('./bridge-dev.ts')
+    return targetInDev(dev, pod ?? 'acme/researcher')
+  }
   const missing = Object.entries({ url, server, credentialBundle, trustBundle }).find(
     ([, value]) => value === undefined,
   )
@@ -84,36 +85,4 @@ function checked(target: BridgeTarget): BridgeTarget {
     })
   }
   return target
-}
-
-const devFileSchema = z.object({
-  gateway: z.object({ url: z.string(), spiffeId: z.string() }),
-  trustBundle: z.string(),
-  pods: z.array(
-    z.object({ namespace: z.string(), name: z.string(), credentialBundle: z.string().nullable() }),
-  ),
-})
-
-async function targetInDev(file: string, pod: string): Promise<BridgeTarget> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new CountersignError('cli/usage', `bridge: cannot read ${quoted(file, 300)}`, {
-      cause,
-      hint: 'it is the dev.json that `npm run dev` writes when all is ready',
-    })
-  })
-  const dev = validate(JSON.parse(text), devFileSchema, file)
-  const { credentialBundle } =
-    dev.pods.find(({ namespace, name }) => `${namespace}/${name}` === pod) ?? {}
-  if (typeof credentialBundle === 'string') {
-    return {
-      url: `${dev.gateway.url}/mcp`,
-      server: dev.gateway.spiffeId,
-      credentialBundle,
-      trustBundle: dev.trustBundle,
-    }
-  }
-  const named = dev.pods.filter((each) => each.credentialBundle !== null)
-  throw new CountersignError('cli/usage', `bridge: ${quoted(pod)} has no certificate there`, {
-    hint: `one of ${named.map(({ namespace, name }) => `${namespace}/${name}`).join(', ')}`,
-  })
 }
