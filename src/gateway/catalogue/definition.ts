@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { parseArgumentNames, type ArgumentNames } from '../../mcp/argument-names.ts'
 import { parseParamHeaders, type ParamHeader } from '../../mcp/param-headers.ts'
 import type { Problem } from '../../mcp/problem.ts'
@@ -53,7 +53,7 @@ export function parseDefinition(octets: Buffer): Definition | string {
     name,
     octets,
     nameSpan,
-    digest: digestDefinition(octets.toString('utf8')),
+    digest: digestOf(octets.toString('utf8'), scanned.value),
     annotations: told,
     paramHeaders: parseParamHeaders(inputSchema),
     argumentNames: argumentNamesIn(octets),
@@ -82,16 +82,23 @@ function isFit(annotations: object): boolean {
 
 /** SHA-256 of canonical JSON, hex: the digest to put into a pin. */
 export function digestDefinition(text: string): string {
-  return createHash('sha256').update(canonicalJson(text)).digest('hex')
+  return digestOf(text, JSON.parse(text))
 }
+
+function digestOf(text: string, parsed: unknown): string {
+  return hash('sha256', canonicalJson(text, parsed), 'hex')
+}
+
+/** What every number has in it that a double may not hold, or that is written otherwise than ours; so may strings. */
+const oddNumber = /[0-9][.eE]|[0-9]{16}/
 
 /**
  * Members sorted, no white space (RFC 8785), except that a number which a double does not hold keeps its digits: two definitions
  * that differ only there must not have one digest.
  */
-function canonicalJson(text: string): string {
-  const parsed: unknown = JSON.parse(text, exactNumber as (key: string, value: unknown) => unknown)
-  return write(parsed)
+function canonicalJson(text: string, parsed: unknown): string {
+  if (!oddNumber.test(text)) return write(parsed)
+  return write(JSON.parse(text, exactNumber as (key: string, value: unknown) => unknown))
 }
 
 class ExactNumber {
