@@ -244,8 +244,8 @@ async function notReady(
   return refused('ready', { ...refusal, close: true })
 }
 
-function replyTo({ arrived, caller, rawId }: Known): Reply {
-  return { response: arrived.response, rawId, unsent: caller?.unsent }
+function replyTo({ arrived, caller, rawId, decisionId }: Known): Reply {
+  return { response: arrived.response, rawId, unsent: caller?.unsent, decisionId }
 }
 
 /** Tells a refusal, once: to the log, and to the caller where nothing of an answer has been sent. */

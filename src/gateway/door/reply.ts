@@ -11,6 +11,8 @@ export interface Reply {
   readonly rawId: string | undefined
   /** Whose octets wait in it; undefined before that is known. */
   readonly unsent: Unsent | undefined
+  /** Of the permit under which it is given. */
+  readonly decisionId: string | undefined
 }
 
 /** Answers with a result of the gateway's own. */
@@ -59,10 +61,12 @@ export function replyAccepted({ response }: Reply): void {
 
 /** Ends an answer, whatever has been sent of it, with a refusal: a stream with one more event, the last. */
 export function endReply(reply: Reply, refusal: Refusal): void {
-  const { response } = reply
-  if (!response.headersSent) replyRefusal(reply, refusal)
+  const { response, decisionId } = reply
+  const data = decisionId === undefined ? refusal.data : { decisionId, ...refusal.data }
+  const told = data === undefined ? refusal : { ...refusal, data }
+  if (!response.headersSent) replyRefusal(reply, told)
   else if (!response.writableEnded) {
-    response.end(formatEvent(Buffer.from(formatRefusal(refusal, reply.rawId))))
+    response.end(formatEvent(Buffer.from(formatRefusal(told, reply.rawId))))
   }
 }
 

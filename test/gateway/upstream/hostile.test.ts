@@ -373,10 +373,15 @@ test('the connection of a caller whose stream was cut off serves its next call',
   assert.equal(cut.status, 200)
   const events = cut.text.trim().split('\n\n')
   assert.equal(events[0], event(progress).trim())
+  const decisionId = stage.world.events.at(-1)?.decisionId
   assert.deepEqual(JSON.parse(events[1]?.replace('data: ', '') ?? ''), {
     jsonrpc: '2.0',
     id: 1,
-    error: { code: -32603, message: 'upstream gave no answer' },
+    error: {
+      code: -32603,
+      message: `upstream gave no answer (decision ${decisionId})`,
+      data: { decisionId },
+    },
   })
   const next = await agent.post('/mcp/files', call.body, call.headers)
   assert.equal(next.status, 200)
