@@ -35,8 +35,8 @@ function isNotReceived({ status, closes }: ResponseHead): boolean {
 /**
  * Sends a request, and again where it was certainly not begun: no connection could be made, or it ended before the request was
  * written. What may have arrived is sent again only when the server says that it has not received it (408 on a connection that it ends,
- * RFC 9110 §15.5.9), or when
- * doing it twice does no more than doing it once (§9.2.2), and then once. Who asks hears of the last attempt alone.
+ * RFC 9110 §15.5.9), or when doing it twice does no more than doing it once (§9.2.2), and then once. Who asks hears of the last attempt
+ * alone.
  */
 export function sendRepeating({ send, answering, repeatable }: Sending): Asking {
   let attempt: Asking | undefined
