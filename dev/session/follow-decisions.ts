@@ -17,7 +17,9 @@ interface LoggedEvent {
     readonly action?: { readonly name?: string }
     readonly resource?: { readonly id?: string }
   }
-  readonly result?: unknown
+  readonly result?: { readonly allow?: unknown; readonly count?: number } | null
+  /** Of a list. */
+  readonly list?: { readonly asked: number; readonly shown: number }
 }
 
 /** Shows each line of the decision log that begins after this resolves, until the signal; `ended` settles with it. */
@@ -59,18 +61,13 @@ async function showLines(
   }
 }
 
-function readDecision({ decision_id, input, result }: LoggedEvent): SeenDecision {
-  const { allow, count, allowed } = (result ?? {}) as {
-    allow?: unknown
-    count?: number
-    allowed?: readonly number[]
-  }
-  const filtered = count === undefined ? undefined : `${allowed?.length ?? 0} of ${count} tools`
+function readDecision({ decision_id, input, result, list }: LoggedEvent): SeenDecision {
+  const filtered = list === undefined ? undefined : `${list.shown} of ${list.asked} tools`
   return {
     decisionId: decision_id,
     caller: input?.subject?.id ?? 'unknown caller',
     method: input?.action?.name ?? '',
     target: filtered ?? input?.resource?.id ?? '',
-    allowed: allow === true || filtered !== undefined,
+    allowed: result?.allow === true || result?.count !== undefined,
   }
 }

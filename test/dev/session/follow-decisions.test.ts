@@ -30,7 +30,8 @@ test('new decisions are shown as they are written, whole lines only, and old one
   const list = JSON.stringify({
     decision_id: 'b',
     input: { subject, action: { name: 'tools/list' } },
-    result: { count: 5, allowed: [0, 3] },
+    result: { count: 5 },
+    list: { asked: 5, shown: 2 },
   })
   const refused = JSON.stringify({ decision_id: 'c', result: { allow: 'true' } })
   await appendFile(file, `"older"}\n${call.slice(0, 20)}`)
