@@ -35,6 +35,7 @@ export type MetricName =
   | 'countersign_gateway_upstream_connections'
   | 'countersign_gateway_bad_tools_total'
   | 'countersign_gateway_worker_exits_total'
+  | 'countersign_trace_spans_total'
   | 'countersign_policy_evaluation_seconds'
   | 'countersign_policy_errors_total'
   | 'countersign_policy_reloads_total'
@@ -79,6 +80,7 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
   ],
   countersign_gateway_bad_tools_total: ['counter', 'definitions left out as unfit', ['server']],
   countersign_gateway_worker_exits_total: ['counter', 'workers that ended unasked', []],
+  countersign_trace_spans_total: ['counter', 'spans for the collector', ['outcome']],
   countersign_policy_evaluation_seconds: ['histogram', 'one policy evaluation', ['entrypoint']],
   countersign_policy_errors_total: [
     'counter',

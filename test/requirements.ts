@@ -411,6 +411,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'argument list and environment of a worker hold no key and no configuration',
     source: 'proc(5): /proc/<pid>/cmdline is readable by everybody',
   },
+  'gateway.traces-hold-no-arguments': {
+    claim: 'what is sent to a collector of traces holds no argument, and no answer, of a tool',
+    source: 'docs/OPERATING.md, traces',
+  },
   'gateway.bodies-bounded': {
     claim:
       'request bodies take no more memory than is said, and no identity takes it from the others',

@@ -32,6 +32,7 @@ import type { GatewayConfig } from './gateway-configuration.ts'
 import { pagesOf } from './gateway-pages.ts'
 import { listening } from './listening.ts'
 import { openPolicy } from './open-policy.ts'
+import { openTracer } from './open-tracer.ts'
 import { beginning, type Running } from './running.ts'
 import { readSessionKey } from './session-key.ts'
 
@@ -131,14 +132,13 @@ export async function openGateway(
     isThere(credential) ? workloadOf(credential.current().svid.spiffeId)?.namespace : undefined
   const tools = opened.use(await followUpstreams(config, { log, toolServers, ownNamespace }))
   const inputOctetsMax = config.limits.bodyBytesMax + inputOctetsMore
-  const { engine } = policy
   const decisionLog = opened.use(
     await openDecisionLog({
       ...config.decisionLog,
       rotation: config.decisionLog,
       // Two of the largest, so that one can be taken while another is written.
       bufferOctetsMax: Math.max(bufferOctetsMin, 2 * inputOctetsMax),
-      engine,
+      engine: policy.engine,
       labels: () => ({ id: credential.current().svid.spiffeId.uri, ...options.labels }),
       now,
       log,
@@ -149,11 +149,12 @@ export async function openGateway(
   let gateway: Gateway | undefined
   board.set('listen', () => listenState(gateway, [credential, trustBundle]))
   const needed = (): readonly Condition[] => board.list()
+  const tracer = openTracer(config, parts)
   const door = opened.use(new AsyncDisposableStack())
-  const authorizer = createAuthorizer(engine, { metrics, inputOctetsMax })
+  const authorizer = createAuthorizer(policy.engine, { metrics, inputOctetsMax })
   const open = async (): Promise<void> => {
     const sources = { ...watches, credential, trustBundle, authorizer, decisionLog }
-    const process = { ready: needed, probes: true, now, log, metrics }
+    const process = { ready: needed, probes: true, tracer, now, log, metrics }
     const made = await listening('listen', config.listen, () =>
       createGateway({ ...settings, upstreams: tools.current(), ...sources, ...process }),
     )

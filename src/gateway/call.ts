@@ -3,6 +3,7 @@ import type { ArgumentsText } from '../policy/asked.ts'
 import type { Caller } from './caller/caller.ts'
 import type { Arrived } from './door/arrived.ts'
 import type { Session } from './handle/session.ts'
+import type { CallTrace } from './trace/tracer.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
 /** What a call is about. */
@@ -20,6 +21,8 @@ export interface Call {
   /** Of legacy messages other than `initialize`. */
   readonly session: Session | undefined
   readonly target: Target
+  /** Its span, where it is traced. */
+  readonly trace: CallTrace | undefined
   /** `params.arguments` by its octets, with the one digest of them. */
   readonly arguments: ArgumentsText | undefined
 }

@@ -24,6 +24,7 @@ import { createAuthorize } from './permit/authorize.ts'
 import { createDecisions } from './permit/policy.ts'
 import type { Parts } from './serve/serve.ts'
 import { createReadiness } from './readiness.ts'
+import type { Tracer } from './trace/tracer.ts'
 import { createAbsences } from './upstream/absences.ts'
 import { createRefusalLog } from './refusal-log.ts'
 import { createHeldSessions, type Held, type HeldSessions } from './upstream/held-sessions.ts'
@@ -63,6 +64,8 @@ export interface GatewayOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly delay?: Delay | undefined
+  /** Follows calls for a collector of traces. */
+  readonly tracer?: Tracer | undefined
   readonly log: Log
   readonly metrics: Metrics
   readonly identityExtensionOid?: string | undefined
@@ -118,6 +121,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     authorize: createAuthorize({ decisions, catalogueOf, log }),
     parts: createParts(options, limits, made),
     refusals,
+    tracer: options.tracer,
     log,
     metrics,
     now,

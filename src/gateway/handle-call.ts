@@ -33,6 +33,7 @@ import {
 import type { RefusalLog } from './refusal-log.ts'
 import { end } from './serve/end.ts'
 import type { Parts, Serve } from './serve/serve.ts'
+import type { CallOutcome, Tracer } from './trace/tracer.ts'
 
 export interface CallHandlerOptions {
   /** What still has to hold before anybody is served. */
@@ -41,6 +42,7 @@ export interface CallHandlerOptions {
   readonly served: Served
   readonly authorize: (call: Call) => Soon<Permit | Refused>
   readonly parts: Parts
+  readonly tracer?: Tracer | undefined
   readonly refusals: RefusalLog
   readonly log: Log
   readonly metrics: Metrics
@@ -55,6 +57,9 @@ interface Known {
   message: RequestMessage | NotificationMessage | undefined
   rawId: string | undefined
   decisionId: string | undefined
+  /** When it came, for its span. */
+  readonly tracedAt: number
+  call: Call | undefined
 }
 
 /** Handles requests; what even a refusal cannot be made of hangs up. */
@@ -79,6 +84,8 @@ async function handleCall(arrived: Arrived, options: CallHandlerOptions): Promis
     message: undefined,
     rawId: undefined,
     decisionId: undefined,
+    tracedAt: options.tracer?.now() ?? 0,
+    call: undefined,
   }
   const refusal = await outcomeOf(known, options)
   const seconds = (now() - receivedAt) / 1000
@@ -86,6 +93,19 @@ async function handleCall(arrived: Arrived, options: CallHandlerOptions): Promis
   const outcome = refusal === undefined ? 'served' : 'refused'
   metrics.count('countersign_gateway_requests_total', { door, outcome })
   if (refusal !== undefined) refuse(known, refusal, options)
+  const trace = known.call?.trace
+  if (trace !== undefined) trace.end(outcomeForTrace(known, refusal))
+}
+
+function outcomeForTrace({ call, decisionId }: Known, refusal: Refused | undefined): CallOutcome {
+  const target = call?.target
+  return {
+    server: target?.upstream?.config.server,
+    tool: target?.kind === 'tool' ? target.tool : undefined,
+    decisionId,
+    refused:
+      refusal === undefined ? undefined : { check: refusal.check, code: refusal.refusal.code },
+  }
 }
 
 async function outcomeOf(known: Known, options: CallHandlerOptions): Promise<Refused | undefined> {
@@ -117,7 +137,7 @@ async function serveCall(known: Known, options: CallHandlerOptions): Promise<Ref
     return body
   }
   if (arrived.request.method === 'DELETE') return endSession(known, caller, parts)
-  const read = readCall(known, { caller, body }, parts)
+  const read = readCall(known, { caller, body }, options)
   if (isRefused(read)) return read
   const authorized = authorize(read.call)
   const permit = authorized instanceof Promise ? await authorized : authorized
@@ -184,7 +204,7 @@ interface Read {
 function readCall(
   known: Known,
   { caller, body }: { readonly caller: Caller; readonly body: Buffer },
-  parts: Parts,
+  { parts, tracer }: CallHandlerOptions,
 ): Read | Refused {
   const { limits, upstreams } = parts
   const { arrived } = known
@@ -210,7 +230,9 @@ function readCall(
   if (session !== undefined && isRefused(session)) return session
   const target = address({ door, message, about: method.about }, upstreams)
   if (isRefused(target)) return target
-  const call = { arrived, caller, message, session, target, arguments: argumentsOf(message) }
+  const trace = tracer?.begin({ message, rawHeaders: request.rawHeaders, at: known.tracedAt })
+  const call = { arrived, caller, message, session, target, trace, arguments: argumentsOf(message) }
+  known.call = call
   return { call, serve: method.serve[door.kind] }
 }
 

@@ -77,6 +77,7 @@ function sent({ permit, upstream, body, session }: Asking): Omit<Delivery, 'sign
     era: message.era,
     version: opening ? undefined : (session?.version ?? message.version),
     sessionId: session?.id,
+    trace: permit.call.trace?.headers,
   })
   return { upstream, account: caller.account, request: { headers, body } }
 }

@@ -11,6 +11,7 @@ import { startExchange, type AnswerHead } from '../upstream/exchange.ts'
 import { callerHeaders, upstreamHeaders } from '../upstream/headers.ts'
 import { isSessionLost, type LegacySession } from '../upstream/legacy-session.ts'
 import { judgeAnswer } from '../upstream/judge-answer.ts'
+import type { UpstreamTrace } from '../trace/tracer.ts'
 import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
 import { inSession, sessionAt } from './in-session.ts'
@@ -25,6 +26,7 @@ export interface Forwarding {
   readonly message: RequestMessage
   readonly upstream: Upstream
   readonly session: LegacySession | undefined
+  readonly trace: UpstreamTrace | undefined
 }
 
 /**
@@ -36,7 +38,8 @@ export function forward(permit: Permit, reply: Reply, parts: Parts): Soon<Refuse
   const { upstream } = target
   if (message.kind !== 'request' || upstream === undefined) return undefined
   const use = (session: LegacySession | undefined): Promise<Refused | undefined> => {
-    const forwarding = { permit, reply, parts, message, upstream, session }
+    const trace = permit.call.trace?.toUpstream(upstream.config.server)
+    const forwarding = { permit, reply, parts, message, upstream, session, trace }
     return target.kind === 'tool'
       ? forwardSigned(forwarding, target.tool)
       : exchange(forwarding, requestOf(forwarding))
@@ -68,6 +71,7 @@ function requestOf(forwarding: Forwarding, transactionToken?: string): UpstreamR
     tool,
     sessionId: session?.id,
     transactionToken,
+    trace: forwarding.trace?.headers,
   })
   const isRenamed = arrived.door.kind === 'all' && tool !== undefined
   const body = isRenamed ? replaceName(message.body, message.offsets, tool) : message.body
@@ -106,6 +110,7 @@ function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Ref
 
     function settle(refusal: Refused | undefined): void {
       untie()
+      forwarding.trace?.end(refusal?.check)
       resolve(refusal)
     }
     const started = startExchange(

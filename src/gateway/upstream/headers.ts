@@ -32,6 +32,8 @@ export interface UpstreamHeaders {
   readonly tool?: string | undefined
   readonly sessionId?: string | null | undefined
   readonly transactionToken?: string | undefined
+  /** Header lines of our own span, in the place of the caller's; none where the call is not traced here. */
+  readonly trace?: readonly string[] | undefined
 }
 
 /** What the gateway reads and writes, whatever the caller's client takes: no coding, so that what was judged is what is passed on. */
@@ -46,10 +48,11 @@ export const ownHeaders: readonly string[] = [
 
 /** The headers of the request to the upstream: name, value, name, value. */
 export function upstreamHeaders(o: UpstreamHeaders): string[] {
-  const { raw, era, tool, sessionId, transactionToken } = o
-  const headers: string[] = [...ownHeaders]
+  const { raw, era, tool, sessionId, transactionToken, trace = [] } = o
+  const headers: string[] = [...ownHeaders, ...trace]
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index]?.toLowerCase() ?? ''
+    if (trace.length > 0 && (name === 'traceparent' || name === 'tracestate')) continue
     // An unrecognised Mcp-Param header must reach the server untouched (MCP 2026-07-28 transports, custom headers).
     if (inbound.has(name) || (era === 'modern' && name.startsWith(paramPrefix))) {
       headers.push(name, raw[index + 1] ?? '')

@@ -92,6 +92,7 @@ export interface WorldOptions {
   readonly now?: () => number
   readonly log?: Log
   readonly metrics?: Metrics
+  readonly tracer?: GatewayOptions['tracer']
   readonly pods?: PodSource
   readonly identityExtensionOid?: string
   /** The CA of everybody is an intermediate. */
@@ -176,6 +177,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     now,
     log,
     metrics: options.metrics ?? silentMetrics,
+    tracer: options.tracer,
   }
   const gateway = await createGateway(settings)
   const replicas: Gateway[] = []
