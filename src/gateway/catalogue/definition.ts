@@ -53,7 +53,7 @@ export function parseDefinition(octets: Buffer): Definition | string {
     name,
     octets,
     nameSpan,
-    digest: digestOf(octets.toString('utf8'), scanned.value),
+    digest: digestDefinition(octets.toString('utf8'), scanned.value),
     annotations: told,
     paramHeaders: parseParamHeaders(inputSchema),
     argumentNames: argumentNamesIn(octets),
@@ -81,11 +81,7 @@ function isFit(annotations: object): boolean {
 }
 
 /** SHA-256 of canonical JSON, hex: the digest to put into a pin. */
-export function digestDefinition(text: string): string {
-  return digestOf(text, JSON.parse(text))
-}
-
-function digestOf(text: string, parsed: unknown): string {
+export function digestDefinition(text: string, parsed: unknown = JSON.parse(text)): string {
   return hash('sha256', canonicalJson(text, parsed), 'hex')
 }
 

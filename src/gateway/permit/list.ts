@@ -27,11 +27,11 @@ export interface ToolPage {
  * The tools of these pages that the caller may call, in their order: what the ceiling covers, what is not in quarantine, and what one
  * evaluation of policy leaves of that. What is hidden here is refused at the call by the same rules.
  */
-export function filterTools(
+export async function filterTools(
   call: Call,
   pages: readonly ToolPage[],
   filtering: Filtering,
-): readonly ListedTool[] | Refused {
+): Promise<readonly ListedTool[] | Refused> {
   const tools = withinShares(
     filtering.log,
     pages.map((page) => toolsOf(call, filtering.catalogueOf, page)),
@@ -40,7 +40,7 @@ export function filterTools(
   const resources = tools.map(({ upstream, definition }) =>
     toolText(upstream.config.server, definition),
   )
-  const shown = filtering.decisions.decideList(call, resources)
+  const shown = await filtering.decisions.decideList(call, resources)
   return isRefused(shown) ? shown : tools.filter((_, index) => shown[index] === true)
 }
 

@@ -38,7 +38,7 @@ export interface Decisions {
   /** Asks policy about one request: at once, unless the decision log needs a moment until it can take the answer. */
   decide(question: Question): Soon<Decided | Refused>
   /** Asks policy once about a whole list, by the texts of its resources. */
-  decideList(call: Call, resources: readonly InputText[]): readonly boolean[] | Refused
+  decideList(call: Call, resources: readonly InputText[]): Soon<readonly boolean[] | Refused>
   /** A decision that was taken without policy: recorded as one all the same. */
   refuse(question: Question, check: CheckName, reason: Reason): Refused
   /**
@@ -97,6 +97,17 @@ export function createDecisions(options: DecisionsOptions): Decisions {
     return { id, allow: true, reasons: value.reasons, obligations: value.obligations }
   }
 
+  function decideListNow(
+    call: Call,
+    resources: readonly InputText[],
+  ): readonly boolean[] | Refused {
+    const { subjectText: subject } = call.caller
+    const context = contextOf(call, time(), 'list')
+    const texts = { subject, action: call.message.method, resources, context }
+    const decided = recorded(listPath, call, authorizer.filter(texts))
+    return isRefused(decided) ? refused('response', decided.refusal) : decided.value
+  }
+
   return {
     decide(question) {
       if (decisionLog.available) return decideNow(question)
@@ -105,12 +116,12 @@ export function createDecisions(options: DecisionsOptions): Decisions {
         .then((there) => (there ? decideNow(question) : refused('policy', logUnavailable)))
     },
     decideList(call, resources) {
-      if (!decisionLog.available) return refused('response', logUnavailable)
-      const { subjectText: subject } = call.caller
-      const context = contextOf(call, time(), 'list')
-      const texts = { subject, action: call.message.method, resources, context }
-      const decided = recorded(listPath, call, authorizer.filter(texts))
-      return isRefused(decided) ? refused('response', decided.refusal) : decided.value
+      if (decisionLog.available) return decideListNow(call, resources)
+      return decisionLog
+        .whenAvailable()
+        .then((there) =>
+          there ? decideListNow(call, resources) : refused('response', logUnavailable),
+        )
     },
     refuse(question, check, reason) {
       if (!decisionLog.available) return refused(check, logUnavailable)

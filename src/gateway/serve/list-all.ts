@@ -34,7 +34,7 @@ export async function listAll(
   if (upstreams.length > 0 && pages.length === 0) {
     return fault({ failed: 'unreachable', detail: 'no upstream has answered' })
   }
-  const tools = filterTools(call, pages, parts)
+  const tools = await filterTools(call, pages, parts)
   if (isRefused(tools)) return tools
   replyResultText(reply, formatPage(permit, parts, { position, pages, tools, missing }))
   return undefined

@@ -27,7 +27,7 @@ export async function list(
     replyBody(reply, answer.octets, { status: answer.status })
     return undefined
   }
-  const tools = filterTools(permit.call, [{ upstream, answer }], parts)
+  const tools = await filterTools(permit.call, [{ upstream, answer }], parts)
   if (isRefused(tools)) return tools
   replyBody(reply, applyEdits(answer.octets, editsOf(permit, parts, { upstream, answer, tools })))
   return undefined

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { textOf } from '../../../src/policy/asked.ts'
 import { requirement } from '../../requirements.ts'
 import { modern } from '../world/client.ts'
+import { answerBoth, type Answer } from '../world/upstream.ts'
 import { openWorld } from '../world/world.ts'
 
 const echo = modern('tools/call', { name: 'echo', arguments: { a: 1 } })
@@ -68,4 +69,34 @@ test('a call waits for room in the decision log, and is decided when there is', 
   admit(true)
   assert.equal((await reply).status, 200)
   assert.equal(world.events.length, 1)
+})
+
+test('a list waits for room in the decision log, too', async () => {
+  requirement('policy.log-never-silent')
+  const well = answerBoth()
+  let full = (): void => {}
+  const files: Answer = (message, response, request) => {
+    if (message.method === 'tools/list') full()
+    well(message, response, request)
+  }
+  await using world = await openWorld({ answers: { files } })
+  const agent = await world.agent()
+  full = () => {
+    world.decisionLog.available = false
+  }
+  let admit = (_there: boolean): void => {}
+  const asked = new Promise<void>((resolve) => {
+    world.decisionLog.whenAvailable = () => {
+      resolve()
+      return new Promise((there) => (admit = there))
+    }
+  })
+  const { body, headers } = modern('tools/list')
+  const reply = agent.post('/mcp/files', body, headers)
+  await asked
+  const before = world.events.length
+  world.decisionLog.available = true
+  admit(true)
+  assert.equal((await reply).status, 200)
+  assert.equal(world.events.length, before + 1)
 })
