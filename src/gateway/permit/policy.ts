@@ -109,20 +109,9 @@ export function createDecisions(options: DecisionsOptions): Decisions {
   }
 
   return {
-    decide(question) {
-      if (decisionLog.available) return decideNow(question)
-      return decisionLog
-        .whenAvailable()
-        .then((there) => (there ? decideNow(question) : refused('policy', logUnavailable)))
-    },
-    decideList(call, resources) {
-      if (decisionLog.available) return decideListNow(call, resources)
-      return decisionLog
-        .whenAvailable()
-        .then((there) =>
-          there ? decideListNow(call, resources) : refused('response', logUnavailable),
-        )
-    },
+    decide: (question) => whenAvailable(decisionLog, 'policy', () => decideNow(question)),
+    decideList: (call, resources) =>
+      whenAvailable(decisionLog, 'response', () => decideListNow(call, resources)),
     refuse(question, check, reason) {
       if (!decisionLog.available) return refused(check, logUnavailable)
       const requestedBy = question.call.caller.svid.spiffeId.uri
@@ -141,6 +130,16 @@ export function createDecisions(options: DecisionsOptions): Decisions {
       return { ...refusal, data: { decisionId: id } }
     },
   }
+}
+
+/** Decides at once where the decision can be recorded, else as soon as it can. */
+function whenAvailable<T>(
+  log: DecisionLog,
+  check: CheckName,
+  decide: () => T | Refused,
+): Soon<T | Refused> {
+  if (log.available) return decide()
+  return log.whenAvailable().then((there) => (there ? decide() : refused(check, logUnavailable)))
 }
 
 /** What was refused without policy. */
