@@ -26,6 +26,11 @@ export function tieExchange(
   const endByCaller = (): void => {
     if (!response.writableFinished) cancel()
   }
+  // What one call asks for in turn: whoever has ended since the last of it gets no next one.
+  if (caller.ended !== undefined) {
+    endByIdentity(caller.ended)
+    return () => {}
+  }
   caller.streams.add(endByIdentity)
   response.once('close', endByCaller)
   return () => {

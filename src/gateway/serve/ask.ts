@@ -89,13 +89,12 @@ async function whileWaitedFor<T>(
   const cancelling = new AbortController()
   const ends =
     signal === undefined ? cancelling.signal : AbortSignal.any([signal, cancelling.signal])
-  if (ends.aborted) return { failed: 'cancelled', detail: 'cancelled' }
   const untie = tieExchange(permit.call.caller, reply.response, {
     cancel: () => cancelling.abort(),
     tell: (refusal) => endReply(reply, refusal),
   })
   try {
-    return await ask(ends)
+    return ends.aborted ? { failed: 'cancelled', detail: 'cancelled' } : await ask(ends)
   } finally {
     untie()
   }

@@ -103,6 +103,8 @@ function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Ref
   const { caller } = permit.call
   const { response } = reply
   const { answerBytesMax, streamSecondsMax } = parts.limits
+  // Opening a session for it may have taken a while.
+  if (caller.ended !== undefined) return Promise.resolve(refused('peer', caller.ended))
   return new Promise((resolve) => {
     const body = new Gathered()
     let head: AnswerHead | undefined
