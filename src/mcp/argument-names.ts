@@ -1,5 +1,5 @@
 import { isJsonObject } from './envelope.ts'
-import { comparedUnitsMax, foldCase } from './member-names.ts'
+import { comparedTotalMax, comparedUnitsMax, foldCase, isPlainName } from './member-names.ts'
 import type { JsonObject } from './scan.ts'
 
 /** The names that a tool's inputSchema gives to arguments, and below each those of its own members. */
@@ -20,30 +20,48 @@ export function parseArgumentNames(inputSchema: unknown, depth = 0): ArgumentNam
   const folded = new Map<string, string>()
   for (const [name, schema] of Object.entries(properties)) {
     named.set(name, parseArgumentNames(schema, depth + 1))
-    if (name.length <= comparedUnitsMax) folded.set(foldCase(name), name)
+    if (isPlainName(name) || name.length <= comparedUnitsMax) folded.set(foldCase(name), name)
   }
   return named.size === 0 ? undefined : { named, folded }
 }
 
+/** A member of the arguments, and the name that it may be taken for. */
+export interface Variant {
+  readonly name: string
+  readonly wanted: string
+}
+
 /**
  * A member that the tool does not name, but that a reader which ignores case takes for one that it does: to the rules that ask for the
- * named one it is not there, and to such a tool server it is (CVE-2026-27896).
+ * named one it is not there, and to such a tool server it is (CVE-2026-27896). What is too much to be compared is `'too many'`.
  */
 export function findVariant(
+  names: ArgumentNames,
+  args: JsonObject,
+): Variant | 'too many' | undefined {
+  return findBelow(names, args, { left: comparedTotalMax })
+}
+
+function findBelow(
   { named, folded }: ArgumentNames,
   args: JsonObject,
-): { readonly name: string; readonly wanted: string } | undefined {
+  units: { left: number },
+): Variant | 'too many' | undefined {
   for (const name in args) {
-    if (!named.has(name)) {
-      const wanted = name.length <= comparedUnitsMax ? folded.get(foldCase(name)) : undefined
-      if (wanted !== undefined) return { name, wanted }
+    if (named.has(name)) {
+      const below = named.get(name)
+      const value = args[name]
+      const found = below && isJsonObject(value) ? findBelow(below, value, units) : undefined
+      if (found !== undefined) return found
       continue
     }
-    const below = named.get(name)
-    const value = args[name]
-    if (below === undefined || !isJsonObject(value)) continue
-    const variant = findVariant(below, value)
-    if (variant !== undefined) return variant
+    if (!isPlainName(name)) {
+      if (name.length > comparedUnitsMax) continue
+      units.left -= name.length
+      if (units.left < 0) return 'too many'
+    }
+    const wanted = folded.get(foldCase(name))
+    if (wanted !== undefined) return { name, wanted }
   }
   return undefined
 }

@@ -35,6 +35,9 @@ const known: Readonly<Record<NamedPlace, readonly string[]>> = {
  */
 export const comparedUnitsMax = 256
 
+/** And of all such names of one message: a unit that is normalized costs as much as a hundred that are read. */
+export const comparedTotalMax = 65_536
+
 const plain = /^[\x21-\x7e]*$/
 
 const exact = setsOf((name) => name)
@@ -50,6 +53,11 @@ function setsOf(spelling: (name: string) => string): Readonly<Record<NamedPlace,
     error: set('error'),
     tool: set('tool'),
   }
+}
+
+/** Whether a name is compared at no more cost than it is read. */
+export function isPlainName(name: string): boolean {
+  return plain.test(name)
 }
 
 /** Whether the protocol gives this very name a meaning in this place. */

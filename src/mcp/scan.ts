@@ -10,6 +10,7 @@ import {
   stringEnd,
 } from './lex.ts'
 import {
+  comparedTotalMax,
   comparedUnitsMax,
   foldCase,
   isKnownMember,
@@ -163,6 +164,7 @@ class Scanner {
   readonly #limits: ScanLimits
   readonly #form: Form
   readonly #room: Room
+  #comparedUnits = 0
   #refusal: ScanRefusal | undefined
 
   constructor(octets: Buffer, limits: ScanLimits, form: Form) {
@@ -320,10 +322,7 @@ class Scanner {
 
   #isNameFit(level: Level, name: string, isPlain: boolean, names: UniqueNames): boolean {
     if (level === 'elsewhere' || level === 'own' || level === 'unread') return true
-    if (!isPlain && name.length > comparedUnitsMax) {
-      this.#refuse('variant', `a member ${quoted(name, 20)} too long to be compared with others`)
-      return false
-    }
+    if (!isPlain && !this.#isComparable(name)) return false
     if (level === 'arguments') {
       if (names.addFolded(foldCase(name))) return true
       this.#refuse('variant', `an argument ${quoted(name)} that differs from another in case only`)
@@ -331,6 +330,17 @@ class Scanner {
     }
     if (isKnownMember(level, name) ? isPlain : !isVariantOfKnownMember(level, name)) return true
     this.#refuse('variant', `a member ${quoted(name)} that resembles a known one`)
+    return false
+  }
+
+  #isComparable(name: string): boolean {
+    this.#comparedUnits += name.length
+    if (name.length > comparedUnitsMax) {
+      this.#refuse('variant', `a member ${quoted(name, 20)} too long to be compared with others`)
+      return false
+    }
+    if (this.#comparedUnits <= comparedTotalMax) return true
+    this.#refuse('variant', 'too many names beyond ASCII to be compared with others')
     return false
   }
 

@@ -57,7 +57,7 @@ test('a tool that names two arguments of one name but for case gets both', () =>
   const both = parseArgumentNames({ properties: { path: {}, Path: {} } })
   assert.ok(both !== undefined)
   assert.equal(findVariant(both, { path: 1, Path: 2 }), undefined)
-  assert.equal(findVariant(both, { PATH: 1 })?.name, 'PATH')
+  assert.deepEqual(findVariant(both, { PATH: 1 }), { name: 'PATH', wanted: 'Path' })
 })
 
 test('a schema without names gives none', () => {
@@ -72,4 +72,13 @@ test('a long name beyond ASCII is not compared', () => {
   const one = parseArgumentNames({ properties: { [long]: {} } })
   assert.ok(one !== undefined)
   assert.equal(findVariant(one, { [long.toUpperCase()]: 1 }), undefined)
+})
+
+test('so many names beyond ASCII are compared and no more, and any number of plain ones', () => {
+  requirement('gateway.linear-time')
+  const many = (name: string): Record<string, number> =>
+    Object.fromEntries(Array.from({ length: 600 }, (_, at) => [`${name.repeat(120)}${at}`, 0]))
+  assert.equal(findVariant(names, { key: many('x') }), undefined)
+  assert.equal(findVariant(names, { key: many('é') }), 'too many')
+  assert.equal(findVariant(names, { other: many('é') }), undefined)
 })

@@ -127,6 +127,16 @@ suite('a member name beyond ASCII that is too long to be compared', () => {
   })
 })
 
+test('so many names beyond ASCII are compared in one message, and no more', () => {
+  requirement('gateway.linear-time')
+  const body = (count: number): Buffer =>
+    Buffer.from(inArguments(many(count, (at) => `"${'é'.repeat(60)}${1000 + at}":0`)))
+  assert.ok(!('rule' in scan(body(1024), limits)))
+  const scanned = scan(body(1025), limits)
+  assert.ok('rule' in scanned)
+  assert.equal(scanned.message, 'too many names beyond ASCII to be compared with others')
+})
+
 suite('a list is counted while it is read', () => {
   const list = (count: number): Buffer => Buffer.from(inTools(many(count, () => '0')))
   test('one element over the bound is no list', () => {

@@ -166,7 +166,7 @@ export const mutations: readonly Mutation[] = [
     claim: 'gateway.linear-time',
     without: 'the bound on a name that is normalized',
     file: 'src/mcp/scan.ts',
-    edits: never('!isPlain && name.length > comparedUnitsMax'),
+    edits: never('name.length > comparedUnitsMax'),
   },
   {
     claim: 'gateway.linear-time',

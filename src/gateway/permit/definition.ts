@@ -39,7 +39,9 @@ export function checkArgumentNames(
   if (names === undefined || message.arguments === undefined) return undefined
   const variant = findVariant(names, message.arguments)
   if (variant === undefined) return undefined
-  const [name, wanted] = [quoted(variant.name), quoted(variant.wanted)]
-  const text = `an argument ${name} that differs from ${wanted} in case only`
+  const text =
+    variant === 'too many'
+      ? 'too many arguments that the tool does not name'
+      : `an argument ${quoted(variant.name)} that differs from ${quoted(variant.wanted)} in case only`
   return refused('definition', { status: 200, code: problemCodes.invalidParams, message: text })
 }
