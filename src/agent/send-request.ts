@@ -74,7 +74,7 @@ async function attempt(
       release()
       const isRepeatable = !isWritten || (outgoing.reusedSocket && isSentTwiceAsOnce(request))
       if (!last && isRepeatable && connectionErrors.has(error.code)) resolve('repeat')
-      else reject(isWritten && !outgoing.reusedSocket ? hungUp(error) : error)
+      else reject(outgoing.reusedSocket ? error : hungUp(error, isWritten))
     })
     outgoing.once('response', (incoming) => {
       incoming.once('close', release)
@@ -144,18 +144,19 @@ function isNotReceived({ statusCode, headers }: IncomingMessage): boolean {
 }
 
 /**
- * TLS 1.3 lets a client send before the server has looked at its certificate (RFC 8446 §4.4.2), and what was sent keeps the alert from
- * being read: so looks a certificate that is not accepted.
+ * Of a new connection. TLS 1.3 lets a client send before the server has looked at its certificate (RFC 8446 §4.4.2), and what was sent keeps
+ * the alert from being read: so looks a certificate that is not accepted.
  */
-function hungUp(cause: NodeJS.ErrnoException): Error {
+function hungUp(cause: NodeJS.ErrnoException, isWritten: boolean): Error {
   // What could not be written to its end is mostly too large.
   if (cause.code !== 'ECONNRESET') return cause
-  return new CountersignError(
-    'agent/hung-up',
-    'the server ended a new connection without an answer',
-    {
-      cause,
-      hint: 'it may not accept this certificate: is it current, and of the trust domain of the server?',
-    },
-  )
+  const code = 'agent/hung-up'
+  if (!isWritten) {
+    const message = 'the server ended a new connection while it was being made, twice'
+    return new CountersignError(code, message, { cause, hint: 'nothing was sent: try again' })
+  }
+  const hint =
+    'it may not accept this certificate: is it current, and of the trust domain of the server?'
+  const message = 'the server ended a new connection without an answer'
+  return new CountersignError(code, message, { cause, hint })
 }
