@@ -28,6 +28,9 @@ export function readableId(octets: Buffer): string | undefined {
   return raw.startsWith('"') || isIntegerId(raw) ? raw : undefined
 }
 
+/** Far more than a message may hold, and no more: a text of nothing but brackets would cost more than it says. */
+const valuesMax = 100_000
+
 // A fraction, an exponent or a negative zero would come back written otherwise than it was sent.
 const integer = /^(?:0|-?[1-9][0-9]*)$/
 
@@ -38,7 +41,7 @@ export function isIntegerId(raw: string): boolean {
 
 /** The octet after the object, whose `id` is kept; negative where it is none of which all parsers read the same id. */
 function membersEnd(octets: Buffer, open: number, found: Found): number {
-  const room: Room = { left: octets.length }
+  const room: Room = { left: valuesMax }
   let at = skipSpace(octets, open + 1)
   if (octets[at] === octet.objectClose) return at + 1
   for (;;) {

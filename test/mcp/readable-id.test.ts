@@ -20,6 +20,11 @@ const refused: readonly [string, string, string | undefined][] = [
   ['a number without a value', '{"id":1,"method":"m","params":{"ttl":1e400}}', '1'],
   ['half a surrogate pair', '{"id":1,"method":"m","params":{"a":"\\ud800"}}', '1'],
   ['too many members', `{"id":1,"method":"m","params":{"a":[${'0,'.repeat(10_000)}0]}}`, '1'],
+  [
+    'more values than that by far',
+    `{"id":1,"method":"m","params":${'['.repeat(100_001)}`,
+    undefined,
+  ],
   ['a method that is no text', '{"id":1,"method":7}', '1'],
 
   ['no id', '{"jsonrpc":"2.0","method":"m"}', undefined],
