@@ -1,4 +1,5 @@
 import { agentMutations } from './agent.ts'
+import { federationMutations } from './federation.ts'
 import { policyMutations } from './policy.ts'
 import { upstreamMutations } from './upstream.ts'
 
@@ -367,6 +368,7 @@ export const mutations: readonly Mutation[] = [
   },
   ...agentMutations,
   ...policyMutations,
+  ...federationMutations,
   ...upstreamMutations,
   {
     claim: 'gateway.label-drift',
