@@ -307,6 +307,7 @@ test('only custom resources and the volumes of the ledger outlive the release', 
   assertDone(await uninstall('countersign', releaseNamespace))
   const left = [
     'CustomResourceDefinition revocations.countersign.dev',
+    'CustomResourceDefinition toolservers.countersign.dev',
     'PersistentVolumeClaim ledger-countersign-signer-0',
     'PersistentVolumeClaim ledger-countersign-signer-1',
   ]

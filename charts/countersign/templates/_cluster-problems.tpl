@@ -2,7 +2,7 @@
 {{- define "countersign.clusterProblems" -}}
 {{- $problems := list -}}
 {{- if and .Values.clusterChecks (lookup "v1" "Namespace" "" "kube-system") -}}
-{{- range $part := list "Served" "Namespace" "Revocations" "Signers" "Authority" -}}
+{{- range $part := list "Served" "Namespace" "Resources" "Signers" "Authority" -}}
 {{- $problems = concat $problems (include (printf "countersign.problems%s" $part) $ | fromYamlArray) -}}
 {{- end -}}
 {{- end -}}
@@ -34,27 +34,30 @@
 {{- $problems | toYaml -}}
 {{- end -}}
 
-{{- define "countersign.problemsRevocations" -}}
+{{- define "countersign.problemsResources" -}}
 {{- $problems := list -}}
-{{- $name := "revocations.countersign.dev" -}}
+{{- range $path, $_ := .Files.Glob "files/crds/*.yaml" -}}
+{{- $definition := $.Files.Get $path | fromYaml -}}
+{{- $name := $definition.metadata.name -}}
+{{- $isUsed := and $.Values.gateway.enabled (or $.Values.gateway.toolServers (ne $name "toolservers.countersign.dev")) -}}
 {{- $there := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" $name -}}
-{{- $needed := include "countersign.revisionOf" (.Files.Get "files/crds/revocations.yaml" | fromYaml) | int -}}
+{{- $needed := include "countersign.revisionOf" $definition | int -}}
 {{- $revision := include "countersign.revisionOf" $there | int -}}
 {{- $owner := include "countersign.ownerOf" $there -}}
-{{- $ours := eq $owner (printf "release %s in namespace %s" .Release.Name .Release.Namespace) -}}
-{{- $current := "kubectl apply --server-side --force-conflicts --field-manager=helm -f charts/countersign/files/crds/" -}}
+{{- $ours := eq $owner (printf "release %s in namespace %s" $.Release.Name $.Release.Namespace) -}}
+{{- $current := printf "kubectl apply --server-side --force-conflicts --field-manager=helm -f charts/countersign/%s" $path -}}
 {{- if not $there -}}
-{{- if and .Values.gateway.enabled (not .Values.crds.install) -}}
+{{- if and $isUsed (not $.Values.crds.install) -}}
 {{- $problems = append $problems (printf "crds.install: false, and the custom resource %s is not there: set it to true, or %s" $name $current) -}}
 {{- end -}}
-{{- else if not .Values.crds.install -}}
-{{- if lt $revision $needed -}}
+{{- else if not $.Values.crds.install -}}
+{{- if and $isUsed (lt $revision $needed) -}}
 {{- $problems = append $problems (printf "the custom resource %s is of revision %d and the programs need %d: set crds.install=true, or %s" $name $revision $needed $current) -}}
 {{- end -}}
 {{- else if gt $revision $needed -}}
 {{- $problems = append $problems (printf "the custom resource %s is of revision %d and this chart would put back revision %d: take a newer chart, or set crds.install=false" $name $revision $needed) -}}
 {{- else if not $ours -}}
-{{- $problems = append $problems (printf "the custom resource %s is there already and belongs to %s: set crds.install=false to use it as it is, or give it to this release: %s && kubectl annotate --overwrite crd %s meta.helm.sh/release-name=%s meta.helm.sh/release-namespace=%s && kubectl label --overwrite crd %s app.kubernetes.io/managed-by=Helm" $name $owner $current $name .Release.Name .Release.Namespace $name) -}}
+{{- $problems = append $problems (printf "the custom resource %s is there already and belongs to %s: set crds.install=false to use it as it is, or give it to this release: %s && kubectl annotate --overwrite crd %s meta.helm.sh/release-name=%s meta.helm.sh/release-namespace=%s && kubectl label --overwrite crd %s app.kubernetes.io/managed-by=Helm" $name $owner $current $name $.Release.Name $.Release.Namespace $name) -}}
 {{- else -}}
 {{- /* Server-side apply refuses to change what somebody else changed last. */}}
 {{- $managers := list -}}
@@ -64,6 +67,7 @@
 {{- $others := without $managers "helm" -}}
 {{- if and $others (or (lt $revision $needed) (not (has "helm" $managers))) -}}
 {{- $problems = append $problems (printf "the custom resource %s was changed by %s, and helm does not write over that: %s" $name (join ", " $others) $current) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $problems | toYaml -}}
