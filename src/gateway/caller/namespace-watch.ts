@@ -2,6 +2,7 @@ import { isGovernanceKey } from '../../identity/governance-key.ts'
 import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
 import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { startInformer } from '../../kubernetes/informer.ts'
+import type { ObjectEvent } from '../../kubernetes/object-store.ts'
 import { readObject } from '../../kubernetes/objects.ts'
 import { keepingOnly } from '../../kubernetes/resource.ts'
 import { namespaces, type Namespace } from '../../kubernetes/workloads.ts'
@@ -45,8 +46,8 @@ export async function watchNamespaces(options: {
     idleSeconds,
     onUnreadable: changed,
   })
-  informer.onEvent(({ type }) => {
-    if (type !== 'added') changed()
+  informer.onEvent((event) => {
+    if (mayDrift(event)) changed()
   })
   await firstList(informer, options.firstListSeconds)
   return {
@@ -69,6 +70,14 @@ export async function watchNamespaces(options: {
       listeners.clear()
     },
   }
+}
+
+/** Controllers write to namespaces all the time; of that only the labels of governance matter here. */
+function mayDrift({ type, object, old }: ObjectEvent<Namespace>): boolean {
+  if (type !== 'modified') return type === 'deleted'
+  const { labels } = object.metadata
+  const before = Object.entries(old?.metadata.labels ?? {})
+  return before.some(([key, value]) => labels[key] !== value)
 }
 
 function driftOf(identity: WorkloadIdentity, namespace: Namespace | undefined): string | undefined {

@@ -134,7 +134,7 @@ describe('what namespaces prove', () => {
     assert.equal(await source.drift(identity), undefined)
   })
 
-  test('a label that goes is told of', async () => {
+  test('a label that goes is told of, and no other change', async () => {
     requirement('gateway.label-drift')
     answers[list] = listAnswer([namespaceWith(proving)], '1')
     await using source = await watch()
@@ -143,9 +143,13 @@ describe('what namespaces prove', () => {
     const stream = (): FakeApiServer['streams'][number] | undefined =>
       server.streams.find(({ request }) => request.path === list)
     await eventually('the watch is open', () => stream() !== undefined)
-    const bare = namespaceWith({}, { resourceVersion: '2' })
+    const other = namespaceWith(
+      { ...proving, 'tools.countersign.dev/files': 'allow', zone: 'a' },
+      { resourceVersion: '2' },
+    )
+    const bare = namespaceWith({}, { resourceVersion: '3' })
     answers[one] = { body: bare }
-    stream()?.send({ type: 'MODIFIED', object: bare })
+    stream()?.send({ type: 'MODIFIED', object: other }, { type: 'MODIFIED', object: bare })
     await eventually('the change is told', () => changes === 1)
     assert.equal(await source.drift(identity), noRole)
   })
