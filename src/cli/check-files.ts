@@ -95,6 +95,7 @@ export async function checkPolicy(config: GatewayConfig): Promise<Judgement> {
 /** Nothing is written: the gateway that uses the file may be running. */
 export async function checkDecisionLog({
   decisionLog: { file, fileBytesMax, files },
+  workers,
 }: GatewayConfig): Promise<Judgement> {
   const folder = dirname(file)
   const hint = 'without it every call is refused: give the gateway’s user the right to write there'
@@ -114,7 +115,7 @@ export async function checkDecisionLog({
     return problem(`decisionLog.file: ${messageOf(error)}`, { hint })
   }
   const { bavail, bsize } = await statfs(folder)
-  const needed = files * fileBytesMax - (there?.size ?? 0)
+  const needed = workers * files * fileBytesMax - (there?.size ?? 0)
   if (bavail * bsize >= needed) return ok(`${file} can be written`)
   const summary = `${file} may grow by ${needed} octets, and ${bavail * bsize} are free`
   return warning(summary, {

@@ -195,6 +195,8 @@ async function serveUntilStopped(
     })
     if (running === undefined) return
     log.info({ admin: running.adminUrl, version }, 'started')
+    // Programs that rotate logs send it, and by itself it would end a process that has not drained.
+    process.on('SIGHUP', () => log.info({}, 'SIGHUP: files are followed, nothing is read for it'))
     // What loading left behind is given back, where the image's command line allows it. V8 looks after idle memory by itself only
     // from its first full collection on, which a quiet program would not come to for hours.
     globalThis.gc?.()

@@ -22,6 +22,7 @@ interface Primary {
 /** One of the gateway's processes: a whole gateway, but for the admin listener. What it is, it is told. */
 export async function runWorker(terminal: Terminal): Promise<void> {
   const primary = openPrimary(terminal)
+  process.on('SIGHUP', () => {})
   const { number, config, sessionKey } = await primary.settings
   const log = createLog({ ...config.log, name: 'gateway', worker: number })
   try {

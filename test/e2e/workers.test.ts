@@ -218,6 +218,17 @@ test('a worker that is killed is started again, the other serves meanwhile, and 
   assert.equal(await terminate(gateway), 0, gateway.text())
 })
 
+test('SIGHUP ends nothing', async () => {
+  const gateway = await startReady('hung-up')
+  for (const pid of [gateway.child.pid ?? 0, ...(await workersOf(gateway))]) {
+    process.kill(pid, 'SIGHUP')
+  }
+  await eventually('it is noted', () => gateway.lines.some(({ msg }) => msg.startsWith('SIGHUP')))
+  assert.deepEqual(await callEach(gateway.port, 2), [200, 200])
+  assert.equal(await terminate(gateway), 0, gateway.text())
+  assert.ok(!gateway.lines.some(({ msg }) => msg.startsWith('worker has ended')))
+})
+
 test('on SIGTERM every worker finishes what it has begun', async () => {
   const gateway = await startReady('drained')
   holds = true

@@ -1,5 +1,6 @@
 import { agentMutations } from './agent.ts'
 import { federationMutations } from './federation.ts'
+import { operationMutations } from './operation.ts'
 import { policyMutations } from './policy.ts'
 import { upstreamMutations } from './upstream.ts'
 
@@ -367,6 +368,7 @@ export const mutations: readonly Mutation[] = [
     edits: never('at - reading.since >= unreadMilliseconds'),
   },
   ...agentMutations,
+  ...operationMutations,
   ...policyMutations,
   ...federationMutations,
   ...upstreamMutations,
