@@ -245,9 +245,7 @@ export const mutations: readonly Mutation[] = [
     claim: 'gateway.no-log-no-call',
     without: 'the demand for a decision log that takes events',
     file: 'src/gateway/permit/policy.ts',
-    edits: [
-      ["there ? decideNow(question) : refused('policy', logUnavailable)", 'decideNow(question)'],
-    ],
+    edits: [['there ? decide() : refused(check, logUnavailable)', 'decide()']],
   },
   {
     claim: 'gateway.not-ready-says-so',
