@@ -7,6 +7,8 @@ import { readConfiguration } from '../../src/cli/configuration.ts'
 import { followUpstreams } from '../../src/cli/follow-upstreams.ts'
 import { gatewaySchema } from '../../src/cli/gateway-configuration.ts'
 import { CountersignError } from '../../src/errors.ts'
+import type { ToolServer } from '../../src/gateway/upstream/tool-server.ts'
+import type { ToolServerSource } from '../../src/gateway/upstream/tool-server-watch.ts'
 import { silentLog } from '../../src/log.ts'
 import { eventually } from '../support/eventually.ts'
 
@@ -86,4 +88,71 @@ test('a configuration that came from no file stands', async () => {
     ['one'],
   )
   assert.deepEqual(followed.conditions(), [])
+})
+
+function cluster(
+  ...names: readonly string[]
+): ToolServerSource & { set(...names: string[]): void } {
+  const listeners = new Set<() => void>()
+  let there = names
+  const toolServer = (name: string, index: number): ToolServer => ({
+    namespace: 'research',
+    name,
+    createdAt: index,
+    spec: {
+      namespace: undefined,
+      service: { name, port: 443, path: '/mcp' },
+      serviceAccount: 'finder',
+      eras: ['modern'],
+      timeoutSeconds: 60,
+      pins: undefined,
+    },
+  })
+  return {
+    hasSynced: true,
+    list: () => there.map(toolServer),
+    onChange: (listener) => void listeners.add(listener),
+    condition: () => ({ ok: true, reason: 'watched' }),
+    set(...next) {
+      there = next
+      for (const listener of listeners) listener()
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+}
+
+test('tool servers of the cluster are served beside those of the file, and those that are not are named', async () => {
+  const file = await written('d.yaml', withServers('one'))
+  const config = await readConfiguration(file, gatewaySchema)
+  const toolServers = cluster('search')
+  const ownNamespace = (): string => 'countersign-system'
+  await using followed = await followUpstreams(config, {
+    log: silentLog,
+    toolServers,
+    ownNamespace,
+  })
+  const seen: string[][] = []
+  followed.follow((configs) => void seen.push(configs.map(({ server }) => server)))
+  assert.deepEqual(seen, [['one', 'research--search']])
+  assert.deepEqual(followed.conditions(), [
+    { name: 'tool-servers', ok: true, reason: 'watched', optional: true },
+  ])
+  toolServers.set('search', 'twin')
+  assert.deepEqual(seen.at(-1), ['one', 'research--search'])
+  const [condition] = followed.conditions()
+  assert.equal(condition?.ok, false)
+  assert.match(condition.reason, /^research\/twin is not served: want=a SPIFFE ID for each server/)
+  toolServers.set()
+  assert.deepEqual(seen.at(-1), ['one'])
+})
+
+test('without a namespace of its own the gateway takes the word of the file alone', async () => {
+  const file = await written('e.yaml', withServers('one'))
+  const config = await readConfiguration(file, gatewaySchema)
+  const toolServers = cluster('search')
+  await using followed = await followUpstreams(config, { log: silentLog, toolServers })
+  assert.deepEqual(
+    followed.current().map(({ server }) => server),
+    ['one'],
+  )
 })
