@@ -2,6 +2,7 @@ import { agentMutations } from './agent.ts'
 import { federationMutations } from './federation.ts'
 import { operationMutations } from './operation.ts'
 import { policyMutations } from './policy.ts'
+import { servingMutations } from './serving.ts'
 import { upstreamMutations } from './upstream.ts'
 
 /** One defence, and how it is taken away. */
@@ -369,6 +370,7 @@ export const mutations: readonly Mutation[] = [
   ...operationMutations,
   ...policyMutations,
   ...federationMutations,
+  ...servingMutations,
   ...upstreamMutations,
   {
     claim: 'gateway.label-drift',
