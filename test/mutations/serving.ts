@@ -6,8 +6,6 @@ function never(condition: string): Mutation['edits'] {
   return [[condition, `false && (${condition})`]]
 }
 
-const listUpstream = 'src/gateway/catalogue/list-upstream.ts'
-
 export const servingMutations: readonly Mutation[] = [
   {
     claim: 'gateway.ended-means-not-begun',
@@ -72,15 +70,6 @@ export const servingMutations: readonly Mutation[] = [
     ],
   },
   {
-    claim: 'gateway.bodies-bounded',
-    without: 'the bound on all bodies together',
-    file: 'src/gateway/door/body.ts',
-    edits: [
-      ['const full = hold(Math.min(declared, bytesMax))', 'const full = hold(0)'],
-      ['const more = hold(length)', 'const more = hold(0)'],
-    ],
-  },
-  {
     claim: 'gateway.bytes-as-authorized',
     without: 'the octets of a body, which is written anew',
     file: 'src/gateway/serve/forward.ts',
@@ -104,56 +93,9 @@ export const servingMutations: readonly Mutation[] = [
     edits: never("hasResult === Object.hasOwn(value, 'error')"),
   },
   {
-    claim: 'gateway.no-upstream-delays-others',
-    without: 'the bound on the wait for each',
-    file: 'src/gateway/serve/gather.ts',
-    edits: [
-      [
-        'setTimeout(() => late.abort(), limits.federationWaitMilliseconds)',
-        'setTimeout(() => {}, 0)',
-      ],
-    ],
-  },
-  {
-    claim: 'gateway.lists-bounded-while-read',
-    without: 'the bound on the tools of a list',
-    file: listUpstream,
-    edits: never('definitions.length + spans.length > definitionsMax'),
-  },
-  {
-    claim: 'gateway.lost-session-opened-again',
-    without: 'the second session',
-    file: 'src/gateway/serve/in-session.ts',
-    edits: [['if (done !== sessionOver) return done\n  }', 'return done\n  }']],
-  },
-  {
-    claim: 'gateway.session-ended',
-    without: 'the word to the tool servers',
-    file: 'src/gateway/serve/end.ts',
-    edits: never('upstream !== undefined'),
-  },
-  {
-    claim: 'gateway.tool-server-of-its-namespace',
-    without: 'the namespace of a ToolServer',
-    file: 'src/gateway/upstream/tool-server.ts',
-    edits: never('!isOwn && at !== namespace'),
-  },
-  {
-    claim: 'gateway.upstream-told-apart',
-    without: 'the look for one SPIFFE ID behind two servers',
-    file: 'src/gateway/upstream/conflicts.ts',
-    edits: never('twin !== undefined && twin.server !== server'),
-  },
-  {
     claim: 'gateway.upstream-share',
     without: 'the shares of an upstream',
     file: 'src/gateway/upstream/seats.ts',
     edits: [['if (shares.full(guest.account) === undefined) {', 'if (shares.free > 0) {']],
-  },
-  {
-    claim: 'gateway.workers-hold-no-secret-in-the-open',
-    without: 'a channel of its own for the settings of a worker',
-    file: 'src/cli/run-workers.ts',
-    edits: [['cluster.fork()', 'cluster.fork({ SETTINGS: \'{"trustDomain":""}\' })']],
   },
 ]
