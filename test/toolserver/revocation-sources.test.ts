@@ -64,6 +64,8 @@ async function openToolServer(
   })
   const guard = countersign.guard((_, response) => void response.writeHead(200).end())
   const listener = createServer(countersign.tlsOptions, guard)
+  // What is idle ends only when it is made to.
+  listener.keepAliveTimeout = 0
   countersign.attach(listener)
   const port = await portOf(listener)
   return {
@@ -115,9 +117,8 @@ describe('a tool server that is told of revocations', () => {
     await using server = await openToolServer({ file })
     const socket = await server.connect()
     assert.match(await ask(socket), /^HTTP\/1\.1 200 /)
-    const closed = once(socket, 'close')
     await writeFile(file, stolen)
-    await closed
+    await eventually('the connection has ended', () => socket.closed)
     assert.match(await ask(await server.connect()), /^HTTP\/1\.1 403 [^]*certificate is revoked/)
   })
 
