@@ -48,11 +48,14 @@ const understood: readonly string[] = [
   oids.extendedKeyUsage,
 ]
 
+export interface SvidOptions {
+  readonly identityExtensionOid?: string
+  /** Its key has just signed a handshake of TLS, so that it is one: it is made an object when somebody asks for it. Default false. */
+  readonly isKeyProven?: boolean
+}
+
 /** Reads one strict SVID leaf of at most 16 KiB with nothing after it. Throws `pki/svid`. */
-export function parseX509Svid(
-  der: Uint8Array,
-  options: { readonly identityExtensionOid?: string } = {},
-): X509Svid {
+export function parseX509Svid(der: Uint8Array, options: SvidOptions = {}): X509Svid {
   const identityExtensionOid = parseObjectIdentifier(
     options.identityExtensionOid ?? exampleExtensionOid,
   )
@@ -68,6 +71,8 @@ export function parseX509Svid(
     const spiffeId = parseSpiffeId(names.uris[0] ?? '')
     if (spiffeId.path === '')
       throw refused('certificate is of a trust domain, not of a workload, want=a path')
+    const { spki } = certificate
+    let publicKey = options.isKeyProven === true ? undefined : publicKeyOf(spki)
     return {
       der: certificate.der,
       sha256: hash('sha256', certificate.der, 'hex'),
@@ -76,7 +81,9 @@ export function parseX509Svid(
       notBefore: new Date(certificate.notBefore),
       notAfter: new Date(certificate.notAfter),
       dnsNames: names.dnsNames,
-      publicKey: publicKeyOf(certificate.spki),
+      get publicKey() {
+        return (publicKey ??= publicKeyOf(spki))
+      },
       identity: readIdentity(certificate, identityExtensionOid, spiffeId),
       names,
       certificate,

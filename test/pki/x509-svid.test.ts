@@ -109,3 +109,10 @@ function extensionOf(der: Buffer): { readonly value: Buffer } {
   assert.ok(found)
   return found
 }
+
+test('a key that has signed a handshake is made an object once, and when it is asked for', () => {
+  const der = craftCertificate(leafParts())
+  const svid = parseX509Svid(der, { isKeyProven: true })
+  assert.ok(svid.publicKey.equals(parseX509Svid(der).publicKey))
+  assert.equal(svid.publicKey, svid.publicKey)
+})

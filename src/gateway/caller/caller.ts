@@ -53,10 +53,10 @@ export function parseCaller(socket: TLSSocket, options: CallerOptions): Caller |
   if (!socket.authorized || raw === undefined) return stranger('no client certificate')
   try {
     const { identityExtensionOid } = options
-    const svid = parseX509Svid(
-      raw,
-      identityExtensionOid === undefined ? {} : { identityExtensionOid },
-    )
+    const svid = parseX509Svid(raw, {
+      isKeyProven: true,
+      ...(identityExtensionOid === undefined ? {} : { identityExtensionOid }),
+    })
     const { identity } = svid
     if (identity === undefined) {
       const refusal = identityRefusal('certificate has no identity extension', svid.spiffeId.uri)
