@@ -163,6 +163,7 @@ test('a list that is too long for one evaluation is cut where it is, and no othe
   const names = namesOf(reply)
   assert.deepEqual(names.slice(0, 4), ['files_echo', 'files_big', 'files_delete', 'web_t0'])
   assert.ok(names.length > 50 && names.length < 200, String(names.length))
+  assert.deepEqual(reply.json.result?.['_meta'], { 'dev.countersign/missing': ['web'] })
 })
 
 /** Lists two tools a page, by a cursor of its own; counts calls from none. */

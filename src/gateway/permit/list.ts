@@ -31,17 +31,25 @@ export async function filterTools(
   call: Call,
   pages: readonly ToolPage[],
   filtering: Filtering,
-): Promise<readonly ListedTool[] | Refused> {
-  const tools = withinShares(
+): Promise<Filtered | Refused> {
+  const { tools, cut } = withinShares(
     filtering.log,
     pages.map((page) => toolsOf(call, filtering.catalogueOf, page)),
   )
-  if (tools.length === 0) return []
+  if (tools.length === 0) return { tools, cut }
   const resources = tools.map(({ upstream, definition }) =>
     toolText(upstream.config.server, definition),
   )
   const shown = await filtering.decisions.decideList(call, resources)
-  return isRefused(shown) ? shown : tools.filter((_, index) => shown[index] === true)
+  if (isRefused(shown)) return shown
+  return { tools: tools.filter((_, index) => shown[index] === true), cut }
+}
+
+/** What is left of pages. */
+export interface Filtered {
+  readonly tools: readonly ListedTool[]
+  /** The servers of which there was too much to decide on. */
+  readonly cut: readonly string[]
 }
 
 export interface Filtering {
@@ -57,21 +65,24 @@ const askedOctetsMax = 768 * 1024
  * One evaluation has its bound, and one upstream must not take it from the others: where all together are too much, each has an equal
  * share, and what is beyond it is not listed.
  */
-function withinShares(log: Log, pages: readonly (readonly ListedTool[])[]): ListedTool[] {
+function withinShares(log: Log, pages: readonly (readonly ListedTool[])[]): Filtered {
   const all = pages.flat()
   const total = all.reduce((sum, tool) => sum + octetsOf(tool), 0)
-  if (total <= askedOctetsMax) return all
+  if (total <= askedOctetsMax) return { tools: all, cut: [] }
   const share = askedOctetsMax / pages.length
-  return pages.flatMap((tools) => {
+  const cut: string[] = []
+  const within = pages.flatMap((tools) => {
     let left = share
     const kept = tools.filter((tool) => (left -= octetsOf(tool)) >= 0)
     const [first] = tools
     if (first !== undefined && kept.length < tools.length) {
       const { server } = first.upstream.config
       log.warn({ server, left: tools.length - kept.length }, 'list is too long, and was cut')
+      cut.push(server)
     }
     return kept
   })
+  return { tools: within, cut }
 }
 
 /** What a tool takes in the input of policy. */

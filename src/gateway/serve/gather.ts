@@ -54,5 +54,5 @@ function whyRefused({ refusal }: Refused): string {
  * None where nothing is.
  */
 export function metaOfMissing(missing: readonly string[]): Readonly<Record<string, unknown>> {
-  return missing.length === 0 ? {} : { 'dev.countersign/missing': [...missing].toSorted() }
+  return missing.length === 0 ? {} : { 'dev.countersign/missing': [...new Set(missing)].toSorted() }
 }

@@ -34,9 +34,11 @@ export async function listAll(
   if (upstreams.length > 0 && pages.length === 0) {
     return fault({ failed: 'unreachable', detail: 'no upstream has answered' })
   }
-  const tools = await filterTools(call, pages, parts)
-  if (isRefused(tools)) return tools
-  replyResultText(reply, formatPage(permit, parts, { position, pages, tools, missing }))
+  const filtered = await filterTools(call, pages, parts)
+  if (isRefused(filtered)) return filtered
+  const { tools, cut } = filtered
+  const left = [...missing, ...cut]
+  replyResultText(reply, formatPage(permit, parts, { position, pages, tools, missing: left }))
   return undefined
 }
 

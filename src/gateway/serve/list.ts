@@ -27,8 +27,9 @@ export async function list(
     replyBody(reply, answer.octets, { status: answer.status })
     return undefined
   }
-  const tools = await filterTools(permit.call, [{ upstream, answer }], parts)
-  if (isRefused(tools)) return tools
+  const filtered = await filterTools(permit.call, [{ upstream, answer }], parts)
+  if (isRefused(filtered)) return filtered
+  const { tools } = filtered
   replyBody(reply, applyEdits(answer.octets, editsOf(permit, parts, { upstream, answer, tools })))
   return undefined
 }
