@@ -132,6 +132,7 @@ function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Ref
             ...forwarding,
             request,
             cancel: () => started.cancel(),
+            passed: () => started.passed(),
             answered() {
               started.answered()
               settle(undefined)

@@ -18,6 +18,8 @@ export interface EventPasser {
 
 export interface EventPasserOptions extends Forwarding {
   readonly request: UpstreamRequest
+  /** An event has come to its end. */
+  readonly passed: () => void
   /** The answer has been told to its end, whatever the upstream still sends. Called once. */
   readonly answered: () => void
   /** What has come is no answer: ends the exchange with the upstream. Called once, instead of `answered`. */
@@ -40,6 +42,7 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
     endReply(reply, refusal)
   }
   const events = createEventParser((data) => {
+    options.passed()
     // What comes after the answer answers nothing.
     if (response.writableEnded) return
     if (data === undefined) {

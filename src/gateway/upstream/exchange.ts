@@ -55,6 +55,8 @@ export interface Receiver {
 export interface Exchange {
   cancel(): void
   resume(): void
+  /** What has come so far is whole, and nobody keeps it: what comes next is counted anew. */
+  passed(): void
   /** The answer is known to its end, whatever the upstream still sends: the seat is free, and nothing more is told. */
   answered(): void
 }
@@ -64,7 +66,7 @@ export interface ExchangeOptions {
   /** Whose share of the upstream is used; none on the gateway's own account. */
   readonly account?: Account
   readonly request: UpstreamRequest
-  /** The most octets of the answer. */
+  /** The most octets of the answer; of a stream that is passed on, of one event. */
   readonly answerBytesMax: number
   /** The longest life of a stream of events that is passed on; whatever else comes has the upstream's time-out for the whole. */
   readonly streamSecondsMax?: number
@@ -81,7 +83,7 @@ export interface ExchangeOptions {
  * the receiver has said that it is answered.
  */
 export function startExchange(options: ExchangeOptions, receiver: Receiver): Exchange {
-  const { upstream, request, answerBytesMax } = options
+  const { upstream, request, account, answerBytesMax, streamSecondsMax } = options
   let asking: Asking | undefined
   let left = answerBytesMax
   let over = false
@@ -104,11 +106,9 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     timer = setTimeout(fail, milliseconds, tooLate)
   }
   function send(): void {
-    const { repeatable = false } = options
     const once: Sending['send'] = (each, fresh) => upstream.send(request, each, fresh)
-    asking = sendRepeating({ send: once, answering, repeatable })
+    asking = sendRepeating({ send: once, answering, repeatable: options.repeatable ?? false })
   }
-  const { account } = options
   const guest = account === undefined ? undefined : guestOf(account, send, fail)
   const answering: Answering = {
     begun() {
@@ -119,17 +119,16 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
       const head = options.isUnread === true ? judgeUnread(received) : judgeHead(received)
       if ('failed' in head) fail(head)
       else {
-        const { streamSecondsMax } = options
         if (head.form === 'events' && streamSecondsMax !== undefined) limit(streamSecondsMax * 1000)
         receiver.head(head)
       }
     },
     data(chunk) {
       if (over) return true
+      const isRead = receiver.data(chunk)
       left -= chunk.length
-      if (left >= 0) return receiver.data(chunk)
-      fail(bad(`answer is too large, want=..${answerBytesMax} octets`))
-      return true
+      if (left < 0) fail(bad(`answer is too large, want=..${answerBytesMax} octets`))
+      return isRead
     },
     end() {
       if (over) return
@@ -143,6 +142,9 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
   return {
     cancel: () => fail(cancelled),
     resume: () => asking?.resume(),
+    passed() {
+      left = answerBytesMax
+    },
     answered() {
       if (over) return
       finish()
