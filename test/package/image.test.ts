@@ -229,6 +229,11 @@ test('what the program looks for beside itself is known to the image', () => {
   const looking = filesUnder('src')
     .filter(({ text }) => /import\.meta\.|new Worker\(|\bfork\(|\bspawn\(/.test(text))
     .map(({ path }) => path)
-  // The default policy. A new one needs its file in the image, at the same place as seen from dist/cli.
-  assert.deepEqual(looking, ['src/policy/engine.ts'])
+  // The default policy, and workers, which are the program itself. A new one needs its file in the image, at the same place as seen
+  // from dist/cli.
+  assert.deepEqual(looking, [
+    'src/cli/run-workers.ts',
+    'src/gateway/workers/place.ts',
+    'src/policy/engine.ts',
+  ])
 })
