@@ -322,6 +322,24 @@ describe('pods', () => {
     assert.equal(await source.alive('uid-agent', 'shop', 'agent'), false)
   })
 
+  test('a pod that is deleted is gone, whatever the API server has said of it a moment before', async () => {
+    requirement('gateway.pod-gone')
+    answers[list] = listAnswer([], '1')
+    answers[one] = { body: pod() }
+    const options = { client, log: silentLog, metrics, now: () => now, clock: () => 0 }
+    await using source = await watchPods(options)
+    const alive = async (): Promise<boolean> => source.alive('uid-agent', 'shop', 'agent')
+    assert.equal(await alive(), true)
+    let judged: boolean | undefined
+    source.onChange(() => void alive().then((lives) => (judged = lives)))
+    await eventually('the watch is open', () => watchStream(list) !== undefined)
+    delete answers[one]
+    const object = pod({ metadata: { resourceVersion: '2' } })
+    watchStream(list)?.send({ type: 'ADDED', object }, { type: 'DELETED', object })
+    await eventually('it is judged', () => judged !== undefined)
+    assert.equal(judged, false)
+  })
+
   const terminating = (deletionTimestamp: string, more: object = {}): object =>
     pod({ metadata: { deletionTimestamp, ...more } })
   const endings: Readonly<Record<string, (object: object) => void>> = {

@@ -39,14 +39,19 @@ export async function watchNamespaces(options: {
   const changed = (): void => {
     for (const listener of listeners) listener()
   }
-  const ask = createAsker(client, clock)
+  const asker = createAsker(client, clock)
   const informer = startInformer({
     ...options,
     resource: governed,
     idleSeconds,
-    onUnreadable: changed,
+    onUnreadable() {
+      asker.forgetAll()
+      changed()
+    },
   })
   informer.onEvent((event) => {
+    // Before anybody is told: what is asked for on an event must not be answered with what was asked before it.
+    asker.forget(event.object.metadata.name)
     if (mayDrift(event)) changed()
   })
   await firstList(informer, options.firstListSeconds)
@@ -55,7 +60,7 @@ export async function watchNamespaces(options: {
       const cached = informer.get(identity.namespace.name)
       return driftOf(identity, cached) === undefined
         ? undefined
-        : ask(identity.namespace.name).then((asked) => driftOf(identity, asked))
+        : asker.ask(identity.namespace.name).then((asked) => driftOf(identity, asked))
     },
     get staleSeconds() {
       return staleSecondsOf(informer)
@@ -87,11 +92,15 @@ function driftOf(identity: WorkloadIdentity, namespace: Namespace | undefined): 
     : gone
 }
 
+interface Asker {
+  ask(name: string): Promise<Namespace | undefined>
+  /** It is another now: neither an answer nor a question of before counts any more. */
+  forget(name: string): void
+  forgetAll(): void
+}
+
 /** Asks the API server about namespaces, each at most once at a time, and again when the answer is old. */
-function createAsker(
-  client: ApiClient,
-  clock: () => number,
-): (name: string) => Promise<Namespace | undefined> {
+function createAsker(client: ApiClient, clock: () => number): Asker {
   const asked = new Map<
     string,
     { readonly answer: Promise<Namespace | undefined>; until: number }
@@ -100,16 +109,22 @@ function createAsker(
   async function read(name: string): Promise<Namespace | undefined> {
     return readObject(client, governed, { name, signal: AbortSignal.timeout(askMilliseconds) })
   }
-  return (name) => {
-    const known = asked.get(name)
-    if (known !== undefined && clock() < known.until) return known.answer
-    const made = { answer: read(name), until: Number.POSITIVE_INFINITY }
-    if (asked.size >= answersMax) asked.clear()
-    asked.set(name, made)
-    made.answer.then(
-      () => (made.until = clock() + answerMilliseconds),
-      () => asked.delete(name),
-    )
-    return made.answer
+  return {
+    ask(name) {
+      const known = asked.get(name)
+      if (known !== undefined && clock() < known.until) return known.answer
+      const made = { answer: read(name), until: Number.POSITIVE_INFINITY }
+      if (asked.size >= answersMax) asked.clear()
+      asked.set(name, made)
+      made.answer.then(
+        () => (made.until = clock() + answerMilliseconds),
+        () => {
+          if (asked.get(name) === made) asked.delete(name)
+        },
+      )
+      return made.answer
+    },
+    forget: (name) => void asked.delete(name),
+    forgetAll: () => asked.clear(),
   }
 }

@@ -54,7 +54,10 @@ export async function watchPods(options: {
   const informer = startInformer({ ...options, resource: lives, idleSeconds, onUnreadable })
   informer.onEvent((event) => {
     awaitEnd(deadlines, event)
-    if (mayEnd(event)) changed()
+    if (!mayEnd(event)) return
+    // Before anybody is told: what is asked for on its end must not be answered with what was asked before it.
+    ask.forgetPod(event.object.metadata.uid)
+    changed()
   })
   await firstList(informer, options.firstListSeconds)
   return {
@@ -88,8 +91,9 @@ interface PodName {
 
 interface Asker {
   alive(pod: PodName): boolean | Promise<boolean>
-  /** What was alive may not be any more. */
+  /** What was alive may not be any more: neither an answer nor a question of before counts. */
   forget(): void
+  forgetPod(podUid: string): void
 }
 
 /** Asks the API server about pods, each at most once at a time. A pod that is gone never comes back under its UID. */
@@ -101,28 +105,39 @@ function createAsker(
   const seen = new Map<string, number>()
   const asking = new Map<string, Promise<boolean>>()
 
-  async function ask({ podUid, namespace, name }: PodName): Promise<boolean> {
-    try {
-      const signal = AbortSignal.timeout(askMilliseconds)
-      const pod = await readObject(client, lives, { namespace, name, signal })
-      const alive = pod?.metadata.uid === podUid && isAlive(pod, now())
-      if (alive) remember(() => seen.set(podUid, clock() + answerMilliseconds), seen)
-      else remember(() => gone.add(podUid), gone)
-      return alive
-    } finally {
-      asking.delete(podUid)
-    }
+  async function read({ podUid, namespace, name }: PodName): Promise<boolean> {
+    const signal = AbortSignal.timeout(askMilliseconds)
+    const pod = await readObject(client, lives, { namespace, name, signal })
+    const alive = pod?.metadata.uid === podUid && isAlive(pod, now())
+    // That it is gone stands for ever, whenever it was asked.
+    if (!alive) remember(() => gone.add(podUid), gone)
+    return alive
+  }
+  function ask(pod: PodName): Promise<boolean> {
+    const { podUid } = pod
+    const asked = read(pod)
+    asking.set(podUid, asked)
+    const isLast = (): boolean => asking.get(podUid) === asked && asking.delete(podUid)
+    asked.then((alive) => {
+      if (isLast() && alive) remember(() => seen.set(podUid, clock() + answerMilliseconds), seen)
+    }, isLast)
+    return asked
   }
   return {
     alive(pod) {
       const { podUid } = pod
       if (gone.has(podUid)) return false
       if ((seen.get(podUid) ?? Number.NEGATIVE_INFINITY) > clock()) return true
-      const open = asking.get(podUid) ?? ask(pod)
-      asking.set(podUid, open)
-      return open
+      return asking.get(podUid) ?? ask(pod)
     },
-    forget: () => seen.clear(),
+    forget() {
+      seen.clear()
+      asking.clear()
+    },
+    forgetPod(podUid) {
+      seen.delete(podUid)
+      asking.delete(podUid)
+    },
   }
 }
 

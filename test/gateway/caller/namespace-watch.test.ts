@@ -134,6 +134,32 @@ describe('what namespaces prove', () => {
     assert.equal(await source.drift(identity), undefined)
   })
 
+  test('a label that goes ends who is looked at then, whatever the API server has said a moment before', async () => {
+    requirement('gateway.label-drift')
+    answers[list] = listAnswer([namespaceWith(proving)], '1')
+    answers[one] = { body: namespaceWith(proving) }
+    await using source = await watch()
+    let judged: unknown
+    source.onChange(() => {
+      void Promise.resolve(source.drift(identity)).then((drift) => (judged = drift))
+    })
+    const stream = (): FakeApiServer['streams'][number] | undefined =>
+      server.streams.find(({ request }) => request.path === list)
+    await eventually('the watch is open', () => stream() !== undefined)
+    // Another of the namespace, whose tenant it is not any more, makes the gateway ask.
+    assert.equal(
+      await source.drift({ ...identity, namespace: { ...identity.namespace, uid: 'x' } }),
+      gone,
+    )
+    assert.equal(asked(), 1)
+    const bare = namespaceWith({}, { resourceVersion: '2' })
+    answers[one] = { body: bare }
+    stream()?.send({ type: 'MODIFIED', object: bare })
+    await eventually('it is judged', () => judged !== undefined)
+    assert.equal(judged, noRole)
+    assert.equal(asked(), 2)
+  })
+
   test('a label that goes is told of, and no other change', async () => {
     requirement('gateway.label-drift')
     answers[list] = listAnswer([namespaceWith(proving)], '1')
