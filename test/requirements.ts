@@ -206,6 +206,15 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'the certificate of a pod that is gone is refused',
     source: 'spiffe#105: leaf revocation',
   },
+  'gateway.unknown-callers-looked-at-again': {
+    claim:
+      'what a caller has open goes on for a bounded time while it cannot be known whether it still counts, and is looked at every second',
+    source: 'docs/AUTHORIZATION.md, fail closed; reproduced: a stream outlived its pod',
+  },
+  'gateway.gone-callers-not-spoken-for': {
+    claim: 'nothing is begun for a caller that has gone away while it was judged',
+    source: 'reproduced: a call without a caller, which no bound counted',
+  },
   'gateway.lists-end-with-certificates': {
     claim:
       'no list may be kept by its caller for longer than the certificate lasts that it was made for',

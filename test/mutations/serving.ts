@@ -48,6 +48,47 @@ export const servingMutations: readonly Mutation[] = [
     edits: never('count > strangersMax'),
   },
   {
+    claim: 'gateway.gone-callers-not-spoken-for',
+    without: 'the look whether the caller is still there, after it was judged',
+    file: 'src/gateway/serve/forward.ts',
+    edits: never('forwarding.reply.response.destroyed'),
+  },
+  {
+    claim: 'gateway.gone-callers-not-spoken-for',
+    without: 'the look whether the caller has gone before',
+    file: 'src/gateway/caller/streams.ts',
+    edits: never('response.destroyed && !response.writableFinished'),
+  },
+  {
+    claim: 'gateway.unknown-callers-looked-at-again',
+    without: 'the look a second later',
+    file: 'src/gateway/caller/connections.ts',
+    edits: [
+      [
+        'connection.lookAgain = setTimeout(start, staleCheckMilliseconds, connection).unref()',
+        'connection.lookAgain = undefined',
+      ],
+    ],
+  },
+  {
+    claim: 'gateway.unknown-callers-looked-at-again',
+    without: 'the bound on what nobody could tell',
+    file: 'src/gateway/caller/connections.ts',
+    edits: never('now() - connection.unknownSince > staleSecondsMax * 1000'),
+  },
+  {
+    claim: 'gateway.label-drift',
+    without: 'forgetting what was asked of a namespace before it changed',
+    file: 'src/gateway/caller/namespace-watch.ts',
+    edits: [['forget: (name) => void asked.delete(name)', 'forget: () => {}']],
+  },
+  {
+    claim: 'gateway.pod-gone',
+    without: 'forgetting what was asked of a pod before its end',
+    file: 'src/gateway/caller/pod-watch.ts',
+    edits: [['ask.forgetPod(event.object.metadata.uid)', 'void ask']],
+  },
+  {
     claim: 'gateway.unreadable-revocation',
     without: 'the weight of a revocation that cannot be read',
     file: 'src/gateway/caller/revocation-watch.ts',

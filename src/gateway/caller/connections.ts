@@ -35,6 +35,9 @@ interface Connection {
   readonly socket: TLSSocket
   readonly caller: Caller
   timer: NodeJS.Timeout | undefined
+  /** Runs while it is not known whether the caller still counts. */
+  lookAgain: NodeJS.Timeout | undefined
+  unknownSince: number | undefined
 }
 
 type End = (connection: Connection, refusal: Refusal) => void
@@ -62,6 +65,7 @@ export function createCallers(options: CallersOptions): Callers {
 
   function forget(connection: Connection): boolean {
     clearTimeout(connection.timer)
+    clearTimeout(connection.lookAgain)
     const known = connections.delete(connection)
     if (known) usage.disconnect(connection.caller)
     metrics.set('countersign_gateway_connections', connections.size)
@@ -78,15 +82,10 @@ export function createCallers(options: CallersOptions): Callers {
     socket.destroySoon()
     setTimeout(() => socket.destroy(), destroyAfterMilliseconds).unref()
   }
-  async function reconsider(connection: Connection): Promise<void> {
-    const refusal = await judge(connection.caller)
-    if (refusal?.close === true) end(connection, refusal)
-    if (refusal?.identity === true) options.identityEnded?.(connection.caller.owner)
-  }
-  const broken = (error: unknown): void => log.error({ error }, 'peer could not be judged')
+  const reconsider = createReconsider({ ...options, judge, end })
   const unlisten = listen(options, {
     changed() {
-      for (const connection of connections) reconsider(connection).catch(broken)
+      for (const connection of connections) reconsider(connection)
     },
     unknown(refusal) {
       for (const each of connections) if (each.caller.streams.size > 0) end(each, refusal)
@@ -101,7 +100,7 @@ export function createCallers(options: CallersOptions): Callers {
       known.set(socket, caller)
       // The first request is told why; a connection that never asks ends by the listener's time-outs.
       if ('refusal' in caller || hasEnded) return false
-      const connection: Connection = { socket, caller, timer: undefined }
+      const connection: Connection = newConnection(socket, caller)
       connections.add(connection)
       metrics.set('countersign_gateway_connections', connections.size)
       socket.once('close', () => forget(connection))
@@ -119,6 +118,49 @@ export function createCallers(options: CallersOptions): Callers {
       for (const connection of connections) end(connection, closing)
     },
   }
+}
+
+/** Judges what is open anew, and again and again while nobody can tell. */
+function createReconsider({
+  judge,
+  end,
+  identityEnded,
+  log,
+  now,
+  staleSecondsMax,
+}: Pick<CallersOptions, 'identityEnded' | 'log' | 'now' | 'staleSecondsMax'> & {
+  readonly judge: (caller: Caller) => Judgement
+  readonly end: End
+}): (connection: Connection) => void {
+  async function reconsider(connection: Connection): Promise<void> {
+    const refusal = await judge(connection.caller)
+    if (refusal?.close === true) end(connection, refusal)
+    else awaitKnown(connection, refusal)
+    if (refusal?.identity === true) identityEnded?.(connection.caller.owner)
+  }
+  /** Nobody tells when a question can be answered again, so it is asked again; what stays open meanwhile does so only for so long. */
+  function awaitKnown(connection: Connection, refusal: Refusal | undefined): void {
+    const { caller, socket } = connection
+    clearTimeout(connection.lookAgain)
+    // Whoever has nothing open is judged when it asks for something.
+    if (refusal === undefined || socket.destroyed || caller.streams.size === 0) {
+      connection.unknownSince = undefined
+      return
+    }
+    connection.unknownSince ??= now()
+    if (now() - connection.unknownSince > staleSecondsMax * 1000) end(connection, refusal)
+    else connection.lookAgain = setTimeout(start, staleCheckMilliseconds, connection).unref()
+  }
+  function start(connection: Connection): void {
+    reconsider(connection).catch((error: unknown) => {
+      log.error({ error }, 'peer could not be judged')
+    })
+  }
+  return start
+}
+
+function newConnection(socket: TLSSocket, caller: Caller): Connection {
+  return { socket, caller, timer: undefined, lookAgain: undefined, unknownSince: undefined }
 }
 
 const unknown: Stranger = stranger('no client certificate')

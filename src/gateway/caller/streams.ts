@@ -31,6 +31,11 @@ export function tieExchange(
     endByIdentity(caller.ended)
     return () => {}
   }
+  // It has said so already, while its caller was judged or something was opened for it, and says so no second time.
+  if (response.destroyed && !response.writableFinished) {
+    cancel()
+    return () => {}
+  }
   caller.streams.add(endByIdentity)
   response.once('close', endByCaller)
   return () => {

@@ -99,12 +99,21 @@ function base64urlOf(hex: string): string {
 }
 
 function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Refused | undefined> {
+  const { caller } = forwarding.permit.call
+  // Opening a session for it, or asking for its pod, may have taken a while.
+  if (caller.ended !== undefined) return Promise.resolve(refused('peer', caller.ended))
+  return forwarding.reply.response.destroyed
+    ? Promise.resolve(undefined)
+    : passThrough(forwarding, request)
+}
+
+function passThrough(
+  forwarding: Forwarding,
+  request: UpstreamRequest,
+): Promise<Refused | undefined> {
   const { permit, reply, parts, upstream, session } = forwarding
-  const { caller } = permit.call
   const { response } = reply
   const { answerBytesMax, streamSecondsMax } = parts.limits
-  // Opening a session for it may have taken a while.
-  if (caller.ended !== undefined) return Promise.resolve(refused('peer', caller.ended))
   return new Promise((resolve) => {
     const body = new Gathered()
     let head: AnswerHead | undefined
@@ -118,7 +127,7 @@ function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Ref
     const started = startExchange(
       {
         upstream,
-        account: caller.account,
+        account: permit.call.caller.account,
         request,
         answerBytesMax,
         streamSecondsMax,
@@ -162,7 +171,7 @@ function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Ref
         },
       },
     )
-    const untie = tieExchange(caller, response, {
+    const untie = tieExchange(permit.call.caller, response, {
       cancel: () => started.cancel(),
       tell: (refusal) => endReply(reply, refusal),
     })

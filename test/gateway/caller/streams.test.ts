@@ -63,6 +63,19 @@ describe('an exchange that is tied to its caller', () => {
     assert.deepEqual(said.seen, [])
   })
 
+  test('of a caller that has gone already is cancelled at once, unless all had been said', () => {
+    requirement('gateway.gone-callers-not-spoken-for')
+    const stage = openStage()
+    Object.assign(stage.response, { destroyed: true })
+    stage.tie()()
+    assert.deepEqual(stage.seen, ['cancelled'])
+    assert.equal(stage.caller.streams.size, 0)
+    const said = openStage()
+    Object.assign(said.response, { destroyed: true, writableFinished: true })
+    said.tie()
+    assert.deepEqual(said.seen, [])
+  })
+
   test('is not ended by either once it is untied', () => {
     const stage = openStage()
     stage.tie()()

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { silentLog } from '../../../src/log.ts'
+import { eventually } from '../../support/eventually.ts'
 import { requirement } from '../../requirements.ts'
 import { modern } from '../world/client.ts'
 import { openWorld, type World } from '../world/world.ts'
@@ -41,3 +43,50 @@ for (const [who, [change, status]] of Object.entries(meanwhile)) {
     assert.deepEqual(sent, [])
   })
 }
+
+test('a caller that goes away while its pod is asked for is not spoken for', async () => {
+  requirement('gateway.gone-callers-not-spoken-for')
+  const ofServers = new Set<string>()
+  const asked: ((alive: boolean) => void)[] = []
+  const gauges = new Map<string, number>()
+  const errors: object[] = []
+  await using world = await openWorld({
+    log: { ...silentLog, error: (fields: object) => void errors.push(fields) },
+    metrics: { count() {}, observe() {}, set: (name, value) => void gauges.set(name, value) },
+    pods: {
+      alive: (uid) => ofServers.has(uid) || new Promise((resolve) => asked.push(resolve)),
+      staleSeconds: 0,
+      onChange: () => () => {},
+    },
+  })
+  for (const uid of world.podsOf('files')) ofServers.add(uid)
+  const called = (): number =>
+    world.upstreams['files']?.received.filter(({ body }) => body.includes('tools/call')).length ?? 0
+  const open = (): number | undefined => {
+    world.gateway.measure()
+    return gauges.get('countersign_gateway_open_requests')
+  }
+  const call = async (goes: boolean): Promise<void> => {
+    const [socket, before] = [await world.rawConnection(), asked.length]
+    const head = { host: 'gateway.test', 'content-type': 'application/json', ...echo.headers }
+    const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`)
+    const accept = 'accept: application/json, text/event-stream\r\n'
+    const length = `content-length: ${Buffer.byteLength(echo.body)}\r\n\r\n`
+    socket.write(`POST /mcp/files HTTP/1.1\r\n${lines.join('')}${accept}${length}${echo.body}`)
+    await eventually('it is judged', () => asked.length > before)
+    asked.at(-1)?.(true)
+    await eventually('it is judged after signing', () => asked.length > before + 1)
+    if (goes) {
+      socket.destroy()
+      await eventually('it has gone', () => open() === 0)
+    }
+    asked.at(-1)?.(true)
+    if (!goes) await eventually('its call is sent', () => called() === 1)
+    socket.destroy()
+  }
+  await call(true)
+  // What comes after it has been sent: it would have been before that.
+  await call(false)
+  assert.equal(called(), 1)
+  assert.deepEqual(errors, [])
+})
