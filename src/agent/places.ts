@@ -24,7 +24,10 @@ export function createPlaces({ placesMax, waitMilliseconds }: PlacesOptions): Pl
       const [next] = waiting
       // The place goes from hand to hand: who comes now is behind those that wait.
       if (next === undefined) inside -= 1
-      else next()
+      else {
+        waiting.delete(next)
+        next()
+      }
     }
   }
 
@@ -36,8 +39,12 @@ export function createPlaces({ placesMax, waitMilliseconds }: PlacesOptions): Pl
         return leaveOnce()
       }
       const turn = Promise.withResolvers<void>()
-      const giveUp = (): void => turn.reject(signal?.reason as Error)
-      const timer = setTimeout(() => turn.reject(full(placesMax)), waitMilliseconds)
+      // At once, and not when the wait is known to be over: nobody may be handed a place that will not take it.
+      const leaveLine = (reason: Error): void => {
+        if (waiting.delete(turn.resolve)) turn.reject(reason)
+      }
+      const giveUp = (): void => leaveLine(signal?.reason as Error)
+      const timer = setTimeout(() => leaveLine(full(placesMax)), waitMilliseconds)
       signal?.addEventListener('abort', giveUp, { once: true })
       waiting.add(turn.resolve)
       try {
@@ -45,7 +52,6 @@ export function createPlaces({ placesMax, waitMilliseconds }: PlacesOptions): Pl
       } finally {
         clearTimeout(timer)
         signal?.removeEventListener('abort', giveUp)
-        waiting.delete(turn.resolve)
       }
       return leaveOnce()
     },

@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { request as httpsRequest, type Agent } from 'node:https'
 import { Readable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
 import { CountersignError } from '../errors.ts'
 
 export interface PreparedRequest {
@@ -57,9 +58,12 @@ async function attempt(
   signal?.throwIfAborted()
   return await new Promise((resolve, reject) => {
     let isWritten = false
+    let isKept = false
     const outgoing = httpsRequest(url, { agent, method, headers })
     const release = endWith(signal, outgoing, reject)
     outgoing.once('socket', (socket) => {
+      // Of one that is handed from request to request Node does not say that it is reused; a new one has proved nothing yet.
+      isKept = outgoing.reusedSocket || (socket as TLSSocket).authorized
       const write = (): void => {
         // What has failed may be on its way again: no octet of it goes out here any more.
         if (outgoing.destroyed || !socket.writable) return
@@ -67,14 +71,14 @@ async function attempt(
         writeBody(outgoing, request.body)
       }
       // A turn of the loop, so that the end of a kept connection is seen if it has come already.
-      if (outgoing.reusedSocket) setImmediate(write)
+      if (isKept) setImmediate(write)
       else whenConnected(outgoing, request.connectMilliseconds, write)
     })
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       release()
-      const isRepeatable = !isWritten || (outgoing.reusedSocket && isSentTwiceAsOnce(request))
+      const isRepeatable = !isWritten || (isKept && isSentTwiceAsOnce(request))
       if (!last && isRepeatable && connectionErrors.has(error.code)) resolve('repeat')
-      else reject(outgoing.reusedSocket ? error : hungUp(error, isWritten))
+      else reject(isKept ? error : hungUp(error, isWritten))
     })
     outgoing.once('response', (incoming) => {
       incoming.once('close', release)

@@ -154,3 +154,17 @@ for (const [drops, outcome] of [
     assert.equal(stage.received.length, drops === 1 ? 1 : 0)
   })
 }
+
+test('what has waited for a connection goes out on it at once, and is no first request on it', async () => {
+  requirement('agent.repeats-only-what-was-not-begun')
+  await using stage = await openStage(ok, ok, reset, ok)
+  stage.agent.maxSockets = 1
+  const answers = ['GET', 'POST', 'GET'].map((method) => stage.send(method))
+  assert.deepEqual(await Promise.all(answers), [200, 200, 200])
+  assert.deepEqual(stage.received, [
+    [1, 'GET'],
+    [1, 'POST'],
+    [1, 'GET'],
+    [2, 'GET'],
+  ])
+})
