@@ -35,8 +35,11 @@ export interface DecisionLog extends AsyncDisposable {
   readonly keeping: boolean
   /** Resolves to whether it is available, for which it waits for a bounded time. */
   whenAvailable(): Promise<boolean>
-  /** Never throws. Takes the event at once; what it holds must not change afterwards. */
-  record(event: DecisionEvent): void
+  /**
+   * Never throws. Takes the event at once; what it holds must not change afterwards. False: it is lost, and nothing may follow from the
+   * decision. Where events may be lost it is never false.
+   */
+  record(event: DecisionEvent): boolean
   /** Resolves when everything recorded so far is on disk. Throws `policy/log`. */
   flush(): Promise<void>
 }
@@ -163,12 +166,12 @@ class GatheringLog implements DecisionLog {
     return this.#room.wait()
   }
 
-  record(event: DecisionEvent): void {
+  record(event: DecisionEvent): boolean {
     this.#number += 1
     const octets = sizeOf(event.evaluated.asked) + frameOctets
     if (this.#closed || this.#octets + octets > this.#octetsMax) {
       this.#lose(event.decisionId)
-      return
+      return this.#sheds
     }
     const at = this.#options.now()
     const taken = { ...event, at, number: this.#number, constant: this.#members() }
@@ -177,6 +180,7 @@ class GatheringLog implements DecisionLog {
     const isFull = this.#pending.length >= turnEventsMax || this.#pendingOctets >= turnOctetsMax
     if (isFull) this.#turnNow()
     else this.#turnSoon()
+    return true
   }
 
   flush(): Promise<void> {

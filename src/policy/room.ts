@@ -1,6 +1,9 @@
 /** Lets those wait who need room that somebody else makes. */
 export interface Room {
-  /** Whether there is room: at once where there is, else as soon as there is; false when it takes too long. */
+  /**
+   * Whether there is room: at once where there is, else as soon as there is; false when it takes too long. Whoever goes on looks once
+   * more, because somebody who has not waited may have been faster.
+   */
   wait(): Promise<boolean>
   /** Nobody waits any longer. */
   close(): void
@@ -8,9 +11,6 @@ export interface Room {
 
 /** How often it is looked for room, while somebody waits for it. */
 const lookMilliseconds = 10
-
-/** How many may go on before it is looked again: together they take far less than half of the room. */
-const admittedMax = 8
 
 /**
  * The bound is on how long there is no room, and not on how long each one waits: what lasts longer than that is refused at once, so that
@@ -29,19 +29,23 @@ export function createRoom(options: {
   let since: number | undefined
   let closed = false
 
-  function answer(count: number, there: boolean): void {
-    const answered = waiting.slice(0, count)
-    waiting = waiting.slice(count)
-    for (const resolve of answered) resolve(there)
+  function turnAway(): void {
+    const all = waiting
+    waiting = []
+    for (const resolve of all) resolve(false)
   }
+  /** One goes on at a time: what it takes is taken before it is looked again, so that nobody is told of room that another takes. */
   async function look(): Promise<void> {
+    let pause = lookMilliseconds
     while (since !== undefined) {
-      await delay(lookMilliseconds)
+      await delay(pause)
       if (closed) return
+      pause = lookMilliseconds
       if (isThere()) {
-        answer(admittedMax, true)
+        waiting.shift()?.(true)
         since = waiting.length === 0 ? undefined : elapsed()
-      } else if (elapsed() - since >= waitMilliseconds) answer(waiting.length, false)
+        pause = 0
+      } else if (elapsed() - since >= waitMilliseconds) turnAway()
     }
   }
   return {
@@ -56,7 +60,7 @@ export function createRoom(options: {
     },
     close() {
       closed = true
-      answer(waiting.length, false)
+      turnAway()
     },
   }
 }

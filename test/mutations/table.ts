@@ -246,7 +246,30 @@ export const mutations: readonly Mutation[] = [
     claim: 'gateway.no-log-no-call',
     without: 'the demand for a decision log that takes events',
     file: 'src/gateway/permit/policy.ts',
-    edits: [['there ? decide() : refused(check, logUnavailable)', 'decide()']],
+    edits: [
+      ['there ? whenAvailable(log, check, decide) : refused(check, logUnavailable)', 'decide()'],
+    ],
+  },
+  {
+    claim: 'policy.log-never-silent',
+    without: 'the second look of who has waited for room in the decision log',
+    file: 'src/gateway/permit/policy.ts',
+    edits: [['there ? whenAvailable(log, check, decide)', 'there ? decide()']],
+    tests: ['test/gateway/permit/policy.test.ts'],
+  },
+  {
+    claim: 'policy.log-never-silent',
+    without: 'the turns of those who wait for room in the decision log',
+    file: 'src/policy/room.ts',
+    edits: [['waiting.shift()?.(true)', 'while (waiting.length > 0) waiting.shift()?.(true)']],
+    tests: ['test/policy/decision-log.test.ts'],
+  },
+  {
+    claim: 'policy.log-never-silent',
+    without: 'the refusal of a decision that the log has not taken',
+    file: 'src/gateway/permit/policy.ts',
+    edits: [["if (id === undefined) return refused('policy', logUnavailable)", '']],
+    tests: ['test/gateway/permit/policy.recorded.test.ts'],
   },
   {
     claim: 'gateway.not-ready-says-so',

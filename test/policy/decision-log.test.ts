@@ -304,21 +304,39 @@ test('who finds no room waits for it, and is refused when there is none for half
   assert.equal(answers.length, 4, 'a new lack has a new wait')
 })
 
-test('those who waited go on a few at a time, so that all of them find the room that they were told of', async () => {
+test('those who waited go on one at a time, each while there is room after what the last one took', async () => {
   const opened = open()
   const { file, log } = opened
   file.available = false
   let admitted = 0
+  const room = 3
   for (let each = 0; each < 20; each += 1) {
-    void log.whenAvailable().then((there) => (admitted += Number(there)))
+    void log.whenAvailable().then((there) => {
+      admitted += Number(there)
+      file.available = admitted % room > 0
+    })
   }
-  file.available = true
   const seen: number[] = []
   for (let look = 0; look < 3; look += 1) {
+    file.available = true
     await opened.pass(10)
     seen.push(admitted)
   }
-  assert.deepEqual(seen, [8, 16, 20])
+  assert.deepEqual(seen, [3, 6, 9])
+})
+
+test('an event that is lost may be followed by nothing, unless events may be lost', () => {
+  requirement('policy.log-never-silent')
+  for (const [whenFull, counts] of [
+    ['block', false],
+    ['shed-and-count', true],
+  ] as const) {
+    const { log } = open({ whenFull, bufferOctetsMax: 3000 })
+    const event = { decisionId: 'd-1', path: entrypoints.decision, requestedBy: 'x', evaluated }
+    assert.equal(log.record(event), true)
+    for (let more = 0; more < 10; more += 1) log.record(event)
+    assert.equal(log.record(event), counts, whenFull)
+  }
 })
 
 test('the gauge shows what waits, until that is nothing', async () => {

@@ -66,14 +66,10 @@ const decisionPath = 'countersign/mcp/decision'
 const listPath = 'countersign/mcp/list'
 
 export function createDecisions(options: DecisionsOptions): Decisions {
-  const { authorizer, decisionLog, newDecisionId, log } = options
+  const { authorizer, decisionLog, log } = options
+  const record = createRecord(options)
   const time = (): string => new Date(options.now()).toISOString()
 
-  function record(path: string, requestedBy: string, evaluated: Evaluated<unknown>): string {
-    const decisionId = newDecisionId()
-    decisionLog.record({ decisionId, requestedBy, path, evaluated })
-    return decisionId
-  }
   /** An answer of policy, recorded; or that there is none. */
   function recorded<T>(
     path: string,
@@ -81,6 +77,7 @@ export function createDecisions(options: DecisionsOptions): Decisions {
     evaluated: Evaluated<T>,
   ): { readonly id: string; readonly value: T } | Refused {
     const id = record(path, call.caller.svid.spiffeId.uri, evaluated)
+    if (id === undefined) return refused('policy', logUnavailable)
     const { error, value } = evaluated
     if (error === undefined) return { id, value }
     log.error({ decision: id, detail: error }, 'policy gave no decision')
@@ -117,6 +114,7 @@ export function createDecisions(options: DecisionsOptions): Decisions {
       const requestedBy = question.call.caller.svid.spiffeId.uri
       const evaluated = unasked(askCall(textsOf(question, time())), [reason])
       const id = record(`countersign/gateway/${check}`, requestedBy, evaluated)
+      if (id === undefined) return refused(check, logUnavailable)
       return refused(check, denial({ id, reasons: [reason] }))
     },
     refuseIdentity({ door, svid, caller }, { check, refusal }) {
@@ -127,19 +125,37 @@ export function createDecisions(options: DecisionsOptions): Decisions {
       const text = `{"subject":${subject},"context":${context}}` as InputText
       const evaluated = unasked({ kind: 'plain', text }, reasonsOf(refusal))
       const id = record(`countersign/gateway/${check}`, svid.spiffeId.uri, evaluated)
+      if (id === undefined) return { ...logUnavailable, close: true }
       return { ...refusal, data: { decisionId: id } }
     },
   }
 }
 
-/** Decides at once where the decision can be recorded, else as soon as it can. */
+/** Gives a decision its id; undefined: the log has not taken it, and nothing may follow from it. */
+function createRecord({
+  decisionLog,
+  newDecisionId,
+}: DecisionsOptions): (
+  path: string,
+  requestedBy: string,
+  evaluated: Evaluated<unknown>,
+) => string | undefined {
+  return (path, requestedBy, evaluated) => {
+    const decisionId = newDecisionId()
+    return decisionLog.record({ decisionId, requestedBy, path, evaluated }) ? decisionId : undefined
+  }
+}
+
+/** Decides at once where the decision can be recorded, else as soon as it can: what was free a moment ago may be taken by now. */
 function whenAvailable<T>(
   log: DecisionLog,
   check: CheckName,
   decide: () => T | Refused,
 ): Soon<T | Refused> {
   if (log.available) return decide()
-  return log.whenAvailable().then((there) => (there ? decide() : refused(check, logUnavailable)))
+  return log
+    .whenAvailable()
+    .then((there) => (there ? whenAvailable(log, check, decide) : refused(check, logUnavailable)))
 }
 
 /** What was refused without policy. */

@@ -71,6 +71,18 @@ test('a call waits for room in the decision log, and is decided when there is', 
   assert.equal(world.events.length, 1)
 })
 
+test('a call that has waited looks once more, and is refused where somebody else was faster', async () => {
+  requirement('policy.log-never-silent')
+  await using world = await openWorld()
+  const agent = await world.agent()
+  world.decisionLog.available = false
+  const told = [true, true, false]
+  world.decisionLog.whenAvailable = () => Promise.resolve(told.shift() ?? false)
+  assert.equal((await agent.post('/mcp/files', echo.body, echo.headers)).status, 503)
+  assert.deepEqual(told, [])
+  assert.equal(world.events.length, 0)
+})
+
 test('a list waits for room in the decision log, too', async () => {
   requirement('policy.log-never-silent')
   const well = answerBoth()

@@ -282,7 +282,7 @@ function memoryDecisionLog(): {
       whenAvailable() {
         return Promise.resolve(this.available)
       },
-      record: (event) => void events.push(event),
+      record: (event) => events.push(event) > 0,
       flush: () => Promise.resolve(),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     },
