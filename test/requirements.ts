@@ -429,6 +429,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'request bodies take no more memory than is said, and no identity takes it from the others',
     source: 'docs/OPERATING.md, limits',
   },
+  'toolserver.bodies-bounded': {
+    claim:
+      'a body takes at most twice its octets of memory at a tool server, in whatever pieces it comes',
+    source: 'RFC 9112 §7.1: a chunk may have one octet',
+  },
   'gateway.upstream-told-apart': {
     claim: 'a tool server of another trust domain, or one SPIFFE ID behind two servers, is refused',
     source: 'SPIFFE-ID §2; docs/AUTHORIZATION.md',

@@ -19,6 +19,7 @@ import {
   openRevocationFile,
   type ClusterAccess,
 } from './revocation-sources.ts'
+import { readBody } from './read-body.ts'
 import { endRevoked } from './end-revoked.ts'
 import { createRequestVerifier, type Refusal } from './verify-request.ts'
 
@@ -216,17 +217,6 @@ function createGuard(options: {
       else refuse(response, { status: 500, message: 'internal error' })
     })
   }
-}
-
-async function readBody(request: IncomingMessage, octetsMax: number): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = []
-  let octets = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    octets += chunk.length
-    if (octets > octetsMax) return undefined
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }
 
 /** A refusal is a JSON-RPC error and ends the connection: its peer is not who it should be. */

@@ -38,3 +38,30 @@ test('pieces of one octet take no memory of their own', () => {
   assert.equal(whole.length, octets)
   assert.ok(whole.buffer.byteLength <= 4 * octets, `got=${whole.buffer.byteLength}`)
 })
+
+test('room is made once where it is known how much comes, and never for more than may come', () => {
+  const known = new Gathered({ octets: 30_000 })
+  const bounded = new Gathered({ octetsMax: 30_000 })
+  for (const gathered of [known, bounded]) gathered.push(Buffer.from('a'))
+  const second = Buffer.alloc(20_000)
+  assert.equal(known.capacityWith(second), 30_000)
+  assert.equal(bounded.capacityWith(second), 30_000)
+  known.push(second)
+  assert.equal(known.whole().buffer.byteLength, 30_000)
+  assert.equal(known.capacityWith(Buffer.alloc(9999)), 30_000)
+})
+
+test('what it takes with a piece is said before', () => {
+  const gathered = new Gathered()
+  fc.assert(
+    fc.property(fc.array(fc.nat(9000)), (lengths) => {
+      gathered.clear()
+      for (const length of lengths) {
+        const piece = Buffer.allocUnsafeSlow(length)
+        const said = gathered.capacityWith(piece)
+        gathered.push(piece)
+        assert.equal(gathered.whole().buffer.byteLength, said)
+      }
+    }),
+  )
+})

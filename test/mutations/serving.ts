@@ -139,4 +139,31 @@ export const servingMutations: readonly Mutation[] = [
     file: 'src/gateway/upstream/seats.ts',
     edits: [['if (shares.full(guest.account) === undefined) {', 'if (shares.free > 0) {']],
   },
+  {
+    claim: 'gateway.bodies-bounded',
+    without: 'one memory for all pieces of a body',
+    file: 'src/gateway/door/body.ts',
+    edits: [
+      [
+        'if (more === undefined) body.push(chunk)',
+        'const kept = ((request as unknown as { kept?: Buffer[] }).kept ??= []); kept.push(chunk); if (more === undefined) body.push(chunk)',
+      ],
+    ],
+  },
+  {
+    claim: 'gateway.bodies-bounded',
+    without: 'the charge for the room of a body, beside its octets',
+    file: 'src/gateway/door/body.ts',
+    edits: [['hold(body.capacityWith(chunk))', 'hold(length)']],
+  },
+  {
+    claim: 'toolserver.bodies-bounded',
+    without: 'one memory for all pieces of a body',
+    file: 'src/toolserver/read-body.ts',
+    edits: [
+      ['let octets = 0', 'const kept: Buffer[] = []; let octets = 0'],
+      ['body.push(chunk)', 'kept.push(chunk)'],
+      ['return body.whole()', 'return Buffer.concat(kept)'],
+    ],
+  },
 ]

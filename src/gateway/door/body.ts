@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Gathered } from '../../mcp/gathered.ts'
 import { readableId } from '../../mcp/readable-id.ts'
 import { createSkeleton } from '../../mcp/skeleton.ts'
 import { badRequest, noRoom, refused, type Refused } from '../refusal.ts'
@@ -33,12 +34,12 @@ export function readBody(
   if (full !== undefined) return Promise.resolve(noRoomFor(full))
   return new Promise((resolve) => {
     const skeleton = createSkeleton()
-    let chunks: Buffer[] = []
+    const body = new Gathered({ octets: Math.min(declared, bytesMax), octetsMax: bytesMax })
     let length = 0
     let isOver = false
     function stop(refusal: Refused): void {
       isOver = true
-      chunks = []
+      body.clear()
       request.pause()
       resolve(refusal)
     }
@@ -46,20 +47,19 @@ export function readBody(
       if (isOver || response.closed) return
       length += chunk.length
       if (length <= bytesMax) {
-        const more = hold(length)
-        if (more === undefined) chunks.push(chunk)
+        const more = hold(body.capacityWith(chunk))
+        if (more === undefined) body.push(chunk)
         else stop(noRoomFor(more))
         return
       }
-      for (const each of chunks) skeleton.push(each)
-      chunks = []
+      skeleton.push(body.whole())
+      body.clear()
       skeleton.push(chunk)
       if (length > passedMax) stop(tooLarge(bytesMax, { close: true }))
     })
     request.once('end', () => {
-      const [only] = chunks
       if (length > bytesMax) resolve(tooLarge(bytesMax, idOf(skeleton.text())))
-      else resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks))
+      else resolve(body.whole())
     })
     // The caller went away: nobody is left to be told anything.
     const gone = (): void => resolve(tooLarge(bytesMax, { close: true }))

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { test } from 'node:test'
+import { readBody } from '../../../src/gateway/door/body.ts'
 import { defaultLimits } from '../../../src/gateway/limits.ts'
 import { requirement } from '../../requirements.ts'
+import { memoryDuring, oneByOne } from '../../support/one-by-one.ts'
 import { eventually } from '../../support/eventually.ts'
 import { modern, whyOf } from '../world/client.ts'
 import { answerBoth } from '../world/upstream.ts'
@@ -67,4 +71,27 @@ test('bodies that are held up take their identity’s share of the memory, and l
   assert.equal((await first).status, 200)
   const again = (await world.agent(agent)).post('/mcp/files', other.body, other.headers)
   assert.equal((await again).status, 200)
+})
+
+test('a body in chunks of one octet takes the memory of its octets, and its share is charged for all of it', async () => {
+  requirement('gateway.bodies-bounded')
+  const request = Object.assign(new EventEmitter(), { headers: {} }) as unknown as IncomingMessage
+  const response = new EventEmitter() as ServerResponse
+  let taken = 0
+  const room = {
+    take: (octets: number): undefined => void (taken += octets),
+    give: (octets: number): void => void (taken -= octets),
+  }
+  const reading = readBody({ request, response }, { bytesMax: 4 * mebibyte, room })
+  const mebibytes = await memoryDuring(() => {
+    for (const piece of oneByOne(1.5 * mebibyte)) request.emit('data', piece)
+  })
+  request.emit('end')
+  const body = await reading
+  assert.ok(Buffer.isBuffer(body))
+  assert.equal(body.length, 1.5 * mebibyte)
+  assert.equal(body.buffer.byteLength, taken)
+  assert.ok(mebibytes < 100, `got=${mebibytes}`)
+  response.emit('close')
+  assert.equal(taken, 0)
 })
