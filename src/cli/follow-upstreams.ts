@@ -1,4 +1,5 @@
 import { CountersignError, cut } from '../errors.ts'
+import { coalesce } from '../gateway/caller/coalesce.ts'
 import type { GatewayOptions } from '../gateway/gateway.ts'
 import { chooseToolServers, type Chosen } from '../gateway/upstream/tool-server.ts'
 import type { ToolServerSource } from '../gateway/upstream/tool-server-watch.ts'
@@ -37,6 +38,8 @@ export async function followUpstreams(
   const source = await openConfigured(config, log)
   let refused: CountersignError | undefined
   let complaints = ''
+  /** What was taken: /readyz is asked often, and by anybody who can reach it. */
+  let taken: Chosen | undefined
 
   function choose(): Chosen {
     const configured = source.current()
@@ -55,6 +58,7 @@ export async function followUpstreams(
     refused = undefined
     try {
       const chosen = choose()
+      taken = chosen
       complain(chosen)
       replace(chosen.configs)
     } catch (error) {
@@ -75,14 +79,14 @@ export async function followUpstreams(
     current: () => choose().configs,
     follow(replace) {
       source.onChange(() => take(replace))
-      toolServers?.onChange(() => take(replace))
+      toolServers?.onChange(coalesce(() => take(replace)))
       take(replace)
     },
     conditions: () => [
       ...(config.file === undefined ? [] : [stateOf(config.file, source.problem ?? refused)]),
       ...(toolServers === undefined
         ? []
-        : [stateOfCluster(toolServers, choose(), config.staleSecondsMax)]),
+        : [stateOfCluster(toolServers, taken ?? choose(), config.staleSecondsMax)]),
     ],
     [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
   }

@@ -138,12 +138,34 @@ test('tool servers of the cluster are served beside those of the file, and those
     { name: 'tool-servers', ok: true, reason: 'watched', optional: true },
   ])
   toolServers.set('search', 'twin')
+  await new Promise(setImmediate)
   assert.deepEqual(seen.at(-1), ['one', 'research--search'])
   const [condition] = followed.conditions()
   assert.equal(condition?.ok, false)
   assert.match(condition.reason, /^research\/twin is not served: want=a SPIFFE ID for each server/)
   toolServers.set()
+  await new Promise(setImmediate)
   assert.deepEqual(seen.at(-1), ['one'])
+})
+
+test('tool servers of the cluster are chosen once for many changes, and not for who asks how they are', async () => {
+  const file = await written('f.yaml', withServers('one'))
+  const config = await readConfiguration(file, gatewaySchema)
+  const source = cluster('search')
+  let looks = 0
+  const toolServers = { ...source, list: () => (looks++, source.list()) }
+  const ownNamespace = (): string => 'countersign-system'
+  await using followed = await followUpstreams(config, {
+    log: silentLog,
+    toolServers,
+    ownNamespace,
+  })
+  followed.follow(() => {})
+  looks = 0
+  for (let change = 0; change < 100; change += 1) source.set('search', `other-${change}`)
+  await new Promise(setImmediate)
+  for (let ask = 0; ask < 100; ask += 1) followed.conditions()
+  assert.equal(looks, 1)
 })
 
 test('without a namespace of its own the gateway takes the word of the file alone', async () => {

@@ -15,33 +15,54 @@ export interface UpstreamConflict {
   readonly message: string
 }
 
+/** Tool servers that were looked at one after the other; each look costs the same, however many there are. */
+export interface KnownUpstreams {
+  /** What is wrong with this one beside those that were added. */
+  conflictsOf(upstream: NamedUpstream): readonly Omit<UpstreamConflict, 'index'>[]
+  add(upstream: NamedUpstream): void
+}
+
 /**
  * Tool servers that cannot be told apart, or could never be trusted. One SPIFFE ID behind two names would let either answer for the
  * other: connections prove the SPIFFE ID and nothing else. The trust bundle has the anchors of one trust domain (SPIFFE-ID §3).
  */
+export function createKnownUpstreams(trustDomain: TrustDomain): KnownUpstreams {
+  const servers = new Set<string>()
+  /** The first server of each SPIFFE ID. */
+  const owners = new Map<string, string>()
+  return {
+    conflictsOf({ server, spiffeId }) {
+      const conflicts: Omit<UpstreamConflict, 'index'>[] = []
+      if (servers.has(server)) {
+        const message = `want=each server named once got=${server}`
+        conflicts.push({ field: 'server', message })
+      }
+      const twin = owners.get(spiffeId.uri)
+      if (twin !== undefined && twin !== server) {
+        const message = `want=a SPIFFE ID for each server got=${spiffeId.uri} of ${twin} and ${server}`
+        conflicts.push({ field: 'spiffeId', message })
+      }
+      if (spiffeId.trustDomain !== trustDomain) {
+        const message = `want=the trust domain ${trustDomain} got=${spiffeId.trustDomain} of ${server}`
+        conflicts.push({ field: 'spiffeId', message })
+      }
+      return conflicts
+    },
+    add({ server, spiffeId }) {
+      servers.add(server)
+      if (!owners.has(spiffeId.uri)) owners.set(spiffeId.uri, server)
+    },
+  }
+}
+
 export function upstreamConflicts(
   upstreams: readonly NamedUpstream[],
   trustDomain: TrustDomain,
 ): readonly UpstreamConflict[] {
-  return upstreams.flatMap(({ server, spiffeId }, index) => {
-    const before = upstreams.slice(0, index)
-    const conflicts: UpstreamConflict[] = []
-    if (before.some((other) => other.server === server)) {
-      conflicts.push({
-        index,
-        field: 'server',
-        message: `want=each server named once got=${server}`,
-      })
-    }
-    const twin = before.find((other) => other.spiffeId.uri === spiffeId.uri)
-    if (twin !== undefined && twin.server !== server) {
-      const message = `want=a SPIFFE ID for each server got=${spiffeId.uri} of ${twin.server} and ${server}`
-      conflicts.push({ index, field: 'spiffeId', message })
-    }
-    if (spiffeId.trustDomain !== trustDomain) {
-      const message = `want=the trust domain ${trustDomain} got=${spiffeId.trustDomain} of ${server}`
-      conflicts.push({ index, field: 'spiffeId', message })
-    }
-    return conflicts
+  const known = createKnownUpstreams(trustDomain)
+  return upstreams.flatMap((upstream, index) => {
+    const conflicts = known.conflictsOf(upstream)
+    known.add(upstream)
+    return conflicts.map((conflict) => ({ index, ...conflict }))
   })
 }

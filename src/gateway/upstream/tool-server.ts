@@ -2,7 +2,7 @@ import { CountersignError } from '../../errors.ts'
 import { workloadSpiffeId } from '../../identity/spiffe-id.ts'
 import type { TrustDomain } from '../../identity/trust-domain.ts'
 import type { Era } from '../../mcp/message.ts'
-import { upstreamConflicts } from './conflicts.ts'
+import { createKnownUpstreams } from './conflicts.ts'
 import type { UpstreamConfig } from './upstream.ts'
 
 /** A ToolServer of the cluster, as it is written there. */
@@ -40,6 +40,10 @@ export interface Choosing {
   readonly configured: readonly UpstreamConfig[]
 }
 
+/** Of one namespace but the gateway's own, so that who may write there takes nothing of others; and of the cluster. */
+const ofNamespaceMax = 32
+const toolServersMax = 1000
+
 /**
  * Which ToolServers are served, beside those of the configuration. A ToolServer speaks for its own namespace: its Service and its SPIFFE
  * ID are there, and its namespace stands before its name, so that nobody takes the name, the scopes or the identity of another. In the
@@ -52,19 +56,30 @@ export function chooseToolServers(
 ): Chosen {
   const refused: RefusedToolServer[] = []
   const made: { readonly object: string; readonly config: UpstreamConfig }[] = []
+  const counts = new Map<string, number>()
   for (const each of toolServers.toSorted(byRank(ownNamespace))) {
     const object = `${each.namespace}/${each.name}`
-    const config = configOf(each, trustDomain, ownNamespace)
+    const count = (counts.get(each.namespace) ?? 0) + 1
+    counts.set(each.namespace, count)
+    const tooMany = each.namespace !== ownNamespace && count > ofNamespaceMax
+    const config = tooMany
+      ? `want=at most ${ofNamespaceMax} ToolServers in a namespace`
+      : configOf(each, trustDomain, ownNamespace)
     if (typeof config === 'string') refused.push({ object, why: config })
     else made.push({ object, config })
   }
   const configs = [...configured]
+  const known = createKnownUpstreams(trustDomain)
+  for (const config of configured) known.add(config)
   for (const { object, config } of made) {
-    const [conflict] = upstreamConflicts([...configs, config], trustDomain).filter(
-      ({ index }) => index === configs.length,
-    )
-    if (conflict === undefined) configs.push(config)
-    else refused.push({ object, why: conflict.message })
+    const [conflict] = known.conflictsOf(config)
+    if (conflict !== undefined) refused.push({ object, why: conflict.message })
+    else if (configs.length - configured.length >= toolServersMax) {
+      refused.push({ object, why: `want=at most ${toolServersMax} ToolServers in the cluster` })
+    } else {
+      configs.push(config)
+      known.add(config)
+    }
   }
   return { configs, refused }
 }

@@ -126,3 +126,21 @@ test("of two with one identity an operator's is served, then the older one", () 
   assert.deepEqual(names(choose([younger, older])), ['tools--older'])
   assert.deepEqual(names(choose([younger, older, operators])), ['gh'])
 })
+
+test('one namespace has 32 tool servers at most, the cluster 1,000, and those beyond are named', () => {
+  const greedy = Array.from({ length: 40 }, (_, at) => toolServer(`greedy/s${at}`, {}, at))
+  const other = toolServer('research/good', {}, 99)
+  const few = choose([...greedy, other])
+  assert.equal(few.configs.length, 33)
+  assert.equal(few.configs.at(-1)?.server, 'research--good')
+  assert.deepEqual(few.refused[0], {
+    object: 'greedy/s32',
+    why: 'want=at most 32 ToolServers in a namespace',
+  })
+  const own = Array.from({ length: 1001 }, (_, at) => toolServer(`${ownNamespace}/s${at}`, {}, at))
+  const many = choose(own)
+  assert.equal(many.configs.length, 1000)
+  assert.deepEqual(many.refused, [
+    { object: `${ownNamespace}/s1000`, why: 'want=at most 1000 ToolServers in the cluster' },
+  ])
+})
