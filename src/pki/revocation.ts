@@ -1,3 +1,4 @@
+import { isDnsLabel, isDnsSubdomain, isLowerCaseLabelValue } from '../identity/kubernetes-name.ts'
 import type { X509Svid } from './x509-svid.ts'
 
 /** Which certificates are no longer accepted. Every field that is given must match; at least one is. */
@@ -10,6 +11,23 @@ export interface Revocation {
   /** Certificates whose notBefore is earlier. */
   readonly issuedBefore?: Date
   readonly reason: string
+}
+
+/**
+ * What is no such name is in no certificate: a matcher that never fits looks like a revocation and is none. The schema says the same,
+ * but a cluster may have an older one than its reader.
+ */
+export const revocationNames: Readonly<
+  Record<
+    'podUid' | 'tenant' | 'issuanceId' | 'namespace' | 'serviceAccount',
+    (text: string) => boolean
+  >
+> = {
+  podUid: (text) => /^[a-z0-9][a-z0-9-]{0,127}$/.test(text),
+  tenant: isLowerCaseLabelValue,
+  issuanceId: (text) => /^[0-9a-f]{32}$/.test(text),
+  namespace: isDnsLabel,
+  serviceAccount: isDnsSubdomain,
 }
 
 /** The revocations in force. */

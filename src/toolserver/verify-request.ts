@@ -86,7 +86,7 @@ export function createRequestVerifier(options: {
 }
 
 /** So old what is known of revocations may be before nobody is let in: as with a gateway. */
-const staleSecondsMax = 120
+export const staleSecondsMax = 120
 
 function judgeRevoked(peer: X509Svid, revocations: RevocationSource): Refusal | undefined {
   if (revocations.find(peer) !== undefined) return refuse(403, 'certificate is revoked')

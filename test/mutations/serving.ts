@@ -89,6 +89,18 @@ export const servingMutations: readonly Mutation[] = [
     edits: [['ask.forgetPod(event.object.metadata.uid)', 'void ask']],
   },
   {
+    claim: 'toolserver.revoked-gateway-refused',
+    without: 'the end of what is answered while nobody knows who is revoked',
+    file: 'src/toolserver/end-revoked.ts',
+    edits: [['if (response.headersSent) response.destroy()', 'void response']],
+  },
+  {
+    claim: 'toolserver.revoked-gateway-refused',
+    without: 'the refusal of names that no certificate has',
+    file: 'src/toolserver/revocation-list.ts',
+    edits: never('text !== undefined && !isName(text)'),
+  },
+  {
     claim: 'gateway.unreadable-revocation',
     without: 'the weight of a revocation that cannot be read',
     file: 'src/gateway/caller/revocation-watch.ts',

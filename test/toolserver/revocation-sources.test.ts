@@ -11,6 +11,7 @@ import { silentLog } from '../../src/log.ts'
 import {
   requireCountersign,
   type RequireCountersignOptions,
+  type VerifiedListener,
 } from '../../src/toolserver/require-countersign.ts'
 import { parseRevocationList } from '../../src/toolserver/revocation-list.ts'
 import { followClusterRevocations } from '../../src/toolserver/revocation-sources.ts'
@@ -53,6 +54,7 @@ interface ToolServer extends AsyncDisposable {
 
 async function openToolServer(
   revocations: RequireCountersignOptions['revocations'],
+  answer: VerifiedListener = (_, response) => void response.writeHead(200).end(),
 ): Promise<ToolServer> {
   const countersign = await requireCountersign({
     credentialBundle: join(folder, 'credential.pem'),
@@ -62,7 +64,7 @@ async function openToolServer(
     production: false,
     ...(revocations === undefined ? {} : { revocations }),
   })
-  const guard = countersign.guard((_, response) => void response.writeHead(200).end())
+  const guard = countersign.guard(answer)
   const listener = createServer(countersign.tlsOptions, guard)
   // What is idle ends only when it is made to.
   listener.keepAliveTimeout = 0
@@ -131,6 +133,19 @@ describe('a tool server that is told of revocations', () => {
     const asked = async (): Promise<string> => ask(await server.connect())
     await eventually('it is refused', async () => (await asked()).startsWith('HTTP/1.1 503 '))
     assert.match(await asked(), /revocations are not known/)
+  })
+
+  test('by a file that cannot be read any more ends what it is answering', async () => {
+    requirement('toolserver.revoked-gateway-refused')
+    const file = join(folder, 'broken-later.json')
+    await writeFile(file, none)
+    await using server = await openToolServer({ file }, (_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+    })
+    const socket = await server.connect()
+    assert.match(await ask(socket), /^HTTP\/1\.1 200 /)
+    await writeFile(file, '{')
+    await eventually('the connection has ended', () => socket.closed)
   })
 
   test('by a file that is not there does not start', async () => {
@@ -233,7 +248,7 @@ describe('a list of revocations', () => {
     const spec = {
       podUID: 'u',
       tenant: 'acme',
-      issuanceID: 'i',
+      issuanceID: '00112233445566778899aabbccddeeff',
       issuedBefore: '2026-07-28T12:00:00Z',
       serviceAccount: account,
       reason: 'lost',
@@ -244,7 +259,7 @@ describe('a list of revocations', () => {
         reason: 'lost',
         podUid: 'u',
         tenant: 'acme',
-        issuanceId: 'i',
+        issuanceId: '00112233445566778899aabbccddeeff',
         issuedBefore: new Date('2026-07-28T12:00:00Z'),
         serviceAccount: account,
       },
@@ -258,6 +273,18 @@ describe('a list of revocations', () => {
     'has a matcher that nobody knows': listOf({ tenant: 'acme', nodeName: 'a' }),
     'has a matcher of another type': listOf({ tenant: 7 }),
     'has half a service account': listOf({ serviceAccount: { name: 'gateway' } }),
+    'has an empty pod UID': listOf({ podUID: '' }),
+    'has a tenant that none can be': listOf({ tenant: 'ACME ' }),
+    'has an issuance that none can be': listOf({ issuanceID: '0' }),
+    'has a service account without a name': listOf({
+      serviceAccount: { namespace: 'system', name: '' },
+    }),
+    'has a service account of another kind': listOf({ serviceAccount: { ...account, kind: 'x' } }),
+    'has a year for a time': listOf({ issuedBefore: '2026' }),
+    'has an item without a name': JSON.stringify({
+      items: [{ metadata: {}, spec: { tenant: 'a' } }],
+    }),
+    'is not the whole': JSON.stringify({ items: [], metadata: { continue: 'more' } }),
     'has a time that is none': listOf({ issuedBefore: 'soon' }),
   }
   for (const [what, text] of Object.entries(unreadable)) {

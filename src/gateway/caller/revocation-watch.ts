@@ -17,11 +17,11 @@ import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { CountersignError, quoted } from '../../errors.ts'
 import {
-  isDnsLabel,
-  isDnsSubdomain,
-  isLowerCaseLabelValue,
-} from '../../identity/kubernetes-name.ts'
-import { findRevocation, type Revocation, type RevocationSource } from '../../pki/revocation.ts'
+  findRevocation,
+  revocationNames as names,
+  type Revocation,
+  type RevocationSource,
+} from '../../pki/revocation.ts'
 
 interface RevocationObject extends KubernetesObject {
   readonly revocation: Revocation
@@ -113,18 +113,6 @@ export async function firstList(informer: Informer<unknown>, seconds = 10): Prom
     clearTimeout(timer)
   }
 }
-
-/**
- * What is no such name is in no certificate: a matcher that never fits looks like a revocation and is none. The schema says the same,
- * but a cluster may have an older one than this gateway.
- */
-const names = {
-  podUid: (text: string) => /^[a-z0-9][a-z0-9-]{0,127}$/.test(text),
-  tenant: isLowerCaseLabelValue,
-  issuanceId: (text: string) => /^[0-9a-f]{32}$/.test(text),
-  namespace: isDnsLabel,
-  serviceAccount: isDnsSubdomain,
-} as const
 
 function parseRevocation(raw: unknown): RevocationObject {
   const metadata = readMetadata(raw)
