@@ -393,7 +393,7 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
   'gateway.session-ended': {
     claim:
-      'a session ends when its owner says so, and nobody else does; with it those of upstreams',
+      'a session ends when its owner says so, and nobody else does, in the process that is told; with it those of upstreams that it knows',
     source: 'MCP 2025-11-25 transports, session management: DELETE',
   },
   'gateway.tool-server-of-its-namespace': {
