@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { malformed, octet, skipSpace, stringEnd } from './lex.ts'
-import { comparedUnitsMax, looksLike } from './member-names.ts'
+import { isPlainName, looksLike } from './member-names.ts'
 import { skipValue, type Room } from './skip.ts'
 import type { Span } from './scan.ts'
 
@@ -8,6 +8,8 @@ import type { Span } from './scan.ts'
 interface Found {
   id: Span | undefined
   isCall: boolean
+  /** UTF-16 units that may still be compared with `id`, of names beyond ASCII. */
+  unitsLeft: number
 }
 
 /**
@@ -19,7 +21,7 @@ export function readableId(octets: Buffer): string | undefined {
   if (!isUtf8(octets)) return undefined
   const start = skipSpace(octets, 0)
   if (octets[start] !== octet.objectOpen) return undefined
-  const found: Found = { id: undefined, isCall: false }
+  const found: Found = { id: undefined, isCall: false, unitsLeft: comparedTotalMax }
   const end = membersEnd(octets, start, found)
   if (end < 0 || skipSpace(octets, end) !== octets.length) return undefined
   const { id, isCall } = found
@@ -30,6 +32,12 @@ export function readableId(octets: Buffer): string | undefined {
 
 /** Far more than a message may hold, and no more: a text of nothing but brackets would cost more than it says. */
 const valuesMax = 100_000
+
+/** No parser takes a name of more units for `id`; and comparing takes normalizing, which costs a hundred times what reading does. */
+const comparedUnitsMax = 32
+
+/** No message of sense has as many outermost names beyond ASCII. */
+const comparedTotalMax = 4096
 
 // A fraction, an exponent or a negative zero would come back written otherwise than it was sent.
 const integer = /^(?:0|-?[1-9][0-9]*)$/
@@ -69,7 +77,10 @@ function memberEnd(
   if (end < 0) return end
   const name = JSON.parse(octets.toString('utf8', at, nameEnd)) as string
   if (name === 'method') found.isCall = true
-  if (name.length > comparedUnitsMax || looksLike(name) !== 'id') return end
+  if (name.length > comparedUnitsMax) return end
+  if (!isPlainName(name)) found.unitsLeft -= name.length
+  if (found.unitsLeft < 0) return malformed
+  if (looksLike(name) !== 'id') return end
   if (name !== 'id' || found.id !== undefined) return malformed
   found.id = { start, end }
   return end

@@ -105,3 +105,19 @@ test('an id that is read is the one that a parser finds, in a call', () => {
   )
   assert.ok(found > 20, `found ${found}`)
 })
+
+test('names that are no id are not normalized without end', (t) => {
+  requirement('gateway.linear-time')
+  const { mock } = t.mock.method(String.prototype, 'normalize')
+  const bodyOf = (count: number, units: number): Buffer => {
+    const names = Array.from({ length: count }, (_, at) => `"${'\ufdfa'.repeat(units)}${at}":0`)
+    return Buffer.from(`{"id":1,"method":"m",${names.join(',')}}`)
+  }
+  assert.equal(readableId(bodyOf(2000, 33)), '1')
+  assert.equal(mock.callCount(), 0)
+  assert.equal(readableId(bodyOf(100, 20)), '1')
+  assert.ok(mock.callCount() > 0)
+  mock.resetCalls()
+  assert.equal(readableId(bodyOf(2000, 20)), undefined)
+  assert.ok(mock.callCount() < 1000, `got=${mock.callCount()}`)
+})

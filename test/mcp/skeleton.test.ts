@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import * as fc from 'fast-check'
 import { readableId } from '../../src/mcp/readable-id.ts'
+import { requirement } from '../requirements.ts'
 import { createSkeleton } from '../../src/mcp/skeleton.ts'
 
 function skeletonOf(octets: Buffer, chunk = octets.length): string | undefined {
@@ -61,4 +62,17 @@ test('octets that are no JSON are passed over all the same', () => {
       skeletonOf(Buffer.from(octets))
     }),
   )
+})
+
+test('sixteen mebibytes of brackets pass by in less time than a call may take', () => {
+  requirement('gateway.linear-time')
+  const piece = Buffer.alloc(64 * 1024, '[]')
+  const skeleton = createSkeleton()
+  skeleton.push(Buffer.from('{"id":7,"method":"m","params":['))
+  const before = process.cpuUsage().user
+  for (let each = 0; each < 256; each += 1) skeleton.push(piece)
+  // A tenth of this by itself; the rest is for a machine that is busy.
+  assert.ok(process.cpuUsage().user - before < 1_500_000)
+  skeleton.push(Buffer.from(']}'))
+  assert.equal(skeleton.text()?.toString(), '{"id":7,"method":"m","params":0}')
 })

@@ -38,7 +38,7 @@ export const agentMutations: readonly Mutation[] = [
     claim: 'agent.connections-bounded',
     without: 'the end of the wait',
     file: places,
-    edits: [['turn.reject(full(placesMax)), waitMilliseconds)', '{}, waitMilliseconds)']],
+    edits: [['leaveLine(full(placesMax)), waitMilliseconds)', '{}, waitMilliseconds)']],
   },
   {
     claim: 'agent.bridge-passes-octets',

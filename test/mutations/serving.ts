@@ -178,4 +178,11 @@ export const servingMutations: readonly Mutation[] = [
       ['return body.whole()', 'return Buffer.concat(kept)'],
     ],
   },
+  {
+    claim: 'gateway.linear-time',
+    without: 'the bound on all names that are compared with an id',
+    file: 'src/mcp/readable-id.ts',
+    edits: never('found.unitsLeft < 0'),
+    tests: ['test/mcp/readable-id.test.ts'],
+  },
 ]
