@@ -53,6 +53,8 @@ export interface ScanLimits {
   readonly membersMax: number
   /** Elements of the list that an answer is asked for, default 10,000. */
   readonly listedMax?: number
+  /** UTF-16 units of names beyond ASCII that may be compared, where several texts share them. */
+  readonly compared?: Room
 }
 
 export interface Scanned {
@@ -164,7 +166,7 @@ class Scanner {
   readonly #limits: ScanLimits
   readonly #form: Form
   readonly #room: Room
-  #comparedUnits = 0
+  readonly #compared: Room
   #refusal: ScanRefusal | undefined
 
   constructor(octets: Buffer, limits: ScanLimits, form: Form) {
@@ -172,6 +174,7 @@ class Scanner {
     this.#limits = limits
     this.#form = form
     this.#room = { left: limits.membersMax }
+    this.#compared = limits.compared ?? { left: comparedTotalMax }
   }
 
   run(): ScanRefusal | undefined {
@@ -334,12 +337,12 @@ class Scanner {
   }
 
   #isComparable(name: string): boolean {
-    this.#comparedUnits += name.length
+    this.#compared.left -= name.length
     if (name.length > comparedUnitsMax) {
       this.#refuse('variant', `a member ${quoted(name, 20)} too long to be compared with others`)
       return false
     }
-    if (this.#comparedUnits <= comparedTotalMax) return true
+    if (this.#compared.left >= 0) return true
     this.#refuse('variant', 'too many names beyond ASCII to be compared with others')
     return false
   }

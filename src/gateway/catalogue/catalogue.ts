@@ -3,7 +3,7 @@ import type { Metrics } from '../../metrics.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import { parseDefinition, type Definition } from './definition.ts'
 import type { Listed } from './list-upstream.ts'
-import { createPages, nameIn, singleOf } from './pages.ts'
+import { createPages, nameIn, readEach, singleOf } from './pages.ts'
 
 /** The tools that one upstream has in one era, as the gateway itself has listed them. */
 export interface Catalogue {
@@ -50,7 +50,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     failure = listed.failure
     // What a list lacks that is not whole may be there as it was.
     const next = new Map(failure === undefined ? [] : definitions)
-    const fit = listed.definitions.map(read).filter((definition) => definition !== undefined)
+    const fit = readEach(listed.definitions, read)
     for (const definition of singleOf(fit, complain)) keep(next, definition, toolsMax)
     definitions = next
     if (failure === undefined) return
@@ -59,10 +59,10 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     log.warn({ server, why, detail, listed: length }, 'catalogue is not listed to its end')
   }
   /** The definition in these octets, the known one where they have not changed: that spares hashing a long list again. */
-  function read(octets: Buffer): Definition | undefined {
+  function read(octets: Buffer, compared: { left: number }): Definition | undefined {
     const known = definitions.get(nameIn(octets) ?? '')
     if (known?.octets.equals(octets) === true) return known
-    const definition = parseDefinition(Buffer.from(octets))
+    const definition = parseDefinition(Buffer.from(octets), compared)
     if (typeof definition !== 'string') return definition
     complain(definition)
     return undefined

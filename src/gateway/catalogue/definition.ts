@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { parseArgumentNames, type ArgumentNames } from '../../mcp/argument-names.ts'
 import { parseParamHeaders, type ParamHeader } from '../../mcp/param-headers.ts'
 import type { Problem } from '../../mcp/problem.ts'
+import { comparedTotalMax } from '../../mcp/member-names.ts'
 import { skipSpace } from '../../mcp/lex.ts'
 import { scanTool, type Span } from '../../mcp/scan.ts'
 import { membersOf } from '../../mcp/spans.ts'
@@ -30,13 +31,21 @@ const annotationsOctetsMax = 4096
 /** MCP 2025-11-25 tools, tool names: at most 128 characters. */
 export const toolNameCharactersMax = 128
 
+/** How much of the names beyond ASCII is compared with known ones in one list: as much as in one message. */
+export function oneList(): { left: number } {
+  return { left: comparedTotalMax }
+}
+
 /**
  * The definition in these octets, or a sentence that says why they are none. What two readers read differently or what policy cannot
  * be asked about is none: one such tool must not spoil a list.
  */
-export function parseDefinition(octets: Buffer): Definition | string {
+export function parseDefinition(
+  octets: Buffer,
+  compared: { left: number } = oneList(),
+): Definition | string {
   if (octets.length > definitionOctetsMax) return `it is too large, want=..${definitionOctetsMax}`
-  const scanned = scanTool(octets, scanLimits)
+  const scanned = scanTool(octets, { ...scanLimits, compared })
   if ('rule' in scanned) return scanned.message
   const { name, annotations, inputSchema } = scanned.value as Readonly<Record<string, unknown>>
   if (typeof name !== 'string' || name === '') return 'it has no name'

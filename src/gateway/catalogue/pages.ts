@@ -1,26 +1,35 @@
 import { quoted } from '../../errors.ts'
 import { parseSpan } from '../../mcp/answer.ts'
 import { elementsOf, membersOf } from '../../mcp/spans.ts'
-import type { Definition } from './definition.ts'
+import { oneList, type Definition } from './definition.ts'
 
 /** So many pages are kept, as long as they are no larger: an upstream may list in pages, and each at every call. */
 const pagesMax = 8
 const pageOctetsMax = 512 * 1024
+
+type ReadDefinition = (octets: Buffer, compared: { left: number }) => Definition | undefined
+
+/** The definitions of one list that are fit: their names are compared within one bound. */
+export function readEach(listed: readonly Buffer[], read: ReadDefinition): readonly Definition[] {
+  const compared = oneList()
+  return listed
+    .map((octets) => read(octets, compared))
+    .filter((definition) => definition !== undefined)
+}
 
 /**
  * Reads arrays of tools: the definitions that are fit, in their order. An array of the same octets as one of the last is not read
  * again; `read` gives the definition in the octets of one tool.
  */
 export function createPages(
-  read: (octets: Buffer) => Definition | undefined,
+  read: ReadDefinition,
   complain: (detail: string) => void,
 ): (tools: Buffer) => readonly Definition[] {
   const pages: { readonly tools: Buffer; readonly definitions: readonly Definition[] }[] = []
   function readAll(tools: Buffer): readonly Definition[] {
     const spans = elementsOf(tools, { start: 0, end: tools.length }) ?? []
-    const listed = spans.map(({ start, end }) => read(tools.subarray(start, end)))
-    const fit = listed.filter((definition) => definition !== undefined)
-    return singleOf(fit, complain)
+    const listed = spans.map(({ start, end }) => tools.subarray(start, end))
+    return singleOf(readEach(listed, read), complain)
   }
   return (tools) => {
     const known = pages.find((page) => page.tools.equals(tools))

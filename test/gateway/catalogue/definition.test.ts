@@ -5,6 +5,7 @@ import { digestDefinition, parseDefinition } from '../../../src/gateway/catalogu
 import type { ExchangeFailure } from '../../../src/gateway/upstream/exchange.ts'
 import { silentLog } from '../../../src/log.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
+import { requirement } from '../../requirements.ts'
 
 test('order and white space are no part of a definition', () => {
   const one = '{"name":"a","inputSchema":{"type":"object","x":[1,2.5,true,null]}}'
@@ -224,4 +225,21 @@ test('an upstream of unfit definitions does not fill the log', () => {
     catalogue.learn(Buffer.from(`[{"name":"a","${each}":1,"${each}":2}]`))
   }
   assert.equal(warned.length, 32)
+})
+
+test('the names of a whole list are compared within one bound, not those of each tool', (t) => {
+  requirement('gateway.linear-time')
+  const { mock } = t.mock.method(String.prototype, 'normalize')
+  const catalogue = createCatalogue({
+    list: async () => ({ definitions: [], failure: undefined }),
+    server: 'files',
+    now: Date.now,
+    log: silentLog,
+    metrics: silentMetrics,
+  })
+  const names = Array.from({ length: 40 }, (_, at) => `"${'\ufdfa'.repeat(250)}${at}":0`)
+  const tools = Array.from({ length: 30 }, (_, at) => `{"name":"t${at}",${names.join(',')}}`)
+  const learned = catalogue.learn(Buffer.from(`[${tools.join(',')}]`))
+  assert.equal(learned.length, 6)
+  assert.ok(mock.callCount() < 40 * 30, `got=${mock.callCount()}`)
 })
