@@ -348,7 +348,8 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source: 'CVE-2025-66414, DNS rebinding',
   },
   'gateway.one-reading': {
-    claim: 'a body with duplicate or case-variant members, a batch or ill-formed text is refused',
+    claim:
+      'a body with duplicate or case-variant members (in arguments: at any depth, and of what a followed schema names), a batch or ill-formed text is refused',
     source: 'GHSA-4gph-2hhr-5mwg, CVE-2026-27896',
   },
   'gateway.numbers-as-written': {

@@ -1,29 +1,9 @@
-import { isJsonObject } from './envelope.ts'
 import { comparedTotalMax, comparedUnitsMax, foldCase, isPlainName } from './member-names.ts'
 import type { JsonObject } from './scan.ts'
+import { schemasMax, type ArgumentNames, type NamingSchema } from './schema-names.ts'
 
-/** The names that a tool's inputSchema gives to arguments, and below each those of its own members. */
-export interface ArgumentNames {
-  readonly named: ReadonlyMap<string, ArgumentNames | undefined>
-  /** The names as a reader has them that ignores case. */
-  readonly folded: ReadonlyMap<string, string>
-}
-
-/** Deeper members are not told apart: a definition is no deeper than this where it is read at all. */
-const depthMax = 32
-
-/** The names along `properties`; undefined where the schema gives none. */
-export function parseArgumentNames(inputSchema: unknown, depth = 0): ArgumentNames | undefined {
-  const properties = isJsonObject(inputSchema) ? inputSchema['properties'] : undefined
-  if (!isJsonObject(properties) || depth > depthMax) return undefined
-  const named = new Map<string, ArgumentNames | undefined>()
-  const folded = new Map<string, string>()
-  for (const [name, schema] of Object.entries(properties)) {
-    named.set(name, parseArgumentNames(schema, depth + 1))
-    if (isPlainName(name) || name.length <= comparedUnitsMax) folded.set(foldCase(name), name)
-  }
-  return named.size === 0 ? undefined : { named, folded }
-}
+/** So many members and schemas are looked up for one call. */
+const lookUpsMax = 250_000
 
 /** A member of the arguments, and the name that it may be taken for. */
 export interface Variant {
@@ -31,37 +11,68 @@ export interface Variant {
   readonly wanted: string
 }
 
+type Found = Variant | 'too many' | undefined
+
+/** What may yet be looked at, and compared. */
+interface Room {
+  lookUps: number
+  units: number
+}
+
 /**
  * A member that the tool does not name, but that a reader which ignores case takes for one that it does: to the rules that ask for the
  * named one it is not there, and to such a tool server it is (CVE-2026-27896). What is too much to be compared is `'too many'`.
  */
-export function findVariant(
-  names: ArgumentNames,
-  args: JsonObject,
-): Variant | 'too many' | undefined {
-  return findBelow(names, args, { left: comparedTotalMax })
+export function findVariant(names: ArgumentNames, args: JsonObject): Found {
+  return findIn(names, args, { lookUps: lookUpsMax, units: comparedTotalMax })
 }
 
-function findBelow(
-  { named, folded }: ArgumentNames,
-  args: JsonObject,
-  units: { left: number },
-): Variant | 'too many' | undefined {
-  for (const name in args) {
-    if (named.has(name)) {
-      const below = named.get(name)
-      const value = args[name]
-      const found = below && isJsonObject(value) ? findBelow(below, value, units) : undefined
-      if (found !== undefined) return found
-      continue
-    }
-    if (!isPlainName(name)) {
-      if (name.length > comparedUnitsMax) continue
-      units.left -= name.length
-      if (units.left < 0) return 'too many'
-    }
-    const wanted = folded.get(foldCase(name))
+function findIn(schemas: ArgumentNames, value: unknown, room: Room): Found {
+  if (schemas.length === 0 || typeof value !== 'object' || value === null) return undefined
+  if (!Array.isArray(value)) return findInObject(schemas, value as JsonObject, room)
+  const elements = together(schemas, (schema) => schema.elements)
+  if (elements.length === 0) return undefined
+  for (const element of value as readonly unknown[]) {
+    const found = findIn(elements, element, room)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+function findInObject(schemas: ArgumentNames, object: JsonObject, room: Room): Found {
+  for (const name in object) {
+    const isNamed = schemas.some((schema) => schema.names(name))
+    const found = isNamed ? undefined : findNamed(schemas, name, room)
+    if (found !== undefined) return found
+    const below = together(schemas, (schema) => schema.below(name))
+    room.lookUps -= schemas.length * (1 + below.length)
+    if (room.lookUps < 0) return 'too many'
+    const deeper = findIn(below, object[name], room)
+    if (deeper !== undefined) return deeper
+  }
+  return undefined
+}
+
+function findNamed(schemas: ArgumentNames, name: string, room: Room): Found {
+  if (!isPlainName(name)) {
+    if (name.length > comparedUnitsMax) return undefined
+    room.units -= name.length
+    if (room.units < 0) return 'too many'
+  }
+  const folded = foldCase(name)
+  for (const schema of schemas) {
+    const wanted = schema.folded.get(folded)
     if (wanted !== undefined) return { name, wanted }
   }
   return undefined
+}
+
+/** What several schemas say of one value below theirs, each schema once. */
+function together(
+  schemas: ArgumentNames,
+  below: (schema: NamingSchema) => ArgumentNames,
+): ArgumentNames {
+  const [first] = schemas
+  if (first !== undefined && schemas.length === 1) return below(first)
+  return [...new Set(schemas.flatMap(below))].slice(0, schemasMax)
 }

@@ -209,7 +209,7 @@ class Scanner {
       }
       return first === octet.objectOpen
         ? this.#objectEnd(at, depth, level)
-        : this.#arrayEnd(at, depth)
+        : this.#arrayEnd(at, depth, level)
     }
     if (isNumberStart(first)) return this.#numberEnd(at, level)
     const end = literalEnd(this.#octets, at)
@@ -268,8 +268,9 @@ class Scanner {
     return end === crowded ? this.#crowded() : this.#malformed(at)
   }
 
-  #arrayEnd(open: number, depth: number): number {
-    return this.#elementsEnd(open, (at) => this.#valueEnd(at, depth + 1, 'elsewhere'))
+  #arrayEnd(open: number, depth: number, level: Level): number {
+    const below = level === 'arguments' ? level : 'elsewhere'
+    return this.#elementsEnd(open, (at) => this.#valueEnd(at, depth + 1, below))
   }
 
   #elementsEnd(open: number, elementEnd: (at: number) => number): number {
@@ -389,5 +390,7 @@ function levelBelow(level: Level, name: string): Level {
     if (name === '_meta') return 'meta'
     return name === 'arguments' ? name : 'own'
   }
+  // At any depth: whatever a rule asks for, it is asked of one value.
+  if (level === 'arguments') return level
   return level === 'meta' ? 'own' : 'elsewhere'
 }

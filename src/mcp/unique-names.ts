@@ -3,23 +3,31 @@ const listedMax = 24
 
 /** The names of one object. */
 export class UniqueNames {
-  readonly #listed: string[] = []
-  #set: Set<string> | undefined
-  #folded: Set<string> | undefined
+  readonly #written = new Names()
+  #folded: Names | undefined
 
   /** False where the name is there already. */
+  add(name: string): boolean {
+    return this.#written.add(name)
+  }
+
+  /** The same for the names with their case folded. */
+  addFolded(folded: string): boolean {
+    this.#folded ??= new Names()
+    return this.#folded.add(folded)
+  }
+}
+
+class Names {
+  readonly #listed: string[] = []
+  #set: Set<string> | undefined
+
   add(name: string): boolean {
     if (this.#set !== undefined) return addNew(this.#set, name)
     if (this.#listed.includes(name)) return false
     this.#listed.push(name)
     if (this.#listed.length > listedMax) this.#set = new Set(this.#listed)
     return true
-  }
-
-  /** The same for the names with their case folded. */
-  addFolded(folded: string): boolean {
-    this.#folded ??= new Set()
-    return addNew(this.#folded, folded)
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { findVariant, parseArgumentNames } from '../../src/mcp/argument-names.ts'
+import { findVariant } from '../../src/mcp/argument-names.ts'
+import { parseArgumentNames } from '../../src/mcp/schema-names.ts'
 import { requirement } from '../requirements.ts'
 
 const names = parseArgumentNames({
@@ -22,6 +23,7 @@ const variants: readonly [object, { readonly name: string; readonly wanted: stri
   [{ mode: 1 }, { name: 'mode', wanted: 'Mode' }],
   [{ '\u212aey': {} }, { name: '\u212aey', wanted: 'key' }],
   [{ key: { iſs: 1 } }, { name: 'iſs', wanted: 'iss' }],
+  [{ list: [{ a: 1 }, { A: 1 }] }, { name: 'A', wanted: 'a' }],
   [{ ｐath: 1 }, { name: 'ｐath', wanted: 'path' }],
 ]
 
@@ -38,7 +40,7 @@ const others: readonly object[] = [
   {},
   { path: '/a', Mode: 1, key: { iss: 1 } },
   // Whatever the tool does not name is its own affair.
-  { other: 1, Other: 2, key: { ISSUER: 1 }, list: [{ A: 1 }] },
+  { other: 1, Other: 2, key: { ISSUER: 1 }, list: [{ B: 1 }] },
   // What is no object has no members.
   { key: [{ ISS: 1 }] },
   { key: 'ISS' },

@@ -103,6 +103,7 @@ suite('a member name beyond ASCII that is too long to be compared', () => {
     ['params', (name) => Buffer.from(inParams(`${name}:0`))],
     ['_meta', (name) => Buffer.from(inParams(`"_meta":{${name}:0}`))],
     ['arguments', (name) => Buffer.from(inArguments(`${name}:0`))],
+    ['arguments, deep', (name) => Buffer.from(inArguments(`"a":[{"b":{${name}:0}}]`))],
   ]
   for (const [where, body] of places) {
     test(`is refused in ${where}`, () => {
@@ -123,7 +124,7 @@ suite('a member name beyond ASCII that is too long to be compared', () => {
     const long = JSON.stringify('é'.repeat(257))
     assert.ok('rule' in scanAnswer(Buffer.from(`{"result":{${long}:0}}`), limits, 'other'))
     assert.ok('rule' in scanTool(Buffer.from(`{${long}:0}`), limits))
-    assert.ok(!('rule' in scan(Buffer.from(inArguments(`"a":{${long}:0}`)), limits)))
+    assert.ok(!('rule' in scan(Buffer.from(inParams(`"ref":{${long}:0}`)), limits)))
   })
 })
 

@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto'
-import { parseArgumentNames, type ArgumentNames } from '../../mcp/argument-names.ts'
 import { parseParamHeaders, type ParamHeader } from '../../mcp/param-headers.ts'
 import type { Problem } from '../../mcp/problem.ts'
 import { comparedTotalMax } from '../../mcp/member-names.ts'
 import { skipSpace } from '../../mcp/lex.ts'
 import { scanTool, type Span } from '../../mcp/scan.ts'
+import { parseArgumentNames, type ArgumentNames } from '../../mcp/schema-names.ts'
 import { membersOf } from '../../mcp/spans.ts'
 import { formatInput } from '../../policy/input.ts'
 
