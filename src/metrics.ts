@@ -102,10 +102,17 @@ export interface Metrics {
   observe(name: MetricName, value: number, labels?: Labels): void
   /** Sets a gauge. */
   set(name: MetricName, value: number, labels?: Labels): void
+  /** What these labels name is no more: a counter or a gauge shows nothing of it any longer. */
+  remove(name: MetricName, labels: Labels): void
 }
 
 /** Metrics that keep nothing. */
-export const silentMetrics: Metrics = { count: () => {}, observe: () => {}, set: () => {} }
+export const silentMetrics: Metrics = {
+  count: () => {},
+  observe: () => {},
+  set: () => {},
+  remove: () => {},
+}
 
 const seconds = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60]
 
@@ -160,6 +167,10 @@ export function createMetrics(
       // A gauge that nobody has set would stand at 0 and mean it; the gateway has no issuer that is about to expire.
       if (registry.getSingleMetric(name) === undefined) registry.registerMetric(gauge)
       gauge.set(labels, value)
+    },
+    remove(name, labels) {
+      counters.get(name)?.remove(labels)
+      gauges.get(name)?.remove(labels)
     },
     page: () => registry.metrics(),
     snapshot: () => registry.getMetricsAsJSON(),

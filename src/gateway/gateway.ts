@@ -19,7 +19,7 @@ import { openListener } from './door/listener.ts'
 import { createCallHandler } from './handle-call.ts'
 import { createSeal } from './handle/seal.ts'
 import { defaultLimits, type GatewayLimits } from './limits.ts'
-import { measure } from './measure.ts'
+import { forgetServer, measure } from './measure.ts'
 import { createAuthorize } from './permit/authorize.ts'
 import { createDecisions } from './permit/policy.ts'
 import type { Parts } from './serve/serve.ts'
@@ -196,6 +196,7 @@ function openUpstreams(options: GatewayOptions, limits: GatewayLimits): Upstream
   return createUpstreams(options.upstreams, {
     create: (config) => createUpstream({ ...options, config, seats, refuses }),
     log: options.log,
+    removed: (server) => forgetServer(options.metrics, server),
   })
 }
 

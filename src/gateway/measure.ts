@@ -2,6 +2,19 @@ import type { Metrics } from '../metrics.ts'
 import type { Taken } from './caller/usage.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
+/** What is counted of one tool server. */
+const ofServer = [
+  'countersign_gateway_upstream_calls',
+  'countersign_gateway_upstream_waiting',
+  'countersign_gateway_upstream_connections',
+  'countersign_gateway_bad_tools_total',
+] as const
+
+/** A tool server that is gone is shown no longer: who may name ever new ones would make the page grow for ever. */
+export function forgetServer(metrics: Metrics, server: string): void {
+  for (const name of ofServer) metrics.remove(name, { server })
+}
+
 /** Sets the gauges of what is open at this moment. */
 export function measure(
   metrics: Metrics,

@@ -53,3 +53,17 @@ test('of the process and of Node it shows what dashboards ask for', async () => 
   }
   assert.doesNotMatch(await createMetrics().page(), /process_/)
 })
+
+test('a tool server that is gone is shown no longer', async () => {
+  const metrics = createMetrics()
+  await using world = await openWorld({ metrics })
+  world.gateway.measure()
+  metrics.count('countersign_gateway_bad_tools_total', { server: 'files' })
+  metrics.count('countersign_gateway_bad_tools_total', { server: 'other' })
+  assert.match(await metrics.page(), /upstream_calls\{server="files"\} 0/)
+  world.gateway.replaceUpstreams([])
+  world.gateway.measure()
+  const page = await metrics.page()
+  assert.doesNotMatch(page, /server="files"/)
+  assert.match(page, /bad_tools_total\{server="other"\} 1/)
+})

@@ -58,6 +58,7 @@ function start(options: { idleSeconds?: number; log?: Log } = {}): Informer<Name
       counted.push(`${name.split('_')[2]} ${labels['cause'] ?? labels['resource']}`),
     observe: () => {},
     set: () => {},
+    remove: () => {},
   }
   const log: Log = {
     ...silentLog,
@@ -193,7 +194,7 @@ describe('an informer', () => {
       fieldSelector: 'spec.signerName=countersign.dev/identity',
       labelSelector: 'app=x',
       log: silentLog,
-      metrics: { count: () => {}, observe: () => {}, set: () => {} },
+      metrics: { count: () => {}, observe: () => {}, set: () => {}, remove: () => {} },
       clock: () => now,
       random: () => 0.5,
     })

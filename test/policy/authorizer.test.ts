@@ -43,6 +43,7 @@ function countedMetrics(): Counted {
       count: (name, labels = {}) => void note(name, labels),
       observe: (name, _value, labels = {}) => void note(name, labels),
       set: () => {},
+      remove: () => {},
     },
   }
 }

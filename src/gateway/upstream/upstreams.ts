@@ -18,7 +18,12 @@ export interface Upstreams {
 /** Throws `gateway/upstream`. */
 export function createUpstreams(
   configs: readonly UpstreamConfig[],
-  options: { readonly create: (config: UpstreamConfig) => Upstream; readonly log: Log },
+  options: {
+    readonly create: (config: UpstreamConfig) => Upstream
+    readonly log: Log
+    /** Told of each server that is no more, under this name. */
+    readonly removed?: (server: string) => void
+  },
 ): Upstreams {
   const { create, log } = options
   const current = new Map<string, Upstream>()
@@ -42,7 +47,10 @@ export function createUpstreams(
     const ended = [...current.values()].filter((each) => made.get(each.config.server) !== each)
     current.clear()
     for (const [server, upstream] of made) current.set(server, upstream)
-    for (const each of ended) end(each)
+    for (const each of ended) {
+      end(each)
+      if (!made.has(serverOf(each))) options.removed?.(serverOf(each))
+    }
     const names = (list: readonly Upstream[]): readonly string[] => list.map(serverOf)
     if (ended.length > 0 || opened.length > 0) {
       log.info({ opened: names(opened), ended: names(ended) }, 'tool servers are others now')

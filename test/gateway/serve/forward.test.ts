@@ -52,7 +52,12 @@ test('a caller that goes away while its pod is asked for is not spoken for', asy
   const errors: object[] = []
   await using world = await openWorld({
     log: { ...silentLog, error: (fields: object) => void errors.push(fields) },
-    metrics: { count() {}, observe() {}, set: (name, value) => void gauges.set(name, value) },
+    metrics: {
+      count() {},
+      observe() {},
+      remove() {},
+      set: (name, value) => void gauges.set(name, value),
+    },
     pods: {
       alive: (uid) => ofServers.has(uid) || new Promise((resolve) => asked.push(resolve)),
       staleSeconds: 0,
