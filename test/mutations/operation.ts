@@ -6,9 +6,7 @@ export const operationMutations: readonly Mutation[] = [
     claim: 'gateway.upstream-told-apart',
     without: 'the look for another server of the same SPIFFE ID',
     file: 'src/gateway/upstream/conflicts.ts',
-    edits: [
-      ['if (twin !== undefined && twin.server !== server)', 'if (twin !== undefined && !twin)'],
-    ],
+    edits: [['if (twin !== undefined && twin !== server)', 'if (twin !== undefined && !twin)']],
   },
   {
     claim: 'gateway.upstream-told-apart',
