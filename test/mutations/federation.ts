@@ -74,6 +74,6 @@ export const federationMutations: readonly Mutation[] = [
     claim: 'gateway.tool-server-of-its-namespace',
     without: 'the look at whose name and identity it takes',
     file: toolServer,
-    edits: never('index === configs.length'),
+    edits: never('conflict !== undefined'),
   },
 ]
