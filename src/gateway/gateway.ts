@@ -182,7 +182,8 @@ function holdSessions(upstreams: ReadonlyMap<string, Upstream>): HeldSessions {
 function endSessions(held: readonly Held[], upstreams: ReadonlyMap<string, Upstream>): void {
   for (const { server, session } of held) {
     const upstream = upstreams.get(server)
-    if (upstream !== undefined) closeLegacySession({ upstream }, session)
+    if (upstream?.config.spiffeId.uri === session.spiffeId)
+      closeLegacySession({ upstream }, session)
   }
 }
 

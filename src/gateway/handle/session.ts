@@ -25,9 +25,11 @@ export interface UpstreamSession {
   /** The upstream's own session id; null where it gave none. */
   readonly id: string | null
   readonly version: string
+  /** SPIFFE ID of the server that gave it. */
+  readonly spiffeId: string
 }
 
-const purpose = 'countersign/session/2'
+const purpose = 'countersign/session/3'
 
 const sessionIdCharactersMax = 4096
 

@@ -19,7 +19,8 @@ export function end(
   for (const { server, session: newer } of held) open.set(server, newer)
   for (const [server, each] of open) {
     const upstream = upstreams.get(server)
-    if (upstream !== undefined) closeLegacySession({ upstream, account }, each)
+    if (upstream?.config.spiffeId.uri === each.spiffeId)
+      closeLegacySession({ upstream, account }, each)
   }
   replyEnded(reply)
 }

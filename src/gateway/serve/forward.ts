@@ -14,7 +14,7 @@ import { judgeAnswer } from '../upstream/judge-answer.ts'
 import type { UpstreamTrace } from '../trace/tracer.ts'
 import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
-import { inSession, sessionAt } from './in-session.ts'
+import { atItsDoor, inSession } from './in-session.ts'
 import type { Parts } from './serve.ts'
 import { createEventPasser, type EventPasser } from './stream.ts'
 
@@ -46,7 +46,7 @@ export function forward(permit: Permit, reply: Reply, parts: Parts): Soon<Refuse
   }
   return message.era === 'legacy' && arrived.door.kind === 'all'
     ? inSession(permit, parts, { upstream, use })
-    : use(sessionAt(permit, parts, upstream))
+    : atItsDoor(permit, parts, { upstream, use })
 }
 
 /** A tool is called for somebody, which the token says. Signing takes a moment: who is gone after it is not spoken for. */

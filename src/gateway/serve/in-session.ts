@@ -2,14 +2,16 @@ import type { Permit } from '../permit/authorize.ts'
 import type { Refused } from '../refusal.ts'
 import { openLegacySession, type LegacySession } from '../upstream/legacy-session.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
-import type { Holder } from '../upstream/held-sessions.ts'
 import type { Session } from '../handle/session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { noteAbsence } from './ask.ts'
 import { fault, notThere, sessionOver } from './fault.ts'
 import type { Parts } from './serve.ts'
 
-/** The session with an upstream that a message is in: the one held in place of another, or the one that its caller carries. */
+/**
+ * The session with an upstream that a message is in: the one held in place of another, or the one that its caller carries. That of
+ * another server, which had the name before, is lost: whoever has the name now would learn an id that is good elsewhere.
+ */
 export function sessionAt(
   { call }: Permit,
   { sessions }: Pick<Parts, 'sessions'>,
@@ -17,8 +19,26 @@ export function sessionAt(
 ): LegacySession | undefined {
   const { session } = call
   if (session === undefined) return undefined
-  const { server } = config
-  return sessions.find({ key: session.key, server }) ?? session.upstreams[server]
+  const { server, spiffeId } = config
+  const known = [sessions.find({ key: session.key, server }), session.upstreams[server]]
+  return known.find((each) => each?.spiffeId === spiffeId.uri)
+}
+
+/** Does something at the door of one upstream, whose client opens another session where its own is lost. */
+export function atItsDoor<T>(
+  permit: Permit,
+  parts: Parts,
+  { upstream, use }: InSession<T>,
+): Promise<T | Refused> {
+  const known = sessionAt(permit, parts, upstream)
+  return known === undefined && permit.call.session !== undefined
+    ? Promise.resolve(sessionOver)
+    : use(known)
+}
+
+interface InSession<T> {
+  readonly upstream: Upstream
+  readonly use: (session: LegacySession | undefined) => Promise<T | Refused>
 }
 
 /**
@@ -28,13 +48,7 @@ export function sessionAt(
 export async function inSession<T>(
   permit: Permit,
   parts: Parts,
-  {
-    upstream,
-    use,
-  }: {
-    readonly upstream: Upstream
-    readonly use: (session: LegacySession | undefined) => Promise<T | Refused>
-  },
+  { upstream, use }: InSession<T>,
 ): Promise<T | Refused> {
   const { session: whole } = permit.call
   if (whole === undefined) return use(undefined)
@@ -75,7 +89,8 @@ export function openFor(
 ): Promise<LegacySession | ExchangeFailure> {
   const { sessions, limits, absences } = parts
   const { owner, account } = permit.call.caller
-  const holder: Holder = { owner, key, server: upstream.config.server }
+  const { server, spiffeId } = upstream.config
+  const holder = { owner, key, server, spiffeId: spiffeId.uri }
   return sessions.renew(holder, lost, async () => {
     const { answerBytesMax } = limits
     const opened = await openLegacySession({ upstream, account, version, hello, answerBytesMax })

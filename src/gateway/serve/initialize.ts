@@ -39,7 +39,7 @@ export async function initialize(
     replyBody(reply, answer.octets)
     return undefined
   }
-  const session = sessionOfAnswer(answer, answer)
+  const session = sessionOfAnswer(answer, answer, upstream)
   if ('failed' in session) return fault(session)
   const { server } = upstream.config
   const sealed = seal(permit, parts, { ...begun, version: session.version }, { [server]: session })

@@ -7,7 +7,7 @@ import { filterTools, timeToLive, type ListedTool } from '../permit/list.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { askAnswer } from './ask.ts'
-import { sessionAt } from './in-session.ts'
+import { atItsDoor } from './in-session.ts'
 import type { Parts } from './serve.ts'
 
 /** `tools/list` at the door of one upstream: its page without what the caller may not call; every other octet is kept. */
@@ -19,9 +19,10 @@ export async function list(
   const { message, target } = permit.call
   const { upstream } = target
   if (upstream === undefined) return undefined
-  const session = sessionAt(permit, parts, upstream)
-  const asking = { permit, reply, upstream, body: message.body, session }
-  const answer = await askAnswer(asking, parts)
+  const answer = await atItsDoor(permit, parts, {
+    upstream,
+    use: (session) => askAnswer({ permit, reply, upstream, body: message.body, session }, parts),
+  })
   if (isRefused(answer)) return answer
   if (answer.result === undefined) {
     replyBody(reply, answer.octets, { status: answer.status })

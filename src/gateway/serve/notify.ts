@@ -34,8 +34,9 @@ async function tell(permit: Permit, reply: Reply, parts: Parts, upstream: Upstre
   const { message } = permit.call
   const { server } = upstream.config
   const session = sessionAt(permit, parts, upstream)
+  if (session === undefined) return
   // Without a session of its own, the upstream would take the id for that of any request of the gateway, so of another caller.
-  const isNobodys = typeof session?.id !== 'string'
+  const isNobodys = typeof session.id !== 'string'
   if (message.method === 'notifications/cancelled' && isNobodys) return
   const failed = await tellUpstream({ permit, reply, upstream, body: message.body, session }, parts)
   if (failed !== undefined) {

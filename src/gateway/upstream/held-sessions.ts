@@ -24,7 +24,7 @@ export interface HeldSessions {
   hold(held: Held): void
   /** One in place of another that is lost or was never opened; opened once for all that ask at a time. */
   renew(
-    holder: Holder,
+    holder: Holder & Pick<LegacySession, 'spiffeId'>,
     lost: LegacySession | undefined,
     open: () => Promise<LegacySession | ExchangeFailure>,
   ): Promise<LegacySession | ExchangeFailure>
@@ -68,10 +68,12 @@ export function createHeldSessions(options: {
   return {
     find: (holder) => shelf.find(placeOf(holder))?.session,
     hold: (held) => shelf.put({ ...held, isRenewed: false }),
-    renew(holder, lost, open) {
+    renew({ spiffeId, ...holder }, lost, open) {
       const place = placeOf(holder)
       const { session } = shelf.find(place) ?? {}
-      if (session !== undefined && session.id !== lost?.id) return Promise.resolve(session)
+      const isOfIt = session?.spiffeId === spiffeId
+      if (session !== undefined && isOfIt && session.id !== lost?.id)
+        return Promise.resolve(session)
       const begun = opening.get(place)
       if (begun !== undefined) return begun
       const began = openInPlace(holder, open).finally(() => opening.delete(place))

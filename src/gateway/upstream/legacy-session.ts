@@ -12,6 +12,8 @@ export interface LegacySession {
   /** The upstream's own id; null where it gave none. */
   readonly id: string | null
   readonly version: string
+  /** Of the server that gave it. Under the same name there may be another one later, which is not told of it. */
+  readonly spiffeId: string
 }
 
 /** What a client says of itself when it opens a session. */
@@ -52,7 +54,7 @@ export async function openLegacySession(
   if ('failed' in answer) return answer
   const body = readAnswer(answer)
   if (typeof body === 'string') return bad(body)
-  const session = sessionOfAnswer(body, answer)
+  const session = sessionOfAnswer(body, answer, opening.upstream)
   if ('failed' in session) return session
   return (
     (await deliver({ ...partyOf(opening), request: requestOf(session, initialized) })) ?? session
@@ -65,6 +67,7 @@ const initialized = Buffer.from('{"jsonrpc":"2.0","method":"notifications/initia
 export function sessionOfAnswer(
   body: AnswerBody,
   { headers }: Pick<Answer, 'headers'>,
+  { config }: Pick<Upstream, 'config'>,
 ): LegacySession | ExchangeFailure {
   if (body.result === undefined) return bad('answer is an error')
   const version = valueOf(body, 'protocolVersion')
@@ -75,7 +78,7 @@ export function sessionOfAnswer(
   if (id !== null && !isSessionId(id)) {
     return bad('session id is too long, or none that may be')
   }
-  return { id, version }
+  return { id, version, spiffeId: config.spiffeId.uri }
 }
 
 /** Longer ids would make a header that clients and proxies cut. */

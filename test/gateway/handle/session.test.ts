@@ -17,7 +17,10 @@ const session: Session = {
   hello: { capabilities: {}, clientInfo: { name: 'test' } },
   door: 'mcp',
   version: '2025-11-25',
-  upstreams: { files: { id: 'theirs', version: '2025-11-25' }, web: { id: null, version: 'x' } },
+  upstreams: {
+    files: { id: 'theirs', version: '2025-11-25', spiffeId: 'f' },
+    web: { id: null, version: 'x', spiffeId: 'w' },
+  },
 }
 
 function idOf(seal: Seal, one: Session): string {
@@ -88,7 +91,7 @@ test('of sessions that do not fit a header together, those with the longest ids 
   const upstreams = Object.fromEntries(
     Array.from({ length: 40 }, (_, index) => [
       `server-${index}`,
-      { id: 'x'.repeat(index === 7 ? 10 : 200), version: '2025-11-25' },
+      { id: 'x'.repeat(index === 7 ? 10 : 200), version: '2025-11-25', spiffeId: 's' },
     ]),
   )
   const sealed = sealSession(seal, { ...session, upstreams })

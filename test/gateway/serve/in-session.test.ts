@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parseSpiffeId } from '../../../src/identity/spiffe-id.ts'
 import { requirement } from '../../requirements.ts'
 import { initializeParams, legacy, type Reply, type TestClient, whyOf } from '../world/client.ts'
-import { answerBoth, sendJson, type Answer } from '../world/upstream.ts'
+import { answerBoth, openUpstream, sendJson, type Answer } from '../world/upstream.ts'
 import { openWorld } from '../world/world.ts'
 
 interface Forgetful {
@@ -188,3 +189,36 @@ test('a cancellation in a session that is lost has nothing to cancel', async () 
   assert.equal(reply.status, 202)
   assert.equal(web.opened.size, before)
 })
+
+for (const [door, status] of [
+  ['/mcp', 200],
+  ['/mcp/web', 404],
+] as const) {
+  test(`at ${door}, a server that has the name of another is not told of its sessions`, async () => {
+    requirement('gateway.session-bound')
+    const [web, next] = [forgetful('web'), forgetful('next')]
+    await using world = await openWorld({ answers: { web: web.answer } })
+    const agent = await world.agent()
+    const session = await openAt(door, agent)
+    const credential = world.identities.issue({
+      namespace: 'tools',
+      serviceAccount: 'other',
+      role: 'tool-server',
+    })
+    const { bundle } = world.identities
+    const other = await openUpstream({ credential, bundle, answer: next.answer })
+    const spiffeId = parseSpiffeId(credential.svid.spiffeId.uri)
+    world.gateway.replaceUpstreams([
+      { server: 'web', url: other.url, spiffeId, eras: ['modern', 'legacy'] },
+    ])
+    const ask = asking(agent, door, session)
+    const call = { ...echo, name: door === '/mcp' ? 'web_echo' : 'echo' }
+    assert.equal((await ask('tools/call', call)).status, status)
+    const told = other.received.map(({ headers }) => String(headers['mcp-session-id']))
+    assert.deepEqual(
+      told.filter((id) => id.startsWith('web-')),
+      [],
+    )
+    await other[Symbol.asyncDispose]()
+  })
+}

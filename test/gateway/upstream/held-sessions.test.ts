@@ -6,8 +6,8 @@ import {
   type HeldSessions,
 } from '../../../src/gateway/upstream/held-sessions.ts'
 
-const holder = { owner: 'agent pod', key: 'one', server: 'web' }
-const session = (id: string): Held['session'] => ({ id, version: '2025-11-25' })
+const holder = { owner: 'agent pod', key: 'one', server: 'web', spiffeId: 'web' }
+const session = (id: string): Held['session'] => ({ id, version: '2025-11-25', spiffeId: 'web' })
 
 function open(): { held: HeldSessions; closed: Held[] } {
   const closed: Held[] = []
