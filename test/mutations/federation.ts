@@ -50,7 +50,7 @@ export const federationMutations: readonly Mutation[] = [
     claim: 'gateway.session-ended',
     without: 'the word to the upstreams',
     file: 'src/gateway/serve/end.ts',
-    edits: never('upstream !== undefined'),
+    edits: never('upstream?.config.spiffeId.uri === each.spiffeId'),
   },
   {
     claim: 'gateway.session-ended',

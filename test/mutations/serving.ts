@@ -185,4 +185,11 @@ export const servingMutations: readonly Mutation[] = [
     edits: never('found.unitsLeft < 0'),
     tests: ['test/mcp/readable-id.test.ts'],
   },
+  {
+    claim: 'gateway.lost-session-opened-again',
+    without: 'the SPIFFE ID of the server that a session is with',
+    file: 'src/gateway/serve/in-session.ts',
+    edits: [['each?.spiffeId === spiffeId.uri', "each !== undefined || spiffeId.uri === ''"]],
+    tests: ['test/gateway/serve/in-session.test.ts'],
+  },
 ]
