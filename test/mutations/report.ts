@@ -19,8 +19,8 @@ export function formatReport(outcomes: readonly Outcome[]): string {
   return `# Each defence, taken away
 
 Every claim in [THREATS.md](THREATS.md) is proved by a test. This is the proof of those tests: \`npm run test:mutations\` takes one
-defence out of a copy of the tree, runs the tests that cite its claim, and one of them has to fail. Written by
-\`npm run test:mutations -- --write\`; a test holds the list against the table in \`test/mutations/table.ts\`.
+defence out of a copy of the tree, runs the tests that cite its claim, and one of them has to fail. \`-- --write\` writes this page, and
+\`-- --only <text>\` takes those whose claim or file has the text.
 
 Behind each stands the title of a test that failed.
 

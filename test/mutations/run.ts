@@ -77,6 +77,7 @@ async function tryWithout(mutation: Mutation, copy: string): Promise<Outcome> {
 const cited = citations()
 const { only = '' } = values
 const chosen = mutations.filter(({ claim, file }) => `${claim} ${file}`.includes(only))
+if (chosen.length === 0) throw new Error(`no defence has this in its claim or file: ${only}`)
 const copy = copyTree()
 const outcomes: Outcome[] = []
 try {
