@@ -1,3 +1,4 @@
+import { createListeners } from '../listeners.ts'
 import { CountersignError } from '../errors.ts'
 import { discoverClusterTrustBundleVersion } from '../kubernetes/api-discovery.ts'
 import { realDelay } from '../kubernetes/backoff.ts'
@@ -30,8 +31,7 @@ export function startAnchorPublication(
   const { signal } = closing
   const settled = Promise.withResolvers<void>()
   settled.promise.catch(() => {})
-  const listeners = new Set<() => void>()
-  const changed = (): void => listeners.forEach((listener) => listener())
+  const listeners = createListeners()
   let publisher: TrustBundlePublisher | undefined
   let source: AuthoritySource | undefined
   let problem: string | undefined
@@ -47,7 +47,7 @@ export function startAnchorPublication(
       if (version !== undefined) {
         publisher = startTrustBundlePublisher({ ...options, version })
         source = publisher.authorities
-        publisher.authorities.onChange(changed)
+        publisher.authorities.onChange(listeners.tell)
         await publisher.published.then(settled.resolve, settled.reject)
         return
       }
@@ -59,7 +59,7 @@ export function startAnchorPublication(
     }
   }
   const done = run().catch(settled.reject)
-  const stopListening = options.authorities.onChange(changed)
+  const stopListening = options.authorities.onChange(listeners.tell)
   return {
     settled: settled.promise,
     authorities: {
@@ -68,10 +68,7 @@ export function startAnchorPublication(
         throw new CountersignError('pki/authority-unavailable', 'trust bundle is not published yet')
       },
       anchors: () => options.authorities.anchors(),
-      onChange(listener) {
-        listeners.add(listener)
-        return () => listeners.delete(listener)
-      },
+      onChange: listeners.onChange,
     },
     condition() {
       if (publisher !== undefined) return publisher.condition()

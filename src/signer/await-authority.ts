@@ -1,3 +1,4 @@
+import { createListeners } from '../listeners.ts'
 import { CountersignError } from '../errors.ts'
 import { realDelay, type Delay } from '../kubernetes/backoff.ts'
 import type { Log } from '../log.ts'
@@ -12,7 +13,7 @@ export function awaitAuthority(
   const { log, delay = realDelay } = options
   const closing = new AbortController()
   const { signal } = closing
-  const listeners = new Set<() => void>()
+  const listeners = createListeners()
   let source: AuthoritySource | undefined
   let why = 'authority is not read yet'
   const told = (problem: string): void => {
@@ -21,7 +22,7 @@ export function awaitAuthority(
   const done = untilAnswered(open, { signal, log, delay, told }).then(
     (opened) => {
       source = opened
-      for (const listener of listeners) listener()
+      listeners.tell()
     },
     (error: unknown) => {
       why = 'authority cannot be read'
@@ -35,10 +36,7 @@ export function awaitAuthority(
   return {
     current: () => opened().current(),
     anchors: () => opened().anchors(),
-    onChange(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
+    onChange: listeners.onChange,
     async [Symbol.asyncDispose]() {
       closing.abort()
       await done

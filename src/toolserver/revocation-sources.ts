@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { request } from 'node:https'
 import { join } from 'node:path'
+import { createListeners } from '../listeners.ts'
 import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { openReloadingFiles } from '../pki/reloading-files.ts'
@@ -53,7 +54,7 @@ export async function followClusterRevocations(options: {
   readonly clock?: () => number
 }): Promise<RevocationSource & AsyncDisposable & { readonly poll: () => Promise<void> }> {
   const { access, log, clock = () => performance.now() } = options
-  const listeners = new Set<() => void>()
+  const listeners = createListeners()
   let revocations: readonly Revocation[] = []
   let text = ''
   let knownAt = Number.NEGATIVE_INFINITY
@@ -67,7 +68,7 @@ export async function followClusterRevocations(options: {
       problem = ''
       if (next === text) return
       text = next
-      for (const listener of listeners) listener()
+      listeners.tell()
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
       if (why !== problem) log.warn({ error }, 'revocations could not be listed')
@@ -82,10 +83,7 @@ export async function followClusterRevocations(options: {
     get staleSeconds() {
       return (clock() - knownAt) / 1000
     },
-    onChange(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
+    onChange: listeners.onChange,
     [Symbol.asyncDispose]() {
       clearInterval(timer)
       listeners.clear()

@@ -1,3 +1,4 @@
+import { createListeners } from '../../listeners.ts'
 import { isGovernanceKey } from '../../identity/governance-key.ts'
 import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
 import type { ApiClient } from '../../kubernetes/api-client.ts'
@@ -35,10 +36,8 @@ export async function watchNamespaces(options: {
   readonly firstListSeconds?: number
 }): Promise<NamespaceSource & Watched & AsyncDisposable> {
   const { client, clock = () => performance.now() } = options
-  const listeners = new Set<() => void>()
-  const changed = (): void => {
-    for (const listener of listeners) listener()
-  }
+  const listeners = createListeners()
+  const changed = listeners.tell
   const asker = createAsker(client, clock)
   const informer = startInformer({
     ...options,
@@ -66,10 +65,7 @@ export async function watchNamespaces(options: {
       return staleSecondsOf(informer)
     },
     condition: (staleSecondsMax) => informer.condition(staleSecondsMax),
-    onChange(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
+    onChange: listeners.onChange,
     async [Symbol.asyncDispose]() {
       await informer[Symbol.asyncDispose]()
       listeners.clear()

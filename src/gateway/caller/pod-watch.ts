@@ -1,3 +1,4 @@
+import { createListeners } from '../../listeners.ts'
 import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { startInformer } from '../../kubernetes/informer.ts'
 import type { ObjectEvent } from '../../kubernetes/object-store.ts'
@@ -41,10 +42,8 @@ export async function watchPods(options: {
   readonly timer?: Timer
 }): Promise<PodSource & Watched & AsyncDisposable> {
   const { client, now, clock = () => performance.now(), timer = realTimer } = options
-  const listeners = new Set<() => void>()
-  const changed = (): void => {
-    for (const listener of listeners) listener()
-  }
+  const listeners = createListeners()
+  const changed = listeners.tell
   const deadlines = createPodDeadlines({ now, timer, reached: changed })
   const ask = createAsker(client, { now, clock })
   const onUnreadable = (): void => {
@@ -71,10 +70,7 @@ export async function watchPods(options: {
       return staleSecondsOf(informer)
     },
     condition: (staleSecondsMax) => informer.condition(staleSecondsMax),
-    onChange(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
+    onChange: listeners.onChange,
     async [Symbol.asyncDispose]() {
       await informer[Symbol.asyncDispose]()
       deadlines.clear()

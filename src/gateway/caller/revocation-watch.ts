@@ -1,3 +1,4 @@
+import { createListeners } from '../../listeners.ts'
 import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { startInformer, type Informer } from '../../kubernetes/informer.ts'
 import {
@@ -55,10 +56,8 @@ export async function watchRevocations(options: {
   /** How long the start waits for the first list; until it is there nobody is served. Default 10. */
   readonly firstListSeconds?: number
 }): Promise<RevocationSource & Watched & AsyncDisposable> {
-  const listeners = new Set<() => void>()
-  const changed = (): void => {
-    for (const listener of listeners) listener()
-  }
+  const listeners = createListeners()
+  const changed = listeners.tell
   const informer = startInformer({
     ...options,
     resource: keepingOnly(revocationResource, {}),
@@ -78,10 +77,7 @@ export async function watchRevocations(options: {
       const reason = `${condition.reason}: nobody is served until they are mended or deleted`
       return { ...condition, ok: false, reason }
     },
-    onChange(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
+    onChange: listeners.onChange,
     async [Symbol.asyncDispose]() {
       await informer[Symbol.asyncDispose]()
       listeners.clear()

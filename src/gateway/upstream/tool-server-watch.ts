@@ -1,3 +1,4 @@
+import { createListeners } from '../../listeners.ts'
 import { CountersignError, quoted } from '../../errors.ts'
 import { isDnsLabel, isDnsSubdomain } from '../../identity/kubernetes-name.ts'
 import type { ApiClient } from '../../kubernetes/api-client.ts'
@@ -57,10 +58,8 @@ export function watchToolServers(options: {
   readonly log: Log
   readonly metrics: Metrics
 }): ToolServerSource {
-  const listeners = new Set<() => void>()
-  const changed = (): void => {
-    for (const listener of listeners) listener()
-  }
+  const listeners = createListeners()
+  const changed = listeners.tell
   const informer = startInformer({
     ...options,
     resource: keepingOnly(toolServerResource, {}),
@@ -74,7 +73,7 @@ export function watchToolServers(options: {
       return informer.hasSynced
     },
     list: () => informer.list().map(({ toolServer }) => toolServer),
-    onChange: (listener) => void listeners.add(listener),
+    onChange: listeners.onChange,
     condition: (staleSecondsMax) => informer.condition(staleSecondsMax),
     async [Symbol.asyncDispose]() {
       listeners.clear()
