@@ -13,6 +13,7 @@ import {
 
 /** What every room of the gateway stands on. */
 const gatewayGround = [
+  'src/gateway/soon.ts',
   'src/gateway/refusal.ts',
   'src/gateway/limits.ts',
   'src/gateway/shares.ts',
@@ -32,6 +33,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/mcp': [],
   // What happens to a call, from the ground up: arrows run one way.
   'src/gateway/refusal.ts': ['src/mcp', 'src/policy', 'src/gateway/shares.ts'],
+  'src/gateway/soon.ts': [],
   'src/gateway/limits.ts': ['src/gateway/shares.ts'],
   'src/gateway/shares.ts': [],
   'src/gateway/self.ts': [],
@@ -168,6 +170,7 @@ const importableByAll = [
   'src/log.ts',
   'src/metrics.ts',
   'src/bag.ts',
+  'src/listeners.ts',
   'src/drain.ts',
   'src/nearest-name.ts',
   'src/readiness.ts',

@@ -27,9 +27,9 @@ import {
   unavailable,
   type Refusal,
   type Refused,
-  type Soon,
   type Told,
 } from './refusal.ts'
+import { whenThere, type Soon } from './soon.ts'
 import type { RefusalLog } from './refusal-log.ts'
 import { end } from './serve/end.ts'
 import type { Parts, Serve } from './serve/serve.ts'
@@ -151,12 +151,9 @@ async function serveCall(known: Known, options: CallHandlerOptions): Promise<Ref
 function admit(known: Known, callers: Callers): Soon<Caller | Refused> {
   const caller = enter(known, callers)
   if (isRefused(caller)) return caller
-  const judged = callers.judge(caller)
-  return judged instanceof Promise
-    ? judged.then((refusal) => (refusal === undefined ? caller : refused('peer', refusal)))
-    : judged === undefined
-      ? caller
-      : refused('peer', judged)
+  return whenThere(callers.judge(caller), (refusal) =>
+    refusal === undefined ? caller : refused('peer', refusal),
+  )
 }
 
 function enter(known: Known, callers: Callers): Caller | Refused {

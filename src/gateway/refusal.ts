@@ -44,9 +44,6 @@ export function refused(check: CheckName, refusal: Refusal): Refused {
   return { check, refusal }
 }
 
-/** At once where it can be: waiting for what is there already costs a turn of the loop. */
-export type Soon<T> = T | Promise<T>
-
 /** What a refused operation is answered with: outside the range that JSON-RPC and MCP reserve (MCP 2026-07-28 base protocol, error codes). */
 const deniedCode = -31403
 

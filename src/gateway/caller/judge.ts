@@ -1,7 +1,8 @@
 import { CountersignError } from '../../errors.ts'
 import type { Bundle, BundleSource } from '../../pki/bundle.ts'
 import { verifyX509Svid, type X509Svid } from '../../pki/x509-svid.ts'
-import { identityRefusal, unavailable, type Refusal, type Soon } from '../refusal.ts'
+import { identityRefusal, unavailable, type Refusal } from '../refusal.ts'
+import { whenThere, type Soon } from '../soon.ts'
 import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
 import type { Caller } from './caller.ts'
 import type { RevocationSource } from '../../pki/revocation.ts'
@@ -52,8 +53,7 @@ export function createServerJudge(
     const found = revocations.find(svid)
     if (found !== undefined) return `certificate is revoked: revocation ${found.name}`
     if (identity === undefined) return undefined
-    const judged = judgeWorkload(identity, options)
-    return judged instanceof Promise ? judged.then((refusal) => refusal?.message) : judged?.message
+    return whenThere(judgeWorkload(identity, options), (refusal) => refusal?.message)
   }
 }
 

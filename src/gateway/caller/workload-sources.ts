@@ -1,6 +1,6 @@
 import { annotationKeys, grantLabelPrefixes } from '../../identity/governance-key.ts'
 import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
-import type { Soon } from '../refusal.ts'
+import type { Soon } from '../soon.ts'
 
 /** Which pods still run. */
 export interface PodSource {

@@ -4,7 +4,8 @@ import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Definition } from '../catalogue/definition.ts'
 import { quarantineOf } from '../catalogue/pins.ts'
-import { isRefused, type Refused, type Soon } from '../refusal.ts'
+import { isRefused, type Refused } from '../refusal.ts'
+import { whenThere, type Soon } from '../soon.ts'
 import { isWithinCeiling, outsideCeiling } from './ceiling.ts'
 import { checkArgumentNames, checkParamHeaders, refuseUnknown } from './definition.ts'
 import { obligationUnknown, unknownObligation } from './obligations.ts'
@@ -52,10 +53,9 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
   }
   function decide(call: Call, definition: Definition | undefined): Soon<Permit | Refused> {
     if (call.message.kind === 'notification') return permit(call, definition, undefined)
-    const decided = decisions.decide({ call, definition })
-    return decided instanceof Promise
-      ? decided.then((late) => oblige(call, definition, late))
-      : oblige(call, definition, decided)
+    return whenThere(decisions.decide({ call, definition }), (decided) =>
+      oblige(call, definition, decided),
+    )
   }
   function oblige(
     call: Call,
@@ -76,10 +76,9 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
     }
     if (target.kind !== 'tool') return decide(call, undefined)
     const catalogue = catalogueOf(target.upstream, message.era)
-    const found = catalogue.find(target.tool)
-    return found instanceof Promise
-      ? found.then((definition) => authorizeFound(call, definition, catalogue))
-      : authorizeFound(call, found, catalogue)
+    return whenThere(catalogue.find(target.tool), (definition) =>
+      authorizeFound(call, definition, catalogue),
+    )
   }
 }
 

@@ -18,8 +18,8 @@ import {
   type CheckName,
   type Refusal,
   type Refused,
-  type Soon,
 } from '../refusal.ts'
+import type { Soon } from '../soon.ts'
 import { resourceTextOf } from './resource.ts'
 
 /** A decision that has its id, and its place in the decision log. */

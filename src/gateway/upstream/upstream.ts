@@ -46,7 +46,7 @@ export interface Upstream {
 
 export interface UpstreamRequest {
   /** DELETE ends a legacy session, GET opens its stream. Default POST. */
-  readonly method?: 'POST' | 'DELETE' | 'GET'
+  readonly method?: 'POST' | 'DELETE'
   readonly headers: string[]
   readonly body: Buffer | null
 }

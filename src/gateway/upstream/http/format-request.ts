@@ -1,5 +1,5 @@
 export interface HttpRequest {
-  readonly method: 'POST' | 'DELETE' | 'GET'
+  readonly method: 'POST' | 'DELETE'
   /** Name, value, name, value. */
   readonly headers: readonly string[]
   readonly body: Buffer | null
