@@ -1,4 +1,4 @@
-import type { Mutation } from './table.ts'
+import type { Mutation } from './mutation.ts'
 
 const fetch = 'src/agent/countersign-fetch.ts'
 const send = 'src/agent/send-request.ts'

@@ -1,9 +1,4 @@
-import type { Mutation } from './table.ts'
-
-/** A defence that is a condition: it never holds. */
-function never(condition: string): Mutation['edits'] {
-  return [[condition, `false && (${condition})`]]
-}
+import { never, type Mutation } from './mutation.ts'
 
 const listing = 'src/gateway/catalogue/list-upstream.ts'
 const toolServer = 'src/gateway/upstream/tool-server.ts'

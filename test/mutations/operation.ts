@@ -1,4 +1,4 @@
-import type { Mutation } from './table.ts'
+import type { Mutation } from './mutation.ts'
 
 /** The defences of how a gateway is run. */
 export const operationMutations: readonly Mutation[] = [

@@ -1,5 +1,5 @@
 /** The defences of the policy and token rooms. */
-import type { Mutation } from './table.ts'
+import type { Mutation } from './mutation.ts'
 
 const authorizer = 'src/policy/authorizer.ts'
 const asked = 'src/policy/asked.ts'

@@ -1,4 +1,4 @@
-import type { Mutation } from './table.ts'
+import type { Mutation } from './mutation.ts'
 
 /** What happened without one defence. */
 export interface Outcome {

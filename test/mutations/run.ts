@@ -11,7 +11,8 @@ import { parseArgs } from 'node:util'
 import { citations } from '../support/citations.ts'
 import { root } from '../support/source-tree.ts'
 import { formatReport, type Outcome } from './report.ts'
-import { mutations, type Mutation } from './table.ts'
+import type { Mutation } from './mutation.ts'
+import { mutations } from './table.ts'
 
 const { values } = parseArgs({
   options: { only: { type: 'string' }, write: { type: 'boolean', default: false } },

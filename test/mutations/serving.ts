@@ -1,10 +1,5 @@
 /** The defences between a caller and a tool server that does what it should. */
-import type { Mutation } from './table.ts'
-
-/** A defence that is a condition: it never holds. */
-function never(condition: string): Mutation['edits'] {
-  return [[condition, `false && (${condition})`]]
-}
+import { never, type Mutation } from './mutation.ts'
 
 export const servingMutations: readonly Mutation[] = [
   {

@@ -1,27 +1,10 @@
+import { never, type Mutation } from './mutation.ts'
 import { agentMutations } from './agent.ts'
 import { federationMutations } from './federation.ts'
 import { operationMutations } from './operation.ts'
 import { policyMutations } from './policy.ts'
 import { servingMutations } from './serving.ts'
 import { upstreamMutations } from './upstream.ts'
-
-/** One defence, and how it is taken away. */
-export interface Mutation {
-  /** The claim of `test/requirements.ts` that stands on it. */
-  readonly claim: string
-  /** What is taken away, so that "without …" is a sentence. */
-  readonly without: string
-  readonly file: string
-  /** Texts that stand in the file exactly once, with what is put in their place. */
-  readonly edits: readonly (readonly [from: string, to: string])[]
-  /** The tests to run; those that cite the claim unless told. */
-  readonly tests?: readonly string[]
-}
-
-/** A defence that is a condition: it never holds. */
-function never(condition: string): Mutation['edits'] {
-  return [[condition, `false && (${condition})`]]
-}
 
 const judge = 'src/gateway/caller/judge.ts'
 const handleCall = 'src/gateway/handle-call.ts'

@@ -1,12 +1,7 @@
 /** The defences between the gateway and a tool server that is not what it should be. */
-import type { Mutation } from './table.ts'
+import { never, type Mutation } from './mutation.ts'
 
 const responseHead = 'src/gateway/upstream/http/response-head.ts'
-
-/** A defence that is a condition: it never holds. */
-function never(condition: string): Mutation['edits'] {
-  return [[condition, `false && (${condition})`]]
-}
 
 export const upstreamMutations: readonly Mutation[] = [
   {

@@ -3,32 +3,19 @@
 import asyncio
 import json
 import os
-import ssl
 
 import httpx2
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 
+from named import client_of
+
 GATEWAY = os.environ["GATEWAY"]
-SERVER_NAME = os.environ["SERVER_NAME"]
 CALLS = json.load(open(os.environ["CALLS"], encoding="utf-8"))
 
 
-class Named(httpx2.AsyncHTTPTransport):
-    """Asks for the name in the gateway's certificate, wherever the gateway is."""
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        request.headers["host"] = SERVER_NAME
-        request.extensions["sni_hostname"] = SERVER_NAME
-        return await super().handle_async_request(request)
-
-
 def client(headers=None, timeout=None, auth=None, **_) -> httpx2.AsyncClient:
-    folder = os.environ["IDENTITY"]
-    context = ssl.create_default_context(cafile=f"{folder}/trust-bundle.pem")
-    context.load_cert_chain(f"{folder}/credential-bundle.pem")
-    transport = Named(verify=context)
-    return httpx2.AsyncClient(transport=transport, headers=headers, timeout=30, auth=auth)
+    return client_of(httpx2, headers=headers, auth=auth)
 
 
 async def main() -> None:

@@ -3,33 +3,20 @@
 import asyncio
 import json
 import os
-import ssl
 
 import httpx
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 from mcp.shared.exceptions import McpError
 
+from named import client_of
+
 GATEWAY = os.environ["GATEWAY"]
-SERVER_NAME = os.environ["SERVER_NAME"]
 CALLS = json.load(open(os.environ["CALLS"], encoding="utf-8"))
 
 
-class Named(httpx.AsyncHTTPTransport):
-    """Asks for the name in the gateway's certificate, wherever the gateway is."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        request.headers["host"] = SERVER_NAME
-        request.extensions["sni_hostname"] = SERVER_NAME
-        return await super().handle_async_request(request)
-
-
 def client(headers=None, timeout=None, auth=None) -> httpx.AsyncClient:
-    folder = os.environ["IDENTITY"]
-    context = ssl.create_default_context(cafile=f"{folder}/trust-bundle.pem")
-    context.load_cert_chain(f"{folder}/credential-bundle.pem")
-    transport = Named(verify=context)
-    return httpx.AsyncClient(transport=transport, headers=headers, timeout=30, auth=auth)
+    return client_of(httpx, headers=headers, auth=auth)
 
 
 async def main() -> None:

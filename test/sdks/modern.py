@@ -3,35 +3,19 @@
 import asyncio
 import json
 import os
-import ssl
 
 import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
+from named import client_of
+
 GATEWAY = os.environ["GATEWAY"]
-SERVER_NAME = os.environ["SERVER_NAME"]
 CALLS = json.load(open(os.environ["CALLS"], encoding="utf-8"))
 
 
-class Named(httpx2.AsyncHTTPTransport):
-    """Asks for the name in the gateway's certificate, wherever the gateway is."""
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        request.headers["host"] = SERVER_NAME
-        request.extensions["sni_hostname"] = SERVER_NAME
-        return await super().handle_async_request(request)
-
-
-def client() -> httpx2.AsyncClient:
-    folder = os.environ["IDENTITY"]
-    context = ssl.create_default_context(cafile=f"{folder}/trust-bundle.pem")
-    context.load_cert_chain(f"{folder}/credential-bundle.pem")
-    return httpx2.AsyncClient(transport=Named(verify=context), timeout=30)
-
-
 async def main() -> None:
-    async with client() as http:
+    async with client_of(httpx2) as http:
         async with Client(streamable_http_client(GATEWAY, http_client=http)) as gateway:
             print("lists", len((await gateway.list_tools()).tools))
             for tool, arguments in CALLS:

@@ -57,7 +57,11 @@ after(async () => {
 })
 
 async function check(program: string, words: readonly string[]): Promise<void> {
-  const environment = { ...session?.environment, CALLS: join(folder, 'calls.json') }
+  const environment = {
+    ...session?.environment,
+    CALLS: join(folder, 'calls.json'),
+    PYTHONDONTWRITEBYTECODE: '1',
+  }
   const said = await runToEnd(program, words, { environment })
   const [lists = '', ...shown] = said.trim().split('\n')
   assert.match(lists, /^lists [1-9]/)
