@@ -54,13 +54,69 @@ export function matchRevocation(revocation: Revocation, svid: X509Svid): boolean
   return issuedBefore === undefined || svid.notBefore.getTime() < issuedBefore.getTime()
 }
 
-/** A source over a list that its owner replaces: the first match in order of name. */
-export function findRevocation(
-  revocations: Iterable<Revocation>,
-  svid: X509Svid,
-): Revocation | undefined {
-  for (const revocation of revocations) {
-    if (matchRevocation(revocation, svid)) return revocation
+/** Finds the first that takes a certificate, in the order of the list. */
+export type FindRevocation = (svid: X509Svid) => Revocation | undefined
+
+/**
+ * Looks through a list that its owner replaces as a whole. It is asked with every call, so those that name somebody are looked up by
+ * that name, however many there are; the index is made anew when the list is another one.
+ */
+export function createRevocationFinder(current: () => readonly Revocation[]): FindRevocation {
+  let indexed: { readonly list: readonly Revocation[]; readonly find: FindRevocation } | undefined
+  return (svid) => {
+    const list = current()
+    if (indexed?.list !== list) indexed = { list, find: indexRevocations(list) }
+    return indexed.find(svid)
   }
-  return undefined
+}
+
+interface Placed {
+  readonly place: number
+  readonly revocation: Revocation
+}
+
+function indexRevocations(revocations: readonly Revocation[]): FindRevocation {
+  const byName = new Map<string, Placed[]>()
+  for (const [place, revocation] of revocations.entries()) {
+    const name = nameIn(revocation)
+    const known = byName.get(name)
+    if (known === undefined) byName.set(name, [{ place, revocation }])
+    else known.push({ place, revocation })
+  }
+  return (svid) => {
+    let first: Placed | undefined
+    for (const name of namesOf(svid)) {
+      const found = byName.get(name)?.find(({ revocation }) => matchRevocation(revocation, svid))
+      if (found !== undefined && found.place < (first?.place ?? Infinity)) first = found
+    }
+    return first?.revocation
+  }
+}
+
+/** Anybody may be meant. */
+const anybody = ''
+
+/** One of those that a certificate has to have; the rest is for `matchRevocation`. */
+function nameIn({ podUid, issuanceId, serviceAccount, tenant }: Revocation): string {
+  if (podUid !== undefined) return `pod ${podUid}`
+  if (issuanceId !== undefined) return `issuance ${issuanceId}`
+  if (serviceAccount !== undefined)
+    return accountName(serviceAccount.namespace, serviceAccount.name)
+  return tenant === undefined ? anybody : `tenant ${tenant}`
+}
+
+function namesOf({ identity }: X509Svid): readonly string[] {
+  if (identity === undefined) return [anybody]
+  const { pod, issuanceId, namespace, serviceAccount, tenant } = identity
+  return [
+    anybody,
+    `pod ${pod.uid}`,
+    `issuance ${issuanceId}`,
+    accountName(namespace.name, serviceAccount.name),
+    `tenant ${tenant}`,
+  ]
+}
+
+function accountName(namespace: string, name: string): string {
+  return `account ${namespace}/${name}`
 }

@@ -5,7 +5,11 @@ import { createListeners } from '../listeners.ts'
 import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { openReloadingFiles } from '../pki/reloading-files.ts'
-import { findRevocation, type Revocation, type RevocationSource } from '../pki/revocation.ts'
+import {
+  createRevocationFinder,
+  type Revocation,
+  type RevocationSource,
+} from '../pki/revocation.ts'
 import { parseRevocationList } from './revocation-list.ts'
 
 /** Follows a file that somebody else writes. What cannot be read may mean anybody: until it can, the source is not complete. */
@@ -20,7 +24,7 @@ export async function openRevocationFile(options: {
     log: options.log,
   })
   return {
-    find: (svid) => findRevocation(list.current(), svid),
+    find: createRevocationFinder(() => list.current()),
     get staleSeconds() {
       return list.problem === undefined ? 0 : Number.POSITIVE_INFINITY
     },
@@ -79,7 +83,7 @@ export async function followClusterRevocations(options: {
   const timer = setInterval(() => void poll(), pollMilliseconds).unref()
   return {
     poll,
-    find: (svid) => findRevocation(revocations, svid),
+    find: createRevocationFinder(() => revocations),
     get staleSeconds() {
       return (clock() - knownAt) / 1000
     },

@@ -127,7 +127,11 @@ describe('revocations', () => {
     await using source = await watchRevocations({ client, log: silentLog, metrics })
     let changes = 0
     source.onChange(() => (changes += 1))
-    assert.deepEqual(source.find(svid), { name: 'good', tenant: 'acme', reason: 'test' })
+    assert.partialDeepStrictEqual(source.find(svid), {
+      name: 'good',
+      tenant: 'acme',
+      reason: 'test',
+    })
     assert.equal(malformed, 4)
     assert.equal(source.staleSeconds, Number.POSITIVE_INFINITY)
     assert.deepEqual(source.condition(120), {
@@ -232,7 +236,7 @@ describe('revocations', () => {
     const object = { metadata: metadata('r', { resourceVersion: '2' }), spec }
     watchStream(path)?.send({ type: 'ADDED', object })
     await eventually('the change is told', () => changes === 1)
-    assert.deepEqual(source.find(svid), {
+    assert.partialDeepStrictEqual(source.find(svid), {
       name: 'r',
       podUid: svid.identity?.pod.uid,
       serviceAccount: { namespace: 'shop', name: 'agent' },

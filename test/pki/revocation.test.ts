@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { findRevocation, matchRevocation, type Revocation } from '../../src/pki/revocation.ts'
+import * as fc from 'fast-check'
+import {
+  createRevocationFinder,
+  matchRevocation,
+  type Revocation,
+} from '../../src/pki/revocation.ts'
 import { createTestAuthority } from '../support/test-authority.ts'
 
 const { credential } = createTestAuthority().issue({
@@ -47,12 +52,43 @@ test('a certificate without an identity extension is only matched by its time', 
   assert.equal(matchRevocation({ ...base, issuedBefore }, bare), true)
 })
 
-test('the first revocation that takes a certificate is named', () => {
-  const list: readonly Revocation[] = [
+test('the first revocation that takes a certificate is named, in the list of this moment', () => {
+  let list: readonly Revocation[] = [
     { name: 'a', tenant: 'other', reason: '' },
     { name: 'b', tenant: 'acme', reason: '' },
     { name: 'c', issuanceId, reason: '' },
   ]
-  assert.equal(findRevocation(list, svid)?.name, 'b')
-  assert.equal(findRevocation([], svid), undefined)
+  const find = createRevocationFinder(() => list)
+  assert.equal(find(svid)?.name, 'b')
+  list = list.slice(2)
+  assert.equal(find(svid)?.name, 'c')
+  list = []
+  assert.equal(find(svid), undefined)
+})
+
+test('what is looked up by a name is what a look at each of them finds', () => {
+  const one = fc.record(
+    {
+      podUid: fc.constantFrom(svid.identity?.pod.uid ?? '', 'another'),
+      tenant: fc.constantFrom('acme', 'other'),
+      issuanceId: fc.constantFrom(issuanceId, '0'.repeat(32)),
+      serviceAccount: fc.record({
+        namespace: fc.constantFrom('agents', 'other'),
+        name: fc.constantFrom('researcher', 'other'),
+      }),
+      issuedBefore: fc.constantFrom(svid.notBefore, new Date(svid.notBefore.getTime() + 1)),
+    },
+    { requiredKeys: [] },
+  )
+  const who = fc.constantFrom(svid, { ...svid, identity: undefined })
+  fc.assert(
+    fc.property(fc.array(one, { maxLength: 12 }), who, (matchers, certificate) => {
+      const list = matchers.map((each, at) => ({ name: `r${at}`, reason: '', ...each }))
+      const found = createRevocationFinder(() => list)(certificate)
+      assert.equal(
+        found,
+        list.find((each) => matchRevocation(each, certificate)),
+      )
+    }),
+  )
 })

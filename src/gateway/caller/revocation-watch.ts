@@ -18,15 +18,13 @@ import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { CountersignError, quoted } from '../../errors.ts'
 import {
-  findRevocation,
+  createRevocationFinder,
   revocationNames as names,
   type Revocation,
   type RevocationSource,
 } from '../../pki/revocation.ts'
 
-interface RevocationObject extends KubernetesObject {
-  readonly revocation: Revocation
-}
+type RevocationObject = KubernetesObject & Revocation
 
 /** The Revocation resource: `charts/countersign/files/crds/revocations.yaml`. */
 const revocationResource: Resource<RevocationObject> = {
@@ -67,7 +65,7 @@ export async function watchRevocations(options: {
   informer.onEvent(changed)
   await firstList(informer, options.firstListSeconds)
   return {
-    find: (svid) => findRevocation(revocationsOf(informer), svid),
+    find: createRevocationFinder(() => informer.list()),
     get staleSeconds() {
       return informer.unreadable.size > 0 ? Number.POSITIVE_INFINITY : staleSecondsOf(informer)
     },
@@ -87,10 +85,6 @@ export async function watchRevocations(options: {
 
 /** What can be said of a watch on the admin listener. */
 export type Watched = Pick<Informer<unknown>, 'condition'>
-
-function* revocationsOf(informer: Informer<RevocationObject>): Generator<Revocation> {
-  for (const { revocation } of informer.list()) yield revocation
-}
 
 /** Before the first list nothing is known, however young the watch is. */
 export function staleSecondsOf(informer: Informer<unknown>): number {
@@ -129,7 +123,7 @@ function parseRevocation(raw: unknown): RevocationObject {
     throw new CountersignError('kubernetes/object', 'spec: want=at least one matcher got=none')
   }
   const reason = readOptionalText(spec['reason'], 'spec.reason') ?? ''
-  return { metadata, revocation: { name: metadata.name, reason, ...given } }
+  return { metadata, name: metadata.name, reason, ...given }
 }
 
 function readAccount(account: Readonly<Record<string, unknown>>): {

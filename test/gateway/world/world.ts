@@ -8,7 +8,7 @@ import { createGateway, type Gateway, type GatewayOptions } from '../../../src/g
 import type { NamespaceSource, PodSource } from '../../../src/gateway/caller/workload-sources.ts'
 import type { Revocation, RevocationSource } from '../../../src/pki/revocation.ts'
 import { findDrift } from '../../../src/gateway/caller/workload-sources.ts'
-import { findRevocation } from '../../../src/pki/revocation.ts'
+import { createRevocationFinder } from '../../../src/pki/revocation.ts'
 import { parseSpiffeId } from '../../../src/identity/spiffe-id.ts'
 import type { Bundle } from '../../../src/pki/bundle.ts'
 import type { Credential } from '../../../src/pki/credential.ts'
@@ -228,7 +228,7 @@ function revocationSource(
   stale: Stale,
 ): RevocationSource {
   return {
-    find: (svid) => findRevocation(revocations.current(), svid),
+    find: createRevocationFinder(() => revocations.current()),
     get staleSeconds() {
       stale.looks.revocations += 1
       return stale.revocations
