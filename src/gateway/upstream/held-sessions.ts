@@ -35,12 +35,11 @@ export interface HeldSessions {
   endOwner(owner: string): readonly Held[]
 }
 
-/** Of all callers, and of one: a caller that opens more loses its own first. */
-const heldMax = 10_000
+/** Of all callers, and of one: a caller that opens or ends more loses its own first. */
+const allMax = 10_000
 const ownMax = 256
-const endedMax = 10_000
 
-interface Entry extends Held {
+interface Entry extends Held, Owned {
   /** No caller carries it: whoever forgets it ends it. */
   readonly isRenewed: boolean
 }
@@ -49,9 +48,11 @@ export function createHeldSessions(options: {
   /** Ends one that nobody knows any more. */
   readonly close: (held: Held) => void
 }): HeldSessions {
-  const shelf = createShelf(options.close)
+  const shelf = createShelf<Entry>((entry) => {
+    if (entry.isRenewed) options.close(entry)
+  })
+  const ended = createShelf<Owned>(() => {})
   const opening = new Map<string, Promise<LegacySession | ExchangeFailure>>()
-  const ended = new Set<string>()
 
   async function openInPlace(
     holder: Holder,
@@ -60,14 +61,14 @@ export function createHeldSessions(options: {
     const session = await open()
     if ('failed' in session) return session
     const held = { ...holder, session }
-    if (ended.has(holder.key)) options.close(held)
-    else shelf.put({ ...held, isRenewed: true })
+    if (ended.find(holder.key) !== undefined) options.close(held)
+    else shelf.put(entryOf(held, true))
     return session
   }
 
   return {
     find: (holder) => shelf.find(placeOf(holder))?.session,
-    hold: (held) => shelf.put({ ...held, isRenewed: false }),
+    hold: (held) => shelf.put(entryOf(held, false)),
     renew({ spiffeId, ...holder }, lost, open) {
       const place = placeOf(holder)
       const { session } = shelf.find(place) ?? {}
@@ -81,27 +82,45 @@ export function createHeldSessions(options: {
       return began
     },
     end({ owner, key }) {
-      ended.add(key)
-      if (ended.size > endedMax) ended.delete(ended.values().next().value ?? '')
+      ended.put({ owner, place: key, wasUsed: false })
       return shelf.takeOf(owner, (entry) => entry.key === key)
     },
-    isEnded: (key) => ended.has(key),
+    isEnded: (key) => ended.find(key) !== undefined,
     endOwner: (owner) => shelf.takeOf(owner, () => true),
   }
 }
 
-interface Shelf {
-  find(place: string): Entry | undefined
-  put(entry: Entry): void
-  takeOf(owner: string, isMeant: (entry: Entry) => boolean): readonly Entry[]
+function entryOf(held: Held, isRenewed: boolean): Entry {
+  return { ...held, isRenewed, place: placeOf(held), wasUsed: false }
 }
 
-/** Keeps so many, and forgets those first that were not used for the longest time. */
-function createShelf(close: (held: Held) => void): Shelf {
-  const entries = new Map<string, Entry>()
+function placeOf({ key, server }: Pick<Holder, 'key' | 'server'>): string {
+  return `${key} ${server}`
+}
+
+/** Something that is kept for one caller, under a name of its own. */
+interface Owned {
+  readonly owner: string
+  readonly place: string
+  /** Since it was last looked whether it may be forgotten. */
+  wasUsed: boolean
+}
+
+interface Shelf<T extends Owned> {
+  find(place: string): T | undefined
+  put(entry: T): void
+  takeOf(owner: string, isMeant: (entry: T) => boolean): readonly T[]
+}
+
+/**
+ * Keeps so many of all and of each owner. What was used since it was last looked at has a second chance, so that finding one moves
+ * nothing; the next is forgotten.
+ */
+function createShelf<T extends Owned>(forgotten: (entry: T) => void): Shelf<T> {
+  const entries = new Map<string, T>()
   const owners = new Map<string, Set<string>>()
 
-  function drop(place: string): Entry | undefined {
+  function drop(place: string): T | undefined {
     const entry = entries.get(place)
     if (entry === undefined) return undefined
     entries.delete(place)
@@ -110,29 +129,38 @@ function createShelf(close: (held: Held) => void): Shelf {
     if (own?.size === 0) owners.delete(entry.owner)
     return entry
   }
-  function add(entry: Entry): Set<string> {
-    const place = placeOf(entry)
-    drop(place)
-    entries.set(place, entry)
+  function add(entry: T): Set<string> {
+    drop(entry.place)
+    entries.set(entry.place, entry)
     const own = owners.get(entry.owner) ?? new Set()
-    owners.set(entry.owner, own.add(place))
+    owners.set(entry.owner, own.add(entry.place))
     return own
   }
-  function forgetFirst(places: Iterable<string>): void {
-    const [first = ''] = places
-    const entry = drop(first)
-    if (entry?.isRenewed === true) close(entry)
+  function forgetOne(places: Iterable<string>): void {
+    for (const place of places) {
+      const entry = entries.get(place)
+      if (entry === undefined) continue
+      if (!entry.wasUsed) {
+        drop(place)
+        forgotten(entry)
+        return
+      }
+      entry.wasUsed = false
+      add(entry)
+    }
   }
   return {
     find(place) {
       const entry = entries.get(place)
-      if (entry !== undefined) add(entry)
+      if (entry !== undefined) entry.wasUsed = true
       return entry
     },
     put(entry) {
+      // Else the newest would go where all the others are in use.
+      entry.wasUsed = true
       const own = add(entry)
-      if (own.size > ownMax) forgetFirst(own)
-      if (entries.size > heldMax) forgetFirst(entries.keys())
+      if (own.size > ownMax) forgetOne(own)
+      if (entries.size > allMax) forgetOne(entries.keys())
     },
     takeOf(owner, isMeant) {
       const places = [...(owners.get(owner) ?? [])]
@@ -142,8 +170,4 @@ function createShelf(close: (held: Held) => void): Shelf {
       })
     },
   }
-}
-
-function placeOf({ key, server }: Pick<Holder, 'key' | 'server'>): string {
-  return `${key} ${server}`
 }

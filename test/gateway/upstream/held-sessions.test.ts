@@ -97,3 +97,25 @@ test('when an owner is no more, all that is held for it is given back', () => {
   assert.deepEqual(held.endOwner(holder.owner), [])
   assert.deepEqual(held.find({ ...holder, key: 'three' }), session('c'))
 })
+
+test('what is in use is kept, and the newest is never the one that goes', () => {
+  const { held } = open()
+  const at = (each: number): typeof holder => ({ ...holder, key: String(each) })
+  for (let each = 0; each < 256; each += 1) held.hold({ ...at(each), session: session('s') })
+  held.hold({ ...at(256), session: session('newest') })
+  assert.deepEqual(held.find(at(256)), session('newest'))
+  assert.equal(held.find(at(0)), undefined, 'the oldest has gone')
+  assert.notEqual(held.find(at(1)), undefined)
+  held.hold({ ...at(257), session: session('newer') })
+  assert.notEqual(held.find(at(1)), undefined, 'it was asked for')
+  assert.equal(held.find(at(2)), undefined, 'nobody has asked for it')
+})
+
+test('who ends many sessions makes nobody else’s ended ones open again', () => {
+  const { held } = open()
+  held.end({ owner: 'other pod', key: 'other' })
+  for (let each = 0; each < 5000; each += 1) held.end({ ...holder, key: String(each) })
+  assert.equal(held.isEnded('other'), true)
+  assert.equal(held.isEnded('4999'), true)
+  assert.equal(held.isEnded('0'), false)
+})
