@@ -392,6 +392,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'an upstream that forgets its session ends neither the calls nor the sessions with others',
     source: 'MCP 2025-11-25 transports, session management: 404, and the client opens a new one',
   },
+  'gateway.endings-bounded': {
+    claim:
+      'however many sessions end at once, they take two connections of their tool server at most',
+    source: 'a pod that is gone may leave 256 sessions',
+  },
   'gateway.session-ended': {
     claim:
       'a session ends when its owner says so, and nobody else does, in the process that is told; with it those of upstreams that it knows',

@@ -170,6 +170,7 @@ const importableByAll = [
   'src/log.ts',
   'src/metrics.ts',
   'src/bag.ts',
+  'src/lane.ts',
   'src/listeners.ts',
   'src/drain.ts',
   'src/nearest-name.ts',

@@ -7,11 +7,11 @@ import {
   legacyRequest,
   modernRequest,
   notification,
-  openBridgeBench,
+  openBridgeStage,
   openStream,
   resultText,
   type Answer,
-} from './bridge-bench.ts'
+} from './bridge-stage.ts'
 
 interface ErrorAnswer {
   readonly id: unknown
@@ -19,9 +19,9 @@ interface ErrorAnswer {
 }
 
 async function errorOf(answer: Answer, request = modernRequest(1, 'ping')): Promise<ErrorAnswer> {
-  const bench = openBridgeBench(answer, { bounds: { answerOctetsMax: 4096 } })
-  bench.say(request)
-  const written = await bench.end()
+  const stage = openBridgeStage(answer, { bounds: { answerOctetsMax: 4096 } })
+  stage.say(request)
+  const written = await stage.end()
   assert.equal(written.length, 1)
   return JSON.parse(written[0] ?? '') as ErrorAnswer
 }
@@ -168,9 +168,9 @@ test('whatever a gateway answers, a request has one answer, and each line is one
   await fc.assert(
     fc.asyncProperty(types, texts, statuses, async (type, parts, status) => {
       const headers = { 'content-type': type }
-      const bench = openBridgeBench(() => new Response(parts.join(''), { status, headers }))
-      bench.say(legacyRequest(1, 'tools/call'))
-      const written = await bench.end()
+      const stage = openBridgeStage(() => new Response(parts.join(''), { status, headers }))
+      stage.say(legacyRequest(1, 'tools/call'))
+      const written = await stage.end()
       const read = written.map((line) => JSON.parse(line) as { id?: unknown; method?: string })
       assert.equal(read.filter(({ id, method }) => id === 1 && method === undefined).length, 1)
       assert.deepEqual(
@@ -184,9 +184,9 @@ test('whatever a gateway answers, a request has one answer, and each line is one
 
 test('the id of an error of the bridge is written as the request writes it', async () => {
   requirement('agent.bridge-answers-all')
-  const bench = openBridgeBench(failing('ECONNREFUSED', 'no'))
-  bench.say('{"jsonrpc":"2.0","method":"ping","id": 9007199254740993 }')
-  const [line = ''] = await bench.end()
+  const stage = openBridgeStage(failing('ECONNREFUSED', 'no'))
+  stage.say('{"jsonrpc":"2.0","method":"ping","id": 9007199254740993 }')
+  const [line = ''] = await stage.end()
   assert.match(line, /^\{"jsonrpc":"2\.0","id":9007199254740993,"error":/)
 })
 
@@ -194,20 +194,20 @@ for (const id of ['', '"id":null,']) {
   test(`a refusal without an id answers the request of its exchange, as it is written: ${id}`, async () => {
     requirement('agent.bridge-answers-all')
     const error = '{"code":-31403, "message":"the certificate is revoked","data":{"n":1.0}}'
-    const bench = openBridgeBench(
+    const stage = openBridgeStage(
       () => new Response(`{"jsonrpc":"2.0",${id}"error":${error}}`, { status: 403 }),
     )
-    bench.say(legacyRequest('a"b', 'tools/list'))
-    assert.deepEqual(await bench.end(), [`{"jsonrpc":"2.0","id":"a\\"b","error":${error}}`])
+    stage.say(legacyRequest('a"b', 'tools/list'))
+    assert.deepEqual(await stage.end(), [`{"jsonrpc":"2.0","id":"a\\"b","error":${error}}`])
   })
 }
 
 test('an answer to another request settles nobody’s', async () => {
   const other = `data: ${resultText(2)}\n\n`
-  const bench = openBridgeBench(streamOf(other, `data: ${resultText(1)}\n\n`, other))
-  bench.say(modernRequest(1, 'ping'))
-  assert.deepEqual(await bench.end(), [resultText(1)])
-  assert.deepEqual(bench.warned, ['an answer to another request was dropped'])
+  const stage = openBridgeStage(streamOf(other, `data: ${resultText(1)}\n\n`, other))
+  stage.say(modernRequest(1, 'ping'))
+  assert.deepEqual(await stage.end(), [resultText(1)])
+  assert.deepEqual(stage.warned, ['an answer to another request was dropped'])
 })
 
 test('a request of the server passes in the legacy era, and in no other', async () => {
@@ -216,36 +216,36 @@ test('a request of the server passes in the legacy era, and in no other', async 
     [legacyRequest(1, 'tools/call'), [asked, resultText(1)]],
     [modernRequest(1, 'tools/call', { name: 'a' }), [resultText(1)]],
   ] as const) {
-    const bench = openBridgeBench(streamOf(`data: ${asked}\n\ndata: ${resultText(1)}\n\n`))
-    bench.say(request)
-    assert.deepEqual(await bench.end(), written)
+    const stage = openBridgeStage(streamOf(`data: ${asked}\n\ndata: ${resultText(1)}\n\n`))
+    stage.say(request)
+    assert.deepEqual(await stage.end(), written)
   }
 })
 
 test('the client’s answer to a request of the server is sent while the call is open', async () => {
   const stream = openStream()
-  const bench = openBridgeBench(({ body }) =>
+  const stage = openBridgeStage(({ body }) =>
     body.includes('tools/call') ? stream.response : new Response(null, { status: 202 }),
   )
-  bench.say(legacyRequest(1, 'tools/call'))
+  stage.say(legacyRequest(1, 'tools/call'))
   stream.write(`data: ${legacyRequest('s1', 'elicitation/create')}\n\n`)
-  await bench.lines(1)
+  await stage.lines(1)
   const answer = resultText('s1', { action: 'accept' })
-  bench.say(answer)
+  stage.say(answer)
   stream.write(`data: ${resultText(1)}\n\n`)
-  await bench.end()
-  assert.equal(bench.sent[1]?.body, answer)
+  await stage.end()
+  assert.equal(stage.sent[1]?.body, answer)
 })
 
 test('a notification that is not taken is told to the user, as no message can tell it', async () => {
-  const bench = openBridgeBench(() => new Response(null, { status: 400 }))
-  bench.say(notification('notifications/roots/list_changed'))
-  assert.deepEqual(await bench.end(), [])
-  assert.deepEqual(bench.warned, ['"notifications/roots/list_changed" was not taken: HTTP 400'])
+  const stage = openBridgeStage(() => new Response(null, { status: 400 }))
+  stage.say(notification('notifications/roots/list_changed'))
+  assert.deepEqual(await stage.end(), [])
+  assert.deepEqual(stage.warned, ['"notifications/roots/list_changed" was not taken: HTTP 400'])
 })
 
 test('a modern request has the headers that mirror its body', async () => {
-  const bench = openBridgeBench(() => jsonAnswer(resultText(1)))
+  const stage = openBridgeStage(() => jsonAnswer(resultText(1)))
   const cases = [
     ['tools/call', { name: 'github_list' }, 'github_list'],
     ['prompts/get', { name: 'grüße' }, '=?base64?Z3LDvMOfZQ==?='],
@@ -256,13 +256,13 @@ test('a modern request has the headers that mirror its body', async () => {
     ['tasks/get', { taskId: 't' }, 't'],
     ['tools/list', { name: 'none' }, undefined],
   ] as const
-  for (const [method, params] of cases) bench.say(modernRequest(1, method, params))
-  await bench.end()
+  for (const [method, params] of cases) stage.say(modernRequest(1, method, params))
+  await stage.end()
   assert.deepEqual(
-    bench.sent.map(({ headers }) => [headers['mcp-method'], headers['mcp-name']]),
+    stage.sent.map(({ headers }) => [headers['mcp-method'], headers['mcp-name']]),
     cases.map(([method, , name]) => [method, name]),
   )
-  assert.equal(bench.sent[0]?.headers['mcp-protocol-version'], '2026-07-28')
+  assert.equal(stage.sent[0]?.headers['mcp-protocol-version'], '2026-07-28')
 })
 
 /** A gateway with one tool that wants two of its arguments in headers. */
@@ -289,13 +289,13 @@ const schema = {
 }
 
 test('a tool that was listed is called with the headers that it asks for', async () => {
-  const bench = openBridgeBench(withParamHeaders(() => schema))
-  bench.say(modernRequest(1, 'tools/list'))
-  await bench.lines(1)
+  const stage = openBridgeStage(withParamHeaders(() => schema))
+  stage.say(modernRequest(1, 'tools/list'))
+  await stage.lines(1)
   const args = { region: 'zürich', size: { n: 42.0 }, dry: null }
-  bench.say(modernRequest(2, 'tools/call', { name: 'deploy', arguments: args }))
-  assert.equal((await bench.end())[1], resultText(2))
-  const { headers } = bench.sent[1] ?? { headers: {} }
+  stage.say(modernRequest(2, 'tools/call', { name: 'deploy', arguments: args }))
+  assert.equal((await stage.end())[1], resultText(2))
+  const { headers } = stage.sent[1] ?? { headers: {} }
   assert.deepEqual(
     Object.entries(headers).filter(([name]) => name.startsWith('mcp-param-')),
     [
@@ -306,20 +306,20 @@ test('a tool that was listed is called with the headers that it asks for', async
 })
 
 test('a tool that was not listed here is looked up when its call lacks a header, and called again', async () => {
-  const bench = openBridgeBench(withParamHeaders(() => schema))
-  bench.say(modernRequest(2, 'tools/call', { name: 'deploy', arguments: { region: 'eu' } }))
-  assert.deepEqual(await bench.end(), [resultText(2)])
+  const stage = openBridgeStage(withParamHeaders(() => schema))
+  stage.say(modernRequest(2, 'tools/call', { name: 'deploy', arguments: { region: 'eu' } }))
+  assert.deepEqual(await stage.end(), [resultText(2)])
   assert.deepEqual(
-    bench.sent.map(({ headers }) => headers['mcp-method']),
+    stage.sent.map(({ headers }) => headers['mcp-method']),
     ['tools/call', 'tools/list', 'tools/call'],
   )
-  assert.equal(bench.sent[0]?.body, bench.sent[2]?.body)
+  assert.equal(stage.sent[0]?.body, stage.sent[2]?.body)
 })
 
 test('a call is not sent again where its list says nothing new', async () => {
-  const bench = openBridgeBench(withParamHeaders(() => ({ type: 'object' })))
-  bench.say(modernRequest(2, 'tools/call', { name: 'deploy', arguments: { region: 'eu' } }))
-  const [line = ''] = await bench.end()
+  const stage = openBridgeStage(withParamHeaders(() => ({ type: 'object' })))
+  stage.say(modernRequest(2, 'tools/call', { name: 'deploy', arguments: { region: 'eu' } }))
+  const [line = ''] = await stage.end()
   assert.match(line, /header mcp-param-region is missing/)
-  assert.equal(bench.sent.length, 2)
+  assert.equal(stage.sent.length, 2)
 })

@@ -13,10 +13,10 @@ import {
   legacyRequest,
   modernRequest,
   notification,
-  openBridgeBench,
+  openBridgeStage,
   openStream,
   resultText,
-} from './bridge-bench.ts'
+} from './bridge-stage.ts'
 
 interface ErrorAnswer {
   readonly id: unknown
@@ -35,16 +35,16 @@ test('a message passes as octets, both ways: no number, no escape and no space i
     '{ "jsonrpc":"2.0", "id":9007199254740993, "method":"tools/call",\t"params":{"name":"a","arguments":{"n":9007199254740993,"x":1.0,"y":1e2,"s":"\\u00e9\\/"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}} }'
   const answer =
     '{"result":{"n":1.0,"big":12345678901234567890 },"id" : 9007199254740993,"jsonrpc":"2.0"}'
-  const bench = openBridgeBench(() => jsonAnswer(answer))
-  bench.say(line)
-  assert.deepEqual(await bench.end(), [answer])
-  assert.equal(bench.sent[0]?.body, line)
+  const stage = openBridgeStage(() => jsonAnswer(answer))
+  stage.say(line)
+  assert.deepEqual(await stage.end(), [answer])
+  assert.equal(stage.sent[0]?.body, line)
 })
 
 test('an answer of several lines becomes one, its line ends spaces', async () => {
-  const bench = openBridgeBench(() => jsonAnswer('{"jsonrpc":"2.0",\r\n"id":1,\n"result":{}}\n'))
-  bench.say(modernRequest(1, 'tools/list'))
-  assert.deepEqual(await bench.end(), ['{"jsonrpc":"2.0",  "id":1, "result":{}} '])
+  const stage = openBridgeStage(() => jsonAnswer('{"jsonrpc":"2.0",\r\n"id":1,\n"result":{}}\n'))
+  stage.say(modernRequest(1, 'tools/list'))
+  assert.deepEqual(await stage.end(), ['{"jsonrpc":"2.0",  "id":1, "result":{}} '])
 })
 
 test('a line ends at a line feed and nowhere else, and a carriage return before it is of its end', async () => {
@@ -53,19 +53,19 @@ test('a line ends at a line feed and nowhere else, and a carriage return before 
   const lines = separators.map((text, index) =>
     modernRequest(index, 'tools/call', { name: 'a', arguments: { text } }),
   )
-  const bench = openBridgeBench(echoes)
-  bench.input.write(`${lines.join('\r\n')}\r\n \r\n\n`)
-  assert.equal((await bench.end()).length, lines.length)
+  const stage = openBridgeStage(echoes)
+  stage.input.write(`${lines.join('\r\n')}\r\n \r\n\n`)
+  assert.equal((await stage.end()).length, lines.length)
   assert.deepEqual(
-    bench.sent.map(({ body }) => body),
+    stage.sent.map(({ body }) => body),
     lines,
   )
 })
 
 test('what the input ends with is a line too', async () => {
-  const bench = openBridgeBench(echoes)
-  bench.input.write(modernRequest(1, 'tools/list'))
-  assert.deepEqual(await bench.end(), [resultText(1, { method: 'tools/list' })])
+  const stage = openBridgeStage(echoes)
+  stage.input.write(modernRequest(1, 'tools/list'))
+  assert.deepEqual(await stage.end(), [resultText(1, { method: 'tools/list' })])
 })
 
 const texts = fc.string({ unit: 'grapheme', maxLength: 12 })
@@ -93,11 +93,11 @@ test('however the input comes in pieces, the same messages pass', async () => {
       async (said, lengths) => {
         const lines = said.map(([text], id) => modernRequest(id, 'tools/call', { name: text }))
         const whole = lines.map((line, index) => `${line}${said[index]?.[1] ?? ''}`).join('')
-        const bench = openBridgeBench(echoes)
-        for (const piece of inPieces(Buffer.from(whole), lengths)) bench.input.write(piece)
-        await bench.end()
+        const stage = openBridgeStage(echoes)
+        for (const piece of inPieces(Buffer.from(whole), lengths)) stage.input.write(piece)
+        await stage.end()
         assert.deepEqual(
-          bench.sent.map(({ body }) => body),
+          stage.sent.map(({ body }) => body),
           lines,
         )
       },
@@ -119,10 +119,10 @@ test('however a stream comes in pieces, and whatever ends its lines, the same me
           (text) => `: quiet${end}data: ${text}${end}${end}`,
         )
         const stream = openStream()
-        const bench = openBridgeBench(() => stream.response)
-        bench.say(modernRequest(1, 'tools/call', { name: 'a' }))
+        const stage = openBridgeStage(() => stream.response)
+        stage.say(modernRequest(1, 'tools/call', { name: 'a' }))
         for (const piece of inPieces(Buffer.from(events.join('')), lengths)) stream.write(piece)
-        assert.deepEqual(await bench.end(), [...told, resultText(1)])
+        assert.deepEqual(await stage.end(), [...told, resultText(1)])
       },
     ),
     { numRuns: 100 },
@@ -131,78 +131,78 @@ test('however a stream comes in pieces, and whatever ends its lines, the same me
 
 test('a message over two data lines of an event is one message', async () => {
   const stream = openStream()
-  const bench = openBridgeBench(() => stream.response)
-  bench.say(modernRequest(1, 'tools/list'))
+  const stage = openBridgeStage(() => stream.response)
+  stage.say(modernRequest(1, 'tools/list'))
   stream.write('event: message\r\ndata: {"jsonrpc":"2.0",\r\ndata: "id":1,"result":{}}\r\n\r\n')
-  assert.deepEqual(await bench.end(), ['{"jsonrpc":"2.0", "id":1,"result":{}}'])
+  assert.deepEqual(await stage.end(), ['{"jsonrpc":"2.0", "id":1,"result":{}}'])
 })
 
 test('requests are served at once: one that waits keeps no other from its answer', async () => {
   requirement('agent.bridge-serves-at-once')
   const first = Promise.withResolvers<Response>()
-  const bench = openBridgeBench((_sent, index) =>
+  const stage = openBridgeStage((_sent, index) =>
     index === 0 ? first.promise : jsonAnswer(resultText('b')),
   )
-  bench.say(modernRequest('a', 'tools/list'), modernRequest('b', 'tools/list'))
-  assert.deepEqual(await bench.lines(1), [resultText('b')])
+  stage.say(modernRequest('a', 'tools/list'), modernRequest('b', 'tools/list'))
+  assert.deepEqual(await stage.lines(1), [resultText('b')])
   first.resolve(jsonAnswer(resultText('a')))
-  assert.deepEqual(await bench.end(), [resultText('b'), resultText('a')])
+  assert.deepEqual(await stage.end(), [resultText('b'), resultText('a')])
 })
 
 test('an event is written when it comes, and the answer ends the exchange whatever the stream does', async () => {
   requirement('agent.bridge-serves-at-once')
   const stream = openStream()
-  const bench = openBridgeBench(() => stream.response)
+  const stage = openBridgeStage(() => stream.response)
   const progress = notification('notifications/progress', { progressToken: 1, progress: 1 })
-  bench.say(modernRequest(1, 'tools/call', { name: 'a' }))
+  stage.say(modernRequest(1, 'tools/call', { name: 'a' }))
   stream.write(`data: ${progress}\n\n`)
-  assert.deepEqual(await bench.lines(1), [progress])
+  assert.deepEqual(await stage.lines(1), [progress])
   stream.write(`data: ${resultText(1)}\n\ndata: ${progress}\n\n`)
   await stream.cancelled
-  assert.deepEqual(await bench.end(), [progress, resultText(1)])
+  assert.deepEqual(await stage.end(), [progress, resultText(1)])
 })
 
 test('modern: a cancellation ends the exchange of its request at once, and nothing is written', async () => {
   requirement('agent.bridge-serves-at-once')
   const stream = openStream()
-  const bench = openBridgeBench(() => stream.response)
-  bench.say(modernRequest(7, 'tools/call', { name: 'a' }))
-  await eventually('the request is on its way', () => bench.sent.length === 1)
-  bench.say(notification('notifications/cancelled', { requestId: 7 }))
-  await eventually('its exchange ends', () => bench.sent[0]?.signal.aborted === true)
-  assert.deepEqual(await bench.end(), [])
-  assert.equal(bench.sent.length, 1)
+  const stage = openBridgeStage(() => stream.response)
+  stage.say(modernRequest(7, 'tools/call', { name: 'a' }))
+  await eventually('the request is on its way', () => stage.sent.length === 1)
+  stage.say(notification('notifications/cancelled', { requestId: 7 }))
+  await eventually('its exchange ends', () => stage.sent[0]?.signal.aborted === true)
+  assert.deepEqual(await stage.end(), [])
+  assert.equal(stage.sent.length, 1)
 })
 
 test('legacy: a cancellation is sent while its request is open, which then ends', async () => {
   requirement('agent.bridge-serves-at-once')
-  const bench = openBridgeBench(({ body }) => {
+  const stage = openBridgeStage(({ body }) => {
     if (body === initialize) return jsonAnswer(agreed, { 'mcp-session-id': 's' })
     if (body.includes('tools/call')) return new Promise(() => {})
     return new Response(null, { status: 202 })
   })
   const cancel = notification('notifications/cancelled', { requestId: 7, reason: 'no more' })
-  bench.say(initialize, initialized, legacyRequest(7, 'tools/call', { name: 'a' }))
-  await eventually('the request is on its way', () => bench.sent.length === 3)
-  bench.say(cancel)
-  await eventually('its exchange ends', () => bench.sent[2]?.signal.aborted === true)
-  assert.equal(bench.sent[3]?.body, cancel)
-  assert.equal(bench.sent[3]?.headers['mcp-session-id'], 's')
-  assert.deepEqual(await bench.end(), [agreed])
+  stage.say(initialize, initialized, legacyRequest(7, 'tools/call', { name: 'a' }))
+  await eventually('the request is on its way', () => stage.sent.length === 3)
+  stage.say(cancel)
+  await eventually('its exchange ends', () => stage.sent[2]?.signal.aborted === true)
+  assert.equal(stage.sent[3]?.body, cancel)
+  assert.equal(stage.sent[3]?.headers['mcp-session-id'], 's')
+  assert.deepEqual(await stage.end(), [agreed])
 })
 
 test('what is not open is not cancelled: nobody is told', async () => {
-  const bench = openBridgeBench(echoes)
-  bench.say(modernRequest(1, 'tools/list'))
-  await bench.lines(1)
-  bench.say(notification('notifications/cancelled', { requestId: 1 }))
-  await bench.end()
-  assert.equal(bench.sent.length, 1)
+  const stage = openBridgeStage(echoes)
+  stage.say(modernRequest(1, 'tools/list'))
+  await stage.lines(1)
+  stage.say(notification('notifications/cancelled', { requestId: 1 }))
+  await stage.end()
+  assert.equal(stage.sent.length, 1)
 })
 
 test('a line that is too long is answered with its id, wherever that stands, and the next one is served', async () => {
   requirement('agent.bridge-bounded')
-  const bench = openBridgeBench(echoes, { bounds: { lineOctetsMax: 200 } })
+  const stage = openBridgeStage(echoes, { bounds: { lineOctetsMax: 200 } })
   const args = { id: 'not this', list: [{ id: 3 }], text: `"}]{[,:\\ ${'x'.repeat(400)}` }
   const long = JSON.stringify({
     method: 't',
@@ -210,25 +210,25 @@ test('a line that is too long is answered with its id, wherever that stands, and
     jsonrpc: '2.0',
     id: 'é"',
   })
-  bench.say(long, modernRequest(5, 'ping'))
-  const written = await bench.end()
+  stage.say(long, modernRequest(5, 'ping'))
+  const written = await stage.end()
   const { id, error } = asError(written[0])
   assert.equal(id, 'é"')
   const octets = Buffer.byteLength(long)
   assert.equal(error.message, `the message is too long: want≤200 octets got=${octets}`)
   assert.equal(error.code, -32600)
   assert.equal(written[1], resultText(5, { method: 'ping' }))
-  assert.equal(bench.sent.length, 1)
+  assert.equal(stage.sent.length, 1)
 })
 
 test('a line of just the length that is taken is taken, whatever ends it, and none of one octet more', async () => {
   requirement('agent.bridge-bounded')
   const line = modernRequest(1, 'ping')
-  const bench = openBridgeBench(echoes, { bounds: { lineOctetsMax: line.length } })
-  bench.input.write(`${line}\r\n${line}\n${line} \n${line} `)
-  await bench.end()
-  assert.equal(bench.sent.length, 2)
-  assert.equal(bench.written.filter((each) => each.includes('too long')).length, 2)
+  const stage = openBridgeStage(echoes, { bounds: { lineOctetsMax: line.length } })
+  stage.input.write(`${line}\r\n${line}\n${line} \n${line} `)
+  await stage.end()
+  assert.equal(stage.sent.length, 2)
+  assert.equal(stage.written.filter((each) => each.includes('too long')).length, 2)
 })
 
 for (const [line, code, message] of [
@@ -246,66 +246,66 @@ for (const [line, code, message] of [
   ['{"id":1,"method":"ping"}', -32600, 'the line is not one JSON-RPC 2.0 message'],
 ] as const) {
   test(`a line that is no message is answered without an id, and goes nowhere: ${line.toString()}`, async () => {
-    const bench = openBridgeBench(echoes)
-    bench.input.write(line)
-    const [answer] = await bench.end()
+    const stage = openBridgeStage(echoes)
+    stage.input.write(line)
+    const [answer] = await stage.end()
     assert.deepEqual(asError(answer), { jsonrpc: '2.0', id: null, error: { code, message } })
-    assert.equal(bench.sent.length, 0)
+    assert.equal(stage.sent.length, 0)
   })
 }
 
 test('so many requests are open at once, so many wait for their turn, and the next is told so', async () => {
   requirement('agent.bridge-bounded')
   const held: ((response: Response) => void)[] = []
-  const bench = openBridgeBench(() => new Promise((resolve) => held.push(resolve)), {
+  const stage = openBridgeStage(() => new Promise((resolve) => held.push(resolve)), {
     bounds: { requestsMax: 2, waitingMax: 1 },
   })
-  bench.say(...[1, 2, 3, 4].map((id) => modernRequest(id, 'ping')))
-  const [refused] = await bench.lines(1)
+  stage.say(...[1, 2, 3, 4].map((id) => modernRequest(id, 'ping')))
+  const [refused] = await stage.lines(1)
   assert.equal(asError(refused).id, 4)
   assert.match(asError(refused).error.message, /want≤2 open and 1 \(\d+ octets\) waiting/)
-  assert.equal(bench.sent.length, 2)
+  assert.equal(stage.sent.length, 2)
   held[0]?.(jsonAnswer(resultText(1)))
-  await eventually('the third has its turn', () => bench.sent.length === 3)
+  await eventually('the third has its turn', () => stage.sent.length === 3)
   held[1]?.(jsonAnswer(resultText(2)))
   held[2]?.(jsonAnswer(resultText(3)))
-  assert.equal((await bench.end()).length, 4)
+  assert.equal((await stage.end()).length, 4)
 })
 
 test('what waits for its turn can be cancelled, and is never sent', async () => {
   const first = Promise.withResolvers<Response>()
-  const bench = openBridgeBench(() => first.promise, { bounds: { requestsMax: 1 } })
-  bench.say(modernRequest(1, 'ping'), modernRequest(2, 'ping'))
-  bench.say(notification('notifications/cancelled', { requestId: 2 }))
-  await eventually('the first is sent', () => bench.sent.length === 1)
+  const stage = openBridgeStage(() => first.promise, { bounds: { requestsMax: 1 } })
+  stage.say(modernRequest(1, 'ping'), modernRequest(2, 'ping'))
+  stage.say(notification('notifications/cancelled', { requestId: 2 }))
+  await eventually('the first is sent', () => stage.sent.length === 1)
   first.resolve(jsonAnswer(resultText(1)))
-  assert.deepEqual(await bench.end(), [resultText(1)])
-  assert.equal(bench.sent.length, 1)
+  assert.deepEqual(await stage.end(), [resultText(1)])
+  assert.equal(stage.sent.length, 1)
 })
 
 test('the end of the input is not the end of what is open, but of a stream that has no end', async () => {
   const call = Promise.withResolvers<Response>()
   const listen = openStream()
-  const bench = openBridgeBench(({ body }) =>
+  const stage = openBridgeStage(({ body }) =>
     body.includes('listen') ? listen.response : call.promise,
   )
-  bench.say(modernRequest(1, 'tools/call', { name: 'a' }), modernRequest(2, 'subscriptions/listen'))
-  await eventually('both are on their way', () => bench.sent.length === 2)
-  bench.input.end()
-  await eventually('the stream ends', () => bench.sent[1]?.signal.aborted === true)
+  stage.say(modernRequest(1, 'tools/call', { name: 'a' }), modernRequest(2, 'subscriptions/listen'))
+  await eventually('both are on their way', () => stage.sent.length === 2)
+  stage.input.end()
+  await eventually('the stream ends', () => stage.sent[1]?.signal.aborted === true)
   call.resolve(jsonAnswer(resultText(1)))
-  await bench.ended
-  assert.deepEqual(bench.written, [resultText(1)])
+  await stage.ended
+  assert.deepEqual(stage.written, [resultText(1)])
 })
 
 test('told to end, it answers what is open and ends', async () => {
   const told = new AbortController()
-  const bench = openBridgeBench(() => new Promise(() => {}), { signal: told.signal })
-  bench.say(modernRequest(1, 'ping'))
-  await eventually('it is on its way', () => bench.sent.length === 1)
+  const stage = openBridgeStage(() => new Promise(() => {}), { signal: told.signal })
+  stage.say(modernRequest(1, 'ping'))
+  await eventually('it is on its way', () => stage.sent.length === 1)
   told.abort()
-  await bench.ended
-  assert.deepEqual(asError(bench.written[0]), {
+  await stage.ended
+  assert.deepEqual(asError(stage.written[0]), {
     jsonrpc: '2.0',
     id: 1,
     error: { code: -32603, message: 'the bridge was told to end before the answer' },
@@ -313,9 +313,9 @@ test('told to end, it answers what is open and ends', async () => {
 })
 
 test('where nobody reads its output any more, it ends', async () => {
-  const bench = openBridgeBench(echoes, { write: () => Promise.reject(new Error('EPIPE')) })
-  bench.say(modernRequest(1, 'ping'))
-  await bench.ended
+  const stage = openBridgeStage(echoes, { write: () => Promise.reject(new Error('EPIPE')) })
+  stage.say(modernRequest(1, 'ping'))
+  await stage.ended
 })
 
 test('whatever a client writes, each of its requests has one answer, and the bridge ends with it', async () => {
@@ -343,9 +343,9 @@ test('whatever a client writes, each of its requests has one answer, and the bri
         line === 'request' ? legacyRequest(100 + index, 'tools/call') : line,
       )
       const asked = numbered.flatMap((_, index) => (lines[index] === 'request' ? 100 + index : []))
-      const bench = openBridgeBench(echoes)
-      bench.say(...numbered)
-      const written = (await bench.end()).map((line) => JSON.parse(line) as { id: unknown })
+      const stage = openBridgeStage(echoes)
+      stage.say(...numbered)
+      const written = (await stage.end()).map((line) => JSON.parse(line) as { id: unknown })
       const answered = written.map(({ id }) => Number(id)).filter((id) => id >= 100)
       assert.deepEqual(
         answered.toSorted((a, b) => a - b),

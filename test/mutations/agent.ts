@@ -73,7 +73,7 @@ export const agentMutations: readonly Mutation[] = [
   {
     claim: 'agent.bridge-bounded',
     without: 'the bound on what waits',
-    file: 'src/agent/lane.ts',
+    file: 'src/lane.ts',
     edits: [['waiting.length >= waitingMax', 'waiting.length < 0']],
     tests: ['test/agent/stdio-bridge.test.ts'],
   },

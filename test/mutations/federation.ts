@@ -71,4 +71,10 @@ export const federationMutations: readonly Mutation[] = [
     file: toolServer,
     edits: never('conflict !== undefined'),
   },
+  {
+    claim: 'gateway.endings-bounded',
+    without: 'the line of sessions that end',
+    file: 'src/gateway/upstream/legacy-session.ts',
+    edits: never('party.account === undefined'),
+  },
 ]

@@ -93,7 +93,11 @@ export function isSessionId(id: string): boolean {
 export function closeLegacySession(party: Party, session: LegacySession): void {
   if (session.id === null) return
   const request = { method: 'DELETE', ...requestOf(session, null) } as const
-  void deliver({ ...partyOf(party), request })
+  const send = async (): Promise<void> => {
+    await deliver({ ...partyOf(party), request })
+  }
+  if (party.account === undefined) party.upstream.endings.take(send, 0)
+  else void send()
 }
 
 /** Whether this answer says that the session is over (MCP 2025-11-25 transports, session management). */

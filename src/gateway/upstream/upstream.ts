@@ -6,6 +6,7 @@ import type { Log } from '../../log.ts'
 import type { BundleSource } from '../../pki/bundle.ts'
 import type { CredentialSource } from '../../pki/credential.ts'
 import { CountersignError } from '../../errors.ts'
+import { createLane, type Lane, type LaneOptions } from '../../lane.ts'
 import type { Answering } from './http/connection.ts'
 import { formatRequest } from './http/format-request.ts'
 import { Pool, type Asking } from './http/pool.ts'
@@ -33,6 +34,8 @@ export interface Upstream {
   readonly timeoutMilliseconds: number
   /** Of the exchanges of callers; `startExchange` takes and leaves them. */
   readonly seats: Seats
+  /** Of the ends of sessions that nobody waits for: a pod that is gone may leave hundreds. */
+  readonly endings: Lane
   /** One request; `fresh`: on no connection that has been idle. The octets are sent as they are; redirects are answers like any other. */
   send(request: UpstreamRequest, answering: Answering, fresh?: boolean): Asking
   /** Ends the connections whose other end would not be let in any more; others are opened when they are needed. */
@@ -62,6 +65,9 @@ const idleMilliseconds = 3_000
 
 /** Beside those for callers: the gateway lists the tools of an upstream that is busy, too. */
 const ownConnections = 4
+
+/** Fewer at a time than are beside those for callers. What has no place is left to the server's own time-out. */
+const endings: LaneOptions = { openMax: 2, waitingMax: 1024, waitingOctetsMax: 0 }
 
 export interface UpstreamOptions {
   readonly config: UpstreamConfig
@@ -120,6 +126,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     config,
     timeoutMilliseconds: (config.timeoutSeconds ?? 60) * 1000,
     seats: createSeats(options.seats),
+    endings: createLane(endings),
     send({ method = 'POST', headers, body }, answering, fresh) {
       const octets = formatRequest(target, { method, headers, body })
       if (octets !== undefined) return pool.send(octets, answering, fresh)

@@ -1,4 +1,5 @@
 import { defaultLimits } from '../../../src/gateway/limits.ts'
+import { createLane } from '../../../src/lane.ts'
 import { createSeats } from '../../../src/gateway/upstream/seats.ts'
 import type { Upstream, UpstreamRequest } from '../../../src/gateway/upstream/upstream.ts'
 import { parseSpiffeId } from '../../../src/identity/spiffe-id.ts'
@@ -26,6 +27,7 @@ export function fakeUpstream(
     },
     timeoutMilliseconds,
     seats: createSeats({ ...defaultLimits, seatsMax: 8, waitMilliseconds: 0 }),
+    endings: createLane({ openMax: 2, waitingMax: 1024, waitingOctetsMax: 0 }),
     send(request, answering) {
       received.push(request)
       let over = false

@@ -13,7 +13,7 @@ export interface Sent {
 export type Answer = (sent: Sent, index: number) => Response | Promise<Response>
 
 /** A bridge with a client on one side and a scripted gateway on the other. */
-export interface BridgeBench extends AsyncDisposable {
+export interface BridgeStage extends AsyncDisposable {
   readonly sent: readonly Sent[]
   /** The lines that the client has got. */
   readonly written: readonly string[]
@@ -27,10 +27,10 @@ export interface BridgeBench extends AsyncDisposable {
   readonly ended: Promise<void>
 }
 
-export function openBridgeBench(
+export function openBridgeStage(
   answer: Answer,
   options: Partial<StdioBridgeOptions> = {},
-): BridgeBench {
+): BridgeStage {
   const sent: Sent[] = []
   const written: string[] = []
   const warned: string[] = []
