@@ -23,7 +23,7 @@ interface Stage extends AsyncDisposable {
   readonly world: World
   /** What stands before the gateway, so that another can take its place. */
   readonly balancer: Balancer
-  readonly stage: BridgeStage
+  readonly bridge: BridgeStage
 }
 
 /** A bridge with real TLS to a real gateway. */
@@ -41,13 +41,13 @@ async function openStage(more: WorldOptions = {}, connectionsMax = 8): Promise<S
   const files = { credentialBundle, trustBundle }
   const mtls = await openCountersignFetch({ ...files, server, connectionsMax })
   const url = `https://127.0.0.1:${balancer.port}/mcp/files`
-  const stage = openBridgeStage(() => assert.fail(), { url, fetch: mtls.fetch })
+  const bridge = openBridgeStage(() => assert.fail(), { url, fetch: mtls.fetch })
   return {
     world,
     balancer,
-    stage,
+    bridge,
     async [Symbol.asyncDispose]() {
-      await stage[Symbol.asyncDispose]()
+      await bridge[Symbol.asyncDispose]()
       await mtls[Symbol.asyncDispose]()
       await balancer[Symbol.asyncDispose]()
       await world[Symbol.asyncDispose]()
@@ -63,11 +63,11 @@ test('octets pass the bridge and the gateway as they are, to the tool server and
   await using stage = await openStage()
   const args = '{"n":9007199254740993,"x":1.0, "s":"\\u00e9"}'
   const line = modernRequest(1, 'tools/call', echo).replace('"arguments":{}', `"arguments":${args}`)
-  stage.stage.say(line)
-  await stage.stage.lines(1)
+  stage.bridge.say(line)
+  await stage.bridge.lines(1)
   assert.equal(stage.world.upstreams['files']?.received.at(-1)?.body, line)
-  stage.stage.say(modernRequest(2, 'tools/list'))
-  const [, listed = ''] = await stage.stage.lines(2)
+  stage.bridge.say(modernRequest(2, 'tools/list'))
+  const [, listed = ''] = await stage.bridge.lines(2)
   assert.match(listed, /\{"type":"object","properties":\{"n":\{"const":9007199254740993\}\}\}/)
 })
 
@@ -83,46 +83,46 @@ test('a call that is answered by a stream leaves its connection to the next', as
   }
   await using stage = await openStage({ answers: { files: streamed } }, 1)
   for (const count of [1, 2, 3, 4]) {
-    stage.stage.say(modernRequest(count, 'tools/call', echo))
-    await stage.stage.lines(count)
+    stage.bridge.say(modernRequest(count, 'tools/call', echo))
+    await stage.bridge.lines(count)
   }
   assert.equal(stage.balancer.connectionsTo(stage.world.gateway.port), 1)
 })
 
 test('a gateway that does not know the session, as after a restart, has it opened again under the client', async () => {
   await using stage = await openStage()
-  const { stage, balancer, world } = stage
-  stage.say(
+  const { bridge, balancer, world } = stage
+  bridge.say(
     legacyRequest(0, 'initialize', initializeParams),
     notification('notifications/initialized'),
   )
-  stage.say(legacyRequest(1, 'tools/call', echo))
-  await stage.lines(2)
+  bridge.say(legacyRequest(1, 'tools/call', echo))
+  await bridge.lines(2)
   const other = await world.openReplica({ sessionKey: randomBytes(32) })
   balancer.endpoints = [other.port]
   await world.gateway.close()
-  stage.say(legacyRequest(2, 'tools/call', echo))
-  const [, before = '', after = ''] = await stage.lines(3)
+  bridge.say(legacyRequest(2, 'tools/call', echo))
+  const [, before = '', after = ''] = await bridge.lines(3)
   assert.equal(after, before.replace('"id":1', '"id":2'))
-  assert.equal(stage.warned.length, 1)
+  assert.equal(bridge.warned.length, 1)
 })
 
 test('a certificate that is revoked is what the next answer says, and a gateway that is away', async () => {
   requirement('agent.bridge-answers-all')
   await using stage = await openStage()
-  const { stage, world } = stage
-  stage.say(modernRequest(1, 'tools/call', echo))
-  await stage.lines(1)
+  const { bridge, world } = stage
+  bridge.say(modernRequest(1, 'tools/call', echo))
+  await bridge.lines(1)
   world.revocations.set([{ name: 'leaked', tenant: 'acme', reason: 'secret' }])
   await eventually('it is told', async () => {
-    stage.say(modernRequest(2, 'tools/call', echo))
-    const count = stage.written.length + 1
-    return (await stage.lines(count)).at(-1)?.includes('revoked') === true
+    bridge.say(modernRequest(2, 'tools/call', echo))
+    const count = bridge.written.length + 1
+    return (await bridge.lines(count)).at(-1)?.includes('revoked') === true
   })
-  assert.match(stage.written.at(-1) ?? '', /^\{"jsonrpc":"2\.0","id":2,"error":\{"code":-31403,/)
+  assert.match(bridge.written.at(-1) ?? '', /^\{"jsonrpc":"2\.0","id":2,"error":\{"code":-31403,/)
   await world.gateway.close()
   await stage.balancer[Symbol.asyncDispose]()
-  stage.say(modernRequest(3, 'tools/call', echo))
-  const told = (await stage.lines(stage.written.length + 1)).at(-1) ?? ''
+  bridge.say(modernRequest(3, 'tools/call', echo))
+  const told = (await bridge.lines(bridge.written.length + 1)).at(-1) ?? ''
   assert.match(told, /"id":3,.*(cannot be reached|ended before the answer)/)
 })
