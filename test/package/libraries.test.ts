@@ -77,7 +77,7 @@ for (const name of names) {
   test(`the package holds its rooms with their types, its licence and its page, and nothing else: ${name}`, async () => {
     const files = await readdir(join(folder, name, 'node_modules', name), { recursive: true })
     const known =
-      /^(LICENSE|NOTICE|README\.md|package\.json|(errors|log|drain|bag)(\.d\.ts|\.js)|(identity|pki|mcp|token|toolserver|agent)(\/[a-z0-9-]+(\.d\.ts|\.js))?)$/
+      /^(LICENSE|NOTICE|README\.md|package\.json|(errors|log|drain|bag|listeners)(\.d\.ts|\.js)|(identity|pki|mcp|token|toolserver|agent)(\/[a-z0-9-]+(\.d\.ts|\.js))?)$/
     assert.deepEqual(
       files.filter((path) => !known.test(path)),
       [],

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
 import { initializeParams, legacy, modern, type Reply, type TestClient } from '../world/client.ts'
@@ -59,92 +59,95 @@ const limits = { federationWaitMilliseconds: 1000 }
 const openFaulty = (answer: Answer): Promise<World> =>
   openWorld({ answers: { files: answerBoth({ name: 'files' }), web: answer }, limits })
 
-for (const [what, answer] of Object.entries(faults)) {
-  test(`an upstream that ${what} is named as missing, and the others are served`, async () => {
-    requirement('gateway.no-upstream-delays-others')
-    await using world = await openFaulty(answer)
-    const [one, other] = [await world.agent(), await world.agent()]
-    const [listed, { session, opened }] = await Promise.all([
-      one.post('/mcp', list.body, list.headers),
-      openSession(other),
-    ])
-    assert.equal(listed.status, 200, listed.text)
-    assert.deepEqual(namesOf(listed), filesTools)
-    assert.deepEqual(missingIn(listed), ['web'])
-    assert.equal(listed.json.result?.['ttlMs'], 0)
-    assert.deepEqual(missingIn(opened), ['web'])
-    const asked = legacy('tools/list', undefined, { session })
-    assert.deepEqual(namesOf(await other.post('/mcp', asked.body, asked.headers)), filesTools)
-  })
-}
-
-/** Opens sessions of this id. */
-const sessionOf =
-  (id: string | readonly string[]): Answer =>
-  (message, response, request) => {
-    if (message.method !== 'initialize') return answerBoth()(message, response, request)
-    const result = '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}}}'
-    const text = `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":${result}}`
-    sendJson(response, text, { 'mcp-session-id': id })
+// Each has a world of its own, and most of them wait for time to pass.
+describe('what is gathered from several upstreams', { concurrency: 4 }, () => {
+  for (const [what, answer] of Object.entries(faults)) {
+    test(`an upstream that ${what} is named as missing, and the others are served`, async () => {
+      requirement('gateway.no-upstream-delays-others')
+      await using world = await openFaulty(answer)
+      const [one, other] = [await world.agent(), await world.agent()]
+      const [listed, { session, opened }] = await Promise.all([
+        one.post('/mcp', list.body, list.headers),
+        openSession(other),
+      ])
+      assert.equal(listed.status, 200, listed.text)
+      assert.deepEqual(namesOf(listed), filesTools)
+      assert.deepEqual(missingIn(listed), ['web'])
+      assert.equal(listed.json.result?.['ttlMs'], 0)
+      assert.deepEqual(missingIn(opened), ['web'])
+      const asked = legacy('tools/list', undefined, { session })
+      assert.deepEqual(namesOf(await other.post('/mcp', asked.body, asked.headers)), filesTools)
+    })
   }
 
-for (const [what, id] of Object.entries({
-  'of 10 KiB': 'x'.repeat(10_240),
-  'with a blank': 'a b',
-  'that is empty': '',
-  'that comes twice': ['a', 'b'],
-})) {
-  test(`a session id of an upstream ${what} leaves that upstream out, and no other`, async () => {
-    await using world = await openFaulty(sessionOf(id))
+  /** Opens sessions of this id. */
+  const sessionOf =
+    (id: string | readonly string[]): Answer =>
+    (message, response, request) => {
+      if (message.method !== 'initialize') return answerBoth()(message, response, request)
+      const result = '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}}}'
+      const text = `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":${result}}`
+      sendJson(response, text, { 'mcp-session-id': id })
+    }
+
+  for (const [what, id] of Object.entries({
+    'of 10 KiB': 'x'.repeat(10_240),
+    'with a blank': 'a b',
+    'that is empty': '',
+    'that comes twice': ['a', 'b'],
+  })) {
+    test(`a session id of an upstream ${what} leaves that upstream out, and no other`, async () => {
+      await using world = await openFaulty(sessionOf(id))
+      const agent = await world.agent()
+      const { opened } = await openSession(agent)
+      assert.deepEqual(missingIn(opened), ['web'])
+      const alone = await agent.post('/mcp/web', opening.body, opening.headers)
+      assert.equal(alone.json.error?.code, -32603)
+      assert.equal(alone.headers['mcp-session-id'], undefined)
+    })
+  }
+
+  test('a session that is opened with nobody says so, and is one all the same', async () => {
+    const answers = { files: faults['has failed'] ?? answerBoth(), web: () => {} }
+    await using world = await openWorld({ answers, limits })
+    const { opened } = await openSession(await world.agent())
+    assert.deepEqual(missingIn(opened), ['files', 'web'])
+  })
+
+  test('an upstream that is away is not waited for again until it had time to come back', async () => {
+    const begun = Date.now()
+    let shift = 0
+    let awake = false
+    const answer: Answer = (message, response, request) => {
+      if (awake) answerBoth()(message, response, request)
+    }
+    await using world = await openWorld({
+      answers: { files: answerBoth(), web: answer },
+      limits,
+      now: () => begun + shift,
+    })
     const agent = await world.agent()
+    const asked = (): number => world.upstreams['web']?.received.length ?? 0
+    const missing = async (): Promise<unknown> =>
+      missingIn(await agent.post('/mcp', list.body, list.headers))
+    assert.deepEqual(await missing(), ['web'])
+    assert.equal(asked(), 1)
+    for (let each = 0; each < 3; each += 1) assert.deepEqual(await missing(), ['web'])
     const { opened } = await openSession(agent)
     assert.deepEqual(missingIn(opened), ['web'])
-    const alone = await agent.post('/mcp/web', opening.body, opening.headers)
-    assert.equal(alone.json.error?.code, -32603)
-    assert.equal(alone.headers['mcp-session-id'], undefined)
+    assert.equal(asked(), 1)
+    shift = 60_000
+    // One of those who come now tries, and the others do without.
+    const others = await Promise.all(
+      Array.from({ length: 3 }, async () => {
+        const other = await world.agent({ serviceAccount: crypto.randomUUID() })
+        return missingIn(await other.post('/mcp', list.body, list.headers))
+      }),
+    )
+    assert.deepEqual(others, [['web'], ['web'], ['web']])
+    assert.equal(asked(), 2)
+    shift += 60_000
+    awake = true
+    await eventually('it is listed again', async () => (await missing()) === undefined)
   })
-}
-
-test('a session that is opened with nobody says so, and is one all the same', async () => {
-  const answers = { files: faults['has failed'] ?? answerBoth(), web: () => {} }
-  await using world = await openWorld({ answers, limits })
-  const { opened } = await openSession(await world.agent())
-  assert.deepEqual(missingIn(opened), ['files', 'web'])
-})
-
-test('an upstream that is away is not waited for again until it had time to come back', async () => {
-  const begun = Date.now()
-  let shift = 0
-  let awake = false
-  const answer: Answer = (message, response, request) => {
-    if (awake) answerBoth()(message, response, request)
-  }
-  await using world = await openWorld({
-    answers: { files: answerBoth(), web: answer },
-    limits,
-    now: () => begun + shift,
-  })
-  const agent = await world.agent()
-  const asked = (): number => world.upstreams['web']?.received.length ?? 0
-  const missing = async (): Promise<unknown> =>
-    missingIn(await agent.post('/mcp', list.body, list.headers))
-  assert.deepEqual(await missing(), ['web'])
-  assert.equal(asked(), 1)
-  for (let each = 0; each < 3; each += 1) assert.deepEqual(await missing(), ['web'])
-  const { opened } = await openSession(agent)
-  assert.deepEqual(missingIn(opened), ['web'])
-  assert.equal(asked(), 1)
-  shift = 60_000
-  // One of those who come now tries, and the others do without.
-  const others = await Promise.all(
-    Array.from({ length: 3 }, async () => {
-      const other = await world.agent({ serviceAccount: crypto.randomUUID() })
-      return missingIn(await other.post('/mcp', list.body, list.headers))
-    }),
-  )
-  assert.deepEqual(others, [['web'], ['web'], ['web']])
-  assert.equal(asked(), 2)
-  shift += 60_000
-  awake = true
-  await eventually('it is listed again', async () => (await missing()) === undefined)
 })

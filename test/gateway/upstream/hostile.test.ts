@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { digestDefinition } from '../../../src/gateway/catalogue/definition.ts'
 import { eventually } from '../../support/eventually.ts'
 import { requirement } from '../../requirements.ts'
@@ -224,246 +224,249 @@ async function assertUnharmed({ world, agent, relent }: Stage): Promise<void> {
   await eventually('no connection but an idle one is left', async () => (await open()) <= 1)
 }
 
-for (const [what, act, expected] of acts) {
-  test(`an upstream that answers a call with ${what} harms nobody`, async () => {
-    requirement('gateway.hostile-upstream-contained')
-    requirement('gateway.answer-ends-exchange')
-    if (what.includes('task')) requirement('gateway.handles-of-others-dropped')
-    await using stage = await openStage(onCall(act))
-    // More than there are places.
-    for (let each = 0; each < 4; each += 1) {
+// Each has a world of its own, and most of them wait for time to pass.
+describe('an upstream that misbehaves', { concurrency: 4 }, () => {
+  for (const [what, act, expected] of acts) {
+    test(`an upstream that answers a call with ${what} harms nobody`, async () => {
+      requirement('gateway.hostile-upstream-contained')
+      requirement('gateway.answer-ends-exchange')
+      if (what.includes('task')) requirement('gateway.handles-of-others-dropped')
+      await using stage = await openStage(onCall(act))
+      // More than there are places.
+      for (let each = 0; each < 4; each += 1) {
+        const reply = await stage.agent.post('/mcp/files', call.body, call.headers)
+        const { id, error } = answerOf(reply)
+        const isStream = reply.headers['content-type'] === 'text/event-stream'
+        assert.deepEqual(
+          { status: isStream ? expected.status : reply.status, id, code: error?.code },
+          { ...expected, id: 1 },
+          reply.text,
+        )
+        assert.doesNotMatch(reply.text, /second|evil|\ufffd/)
+      }
+      await assertUnharmed(stage)
+    })
+  }
+
+  for (const [what, act] of [
+    ['nothing at all', () => {}],
+    ['a head alone', raw(body(`${jsonType}\r\ncontent-length: 48`, ''))],
+    ['half of a head', raw('HTTP/1.1 200 OK\r\nconte')],
+  ] as const) {
+    test(`an upstream that says ${what} keeps its caller for its time-out`, async () => {
+      requirement('gateway.hostile-upstream-contained')
+      await using stage = await openStage(onCall(act), 1)
       const reply = await stage.agent.post('/mcp/files', call.body, call.headers)
-      const { id, error } = answerOf(reply)
-      const isStream = reply.headers['content-type'] === 'text/event-stream'
-      assert.deepEqual(
-        { status: isStream ? expected.status : reply.status, id, code: error?.code },
-        { ...expected, id: 1 },
-        reply.text,
-      )
-      assert.doesNotMatch(reply.text, /second|evil|\ufffd/)
-    }
+      assert.equal(reply.status, 504)
+      assert.equal(reply.json.id, 1)
+      await assertUnharmed(stage)
+    })
+  }
+
+  test('a stream that falls silent is ended when no stream may live longer, and says so', async () => {
+    requirement('gateway.hostile-upstream-contained')
+    await using stage = await openStage(onCall(raw(streamHead + chunk(event(progress)))), 60, 0.5)
+    const reply = await stage.agent.post('/mcp/files', call.body, call.headers)
+    assert.deepEqual([answerOf(reply).id, answerOf(reply).error?.code], [1, -32603])
     await assertUnharmed(stage)
   })
-}
 
-for (const [what, act] of [
-  ['nothing at all', () => {}],
-  ['a head alone', raw(body(`${jsonType}\r\ncontent-length: 48`, ''))],
-  ['half of a head', raw('HTTP/1.1 200 OK\r\nconte')],
-] as const) {
-  test(`an upstream that says ${what} keeps its caller for its time-out`, async () => {
+  test('a stream that falls silent where a whole answer is wanted is given the time of a whole answer', async () => {
     requirement('gateway.hostile-upstream-contained')
-    await using stage = await openStage(onCall(act), 1)
-    const reply = await stage.agent.post('/mcp/files', call.body, call.headers)
+    await using stage = await openStage((message, response, request) => {
+      if (message.method !== 'tools/list') answerBoth()(message, response, request)
+      else raw(streamHead + chunk(event(progress)))(response, message)
+    }, 1)
+    const reply = await stage.agent.post('/mcp/files', listing.body, listing.headers)
     assert.equal(reply.status, 504)
     assert.equal(reply.json.id, 1)
     await assertUnharmed(stage)
   })
-}
 
-test('a stream that falls silent is ended when no stream may live longer, and says so', async () => {
-  requirement('gateway.hostile-upstream-contained')
-  await using stage = await openStage(onCall(raw(streamHead + chunk(event(progress)))), 60, 0.5)
-  const reply = await stage.agent.post('/mcp/files', call.body, call.headers)
-  assert.deepEqual([answerOf(reply).id, answerOf(reply).error?.code], [1, -32603])
-  await assertUnharmed(stage)
-})
+  for (const [code, retryAfter, told] of [
+    [429, '7', '7'],
+    [503, 'Wed, 21 Oct 2026 07:28:00 GMT', 'Wed, 21 Oct 2026 07:28:00 GMT'],
+    [429, undefined, '1'],
+    [503, 'soon, <script>', '1'],
+  ] as const) {
+    test(`an upstream that is overloaded (${code}, ${retryAfter}) is told of as that`, async () => {
+      const headers = retryAfter === undefined ? {} : { 'retry-after': retryAfter }
+      await using stage = await openStage(
+        onCall((response) => void response.writeHead(code, headers).end('busy')),
+      )
+      const reply = await stage.agent.post('/mcp/files', call.body, call.headers)
+      assert.equal(reply.status, 503)
+      assert.equal(reply.headers['retry-after'], told)
+      assert.deepEqual(
+        [reply.json.id, reply.json.error?.code, whyOf(reply)],
+        [1, -32603, 'upstream is overloaded'],
+      )
+      await assertUnharmed(stage)
+    })
+  }
 
-test('a stream that falls silent where a whole answer is wanted is given the time of a whole answer', async () => {
-  requirement('gateway.hostile-upstream-contained')
-  await using stage = await openStage((message, response, request) => {
-    if (message.method !== 'tools/list') answerBoth()(message, response, request)
-    else raw(streamHead + chunk(event(progress)))(response, message)
-  }, 1)
-  const reply = await stage.agent.post('/mcp/files', listing.body, listing.headers)
-  assert.equal(reply.status, 504)
-  assert.equal(reply.json.id, 1)
-  await assertUnharmed(stage)
-})
+  async function openSession(agent: TestClient): Promise<string> {
+    const opening = legacy('initialize', initializeParams)
+    const opened = await agent.post('/mcp/files', opening.body, opening.headers)
+    return String(opened.headers['mcp-session-id'])
+  }
 
-for (const [code, retryAfter, told] of [
-  [429, '7', '7'],
-  [503, 'Wed, 21 Oct 2026 07:28:00 GMT', 'Wed, 21 Oct 2026 07:28:00 GMT'],
-  [429, undefined, '1'],
-  [503, 'soon, <script>', '1'],
-] as const) {
-  test(`an upstream that is overloaded (${code}, ${retryAfter}) is told of as that`, async () => {
-    const headers = retryAfter === undefined ? {} : { 'retry-after': retryAfter }
-    await using stage = await openStage(
-      onCall((response) => void response.writeHead(code, headers).end('busy')),
-    )
-    const reply = await stage.agent.post('/mcp/files', call.body, call.headers)
-    assert.equal(reply.status, 503)
-    assert.equal(reply.headers['retry-after'], told)
-    assert.deepEqual(
-      [reply.json.id, reply.json.error?.code, whyOf(reply)],
-      [1, -32603, 'upstream is overloaded'],
-    )
+  for (const [what, act] of [
+    ['200 and a body', say('{"jsonrpc":"2.0","id":1,"result":{}}')],
+    ['200 and HTML', say('<html>', { 'content-type': 'text/html' })],
+    ['204', (response: ServerResponse) => void response.writeHead(204).end()],
+    ['a stream that never ends', raw(streamHead + chunk(': here\n\n'))],
+    ['400', status(400)],
+    ['500', status(500)],
+    ['the end of the connection', raw('', { ends: true })],
+    ['no HTTP', raw('hello\r\n')],
+    ['nothing', () => {}],
+  ] as const) {
+    test(`a notification that an upstream answers with ${what} is accepted`, async () => {
+      requirement('gateway.hostile-upstream-contained')
+      await using stage = await openStage((message, response, request) => {
+        if (message.method === 'notifications/initialized') act(response, message)
+        else answerBoth()(message, response, request)
+      }, 1)
+      const { agent } = stage
+      const session = await openSession(agent)
+      const told = legacy('notifications/initialized', undefined, { session })
+      for (let each = 0; each < 4; each += 1) {
+        const reply = await agent.post('/mcp/files', told.body, told.headers)
+        assert.deepEqual([reply.status, reply.text], [202, ''])
+      }
+      await assertUnharmed(stage)
+    })
+  }
+
+  test('an upstream whose session id is too long opens no session, and others do', async () => {
+    requirement('gateway.hostile-upstream-contained')
+    const opened =
+      '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{}}}'
+    await using stage = await openStage((message, response, request) => {
+      if (message.method !== 'initialize') answerBoth()(message, response, request)
+      else sendJson(response, opened, { 'mcp-session-id': 'x'.repeat(10_240) })
+    })
+    const { agent } = stage
+    const opening = legacy('initialize', initializeParams)
+    const one = await agent.post('/mcp/files', opening.body, opening.headers)
+    assert.deepEqual([one.status, one.json.id, one.json.error?.code], [200, 1, -32603])
+    const all = await agent.post('/mcp', opening.body, opening.headers)
+    assert.equal(all.status, 200, all.text)
+    const session = String(all.headers['mcp-session-id'])
+    const listing = legacy('tools/list', {}, { session })
+    const listed = await agent.post('/mcp', listing.body, listing.headers)
+    assert.match(listed.text, /"web_echo"/)
     await assertUnharmed(stage)
   })
-}
 
-async function openSession(agent: TestClient): Promise<string> {
-  const opening = legacy('initialize', initializeParams)
-  const opened = await agent.post('/mcp/files', opening.body, opening.headers)
-  return String(opened.headers['mcp-session-id'])
-}
+  test('the connection of a caller whose stream was cut off serves its next call', async () => {
+    requirement('gateway.hostile-upstream-contained')
+    let calls = 0
+    await using stage = await openStage(
+      onCall((response, message) => {
+        calls += 1
+        if (calls > 1) answerBoth()(message, response, response.req)
+        else raw(streamHead + chunk(event(progress)), { ends: true })(response, message)
+      }),
+    )
+    const { agent } = stage
+    const cut = await agent.post('/mcp/files', call.body, call.headers)
+    assert.equal(cut.status, 200)
+    const events = cut.text.trim().split('\n\n')
+    assert.equal(events[0], event(progress).trim())
+    const decisionId = stage.world.events.at(-1)?.decisionId
+    assert.deepEqual(JSON.parse(events[1]?.replace('data: ', '') ?? ''), {
+      jsonrpc: '2.0',
+      id: 1,
+      error: {
+        code: -32603,
+        message: `upstream gave no answer (decision ${decisionId})`,
+        data: { decisionId },
+      },
+    })
+    const next = await agent.post('/mcp/files', call.body, call.headers)
+    assert.equal(next.status, 200)
+    assert.equal(agent.connections(), 1)
+  })
 
-for (const [what, act] of [
-  ['200 and a body', say('{"jsonrpc":"2.0","id":1,"result":{}}')],
-  ['200 and HTML', say('<html>', { 'content-type': 'text/html' })],
-  ['204', (response: ServerResponse) => void response.writeHead(204).end()],
-  ['a stream that never ends', raw(streamHead + chunk(': here\n\n'))],
-  ['400', status(400)],
-  ['500', status(500)],
-  ['the end of the connection', raw('', { ends: true })],
-  ['no HTTP', raw('hello\r\n')],
-  ['nothing', () => {}],
-] as const) {
-  test(`a notification that an upstream answers with ${what} is accepted`, async () => {
+  test('an answer that follows an answer is not the answer to the next call', async () => {
+    requirement('gateway.upstream-answers-framed-one-way')
+    const smuggled = good.replace('[]', '["smuggled"]')
+    const answer = body(`${jsonType}\r\ncontent-length: ${good.length}`, good)
+    const second = body(`${jsonType}\r\ncontent-length: ${smuggled.length}`, smuggled)
+    await using stage = await openStage(onCall(raw(answer + second)))
+    for (let each = 0; each < 4; each += 1) {
+      const reply = await stage.agent.post('/mcp/files', call.body, call.headers)
+      assert.equal(reply.text, good)
+    }
+    await assertUnharmed(stage)
+  })
+
+  test('a list that comes in two lines of data is filtered like any other', async () => {
     requirement('gateway.hostile-upstream-contained')
     await using stage = await openStage((message, response, request) => {
-      if (message.method === 'notifications/initialized') act(response, message)
-      else answerBoth()(message, response, request)
-    }, 1)
-    const { agent } = stage
-    const session = await openSession(agent)
-    const told = legacy('notifications/initialized', undefined, { session })
-    for (let each = 0; each < 4; each += 1) {
-      const reply = await agent.post('/mcp/files', told.body, told.headers)
-      assert.deepEqual([reply.status, reply.text], [202, ''])
-    }
+      if (message.method !== 'tools/list') answerBoth()(message, response, request)
+      else {
+        const id = JSON.stringify(message.id)
+        say(
+          `data: {"jsonrpc":"2.0","id":${id},"result":{"resultType":"complete","ttlMs":0,"cacheScope":"public",\ndata: "tools":[${toolTexts.join(',')}]}}\n\n`,
+          stream,
+        )(response, message)
+      }
+    })
+    const reply = await stage.agent.post('/mcp/files', listing.body, listing.headers)
+    assert.match(reply.text, /"name":"echo"/)
+    assert.doesNotMatch(reply.text, /secret/)
     await assertUnharmed(stage)
   })
-}
 
-test('an upstream whose session id is too long opens no session, and others do', async () => {
-  requirement('gateway.hostile-upstream-contained')
-  const opened =
-    '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{}}}'
-  await using stage = await openStage((message, response, request) => {
-    if (message.method !== 'initialize') answerBoth()(message, response, request)
-    else sendJson(response, opened, { 'mcp-session-id': 'x'.repeat(10_240) })
+  const [echoText = '', , deleteText = ''] = toolTexts
+
+  test('of an upstream that lists two tools of one name, neither is listed nor called', async () => {
+    requirement('gateway.hostile-upstream-contained')
+    const twin = echoText.replace('says it', 'says something else')
+    let calls = 0
+    await using stage = await openStage((message, response, request) => {
+      calls += message.method === 'tools/call' ? 1 : 0
+      answerBoth({ tools: [...toolTexts, twin] })(message, response, request)
+    })
+    const { agent } = stage
+    const listed = await agent.post('/mcp/files', listing.body, listing.headers)
+    const tools = listed.json.result?.['tools'] as { name: string }[]
+    assert.deepEqual(
+      tools.map(({ name }) => name),
+      ['big', 'delete'],
+    )
+    const reply = await agent.post('/mcp/files', call.body, call.headers)
+    assert.equal(reply.json.error?.code, -32602)
+    assert.equal(calls, 0)
   })
-  const { agent } = stage
-  const opening = legacy('initialize', initializeParams)
-  const one = await agent.post('/mcp/files', opening.body, opening.headers)
-  assert.deepEqual([one.status, one.json.id, one.json.error?.code], [200, 1, -32603])
-  const all = await agent.post('/mcp', opening.body, opening.headers)
-  assert.equal(all.status, 200, all.text)
-  const session = String(all.headers['mcp-session-id'])
-  const listing = legacy('tools/list', {}, { session })
-  const listed = await agent.post('/mcp', listing.body, listing.headers)
-  assert.match(listed.text, /"web_echo"/)
-  await assertUnharmed(stage)
-})
 
-test('the connection of a caller whose stream was cut off serves its next call', async () => {
-  requirement('gateway.hostile-upstream-contained')
-  let calls = 0
-  await using stage = await openStage(
-    onCall((response, message) => {
-      calls += 1
-      if (calls > 1) answerBoth()(message, response, response.req)
-      else raw(streamHead + chunk(event(progress)), { ends: true })(response, message)
-    }),
-  )
-  const { agent } = stage
-  const cut = await agent.post('/mcp/files', call.body, call.headers)
-  assert.equal(cut.status, 200)
-  const events = cut.text.trim().split('\n\n')
-  assert.equal(events[0], event(progress).trim())
-  const decisionId = stage.world.events.at(-1)?.decisionId
-  assert.deepEqual(JSON.parse(events[1]?.replace('data: ', '') ?? ''), {
-    jsonrpc: '2.0',
-    id: 1,
-    error: {
-      code: -32603,
-      message: `upstream gave no answer (decision ${decisionId})`,
-      data: { decisionId },
-    },
-  })
-  const next = await agent.post('/mcp/files', call.body, call.headers)
-  assert.equal(next.status, 200)
-  assert.equal(agent.connections(), 1)
-})
-
-test('an answer that follows an answer is not the answer to the next call', async () => {
-  requirement('gateway.upstream-answers-framed-one-way')
-  const smuggled = good.replace('[]', '["smuggled"]')
-  const answer = body(`${jsonType}\r\ncontent-length: ${good.length}`, good)
-  const second = body(`${jsonType}\r\ncontent-length: ${smuggled.length}`, smuggled)
-  await using stage = await openStage(onCall(raw(answer + second)))
-  for (let each = 0; each < 4; each += 1) {
-    const reply = await stage.agent.post('/mcp/files', call.body, call.headers)
-    assert.equal(reply.text, good)
-  }
-  await assertUnharmed(stage)
-})
-
-test('a list that comes in two lines of data is filtered like any other', async () => {
-  requirement('gateway.hostile-upstream-contained')
-  await using stage = await openStage((message, response, request) => {
-    if (message.method !== 'tools/list') answerBoth()(message, response, request)
-    else {
-      const id = JSON.stringify(message.id)
-      say(
-        `data: {"jsonrpc":"2.0","id":${id},"result":{"resultType":"complete","ttlMs":0,"cacheScope":"public",\ndata: "tools":[${toolTexts.join(',')}]}}\n\n`,
-        stream,
-      )(response, message)
-    }
-  })
-  const reply = await stage.agent.post('/mcp/files', listing.body, listing.headers)
-  assert.match(reply.text, /"name":"echo"/)
-  assert.doesNotMatch(reply.text, /secret/)
-  await assertUnharmed(stage)
-})
-
-const [echoText = '', , deleteText = ''] = toolTexts
-
-test('of an upstream that lists two tools of one name, neither is listed nor called', async () => {
-  requirement('gateway.hostile-upstream-contained')
-  const twin = echoText.replace('says it', 'says something else')
-  let calls = 0
-  await using stage = await openStage((message, response, request) => {
-    calls += message.method === 'tools/call' ? 1 : 0
-    answerBoth({ tools: [...toolTexts, twin] })(message, response, request)
-  })
-  const { agent } = stage
-  const listed = await agent.post('/mcp/files', listing.body, listing.headers)
-  const tools = listed.json.result?.['tools'] as { name: string }[]
-  assert.deepEqual(
-    tools.map(({ name }) => name),
-    ['big', 'delete'],
-  )
-  const reply = await agent.post('/mcp/files', call.body, call.headers)
-  assert.equal(reply.json.error?.code, -32602)
-  assert.equal(calls, 0)
-})
-
-test('of an upstream that gives one tool the name of another between list and call, the call is refused', async () => {
-  requirement('gateway.hostile-upstream-contained')
-  requirement('gateway.changed-tool-quarantined')
-  const renamed = deleteText.replace('"delete"', '"echo"')
-  let tools: readonly string[] = [echoText]
-  let calls = 0
-  await using world = await openWorld({
-    answers: {
-      files(message, response, request) {
-        calls += message.method === 'tools/call' ? 1 : 0
-        answerBoth({ tools })(message, response, request)
+  test('of an upstream that gives one tool the name of another between list and call, the call is refused', async () => {
+    requirement('gateway.hostile-upstream-contained')
+    requirement('gateway.changed-tool-quarantined')
+    const renamed = deleteText.replace('"delete"', '"echo"')
+    let tools: readonly string[] = [echoText]
+    let calls = 0
+    await using world = await openWorld({
+      answers: {
+        files(message, response, request) {
+          calls += message.method === 'tools/call' ? 1 : 0
+          answerBoth({ tools })(message, response, request)
+        },
       },
-    },
-    upstreams: (configs) =>
-      configs.map((each) => ({ ...each, pins: { echo: digestDefinition(echoText) } })),
+      upstreams: (configs) =>
+        configs.map((each) => ({ ...each, pins: { echo: digestDefinition(echoText) } })),
+    })
+    const [agent, other] = [await world.agent(), await world.agent({ serviceAccount: 'other' })]
+    const listed = await agent.post('/mcp/files', listing.body, listing.headers)
+    assert.match(listed.text, /"name":"echo"/)
+    tools = [renamed]
+    const later = await other.post('/mcp/files', listing.body, listing.headers)
+    assert.deepEqual(later.json.result?.['tools'], [])
+    const reply = await agent.post('/mcp/files', call.body, call.headers)
+    assert.equal(reply.json.error?.code, -31403)
+    assert.equal(calls, 0)
   })
-  const [agent, other] = [await world.agent(), await world.agent({ serviceAccount: 'other' })]
-  const listed = await agent.post('/mcp/files', listing.body, listing.headers)
-  assert.match(listed.text, /"name":"echo"/)
-  tools = [renamed]
-  const later = await other.post('/mcp/files', listing.body, listing.headers)
-  assert.deepEqual(later.json.result?.['tools'], [])
-  const reply = await agent.post('/mcp/files', call.body, call.headers)
-  assert.equal(reply.json.error?.code, -31403)
-  assert.equal(calls, 0)
 })
