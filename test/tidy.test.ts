@@ -208,6 +208,7 @@ const testsWithoutSource: Readonly<Record<string, string>> = {
   'test/gateway/identity-lifetime.test.ts': 'what ends a connection that stands',
   'test/gateway/lists.test.ts': 'lists, through the doors',
   'test/mcp/bodies.test.ts': 'the smuggling vectors, read from octets to target',
+  'test/mcp/readings.go.test.ts': 'calls through the gateway, read by Go',
   'test/mcp/readings.test.ts': 'one message, read by every kind of parser',
   'test/mcp/linear.test.ts': 'what reading costs, of any message and any answer',
   'test/gateway/numbers.test.ts': 'numbers in arguments, from octets to policy and upstream',

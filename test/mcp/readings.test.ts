@@ -6,110 +6,10 @@ import { parseMessage, type Message } from '../../src/mcp/message.ts'
 import { isProblem } from '../../src/mcp/problem.ts'
 import type { Offsets } from '../../src/mcp/scan.ts'
 import { parseArgumentNames } from '../../src/mcp/schema-names.ts'
+import { anyCall, inputSchema, versionMember } from './any-call.ts'
 import { headerList } from './vectors.ts'
 import { readAlong, readers, readTree, type Node } from './readers.ts'
 import { requirement } from '../requirements.ts'
-
-/** What a name becomes that some reader may still take for it. */
-const disguises: readonly ((name: string) => string)[] = [
-  (name) => name.toUpperCase(),
-  (name) => `${name.slice(0, 1).toUpperCase()}${name.slice(1)}`,
-  (name) => name.replace('s', 'ſ').replace('k', '\u212a'),
-  (name) => name.replace(/[a-z]/, (letter) => String.fromCharCode(letter.charCodeAt(0) + 0xfee0)),
-  (name) => name.replace('i', 'ı'),
-  (name) => name.replace('i', 'İ'),
-  (name) => `${name}\u0000`,
-  (name) => ` ${name}`,
-  (name) => `${name}\u200b`,
-  (name) => `${name}\u0301`,
-]
-
-/** A name in quotes, perhaps disguised, perhaps with one of its characters as an escape. */
-function written(name: string): fc.Arbitrary<string> {
-  const escaped = fc.nat(Math.max(0, name.length - 1)).map((at) => {
-    const unit = name.charCodeAt(at).toString(16).padStart(4, '0')
-    return `"${name.slice(0, at)}\\u${unit}${name.slice(at + 1)}"`
-  })
-  return fc.oneof(
-    { weight: 6, arbitrary: fc.constant(JSON.stringify(name)) },
-    { weight: 1, arbitrary: escaped },
-    {
-      weight: 2,
-      arbitrary: fc.constantFrom(...disguises).map((disguise) => JSON.stringify(disguise(name))),
-    },
-  )
-}
-
-const space = fc.constantFrom('', '', '', ' ', '\n\t', '\r\n ')
-const anyText = fc.oneof(
-  { weight: 30, arbitrary: fc.constantFrom('"read"', '"delete"', '"\\u0072ead"', '"é\\/"') },
-  fc.constant('"\\ud800"'),
-)
-const anyNumber = fc.oneof(
-  { weight: 30, arbitrary: fc.constantFrom('1', '2.0', '-0', '1e3', '9007199254740993') },
-  fc.constantFrom('1e400', '01'),
-)
-const anyValue = fc.oneof(
-  { weight: 4, arbitrary: anyText },
-  { weight: 3, arbitrary: anyNumber },
-  fc.constantFrom('null', '{}', '[]', '{"path":1,"path":2}', '[{"a":{"__proto__":1}}]', 'tru'),
-)
-
-/** A member as octets. */
-type Text = fc.Arbitrary<string>
-
-function member(name: string, value: Text): Text {
-  return fc.tuple(written(name), space, space, value).map(([a, b, c, d]) => `${a}${b}:${c}${d}`)
-}
-
-/** An object of these members in any order, most often with one more of a name that is there, or that resembles it. */
-function objectOf(members: Readonly<Record<string, Text>>): Text {
-  const own = Object.entries(members).map(([name, value]) => {
-    const plain = value.map((text) => `${JSON.stringify(name)}:${text}`)
-    return fc.oneof({ weight: 40, arbitrary: plain }, { weight: 1, arbitrary: member(name, value) })
-  })
-  const more = fc.constantFrom(...Object.keys(members)).chain((name) => member(name, anyValue))
-  const extra = fc.oneof(
-    { weight: 8, arbitrary: fc.constant([] as string[]) },
-    { weight: 1, arbitrary: more.map((one) => [one]) },
-  )
-  return fc
-    .tuple(fc.tuple(...own), extra)
-    .chain(([texts, extras]) => {
-      const all = [...texts, ...extras]
-      return fc.shuffledSubarray(all, { minLength: all.length })
-    })
-    .chain((texts) => space.map((between) => `{${between}${texts.join(`${between},`)}}`))
-}
-
-const argumentTexts = {
-  path: fc.oneof(anyText, anyNumber),
-  task: fc.oneof(anyText, anyNumber),
-  place: objectOf({ city: anyText, zip: anyNumber }),
-}
-const schema = {
-  properties: {
-    path: { type: 'string' },
-    task: {},
-    place: { type: 'object', properties: { city: {}, zip: {} } },
-  },
-}
-const claim = 'io.modelcontextprotocol/protocolVersion'
-const text = objectOf({
-  jsonrpc: fc.constant('"2.0"'),
-  id: fc.oneof({ weight: 30, arbitrary: fc.constant('1') }, anyValue),
-  method: fc.oneof({ weight: 30, arbitrary: fc.constant('"tools/call"') }, anyText),
-  params: objectOf({
-    name: fc.oneof({ weight: 30, arbitrary: fc.constant('"read"') }, anyText),
-    arguments: objectOf(argumentTexts),
-    cursor: anyText,
-    _meta: objectOf({
-      [claim]: fc.constant('"2026-07-28"'),
-      'io.modelcontextprotocol/clientCapabilities': fc.constant('{}'),
-      progressToken: fc.oneof(anyText, anyNumber),
-    }),
-  }),
-})
 
 /** Where each member stands that decisions depend on, and where the scanner says that it stands. */
 const places: Readonly<Record<string, readonly string[]>> = {
@@ -131,7 +31,7 @@ function assertOneReading(message: Message, text: string, root: Node): void {
       const where = found && { start: octetAt(found.start), end: octetAt(found.end) }
       assert.deepEqual(where, span, `${who} reads another ${place}`)
     }
-    const version = readAlong(reader, root, ['params', '_meta', claim])
+    const version = readAlong(reader, root, ['params', '_meta', versionMember])
     const claimed = version === undefined ? 'none' : text.slice(version.start, version.end)
     // A notification may leave it to its header.
     assert.match(claimed, message.kind === 'request' ? /^"2026-07-28"$/ : /^(none|"2026-07-28")$/)
@@ -160,7 +60,7 @@ function assertOneArgument(
   }
 }
 
-const names = parseArgumentNames(schema)
+const names = parseArgumentNames(inputSchema)
 assert.ok(names !== undefined)
 
 test('whatever a message is made of, every kind of parser finds the members that were decided on, or it is refused', () => {
@@ -168,7 +68,7 @@ test('whatever a message is made of, every kind of parser finds the members that
   let accepted = 0
   let refused = 0
   fc.assert(
-    fc.property(text, (text) => {
+    fc.property(anyCall, (text) => {
       const message = parseMessage(Buffer.from(text), headerList())
       if (isProblem(message) || message.kind === 'response') {
         refused++

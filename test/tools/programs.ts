@@ -20,6 +20,7 @@ const nodeProgramNames = [
 
 export type ProgramName =
   | 'opa'
+  | 'go-json'
   | 'helm'
   | 'etcd'
   | 'kube-apiserver'
@@ -103,6 +104,7 @@ export const programs: Readonly<Record<ProgramName, Program>> = {
     'cluster',
     'k8s.io/kubernetes/cmd/kube-controller-manager',
   ),
+  'go-json': { module: 'go-json', package: '.' },
   pause: { module: 'pause', package: '.' },
   loopback: networkPlugin('main/loopback'),
   ptp: networkPlugin('main/ptp'),
@@ -147,6 +149,7 @@ export const groups: Readonly<Record<string, readonly ToolName[]>> = {
   cluster: ['etcd', 'kube-apiserver', 'kubemark', 'kube-controller-manager'],
   // The real kubelet stands in kubemark's place; the rest of the control plane is the cluster's.
   node: ['helm', 'etcd', 'kube-apiserver', 'kube-controller-manager', ...nodeProgramNames, 'nft'],
+  'go-json': ['go-json'],
 }
 
 export function moduleFolder(program: Program): string {

@@ -1,0 +1,3 @@
+module countersign.dev/test/go-json
+
+go 1.26
