@@ -13,11 +13,20 @@ decision := {"allow": allow, "reasons": reasons, "obligations": []}
 # METADATA
 # title: Server methods
 # description: What a caller may ask of a server as a whole, before it calls any tool.
-server_methods := {"initialize", "server/discover", "tools/list", "ping"}
+server_methods := {
+	"initialize",
+	"logging/setLevel",
+	"ping",
+	"prompts/list",
+	"resources/list",
+	"resources/templates/list",
+	"server/discover",
+	"tools/list",
+}
 
 # METADATA
 # title: Allow
-# description: A call of a visible tool with allowed arguments, or a method of a server of the ceiling.
+# description: A call of a visible tool or of something else that is offered, with allowed arguments, or a method of a server of the ceiling.
 # scope: document
 # schemas:
 #   - input: schema.mcp.decision
@@ -33,6 +42,12 @@ allow if {
 	is_tool_call
 	visible(input.resource.properties.server, input.resource.id)
 	arguments_allowed
+}
+
+allow if {
+	is_offer_request
+	offer_visible(input.resource)
+	offer_arguments_allowed
 }
 
 # METADATA
@@ -79,6 +94,16 @@ arguments_allowed if meets(tenant_conditions(input.resource.properties.server, i
 arguments_allowed if meets(subject_conditions(input.resource.properties.server, input.resource.id))
 
 # METADATA
+# title: Arguments of an offer allowed
+# description: Only prompts have arguments that grants can speak of.
+# scope: document
+# schemas:
+#   - input: schema.mcp.decision
+offer_arguments_allowed if input.resource.type != "prompt"
+
+offer_arguments_allowed if prompt_arguments_allowed
+
+# METADATA
 # title: Meets conditions
 # description: Every argument that the conditions name is there, with one of the values allowed.
 # schemas:
@@ -118,6 +143,8 @@ else := "not-granted" if not_granted
 
 else := "argument-not-allowed" if is_tool_call
 
+else := "argument-not-allowed" if is_offer_request
+
 # METADATA
 # title: Outside the ceiling
 # description: The certificate does not reach this server or this tool, whatever is granted.
@@ -132,6 +159,11 @@ outside_ceiling if {
 outside_ceiling if {
 	is_tool_call
 	not tool_in_ceiling
+}
+
+outside_ceiling if {
+	is_offer_request
+	not input.resource.properties.server in ceiling_servers
 }
 
 # METADATA
@@ -156,7 +188,7 @@ tenant_missing if {
 
 # METADATA
 # title: Not granted
-# description: Neither the tenant nor the subject is granted the tool of this call.
+# description: Neither the tenant nor the subject is granted the tool of this call, or what else is asked for.
 # schemas:
 #   - input: schema.mcp.decision
 not_granted if {
@@ -164,13 +196,18 @@ not_granted if {
 	not granted(input.resource.properties.server, input.resource.id)
 }
 
+not_granted if {
+	is_offer_request
+	not offer_granted(input.resource)
+}
+
 # METADATA
 # title: Messages to agents
 # description: What an agent may read. They name nothing that the agent has not named itself.
 agent_messages := {
-	"argument-not-allowed": "the tool is not granted with these arguments",
+	"argument-not-allowed": "it is not granted with these arguments",
 	"method-not-allowed": "the method is not available",
-	"not-granted": "the tool is not granted",
+	"not-granted": "it is not granted",
 	"outside-ceiling": "the certificate does not cover the call",
 	"role-not-allowed": "the role of the caller may not call",
 	"tenant-missing": "the caller belongs to no tenant",
@@ -181,8 +218,8 @@ agent_messages := {
 # description: Where to look. They name labels, annotations and data, never a value of an argument.
 operator_messages := {
 	"argument-not-allowed": "the conditions of the grant in data.grants name arguments that are missing or have other values",
-	"method-not-allowed": "the default policy knows initialize, server/discover, tools/list, ping and tools/call only",
-	"not-granted": "data.grants has no well-formed grant of this tool for the tenant or the subject",
+	"method-not-allowed": "the default policy does not know the method, or not for what it is asked of",
+	"not-granted": "data.grants has no well-formed grant of it for the tenant or the subject",
 	"outside-ceiling": "no tool scope in the certificate covers it: see the annotation countersign.dev/tool-scopes",
 	"role-not-allowed": "the certificate has not the role agent, model-gateway or tool-broker: see the label countersign.dev/role of the service account and roles.countersign.dev/<role> of the namespace",
 	"tenant-missing": "the namespace has no label countersign.dev/tenant and data.grants.subjects does not name the caller",

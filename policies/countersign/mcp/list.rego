@@ -13,8 +13,17 @@ package countersign.mcp
 list := {
 	"allowed": [index |
 		some index, resource in input.resources
-		resource.type == "tool"
-		visible(resource.properties.server, resource.id)
+		shown(resource)
 	],
 	"count": count(object.get(input, "resources", [])),
 }
+
+# METADATA
+# title: Shown
+# description: What a call of some kind may use.
+shown(resource) if {
+	resource.type == "tool"
+	visible(resource.properties.server, resource.id)
+}
+
+shown(resource) if offer_visible(resource)
