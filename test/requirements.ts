@@ -414,6 +414,16 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a call outside the certificate is refused whatever the policy says',
     source: 'docs/AUTHORIZATION.md',
   },
+  'gateway.scopes-of-a-server': {
+    claim:
+      'a tool outside the scopes of its server is neither listed nor called, nor is the server asked about it, whatever certificate, grants and pins say',
+    source: 'issue 8 §1: a ToolServer has scopes',
+  },
+  'gateway.limits-of-a-server': {
+    claim:
+      'a tool server has no more than its own limits, and never more than the gateway has for any',
+    source: 'issue 8 §1: a ToolServer has limits',
+  },
   'gateway.changed-tool-quarantined': {
     claim: 'a tool whose definition is not the pinned one is neither listed nor called',
     source: 'OWASP MCP Top 10: tool poisoning',

@@ -14,7 +14,7 @@ import {
 } from './check-files.ts'
 import { checkUpstream, type UpstreamCheckOptions } from './check-upstream.ts'
 import { readConfiguration } from './configuration.ts'
-import { gatewaySchema, type GatewayConfig } from './gateway-configuration.ts'
+import { gatewaySchema, upstreamConfigOf, type GatewayConfig } from './gateway-configuration.ts'
 import { Refused } from './run-program.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -151,9 +151,8 @@ async function checkUpstreams(
   for (let at = 0; at < upstreams.length && !options.signal.aborted; at += atOnceMax) {
     const some = upstreams.slice(at, at + atOnceMax)
     progress(`asking ${some.map(({ server }) => server).join(', ')}`)
-    const judged = some.map(async ({ pins, ...upstream }) => {
-      const config = { ...upstream, ...(pins === undefined ? {} : { pins }) }
-      const judgement = await checkUpstream(config, options)
+    const judged = some.map(async (upstream) => {
+      const judgement = await checkUpstream(upstreamConfigOf(upstream), options)
       return { name: `upstream ${upstream.server}` as const, ...bounded(judgement) }
     })
     reports.push(...(await Promise.all(judged)))

@@ -4,9 +4,14 @@ import { learnHandshake } from '../doctor/gather/handshake.ts'
 import { CountersignError } from '../errors.ts'
 import { parseDefinition } from '../gateway/catalogue/definition.ts'
 import { listTools } from '../gateway/catalogue/list-upstream.ts'
-import { defaultLimits } from '../gateway/limits.ts'
+import { defaultLimits, limitsOfServer } from '../gateway/limits.ts'
 import { createConnector, hostOf } from '../gateway/upstream/tls.ts'
-import { createUpstream, type Upstream, type UpstreamConfig } from '../gateway/upstream/upstream.ts'
+import {
+  createUpstream,
+  servesTool,
+  type Upstream,
+  type UpstreamConfig,
+} from '../gateway/upstream/upstream.ts'
 import { silentLog } from '../log.ts'
 import type { Bundle } from '../pki/bundle.ts'
 import type { Credential } from '../pki/credential.ts'
@@ -64,6 +69,7 @@ function opened(config: UpstreamConfig, shared: Shared): Upstream & AsyncDisposa
     ...shared,
     config: { ...config, timeoutSeconds },
     seats: { ...defaultLimits, seatsMax: 1, waitMilliseconds: 0 },
+    answerBytesMax: limitsOfServer(defaultLimits, config.limits).answerBytesMax,
     log: silentLog,
   })
   return { ...upstream, [Symbol.asyncDispose]: () => upstream.close() }
@@ -143,11 +149,16 @@ async function judgeTools(upstream: Upstream, config: UpstreamConfig): Promise<J
 }
 
 /** A pin of a tool that is not there protects nothing; a tool without its pin is not served. */
-function judgePins(
-  { pins, spiffeId }: Pick<UpstreamConfig, 'pins' | 'spiffeId'>,
-  digests: ReadonlyMap<string, string>,
-): Judgement {
-  const summary = `proved to be ${spiffeId.uri}, ${plural(digests.size, 'tool')}`
+function judgePins(config: UpstreamConfig, listed: ReadonlyMap<string, string>): Judgement {
+  const { pins, scopes, spiffeId } = config
+  const digests = new Map([...listed].filter(([name]) => servesTool(config, name)))
+  const scoped = scopes === undefined ? '' : `, ${digests.size} of them within its scopes`
+  const summary = `proved to be ${spiffeId.uri}, ${plural(listed.size, 'tool')}${scoped}`
+  if (digests.size === 0 && listed.size > 0) {
+    const evidence = [...listed.keys()].map((name) => `outside of its scopes: ${name}`)
+    const hint = 'scopes say what stands behind the colon of a tool scope: a name, or read_*'
+    return warning(summary, { evidence, hint })
+  }
   if (pins === undefined) return ok(summary)
   const evidence = [
     ...Object.keys(pins).flatMap((name) =>

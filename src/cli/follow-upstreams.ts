@@ -1,13 +1,14 @@
 import { CountersignError, cut } from '../errors.ts'
 import { coalesce } from '../gateway/caller/coalesce.ts'
 import type { GatewayOptions } from '../gateway/gateway.ts'
+import { serverLimitsOfWorker } from '../gateway/limits.ts'
 import { chooseToolServers, type Chosen } from '../gateway/upstream/tool-server.ts'
 import type { ToolServerSource } from '../gateway/upstream/tool-server-watch.ts'
 import type { Log } from '../log.ts'
 import { openReloadingFiles, type Reloading } from '../pki/reloading-files.ts'
 import type { Condition } from '../readiness.ts'
 import { parseConfiguration } from './configuration.ts'
-import { gatewaySchema, type GatewayConfig } from './gateway-configuration.ts'
+import { gatewaySchema, upstreamConfigOf, type GatewayConfig } from './gateway-configuration.ts'
 
 type UpstreamConfigs = GatewayOptions['upstreams']
 
@@ -60,7 +61,7 @@ export async function followUpstreams(
       const chosen = choose()
       taken = chosen
       complain(chosen)
-      replace(chosen.configs)
+      replace(ofWorker(chosen.configs, config.workers))
     } catch (error) {
       if (!(error instanceof CountersignError)) throw error
       refused = error
@@ -76,7 +77,7 @@ export async function followUpstreams(
   }
 
   return {
-    current: () => choose().configs,
+    current: () => ofWorker(choose().configs, config.workers),
     follow(replace) {
       source.onChange(() => take(replace))
       toolServers?.onChange(coalesce(() => take(replace)))
@@ -134,9 +135,15 @@ function openConfigured(config: GatewayConfig, log: Log): Promise<Configured> {
   })
 }
 
+/** What one of several workers has of each: a tool server counts its calls together. */
+function ofWorker(configs: UpstreamConfigs, workers: number): UpstreamConfigs {
+  return configs.map((config) =>
+    config.limits === undefined
+      ? config
+      : { ...config, limits: serverLimitsOfWorker(config.limits, workers) },
+  )
+}
+
 function upstreamsOf({ upstreams }: Pick<GatewayConfig, 'upstreams'>): UpstreamConfigs {
-  return upstreams.map(({ pins, ...upstream }) => ({
-    ...upstream,
-    ...(pins === undefined ? {} : { pins }),
-  }))
+  return upstreams.map(upstreamConfigOf)
 }

@@ -1,13 +1,20 @@
 import * as z from 'zod'
+import { CountersignError } from '../errors.ts'
+import { parseServerScopes } from '../identity/ceiling.ts'
 import { parseSpiffeId, type SpiffeId } from '../identity/spiffe-id.ts'
+import type { ToolScope } from '../identity/tool-scope.ts'
 import { parseTrustDomain, type TrustDomain } from '../identity/trust-domain.ts'
 import {
   limitContradictions,
   limitNames,
   limitRanges,
+  serverLimitContradictions,
+  serverLimitNames,
   type GatewayLimits,
+  type ServerLimits,
 } from '../gateway/limits.ts'
 import { upstreamConflicts } from '../gateway/upstream/conflicts.ts'
+import type { UpstreamConfig } from '../gateway/upstream/upstream.ts'
 import type { WhenFull } from '../policy/decision-log.ts'
 import type { ListDetail } from '../policy/event.ts'
 import { parsedBy, pathIn } from './configuration.ts'
@@ -49,6 +56,8 @@ export interface GatewayConfig {
     readonly eras: readonly ('modern' | 'legacy')[]
     readonly timeoutSeconds: number
     readonly pins?: Readonly<Record<string, string>> | undefined
+    readonly scopes?: readonly ToolScope[] | undefined
+    readonly limits?: ServerLimits | undefined
   }[]
   /** Serves the ToolServers of the cluster, too. */
   readonly toolServers: boolean
@@ -105,8 +114,15 @@ const limitsSchema = z
   })
   .prefault({})
 
-export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
-  const upstream = z.strictObject({
+const serverLimitFields = Object.fromEntries(
+  serverLimitNames.map((name) => {
+    const [min, max] = limitRanges[name]
+    return [name, z.int().min(min).max(max).optional()]
+  }),
+) as Readonly<Record<(typeof serverLimitNames)[number], z.ZodOptional<z.ZodInt>>>
+
+const upstreamSchema = z
+  .strictObject({
     server: z.string().regex(slug, 'want=a server name: lower-case letters, digits, dashes'),
     url: z.url({ protocol: /^https$/, error: 'want=an https URL' }),
     spiffeId: parsedBy(parseSpiffeId),
@@ -116,7 +132,32 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
       .default(['modern']),
     timeoutSeconds: z.int().min(1).max(3600).default(60),
     pins: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)).optional(),
+    scopes: z.array(z.string()).optional(),
+    limits: z.strictObject(serverLimitFields).optional(),
   })
+  .transform(({ scopes, ...upstream }, context) => {
+    if (scopes === undefined) return upstream
+    try {
+      return { ...upstream, scopes: parseServerScopes(upstream.server, scopes) }
+    } catch (error) {
+      if (!(error instanceof CountersignError)) throw error
+      context.addIssue({ code: 'custom', path: ['scopes'], message: error.message })
+      return z.NEVER
+    }
+  })
+
+/** A tool server of the configuration, as the gateway takes one. */
+export function upstreamConfigOf(upstream: GatewayConfig['upstreams'][number]): UpstreamConfig {
+  const { pins, scopes, limits, ...rest } = upstream
+  return {
+    ...rest,
+    ...(pins === undefined ? {} : { pins }),
+    ...(scopes === undefined ? {} : { scopes }),
+    ...(limits === undefined ? {} : { limits }),
+  }
+}
+
+export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
   return z
     .strictObject({
       trustDomain: parsedBy(parseTrustDomain),
@@ -134,7 +175,7 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
       production: z.boolean().default(true),
       hosts: z.array(z.string().min(1)).min(1),
       origins: z.array(z.string().min(1)).default([]),
-      upstreams: z.array(upstream).default([]),
+      upstreams: z.array(upstreamSchema).default([]),
       toolServers: z.boolean().default(false),
       sessionKeyFile: pathIn(folder).optional(),
       staleSecondsMax: z.int().min(5).max(3600).default(120),
@@ -163,12 +204,37 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
       admin: adminSchema(9_444),
       log: logSchema,
     })
-    .superRefine(({ upstreams, toolServers, trustDomain }, context) => {
-      if (upstreams.length === 0 && !toolServers) {
-        context.addIssue({ code: 'custom', path: ['upstreams'], message: 'want=1..' })
-      }
-      for (const { index, field, message } of upstreamConflicts(upstreams, trustDomain)) {
-        context.addIssue({ code: 'custom', path: ['upstreams', index, field], message })
-      }
+    .superRefine((config, context) => {
+      for (const issue of contradictionsOf(config)) context.addIssue({ code: 'custom', ...issue })
     })
+}
+
+interface Contradiction {
+  readonly path: PropertyKey[]
+  readonly message: string
+}
+
+/** What no field says by itself. */
+function contradictionsOf({
+  upstreams,
+  toolServers,
+  trustDomain,
+  limits,
+}: GatewayConfig): readonly Contradiction[] {
+  const nobody =
+    upstreams.length === 0 && !toolServers ? [{ path: ['upstreams'], message: 'want=1..' }] : []
+  const conflicts = upstreamConflicts(upstreams, trustDomain)
+  return [
+    ...nobody,
+    ...conflicts.map(({ index, field, message }) => ({
+      path: ['upstreams', index, field],
+      message,
+    })),
+    ...upstreams.flatMap(({ limits: own = {} }, index) =>
+      serverLimitContradictions(own, limits).map(({ name, message }) => ({
+        path: ['upstreams', index, 'limits', name],
+        message,
+      })),
+    ),
+  ]
 }

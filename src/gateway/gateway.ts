@@ -18,7 +18,7 @@ import { createDoors } from './door/doors.ts'
 import { openListener } from './door/listener.ts'
 import { createCallHandler } from './handle-call.ts'
 import { createSeal } from './handle/seal.ts'
-import { defaultLimits, type GatewayLimits } from './limits.ts'
+import { defaultLimits, limitsOfServer, type GatewayLimits } from './limits.ts'
 import { forgetServer, measure } from './measure.ts'
 import { createAuthorize } from './permit/authorize.ts'
 import { createDecisions } from './permit/policy.ts'
@@ -188,14 +188,16 @@ function endSessions(held: readonly Held[], upstreams: ReadonlyMap<string, Upstr
 }
 
 function openUpstreams(options: GatewayOptions, limits: GatewayLimits): Upstreams {
-  const seats = {
-    ...limits,
-    seatsMax: limits.upstreamConnectionsMax,
-    waitMilliseconds: limits.upstreamWaitMilliseconds,
-  }
   const refuses = createServerJudge(options)
+  const create = (config: UpstreamConfig): Upstream => {
+    const own = limitsOfServer(limits, config.limits)
+    const { answerBytesMax, upstreamConnectionsMax, upstreamWaitMilliseconds } = own
+    const seatsMax = upstreamConnectionsMax
+    const seats = { ...own, seatsMax, waitMilliseconds: upstreamWaitMilliseconds }
+    return createUpstream({ ...options, config, seats, answerBytesMax, refuses })
+  }
   return createUpstreams(options.upstreams, {
-    create: (config) => createUpstream({ ...options, config, seats, refuses }),
+    create,
     log: options.log,
     removed: (server) => forgetServer(options.metrics, server),
   })

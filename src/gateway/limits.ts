@@ -94,19 +94,55 @@ export function limitContradictions(
     }))
 }
 
+/** Those that a tool server may have of its own, each no more than the gateway's. */
+export const serverLimitNames = ['answerBytesMax', 'upstreamConnectionsMax'] as const
+
+export type ServerLimits = {
+  readonly [Name in (typeof serverLimitNames)[number]]?: number | undefined
+}
+
+/** What holds for one tool server: whatever it says of itself, no more than for any. */
+export function limitsOfServer(limits: GatewayLimits, own: ServerLimits = {}): GatewayLimits {
+  const narrowed = serverLimitNames.map((name) => [
+    name,
+    Math.min(limits[name], own[name] ?? limits[name]),
+  ])
+  return { ...limits, ...Object.fromEntries(narrowed) }
+}
+
+/** Where both are said in one place: those that could never be reached. */
+export function serverLimitContradictions(
+  own: ServerLimits,
+  limits: GatewayLimits,
+): ReturnType<typeof limitContradictions> {
+  return serverLimitNames.flatMap((name) => {
+    const got = own[name] ?? 0
+    const message = `want=at most limits.${name}, ${limits[name]} got=${got}`
+    return got > limits[name] ? [{ name, message }] : []
+  })
+}
+
+/** What one of several workers has of the limits of a tool server. */
+export function serverLimitsOfWorker(own: ServerLimits, workers: number): ServerLimits {
+  const parts = serverLimitNames.flatMap((name) => {
+    const limit = own[name]
+    return limit === undefined ? [] : [[name, partOf(name, limit, workers)]]
+  })
+  return Object.fromEntries(parts)
+}
+
+function partOf(name: keyof GatewayLimits, limit: number, workers: number): number {
+  return limitRanges[name][3] === 'together' ? Math.max(1, Math.floor(limit / workers)) : limit
+}
+
 /**
  * The limits of one of several workers: its part of what is counted for all of them, and no less than one thing that is counted needs,
  * or nothing of its size would pass at all.
  */
 export function limitsOfWorker(limits: GatewayLimits, workers: number): GatewayLimits {
-  const own = (name: keyof GatewayLimits): number =>
-    limitRanges[name][3] === 'together'
-      ? Math.max(1, Math.floor(limits[name] / workers))
-      : limits[name]
-  const parts = Object.fromEntries(limitNames.map((name) => [name, own(name)])) as Record<
-    keyof GatewayLimits,
-    number
-  >
+  const parts = Object.fromEntries(
+    limitNames.map((name) => [name, partOf(name, limits[name], workers)]),
+  ) as Record<keyof GatewayLimits, number>
   for (const [smaller, larger] of ordered) parts[larger] = Math.max(parts[larger], parts[smaller])
   return parts
 }

@@ -36,6 +36,16 @@ export function parseToolScopes(text: string): readonly ToolScope[] {
   }).map((member) => parseToolScope(member))
 }
 
+/**
+ * Parses what a server may be asked for at most: tools of it, or prefixes with a star, as they stand behind the colon of a tool scope.
+ * Throws `identity/ceiling`, `identity/tool-scope`.
+ */
+export function parseServerScopes(server: string, tools: readonly string[]): readonly ToolScope[] {
+  if (tools.length === 0) throw refused('list of tool scopes is empty')
+  const bounds = { what: 'tool scopes', membersMax: toolScopesMax }
+  return boundedMembers(tools, bounds).map((tool) => parseToolScope(`${server}:${tool}`))
+}
+
 /** Whether some scope of the ceiling has this tool. */
 export function allowsTool(ceiling: Ceiling, server: string, tool: string): boolean {
   return ceiling.toolScopes.some((scope) => coversTool(scope, server, tool))
@@ -59,9 +69,17 @@ function membersOf(text: string, bounds: ListBounds): string[] {
   if (text.length > textMax) {
     throw refused(`list of ${what} is too long, want=..${textMax} got=${text.length}`)
   }
-  const members = text.split(',').toSorted(compareOctets)
+  const members = text.split(',')
   if (members.includes(''))
     throw refused(`list of ${what} has an empty member, got=${quoted(text)}`)
+  return boundedMembers(members, bounds)
+}
+
+function boundedMembers(
+  unsorted: readonly string[],
+  { what, membersMax }: Pick<ListBounds, 'what' | 'membersMax'>,
+): string[] {
+  const members = unsorted.toSorted(compareOctets)
   if (members.length > membersMax) {
     throw refused(
       `list of ${what} has too many members, want=..${membersMax} got=${members.length}`,

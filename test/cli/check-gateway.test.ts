@@ -146,6 +146,16 @@ test('pins that name no tool of the server, or another definition, are told', as
   assert.match(text, /not pinned, so not served: delete [0-9a-f]{64}/)
 })
 
+test('of a tool server with scopes it says how many of its tools are within', async () => {
+  const some = await check({ upstreams: [{ ...server(), scopes: ['e*', 'big'] }] })
+  const { status, summary } = found(some, 'upstream files')
+  assert.equal(status, 'ok')
+  assert.match(summary, /, 4 tools, 2 of them within its scopes$/)
+  const none = await check({ upstreams: [{ ...server(), scopes: ['other'] }] })
+  assert.equal(found(none, 'upstream files').status, 'warning')
+  assert.match(found(none, 'upstream files').evidence.join('\n'), /outside of its scopes: echo/)
+})
+
 test('a trust bundle that does not lead to our own certificate is a problem, and nobody is connected to', async () => {
   await writeFile(join(folder, 'other.pem'), createIdentities().bundle.pem)
   const checked = await check({ trustBundle: 'other.pem' })

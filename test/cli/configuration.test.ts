@@ -106,7 +106,37 @@ for (const [what, text, message] of brokenSigner) {
   })
 }
 
+const withMember = (member: string): string =>
+  gateway.replace("sa/github' }", `sa/github', ${member} }`)
+
+test('a tool server has scopes and limits of its own', async () => {
+  const members = "scopes: ['read_*', find], limits: { upstreamConnectionsMax: 4 }"
+  const { upstreams } = await readConfiguration(await file(withMember(members)), gatewaySchema)
+  assert.deepEqual(
+    upstreams[0]?.scopes?.map(({ text }) => text),
+    ['github:find', 'github:read_*'],
+  )
+  assert.deepEqual(upstreams[0]?.limits, { upstreamConnectionsMax: 4 })
+})
+
 const brokenGateway: readonly [string, string, RegExp][] = [
+  ['scopes of no tool', withMember('scopes: []'), /upstreams\.0\.scopes: list .* is empty/],
+  [
+    'a scope that names a server',
+    withMember("scopes: ['github:*']"),
+    /upstreams\.0\.scopes: tool of a tool scope is not/,
+  ],
+  ['one scope twice', withMember('scopes: [a, a]'), /upstreams\.0\.scopes: .* duplicate, got="a"/],
+  [
+    'a limit of a tool server above its own',
+    withMember('limits: { upstreamConnectionsMax: 129 }'),
+    /upstreams\.0\.limits\.upstreamConnectionsMax: want=at most limits\.upstreamConnectionsMax, 128 got=129/,
+  ],
+  [
+    'a limit of a tool server that only a gateway has',
+    withMember('limits: { inFlightMax: 1 }'),
+    /upstreams\.0\.limits\.inFlightMax: no such field/,
+  ],
   [
     'an upstream without TLS',
     gateway.replace('https://github', 'http://github'),

@@ -106,6 +106,8 @@ function cluster(
       eras: ['modern'],
       timeoutSeconds: 60,
       pins: undefined,
+      scopes: undefined,
+      limits: undefined,
     },
   })
   return {

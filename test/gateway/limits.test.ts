@@ -6,9 +6,13 @@ import {
   limitContradictions,
   limitNames,
   limitRanges,
+  limitsOfServer,
   limitsOfWorker,
+  serverLimitContradictions,
+  serverLimitsOfWorker,
   type GatewayLimits,
 } from '../../src/gateway/limits.ts'
+import { requirement } from '../requirements.ts'
 
 test('what holds without configuration is within the ranges, and contradicts nothing', () => {
   for (const name of limitNames) {
@@ -16,6 +20,25 @@ test('what holds without configuration is within the ranges, and contradicts not
     assert.ok(defaultLimits[name] >= min && defaultLimits[name] <= max, name)
   }
   assert.deepEqual(limitContradictions(defaultLimits), [])
+})
+
+test('a tool server has its own limits, and never more than the gateway’s', () => {
+  requirement('gateway.limits-of-a-server')
+  const own = { answerBytesMax: 4096, upstreamConnectionsMax: 10_000 }
+  const narrowed = limitsOfServer(defaultLimits, own)
+  assert.deepEqual(narrowed, { ...defaultLimits, answerBytesMax: 4096 })
+  assert.deepEqual(limitsOfServer(defaultLimits), defaultLimits)
+  assert.deepEqual(
+    serverLimitContradictions(own, defaultLimits).map(({ message }) => message),
+    ['want=at most limits.upstreamConnectionsMax, 128 got=10000'],
+  )
+  assert.deepEqual(serverLimitsOfWorker({ answerBytesMax: 4096, upstreamConnectionsMax: 5 }, 2), {
+    answerBytesMax: 4096,
+    upstreamConnectionsMax: 2,
+  })
+  assert.deepEqual(serverLimitsOfWorker({ upstreamConnectionsMax: 1 }, 8), {
+    upstreamConnectionsMax: 1,
+  })
 })
 
 test('two workers have half each of what is counted together, and the whole of what is counted alone', () => {

@@ -193,6 +193,26 @@ for (const [what, { answer, status, timeoutSeconds = 60 }] of Object.entries(ans
   })
 }
 
+test('an upstream with a bound of its own for answers is held to that, and the others to theirs', async () => {
+  requirement('gateway.limits-of-a-server')
+  const long = onCall((message, response) =>
+    sendJson(
+      response,
+      `{"jsonrpc":"2.0","id":${message.id},"result":{"resultType":"complete","content":[],"x":"${'x'.repeat(5_000)}"}}`,
+    ),
+  )
+  await using world = await openWorld({
+    answers: { files: long, web: long },
+    upstreams: (configs) =>
+      configs.map((each) =>
+        each.server === 'files' ? { ...each, limits: { answerBytesMax: 4096 } } : each,
+      ),
+  })
+  const agent = await world.agent()
+  assert.equal((await agent.post('/mcp/files', echo.body, echo.headers)).status, 502)
+  assert.equal((await agent.post('/mcp/web', echo.body, echo.headers)).status, 200)
+})
+
 test('a tool of a server that is down is unavailable, and not unknown', async () => {
   await using world = await openWorld()
   world.upstreams['files']?.die()

@@ -220,6 +220,38 @@ export const mutations: readonly Mutation[] = [
     edits: never('!isWithinCeiling(call)'),
   },
   {
+    claim: 'gateway.scopes-of-a-server',
+    without: 'the scopes of a tool server, at a call',
+    file: 'src/gateway/permit/authorize.ts',
+    edits: never('!servesTool(target.upstream.config, target.tool)'),
+  },
+  {
+    claim: 'gateway.scopes-of-a-server',
+    without: 'the scopes of a tool server, in a list',
+    file: 'src/gateway/permit/list.ts',
+    edits: [['servesTool(upstream.config, definition.name) &&', '']],
+  },
+  {
+    claim: 'gateway.limits-of-a-server',
+    without: 'the bound of a tool server on its answers',
+    file: 'src/gateway/upstream/exchange.ts',
+    edits: [
+      ['Math.min(options.answerBytesMax, upstream.answerBytesMax)', 'options.answerBytesMax'],
+    ],
+  },
+  {
+    claim: 'gateway.limits-of-a-server',
+    without: 'the limits of a tool server',
+    file: 'src/gateway/limits.ts',
+    edits: [['Math.min(limits[name], own[name] ?? limits[name])', 'limits[name]']],
+  },
+  {
+    claim: 'gateway.limits-of-a-server',
+    without: 'the limits of the gateway',
+    file: 'src/gateway/limits.ts',
+    edits: [['Math.min(limits[name], own[name] ?? limits[name])', 'own[name] ?? limits[name]']],
+  },
+  {
     claim: 'gateway.session-bound',
     without: 'the owner of a session',
     file: 'src/gateway/handle/session.ts',

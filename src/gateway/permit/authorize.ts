@@ -6,7 +6,8 @@ import type { Definition } from '../catalogue/definition.ts'
 import { quarantineOf } from '../catalogue/pins.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
-import { isWithinCeiling, outsideCeiling } from './ceiling.ts'
+import { servesTool } from '../upstream/upstream.ts'
+import { isWithinCeiling, outsideCeiling, outsideServerScopes } from './ceiling.ts'
 import { checkArgumentNames, checkParamHeaders, refuseUnknown } from './definition.ts'
 import { obligationUnknown, unknownObligation } from './obligations.ts'
 import type { Decided, Decisions } from './policy.ts'
@@ -30,8 +31,8 @@ export interface AuthorizeOptions {
 }
 
 /**
- * Whether a call may be made, in the order asked: the ceiling of the certificate, the definition of the tool, policy, obligations. The
- * ceiling stands first, so that nobody makes the gateway ask an upstream about a tool outside of it.
+ * Whether a call may be made, in the order asked: the ceilings of certificate and tool server, the definition of the tool, policy,
+ * obligations. The ceilings stand first, so that nobody makes the gateway ask an upstream about a tool outside of them.
  */
 export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon<Permit | Refused> {
   const { decisions, catalogueOf, log } = options
@@ -75,6 +76,9 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
       return decisions.refuse({ call, definition: undefined }, 'ceiling', outsideCeiling)
     }
     if (target.kind !== 'tool') return decide(call, undefined)
+    if (!servesTool(target.upstream.config, target.tool)) {
+      return decisions.refuse({ call, definition: undefined }, 'ceiling', outsideServerScopes)
+    }
     const catalogue = catalogueOf(target.upstream, message.era)
     return whenThere(catalogue.find(target.tool), (definition) =>
       authorizeFound(call, definition, catalogue),

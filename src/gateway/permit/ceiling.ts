@@ -18,6 +18,13 @@ export function isWithinCeiling({ caller, target }: Pick<Call, 'caller' | 'targe
     : ceiling.toolScopes.some((scope) => scope.server === server)
 }
 
+/** Told of a tool that `servesTool` does not know. */
+export const outsideServerScopes: Reason = {
+  code: 'outside-server-scopes',
+  message: 'no scope of the tool server has this tool',
+  audience: 'agent',
+}
+
 export const outsideCeiling: Reason = {
   code: 'outside-ceiling',
   message: 'the certificate has no scope for this tool',

@@ -9,7 +9,7 @@ import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Log } from '../../log.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { quarantineOf } from '../catalogue/pins.ts'
-import type { Upstream } from '../upstream/upstream.ts'
+import { servesTool, type Upstream } from '../upstream/upstream.ts'
 
 /** A tool of an upstream's page. */
 export interface ListedTool {
@@ -24,7 +24,7 @@ export interface ToolPage {
 }
 
 /**
- * The tools of these pages that the caller may call, in their order: what the ceiling covers, what is not in quarantine, and what one
+ * The tools of these pages that the caller may call, in their order: what both ceilings cover, what is not in quarantine, and what one
  * evaluation of policy leaves of that. What is hidden here is refused at the call by the same rules.
  */
 export async function filterTools(
@@ -105,6 +105,7 @@ function toolsOf(
     .filter(
       (definition) =>
         allowsTool(ceiling, server, definition.name) &&
+        servesTool(upstream.config, definition.name) &&
         quarantineOf(upstream.config, definition) === undefined,
     )
     .map((definition) => ({ upstream, definition }))

@@ -83,7 +83,8 @@ export interface ExchangeOptions {
  * the receiver has said that it is answered.
  */
 export function startExchange(options: ExchangeOptions, receiver: Receiver): Exchange {
-  const { upstream, request, account, answerBytesMax, streamSecondsMax } = options
+  const { upstream, request, account, streamSecondsMax } = options
+  const answerBytesMax = Math.min(options.answerBytesMax, upstream.answerBytesMax)
   let asking: Asking | undefined
   let left = answerBytesMax
   let over = false
@@ -126,8 +127,8 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     data(chunk) {
       if (over) return true
       const isRead = receiver.data(chunk)
-      left -= chunk.length
-      if (left < 0) fail(bad(`answer is too large, want=..${answerBytesMax} octets`))
+      if ((left -= chunk.length) < 0)
+        fail(bad(`answer is too large, want=..${answerBytesMax} octets`))
       return isRead
     },
     end() {

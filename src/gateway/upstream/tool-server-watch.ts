@@ -22,6 +22,7 @@ import type { Log } from '../../log.ts'
 import type { Era } from '../../mcp/message.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { Condition } from '../../readiness.ts'
+import { limitRanges, serverLimitNames, type ServerLimits } from '../limits.ts'
 import type { ToolServer } from './tool-server.ts'
 
 /** The ToolServers of the cluster. */
@@ -112,6 +113,9 @@ function parseToolServer(raw: unknown): ToolServerObject {
         without: 60,
       }),
       pins: spec['pins'] === undefined ? undefined : digests(readTextMap(pins, 'spec.pins')),
+      scopes:
+        spec['scopes'] === undefined ? undefined : readTextList(spec['scopes'], 'spec.scopes'),
+      limits: spec['limits'] === undefined ? undefined : limits(spec['limits']),
     },
   }
   return { metadata, toolServer }
@@ -125,11 +129,15 @@ function name(text: string, at: string, isName: (text: string) => boolean): stri
 function integer(
   value: unknown,
   at: string,
-  { min, max, without }: { readonly min: number; readonly max: number; readonly without: number },
+  range: { readonly min: number; readonly max: number; readonly without?: number },
 ): number {
+  const { min, max, without } = range
   const read = readOptionalInteger(value, at) ?? without
-  if (read >= min && read <= max) return read
-  throw new CountersignError('kubernetes/object', `${at}: want=${min}..${max} got=${read}`)
+  if (read !== undefined && read >= min && read <= max) return read
+  throw new CountersignError(
+    'kubernetes/object',
+    `${at}: want=${min}..${max} got=${read ?? 'nothing'}`,
+  )
 }
 
 /** What stands in an URL as it is; no query, which would stand in the log too. */
@@ -146,6 +154,16 @@ function eras(value: unknown): readonly Era[] {
   const known = texts.filter((text) => text === 'modern' || text === 'legacy')
   if (known.length > 0 && known.length === texts.length) return known
   throw new CountersignError('kubernetes/object', 'spec.eras: want=modern, legacy or both')
+}
+
+function limits(value: unknown): ServerLimits {
+  const fields = readFields(value, 'spec.limits')
+  const given = serverLimitNames.flatMap((name) => {
+    const at = `spec.limits.${name}`
+    const [min, max] = limitRanges[name]
+    return fields[name] === undefined ? [] : [[name, integer(fields[name], at, { min, max })]]
+  })
+  return Object.fromEntries(given)
 }
 
 function digests(pins: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

@@ -1,7 +1,10 @@
 import { CountersignError } from '../../errors.ts'
+import { parseServerScopes } from '../../identity/ceiling.ts'
+import type { ToolScope } from '../../identity/tool-scope.ts'
 import { workloadSpiffeId } from '../../identity/spiffe-id.ts'
 import type { TrustDomain } from '../../identity/trust-domain.ts'
 import type { Era } from '../../mcp/message.ts'
+import type { ServerLimits } from '../limits.ts'
 import { createKnownUpstreams } from './conflicts.ts'
 import type { UpstreamConfig } from './upstream.ts'
 
@@ -18,6 +21,9 @@ export interface ToolServer {
     readonly eras: readonly Era[]
     readonly timeoutSeconds: number
     readonly pins: Readonly<Record<string, string>> | undefined
+    /** Tools and prefixes, as behind the colon of a tool scope. */
+    readonly scopes: readonly string[] | undefined
+    readonly limits: ServerLimits | undefined
   }
 }
 
@@ -113,7 +119,7 @@ function configOf(
   if (!isOwn && at !== namespace) {
     return `spec.namespace: want=its own, or a ToolServer in ${ownNamespace} got=${at}`
   }
-  const { service, serviceAccount, eras, timeoutSeconds, pins } = spec
+  const { service, serviceAccount, eras, timeoutSeconds, pins, scopes, limits } = spec
   try {
     return {
       server,
@@ -122,9 +128,20 @@ function configOf(
       eras,
       timeoutSeconds,
       ...(pins === undefined ? {} : { pins }),
+      ...(scopes === undefined ? {} : { scopes: serverScopes(server, scopes) }),
+      ...(limits === undefined ? {} : { limits }),
     }
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error
     return error.message
+  }
+}
+
+function serverScopes(server: string, tools: readonly string[]): readonly ToolScope[] {
+  try {
+    return parseServerScopes(server, tools)
+  } catch (error) {
+    if (!(error instanceof CountersignError)) throw error
+    throw new CountersignError(error.code, `spec.scopes: ${error.message}`)
   }
 }

@@ -1,12 +1,14 @@
 import { isIP } from 'node:net'
 import type { Era } from '../../mcp/message.ts'
 import type { SpiffeId } from '../../identity/spiffe-id.ts'
+import { coversTool, type ToolScope } from '../../identity/tool-scope.ts'
 import type { Condition } from '../../readiness.ts'
 import type { Log } from '../../log.ts'
 import type { BundleSource } from '../../pki/bundle.ts'
 import type { CredentialSource } from '../../pki/credential.ts'
 import { CountersignError } from '../../errors.ts'
 import { createLane, type Lane, type LaneOptions } from '../../lane.ts'
+import type { ServerLimits } from '../limits.ts'
 import type { Answering } from './http/connection.ts'
 import { formatRequest } from './http/format-request.ts'
 import { Pool, type Asking } from './http/pool.ts'
@@ -27,11 +29,16 @@ export interface UpstreamConfig {
   readonly timeoutSeconds?: number
   /** Approved definitions: the digest of each tool that may be called. */
   readonly pins?: Readonly<Record<string, string>>
+  /** The tools that it is asked for at most, whoever asks. Without: all that it has. */
+  readonly scopes?: readonly ToolScope[]
+  readonly limits?: ServerLimits
 }
 
 export interface Upstream {
   readonly config: UpstreamConfig
   readonly timeoutMilliseconds: number
+  /** The most octets of one answer, however many more are asked for. */
+  readonly answerBytesMax: number
   /** Of the exchanges of callers; `startExchange` takes and leaves them. */
   readonly seats: Seats
   /** Of the ends of sessions that nobody waits for: a pod that is gone may leave hundreds. */
@@ -74,6 +81,7 @@ export interface UpstreamOptions {
   readonly credential: CredentialSource
   readonly trustBundle: BundleSource
   readonly seats: SeatsOptions
+  readonly answerBytesMax: number
   readonly identityExtensionOid?: string | undefined
   /** Why a certificate is not let in though it is good: it is revoked, or its pod is gone. */
   readonly refuses?: Refuses | undefined
@@ -125,6 +133,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   return {
     config,
     timeoutMilliseconds: (config.timeoutSeconds ?? 60) * 1000,
+    answerBytesMax: options.answerBytesMax,
     seats: createSeats(options.seats),
     endings: createLane(endings),
     send({ method = 'POST', headers, body }, answering, fresh) {
@@ -162,6 +171,14 @@ function connectOnce(connector: Connector): Promise<void> {
       else reject(error)
     })
   })
+}
+
+/** The scopes of a tool server are a ceiling, too: nobody asks it for another tool, whatever certificate and policy say. */
+export function servesTool(
+  { scopes, server }: Pick<UpstreamConfig, 'scopes' | 'server'>,
+  tool: string,
+): boolean {
+  return scopes === undefined || scopes.some((scope) => coversTool(scope, server, tool))
 }
 
 function parseUpstreamUrl(config: UpstreamConfig): URL {

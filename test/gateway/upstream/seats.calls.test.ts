@@ -95,6 +95,21 @@ test('one identity has its share of an upstream, whichever its pods; others are 
   await eventually('its share is free', async () => (await call(own)).status === 200)
 })
 
+test('a tool server that says how many calls it takes has no more of them', async () => {
+  requirement('gateway.limits-of-a-server')
+  const { answer, open } = slowUpstream()
+  await using world = await openWorld({
+    answers: { files: answer },
+    limits: { ...limits, upstreamConnectionsMax: 100 },
+    upstreams: (configs) =>
+      configs.map((each) => ({ ...each, limits: { upstreamConnectionsMax: 1 } })),
+  })
+  await occupy(world, 'first', 1)
+  await eventually('its only place is taken', () => open.size === 1)
+  const reply = await call(await world.agent({ serviceAccount: 'other' }))
+  assertRefused(reply, { status: 503, code: -32603, message: 'upstream is busy' })
+})
+
 test('the identities of a namespace together leave room for another tenant', async () => {
   requirement('gateway.shares-for-all')
   const { answer, open } = slowUpstream()

@@ -55,6 +55,8 @@ test('tool servers are read with what they leave out', async () => {
     eras: ['legacy', 'modern'],
     timeoutSeconds: 5,
     pins,
+    scopes: ['read_*', 'echo'],
+    limits: { answerBytesMax: 4096, upstreamConnectionsMax: 2 },
   }
   items = [object('least', least), object('whole', whole)]
   await using source = watchToolServers({ client, log: silentLog, metrics: silentMetrics })
@@ -72,6 +74,8 @@ test('tool servers are read with what they leave out', async () => {
         eras: ['modern'],
         timeoutSeconds: 60,
         pins: undefined,
+        scopes: undefined,
+        limits: undefined,
       },
     },
     { ...place, name: 'whole', spec: whole },
@@ -90,6 +94,10 @@ for (const [what, spec] of Object.entries({
   'an era that is none': { ...least, eras: ['ancient'] },
   'no era': { ...least, eras: [] },
   'a pin that is no digest': { ...least, pins: { echo: 'abc' } },
+  'limits that are none': { ...least, limits: 3 },
+  'a limit that is none': { ...least, limits: { upstreamConnectionsMax: 0 } },
+  'a limit without a number': { ...least, limits: { answerBytesMax: null } },
+  'a scope that is no text': { ...least, scopes: [3] },
   'a time without end': { ...least, timeoutSeconds: 100_000 },
 })) {
   test(`a tool server with ${what} is not served, and harms no other`, async () => {

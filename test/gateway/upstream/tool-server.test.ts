@@ -27,6 +27,8 @@ function toolServer(place: string, spec: Spec = {}, createdAt = 1): ToolServer {
       eras: ['modern'],
       timeoutSeconds: 60,
       pins: undefined,
+      scopes: undefined,
+      limits: undefined,
       ...spec,
     },
   }
@@ -92,6 +94,24 @@ for (const [what, place, spec, why] of [
     assert.deepEqual(refused, [{ object: place, why }])
   })
 }
+
+test('its scopes are of its own name, and what cannot be one is refused by its field', () => {
+  requirement('gateway.scopes-of-a-server')
+  const limits = { upstreamConnectionsMax: 2 }
+  const { configs, refused } = choose([
+    toolServer('research/search', { scopes: ['read_*'], limits }),
+    toolServer('research/odd', { scopes: ['other:*'] }),
+    toolServer('research/none', { scopes: [] }),
+  ])
+  assert.deepEqual(
+    configs.map(({ scopes, limits: own }) => [scopes?.map(({ text }) => text), own]),
+    [[['research--search:read_*'], limits]],
+  )
+  assert.deepEqual(
+    refused.map(({ why }) => why.slice(0, 40)),
+    ['spec.scopes: list of tool scopes is empt', 'spec.scopes: tool of a tool scope is not'],
+  )
+})
 
 test('what the configuration names is taken by no tool server', () => {
   requirement('gateway.tool-server-of-its-namespace')

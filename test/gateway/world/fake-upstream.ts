@@ -26,6 +26,7 @@ export function fakeUpstream(
       eras: ['modern', 'legacy'],
     },
     timeoutMilliseconds,
+    answerBytesMax: defaultLimits.answerBytesMax,
     seats: createSeats({ ...defaultLimits, seatsMax: 8, waitMilliseconds: 0 }),
     endings: createLane({ openMax: 2, waitingMax: 1024, waitingOctetsMax: 0 }),
     send(request, answering) {
