@@ -127,8 +127,7 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     data(chunk) {
       if (over) return true
       const isRead = receiver.data(chunk)
-      if ((left -= chunk.length) < 0)
-        fail(bad(`answer is too large, want=..${answerBytesMax} octets`))
+      if ((left -= chunk.length) < 0) fail(tooLarge(answerBytesMax))
       return isRead
     },
     end() {
@@ -156,6 +155,10 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
 
 const tooLate: ExchangeFailure = { failed: 'time-out', detail: 'no answer in time' }
 const cancelled: ExchangeFailure = { failed: 'cancelled', detail: 'cancelled' }
+
+function tooLarge(octetsMax: number): ExchangeFailure {
+  return bad(`answer is too large, want=..${octetsMax} octets`)
+}
 
 function causeOf({ wrong, code }: Failure): FailureCause {
   return code === 'gateway/upstream-revoked' ? 'revoked' : causes[wrong]
