@@ -12,6 +12,9 @@ import { verifySignature } from './signature.ts'
 /** What a peer may send between its leaf and an anchor: bounds the signatures that it can make us verify. */
 const intermediatesMax = 4
 
+/** DER of CAs between a leaf and an anchor, or what gives it: that is asked where no anchor has issued the leaf itself. */
+export type Intermediates = readonly Buffer[] | (() => readonly Buffer[])
+
 /**
  * RFC 5280 §6 from a leaf to an anchor of one trust domain, at `now` (milliseconds); the leaf itself was judged before.
  * Throws `pki/svid-untrusted`, `pki/svid-expired`, `pki/svid-not-yet-valid`.
@@ -20,20 +23,25 @@ export function validatePath(
   leaf: { readonly certificate: Certificate; readonly names: AlternativeNames },
   options: {
     readonly bundle: Bundle
-    readonly intermediates: readonly Buffer[]
+    readonly intermediates: Intermediates
     readonly now: number
   },
 ): void {
   const { bundle, intermediates, now } = options
-  if (intermediates.length > intermediatesMax) {
-    throw untrusted(
-      `SVID has too many intermediates, want=..${intermediatesMax} got=${intermediates.length}`,
-    )
-  }
-  const given = intermediates.map((der) => parseCaCertificate(der, 'pki/svid-untrusted'))
+  const given = (): readonly CaCertificate[] =>
+    parseIntermediates(typeof intermediates === 'function' ? intermediates() : intermediates)
   const subject = { certificate: leaf.certificate, names: [leaf.names] }
   const failure = findPath(subject, { bundle, given, now, casBelow: 0 })
   if (failure !== undefined) throw failure
+}
+
+function parseIntermediates(ders: readonly Buffer[]): readonly CaCertificate[] {
+  if (ders.length > intermediatesMax) {
+    throw untrusted(
+      `SVID has too many intermediates, want=..${intermediatesMax} got=${ders.length}`,
+    )
+  }
+  return ders.map((der) => parseCaCertificate(der, 'pki/svid-untrusted'))
 }
 
 interface Subject {
@@ -45,7 +53,7 @@ interface Subject {
 interface Search {
   readonly bundle: Bundle
   /** Intermediates that are not in the path yet: none serves twice. */
-  readonly given: readonly CaCertificate[]
+  readonly given: () => readonly CaCertificate[]
   readonly now: number
   /** CAs in the path already: all of them below the next one. */
   readonly casBelow: number
@@ -62,7 +70,8 @@ function findPath(subject: Subject, search: Search): CountersignError | undefine
     if (refused === undefined) return undefined
     failure = refused
   }
-  for (const issuer of search.given) {
+  const given = search.given()
+  for (const issuer of given) {
     if (!isNamedIssuer(issuer, subject.certificate)) continue
     const refused =
       judgeIssuer(issuer, subject, search) ??
@@ -73,7 +82,7 @@ function findPath(subject: Subject, search: Search): CountersignError | undefine
         },
         {
           ...search,
-          given: search.given.filter((other) => other !== issuer),
+          given: () => given.filter((other) => other !== issuer),
           casBelow: search.casBelow + 1,
         },
       )

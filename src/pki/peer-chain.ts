@@ -9,9 +9,13 @@ const chainMax = 4
  * chain's, which the same signer has issued. A client is told all until it asks for the leaf; a server of Node 24.21 is told the leaf alone
  * (nodejs/node#65579), so that there a peer is known by an intermediate that we have or had, too.
  */
-export function intermediatesOf(socket: TLSSocket, own: Credential): readonly Buffer[] {
+export function intermediatesOf(
+  socket: TLSSocket,
+  own: Pick<Credential, 'intermediates'>,
+): readonly Buffer[] {
   const found = new Map<string, Buffer>()
-  let certificate: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true)
+  // None, once the connection has ended.
+  let certificate: DetailedPeerCertificate | null | undefined = socket.getPeerCertificate(true)
   for (let depth = 0; depth < chainMax; depth += 1) {
     const issuer: DetailedPeerCertificate | undefined = certificate?.issuerCertificate
     // A root is its own issuer, and no intermediate.

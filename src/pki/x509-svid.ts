@@ -21,6 +21,7 @@ import { parseIdentityExtension } from './identity-extension.ts'
 import { exampleExtensionOid } from './identity-extension-oid.ts'
 import { oids, parseObjectIdentifier } from './oid.ts'
 import { checkTimes, validatePath } from './path-validation.ts'
+import type { Intermediates } from './path-validation.ts'
 import { publicKeyOf } from './subject-key.ts'
 
 /** A leaf certificate that keeps the rules of X509-SVID §5.2. Nothing here says that anybody trusts it. */
@@ -99,7 +100,7 @@ export function verifyX509Svid(
   svid: X509Svid,
   options: {
     readonly bundle: Bundle
-    readonly intermediates?: readonly Buffer[]
+    readonly intermediates?: Intermediates
     readonly now: number
   },
 ): void {

@@ -82,6 +82,18 @@ export const upstreamMutations: readonly Mutation[] = [
     ],
   },
   {
+    claim: 'gateway.intermediates-accepted',
+    without: "the gateway's own intermediates before a caller",
+    file: 'src/gateway/caller/caller.ts',
+    edits: [['intermediatesOf(socket, { intermediates })', '[]']],
+  },
+  {
+    claim: 'gateway.client-certificate-required',
+    without: 'the octets by which a certificate that was read is known again',
+    file: 'src/gateway/caller/certified.ts',
+    edits: [["hash('sha256', der, 'hex')", "''"]],
+  },
+  {
     claim: 'toolserver.intermediates-accepted',
     without: "the tool server's own intermediates",
     file: 'src/pki/peer-chain.ts',

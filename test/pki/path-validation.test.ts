@@ -294,6 +294,23 @@ for (const [title, path, refusal] of paths) {
   })
 }
 
+test('intermediates are asked for where no anchor has issued the SVID itself', () => {
+  const bundle = parseBundle(formatCertificates([root]), trustDomain)
+  let asked = 0
+  const intermediates = (): readonly Buffer[] => {
+    asked += 1
+    return [middle()]
+  }
+  for (const [leaf, times] of [
+    [{}, 0],
+    [underMiddle, 1],
+  ] as const) {
+    const svid = parseX509Svid(craftCertificate({ ...leafParts(), ...leaf }))
+    verifyX509Svid(svid, { bundle, intermediates, now })
+    assert.equal(asked, times)
+  }
+})
+
 /** AuthorityKeyIdentifier and SubjectKeyIdentifier of four octets. */
 function issuerKey(octets: string): Partial<CertificateParts> {
   const keyIdentifier = extension('2.5.29.35', false, hex(`3006 8004 ${octets}`))

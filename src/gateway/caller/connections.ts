@@ -5,7 +5,13 @@ import type { Metrics } from '../../metrics.ts'
 import type { GatewayLimits } from '../limits.ts'
 import { identityRefusal, unavailable, type Refusal } from '../refusal.ts'
 import { coalesce } from './coalesce.ts'
-import { parseCaller, stranger, type Caller, type CallerOptions, type Stranger } from './caller.ts'
+import {
+  createCallerReader,
+  stranger,
+  type Caller,
+  type CallerOptions,
+  type Stranger,
+} from './caller.ts'
 import { createJudge, judgeSources, type Judgement, type JudgeOptions } from './judge.ts'
 import { createUsage, type Taken, type Usage } from './usage.ts'
 
@@ -60,7 +66,7 @@ export function createCallers(options: CallersOptions): Callers {
   const known = new WeakMap<TLSSocket, Caller | Stranger>()
   const connections = new Set<Connection>()
   const usage = createUsage(options.limits)
-  const parsing: CallerOptions = { ...options, ...usage }
+  const readCaller = createCallerReader({ ...options, ...usage })
   const judge = createJudge(options)
 
   function forget(connection: Connection): boolean {
@@ -94,7 +100,7 @@ export function createCallers(options: CallersOptions): Callers {
 
   return {
     accept(socket) {
-      const parsed = parseCaller(socket, parsing)
+      const parsed = readCaller(socket)
       const hasEnded = !('refusal' in parsed) && now() >= parsed.svid.notAfter.getTime()
       const caller = hasEnded ? parsed : connect(parsed, usage)
       known.set(socket, caller)

@@ -66,7 +66,7 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     bodies: { take: () => undefined, give: () => {} },
     ended: undefined,
     open: 0,
-    intermediates: [],
+    intermediates: () => [],
     verifiedWith: undefined,
   }
   return judge(caller)

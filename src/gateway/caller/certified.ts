@@ -1,0 +1,73 @@
+import { hash } from 'node:crypto'
+import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
+import { parseX509Svid, type X509Svid } from '../../pki/x509-svid.ts'
+import type { DecisionSubject } from '../../policy/authorizer.ts'
+import { formatInput, type InputText } from '../../policy/input.ts'
+import { accountOf, type Account } from '../shares.ts'
+
+/** What a certificate says, and nothing of the connection on which it came: nobody changes it, so all connections of it have the same. */
+export interface Certified {
+  readonly svid: X509Svid
+  readonly identity: WorkloadIdentity
+  /** SPIFFE ID and pod UID: what owns a session. A renewed certificate of the same pod is the same owner. */
+  readonly owner: string
+  /** What policy is told of it, as text: all of it from its certificate. */
+  readonly subjectText: InputText
+  /** What it takes of the gateway is taken on this account. */
+  readonly account: Account
+}
+
+/** Some eight kilobytes each. */
+const keptMaxDefault = 512
+
+/**
+ * Reads certificates of finished handshakes, and keeps what it has read by their octets: agents open several connections, and the same
+ * ones again. One without our extension gives its SVID alone. Throws `pki/svid`.
+ */
+export function createCertificateReader(
+  identityExtensionOid: string | undefined,
+  keptMax: number = keptMaxDefault,
+): (der: Buffer) => Certified | { readonly svid: X509Svid } {
+  const kept = new Map<string, Certified>()
+  return (der) => {
+    const sha256 = hash('sha256', der, 'hex')
+    const known = kept.get(sha256)
+    if (known !== undefined) return known
+    const svid = parseX509Svid(der, {
+      isKeyProven: true,
+      ...(identityExtensionOid === undefined ? {} : { identityExtensionOid }),
+    })
+    const { identity } = svid
+    if (identity === undefined) return { svid }
+    const certified: Certified = {
+      svid,
+      identity,
+      owner: `${svid.spiffeId.uri} ${identity.pod.uid}`,
+      subjectText: formatInput(subjectOf(svid, identity)),
+      account: accountOf(identity),
+    }
+    const [oldest] = kept.keys()
+    if (kept.size >= keptMax && oldest !== undefined) kept.delete(oldest)
+    kept.set(sha256, certified)
+    return certified
+  }
+}
+
+/** What policy is told of a caller: only what its certificate proves. */
+function subjectOf(svid: X509Svid, identity: WorkloadIdentity): DecisionSubject {
+  const { role, tenant, ceiling, namespace, serviceAccount, pod } = identity
+  return {
+    type: 'identity',
+    id: svid.spiffeId.uri,
+    properties: {
+      ...(role === undefined ? {} : { role }),
+      ...(tenant === undefined ? {} : { tenant }),
+      models: ceiling.models,
+      toolScopes: ceiling.toolScopes.map((scope) => scope.text),
+      namespace: namespace.name,
+      serviceAccount: serviceAccount.name,
+      pod: { name: pod.name, uid: pod.uid },
+      certificate: { sha256: svid.sha256, notAfter: svid.notAfter.toISOString() },
+    },
+  }
+}
