@@ -43,7 +43,10 @@ export interface Upstream {
   readonly seats: Seats
   /** Of the ends of sessions that nobody waits for: a pod that is gone may leave hundreds. */
   readonly endings: Lane
-  /** One request; `fresh`: on no connection that has been idle. The octets are sent as they are; redirects are answers like any other. */
+  /**
+   * One request; `fresh`: on no connection that has been idle. The octets are sent as they are; redirects are answers like any other. No
+   * end is told before this has returned.
+   */
   send(request: UpstreamRequest, answering: Answering, fresh?: boolean): Asking
   /** Ends the connections whose other end would not be let in any more; others are opened when they are needed. */
   judgeAgain(): void
@@ -139,7 +142,8 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     send({ method = 'POST', headers, body }, answering, fresh) {
       const octets = formatRequest(target, { method, headers, body })
       if (octets !== undefined) return pool.send(octets, answering, fresh)
-      answering.failed(unwritable)
+      // After this has returned, as whatever else is told: who hears of an end may have something to undo that is done after it.
+      queueMicrotask(() => answering.failed(unwritable))
       return over
     },
     get connections() {
