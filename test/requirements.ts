@@ -456,7 +456,7 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
   'gateway.shares-for-all': {
     claim:
-      'no tenant, namespace or identity holds so much of connections, open requests, unsent octets or places at an upstream that others get none',
+      'no tenant, namespace or identity holds so much of connections, open requests, octets of answers, held sessions or places at an upstream that others get none',
     source: 'docs/AUTHORIZATION.md, Shares; Choudhury and Hahne, dynamic queue length thresholds',
   },
   'gateway.upstream-share': {

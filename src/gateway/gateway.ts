@@ -24,6 +24,7 @@ import { createAuthorize } from './permit/authorize.ts'
 import { createDecisions } from './permit/policy.ts'
 import type { Parts } from './serve/serve.ts'
 import { createReadiness } from './readiness.ts'
+import type { SharePercents } from './shares.ts'
 import type { Tracer } from './trace/tracer.ts'
 import { createAbsences } from './upstream/absences.ts'
 import { createRefusalLog } from './refusal-log.ts'
@@ -96,7 +97,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const limits = { ...defaultLimits, ...options.limits }
   const tools = openUpstreams(options, limits)
   const { current: upstreams } = tools
-  const sessions = holdSessions(upstreams)
+  const sessions = holdSessions(upstreams, limits)
   const identityEnded = (owner: string): void => endSessions(sessions.endOwner(owner), upstreams)
   const callers = createCallers({ ...options, staleSecondsMax, limits, identityEnded })
   // After the callers do: who has ended is told that, and not that a server has.
@@ -174,8 +175,11 @@ function createParts(
   return { ...made, absences, seal, limits, now, log }
 }
 
-function holdSessions(upstreams: ReadonlyMap<string, Upstream>): HeldSessions {
-  return createHeldSessions({ close: (held) => endSessions([held], upstreams) })
+function holdSessions(
+  upstreams: ReadonlyMap<string, Upstream>,
+  shares: SharePercents,
+): HeldSessions {
+  return createHeldSessions({ shares, close: (held) => endSessions([held], upstreams) })
 }
 
 /** Tells upstreams that sessions are over, and waits for none. */

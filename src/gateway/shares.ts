@@ -34,7 +34,7 @@ export interface Shares {
   readonly free: number
 }
 
-const levels = ['tenant', 'namespace', 'identity'] as const
+export const levels = ['tenant', 'namespace', 'identity'] as const
 
 export function createShares(max: number, percents: SharePercents): Shares {
   const taken = levels.map((level) => {

@@ -404,6 +404,15 @@ export const mutations: readonly Mutation[] = [
     edits: [['      turns.delete(name)\n      turns.set(name, below)\n', '']],
   },
   {
+    claim: 'gateway.shares-for-all',
+    without: 'the shares of held sessions',
+    file: 'src/gateway/upstream/shelf.ts',
+    edits: [
+      ['full === undefined) return undefined', 'this.#entries.size < allMax) return undefined'],
+    ],
+    tests: ['test/gateway/upstream/held-sessions.test.ts'],
+  },
+  {
     claim: 'gateway.revoked-upstream-not-called',
     without: 'the look at revocations of tool servers',
     file: judge,

@@ -14,7 +14,7 @@ export function end(
   { sessions, upstreams }: Parts,
 ): undefined {
   const { owner, account } = caller
-  const held = sessions.end({ owner, key: session.key })
+  const held = sessions.end({ owner, account, key: session.key })
   const open = new Map(Object.entries(session.upstreams))
   for (const { server, session: newer } of held) open.set(server, newer)
   for (const [server, each] of open) {

@@ -90,7 +90,7 @@ export function openFor(
   const { sessions, limits, absences } = parts
   const { owner, account } = permit.call.caller
   const { server, spiffeId } = upstream.config
-  const holder = { owner, key, server, spiffeId: spiffeId.uri }
+  const holder = { owner, account, key, server, spiffeId: spiffeId.uri }
   return sessions.renew(holder, lost, async () => {
     const { answerBytesMax } = limits
     const opened = await openLegacySession({ upstream, account, version, hello, answerBytesMax })

@@ -106,12 +106,12 @@ function seal(
   begun: Begun,
   upstreams: Readonly<Record<string, LegacySession>>,
 ): Sealed | undefined {
-  const { owner } = call.caller
+  const { owner, account } = call.caller
   const { name: door } = call.arrived.door
   const sealed = sealSession(parts.seal, { ...begun, owner, door, upstreams })
   for (const [server, session] of Object.entries(upstreams)) {
     if (sealed?.without.includes(server) === false) {
-      parts.sessions.hold({ owner, key: begun.key, server, session })
+      parts.sessions.hold({ owner, account, key: begun.key, server, session })
     }
   }
   return sealed

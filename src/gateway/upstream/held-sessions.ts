@@ -1,10 +1,13 @@
+import type { Account, SharePercents } from '../shares.ts'
 import type { ExchangeFailure } from './exchange.ts'
 import type { LegacySession } from './legacy-session.ts'
+import { Shelf, type Owned } from './shelf.ts'
 
 /** Whose session it is, and with whom. */
 export interface Holder {
   /** SPIFFE ID and pod UID. */
   readonly owner: string
+  readonly account: Account
   /** Of the caller's own session. */
   readonly key: string
   readonly server: string
@@ -29,15 +32,11 @@ export interface HeldSessions {
     open: () => Promise<LegacySession | ExchangeFailure>,
   ): Promise<LegacySession | ExchangeFailure>
   /** The caller has ended its session: it is over, and so are those given back. */
-  end(caller: Pick<Holder, 'owner' | 'key'>): readonly Held[]
+  end(caller: Pick<Holder, 'owner' | 'account' | 'key'>): readonly Held[]
   isEnded(key: string): boolean
   /** The caller itself is no more. */
   endOwner(owner: string): readonly Held[]
 }
-
-/** Of all callers, and of one: a caller that opens or ends more loses its own first. */
-const allMax = 10_000
-const ownMax = 256
 
 interface Entry extends Held, Owned {
   /** No caller carries it: whoever forgets it ends it. */
@@ -47,11 +46,12 @@ interface Entry extends Held, Owned {
 export function createHeldSessions(options: {
   /** Ends one that nobody knows any more. */
   readonly close: (held: Held) => void
+  readonly shares: SharePercents
 }): HeldSessions {
-  const shelf = createShelf<Entry>((entry) => {
+  const shelf = new Shelf<Entry>(options.shares, (entry) => {
     if (entry.isRenewed) options.close(entry)
   })
-  const ended = createShelf<Owned>(() => {})
+  const ended = new Shelf<Owned>(options.shares, () => {})
   const opening = new Map<string, Promise<LegacySession | ExchangeFailure>>()
 
   async function openInPlace(
@@ -81,8 +81,8 @@ export function createHeldSessions(options: {
       opening.set(place, began)
       return began
     },
-    end({ owner, key }) {
-      ended.put({ owner, place: key, wasUsed: false })
+    end({ owner, account, key }) {
+      ended.put({ owner, account, place: key, wasUsed: false })
       return shelf.takeOf(owner, (entry) => entry.key === key)
     },
     isEnded: (key) => ended.find(key) !== undefined,
@@ -96,78 +96,4 @@ function entryOf(held: Held, isRenewed: boolean): Entry {
 
 function placeOf({ key, server }: Pick<Holder, 'key' | 'server'>): string {
   return `${key} ${server}`
-}
-
-/** Something that is kept for one caller, under a name of its own. */
-interface Owned {
-  readonly owner: string
-  readonly place: string
-  /** Since it was last looked whether it may be forgotten. */
-  wasUsed: boolean
-}
-
-interface Shelf<T extends Owned> {
-  find(place: string): T | undefined
-  put(entry: T): void
-  takeOf(owner: string, isMeant: (entry: T) => boolean): readonly T[]
-}
-
-/**
- * Keeps so many of all and of each owner. What was used since it was last looked at has a second chance, so that finding one moves
- * nothing; the next is forgotten.
- */
-function createShelf<T extends Owned>(forgotten: (entry: T) => void): Shelf<T> {
-  const entries = new Map<string, T>()
-  const owners = new Map<string, Set<string>>()
-
-  function drop(place: string): T | undefined {
-    const entry = entries.get(place)
-    if (entry === undefined) return undefined
-    entries.delete(place)
-    const own = owners.get(entry.owner)
-    own?.delete(place)
-    if (own?.size === 0) owners.delete(entry.owner)
-    return entry
-  }
-  function add(entry: T): Set<string> {
-    drop(entry.place)
-    entries.set(entry.place, entry)
-    const own = owners.get(entry.owner) ?? new Set()
-    owners.set(entry.owner, own.add(entry.place))
-    return own
-  }
-  function forgetOne(places: Iterable<string>): void {
-    for (const place of places) {
-      const entry = entries.get(place)
-      if (entry === undefined) continue
-      if (!entry.wasUsed) {
-        drop(place)
-        forgotten(entry)
-        return
-      }
-      entry.wasUsed = false
-      add(entry)
-    }
-  }
-  return {
-    find(place) {
-      const entry = entries.get(place)
-      if (entry !== undefined) entry.wasUsed = true
-      return entry
-    },
-    put(entry) {
-      // Else the newest would go where all the others are in use.
-      entry.wasUsed = true
-      const own = add(entry)
-      if (own.size > ownMax) forgetOne(own)
-      if (entries.size > allMax) forgetOne(entries.keys())
-    },
-    takeOf(owner, isMeant) {
-      const places = [...(owners.get(owner) ?? [])]
-      return places.flatMap((place) => {
-        const entry = entries.get(place)
-        return entry !== undefined && isMeant(entry) ? (drop(place) ?? []) : []
-      })
-    },
-  }
 }

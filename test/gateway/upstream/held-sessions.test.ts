@@ -1,17 +1,24 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { defaultLimits } from '../../../src/gateway/limits.ts'
 import {
   createHeldSessions,
   type Held,
   type HeldSessions,
 } from '../../../src/gateway/upstream/held-sessions.ts'
+import type { Account } from '../../../src/gateway/shares.ts'
+import { requirement } from '../../requirements.ts'
 
-const holder = { owner: 'agent pod', key: 'one', server: 'web', spiffeId: 'web' }
+const account = ['acme', 'agents', 'agent'] as const
+const holder = { owner: 'agent pod', account, key: 'one', server: 'web', spiffeId: 'web' }
 const session = (id: string): Held['session'] => ({ id, version: '2025-11-25', spiffeId: 'web' })
 
 function open(): { held: HeldSessions; closed: Held[] } {
   const closed: Held[] = []
-  return { closed, held: createHeldSessions({ close: (each) => void closed.push(each) }) }
+  return {
+    closed,
+    held: createHeldSessions({ shares: defaultLimits, close: (each) => void closed.push(each) }),
+  }
 }
 
 test('a session in place of a lost one is found from then on', async () => {
@@ -113,9 +120,63 @@ test('what is in use is kept, and the newest is never the one that goes', () => 
 
 test('who ends many sessions makes nobody else’s ended ones open again', () => {
   const { held } = open()
-  held.end({ owner: 'other pod', key: 'other' })
+  held.end({ ...holder, owner: 'other pod', key: 'other' })
   for (let each = 0; each < 5000; each += 1) held.end({ ...holder, key: String(each) })
   assert.equal(held.isEnded('other'), true)
   assert.equal(held.isEnded('4999'), true)
   assert.equal(held.isEnded('0'), false)
+})
+
+/** Pods of these accounts, in turn, each of which holds 250. */
+const crowds: Readonly<Record<string, (pod: number) => Account>> = {
+  'the pods of one identity': () => ['acme', 'crowd', 'crawler'],
+  'the identities of one namespace': (pod) => ['acme', 'crowd', `sa-${pod}`],
+  'the namespaces of one tenant': (pod) => ['crowd', `ns-${pod}`, `sa-${pod}`],
+}
+
+for (const [who, accountOf] of Object.entries(crowds)) {
+  test(`${who} push out their own sessions, and those of nobody else`, () => {
+    requirement('gateway.shares-for-all')
+    const { held } = open()
+    const quiet = { ...holder, owner: 'quiet pod', account: ['quiet', 'quiet', 'quiet'] as const }
+    held.hold({ ...quiet, key: 'quiet', session: session('quiet') })
+    held.end({ ...quiet, key: 'ended' })
+    for (let pod = 0; pod < 60; pod += 1) {
+      const each = { ...holder, owner: `pod ${pod}`, account: accountOf(pod) }
+      for (let at = 0; at < 250; at += 1) {
+        held.hold({ ...each, key: `${pod} ${at}`, session: session('s') })
+        held.end({ ...each, key: `ended ${pod} ${at}` })
+      }
+    }
+    assert.deepEqual(held.find({ ...quiet, key: 'quiet' }), session('quiet'))
+    assert.equal(held.isEnded('ended'), true)
+    // The newest of them are there, the oldest have gone.
+    assert.deepEqual(held.find({ ...holder, key: '59 249' }), session('s'))
+    assert.equal(held.find({ ...holder, key: '0 0' }), undefined)
+    assert.equal(held.isEnded('ended 0 0'), false)
+  })
+}
+
+test('one that comes when others have taken much loses as many as are too many, and the count is right after it', () => {
+  const { held } = open()
+  const put = (tenant: string, at: number): void =>
+    held.hold({
+      ...holder,
+      owner: `${tenant} ${Math.floor(at / 200)}`,
+      account: [tenant, `${tenant} ${Math.floor(at / 1000)}`, `${tenant} ${Math.floor(at / 200)}`],
+      key: `${tenant} ${at}`,
+      session: session('s'),
+    })
+  const count = (tenant: string): number =>
+    Array.from({ length: 5000 }, (_, at) =>
+      held.find({ ...holder, key: `${tenant} ${at}` }),
+    ).filter((each) => each !== undefined).length
+  for (let at = 0; at < 5000; at += 1) put('first', at)
+  assert.equal(count('first'), 4375)
+  for (let at = 0; at < 5000; at += 1) put('second', at)
+  assert.equal(count('first'), 4375)
+  put('first', 5000)
+  // Each as much as is left free, but for the eighth.
+  const [one, other] = [count('first'), count('second')]
+  assert.ok(one <= 10_000 - 1250 - one - other + 1, `got=${one} ${other}`)
 })
