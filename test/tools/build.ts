@@ -59,7 +59,7 @@ function cacheKey(program: Program, environment: Environment): string {
   return hash.digest('hex').slice(0, 16)
 }
 
-function cacheFolder(environment: Environment): string {
+export function cacheFolder(environment: Environment): string {
   const base = environment['XDG_CACHE_HOME'] || join(environment['HOME'] ?? homedir(), '.cache')
   return join(base, 'countersign', 'tools')
 }

@@ -1,0 +1,65 @@
+/**
+ * Packages of npm that tests run and that nobody who installs Countersign needs: a folder with a `package.json` and a lockfile of its
+ * own, installed into the user's cache. The lockfile pins each package and what it has to hash to.
+ */
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { cacheFolder, type Environment } from './build.ts'
+import { ToolchainError } from './toolchain-error.ts'
+
+const files = ['package.json', 'package-lock.json'] as const
+const hint = 'the first run installs packages: it needs npm and its registry'
+
+/** Where the packages of this folder are, or would be, installed. */
+export function npmFolder(source: string, environment: Environment = process.env): string {
+  const hash = createHash('sha256')
+  for (const file of files) hash.update(readFileSync(join(source, file))).update('\0')
+  const name = `npm-${basename(source)}-${hash.digest('hex').slice(0, 16)}`
+  return join(cacheFolder(environment), name)
+}
+
+/** Installs what is missing beside the final folder and renames, so that an interrupted install never counts; gives `node_modules`. */
+export async function installNpm(
+  source: string,
+  environment: Environment = process.env,
+): Promise<string> {
+  const folder = npmFolder(source, environment)
+  const installed = join(folder, 'node_modules')
+  if (existsSync(folder)) return installed
+  await mkdir(cacheFolder(environment), { recursive: true })
+  const unfinished = await mkdtemp(`${folder}.unfinished-`)
+  try {
+    for (const file of files) await copyFile(join(source, file), join(unfinished, file))
+    await runNpm(unfinished, environment)
+    await rename(unfinished, folder).catch((error: unknown) => {
+      // Another process finished the same install first: its folder is as good as ours.
+      if (!existsSync(folder)) throw error
+    })
+  } finally {
+    await rm(unfinished, { recursive: true, force: true })
+  }
+  return installed
+}
+
+/** No package's own script runs: none of ours needs one. */
+async function runNpm(folder: string, environment: Environment): Promise<void> {
+  const words = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', folder]
+  const child = spawn('npm', words, {
+    cwd: folder,
+    env: { ...environment },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let output = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    output = (output + text).slice(-8000)
+  })
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject).once('close', resolve)
+  }).catch(() => {
+    throw new ToolchainError('the npm command cannot be run', hint)
+  })
+  if (code !== 0) throw new ToolchainError(`npm ci: want=exit 0 got=exit ${code}\n${output}`, hint)
+}
