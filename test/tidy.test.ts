@@ -238,6 +238,7 @@ const foldersWithoutSource = [
   'sdks',
   'chart',
   'cluster',
+  'conformance',
   'e2e',
   'node',
   'package',

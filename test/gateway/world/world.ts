@@ -81,7 +81,7 @@ export interface WorldOptions {
   readonly upstreams?: (
     configs: GatewayOptions['upstreams'],
     identities: Identities,
-  ) => GatewayOptions['upstreams']
+  ) => GatewayOptions['upstreams'] | Promise<GatewayOptions['upstreams']>
   readonly grants?: object
   readonly authorizer?: (real: Authorizer) => Authorizer
   readonly limits?: GatewayOptions['limits']
@@ -89,6 +89,7 @@ export interface WorldOptions {
   readonly delay?: GatewayOptions['delay']
   readonly ready?: GatewayOptions['ready']
   readonly hosts?: readonly string[]
+  readonly origins?: readonly string[]
   readonly now?: () => number
   readonly log?: Log
   readonly metrics?: Metrics
@@ -161,12 +162,12 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     trustBundle,
     authorizer: options.authorizer?.(real) ?? real,
     decisionLog,
-    upstreams: options.upstreams?.(configs, identities) ?? configs,
+    upstreams: (await options.upstreams?.(configs, identities)) ?? configs,
     revocations: revocationSource(revocations, stale),
     pods: options.pods ?? podSource(gone, stale),
     namespaces: namespaceSource(labels, stale),
     hosts: options.hosts ?? ['gateway.test'],
-    origins: ['https://console.test'],
+    origins: options.origins ?? ['https://console.test'],
     ...(limits === undefined ? {} : { limits }),
     drain: { graceSeconds: 0, ...options.drain },
     delay: options.delay,
