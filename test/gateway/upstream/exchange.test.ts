@@ -19,6 +19,7 @@ test('an exchange that cannot even begin says so after it has been given out', a
     },
     credential: changeable(identities.issue()),
     trustBundle: changeable(identities.bundle),
+    answerBytesMax: 1024,
     seats: { ...defaultLimits, seatsMax: 8, waitMilliseconds: 0 },
     now: Date.now,
     log: silentLog,
