@@ -406,6 +406,12 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'whoever writes resources in a namespace names tool servers of that namespace alone',
     source: 'confused deputy: a name or identity of another would get its callers and their scopes',
   },
+  'gateway.status-written-once': {
+    claim:
+      'the status of a ToolServer is written when it changes and no more, by however many replicas, and by those who do not agree ever more seldom',
+    source:
+      'whoever may write a ToolServer could make gateways write to the API server without end',
+  },
   'gateway.session-bound': {
     claim: 'a session id is of use only to the identity that it was made for',
     source: 'CVE-2026-33946',

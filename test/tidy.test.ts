@@ -180,7 +180,7 @@ const importableByAll = [
 
 /** The files of domain rooms that talk to the API server: thin shells around what is pure. */
 const kubernetesShells =
-  /^src\/(signer\/(controller|request-queue|cluster-ports|gather|trust-bundle|authority-secret|rights|anchor-publication|tell-waiting|until-answered|await-authority)|gateway\/(rights|(caller|upstream)\/[a-z-]+-watch))\.ts$/
+  /^src\/(signer\/(controller|request-queue|cluster-ports|gather|trust-bundle|authority-secret|rights|anchor-publication|tell-waiting|until-answered|await-authority)|gateway\/(rights|(caller|upstream)\/[a-z-]+-watch|upstream\/tool-server-status))\.ts$/
 
 /** Where a package may be imported, and nowhere else. */
 const packageHomes: Readonly<Record<string, readonly string[]>> = {

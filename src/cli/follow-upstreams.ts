@@ -2,7 +2,13 @@ import { CountersignError, cut } from '../errors.ts'
 import { coalesce } from '../gateway/caller/coalesce.ts'
 import type { GatewayOptions } from '../gateway/gateway.ts'
 import { serverLimitsOfWorker } from '../gateway/limits.ts'
-import { chooseToolServers, type Chosen } from '../gateway/upstream/tool-server.ts'
+import {
+  chooseToolServers,
+  isAccepted,
+  type Chosen,
+  type ToolServerVerdict,
+} from '../gateway/upstream/tool-server.ts'
+import type { StatusWriter } from '../gateway/upstream/tool-server-status.ts'
 import type { ToolServerSource } from '../gateway/upstream/tool-server-watch.ts'
 import type { Log } from '../log.ts'
 import { openReloadingFiles, type Reloading } from '../pki/reloading-files.ts'
@@ -26,6 +32,8 @@ export interface FollowOptions {
   readonly toolServers?: ToolServerSource | undefined
   /** The gateway's own, as soon as it has a certificate. */
   readonly ownNamespace?: () => string | undefined
+  /** Told of each choice that is in force. */
+  readonly status?: Pick<StatusWriter, 'tell'>
 }
 
 /**
@@ -34,7 +42,7 @@ export interface FollowOptions {
  */
 export async function followUpstreams(
   config: GatewayConfig,
-  { log, toolServers, ownNamespace = () => undefined }: FollowOptions,
+  { log, toolServers, ownNamespace = () => undefined, status }: FollowOptions,
 ): Promise<FollowedUpstreams> {
   const source = await openConfigured(config, log)
   let refused: CountersignError | undefined
@@ -46,7 +54,7 @@ export async function followUpstreams(
     const configured = source.current()
     const namespace = ownNamespace()
     if (toolServers === undefined || namespace === undefined) {
-      return { configs: configured, refused: [] }
+      return { configs: configured, verdicts: [] }
     }
     const { trustDomain } = config
     return chooseToolServers(toolServers.list(), {
@@ -62,6 +70,7 @@ export async function followUpstreams(
       taken = chosen
       complain(chosen)
       replace(ofWorker(chosen.configs, config.workers))
+      status?.tell(chosen)
     } catch (error) {
       if (!(error instanceof CountersignError)) throw error
       refused = error
@@ -69,11 +78,14 @@ export async function followUpstreams(
     }
   }
   /** Each set of complaints once. */
-  function complain({ refused: left }: Chosen): void {
+  function complain(chosen: Chosen): void {
+    const left = refusedOf(chosen)
     const now = JSON.stringify(left)
     if (now === complaints) return
     complaints = now
-    for (const { object, why } of left) log.warn({ object, why }, 'tool server is not served')
+    for (const { object, reason, message } of left) {
+      log.warn({ object, reason, why: message }, 'tool server is not served')
+    }
   }
 
   return {
@@ -100,15 +112,22 @@ function stateOf(file: string, problem: Error | undefined): Condition {
   return { name, ok: false, optional: true, reason }
 }
 
+function refusedOf({ verdicts }: Chosen): readonly ToolServerVerdict[] {
+  return verdicts.filter((verdict) => !isAccepted(verdict))
+}
+
 function stateOfCluster(
   source: ToolServerSource,
-  { refused }: Chosen,
+  chosen: Chosen,
   staleSecondsMax: number,
 ): Condition {
   const name = 'tool-servers'
   const watch = source.condition(staleSecondsMax)
+  const refused = refusedOf(chosen)
   if (!watch.ok || refused.length === 0) return { ...watch, name, optional: true }
-  const reason = refused.map(({ object, why }) => `${object} is not served: ${why}`).join('; ')
+  const reason = refused
+    .map(({ object, message }) => `${object} is not served: ${message}`)
+    .join('; ')
   return { name, ok: false, optional: true, reason: cut(reason, 1000) }
 }
 

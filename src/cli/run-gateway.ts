@@ -3,6 +3,7 @@ import { watchNamespaces } from '../gateway/caller/namespace-watch.ts'
 import { watchPods } from '../gateway/caller/pod-watch.ts'
 import { watchRevocations } from '../gateway/caller/revocation-watch.ts'
 import { gatewayRights, toolServerRights } from '../gateway/rights.ts'
+import { startStatusWriter, type StatusWriter } from '../gateway/upstream/tool-server-status.ts'
 import { watchToolServers, type ToolServerSource } from '../gateway/upstream/tool-server-watch.ts'
 import type { Right } from '../kubernetes/access-review.ts'
 import { createApiClient } from '../kubernetes/api-client.ts'
@@ -107,17 +108,21 @@ interface OpenGateway extends AsyncDisposable {
   readonly ended: Promise<void>
 }
 
+export interface OpenGatewayOptions {
+  readonly log: Log
+  readonly now: () => number
+  readonly metrics: Metrics
+  readonly sessionKey: Buffer
+  /** Of the process, in the events of the decision log. */
+  readonly labels?: Readonly<Record<string, string>>
+  /** Whether it says of ToolServers that they are served; of several workers one does. Default true. */
+  readonly tellsStatus?: boolean
+}
+
 /** Opens what `runGateway` says. */
 export async function openGateway(
   config: GatewayConfig,
-  options: {
-    readonly log: Log
-    readonly now: () => number
-    readonly metrics: Metrics
-    readonly sessionKey: Buffer
-    /** Of the process, in the events of the decision log. */
-    readonly labels?: Readonly<Record<string, string>>
-  },
+  options: OpenGatewayOptions,
 ): Promise<OpenGateway> {
   const { log, now, metrics } = options
   await using opened = new AsyncDisposableStack()
@@ -125,12 +130,13 @@ export async function openGateway(
   const policy = opened.use(await openPolicy(config.policy, { log, metrics }))
   const board = createBoard(conditionNames)
   board.set('policy', () => policy.condition())
-  const parts = { log, metrics, now, opened, board }
-  const { toolServers, ...watches } = await openWatches(config, parts)
+  const { tellsStatus = true } = options
+  const parts = { log, metrics, now, opened, board, tellsStatus }
+  const { resources, ...watches } = await openWatches(config, parts)
   const { credential, trustBundle } = await openFiles(config, { ...parts, settings })
   const ownNamespace = (): string | undefined =>
     isThere(credential) ? workloadOf(credential.current().svid.spiffeId)?.namespace : undefined
-  const tools = opened.use(await followUpstreams(config, { log, toolServers, ownNamespace }))
+  const tools = opened.use(await followUpstreams(config, { log, ownNamespace, ...resources }))
   const inputOctetsMax = config.limits.bodyBytesMax + inputOctetsMore
   const decisionLog = opened.use(
     await openDecisionLog({
@@ -256,7 +262,10 @@ function settingsOf(
 }
 
 type Watches = Pick<GatewayOptions, 'revocations' | 'pods' | 'namespaces'> & {
-  readonly toolServers: ToolServerSource | undefined
+  readonly resources: {
+    readonly toolServers?: ToolServerSource
+    readonly status?: StatusWriter
+  }
 }
 
 async function openWatches(
@@ -267,9 +276,10 @@ async function openWatches(
     readonly now: () => number
     readonly opened: AsyncDisposableStack
     readonly board: ConditionBoard
+    readonly tellsStatus: boolean
   },
 ): Promise<Watches> {
-  const { opened, board, ...rest } = parts
+  const { opened, board, tellsStatus, ...rest } = parts
   const direct = createApiClient({
     ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
     environment: process.env,
@@ -290,8 +300,12 @@ async function openWatches(
   board.set('revocations', () => revocations.condition(staleSecondsMax))
   board.set('pods', () => pods.condition(staleSecondsMax))
   board.set('namespaces', () => namespaces.condition(staleSecondsMax))
-  const toolServers = config.toolServers ? opened.use(watchToolServers(watch)) : undefined
-  return { revocations, pods, namespaces, toolServers }
+  if (!config.toolServers) return { revocations, pods, namespaces, resources: {} }
+  const toolServers = opened.use(watchToolServers(watch))
+  const resources = tellsStatus
+    ? { toolServers, status: opened.use(startStatusWriter({ ...watch, source: toolServers })) }
+    : { toolServers }
+  return { revocations, pods, namespaces, resources }
 }
 
 function rightsOf({ toolServers }: GatewayConfig): readonly Right[] {

@@ -27,7 +27,9 @@ export async function runWorker(terminal: Terminal): Promise<void> {
   const log = createLog({ ...config.log, name: 'gateway', worker: number })
   try {
     const settings = { log, now: Date.now, sessionKey: Buffer.from(sessionKey) }
-    await serve({ ...settings, primary, config, labels: { worker: String(number) } })
+    const tellsStatus = number === 1
+    const labels = { worker: String(number) }
+    await serve({ ...settings, primary, config, labels, tellsStatus })
   } catch (error) {
     log.debug({ error }, 'ended by an error')
     await primary.tell({ kind: 'failed', failure: failureOf(error) })
@@ -44,7 +46,7 @@ async function serve({
   readonly log: Log
   readonly now: () => number
 } & Pick<WorkerSettings, 'config'> &
-  Pick<Parameters<typeof openGateway>[1], 'sessionKey' | 'labels'>): Promise<void> {
+  Pick<Parameters<typeof openGateway>[1], 'sessionKey' | 'labels' | 'tellsStatus'>): Promise<void> {
   const metrics = createMetrics({ process: true })
   await using opened = new AsyncDisposableStack()
   const gateway = await openGateway(config, { ...options, metrics })

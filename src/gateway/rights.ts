@@ -38,4 +38,11 @@ const toolServers = {
 export const toolServerRights: readonly Right[] = [
   { ...toolServers, verb: 'list' },
   { ...toolServers, verb: 'watch' },
+  {
+    ...toolServers,
+    subresource: 'status',
+    verb: 'patch',
+    without: 'no ToolServer says whether it is served, and why not',
+    optional: true,
+  },
 ]

@@ -99,6 +99,7 @@ function cluster(
     namespace: 'research',
     name,
     createdAt: index,
+    generation: 1,
     spec: {
       namespace: undefined,
       service: { name, port: 443, path: '/mcp' },
@@ -144,7 +145,10 @@ test('tool servers of the cluster are served beside those of the file, and those
   assert.deepEqual(seen.at(-1), ['one', 'research--search'])
   const [condition] = followed.conditions()
   assert.equal(condition?.ok, false)
-  assert.match(condition.reason, /^research\/twin is not served: want=a SPIFFE ID for each server/)
+  assert.match(
+    condition.reason,
+    /^research\/twin is not served: spec\.serviceAccount: want=a SPIFFE ID for each server/,
+  )
   toolServers.set()
   await new Promise(setImmediate)
   assert.deepEqual(seen.at(-1), ['one'])

@@ -2,6 +2,7 @@ import { never, type Mutation } from './mutation.ts'
 
 const listing = 'src/gateway/catalogue/list-upstream.ts'
 const toolServer = 'src/gateway/upstream/tool-server.ts'
+const toolServerStatus = 'src/gateway/upstream/tool-server-status.ts'
 
 /** Several servers at one door: their waits, lists and sessions, and who may name one. */
 export const federationMutations: readonly Mutation[] = [
@@ -70,6 +71,30 @@ export const federationMutations: readonly Mutation[] = [
     without: 'the look at whose name and identity it takes',
     file: toolServer,
     edits: never('conflict !== undefined'),
+  },
+  {
+    claim: 'gateway.status-written-once',
+    without: 'the look whether it is said already',
+    file: toolServerStatus,
+    edits: never('Object.entries(said).every(([member, value]) => old?.[member] === value)'),
+  },
+  {
+    claim: 'gateway.status-written-once',
+    without: 'the pauses of those who do not agree',
+    file: toolServerStatus,
+    edits: never('againSeconds > 0'),
+  },
+  {
+    claim: 'gateway.status-written-once',
+    without: 'the spread of replicas',
+    file: toolServerStatus,
+    edits: [['random() * spreadSeconds', '0 * spreadSeconds']],
+  },
+  {
+    claim: 'gateway.status-written-once',
+    without: 'the difference between a change of its status and one of itself',
+    file: 'src/gateway/upstream/tool-server-watch.ts',
+    edits: [['!isDeepStrictEqual(old?.toolServer, object.toolServer)', 'object !== undefined']],
   },
   {
     claim: 'gateway.endings-bounded',

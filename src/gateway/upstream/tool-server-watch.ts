@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from 'node:util'
 import { createListeners } from '../../listeners.ts'
 import { CountersignError, quoted } from '../../errors.ts'
 import { isDnsLabel, isDnsSubdomain } from '../../identity/kubernetes-name.ts'
 import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { startInformer } from '../../kubernetes/informer.ts'
+import { objectKey } from '../../kubernetes/object-store.ts'
 import {
   readFields,
   readOptionalFields,
@@ -23,7 +25,7 @@ import type { Era } from '../../mcp/message.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { Condition } from '../../readiness.ts'
 import { limitRanges, serverLimitNames, type ServerLimits } from '../limits.ts'
-import type { ToolServer } from './tool-server.ts'
+import type { ToolServer, ToolServerSpec } from './tool-server.ts'
 
 /** The ToolServers of the cluster. */
 export interface ToolServerSource extends AsyncDisposable {
@@ -34,12 +36,22 @@ export interface ToolServerSource extends AsyncDisposable {
   condition(staleSecondsMax: number): Omit<Condition, 'name'>
 }
 
-interface ToolServerObject extends KubernetesObject {
+/** With what whoever writes their status needs. */
+export interface ToolServerWatch extends ToolServerSource {
+  /** By `namespace/name`. */
+  find(key: string): ToolServerObject | undefined
+  /** Told of each whose status is another, while nothing else of it is. */
+  onStatus(listener: (key: string) => void): void
+}
+
+export interface ToolServerObject extends KubernetesObject {
   readonly toolServer: ToolServer
+  /** Of its status, as they were written by whomever. */
+  readonly conditions: readonly unknown[]
 }
 
 /** The ToolServer resource: `charts/countersign/files/crds/toolservers.yaml`. */
-const toolServerResource: Resource<ToolServerObject> = {
+export const toolServerResource: Resource<ToolServerObject> = {
   group: 'countersign.dev',
   version: 'v1alpha1',
   plural: 'toolservers',
@@ -51,22 +63,27 @@ const toolServerResource: Resource<ToolServerObject> = {
 }
 
 /**
- * Follows the ToolServers of all namespaces. One that cannot be read is not served, and harms no other. While the watch is broken those
- * of before stay: what must not be called any more is revoked.
+ * Follows the ToolServers of all namespaces. One whose spec cannot be read is there with what is wrong with it, and harms no other. While
+ * the watch is broken those of before stay: what must not be called any more is revoked.
  */
 export function watchToolServers(options: {
   readonly client: ApiClient
   readonly log: Log
   readonly metrics: Metrics
-}): ToolServerSource {
+}): ToolServerWatch {
   const listeners = createListeners()
   const changed = listeners.tell
+  const statusListeners = new Set<(key: string) => void>()
   const informer = startInformer({
     ...options,
     resource: keepingOnly(toolServerResource, {}),
     onUnreadable: changed,
   })
-  informer.onEvent(changed)
+  informer.onEvent(({ object, old }) => {
+    // Each of our own writes comes back from the watch: nothing is chosen anew for it.
+    if (!isDeepStrictEqual(old?.toolServer, object.toolServer)) return changed()
+    for (const listener of statusListeners) listener(objectKey(object.metadata))
+  })
   // A first list that is empty is no event. What is closed before it never has one.
   informer.synced.then(changed, () => {})
   return {
@@ -75,9 +92,15 @@ export function watchToolServers(options: {
     },
     list: () => informer.list().map(({ toolServer }) => toolServer),
     onChange: listeners.onChange,
+    find(key) {
+      const [namespace, name = ''] = key.split('/')
+      return informer.get(name, namespace)
+    },
+    onStatus: (listener) => void statusListeners.add(listener),
     condition: (staleSecondsMax) => informer.condition(staleSecondsMax),
     async [Symbol.asyncDispose]() {
       listeners.clear()
+      statusListeners.clear()
       await informer[Symbol.asyncDispose]()
     },
   }
@@ -85,40 +108,60 @@ export function watchToolServers(options: {
 
 function parseToolServer(raw: unknown): ToolServerObject {
   const metadata = readMetadata(raw)
-  const spec = readFields(readFields(raw, 'tool server')['spec'], 'spec')
-  const service = readFields(spec['service'], 'spec.service')
-  const namespace = readOptionalText(spec['namespace'], 'spec.namespace')
-  const pins = readOptionalFields(spec['pins'], 'spec.pins')
+  const object = readFields(raw, 'tool server')
+  const { generation } = readFields(object['metadata'], 'metadata')
   const toolServer: ToolServer = {
     namespace: metadata.namespace ?? '',
     name: metadata.name,
     createdAt: metadata.creationTimestamp?.getTime() ?? 0,
-    spec: {
-      namespace:
-        namespace === undefined ? undefined : name(namespace, 'spec.namespace', isDnsLabel),
-      service: {
-        name: name(readText(service['name'], 'spec.service.name'), 'spec.service.name', isDnsLabel),
-        port: integer(service['port'], 'spec.service.port', { min: 1, max: 65_535, without: 443 }),
-        path: path(readOptionalText(service['path'], 'spec.service.path') ?? '/mcp'),
-      },
-      serviceAccount: name(
-        readText(spec['serviceAccount'], 'spec.serviceAccount'),
-        'spec.serviceAccount',
-        isDnsSubdomain,
-      ),
-      eras: eras(spec['eras']),
-      timeoutSeconds: integer(spec['timeoutSeconds'], 'spec.timeoutSeconds', {
-        min: 1,
-        max: 3600,
-        without: 60,
-      }),
-      pins: spec['pins'] === undefined ? undefined : digests(readTextMap(pins, 'spec.pins')),
-      scopes:
-        spec['scopes'] === undefined ? undefined : readTextList(spec['scopes'], 'spec.scopes'),
-      limits: spec['limits'] === undefined ? undefined : limits(spec['limits']),
-    },
+    generation: readOptionalInteger(generation, 'metadata.generation') ?? 0,
+    spec: specOrFault(object['spec']),
   }
-  return { metadata, toolServer }
+  return { metadata, toolServer, conditions: conditionsOf(object['status']) }
+}
+
+/** What is no list of conditions is none, and is written over. */
+function conditionsOf(status: unknown): readonly unknown[] {
+  const conditions = (status as { readonly conditions?: unknown } | null | undefined)?.conditions
+  return Array.isArray(conditions) ? (conditions as readonly unknown[]) : []
+}
+
+function specOrFault(raw: unknown): ToolServerSpec | string {
+  try {
+    return parseSpec(raw)
+  } catch (error) {
+    if (!(error instanceof CountersignError)) throw error
+    return error.message
+  }
+}
+
+function parseSpec(raw: unknown): ToolServerSpec {
+  const spec = readFields(raw, 'spec')
+  const service = readFields(spec['service'], 'spec.service')
+  const namespace = readOptionalText(spec['namespace'], 'spec.namespace')
+  const pins = readOptionalFields(spec['pins'], 'spec.pins')
+  return {
+    namespace: namespace === undefined ? undefined : name(namespace, 'spec.namespace', isDnsLabel),
+    service: {
+      name: name(readText(service['name'], 'spec.service.name'), 'spec.service.name', isDnsLabel),
+      port: integer(service['port'], 'spec.service.port', { min: 1, max: 65_535, without: 443 }),
+      path: path(readOptionalText(service['path'], 'spec.service.path') ?? '/mcp'),
+    },
+    serviceAccount: name(
+      readText(spec['serviceAccount'], 'spec.serviceAccount'),
+      'spec.serviceAccount',
+      isDnsSubdomain,
+    ),
+    eras: eras(spec['eras']),
+    timeoutSeconds: integer(spec['timeoutSeconds'], 'spec.timeoutSeconds', {
+      min: 1,
+      max: 3600,
+      without: 60,
+    }),
+    pins: spec['pins'] === undefined ? undefined : digests(readTextMap(pins, 'spec.pins')),
+    scopes: spec['scopes'] === undefined ? undefined : readTextList(spec['scopes'], 'spec.scopes'),
+    limits: spec['limits'] === undefined ? undefined : limits(spec['limits']),
+  }
 }
 
 function name(text: string, at: string, isName: (text: string) => boolean): string {

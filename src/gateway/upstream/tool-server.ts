@@ -1,11 +1,10 @@
 import { CountersignError } from '../../errors.ts'
 import { parseServerScopes } from '../../identity/ceiling.ts'
-import type { ToolScope } from '../../identity/tool-scope.ts'
 import { workloadSpiffeId } from '../../identity/spiffe-id.ts'
 import type { TrustDomain } from '../../identity/trust-domain.ts'
 import type { Era } from '../../mcp/message.ts'
 import type { ServerLimits } from '../limits.ts'
-import { createKnownUpstreams } from './conflicts.ts'
+import { createKnownUpstreams, type UpstreamConflict } from './conflicts.ts'
 import type { UpstreamConfig } from './upstream.ts'
 
 /** A ToolServer of the cluster, as it is written there. */
@@ -13,29 +12,55 @@ export interface ToolServer {
   readonly namespace: string
   readonly name: string
   readonly createdAt: number
-  readonly spec: {
-    /** Of the Service and the service account; only in the gateway's own namespace another than its own. */
-    readonly namespace: string | undefined
-    readonly service: { readonly name: string; readonly port: number; readonly path: string }
-    readonly serviceAccount: string
-    readonly eras: readonly Era[]
-    readonly timeoutSeconds: number
-    readonly pins: Readonly<Record<string, string>> | undefined
-    /** Tools and prefixes, as behind the colon of a tool scope. */
-    readonly scopes: readonly string[] | undefined
-    readonly limits: ServerLimits | undefined
-  }
+  /** Counts the changes of its spec. */
+  readonly generation: number
+  /** Or what is wrong with it, the field first. */
+  readonly spec: ToolServerSpec | string
 }
 
-/** What cannot be served, and why. */
-export interface RefusedToolServer {
-  readonly object: string
-  readonly why: string
+export interface ToolServerSpec {
+  /** Of the Service and the service account; only in the gateway's own namespace another than its own. */
+  readonly namespace: string | undefined
+  readonly service: { readonly name: string; readonly port: number; readonly path: string }
+  readonly serviceAccount: string
+  readonly eras: readonly Era[]
+  readonly timeoutSeconds: number
+  readonly pins: Readonly<Record<string, string>> | undefined
+  /** Tools and prefixes, as behind the colon of a tool scope. */
+  readonly scopes: readonly string[] | undefined
+  readonly limits: ServerLimits | undefined
 }
+
+/** What is made of a ToolServer of one generation. */
+export interface ToolServerVerdict {
+  /** `namespace/name` */
+  readonly object: string
+  readonly generation: number
+  readonly reason: VerdictReason
+  /** For people. Of a refusal it begins with the field. */
+  readonly message: string
+}
+
+/** As its condition says it; documented in docs/AUTHORIZATION.md. */
+export type VerdictReason =
+  | 'Accepted'
+  /** A field is not what it has to be. */
+  | 'Invalid'
+  /** It speaks for a namespace that is not its own. */
+  | 'NamespaceNotAllowed'
+  | 'NameTaken'
+  | 'SpiffeIdTaken'
+  | 'TooMany'
 
 export interface Chosen {
+  /** What is served, in the order of rank. */
   readonly configs: readonly UpstreamConfig[]
-  readonly refused: readonly RefusedToolServer[]
+  /** Of each ToolServer. */
+  readonly verdicts: readonly ToolServerVerdict[]
+}
+
+export function isAccepted({ reason }: ToolServerVerdict): boolean {
+  return reason === 'Accepted'
 }
 
 export interface Choosing {
@@ -60,34 +85,53 @@ export function chooseToolServers(
   toolServers: readonly ToolServer[],
   { trustDomain, ownNamespace, configured }: Choosing,
 ): Chosen {
-  const refused: RefusedToolServer[] = []
-  const made: { readonly object: string; readonly config: UpstreamConfig }[] = []
-  const counts = new Map<string, number>()
-  for (const each of toolServers.toSorted(byRank(ownNamespace))) {
-    const object = `${each.namespace}/${each.name}`
-    const count = (counts.get(each.namespace) ?? 0) + 1
-    counts.set(each.namespace, count)
-    const tooMany = each.namespace !== ownNamespace && count > ofNamespaceMax
-    const config = tooMany
-      ? `want=at most ${ofNamespaceMax} ToolServers in a namespace`
-      : configOf(each, trustDomain, ownNamespace)
-    if (typeof config === 'string') refused.push({ object, why: config })
-    else made.push({ object, config })
-  }
   const configs = [...configured]
   const known = createKnownUpstreams(trustDomain)
   for (const config of configured) known.add(config)
-  for (const { object, config } of made) {
-    const [conflict] = known.conflictsOf(config)
-    if (conflict !== undefined) refused.push({ object, why: conflict.message })
-    else if (configs.length - configured.length >= toolServersMax) {
-      refused.push({ object, why: `want=at most ${toolServersMax} ToolServers in the cluster` })
-    } else {
-      configs.push(config)
-      known.add(config)
+  const counts = new Map<string, number>()
+
+  function judge(toolServer: ToolServer): UpstreamConfig | Refusal {
+    const { namespace } = toolServer
+    const count = (counts.get(namespace) ?? 0) + 1
+    counts.set(namespace, count)
+    if (namespace !== ownNamespace && count > ofNamespaceMax) {
+      return tooMany(`${ofNamespaceMax} ToolServers in a namespace`)
     }
+    const config = configOf(toolServer, trustDomain, ownNamespace)
+    if ('reason' in config) return config
+    const [conflict] = known.conflictsOf(config)
+    if (conflict !== undefined) return taken(conflict)
+    return configs.length - configured.length < toolServersMax
+      ? config
+      : tooMany(`${toolServersMax} ToolServers in the cluster`)
   }
-  return { configs, refused }
+  const verdicts = toolServers.toSorted(byRank(ownNamespace)).map((each): ToolServerVerdict => {
+    const object = `${each.namespace}/${each.name}`
+    const { generation } = each
+    const judged = judge(each)
+    if ('reason' in judged) return { object, generation, ...judged }
+    configs.push(judged)
+    known.add(judged)
+    const message = `served as ${judged.server}, which has to prove ${judged.spiffeId.uri}`
+    return { object, generation, reason: 'Accepted', message }
+  })
+  return { configs, verdicts }
+}
+
+type Refusal = Pick<ToolServerVerdict, 'reason' | 'message'>
+
+function tooMany(most: string): Refusal {
+  return { reason: 'TooMany', message: `metadata.namespace: want=at most ${most}` }
+}
+
+function taken({ field, message }: Pick<UpstreamConflict, 'field' | 'message'>): Refusal {
+  return field === 'server'
+    ? { reason: 'NameTaken', message: `metadata.name: ${message}` }
+    : { reason: 'SpiffeIdTaken', message: `spec.serviceAccount: ${message}` }
+}
+
+function invalid(message: string): Refusal {
+  return { reason: 'Invalid', message }
 }
 
 function byRank(ownNamespace: string): (one: ToolServer, other: ToolServer) => number {
@@ -108,40 +152,50 @@ function configOf(
   { namespace, name, spec }: ToolServer,
   trustDomain: TrustDomain,
   ownNamespace: string,
-): UpstreamConfig | string {
+): UpstreamConfig | Refusal {
+  if (typeof spec === 'string') return invalid(spec)
   const isOwn = namespace === ownNamespace
-  if (name.includes(mark) || (!isOwn && namespace.includes(mark))) {
-    return `want=a name without ${mark}`
+  if (name.includes(mark)) return invalid(`metadata.name: want=a name without ${mark}`)
+  if (!isOwn && namespace.includes(mark)) {
+    return invalid(`metadata.namespace: want=a name without ${mark}`)
   }
   const server = isOwn ? name : `${namespace}${mark}${name}`
-  if (!serverName.test(server)) return `want=at most 63 letters, digits and dashes got=${server}`
+  if (!serverName.test(server)) {
+    return invalid(`metadata.name: want=at most 63 letters, digits and dashes got=${server}`)
+  }
   const at = spec.namespace ?? namespace
   if (!isOwn && at !== namespace) {
-    return `spec.namespace: want=its own, or a ToolServer in ${ownNamespace} got=${at}`
+    const message = `spec.namespace: want=its own, or a ToolServer in ${ownNamespace} got=${at}`
+    return { reason: 'NamespaceNotAllowed', message }
   }
   const { service, serviceAccount, eras, timeoutSeconds, pins, scopes, limits } = spec
   try {
     return {
       server,
       url: `https://${service.name}.${at}.svc:${service.port}${service.path}`,
-      spiffeId: workloadSpiffeId({ trustDomain, namespace: at, serviceAccount }),
+      spiffeId: fieldAt('spec.serviceAccount', () =>
+        workloadSpiffeId({ trustDomain, namespace: at, serviceAccount }),
+      ),
       eras,
       timeoutSeconds,
       ...(pins === undefined ? {} : { pins }),
-      ...(scopes === undefined ? {} : { scopes: serverScopes(server, scopes) }),
+      ...(scopes === undefined
+        ? {}
+        : { scopes: fieldAt('spec.scopes', () => parseServerScopes(server, scopes)) }),
       ...(limits === undefined ? {} : { limits }),
     }
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error
-    return error.message
+    return invalid(error.message)
   }
 }
 
-function serverScopes(server: string, tools: readonly string[]): readonly ToolScope[] {
+/** What a parser says, with the field before it. */
+function fieldAt<T>(field: string, parse: () => T): T {
   try {
-    return parseServerScopes(server, tools)
+    return parse()
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error
-    throw new CountersignError(error.code, `spec.scopes: ${error.message}`)
+    throw new CountersignError(error.code, `${field}: ${error.message}`)
   }
 }

@@ -4,6 +4,7 @@ import { watchToolServers } from '../../../src/gateway/upstream/tool-server-watc
 import { createApiClient, type ApiClient } from '../../../src/kubernetes/api-client.ts'
 import { silentLog } from '../../../src/log.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
+import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
 import {
   listAnswer,
@@ -38,7 +39,14 @@ afterEach(async () => {
 function object(name: string, spec: unknown): object {
   const creationTimestamp = '2026-07-28T12:00:00Z'
   return {
-    metadata: { name, namespace: 'tools', uid: name, resourceVersion: '1', creationTimestamp },
+    metadata: {
+      name,
+      namespace: 'tools',
+      uid: name,
+      resourceVersion: '1',
+      generation: 2,
+      creationTimestamp,
+    },
     spec,
   }
 }
@@ -61,7 +69,7 @@ test('tool servers are read with what they leave out', async () => {
   items = [object('least', least), object('whole', whole)]
   await using source = watchToolServers({ client, log: silentLog, metrics: silentMetrics })
   await eventually('they are there', () => source.hasSynced)
-  const place = { namespace: 'tools', createdAt: Date.parse('2026-07-28T12:00:00Z') }
+  const place = { namespace: 'tools', createdAt: Date.parse('2026-07-28T12:00:00Z'), generation: 2 }
   const read = source.list().toSorted((one, other) => (one.name < other.name ? -1 : 1))
   assert.deepEqual(read, [
     {
@@ -100,16 +108,47 @@ for (const [what, spec] of Object.entries({
   'a scope that is no text': { ...least, scopes: [3] },
   'a time without end': { ...least, timeoutSeconds: 100_000 },
 })) {
-  test(`a tool server with ${what} is not served, and harms no other`, async () => {
+  test(`a tool server with ${what} is there with its fault, and harms no other`, async () => {
     items = [object('odd', spec), object('good', least)]
     await using source = watchToolServers({ client, log: silentLog, metrics: silentMetrics })
     await eventually('the good one is there', () => source.hasSynced)
+    const read = source.list().toSorted((one, other) => (one.name < other.name ? -1 : 1))
     assert.deepEqual(
-      source.list().map(({ name }) => name),
-      ['good'],
+      read.map((each) => [each.name, typeof each.spec]),
+      [
+        ['good', 'object'],
+        ['odd', 'string'],
+      ],
     )
+    const fault = read[1]?.spec
+    assert.match(typeof fault === 'string' ? fault : '', /^spec\./)
   })
 }
+
+test('a change of its status alone is told as that, and is no other tool server', async () => {
+  requirement('gateway.status-written-once')
+  items = [object('github', least)]
+  await using source = watchToolServers({ client, log: silentLog, metrics: silentMetrics })
+  const seen: string[] = []
+  await eventually('it is there', () => source.hasSynced && server.streams.length > 0)
+  await new Promise(setImmediate)
+  source.onChange(() => void seen.push('changed'))
+  source.onStatus((key) => void seen.push(key))
+  const told = (version: string, more: object): object => {
+    const { metadata, ...rest } = object('github', least) as { metadata: object }
+    return {
+      type: 'MODIFIED',
+      object: { ...rest, ...more, metadata: { ...metadata, resourceVersion: version } },
+    }
+  }
+  const conditions = [{ type: 'Accepted', status: 'True' }]
+  server.streams.at(-1)?.send(told('2', { status: { conditions } }))
+  await eventually('the status is told', () => seen.length === 1)
+  assert.deepEqual(source.find('tools/github')?.conditions, conditions)
+  server.streams.at(-1)?.send(told('3', { spec: { ...least, eras: ['legacy'] } }))
+  await eventually('the change is told', () => seen.length === 2)
+  assert.deepEqual(seen, ['tools/github', 'changed'])
+})
 
 test('without the resource in the cluster, the condition says what to do', async () => {
   items = undefined

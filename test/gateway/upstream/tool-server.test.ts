@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   chooseToolServers,
+  isAccepted,
   type Chosen,
   type ToolServer,
+  type ToolServerSpec,
 } from '../../../src/gateway/upstream/tool-server.ts'
 import { parseSpiffeId } from '../../../src/identity/spiffe-id.ts'
 import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
@@ -12,7 +14,7 @@ import { requirement } from '../../requirements.ts'
 const trustDomain = parseTrustDomain('test.example')
 const ownNamespace = 'countersign-system'
 
-type Spec = Partial<ToolServer['spec']>
+type Spec = Partial<ToolServerSpec>
 
 function toolServer(place: string, spec: Spec = {}, createdAt = 1): ToolServer {
   const [namespace = '', name = ''] = place.split('/')
@@ -20,6 +22,7 @@ function toolServer(place: string, spec: Spec = {}, createdAt = 1): ToolServer {
     namespace,
     name,
     createdAt,
+    generation: 3,
     spec: {
       namespace: undefined,
       service: { name: 'tools', port: 443, path: '/mcp' },
@@ -42,13 +45,27 @@ function served({ configs }: Chosen): readonly string[] {
   return configs.map(({ server, url, spiffeId }) => `${server} ${url} ${spiffeId.uri}`)
 }
 
+function refusedOf({ verdicts }: Chosen): readonly string[] {
+  return verdicts
+    .filter((verdict) => !isAccepted(verdict))
+    .map(({ object, reason, message }) => `${object} ${reason}: ${message}`)
+}
+
 test('a tool server speaks for its own namespace, which stands before its name', () => {
   requirement('gateway.tool-server-of-its-namespace')
   const chosen = choose([toolServer('research/search', { serviceAccount: 'finder' })])
   assert.deepEqual(served(chosen), [
     'research--search https://tools.research.svc:443/mcp spiffe://test.example/ns/research/sa/finder',
   ])
-  assert.deepEqual(chosen.refused, [])
+  assert.deepEqual(chosen.verdicts, [
+    {
+      object: 'research/search',
+      generation: 3,
+      reason: 'Accepted',
+      message:
+        'served as research--search, which has to prove spiffe://test.example/ns/research/sa/finder',
+    },
+  ])
 })
 
 test('in the namespace of the gateway it has its plain name, and may speak for another', () => {
@@ -65,51 +82,69 @@ for (const [what, place, spec, why] of [
     'another namespace',
     'research/search',
     { namespace: 'payments' },
-    'spec.namespace: want=its own, or a ToolServer in countersign-system got=payments',
+    'NamespaceNotAllowed: spec.namespace: want=its own, or a ToolServer in countersign-system got=payments',
   ],
-  ['a name that says it is of another', 'a/b--c', {}, 'want=a name without --'],
-  ['a name that none may say', 'countersign-system/a--b', {}, 'want=a name without --'],
-  ['a namespace with the mark', 'a--b/c', {}, 'want=a name without --'],
+  [
+    'a name that says it is of another',
+    'a/b--c',
+    {},
+    'Invalid: metadata.name: want=a name without --',
+  ],
+  [
+    'a name that none may say',
+    'countersign-system/a--b',
+    {},
+    'Invalid: metadata.name: want=a name without --',
+  ],
+  [
+    'a namespace with the mark',
+    'a--b/c',
+    {},
+    'Invalid: metadata.namespace: want=a name without --',
+  ],
   [
     'too long a name',
     `research/${'x'.repeat(60)}`,
     {},
-    `want=at most 63 letters, digits and dashes got=research--${'x'.repeat(60)}`,
+    `Invalid: metadata.name: want=at most 63 letters, digits and dashes got=research--${'x'.repeat(60)}`,
   ],
   [
     'a name with a dot',
     'research/a.b',
     {},
-    'want=at most 63 letters, digits and dashes got=research--a.b',
+    'Invalid: metadata.name: want=at most 63 letters, digits and dashes got=research--a.b',
   ],
 ] as const) {
   test(`a tool server with ${what} is not served`, () => {
     requirement('gateway.tool-server-of-its-namespace')
     const good = toolServer('research/good')
-    const { configs, refused } = choose([toolServer(place, spec), good])
+    const chosen = choose([toolServer(place, spec), good])
     assert.deepEqual(
-      configs.map(({ server }) => server),
+      chosen.configs.map(({ server }) => server),
       ['research--good'],
     )
-    assert.deepEqual(refused, [{ object: place, why }])
+    assert.deepEqual(refusedOf(chosen), [`${place} ${why}`])
   })
 }
 
 test('its scopes are of its own name, and what cannot be one is refused by its field', () => {
   requirement('gateway.scopes-of-a-server')
   const limits = { upstreamConnectionsMax: 2 }
-  const { configs, refused } = choose([
+  const chosen = choose([
     toolServer('research/search', { scopes: ['read_*'], limits }),
     toolServer('research/odd', { scopes: ['other:*'] }),
     toolServer('research/none', { scopes: [] }),
   ])
   assert.deepEqual(
-    configs.map(({ scopes, limits: own }) => [scopes?.map(({ text }) => text), own]),
+    chosen.configs.map(({ scopes, limits: own }) => [scopes?.map(({ text }) => text), own]),
     [[['research--search:read_*'], limits]],
   )
   assert.deepEqual(
-    refused.map(({ why }) => why.slice(0, 40)),
-    ['spec.scopes: list of tool scopes is empt', 'spec.scopes: tool of a tool scope is not'],
+    refusedOf(chosen).map((line) => line.slice(0, 60)),
+    [
+      'research/none Invalid: spec.scopes: list of tool scopes is empty',
+      'research/odd Invalid: spec.scopes: tool of a tool scope is not',
+    ].map((line) => line.slice(0, 60)),
   )
 })
 
@@ -123,14 +158,11 @@ test('what the configuration names is taken by no tool server', () => {
   } as const
   const byName = toolServer('countersign-system/github', { serviceAccount: 'other' })
   const byIdentity = toolServer('tools/mine', { serviceAccount: 'github' })
-  const { configs, refused } = choose([byName, byIdentity], [configured])
-  assert.deepEqual(configs, [configured])
-  assert.deepEqual(refused, [
-    { object: 'countersign-system/github', why: 'want=each server named once got=github' },
-    {
-      object: 'tools/mine',
-      why: 'want=a SPIFFE ID for each server got=spiffe://test.example/ns/tools/sa/github of github and tools--mine',
-    },
+  const chosen = choose([byName, byIdentity], [configured])
+  assert.deepEqual(chosen.configs, [configured])
+  assert.deepEqual(refusedOf(chosen), [
+    'countersign-system/github NameTaken: metadata.name: want=each server named once got=github',
+    'tools/mine SpiffeIdTaken: spec.serviceAccount: want=a SPIFFE ID for each server got=spiffe://test.example/ns/tools/sa/github of github and tools--mine',
   ])
 })
 
@@ -153,14 +185,24 @@ test('one namespace has 32 tool servers at most, the cluster 1,000, and those be
   const few = choose([...greedy, other])
   assert.equal(few.configs.length, 33)
   assert.equal(few.configs.at(-1)?.server, 'research--good')
-  assert.deepEqual(few.refused[0], {
-    object: 'greedy/s32',
-    why: 'want=at most 32 ToolServers in a namespace',
-  })
+  assert.equal(
+    refusedOf(few)[0],
+    'greedy/s32 TooMany: metadata.namespace: want=at most 32 ToolServers in a namespace',
+  )
   const own = Array.from({ length: 1001 }, (_, at) => toolServer(`${ownNamespace}/s${at}`, {}, at))
   const many = choose(own)
   assert.equal(many.configs.length, 1000)
-  assert.deepEqual(many.refused, [
-    { object: `${ownNamespace}/s1000`, why: 'want=at most 1000 ToolServers in the cluster' },
+  assert.deepEqual(refusedOf(many), [
+    `${ownNamespace}/s1000 TooMany: metadata.namespace: want=at most 1000 ToolServers in the cluster`,
   ])
+})
+
+test('one that cannot be read is refused with what is wrong with it, and counts for its namespace', () => {
+  const spec = 'spec.service: want=object got=undefined'
+  const chosen = choose([
+    { ...toolServer('tools/odd'), spec },
+    ...Array.from({ length: 32 }, (_, at) => toolServer(`tools/s${at}`, {}, 2 + at)),
+  ])
+  assert.equal(refusedOf(chosen)[0], `tools/odd Invalid: ${spec}`)
+  assert.match(refusedOf(chosen)[1] ?? '', /^tools\/s31 TooMany: /)
 })
