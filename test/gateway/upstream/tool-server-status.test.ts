@@ -106,6 +106,8 @@ function createCluster(): {
       metadata: { uid: string; resourceVersion: string }
       status: { conditions: readonly Condition[] }
     }
+    // What is on its way nobody has heard of.
+    await clock.delay(20, new AbortController().signal)
     assert.match(asked.path, /\/namespaces\/tools\/toolservers\/github\/status$/)
     const refused = metadata.resourceVersion === String(version) ? cluster.refuse : 409
     if (refused !== undefined) {
