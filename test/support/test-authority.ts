@@ -31,6 +31,7 @@ import type { KeyType } from '../../src/pki/subject-key.ts'
 /** What a test says about a workload; all else has a default. */
 export interface TestWorkload {
   readonly namespace?: string
+  readonly namespaceUid?: string
   readonly serviceAccount?: string
   readonly pod?: string
   readonly podUid?: string
@@ -158,7 +159,10 @@ export function testIdentity(
   return {
     spiffeId: workloadSpiffeId({ trustDomain, namespace, serviceAccount }),
     cluster: options.cluster ?? 'test',
-    namespace: { name: namespace, uid: '6a1f4c5e-0001-4000-8000-000000000001' },
+    namespace: {
+      name: namespace,
+      uid: options.namespaceUid ?? '6a1f4c5e-0001-4000-8000-000000000001',
+    },
     serviceAccount: { name: serviceAccount, uid: '6a1f4c5e-0002-4000-8000-000000000002' },
     pod: { name: pod, uid: options.podUid ?? '6a1f4c5e-0003-4000-8000-000000000003' },
     node: { name: 'node-a.test', uid: '6a1f4c5e-0004-4000-8000-000000000004' },
