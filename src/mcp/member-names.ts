@@ -4,6 +4,9 @@ export type Place = 'message' | 'params' | 'meta' | 'arguments' | 'result' | 'er
 /** The places whose names the protocol gives. */
 export type NamedPlace = Exclude<Place, 'arguments'>
 
+/** A value that is a member of the protocol's own objects is `own`; what stands in it is elsewhere. */
+export type Level = Place | 'own' | 'elsewhere' | 'unread'
+
 const prefix = 'io.modelcontextprotocol/'
 
 // JSON-RPC 2.0 §4 and §5; MCP 2026-07-28, 2025-11-25 and 2025-06-18 schema: every request and notification of a client, and the
@@ -68,6 +71,20 @@ export function isKnownMember(place: NamedPlace, name: string): boolean {
 /** Whether some parser takes the name, which is not a known one, for a known one. */
 export function isVariantOfKnownMember(place: NamedPlace, name: string): boolean {
   return folded[place].has(looksLike(name))
+}
+
+/** Where the value of a member stands. */
+export function levelBelow(level: Level, name: string): Level {
+  if (level === 'message') {
+    return name === 'params' || name === 'result' || name === 'error' ? name : 'own'
+  }
+  if (level === 'params') {
+    if (name === '_meta') return 'meta'
+    return name === 'arguments' ? name : 'own'
+  }
+  // At any depth: whatever a rule asks for, it is asked of one value.
+  if (level === 'arguments') return level
+  return level === 'meta' ? 'own' : 'elsewhere'
 }
 
 /**

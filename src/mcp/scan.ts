@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer'
+import { isAscii, isUtf8 } from 'node:buffer'
 import { quoted } from '../errors.ts'
 import {
   isNumberStart,
@@ -15,6 +15,8 @@ import {
   foldCase,
   isKnownMember,
   isVariantOfKnownMember,
+  levelBelow,
+  type Level,
   type Place,
 } from './member-names.ts'
 import { readingOf, type Reading } from './numbers.ts'
@@ -114,21 +116,27 @@ export function scanTool(octets: Buffer, limits: ScanLimits): Scanned | ScanRefu
 /** Nothing is parsed before the scanner has found it bounded. */
 function scanAs(octets: Buffer, limits: ScanLimits, form: Form): Scanned | ScanRefusal {
   if (!isUtf8(octets)) return { rule: 'utf8', message: 'the body is not UTF-8' }
-  const scanner = new Scanner(octets, limits, form)
+  const text = asciiOf(octets)
+  const scanner = new Scanner(octets, text, limits, form)
   const refusal = scanner.run()
   if (refusal !== undefined) return refusal
-  const { offsets, argumentNumbers } = scanner
-  return { value: valueOf(octets, scanner.unread), offsets, argumentNumbers }
+  const { offsets, argumentNumbers, unread } = scanner
+  return { value: valueOf(octets, text, unread), offsets, argumentNumbers }
 }
 
-function valueOf(octets: Buffer, unread: Span | undefined): JsonObject {
-  if (unread === undefined) return JSON.parse(octets.toString('utf8')) as JsonObject
+/** Longer ones would be twice in memory. */
+const asciiOctetsMax = 64 * 1024
+
+/** A short text whose characters are its octets: to cut names from it costs less than to read each from the octets. */
+function asciiOf(octets: Buffer): string | undefined {
+  return octets.length <= asciiOctetsMax && isAscii(octets) ? octets.toString('latin1') : undefined
+}
+
+function valueOf(octets: Buffer, text: string | undefined, unread: Span | undefined): JsonObject {
+  if (unread === undefined) return JSON.parse(text ?? octets.toString('utf8')) as JsonObject
   const before = octets.toString('utf8', 0, unread.start)
   return JSON.parse(`${before}null${octets.toString('utf8', unread.end)}`) as JsonObject
 }
-
-/** A value that is a member of the protocol's own objects is `own`; what stands in it is elsewhere. */
-type Level = Place | 'own' | 'elsewhere' | 'unread'
 
 /** What differs between the texts that are scanned. */
 interface Form {
@@ -163,14 +171,16 @@ class Scanner {
   /** Of the last number of each reading, where it stands. */
   readonly #numbersAt = { respelled: -1, rounded: -1 }
   readonly #octets: Buffer
+  readonly #text: string | undefined
   readonly #limits: ScanLimits
   readonly #form: Form
   readonly #room: Room
   readonly #compared: Room
   #refusal: ScanRefusal | undefined
 
-  constructor(octets: Buffer, limits: ScanLimits, form: Form) {
+  constructor(octets: Buffer, text: string | undefined, limits: ScanLimits, form: Form) {
     this.#octets = octets
+    this.#text = text
     this.#limits = limits
     this.#form = form
     this.#room = { left: limits.membersMax }
@@ -306,11 +316,7 @@ class Scanner {
     if (this.#octets[at] !== octet.quote) return this.#malformed(at)
     const nameEnd = this.#stringEnd(at)
     if (nameEnd === refused) return refused
-    const written = this.#octets.toString('latin1', at + 1, nameEnd - 1)
-    const isPlain = !beyondPlain.test(written)
-    const name = isPlain
-      ? written
-      : (JSON.parse(this.#octets.toString('utf8', at, nameEnd)) as string)
+    const { name, isPlain } = this.#nameAt(at, nameEnd)
     if (!names.add(name)) return this.#refuse('duplicate', `a second member ${quoted(name)}`)
     if (name === '__proto__') return this.#refuse('proto', 'a member named __proto__')
     if (!this.#isNameFit(level, name, isPlain, names)) return refused
@@ -322,6 +328,15 @@ class Scanner {
     const end = this.#valueEnd(start, depth + 1, below)
     if (end !== refused) this.#keep(level, name, { start, end })
     return end
+  }
+
+  /** Plain: the octets of the name are its text. */
+  #nameAt(at: number, end: number): { readonly name: string; readonly isPlain: boolean } {
+    const written =
+      this.#text?.slice(at + 1, end - 1) ?? this.#octets.toString('latin1', at + 1, end - 1)
+    const isPlain = this.#text === undefined ? !beyondPlain.test(written) : !written.includes('\\')
+    if (isPlain) return { name: written, isPlain }
+    return { name: JSON.parse(this.#octets.toString('utf8', at, end)) as string, isPlain }
   }
 
   #isNameFit(level: Level, name: string, isPlain: boolean, names: UniqueNames): boolean {
@@ -380,17 +395,4 @@ const marks: Readonly<Record<'message' | 'params', ReadonlyMap<string, keyof Off
     ['cursor', 'cursor'],
     ['protocolVersion', 'protocolVersion'],
   ]),
-}
-
-function levelBelow(level: Level, name: string): Level {
-  if (level === 'message') {
-    return name === 'params' || name === 'result' || name === 'error' ? name : 'own'
-  }
-  if (level === 'params') {
-    if (name === '_meta') return 'meta'
-    return name === 'arguments' ? name : 'own'
-  }
-  // At any depth: whatever a rule asks for, it is asked of one value.
-  if (level === 'arguments') return level
-  return level === 'meta' ? 'own' : 'elsewhere'
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Gathered } from '../../mcp/gathered.ts'
 import { readableId } from '../../mcp/readable-id.ts'
-import { createSkeleton } from '../../mcp/skeleton.ts'
+import { createSkeleton, type Skeleton } from '../../mcp/skeleton.ts'
 import { badRequest, noRoom, refused, type Refused } from '../refusal.ts'
 import type { BodyRoom, Full } from '../shares.ts'
 
@@ -33,37 +33,46 @@ export function readBody(
   const full = hold(Math.min(declared, bytesMax))
   if (full !== undefined) return Promise.resolve(noRoomFor(full))
   return new Promise((resolve) => {
-    const skeleton = createSkeleton()
     const body = new Gathered({ octets: Math.min(declared, bytesMax), octetsMax: bytesMax })
+    /** Of what is too large. */
+    let skeleton: Skeleton | undefined
     let length = 0
     let isOver = false
-    function stop(refusal: Refused): void {
+    function settle(read: Buffer | Refused): void {
       isOver = true
+      resolve(read)
+    }
+    function stop(refusal: Refused): void {
       body.clear()
       request.pause()
-      resolve(refusal)
+      settle(refusal)
     }
-    request.on('data', (chunk: Buffer) => {
-      if (isOver || response.closed) return
-      length += chunk.length
-      if (length <= bytesMax) {
-        const more = hold(body.capacityWith(chunk))
-        if (more === undefined) body.push(chunk)
-        else stop(noRoomFor(more))
-        return
-      }
+    function passOver(chunk: Buffer): void {
+      skeleton ??= createSkeleton()
       skeleton.push(body.whole())
       body.clear()
       skeleton.push(chunk)
       if (length > passedMax) stop(tooLarge(bytesMax, { close: true }))
+    }
+    request.on('data', (chunk: Buffer) => {
+      if (isOver || response.closed) return
+      length += chunk.length
+      if (length > bytesMax) {
+        passOver(chunk)
+        return
+      }
+      const more = hold(body.capacityWith(chunk))
+      if (more === undefined) body.push(chunk)
+      else stop(noRoomFor(more))
     })
-    request.once('end', () => {
-      if (length > bytesMax) resolve(tooLarge(bytesMax, idOf(skeleton.text())))
-      else resolve(body.whole())
+    request.on('end', () => {
+      settle(skeleton === undefined ? body.whole() : tooLarge(bytesMax, idOf(skeleton.text())))
     })
     // The caller went away: nobody is left to be told anything.
-    const gone = (): void => resolve(tooLarge(bytesMax, { close: true }))
-    request.once('error', gone).once('close', gone)
+    const gone = (): void => {
+      if (!isOver) settle(tooLarge(bytesMax, { close: true }))
+    }
+    request.on('error', gone).on('close', gone)
   })
 }
 
