@@ -603,6 +603,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'an error that nobody expected says nothing outside and everything in the log',
     source: 'Boulder errors and probs',
   },
+  'gateway.handshakes-take-turns': {
+    claim:
+      'few handshakes are under way at a time, tenants take turns at them, and one that takes long keeps nobody waiting',
+    source: 'RFC 8446: what a handshake costs is spent before anybody is known; CWE-770',
+  },
   'gateway.bounded-strangers': {
     claim:
       'connections on which nobody has been let in are bounded, and one address with many of them keeps no other out',

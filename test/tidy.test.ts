@@ -17,6 +17,7 @@ const gatewayGround = [
   'src/gateway/refusal.ts',
   'src/gateway/limits.ts',
   'src/gateway/shares.ts',
+  'src/gateway/seats.ts',
   'src/gateway/self.ts',
 ]
 
@@ -36,6 +37,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/gateway/soon.ts': [],
   'src/gateway/limits.ts': ['src/gateway/shares.ts'],
   'src/gateway/shares.ts': [],
+  'src/gateway/seats.ts': ['src/gateway/shares.ts'],
   'src/gateway/self.ts': [],
   'src/gateway/door': [...gatewayGround, 'src/mcp', 'src/pki'],
   'src/gateway/caller': [...gatewayGround, 'src/identity', 'src/pki', 'src/policy'],

@@ -137,7 +137,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     delay: options.delay,
     accept: (socket) => callers.accept(socket),
     times: { unreadMilliseconds: limits.unsentSecondsMax * 1000 },
-    strangersMax: limits.strangersMax,
+    limits,
     endConnections: () => callers.close(),
   })
   const { port } = listener

@@ -31,6 +31,8 @@ export interface GatewayLimits extends SharePercents {
   readonly unsentSecondsMax: number
   /** Connections on which nobody has been let in: some 45 KB each while they are in their handshake. */
   readonly strangersMax: number
+  /** Handshakes under way at a time: some millisecond each, for which everybody else of the same process waits. */
+  readonly handshakesMax: number
   /** The longest time that a caller may keep a filtered list. */
   readonly listSecondsMax: number
 }
@@ -59,6 +61,7 @@ export const limitRanges: Readonly<
   connectionsMax: [1, 100_000, 8192, 'together'],
   podConnectionsMax: [1, 10_000, 64, 'together'],
   strangersMax: [16, 100_000, 1024, 'together'],
+  handshakesMax: [1, 10_000, 64, 'alone'],
   listSecondsMax: [0, 86_400, 60, 'alone'],
   unsentBytesMax: [kibibyte, 16_384 * mebibyte, 128 * mebibyte, 'together'],
   unsentSecondsMax: [1, 3600, 30, 'alone'],

@@ -43,6 +43,42 @@ export const servingMutations: readonly Mutation[] = [
     edits: never('count > strangersMax'),
   },
   {
+    claim: 'gateway.bounded-strangers',
+    without: 'whose addresses are',
+    file: 'src/gateway/door/strangers.ts',
+    edits: [["partyOf(socket.remoteAddress ?? '')", "socket.remoteAddress ?? ''"]],
+  },
+  {
+    claim: 'gateway.handshakes-take-turns',
+    without: 'the places for handshakes',
+    file: 'src/gateway/door/handshakes.ts',
+    edits: [['if (seats.take(one)) begin(one)', 'begin(one)']],
+  },
+  {
+    claim: 'gateway.handshakes-take-turns',
+    without: 'the turns between them',
+    file: 'src/gateway/door/handshakes.ts',
+    edits: [['const begunMax = 4', 'const begunMax = 1000']],
+  },
+  {
+    claim: 'gateway.handshakes-take-turns',
+    without: 'the time for one of them',
+    file: 'src/gateway/door/handshakes.ts',
+    edits: [['setTimeout(giveWay, turnMilliseconds, one)', 'undefined']],
+  },
+  {
+    claim: 'gateway.handshakes-take-turns',
+    without: 'the shares of those that take long',
+    file: 'src/gateway/door/handshakes.ts',
+    edits: [['slow.take(one.account) === undefined', 'true']],
+  },
+  {
+    claim: 'gateway.handshakes-take-turns',
+    without: 'what certificates have shown of addresses',
+    file: 'src/gateway/door/listener.ts',
+    edits: never('account !== undefined'),
+  },
+  {
     claim: 'gateway.gone-callers-not-spoken-for',
     without: 'the look whether the caller is still there, after it was judged',
     file: 'src/gateway/serve/forward.ts',
@@ -143,7 +179,7 @@ export const servingMutations: readonly Mutation[] = [
   {
     claim: 'gateway.upstream-share',
     without: 'the shares of an upstream',
-    file: 'src/gateway/upstream/seats.ts',
+    file: 'src/gateway/seats.ts',
     edits: [['if (shares.full(guest.account) === undefined) {', 'if (shares.free > 0) {']],
   },
   {

@@ -42,7 +42,7 @@ export const mutations: readonly Mutation[] = [
     claim: 'gateway.expired-open-connection',
     without: 'the timer at notAfter',
     file: 'src/gateway/caller/connections.ts',
-    edits: [['arm(connection, now, end)\n      return true', 'return true']],
+    edits: [['arm(connection, now, end)\n      return {', 'return {']],
   },
   {
     claim: 'gateway.expired-open-connection',
@@ -400,7 +400,7 @@ export const mutations: readonly Mutation[] = [
   {
     claim: 'gateway.shares-for-all',
     without: 'the turns of tenants',
-    file: 'src/gateway/upstream/seats.ts',
+    file: 'src/gateway/seats.ts',
     edits: [['      turns.delete(name)\n      turns.set(name, below)\n', '']],
   },
   {

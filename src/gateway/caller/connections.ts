@@ -13,11 +13,12 @@ import {
   type Stranger,
 } from './caller.ts'
 import { createJudge, judgeSources, type Judgement, type JudgeOptions } from './judge.ts'
+import type { Account } from '../shares.ts'
 import { createUsage, type Taken, type Usage } from './usage.ts'
 
 export interface Callers {
-  /** Takes a connection whose handshake is done, and watches it until it ends. False: nobody is let in on it. */
-  accept(socket: TLSSocket): boolean
+  /** Takes a connection whose handshake is done, and watches it until it ends, if somebody is let in on it. */
+  accept(socket: TLSSocket): Accepted
   /**
    * Lets a request in as one of its caller's, as long as there is room for it. It stays open until its answer is read: else a caller
    * that reads nothing could have any number of them answered.
@@ -27,6 +28,12 @@ export interface Callers {
   judge(caller: Caller): Judgement
   taken(): Taken
   close(): void
+}
+
+export interface Accepted {
+  readonly isAdmitted: boolean
+  /** Whose it is, as its certificate says. */
+  readonly account: Account | undefined
 }
 
 export interface CallersOptions extends Omit<CallerOptions, 'unsentOf' | 'bodiesOf'>, JudgeOptions {
@@ -105,13 +112,14 @@ export function createCallers(options: CallersOptions): Callers {
       const caller = hasEnded ? parsed : connect(parsed, usage)
       known.set(socket, caller)
       // The first request is told why; a connection that never asks ends by the listener's time-outs.
-      if ('refusal' in caller || hasEnded) return false
+      const account = 'account' in parsed ? parsed.account : undefined
+      if ('refusal' in caller || hasEnded) return { isAdmitted: false, account }
       const connection: Connection = newConnection(socket, caller)
       connections.add(connection)
       metrics.set('countersign_gateway_connections', connections.size)
       socket.once('close', () => forget(connection))
       arm(connection, now, end)
-      return true
+      return { isAdmitted: true, account }
     },
     enter(response) {
       return begin(known.get(response.req.socket as TLSSocket) ?? unknown, usage, response)

@@ -4,6 +4,9 @@ import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { createDrain, isTooLate, type Delay, type DrainTimes } from '../../drain.ts'
 import type { Log } from '../../log.ts'
+import type { Account, SharePercents } from '../shares.ts'
+import { takeTurns } from './handshakes.ts'
+import { createOwners } from './owners.ts'
 import { boundStrangers } from './strangers.ts'
 import { tlsOptions, type TlsMaterial } from './tls.ts'
 import { endUnread } from './unread.ts'
@@ -16,6 +19,8 @@ export interface Listener {
 
 export interface ListenerTimes {
   readonly handshakeMilliseconds: number
+  /** One that takes longer leaves its place to another. */
+  readonly turnMilliseconds: number
   /** From the handshake, or from the first octet of a request, to the end of its head. */
   readonly headMilliseconds: number
   /** To the end of its body. */
@@ -28,12 +33,23 @@ export interface ListenerTimes {
   readonly checkMilliseconds: number
 }
 
+/** What is known of a connection once its handshake is done. */
+export interface Admission {
+  /** Whether somebody is let in on it. */
+  readonly isAdmitted: boolean
+  /** Whose it is, as its certificate says. */
+  readonly account: Account | undefined
+}
+
 export interface ListenerOptions extends TlsMaterial {
   readonly listen: { readonly host: string; readonly port: number }
-  /** A connection whose handshake is done, before any request on it. Whether somebody is let in on it. */
-  readonly accept: (socket: TLSSocket) => boolean
-  /** So many connections may be open on which nobody has been let in. */
-  readonly strangersMax: number
+  /** A connection whose handshake is done, before any request on it. */
+  readonly accept: (socket: TLSSocket) => Admission
+  readonly limits: SharePercents & {
+    /** So many connections may be open on which nobody has been let in. */
+    readonly strangersMax: number
+    readonly handshakesMax: number
+  }
   readonly serve: (request: IncomingMessage, response: ServerResponse) => void
   /** Ends the connections that are left when the listener closes, and whatever is open on them. */
   readonly endConnections: () => void
@@ -44,6 +60,7 @@ export interface ListenerOptions extends TlsMaterial {
 
 const defaultTimes: ListenerTimes = {
   handshakeMilliseconds: 10_000,
+  turnMilliseconds: 250,
   headMilliseconds: 20_000,
   requestMilliseconds: 60_000,
   idleMilliseconds: 75_000,
@@ -69,10 +86,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   // Node would take an accept that fails (no descriptors, no memory) for the end of the process.
   server.on('error', (error) => log.error({ error }, 'connection could not be accepted'))
   const stopLooking = endUnread(server, { ...defaultTimes, ...options.times })
-  const strangers = boundStrangers(server, options.strangersMax)
-  server.on('secureConnection', (socket) => {
-    if (options.accept(socket)) strangers.admitted(socket)
-  })
+  const newcomers = boundNewcomers(server, options)
   const reload = (): void => server.setSecureContext(tlsOptions(options))
   const unlisten = [credential.onChange(reload), trustBundle.onChange(reload)]
   const stop = (): void => {
@@ -84,7 +98,10 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     throw error
   })
   const close = async (times: DrainTimes): Promise<void> => {
-    await drain.close(times, options.endConnections)
+    await drain.close(times, () => {
+      options.endConnections()
+      newcomers.close()
+    })
     stop()
   }
   let closing: Promise<void> | undefined
@@ -92,6 +109,32 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     port: (server.address() as AddressInfo).port,
     close: (times) => (closing ??= close(times)),
   }
+}
+
+/** Bounds what it costs to find out who comes: by the address that it comes from, and by whose that is as far as it is known. */
+function boundNewcomers(
+  server: Server,
+  { accept, limits, times }: ListenerOptions,
+): { readonly close: () => void } {
+  const { handshakeMilliseconds, turnMilliseconds } = { ...defaultTimes, ...times }
+  const owners = createOwners()
+  const handshakes = takeTurns(server, {
+    ...limits,
+    waitingMax: limits.strangersMax,
+    waitMilliseconds: handshakeMilliseconds,
+    turnMilliseconds,
+    accountOf: (address) => owners.of(address),
+  })
+  const strangers = boundStrangers(server, limits.strangersMax, (address) =>
+    owners.partyOf(address),
+  )
+  server.on('secureConnection', (socket) => {
+    handshakes.done(socket)
+    const { isAdmitted, account } = accept(socket)
+    if (account !== undefined) owners.learn(socket.remoteAddress ?? '', account)
+    if (isAdmitted) strangers.admitted(socket)
+  })
+  return handshakes
 }
 
 function serverOptions(options: ListenerOptions): Parameters<typeof createServer>[0] {

@@ -1,6 +1,7 @@
 import type { Server } from 'node:https'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { endpointOf } from './endpoint.ts'
 
 /** The connections on which nobody has been let in: in their handshake, or refused and not ended yet. */
 export interface Strangers {
@@ -9,50 +10,49 @@ export interface Strangers {
 }
 
 /**
- * Bounds the memory that those can take who show no certificate of ours. Where there are too many, the oldest connection of the address
- * that has most of them ends: one address keeps no other out.
+ * Bounds the memory that those can take who show no certificate of ours. Where there are too many, the oldest connection of the party
+ * that has most of them ends, which is an address or, where it is known whose that is, a tenant: none keeps another out.
  */
-export function boundStrangers(server: Server, strangersMax: number): Strangers {
-  const byAddress = new Map<string, Set<Socket>>()
-  const byEndpoint = new Map<string, Socket>()
+export function boundStrangers(
+  server: Server,
+  strangersMax: number,
+  partyOf: (address: string) => string = (address) => address,
+): Strangers {
+  const byParty = new Map<string, Set<Socket>>()
+  const byEndpoint = new Map<string, { readonly socket: Socket; readonly party: string }>()
   let count = 0
-  function forget(socket: Socket, address: string, endpoint: string): void {
-    const own = byAddress.get(address)
+  function forget(socket: Socket, party: string, endpoint: string): void {
+    const own = byParty.get(party)
     if (own?.delete(socket) !== true) return
     count -= 1
-    if (own.size === 0) byAddress.delete(address)
-    if (byEndpoint.get(endpoint) === socket) byEndpoint.delete(endpoint)
+    if (own.size === 0) byParty.delete(party)
+    if (byEndpoint.get(endpoint)?.socket === socket) byEndpoint.delete(endpoint)
   }
   server.prependListener('connection', (socket: Socket) => {
-    const { remoteAddress: address = '' } = socket
+    const party = partyOf(socket.remoteAddress ?? '')
     const endpoint = endpointOf(socket)
-    const own = byAddress.get(address) ?? new Set()
-    byAddress.set(address, own.add(socket))
-    byEndpoint.set(endpoint, socket)
+    const own = byParty.get(party) ?? new Set()
+    byParty.set(party, own.add(socket))
+    byEndpoint.set(endpoint, { socket, party })
     count += 1
-    socket.once('close', () => forget(socket, address, endpoint))
+    socket.once('close', () => forget(socket, party, endpoint))
     if (count > strangersMax) {
-      const oldest = oldestOfMost(byAddress)
+      const oldest = oldestOfMost(byParty)
       oldest?.destroy()
     }
   })
   return {
     admitted(socket) {
       const endpoint = endpointOf(socket)
-      const raw = byEndpoint.get(endpoint)
-      if (raw !== undefined) forget(raw, socket.remoteAddress ?? '', endpoint)
+      const known = byEndpoint.get(endpoint)
+      if (known !== undefined) forget(known.socket, known.party, endpoint)
     },
   }
 }
 
-/** The same of a TLS connection and of the one below it. */
-function endpointOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`
-}
-
-function oldestOfMost(byAddress: ReadonlyMap<string, ReadonlySet<Socket>>): Socket | undefined {
+function oldestOfMost(byParty: ReadonlyMap<string, ReadonlySet<Socket>>): Socket | undefined {
   let most: ReadonlySet<Socket> | undefined
-  for (const sockets of byAddress.values()) {
+  for (const sockets of byParty.values()) {
     if (most === undefined || sockets.size > most.size) most = sockets
   }
   return most?.values().next().value

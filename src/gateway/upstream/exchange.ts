@@ -2,7 +2,7 @@ import type { Answering, Failure } from './http/connection.ts'
 import type { Asking } from './http/pool.ts'
 import type { ResponseHead } from './http/response-head.ts'
 import type { Account, Full } from '../shares.ts'
-import type { Guest } from './seats.ts'
+import type { Guest } from '../seats.ts'
 import { sendRepeating, type Sending } from './send-repeating.ts'
 import type { Upstream, UpstreamRequest } from './upstream.ts'
 

@@ -14,7 +14,7 @@ import { formatRequest } from './http/format-request.ts'
 import { Pool, type Asking } from './http/pool.ts'
 import { createProof, probe } from './proof.ts'
 import { isLoopbackHost, isReachable } from './reachable.ts'
-import { createSeats, type Seats, type SeatsOptions } from './seats.ts'
+import { createSeats, type Seats, type SeatsOptions } from '../seats.ts'
 import { createConnector, hostOf, type Connector, type Refuses } from './tls.ts'
 
 /** A tool server behind the gateway. Only configuration names one, never a request. */

@@ -9,6 +9,7 @@ import {
   type Listener,
   type ListenerOptions,
 } from '../../../src/gateway/door/listener.ts'
+import { defaultLimits } from '../../../src/gateway/limits.ts'
 import { silentLog } from '../../../src/log.ts'
 import { eventually } from '../../support/eventually.ts'
 import { requirement } from '../../requirements.ts'
@@ -24,12 +25,12 @@ interface Stage extends AsyncDisposable {
   readonly listener: Listener
   readonly served: string[]
   /** A connection, whether its handshake will be done or not. */
-  begin(): TLSSocket
-  connect(): Promise<TLSSocket>
+  begin(localAddress?: string): TLSSocket
+  connect(localAddress?: string): Promise<TLSSocket>
 }
 
 async function openStage(
-  options: Partial<Pick<ListenerOptions, 'times' | 'delay' | 'serve'>> = {},
+  options: Partial<Pick<ListenerOptions, 'times' | 'delay' | 'serve' | 'limits' | 'accept'>> = {},
 ): Promise<Stage> {
   const served: string[] = []
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
@@ -40,17 +41,18 @@ async function openStage(
     listen: { host: '127.0.0.1', port: 0 },
     credential: { current: () => own, ...unchanging },
     trustBundle: { current: () => bundle, ...unchanging },
-    accept: () => true,
-    strangersMax: 1024,
+    accept: () => ({ isAdmitted: true, account: undefined }),
+    limits: defaultLimits,
     endConnections: () => {},
     serve: answer,
     log: silentLog,
     ...options,
   })
-  const begin = (): TLSSocket => {
+  const begin = (localAddress = '127.0.0.1'): TLSSocket => {
+    const { port } = listener
+    const raw = connectTcp({ host: '127.0.0.1', port, localAddress }).on('error', () => {})
     const socket = connect({
-      host: '127.0.0.1',
-      port: listener.port,
+      socket: raw,
       cert: agent.chainPem,
       key: agent.privateKeyPem,
       ca: bundle.pem,
@@ -62,8 +64,8 @@ async function openStage(
     listener,
     served,
     begin,
-    async connect() {
-      const socket = begin()
+    async connect(localAddress) {
+      const socket = begin(localAddress)
       await once(socket, 'secureConnect')
       return socket
     },
@@ -255,14 +257,56 @@ test('a port that is taken is told, and leaves nothing behind', async () => {
     listen: { host: '127.0.0.1', port },
     credential: { current: () => own, ...counting },
     trustBundle: { current: () => bundle, ...counting },
-    accept: () => true,
-    strangersMax: 1024,
+    accept: () => ({ isAdmitted: true, account: undefined }),
+    limits: defaultLimits,
     endConnections: () => {},
     serve: () => {},
     log: silentLog,
   })
   await assert.rejects(opening, { code: 'EADDRINUSE' })
   assert.equal(listeners, 0)
+})
+
+test('who begins handshakes without pause and ends none keeps nobody else waiting', async () => {
+  requirement('gateway.handshakes-take-turns')
+  // No place is ever left to another, and none is waited for as long as that.
+  const times = { turnMilliseconds: 60_000, handshakeMilliseconds: 60_000 }
+  await using stage = await openStage({ times, limits: { ...defaultLimits, handshakesMax: 16 } })
+  const { port } = stage.listener
+  const silent = Array.from({ length: 100 }, () =>
+    connectTcp({ host: '127.0.0.1', port, localAddress: '127.0.0.2' }).on('error', () => {}),
+  )
+  await Promise.all(silent.map((socket) => once(socket, 'connect')))
+  const socket = await stage.connect('127.1.0.3')
+  socket.write(get)
+  assert.match(await textOf(socket), /^HTTP\/1\.1 200 [^]*ok/)
+  for (const each of silent) each.destroy()
+})
+
+test('a tenant whose handshakes are open has its share of them, wherever it comes from', async () => {
+  requirement('gateway.handshakes-take-turns')
+  const account = ['acme', 'agents', 'agent'] as const
+  const times = { turnMilliseconds: 60_000, handshakeMilliseconds: 60_000 }
+  await using stage = await openStage({
+    times,
+    limits: { ...defaultLimits, handshakesMax: 16 },
+    accept: () => ({ isAdmitted: true, account }),
+  })
+  const { port } = stage.listener
+  const addresses = Array.from({ length: 40 }, (_, at) => `127.0.${at}.2`)
+  for (const address of addresses) {
+    const socket = await stage.connect(address)
+    socket.write(get)
+    assert.match(await textOf(socket), /ok/)
+  }
+  const silent = addresses.flatMap((localAddress) =>
+    [1, 2].map(() => connectTcp({ host: '127.0.0.1', port, localAddress }).on('error', () => {})),
+  )
+  await Promise.all(silent.map((socket) => once(socket, 'connect')))
+  const socket = await stage.connect('127.99.0.3')
+  socket.write(get)
+  assert.match(await textOf(socket), /^HTTP\/1\.1 200 [^]*ok/)
+  for (const each of silent) each.destroy()
 })
 
 /** A grace that ends when the test says so. */

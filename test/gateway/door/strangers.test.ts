@@ -20,9 +20,15 @@ interface Stage extends AsyncDisposable {
   agent(localAddress: string): Promise<TLSSocket>
 }
 
-async function openStage({ admits }: { readonly admits: boolean }): Promise<Stage> {
+async function openStage({
+  admits,
+  partyOf,
+}: {
+  readonly admits: boolean
+  readonly partyOf?: (address: string) => string
+}): Promise<Stage> {
   const server = createServer({ cert: own.chainPem, key: own.privateKeyPem })
-  const strangers = boundStrangers(server, strangersMax)
+  const strangers = boundStrangers(server, strangersMax, partyOf)
   server.on('secureConnection', (socket) => {
     if (admits) strangers.admitted(socket)
   })
@@ -90,4 +96,19 @@ test('whoever has shown a certificate and is not let in counts on', async () => 
   for (let at = 0; at <= strangersMax; at += 1) agents.push(await stage.agent('127.0.0.2'))
   await eventually('the oldest has ended', () => agents[0]?.closed === true)
   assert.equal(agents.filter(({ closed }) => closed).length, 1)
+})
+
+test('a tenant whose connections come from many addresses has most of them all the same', async () => {
+  requirement('gateway.bounded-strangers')
+  const known = new Set(['127.0.0.4', '127.0.0.5', '127.0.0.6'])
+  const partyOf = (address: string): string => (known.has(address) ? 'tenant acme' : address)
+  await using stage = await openStage({ admits: false, partyOf })
+  const others = [await stage.silent('127.0.0.2'), await stage.silent('127.0.0.2')]
+  const many: Socket[] = []
+  for (const address of known) many.push(await stage.silent(address))
+  await eventually('the oldest of the tenant has ended', () => many[0]?.closed === true)
+  assert.deepEqual(
+    [...others, ...many].map(({ closed }) => closed),
+    [false, false, true, false, false],
+  )
 })

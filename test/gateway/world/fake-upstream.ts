@@ -1,6 +1,6 @@
 import { defaultLimits } from '../../../src/gateway/limits.ts'
 import { createLane } from '../../../src/lane.ts'
-import { createSeats } from '../../../src/gateway/upstream/seats.ts'
+import { createSeats } from '../../../src/gateway/seats.ts'
 import type { Upstream, UpstreamRequest } from '../../../src/gateway/upstream/upstream.ts'
 import { parseSpiffeId } from '../../../src/identity/spiffe-id.ts'
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
 import * as fc from 'fast-check'
-import type { Account, SharePercents } from '../../../src/gateway/shares.ts'
-import { defaultLimits } from '../../../src/gateway/limits.ts'
-import { createSeats, type Guest, type SeatsOptions } from '../../../src/gateway/upstream/seats.ts'
-import { requirement } from '../../requirements.ts'
+import type { Account, SharePercents } from '../../src/gateway/shares.ts'
+import { defaultLimits } from '../../src/gateway/limits.ts'
+import { createSeats, type Guest, type SeatsOptions } from '../../src/gateway/seats.ts'
+import { requirement } from '../requirements.ts'
 
 /** Guests by number, and what they were told, in its order. */
 function record(): { guest: (name: string) => Guest; told: string[] } {

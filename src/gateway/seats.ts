@@ -1,6 +1,6 @@
-import { createShares, type Account, type Full, type SharePercents } from '../shares.ts'
+import { createShares, type Account, type Full, type SharePercents } from './shares.ts'
 
-/** Who wants a seat, for one exchange. */
+/** Who wants a seat: for one exchange with an upstream, or for one handshake. */
 export interface Guest {
   readonly account: Account
   /** There is a seat now. */
@@ -12,7 +12,7 @@ export interface Guest {
 }
 
 /**
- * The exchanges that callers may have open with one upstream: shared between tenants, their namespaces and the identities there, whichever
+ * What callers may have under way at a time: shared between tenants, their namespaces and the identities there, whichever
  * the pods. Who finds no seat waits for a moment. Tenants take turns, within a tenant its namespaces do, and within those identities do:
  * more identities are no more turns.
  */
@@ -29,17 +29,16 @@ export interface SeatsOptions extends SharePercents {
   /** Of all callers together. */
   readonly seatsMax: number
   readonly waitMilliseconds: number
+  /** The longest line of one identity: more would wait in vain. Default 256. */
+  readonly lineMax?: number
 }
-
-/** The longest line of one identity: more would wait in vain. */
-const lineMax = 256
 
 /** Those who wait below one name, in the order in which they have their turns; none is empty. */
 type Turns = Map<string, Turns | Line>
 type Line = Set<Guest>
 
 export function createSeats(options: SeatsOptions): Seats {
-  const { seatsMax, waitMilliseconds } = options
+  const { seatsMax, waitMilliseconds, lineMax = 256 } = options
   const shares = createShares(seatsMax, options)
   const waiting = new Map<Guest, NodeJS.Timeout>()
   const tenants: Turns = new Map()

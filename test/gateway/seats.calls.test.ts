@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
-import { requirement } from '../../requirements.ts'
-import { eventually } from '../../support/eventually.ts'
-import { modern, type Reply, type TestClient, whyOf } from '../world/client.ts'
-import type { Wanted } from '../world/identities.ts'
-import { answerBoth, type Answer } from '../world/upstream.ts'
-import { openWorld, type World } from '../world/world.ts'
+import { requirement } from '../requirements.ts'
+import { eventually } from '../support/eventually.ts'
+import { modern, type Reply, type TestClient, whyOf } from './world/client.ts'
+import type { Wanted } from './world/identities.ts'
+import { answerBoth, type Answer } from './world/upstream.ts'
+import { openWorld, type World } from './world/world.ts'
 
 const echo = modern('tools/call', { name: 'echo', arguments: {} })
 const slow = modern('tools/call', { name: 'echo', arguments: { slow: true } })
