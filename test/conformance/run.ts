@@ -27,10 +27,10 @@ function differ(scenarios: Iterable<string>, direct: Results, through: Results):
 async function main(): Promise<void> {
   const suite = await openSuite()
   await using own = await openFixture({ without: '' })
-  await using stage = await openStage({ test: own.port })
+  await using stage = await openStage({ test: own })
   // At the door of all the name of a server stands before each of its names, which then are those of the suite.
   await using federated = await openFixture({ without: 'test_' })
-  await using stageOfAll = await openStage({ test: federated.port })
+  await using stageOfAll = await openStage({ test: federated })
   for (const revision of revisions) {
     const scored = await suite.scored(revision)
     const direct = await suite.run(own.url, revision)

@@ -8,36 +8,49 @@ import { pipeFromTls, pipeToTls, type Secured } from './pipes.ts'
 export interface Stage extends AsyncDisposable {
   /** Where such a client finds a door of the gateway. */
   url(door: string): string
+  /** For a client that has one: the agent's certificate, and the port of the gateway. */
+  readonly agent: Secured & { readonly port: number }
 }
 
-/** Opens one before servers that listen on these ports of loopback, by name. */
-export async function openStage(ports: Readonly<Record<string, number>>): Promise<Stage> {
+/** The name in the gateway's certificate. */
+export const serverName = 'gateway.agents.svc'
+
+/** A server that listens on a port of loopback: what it speaks and what of it is granted, both where nothing is said, and all of it. */
+export interface Standing {
+  readonly port: number
+  readonly eras?: UpstreamConfig['eras']
+  readonly grants?: object
+}
+
+/** Opens one before servers, by name. */
+export async function openStage(standing: Readonly<Record<string, Standing>>): Promise<Stage> {
   await using opened = new AsyncDisposableStack()
-  const servers = Object.keys(ports)
+  const servers = Object.keys(standing)
   let target: Secured & { readonly port: number }
   const entry = opened.use(await pipeToTls(() => target))
   const world = await openWorld({
     answers: {},
-    hosts: ['localhost'],
+    hosts: ['localhost', serverName],
     origins: [`http://localhost:${entry.port}`],
-    grants: {
-      tenants: { acme: Object.fromEntries(servers.map((each) => [each, everything])) },
-      subjects: {},
-    },
+    grants: { tenants: { acme: grantsOf(standing) }, subjects: {} },
     upstreams: (_, identities) =>
       Promise.all(
-        Object.entries(ports).map(async ([server, port]) => {
-          const { secured, config } = toolServer(server, identities)
+        Object.entries(standing).map(async ([server, { port, eras = both }]) => {
+          const { secured, spiffeId } = toolServer(server, identities)
           const pipe = opened.use(await pipeFromTls(port, secured))
-          return { ...config, url: `https://127.0.0.1:${pipe.port}/mcp` }
+          return { server, url: `https://127.0.0.1:${pipe.port}/mcp`, spiffeId, eras }
         }),
       ),
   })
-  target = agentOf(world, servers)
+  const broker = { serviceAccount: 'gateway', role: 'tool-broker' } as const
+  world.credential.set(world.identities.issue({ ...broker, dnsNames: [serverName] }))
+  const agent = agentOf(world, servers)
+  target = agent
   // The gateway ends last: what is before it and behind it lets go first.
   const before = opened.move()
   return {
     url: (door) => `http://localhost:${entry.port}${door}`,
+    agent,
     async [Symbol.asyncDispose]() {
       await before[Symbol.asyncDispose]()
       await world[Symbol.asyncDispose]()
@@ -45,20 +58,24 @@ export async function openStage(ports: Readonly<Record<string, number>>): Promis
   }
 }
 
+const both: UpstreamConfig['eras'] = ['modern', 'legacy']
 const all = { prefixes: { '': {} } }
 const everything = { ...all, prompts: all, resources: all }
+
+function grantsOf(standing: Readonly<Record<string, Standing>>): object {
+  return Object.fromEntries(
+    Object.entries(standing).map(([server, { grants = everything }]) => [server, grants]),
+  )
+}
 
 function toolServer(
   server: string,
   identities: Identities,
-): { readonly secured: Secured; readonly config: Omit<UpstreamConfig, 'url'> } {
+): { readonly secured: Secured; readonly spiffeId: UpstreamConfig['spiffeId'] } {
   const wanted = { namespace: 'tools', serviceAccount: server, role: 'tool-server' } as const
   const credential = identities.issue(wanted)
   const spiffeId = parseSpiffeId(credential.svid.spiffeId.uri)
-  return {
-    secured: { credential, bundle: identities.bundle },
-    config: { server, spiffeId, eras: ['modern', 'legacy'] },
-  }
+  return { secured: { credential, bundle: identities.bundle }, spiffeId }
 }
 
 function agentOf(

@@ -10,6 +10,7 @@ import {
   type ExampleSession,
 } from '../../examples/session.ts'
 import { requirement } from '../requirements.ts'
+import { installPip } from '../tools/pip.ts'
 
 /*
  * What people have in their agents, each over a refusal of every kind and on: the official clients in Python and Go. Those in TypeScript
@@ -77,12 +78,7 @@ for (const [name, packages, program] of [
   test(`a client of ${name} shows why a call is refused, and goes on`, async () => {
     requirement('gateway.refusals-have-ids')
     if (!programIsHere('test/sdks', 'python3', '-c', 'import venv, ensurepip')) return
-    const home = join(folder, program)
-    const root = join(import.meta.dirname, '../..')
-    await runToEnd('python3', ['-m', 'venv', home])
-    const python = join(home, 'bin', 'python')
-    const quiet = ['--quiet', '--disable-pip-version-check']
-    await runToEnd(python, ['-m', 'pip', 'install', ...quiet, '-r', join(root, packages)])
+    const python = await installPip(join(import.meta.dirname, '../..', packages))
     await check(python, [join(import.meta.dirname, program)])
   })
 }

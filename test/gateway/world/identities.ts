@@ -11,6 +11,7 @@ export interface Wanted {
   readonly role?: Role
   readonly tenant?: string
   readonly toolScopes?: string
+  readonly dnsNames?: readonly string[]
   readonly lifetimeSeconds?: number
 }
 
