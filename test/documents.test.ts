@@ -9,6 +9,7 @@ import { limitRanges } from '../src/gateway/limits.ts'
 import { createMetrics } from '../src/metrics.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { requirements } from './requirements.ts'
+import { citations } from './support/citations.ts'
 import { filesUnder, readSourceFile, root } from './support/source-tree.ts'
 
 const sources = [...filesUnder('src'), ...filesUnder('dev')].filter(({ path }) =>
@@ -234,7 +235,7 @@ test('the checks stand in TROUBLESHOOTING in the order of the report', () => {
 })
 
 test('every claim about what stands between callers and tools is in the threat model, and no other', () => {
-  const ours = /^(gateway|token|toolserver|agent)\./
+  const ours = /^(gateway|token|toolserver|agent|attack|expired)\./
   const said = new Set(
     [...readSourceFile('docs/THREATS.md').text.matchAll(/`([a-z]+\.[a-z-]+)`/g)].map(
       ([, id]) => id ?? '',
@@ -251,6 +252,22 @@ test('every claim about what stands between callers and tools is in the threat m
     (id) => rooms.has(id.split('.')[0] ?? '') && !claimed.includes(id),
   )
   assert.deepEqual(unknown, [], 'want=a row in test/requirements.ts')
+})
+
+test('each class of attack stands in the threat model with the tests that try it', () => {
+  const cited = citations()
+  const lines = [
+    ...readSourceFile('docs/THREATS.md').text.matchAll(/^- `(attack\.[a-z-]+)`(.*)$/gm),
+  ]
+  assert.deepEqual(
+    lines.map(([, id = '', tests]) => `${id}${tests}`).toSorted(),
+    Object.keys(requirements)
+      .filter((id) => id.startsWith('attack.'))
+      .map(
+        (id) => `${id}, tried in ${(cited.get(id) ?? []).map((path) => `\`${path}\``).join(', ')}`,
+      )
+      .toSorted(),
+  )
 })
 
 test('every piece of code in the guide for tool servers is of the example that runs', () => {

@@ -491,6 +491,98 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source: 'docs/AUTHORIZATION.md',
   },
 
+  // Each class of attack that was seen on servers and gateways of MCP, as a whole; docs/THREATS.md says what is claimed against it
+  'attack.two-readings': {
+    claim: 'what two parsers could read in two ways reaches no tool server',
+    source: 'GHSA-4gph-2hhr-5mwg; CVE-2026-27896, which folds U+017F and U+212A besides',
+  },
+  'attack.headers-against-body': {
+    claim: 'a request whose headers and body disagree reaches no tool server',
+    source: 'MCP 2026-07-28 transports, HeaderMismatch; CWE-436',
+  },
+  'attack.answers-crossed': {
+    claim:
+      'an answer reaches whoever asked for it, whatever ids are in use and whatever a tool server sends besides',
+    source: 'CVE-2026-25536: answers to colliding ids',
+  },
+  'attack.handles-taken-over': {
+    claim: 'a session, a cursor or a task of somebody else is of no use',
+    source: 'CVE-2026-33946: streams taken over; CVE-2026-52870: tasks of others',
+  },
+  'attack.errors-taken-for-yes': {
+    claim: 'no error, no silence and no odd answer of what is asked lets a call through',
+    source: 'CVE-2026-12773: refusals that were swallowed',
+  },
+  'attack.made-up-authority': {
+    claim: 'no secret has a default, and nothing in a request chooses where it goes',
+    source: 'GHSA-g53w-w6mj-hrpp: a derivable secret, and an authority from a header',
+  },
+  'attack.hidden-but-callable': {
+    claim: 'at every door and in both eras a tool can be called if it is listed, and else not',
+    source: 'CWE-424, improper protection of an alternate path',
+  },
+  'attack.injection-by-translation': {
+    claim: 'no octet of a call becomes a part of the line or of another header of a request',
+    source: 'CVE-2026-29791: a name that became a path',
+  },
+  'attack.commands-by-request': {
+    claim: 'nothing that serves a request can start a process, run a text or load what one names',
+    source: 'CVE-2026-42271, CVE-2026-30623: commands by an API',
+  },
+  'attack.rebinding-and-open-ports': {
+    claim: 'whoever has no certificate, or comes for another host or from another page, is refused',
+    source: 'CVE-2025-66414, CVE-2025-64443, CVE-2026-11624',
+  },
+  'attack.server-side-requests': {
+    claim:
+      'connections go to configured tool servers alone: no redirect is followed, and no name to an address of the node',
+    source: 'CVE-2026-27826; CVE-2026-44430: 6to4, NAT64 and site-local forms',
+  },
+  'attack.tokens-passed-on': {
+    claim:
+      'no credential of a caller reaches a tool server, and what is sent instead is of no use elsewhere',
+    source: 'MCP 2025-11-25 security: token passthrough, confused deputy',
+  },
+  'attack.exhaustion-by-one': {
+    claim: 'no caller takes time, memory, connections or places from the others',
+    source: 'CVE-2026-0621: a pattern that backtracks; CWE-770',
+  },
+  'attack.tools-that-turn': {
+    claim:
+      'a changed tool, instructions of a tool server and its questions reach no model, and arguments that are not granted reach no tool',
+    source: 'OWASP MCP Top 10: tool poisoning; MCP 2026-07-28: annotations are not trusted',
+  },
+  'attack.expired-but-served': {
+    claim: 'a certificate that is over is of no use, whatever TLS still takes it for',
+    source: 'a resumed session and an open connection stay authorized (Node, OpenSSL)',
+  },
+
+  // A certificate that is over, by what it is used for and what the listener gives
+  'expired.handshake-with-tickets': {
+    claim: 'a listener that gave tickets would let in no certificate that has expired',
+    source: 'RFC 5280 §6.1.3; RFC 8446 §4.4.2',
+  },
+  'expired.handshake-without-tickets': {
+    claim: 'the listener lets in no certificate that has expired, be it by its own clock alone',
+    source: 'RFC 5280 §6.1.3; RFC 8446 §4.4.2',
+  },
+  'expired.resumption-with-tickets': {
+    claim: 'a session that was resumed all the same is refused when its certificate has expired',
+    source: 'a resumed session stays authorized (Node, OpenSSL); RFC 8446 §2.2',
+  },
+  'expired.resumption-without-tickets': {
+    claim: 'a session that a client offers is not resumed: its certificate is shown anew',
+    source: 'a resumed session stays authorized (Node, OpenSSL); RFC 8446 §2.2',
+  },
+  'expired.connection-with-tickets': {
+    claim: 'no ticket keeps a connection or a stream open beyond the certificate of its caller',
+    source: 'an open TLS connection stays authorized (Node, OpenSSL)',
+  },
+  'expired.connection-without-tickets': {
+    claim: 'a connection and a stream that are open end with the certificate of their caller',
+    source: 'an open TLS connection stays authorized (Node, OpenSSL)',
+  },
+
   // Tokens and tool servers
   'token.caller-judged-after': {
     claim: 'a caller that ends to be acceptable while its token is signed is not spoken for',

@@ -207,6 +207,9 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
 const testsWithoutSource: Readonly<Record<string, string>> = {
   'test/chart.test.ts': 'the chart, by its recorded rendering',
   'test/documents.test.ts': 'docs',
+  'test/gateway/attacks.test.ts': 'classes of attack, through the doors',
+  'test/gateway/expired.test.ts':
+    'a certificate that is over, in every way that TLS lets it be used',
   'test/gateway/identity-lifetime.test.ts': 'what ends a connection that stands',
   'test/gateway/lists.test.ts': 'lists, through the doors',
   'test/mcp/bodies.test.ts': 'the smuggling vectors, read from octets to target',

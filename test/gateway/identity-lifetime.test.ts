@@ -219,6 +219,7 @@ describe('an identity that ends', { concurrency: 4 }, () => {
   })
 
   test('a certificate that expires while a stream is open ends the stream and the connection', async () => {
+    requirement('attack.expired-but-served')
     requirement('gateway.expired-open-connection')
     // The gateway's clock is so far ahead that the certificate has a second left: more where that was too short for a stream.
     let ahead = 0
@@ -275,6 +276,7 @@ describe('an identity that ends', { concurrency: 4 }, () => {
   }
 
   test('TLS 1.2 is not spoken, and neither is TLS without a certificate', async () => {
+    requirement('attack.rebinding-and-open-ports')
     requirement('gateway.client-certificate-required')
     await using world = await openWorld()
     const { port } = world.gateway

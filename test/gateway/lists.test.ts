@@ -238,6 +238,7 @@ for (const [what, cursor] of Object.entries({
   'of another caller': (own: string) => own,
 })) {
   test(`a cursor that is ${what} is refused`, async () => {
+    requirement('attack.handles-taken-over')
     await using world = await openPaged()
     const agent = await world.agent({ toolScopes: 'files:*,web:*' })
     const first = await agent.post('/mcp', list.body, list.headers)

@@ -208,6 +208,7 @@ async function take(step: Step, agent: TestClient, world: World, state: State): 
 }
 
 test('no order of calls gives allow without policy', async () => {
+  requirement('attack.errors-taken-for-yes')
   requirement('gateway.ceiling-before-policy')
   requirement('gateway.no-log-no-call')
   requirement('gateway.stale-watch-refuses')
@@ -238,6 +239,7 @@ function octetsOf({ body, hex }: Vector): Buffer {
 }
 
 test('whatever is one message to nobody, or two to two readers, reaches no upstream', async () => {
+  requirement('attack.two-readings')
   requirement('gateway.one-reading')
   requirement('gateway.headers-agree')
   const file = new URL('../vectors/mcp/bodies.ndjson', import.meta.url)
@@ -265,6 +267,7 @@ test('whatever is one message to nobody, or two to two readers, reaches no upstr
 })
 
 test('a second line of a header that is read is refused', async () => {
+  requirement('attack.headers-against-body')
   requirement('gateway.host-and-origin')
   await using world = await openWorld()
   const agent = await world.agent()

@@ -401,6 +401,12 @@ const cases: readonly Case[] = [
 
 for (const { title, world: options, ask, status, code, message, withoutId } of cases) {
   test(`refused: ${title}`, async () => {
+    requirement('gateway.one-reading')
+    requirement('attack.headers-against-body')
+    requirement('attack.errors-taken-for-yes')
+    requirement('attack.handles-taken-over')
+    requirement('attack.rebinding-and-open-ports')
+    requirement('attack.tools-that-turn')
     requirement('gateway.host-and-origin')
     requirement('gateway.headers-agree')
     requirement('gateway.session-bound')
@@ -517,6 +523,7 @@ test('what is refused is not repeated at length, neither to the caller nor in th
 
 for (const target of ['http://evil.test/mcp', 'https://gateway.test/mcp/files', '*']) {
   test(`a target that is no path is refused: ${target}`, async () => {
+    requirement('gateway.no-input-ends-it')
     await using world = await openWorld()
     const socket = await world.rawConnection()
     const { body, headers } = call('files_echo')

@@ -111,6 +111,7 @@ test('a tool server that says how many calls it takes has no more of them', asyn
 })
 
 test('the identities of a namespace together leave room for another tenant', async () => {
+  requirement('attack.exhaustion-by-one')
   requirement('gateway.shares-for-all')
   const { answer, open } = slowUpstream()
   await using world = await openWorld({
@@ -166,6 +167,7 @@ function pipeline(socket: TLSSocket, count: number): void {
 }
 
 test('three connections with fifty calls each leave room for everybody else', async () => {
+  requirement('attack.exhaustion-by-one')
   requirement('gateway.upstream-share')
   const { answer, open } = slowUpstream()
   await using world = await openWorld({ answers: { files: answer } })

@@ -53,6 +53,7 @@ test('at the door of all only the name is replaced, in the body and in its heade
 })
 
 test('no credential and no claimed identity of a caller reaches an upstream', async () => {
+  requirement('attack.tokens-passed-on')
   requirement('gateway.credentials-stripped')
   await using world = await openWorld()
   const agent = await world.agent()
@@ -341,6 +342,7 @@ for (const [what, count, era] of [
   ['a request of a server that may ask nothing', 1, 'modern'],
 ] as const) {
   test(`${what} on the stream of a call end the call`, async () => {
+    requirement('attack.tools-that-turn')
     requirement('gateway.server-requests-reach-nobody')
     const answer = onCall((message, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -377,6 +379,7 @@ test('a caller that goes away cancels its request at the upstream', async () => 
 })
 
 test('two callers with one id get each its own answer', async () => {
+  requirement('attack.answers-crossed')
   const waiting: (() => void)[] = []
   const answer = onCall((message, response) => {
     waiting.push(() => answerBoth()(message, response, response.req))
@@ -455,6 +458,7 @@ for (const [what, pins, code] of [
   ['was never approved', { delete: digestDefinition(deleteText) }, 'definition-not-approved'],
 ] as const) {
   test(`a tool whose definition ${what} is ${code === undefined ? 'served' : 'neither listed nor called'}`, async () => {
+    requirement('attack.tools-that-turn')
     requirement('gateway.changed-tool-quarantined')
     await using world = await openWorld({
       upstreams: (configs) => configs.map((each) => ({ ...each, pins })),

@@ -63,6 +63,7 @@ suite('the time that a text takes grows as its length does', () => {
   for (const [what, text] of Object.entries(texts)) {
     const [small, large] = [Buffer.from(text(10_000)), Buffer.from(text(10_000 * growth))]
     test(`a request of ${what}`, () => {
+      requirement('attack.exhaustion-by-one')
       requirement('gateway.linear-time')
       assertLinear(
         () => scan(small, limits),

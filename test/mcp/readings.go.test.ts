@@ -145,6 +145,7 @@ function isReadOtherwise(text: string, go: GoReading): boolean {
 }
 
 test('what policy is asked about a call is what a tool server in Go reads in it', async () => {
+  requirement('attack.two-readings')
   requirement('gateway.one-reading')
   requirement('policy.octets-decided')
   const program = await goReader()

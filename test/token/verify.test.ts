@@ -331,6 +331,7 @@ for (const [name, [make, code, message]] of Object.entries(hostile)) {
 }
 
 test('an honest token is worth nothing on the connection of another gateway, or of the same one renewed', async () => {
+  requirement('attack.tokens-passed-on')
   requirement('token.bound-to-gateway')
   const token = await honestToken()
   for (const peer of [stranger.svid, renewed.svid]) {

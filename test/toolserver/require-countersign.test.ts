@@ -343,6 +343,7 @@ test('a certificate of another authority does not get as far as a request', asyn
 })
 
 test('a certificate that expires while its connection is open is refused on the next request', async () => {
+  requirement('attack.expired-but-served')
   requirement('toolserver.peer-checked-each-request')
   const socket = connectAsGateway()
   let seen = ''

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { requirement } from '../../requirements.ts'
 import { Bag } from '../../../src/bag.ts'
 import type { Caller } from '../../../src/gateway/caller/caller.ts'
 import { createJudge } from '../../../src/gateway/caller/judge.ts'
@@ -157,6 +158,7 @@ const cases: readonly [string, () => Facts, { status: number; message: string } 
 
 for (const [what, facts, expected] of cases) {
   test(`a certificate that ${what} is ${expected === undefined ? 'accepted' : `refused: ${expected.message}`}`, async () => {
+    requirement('gateway.expired-open-connection')
     const refusal = await judgeOnce(facts())
     assert.equal(refusal?.message, expected?.message)
     assert.equal(refusal?.status, expected?.status)

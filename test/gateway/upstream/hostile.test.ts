@@ -228,6 +228,7 @@ async function assertUnharmed({ world, agent, relent }: Stage): Promise<void> {
 describe('an upstream that misbehaves', { concurrency: 4 }, () => {
   for (const [what, act, expected] of acts) {
     test(`an upstream that answers a call with ${what} harms nobody`, async () => {
+      requirement('attack.server-side-requests')
       requirement('gateway.hostile-upstream-contained')
       requirement('gateway.answer-ends-exchange')
       if (what.includes('task')) requirement('gateway.handles-of-others-dropped')
@@ -391,6 +392,7 @@ describe('an upstream that misbehaves', { concurrency: 4 }, () => {
   })
 
   test('an answer that follows an answer is not the answer to the next call', async () => {
+    requirement('attack.answers-crossed')
     requirement('gateway.upstream-answers-framed-one-way')
     const smuggled = good.replace('[]', '["smuggled"]')
     const answer = body(`${jsonType}\r\ncontent-length: ${good.length}`, good)

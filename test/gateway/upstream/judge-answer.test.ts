@@ -232,6 +232,7 @@ for (const text of [
 }
 
 test('instructions are not served: they may name what is hidden', async () => {
+  requirement('attack.tools-that-turn')
   const told = '"instructions":"use secret","capabilities":{"tools":{}}'
   const one = saying(
     'initialize',
