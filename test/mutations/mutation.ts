@@ -9,6 +9,8 @@ export interface Mutation {
   readonly edits: readonly (readonly [from: string, to: string])[]
   /** The tests to run; those that cite the claim unless told. */
   readonly tests?: readonly string[]
+  /** Of these, the ones with this in their title alone. */
+  readonly named?: string
 }
 
 /** A defence that is a condition: it never holds. */

@@ -1,5 +1,5 @@
 /** The defences of the policy and token rooms. */
-import type { Mutation } from './mutation.ts'
+import { never, type Mutation } from './mutation.ts'
 
 const authorizer = 'src/policy/authorizer.ts'
 const asked = 'src/policy/asked.ts'
@@ -93,6 +93,30 @@ export const policyMutations: readonly Mutation[] = [
     without: 'the search for members that a bundle says twice',
     file: 'src/policy/bundle.ts',
     edits: [['if (fault !== undefined)', 'if (false && fault !== undefined)']],
+  },
+  {
+    claim: 'policy.nothing-granted-nothing-allowed',
+    without: 'the emptiness of the grants that are shipped',
+    file: 'policies/bundle/data.json',
+    edits: [['"tenants":{}', '"tenants":{"acme":{"files":{"tools":{"read":{}}}}}']],
+  },
+  {
+    claim: 'policy.list-is-call',
+    without: 'what policy leaves of a list',
+    file: authorizer,
+    edits: [['({ length }, () => false)', '({ length }, () => Boolean(length))']],
+  },
+  {
+    claim: 'policy.data-checked',
+    without: 'the schemas of the data',
+    file: 'src/policy/data-schemas.ts',
+    edits: [['if (parsed.success) return\n', 'if (parsed.success || name.length > 0) return\n']],
+  },
+  {
+    claim: 'policy.data-checked',
+    without: 'the look for members that a document says twice',
+    file: 'src/policy/data-document.ts',
+    edits: never('fault !== undefined'),
   },
   {
     claim: 'token.bound-to-call',

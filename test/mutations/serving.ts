@@ -147,11 +147,7 @@ export const servingMutations: readonly Mutation[] = [
     without: 'the trust domain of an anchor',
     file: 'src/pki/bundle.ts',
     edits: never('!isOfTrustDomain(anchor, trustDomain)'),
-    tests: [
-      'test/pki/vectors.test.ts',
-      'test/pki/files.test.ts',
-      'test/gateway/identity-lifetime.test.ts',
-    ],
+    tests: ['test/pki/vectors.test.ts', 'test/gateway/identity-lifetime.test.ts'],
   },
   {
     claim: 'gateway.bytes-as-authorized',

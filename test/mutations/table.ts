@@ -1,5 +1,6 @@
 import { never, type Mutation } from './mutation.ts'
 import { agentMutations } from './agent.ts'
+import { attackMutations } from './attacks.ts'
 import { federationMutations } from './federation.ts'
 import { operationMutations } from './operation.ts'
 import { policyMutations } from './policy.ts'
@@ -448,6 +449,7 @@ export const mutations: readonly Mutation[] = [
     file: 'src/gateway/door/unread.ts',
     edits: never('at - reading.since >= unreadMilliseconds'),
   },
+  ...attackMutations,
   ...agentMutations,
   ...operationMutations,
   ...policyMutations,

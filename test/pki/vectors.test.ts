@@ -62,6 +62,7 @@ for (const { file, what, codes, parse, selfSigned } of kinds) {
 
   for (const vector of vectors) {
     test(`the ${what} ${vector.name} is ${vector.message === '' ? 'valid' : 'refused'}`, () => {
+      requirement('gateway.anchors-of-their-domain')
       requirement('pki.svid-rules')
       requirement('pki.extension-fails-closed')
       assert.equal(refusalOf(vector, parse), vector.message)
