@@ -11,7 +11,7 @@ const expired = ['test/gateway/expired.test.ts']
 
 const ofTls: Mutation['edits'] = [['rejectUnauthorized: true', 'rejectUnauthorized: false']]
 const ofClock = never('now() >= svid.notAfter.getTime()')
-const ofTimer: Mutation['edits'] = [['arm(connection, now, end)\n      return true', 'return true']]
+const ofTimer: Mutation['edits'] = [['arm(connection, now, end)\n      return {', 'return {']]
 
 /** For each class of attack, what stands against it first; what stands behind that has rows of its own claims. */
 export const attackMutations: readonly Mutation[] = [
@@ -171,9 +171,9 @@ export const attackMutations: readonly Mutation[] = [
   {
     claim: 'attack.exhaustion-by-one',
     without: 'the shares of an upstream',
-    file: 'src/gateway/upstream/seats.ts',
+    file: 'src/gateway/seats.ts',
     edits: [['if (shares.full(guest.account) === undefined) {', 'if (shares.free > 0) {']],
-    tests: ['test/gateway/upstream/seats.calls.test.ts'],
+    tests: ['test/gateway/seats.calls.test.ts'],
   },
   {
     claim: 'attack.tools-that-turn',
