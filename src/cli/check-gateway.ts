@@ -12,9 +12,11 @@ import {
   checkSessionKey,
   checkTrustBundle,
 } from './check-files.ts'
+import { checkToolServers } from './check-tool-servers.ts'
 import { checkUpstream, type UpstreamCheckOptions } from './check-upstream.ts'
 import { readConfiguration } from './configuration.ts'
 import { gatewaySchema, upstreamConfigOf, type GatewayConfig } from './gateway-configuration.ts'
+import type { UpstreamConfig } from '../gateway/upstream/upstream.ts'
 import { Refused } from './run-program.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -26,6 +28,7 @@ export type GatewayCheckName =
   | 'session-key'
   | 'policy'
   | 'decision-log'
+  | 'tool-servers'
   | 'upstream'
 
 interface CheckReport extends Judgement {
@@ -116,13 +119,29 @@ async function checkGateway(
   say('decision-log', await checkDecisionLog(config))
   if (own === undefined || trustBundle.value === undefined) {
     const hint = 'mend credential and trust bundle first: a connection is made with both'
+    if (config.toolServers)
+      say('tool-servers', warning('not checked: whose they are to be is not known', { hint }))
     say('upstream', warning('not checked: nobody can be connected to', { hint }))
     return reports
   }
   const bundle = trustBundle.value
   const options = { credential: own, trustBundle: bundle, identityExtensionOid, now, signal }
-  for (const report of await checkUpstreams(config, options, progress)) reports.push(report)
-  return reports
+  const ofResources = config.toolServers ? await checkToolServers(config, options) : undefined
+  if (ofResources !== undefined) say('tool-servers', ofResources.judgement)
+  const configured = config.upstreams.map(upstreamConfigOf)
+  const asked = { ...options, progress }
+  return [
+    ...reports,
+    ...(await checkUpstreams(configured, asked)),
+    ...(await checkUpstreams(ofResources?.accepted ?? [], asked)).map(ofAuthor),
+  ]
+}
+
+/** What is wrong with a tool server that a resource names is for its author to mend: the gateway goes on without it. */
+function ofAuthor({ status, hint, ...report }: CheckReport): CheckReport {
+  if (status !== 'problem') return { ...report, status, ...(hint === undefined ? {} : { hint }) }
+  const own = 'spec.service of its ToolServer says where it is, spec.serviceAccount who'
+  return { ...report, status: 'warning', hint: own }
 }
 
 type Read =
@@ -143,16 +162,15 @@ async function readAll(file: string): Promise<Read> {
 }
 
 async function checkUpstreams(
-  { upstreams }: GatewayConfig,
-  options: UpstreamCheckOptions,
-  progress: (line: string) => void,
+  upstreams: readonly UpstreamConfig[],
+  { progress, ...options }: UpstreamCheckOptions & Pick<CheckOptions, 'progress'>,
 ): Promise<readonly CheckReport[]> {
   const reports: CheckReport[] = []
   for (let at = 0; at < upstreams.length && !options.signal.aborted; at += atOnceMax) {
     const some = upstreams.slice(at, at + atOnceMax)
     progress(`asking ${some.map(({ server }) => server).join(', ')}`)
     const judged = some.map(async (upstream) => {
-      const judgement = await checkUpstream(upstreamConfigOf(upstream), options)
+      const judgement = await checkUpstream(upstream, options)
       return { name: `upstream ${upstream.server}` as const, ...bounded(judgement) }
     })
     reports.push(...(await Promise.all(judged)))

@@ -25,6 +25,7 @@ export type CheckName =
   | 'gateway'
   | 'gateway-name'
   | 'upstreams'
+  | 'tool-servers'
   | 'policy-data'
   | 'governance-keys'
   | 'roles'

@@ -121,6 +121,23 @@ export interface CustomResourceFact {
   readonly revision: number
 }
 
+/** A ToolServer, and what a gateway has said of it. */
+export interface ToolServerFact {
+  readonly namespace: string
+  readonly name: string
+  readonly generation: number
+  /** Its condition `Accepted`; undefined where no gateway has said anything. */
+  readonly said:
+    | {
+        readonly accepted: boolean
+        readonly reason: string
+        readonly message: string
+        /** The generation that this was said of. */
+        readonly generation: number
+      }
+    | undefined
+}
+
 /** A right of one of our programs, and whether it has it. */
 export interface RightFact {
   readonly program: Program
@@ -170,6 +187,7 @@ export interface GatewaySettings {
   readonly policy: { readonly bundle?: string | undefined; readonly data: readonly string[] }
   readonly admin: { readonly port: number }
   readonly upstreams: readonly { readonly server: string }[]
+  readonly toolServers: boolean
 }
 
 /** The operator's data for the policy, as the gateway would read it. */
@@ -222,6 +240,8 @@ export interface Facts {
   readonly access: Fact<AccessFact>
   /** Undefined: there is none of that name. */
   readonly revocations: Fact<CustomResourceFact | undefined>
+  readonly toolServerResource: Fact<CustomResourceFact | undefined>
+  readonly toolServers: Fact<readonly ToolServerFact[]>
   /** Whether there is a ConfigMap for the program; undefined where nobody could look. */
   readonly configured: Readonly<Record<Program, boolean | undefined>>
   readonly signer: Fact<SignerSettings>

@@ -11,11 +11,13 @@ import {
 import { droppedVolumes } from './checks/dropped-volumes.ts'
 import { governanceKeys } from './checks/governance-keys.ts'
 import { nodeImpersonators, requestCreators, signerRequesters } from './checks/holders.ts'
-import { customResources, installation } from './checks/installation.ts'
+import { customResources } from './checks/custom-resources.ts'
+import { installation } from './checks/installation.ts'
 import { kubelets } from './checks/kubelets.ts'
 import { policyData } from './checks/policy-data.ts'
 import { gateway, ledger, signer, upstreams } from './checks/programs.ts'
 import { rights } from './checks/rights.ts'
+import { toolServers } from './checks/tool-servers.ts'
 import { authority, gatewayName, trustBundle } from './checks/trust.ts'
 
 /** Every check, in the order of the report: the cluster, who may do what in it, our programs, what is granted. */
@@ -42,6 +44,7 @@ export const checks: readonly Check[] = [
   gateway,
   gatewayName,
   upstreams,
+  toolServers,
   policyData,
   governanceKeys,
   roles,

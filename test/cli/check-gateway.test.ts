@@ -9,6 +9,7 @@ import { run } from '../../src/cli/program.ts'
 import { createIdentities } from '../gateway/world/identities.ts'
 import { answerBoth, openUpstream, type TestUpstream } from '../gateway/world/upstream.ts'
 import { requirement } from '../requirements.ts'
+import { listAnswer, startFakeApiServer } from '../support/fake-api-server.ts'
 
 const identities = createIdentities()
 const own = identities.issue({
@@ -154,6 +155,71 @@ test('of a tool server with scopes it says how many of its tools are within', as
   const none = await check({ upstreams: [{ ...server(), scopes: ['other'] }] })
   assert.equal(found(none, 'upstream files').status, 'warning')
   assert.match(found(none, 'upstream files').evidence.join('\n'), /outside of its scopes: echo/)
+})
+
+/** A cluster that gives these rights, and has two ToolServers of one SPIFFE ID. */
+async function withCluster<T>(
+  held: (verb: string) => boolean,
+  use: (kubeconfig: string) => Promise<T>,
+): Promise<T> {
+  await using cluster = await startFakeApiServer()
+  const spec = { service: { name: 'search', port: 8443 }, serviceAccount: 'search' }
+  const items = ['search', 'twin'].map((name) => ({
+    metadata: { name, namespace: 'research', uid: name, resourceVersion: '1', generation: 1 },
+    spec,
+  }))
+  cluster.otherwise(({ path, body }) => {
+    if (path.endsWith('/toolservers')) return listAnswer(items, '1')
+    const asked = body as { spec?: { resourceAttributes?: { verb?: string } } }
+    return { body: { status: { allowed: held(asked.spec?.resourceAttributes?.verb ?? '') } } }
+  })
+  return await use(cluster.kubeconfig)
+}
+
+test('ToolServers are judged as the gateway does, and what is wrong with one is no problem of the gateway', async () => {
+  const checked = await withCluster(
+    () => true,
+    (kubeconfig) => check({ toolServers: true, kubeconfig }),
+  )
+  assert.equal(checked.code, 0)
+  const { status, summary, evidence } = found(checked, 'tool-servers')
+  assert.equal(status, 'warning')
+  assert.equal(summary, '2 ToolServers, 1 of them accepted')
+  assert.match(evidence.join('\n'), /^research\/twin: SpiffeIdTaken: spec\.serviceAccount: want=/)
+  // Nothing of that name is known here.
+  const { status: reached, hint } = found(checked, 'upstream research--search')
+  assert.equal(reached, 'warning')
+  assert.match(hint ?? '', /^spec\.service of its ToolServer/)
+  assert.equal(found(checked, 'upstream files').status, 'ok')
+})
+
+test('without the right to list ToolServers the check says so, and without that to say their status warns', async () => {
+  const none = await withCluster(
+    (verb) => verb === 'watch',
+    (kubeconfig) => check({ toolServers: true, kubeconfig }),
+  )
+  assert.equal(none.code, 1)
+  assert.equal(found(none, 'tool-servers').status, 'problem')
+  assert.match(
+    found(none, 'tool-servers').evidence.join('\n'),
+    /^list toolservers\.countersign\.dev is missing: no tool server is served/m,
+  )
+  const silent = await withCluster(
+    (verb) => verb !== 'patch',
+    (kubeconfig) => check({ toolServers: true, kubeconfig }),
+  )
+  assert.equal(silent.code, 0)
+  assert.match(
+    found(silent, 'tool-servers').evidence.join('\n'),
+    /^patch toolservers\/status\.countersign\.dev is missing/m,
+  )
+})
+
+test('an API server that cannot be asked for ToolServers is a problem, and the configured servers are asked', async () => {
+  const checked = await check({ toolServers: true, kubeconfig: join(folder, 'none.kubeconfig') })
+  assert.equal(checked.code, 1)
+  assert.equal(found(checked, 'tool-servers').status, 'problem')
+  assert.equal(found(checked, 'upstream files').status, 'ok')
 })
 
 test('a trust bundle that does not lead to our own certificate is a problem, and nobody is connected to', async () => {

@@ -89,6 +89,7 @@ const installed: readonly Fault[] = [
       installation: 'problem',
       gateway: 'warning',
       upstreams: 'warning',
+      'tool-servers': 'warning',
       'policy-data': 'warning',
     },
     evidence: /lissten/,

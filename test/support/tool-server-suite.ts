@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import { after, before, describe, test } from 'node:test'
 import { stringify } from 'yaml'
 import type { Cluster } from '../../dev/cluster.ts'
@@ -181,6 +182,12 @@ export function toolServerSuite(
       return { port, admin: address }
     }
 
+    /** As whoever has the gateway's configuration runs it; warnings are no failure. */
+    function checkGateway(): Promise<{ readonly stdout: string }> {
+      const check = ['gateway', 'check', join(folder, 'gateway.yaml'), '--json']
+      return promisify(execFile)(process.execPath, ['--import', network.href, main, ...check])
+    }
+
     const put = (named: string, spec: object): Promise<PlainAnswer['body']> =>
       done(admin({ method: 'POST', path: collection, body: body(named, spec) }))
     const body = (named: string, spec: object): object => ({
@@ -303,6 +310,26 @@ export function toolServerSuite(
       assert.equal(metadata.generation, 1)
       await says('other', 'Accepted')
       assert.equal(await versionOf(), before)
+    })
+
+    test('the check of the gateway says which it would take, and of each whether it is there and who it is', async () => {
+      const { stdout } = await checkGateway()
+      const report = JSON.parse(stdout) as { checks: readonly Record<string, unknown>[] }
+      const found = (check: string): Record<string, unknown> =>
+        report.checks.find((each) => each['name'] === check) ?? {}
+      assert.equal(found('tool-servers')['status'], 'warning')
+      assert.equal(found('tool-servers')['summary'], '4 ToolServers, 2 of them accepted')
+      assert.deepEqual(
+        (found('tool-servers')['evidence'] as readonly string[]).map((line) => line.slice(0, 44)),
+        [
+          'tools/mirror: SpiffeIdTaken: spec.serviceAcc',
+          'tools/a--b: Invalid: metadata.name: want=a n',
+        ],
+      )
+      assert.equal(found('upstream tools--github')['status'], 'ok', stdout)
+      assert.match(String(found('upstream tools--github')['summary']), /4 tools, 1 of them within/)
+      assert.equal(found('upstream tools--other')['status'], 'warning')
+      assert.match(String(found('upstream tools--other')['summary']), /somebody else/)
     })
 
     test('one that is deleted is no more, and who was refused because of it is served', async () => {

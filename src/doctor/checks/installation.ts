@@ -2,47 +2,6 @@ import { ok, problem, unknown, warning, type Check } from '../check.ts'
 import type { Facts, Program } from '../facts.ts'
 import { isInstalled, podsOf } from '../own-pods.ts'
 
-/** The version that the gateway reads, and the schema that it was written for. */
-const revocationVersion = 'v1alpha1'
-const revocationRevision = 1
-
-export const customResources: Check = {
-  name: 'custom-resources',
-  judge: ({ revocations }) => {
-    if (!revocations.known) return unknown(revocations)
-    const { value } = revocations
-    const hint =
-      'kubectl apply --server-side -f charts/countersign/files/crds/, or install the chart with crds.install=true'
-    if (value === undefined) {
-      return problem('there is no resource Revocation: nobody is served', {
-        evidence: ['want=CustomResourceDefinition revocations.countersign.dev got=none'],
-        hint,
-      })
-    }
-    const { name, served, stored, revision, established } = value
-    const evidence = [
-      `${name}: served ${served.join(', ') || 'in no version'}, stored ${stored.join(', ') || 'in no version'}, schema revision ${revision}`,
-    ]
-    if (!established || !served.includes(revocationVersion)) {
-      return problem(`Revocation ${revocationVersion} is not served`, { evidence, hint })
-    }
-    if (revision < revocationRevision) {
-      const summary = `Revocation has schema revision ${revision}, want=${revocationRevision}`
-      return problem(summary, {
-        evidence: [...evidence, 'what an older schema does not know the API server throws away'],
-        hint,
-      })
-    }
-    if (revision > revocationRevision) {
-      return warning('Revocation is of a newer release than this doctor', {
-        evidence,
-        hint: 'run the doctor of the release that is installed',
-      })
-    }
-    return ok(`Revocation ${revocationVersion} is served`, evidence)
-  },
-}
-
 export const installation: Check = {
   name: 'installation',
   judge: (facts) => {

@@ -5,7 +5,7 @@ import { learnLeases, learnNodes, learnServed, learnServer } from './cluster.ts'
 import { learnHandshake } from './handshake.ts'
 import {
   learnConfigMap,
-  learnRevocations,
+  learnCustomResource,
   readSettings,
   type ConfigurationReader,
 } from './installation.ts'
@@ -14,6 +14,7 @@ import { learnPolicyData } from './policy-data.ts'
 import { learnForeignNode, learnKept, learnOwnRequest } from './probes.ts'
 import { learnReadiness } from './programs.ts'
 import { learnRights } from './rights.ts'
+import { learnToolServers } from './tool-servers.ts'
 import { learnIssued, learnTrustBundle } from './trust.ts'
 import { learnNamespaces, learnPods, learnServiceAccounts, learnTemplates } from './workloads.ts'
 
@@ -58,6 +59,8 @@ function unasked(fact: Fact<never>): Asked {
     policies: fact,
     access: fact,
     revocations: fact,
+    toolServerResource: fact,
+    toolServers: fact,
     configured: { signer: undefined, gateway: undefined },
     signer: fact,
     gateway: fact,
@@ -107,6 +110,8 @@ async function gatherFrom(options: GatherOptions, serverNow: () => number): Prom
     },
     rights: await learnRights(options, { namespace, signer, gateway }),
     policyData: await learnPolicyData(gatewayMap, gateway),
+    toolServerResource: await learnCustomResource(options, 'toolservers.countersign.dev'),
+    toolServers: await learnToolServers(options),
     handshake: await learnHandshake({
       ...(options.gateway ?? { host: `countersign-gateway.${namespace}.svc`, port: 443 }),
       serverName: `countersign-gateway.${namespace}.svc`,
@@ -145,7 +150,7 @@ async function gatherLists(
     learnServiceAccounts(options),
     learnPolicies(options),
     learnAccess(options),
-    learnRevocations(options),
+    learnCustomResource(options, 'revocations.countersign.dev'),
   ])
   return { nodes, leases, pods, templates, serviceAccounts, policies, access, revocations }
 }

@@ -54,9 +54,11 @@ export function readSettings<T>(
   }
 }
 
-/** The custom resource that the gateway reads. */
-export function learnRevocations(asker: Asker): Promise<Fact<CustomResourceFact | undefined>> {
-  const name = 'revocations.countersign.dev'
+/** A custom resource that the gateway reads, such as `revocations.countersign.dev`. */
+export function learnCustomResource(
+  asker: Asker,
+  name: string,
+): Promise<Fact<CustomResourceFact | undefined>> {
   const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}`
   const right = `get customresourcedefinitions.apiextensions.k8s.io ${name}`
   return learnObject(asker, { path, right }, readDefinition)

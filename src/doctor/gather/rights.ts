@@ -1,4 +1,4 @@
-import { gatewayRights } from '../../gateway/rights.ts'
+import { gatewayRights, toolServerRights } from '../../gateway/rights.ts'
 import { formatRight, missingRightsOf, type Right } from '../../kubernetes/access-review.ts'
 import { signerRights } from '../../signer/rights.ts'
 import type { Fact, GatewaySettings, Program, RightFact, SignerSettings } from '../facts.ts'
@@ -17,7 +17,7 @@ export async function learnRights(
   if (!signer.known) return signer
   const wanted = {
     signer: rightsOfSigner(signer.value),
-    gateway: gateway.known ? gatewayRights : [],
+    gateway: gateway.known ? rightsOfGateway(gateway.value) : [],
   }
   const programs: readonly Program[] = ['signer', 'gateway']
   const facts = await Promise.all(
@@ -26,6 +26,10 @@ export async function learnRights(
   const unlearned = facts.find((fact) => !fact.known)
   if (unlearned !== undefined) return unlearned
   return { known: true, value: facts.flatMap((fact) => (fact.known ? fact.value : [])) }
+}
+
+function rightsOfGateway({ toolServers }: GatewaySettings): readonly Right[] {
+  return toolServers ? [...gatewayRights, ...toolServerRights] : gatewayRights
 }
 
 function rightsOfSigner(settings: SignerSettings): readonly Right[] {
