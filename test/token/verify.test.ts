@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
+import * as fc from 'fast-check'
 import { CompactSign, decodeJwt } from 'jose'
-import type { CountersignError } from '../../src/errors.ts'
+import { CountersignError } from '../../src/errors.ts'
 import { parseSpiffeId } from '../../src/identity/spiffe-id.ts'
 import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
 import { createTokenSigner } from '../../src/token/sign.ts'
@@ -342,6 +343,70 @@ test('an honest token is worth nothing on the connection of another gateway, or 
   await assert.rejects(verifierAt().verify(token, { ...call, peer: recertified }), {
     code: 'token/binding',
   })
+})
+
+/** What somebody may do to a text without knowing the key. */
+const disturbed = (text: string): fc.Arbitrary<string> => {
+  const place = fc.nat(text.length)
+  const letters = fc.string({ unit: fc.constantFrom(...'AZaz09-_.=+/ \n'), maxLength: 3 })
+  return fc.oneof(
+    fc.tuple(place, fc.nat(3), letters).map(([at, gone, more]) => {
+      return text.slice(0, at) + more + text.slice(at + gone)
+    }),
+    fc.shuffledSubarray(text.split('.')).map((parts) => parts.join('.')),
+    fc.tuple(fc.nat(2), fc.jsonValue()).map(([at, value]) => {
+      return text.split('.').with(at, encoded({ value })).join('.')
+    }),
+  )
+}
+
+/** Verifies what is not honest: a refusal has a code of ours and says nothing of the token. */
+async function refusalOf(token: string): Promise<string> {
+  const error: unknown = await verifierAt()
+    .verify(token, call)
+    .then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    )
+  if (error === undefined) return 'none'
+  assert.ok(error instanceof CountersignError, String(error))
+  assert.match(error.code, /^token\//)
+  const parts = token.split('.').filter((part) => part.length > 8)
+  assert.ok(!parts.some((part) => error.message.includes(part)))
+  return error.code
+}
+
+test('whatever is done to an honest token, it is refused, or is the same octets in other letters', async () => {
+  requirement('token.bound-to-gateway')
+  const honest = await honestToken()
+  const octetsOf = (token: string): string =>
+    token
+      .split('.')
+      .map((part) => Buffer.from(part, 'base64url').toString('hex'))
+      .join('.')
+  await fc.assert(
+    fc.asyncProperty(disturbed(honest), async (token) => {
+      const code = await refusalOf(token)
+      if (code === 'none') assert.equal(octetsOf(token), octetsOf(honest), token)
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('whatever a gateway signs, it is a token or is refused, and nothing else comes of it', async () => {
+  requirement('token.bound-to-call')
+  const claims = decodeJwt(await honestToken())
+  const odd = fc.oneof(fc.jsonValue(), fc.constant(undefined), fc.constant('\u0000'))
+  const names = fc.constantFrom(...Object.keys(claims), ...Object.keys(claims['tctx'] as object))
+  await fc.assert(
+    fc.asyncProperty(names, odd, fc.boolean(), async (name, value, isInside) => {
+      const token = await changed(({ tctx, ...rest }) =>
+        isInside ? { ...rest, tctx: { ...tctx, [name]: value } } : { ...rest, tctx, [name]: value },
+      )
+      await refusalOf(token)
+    }),
+    { numRuns: 150 },
+  )
 })
 
 test('an honest token is worth nothing for another tool or other arguments', async () => {
