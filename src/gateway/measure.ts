@@ -1,5 +1,5 @@
 import type { Metrics } from '../metrics.ts'
-import type { Taken } from './caller/usage.ts'
+import type { Callers } from './caller/connections.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
 /** What is counted of one tool server. */
@@ -18,9 +18,10 @@ export function forgetServer(metrics: Metrics, server: string): void {
 /** Sets the gauges of what is open at this moment. */
 export function measure(
   metrics: Metrics,
-  { requests, bodyOctets, unsentOctets }: Taken,
+  { connections: callers, requests, bodyOctets, unsentOctets }: ReturnType<Callers['taken']>,
   upstreams: ReadonlyMap<string, Upstream>,
 ): void {
+  metrics.set('countersign_gateway_connections', callers)
   metrics.set('countersign_gateway_open_requests', requests)
   metrics.set('countersign_gateway_body_octets', bodyOctets)
   metrics.set('countersign_gateway_unsent_octets', unsentOctets)

@@ -27,6 +27,7 @@ test('what is open is measured when somebody looks, and gone when it has ended',
   const call = (await world.agent()).post('/mcp/files', body, headers)
   await eventually('the call is open', () => held.length === 1)
   const open = await page()
+  assert.match(open, /^countersign_gateway_connections 1$/m)
   assert.match(open, /^countersign_gateway_open_requests 1$/m)
   assert.match(open, new RegExp(`^countersign_gateway_body_octets ${body.length}$`, 'm'))
   assert.match(open, /^countersign_gateway_upstream_calls\{server="files"\} 1$/m)

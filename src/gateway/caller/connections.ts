@@ -1,7 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { Log } from '../../log.ts'
-import type { Metrics } from '../../metrics.ts'
 import type { GatewayLimits } from '../limits.ts'
 import { identityRefusal, unavailable, type Refusal } from '../refusal.ts'
 import { coalesce } from './coalesce.ts'
@@ -26,7 +25,8 @@ export interface Callers {
   enter(response: ServerResponse): Caller | Stranger
   of(socket: TLSSocket): Caller | Stranger
   judge(caller: Caller): Judgement
-  taken(): Taken
+  /** What is taken of the gateway now, by all of so many connections. */
+  taken(): Taken & { readonly connections: number }
   close(): void
 }
 
@@ -41,7 +41,6 @@ export interface CallersOptions extends Omit<CallerOptions, 'unsentOf' | 'bodies
   /** Told of an owner (SPIFFE ID and pod UID) that was found to be no more while it was connected. */
   readonly identityEnded?: (owner: string) => void
   readonly log: Log
-  readonly metrics: Metrics
 }
 
 interface Connection {
@@ -69,7 +68,7 @@ const destroyAfterMilliseconds = 1000
  * at notAfter, whenever revocations, pods or the trust bundle change, and when the first two are not known any more.
  */
 export function createCallers(options: CallersOptions): Callers {
-  const { log, metrics, now } = options
+  const { log, now } = options
   const known = new WeakMap<TLSSocket, Caller | Stranger>()
   const connections = new Set<Connection>()
   const usage = createUsage(options.limits)
@@ -81,7 +80,6 @@ export function createCallers(options: CallersOptions): Callers {
     clearTimeout(connection.lookAgain)
     const known = connections.delete(connection)
     if (known) usage.disconnect(connection.caller)
-    metrics.set('countersign_gateway_connections', connections.size)
     return known
   }
   function end(connection: Connection, refusal: Refusal): void {
@@ -116,7 +114,6 @@ export function createCallers(options: CallersOptions): Callers {
       if ('refusal' in caller || hasEnded) return { isAdmitted: false, account }
       const connection: Connection = newConnection(socket, caller)
       connections.add(connection)
-      metrics.set('countersign_gateway_connections', connections.size)
       socket.once('close', () => forget(connection))
       arm(connection, now, end)
       return { isAdmitted: true, account }
@@ -126,7 +123,7 @@ export function createCallers(options: CallersOptions): Callers {
     },
     of: (socket) => known.get(socket) ?? unknown,
     judge,
-    taken: () => usage.taken(),
+    taken: () => ({ ...usage.taken(), connections: connections.size }),
     close() {
       unlisten()
       for (const connection of connections) end(connection, closing)
