@@ -220,6 +220,15 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'no list may be kept by its caller for longer than the certificate lasts that it was made for',
     source: 'MCP 2026-07-28 caching; docs/AUTHORIZATION.md',
   },
+  'gateway.lists-take-turns': {
+    claim: 'a long list that is new keeps nobody waiting for more than a piece of it',
+    source: 'reproduced: a list of 500 new tools kept every other caller waiting for 41 ms',
+  },
+  'gateway.lists-decided-anew': {
+    claim:
+      'what policy has said of a list holds for that caller, policy, data and definitions, and for seconds; anything else is decided anew',
+    source: 'docs/AUTHORIZATION.md, lists',
+  },
   'gateway.label-drift': {
     claim:
       'a certificate counts no longer than its namespace has the labels that prove its role and its tenant',

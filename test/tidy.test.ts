@@ -14,6 +14,7 @@ import {
 /** What every room of the gateway stands on. */
 const gatewayGround = [
   'src/gateway/soon.ts',
+  'src/gateway/turns.ts',
   'src/gateway/refusal.ts',
   'src/gateway/limits.ts',
   'src/gateway/shares.ts',
@@ -35,6 +36,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   // What happens to a call, from the ground up: arrows run one way.
   'src/gateway/refusal.ts': ['src/mcp', 'src/policy', 'src/gateway/shares.ts'],
   'src/gateway/soon.ts': [],
+  'src/gateway/turns.ts': ['src/gateway/soon.ts'],
   'src/gateway/limits.ts': ['src/gateway/shares.ts'],
   'src/gateway/shares.ts': [],
   'src/gateway/seats.ts': ['src/gateway/shares.ts'],

@@ -140,8 +140,8 @@ async function judgeTools(upstream: Upstream, config: UpstreamConfig): Promise<J
   }
   const digests = new Map<string, string>()
   for (const { list } of lists) {
-    for (const octets of list.definitions) {
-      const definition = parseDefinition(octets)
+    for (const { octets, values } of list.definitions) {
+      const definition = parseDefinition(octets, { values })
       if (typeof definition !== 'string') digests.set(definition.name, definition.digest)
     }
   }

@@ -30,6 +30,7 @@ import { createAbsences } from './upstream/absences.ts'
 import { createRefusalLog } from './refusal-log.ts'
 import { createHeldSessions, type Held, type HeldSessions } from './upstream/held-sessions.ts'
 import { closeLegacySession } from './upstream/legacy-session.ts'
+import { createTurns } from './turns.ts'
 import { createUpstreams, type Upstreams } from './upstream/upstreams.ts'
 import { createUpstream, type Upstream, type UpstreamConfig } from './upstream/upstream.ts'
 
@@ -108,9 +109,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const watched = [revocations, pods, namespaces]
   const unlisten = watched.map((each) => each.onChange(judgeServers))
   const newDecisionId = (): string => randomUUID()
-  const decisions = createDecisions({ ...options, newDecisionId })
-  const { answerBytesMax } = limits
-  const catalogueOf = createCatalogues({ answerBytesMax, now, log, metrics })
+  const turns = createTurns()
+  const { answerBytesMax, listSecondsMax } = limits
+  const decisions = createDecisions({ ...options, turns, listSecondsMax, newDecisionId })
+  const catalogueOf = createCatalogues({ answerBytesMax, turns, now, log, metrics })
   const tokens = createTokenSigner({ credential, now })
   const judge: Parts['judge'] = (caller) => callers.judge(caller)
   const refusals = createRefusalLog({ log })

@@ -1,5 +1,6 @@
 import { applyEdits, type Edit } from './edits.ts'
 import { skipSpace } from './lex.ts'
+import type { ListSpan } from './listed.ts'
 import type { Span } from './scan.ts'
 import { elementsOf } from './spans.ts'
 
@@ -9,6 +10,8 @@ export interface AnswerBody {
   /** The members of `result`; undefined for an error. */
   readonly result: ReadonlyMap<string, Span> | undefined
   readonly resultSpan: Span | undefined
+  /** The tools of the result, unread, where it was to a list. */
+  readonly list: ListSpan | undefined
 }
 
 /** The value of a member of the result. */
@@ -47,7 +50,7 @@ export function rewriteResult(
 /** Edits that give members of the result these JSON texts, whether they are there or not. */
 export function setMembers(
   answer: AnswerBody,
-  members: Readonly<Record<string, string>>,
+  members: Readonly<Record<string, string | Buffer>>,
 ): readonly Edit[] {
   const { result, resultSpan } = answer
   if (result === undefined || resultSpan === undefined) return []
@@ -55,7 +58,7 @@ export function setMembers(
   const missing: string[] = []
   for (const [name, text] of Object.entries(members)) {
     const span = result.get(name)
-    if (span === undefined) missing.push(`${JSON.stringify(name)}:${text}`)
+    if (span === undefined) missing.push(`${JSON.stringify(name)}:${text.toString()}`)
     else edits.push({ ...span, text })
   }
   if (missing.length === 0) return edits

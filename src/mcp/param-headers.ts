@@ -14,7 +14,8 @@ export interface ParamHeader {
   readonly type: 'string' | 'integer' | 'boolean'
 }
 
-const annotation = 'x-mcp-header'
+/** The member of a schema that asks for a header. */
+export const paramAnnotation = 'x-mcp-header'
 const headerPrefix = 'mcp-param-'
 const schemaDepthMax = 64
 // RFC 9110 §5.6.2
@@ -45,7 +46,7 @@ function collect(schema: unknown, path: readonly string[], walk: Walk): string |
   const below = { ...walk, depth: walk.depth + 1 }
   if (Array.isArray(schema)) return first(schema, (one) => collect(one, path, hidden(below)))
   const keywords = schema as JsonObject
-  if (Object.hasOwn(keywords, annotation)) {
+  if (Object.hasOwn(keywords, paramAnnotation)) {
     const fault = collectHeader(keywords, path, walk)
     if (fault !== undefined) return fault
   }
@@ -59,7 +60,7 @@ function collect(schema: unknown, path: readonly string[], walk: Walk): string |
 }
 
 // Their values are data and no schema: what they hold declares nothing (JSON Schema 2020-12 validation §6.1, §9).
-const isLiteral = new Set(['const', 'enum', 'default', 'examples', 'required', annotation])
+const isLiteral = new Set(['const', 'enum', 'default', 'examples', 'required', paramAnnotation])
 
 function hidden(walk: Walk): Walk {
   return { ...walk, isReachable: false }
@@ -78,15 +79,17 @@ function collectHeader(
   path: readonly string[],
   walk: Walk,
 ): string | undefined {
-  if (!walk.isReachable || path.length === 0) return `${annotation} where no property can be read`
-  const name = schema[annotation]
-  if (typeof name !== 'string' || !token.test(name)) return `${annotation} is not a header name`
+  if (!walk.isReachable || path.length === 0)
+    return `${paramAnnotation} where no property can be read`
+  const name = schema[paramAnnotation]
+  if (typeof name !== 'string' || !token.test(name))
+    return `${paramAnnotation} is not a header name`
   const type = schema['type']
   if (type !== 'string' && type !== 'integer' && type !== 'boolean') {
-    return `${annotation} on a property that is no string, integer or boolean`
+    return `${paramAnnotation} on a property that is no string, integer or boolean`
   }
   const header = `${headerPrefix}${name.toLowerCase()}`
-  if (walk.found.has(header)) return `${annotation} ${quoted(name)} twice`
+  if (walk.found.has(header)) return `${paramAnnotation} ${quoted(name)} twice`
   walk.found.set(header, { header, path, type })
   return undefined
 }

@@ -20,7 +20,8 @@ import {
   type Place,
 } from './member-names.ts'
 import { readingOf, type Reading } from './numbers.ts'
-import { crowded, skipValue, type Room } from './skip.ts'
+import { overlong, passList, type ListSpan, type Recognizer } from './listed.ts'
+import { crowded, type Room } from './skip.ts'
 import { UniqueNames } from './unique-names.ts'
 
 /** Where a value stands in the body: octets [start, end). */
@@ -63,6 +64,8 @@ export interface Scanned {
   /** As JSON.parse reads it: numbers are doubles. */
   readonly value: JsonObject
   readonly offsets: Offsets
+  /** What was left unread: the definitions in the answer to a list. */
+  readonly list: ListSpan | undefined
   /** The reading of the number in `params.arguments` on which parsers agree least. */
   readonly argumentNumbers: Reading
 }
@@ -98,14 +101,15 @@ export function scan(octets: Buffer, limits: ScanLimits): Scanned | ScanRefusal 
 /**
  * Reads what a server has answered by the same rules, less those about numbers and half surrogate pairs: nobody decides on those, and
  * their octets are passed on. In a list the definitions under `result.tools` are left to `scanTool`, so that a bad one spoils no list:
- * they are only counted, and null stands for them in the value.
+ * they are only counted, and null stands for them in the value. What a recognizer knows of them is not even that.
  */
 export function scanAnswer(
   octets: Buffer,
   limits: ScanLimits,
   to: 'list' | 'other',
+  recognizer?: Recognizer,
 ): Scanned | ScanRefusal {
-  return scanAs(octets, limits, to === 'list' ? listForm : answerForm)
+  return scanAs(octets, limits, to === 'list' ? { ...listForm, recognizer } : answerForm)
 }
 
 /** Reads one definition of a tool, less the rule about numbers: its schema may hold any. */
@@ -120,8 +124,8 @@ function scanAs(octets: Buffer, limits: ScanLimits, form: Form): Scanned | ScanR
   const scanner = new Scanner(octets, text, limits, form)
   const refusal = scanner.run()
   if (refusal !== undefined) return refusal
-  const { offsets, argumentNumbers, unread } = scanner
-  return { value: valueOf(octets, text, unread), offsets, argumentNumbers }
+  const { offsets, list, argumentNumbers } = scanner
+  return { value: valueOf(octets, text, list), offsets, list, argumentNumbers }
 }
 
 /** Longer ones would be twice in memory. */
@@ -146,17 +150,20 @@ interface Form {
   /** Whether numbers are judged; and half surrogate pairs. */
   readonly numbers: 'judged' | 'let'
   readonly halves: 'refused' | 'let'
+  /** Knows what is left unread. */
+  readonly recognizer: Recognizer | undefined
 }
 
-const requestForm: Form = {
+const answerForm: Form = {
   whole: 'message',
   unread: undefined,
-  numbers: 'judged',
-  halves: 'refused',
+  numbers: 'let',
+  halves: 'let',
+  recognizer: undefined,
 }
-const answerForm: Form = { whole: 'message', unread: undefined, numbers: 'let', halves: 'let' }
+const requestForm: Form = { ...answerForm, numbers: 'judged', halves: 'refused' }
 const listForm: Form = { ...answerForm, unread: 'tools' }
-const toolForm: Form = { whole: 'tool', unread: undefined, numbers: 'let', halves: 'refused' }
+const toolForm: Form = { ...answerForm, whole: 'tool', halves: 'refused' }
 
 const listedMaxDefault = 10_000
 
@@ -165,8 +172,7 @@ const refused = -1
 /** One walk over the octets. Each `#…End` gives the octet after what it read, or `refused` with the refusal kept. */
 class Scanner {
   readonly offsets: { -readonly [member in keyof Offsets]: Span } = {}
-  /** Where what was left unread stands. */
-  unread: Span | undefined
+  list: ListSpan | undefined
   argumentNumbers: Reading = 'plain'
   /** Of the last number of each reading, where it stands. */
   readonly #numbersAt = { respelled: -1, rounded: -1 }
@@ -257,25 +263,17 @@ class Scanner {
     return this.#refuse('members', `too many members and elements, want=..${membersMax}`)
   }
 
-  /** A list is read as a list all the same: its elements are counted one by one. */
   #unreadEnd(start: number): number {
     const { listedMax = listedMaxDefault } = this.#limits
-    let listed = 0
-    const end =
-      this.#octets[start] === octet.arrayOpen
-        ? this.#elementsEnd(start, (at) => {
-            if (++listed <= listedMax) return this.#skip(at)
-            return this.#refuse('members', `too many elements in the list, want=..${listedMax}`)
-          })
-        : this.#skip(start)
-    if (end !== refused) this.unread = { start, end }
-    return end
-  }
-
-  #skip(at: number): number {
-    const end = skipValue(this.#octets, at, this.#room)
-    if (end >= 0) return end
-    return end === crowded ? this.#crowded() : this.#malformed(at)
+    const passing = { room: this.#room, elementsMax: listedMax, recognizer: this.#form.recognizer }
+    const list = passList(this.#octets, start, passing)
+    if (typeof list !== 'number') {
+      this.list = list
+      return list.end
+    }
+    if (list === crowded) return this.#crowded()
+    if (list !== overlong) return this.#malformed(start)
+    return this.#refuse('members', `too many elements in the list, want=..${listedMax}`)
   }
 
   #arrayEnd(open: number, depth: number, level: Level): number {

@@ -8,8 +8,15 @@ import type { Span } from './scan.ts'
 
 const backslash = 0x5c
 
-/** The members of the object that starts here; undefined when it is no object, or names a member twice. */
-export function membersOf(octets: Buffer, span: Span): ReadonlyMap<string, Span> | undefined {
+/**
+ * The members of the object that starts here; undefined when it is no object, or names a member twice. Of a value that is known the end
+ * is not looked for again.
+ */
+export function membersOf(
+  octets: Buffer,
+  span: Span,
+  known?: Span,
+): ReadonlyMap<string, Span> | undefined {
   if (octets[span.start] !== octet.objectOpen) return undefined
   const members = new Map<string, Span>()
   let index = skipSpace(octets, span.start + 1)
@@ -17,7 +24,7 @@ export function membersOf(octets: Buffer, span: Span): ReadonlyMap<string, Span>
     const nameEnd = endOfValue(octets, index)
     const name = JSON.parse(octets.toString('utf8', index, nameEnd)) as string
     const start = skipSpace(octets, skipSpace(octets, nameEnd) + 1)
-    const end = endOfValue(octets, start)
+    const end = start === known?.start ? known.end : endOfValue(octets, start)
     if (members.has(name)) return undefined
     members.set(name, { start, end })
     index = afterSeparator(octets, end)

@@ -72,6 +72,18 @@ export interface AskedList {
   readonly before: string
   readonly resources: readonly InputText[]
   readonly after: string
+  /** What its events say of the list and the answer to it: made with the first of them. */
+  readonly told: { list?: ToldList }
+}
+
+/** What an event says of a list in place of all of it. */
+export interface ToldList {
+  readonly asked: number
+  readonly shown: number
+  readonly sha256: string
+  readonly octets: number
+  /** The first tools that are not shown. */
+  readonly hidden: readonly string[]
 }
 
 /** Nothing of it is anybody's own words. */
@@ -93,7 +105,7 @@ export function askCall(texts: CallTexts): AskedCall {
 export function askList(texts: ListTexts): AskedList {
   const before = `${headOf(texts)},"resources":`
   const after = `,"context":{${contextMembers(texts.context)}}}`
-  return { kind: 'list', before, resources: texts.resources, after }
+  return { kind: 'list', before, resources: texts.resources, after, told: {} }
 }
 
 function headOf({ subject, action }: Asking): string {

@@ -3,7 +3,7 @@ import { CountersignError } from '../errors.ts'
 import { silentMetrics } from '../metrics.ts'
 import type { Metrics } from '../metrics.ts'
 import { askCall, askList, inputTextOf } from './asked.ts'
-import type { Asked, CallTexts, DecisionContext, ListTexts } from './asked.ts'
+import type { Asked, AskedList, CallTexts, DecisionContext, ListTexts } from './asked.ts'
 import { parseDecision, parseMembers } from './decision.ts'
 import type { Decision } from './decision.ts'
 import { entrypoints } from './engine.ts'
@@ -61,9 +61,9 @@ export type ListInput = Omit<DecisionInput, 'resource'> & {
 }
 
 /** A value with what it came from, for the decision log. */
-export interface Evaluated<T> {
+export interface Evaluated<T, A extends Asked = Asked> {
   readonly value: T
-  readonly asked: Asked
+  readonly asked: A
   /** The policy's own answer; null when there was none. */
   readonly result: unknown
   /** The code and message of the failure; `value` is then a refusal. */
@@ -75,7 +75,7 @@ export interface Evaluated<T> {
 export interface Authorizer {
   decide(texts: CallTexts): Evaluated<Decision>
   /** One evaluation for a whole list, one answer for each of its resources, in their order. */
-  filter(texts: ListTexts): Evaluated<readonly boolean[]>
+  filter(texts: ListTexts): Evaluated<readonly boolean[], AskedList>
   readonly revision: string
   readonly digest: string
 }
@@ -121,13 +121,13 @@ export function createAuthorizer(
   const { metrics = silentMetrics, elapsed = () => performance.now() } = options
   const { inputOctetsMax = inputOctetsDefault } = options
 
-  function evaluated<T>(o: {
+  function evaluated<T, A extends Asked>(o: {
     readonly entrypoint: string
-    readonly asked: Asked
+    readonly asked: A
     readonly octetsMax: number
     readonly refusal: T
     readonly parse: (result: unknown) => T
-  }): Evaluated<T> {
+  }): Evaluated<T, A> {
     const { entrypoint, asked } = o
     const started = elapsed()
     let result: unknown = null

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { digestsOf, outlineOf, resourcesText, textOf } from './asked.ts'
-import type { Asked, AskedList } from './asked.ts'
+import type { Asked, AskedList, ToldList } from './asked.ts'
 import type { Evaluated } from './authorizer.ts'
 import { entrypoints } from './engine.ts'
 import type { PolicyEngine } from './engine.ts'
@@ -126,18 +126,22 @@ function aroundOf(asked: Asked): Shown['around'] {
 /** Tools that an event names because they were hidden: enough to see why one does not show, however long the list is. */
 const hiddenMax = 16
 
-function shownList(asked: AskedList, result: unknown, error: string | undefined): Shown {
+function toldOf(asked: AskedList, result: unknown): ToldList {
   const { allowed } = (result ?? {}) as { readonly allowed?: unknown }
   const shown = new Set(Array.isArray(allowed) ? (allowed as readonly unknown[]) : [])
   const hidden = asked.resources.filter((_, index) => !shown.has(index))
   const text = resourcesText(asked)
-  const list = {
+  return {
     asked: asked.resources.length,
     shown: asked.resources.length - hidden.length,
     sha256: hash('sha256', text, 'hex'),
     octets: Buffer.byteLength(text),
     hidden: hidden.slice(0, hiddenMax).map(nameOf),
   }
+}
+
+function shownList(asked: AskedList, result: unknown, error: string | undefined): Shown {
+  const list = (asked.told.list ??= toldOf(asked, result))
   const { after } = asked
   return {
     // Its last member is the one that is left out, so that is the end of the text before it.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { digestDefinition } from '../../src/gateway/catalogue/definition.ts'
+import { digestDefinition } from '../support/digest-definition.ts'
 import { parseSpiffeId } from '../../src/identity/spiffe-id.ts'
 import { textOf } from '../../src/policy/asked.ts'
 import { createTokenVerifier } from '../../src/token/verify.ts'

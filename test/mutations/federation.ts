@@ -22,7 +22,7 @@ export const federationMutations: readonly Mutation[] = [
     claim: 'gateway.lists-bounded-while-read',
     without: 'the bound on the tools of a list',
     file: listing,
-    edits: never('definitions.length + spans.length > definitionsMax'),
+    edits: never('definitions.length + elements.length > definitionsMax'),
   },
   {
     claim: 'gateway.lists-bounded-while-read',

@@ -2,6 +2,7 @@ import { never, type Mutation } from './mutation.ts'
 import { agentMutations } from './agent.ts'
 import { attackMutations } from './attacks.ts'
 import { federationMutations } from './federation.ts'
+import { listMutations } from './lists.ts'
 import { operationMutations } from './operation.ts'
 import { policyMutations } from './policy.ts'
 import { servingMutations } from './serving.ts'
@@ -193,8 +194,8 @@ export const mutations: readonly Mutation[] = [
   {
     claim: 'gateway.linear-time',
     without: 'the count of a list while it is read',
-    file: 'src/mcp/scan.ts',
-    edits: [['if (++listed <= listedMax) return', 'if (++listed > 0) return']],
+    file: 'src/mcp/listed.ts',
+    edits: never('elements.length >= elementsMax'),
   },
   {
     claim: 'gateway.refusals-have-ids',
@@ -454,6 +455,7 @@ export const mutations: readonly Mutation[] = [
   ...operationMutations,
   ...policyMutations,
   ...federationMutations,
+  ...listMutations,
   ...servingMutations,
   ...upstreamMutations,
   {
@@ -470,8 +472,8 @@ export const mutations: readonly Mutation[] = [
     file: 'src/gateway/permit/list.ts',
     edits: [
       [
-        'Math.min(svid.notAfter.getTime() - now, listSecondsMax * 1000)',
-        'Math.min(svid.notAfter.getTime(), now, listSecondsMax * 1000)',
+        'Math.min(svid.notAfter.getTime() - now, listSecondsMax * 1000 - ageMilliseconds)',
+        'Math.min(svid.notAfter.getTime(), now, listSecondsMax * 1000 - ageMilliseconds)',
       ],
     ],
   },

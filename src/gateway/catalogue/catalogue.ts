@@ -1,9 +1,13 @@
 import type { Log } from '../../log.ts'
+import type { ListSpan, Recognizer } from '../../mcp/listed.ts'
+import type { Room } from '../../mcp/skip.ts'
 import type { Metrics } from '../../metrics.ts'
+import { whenThere, type Soon } from '../soon.ts'
+import type { Turns } from '../turns.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import { parseDefinition, type Definition } from './definition.ts'
 import type { Listed } from './list-upstream.ts'
-import { createPages, nameIn, readEach, singleOf } from './pages.ts'
+import { createPages, readEach, singleOf, type Candidate } from './pages.ts'
 
 /** The tools that one upstream has in one era, as the gateway itself has listed them. */
 export interface Catalogue {
@@ -11,15 +15,18 @@ export interface Catalogue {
   find(tool: string): Definition | undefined | Promise<Definition | undefined>
   /**
    * Takes the array of tools that an upstream has just given to a caller, and gives the definitions in it that are fit, in their order.
-   * An array of the same octets as one of the last is not read again.
+   * Of what it has seen before nothing is read again; what is new may take a few turns of the loop.
    */
-  learn(tools: Buffer): readonly Definition[]
+  learn(octets: Buffer, list: ListSpan): Soon<readonly Definition[]>
+  /** Knows what it has seen before in the next answer. */
+  recognizer(): Recognizer
   /** Why the last list is not whole: what is not known then may be there all the same. */
   readonly failure: ExchangeFailure | undefined
 }
 
 export interface CatalogueOptions {
   readonly list: () => Promise<Listed>
+  readonly turns: Turns
   readonly server: string
   readonly now: () => number
   readonly log: Log
@@ -35,22 +42,23 @@ export interface CatalogueOptions {
 const complaintsMax = 32
 
 export function createCatalogue(options: CatalogueOptions): Catalogue {
-  const { list, now, log, server } = options
+  const { list, now, log, server, turns } = options
   const { freshSeconds = 60, pauseSeconds = 2, toolsMax = 10_000 } = options
   let definitions = new Map<string, Definition>()
   let listedAt = Number.NEGATIVE_INFINITY
   let listing: Promise<void> | undefined
   let failure: ExchangeFailure | undefined
   const complain = createComplaints(options)
-  const readPage = createPages(read, complain)
+  const pages = createPages(read, complain, turns)
 
   async function refresh(): Promise<void> {
     const listed = await list()
     listedAt = now()
     failure = listed.failure
+    const found = await readEach(listed.definitions, read, turns)
+    const fit = found.filter((definition) => definition !== undefined)
     // What a list lacks that is not whole may be there as it was.
     const next = new Map(failure === undefined ? [] : definitions)
-    const fit = readEach(listed.definitions, read)
     for (const definition of singleOf(fit, complain)) keep(next, definition, toolsMax)
     definitions = next
     if (failure === undefined) return
@@ -59,13 +67,16 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     log.warn({ server, why, detail, listed: length }, 'catalogue is not listed to its end')
   }
   /** The definition in these octets, the known one where they have not changed: that spares hashing a long list again. */
-  function read(octets: Buffer, compared: { left: number }): Definition | undefined {
-    const known = definitions.get(nameIn(octets) ?? '')
-    if (known?.octets.equals(octets) === true) return known
-    const definition = parseDefinition(Buffer.from(octets), compared)
+  function read({ octets, values }: Candidate, compared: Room): Definition | undefined {
+    const known = (name: string): Definition | undefined => definitions.get(name)
+    const definition = parseDefinition(octets, { compared, values, known })
     if (typeof definition !== 'string') return definition
     complain(definition)
     return undefined
+  }
+  function keepAll(listed: readonly Definition[]): readonly Definition[] {
+    for (const definition of listed) keep(definitions, definition, toolsMax)
+    return listed
   }
   function refreshOnce(): Promise<void> {
     listing ??= refresh().finally(() => {
@@ -95,11 +106,8 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     get failure() {
       return failure
     },
-    learn(tools) {
-      const listed = readPage(tools)
-      for (const definition of listed) keep(definitions, definition, toolsMax)
-      return listed
-    },
+    learn: (octets, list) => whenThere(pages.read(octets, list), keepAll),
+    recognizer: () => pages.recognizer(),
   }
 }
 

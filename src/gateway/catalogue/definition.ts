@@ -1,23 +1,28 @@
-import { hash } from 'node:crypto'
-import { parseParamHeaders, type ParamHeader } from '../../mcp/param-headers.ts'
+import { isUtf8 } from 'node:buffer'
+import { paramAnnotation, parseParamHeaders, type ParamHeader } from '../../mcp/param-headers.ts'
 import type { Problem } from '../../mcp/problem.ts'
-import { comparedTotalMax } from '../../mcp/member-names.ts'
+import { comparedTotalMax, isKnownMember, isVariantOfKnownMember } from '../../mcp/member-names.ts'
 import { skipSpace } from '../../mcp/lex.ts'
 import { scanTool, type Span } from '../../mcp/scan.ts'
 import { parseArgumentNames, type ArgumentNames } from '../../mcp/schema-names.ts'
+import { skipValue, type Room } from '../../mcp/skip.ts'
 import { membersOf } from '../../mcp/spans.ts'
-import { formatInput } from '../../policy/input.ts'
+import { formatInput, type InputText } from '../../policy/input.ts'
+import { canonicalize, digestOf, type Canonical } from './canonical.ts'
 
 /** A tool as its server describes it, at one moment. */
 export interface Definition {
   readonly name: string
-  /** The octets of the definition, as they came, and where its name stands in them. */
+  /** The octets of the definition, as they came. */
   readonly octets: Buffer
-  readonly nameSpan: Span
+  /** Where its name stands in them. */
+  readonly nameSpan: () => Span
   /** 64 hex digits: SHA-256 of the definition's canonical JSON, so that order and white space do not count. */
   readonly digest: string
   /** What the server says of the tool; nobody has proved it. */
   readonly annotations: object | undefined
+  /** The same as policy is told of it. */
+  readonly annotationsText: InputText | undefined
   /** The arguments that callers repeat in headers, or why the tool cannot be offered over HTTP. */
   readonly paramHeaders: readonly ParamHeader[] | Problem
   /** The names of its arguments, read when it is called for the first time; undefined where its schema gives none. */
@@ -32,103 +37,145 @@ const annotationsOctetsMax = 4096
 export const toolNameCharactersMax = 128
 
 /** How much of the names beyond ASCII is compared with known ones in one list: as much as in one message. */
-export function oneList(): { left: number } {
+export function oneList(): Room {
   return { left: comparedTotalMax }
+}
+
+/** What is known of octets before they are read as a definition. */
+export interface Reading {
+  /** How much of names beyond ASCII may still be compared. */
+  readonly compared?: Room
+  /** How many members and elements are in them, where they have been passed over before: then they are JSON. */
+  readonly values?: number | undefined
+  /** The definition of this name. Where it has these very octets it is the one in them. */
+  readonly known?: (name: string) => Definition | undefined
 }
 
 /**
  * The definition in these octets, or a sentence that says why they are none. What two readers read differently or what policy cannot
  * be asked about is none: one such tool must not spoil a list.
  */
-export function parseDefinition(
-  octets: Buffer,
-  compared: { left: number } = oneList(),
-): Definition | string {
+export function parseDefinition(octets: Buffer, reading: Reading = {}): Definition | string {
   if (octets.length > definitionOctetsMax) return `it is too large, want=..${definitionOctetsMax}`
-  const scanned = scanTool(octets, { ...scanLimits, compared })
-  if ('rule' in scanned) return scanned.message
-  const { name, annotations, inputSchema } = scanned.value as Readonly<Record<string, unknown>>
+  const parsed = parse(octets, reading)
+  const known = parsed && knownOf(parsed.value, reading)
+  if (known?.octets.equals(octets) === true) return known
+  const read = (parsed && readPlain(parsed)) ?? readOdd(octets, reading)
+  if (typeof read === 'string') return read
+  const { value, canonical, mayDeclare } = read
+  const { name, annotations, inputSchema } = value
   if (typeof name !== 'string' || name === '') return 'it has no name'
   if (name.length > toolNameCharactersMax) {
     return `its name is too long, want=..${toolNameCharactersMax}`
   }
-  const nameSpan = membersOf(octets, { start: skipSpace(octets, 0), end: octets.length })?.get(
-    'name',
-  )
-  if (nameSpan === undefined) return 'it has no name'
   const told = isObject(annotations) ? annotations : undefined
-  if (told !== undefined && !isFit(told)) return 'its annotations cannot be asked about'
+  const annotationsText = told && fitText(told)
+  if (told !== undefined && annotationsText === undefined) {
+    return 'its annotations cannot be asked about'
+  }
+  // A copy: they are a part of a whole list, which nobody needs any more.
+  const own = Buffer.from(octets)
   return {
     name,
-    octets,
-    nameSpan,
-    digest: digestDefinition(octets.toString('utf8'), scanned.value),
+    octets: own,
+    nameSpan: once(() => nameSpanIn(own)),
+    digest: digestOf(canonical),
     annotations: told,
-    paramHeaders: parseParamHeaders(inputSchema),
-    argumentNames: argumentNamesIn(octets),
+    annotationsText,
+    paramHeaders: mayDeclare ? parseParamHeaders(inputSchema) : [],
+    argumentNames: once(() => parseArgumentNames(schemaIn(own))),
   }
 }
 
-function argumentNamesIn(octets: Buffer): Definition['argumentNames'] {
-  let read: { readonly names: ArgumentNames | undefined } | undefined
-  return () => {
-    if (read === undefined) {
-      const { inputSchema } = JSON.parse(octets.toString('utf8')) as { inputSchema?: unknown }
-      read = { names: parseArgumentNames(inputSchema) }
-    }
-    return read.names
-  }
+interface Parsed {
+  readonly text: string
+  readonly value: unknown
+  /** The members and elements that were passed over. */
+  readonly values: number
 }
 
-function isFit(annotations: object): boolean {
-  try {
-    formatInput(annotations, annotationsOctetsMax)
-    return true
-  } catch {
-    return false
-  }
+/** Nothing is parsed before it was found to be JSON, and bounded. */
+function parse(octets: Buffer, reading: Reading): Parsed | undefined {
+  const values = reading.values ?? valuesIn(octets)
+  if (values === undefined || values > scanLimits.membersMax) return undefined
+  const text = octets.toString('utf8')
+  return { text, value: JSON.parse(text) as unknown, values }
 }
 
-/** SHA-256 of canonical JSON, hex: the digest to put into a pin. */
-export function digestDefinition(text: string, parsed: unknown = JSON.parse(text)): string {
-  return hash('sha256', canonicalJson(text, parsed), 'hex')
+function knownOf(value: unknown, { known }: Reading): Definition | undefined {
+  const name = isObject(value) ? value['name'] : undefined
+  return typeof name === 'string' ? known?.(name) : undefined
 }
 
-/** What every number has in it that a double may not hold, or that is written otherwise than ours; so may strings. */
-const oddNumber = /[0-9][.eE]|[0-9]{16}/
+interface Read {
+  readonly value: Readonly<Record<string, unknown>>
+  readonly canonical: Canonical
+  /** Whether its schema may ask for headers. */
+  readonly mayDeclare: boolean
+}
 
 /**
- * Members sorted, no white space (RFC 8785), except that a number which a double does not hold keeps its digits: two definitions
- * that differ only there must not have one digest.
+ * Reads what the scanner would find nothing in, at a third of its price; undefined where only that can tell. An escape by number is the
+ * one way to write half a surrogate pair or a plain letter in two ways. A member that is named twice is one less in what was parsed than in
+ * what was passed over.
  */
-function canonicalJson(text: string, parsed: unknown): string {
-  if (!oddNumber.test(text)) return write(parsed)
-  return write(JSON.parse(text, exactNumber as (key: string, value: unknown) => unknown))
+function readPlain({ text, value, values }: Parsed): Read | undefined {
+  if (text.includes('\\u')) return undefined
+  if (!isObject(value) || !Object.keys(value).every(isPlainMember)) return undefined
+  const canonical = canonicalize(text, value)
+  const isOdd =
+    canonical.values !== values || canonical.depth > scanLimits.depthMax || canonical.hasProto
+  const mayDeclare = text.includes(paramAnnotation)
+  return isOdd ? undefined : { value, canonical, mayDeclare }
 }
 
-class ExactNumber {
-  readonly #source: string
-  constructor(source: string) {
-    this.#source = source
+/** The members and elements of what is one JSON text in UTF-8; undefined where it is not, or has too many. */
+function valuesIn(octets: Buffer): number | undefined {
+  if (!isUtf8(octets)) return undefined
+  const room = { left: scanLimits.membersMax }
+  const end = skipValue(octets, skipSpace(octets, 0), room)
+  if (end < 0 || skipSpace(octets, end) !== octets.length) return undefined
+  return scanLimits.membersMax - room.left
+}
+
+/** None of these is written with an escape unless by number. */
+const plainName = /^[ !#-.0-[\]-~]*$/
+
+function isPlainMember(name: string): boolean {
+  return (
+    plainName.test(name) && (isKnownMember('tool', name) || !isVariantOfKnownMember('tool', name))
+  )
+}
+
+function readOdd(octets: Buffer, { compared = oneList() }: Reading): Read | string {
+  const scanned = scanTool(octets, { ...scanLimits, compared })
+  if ('rule' in scanned) return scanned.message
+  const { value } = scanned
+  return { value, canonical: canonicalize(octets.toString('utf8'), value), mayDeclare: true }
+}
+
+function nameSpanIn(octets: Buffer): Span {
+  const whole = { start: skipSpace(octets, 0), end: octets.length }
+  const span = membersOf(octets, whole)?.get('name')
+  if (span === undefined) throw new TypeError('a definition has a name')
+  return span
+}
+
+function schemaIn(octets: Buffer): unknown {
+  return (JSON.parse(octets.toString('utf8')) as { readonly inputSchema?: unknown }).inputSchema
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => (made ??= { value: make() }).value
+}
+
+function fitText(annotations: object): InputText | undefined {
+  try {
+    return formatInput(annotations, annotationsOctetsMax)
+  } catch {
+    return undefined
   }
-  toString(): string {
-    return this.#source
-  }
-}
-
-function exactNumber(_: string, value: unknown, context: { readonly source?: string }): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
-  return context.source === undefined || String(value) === context.source
-    ? value
-    : new ExactNumber(context.source)
-}
-
-function write(value: unknown): string {
-  if (value instanceof ExactNumber) return value.toString()
-  if (Array.isArray(value)) return `[${value.map(write).join(',')}]`
-  if (!isObject(value)) return JSON.stringify(value)
-  const members = Object.keys(value).toSorted()
-  return `{${members.map((name) => `${JSON.stringify(name)}:${write(value[name])}`).join(',')}}`
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,4 +1,4 @@
-import { listOf, valueOf } from '../../mcp/answer.ts'
+import { valueOf } from '../../mcp/answer.ts'
 import { collectAnswer, readAnswer, type Answer } from '../upstream/collect.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import type { Era } from '../../mcp/message.ts'
@@ -8,6 +8,7 @@ import {
   openLegacySession,
   type LegacySession,
 } from '../upstream/legacy-session.ts'
+import type { Candidate } from './pages.ts'
 import { gatewayInfo } from '../self.ts'
 import { ownHeaders } from '../upstream/headers.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -35,7 +36,7 @@ interface Caller {
 
 /** What an upstream has listed. */
 export interface Listed {
-  readonly definitions: readonly Buffer[]
+  readonly definitions: readonly Candidate[]
   /** Why these are not all. */
   readonly failure: ExchangeFailure | undefined
 }
@@ -48,7 +49,7 @@ export async function listTools(options: ListToolsOptions): Promise<Listed> {
   const late = new AbortController()
   const timer = setTimeout(() => late.abort(), options.upstream.timeoutMilliseconds)
   const asking = { ...options, signal: late.signal }
-  const definitions: Buffer[] = []
+  const definitions: Candidate[] = []
   try {
     const caller = options.era === 'modern' ? modernCaller : await openSession(asking)
     if ('failed' in caller) return { definitions, failure: inTime(caller, late.signal) }
@@ -72,7 +73,7 @@ interface Asking extends ListToolsOptions {
 async function listPages(
   asking: Asking,
   caller: Caller,
-  definitions: Buffer[],
+  definitions: Candidate[],
 ): Promise<ExchangeFailure | undefined> {
   const cursors = new Set<string>()
   let octets = 0
@@ -86,14 +87,16 @@ async function listPages(
     if ('failed' in answer) return answer
     const body = readAnswer(answer)
     if (typeof body === 'string') return bad(body)
-    const spans = listOf(body, 'tools')
-    if (spans === undefined) return bad('answer has no tools')
+    const elements = body.list?.elements
+    if (typeof elements !== 'object') return bad('answer has no tools')
     octets += body.octets.length
     if (octets > octetsMax) return bad(`list is too large, want=..${octetsMax} octets`)
-    if (definitions.length + spans.length > definitionsMax) {
+    if (definitions.length + elements.length > definitionsMax) {
       return bad(`list has too many tools, want=..${definitionsMax}`)
     }
-    for (const { start, end } of spans) definitions.push(body.octets.subarray(start, end))
+    for (const { start, end, values } of elements) {
+      definitions.push({ octets: body.octets.subarray(start, end), values })
+    }
     const next = valueOf(body, 'nextCursor')
     // An empty one is a cursor like any other (MCP 2026-07-28 pagination).
     if (typeof next !== 'string') return undefined

@@ -1,46 +1,209 @@
 import { quoted } from '../../errors.ts'
-import { parseSpan } from '../../mcp/answer.ts'
-import { elementsOf, membersOf } from '../../mcp/spans.ts'
+import { passList, type Element, type ListSpan, type Recognizer } from '../../mcp/listed.ts'
+import type { Span } from '../../mcp/scan.ts'
+import type { Room } from '../../mcp/skip.ts'
+import { whenThere, type Soon } from '../soon.ts'
+import type { Turns } from '../turns.ts'
 import { oneList, type Definition } from './definition.ts'
 
 /** So many pages are kept, as long as they are no larger: an upstream may list in pages, and each at every call. */
 const pagesMax = 8
 const pageOctetsMax = 512 * 1024
 
-type ReadDefinition = (octets: Buffer, compared: { left: number }) => Definition | undefined
+/** What is read in one turn of the loop, in octets that were not read before; a definition may be as long. */
+const turnOctetsMax = 32 * 1024
+/** What is shorter takes no less time. */
+const elementOctetsMin = 128
 
-/** The definitions of one list that are fit: their names are compared within one bound. */
-export function readEach(listed: readonly Buffer[], read: ReadDefinition): readonly Definition[] {
-  const compared = oneList()
-  return listed
-    .map((octets) => read(octets, compared))
-    .filter((definition) => definition !== undefined)
+/** The octets of what may be a definition, and what is known of them. */
+export interface Candidate {
+  readonly octets: Buffer
+  /** The members and elements in it, where it was passed over. */
+  readonly values: number
+  readonly known?: Definition | undefined
 }
 
-/**
- * Reads arrays of tools: the definitions that are fit, in their order. An array of the same octets as one of the last is not read
- * again; `read` gives the definition in the octets of one tool.
- */
+type ReadDefinition = (candidate: Candidate, compared: Room) => Definition | undefined
+
+/** Reads what one list holds. Its names are compared within one bound; a list that is new takes a few turns of the loop. */
+export function readEach(
+  candidates: readonly Candidate[],
+  read: ReadDefinition,
+  turns: Turns,
+): Soon<readonly (Definition | undefined)[]> {
+  const isNew = candidates.some(({ known }) => known === undefined)
+  return isNew ? readNew(candidates, read, turns) : candidates.map(({ known }) => known)
+}
+
+async function readNew(
+  candidates: readonly Candidate[],
+  read: ReadDefinition,
+  turns: Turns,
+): Promise<readonly (Definition | undefined)[]> {
+  const compared = oneList()
+  const found: (Definition | undefined)[] = []
+  let left = 0
+  for (const candidate of candidates) {
+    const { known, octets } = candidate
+    if (known === undefined) {
+      if (left <= 0) {
+        await turns.take()
+        left = turnOctetsMax
+      }
+      left -= Math.max(octets.length, elementOctetsMin)
+    }
+    found.push(known ?? read(candidate, compared))
+  }
+  return found
+}
+
+/** An array of tools that was read. */
+interface Page {
+  readonly tools: Buffer
+  readonly values: number
+  /** Where they stand in `tools`, and what they are. */
+  readonly elements: readonly Element[]
+  readonly definitions: readonly Definition[]
+}
+
+/** The arrays of tools that were read last. */
+export interface Pages {
+  /** Knows them in an answer. */
+  recognizer(): Recognizer
+  /** The definitions in an array of tools that are fit, in their order. What has the octets of one of the last is not read again. */
+  read(octets: Buffer, list: ListSpan): Soon<readonly Definition[]>
+}
+
+/** `read` gives the definition in the octets of one tool. */
 export function createPages(
   read: ReadDefinition,
   complain: (detail: string) => void,
-): (tools: Buffer) => readonly Definition[] {
-  const pages: { readonly tools: Buffer; readonly definitions: readonly Definition[] }[] = []
-  function readAll(tools: Buffer): readonly Definition[] {
-    const spans = elementsOf(tools, { start: 0, end: tools.length }) ?? []
-    const listed = spans.map(({ start, end }) => tools.subarray(start, end))
-    return singleOf(readEach(listed, read), complain)
-  }
-  return (tools) => {
-    const known = pages.find((page) => page.tools.equals(tools))
-    if (known !== undefined) return known.definitions
-    const definitions = readAll(tools)
-    if (tools.length > pageOctetsMax) return definitions
+  turns: Turns,
+): Pages {
+  const pages: Page[] = []
+  /** Those that are being read: whoever is given the same meanwhile waits for them. */
+  const open: { readonly tools: Buffer; readonly definitions: Promise<readonly Definition[]> }[] =
+    []
+
+  function keep(tools: Buffer, page: Omit<Page, 'tools'>): void {
+    if (tools.length > pageOctetsMax) return
     // A copy: the octets are a part of a whole answer, which nobody needs any more.
-    pages.unshift({ tools: Buffer.from(tools), definitions })
+    pages.unshift({ tools: Buffer.from(tools), ...page })
     pages.length = Math.min(pages.length, pagesMax)
-    return definitions
   }
+  function readAll(tools: Buffer, list: ListSpan): Soon<readonly Definition[]> {
+    const { values, elements } = elementsIn(tools, list)
+    const candidates = elements.map((element) => candidateAt(tools, element))
+    return whenThere(readEach(candidates, read, turns), (found) => {
+      const fit = found.filter((definition) => definition !== undefined)
+      const definitions = singleOf(fit, complain)
+      const known = elements.map((element, index) => ({ ...element, known: found[index] }))
+      keep(tools, { values, elements: known, definitions })
+      return definitions
+    })
+  }
+  function readOnce(tools: Buffer, list: ListSpan): Soon<readonly Definition[]> {
+    const definitions = readAll(tools, list)
+    if (!(definitions instanceof Promise)) return definitions
+    const reading = { tools, definitions }
+    open.push(reading)
+    return definitions.finally(() => open.splice(open.indexOf(reading), 1))
+  }
+  return {
+    recognizer: () => createRecognizer(pages),
+    read(octets, list) {
+      const tools = octets.subarray(list.start, list.end)
+      const page = pages.find((each) => each.tools.equals(tools))
+      if (page !== undefined) {
+        moveToFront(pages, page)
+        return page.definitions
+      }
+      const reading = open.find((each) => each.tools.equals(tools))
+      return reading === undefined ? readOnce(tools, list) : reading.definitions
+    },
+  }
+}
+
+/** The one that is left alone for longest goes first. */
+function moveToFront(pages: Page[], page: Page): void {
+  if (pages[0] === page) return
+  pages.splice(pages.indexOf(page), 1)
+  pages.unshift(page)
+}
+
+/** The elements of an array, by where they stand in it. */
+function elementsIn(
+  tools: Buffer,
+  { start, elements, values }: ListSpan,
+): { readonly values: number; readonly elements: readonly Element[] } {
+  if (elements === 'no list') return { values, elements: [] }
+  if (elements !== 'known') {
+    const own = elements.map((each) => ({
+      ...each,
+      start: each.start - start,
+      end: each.end - start,
+    }))
+    return { values, elements: own }
+  }
+  // It was known when its answer was read, and is not any more.
+  const list = spanOf(tools)
+  return list.elements === 'known' ? { values, elements: [] } : elementsIn(tools, list)
+}
+
+/** The array that is the whole of these octets; they are JSON. */
+function spanOf(tools: Buffer): ListSpan {
+  const boundless = { room: { left: Number.MAX_SAFE_INTEGER }, elementsMax: tools.length }
+  const list = passList(tools, 0, boundless)
+  if (typeof list === 'number') throw new TypeError('octets that were JSON are none')
+  return list
+}
+
+function candidateAt(tools: Buffer, { start, end, values, known }: Element): Candidate {
+  return { octets: tools.subarray(start, end), values, known: known as Definition | undefined }
+}
+
+/** Definitions keep their order from one list to the next, most often: each is looked for after the one before it. */
+function createRecognizer(pages: readonly Page[]): Recognizer {
+  let page: Page | undefined
+  let expected = 0
+
+  function knownAt(octets: Buffer, at: number, index: number): Element | undefined {
+    const element = page?.elements[index]
+    return page !== undefined && element !== undefined && standsAt(octets, at, page.tools, element)
+      ? element
+      : undefined
+  }
+  return {
+    whole(octets, at) {
+      const known = pages.find(({ tools }) =>
+        standsAt(octets, at, tools, { start: 0, end: tools.length }),
+      )
+      // The page that begins in the same way is most likely the one that has changed.
+      page = pages.find((each) => beginsAlike(octets, at, each)) ?? pages[0]
+      return known && { octets: known.tools.length, values: known.values }
+    },
+    next(octets, at) {
+      // One after it where one is gone, and one before where one is new.
+      for (const index of [expected, expected + 1, expected - 1]) {
+        const element = knownAt(octets, at, index)
+        if (element === undefined) continue
+        expected = index + 1
+        const { start, end, values, known } = element
+        return { octets: end - start, values, known }
+      }
+      expected += 1
+      return undefined
+    },
+  }
+}
+
+function beginsAlike(octets: Buffer, at: number, { tools, elements: [first] }: Page): boolean {
+  return first !== undefined && standsAt(octets, at, tools, { start: 0, end: first.end })
+}
+
+function standsAt(octets: Buffer, at: number, known: Buffer, { start, end }: Span): boolean {
+  const stop = at + end - start
+  return stop <= octets.length && octets.compare(known, start, end, at, stop) === 0
 }
 
 /**
@@ -64,15 +227,4 @@ export function singleOf(
     complain(`several tools have one name, got=${quoted(name)}`)
   }
   return byName.size === definitions.length ? definitions : [...byName.values()]
-}
-
-/** The name of what may be no definition at all. */
-export function nameIn(octets: Buffer): string | undefined {
-  try {
-    const span = membersOf(octets, { start: 0, end: octets.length })?.get('name')
-    const name = span === undefined ? undefined : parseSpan(octets, span)
-    return typeof name === 'string' ? name : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -3,11 +3,11 @@ import type { AnswerBody } from '../../mcp/answer.ts'
 import type { Call } from '../call.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { Decisions } from './policy.ts'
-import { toolText } from './resource.ts'
+import { toolText, type ToolText } from './resource.ts'
 import type { Definition } from '../catalogue/definition.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Log } from '../../log.ts'
-import { isRefused, type Refused } from '../refusal.ts'
+import { isRefused, refused, type Refused } from '../refusal.ts'
 import { quarantineOf } from '../catalogue/pins.ts'
 import { servesTool, type Upstream } from '../upstream/upstream.ts'
 
@@ -15,6 +15,7 @@ import { servesTool, type Upstream } from '../upstream/upstream.ts'
 export interface ListedTool {
   readonly upstream: Upstream
   readonly definition: Definition
+  readonly told: ToolText
 }
 
 /** One upstream's page of tools. */
@@ -32,17 +33,19 @@ export async function filterTools(
   pages: readonly ToolPage[],
   filtering: Filtering,
 ): Promise<Filtered | Refused> {
-  const { tools, cut } = withinShares(
-    filtering.log,
-    pages.map((page) => toolsOf(call, filtering.catalogueOf, page)),
+  const { catalogueOf, decisions, log } = filtering
+  const listed = await Promise.all(pages.map((page) => toolsOf(call, catalogueOf, page)))
+  const { tools, cut } = withinShares(log, listed)
+  if (tools.length === 0) return { tools, cut, ageMilliseconds: 0 }
+  const decided = await decisions.decideList(
+    call,
+    tools.map(({ told }) => told),
   )
-  if (tools.length === 0) return { tools, cut }
-  const resources = tools.map(({ upstream, definition }) =>
-    toolText(upstream.config.server, definition),
-  )
-  const shown = await filtering.decisions.decideList(call, resources)
-  if (isRefused(shown)) return shown
-  return { tools: tools.filter((_, index) => shown[index] === true), cut }
+  if (isRefused(decided)) return decided
+  // A list that is new is read in several turns of the loop.
+  if (call.caller.ended !== undefined) return refused('peer', call.caller.ended)
+  const { shown, ageMilliseconds } = decided
+  return { tools: tools.filter((_, index) => shown[index] === true), cut, ageMilliseconds }
 }
 
 /** What is left of pages. */
@@ -50,6 +53,8 @@ export interface Filtered {
   readonly tools: readonly ListedTool[]
   /** The servers of which there was too much to decide on. */
   readonly cut: readonly string[]
+  /** How long ago policy has said so. */
+  readonly ageMilliseconds: number
 }
 
 export interface Filtering {
@@ -65,15 +70,18 @@ const askedOctetsMax = 768 * 1024
  * One evaluation has its bound, and one upstream must not take it from the others: where all together are too much, each has an equal
  * share, and what is beyond it is not listed.
  */
-function withinShares(log: Log, pages: readonly (readonly ListedTool[])[]): Filtered {
+function withinShares(
+  log: Log,
+  pages: readonly (readonly ListedTool[])[],
+): Omit<Filtered, 'ageMilliseconds'> {
   const all = pages.flat()
-  const total = all.reduce((sum, tool) => sum + octetsOf(tool), 0)
+  const total = all.reduce((sum, { told }) => sum + told.octets + 1, 0)
   if (total <= askedOctetsMax) return { tools: all, cut: [] }
   const share = askedOctetsMax / pages.length
   const cut: string[] = []
   const within = pages.flatMap((tools) => {
     let left = share
-    const kept = tools.filter((tool) => (left -= octetsOf(tool)) >= 0)
+    const kept = tools.filter((tool) => (left -= tool.told.octets + 1) >= 0)
     const [first] = tools
     if (first !== undefined && kept.length < tools.length) {
       const { server } = first.upstream.config
@@ -85,39 +93,40 @@ function withinShares(log: Log, pages: readonly (readonly ListedTool[])[]): Filt
   return { tools: within, cut }
 }
 
-/** What a tool takes in the input of policy. */
-function octetsOf({ upstream, definition }: ListedTool): number {
-  return Buffer.byteLength(toolText(upstream.config.server, definition)) + 1
-}
-
-function toolsOf(
+async function toolsOf(
   { caller, message }: Call,
   catalogueOf: Catalogues,
   { upstream, answer }: ToolPage,
-): ListedTool[] {
+): Promise<readonly ListedTool[]> {
   const catalogue = catalogueOf(upstream, message.era)
   const { ceiling } = caller.identity
   const { server } = upstream.config
-  const span = answer.result?.get('tools')
-  if (span === undefined) return []
-  return catalogue
-    .learn(answer.octets.subarray(span.start, span.end))
+  if (answer.list === undefined) return []
+  const definitions = await catalogue.learn(answer.octets, answer.list)
+  return definitions
     .filter(
       (definition) =>
         allowsTool(ceiling, server, definition.name) &&
         servesTool(upstream.config, definition.name) &&
         quarantineOf(upstream.config, definition) === undefined,
     )
-    .map((definition) => ({ upstream, definition }))
+    .map((definition) => ({ upstream, definition, told: toolText(server, definition) }))
+}
+
+/** What bounds how long a list may be kept. */
+export interface Lasting {
+  readonly now: number
+  readonly listSecondsMax: number
+  readonly ageMilliseconds: number
 }
 
 /** How long the caller may keep what it was shown: not beyond its certificate, nor for longer than a change of policy may take. */
 export function timeToLive(
   { svid }: Caller,
   upstreamMilliseconds: unknown,
-  { now, listSecondsMax }: { readonly now: number; readonly listSecondsMax: number },
+  { now, listSecondsMax, ageMilliseconds }: Lasting,
 ): number {
-  const most = Math.min(svid.notAfter.getTime() - now, listSecondsMax * 1000)
+  const most = Math.min(svid.notAfter.getTime() - now, listSecondsMax * 1000 - ageMilliseconds)
   const asked = typeof upstreamMilliseconds === 'number' ? upstreamMilliseconds : 0
   return Math.max(0, Math.floor(Math.min(asked, most)))
 }

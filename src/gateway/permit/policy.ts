@@ -1,6 +1,6 @@
 import type { Log } from '../../log.ts'
 import type { X509Svid } from '../../pki/x509-svid.ts'
-import type { Asked, CallTexts, DecisionContext } from '../../policy/asked.ts'
+import type { Asked, CallTexts } from '../../policy/asked.ts'
 import { askCall } from '../../policy/asked.ts'
 import type { Authorizer, Evaluated } from '../../policy/authorizer.ts'
 import type { Decision, Reason } from '../../policy/decision.ts'
@@ -19,8 +19,11 @@ import {
   type Refusal,
   type Refused,
 } from '../refusal.ts'
-import type { Soon } from '../soon.ts'
-import { resourceTextOf } from './resource.ts'
+import { whenThere, type Soon } from '../soon.ts'
+import type { Turns } from '../turns.ts'
+import { contextOf } from './context.ts'
+import { createListPolicy } from './list-policy.ts'
+import { resourceTextOf, type ToolText } from './resource.ts'
 
 /** A decision that has its id, and its place in the decision log. */
 export interface Decided extends Decision {
@@ -33,12 +36,21 @@ export interface Question {
   readonly definition: Definition | undefined
 }
 
+/** What policy has said of a list: of each of its tools whether it is shown. */
+export interface DecidedList {
+  readonly shown: readonly boolean[]
+  readonly ageMilliseconds: number
+}
+
 /** Every decision gets an id and an event in the decision log before anything follows from it. */
 export interface Decisions {
   /** Asks policy about one request: at once, unless the decision log needs a moment until it can take the answer. */
   decide(question: Question): Soon<Decided | Refused>
-  /** Asks policy once about a whole list, by the texts of its resources. */
-  decideList(call: Call, resources: readonly InputText[]): Soon<readonly boolean[] | Refused>
+  /**
+   * Asks policy once about a whole list, by the texts of its tools. What it has said a moment ago to the very same question is said
+   * again, which is a decision like any other.
+   */
+  decideList(call: Call, resources: readonly ToolText[]): Soon<DecidedList | Refused>
   /** A decision that was taken without policy: recorded as one all the same. */
   refuse(question: Question, check: CheckName, reason: Reason): Refused
   /**
@@ -57,6 +69,9 @@ export interface Identified {
 export interface DecisionsOptions {
   readonly authorizer: Authorizer
   readonly decisionLog: DecisionLog
+  readonly turns: Turns
+  /** The longest time that a caller may keep a list. */
+  readonly listSecondsMax: number
   readonly now: () => number
   readonly newDecisionId: () => string
   readonly log: Log
@@ -66,9 +81,10 @@ const decisionPath = 'countersign/mcp/decision'
 const listPath = 'countersign/mcp/list'
 
 export function createDecisions(options: DecisionsOptions): Decisions {
-  const { authorizer, decisionLog, log } = options
+  const { authorizer, decisionLog, turns, now, log } = options
+  const lists = createListPolicy(options)
   const record = createRecord(options)
-  const time = (): string => new Date(options.now()).toISOString()
+  const time = (): string => new Date(now()).toISOString()
 
   /** An answer of policy, recorded; or that there is none. */
   function recorded<T>(
@@ -94,21 +110,22 @@ export function createDecisions(options: DecisionsOptions): Decisions {
     return { id, allow: true, reasons: value.reasons, obligations: value.obligations }
   }
 
-  function decideListNow(
-    call: Call,
-    resources: readonly InputText[],
-  ): readonly boolean[] | Refused {
-    const { subjectText: subject } = call.caller
-    const context = contextOf(call, time(), 'list')
-    const texts = { subject, action: call.message.method, resources, context }
-    const decided = recorded(listPath, call, authorizer.filter(texts))
-    return isRefused(decided) ? refused('response', decided.refusal) : decided.value
+  function decideListNow(call: Call, resources: readonly ToolText[]): DecidedList | Refused {
+    const answer = lists.ask(call, resources)
+    const decided = recorded(listPath, call, answer)
+    return isRefused(decided)
+      ? refused('response', decided.refusal)
+      : { shown: decided.value, ageMilliseconds: now() - answer.at }
+  }
+  function decideList(call: Call, resources: readonly ToolText[]): Soon<DecidedList | Refused> {
+    const decide = (): Soon<DecidedList | Refused> =>
+      whenAvailable(decisionLog, 'response', () => decideListNow(call, resources))
+    return lists.isKnown(call, resources) ? decide() : whenThere(turns.take(), decide)
   }
 
   return {
     decide: (question) => whenAvailable(decisionLog, 'policy', () => decideNow(question)),
-    decideList: (call, resources) =>
-      whenAvailable(decisionLog, 'response', () => decideListNow(call, resources)),
+    decideList,
     refuse(question, check, reason) {
       if (!decisionLog.available) return refused(check, logUnavailable)
       const requestedBy = question.call.caller.svid.spiffeId.uri
@@ -186,12 +203,4 @@ function textsOf({ call, definition }: Question, time: string): CallTexts {
     arguments: call.arguments,
     context: contextOf(call, time, 'request'),
   }
-}
-
-function contextOf(
-  { message, arrived }: Call,
-  time: string,
-  phase: DecisionContext['phase'],
-): DecisionContext {
-  return { era: message.era, time, door: arrived.door.name, phase }
 }

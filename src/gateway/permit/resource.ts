@@ -1,5 +1,4 @@
-import type { DecisionResource } from '../../policy/authorizer.ts'
-import { formatInput, type InputText } from '../../policy/input.ts'
+import { boundedText, formatInput, type InputText } from '../../policy/input.ts'
 import type { Target } from '../call.ts'
 import type { Definition } from '../catalogue/definition.ts'
 
@@ -12,24 +11,37 @@ export function resourceTextOf(target: Target, definition: Definition | undefine
   if (target.kind === 'server') {
     return formatInput({ type: 'mcp_server', id: server, properties: { server } })
   }
-  if (definition !== undefined) return toolText(server, definition)
+  if (definition !== undefined) return toolText(server, definition).text
   return formatInput({ type: 'tool', id: target.tool, properties: { server } })
 }
 
-const texts = new WeakMap<Definition, { readonly server: string; readonly text: InputText }>()
+/** What policy is told of a tool. */
+export interface ToolText {
+  readonly text: InputText
+  readonly octets: number
+  /** No other text of this process has it. */
+  readonly number: number
+}
+
+const texts = new WeakMap<Definition, { readonly server: string; readonly told: ToolText }>()
+let made = 0
 
 /** What policy is told of a tool: made once for a definition, which is of one server. */
-export function toolText(server: string, definition: Definition): InputText {
+export function toolText(server: string, definition: Definition): ToolText {
   const known = texts.get(definition)
-  if (known?.server === server) return known.text
-  const { name, digest, annotations } = definition
-  const told = annotations === undefined ? {} : { annotations }
-  const resource: DecisionResource = {
-    type: 'tool',
-    id: name,
-    properties: { server, definitionDigest: digest, ...told },
-  }
-  const text = formatInput(resource)
-  texts.set(definition, { server, text })
-  return text
+  if (known?.server === server) return known.told
+  const text = formatTool(server, definition)
+  made += 1
+  const told = { text, octets: Buffer.byteLength(text), number: made }
+  texts.set(definition, { server, told })
+  return told
+}
+
+/** A `DecisionResource`, of texts that were found fit with the definition. */
+function formatTool(server: string, definition: Definition): InputText {
+  const { name, digest, annotationsText } = definition
+  const id = JSON.stringify(name)
+  const told = annotationsText === undefined ? '' : `,"annotations":${annotationsText}`
+  const properties = `{"server":${JSON.stringify(server)},"definitionDigest":"${digest}"${told}}`
+  return boundedText(`{"type":"tool","id":${id},"properties":${properties}}`)
 }

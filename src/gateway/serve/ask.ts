@@ -53,7 +53,14 @@ async function askUpstream(asking: Asking, parts: Parts): Promise<Answer | Excha
   const { answerBytesMax } = parts.limits
   const answer = await whileWaitedFor(asking, (signal) =>
     // Lists, discovery, opening a session: no tool does anything.
-    collectAnswer({ ...sent(asking), asked: message, answerBytesMax, repeatable: true, signal }),
+    collectAnswer({
+      ...sent(asking),
+      asked: message,
+      recognizer: parts.catalogueOf(asking.upstream, message.era).recognizer(),
+      answerBytesMax,
+      repeatable: true,
+      signal,
+    }),
   )
   noteAbsence(parts.absences, asking.upstream, answer)
   return answer

@@ -56,5 +56,5 @@ export function discoverAll({ call }: Permit, reply: Reply, parts: Parts): undef
 }
 
 function lifetimeNow({ now, limits }: Parts): Parameters<typeof timeToLive>[2] {
-  return { now: now(), listSecondsMax: limits.listSecondsMax }
+  return { now: now(), listSecondsMax: limits.listSecondsMax, ageMilliseconds: 0 }
 }

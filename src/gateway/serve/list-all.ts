@@ -36,9 +36,12 @@ export async function listAll(
   }
   const filtered = await filterTools(call, pages, parts)
   if (isRefused(filtered)) return filtered
-  const { tools, cut } = filtered
+  const { tools, cut, ageMilliseconds } = filtered
   const left = [...missing, ...cut]
-  replyResultText(reply, formatPage(permit, parts, { position, pages, tools, missing: left }))
+  replyResultText(
+    reply,
+    formatPage(permit, parts, { position, pages, tools, missing: left, ageMilliseconds }),
+  )
   return undefined
 }
 
@@ -93,9 +96,10 @@ function formatPage(
     readonly pages: readonly ToolPage[]
     readonly tools: readonly ListedTool[]
     readonly missing: readonly string[]
+    readonly ageMilliseconds: number
   },
 ): string {
-  const { position, pages, tools } = union
+  const { position, pages, tools, ageMilliseconds } = union
   const { caller, message } = call
   const { owner } = caller
   const { era } = message
@@ -107,7 +111,8 @@ function formatPage(
   const missing = [...union.missing, ...ended, ...without]
   if (missing.length > 0) members.push(`"_meta":${JSON.stringify(metaOfMissing(missing))}`)
   if (era === 'modern') {
-    const most = { now: now(), listSecondsMax: limits.listSecondsMax }
+    const { listSecondsMax } = limits
+    const most = { now: now(), listSecondsMax, ageMilliseconds }
     const lives = pages.map(({ answer }) => timeToLive(caller, valueOf(answer, 'ttlMs'), most))
     // What is missing may be back at once.
     const ttlMs = lives.length === 0 || missing.length > 0 ? 0 : Math.min(...lives)
@@ -144,5 +149,5 @@ function nextCursors(
 /** The definition under its name at this door. */
 function renamed({ upstream, definition }: ListedTool): string {
   const text = JSON.stringify(`${upstream.config.server}_${definition.name}`)
-  return applyEdits(definition.octets, [{ ...definition.nameSpan, text }]).toString('utf8')
+  return applyEdits(definition.octets, [{ ...definition.nameSpan(), text }]).toString('utf8')
 }

@@ -3,7 +3,13 @@ import { applyEdits, type Edit } from '../../mcp/edits.ts'
 import type { Call } from '../call.ts'
 import { replyBody, type Reply } from '../door/reply.ts'
 import type { Permit } from '../permit/authorize.ts'
-import { filterTools, timeToLive, type ListedTool } from '../permit/list.ts'
+import {
+  filterTools,
+  timeToLive,
+  type Filtered,
+  type Lasting,
+  type ListedTool,
+} from '../permit/list.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { askAnswer } from './ask.ts'
@@ -30,22 +36,20 @@ export async function list(
   }
   const filtered = await filterTools(permit.call, [{ upstream, answer }], parts)
   if (isRefused(filtered)) return filtered
-  const { tools } = filtered
-  replyBody(reply, applyEdits(answer.octets, editsOf(permit, parts, { upstream, answer, tools })))
+  const page = { upstream, answer, ...filtered }
+  replyBody(reply, applyEdits(answer.octets, editsOf(permit, parts, page)))
   return undefined
 }
 
 function editsOf(
   { call }: Permit,
   { now, limits, log }: Parts,
-  page: {
-    readonly upstream: Upstream
-    readonly answer: AnswerBody
-    readonly tools: readonly ListedTool[]
-  },
+  page: Filtered & { readonly upstream: Upstream; readonly answer: AnswerBody },
 ): readonly Edit[] {
-  const { upstream, answer, tools } = page
-  const edits = [...editsOfTools(call, answer, tools, { now: now(), ...limits })]
+  const { upstream, answer, tools, ageMilliseconds } = page
+  const { listSecondsMax } = limits
+  const lasting = { now: now(), listSecondsMax, ageMilliseconds }
+  const edits = [...editsOfTools(call, answer, tools, lasting)]
   const { cursor } = call.message.params
   if (cursor === undefined || cursor !== valueOf(answer, 'nextCursor')) return edits
   const { server } = upstream.config
@@ -57,10 +61,19 @@ function editsOfTools(
   call: Call,
   answer: AnswerBody,
   tools: readonly ListedTool[],
-  most: { readonly now: number; readonly listSecondsMax: number },
+  lasting: Lasting,
 ): readonly Edit[] {
-  const kept = `[${tools.map(({ definition }) => definition.octets.toString('utf8')).join(',')}]`
+  const kept = arrayOf(tools)
   if (call.message.era !== 'modern') return setMembers(answer, { tools: kept })
-  const ttlMs = timeToLive(call.caller, valueOf(answer, 'ttlMs'), most)
+  const ttlMs = timeToLive(call.caller, valueOf(answer, 'ttlMs'), lasting)
   return setMembers(answer, { tools: kept, ttlMs: String(ttlMs), cacheScope: '"private"' })
 }
+
+/** The definitions as they came, in octets: of a long list a text would be made twice. */
+function arrayOf(tools: readonly ListedTool[]): Buffer {
+  const parts = tools.flatMap(({ definition }) => [comma, definition.octets])
+  return Buffer.concat([bracket.open, ...parts.slice(1), bracket.close])
+}
+
+const comma = Buffer.from(',')
+const bracket = { open: Buffer.from('['), close: Buffer.from(']') }

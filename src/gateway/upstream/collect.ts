@@ -6,6 +6,7 @@ import {
   type ExchangeOptions,
 } from './exchange.ts'
 import { createEventParser } from '../../mcp/events.ts'
+import type { Recognizer } from '../../mcp/listed.ts'
 import { membersOf } from '../../mcp/spans.ts'
 import type { AnswerBody } from '../../mcp/answer.ts'
 import { createServerAnswerer } from './answer-server.ts'
@@ -21,6 +22,8 @@ export interface Answer extends AnswerHead {
 export interface CollectOptions extends Omit<ExchangeOptions, 'streamSecondsMax' | 'isUnread'> {
   /** What the answer has to be to. */
   readonly asked: Asked
+  /** What of a list was read before. */
+  readonly recognizer?: Recognizer | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -32,12 +35,12 @@ export function collectAnswer(options: CollectOptions): Promise<Answer | Exchang
   return new Promise((resolve) => {
     const body = new Gathered()
     let head: AnswerHead | undefined
-    const { asked } = options
+    const { asked, recognizer } = options
     const answerServer = createServerAnswerer(options)
     let answered = false
     const events = createEventParser((data) => {
       if (answered || head === undefined || data === undefined) return
-      const verdict = judgeAnswer(asked, data)
+      const verdict = judgeAnswer(asked, data, recognizer)
       if (verdict.kind === 'notification' || verdict.kind === 'drop') return
       if (verdict.kind === 'server request' && answerServer(asked.era, verdict)) return
       answered = true
@@ -59,7 +62,7 @@ export function collectAnswer(options: CollectOptions): Promise<Answer | Exchang
           resolve({ failed: 'bad answer', detail: 'stream ended without a response' })
         } else {
           const octets = body.whole()
-          resolve({ ...head, body: octets, verdict: verdictOf(asked, head, octets) })
+          resolve({ ...head, body: octets, verdict: verdictOf(options, head, octets) })
         }
       },
       failed: resolve,
@@ -70,9 +73,13 @@ export function collectAnswer(options: CollectOptions): Promise<Answer | Exchang
   })
 }
 
-function verdictOf(asked: Asked, head: AnswerHead, body: Buffer): AnswerVerdict {
+function verdictOf(
+  { asked, recognizer }: CollectOptions,
+  head: AnswerHead,
+  body: Buffer,
+): AnswerVerdict {
   if (head.form === 'none') return { kind: 'bad', detail: 'answer has no body' }
-  const verdict = judgeAnswer(asked, body)
+  const verdict = judgeAnswer(asked, body, recognizer)
   return verdict.kind === 'notification' || verdict.kind === 'drop'
     ? { kind: 'bad', detail: 'answer is no response' }
     : verdict
@@ -89,7 +96,7 @@ export function readAnswer({
   if (verdict.kind !== 'response') {
     return verdict.kind === 'bad' ? verdict.detail : 'answer is no response'
   }
-  const resultSpan = verdict.result
-  const result = resultSpan === undefined ? undefined : membersOf(body, resultSpan)
-  return { octets: body, result, resultSpan }
+  const { result: resultSpan, list } = verdict
+  const result = resultSpan === undefined ? undefined : membersOf(body, resultSpan, list)
+  return { octets: body, result, resultSpan, list }
 }

@@ -1,4 +1,5 @@
 import { isJsonObject } from '../../mcp/envelope.ts'
+import type { ListSpan, Recognizer } from '../../mcp/listed.ts'
 import type { Era } from '../../mcp/message.ts'
 import { scanAnswer, type JsonObject, type Scanned, type Span } from '../../mcp/scan.ts'
 
@@ -11,8 +12,12 @@ export interface Asked {
 
 /** What to do with one message of an upstream that came in answer to a request. */
 export type AnswerVerdict =
-  /** The answer itself; `result` is where its result stands, undefined for an error. */
-  | { readonly kind: 'response'; readonly result: Span | undefined }
+  /** The answer itself; `result` is where its result stands, undefined for an error, and `list` what it lists. */
+  | {
+      readonly kind: 'response'
+      readonly result: Span | undefined
+      readonly list: ListSpan | undefined
+    }
   | { readonly kind: 'notification' }
   /** Not for this caller: left out. */
   | { readonly kind: 'drop' }
@@ -46,8 +51,9 @@ const urlElicitationRequired = -32042
  * elicitation, roots) and what asks for input (MCP 2026-07-28, multi round-trip requests) would reach an agent without a decision:
  * never let through in part.
  */
-export function judgeAnswer(asked: Asked, octets: Buffer): AnswerVerdict {
-  const scanned = scanAnswer(octets, limits, asked.method === 'tools/list' ? 'list' : 'other')
+export function judgeAnswer(asked: Asked, octets: Buffer, recognizer?: Recognizer): AnswerVerdict {
+  const to = asked.method === 'tools/list' ? 'list' : 'other'
+  const scanned = scanAnswer(octets, limits, to, recognizer)
   if ('rule' in scanned) return bad(scanned.message)
   const { value } = scanned
   if (value['jsonrpc'] !== '2.0') return bad('jsonrpc is not "2.0"')
@@ -134,13 +140,13 @@ function judgeError(error: unknown): AnswerVerdict {
   if (typeof message !== 'string') return bad('error.message is no text')
   if (code === urlElicitationRequired)
     return { kind: 'refuse', what: 'an error that asks for input' }
-  return { kind: 'response', result: undefined }
+  return { kind: 'response', result: undefined, list: undefined }
 }
 
 /** Members that ask for input, whatever the type of the result says: a client may look at them first. */
 const askingMembers = ['inputRequests', 'requestState'] as const
 
-function judgeResult(asked: Asked, { value, offsets }: Scanned): AnswerVerdict {
+function judgeResult(asked: Asked, { value, offsets, list }: Scanned): AnswerVerdict {
   const { result } = value as { readonly result?: unknown }
   if (!isJsonObject(result)) return bad('result is no object')
   const type = result['resultType']
@@ -148,11 +154,11 @@ function judgeResult(asked: Asked, { value, offsets }: Scanned): AnswerVerdict {
     return { kind: 'refuse', what: 'a result that asks for input' }
   }
   if (namesAHandle(result)) return { kind: 'refuse', what: 'a result of a task or a subscription' }
-  if (type === 'complete') return { kind: 'response', result: offsets.result }
+  if (type === 'complete') return { kind: 'response', result: offsets.result, list }
   const hasNoType = type === undefined && !Object.hasOwn(result, 'resultType')
   // A legacy result has no type; that of a call is complete without one (MCP 2026-07-28 base protocol, results).
   const mayLackType = asked.era === 'legacy' || asked.method === 'tools/call'
   return hasNoType && mayLackType
-    ? { kind: 'response', result: offsets.result }
+    ? { kind: 'response', result: offsets.result, list }
     : { kind: 'refuse', what: 'a result that is not complete' }
 }

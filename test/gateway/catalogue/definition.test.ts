@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createCatalogue } from '../../../src/gateway/catalogue/catalogue.ts'
-import { digestDefinition, parseDefinition } from '../../../src/gateway/catalogue/definition.ts'
+import { createCatalogue, type Catalogue } from '../../../src/gateway/catalogue/catalogue.ts'
+import { digestDefinition } from '../../support/digest-definition.ts'
+import { parseDefinition, type Definition } from '../../../src/gateway/catalogue/definition.ts'
+import type { Candidate } from '../../../src/gateway/catalogue/pages.ts'
+import type { Soon } from '../../../src/gateway/soon.ts'
+import { skipValue } from '../../../src/mcp/skip.ts'
+import { createTurns } from '../../../src/gateway/turns.ts'
+import { passList } from '../../../src/mcp/listed.ts'
 import type { ExchangeFailure } from '../../../src/gateway/upstream/exchange.ts'
 import { silentLog } from '../../../src/log.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
@@ -70,6 +76,22 @@ test('a definition may be as deep, as large and as exact as the bounds say', () 
   assert.equal(typeof definition === 'string' ? definition : definition.name, 'a')
 })
 
+const bounds = { elementsMax: 10_000 }
+
+function learn(catalogue: Catalogue, text: string): Soon<readonly Definition[]> {
+  const octets = Buffer.from(text)
+  const list = passList(octets, 0, { ...bounds, room: { left: 1_000_000 } })
+  assert.ok(typeof list !== 'number')
+  return catalogue.learn(octets, list)
+}
+
+function candidateOf(text: string): Candidate {
+  const octets = Buffer.from(text)
+  const room = { left: 1_000_000 }
+  assert.equal(skipValue(octets, 0, room), octets.length)
+  return { octets, values: 1_000_000 - room.left }
+}
+
 function catalogueOf(listed: () => readonly string[] | ExchangeFailure): {
   catalogue: ReturnType<typeof createCatalogue>
   lists: () => number
@@ -86,9 +108,10 @@ function catalogueOf(listed: () => readonly string[] | ExchangeFailure): {
       lists += 1
       const texts = listed()
       const failure = 'failed' in texts ? texts : undefined
-      const definitions = 'failed' in texts ? [] : texts.map((text) => Buffer.from(text))
+      const definitions = 'failed' in texts ? [] : texts.map(candidateOf)
       return Promise.resolve({ definitions, failure })
     },
+    turns: createTurns(),
     server: 'files',
     now: () => clock.now,
     log: { ...silentLog, warn: (fields) => void warned.push(fields) },
@@ -154,29 +177,34 @@ test('an upstream that cannot be listed keeps what was known of it', async () =>
 test('a list that a caller was given teaches the catalogue', async () => {
   const { catalogue } = catalogueOf(() => ['{"name":"a"}'])
   const known = await catalogue.find('a')
-  assert.equal(catalogue.learn(Buffer.from('[{"name":"a"}]'))[0], known)
-  const [changed] = catalogue.learn(Buffer.from('[{"name":"a","description":"new"}]'))
+  assert.equal((await learn(catalogue, '[{"name":"a"}]'))[0], known)
+  const [changed] = await learn(catalogue, '[{"name":"a","description":"new"}]')
   assert.notEqual(changed?.digest, known?.digest)
   assert.equal(await catalogue.find('a'), changed)
 })
 
 test('a list that comes back is current again', async () => {
-  const { catalogue } = catalogueOf(() => [])
-  const [one, other] = ['one', 'other'].map((each) =>
-    Buffer.from(`[{"name":"a","description":"${each}"},{"name":"b"}]`),
-  )
-  assert.ok(one !== undefined && other !== undefined)
-  const first = catalogue.learn(one)
-  catalogue.learn(other)
+  const { catalogue } = catalogueOf(() => ({ failed: 'unreachable', detail: 'refused' }))
+  const textOf = (what: string): string => `[{"name":"a","description":"${what}"},{"name":"b"}]`
+  const first = await learn(catalogue, textOf('one'))
+  await learn(catalogue, textOf('other'))
   assert.notEqual(await catalogue.find('a'), first[0])
-  assert.equal(catalogue.learn(one), first)
+  assert.equal(await learn(catalogue, textOf('one')), first)
   assert.equal(await catalogue.find('a'), first[0])
 })
 
-for (const unfit of ['{"name":"c","\\q":1}', '{"name":"\\q"}', '{1:2}', '"x"', '[[]]', '1e']) {
-  test(`a definition that is no JSON spoils no list: ${unfit}`, () => {
+for (const unfit of [
+  '{"name":"c","c":1,"c":2}',
+  '{"name":7}',
+  '{}',
+  '"x"',
+  '[[]]',
+  '1e9',
+  'null',
+]) {
+  test(`what is no definition spoils no list: ${unfit}`, async () => {
     const { catalogue } = catalogueOf(() => [])
-    const listed = catalogue.learn(Buffer.from(`[{"name":"a"},${unfit},{"name":"b"}]`))
+    const listed = await learn(catalogue, `[{"name":"a"},${unfit},{"name":"b"}]`)
     assert.deepEqual(
       listed.map(({ name }) => name),
       ['a', 'b'],
@@ -189,7 +217,7 @@ test('a definition says where its name stands', () => {
   const definition = parseDefinition(Buffer.from(text))
   assert.ok(typeof definition !== 'string')
   const { octets, nameSpan } = definition
-  assert.equal(octets.toString('utf8', nameSpan.start, nameSpan.end), '"\\u0061b"')
+  assert.equal(octets.toString('utf8', nameSpan().start, nameSpan().end), '"\\u0061b"')
 })
 
 test('of several tools of one name none is one, and the same tool twice is one', async () => {
@@ -198,18 +226,18 @@ test('of several tools of one name none is one, and the same tool twice is one',
   assert.equal(await catalogue.find('a'), undefined)
   assert.equal((await catalogue.find('b'))?.name, 'b')
   assert.deepEqual(warned, [{ server: 'files', detail: 'several tools have one name, got="a"' }])
-  const names = (text: string): readonly string[] =>
-    catalogue.learn(Buffer.from(text)).map(({ name }) => name)
-  assert.deepEqual(names(`[${twins.join(',')}]`), ['b'])
-  assert.deepEqual(names('[{"name":"c"},{ "name":"c" },{"name":"b"}]'), ['c', 'b'])
+  const names = async (text: string): Promise<readonly string[]> =>
+    (await learn(catalogue, text)).map(({ name }) => name)
+  assert.deepEqual(await names(`[${twins.join(',')}]`), ['b'])
+  assert.deepEqual(await names('[{"name":"c"},{ "name":"c" },{"name":"b"}]'), ['c', 'b'])
   assert.equal(await catalogue.find('a'), undefined)
 })
 
-test('an unfit definition is counted each time that it is read, and logged once', () => {
+test('an unfit definition is counted each time that it is read, and logged once', async () => {
   const { catalogue, warned, counted } = catalogueOf(() => [])
   for (let time = 0; time < 3; time += 1) {
-    const octets = Buffer.from(`[{"name":"a","x":"\\ud800"}${' '.repeat(time)}]`)
-    assert.deepEqual(catalogue.learn(octets), [])
+    const text = `[{"name":"a","x":"\\ud800"}${' '.repeat(time)}]`
+    assert.deepEqual(await learn(catalogue, text), [])
   }
   const detail = 'half a surrogate pair in the string at octet 16'
   assert.deepEqual(warned, [{ server: 'files', detail }])
@@ -219,19 +247,20 @@ test('an unfit definition is counted each time that it is read, and logged once'
   )
 })
 
-test('an upstream of unfit definitions does not fill the log', () => {
+test('an upstream of unfit definitions does not fill the log', async () => {
   const { catalogue, warned } = catalogueOf(() => [])
   for (let each = 0; each < 100; each += 1) {
-    catalogue.learn(Buffer.from(`[{"name":"a","${each}":1,"${each}":2}]`))
+    await learn(catalogue, `[{"name":"a","${each}":1,"${each}":2}]`)
   }
   assert.equal(warned.length, 32)
 })
 
-test('the names of a whole list are compared within one bound, not those of each tool', (t) => {
+test('the names of a whole list are compared within one bound, not those of each tool', async (t) => {
   requirement('gateway.linear-time')
   const { mock } = t.mock.method(String.prototype, 'normalize')
   const catalogue = createCatalogue({
     list: async () => ({ definitions: [], failure: undefined }),
+    turns: createTurns(),
     server: 'files',
     now: Date.now,
     log: silentLog,
@@ -239,7 +268,7 @@ test('the names of a whole list are compared within one bound, not those of each
   })
   const names = Array.from({ length: 40 }, (_, at) => `"${'\ufdfa'.repeat(250)}${at}":0`)
   const tools = Array.from({ length: 30 }, (_, at) => `{"name":"t${at}",${names.join(',')}}`)
-  const learned = catalogue.learn(Buffer.from(`[${tools.join(',')}]`))
+  const learned = await learn(catalogue, `[${tools.join(',')}]`)
   assert.equal(learned.length, 6)
   assert.ok(mock.callCount() < 40 * 30, `got=${mock.callCount()}`)
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { digestDefinition } from '../../../src/gateway/catalogue/definition.ts'
+import { digestDefinition } from '../../support/digest-definition.ts'
 import type { UpstreamConfig } from '../../../src/gateway/upstream/upstream.ts'
 import { parseServerScopes } from '../../../src/identity/ceiling.ts'
 import { requirement } from '../../requirements.ts'

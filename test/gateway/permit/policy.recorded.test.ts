@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import type { Call } from '../../../src/gateway/call.ts'
 import { createDecisions } from '../../../src/gateway/permit/policy.ts'
+import { createTurns } from '../../../src/gateway/turns.ts'
 import { silentLog } from '../../../src/log.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
 import { argumentsText } from '../../../src/policy/asked.ts'
@@ -68,6 +69,8 @@ function open(whenFull: WhenFull): {
   const decisions = createDecisions({
     authorizer: authorizer as unknown as Authorizer,
     decisionLog,
+    turns: createTurns(),
+    listSecondsMax: 60,
     now: () => clock,
     newDecisionId: () => 'd',
     log: silentLog,

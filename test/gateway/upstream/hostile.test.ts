@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { describe, test } from 'node:test'
-import { digestDefinition } from '../../../src/gateway/catalogue/definition.ts'
+import { digestDefinition } from '../../support/digest-definition.ts'
 import { eventually } from '../../support/eventually.ts'
 import { requirement } from '../../requirements.ts'
 import {

@@ -1,0 +1,47 @@
+import type { Authorizer } from '../../policy/authorizer.ts'
+import type { Call } from '../call.ts'
+import { contextOf } from './context.ts'
+import { createKeptLists, type KeptList, type ListQuestion } from './kept-lists.ts'
+import type { ToolText } from './resource.ts'
+
+/** What policy says of lists. What it has said a moment ago to the very same question is not asked again. */
+export interface ListPolicy {
+  isKnown(call: Call, resources: readonly ToolText[]): boolean
+  ask(call: Call, resources: readonly ToolText[]): KeptList
+}
+
+export function createListPolicy(options: {
+  readonly authorizer: Authorizer
+  readonly now: () => number
+  /** The longest time that a caller may keep a list. */
+  readonly listSecondsMax: number
+}): ListPolicy {
+  const { authorizer, now } = options
+  const kept = createKeptLists(options)
+
+  function questionOf(call: Call, resources: readonly ToolText[]): ListQuestion {
+    const { subjectText } = call.caller
+    const { era, door, phase } = contextOf(call, '', 'list')
+    // None of these but the last may hold a space.
+    const asking = [authorizer.digest, call.message.method, era, door, phase, subjectText].join(' ')
+    return { asking, resources }
+  }
+  return {
+    isKnown: (call, resources) => kept.find(questionOf(call, resources)) !== undefined,
+    ask(call, resources) {
+      const question = questionOf(call, resources)
+      const known = kept.find(question)
+      if (known !== undefined) return known
+      const at = now()
+      const evaluated = authorizer.filter({
+        subject: call.caller.subjectText,
+        action: call.message.method,
+        resources: resources.map(({ text }) => text),
+        context: contextOf(call, new Date(at).toISOString(), 'list'),
+      })
+      const answer = { ...evaluated, at }
+      if (evaluated.error === undefined) kept.keep(question, answer)
+      return answer
+    },
+  }
+}

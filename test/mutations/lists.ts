@@ -1,0 +1,90 @@
+import { never, type Mutation } from './mutation.ts'
+
+const kept = 'src/gateway/permit/kept-lists.ts'
+const decisions = 'src/gateway/permit/list-policy.ts'
+const listed = 'src/mcp/listed.ts'
+const pages = 'src/gateway/catalogue/pages.ts'
+
+const asking = '[authorizer.digest, call.message.method, era, door, phase, subjectText]'
+
+/** What is known of a list, and may not be said of another. */
+export const listMutations: readonly Mutation[] = [
+  {
+    claim: 'gateway.lists-decided-anew',
+    without: 'the policy and its data in the question',
+    file: decisions,
+    edits: [[asking, '[call.message.method, era, door, phase, subjectText]']],
+  },
+  {
+    claim: 'gateway.lists-decided-anew',
+    without: 'the caller in the question',
+    file: decisions,
+    edits: [[asking, '[authorizer.digest, call.message.method, era, door, phase]']],
+  },
+  {
+    claim: 'gateway.lists-decided-anew',
+    without: 'the door in the question',
+    file: decisions,
+    edits: [[asking, '[authorizer.digest, call.message.method, era, phase, subjectText]']],
+  },
+  {
+    claim: 'gateway.lists-decided-anew',
+    without: 'the tools in the question',
+    file: kept,
+    edits: never('!isOf(numbers, question)'),
+  },
+  {
+    claim: 'gateway.lists-decided-anew',
+    without: 'the time after which an answer is none',
+    file: kept,
+    edits: [['age < keptMilliseconds', 'age < Infinity']],
+  },
+  {
+    claim: 'gateway.lists-decided-anew',
+    without: 'the look at a clock that has gone back',
+    file: kept,
+    edits: [['age >= 0 && ', '']],
+  },
+  {
+    claim: 'gateway.lists-decided-anew',
+    without: 'the comparison of what was read before',
+    file: pages,
+    edits: [
+      [
+        'stop <= octets.length && octets.compare(known, start, end, at, stop) === 0',
+        'stop <= octets.length && octets[stop - 1] === known[end - 1]',
+      ],
+    ],
+  },
+  {
+    claim: 'gateway.lists-bounded-while-read',
+    without: 'the count of what a known list holds',
+    file: listed,
+    edits: [['    room.left -= known.values\n', '']],
+  },
+  {
+    claim: 'gateway.lists-bounded-while-read',
+    without: 'the count of what a known element holds',
+    file: listed,
+    edits: [['    room.left -= values\n', '']],
+  },
+  {
+    claim: 'gateway.lists-bounded-while-read',
+    without: 'the bound on kept answers',
+    file: kept,
+    edits: [['tools <= toolsMax && isCurrent(answered)', 'true']],
+  },
+  {
+    claim: 'gateway.lists-take-turns',
+    without: 'the wait for a turn',
+    file: pages,
+    edits: [['await turns.take()', 'await undefined']],
+  },
+  {
+    claim: 'gateway.revoked-open-connection',
+    without: 'the look at who has ended while a list was read',
+    file: 'src/gateway/permit/list.ts',
+    edits: never('call.caller.ended !== undefined'),
+    tests: ['test/gateway/permit/list.test.ts'],
+  },
+]
