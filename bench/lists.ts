@@ -1,8 +1,8 @@
 /**
  * What `tools/list` of 500 tools costs through the gateway, and how long it keeps others waiting.
  *
- * Half of the tools are the caller's. The list is the same each time, or another each time: one digit of each description changes. The
- * longest turn is that of the loop, in time on a processor and in the median of the rounds: so long it kept everybody else waiting.
+ * Half of the tools are the caller's. The list is the same each time, or another each time: one digit of one description changes, or of
+ * each. The longest turn is that of the loop, in time on a processor and in the median of the rounds: so long it kept everybody else waiting.
  *
  *     npm run bench lists -- [--json] [--rounds=5] [--seconds=2] [--tools=500]
  */
@@ -30,15 +30,19 @@ interface Row {
 }
 
 const rows: Row[] = []
-for (const [name, mark] of [
-  ['the same list', ' 000000'],
-  ['another list each time', ' {turn}'],
-] as const) {
-  rows.push(...(await measure(name, mark)))
+/** One of the caller's. */
+const middle = 2 * Math.floor(Number(values.tools) / 4)
+const still = ' 000000'
+const turning = ' {turn}'
+const cases: Readonly<Record<string, (index: number) => string>> = {
+  'the same list': () => still,
+  'one definition changed': (index) => (index === middle ? turning : still),
+  'another list each time': () => turning,
 }
+for (const [name, mark] of Object.entries(cases)) rows.push(...(await measure(name, mark)))
 print()
 
-async function measure(what: string, mark: string): Promise<readonly Row[]> {
+async function measure(what: string, mark: (index: number) => string): Promise<readonly Row[]> {
   const made: (Row & { readonly turns: number[]; readonly process?: Process | undefined })[] = []
   const answers = answersOf(Number(values.tools) - 1, mark)
   await withContest({ callers: 1, answer: answerText, answers }, async (contest) => {

@@ -54,8 +54,14 @@ export const answerText: string = JSON.stringify({
   },
 })
 
-/** Of the methods that are not called but asked for by gateways; the list has so many tools beside the one that is called. */
-export function answersOf(tools: number, more = ''): Readonly<Record<string, string>> {
+/**
+ * Of the methods that are not called but asked for by gateways; the list has so many tools beside the one that is called, each with more
+ * at the end of its description.
+ */
+export function answersOf(
+  tools: number,
+  more: (index: number) => string = () => '',
+): Readonly<Record<string, string>> {
   const capabilities = { tools: {} }
   const result = { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities }
   const discovered = { ...result, ttlMs: 0, cacheScope: 'public' }
@@ -65,11 +71,11 @@ export function answersOf(tools: number, more = ''): Readonly<Record<string, str
   }
 }
 
-function listText(others: number, more: string): string {
+function listText(others: number, more: (index: number) => string): string {
   const search = { name: 'search', inputSchema: { type: 'object' } }
   const tools = Array.from({ length: others }, (_, index) => ({
     name: `${index % 2 === 0 ? 'tool' : 'drop'}_${index}`,
-    description: `The tool of number ${index}, which reads what it is told and changes nothing.${more}`,
+    description: `The tool of number ${index}, which reads what it is told and changes nothing.${more(index)}`,
     inputSchema: {
       type: 'object',
       properties: { path: { type: 'string' }, depth: { type: 'integer', minimum: 0 } },
