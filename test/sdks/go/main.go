@@ -3,44 +3,14 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"log"
-	"net/http"
 	"os"
 
+	"countersign.dev/test/sdks/go/identity"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
-
-// named sends every request with the host name that the gateway has in its certificate.
-type named struct {
-	http.RoundTripper
-	host string
-}
-
-func (n named) RoundTrip(request *http.Request) (*http.Response, error) {
-	request = request.Clone(request.Context())
-	request.Host = n.host
-	return n.RoundTripper.RoundTrip(request)
-}
-
-func client(folder, serverName string) (*http.Client, error) {
-	file := folder + "/credential-bundle.pem"
-	certificate, err := tls.LoadX509KeyPair(file, file)
-	if err != nil {
-		return nil, err
-	}
-	text, err := os.ReadFile(folder + "/trust-bundle.pem")
-	if err != nil {
-		return nil, err
-	}
-	anchors := x509.NewCertPool()
-	anchors.AppendCertsFromPEM(text)
-	options := &tls.Config{ServerName: serverName, RootCAs: anchors, Certificates: []tls.Certificate{certificate}}
-	return &http.Client{Transport: named{&http.Transport{TLSClientConfig: options}, serverName}}, nil
-}
 
 func run(ctx context.Context) error {
 	text, err := os.ReadFile(os.Getenv("CALLS"))
@@ -51,7 +21,7 @@ func run(ctx context.Context) error {
 	if err := json.Unmarshal(text, &calls); err != nil {
 		return err
 	}
-	http, err := client(os.Getenv("IDENTITY"), os.Getenv("SERVER_NAME"))
+	http, err := identity.Client(os.Getenv("IDENTITY"), os.Getenv("SERVER_NAME"))
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { cacheFolder } from '../../tools/build.ts'
 import { installPip } from '../../tools/pip.ts'
 
 /** How a client's program is started; it does what the file named by PLAN says. */
@@ -13,6 +14,10 @@ export interface MatrixClient {
   readonly name: string
   /** Speaks plain HTTP: the pipe before the gateway presents the certificate. */
   readonly plain?: boolean
+  /** What has to be on the machine besides Node and Python. */
+  readonly needs?: 'go' | 'cargo'
+  /** What it has no way to do. */
+  readonly leavesOut?: readonly ('progress' | 'cancels')[]
   prepare(modules: string): Promise<Started>
 }
 
@@ -23,6 +28,14 @@ const onNode = (file: string, ...words: string[]): Promise<Started> =>
 
 async function onPython(requirements: string, file: string): Promise<Started> {
   return { program: await installPip(join(root, requirements)), words: [own(file)] }
+}
+
+/** Built into the user's cache, once: its TLS takes minutes to compile. */
+function onCargo(...words: string[]): Promise<Started> {
+  const manifest = join(import.meta.dirname, '../rust/Cargo.toml')
+  const target = join(cacheFolder(process.env), 'cargo-sdks')
+  const build = ['--quiet', '--locked', '--manifest-path', manifest, '--target-dir', target]
+  return Promise.resolve({ program: 'cargo', words: ['run', ...build, '--', ...words] })
 }
 
 export const clients: readonly MatrixClient[] = [
@@ -43,6 +56,20 @@ export const clients: readonly MatrixClient[] = [
     prepare: () => onPython('examples/agent-python/requirements.txt', 'python_2.py'),
   },
   { name: 'fastmcp 4.2', prepare: () => onPython('test/sdks/fast.txt', 'fastmcp_4.py') },
+  {
+    name: 'Go SDK 1.8',
+    needs: 'go',
+    prepare: () => Promise.resolve({ program: 'go', words: ['run', './matrix'] }),
+  },
+  {
+    name: 'MCP Inspector 2.12',
+    plain: true,
+    leavesOut: ['progress', 'cancels'],
+    prepare: (modules) =>
+      onNode('inspector.ts', join(modules, '@modelcontextprotocol', 'inspector')),
+  },
+  { name: 'Rust rmcp 3.11', needs: 'cargo', prepare: () => onCargo() },
+  { name: 'Rust rmcp 3.11, auto', needs: 'cargo', prepare: () => onCargo('auto') },
 ]
 
 /** What a client said of each step, in its order. */

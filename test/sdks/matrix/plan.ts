@@ -42,7 +42,8 @@ export interface Plan {
   readonly shows: Readonly<Partial<Record<StepName, RegExp>>>
 }
 
-const refusal = /denied by policy/
+/** Some clients look in the list before they call, and find that there is no such tool. */
+const refusal = /denied by policy|not found on server/
 
 /** The files of the folder that server-filesystem is given. */
 export const files: Readonly<Record<string, string>> = { 'hello.txt': 'hello from a file' }

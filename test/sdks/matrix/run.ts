@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { programIsHere } from '../../../examples/session.ts'
 import { openStage, serverName, type Stage } from '../../conformance/stage.ts'
 import { installNpm } from '../../tools/npm.ts'
 import { installPip } from '../../tools/pip.ts'
@@ -30,7 +31,7 @@ async function main(folder: string): Promise<void> {
   await using servers = await openServers({ modules, python, folder: data })
   await using stage = await openStage(standing(servers.ports, plans))
   await writeIdentity(folder, stage)
-  const chosen = clients.filter(({ name }) => name.includes(values.client))
+  const chosen = clients.filter(({ name, needs }) => name.includes(values.client) && isHere(needs))
   const rows = new Map<string, ReadonlyMap<string, Cell>>()
   for (const client of chosen) {
     const cells = await cellsOf(client, { folder, stage, plans, modules })
@@ -50,13 +51,17 @@ async function main(folder: string): Promise<void> {
   }
 }
 
+function isHere(program: MatrixClient['needs']): boolean {
+  return program === undefined || programIsHere('test/sdks/matrix', program, 'version')
+}
+
 function say(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
 function standing(
   ports: Readonly<Record<string, number>>,
-  plans: Readonly<Record<string, Plan>>,
+  plans: Plans,
 ): Parameters<typeof openStage>[0] {
   const all = { prefixes: { '': {} } }
   return Object.fromEntries(
@@ -81,7 +86,7 @@ async function cellsOf(
   o: {
     readonly folder: string
     readonly stage: Stage
-    readonly plans: Readonly<Record<string, Plan>>
+    readonly plans: Plans
     readonly modules: string
   },
 ): Promise<ReadonlyMap<string, Cell>> {
@@ -89,7 +94,8 @@ async function cellsOf(
   const { port } = stage.agent
   const urlOf = (server: string): string =>
     client.plain === true ? stage.url(`/mcp/${server}`) : `https://127.0.0.1:${port}/mcp/${server}`
-  const servers = Object.entries(plans).map(([server, { steps }]) => ({
+  const asked = withoutSteps(plans, client.leavesOut)
+  const servers = Object.entries(asked).map(([server, { steps }]) => ({
     server,
     url: urlOf(server),
     steps,
@@ -99,13 +105,25 @@ async function cellsOf(
   const environment = { PLAN: plan, IDENTITY: folder, SERVER_NAME: serverName }
   const lines = await runClient(await client.prepare(modules), environment)
   return new Map(
-    Object.entries(plans).map(([server, each]) => [
+    Object.entries(asked).map(([server, each]) => [
       server,
       judge(
         lines.filter((line) => line.server === server),
         each,
       ),
     ]),
+  )
+}
+
+type Plans = Readonly<Record<string, Plan>>
+
+function withoutSteps(plans: Plans, names: MatrixClient['leavesOut'] = []): Plans {
+  return Object.fromEntries(
+    Object.entries(plans).map(([server, plan]) => {
+      const steps = { ...plan.steps }
+      for (const name of names) delete steps[name]
+      return [server, { ...plan, steps }]
+    }),
   )
 }
 
