@@ -103,8 +103,10 @@ type Step =
   | { readonly kind: 'list'; readonly door: string }
   | { readonly kind: 'revoke' | 'allow' | 'log off' | 'log on' | 'stale' | 'fresh' }
 
-const door = fc.constantFrom('/mcp', '/mcp/files', '/mcp/web', '/mcp/none')
+const door = fc.constantFrom('/mcp', '/mcp/files', '/mcp/files', '/mcp/web', '/mcp/none')
 const tool = fc.constantFrom(
+  'echo',
+  'echo',
   'echo',
   'delete',
   'secret',
