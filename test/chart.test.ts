@@ -45,6 +45,20 @@ for (const [account, rights] of Object.entries(programRights)) {
   })
 }
 
+test('tool servers may be given the right to list revocations, and nobody has it by that', () => {
+  requirement('chart.rights-to-the-letter')
+  const role = rendering.find(({ metadata }) =>
+    metadata.name.startsWith('countersign-revocation-reader.'),
+  )
+  assert.ok(role)
+  assert.deepEqual(
+    singleRules(role['rules']).map((rule) => lineOf(placeOf(rule, undefined))),
+    [lineOf({ verb: 'list', group: 'countersign.dev', resource: 'revocations' })],
+  )
+  const bound = rendering.filter(({ roleRef }) => roleRef?.name === role.metadata.name)
+  assert.deepEqual(bound, [])
+})
+
 test('no role has a wildcard, and no Secret is touched but by its name', () => {
   requirement('chart.rights-to-the-letter')
   for (const { kind, rules, metadata } of rendering) {

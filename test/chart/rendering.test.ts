@@ -6,6 +6,8 @@ import { parse } from 'yaml'
 import { validate } from '../../src/cli/configuration.ts'
 import { gatewaySchema } from '../../src/cli/gateway-configuration.ts'
 import { signerSchema } from '../../src/cli/signer-configuration.ts'
+import { gatewayRights, toolServerRights } from '../../src/gateway/rights.ts'
+import { requirement } from '../requirements.ts'
 import {
   chartFolder,
   defaultRenderingFile,
@@ -15,6 +17,7 @@ import {
   renderChart,
   withoutChance,
 } from '../support/chart.ts'
+import { lineOf, placeOf, rolesOf, singleRules } from '../support/rendered-rights.ts'
 
 const examples = (await readdir(join(chartFolder, 'examples'))).map((name) =>
   join(chartFolder, 'examples', name),
@@ -51,4 +54,15 @@ test('a rendering leaves no line with blanks at its end', async () => {
   for (const file of examples) {
     assert.doesNotMatch(await renderChart('-f', file), /[ \t]$/m, file)
   }
+})
+
+test('with tool servers as resources the gateway gets the rights that it uses for them, and no others', async () => {
+  requirement('chart.rights-to-the-letter')
+  const values = ['-f', defaultValuesFile, '--set', 'gateway.toolServers=true']
+  const rendering = parseRendering(await renderChart(...values))
+  const given = rolesOf(rendering, 'countersign-gateway').flatMap(({ rules, metadata }) =>
+    singleRules(rules).map((rule) => lineOf(placeOf(rule, metadata.namespace))),
+  )
+  const wanted = [...gatewayRights, ...toolServerRights].map(lineOf)
+  assert.deepEqual(given.toSorted(), wanted.toSorted())
 })

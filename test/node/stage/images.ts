@@ -13,7 +13,9 @@ const root = join(import.meta.dirname, '../../..')
 async function bundleWorkloads(): Promise<readonly LayerEntry[]> {
   const { outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: ['test/node/workloads/agent.ts', 'test/node/workloads/github.ts'],
+    entryPoints: ['agent', 'github', 'github-revocations'].map(
+      (name) => `test/node/workloads/${name}.ts`,
+    ),
     outdir: 'app',
     outExtension: { '.js': '.mjs' },
     write: false,
@@ -70,11 +72,12 @@ export async function buildImages(folder: string): Promise<readonly ImageArchive
 export async function buildReadersImages(folder: string): Promise<readonly ImageArchive[]> {
   const images = [await writeProduct(join(folder, 'countersign.tar'))]
   for (const [name, program] of [
-    ['your-agent', 'agent'],
-    ['your-tool-server', 'github'],
+    ['your-agent:1', 'agent'],
+    ['your-tool-server:1', 'github'],
+    ['your-tool-server:2', 'github-revocations'],
   ] as const) {
-    const path = join(folder, `${name}.tar`)
-    images.push(await writeWorkloads({ name: `docker.io/library/${name}:1`, path, program }))
+    const path = join(folder, `${program}.tar`)
+    images.push(await writeWorkloads({ name: `docker.io/library/${name}`, path, program }))
   }
   return images
 }

@@ -27,10 +27,17 @@ export function readSteps(page: string): readonly Step[] {
   return steps
 }
 
-/** The YAML of a page, block by block. */
-export function readYamlBlocks(page: string): readonly string[] {
+/** What a page has of a language, block by block. */
+export function readBlocks(page: string, language: string): readonly string[] {
   const text = readFileSync(join(root, page), 'utf8')
-  return [...text.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, block = '']) => block)
+  const blocks = text.matchAll(/^```(?<found>\w+)\n(?<block>.*?)^```$/gms)
+  return [...blocks].flatMap(({ groups }) =>
+    groups?.['found'] === language ? [groups['block'] ?? ''] : [],
+  )
+}
+
+export function readYamlBlocks(page: string): readonly string[] {
+  return readBlocks(page, 'yaml')
 }
 
 const random = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g
