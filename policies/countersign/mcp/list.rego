@@ -26,4 +26,7 @@ shown(resource) if {
 	visible(resource.properties.server, resource.id)
 }
 
-shown(resource) if offer_visible(resource)
+shown(resource) if {
+	resource.type != "tool"
+	offer_visible(resource)
+}

@@ -81,15 +81,28 @@ most_specific(grants, tool) := conditions if {
 }
 
 # METADATA
+# title: Grants of the tenant
+# description: What the caller's tenant is granted of each server. Looked up once for a whole list.
+# schemas:
+#   - input.subject: schema.mcp.subject
+#   - data.grants: schema.mcp.grants
+tenant_grants := data.grants.tenants[input.subject.properties.tenant]
+
+# METADATA
+# title: Grants of the subject
+# description: What this very identity is granted of each server. Looked up once for a whole list, and so is that there is nothing.
+# schemas:
+#   - input.subject: schema.mcp.subject
+#   - data.grants: schema.mcp.grants
+subject_grants := object.get(data.grants.subjects, input.subject.id, {})
+
+# METADATA
 # title: Grant of the tenant
 # description: The conditions under which the caller's tenant is granted the tool.
 # schemas:
 #   - input.subject: schema.mcp.subject
 #   - data.grants: schema.mcp.grants
-tenant_conditions(server, tool) := most_specific(
-	data.grants.tenants[input.subject.properties.tenant][server],
-	tool,
-)
+tenant_conditions(server, tool) := most_specific(tenant_grants[server], tool)
 
 # METADATA
 # title: Grant of the subject
@@ -97,7 +110,7 @@ tenant_conditions(server, tool) := most_specific(
 # schemas:
 #   - input.subject: schema.mcp.subject
 #   - data.grants: schema.mcp.grants
-subject_conditions(server, tool) := most_specific(data.grants.subjects[input.subject.id][server], tool)
+subject_conditions(server, tool) := most_specific(subject_grants[server], tool)
 
 # METADATA
 # title: Well-formed conditions
