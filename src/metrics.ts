@@ -70,7 +70,11 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
   countersign_gateway_connections: ['gauge', 'open agent connections', []],
   countersign_gateway_open_requests: ['gauge', 'requests whose answer is not read yet', []],
   countersign_gateway_body_octets: ['gauge', 'octets of the bodies of open requests', []],
-  countersign_gateway_unsent_octets: ['gauge', 'octets of large answers not read yet', []],
+  countersign_gateway_unsent_octets: [
+    'gauge',
+    'octets of large answers on their way or not read yet',
+    [],
+  ],
   countersign_gateway_upstream_calls: ['gauge', 'calls open with a tool server', ['server']],
   countersign_gateway_upstream_waiting: ['gauge', 'calls that wait for a place', ['server']],
   countersign_gateway_upstream_connections: [

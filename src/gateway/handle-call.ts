@@ -13,6 +13,7 @@ import type { Callers } from './caller/connections.ts'
 import type { Arrived } from './door/arrived.ts'
 import { readBody } from './door/body.ts'
 import { checkHostAndOrigin, type Served } from './door/host.ts'
+import { AnswerHold } from './door/unsent.ts'
 import { replyRefusal, type Reply } from './door/reply.ts'
 import { sessionOf, sessionOfId } from './handle/session.ts'
 import { methodOf } from './methods.ts'
@@ -264,7 +265,9 @@ async function notReady(
 }
 
 function replyTo({ arrived, caller, rawId, decisionId }: Known): Reply {
-  return { response: arrived.response, rawId, unsent: caller?.unsent, decisionId }
+  const { response } = arrived
+  const hold = caller === undefined ? undefined : new AnswerHold(response, caller.unsent)
+  return { response, rawId, hold, decisionId }
 }
 
 /** Tells a refusal, once: to the log, and to the caller where nothing of an answer has been sent. */

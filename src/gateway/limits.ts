@@ -25,7 +25,7 @@ export interface GatewayLimits extends SharePercents {
   readonly connectionsMax: number
   /** Those of one pod. */
   readonly podConnectionsMax: number
-  /** Octets of whole answers that wait for callers to read them, of all together. */
+  /** Octets of large answers that are read from tool servers, or wait for callers to read them, of all together. */
   readonly unsentBytesMax: number
   /** How long one answer may take to be read. */
   readonly unsentSecondsMax: number

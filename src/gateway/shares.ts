@@ -82,19 +82,53 @@ export function createShares(max: number, percents: SharePercents): Shares {
   }
 }
 
-/** What answers may take of memory while they wait to be read: the share of whose they are. */
-export interface Unsent {
-  /** False: nothing is left of the share. */
-  take(octets: number): boolean
+/** Smaller answers are bounded by how many requests may be open. */
+export const countedOctetsMin: number = 64 * 1024
+
+/** Memory for octets, as far as it is there for one party. */
+export interface OctetRoom {
+  /** Undefined: taken. Else nothing is. */
+  take(octets: number): Full | undefined
   give(octets: number): void
+}
+
+/** What answers may take of memory, from the first octet that a tool server gives to the last that the caller reads: the share of whose they are. */
+export interface Unsent extends OctetRoom {
   /** How long one answer may take to be read. */
   readonly secondsMax: number
 }
 
 /** What request bodies may take of memory, from their first octet to the end of the answer: the share of whose they are. */
-export interface BodyRoom {
-  take(octets: number): Full | undefined
-  give(octets: number): void
+export type BodyRoom = OctetRoom
+
+/** What one thing has taken of it, until it ends: nothing is given back twice. */
+export class Hold implements OctetRoom {
+  readonly #room: OctetRoom
+  #octets = 0
+
+  constructor(room: OctetRoom) {
+    this.#room = room
+  }
+
+  get octets(): number {
+    return this.#octets
+  }
+
+  take(octets: number): Full | undefined {
+    const full = this.#room.take(octets)
+    if (full === undefined) this.#octets += octets
+    return full
+  }
+
+  give(octets: number): void {
+    const given = Math.min(octets, this.#octets)
+    this.#octets -= given
+    this.#room.give(given)
+  }
+
+  end(): void {
+    this.give(this.#octets)
+  }
 }
 
 /** The account of a workload. A namespace without a tenant is one of its own. */

@@ -49,6 +49,27 @@ export const servingMutations: readonly Mutation[] = [
     edits: [["partyOf(socket.remoteAddress ?? '')", "socket.remoteAddress ?? ''"]],
   },
   {
+    claim: 'gateway.unread-answers-bounded',
+    without: 'the share of what is read of an answer',
+    file: 'src/gateway/upstream/exchange.ts',
+    edits: [['if (full !== undefined) fail(noRoom(full))', '']],
+    tests: ['test/gateway/door/unsent.test.ts'],
+  },
+  {
+    claim: 'gateway.unread-answers-bounded',
+    without: 'the share of what an answer says it will be',
+    file: 'src/gateway/upstream/exchange.ts',
+    edits: [['return full === undefined ? head : noRoom(full)', 'return head']],
+    tests: ['test/gateway/door/unsent.test.ts'],
+  },
+  {
+    claim: 'gateway.unread-answers-bounded',
+    without: 'the share of an answer that is larger than what was read for it',
+    file: 'src/gateway/door/unsent.ts',
+    edits: [['hold.send(body.length) !== undefined', 'false']],
+    tests: ['test/gateway/door/unsent.test.ts'],
+  },
+  {
     claim: 'gateway.handshakes-take-turns',
     without: 'the places for handshakes',
     file: 'src/gateway/door/handshakes.ts',

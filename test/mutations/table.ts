@@ -237,9 +237,7 @@ export const mutations: readonly Mutation[] = [
     claim: 'gateway.limits-of-a-server',
     without: 'the bound of a tool server on its answers',
     file: 'src/gateway/upstream/exchange.ts',
-    edits: [
-      ['Math.min(options.answerBytesMax, upstream.answerBytesMax)', 'options.answerBytesMax'],
-    ],
+    edits: [['Math.min(answerBytesMax, upstream.answerBytesMax)', 'answerBytesMax']],
   },
   {
     claim: 'gateway.limits-of-a-server',

@@ -1,9 +1,16 @@
 import type { GatewayLimits } from '../limits.ts'
 import { noRoom, tooMany, type Refusal } from '../refusal.ts'
-import { createShares, type Account, type BodyRoom, type Shares, type Unsent } from '../shares.ts'
+import {
+  createShares,
+  type Account,
+  type BodyRoom,
+  type OctetRoom,
+  type Shares,
+  type Unsent,
+} from '../shares.ts'
 import type { Caller } from './caller.ts'
 
-/** What callers take of the gateway: connections, open requests, and octets of answers that they have not read. */
+/** What callers take of the gateway: connections, open requests, octets of their bodies, and of answers that they have not read yet. */
 export interface Usage {
   /** Takes a connection, or says why there is no room for it. */
   connect(caller: Caller): Refusal | undefined
@@ -82,8 +89,7 @@ export function createUsage(limits: GatewayLimits): Usage {
       forgetIdle(caller.owner, pod)
     },
     unsentOf: (account) => ({
-      take: (octets) => unsent.take(account, octets) === undefined,
-      give: (octets) => unsent.give(account, octets),
+      ...roomOf(unsent, account),
       secondsMax: limits.unsentSecondsMax,
     }),
     bodiesOf: (account) => roomOf(bodies, account),
@@ -95,7 +101,7 @@ export function createUsage(limits: GatewayLimits): Usage {
   }
 }
 
-function roomOf(shares: Shares, account: Account): BodyRoom {
+function roomOf(shares: Shares, account: Account): OctetRoom {
   return {
     take: (octets) => shares.take(account, octets),
     give: (octets) => shares.give(account, octets),

@@ -1,16 +1,15 @@
 import type { ServerResponse } from 'node:http'
 import { formatEvent } from '../../mcp/events.ts'
 import { formatRefusal, type Refusal } from '../refusal.ts'
-import type { Unsent } from '../shares.ts'
-import { endWith } from './unsent.ts'
+import { endWith, type AnswerHold } from './unsent.ts'
 
 /** The answer to one request, to be given once. */
 export interface Reply {
   readonly response: ServerResponse
   /** The id as the body of the request writes it; undefined for a notification, or where none could be read. */
   readonly rawId: string | undefined
-  /** Whose octets wait in it; undefined before that is known. */
-  readonly unsent: Unsent | undefined
+  /** What it takes of the share of whose it is; undefined before that is known. */
+  readonly hold: AnswerHold | undefined
   /** Of the permit under which it is given. */
   readonly decisionId: string | undefined
 }
@@ -36,7 +35,7 @@ export function replyResultText(
 
 /** Answers with a whole JSON text. */
 export function replyBody(
-  { response, unsent }: Reply,
+  { response, hold }: Reply,
   body: Buffer,
   more: { readonly status?: number; readonly headers?: Readonly<Record<string, string>> } = {},
 ): void {
@@ -46,7 +45,7 @@ export function replyBody(
     'content-length': String(body.length),
     ...more.headers,
   })
-  endWith(response, body, unsent)
+  endWith(response, body, hold)
 }
 
 /** What was to end has ended. */

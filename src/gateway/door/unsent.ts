@@ -1,28 +1,55 @@
 import type { ServerResponse } from 'node:http'
-import type { Unsent } from '../shares.ts'
+import { countedOctetsMin, Hold, type Full, type OctetRoom, type Unsent } from '../shares.ts'
 
-/** Smaller answers are bounded by how many requests may be open. */
-const countedOctetsMin = 64 * 1024
+/** What one answer takes of memory, from the first octet that a tool server gives to the end of its connection's interest in it. */
+export class AnswerHold implements OctetRoom {
+  readonly #response: ServerResponse
+  readonly #unsent: Unsent
+  #hold: Hold | undefined
+
+  constructor(response: ServerResponse, unsent: Unsent) {
+    this.#response = response
+    this.#unsent = unsent
+  }
+
+  take(octets: number): Full | undefined {
+    // Nobody waits for it any more, and nobody would say when to give it back.
+    if (this.#response.closed) return 'identity'
+    if (this.#hold === undefined) {
+      const hold = new Hold(this.#unsent)
+      this.#response.once('close', () => hold.end())
+      this.#hold = hold
+    }
+    return this.#hold.take(octets)
+  }
+
+  give(octets: number): void {
+    this.#hold?.give(octets)
+  }
+
+  /** Holds so much for as long as the answer waits to be read, and no longer than it may wait. */
+  send(octets: number): Full | undefined {
+    const more = octets - (this.#hold?.octets ?? 0)
+    const full = more > 0 ? this.take(more) : undefined
+    if (full !== undefined) return full
+    const { socket } = this.#response.req
+    const timer = setTimeout(() => socket.destroy(), this.#unsent.secondsMax * 1000)
+    this.#response.once('close', () => clearTimeout(timer))
+    return undefined
+  }
+}
 
 /**
  * Ends an answer with this body. Whoever leaves its answers lying until they are too many, or one for too long, is hung up on: the
  * memory is everybody's.
  */
-export function endWith(response: ServerResponse, body: Buffer, unsent: Unsent | undefined): void {
-  if (unsent === undefined || body.length < countedOctetsMin) {
-    response.end(body)
-    return
-  }
+export function endWith(
+  response: ServerResponse,
+  body: Buffer,
+  hold: AnswerHold | undefined,
+): void {
+  const isCounted = hold !== undefined && body.length >= countedOctetsMin
   // The connection, not the answer: one that waits for those before it has no connection to end yet.
-  const { socket } = response.req
-  if (!unsent.take(body.length)) {
-    socket.destroy()
-    return
-  }
-  const timer = setTimeout(() => socket.destroy(), unsent.secondsMax * 1000)
-  response.once('close', () => {
-    clearTimeout(timer)
-    unsent.give(body.length)
-  })
-  response.end(body)
+  if (isCounted && hold.send(body.length) !== undefined) response.req.socket.destroy()
+  else response.end(body)
 }

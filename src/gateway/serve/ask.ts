@@ -58,6 +58,7 @@ async function askUpstream(asking: Asking, parts: Parts): Promise<Answer | Excha
       asked: message,
       recognizer: parts.catalogueOf(asking.upstream, message.era).recognizer(),
       answerBytesMax,
+      room: asking.reply.hold,
       repeatable: true,
       signal,
     }),

@@ -21,6 +21,15 @@ export function fault(failure: ExchangeFailure): Refused {
     const more = { detail, headers: retrySoon }
     return refused('forward', unavailable(503, 'upstream is busy', more))
   }
+  if (failed === 'no room') {
+    // When to ask again it is not told: a tool has most likely done what it was asked for.
+    return refused(
+      'forward',
+      full === 'gateway'
+        ? unavailable(503, 'gateway is busy', { detail })
+        : { ...badRequest(429, `too many octets of answers of one ${full}`), detail },
+    )
+  }
   if (failed === 'overloaded') {
     const headers = retryAfter === undefined ? retrySoon : { 'retry-after': retryAfter }
     return refused('forward', unavailable(503, 'upstream is overloaded', { detail, headers }))

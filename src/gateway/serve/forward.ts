@@ -8,7 +8,7 @@ import { endWith } from '../door/unsent.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { refused, type Refused } from '../refusal.ts'
 import type { Soon } from '../soon.ts'
-import { startExchange, type AnswerHead } from '../upstream/exchange.ts'
+import { startExchange, type AnswerHead, type ExchangeOptions } from '../upstream/exchange.ts'
 import { callerHeaders, upstreamHeaders } from '../upstream/headers.ts'
 import { isSessionLost, type LegacySession } from '../upstream/legacy-session.ts'
 import { judgeAnswer } from '../upstream/judge-answer.ts'
@@ -112,11 +112,10 @@ function passThrough(
   forwarding: Forwarding,
   request: UpstreamRequest,
 ): Promise<Refused | undefined> {
-  const { permit, reply, parts, upstream, session } = forwarding
+  const { permit, reply, session } = forwarding
   const { response } = reply
-  const { answerBytesMax, streamSecondsMax } = parts.limits
   return new Promise((resolve) => {
-    const body = new Gathered()
+    let body = new Gathered()
     let head: AnswerHead | undefined
     let events: EventPasser | undefined
 
@@ -125,58 +124,60 @@ function passThrough(
       forwarding.trace?.end(refusal?.check)
       resolve(refusal)
     }
-    const started = startExchange(
-      {
-        upstream,
-        account: permit.call.caller.account,
-        request,
-        answerBytesMax,
-        streamSecondsMax,
-        repeatable: isRepeatable(permit),
+    const started = startExchange(askedOf(forwarding, request), {
+      head(received) {
+        head = received
+        body = new Gathered({ octets: received.octets })
+        if (head.form !== 'events' || isSessionLost(session, head)) return
+        events = createEventPasser({
+          ...forwarding,
+          request,
+          cancel: () => started.cancel(),
+          passed: () => started.passed(),
+          answered() {
+            started.answered()
+            settle(undefined)
+          },
+        })
+        beginStream(reply, head)
       },
-      {
-        head(received) {
-          head = received
-          if (head.form !== 'events' || isSessionLost(session, head)) return
-          events = createEventPasser({
-            ...forwarding,
-            request,
-            cancel: () => started.cancel(),
-            passed: () => started.passed(),
-            answered() {
-              started.answered()
-              settle(undefined)
-            },
-          })
-          beginStream(reply, head)
-        },
-        data(chunk) {
-          if (events === undefined) {
-            body.push(chunk)
-            return true
-          }
-          events.push(chunk)
-          if (!response.writableNeedDrain) return true
-          response.once('drain', () => started.resume())
-          return false
-        },
-        end() {
-          events?.end()
-          settle(events === undefined ? answer(forwarding, head, body.whole()) : undefined)
-        },
-        failed(failure) {
-          const isCancelled = failure.failed === 'cancelled'
-          if (isCancelled && events !== undefined && !response.writableEnded) response.destroy()
-          events?.fail(failure)
-          settle(isCancelled || events !== undefined ? undefined : fault(failure))
-        },
+      data(chunk) {
+        if (events === undefined) {
+          body.push(chunk)
+          return true
+        }
+        events.push(chunk)
+        if (!response.writableNeedDrain) return true
+        response.once('drain', () => started.resume())
+        return false
       },
-    )
+      end() {
+        events?.end()
+        settle(events === undefined ? answer(forwarding, head, body.whole()) : undefined)
+      },
+      failed(failure) {
+        const isCancelled = failure.failed === 'cancelled'
+        if (isCancelled && events !== undefined && !response.writableEnded) response.destroy()
+        events?.fail(failure)
+        settle(isCancelled || events !== undefined ? undefined : fault(failure))
+      },
+    })
     const untie = tieExchange(permit.call.caller, response, {
       cancel: () => started.cancel(),
       tell: (refusal) => endReply(reply, refusal),
     })
   })
+}
+
+function askedOf(
+  { permit, reply, parts, upstream }: Forwarding,
+  request: UpstreamRequest,
+): ExchangeOptions {
+  const { answerBytesMax, streamSecondsMax } = parts.limits
+  const { account } = permit.call.caller
+  const repeatable = isRepeatable(permit)
+  const room = reply.hold
+  return { upstream, account, request, answerBytesMax, streamSecondsMax, room, repeatable }
 }
 
 /** The server itself says that its tool changes nothing, or nothing more the second time (MCP 2026-07-28 tools, annotations). */
@@ -223,6 +224,6 @@ function answer(
   headers['content-type'] = 'application/json'
   headers['content-length'] = String(body.length)
   reply.response.writeHead(head.status, headers)
-  endWith(reply.response, body, reply.unsent)
+  endWith(reply.response, body, reply.hold)
   return undefined
 }

@@ -6,6 +6,7 @@ import type { Session } from '../handle/session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { noteAbsence } from './ask.ts'
 import { fault, notThere, sessionOver } from './fault.ts'
+import { Hold } from '../shares.ts'
 import type { Parts } from './serve.ts'
 
 /**
@@ -88,12 +89,14 @@ export function openFor(
   lost?: LegacySession,
 ): Promise<LegacySession | ExchangeFailure> {
   const { sessions, limits, absences } = parts
-  const { owner, account } = permit.call.caller
+  const { owner, account, unsent } = permit.call.caller
   const { server, spiffeId } = upstream.config
   const holder = { owner, account, key, server, spiffeId: spiffeId.uri }
   return sessions.renew(holder, lost, async () => {
     const { answerBytesMax } = limits
-    const opened = await openLegacySession({ upstream, account, version, hello, answerBytesMax })
+    const room = new Hold(unsent)
+    const opening = { upstream, account, version, hello, answerBytesMax, room }
+    const opened = await openLegacySession(opening).finally(() => room.end())
     noteAbsence(absences, upstream, opened)
     return opened
   })

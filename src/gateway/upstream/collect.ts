@@ -33,7 +33,7 @@ export interface CollectOptions extends Omit<ExchangeOptions, 'streamSecondsMax'
  */
 export function collectAnswer(options: CollectOptions): Promise<Answer | ExchangeFailure> {
   return new Promise((resolve) => {
-    const body = new Gathered()
+    let body = new Gathered()
     let head: AnswerHead | undefined
     const { asked, recognizer } = options
     const answerServer = createServerAnswerer(options)
@@ -50,6 +50,7 @@ export function collectAnswer(options: CollectOptions): Promise<Answer | Exchang
     const exchange = startExchange(options, {
       head(received) {
         head = received
+        body = new Gathered({ octets: received.octets })
       },
       data(chunk) {
         if (head?.form === 'events') events.push(chunk)

@@ -1,8 +1,9 @@
 import type { Answering, Failure } from './http/connection.ts'
 import type { Asking } from './http/pool.ts'
 import type { ResponseHead } from './http/response-head.ts'
-import type { Account, Full } from '../shares.ts'
+import type { Account, Full, OctetRoom } from '../shares.ts'
 import type { Guest } from '../seats.ts'
+import { Reading } from './reading.ts'
 import { sendRepeating, type Sending } from './send-repeating.ts'
 import type { Upstream, UpstreamRequest } from './upstream.ts'
 
@@ -19,6 +20,8 @@ export type FailureCause =
   | 'share used up'
   /** All callers together have. */
   | 'busy'
+  /** There is no memory for its answer, by whose share that is. */
+  | 'no room'
   /** The upstream says so itself: 429, 503. */
   | 'overloaded'
 
@@ -40,6 +43,8 @@ export interface AnswerHead {
   readonly headers: Readonly<Record<string, string>>
   /** `json`, `events`, or `none` for an answer without a body. */
   readonly form: 'json' | 'events' | 'none'
+  /** Octets of the body, where they are said before; no more than may be. */
+  readonly octets?: number | undefined
 }
 
 export interface Receiver {
@@ -68,6 +73,8 @@ export interface ExchangeOptions {
   readonly request: UpstreamRequest
   /** The most octets of the answer; of a stream that is passed on, of one event. */
   readonly answerBytesMax: number
+  /** Where they are taken of, while they are read and, if the answer comes to its end, after it. None on the gateway's own account. */
+  readonly room?: OctetRoom | undefined
   /** The longest life of a stream of events that is passed on; whatever else comes has the upstream's time-out for the whole. */
   readonly streamSecondsMax?: number
   /** For the whole of any other answer. Default: the upstream's. */
@@ -84,9 +91,8 @@ export interface ExchangeOptions {
  */
 export function startExchange(options: ExchangeOptions, receiver: Receiver): Exchange {
   const { upstream, request, account, streamSecondsMax } = options
-  const answerBytesMax = Math.min(options.answerBytesMax, upstream.answerBytesMax)
   let asking: Asking | undefined
-  let left = answerBytesMax
+  const reading = readingOf(options)
   let over = false
   let isUnsent = true
   let timer: NodeJS.Timeout | undefined
@@ -100,6 +106,7 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     if (over) return
     finish()
     asking?.abort()
+    reading.giveBack()
     receiver.failed(failure)
   }
   function limit(milliseconds: number): void {
@@ -117,7 +124,7 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     },
     head(received) {
       if (over) return
-      const head = options.isUnread === true ? judgeUnread(received) : judgeHead(received)
+      const head = options.isUnread === true ? judgeUnread(received) : judge(received, reading)
       if ('failed' in head) fail(head)
       else {
         if (head.form === 'events' && streamSecondsMax !== undefined) limit(streamSecondsMax * 1000)
@@ -126,8 +133,10 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     },
     data(chunk) {
       if (over) return true
-      const isRead = receiver.data(chunk)
-      if ((left -= chunk.length) < 0) fail(tooLarge(answerBytesMax))
+      const full = reading.take(chunk.length)
+      if (full !== undefined) fail(noRoom(full))
+      const isRead = over || receiver.data(chunk)
+      if (!reading.add(chunk.length)) fail(tooLarge(reading.octetsMax))
       return isRead
     },
     end() {
@@ -142,9 +151,7 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
   return {
     cancel: () => fail(cancelled),
     resume: () => asking?.resume(),
-    passed() {
-      left = answerBytesMax
-    },
+    passed: () => reading.passed(),
     answered() {
       if (over) return
       finish()
@@ -158,6 +165,23 @@ const cancelled: ExchangeFailure = { failed: 'cancelled', detail: 'cancelled' }
 
 function tooLarge(octetsMax: number): ExchangeFailure {
   return bad(`answer is too large, want=..${octetsMax} octets`)
+}
+
+function noRoom(full: Full): ExchangeFailure {
+  return { failed: 'no room', detail: `octets of answers: share of the ${full} is used up`, full }
+}
+
+function readingOf({ answerBytesMax, upstream, room }: ExchangeOptions): Reading {
+  return new Reading(Math.min(answerBytesMax, upstream.answerBytesMax), room)
+}
+
+/** Judges a head, and makes room for the whole answer where it says how large that is. */
+function judge(received: ResponseHead, reading: Reading): AnswerHead | ExchangeFailure {
+  const head = judgeHead(received)
+  if ('failed' in head || head.octets === undefined) return head
+  if (head.octets > reading.octetsMax) return tooLarge(reading.octetsMax)
+  const full = reading.expect(head.octets)
+  return full === undefined ? head : noRoom(full)
 }
 
 function causeOf({ wrong, code }: Failure): FailureCause {
@@ -201,7 +225,10 @@ function judgeHead({ status, headers, framing }: ResponseHead): AnswerHead | Exc
   if (status === 202 || status === 204) return { status, headers, form: 'none' }
   if (status !== 200 && status < 400) return bad(`answer has status ${status}`)
   const type = headers['content-type']?.toLowerCase() ?? ''
-  if (/^application\/json\s*(;|$)/.test(type)) return { status, headers, form: 'json' }
+  if (/^application\/json\s*(;|$)/.test(type)) {
+    const octets = typeof framing === 'number' ? framing : undefined
+    return { status, headers, form: 'json', octets }
+  }
   if (/^text\/event-stream\s*(;|$)/.test(type)) return { status, headers, form: 'events' }
   // A client error may come without a message; what it says instead is not passed on.
   return status >= 400 || framing === 0

@@ -4,7 +4,7 @@ import { collectAnswer, readAnswer, type Answer } from './collect.ts'
 import { deliver, type Delivery } from './deliver.ts'
 import type { ExchangeFailure } from './exchange.ts'
 import { ownHeaders } from './headers.ts'
-import type { Account } from '../shares.ts'
+import type { Account, OctetRoom } from '../shares.ts'
 import type { Upstream, UpstreamRequest } from './upstream.ts'
 
 /** A session with an upstream. */
@@ -33,6 +33,8 @@ export interface Opening extends Party {
   readonly version: string
   readonly hello: Hello
   readonly answerBytesMax: number
+  /** Where the octets of its answers are taken of. */
+  readonly room?: OctetRoom | undefined
 }
 
 /** Opens a session and says that it is open: between the gateway and an upstream, the gateway is the client. */
@@ -49,6 +51,7 @@ export async function openLegacySession(
       Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params })),
     ),
     answerBytesMax: opening.answerBytesMax,
+    room: opening.room,
     repeatable: true,
   })
   if ('failed' in answer) return answer

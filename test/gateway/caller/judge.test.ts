@@ -18,7 +18,7 @@ const authority = createTestAuthority()
 const { credential, identity } = authority.issue({ role: 'agent', tenant: 'acme' })
 const { svid } = credential
 const unchanging = { onChange: () => () => {} }
-const unsent = { take: () => true, give: () => {}, secondsMax: 1 }
+const unsent = { take: () => undefined, give: () => {}, secondsMax: 1 }
 
 interface Facts {
   readonly now?: number
