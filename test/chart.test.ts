@@ -7,7 +7,7 @@ import manifest from '../package.json' with { type: 'json' }
 import { validate } from '../src/cli/configuration.ts'
 import { gatewaySchema } from '../src/cli/gateway-configuration.ts'
 import { signerSchema } from '../src/cli/signer-configuration.ts'
-import { limitRanges } from '../src/gateway/limits.ts'
+import { limitRanges, serverLimitNames } from '../src/gateway/limits.ts'
 import { requirement } from './requirements.ts'
 import { readChartValues, valuesRows } from './support/chart-values.ts'
 import { chartFolder, readDefaultRendering, type Rendered } from './support/chart.ts'
@@ -95,6 +95,22 @@ test('what no user may set is no value: the schema is closed at every level', as
   }
   visit(schema, '')
   assert.deepEqual(open, [])
+})
+
+test('a tool server has the same limits in the values, in a ToolServer and in the gateway', async () => {
+  const schema = JSON.parse(await readFile(join(chartFolder, 'values.schema.json'), 'utf8'))
+  const definition = find('CustomResourceDefinition', 'toolservers.countersign.dev')
+  const { openAPIV3Schema } = definition['spec'].versions[0].schema
+  const wanted = serverLimitNames.map((name) => [name, ...limitRanges[name].slice(0, 2)])
+  for (const { limits } of [
+    schema.properties.gateway.properties.upstreams.items.properties,
+    openAPIV3Schema.properties.spec.properties,
+  ]) {
+    const bounds = Object.entries(
+      limits.properties as Readonly<Record<string, { minimum: number; maximum: number }>>,
+    ).map(([name, { minimum, maximum }]) => [name, minimum, maximum])
+    assert.deepEqual(bounds, wanted)
+  }
 })
 
 test('the chart takes every limit of the gateway, within the same bounds', async () => {

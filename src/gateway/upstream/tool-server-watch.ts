@@ -120,10 +120,16 @@ function parseToolServer(raw: unknown): ToolServerObject {
   return { metadata, toolServer, conditions: conditionsOf(object['status']) }
 }
 
-/** What is no list of conditions is none, and is written over. */
+/** More of one object than this would be too much to keep (`keptBytesMaxDefault`), and it would be as good as not there. */
+const pinsCharactersMax = 48 * 1024
+const conditionsCharactersMax = 8 * 1024
+
+/** What is no list of conditions, or a very long one, is none, and is written over. */
 function conditionsOf(status: unknown): readonly unknown[] {
   const conditions = (status as { readonly conditions?: unknown } | null | undefined)?.conditions
-  return Array.isArray(conditions) ? (conditions as readonly unknown[]) : []
+  if (!Array.isArray(conditions)) return []
+  const isKept = JSON.stringify(conditions).length <= conditionsCharactersMax
+  return isKept ? (conditions as readonly unknown[]) : []
 }
 
 function specOrFault(raw: unknown): ToolServerSpec | string {
@@ -210,6 +216,13 @@ function limits(value: unknown): ServerLimits {
 }
 
 function digests(pins: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const characters = JSON.stringify(pins).length
+  if (characters > pinsCharactersMax) {
+    throw new CountersignError(
+      'kubernetes/object',
+      `spec.pins: want=at most ${pinsCharactersMax} characters got=${characters}`,
+    )
+  }
   const bad = Object.values(pins).find((digest) => !/^[0-9a-f]{64}$/.test(digest))
   if (bad === undefined) return pins
   throw new CountersignError(

@@ -101,6 +101,12 @@ for (const [what, spec] of Object.entries({
   'a path that climbs': { ...least, service: { name: 'github', path: '/a/../b' } },
   'an era that is none': { ...least, eras: ['ancient'] },
   'no era': { ...least, eras: [] },
+  'more pins than are kept': {
+    ...least,
+    pins: Object.fromEntries(
+      Array.from({ length: 800 }, (_, at) => [`tool_${at}`, 'a'.repeat(64)]),
+    ),
+  },
   'a pin that is no digest': { ...least, pins: { echo: 'abc' } },
   'limits that are none': { ...least, limits: 3 },
   'a limit that is none': { ...least, limits: { upstreamConnectionsMax: 0 } },
@@ -124,6 +130,14 @@ for (const [what, spec] of Object.entries({
     assert.match(typeof fault === 'string' ? fault : '', /^spec\./)
   })
 }
+
+test('conditions that are more than is kept are none, and keep no tool server from being served', async () => {
+  const conditions = [{ type: 'Accepted', message: 'x'.repeat(70_000) }]
+  items = [{ ...object('github', least), status: { conditions } }]
+  await using source = watchToolServers({ client, log: silentLog, metrics: silentMetrics })
+  await eventually('it is there', () => source.find('tools/github') !== undefined)
+  assert.deepEqual(source.find('tools/github')?.conditions, [])
+})
 
 test('a change of its status alone is told as that, and is no other tool server', async () => {
   requirement('gateway.status-written-once')
