@@ -365,6 +365,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'policy is asked about the very numbers of the octets, digit for digit',
     source: 'RFC 8259 §6: how exact a number is read is left to its reader',
   },
+  'gateway.errors-end-no-session': {
+    claim:
+      'an error of a tool server that answers one request ends no legacy session at the gateway',
+    source: 'MCP Python SDK 1.30: whatever is no success ends the session; docs/ERRORS.md',
+  },
   'gateway.refusals-have-ids': {
     claim: 'a refusal has the id of its request where all parsers find the same one, and else null',
     source: 'JSON-RPC 2.0 §5',

@@ -149,6 +149,17 @@ export function statusOf({ check, refusal }: Refused, { isLegacy, kind }: Told):
   return check === 'era' ? refusal.status : 202
 }
 
+/**
+ * The HTTP status of what a tool server has answered itself. A client error with a message is the answer to one request, and no end of a
+ * legacy session: see `statusOf`.
+ */
+export function statusOfAnswer(
+  status: number,
+  { era }: { readonly era: 'modern' | 'legacy' },
+): number {
+  return era === 'legacy' ? 200 : status
+}
+
 /** There is no room for more: 429 to whom it is about, 503 where it is everybody together. */
 export function noRoom(what: string, full: Full): Refusal {
   if (full !== 'gateway') return tooMany(`${what} of one ${full}`)

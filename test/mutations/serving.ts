@@ -70,6 +70,13 @@ export const servingMutations: readonly Mutation[] = [
     tests: ['test/gateway/door/unsent.test.ts'],
   },
   {
+    claim: 'gateway.errors-end-no-session',
+    without: 'the status of what a tool server has answered itself',
+    file: 'src/gateway/refusal.ts',
+    edits: [["return era === 'legacy' ? 200 : status", 'return status']],
+    tests: ['test/gateway/serve/forward.test.ts'],
+  },
+  {
     claim: 'gateway.handshakes-take-turns',
     without: 'the places for handshakes',
     file: 'src/gateway/door/handshakes.ts',

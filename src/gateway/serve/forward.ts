@@ -6,7 +6,7 @@ import { tieExchange } from '../caller/streams.ts'
 import { endReply, type Reply } from '../door/reply.ts'
 import { endWith } from '../door/unsent.ts'
 import type { Permit } from '../permit/authorize.ts'
-import { refused, type Refused } from '../refusal.ts'
+import { refused, statusOfAnswer, type Refused } from '../refusal.ts'
 import type { Soon } from '../soon.ts'
 import { startExchange, type AnswerHead, type ExchangeOptions } from '../upstream/exchange.ts'
 import { callerHeaders, upstreamHeaders } from '../upstream/headers.ts'
@@ -139,7 +139,7 @@ function passThrough(
             settle(undefined)
           },
         })
-        beginStream(reply, head)
+        beginStream(forwarding, head)
       },
       data(chunk) {
         if (events === undefined) {
@@ -192,13 +192,14 @@ interface ToolHints {
   readonly idempotentHint?: unknown
 }
 
-function beginStream({ response }: Reply, head: AnswerHead): void {
+function beginStream({ reply, message }: Forwarding, head: AnswerHead): void {
+  const { response } = reply
   const headers = {
     ...callerHeaders(head.headers),
     'content-type': 'text/event-stream',
     'x-accel-buffering': 'no',
   }
-  response.writeHead(head.status, headers)
+  response.writeHead(statusOfAnswer(head.status, message), headers)
   response.flushHeaders()
 }
 
@@ -223,7 +224,7 @@ function answer(
   const headers = callerHeaders(head.headers)
   headers['content-type'] = 'application/json'
   headers['content-length'] = String(body.length)
-  reply.response.writeHead(head.status, headers)
+  reply.response.writeHead(statusOfAnswer(head.status, message), headers)
   endWith(reply.response, body, reply.hold)
   return undefined
 }

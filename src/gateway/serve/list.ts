@@ -10,7 +10,7 @@ import {
   type Lasting,
   type ListedTool,
 } from '../permit/list.ts'
-import { isRefused, type Refused } from '../refusal.ts'
+import { isRefused, statusOfAnswer, type Refused } from '../refusal.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { askAnswer } from './ask.ts'
 import { atItsDoor } from './in-session.ts'
@@ -31,7 +31,7 @@ export async function list(
   })
   if (isRefused(answer)) return answer
   if (answer.result === undefined) {
-    replyBody(reply, answer.octets, { status: answer.status })
+    replyBody(reply, answer.octets, { status: statusOfAnswer(answer.status, message) })
     return undefined
   }
   const filtered = await filterTools(permit.call, [{ upstream, answer }], parts)

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { silentLog } from '../../../src/log.ts'
 import { eventually } from '../../support/eventually.ts'
 import { requirement } from '../../requirements.ts'
-import { modern } from '../world/client.ts'
+import { initializeParams, legacy, modern } from '../world/client.ts'
+import { answerBoth, type Answer } from '../world/upstream.ts'
 import { openWorld, type World } from '../world/world.ts'
 
 const echo = modern('tools/call', { name: 'echo', arguments: { a: 1 } })
@@ -95,3 +96,51 @@ test('a caller that goes away while its pod is asked for is not spoken for', asy
   assert.equal(called(), 1)
   assert.deepEqual(errors, [])
 })
+
+/** An error with the id of its request, under a status of its own. */
+function failing(status: number, form: 'json' | 'events'): Answer {
+  return (message, response, request) => {
+    if (message.id === undefined || message.method === 'initialize') {
+      return answerBoth()(message, response, request)
+    }
+    const error = { code: -32602, message: 'no such thing' }
+    const text = JSON.stringify({ jsonrpc: '2.0', id: message.id, error })
+    const type = form === 'json' ? 'application/json' : 'text/event-stream'
+    response.writeHead(status, { 'content-type': type })
+    response.end(form === 'json' ? text : `data: ${text}\n\n`)
+  }
+}
+
+for (const [status, form] of [
+  [400, 'json'],
+  [409, 'json'],
+  [422, 'events'],
+] as const) {
+  test(`a tool server’s own error under ${status}, ${form}, ends no legacy session, and is told with its status else`, async () => {
+    requirement('gateway.errors-end-no-session')
+    const listed: Answer = (message, response, request) =>
+      message.method === 'tools/call'
+        ? failing(status, form)(message, response, request)
+        : answerBoth()(message, response, request)
+    const answers = { files: listed, web: failing(status, 'json') }
+    await using world = await openWorld({ answers })
+    const agent = await world.agent()
+    for (const door of ['/mcp/files', '/mcp']) {
+      const name = door === '/mcp' ? 'files_echo' : 'echo'
+      const begin = legacy('initialize', initializeParams)
+      const opened = await agent.post(door, begin.body, begin.headers)
+      const session = String(opened.headers['mcp-session-id'])
+      const call = legacy('tools/call', { name, arguments: {} }, { session })
+      const told = await agent.post(door, call.body, call.headers)
+      assert.equal(told.status, 200)
+      assert.match(told.text, /"id":1,"error":\{"code":-32602,"message":"no such thing"/)
+    }
+    const begin = legacy('initialize', initializeParams)
+    const opened = await agent.post('/mcp/web', begin.body, begin.headers)
+    const session = String(opened.headers['mcp-session-id'])
+    const list = legacy('tools/list', {}, { session })
+    assert.equal((await agent.post('/mcp/web', list.body, list.headers)).status, 200)
+    const plain = await agent.post('/mcp/files', echo.body, echo.headers)
+    assert.equal(plain.status, status)
+  })
+}
