@@ -34,7 +34,8 @@ export const stepNames: readonly StepName[] = [
 ]
 
 export interface Plan {
-  readonly eras: readonly Era[]
+  /** Of a server of its own; the door of all has what the servers have. */
+  readonly eras?: readonly Era[]
   /** What is granted of its tools. */
   readonly tools: readonly string[]
   readonly steps: Steps
@@ -47,6 +48,25 @@ const refusal = /denied by policy|not found on server/
 
 /** The files of the folder that server-filesystem is given. */
 export const files: Readonly<Record<string, string>> = { 'hello.txt': 'hello from a file' }
+
+/** The column of the door of all servers. */
+export const doorOfAll = 'all'
+
+/** At the door of all: whatever is granted, under the names of its servers. */
+export function planForAll(servers: Readonly<Record<string, Plan>>): Plan {
+  const all = Object.entries(servers)
+  const call = { tool: 'fastmcp_greet', arguments: { name: 'Ada' } }
+  return {
+    tools: all.flatMap(([server, { tools }]) => tools.map((tool) => `${server}_${tool}`)),
+    steps: {
+      calls: call,
+      refuses: { tool: 'fastmcp_secret', arguments: {} },
+      progress: { tool: 'fastmcp_count', arguments: { seconds: 1 } },
+      cancels: { tool: 'fastmcp_count', arguments: { seconds: 30 } },
+    },
+    shows: { calls: /^hello, Ada$/, refuses: refusal },
+  }
+}
 
 export function plansFor(folder: string): Readonly<Record<string, Plan>> {
   return {

@@ -12,7 +12,7 @@ import { installNpm } from '../../tools/npm.ts'
 import { installPip } from '../../tools/pip.ts'
 import { clients, runClient, type MatrixClient } from './clients.ts'
 import { judge, type Cell } from './judge.ts'
-import { files, plansFor, type Plan } from './plan.ts'
+import { doorOfAll, files, planForAll, plansFor, type Plan } from './plan.ts'
 import { openServers } from './servers.ts'
 import { formatTable, replaceTable } from './table.ts'
 
@@ -27,9 +27,10 @@ async function main(folder: string): Promise<void> {
   const data = join(folder, 'data')
   await mkdir(data)
   for (const [name, text] of Object.entries(files)) await writeFile(join(data, name), text)
-  const plans = plansFor(data)
+  const own = plansFor(data)
+  const plans = { ...own, [doorOfAll]: planForAll(own) }
   await using servers = await openServers({ modules, python, folder: data })
-  await using stage = await openStage(standing(servers.ports, plans))
+  await using stage = await openStage(standing(servers.ports, own))
   await writeIdentity(folder, stage)
   const chosen = clients.filter(({ name, needs }) => name.includes(values.client) && isHere(needs))
   const rows = new Map<string, ReadonlyMap<string, Cell>>()
@@ -65,7 +66,7 @@ function standing(
 ): Parameters<typeof openStage>[0] {
   const all = { prefixes: { '': {} } }
   return Object.fromEntries(
-    Object.entries(plans).map(([server, { tools, eras }]) => {
+    Object.entries(plans).map(([server, { tools, eras = [] }]) => {
       const granted = Object.fromEntries(tools.map((tool) => [tool, {}]))
       const grants = { tools: granted, prompts: all, resources: all }
       return [server, { port: ports[server] ?? 0, eras, grants }]
@@ -92,8 +93,10 @@ async function cellsOf(
 ): Promise<ReadonlyMap<string, Cell>> {
   const { folder, stage, plans, modules } = o
   const { port } = stage.agent
-  const urlOf = (server: string): string =>
-    client.plain === true ? stage.url(`/mcp/${server}`) : `https://127.0.0.1:${port}/mcp/${server}`
+  const urlOf = (server: string): string => {
+    const door = server === doorOfAll ? '/mcp' : `/mcp/${server}`
+    return client.plain === true ? stage.url(door) : `https://127.0.0.1:${port}${door}`
+  }
   const asked = withoutSteps(plans, client.leavesOut)
   const servers = Object.entries(asked).map(([server, { steps }]) => ({
     server,
