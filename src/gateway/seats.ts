@@ -107,6 +107,21 @@ export function createSeats(options: SeatsOptions): Seats {
   }
 }
 
+/** Does something in its turn. Rejects where there is no seat in time. */
+export function inTurn<T>(seats: Seats, account: Account, work: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const guest: Guest = {
+      account,
+      seated() {
+        const leave = (): void => seats.leave(guest)
+        work().finally(leave).then(resolve, reject)
+      },
+      turnedAway: (full) => reject(new Error(`no turn in time: share of the ${full} is used up`)),
+    }
+    if (seats.take(guest)) guest.seated()
+  })
+}
+
 function firstOf(line: Line): Guest | undefined {
   return line.values().next().value
 }

@@ -302,6 +302,25 @@ describe('pods', () => {
     assert.equal(server.requests.filter(({ path }) => path === one).length, 1)
   })
 
+  test('the pods of one namespace, however many and however slowly they are asked for, keep no other from being asked for', async () => {
+    requirement('gateway.shares-for-all')
+    answers[list] = listAnswer([], '1')
+    answers[one] = { body: pod() }
+    const crowd = Array.from({ length: 60 }, (_, at) => `crowd-${at}`)
+    const pathOf = (name: string): string => `/api/v1/namespaces/crowd/pods/${name}`
+    for (const name of crowd) answers[pathOf(name)] = { hang: true }
+    await using source = await watchPods({ client, log: silentLog, metrics, now: () => now })
+    const outcomes = crowd.map((name) =>
+      Promise.resolve(source.alive(`uid-${name}`, 'crowd', name)),
+    )
+    const settled = Promise.allSettled(outcomes)
+    assert.equal(await source.alive('uid-agent', 'shop', 'agent'), true)
+    const asked = server.requests.filter(({ path }) => path.startsWith('/api/v1/namespaces/crowd/'))
+    assert.ok(asked.length > 0 && asked.length <= 13, `got=${asked.length}`)
+    client.close()
+    await settled
+  })
+
   test('an API server that does not know is not taken for an answer', async () => {
     answers[list] = listAnswer([], '1')
     answers[one] = statusAnswer(500, 'InternalError')

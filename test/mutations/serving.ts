@@ -77,6 +77,15 @@ export const servingMutations: readonly Mutation[] = [
     tests: ['test/gateway/serve/forward.test.ts'],
   },
   {
+    claim: 'gateway.shares-for-all',
+    without: 'the turns of those who are asked for at the API server',
+    file: 'src/gateway/caller/pod-watch.ts',
+    edits: [
+      ['inTurn(seats, [pod.namespace, pod.namespace, podUid], () => read(pod))', 'read(pod)'],
+    ],
+    tests: ['test/gateway/watches.test.ts'],
+  },
+  {
     claim: 'gateway.handshakes-take-turns',
     without: 'the places for handshakes',
     file: 'src/gateway/door/handshakes.ts',

@@ -8,6 +8,8 @@ import { pods } from '../../kubernetes/workloads.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { createPodDeadlines, realTimer, type PodDeadlines, type Timer } from './pod-deadlines.ts'
+import { defaultLimits } from '../limits.ts'
+import { createSeats, inTurn } from '../seats.ts'
 import type { PodSource } from './workload-sources.ts'
 import { firstList, idleSeconds, staleSecondsOf, type Watched } from './revocation-watch.ts'
 
@@ -28,6 +30,8 @@ const lives: Resource<PodLife> = {
 const answerMilliseconds = 2000
 const answersMax = 10_000
 const askMilliseconds = 5000
+/** Questions at a time: whoever has ever new pods must not keep the API server from what others ask of it. */
+const asksMax = 32
 
 /** Follows the pods of the cluster. Absence from the cache proves nothing: then the API server is asked. */
 export async function watchPods(options: {
@@ -100,6 +104,11 @@ function createAsker(
   const gone = new Set<string>()
   const seen = new Map<string, number>()
   const asking = new Map<string, Promise<boolean>>()
+  const seats = createSeats({
+    ...defaultLimits,
+    seatsMax: asksMax,
+    waitMilliseconds: askMilliseconds,
+  })
 
   async function read({ podUid, namespace, name }: PodName): Promise<boolean> {
     const signal = AbortSignal.timeout(askMilliseconds)
@@ -111,7 +120,8 @@ function createAsker(
   }
   function ask(pod: PodName): Promise<boolean> {
     const { podUid } = pod
-    const asked = read(pod)
+    // Whose tenant's the namespace is nobody has looked up yet.
+    const asked = inTurn(seats, [pod.namespace, pod.namespace, podUid], () => read(pod))
     asking.set(podUid, asked)
     const isLast = (): boolean => asking.get(podUid) === asked && asking.delete(podUid)
     asked.then((alive) => {
