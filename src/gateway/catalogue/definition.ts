@@ -142,9 +142,8 @@ function valuesIn(octets: Buffer): number | undefined {
 const plainName = /^[ !#-.0-[\]-~]*$/
 
 function isPlainMember(name: string): boolean {
-  return (
-    plainName.test(name) && (isKnownMember('tool', name) || !isVariantOfKnownMember('tool', name))
-  )
+  if (isKnownMember('tool', name)) return true
+  return plainName.test(name) && !isVariantOfKnownMember('tool', name)
 }
 
 function readOdd(octets: Buffer, { compared = oneList() }: Reading): Read | string {

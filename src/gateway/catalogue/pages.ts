@@ -11,7 +11,7 @@ const pagesMax = 8
 const pageOctetsMax = 512 * 1024
 
 /** What is read in one turn of the loop, in octets that were not read before; a definition may be as long. */
-const turnOctetsMax = 32 * 1024
+const turnOctetsMax = 16 * 1024
 /** What is shorter takes no less time. */
 const elementOctetsMin = 128
 
