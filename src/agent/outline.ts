@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { isJsonObject } from '../mcp/envelope.ts'
-import type { JsonObject, Span } from '../mcp/scan.ts'
+import type { Span } from '../mcp/levels.ts'
+import type { JsonObject } from '../mcp/scan.ts'
 import { membersOf } from '../mcp/spans.ts'
 
 /**

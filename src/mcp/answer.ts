@@ -1,7 +1,7 @@
 import { applyEdits, type Edit } from './edits.ts'
 import { skipSpace } from './lex.ts'
+import type { Span } from './levels.ts'
 import type { ListSpan } from './listed.ts'
-import type { Span } from './scan.ts'
 import { elementsOf } from './spans.ts'
 
 /** A JSON-RPC answer, with the places of what a gateway reads or replaces; everything else stays octets. */

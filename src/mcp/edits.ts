@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { Offsets, Span } from './scan.ts'
+import type { Offsets, Span } from './levels.ts'
 
 export interface Edit extends Span {
   readonly text: string | Buffer

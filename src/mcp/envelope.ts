@@ -1,7 +1,8 @@
 import type { Reading } from './numbers.ts'
 import { badRequest, problemCodes, type Problem } from './problem.ts'
 import { isIntegerId } from './readable-id.ts'
-import { scan, type JsonObject, type Offsets, type ScanLimits, type ScanRule } from './scan.ts'
+import type { Offsets } from './levels.ts'
+import { scan, type JsonObject, type ScanLimits, type ScanRule } from './scan.ts'
 
 export interface MessageId {
   /** The id as the body writes it. */

@@ -1,5 +1,5 @@
 import { malformed, octet, skipSpace } from './lex.ts'
-import type { Span } from './scan.ts'
+import type { Span } from './levels.ts'
 import { crowded, skipValue, type Room } from './skip.ts'
 
 /** What was read before: a JSON text, and how many members and elements are in it. */

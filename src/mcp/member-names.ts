@@ -1,11 +1,19 @@
 /** The objects whose members mean something to the protocol; `arguments` means something to the policy. */
-export type Place = 'message' | 'params' | 'meta' | 'arguments' | 'result' | 'error' | 'tool'
+export type Place =
+  | 'message'
+  | 'params'
+  | 'meta'
+  | 'arguments'
+  | 'ref'
+  | 'argument'
+  | 'context'
+  | 'result'
+  | 'error'
+  | 'tool'
+  | 'offer'
 
 /** The places whose names the protocol gives. */
 export type NamedPlace = Exclude<Place, 'arguments'>
-
-/** A value that is a member of the protocol's own objects is `own`; what stands in it is elsewhere. */
-export type Level = Place | 'own' | 'elsewhere' | 'unread'
 
 const prefix = 'io.modelcontextprotocol/'
 
@@ -23,12 +31,21 @@ const known: Readonly<Record<NamedPlace, readonly string[]>> = {
     ...words('protocolVersion clientInfo clientCapabilities logLevel').map((n) => prefix + n),
     ...words('subscriptionId serverInfo related-task').map((name) => prefix + name),
   ],
+  // Of `completion/complete`: what is completed, which argument of it, and what is known of the others.
+  ref: words('type name uri title'),
+  argument: words('name value'),
+  context: words('arguments'),
   result: words(
     '_meta resultType inputRequests requestState content structuredContent isError',
-    'tools nextCursor ttlMs cacheScope',
+    'contents messages description completion',
+    'tools resources resourceTemplates prompts nextCursor ttlMs cacheScope',
     'protocolVersion supportedVersions capabilities serverInfo instructions',
   ),
   error: words('code message data'),
+  // A prompt, a resource or a template.
+  offer: words(
+    'name title description uri uriTemplate mimeType size arguments annotations icons _meta',
+  ),
   tool: words('name title description inputSchema outputSchema annotations execution icons _meta'),
 }
 
@@ -52,9 +69,13 @@ function setsOf(spelling: (name: string) => string): Readonly<Record<NamedPlace,
     message: set('message'),
     params: set('params'),
     meta: set('meta'),
+    ref: set('ref'),
+    argument: set('argument'),
+    context: set('context'),
     result: set('result'),
     error: set('error'),
     tool: set('tool'),
+    offer: set('offer'),
   }
 }
 
@@ -71,20 +92,6 @@ export function isKnownMember(place: NamedPlace, name: string): boolean {
 /** Whether some parser takes the name, which is not a known one, for a known one. */
 export function isVariantOfKnownMember(place: NamedPlace, name: string): boolean {
   return folded[place].has(looksLike(name))
-}
-
-/** Where the value of a member stands. */
-export function levelBelow(level: Level, name: string): Level {
-  if (level === 'message') {
-    return name === 'params' || name === 'result' || name === 'error' ? name : 'own'
-  }
-  if (level === 'params') {
-    if (name === '_meta') return 'meta'
-    return name === 'arguments' ? name : 'own'
-  }
-  // At any depth: whatever a rule asks for, it is asked of one value.
-  if (level === 'arguments') return level
-  return level === 'meta' ? 'own' : 'elsewhere'
 }
 
 /**

@@ -6,8 +6,9 @@ import { hasModernClaim, isModernRevision, judgeModern } from './modern.ts'
 import { readableId } from './readable-id.ts'
 import { badRequest, isProblem, problemCodes, type Problem } from './problem.ts'
 import { versionsOf } from './revisions.ts'
-import type { JsonObject, Offsets } from './scan.ts'
-import type { Target } from './target.ts'
+import type { Offsets } from './levels.ts'
+import type { JsonObject } from './scan.ts'
+import type { Target, TargetMember } from './target.ts'
 
 export type Era = 'modern' | 'legacy'
 
@@ -26,8 +27,10 @@ interface Called extends Common {
   readonly method: string
   /** `{}` where the body has none. */
   readonly params: JsonObject
-  /** What the call is about: `params.name`, `params.uri` or `params.taskId`, by method. */
+  /** What the call is about: `params.name`, `params.uri`, `params.taskId` or what `params.ref` names, by method. */
   readonly name?: string
+  /** Where that stands. */
+  readonly named?: TargetMember
   /** `params.arguments`, as JSON.parse reads them. */
   readonly arguments?: JsonObject
   /**
@@ -152,7 +155,9 @@ function called(
     params: call.params,
     offsets: call.offsets,
     body,
-    ...(judged.target === undefined ? {} : { name: judged.target.value }),
+    ...(judged.target === undefined
+      ? {}
+      : { name: judged.target.value, named: judged.target.member }),
     ...(args === undefined ? {} : { arguments: args }),
     ...(isPlain ? {} : { roundedArguments: args }),
     ...(judged.sessionId === undefined ? {} : { sessionId: judged.sessionId }),

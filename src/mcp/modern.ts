@@ -3,7 +3,7 @@ import { isJsonObject, type Call } from './envelope.ts'
 import { decodeHeaderValue } from './header-value.ts'
 import type { MessageHeaders } from './headers.ts'
 import { badRequest, problemCodes, type Problem } from './problem.ts'
-import { parseTarget, type Target } from './target.ts'
+import { isMirrored, parseTarget, type Target } from './target.ts'
 
 const claimMember = 'io.modelcontextprotocol/protocolVersion'
 const capabilitiesMember = 'io.modelcontextprotocol/clientCapabilities'
@@ -82,12 +82,13 @@ function judgeMirrors(call: Call, headers: MessageHeaders, version: string): Jud
   }
   const target = parseTarget(call, 'modern')
   const name = headers['mcp-name']
-  if (target === undefined) {
-    return name === undefined ? { version } : mismatch('mcp-name', undefined, name)
+  if (target !== undefined && 'code' in target) return target
+  if (target === undefined || !isMirrored(target)) {
+    if (name !== undefined) return mismatch('mcp-name', undefined, name)
+    return target === undefined ? { version } : { version, target }
   }
-  if ('code' in target) return target
-  const isMirrored = name === undefined ? !isRequired : decodeHeaderValue(name) === target.value
-  if (!isMirrored) return mismatch('mcp-name', target.value, name)
+  const isSame = name === undefined ? !isRequired : decodeHeaderValue(name) === target.value
+  if (!isSame) return mismatch('mcp-name', target.value, name)
   return { version, target }
 }
 

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { malformed, octet, skipSpace, stringEnd } from './lex.ts'
 import { isPlainName, looksLike } from './member-names.ts'
 import { skipValue, type Room } from './skip.ts'
-import type { Span } from './scan.ts'
+import type { Span } from './levels.ts'
 
 /** What the walk along the members of a message has found. */
 interface Found {

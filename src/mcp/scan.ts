@@ -15,38 +15,14 @@ import {
   foldCase,
   isKnownMember,
   isVariantOfKnownMember,
-  levelBelow,
-  type Level,
   type Place,
 } from './member-names.ts'
+import { levelBelow, markOf, type Level, type Offsets, type Span } from './levels.ts'
+import type { ListMember } from './lists.ts'
 import { readingOf, type Reading } from './numbers.ts'
 import { overlong, passList, type ListSpan, type Recognizer } from './listed.ts'
 import { crowded, type Room } from './skip.ts'
 import { UniqueNames } from './unique-names.ts'
-
-/** Where a value stands in the body: octets [start, end). */
-export interface Span {
-  readonly start: number
-  readonly end: number
-}
-
-/** The members that a gateway splices or hashes; one that the body lacks is absent here too. */
-export interface Offsets {
-  readonly method?: Span
-  readonly id?: Span
-  readonly params?: Span
-  /** `params.name` */
-  readonly name?: Span
-  /** `params.arguments` */
-  readonly arguments?: Span
-  /** `params._meta` */
-  readonly meta?: Span
-  /** `params.cursor` */
-  readonly cursor?: Span
-  /** `params.protocolVersion` */
-  readonly protocolVersion?: Span
-  readonly result?: Span
-}
 
 export type JsonObject = { readonly [member: string]: unknown }
 
@@ -100,21 +76,27 @@ export function scan(octets: Buffer, limits: ScanLimits): Scanned | ScanRefusal 
 
 /**
  * Reads what a server has answered by the same rules, less those about numbers and half surrogate pairs: nobody decides on those, and
- * their octets are passed on. In a list the definitions under `result.tools` are left to `scanTool`, so that a bad one spoils no list:
- * they are only counted, and null stands for them in the value. What a recognizer knows of them is not even that.
+ * their octets are passed on. The elements of a list, `listed` in the result, are left to `scanTool` and `scanOffer`, so that a bad one
+ * spoils no list: they are only counted, and null stands for them in the value. What a recognizer knows of them is not even that.
  */
 export function scanAnswer(
   octets: Buffer,
   limits: ScanLimits,
-  to: 'list' | 'other',
+  listed: ListMember | undefined,
   recognizer?: Recognizer,
 ): Scanned | ScanRefusal {
-  return scanAs(octets, limits, to === 'list' ? { ...listForm, recognizer } : answerForm)
+  if (listed === undefined) return scanAs(octets, limits, answerForm)
+  return scanAs(octets, limits, { ...answerForm, unread: listed, recognizer })
 }
 
 /** Reads one definition of a tool, less the rule about numbers: its schema may hold any. */
 export function scanTool(octets: Buffer, limits: ScanLimits): Scanned | ScanRefusal {
   return scanAs(octets, limits, toolForm)
+}
+
+/** Reads one prompt, resource or template of a list by the rules for tools. */
+export function scanOffer(octets: Buffer, limits: ScanLimits): Scanned | ScanRefusal {
+  return scanAs(octets, limits, offerForm)
 }
 
 /** Nothing is parsed before the scanner has found it bounded. */
@@ -146,7 +128,7 @@ function valueOf(octets: Buffer, text: string | undefined, unread: Span | undefi
 interface Form {
   readonly whole: Place
   /** The member of a result that is left unread. */
-  readonly unread: string | undefined
+  readonly unread: ListMember | undefined
   /** Whether numbers are judged; and half surrogate pairs. */
   readonly numbers: 'judged' | 'let'
   readonly halves: 'refused' | 'let'
@@ -162,7 +144,8 @@ const answerForm: Form = {
   recognizer: undefined,
 }
 const requestForm: Form = { ...answerForm, numbers: 'judged', halves: 'refused' }
-const listForm: Form = { ...answerForm, unread: 'tools' }
+
+const offerForm: Form = { ...answerForm, whole: 'offer', halves: 'refused' }
 const toolForm: Form = { ...answerForm, whole: 'tool', halves: 'refused' }
 
 const listedMaxDefault = 10_000
@@ -362,7 +345,7 @@ class Scanner {
   }
 
   #keep(level: Level, name: string, span: Span): void {
-    const marked = level === 'message' || level === 'params' ? marks[level].get(name) : undefined
+    const marked = markOf(level, name)
     if (marked === undefined) return
     this.offsets[marked] = span
     if (marked === 'arguments') this.#keepReading(span.start)
@@ -377,20 +360,3 @@ class Scanner {
 
 // An escape or a multi-octet character: the text of the name is not its octets.
 const beyondPlain = /[\\\x80-\xff]/
-
-/** The members whose places are kept, by where they stand. */
-const marks: Readonly<Record<'message' | 'params', ReadonlyMap<string, keyof Offsets>>> = {
-  message: new Map([
-    ['method', 'method'],
-    ['id', 'id'],
-    ['params', 'params'],
-    ['result', 'result'],
-  ]),
-  params: new Map([
-    ['_meta', 'meta'],
-    ['name', 'name'],
-    ['arguments', 'arguments'],
-    ['cursor', 'cursor'],
-    ['protocolVersion', 'protocolVersion'],
-  ]),
-}

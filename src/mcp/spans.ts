@@ -1,5 +1,5 @@
 import { octet, skipSpace } from './lex.ts'
-import type { Span } from './scan.ts'
+import type { Span } from './levels.ts'
 
 /*
  * Where the parts of a JSON text stand. The text must have been parsed before: this finds values, it does not judge them. Nothing

@@ -73,8 +73,8 @@ suite('the time that a text takes grows as its length does', () => {
     test(`an answer of ${what}`, () => {
       requirement('gateway.linear-time')
       assertLinear(
-        () => scanAnswer(small, limits, 'list'),
-        () => scanAnswer(large, limits, 'list'),
+        () => scanAnswer(small, limits, 'tools'),
+        () => scanAnswer(large, limits, 'tools'),
       )
     })
   }
@@ -123,9 +123,9 @@ suite('a member name beyond ASCII that is too long to be compared', () => {
   test('is refused in a result and in a tool, and left alone where nothing compares it', () => {
     requirement('gateway.linear-time')
     const long = JSON.stringify('é'.repeat(257))
-    assert.ok('rule' in scanAnswer(Buffer.from(`{"result":{${long}:0}}`), limits, 'other'))
+    assert.ok('rule' in scanAnswer(Buffer.from(`{"result":{${long}:0}}`), limits, undefined))
     assert.ok('rule' in scanTool(Buffer.from(`{${long}:0}`), limits))
-    assert.ok(!('rule' in scan(Buffer.from(inParams(`"ref":{${long}:0}`)), limits)))
+    assert.ok(!('rule' in scan(Buffer.from(inParams(`"task":{${long}:0}`)), limits)))
   })
 })
 
@@ -144,8 +144,8 @@ suite('a list is counted while it is read', () => {
   test('one element over the bound is no list', () => {
     requirement('gateway.linear-time')
     const bound = { ...limits, listedMax: 5 }
-    assert.ok(!('rule' in scanAnswer(list(5), bound, 'list')))
-    const scanned = scanAnswer(list(6), bound, 'list')
+    assert.ok(!('rule' in scanAnswer(list(5), bound, 'tools')))
+    const scanned = scanAnswer(list(6), bound, 'tools')
     assert.deepEqual(scanned, {
       rule: 'members',
       message: 'too many elements in the list, want=..5',
@@ -156,7 +156,7 @@ suite('a list is counted while it is read', () => {
     requirement('gateway.linear-time')
     const octets = list(4_000_000)
     const before = process.memoryUsage().heapUsed
-    const scanned = scanAnswer(octets, { depthMax: 256, membersMax: 1_000_000 }, 'list')
+    const scanned = scanAnswer(octets, { depthMax: 256, membersMax: 1_000_000 }, 'tools')
     assert.deepEqual(scanned, {
       rule: 'members',
       message: 'too many elements in the list, want=..10000',
@@ -167,7 +167,7 @@ suite('a list is counted while it is read', () => {
   test('what one tool of a list holds is counted too', () => {
     requirement('gateway.linear-time')
     const octets = Buffer.from(inTools(`{"a":[${many(20, () => '{}')}]}`))
-    const scanned = scanAnswer(octets, { depthMax: 64, membersMax: 20 }, 'list')
+    const scanned = scanAnswer(octets, { depthMax: 64, membersMax: 20 }, 'tools')
     assert.ok('rule' in scanned)
     assert.equal(scanned.message, 'too many members and elements, want=..20')
   })

@@ -4,7 +4,8 @@ import { suite, test } from 'node:test'
 import * as fc from 'fast-check'
 import { argumentsSha256, replaceName } from '../../src/mcp/edits.ts'
 import { skipSpace } from '../../src/mcp/lex.ts'
-import { scan, scanAnswer, scanTool, type Scanned, type Span } from '../../src/mcp/scan.ts'
+import type { Span } from '../../src/mcp/levels.ts'
+import { scan, scanAnswer, scanTool, type Scanned } from '../../src/mcp/scan.ts'
 import { skipValue } from '../../src/mcp/skip.ts'
 
 const limits = { depthMax: 64, membersMax: 10_000 }
@@ -173,8 +174,8 @@ test('any octets at all are read or refused by every form, and what is read is J
   const forms = [
     scan,
     scanTool,
-    (octets: Buffer) => scanAnswer(octets, limits, 'list'),
-    (octets: Buffer) => scanAnswer(octets, limits, 'other'),
+    (octets: Buffer) => scanAnswer(octets, limits, 'tools'),
+    (octets: Buffer) => scanAnswer(octets, limits, undefined),
   ]
   fc.assert(
     fc.property(anyOctets, (octets) => {
@@ -193,7 +194,7 @@ test('what an answer holds is read as a parser reads it, but for the list that i
     fc.property(fc.array(json), fc.dictionary(fc.string(), json), indent, (tools, more, space) => {
       const result = { ...more, tools }
       const octets = Buffer.from(JSON.stringify({ id: 1, result, jsonrpc: '2.0' }, null, space))
-      const scanned = scanAnswer(octets, limits, 'list')
+      const scanned = scanAnswer(octets, limits, 'tools')
       if ('rule' in scanned) return
       const expected = { id: 1, result: { ...result, tools: null }, jsonrpc: '2.0' }
       assert.deepEqual(scanned.value, JSON.parse(JSON.stringify(expected)))

@@ -1,6 +1,6 @@
 import { quoted } from '../../errors.ts'
 import { passList, type Element, type ListSpan, type Recognizer } from '../../mcp/listed.ts'
-import type { Span } from '../../mcp/scan.ts'
+import type { Span } from '../../mcp/levels.ts'
 import type { Room } from '../../mcp/skip.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import type { Turns } from '../turns.ts'

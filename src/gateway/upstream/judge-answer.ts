@@ -1,7 +1,9 @@
 import { isJsonObject } from '../../mcp/envelope.ts'
 import type { ListSpan, Recognizer } from '../../mcp/listed.ts'
+import { listFormOf } from '../../mcp/lists.ts'
 import type { Era } from '../../mcp/message.ts'
-import { scanAnswer, type JsonObject, type Scanned, type Span } from '../../mcp/scan.ts'
+import type { Span } from '../../mcp/levels.ts'
+import { scanAnswer, type JsonObject, type Scanned } from '../../mcp/scan.ts'
 
 /** The request that an answer has to be to; a `RequestMessage` is one. */
 export interface Asked {
@@ -52,8 +54,7 @@ const urlElicitationRequired = -32042
  * never let through in part.
  */
 export function judgeAnswer(asked: Asked, octets: Buffer, recognizer?: Recognizer): AnswerVerdict {
-  const to = asked.method === 'tools/list' ? 'list' : 'other'
-  const scanned = scanAnswer(octets, limits, to, recognizer)
+  const scanned = scanAnswer(octets, limits, listFormOf(asked.method)?.member, recognizer)
   if ('rule' in scanned) return bad(scanned.message)
   const { value } = scanned
   if (value['jsonrpc'] !== '2.0') return bad('jsonrpc is not "2.0"')
