@@ -1,8 +1,9 @@
 import type { Era, NotificationMessage, RequestMessage } from '../mcp/message.ts'
 import { versionsOf } from '../mcp/revisions.ts'
-import type { Target } from './call.ts'
+import type { About, OfferKind, Target } from './call.ts'
 import type { Door } from './door/arrived.ts'
-import { badRequest, refused, unknownTool, type Refused } from './refusal.ts'
+import { splitName, splitUri } from './federated-name.ts'
+import { badRequest, refused, unknownTarget, type Refused } from './refusal.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
 /** What says to whom a message goes. */
@@ -10,7 +11,7 @@ export interface Addressed {
   readonly door: Door
   readonly message: RequestMessage | NotificationMessage
   /** What the method is about. */
-  readonly about: Target['kind']
+  readonly about: About
 }
 
 /** The revisions that are spoken at a door: what some upstream behind it speaks. */
@@ -26,20 +27,33 @@ export function versionsAt(
 const eras: readonly Era[] = ['modern', 'legacy']
 
 /**
- * Which upstream and which tool are meant. Only configuration names upstreams. An upstream is not there for a client of an era that
+ * Which upstream is meant, and what of it. Only configuration names upstreams. An upstream is not there for a client of an era that
  * it does not speak: messages are never translated between eras.
  */
 export function address(
   addressed: Addressed,
   upstreams: ReadonlyMap<string, Upstream>,
 ): Target | Refused {
-  const { door, message, about } = addressed
+  const { door, about } = addressed
   if (door.kind === 'all') return addressOfAll(addressed, upstreams)
   const upstream = upstreams.get(door.server)
   if (upstream === undefined) return refuse(badRequest(404, 'server is not known'))
+  return about === 'server' ? { kind: 'server', upstream } : targetOf(addressed, upstream)
+}
+
+function targetOf(
+  { message, about }: Addressed,
+  upstream: Upstream,
+  name: string = message.name ?? '',
+): Target {
   return about === 'tool'
-    ? { kind: 'tool', upstream, tool: message.name ?? '' }
-    : { kind: 'server', upstream }
+    ? { kind: 'tool', upstream, tool: name }
+    : { kind: offerKindOf(message), upstream, name }
+}
+
+function offerKindOf({ named }: Addressed['message']): OfferKind {
+  if (named === 'uri') return 'resource'
+  return named === 'ref.uri' ? 'resource_template' : 'prompt'
 }
 
 function addressOfAll(
@@ -48,13 +62,11 @@ function addressOfAll(
 ): Target | Refused {
   const { message, about } = addressed
   if (about === 'server') return { kind: 'server', upstream: undefined }
-  const { name = '' } = message
-  // `<server>_<tool>`: server names have no underscore, so the first one parts the two.
-  const mark = name.indexOf('_')
-  const server = name.slice(0, Math.max(mark, 0))
+  const { name: text = '', named } = message
+  const { server, name } = named === 'uri' || named === 'ref.uri' ? splitUri(text) : splitName(text)
   const upstream = upstreams.get(server)
-  if (upstream?.config.eras.includes(message.era) !== true) return refuse(unknownTool(name))
-  return { kind: 'tool', upstream, tool: name.slice(mark + 1) }
+  if (upstream?.config.eras.includes(message.era) !== true) return refuse(unknownTarget(message))
+  return targetOf(addressed, upstream, name)
 }
 
 function refuse(refusal: Refused['refusal']): Refused {

@@ -12,6 +12,14 @@ export type Target =
   | { readonly kind: 'server'; readonly upstream: Upstream | undefined }
   /** A tool, by its name as the upstream knows it. */
   | { readonly kind: 'tool'; readonly upstream: Upstream; readonly tool: string }
+  /** Something else that a server offers, by its name or URI there, or by the text of its template. */
+  | { readonly kind: OfferKind; readonly upstream: Upstream; readonly name: string }
+
+/** What a server offers beside its tools. */
+export type OfferKind = 'prompt' | 'resource' | 'resource_template'
+
+/** What a method is about. A reference names a prompt or a template. */
+export type About = 'server' | 'tool' | 'prompt' | 'resource' | 'reference'
 
 /** One message of one caller to one target: who says what to whom. Nothing of it is permitted yet. */
 export interface Call {

@@ -1,7 +1,8 @@
 import type { Era, NotificationMessage, RequestMessage } from '../mcp/message.ts'
 import { problemCodes } from '../mcp/problem.ts'
 import type { JsonObject } from '../mcp/scan.ts'
-import type { Target } from './call.ts'
+import { listFormOf } from '../mcp/lists.ts'
+import type { About } from './call.ts'
 import { toolNameCharactersMax } from './catalogue/definition.ts'
 import type { Door } from './door/arrived.ts'
 import { replyResult } from './door/reply.ts'
@@ -12,13 +13,14 @@ import { initialize, initializeAll } from './serve/initialize.ts'
 import { listAll } from './serve/list-all.ts'
 import { list } from './serve/list.ts'
 import { acceptAll, cancelAll, notify } from './serve/notify.ts'
+import { read } from './serve/read.ts'
 import type { Serve } from './serve/serve.ts'
 
 /** What happens to a method: in which eras it is served, what it is about, and what is done at each door. */
 export interface Method {
   readonly kind: 'request' | 'notification'
   readonly eras: readonly Era[]
-  readonly about: Target['kind']
+  readonly about: About
   /** At the door of one upstream, and at the door of all. */
   readonly serve: Readonly<Record<Door['kind'], Serve>>
 }
@@ -36,6 +38,9 @@ const methods: Readonly<Record<string, Method>> = {
   ping: row('request', ['legacy'], 'server', forward, pong),
   'tools/list': row('request', both, 'server', list, listAll),
   'tools/call': row('request', both, 'tool', forward, forward),
+  'prompts/get': row('request', both, 'prompt', forward, forward),
+  'resources/read': row('request', both, 'resource', read, read),
+  'completion/complete': row('request', both, 'reference', forward, forward),
   'notifications/initialized': row('notification', ['legacy'], 'server', notify, acceptAll),
   'notifications/cancelled': row('notification', both, 'server', notify, cancelAll),
 }
@@ -47,7 +52,7 @@ export function methodOf(
 ): Method | Refused {
   const method = Object.hasOwn(methods, message.method) ? methods[message.method] : undefined
   const isServed = method?.kind === message.kind && method.eras.includes(message.era)
-  if (isServed) return refuseMembers(message, door) ?? method
+  if (isServed) return refuseMembers(message, method.about, door) ?? method
   const isUnneeded = message.kind === 'notification' && message.method.startsWith('notifications/')
   return isUnneeded ? dropped : refused('era', unknownMethod(message))
 }
@@ -64,23 +69,40 @@ const unservedMembers = ['requestState', 'inputResponses', 'task'] as const
 /** The name of an upstream and the mark after it, which stand before the name of a tool at the door of all. */
 const prefixCharactersMax = 64
 
+/** What no tool, prompt or resource is called is not written into logs either. */
+const charactersMax: Readonly<Record<About, number>> = {
+  server: 0,
+  tool: toolNameCharactersMax,
+  prompt: 256,
+  resource: 2048,
+  reference: 2048,
+}
+
 function refuseMembers(
-  { kind, method, params, name = '' }: RequestMessage | NotificationMessage,
+  { kind, method, params, name = '', named }: RequestMessage | NotificationMessage,
+  about: About,
   door: Door,
 ): Refused | undefined {
   if (kind === 'notification') return undefined
   const unserved = unservedMembers.find((member) => Object.hasOwn(params, member))
   if (unserved !== undefined) return invalidParams(`params.${unserved} is not served`)
   // Readers differ on `null`: here it is what it is to the schema, at either door (MCP 2026-07-28 pagination, a cursor is a string).
-  if (method === 'tools/list' && !isTextOrAbsent(params, 'cursor')) {
+  if (listFormOf(method) !== undefined && !isTextOrAbsent(params, 'cursor')) {
     return invalidParams('params.cursor is no text')
   }
-  // What no tool is named is not written into logs either.
-  const charactersMax = toolNameCharactersMax + (door.kind === 'all' ? prefixCharactersMax : 0)
-  return name.length <= charactersMax
-    ? undefined
-    : invalidParams(`params.name is too long, want=..${charactersMax} got=${name.length}`)
+  if (named === undefined) return undefined
+  const most = charactersMax[about] + (door.kind === 'all' ? prefixCharactersMax : 0)
+  if (name.length > most) {
+    return invalidParams(`params.${named} is too long, want=..${most} got=${name.length}`)
+  }
+  // Readers leave out of a URI what must not be in one (WHATWG URL, basic URL parser: tab and newline).
+  const isUri = named === 'uri' || named === 'ref.uri'
+  return isUri && notInUris.test(name)
+    ? invalidParams(`params.${named} is no URI: it has white space or control characters`)
+    : undefined
 }
+
+const notInUris = /[\s\p{C}]/u
 
 function isTextOrAbsent(params: JsonObject, member: string): boolean {
   return !Object.hasOwn(params, member) || typeof params[member] === 'string'

@@ -89,6 +89,23 @@ export function unknownTool(name: string): Refusal {
   return { status: 200, code: problemCodes.invalidParams, message: `Unknown tool: ${name}` }
 }
 
+/** What a call is about is not there: told as a server tells it (MCP 2026-07-28 and 2025-11-25, error handling of each kind). */
+export function unknownTarget(message: {
+  readonly era: 'modern' | 'legacy'
+  readonly method: string
+  readonly name?: string
+}): Refusal {
+  const { era, method, name = '' } = message
+  if (method === 'tools/call') return unknownTool(name)
+  const isResource = method.startsWith('resources/')
+  const code = isResource && era === 'legacy' ? resourceNotFound : problemCodes.invalidParams
+  const what = isResource ? 'Resource not found' : 'Unknown prompt or resource'
+  return { status: 200, code, message: `${what}: ${name}` }
+}
+
+/** MCP 2025-11-25 resources, error handling; modern servers say -32602. */
+const resourceNotFound = -32002
+
 /** The gateway does not serve this method: 404 tells a modern client, a legacy client would take 404 for a lost session. */
 export function unknownMethod(message: {
   readonly kind: 'request' | 'notification'

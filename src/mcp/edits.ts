@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { targetSpan, type TargetMember } from './target.ts'
 import type { Offsets, Span } from './levels.ts'
 
 export interface Edit extends Span {
@@ -27,10 +28,14 @@ export function splice(body: Buffer, span: Span, replacement: string): Buffer {
   ])
 }
 
-/** The body with another `params.name`, as the upstream knows the tool behind the federated door. */
-export function replaceName(body: Buffer, offsets: Offsets, name: string): Buffer {
-  if (offsets.name === undefined) return body
-  return splice(body, offsets.name, JSON.stringify(name))
+/** The body with another name or URI for what it is about, as the upstream behind the federated door knows it. */
+export function replaceTarget(
+  body: Buffer,
+  offsets: Offsets,
+  target: { readonly member: TargetMember; readonly value: string },
+): Buffer {
+  const span = targetSpan(offsets, target.member)
+  return span === undefined ? body : splice(body, span, JSON.stringify(target.value))
 }
 
 /** The body with another `params.protocolVersion`: an upstream is asked for a version that is served, whatever its client knows. */

@@ -83,7 +83,7 @@ function judgeMirrors(call: Call, headers: MessageHeaders, version: string): Jud
   const target = parseTarget(call, 'modern')
   const name = headers['mcp-name']
   if (target !== undefined && 'code' in target) return target
-  if (target === undefined || !isMirrored(target)) {
+  if (target === undefined || !isMirrored(target.member)) {
     if (name !== undefined) return mismatch('mcp-name', undefined, name)
     return target === undefined ? { version } : { version, target }
   }

@@ -1,4 +1,5 @@
 import { isJsonObject, type Call } from './envelope.ts'
+import type { Offsets, Span } from './levels.ts'
 import type { Era } from './message.ts'
 import { badRequest, problemCodes, type Problem } from './problem.ts'
 
@@ -42,8 +43,15 @@ export function parseTarget(call: Call, era: Era): Target | Problem | undefined 
   return invalid(`params.${member} must be a string`)
 }
 
+/** Where the target stands in the octets. */
+export function targetSpan(offsets: Offsets, member: TargetMember): Span | undefined {
+  if (member === 'name' || member === 'uri') return offsets[member]
+  if (member === 'ref.name') return offsets.refName
+  return member === 'ref.uri' ? offsets.refUri : undefined
+}
+
 /** Whether a modern header repeats the target. */
-export function isMirrored({ member }: Target): boolean {
+export function isMirrored(member: TargetMember | undefined): boolean {
   return member === 'name' || member === 'uri' || member === 'taskId'
 }
 

@@ -34,8 +34,8 @@ export interface DecisionSubject {
 }
 
 export interface DecisionResource {
-  readonly type: 'mcp_server' | 'tool'
-  /** The tool's name as the upstream knows it, or the server (`countersign` for the federated door). */
+  readonly type: 'mcp_server' | 'tool' | 'prompt' | 'resource' | 'resource_template'
+  /** Its name or URI as the upstream knows it, or the server (`countersign` for the federated door). */
   readonly id: string
   readonly properties: {
     readonly server: string

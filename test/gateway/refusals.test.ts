@@ -139,12 +139,12 @@ const cases: readonly Case[] = [
   {
     title: 'a modern method that is not served',
     ask: (agent) => {
-      const { body, headers } = modern('prompts/get', { name: 'x' })
+      const { body, headers } = modern('prompts/render', {})
       return agent.post('/mcp/files', body, headers)
     },
     status: 404,
     code: -32601,
-    message: 'method not found: "prompts/get"',
+    message: 'method not found: "prompts/render"',
   },
   {
     title: 'a method that nobody knows, in a legacy session',

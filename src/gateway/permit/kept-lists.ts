@@ -1,6 +1,6 @@
 import type { AskedList } from '../../policy/asked.ts'
 import type { Evaluated } from '../../policy/authorizer.ts'
-import type { ToolText } from './resource.ts'
+import type { ResourceText } from './resource.ts'
 
 /** What policy said of a list, and when. */
 export interface KeptList extends Evaluated<readonly boolean[], AskedList> {
@@ -12,7 +12,7 @@ export interface KeptList extends Evaluated<readonly boolean[], AskedList> {
 export interface ListQuestion {
   /** The policy with its data, who asks, what for and where. */
   readonly asking: string
-  readonly resources: readonly ToolText[]
+  readonly resources: readonly ResourceText[]
 }
 
 /** The answers of policy to the lists that were asked about last. */

@@ -2,12 +2,12 @@ import type { Authorizer } from '../../policy/authorizer.ts'
 import type { Call } from '../call.ts'
 import { contextOf } from './context.ts'
 import { createKeptLists, type KeptList, type ListQuestion } from './kept-lists.ts'
-import type { ToolText } from './resource.ts'
+import type { ResourceText } from './resource.ts'
 
 /** What policy says of lists. What it has said a moment ago to the very same question is not asked again. */
 export interface ListPolicy {
-  isKnown(call: Call, resources: readonly ToolText[]): boolean
-  ask(call: Call, resources: readonly ToolText[]): KeptList
+  isKnown(call: Call, resources: readonly ResourceText[]): boolean
+  ask(call: Call, resources: readonly ResourceText[]): KeptList
 }
 
 export function createListPolicy(options: {
@@ -19,7 +19,7 @@ export function createListPolicy(options: {
   const { authorizer, now } = options
   const kept = createKeptLists(options)
 
-  function questionOf(call: Call, resources: readonly ToolText[]): ListQuestion {
+  function questionOf(call: Call, resources: readonly ResourceText[]): ListQuestion {
     const { subjectText } = call.caller
     const { era, door, phase } = contextOf(call, '', 'list')
     // None of these but the last may hold a space.

@@ -3,7 +3,7 @@ import type { AnswerBody } from '../../mcp/answer.ts'
 import type { Call } from '../call.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { Decisions } from './policy.ts'
-import { toolText, type ToolText } from './resource.ts'
+import { toolText, type ResourceText } from './resource.ts'
 import type { Definition } from '../catalogue/definition.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Log } from '../../log.ts'
@@ -15,7 +15,7 @@ import { servesTool, type Upstream } from '../upstream/upstream.ts'
 export interface ListedTool {
   readonly upstream: Upstream
   readonly definition: Definition
-  readonly told: ToolText
+  readonly told: ResourceText
 }
 
 /** One upstream's page of tools. */

@@ -23,7 +23,7 @@ import { whenThere, type Soon } from '../soon.ts'
 import type { Turns } from '../turns.ts'
 import { contextOf } from './context.ts'
 import { createListPolicy } from './list-policy.ts'
-import { resourceTextOf, type ToolText } from './resource.ts'
+import { resourceTextOf, type ResourceText } from './resource.ts'
 
 /** A decision that has its id, and its place in the decision log. */
 export interface Decided extends Decision {
@@ -50,7 +50,7 @@ export interface Decisions {
    * Asks policy once about a whole list, by the texts of its tools. What it has said a moment ago to the very same question is said
    * again, which is a decision like any other.
    */
-  decideList(call: Call, resources: readonly ToolText[]): Soon<DecidedList | Refused>
+  decideList(call: Call, resources: readonly ResourceText[]): Soon<DecidedList | Refused>
   /** A decision that was taken without policy: recorded as one all the same. */
   refuse(question: Question, check: CheckName, reason: Reason): Refused
   /**
@@ -110,14 +110,14 @@ export function createDecisions(options: DecisionsOptions): Decisions {
     return { id, allow: true, reasons: value.reasons, obligations: value.obligations }
   }
 
-  function decideListNow(call: Call, resources: readonly ToolText[]): DecidedList | Refused {
+  function decideListNow(call: Call, resources: readonly ResourceText[]): DecidedList | Refused {
     const answer = lists.ask(call, resources)
     const decided = recorded(listPath, call, answer)
     return isRefused(decided)
       ? refused('response', decided.refusal)
       : { shown: decided.value, ageMilliseconds: now() - answer.at }
   }
-  function decideList(call: Call, resources: readonly ToolText[]): Soon<DecidedList | Refused> {
+  function decideList(call: Call, resources: readonly ResourceText[]): Soon<DecidedList | Refused> {
     const decide = (): Soon<DecidedList | Refused> =>
       whenAvailable(decisionLog, 'response', () => decideListNow(call, resources))
     return lists.isKnown(call, resources) ? decide() : whenThere(turns.take(), decide)

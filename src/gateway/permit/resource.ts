@@ -1,5 +1,6 @@
 import { boundedText, formatInput, type InputText } from '../../policy/input.ts'
-import type { Target } from '../call.ts'
+import type { DecisionResource } from '../../policy/authorizer.ts'
+import type { OfferKind, Target } from '../call.ts'
 import type { Definition } from '../catalogue/definition.ts'
 
 /** The server of what the gateway answers itself. */
@@ -12,29 +13,44 @@ export function resourceTextOf(target: Target, definition: Definition | undefine
     return formatInput({ type: 'mcp_server', id: server, properties: { server } })
   }
   if (definition !== undefined) return toolText(server, definition).text
-  return formatInput({ type: 'tool', id: target.tool, properties: { server } })
+  return target.kind === 'tool'
+    ? formatOffer('tool', server, target.tool)
+    : formatOffer(target.kind, server, target.name)
 }
 
-/** What policy is told of a tool. */
-export interface ToolText {
+/** What is known by its name alone. */
+function formatOffer(type: DecisionResource['type'], server: string, id: string): InputText {
+  return formatInput({ type, id, properties: { server } })
+}
+
+/** What policy is told of one of a list. */
+export interface ResourceText {
   readonly text: InputText
   readonly octets: number
   /** No other text of this process has it. */
   readonly number: number
 }
 
-const texts = new WeakMap<Definition, { readonly server: string; readonly told: ToolText }>()
+const texts = new WeakMap<Definition, { readonly server: string; readonly told: ResourceText }>()
 let made = 0
 
 /** What policy is told of a tool: made once for a definition, which is of one server. */
-export function toolText(server: string, definition: Definition): ToolText {
+export function toolText(server: string, definition: Definition): ResourceText {
   const known = texts.get(definition)
   if (known?.server === server) return known.told
-  const text = formatTool(server, definition)
-  made += 1
-  const told = { text, octets: Buffer.byteLength(text), number: made }
+  const told = numbered(formatTool(server, definition))
   texts.set(definition, { server, told })
   return told
+}
+
+/** What policy is told of something else that a server offers. */
+export function offerText(kind: OfferKind, server: string, name: string): ResourceText {
+  return numbered(formatOffer(kind, server, name))
+}
+
+function numbered(text: InputText): ResourceText {
+  made += 1
+  return { text, octets: Buffer.byteLength(text), number: made }
 }
 
 /** A `DecisionResource`, of texts that were found fit with the definition. */

@@ -11,6 +11,7 @@ import { upstreamHeaders } from '../upstream/headers.ts'
 import type { Absences } from '../upstream/absences.ts'
 import { isSessionLost } from '../upstream/legacy-session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
+import { nameHeaderThere } from './as-there.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
 import type { Parts } from './serve.ts'
 
@@ -84,6 +85,7 @@ function sent({ permit, upstream, body, session }: Asking): Omit<Delivery, 'sign
     raw: arrived.request.rawHeaders,
     era: message.era,
     version: opening ? undefined : (session?.version ?? message.version),
+    named: nameHeaderThere(permit.call),
     sessionId: session?.id,
     trace: permit.call.trace?.headers,
   })

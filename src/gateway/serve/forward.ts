@@ -1,7 +1,6 @@
 import { Gathered } from '../../mcp/gathered.ts'
 import { hash } from 'node:crypto'
 import type { RequestMessage } from '../../mcp/message.ts'
-import { replaceName } from '../../mcp/edits.ts'
 import { tieExchange } from '../caller/streams.ts'
 import { endReply, type Reply } from '../door/reply.ts'
 import { endWith } from '../door/unsent.ts'
@@ -14,6 +13,7 @@ import { isSessionLost, type LegacySession } from '../upstream/legacy-session.ts
 import { judgeAnswer } from '../upstream/judge-answer.ts'
 import type { UpstreamTrace } from '../trace/tracer.ts'
 import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
+import { bodyThere, nameHeaderThere } from './as-there.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
 import { atItsDoor, inSession } from './in-session.ts'
 import type { Parts } from './serve.ts'
@@ -32,7 +32,7 @@ export interface Forwarding {
 
 /**
  * Forwards a request and streams its answer through. The octets are those that were decided on; behind the door of all upstreams the
- * tool's name is replaced, and nothing else ever is.
+ * name of what it is about is replaced, and nothing else ever is.
  */
 export function forward(permit: Permit, reply: Reply, parts: Parts): Soon<Refused | undefined> {
   const { message, target, arrived } = permit.call
@@ -63,20 +63,17 @@ async function forwardSigned(forwarding: Forwarding, tool: string): Promise<Refu
 
 function requestOf(forwarding: Forwarding, transactionToken?: string): UpstreamRequest {
   const { permit, message, session } = forwarding
-  const { arrived, target } = permit.call
-  const tool = target.kind === 'tool' ? target.tool : undefined
+  const { call } = permit
   const headers = upstreamHeaders({
-    raw: arrived.request.rawHeaders,
+    raw: call.arrived.request.rawHeaders,
     era: message.era,
     version: session?.version ?? message.version,
-    tool,
+    named: nameHeaderThere(call),
     sessionId: session?.id,
     transactionToken,
     trace: forwarding.trace?.headers,
   })
-  const isRenamed = arrived.door.kind === 'all' && tool !== undefined
-  const body = isRenamed ? replaceName(message.body, message.offsets, tool) : message.body
-  return { headers, body }
+  return { headers, body: bodyThere(call) }
 }
 
 function signToken({ permit, parts, upstream }: Forwarding, tool: string): Promise<string> {

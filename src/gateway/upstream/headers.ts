@@ -28,8 +28,8 @@ export interface UpstreamHeaders {
   readonly era: Era
   /** The protocol revision to name; none with `initialize`, which is what agrees on one. */
   readonly version: string | undefined
-  /** The tool's name as the upstream knows it, where the request names one. */
-  readonly tool?: string | undefined
+  /** What the request is about, as the upstream knows it; where a header repeats that. */
+  readonly named?: string | undefined
   readonly sessionId?: string | null | undefined
   readonly transactionToken?: string | undefined
   /** Header lines of our own span, in the place of the caller's; none where the call is not traced here. */
@@ -48,7 +48,7 @@ export const ownHeaders: readonly string[] = [
 
 /** The headers of the request to the upstream: name, value, name, value. */
 export function upstreamHeaders(o: UpstreamHeaders): string[] {
-  const { raw, era, tool, sessionId, transactionToken, trace = [] } = o
+  const { raw, era, named, sessionId, transactionToken, trace = [] } = o
   const headers: string[] = [...ownHeaders, ...trace]
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index]?.toLowerCase() ?? ''
@@ -59,7 +59,7 @@ export function upstreamHeaders(o: UpstreamHeaders): string[] {
     }
   }
   if (o.version !== undefined) headers.push('mcp-protocol-version', o.version)
-  if (tool !== undefined && era === 'modern') headers.push('mcp-name', encodeHeaderValue(tool))
+  if (named !== undefined && era === 'modern') headers.push('mcp-name', encodeHeaderValue(named))
   if (typeof sessionId === 'string') headers.push('mcp-session-id', sessionId)
   if (transactionToken !== undefined) headers.push('txn-token', transactionToken)
   return headers

@@ -121,7 +121,7 @@ for (const [what, tools] of Object.entries({
     ] as const) {
       for (const recognizer of [warm.recognizer(), undefined]) {
         const bounds = { depthMax: 32, membersMax }
-        const scanned = scanAnswer(answerOf(tools), bounds, 'list', recognizer)
+        const scanned = scanAnswer(answerOf(tools), bounds, 'tools', recognizer)
         assert.equal('rule' in scanned ? scanned.rule : 'fit', isFit ? 'fit' : 'members')
       }
     }

@@ -110,7 +110,7 @@ export function modern(
   params: Record<string, unknown> = {},
   id: string | number = 1,
 ): { readonly body: string; readonly headers: Record<string, string> } {
-  const name = params['name']
+  const name = params['name'] ?? params['uri']
   return {
     body: JSON.stringify({ jsonrpc: '2.0', id, method, params: { ...params, _meta: modernMeta } }),
     headers: {

@@ -1,0 +1,109 @@
+import { listOf, parseSpan, setMembers, valueOf } from '../../mcp/answer.ts'
+import { applyEdits, type Edit } from '../../mcp/edits.ts'
+import type { Span } from '../../mcp/levels.ts'
+import { scanOffer } from '../../mcp/scan.ts'
+import { membersOf } from '../../mcp/spans.ts'
+import { replyBody, type Reply } from '../door/reply.ts'
+import { joinUri } from '../federated-name.ts'
+import type { Permit } from '../permit/authorize.ts'
+import { timeToLive } from '../permit/list.ts'
+import { offerText } from '../permit/resource.ts'
+import { isRefused, type Refused } from '../refusal.ts'
+import { bodyThere } from './as-there.ts'
+import { askAnswer, type ReadAnswer } from './ask.ts'
+import { fault, refuseAnswer } from './fault.ts'
+import { atItsDoor, inSession } from './in-session.ts'
+import type { Parts } from './serve.ts'
+
+/**
+ * `resources/read`. An answer may hold other resources than the one that was asked for (MCP 2026-07-28 resources, a folder may give its
+ * files): each of them has to be one that the caller may read, else nothing of the answer is told.
+ */
+export async function read(
+  permit: Permit,
+  reply: Reply,
+  parts: Parts,
+): Promise<Refused | undefined> {
+  const { call } = permit
+  const { message, arrived } = call
+  const { upstream } = call.target
+  if (upstream === undefined) return undefined
+  const session = message.era === 'legacy' && arrived.door.kind === 'all' ? inSession : atItsDoor
+  const answer = await session(permit, parts, {
+    upstream,
+    use: (known) =>
+      askAnswer({ permit, reply, upstream, body: bodyThere(call), session: known }, parts),
+  })
+  if (isRefused(answer)) return answer
+  if (answer.result === undefined) {
+    replyBody(reply, answer.octets, { status: answer.status })
+    return undefined
+  }
+  const contents = contentsOf(answer)
+  if (typeof contents === 'string') return fault({ failed: 'bad answer', detail: contents })
+  const refusal = await judgeContents(permit, parts, contents)
+  if (refusal !== undefined) return refusal
+  replyBody(reply, applyEdits(answer.octets, editsOf(permit, parts, { answer, contents })))
+  return undefined
+}
+
+/** One of the contents: its URI, and where that stands in the answer. */
+interface Content {
+  readonly uri: string
+  readonly span: Span
+}
+
+/** What is read into policy at once; a folder has fewer files. */
+const contentsMax = 1000
+const scanLimits = { depthMax: 32, membersMax: 10_000 }
+
+/** The contents of an answer, or a sentence that says why they are none. */
+function contentsOf(answer: ReadAnswer): readonly Content[] | string {
+  const spans = listOf(answer, 'contents')
+  if (spans === undefined) return 'answer has no contents'
+  if (spans.length > contentsMax) return `answer has too many contents, want=..${contentsMax}`
+  const contents: Content[] = []
+  for (const { start, end } of spans) {
+    const scanned = scanOffer(answer.octets.subarray(start, end), scanLimits)
+    if ('rule' in scanned) return `contents are not read: ${scanned.message}`
+    const span = membersOf(answer.octets, { start, end })?.get('uri')
+    const uri = span === undefined ? undefined : parseSpan(answer.octets, span)
+    if (span === undefined || typeof uri !== 'string') return 'contents have no URI'
+    contents.push({ uri, span })
+  }
+  return contents
+}
+
+async function judgeContents(
+  permit: Permit,
+  { decisions }: Parts,
+  contents: readonly Content[],
+): Promise<Refused | undefined> {
+  const { target } = permit.call
+  if (target.kind !== 'resource') return undefined
+  const { server } = target.upstream.config
+  const others = new Set(contents.map(({ uri }) => uri).filter((uri) => uri !== target.name))
+  if (others.size === 0) return undefined
+  const texts = [...others].map((uri) => offerText('resource', server, uri))
+  const decided = await decisions.decideList(permit.call, texts)
+  if (isRefused(decided)) return decided
+  return decided.shown.every(Boolean)
+    ? undefined
+    : refuseAnswer(permit, decisions, 'a resource that may not be read')
+}
+
+function editsOf(
+  { call }: Permit,
+  { now, limits }: Parts,
+  { answer, contents }: { readonly answer: ReadAnswer; readonly contents: readonly Content[] },
+): readonly Edit[] {
+  const { server = '' } = call.target.upstream?.config ?? {}
+  const renamed =
+    call.arrived.door.kind === 'all'
+      ? contents.map(({ uri, span }) => ({ ...span, text: JSON.stringify(joinUri(server, uri)) }))
+      : []
+  if (call.message.era !== 'modern') return renamed
+  const most = { now: now(), listSecondsMax: limits.listSecondsMax, ageMilliseconds: 0 }
+  const ttlMs = String(timeToLive(call.caller, valueOf(answer, 'ttlMs'), most))
+  return [...renamed, ...setMembers(answer, { ttlMs, cacheScope: '"private"' })]
+}

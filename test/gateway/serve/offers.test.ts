@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { requirement } from '../../requirements.ts'
+import {
+  initializeParams,
+  legacy,
+  modern,
+  whyOf,
+  type Reply,
+  type TestClient,
+} from '../world/client.ts'
+import { answerBoth, sendJson, type Answer } from '../world/upstream.ts'
+import { openWorld, type World } from '../world/world.ts'
+
+const grants = {
+  tenants: {
+    acme: {
+      files: {
+        prompts: { names: { review: {}, summary: { arguments: { length: ['short'] } } } },
+        resources: { uris: { 'x:{id}': {} }, prefixes: { 'file:///srv/': {} } },
+      },
+    },
+  },
+  subjects: {},
+}
+
+/** What an upstream answers to `resources/read`, by the path that is asked for. */
+const contents: Readonly<Record<string, readonly string[]>> = {
+  'file:///srv/a': ['file:///srv/a'],
+  'file:///srv/folder/': ['file:///srv/folder/1', 'file:///srv/folder/2'],
+  'file:///srv/leak': ['file:///srv/leak', 'file:///etc/passwd'],
+}
+
+const tools = answerBoth({ name: 'files' })
+const offers: Answer = (message, response, request) => {
+  const { params = {} } = message
+  const meta = params['_meta'] as object | undefined
+  const complete = meta === undefined ? '' : '"resultType":"complete",'
+  const give = (text: string): void =>
+    sendJson(
+      response,
+      `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":{${complete}${text}}}`,
+    )
+  if (message.method === 'prompts/get')
+    give(`"messages":[],"description":${JSON.stringify(params['name'])}`)
+  else if (message.method === 'completion/complete')
+    give('"completion":{"values":["a"],"big":9007199254740993}')
+  else if (message.method === 'resources/read') {
+    const uris = contents[String(params['uri'])] ?? []
+    const listed = uris.map((uri) => `{"text":"1.0","uri":${JSON.stringify(uri)},"more":[ ]}`)
+    give(
+      `"contents":[${listed.join(',')}]${meta === undefined ? '' : ',"ttlMs":9e9,"cacheScope":"public"'}`,
+    )
+  } else tools(message, response, request)
+}
+
+type Ask = (method: string, params: Record<string, unknown>) => Promise<Reply>
+
+/** Who asks in an era at a door. */
+async function speaker(agent: TestClient, era: 'modern' | 'legacy', door: string): Promise<Ask> {
+  if (era === 'modern') {
+    return (method, params) => {
+      const { body, headers } = modern(method, params)
+      return agent.post(door, body, headers)
+    }
+  }
+  const opening = legacy('initialize', initializeParams)
+  const opened = await agent.post(door, opening.body, opening.headers)
+  const session = String(opened.headers['mcp-session-id'])
+  return (method, params) => {
+    const { body, headers } = legacy(method, params, { session })
+    return agent.post(door, body, headers)
+  }
+}
+
+const open = (): Promise<World> =>
+  openWorld({ grants, answers: { files: offers, web: answerBoth({ name: 'web' }) } })
+
+const argument = { name: 'id', value: '' }
+
+describe('what a server offers beside its tools', { concurrency: 4 }, () => {
+  for (const era of ['modern', 'legacy'] as const) {
+    for (const door of ['/mcp/files', '/mcp'] as const) {
+      const isAll = door === '/mcp'
+      const named = (name: string): string => (isAll ? `files_${name}` : name)
+      const placed = (uri: string): string => (isAll ? `files+${uri}` : uri)
+
+      test(`is asked for under its name there, ${era} at ${door}`, async () => {
+        await using world = await open()
+        const ask = await speaker(await world.agent(), era, door)
+        const prompt = await ask('prompts/get', { name: named('review') })
+        assert.equal(prompt.json.result?.['description'], 'review')
+        const read = await ask('resources/read', { uri: placed('file:///srv/a') })
+        assert.ok(
+          read.text.includes(`{"text":"1.0","uri":"${placed('file:///srv/a')}","more":[ ]}`),
+          read.text,
+        )
+        const completed = await ask('completion/complete', {
+          ref: { type: 'ref/prompt', name: named('review') },
+          argument,
+        })
+        assert.ok(completed.text.includes('"big":9007199254740993'), completed.text)
+        const template = await ask('completion/complete', {
+          ref: { type: 'ref/resource', uri: placed('x:{id}') },
+          argument,
+        })
+        assert.ok(template.json.result !== undefined, template.text)
+        const { received = [] } = world.upstreams['files'] ?? {}
+        const asked = received.slice(-4)
+        const mirrored = asked.map(({ headers }) => headers['mcp-name'])
+        const want = era === 'modern' ? ['review', 'file:///srv/a'] : [undefined, undefined]
+        assert.deepEqual(mirrored, [...want, undefined, undefined])
+        const bodies = asked.map(({ body }) => (JSON.parse(body) as { params: object }).params)
+        for (const body of bodies)
+          assert.ok(!JSON.stringify(body).includes('files'), JSON.stringify(body))
+      })
+
+      test(`is refused where nobody granted it, ${era} at ${door}`, async () => {
+        requirement('policy.nothing-granted-nothing-allowed')
+        await using world = await open()
+        const ask = await speaker(await world.agent(), era, door)
+        const asked = [
+          await ask('prompts/get', { name: named('other') }),
+          await ask('prompts/get', { name: named('summary') }),
+          await ask('prompts/get', { name: named('summary'), arguments: { length: 'long' } }),
+          await ask('resources/read', { uri: placed('file:///etc/passwd') }),
+          await ask('resources/read', { uri: placed('file:///srv/../etc/passwd') }),
+          await ask('completion/complete', {
+            ref: { type: 'ref/prompt', name: named('other') },
+            argument,
+          }),
+          await ask('completion/complete', {
+            ref: { type: 'ref/prompt', name: named('summary') },
+            argument,
+          }),
+          await ask('completion/complete', {
+            ref: { type: 'ref/resource', uri: placed('y:{id}') },
+            argument,
+          }),
+        ]
+        const codes = asked.map(({ json }) => json.error?.code)
+        assert.deepEqual(
+          codes,
+          asked.map(() => -31403),
+        )
+        const { received = [] } = world.upstreams['files'] ?? {}
+        assert.ok(received.every(({ body }) => !/prompts|resources\/|completion/.test(body)))
+      })
+    }
+  }
+
+  test('is outside the ceiling where the certificate has no tool of the server', async () => {
+    requirement('gateway.ceiling-before-policy')
+    await using world = await open()
+    const ask = await speaker(await world.agent({ toolScopes: 'web:*' }), 'modern', '/mcp/files')
+    for (const [method, params] of [
+      ['prompts/get', { name: 'review' }],
+      ['resources/read', { uri: 'file:///srv/a' }],
+    ] as const) {
+      assert.equal((await ask(method, params)).json.error?.code, -31403)
+      assert.equal(world.events.at(-1)?.path, 'countersign/gateway/ceiling')
+    }
+  })
+
+  test('has conditions on the arguments that a prompt is asked for with', async () => {
+    await using world = await open()
+    const ask = await speaker(await world.agent(), 'modern', '/mcp/files')
+    const reply = await ask('prompts/get', { name: 'summary', arguments: { length: 'short' } })
+    assert.equal(reply.json.result?.['description'], 'summary')
+  })
+
+  test('is nothing where white space or control characters stand in a URI', async () => {
+    await using world = await open()
+    const ask = await speaker(await world.agent(), 'modern', '/mcp/files')
+    for (const uri of [
+      'file:///srv/\ta',
+      'file:///srv/.\n./a',
+      'file:///srv/a b',
+      'file:///srv/\u200b',
+    ]) {
+      const { body } = modern('resources/read', { uri })
+      const { headers } = modern('resources/read', {})
+      const encoded = `=?base64?${Buffer.from(uri).toString('base64')}?=`
+      const agent = await world.agent()
+      const reply = await agent.post('/mcp/files', body, { ...headers, 'mcp-name': encoded })
+      assert.equal(reply.status, 400)
+      assert.equal(whyOf(reply), 'params.uri is no URI: it has white space or control characters')
+    }
+    assert.equal((await ask('resources/read', { uri: `x:${'a'.repeat(2048)}` })).status, 400)
+  })
+})
+
+describe('the contents of a resource', () => {
+  test('may be others, where they may be read', async () => {
+    await using world = await open()
+    const ask = await speaker(await world.agent(), 'modern', '/mcp')
+    const reply = await ask('resources/read', { uri: 'files+file:///srv/folder/' })
+    const uris = (reply.json.result?.['contents'] as { uri: string }[]).map(({ uri }) => uri)
+    assert.deepEqual(uris, ['files+file:///srv/folder/1', 'files+file:///srv/folder/2'])
+    assert.equal(world.events.at(-1)?.path, 'countersign/mcp/list')
+  })
+
+  test('are not told where one of them may not be read', async () => {
+    requirement('policy.list-is-call')
+    await using world = await open()
+    const ask = await speaker(await world.agent(), 'modern', '/mcp/files')
+    const reply = await ask('resources/read', { uri: 'file:///srv/leak' })
+    assert.equal(reply.json.error?.code, -31403)
+    assert.ok(!reply.text.includes('passwd'))
+    assert.equal(world.events.at(-1)?.path, 'countersign/gateway/response')
+  })
+
+  test('are kept by nobody for others, nor for longer than a list', async () => {
+    await using world = await open()
+    const ask = await speaker(await world.agent(), 'modern', '/mcp/files')
+    const { json } = await ask('resources/read', { uri: 'file:///srv/a' })
+    assert.equal(json.result?.['cacheScope'], 'private')
+    assert.ok(Number(json.result?.['ttlMs']) <= 60_000, String(json.result?.['ttlMs']))
+  })
+})
