@@ -434,6 +434,16 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a call outside the certificate is refused whatever the policy says',
     source: 'docs/AUTHORIZATION.md',
   },
+  'gateway.contents-readable': {
+    claim: 'of the contents of a resource none is told that its caller may not read by itself',
+    source:
+      'MCP 2026-07-28 resources: contents may be of other URIs than the one that was asked for',
+  },
+  'gateway.uri-is-one-place': {
+    claim:
+      'a URI is refused of which some readers leave characters out, and lies under no granted prefix where some reader resolves it to another place',
+    source: 'RFC 3986 section 5.2.4; WHATWG URL, basic URL parser',
+  },
   'gateway.scopes-of-a-server': {
     claim:
       'a tool outside the scopes of its server is neither listed nor called, nor is the server asked about it, whatever certificate, grants and pins say',

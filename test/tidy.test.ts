@@ -20,6 +20,7 @@ const gatewayGround = [
   'src/gateway/shares.ts',
   'src/gateway/seats.ts',
   'src/gateway/self.ts',
+  'src/gateway/federated-name.ts',
 ]
 
 /** What each room may import besides itself and the files that all may. A deeper room is a room of its own, and so is a file that is named. */
@@ -41,6 +42,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/gateway/shares.ts': [],
   'src/gateway/seats.ts': ['src/gateway/shares.ts'],
   'src/gateway/self.ts': [],
+  'src/gateway/federated-name.ts': [],
   'src/gateway/door': [...gatewayGround, 'src/mcp', 'src/pki'],
   'src/gateway/caller': [...gatewayGround, 'src/identity', 'src/pki', 'src/policy'],
   'src/gateway/handle': [...gatewayGround, 'src/mcp'],

@@ -4,6 +4,7 @@ import type { JsonObject } from '../mcp/scan.ts'
 import { listFormOf } from '../mcp/lists.ts'
 import type { About } from './call.ts'
 import { toolNameCharactersMax } from './catalogue/definition.ts'
+import { notInUris, promptCharactersMax, uriCharactersMax } from './catalogue/offer.ts'
 import type { Door } from './door/arrived.ts'
 import { replyResult } from './door/reply.ts'
 import { refused, unknownMethod, type Refused } from './refusal.ts'
@@ -14,6 +15,7 @@ import { listAll } from './serve/list-all.ts'
 import { list } from './serve/list.ts'
 import { acceptAll, cancelAll, notify } from './serve/notify.ts'
 import { read } from './serve/read.ts'
+import { setLevel, setLevelOfAll } from './serve/set-level.ts'
 import type { Serve } from './serve/serve.ts'
 
 /** What happens to a method: in which eras it is served, what it is about, and what is done at each door. */
@@ -38,9 +40,13 @@ const methods: Readonly<Record<string, Method>> = {
   ping: row('request', ['legacy'], 'server', forward, pong),
   'tools/list': row('request', both, 'server', list, listAll),
   'tools/call': row('request', both, 'tool', forward, forward),
+  'prompts/list': row('request', both, 'server', list, listAll),
+  'resources/list': row('request', both, 'server', list, listAll),
+  'resources/templates/list': row('request', both, 'server', list, listAll),
   'prompts/get': row('request', both, 'prompt', forward, forward),
   'resources/read': row('request', both, 'resource', read, read),
   'completion/complete': row('request', both, 'reference', forward, forward),
+  'logging/setLevel': row('request', ['legacy'], 'server', setLevel, setLevelOfAll),
   'notifications/initialized': row('notification', ['legacy'], 'server', notify, acceptAll),
   'notifications/cancelled': row('notification', both, 'server', notify, cancelAll),
 }
@@ -73,9 +79,9 @@ const prefixCharactersMax = 64
 const charactersMax: Readonly<Record<About, number>> = {
   server: 0,
   tool: toolNameCharactersMax,
-  prompt: 256,
-  resource: 2048,
-  reference: 2048,
+  prompt: promptCharactersMax,
+  resource: uriCharactersMax,
+  reference: uriCharactersMax,
 }
 
 function refuseMembers(
@@ -95,14 +101,11 @@ function refuseMembers(
   if (name.length > most) {
     return invalidParams(`params.${named} is too long, want=..${most} got=${name.length}`)
   }
-  // Readers leave out of a URI what must not be in one (WHATWG URL, basic URL parser: tab and newline).
   const isUri = named === 'uri' || named === 'ref.uri'
   return isUri && notInUris.test(name)
     ? invalidParams(`params.${named} is no URI: it has white space or control characters`)
     : undefined
 }
-
-const notInUris = /[\s\p{C}]/u
 
 function isTextOrAbsent(params: JsonObject, member: string): boolean {
   return !Object.hasOwn(params, member) || typeof params[member] === 'string'

@@ -144,7 +144,6 @@ const answerForm: Form = {
   recognizer: undefined,
 }
 const requestForm: Form = { ...answerForm, numbers: 'judged', halves: 'refused' }
-
 const offerForm: Form = { ...answerForm, whole: 'offer', halves: 'refused' }
 const toolForm: Form = { ...answerForm, whole: 'tool', halves: 'refused' }
 

@@ -63,7 +63,7 @@ function parseReference({ params }: Call): Target | Problem {
   if (typeof argument['name'] !== 'string' || typeof argument['value'] !== 'string') {
     return invalid('params.argument must have a name and a value')
   }
-  const { type, name, uri } = ref as { readonly [member: string]: unknown }
+  const { type, name, uri } = ref
   // A server may look at the type, or at what is there.
   if (name !== undefined && uri !== undefined) return invalid('params.ref has a name and a uri')
   if (type === 'ref/prompt' && isText(name)) return { member: 'ref.name', value: name }

@@ -406,7 +406,7 @@ test('a legacy session carries the session of the upstream, and no caller ever s
   const session = String(opened.headers['mcp-session-id'])
   assert.deepEqual(opened.json.result, {
     protocolVersion: '2025-11-25',
-    capabilities: { tools: {} },
+    capabilities: { tools: {}, logging: {} },
     serverInfo: { name: 'files', version: '1.2.3' },
   })
   assert.doesNotMatch(Buffer.from(session, 'base64url').toString('latin1'), /session-of-files/)
@@ -438,7 +438,7 @@ test('discovery offers what both the upstream and its configuration offer', asyn
   assert.deepEqual(one.json.result, {
     resultType: 'complete',
     supportedVersions: ['2026-07-28'],
-    capabilities: { tools: {} },
+    capabilities: { tools: {}, prompts: {} },
     ttlMs: 60_000,
     cacheScope: 'private',
   })

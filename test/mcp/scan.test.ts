@@ -248,7 +248,10 @@ suite('a rewrite', () => {
 
   test('leaves a body without a name as it is', () => {
     const octets = Buffer.from('{"method":"tools/list"}')
-    assert.equal(replaceTarget(octets, accepted(octets).offsets, { member: 'name', value: 'x' }), octets)
+    assert.equal(
+      replaceTarget(octets, accepted(octets).offsets, { member: 'name', value: 'x' }),
+      octets,
+    )
   })
 })
 

@@ -189,13 +189,20 @@ export const servingMutations: readonly Mutation[] = [
   {
     claim: 'gateway.bytes-as-authorized',
     without: 'the octets of a body, which is written anew',
-    file: 'src/gateway/serve/forward.ts',
-    edits: [
-      [
-        'replaceName(message.body, message.offsets, tool) : message.body',
-        'replaceName(message.body, message.offsets, tool) : Buffer.from(JSON.stringify(JSON.parse(message.body.toString())))',
-      ],
-    ],
+    file: 'src/gateway/serve/as-there.ts',
+    edits: [['    ? body\n', '    ? Buffer.from(JSON.stringify(JSON.parse(body.toString())))\n']],
+  },
+  {
+    claim: 'gateway.contents-readable',
+    without: 'the question whether other resources in an answer may be read',
+    file: 'src/gateway/serve/read.ts',
+    edits: never('refusal !== undefined'),
+  },
+  {
+    claim: 'gateway.uri-is-one-place',
+    without: 'the look for what is left out of a URI',
+    file: 'src/gateway/methods.ts',
+    edits: never('isUri && notInUris.test(name)'),
   },
   {
     claim: 'gateway.answers-judged',

@@ -140,7 +140,7 @@ export const mutations: readonly Mutation[] = [
   {
     claim: 'gateway.one-reading',
     without: 'the look for two of one name but for case below the arguments',
-    file: 'src/mcp/member-names.ts',
+    file: 'src/mcp/levels.ts',
     edits: [["(level === 'arguments') return level", '(0) return level']],
     tests: ['test/mcp/bodies.test.ts'],
   },

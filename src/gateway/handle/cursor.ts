@@ -5,13 +5,15 @@ export interface Position {
   /** SPIFFE ID and pod UID. */
   readonly owner: string
   readonly era: string
+  /** The method of the list. */
+  readonly list: string
   /** How many pages have been read. */
   readonly pages: number
   /** The cursors of the upstreams that have more, by server. */
   readonly cursors: Readonly<Record<string, string>>
 }
 
-const purpose = 'countersign/cursor/1'
+const purpose = 'countersign/cursor/2'
 
 /** Longer ones of upstreams are not carried, and so is what all of them together are beyond the other bound. */
 const upstreamOctetsMax = 4096
@@ -49,9 +51,10 @@ function octetsOf(cursor: string): number {
 export function openCursor(
   seal: Seal,
   cursor: unknown,
-  { owner, era }: Pick<Position, 'owner' | 'era'>,
+  { owner, era, list }: Pick<Position, 'owner' | 'era' | 'list'>,
 ): Position | undefined {
   if (typeof cursor !== 'string') return undefined
   const position = seal.open(purpose, cursor) as Position | undefined
-  return position?.owner === owner && position.era === era ? position : undefined
+  const isOf = position?.owner === owner && position.era === era && position.list === list
+  return isOf ? position : undefined
 }

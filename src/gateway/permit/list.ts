@@ -4,53 +4,57 @@ import type { Call } from '../call.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { Decisions } from './policy.ts'
 import { toolText, type ResourceText } from './resource.ts'
-import type { Definition } from '../catalogue/definition.ts'
+import { offersOf } from './offers.ts'
+import type { Offer } from '../catalogue/offer.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Log } from '../../log.ts'
 import { isRefused, refused, type Refused } from '../refusal.ts'
 import { quarantineOf } from '../catalogue/pins.ts'
 import { servesTool, type Upstream } from '../upstream/upstream.ts'
 
-/** A tool of an upstream's page. */
-export interface ListedTool {
+/** Something of an upstream's page: a tool, or something else that it offers. */
+export interface Listed {
   readonly upstream: Upstream
-  readonly definition: Definition
+  readonly item: Offer
   readonly told: ResourceText
 }
 
-/** One upstream's page of tools. */
-export interface ToolPage {
+/** One upstream's page of a list. */
+export interface Page {
   readonly upstream: Upstream
   readonly answer: AnswerBody
 }
 
 /**
- * The tools of these pages that the caller may call, in their order: what both ceilings cover, what is not in quarantine, and what one
- * evaluation of policy leaves of that. What is hidden here is refused at the call by the same rules.
+ * What of these pages the caller may use, in their order: what both ceilings cover, what is not in quarantine, and what one evaluation of
+ * policy leaves of that. What is hidden here is refused at the call by the same rules.
  */
-export async function filterTools(
+export async function filterPages(
   call: Call,
-  pages: readonly ToolPage[],
+  pages: readonly Page[],
   filtering: Filtering,
 ): Promise<Filtered | Refused> {
   const { catalogueOf, decisions, log } = filtering
-  const listed = await Promise.all(pages.map((page) => toolsOf(call, catalogueOf, page)))
-  const { tools, cut } = withinShares(log, listed)
-  if (tools.length === 0) return { tools, cut, ageMilliseconds: 0 }
+  const isOfTools = call.message.method === 'tools/list'
+  const listed = isOfTools
+    ? await Promise.all(pages.map((page) => toolsOf(call, catalogueOf, page)))
+    : pages.map((page) => offersOf(call, log, page))
+  const { items, cut } = withinShares(log, listed)
+  if (items.length === 0) return { items, cut, ageMilliseconds: 0 }
   const decided = await decisions.decideList(
     call,
-    tools.map(({ told }) => told),
+    items.map(({ told }) => told),
   )
   if (isRefused(decided)) return decided
   // A list that is new is read in several turns of the loop.
   if (call.caller.ended !== undefined) return refused('peer', call.caller.ended)
   const { shown, ageMilliseconds } = decided
-  return { tools: tools.filter((_, index) => shown[index] === true), cut, ageMilliseconds }
+  return { items: items.filter((_, index) => shown[index] === true), cut, ageMilliseconds }
 }
 
 /** What is left of pages. */
 export interface Filtered {
-  readonly tools: readonly ListedTool[]
+  readonly items: readonly Listed[]
   /** The servers of which there was too much to decide on. */
   readonly cut: readonly string[]
   /** How long ago policy has said so. */
@@ -72,32 +76,32 @@ const askedOctetsMax = 768 * 1024
  */
 function withinShares(
   log: Log,
-  pages: readonly (readonly ListedTool[])[],
+  pages: readonly (readonly Listed[])[],
 ): Omit<Filtered, 'ageMilliseconds'> {
   const all = pages.flat()
   const total = all.reduce((sum, { told }) => sum + told.octets + 1, 0)
-  if (total <= askedOctetsMax) return { tools: all, cut: [] }
+  if (total <= askedOctetsMax) return { items: all, cut: [] }
   const share = askedOctetsMax / pages.length
   const cut: string[] = []
-  const within = pages.flatMap((tools) => {
+  const within = pages.flatMap((items) => {
     let left = share
-    const kept = tools.filter((tool) => (left -= tool.told.octets + 1) >= 0)
-    const [first] = tools
-    if (first !== undefined && kept.length < tools.length) {
+    const kept = items.filter((item) => (left -= item.told.octets + 1) >= 0)
+    const [first] = items
+    if (first !== undefined && kept.length < items.length) {
       const { server } = first.upstream.config
-      log.warn({ server, left: tools.length - kept.length }, 'list is too long, and was cut')
+      log.warn({ server, left: items.length - kept.length }, 'list is too long, and was cut')
       cut.push(server)
     }
     return kept
   })
-  return { tools: within, cut }
+  return { items: within, cut }
 }
 
 async function toolsOf(
   { caller, message }: Call,
   catalogueOf: Catalogues,
-  { upstream, answer }: ToolPage,
-): Promise<readonly ListedTool[]> {
+  { upstream, answer }: Page,
+): Promise<readonly Listed[]> {
   const catalogue = catalogueOf(upstream, message.era)
   const { ceiling } = caller.identity
   const { server } = upstream.config
@@ -110,7 +114,7 @@ async function toolsOf(
         servesTool(upstream.config, definition.name) &&
         quarantineOf(upstream.config, definition) === undefined,
     )
-    .map((definition) => ({ upstream, definition, told: toolText(server, definition) }))
+    .map((definition) => ({ upstream, item: definition, told: toolText(server, definition) }))
 }
 
 /** What bounds how long a list may be kept. */

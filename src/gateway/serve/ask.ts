@@ -57,7 +57,10 @@ async function askUpstream(asking: Asking, parts: Parts): Promise<Answer | Excha
     collectAnswer({
       ...sent(asking),
       asked: message,
-      recognizer: parts.catalogueOf(asking.upstream, message.era).recognizer(),
+      recognizer:
+        message.method === 'tools/list'
+          ? parts.catalogueOf(asking.upstream, message.era).recognizer()
+          : undefined,
       answerBytesMax,
       room: asking.reply.hold,
       repeatable: true,

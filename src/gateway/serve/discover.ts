@@ -7,6 +7,7 @@ import { timeToLive } from '../permit/list.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { gatewayInfo } from '../self.ts'
 import { askAnswer } from './ask.ts'
+import { capabilitiesOf, capabilitiesOfAll } from './capabilities.ts'
 import type { Parts } from './serve.ts'
 
 /**
@@ -33,7 +34,7 @@ export async function discover(
   const supported = versionsOf(upstream.config.eras).filter((version) => spoken.includes(version))
   const body = rewriteResult(answer, ['resultType', '_meta'], {
     supportedVersions: JSON.stringify(supported),
-    capabilities: '{"tools":{}}',
+    capabilities: JSON.stringify(capabilitiesOf(valueOf(answer, 'capabilities'), 'modern')),
     ttlMs: String(timeToLive(caller, valueOf(answer, 'ttlMs'), lifetimeNow(parts))),
     cacheScope: '"private"',
   })
@@ -48,7 +49,7 @@ export function discoverAll({ call }: Permit, reply: Reply, parts: Parts): undef
   replyResult(reply, {
     resultType: 'complete',
     supportedVersions: versionsOf(eras),
-    capabilities: { tools: {} },
+    capabilities: capabilitiesOfAll('modern'),
     ttlMs: timeToLive(caller, Number.POSITIVE_INFINITY, lifetimeNow(parts)),
     cacheScope: 'private',
     _meta: { 'io.modelcontextprotocol/serverInfo': gatewayInfo },

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { rewriteResult, valueOf, type AnswerBody } from '../../mcp/answer.ts'
+import { rewriteResult, valueOf } from '../../mcp/answer.ts'
 import { replaceVersion } from '../../mcp/edits.ts'
 import { replyBody, replyResult, type Reply } from '../door/reply.ts'
 import { helloOf, sealSession, type Sealed, type Session } from '../handle/session.ts'
@@ -9,6 +9,7 @@ import { isRefused, type Refused } from '../refusal.ts'
 import { gatewayInfo } from '../self.ts'
 import { sessionOfAnswer, type LegacySession } from '../upstream/legacy-session.ts'
 import { askAnswer } from './ask.ts'
+import { capabilitiesOf, capabilitiesOfAll } from './capabilities.ts'
 import { fault } from './fault.ts'
 import { gather, metaOfMissing } from './gather.ts'
 import { openFor } from './in-session.ts'
@@ -44,8 +45,7 @@ export async function initialize(
   const { server } = upstream.config
   const sealed = seal(permit, parts, { ...begun, version: session.version }, { [server]: session })
   if (sealed === undefined || sealed.without.length > 0) return tooLong
-  // What is not served here must not be offered here.
-  const capabilities = answer.result.has('capabilities') && toolsOf(answer) ? '{"tools":{}}' : '{}'
+  const capabilities = JSON.stringify(capabilitiesOf(valueOf(answer, 'capabilities'), 'legacy'))
   const kept = ['protocolVersion', 'serverInfo', '_meta']
   const told = rewriteResult(answer, kept, { capabilities })
   replyBody(reply, told, { headers: { 'mcp-session-id': sealed.id } })
@@ -72,7 +72,7 @@ export async function initializeAll(
   if (sealed === undefined) return tooLong
   const result = {
     protocolVersion: version,
-    capabilities: { tools: {} },
+    capabilities: capabilitiesOfAll('legacy'),
     serverInfo: gatewayInfo,
     ...meta(missing),
   }
@@ -85,11 +85,6 @@ function meta(missing: readonly string[]): object {
 }
 
 const tooLong = fault({ failed: 'bad answer', detail: 'session ids are too long' })
-
-function toolsOf(answer: AnswerBody): boolean {
-  const capabilities = valueOf(answer, 'capabilities')
-  return typeof capabilities === 'object' && capabilities !== null && 'tools' in capabilities
-}
 
 type Begun = Pick<Session, 'key' | 'version' | 'hello'>
 

@@ -1,11 +1,13 @@
 import { valueOf } from '../../mcp/answer.ts'
 import { applyEdits, splice } from '../../mcp/edits.ts'
 import { problemCodes } from '../../mcp/problem.ts'
+import { listFormOf } from '../../mcp/lists.ts'
 import { replyResultText, type Reply } from '../door/reply.ts'
+import { joinName, joinUri } from '../federated-name.ts'
 import { openCursor, sealCursor, type Position } from '../handle/cursor.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { visibleUpstreams } from '../permit/ceiling.ts'
-import { filterTools, timeToLive, type ListedTool, type ToolPage } from '../permit/list.ts'
+import { filterPages, timeToLive, type Listed, type Page } from '../permit/list.ts'
 import { isRefused, refused, type Refused } from '../refusal.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { askAnswer } from './ask.ts'
@@ -14,7 +16,7 @@ import { gather, metaOfMissing } from './gather.ts'
 import { inSession } from './in-session.ts'
 import type { Parts } from './serve.ts'
 
-/** `tools/list` at the door of all upstreams: page n is every upstream's page n, filtered in one evaluation. */
+/** A list at the door of all upstreams: page n is every upstream's page n, filtered in one evaluation. */
 export async function listAll(
   permit: Permit,
   reply: Reply,
@@ -34,13 +36,13 @@ export async function listAll(
   if (upstreams.length > 0 && pages.length === 0) {
     return fault({ failed: 'unreachable', detail: 'no upstream has answered' })
   }
-  const filtered = await filterTools(call, pages, parts)
+  const filtered = await filterPages(call, pages, parts)
   if (isRefused(filtered)) return filtered
-  const { tools, cut, ageMilliseconds } = filtered
+  const { items, cut, ageMilliseconds } = filtered
   const left = [...missing, ...cut]
   replyResultText(
     reply,
-    formatPage(permit, parts, { position, pages, tools, missing: left, ageMilliseconds }),
+    formatPage(permit, parts, { position, pages, items, missing: left, ageMilliseconds }),
   )
   return undefined
 }
@@ -49,7 +51,10 @@ function positionOf({ call }: Permit, { seal }: Parts): Position | 'invalid' | u
   const { message, caller } = call
   const { cursor } = message.params as { readonly cursor?: unknown }
   if (cursor === undefined) return undefined
-  return openCursor(seal, cursor, { owner: caller.owner, era: message.era }) ?? 'invalid'
+  return (
+    openCursor(seal, cursor, { owner: caller.owner, era: message.era, list: message.method }) ??
+    'invalid'
+  )
 }
 
 const invalidCursor: Refused = refused('target', {
@@ -68,7 +73,7 @@ async function pageOf(
     readonly signal: AbortSignal
   },
   parts: Parts,
-): Promise<ToolPage | Refused> {
+): Promise<Page | Refused> {
   const { permit, reply, upstream, position, signal } = asked
   const { server } = upstream.config
   const { message } = permit.call
@@ -83,7 +88,8 @@ async function pageOf(
     use: (session) => askAnswer({ permit, reply, upstream, body, session, signal }, parts),
   })
   if (isRefused(answer)) return answer
-  return answer.result === undefined
+  // What a server has none of, it may not know the method of.
+  return answer.result === undefined && message.method === 'tools/list'
     ? fault({ failed: 'bad answer', detail: 'answer is an error' })
     : { upstream, answer }
 }
@@ -93,20 +99,28 @@ function formatPage(
   { seal, now, limits }: Parts,
   union: {
     readonly position: Position | undefined
-    readonly pages: readonly ToolPage[]
-    readonly tools: readonly ListedTool[]
+    readonly pages: readonly Page[]
+    readonly items: readonly Listed[]
     readonly missing: readonly string[]
     readonly ageMilliseconds: number
   },
 ): string {
-  const { position, pages, tools, ageMilliseconds } = union
+  const { position, pages, items, ageMilliseconds } = union
   const { caller, message } = call
   const { owner } = caller
   const { era } = message
-  const members = [`"tools":[${tools.map(renamed).join(',')}]`]
+  const { member = 'tools' } = listFormOf(message.method) ?? {}
+  const named = member === 'tools' || member === 'prompts' ? joinName : joinUri
+  const members = [`"${member}":[${items.map((each) => renamed(each, named)).join(',')}]`]
   const { cursors, ended } = nextCursors(position, pages)
   const read = 1 + (position?.pages ?? 0)
-  const { cursor, without } = sealCursor(seal, { owner, era, pages: read, cursors })
+  const { cursor, without } = sealCursor(seal, {
+    owner,
+    era,
+    list: message.method,
+    pages: read,
+    cursors,
+  })
   if (cursor !== undefined) members.push(`"nextCursor":${JSON.stringify(cursor)}`)
   const missing = [...union.missing, ...ended, ...without]
   if (missing.length > 0) members.push(`"_meta":${JSON.stringify(metaOfMissing(missing))}`)
@@ -127,7 +141,7 @@ const pagesMax = 1000
 /** The cursors of those that have more, and the servers that say so and cannot be followed. */
 function nextCursors(
   position: Position | undefined,
-  pages: readonly ToolPage[],
+  pages: readonly Page[],
 ): {
   readonly cursors: Readonly<Record<string, string>>
   readonly ended: readonly string[]
@@ -146,8 +160,11 @@ function nextCursors(
   return { cursors, ended }
 }
 
-/** The definition under its name at this door. */
-function renamed({ upstream, definition }: ListedTool): string {
-  const text = JSON.stringify(`${upstream.config.server}_${definition.name}`)
-  return applyEdits(definition.octets, [{ ...definition.nameSpan(), text }]).toString('utf8')
+/** An item under its name at this door. */
+function renamed(
+  { upstream, item }: Listed,
+  named: (server: string, name: string) => string,
+): string {
+  const text = JSON.stringify(named(upstream.config.server, item.name))
+  return applyEdits(item.octets, [{ ...item.nameSpan(), text }]).toString('utf8')
 }

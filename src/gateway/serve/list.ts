@@ -1,14 +1,15 @@
 import { removeMember, setMembers, valueOf, type AnswerBody } from '../../mcp/answer.ts'
 import { applyEdits, type Edit } from '../../mcp/edits.ts'
+import { listFormOf } from '../../mcp/lists.ts'
 import type { Call } from '../call.ts'
 import { replyBody, type Reply } from '../door/reply.ts'
 import type { Permit } from '../permit/authorize.ts'
 import {
-  filterTools,
+  filterPages,
   timeToLive,
   type Filtered,
   type Lasting,
-  type ListedTool,
+  type Listed,
 } from '../permit/list.ts'
 import { isRefused, statusOfAnswer, type Refused } from '../refusal.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -16,7 +17,7 @@ import { askAnswer } from './ask.ts'
 import { atItsDoor } from './in-session.ts'
 import type { Parts } from './serve.ts'
 
-/** `tools/list` at the door of one upstream: its page without what the caller may not call; every other octet is kept. */
+/** A list at the door of one upstream: its page without what the caller may not use; every other octet is kept. */
 export async function list(
   permit: Permit,
   reply: Reply,
@@ -34,7 +35,7 @@ export async function list(
     replyBody(reply, answer.octets, { status: statusOfAnswer(answer.status, message) })
     return undefined
   }
-  const filtered = await filterTools(permit.call, [{ upstream, answer }], parts)
+  const filtered = await filterPages(permit.call, [{ upstream, answer }], parts)
   if (isRefused(filtered)) return filtered
   const page = { upstream, answer, ...filtered }
   replyBody(reply, applyEdits(answer.octets, editsOf(permit, parts, page)))
@@ -46,10 +47,10 @@ function editsOf(
   { now, limits, log }: Parts,
   page: Filtered & { readonly upstream: Upstream; readonly answer: AnswerBody },
 ): readonly Edit[] {
-  const { upstream, answer, tools, ageMilliseconds } = page
+  const { upstream, answer, items, ageMilliseconds } = page
   const { listSecondsMax } = limits
   const lasting = { now: now(), listSecondsMax, ageMilliseconds }
-  const edits = [...editsOfTools(call, answer, tools, lasting)]
+  const edits = [...editsOfItems(call, answer, items, lasting)]
   const { cursor } = call.message.params
   if (cursor === undefined || cursor !== valueOf(answer, 'nextCursor')) return edits
   const { server } = upstream.config
@@ -57,21 +58,22 @@ function editsOf(
   return [...edits, ...removeMember(answer, 'nextCursor')]
 }
 
-function editsOfTools(
+function editsOfItems(
   call: Call,
   answer: AnswerBody,
-  tools: readonly ListedTool[],
+  items: readonly Listed[],
   lasting: Lasting,
 ): readonly Edit[] {
-  const kept = arrayOf(tools)
-  if (call.message.era !== 'modern') return setMembers(answer, { tools: kept })
+  const member = listFormOf(call.message.method)?.member ?? 'tools'
+  const kept = { [member]: arrayOf(items) }
+  if (call.message.era !== 'modern') return setMembers(answer, kept)
   const ttlMs = timeToLive(call.caller, valueOf(answer, 'ttlMs'), lasting)
-  return setMembers(answer, { tools: kept, ttlMs: String(ttlMs), cacheScope: '"private"' })
+  return setMembers(answer, { ...kept, ttlMs: String(ttlMs), cacheScope: '"private"' })
 }
 
-/** The definitions as they came, in octets: of a long list a text would be made twice. */
-function arrayOf(tools: readonly ListedTool[]): Buffer {
-  const parts = tools.flatMap(({ definition }) => [comma, definition.octets])
+/** The items as they came, in octets: of a long list a text would be made twice. */
+function arrayOf(items: readonly Listed[]): Buffer {
+  const parts = items.flatMap(({ item }) => [comma, item.octets])
   return Buffer.concat([bracket.open, ...parts.slice(1), bracket.close])
 }
 

@@ -4,7 +4,12 @@ import { openCursor, sealCursor } from '../../../src/gateway/handle/cursor.ts'
 import { createSeal } from '../../../src/gateway/handle/seal.ts'
 
 const seal = createSeal({ key: Buffer.alloc(32, 7) })
-const position = { owner: 'spiffe://test.example/ns/a/sa/b pod', era: 'modern', pages: 1 }
+const position = {
+  owner: 'spiffe://test.example/ns/a/sa/b pod',
+  era: 'modern',
+  list: 'tools/list',
+  pages: 1,
+}
 
 test('a cursor carries those of the upstreams, an empty one too', () => {
   const cursors = { files: '', web: 'c2' }
@@ -41,6 +46,7 @@ test('of cursors that are too much together the longest are not carried, and the
 for (const [what, other] of Object.entries({
   'another owner': { owner: 'spiffe://test.example/ns/a/sa/b other-pod' },
   'the other era': { era: 'legacy' },
+  'another list': { list: 'resources/list' },
 })) {
   test(`a cursor is none for ${what}`, () => {
     const { cursor } = sealCursor(seal, { ...position, cursors: { web: 'c2' } })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Call } from '../../../src/gateway/call.ts'
 import { parseDefinition } from '../../../src/gateway/catalogue/definition.ts'
-import { filterTools, type Filtering, type ToolPage } from '../../../src/gateway/permit/list.ts'
+import { filterPages, type Filtering, type Page } from '../../../src/gateway/permit/list.ts'
 import { identityRefusal, isRefused } from '../../../src/gateway/refusal.ts'
 import { parseToolScope } from '../../../src/identity/tool-scope.ts'
 import { silentLog } from '../../../src/log.ts'
@@ -17,7 +17,7 @@ test('a list is not given to a caller that has ended while it was read', async (
       identity: { ceiling: { models: [], toolScopes: [parseToolScope('files:*')] } },
       ended: undefined as unknown,
     }
-    const call = { caller, message: { era: 'modern' } } as unknown as Call
+    const call = { caller, message: { era: 'modern', method: 'tools/list' } } as unknown as Call
     const filtering = {
       catalogueOf: () => ({
         async learn() {
@@ -31,8 +31,8 @@ test('a list is not given to a caller that has ended while it was read', async (
     const page = {
       upstream: { config: { server: 'files' } },
       answer: { octets: Buffer.alloc(0), list: {} },
-    } as unknown as ToolPage
-    const filtered = await filterTools(call, [page], filtering)
+    } as unknown as Page
+    const filtered = await filterPages(call, [page], filtering)
     assert.equal(isRefused(filtered), isEnded)
     if (isRefused(filtered)) assert.equal(filtered.check, 'peer')
   }

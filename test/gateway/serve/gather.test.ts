@@ -54,7 +54,7 @@ const faults: Readonly<Record<string, Answer>> = {
 }
 
 /** Time enough for whoever answers, on a busy machine too. */
-const limits = { federationWaitMilliseconds: 1000 }
+const limits = { federationWaitMilliseconds: 2000 }
 
 const openFaulty = (answer: Answer): Promise<World> =>
   openWorld({ answers: { files: answerBoth({ name: 'files' }), web: answer }, limits })

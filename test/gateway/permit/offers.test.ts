@@ -31,6 +31,25 @@ const contents: Readonly<Record<string, readonly string[]>> = {
   'file:///srv/leak': ['file:///srv/leak', 'file:///etc/passwd'],
 }
 
+/** What an upstream lists, in two pages; some of it is not fit, some not granted. */
+const lists: Readonly<Record<string, readonly [member: string, ...pages: readonly string[]]>> = {
+  'prompts/list': [
+    'prompts',
+    '[{"name":"review","vendor":{"x":[1, 2.50]}},{"name":"other"},{"name":1},{"name":"a","NAME":"review"}]',
+    '[{"description":"s","name":"summary"},{"name":"secret"}]',
+  ],
+  'resources/list': [
+    'resources',
+    '[{"uri":"file:///srv/a","name":"a"},{"uri":"file:///etc/passwd","name":"b"},{"name":"c"}]',
+    '[{"uri":"file:///srv/../x","name":"d"},{"name":"e","uri":"file:///srv/b\\tc"},{"name":"f", "uri":"file:///srv/f"}]',
+  ],
+  'resources/templates/list': [
+    'resourceTemplates',
+    '[{"uriTemplate":"x:{id}","name":"x"},{"uriTemplate":"y:{id}","name":"y"}]',
+    '[{"uriTemplate":"file:///srv/{name}","name":"z"},{"uriTemplate":"{+any}","name":"any"}]',
+  ],
+}
+
 const tools = answerBoth({ name: 'files' })
 const offers: Answer = (message, response, request) => {
   const { params = {} } = message
@@ -41,7 +60,12 @@ const offers: Answer = (message, response, request) => {
       response,
       `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":{${complete}${text}}}`,
     )
-  if (message.method === 'prompts/get')
+  const [member, ...pages] = lists[message.method] ?? []
+  if (member !== undefined) {
+    const isLast = params['cursor'] !== undefined
+    const cache = meta === undefined ? '' : ',"ttlMs":9e9,"cacheScope":"public"'
+    give(`"${member}":${pages[Number(isLast)]}${isLast ? '' : ',"nextCursor":"two"'}${cache}`)
+  } else if (message.method === 'prompts/get')
     give(`"messages":[],"description":${JSON.stringify(params['name'])}`)
   else if (message.method === 'completion/complete')
     give('"completion":{"values":["a"],"big":9007199254740993}')
@@ -115,8 +139,38 @@ describe('what a server offers beside its tools', { concurrency: 4 }, () => {
           assert.ok(!JSON.stringify(body).includes('files'), JSON.stringify(body))
       })
 
+      test(`is listed as far as it is granted, ${era} at ${door}`, async () => {
+        requirement('policy.list-is-call')
+        await using world = await open()
+        const ask = await speaker(await world.agent(), era, door)
+        const want: Readonly<Record<string, readonly [string, readonly string[]]>> = {
+          'prompts/list': ['name', ['review', 'summary'].map(named)],
+          'resources/list': ['uri', ['file:///srv/a', 'file:///srv/f'].map(placed)],
+          'resources/templates/list': ['uriTemplate', ['x:{id}', 'file:///srv/{name}'].map(placed)],
+        }
+        for (const [method, [member, names]] of Object.entries(want)) {
+          const [listed = ''] = lists[method] ?? []
+          const first = await ask(method, {})
+          const second = await ask(method, { cursor: first.json.result?.['nextCursor'] })
+          const items = [first, second].flatMap(({ json }) => json.result?.[listed] as object[])
+          const got = items.map((item) => (item as Record<string, unknown>)[member])
+          assert.deepEqual(got, names)
+          for (const { json, text } of [first, second]) {
+            assert.equal(json.result?.['cacheScope'], era === 'modern' ? 'private' : undefined)
+            assert.ok(!text.includes('passwd') && !text.includes('secret'), text)
+          }
+          if (isAll) {
+            const stolen = await ask('tools/list', { cursor: first.json.result?.['nextCursor'] })
+            assert.equal(stolen.json.error?.code, -32602)
+          }
+        }
+        const prompts = await ask('prompts/list', {})
+        assert.ok(prompts.text.includes('"vendor":{"x":[1, 2.50]}'), prompts.text)
+      })
+
       test(`is refused where nobody granted it, ${era} at ${door}`, async () => {
         requirement('policy.nothing-granted-nothing-allowed')
+        requirement('gateway.uri-is-one-place')
         await using world = await open()
         const ask = await speaker(await world.agent(), era, door)
         const asked = [
@@ -170,6 +224,7 @@ describe('what a server offers beside its tools', { concurrency: 4 }, () => {
   })
 
   test('is nothing where white space or control characters stand in a URI', async () => {
+    requirement('gateway.uri-is-one-place')
     await using world = await open()
     const ask = await speaker(await world.agent(), 'modern', '/mcp/files')
     for (const uri of [
@@ -195,13 +250,14 @@ describe('the contents of a resource', () => {
     await using world = await open()
     const ask = await speaker(await world.agent(), 'modern', '/mcp')
     const reply = await ask('resources/read', { uri: 'files+file:///srv/folder/' })
-    const uris = (reply.json.result?.['contents'] as { uri: string }[]).map(({ uri }) => uri)
+    const read = reply.json.result?.['contents'] as readonly { readonly uri: string }[] | undefined
+    const uris = read?.map(({ uri }) => uri)
     assert.deepEqual(uris, ['files+file:///srv/folder/1', 'files+file:///srv/folder/2'])
     assert.equal(world.events.at(-1)?.path, 'countersign/mcp/list')
   })
 
   test('are not told where one of them may not be read', async () => {
-    requirement('policy.list-is-call')
+    requirement('gateway.contents-readable')
     await using world = await open()
     const ask = await speaker(await world.agent(), 'modern', '/mcp/files')
     const reply = await ask('resources/read', { uri: 'file:///srv/leak' })

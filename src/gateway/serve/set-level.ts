@@ -1,0 +1,54 @@
+import { problemCodes } from '../../mcp/problem.ts'
+import { replyResult, type Reply } from '../door/reply.ts'
+import type { Permit } from '../permit/authorize.ts'
+import { visibleUpstreams } from '../permit/ceiling.ts'
+import { refused, type Refused } from '../refusal.ts'
+import { askAnswer } from './ask.ts'
+import { forward } from './forward.ts'
+import { gather } from './gather.ts'
+import { inSession } from './in-session.ts'
+import type { Parts, Serve } from './serve.ts'
+
+/** RFC 5424 §6.2.1, as MCP 2025-11-25 logging names them. */
+const levels: ReadonlySet<unknown> = new Set([
+  'debug',
+  'info',
+  'notice',
+  'warning',
+  'error',
+  'critical',
+  'alert',
+  'emergency',
+])
+
+const noLevel: Refused = refused('target', {
+  status: 200,
+  code: problemCodes.invalidParams,
+  message: `params.level is no level, want=${[...levels].join('|')}`,
+})
+
+/** `logging/setLevel` at the door of one upstream: its session has the level. */
+export const setLevel: Serve = (permit, reply, parts) =>
+  levels.has(permit.call.message.params['level']) ? forward(permit, reply, parts) : noLevel
+
+/** The same at the door of all: each upstream of the session is told. One that logs nothing says so, and that is nobody's fault. */
+export async function setLevelOfAll(
+  permit: Permit,
+  reply: Reply,
+  parts: Parts,
+): Promise<Refused | undefined> {
+  const { call } = permit
+  const { body, params } = call.message
+  if (!levels.has(params['level'])) return noLevel
+  await gather(
+    visibleUpstreams(call, parts.upstreams),
+    (upstream, signal) =>
+      inSession(permit, parts, {
+        upstream,
+        use: (session) => askAnswer({ permit, reply, upstream, body, session, signal }, parts),
+      }),
+    parts,
+  )
+  replyResult(reply, {})
+  return undefined
+}
