@@ -122,7 +122,7 @@ describe('handshakes', () => {
 
   test('one that takes long leaves its place, and as many of a party as its share is may go on', async () => {
     requirement('gateway.handshakes-take-turns')
-    const stage = openStage({ turnMilliseconds: 50 })
+    const stage = openStage({ turnMilliseconds: 50, waitMilliseconds: 600_000 })
     const silent = 'abcdefgh'.split('').flatMap((tenant) => stage.come(`${tenant} 1`, 8))
     await settled(stage)
     const [late] = stage.come('late 1', 1)
