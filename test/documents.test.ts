@@ -8,6 +8,7 @@ import { signerSchema } from '../src/cli/signer-configuration.ts'
 import { limitRanges } from '../src/gateway/limits.ts'
 import { createMetrics } from '../src/metrics.ts'
 import manifest from '../package.json' with { type: 'json' }
+import { mutations } from './mutations/table.ts'
 import { requirements } from './requirements.ts'
 import { citations } from './support/citations.ts'
 import { filesUnder, readSourceFile, root } from './support/source-tree.ts'
@@ -267,6 +268,27 @@ test('each class of attack stands in the threat model with the tests that try it
         (id) => `${id}, tried in ${(cited.get(id) ?? []).map((path) => `\`${path}\``).join(', ')}`,
       )
       .toSorted(),
+  )
+})
+
+test('the page of mutations tells of defences that there are, and of none whose absence nobody noticed', () => {
+  const { text } = readSourceFile('docs/MUTATIONS.md')
+  const line = /^- (`[a-z]+\.[a-z-]+`, without .*? \(`[^`]+`\)): (?!\*\*nobody\*\*)\S.*$/gm
+  const told = [...text.matchAll(line)].map(([, defence]) => defence)
+  assert.equal(told.length, text.match(/^- /gm)?.length, 'want=a defence and a title in each line')
+  const table = mutations.map(
+    ({ claim, without, file }) => `\`${claim}\`, without ${without} (\`${file}\`)`,
+  )
+  assert.deepEqual(
+    told.filter((defence) => !table.includes(defence ?? '')),
+    [],
+    'want=npm run test:mutations -- --write',
+  )
+  assert.ok(text.includes(`Of ${told.length} defences that were taken away, the absence of none`))
+  // Whoever adds a defence takes it away once; the page may wait for a whole run, but not for long.
+  assert.ok(
+    told.length >= 0.9 * table.length,
+    `the page tells of ${told.length} of ${table.length}`,
   )
 })
 

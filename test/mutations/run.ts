@@ -62,12 +62,16 @@ async function loads(file: string, copy: string): Promise<boolean> {
   return code === 0
 }
 
-/** Suites that need more than Node, or minutes. */
+/** Suites that need more than Node, or minutes: they are run where nothing else proves a claim. */
 const elsewhere = /^test\/(chart|cluster|faults|node|package|sdks)\//
 
 function testsOf({ claim, tests }: Mutation): readonly string[] {
-  const citing = (cited.get(claim) ?? []).filter((path) => !elsewhere.test(path))
-  return tests ?? citing.filter((path) => path.endsWith('.ts'))
+  if (tests !== undefined) return tests
+  const citing = (cited.get(claim) ?? []).filter((path) => path.endsWith('.ts'))
+  const near = citing.filter((path) => !elsewhere.test(path))
+  // Without a file to run Node would run all that there are.
+  if (citing.length === 0) throw new Error(`no test cites ${claim}`)
+  return near.length > 0 ? near : citing
 }
 
 async function tryWithout(mutation: Mutation, copy: string): Promise<Outcome> {

@@ -57,13 +57,6 @@ export const servingMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.unread-answers-bounded',
-    without: 'the share of what an answer says it will be',
-    file: 'src/gateway/upstream/exchange.ts',
-    edits: [['return full === undefined ? head : noRoom(full)', 'return head']],
-    tests: ['test/gateway/door/unsent.test.ts'],
-  },
-  {
-    claim: 'gateway.unread-answers-bounded',
     without: 'the share of an answer that is larger than what was read for it',
     file: 'src/gateway/door/unsent.ts',
     edits: [['hold.send(body.length) !== undefined', 'false']],
