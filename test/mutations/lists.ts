@@ -58,6 +58,12 @@ export const listMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.lists-bounded-while-read',
+    without: 'the bound on the octets of definitions that are kept',
+    file: 'src/gateway/catalogue/known-definitions.ts',
+    edits: [[' || this.#octets + octets.length > octetsMax', '']],
+  },
+  {
+    claim: 'gateway.lists-bounded-while-read',
     without: 'the count of what a known list holds',
     file: listed,
     edits: [['    room.left -= known.values\n', '']],

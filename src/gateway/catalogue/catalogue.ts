@@ -5,6 +5,7 @@ import type { Metrics } from '../../metrics.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import type { Turns } from '../turns.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
+import { KnownDefinitions } from './known-definitions.ts'
 import { parseDefinition, type Definition } from './definition.ts'
 import type { Listed } from './list-upstream.ts'
 import { createPages, readEach, singleOf, type Candidate } from './pages.ts'
@@ -35,16 +36,18 @@ export interface CatalogueOptions {
   readonly freshSeconds?: number
   /** The least time between two lists: callers of unknown tools cannot flood an upstream. Default 2. */
   readonly pauseSeconds?: number
-  readonly toolsMax?: number
 }
 
 /** The kinds of unfit definitions that are logged: an upstream may not fill the log. */
 const complaintsMax = 32
 
+/** As much as is read of one list. */
+const keptMost = { toolsMax: 10_000, octetsMax: 32 * 1024 * 1024 }
+
 export function createCatalogue(options: CatalogueOptions): Catalogue {
   const { list, now, log, server, turns } = options
-  const { freshSeconds = 60, pauseSeconds = 2, toolsMax = 10_000 } = options
-  let definitions = new Map<string, Definition>()
+  const { freshSeconds = 60, pauseSeconds = 2 } = options
+  let definitions = new KnownDefinitions(keptMost)
   let listedAt = Number.NEGATIVE_INFINITY
   let listing: Promise<void> | undefined
   let failure: ExchangeFailure | undefined
@@ -58,8 +61,9 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     const found = await readEach(listed.definitions, read, turns)
     const fit = found.filter((definition) => definition !== undefined)
     // What a list lacks that is not whole may be there as it was.
-    const next = new Map(failure === undefined ? [] : definitions)
-    for (const definition of singleOf(fit, complain)) keep(next, definition, toolsMax)
+    const before = failure === undefined ? undefined : definitions
+    const next = new KnownDefinitions(keptMost, before)
+    for (const definition of singleOf(fit, complain)) next.keep(definition)
     definitions = next
     if (failure === undefined) return
     const { failed: why, detail } = failure
@@ -75,7 +79,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     return undefined
   }
   function keepAll(listed: readonly Definition[]): readonly Definition[] {
-    for (const definition of listed) keep(definitions, definition, toolsMax)
+    for (const definition of listed) definitions.keep(definition)
     return listed
   }
   function refreshOnce(): Promise<void> {
@@ -109,10 +113,6 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     learn: (octets, list) => whenThere(pages.read(octets, list), keepAll),
     recognizer: () => pages.recognizer(),
   }
-}
-
-function keep(known: Map<string, Definition>, definition: Definition, toolsMax: number): void {
-  if (known.size < toolsMax || known.has(definition.name)) known.set(definition.name, definition)
 }
 
 /** Counts every unfit definition, and logs each kind once. */
