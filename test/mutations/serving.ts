@@ -104,6 +104,21 @@ export const servingMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.handshakes-take-turns',
+    without: 'the one turn in which those begin that have a place',
+    file: 'src/gateway/door/handshakes.ts',
+    edits: [['if (isDue || left.length === 0)', 'if (left.length === 0)']],
+  },
+  {
+    claim: 'gateway.handshakes-take-turns',
+    without: 'the end of those that have a place and have not begun, when all closes',
+    file: 'src/gateway/door/handshakes.ts',
+    edits: [
+      ['raw, hasBegun } of known', 'raw, isSeated } of known'],
+      ['if (!hasBegun)', 'if (isSeated !== true)'],
+    ],
+  },
+  {
+    claim: 'gateway.handshakes-take-turns',
     without: 'what certificates have shown of addresses',
     file: 'src/gateway/door/listener.ts',
     edits: never('account !== undefined'),

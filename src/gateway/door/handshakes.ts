@@ -19,7 +19,7 @@ export interface HandshakesOptions extends SharePercents {
 export interface Handshakes {
   /** The handshake of this connection is done. */
   done(socket: Socket): void
-  /** Ends those who wait. */
+  /** Ends those that have not begun. */
   close(): void
 }
 
@@ -27,6 +27,8 @@ interface Waiting extends Guest {
   readonly raw: Socket
   readonly endpoint: string
   timer: NodeJS.Timeout | undefined
+  /** Not yet where it has a seat and waits for its turn of the loop. */
+  hasBegun: boolean
   isSlow: boolean
 }
 
@@ -54,6 +56,7 @@ export function takeTurns(
   const slow = createShares(handshakesMax, options)
   const known = new Map<string, Waiting>()
   const begin = fewAtATime((one) => {
+    one.hasBegun = true
     one.timer = setTimeout(giveWay, turnMilliseconds, one)
     for (const each of begins) each.call(server, one.raw)
   })
@@ -76,6 +79,7 @@ export function takeTurns(
       endpoint: endpointOf(raw),
       account: accountOf(raw.remoteAddress ?? ''),
       timer: undefined,
+      hasBegun: false,
       isSlow: false,
       seated: () => begin(one),
       turnedAway: () => raw.destroy(),
@@ -95,7 +99,8 @@ export function takeTurns(
       if (one !== undefined) over(one)
     },
     close() {
-      for (const { raw, isSeated } of known.values()) if (isSeated !== true) raw.destroy()
+      // A place that is left here seats the next, which has not begun either and is ended in its turn.
+      for (const { raw, hasBegun } of known.values()) if (!hasBegun) raw.destroy()
     },
   }
 }
@@ -103,14 +108,22 @@ export function takeTurns(
 /** Does so much in one turn of the loop, and the rest in the next ones, as far as it is still there. */
 function fewAtATime(begin: (one: Waiting) => void): (one: Waiting) => void {
   let left: Waiting[] = []
+  let isDue = false
+  function goLater(): void {
+    // One that begins may seat the next: a second turn for it would be one turn of the loop with twice as many.
+    if (isDue || left.length === 0) return
+    isDue = true
+    setImmediate(go)
+  }
   function go(): void {
     const there = left.filter(({ raw }) => !raw.destroyed)
     left = there.slice(begunMax)
     for (const one of there.slice(0, begunMax)) begin(one)
-    if (left.length > 0) setImmediate(go)
+    isDue = false
+    goLater()
   }
   return (one) => {
     left.push(one)
-    if (left.length === 1) setImmediate(go)
+    goLater()
   }
 }

@@ -36,11 +36,18 @@ interface Stage {
 }
 
 function openStage(
-  more: { readonly turnMilliseconds?: number; readonly waitMilliseconds?: number } = {},
+  more: {
+    readonly turnMilliseconds?: number
+    readonly waitMilliseconds?: number
+    readonly onBegin?: (raw: Raw) => void
+  } = {},
 ): Stage {
   const server = new EventEmitter()
   const begun: Raw[] = []
-  server.on('connection', (raw: Raw) => begun.push(raw))
+  server.on('connection', (raw: Raw) => {
+    begun.push(raw)
+    more.onBegin?.(raw)
+  })
   const handshakes = takeTurns(server, {
     ...defaultLimits,
     handshakesMax: 16,
@@ -120,6 +127,22 @@ describe('handshakes', () => {
     assert.equal(stage.begun.length, 8)
   })
 
+  test('one that seats another while it begins makes no second turn of its own', async () => {
+    requirement('gateway.handshakes-take-turns')
+    const onBegin = ({ remoteAddress }: Raw): void => {
+      if (remoteAddress !== 'a 1') return
+      for (const tenant of 'bcdefghij') stage.come(`${tenant} 1`, 1)
+    }
+    const stage = openStage({ onBegin })
+    stage.come('a 1', 1)
+    await nextTurn()
+    assert.equal(stage.begun.length, 1)
+    await nextTurn()
+    assert.equal(stage.begun.length, 5)
+    await nextTurn()
+    assert.equal(stage.begun.length, 9)
+  })
+
   test('one that takes long leaves its place, and as many of a party as its share is may go on', async () => {
     requirement('gateway.handshakes-take-turns')
     const stage = openStage({ turnMilliseconds: 50, waitMilliseconds: 600_000 })
@@ -186,6 +209,22 @@ describe('handshakes', () => {
     assert.deepEqual(
       raws.filter(({ destroyed }) => !destroyed),
       stage.begun,
+    )
+    for (const raw of raws) raw.destroy()
+  })
+  test('when all closes, those that have a place and have not begun are ended, and none begins after it', async () => {
+    requirement('gateway.handshakes-take-turns')
+    const stage = openStage()
+    const raws = 'abcdefgh'.split('').flatMap((tenant) => stage.come(`${tenant} 1`, 2))
+    await nextTurn()
+    const begun = stage.begun.slice()
+    assert.equal(begun.length, 4)
+    stage.handshakes.close()
+    await settled(stage)
+    assert.deepEqual(stage.begun, begun)
+    assert.deepEqual(
+      raws.filter(({ destroyed }) => !destroyed),
+      begun,
     )
     for (const raw of raws) raw.destroy()
   })
