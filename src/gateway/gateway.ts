@@ -94,7 +94,7 @@ const defaultDrain: DrainTimes = { graceSeconds: 5, callSecondsMax: 10 }
 
 /** Opens an MCP gateway. Throws `gateway/upstream`, `gateway/session-key`. */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { listen, credential, trustBundle, now, log, metrics, staleSecondsMax = 120 } = options
+  const { listen, credential, now, log, metrics, staleSecondsMax = 120 } = options
   const limits = { ...defaultLimits, ...options.limits }
   const tools = openUpstreams(options, limits)
   const { current: upstreams } = tools
@@ -131,12 +131,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     newDecisionId,
   })
   const listener = await openListener({
-    listen,
-    credential,
-    trustBundle,
-    log,
+    ...options,
     serve: createDoors(handle),
-    delay: options.delay,
     accept: (socket) => callers.accept(socket),
     times: { unreadMilliseconds: limits.unsentSecondsMax * 1000 },
     limits,

@@ -119,6 +119,18 @@ export const servingMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.handshakes-take-turns',
+    without: 'the tenants that share an address',
+    file: 'src/gateway/door/owners.ts',
+    edits: [[' || now() - found.otherSeenAt <= sharedMilliseconds', '']],
+  },
+  {
+    claim: 'gateway.handshakes-take-turns',
+    without: 'the time after which an address is its newest tenant’s alone',
+    file: 'src/gateway/door/owners.ts',
+    edits: [['now() - found.otherSeenAt <= sharedMilliseconds', 'found.otherSeenAt >= 0']],
+  },
+  {
+    claim: 'gateway.handshakes-take-turns',
     without: 'what certificates have shown of addresses',
     file: 'src/gateway/door/listener.ts',
     edits: never('account !== undefined'),

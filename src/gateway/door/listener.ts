@@ -55,6 +55,8 @@ export interface ListenerOptions extends TlsMaterial {
   readonly endConnections: () => void
   readonly log: Log
   readonly times?: Partial<ListenerTimes>
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
   readonly delay?: Delay | undefined
 }
 
@@ -114,10 +116,10 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
 /** Bounds what it costs to find out who comes: by the address that it comes from, and by whose that is as far as it is known. */
 function boundNewcomers(
   server: Server,
-  { accept, limits, times }: ListenerOptions,
+  { accept, limits, times, now }: ListenerOptions,
 ): { readonly close: () => void } {
   const { handshakeMilliseconds, turnMilliseconds } = { ...defaultTimes, ...times }
-  const owners = createOwners()
+  const owners = createOwners(now)
   const handshakes = takeTurns(server, {
     ...limits,
     waitingMax: limits.strangersMax,

@@ -15,22 +15,50 @@ export interface Owners {
 /** Those learned last. */
 const knownMax = 16_384
 
-export function createOwners(): Owners {
-  /** `undefined`: several tenants have come from there, so it is nobody's. */
-  const known = new Map<string, Account | undefined>()
+/**
+ * How long a tenant keeps an address from being another's alone after it was last seen there. Addresses of pods are used again: without
+ * an end to it those of a whole node would be nobody's after some days.
+ */
+const sharedMilliseconds = 600_000
+
+interface Known {
+  /** The newest, and when it was last seen there. */
+  readonly account: Account
+  readonly seenAt: number
+  /** When another tenant last was. */
+  readonly otherSeenAt: number
+}
+
+/** `now`: milliseconds since the epoch. */
+export function createOwners(now: () => number): Owners {
+  const known = new Map<string, Known>()
+
+  /** Undefined where nobody has been seen, and where several tenants come from: that is nobody's. */
+  function ownerOf(address: string): Account | undefined {
+    const found = known.get(address)
+    if (found === undefined || now() - found.otherSeenAt <= sharedMilliseconds) return undefined
+    return found.account
+  }
+  function otherSeenAt(before: Known | undefined, [tenant]: Account): number {
+    if (before === undefined) return Number.NEGATIVE_INFINITY
+    return before.account[0] === tenant ? before.otherSeenAt : before.seenAt
+  }
   return {
-    of: (address) => known.get(address) ?? strangersAt(address),
+    of: (address) => ownerOf(address) ?? strangersAt(address),
     partyOf(address) {
-      const account = known.get(address)
+      const account = ownerOf(address)
       return account === undefined ? address : `tenant ${account[0]}`
     },
     learn(address, account) {
       const before = known.get(address)
-      const isOfSeveral = known.has(address) && before?.[0] !== account[0]
       known.delete(address)
       const [oldest] = known.keys()
       if (known.size >= knownMax && oldest !== undefined) known.delete(oldest)
-      known.set(address, isOfSeveral ? undefined : account)
+      known.set(address, {
+        account,
+        seenAt: now(),
+        otherSeenAt: otherSeenAt(before, account),
+      })
     },
   }
 }

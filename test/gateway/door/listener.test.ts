@@ -46,6 +46,7 @@ async function openStage(
     endConnections: () => {},
     serve: answer,
     log: silentLog,
+    now: Date.now,
     ...options,
   })
   const begin = (localAddress = '127.0.0.1'): TLSSocket => {
@@ -262,6 +263,7 @@ test('a port that is taken is told, and leaves nothing behind', async () => {
     endConnections: () => {},
     serve: () => {},
     log: silentLog,
+    now: Date.now,
   })
   await assert.rejects(opening, { code: 'EADDRINUSE' })
   assert.equal(listeners, 0)
