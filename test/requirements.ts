@@ -215,6 +215,12 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'nothing is begun for a caller that has gone away while it was judged',
     source: 'reproduced: a call without a caller, which no bound counted',
   },
+  'gateway.gone-callers-charged': {
+    claim:
+      'what a request takes is its caller’s until its answer is over and nothing is done for it any more, whichever is later',
+    source:
+      'reproduced: 30 lists of 8 MiB in line whose callers had gone, 265 MiB charged to nobody',
+  },
   'gateway.lists-end-with-certificates': {
     claim:
       'no list may be kept by its caller for longer than the certificate lasts that it was made for',

@@ -33,6 +33,7 @@ import {
 import { whenThere, type Soon } from './soon.ts'
 import type { RefusalLog } from './refusal-log.ts'
 import { end } from './serve/end.ts'
+import { Stay } from './stay.ts'
 import type { Parts, Serve } from './serve/serve.ts'
 import type { CallOutcome, Tracer } from './trace/tracer.ts'
 
@@ -54,6 +55,7 @@ export interface CallHandlerOptions {
 /** What is known of a request so far: for its answer, and for the log. */
 interface Known {
   readonly arrived: Arrived
+  readonly stay: Stay
   caller: Caller | undefined
   message: RequestMessage | NotificationMessage | undefined
   rawId: string | undefined
@@ -67,20 +69,28 @@ interface Known {
 export function createCallHandler(options: CallHandlerOptions): (arrived: Arrived) => void {
   const { log } = options
   return (arrived) => {
-    handleCall(arrived, options).catch((error: unknown) => {
-      log.error({ error, door: arrived.door.name }, 'request broke')
-      arrived.request.socket.destroy()
-    })
+    const stay = new Stay(arrived.response)
+    handleCall(arrived, stay, options)
+      .catch((error: unknown) => {
+        log.error({ error, door: arrived.door.name }, 'request broke')
+        arrived.request.socket.destroy()
+      })
+      .finally(() => stay.served())
   }
 }
 
 /** Takes one request to its answer, and counts it. Whatever breaks on the way is a refusal. */
-async function handleCall(arrived: Arrived, options: CallHandlerOptions): Promise<void> {
+async function handleCall(
+  arrived: Arrived,
+  stay: Stay,
+  options: CallHandlerOptions,
+): Promise<void> {
   const { metrics, now } = options
   const { kind: door } = arrived.door
   const receivedAt = now()
   const known: Known = {
     arrived,
+    stay,
     caller: undefined,
     message: undefined,
     rawId: undefined,
@@ -132,7 +142,7 @@ async function serveCall(known: Known, options: CallHandlerOptions): Promise<Ref
   if (isRefused(caller)) return caller
   const strange = checkHostAndOrigin(arrived.request.rawHeaders, served)
   if (strange !== undefined) return strange
-  const body = await bodyOf(arrived, caller, parts)
+  const body = await bodyOf(known, caller, parts)
   if (isRefused(body)) {
     known.rawId = body.refusal.rawId
     return body
@@ -158,18 +168,18 @@ function admit(known: Known, callers: Callers): Soon<Caller | Refused> {
 }
 
 function enter(known: Known, callers: Callers): Caller | Refused {
-  const caller = callers.enter(known.arrived.response)
+  const caller = callers.enter(known.arrived.response, known.stay)
   if ('refusal' in caller) return refused('peer', caller.refusal)
   known.caller = caller
   return caller
 }
 
 function bodyOf(
-  arrived: Arrived,
+  { arrived, stay }: Known,
   { bodies: room }: Caller,
   { limits }: Parts,
 ): Promise<Buffer | Refused> {
-  return readBody(arrived, { bytesMax: limits.bodyBytesMax, room })
+  return readBody(arrived, { bytesMax: limits.bodyBytesMax, room, stay })
 }
 
 /** The end of a session is its owner's to say. No policy is asked: nothing is reached by it. */
@@ -249,7 +259,7 @@ async function notReady(
 ): Promise<Refused> {
   const caller = enter(known, callers)
   if (isRefused(caller)) return caller
-  const body = await bodyOf(known.arrived, caller, parts)
+  const body = await bodyOf(known, caller, parts)
   if (isRefused(body)) {
     known.rawId = body.refusal.rawId
     return body
@@ -264,9 +274,9 @@ async function notReady(
   return refused('ready', { ...refusal, close: true })
 }
 
-function replyTo({ arrived, caller, rawId, decisionId }: Known): Reply {
+function replyTo({ arrived, stay, caller, rawId, decisionId }: Known): Reply {
   const { response } = arrived
-  const hold = caller === undefined ? undefined : new AnswerHold(response, caller.unsent)
+  const hold = caller === undefined ? undefined : new AnswerHold(response, caller.unsent, stay)
   return { response, rawId, hold, decisionId }
 }
 

@@ -63,6 +63,12 @@ export const servingMutations: readonly Mutation[] = [
     tests: ['test/gateway/door/unsent.test.ts'],
   },
   {
+    claim: 'gateway.gone-callers-charged',
+    without: 'the look at what is still done for a request',
+    file: 'src/gateway/stay.ts',
+    edits: [['!this.#isOver || !this.#isServed', '!this.#isOver']],
+  },
+  {
     claim: 'gateway.errors-end-no-session',
     without: 'the status of what a tool server has answered itself',
     file: 'src/gateway/refusal.ts',

@@ -13,16 +13,17 @@ import {
 } from './caller.ts'
 import { createJudge, judgeSources, type Judgement, type JudgeOptions } from './judge.ts'
 import type { Account } from '../shares.ts'
+import type { Stay } from '../stay.ts'
 import { createUsage, type Taken, type Usage } from './usage.ts'
 
 export interface Callers {
   /** Takes a connection whose handshake is done, and watches it until it ends, if somebody is let in on it. */
   accept(socket: TLSSocket): Accepted
   /**
-   * Lets a request in as one of its caller's, as long as there is room for it. It stays open until its answer is read: else a caller
-   * that reads nothing could have any number of them answered.
+   * Lets a request in as one of its caller's, as long as there is room for it. It is open until its answer is read and nothing is
+   * done for it: else a caller that reads nothing, or goes away, could have any number of them answered.
    */
-  enter(response: ServerResponse): Caller | Stranger
+  enter(response: ServerResponse, stay: Stay): Caller | Stranger
   of(socket: TLSSocket): Caller | Stranger
   judge(caller: Caller): Judgement
   /** What is taken of the gateway now, by all of so many connections. */
@@ -118,8 +119,8 @@ export function createCallers(options: CallersOptions): Callers {
       arm(connection, now, end)
       return { isAdmitted: true, account }
     },
-    enter(response) {
-      return begin(known.get(response.req.socket as TLSSocket) ?? unknown, usage, response)
+    enter(response, stay) {
+      return begin(known.get(response.req.socket as TLSSocket) ?? unknown, usage, stay)
     },
     of: (socket) => known.get(socket) ?? unknown,
     judge,
@@ -187,15 +188,11 @@ function connect(caller: Caller | Stranger, usage: Usage): Caller | Stranger {
   return refusal === undefined ? caller : { refusal, svid: caller.svid }
 }
 
-function begin(
-  caller: Caller | Stranger,
-  usage: Usage,
-  response: ServerResponse,
-): Caller | Stranger {
+function begin(caller: Caller | Stranger, usage: Usage, stay: Stay): Caller | Stranger {
   if ('refusal' in caller) return caller
   const refusal = usage.begin(caller)
   if (refusal !== undefined) return { refusal, svid: caller.svid }
-  response.once('close', () => usage.end(caller))
+  stay.atEnd(() => usage.end(caller))
   return caller
 }
 

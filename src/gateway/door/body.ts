@@ -4,6 +4,7 @@ import { readableId } from '../../mcp/readable-id.ts'
 import { createSkeleton, type Skeleton } from '../../mcp/skeleton.ts'
 import { badRequest, noRoom, refused, type Refused } from '../refusal.ts'
 import type { BodyRoom, Full } from '../shares.ts'
+import type { Stay } from '../stay.ts'
 
 /** Of a body that is too large so much is passed over that its connection stays in use, in times of what may be read. */
 const passedTimes = 4
@@ -12,6 +13,7 @@ export interface BodyBounds {
   readonly bytesMax: number
   /** What all bodies together may take of memory, as far as it is there for this caller. */
   readonly room: BodyRoom
+  readonly stay: Stay
 }
 
 /**
@@ -20,15 +22,15 @@ export interface BodyBounds {
  */
 export function readBody(
   { request, response }: { readonly request: IncomingMessage; readonly response: ServerResponse },
-  { bytesMax, room }: BodyBounds,
+  { bytesMax, room, stay }: BodyBounds,
 ): Promise<Buffer | Refused> {
   const passedMax = bytesMax * passedTimes
   const declared = Number(request.headers['content-length'] ?? 0)
-  // Whoever has gone away while it was looked who that is takes nothing: nobody would say when to give it back.
+  // Whoever has gone away while it was looked who that is takes nothing.
   if (declared > passedMax || response.closed) {
     return Promise.resolve(tooLarge(bytesMax, { close: true }))
   }
-  const hold = createHold(response, room)
+  const hold = createHold(stay, room)
   // All at once where it is said before: a body that is large for its share passes while nothing else of its sender is there.
   const full = hold(Math.min(declared, bytesMax))
   if (full !== undefined) return Promise.resolve(noRoomFor(full))
@@ -76,13 +78,10 @@ export function readBody(
   })
 }
 
-/** Takes room up to so many octets in all, and gives it back when the answer has ended: so long the message is kept. */
-function createHold(
-  response: ServerResponse,
-  room: BodyRoom,
-): (octets: number) => Full | undefined {
+/** Takes room up to so many octets in all, and gives it back when the request has ended: so long the message is kept. */
+function createHold(stay: Stay, room: BodyRoom): (octets: number) => Full | undefined {
   let held = 0
-  response.once('close', () => room.give(held))
+  stay.atEnd(() => room.give(held))
   return (octets) => {
     if (octets <= held) return undefined
     const full = room.take(octets - held)

@@ -1,23 +1,26 @@
 import type { ServerResponse } from 'node:http'
 import { countedOctetsMin, Hold, type Full, type OctetRoom, type Unsent } from '../shares.ts'
+import type { Stay } from '../stay.ts'
 
-/** What one answer takes of memory, from the first octet that a tool server gives to the end of its connection's interest in it. */
+/** What one answer takes of memory, from the first octet that a tool server gives to the end of its request. */
 export class AnswerHold implements OctetRoom {
   readonly #response: ServerResponse
   readonly #unsent: Unsent
+  readonly #stay: Stay
   #hold: Hold | undefined
 
-  constructor(response: ServerResponse, unsent: Unsent) {
+  constructor(response: ServerResponse, unsent: Unsent, stay: Stay) {
     this.#response = response
     this.#unsent = unsent
+    this.#stay = stay
   }
 
   take(octets: number): Full | undefined {
-    // Nobody waits for it any more, and nobody would say when to give it back.
+    // Nobody waits for it any more.
     if (this.#response.closed) return 'identity'
     if (this.#hold === undefined) {
       const hold = new Hold(this.#unsent)
-      this.#response.once('close', () => hold.end())
+      this.#stay.atEnd(() => hold.end())
       this.#hold = hold
     }
     return this.#hold.take(octets)

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { readBody } from '../../../src/gateway/door/body.ts'
+import { Stay } from '../../../src/gateway/stay.ts'
 import { defaultLimits } from '../../../src/gateway/limits.ts'
 import { requirement } from '../../requirements.ts'
 import { memoryDuring, oneByOne } from '../../support/one-by-one.ts'
@@ -82,7 +83,8 @@ test('a body in chunks of one octet takes the memory of its octets, and its shar
     take: (octets: number): undefined => void (taken += octets),
     give: (octets: number): void => void (taken -= octets),
   }
-  const reading = readBody({ request, response }, { bytesMax: 4 * mebibyte, room })
+  const stay = new Stay(response)
+  const reading = readBody({ request, response }, { bytesMax: 4 * mebibyte, room, stay })
   const mebibytes = await memoryDuring(() => {
     for (const piece of oneByOne(1.5 * mebibyte)) request.emit('data', piece)
   })
@@ -93,5 +95,7 @@ test('a body in chunks of one octet takes the memory of its octets, and its shar
   assert.equal(body.buffer.byteLength, taken)
   assert.ok(mebibytes < 100, `got=${mebibytes}`)
   response.emit('close')
+  assert.equal(body.buffer.byteLength, taken)
+  stay.served()
   assert.equal(taken, 0)
 })

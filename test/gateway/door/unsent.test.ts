@@ -6,6 +6,8 @@ import type { TLSSocket } from 'node:tls'
 import { eventually } from '../../support/eventually.ts'
 import { requirement } from '../../requirements.ts'
 import { AnswerHold, endWith } from '../../../src/gateway/door/unsent.ts'
+import type { Unsent } from '../../../src/gateway/shares.ts'
+import { Stay } from '../../../src/gateway/stay.ts'
 import { silentMetrics, type Metrics } from '../../../src/metrics.ts'
 import { modern, openClient, whyOf, type Reply } from '../world/client.ts'
 import { answerBoth, sendJson, type Answer } from '../world/upstream.ts'
@@ -186,7 +188,7 @@ test('an answer that is larger than what was read for it is not sent beyond the 
     end: () => done.push('sent'),
   }) as unknown as ServerResponse
   let left = 200_000
-  const hold = new AnswerHold(response, {
+  const unsent: Unsent = {
     take: (octets) => {
       if (octets > left) return 'identity'
       left -= octets
@@ -194,12 +196,16 @@ test('an answer that is larger than what was read for it is not sent beyond the 
     },
     give: (octets) => void (left += octets),
     secondsMax: 60,
-  })
+  }
+  const stay = new Stay(response)
+  const hold = new AnswerHold(response, unsent, stay)
   assert.equal(hold.take(100_000), undefined)
   endWith(response, Buffer.alloc(200_001), hold)
   assert.equal(left, 100_000)
   endWith(response, Buffer.alloc(200_000), hold)
   assert.deepEqual(done, ['hung up', 'sent'])
+  assert.equal(left, 0)
+  stay.served()
   assert.equal(left, 0)
   response.emit('close')
   assert.equal(left, 200_000)

@@ -70,7 +70,7 @@ test('a caller that goes away while its pod is asked for is not spoken for', asy
     world.upstreams['files']?.received.filter(({ body }) => body.includes('tools/call')).length ?? 0
   const open = (): number | undefined => {
     world.gateway.measure()
-    return gauges.get('countersign_gateway_open_requests')
+    return gauges.get('countersign_gateway_connections')
   }
   const call = async (goes: boolean): Promise<void> => {
     const [socket, before] = [await world.rawConnection(), asked.length]
