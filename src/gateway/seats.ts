@@ -1,3 +1,4 @@
+import { createLines } from './lines.ts'
 import { createShares, type Account, type Full, type SharePercents } from './shares.ts'
 
 /** Who wants a seat: for one exchange with an upstream, or for one handshake. */
@@ -33,44 +34,28 @@ export interface SeatsOptions extends SharePercents {
   readonly lineMax?: number
 }
 
-/** Those who wait below one name, in the order in which they have their turns; none is empty. */
-type Turns = Map<string, Turns | Line>
-type Line = Set<Guest>
-
 export function createSeats(options: SeatsOptions): Seats {
   const { seatsMax, waitMilliseconds, lineMax = 256 } = options
   const shares = createShares(seatsMax, options)
   const waiting = new Map<Guest, NodeJS.Timeout>()
-  const tenants: Turns = new Map()
+  const lines = createLines<Guest>()
 
   function unline(guest: Guest): boolean {
     const timer = waiting.get(guest)
     if (timer === undefined) return false
     clearTimeout(timer)
     waiting.delete(guest)
-    leaveLine(tenants, guest)
+    lines.delete(guest)
     return true
   }
   function turnAway(guest: Guest): void {
     const full = shares.full(guest.account) ?? 'gateway'
     if (unline(guest)) guest.turnedAway(full)
   }
-  /** The first whose parties all have room; they have their next turn after everybody else. */
-  function nextOf(turns: Turns, level: number): Guest | undefined {
-    for (const [name, below] of turns) {
-      if (!shares.hasRoom(level, name)) continue
-      const guest = below instanceof Set ? firstOf(below) : nextOf(below, level + 1)
-      if (guest === undefined) continue
-      turns.delete(name)
-      turns.set(name, below)
-      return guest
-    }
-    return undefined
-  }
   /** Calls until nobody waits for a seat that they may have: one that is left can be room for more than one. */
   function callNext(): void {
     while (shares.free > 0) {
-      const next = nextOf(tenants, 0)
+      const next = lines.next((level, name) => shares.hasRoom(level, name))
       if (next === undefined) return
       unline(next)
       seat(next)
@@ -88,9 +73,7 @@ export function createSeats(options: SeatsOptions): Seats {
         seat(guest)
         return true
       }
-      const line = lineOf(tenants, guest.account)
-      const milliseconds = line.size < lineMax ? waitMilliseconds : 0
-      line.add(guest)
+      const milliseconds = lines.add(guest) < lineMax ? waitMilliseconds : 0
       waiting.set(guest, setTimeout(turnAway, milliseconds, guest))
       return false
     },
@@ -120,33 +103,4 @@ export function inTurn<T>(seats: Seats, account: Account, work: () => Promise<T>
     }
     if (seats.take(guest)) guest.seated()
   })
-}
-
-function firstOf(line: Line): Guest | undefined {
-  return line.values().next().value
-}
-
-function lineOf(tenants: Turns, [tenant, namespace, identity]: Account): Line {
-  const namespaces = below(tenants, tenant, () => new Map())
-  const identities = below(namespaces as Turns, namespace, () => new Map())
-  return below(identities as Turns, identity, () => new Set()) as Line
-}
-
-function below(turns: Turns, name: string, make: () => Turns | Line): Turns | Line {
-  const known = turns.get(name)
-  if (known !== undefined) return known
-  const made = make()
-  turns.set(name, made)
-  return made
-}
-
-function leaveLine(tenants: Turns, guest: Guest): void {
-  const [tenant, namespace, identity] = guest.account
-  const namespaces = tenants.get(tenant) as Turns | undefined
-  const identities = namespaces?.get(namespace) as Turns | undefined
-  const line = identities?.get(identity) as Line | undefined
-  line?.delete(guest)
-  if (line?.size === 0) identities?.delete(identity)
-  if (identities?.size === 0) namespaces?.delete(namespace)
-  if (namespaces?.size === 0) tenants.delete(tenant)
 }

@@ -4,6 +4,7 @@ const kept = 'src/gateway/permit/kept-lists.ts'
 const decisions = 'src/gateway/permit/list-policy.ts'
 const listed = 'src/mcp/listed.ts'
 const pages = 'src/gateway/catalogue/pages.ts'
+const turns = 'src/gateway/turns.ts'
 
 const asking = '[authorizer.digest, call.message.method, era, door, phase, subjectText]'
 
@@ -84,7 +85,24 @@ export const listMutations: readonly Mutation[] = [
     claim: 'gateway.lists-take-turns',
     without: 'the wait for a turn',
     file: pages,
-    edits: [['await turns.take()', 'await undefined']],
+    edits: [['await takeTurn()', 'await undefined']],
+  },
+  {
+    claim: 'gateway.lists-take-turns',
+    without: 'whose turns they are',
+    file: turns,
+    edits: [
+      [
+        'lines.add({ account, begin })',
+        "lines.add({ account: ['', '', ''], begin }), void account",
+      ],
+    ],
+  },
+  {
+    claim: 'gateway.lists-take-turns',
+    without: 'the reading of its own where another tenant reads the same',
+    file: pages,
+    edits: [['each.tenant === tenant && ', '']],
   },
   {
     claim: 'gateway.revoked-open-connection',

@@ -400,7 +400,7 @@ export const mutations: readonly Mutation[] = [
   {
     claim: 'gateway.shares-for-all',
     without: 'the turns of tenants',
-    file: 'src/gateway/seats.ts',
+    file: 'src/gateway/lines.ts',
     edits: [['      turns.delete(name)\n      turns.set(name, below)\n', '']],
   },
   {

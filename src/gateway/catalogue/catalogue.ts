@@ -3,7 +3,8 @@ import type { ListSpan, Recognizer } from '../../mcp/listed.ts'
 import type { Room } from '../../mcp/skip.ts'
 import type { Metrics } from '../../metrics.ts'
 import { whenThere, type Soon } from '../soon.ts'
-import type { Turns } from '../turns.ts'
+import type { Account } from '../shares.ts'
+import { ownAccount, type Turns } from '../turns.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import { KnownDefinitions } from './known-definitions.ts'
 import { parseDefinition, type Definition } from './definition.ts'
@@ -16,9 +17,10 @@ export interface Catalogue {
   find(tool: string): Definition | undefined | Promise<Definition | undefined>
   /**
    * Takes the array of tools that an upstream has just given to a caller, and gives the definitions in it that are fit, in their order.
-   * Of what it has seen before nothing is read again; what is new may take a few turns of the loop.
+   * Of what it has seen before nothing is read again; what is new may take a few turns of the loop, those of
+   * whom it was given to.
    */
-  learn(octets: Buffer, list: ListSpan): Soon<readonly Definition[]>
+  learn(octets: Buffer, list: ListSpan, account: Account): Soon<readonly Definition[]>
   /** Knows what it has seen before in the next answer. */
   recognizer(): Recognizer
   /** Why the last list is not whole: what is not known then may be there all the same. */
@@ -58,7 +60,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     const listed = await list()
     listedAt = now()
     failure = listed.failure
-    const found = await readEach(listed.definitions, read, turns)
+    const found = await readEach(listed.definitions, read, () => turns.take(ownAccount(server)))
     const fit = found.filter((definition) => definition !== undefined)
     // What a list lacks that is not whole may be there as it was.
     const before = failure === undefined ? undefined : definitions
@@ -110,7 +112,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     get failure() {
       return failure
     },
-    learn: (octets, list) => whenThere(pages.read(octets, list), keepAll),
+    learn: (octets, list, account) => whenThere(pages.read(octets, list, account), keepAll),
     recognizer: () => pages.recognizer(),
   }
 }

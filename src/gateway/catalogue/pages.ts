@@ -3,6 +3,7 @@ import { passList, type Element, type ListSpan, type Recognizer } from '../../mc
 import type { Span } from '../../mcp/levels.ts'
 import type { Room } from '../../mcp/skip.ts'
 import { whenThere, type Soon } from '../soon.ts'
+import type { Account } from '../shares.ts'
 import type { Turns } from '../turns.ts'
 import { oneList, type Definition } from './definition.ts'
 
@@ -29,16 +30,16 @@ type ReadDefinition = (candidate: Candidate, compared: Room) => Definition | und
 export function readEach(
   candidates: readonly Candidate[],
   read: ReadDefinition,
-  turns: Turns,
+  takeTurn: () => Soon<void>,
 ): Soon<readonly (Definition | undefined)[]> {
   const isNew = candidates.some(({ known }) => known === undefined)
-  return isNew ? readNew(candidates, read, turns) : candidates.map(({ known }) => known)
+  return isNew ? readNew(candidates, read, takeTurn) : candidates.map(({ known }) => known)
 }
 
 async function readNew(
   candidates: readonly Candidate[],
   read: ReadDefinition,
-  turns: Turns,
+  takeTurn: () => Soon<void>,
 ): Promise<readonly (Definition | undefined)[]> {
   const compared = oneList()
   const found: (Definition | undefined)[] = []
@@ -47,7 +48,7 @@ async function readNew(
     const { known, octets } = candidate
     if (known === undefined) {
       if (left <= 0) {
-        await turns.take()
+        await takeTurn()
         left = turnOctetsMax
       }
       left -= Math.max(octets.length, elementOctetsMin)
@@ -66,12 +67,21 @@ interface Page {
   readonly definitions: readonly Definition[]
 }
 
+interface Opened {
+  readonly tools: Buffer
+  readonly tenant: string
+  readonly definitions: Promise<readonly Definition[]>
+}
+
 /** The arrays of tools that were read last. */
 export interface Pages {
   /** Knows them in an answer. */
   recognizer(): Recognizer
-  /** The definitions in an array of tools that are fit, in their order. What has the octets of one of the last is not read again. */
-  read(octets: Buffer, list: ListSpan): Soon<readonly Definition[]>
+  /**
+   * The definitions in an array of tools that are fit, in their order. What has the octets of one of the last is not read again; what is
+   * new is read in the turns of this account.
+   */
+  read(octets: Buffer, list: ListSpan, account: Account): Soon<readonly Definition[]>
 }
 
 /** `read` gives the definition in the octets of one tool. */
@@ -81,9 +91,8 @@ export function createPages(
   turns: Turns,
 ): Pages {
   const pages: Page[] = []
-  /** Those that are being read: whoever is given the same meanwhile waits for them. */
-  const open: { readonly tools: Buffer; readonly definitions: Promise<readonly Definition[]> }[] =
-    []
+  /** Those that are being read: who of the same tenant is given the same meanwhile waits for them. Nobody waits in the line of another. */
+  const open: Opened[] = []
 
   function keep(tools: Buffer, page: Omit<Page, 'tools'>): void {
     if (tools.length > pageOctetsMax) return
@@ -91,10 +100,11 @@ export function createPages(
     pages.unshift({ tools: Buffer.from(tools), ...page })
     pages.length = Math.min(pages.length, pagesMax)
   }
-  function readAll(tools: Buffer, list: ListSpan): Soon<readonly Definition[]> {
+  function readAll(tools: Buffer, list: ListSpan, account: Account): Soon<readonly Definition[]> {
     const { values, elements } = elementsIn(tools, list)
     const candidates = elements.map((element) => candidateAt(tools, element))
-    return whenThere(readEach(candidates, read, turns), (found) => {
+    const takeTurn = (): Soon<void> => turns.take(account)
+    return whenThere(readEach(candidates, read, takeTurn), (found) => {
       const fit = found.filter((definition) => definition !== undefined)
       const definitions = singleOf(fit, complain)
       const known = elements.map((element, index) => ({ ...element, known: found[index] }))
@@ -102,24 +112,26 @@ export function createPages(
       return definitions
     })
   }
-  function readOnce(tools: Buffer, list: ListSpan): Soon<readonly Definition[]> {
-    const definitions = readAll(tools, list)
+  function readOnce(tools: Buffer, list: ListSpan, account: Account): Soon<readonly Definition[]> {
+    const definitions = readAll(tools, list, account)
     if (!(definitions instanceof Promise)) return definitions
-    const reading = { tools, definitions }
+    const [tenant] = account
+    const reading = { tools, tenant, definitions }
     open.push(reading)
     return definitions.finally(() => open.splice(open.indexOf(reading), 1))
   }
   return {
     recognizer: () => createRecognizer(pages),
-    read(octets, list) {
+    read(octets, list, account) {
       const tools = octets.subarray(list.start, list.end)
       const page = pages.find((each) => each.tools.equals(tools))
       if (page !== undefined) {
         moveToFront(pages, page)
         return page.definitions
       }
-      const reading = open.find((each) => each.tools.equals(tools))
-      return reading === undefined ? readOnce(tools, list) : reading.definitions
+      const [tenant] = account
+      const reading = open.find((each) => each.tenant === tenant && each.tools.equals(tools))
+      return reading === undefined ? readOnce(tools, list, account) : reading.definitions
     },
   }
 }

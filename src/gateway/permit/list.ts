@@ -106,7 +106,7 @@ async function toolsOf(
   const { ceiling } = caller.identity
   const { server } = upstream.config
   if (answer.list === undefined) return []
-  const definitions = await catalogue.learn(answer.octets, answer.list)
+  const definitions = await catalogue.learn(answer.octets, answer.list, caller.account)
   return definitions
     .filter(
       (definition) =>

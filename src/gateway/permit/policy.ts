@@ -120,7 +120,9 @@ export function createDecisions(options: DecisionsOptions): Decisions {
   function decideList(call: Call, resources: readonly ResourceText[]): Soon<DecidedList | Refused> {
     const decide = (): Soon<DecidedList | Refused> =>
       whenAvailable(decisionLog, 'response', () => decideListNow(call, resources))
-    return lists.isKnown(call, resources) ? decide() : whenThere(turns.take(), decide)
+    return lists.isKnown(call, resources)
+      ? decide()
+      : whenThere(turns.take(call.caller.account), decide)
   }
 
   return {

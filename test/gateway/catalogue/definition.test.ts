@@ -82,7 +82,7 @@ function learn(catalogue: Catalogue, text: string): Soon<readonly Definition[]> 
   const octets = Buffer.from(text)
   const list = passList(octets, 0, { ...bounds, room: { left: 1_000_000 } })
   assert.ok(typeof list !== 'number')
-  return catalogue.learn(octets, list)
+  return catalogue.learn(octets, list, ['acme', 'research', 'agent'])
 }
 
 function candidateOf(text: string): Candidate {

@@ -74,7 +74,7 @@ function spansOf(verdict: AnswerVerdict, least: AnswerVerdict): unknown {
 async function namesAndDigests(catalogue: Catalogue, octets: Buffer): Promise<unknown> {
   const verdict = judgeAnswer(asked, octets, catalogue.recognizer())
   if (verdict.kind !== 'response' || verdict.list === undefined) return verdict
-  const definitions = await catalogue.learn(octets, verdict.list)
+  const definitions = await catalogue.learn(octets, verdict.list, ['acme', 'research', 'agent'])
   return definitions.map(({ name, digest }) => `${name} ${digest}`)
 }
 

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { Definition } from '../../../src/gateway/catalogue/definition.ts'
 import { parseDefinition } from '../../../src/gateway/catalogue/definition.ts'
 import { createPages, type Pages } from '../../../src/gateway/catalogue/pages.ts'
+import type { Account } from '../../../src/gateway/shares.ts'
 import { createTurns } from '../../../src/gateway/turns.ts'
 import type { Soon } from '../../../src/gateway/soon.ts'
 import { passList } from '../../../src/mcp/listed.ts'
@@ -40,13 +41,19 @@ function open(): Stage {
   }
 }
 
-function read({ pages }: Stage, text: string): Soon<readonly Definition[]> {
+const acme: Account = ['acme', 'research', 'agent']
+
+function read(
+  { pages }: Stage,
+  text: string,
+  account: Account = acme,
+): Soon<readonly Definition[]> {
   const octets = Buffer.from(text)
   const recognizer = pages.recognizer()
   const room = { left: 1_000_000 }
   const list = passList(octets, 0, { room, elementsMax: 10_000, recognizer })
   assert.ok(typeof list !== 'number')
-  return pages.read(octets, list)
+  return pages.read(octets, list, account)
 }
 
 const toolOf = (name: string, more = ''): string =>
@@ -78,6 +85,44 @@ test('a list that several are given at once is read once', async () => {
   const [first, ...more] = await Promise.all(all)
   for (const each of more) assert.equal(each, first)
   assert.equal(stage.counted.read, 100)
+})
+
+/** How many turns of the loop it takes until something is there. */
+async function turnsUntil(stage: Stage, soon: Soon<unknown>): Promise<number> {
+  const told = { isThere: false }
+  void Promise.resolve(soon).then(() => (told.isThere = true))
+  let turns = 0
+  while (!told.isThere && (await stage.turn())) turns += 1
+  return turns
+}
+
+test('many lists of one identity keep those of another waiting for a piece at a time, and so do many of one tenant', async () => {
+  requirement('gateway.lists-take-turns')
+  for (const other of [
+    ['acme', 'research', 'other'],
+    ['acme', 'sales', 'agent'],
+    ['globex', 'research', 'agent'],
+  ] as const) {
+    const stage = open()
+    const many = Array.from({ length: 50 }, (_, at) => read(stage, listOf(`many ${at}`)))
+    const one = read(stage, listOf('one'), other)
+    const turns = await turnsUntil(stage, one)
+    assert.ok(turns < 20, `got=${turns}`)
+    while (await stage.turn());
+    await Promise.all([...many, one])
+  }
+})
+
+test('nobody waits for a list in the line of another tenant that is given the same', async () => {
+  requirement('gateway.lists-take-turns')
+  const stage = open()
+  const many = Array.from({ length: 50 }, (_, at) => read(stage, listOf(`many ${at}`)))
+  const same = read(stage, listOf('same'))
+  const one = read(stage, listOf('same'), ['globex', 'a', 'b'])
+  const turns = await turnsUntil(stage, one)
+  assert.ok(turns < 20, `got=${turns}`)
+  while (await stage.turn());
+  await Promise.all([...many, same, one])
 })
 
 test('of a list that has changed only that is read which has', async () => {
@@ -123,7 +168,7 @@ test('a list that is no longer known when it is read is read all the same', asyn
     while (await stage.turn());
     await other
   }
-  const again = stage.pages.read(octets, list)
+  const again = stage.pages.read(octets, list, acme)
   while (await stage.turn());
   assert.equal((await again).length, 100)
 })
