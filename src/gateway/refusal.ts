@@ -100,7 +100,8 @@ export function unknownTarget(message: {
   const isResource = method.startsWith('resources/')
   const code = isResource && era === 'legacy' ? resourceNotFound : problemCodes.invalidParams
   const what = isResource ? 'Resource not found' : 'Unknown prompt or resource'
-  return { status: 200, code, message: `${what}: ${name}` }
+  const data = isResource ? { data: { uri: name } } : {}
+  return { status: 200, code, message: `${what}: ${name}`, ...data }
 }
 
 /** MCP 2025-11-25 resources, error handling; modern servers say -32602. */

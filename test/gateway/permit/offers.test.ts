@@ -203,6 +203,21 @@ describe('what a server offers beside its tools', { concurrency: 4 }, () => {
     }
   }
 
+  for (const era of ['modern', 'legacy'] as const) {
+    test(`is not there where no server has it, ${era} at the door of all`, async () => {
+      await using world = await open()
+      const ask = await speaker(await world.agent(), era, '/mcp')
+      const code = era === 'modern' ? -32602 : -32002
+      for (const uri of ['file:///srv/a', 'nobody+file:///srv/a', '+file:///srv/a', 'files']) {
+        const { json } = await ask('resources/read', { uri })
+        assert.equal(json.error?.code, code)
+        assert.equal(json.error?.data?.['uri'], uri)
+      }
+      const prompt = await ask('prompts/get', { name: 'nobody_review' })
+      assert.equal(prompt.json.error?.code, -32602)
+    })
+  }
+
   test('is outside the ceiling where the certificate has no tool of the server', async () => {
     requirement('gateway.ceiling-before-policy')
     await using world = await open()
