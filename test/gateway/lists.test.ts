@@ -92,7 +92,7 @@ test('policy failing on a list shows nothing of it', async () => {
   assert.equal(reply.json.error?.code, -32603)
 })
 
-test('a list that comes as events is filtered too', async () => {
+test('a list that comes as events is filtered too, and given as one event', async () => {
   const answer: Answer = (message, response, request) => {
     if (message.method !== 'tools/list') return answerBoth()(message, response, request)
     response.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -105,7 +105,10 @@ test('a list that comes as events is filtered too', async () => {
   const agent = await world.agent()
   const reply = await agent.post('/mcp/files', list.body, list.headers)
   assert.equal(reply.status, 200, reply.text)
-  assert.deepEqual(namesOf(reply), ['echo', 'big', 'delete'])
+  assert.equal(reply.headers['content-type'], 'text/event-stream')
+  const data = reply.text.split('\n').map((line) => line.replace(/^data: /, ''))
+  const json = JSON.parse(data.join('\n')) as Reply['json']
+  assert.deepEqual(namesOf({ ...reply, json }), ['echo', 'big', 'delete'])
   assert.match(reply.text, /9007199254740993/)
 })
 

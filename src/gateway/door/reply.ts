@@ -48,6 +48,21 @@ export function replyBody(
   endWith(response, body, hold)
 }
 
+/**
+ * Answers with a whole JSON text in the form in which its server has chosen to answer (MCP 2025-11-25 transports: the server chooses): as it
+ * is, or as the one event of a stream.
+ */
+export function replyInForm(reply: Reply, form: 'json' | 'events' | 'none', body: Buffer): void {
+  if (form === 'events') replyBody(reply, formatEvent(body), { headers: streamHeaders })
+  else replyBody(reply, body)
+}
+
+/** Of a stream of events; proxies on the way must not collect them. */
+export const streamHeaders: Readonly<Record<string, string>> = {
+  'content-type': 'text/event-stream',
+  'x-accel-buffering': 'no',
+}
+
 /** What was to end has ended. */
 export function replyEnded({ response }: Reply): void {
   if (!response.headersSent) response.writeHead(204).end()

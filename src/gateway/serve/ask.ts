@@ -30,6 +30,7 @@ export interface Asking {
 export interface ReadAnswer extends AnswerBody {
   readonly status: number
   readonly headers: Answer['headers']
+  readonly form: Answer['form']
 }
 
 /** Sends the caller's request to an upstream, and reads an answer that may be given to it. */
@@ -44,7 +45,8 @@ export async function askAnswer(asking: Asking, parts: Parts): Promise<ReadAnswe
   }
   const answer = readAnswer(answered)
   if (typeof answer === 'string') return fault({ failed: 'bad answer', detail: answer })
-  return { ...answer, status: answered.status, headers: answered.headers }
+  const { status, headers, form } = answered
+  return { ...answer, status, headers, form }
 }
 
 /** Sends the caller's request to an upstream and collects the whole answer. */

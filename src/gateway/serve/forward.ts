@@ -2,7 +2,7 @@ import { Gathered } from '../../mcp/gathered.ts'
 import { hash } from 'node:crypto'
 import type { RequestMessage } from '../../mcp/message.ts'
 import { tieExchange } from '../caller/streams.ts'
-import { endReply, type Reply } from '../door/reply.ts'
+import { endReply, streamHeaders, type Reply } from '../door/reply.ts'
 import { endWith } from '../door/unsent.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { refused, statusOfAnswer, type Refused } from '../refusal.ts'
@@ -191,11 +191,7 @@ interface ToolHints {
 
 function beginStream({ reply, message }: Forwarding, head: AnswerHead): void {
   const { response } = reply
-  const headers = {
-    ...callerHeaders(head.headers),
-    'content-type': 'text/event-stream',
-    'x-accel-buffering': 'no',
-  }
+  const headers = { ...callerHeaders(head.headers), ...streamHeaders }
   response.writeHead(statusOfAnswer(head.status, message), headers)
   response.flushHeaders()
 }

@@ -2,7 +2,7 @@ import { removeMember, setMembers, valueOf, type AnswerBody } from '../../mcp/an
 import { applyEdits, type Edit } from '../../mcp/edits.ts'
 import { listFormOf } from '../../mcp/lists.ts'
 import type { Call } from '../call.ts'
-import { replyBody, type Reply } from '../door/reply.ts'
+import { replyBody, replyInForm, type Reply } from '../door/reply.ts'
 import type { Permit } from '../permit/authorize.ts'
 import {
   filterPages,
@@ -38,7 +38,7 @@ export async function list(
   const filtered = await filterPages(permit.call, [{ upstream, answer }], parts)
   if (isRefused(filtered)) return filtered
   const page = { upstream, answer, ...filtered }
-  replyBody(reply, applyEdits(answer.octets, editsOf(permit, parts, page)))
+  replyInForm(reply, answer.form, applyEdits(answer.octets, editsOf(permit, parts, page)))
   return undefined
 }
 

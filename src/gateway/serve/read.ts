@@ -3,7 +3,7 @@ import { applyEdits, type Edit } from '../../mcp/edits.ts'
 import type { Span } from '../../mcp/levels.ts'
 import { scanOffer } from '../../mcp/scan.ts'
 import { membersOf } from '../../mcp/spans.ts'
-import { replyBody, type Reply } from '../door/reply.ts'
+import { replyBody, replyInForm, type Reply } from '../door/reply.ts'
 import { joinUri } from '../federated-name.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { timeToLive } from '../permit/list.ts'
@@ -43,7 +43,8 @@ export async function read(
   if (typeof contents === 'string') return fault({ failed: 'bad answer', detail: contents })
   const refusal = await judgeContents(permit, parts, contents)
   if (refusal !== undefined) return refusal
-  replyBody(reply, applyEdits(answer.octets, editsOf(permit, parts, { answer, contents })))
+  const told = applyEdits(answer.octets, editsOf(permit, parts, { answer, contents }))
+  replyInForm(reply, answer.form, told)
   return undefined
 }
 
