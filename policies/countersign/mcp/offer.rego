@@ -116,8 +116,6 @@ literal_of(resource) := split(resource.id, "{")[0] if resource.type == "resource
 #   `https://a.example.b.example/` begins, too (RFC 3986 section 3.2). The empty one is all of the server.
 bounded("")
 
-bounded(prefix) if endswith(prefix, ":")
-
 bounded(prefix) if endswith(prefix, "/")
 
 bounded(prefix) if {
@@ -133,10 +131,11 @@ bounded(prefix) if {
 # METADATA
 # title: Plain URI
 # description: >-
-#   No reader resolves it to another place than it says: it has no dot segments (RFC 3986 section 5.2.4), no backslash, and nothing
-#   that becomes such a thing when it is decoded, once or twice.
+#   No reader resolves it to another place than it says: it has no dot segments (RFC 3986 section 5.2.4), no empty ones in its path, no
+#   backslash, and nothing that becomes such a thing when it is decoded, once or twice.
 plain(uri) if {
 	not contains(uri, "\\")
+	not contains(path_of(uri), "//")
 	lowered := lower(uri)
 	every escape in ["%2e", "%2f", "%5c", "%25", "%00"] {
 		not contains(lowered, escape)
@@ -146,3 +145,13 @@ plain(uri) if {
 		not segment in {".", ".."}
 	}
 }
+
+# METADATA
+# title: Path
+# description: What stands behind the scheme, before a query and a fragment; with the authority, where there is one.
+path_of(uri) := split(split(behind_scheme(uri), "?")[0], "#")[0]
+
+behind_scheme(uri) := concat("://", array.slice(parts, 1, count(parts))) if {
+	parts := split(uri, "://")
+	count(parts) > 1
+} else := uri

@@ -65,7 +65,7 @@ test_a_template_is_no_resource if code_by(read("repo://x/y"), offers) == "not-gr
 test_resource_granted[uri] if {
 	some uri in [
 		"repo://a/readme", "repo://own", "file:///srv/docs/", "file:///srv/docs/a/b.txt", "file:///srv/docs/..a/b..",
-		"memo:1", "note:ab", "https://a.example/x?y=1", "repo://b/xy",
+		"memo:1", "note:ab", "https://a.example/x?y=http://b", "https://a.example/#//", "repo://b/xy",
 	]
 	allowed_by(read(uri), offers)
 }
@@ -80,7 +80,7 @@ test_resource_that_resolves_elsewhere[uri] if {
 		"file:///srv/docs/../secret", "file:///srv/docs/..", "file:///srv/docs/./a", "file:///srv/docs/%2e%2e/secret",
 		"file:///srv/docs/%2E./secret", "file:///srv/docs/..%2fsecret", "file:///srv/docs/..\\secret", "file:///srv/docs/..%5Csecret",
 		"file:///srv/docs/%252e%252e/secret", "file:///srv/docs/..?x", "file:///srv/docs/..#x", "file:///srv/docs/..;/secret",
-		"file:///srv/docs/a%00", "file:///srv/docs/a?x=/../b",
+		"file:///srv/docs/a%00", "file:///srv/docs/a?x=/../b", "file:///srv/docs//etc/passwd", "file:////srv/docs/a", "memo:a//b",
 	]
 	code_by(read(uri), offers) == "not-granted"
 }
@@ -92,9 +92,10 @@ test_subscriptions_are_granted_as_reading[method] if {
 }
 
 test_prefix_that_ends_in_the_authority_gives_nothing[prefix] if {
-	some prefix in ["https://a.example", "https://a", "https", "h", "//a.example"]
+	some prefix in ["https://a.example", "https://a.example:", "https://a", "https", "h", "//a.example"]
 	given := {"tenants": {"acme": {"github": {"resources": {"prefixes": {prefix: {}}}}}}, "subjects": {}}
 	code_by(read("https://a.example.b.example/"), given) == "not-granted"
+	code_by(read("https://a.example:x@b.example/"), given) == "not-granted"
 }
 
 test_prefix_of_a_scheme[prefix] if {
