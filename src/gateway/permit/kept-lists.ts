@@ -25,15 +25,18 @@ export interface KeptLists {
 /** The time is told to rules too, so none is kept for longer; nor for longer than its caller may keep it itself. */
 const keptSecondsMax = 10
 
-/** Tools of all lists together, some twenty octets each; what there is beside them counts as so many more. */
+/** Tools of all lists together, some twenty octets each; what there is beside them counts as so many more, and so does the question. */
 const toolsMax = 250_000
 const toolsOfAny = 50
+const questionCharactersOfTool = 10
 
 /** An answer without the texts of its tools, which are as large as their definitions: of each there is its number. */
 interface Answered {
   readonly numbers: Float64Array
   readonly answer: Omit<KeptList, 'asked'>
   readonly asked: Omit<AskedList, 'resources'>
+  /** What it takes, in tools. */
+  readonly size: number
 }
 
 /**
@@ -57,7 +60,7 @@ export function createKeptLists(options: {
   function forget(key: string): void {
     const known = kept.get(key)
     if (known === undefined) return
-    tools -= known.numbers.length + toolsOfAny
+    tools -= known.size
     kept.delete(key)
   }
   return {
@@ -74,12 +77,14 @@ export function createKeptLists(options: {
       forget(key)
       const numbers = Float64Array.from(question.resources, ({ number }) => number)
       const { kind, before, after, told } = asked
+      const size = numbers.length + toolsOfAny + Math.ceil(key.length / questionCharactersOfTool)
       kept.set(key, {
         numbers,
+        size,
         answer: { value, result, error, seconds, at },
         asked: { kind, before, after, told },
       })
-      tools += numbers.length + toolsOfAny
+      tools += size
       for (const [oldest, answered] of kept) {
         if (tools <= toolsMax && isCurrent(answered)) break
         forget(oldest)

@@ -10,6 +10,11 @@ export interface ListPolicy {
   ask(call: Call, resources: readonly ResourceText[]): KeptList
 }
 
+/** Texts of tools are made once for a definition. Those of anything else are made anew for each list, so no later one is of the same. */
+function isKept({ message }: Call): boolean {
+  return message.method === 'tools/list'
+}
+
 export function createListPolicy(options: {
   readonly authorizer: Authorizer
   readonly now: () => number
@@ -40,7 +45,7 @@ export function createListPolicy(options: {
         context: contextOf(call, new Date(at).toISOString(), 'list'),
       })
       const answer = { ...evaluated, at }
-      if (evaluated.error === undefined) kept.keep(question, answer)
+      if (evaluated.error === undefined && isKept(call)) kept.keep(question, answer)
       return answer
     },
   }
