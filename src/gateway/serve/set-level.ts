@@ -6,7 +6,8 @@ import { refused, type Refused } from '../refusal.ts'
 import { askAnswer } from './ask.ts'
 import { forward } from './forward.ts'
 import { gather } from './gather.ts'
-import { inSession } from './in-session.ts'
+import type { LegacySession } from '../upstream/legacy-session.ts'
+import { inSession, sessionAt } from './in-session.ts'
 import type { Parts, Serve } from './serve.ts'
 
 /** RFC 5424 §6.2.1, as MCP 2025-11-25 logging names them. */
@@ -28,8 +29,19 @@ const noLevel: Refused = refused('target', {
 })
 
 /** `logging/setLevel` at the door of one upstream: its session has the level. */
-export const setLevel: Serve = (permit, reply, parts) =>
-  levels.has(permit.call.message.params['level']) ? forward(permit, reply, parts) : noLevel
+export const setLevel: Serve = (permit, reply, parts) => {
+  const { message, target } = permit.call
+  if (!levels.has(message.params['level'])) return noLevel
+  const session = target.upstream && sessionAt(permit, parts, target.upstream)
+  if (session === undefined || isOwn(session)) return forward(permit, reply, parts)
+  replyResult(reply, {})
+  return undefined
+}
+
+/** Without a session of its own, the level would be that of every caller of the gateway. */
+function isOwn({ id }: LegacySession): boolean {
+  return typeof id === 'string'
+}
 
 /** The same at the door of all: each upstream of the session is told. One that logs nothing says so, and that is nobody's fault. */
 export async function setLevelOfAll(
@@ -45,7 +57,10 @@ export async function setLevelOfAll(
     (upstream, signal) =>
       inSession(permit, parts, {
         upstream,
-        use: (session) => askAnswer({ permit, reply, upstream, body, session, signal }, parts),
+        use: (session) =>
+          session === undefined || isOwn(session)
+            ? askAnswer({ permit, reply, upstream, body, session, signal }, parts)
+            : Promise.resolve({}),
       }),
     parts,
   )

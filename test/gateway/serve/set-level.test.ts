@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { requirement } from '../../requirements.ts'
 import { initializeParams, legacy, whyOf, type Reply, type TestClient } from '../world/client.ts'
 import { answerBoth, sendJson, type Answer } from '../world/upstream.ts'
 import { openWorld, type World } from '../world/world.ts'
@@ -57,4 +58,22 @@ for (const level of ['loud', 'Debug', '', null, 3, undefined]) {
       assert.deepEqual(levelsOf(world, 'files'), [])
     })
   }
+}
+
+for (const door of ['/mcp', '/mcp/files']) {
+  test(`a server that gave no session of its own is told no level, at ${door}: it would be that of all callers`, async () => {
+    requirement('gateway.level-of-its-session')
+    const tools = logging('files')
+    const answer: Answer = (message, response, request) => {
+      if (message.method !== 'initialize') return tools(message, response, request)
+      const result =
+        '{"protocolVersion":"2025-11-25","capabilities":{"logging":{}},"serverInfo":{}}'
+      sendJson(response, `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":${result}}`)
+    }
+    await using world = await openWorld({ answers: { files: answer } })
+    const agent = await world.agent({ toolScopes: 'files:*' })
+    const reply = await setLevel(agent, door, 'emergency')
+    assert.deepEqual(reply.json.result, {})
+    assert.deepEqual(levelsOf(world, 'files'), [])
+  })
 }
