@@ -442,6 +442,15 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a call outside the certificate is refused whatever the policy says',
     source: 'docs/AUTHORIZATION.md',
   },
+  'gateway.level-of-its-session': {
+    claim: 'a level of logging is told to no server to which all callers are one',
+    source: 'MCP 2025-11-25 logging: a level is that of a session',
+  },
+  'gateway.offers-take-turns': {
+    claim:
+      'prompts, resources and contents are read in turns of the loop and within one bound, however many a server gives',
+    source: 'whoever has a tool server would stand all other callers still with one answer',
+  },
   'gateway.contents-readable': {
     claim: 'of the contents of a resource none is told that its caller may not read by itself',
     source:

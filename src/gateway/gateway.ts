@@ -116,7 +116,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const tokens = createTokenSigner({ credential, now })
   const judge: Parts['judge'] = (caller) => callers.judge(caller)
   const refusals = createRefusalLog({ log })
-  const made = { upstreams, sessions, catalogueOf, decisions, judge, tokens }
+  const made = { upstreams, sessions, catalogueOf, decisions, turns, judge, tokens }
   const handle = createCallHandler({
     unmet: createReadiness(options.ready),
     callers,
@@ -164,7 +164,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 function createParts(
   { now, log, sessionKey }: GatewayOptions,
   limits: GatewayLimits,
-  made: Pick<Parts, 'upstreams' | 'sessions' | 'catalogueOf' | 'decisions' | 'judge' | 'tokens'>,
+  made: Pick<
+    Parts,
+    'upstreams' | 'sessions' | 'catalogueOf' | 'decisions' | 'turns' | 'judge' | 'tokens'
+  >,
 ): Parts {
   // Longer than the wait, so that of many callers one alone waits for what is away.
   const pauseMilliseconds = 2 * limits.federationWaitMilliseconds

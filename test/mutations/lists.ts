@@ -85,7 +85,7 @@ export const listMutations: readonly Mutation[] = [
     claim: 'gateway.lists-take-turns',
     without: 'the wait for a turn',
     file: pages,
-    edits: [['await takeTurn()', 'await undefined']],
+    edits: [['await pace(octets.length)', 'void octets']],
   },
   {
     claim: 'gateway.lists-take-turns',

@@ -219,6 +219,24 @@ export const servingMutations: readonly Mutation[] = [
     edits: [['    ? body\n', '    ? Buffer.from(JSON.stringify(JSON.parse(body.toString())))\n']],
   },
   {
+    claim: 'gateway.level-of-its-session',
+    without: "the look whether a session is a caller's own",
+    file: 'src/gateway/serve/set-level.ts',
+    edits: [["return typeof id === 'string'", "return typeof id !== 'number'"]],
+  },
+  {
+    claim: 'gateway.offers-take-turns',
+    without: 'the turns',
+    file: 'src/gateway/catalogue/pace.ts',
+    edits: [['left -= Math.max(octets, textOctetsMin)', 'left -= 0']],
+  },
+  {
+    claim: 'gateway.offers-take-turns',
+    without: 'the bound on names of all that is offered',
+    file: 'src/gateway/catalogue/offer.ts',
+    edits: [['{ ...scanLimits, compared }', '{ ...scanLimits, compared: oneList() }']],
+  },
+  {
     claim: 'gateway.contents-readable',
     without: 'the question whether other resources in an answer may be read',
     file: 'src/gateway/serve/read.ts',

@@ -2,7 +2,9 @@ import { skipSpace } from '../../mcp/lex.ts'
 import type { Span } from '../../mcp/levels.ts'
 import type { ListForm } from '../../mcp/lists.ts'
 import { scanOffer } from '../../mcp/scan.ts'
+import type { Room } from '../../mcp/skip.ts'
 import { membersOf } from '../../mcp/spans.ts'
+import { oneList } from './definition.ts'
 
 /** A prompt, a resource or a template as its server lists it; the definition of a tool is one too. */
 export interface Offer {
@@ -24,9 +26,13 @@ export const uriCharactersMax = 2048
  * What these octets offer, or a sentence that says why nothing: what two readers read differently or what cannot be asked for is left
  * out, and spoils no list.
  */
-export function parseOffer(octets: Buffer, { named }: ListForm): Offer | string {
+export function parseOffer(
+  octets: Buffer,
+  { named }: ListForm,
+  compared: Room = oneList(),
+): Offer | string {
   if (octets.length > offerOctetsMax) return `it is too large, want=..${offerOctetsMax}`
-  const scanned = scanOffer(octets, scanLimits)
+  const scanned = scanOffer(octets, { ...scanLimits, compared })
   if ('rule' in scanned) return scanned.message
   const name = scanned.value[named]
   if (typeof name !== 'string' || name === '') return `it has no ${named}`

@@ -4,17 +4,13 @@ import type { Span } from '../../mcp/levels.ts'
 import type { Room } from '../../mcp/skip.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import type { Account } from '../shares.ts'
+import { createPace } from './pace.ts'
 import type { Turns } from '../turns.ts'
 import { oneList, type Definition } from './definition.ts'
 
 /** So many pages are kept, as long as they are no larger: an upstream may list in pages, and each at every call. */
 const pagesMax = 8
 const pageOctetsMax = 512 * 1024
-
-/** What is read in one turn of the loop, in octets that were not read before; a definition may be as long. */
-const turnOctetsMax = 16 * 1024
-/** What is shorter takes no less time. */
-const elementOctetsMin = 128
 
 /** The octets of what may be a definition, and what is known of them. */
 export interface Candidate {
@@ -43,16 +39,10 @@ async function readNew(
 ): Promise<readonly (Definition | undefined)[]> {
   const compared = oneList()
   const found: (Definition | undefined)[] = []
-  let left = 0
+  const pace = createPace(takeTurn)
   for (const candidate of candidates) {
     const { known, octets } = candidate
-    if (known === undefined) {
-      if (left <= 0) {
-        await takeTurn()
-        left = turnOctetsMax
-      }
-      left -= Math.max(octets.length, elementOctetsMin)
-    }
+    if (known === undefined) await pace(octets.length)
     found.push(known ?? read(candidate, compared))
   }
   return found

@@ -10,6 +10,7 @@ import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Log } from '../../log.ts'
 import { isRefused, refused, type Refused } from '../refusal.ts'
 import { quarantineOf } from '../catalogue/pins.ts'
+import type { Turns } from '../turns.ts'
 import { servesTool, type Upstream } from '../upstream/upstream.ts'
 
 /** Something of an upstream's page: a tool, or something else that it offers. */
@@ -36,9 +37,11 @@ export async function filterPages(
 ): Promise<Filtered | Refused> {
   const { catalogueOf, decisions, log } = filtering
   const isOfTools = call.message.method === 'tools/list'
-  const listed = isOfTools
-    ? await Promise.all(pages.map((page) => toolsOf(call, catalogueOf, page)))
-    : pages.map((page) => offersOf(call, log, page))
+  const listed = await Promise.all(
+    pages.map((page) =>
+      isOfTools ? toolsOf(call, catalogueOf, page) : offersOf(call, filtering, page),
+    ),
+  )
   const { items, cut } = withinShares(log, listed)
   if (items.length === 0) return { items, cut, ageMilliseconds: 0 }
   const decided = await decisions.decideList(
@@ -62,6 +65,7 @@ export interface Filtered {
 }
 
 export interface Filtering {
+  readonly turns: Turns
   readonly catalogueOf: Catalogues
   readonly decisions: Decisions
   readonly log: Log

@@ -1,8 +1,11 @@
 import type { AnswerBody } from '../../mcp/answer.ts'
 import { listFormOf, type ListMember } from '../../mcp/lists.ts'
 import type { Call, OfferKind } from '../call.ts'
+import { oneList } from '../catalogue/definition.ts'
 import { parseOffer } from '../catalogue/offer.ts'
+import { createPace } from '../catalogue/pace.ts'
 import type { Log } from '../../log.ts'
+import type { Turns } from '../turns.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Listed } from './list.ts'
 import { offerText } from './resource.ts'
@@ -14,21 +17,27 @@ const kinds: Readonly<Record<Exclude<ListMember, 'tools'>, OfferKind>> = {
   resourceTemplates: 'resource_template',
 }
 
-/** What a page lists of prompts, resources or templates, as far as it is fit; what is not is logged once a page. */
-export function offersOf(
-  { message }: Call,
-  log: Log,
+/**
+ * What a page lists of prompts, resources or templates, as far as it is fit; what is not is logged once a page. A long one is read in
+ * several turns of the loop.
+ */
+export async function offersOf(
+  { caller, message }: Call,
+  { log, turns }: { readonly log: Log; readonly turns: Turns },
   { upstream, answer }: { readonly upstream: Upstream; readonly answer: AnswerBody },
-): readonly Listed[] {
+): Promise<readonly Listed[]> {
   const form = listFormOf(message.method)
   const { octets, list } = answer
   if (form === undefined || form.member === 'tools' || !Array.isArray(list?.elements)) return []
   const kind = kinds[form.member]
   const { server } = upstream.config
   const listed: Listed[] = []
+  const pace = createPace(() => turns.take(caller.account))
+  const compared = oneList()
   let unfit: string | undefined
   for (const { start, end } of list.elements) {
-    const offer = parseOffer(octets.subarray(start, end), form)
+    await pace(end - start)
+    const offer = parseOffer(octets.subarray(start, end), form, compared)
     if (typeof offer === 'string') unfit ??= offer
     else listed.push({ upstream, item: offer, told: offerText(kind, server, offer.name) })
   }

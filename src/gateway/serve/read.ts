@@ -4,15 +4,19 @@ import type { Span } from '../../mcp/levels.ts'
 import { scanOffer } from '../../mcp/scan.ts'
 import { membersOf } from '../../mcp/spans.ts'
 import { replyBody, replyInForm, type Reply } from '../door/reply.ts'
+import { oneList } from '../catalogue/definition.ts'
+import { uriCharactersMax } from '../catalogue/offer.ts'
+import { createPace } from '../catalogue/pace.ts'
 import { joinUri } from '../federated-name.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { timeToLive } from '../permit/list.ts'
 import { offerText } from '../permit/resource.ts'
-import { isRefused, type Refused } from '../refusal.ts'
+import { isRefused, refused, statusOfAnswer, type Refused } from '../refusal.ts'
 import { bodyThere } from './as-there.ts'
 import { askAnswer, type ReadAnswer } from './ask.ts'
 import { fault, refuseAnswer } from './fault.ts'
 import { atItsDoor, inSession } from './in-session.ts'
+import type { Soon } from '../soon.ts'
 import type { Parts } from './serve.ts'
 
 /**
@@ -36,10 +40,11 @@ export async function read(
   })
   if (isRefused(answer)) return answer
   if (answer.result === undefined) {
-    replyBody(reply, answer.octets, { status: answer.status })
+    replyBody(reply, answer.octets, { status: statusOfAnswer(answer.status, message) })
     return undefined
   }
-  const contents = contentsOf(answer)
+  const contents = await contentsOf(answer, () => parts.turns.take(call.caller.account))
+  if (permit.call.caller.ended !== undefined) return refused('peer', permit.call.caller.ended)
   if (typeof contents === 'string') return fault({ failed: 'bad answer', detail: contents })
   const refusal = await judgeContents(permit, parts, contents)
   if (refusal !== undefined) return refusal
@@ -59,17 +64,24 @@ const contentsMax = 1000
 const scanLimits = { depthMax: 32, membersMax: 10_000 }
 
 /** The contents of an answer, or a sentence that says why they are none. */
-function contentsOf(answer: ReadAnswer): readonly Content[] | string {
+async function contentsOf(
+  answer: ReadAnswer,
+  takeTurn: () => Soon<void>,
+): Promise<readonly Content[] | string> {
   const spans = listOf(answer, 'contents')
   if (spans === undefined) return 'answer has no contents'
   if (spans.length > contentsMax) return `answer has too many contents, want=..${contentsMax}`
   const contents: Content[] = []
+  const pace = createPace(takeTurn)
+  const compared = oneList()
   for (const { start, end } of spans) {
-    const scanned = scanOffer(answer.octets.subarray(start, end), scanLimits)
+    await pace(end - start)
+    const scanned = scanOffer(answer.octets.subarray(start, end), { ...scanLimits, compared })
     if ('rule' in scanned) return `contents are not read: ${scanned.message}`
     const span = membersOf(answer.octets, { start, end })?.get('uri')
     const uri = span === undefined ? undefined : parseSpan(answer.octets, span)
     if (span === undefined || typeof uri !== 'string') return 'contents have no URI'
+    if (uri.length > uriCharactersMax) return `a URI is too long, want=..${uriCharactersMax}`
     contents.push({ uri, span })
   }
   return contents

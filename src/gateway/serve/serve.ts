@@ -10,6 +10,7 @@ import type { Permit } from '../permit/authorize.ts'
 import type { Decisions } from '../permit/policy.ts'
 import type { Refused } from '../refusal.ts'
 import type { Soon } from '../soon.ts'
+import type { Turns } from '../turns.ts'
 import type { Absences } from '../upstream/absences.ts'
 import type { HeldSessions } from '../upstream/held-sessions.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -21,6 +22,8 @@ export interface Parts {
   readonly sessions: HeldSessions
   readonly catalogueOf: Catalogues
   readonly decisions: Decisions
+  /** In which what takes long is done. */
+  readonly turns: Turns
   readonly seal: Seal
   /** Whether a caller still is who it was, for what had to wait. */
   readonly judge: (caller: Caller) => Judgement

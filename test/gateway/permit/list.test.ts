@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Call } from '../../../src/gateway/call.ts'
 import { parseDefinition } from '../../../src/gateway/catalogue/definition.ts'
+import { createTurns } from '../../../src/gateway/turns.ts'
 import { filterPages, type Filtering, type Page } from '../../../src/gateway/permit/list.ts'
 import { identityRefusal, isRefused } from '../../../src/gateway/refusal.ts'
 import { parseToolScope } from '../../../src/identity/tool-scope.ts'
@@ -19,6 +20,7 @@ test('a list is not given to a caller that has ended while it was read', async (
     }
     const call = { caller, message: { era: 'modern', method: 'tools/list' } } as unknown as Call
     const filtering = {
+      turns: createTurns(),
       catalogueOf: () => ({
         async learn() {
           if (isEnded) caller.ended = identityRefusal('certificate is revoked')

@@ -28,6 +28,7 @@ const grants = {
 const contents: Readonly<Record<string, readonly string[]>> = {
   'file:///srv/a': ['file:///srv/a'],
   'file:///srv/folder/': ['file:///srv/folder/1', 'file:///srv/folder/2'],
+  'file:///srv/long': [`x:${'a'.repeat(300_000)}`],
   'file:///srv/leak': ['file:///srv/leak', 'file:///etc/passwd'],
 }
 
@@ -69,7 +70,11 @@ const offers: Answer = (message, response, request) => {
     give(`"messages":[],"description":${JSON.stringify(params['name'])}`)
   else if (message.method === 'completion/complete')
     give('"completion":{"values":["a"],"big":9007199254740993}')
-  else if (message.method === 'resources/read') {
+  else if (params['uri'] === 'file:///srv/bad') {
+    response.writeHead(400, { 'content-type': 'application/json' })
+    const error = '{"code":-32602,"message":"bad"}'
+    response.end(`{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"error":${error}}`)
+  } else if (message.method === 'resources/read') {
     const uris = contents[String(params['uri'])] ?? []
     const listed = uris.map((uri) => `{"text":"1.0","uri":${JSON.stringify(uri)},"more":[ ]}`)
     give(
@@ -280,6 +285,26 @@ describe('the contents of a resource', () => {
     assert.ok(!reply.text.includes('passwd'))
     assert.equal(world.events.at(-1)?.path, 'countersign/gateway/response')
   })
+
+  test('are none where a URI is longer than any that may be asked for', async () => {
+    await using world = await open()
+    const ask = await speaker(await world.agent(), 'modern', '/mcp/files')
+    const reply = await ask('resources/read', { uri: 'file:///srv/long' })
+    assert.deepEqual([reply.status, reply.json.error?.code], [502, -32603])
+  })
+
+  for (const [era, status] of [
+    ['modern', 400],
+    ['legacy', 200],
+  ] as const) {
+    test(`that a server refuses under an error status end no legacy session, ${era}`, async () => {
+      requirement('gateway.errors-end-no-session')
+      await using world = await open()
+      const ask = await speaker(await world.agent(), era, '/mcp/files')
+      const reply = await ask('resources/read', { uri: 'file:///srv/bad' })
+      assert.deepEqual([reply.status, reply.json.error?.code], [status, -32602])
+    })
+  }
 
   test('are kept by nobody for others, nor for longer than a list', async () => {
     await using world = await open()

@@ -1,0 +1,17 @@
+import type { Soon } from '../soon.ts'
+
+/** What is read in one turn of the loop, in octets that were not read before; one text may be as long. */
+const turnOctetsMax = 16 * 1024
+/** What is shorter takes no less time. */
+const textOctetsMin = 128
+
+/** Asked before each of many texts is read: waits for a turn of the loop where this one has read its part. */
+export function createPace(takeTurn: () => Soon<void>): (octets: number) => Soon<void> {
+  let left = 0
+  return (octets) => {
+    const turn = left > 0 ? undefined : takeTurn()
+    if (left <= 0) left = turnOctetsMax
+    left -= Math.max(octets, textOctetsMin)
+    return turn
+  }
+}
