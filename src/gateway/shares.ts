@@ -82,7 +82,7 @@ export function createShares(max: number, percents: SharePercents): Shares {
   }
 }
 
-/** Smaller answers are bounded by how many requests may be open. */
+/** Smaller answers are bounded by how many requests may be open, where a request has one. */
 export const countedOctetsMin: number = 64 * 1024
 
 /** Memory for octets, as far as it is there for one party. */

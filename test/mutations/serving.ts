@@ -63,6 +63,22 @@ export const servingMutations: readonly Mutation[] = [
     tests: ['test/gateway/door/unsent.test.ts'],
   },
   {
+    claim: 'gateway.unread-answers-bounded',
+    without: 'the count of small answers at the door of all',
+    file: 'src/gateway/serve/ask.ts',
+    edits: [["arrived.door.kind === 'all' ? 0 : undefined", 'arrived && undefined']],
+    tests: ['test/gateway/door/unsent.test.ts'],
+    named: 'at the door of all',
+  },
+  {
+    claim: 'gateway.unread-answers-bounded',
+    without: 'the count of small answers to the opening of sessions',
+    file: 'src/gateway/upstream/legacy-session.ts',
+    edits: [['countedOctetsMin: 0', 'countedOctetsMin: undefined']],
+    tests: ['test/gateway/door/unsent.test.ts'],
+    named: 'at the door of all',
+  },
+  {
     claim: 'gateway.gone-callers-charged',
     without: 'the look at what is still done for a request',
     file: 'src/gateway/stay.ts',

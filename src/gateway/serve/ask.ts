@@ -54,6 +54,8 @@ async function askUpstream(asking: Asking, parts: Parts): Promise<Answer | Excha
   const { message } = asking.permit.call
   if (message.kind !== 'request') throw new TypeError('a notification has no answer')
   const { answerBytesMax } = parts.limits
+  // At the door of all one request has many answers, and each of them waits for the last.
+  const countedOctetsMin = asking.permit.call.arrived.door.kind === 'all' ? 0 : undefined
   const answer = await whileWaitedFor(asking, (signal) =>
     // Lists, discovery, opening a session: no tool does anything.
     collectAnswer({
@@ -65,6 +67,7 @@ async function askUpstream(asking: Asking, parts: Parts): Promise<Answer | Excha
           : undefined,
       answerBytesMax,
       room: asking.reply.hold,
+      countedOctetsMin,
       repeatable: true,
       signal,
     }),

@@ -1,7 +1,7 @@
 import type { Answering, Failure } from './http/connection.ts'
 import type { Asking } from './http/pool.ts'
 import type { ResponseHead } from './http/response-head.ts'
-import type { Account, Full, OctetRoom } from '../shares.ts'
+import { countedOctetsMin, type Account, type Full, type OctetRoom } from '../shares.ts'
 import type { Guest } from '../seats.ts'
 import { Reading } from './reading.ts'
 import { sendRepeating, type Sending } from './send-repeating.ts'
@@ -75,6 +75,8 @@ export interface ExchangeOptions {
   readonly answerBytesMax: number
   /** Where they are taken of, while they are read and, if the answer comes to its end, after it. None on the gateway's own account. */
   readonly room?: OctetRoom | undefined
+  /** What is smaller takes nothing of it. Default: what is small for the only answer to a request. */
+  readonly countedOctetsMin?: number | undefined
   /** The longest life of a stream of events that is passed on; whatever else comes has the upstream's time-out for the whole. */
   readonly streamSecondsMax?: number
   /** For the whole of any other answer. Default: the upstream's. */
@@ -171,8 +173,10 @@ function noRoom(full: Full): ExchangeFailure {
   return { failed: 'no room', detail: `octets of answers: share of the ${full} is used up`, full }
 }
 
-function readingOf({ answerBytesMax, upstream, room }: ExchangeOptions): Reading {
-  return new Reading(Math.min(answerBytesMax, upstream.answerBytesMax), room)
+function readingOf(options: ExchangeOptions): Reading {
+  const { answerBytesMax, upstream, room } = options
+  const octetsMax = Math.min(answerBytesMax, upstream.answerBytesMax)
+  return new Reading(octetsMax, options.countedOctetsMin ?? countedOctetsMin, room)
 }
 
 /** Judges a head, and makes room for the whole answer where it says how large that is. */

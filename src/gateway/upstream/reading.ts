@@ -1,22 +1,24 @@
-import { countedOctetsMin, type Full, type OctetRoom } from '../shares.ts'
+import type { Full, OctetRoom } from '../shares.ts'
 
 /** What an answer takes of memory while it is read: bounded for itself, and taken of the share of whose it is. */
 export class Reading {
   readonly octetsMax: number
   readonly #room: OctetRoom | undefined
+  readonly #countedOctetsMin: number
   /** What has come, of a stream since its last event was passed on. */
   #octets = 0
   #held = 0
   #isPassed = false
 
-  constructor(octetsMax: number, room: OctetRoom | undefined) {
+  constructor(octetsMax: number, countedOctetsMin: number, room: OctetRoom | undefined) {
     this.octetsMax = octetsMax
+    this.#countedOctetsMin = countedOctetsMin
     this.#room = room
   }
 
   /** All at once where it is said before: an answer that is large for its share passes while nothing else of its caller is there. */
   expect(octets: number): Full | undefined {
-    return octets < countedOctetsMin ? undefined : this.#hold(octets)
+    return octets < this.#countedOctetsMin ? undefined : this.#hold(octets)
   }
 
   /** Makes room for octets that have come. */
@@ -27,7 +29,7 @@ export class Reading {
       this.giveBack()
     }
     const octets = this.#octets + more
-    if (octets < countedOctetsMin || octets <= this.#held) return undefined
+    if (octets < this.#countedOctetsMin || octets <= this.#held) return undefined
     return this.#hold(Math.max(octets, Math.min(2 * octets, this.octetsMax)))
   }
 

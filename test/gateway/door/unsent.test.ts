@@ -9,7 +9,7 @@ import { AnswerHold, endWith } from '../../../src/gateway/door/unsent.ts'
 import type { Unsent } from '../../../src/gateway/shares.ts'
 import { Stay } from '../../../src/gateway/stay.ts'
 import { silentMetrics, type Metrics } from '../../../src/metrics.ts'
-import { modern, openClient, whyOf, type Reply } from '../world/client.ts'
+import { initializeParams, legacy, modern, openClient, whyOf, type Reply } from '../world/client.ts'
 import { answerBoth, sendJson, type Answer } from '../world/upstream.ts'
 import { openWorld, type World } from '../world/world.ts'
 
@@ -224,6 +224,31 @@ test('what an upstream leaves unfinished is given back when its caller goes', as
   socket?.destroy()
   await eventually('it is given back', () => heldOctets({ world, gauges }) === 0)
 })
+
+for (const [what, { body, headers }] of Object.entries({
+  'of a list': modern('tools/list'),
+  'of sessions that are opened': legacy('initialize', initializeParams),
+})) {
+  test(`at the door of all the answers ${what} are counted, however small each is`, async () => {
+    requirement('gateway.unread-answers-bounded')
+    const { metrics, gauges } = measuring()
+    const stalling: Answer = (_message, response) => {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': 50_000 })
+      response.write('{')
+    }
+    const answers = { files: stalling, web: stalling }
+    await using world = await openWorld({
+      answers,
+      limits: { federationWaitMilliseconds: 10_000 },
+      metrics,
+    })
+    const agent = await world.agent()
+    const reply = agent.post('/mcp', body, headers).catch(() => {})
+    await eventually('both are held', () => heldOctets({ world, gauges }) === 100_000)
+    await agent.client.destroy()
+    await reply
+  })
+}
 
 /** Reads until the other side ends, or everything has come. */
 async function readAll(socket: TLSSocket, octetsMax: number): Promise<number> {
