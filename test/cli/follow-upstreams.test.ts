@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -36,9 +36,11 @@ ${lines.join('\n')}
 `
 }
 
+/** Nobody sees it half written, as with a ConfigMap. */
 async function written(name: string, text: string): Promise<string> {
   const file = join(folder, name)
-  await writeFile(file, text)
+  await writeFile(`${file}.new`, text)
+  await rename(`${file}.new`, file)
   return file
 }
 
