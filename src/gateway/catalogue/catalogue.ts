@@ -23,6 +23,8 @@ export interface Catalogue {
   learn(octets: Buffer, list: ListSpan, account: Account): Soon<readonly Definition[]>
   /** Knows what it has seen before in the next answer. */
   recognizer(): Recognizer
+  /** Says that something of a list is unfit: counted each time, and logged once of its kind. */
+  complain(detail: string): void
   /** Why the last list is not whole: what is not known then may be there all the same. */
   readonly failure: ExchangeFailure | undefined
 }
@@ -68,9 +70,8 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     for (const definition of singleOf(fit, complain)) next.keep(definition)
     definitions = next
     if (failure === undefined) return
-    const { failed: why, detail } = failure
-    const { length } = listed.definitions
-    log.warn({ server, why, detail, listed: length }, 'catalogue is not listed to its end')
+    const why = { why: failure.failed, detail: failure.detail, listed: listed.definitions.length }
+    log.warn({ server, ...why }, 'catalogue is not listed to its end')
   }
   /** The definition in these octets, the known one where they have not changed: that spares hashing a long list again. */
   function read({ octets, values }: Candidate, compared: Room): Definition | undefined {
@@ -114,6 +115,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     },
     learn: (octets, list, account) => whenThere(pages.read(octets, list, account), keepAll),
     recognizer: () => pages.recognizer(),
+    complain,
   }
 }
 
@@ -128,6 +130,6 @@ function createComplaints({
     metrics.count('countersign_gateway_bad_tools_total', { server })
     if (complaints.size >= complaintsMax || complaints.has(detail)) return
     complaints.add(detail)
-    log.warn({ server, detail }, 'definition of a tool is left out')
+    log.warn({ server, detail }, 'something of a list is left out')
   }
 }

@@ -1,10 +1,10 @@
 import type { AnswerBody } from '../../mcp/answer.ts'
 import { listFormOf, type ListMember } from '../../mcp/lists.ts'
 import type { Call, OfferKind } from '../call.ts'
+import type { Catalogues } from '../catalogue/catalogues.ts'
 import { oneList } from '../catalogue/definition.ts'
 import { parseOffer } from '../catalogue/offer.ts'
 import { createPace } from '../catalogue/pace.ts'
-import type { Log } from '../../log.ts'
 import type { Turns } from '../turns.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Listed } from './list.ts'
@@ -18,12 +18,11 @@ const kinds: Readonly<Record<Exclude<ListMember, 'tools'>, OfferKind>> = {
 }
 
 /**
- * What a page lists of prompts, resources or templates, as far as it is fit; what is not is logged once a page. A long one is read in
- * several turns of the loop.
+ * What a page lists of prompts, resources or templates, as far as it is fit. A long one is read in several turns of the loop.
  */
 export async function offersOf(
   { caller, message }: Call,
-  { log, turns }: { readonly log: Log; readonly turns: Turns },
+  { catalogueOf, turns }: { readonly catalogueOf: Catalogues; readonly turns: Turns },
   { upstream, answer }: { readonly upstream: Upstream; readonly answer: AnswerBody },
 ): Promise<readonly Listed[]> {
   const form = listFormOf(message.method)
@@ -34,14 +33,12 @@ export async function offersOf(
   const listed: Listed[] = []
   const pace = createPace(() => turns.take(caller.account))
   const compared = oneList()
-  let unfit: string | undefined
+  const catalogue = catalogueOf(upstream, message.era)
   for (const { start, end } of list.elements) {
     await pace(end - start)
     const offer = parseOffer(octets.subarray(start, end), form, compared)
-    if (typeof offer === 'string') unfit ??= offer
+    if (typeof offer === 'string') catalogue.complain(offer)
     else listed.push({ upstream, item: offer, told: offerText(kind, server, offer.name) })
   }
-  if (unfit !== undefined)
-    log.warn({ server, detail: unfit }, `something is left out of ${form.member}`)
   return listed
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { silentLog } from '../../../src/log.ts'
 import { requirement } from '../../requirements.ts'
 import {
   initializeParams,
@@ -234,6 +235,18 @@ describe('what a server offers beside its tools', { concurrency: 4 }, () => {
       assert.equal((await ask(method, params)).json.error?.code, -31403)
       assert.equal(world.events.at(-1)?.path, 'countersign/gateway/ceiling')
     }
+  })
+
+  test('is said to be unfit once, however often it is listed', async () => {
+    const told: unknown[] = []
+    const log = { ...silentLog, warn: (members: object) => void told.push(members) }
+    await using world = await openWorld({ grants, answers: { files: offers }, log })
+    const ask = await speaker(await world.agent(), 'modern', '/mcp/files')
+    for (let again = 0; again < 3; again += 1) await ask('prompts/list', {})
+    assert.deepEqual(told, [
+      { server: 'files', detail: 'it has no name' },
+      { server: 'files', detail: 'a member "NAME" that resembles a known one' },
+    ])
   })
 
   test('has conditions on the arguments that a prompt is asked for with', async () => {
