@@ -77,6 +77,7 @@ test('the package holds what runs and its licences, and no tests or sources', as
   assert.equal(files.includes('NOTICE'), true)
   assert.equal(files.includes(join('policies', 'bundle', '.manifest')), true)
   assert.equal(files.includes(join('policies', 'bundle', 'policy.wasm')), true)
+  assert.equal(files.includes(join('policies', 'bundle', 'plan.json')), true)
   assert.deepEqual(
     files
       .filter((path) => !path.startsWith('node_modules'))

@@ -17,7 +17,7 @@ const policies = join(import.meta.dirname, '..', '..', 'policies')
 const bundle = join(policies, 'bundle')
 const sources = ['countersign', 'data']
 const capabilities = ['--capabilities', 'capabilities.json']
-const bundleFiles = ['.manifest', 'data.json', 'policy.wasm', 'schemas.json'] as const
+const bundleFiles = ['.manifest', 'data.json', 'plan.json', 'policy.wasm', 'schemas.json'] as const
 
 /** The schema of each root of data: rules are typed with it, and operators' documents are held to it. */
 const dataSchemas = {
@@ -58,16 +58,22 @@ function testSources(opa: string): void {
   run(opa, [...words, '--coverage', '--threshold', '100'], 'every line of a rule needs a test')
 }
 
-/** Builds into a folder. `-O0`: the optimiser would take the bundle's own data for final. */
+/** Builds into a folder: the rules as OPA's plan, and the same rules as a module. */
 function buildBundle(opa: string, folder: string): void {
-  const archive = join(folder, 'bundle.tar.gz')
+  // Last the module, whose manifest names what answers for it.
+  for (const target of ['plan', 'wasm'] as const) buildTarget(opa, folder, target)
+  writeManifest(folder)
+  writeSchemas(folder)
+}
+
+/** `-O0`: the optimiser would take the bundle's own data for final. */
+function buildTarget(opa: string, folder: string, target: 'plan' | 'wasm'): void {
+  const archive = join(folder, `${target}.tar.gz`)
   const names = Object.values(entrypoints).flatMap((name) => ['--entrypoint', name])
-  const settings = ['-t', 'wasm', '-O0', '--prune-unused', '--ignore', '*_test.rego']
+  const settings = ['-t', target, '-O0', '--prune-unused', '--ignore', '*_test.rego']
   const words = ['build', ...settings, ...capabilities, ...names, '--output', archive, ...sources]
   run(opa, words, 'opa check comes first')
   run('tar', ['-xzf', archive, '-C', folder], 'put a tar program on the PATH')
-  writeManifest(folder)
-  writeSchemas(folder)
 }
 
 /** Beside OPA's own files, which is where it leaves it alone. */
@@ -116,7 +122,8 @@ async function checkCapabilities(opa: string, folder: string): Promise<void> {
 /** The revision is a digest of what is decided with: it changes when that does, and never otherwise. */
 function writeManifest(folder: string): void {
   const hash = createHash('sha256')
-  for (const name of ['policy.wasm', 'data.json']) hash.update(readFileSync(join(folder, name)))
+  const decisive = ['plan.json', 'policy.wasm', 'data.json']
+  for (const name of decisive) hash.update(readFileSync(join(folder, name)))
   const file = join(folder, '.manifest')
   const manifest = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
   const revision = `sha256:${hash.digest('hex').slice(0, 32)}`
