@@ -73,7 +73,7 @@ export type ErrorCode =
   | 'gateway/upstream'
   | 'gateway/upstream-identity'
   | 'gateway/upstream-revoked'
-  | 'gateway/session-key'
+  | 'gateway/handle-key'
   // toolserver
   | 'toolserver/revocations'
   // agent

@@ -166,6 +166,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/gateway/limits.ts',
     'src/gateway/caller',
     'src/gateway/catalogue',
+    'src/gateway/handle',
     'src/gateway/trace',
     'src/gateway/upstream',
     'src/gateway/workers',

@@ -1,4 +1,5 @@
 import { createGateway, type Gateway, type GatewayOptions } from '../gateway/gateway.ts'
+import { oneHandleKey } from '../gateway/handle/keys.ts'
 import { watchNamespaces } from '../gateway/caller/namespace-watch.ts'
 import { watchPods } from '../gateway/caller/pod-watch.ts'
 import { watchRevocations } from '../gateway/caller/revocation-watch.ts'
@@ -126,7 +127,7 @@ export async function openGateway(
 ): Promise<OpenGateway> {
   const { log, now, metrics } = options
   await using opened = new AsyncDisposableStack()
-  const settings = { ...settingsOf(config), sessionKey: options.sessionKey }
+  const settings = { ...settingsOf(config), handleKeys: oneHandleKey(options.sessionKey) }
   const policy = opened.use(await openPolicy(config.policy, { log, metrics }))
   const board = createBoard(conditionNames)
   board.set('policy', () => policy.condition())

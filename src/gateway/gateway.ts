@@ -17,6 +17,7 @@ import { createCatalogues } from './catalogue/catalogues.ts'
 import { createDoors } from './door/doors.ts'
 import { openListener } from './door/listener.ts'
 import { createCallHandler } from './handle-call.ts'
+import { oneHandleKey, type HandleKeySource } from './handle/keys.ts'
 import { createSeal } from './handle/seal.ts'
 import { defaultLimits, limitsOfServer, type GatewayLimits } from './limits.ts'
 import { forgetServer, measure } from './measure.ts'
@@ -61,8 +62,8 @@ export interface GatewayOptions {
   readonly ready?: (() => readonly Condition[]) | undefined
   /** Connects to upstreams without a caller, too, until each has proved who it is. Default false. */
   readonly probes?: boolean | undefined
-  /** 32 octets, the same on all replicas; made at start when absent. */
-  readonly sessionKey?: Buffer | undefined
+  /** What handles are sealed with, the same on all replicas; one is made at start when absent. */
+  readonly handleKeys?: HandleKeySource | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly delay?: Delay | undefined
@@ -92,7 +93,7 @@ export interface Gateway {
 
 const defaultDrain: DrainTimes = { graceSeconds: 5, callSecondsMax: 10 }
 
-/** Opens an MCP gateway. Throws `gateway/upstream`, `gateway/session-key`. */
+/** Opens an MCP gateway. Throws `gateway/upstream`. */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { listen, credential, now, log, metrics, staleSecondsMax = 120 } = options
   const limits = { ...defaultLimits, ...options.limits }
@@ -162,7 +163,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
 /** What serving works with. */
 function createParts(
-  { now, log, sessionKey }: GatewayOptions,
+  { now, log, handleKeys = oneHandleKey() }: GatewayOptions,
   limits: GatewayLimits,
   made: Pick<
     Parts,
@@ -172,7 +173,7 @@ function createParts(
   // Longer than the wait, so that of many callers one alone waits for what is away.
   const pauseMilliseconds = 2 * limits.federationWaitMilliseconds
   const absences = createAbsences({ now, pauseMilliseconds })
-  const seal = createSeal({ key: sessionKey })
+  const seal = createSeal({ keys: handleKeys })
   return { ...made, absences, seal, limits, now, log }
 }
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openCountersignFetch } from '../../src/agent/countersign-fetch.ts'
+import { oneHandleKey } from '../../src/gateway/handle/keys.ts'
 import { openBalancer, type Balancer } from '../gateway/world/balancer.ts'
 import { initializeParams } from '../gateway/world/client.ts'
 import { answerBoth, type Answer } from '../gateway/world/upstream.ts'
@@ -98,7 +98,7 @@ test('a gateway that does not know the session, as after a restart, has it opene
   )
   bridge.say(legacyRequest(1, 'tools/call', echo))
   await bridge.lines(2)
-  const other = await world.openReplica({ sessionKey: randomBytes(32) })
+  const other = await world.openReplica({ handleKeys: oneHandleKey() })
   balancer.endpoints = [other.port]
   await world.gateway.close()
   bridge.say(legacyRequest(2, 'tools/call', echo))

@@ -107,7 +107,7 @@ test('a gateway that is given no key makes one that no other has', async () => {
   const credential = world.identities.issue({ toolScopes: 'files:echo' })
   const { bundle } = world.identities
   const gateways = await Promise.all(
-    Array.from({ length: 2 }, () => world.openReplica({ sessionKey: undefined })),
+    Array.from({ length: 2 }, () => world.openReplica({ handleKeys: undefined })),
   )
   const [one, other] = gateways.map(({ port }) => openClient({ port, credential, bundle }))
   assert.ok(one !== undefined && other !== undefined)

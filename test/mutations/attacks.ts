@@ -52,17 +52,10 @@ export const attackMutations: readonly Mutation[] = [
   },
   {
     claim: 'attack.handles-taken-over',
-    without: 'the owner of a session',
-    file: 'src/gateway/handle/session.ts',
-    edits: never('session.owner !== owner'),
+    without: 'the owner of a handle',
+    file: 'src/gateway/handle/seal.ts',
+    edits: [['ownedBy === owner ?', "ownedBy !== '' ?"]],
     tests: refusals,
-  },
-  {
-    claim: 'attack.handles-taken-over',
-    without: 'the owner of a cursor',
-    file: 'src/gateway/handle/cursor.ts',
-    edits: [['position?.owner === owner &&', "position !== undefined && owner !== '' &&"]],
-    tests: ['test/gateway/lists.test.ts'],
   },
   {
     claim: 'attack.errors-taken-for-yes',
@@ -81,8 +74,14 @@ export const attackMutations: readonly Mutation[] = [
   {
     claim: 'attack.made-up-authority',
     without: 'the chance in a key that nobody has given',
-    file: 'src/gateway/handle/seal.ts',
-    edits: [['options.key ?? randomBytes(keyBytes)', 'options.key ?? Buffer.alloc(keyBytes)']],
+    file: 'src/gateway/handle/keys.ts',
+    edits: [
+      [
+        'octets: Buffer = randomBytes(handleKeyBytes)',
+        'octets: Buffer = Buffer.alloc(handleKeyBytes)',
+      ],
+      ['import { hkdfSync, randomBytes } from', 'import { hkdfSync } from'],
+    ],
     tests: attacks,
   },
   {

@@ -253,9 +253,9 @@ export const mutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.session-bound',
-    without: 'the owner of a session',
+    without: 'the refusal of what is somebody else’s',
     file: 'src/gateway/handle/session.ts',
-    edits: never('session.owner !== owner'),
+    edits: [["if ('ownedBy' in session) {", "if ('ownedBy' in session && session.ownedBy === '') {"]],
   },
   {
     claim: 'gateway.changed-tool-quarantined',

@@ -13,8 +13,6 @@ export interface Position {
   readonly cursors: Readonly<Record<string, string>>
 }
 
-const purpose = 'countersign/cursor/2'
-
 /** Longer ones of upstreams are not carried, and so is what all of them together are beyond the other bound. */
 const upstreamOctetsMax = 4096
 const octetsMax = 16_384
@@ -40,7 +38,9 @@ export function sealCursor(seal: Seal, position: Position): SealedCursor {
     else carried[server] = cursor
   }
   if (Object.keys(carried).length === 0) return { cursor: undefined, without }
-  return { cursor: seal.seal(purpose, { ...position, cursors: carried }), without }
+  const { owner, ...rest } = position
+  const cursor = seal.seal({ kind: 'cursor', owner }, { ...rest, cursors: carried })
+  return { cursor, without }
 }
 
 function octetsOf(cursor: string): number {
@@ -54,7 +54,8 @@ export function openCursor(
   { owner, era, list }: Pick<Position, 'owner' | 'era' | 'list'>,
 ): Position | undefined {
   if (typeof cursor !== 'string') return undefined
-  const position = seal.open(purpose, cursor) as Position | undefined
-  const isOf = position?.owner === owner && position.era === era && position.list === list
-  return isOf ? position : undefined
+  const opened = seal.open({ kind: 'cursor', owner }, cursor)
+  if (opened === undefined || 'ownedBy' in opened) return undefined
+  const position = { ...(opened.value as Omit<Position, 'owner'>), owner }
+  return position.era === era && position.list === list ? position : undefined
 }

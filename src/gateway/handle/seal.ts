@@ -1,59 +1,94 @@
 import { createCipheriv, createDecipheriv, randomBytes as systemRandomBytes } from 'node:crypto'
-import { CountersignError } from '../../errors.ts'
+import type { HandleKeySource } from './keys.ts'
 
+const keyIdBytes = 4
 const nonceBytes = 12
 const tagBytes = 16
-const keyBytes = 32
 
 /**
- * State that callers carry for us: encrypted and authenticated (AES-256-GCM, NIST SP 800-38D §8.2.2 random nonces), base64url,
- * so that it is visible ASCII. Every replica with the same key opens it.
+ * What a caller can hold of ours, and the form of what is sealed in it: a form that changes has another number. Each kind has a row in
+ * `test/gateway/handle/handles.test.ts`, which tries it in the hands of everybody else.
  */
-export interface Seal {
-  seal(purpose: string, value: object): string
-  /** The value, or undefined for whatever was not sealed by this key for this purpose. */
-  open(purpose: string, text: string): unknown
+const forms = { session: 4, cursor: 3 } as const
+
+export type HandleKind = keyof typeof forms
+
+/** What a handle is, and whose: both are asked of whoever seals one, and of whoever opens one. */
+export interface HandleOf {
+  readonly kind: HandleKind
+  /** SPIFFE ID and pod UID. */
+  readonly owner: string
 }
 
-/** Throws `gateway/session-key` for a key of another length than 32 octets. */
-export function createSeal(options: {
-  readonly key?: Buffer | undefined
+/** What was sealed; or of whom it is, where that is somebody else. Undefined for whatever no key here has sealed as this kind. */
+export type Opened = { readonly value: unknown } | { readonly ownedBy: string } | undefined
+
+/**
+ * State that callers carry for us: encrypted and authenticated (AES-256-GCM, NIST SP 800-38D §8.2.2 random nonces), base64url, so that
+ * it is visible ASCII. Every replica that has the key opens it, for its owner alone. The owner is within what is encrypted: a handle
+ * that stands in somebody's log says nothing of who holds it, and one in the wrong hands still tells us whose it is.
+ */
+export interface Seal {
+  seal(of: HandleOf, value: object): string
+  open(of: HandleOf, text: string): Opened
+}
+
+export interface SealOptions {
+  readonly keys: HandleKeySource
   readonly charactersMax?: number
   readonly randomBytes?: (count: number) => Buffer
-}): Seal {
-  const { charactersMax = 32_768, randomBytes = systemRandomBytes } = options
-  const key = options.key ?? randomBytes(keyBytes)
-  if (key.length !== keyBytes) {
-    throw new CountersignError(
-      'gateway/session-key',
-      `session key is of the wrong length, want=${keyBytes} octets got=${key.length}`,
-    )
-  }
+}
+
+export function createSeal(options: SealOptions): Seal {
+  const { keys, charactersMax = 32_768, randomBytes = systemRandomBytes } = options
   return {
-    seal(purpose, value) {
+    seal({ kind, owner }, value) {
+      const { id, octets } = keys.current().sealing
+      const keyId = Buffer.from(id, 'hex')
       const nonce = randomBytes(nonceBytes)
-      const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(purpose))
-      const sealed = [nonce, cipher.update(JSON.stringify(value), 'utf8'), cipher.final()]
+      const cipher = createCipheriv('aes-256-gcm', octets, nonce)
+      cipher.setAAD(associated(kind, keyId))
+      const text = JSON.stringify([owner, value])
+      const sealed = [keyId, nonce, cipher.update(text, 'utf8'), cipher.final()]
       return Buffer.concat([...sealed, cipher.getAuthTag()]).toString('base64url')
     },
-    open(purpose, text) {
+    open({ kind, owner }, text) {
       if (text.length > charactersMax || !/^[A-Za-z0-9_-]+$/.test(text)) return undefined
       const octets = Buffer.from(text, 'base64url')
       // The last character has bits that mean nothing: one value has one text (RFC 4648 §3.5).
       if (octets.toString('base64url') !== text) return undefined
-      if (octets.length < nonceBytes + tagBytes) return undefined
-      const sealed = octets.subarray(nonceBytes, octets.length - tagBytes)
-      const decipher = createDecipheriv('aes-256-gcm', key, octets.subarray(0, nonceBytes), {
-        authTagLength: tagBytes,
-      })
-        .setAAD(Buffer.from(purpose))
-        .setAuthTag(octets.subarray(octets.length - tagBytes))
-      try {
-        return JSON.parse(decipher.update(sealed, undefined, 'utf8') + decipher.final('utf8'))
-      } catch {
-        // A wrong tag is the only way in here: what opens was sealed from JSON.
-        return undefined
-      }
+      const opened = decrypt(octets, kind, keys)
+      if (opened === undefined) return undefined
+      const [ownedBy, value] = opened
+      return ownedBy === owner ? { value } : { ownedBy }
     },
   }
+}
+
+function decrypt(
+  octets: Buffer,
+  kind: HandleKind,
+  keys: HandleKeySource,
+): readonly [owner: string, value: unknown] | undefined {
+  if (octets.length < keyIdBytes + nonceBytes + tagBytes) return undefined
+  const keyId = octets.subarray(0, keyIdBytes)
+  const key = keys.current().find(keyId.toString('hex'))
+  if (key === undefined) return undefined
+  const sealedAt = keyIdBytes + nonceBytes
+  const tagAt = octets.length - tagBytes
+  const nonce = octets.subarray(keyIdBytes, sealedAt)
+  const decipher = createDecipheriv('aes-256-gcm', key.octets, nonce, { authTagLength: tagBytes })
+  decipher.setAAD(associated(kind, keyId)).setAuthTag(octets.subarray(tagAt))
+  try {
+    const text =
+      decipher.update(octets.subarray(sealedAt, tagAt), undefined, 'utf8') + decipher.final('utf8')
+    return JSON.parse(text) as [string, unknown]
+  } catch {
+    // A wrong tag is the only way in here: what opens was sealed from JSON.
+    return undefined
+  }
+}
+
+function associated(kind: HandleKind, keyId: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`countersign/${kind}/${forms[kind]}/`), keyId])
 }

@@ -1,6 +1,6 @@
 import type { Message } from '../../mcp/message.ts'
 import { badRequest, identityRefusal, refused, type Refused } from '../refusal.ts'
-import type { Seal } from './seal.ts'
+import type { Opened, Seal } from './seal.ts'
 
 /**
  * What a legacy session is: nothing is kept in the gateway, the caller carries it sealed as its `Mcp-Session-Id`. It names its
@@ -29,8 +29,6 @@ export interface UpstreamSession {
   readonly spiffeId: string
 }
 
-const purpose = 'countersign/session/3'
-
 const sessionIdCharactersMax = 4096
 
 export interface Sealed {
@@ -41,13 +39,16 @@ export interface Sealed {
 }
 
 /** Seals as many of the upstreams' sessions as fit into a header; undefined where nothing does. */
-export function sealSession(seal: Seal, session: Session): Sealed | undefined {
+export function sealSession(seal: Seal, { owner, ...session }: Session): Sealed | undefined {
   const left = Object.entries(session.upstreams).toSorted(
     ([, one], [, other]) => (one.id ?? '').length - (other.id ?? '').length,
   )
   const without: string[] = []
   while (true) {
-    const id = seal.seal(purpose, { ...session, upstreams: Object.fromEntries(left) })
+    const id = seal.seal(
+      { kind: 'session', owner },
+      { ...session, upstreams: Object.fromEntries(left) },
+    )
     if (id.length <= sessionIdCharactersMax) return { id, without }
     const longest = left.pop()
     if (longest === undefined) return undefined
@@ -55,11 +56,15 @@ export function sealSession(seal: Seal, session: Session): Sealed | undefined {
   }
 }
 
-/** The session of an id, or undefined when this gateway never sealed it. */
-export function openSession(seal: Seal, id: string): Session | undefined {
-  return id.length > sessionIdCharactersMax
-    ? undefined
-    : (seal.open(purpose, id) as Session | undefined)
+/** The session of an id for its owner, or whose it is; undefined when this gateway never sealed it. */
+export function openSession(
+  seal: Seal,
+  { id, owner }: { readonly id: string; readonly owner: string },
+): Session | Exclude<Opened, { readonly value: unknown }> {
+  if (id.length > sessionIdCharactersMax) return undefined
+  const opened = seal.open({ kind: 'session', owner }, id)
+  if (opened === undefined || 'ownedBy' in opened) return opened
+  return { ...(opened.value as Omit<Session, 'owner'>), owner }
 }
 
 interface Hello {
@@ -108,13 +113,11 @@ export function sessionOfId(
   { sessionId, owner, door, version }: Shown,
   { seal, isEnded }: Opening,
 ): Session | Refused {
-  const session = openSession(seal, sessionId)
+  const session = openSession(seal, { id: sessionId, owner })
   if (session === undefined) return refuse(404, 'session is not known')
-  if (session.owner !== owner) {
-    return refused(
-      'session',
-      identityRefusal('session is of another identity', `owner ${session.owner}`),
-    )
+  if ('ownedBy' in session) {
+    const detail = `owner ${session.ownedBy}`
+    return refused('session', identityRefusal('session is of another identity', detail))
   }
   if (session.door !== door || session.version !== (version ?? session.version)) {
     return refuse(400, 'session is of another door or version')

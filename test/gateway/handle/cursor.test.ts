@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openCursor, sealCursor } from '../../../src/gateway/handle/cursor.ts'
+import { oneHandleKey } from '../../../src/gateway/handle/keys.ts'
 import { createSeal } from '../../../src/gateway/handle/seal.ts'
 
-const seal = createSeal({ key: Buffer.alloc(32, 7) })
+const seal = createSeal({ keys: oneHandleKey() })
 const position = {
   owner: 'spiffe://test.example/ns/a/sa/b pod',
   era: 'modern',

@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
 import { silentLog, type Log } from '../../../src/log.ts'
 import { silentMetrics, type Metrics } from '../../../src/metrics.ts'
 import { defaultLimits } from '../../../src/gateway/limits.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/gateway.ts'
+import { oneHandleKey } from '../../../src/gateway/handle/keys.ts'
 import type { NamespaceSource, PodSource } from '../../../src/gateway/caller/workload-sources.ts'
 import type { Revocation, RevocationSource } from '../../../src/pki/revocation.ts'
 import { findDrift } from '../../../src/gateway/caller/workload-sources.ts'
@@ -69,7 +69,7 @@ export interface World extends AsyncDisposable {
   agent(wanted?: Wanted): Promise<TestClient>
   /** One more gateway, of the same configuration but for this. */
   openReplica(
-    more: Partial<Pick<GatewayOptions, 'drain' | 'delay' | 'sessionKey'>>,
+    more: Partial<Pick<GatewayOptions, 'drain' | 'delay' | 'handleKeys'>>,
   ): Promise<Gateway>
   /** A connection of an agent, for what no HTTP client would send. */
   rawConnection(credential?: Credential): Promise<TLSSocket>
@@ -94,6 +94,7 @@ export interface WorldOptions {
   readonly log?: Log
   readonly metrics?: Metrics
   readonly tracer?: GatewayOptions['tracer']
+  readonly handleKeys?: GatewayOptions['handleKeys']
   readonly pods?: PodSource
   readonly identityExtensionOid?: string
   /** The CA of everybody is an intermediate. */
@@ -157,7 +158,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const { now = Date.now, log = silentLog, limits } = options
   const settings: GatewayOptions = {
     listen: { host: '127.0.0.1', port: 0 },
-    sessionKey: randomBytes(32),
+    handleKeys: options.handleKeys ?? oneHandleKey(),
     credential,
     trustBundle,
     authorizer: options.authorizer?.(real) ?? real,

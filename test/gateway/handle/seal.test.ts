@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { CountersignError } from '../../../src/errors.ts'
+import {
+  createHandleKey,
+  oneHandleKey,
+  orderHandleKeys,
+  settleMilliseconds,
+} from '../../../src/gateway/handle/keys.ts'
+import { createSeal } from '../../../src/gateway/handle/seal.ts'
+
+const owner = 'spiffe://test.example/ns/a/sa/b pod'
+const of = { kind: 'session', owner } as const
+const [old, newer] = [1, 2].map((each) => createHandleKey(Buffer.alloc(32, each)))
+assert.ok(old && newer)
+
+function idIn(handle: string): string {
+  return Buffer.from(handle, 'base64url').subarray(0, 4).toString('hex')
+}
+
+test('a key of another length is refused', () => {
+  for (const octets of [0, 16, 31, 33, 64]) {
+    assert.throws(
+      () => createHandleKey(Buffer.alloc(octets)),
+      (error: unknown) =>
+        error instanceof CountersignError &&
+        error.code === 'gateway/handle-key' &&
+        error.message === `handle key is of the wrong length, want=32 octets got=${octets}`,
+    )
+  }
+})
+
+test('the id of a key follows from it, and is no part of it', () => {
+  const octets = Buffer.from(Array.from({ length: 32 }, (_, index) => index))
+  const { id } = createHandleKey(octets)
+  assert.equal(id, createHandleKey(Buffer.from(octets)).id)
+  assert.match(id, /^[0-9a-f]{8}$/)
+  assert.ok(!octets.includes(Buffer.from(id, 'hex')))
+  assert.notEqual(old.id, newer.id)
+})
+
+test('what one key has sealed another does not open, under its own id or the other’s', () => {
+  const [first, second] = [old, newer].map(({ octets }) =>
+    createSeal({ keys: oneHandleKey(octets) }),
+  )
+  assert.ok(first && second)
+  const handle = first.seal(of, { value: 1 })
+  assert.equal(idIn(handle), old.id)
+  assert.deepEqual(first.open(of, handle), { value: { value: 1 } })
+  assert.equal(second.open(of, handle), undefined)
+  const renamed = Buffer.from(handle, 'base64url')
+  renamed.write(newer.id, 0, 'hex')
+  assert.equal(second.open(of, renamed.toString('base64url')), undefined)
+})
+
+test('the newest key seals once it is everywhere, and opens at once', () => {
+  let now = 1000
+  const keys = orderHandleKeys(
+    [
+      { key: old, since: 0 },
+      { key: newer, since: 1000 },
+    ],
+    () => now,
+  )
+  const seal = createSeal({ keys })
+  const early = createSeal({ keys: oneHandleKey(newer.octets) }).seal(of, { early: true })
+  assert.deepEqual(seal.open(of, early), { value: { early: true } })
+  assert.equal(idIn(seal.seal(of, {})), old.id)
+  now += settleMilliseconds - 1
+  assert.equal(idIn(seal.seal(of, {})), old.id)
+  now += 1
+  const handle = seal.seal(of, {})
+  assert.equal(idIn(handle), newer.id)
+  assert.deepEqual(seal.open(of, handle), { value: {} })
+})
+
+test('a key that stands alone seals at once', () => {
+  const seal = createSeal({ keys: orderHandleKeys([{ key: newer, since: 1000 }], () => 1000) })
+  assert.equal(idIn(seal.seal(of, {})), newer.id)
+})
+
+test('a handle says nothing of its owner to who has no key', () => {
+  const seal = createSeal({ keys: oneHandleKey() })
+  const handle = Buffer.from(seal.seal(of, { door: 'mcp' }), 'base64url').toString('latin1')
+  for (const told of ['spiffe', 'pod', 'mcp', 'session']) assert.ok(!handle.includes(told))
+})
