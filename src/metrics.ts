@@ -30,6 +30,7 @@ export type MetricName =
   | 'countersign_gateway_open_requests'
   | 'countersign_gateway_body_octets'
   | 'countersign_gateway_unsent_octets'
+  | 'countersign_gateway_catalogue_octets'
   | 'countersign_gateway_upstream_calls'
   | 'countersign_gateway_upstream_waiting'
   | 'countersign_gateway_upstream_connections'
@@ -75,6 +76,7 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     'octets of large answers on their way or not read yet',
     [],
   ],
+  countersign_gateway_catalogue_octets: ['gauge', 'octets of what is known of tools', []],
   countersign_gateway_upstream_calls: ['gauge', 'calls open with a tool server', ['server']],
   countersign_gateway_upstream_waiting: ['gauge', 'calls that wait for a place', ['server']],
   countersign_gateway_upstream_connections: [

@@ -409,6 +409,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'what an upstream lists takes bounded memory and time while it is read, whatever it says',
     source: 'reproduced: 8 MiB of `0,0,…` with endless cursors ended the process by memory',
   },
+  'gateway.catalogues-bounded': {
+    claim:
+      'what is known of tools takes bounded memory over all tool servers, each namespace has its share of it, and few lists are asked for at a time',
+    source: 'found in review: 32 ToolServers of one namespace made the gateway keep 2 GiB; CWE-770',
+  },
   'gateway.lost-session-opened-again': {
     claim:
       'an upstream that forgets its session ends neither the calls nor the sessions with others',

@@ -107,13 +107,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     for (const upstream of upstreams.values()) upstream.judgeAgain()
   })
   const { revocations, pods, namespaces } = options
-  const watched = [revocations, pods, namespaces]
-  const unlisten = watched.map((each) => each.onChange(judgeServers))
+  const unlisten = [revocations, pods, namespaces].map((each) => each.onChange(judgeServers))
   const newDecisionId = (): string => randomUUID()
   const turns = createTurns()
   const { answerBytesMax, listSecondsMax } = limits
   const decisions = createDecisions({ ...options, turns, listSecondsMax, newDecisionId })
-  const catalogueOf = createCatalogues({ answerBytesMax, turns, now, log, metrics })
+  const known = { answerBytesMax, turns, upstreams, shares: limits, now, log, metrics }
+  const { of: catalogueOf, forgetGone, takenOctets } = createCatalogues(known)
   const tokens = createTokenSigner({ credential, now })
   const judge: Parts['judge'] = (caller) => callers.judge(caller)
   const refusals = createRefusalLog({ log })
@@ -148,9 +148,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       return draining
     },
     conditions: () => [...upstreams.values()].map((upstream) => upstream.condition()),
-    measure: () => measure(metrics, callers.taken(), upstreams),
+    measure: () =>
+      measure(metrics, { ...callers.taken(), catalogueOctets: takenOctets() }, upstreams),
     jwks: () => tokens.currentJwks(),
-    replaceUpstreams: (configs) => tools.replace(configs),
+    replaceUpstreams(configs) {
+      tools.replace(configs)
+      forgetGone()
+    },
     async close() {
       draining = true
       await listener.close({ ...defaultDrain, ...options.drain })

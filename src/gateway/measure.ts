@@ -18,13 +18,14 @@ export function forgetServer(metrics: Metrics, server: string): void {
 /** Sets the gauges of what is open at this moment. */
 export function measure(
   metrics: Metrics,
-  { connections: callers, requests, bodyOctets, unsentOctets }: ReturnType<Callers['taken']>,
+  taken: ReturnType<Callers['taken']> & { readonly catalogueOctets: number },
   upstreams: ReadonlyMap<string, Upstream>,
 ): void {
-  metrics.set('countersign_gateway_connections', callers)
-  metrics.set('countersign_gateway_open_requests', requests)
-  metrics.set('countersign_gateway_body_octets', bodyOctets)
-  metrics.set('countersign_gateway_unsent_octets', unsentOctets)
+  metrics.set('countersign_gateway_connections', taken.connections)
+  metrics.set('countersign_gateway_open_requests', taken.requests)
+  metrics.set('countersign_gateway_body_octets', taken.bodyOctets)
+  metrics.set('countersign_gateway_unsent_octets', taken.unsentOctets)
+  metrics.set('countersign_gateway_catalogue_octets', taken.catalogueOctets)
   for (const [server, { seats, connections }] of upstreams) {
     const { seated, waiting } = seats.counts()
     metrics.set('countersign_gateway_upstream_calls', seated, { server })

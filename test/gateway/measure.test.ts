@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createMetrics } from '../../src/metrics.ts'
+import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
 import { modern } from './world/client.ts'
 import { answerBoth } from './world/upstream.ts'
@@ -67,4 +68,23 @@ test('a tool server that is gone is shown no longer', async () => {
   const page = await metrics.page()
   assert.doesNotMatch(page, /server="files"/)
   assert.match(page, /bad_tools_total\{server="other"\} 1/)
+})
+
+test('what is known of tools is measured, and is given back when their server is gone', async () => {
+  requirement('gateway.catalogues-bounded')
+  const metrics = createMetrics()
+  await using world = await openWorld({ metrics })
+  const octets = async (): Promise<number> => {
+    world.gateway.measure()
+    const [, said = ''] =
+      /^countersign_gateway_catalogue_octets (.*)$/m.exec(await metrics.page()) ?? []
+    return Number(said)
+  }
+  assert.equal(await octets(), 0)
+  const { body, headers } = modern('tools/call', { name: 'echo', arguments: {} })
+  const { status } = await (await world.agent()).post('/mcp/files', body, headers)
+  assert.equal(status, 200)
+  assert.ok((await octets()) > 512)
+  world.gateway.replaceUpstreams([])
+  assert.equal(await octets(), 0)
 })

@@ -1,15 +1,14 @@
 import type { Log } from '../../log.ts'
 import type { ListSpan, Recognizer } from '../../mcp/listed.ts'
-import type { Room } from '../../mcp/skip.ts'
 import type { Metrics } from '../../metrics.ts'
+import { Hold, type Account, type OctetRoom } from '../shares.ts'
 import { whenThere, type Soon } from '../soon.ts'
-import type { Account } from '../shares.ts'
 import { ownAccount, type Turns } from '../turns.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import { KnownDefinitions } from './known-definitions.ts'
 import { parseDefinition, type Definition } from './definition.ts'
 import type { Listed } from './list-upstream.ts'
-import { createPages, readEach, singleOf, type Candidate } from './pages.ts'
+import { createPages, readEach, singleOf, type ReadDefinition } from './pages.ts'
 
 /** The tools that one upstream has in one era, as the gateway itself has listed them. */
 export interface Catalogue {
@@ -30,7 +29,10 @@ export interface Catalogue {
 }
 
 export interface CatalogueOptions {
-  readonly list: () => Promise<Listed>
+  /** What it reads takes of this room until it is known. */
+  readonly list: (room: OctetRoom) => Promise<Listed>
+  /** What the upstream may have of the memory for all catalogues. */
+  readonly room: OctetRoom
   readonly turns: Turns
   readonly server: string
   readonly now: () => number
@@ -48,42 +50,37 @@ const complaintsMax = 32
 /** As much as is read of one list. */
 const keptMost = { toolsMax: 10_000, octetsMax: 32 * 1024 * 1024 }
 
+const noRoom: ExchangeFailure = { failed: 'no room', detail: 'no room for all definitions' }
+
 export function createCatalogue(options: CatalogueOptions): Catalogue {
-  const { list, now, log, server, turns } = options
+  const { list, room, now, log, server, turns } = options
   const { freshSeconds = 60, pauseSeconds = 2 } = options
-  let definitions = new KnownDefinitions(keptMost)
   let listedAt = Number.NEGATIVE_INFINITY
   let listing: Promise<void> | undefined
   let failure: ExchangeFailure | undefined
   const complain = createComplaints(options)
-  const pages = createPages(read, complain, turns)
+  const definitions = new KnownDefinitions(keptMost, room)
+  const read = readerOf(definitions, complain)
+  const tellFailure = createFailureLog(options)
+  const pages = createPages({ read, complain, turns, room })
 
   async function refresh(): Promise<void> {
-    const listed = await list()
-    listedAt = now()
-    failure = listed.failure
-    const found = await readEach(listed.definitions, read, () => turns.take(ownAccount(server)))
-    const fit = found.filter((definition) => definition !== undefined)
-    // What a list lacks that is not whole may be there as it was.
-    const before = failure === undefined ? undefined : definitions
-    const next = new KnownDefinitions(keptMost, before)
-    for (const definition of singleOf(fit, complain)) next.keep(definition)
-    definitions = next
-    if (failure === undefined) return
-    const why = { why: failure.failed, detail: failure.detail, listed: listed.definitions.length }
-    log.warn({ server, ...why }, 'catalogue is not listed to its end')
-  }
-  /** The definition in these octets, the known one where they have not changed: that spares hashing a long list again. */
-  function read({ octets, values }: Candidate, compared: Room): Definition | undefined {
-    const known = (name: string): Definition | undefined => definitions.get(name)
-    const definition = parseDefinition(octets, { compared, values, known })
-    if (typeof definition !== 'string') return definition
-    complain(definition)
-    return undefined
-  }
-  function keepAll(listed: readonly Definition[]): readonly Definition[] {
-    for (const definition of listed) definitions.keep(definition)
-    return listed
+    const reading = new Hold(room)
+    try {
+      const listed = await list(reading)
+      listedAt = now()
+      failure = listed.failure
+      const takeTurn = (): Soon<void> => turns.take(ownAccount(server))
+      const found = await readEach(listed.definitions, read, takeTurn)
+      const known = found.filter((definition) => definition !== undefined)
+      const fit = singleOf(known, complain)
+      // What a list lacks that is not whole may be there as it was.
+      if (failure === undefined) definitions.forgetOthers(fit)
+      if (!definitions.keepEach(fit)) failure ??= noRoom
+      tellFailure(failure, listed)
+    } finally {
+      reading.end()
+    }
   }
   function refreshOnce(): Promise<void> {
     listing ??= refresh().finally(() => {
@@ -113,9 +110,28 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     get failure() {
       return failure
     },
-    learn: (octets, list, account) => whenThere(pages.read(octets, list, account), keepAll),
+    learn(octets, list, account) {
+      return whenThere(pages.read(octets, list, account), (listed) => {
+        definitions.keepEach(listed)
+        return listed
+      })
+    },
     recognizer: () => pages.recognizer(),
     complain,
+  }
+}
+
+/** Gives the definition in some octets, the known one where they have not changed: that spares hashing a long list again. */
+function readerOf(
+  definitions: KnownDefinitions,
+  complain: (detail: string) => void,
+): ReadDefinition {
+  const known = (name: string): Definition | undefined => definitions.get(name)
+  return ({ octets, values }, compared) => {
+    const definition = parseDefinition(octets, { compared, values, known })
+    if (typeof definition !== 'string') return definition
+    complain(definition)
+    return undefined
   }
 }
 
@@ -131,5 +147,24 @@ function createComplaints({
     if (complaints.size >= complaintsMax || complaints.has(detail)) return
     complaints.add(detail)
     log.warn({ server, detail }, 'something of a list is left out')
+  }
+}
+
+/** Logs why lists are not whole: once as long as it stays the same. */
+function createFailureLog({
+  server,
+  log,
+}: Pick<CatalogueOptions, 'server' | 'log'>): (
+  failure: ExchangeFailure | undefined,
+  listed: Listed,
+) => void {
+  let told: string | undefined
+  return (failure, { definitions: { length: listed } }) => {
+    const telling = failure && `${failure.failed}: ${failure.detail}`
+    if (failure !== undefined && telling !== told) {
+      const { failed: why, detail } = failure
+      log.warn({ server, why, detail, listed }, 'catalogue is not listed to its end')
+    }
+    told = telling
   }
 }

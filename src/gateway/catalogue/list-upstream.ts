@@ -10,6 +10,7 @@ import {
 } from '../upstream/legacy-session.ts'
 import type { Candidate } from './pages.ts'
 import { gatewayInfo } from '../self.ts'
+import { countedOctetsMin, type OctetRoom } from '../shares.ts'
 import { ownHeaders } from '../upstream/headers.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 
@@ -26,6 +27,8 @@ export interface ListToolsOptions {
   readonly upstream: Upstream
   readonly era: Era
   readonly answerBytesMax: number
+  /** What is read is taken of it. Whoever gave the room gives it back, when nobody needs what was listed. */
+  readonly room?: OctetRoom
 }
 
 interface Caller {
@@ -89,6 +92,8 @@ async function listPages(
     if (typeof body === 'string') return bad(body)
     const elements = body.list?.elements
     if (typeof elements !== 'object') return bad('answer has no tools')
+    const full = takeSmall(asking, body.octets.length)
+    if (full !== undefined) return full
     octets += body.octets.length
     if (octets > octetsMax) return bad(`list is too large, want=..${octetsMax} octets`)
     if (definitions.length + elements.length > definitionsMax) {
@@ -106,6 +111,17 @@ async function listPages(
     cursor = next
   }
   return bad(`list has too many pages, want=..${pagesMax}`)
+}
+
+/** A page that is small takes no room while it is read, and a list may have many. */
+function takeSmall({ room }: Asking, octets: number): ExchangeFailure | undefined {
+  const full = octets < countedOctetsMin ? room?.take(octets) : undefined
+  if (full === undefined) return undefined
+  return {
+    failed: 'no room',
+    detail: `octets of catalogues: share of the ${full} is used up`,
+    full,
+  }
 }
 
 function bad(detail: string): ExchangeFailure {
@@ -126,15 +142,16 @@ async function openSession({
   upstream,
   answerBytesMax,
   signal,
+  room,
 }: Asking): Promise<Caller | ExchangeFailure> {
   const hello = { capabilities: {}, clientInfo: gatewayInfo }
-  const opening = { upstream, version: legacyVersion, hello, answerBytesMax, signal }
+  const opening = { upstream, version: legacyVersion, hello, answerBytesMax, signal, room }
   const session = await openLegacySession(opening)
   return 'failed' in session ? session : { version: session.version, meta: undefined, session }
 }
 
 function ask(
-  { upstream, era, answerBytesMax, signal }: Asking,
+  { upstream, era, answerBytesMax, signal, room }: Asking,
   caller: Caller,
   call: { readonly id: number; readonly method: string; readonly params: object },
 ): Promise<Answer | ExchangeFailure> {
@@ -146,7 +163,7 @@ function ask(
   const request = { headers, body }
   const { id, method } = call
   const asked = { era, method, id: { value: id } }
-  return collectAnswer({ asked, upstream, request, answerBytesMax, repeatable: true, signal })
+  return collectAnswer({ asked, upstream, request, answerBytesMax, room, repeatable: true, signal })
 }
 
 function headersOf(caller: Caller): string[] {

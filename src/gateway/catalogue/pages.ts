@@ -3,7 +3,7 @@ import { passList, type Element, type ListSpan, type Recognizer } from '../../mc
 import type { Span } from '../../mcp/levels.ts'
 import type { Room } from '../../mcp/skip.ts'
 import { whenThere, type Soon } from '../soon.ts'
-import type { Account } from '../shares.ts'
+import type { Account, OctetRoom } from '../shares.ts'
 import { createPace } from './pace.ts'
 import type { Turns } from '../turns.ts'
 import { oneList, type Definition } from './definition.ts'
@@ -20,7 +20,7 @@ export interface Candidate {
   readonly known?: Definition | undefined
 }
 
-type ReadDefinition = (candidate: Candidate, compared: Room) => Definition | undefined
+export type ReadDefinition = (candidate: Candidate, compared: Room) => Definition | undefined
 
 /** Reads what one list holds. Its names are compared within one bound; a list that is new takes a few turns of the loop. */
 export function readEach(
@@ -74,21 +74,27 @@ export interface Pages {
   read(octets: Buffer, list: ListSpan, account: Account): Soon<readonly Definition[]>
 }
 
-/** `read` gives the definition in the octets of one tool. */
-export function createPages(
-  read: ReadDefinition,
-  complain: (detail: string) => void,
-  turns: Turns,
-): Pages {
+export interface PagesOptions {
+  /** Gives the definition in the octets of one tool. */
+  readonly read: ReadDefinition
+  readonly complain: (detail: string) => void
+  readonly turns: Turns
+  /** What is kept takes of it: where there is none a list is read each time. */
+  readonly room: OctetRoom
+}
+
+export function createPages({ read, complain, turns, room }: PagesOptions): Pages {
   const pages: Page[] = []
   /** Those that are being read: who of the same tenant is given the same meanwhile waits for them. Nobody waits in the line of another. */
   const open: Opened[] = []
 
   function keep(tools: Buffer, page: Omit<Page, 'tools'>): void {
     if (tools.length > pageOctetsMax) return
+    const oldest = pages.length >= pagesMax ? pages.pop() : undefined
+    if (oldest !== undefined) room.give(octetsOf(oldest))
+    if (room.take(octetsOf({ tools })) !== undefined) return
     // A copy: the octets are a part of a whole answer, which nobody needs any more.
     pages.unshift({ tools: Buffer.from(tools), ...page })
-    pages.length = Math.min(pages.length, pagesMax)
   }
   function readAll(tools: Buffer, list: ListSpan, account: Account): Soon<readonly Definition[]> {
     const { values, elements } = elementsIn(tools, list)
@@ -124,6 +130,11 @@ export function createPages(
       return reading === undefined ? readOnce(tools, list, account) : reading.definitions
     },
   }
+}
+
+/** With its definitions, which have octets of their own and may be known here alone. */
+function octetsOf({ tools }: Pick<Page, 'tools'>): number {
+  return 2 * tools.length
 }
 
 /** The one that is left alone for longest goes first. */

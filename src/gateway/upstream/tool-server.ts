@@ -183,6 +183,7 @@ function configOf(
         ? {}
         : { scopes: fieldAt('spec.scopes', () => parseServerScopes(server, scopes)) }),
       ...(limits === undefined ? {} : { limits }),
+      ...(isOwn ? {} : { namespace }),
     }
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error

@@ -32,6 +32,8 @@ export interface UpstreamConfig {
   /** The tools that it is asked for at most, whoever asks. Without: all that it has. */
   readonly scopes?: readonly ToolScope[]
   readonly limits?: ServerLimits
+  /** Of the ToolServer that it stands for, whose share of memory it takes. Without: the operators'. */
+  readonly namespace?: string
 }
 
 export interface Upstream {

@@ -12,6 +12,7 @@ import type { ExchangeFailure } from '../../../src/gateway/upstream/exchange.ts'
 import { silentLog } from '../../../src/log.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
 import { requirement } from '../../requirements.ts'
+import { boundless } from '../world/room.ts'
 
 test('order and white space are no part of a definition', () => {
   const one = '{"name":"a","inputSchema":{"type":"object","x":[1,2.5,true,null]}}'
@@ -112,6 +113,7 @@ function catalogueOf(listed: () => readonly string[] | ExchangeFailure): {
       return Promise.resolve({ definitions, failure })
     },
     turns: createTurns(),
+    room: boundless,
     server: 'files',
     now: () => clock.now,
     log: { ...silentLog, warn: (fields) => void warned.push(fields) },
@@ -146,6 +148,20 @@ test('a list that fails is told, so that a tool which is not known is not taken 
   clock.now += 2001
   assert.equal((await catalogue.find('a'))?.name, 'a')
   assert.equal(catalogue.failure, undefined)
+})
+
+test('why a list is not whole is logged once, as long as it stays the same', async () => {
+  let detail = 'refused'
+  const { catalogue, clock, warned } = catalogueOf(() =>
+    detail === '' ? [] : { failed: 'unreachable', detail },
+  )
+  for (const next of ['refused', 'refused', 'reset', '', 'reset']) {
+    detail = next
+    clock.now += 2001
+    await catalogue.find('a')
+  }
+  const details = warned.map((fields) => (fields as { readonly detail: string }).detail)
+  assert.deepEqual(details, ['refused', 'reset', 'reset'])
 })
 
 test('a definition that is old is served, and listed again beside that', async () => {
@@ -261,6 +277,7 @@ test('the names of a whole list are compared within one bound, not those of each
   const catalogue = createCatalogue({
     list: async () => ({ definitions: [], failure: undefined }),
     turns: createTurns(),
+    room: boundless,
     server: 'files',
     now: Date.now,
     log: silentLog,

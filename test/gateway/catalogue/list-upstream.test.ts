@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { listTools } from '../../../src/gateway/catalogue/list-upstream.ts'
+import type { OctetRoom } from '../../../src/gateway/shares.ts'
 import { requirement } from '../../requirements.ts'
 import { fakeUpstream } from '../world/fake-upstream.ts'
+import { roomFor } from '../world/room.ts'
 
 const mebibyte = 1024 * 1024
 const answerBytesMax = 8 * mebibyte
@@ -15,7 +17,10 @@ interface Page {
 /** Lists what each cursor leads to; the first page has none. */
 async function listed(
   pageOf: (cursor: string | undefined, page: number) => Page | string | undefined,
-  timeoutMilliseconds?: number,
+  {
+    timeoutMilliseconds,
+    room,
+  }: { readonly timeoutMilliseconds?: number; readonly room?: OctetRoom } = {},
 ): Promise<{ names: number; pages: number; why: string | undefined }> {
   let pages = 0
   const upstream = fakeUpstream(({ text }) => {
@@ -29,7 +34,10 @@ async function listed(
     const result = `{"resultType":"complete","tools":[${page.tools}]${next}}`
     return { body: `{"jsonrpc":"2.0","id":${id},"result":${result}}` }
   }, timeoutMilliseconds)
-  const { definitions, failure } = await listTools({ upstream, era: 'modern', answerBytesMax })
+  const asking = { upstream, era: 'modern', answerBytesMax } as const
+  const { definitions, failure } = await listTools(
+    room === undefined ? asking : { ...asking, room },
+  )
   return { names: definitions.length, pages, why: failure?.detail }
 }
 
@@ -54,6 +62,31 @@ for (const [what, next] of Object.entries({
   })
 }
 
+test('what a server says while a session is opened to list it takes room too', async () => {
+  requirement('gateway.catalogues-bounded')
+  const room = roomFor(1000)
+  const upstream = fakeUpstream(({ text }) => {
+    const { id } = JSON.parse(text) as { id: number }
+    const result = `{"protocolVersion":"2025-11-25","instructions":"${'a'.repeat(1000)}"}`
+    return { body: `{"jsonrpc":"2.0","id":${id},"result":${result}}` }
+  })
+  const { failure } = await listTools({ upstream, era: 'legacy', answerBytesMax, room })
+  assert.equal(failure?.failed, 'no room')
+  assert.equal(room.left, 1000)
+})
+
+test('small pages of a list take room too, and what was read before there was none counts', async () => {
+  requirement('gateway.catalogues-bounded')
+  const room = roomFor(5000)
+  const page = (_: unknown, index: number): Page => ({
+    tools: `{"name":"a${index}","description":"${'a'.repeat(1000)}"}`,
+    next: String(index),
+  })
+  const { names, why } = await listed(page, { room })
+  assert.equal(names, 4)
+  assert.match(String(why), /^octets of catalogues/)
+})
+
 test('a page that fails does not take those before it', async () => {
   const result = await listed((cursor) =>
     cursor === undefined ? { tools: '{"name":"a"}', next: 'b' } : '{"jsonrpc":',
@@ -65,7 +98,7 @@ test('a page that fails does not take those before it', async () => {
 test('a list that stays silent is given up after the time of one answer', async () => {
   const page = (cursor: string | undefined): Page | undefined =>
     cursor === undefined ? { tools: '{"name":"a"}', next: 'b' } : undefined
-  const { names, why } = await listed(page, 20)
+  const { names, why } = await listed(page, { timeoutMilliseconds: 20 })
   assert.equal(names, 1)
   assert.ok(why === 'list took too long' || why === 'no answer in time', why)
 })

@@ -10,6 +10,7 @@ import { silentLog } from '../../../src/log.ts'
 import { scanAnswer, scanTool } from '../../../src/mcp/scan.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
 import { requirement } from '../../requirements.ts'
+import { boundless } from '../world/room.ts'
 
 const asked = { era: 'modern', method: 'tools/list', id: { value: 1 } } as const
 
@@ -17,6 +18,7 @@ function open(): Catalogue {
   return createCatalogue({
     list: async () => ({ definitions: [], failure: { failed: 'unreachable', detail: '' } }),
     turns: createTurns((next) => queueMicrotask(next)),
+    room: boundless,
     server: 'files',
     now: Date.now,
     log: silentLog,

@@ -5,9 +5,11 @@ import { parseDefinition } from '../../../src/gateway/catalogue/definition.ts'
 import { createPages, type Pages } from '../../../src/gateway/catalogue/pages.ts'
 import type { Account } from '../../../src/gateway/shares.ts'
 import { createTurns } from '../../../src/gateway/turns.ts'
+import type { OctetRoom } from '../../../src/gateway/shares.ts'
 import type { Soon } from '../../../src/gateway/soon.ts'
 import { passList } from '../../../src/mcp/listed.ts'
 import { requirement } from '../../requirements.ts'
+import { boundless, roomFor } from '../world/room.ts'
 
 interface Stage {
   readonly pages: Pages
@@ -17,18 +19,19 @@ interface Stage {
   turn(): Promise<boolean>
 }
 
-function open(): Stage {
+function open(room: OctetRoom = boundless): Stage {
   const counted = { read: 0 }
   const queue: (() => void)[] = []
-  const pages = createPages(
-    ({ octets, values }, compared) => {
+  const pages = createPages({
+    read({ octets, values }, compared) {
       counted.read += 1
       const definition = parseDefinition(octets, { values, compared })
       return typeof definition === 'string' ? undefined : definition
     },
-    () => {},
-    createTurns((next) => queue.push(next)),
-  )
+    complain: () => {},
+    turns: createTurns((next) => queue.push(next)),
+    room,
+  })
   return {
     pages,
     counted,
@@ -171,4 +174,26 @@ test('a list that is no longer known when it is read is read all the same', asyn
   const again = stage.pages.read(octets, list, acme)
   while (await stage.turn());
   assert.equal((await again).length, 100)
+})
+
+test('what is kept of lists takes room, and a list for which there is none is read each time', async () => {
+  requirement('gateway.catalogues-bounded')
+  const one = `[${toolOf('a')}]`
+  const room = roomFor(2 * one.length)
+  const stage = open(room)
+  await read(stage, one)
+  assert.equal(room.left, 0)
+  const other = `[${toolOf('b')}]`
+  for (const times of [2, 3]) {
+    await stage.turn()
+    await read(stage, other)
+    assert.equal(stage.counted.read, times)
+  }
+  const wide = roomFor(1_000_000)
+  const next = open(wide)
+  for (let at = 0; at < 20; at += 1) {
+    await next.turn()
+    await read(next, `[${toolOf(`t${at % 10}`)}]`)
+  }
+  assert.equal(wide.left, 1_000_000 - 8 * 2 * `[${toolOf('t0')}]`.length)
 })

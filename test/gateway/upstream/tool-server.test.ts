@@ -68,6 +68,19 @@ test('a tool server speaks for its own namespace, which stands before its name',
   ])
 })
 
+test('what is known of it takes the share of its namespace, and of one in that of the gateway the share of operators', () => {
+  requirement('gateway.catalogues-bounded')
+  const { configs } = choose([
+    toolServer('research/search', { serviceAccount: 'finder' }),
+    toolServer('countersign-system/github', { namespace: 'tools', serviceAccount: 'gh' }),
+  ])
+  const namespaces = configs.map(({ server, namespace }) => [server, namespace])
+  assert.deepEqual(Object.fromEntries(namespaces), {
+    'research--search': 'research',
+    github: undefined,
+  })
+})
+
 test('in the namespace of the gateway it has its plain name, and may speak for another', () => {
   const chosen = choose([
     toolServer('countersign-system/github', { namespace: 'tools', serviceAccount: 'gh' }),
