@@ -511,6 +511,24 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'no tenant, namespace or identity holds so much of connections, open requests, octets of answers, held sessions or places at an upstream that others get none',
     source: 'docs/AUTHORIZATION.md, Shares; Choudhury and Hahne, dynamic queue length thresholds',
   },
+  'gateway.obligations-met': {
+    claim: 'a permit under an obligation that is not known, or cannot be read, is a refusal',
+    source: 'AuthZEN obligations profile: what cannot be fulfilled turns a permit into a denial',
+  },
+  'gateway.limits-of-policy': {
+    claim:
+      'a call beyond a limit of policy is not made, and is told which limit and when it may come again',
+    source: 'RFC 6585 §4; OWASP API4:2023, unrestricted resource consumption',
+  },
+  'gateway.limits-never-forgotten': {
+    claim:
+      'nobody makes the gateway forget what it has counted, nor takes the room to count from others',
+    source: 'CWE-770; a table that is full and forgets is a limit that is none',
+  },
+  'gateway.open-calls-given-back': {
+    claim: 'what counts as open is given back when the call ends, whatever ends it, and not before',
+    source: 'CWE-772, missing release of a resource',
+  },
   'gateway.upstream-share': {
     claim: 'one identity cannot take an upstream from the others, whatever it leaves open',
     source: 'CWE-770, allocation of resources without limits',

@@ -55,6 +55,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/gateway/trace': [...gatewayGround, 'src/mcp'],
   'src/gateway/call.ts': [
     'src/mcp',
+    'src/gateway/stay.ts',
     'src/gateway/trace',
     'src/policy',
     'src/gateway/caller',

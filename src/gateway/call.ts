@@ -3,6 +3,7 @@ import type { ArgumentsText } from '../policy/asked.ts'
 import type { Caller } from './caller/caller.ts'
 import type { Arrived } from './door/arrived.ts'
 import type { Session } from './handle/session.ts'
+import type { Stay } from './stay.ts'
 import type { CallTrace } from './trace/tracer.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
@@ -25,6 +26,8 @@ export type About = 'server' | 'tool' | 'prompt' | 'resource' | 'reference'
 export interface Call {
   readonly arrived: Arrived
   readonly caller: Caller
+  /** At whose end what the call has taken is given back. */
+  readonly stay: Stay
   readonly message: RequestMessage | NotificationMessage
   /** Of legacy messages other than `initialize`. */
   readonly session: Session | undefined

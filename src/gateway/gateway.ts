@@ -22,6 +22,8 @@ import { createSeal } from './handle/seal.ts'
 import { defaultLimits, limitsOfServer, type GatewayLimits } from './limits.ts'
 import { forgetServer, measure } from './measure.ts'
 import { createAuthorize } from './permit/authorize.ts'
+import { createCallLimits, type CallLimits } from './permit/call-limits.ts'
+import { createCarryOut } from './permit/carry-out.ts'
 import { createDecisions } from './permit/policy.ts'
 import type { Parts } from './serve/serve.ts'
 import { createReadiness } from './readiness.ts'
@@ -53,6 +55,8 @@ export interface GatewayOptions {
   /** How long revocations and pods may be out of touch with the cluster before nobody is served. Default 120. */
   readonly staleSecondsMax?: number
   readonly limits?: Partial<GatewayLimits>
+  /** Processes that serve together: of what policy limits each allows its part. Default 1. */
+  readonly workers?: number | undefined
   /** How it closes. Default: a grace of 5 seconds, then 10 for what is under way. */
   readonly drain?: Partial<DrainTimes>
   /**
@@ -114,6 +118,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const decisions = createDecisions({ ...options, turns, listSecondsMax, newDecisionId })
   const known = { answerBytesMax, turns, upstreams, shares: limits, now, log, metrics }
   const { of: catalogueOf, forgetGone, takenOctets } = createCatalogues(known)
+  const permits = createPermits(options, limits, { decisions, catalogueOf })
   const tokens = createTokenSigner({ credential, now })
   const judge: Parts['judge'] = (caller) => callers.judge(caller)
   const refusals = createRefusalLog({ log })
@@ -122,7 +127,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     unmet: createReadiness(options.ready),
     callers,
     served: { hosts: lowerCase(options.hosts), origins: lowerCase(options.origins) },
-    authorize: createAuthorize({ decisions, catalogueOf, log }),
+    authorize: permits.authorize,
     parts: createParts(options, limits, made),
     refusals,
     tracer: options.tracer,
@@ -148,8 +153,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       return draining
     },
     conditions: () => [...upstreams.values()].map((upstream) => upstream.condition()),
-    measure: () =>
-      measure(metrics, { ...callers.taken(), catalogueOctets: takenOctets() }, upstreams),
+    measure() {
+      const taken = { ...callers.taken(), ...permits.counted(), catalogueOctets: takenOctets() }
+      measure(metrics, taken, upstreams)
+    },
     jwks: () => tokens.currentJwks(),
     replaceUpstreams(configs) {
       tools.replace(configs)
@@ -163,6 +170,20 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       await tools.close()
     },
   }
+}
+
+/** Whether calls may be made, and what is counted for that. */
+function createPermits(
+  { workers, now, log, metrics }: GatewayOptions,
+  limits: GatewayLimits,
+  made: Pick<Parts, 'decisions' | 'catalogueOf'>,
+): {
+  readonly authorize: ReturnType<typeof createAuthorize>
+  readonly counted: () => CallLimits['size']
+} {
+  const callLimits = createCallLimits({ ...limits, workers, now })
+  const carryOut = createCarryOut({ ...made, callLimits, log, metrics })
+  return { authorize: createAuthorize({ ...made, carryOut }), counted: () => callLimits.size }
 }
 
 /** What serving works with. */

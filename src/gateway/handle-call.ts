@@ -239,7 +239,9 @@ function readCall(
   const target = address({ door, message, about: method.about }, upstreams)
   if (isRefused(target)) return target
   const trace = tracer?.begin({ message, rawHeaders: request.rawHeaders, at: known.tracedAt })
-  const call = { arrived, caller, message, session, target, trace, arguments: argumentsOf(message) }
+  const { stay } = known
+  const said = { message, arguments: argumentsOf(message) }
+  const call = { arrived, caller, stay, session, target, trace, ...said }
   known.call = call
   return { call, serve: method.serve[door.kind] }
 }

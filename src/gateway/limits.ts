@@ -33,6 +33,8 @@ export interface GatewayLimits extends SharePercents {
   readonly strangersMax: number
   /** Handshakes under way at a time: some millisecond each, for which everybody else of the same process waits. */
   readonly handshakesMax: number
+  /** Windows of limits of policy that are counted at a time, some 300 octets each. */
+  readonly limitWindowsMax: number
   /** The longest time that a caller may keep a filtered list. */
   readonly listSecondsMax: number
 }
@@ -62,6 +64,7 @@ export const limitRanges: Readonly<
   podConnectionsMax: [1, 10_000, 64, 'together'],
   strangersMax: [16, 100_000, 1024, 'together'],
   handshakesMax: [1, 10_000, 64, 'alone'],
+  limitWindowsMax: [16, 1_000_000, 16_384, 'together'],
   listSecondsMax: [0, 86_400, 60, 'alone'],
   unsentBytesMax: [kibibyte, 16_384 * mebibyte, 128 * mebibyte, 'together'],
   unsentSecondsMax: [1, 3600, 30, 'alone'],

@@ -1,5 +1,6 @@
 import type { Metrics } from '../metrics.ts'
 import type { Callers } from './caller/connections.ts'
+import type { CallLimits } from './permit/call-limits.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
 /** What is counted of one tool server. */
@@ -18,7 +19,7 @@ export function forgetServer(metrics: Metrics, server: string): void {
 /** Sets the gauges of what is open at this moment. */
 export function measure(
   metrics: Metrics,
-  taken: ReturnType<Callers['taken']> & { readonly catalogueOctets: number },
+  taken: ReturnType<Callers['taken']> & CallLimits['size'] & { readonly catalogueOctets: number },
   upstreams: ReadonlyMap<string, Upstream>,
 ): void {
   metrics.set('countersign_gateway_connections', taken.connections)
@@ -26,6 +27,7 @@ export function measure(
   metrics.set('countersign_gateway_body_octets', taken.bodyOctets)
   metrics.set('countersign_gateway_unsent_octets', taken.unsentOctets)
   metrics.set('countersign_gateway_catalogue_octets', taken.catalogueOctets)
+  metrics.set('countersign_gateway_limit_windows', taken.windows)
   for (const [server, { seats, connections }] of upstreams) {
     const { seated, waiting } = seats.counts()
     metrics.set('countersign_gateway_upstream_calls', seated, { server })

@@ -146,6 +146,36 @@ export function tooMany(what: string): Refusal {
   return { ...badRequest(429, `too many ${what}`), headers: retrySoon }
 }
 
+/** Of a limit that policy has set: neither the operation nor the caller is at fault, so it is told apart from what is denied. */
+const limitedCode = -31429
+
+/** A limit that the call would exceed, in words for the agent and for what is told of it (RFC 6585 §4). */
+export function limitReached(
+  limit: { readonly id: string; readonly per: readonly string[] } & (
+    { readonly calls: number; readonly seconds: number } | { readonly concurrent: number }
+  ),
+  retrySeconds: number,
+): { readonly message: string; readonly of: (denied: Refusal) => Refusal } {
+  const { id, per } = limit
+  const most =
+    'calls' in limit
+      ? `${limit.calls} calls in ${limit.seconds} s`
+      : `${limit.concurrent} open calls`
+  const message = `limit ${quoted(id)} is reached: at most ${most} for each ${per.join(' and ')}`
+  return {
+    message,
+    of: (denied) => ({
+      ...denied,
+      status: 429,
+      code: limitedCode,
+      message,
+      data: { ...denied.data, limit: id, retryAfterSeconds: retrySeconds },
+      headers: { 'retry-after': String(retrySeconds) },
+      detail: `${denied.detail ?? ''} ${id}`,
+    }),
+  }
+}
+
 /** What is known of who is told: which of its statuses it survives. */
 export interface Told {
   readonly isLegacy: boolean

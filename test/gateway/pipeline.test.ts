@@ -16,6 +16,7 @@ import {
 import { openWorld, type World } from './world/world.ts'
 
 test('of several faults the first is told, in the order of the checks', async () => {
+  requirement('gateway.obligations-met')
   let conditions: readonly Condition[] = [{ name: 'pods', ok: false, reason: '' }]
   const obliged = (real: Authorizer): Authorizer => ({
     ...real,

@@ -1,6 +1,7 @@
 import { never, type Mutation } from './mutation.ts'
 import { agentMutations } from './agent.ts'
 import { attackMutations } from './attacks.ts'
+import { decideMutations } from './decide.ts'
 import { federationMutations } from './federation.ts'
 import { listMutations } from './lists.ts'
 import { operationMutations } from './operation.ts'
@@ -255,7 +256,9 @@ export const mutations: readonly Mutation[] = [
     claim: 'gateway.session-bound',
     without: 'the refusal of what is somebody else’s',
     file: 'src/gateway/handle/session.ts',
-    edits: [["if ('ownedBy' in session) {", "if ('ownedBy' in session && session.ownedBy === '') {"]],
+    edits: [
+      ["if ('ownedBy' in session) {", "if ('ownedBy' in session && session.ownedBy === '') {"],
+    ],
   },
   {
     claim: 'gateway.changed-tool-quarantined',
@@ -452,6 +455,7 @@ export const mutations: readonly Mutation[] = [
   ...agentMutations,
   ...operationMutations,
   ...policyMutations,
+  ...decideMutations,
   ...federationMutations,
   ...listMutations,
   ...servingMutations,

@@ -23,6 +23,7 @@ const bundleFiles = ['.manifest', 'data.json', 'plan.json', 'policy.wasm', 'sche
 const dataSchemas = {
   grants: 'mcp/grants.json',
   issuance: 'issuance/data.json',
+  limits: 'mcp/limits.json',
   log: 'log/data.json',
 }
 

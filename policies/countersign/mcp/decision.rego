@@ -8,7 +8,22 @@ package countersign.mcp
 # schemas:
 #   - input: schema.mcp.decision
 #   - data.grants: schema.mcp.grants
-decision := {"allow": allow, "reasons": reasons, "obligations": []}
+decision := {"allow": allow, "reasons": reasons, "obligations": obligations}
+
+# METADATA
+# title: Obligations
+# description: What a permit stands under. Lists, and what is asked of a server as a whole, stand under nothing.
+# scope: document
+# schemas:
+#   - input: schema.mcp.decision
+#   - data.limits: schema.mcp.limits
+default obligations := []
+
+obligations := limit_obligations if {
+	data.limits != {}
+	not is_server_request
+	allow
+}
 
 # METADATA
 # title: Server methods

@@ -1,4 +1,3 @@
-import type { Log } from '../../log.ts'
 import type { Call } from '../call.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
@@ -9,7 +8,7 @@ import { whenThere, type Soon } from '../soon.ts'
 import { servesTool } from '../upstream/upstream.ts'
 import { isWithinCeiling, outsideCeiling, outsideServerScopes } from './ceiling.ts'
 import { checkArgumentNames, checkParamHeaders, refuseUnknown } from './definition.ts'
-import { obligationUnknown, unknownObligation } from './obligations.ts'
+import type { CarryOut } from './carry-out.ts'
 import type { Decided, Decisions } from './policy.ts'
 
 declare const authorized: unique symbol
@@ -27,7 +26,7 @@ export interface Permit {
 export interface AuthorizeOptions {
   readonly decisions: Decisions
   readonly catalogueOf: Catalogues
-  readonly log: Log
+  readonly carryOut: CarryOut
 }
 
 /**
@@ -35,7 +34,7 @@ export interface AuthorizeOptions {
  * obligations. The ceilings stand first, so that nobody makes the gateway ask an upstream about a tool outside of them.
  */
 export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon<Permit | Refused> {
-  const { decisions, catalogueOf, log } = options
+  const { decisions, catalogueOf, carryOut } = options
 
   function authorizeFound(
     call: Call,
@@ -64,10 +63,8 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
     decided: Decided | Refused,
   ): Permit | Refused {
     if (isRefused(decided)) return decided
-    const type = unknownObligation(decided)
-    if (type === undefined) return permit(call, definition, decided.id)
-    log.warn({ decision: decided.id, type }, 'obligation is not known')
-    return decisions.refuse({ call, definition }, 'obligations', obligationUnknown)
+    if (decided.obligations.length === 0) return permit(call, definition, decided.id)
+    return carryOut({ call, definition }, decided) ?? permit(call, definition, decided.id)
   }
 
   return (call) => {

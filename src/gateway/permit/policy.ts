@@ -52,7 +52,13 @@ export interface Decisions {
    */
   decideList(call: Call, resources: readonly ResourceText[]): Soon<DecidedList | Refused>
   /** A decision that was taken without policy: recorded as one all the same. */
-  refuse(question: Question, check: CheckName, reason: Reason): Refused
+  refuse(
+    question: Question,
+    check: CheckName,
+    reason: Reason,
+    /** What the caller is told in place of a plain denial. */
+    told?: (denied: Refusal) => Refusal,
+  ): Refused
   /**
    * An identity that is not acceptable is a decision too, where it has a name. Nothing of its message is read, so nothing of it is in
    * the event. What could not be known about it, or is too much of it, is none.
@@ -128,13 +134,13 @@ export function createDecisions(options: DecisionsOptions): Decisions {
   return {
     decide: (question) => whenAvailable(decisionLog, 'policy', () => decideNow(question)),
     decideList,
-    refuse(question, check, reason) {
+    refuse(question, check, reason, told = (denied) => denied) {
       if (!decisionLog.available) return refused(check, logUnavailable)
       const requestedBy = question.call.caller.svid.spiffeId.uri
       const evaluated = unasked(askCall(textsOf(question, time())), [reason])
       const id = record(`countersign/gateway/${check}`, requestedBy, evaluated)
       if (id === undefined) return refused(check, logUnavailable)
-      return refused(check, denial({ id, reasons: [reason] }))
+      return refused(check, told(denial({ id, reasons: [reason] })))
     },
     refuseIdentity({ door, svid, caller }, { check, refusal }) {
       if (svid === undefined) return refusal

@@ -83,6 +83,8 @@ export interface WorldOptions {
     identities: Identities,
   ) => GatewayOptions['upstreams'] | Promise<GatewayOptions['upstreams']>
   readonly grants?: object
+  /** `data.limits` of the policy. */
+  readonly policyLimits?: object
   readonly authorizer?: (real: Authorizer) => Authorizer
   readonly limits?: GatewayOptions['limits']
   readonly drain?: GatewayOptions['drain']
@@ -139,7 +141,9 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     const spiffeId = parseSpiffeId(credential.svid.spiffeId.uri)
     configs.push({ server, url: upstream.url, spiffeId, eras: ['modern', 'legacy'] })
   }
-  const engine = await loadPolicyBundle({ data: { grants: options.grants ?? defaultGrants } })
+  const engine = await loadPolicyBundle({
+    data: { grants: options.grants ?? defaultGrants, limits: options.policyLimits ?? {} },
+  })
   const real = createAuthorizer(engine, { inputOctetsMax: defaultLimits.bodyBytesMax + 65_536 })
   const revocations = changeable<readonly Revocation[]>([])
   const gone = changeable<ReadonlySet<string>>(new Set())

@@ -1,0 +1,54 @@
+import type { Log } from '../../log.ts'
+import type { Metrics } from '../../metrics.ts'
+import { limitReached, noRoom, type Refused } from '../refusal.ts'
+import type { CallLimits, Exceeded } from './call-limits.ts'
+import { dutiesOf, type Duties } from './obligations.ts'
+import type { Decided, Decisions, Question } from './policy.ts'
+
+/** Carries out what a permit stands under; undefined: all of it is, else the permit is none. */
+export type CarryOut = (question: Question, decided: Decided) => Refused | undefined
+
+export interface CarryOutOptions {
+  readonly decisions: Decisions
+  readonly callLimits: CallLimits
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+export function createCarryOut(options: CarryOutOptions): CarryOut {
+  const { decisions, callLimits, log } = options
+  return (question, decided) => {
+    const duties = dutiesOf(decided)
+    if ('unmet' in duties) {
+      const { type, reason } = duties.unmet
+      log.warn({ decision: decided.id, type, code: reason.code }, 'obligation cannot be met')
+      return decisions.refuse(question, 'obligations', reason)
+    }
+    return limit(question, duties)
+  }
+
+  function limit(question: Question, duties: Duties): Refused | undefined {
+    const exceeded = callLimits.take(question.call, duties)
+    return exceeded === undefined ? undefined : refuseExceeded(question, exceeded)
+  }
+  function refuseExceeded(question: Question, exceeded: Exceeded): Refused {
+    if ('full' in exceeded) {
+      const refusal = noRoom('windows of limits', exceeded.full)
+      const reason = {
+        code: 'limit-not-counted',
+        message: refusal.message,
+        audience: 'agent',
+      } as const
+      return decisions.refuse(question, 'obligations', reason, (denied) => ({
+        ...denied,
+        ...refusal,
+        data: denied.data ?? {},
+      }))
+    }
+    const { limit: reached, retrySeconds } = exceeded
+    options.metrics.count('countersign_gateway_limited_total', { limit: reached.id })
+    const told = limitReached(reached, retrySeconds)
+    const reason = { code: 'limit-reached', message: told.message, audience: 'agent' } as const
+    return decisions.refuse(question, 'obligations', reason, told.of)
+  }
+}
