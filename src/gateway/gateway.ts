@@ -107,11 +107,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const identityEnded = (owner: string): void => endSessions(sessions.endOwner(owner), upstreams)
   const callers = createCallers({ ...options, staleSecondsMax, limits, identityEnded })
   // After the callers do: who has ended is told that, and not that a server has.
-  const judgeServers = coalesce(() => {
-    for (const upstream of upstreams.values()) upstream.judgeAgain()
-  })
-  const { revocations, pods, namespaces } = options
-  const unlisten = [revocations, pods, namespaces].map((each) => each.onChange(judgeServers))
+  const unlisten = judgeServersAgain(options, upstreams)
   const newDecisionId = (): string => randomUUID()
   const turns = createTurns()
   const { answerBytesMax, listSecondsMax } = limits
@@ -120,8 +116,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { of: catalogueOf, forgetGone, takenOctets } = createCatalogues(known)
   const permits = createPermits(options, limits, { decisions, catalogueOf })
   const tokens = createTokenSigner({ credential, now })
-  const judge: Parts['judge'] = (caller) => callers.judge(caller)
   const refusals = createRefusalLog({ log })
+  const { judge } = callers
   const made = { upstreams, sessions, catalogueOf, decisions, turns, judge, tokens }
   const handle = createCallHandler({
     unmet: createReadiness(options.ready),
@@ -165,10 +161,24 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     async close() {
       draining = true
       await listener.close({ ...defaultDrain, ...options.drain })
-      for (const stop of unlisten) stop()
+      unlisten()
       refusals.close()
       await tools.close()
     },
+  }
+}
+
+/** Judges tool servers whenever what is watched has changed; gives how to stop that. */
+function judgeServersAgain(
+  { revocations, pods, namespaces }: GatewayOptions,
+  upstreams: ReadonlyMap<string, Upstream>,
+): () => void {
+  const judgeServers = coalesce(() => {
+    for (const upstream of upstreams.values()) upstream.judgeAgain()
+  })
+  const stops = [revocations, pods, namespaces].map((each) => each.onChange(judgeServers))
+  return () => {
+    for (const stop of stops) stop()
   }
 }
 
