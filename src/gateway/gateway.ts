@@ -117,7 +117,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const permits = createPermits(options, limits, { decisions, catalogueOf })
   const tokens = createTokenSigner({ credential, now })
   const refusals = createRefusalLog({ log })
-  const { judge } = callers
+  const judge: Parts['judge'] = (caller) => callers.judge(caller)
   const made = { upstreams, sessions, catalogueOf, decisions, turns, judge, tokens }
   const handle = createCallHandler({
     unmet: createReadiness(options.ready),
