@@ -287,6 +287,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'what a tool server asks its client is answered by the gateway or refused, and reaches no agent',
     source: 'MCP 2025-11-25 ping, sampling, elicitation; 2026-07-28 transports',
   },
+  'gateway.asks-decided': {
+    claim:
+      'a tool server asks its caller only for what the client has declared, within its ceiling and where policy lets that server ask it; pages are https, of a host that every reader finds',
+    source: 'MCP 2026-07-28 multi round-trip requests, elicitation (phishing)',
+  },
   'gateway.hostile-upstream-contained': {
     claim:
       'whatever a tool server answers, its caller gets an answer with the id within the bound, its place is free again, and others are served meanwhile',

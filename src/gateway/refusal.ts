@@ -107,6 +107,17 @@ export function unknownTarget(message: {
 /** MCP 2025-11-25 resources, error handling; modern servers say -32602. */
 const resourceNotFound = -32002
 
+/** The call cannot be served to a client that does not do this (MCP 2026-07-28 base protocol, MissingRequiredClientCapability). */
+export function missingCapability(requiredCapabilities: object): Refusal {
+  const [what] = Object.keys(requiredCapabilities)
+  return {
+    status: 400,
+    code: -32021,
+    message: `the server asks for what the client has not declared: ${what}`,
+    data: { requiredCapabilities },
+  }
+}
+
 /** The gateway does not serve this method: 404 tells a modern client, a legacy client would take 404 for a lost session. */
 export function unknownMethod(message: {
   readonly kind: 'request' | 'notification'

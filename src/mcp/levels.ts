@@ -72,6 +72,7 @@ export function levelBelow(level: Level, name: string): Level {
       name === 'arguments' || name === 'ref' || name === 'argument' || name === 'context'
     return isRead ? name : 'own'
   }
+  if (level === 'ask') return name === 'params' ? 'asked' : 'own'
   // At any depth: whatever a rule asks for, it is asked of one value.
   if (level === 'arguments') return level
   if (level === 'context' && name === 'arguments') return name

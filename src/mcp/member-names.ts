@@ -11,6 +11,8 @@ export type Place =
   | 'error'
   | 'tool'
   | 'offer'
+  | 'ask'
+  | 'asked'
 
 /** The places whose names the protocol gives. */
 export type NamedPlace = Exclude<Place, 'arguments'>
@@ -47,6 +49,13 @@ const known: Readonly<Record<NamedPlace, readonly string[]>> = {
     'name title description uri uriTemplate mimeType size arguments annotations icons _meta',
   ),
   tool: words('name title description inputSchema outputSchema annotations execution icons _meta'),
+  // What a server asks of a client, and the params of it.
+  ask: words('jsonrpc id method params'),
+  asked: words(
+    '_meta task mode message requestedSchema url elicitationId',
+    'messages modelPreferences systemPrompt includeContext temperature maxTokens stopSequences',
+    'metadata tools toolChoice',
+  ),
 }
 
 /**
@@ -76,6 +85,8 @@ function setsOf(spelling: (name: string) => string): Readonly<Record<NamedPlace,
     error: set('error'),
     tool: set('tool'),
     offer: set('offer'),
+    ask: set('ask'),
+    asked: set('asked'),
   }
 }
 

@@ -99,6 +99,11 @@ export function scanOffer(octets: Buffer, limits: ScanLimits): Scanned | ScanRef
   return scanAs(octets, limits, offerForm)
 }
 
+/** Reads one thing that a server asks of a client, by the rules for answers. */
+export function scanAsk(octets: Buffer, limits: ScanLimits): Scanned | ScanRefusal {
+  return scanAs(octets, limits, askForm)
+}
+
 /** Nothing is parsed before the scanner has found it bounded. */
 function scanAs(octets: Buffer, limits: ScanLimits, form: Form): Scanned | ScanRefusal {
   if (!isUtf8(octets)) return { rule: 'utf8', message: 'the body is not UTF-8' }
@@ -145,6 +150,7 @@ const answerForm: Form = {
 }
 const requestForm: Form = { ...answerForm, numbers: 'judged', halves: 'refused' }
 const offerForm: Form = { ...answerForm, whole: 'offer', halves: 'refused' }
+const askForm: Form = { ...answerForm, whole: 'ask' }
 const toolForm: Form = { ...answerForm, whole: 'tool', halves: 'refused' }
 
 const listedMaxDefault = 10_000

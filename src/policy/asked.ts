@@ -9,7 +9,18 @@ export interface DecisionContext {
   readonly time: string
   /** `mcp` or `mcp/<server>`. */
   readonly door: string
-  readonly phase: 'request' | 'list'
+  /** `response`: a server asks its caller for something. */
+  readonly phase: 'request' | 'list' | 'response'
+  readonly asked?: DecisionAsked | undefined
+}
+
+/** Of what a server asks: what may be decided on, and none of its content. */
+export interface DecisionAsked {
+  /** How it elicits, and the host of the page. */
+  readonly mode?: 'form' | 'url'
+  readonly host?: string
+  /** Whether the model that answers may be given tools. */
+  readonly tools?: boolean
 }
 
 /** `params.arguments` of a call by its own octets: what is decided on, logged and signed for is one and the same. */
@@ -112,8 +123,9 @@ function headOf({ subject, action }: Asking): string {
   return `{"subject":${subject},"action":{"name":${JSON.stringify(action)}}`
 }
 
-function contextMembers({ era, time, door, phase }: DecisionContext): string {
-  return `"era":"${era}","time":${JSON.stringify(time)},"door":${JSON.stringify(door)},"phase":"${phase}"`
+function contextMembers({ era, time, door, phase, asked }: DecisionContext): string {
+  const members = `"era":"${era}","time":${JSON.stringify(time)},"door":${JSON.stringify(door)},"phase":"${phase}"`
+  return asked === undefined ? members : `${members},"asked":${JSON.stringify(asked)}`
 }
 
 /** The whole input as JSON text: what is evaluated. Throws `policy/input` when it is too large. */

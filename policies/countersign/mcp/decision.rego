@@ -65,6 +65,12 @@ allow if {
 	offer_arguments_allowed
 }
 
+allow if {
+	is_ask
+	asked_for_visible
+	ask_granted
+}
+
 # METADATA
 # title: Server request
 # description: The request is for a server as a whole.
@@ -156,6 +162,8 @@ else := "tenant-missing" if tenant_missing
 
 else := "not-granted" if not_granted
 
+else := "ask-not-granted" if is_ask
+
 else := "argument-not-allowed" if is_tool_call
 
 else := "argument-not-allowed" if is_offer_request
@@ -180,6 +188,8 @@ outside_ceiling if {
 	is_offer_request
 	not input.resource.properties.server in ceiling_servers
 }
+
+outside_ceiling if ask_outside_ceiling
 
 # METADATA
 # title: Tool in the ceiling
@@ -216,11 +226,14 @@ not_granted if {
 	not offer_granted(input.resource)
 }
 
+not_granted if asked_for_not_granted
+
 # METADATA
 # title: Messages to agents
 # description: What an agent may read. They name nothing that the agent has not named itself.
 agent_messages := {
 	"argument-not-allowed": "it is not granted with these arguments",
+	"ask-not-granted": "the tool server may not ask this of the caller",
 	"method-not-allowed": "the method is not available",
 	"not-granted": "it is not granted",
 	"outside-ceiling": "the certificate does not cover the call",
@@ -233,6 +246,7 @@ agent_messages := {
 # description: Where to look. They name labels, annotations and data, never a value of an argument.
 operator_messages := {
 	"argument-not-allowed": "the conditions of the grant in data.grants name arguments that are missing or have other values",
+	"ask-not-granted": "data.grants has no well-formed asks of the server, the tool or the prompt that let the server ask this",
 	"method-not-allowed": "the default policy does not know the method, or not for what it is asked of",
 	"not-granted": "data.grants has no well-formed grant of it for the tenant or the subject",
 	"outside-ceiling": "no tool scope in the certificate covers it: see the annotation countersign.dev/tool-scopes",

@@ -63,12 +63,16 @@ offer_granted(resource) if {
 # description: The conditions under which each holder's grants give it, the most specific of each.
 prompt_conditions(resource) := [conditions |
 	some given in held(resource.properties.server)
-	grants := {
-		"tools": object.get(given.prompts, "names", {}),
-		"prefixes": object.get(given.prompts, "prefixes", {}),
-	}
-	conditions := most_specific(grants, resource.id)
+	conditions := most_specific(prompt_grants(given), resource.id)
 ]
+
+# METADATA
+# title: Grants of prompts
+# description: Of one holder, in the form of those of tools.
+prompt_grants(given) := {
+	"tools": object.get(given.prompts, "names", {}),
+	"prefixes": object.get(given.prompts, "prefixes", {}),
+}
 
 # METADATA
 # title: Prompt arguments allowed
@@ -85,7 +89,9 @@ prompt_arguments_allowed if {
 
 prompt_arguments_allowed if {
 	input.action.name == "completion/complete"
-	{} in prompt_conditions(input.resource)
+	some conditions in prompt_conditions(input.resource)
+	well_formed(conditions)
+	object.get(conditions, "arguments", {}) == {}
 }
 
 # METADATA

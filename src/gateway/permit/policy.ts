@@ -1,4 +1,5 @@
 import type { Log } from '../../log.ts'
+import type { Ask } from '../../mcp/ask.ts'
 import type { X509Svid } from '../../pki/x509-svid.ts'
 import type { Asked, CallTexts } from '../../policy/asked.ts'
 import { askCall } from '../../policy/asked.ts'
@@ -21,7 +22,7 @@ import {
 } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import type { Turns } from '../turns.ts'
-import { contextOf } from './context.ts'
+import { contextOf, contextOfAsk } from './context.ts'
 import { createListPolicy } from './list-policy.ts'
 import { resourceTextOf, type ResourceText } from './resource.ts'
 
@@ -30,10 +31,18 @@ export interface Decided extends Decision {
   readonly id: string
 }
 
+/** Who stands where and wants what: a call, or a session of which no call is open. */
+export type Situation = Pick<Call, 'caller' | 'target' | 'session' | 'arguments'> & {
+  readonly message: Pick<Call['message'], 'era' | 'method' | 'params'>
+  readonly arrived: Pick<Call['arrived'], 'door'>
+}
+
 /** What is decided about: a call, with the definition of its tool as soon as that is known. */
 export interface Question {
-  readonly call: Call
+  readonly call: Situation
   readonly definition: Definition | undefined
+  /** What the server asks of the caller meanwhile, where that is what is decided about. */
+  readonly ask?: Ask
 }
 
 /** What policy has said of a list: of each of its tools whether it is shown. */
@@ -95,7 +104,7 @@ export function createDecisions(options: DecisionsOptions): Decisions {
   /** An answer of policy, recorded; or that there is none. */
   function recorded<T>(
     path: string,
-    call: Call,
+    call: Situation,
     evaluated: Evaluated<T>,
   ): { readonly id: string; readonly value: T } | Refused {
     const id = record(path, call.caller.svid.spiffeId.uri, evaluated)
@@ -203,12 +212,12 @@ function subjectOf({ spiffeId, sha256, notAfter }: X509Svid): object {
   return { type: 'identity', id: spiffeId.uri, properties: { certificate } }
 }
 
-function textsOf({ call, definition }: Question, time: string): CallTexts {
+function textsOf({ call, definition, ask }: Question, time: string): CallTexts {
   return {
     subject: call.caller.subjectText,
-    action: call.message.method,
+    action: ask?.method ?? call.message.method,
     resource: resourceTextOf(call.target, definition),
-    arguments: call.arguments,
-    context: contextOf(call, time, 'request'),
+    arguments: ask === undefined ? call.arguments : undefined,
+    context: ask === undefined ? contextOf(call, time, 'request') : contextOfAsk(call, time, ask),
   }
 }

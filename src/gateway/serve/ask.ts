@@ -31,6 +31,8 @@ export interface ReadAnswer extends AnswerBody {
   readonly status: number
   readonly headers: Answer['headers']
   readonly form: Answer['form']
+  /** It asks for input before there is another: its result is no answer yet, and not decided on. */
+  readonly needsInput: boolean
 }
 
 /** Sends the caller's request to an upstream, and reads an answer that may be given to it. */
@@ -46,7 +48,7 @@ export async function askAnswer(asking: Asking, parts: Parts): Promise<ReadAnswe
   const answer = readAnswer(answered)
   if (typeof answer === 'string') return fault({ failed: 'bad answer', detail: answer })
   const { status, headers, form } = answered
-  return { ...answer, status, headers, form }
+  return { ...answer, status, headers, form, needsInput: verdict.kind === 'input required' }
 }
 
 /** Sends the caller's request to an upstream and collects the whole answer. */

@@ -5,8 +5,8 @@ import { tieExchange } from '../caller/streams.ts'
 import { endReply, streamHeaders, type Reply } from '../door/reply.ts'
 import { endWith } from '../door/unsent.ts'
 import type { Permit } from '../permit/authorize.ts'
-import { refused, statusOfAnswer, type Refused } from '../refusal.ts'
-import type { Soon } from '../soon.ts'
+import { isRefused, refused, statusOfAnswer, type Refused } from '../refusal.ts'
+import { whenThere, type Soon } from '../soon.ts'
 import { startExchange, type AnswerHead, type ExchangeOptions } from '../upstream/exchange.ts'
 import { callerHeaders, upstreamHeaders } from '../upstream/headers.ts'
 import { isSessionLost, type LegacySession } from '../upstream/legacy-session.ts'
@@ -16,6 +16,7 @@ import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
 import { bodyThere, nameHeaderThere } from './as-there.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
 import { atItsDoor, inSession } from './in-session.ts'
+import { passInput } from './input-required.ts'
 import type { Parts } from './serve.ts'
 import { createEventPasser, type EventPasser } from './stream.ts'
 
@@ -111,7 +112,7 @@ function passThrough(
 ): Promise<Refused | undefined> {
   const { permit, reply, session } = forwarding
   const { response } = reply
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let body = new Gathered()
     let head: AnswerHead | undefined
     let events: EventPasser | undefined
@@ -120,6 +121,10 @@ function passThrough(
       untie()
       forwarding.trace?.end(refusal?.check)
       resolve(refusal)
+    }
+    function settleSoon(soon: Soon<Refused | undefined>): void {
+      if (soon instanceof Promise) soon.then(settle, reject)
+      else settle(soon)
     }
     const started = startExchange(askedOf(forwarding, request), {
       head(received) {
@@ -131,10 +136,8 @@ function passThrough(
           request,
           cancel: () => started.cancel(),
           passed: () => started.passed(),
-          answered() {
-            started.answered()
-            settle(undefined)
-          },
+          answered: () => started.answered(),
+          told: settleSoon,
         })
         beginStream(forwarding, head)
       },
@@ -150,7 +153,7 @@ function passThrough(
       },
       end() {
         events?.end()
-        settle(events === undefined ? answer(forwarding, head, body.whole()) : undefined)
+        settleSoon(events === undefined ? answer(forwarding, head, body.whole()) : undefined)
       },
       failed(failure) {
         const isCancelled = failure.failed === 'cancelled'
@@ -198,26 +201,34 @@ function beginStream({ reply, message }: Forwarding, head: AnswerHead): void {
 
 /** Sends a whole answer on. */
 function answer(
-  { permit, reply, parts, message, session }: Forwarding,
+  forwarding: Forwarding,
   head: AnswerHead | undefined,
   body: Buffer,
-): Refused | undefined {
+): Soon<Refused | undefined> {
+  const { permit, parts, message, session } = forwarding
   if (head !== undefined && isSessionLost(session, head)) return sessionOver
   if (head === undefined || head.form !== 'json') {
     return fault({ failed: 'bad answer', detail: 'answer has no body' })
   }
   const verdict = judgeAnswer(message, body)
+  if (verdict.kind === 'response') return tell(forwarding, head, body)
+  if (verdict.kind === 'input required') {
+    const input = { octets: body, result: verdict.result }
+    return whenThere(passInput(permit, parts, input), (told) =>
+      isRefused(told) ? told : tell(forwarding, head, told),
+    )
+  }
   if (verdict.kind === 'refuse' || verdict.kind === 'server request') {
     return refuseAnswer(permit, parts.decisions, verdict.what)
   }
-  if (verdict.kind !== 'response') {
-    const detail = verdict.kind === 'bad' ? verdict.detail : 'answer is no response'
-    return fault({ failed: 'bad answer', detail })
-  }
+  const detail = verdict.kind === 'bad' ? verdict.detail : 'answer is no response'
+  return fault({ failed: 'bad answer', detail })
+}
+
+function tell({ reply, message }: Forwarding, head: AnswerHead, body: Buffer): undefined {
   const headers = callerHeaders(head.headers)
   headers['content-type'] = 'application/json'
   headers['content-length'] = String(body.length)
   reply.response.writeHead(statusOfAnswer(head.status, message), headers)
   endWith(reply.response, body, reply.hold)
-  return undefined
 }

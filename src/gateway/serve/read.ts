@@ -16,6 +16,7 @@ import { bodyThere } from './as-there.ts'
 import { askAnswer, type ReadAnswer } from './ask.ts'
 import { fault, refuseAnswer } from './fault.ts'
 import { atItsDoor, inSession } from './in-session.ts'
+import { passInput } from './input-required.ts'
 import type { Soon } from '../soon.ts'
 import type { Parts } from './serve.ts'
 
@@ -39,6 +40,7 @@ export async function read(
       askAnswer({ permit, reply, upstream, body: bodyThere(call), session: known }, parts),
   })
   if (isRefused(answer)) return answer
+  if (answer.needsInput) return needInput(permit, parts, { answer, reply })
   if (answer.result === undefined) {
     replyBody(reply, answer.octets, { status: statusOfAnswer(answer.status, message) })
     return undefined
@@ -49,6 +51,21 @@ export async function read(
   const refusal = await judgeContents(permit, parts, contents)
   if (refusal !== undefined) return refusal
   const told = applyEdits(answer.octets, editsOf(permit, parts, { answer, contents }))
+  replyInForm(reply, answer.form, told)
+  return undefined
+}
+
+async function needInput(
+  permit: Permit,
+  parts: Parts,
+  { answer, reply }: { readonly answer: ReadAnswer; readonly reply: Reply },
+): Promise<Refused | undefined> {
+  const { octets, resultSpan } = answer
+  if (resultSpan === undefined) return fault({ failed: 'bad answer', detail: 'no result' })
+  const told = await passInput(permit, parts, { octets, result: resultSpan })
+  if (isRefused(told)) return told
+  const { ended } = permit.call.caller
+  if (ended !== undefined) return refused('peer', ended)
   replyInForm(reply, answer.form, told)
   return undefined
 }

@@ -1,12 +1,14 @@
 import { createEventParser, formatEvent, keepAlive } from '../../mcp/events.ts'
 import { endReply } from '../door/reply.ts'
-import type { Refused } from '../refusal.ts'
+import { isRefused, type Refused } from '../refusal.ts'
+import { whenThere, type Soon } from '../soon.ts'
 import { createServerAnswerer } from '../upstream/answer-server.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import { judgeAnswer, type AnswerVerdict } from '../upstream/judge-answer.ts'
 import { fault, refuseAnswer } from './fault.ts'
 import type { UpstreamRequest } from '../upstream/upstream.ts'
 import type { Forwarding } from './forward.ts'
+import { passInput } from './input-required.ts'
 
 export interface EventPasser {
   push(chunk: Buffer): void
@@ -20,8 +22,10 @@ export interface EventPasserOptions extends Forwarding {
   readonly request: UpstreamRequest
   /** An event has come to its end. */
   readonly passed: () => void
-  /** The answer has been told to its end, whatever the upstream still sends. Called once. */
+  /** The answer is there, whatever the upstream still sends. Called once. */
   readonly answered: () => void
+  /** It has been told to its end, as soon as it is decided on. Called once, after `answered`. */
+  readonly told: (soon: Soon<undefined>) => void
   /** What has come is no answer: ends the exchange with the upstream. Called once, instead of `answered`. */
   readonly cancel: () => void
 }
@@ -37,14 +41,24 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
 
   /** Of what was last read: more than one comment would tell no more. */
   let isAlive = false
+  let isAnswered = false
 
   function refuse({ refusal }: Refused): void {
     endReply(reply, refusal)
   }
+  function end(told: Buffer | Refused): undefined {
+    if (isRefused(told)) refuse(told)
+    else if (!response.writableEnded) response.end(formatEvent(told))
+  }
+  function answer(soon: Soon<Buffer | Refused>): void {
+    isAnswered = true
+    options.answered()
+    options.told(whenThere(soon, end))
+  }
   const events = createEventParser((data) => {
     options.passed()
     // What comes after the answer answers nothing.
-    if (response.writableEnded) return
+    if (isAnswered || response.writableEnded) return
     if (data === undefined) {
       if (!isAlive) response.write(keepAlive)
       isAlive = true
@@ -58,9 +72,9 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
     if (refusal !== undefined) {
       refuse(refusal)
       options.cancel()
-    } else if (verdict.kind === 'response') {
-      response.end(formatEvent(data))
-      options.answered()
+    } else if (verdict.kind === 'response') answer(data)
+    else if (verdict.kind === 'input required') {
+      answer(passInput(options.permit, options.parts, { octets: data, result: verdict.result }))
     } else response.write(formatEvent(data))
   })
   return {
@@ -69,11 +83,11 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
       events.push(chunk)
     },
     end() {
-      if (response.writableEnded) return
+      if (isAnswered || response.writableEnded) return
       refuse(cutOff(options, { failed: 'bad answer', detail: 'stream ended without a response' }))
     },
     fail(failure) {
-      if (!response.writableEnded) refuse(cutOff(options, failure))
+      if (!isAnswered && !response.writableEnded) refuse(cutOff(options, failure))
     },
   }
 }

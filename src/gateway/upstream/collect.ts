@@ -94,10 +94,11 @@ export function readAnswer({
   if (verdict.kind === 'refuse' || verdict.kind === 'server request') {
     return `answer held ${verdict.what}`
   }
-  if (verdict.kind !== 'response') {
+  if (verdict.kind !== 'response' && verdict.kind !== 'input required') {
     return verdict.kind === 'bad' ? verdict.detail : 'answer is no response'
   }
-  const { result: resultSpan, list } = verdict
+  const { result: resultSpan } = verdict
+  const list = verdict.kind === 'response' ? verdict.list : undefined
   const result = resultSpan === undefined ? undefined : membersOf(body, resultSpan, list)
   return { octets: body, result, resultSpan, list }
 }

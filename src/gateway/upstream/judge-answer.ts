@@ -1,4 +1,5 @@
 import { isJsonObject } from '../../mcp/envelope.ts'
+import { mayNeedInput } from '../../mcp/ask.ts'
 import type { ListSpan, Recognizer } from '../../mcp/listed.ts'
 import { listFormOf } from '../../mcp/lists.ts'
 import type { Era } from '../../mcp/message.ts'
@@ -20,6 +21,8 @@ export type AnswerVerdict =
       readonly result: Span | undefined
       readonly list: ListSpan | undefined
     }
+  /** The answer asks for input before there is another: `result` is where that stands. None of it is decided on yet. */
+  | { readonly kind: 'input required'; readonly result: Span }
   | { readonly kind: 'notification' }
   /** Not for this caller: left out. */
   | { readonly kind: 'drop' }
@@ -50,8 +53,7 @@ const urlElicitationRequired = -32042
 /**
  * Every message of an upstream is judged here, whatever was asked and however it came, before anything else reads it. Two parsers
  * must not read it differently; it is exactly one response to this request, or a notification. Requests of a server (legacy sampling,
- * elicitation, roots) and what asks for input (MCP 2026-07-28, multi round-trip requests) would reach an agent without a decision:
- * never let through in part.
+ * elicitation, roots) and what asks for input where no answer may would reach an agent without a decision: never let through in part.
  */
 export function judgeAnswer(asked: Asked, octets: Buffer, recognizer?: Recognizer): AnswerVerdict {
   const scanned = scanAnswer(octets, limits, listFormOf(asked.method)?.member, recognizer)
@@ -147,14 +149,32 @@ function judgeError(error: unknown): AnswerVerdict {
 /** Members that ask for input, whatever the type of the result says: a client may look at them first. */
 const askingMembers = ['inputRequests', 'requestState'] as const
 
+/** What a client might take for an answer, whatever the type of the result says. */
+const answeringMembers = ['content', 'structuredContent', 'contents', 'messages'] as const
+
+/** MCP 2026-07-28, multi round-trip requests: which calls may need input, and what says that one does. */
+function isInputRequired({ era, method }: Asked, result: JsonObject): boolean {
+  const { resultType, inputRequests, requestState } = result
+  if (era !== 'modern' || !mayNeedInput(method) || resultType !== 'input_required') return false
+  if (answeringMembers.some((member) => Object.hasOwn(result, member))) return false
+  return (
+    (inputRequests !== undefined || requestState !== undefined) &&
+    (inputRequests === undefined || isJsonObject(inputRequests)) &&
+    (requestState === undefined || typeof requestState === 'string')
+  )
+}
+
 function judgeResult(asked: Asked, { value, offsets, list }: Scanned): AnswerVerdict {
   const { result } = value as { readonly result?: unknown }
   if (!isJsonObject(result)) return bad('result is no object')
   const type = result['resultType']
+  if (namesAHandle(result)) return { kind: 'refuse', what: 'a result of a task or a subscription' }
+  if (isInputRequired(asked, result) && offsets.result !== undefined) {
+    return { kind: 'input required', result: offsets.result }
+  }
   if (askingMembers.some((member) => Object.hasOwn(result, member))) {
     return { kind: 'refuse', what: 'a result that asks for input' }
   }
-  if (namesAHandle(result)) return { kind: 'refuse', what: 'a result of a task or a subscription' }
   if (type === 'complete') return { kind: 'response', result: offsets.result, list }
   const hasNoType = type === undefined && !Object.hasOwn(result, 'resultType')
   // A legacy result has no type; that of a call is complete without one (MCP 2026-07-28 base protocol, results).

@@ -1,0 +1,58 @@
+import { parseAsk } from '../../mcp/ask.ts'
+import type { Span } from '../../mcp/levels.ts'
+import { membersOf } from '../../mcp/spans.ts'
+import { permitAsk } from '../permit/asks.ts'
+import type { Permit } from '../permit/authorize.ts'
+import type { Refused } from '../refusal.ts'
+import { whenThere, type Soon } from '../soon.ts'
+import { fault, refuseAnswer } from './fault.ts'
+import type { Parts } from './serve.ts'
+
+/** An answer that asks for input, judged as one. */
+export interface InputRequired {
+  readonly octets: Buffer
+  /** Its result. */
+  readonly result: Span
+}
+
+/** Each of them is a decision; no person answers more at once. */
+const asksMax = 64
+
+/**
+ * What the caller is told where its call needs more of it (MCP 2026-07-28, multi round-trip requests): all that the server asks, as the
+ * server writes it, or nothing of the answer.
+ */
+export function passInput(
+  permit: Permit,
+  parts: Parts,
+  { octets, result }: InputRequired,
+): Soon<Buffer | Refused> {
+  const members = membersOf(octets, result)
+  const requests = members?.get('inputRequests')
+  const asks = requests === undefined ? [] : [...(membersOf(octets, requests)?.values() ?? [])]
+  if (members?.has('requestState') === true) {
+    return refuseAnswer(permit, parts.decisions, 'a result that asks for input')
+  }
+  if (asks.length > asksMax) return badAnswer(`too much is asked at once, want=..${asksMax}`)
+  return whenThere(permitAll(permit, parts, { octets, asks }), (refusal) => refusal ?? octets)
+}
+
+/** One that is refused is the end of it: the server would take what is left for all of it. */
+function permitAll(
+  permit: Permit,
+  parts: Parts,
+  { octets, asks }: { readonly octets: Buffer; readonly asks: readonly Span[] },
+): Soon<Refused | undefined> {
+  const [first, ...rest] = asks
+  if (first === undefined) return undefined
+  const ask = parseAsk(octets.subarray(first.start, first.end))
+  if (typeof ask === 'string') return badAnswer(ask)
+  return whenThere(
+    permitAsk(permit, ask, parts.decisions),
+    (refusal) => refusal ?? permitAll(permit, parts, { octets, asks: rest }),
+  )
+}
+
+function badAnswer(detail: string): Refused {
+  return fault({ failed: 'bad answer', detail })
+}

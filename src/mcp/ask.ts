@@ -1,0 +1,75 @@
+import { isJsonObject } from './envelope.ts'
+import { scanAsk, type JsonObject } from './scan.ts'
+
+/**
+ * What a server asks of its client: a request of its own in the legacy eras, a member of `inputRequests` since MCP 2026-07-28. Only
+ * what is decided on stands here, none of what a person or a model is told.
+ */
+export type Ask =
+  | { readonly method: 'elicitation/create'; readonly mode: 'form' }
+  /** `host`: where its page is, with the port where that is not 443. */
+  | { readonly method: 'elicitation/create'; readonly mode: 'url'; readonly host: string }
+  /** `tools`: the model may be given tools. */
+  | { readonly method: 'sampling/createMessage'; readonly tools: boolean }
+  | { readonly method: 'roots/list' }
+
+/** The methods whose answer may ask for input first (MCP 2026-07-28, multi round-trip requests). */
+const methodsOfInput: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read'])
+
+export function mayNeedInput(method: string): boolean {
+  return methodsOfInput.has(method)
+}
+
+/** A form is read by a person; samples may hold pictures, and answers are bounded where they come in. */
+const elicitationOctetsMax = 65_536
+const limits = { depthMax: 64, membersMax: 10_000 }
+
+/** Reads one ask, from the octets of its object. A sentence says why it is none that two clients would read alike. */
+export function parseAsk(octets: Buffer): Ask | string {
+  const scanned = scanAsk(octets, limits)
+  if ('rule' in scanned) return `what is asked is not read: ${scanned.message}`
+  const { method, params = {} } = scanned.value
+  if (!isJsonObject(params)) return 'params of what is asked is no object'
+  // A task would outlive the call that it belongs to (MCP 2025-11-25 tasks).
+  if (Object.hasOwn(params, 'task')) return 'what is asked is asked as a task'
+  if (method === 'roots/list') return { method }
+  if (method === 'sampling/createMessage') {
+    const tools = Object.hasOwn(params, 'tools') || Object.hasOwn(params, 'toolChoice')
+    return { method, tools }
+  }
+  if (method !== 'elicitation/create') return 'what is asked is asked of no client'
+  return octets.length > elicitationOctetsMax
+    ? `what is asked is too long, want=..${elicitationOctetsMax}`
+    : parseElicitation(params)
+}
+
+/** MCP 2026-07-28 and 2025-11-25 elicitation. A client may look at the mode or at what is there: both have to say the same. */
+function parseElicitation(params: JsonObject): Ask | string {
+  const { mode = 'form', message, requestedSchema, url } = params
+  const method = 'elicitation/create'
+  if (typeof message !== 'string') return 'message of an elicitation is no text'
+  if (mode === 'form') {
+    if (url !== undefined) return 'a form has a url'
+    return isJsonObject(requestedSchema) ? { method, mode } : 'a form has no schema'
+  }
+  if (mode !== 'url') return 'mode of an elicitation is neither form nor url'
+  if (requestedSchema !== undefined) return 'a page has a schema'
+  const host = typeof url === 'string' ? pageHost(url) : undefined
+  return host === undefined ? 'url of an elicitation is no plain https URL' : { method, mode, host }
+}
+
+const urlCharactersMax = 2048
+
+/** Name, port, and the rest in the characters of RFC 3986: no user, no escape in the name, nothing that some reader drops or turns. */
+const pageUrl =
+  /^https:\/\/([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::([1-9][0-9]{0,4}))?(?:[/?#][\w.~:/?#[\]@!$&'()*+,;=%-]*)?$/i
+
+/** The host of a page; undefined where a reader of URLs might go elsewhere (WHATWG URL; RFC 3986 §7.6, odd spellings of addresses). */
+function pageHost(url: string): string | undefined {
+  if (url.length > urlCharactersMax) return undefined
+  const [, name, port] = pageUrl.exec(url) ?? []
+  if (name === undefined) return undefined
+  const host = name.toLowerCase()
+  const there = port === undefined || port === '443' ? host : `${host}:${port}`
+  return URL.parse(url)?.host === there ? there : undefined
+}
