@@ -74,7 +74,7 @@ export const upstreamMutations: readonly Mutation[] = [
     claim: 'gateway.asks-decided',
     without: 'the obligations of the permit',
     file: 'src/gateway/permit/asks.ts',
-    edits: [['unknownObligation(decided) === undefined', 'decided !== undefined']],
+    edits: [['decided.obligations.length === 0', 'decided !== undefined']],
   },
   {
     claim: 'gateway.asks-decided',

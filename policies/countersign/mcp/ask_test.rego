@@ -1,5 +1,7 @@
 package countersign.mcp_test
 
+import data.countersign.mcp
+
 asking_grants := {
 	"tenants": {"acme": {"github": {
 		"tools": {
@@ -116,3 +118,9 @@ test_conditions_with_malformed_asks_ask_nothing if {
 test_a_tool_with_asks_is_called_as_before if allowed_by(call("issues_close"), asking_grants)
 
 test_a_prompt_with_asks_alone_is_completed if allowed_by(complete(prompt("quiet")), asking_grants)
+
+test_what_is_asked_stands_under_no_limit if {
+	limits := {"tenants": {"per": ["tenant"], "calls": 1, "seconds": 60}}
+	decision := mcp.decision with input as form(tool("get")) with data.grants as asking_grants with data.limits as limits
+	decision == {"allow": true, "reasons": [], "obligations": []}
+}

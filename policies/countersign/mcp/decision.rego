@@ -12,7 +12,7 @@ decision := {"allow": allow, "reasons": reasons, "obligations": obligations}
 
 # METADATA
 # title: Obligations
-# description: What a permit stands under. Lists, and what is asked of a server as a whole, stand under nothing.
+# description: What a permit stands under. Lists, what is asked of a server as a whole, and what it asks stand under nothing.
 # scope: document
 # schemas:
 #   - input: schema.mcp.decision
@@ -22,6 +22,7 @@ default obligations := []
 obligations := limit_obligations if {
 	data.limits != {}
 	not is_server_request
+	not is_ask
 	allow
 }
 

@@ -4,7 +4,7 @@ import type { JsonObject } from '../../mcp/scan.ts'
 import { isRefused, missingCapability, refused, type Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import { isWithinCeiling, outsideCeiling } from './ceiling.ts'
-import { obligationUnknown, unknownObligation } from './obligations.ts'
+import { obligationUnknown } from './obligations.ts'
 import type { Decisions, Question } from './policy.ts'
 
 /** What an ask belongs to: a permitted call, or a session where a server asks outside of any. */
@@ -26,7 +26,8 @@ export function permitAsk(
   if (!isWithinCeiling(call)) return decisions.refuse(question, 'response', outsideCeiling)
   return whenThere(decisions.decide(question), (decided) => {
     if (isRefused(decided)) return refused('response', decided.refusal)
-    return unknownObligation(decided) === undefined
+    // No duty is known that what is asked could stand under.
+    return decided.obligations.length === 0
       ? undefined
       : decisions.refuse(question, 'response', obligationUnknown)
   })

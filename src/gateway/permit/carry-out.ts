@@ -1,12 +1,17 @@
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
+import type { Call } from '../call.ts'
 import { limitReached, noRoom, type Refused } from '../refusal.ts'
 import type { CallLimits, Exceeded } from './call-limits.ts'
 import { dutiesOf, type Duties } from './obligations.ts'
 import type { Decided, Decisions, Question } from './policy.ts'
 
 /** Carries out what a permit stands under; undefined: all of it is, else the permit is none. */
-export type CarryOut = (question: Question, decided: Decided) => Refused | undefined
+export type CarryOut = (question: CallQuestion, decided: Decided) => Refused | undefined
+
+interface CallQuestion extends Question {
+  readonly call: Call
+}
 
 export interface CarryOutOptions {
   readonly decisions: Decisions
@@ -27,7 +32,7 @@ export function createCarryOut(options: CarryOutOptions): CarryOut {
     return limit(question, duties)
   }
 
-  function limit(question: Question, duties: Duties): Refused | undefined {
+  function limit(question: CallQuestion, duties: Duties): Refused | undefined {
     const exceeded = callLimits.take(question.call, duties)
     return exceeded === undefined ? undefined : refuseExceeded(question, exceeded)
   }

@@ -102,7 +102,7 @@ function isCount(value: unknown, max: number): value is number {
   return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= max
 }
 
-const obligationUnknown: Reason = {
+export const obligationUnknown: Reason = {
   code: 'obligation-unknown',
   message: 'an obligation of the permission cannot be met',
   audience: 'agent',
