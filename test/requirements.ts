@@ -452,6 +452,17 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a call outside the certificate is refused whatever the policy says',
     source: 'docs/AUTHORIZATION.md',
   },
+  'gateway.handle-keys-rotate': {
+    claim:
+      'a handle is opened by whoever holds the key that sealed it, on any replica and under newer keys, and by nobody once that key is gone',
+    source:
+      'NIST SP 800-57 part 1 §5.3: a key is used for a time; docs/OPERATING.md, keys of handles',
+  },
+  'gateway.handle-keys-checked': {
+    claim:
+      'a start with keys of handles that are missing, short, doubled or anybody’s to write is refused, and so is one of production without any',
+    source: 'GHSA-g53w-w6mj-hrpp: a derivable secret',
+  },
   'gateway.level-of-its-session': {
     claim: 'a level of logging is told to no server to which all callers are one',
     source: 'MCP 2025-11-25 logging: a level is that of a session',

@@ -9,8 +9,8 @@ import { parseCredentialBundle, type Credential } from '../pki/credential.ts'
 import { parsePem } from '../pki/pem.ts'
 import { verifyX509Svid } from '../pki/x509-svid.ts'
 import type { GatewayConfig } from './gateway-configuration.ts'
+import { keyOfThisStart, openHandleKeys } from './handle-keys.ts'
 import { openPolicy } from './open-policy.ts'
-import { readSessionKey } from './session-key.ts'
 
 /** A file that was looked at: what is said of it, and what it holds where it is good. */
 export interface Looked<T> {
@@ -71,14 +71,16 @@ function verifyOwn(
   verifyX509Svid(svid, { ...o, intermediates })
 }
 
-export async function checkSessionKey(config: GatewayConfig): Promise<Judgement> {
+export async function checkHandleKeys(config: GatewayConfig, now: number): Promise<Judgement> {
   try {
-    await readSessionKey(config)
-    if (config.sessionKeyFile !== undefined) return ok('32 octets')
-    const hint = 'openssl rand -out session.key 32, and sessionKeyFile with its path'
-    return warning('made at each start: no session outlives one', { hint })
+    const ofThisStart = await keyOfThisStart(config, silentLog)
+    const options = { ofThisStart, now: () => now, log: silentLog }
+    await using keys = await openHandleKeys(config, options)
+    const { reason } = keys.condition()
+    if (config.handleKeys !== undefined) return ok(reason)
+    return warning(reason, { hint: 'handleKeys, with the path of a folder of keys' })
   } catch (error) {
-    return problem(messageOf(error), { hint: 'openssl rand -out session.key 32' })
+    return problem(messageOf(error), { hint: 'openssl rand -out <handleKeys>/<date> 32' })
   }
 }
 

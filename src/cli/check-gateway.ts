@@ -9,7 +9,7 @@ import {
   checkCredential,
   checkDecisionLog,
   checkPolicy,
-  checkSessionKey,
+  checkHandleKeys,
   checkTrustBundle,
 } from './check-files.ts'
 import { checkToolServers } from './check-tool-servers.ts'
@@ -25,7 +25,7 @@ export type GatewayCheckName =
   | 'configuration'
   | 'credential'
   | 'trust-bundle'
-  | 'session-key'
+  | 'handle-keys'
   | 'policy'
   | 'decision-log'
   | 'tool-servers'
@@ -114,7 +114,7 @@ async function checkGateway(
   const own = credential.value
   const trustBundle = await checkTrustBundle(config, { credential: own, now: now() })
   say('trust-bundle', trustBundle.judgement)
-  say('session-key', await checkSessionKey(config))
+  say('handle-keys', await checkHandleKeys(config, now()))
   say('policy', await checkPolicy(config))
   say('decision-log', await checkDecisionLog(config))
   if (own === undefined || trustBundle.value === undefined) {

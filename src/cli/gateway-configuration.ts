@@ -61,8 +61,8 @@ export interface GatewayConfig {
   }[]
   /** Serves the ToolServers of the cluster, too. */
   readonly toolServers: boolean
-  /** 32 octets that seal session ids, shared by all replicas; required in production, else made at start when absent. */
-  readonly sessionKeyFile?: string | undefined
+  /** Folder of keys that handles are sealed with, or one such file, shared by all replicas; required in production. */
+  readonly handleKeys?: string | undefined
   /** How long the watches on pods and revocations may be broken before calls are refused. */
   readonly staleSecondsMax: number
   readonly drain: {
@@ -177,7 +177,7 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
       origins: z.array(z.string().min(1)).default([]),
       upstreams: z.array(upstreamSchema).default([]),
       toolServers: z.boolean().default(false),
-      sessionKeyFile: pathIn(folder).optional(),
+      handleKeys: pathIn(folder).optional(),
       staleSecondsMax: z.int().min(5).max(3600).default(120),
       drain: z
         .strictObject({

@@ -1,5 +1,4 @@
 import { createGateway, type Gateway, type GatewayOptions } from '../gateway/gateway.ts'
-import { oneHandleKey } from '../gateway/handle/keys.ts'
 import { watchNamespaces } from '../gateway/caller/namespace-watch.ts'
 import { watchPods } from '../gateway/caller/pod-watch.ts'
 import { watchRevocations } from '../gateway/caller/revocation-watch.ts'
@@ -30,13 +29,13 @@ import {
   trustBundleState,
 } from './gateway-conditions.ts'
 import { followUpstreams } from './follow-upstreams.ts'
+import { keyOfThisStart, openHandleKeys } from './handle-keys.ts'
 import type { GatewayConfig } from './gateway-configuration.ts'
 import { pagesOf } from './gateway-pages.ts'
 import { listening } from './listening.ts'
 import { openPolicy } from './open-policy.ts'
 import { openTracer } from './open-tracer.ts'
 import { beginning, type Running } from './running.ts'
-import { readSessionKey } from './session-key.ts'
 
 const conditionNames: readonly string[] = [
   'kubernetes',
@@ -44,6 +43,7 @@ const conditionNames: readonly string[] = [
   'credential',
   'trust-bundle',
   'policy',
+  'handle-keys',
   'decision-log',
   'revocations',
   'pods',
@@ -58,7 +58,7 @@ const inputOctetsMore = 64 * 1024
 const bufferOctetsMin = 8 * 1024 * 1024
 
 /**
- * Starts a gateway from its configuration. What a person wrote (configuration, policy, session key) and what has to be ours (ports, the
+ * Starts a gateway from its configuration. What a person wrote (configuration, policy, keys of handles) and what has to be ours (ports, the
  * decision log) is an error at once; what comes from elsewhere (the certificate and the trust bundle, rights, watches) is waited for,
  * and said on the admin listener meanwhile. The MCP port opens as soon as TLS can: with certificate and trust bundle.
  */
@@ -85,8 +85,8 @@ export async function runGateway(
       pages: pagesOf(() => gateway),
     }),
   )
-  const sessionKey = await readSessionKey(config)
-  gateway = opened.use(await openGateway(config, { log, now, metrics, sessionKey }))
+  const ofThisStart = await keyOfThisStart(config, log)
+  gateway = opened.use(await openGateway(config, { log, now, metrics, ofThisStart }))
   const { ended } = gateway
   const all = opened.move()
   return {
@@ -113,7 +113,8 @@ export interface OpenGatewayOptions {
   readonly log: Log
   readonly now: () => number
   readonly metrics: Metrics
-  readonly sessionKey: Buffer
+  /** Seals handles where no keys are configured, the same in all processes of a start. */
+  readonly ofThisStart: Buffer
   /** Of the process, in the events of the decision log. */
   readonly labels?: Readonly<Record<string, string>>
   /** Whether it says of ToolServers that they are served; of several workers one does. Default true. */
@@ -127,10 +128,12 @@ export async function openGateway(
 ): Promise<OpenGateway> {
   const { log, now, metrics } = options
   await using opened = new AsyncDisposableStack()
-  const settings = { ...settingsOf(config), handleKeys: oneHandleKey(options.sessionKey) }
+  const handleKeys = opened.use(await openHandleKeys(config, options))
+  const settings = { ...settingsOf(config), handleKeys }
   const policy = opened.use(await openPolicy(config.policy, { log, metrics }))
   const board = createBoard(conditionNames)
   board.set('policy', () => policy.condition())
+  board.set('handle-keys', () => handleKeys.condition())
   const { tellsStatus = true } = options
   const parts = { log, metrics, now, opened, board, tellsStatus }
   const { resources, ...watches } = await openWatches(config, parts)

@@ -23,10 +23,10 @@ interface Primary {
 export async function runWorker(terminal: Terminal): Promise<void> {
   const primary = openPrimary(terminal)
   process.on('SIGHUP', () => {})
-  const { number, config, sessionKey } = await primary.settings
+  const { number, config, ofThisStart } = await primary.settings
   const log = createLog({ ...config.log, name: 'gateway', worker: number })
   try {
-    const settings = { log, now: Date.now, sessionKey: Buffer.from(sessionKey) }
+    const settings = { log, now: Date.now, ofThisStart: Buffer.from(ofThisStart) }
     const tellsStatus = number === 1
     const labels = { worker: String(number) }
     await serve({ ...settings, primary, config, labels, tellsStatus })
@@ -46,7 +46,10 @@ async function serve({
   readonly log: Log
   readonly now: () => number
 } & Pick<WorkerSettings, 'config'> &
-  Pick<Parameters<typeof openGateway>[1], 'sessionKey' | 'labels' | 'tellsStatus'>): Promise<void> {
+  Pick<
+    Parameters<typeof openGateway>[1],
+    'ofThisStart' | 'labels' | 'tellsStatus'
+  >): Promise<void> {
   const metrics = createMetrics({ process: true })
   await using opened = new AsyncDisposableStack()
   const gateway = await openGateway(config, { ...options, metrics })

@@ -9,14 +9,14 @@ import { isReady, type Condition } from '../readiness.ts'
 import { openAdminListener } from './admin-listener.ts'
 import type { GatewayConfig } from './gateway-configuration.ts'
 import { pagePaths } from './gateway-pages.ts'
+import { keyOfThisStart } from './handle-keys.ts'
 import { beginning, type Running } from './running.ts'
-import { readSessionKey } from './session-key.ts'
 
 /** What a worker needs to be one. */
 export interface WorkerSettings {
   readonly number: number
   readonly config: GatewayConfig
-  readonly sessionKey: Uint8Array
+  readonly ofThisStart: Uint8Array
 }
 
 /** Beside the times of the drain: to close what is open. */
@@ -52,14 +52,14 @@ export async function runWorkers(
   )
   // What each of them would find wrong is told once, here.
   parseIdentityExtensionOid(config.identityExtensionOid, config)
-  const sessionKey = await readSessionKey(config)
+  const ofThisStart = await keyOfThisStart(config, log)
   const { graceSeconds, callSecondsMax } = config.drain
   cluster.schedulingPolicy = cluster.SCHED_RR
   cluster.setupPrimary({ serialization: 'advanced' })
   const all = createWorkers<WorkerSettings>({
     count: config.workers,
     fork: forkWorker,
-    settingsOf: (number) => ({ number, config: configOfWorker(config, number), sessionKey }),
+    settingsOf: (number) => ({ number, config: configOfWorker(config, number), ofThisStart }),
     endMilliseconds: (graceSeconds + callSecondsMax) * 1000 + endMillisecondsMore,
     now,
     log,

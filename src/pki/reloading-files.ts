@@ -19,6 +19,8 @@ export interface Reloading<T> extends AsyncDisposable {
 
 export interface ReloadingFilesOptions<T> {
   readonly files: readonly string[]
+  /** Reads what is no text of these files alone; what it gives is compared, and parsed. */
+  readonly read?: () => Promise<readonly string[]>
   /** Code for what cannot be read. */
   readonly code: ErrorCode
   readonly parse: (texts: readonly string[]) => T
@@ -140,11 +142,11 @@ class ReloadingFiles<T> implements Reloading<T> {
   }
 
   async #reload(): Promise<void> {
-    const { files, parse, log, awaited } = this.#options
+    const { files, parse, log, awaited, read = () => readFiles(this.#options) } = this.#options
     const isFirst = this.#value === undefined
     const wasBroken = this.#failure !== undefined
     try {
-      const texts = await readFiles(this.#options)
+      const texts = await read()
       const digest = digestOf(texts)
       const isSame = digest === this.#digest
       if (!isSame) this.#value = parse(texts)

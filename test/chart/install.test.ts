@@ -95,12 +95,19 @@ test('a Secret of the authority that is not there is refused, with the command t
   )
 })
 
-test('a session key of another length than 32 octets is refused', async () => {
-  const data = { 'session.key': Buffer.from('short').toString('base64') }
+test('a Secret without keys of handles is refused, and one with a key of another length', async () => {
+  await assertRefused(
+    run('install', '--set', 'gateway.handleKeys.existingSecret=no-keys'),
+    /existingSecret: namespace countersign-system has no Secret no-keys with a key: openssl/,
+  )
+  const [good, short] = [Buffer.alloc(32), Buffer.from('short')].map((octets) =>
+    octets.toString('base64'),
+  )
+  const data = { '2026-01-01': good, '2026-02-01': short }
   await create('Secret', { metadata: { name: 'short-key' }, data })
   await assertRefused(
-    run('install', '--set', 'gateway.sessionKey.existingSecret=short-key'),
-    /existingSecret: want=Secret short-key in namespace countersign-system with 32 octets/,
+    run('install', '--set', 'gateway.handleKeys.existingSecret=short-key'),
+    /existingSecret: Secret short-key, 2026-02-01: want=32 octets got=5/,
   )
 })
 
@@ -259,22 +266,29 @@ function uninstall(name: string, namespace: string): Promise<HelmAnswer> {
   return helm(['uninstall', name, '--namespace', namespace, '--wait'], { kubeconfig })
 }
 
-test('an upgrade and a rollback keep the session key and the authority', async () => {
-  const session = await read('Secret', 'countersign-gateway-session')
+test('an upgrade keeps the keys of handles, one that was added too, and a rollback those of then', async () => {
+  const secret = 'countersign-gateway-handle-keys'
+  const made = await read('Secret', secret)
+  const added = { '2026-02-01': Buffer.alloc(32, 1).toString('base64') }
+  await admin({
+    method: 'PATCH',
+    path: `${collectionPath('Secret', releaseNamespace)}/${secret}`,
+    body: { data: added },
+  })
   const filled = { data: { 'tls.crt': 'eA==', 'tls.key': 'eA==' } }
   const path = `${collectionPath('Secret', releaseNamespace)}/countersign-authority`
   await admin({ method: 'PATCH', path, body: filled })
 
   assertDone(await run('upgrade', '--set', 'gateway.replicas=3'))
   assert.equal((await read('Deployment', 'countersign-gateway'))['spec'].replicas, 3)
-  assert.deepEqual((await read('Secret', 'countersign-gateway-session'))['data'], session['data'])
+  assert.deepEqual((await read('Secret', secret))['data'], { ...made['data'], ...added })
   assert.deepEqual((await read('Secret', 'countersign-authority'))['data'], filled.data)
 
   const kubeconfig = cluster.adminKubeconfig
   const back = ['rollback', 'countersign', '1', '--namespace', releaseNamespace]
   assertDone(await helm(back, { kubeconfig }))
   assert.equal((await read('Deployment', 'countersign-gateway'))['spec'].replicas, 2)
-  assert.deepEqual((await read('Secret', 'countersign-gateway-session'))['data'], session['data'])
+  assert.deepEqual((await read('Secret', secret))['data'], made['data'])
   assert.deepEqual((await read('Secret', 'countersign-authority'))['data'], filled.data)
 })
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -87,7 +88,7 @@ test('a configuration that is as it should be is no problem, and its tool server
       'configuration: ok',
       'credential: ok',
       'trust-bundle: ok',
-      'session-key: warning',
+      'handle-keys: warning',
       'policy: ok',
       'decision-log: ok',
       'upstream files: ok',
@@ -236,11 +237,18 @@ test('a decision log that could not be written is a problem', async () => {
   assert.match(found(checked, 'decision-log').summary, /^decisionLog\.file: ENOENT/)
 })
 
-test('a session key of another length is a problem', async () => {
-  await writeFile(join(folder, 'session.key'), 'short')
-  const checked = await check({ sessionKeyFile: 'session.key' })
+test('a handle key of another length is a problem, and good ones are counted', async () => {
+  await mkdir(join(folder, 'keys'))
+  await writeFile(join(folder, 'keys/2026-01-01'), 'short')
+  const checked = await check({ handleKeys: 'keys' })
   assert.equal(checked.code, 1)
-  assert.match(found(checked, 'session-key').summary, /want=32 octets got=5/)
+  assert.match(found(checked, 'handle-keys').summary, /"2026-01-01": want=32 octets got=5/)
+  for (const name of ['2026-01-01', '2026-02-01']) {
+    await writeFile(join(folder, 'keys', name), randomBytes(32))
+  }
+  const good = found(await check({ handleKeys: 'keys' }), 'handle-keys')
+  assert.equal(good.status, 'ok')
+  assert.match(good.summary, /^2 keys, [0-9a-f]{8} seals$/)
 })
 
 test('without --json it is a page for people', async () => {

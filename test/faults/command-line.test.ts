@@ -25,7 +25,7 @@ before(async () => {
   await once(taken.listen(0, '127.0.0.1'), 'listening')
   takenPort = (taken.address() as AddressInfo).port
   await writeFile(join(folder, 'a-file'), 'text')
-  await writeFile(join(folder, 'session.key'), 'short')
+  await writeFile(join(folder, 'handle.key'), 'short')
   await mkdir(join(folder, 'no-policy'))
   await mkdir(join(folder, 'bad-policy'))
   await writeFile(join(folder, 'bad-policy', 'policy.wasm'), 'no module')
@@ -223,16 +223,16 @@ const wrong: readonly [
     () => `decision log cannot be opened, got=${here('none/log')}`,
   ],
   [
-    'no session key',
-    () => start('gateway', { ...gateway, sessionKeyFile: 'none' }),
+    'no keys of handles',
+    () => start('gateway', { ...gateway, handleKeys: 'none' }),
     2,
-    () => `sessionKeyFile: cannot read ${here('none')}`,
+    () => `handleKeys: cannot read ${here('none')}, got=ENOENT`,
   ],
   [
-    'a short session key',
-    () => start('gateway', { ...gateway, sessionKeyFile: 'session.key' }),
+    'a short key of handles',
+    () => start('gateway', { ...gateway, handleKeys: 'handle.key' }),
     2,
-    () => 'sessionKeyFile: want=32 octets got=5',
+    () => 'handleKeys: key "handle.key": want=32 octets got=5',
   ],
 ]
 

@@ -264,7 +264,7 @@ test('no secret is in what a worker was started with', async () => {
     const open =
       (await readFile(`/proc/${pid}/cmdline`, 'utf8')) +
       (await readFile(`/proc/${pid}/environ`, 'utf8'))
-    assert.doesNotMatch(open, /PRIVATE KEY|sessionKey|trustDomain/)
+    assert.doesNotMatch(open, /PRIVATE KEY|ofThisStart|trustDomain/)
   }
   assert.equal(await terminate(gateway), 0)
 })

@@ -51,13 +51,6 @@ export const attackMutations: readonly Mutation[] = [
     tests: ['test/gateway/upstream/hostile.test.ts'],
   },
   {
-    claim: 'attack.handles-taken-over',
-    without: 'the owner of a handle',
-    file: 'src/gateway/handle/seal.ts',
-    edits: [['ownedBy === owner ?', "ownedBy !== '' ?"]],
-    tests: refusals,
-  },
-  {
     claim: 'attack.errors-taken-for-yes',
     without: 'the refusal where policy has failed',
     file: 'src/gateway/permit/policy.ts',
@@ -70,19 +63,6 @@ export const attackMutations: readonly Mutation[] = [
     file: judge,
     edits: never('options[source].staleSeconds > options.staleSecondsMax'),
     tests: refusals,
-  },
-  {
-    claim: 'attack.made-up-authority',
-    without: 'the chance in a key that nobody has given',
-    file: 'src/gateway/handle/keys.ts',
-    edits: [
-      [
-        'octets: Buffer = randomBytes(handleKeyBytes)',
-        'octets: Buffer = Buffer.alloc(handleKeyBytes)',
-      ],
-      ['import { hkdfSync, randomBytes } from', 'import { hkdfSync } from'],
-    ],
-    tests: attacks,
   },
   {
     claim: 'attack.made-up-authority',

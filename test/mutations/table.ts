@@ -3,6 +3,7 @@ import { agentMutations } from './agent.ts'
 import { attackMutations } from './attacks.ts'
 import { decideMutations } from './decide.ts'
 import { federationMutations } from './federation.ts'
+import { handleMutations } from './handles.ts'
 import { listMutations } from './lists.ts'
 import { operationMutations } from './operation.ts'
 import { policyMutations } from './policy.ts'
@@ -457,6 +458,7 @@ export const mutations: readonly Mutation[] = [
   ...policyMutations,
   ...decideMutations,
   ...federationMutations,
+  ...handleMutations,
   ...listMutations,
   ...servingMutations,
   ...upstreamMutations,

@@ -48,7 +48,7 @@ export async function runFromChart(
               listen: { host: '127.0.0.1', port: 0 },
               credentialBundle: 'credential-bundle.pem',
               trustBundle: 'trust-bundle.pem',
-              sessionKeyFile: await written(folder, 'session.key', '0123456789abcdef'.repeat(2)),
+              handleKeys: await written(folder, 'a-handle-key', '0123456789abcdef'.repeat(2)),
               decisionLog: { file: 'decisions.jsonl' },
             },
             gatewaySchema(folder),

@@ -71,10 +71,10 @@ export function parseRendering(text: string): readonly Rendered[] {
   })
 }
 
-/** The session key is another one at each rendering. */
+/** The key of handles is another one at each rendering. */
 export function withoutChance(rendering: string): string {
   const key = Buffer.from('made anew with every rendering..').toString('base64')
-  return rendering.replace(/^ {2}session\.key: ".*"$/m, `  session.key: "${key}"`)
+  return rendering.replace(/^ {2}"0-made-by-helm": ".*"$/m, `  "0-made-by-helm": "${key}"`)
 }
 
 export async function readDefaultRendering(): Promise<readonly Rendered[]> {

@@ -121,11 +121,16 @@ no release
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- $session := .Values.gateway.sessionKey.existingSecret -}}
-{{- if and .Values.gateway.enabled $session -}}
-{{- $key := dig "data" "session.key" "" (default dict (lookup "v1" "Secret" .Release.Namespace $session)) -}}
-{{- if ne (len (b64dec $key)) 32 -}}
-{{- $problems = append $problems (printf "gateway.sessionKey.existingSecret: want=Secret %s in namespace %s with 32 octets under session.key" $session .Release.Namespace) -}}
+{{- $name := .Values.gateway.handleKeys.existingSecret -}}
+{{- if and .Values.gateway.enabled $name -}}
+{{- $keys := dig "data" (dict) (default dict (lookup "v1" "Secret" .Release.Namespace $name)) -}}
+{{- if not $keys -}}
+{{- $problems = append $problems (printf "gateway.handleKeys.existingSecret: namespace %s has no Secret %s with a key: openssl rand -out key 32 && kubectl -n %s create secret generic %s --from-file=$(date +%%F)=key" .Release.Namespace $name .Release.Namespace $name) -}}
+{{- end -}}
+{{- range $key, $value := $keys -}}
+{{- if ne (len (b64dec $value)) 32 -}}
+{{- $problems = append $problems (printf "gateway.handleKeys.existingSecret: Secret %s, %s: want=32 octets got=%d" $name $key (len (b64dec $value))) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $problems | toYaml -}}

@@ -25,7 +25,3 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version | replace "+" "_" }
 {{ $image.repository }}:{{ $image.tag | default .Chart.AppVersion }}
 {{- end -}}
 {{- end -}}
-
-{{- define "countersign.sessionSecret" -}}
-{{ .Values.gateway.sessionKey.existingSecret | default "countersign-gateway-session" }}
-{{- end -}}

@@ -5,6 +5,7 @@ export interface Position {
   /** SPIFFE ID and pod UID. */
   readonly owner: string
   readonly era: string
+  readonly door: string
   /** The method of the list. */
   readonly list: string
   /** How many pages have been read. */
@@ -47,15 +48,16 @@ function octetsOf(cursor: string): number {
   return Buffer.byteLength(JSON.stringify(cursor))
 }
 
-/** The position of a cursor; undefined when it is not this caller's, in this era. */
+/** The position of a cursor; undefined when it is not this caller's, of this list in this era at this door. */
 export function openCursor(
   seal: Seal,
   cursor: unknown,
-  { owner, era, list }: Pick<Position, 'owner' | 'era' | 'list'>,
+  { owner, era, list, door }: Pick<Position, 'owner' | 'era' | 'list' | 'door'>,
 ): Position | undefined {
   if (typeof cursor !== 'string') return undefined
   const opened = seal.open({ kind: 'cursor', owner }, cursor)
   if (opened === undefined || 'ownedBy' in opened) return undefined
   const position = { ...(opened.value as Omit<Position, 'owner'>), owner }
-  return position.era === era && position.list === list ? position : undefined
+  const isOf = position.era === era && position.list === list && position.door === door
+  return isOf ? position : undefined
 }

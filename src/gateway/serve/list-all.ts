@@ -1,19 +1,19 @@
 import { valueOf } from '../../mcp/answer.ts'
-import { applyEdits, splice } from '../../mcp/edits.ts'
-import { problemCodes } from '../../mcp/problem.ts'
+import { applyEdits } from '../../mcp/edits.ts'
 import { listFormOf } from '../../mcp/lists.ts'
 import { replyResultText, type Reply } from '../door/reply.ts'
 import { joinName, joinUri } from '../federated-name.ts'
-import { openCursor, sealCursor, type Position } from '../handle/cursor.ts'
+import { sealCursor, type Position } from '../handle/cursor.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { visibleUpstreams } from '../permit/ceiling.ts'
 import { filterPages, timeToLive, type Listed, type Page } from '../permit/list.ts'
-import { isRefused, refused, type Refused } from '../refusal.ts'
+import { isRefused, type Refused } from '../refusal.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { askAnswer } from './ask.ts'
 import { fault } from './fault.ts'
 import { gather, metaOfMissing } from './gather.ts'
 import { inSession } from './in-session.ts'
+import { bodyAt, positionOf } from './position.ts'
 import type { Parts } from './serve.ts'
 
 /** A list at the door of all upstreams: page n is every upstream's page n, filtered in one evaluation. */
@@ -24,7 +24,7 @@ export async function listAll(
 ): Promise<Refused | undefined> {
   const { call } = permit
   const position = positionOf(permit, parts)
-  if (position === 'invalid') return invalidCursor
+  if (position !== undefined && isRefused(position)) return position
   const upstreams = visibleUpstreams(call, parts.upstreams).filter(
     ({ config }) => position === undefined || Object.hasOwn(position.cursors, config.server),
   )
@@ -47,22 +47,6 @@ export async function listAll(
   return undefined
 }
 
-function positionOf({ call }: Permit, { seal }: Parts): Position | 'invalid' | undefined {
-  const { message, caller } = call
-  const { cursor } = message.params as { readonly cursor?: unknown }
-  if (cursor === undefined) return undefined
-  return (
-    openCursor(seal, cursor, { owner: caller.owner, era: message.era, list: message.method }) ??
-    'invalid'
-  )
-}
-
-const invalidCursor: Refused = refused('target', {
-  status: 200,
-  code: problemCodes.invalidParams,
-  message: 'cursor is not known',
-})
-
 /** One upstream's page. */
 async function pageOf(
   asked: {
@@ -77,12 +61,7 @@ async function pageOf(
   const { permit, reply, upstream, position, signal } = asked
   const { server } = upstream.config
   const { message } = permit.call
-  const cursor = position?.cursors[server]
-  const span = message.offsets.cursor
-  const body =
-    cursor === undefined || span === undefined
-      ? message.body
-      : splice(message.body, span, JSON.stringify(cursor))
+  const body = bodyAt(message, position?.cursors[server])
   const answer = await inSession(permit, parts, {
     upstream,
     use: (session) => askAnswer({ permit, reply, upstream, body, session, signal }, parts),
@@ -106,7 +85,7 @@ function formatPage(
   },
 ): string {
   const { position, pages, items, ageMilliseconds } = union
-  const { caller, message } = call
+  const { caller, message, arrived } = call
   const { owner } = caller
   const { era } = message
   const { member = 'tools' } = listFormOf(message.method) ?? {}
@@ -118,6 +97,7 @@ function formatPage(
     owner,
     era,
     list: message.method,
+    door: arrived.door.name,
     pages: read,
     cursors,
   })

@@ -3,6 +3,7 @@ import { applyEdits, type Edit } from '../../mcp/edits.ts'
 import { listFormOf } from '../../mcp/lists.ts'
 import type { Call } from '../call.ts'
 import { replyBody, replyInForm, type Reply } from '../door/reply.ts'
+import { sealCursor, type Position } from '../handle/cursor.ts'
 import type { Permit } from '../permit/authorize.ts'
 import {
   filterPages,
@@ -15,9 +16,10 @@ import { isRefused, statusOfAnswer, type Refused } from '../refusal.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { askAnswer } from './ask.ts'
 import { atItsDoor } from './in-session.ts'
+import { bodyAt, positionOf } from './position.ts'
 import type { Parts } from './serve.ts'
 
-/** A list at the door of one upstream: its page without what the caller may not use; every other octet is kept. */
+/** A list at the door of one upstream: its page without what the caller may not use, its cursor sealed; every other octet is kept. */
 export async function list(
   permit: Permit,
   reply: Reply,
@@ -26,9 +28,12 @@ export async function list(
   const { message, target } = permit.call
   const { upstream } = target
   if (upstream === undefined) return undefined
+  const position = positionOf(permit, parts)
+  if (position !== undefined && isRefused(position)) return position
+  const body = bodyAt(message, position?.cursors[upstream.config.server])
   const answer = await atItsDoor(permit, parts, {
     upstream,
-    use: (session) => askAnswer({ permit, reply, upstream, body: message.body, session }, parts),
+    use: (session) => askAnswer({ permit, reply, upstream, body, session }, parts),
   })
   if (isRefused(answer)) return answer
   if (answer.result === undefined) {
@@ -37,25 +42,50 @@ export async function list(
   }
   const filtered = await filterPages(permit.call, [{ upstream, answer }], parts)
   if (isRefused(filtered)) return filtered
-  const page = { upstream, answer, ...filtered }
+  const page = { upstream, answer, position, ...filtered }
   replyInForm(reply, answer.form, applyEdits(answer.octets, editsOf(permit, parts, page)))
   return undefined
 }
 
-function editsOf(
-  { call }: Permit,
-  { now, limits, log }: Parts,
-  page: Filtered & { readonly upstream: Upstream; readonly answer: AnswerBody },
+function editsOf({ call }: Permit, parts: Parts, page: PageAt & Filtered): readonly Edit[] {
+  const { answer, items, ageMilliseconds } = page
+  const { listSecondsMax } = parts.limits
+  const lasting = { now: parts.now(), listSecondsMax, ageMilliseconds }
+  const edits = editsOfItems(call, answer, items, lasting)
+  return [...edits, ...editsOfCursor(call, parts, page)]
+}
+
+interface PageAt {
+  readonly upstream: Upstream
+  readonly answer: AnswerBody
+  /** Where it was asked for. */
+  readonly position: Position | undefined
+}
+
+/** The upstream's cursor, sealed: it is of use to nobody but this caller, at this list. */
+function editsOfCursor(
+  { message, caller, arrived }: Call,
+  { seal, log }: Parts,
+  { upstream, answer, position }: PageAt,
 ): readonly Edit[] {
-  const { upstream, answer, items, ageMilliseconds } = page
-  const { listSecondsMax } = limits
-  const lasting = { now: now(), listSecondsMax, ageMilliseconds }
-  const edits = [...editsOfItems(call, answer, items, lasting)]
-  const { cursor } = call.message.params
-  if (cursor === undefined || cursor !== valueOf(answer, 'nextCursor')) return edits
+  const next = valueOf(answer, 'nextCursor')
+  if (next === undefined) return []
+  // It names no page, and is nothing that a caller could say.
+  if (typeof next !== 'string') return removeMember(answer, 'nextCursor')
   const { server } = upstream.config
-  log.warn({ server, detail: 'cursor does not advance' }, 'list of an upstream is cut')
-  return [...edits, ...removeMember(answer, 'nextCursor')]
+  const advances = next !== position?.cursors[server]
+  const { cursor } = sealCursor(seal, {
+    owner: caller.owner,
+    era: message.era,
+    list: message.method,
+    door: arrived.door.name,
+    pages: 1 + (position?.pages ?? 0),
+    cursors: advances ? { [server]: next } : {},
+  })
+  if (cursor !== undefined) return setMembers(answer, { nextCursor: JSON.stringify(cursor) })
+  const detail = advances ? 'cursor is too long' : 'cursor does not advance'
+  log.warn({ server, detail }, 'list of an upstream is cut')
+  return removeMember(answer, 'nextCursor')
 }
 
 function editsOfItems(

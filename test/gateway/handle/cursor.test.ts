@@ -8,6 +8,7 @@ const seal = createSeal({ keys: oneHandleKey() })
 const position = {
   owner: 'spiffe://test.example/ns/a/sa/b pod',
   era: 'modern',
+  door: 'mcp',
   list: 'tools/list',
   pages: 1,
 }
@@ -48,6 +49,7 @@ for (const [what, other] of Object.entries({
   'another owner': { owner: 'spiffe://test.example/ns/a/sa/b other-pod' },
   'the other era': { era: 'legacy' },
   'another list': { list: 'resources/list' },
+  'another door': { door: 'mcp/files' },
 })) {
   test(`a cursor is none for ${what}`, () => {
     const { cursor } = sealCursor(seal, { ...position, cursors: { web: 'c2' } })

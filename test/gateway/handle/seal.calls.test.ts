@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import {
+  createHandleKey,
+  oneHandleKey,
+  orderHandleKeys,
+  type HandleKey,
+  type HandleKeySource,
+} from '../../../src/gateway/handle/keys.ts'
+import type { HandleKind } from '../../../src/gateway/handle/seal.ts'
+import { initializeParams, legacy, modern, openClient, whyOf } from '../world/client.ts'
+import type { Reply, TestClient } from '../world/client.ts'
+import type { Wanted } from '../world/identities.ts'
+import type { Answer } from '../world/upstream.ts'
+import { answerBoth } from '../world/upstream.ts'
+import { openWorld, type World } from '../world/world.ts'
+import { requirement } from '../../requirements.ts'
+
+/** Why a handle is not taken. */
+interface Refusal {
+  readonly status: number
+  readonly why: string
+}
+
+/** What a caller is given to hold, and what it is good for. One row a kind: the table below tries each in everybody else's hands. */
+interface Kind {
+  /** Gets one for this caller. */
+  readonly take: (agent: TestClient) => Promise<string>
+  /** Uses it where it is meant to be used, or elsewhere. */
+  readonly use: (agent: TestClient, handle: string, where?: 'elsewhere') => Promise<Reply>
+  readonly worked: (reply: Reply) => boolean
+  /** No key here has sealed it. */
+  readonly unknown: Refusal
+  /** Its owner is another. */
+  readonly foreign: Refusal
+  /** It is of another door, list or target. */
+  readonly elsewhere: Refusal
+  /** The second use by its owner. */
+  readonly again: 'works' | Refusal
+}
+
+const cursorUnknown = { status: 200, why: 'cursor is not known' }
+
+const kinds: Readonly<Record<HandleKind, Kind>> = {
+  session: {
+    async take(agent) {
+      const { body, headers } = legacy('initialize', initializeParams)
+      const reply = await agent.post('/mcp/files', body, headers)
+      return String(reply.headers['mcp-session-id'])
+    },
+    use(agent, session, where) {
+      const { body, headers } = legacy('tools/list', {}, { session })
+      return agent.post(where === 'elsewhere' ? '/mcp/web' : '/mcp/files', body, headers)
+    },
+    worked: ({ json }) => Array.isArray(json.result?.['tools']),
+    unknown: { status: 404, why: 'session is not known' },
+    foreign: { status: 403, why: 'session is of another identity' },
+    elsewhere: { status: 400, why: 'session is of another door or version' },
+    again: 'works',
+  },
+  cursor: {
+    async take(agent) {
+      const { body, headers } = modern('tools/list')
+      const reply = await agent.post('/mcp/files', body, headers)
+      return String(reply.json.result?.['nextCursor'])
+    },
+    use(agent, cursor, where) {
+      const { body, headers } = modern('tools/list', { cursor })
+      return agent.post(where === 'elsewhere' ? '/mcp/web' : '/mcp/files', body, headers)
+    },
+    worked: ({ json }) => JSON.stringify(json.result?.['tools']).includes('"big"'),
+    unknown: cursorUnknown,
+    foreign: cursorUnknown,
+    elsewhere: cursorUnknown,
+    again: 'works',
+  },
+}
+
+/** Two pages of tools, by a cursor that anybody could guess. */
+const answers: Answer = (message, response, request) => {
+  const { cursor } = (message.params ?? {}) as { readonly cursor?: unknown }
+  if (message.method !== 'tools/list' || request.headers['mcp-protocol-version'] !== '2026-07-28') {
+    answerBoth({ name: 'files' })(message, response, request)
+    return
+  }
+  const [tool, next] = cursor === 'page-2' ? ['big', ''] : ['echo', ',"nextCursor":"page-2"']
+  const tools = `[{"name":"${tool}","inputSchema":{"type":"object"}}]`
+  response.writeHead(200, { 'content-type': 'application/json' })
+  response.end(
+    `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":{"resultType":"complete","tools":${tools}${next}}}`,
+  )
+}
+
+const [first, second] = [1, 2].map((each) => createHandleKey(Buffer.alloc(32, each)))
+assert.ok(first && second)
+
+/** Keys that have been here for ever. */
+function keysOf(...keys: readonly [HandleKey, ...HandleKey[]]): HandleKeySource {
+  const [oldest, ...rest] = keys.map((key) => ({ key, since: 0 }))
+  assert.ok(oldest)
+  return orderHandleKeys([oldest, ...rest], Date.now)
+}
+
+let world: World
+let keys: HandleKeySource = keysOf(first)
+const opened = new AsyncDisposableStack()
+
+before(async () => {
+  const handleKeys = { current: () => keys.current() }
+  world = opened.use(await openWorld({ handleKeys, answers: { files: answers, web: answers } }))
+})
+
+after(() => opened.disposeAsync())
+
+/** The pod at another gateway with these keys. */
+async function atReplica(wanted: Wanted, handleKeys: HandleKeySource): Promise<TestClient> {
+  const { port } = await world.openReplica({ handleKeys })
+  const credential = world.identities.issue(wanted)
+  return opened.use(openClient({ port, credential, bundle: world.identities.bundle }))
+}
+
+const own = { podUid: '6c9bde4d-0d4c-4a57-8f5d-9d3a3d6c1a00' }
+const scopes = { toolScopes: 'files:*,web:*' }
+
+interface Held {
+  readonly kind: Kind
+  readonly agent: TestClient
+  readonly handle: string
+}
+
+type Outcome = 'works' | Refusal
+
+/** What becomes of a handle, whatever its kind. */
+const circumstances: Readonly<Record<string, (held: Held) => Promise<readonly [Reply, Outcome]>>> =
+  {
+    'its owner': async ({ kind, agent, handle }) => [await kind.use(agent, handle), 'works'],
+    'its owner, on another connection': async ({ kind, handle }) => [
+      await kind.use(await agentOf(own), handle),
+      'works',
+    ],
+    'another pod of its service account': async ({ kind, handle }) => [
+      await kind.use(await agentOf({}), handle),
+      kind.foreign,
+    ],
+    'another service account': async ({ kind, handle }) => [
+      await kind.use(await agentOf({ serviceAccount: 'thief' }), handle),
+      kind.foreign,
+    ],
+    'another tenant': async ({ kind, handle }) => [
+      await kind.use(await agentOf({ tenant: 'zeta', namespace: 'elsewhere' }), handle),
+      kind.foreign,
+    ],
+    'its owner, after its revocation': async ({ kind, handle }) => {
+      world.revocations.set([{ name: 'r', reason: '', podUid: own.podUid }])
+      const late = await agentOf(own)
+      const reply = await kind.use(late, handle).finally(() => world.revocations.set([]))
+      return [reply, { status: 403, why: 'certificate is revoked' }]
+    },
+    'its owner, when a newer key seals': async ({ kind, agent, handle }) => {
+      keys = keysOf(first, second)
+      return [await kind.use(agent, handle).finally(() => (keys = keysOf(first))), 'works']
+    },
+    'its owner, when its key was removed': async ({ kind, agent, handle }) => {
+      keys = keysOf(second)
+      return [await kind.use(agent, handle).finally(() => (keys = keysOf(first))), kind.unknown]
+    },
+    'its owner, on another replica': async ({ kind, handle }) => [
+      await kind.use(await atReplica({ ...own, ...scopes }, keysOf(first)), handle),
+      'works',
+    ],
+    'its owner, on a replica of other keys': async ({ kind, handle }) => [
+      await kind.use(await atReplica({ ...own, ...scopes }, oneHandleKey()), handle),
+      kind.unknown,
+    ],
+    'its owner, elsewhere than it was given': async ({ kind, agent, handle }) => [
+      await kind.use(agent, handle, 'elsewhere'),
+      kind.elsewhere,
+    ],
+    'its owner, without its last characters': async ({ kind, agent, handle }) => [
+      await kind.use(agent, handle.slice(0, -4)),
+      kind.unknown,
+    ],
+    'its owner, without its first characters': async ({ kind, agent, handle }) => [
+      await kind.use(agent, handle.slice(4)),
+      kind.unknown,
+    ],
+    'its owner, a second time': async ({ kind, agent, handle }) => {
+      await kind.use(agent, handle)
+      return [await kind.use(agent, handle), kind.again]
+    },
+  }
+
+function agentOf(wanted: Wanted): Promise<TestClient> {
+  return world.agent({ ...scopes, ...wanted })
+}
+
+for (const [name, kind] of Object.entries(kinds)) {
+  for (const [who, happens] of Object.entries(circumstances)) {
+    test(`a ${name} in the hands of ${who}`, async () => {
+      requirement('attack.handles-taken-over')
+      requirement('gateway.handle-keys-rotate')
+      const agent = await agentOf(own)
+      const handle = await kind.take(agent)
+      const [reply, outcome] = await happens({ kind, agent, handle })
+      if (outcome === 'works') assert.ok(kind.worked(reply), reply.text)
+      else assert.deepEqual({ status: reply.status, why: whyOf(reply) }, outcome)
+    })
+  }
+
+  test(`a ${name} that is given as another kind is none`, async () => {
+    requirement('attack.handles-taken-over')
+    const agent = await agentOf(own)
+    for (const other of Object.values(kinds)) {
+      if (other === kind) continue
+      const reply = await kind.use(agent, await other.take(agent))
+      assert.deepEqual({ status: reply.status, why: whyOf(reply) }, kind.unknown)
+    }
+  })
+}
