@@ -76,8 +76,8 @@ function judgeWorkload(
   identity: WorkloadIdentity,
   { pods, namespaces }: Pick<JudgeOptions, 'pods' | 'namespaces'>,
 ): Judgement {
-  const { pod, namespace } = identity
-  const alive = pods.alive(pod.uid, namespace.name, pod.name)
+  const { pod, namespace, tenant } = identity
+  const alive = pods.alive(pod.uid, namespace.name, pod.name, tenant)
   if (alive === false) return podGone
   const drift = namespaces.drift(identity)
   return alive === true && !(drift instanceof Promise)

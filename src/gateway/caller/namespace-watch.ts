@@ -9,6 +9,7 @@ import { keepingOnly } from '../../kubernetes/resource.ts'
 import { namespaces, type Namespace } from '../../kubernetes/workloads.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
+import { createAskInTurn } from './ask-in-turn.ts'
 import { findDrift, type NamespaceSource } from './workload-sources.ts'
 import { firstList, idleSeconds, staleSecondsOf, type Watched } from './revocation-watch.ts'
 
@@ -18,7 +19,6 @@ const governed = keepingOnly(namespaces, { labels: isGovernanceKey })
 /** How long an answer of the API server stands, where the cache says otherwise. */
 const answerMilliseconds = 2000
 const answersMax = 1000
-const askMilliseconds = 5000
 
 const gone = 'namespace of the certificate is gone'
 
@@ -59,7 +59,7 @@ export async function watchNamespaces(options: {
       const cached = informer.get(identity.namespace.name)
       return driftOf(identity, cached) === undefined
         ? undefined
-        : asker.ask(identity.namespace.name).then((asked) => driftOf(identity, asked))
+        : asker.ask(identity).then((asked) => driftOf(identity, asked))
     },
     get staleSeconds() {
       return staleSecondsOf(informer)
@@ -89,7 +89,8 @@ function driftOf(identity: WorkloadIdentity, namespace: Namespace | undefined): 
 }
 
 interface Asker {
-  ask(name: string): Promise<Namespace | undefined>
+  /** About the namespace of a workload, in the turn of its tenant. */
+  ask(identity: WorkloadIdentity): Promise<Namespace | undefined>
   /** It is another now: neither an answer nor a question of before counts any more. */
   forget(name: string): void
   forgetAll(): void
@@ -102,14 +103,16 @@ function createAsker(client: ApiClient, clock: () => number): Asker {
     { readonly answer: Promise<Namespace | undefined>; until: number }
   >()
 
-  async function read(name: string): Promise<Namespace | undefined> {
-    return readObject(client, governed, { name, signal: AbortSignal.timeout(askMilliseconds) })
-  }
+  const askInTurn = createAskInTurn()
+
   return {
-    ask(name) {
+    ask({ tenant, namespace: { name } }) {
       const known = asked.get(name)
       if (known !== undefined && clock() < known.until) return known.answer
-      const made = { answer: read(name), until: Number.POSITIVE_INFINITY }
+      const answer = askInTurn({ tenant, namespace: name, about: name }, (signal) =>
+        readObject(client, governed, { name, signal }),
+      )
+      const made = { answer, until: Number.POSITIVE_INFINITY }
       if (asked.size >= answersMax) asked.clear()
       asked.set(name, made)
       made.answer.then(

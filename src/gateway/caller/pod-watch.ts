@@ -8,8 +8,7 @@ import { pods } from '../../kubernetes/workloads.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { createPodDeadlines, realTimer, type PodDeadlines, type Timer } from './pod-deadlines.ts'
-import { defaultLimits } from '../limits.ts'
-import { createSeats, inTurn } from '../seats.ts'
+import { createAskInTurn } from './ask-in-turn.ts'
 import type { PodSource } from './workload-sources.ts'
 import { firstList, idleSeconds, staleSecondsOf, type Watched } from './revocation-watch.ts'
 
@@ -29,9 +28,6 @@ const lives: Resource<PodLife> = {
 /** How long an answer of the API server stands for a pod that the cache does not have yet. */
 const answerMilliseconds = 2000
 const answersMax = 10_000
-const askMilliseconds = 5000
-/** Questions at a time: whoever has ever new pods must not keep the API server from what others ask of it. */
-const asksMax = 32
 
 /** Follows the pods of the cluster. Absence from the cache proves nothing: then the API server is asked. */
 export async function watchPods(options: {
@@ -64,11 +60,11 @@ export async function watchPods(options: {
   })
   await firstList(informer, options.firstListSeconds)
   return {
-    alive(podUid, namespace, name) {
+    alive(podUid, namespace, name, tenant) {
       const pod = informer.get(name, namespace)
       return pod?.metadata.uid === podUid
         ? isAlive(pod, now())
-        : ask.alive({ podUid, namespace, name })
+        : ask.alive({ podUid, namespace, name, tenant })
     },
     get staleSeconds() {
       return staleSecondsOf(informer)
@@ -87,6 +83,7 @@ interface PodName {
   readonly podUid: string
   readonly namespace: string
   readonly name: string
+  readonly tenant: string | undefined
 }
 
 interface Asker {
@@ -104,14 +101,9 @@ function createAsker(
   const gone = new Set<string>()
   const seen = new Map<string, number>()
   const asking = new Map<string, Promise<boolean>>()
-  const seats = createSeats({
-    ...defaultLimits,
-    seatsMax: asksMax,
-    waitMilliseconds: askMilliseconds,
-  })
+  const askInTurn = createAskInTurn()
 
-  async function read({ podUid, namespace, name }: PodName): Promise<boolean> {
-    const signal = AbortSignal.timeout(askMilliseconds)
+  async function read({ podUid, namespace, name }: PodName, signal: AbortSignal): Promise<boolean> {
     const pod = await readObject(client, lives, { namespace, name, signal })
     const alive = pod?.metadata.uid === podUid && isAlive(pod, now())
     // That it is gone stands for ever, whenever it was asked.
@@ -120,8 +112,7 @@ function createAsker(
   }
   function ask(pod: PodName): Promise<boolean> {
     const { podUid } = pod
-    // Whose tenant's the namespace is nobody has looked up yet.
-    const asked = inTurn(seats, [pod.namespace, pod.namespace, podUid], () => read(pod))
+    const asked = askInTurn({ ...pod, about: podUid }, (signal) => read(pod, signal))
     asking.set(podUid, asked)
     const isLast = (): boolean => asking.get(podUid) === asked && asking.delete(podUid)
     asked.then((alive) => {

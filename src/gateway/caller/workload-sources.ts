@@ -4,7 +4,13 @@ import type { Soon } from '../soon.ts'
 
 /** Which pods still run. */
 export interface PodSource {
-  alive(podUid: string, namespace: string, name: string): boolean | Promise<boolean>
+  /** Where it has to be asked for, that is in the turn of the tenant; without one a namespace is one of its own. */
+  alive(
+    podUid: string,
+    namespace: string,
+    name: string,
+    tenant?: string,
+  ): boolean | Promise<boolean>
   readonly staleSeconds: number
   onChange(listener: () => void): () => void
 }

@@ -26,6 +26,7 @@ interface Facts {
   readonly revoked?: boolean
   readonly revocationsStale?: number
   readonly alive?: ReturnType<PodSource['alive']>
+  readonly asked?: (...pod: Parameters<PodSource['alive']>) => void
   readonly podsStale?: number
   readonly drift?: ReturnType<NamespaceSource['drift']>
   readonly namespacesStale?: number
@@ -39,7 +40,10 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     ...unchanging,
   }
   const pods: PodSource = {
-    alive: () => facts.alive ?? true,
+    alive(...pod) {
+      facts.asked?.(...pod)
+      return facts.alive ?? true
+    },
     staleSeconds: facts.podsStale ?? 0,
     ...unchanging,
   }
@@ -294,4 +298,13 @@ test('one pod has so many connections and no more, until one of them ends', asyn
   assert.equal((await ask('c0ffee00-0000-4000-8000-00000000bee0')).status, 200)
   await first.end()
   await eventually('there is room again', async () => (await ask(podUid)).status === 200)
+})
+
+test('a pod is asked for under the tenant that its certificate names', () => {
+  requirement('gateway.shares-for-all')
+  let asked: readonly unknown[] = []
+  void judgeOnce({ asked: (...pod) => (asked = pod) })
+  const { pod, namespace, tenant } = identity
+  assert.notEqual(tenant, undefined)
+  assert.deepEqual(asked, [pod.uid, namespace.name, pod.name, tenant])
 })

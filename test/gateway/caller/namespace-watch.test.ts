@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { watchNamespaces } from '../../../src/gateway/caller/namespace-watch.ts'
+import { parseTenant } from '../../../src/identity/tenant.ts'
 import { createApiClient, type ApiClient } from '../../../src/kubernetes/api-client.ts'
 import { silentLog } from '../../../src/log.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
@@ -122,6 +123,25 @@ describe('what namespaces prove', () => {
     time = 2000
     await source.drift(identity)
     assert.equal(asked(), 2)
+  })
+
+  test('the namespaces of one tenant, however many and however slowly they are asked for, keep no other from being asked for', async () => {
+    requirement('gateway.shares-for-all')
+    answers[list] = listAnswer([], '1')
+    answers[one] = { body: namespaceWith(proving) }
+    const crowd = Array.from({ length: 60 }, (_, at) => `crowd-${at}`)
+    for (const name of crowd) answers[`${list}/${name}`] = { hang: true }
+    await using source = await watch()
+    const outcomes = crowd.map((name) => {
+      const namespace = { ...identity.namespace, name }
+      return Promise.resolve(source.drift({ ...identity, tenant: parseTenant('crowd'), namespace }))
+    })
+    const settled = Promise.allSettled(outcomes)
+    assert.equal(await source.drift(identity), undefined)
+    const of = server.requests.filter(({ path }) => path.startsWith(`${list}/crowd-`))
+    assert.ok(of.length > 0 && of.length <= 15, `got=${of.length}`)
+    client.close()
+    await settled
   })
 
   test('an API server that does not know is not taken for an answer, and asked again', async () => {
