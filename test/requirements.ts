@@ -212,7 +212,8 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source: 'docs/AUTHORIZATION.md, fail closed; reproduced: a stream outlived its pod',
   },
   'gateway.gone-callers-not-spoken-for': {
-    claim: 'nothing is begun for a caller that has gone away while it was judged',
+    claim:
+      'nothing is begun for a caller that has gone away while it was judged, and a long answer that nobody reads any more is read no further',
     source: 'reproduced: a call without a caller, which no bound counted',
   },
   'gateway.gone-callers-charged': {

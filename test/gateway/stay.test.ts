@@ -23,6 +23,7 @@ function blockDecisions({ decisionLog }: World): () => void {
 
 test('what a request takes is its caller’s for as long as something is done for it, also where the caller has gone', async () => {
   requirement('gateway.gone-callers-charged')
+  requirement('gateway.gone-callers-not-spoken-for')
   const gauges = new Map<string, number>()
   let unblock: (() => void) | undefined
   const listing: Answer = (message, response) => {
@@ -44,7 +45,7 @@ test('what a request takes is its caller’s for as long as something is done fo
       answer: of('unsent_octets'),
     }
   }
-  const agent = await world.agent()
+  const agent = await world.agent({ toolScopes: 'files:*' })
   const list = modern('tools/list')
   const reply = agent.post('/mcp/files', list.body, list.headers).catch(() => {})
   await eventually('its answer has come', () => (taken()['answer'] ?? 0) > 200_000)
@@ -53,7 +54,10 @@ test('what a request takes is its caller’s for as long as something is done fo
   await reply
   await eventually('it has gone', () => taken()['connections'] === 0)
   assert.deepEqual(taken(), { ...before, connections: 0 })
+  const decided = world.events.length
   unblock?.()
   await eventually('all is given back', () => taken()['requests'] === 0)
   assert.deepEqual(taken(), { connections: 0, requests: 0, body: 0, answer: 0 })
+  // Nor is policy asked about a list that nobody reads.
+  assert.equal(world.events.length, decided)
 })

@@ -180,7 +180,7 @@ export const listMutations: readonly Mutation[] = [
     claim: 'gateway.revoked-open-connection',
     without: 'the look at who has ended while a list was read',
     file: 'src/gateway/permit/list.ts',
-    edits: never('call.caller.ended !== undefined'),
+    edits: never('over !== undefined'),
     tests: ['test/gateway/permit/list.test.ts'],
   },
 ]

@@ -94,11 +94,37 @@ export const servingMutations: readonly Mutation[] = [
   {
     claim: 'gateway.shares-for-all',
     without: 'the turns of those who are asked for at the API server',
-    file: 'src/gateway/caller/pod-watch.ts',
+    file: 'src/gateway/caller/ask-in-turn.ts',
     edits: [
-      ['inTurn(seats, [pod.namespace, pod.namespace, podUid], () => read(pod))', 'read(pod)'],
+      ['    inTurn(seats, [', '    inTurn({ ...seats, take: () => true, leave: () => {} }, ['],
     ],
     tests: ['test/gateway/watches.test.ts'],
+  },
+  {
+    claim: 'gateway.shares-for-all',
+    without: 'the turn of a tenant when its pod is asked for',
+    file: 'src/gateway/caller/judge.ts',
+    edits: [['pod.name, tenant)', 'pod.name)']],
+    tests: ['test/gateway/caller/judge.test.ts'],
+  },
+  {
+    claim: 'gateway.shares-for-all',
+    without: 'the turns of namespaces that are asked for at the API server',
+    file: 'src/gateway/caller/namespace-watch.ts',
+    edits: [
+      [
+        'askInTurn({ tenant, namespace: name, about: name }, (signal) =>',
+        '((ask: (signal: AbortSignal) => Promise<Namespace | undefined>) => ask(AbortSignal.timeout(5000)))((signal) =>',
+      ],
+    ],
+    tests: ['test/gateway/caller/namespace-watch.test.ts'],
+  },
+  {
+    claim: 'gateway.shares-for-all',
+    without: 'the tenant of namespaces that are asked for',
+    file: 'src/gateway/caller/ask-in-turn.ts',
+    edits: [['tenant ?? `namespace ${namespace}`', '`namespace ${namespace}`']],
+    tests: ['test/gateway/caller/namespace-watch.test.ts'],
   },
   {
     claim: 'gateway.handshakes-take-turns',
@@ -156,6 +182,18 @@ export const servingMutations: readonly Mutation[] = [
     without: 'what certificates have shown of addresses',
     file: 'src/gateway/door/listener.ts',
     edits: never('account !== undefined'),
+  },
+  {
+    claim: 'gateway.gone-callers-not-spoken-for',
+    without: 'the look for the caller in each turn of reading',
+    file: 'src/gateway/permit/in-turns.ts',
+    edits: never('whyOver(call) !== undefined'),
+  },
+  {
+    claim: 'gateway.gone-callers-not-spoken-for',
+    without: 'the look for the caller before policy is asked about its list',
+    file: 'src/gateway/permit/policy.ts',
+    edits: [['whyOver(call) ?? decideListNow', 'decideListNow']],
   },
   {
     claim: 'gateway.gone-callers-not-spoken-for',

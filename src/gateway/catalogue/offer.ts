@@ -32,15 +32,33 @@ export function parseOffer(
   compared: Room = oneList(),
 ): Offer | string {
   if (octets.length > offerOctetsMax) return `it is too large, want=..${offerOctetsMax}`
-  const scanned = scanOffer(octets, { ...scanLimits, compared })
-  if ('rule' in scanned) return scanned.message
-  const name = scanned.value[named]
-  if (typeof name !== 'string' || name === '') return `it has no ${named}`
+  const read = readNamed(
+    octets,
+    { start: skipSpace(octets, 0), end: octets.length },
+    named,
+    compared,
+  )
+  if (typeof read === 'string') return read
+  const { name, span } = read
   const most = named === 'name' ? promptCharactersMax : uriCharactersMax
   if (name.length > most) return `its ${named} is too long, want=..${most}`
   if (named !== 'name' && notInUris.test(name)) return `its ${named} is none`
-  const span = membersOf(octets, { start: skipSpace(octets, 0), end: octets.length })?.get(named)
-  return span === undefined ? `it has no ${named}` : { name, octets, nameSpan: () => span }
+  return { name, octets, nameSpan: () => span }
+}
+
+/** What an object says it is called by, and where that stands, or a sentence that says why it says nothing. */
+export function readNamed(
+  octets: Buffer,
+  object: Span,
+  named: ListForm['named'],
+  compared: Room,
+): { readonly name: string; readonly span: Span } | string {
+  const scanned = scanOffer(octets.subarray(object.start, object.end), { ...scanLimits, compared })
+  if ('rule' in scanned) return scanned.message
+  const name = scanned.value[named]
+  const span = membersOf(octets, object)?.get(named)
+  if (typeof name !== 'string' || name === '' || span === undefined) return `it has no ${named}`
+  return { name, span }
 }
 
 /** Some readers of a URI leave these out (WHATWG URL, basic URL parser: tab and newline). */

@@ -5,10 +5,11 @@ import type { Caller } from '../caller/caller.ts'
 import type { Decisions } from './policy.ts'
 import { toolText, type ResourceText } from './resource.ts'
 import { offersOf } from './offers.ts'
+import { whyOver } from './over.ts'
 import type { Offer } from '../catalogue/offer.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Log } from '../../log.ts'
-import { isRefused, refused, type Refused } from '../refusal.ts'
+import { isRefused, type Refused } from '../refusal.ts'
 import { quarantineOf } from '../catalogue/pins.ts'
 import type { Turns } from '../turns.ts'
 import { servesTool, type Upstream } from '../upstream/upstream.ts'
@@ -50,7 +51,8 @@ export async function filterPages(
   )
   if (isRefused(decided)) return decided
   // A list that is new is read in several turns of the loop.
-  if (call.caller.ended !== undefined) return refused('peer', call.caller.ended)
+  const over = whyOver(call)
+  if (over !== undefined) return over
   const { shown, ageMilliseconds } = decided
   return { items: items.filter((_, index) => shown[index] === true), cut, ageMilliseconds }
 }

@@ -4,9 +4,9 @@ import type { Call, OfferKind } from '../call.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
 import { oneList } from '../catalogue/definition.ts'
 import { parseOffer } from '../catalogue/offer.ts'
-import { createPace } from '../catalogue/pace.ts'
 import type { Turns } from '../turns.ts'
 import type { Upstream } from '../upstream/upstream.ts'
+import { inTurns } from './in-turns.ts'
 import type { Listed } from './list.ts'
 import { offerText } from './resource.ts'
 
@@ -21,21 +21,20 @@ const kinds: Readonly<Record<Exclude<ListMember, 'tools'>, OfferKind>> = {
  * What a page lists of prompts, resources or templates, as far as it is fit. A long one is read in several turns of the loop.
  */
 export async function offersOf(
-  { caller, message }: Call,
+  call: Call,
   { catalogueOf, turns }: { readonly catalogueOf: Catalogues; readonly turns: Turns },
   { upstream, answer }: { readonly upstream: Upstream; readonly answer: AnswerBody },
 ): Promise<readonly Listed[]> {
+  const { message } = call
   const form = listFormOf(message.method)
   const { octets, list } = answer
   if (form === undefined || form.member === 'tools' || !Array.isArray(list?.elements)) return []
   const kind = kinds[form.member]
   const { server } = upstream.config
   const listed: Listed[] = []
-  const pace = createPace(() => turns.take(caller.account))
   const compared = oneList()
   const catalogue = catalogueOf(upstream, message.era)
-  for (const { start, end } of list.elements) {
-    await pace(end - start)
+  for await (const { start, end } of inTurns(list.elements, call, turns)) {
     const offer = parseOffer(octets.subarray(start, end), form, compared)
     if (typeof offer === 'string') catalogue.complain(offer)
     else listed.push({ upstream, item: offer, told: offerText(kind, server, offer.name) })

@@ -24,6 +24,7 @@ import { whenThere, type Soon } from '../soon.ts'
 import type { Turns } from '../turns.ts'
 import { contextOf, contextOfAsk } from './context.ts'
 import { createListPolicy } from './list-policy.ts'
+import { whyOver } from './over.ts'
 import { resourceTextOf, type ResourceText } from './resource.ts'
 
 /** A decision that has its id, and its place in the decision log. */
@@ -57,7 +58,7 @@ export interface Decisions {
   decide(question: Question): Soon<Decided | Refused>
   /**
    * Asks policy once about a whole list, by the texts of its tools. What it has said a moment ago to the very same question is said
-   * again, which is a decision like any other.
+   * again, which is a decision like any other. Of one that nobody reads any more it is not asked.
    */
   decideList(call: Call, resources: readonly ResourceText[]): Soon<DecidedList | Refused>
   /** A decision that was taken without policy: recorded as one all the same. */
@@ -134,7 +135,7 @@ export function createDecisions(options: DecisionsOptions): Decisions {
   }
   function decideList(call: Call, resources: readonly ResourceText[]): Soon<DecidedList | Refused> {
     const decide = (): Soon<DecidedList | Refused> =>
-      whenAvailable(decisionLog, 'response', () => decideListNow(call, resources))
+      whenAvailable(decisionLog, 'response', () => whyOver(call) ?? decideListNow(call, resources))
     return lists.isKnown(call, resources)
       ? decide()
       : whenThere(turns.take(call.caller.account), decide)

@@ -1,23 +1,22 @@
-import { listOf, parseSpan, setMembers, valueOf } from '../../mcp/answer.ts'
+import { listOf, setMembers, valueOf } from '../../mcp/answer.ts'
 import { applyEdits, type Edit } from '../../mcp/edits.ts'
 import type { Span } from '../../mcp/levels.ts'
-import { scanOffer } from '../../mcp/scan.ts'
-import { membersOf } from '../../mcp/spans.ts'
 import { replyBody, replyInForm, type Reply } from '../door/reply.ts'
 import { oneList } from '../catalogue/definition.ts'
-import { uriCharactersMax } from '../catalogue/offer.ts'
-import { createPace } from '../catalogue/pace.ts'
+import { readNamed, uriCharactersMax } from '../catalogue/offer.ts'
+import type { Call } from '../call.ts'
 import { joinUri } from '../federated-name.ts'
 import type { Permit } from '../permit/authorize.ts'
+import { inTurns } from '../permit/in-turns.ts'
 import { timeToLive } from '../permit/list.ts'
+import { whyOver } from '../permit/over.ts'
 import { offerText } from '../permit/resource.ts'
-import { isRefused, refused, statusOfAnswer, type Refused } from '../refusal.ts'
+import { isRefused, statusOfAnswer, type Refused } from '../refusal.ts'
 import { bodyThere } from './as-there.ts'
 import { askAnswer, type ReadAnswer } from './ask.ts'
 import { fault, refuseAnswer } from './fault.ts'
 import { atItsDoor, inSession } from './in-session.ts'
 import { passInput } from './input-required.ts'
-import type { Soon } from '../soon.ts'
 import type { Parts } from './serve.ts'
 
 /**
@@ -45,8 +44,9 @@ export async function read(
     replyBody(reply, answer.octets, { status: statusOfAnswer(answer.status, message) })
     return undefined
   }
-  const contents = await contentsOf(answer, () => parts.turns.take(call.caller.account))
-  if (permit.call.caller.ended !== undefined) return refused('peer', permit.call.caller.ended)
+  const contents = await contentsOf(answer, call, parts)
+  const over = whyOver(call)
+  if (over !== undefined) return over
   if (typeof contents === 'string') return fault({ failed: 'bad answer', detail: contents })
   const refusal = await judgeContents(permit, parts, contents)
   if (refusal !== undefined) return refusal
@@ -64,8 +64,8 @@ async function needInput(
   if (resultSpan === undefined) return fault({ failed: 'bad answer', detail: 'no result' })
   const told = await passInput(permit, parts, { octets, result: resultSpan })
   if (isRefused(told)) return told
-  const { ended } = permit.call.caller
-  if (ended !== undefined) return refused('peer', ended)
+  const over = whyOver(permit.call)
+  if (over !== undefined) return over
   replyInForm(reply, answer.form, told)
   return undefined
 }
@@ -78,26 +78,22 @@ interface Content {
 
 /** What is read into policy at once; a folder has fewer files. */
 const contentsMax = 1000
-const scanLimits = { depthMax: 32, membersMax: 10_000 }
 
 /** The contents of an answer, or a sentence that says why they are none. */
 async function contentsOf(
   answer: ReadAnswer,
-  takeTurn: () => Soon<void>,
+  call: Call,
+  { turns }: Parts,
 ): Promise<readonly Content[] | string> {
   const spans = listOf(answer, 'contents')
   if (spans === undefined) return 'answer has no contents'
   if (spans.length > contentsMax) return `answer has too many contents, want=..${contentsMax}`
   const contents: Content[] = []
-  const pace = createPace(takeTurn)
   const compared = oneList()
-  for (const { start, end } of spans) {
-    await pace(end - start)
-    const scanned = scanOffer(answer.octets.subarray(start, end), { ...scanLimits, compared })
-    if ('rule' in scanned) return `contents are not read: ${scanned.message}`
-    const span = membersOf(answer.octets, { start, end })?.get('uri')
-    const uri = span === undefined ? undefined : parseSpan(answer.octets, span)
-    if (span === undefined || typeof uri !== 'string') return 'contents have no URI'
+  for await (const each of inTurns(spans, call, turns)) {
+    const read = readNamed(answer.octets, each, 'uri', compared)
+    if (typeof read === 'string') return `contents are not read: ${read}`
+    const { name: uri, span } = read
     if (uri.length > uriCharactersMax) return `a URI is too long, want=..${uriCharactersMax}`
     contents.push({ uri, span })
   }

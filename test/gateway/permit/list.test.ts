@@ -9,21 +9,25 @@ import { parseToolScope } from '../../../src/identity/tool-scope.ts'
 import { silentLog } from '../../../src/log.ts'
 import { requirement } from '../../requirements.ts'
 
-test('a list is not given to a caller that has ended while it was read', async () => {
+test('a list is not given to a caller that has ended or gone while it was read', async () => {
   requirement('gateway.revoked-open-connection')
+  requirement('gateway.gone-callers-not-spoken-for')
   const definition = parseDefinition(Buffer.from('{"name":"echo"}'))
   assert.ok(typeof definition !== 'string')
-  for (const isEnded of [false, true]) {
+  for (const what of ['stays', 'ends', 'goes', 'has its answer']) {
     const caller = {
       identity: { ceiling: { models: [], toolScopes: [parseToolScope('files:*')] } },
       ended: undefined as unknown,
     }
-    const call = { caller, message: { era: 'modern', method: 'tools/list' } } as unknown as Call
+    const response = { destroyed: false, writableFinished: what === 'has its answer' }
+    const message = { era: 'modern', method: 'tools/list' }
+    const call = { caller, message, arrived: { response } } as unknown as Call
     const filtering = {
       turns: createTurns(),
       catalogueOf: () => ({
         async learn() {
-          if (isEnded) caller.ended = identityRefusal('certificate is revoked')
+          if (what === 'ends') caller.ended = identityRefusal('certificate is revoked')
+          response.destroyed = what !== 'stays'
           return [definition]
         },
       }),
@@ -35,7 +39,7 @@ test('a list is not given to a caller that has ended while it was read', async (
       answer: { octets: Buffer.alloc(0), list: {} },
     } as unknown as Page
     const filtered = await filterPages(call, [page], filtering)
-    assert.equal(isRefused(filtered), isEnded)
-    if (isRefused(filtered)) assert.equal(filtered.check, 'peer')
+    const check = isRefused(filtered) ? filtered.check : undefined
+    assert.equal(check, what === 'ends' ? 'peer' : what === 'goes' ? 'response' : undefined)
   }
 })
