@@ -20,6 +20,8 @@ export interface Catalogue {
    * whom it was given to.
    */
   learn(octets: Buffer, list: ListSpan, account: Account): Soon<readonly Definition[]>
+  /** Its list has changed, as the upstream itself says: it is listed anew, at once or as soon as it may be. */
+  changed(): void
   /** Knows what it has seen before in the next answer. */
   recognizer(): Recognizer
   /** Says that something of a list is unfit: counted each time, and logged once of its kind. */
@@ -55,8 +57,6 @@ const noRoom: ExchangeFailure = { failed: 'no room', detail: 'no room for all de
 export function createCatalogue(options: CatalogueOptions): Catalogue {
   const { list, room, now, log, server, turns } = options
   const { freshSeconds = 60, pauseSeconds = 2 } = options
-  let listedAt = Number.NEGATIVE_INFINITY
-  let listing: Promise<void> | undefined
   let failure: ExchangeFailure | undefined
   const complain = createComplaints(options)
   const definitions = new KnownDefinitions(keptMost, room)
@@ -68,7 +68,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     const reading = new Hold(room)
     try {
       const listed = await list(reading)
-      listedAt = now()
+      listings.listed()
       failure = listed.failure
       const takeTurn = (): Soon<void> => turns.take(ownAccount(server))
       const found = await readEach(listed.definitions, read, takeTurn)
@@ -82,30 +82,20 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
       reading.end()
     }
   }
-  function refreshOnce(): Promise<void> {
-    listing ??= refresh().finally(() => {
-      listing = undefined
-    })
-    return listing
-  }
-  async function findAfterRefresh(tool: string): Promise<Definition | undefined> {
-    await refreshOnce()
-    return definitions.get(tool)
-  }
+  const broke = (error: unknown): void => log.error({ server, error }, 'catalogue broke')
+  const listings = createListings({ refresh, now, pauseSeconds, broke })
 
   return {
+    changed: () => listings.changed(),
     find(tool) {
       const known = definitions.get(tool)
-      const ageSeconds = (now() - listedAt) / 1000
-      if (known === undefined) {
-        return ageSeconds < pauseSeconds && listing === undefined
-          ? undefined
-          : findAfterRefresh(tool)
+      if (known !== undefined) {
+        if (listings.ageSeconds() > freshSeconds) listings.beside()
+        return known
       }
-      if (ageSeconds > freshSeconds && listing === undefined) {
-        refreshOnce().catch((error: unknown) => log.error({ server, error }, 'catalogue broke'))
-      }
-      return known
+      return listings.ageSeconds() < pauseSeconds && !listings.isUnderWay()
+        ? undefined
+        : listings.once().then(() => definitions.get(tool))
     },
     get failure() {
       return failure
@@ -132,6 +122,57 @@ function readerOf(
     if (typeof definition !== 'string') return definition
     complain(definition)
     return undefined
+  }
+}
+
+/** When a catalogue is listed: one list at a time. */
+interface Listings {
+  once(): Promise<void>
+  /** Beside whatever asks for it. */
+  beside(): void
+  isUnderWay(): boolean
+  ageSeconds(): number
+  /** The upstream has answered. */
+  listed(): void
+  changed(): void
+}
+
+function createListings(options: {
+  readonly refresh: () => Promise<void>
+  readonly now: () => number
+  readonly pauseSeconds: number
+  readonly broke: (error: unknown) => void
+}): Listings {
+  const { refresh, now, pauseSeconds, broke } = options
+  let listedAt = Number.NEGATIVE_INFINITY
+  let listing: Promise<void> | undefined
+  let hasChanged = false
+
+  function once(): Promise<void> {
+    listing ??= refresh().finally(() => {
+      listing = undefined
+    })
+    return listing
+  }
+  function beside(): void {
+    if (listing === undefined) once().catch(broke)
+  }
+  return {
+    once,
+    beside,
+    isUnderWay: () => listing !== undefined,
+    ageSeconds: () => (now() - listedAt) / 1000,
+    listed() {
+      // What has changed meanwhile may be in it or not.
+      listedAt = hasChanged ? Number.NEGATIVE_INFINITY : now()
+      hasChanged = false
+    },
+    changed() {
+      hasChanged = listing !== undefined
+      // The next call of a known tool finds it old.
+      if (now() - listedAt < pauseSeconds * 1000) listedAt = Number.NEGATIVE_INFINITY
+      else beside()
+    },
   }
 }
 

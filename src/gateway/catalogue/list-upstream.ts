@@ -11,7 +11,7 @@ import {
 import type { Candidate } from './pages.ts'
 import { gatewayInfo } from '../self.ts'
 import { countedOctetsMin, type OctetRoom } from '../shares.ts'
-import { ownHeaders } from '../upstream/headers.ts'
+import { ownHeaders, ownModernMeta } from '../upstream/headers.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 
 /** What one listing may come to; what was read before is good all the same. */
@@ -130,11 +130,7 @@ function bad(detail: string): ExchangeFailure {
 
 const modernCaller: Caller = {
   version: modernVersion,
-  meta: {
-    'io.modelcontextprotocol/protocolVersion': modernVersion,
-    'io.modelcontextprotocol/clientInfo': gatewayInfo,
-    'io.modelcontextprotocol/clientCapabilities': {},
-  },
+  meta: ownModernMeta,
   session: undefined,
 }
 

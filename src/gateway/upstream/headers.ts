@@ -1,5 +1,7 @@
 import { encodeHeaderValue } from '../../mcp/header-value.ts'
 import type { Era } from '../../mcp/message.ts'
+import { modernVersions } from '../../mcp/revisions.ts'
+import { gatewayInfo } from '../self.ts'
 
 /**
  * What passes from a caller to an upstream, by name: a list of what is known, because identity headers have no closed list
@@ -45,6 +47,20 @@ export const ownHeaders: readonly string[] = [
   'content-type',
   'application/json',
 ]
+
+const [modernVersion = ''] = modernVersions
+
+/** `params._meta` of what the gateway asks for itself, as a modern client that can do nothing. */
+export const ownModernMeta: Readonly<Record<string, unknown>> = {
+  'io.modelcontextprotocol/protocolVersion': modernVersion,
+  'io.modelcontextprotocol/clientInfo': gatewayInfo,
+  'io.modelcontextprotocol/clientCapabilities': {},
+}
+
+/** The headers of a modern request of the gateway's own. */
+export function ownModernHeaders(method: string): string[] {
+  return [...ownHeaders, 'mcp-protocol-version', modernVersion, 'mcp-method', method]
+}
 
 /** The headers of the request to the upstream: name, value, name, value. */
 export function upstreamHeaders(o: UpstreamHeaders): string[] {
