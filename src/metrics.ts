@@ -35,6 +35,7 @@ export type MetricName =
   | 'countersign_gateway_limit_windows'
   | 'countersign_gateway_upstream_calls'
   | 'countersign_gateway_upstream_waiting'
+  | 'countersign_gateway_upstream_streams'
   | 'countersign_gateway_upstream_connections'
   | 'countersign_gateway_bad_tools_total'
   | 'countersign_gateway_worker_exits_total'
@@ -83,6 +84,7 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
   countersign_gateway_limit_windows: ['gauge', 'windows in which calls are counted', []],
   countersign_gateway_upstream_calls: ['gauge', 'calls open with a tool server', ['server']],
   countersign_gateway_upstream_waiting: ['gauge', 'calls that wait for a place', ['server']],
+  countersign_gateway_upstream_streams: ['gauge', 'open streams of changes', ['server']],
   countersign_gateway_upstream_connections: [
     'gauge',
     'open connections to a tool server',

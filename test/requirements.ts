@@ -298,6 +298,29 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'whatever a tool server answers, its caller gets an answer with the id within the bound, its place is free again, and others are served meanwhile',
     source: 'docs/AUTHORIZATION.md, the answer is judged',
   },
+  'gateway.changes-of-what-may-be-read': {
+    claim:
+      'a caller is told of changes of nothing that policy does not let it read, nor is a server asked for them; a policy that changes counts before the next one',
+    source: 'MCP 2026-07-28 subscriptions; issue 9 §3',
+  },
+  'gateway.changes-of-own-subscription': {
+    claim:
+      'a stream of changes tells of what was asked for in that subscription and of nothing else, and passes no octet of a server',
+    source: 'MCP 2026-07-28 subscriptions: never a type that was not requested; CVE-2026-25536',
+  },
+  'gateway.changes-end-with-identity': {
+    claim: 'a stream of changes ends with the identity of its caller',
+    source: 'docs/THREATS.md',
+  },
+  'gateway.changes-shared': {
+    claim: 'streams of changes are shared between tenants as seats are, and take none of calls',
+    source: 'docs/OPERATING.md, limits',
+  },
+  'gateway.changes-bounded': {
+    claim:
+      'who does not read its stream of changes takes memory for no more than it has asked for, and is hung up on; what a server says without pause is told a few times a second',
+    source: 'CVE-2026-67430; docs/OPERATING.md, limits',
+  },
   'gateway.handles-of-others-dropped': {
     claim: 'what tells of a task or a subscription that nobody was given does not reach an agent',
     source: 'CVE-2026-52870: tasks of others; MCP 2025-11-25 tasks, related-task',

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { Bag } from '../bag.ts'
 import type { Delay, DrainTimes } from '../drain.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
@@ -31,6 +32,7 @@ import type { SharePercents } from './shares.ts'
 import type { Tracer } from './trace/tracer.ts'
 import { createAbsences } from './upstream/absences.ts'
 import { createRefusalLog } from './refusal-log.ts'
+import { createListenings } from './upstream/listenings.ts'
 import { createHeldSessions, type Held, type HeldSessions } from './upstream/held-sessions.ts'
 import { closeLegacySession } from './upstream/legacy-session.ts'
 import { createTurns } from './turns.ts'
@@ -95,6 +97,9 @@ export interface Gateway {
   close(): Promise<void>
 }
 
+/** An acknowledgement repeats what was asked for: 256 URIs of 2048 characters, which may be escaped. */
+const subscriptionOctetsMax = 4 * 1024 * 1024
+
 const defaultDrain: DrainTimes = { graceSeconds: 5, callSecondsMax: 10 }
 
 /** Opens an MCP gateway. Throws `gateway/upstream`. */
@@ -110,21 +115,21 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const unlisten = judgeServersAgain(options, upstreams)
   const newDecisionId = (): string => randomUUID()
   const turns = createTurns()
-  const { answerBytesMax, listSecondsMax } = limits
-  const decisions = createDecisions({ ...options, turns, listSecondsMax, newDecisionId })
-  const known = { answerBytesMax, turns, upstreams, shares: limits, now, log, metrics }
+  const decisions = createDecisions({ ...options, ...limits, turns, newDecisionId })
+  const known = { ...limits, turns, upstreams, shares: limits, now, log, metrics }
   const { of: catalogueOf, forgetGone, takenOctets } = createCatalogues(known)
   const permits = createPermits(options, limits, { decisions, catalogueOf })
   const tokens = createTokenSigner({ credential, now })
   const refusals = createRefusalLog({ log })
   const judge: Parts['judge'] = (caller) => callers.judge(caller)
   const made = { upstreams, sessions, catalogueOf, decisions, turns, judge, tokens }
+  const parts = createParts(options, limits, made)
   const handle = createCallHandler({
     unmet: createReadiness(options.ready),
     callers,
     served: { hosts: lowerCase(options.hosts), origins: lowerCase(options.origins) },
     authorize: permits.authorize,
-    parts: createParts(options, limits, made),
+    parts,
     refusals,
     tracer: options.tracer,
     log,
@@ -160,6 +165,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     },
     async close() {
       draining = true
+      for (const end of parts.listens.members()) end()
       await listener.close({ ...defaultDrain, ...options.drain })
       unlisten()
       refusals.close()
@@ -209,7 +215,14 @@ function createParts(
   const pauseMilliseconds = 2 * limits.federationWaitMilliseconds
   const absences = createAbsences({ now, pauseMilliseconds })
   const seal = createSeal({ keys: handleKeys })
-  return { ...made, absences, seal, limits, now, log }
+  const listenings = createListenings({
+    octetsMax: Math.min(limits.answerBytesMax, subscriptionOctetsMax),
+    listChanged(upstream, changed) {
+      if (changed === 'tools') made.catalogueOf(upstream, 'modern').changed()
+    },
+  })
+  const listens = new Bag<() => void>()
+  return { ...made, listenings, listens, absences, seal, limits, now, log }
 }
 
 function holdSessions(
@@ -235,7 +248,8 @@ function openUpstreams(options: GatewayOptions, limits: GatewayLimits): Upstream
     const { answerBytesMax, upstreamConnectionsMax, upstreamWaitMilliseconds } = own
     const seatsMax = upstreamConnectionsMax
     const seats = { ...own, seatsMax, waitMilliseconds: upstreamWaitMilliseconds }
-    return createUpstream({ ...options, config, seats, answerBytesMax, refuses })
+    const streamsMax = own.upstreamStreamsMax
+    return createUpstream({ ...options, config, seats, streamsMax, answerBytesMax, refuses })
   }
   return createUpstreams(options.upstreams, {
     create,

@@ -11,6 +11,10 @@ export interface GatewayLimits extends SharePercents {
   readonly streamSecondsMax: number
   /** Connections to one upstream: so many calls of all callers together are open with it. */
   readonly upstreamConnectionsMax: number
+  /** Streams of changes that are open with one upstream, for all callers together: beside its calls. */
+  readonly upstreamStreamsMax: number
+  /** So often at least something is said on a stream of changes: what lies between may take a silent one for dead. */
+  readonly streamKeepAliveSeconds: number
   /** How long a call may wait for one of these places. */
   readonly upstreamWaitMilliseconds: number
   /** So long the door of all waits for what each of its upstreams has to say: what is there then is served, and the rest is named. */
@@ -55,6 +59,8 @@ export const limitRanges: Readonly<
   answerBytesMax: [kibibyte, 256 * mebibyte, 8 * mebibyte, 'alone'],
   streamSecondsMax: [1, 86_400, 3600, 'alone'],
   upstreamConnectionsMax: [1, 10_000, 128, 'together'],
+  upstreamStreamsMax: [1, 100_000, 1024, 'together'],
+  streamKeepAliveSeconds: [1, 3600, 15, 'alone'],
   upstreamWaitMilliseconds: [0, 60_000, 1000, 'alone'],
   federationWaitMilliseconds: [10, 60_000, 5000, 'alone'],
   inFlightMax: [1, 100_000, 4096, 'together'],

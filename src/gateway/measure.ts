@@ -7,6 +7,7 @@ import type { Upstream } from './upstream/upstream.ts'
 const ofServer = [
   'countersign_gateway_upstream_calls',
   'countersign_gateway_upstream_waiting',
+  'countersign_gateway_upstream_streams',
   'countersign_gateway_upstream_connections',
   'countersign_gateway_bad_tools_total',
 ] as const
@@ -28,10 +29,11 @@ export function measure(
   metrics.set('countersign_gateway_unsent_octets', taken.unsentOctets)
   metrics.set('countersign_gateway_catalogue_octets', taken.catalogueOctets)
   metrics.set('countersign_gateway_limit_windows', taken.windows)
-  for (const [server, { seats, connections }] of upstreams) {
+  for (const [server, { seats, streams, connections }] of upstreams) {
     const { seated, waiting } = seats.counts()
     metrics.set('countersign_gateway_upstream_calls', seated, { server })
     metrics.set('countersign_gateway_upstream_waiting', waiting, { server })
+    metrics.set('countersign_gateway_upstream_streams', streams.counts().seated, { server })
     metrics.set('countersign_gateway_upstream_connections', connections, { server })
   }
 }

@@ -13,6 +13,7 @@ import { forward } from './serve/forward.ts'
 import { initialize, initializeAll } from './serve/initialize.ts'
 import { listAll } from './serve/list-all.ts'
 import { list } from './serve/list.ts'
+import { listen } from './serve/listen.ts'
 import { acceptAll, cancelAll, notify } from './serve/notify.ts'
 import { read } from './serve/read.ts'
 import { setLevel, setLevelOfAll } from './serve/set-level.ts'
@@ -46,6 +47,7 @@ const methods: Readonly<Record<string, Method>> = {
   'prompts/get': row('request', both, 'prompt', forward, forward),
   'resources/read': row('request', both, 'resource', read, read),
   'completion/complete': row('request', both, 'reference', forward, forward),
+  'subscriptions/listen': row('request', ['modern'], 'server', listen, listen),
   'logging/setLevel': row('request', ['legacy'], 'server', setLevel, setLevelOfAll),
   'notifications/initialized': row('notification', ['legacy'], 'server', notify, acceptAll),
   'notifications/cancelled': row('notification', both, 'server', notify, cancelAll),

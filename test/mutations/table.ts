@@ -2,6 +2,7 @@ import { never, type Mutation } from './mutation.ts'
 import { agentMutations } from './agent.ts'
 import { attackMutations } from './attacks.ts'
 import { decideMutations } from './decide.ts'
+import { changeMutations } from './changes.ts'
 import { federationMutations } from './federation.ts'
 import { handleMutations } from './handles.ts'
 import { listMutations } from './lists.ts'
@@ -457,6 +458,7 @@ export const mutations: readonly Mutation[] = [
   ...operationMutations,
   ...policyMutations,
   ...decideMutations,
+  ...changeMutations,
   ...federationMutations,
   ...handleMutations,
   ...listMutations,

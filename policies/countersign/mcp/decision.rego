@@ -37,6 +37,7 @@ server_methods := {
 	"resources/list",
 	"resources/templates/list",
 	"server/discover",
+	"subscriptions/listen",
 	"tools/list",
 }
 

@@ -54,6 +54,8 @@ export interface DecidedList {
 
 /** Every decision gets an id and an event in the decision log before anything follows from it. */
 export interface Decisions {
+  /** Of the policy that decides now. */
+  digest(): string
   /** Asks policy about one request: at once, unless the decision log needs a moment until it can take the answer. */
   decide(question: Question): Soon<Decided | Refused>
   /**
@@ -142,6 +144,7 @@ export function createDecisions(options: DecisionsOptions): Decisions {
   }
 
   return {
+    digest: () => authorizer.digest,
     decide: (question) => whenAvailable(decisionLog, 'policy', () => decideNow(question)),
     decideList,
     refuse(question, check, reason, told = (denied) => denied) {

@@ -1,22 +1,43 @@
+import { isJsonObject } from '../../mcp/envelope.ts'
 import type { Era } from '../../mcp/message.ts'
 
-/** What is served here of what a server may offer, by era; none of it with a stream of changes. */
-const served: Readonly<Record<Era, readonly string[]>> = {
-  modern: ['tools', 'prompts', 'resources', 'completions'],
-  legacy: ['tools', 'prompts', 'resources', 'completions', 'logging'],
+/** What is served here of what a server may offer, by era, with what else it may say of each: that it tells of changes. */
+const served: Readonly<Record<Era, Readonly<Record<string, readonly string[]>>>> = {
+  modern: {
+    tools: ['listChanged'],
+    prompts: ['listChanged'],
+    resources: ['listChanged', 'subscribe'],
+    completions: [],
+  },
+  legacy: { tools: [], prompts: [], resources: [], completions: [], logging: [] },
 }
 
 /** The capabilities of one server: what is not served here must not be offered here. */
 export function capabilitiesOf(offered: unknown, era: Era): object {
-  const names = typeof offered === 'object' && offered !== null ? offered : {}
-  return empty(served[era].filter((name) => Object.hasOwn(names, name)))
+  const theirs = isJsonObject(offered) ? offered : {}
+  return capabilities(era, (name, member) => {
+    if (!Object.hasOwn(theirs, name)) return false
+    const own = theirs[name]
+    return member === undefined || (isJsonObject(own) && own[member] === true)
+  })
 }
 
 /** Those at the door of all: one server or another may have each of them, now or in a while. */
 export function capabilitiesOfAll(era: Era): object {
-  return empty(served[era])
+  return capabilities(era, () => true)
 }
 
-function empty(names: readonly string[]): object {
-  return Object.fromEntries(names.map((name) => [name, {}]))
+function capabilities(
+  era: Era,
+  isOffered: (name: string, member: string | undefined) => boolean,
+): object {
+  const named = Object.entries(served[era]).filter(([name]) => isOffered(name, undefined))
+  return Object.fromEntries(
+    named.map(([name, members]) => [
+      name,
+      Object.fromEntries(
+        members.filter((member) => isOffered(name, member)).map((member) => [member, true]),
+      ),
+    ]),
+  )
 }

@@ -1,3 +1,4 @@
+import type { Bag } from '../../bag.ts'
 import type { Log } from '../../log.ts'
 import type { TokenSigner } from '../../token/sign.ts'
 import type { Caller } from '../caller/caller.ts'
@@ -12,6 +13,7 @@ import type { Refused } from '../refusal.ts'
 import type { Soon } from '../soon.ts'
 import type { Turns } from '../turns.ts'
 import type { Absences } from '../upstream/absences.ts'
+import type { Listenings } from '../upstream/listenings.ts'
 import type { HeldSessions } from '../upstream/held-sessions.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 
@@ -22,6 +24,9 @@ export interface Parts {
   readonly sessions: HeldSessions
   readonly catalogueOf: Catalogues
   readonly decisions: Decisions
+  readonly listenings: Listenings
+  /** Ends one open stream of changes each, in order. */
+  readonly listens: Bag<() => void>
   /** In which what takes long is done. */
   readonly turns: Turns
   readonly seal: Seal

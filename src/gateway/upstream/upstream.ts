@@ -43,6 +43,8 @@ export interface Upstream {
   readonly answerBytesMax: number
   /** Of the exchanges of callers; `startExchange` takes and leaves them. */
   readonly seats: Seats
+  /** Of the streams of changes that callers have open: they stay, and calls need not wait for them. */
+  readonly streams: Seats
   /** Of the ends of sessions that nobody waits for: a pod that is gone may leave hundreds. */
   readonly endings: Lane
   /**
@@ -86,6 +88,8 @@ export interface UpstreamOptions {
   readonly credential: CredentialSource
   readonly trustBundle: BundleSource
   readonly seats: SeatsOptions
+  /** The most streams of changes of all callers together. Default none. */
+  readonly streamsMax?: number
   readonly answerBytesMax: number
   readonly identityExtensionOid?: string | undefined
   /** Why a certificate is not let in though it is good: it is revoked, or its pod is gone. */
@@ -98,7 +102,7 @@ export interface UpstreamOptions {
 
 /** Throws `gateway/upstream` for a configuration that cannot be served. */
 export function createUpstream(options: UpstreamOptions): Upstream {
-  const { config, credential, trustBundle, log } = options
+  const { config, credential, trustBundle, log, streamsMax = 0 } = options
   const url = parseUpstreamUrl(config)
   const target = { path: url.pathname, host: url.host }
   const proof = createProof(config, options.now)
@@ -112,7 +116,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   const openPool = (): Pool =>
     new Pool({
       connect: (done) => connector.connect(done),
-      connectionsMax: options.seats.seatsMax + ownConnections,
+      connectionsMax: options.seats.seatsMax + streamsMax + ownConnections,
       idleMilliseconds,
     })
   let pool = openPool()
@@ -140,6 +144,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     timeoutMilliseconds: (config.timeoutSeconds ?? 60) * 1000,
     answerBytesMax: options.answerBytesMax,
     seats: createSeats(options.seats),
+    streams: createSeats({ ...options.seats, seatsMax: streamsMax, waitMilliseconds: 0 }),
     endings: createLane(endings),
     send({ method = 'POST', headers, body }, answering, fresh) {
       const octets = formatRequest(target, { method, headers, body })

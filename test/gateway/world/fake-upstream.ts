@@ -28,6 +28,7 @@ export function fakeUpstream(
     timeoutMilliseconds,
     answerBytesMax: defaultLimits.answerBytesMax,
     seats: createSeats({ ...defaultLimits, seatsMax: 8, waitMilliseconds: 0 }),
+    streams: createSeats({ ...defaultLimits, seatsMax: 8, waitMilliseconds: 0 }),
     endings: createLane({ openMax: 2, waitingMax: 1024, waitingOctetsMax: 0 }),
     send(request, answering) {
       received.push(request)

@@ -1,0 +1,252 @@
+import { randomUUID } from 'node:crypto'
+import { Bag } from '../../bag.ts'
+import {
+  formatChangeFilter,
+  isEmptyFilter,
+  keyOfChange,
+  type Change,
+  type ChangeFilter,
+  type ChangingList,
+} from '../../mcp/changes.ts'
+import { createEventParser } from '../../mcp/events.ts'
+import { Gathered } from '../../mcp/gathered.ts'
+import { startExchange, type AnswerHead, type ExchangeFailure } from './exchange.ts'
+import { ownModernHeaders, ownModernMeta } from './headers.ts'
+import { judgeChange } from './judge-change.ts'
+import type { Upstream } from './upstream.ts'
+
+/** How a subscription ends. */
+export type Ending =
+  /** As the upstream says, in order. */
+  | { readonly kind: 'complete' }
+  /** It has refused, under this status. */
+  | {
+      readonly kind: 'error'
+      readonly status: number
+      readonly code: number
+      readonly message: string
+    }
+  | { readonly kind: 'failed'; readonly failure: ExchangeFailure }
+
+/** Is told what an upstream says, after `listen` has returned or before. */
+export interface Listener {
+  /** First, and once: what the upstream tells of, of what was asked for. */
+  acknowledged(filter: ChangeFilter): void
+  changed(change: Change): void
+  /** Last, and once; not to one that has left. */
+  ended(ending: Ending): void
+}
+
+/**
+ * What upstreams tell of changes. To an upstream all callers are the gateway, so those that ask for the same share one subscription: it
+ * is opened for the first and ended with the last. What is shared is what has changed, and no octet of anybody.
+ */
+export interface Listenings {
+  /** Listens, and gives how to leave. */
+  listen(upstream: Upstream, filter: ChangeFilter, listener: Listener): () => void
+}
+
+export interface ListeningsOptions {
+  /** Of one message of an upstream. */
+  readonly octetsMax: number
+  /** An upstream has said so. */
+  readonly listChanged: (upstream: Upstream, list: ChangingList) => void
+}
+
+/** Longer than any caller may listen: it ends with the last of them. */
+const lifeSecondsMax = 86_400
+
+/** So long after a change the same one is told no second time, but at its end: what an upstream says without pause costs no more. */
+const paceMilliseconds = 250
+
+/** So many are told in one turn of the loop. */
+const toldInTurn = 64
+
+export function createListenings(options: ListeningsOptions): Listenings {
+  const open = new WeakMap<Upstream, Map<string, Listening>>()
+  return {
+    listen(upstream, filter, listener) {
+      const ofUpstream = open.get(upstream) ?? new Map<string, Listening>()
+      open.set(upstream, ofUpstream)
+      const key = formatChangeFilter(filter)
+      const known = ofUpstream.get(key)
+      const listening =
+        known ??
+        new Listening({
+          ...options,
+          upstream,
+          filter,
+          over: () => {
+            if (ofUpstream.get(key) === listening) ofUpstream.delete(key)
+          },
+        })
+      if (known === undefined) ofUpstream.set(key, listening)
+      listening.add(listener)
+      if (known === undefined) listening.open()
+      return () => listening.leave(listener)
+    },
+  }
+}
+
+interface ListeningOptions extends ListeningsOptions {
+  readonly upstream: Upstream
+  readonly filter: ChangeFilter
+  readonly over: () => void
+}
+
+/** One subscription at one upstream. */
+class Listening {
+  readonly #options: ListeningOptions
+  readonly #id = randomUUID()
+  readonly #listeners = new Bag<Listener>()
+  /** What was told a moment ago, and whether it has changed since. */
+  readonly #told = new Map<string, { again: boolean; readonly timer: NodeJS.Timeout }>()
+  #acknowledged: ChangeFilter | undefined
+  #late: NodeJS.Timeout | undefined
+  #cancel: (() => void) | undefined
+  #isOver = false
+
+  constructor(options: ListeningOptions) {
+    this.#options = options
+  }
+
+  add(listener: Listener): void {
+    this.#listeners.add(listener)
+    if (this.#acknowledged !== undefined) listener.acknowledged(this.#acknowledged)
+  }
+
+  leave(listener: Listener): void {
+    this.#listeners.delete(listener)
+    if (this.#listeners.size === 0) this.#end(undefined)
+  }
+
+  open(): void {
+    const { upstream, filter, octetsMax } = this.#options
+    const params = `{"notifications":${formatChangeFilter(filter)},"_meta":${JSON.stringify(ownModernMeta)}}`
+    const method = 'subscriptions/listen'
+    const body = `{"jsonrpc":"2.0","id":"${this.#id}","method":"${method}","params":${params}}`
+    const request = { headers: ownModernHeaders(method), body: Buffer.from(body) }
+    const asked = { upstream, request, answerBytesMax: octetsMax, streamSecondsMax: lifeSecondsMax }
+    let head: AnswerHead | undefined
+    const whole = new Gathered()
+    const events = createEventParser((data) => {
+      exchange.passed()
+      if (data !== undefined) this.#read(data)
+    })
+    this.#late = setTimeout(() => this.#fail(unacknowledged), upstream.timeoutMilliseconds)
+    const exchange = startExchange(asked, {
+      head(received) {
+        head = received
+      },
+      data(chunk) {
+        if (head?.form === 'events') events.push(chunk)
+        else whole.push(chunk)
+        return true
+      },
+      end: () => {
+        if (head?.form === 'json') this.#read(whole.whole(), head)
+        this.#fail({ failed: 'bad answer', detail: 'stream ended without a response' })
+      },
+      failed: (failure) => this.#fail(failure),
+    })
+    this.#cancel = () => exchange.cancel()
+    if (this.#isOver) exchange.cancel()
+  }
+
+  #read(octets: Buffer, { status = 200 }: Partial<AnswerHead> = {}): void {
+    if (this.#isOver) return
+    const verdict = judgeChange(this.#id, octets)
+    if (verdict.kind === 'acknowledged') this.#acknowledge(verdict.filter)
+    else if (verdict.kind === 'changed') this.#take(verdict.change)
+    else if (verdict.kind === 'bad') this.#fail({ failed: 'bad answer', detail: verdict.detail })
+    else if (verdict.kind === 'error') this.#end({ ...verdict, status })
+    else if (verdict.kind === 'complete') this.#end(verdict)
+  }
+
+  /** No more than was asked for, whatever the upstream says; and once. */
+  #acknowledge(said: ChangeFilter): void {
+    if (this.#acknowledged !== undefined) return
+    clearTimeout(this.#late)
+    const { filter } = this.#options
+    const taken = {
+      lists: filter.lists.filter((list) => said.lists.includes(list)),
+      uris: filter.uris.filter((uri) => said.uris.includes(uri)),
+    }
+    this.#acknowledged = taken
+    for (const listener of this.#listeners.members()) listener.acknowledged(taken)
+    if (isEmptyFilter(taken)) this.#end({ kind: 'complete' })
+  }
+
+  #take(change: Change): void {
+    const asked = this.#askedOf(change)
+    if (asked === undefined) return
+    if (asked.kind === 'list') {
+      this.#options.listChanged(this.#options.upstream, asked.list)
+    }
+    this.#tell(asked)
+  }
+
+  /**
+   * What was asked for of which this is a change; undefined where nothing was. An upstream may name a part of what was subscribed to (MCP
+   * 2026-07-28 resources): the whole of it has changed then, and nobody is told of anything that was not asked for.
+   */
+  #askedOf(change: Change): Change | undefined {
+    const taken = this.#acknowledged
+    if (taken === undefined) return undefined
+    if (change.kind === 'list') return taken.lists.includes(change.list) ? change : undefined
+    const uri = taken.uris.includes(change.uri)
+      ? change.uri
+      : taken.uris.find((each) => isPartOf(change.uri, each))
+    return uri === undefined ? undefined : { kind: 'resource', uri }
+  }
+
+  #tell(change: Change): void {
+    const key = keyOfChange(change)
+    const before = this.#told.get(key)
+    if (before !== undefined) {
+      before.again = true
+      return
+    }
+    const timer = setTimeout(() => {
+      const again = this.#told.get(key)?.again === true
+      this.#told.delete(key)
+      if (again) this.#tell(change)
+    }, paceMilliseconds)
+    this.#told.set(key, { again: false, timer })
+    tellInTurns(this.#listeners.members(), change)
+  }
+
+  #fail(failure: ExchangeFailure): void {
+    this.#end({ kind: 'failed', failure })
+  }
+
+  #end(ending: Ending | undefined): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    clearTimeout(this.#late)
+    for (const { timer } of this.#told.values()) clearTimeout(timer)
+    this.#told.clear()
+    this.#options.over()
+    this.#cancel?.()
+    if (ending === undefined) return
+    for (const listener of this.#listeners.members()) listener.ended(ending)
+  }
+}
+
+const unacknowledged: ExchangeFailure = {
+  failed: 'time-out',
+  detail: 'subscription is not acknowledged in time',
+}
+
+/** Below it, or behind it in a query or a fragment (RFC 3986 §3). */
+function isPartOf(uri: string, whole: string): boolean {
+  if (!uri.startsWith(whole)) return false
+  return whole.endsWith('/') || '/?#'.includes(uri[whole.length] ?? '')
+}
+
+/** Many may listen, and others wait meanwhile. Who has left is told nothing it minds. */
+function tellInTurns(listeners: readonly Listener[], change: Change, from = 0): void {
+  for (const listener of listeners.slice(from, from + toldInTurn)) listener.changed(change)
+  const next = from + toldInTurn
+  if (next < listeners.length) setImmediate(tellInTurns, listeners, change, next)
+}

@@ -1,0 +1,102 @@
+/** The defences of streams of changes. */
+import { never, type Mutation } from './mutation.ts'
+
+const listen = 'src/gateway/serve/listen.ts'
+const stream = 'src/gateway/serve/change-stream.ts'
+const listenings = 'src/gateway/upstream/listenings.ts'
+const judge = 'src/gateway/upstream/judge-change.ts'
+
+export const changeMutations: readonly Mutation[] = [
+  {
+    claim: 'gateway.changes-of-what-may-be-read',
+    without: 'the word of policy on each resource',
+    file: listen,
+    edits: never('decided.shown[index] !== true'),
+  },
+  {
+    claim: 'gateway.changes-of-what-may-be-read',
+    without: 'the look whether policy is another one',
+    file: listen,
+    edits: [['if (decisions.digest() === policy) return undefined', 'return undefined']],
+  },
+  {
+    claim: 'gateway.changes-of-what-may-be-read',
+    without: 'what the policy of now says of a resource',
+    file: listen,
+    edits: [["change.kind === 'list' || readable.has(change.uri)", 'true || readable.size > 0']],
+  },
+  {
+    claim: 'gateway.changes-of-what-may-be-read',
+    without: 'the look with every sign of life',
+    file: stream,
+    edits: [["this.#flush()\n    if (this.#state === 'open' &&", "if (this.#state === 'open' &&"]],
+    tests: ['test/gateway/serve/change-stream.test.ts'],
+  },
+  {
+    claim: 'gateway.changes-of-own-subscription',
+    without: 'the id of the subscription',
+    file: judge,
+    edits: [['meta[subscriptionMember] === subscription', 'subscription.length > 0']],
+    tests: ['test/gateway/serve/listen.test.ts'],
+  },
+  {
+    claim: 'gateway.changes-of-own-subscription',
+    without: 'what was asked for',
+    file: listenings,
+    edits: [['taken.lists.includes(change.list) ? change : undefined', 'change']],
+    tests: ['test/gateway/serve/listen.test.ts'],
+  },
+  {
+    claim: 'gateway.changes-of-own-subscription',
+    without: 'the bound of an acknowledgement',
+    file: listenings,
+    edits: [['filter.lists.filter((list) => said.lists.includes(list))', 'said.lists']],
+    tests: ['test/gateway/serve/listen.test.ts'],
+  },
+  {
+    claim: 'gateway.changes-of-own-subscription',
+    without: 'the end at the server with the last that listens',
+    file: listenings,
+    edits: never('this.#listeners.size === 0'),
+    tests: ['test/gateway/serve/listen.test.ts'],
+    named: 'ends there with the last',
+  },
+  {
+    claim: 'gateway.changes-end-with-identity',
+    without: 'the tie to the caller',
+    file: listen,
+    edits: [['tell: (refusal) => stream.refuse(refusal)', 'tell() {}']],
+  },
+  {
+    claim: 'gateway.changes-shared',
+    without: 'the share of the streams',
+    file: listen,
+    edits: [['if (upstream.streams.take(guest)) begin()', 'begin()']],
+  },
+  {
+    claim: 'gateway.changes-bounded',
+    without: 'that of one change one is told',
+    file: stream,
+    edits: [
+      [
+        'this.#waiting.set(keyOfChange(change), change)\n    this.#flush()',
+        'this.#write(formatChange(change, this.#rawId))',
+      ],
+    ],
+    tests: ['test/gateway/serve/change-stream.test.ts'],
+  },
+  {
+    claim: 'gateway.changes-bounded',
+    without: 'the time to read',
+    file: stream,
+    edits: [['() => socket.destroy()', '() => {}']],
+    tests: ['test/gateway/serve/change-stream.test.ts'],
+  },
+  {
+    claim: 'gateway.changes-bounded',
+    without: 'the pace at which a server is listened to',
+    file: listenings,
+    edits: never('before !== undefined'),
+    tests: ['test/gateway/upstream/listenings.test.ts'],
+  },
+]
