@@ -1,31 +1,36 @@
+/** Undefined: OPA has an error there, which makes the expression undefined. */
+type HostFunction = (...values: readonly unknown[]) => boolean | number | undefined
+
 /**
  * The functions that a policy module may call out for, all pure. `policies/capabilities.json` lists the same names: with it
- * `opa check` and `opa build` refuse the rest before a bundle exists. No network, no clock, no randomness, ever.
+ * `opa check` and `opa build` refuse the rest before a bundle exists. No network, no clock, no randomness, ever. What throws would end
+ * the whole evaluation, and what forgives a wrong type would answer where OPA does not.
  */
-export const hostFunctions: Readonly<Record<string, (...values: never[]) => unknown>> = {
-  'strings.any_prefix_match': anyPrefixMatch,
-  'strings.any_suffix_match': anySuffixMatch,
+export const hostFunctions: Readonly<Record<string, HostFunction>> = {
+  'strings.any_prefix_match': anyMatch((text, prefix) => text.startsWith(prefix)),
+  'strings.any_suffix_match': anyMatch((text, suffix) => text.endsWith(suffix)),
   'strings.count': countOf,
 }
 
-type Texts = string | readonly string[]
-
-/** OPA `strings.any_prefix_match`: whether any of the strings begins with any of the prefixes. */
-function anyPrefixMatch(search: Texts, base: Texts): boolean {
-  return texts(search).some((text) => texts(base).some((prefix) => text.startsWith(prefix)))
-}
-
-/** OPA `strings.any_suffix_match`. */
-function anySuffixMatch(search: Texts, base: Texts): boolean {
-  return texts(search).some((text) => texts(base).some((suffix) => text.endsWith(suffix)))
+/** OPA `strings.any_prefix_match` and its sister: whether any of the strings has any of the affixes. */
+function anyMatch(matches: (text: string, affix: string) => boolean): HostFunction {
+  return (search, base) => {
+    const [all, affixes] = [textsIn(search), textsIn(base)]
+    if (all === undefined || affixes === undefined) return undefined
+    return all.some((text) => affixes.some((affix) => matches(text, affix)))
+  }
 }
 
 /** OPA `strings.count`: how often, without overlap; Go counts the places between code points for an empty one. */
-function countOf(search: string, substring: string): number {
+function countOf(search: unknown, substring: unknown): number | undefined {
+  if (typeof search !== 'string' || typeof substring !== 'string') return undefined
   if (substring === '') return Array.from(search).length + 1
   return search.split(substring).length - 1
 }
 
-function texts(value: Texts): readonly string[] {
-  return typeof value === 'string' ? [value] : value
+/** One string, or an array or a set of nothing else. */
+function textsIn(value: unknown): readonly string[] | undefined {
+  if (typeof value === 'string') return [value]
+  const isList = Array.isArray(value) && value.every((member) => typeof member === 'string')
+  return isList ? value : undefined
 }

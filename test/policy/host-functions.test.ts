@@ -28,11 +28,18 @@ const calls: readonly (readonly [string, readonly unknown[], unknown])[] = [
   ['strings.count', ['a.c', '.'], 1],
   ['strings.count', ['é🙂', ''], 3],
   ['strings.count', ['', ''], 1],
+  ['strings.any_prefix_match', [5, ['admin']], undefined],
+  ['strings.any_prefix_match', ['abc', ['a', 1]], undefined],
+  ['strings.any_prefix_match', [['abc', null], 'a'], undefined],
+  ['strings.any_suffix_match', [{ a: 'abc' }, 'c'], undefined],
+  ['strings.any_suffix_match', ['abc', undefined], undefined],
+  ['strings.count', [5, 'a'], undefined],
+  ['strings.count', ['a', ['a']], undefined],
 ]
 
 for (const [name, values, expected] of calls) {
-  test(`${name}(${JSON.stringify(values).slice(1, -1)}) is ${JSON.stringify(expected)}`, () => {
-    assert.equal(hostFunctions[name]?.(...(values as never[])), expected)
+  test(`${name}(${JSON.stringify(values).slice(1, -1)}) is ${JSON.stringify(expected) ?? 'undefined'}`, () => {
+    assert.equal(hostFunctions[name]?.(...values), expected)
   })
 }
 
