@@ -52,6 +52,7 @@ export type ErrorCode =
   | 'policy/data'
   | 'policy/input'
   | 'policy/abort'
+  | 'policy/fuel'
   | 'policy/undefined'
   | 'policy/result'
   | 'policy/log'

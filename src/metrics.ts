@@ -41,6 +41,7 @@ export type MetricName =
   | 'countersign_gateway_worker_exits_total'
   | 'countersign_trace_spans_total'
   | 'countersign_policy_evaluation_seconds'
+  | 'countersign_policy_steps'
   | 'countersign_policy_errors_total'
   | 'countersign_policy_reloads_total'
   | 'countersign_decision_log_lost_total'
@@ -94,6 +95,7 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
   countersign_gateway_worker_exits_total: ['counter', 'workers that ended unasked', []],
   countersign_trace_spans_total: ['counter', 'spans for the collector', ['outcome']],
   countersign_policy_evaluation_seconds: ['histogram', 'one policy evaluation', ['entrypoint']],
+  countersign_policy_steps: ['histogram', 'steps of one policy evaluation', ['entrypoint']],
   countersign_policy_errors_total: [
     'counter',
     'evaluations that failed and were refused',
@@ -124,6 +126,11 @@ export const silentMetrics: Metrics = {
   observe: () => {},
   set: () => {},
   remove: () => {},
+}
+
+/** Of a histogram; all others are of seconds. */
+const buckets: Partial<Record<MetricName, readonly number[]>> = {
+  countersign_policy_steps: [10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1e6],
 }
 
 const seconds = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60]
@@ -168,7 +175,10 @@ export function createMetrics(
     const common = { name, help, labelNames: [...labels], registers: [registry] }
     if (kind === 'counter') counters.set(name, new Counter(common))
     else if (kind === 'gauge') gauges.set(name, new Gauge({ ...common, registers: [] }))
-    else histograms.set(name, new Histogram({ ...common, buckets: seconds }))
+    else {
+      const bounds = buckets[name as MetricName] ?? seconds
+      histograms.set(name, new Histogram({ ...common, buckets: [...bounds] }))
+    }
   }
   return {
     count: (name, labels = {}, amount = 1) => counters.get(name)?.inc(labels, amount),

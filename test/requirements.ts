@@ -153,6 +153,25 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
 
   // Policy
+  'policy.steps-bounded': {
+    claim:
+      'an evaluation ends after a bounded number of steps, the same for the same question, and the next one is not affected',
+    source: 'a rule of one line ran for minutes in the module',
+  },
+  'policy.caller-rules-kept': {
+    claim: 'what rules give of a caller is kept for that caller alone, and for a frozen one',
+    source: 'issue 12, the engine',
+  },
+  'policy.plan-is-no-text': {
+    claim:
+      'a plan becomes a program of our own words and of numbers alone, and anything unknown in it is refused',
+    source: 'code injection by a bundle (CWE-94)',
+  },
+  'policy.plan-agrees': {
+    claim:
+      'plan and module of the rules give one answer to every question, and a bundle on which they differ is refused',
+    source: 'issue 12, the engine',
+  },
   'policy.cannot-fail-open': {
     claim: 'an undefined result, a trap, a lack of memory or an odd result is a refusal',
     source: 'GHSA fail-open class: CVE-2026-12773',

@@ -217,6 +217,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
 const testsWithoutSource: Readonly<Record<string, string>> = {
   'test/chart.test.ts': 'the chart, by its recorded rendering',
   'test/documents.test.ts': 'docs',
+  'test/policy/plan/differential.test.ts': 'the plan against the module of the same rules',
   'test/gateway/attacks.test.ts': 'classes of attack, through the doors',
   'test/gateway/expired.test.ts':
     'a certificate that is over, in every way that TLS lets it be used',

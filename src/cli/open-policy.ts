@@ -23,7 +23,11 @@ export async function openPolicy(
   config: PolicyConfig,
   { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
 ): Promise<OpenPolicy> {
-  const base = await openPolicyBase({ folder: config.bundle })
+  const { bundle: folder, engine } = config
+  const base = await openPolicyBase({ folder, engine, metrics })
+  if (base.reason !== undefined) {
+    log.warn({ reason: base.reason }, 'policy runs as a module, which has no limit of steps')
+  }
   const files = await openReloadingFiles({
     files: config.data,
     code: 'policy/data',
@@ -41,7 +45,8 @@ export async function openPolicy(
       get digest() {
         return files.current().digest
       },
-      evaluate: (entrypoint, input) => files.current().evaluate(entrypoint, input),
+      evaluate: (entrypoint, input, document) =>
+        files.current().evaluate(entrypoint, input, document),
     },
     condition() {
       const { problem } = files

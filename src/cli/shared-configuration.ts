@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import type { LogLevel } from '../log.ts'
+import type { EngineName } from '../policy/engine.ts'
 import { pathIn } from './configuration.ts'
 
 export interface PolicyConfig {
@@ -7,6 +8,8 @@ export interface PolicyConfig {
   readonly bundle?: string | undefined
   /** JSON documents merged beside the bundle's data; a member that two of them give is refused. */
   readonly data: readonly string[]
+  /** What runs the rules; their plan when absent. */
+  readonly engine?: EngineName | undefined
 }
 
 export interface AdminConfig {
@@ -20,7 +23,11 @@ export interface LogConfig {
 
 export function policySchema(folder: string): z.ZodType<PolicyConfig> {
   return z
-    .strictObject({ bundle: pathIn(folder).optional(), data: z.array(pathIn(folder)).default([]) })
+    .strictObject({
+      bundle: pathIn(folder).optional(),
+      data: z.array(pathIn(folder)).default([]),
+      engine: z.enum(['plan', 'wasm']).default('plan'),
+    })
     .prefault({})
 }
 

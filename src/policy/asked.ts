@@ -71,8 +71,17 @@ export interface ListTexts extends Asking {
 /** What policy is asked, in pieces: what a caller or an upstream wrote stands apart, so that the log can leave it out unread. */
 export type Asked = AskedCall | AskedList | AskedPlain
 
+/** What the text around is made of, for who reads it part by part. */
+export interface AskedParts {
+  readonly subject: InputText
+  readonly action: string
+  /** The members of the context that are ours, as JSON without its braces. */
+  readonly context: string
+}
+
 export interface AskedCall {
   readonly kind: 'call'
+  readonly parts: AskedParts & { readonly resource: InputText }
   readonly before: string
   readonly arguments: ArgumentsText | undefined
   readonly after: string
@@ -80,6 +89,7 @@ export interface AskedCall {
 
 export interface AskedList {
   readonly kind: 'list'
+  readonly parts: AskedParts
   readonly before: string
   readonly resources: readonly InputText[]
   readonly after: string
@@ -106,17 +116,23 @@ export interface AskedPlain {
 export function askCall(texts: CallTexts): AskedCall {
   const { resource, arguments: given } = texts
   const head = `${headOf(texts)},"resource":${resource},"context":{`
-  const tail = `${contextMembers(texts.context)}}}`
-  if (given === undefined) return { kind: 'call', before: head, arguments: undefined, after: tail }
+  const context = contextMembers(texts.context)
+  const parts = { subject: texts.subject, action: texts.action, resource, context }
+  const tail = `${context}}}`
+  if (given === undefined) {
+    return { kind: 'call', parts, before: head, arguments: undefined, after: tail }
+  }
   const digest = `"argumentsSha256":"${given.sha256}"`
   const [before, after] = [`${head}"arguments":`, `,${digest},${tail}`]
-  return { kind: 'call', before, arguments: given, after }
+  return { kind: 'call', parts, before, arguments: given, after }
 }
 
 export function askList(texts: ListTexts): AskedList {
   const before = `${headOf(texts)},"resources":`
-  const after = `,"context":{${contextMembers(texts.context)}}}`
-  return { kind: 'list', before, resources: texts.resources, after, told: {} }
+  const context = contextMembers(texts.context)
+  const after = `,"context":{${context}}}`
+  const parts = { subject: texts.subject, action: texts.action, context }
+  return { kind: 'list', parts, before, resources: texts.resources, after, told: {} }
 }
 
 function headOf({ subject, action }: Asking): string {

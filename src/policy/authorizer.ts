@@ -6,6 +6,7 @@ import { askCall, askList, inputTextOf } from './asked.ts'
 import type { Asked, AskedList, CallTexts, DecisionContext, ListTexts } from './asked.ts'
 import { parseDecision, parseMembers } from './decision.ts'
 import type { Decision } from './decision.ts'
+import { documentOf } from './document.ts'
 import { entrypoints } from './engine.ts'
 import type { PolicyEngine } from './engine.ts'
 import { inputOctetsDefault } from './input.ts'
@@ -132,7 +133,7 @@ export function createAuthorizer(
     const started = elapsed()
     let result: unknown = null
     try {
-      result = engine.evaluate(entrypoint, inputTextOf(asked, o.octetsMax))
+      result = engine.evaluate(entrypoint, inputTextOf(asked, o.octetsMax), documentOf(asked))
       const value = o.parse(result)
       const seconds = (elapsed() - started) / 1000
       metrics.observe('countersign_policy_evaluation_seconds', seconds, { entrypoint })

@@ -5,13 +5,16 @@ import { CountersignError, quoted } from '../errors.ts'
 import { faultInJson } from './data-document.ts'
 import { parseDataSchemas, type DataSchemas } from './data-schemas.ts'
 
+type Json = Readonly<Record<string, unknown>>
+
 /** A policy bundle read from a folder: OPA's layout, unpacked. */
 export interface PolicyBundle {
   readonly revision: string
   readonly module: WebAssembly.Module
-  /** The document that rules see as `data`, as JSON. */
+  /** The document that rules see as `data`, and the same as JSON. */
+  readonly data: Json
   readonly dataText: string
-  /** SHA-256, hex, of the module and the data together: two engines with one digest decide alike. */
+  /** SHA-256, hex, of the rules, as module and as plan, and the data together: two engines with one digest decide alike. */
   readonly digest: string
 }
 
@@ -20,30 +23,33 @@ const packageRoot = 'countersign'
 
 const octetsMax = 64 * 1024 * 1024
 
-type Json = Readonly<Record<string, unknown>>
-
 /** A bundle as it is in its folder, before anything of the operator's is merged into it. */
 export interface BundleFiles {
   readonly revision: string
   readonly module: WebAssembly.Module
-  readonly wasmSha256: Buffer
+  /** OPA's plan of the same rules, as JSON has it; undefined of a bundle that has none. */
+  readonly plan: unknown
+  /** SHA-256 of each file that holds rules. */
+  readonly rulesSha256: readonly Buffer[]
   readonly data: Json
   /** Of a bundle that says what its data may hold. */
   readonly schemas: DataSchemas | undefined
 }
 
-/** Reads `.manifest`, `policy.wasm` and `data.json`, and `schemas.json` where there is one. Throws `policy/bundle`. */
+/** Reads `.manifest`, `policy.wasm` and `data.json`, and `plan.json` and `schemas.json` where they are. Throws `policy/bundle`. */
 export async function readBundleFiles(folder: string): Promise<BundleFiles> {
-  const [manifest, wasm, data, schemas] = await Promise.all([
+  const [manifest, wasm, data, plan, schemas] = await Promise.all([
     readFileBounded(join(folder, '.manifest')),
     readFileBounded(join(folder, 'policy.wasm')),
     readFileBounded(join(folder, 'data.json')),
+    readFileBounded(join(folder, 'plan.json')).catch(absent),
     readFileBounded(join(folder, 'schemas.json')).catch(absent),
   ])
   return {
     revision: parseRevision(parseJson(manifest, '.manifest')),
     module: await compile(wasm),
-    wasmSha256: sha256(wasm),
+    plan: plan === undefined ? undefined : readJson(plan, 'plan.json').value,
+    rulesSha256: [wasm, ...(plan === undefined ? [] : [plan])].map(sha256),
     data: parseJson(data, 'data.json'),
     schemas: schemas === undefined ? undefined : parseDataSchemas(schemas.toString('utf8')),
   }
@@ -62,8 +68,8 @@ export function mergeBundle(files: BundleFiles, documents: readonly object[]): P
   if (!dataText.isWellFormed() || /\\ud[89a-f]/.test(dataText.replaceAll('\\\\', ''))) {
     throw refused('data has a string with a lone surrogate')
   }
-  const { revision, module, wasmSha256 } = files
-  return { revision, module, dataText, digest: digestOf(wasmSha256, dataText) }
+  const { revision, module, rulesSha256 } = files
+  return { revision, module, data, dataText, digest: digestOf(rulesSha256, dataText) }
 }
 
 /** Merges as OPA merges data files: objects member by member, and everything that both sides name is a conflict. */
@@ -89,9 +95,9 @@ function canonicalJson(value: unknown): string {
   )
 }
 
-function digestOf(wasmSha256: Buffer, dataText: string): string {
+function digestOf(rulesSha256: readonly Buffer[], dataText: string): string {
   // Each part is hashed on its own, so that no octet can move from one to the other.
-  return sha256(Buffer.concat([wasmSha256, sha256(Buffer.from(dataText))])).toString('hex')
+  return sha256(Buffer.concat([...rulesSha256, sha256(Buffer.from(dataText))])).toString('hex')
 }
 
 function sha256(octets: Buffer): Buffer {
@@ -106,15 +112,20 @@ function parseRevision(manifest: Json): string {
   return revision
 }
 
-function parseJson(octets: Buffer, name: string): Json {
-  let text: string
-  let value: unknown
+function readJson(
+  octets: Buffer,
+  name: string,
+): { readonly text: string; readonly value: unknown } {
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(octets)
-    value = JSON.parse(text)
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(octets)
+    return { text, value: JSON.parse(text) }
   } catch (error) {
     throw refused(`${name} is not JSON`, error)
   }
+}
+
+function parseJson(octets: Buffer, name: string): Json {
+  const { text, value } = readJson(octets, name)
   const fault = faultInJson(text)
   if (fault !== undefined) throw refused(`${name}: ${fault}`)
   if (!isObject(value)) throw refused(`${name} is not a JSON object`)

@@ -1,23 +1,30 @@
 import { join } from 'node:path'
-import { CountersignError, quoted } from '../errors.ts'
+import { CountersignError } from '../errors.ts'
+import { silentMetrics } from '../metrics.ts'
+import type { Metrics } from '../metrics.ts'
 import { mergeBundle, readBundleFiles } from './bundle.ts'
-import type { PolicyBundle } from './bundle.ts'
+import type { BundleFiles } from './bundle.ts'
 import type { DataDocument } from './data-document.ts'
+import type { DocumentOf, Evaluate } from './document.ts'
 import { formatInput } from './input.ts'
 import type { InputText } from './input.ts'
-import { instantiate } from './instance.ts'
-import type { PolicyInstance } from './instance.ts'
+import { createPlanEngine } from './plan-engine.ts'
+import type { PlanEngine } from './plan-engine.ts'
+import { samplesOf } from './samples.ts'
+import { compareOpinions } from './second-opinion.ts'
+import { createWasmEngine } from './wasm-engine.ts'
 
 /** Evaluates a compiled policy. It cannot fail open: every way not to get a result is an error. */
 export interface PolicyEngine {
   readonly revision: string
-  /** SHA-256, hex, of the module and the data. */
+  /** SHA-256, hex, of the rules and the data. */
   readonly digest: string
   /**
-   * The value of an entrypoint for this input. Throws `policy/input` (too large or deep, an ill-formed string), `policy/abort`
-   * (abort, trap, out of memory) and `policy/undefined` (no result, or no such entrypoint).
+   * The value of an entrypoint for this input, which nobody but the caller has; `document` is the same input as a value. Throws
+   * `policy/input` (too large or deep, an ill-formed string), `policy/abort` (abort, trap, conflict, out of memory), `policy/fuel`
+   * (too many steps) and `policy/undefined` (no result, or no such entrypoint).
    */
-  evaluate(entrypoint: string, input: object | InputText): unknown
+  evaluate(entrypoint: string, input: object | InputText, document?: DocumentOf): unknown
 }
 
 /** What every bundle must answer. */
@@ -28,18 +35,35 @@ export const entrypoints = {
   mask: 'countersign/log/mask',
 } as const
 
+/** What runs the rules: OPA's plan of them as a program of our own, or the module that OPA makes of them. */
+export type EngineName = 'plan' | 'wasm'
+
 /** The bundle that the package ships, beside `src` and `dist` alike. */
 const shippedFolder = join(import.meta.dirname, '..', '..', 'policies', 'bundle')
 
 /** 128 MiB: a policy that needs more for one input of 256 KiB is broken. */
 const memoryPagesDefault = 2048
 
+/** The steps that one evaluation may take: of a call, the shipped rules take less than a hundredth. */
+const fuelMax = 100_000
+
+/** A list is judged in one evaluation, and may have thousands of members. */
+const listFuelMax = 1_000_000
+
+export function fuelOf(entrypoint: string): number {
+  return entrypoint === entrypoints.list ? listFuelMax : fuelMax
+}
+
 /** A bundle that is ready but for the operator's data. */
 export interface PolicyBase {
   readonly revision: string
+  readonly engine: EngineName
+  /** Why the module runs though the plan was wanted. */
+  readonly reason: string | undefined
   /**
    * The policy with these documents: each checked against the schemas of the bundle, then merged. Ready only once every builtin it
-   * needs is known and every entrypoint has answered an empty input. Throws `policy/data`, `policy/bundle`.
+   * needs is known, every entrypoint has answered an empty input, and plan and module have answered samples alike. Throws
+   * `policy/data`, `policy/bundle`.
    */
   engineWith(documents: readonly DataDocument[]): PolicyEngine
 }
@@ -48,59 +72,62 @@ export interface PolicyBase {
 export async function openPolicyBase(
   options: {
     readonly folder?: string | undefined
+    /** Default `plan`. */
+    readonly engine?: EngineName | undefined
     readonly memoryPagesMax?: number | undefined
+    readonly metrics?: Metrics | undefined
   } = {},
 ): Promise<PolicyBase> {
+  const { engine = 'plan', memoryPagesMax = memoryPagesDefault, metrics = silentMetrics } = options
   const files = await readBundleFiles(options.folder ?? shippedFolder)
+  const planned = engine === 'plan' ? planOf(files, metrics) : undefined
+  const plan = typeof planned === 'object' ? planned : undefined
   return {
     revision: files.revision,
+    engine: plan === undefined ? 'wasm' : 'plan',
+    reason: typeof planned === 'string' ? planned : undefined,
     engineWith(documents) {
       for (const document of documents) files.schemas?.check(document)
       const bundle = mergeBundle(
         files,
         documents.map(({ value }) => value),
       )
-      const engine = createEngine(bundle, options.memoryPagesMax ?? memoryPagesDefault)
-      for (const entrypoint of Object.values(entrypoints)) probe(engine, entrypoint)
-      return engine
+      const module = createWasmEngine(bundle, memoryPagesMax)
+      for (const entrypoint of Object.values(entrypoints)) probe(module, entrypoint)
+      let evaluate = module
+      if (plan !== undefined) {
+        evaluate = plan.withData(bundle.dataText)
+        compareOpinions(evaluate, module, samplesOf(bundle.data, entrypoints))
+      }
+      return {
+        revision: bundle.revision,
+        digest: bundle.digest,
+        evaluate: (entrypoint, input, document) =>
+          evaluate(entrypoint, typeof input === 'string' ? input : formatInput(input), document),
+      }
     },
   }
 }
 
-function probe(engine: PolicyEngine, entrypoint: string): void {
+/** The plan of a bundle, or why there is none to run. What is there and cannot be understood is refused. */
+function planOf(files: BundleFiles, metrics: Metrics): PlanEngine | string {
+  if (files.plan === undefined) return 'the bundle has no plan.json'
   try {
-    engine.evaluate(entrypoint, {})
+    return createPlanEngine(files.plan, { fuelOf, metrics })
+  } catch (error) {
+    if (error instanceof EvalError) return 'this process makes no code of strings'
+    throw error
+  }
+}
+
+function probe(evaluate: Evaluate, entrypoint: string): void {
+  try {
+    evaluate(entrypoint, formatInput({}))
   } catch (error) {
     throw new CountersignError(
       'policy/bundle',
       `bundle does not answer an empty input, got=${entrypoint}`,
       { cause: error },
     )
-  }
-}
-
-function createEngine(bundle: PolicyBundle, memoryPagesMax: number): PolicyEngine {
-  const fresh = (): PolicyInstance => instantiate(bundle, memoryPagesMax)
-  // Undefined after an evaluation that did not return: see below.
-  let instance: PolicyInstance | undefined = fresh()
-  return {
-    revision: bundle.revision,
-    digest: bundle.digest,
-    evaluate(entrypoint, input) {
-      const text = typeof input === 'string' ? input : formatInput(input)
-      const current = (instance ??= fresh())
-      if (!current.entrypoints.has(entrypoint)) {
-        throw new CountersignError(
-          'policy/undefined',
-          `policy has no such entrypoint, got=${quoted(entrypoint)}`,
-        )
-      }
-      // An exception that crosses the module leaves the module's own stack pointer where it was: of the default policy, the
-      // 1,025th abort would be the first of nothing but traps. So no memory is used again that an evaluation did not return from.
-      instance = undefined
-      const value = current.evaluate(entrypoint, text)
-      instance = current
-      return value
-    },
   }
 }

@@ -2,12 +2,16 @@ import { hash } from 'node:crypto'
 import { digestsOf, outlineOf, resourcesText, textOf } from './asked.ts'
 import type { Asked, AskedList, ToldList } from './asked.ts'
 import type { Evaluated } from './authorizer.ts'
+import { documentOf, outlineDocument } from './document.ts'
+import type { DocumentOf } from './document.ts'
 import { entrypoints } from './engine.ts'
 import type { PolicyEngine } from './engine.ts'
 import { parseExactly } from './exact-json.ts'
 import { boundedText } from './input.ts'
 import { applyMask, parseMask } from './mask.ts'
 import type { MaskChange } from './mask.ts'
+import { fromJson } from './plan/json.ts'
+import type { Plain, Value } from './plan/values.ts'
 
 /** How much of a list is kept: what it was made of by digest and count, or each of its tools. */
 export type ListDetail = 'digest' | 'full'
@@ -38,7 +42,7 @@ export function formatEvent(
 ): string {
   const { error } = event.evaluated
   const common = commonMembers(event)
-  const masked = maskedMembers(common, shownOf(event.evaluated, lists), engine)
+  const masked = maskedMembers(event, common, shownOf(event.evaluated, lists), engine)
   const told = error === undefined ? '' : `,"error":${JSON.stringify({ message: error })}`
   return oneLine(`{${common},${masked}${told},${trailer(event)}}`)
 }
@@ -93,6 +97,8 @@ function trailer({ evaluated, number }: TakenEvent): string {
 interface Shown {
   readonly input: string
   readonly result: string
+  /** The same two as values. */
+  readonly values: { readonly input: DocumentOf; readonly result: unknown }
   /** The input around what is not ours, and where a pointer finds that; none where all of it is ours. */
   readonly around:
     { readonly before: string; readonly after: string; readonly path: string } | undefined
@@ -107,6 +113,7 @@ function shownOf({ asked, result, error }: Evaluated<unknown>, lists: ListDetail
   return {
     input: textOf(asked),
     result: JSON.stringify(result ?? null),
+    values: { input: documentOf(asked), result: result ?? null },
     around: aroundOf(asked),
     digests: JSON.stringify(digestsOf(asked)),
     erased: [],
@@ -143,10 +150,12 @@ function toldOf(asked: AskedList, result: unknown): ToldList {
 function shownList(asked: AskedList, result: unknown, error: string | undefined): Shown {
   const list = (asked.told.list ??= toldOf(asked, result))
   const { after } = asked
+  const told = error === undefined ? { count: list.asked } : (result ?? null)
   return {
     // Its last member is the one that is left out, so that is the end of the text before it.
     input: asked.before.slice(0, -',"resources":'.length) + after,
-    result: JSON.stringify(error === undefined ? { count: list.asked } : (result ?? null)),
+    result: JSON.stringify(told),
+    values: { input: (read) => outlineDocument(asked, read), result: told },
     around: undefined,
     digests: '{}',
     erased: error === undefined ? ['/input/resources', '/result/allowed'] : ['/input/resources'],
@@ -163,10 +172,16 @@ function nameOf(resource: string): string {
 }
 
 /** The mask is asked about the very text that policy was asked about. */
-function maskedMembers(common: string, shown: Shown, engine: PolicyEngine): string {
+function maskedMembers(
+  taken: TakenEvent,
+  common: string,
+  shown: Shown,
+  engine: PolicyEngine,
+): string {
   const { input, result, around, digests } = shown
   const event = `{${common},"input":${input},"result":${result},"digests":${digests}}`
-  const changes = parseMask(engine.evaluate(entrypoints.mask, boundedText(event, maskOctetsMax)))
+  const text = boundedText(event, maskOctetsMax)
+  const changes = parseMask(engine.evaluate(entrypoints.mask, text, maskDocument(taken, shown)))
   const [first] = changes
   if (first === undefined) return joinMembers(shown, { input, result, masked: [], erased: [] })
   if (around !== undefined && changes.length === 1 && isReplaced(first, around.path)) {
@@ -182,6 +197,20 @@ function maskedMembers(common: string, shown: Shown, engine: PolicyEngine): stri
     ...masked,
     input: JSON.stringify(masked.input),
     result: JSON.stringify(masked.result),
+  })
+}
+
+/** The value of an event before its mask. */
+function maskDocument(event: TakenEvent, { values, digests }: Shown): DocumentOf {
+  return (read) => ({
+    ...(read(`{${event.constant}}`) as Plain),
+    decision_id: event.decisionId,
+    path: event.path,
+    requested_by: event.requestedBy,
+    timestamp: formatTimestamp(event.at),
+    input: values.input(read),
+    result: values.result as Value,
+    digests: fromJson(digests),
   })
 }
 

@@ -32,14 +32,48 @@ export const policyMutations: readonly Mutation[] = [
   {
     claim: 'policy.cannot-fail-open',
     without: 'the end of memory that an evaluation did not return from',
-    file: 'src/policy/engine.ts',
-    edits: [['      instance = undefined\n', '']],
+    file: 'src/policy/wasm-engine.ts',
+    edits: [['    instance = undefined\n', '']],
   },
   {
     claim: 'policy.cannot-fail-open',
     without: 'the count of what a list was judged by',
     file: authorizer,
     edits: [['if (count !== length)', 'if (false && count !== length)']],
+  },
+  {
+    claim: 'policy.steps-bounded',
+    without: 'the end of an evaluation that has no fuel left',
+    file: 'src/policy/plan/meter.ts',
+    edits: [['if (!(this.left >= 0)) exhausted()', 'if (this.left === 0.5) exhausted()']],
+    tests: ['test/policy/plan/compile.test.ts'],
+    named: 'digits|same question|ranges',
+  },
+  {
+    claim: 'policy.caller-rules-kept',
+    without: 'the look whether a caller may still change',
+    file: 'src/policy/plan/recall.ts',
+    edits: [[' || !Object.isFrozen(subject)', '']],
+  },
+  {
+    claim: 'policy.plan-is-no-text',
+    without: 'the look at the words of a program',
+    file: 'src/policy/plan/grammar.ts',
+    edits: never('isWord && !vocabulary.has(token) && !numbered.test(token)'),
+  },
+  {
+    claim: 'policy.plan-is-no-text',
+    without: 'the look for members of a plan that nobody knows',
+    file: 'src/policy/plan/plan.ts',
+    edits: [['if (more !== undefined)', 'if (false && more !== undefined)']],
+  },
+  {
+    claim: 'policy.plan-agrees',
+    without: 'the second opinion on the samples',
+    file: 'src/policy/second-opinion.ts',
+    edits: [
+      ['if (isDeepStrictEqual(a, b)) continue', 'if (isDeepStrictEqual(a, b) || a) continue'],
+    ],
   },
   {
     claim: 'policy.log-masks-arguments',

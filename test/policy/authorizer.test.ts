@@ -154,22 +154,26 @@ test('indices come in any order and answers in the order of the list', () => {
   assert.deepEqual(createAuthorizer(engine).filter(listTexts(three)).value, [true, false, true])
 })
 
-test('hostile arguments are refused, and the next call is decided', async () => {
-  requirement('policy.cannot-fail-open')
-  const grants = { tenants: { acme: { files: { tools: { read: {} } } } } }
-  const authorizer = createAuthorizer(await loadPolicyBundle({ data: { grants } }))
-  for (const [hostile, message] of [
-    [{ path: '\ud83d' }, /^policy\/abort: evaluation ended early, got="illegal string escape/],
-    [{ '\ude00': 1 }, /^policy\/abort: evaluation ended early, got="illegal string escape/],
-    [{ path: 'x'.repeat(300_000) }, /^policy\/input: input is too large, want=..262144 octets/],
-  ] as const) {
-    const evaluated = authorizer.decide(callTexts({ arguments: hostile }))
-    assert.deepEqual(evaluated.value, unavailable)
-    assert.match(evaluated.error ?? '', message)
-  }
-  const fine = { path: 'x"\\\u0000\u2028🙂', ['__proto__']: { allow: true } }
-  assert.equal(authorizer.decide(callTexts({ arguments: fine })).value.allow, true)
-})
+const hostile: readonly (readonly [object, RegExp])[] = [
+  [{ path: '\ud83d' }, /^policy\/abort: evaluation ended early, got=/],
+  [{ '\ude00': 1 }, /^policy\/abort: evaluation ended early, got=/],
+  [{ path: 'x'.repeat(300_000) }, /^policy\/input: input is too large, want=..262144 octets/],
+]
+
+for (const engine of ['plan', 'wasm'] as const) {
+  test(`hostile arguments are refused by the ${engine}, and the next call is decided`, async () => {
+    requirement('policy.cannot-fail-open')
+    const grants = { tenants: { acme: { files: { tools: { read: {} } } } } }
+    const authorizer = createAuthorizer(await loadPolicyBundle({ data: { grants }, engine }))
+    for (const [given, message] of hostile) {
+      const evaluated = authorizer.decide(callTexts({ arguments: given }))
+      assert.deepEqual(evaluated.value, unavailable)
+      assert.match(evaluated.error ?? '', message)
+    }
+    const fine = { path: 'x"\\\u0000\u2028🙂', ['__proto__']: { allow: true } }
+    assert.equal(authorizer.decide(callTexts({ arguments: fine })).value.allow, true)
+  })
+}
 
 test('a list of two thousand tools fits, and one past the bound shows nothing', async () => {
   const grants = { tenants: { acme: { files: { prefixes: { '': {} } } } } }

@@ -152,9 +152,9 @@ test('data that needs more memory than is given is refused', async () => {
   })
 })
 
-test('an input that needs more memory than is given is an error, and the next one is not affected', async () => {
+test('an input that needs more memory than is given is an error of the module, and the next one is not affected', async () => {
   requirement('policy.cannot-fail-open')
-  const engine = await loadPolicyBundle({ memoryPagesMax: 34 })
+  const engine = await loadPolicyBundle({ memoryPagesMax: 34, engine: 'wasm' })
   const large = { context: { arguments: Array.from({ length: 50_000 }, (_, index) => index % 10) } }
   for (let times = 0; times < 3; times += 1) {
     assert.throws(() => engine.evaluate(entrypoints.decision, large), { code: 'policy/abort' })
@@ -163,15 +163,15 @@ test('an input that needs more memory than is given is an error, and the next on
   }
 })
 
-test('memory stays as it is over many evaluations', async () => {
-  const engine = await loadPolicyBundle({ memoryPagesMax: 40 })
+test('memory of the module stays as it is over many evaluations', async () => {
+  const engine = await loadPolicyBundle({ memoryPagesMax: 40, engine: 'wasm' })
   const input = { subject: { id: 'x'.repeat(100_000) } }
   for (let times = 0; times < 200; times += 1) engine.evaluate(entrypoints.decision, input)
 })
 
-test('an answer that comes again is the same value, which nobody can change', async () => {
+test('an answer of the module that comes again is the same value, which nobody can change', async () => {
   requirement('policy.cannot-fail-open')
-  const engine = await loadPolicyBundle()
+  const engine = await loadPolicyBundle({ engine: 'wasm' })
   const [first, second, third] = [1, 2, 3].map(
     () => engine.evaluate(entrypoints.decision, anything) as { allow: boolean },
   )
@@ -189,7 +189,7 @@ test('text arrives in the module as it was, whatever its characters and wherever
   const data = {
     grants: { tenants: { acme: { files: { tools: { read: { arguments: { a: ['x'] } } } } } } },
   }
-  const engine = await loadPolicyBundle({ data })
+  const engine = await loadPolicyBundle({ data, engine: 'wasm' })
   // The memory of a fresh instance has two mebibytes, and so has an input of 600,000 characters in the worst case.
   for (const filler of ['x', 'é', '€', '🙂']) {
     for (const length of [0, 1, 70_000, 600_000, 3_000_000]) {

@@ -1,5 +1,5 @@
 import type { DataDocument } from '../../src/policy/data-document.ts'
-import { openPolicyBase, type PolicyEngine } from '../../src/policy/engine.ts'
+import { openPolicyBase, type EngineName, type PolicyEngine } from '../../src/policy/engine.ts'
 
 /** A bundle, the shipped one unless a folder is given, with data that is in memory. */
 export async function loadPolicyBundle(
@@ -7,6 +7,7 @@ export async function loadPolicyBundle(
     readonly folder?: string
     readonly data?: object
     readonly memoryPagesMax?: number
+    readonly engine?: EngineName
   } = {},
 ): Promise<PolicyEngine> {
   const { data, ...bundle } = options

@@ -39,8 +39,8 @@ class PolicyCheckError extends Error {
 }
 
 /** Runs in the policies' folder, with relative paths: the module holds the names of its sources. */
-function run(program: string, words: readonly string[], hint: string): void {
-  const done = spawnSync(program, words, { cwd: policies, encoding: 'utf8' })
+function run(program: string, words: readonly string[], hint: string, cwd = policies): void {
+  const done = spawnSync(program, words, { cwd, encoding: 'utf8' })
   if (done.error) throw new PolicyCheckError(`${program} cannot be run`, hint)
   if (done.status !== 0) {
     throw new PolicyCheckError(`${words.join(' ')}\n${done.stdout}${done.stderr}`.trim(), hint)
@@ -154,6 +154,43 @@ function writeBundle(folder: string): void {
     writeFileSync(join(bundle, name), readFileSync(join(folder, name)))
 }
 
+const vectors = join(policies, '..', 'test', 'vectors', 'rego')
+
+/** The rules of a package, each asked for by itself. */
+function rulesIn(source: string): readonly string[] {
+  const heads = source.matchAll(/^(?:default )?([a-z_]+)(?= :=| contains| if|\[|\.)/gm)
+  return [...new Set([...heads].map(([, name = '']) => name))].toSorted()
+}
+
+/** Plans of rules that nobody ships, for tests, and what OPA itself says of them. */
+function checkVectors(opa: string, folder: string, write: boolean): void {
+  for (const name of ['constructs', 'bomb']) {
+    const archive = join(folder, `${name}.tar.gz`)
+    const names = rulesIn(readFileSync(join(vectors, `${name}.rego`), 'utf8')).map(
+      (rule) => `${name}/${rule}`,
+    )
+    const asked = names.flatMap((entrypoint) => ['--entrypoint', entrypoint])
+    const known = ['--capabilities', join(policies, 'capabilities.json')]
+    const words = ['build', '-t', 'plan', '-O0', ...known, ...asked, '--output', archive]
+    run(opa, [...words, `${name}.rego`], 'opa check comes first', vectors)
+    run('tar', ['-xzf', archive, '-C', folder], 'put a tar program on the PATH')
+    keepVector(`${name}.plan.json`, readFileSync(join(folder, 'plan.json'), 'utf8'), write)
+  }
+  const files = ['constructs.rego', 'constructs.input.json'].map((file) => join(vectors, file))
+  const words = ['eval', '--format', 'raw', '--data', files[0] ?? '', '--input', files[1] ?? '']
+  const done = spawnSync(opa, [...words, 'data.constructs'], { encoding: 'utf8' })
+  if (done.status !== 0) throw new PolicyCheckError(done.stderr, 'opa eval comes first')
+  keepVector('constructs.answers.json', done.stdout, write)
+}
+
+function keepVector(name: string, text: string, write: boolean): void {
+  if (write) writeFileSync(join(vectors, name), text)
+  else if (readFileSync(join(vectors, name), 'utf8') !== text) {
+    const hint = 'npm run test:policies -- --write, and commit test/vectors/rego'
+    throw new PolicyCheckError(`test/vectors/rego/${name} is not what opa gives`, hint)
+  }
+}
+
 async function judgePolicies(write: boolean): Promise<void> {
   const opa = toolPath('opa')
   if (opa === undefined) {
@@ -164,6 +201,7 @@ async function judgePolicies(write: boolean): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-policies-'))
   try {
     await checkCapabilities(opa, folder)
+    checkVectors(opa, folder, write)
     buildBundle(opa, folder)
     if (write) writeBundle(folder)
     else compareBundle(folder)

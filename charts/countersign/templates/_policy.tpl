@@ -7,6 +7,7 @@
 
 {{- define "countersign.policyConfig" -}}
 data: [/etc/countersign/policy-data.json]
+engine: {{ .Values.policy.engine }}
 {{- if .Values.policy.bundleConfigMap }}
 bundle: /etc/countersign/policy
 {{- end }}
@@ -23,6 +24,13 @@ bundle: /etc/countersign/policy
         path: policy/policy.wasm
       - key: data.json
         path: policy/data.json
+{{- /* A bundle may have no plan, which no item of a source that must be there can say. */}}
+- configMap:
+    name: {{ . | quote }}
+    optional: true
+    items:
+      - key: plan.json
+        path: policy/plan.json
 {{- end }}
 {{- end -}}
 

@@ -76,13 +76,13 @@ export function createKeptLists(options: {
       const key = keyOf(question)
       forget(key)
       const numbers = Float64Array.from(question.resources, ({ number }) => number)
-      const { kind, before, after, told } = asked
+      const { kind, parts, before, after, told } = asked
       const size = numbers.length + toolsOfAny + Math.ceil(key.length / questionCharactersOfTool)
       kept.set(key, {
         numbers,
         size,
         answer: { value, result, error, seconds, at },
-        asked: { kind, before, after, told },
+        asked: { kind, parts, before, after, told },
       })
       tools += size
       for (const [oldest, answered] of kept) {

@@ -17,7 +17,8 @@ function questionOf(asking: string, ...numbers: readonly number[]): ListQuestion
 
 function answerOf(question: ListQuestion, at: number): KeptList {
   const resources = question.resources.map((each) => each.text)
-  const asked = { kind: 'list', before: '{', resources, after: '}', told: {} } as const
+  const parts = { subject: text, action: 'tools/list', context: '' }
+  const asked = { kind: 'list', parts, before: '{', resources, after: '}', told: {} } as const
   return { value: [true, false], asked, result: {}, error: undefined, seconds: 1, at }
 }
 

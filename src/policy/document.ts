@@ -1,0 +1,76 @@
+import type { Asked, AskedCall, AskedList } from './asked.ts'
+import type { InputText } from './input.ts'
+import { fromJson } from './plan/json.ts'
+import type { Plain, Value } from './plan/values.ts'
+
+/**
+ * Gives the input of an evaluation as a value, where it is asked for as one: the value of the very text that goes with it. `read` reads a
+ * text that comes again, such as a caller's or a definition's.
+ */
+export type DocumentOf = (read: (text: string) => Value) => Value
+
+/** The value of what policy is asked. */
+export function documentOf(asked: Asked): DocumentOf {
+  if (asked.kind === 'plain') return () => fromJson(asked.text)
+  return asked.kind === 'call'
+    ? (read) => callDocument(asked, read)
+    : (read) => ({
+        ...outlineDocument(asked, read),
+        resources: asked.resources.map((resource) => read(resource)),
+      })
+}
+
+/** What a list was asked for and by whom, without its resources. */
+export function outlineDocument({ parts }: AskedList, read: (text: string) => Value): Plain {
+  const { subject, action, context } = parts
+  return { subject: read(subject), action: { name: action }, context: fromJson(`{${context}}`) }
+}
+
+function callDocument(asked: AskedCall, read: (text: string) => Value): Value {
+  const { parts, arguments: given } = asked
+  const own = fromJson(`{${parts.context}}`) as Plain
+  return {
+    subject: read(parts.subject),
+    action: { name: parts.action },
+    resource: read(parts.resource),
+    context:
+      given === undefined
+        ? own
+        : { arguments: fromJson(given.text), argumentsSha256: given.sha256, ...own },
+  }
+}
+
+/** The most characters whose values are kept, twice. */
+const keptCharactersMax = 8 * 1024 * 1024
+
+/**
+ * Reads texts that come again: a value is the same one each time, and nobody can change it. What has not come for long is forgotten.
+ */
+export function createReader(charactersMax: number = keptCharactersMax): (text: string) => Value {
+  let recent = new Map<string, Value>()
+  let before = recent
+  let characters = 0
+  return (text) => {
+    const known = recent.get(text)
+    if (known !== undefined) return known
+    const value = before.get(text) ?? frozen(fromJson(text))
+    characters += text.length
+    if (characters > charactersMax) {
+      before = recent
+      recent = new Map()
+      characters = text.length
+    }
+    recent.set(text, value)
+    return value
+  }
+}
+
+/** All the way down. */
+export function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  for (const member of Object.values(value)) frozen(member)
+  return Object.freeze(value)
+}
+
+/** What an engine does with a question: its value, or `policy/abort`, `policy/fuel` or `policy/undefined`. */
+export type Evaluate = (entrypoint: string, text: InputText, document?: DocumentOf) => unknown

@@ -1,0 +1,89 @@
+import { CountersignError, quoted } from '../errors.ts'
+import type { Metrics } from '../metrics.ts'
+import { createReader, frozen } from './document.ts'
+import type { DocumentOf, Evaluate } from './document.ts'
+import { createBuiltins } from './plan/builtins/builtins.ts'
+import { compilePlan } from './plan/compile.ts'
+import type { Program } from './plan/compile.ts'
+import { fromJson, toJson } from './plan/json.ts'
+import { PolicyFault } from './plan/meter.ts'
+import { parsePlan } from './plan/plan.ts'
+import { dot } from './plan/values.ts'
+
+/** The plan of a bundle, ready for any data. */
+export interface PlanEngine {
+  withData(dataText: string): Evaluate
+}
+
+/**
+ * Evaluates by the plan of a bundle. Throws `policy/bundle` for a plan that has anything unknown in it, and an `EvalError` where the
+ * process makes no code of strings.
+ */
+export function createPlanEngine(
+  plan: unknown,
+  options: {
+    /** The steps that one evaluation may take. */
+    readonly fuelOf: (entrypoint: string) => number
+    readonly metrics: Metrics
+  },
+): PlanEngine {
+  const { fuelOf, metrics } = options
+  const program = compile(plan)
+  const read = createReader()
+  return {
+    withData(dataText) {
+      const evaluator = program.withData(frozen(fromJson(dataText)))
+
+      function evaluate(entrypoint: string, text: string, document?: DocumentOf): unknown {
+        const input = document === undefined ? fromJson(text) : document(read)
+        const rows = evaluator.run(entrypoint, input, fuelOf(entrypoint))
+        const result = rows.length === 1 ? dot(rows[0], 'result') : undefined
+        return result === undefined ? undefined : toJson(result, evaluator.meter)
+      }
+      return (entrypoint, text, document) => {
+        if (!program.entrypoints.has(entrypoint)) {
+          const shown = quoted(entrypoint)
+          throw failed('policy/undefined', `policy has no such entrypoint, got=${shown}`)
+        }
+        let value: unknown
+        try {
+          value = evaluate(entrypoint, text, document)
+        } catch (error) {
+          throw faultOf(error)
+        } finally {
+          const steps = fuelOf(entrypoint) - Math.max(evaluator.meter.left, 0)
+          metrics.observe('countersign_policy_steps', steps, { entrypoint })
+        }
+        if (value !== undefined) return value
+        throw failed('policy/undefined', `entrypoint is undefined, got=${entrypoint}`)
+      }
+    },
+  }
+}
+
+function compile(plan: unknown): Program {
+  try {
+    return compilePlan(parsePlan(plan), { builtins: createBuiltins, subject: 'subject' })
+  } catch (error) {
+    if (error instanceof EvalError) throw error
+    const message = error instanceof Error ? error.message : typeof error
+    throw failed('policy/bundle', `plan.json cannot be run, got=${quoted(message, 200)}`, error)
+  }
+}
+
+/** Whatever ends an evaluation early, nothing is concluded from it. */
+function faultOf(error: unknown): CountersignError {
+  if (error instanceof PolicyFault && error.kind === 'fuel') {
+    return failed('policy/fuel', error.message, error)
+  }
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : typeof error
+  return failed('policy/abort', `evaluation ended early, got=${quoted(message)}`, error)
+}
+
+function failed(
+  code: 'policy/abort' | 'policy/bundle' | 'policy/fuel' | 'policy/undefined',
+  message: string,
+  cause?: unknown,
+): CountersignError {
+  return new CountersignError(code, message, { cause })
+}

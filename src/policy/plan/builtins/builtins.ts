@@ -1,0 +1,62 @@
+import { containsCidr, intersectsCidr } from '../cidr.ts'
+import type { Meter } from '../meter.ts'
+import { isNumber } from '../numbers.ts'
+import { compare, equal, isArray, isSet } from '../values.ts'
+import type { Value } from '../values.ts'
+import { collectionBuiltins } from './collections.ts'
+import { encodingBuiltins } from './encodings.ts'
+import { numberBuiltins } from './numbers.ts'
+import { objectBuiltins } from './objects.ts'
+import { pathBuiltins } from './paths.ts'
+import { isText } from './signature.ts'
+import type { Builtin, Builtins } from './signature.ts'
+import { stringBuiltins } from './strings.ts'
+
+/** The functions of `policies/capabilities.json`: all pure, and with OPA's answers to arguments of the wrong type too. */
+export function createBuiltins(meter: Meter): Builtins {
+  return {
+    ...comparisons(meter),
+    ...typeTests,
+    ...numberBuiltins(meter),
+    ...collectionBuiltins(meter),
+    ...objectBuiltins(meter),
+    ...pathBuiltins(meter),
+    ...stringBuiltins(meter),
+    ...encodingBuiltins(meter),
+    'net.cidr_contains': (a, b) => (isText(a) && isText(b) ? containsCidr(a, b) : undefined),
+    'net.cidr_intersects': (a, b) => (isText(a) && isText(b) ? intersectsCidr(a, b) : undefined),
+  }
+}
+
+function comparisons(meter: Meter): Builtins {
+  const ordered =
+    (holds: (order: number) => boolean): Builtin =>
+    (a, b) =>
+      holds(compare(a, b, meter))
+  return {
+    equal: (a, b) => equal(a, b, meter),
+    neq: (a, b) => !equal(a, b, meter),
+    lt: ordered((order) => order < 0),
+    lte: ordered((order) => order <= 0),
+    gt: ordered((order) => order > 0),
+    gte: ordered((order) => order >= 0),
+  }
+}
+
+function typeName(v: Value | undefined): string {
+  if (v === null) return 'null'
+  if (isNumber(v)) return 'number'
+  if (isArray(v)) return 'array'
+  return isSet(v) ? 'set' : typeof v
+}
+
+const typeTests: Builtins = {
+  is_array: (v) => typeName(v) === 'array',
+  is_boolean: (v) => typeName(v) === 'boolean',
+  is_null: (v) => typeName(v) === 'null',
+  is_number: (v) => typeName(v) === 'number',
+  is_object: (v) => typeName(v) === 'object',
+  is_set: (v) => typeName(v) === 'set',
+  is_string: (v) => typeName(v) === 'string',
+  type_name: typeName,
+}
