@@ -312,6 +312,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a tool server asks its caller only for what the client has declared, within its ceiling and where policy lets that server ask it; pages are https, of a host that every reader finds',
     source: 'MCP 2026-07-28 multi round-trip requests, elicitation (phishing)',
   },
+  'gateway.retries-bound': {
+    claim:
+      'a call that goes on with input is decided on anew, and the state of its tool server comes back only from the caller, by the door and in the call that it was given for, within an hour',
+    source: 'MCP 2026-07-28 multi round-trip requests: requestState is in the hands of attackers',
+  },
   'gateway.hostile-upstream-contained': {
     claim:
       'whatever a tool server answers, its caller gets an answer with the id within the bound, its place is free again, and others are served meanwhile',

@@ -80,6 +80,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/gateway/call.ts',
     'src/gateway/caller',
     'src/gateway/door',
+    'src/gateway/handle',
     'src/gateway/catalogue',
     'src/gateway/upstream',
   ],

@@ -36,4 +36,6 @@ export interface Call {
   readonly trace: CallTrace | undefined
   /** `params.arguments` by its octets, with the one digest of them. */
   readonly arguments: ArgumentsText | undefined
+  /** What its tool server said when it asked for input, as JSON: a retry brings it back, sealed for the caller. */
+  readonly requestState?: string
 }

@@ -18,6 +18,7 @@ import { replyRefusal, type Reply } from './door/reply.ts'
 import { sessionOf, sessionOfId } from './handle/session.ts'
 import { methodOf } from './methods.ts'
 import type { Permit } from './permit/authorize.ts'
+import { openRetry } from './permit/retry.ts'
 import type { Call } from './call.ts'
 import {
   badRequest,
@@ -243,7 +244,10 @@ function readCall(
   const said = { message, arguments: argumentsOf(message) }
   const call = { arrived, caller, stay, session, target, trace, ...said }
   known.call = call
-  return { call, serve: method.serve[door.kind] }
+  const serve = method.serve[door.kind]
+  const retry = openRetry(call, parts)
+  if (retry === undefined) return { call, serve }
+  return isRefused(retry) ? retry : { call: { ...call, requestState: retry.state }, serve }
 }
 
 function argumentsOf(message: RequestMessage | NotificationMessage): ArgumentsText | undefined {

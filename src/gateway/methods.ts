@@ -1,6 +1,8 @@
 import type { Era, NotificationMessage, RequestMessage } from '../mcp/message.ts'
 import { problemCodes } from '../mcp/problem.ts'
 import type { JsonObject } from '../mcp/scan.ts'
+import { mayNeedInput } from '../mcp/ask.ts'
+import { isJsonObject } from '../mcp/envelope.ts'
 import { listFormOf } from '../mcp/lists.ts'
 import type { About } from './call.ts'
 import { toolNameCharactersMax } from './catalogue/definition.ts'
@@ -69,10 +71,11 @@ export function methodOf(
 const dropped: Method = row('notification', both, 'server', acceptAll, acceptAll)
 
 /**
- * What continues or detaches a call. Policy is not asked about it, and behind the gateway an upstream could not tell whose it is: to
- * an upstream all callers are the gateway (MCP 2026-07-28 multi round-trip requests; 2025-11-25 tasks).
+ * What detaches a call, and what continues one where none is to be continued: behind the gateway an upstream could not tell whose it
+ * is, because to an upstream all callers are the gateway (MCP 2025-11-25 tasks; 2026-07-28 multi round-trip requests).
  */
 const unservedMembers = ['requestState', 'inputResponses', 'task'] as const
+const unservedOfInput = ['task'] as const
 
 /** The name of an upstream and the mark after it, which stand before the name of a tool at the door of all. */
 const prefixCharactersMax = 64
@@ -87,13 +90,20 @@ const charactersMax: Readonly<Record<About, number>> = {
 }
 
 function refuseMembers(
-  { kind, method, params, name = '', named }: RequestMessage | NotificationMessage,
+  { kind, era, method, params, name = '', named }: RequestMessage | NotificationMessage,
   about: About,
   door: Door,
 ): Refused | undefined {
   if (kind === 'notification') return undefined
-  const unserved = unservedMembers.find((member) => Object.hasOwn(params, member))
+  const isOfInput = era === 'modern' && mayNeedInput(method)
+  const without = isOfInput ? unservedOfInput : unservedMembers
+  const unserved = without.find((member) => Object.hasOwn(params, member))
   if (unserved !== undefined) return invalidParams(`params.${unserved} is not served`)
+  if (!isTextOrAbsent(params, 'requestState'))
+    return invalidParams('params.requestState is no text')
+  if (Object.hasOwn(params, 'inputResponses') && !isJsonObject(params['inputResponses'])) {
+    return invalidParams('params.inputResponses is no object')
+  }
   // Readers differ on `null`: here it is what it is to the schema, at either door (MCP 2026-07-28 pagination, a cursor is a string).
   if (listFormOf(method) !== undefined && !isTextOrAbsent(params, 'cursor')) {
     return invalidParams('params.cursor is no text')

@@ -12,6 +12,7 @@ export type CheckName =
   | 'era'
   | 'session'
   | 'target'
+  | 'retry'
   | 'ceiling'
   | 'definition'
   | 'policy'
@@ -81,6 +82,18 @@ export function denial(decision: {
     message: ['denied by policy', ...reasons].join(': '),
     data: { decisionId: decision.id, reasons },
     detail: decision.reasons.map((reason) => reason.code).join(' '),
+  }
+}
+
+/** A call comes back with a state that is none of it (MCP 2026-07-28, multi round-trip requests). Nothing tells a thief what it holds. */
+export function badState({ data, detail }: Refusal): Refusal {
+  const { decisionId } = data as { readonly decisionId: string }
+  return {
+    status: 400,
+    code: problemCodes.invalidParams,
+    message: 'params.requestState is none of this call',
+    data: { decisionId },
+    ...(detail === undefined ? {} : { detail }),
   }
 }
 

@@ -28,14 +28,13 @@ export function splice(body: Buffer, span: Span, replacement: string): Buffer {
   ])
 }
 
-/** The body with another name or URI for what it is about, as the upstream behind the federated door knows it. */
-export function replaceTarget(
-  body: Buffer,
+/** Another name or URI for what the body is about, as the upstream behind the federated door knows it. */
+export function targetEdits(
   offsets: Offsets,
   target: { readonly member: TargetMember; readonly value: string },
-): Buffer {
+): readonly Edit[] {
   const span = targetSpan(offsets, target.member)
-  return span === undefined ? body : splice(body, span, JSON.stringify(target.value))
+  return span === undefined ? [] : [{ ...span, text: JSON.stringify(target.value) }]
 }
 
 /** The body with another `params.protocolVersion`: an upstream is asked for a version that is served, whatever its client knows. */

@@ -22,6 +22,8 @@ export interface Offsets {
   /** `params.ref.name` and `params.ref.uri` */
   readonly refName?: Span
   readonly refUri?: Span
+  /** `params.requestState` */
+  readonly requestState?: Span
   /** `params.cursor` */
   readonly cursor?: Span
   /** `params.protocolVersion` */
@@ -45,6 +47,7 @@ const marks: Readonly<Record<'message' | 'params' | 'ref', ReadonlyMap<string, k
     ['name', 'name'],
     ['uri', 'uri'],
     ['arguments', 'arguments'],
+    ['requestState', 'requestState'],
     ['cursor', 'cursor'],
     ['protocolVersion', 'protocolVersion'],
   ]),

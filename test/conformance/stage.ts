@@ -60,7 +60,8 @@ export async function openStage(standing: Readonly<Record<string, Standing>>): P
 
 const both: UpstreamConfig['eras'] = ['modern', 'legacy']
 const all = { prefixes: { '': {} } }
-const everything = { ...all, prompts: all, resources: all }
+const asks = { elicitation: { form: true }, sampling: true, roots: true }
+const everything = { ...all, prompts: all, resources: all, asks }
 
 function grantsOf(standing: Readonly<Record<string, Standing>>): object {
   return Object.fromEntries(

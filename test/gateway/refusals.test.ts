@@ -156,10 +156,17 @@ const cases: readonly Case[] = [
     status: 200,
     code: -32601,
   },
-  ...['requestState', 'inputResponses', 'task'].map((member) => ({
-    title: `a call with ${member}, about which policy is not asked`,
+  ...[
+    ['tools/call', 'task'],
+    ['server/discover', 'requestState'],
+    ['tools/list', 'inputResponses'],
+    ['completion/complete', 'requestState'],
+  ].map(([method = '', member = '']) => ({
+    title: `${method} with ${member}, about which policy is not asked`,
     ask: (agent: TestClient) => {
-      const { body, headers } = modern('tools/call', { name: 'echo', [member]: {} })
+      const ref = { ref: { type: 'ref/prompt', name: 'p' }, argument: { name: 'a', value: 'b' } }
+      const params = method === 'tools/call' ? { name: 'echo' } : ref
+      const { body, headers } = modern(method, { ...params, [member]: {} })
       return agent.post('/mcp/files', body, headers)
     },
     status: 400,

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import * as fc from 'fast-check'
-import { argumentsSha256, replaceTarget } from '../../src/mcp/edits.ts'
+import { applyEdits, argumentsSha256, targetEdits } from '../../src/mcp/edits.ts'
 import { skipSpace } from '../../src/mcp/lex.ts'
 import type { Span } from '../../src/mcp/levels.ts'
 import { scan, scanAnswer, scanTool, type Scanned } from '../../src/mcp/scan.ts'
@@ -219,14 +219,20 @@ suite('a rewrite', () => {
         const octets = Buffer.from(JSON.stringify(message, null, space))
         const before = scan(octets, limits)
         if ('rule' in before) return
-        const body = replaceTarget(octets, before.offsets, { member: 'name', value: name })
+        const body = applyEdits(
+          octets,
+          targetEdits(before.offsets, { member: 'name', value: name }),
+        )
         const after = accepted(body)
         assert.deepEqual(after.value, {
           ...before.value,
           params: { ...(before.value['params'] as object), name },
         })
         assert.equal(argumentsSha256(body, after.offsets), argumentsSha256(octets, before.offsets))
-        const back = replaceTarget(body, after.offsets, { member: 'name', value: value.name })
+        const back = applyEdits(
+          body,
+          targetEdits(after.offsets, { member: 'name', value: value.name }),
+        )
         const old = before.offsets.name
         if (old && textAt(octets, old) === JSON.stringify(value.name))
           assert.deepEqual(back, octets)
@@ -241,17 +247,15 @@ suite('a rewrite', () => {
     )
     const { offsets } = accepted(octets)
     assert.equal(
-      replaceTarget(octets, offsets, { member: 'name', value: 'read' }).toString(),
+      applyEdits(octets, targetEdits(offsets, { member: 'name', value: 'read' })).toString(),
       octets.toString().replace('"github_read"', '"read"'),
     )
   })
 
   test('leaves a body without a name as it is', () => {
     const octets = Buffer.from('{"method":"tools/list"}')
-    assert.equal(
-      replaceTarget(octets, accepted(octets).offsets, { member: 'name', value: 'x' }),
-      octets,
-    )
+    const edits = targetEdits(accepted(octets).offsets, { member: 'name', value: 'x' })
+    assert.deepEqual(edits, [])
   })
 })
 

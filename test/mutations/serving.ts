@@ -270,7 +270,12 @@ export const servingMutations: readonly Mutation[] = [
     claim: 'gateway.bytes-as-authorized',
     without: 'the octets of a body, which is written anew',
     file: 'src/gateway/serve/as-there.ts',
-    edits: [['    ? body\n', '    ? Buffer.from(JSON.stringify(JSON.parse(body.toString())))\n']],
+    edits: [
+      [
+        'edits.length === 0 ? call.message.body :',
+        'edits.length === 0 ? Buffer.from(JSON.stringify(JSON.parse(call.message.body.toString()))) :',
+      ],
+    ],
   },
   {
     claim: 'gateway.level-of-its-session',

@@ -89,6 +89,43 @@ export const upstreamMutations: readonly Mutation[] = [
     edits: [['refusal ?? permitAll(permit, parts, { octets, asks: rest })', 'refusal ?? rest[-1]']],
   },
   {
+    claim: 'gateway.retries-bound',
+    without: 'the seal on what a tool server wants back',
+    file: 'src/gateway/serve/input-required.ts',
+    edits: [['[{ ...state, text: JSON.stringify(sealed) }]', '[]']],
+  },
+  {
+    claim: 'gateway.retries-bound',
+    without: 'the look whose it is',
+    file: 'src/gateway/handle/seal.ts',
+    edits: [['ownedBy === owner ? { value } : { ownedBy }', '{ value }']],
+    tests: ['test/gateway/handle/request-state.test.ts', 'test/gateway/permit/retry.test.ts'],
+  },
+  {
+    claim: 'gateway.retries-bound',
+    without: 'the look whether it is of this call',
+    file: 'src/gateway/handle/request-state.ts',
+    edits: never('other !== undefined'),
+  },
+  {
+    claim: 'gateway.retries-bound',
+    without: 'the end of its time',
+    file: 'src/gateway/handle/request-state.ts',
+    edits: [['now < until ?', 'now < Infinity ?']],
+  },
+  {
+    claim: 'gateway.retries-bound',
+    without: 'the refusal of a state that is none of the call',
+    file: 'src/gateway/handle-call.ts',
+    edits: never('isRefused(retry)'),
+  },
+  {
+    claim: 'gateway.retries-bound',
+    without: 'the bound on what is carried',
+    file: 'src/gateway/handle/request-state.ts',
+    edits: never('Buffer.byteLength(state) > stateOctetsMax'),
+  },
+  {
     claim: 'gateway.answers-judged',
     without: 'the look for an answer beside what is asked',
     file: 'src/gateway/upstream/judge-answer.ts',

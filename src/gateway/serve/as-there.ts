@@ -1,4 +1,4 @@
-import { replaceTarget } from '../../mcp/edits.ts'
+import { applyEdits, targetEdits, type Edit } from '../../mcp/edits.ts'
 import { isMirrored } from '../../mcp/target.ts'
 import type { Call, Target } from '../call.ts'
 
@@ -7,13 +7,26 @@ export function nameHeaderThere({ message, target }: Call): string | undefined {
   return isMirrored(message.named) ? nameThere(target) : undefined
 }
 
-/** The octets of the request: those that were decided on. Behind the door of all, what it is about has another name there. */
-export function bodyThere({ message, target, arrived }: Call): Buffer {
-  const { body, offsets, named } = message
+/**
+ * The octets of the request: those that were decided on. Behind the door of all, what it is about has another name there, and a tool
+ * server gets its own `requestState` back.
+ */
+export function bodyThere(call: Call): Buffer {
+  const edits = [...nameEdits(call), ...stateEdits(call)]
+  return edits.length === 0 ? call.message.body : applyEdits(call.message.body, edits)
+}
+
+function nameEdits({ message, target, arrived }: Call): readonly Edit[] {
+  const { offsets, named } = message
   const value = nameThere(target)
   return arrived.door.kind === 'one' || named === undefined || value === undefined
-    ? body
-    : replaceTarget(body, offsets, { member: named, value })
+    ? []
+    : targetEdits(offsets, { member: named, value })
+}
+
+function stateEdits({ message, requestState }: Call): readonly Edit[] {
+  const { requestState: span } = message.offsets
+  return span === undefined || requestState === undefined ? [] : [{ ...span, text: requestState }]
 }
 
 function nameThere(target: Target): string | undefined {

@@ -1,11 +1,13 @@
 import { parseAsk } from '../../mcp/ask.ts'
+import { applyEdits } from '../../mcp/edits.ts'
 import type { Span } from '../../mcp/levels.ts'
 import { membersOf } from '../../mcp/spans.ts'
 import { permitAsk } from '../permit/asks.ts'
 import type { Permit } from '../permit/authorize.ts'
+import { sealRetry } from '../permit/retry.ts'
 import type { Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
-import { fault, refuseAnswer } from './fault.ts'
+import { fault } from './fault.ts'
 import type { Parts } from './serve.ts'
 
 /** An answer that asks for input, judged as one. */
@@ -20,7 +22,7 @@ const asksMax = 64
 
 /**
  * What the caller is told where its call needs more of it (MCP 2026-07-28, multi round-trip requests): all that the server asks, as the
- * server writes it, or nothing of the answer.
+ * server writes it, or nothing of the answer. What it is to bring back is sealed for it.
  */
 export function passInput(
   permit: Permit,
@@ -30,11 +32,14 @@ export function passInput(
   const members = membersOf(octets, result)
   const requests = members?.get('inputRequests')
   const asks = requests === undefined ? [] : [...(membersOf(octets, requests)?.values() ?? [])]
-  if (members?.has('requestState') === true) {
-    return refuseAnswer(permit, parts.decisions, 'a result that asks for input')
-  }
   if (asks.length > asksMax) return badAnswer(`too much is asked at once, want=..${asksMax}`)
-  return whenThere(permitAll(permit, parts, { octets, asks }), (refusal) => refusal ?? octets)
+  const state = members?.get('requestState')
+  return whenThere(permitAll(permit, parts, { octets, asks }), (refusal) => {
+    if (refusal !== undefined || state === undefined) return refusal ?? octets
+    const sealed = sealRetry(permit.call, octets.toString('utf8', state.start, state.end), parts)
+    if (sealed === undefined) return badAnswer('requestState is too long')
+    return applyEdits(octets, [{ ...state, text: JSON.stringify(sealed) }])
+  })
 }
 
 /** One that is refused is the end of it: the server would take what is left for all of it. */

@@ -130,6 +130,14 @@ function editsOf(
       : []
   if (call.message.era !== 'modern') return renamed
   const most = { now: now(), listSecondsMax: limits.listSecondsMax, ageMilliseconds: 0 }
-  const ttlMs = String(timeToLive(call.caller, valueOf(answer, 'ttlMs'), most))
+  const ttlMs = isRetry(call)
+    ? '0'
+    : String(timeToLive(call.caller, valueOf(answer, 'ttlMs'), most))
   return [...renamed, ...setMembers(answer, { ttlMs, cacheScope: '"private"' })]
+}
+
+/** What was answered to somebody's input is nobody's to keep (MCP 2026-07-28, caching). */
+function isRetry({ message }: Permit['call']): boolean {
+  const { params } = message
+  return Object.hasOwn(params, 'inputResponses') || Object.hasOwn(params, 'requestState')
 }

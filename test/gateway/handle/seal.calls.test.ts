@@ -39,6 +39,7 @@ interface Kind {
   readonly again: 'works' | Refusal
 }
 
+const stateUnknown = { status: 400, why: 'params.requestState is none of this call' }
 const cursorUnknown = { status: 200, why: 'cursor is not known' }
 
 const kinds: Readonly<Record<HandleKind, Kind>> = {
@@ -74,11 +75,37 @@ const kinds: Readonly<Record<HandleKind, Kind>> = {
     elsewhere: cursorUnknown,
     again: 'works',
   },
+  requestState: {
+    async take(agent) {
+      const { body, headers } = modern('tools/call', { name: 'echo' })
+      const reply = await agent.post('/mcp/files', body, headers)
+      return String(reply.json.result?.['requestState'])
+    },
+    use(agent, requestState, where) {
+      const { body, headers } = modern('tools/call', { name: 'echo', requestState })
+      return agent.post(where === 'elsewhere' ? '/mcp/web' : '/mcp/files', body, headers)
+    },
+    worked: ({ json }) => Array.isArray(json.result?.['content']),
+    unknown: stateUnknown,
+    foreign: stateUnknown,
+    elsewhere: stateUnknown,
+    // Whether it was of use before only its server knows.
+    again: 'works',
+  },
 }
 
-/** Two pages of tools, by a cursor that anybody could guess. */
+/** Two pages of tools, by a cursor that anybody could guess, and one more turn of each call. */
 const answers: Answer = (message, response, request) => {
-  const { cursor } = (message.params ?? {}) as { readonly cursor?: unknown }
+  const { cursor, requestState } = (message.params ?? {}) as {
+    readonly cursor?: unknown
+    readonly requestState?: unknown
+  }
+  if (message.method === 'tools/call' && requestState !== 'its own') {
+    const result = '{"resultType":"input_required","requestState":"its own"}'
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.end(`{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":${result}}`)
+    return
+  }
   if (message.method !== 'tools/list' || request.headers['mcp-protocol-version'] !== '2026-07-28') {
     answerBoth({ name: 'files' })(message, response, request)
     return

@@ -115,6 +115,15 @@ test('a client that has not declared what a server asks for is told what it lack
   assert.ok(reply.json.error.data['decisionId'])
 })
 
+test('a state without a question is sealed, and told', async () => {
+  await using world = await open(needing('"requestState":"s3cret"'))
+  const agent = await world.agent(scopes)
+  const reply = await send(agent, { declared: {} })
+  const { resultType, requestState, ...more } = reply.json.result ?? {}
+  assert.deepEqual([resultType, more], ['input_required', {}])
+  assert.match(String(requestState), /^[A-Za-z0-9_-]{100,}$/)
+})
+
 const noAsk: Readonly<Record<string, readonly [result: string, code: number]>> = {
   'no object': [`"inputRequests":[${form}]`, -31403],
   null: ['"inputRequests":null', -31403],
@@ -134,6 +143,7 @@ const noAsk: Readonly<Record<string, readonly [result: string, code: number]>> =
     -32603,
   ],
   'a page without TLS': [`"inputRequests":{"a":${page.replace('https', 'http')}}`, -32603],
+  'a state that is too long': [`"requestState":"${'x'.repeat(16_400)}"`, -32603],
   'too many': [
     `"inputRequests":{${Array.from({ length: 65 }, (_, at) => `"${at}":${form}`).join(',')}}`,
     -32603,
