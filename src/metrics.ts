@@ -38,6 +38,8 @@ export type MetricName =
   | 'countersign_gateway_upstream_streams'
   | 'countersign_gateway_upstream_connections'
   | 'countersign_gateway_bad_tools_total'
+  | 'countersign_gateway_quarantined_total'
+  | 'countersign_gateway_trusted_total'
   | 'countersign_gateway_worker_exits_total'
   | 'countersign_trace_spans_total'
   | 'countersign_policy_evaluation_seconds'
@@ -92,6 +94,12 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     ['server'],
   ],
   countersign_gateway_bad_tools_total: ['counter', 'definitions left out as unfit', ['server']],
+  countersign_gateway_quarantined_total: [
+    'counter',
+    'definitions that nobody has approved',
+    ['server'],
+  ],
+  countersign_gateway_trusted_total: ['counter', 'definitions trusted on first use', ['server']],
   countersign_gateway_worker_exits_total: ['counter', 'workers that ended unasked', []],
   countersign_trace_spans_total: ['counter', 'spans for the collector', ['outcome']],
   countersign_policy_evaluation_seconds: ['histogram', 'one policy evaluation', ['entrypoint']],

@@ -511,6 +511,16 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a start with keys of handles that are missing, short, doubled or anybody’s to write is refused, and so is one of production without any',
     source: 'GHSA-g53w-w6mj-hrpp: a derivable secret',
   },
+  'gateway.definitions-approved-in-production': {
+    claim:
+      'in production no tool server is served of which nobody has approved the definitions, or said that they are trusted on first use',
+    source: 'OWASP MCP Top 10: tool poisoning; docs/OPERATING.md, production',
+  },
+  'gateway.first-use-remembered': {
+    claim:
+      'what is trusted on first use is what was seen first, in every process and after each start, and what cannot be remembered is not trusted',
+    source: 'MCP security best practices; docs/AUTHORIZATION.md, approving tools',
+  },
   'gateway.level-of-its-session': {
     claim: 'a level of logging is told to no server to which all callers are one',
     source: 'MCP 2025-11-25 logging: a level is that of a session',

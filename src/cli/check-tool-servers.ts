@@ -79,12 +79,13 @@ function judgeAll(
   { config, credential }: { readonly config: GatewayConfig; readonly credential: Credential },
 ): CheckedToolServers {
   const configured = config.upstreams.map(upstreamConfigOf)
-  const { trustDomain } = config
+  const { trustDomain, production, firstUseFolder } = config
   const ownNamespace = workloadOf(credential.svid.spiffeId)?.namespace ?? ''
   const { configs, verdicts } = chooseToolServers(toolServers, {
     trustDomain,
     ownNamespace,
     configured,
+    definitions: { production, remembers: firstUseFolder !== undefined },
   })
   const evidence = [
     ...verdicts

@@ -56,11 +56,13 @@ export async function followUpstreams(
     if (toolServers === undefined || namespace === undefined) {
       return { configs: configured, verdicts: [] }
     }
-    const { trustDomain } = config
+    const { trustDomain, production, firstUseFolder } = config
+    const definitions = { production, remembers: firstUseFolder !== undefined }
     return chooseToolServers(toolServers.list(), {
       trustDomain,
       ownNamespace: namespace,
       configured,
+      definitions,
     })
   }
   function take(replace: (configs: UpstreamConfigs) => void): void {

@@ -56,11 +56,14 @@ export interface GatewayConfig {
     readonly eras: readonly ('modern' | 'legacy')[]
     readonly timeoutSeconds: number
     readonly pins?: Readonly<Record<string, string>> | undefined
+    readonly trustOnFirstUse?: boolean | undefined
     readonly scopes?: readonly ToolScope[] | undefined
     readonly limits?: ServerLimits | undefined
   }[]
   /** Serves the ToolServers of the cluster, too. */
   readonly toolServers: boolean
+  /** Where definitions that are trusted on first use are remembered. */
+  readonly firstUseFolder?: string | undefined
   /** Folder of keys that handles are sealed with, or one such file, shared by all replicas; required in production. */
   readonly handleKeys?: string | undefined
   /** How long the watches on pods and revocations may be broken before calls are refused. */
@@ -132,6 +135,7 @@ const upstreamSchema = z
       .default(['modern']),
     timeoutSeconds: z.int().min(1).max(3600).default(60),
     pins: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)).optional(),
+    trustOnFirstUse: z.boolean().default(false),
     scopes: z.array(z.string()).optional(),
     limits: z.strictObject(serverLimitFields).optional(),
   })
@@ -148,10 +152,11 @@ const upstreamSchema = z
 
 /** A tool server of the configuration, as the gateway takes one. */
 export function upstreamConfigOf(upstream: GatewayConfig['upstreams'][number]): UpstreamConfig {
-  const { pins, scopes, limits, ...rest } = upstream
+  const { pins, trustOnFirstUse = false, scopes, limits, ...rest } = upstream
   return {
     ...rest,
     ...(pins === undefined ? {} : { pins }),
+    ...(trustOnFirstUse ? { trustOnFirstUse } : {}),
     ...(scopes === undefined ? {} : { scopes }),
     ...(limits === undefined ? {} : { limits }),
   }
@@ -177,6 +182,7 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
       origins: z.array(z.string().min(1)).default([]),
       upstreams: z.array(upstreamSchema).default([]),
       toolServers: z.boolean().default(false),
+      firstUseFolder: pathIn(folder).optional(),
       handleKeys: pathIn(folder).optional(),
       staleSecondsMax: z.int().min(5).max(3600).default(120),
       drain: z
@@ -220,12 +226,25 @@ function contradictionsOf({
   toolServers,
   trustDomain,
   limits,
+  production,
+  firstUseFolder,
 }: GatewayConfig): readonly Contradiction[] {
   const nobody =
     upstreams.length === 0 && !toolServers ? [{ path: ['upstreams'], message: 'want=1..' }] : []
   const conflicts = upstreamConflicts(upstreams, trustDomain)
   return [
     ...nobody,
+    ...upstreams.flatMap(({ pins, trustOnFirstUse }, index) => {
+      const at = (field: string, message: string): readonly Contradiction[] => [
+        { path: ['upstreams', index, field], message },
+      ]
+      if (trustOnFirstUse && firstUseFolder === undefined) {
+        return at('trustOnFirstUse', 'want=firstUseFolder, where first use is remembered')
+      }
+      return production && pins === undefined && !trustOnFirstUse
+        ? at('pins', 'required in production, or trustOnFirstUse: true')
+        : []
+    }),
     ...conflicts.map(({ index, field, message }) => ({
       path: ['upstreams', index, field],
       message,

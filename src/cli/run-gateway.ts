@@ -28,6 +28,7 @@ import {
   listenState,
   trustBundleState,
 } from './gateway-conditions.ts'
+import { openFirstUseFolder } from './first-use-folder.ts'
 import { followUpstreams } from './follow-upstreams.ts'
 import { keyOfThisStart, openHandleKeys } from './handle-keys.ts'
 import type { GatewayConfig } from './gateway-configuration.ts'
@@ -129,7 +130,9 @@ export async function openGateway(
   const { log, now, metrics } = options
   await using opened = new AsyncDisposableStack()
   const handleKeys = opened.use(await openHandleKeys(config, options))
-  const settings = { ...settingsOf(config), handleKeys }
+  const firstUse =
+    config.firstUseFolder === undefined ? undefined : openFirstUseFolder(config.firstUseFolder, log)
+  const settings = { ...settingsOf(config), handleKeys, firstUse }
   const policy = opened.use(await openPolicy(config.policy, { log, metrics }))
   const board = createBoard(conditionNames)
   board.set('policy', () => policy.condition())

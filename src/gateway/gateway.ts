@@ -15,6 +15,7 @@ import { coalesce } from './caller/coalesce.ts'
 import { createServerJudge } from './caller/judge.ts'
 import type { NamespaceSource, PodSource } from './caller/workload-sources.ts'
 import { createCatalogues } from './catalogue/catalogues.ts'
+import { createQuarantine, type FirstUse } from './catalogue/pins.ts'
 import { createDoors } from './door/doors.ts'
 import { openListener } from './door/listener.ts'
 import { createCallHandler } from './handle-call.ts'
@@ -70,6 +71,8 @@ export interface GatewayOptions {
   readonly probes?: boolean | undefined
   /** What handles are sealed with, the same on all replicas; one is made at start when absent. */
   readonly handleKeys?: HandleKeySource | undefined
+  /** What is trusted on first use is remembered there; without it nothing is. */
+  readonly firstUse?: FirstUse | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly delay?: Delay | undefined
@@ -122,7 +125,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const tokens = createTokenSigner({ credential, now })
   const refusals = createRefusalLog({ log })
   const judge: Parts['judge'] = (caller) => callers.judge(caller)
-  const made = { upstreams, sessions, catalogueOf, decisions, turns, judge, tokens }
+  const made = { upstreams, sessions, ...permits.known, turns, judge, tokens }
   const parts = createParts(options, limits, made)
   const handle = createCallHandler({
     unmet: createReadiness(options.ready),
@@ -190,16 +193,20 @@ function judgeServersAgain(
 
 /** Whether calls may be made, and what is counted for that. */
 function createPermits(
-  { workers, now, log, metrics }: GatewayOptions,
+  { workers, firstUse, now, log, metrics }: GatewayOptions,
   limits: GatewayLimits,
   made: Pick<Parts, 'decisions' | 'catalogueOf'>,
 ): {
+  /** What listing is decided with, too. */
+  readonly known: Pick<Parts, 'decisions' | 'catalogueOf' | 'quarantineOf'>
   readonly authorize: ReturnType<typeof createAuthorize>
   readonly counted: () => CallLimits['size']
 } {
   const callLimits = createCallLimits({ ...limits, workers, now })
   const carryOut = createCarryOut({ ...made, callLimits, log, metrics })
-  return { authorize: createAuthorize({ ...made, carryOut }), counted: () => callLimits.size }
+  const known = { ...made, quarantineOf: createQuarantine({ firstUse, log, metrics }) }
+  const authorize = createAuthorize({ ...known, carryOut })
+  return { known, authorize, counted: () => callLimits.size }
 }
 
 /** What serving works with. */
@@ -208,7 +215,14 @@ function createParts(
   limits: GatewayLimits,
   made: Pick<
     Parts,
-    'upstreams' | 'sessions' | 'catalogueOf' | 'decisions' | 'turns' | 'judge' | 'tokens'
+    | 'upstreams'
+    | 'sessions'
+    | 'catalogueOf'
+    | 'quarantineOf'
+    | 'decisions'
+    | 'turns'
+    | 'judge'
+    | 'tokens'
   >,
 ): Parts {
   // Longer than the wait, so that of many callers one alone waits for what is away.

@@ -10,6 +10,8 @@ const ofServer = [
   'countersign_gateway_upstream_streams',
   'countersign_gateway_upstream_connections',
   'countersign_gateway_bad_tools_total',
+  'countersign_gateway_quarantined_total',
+  'countersign_gateway_trusted_total',
 ] as const
 
 /** A tool server that is gone is shown no longer: who may name ever new ones would make the page grow for ever. */

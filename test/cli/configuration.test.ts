@@ -21,6 +21,7 @@ trustDomain: agents.example
 credentialBundle: /var/run/countersign/credential-bundle.pem
 trustBundle: /var/run/countersign/trust-bundle.pem
 hosts: [gateway.example]
+production: false
 decisionLog: { file: decisions.jsonl }
 upstreams:
   - { server: github, url: 'https://github.tools.svc/mcp', spiffeId: 'spiffe://agents.example/ns/tools/sa/github' }
@@ -119,7 +120,30 @@ test('a tool server has scopes and limits of its own', async () => {
   assert.deepEqual(upstreams[0]?.limits, { upstreamConnectionsMax: 4 })
 })
 
+const inProduction = (member: string): string =>
+  `${withMember(member).replace('production: false', '')}firstUseFolder: first-use\n`
+
+test('in production a tool server with pins is taken, and one that is trusted on first use', async () => {
+  for (const member of ['pins: {}', 'trustOnFirstUse: true']) {
+    const { firstUseFolder } = await readConfiguration(
+      await file(inProduction(member)),
+      gatewaySchema,
+    )
+    assert.equal(firstUseFolder, join(folder, 'first-use'))
+  }
+})
+
 const brokenGateway: readonly [string, string, RegExp][] = [
+  [
+    'a tool server in production of which nobody has approved anything',
+    inProduction('eras: [modern]'),
+    /upstreams\.0\.pins: required in production, or trustOnFirstUse: true/,
+  ],
+  [
+    'first use that is remembered nowhere',
+    withMember('trustOnFirstUse: true'),
+    /upstreams\.0\.trustOnFirstUse: want=firstUseFolder, where first use is remembered/,
+  ],
   ['scopes of no tool', withMember('scopes: []'), /upstreams\.0\.scopes: list .* is empty/],
   [
     'a scope that names a server',

@@ -30,6 +30,7 @@ trustDomain: agents.example
 credentialBundle: /var/run/countersign/credential-bundle.pem
 trustBundle: /var/run/countersign/trust-bundle.pem
 hosts: [gateway.example]
+production: false
 decisionLog: { file: decisions.jsonl }
 upstreams:
 ${lines.join('\n')}
@@ -109,6 +110,7 @@ function cluster(
       eras: ['modern'],
       timeoutSeconds: 60,
       pins: undefined,
+      trustOnFirstUse: false,
       scopes: undefined,
       limits: undefined,
     },

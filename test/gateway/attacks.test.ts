@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { requirement } from '../requirements.ts'
 import { filesUnder, packageImports } from '../support/source-tree.ts'
@@ -163,6 +165,44 @@ test('what a call says stands in its body, and a name that could stand elsewhere
   assert.equal(call?.body, body)
   assert.equal(call.headers['mcp-name'], 'echo')
   assert.deepEqual([...new Set(lines)], ['POST /mcp'])
+})
+
+test('nothing that a definition, a prompt or a resource names is ever fetched', async () => {
+  requirement('attack.server-side-requests')
+  let connections = 0
+  const bait = createServer(() => (connections += 1)).listen(0, '127.0.0.1')
+  await once(bait, 'listening')
+  const at = `http://127.0.0.1:${(bait.address() as AddressInfo).port}`
+  const icons = [{ src: `${at}/icon.png`, mimeType: 'image/png', sizes: ['48x48'] }]
+  const schema = {
+    $schema: `${at}/dialect`,
+    $id: `${at}/schema`,
+    type: 'object',
+    allOf: [{ $ref: `${at}/all` }, { $dynamicRef: `${at}/dynamic#a` }],
+    properties: { path: { $ref: `${at}/path.json#/$defs/path` } },
+  }
+  const tool = JSON.stringify({
+    name: 'echo',
+    icons,
+    inputSchema: schema,
+    outputSchema: { $ref: `${at}/output` },
+    annotations: { title: at },
+    _meta: { 'example/license': `${at}/license`, url: at },
+  })
+  await using world = await openWorld({ answers: { files: answerBoth({ tools: [tool] }) } })
+  const agent = await world.agent()
+  try {
+    for (const way of ways) {
+      const listed = await ask(agent, way, 'tools/list', {})
+      assert.ok(listed.text.includes('icon.png'), listed.text)
+      const name = way.door === '/mcp' ? 'files_echo' : 'echo'
+      const called = await ask(agent, way, 'tools/call', { name, arguments: { path: at, url: at } })
+      assert.ok(called.json.result, called.text)
+    }
+    assert.equal(connections, 0)
+  } finally {
+    bait.close()
+  }
 })
 
 /** What starts processes, runs text as code, or loads what a text names. */

@@ -3,6 +3,7 @@ import { agentMutations } from './agent.ts'
 import { attackMutations } from './attacks.ts'
 import { decideMutations } from './decide.ts'
 import { changeMutations } from './changes.ts'
+import { definitionMutations } from './definitions.ts'
 import { federationMutations } from './federation.ts'
 import { handleMutations } from './handles.ts'
 import { listMutations } from './lists.ts'
@@ -459,6 +460,7 @@ export const mutations: readonly Mutation[] = [
   ...policyMutations,
   ...decideMutations,
   ...changeMutations,
+  ...definitionMutations,
   ...federationMutations,
   ...handleMutations,
   ...listMutations,

@@ -36,6 +36,9 @@
 {{- $servers := list -}}
 {{- $ids := dict -}}
 {{- range $values.gateway.upstreams -}}
+{{- if and $values.production (not (hasKey . "pins")) (not .trustOnFirstUse) -}}
+{{- $problems = append $problems (printf "gateway.upstreams: server %s: pins are required in production, or trustOnFirstUse: true" .server) -}}
+{{- end -}}
 {{- $twin := get $ids .spiffeId -}}
 {{- if and $twin (ne $twin .server) -}}
 {{- $problems = append $problems (printf "gateway.upstreams: servers %s and %s have one spiffeId, %s" $twin .server .spiffeId) -}}

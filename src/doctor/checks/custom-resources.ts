@@ -21,7 +21,7 @@ const toolServer: Wanted = {
   kind: 'ToolServer',
   plural: 'toolservers',
   version: 'v1alpha1',
-  revision: 2,
+  revision: 3,
   without: 'no tool server is served that only a ToolServer names',
 }
 

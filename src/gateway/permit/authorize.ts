@@ -2,7 +2,7 @@ import type { Call } from '../call.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Definition } from '../catalogue/definition.ts'
-import { quarantineOf } from '../catalogue/pins.ts'
+import type { Quarantine } from '../catalogue/pins.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import { servesTool } from '../upstream/upstream.ts'
@@ -26,6 +26,7 @@ export interface Permit {
 export interface AuthorizeOptions {
   readonly decisions: Decisions
   readonly catalogueOf: Catalogues
+  readonly quarantineOf: Quarantine
   readonly carryOut: CarryOut
 }
 
@@ -34,7 +35,7 @@ export interface AuthorizeOptions {
  * obligations. The ceilings stand first, so that nobody makes the gateway ask an upstream about a tool outside of them.
  */
 export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon<Permit | Refused> {
-  const { decisions, catalogueOf, carryOut } = options
+  const { decisions, catalogueOf, quarantineOf, carryOut } = options
 
   function authorizeFound(
     call: Call,

@@ -10,7 +10,7 @@ import type { Offer } from '../catalogue/offer.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Log } from '../../log.ts'
 import { isRefused, type Refused } from '../refusal.ts'
-import { quarantineOf } from '../catalogue/pins.ts'
+import type { Quarantine } from '../catalogue/pins.ts'
 import type { Turns } from '../turns.ts'
 import { servesTool, type Upstream } from '../upstream/upstream.ts'
 
@@ -36,11 +36,11 @@ export async function filterPages(
   pages: readonly Page[],
   filtering: Filtering,
 ): Promise<Filtered | Refused> {
-  const { catalogueOf, decisions, log } = filtering
+  const { decisions, log } = filtering
   const isOfTools = call.message.method === 'tools/list'
   const listed = await Promise.all(
     pages.map((page) =>
-      isOfTools ? toolsOf(call, catalogueOf, page) : offersOf(call, filtering, page),
+      isOfTools ? toolsOf(call, filtering, page) : offersOf(call, filtering, page),
     ),
   )
   const { items, cut } = withinShares(log, listed)
@@ -69,6 +69,7 @@ export interface Filtered {
 export interface Filtering {
   readonly turns: Turns
   readonly catalogueOf: Catalogues
+  readonly quarantineOf: Quarantine
   readonly decisions: Decisions
   readonly log: Log
 }
@@ -105,7 +106,7 @@ function withinShares(
 
 async function toolsOf(
   { caller, message }: Call,
-  catalogueOf: Catalogues,
+  { catalogueOf, quarantineOf }: Filtering,
   { upstream, answer }: Page,
 ): Promise<readonly Listed[]> {
   const catalogue = catalogueOf(upstream, message.era)

@@ -4,6 +4,7 @@ import type { TokenSigner } from '../../token/sign.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { Judgement } from '../caller/judge.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
+import type { Quarantine } from '../catalogue/pins.ts'
 import type { Reply } from '../door/reply.ts'
 import type { Seal } from '../handle/seal.ts'
 import type { GatewayLimits } from '../limits.ts'
@@ -23,6 +24,7 @@ export interface Parts {
   readonly absences: Absences
   readonly sessions: HeldSessions
   readonly catalogueOf: Catalogues
+  readonly quarantineOf: Quarantine
   readonly decisions: Decisions
   readonly listenings: Listenings
   /** Ends one open stream of changes each, in order. */

@@ -164,6 +164,7 @@ function parseSpec(raw: unknown): ToolServerSpec {
       max: 3600,
       without: 60,
     }),
+    trustOnFirstUse: flag(spec['trustOnFirstUse'], 'spec.trustOnFirstUse'),
     pins: spec['pins'] === undefined ? undefined : digests(readTextMap(pins, 'spec.pins')),
     scopes: spec['scopes'] === undefined ? undefined : readTextList(spec['scopes'], 'spec.scopes'),
     limits: spec['limits'] === undefined ? undefined : limits(spec['limits']),
@@ -187,6 +188,11 @@ function integer(
     'kubernetes/object',
     `${at}: want=${min}..${max} got=${read ?? 'nothing'}`,
   )
+}
+
+function flag(value: unknown, at: string): boolean {
+  if (value === undefined || typeof value === 'boolean') return value ?? false
+  throw new CountersignError('kubernetes/object', `${at}: want=true or false`)
 }
 
 /** What stands in an URL as it is; no query, which would stand in the log too. */

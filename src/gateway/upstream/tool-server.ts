@@ -26,6 +26,7 @@ export interface ToolServerSpec {
   readonly eras: readonly Era[]
   readonly timeoutSeconds: number
   readonly pins: Readonly<Record<string, string>> | undefined
+  readonly trustOnFirstUse: boolean
   /** Tools and prefixes, as behind the colon of a tool scope. */
   readonly scopes: readonly string[] | undefined
   readonly limits: ServerLimits | undefined
@@ -69,6 +70,14 @@ export interface Choosing {
   readonly ownNamespace: string
   /** Those of the configuration come first, whatever a resource says. */
   readonly configured: readonly UpstreamConfig[]
+  readonly definitions: Demands
+}
+
+/** What is demanded of definitions, and what of them can be remembered. */
+export interface Demands {
+  /** Of each that it has pins, or is trusted on first use. */
+  readonly production: boolean
+  readonly remembers: boolean
 }
 
 /** Of one namespace but the gateway's own, so that who may write there takes nothing of others; and of the cluster. */
@@ -83,7 +92,7 @@ const toolServersMax = 1000
  */
 export function chooseToolServers(
   toolServers: readonly ToolServer[],
-  { trustDomain, ownNamespace, configured }: Choosing,
+  { trustDomain, ownNamespace, configured, definitions }: Choosing,
 ): Chosen {
   const configs = [...configured]
   const known = createKnownUpstreams(trustDomain)
@@ -99,6 +108,8 @@ export function chooseToolServers(
     }
     const config = configOf(toolServer, trustDomain, ownNamespace)
     if ('reason' in config) return config
+    const lacking = lackOf(config, definitions)
+    if (lacking !== undefined) return invalid(lacking)
     const [conflict] = known.conflictsOf(config)
     if (conflict !== undefined) return taken(conflict)
     return configs.length - configured.length < toolServersMax
@@ -168,7 +179,8 @@ function configOf(
     const message = `spec.namespace: want=its own, or a ToolServer in ${ownNamespace} got=${at}`
     return { reason: 'NamespaceNotAllowed', message }
   }
-  const { service, serviceAccount, eras, timeoutSeconds, pins, scopes, limits } = spec
+  const { service, serviceAccount, eras, timeoutSeconds, pins, scopes, limits, trustOnFirstUse } =
+    spec
   try {
     return {
       server,
@@ -179,6 +191,7 @@ function configOf(
       eras,
       timeoutSeconds,
       ...(pins === undefined ? {} : { pins }),
+      ...(trustOnFirstUse ? { trustOnFirstUse } : {}),
       ...(scopes === undefined
         ? {}
         : { scopes: fieldAt('spec.scopes', () => parseServerScopes(server, scopes)) }),
@@ -189,6 +202,18 @@ function configOf(
     if (!(error instanceof CountersignError)) throw error
     return invalid(error.message)
   }
+}
+
+function lackOf(
+  { pins, trustOnFirstUse = false }: UpstreamConfig,
+  { production, remembers }: Demands,
+): string | undefined {
+  if (trustOnFirstUse && !remembers) {
+    return 'spec.trustOnFirstUse: the gateway has no firstUseFolder, where first use is remembered'
+  }
+  return production && pins === undefined && !trustOnFirstUse
+    ? 'spec.pins: required by a gateway in production, or spec.trustOnFirstUse: true'
+    : undefined
 }
 
 /** What a parser says, with the field before it. */

@@ -29,6 +29,8 @@ export interface UpstreamConfig {
   readonly timeoutSeconds?: number
   /** Approved definitions: the digest of each tool that may be called. */
   readonly pins?: Readonly<Record<string, string>>
+  /** A tool without a pin may be called as it was seen first. */
+  readonly trustOnFirstUse?: boolean
   /** The tools that it is asked for at most, whoever asks. Without: all that it has. */
   readonly scopes?: readonly ToolScope[]
   readonly limits?: ServerLimits

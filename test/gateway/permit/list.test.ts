@@ -24,6 +24,7 @@ test('a list is not given to a caller that has ended or gone while it was read',
     const call = { caller, message, arrived: { response } } as unknown as Call
     const filtering = {
       turns: createTurns(),
+      quarantineOf: () => undefined,
       catalogueOf: () => ({
         async learn() {
           if (what === 'ends') caller.ended = identityRefusal('certificate is revoked')

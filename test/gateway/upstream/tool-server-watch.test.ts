@@ -63,6 +63,7 @@ test('tool servers are read with what they leave out', async () => {
     eras: ['legacy', 'modern'],
     timeoutSeconds: 5,
     pins,
+    trustOnFirstUse: true,
     scopes: ['read_*', 'echo'],
     limits: { answerBytesMax: 4096, upstreamConnectionsMax: 2 },
   }
@@ -82,6 +83,7 @@ test('tool servers are read with what they leave out', async () => {
         eras: ['modern'],
         timeoutSeconds: 60,
         pins: undefined,
+        trustOnFirstUse: false,
         scopes: undefined,
         limits: undefined,
       },
@@ -107,6 +109,7 @@ for (const [what, spec] of Object.entries({
       Array.from({ length: 800 }, (_, at) => [`tool_${at}`, 'a'.repeat(64)]),
     ),
   },
+  'a truth that is a text': { ...least, trustOnFirstUse: 'yes' },
   'a pin that is no digest': { ...least, pins: { echo: 'abc' } },
   'limits that are none': { ...least, limits: 3 },
   'a limit that is none': { ...least, limits: { upstreamConnectionsMax: 0 } },

@@ -30,6 +30,7 @@ function toolServer(place: string, spec: Spec = {}, createdAt = 1): ToolServer {
       eras: ['modern'],
       timeoutSeconds: 60,
       pins: undefined,
+      trustOnFirstUse: false,
       scopes: undefined,
       limits: undefined,
       ...spec,
@@ -37,8 +38,12 @@ function toolServer(place: string, spec: Spec = {}, createdAt = 1): ToolServer {
   }
 }
 
-function choose(toolServers: readonly ToolServer[], configured: Chosen['configs'] = []): Chosen {
-  return chooseToolServers(toolServers, { trustDomain, ownNamespace, configured })
+function choose(
+  toolServers: readonly ToolServer[],
+  configured: Chosen['configs'] = [],
+  definitions = { production: false, remembers: false },
+): Chosen {
+  return chooseToolServers(toolServers, { trustDomain, ownNamespace, configured, definitions })
 }
 
 function served({ configs }: Chosen): readonly string[] {
@@ -66,6 +71,26 @@ test('a tool server speaks for its own namespace, which stands before its name',
         'served as research--search, which has to prove spiffe://test.example/ns/research/sa/finder',
     },
   ])
+})
+
+test('in production each has pins or is trusted on first use, where that can be remembered', () => {
+  requirement('gateway.definitions-approved-in-production')
+  const pins = { find: 'a'.repeat(64) }
+  const all = [
+    toolServer('a/plain'),
+    toolServer('a/pinned', { pins }),
+    toolServer('a/first', { trustOnFirstUse: true }),
+  ]
+  const chosenBy = (production: boolean, remembers: boolean): readonly string[] =>
+    refusedOf(choose(all, [], { production, remembers }))
+  const unpinned =
+    'a/plain Invalid: spec.pins: required by a gateway in production, or spec.trustOnFirstUse: true'
+  const forgotten =
+    'a/first Invalid: spec.trustOnFirstUse: the gateway has no firstUseFolder, where first use is remembered'
+  assert.deepEqual(chosenBy(true, true), [unpinned])
+  assert.deepEqual(chosenBy(false, true), [])
+  assert.deepEqual(chosenBy(false, false), [forgotten])
+  assert.deepEqual(chosenBy(true, false), [forgotten, unpinned])
 })
 
 test('what is known of it takes the share of its namespace, and of one in that of the gateway the share of operators', () => {
