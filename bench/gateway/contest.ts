@@ -16,6 +16,8 @@ export interface Setting {
   readonly upstreamSpiffeId: string
   /** The longest that a caller may keep a list, in seconds; the gateway's own unless told. */
   readonly listSecondsMax?: number
+  /** The most streams of changes; the gateway's own unless told. */
+  readonly upstreamStreamsMax?: number
 }
 
 /** What runs: each says where it listens, and closes in order. */
@@ -87,7 +89,7 @@ function listText(others: number, more: (index: number) => string): string {
   return JSON.stringify({ jsonrpc: '2.0', id: 1, result: { ...result, cacheScope: 'public' } })
 }
 
-function request(method: string, params: object): string {
+export function request(method: string, params: object): string {
   const meta = {
     'io.modelcontextprotocol/protocolVersion': '2026-07-28',
     'io.modelcontextprotocol/clientInfo': { name: 'bench', version: '1' },

@@ -53,7 +53,11 @@ export async function openParts(setting: Setting): Promise<Parts> {
 export async function runGateway(setting: Setting): Promise<Running> {
   const parts = await openParts(setting)
   const unchanging = { onChange: () => () => {} }
-  const { listSecondsMax } = setting
+  const { listSecondsMax, upstreamStreamsMax } = setting
+  const limits = {
+    ...(listSecondsMax === undefined ? {} : { listSecondsMax }),
+    ...(upstreamStreamsMax === undefined ? {} : { upstreamStreamsMax }),
+  }
   const gateway = await createGateway({
     ...parts,
     listen: { host: '127.0.0.1', port: 0 },
@@ -71,7 +75,7 @@ export async function runGateway(setting: Setting): Promise<Running> {
     hosts: ['gateway.bench'],
     origins: [],
     drain: { graceSeconds: 0 },
-    ...(listSecondsMax === undefined ? {} : { limits: { listSecondsMax } }),
+    limits,
     now: Date.now,
   })
   return {
