@@ -246,7 +246,7 @@ test('an upstream with another identity than the configured one is sent nothing'
 })
 
 for (const [what, text] of Object.entries({
-  'a result that asks for input': '"resultType":"input_required","inputRequests":{}',
+  'a complete result that asks for input': '"resultType":"complete","inputRequests":{}',
   'a result of an unknown type': '"resultType":"task"',
 })) {
   test(`${what} is refused whole, with a decision of its own`, async () => {

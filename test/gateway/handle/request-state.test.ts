@@ -50,7 +50,10 @@ test('of a state that is changed in any character, cut or made longer, nothing o
   const changed = fc.oneof(
     fc.nat(sealed.length - 1).map((at) => sealed.slice(0, at)),
     fc
-      .tuple(fc.nat(sealed.length - 1), fc.constantFrom(...'AZaz09-_=+/ é'))
+      .tuple(
+        fc.nat(sealed.length - 1),
+        fc.constantFrom('A', 'z', '0', '-', '_', '=', '+', ' ', 'é'),
+      )
       .map(([at, by]) => sealed.slice(0, at) + by + sealed.slice(at + 1)),
     fc.string({ unit: 'binary' }).map((more) => sealed + more),
     fc.string({ unit: 'binary' }),
