@@ -576,6 +576,16 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a body takes at most twice its octets of memory at a tool server, in whatever pieces it comes',
     source: 'RFC 9112 §7.1: a chunk may have one octet',
   },
+  'gateway.eras-meet': {
+    claim:
+      'between eras the envelope alone is translated, and the same ceilings, pins and rules hold as within one',
+    source: 'issue 9 §2; MCP 2026-07-28 and 2025-11-25 base protocol',
+  },
+  'gateway.shared-session-of-one-pod': {
+    claim:
+      'a session that the gateway opens for clients without sessions is of one pod, ends with it, and no two requests in it have one id',
+    source: 'CVE-2026-25536: answers that cross; MCP 2025-11-25 security best practices',
+  },
   'gateway.upstream-told-apart': {
     claim: 'a tool server of another trust domain, or one SPIFFE ID behind two servers, is refused',
     source: 'SPIFFE-ID §2; docs/AUTHORIZATION.md',

@@ -52,6 +52,8 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/gateway/handle': [...gatewayGround, 'src/mcp'],
   'src/gateway/upstream': [...gatewayGround, 'src/mcp', 'src/identity', 'src/pki'],
   'src/gateway/catalogue': [...gatewayGround, 'src/gateway/upstream', 'src/mcp', 'src/policy'],
+  // Text in, text out: what it translates knows no call.
+  'src/gateway/translate': ['src/mcp'],
   'src/gateway/trace': [...gatewayGround, 'src/mcp'],
   'src/gateway/call.ts': [
     'src/mcp',
@@ -66,6 +68,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/gateway/address.ts': [
     ...gatewayGround,
     'src/mcp',
+    'src/gateway/translate',
     'src/gateway/call.ts',
     'src/gateway/door',
     'src/gateway/handle',
@@ -77,6 +80,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/identity',
     'src/pki',
     'src/policy',
+    'src/gateway/translate',
     'src/gateway/call.ts',
     'src/gateway/caller',
     'src/gateway/door',
@@ -88,6 +92,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     ...gatewayGround,
     'src/mcp',
     'src/token',
+    'src/gateway/translate',
     'src/gateway/trace',
     'src/gateway/call.ts',
     'src/gateway/caller',
@@ -104,6 +109,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/pki',
     'src/policy',
     'src/token',
+    'src/gateway/translate',
     'src/gateway/trace',
     'src/gateway/address.ts',
     'src/gateway/call.ts',
@@ -220,6 +226,7 @@ const testsWithoutSource: Readonly<Record<string, string>> = {
   'test/documents.test.ts': 'docs',
   'test/policy/plan/differential.test.ts': 'the plan against the module of the same rules',
   'test/gateway/attacks.test.ts': 'classes of attack, through the doors',
+  'test/gateway/eras.test.ts': 'agents of one era at servers of the other, through the doors',
   'test/gateway/expired.test.ts':
     'a certificate that is over, in every way that TLS lets it be used',
   'test/gateway/identity-lifetime.test.ts': 'what ends a connection that stands',

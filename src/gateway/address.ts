@@ -1,9 +1,10 @@
-import type { Era, NotificationMessage, RequestMessage } from '../mcp/message.ts'
-import { versionsOf } from '../mcp/revisions.ts'
+import type { NotificationMessage, RequestMessage } from '../mcp/message.ts'
+import { problemCodes } from '../mcp/problem.ts'
 import type { About, OfferKind, Target } from './call.ts'
 import type { Door } from './door/arrived.ts'
 import { splitName, splitUri } from './federated-name.ts'
-import { badRequest, refused, unknownTarget, type Refused } from './refusal.ts'
+import { badRequest, isRefused, refused, unknownTarget, type Refused } from './refusal.ts'
+import { isAcross } from './translate/era.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
 /** What says to whom a message goes. */
@@ -14,23 +15,31 @@ export interface Addressed {
   readonly about: About
 }
 
-/** The revisions that are spoken at a door: what some upstream behind it speaks. */
-export function versionsAt(
-  door: Door,
-  upstreams: ReadonlyMap<string, Upstream>,
-): readonly string[] {
-  if (door.kind === 'one') return versionsOf(upstreams.get(door.server)?.config.eras ?? eras)
-  const behind = [...upstreams.values()]
-  return versionsOf(eras.filter((era) => behind.some(({ config }) => config.eras.includes(era))))
-}
-
-const eras: readonly Era[] = ['modern', 'legacy']
-
 /**
- * Which upstream is meant, and what of it. Only configuration names upstreams. An upstream is not there for a client of an era that
- * it does not speak: messages are never translated between eras.
+ * Which upstream is meant, and what of it. Only configuration names upstreams. Of which era the caller is makes no difference: what is
+ * said to a server of the other one is translated.
  */
 export function address(
+  addressed: Addressed,
+  upstreams: ReadonlyMap<string, Upstream>,
+): Target | Refused {
+  const target = findTarget(addressed, upstreams)
+  if (isRefused(target)) return target
+  const { era, params } = addressed.message
+  if (target.upstream === undefined || !isAcross(era, target.upstream.config)) return target
+  // What goes on with a call was asked for by a modern server, and none is asked through the other era.
+  const member = continuing.find((each) => Object.hasOwn(params, each))
+  return member === undefined ? target : refuse(notCarried(member))
+}
+
+const continuing = ['requestState', 'inputResponses'] as const
+
+function notCarried(member: string): Refused['refusal'] {
+  const message = `params.${member} is not carried to a tool server of the other era`
+  return { status: 400, code: problemCodes.invalidParams, message }
+}
+
+function findTarget(
   addressed: Addressed,
   upstreams: ReadonlyMap<string, Upstream>,
 ): Target | Refused {
@@ -65,7 +74,7 @@ function addressOfAll(
   const { name: text = '', named } = message
   const { server, name } = named === 'uri' || named === 'ref.uri' ? splitUri(text) : splitName(text)
   const upstream = upstreams.get(server)
-  if (upstream?.config.eras.includes(message.era) !== true) return refuse(unknownTarget(message))
+  if (upstream === undefined) return refuse(unknownTarget(message))
   return targetOf(addressed, upstream, name)
 }
 

@@ -109,9 +109,9 @@ const defaultDrain: DrainTimes = { graceSeconds: 5, callSecondsMax: 10 }
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { listen, credential, now, log, metrics, staleSecondsMax = 120 } = options
   const limits = { ...defaultLimits, ...options.limits }
-  const tools = openUpstreams(options, limits)
+  const tools = openUpstreams(options, limits, (server) => sessions.forgetServer(server))
   const { current: upstreams } = tools
-  const sessions = holdSessions(upstreams, limits)
+  const { sessions, ending } = holdSessions(upstreams, { now, shares: limits })
   const identityEnded = (owner: string): void => endSessions(sessions.endOwner(owner), upstreams)
   const callers = createCallers({ ...options, staleSecondsMax, limits, identityEnded })
   // After the callers do: who has ended is told that, and not that a server has.
@@ -148,11 +148,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     limits,
     endConnections: () => callers.close(),
   })
-  const { port } = listener
   let draining = false
   return {
-    port,
-    url: `https://${listen.host}:${port}`,
+    port: listener.port,
+    url: `https://${listen.host}:${listener.port}`,
     get draining() {
       return draining
     },
@@ -171,6 +170,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       for (const end of parts.listens.members()) end()
       await listener.close({ ...defaultDrain, ...options.drain })
       unlisten()
+      clearInterval(ending)
       refusals.close()
       await tools.close()
     },
@@ -239,11 +239,18 @@ function createParts(
   return { ...made, listenings, listens, absences, seal, limits, now, log }
 }
 
+/** What is opened for clients without sessions is ended when none of them has used it for so long. */
+const unusedMilliseconds = 600_000
+
 function holdSessions(
   upstreams: ReadonlyMap<string, Upstream>,
-  shares: SharePercents,
-): HeldSessions {
-  return createHeldSessions({ shares, close: (held) => endSessions([held], upstreams) })
+  { shares, now }: { readonly shares: SharePercents; readonly now: () => number },
+): { readonly sessions: HeldSessions; readonly ending: NodeJS.Timeout } {
+  const close = (held: Held): void => endSessions([held], upstreams)
+  const sessions = createHeldSessions({ shares, now, close })
+  const endUnused = (): void =>
+    endSessions(sessions.endUnused(now() - unusedMilliseconds), upstreams)
+  return { sessions, ending: setInterval(endUnused, unusedMilliseconds / 10).unref() }
 }
 
 /** Tells upstreams that sessions are over, and waits for none. */
@@ -255,7 +262,11 @@ function endSessions(held: readonly Held[], upstreams: ReadonlyMap<string, Upstr
   }
 }
 
-function openUpstreams(options: GatewayOptions, limits: GatewayLimits): Upstreams {
+function openUpstreams(
+  options: GatewayOptions,
+  limits: GatewayLimits,
+  removed: (server: string) => void,
+): Upstreams {
   const refuses = createServerJudge(options)
   const create = (config: UpstreamConfig): Upstream => {
     const own = limitsOfServer(limits, config.limits)
@@ -268,7 +279,10 @@ function openUpstreams(options: GatewayOptions, limits: GatewayLimits): Upstream
   return createUpstreams(options.upstreams, {
     create,
     log: options.log,
-    removed: (server) => forgetServer(options.metrics, server),
+    removed(server) {
+      forgetServer(options.metrics, server)
+      removed(server)
+    },
   })
 }
 

@@ -7,7 +7,7 @@ import { isProblem } from '../mcp/problem.ts'
 import { readableId } from '../mcp/readable-id.ts'
 import { argumentsText, type ArgumentsText } from '../policy/asked.ts'
 import type { Condition } from '../readiness.ts'
-import { address, versionsAt } from './address.ts'
+import { address } from './address.ts'
 import type { Caller } from './caller/caller.ts'
 import type { Callers } from './caller/connections.ts'
 import type { Arrived } from './door/arrived.ts'
@@ -220,7 +220,6 @@ function readCall(
   const { door, request } = arrived
   const message = parseMessage(body, request.rawHeaders, {
     bodyBytesMax: limits.bodyBytesMax,
-    versions: versionsAt(door, upstreams),
   })
   if (isProblem(message)) {
     known.rawId = message.rawId

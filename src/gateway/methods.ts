@@ -20,6 +20,7 @@ import { acceptAll, cancelAll, notify } from './serve/notify.ts'
 import { read } from './serve/read.ts'
 import { setLevel, setLevelOfAll } from './serve/set-level.ts'
 import type { Serve } from './serve/serve.ts'
+import { isAcross } from './translate/era.ts'
 
 /** What happens to a method: in which eras it is served, what it is about, and what is done at each door. */
 export interface Method {
@@ -35,12 +36,18 @@ const pong: Serve = (_, reply) => {
   replyResult(reply, {})
   return undefined
 }
+/** A modern server knows no ping; that the gateway answers is all that a client can learn. */
+const ping: Serve = (permit, reply, parts) => {
+  const { message, target } = permit.call
+  const isModern = target.upstream !== undefined && isAcross(message.era, target.upstream.config)
+  return isModern ? pong(permit, reply, parts) : forward(permit, reply, parts)
+}
 
 /** What the gateway serves. Whatever is not here is refused by name. */
 const methods: Readonly<Record<string, Method>> = {
   'server/discover': row('request', ['modern'], 'server', discover, discoverAll),
   initialize: row('request', ['legacy'], 'server', initialize, initializeAll),
-  ping: row('request', ['legacy'], 'server', forward, pong),
+  ping: row('request', ['legacy'], 'server', ping, pong),
   'tools/list': row('request', both, 'server', list, listAll),
   'tools/call': row('request', both, 'tool', forward, forward),
   'prompts/list': row('request', both, 'server', list, listAll),

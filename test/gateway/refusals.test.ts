@@ -266,24 +266,6 @@ const cases: readonly Case[] = [
     message: 'server is not known',
   },
   {
-    title: 'a modern client at a legacy upstream',
-    world: { upstreams: (configs) => configs.map((each) => ({ ...each, eras: ['legacy'] })) },
-    ask: (agent) => agent.post('/mcp/files', call('echo').body, call('echo').headers),
-    status: 400,
-    code: -32022,
-  },
-  {
-    title: 'a modern client where no upstream is modern',
-    world: { upstreams: (configs) => configs.map((each) => ({ ...each, eras: ['legacy'] })) },
-    ask: (agent) => {
-      const { body, headers } = modern('server/discover')
-      return agent.post('/mcp', body, headers)
-    },
-    status: 400,
-    code: -32022,
-    message: 'protocol version not served: got="2026-07-28"',
-  },
-  {
     title: 'a tool at the door of all whose server does not exist',
     ask: (agent) => agent.post('/mcp', call('nowhere_echo').body, call('nowhere_echo').headers),
     status: 200,

@@ -117,7 +117,7 @@ const doors = [
   {
     era: 'modern',
     path: '/mcp',
-    lists: ['files_echo', 'web_echo'],
+    lists: ['files_echo', 'web_echo', 'old_echo'],
     call: 'web_echo',
     says: 'web: hi',
   },
@@ -126,14 +126,31 @@ const doors = [
   {
     era: 'legacy',
     path: '/mcp',
-    lists: ['files_echo', 'old_echo'],
+    lists: ['files_echo', 'web_echo', 'old_echo'],
     call: 'old_echo',
     says: 'old: hi',
+  },
+  // Across eras.
+  { era: 'modern', path: '/mcp/old', lists: ['echo'], call: 'echo', says: 'old: hi' },
+  {
+    era: 'modern',
+    path: '/mcp',
+    lists: ['files_echo', 'web_echo', 'old_echo'],
+    call: 'old_echo',
+    says: 'old: hi',
+  },
+  { era: 'legacy', path: '/mcp/web', lists: ['echo'], call: 'echo', says: 'web: hi' },
+  {
+    era: 'legacy',
+    path: '/mcp',
+    lists: ['files_echo', 'web_echo', 'old_echo'],
+    call: 'web_echo',
+    says: 'web: hi',
   },
 ] as const
 
 for (const { era, path, lists, call, says } of doors) {
-  test(`the SDK's ${era} client lists and calls at ${path}`, async () => {
+  test(`the SDK's ${era} client lists at ${path} and calls ${call} of ${says.split(':')[0]}`, async () => {
     await using world = await openSdkWorld()
     const client = await (era === 'modern' ? connectModern : connectLegacy)(world, path)
     try {
@@ -158,10 +175,10 @@ for (const { era, path, lists, call, says } of doors) {
   })
 }
 
-test('a client that negotiates speaks to each upstream in the era that it has', async () => {
+test('a client that negotiates speaks the newest revision at every door', async () => {
   await using world = await openSdkWorld()
   for (const [path, version] of [
-    ['/mcp/old', '2025-11-25'],
+    ['/mcp/old', '2026-07-28'],
     ['/mcp/web', '2026-07-28'],
     ['/mcp', '2026-07-28'],
   ] as const) {

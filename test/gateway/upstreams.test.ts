@@ -430,14 +430,14 @@ test('a session that the upstream has forgotten is over for the caller too', asy
   assert.equal(reply.status, 404)
 })
 
-test('discovery offers what both the upstream and its configuration offer', async () => {
+test('discovery offers what both the upstream and the gateway serve', async () => {
   await using world = await openWorld()
   const agent = await world.agent()
   const { body, headers } = modern('server/discover')
   const one = await agent.post('/mcp/files', body, headers)
   assert.deepEqual(one.json.result, {
     resultType: 'complete',
-    supportedVersions: ['2026-07-28'],
+    supportedVersions: ['2026-07-28', '2025-11-25', '2025-06-18'],
     capabilities: { tools: {}, prompts: {} },
     ttlMs: 60_000,
     cacheScope: 'private',

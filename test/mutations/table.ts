@@ -4,6 +4,7 @@ import { attackMutations } from './attacks.ts'
 import { decideMutations } from './decide.ts'
 import { changeMutations } from './changes.ts'
 import { definitionMutations } from './definitions.ts'
+import { eraMutations } from './eras.ts'
 import { federationMutations } from './federation.ts'
 import { handleMutations } from './handles.ts'
 import { listMutations } from './lists.ts'
@@ -461,6 +462,7 @@ export const mutations: readonly Mutation[] = [
   ...decideMutations,
   ...changeMutations,
   ...definitionMutations,
+  ...eraMutations,
   ...federationMutations,
   ...handleMutations,
   ...listMutations,

@@ -5,9 +5,15 @@ import type { Definition } from '../catalogue/definition.ts'
 import type { Quarantine } from '../catalogue/pins.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
+import { eraThere } from '../translate/era.ts'
 import { servesTool } from '../upstream/upstream.ts'
 import { isWithinCeiling, outsideCeiling, outsideServerScopes } from './ceiling.ts'
-import { checkArgumentNames, checkParamHeaders, refuseUnknown } from './definition.ts'
+import {
+  checkArgumentNames,
+  checkParamHeaders,
+  refuseUnknown,
+  untranslatable,
+} from './definition.ts'
 import type { CarryOut } from './carry-out.ts'
 import type { Decided, Decisions } from './policy.ts'
 
@@ -44,7 +50,10 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
   ): Soon<Permit | Refused> {
     if (definition === undefined) return refuseUnknown(call, catalogue)
     const { upstream } = call.target
-    const reason = upstream && quarantineOf(upstream.config, definition)
+    const reason =
+      upstream &&
+      (quarantineOf(upstream.config, definition) ??
+        untranslatable(call.message.era, upstream.config, definition))
     if (reason !== undefined) return decisions.refuse({ call, definition }, 'definition', reason)
     return (
       checkParamHeaders(call, definition) ??
@@ -77,7 +86,7 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
     if (!servesTool(target.upstream.config, target.tool)) {
       return decisions.refuse({ call, definition: undefined }, 'ceiling', outsideServerScopes)
     }
-    const catalogue = catalogueOf(target.upstream, message.era)
+    const catalogue = catalogueOf(target.upstream, eraThere(message.era, target.upstream.config))
     return whenThere(catalogue.find(target.tool), (definition) =>
       authorizeFound(call, definition, catalogue),
     )

@@ -1,7 +1,6 @@
 import { allowsTool } from '../../identity/ceiling.ts'
 import type { Reason } from '../../policy/decision.ts'
 import type { Call } from '../call.ts'
-import type { Caller } from '../caller/caller.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 
 /**
@@ -32,21 +31,11 @@ export const outsideCeiling: Reason = {
 }
 
 /**
- * The upstreams that a caller sees behind the door of all: they speak its era, and some scope of its certificate is theirs. In the order
- * of the configuration.
+ * The upstreams that a caller sees behind the door of all: some scope of its certificate is theirs, whatever their era. In the order of
+ * the configuration.
  */
 export function visibleUpstreams(
-  { caller, message }: Call,
-  upstreams: ReadonlyMap<string, Upstream>,
-): readonly Upstream[] {
-  return upstreamsOfCeiling(caller, upstreams).filter(({ config }) =>
-    config.eras.includes(message.era),
-  )
-}
-
-/** Those of which some scope of the caller's certificate speaks, whatever their era. */
-export function upstreamsOfCeiling(
-  { identity }: Caller,
+  { caller: { identity } }: Pick<Call, 'caller'>,
   upstreams: ReadonlyMap<string, Upstream>,
 ): readonly Upstream[] {
   const servers = new Set(identity.ceiling.toolScopes.map((scope) => scope.server))

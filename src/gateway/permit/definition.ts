@@ -1,11 +1,15 @@
 import { quoted } from '../../errors.ts'
 import { findVariant } from '../../mcp/argument-names.ts'
 import { compareParamHeaders } from '../../mcp/param-headers.ts'
+import type { Era } from '../../mcp/message.ts'
 import { problemCodes } from '../../mcp/problem.ts'
+import type { Reason } from '../../policy/decision.ts'
 import type { Call } from '../call.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { Definition } from '../catalogue/definition.ts'
 import { refused, temporarilyUnavailable, unknownTool, type Refused } from '../refusal.ts'
+import { isAcross } from '../translate/era.ts'
+import { toolAcross } from '../translate/tool.ts'
 
 /** A tool that is not known is only known to be none while its server can be asked. */
 export function refuseUnknown({ message }: Call, { failure }: Catalogue): Refused {
@@ -18,6 +22,17 @@ export function refuseUnknown({ message }: Call, { failure }: Catalogue): Refuse
           `${failure.failed}: ${failure.detail}`,
         ),
   )
+}
+
+/** Why a tool of a server of the other era cannot be called from this one. */
+export function untranslatable(
+  era: Era,
+  server: { readonly eras: readonly Era[] },
+  definition: Definition,
+): Reason | undefined {
+  if (!isAcross(era, server) || !toolAcross(definition).needsTask) return undefined
+  const message = 'this tool runs as a task, and tasks are not carried from one era to the other'
+  return { code: 'task-of-other-era', message, audience: 'agent' }
 }
 
 /** The headers that mirror the arguments of a tool say what they say. */

@@ -3,6 +3,8 @@ import type { AnswerBody } from '../../mcp/answer.ts'
 import type { Call } from '../call.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { Decisions } from './policy.ts'
+import { eraThere } from '../translate/era.ts'
+import { untranslatable } from './definition.ts'
 import { toolText, type ResourceText } from './resource.ts'
 import { offersOf } from './offers.ts'
 import { whyOver } from './over.ts'
@@ -109,7 +111,8 @@ async function toolsOf(
   { catalogueOf, quarantineOf }: Filtering,
   { upstream, answer }: Page,
 ): Promise<readonly Listed[]> {
-  const catalogue = catalogueOf(upstream, message.era)
+  const { era } = message
+  const catalogue = catalogueOf(upstream, eraThere(era, upstream.config))
   const { ceiling } = caller.identity
   const { server } = upstream.config
   if (answer.list === undefined) return []
@@ -119,7 +122,8 @@ async function toolsOf(
       (definition) =>
         allowsTool(ceiling, server, definition.name) &&
         servesTool(upstream.config, definition.name) &&
-        quarantineOf(upstream.config, definition) === undefined,
+        quarantineOf(upstream.config, definition) === undefined &&
+        untranslatable(era, upstream.config, definition) === undefined,
     )
     .map((definition) => ({ upstream, item: definition, told: toolText(server, definition) }))
 }

@@ -4,6 +4,7 @@ import type { Call, OfferKind } from '../call.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
 import { oneList } from '../catalogue/definition.ts'
 import { parseOffer } from '../catalogue/offer.ts'
+import { eraThere } from '../translate/era.ts'
 import type { Turns } from '../turns.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { inTurns } from './in-turns.ts'
@@ -33,7 +34,7 @@ export async function offersOf(
   const { server } = upstream.config
   const listed: Listed[] = []
   const compared = oneList()
-  const catalogue = catalogueOf(upstream, message.era)
+  const catalogue = catalogueOf(upstream, eraThere(message.era, upstream.config))
   for await (const { start, end } of inTurns(list.elements, call, turns)) {
     const offer = parseOffer(octets.subarray(start, end), form, compared)
     if (typeof offer === 'string') catalogue.complain(offer)

@@ -1,9 +1,13 @@
-import type { AnswerBody } from '../../mcp/answer.ts'
+import { removeMember, setMembers, type AnswerBody } from '../../mcp/answer.ts'
+import { applyEdits } from '../../mcp/edits.ts'
 import { tieExchange } from '../caller/streams.ts'
 import { endReply, type Reply } from '../door/reply.ts'
 import type { UpstreamSession } from '../handle/session.ts'
 import type { Permit } from '../permit/authorize.ts'
-import type { Refused } from '../refusal.ts'
+import { statusOfAnswer, type Refused } from '../refusal.ts'
+import type { Era } from '../../mcp/message.ts'
+import type { Span } from '../../mcp/levels.ts'
+import { translateAnswer, translateResult, type Texts } from '../translate/answer.ts'
 import { collectAnswer, readAnswer, type Answer } from '../upstream/collect.ts'
 import { deliver, type Delivery } from '../upstream/deliver.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
@@ -12,6 +16,7 @@ import type { Absences } from '../upstream/absences.ts'
 import { isSessionLost } from '../upstream/legacy-session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { nameHeaderThere } from './as-there.ts'
+import { crossingOf, inputAcross, statusAcross, versionThere, type Crossing } from './crossing.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
 import type { Parts } from './serve.ts'
 
@@ -22,6 +27,8 @@ export interface Asking {
   readonly upstream: Upstream
   readonly body: Buffer
   readonly session: UpstreamSession | undefined
+  /** In the place of what the request would be in the other era; for a method that the other era has not. */
+  readonly crossing?: Crossing | undefined
   /** Ends the exchange before its time. */
   readonly signal?: AbortSignal | undefined
 }
@@ -33,12 +40,37 @@ export interface ReadAnswer extends AnswerBody {
   readonly form: Answer['form']
   /** It asks for input before there is another: its result is no answer yet, and not decided on. */
   readonly needsInput: boolean
+  /** How the server was asked, where it speaks the other era. An error has been translated; a result is by `retell`. */
+  readonly crossing: Crossing | undefined
+}
+
+/** The HTTP status under which an error is told. */
+export function statusToTell(
+  { status, crossing }: ReadAnswer,
+  message: { readonly era: Era },
+): number {
+  return crossing === undefined ? statusOfAnswer(status, message) : status
+}
+
+/** The answer with these members of its result anew and without those, in the era of whom it is told. */
+export function retell(answer: ReadAnswer, texts: Texts, without?: string): Buffer {
+  const { octets, result = new Map<string, Span>(), crossing } = answer
+  return crossing === undefined
+    ? applyEdits(octets, [
+        ...setMembers(answer, texts),
+        ...(without === undefined ? [] : removeMember(answer, without)),
+      ])
+    : translateResult({ octets, members: result }, crossing.told, {
+        texts,
+        without: without === undefined ? [] : [without],
+      })
 }
 
 /** Sends the caller's request to an upstream, and reads an answer that may be given to it. */
 export async function askAnswer(asking: Asking, parts: Parts): Promise<ReadAnswer | Refused> {
-  const { permit } = asking
-  const answered = await askUpstream(asking, parts)
+  const { permit, body, upstream } = asking
+  const crossing = asking.crossing ?? crossingOf(permit, upstream, { body, parts })
+  const answered = await askUpstream({ ...asking, crossing }, parts)
   if ('failed' in answered) return fault(answered)
   if (isSessionLost(asking.session, answered)) return sessionOver
   const { verdict } = answered
@@ -48,7 +80,16 @@ export async function askAnswer(asking: Asking, parts: Parts): Promise<ReadAnswe
   const answer = readAnswer(answered)
   if (typeof answer === 'string') return fault({ failed: 'bad answer', detail: answer })
   const { status, headers, form } = answered
-  return { ...answer, status, headers, form, needsInput: verdict.kind === 'input required' }
+  const needsInput = verdict.kind === 'input required'
+  if (crossing === undefined) return { ...answer, status, headers, form, crossing, needsInput }
+  if (needsInput) return refuseAnswer(permit, parts.decisions, inputAcross)
+  const { resultSpan } = answer
+  if (resultSpan !== undefined) {
+    return { ...answer, status: 200, headers, form, crossing, needsInput }
+  }
+  const octets = translateAnswer(answer.octets, undefined, crossing.told)
+  const told = statusAcross(octets, crossing)
+  return { ...answer, octets, status: told, headers, form, crossing, needsInput }
 }
 
 /** Sends the caller's request to an upstream and collects the whole answer. */
@@ -56,16 +97,17 @@ async function askUpstream(asking: Asking, parts: Parts): Promise<Answer | Excha
   const { message } = asking.permit.call
   if (message.kind !== 'request') throw new TypeError('a notification has no answer')
   const { answerBytesMax } = parts.limits
+  const { asked = message } = asking.crossing ?? {}
   // At the door of all one request has many answers, and each of them waits for the last.
   const countedOctetsMin = asking.permit.call.arrived.door.kind === 'all' ? 0 : undefined
   const answer = await whileWaitedFor(asking, (signal) =>
     // Lists, discovery, opening a session: no tool does anything.
     collectAnswer({
       ...sent(asking),
-      asked: message,
+      asked,
       recognizer:
-        message.method === 'tools/list'
-          ? parts.catalogueOf(asking.upstream, message.era).recognizer()
+        asked.method === 'tools/list'
+          ? parts.catalogueOf(asking.upstream, asked.era).recognizer()
           : undefined,
       answerBytesMax,
       room: asking.reply.hold,
@@ -88,18 +130,23 @@ export async function tellUpstream(
   return failure
 }
 
-function sent({ permit, upstream, body, session }: Asking): Omit<Delivery, 'signal'> {
+function sent({ permit, upstream, body, session, crossing }: Asking): Omit<Delivery, 'signal'> {
   const { caller, message, arrived } = permit.call
-  const opening = message.method === 'initialize' && session === undefined
+  const opening = message.method === 'initialize' && session === undefined && crossing === undefined
   const headers = upstreamHeaders({
     raw: arrived.request.rawHeaders,
-    era: message.era,
-    version: opening ? undefined : (session?.version ?? message.version),
+    era: crossing?.asked.era ?? message.era,
+    version: opening ? undefined : versionThere({ message, session, crossing }),
+    translated: crossing?.headers,
     named: nameHeaderThere(permit.call),
     sessionId: session?.id,
     trace: permit.call.trace?.headers,
   })
-  return { upstream, account: caller.account, request: { headers, body } }
+  return {
+    upstream,
+    account: caller.account,
+    request: { headers, body: crossing?.body ?? body },
+  }
 }
 
 async function whileWaitedFor<T>(

@@ -12,7 +12,7 @@ const served: Readonly<Record<Era, Readonly<Record<string, readonly string[]>>>>
   legacy: { tools: [], prompts: [], resources: [], completions: [], logging: [] },
 }
 
-/** The capabilities of one server: what is not served here must not be offered here. */
+/** The capabilities of one server of this era: what is not served here must not be offered here. */
 export function capabilitiesOf(offered: unknown, era: Era): object {
   const theirs = isJsonObject(offered) ? offered : {}
   return capabilities(era, (name, member) => {
@@ -20,6 +20,15 @@ export function capabilitiesOf(offered: unknown, era: Era): object {
     const own = theirs[name]
     return member === undefined || (isJsonObject(own) && own[member] === true)
   })
+}
+
+/**
+ * Those of a server of the other era: changes are not told across. A level of messages that is set once has no counterpart in the modern
+ * one.
+ */
+export function capabilitiesAcross(names: readonly string[]): object {
+  const known = Object.keys(served.modern).filter((name) => names.includes(name))
+  return Object.fromEntries(known.map((name) => [name, {}]))
 }
 
 /** Those at the door of all: one server or another may have each of them, now or in a while. */

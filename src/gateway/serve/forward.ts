@@ -1,5 +1,6 @@
 import { Gathered } from '../../mcp/gathered.ts'
 import { hash } from 'node:crypto'
+import type { Span } from '../../mcp/levels.ts'
 import type { RequestMessage } from '../../mcp/message.ts'
 import { tieExchange } from '../caller/streams.ts'
 import { endReply, streamHeaders, type Reply } from '../door/reply.ts'
@@ -8,12 +9,21 @@ import type { Permit } from '../permit/authorize.ts'
 import { isRefused, refused, statusOfAnswer, type Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import { startExchange, type AnswerHead, type ExchangeOptions } from '../upstream/exchange.ts'
-import { callerHeaders, upstreamHeaders } from '../upstream/headers.ts'
+import { callerHeaders, upstreamHeaders, type UpstreamHeaders } from '../upstream/headers.ts'
 import { isSessionLost, type LegacySession } from '../upstream/legacy-session.ts'
 import { judgeAnswer } from '../upstream/judge-answer.ts'
 import type { UpstreamTrace } from '../trace/tracer.ts'
 import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
+import { translateAnswer } from '../translate/answer.ts'
 import { bodyThere, nameHeaderThere } from './as-there.ts'
+import {
+  crossingOf,
+  inputAcross,
+  paramHeadersOf,
+  statusAcross,
+  versionThere,
+  type Crossing,
+} from './crossing.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
 import { atItsDoor, inSession } from './in-session.ts'
 import { passInput } from './input-required.ts'
@@ -29,6 +39,8 @@ export interface Forwarding {
   readonly upstream: Upstream
   readonly session: LegacySession | undefined
   readonly trace: UpstreamTrace | undefined
+  /** Where the upstream speaks the other era. */
+  readonly crossing: Crossing | undefined
 }
 
 /**
@@ -41,10 +53,11 @@ export function forward(permit: Permit, reply: Reply, parts: Parts): Soon<Refuse
   if (message.kind !== 'request' || upstream === undefined) return undefined
   const use = (session: LegacySession | undefined): Promise<Refused | undefined> => {
     const trace = permit.call.trace?.toUpstream(upstream.config.server)
-    const forwarding = { permit, reply, parts, message, upstream, session, trace }
+    const crossing = crossingOf(permit, upstream, { body: bodyThere(permit.call), parts })
+    const forwarding = { permit, reply, parts, message, upstream, session, trace, crossing }
     return target.kind === 'tool'
       ? forwardSigned(forwarding, target.tool)
-      : exchange(forwarding, requestOf(forwarding))
+      : exchange(forwarding, requestOf(forwarding, { translated: crossing?.headers }))
   }
   return message.era === 'legacy' && arrived.door.kind === 'all'
     ? inSession(permit, parts, { upstream, use })
@@ -54,27 +67,42 @@ export function forward(permit: Permit, reply: Reply, parts: Parts): Soon<Refuse
 /** A tool is called for somebody, which the token says. Signing takes a moment: who is gone after it is not spoken for. */
 async function forwardSigned(forwarding: Forwarding, tool: string): Promise<Refused | undefined> {
   const { permit, reply, parts } = forwarding
+  const translated = translatedHeaders(forwarding)
+  if (translated !== undefined && isRefused(translated)) return translated
   const token = await signToken(forwarding, tool)
   if (reply.response.destroyed) return undefined
   const judged = parts.judge(permit.call.caller)
   const refusal = judged instanceof Promise ? await judged : judged
   if (refusal !== undefined) return refused('peer', refusal)
-  return exchange(forwarding, requestOf(forwarding, token))
+  return exchange(forwarding, requestOf(forwarding, { translated, transactionToken: token }))
 }
 
-function requestOf(forwarding: Forwarding, transactionToken?: string): UpstreamRequest {
-  const { permit, message, session } = forwarding
+/** A modern server may have arguments repeated in headers, which a legacy client does not do. */
+function translatedHeaders({
+  permit,
+  crossing,
+}: Forwarding): readonly string[] | Refused | undefined {
+  if (crossing?.asked.era !== 'modern') return crossing?.headers
+  const repeated = paramHeadersOf(permit)
+  return isRefused(repeated) ? repeated : [...crossing.headers, ...repeated]
+}
+
+function requestOf(
+  forwarding: Forwarding,
+  own: Pick<UpstreamHeaders, 'translated' | 'transactionToken'>,
+): UpstreamRequest {
+  const { permit, message, session, crossing } = forwarding
   const { call } = permit
   const headers = upstreamHeaders({
     raw: call.arrived.request.rawHeaders,
-    era: message.era,
-    version: session?.version ?? message.version,
+    era: crossing?.asked.era ?? message.era,
+    version: versionThere({ message, session, crossing }),
     named: nameHeaderThere(call),
     sessionId: session?.id,
-    transactionToken,
+    ...own,
     trace: forwarding.trace?.headers,
   })
-  return { headers, body: bodyThere(call) }
+  return { headers, body: crossing?.body ?? bodyThere(call) }
 }
 
 function signToken({ permit, parts, upstream }: Forwarding, tool: string): Promise<string> {
@@ -205,18 +233,21 @@ function answer(
   head: AnswerHead | undefined,
   body: Buffer,
 ): Soon<Refused | undefined> {
-  const { permit, parts, message, session } = forwarding
+  const { permit, parts, message, session, crossing } = forwarding
   if (head !== undefined && isSessionLost(session, head)) return sessionOver
   if (head === undefined || head.form !== 'json') {
     return fault({ failed: 'bad answer', detail: 'answer has no body' })
   }
-  const verdict = judgeAnswer(message, body)
-  if (verdict.kind === 'response') return tell(forwarding, head, body)
-  if (verdict.kind === 'input required') {
+  const verdict = judgeAnswer(crossing?.asked ?? message, body)
+  if (verdict.kind === 'response') return tell(forwarding, head, { body, result: verdict.result })
+  if (verdict.kind === 'input required' && crossing === undefined) {
     const input = { octets: body, result: verdict.result }
     return whenThere(passInput(permit, parts, input), (told) =>
-      isRefused(told) ? told : tell(forwarding, head, told),
+      isRefused(told) ? told : tell(forwarding, head, { body: told, result: verdict.result }),
     )
+  }
+  if (verdict.kind === 'input required') {
+    return refuseAnswer(permit, parts.decisions, inputAcross)
   }
   if (verdict.kind === 'refuse' || verdict.kind === 'server request') {
     return refuseAnswer(permit, parts.decisions, verdict.what)
@@ -225,10 +256,19 @@ function answer(
   return fault({ failed: 'bad answer', detail })
 }
 
-function tell({ reply, message }: Forwarding, head: AnswerHead, body: Buffer): undefined {
+function tell(
+  { reply, message, crossing }: Forwarding,
+  head: AnswerHead,
+  { body, result }: { readonly body: Buffer; readonly result: Span | undefined },
+): undefined {
+  const told = crossing === undefined ? body : translateAnswer(body, result, crossing.told)
   const headers = callerHeaders(head.headers)
   headers['content-type'] = 'application/json'
-  headers['content-length'] = String(body.length)
-  reply.response.writeHead(statusOfAnswer(head.status, message), headers)
-  endWith(reply.response, body, reply.hold)
+  headers['content-length'] = String(told.length)
+  const status =
+    crossing === undefined || result !== undefined
+      ? statusOfAnswer(head.status, message)
+      : statusAcross(told, crossing)
+  reply.response.writeHead(status, headers)
+  endWith(reply.response, told, reply.hold)
 }

@@ -1,8 +1,11 @@
+import { legacyVersions } from '../../mcp/revisions.ts'
 import type { Permit } from '../permit/authorize.ts'
-import type { Refused } from '../refusal.ts'
+import { isRefused, type Refused } from '../refusal.ts'
+import { gatewayInfo } from '../self.ts'
+import { isAcross } from '../translate/era.ts'
 import { openLegacySession, type LegacySession } from '../upstream/legacy-session.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
-import type { Session } from '../handle/session.ts'
+import { helloOf, type Session } from '../handle/session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { noteAbsence } from './ask.ts'
 import { fault, notThere, sessionOver } from './fault.ts'
@@ -31,6 +34,9 @@ export function atItsDoor<T>(
   parts: Parts,
   { upstream, use }: InSession<T>,
 ): Promise<T | Refused> {
+  if (isAcross(permit.call.message.era, upstream.config)) {
+    return inOtherEra(permit, parts, { upstream, use })
+  }
   const known = sessionAt(permit, parts, upstream)
   return known === undefined && permit.call.session !== undefined
     ? Promise.resolve(sessionOver)
@@ -52,6 +58,9 @@ export async function inSession<T>(
   { upstream, use }: InSession<T>,
 ): Promise<T | Refused> {
   const { session: whole } = permit.call
+  if (isAcross(permit.call.message.era, upstream.config)) {
+    return inOtherEra(permit, parts, { upstream, use })
+  }
   if (whole === undefined) return use(undefined)
   const known = sessionAt(permit, parts, upstream)
   if (known !== undefined) {
@@ -61,10 +70,64 @@ export async function inSession<T>(
   const opened = await openFor({ permit, parts, upstream }, whole, known)
   if ('failed' in opened) return notOpened(opened)
   const done = await use(opened)
-  return done === sessionOver
-    ? fault({ failed: 'bad answer', detail: 'session is lost as soon as it is open' })
-    : done
+  return done === sessionOver ? lostAtOnce : done
 }
+
+/** A modern server has no sessions; a legacy one has one for all clients of the caller that have none. */
+async function inOtherEra<T>(
+  permit: Permit,
+  parts: Parts,
+  { upstream, use }: InSession<T>,
+): Promise<T | Refused> {
+  if (permit.call.message.era === 'legacy') return use(undefined)
+  const known = await sharedSession({ permit, parts, upstream })
+  if (isRefused(known)) return known
+  const first = await useShared({ permit, parts, upstream }, () => use(known))
+  if (first !== sessionOver) return first
+  const opened = await sharedSession({ permit, parts, upstream }, known)
+  if (isRefused(opened)) return opened
+  const second = await useShared({ permit, parts, upstream }, () => use(opened))
+  return second === sessionOver ? lostAtOnce : second
+}
+
+/**
+ * The session with a legacy server that the clients of a pod share which have none of their own. It is of nobody else, and nothing is
+ * offered in it that is not carried to a modern client.
+ */
+export async function sharedSession(
+  o: For,
+  lost?: LegacySession,
+): Promise<LegacySession | Refused> {
+  const { caller, message } = o.permit.call
+  const meta = (message.params['_meta'] ?? {}) as Readonly<Record<string, unknown>>
+  const clientInfo = meta['io.modelcontextprotocol/clientInfo']
+  const hello = helloOf({ clientInfo }, gatewayInfo)
+  const key = sharedKey(caller)
+  const opened = await openFor(o, { key, version: legacyVersion, hello, isShared: true }, lost)
+  return 'failed' in opened ? notOpened(opened) : opened
+}
+
+/** No key of a session that a client carries is like it. */
+function sharedKey({ owner }: { readonly owner: string }): string {
+  return `shared ${owner}`
+}
+
+const [legacyVersion = ''] = legacyVersions
+
+async function useShared<T>({ permit, parts, upstream }: For, use: () => Promise<T>): Promise<T> {
+  const { server } = upstream.config
+  const done = parts.sessions.use({ key: sharedKey(permit.call.caller), server })
+  try {
+    return await use()
+  } finally {
+    done()
+  }
+}
+
+const lostAtOnce = fault({
+  failed: 'bad answer',
+  detail: 'session is lost as soon as it is open',
+})
 
 /** Nothing of the request has been sent: whatever is wrong, it may be asked again. */
 function notOpened(failure: ExchangeFailure): Refused {
@@ -72,6 +135,8 @@ function notOpened(failure: ExchangeFailure): Refused {
     ? notThere(failure)
     : fault(failure)
 }
+
+type ToOpen = Pick<Session, 'key' | 'version' | 'hello'> & { readonly isShared?: boolean }
 
 interface For {
   readonly permit: Permit
@@ -85,13 +150,13 @@ interface For {
  */
 export function openFor(
   { permit, parts, upstream }: For,
-  { key, version, hello }: Pick<Session, 'key' | 'version' | 'hello'>,
+  { key, version, hello, isShared = false }: ToOpen,
   lost?: LegacySession,
 ): Promise<LegacySession | ExchangeFailure> {
   const { sessions, limits, absences } = parts
   const { owner, account, unsent } = permit.call.caller
   const { server, spiffeId } = upstream.config
-  const holder = { owner, account, key, server, spiffeId: spiffeId.uri }
+  const holder = { owner, account, key, server, isShared, spiffeId: spiffeId.uri }
   return sessions.renew(holder, lost, async () => {
     const { answerBytesMax } = limits
     const room = new Hold(unsent)

@@ -1,15 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import { rewriteResult, valueOf } from '../../mcp/answer.ts'
+import { modernVersions } from '../../mcp/revisions.ts'
 import { replaceVersion } from '../../mcp/edits.ts'
 import { replyBody, replyResult, type Reply } from '../door/reply.ts'
 import { helloOf, sealSession, type Sealed, type Session } from '../handle/session.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { visibleUpstreams } from '../permit/ceiling.ts'
 import { isRefused, type Refused } from '../refusal.ts'
+import { isAcross } from '../translate/era.ts'
 import { gatewayInfo } from '../self.ts'
 import { sessionOfAnswer, type LegacySession } from '../upstream/legacy-session.ts'
 import { askAnswer } from './ask.ts'
-import { capabilitiesOf, capabilitiesOfAll } from './capabilities.ts'
+import { capabilitiesAcross, capabilitiesOf, capabilitiesOfAll } from './capabilities.ts'
+import { crossingOfInitialize } from './crossing.ts'
 import { fault } from './fault.ts'
 import { gather, metaOfMissing } from './gather.ts'
 import { openFor } from './in-session.ts'
@@ -28,6 +31,7 @@ export async function initialize(
   const { upstream } = target
   if (upstream === undefined) return undefined
   const begun = begin(permit)
+  if (isAcross(message.era, upstream.config)) return initializeModern(permit, reply, parts)
   const { body, offsets, params, version } = message
   const asked = params['protocolVersion'] === version
   const opener = asked ? body : replaceVersion(body, offsets, version)
@@ -52,6 +56,45 @@ export async function initialize(
   return undefined
 }
 
+/** `initialize` at the door of a modern server, which has no sessions: what it says of itself when it is asked. */
+async function initializeModern(
+  permit: Permit,
+  reply: Reply,
+  parts: Parts,
+): Promise<Refused | undefined> {
+  const { target, message } = permit.call
+  const { upstream } = target
+  if (upstream === undefined) return undefined
+  const begun = begin(permit)
+  const crossing = crossingOfInitialize(permit, begun.hello.clientInfo)
+  const asking = { permit, reply, upstream, body: message.body, session: undefined, crossing }
+  const answer = await askAnswer(asking, parts)
+  if (isRefused(answer)) return answer
+  if (answer.result === undefined) {
+    replyBody(reply, answer.octets)
+    return undefined
+  }
+  const versions = valueOf(answer, 'supportedVersions')
+  if (!Array.isArray(versions) || !modernVersions.some((each) => versions.includes(each))) {
+    return fault({ failed: 'bad answer', detail: 'protocol version is not served' })
+  }
+  const sealed = seal(permit, parts, begun, {})
+  if (sealed === undefined) return tooLong
+  const capabilities = valueOf(answer, 'capabilities') ?? {}
+  const meta = valueOf(answer, '_meta') as Readonly<Record<string, unknown>> | undefined
+  const { [serverInfoName]: serverInfo = { name: upstream.config.server, version: '' } } =
+    meta ?? {}
+  const result = {
+    protocolVersion: begun.version,
+    capabilities: capabilitiesAcross(Object.keys(capabilities)),
+    serverInfo,
+  }
+  replyResult(reply, result, { 'mcp-session-id': sealed.id })
+  return undefined
+}
+
+const serverInfoName = 'io.modelcontextprotocol/serverInfo'
+
 /** `initialize` at the door of all upstreams: each that the caller may see is opened; one that is not there is opened when it is. */
 export async function initializeAll(
   permit: Permit,
@@ -61,10 +104,15 @@ export async function initializeAll(
   const begun = begin(permit)
   const { version } = begun
   const { given, missing } = await gather(
-    visibleUpstreams(permit.call, parts.upstreams),
+    // A modern one has no sessions.
+    visibleUpstreams(permit.call, parts.upstreams).filter(
+      ({ config }) => !isAcross('legacy', config),
+    ),
     async (upstream) => {
       const opened = await openFor({ permit, parts, upstream }, begun)
-      return 'failed' in opened ? fault(opened) : ([upstream.config.server, opened] as const)
+      if ('failed' in opened) return fault(opened)
+      const { id, version: agreed, spiffeId } = opened
+      return [upstream.config.server, { id, version: agreed, spiffeId }] as const
     },
     parts,
   )

@@ -1,5 +1,4 @@
 import { valueOf } from '../../mcp/answer.ts'
-import { applyEdits } from '../../mcp/edits.ts'
 import { listFormOf } from '../../mcp/lists.ts'
 import { replyResultText, type Reply } from '../door/reply.ts'
 import { joinName, joinUri } from '../federated-name.ts'
@@ -10,6 +9,7 @@ import { filterPages, timeToLive, type Listed, type Page } from '../permit/list.
 import { isRefused, type Refused } from '../refusal.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { askAnswer } from './ask.ts'
+import { itemOctets } from './crossing.ts'
 import { fault } from './fault.ts'
 import { gather, metaOfMissing } from './gather.ts'
 import { inSession } from './in-session.ts'
@@ -90,7 +90,11 @@ function formatPage(
   const { era } = message
   const { member = 'tools' } = listFormOf(message.method) ?? {}
   const named = member === 'tools' || member === 'prompts' ? joinName : joinUri
-  const members = [`"${member}":[${items.map((each) => renamed(each, named)).join(',')}]`]
+  const textOf = (each: Listed): string => {
+    const name = named(each.upstream.config.server, each.item.name)
+    return itemOctets(message, each, name).toString('utf8')
+  }
+  const members = [`"${member}":[${items.map(textOf).join(',')}]`]
   const { cursors, ended } = nextCursors(position, pages)
   const read = 1 + (position?.pages ?? 0)
   const { cursor, without } = sealCursor(seal, {
@@ -138,13 +142,4 @@ function nextCursors(
     else cursors[server] = next
   }
   return { cursors, ended }
-}
-
-/** An item under its name at this door. */
-function renamed(
-  { upstream, item }: Listed,
-  named: (server: string, name: string) => string,
-): string {
-  const text = JSON.stringify(named(upstream.config.server, item.name))
-  return applyEdits(item.octets, [{ ...item.nameSpan(), text }]).toString('utf8')
 }

@@ -1,7 +1,7 @@
-import { removeMember, setMembers, valueOf, type AnswerBody } from '../../mcp/answer.ts'
-import { applyEdits, type Edit } from '../../mcp/edits.ts'
+import { valueOf } from '../../mcp/answer.ts'
 import { listFormOf } from '../../mcp/lists.ts'
 import type { Call } from '../call.ts'
+import type { Texts } from '../translate/answer.ts'
 import { replyBody, replyInForm, type Reply } from '../door/reply.ts'
 import { sealCursor, type Position } from '../handle/cursor.ts'
 import type { Permit } from '../permit/authorize.ts'
@@ -12,9 +12,10 @@ import {
   type Lasting,
   type Listed,
 } from '../permit/list.ts'
-import { isRefused, statusOfAnswer, type Refused } from '../refusal.ts'
+import { isRefused, type Refused } from '../refusal.ts'
 import type { Upstream } from '../upstream/upstream.ts'
-import { askAnswer } from './ask.ts'
+import { askAnswer, retell, statusToTell, type ReadAnswer } from './ask.ts'
+import { itemOctets } from './crossing.ts'
 import { atItsDoor } from './in-session.ts'
 import { bodyAt, positionOf } from './position.ts'
 import type { Parts } from './serve.ts'
@@ -37,41 +38,48 @@ export async function list(
   })
   if (isRefused(answer)) return answer
   if (answer.result === undefined) {
-    replyBody(reply, answer.octets, { status: statusOfAnswer(answer.status, message) })
+    replyBody(reply, answer.octets, { status: statusToTell(answer, message) })
     return undefined
   }
   const filtered = await filterPages(permit.call, [{ upstream, answer }], parts)
   if (isRefused(filtered)) return filtered
   const page = { upstream, answer, position, ...filtered }
-  replyInForm(reply, answer.form, applyEdits(answer.octets, editsOf(permit, parts, page)))
+  const { texts, without } = changesOf(permit, parts, page)
+  replyInForm(reply, answer.form, retell(answer, texts, without))
   return undefined
 }
 
-function editsOf({ call }: Permit, parts: Parts, page: PageAt & Filtered): readonly Edit[] {
+interface Changes {
+  readonly texts: Texts
+  readonly without?: string
+}
+
+/** What the page says otherwise than its upstream. */
+function changesOf({ call }: Permit, parts: Parts, page: PageAt & Filtered): Changes {
   const { answer, items, ageMilliseconds } = page
   const { listSecondsMax } = parts.limits
   const lasting = { now: parts.now(), listSecondsMax, ageMilliseconds }
-  const edits = editsOfItems(call, answer, items, lasting)
-  return [...edits, ...editsOfCursor(call, parts, page)]
+  const { texts, ...without } = cursorOf(call, parts, page)
+  return { texts: { ...textsOf(call, answer, items, lasting), ...texts }, ...without }
 }
 
 interface PageAt {
   readonly upstream: Upstream
-  readonly answer: AnswerBody
+  readonly answer: ReadAnswer
   /** Where it was asked for. */
   readonly position: Position | undefined
 }
 
 /** The upstream's cursor, sealed: it is of use to nobody but this caller, at this list. */
-function editsOfCursor(
+function cursorOf(
   { message, caller, arrived }: Call,
   { seal, log }: Parts,
   { upstream, answer, position }: PageAt,
-): readonly Edit[] {
+): Changes {
   const next = valueOf(answer, 'nextCursor')
-  if (next === undefined) return []
+  if (next === undefined) return { texts: {} }
   // It names no page, and is nothing that a caller could say.
-  if (typeof next !== 'string') return removeMember(answer, 'nextCursor')
+  if (typeof next !== 'string') return { texts: {}, without: 'nextCursor' }
   const { server } = upstream.config
   const advances = next !== position?.cursors[server]
   const { cursor } = sealCursor(seal, {
@@ -82,28 +90,29 @@ function editsOfCursor(
     pages: 1 + (position?.pages ?? 0),
     cursors: advances ? { [server]: next } : {},
   })
-  if (cursor !== undefined) return setMembers(answer, { nextCursor: JSON.stringify(cursor) })
+  if (cursor !== undefined) return { texts: { nextCursor: JSON.stringify(cursor) } }
   const detail = advances ? 'cursor is too long' : 'cursor does not advance'
   log.warn({ server, detail }, 'list of an upstream is cut')
-  return removeMember(answer, 'nextCursor')
+  return { texts: {}, without: 'nextCursor' }
 }
 
-function editsOfItems(
+function textsOf(
   call: Call,
-  answer: AnswerBody,
+  answer: ReadAnswer,
   items: readonly Listed[],
   lasting: Lasting,
-): readonly Edit[] {
-  const member = listFormOf(call.message.method)?.member ?? 'tools'
-  const kept = { [member]: arrayOf(items) }
-  if (call.message.era !== 'modern') return setMembers(answer, kept)
+): Texts {
+  const { method, era } = call.message
+  const member = listFormOf(method)?.member ?? 'tools'
+  const kept = { [member]: arrayOf(items.map((each) => itemOctets(call.message, each))) }
+  if (era !== 'modern') return kept
   const ttlMs = timeToLive(call.caller, valueOf(answer, 'ttlMs'), lasting)
-  return setMembers(answer, { ...kept, ttlMs: String(ttlMs), cacheScope: '"private"' })
+  return { ...kept, ttlMs: String(ttlMs), cacheScope: '"private"' }
 }
 
 /** The items as they came, in octets: of a long list a text would be made twice. */
-function arrayOf(items: readonly Listed[]): Buffer {
-  const parts = items.flatMap(({ item }) => [comma, item.octets])
+function arrayOf(items: readonly Buffer[]): Buffer {
+  const parts = items.flatMap((octets) => [comma, octets])
   return Buffer.concat([bracket.open, ...parts.slice(1), bracket.close])
 }
 

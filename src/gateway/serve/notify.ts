@@ -4,6 +4,7 @@ import { visibleUpstreams } from '../permit/ceiling.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { tellUpstream } from './ask.ts'
 import { sessionAt } from './in-session.ts'
+import { isAcross } from '../translate/era.ts'
 import type { Parts } from './serve.ts'
 
 /** Takes a notification at the door of one upstream. A modern client cancels by going away; a legacy one says so to its session. */
@@ -34,7 +35,7 @@ async function tell(permit: Permit, reply: Reply, parts: Parts, upstream: Upstre
   const { message } = permit.call
   const { server } = upstream.config
   const session = sessionAt(permit, parts, upstream)
-  if (session === undefined) return
+  if (session === undefined || isAcross(message.era, upstream.config)) return
   // Without a session of its own, the upstream would take the id for that of any request of the gateway, so of another caller.
   const isNobodys = typeof session.id !== 'string'
   if (message.method === 'notifications/cancelled' && isNobodys) return

@@ -1,6 +1,7 @@
-import { listOf, setMembers, valueOf } from '../../mcp/answer.ts'
-import { applyEdits, type Edit } from '../../mcp/edits.ts'
+import { listOf, valueOf } from '../../mcp/answer.ts'
+import { applyEdits } from '../../mcp/edits.ts'
 import type { Span } from '../../mcp/levels.ts'
+import type { Texts } from '../translate/answer.ts'
 import { replyBody, replyInForm, type Reply } from '../door/reply.ts'
 import { oneList } from '../catalogue/definition.ts'
 import { readNamed, uriCharactersMax } from '../catalogue/offer.ts'
@@ -11,9 +12,9 @@ import { inTurns } from '../permit/in-turns.ts'
 import { timeToLive } from '../permit/list.ts'
 import { whyOver } from '../permit/over.ts'
 import { offerText } from '../permit/resource.ts'
-import { isRefused, statusOfAnswer, type Refused } from '../refusal.ts'
+import { isRefused, type Refused } from '../refusal.ts'
 import { bodyThere } from './as-there.ts'
-import { askAnswer, type ReadAnswer } from './ask.ts'
+import { askAnswer, retell, statusToTell, type ReadAnswer } from './ask.ts'
 import { fault, refuseAnswer } from './fault.ts'
 import { atItsDoor, inSession } from './in-session.ts'
 import { passInput } from './input-required.ts'
@@ -41,7 +42,7 @@ export async function read(
   if (isRefused(answer)) return answer
   if (answer.needsInput) return needInput(permit, parts, { answer, reply })
   if (answer.result === undefined) {
-    replyBody(reply, answer.octets, { status: statusOfAnswer(answer.status, message) })
+    replyBody(reply, answer.octets, { status: statusToTell(answer, message) })
     return undefined
   }
   const contents = await contentsOf(answer, call, parts)
@@ -50,8 +51,8 @@ export async function read(
   if (typeof contents === 'string') return fault({ failed: 'bad answer', detail: contents })
   const refusal = await judgeContents(permit, parts, contents)
   if (refusal !== undefined) return refusal
-  const told = applyEdits(answer.octets, editsOf(permit, parts, { answer, contents }))
-  replyInForm(reply, answer.form, told)
+  const texts = textsOf(permit, parts, { answer, contents })
+  replyInForm(reply, answer.form, retell(answer, texts))
   return undefined
 }
 
@@ -118,22 +119,37 @@ async function judgeContents(
     : refuseAnswer(permit, decisions, 'a resource that may not be read')
 }
 
-function editsOf(
+function textsOf(
   { call }: Permit,
   { now, limits }: Parts,
   { answer, contents }: { readonly answer: ReadAnswer; readonly contents: readonly Content[] },
-): readonly Edit[] {
+): Texts {
   const { server = '' } = call.target.upstream?.config ?? {}
+  const whole = answer.result?.get('contents')
   const renamed =
-    call.arrived.door.kind === 'all'
-      ? contents.map(({ uri, span }) => ({ ...span, text: JSON.stringify(joinUri(server, uri)) }))
-      : []
+    call.arrived.door.kind === 'all' && whole !== undefined
+      ? { contents: renamedIn(answer.octets, whole, { server, contents }) }
+      : {}
   if (call.message.era !== 'modern') return renamed
   const most = { now: now(), listSecondsMax: limits.listSecondsMax, ageMilliseconds: 0 }
   const ttlMs = isRetry(call)
     ? '0'
     : String(timeToLive(call.caller, valueOf(answer, 'ttlMs'), most))
-  return [...renamed, ...setMembers(answer, { ttlMs, cacheScope: '"private"' })]
+  return { ...renamed, ttlMs, cacheScope: '"private"' }
+}
+
+/** The contents under their URIs at the door of all. */
+function renamedIn(
+  octets: Buffer,
+  { start, end }: Span,
+  { server, contents }: { readonly server: string; readonly contents: readonly Content[] },
+): Buffer {
+  const edits = contents.map(({ uri, span }) => ({
+    start: span.start - start,
+    end: span.end - start,
+    text: JSON.stringify(joinUri(server, uri)),
+  }))
+  return applyEdits(octets.subarray(start, end), edits)
 }
 
 /** What was answered to somebody's input is nobody's to keep (MCP 2026-07-28, caching). */

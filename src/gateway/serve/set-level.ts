@@ -3,6 +3,7 @@ import { replyResult, type Reply } from '../door/reply.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { visibleUpstreams } from '../permit/ceiling.ts'
 import { refused, type Refused } from '../refusal.ts'
+import { isAcross } from '../translate/era.ts'
 import { askAnswer } from './ask.ts'
 import { forward } from './forward.ts'
 import { gather } from './gather.ts'
@@ -28,12 +29,13 @@ const noLevel: Refused = refused('target', {
   message: `params.level is no level, want=${[...levels].join('|')}`,
 })
 
-/** `logging/setLevel` at the door of one upstream: its session has the level. */
+/** `logging/setLevel` at the door of one upstream: its session has the level. A modern one has no level, and sends no messages. */
 export const setLevel: Serve = (permit, reply, parts) => {
   const { message, target } = permit.call
   if (!levels.has(message.params['level'])) return noLevel
   const session = target.upstream && sessionAt(permit, parts, target.upstream)
-  if (session === undefined || isOwn(session)) return forward(permit, reply, parts)
+  const isModern = target.upstream !== undefined && isAcross('legacy', target.upstream.config)
+  if (!isModern && (session === undefined || isOwn(session))) return forward(permit, reply, parts)
   replyResult(reply, {})
   return undefined
 }
@@ -53,7 +55,8 @@ export async function setLevelOfAll(
   const { body, params } = call.message
   if (!levels.has(params['level'])) return noLevel
   await gather(
-    visibleUpstreams(call, parts.upstreams),
+    // A modern one is told a level with each request, or none.
+    visibleUpstreams(call, parts.upstreams).filter(({ config }) => !isAcross('legacy', config)),
     (upstream, signal) =>
       inSession(permit, parts, {
         upstream,

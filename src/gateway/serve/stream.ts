@@ -7,6 +7,9 @@ import type { ExchangeFailure } from '../upstream/exchange.ts'
 import { judgeAnswer, type AnswerVerdict } from '../upstream/judge-answer.ts'
 import { fault, refuseAnswer } from './fault.ts'
 import type { UpstreamRequest } from '../upstream/upstream.ts'
+import { translateAnswer } from '../translate/answer.ts'
+import { passesAcross } from '../translate/notification.ts'
+import { inputAcross, type Crossing } from './crossing.ts'
 import type { Forwarding } from './forward.ts'
 import { passInput } from './input-required.ts'
 
@@ -35,7 +38,8 @@ export interface EventPasserOptions extends Forwarding {
  * event of our own, because readers of streams differ on where lines end and on what stands before a field.
  */
 export function createEventPasser(options: EventPasserOptions): EventPasser {
-  const { message, reply } = options
+  const { message, reply, crossing } = options
+  const { asked = message } = crossing ?? {}
   const { response } = reply
   const answerServer = createServerAnswerer(options)
 
@@ -64,17 +68,24 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
       isAlive = true
       return
     }
-    const verdict = judgeAnswer(message, data)
+    const verdict = judgeAnswer(asked, data)
     if (verdict.kind === 'drop') return
-    if (verdict.kind === 'server request' && answerServer(message.era, verdict)) return
+    if (verdict.kind === 'notification' && !passes(crossing, data)) return
+    if (verdict.kind === 'server request' && answerServer(asked.era, verdict)) return
     const refusal = refusalOf(options, verdict)
     // The answer ends first: what follows ends the exchange, and with it what was not ended.
     if (refusal !== undefined) {
       refuse(refusal)
       options.cancel()
-    } else if (verdict.kind === 'response') answer(data)
-    else if (verdict.kind === 'input required') {
-      answer(passInput(options.permit, options.parts, { octets: data, result: verdict.result }))
+    } else if (verdict.kind === 'response') {
+      answer(crossing === undefined ? data : translateAnswer(data, verdict.result, crossing.told))
+    } else if (verdict.kind === 'input required') {
+      const input = { octets: data, result: verdict.result }
+      answer(
+        crossing === undefined
+          ? passInput(options.permit, options.parts, input)
+          : refuseAnswer(options.permit, options.parts.decisions, inputAcross),
+      )
     } else response.write(formatEvent(data))
   })
   return {
@@ -90,6 +101,13 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
       if (!isAnswered && !response.writableEnded) refuse(cutOff(options, failure))
     },
   }
+}
+
+/** A notification of a server of the other era, where it means the same to the caller. */
+function passes(crossing: Crossing | undefined, data: Buffer): boolean {
+  if (crossing === undefined) return true
+  const { told, level } = crossing
+  return passesAcross(data, { era: told.era, level })
 }
 
 function refusalOf(options: EventPasserOptions, verdict: AnswerVerdict): Refused | undefined {

@@ -34,6 +34,8 @@ export interface UpstreamHeaders {
   readonly named?: string | undefined
   readonly sessionId?: string | null | undefined
   readonly transactionToken?: string | undefined
+  /** Of a request that was translated: the header lines of the server's era, in the place of the caller's. */
+  readonly translated?: readonly string[] | undefined
   /** Header lines of our own span, in the place of the caller's; none where the call is not traced here. */
   readonly trace?: readonly string[] | undefined
 }
@@ -64,11 +66,12 @@ export function ownModernHeaders(method: string): string[] {
 
 /** The headers of the request to the upstream: name, value, name, value. */
 export function upstreamHeaders(o: UpstreamHeaders): string[] {
-  const { raw, era, named, sessionId, transactionToken, trace = [] } = o
-  const headers: string[] = [...ownHeaders, ...trace]
+  const { raw, era, named, sessionId, transactionToken, translated, trace = [] } = o
+  const headers: string[] = [...ownHeaders, ...trace, ...(translated ?? [])]
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index]?.toLowerCase() ?? ''
     if (trace.length > 0 && (name === 'traceparent' || name === 'tracestate')) continue
+    if (translated !== undefined && name.startsWith('mcp-')) continue
     // An unrecognised Mcp-Param header must reach the server untouched (MCP 2026-07-28 transports, custom headers).
     if (inbound.has(name) || (era === 'modern' && name.startsWith(paramPrefix))) {
       headers.push(name, raw[index + 1] ?? '')

@@ -11,6 +11,8 @@ export interface Holder {
   /** Of the caller's own session. */
   readonly key: string
   readonly server: string
+  /** It is of all clients of its owner that have no session of their own, and ends when nobody uses it. */
+  readonly isShared?: boolean
 }
 
 export interface Held extends Holder {
@@ -36,18 +38,33 @@ export interface HeldSessions {
   isEnded(key: string): boolean
   /** The caller itself is no more. */
   endOwner(owner: string): readonly Held[]
+  /** Something is done in a shared session, until what comes back is called. */
+  use(holder: Pick<Holder, 'key' | 'server'>): () => void
+  /** The shared ones that nobody has used since. */
+  endUnused(since: number): readonly Held[]
+  /** The server is no more, and so are all sessions with it. */
+  forgetServer(server: string): void
+  /** The id of a request in a session that several clients share: no other request of this process has it. */
+  nextId(): number
 }
 
 interface Entry extends Held, Owned {
   /** No caller carries it: whoever forgets it ends it. */
   readonly isRenewed: boolean
+  usedAt: number
+  /** How much is done in it at this moment. */
+  uses: number
 }
 
 export function createHeldSessions(options: {
   /** Ends one that nobody knows any more. */
   readonly close: (held: Held) => void
   readonly shares: SharePercents
+  readonly now: () => number
 }): HeldSessions {
+  const { now } = options
+  // `initialize` has the first.
+  let lastId = 1
   const shelf = new Shelf<Entry>(options.shares, (entry) => {
     if (entry.isRenewed) options.close(entry)
   })
@@ -62,16 +79,22 @@ export function createHeldSessions(options: {
     if ('failed' in session) return session
     const held = { ...holder, session }
     if (ended.find(holder.key) !== undefined) options.close(held)
-    else shelf.put(entryOf(held, true))
+    else shelf.put(entryOf(held, true, now()))
     return session
   }
 
+  function findUsed(place: string): Entry | undefined {
+    const entry = shelf.find(place)
+    if (entry !== undefined) entry.usedAt = now()
+    return entry
+  }
+
   return {
-    find: (holder) => shelf.find(placeOf(holder))?.session,
-    hold: (held) => shelf.put(entryOf(held, false)),
+    find: (holder) => findUsed(placeOf(holder))?.session,
+    hold: (held) => shelf.put(entryOf(held, false, now())),
     renew({ spiffeId, ...holder }, lost, open) {
       const place = placeOf(holder)
-      const { session } = shelf.find(place) ?? {}
+      const { session } = findUsed(place) ?? {}
       const isOfIt = session?.spiffeId === spiffeId
       if (session !== undefined && isOfIt && session.id !== lost?.id)
         return Promise.resolve(session)
@@ -87,11 +110,29 @@ export function createHeldSessions(options: {
     },
     isEnded: (key) => ended.find(key) !== undefined,
     endOwner: (owner) => shelf.takeOf(owner, () => true),
+    use: (holder) => useOf(findUsed(placeOf(holder)), now),
+    endUnused: (since) => shelf.takeAll((entry) => isUnused(entry, since)),
+    forgetServer: (server) => void shelf.takeAll((entry) => entry.server === server),
+    nextId: () => (lastId += 1),
   }
 }
 
-function entryOf(held: Held, isRenewed: boolean): Entry {
-  return { ...held, isRenewed, place: placeOf(held), wasUsed: false }
+/** Something is done in a session, until what is given is called. */
+function useOf(entry: Entry | undefined, now: () => number): () => void {
+  if (entry === undefined) return () => {}
+  entry.uses += 1
+  return () => {
+    entry.uses -= 1
+    entry.usedAt = now()
+  }
+}
+
+function isUnused({ isShared, uses, usedAt }: Entry, since: number): boolean {
+  return isShared === true && uses === 0 && usedAt < since
+}
+
+function entryOf(held: Held, isRenewed: boolean, usedAt: number): Entry {
+  return { ...held, isRenewed, usedAt, uses: 0, place: placeOf(held), wasUsed: false }
 }
 
 function placeOf({ key, server }: Pick<Holder, 'key' | 'server'>): string {

@@ -14,6 +14,15 @@ export interface LegacySession {
   readonly version: string
   /** Of the server that gave it. Under the same name there may be another one later, which is not told of it. */
   readonly spiffeId: string
+  /** What the server has said of itself to the gateway, where that is told to those who use the session. */
+  readonly said?: Said
+}
+
+export interface Said {
+  /** By their names. */
+  readonly capabilities: readonly string[]
+  /** As JSON; undefined where it is too long to be kept. */
+  readonly serverInfo: string | undefined
 }
 
 /** What a client says of itself when it opens a session. */
@@ -61,9 +70,21 @@ export async function openLegacySession(
   if (typeof body === 'string') return bad(body)
   const session = sessionOfAnswer(body, answer, opening.upstream)
   if ('failed' in session) return session
-  return (
-    (await deliver({ ...partyOf(opening), request: requestOf(session, initialized) })) ?? session
-  )
+  const failure = await deliver({ ...partyOf(opening), request: requestOf(session, initialized) })
+  return failure ?? { ...session, said: saidIn(body) }
+}
+
+/** What is kept of it for as long as a session lasts. */
+const saidMost = { capabilities: 32, characters: 4096 }
+
+function saidIn(body: AnswerBody): Said {
+  const capabilities = valueOf(body, 'capabilities')
+  const names = typeof capabilities === 'object' ? Object.keys(capabilities ?? {}) : []
+  const info = JSON.stringify(valueOf(body, 'serverInfo'))
+  return {
+    capabilities: names.slice(0, saidMost.capabilities).map((name) => name.slice(0, 64)),
+    serverInfo: (info ?? '').length > saidMost.characters ? undefined : info,
+  }
 }
 
 const initialized = Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}')

@@ -61,6 +61,12 @@ export class Shelf<T extends Owned> {
     })
   }
 
+  takeAll(isMeant: (entry: T) => boolean): readonly T[] {
+    return [...this.#entries.values()].flatMap((entry) =>
+      isMeant(entry) ? (this.#drop(entry.place) ?? []) : [],
+    )
+  }
+
   /** Those of whom one more is too many, the smallest party first. */
   #tooMany({ owner, account }: T): Iterable<string> | undefined {
     const own = this.#parties.get(owner)

@@ -36,7 +36,7 @@ test('a list is not given to a caller that has ended or gone while it was read',
       log: silentLog,
     } as unknown as Filtering
     const page = {
-      upstream: { config: { server: 'files' } },
+      upstream: { config: { server: 'files', eras: ['modern'] } },
       answer: { octets: Buffer.alloc(0), list: {} },
     } as unknown as Page
     const filtered = await filterPages(call, [page], filtering)

@@ -13,11 +13,15 @@ const account = ['acme', 'agents', 'agent'] as const
 const holder = { owner: 'agent pod', account, key: 'one', server: 'web', spiffeId: 'web' }
 const session = (id: string): Held['session'] => ({ id, version: '2025-11-25', spiffeId: 'web' })
 
-function open(): { held: HeldSessions; closed: Held[] } {
+function open(now: () => number = () => 0): { held: HeldSessions; closed: Held[] } {
   const closed: Held[] = []
   return {
     closed,
-    held: createHeldSessions({ shares: defaultLimits, close: (each) => void closed.push(each) }),
+    held: createHeldSessions({
+      now,
+      shares: defaultLimits,
+      close: (each) => void closed.push(each),
+    }),
   }
 }
 
@@ -27,6 +31,37 @@ test('a session in place of a lost one is found from then on', async () => {
   const renewed = await held.renew(holder, session('a'), () => Promise.resolve(session('b')))
   assert.deepEqual(renewed, session('b'))
   assert.deepEqual(held.find(holder), session('b'))
+})
+
+test('a shared session that nobody uses is ended, and one in use is not', async () => {
+  requirement('gateway.shared-session-of-one-pod')
+  let time = 0
+  const { held } = open(() => time)
+  const shared = { ...holder, isShared: true }
+  await held.renew(shared, undefined, () => Promise.resolve(session('a')))
+  // Its caller carries it, and may come back.
+  held.hold({ ...holder, key: 'carried', session: session('b') })
+  const done = held.use(holder)
+  time = 100
+  assert.deepEqual(held.endUnused(50), [])
+  done()
+  assert.deepEqual(held.endUnused(100), [])
+  assert.deepEqual(
+    held.endUnused(101).map((each) => each.session.id),
+    ['a'],
+  )
+  assert.equal(held.find(holder), undefined)
+  assert.notEqual(held.find({ ...holder, key: 'carried' }), undefined)
+  held.use(holder)()
+})
+
+test('the sessions with a server end with it', () => {
+  const { held } = open()
+  held.hold({ ...holder, session: session('a') })
+  held.hold({ ...holder, server: 'files', session: session('b') })
+  held.forgetServer('web')
+  assert.equal(held.find(holder), undefined)
+  assert.notEqual(held.find({ ...holder, server: 'files' }), undefined)
 })
 
 test('who still names the lost one gets the one that is there', async () => {

@@ -249,7 +249,8 @@ test('instructions are not served: they may name what is hidden', async () => {
     `{"jsonrpc":"2.0","id":$ID,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],${told}}}`,
   )
   const discovered = await ask(two, modern('server/discover'), '/mcp/files')
-  assert.deepEqual(discovered.json.result?.['supportedVersions'], ['2026-07-28'])
+  const supportedVersions = ['2026-07-28', '2025-11-25', '2025-06-18']
+  assert.deepEqual(discovered.json.result?.['supportedVersions'], supportedVersions)
   assert.doesNotMatch(discovered.text, /secret/)
 })
 

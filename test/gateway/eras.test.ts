@@ -1,0 +1,585 @@
+import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
+import { suite, test } from 'node:test'
+import { textOf } from '../../src/policy/asked.ts'
+import { digestDefinition } from '../support/digest-definition.ts'
+import { requirement } from '../requirements.ts'
+import {
+  initializeParams,
+  legacy,
+  modern,
+  whyOf,
+  type Reply,
+  type TestClient,
+} from './world/client.ts'
+import { sendJson, type Answer, type JsonMessage, type Received } from './world/upstream.ts'
+import { openWorld, type World, type WorldOptions } from './world/world.ts'
+
+/** As each server is asked, without `initialize` and what follows it. */
+function asked(world: World, server: string, method: string): readonly Received[] {
+  return (world.upstreams[server]?.received ?? []).filter(
+    ({ body }) => body !== '' && (JSON.parse(body) as JsonMessage).method === method,
+  )
+}
+
+const echoTool =
+  '{"name":"echo","inputSchema":{"type":"object","properties":{"city":{"type":"string","x-mcp-header":"City"}}}}'
+const listTool =
+  '{"outputSchema" : {"type":"array","items":{"type":"integer"}},"name":"list","inputSchema":{"type":"object"}}'
+const taskTool =
+  '{"name":"task","inputSchema":{"type":"object"},"execution":{"taskSupport":"required"}}'
+
+type Say = (text: string, headers?: object) => void
+type Script = (
+  message: JsonMessage,
+  say: { readonly result: Say; readonly error: Say; readonly response: ServerResponse },
+) => void
+
+const ok: Script = (_, { result }) => result('{"content":[]}')
+
+/** A server of 2026-07-28 that takes nothing of another era. */
+function modernOnly(script: Script, tools: readonly string[] = [echoTool, listTool]): Answer {
+  return (message, response, { headers }) => {
+    const { id, method, params = {} } = message
+    const say = saying(response, id, 'modern')
+    const meta = (params['_meta'] ?? {}) as Record<string, unknown>
+    const name = params['name'] ?? params['uri']
+    const isFine =
+      meta['io.modelcontextprotocol/protocolVersion'] === '2026-07-28' &&
+      headers['mcp-protocol-version'] === '2026-07-28' &&
+      headers['mcp-method'] === method &&
+      headers['mcp-session-id'] === undefined &&
+      (name === undefined || headers['mcp-name'] === name || method === 'completion/complete')
+    if (!isFine) response.writeHead(400).end()
+    else if (method === 'server/discover') {
+      say.result(
+        '{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true},"logging":{}},"ttlMs":0,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"new one","version":"9"}}}',
+      )
+    } else if (method === 'tools/list') {
+      say.result(`{"ttlMs":5000,"tools":[${tools.join(',')}],"cacheScope":"public","x-kept":1e400}`)
+    } else script(message, say)
+  }
+}
+
+interface LegacyServer {
+  readonly answer: Answer
+  readonly sessions: Set<string>
+  readonly ids: string[]
+}
+
+/** A server of 2025-11-25 with sessions that takes nothing of another era, and no id twice. */
+function legacyOnly(script: Script, tools: readonly string[] = [echoTool, taskTool]): LegacyServer {
+  const sessions = new Set<string>()
+  const ids: string[] = []
+  let opened = 0
+  const answer: Answer = (message, response, { headers }) => {
+    const { id, method, params = {} } = message
+    const say = saying(response, id, 'legacy')
+    if (method === 'initialize') {
+      opened += 1
+      sessions.add(`s${opened}`)
+      say.result(
+        '{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"logging":{},"tasks":{}},"serverInfo":{"name":"old one","version":"1"},"instructions":"do"}',
+        { 'mcp-session-id': `s${opened}` },
+      )
+      return
+    }
+    if (!sessions.has(String(headers['mcp-session-id']))) {
+      response.writeHead(404).end()
+      return
+    }
+    const meta = (params['_meta'] ?? {}) as Record<string, unknown>
+    const idHere = `${String(headers['mcp-session-id'])} ${String(id)}`
+    const isStrange =
+      Object.keys(meta).some((name) => name.startsWith('io.modelcontextprotocol/')) ||
+      Object.keys(headers).some((name) => /^mcp-(method|name|param)/.test(name)) ||
+      headers['mcp-protocol-version'] !== '2025-11-25' ||
+      ids.includes(idHere)
+    if (isStrange) response.writeHead(400).end()
+    else if (id === undefined) response.writeHead(202).end()
+    else {
+      ids.push(idHere)
+      if (method === 'tools/list') say.result(`{"tools":[${tools.join(',')}],"x-kept":1e400}`)
+      else script(message, say)
+    }
+  }
+  return { answer, sessions, ids }
+}
+
+function saying(
+  response: ServerResponse,
+  id: unknown,
+  era: 'modern' | 'legacy',
+): Parameters<Script>[1] {
+  const complete = era === 'modern' ? '"resultType":"complete",' : ''
+  const raw = JSON.stringify(id)
+  return {
+    response,
+    result: (text, headers) =>
+      sendJson(
+        response,
+        `{"jsonrpc":"2.0","id":${raw},"result":{${complete}${text.slice(1)}}`,
+        headers,
+      ),
+    error: (text, headers) =>
+      sendJson(response, `{"jsonrpc":"2.0","error":${text},"id":${raw}}`, headers),
+  }
+}
+
+const grants = {
+  tenants: {
+    acme: Object.fromEntries(
+      ['files', 'web'].map((server) => [
+        server,
+        {
+          tools: {},
+          prefixes: { '': {} },
+          prompts: { names: {}, prefixes: { '': {} } },
+          resources: { uris: {}, prefixes: { 'file:///': {} } },
+        },
+      ]),
+    ),
+  },
+  subjects: {},
+}
+
+type Era = 'modern' | 'legacy'
+
+/** `files` is of one era, and nothing else is there. */
+function openOne(era: Era, answer: Answer, more: WorldOptions = {}): Promise<World> {
+  return openWorld({
+    answers: { files: answer },
+    upstreams: (configs) => configs.map((config) => ({ ...config, eras: [era] })),
+    grants,
+    ...more,
+  })
+}
+
+const wanted = { toolScopes: 'files:*,web:*' }
+
+async function sessionAt(agent: TestClient, door: string): Promise<string> {
+  const { body, headers } = legacy('initialize', initializeParams)
+  const opened = await agent.post(door, body, headers)
+  assert.equal(opened.status, 200, opened.text)
+  return String(opened.headers['mcp-session-id'])
+}
+
+/** A client of the era that its server is not of. */
+async function clientOf(
+  era: Era,
+  agent: TestClient,
+  door: string,
+): Promise<
+  (method: string, params?: Record<string, unknown>, id?: string | number) => Promise<Reply>
+> {
+  const session = era === 'legacy' ? await sessionAt(agent, door) : ''
+  return (method, params = {}, id = 1) => {
+    const { body, headers } =
+      era === 'modern' ? modern(method, params, id) : legacy(method, params, { session, id })
+    return agent.post(door, body, headers)
+  }
+}
+
+const other = { modern: 'legacy', legacy: 'modern' } as const
+
+function serverOf(era: Era, script: Script): Answer {
+  return era === 'modern' ? modernOnly(script) : legacyOnly(script).answer
+}
+
+suite('a legacy agent and a modern tool server', () => {
+  test('open a session, list and call', async () => {
+    requirement('gateway.eras-meet')
+    await using world = await openOne(
+      'modern',
+      modernOnly((_, { result }) => result('{"content":[ {"type":"text","text":"\\u0041"} ]}')),
+    )
+    const agent = await world.agent(wanted)
+    const { body, headers } = legacy('initialize', initializeParams)
+    const opened = await agent.post('/mcp/files', body, headers)
+    assert.deepEqual(opened.json.result, {
+      protocolVersion: '2025-11-25',
+      // No level of messages is set once for all requests there.
+      capabilities: { tools: {} },
+      serverInfo: { name: 'new one', version: '9' },
+    })
+    const session = String(opened.headers['mcp-session-id'])
+    const told = legacy('notifications/initialized', undefined, { session })
+    assert.equal((await agent.post('/mcp/files', told.body, told.headers)).status, 202)
+    const listing = legacy('tools/list', {}, { session })
+    const listed = await agent.post('/mcp/files', listing.body, listing.headers)
+    const wrapped = listTool.replace(
+      '{"type":"array","items":{"type":"integer"}}',
+      '{"type":"object","properties":{"result":{"type":"array","items":{"type":"integer"}}},"required":["result"]}',
+    )
+    assert.equal(
+      listed.text,
+      `{"jsonrpc":"2.0","id":1,"result":{"x-kept":1e400,"tools":[${echoTool},${wrapped}]}}`,
+    )
+    const text =
+      '{"jsonrpc":"2.0","id":9007199254740991,"method":"tools/call","params":{"arguments":{"city" : "K\\u00f6ln","n":1.50},"name":"echo","_meta":{"progressToken":"p","io.modelcontextprotocol/clientCapabilities":{"sampling":{}}}}}'
+    const called = await agent.post('/mcp/files', text, {
+      ...listing.headers,
+      'mcp-param-city': 'Bonn',
+      'mcp-param-other': 'x',
+    })
+    assert.equal(
+      called.text,
+      '{"jsonrpc":"2.0","id":9007199254740991,"result":{"content":[ {"type":"text","text":"\\u0041"} ]}}',
+    )
+    const [there] = asked(world, 'files', 'tools/call')
+    const meta =
+      '"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"test","version":"1"},"io.modelcontextprotocol/clientCapabilities":{},"progressToken":"p"'
+    assert.equal(
+      there?.body,
+      `{"jsonrpc":"2.0","id":9007199254740991,"method":"tools/call","params":{"arguments":{"city" : "K\\u00f6ln","n":1.50},"name":"echo","_meta":{${meta}}}}`,
+    )
+    assert.equal(there?.headers['mcp-param-city'], '=?base64?S8O2bG4=?=')
+    assert.equal(there?.headers['mcp-param-other'], undefined)
+    assert.ok(there?.headers['txn-token'])
+  })
+
+  test('what is no object is wrapped, as its tool is described', async () => {
+    await using world = await openOne(
+      'modern',
+      modernOnly((_, { result }) => result('{"content":[],"structuredContent":[1, 2.50]}')),
+    )
+    const ask = await clientOf('legacy', await world.agent(wanted), '/mcp')
+    const called = await ask('tools/call', { name: 'files_list', arguments: {} })
+    assert.ok(called.text.includes('"structuredContent":{"result":[1, 2.50]}'), called.text)
+  })
+
+  test('the gateway answers what has no counterpart there', async () => {
+    await using world = await openOne('modern', modernOnly(ok))
+    for (const door of ['/mcp', '/mcp/files']) {
+      const ask = await clientOf('legacy', await world.agent(wanted), door)
+      for (const [method, params] of [
+        ['ping', {}],
+        ['logging/setLevel', { level: 'debug' }],
+      ] as const) {
+        assert.deepEqual((await ask(method, params)).json.result, {}, `${method} ${door}`)
+      }
+    }
+    assert.deepEqual(asked(world, 'files', 'ping'), [])
+    assert.deepEqual(asked(world, 'files', 'logging/setLevel'), [])
+  })
+
+  test('a result that needs input of the agent is refused', async () => {
+    requirement('gateway.eras-meet')
+    const script: Script = ({ id }, { response }) => {
+      const raw = JSON.stringify(id)
+      const result = '{"resultType":"input_required","requestState":"secret"}'
+      sendJson(response, `{"jsonrpc":"2.0","id":${raw},"result":${result}}`)
+    }
+    await using world = await openOne('modern', modernOnly(script))
+    const ask = await clientOf('legacy', await world.agent(wanted), '/mcp/files')
+    for (const [method, params] of [
+      ['tools/call', { name: 'echo', arguments: {} }],
+      ['resources/read', { uri: 'file:///a' }],
+    ] as const) {
+      const called = await ask(method, params)
+      assert.equal(called.json.error?.code, -31403, called.text)
+      assert.match(whyOf(called) ?? '', /not carried to the other era/)
+      assert.doesNotMatch(called.text, /secret/)
+    }
+  })
+
+  test('an argument that is too long to be repeated in a header is refused', async () => {
+    await using world = await openOne('modern', modernOnly(ok))
+    const ask = await clientOf('legacy', await world.agent(wanted), '/mcp/files')
+    const called = await ask('tools/call', { name: 'echo', arguments: { city: 'x'.repeat(9000) } })
+    assert.match(whyOf(called) ?? '', /too long for the headers of this tool/)
+    assert.deepEqual(asked(world, 'files', 'tools/call'), [])
+  })
+})
+
+suite('a modern agent and a legacy tool server', () => {
+  test('discover, list and call in a session of the gateway', async () => {
+    requirement('gateway.eras-meet')
+    const { answer } = legacyOnly((_, { result }) =>
+      result('{"content":[ {"type":"text","text":"\\u0041"} ],"resultType":"complete"}'),
+    )
+    await using world = await openOne('legacy', answer)
+    const agent = await world.agent(wanted)
+    const ask = await clientOf('modern', agent, '/mcp/files')
+    assert.deepEqual((await ask('server/discover')).json.result, {
+      resultType: 'complete',
+      supportedVersions: ['2026-07-28', '2025-11-25', '2025-06-18'],
+      capabilities: { tools: {} },
+      ttlMs: 0,
+      cacheScope: 'private',
+      _meta: { 'io.modelcontextprotocol/serverInfo': { name: 'old one', version: '1' } },
+    })
+    assert.equal(
+      (await ask('tools/list')).text,
+      `{"jsonrpc":"2.0","id":1,"result":{"x-kept":1e400,"resultType":"complete","tools":[${echoTool}],"ttlMs":0,"cacheScope":"private"}}`,
+    )
+    const { headers } = modern('tools/call', { name: 'echo' })
+    const meta =
+      '"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"sampling":{}},"io.modelcontextprotocol/logLevel":"info"'
+    const text = `{"jsonrpc":"2.0","id":9007199254740991,"method":"tools/call","params":{"arguments":{"city" : "K\\u00f6ln","n":1.50},"name":"echo","_meta":{"progressToken":"p",${meta}}}}`
+    const called = await agent.post('/mcp/files', text, {
+      ...headers,
+      'mcp-param-city': '=?base64?S8O2bG4=?=',
+    })
+    assert.equal(
+      called.text,
+      '{"jsonrpc":"2.0","id":9007199254740991,"result":{"content":[ {"type":"text","text":"\\u0041"} ],"resultType":"complete"}}',
+    )
+    const [there] = asked(world, 'files', 'tools/call')
+    assert.match(
+      there?.body ?? '',
+      /^\{"jsonrpc":"2.0","id":\d+,"method":"tools\/call","params":\{"arguments":\{"city" : "K\\u00f6ln","n":1.50\},"name":"echo","_meta":\{"progressToken":"p"\}\}\}$/,
+    )
+    assert.ok(there?.headers['txn-token'])
+    // One for the catalogue, without a caller; one for the agent.
+    const opened = asked(world, 'files', 'initialize')
+    assert.equal(opened.length, 2)
+    for (const { body } of opened) assert.match(body, /"capabilities":\{\}/)
+    const wrong = await agent.post('/mcp/files', text, { ...headers, 'mcp-param-city': 'Bonn' })
+    assert.equal(wrong.json.error?.code, -32020)
+  })
+
+  test('no two callers share a session, and no two requests in it have one id', async () => {
+    requirement('gateway.shared-session-of-one-pod')
+    const waiting: (() => void)[] = []
+    const server = legacyOnly((_, { result }) => {
+      waiting.push(() => result('{"content":[]}'))
+      if (waiting.length === 6) for (const go of waiting) go()
+    })
+    await using world = await openOne('legacy', server.answer)
+    const agents = await Promise.all(
+      ['one', 'one', 'one', 'one', 'other', 'other'].map((podUid) =>
+        world.agent({ ...wanted, podUid }),
+      ),
+    )
+    const { body, headers } = modern('tools/call', { name: 'echo' })
+    const replies = await Promise.all(
+      agents.map((agent) => agent.post('/mcp/files', body, headers)),
+    )
+    assert.deepEqual(
+      replies.map(({ status, json }) => [status, json.id]),
+      replies.map(() => [200, 1]),
+    )
+    const sessions = asked(world, 'files', 'tools/call').map(
+      (each) => each.headers['mcp-session-id'],
+    )
+    assert.equal(sessions.length, 6)
+    assert.equal(new Set(sessions).size, 2)
+    assert.equal(new Set(server.ids).size, server.ids.length)
+  })
+
+  test('a session that the server has lost is opened again, and no call is made twice', async () => {
+    requirement('gateway.shared-session-of-one-pod')
+    const server = legacyOnly(ok)
+    await using world = await openOne('legacy', server.answer)
+    const ask = await clientOf('modern', await world.agent(wanted), '/mcp')
+    const call = (): Promise<Reply> => ask('tools/call', { name: 'files_echo', arguments: {} })
+    assert.equal((await call()).status, 200)
+    server.sessions.clear()
+    const again = await call()
+    assert.deepEqual([again.status, again.json.error], [200, undefined])
+    assert.equal(server.ids.length, new Set(server.ids).size)
+  })
+
+  test('the session ends with the identity of its caller', async () => {
+    requirement('gateway.shared-session-of-one-pod')
+    await using world = await openOne('legacy', legacyOnly(ok).answer)
+    const agent = await world.agent({ ...wanted, podUid: 'pod-gone' })
+    const ask = await clientOf('modern', agent, '/mcp/files')
+    await ask('tools/call', { name: 'echo', arguments: {} })
+    const [call] = asked(world, 'files', 'tools/call')
+    const ended = new Promise<void>((resolve) => {
+      const look = (): void => {
+        const isEnded = world.upstreams['files']?.received.some(
+          ({ method, headers }) =>
+            method === 'DELETE' && headers['mcp-session-id'] === call?.headers['mcp-session-id'],
+        )
+        if (isEnded === true) resolve()
+        else setImmediate(look)
+      }
+      look()
+    })
+    world.gone.set(new Set(['pod-gone']))
+    await ended
+  })
+
+  test('a tool that runs as a task alone is neither listed nor called', async () => {
+    requirement('gateway.eras-meet')
+    await using world = await openOne('legacy', legacyOnly(ok).answer)
+    const agent = await world.agent(wanted)
+    const ask = await clientOf('modern', agent, '/mcp/files')
+    assert.doesNotMatch((await ask('tools/list')).text, /"task"/)
+    const called = await ask('tools/call', { name: 'task', arguments: {} })
+    assert.equal(called.json.error?.code, -31403)
+    assert.match(whyOf(called) ?? '', /tasks are not carried from one era to the other/)
+    assert.deepEqual(asked(world, 'files', 'tools/call'), [])
+    const own = await clientOf('legacy', agent, '/mcp/files')
+    assert.match((await own('tools/list')).text, /"task"/)
+  })
+
+  test('what goes on with a call is refused, since no server of that era asks for it', async () => {
+    requirement('gateway.eras-meet')
+    await using world = await openOne('legacy', legacyOnly(ok).answer)
+    for (const [door, prefix] of [
+      ['/mcp/files', ''],
+      ['/mcp', 'files_'],
+    ] as const) {
+      const ask = await clientOf('modern', await world.agent(wanted), door)
+      for (const more of [{ inputResponses: {} }, { requestState: 'x' }]) {
+        const retried = await ask('tools/call', { name: `${prefix}echo`, arguments: {}, ...more })
+        assert.equal(retried.json.error?.code, -32602, retried.text)
+        assert.match(whyOf(retried) ?? '', /not carried to a tool server of the other era/)
+      }
+    }
+    assert.deepEqual(asked(world, 'files', 'tools/call'), [])
+  })
+
+  test('a stream of changes is refused with its reason, and is not offered', async () => {
+    await using world = await openOne('legacy', legacyOnly(ok).answer)
+    const ask = await clientOf('modern', await world.agent(wanted), '/mcp/files')
+    const listened = await ask('subscriptions/listen', {
+      notifications: { toolsListChanged: true },
+    })
+    assert.deepEqual([listened.status, listened.json.error?.code], [404, -32601])
+    assert.match(whyOf(listened) ?? '', /of the other era/)
+  })
+
+  test('a request of the server is answered in the place of the agent, and the call goes on', async () => {
+    const server = legacyOnly((message, { response }) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('data: {"jsonrpc":"2.0","id":1,"method":"roots/list"}\n\n')
+      response.end(
+        `data: {"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":{"content":[]}}\n\n`,
+      )
+    })
+    await using world = await openOne('legacy', server.answer)
+    const ask = await clientOf('modern', await world.agent(wanted), '/mcp/files')
+    const called = await ask('tools/call', { name: 'echo', arguments: {} })
+    assert.equal(
+      called.text,
+      'data: {"jsonrpc":"2.0","id":1,"result":{"content":[],"resultType":"complete"}}\n\n',
+    )
+  })
+})
+
+for (const era of ['modern', 'legacy'] as const) {
+  suite(`a ${other[era]} agent and a ${era} tool server`, () => {
+    test('a read of a resource, a prompt and what is completed', async () => {
+      requirement('gateway.eras-meet')
+      const texts: Readonly<Record<string, string>> = {
+        'resources/read': '{"contents":[{"uri":"file:///a" , "text":"\\u0041"}]}',
+        'prompts/get': '{"messages":[ ]}',
+        'completion/complete': '{"completion":{"values":[ ]}}',
+      }
+      await using world = await openOne(
+        era,
+        serverOf(era, ({ method }, { result }) => result(texts[method] ?? '')),
+      )
+      const ask = await clientOf(other[era], await world.agent(wanted), '/mcp/files')
+      for (const [method, params] of [
+        ['resources/read', { uri: 'file:///a' }],
+        ['prompts/get', { name: 'a' }],
+        [
+          'completion/complete',
+          { ref: { type: 'ref/prompt', name: 'a' }, argument: { name: 'a', value: '' } },
+        ],
+      ] as const) {
+        const { text, status } = await ask(method, params)
+        assert.equal(status, 200, text)
+        assert.ok(text.includes((texts[method] ?? '').slice(1, -1)), text)
+        assert.equal(text.includes('"resultType":"complete"'), other[era] === 'modern', text)
+        const isCached = method === 'resources/read' && other[era] === 'modern'
+        assert.equal(text.includes('"cacheScope":"private"'), isCached, text)
+      }
+      const all = await clientOf(other[era], await world.agent(wanted), '/mcp')
+      const { text } = await all('resources/read', { uri: 'files+file:///a' })
+      assert.ok(text.includes('{"uri":"files+file:///a" , "text":"\\u0041"}'), text)
+    })
+
+    test('progress passes, and messages as far as they were asked for', async () => {
+      requirement('gateway.eras-meet')
+      const events = [
+        '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p","progress":1.50}}',
+        '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":1}}',
+        '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}',
+      ]
+      const script: Script = ({ id }, { response }) => {
+        const complete = era === 'modern' ? '"resultType":"complete",' : ''
+        const last = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{${complete}"content":[]}}`
+        response.writeHead(200, { 'content-type': 'text/event-stream' })
+        response.end([...events, last].map((event) => `data: ${event}\n\n`).join(''))
+      }
+      await using world = await openOne(era, serverOf(era, script))
+      const ask = await clientOf(other[era], await world.agent(wanted), '/mcp/files')
+      const { text } = await ask('tools/call', {
+        name: 'echo',
+        arguments: {},
+        _meta: { progressToken: 'p' },
+      })
+      const [progress = '', message = ''] = events
+      assert.ok(text.includes(`data: ${progress}\n\n`), text)
+      assert.equal(text.includes(message), other[era] === 'legacy', text)
+      assert.ok(!text.includes('list_changed'), text)
+      assert.match(text, /"content":\[\]/)
+    })
+
+    test('what policy and pins are told is the same', async () => {
+      requirement('gateway.eras-meet')
+      const pins = { echo: digestDefinition(echoTool) }
+      await using world = await openOne(era, serverOf(era, ok), {
+        upstreams: (configs) => configs.map((config) => ({ ...config, eras: [era], pins })),
+      })
+      const agent = await world.agent(wanted)
+      const inputs: unknown[] = []
+      for (const from of ['modern', 'legacy'] as const) {
+        const ask = await clientOf(from, agent, '/mcp')
+        const listed = await ask('tools/list')
+        const tools = listed.json.result?.['tools'] as readonly { name: string }[]
+        assert.deepEqual(
+          tools.map(({ name }) => name),
+          ['files_echo'],
+          listed.text,
+        )
+        const { body, headers } =
+          from === 'modern'
+            ? modern('tools/call', { name: 'files_echo', arguments: {} })
+            : legacy(
+                'tools/call',
+                { name: 'files_echo', arguments: {} },
+                { session: await sessionAt(agent, '/mcp') },
+              )
+        const called = await agent.post('/mcp', body, headers)
+        assert.equal(called.json.error, undefined, called.text)
+        const [event] = world.events.toReversed()
+        assert.ok(event !== undefined)
+        const input = JSON.parse(textOf(event.evaluated.asked)) as { context: object }
+        const { context, ...asked } = input
+        assert.partialDeepStrictEqual(context, { era: from, door: 'mcp', phase: 'request' })
+        inputs.push(asked)
+        const name = era === 'modern' ? 'files_list' : 'files_task'
+        const refused = await ask('tools/call', { name, arguments: {} })
+        assert.equal(refused.json.error?.code, -31403)
+      }
+      assert.deepEqual(inputs[0], inputs[1])
+      assert.ok(JSON.stringify(inputs[0]).includes(digestDefinition(echoTool)))
+    })
+
+    test('a list at the door of all that is read in pages', async () => {
+      const script: Script = ({ params = {} }, { result }) =>
+        result(
+          params['cursor'] === 'two'
+            ? '{"prompts":[{"name":"b"}]}'
+            : '{"prompts":[{"name":"a"}],"nextCursor":"two"}',
+        )
+      await using world = await openOne(era, serverOf(era, script))
+      const ask = await clientOf(other[era], await world.agent(wanted), '/mcp')
+      const first = await ask('prompts/list')
+      const cursor = String(first.json.result?.['nextCursor'])
+      const second = await ask('prompts/list', { cursor })
+      assert.deepEqual(
+        [first, second].map(({ json }) => json.result?.['prompts']),
+        [[{ name: 'files_a' }], [{ name: 'files_b' }]],
+      )
+    })
+  })
+}

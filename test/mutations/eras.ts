@@ -1,0 +1,64 @@
+import { never, type Mutation } from './mutation.ts'
+
+const crossing = 'src/gateway/serve/crossing.ts'
+const held = 'src/gateway/upstream/held-sessions.ts'
+
+/** Agents of one era at servers of the other: what is translated, and in whose session. */
+export const eraMutations: readonly Mutation[] = [
+  {
+    claim: 'gateway.eras-meet',
+    without: 'the end of what one era alone has in its envelope',
+    file: 'src/gateway/translate/request.ts',
+    edits: never('name.startsWith(reserved)'),
+  },
+  {
+    claim: 'gateway.eras-meet',
+    without: 'the end of the headers of the other era',
+    file: 'src/gateway/upstream/headers.ts',
+    edits: never("translated !== undefined && name.startsWith('mcp-')"),
+  },
+  {
+    claim: 'gateway.eras-meet',
+    without: 'the refusal of what only runs as a task',
+    file: 'src/gateway/permit/definition.ts',
+    edits: [['!toolAcross(definition).needsTask', 'true']],
+  },
+  {
+    claim: 'gateway.eras-meet',
+    without: 'the end of notifications that mean nothing in the other era',
+    file: 'src/gateway/serve/stream.ts',
+    edits: never("verdict.kind === 'notification' && !passes(crossing, data)"),
+  },
+  {
+    claim: 'gateway.eras-meet',
+    without: 'the refusal of what needs input of an agent of the other era',
+    file: 'src/gateway/serve/ask.ts',
+    edits: [
+      ['if (needsInput) return refuse', 'if (needsInput && permit === undefined) return refuse'],
+    ],
+  },
+  {
+    claim: 'gateway.eras-meet',
+    without: 'the refusal of what goes on with a call',
+    file: 'src/gateway/address.ts',
+    edits: [['member === undefined ? target', 'true ? target']],
+  },
+  {
+    claim: 'gateway.shared-session-of-one-pod',
+    without: 'the owner of a shared session',
+    file: 'src/gateway/serve/in-session.ts',
+    edits: [['return `shared ${owner}`', 'return `shared ${owner.length > 0}`']],
+  },
+  {
+    claim: 'gateway.shared-session-of-one-pod',
+    without: 'an id of its own for each request',
+    file: crossing,
+    edits: [['parts.sessions.nextId()', 'Number(message.id.value)']],
+  },
+  {
+    claim: 'gateway.shared-session-of-one-pod',
+    without: 'the end of what nobody uses',
+    file: held,
+    edits: never('isShared === true && uses === 0 && usedAt < since'),
+  },
+]
