@@ -174,7 +174,7 @@ async function sessionOf(agent: TestClient, door: Door): Promise<string> {
 async function sendOne(chance: Chance, agents: readonly TestClient[]): Promise<string> {
   const agent = chance.of(agents)
   const server = chance.of(servers)
-  const door: Door = chance.of(['mcp', `mcp/${server}`])
+  const door = chance.of<Door>(['mcp', `mcp/${server}`])
   // Half of them are calls of tools, which have most to be decided on.
   const method = chance.below(2) === 0 ? 'tools/call' : chance.of(Object.keys(generators))
   const params = generators[method]?.(chance, namingAt(door, server)) ?? {}
