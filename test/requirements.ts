@@ -248,7 +248,7 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
   'gateway.lists-take-turns': {
     claim:
-      'a long list that is new keeps nobody waiting for more than a piece of it, and any number of them no other identity',
+      'a long list keeps nobody waiting for more than a piece of it, and any number of them no other identity',
     source:
       'reproduced: a list of 500 new tools kept every other caller waiting for 41 ms, and 200 of them every other list for 2.3 s',
   },

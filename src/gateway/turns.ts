@@ -11,6 +11,9 @@ export interface Turns {
   take(account: Account): Soon<void>
 }
 
+/** What is read in one turn, in octets that were not read before; one text may be as long. */
+export const turnOctetsMax: number = 16 * 1024
+
 export function createTurns(later: (next: () => void) => void = setImmediate): Turns {
   const lines = createLines<{ readonly account: Account; readonly begin: () => void }>()
   let taken = false

@@ -155,6 +155,18 @@ export const listMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.lists-take-turns',
+    without: 'the turn of a long list that is known',
+    file: 'src/gateway/permit/list.ts',
+    edits: never('isLong(pages)'),
+  },
+  {
+    claim: 'gateway.lists-take-turns',
+    without: 'the turn in which a long answer is read',
+    file: 'src/gateway/upstream/collect.ts',
+    edits: [['resolve(whenThere(options.takeTurn?.(octets.length), judged))', 'resolve(judged())']],
+  },
+  {
+    claim: 'gateway.lists-take-turns',
     without: 'the wait for a turn',
     file: pages,
     edits: [['await pace(octets.length)', 'void octets']],

@@ -1,7 +1,6 @@
 import type { Soon } from '../soon.ts'
+import { turnOctetsMax } from '../turns.ts'
 
-/** What is read in one turn of the loop, in octets that were not read before; one text may be as long. */
-const turnOctetsMax = 16 * 1024
 /** What is shorter takes no less time. */
 const textOctetsMin = 128
 

@@ -13,7 +13,7 @@ import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Log } from '../../log.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import type { Quarantine } from '../catalogue/pins.ts'
-import type { Turns } from '../turns.ts'
+import { turnOctetsMax, type Turns } from '../turns.ts'
 import { servesTool, type Upstream } from '../upstream/upstream.ts'
 
 /** Something of an upstream's page: a tool, or something else that it offers. */
@@ -38,7 +38,9 @@ export async function filterPages(
   pages: readonly Page[],
   filtering: Filtering,
 ): Promise<Filtered | Refused> {
-  const { decisions, log } = filtering
+  const { decisions, turns, log } = filtering
+  // Answers to many callers come in one turn of the loop: each that is long has a turn of its own, also where all of it is known.
+  if (isLong(pages)) await turns.take(call.caller.account)
   const isOfTools = call.message.method === 'tools/list'
   const listed = await Promise.all(
     pages.map((page) =>
@@ -57,6 +59,10 @@ export async function filterPages(
   if (over !== undefined) return over
   const { shown, ageMilliseconds } = decided
   return { items: items.filter((_, index) => shown[index] === true), cut, ageMilliseconds }
+}
+
+function isLong(pages: readonly Page[]): boolean {
+  return pages.reduce((sum, { answer }) => sum + answer.octets.length, 0) > turnOctetsMax
 }
 
 /** What is left of pages. */

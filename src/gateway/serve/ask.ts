@@ -1,5 +1,6 @@
 import { removeMember, setMembers, type AnswerBody } from '../../mcp/answer.ts'
 import { applyEdits } from '../../mcp/edits.ts'
+import type { Call } from '../call.ts'
 import { tieExchange } from '../caller/streams.ts'
 import { endReply, type Reply } from '../door/reply.ts'
 import type { UpstreamSession } from '../handle/session.ts'
@@ -8,7 +9,7 @@ import { statusOfAnswer, type Refused } from '../refusal.ts'
 import type { Era } from '../../mcp/message.ts'
 import type { Span } from '../../mcp/levels.ts'
 import { translateAnswer, translateResult, type Texts } from '../translate/answer.ts'
-import { collectAnswer, readAnswer, type Answer } from '../upstream/collect.ts'
+import { collectAnswer, readAnswer, type Answer, type CollectOptions } from '../upstream/collect.ts'
 import { deliver, type Delivery } from '../upstream/deliver.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import { upstreamHeaders } from '../upstream/headers.ts'
@@ -18,6 +19,7 @@ import type { Upstream } from '../upstream/upstream.ts'
 import { nameHeaderThere } from './as-there.ts'
 import { crossingOf, inputAcross, statusAcross, versionThere, type Crossing } from './crossing.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
+import { turnOctetsMax, type Turns } from '../turns.ts'
 import type { Parts } from './serve.ts'
 
 /** What is asked in the caller's name, and of whom. */
@@ -112,12 +114,22 @@ async function askUpstream(asking: Asking, parts: Parts): Promise<Answer | Excha
       answerBytesMax,
       room: asking.reply.hold,
       countedOctetsMin,
+      takeTurn: turnsOf(asking.permit.call, parts.turns),
       repeatable: true,
       signal,
     }),
   )
   noteAbsence(parts.absences, asking.upstream, answer)
   return answer
+}
+
+/**
+ * Long answers are read one in a turn of the loop, however many come at once. Not at the door of all: who waits there for a turn would be
+ * taken for a server that keeps everybody waiting.
+ */
+function turnsOf({ arrived, caller }: Call, turns: Turns): CollectOptions['takeTurn'] {
+  if (arrived.door.kind === 'all') return undefined
+  return (octets) => (octets > turnOctetsMax ? turns.take(caller.account) : undefined)
 }
 
 /** Sends an upstream what it does not answer, in the caller's name. */

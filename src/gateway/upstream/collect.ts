@@ -5,6 +5,7 @@ import {
   type ExchangeFailure,
   type ExchangeOptions,
 } from './exchange.ts'
+import { whenThere, type Soon } from '../soon.ts'
 import { createEventParser } from '../../mcp/events.ts'
 import type { Recognizer } from '../../mcp/listed.ts'
 import { membersOf } from '../../mcp/spans.ts'
@@ -25,6 +26,8 @@ export interface CollectOptions extends Omit<ExchangeOptions, 'streamSecondsMax'
   /** What of a list was read before. */
   readonly recognizer?: Recognizer | undefined
   readonly signal?: AbortSignal | undefined
+  /** Asked before a whole answer of so many octets is read. */
+  readonly takeTurn?: ((octets: number) => Soon<void>) | undefined
 }
 
 /**
@@ -63,7 +66,13 @@ export function collectAnswer(options: CollectOptions): Promise<Answer | Exchang
           resolve({ failed: 'bad answer', detail: 'stream ended without a response' })
         } else {
           const octets = body.whole()
-          resolve({ ...head, body: octets, verdict: verdictOf(options, head, octets) })
+          const received = head
+          const judged = (): Answer => ({
+            ...received,
+            body: octets,
+            verdict: verdictOf(options, received, octets),
+          })
+          resolve(whenThere(options.takeTurn?.(octets.length), judged))
         }
       },
       failed: resolve,

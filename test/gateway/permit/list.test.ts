@@ -9,6 +9,34 @@ import { parseToolScope } from '../../../src/identity/tool-scope.ts'
 import { silentLog } from '../../../src/log.ts'
 import { requirement } from '../../requirements.ts'
 
+test('a long list has a turn of its own, also where all of it is known', async () => {
+  requirement('gateway.lists-take-turns')
+  const account = ['acme', 'agents', 'agent'] as const
+  for (const [octets, turns] of [
+    [16 * 1024, 0],
+    [16 * 1024 + 1, 1],
+  ] as const) {
+    const taken: unknown[] = []
+    const filtering = {
+      turns: { take: (of: unknown) => void taken.push(of) },
+      catalogueOf: () => ({ learn: () => [] }),
+      log: silentLog,
+    } as unknown as Filtering
+    const caller = { identity: { ceiling: { models: [], toolScopes: [] } }, account }
+    const message = { era: 'modern', method: 'tools/list' }
+    const call = { caller, message } as unknown as Call
+    const page = {
+      upstream: { config: { server: 'files', eras: ['modern'] } },
+      answer: { octets: Buffer.alloc(octets), list: {} },
+    } as unknown as Page
+    await filterPages(call, [page], filtering)
+    assert.deepEqual(
+      taken,
+      Array.from({ length: turns }, () => account),
+    )
+  }
+})
+
 test('a list is not given to a caller that has ended or gone while it was read', async () => {
   requirement('gateway.revoked-open-connection')
   requirement('gateway.gone-callers-not-spoken-for')
