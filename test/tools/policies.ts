@@ -12,6 +12,7 @@ import { mergeBundle, readBundleFiles } from '../../src/policy/bundle.ts'
 import { entrypoints } from '../../src/policy/engine.ts'
 import { instantiate } from '../../src/policy/instance.ts'
 import { toolPath } from './build.ts'
+import { compareWithOpa } from './opa-differential.ts'
 
 const policies = join(import.meta.dirname, '..', '..', 'policies')
 const bundle = join(policies, 'bundle')
@@ -205,8 +206,18 @@ async function judgePolicies(write: boolean): Promise<void> {
     buildBundle(opa, folder)
     if (write) writeBundle(folder)
     else compareBundle(folder)
+    await compareEngines(opa)
   } finally {
     rmSync(folder, { recursive: true })
+  }
+}
+
+async function compareEngines(opa: string): Promise<void> {
+  try {
+    const count = await compareWithOpa(opa, 1)
+    process.stdout.write(`policies: ${count} questions, plan and opa eval answer alike\n`)
+  } catch (error) {
+    throw new PolicyCheckError((error as Error).message.slice(0, 4000), 'src/policy/plan')
   }
 }
 

@@ -21,6 +21,7 @@ const nodeProgramNames = [
 export type ProgramName =
   | 'opa'
   | 'go-json'
+  | 'rego-cases'
   | 'helm'
   | 'etcd'
   | 'kube-apiserver'
@@ -105,6 +106,7 @@ export const programs: Readonly<Record<ProgramName, Program>> = {
     'k8s.io/kubernetes/cmd/kube-controller-manager',
   ),
   'go-json': { module: 'go-json', package: '.' },
+  'rego-cases': { module: 'rego-cases', package: '.' },
   pause: { module: 'pause', package: '.' },
   loopback: networkPlugin('main/loopback'),
   ptp: networkPlugin('main/ptp'),
@@ -150,6 +152,7 @@ export const groups: Readonly<Record<string, readonly ToolName[]>> = {
   // The real kubelet stands in kubemark's place; the rest of the control plane is the cluster's.
   node: ['helm', 'etcd', 'kube-apiserver', 'kube-controller-manager', ...nodeProgramNames, 'nft'],
   'go-json': ['go-json'],
+  'rego-cases': ['rego-cases'],
 }
 
 export function moduleFolder(program: Program): string {

@@ -1,0 +1,85 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { silentMetrics } from '../../src/metrics.ts'
+import { mergeBundle, readBundleFiles } from '../../src/policy/bundle.ts'
+import { entrypoints, fuelOf } from '../../src/policy/engine.ts'
+import { formatInput } from '../../src/policy/input.ts'
+import { createPlanEngine } from '../../src/policy/plan-engine.ts'
+import { unordered } from '../../src/policy/second-opinion.ts'
+import { createQuestions } from '../policy/questions.ts'
+
+const root = join(import.meta.dirname, '..', '..')
+const rules = join(root, 'policies', 'countersign')
+
+/** A question, as text, with the place of its answer. */
+interface Asked {
+  readonly entrypoint: string
+  readonly text: string
+}
+
+/**
+ * The answers of `opa eval`, which evaluates the rules themselves, to many questions at once; null where it has none. It is no
+ * opinion of the planner's, which plan and module have in common.
+ */
+function answersOfOpa(opa: string, dataText: string, asked: readonly Asked[]): readonly unknown[] {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-differential-'))
+  try {
+    const questions = asked.map(
+      ({ entrypoint, text }, at) => `{"e":"${entrypoint}","at":${at},"asked":${text}}`,
+    )
+    writeFileSync(join(folder, 'data.json'), dataText)
+    writeFileSync(join(folder, 'input.json'), `[${questions.join()}]`)
+    const answers = Object.values(entrypoints).map((entrypoint) => {
+      const rule = `data.${entrypoint.replaceAll('/', '.')}`
+      return `[[q.at, r] | some q in input; q.e == "${entrypoint}"; asked := q.asked; r := ${rule} with input as asked]`
+    })
+    const files = [
+      '--data',
+      rules,
+      '--data',
+      join(folder, 'data.json'),
+      '--input',
+      join(folder, 'input.json'),
+    ]
+    const words = ['eval', '--format', 'raw', ...files, `[${answers.join()}]`]
+    const done = spawnSync(opa, words, { encoding: 'utf8', maxBuffer: 2 ** 28 })
+    if (done.status !== 0) throw new Error(`opa eval: ${done.stderr}${done.stdout}`)
+    const given = new Map((JSON.parse(done.stdout) as [number, unknown][][]).flat())
+    return asked.map((_, at) => (given.has(at) ? unordered(given.get(at)) : null))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** Holds the plan of the shipped bundle against `opa eval`. How many questions were asked; throws at the first that has two answers. */
+export async function compareWithOpa(opa: string, seed: number): Promise<number> {
+  const files = await readBundleFiles(join(root, 'policies', 'bundle'))
+  const plan = createPlanEngine(files.plan, { fuelOf, metrics: silentMetrics })
+  const questions = createQuestions(seed)
+  let count = 0
+  for (let round = 0; round < 8; round += 1) {
+    const data = questions.data()
+    const { dataText } = mergeBundle({ ...files, data: {} }, [data])
+    const evaluate = plan.withData(dataText)
+    const asked = Array.from({ length: 400 }, () => questions.question(data)).map(
+      ({ entrypoint, input }) => ({ entrypoint, text: formatInput(input) }),
+    )
+    const answers = answersOfOpa(opa, dataText, asked)
+    for (const [at, { entrypoint, text }] of asked.entries()) {
+      let ours: unknown = null
+      try {
+        ours = unordered(evaluate(entrypoint, text))
+      } catch (error) {
+        if ((error as { code?: unknown }).code !== 'policy/undefined') throw error
+      }
+      count += 1
+      if (isDeepStrictEqual(ours, answers[at])) continue
+      const [ourText, theirText] = [JSON.stringify(ours), JSON.stringify(answers[at])]
+      throw new Error(`${entrypoint} ${text} on ${dataText}: plan=${ourText} opa=${theirText}`)
+    }
+  }
+  return count
+}
