@@ -581,6 +581,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'between eras the envelope alone is translated, and the same ceilings, pins and rules hold as within one',
     source: 'issue 9 §2; MCP 2026-07-28 and 2025-11-25 base protocol',
   },
+  'gateway.cancelled-across': {
+    claim:
+      'a call that is cancelled in one era is cancelled in the other, by nobody but its own session',
+    source: 'MCP 2025-11-25 cancellation; 2026-07-28 transports',
+  },
   'gateway.shared-session-of-one-pod': {
     claim:
       'a session that the gateway opens for clients without sessions is of one pod, ends with it, and no two requests in it have one id',

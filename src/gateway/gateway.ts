@@ -27,6 +27,7 @@ import { createAuthorize } from './permit/authorize.ts'
 import { createCallLimits, type CallLimits } from './permit/call-limits.ts'
 import { createCarryOut } from './permit/carry-out.ts'
 import { createDecisions } from './permit/policy.ts'
+import { createRunning } from './serve/running.ts'
 import type { Parts } from './serve/serve.ts'
 import { createReadiness } from './readiness.ts'
 import type { SharePercents } from './shares.ts'
@@ -236,7 +237,17 @@ function createParts(
     },
   })
   const listens = new Bag<() => void>()
-  return { ...made, listenings, listens, absences, seal, limits, now, log }
+  return {
+    ...made,
+    listenings,
+    listens,
+    absences,
+    running: createRunning(),
+    seal,
+    limits,
+    now,
+    log,
+  }
 }
 
 /** What is opened for clients without sessions is ended when none of them has used it for so long. */

@@ -263,6 +263,43 @@ suite('a legacy agent and a modern tool server', () => {
     assert.deepEqual(asked(world, 'files', 'logging/setLevel'), [])
   })
 
+  test('a call that its session cancels ends, and nobody else cancels it', async () => {
+    requirement('gateway.cancelled-across')
+    const begun = Promise.withResolvers<void>()
+    const closed = Promise.withResolvers<void>()
+    const script: Script = (_, { response }) => {
+      response.once('close', () => closed.resolve())
+      begun.resolve()
+    }
+    await using world = await openOne('modern', modernOnly(script))
+    const pod = { ...wanted, podUid: 'pod' }
+    const [agent, second, stranger] = [
+      await world.agent(pod),
+      await world.agent(pod),
+      await world.agent(wanted),
+    ]
+    const session = await sessionAt(agent, '/mcp/files')
+    const { body, headers } = legacy('tools/call', { name: 'echo' }, { session, id: 'a' })
+    const called = agent.post('/mcp/files', body, headers)
+    let isOver = false
+    void called.then(() => (isOver = true))
+    await begun.promise
+    for (const [who, of, requestId] of [
+      [stranger, await sessionAt(stranger, '/mcp/files'), 'a'],
+      [second, await sessionAt(second, '/mcp/files'), 'a'],
+      [second, session, 'b'],
+    ] as const) {
+      const word = legacy('notifications/cancelled', { requestId }, { session: of })
+      await who.post('/mcp/files', word.body, word.headers)
+    }
+    assert.ok(!isOver)
+    const word = legacy('notifications/cancelled', { requestId: 'a' }, { session })
+    const again = await second.post('/mcp/files', word.body, word.headers)
+    assert.equal(again.status, 202)
+    assert.match(whyOf(await called) ?? '', /cancelled/)
+    await closed.promise
+  })
+
   test('a result that needs input of the agent is refused', async () => {
     requirement('gateway.eras-meet')
     const script: Script = ({ id }, { response }) => {
@@ -366,6 +403,34 @@ suite('a modern agent and a legacy tool server', () => {
     assert.equal(sessions.length, 6)
     assert.equal(new Set(sessions).size, 2)
     assert.equal(new Set(server.ids).size, server.ids.length)
+  })
+
+  test('a call of an agent that goes away is cancelled in the session', async () => {
+    requirement('gateway.cancelled-across')
+    const begun = Promise.withResolvers<void>()
+    const cancelled = Promise.withResolvers<void>()
+    const server = legacyOnly((_, { response }) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write(': \n\n')
+      begun.resolve()
+    })
+    const answer: Answer = (message, response, request) => {
+      if (message.method === 'notifications/cancelled') cancelled.resolve()
+      server.answer(message, response, request)
+    }
+    await using world = await openOne('legacy', answer)
+    const agent = await world.agent(wanted)
+    const ask = await clientOf('modern', agent, '/mcp/files')
+    const called = ask('tools/call', { name: 'echo', arguments: {} }).catch(() => {})
+    await begun.promise
+    await agent.client.destroy()
+    await cancelled.promise
+    await called
+    const [call] = asked(world, 'files', 'tools/call')
+    const [word] = asked(world, 'files', 'notifications/cancelled')
+    const { id } = JSON.parse(call?.body ?? '') as JsonMessage
+    assert.deepEqual((JSON.parse(word?.body ?? '') as JsonMessage).params, { requestId: id })
+    assert.equal(word?.headers['mcp-session-id'], call?.headers['mcp-session-id'])
   })
 
   test('a session that the server has lost is opened again, and no call is made twice', async () => {

@@ -44,6 +44,18 @@ export const eraMutations: readonly Mutation[] = [
     edits: [['member === undefined ? target', 'true ? target']],
   },
   {
+    claim: 'gateway.cancelled-across',
+    without: 'the session of what is cancelled',
+    file: 'src/gateway/serve/running.ts',
+    edits: [['return `${session.key} ${typeof', 'return `${typeof']],
+  },
+  {
+    claim: 'gateway.cancelled-across',
+    without: 'the word to a legacy server',
+    file: 'src/gateway/serve/forward.ts',
+    edits: never("failed === 'cancelled' || failed === 'time-out'"),
+  },
+  {
     claim: 'gateway.shared-session-of-one-pod',
     without: 'the owner of a shared session',
     file: 'src/gateway/serve/in-session.ts',

@@ -6,9 +6,22 @@ import { tieExchange } from '../caller/streams.ts'
 import { endReply, streamHeaders, type Reply } from '../door/reply.ts'
 import { endWith } from '../door/unsent.ts'
 import type { Permit } from '../permit/authorize.ts'
-import { isRefused, refused, statusOfAnswer, type Refused } from '../refusal.ts'
+import {
+  isRefused,
+  refused,
+  statusOfAnswer,
+  unavailable,
+  type Refusal,
+  type Refused,
+} from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
-import { startExchange, type AnswerHead, type ExchangeOptions } from '../upstream/exchange.ts'
+import { cancelThere } from '../upstream/cancel-there.ts'
+import {
+  startExchange,
+  type AnswerHead,
+  type ExchangeFailure,
+  type ExchangeOptions,
+} from '../upstream/exchange.ts'
 import { callerHeaders, upstreamHeaders, type UpstreamHeaders } from '../upstream/headers.ts'
 import { isSessionLost, type LegacySession } from '../upstream/legacy-session.ts'
 import { judgeAnswer } from '../upstream/judge-answer.ts'
@@ -138,7 +151,7 @@ function passThrough(
   forwarding: Forwarding,
   request: UpstreamRequest,
 ): Promise<Refused | undefined> {
-  const { permit, reply, session } = forwarding
+  const { reply, session } = forwarding
   const { response } = reply
   return new Promise((resolve, reject) => {
     let body = new Gathered()
@@ -185,16 +198,44 @@ function passThrough(
       },
       failed(failure) {
         const isCancelled = failure.failed === 'cancelled'
+        giveUpThere(forwarding, request, failure)
         if (isCancelled && events !== undefined && !response.writableEnded) response.destroy()
         events?.fail(failure)
         settle(isCancelled || events !== undefined ? undefined : fault(failure))
       },
     })
-    const untie = tieExchange(permit.call.caller, response, {
-      cancel: () => started.cancel(),
-      tell: (refusal) => endReply(reply, refusal),
-    })
+    const untie = tie(forwarding, () => started.cancel())
   })
+}
+
+/** Ties an exchange to whatever ends it early. */
+function tie({ permit, reply, parts, crossing }: Forwarding, cancel: () => void): () => void {
+  const { call } = permit
+  const tell = (refusal: Refusal): void => endReply(reply, refusal)
+  const untie = tieExchange(call.caller, reply.response, { cancel, tell })
+  if (crossing === undefined) return untie
+  const forget = parts.running.begin(call, () => {
+    tell(cancelledByCaller)
+    cancel()
+  })
+  return () => {
+    forget()
+    untie()
+  }
+}
+
+const cancelledByCaller = unavailable(502, 'request was cancelled')
+
+/** A legacy server is told that a modern client waits no longer. */
+function giveUpThere(
+  { upstream, crossing }: Forwarding,
+  request: UpstreamRequest,
+  { failed }: ExchangeFailure,
+): void {
+  if (crossing?.asked.era !== 'legacy') return
+  if (failed === 'cancelled' || failed === 'time-out') {
+    cancelThere({ upstream, request }, crossing.asked.id.value)
+  }
 }
 
 function askedOf(

@@ -10,6 +10,7 @@ import type { Parts } from './serve.ts'
 /** Takes a notification at the door of one upstream. A modern client cancels by going away; a legacy one says so to its session. */
 export async function notify(permit: Permit, reply: Reply, parts: Parts): Promise<undefined> {
   const { message, target } = permit.call
+  if (message.method === 'notifications/cancelled') parts.running.cancel(permit.call)
   if (message.era === 'legacy' && target.upstream !== undefined) {
     await tell(permit, reply, parts, target.upstream)
   }
@@ -23,6 +24,7 @@ export function acceptAll(_: Permit, reply: Reply): undefined {
 
 /** A legacy client cancels at the door of all: to each upstream of its session. */
 export async function cancelAll(permit: Permit, reply: Reply, parts: Parts): Promise<undefined> {
+  parts.running.cancel(permit.call)
   if (permit.call.message.era === 'legacy') {
     const visible = visibleUpstreams(permit.call, parts.upstreams)
     await Promise.all(visible.map((each) => tell(permit, reply, parts, each)))

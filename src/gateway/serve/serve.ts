@@ -11,6 +11,7 @@ import type { GatewayLimits } from '../limits.ts'
 import type { Permit } from '../permit/authorize.ts'
 import type { Decisions } from '../permit/policy.ts'
 import type { Refused } from '../refusal.ts'
+import type { Running } from './running.ts'
 import type { Soon } from '../soon.ts'
 import type { Turns } from '../turns.ts'
 import type { Absences } from '../upstream/absences.ts'
@@ -29,6 +30,8 @@ export interface Parts {
   readonly listenings: Listenings
   /** Ends one open stream of changes each, in order. */
   readonly listens: Bag<() => void>
+  /** What legacy clients may cancel here. */
+  readonly running: Running
   /** In which what takes long is done. */
   readonly turns: Turns
   readonly seal: Seal

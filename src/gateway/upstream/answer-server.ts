@@ -41,6 +41,6 @@ const kept: ReadonlySet<string> = new Set([
 ])
 
 /** Of the request that is being answered, what says which session this is. */
-function sessionHeaders(headers: readonly string[]): string[] {
+export function sessionHeaders(headers: readonly string[]): string[] {
   return headers.filter((_, at) => kept.has(headers[at - (at % 2)] ?? ''))
 }
