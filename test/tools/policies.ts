@@ -25,6 +25,7 @@ const dataSchemas = {
   grants: 'mcp/grants.json',
   issuance: 'issuance/data.json',
   limits: 'mcp/limits.json',
+  approvals: 'mcp/approvals.json',
   log: 'log/data.json',
 }
 

@@ -17,14 +17,27 @@ decision := {"allow": allow, "reasons": reasons, "obligations": obligations}
 # schemas:
 #   - input: schema.mcp.decision
 #   - data.limits: schema.mcp.limits
+#   - data.approvals: schema.mcp.approvals
 default obligations := []
 
-obligations := limit_obligations if {
-	data.limits != {}
+obligations := array.concat(limit_obligations, approval_obligations) if {
+	obliging
 	not is_server_request
 	not is_ask
+	not is_approval_request
 	allow
 }
+
+# METADATA
+# title: Obliging
+# description: Data sets limits or wants approvals; without either nothing is looked for.
+# scope: document
+# schemas:
+#   - data.limits: schema.mcp.limits
+#   - data.approvals: schema.mcp.approvals
+obliging if data.limits != {}
+
+obliging if data.approvals != {}
 
 # METADATA
 # title: Server methods
@@ -59,6 +72,11 @@ allow if {
 	is_tool_call
 	visible(input.resource.properties.server, input.resource.id)
 	arguments_allowed
+}
+
+allow if {
+	is_approval_request
+	may_approve
 }
 
 allow if {
@@ -156,7 +174,14 @@ exact(value) if abs(value) <= 9007199254740991
 #   - input: schema.mcp.decision
 default refusal := "method-not-allowed"
 
-refusal := "role-not-allowed" if not may_call
+refusal := "approval-own" if {
+	is_approval_request
+	own_call
+}
+
+else := "approval-not-granted" if is_approval_request
+
+else := "role-not-allowed" if not may_call
 
 else := "outside-ceiling" if outside_ceiling
 
@@ -234,6 +259,8 @@ not_granted if asked_for_not_granted
 # title: Messages to agents
 # description: What an agent may read. They name nothing that the agent has not named itself.
 agent_messages := {
+	"approval-not-granted": "the caller may not approve this",
+	"approval-own": "nobody approves their own calls",
 	"argument-not-allowed": "it is not granted with these arguments",
 	"ask-not-granted": "the tool server may not ask this of the caller",
 	"method-not-allowed": "the method is not available",
@@ -247,6 +274,8 @@ agent_messages := {
 # title: Messages to operators
 # description: Where to look. They name labels, annotations and data, never a value of an argument.
 operator_messages := {
+	"approval-not-granted": "a rule of data.approvals that the call is of does not name the caller among its approvers",
+	"approval-own": "the approver has the SPIFFE ID, the service account or the pod of the caller",
 	"argument-not-allowed": "the conditions of the grant in data.grants name arguments that are missing or have other values",
 	"ask-not-granted": "data.grants has no well-formed asks of the server, the tool or the prompt that let the server ask this",
 	"method-not-allowed": "the default policy does not know the method, or not for what it is asked of",
