@@ -197,7 +197,8 @@ function refusalCodes(): readonly string[] {
   const rego = readSourceFile('policies/countersign/mcp/decision.rego').text
   const messages = /^agent_messages := \{([^}]*)\}/m.exec(rego)?.[1] ?? ''
   const byPolicy = [...messages.matchAll(/"([a-z-]+)": /g)].map(([, code]) => code ?? '')
-  const coded = /'((?:identity|definition|answer|obligation|policy|outside|limit)-[a-z-]+)'/g
+  const coded =
+    /'((?:identity|definition|answer|obligation|policy|outside|limit|approval)-[a-z-]+)'/g
   const added = sources
     .filter(({ path }) => /^src\/(gateway|policy)\//.test(path))
     .flatMap(({ text }) => [...text.matchAll(coded)].map(([, code]) => code ?? ''))

@@ -604,6 +604,39 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a permit under an obligation that is not known, or cannot be read, is a refusal',
     source: 'AuthZEN obligations profile: what cannot be fulfilled turns a permit into a denial',
   },
+  'gateway.approval-needed': {
+    claim: 'a call that policy wants a person to see is not made before somebody has approved it',
+    source: 'MCP 2026-07-28, tools: a human in the loop; OWASP LLM06:2025, excessive agency',
+  },
+  'gateway.approval-bound': {
+    claim:
+      'an approval is good for one caller’s pod, one tool as it was defined, one digest of arguments and until a deadline, whoever can write where it is kept',
+    source: 'docs/AUTHORIZATION.md, Approvals',
+  },
+  'gateway.approval-used-once': {
+    claim: 'of all replicas and workers one makes the call that was approved, once',
+    source: 'docs/AUTHORIZATION.md, Approvals; a second use is a replay',
+  },
+  'gateway.approval-by-approvers': {
+    claim:
+      'only whom policy names for the tool sees, approves or denies a call, both when saying so and when it is used',
+    source: 'docs/AUTHORIZATION.md, Approvals',
+  },
+  'gateway.approval-never-own': {
+    claim:
+      'nobody approves their own call: not their SPIFFE ID, their service account or their pod, whatever policy says',
+    source: 'separation of duty, NIST SP 800-53 AC-5',
+  },
+  'gateway.approval-recorded': {
+    claim:
+      'that an approval was asked for, who gave it and that it was used are in the decision log',
+    source: 'docs/AUTHORIZATION.md, Approvals',
+  },
+  'gateway.approvals-bounded': {
+    claim:
+      'no identity, namespace or tenant has so many calls wait for approval that others cannot',
+    source: 'CWE-770; approval fatigue, MITRE ATT&CK T1621',
+  },
   'gateway.limits-of-policy': {
     claim:
       'a call beyond a limit of policy is not made, and is told which limit and when it may come again',

@@ -23,6 +23,7 @@ const gatewayGround = [
   'src/gateway/seats.ts',
   'src/gateway/self.ts',
   'src/gateway/federated-name.ts',
+  'src/gateway/windows.ts',
 ]
 
 /** What each room may import besides itself and the files that all may. A deeper room is a room of its own, and so is a file that is named. */
@@ -47,8 +48,10 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/gateway/seats.ts': ['src/gateway/lines.ts', 'src/gateway/shares.ts'],
   'src/gateway/self.ts': [],
   'src/gateway/federated-name.ts': [],
+  'src/gateway/windows.ts': ['src/gateway/shares.ts'],
   'src/gateway/door': [...gatewayGround, 'src/mcp', 'src/pki'],
   'src/gateway/caller': [...gatewayGround, 'src/identity', 'src/pki', 'src/policy'],
+  'src/gateway/approval': [...gatewayGround, 'src/identity', 'src/gateway/handle'],
   'src/gateway/handle': [...gatewayGround, 'src/mcp'],
   'src/gateway/upstream': [...gatewayGround, 'src/mcp', 'src/identity', 'src/pki'],
   'src/gateway/catalogue': [...gatewayGround, 'src/gateway/upstream', 'src/mcp', 'src/policy'],
@@ -82,6 +85,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/policy',
     'src/gateway/translate',
     'src/gateway/call.ts',
+    'src/gateway/approval',
     'src/gateway/caller',
     'src/gateway/door',
     'src/gateway/handle',
@@ -95,6 +99,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/gateway/translate',
     'src/gateway/trace',
     'src/gateway/call.ts',
+    'src/gateway/approval',
     'src/gateway/caller',
     'src/gateway/door',
     'src/gateway/handle',
@@ -113,6 +118,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/gateway/trace',
     'src/gateway/address.ts',
     'src/gateway/call.ts',
+    'src/gateway/approval',
     'src/gateway/caller',
     'src/gateway/door',
     'src/gateway/handle',

@@ -10,6 +10,8 @@ import type { Condition } from '../readiness.ts'
 import type { Authorizer } from '../policy/authorizer.ts'
 import type { DecisionLog } from '../policy/decision-log.ts'
 import { createTokenSigner } from '../token/sign.ts'
+import { createApprovals } from './approval/approvals.ts'
+import type { ApprovalStore } from './approval/store.ts'
 import { createCallers } from './caller/connections.ts'
 import { coalesce } from './caller/coalesce.ts'
 import { createServerJudge } from './caller/judge.ts'
@@ -26,6 +28,7 @@ import { forgetServer, measure } from './measure.ts'
 import { createAuthorize } from './permit/authorize.ts'
 import { createCallLimits, type CallLimits } from './permit/call-limits.ts'
 import { createCarryOut } from './permit/carry-out.ts'
+import { createHoldOut } from './permit/hold-out.ts'
 import { createDecisions } from './permit/policy.ts'
 import { createRunning } from './serve/running.ts'
 import type { Parts } from './serve/serve.ts'
@@ -77,6 +80,8 @@ export interface GatewayOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly delay?: Delay | undefined
+  /** Where approvals are kept, for all replicas; undefined: no call can wait for one. */
+  readonly approvals?: ApprovalStore | undefined
   /** Follows calls for a collector of traces. */
   readonly tracer?: Tracer | undefined
   readonly log: Log
@@ -194,42 +199,37 @@ function judgeServersAgain(
 
 /** Whether calls may be made, and what is counted for that. */
 function createPermits(
-  { workers, firstUse, now, log, metrics }: GatewayOptions,
+  options: GatewayOptions,
   limits: GatewayLimits,
   made: Pick<Parts, 'decisions' | 'catalogueOf'>,
 ): {
   /** What listing is decided with, too. */
-  readonly known: Pick<Parts, 'decisions' | 'catalogueOf' | 'quarantineOf'>
+  readonly known: Pick<Parts, 'decisions' | 'catalogueOf' | 'quarantineOf' | 'seal' | 'approvals'>
   readonly authorize: ReturnType<typeof createAuthorize>
   readonly counted: () => CallLimits['size']
 } {
+  const { workers, firstUse, now, log, metrics } = options
   const callLimits = createCallLimits({ ...limits, workers, now })
-  const carryOut = createCarryOut({ ...made, callLimits, log, metrics })
-  const known = { ...made, quarantineOf: createQuarantine({ firstUse, log, metrics }) }
+  const seal = createSeal({ keys: options.handleKeys ?? oneHandleKey() })
+  const store = options.approvals
+  const approvals = store && createApprovals({ ...limits, seal, store, now })
+  const holdOut = approvals && createHoldOut({ ...options, ...made, approvals })
+  const carryOut = createCarryOut({ ...made, callLimits, holdOut, log, metrics })
+  const quarantineOf = createQuarantine({ firstUse, log, metrics })
+  const known = { ...made, quarantineOf, seal, approvals }
   const authorize = createAuthorize({ ...known, carryOut })
   return { known, authorize, counted: () => callLimits.size }
 }
 
 /** What serving works with. */
 function createParts(
-  { now, log, handleKeys = oneHandleKey() }: GatewayOptions,
+  { now, log }: GatewayOptions,
   limits: GatewayLimits,
-  made: Pick<
-    Parts,
-    | 'upstreams'
-    | 'sessions'
-    | 'catalogueOf'
-    | 'quarantineOf'
-    | 'decisions'
-    | 'turns'
-    | 'judge'
-    | 'tokens'
-  >,
+  made: Omit<Parts, 'listenings' | 'listens' | 'absences' | 'running' | 'limits' | 'now' | 'log'>,
 ): Parts {
   // Longer than the wait, so that of many callers one alone waits for what is away.
   const pauseMilliseconds = 2 * limits.federationWaitMilliseconds
   const absences = createAbsences({ now, pauseMilliseconds })
-  const seal = createSeal({ keys: handleKeys })
   const listenings = createListenings({
     octetsMax: Math.min(limits.answerBytesMax, subscriptionOctetsMax),
     listChanged(upstream, changed) {
@@ -237,17 +237,8 @@ function createParts(
     },
   })
   const listens = new Bag<() => void>()
-  return {
-    ...made,
-    listenings,
-    listens,
-    absences,
-    running: createRunning(),
-    seal,
-    limits,
-    now,
-    log,
-  }
+  const running = createRunning()
+  return { ...made, listenings, listens, absences, running, limits, now, log }
 }
 
 /** What is opened for clients without sessions is ended when none of them has used it for so long. */

@@ -10,6 +10,7 @@ import { notInUris, promptCharactersMax, uriCharactersMax } from './catalogue/of
 import type { Door } from './door/arrived.ts'
 import { replyResult } from './door/reply.ts'
 import { refused, unknownMethod, type Refused } from './refusal.ts'
+import { approve, approveNowhere } from './serve/approve.ts'
 import { discover, discoverAll } from './serve/discover.ts'
 import { forward } from './serve/forward.ts'
 import { initialize, initializeAll } from './serve/initialize.ts'
@@ -58,6 +59,9 @@ const methods: Readonly<Record<string, Method>> = {
   'completion/complete': row('request', both, 'reference', forward, forward),
   'subscriptions/listen': row('request', ['modern'], 'server', listen, listen),
   'logging/setLevel': row('request', ['legacy'], 'server', setLevel, setLevelOfAll),
+  'approvals/list': row('request', ['modern'], 'server', approveNowhere, approve),
+  'approvals/approve': row('request', ['modern'], 'server', approveNowhere, approve),
+  'approvals/deny': row('request', ['modern'], 'server', approveNowhere, approve),
   'notifications/initialized': row('notification', ['legacy'], 'server', notify, acceptAll),
   'notifications/cancelled': row('notification', both, 'server', notify, cancelAll),
 }

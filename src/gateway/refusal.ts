@@ -24,6 +24,8 @@ export type CheckName =
 export interface Refusal extends Problem {
   /** It is the caller's identity that is not acceptable, which is a decision too. */
   readonly identity?: true
+  /** Told in place of an error: the call is held out, and its client knows how to go on. */
+  readonly result?: object
   /** The connection is not used again after the answer. */
   readonly close?: boolean
   readonly headers?: Readonly<Record<string, string>>
@@ -243,7 +245,10 @@ export function noRoom(what: string, full: Full): Refusal {
  * (JSON-RPC 2.0 §5). Most clients show their users the message alone, so the decision stands in it too.
  */
 export function formatRefusal(refusal: Refusal, rawId: string | undefined): string {
-  const { message } = refusal
+  const { message, result } = refusal
+  if (result !== undefined) {
+    return `{"jsonrpc":"2.0","id":${rawId ?? 'null'},"result":${JSON.stringify(result)}}`
+  }
   const { decisionId } = (refusal.data ?? {}) as { readonly decisionId?: string }
   const error = {
     code: refusal.code,

@@ -12,6 +12,8 @@ export interface DecisionContext {
   /** `response`: a server asks its caller for something. */
   readonly phase: 'request' | 'list' | 'response'
   readonly asked?: DecisionAsked | undefined
+  /** Of the ticket that somebody would decide. */
+  readonly approval?: InputText | undefined
 }
 
 /** Of what a server asks: what may be decided on, and none of its content. */
@@ -139,8 +141,9 @@ function headOf({ subject, action }: Asking): string {
   return `{"subject":${subject},"action":{"name":${JSON.stringify(action)}}`
 }
 
-function contextMembers({ era, time, door, phase, asked }: DecisionContext): string {
+function contextMembers({ era, time, door, phase, asked, approval }: DecisionContext): string {
   const members = `"era":"${era}","time":${JSON.stringify(time)},"door":${JSON.stringify(door)},"phase":"${phase}"`
+  if (approval !== undefined) return `${members},"approval":${approval}`
   return asked === undefined ? members : `${members},"asked":${JSON.stringify(asked)}`
 }
 

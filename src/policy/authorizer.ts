@@ -9,6 +9,7 @@ import type { Decision } from './decision.ts'
 import { documentOf } from './document.ts'
 import { entrypoints } from './engine.ts'
 import type { PolicyEngine } from './engine.ts'
+import { shownArguments } from './event.ts'
 import { inputOctetsDefault } from './input.ts'
 
 /** Who calls: all of it from the verified certificate, nothing from the client's message. */
@@ -77,6 +78,8 @@ export interface Authorizer {
   decide(texts: CallTexts): Evaluated<Decision>
   /** One evaluation for a whole list, one answer for each of its resources, in their order. */
   filter(texts: ListTexts): Evaluated<readonly boolean[], AskedList>
+  /** What the mask of the decision log leaves of the arguments of a call, as JSON; where it gives no answer, their digest. */
+  shownArguments(texts: CallTexts): string
   readonly revision: string
   readonly digest: string
 }
@@ -172,6 +175,7 @@ export function createAuthorizer(
         refusal: texts.resources.map(() => false),
         parse: (result) => parseList(result, texts.resources.length),
       }),
+    shownArguments: (texts) => shownArguments(askCall(texts), engine),
   }
 }
 

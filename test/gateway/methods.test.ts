@@ -13,7 +13,7 @@ const methods = [
   'resources/unsubscribe completion/complete logging/setLevel subscriptions/listen tasks/get',
   'tasks/result tasks/cancel tasks/list tasks/update sampling/createMessage',
   'elicitation/create roots/list vendor/method toString notifications/initialized',
-  'notifications/cancelled',
+  'notifications/cancelled approvals/list approvals/approve approvals/deny',
 ].flatMap((line) => line.split(' '))
 
 const about: Readonly<Record<string, string>> = {

@@ -3,7 +3,8 @@ import type { Mutation } from './mutation.ts'
 
 const obligations = 'src/gateway/permit/obligations.ts'
 const callLimits = 'src/gateway/permit/call-limits.ts'
-const windows = 'src/gateway/permit/windows.ts'
+const windows = 'src/gateway/windows.ts'
+const approvals = 'src/gateway/approval/approvals.ts'
 const carryOut = 'src/gateway/permit/carry-out.ts'
 
 export const decideMutations: readonly Mutation[] = [
@@ -73,5 +74,112 @@ export const decideMutations: readonly Mutation[] = [
     without: 'what is given back',
     file: callLimits,
     edits: [['const left = (open.get(key) ?? 1) - 1', 'const left = open.get(key) ?? 1']],
+  },
+  {
+    claim: 'gateway.approval-needed',
+    without: 'the wait for an approval',
+    file: carryOut,
+    edits: [['limit(question, duties) ?? holdOut(question, approval)', 'limit(question, duties)']],
+  },
+  {
+    claim: 'gateway.approval-needed',
+    without: 'the denial',
+    file: approvals,
+    edits: [["if (!verdict.approved) return { state: 'denied', approval }", '']],
+  },
+  {
+    claim: 'gateway.approval-bound',
+    without: 'the digest of the arguments',
+    file: 'src/gateway/approval/ticket.ts',
+    edits: [['tool, definitionDigest, argumentsSha256])', 'tool, definitionDigest])']],
+  },
+  {
+    claim: 'gateway.approval-bound',
+    without: 'the digest of the definition',
+    file: 'src/gateway/approval/ticket.ts',
+    edits: [['tool, definitionDigest, argumentsSha256])', 'tool, argumentsSha256])']],
+  },
+  {
+    claim: 'gateway.approval-bound',
+    without: 'the name that an approval is sealed under',
+    file: approvals,
+    edits: [
+      [
+        "handles.open({ kind: 'approval', owner: name }",
+        "handles.open({ kind: 'approval', owner: 'any' }",
+      ],
+      [
+        "handles.seal({ kind: 'approval', owner: name }",
+        "handles.seal({ kind: 'approval', owner: 'any' }",
+      ],
+      [
+        'isSameBinding(request.binding, wanted.request.binding) &&',
+        'isSameBinding(request.binding, request.binding) &&',
+      ],
+    ],
+  },
+  {
+    claim: 'gateway.approval-bound',
+    without: 'the deadline',
+    file: approvals,
+    edits: [['return now() >= request.deadline', 'return request.deadline < 0']],
+  },
+  {
+    claim: 'gateway.approval-bound',
+    without: 'the part of a ticket that nobody can guess',
+    file: approvals,
+    edits: [['return isThis && approval.verdict', 'return approval.verdict']],
+  },
+  {
+    claim: 'gateway.approval-used-once',
+    without: 'the one who takes it away',
+    file: approvals,
+    edits: [['(await store.remove(kept)) && counts', 'counts']],
+  },
+  {
+    claim: 'gateway.approval-bound',
+    without: 'the look for a revocation of the approver',
+    file: 'src/gateway/permit/hold-out.ts',
+    edits: [['if (revocations.find(read.svid) !== undefined) return false', '']],
+  },
+  {
+    claim: 'gateway.approval-by-approvers',
+    without: 'the question to policy when an approval is used',
+    file: 'src/gateway/permit/hold-out.ts',
+    edits: [['return !isRefused(decided)', 'return true || isRefused(decided)']],
+  },
+  {
+    claim: 'gateway.approval-by-approvers',
+    without: 'the question to policy about the ticket',
+    file: 'src/gateway/serve/approve.ts',
+    edits: [
+      [
+        '  if (isRefused(decided)) return decided\n',
+        "  if (isRefused(decided)) Object.assign(decided, { id: 'x' })\n",
+      ],
+    ],
+  },
+  {
+    claim: 'gateway.approval-never-own',
+    without: 'the look whose call it is, whatever policy says',
+    file: 'src/gateway/approval/own-call.ts',
+    edits: [['properties.pod.uid === pod.uid ||', '']],
+  },
+  {
+    claim: 'gateway.approval-recorded',
+    without: 'the event of the use',
+    file: 'src/gateway/permit/hold-out.ts',
+    edits: [
+      [
+        "return decisions.note(question, 'obligations', usedBy(approval))",
+        'return void usedBy(approval)',
+      ],
+    ],
+  },
+  {
+    claim: 'gateway.approvals-bounded',
+    without: 'the shares of what waits',
+    file: approvals,
+    edits: [["if ('full' in place)", "if (false && 'full' in place)"]],
   },
 ]

@@ -102,6 +102,7 @@ async function openPolicies(): Promise<{
   return {
     authorizer: {
       decide: (texts) => current.authorizer.decide(texts),
+      shownArguments: (texts) => current.authorizer.shownArguments(texts),
       filter: (texts) => current.authorizer.filter(texts),
       get revision() {
         return current.authorizer.revision

@@ -42,6 +42,14 @@ function declaredBy({ call }: Asking): JsonObject {
   return objectOf(objectOf(message.params['_meta'])[capabilitiesMember])
 }
 
+/** Whether a modern client shows its user forms. */
+export function declaresForms(asking: Asking): boolean {
+  if (asking.call.message.era === 'legacy') return false
+  return (
+    undeclared({ method: 'elicitation/create', mode: 'form' }, declaredBy(asking)) === undefined
+  )
+}
+
 /** The capability that a client needs for this, if it has not declared it (MCP 2026-07-28 and 2025-11-25 schema, ClientCapabilities). */
 function undeclared(ask: Ask, declared: JsonObject): JsonObject | undefined {
   if (ask.method === 'roots/list')

@@ -71,10 +71,13 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
     call: Call,
     definition: Definition | undefined,
     decided: Decided | Refused,
-  ): Permit | Refused {
+  ): Soon<Permit | Refused> {
     if (isRefused(decided)) return decided
     if (decided.obligations.length === 0) return permit(call, definition, decided.id)
-    return carryOut({ call, definition }, decided) ?? permit(call, definition, decided.id)
+    return whenThere(
+      carryOut({ call, definition }, decided),
+      (refusal) => refusal ?? permit(call, definition, decided.id),
+    )
   }
 
   return (call) => {

@@ -2,7 +2,7 @@ import type { Call } from '../call.ts'
 import type { Full } from '../shares.ts'
 import type { Stay } from '../stay.ts'
 import type { ConcurrencyLimit, Duties, Party, RateLimit } from './obligations.ts'
-import { createWindows, type Window, type WindowsOptions } from './windows.ts'
+import { createWindows, type Window, type WindowsOptions } from '../windows.ts'
 
 /** Why a call may not be made now. */
 export type Exceeded =
@@ -22,7 +22,9 @@ export interface CallLimits {
   readonly size: { readonly windows: number; readonly open: number }
 }
 
-export interface CallLimitsOptions extends WindowsOptions {
+export interface CallLimitsOptions extends Omit<WindowsOptions, 'windowsMax'> {
+  /** Windows of all callers together. */
+  readonly limitWindowsMax: number
   /** Processes that count beside each other, of which each allows its part. Default 1. */
   readonly workers?: number | undefined
 }
@@ -30,7 +32,7 @@ export interface CallLimitsOptions extends WindowsOptions {
 /** Windows and open calls, by what each limit counts for. */
 export function createCallLimits(options: CallLimitsOptions): CallLimits {
   const { workers = 1, now } = options
-  const windows = createWindows(options)
+  const windows = createWindows({ ...options, windowsMax: options.limitWindowsMax })
   const open = new Map<string, number>()
 
   function partOf(count: number): number {

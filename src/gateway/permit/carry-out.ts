@@ -3,11 +3,13 @@ import type { Metrics } from '../../metrics.ts'
 import type { Call } from '../call.ts'
 import { limitReached, noRoom, type Refused } from '../refusal.ts'
 import type { CallLimits, Exceeded } from './call-limits.ts'
-import { dutiesOf, type Duties } from './obligations.ts'
+import type { HoldOut } from './hold-out.ts'
+import { dutiesOf, obligationUnknown, type Duties } from './obligations.ts'
 import type { Decided, Decisions, Question } from './policy.ts'
+import type { Soon } from '../soon.ts'
 
 /** Carries out what a permit stands under; undefined: all of it is, else the permit is none. */
-export type CarryOut = (question: CallQuestion, decided: Decided) => Refused | undefined
+export type CarryOut = (question: CallQuestion, decided: Decided) => Soon<Refused | undefined>
 
 interface CallQuestion extends Question {
   readonly call: Call
@@ -16,12 +18,14 @@ interface CallQuestion extends Question {
 export interface CarryOutOptions {
   readonly decisions: Decisions
   readonly callLimits: CallLimits
+  /** Undefined: no call can wait for an approval. */
+  readonly holdOut?: HoldOut | undefined
   readonly log: Log
   readonly metrics: Metrics
 }
 
 export function createCarryOut(options: CarryOutOptions): CarryOut {
-  const { decisions, callLimits, log } = options
+  const { decisions, callLimits, holdOut, log } = options
   return (question, decided) => {
     const duties = dutiesOf(decided)
     if ('unmet' in duties) {
@@ -29,7 +33,14 @@ export function createCarryOut(options: CarryOutOptions): CarryOut {
       log.warn({ decision: decided.id, type, code: reason.code }, 'obligation cannot be met')
       return decisions.refuse(question, 'obligations', reason)
     }
-    return limit(question, duties)
+    const { approval } = duties
+    if (approval === undefined) return limit(question, duties)
+    if (holdOut === undefined) {
+      log.warn({ decision: decided.id, type: 'approval' }, 'obligation cannot be met')
+      return decisions.refuse(question, 'obligations', obligationUnknown)
+    }
+    // Counted first: who asks again and again is as limited as who calls.
+    return limit(question, duties) ?? holdOut(question, approval)
   }
 
   function limit(question: CallQuestion, duties: Duties): Refused | undefined {

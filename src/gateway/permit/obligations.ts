@@ -20,10 +20,17 @@ export interface ConcurrencyLimit {
   readonly concurrent: number
 }
 
+/** Somebody has to say yes: whoever all of these rules name. */
+export interface ApprovalDuty {
+  readonly rules: readonly string[]
+  readonly seconds: number
+}
+
 /** What a permit stands under, as far as it is known how to carry it out. */
 export interface Duties {
   readonly rates: readonly RateLimit[]
   readonly concurrencies: readonly ConcurrencyLimit[]
+  readonly approval?: ApprovalDuty | undefined
 }
 
 /** The first obligation that nobody here can carry out (AuthZEN obligations profile: the permit is none then). */
@@ -45,6 +52,7 @@ export function dutiesOf({ obligations }: Decision): Duties | Unmet {
 function readDuties(obligations: readonly Obligation[]): Duties | Unmet {
   const rates: RateLimit[] = []
   const concurrencies: ConcurrencyLimit[] = []
+  let approval: ApprovalDuty | undefined
   for (const { id, type, properties } of obligations) {
     if (type === 'rate-limit') {
       const rate = readRate(properties)
@@ -54,9 +62,14 @@ function readDuties(obligations: readonly Obligation[]): Duties | Unmet {
       const concurrency = readConcurrency(properties)
       if (concurrency === undefined || !isName(id)) return unmet(type, obligationInvalid)
       concurrencies.push({ id, ...concurrency })
+    } else if (type === 'approval') {
+      const seconds = readApproval(properties)
+      if (seconds === undefined || !isName(id)) return unmet(type, obligationInvalid)
+      const { rules = [], seconds: most = seconds } = approval ?? {}
+      approval = { rules: [...rules, id], seconds: Math.min(most, seconds) }
     } else return unmet(type, obligationUnknown)
   }
-  return { rates, concurrencies }
+  return approval === undefined ? { rates, concurrencies } : { rates, concurrencies, approval }
 }
 
 function unmet(type: string, reason: Reason): Unmet {
@@ -75,6 +88,10 @@ function readRate(properties: Properties): Omit<RateLimit, 'id'> | undefined {
 function readConcurrency(properties: Properties): Omit<ConcurrencyLimit, 'id'> | undefined {
   const { per, concurrent, ...more } = properties
   return hasNone(more) && isPer(per) && isCount(concurrent, 1e6) ? { per, concurrent } : undefined
+}
+
+function readApproval({ seconds, ...more }: Properties): number | undefined {
+  return hasNone(more) && isCount(seconds, secondsMax) ? seconds : undefined
 }
 
 /** A window is counted in memory: a longer one would mostly tell how long a process has lived. */

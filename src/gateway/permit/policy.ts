@@ -63,6 +63,12 @@ export interface Decisions {
    * again, which is a decision like any other. Of one that nobody reads any more it is not asked.
    */
   decideList(call: Call, resources: readonly ResourceText[]): Soon<DecidedList | Refused>
+  /** Whether somebody may decide a ticket, whose resource and call are told to policy as they were when it was asked for. */
+  decideApproval(deciding: Deciding): Soon<Decided | Refused>
+  /** Something that a permit needed was there: recorded, or nothing may follow from it. */
+  note(question: Question, check: CheckName, reason: Reason): Refused | undefined
+  /** What policy lets into the decision log of the arguments, as JSON. */
+  shownArguments(question: Question): string
   /** A decision that was taken without policy: recorded as one all the same. */
   refuse(
     question: Question,
@@ -76,6 +82,18 @@ export interface Decisions {
    * the event. What could not be known about it, or is too much of it, is none.
    */
   refuseIdentity(stranger: Identified, refused: Refused): Refusal
+}
+
+/** Who would do what with a ticket. */
+export interface Deciding {
+  readonly call: Situation
+  readonly action: 'approvals/list' | 'approvals/approve' | 'approvals/deny'
+  /** SPIFFE ID, and what policy is told of it. */
+  readonly by: string
+  readonly subject: InputText
+  readonly resource: InputText
+  /** The ticket, its rules, and whose call it is. */
+  readonly approval: InputText
 }
 
 export interface Identified {
@@ -102,26 +120,11 @@ export function createDecisions(options: DecisionsOptions): Decisions {
   const { authorizer, decisionLog, turns, now, log } = options
   const lists = createListPolicy(options)
   const record = createRecord(options)
+  const recorded = createRecorded(record, log)
   const time = (): string => new Date(now()).toISOString()
 
-  /** An answer of policy, recorded; or that there is none. */
-  function recorded<T>(
-    path: string,
-    call: Situation,
-    evaluated: Evaluated<T>,
-  ): { readonly id: string; readonly value: T } | Refused {
-    const id = record(path, call.caller.svid.spiffeId.uri, evaluated)
-    if (id === undefined) return refused('policy', logUnavailable)
-    const { error, value } = evaluated
-    if (error === undefined) return { id, value }
-    log.error({ decision: id, detail: error }, 'policy gave no decision')
-    const more = { data: { decisionId: id }, detail: error }
-    return refused('policy', unavailable(500, 'policy is not available', more))
-  }
-
-  function decideNow(question: Question): Decided | Refused {
-    const evaluated = authorizer.decide(textsOf(question, time()))
-    const decided = recorded(decisionPath, question.call, evaluated)
+  function decideNow(by: string, texts: CallTexts): Decided | Refused {
+    const decided = recorded(decisionPath, by, authorizer.decide(texts))
     if (isRefused(decided)) return decided
     const { id, value } = decided
     if (!value.allow) return refused('policy', denial({ id, reasons: value.reasons }))
@@ -130,7 +133,7 @@ export function createDecisions(options: DecisionsOptions): Decisions {
 
   function decideListNow(call: Call, resources: readonly ResourceText[]): DecidedList | Refused {
     const answer = lists.ask(call, resources)
-    const decided = recorded(listPath, call, answer)
+    const decided = recorded(listPath, idOf(call), answer)
     return isRefused(decided)
       ? refused('response', decided.refusal)
       : { shown: decided.value, ageMilliseconds: now() - answer.at }
@@ -145,27 +148,69 @@ export function createDecisions(options: DecisionsOptions): Decisions {
 
   return {
     digest: () => authorizer.digest,
-    decide: (question) => whenAvailable(decisionLog, 'policy', () => decideNow(question)),
+    decide: (question) =>
+      whenAvailable(decisionLog, 'policy', () =>
+        decideNow(idOf(question.call), textsOf(question, time())),
+      ),
     decideList,
+    decideApproval: ({ call, action, by, approval, ...told }) =>
+      whenAvailable(decisionLog, 'policy', () => {
+        const context = { ...contextOf(call, time(), 'request'), approval }
+        return decideNow(by, { ...told, action, context, arguments: undefined })
+      }),
+    note(question, check, reason) {
+      const evaluated = unasked(askCall(textsOf(question, time())), [reason], true)
+      const id = record(`countersign/gateway/${check}`, idOf(question.call), evaluated)
+      return id === undefined ? refused(check, logUnavailable) : undefined
+    },
+    shownArguments: (question) => authorizer.shownArguments(textsOf(question, time())),
     refuse(question, check, reason, told = (denied) => denied) {
       if (!decisionLog.available) return refused(check, logUnavailable)
-      const requestedBy = question.call.caller.svid.spiffeId.uri
       const evaluated = unasked(askCall(textsOf(question, time())), [reason])
-      const id = record(`countersign/gateway/${check}`, requestedBy, evaluated)
+      const id = record(`countersign/gateway/${check}`, idOf(question.call), evaluated)
       if (id === undefined) return refused(check, logUnavailable)
       return refused(check, told(denial({ id, reasons: [reason] })))
     },
-    refuseIdentity({ door, svid, caller }, { check, refusal }) {
-      if (svid === undefined) return refusal
-      if (!decisionLog.available) return { ...logUnavailable, close: true }
-      const subject = caller?.subjectText ?? formatInput(subjectOf(svid))
-      const context = formatInput({ time: time(), door: door.name, phase: 'request' })
-      const text = `{"subject":${subject},"context":${context}}` as InputText
-      const evaluated = unasked({ kind: 'plain', text }, reasonsOf(refusal))
-      const id = record(`countersign/gateway/${check}`, svid.spiffeId.uri, evaluated)
-      if (id === undefined) return { ...logUnavailable, close: true }
-      return { ...refusal, data: { decisionId: id } }
-    },
+    refuseIdentity: createRefuseIdentity(options, record, time),
+  }
+}
+
+/** Records an answer of policy, or that there is none. */
+function createRecorded(
+  record: ReturnType<typeof createRecord>,
+  log: Log,
+): <T>(
+  path: string,
+  by: string,
+  evaluated: Evaluated<T>,
+) => { readonly id: string; readonly value: T } | Refused {
+  return (path, by, evaluated) => {
+    const id = record(path, by, evaluated)
+    if (id === undefined) return refused('policy', logUnavailable)
+    const { error, value } = evaluated
+    if (error === undefined) return { id, value }
+    log.error({ decision: id, detail: error }, 'policy gave no decision')
+    const more = { data: { decisionId: id }, detail: error }
+    return refused('policy', unavailable(500, 'policy is not available', more))
+  }
+}
+
+/** The refusal of somebody who is let in nowhere, recorded where it has a name. */
+function createRefuseIdentity(
+  { decisionLog }: DecisionsOptions,
+  record: ReturnType<typeof createRecord>,
+  time: () => string,
+): Decisions['refuseIdentity'] {
+  return ({ door, svid, caller }, { check, refusal }) => {
+    if (svid === undefined) return refusal
+    if (!decisionLog.available) return { ...logUnavailable, close: true }
+    const subject = caller?.subjectText ?? formatInput(subjectOf(svid))
+    const context = formatInput({ time: time(), door: door.name, phase: 'request' })
+    const text = `{"subject":${subject},"context":${context}}` as InputText
+    const evaluated = unasked({ kind: 'plain', text }, reasonsOf(refusal))
+    const id = record(`countersign/gateway/${check}`, svid.spiffeId.uri, evaluated)
+    if (id === undefined) return { ...logUnavailable, close: true }
+    return { ...refusal, data: { decisionId: id } }
   }
 }
 
@@ -196,9 +241,13 @@ function whenAvailable<T>(
     .then((there) => (there ? whenAvailable(log, check, decide) : refused(check, logUnavailable)))
 }
 
-/** What was refused without policy. */
-function unasked(asked: Asked, reasons: readonly Reason[]): Evaluated<Decision> {
-  const value: Decision = { allow: false, reasons, obligations: [] }
+function idOf({ caller }: Situation): string {
+  return caller.svid.spiffeId.uri
+}
+
+/** What was decided without policy. */
+function unasked(asked: Asked, reasons: readonly Reason[], allow = false): Evaluated<Decision> {
+  const value: Decision = { allow, reasons, obligations: [] }
   return { value, asked, result: value, error: undefined, seconds: 0 }
 }
 

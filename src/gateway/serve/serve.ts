@@ -1,6 +1,7 @@
 import type { Bag } from '../../bag.ts'
 import type { Log } from '../../log.ts'
 import type { TokenSigner } from '../../token/sign.ts'
+import type { Approvals } from '../approval/approvals.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { Judgement } from '../caller/judge.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
@@ -38,6 +39,8 @@ export interface Parts {
   /** Whether a caller still is who it was, for what had to wait. */
   readonly judge: (caller: Caller) => Judgement
   readonly tokens: TokenSigner
+  /** Undefined: no call can wait for an approval. */
+  readonly approvals: Approvals | undefined
   readonly limits: GatewayLimits
   readonly now: () => number
   readonly log: Log

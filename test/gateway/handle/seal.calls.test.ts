@@ -42,7 +42,7 @@ interface Kind {
 const stateUnknown = { status: 400, why: 'params.requestState is none of this call' }
 const cursorUnknown = { status: 200, why: 'cursor is not known' }
 
-const kinds: Readonly<Record<HandleKind, Kind>> = {
+const kinds: Readonly<Record<Exclude<HandleKind, 'approval'>, Kind>> = {
   session: {
     async take(agent) {
       const { body, headers } = legacy('initialize', initializeParams)

@@ -14,7 +14,9 @@ import type { Bundle } from '../../../src/pki/bundle.ts'
 import type { Credential } from '../../../src/pki/credential.ts'
 import { createAuthorizer, type Authorizer } from '../../../src/policy/authorizer.ts'
 import type { DecisionEvent, DecisionLog } from '../../../src/policy/decision-log.ts'
+import type { ApprovalStore } from '../../../src/gateway/approval/store.ts'
 import { loadPolicyBundle } from '../../support/load-policy.ts'
+import { memoryApprovals } from './memory-approvals.ts'
 import { openClient, type TestClient } from './client.ts'
 import { createIdentities, type Identities, type Wanted } from './identities.ts'
 import { answerBoth, openUpstream, type Answer, type TestUpstream } from './upstream.ts'
@@ -69,7 +71,7 @@ export interface World extends AsyncDisposable {
   agent(wanted?: Wanted): Promise<TestClient>
   /** One more gateway, of the same configuration but for this. */
   openReplica(
-    more: Partial<Pick<GatewayOptions, 'drain' | 'delay' | 'handleKeys'>>,
+    more: Partial<Pick<GatewayOptions, 'drain' | 'delay' | 'handleKeys' | 'approvals'>>,
   ): Promise<Gateway>
   /** A connection of an agent, for what no HTTP client would send. */
   rawConnection(credential?: Credential): Promise<TLSSocket>
@@ -85,6 +87,10 @@ export interface WorldOptions {
   readonly grants?: object
   /** `data.limits` of the policy. */
   readonly policyLimits?: object
+  /** `data.approvals` of the policy. */
+  readonly policyApprovals?: object
+  /** Where approvals are kept; in memory, for all replicas, unless told. */
+  readonly approvals?: ApprovalStore
   readonly authorizer?: (real: Authorizer) => Authorizer
   readonly limits?: GatewayOptions['limits']
   readonly drain?: GatewayOptions['drain']
@@ -142,7 +148,11 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     configs.push({ server, url: upstream.url, spiffeId, eras: ['modern', 'legacy'] })
   }
   const engine = await loadPolicyBundle({
-    data: { grants: options.grants ?? defaultGrants, limits: options.policyLimits ?? {} },
+    data: {
+      grants: options.grants ?? defaultGrants,
+      limits: options.policyLimits ?? {},
+      approvals: options.policyApprovals ?? {},
+    },
   })
   const real = createAuthorizer(engine, { inputOctetsMax: defaultLimits.bodyBytesMax + 65_536 })
   const revocations = changeable<readonly Revocation[]>([])
@@ -167,6 +177,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     trustBundle,
     authorizer: options.authorizer?.(real) ?? real,
     decisionLog,
+    approvals: options.approvals ?? memoryApprovals(),
     upstreams: (await options.upstreams?.(configs, identities)) ?? configs,
     revocations: revocationSource(revocations, stale),
     pods: options.pods ?? podSource(gone, stale),

@@ -1,4 +1,4 @@
-import { createShares, type Account, type Full, type SharePercents } from '../shares.ts'
+import { createShares, type Account, type Full, type SharePercents } from './shares.ts'
 
 /** So much time, in which so many calls were counted. It begins with the first, so that not everybody's ends at the same moment. */
 export interface Window {
@@ -18,7 +18,7 @@ export interface Windows {
 
 export interface WindowsOptions extends SharePercents {
   /** Of all callers together. */
-  readonly limitWindowsMax: number
+  readonly windowsMax: number
   readonly now: () => number
 }
 
@@ -28,8 +28,8 @@ export interface WindowsOptions extends SharePercents {
  * themselves.
  */
 export function createWindows(options: WindowsOptions): Windows {
-  const { limitWindowsMax, now } = options
-  const room = createShares(limitWindowsMax, options)
+  const { windowsMax, now } = options
+  const room = createShares(windowsMax, options)
   /** By their length, each oldest first: of one length who begins first ends first. */
   const bySeconds = new Map<number, Map<string, Window>>()
 

@@ -1,0 +1,202 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { Seal } from '../handle/seal.ts'
+import type { Account, Full, SharePercents } from '../shares.ts'
+import { createWindows } from '../windows.ts'
+import type { ApprovalStore, KeptApproval } from './store.ts'
+import {
+  formatTicket,
+  isSameBinding,
+  nameOf,
+  newNonce,
+  parseTicket,
+  type Binding,
+} from './ticket.ts'
+
+/** A call that waits for an approval. */
+export interface ApprovalRequest {
+  readonly binding: Binding
+  readonly nonce: string
+  /** The rules of policy that want it. */
+  readonly rules: readonly string[]
+  /** As policy is told of them. */
+  readonly subject: string
+  readonly resource: string
+  /** What an approver is shown of the arguments, as JSON: what policy lets into the decision log. */
+  readonly shown: string
+  /** Milliseconds since the epoch. */
+  readonly askedAt: number
+  readonly deadline: number
+}
+
+/** What somebody has said of it. */
+export interface Verdict {
+  readonly approved: boolean
+  /** SPIFFE ID, and what policy is told of it. */
+  readonly by: string
+  readonly subject: string
+  /** The certificate, DER in base64: it may be revoked before the approval is used. */
+  readonly certificate: string
+  readonly decisionId: string
+}
+
+export interface Approval {
+  readonly ticket: string
+  readonly request: ApprovalRequest
+  readonly verdict: Verdict | undefined
+}
+
+/** What is known of a call that needs an approval. */
+export type Standing =
+  /** It was approved, and the approval is used up with this. */
+  | { readonly state: 'used'; readonly approval: Approval }
+  | { readonly state: 'waiting' | 'denied'; readonly approval: Approval }
+  | { readonly state: 'full'; readonly full: Full }
+
+export interface Wanted {
+  readonly account: Account
+  readonly request: Omit<ApprovalRequest, 'nonce' | 'askedAt' | 'deadline'>
+  readonly seconds: number
+  /** Whether an approval still counts at this moment. */
+  readonly counts: (approval: Approval) => Promise<boolean>
+}
+
+export interface Approvals {
+  /** Uses the approval of a call, if there is one; else the call waits for one from now on. Rejects where the store does. */
+  claim(wanted: Wanted): Promise<Standing>
+  /** What a ticket is of, while it can be decided. */
+  find(ticket: unknown): Promise<Found | undefined>
+  /** False: somebody else was faster. */
+  decide(found: Found, verdict: Verdict): Promise<boolean>
+  /** Those that wait. */
+  waiting(): Promise<readonly Approval[]>
+}
+
+export interface Found {
+  readonly approval: Approval
+  readonly kept: KeptApproval
+}
+
+export interface ApprovalsOptions extends SharePercents {
+  readonly store: ApprovalStore
+  readonly seal: Seal
+  readonly now: () => number
+}
+
+/** Of one process: each is an object that everybody has to keep, and a person to read. */
+const waitingMax = 256
+/** Whoever changes one at the same moment as others do comes to an end of it. */
+const attemptsMax = 4
+/** Nobody needs what is over; it is looked for so often at most. */
+const tidyMilliseconds = 60_000
+
+/** Whether it is of the very call, under the rules as they are now. */
+function isMeant({ request }: Approval, wanted: Wanted): boolean {
+  return (
+    isSameBinding(request.binding, wanted.request.binding) &&
+    request.rules.join() === wanted.request.rules.join()
+  )
+}
+
+/** What is kept, in the clear and sealed under its own name. */
+function createSealing(handles: Seal): {
+  readonly open: (kept: KeptApproval) => Approval | undefined
+  readonly seal: (name: string, request: ApprovalRequest, verdict?: Verdict) => string
+} {
+  return {
+    open({ name, sealed }) {
+      const opened = handles.open({ kind: 'approval', owner: name }, sealed)
+      if (opened === undefined || !('value' in opened)) return undefined
+      const { request, verdict } = opened.value as Pick<Approval, 'request' | 'verdict'>
+      return { ticket: formatTicket(name, request.nonce), request, verdict }
+    },
+    seal: (name, request, verdict) =>
+      handles.seal({ kind: 'approval', owner: name }, { request, verdict }),
+  }
+}
+
+/** Takes away what is over, which nobody needs, from time to time. */
+function createTidy({ store, now }: ApprovalsOptions): () => Promise<void> {
+  let tidiedAt = now()
+  return async () => {
+    if (now() - tidiedAt < tidyMilliseconds) return
+    tidiedAt = now()
+    for (const kept of await store.list()) {
+      if (!(Date.parse(kept.deadline) > now())) await store.remove(kept)
+    }
+  }
+}
+
+/**
+ * Approvals, each an object that all replicas see: asked for by its caller, approved or denied by somebody else, used by being taken
+ * away, which one of all who try succeeds in. What they say is sealed with the handles' keys under their own name, so none can be written, changed
+ * or put in another's place by who can write the objects.
+ */
+export function createApprovals(options: ApprovalsOptions): Approvals {
+  const { store, now } = options
+  const { open, seal } = createSealing(options.seal)
+  const room = createWindows({ ...options, windowsMax: waitingMax })
+  const tidy = createTidy(options)
+
+  function isOver({ request }: Approval): boolean {
+    return now() >= request.deadline
+  }
+  async function begin(
+    name: string,
+    { account, request, seconds }: Wanted,
+  ): Promise<Standing | undefined> {
+    const place = room.find(name, seconds, account)
+    if ('full' in place) return { state: 'full', full: place.full }
+    const deadline = now() + seconds * 1000
+    const whole = { ...request, nonce: newNonce(), askedAt: now(), deadline }
+    const kept = { name, sealed: seal(name, whole), deadline: new Date(deadline).toISOString() }
+    if (!(await store.create(kept))) return undefined
+    const approval = { ticket: formatTicket(name, whole.nonce), request: whole, verdict: undefined }
+    return { state: 'waiting', approval }
+  }
+  /** Undefined: it is none that this call could wait for any more, and is taken away. */
+  async function standingOf(kept: KeptApproval, wanted: Wanted): Promise<Standing | undefined> {
+    const approval = open(kept)
+    if (approval === undefined || isOver(approval) || !isMeant(approval, wanted)) {
+      await store.remove(kept)
+      return undefined
+    }
+    const { verdict } = approval
+    if (verdict === undefined) return { state: 'waiting', approval }
+    if (!verdict.approved) return { state: 'denied', approval }
+    const counts = await wanted.counts(approval)
+    // Looked at again: asking takes a moment, in which its time may end.
+    const isUsed = (await store.remove(kept)) && counts && !isOver(approval)
+    return isUsed ? { state: 'used', approval } : undefined
+  }
+
+  return {
+    async claim(wanted) {
+      const name = nameOf(wanted.request.binding)
+      for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+        const kept = await store.read(name)
+        const standing =
+          kept === undefined ? await begin(name, wanted) : await standingOf(kept, wanted)
+        if (kept === undefined && standing?.state === 'waiting') await tidy().catch(() => {})
+        if (standing !== undefined) return standing
+      }
+      throw new Error('approval is changed again and again')
+    },
+    async find(text) {
+      const ticket = parseTicket(text)
+      if (ticket === undefined) return undefined
+      const kept = await store.read(ticket.name)
+      const approval = kept && open(kept)
+      if (kept === undefined || approval === undefined || isOver(approval)) return undefined
+      const isThis = timingSafeEqual(Buffer.from(approval.request.nonce), Buffer.from(ticket.nonce))
+      return isThis && approval.verdict === undefined ? { approval, kept } : undefined
+    },
+    decide: ({ approval, kept }, verdict) =>
+      store.replace(kept, seal(kept.name, approval.request, verdict)),
+    async waiting() {
+      const all = (await store.list()).map(open)
+      return all.filter(
+        (each) => each !== undefined && each.verdict === undefined && !isOver(each),
+      ) as readonly Approval[]
+    },
+  }
+}

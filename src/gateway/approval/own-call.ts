@@ -1,0 +1,29 @@
+import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
+import type { ApprovalRequest } from './approvals.ts'
+
+/** The parts of what policy is told of a caller that say who it is. */
+interface Subject {
+  readonly id: string
+  readonly properties: {
+    readonly namespace: string
+    readonly serviceAccount: string
+    readonly pod: { readonly uid: string }
+  }
+}
+
+/**
+ * Whether somebody is the one whose call waits: by SPIFFE ID, by service account or by pod. Policy says so too, and whatever it says nobody
+ * approves their own.
+ */
+export function isOwnCall(
+  spiffeId: string,
+  { namespace, serviceAccount, pod }: WorkloadIdentity,
+  { subject }: Pick<ApprovalRequest, 'subject'>,
+): boolean {
+  const { id, properties } = JSON.parse(subject) as Subject
+  return (
+    id === spiffeId ||
+    properties.pod.uid === pod.uid ||
+    (properties.namespace === namespace.name && properties.serviceAccount === serviceAccount.name)
+  )
+}

@@ -1,0 +1,174 @@
+import { hash } from 'node:crypto'
+import type { JsonObject } from '../../mcp/scan.ts'
+import type { RevocationSource } from '../../pki/revocation.ts'
+import type { InputText } from '../../policy/input.ts'
+import type { Log } from '../../log.ts'
+import type { Approval, Approvals } from '../approval/approvals.ts'
+import { isOwnCall } from '../approval/own-call.ts'
+import type { Call } from '../call.ts'
+import { createCertificateReader } from '../caller/certified.ts'
+import type { Definition } from '../catalogue/definition.ts'
+import { isRefused, noRoom, refused, unavailable, type Refusal, type Refused } from '../refusal.ts'
+import { declaresForms } from './asks.ts'
+import type { ApprovalDuty } from './obligations.ts'
+import type { Deciding, Decisions } from './policy.ts'
+import { resourceTextOf } from './resource.ts'
+
+/** Holds a call out until somebody has approved it; undefined: somebody has, and the approval is used up. */
+export type HoldOut = (question: HeldQuestion, duty: ApprovalDuty) => Promise<Refused | undefined>
+
+export interface HeldQuestion {
+  readonly call: Call
+  readonly definition: Definition | undefined
+}
+
+export interface HoldOutOptions {
+  readonly approvals: Approvals
+  readonly decisions: Decisions
+  readonly revocations: RevocationSource
+  readonly identityExtensionOid?: string | undefined
+  readonly log: Log
+}
+
+export function createHoldOut(options: HoldOutOptions): HoldOut {
+  const { approvals, decisions, log } = options
+  const counts = createCounts(options)
+
+  return async (question, duty) => {
+    const { call, definition } = question
+    const { target, caller } = call
+    // Policy of another make may want it of what no approver could be shown.
+    if (target.kind !== 'tool' || definition === undefined) {
+      return decisions.refuse(question, 'obligations', notHeldOut)
+    }
+    const { server } = target.upstream.config
+    const binding = {
+      owner: caller.owner,
+      server,
+      tool: target.tool,
+      definitionDigest: definition.digest,
+      argumentsSha256: call.arguments?.sha256 ?? hash('sha256', '', 'hex'),
+    }
+    const request = {
+      binding,
+      rules: duty.rules,
+      subject: caller.subjectText,
+      resource: resourceTextOf(target, definition),
+      shown: decisions.shownArguments(question),
+    }
+    const { seconds } = duty
+    const { account } = caller
+    try {
+      const standing = await approvals.claim({
+        account,
+        request,
+        seconds,
+        counts: (approval) => counts(call, approval),
+      })
+      if (standing.state === 'full')
+        return refuseFull(question, noRoom('calls that wait for an approval', standing.full))
+      const { approval } = standing
+      if (standing.state === 'waiting') return wait(question, approval)
+      if (standing.state === 'denied') return decisions.refuse(question, 'obligations', denied)
+      return decisions.note(question, 'obligations', usedBy(approval))
+    } catch (error) {
+      log.error({ error }, 'approvals are not known')
+      return refused('obligations', unavailable(503, 'approvals are not known'))
+    }
+  }
+
+  function refuseFull(question: HeldQuestion, refusal: Refusal): Refused {
+    const reason = { code: 'approval-full', message: refusal.message, audience: 'agent' } as const
+    const told = (denial: Refusal): Refusal => ({ ...denial, ...refusal, data: denial.data ?? {} })
+    return decisions.refuse(question, 'obligations', reason, told)
+  }
+  function wait(question: HeldQuestion, { ticket, request }: Approval): Refused {
+    const deadline = new Date(request.deadline).toISOString()
+    const message = `an approval is needed: ticket ${ticket}, until ${deadline}`
+    const reason = { code: 'approval-needed', message, audience: 'agent' } as const
+    return decisions.refuse(question, 'obligations', reason, (denial) => ({
+      ...denial,
+      data: { ...denial.data, ticket, deadline },
+      ...(declaresForms(question) ? { result: inputRequired(question.call, message) } : {}),
+    }))
+  }
+}
+
+/** Whether an approval still is one: of somebody else who is not revoked since, and who may approve this as policy is now. */
+function createCounts({
+  decisions,
+  revocations,
+  identityExtensionOid,
+}: HoldOutOptions): (call: Call, approval: Approval) => Promise<boolean> {
+  const readCertificate = createCertificateReader(identityExtensionOid, 64)
+  return async (call, { ticket, request, verdict }) => {
+    if (verdict?.approved !== true) return false
+    const read = readCertificate(Buffer.from(verdict.certificate, 'base64'))
+    if (!('identity' in read)) return false
+    if (revocations.find(read.svid) !== undefined) return false
+    if (isOwnCall(verdict.by, read.identity, request)) return false
+    const decided = await decisions.decideApproval({
+      call,
+      action: 'approvals/approve',
+      by: verdict.by,
+      subject: verdict.subject as InputText,
+      resource: request.resource as InputText,
+      approval: approvalText({ ticket, request }),
+    })
+    return !isRefused(decided)
+  }
+}
+
+/** What a caller of an approval's method would do with a ticket. */
+export function decidingOf(call: Call, { ticket, request }: Approval): Deciding {
+  return {
+    call,
+    action: call.message.method as Deciding['action'],
+    by: call.caller.svid.spiffeId.uri,
+    subject: call.caller.subjectText,
+    resource: request.resource as InputText,
+    approval: approvalText({ ticket, request }),
+  }
+}
+
+/** What policy is told of a ticket. Its texts were found fit when it was asked for. */
+function approvalText({ ticket, request }: Pick<Approval, 'ticket' | 'request'>): InputText {
+  const { rules, subject } = request
+  return `{"ticket":"${ticket}","rules":${JSON.stringify(rules)},"requester":${subject}}` as InputText
+}
+
+/**
+ * A person is asked to wait (MCP 2026-07-28, multi round-trip requests): what is answered to it says nothing, for the call is made again and
+ * found approved or not. The state of the server, if the call had one, goes back to the client as it came.
+ */
+function inputRequired({ message: { params } }: Call, message: string): JsonObject {
+  const { requestState } = params
+  const schema = { type: 'object', properties: {} }
+  const asked = {
+    mode: 'form',
+    message: `${message}. Go on when it is given.`,
+    requestedSchema: schema,
+  }
+  return {
+    resultType: 'input_required',
+    inputRequests: { 'dev.countersign/approval': { method: 'elicitation/create', params: asked } },
+    ...(typeof requestState === 'string' ? { requestState } : {}),
+  }
+}
+
+function usedBy({ ticket, verdict }: Approval): Parameters<Decisions['note']>[2] {
+  const message = `ticket ${ticket} was approved by ${verdict?.by ?? ''} in decision ${verdict?.decisionId ?? ''}`
+  return { code: 'approval-used', message, audience: 'operator' }
+}
+
+const denied = {
+  code: 'approval-denied',
+  message: 'an approval was asked for and denied',
+  audience: 'agent',
+} as const
+
+const notHeldOut = {
+  code: 'approval-not-held',
+  message: 'only calls of tools wait for an approval',
+  audience: 'agent',
+} as const

@@ -1,0 +1,113 @@
+import { problemCodes } from '../../mcp/problem.ts'
+import type { Approval, Approvals } from '../approval/approvals.ts'
+import { isOwnCall } from '../approval/own-call.ts'
+import { replyResult, type Reply } from '../door/reply.ts'
+import type { Permit } from '../permit/authorize.ts'
+import { decidingOf } from '../permit/hold-out.ts'
+import { isRefused, refused, unavailable, unknownMethod, type Refused } from '../refusal.ts'
+import type { Parts, Serve } from './serve.ts'
+
+/** Approvals are asked of the gateway itself, at the door of all. */
+export const approveNowhere: Serve = ({ call }) => {
+  const { kind, era, method } = call.message
+  return refused('era', unknownMethod({ kind, era, method }))
+}
+
+/** So many are looked at for one list: each is a decision. */
+const listedMax = 64
+
+/** `approvals/list`, `approvals/approve` and `approvals/deny`: what waits, as far as the caller may decide it, and the decision. */
+export async function approve(
+  permit: Permit,
+  reply: Reply,
+  parts: Parts,
+): Promise<Refused | undefined> {
+  const { approvals, log } = parts
+  if (approvals === undefined) return approveNowhere(permit, reply, parts)
+  const { call } = permit
+  try {
+    return call.message.method === 'approvals/list'
+      ? await list(approvals, { permit, reply, parts })
+      : await decide(approvals, { permit, reply, parts })
+  } catch (error) {
+    log.error({ error }, 'approvals are not known')
+    return refused('forward', unavailable(503, 'approvals are not known'))
+  }
+}
+
+interface Serving {
+  readonly permit: Permit
+  readonly reply: Reply
+  readonly parts: Parts
+}
+
+async function list(approvals: Approvals, { permit, reply, parts }: Serving): Promise<undefined> {
+  const told: object[] = []
+  for (const approval of (await approvals.waiting()).slice(0, listedMax)) {
+    const decided = await parts.decisions.decideApproval(decidingOf(permit.call, approval))
+    if (!isRefused(decided)) told.push(toldOf(approval))
+  }
+  replyResult(reply, { resultType: 'complete', approvals: told })
+  return undefined
+}
+
+async function decide(
+  approvals: Approvals,
+  { permit, reply, parts }: Serving,
+): Promise<Refused | undefined> {
+  const { call } = permit
+  const { caller, message } = call
+  const found = await approvals.find(message.params['ticket'])
+  if (found === undefined) return unknownTicket
+  const { approval } = found
+  if (isOwnCall(caller.svid.spiffeId.uri, caller.identity, approval.request)) {
+    return parts.decisions.refuse({ call, definition: undefined }, 'policy', own)
+  }
+  const decided = await parts.decisions.decideApproval(decidingOf(permit.call, approval))
+  if (isRefused(decided)) return decided
+  // Asking may have taken a while.
+  if (caller.ended !== undefined) return refused('peer', caller.ended)
+  const verdict = {
+    approved: message.method === 'approvals/approve',
+    by: caller.svid.spiffeId.uri,
+    subject: caller.subjectText,
+    certificate: caller.svid.der.toString('base64'),
+    decisionId: decided.id,
+  }
+  if (!(await approvals.decide(found, verdict))) return unknownTicket
+  const state = verdict.approved ? 'approved' : 'denied'
+  replyResult(reply, { resultType: 'complete', approval: { ...toldOf(approval), state } })
+  return undefined
+}
+
+/** What an approver sees before saying yes. */
+function toldOf({ ticket, request }: Approval): object {
+  const { binding, rules, subject, shown, askedAt, deadline } = request
+  const { server, tool, definitionDigest, argumentsSha256 } = binding
+  const { id, properties } = JSON.parse(subject) as { id: string; properties: object }
+  return {
+    ticket,
+    requester: { id, ...properties },
+    server,
+    tool,
+    definitionDigest,
+    arguments: JSON.parse(shown) as unknown,
+    argumentsSha256,
+    rules,
+    askedAt: new Date(askedAt).toISOString(),
+    deadline: new Date(deadline).toISOString(),
+  }
+}
+
+const own = {
+  code: 'approval-own',
+  message: 'nobody approves their own calls',
+  audience: 'agent',
+} as const
+
+/** Of a ticket that is no more nothing is told, nor of one that never was. */
+const unknownTicket: Refused = refused('target', {
+  status: 200,
+  code: problemCodes.invalidParams,
+  message: 'no such ticket waits: it is not known, over, or decided',
+})

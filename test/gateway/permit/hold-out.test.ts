@@ -1,0 +1,524 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { oneHandleKey } from '../../../src/gateway/handle/keys.ts'
+import { textOf } from '../../../src/policy/asked.ts'
+import { requirement } from '../../requirements.ts'
+import { digestDefinition } from '../../support/digest-definition.ts'
+import {
+  initializeParams,
+  legacy,
+  modern,
+  openClient,
+  whyOf,
+  type Reply,
+  type TestClient,
+} from '../world/client.ts'
+import { memoryApprovals } from '../world/memory-approvals.ts'
+import { answerBoth, toolTexts } from '../world/upstream.ts'
+import { openWorld, type World, type WorldOptions } from '../world/world.ts'
+
+const approver = 'spiffe://test.example/ns/ops/sa/oncall'
+const policyApprovals = {
+  deletions: {
+    seconds: 600,
+    approvers: [approver],
+    where: { server: ['files'], tool: ['delete'] },
+  },
+  // Of something else.
+  others: {
+    seconds: 600,
+    approvers: ['spiffe://test.example/ns/ops/sa/elsewhere'],
+    where: { tool: ['elsewhere'] },
+  },
+}
+
+function deletion(
+  what = 'draft',
+  declared: object = {},
+): { body: string; headers: Record<string, string> } {
+  const made = modern('tools/call', { name: 'delete', arguments: { what } })
+  const capabilities = '"io.modelcontextprotocol/clientCapabilities":'
+  const body = made.body.replace(`${capabilities}{}`, `${capabilities}${JSON.stringify(declared)}`)
+  return { ...made, body }
+}
+
+async function call(agent: TestClient, what?: string): Promise<Reply> {
+  const { body, headers } = deletion(what)
+  return agent.post('/mcp/files', body, headers)
+}
+
+function ticketOf(reply: Reply): string {
+  assert.equal(reply.status, 200)
+  assert.equal(reply.json.error?.code, -31403)
+  const ticket = reply.json.error?.data?.['ticket']
+  assert.match(String(ticket), /^[a-z2-7]{24}-[a-z2-7]{16}$/)
+  return String(ticket)
+}
+
+async function ask(
+  agent: TestClient,
+  method: 'list' | 'approve' | 'deny',
+  ticket?: string,
+): Promise<Reply> {
+  const { body, headers } = modern(`approvals/${method}`, ticket === undefined ? {} : { ticket })
+  return agent.post('/mcp', body, headers)
+}
+
+const oncall = {
+  namespace: 'ops',
+  serviceAccount: 'oncall',
+  tenant: 'ops',
+  toolScopes: 'web:none',
+} as const
+
+interface Held {
+  readonly world: World
+  readonly agent: TestClient
+  readonly person: TestClient
+  readonly store: ReturnType<typeof memoryApprovals>
+  readonly clock: { now: number }
+  /** How often the tool was called. */
+  readonly deleted: () => number
+  readonly pass: (seconds: number) => void
+}
+
+async function openHeld(more: WorldOptions = {}): Promise<Held & AsyncDisposable> {
+  await using opened = new AsyncDisposableStack()
+  const store = memoryApprovals()
+  const clock = { now: Date.now() }
+  const settings = { policyApprovals, approvals: store, now: () => clock.now }
+  const world = opened.use(await openWorld({ ...settings, ...more }))
+  const held = {
+    world,
+    store,
+    clock,
+    agent: await world.agent({ podUid: 'c0ffee00-0000-4000-8000-00000000beef' }),
+    person: await world.agent(oncall),
+    deleted: () =>
+      world.upstreams['files']?.received.filter(
+        ({ body }) => body.includes('"delete"') && body.includes('tools/call'),
+      ).length ?? 0,
+    pass(seconds: number) {
+      clock.now += seconds * 1000
+    },
+  }
+  const all = opened.move()
+  return { ...held, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
+
+async function approved(held: Held): Promise<string> {
+  const ticket = ticketOf(await call(held.agent))
+  const reply = await ask(held.person, 'approve', ticket)
+  assert.equal(reply.json.error, undefined, whyOf(reply))
+  return ticket
+}
+
+test('a call that policy wants somebody to see waits; approved by somebody else it is made once, and all of it is recorded', async () => {
+  requirement('gateway.approval-needed')
+  requirement('gateway.approval-used-once')
+  requirement('gateway.approval-recorded')
+  await using held = await openHeld()
+  const { world, agent, person, deleted } = held
+  const first = await call(agent)
+  const ticket = ticketOf(first)
+  assert.match(whyOf(first) ?? '', new RegExp(`an approval is needed: ticket ${ticket}, until `))
+  assert.equal(first.json.error?.data?.['decisionId'], world.events.at(-1)?.decisionId)
+  assert.deepEqual(
+    world.events.slice(-2).map(({ path }) => path),
+    ['countersign/mcp/decision', 'countersign/gateway/obligations'],
+  )
+  assert.equal(ticketOf(await call(agent)), ticket, 'who calls again waits for the same')
+  assert.equal(deleted(), 0)
+  const decided = await ask(person, 'approve', ticket)
+  assert.equal(
+    (decided.json.result?.['approval'] as { state?: string } | undefined)?.state,
+    'approved',
+  )
+  const event = world.events.at(-1)
+  assert.equal(event?.requestedBy, approver)
+  const input = JSON.parse(textOf(event.evaluated.asked)) as {
+    action: { name: string }
+    resource: { id: string }
+    context: { approval: { ticket: string; rules: string[]; requester: { id: string } } }
+  }
+  assert.equal(input.action.name, 'approvals/approve')
+  assert.equal(input.resource.id, 'delete')
+  assert.equal(input.context.approval.ticket, ticket)
+  assert.deepEqual(input.context.approval.rules, ['deletions'])
+  assert.equal(input.context.approval.requester.id, 'spiffe://test.example/ns/agents/sa/agent')
+  const made = await call(agent)
+  assert.equal(made.json.error, undefined, whyOf(made))
+  assert.equal(deleted(), 1)
+  const used = world.events.at(-1)
+  assert.equal(used?.path, 'countersign/gateway/obligations')
+  const [reason] = (used.evaluated.value as { reasons: { code: string; message: string }[] })
+    .reasons
+  assert.equal(reason?.code, 'approval-used')
+  assert.match(
+    reason.message,
+    new RegExp(`ticket ${ticket} was approved by ${approver} in decision `),
+  )
+})
+
+test('an approver sees what waits, with the arguments as the log has them, and nobody else sees anything', async () => {
+  requirement('gateway.approval-by-approvers')
+  await using held = await openHeld()
+  const ticket = ticketOf(await call(held.agent))
+  const { json } = await ask(held.person, 'list')
+  const [waiting, ...more] = (json.result?.['approvals'] ?? []) as Record<string, unknown>[]
+  assert.deepEqual(more, [])
+  assert.equal(waiting?.['ticket'], ticket)
+  assert.deepEqual(
+    [waiting['server'], waiting['tool'], waiting['rules']],
+    ['files', 'delete', ['deletions']],
+  )
+  const { sha256, octets } = waiting['arguments'] as { sha256: string; octets: number }
+  assert.equal(octets, '{"what":"draft"}'.length)
+  assert.equal(sha256, waiting['argumentsSha256'])
+  assert.ok(!JSON.stringify(json).includes('draft'))
+  for (const other of [
+    held.agent,
+    await held.world.agent({ ...oncall, serviceAccount: 'other' }),
+  ]) {
+    const refused = await ask(other, 'list')
+    assert.equal(whyOf(refused), 'denied by policy: the caller may not approve this')
+  }
+})
+
+test('a client that shows forms is asked to wait, and need only call again', async () => {
+  requirement('gateway.approval-needed')
+  await using held = await openHeld()
+  const { body, headers } = deletion('draft', { elicitation: {} })
+  const reply = await held.agent.post('/mcp/files', body, headers)
+  assert.equal(reply.status, 200)
+  assert.equal(reply.json.error, undefined)
+  assert.equal(reply.json.result?.['resultType'], 'input_required')
+  const asked = reply.json.result['inputRequests'] as Record<
+    string,
+    { method: string; params: { mode: string; message: string } }
+  >
+  const [[key, request] = []] = Object.entries(asked)
+  assert.equal(key, 'dev.countersign/approval')
+  assert.equal(request?.method, 'elicitation/create')
+  assert.equal(request.params.mode, 'form')
+  const [, ticket] = /ticket (\S+),/.exec(request.params.message) ?? []
+  assert.equal((await ask(held.person, 'approve', ticket)).json.error, undefined)
+  const inputResponses = { 'dev.countersign/approval': { action: 'accept', content: {} } }
+  const again = body.replace(
+    '"params":{',
+    `"params":{"inputResponses":${JSON.stringify(inputResponses)},`,
+  )
+  const made = await held.agent.post('/mcp/files', again, headers)
+  assert.equal(made.json.result?.['resultType'], 'complete', whyOf(made))
+  assert.equal(held.deleted(), 1)
+})
+
+test('a legacy client is refused with the ticket, and need only call again', async () => {
+  requirement('gateway.approval-needed')
+  await using held = await openHeld()
+  const hello = legacy('initialize', { ...initializeParams, capabilities: { elicitation: {} } })
+  const opened = await held.agent.post('/mcp/files', hello.body, hello.headers)
+  const session = String(opened.headers['mcp-session-id'])
+  const asked = legacy('tools/call', { name: 'delete', arguments: { what: 'draft' } }, { session })
+  const ticket = ticketOf(await held.agent.post('/mcp/files', asked.body, asked.headers))
+  assert.equal((await ask(held.person, 'approve', ticket)).json.error, undefined)
+  const made = await held.agent.post('/mcp/files', asked.body, asked.headers)
+  assert.equal(made.json.error, undefined)
+})
+
+/** Ways round an approval that was given: each waits anew, and the tool is not called. */
+const waysRound: Readonly<Record<string, (held: Held) => Promise<Reply>>> = {
+  'with other arguments': async (held) => {
+    await approved(held)
+    const { body, headers } = deletion()
+    return held.agent.post('/mcp/files', body.replace('"draft"', '"draft" '), headers)
+  },
+  'by another pod of the same service account': async (held) => {
+    await approved(held)
+    return call(await held.world.agent())
+  },
+  'by another identity': async (held) => {
+    await approved(held)
+    return call(await held.world.agent({ serviceAccount: 'other' }))
+  },
+  'after its deadline': async (held) => {
+    await approved(held)
+    held.pass(600)
+    return call(held.agent)
+  },
+  'whose approver is revoked since': async (held) => {
+    await approved(held)
+    const serviceAccount = { namespace: 'ops', name: 'oncall' }
+    held.world.revocations.set([{ name: 'r', reason: 'test', serviceAccount }])
+    return call(held.agent)
+  },
+  'put in the place of another': async (held) => {
+    await approved(held)
+    const [given] = held.store.kept.values()
+    const other = { ...deletion(), body: deletion().body.replace('"draft"', '"draft"  ') }
+    await held.agent.post('/mcp/files', other.body, other.headers)
+    const [, waits] = held.store.kept.values()
+    assert.ok(given !== undefined && waits !== undefined)
+    held.store.kept.set(waits.name, { ...waits, sealed: given.sealed })
+    return held.agent.post('/mcp/files', other.body, other.headers)
+  },
+  'that nobody has sealed': async (held) => {
+    ticketOf(await call(held.agent))
+    const [waits] = held.store.kept.values()
+    assert.ok(waits !== undefined)
+    held.store.kept.set(waits.name, {
+      ...waits,
+      sealed: Buffer.from(waits.sealed).toString('base64url'),
+    })
+    return call(held.agent)
+  },
+}
+
+describe('an approval is good for nothing else', { concurrency: 2 }, () => {
+  for (const [how, go] of Object.entries(waysRound)) {
+    test(`a call waits anew where the approval is used ${how}`, async () => {
+      requirement('gateway.approval-bound')
+      await using held = await openHeld()
+      ticketOf(await go(held))
+      assert.equal(held.deleted(), 0)
+    })
+  }
+})
+
+test('a second use waits anew, and so do all but one of those who use it at a time', async () => {
+  requirement('gateway.approval-used-once')
+  await using held = await openHeld()
+  const ticket = await approved(held)
+  const replies = await Promise.all(Array.from({ length: 5 }, () => call(held.agent)))
+  const made = replies.filter(({ json }) => json.error === undefined)
+  assert.equal(made.length, 1)
+  assert.equal(held.deleted(), 1)
+  const next = new Set(replies.filter(({ json }) => json.error !== undefined).map(ticketOf))
+  assert.equal(next.size, 1, 'they wait for one and the same')
+  assert.ok(!next.has(ticket), 'what approves the first does not approve the second')
+  assert.match(whyOf(await ask(held.person, 'approve', ticket)) ?? '', /^no such ticket waits/)
+})
+
+test('a tool that is another one since is not called', async () => {
+  requirement('gateway.approval-bound')
+  let tools = toolTexts
+  await using held = await openHeld({
+    answers: { files: (...told) => answerBoth({ tools })(...told) },
+  })
+  await approved(held)
+  tools = toolTexts.map((text) => text.replace('"delete",', '"delete","description":"other",'))
+  assert.notEqual(digestDefinition(tools[2] ?? ''), digestDefinition(toolTexts[2] ?? ''))
+  const list = modern('tools/list')
+  await held.agent.post('/mcp/files', list.body, list.headers)
+  ticketOf(await call(held.agent))
+  assert.equal(held.deleted(), 0)
+})
+
+/** Who asks for the approval of `agents/agent`, pod `…beef`, and is not let. */
+const notApprovers: Readonly<Record<string, readonly [Parameters<World['agent']>[0], RegExp]>> = {
+  'the caller itself': [
+    { podUid: 'c0ffee00-0000-4000-8000-00000000beef' },
+    /may not approve|own calls/,
+  ],
+  'another pod of its service account': [{}, /may not approve|own calls/],
+  'an approver of other calls': [{ ...oncall, serviceAccount: 'elsewhere' }, /may not approve/],
+  'an identity without a grant': [{ ...oncall, serviceAccount: 'other' }, /may not approve/],
+}
+
+for (const [who, [wanted, why]] of Object.entries(notApprovers)) {
+  test(`nobody is approved by ${who}`, async () => {
+    requirement('gateway.approval-by-approvers')
+    await using held = await openHeld()
+    const ticket = ticketOf(await call(held.agent))
+    const other = await held.world.agent(wanted)
+    for (const method of ['approve', 'deny'] as const) {
+      assert.match(whyOf(await ask(other, method, ticket)) ?? '', why)
+    }
+    ticketOf(await call(held.agent))
+  })
+}
+
+test('nobody approves their own, whatever policy says', async () => {
+  requirement('gateway.approval-never-own')
+  const agentId = 'spiffe://test.example/ns/agents/sa/agent'
+  await using held = await openHeld({
+    policyApprovals: { deletions: { ...policyApprovals.deletions, approvers: [agentId] } },
+    authorizer: (real) => ({
+      ...real,
+      decide(texts) {
+        const evaluated = real.decide(texts)
+        const isApproval = texts.action.startsWith('approvals/')
+        return isApproval
+          ? { ...evaluated, value: { allow: true, reasons: [], obligations: [] } }
+          : evaluated
+      },
+    }),
+  })
+  const ticket = ticketOf(await call(held.agent))
+  const owns = [held.agent, await held.world.agent()]
+  const samePod = await held.world.agent({
+    ...oncall,
+    podUid: 'c0ffee00-0000-4000-8000-00000000beef',
+  })
+  for (const own of [...owns, samePod]) {
+    assert.equal(
+      whyOf(await ask(own, 'approve', ticket)),
+      'denied by policy: nobody approves their own calls',
+    )
+  }
+  ticketOf(await call(held.agent))
+  assert.equal((await ask(held.person, 'approve', ticket)).json.error, undefined)
+})
+
+test('a ticket that is guessed, cut or over is none, and one answer is given for all of them', async () => {
+  requirement('gateway.approval-bound')
+  await using held = await openHeld()
+  const ticket = ticketOf(await call(held.agent))
+  const guessed = ticket.slice(0, -4) + (ticket.endsWith('aaaa') ? 'bbbb' : 'aaaa')
+  const none = 'no such ticket waits: it is not known, over, or decided'
+  for (const wrong of [guessed, ticket.slice(0, 24), `${ticket}x`, ticket.toUpperCase(), '']) {
+    assert.equal(whyOf(await ask(held.person, 'approve', wrong)), none)
+  }
+  held.pass(600)
+  assert.equal(whyOf(await ask(held.person, 'approve', ticket)), none)
+})
+
+test('a call that was denied stays so until its deadline, then waits anew', async () => {
+  requirement('gateway.approval-needed')
+  await using held = await openHeld()
+  const ticket = ticketOf(await call(held.agent))
+  assert.equal((await ask(held.person, 'deny', ticket)).json.error, undefined)
+  assert.equal(
+    whyOf(await call(held.agent)),
+    'denied by policy: an approval was asked for and denied',
+  )
+  assert.match(whyOf(await ask(held.person, 'approve', ticket)) ?? '', /^no such ticket waits/)
+  held.pass(600)
+  assert.notEqual(ticketOf(await call(held.agent)), ticket)
+  assert.equal(held.deleted(), 0)
+})
+
+test('an approver who has lost the grant since has approved nothing', async () => {
+  requirement('gateway.approval-by-approvers')
+  let isGranted = true
+  await using held = await openHeld({
+    authorizer: (real) => ({
+      ...real,
+      decide(texts) {
+        const evaluated = real.decide(texts)
+        const isLost = !isGranted && texts.action === 'approvals/approve'
+        return isLost
+          ? { ...evaluated, value: { allow: false, reasons: [], obligations: [] } }
+          : evaluated
+      },
+    }),
+  })
+  await approved(held)
+  isGranted = false
+  ticketOf(await call(held.agent))
+  assert.equal(held.deleted(), 0)
+})
+
+test('one replica holds out, another is asked for the approval, a third makes the call when both are lost', async () => {
+  requirement('gateway.approval-used-once')
+  await using held = await openHeld()
+  const { identities } = held.world
+  const own = identities.issue({
+    toolScopes: 'files:*',
+    podUid: 'c0ffee00-0000-4000-8000-00000000beee',
+  })
+  const person = identities.issue(oncall)
+  const at = (port: number, credential: typeof own): TestClient =>
+    openClient({ port, credential, bundle: identities.bundle })
+  const [first, second, third] = [
+    await held.world.openReplica({}),
+    await held.world.openReplica({}),
+    await held.world.openReplica({}),
+  ]
+  await using asking = at(first.port, own)
+  const ticket = ticketOf(await call(asking))
+  await first.close()
+  await using approving = at(second.port, person)
+  assert.equal((await ask(approving, 'approve', ticket)).json.error, undefined)
+  await second.close()
+  await using calling = at(third.port, own)
+  assert.equal((await call(calling)).json.error, undefined)
+  assert.equal(held.deleted(), 1)
+  await using again = at(held.world.gateway.port, own)
+  ticketOf(await call(again))
+  assert.equal(held.deleted(), 1)
+})
+
+test('a replica with other keys knows no approval, and waits anew', async () => {
+  requirement('gateway.approval-bound')
+  await using held = await openHeld()
+  await approved(held)
+  const stranger = await held.world.openReplica({ handleKeys: oneHandleKey() })
+  const { identities } = held.world
+  const own = identities.issue({
+    toolScopes: 'files:*',
+    podUid: 'c0ffee00-0000-4000-8000-00000000beef',
+  })
+  await using calling = openClient({
+    port: stranger.port,
+    credential: own,
+    bundle: identities.bundle,
+  })
+  ticketOf(await call(calling))
+  assert.equal(held.deleted(), 0)
+})
+
+test('while approvals cannot be known nothing that needs one is called', async () => {
+  requirement('gateway.approval-needed')
+  await using held = await openHeld()
+  await approved(held)
+  held.store.away = true
+  const reply = await call(held.agent)
+  assert.equal(reply.status, 503)
+  assert.equal(whyOf(reply), 'approvals are not known')
+  assert.equal((await ask(held.person, 'list')).status, 503)
+  held.store.away = false
+  assert.equal((await call(held.agent)).json.error, undefined)
+  assert.equal(held.deleted(), 1)
+})
+
+test('a gateway that keeps no approvals refuses what needs one, and serves none of their methods', async () => {
+  requirement('gateway.approval-needed')
+  await using held = await openHeld()
+  const replica = await held.world.openReplica({ approvals: undefined })
+  const { identities } = held.world
+  const own = identities.issue({ toolScopes: 'files:*' })
+  await using agent = openClient({ port: replica.port, credential: own, bundle: identities.bundle })
+  assert.equal(
+    whyOf(await call(agent)),
+    'denied by policy: an obligation of the permission cannot be met',
+  )
+  await using person = openClient({
+    port: replica.port,
+    credential: identities.issue(oncall),
+    bundle: identities.bundle,
+  })
+  assert.equal((await ask(person, 'list')).json.error?.code, -32601)
+})
+
+test('one identity does not have everybody wait: what waits is bounded in shares', async () => {
+  requirement('gateway.approvals-bounded')
+  await using held = await openHeld({
+    grants: { tenants: { acme: { files: { tools: { delete: {} }, prefixes: {} } } }, subjects: {} },
+  })
+  let reply: Reply | undefined
+  let count = 0
+  while (count < 200) {
+    reply = await call(held.agent, `draft ${count}`)
+    if (reply.status !== 200) break
+    ticketOf(reply)
+    count += 1
+  }
+  assert.equal(reply?.status, 429)
+  assert.equal(whyOf(reply), 'too many calls that wait for an approval of one identity')
+  assert.equal(held.store.kept.size, count)
+  ticketOf(await call(await held.world.agent({ serviceAccount: 'other' })))
+  held.pass(660)
+  ticketOf(await call(held.agent, 'late'))
+  assert.ok(held.store.kept.size <= 2, 'what is over is taken away')
+})
