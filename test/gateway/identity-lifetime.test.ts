@@ -5,7 +5,7 @@ import { connect, type TLSSocket } from 'node:tls'
 import type { Revocation } from '../../src/pki/revocation.ts'
 import { eventually } from '../support/eventually.ts'
 import { createTestAuthority } from '../support/test-authority.ts'
-import { modern, openClient, type TestClient, whyOf } from './world/client.ts'
+import { modern, openAnswer, openClient, type TestClient, whyOf } from './world/client.ts'
 import { answerBoth, type Answer } from './world/upstream.ts'
 import type { Decision } from '../../src/policy/decision.ts'
 import { openWorld, type World } from './world/world.ts'
@@ -179,25 +179,8 @@ describe('an identity that ends', { concurrency: 4 }, () => {
   async function openStream(
     agent: TestClient,
   ): Promise<{ readonly ended: Promise<unknown>; readonly lastEvent: Promise<unknown> }> {
-    const { body, statusCode } = await agent.client.request({
-      method: 'POST',
-      path: '/mcp/files',
-      headers: {
-        ...echo.headers,
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-      },
-      body: echo.body,
-    })
-    assert.equal(statusCode, 200)
-    let text = ''
-    body.on('data', (chunk: Buffer) => (text += chunk.toString()))
-    const ended = new Promise((resolve) => {
-      body.once('end', resolve)
-      body.once('error', resolve)
-    })
-    await once(body, 'data')
-    const lastEvent = ended.then((error) => {
+    const { ended } = await openAnswer(agent, '/mcp/files', echo)
+    const lastEvent = ended.then(({ text, error }) => {
       assert.equal(error, undefined, 'the stream ends in order')
       return withoutDecision(text.trim().split('data: ').at(-1) ?? '')
     })

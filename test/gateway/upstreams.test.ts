@@ -7,7 +7,7 @@ import { createTokenVerifier } from '../../src/token/verify.ts'
 import { createHash } from 'node:crypto'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
-import { initializeParams, legacy, modern, whyOf } from './world/client.ts'
+import { initializeParams, legacy, modern, openAnswer, whyOf } from './world/client.ts'
 import { answerBoth, sendJson, toolTexts, type Answer } from './world/upstream.ts'
 import { openWorld, type World } from './world/world.ts'
 
@@ -283,23 +283,11 @@ test('the data of events is passed on as it comes, octet for octet, and nothing 
   })
   await using world = await openWorld({ answers: { files: answer } })
   const agent = await world.agent()
-  const { body, headers } = await agent.client.request({
-    method: 'POST',
-    path: '/mcp/files',
-    headers: {
-      ...echo.headers,
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-    },
-    body: echo.body,
-  })
+  const { headers, text, ended } = await openAnswer(agent, '/mcp/files', echo)
   assert.equal(headers['x-accel-buffering'], 'no')
-  let text = ''
-  for await (const chunk of body) {
-    text += String(chunk)
-    if (text === `${passed[0]}${passed[1]}`) release()
-  }
-  assert.equal(text, passed.join(''))
+  await eventually('the first two are passed on', () => text() === `${passed[0]}${passed[1]}`)
+  release()
+  assert.equal((await ended).text, passed.join(''))
 })
 
 test('a request of the server on the stream of a legacy call is answered for the client, and the call goes on', async () => {

@@ -3,7 +3,7 @@
  * user's cache: `node test/tools/build.ts [<group>|<program>]...`. Their versions are the ones
  * that `go.mod` pins; nothing here repeats them.
  */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
@@ -21,6 +21,7 @@ import {
   type Program,
   type ToolName,
 } from './programs.ts'
+import { runCommand } from './run-command.ts'
 import { ToolchainError } from './toolchain-error.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -93,31 +94,19 @@ async function runGo(options: {
   readonly onTick: (elapsedSeconds: number) => void
 }): Promise<void> {
   const { program, target, environment } = options
-  const child = spawn('go', [...buildArguments(program), '-o', target, program.package], {
-    cwd: moduleFolder(program),
-    env: {
-      ...goEnvironment(environment),
-      ...(program.linksSeccomp ? linkEnvironment(toolFolder('nft', environment)) : {}),
-    },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  let output = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    output = (output + text).slice(-8000)
-  })
   const started = performance.now()
   const elapsedSeconds = (): number => Math.round((performance.now() - started) / 1000)
   const ticker = setInterval(() => options.onTick(elapsedSeconds()), 15_000)
   try {
-    const code = await new Promise<number | null>((resolve, reject) => {
-      child.once('error', reject).once('close', resolve)
+    await runCommand('go', [...buildArguments(program), '-o', target, program.package], {
+      name: `go build ${program.package}`,
+      cwd: moduleFolder(program),
+      environment: {
+        ...goEnvironment(environment),
+        ...(program.linksSeccomp ? linkEnvironment(toolFolder('nft', environment)) : {}),
+      },
+      hint: 'the first build downloads modules: it needs the network and about 7 GB of disk',
     })
-    if (code === 0) return
-    const last = output.trim().split('\n').slice(-20).join('\n')
-    throw new ToolchainError(
-      `go build ${program.package}: want=exit 0 got=exit ${code}\n${last}`,
-      'the first build downloads modules: it needs the network and about 7 GB of disk',
-    )
   } finally {
     clearInterval(ticker)
   }

@@ -1,9 +1,10 @@
 /** A program of ours in Rust, built from the crates that `Cargo.lock` pins: what rustls says of our certificates. */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { copyFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { runCommand } from './run-command.ts'
 import { ToolchainError } from './toolchain-error.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -27,22 +28,7 @@ export function cargoFolderName(environment: Environment): string {
 export async function buildCargo(folder: string, environment: Environment): Promise<void> {
   const target = join(folder, 'target')
   const words = ['build', '--release', '--locked', '--target-dir', target]
-  const child = spawn('cargo', words, {
-    cwd: crate,
-    env: { ...environment },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  let output = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    output = (output + text).slice(-8000)
-  })
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject).once('close', resolve)
-  })
-  if (code !== 0) {
-    const last = output.trim().split('\n').slice(-20).join('\n')
-    throw new ToolchainError(`cargo build: want=exit 0 got=exit ${code}\n${last}`, hint)
-  }
+  await runCommand('cargo', words, { cwd: crate, environment, hint })
   await copyFile(join(target, 'release', 'webpki-verify'), join(folder, 'webpki-verify'))
   await rm(target, { recursive: true })
 }

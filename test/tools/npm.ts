@@ -2,13 +2,12 @@
  * Packages of npm that tests run and that nobody who installs Countersign needs: a folder with a `package.json` and a lockfile of its
  * own, installed into the user's cache. The lockfile pins each package and what it has to hash to.
  */
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { cacheFolder, type Environment } from './build.ts'
-import { ToolchainError } from './toolchain-error.ts'
+import { runCommand } from './run-command.ts'
 
 const files = ['package.json', 'package-lock.json'] as const
 const hint = 'the first run installs packages: it needs npm and its registry'
@@ -47,19 +46,5 @@ export async function installNpm(
 /** No package's own script runs: none of ours needs one. */
 async function runNpm(folder: string, environment: Environment): Promise<void> {
   const words = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', folder]
-  const child = spawn('npm', words, {
-    cwd: folder,
-    env: { ...environment },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  let output = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    output = (output + text).slice(-8000)
-  })
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject).once('close', resolve)
-  }).catch(() => {
-    throw new ToolchainError('the npm command cannot be run', hint)
-  })
-  if (code !== 0) throw new ToolchainError(`npm ci: want=exit 0 got=exit ${code}\n${output}`, hint)
+  await runCommand('npm', words, { cwd: folder, environment, hint })
 }

@@ -1,12 +1,10 @@
 /** Packages of PyPI that tests run: a file pins each of them, and they are installed into the user's cache. */
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, rename, rm } from 'node:fs/promises'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { cacheFolder, type Environment } from './build.ts'
-import { ToolchainError } from './toolchain-error.ts'
+import { runCommand } from './run-command.ts'
 
 const hint = 'the first run installs packages: it needs python3 with venv, and PyPI'
 
@@ -23,25 +21,12 @@ export async function installPip(
   await mkdir(cacheFolder(environment), { recursive: true })
   // An environment knows its own path, so it is made in its place; only the mark says that all of it is there.
   await rm(folder, { recursive: true, force: true })
-  await run('python3', ['-m', 'venv', folder], environment)
+  const running = { environment, hint }
+  await runCommand('python3', ['-m', 'venv', folder], { ...running, name: 'python3 -m venv' })
   const quiet = ['--quiet', '--disable-pip-version-check']
-  await run(python, ['-m', 'pip', 'install', ...quiet, '-r', requirements], environment)
+  const words = ['-m', 'pip', 'install', ...quiet, '-r', requirements]
+  await runCommand(python, words, { ...running, name: 'pip install' })
   await mkdir(`${finished}.unfinished`)
   await rename(`${finished}.unfinished`, finished)
   return python
-}
-
-async function run(
-  program: string,
-  words: readonly string[],
-  environment: Environment,
-): Promise<void> {
-  const child = spawn(program, words, { env: { ...environment }, stdio: 'inherit' })
-  const ended = once(child, 'close') as Promise<[number | null]>
-  const [code] = await ended.catch(() => {
-    throw new ToolchainError(`${program} cannot be run`, hint)
-  })
-  if (code !== 0) {
-    throw new ToolchainError(`${program} ${words.join(' ')}: want=exit 0 got=exit ${code}`, hint)
-  }
 }

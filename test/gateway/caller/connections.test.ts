@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { test } from 'node:test'
 import type { PodSource } from '../../../src/gateway/caller/workload-sources.ts'
 import { eventually } from '../../support/eventually.ts'
 import { requirement } from '../../requirements.ts'
-import { modern } from '../world/client.ts'
+import { modern, openAnswer, type OpenAnswer } from '../world/client.ts'
 import { answerBoth, type Answer } from '../world/upstream.ts'
 import { openWorld, type World } from '../world/world.ts'
 
@@ -50,29 +49,9 @@ function openStage(): Stage & { readonly pods: PodSource } {
   return stage
 }
 
-/** The text of a stream that an agent has open; resolves to all of it when it has ended. */
-async function openStream(world: World): Promise<{ readonly whole: Promise<string> }> {
-  const agent = await world.agent()
+async function openStream(world: World): Promise<OpenAnswer> {
   const echo = modern('tools/call', { name: 'echo', arguments: {} })
-  const { body, statusCode } = await agent.client.request({
-    method: 'POST',
-    path: '/mcp/files',
-    headers: {
-      ...echo.headers,
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-    },
-    body: echo.body,
-  })
-  assert.equal(statusCode, 200)
-  let text = ''
-  body.on('data', (chunk: Buffer) => (text += chunk.toString()))
-  const whole = new Promise<string>((resolve) => {
-    body.once('end', () => resolve(text))
-    body.once('error', () => resolve(text))
-  })
-  await once(body, 'data')
-  return { whole }
+  return openAnswer(await world.agent(), '/mcp/files', echo)
 }
 
 async function openUnknown(stage: ReturnType<typeof openStage>): Promise<World> {
@@ -95,7 +74,7 @@ test('a caller of whom the API server could not tell is looked at again, and end
   for (const listener of stage.listeners) listener()
   await eventually('it is asked again', () => stage.asked > before + 1)
   stage.says = false
-  assert.match(await stream.whole, /pod of the certificate is gone/)
+  assert.match((await stream.ended).text, /pod of the certificate is gone/)
 })
 
 test('what a caller has open ends when nobody could tell of it for too long, however often that changes', async () => {
@@ -109,5 +88,5 @@ test('what a caller has open ends when nobody could tell of it for too long, how
   await eventually('it could not be told', () => stage.asked > before)
   stage.aheadMilliseconds = 121_000
   for (const listener of stage.listeners) listener()
-  assert.match(await stream.whole, /pods are not known/)
+  assert.match((await stream.ended).text, /pods are not known/)
 })

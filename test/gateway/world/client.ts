@@ -1,3 +1,5 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { buildConnector, Client } from 'undici'
 import type { Bundle } from '../../../src/pki/bundle.ts'
 import type { Credential } from '../../../src/pki/credential.ts'
@@ -34,6 +36,43 @@ export interface TestClient extends AsyncDisposable {
   readonly client: Client
   /** How many it has opened. */
   connections(): number
+}
+
+const accepting = {
+  'content-type': 'application/json',
+  accept: 'application/json, text/event-stream',
+}
+
+/** An answer that is read as it comes. */
+export interface OpenAnswer {
+  readonly headers: Reply['headers']
+  /** What has come of it. */
+  readonly text: () => string
+  /** All of it, when it has ended, and the error where it did not end in order. */
+  readonly ended: Promise<{ readonly text: string; readonly error: unknown }>
+}
+
+/** Posts a message whose answer is a stream; resolves when the first of it is there. */
+export async function openAnswer(
+  { client }: Pick<TestClient, 'client'>,
+  path: string,
+  message: { readonly body: string; readonly headers: Record<string, string> },
+): Promise<OpenAnswer> {
+  const { body, headers, statusCode } = await client.request({
+    method: 'POST',
+    path,
+    headers: { ...message.headers, ...accepting },
+    body: message.body,
+  })
+  assert.equal(statusCode, 200)
+  let text = ''
+  body.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  const ended = new Promise<{ text: string; error: unknown }>((resolve) => {
+    body.once('end', () => resolve({ text, error: undefined }))
+    body.once('error', (error) => resolve({ text, error }))
+  })
+  await once(body, 'data')
+  return { headers, text: () => text, ended }
 }
 
 /** Connects to the gateway's port under the host name that it serves, whatever the address. */
@@ -87,8 +126,7 @@ export function openClient(o: {
         path,
         body,
         headers: {
-          'content-type': 'application/json',
-          accept: 'application/json, text/event-stream',
+          ...accepting,
           ...headers,
         },
       }),
