@@ -16,6 +16,8 @@ export interface Setting {
   readonly upstreamSpiffeId: string
   /** The longest that a caller may keep a list, in seconds; the gateway's own unless told. */
   readonly listSecondsMax?: number
+  /** Those of the tool server; modern unless told. */
+  readonly eras?: readonly ('modern' | 'legacy')[]
   /** The most streams of changes; the gateway's own unless told. */
   readonly upstreamStreamsMax?: number
 }

@@ -66,7 +66,7 @@ export async function runGateway(setting: Setting): Promise<Running> {
         server: 'tools',
         url: `https://127.0.0.1:${setting.upstreamPort}/mcp`,
         spiffeId: parseSpiffeId(setting.upstreamSpiffeId),
-        eras: ['modern'],
+        eras: setting.eras ?? ['modern'],
       },
     ],
     revocations: { find: () => undefined, staleSeconds: 0, ...unchanging },
