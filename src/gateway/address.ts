@@ -28,11 +28,14 @@ export function address(
   const { era, params } = addressed.message
   if (target.upstream === undefined || !isAcross(era, target.upstream.config)) return target
   // What goes on with a call was asked for by a modern server, and none is asked through the other era.
-  const member = continuing.find((each) => Object.hasOwn(params, each))
-  return member === undefined ? target : refuse(notCarried(member))
+  if (Object.hasOwn(params, 'requestState')) return refuse(notCarried('requestState'))
+  const { inputResponses } = params
+  // What the gateway itself has asked for is answered to it.
+  const isOurs = Object.keys(inputResponses ?? {}).every((key) => key.startsWith(ownKeys))
+  return isOurs ? target : refuse(notCarried('inputResponses'))
 }
 
-const continuing = ['requestState', 'inputResponses'] as const
+const ownKeys = 'dev.countersign/'
 
 function notCarried(member: string): Refused['refusal'] {
   const message = `params.${member} is not carried to a tool server of the other era`

@@ -490,13 +490,20 @@ suite('a modern agent and a legacy tool server', () => {
       ['/mcp', 'files_'],
     ] as const) {
       const ask = await clientOf('modern', await world.agent(wanted), door)
-      for (const more of [{ inputResponses: {} }, { requestState: 'x' }]) {
+      for (const more of [{ inputResponses: { theirs: {} } }, { requestState: 'x' }]) {
         const retried = await ask('tools/call', { name: `${prefix}echo`, arguments: {}, ...more })
         assert.equal(retried.json.error?.code, -32602, retried.text)
         assert.match(whyOf(retried) ?? '', /not carried to a tool server of the other era/)
       }
     }
     assert.deepEqual(asked(world, 'files', 'tools/call'), [])
+    // What the gateway asked for, such as to wait for an approval, is answered to it alone.
+    const ask = await clientOf('modern', await world.agent(wanted), '/mcp/files')
+    const inputResponses = { 'dev.countersign/approval': { action: 'accept' } }
+    const retried = await ask('tools/call', { name: 'echo', arguments: {}, inputResponses })
+    assert.equal(retried.json.error, undefined, retried.text)
+    const [there] = asked(world, 'files', 'tools/call')
+    assert.doesNotMatch(there?.body ?? '', /inputResponses/)
   })
 
   test('a stream of changes is refused with its reason, and is not offered', async () => {

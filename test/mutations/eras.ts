@@ -41,7 +41,7 @@ export const eraMutations: readonly Mutation[] = [
     claim: 'gateway.eras-meet',
     without: 'the refusal of what goes on with a call',
     file: 'src/gateway/address.ts',
-    edits: [['member === undefined ? target', 'true ? target']],
+    edits: [['isOurs ? target', 'true ? target']],
   },
   {
     claim: 'gateway.cancelled-across',

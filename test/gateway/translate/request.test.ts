@@ -46,6 +46,16 @@ const toLegacy: readonly (readonly [what: string, body: string, want: string])[]
     '{"params":{"_meta":{"progressToken":"p","x/y":[1, 2]},"name":"n"},"id":7}',
   ],
   [
+    'answers to the gateway alone',
+    `{"id":1,"params":{"inputResponses":{"a":1} , "_meta":{${own}},"name":"n"}}`,
+    '{"id":7,"params":{ "_meta":{},"name":"n"}}',
+  ],
+  [
+    'the same behind it',
+    `{"id":1,"params":{"_meta":{${own}} , "inputResponses":{"a":1},"name":"n"}}`,
+    '{"id":7,"params":{"_meta":{},"name":"n"}}',
+  ],
+  [
     'a name of the envelope that is written with an escape',
     '{"id":1,"params":{"_meta":{"io.modelcontextprotocol\\u002flogLevel":"debug"}}}',
     '{"id":7,"params":{"_meta":{}}}',
