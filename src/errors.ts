@@ -93,6 +93,7 @@ export type ErrorCode =
   | 'cli/usage'
   | 'cli/configuration'
   | 'cli/listen'
+  | 'cli/tool-server'
 
 /**
  * A failure: something that should have worked did not. A refusal is not a failure: it is a value.

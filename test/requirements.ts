@@ -521,6 +521,15 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'what is trusted on first use is what was seen first, in every process and after each start, and what cannot be remembered is not trusted',
     source: 'MCP security best practices; docs/AUTHORIZATION.md, approving tools',
   },
+  'gateway.approval-is-of-what-was-seen': {
+    claim:
+      'an approval pins the definition that was shown and no other, and nothing of it reaches a terminal as a command',
+    source: 'OWASP MCP Top 10: tool poisoning; docs/AUTHORIZATION.md, approving tools',
+  },
+  'gateway.lists-explained': {
+    claim: 'operators are told of each tool what hides it from an identity, as lists are decided',
+    source: 'docs/AUTHORIZATION.md, explaining a list',
+  },
   'gateway.level-of-its-session': {
     claim: 'a level of logging is told to no server to which all callers are one',
     source: 'MCP 2025-11-25 logging: a level is that of a session',

@@ -181,6 +181,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/gateway/caller',
     'src/gateway/catalogue',
     'src/gateway/handle',
+    'src/gateway/permit',
     'src/gateway/trace',
     'src/gateway/upstream',
     'src/gateway/workers',

@@ -38,14 +38,8 @@ export async function checkUpstream(
   config: UpstreamConfig,
   options: UpstreamCheckOptions,
 ): Promise<Judgement> {
-  const never = (): (() => void) => () => {}
-  const sources = {
-    credential: { current: () => options.credential, onChange: never },
-    trustBundle: { current: () => options.trustBundle, onChange: never },
-  }
-  const { now, identityExtensionOid } = options
   try {
-    const shared = { ...sources, now, identityExtensionOid }
+    const shared = sharedBy(options)
     await using upstream = opened(config, shared)
     await connectOnce(config, shared)
     return await judgeTools(upstream, config)
@@ -62,6 +56,24 @@ type Shared = Pick<
   Parameters<typeof createUpstream>[0],
   'credential' | 'trustBundle' | 'now' | 'identityExtensionOid'
 >
+
+function sharedBy({ now, identityExtensionOid, ...files }: UpstreamCheckOptions): Shared {
+  const never = (): (() => void) => () => {}
+  return {
+    credential: { current: () => files.credential, onChange: never },
+    trustBundle: { current: () => files.trustBundle, onChange: never },
+    now,
+    identityExtensionOid,
+  }
+}
+
+/** A tool server as the gateway connects to it, for as long as it is looked at. */
+export function openToLookAt(
+  config: UpstreamConfig,
+  options: UpstreamCheckOptions,
+): Upstream & AsyncDisposable {
+  return opened(config, sharedBy(options))
+}
 
 function opened(config: UpstreamConfig, shared: Shared): Upstream & AsyncDisposable {
   const timeoutSeconds = Math.min(config.timeoutSeconds ?? listSeconds, listSeconds)

@@ -8,6 +8,7 @@ import type { DoctorOptions } from './doctor-command.ts'
 import { reportConditions } from './report-conditions.ts'
 import { outputTo, runProgram } from './run-program.ts'
 import type { Running } from './running.ts'
+import type { ToolsOptions } from './tools-command.ts'
 import type { ExitCode, Terminal } from './terminal.ts'
 import { version } from '../version.ts'
 
@@ -39,6 +40,7 @@ Exit codes: 0 ok, 1 refused or failed, 2 usage or configuration. An error is one
     )
   addSigner(program, terminal)
   addGateway(program, terminal)
+  addTools(program, terminal)
   addBridge(program, terminal)
   addDoctor(program, terminal)
   program
@@ -114,6 +116,88 @@ Example:
     .action(async (file: string, options: { json?: boolean }) => {
       const { runGatewayCheck } = await import('./check-gateway.ts')
       await runGatewayCheck(file, options, terminal)
+    })
+  addExplainList(gateway, terminal)
+}
+
+function addExplainList(gateway: Command, terminal: Terminal): void {
+  gateway
+    .command('explain-list')
+    .description('Shows every tool with what hides it from an identity: ceiling, pin or policy.')
+    .argument('<identity>', 'SPIFFE ID of a workload')
+    .option('--config <file>', 'YAML configuration of the gateway (required)')
+    .option('--server <name>', 'this tool server alone')
+    .option(
+      '--tool-scopes <list>',
+      'what its certificate would have, such as github:issues_*,files:read',
+    )
+    .option('--role <role>', 'what its certificate would have', 'agent')
+    .option('--tenant <name>', 'what its certificate would have')
+    .option('--json', 'one document for programs, see docs/OPERATING.md')
+    .addHelpText(
+      'after',
+      `
+Nothing is written and no tool is called. Tool servers are asked for their lists with the gateway's own certificate.
+Exit codes: 0 shown, 1 a tool server does not answer, 2 usage or configuration.
+
+Example:
+  countersign gateway explain-list spiffe://agents.example/ns/research/sa/crawler --config /etc/countersign/gateway.yaml \\
+    --tenant acme --tool-scopes 'github:*'`,
+    )
+    // Without this the --config of `gateway` itself would take the option.
+    .action(async (identity: string, _: object, command: Command) => {
+      const { runExplainList } = await import('./explain-list.ts')
+      await runExplainList(identity, command.optsWithGlobals(), terminal)
+    })
+}
+
+function addTools(program: Command, terminal: Terminal): void {
+  const tools = program
+    .command('tools')
+    .description('Looks at the definitions of a tool server’s tools, and approves them.')
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 done, 1 the tool server does not answer, 2 usage or configuration.
+
+Examples:
+  countersign tools list github --config gateway.yaml
+  countersign tools approve github issues_create --config gateway.yaml --digest <the one that was looked at>
+  kubectl -n countersign-system exec deploy/countersign-gateway -- node /opt/countersign/dist/cli/main.mjs tools list search --config /etc/countersign/gateway.yaml --json >search.json
+  countersign tools approve search --listed search.json`,
+    )
+  const config = ['--config <file>', 'YAML configuration of the gateway'] as const
+  const listed = [
+    '--listed <file>',
+    'what tools list --json has printed, instead of asking anew',
+  ] as const
+  tools
+    .command('list')
+    .description('Shows name, digest and state of each tool.')
+    .argument('<server>', 'its name in the gateway')
+    .option(...config)
+    .option(...listed)
+    .option('--json', 'one document for programs, see docs/OPERATING.md')
+    .action(async (server: string, options: ToolsOptions) => {
+      const { runToolsList } = await import('./tools-command.ts')
+      await runToolsList(server, options, terminal)
+    })
+  tools
+    .command('approve')
+    .description('Pins what its tools say now: in the configuration file, or in its ToolServer.')
+    .argument('<server>', 'its name in the gateway')
+    .argument('[tool]', 'this tool alone')
+    .option(...config)
+    .option(...listed)
+    .option('--digest <hex>', 'approves only the definition of this digest')
+    .option('--dry-run', 'shows what would be approved, and writes nothing')
+    .option(
+      '--kubeconfig <file>',
+      'of whoever may write the ToolServer; as kubectl finds it when absent',
+    )
+    .action(async (server: string, tool: string | undefined, options: ToolsOptions) => {
+      const { runToolsApprove } = await import('./tools-command.ts')
+      await runToolsApprove(server, tool, options, terminal)
     })
 }
 

@@ -13,6 +13,30 @@ export const definitionMutations: readonly Mutation[] = [
     tests: ['test/gateway/catalogue/pins.test.ts'],
   },
   {
+    claim: 'gateway.approval-is-of-what-was-seen',
+    without: 'the digest that was looked at',
+    file: 'src/cli/tools-command.ts',
+    edits: [['each.digest !== digest)', "each.digest !== digest && digest === '')"]],
+  },
+  {
+    claim: 'gateway.approval-is-of-what-was-seen',
+    without: 'the look for what a terminal obeys',
+    file: 'src/cli/tools-command.ts',
+    edits: [['return text.replaceAll(', 'return text || text.replaceAll(']],
+  },
+  {
+    claim: 'gateway.lists-explained',
+    without: 'what hides a definition',
+    file: 'src/cli/explain-list.ts',
+    edits: never('quarantine !== undefined'),
+  },
+  {
+    claim: 'gateway.lists-explained',
+    without: 'the scopes of the certificate',
+    file: 'src/cli/explain-list.ts',
+    edits: never('!allowsTool(ceiling, server, name)'),
+  },
+  {
     claim: 'gateway.first-use-remembered',
     without: 'the demand that it is remembered',
     file: pins,
