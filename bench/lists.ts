@@ -4,12 +4,14 @@
  * Half of the tools are the caller's. The list is the same each time, or another each time: one digit of one description changes, or of
  * each. The longest turn is that of the loop, in time on a processor and in the median of the rounds: so long it kept everybody else waiting.
  *
- *     npm run bench lists -- [--json] [--rounds=5] [--seconds=2] [--tools=500]
+ *     npm run bench lists -- [--json] [--rounds=5] [--seconds=2] [--tools=500] [--connections=4] [--before=<another tree>]
  */
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { answersOf, answerText, list } from './gateway/contest.ts'
+import { answersOf, answerText, list, type Setting } from './gateway/contest.ts'
 import { findEnvoy, startEnvoy } from './gateway/envoy.ts'
 import { startRole, type Contestant as Process } from './gateway/start-contestant.ts'
+import { bundleContestant } from './rig/bundle-contestant.ts'
 import { withContest, type Contestant } from './rig/contest.ts'
 import { median, report, rounded } from './rig/report.ts'
 
@@ -20,6 +22,9 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '2' },
     tools: { type: 'string', default: '500' },
     warm: { type: 'string', default: '400' },
+    connections: { type: 'string', default: '4' },
+    // The gateway of this tree is a contestant too.
+    before: { type: 'string' },
   },
 })
 
@@ -46,10 +51,14 @@ async function measure(what: string, mark: (index: number) => string): Promise<r
   const made: (Row & { readonly turns: number[]; readonly process?: Process | undefined })[] = []
   const answers = answersOf(Number(values.tools) - 1, mark)
   await withContest({ callers: 1, answer: answerText, answers }, async (contest) => {
-    const load = { ...list, want: '"tool_2"', connections: 4 }
-    for (const role of ['gateway', 'forwarder']) {
+    const load = { ...list, want: '"tool_2"', connections: Number(values.connections) }
+    for (const role of [
+      'gateway',
+      ...(values.before === undefined ? [] : ['before']),
+      'forwarder',
+    ]) {
       let process: Process | undefined
-      const start = startRole(role)
+      const start = await startOf(role, contest.material.folder)
       const contestant = await contest.add(
         role,
         async (setting) => (process = await start(setting)),
@@ -83,11 +92,21 @@ async function measure(what: string, mark: (index: number) => string): Promise<r
   return made
 }
 
+async function startOf(
+  role: string,
+  folder: string,
+): Promise<(setting: Setting) => Promise<Process>> {
+  if (role !== 'before') return startRole(role)
+  const program = await bundleContestant(join(folder, role), values.before)
+  const start = startRole('gateway')
+  return (setting) => start({ ...setting, program })
+}
+
 function print(): void {
   report(
     {
       bench: 'lists',
-      title: `tools/list of ${values.tools} tools, 4 connections, medians of ${values.rounds} rounds`,
+      title: `tools/list of ${values.tools} tools, ${values.connections} connections, medians of ${values.rounds} rounds`,
       columns: ['lists/s', 'p50 ms', 'CPU ms', 'longest turn ms'],
       rows: rows.map(({ name, contestant: { rounds }, turns }) => ({
         name,

@@ -2,7 +2,7 @@ import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 
-const root = join(import.meta.dirname, '..', '..')
+const here = join(import.meta.dirname, '..', '..')
 
 /** Some packages ask for `node:` modules with `require`, which a module does not have by itself. */
 const banner =
@@ -10,9 +10,9 @@ const banner =
 
 /**
  * Bundles the contestants as the image's program is, so that no compiler of TypeScript stands in their memory, with the shipped policy
- * where they look for it. Gives the file to run.
+ * where they look for it. Gives the file to run. They may be those of another tree, with its packages installed.
  */
-export async function bundleContestant(folder: string): Promise<string> {
+export async function bundleContestant(folder: string, root: string = here): Promise<string> {
   const program = join(folder, 'dist', 'bench', 'contestant.mjs')
   await build({
     absWorkingDir: root,
