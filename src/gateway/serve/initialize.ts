@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { rewriteResult, valueOf } from '../../mcp/answer.ts'
+import { isJsonObject } from '../../mcp/envelope.ts'
 import { modernVersions } from '../../mcp/revisions.ts'
 import { replaceVersion } from '../../mcp/edits.ts'
 import { replyBody, replyResult, type Reply } from '../door/reply.ts'
@@ -80,13 +81,14 @@ async function initializeModern(
   }
   const sealed = seal(permit, parts, begun, {})
   if (sealed === undefined) return tooLong
-  const capabilities = valueOf(answer, 'capabilities') ?? {}
-  const meta = valueOf(answer, '_meta') as Readonly<Record<string, unknown>> | undefined
-  const { [serverInfoName]: serverInfo = { name: upstream.config.server, version: '' } } =
-    meta ?? {}
+  const capabilities = valueOf(answer, 'capabilities')
+  const told = valueOf(answer, '_meta')
+  const meta = isJsonObject(told) ? told : undefined
+  const said = meta?.[serverInfoName]
+  const serverInfo = isJsonObject(said) ? said : { name: upstream.config.server, version: '' }
   const result = {
     protocolVersion: begun.version,
-    capabilities: capabilitiesAcross(Object.keys(capabilities)),
+    capabilities: capabilitiesAcross(isJsonObject(capabilities) ? Object.keys(capabilities) : []),
     serverInfo,
   }
   replyResult(reply, result, { 'mcp-session-id': sealed.id })

@@ -1,4 +1,5 @@
 import { valueOf, type AnswerBody } from '../../mcp/answer.ts'
+import { isJsonObject } from '../../mcp/envelope.ts'
 import { legacyVersions } from '../../mcp/revisions.ts'
 import { collectAnswer, readAnswer, type Answer } from './collect.ts'
 import { deliver, type Delivery } from './deliver.ts'
@@ -79,11 +80,12 @@ const saidMost = { capabilities: 32, characters: 4096 }
 
 function saidIn(body: AnswerBody): Said {
   const capabilities = valueOf(body, 'capabilities')
-  const names = typeof capabilities === 'object' ? Object.keys(capabilities ?? {}) : []
-  const info = JSON.stringify(valueOf(body, 'serverInfo'))
+  const names = isJsonObject(capabilities) ? Object.keys(capabilities) : []
+  const serverInfo = valueOf(body, 'serverInfo')
+  const info = isJsonObject(serverInfo) ? JSON.stringify(serverInfo) : undefined
   return {
     capabilities: names.slice(0, saidMost.capabilities).map((name) => name.slice(0, 64)),
-    serverInfo: (info ?? '').length > saidMost.characters ? undefined : info,
+    serverInfo: info === undefined || info.length > saidMost.characters ? undefined : info,
   }
 }
 
