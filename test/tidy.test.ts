@@ -234,6 +234,7 @@ const testsWithoutSource: Readonly<Record<string, string>> = {
   'test/policy/plan/differential.test.ts': 'the plan against the module of the same rules',
   'test/gateway/attacks.test.ts': 'classes of attack, through the doors',
   'test/gateway/eras.test.ts': 'agents of one era at servers of the other, through the doors',
+  'test/gateway/eras.hostile.test.ts': 'what servers of the other era may send, through the doors',
   'test/gateway/expired.test.ts':
     'a certificate that is over, in every way that TLS lets it be used',
   'test/gateway/identity-lifetime.test.ts': 'what ends a connection that stands',

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { requirement } from '../requirements.ts'
+import { initializeParams, legacy } from './world/client.ts'
+import {
+  clientOf,
+  legacyOnly,
+  modernOnly,
+  ok,
+  openOne,
+  other,
+  wanted,
+  type Era,
+} from './world/eras.ts'
+import { sendJson, type Answer } from './world/upstream.ts'
+
+/** What a server of the other era may send, and that its agent is told a fault of it or less, never anything that is no answer. */
+const hostile: readonly {
+  readonly what: string
+  readonly era: Era
+  readonly method: string
+  readonly text: string
+  readonly want: RegExp
+}[] = [
+  {
+    what: 'the id of the agent, which is not that of this session',
+    era: 'legacy',
+    method: 'tools/call',
+    text: '{"jsonrpc":"2.0","id":1,"result":{"content":[]}}',
+    want: /upstream gave no answer/,
+  },
+  {
+    what: 'a member twice',
+    era: 'legacy',
+    method: 'tools/call',
+    text: '{"jsonrpc":"2.0","id":$ID,"result":{"content":[],"content":[]}}',
+    want: /upstream gave no answer/,
+  },
+  {
+    what: 'a result that asks for input',
+    era: 'legacy',
+    method: 'tools/call',
+    text: '{"jsonrpc":"2.0","id":$ID,"result":{"resultType":"input_required","inputRequests":{}}}',
+    want: /denied by policy: the answer held/,
+  },
+  {
+    what: 'a result of a task',
+    era: 'legacy',
+    method: 'tools/call',
+    text: '{"jsonrpc":"2.0","id":$ID,"result":{"content":[],"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t"}}}}',
+    want: /denied by policy: the answer held/,
+  },
+  {
+    what: 'a list of nothing',
+    era: 'legacy',
+    method: 'tools/list',
+    text: '{"jsonrpc":"2.0","id":$ID,"result":{}}',
+    want: /"result":\{"resultType":"complete","tools":\[\]/,
+  },
+  {
+    what: 'a list of nothing but its type',
+    era: 'modern',
+    method: 'tools/list',
+    text: '{"jsonrpc":"2.0","id":$ID,"result":{"resultType":"complete","ttlMs":1}}',
+    want: /"result":\{"tools":\[\]\}/,
+  },
+  {
+    what: 'a result without a type, where one is needed',
+    era: 'modern',
+    method: 'prompts/get',
+    text: '{"jsonrpc":"2.0","id":$ID,"result":{"messages":[]}}',
+    want: /denied by policy: the answer held/,
+  },
+  {
+    what: 'a request of its own',
+    era: 'modern',
+    method: 'tools/call',
+    text: '{"jsonrpc":"2.0","id":$ID,"method":"sampling/createMessage"}',
+    want: /denied by policy: the answer held/,
+  },
+]
+
+for (const { what, era, method, text, want } of hostile) {
+  test(`a ${era} tool server that sends a ${other[era]} agent ${what}`, async () => {
+    requirement('gateway.eras-meet')
+    const own = era === 'modern' ? modernOnly(ok) : legacyOnly(ok).answer
+    let listed = 0
+    const answer: Answer = (message, response, request) => {
+      // The first list is the gateway's own.
+      const isOurs =
+        message.method === 'tools/list' && (listed += 1) === 1 && method !== 'tools/list'
+      if (message.method !== method || isOurs) own(message, response, request)
+      else sendJson(response, text.replace('$ID', JSON.stringify(message.id)))
+    }
+    await using world = await openOne(era, answer)
+    const ask = await clientOf(other[era], await world.agent(wanted), '/mcp/files')
+    const reply = await ask(method, method === 'tools/list' ? {} : { name: 'echo', arguments: {} })
+    assert.equal(reply.json.id, 1, reply.text)
+    assert.match(reply.text, want)
+  })
+}
+
+for (const [what, result] of [
+  ['no versions', '{"capabilities":{}}'],
+  ['versions of another time', '{"supportedVersions":["2099-01-01"],"capabilities":{}}'],
+] as const) {
+  test(`a modern tool server that says ${what} opens no session`, async () => {
+    const answer: Answer = (message, response) =>
+      sendJson(
+        response,
+        `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":{"resultType":"complete",${result.slice(1)}}`,
+      )
+    await using world = await openOne('modern', answer)
+    const agent = await world.agent(wanted)
+    const { body, headers } = legacy('initialize', initializeParams)
+    const opened = await agent.post('/mcp/files', body, headers)
+    assert.equal(opened.json.error?.code, -32603, opened.text)
+    assert.equal(opened.headers['mcp-session-id'], undefined)
+  })
+}
+
+test('what a modern tool server says of itself is told as far as it is what it has to be', async () => {
+  const answer: Answer = (message, response) =>
+    sendJson(
+      response,
+      `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":"all","_meta":{"io.modelcontextprotocol/serverInfo":"me"},"instructions":"do"}}`,
+    )
+  await using world = await openOne('modern', answer)
+  const agent = await world.agent(wanted)
+  const { body, headers } = legacy('initialize', initializeParams)
+  const opened = await agent.post('/mcp/files', body, headers)
+  const serverInfo = { name: 'files', version: '' }
+  const protocolVersion = '2025-11-25'
+  assert.deepEqual(opened.json.result, { protocolVersion, capabilities: {}, serverInfo })
+})
