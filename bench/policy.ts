@@ -13,6 +13,7 @@ import { argumentsText, askCall, askList, textOf } from '../src/policy/asked.ts'
 import type { CallTexts, DecisionContext, ListTexts } from '../src/policy/asked.ts'
 import { createDecisionLog } from '../src/policy/decision-log.ts'
 import { entrypoints, openPolicyBase } from '../src/policy/engine.ts'
+import type { EngineName } from '../src/policy/engine.ts'
 import { formatInput } from '../src/policy/input.ts'
 import { silentLog } from '../src/log.ts'
 import { silentMetrics } from '../src/metrics.ts'
@@ -89,19 +90,28 @@ interface Measured {
   readonly cpuMicroseconds: number
 }
 
-/** The median of some rounds, so that a disturbance of the machine costs one round and not the figure. */
-async function measure(evaluate: () => void, rounds = 7): Promise<Measured> {
-  await measureRound(evaluate)
-  const measured: Measured[] = []
-  for (let round = 0; round < rounds; round += 1) measured.push(await measureRound(evaluate))
-  const median = (figure: (round: Measured) => number): number =>
-    measured.map(figure).toSorted((a, b) => a - b)[Math.floor(rounds / 2)] ?? 0
-  return {
-    perSecond: Math.round(median((round) => round.perSecond)),
-    p50Microseconds: median((round) => round.p50Microseconds),
-    p99Microseconds: median((round) => round.p99Microseconds),
-    cpuMicroseconds: median((round) => round.cpuMicroseconds),
+/** The median of some rounds, so that a disturbance of the machine costs one round and not the figure. Contestants take turns. */
+async function measure(
+  contestants: readonly (() => void)[],
+  rounds = 7,
+): Promise<readonly Measured[]> {
+  const measured = contestants.map((): Measured[] => [])
+  for (const evaluate of contestants) await measureRound(evaluate)
+  for (let round = 0; round < rounds; round += 1) {
+    for (const [at, evaluate] of contestants.entries()) {
+      measured[at]?.push(await measureRound(evaluate))
+    }
   }
+  return measured.map((all) => {
+    const median = (figure: (round: Measured) => number): number =>
+      all.map(figure).toSorted((a, b) => a - b)[Math.floor(rounds / 2)] ?? 0
+    return {
+      perSecond: Math.round(median((round) => round.perSecond)),
+      p50Microseconds: median((round) => round.p50Microseconds),
+      p99Microseconds: median((round) => round.p99Microseconds),
+      cpuMicroseconds: median((round) => round.cpuMicroseconds),
+    }
+  })
 }
 
 /** As many as come in one turn of a loaded gateway. */
@@ -153,74 +163,90 @@ function measurePeer(entrypoint: string, input: string, data: object): number | 
 }
 
 const data = { grants: grantsOf() }
-const engine = (await openPolicyBase()).engineWith([{ name: 'data', value: data }])
-const authorizer = createAuthorizer(engine)
-if (!authorizer.decide(callOf()).value.allow) throw new Error('want=a call that is allowed')
 
-const decisionLog = createDecisionLog(
-  {
-    available: true,
-    waitingOctets: 0,
-    append: () => true,
-    flush: async () => {},
-    [Symbol.asyncDispose]: async () => {},
-  },
-  { engine, labels: () => ({}), now: Date.now, log: silentLog, metrics: silentMetrics },
-)
-
-function record(path: string, evaluated: Evaluated<unknown>): void {
-  decisionLog.record({ decisionId: randomUUID(), path, evaluated, requestedBy: caller.id })
+/** The same calls and lists with one engine. */
+interface Contestant {
+  readonly engine: EngineName
+  readonly decide: () => Evaluated<unknown>
+  readonly filter: () => Evaluated<unknown>
+  readonly record: (path: string, evaluated: Evaluated<unknown>) => void
+  readonly flush: () => Promise<void>
 }
 
-type Case = readonly [string, () => void, (readonly [string, string])?]
+async function openContestant(name: EngineName): Promise<Contestant> {
+  const base = await openPolicyBase({ engine: name })
+  if (base.engine !== name) throw new Error(`want=${name} got=${base.engine}`)
+  const engine = base.engineWith([{ name: 'data', value: data }])
+  const authorizer = createAuthorizer(engine)
+  if (!authorizer.decide(callOf()).value.allow) throw new Error('want=a call that is allowed')
+  const decisionLog = createDecisionLog(
+    {
+      available: true,
+      waitingOctets: 0,
+      append: () => true,
+      flush: async () => {},
+      [Symbol.asyncDispose]: async () => {},
+    },
+    { engine, labels: () => ({}), now: Date.now, log: silentLog, metrics: silentMetrics },
+  )
+  return {
+    engine: name,
+    decide: () => authorizer.decide(callOf()),
+    filter: () => authorizer.filter(list),
+    record(path, evaluated) {
+      decisionLog.record({ decisionId: randomUUID(), path, evaluated, requestedBy: caller.id })
+    },
+    flush: () => decisionLog.flush(),
+  }
+}
+
+const contestants = [await openContestant('plan'), await openContestant('wasm')]
+
+type Case = readonly [string, (c: Contestant) => void, (readonly [string, string])?]
 
 const cases: readonly Case[] = [
-  [
-    'mcp decision',
-    () => authorizer.decide(callOf()),
-    [entrypoints.decision, textOf(askCall(callOf()))],
-  ],
-  ['mcp decision with its event', () => record('decision', authorizer.decide(callOf()))],
-  [
-    'mcp list of 500 tools',
-    () => authorizer.filter(list),
-    [entrypoints.list, textOf(askList(list))],
-  ],
-  ['mcp list with its event', () => record('list', authorizer.filter(list))],
+  ['mcp decision', (c) => c.decide(), [entrypoints.decision, textOf(askCall(callOf()))]],
+  ['mcp decision with its event', (c) => c.record('decision', c.decide())],
+  ['mcp list of 500 tools', (c) => c.filter(), [entrypoints.list, textOf(askList(list))]],
+  ['mcp list with its event', (c) => c.record('list', c.filter())],
 ]
 
 const rows = []
 for (const [name, evaluate, asked] of cases) {
-  const measured = await measure(evaluate)
-  await decisionLog.flush()
+  const measured = await measure(contestants.map((each) => () => evaluate(each)))
+  for (const { flush } of contestants) await flush()
   const peer = asked === undefined ? undefined : measurePeer(asked[0], asked[1], data)
-  const ratio = peer === undefined ? null : Number((measured.perSecond / peer).toFixed(2))
-  rows.push({
-    bench: 'policy',
-    case: name,
-    unit: 'evaluations/s',
-    ours: measured.perSecond,
-    peer: peer ?? null,
-    peerName: peer === undefined ? null : 'opa bench (Go)',
-    ratio,
-    p50Microseconds: Number(measured.p50Microseconds.toFixed(1)),
-    p99Microseconds: Number(measured.p99Microseconds.toFixed(1)),
-    cpuMicroseconds: Number(measured.cpuMicroseconds.toFixed(1)),
-  })
+  for (const [at, { engine }] of contestants.entries()) {
+    const figures = measured[at]
+    if (figures === undefined) continue
+    const { perSecond } = figures
+    rows.push({
+      bench: 'policy',
+      case: `${name}, ${engine}`,
+      unit: 'evaluations/s',
+      ours: perSecond,
+      peer: peer ?? null,
+      peerName: peer === undefined ? null : 'opa bench (Go)',
+      ratio: peer === undefined ? null : Number((perSecond / peer).toFixed(2)),
+      p50Microseconds: Number(figures.p50Microseconds.toFixed(1)),
+      p99Microseconds: Number(figures.p99Microseconds.toFixed(1)),
+      cpuMicroseconds: Number(figures.cpuMicroseconds.toFixed(1)),
+    })
+  }
 }
 
 if (process.argv.includes('--json')) {
   for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`)
 } else {
   process.stdout.write(
-    `${'case'.padEnd(30)} ${'ours/s'.padStart(9)} ${'p50 µs'.padStart(9)} ${'p99 µs'.padStart(9)} ${'CPU µs'.padStart(9)} ${'opa/s'.padStart(9)} ${'ratio'.padStart(6)}\n`,
+    `${'case'.padEnd(36)} ${'ours/s'.padStart(9)} ${'p50 µs'.padStart(9)} ${'p99 µs'.padStart(9)} ${'CPU µs'.padStart(9)} ${'opa/s'.padStart(9)} ${'ratio'.padStart(6)}\n`,
   )
   for (const row of rows) {
     const { p50Microseconds, p99Microseconds, cpuMicroseconds } = row
     const figures = [row.ours, p50Microseconds, p99Microseconds, cpuMicroseconds, row.peer ?? '-']
     const cells = figures.map((figure) => String(figure).padStart(9)).join(' ')
     process.stdout.write(
-      `${row.case.padEnd(30)} ${cells} ${String(row.ratio ?? '-').padStart(6)}\n`,
+      `${row.case.padEnd(36)} ${cells} ${String(row.ratio ?? '-').padStart(6)}\n`,
     )
   }
 }
