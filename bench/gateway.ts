@@ -80,6 +80,7 @@ async function startAll(
     if (files !== undefined) logs.set(each, files)
   }
   await add(ours, startRole('gateway'), ourLog)
+  await add('gateway, policy as a module', startRole('policy-module'), ourLog)
   await add('gateway, two workers', startRole('two-workers'), { ...ourLog, logs: logsOfTwo })
   await add(inline, startRole('inline'), ourLog)
   const program = findEnvoy()

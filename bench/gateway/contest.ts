@@ -1,4 +1,5 @@
 /** What the contestants share: the call, its answer, and what each is told. */
+import type { EngineName } from '../../src/policy/engine.ts'
 import { constants } from 'node:crypto'
 import type { ServerOptions } from 'node:https'
 import { parseCredentialBundle } from '../../src/pki/credential.ts'
@@ -14,6 +15,8 @@ export interface Setting {
   readonly trustDomain: string
   readonly upstreamPort: number
   readonly upstreamSpiffeId: string
+  /** What runs the rules; their plan unless told. */
+  readonly engine?: EngineName
   /** The longest that a caller may keep a list, in seconds; the gateway's own unless told. */
   readonly listSecondsMax?: number
   /** Those of the tool server; modern unless told. */

@@ -9,6 +9,8 @@ import type { Running, Setting } from './contest.ts'
 
 const roles = {
   gateway: runGateway,
+  'policy-module': (setting: Setting): Promise<Running> =>
+    runGateway({ ...setting, engine: 'wasm' }),
   'one-worker': (setting: Setting): Promise<Running> => runWorkers(setting, 1),
   'two-workers': (setting: Setting): Promise<Running> => runWorkers(setting, 2),
   inline: runInline,

@@ -29,7 +29,8 @@ export const decisionLogFile = 'decisions.ndjson'
 export async function openParts(setting: Setting): Promise<Parts> {
   const log = createLog({ level: 'warn' })
   const metrics = createMetrics()
-  const engine = (await openPolicyBase()).engineWith([{ name: 'grants', value: { grants } }])
+  const base = await openPolicyBase({ engine: setting.engine })
+  const engine = base.engineWith([{ name: 'grants', value: { grants } }])
   const credential = parseCredentialBundle(setting.credentialPem)
   const bundle = parseBundle(setting.bundlePem, parseTrustDomain(setting.trustDomain))
   return {
