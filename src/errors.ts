@@ -91,6 +91,7 @@ export type ErrorCode =
   | 'dev/timeout'
   // cli
   | 'cli/usage'
+  | 'cli/approve'
   | 'cli/configuration'
   | 'cli/listen'
   | 'cli/tool-server'

@@ -174,10 +174,13 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/ledger',
     'src/policy',
     'src/token',
+    // An approver asks in the protocol's own words.
+    'src/mcp',
     'src/kubernetes',
     'src/signer',
     'src/gateway',
     'src/gateway/limits.ts',
+    'src/gateway/approval',
     'src/gateway/caller',
     'src/gateway/catalogue',
     'src/gateway/handle',
@@ -206,7 +209,7 @@ const importableByAll = [
 
 /** The files of domain rooms that talk to the API server: thin shells around what is pure. */
 const kubernetesShells =
-  /^src\/(signer\/(controller|request-queue|cluster-ports|gather|trust-bundle|authority-secret|rights|anchor-publication|tell-waiting|until-answered|await-authority)|gateway\/(rights|(caller|upstream)\/[a-z-]+-watch|upstream\/tool-server-status))\.ts$/
+  /^src\/(signer\/(controller|request-queue|cluster-ports|gather|trust-bundle|authority-secret|rights|anchor-publication|tell-waiting|until-answered|await-authority)|gateway\/(rights|(caller|upstream)\/[a-z-]+-watch|upstream\/tool-server-status|approval\/approval-objects))\.ts$/
 
 /** Where a package may be imported, and nowhere else. */
 const packageHomes: Readonly<Record<string, readonly string[]>> = {

@@ -17,7 +17,7 @@ export type BridgeTarget = Required<Omit<BridgeOptions, 'dev' | 'pod'>>
 
 /** Speaks MCP on standard input and output, and mTLS to the gateway. */
 export async function runBridge(options: BridgeOptions, terminal: Terminal): Promise<void> {
-  const { url, server, credentialBundle, trustBundle } = await targetOf(options)
+  const { url, server, credentialBundle, trustBundle } = await targetOf(options, 'bridge')
   const { requestsMax, noticesMax } = bridgeBounds
   await using gateway = await openCountersignFetch({
     server,
@@ -50,7 +50,8 @@ function writeLine(line: Buffer): Promise<void> {
 
 const lineEnd = Buffer.from('\n')
 
-async function targetOf(options: BridgeOptions): Promise<BridgeTarget> {
+/** Where the gateway is, and with what it is spoken to. Throws `cli/usage`. */
+export async function targetOf(options: BridgeOptions, command: string): Promise<BridgeTarget> {
   const { dev, pod, url, server, credentialBundle, trustBundle } = options
   if (dev !== undefined) {
     // Only there a schema is needed: a client may keep many bridges, and each holds what it has loaded.
@@ -63,7 +64,7 @@ async function targetOf(options: BridgeOptions): Promise<BridgeTarget> {
   if (missing === undefined) {
     return checked({ url, server, credentialBundle, trustBundle } as BridgeTarget)
   }
-  throw new CountersignError('cli/usage', `bridge: ${missing[0]}: required`, {
+  throw new CountersignError('cli/usage', `${command}: ${missing[0]}: required`, {
     hint: 'give --url, --server, --credential-bundle and --trust-bundle, or --dev and --pod',
   })
 }

@@ -60,6 +60,8 @@ export interface GatewayConfig {
     readonly scopes?: readonly ToolScope[] | undefined
     readonly limits?: ServerLimits | undefined
   }[]
+  /** Calls may wait for an approval, as objects of this namespace; undefined: none can. */
+  readonly approvals?: { readonly namespace: string } | undefined
   /** Serves the ToolServers of the cluster, too. */
   readonly toolServers: boolean
   /** Where definitions that are trusted on first use are remembered. */
@@ -181,6 +183,9 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
       hosts: z.array(z.string().min(1)).min(1),
       origins: z.array(z.string().min(1)).default([]),
       upstreams: z.array(upstreamSchema).default([]),
+      approvals: z
+        .strictObject({ namespace: z.string().regex(slug, 'want=a name of a namespace') })
+        .optional(),
       toolServers: z.boolean().default(false),
       firstUseFolder: pathIn(folder).optional(),
       handleKeys: pathIn(folder).optional(),

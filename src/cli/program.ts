@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import type { ApproveOptions } from './approve-command.ts'
 import type { BridgeOptions } from './bridge-command.ts'
 import { createLog } from './create-log.ts'
 import type { DoctorOptions } from './doctor-command.ts'
@@ -42,6 +43,7 @@ Exit codes: 0 ok, 1 refused or failed, 2 usage or configuration. An error is one
   addGateway(program, terminal)
   addTools(program, terminal)
   addBridge(program, terminal)
+  addApprove(program, terminal)
   addDoctor(program, terminal)
   program
     .command('version')
@@ -227,6 +229,41 @@ Examples:
     .action(async (options: BridgeOptions) => {
       const { runBridge } = await import('./bridge-command.ts')
       await runBridge(options, terminal)
+    })
+}
+
+function addApprove(program: Command, terminal: Terminal): void {
+  program
+    .command('approve')
+    .description(
+      'Approves a call that waits for it at the gateway, or denies it, or lists what waits.',
+    )
+    .argument('[ticket]', 'as whoever made the call was told')
+    .option('--list', 'what waits, as far as you may decide it')
+    .option('--deny', 'denies the call instead')
+    .option('--url <url>', 'the door of all, such as https://gateway.example/mcp')
+    .option('--server <spiffe-id>', 'the SPIFFE ID that the gateway must prove')
+    .option(
+      '--credential-bundle <file>',
+      'your own key and certificate chain, as kubelet mounts them',
+    )
+    .option('--trust-bundle <file>', 'PEM file of anchors')
+    .option('--dev <file>', 'the dev.json of a running `npm run dev`, instead of the four above')
+    .option('--pod <namespace/name>', 'with --dev: whose certificate')
+    .addHelpText(
+      'after',
+      `
+Who may approve what is policy's to say: data.approvals, see docs/AUTHORIZATION.md. Nobody approves their own calls.
+Exit codes: 0 done, 1 refused, 2 usage.
+
+Examples:
+  countersign approve --list --url https://gateway.example/mcp --server spiffe://agents.example/ns/system/sa/gateway \\
+    --credential-bundle /var/run/countersign/credential-bundle.pem --trust-bundle /var/run/countersign/trust-bundle.pem
+  countersign approve <ticket> --deny ...`,
+    )
+    .action(async (ticket: string | undefined, options: ApproveOptions) => {
+      const { runApprove } = await import('./approve-command.ts')
+      await runApprove(ticket, options, terminal)
     })
 }
 

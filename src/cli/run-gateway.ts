@@ -1,8 +1,9 @@
 import { createGateway, type Gateway, type GatewayOptions } from '../gateway/gateway.ts'
+import { openApprovalObjects } from '../gateway/approval/approval-objects.ts'
 import { watchNamespaces } from '../gateway/caller/namespace-watch.ts'
 import { watchPods } from '../gateway/caller/pod-watch.ts'
 import { watchRevocations } from '../gateway/caller/revocation-watch.ts'
-import { gatewayRights, toolServerRights } from '../gateway/rights.ts'
+import { approvalRights, gatewayRights, toolServerRights } from '../gateway/rights.ts'
 import { startStatusWriter, type StatusWriter } from '../gateway/upstream/tool-server-status.ts'
 import { watchToolServers, type ToolServerSource } from '../gateway/upstream/tool-server-watch.ts'
 import type { Right } from '../kubernetes/access-review.ts'
@@ -268,7 +269,7 @@ function settingsOf(
   return { ...settings, identityExtensionOid }
 }
 
-type Watches = Pick<GatewayOptions, 'revocations' | 'pods' | 'namespaces'> & {
+type Watches = Pick<GatewayOptions, 'revocations' | 'pods' | 'namespaces' | 'approvals'> & {
   readonly resources: {
     readonly toolServers?: ToolServerSource
     readonly status?: StatusWriter
@@ -307,14 +308,21 @@ async function openWatches(
   board.set('revocations', () => revocations.condition(staleSecondsMax))
   board.set('pods', () => pods.condition(staleSecondsMax))
   board.set('namespaces', () => namespaces.condition(staleSecondsMax))
-  if (!config.toolServers) return { revocations, pods, namespaces, resources: {} }
+  const { namespace } = config.approvals ?? {}
+  const approvals = namespace === undefined ? undefined : openApprovalObjects({ client, namespace })
+  const watches = { revocations, pods, namespaces, approvals }
+  if (!config.toolServers) return { ...watches, resources: {} }
   const toolServers = opened.use(watchToolServers(watch))
   const resources = tellsStatus
     ? { toolServers, status: opened.use(startStatusWriter({ ...watch, source: toolServers })) }
     : { toolServers }
-  return { revocations, pods, namespaces, resources }
+  return { ...watches, resources }
 }
 
-function rightsOf({ toolServers }: GatewayConfig): readonly Right[] {
-  return toolServers ? [...gatewayRights, ...toolServerRights] : gatewayRights
+function rightsOf({ toolServers, approvals }: GatewayConfig): readonly Right[] {
+  return [
+    ...gatewayRights,
+    ...(toolServers ? toolServerRights : []),
+    ...(approvals === undefined ? [] : approvalRights(approvals.namespace)),
+  ]
 }

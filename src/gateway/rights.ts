@@ -28,6 +28,17 @@ export const gatewayRights: readonly Right[] = [
   { ...revocations, verb: 'watch' },
 ]
 
+/** What it uses beside them where the configuration has `approvals`. */
+export function approvalRights(namespace: string): readonly Right[] {
+  return ['get', 'list', 'create', 'patch', 'delete'].map((verb) => ({
+    group: 'countersign.dev',
+    resource: 'approvals',
+    namespace,
+    verb,
+    without: 'no call that policy wants approved can be made',
+  }))
+}
+
 const toolServers = {
   group: 'countersign.dev',
   resource: 'toolservers',

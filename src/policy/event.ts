@@ -96,7 +96,7 @@ export function shownArguments(asked: AskedCall, engine: PolicyEngine): string {
 }
 
 /** More than a person reads before saying yes. */
-const shownCharactersMax = 8192
+const shownCharactersMax = 4096
 
 /** The members of an object, without its braces. */
 export function formatMembers(members: object): string {

@@ -6,7 +6,7 @@ import { parse } from 'yaml'
 import { validate } from '../../src/cli/configuration.ts'
 import { gatewaySchema } from '../../src/cli/gateway-configuration.ts'
 import { signerSchema } from '../../src/cli/signer-configuration.ts'
-import { gatewayRights, toolServerRights } from '../../src/gateway/rights.ts'
+import { approvalRights, gatewayRights, toolServerRights } from '../../src/gateway/rights.ts'
 import { requirement } from '../requirements.ts'
 import {
   chartFolder,
@@ -14,6 +14,7 @@ import {
   defaultValuesFile,
   helm,
   parseRendering,
+  releaseNamespace,
   renderChart,
   withoutChance,
 } from '../support/chart.ts'
@@ -54,6 +55,17 @@ test('a rendering leaves no line with blanks at its end', async () => {
   for (const file of examples) {
     assert.doesNotMatch(await renderChart('-f', file), /[ \t]$/m, file)
   }
+})
+
+test('with approvals the gateway gets the rights that it uses for them, and no others', async () => {
+  requirement('chart.rights-to-the-letter')
+  const values = ['-f', defaultValuesFile, '--set', 'gateway.approvals=true']
+  const rendering = parseRendering(await renderChart(...values))
+  const given = rolesOf(rendering, 'countersign-gateway').flatMap(({ rules, metadata }) =>
+    singleRules(rules).map((rule) => lineOf(placeOf(rule, metadata.namespace))),
+  )
+  const wanted = [...gatewayRights, ...approvalRights(releaseNamespace)].map(lineOf)
+  assert.deepEqual(given.toSorted(), wanted.toSorted())
 })
 
 test('with tool servers as resources the gateway gets the rights that it uses for them, and no others', async () => {

@@ -182,4 +182,10 @@ export const decideMutations: readonly Mutation[] = [
     file: approvals,
     edits: [["if ('full' in place)", "if (false && 'full' in place)"]],
   },
+  {
+    claim: 'gateway.approval-used-once',
+    without: 'the very object that is deleted',
+    file: 'src/gateway/approval/approval-objects.ts',
+    edits: [['preconditions: version', 'preconditions: { uid: version.uid }']],
+  },
 ]
