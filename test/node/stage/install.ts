@@ -29,6 +29,7 @@ export const values: object = {
         server: 'github',
         url: 'https://github.tools.svc:8443/mcp',
         spiffeId: `spiffe://${trustDomain}/ns/tools/sa/github`,
+        trustOnFirstUse: true,
       },
     ],
   },
