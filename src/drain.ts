@@ -19,8 +19,16 @@ export interface DrainTimes {
 export type Delay = (milliseconds: number) => Promise<unknown>
 
 export interface Drain {
-  /** Ends the server as `DrainTimes` says. `endConnections` is told before what is left is cut off. */
-  close(times: DrainTimes, endConnections?: () => void): Promise<void>
+  /** Ends the server as `DrainTimes` says. */
+  close(times: DrainTimes, told?: DrainTold): Promise<void>
+}
+
+/** Who is told what of the end. */
+export interface DrainTold {
+  /** Nothing new is accepted from now on: what would last for ever may end. */
+  readonly graceOver?: () => void
+  /** What is left is cut off next. */
+  readonly endConnections?: () => void
 }
 
 const realDelay: Delay = (milliseconds) => timeout(milliseconds, undefined, { ref: false })
@@ -57,14 +65,15 @@ export function createDrain(server: Server, delay: Delay = realDelay): Drain {
     }
   }
   return {
-    async close({ graceSeconds, callSecondsMax }, endConnections) {
+    async close({ graceSeconds, callSecondsMax }, told) {
       answers.beLast()
       await delay(graceSeconds * 1000)
       const closed = stopAccepting(server)
+      told?.graceOver?.()
       endIdle()
       await Promise.race([answers.none(), delay(callSecondsMax * 1000)])
       endIdle()
-      endConnections?.()
+      told?.endConnections?.()
       for (const socket of connections) socket.destroySoon()
       await Promise.race([closed, delay(lastOctetsMilliseconds)])
       server.closeAllConnections()

@@ -304,8 +304,38 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
   'gateway.server-requests-reach-nobody': {
     claim:
-      'what a tool server asks its client is answered by the gateway or refused, and reaches no agent',
+      'what a tool server asks its client without leave is answered by the gateway or refused, and reaches no agent',
     source: 'MCP 2025-11-25 ping, sampling, elicitation; 2026-07-28 transports',
+  },
+  'gateway.asked-of-its-caller': {
+    claim:
+      'what a tool server asks in a legacy session is asked of the caller of that session alone, and whoever else answers, or answers elsewhere, answers nothing',
+    source: 'MCP 2025-11-25 transports, POST of a response; CVE-2026-33946: streams taken over',
+  },
+  'gateway.asked-and-answered-once': {
+    claim:
+      'what a tool server asks is answered once, and not after its call or its time: a process holds to what it has carried, another to the deadline and to once',
+    source: 'JSON-RPC 2.0 §5: one response to one request',
+  },
+  'gateway.asks-bounded': {
+    claim:
+      'what tool servers ask is bounded for each stream and in shares of all, has a deadline, and leaves nothing when the call, the caller or its identity ends',
+    source: 'MCP 2025-11-25 security best practices: resource exhaustion',
+  },
+  'gateway.stream-of-its-owner': {
+    claim:
+      'the stream of a session is opened by its owner alone, at its door, and ends with the session, the identity and its time',
+    source: 'CVE-2026-33946: streams taken over; MCP 2025-11-25 transports, listening',
+  },
+  'gateway.changes-decided': {
+    claim:
+      'a caller hears of a change only of a list that it may ask for, or of a resource that it may read',
+    source: 'docs/AUTHORIZATION.md: no method goes round policy by a subscription',
+  },
+  'gateway.streams-apart': {
+    claim:
+      'streams of sessions take no place of a call at a tool server, and no party takes all that there are',
+    source: 'a stream lasts for an hour and does little; a call waits for its place',
   },
   'gateway.asks-decided': {
     claim:

@@ -30,7 +30,9 @@ import { createCallLimits, type CallLimits } from './permit/call-limits.ts'
 import { createCarryOut } from './permit/carry-out.ts'
 import { createHoldOut } from './permit/hold-out.ts'
 import { createDecisions } from './permit/policy.ts'
+import { createAsks } from './serve/asks.ts'
 import { createRunning } from './serve/running.ts'
+import { createSessionStreams } from './serve/session-streams.ts'
 import type { Parts } from './serve/serve.ts'
 import { createReadiness } from './readiness.ts'
 import type { SharePercents } from './shares.ts'
@@ -130,9 +132,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const permits = createPermits(options, limits, { decisions, catalogueOf })
   const tokens = createTokenSigner({ credential, now })
   const refusals = createRefusalLog({ log })
-  const judge: Parts['judge'] = (caller) => callers.judge(caller)
-  const made = { upstreams, sessions, ...permits.known, turns, judge, tokens }
-  const parts = createParts(options, limits, made)
+  const made = { upstreams, sessions, ...permits.known, turns, tokens }
+  const parts = createParts(options, limits, { ...made, judge: (caller) => callers.judge(caller) })
   const handle = createCallHandler({
     unmet: createReadiness(options.ready),
     callers,
@@ -152,6 +153,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     accept: (socket) => callers.accept(socket),
     times: { unreadMilliseconds: limits.unsentSecondsMax * 1000 },
     limits,
+    endStreams: () => parts.streams.endAll(),
     endConnections: () => callers.close(),
   })
   let draining = false
@@ -225,7 +227,18 @@ function createPermits(
 function createParts(
   { now, log }: GatewayOptions,
   limits: GatewayLimits,
-  made: Omit<Parts, 'listenings' | 'listens' | 'absences' | 'running' | 'limits' | 'now' | 'log'>,
+  made: Omit<
+    Parts,
+    | 'listenings'
+    | 'listens'
+    | 'absences'
+    | 'running'
+    | 'asks'
+    | 'streams'
+    | 'limits'
+    | 'now'
+    | 'log'
+  >,
 ): Parts {
   // Longer than the wait, so that of many callers one alone waits for what is away.
   const pauseMilliseconds = 2 * limits.federationWaitMilliseconds
@@ -238,7 +251,9 @@ function createParts(
   })
   const listens = new Bag<() => void>()
   const running = createRunning()
-  return { ...made, listenings, listens, absences, running, limits, now, log }
+  const asks = createAsks({ limits, now })
+  const streams = createSessionStreams()
+  return { ...made, listenings, listens, absences, running, asks, streams, limits, now, log }
 }
 
 /** What is opened for clients without sessions is ended when none of them has used it for so long. */
@@ -273,9 +288,9 @@ function openUpstreams(
   const create = (config: UpstreamConfig): Upstream => {
     const own = limitsOfServer(limits, config.limits)
     const { answerBytesMax, upstreamConnectionsMax, upstreamWaitMilliseconds } = own
+    const streamsMax = own.upstreamStreamsMax
     const seatsMax = upstreamConnectionsMax
     const seats = { ...own, seatsMax, waitMilliseconds: upstreamWaitMilliseconds }
-    const streamsMax = own.upstreamStreamsMax
     return createUpstream({ ...options, config, seats, streamsMax, answerBytesMax, refuses })
   }
   return createUpstreams(options.upstreams, {

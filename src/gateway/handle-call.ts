@@ -1,8 +1,14 @@
 import type { TLSSocket } from 'node:tls'
-import { cut } from '../errors.ts'
+import { cut, quoted } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import { parseMessage, type NotificationMessage, type RequestMessage } from '../mcp/message.ts'
+import {
+  parseMessage,
+  type NotificationMessage,
+  type RequestMessage,
+  type ResponseMessage,
+} from '../mcp/message.ts'
+import { takesEvents } from '../mcp/form.ts'
 import { isProblem } from '../mcp/problem.ts'
 import { readableId } from '../mcp/readable-id.ts'
 import { argumentsText, type ArgumentsText } from '../policy/asked.ts'
@@ -33,7 +39,9 @@ import {
 } from './refusal.ts'
 import { whenThere, type Soon } from './soon.ts'
 import type { RefusalLog } from './refusal-log.ts'
+import { listen } from './serve/session-stream.ts'
 import { end } from './serve/end.ts'
+import { respond, type Responding } from './serve/respond.ts'
 import { Stay } from './stay.ts'
 import type { Parts, Serve } from './serve/serve.ts'
 import type { CallOutcome, Tracer } from './trace/tracer.ts'
@@ -148,9 +156,11 @@ async function serveCall(known: Known, options: CallHandlerOptions): Promise<Ref
     known.rawId = body.refusal.rawId
     return body
   }
-  if (arrived.request.method === 'DELETE') return endSession(known, caller, parts)
+  const { method } = arrived.request
+  if (method === 'DELETE' || method === 'GET') return serveSession(known, caller, parts)
   const read = readCall(known, { caller, body }, options)
   if (isRefused(read)) return read
+  if ('response' in read) return respond({ ...read, reply: replyTo(known) }, parts)
   const authorized = authorize(read.call)
   const permit = authorized instanceof Promise ? await authorized : authorized
   if (isRefused(permit)) return permit
@@ -183,15 +193,26 @@ function bodyOf(
   return readBody(arrived, { bytesMax: limits.bodyBytesMax, room, stay })
 }
 
-/** The end of a session is its owner's to say. No policy is asked: nothing is reached by it. */
-function endSession(known: Known, caller: Caller, parts: Parts): Refused | undefined {
+/**
+ * The stream of a session, or its end: both are its owner's to ask for. No policy is asked: nothing is reached by the end, and of what
+ * comes on the stream each message is decided on.
+ */
+function serveSession(known: Known, caller: Caller, parts: Parts): Soon<Refused | undefined> {
   const { door, request } = known.arrived
   const sessionId = headerOf(request, 'mcp-session-id') ?? ''
   const version = headerOf(request, 'mcp-protocol-version')
   const shown = { sessionId, version, owner: caller.owner, door: door.name }
   const session = sessionOfId(shown, openingOf(parts))
   if (isRefused(session)) return session
-  return end(session, { caller, reply: replyTo(known) }, parts)
+  const reply = replyTo(known)
+  if (request.method === 'DELETE') return end(session, { caller, reply }, parts)
+  const { accept = '' } = request.headers
+  return takesEvents(accept)
+    ? listen({ caller, session, door, reply }, parts)
+    : refused(
+        'era',
+        badRequest(406, `accept lacks a type: want="text/event-stream" got=${quoted(accept)}`),
+      )
 }
 
 /** Several lines of one name come joined, which names nothing that is served. */
@@ -204,6 +225,8 @@ function openingOf({ seal, sessions }: Parts): Parameters<typeof sessionOfId>[1]
   return { seal, isEnded: (key) => sessions.isEnded(key) }
 }
 
+type Answer = Omit<Responding, 'reply'>
+
 interface Read {
   readonly call: Call
   readonly serve: Serve
@@ -214,7 +237,7 @@ function readCall(
   known: Known,
   { caller, body }: { readonly caller: Caller; readonly body: Buffer },
   { parts, tracer }: CallHandlerOptions,
-): Read | Refused {
+): Read | Answer | Refused {
   const { limits, upstreams } = parts
   const { arrived } = known
   const { door, request } = arrived
@@ -225,10 +248,7 @@ function readCall(
     known.rawId = message.rawId
     return refused('era', message)
   }
-  if (message.kind === 'response') {
-    // Nobody waits for it. That is no fault that a client could mend, so it is taken all the same.
-    return refused('era', badRequest(202, 'no request of the server is open'))
-  }
+  if (message.kind === 'response') return answerOf(message, { caller, door }, parts)
   known.message = message
   known.rawId = message.kind === 'request' ? message.id.raw : undefined
   const method = methodOf(message, door)
@@ -247,6 +267,18 @@ function readCall(
   const retry = openRetry(call, parts)
   if (retry === undefined) return { call, serve }
   return isRefused(retry) ? retry : { call: { ...call, requestState: retry.state }, serve }
+}
+
+/** What answers a server is in a session, as everything of its era is but what opens one. */
+function answerOf(
+  message: ResponseMessage,
+  { caller, door }: Pick<Answer, 'caller' | 'door'>,
+  parts: Parts,
+): Answer | Refused {
+  const { owner } = caller
+  const session = sessionOf({ message, owner, door: door.name }, openingOf(parts))
+  if (session === undefined) throw new TypeError('an answer is of the legacy era')
+  return isRefused(session) ? session : { response: message, caller, session, door }
 }
 
 function argumentsOf(message: RequestMessage | NotificationMessage): ArgumentsText | undefined {

@@ -9,11 +9,15 @@ export interface GatewayLimits extends SharePercents {
   /** Octets of one answer of an upstream. */
   readonly answerBytesMax: number
   readonly streamSecondsMax: number
+  /** Requests of tool servers that wait for their callers' answers, of all callers together. */
+  readonly asksMax: number
+  /** How long one of them may wait: often for a person. */
+  readonly askSecondsMax: number
   /** Connections to one upstream: so many calls of all callers together are open with it. */
   readonly upstreamConnectionsMax: number
-  /** Streams of changes that are open with one upstream, for all callers together: beside its calls. */
+  /** Streams of changes and of sessions that are open with one upstream, for all callers together: beside its calls. */
   readonly upstreamStreamsMax: number
-  /** So often at least something is said on a stream of changes: what lies between may take a silent one for dead. */
+  /** So often at least something is said on a stream of changes or of a session: what lies between may take a silent one for dead. */
   readonly streamKeepAliveSeconds: number
   /** How long a call may wait for one of these places. */
   readonly upstreamWaitMilliseconds: number
@@ -58,6 +62,8 @@ export const limitRanges: Readonly<
   bodiesBytesMax: [kibibyte, 16_384 * mebibyte, 128 * mebibyte, 'together'],
   answerBytesMax: [kibibyte, 256 * mebibyte, 8 * mebibyte, 'alone'],
   streamSecondsMax: [1, 86_400, 3600, 'alone'],
+  asksMax: [1, 100_000, 4096, 'together'],
+  askSecondsMax: [1, 86_400, 300, 'alone'],
   upstreamConnectionsMax: [1, 10_000, 128, 'together'],
   upstreamStreamsMax: [1, 100_000, 1024, 'together'],
   streamKeepAliveSeconds: [1, 3600, 15, 'alone'],

@@ -17,9 +17,10 @@ import { initialize, initializeAll } from './serve/initialize.ts'
 import { listAll } from './serve/list-all.ts'
 import { list } from './serve/list.ts'
 import { listen } from './serve/listen.ts'
-import { acceptAll, cancelAll, notify } from './serve/notify.ts'
+import { acceptAll, notify, notifyAll, progress } from './serve/notify.ts'
 import { read } from './serve/read.ts'
 import { setLevel, setLevelOfAll } from './serve/set-level.ts'
+import { subscribe } from './serve/subscribe.ts'
 import type { Serve } from './serve/serve.ts'
 import { isAcross } from './translate/era.ts'
 
@@ -56,6 +57,8 @@ const methods: Readonly<Record<string, Method>> = {
   'resources/templates/list': row('request', both, 'server', list, listAll),
   'prompts/get': row('request', both, 'prompt', forward, forward),
   'resources/read': row('request', both, 'resource', read, read),
+  'resources/subscribe': row('request', ['legacy'], 'resource', subscribe, subscribe),
+  'resources/unsubscribe': row('request', ['legacy'], 'resource', subscribe, subscribe),
   'completion/complete': row('request', both, 'reference', forward, forward),
   'subscriptions/listen': row('request', ['modern'], 'server', listen, listen),
   'logging/setLevel': row('request', ['legacy'], 'server', setLevel, setLevelOfAll),
@@ -63,7 +66,9 @@ const methods: Readonly<Record<string, Method>> = {
   'approvals/approve': row('request', ['modern'], 'server', approveNowhere, approve),
   'approvals/deny': row('request', ['modern'], 'server', approveNowhere, approve),
   'notifications/initialized': row('notification', ['legacy'], 'server', notify, acceptAll),
-  'notifications/cancelled': row('notification', both, 'server', notify, cancelAll),
+  'notifications/progress': row('notification', ['legacy'], 'server', progress, progress),
+  'notifications/roots/list_changed': row('notification', ['legacy'], 'server', notify, notifyAll),
+  'notifications/cancelled': row('notification', both, 'server', notify, notifyAll),
 }
 
 /** The row of a message, or why it is not served at this door. */

@@ -37,12 +37,6 @@ export function targetEdits(
   return span === undefined ? [] : [{ ...span, text: JSON.stringify(target.value) }]
 }
 
-/** The body with another `params.protocolVersion`: an upstream is asked for a version that is served, whatever its client knows. */
-export function replaceVersion(body: Buffer, offsets: Offsets, version: string): Buffer {
-  if (offsets.protocolVersion === undefined) return body
-  return splice(body, offsets.protocolVersion, JSON.stringify(version))
-}
-
 /** SHA-256 in base64url of the exact octets of `params.arguments`; of no octets where the body has none. */
 export function argumentsSha256(body: Buffer, offsets: Offsets): string {
   const { start, end } = offsets.arguments ?? { start: 0, end: 0 }

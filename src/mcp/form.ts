@@ -53,6 +53,11 @@ function checkAccept(value = ''): Problem | undefined {
   return refusedForm(406, `accept lacks a type: want=${quoted(want)} got=${quoted(value)}`)
 }
 
+/** Whether a client that wants nothing but a stream takes it. */
+export function takesEvents(accept: string): boolean {
+  return isAccepted('text/event-stream', partsOf(accept.toLowerCase(), ',').map(rangeOf))
+}
+
 function refusedForm(status: number, message: string): Problem {
   return { status, code: problemCodes.invalidRequest, message }
 }

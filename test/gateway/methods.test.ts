@@ -14,6 +14,7 @@ const methods = [
   'tasks/result tasks/cancel tasks/list tasks/update sampling/createMessage',
   'elicitation/create roots/list vendor/method toString notifications/initialized',
   'notifications/cancelled approvals/list approvals/approve approvals/deny',
+  'notifications/progress notifications/roots/list_changed',
 ].flatMap((line) => line.split(' '))
 
 const about: Readonly<Record<string, string>> = {
@@ -32,14 +33,15 @@ function served(method: string, era: Era): string | undefined {
   const row = methodOf(message, door)
   const isOwn = !isRefused(row) && row.eras.includes(era)
   // What nobody needs is taken as well, and is in no row.
-  const isUnneeded = kind === 'notification' && era === 'modern' && method.endsWith('initialized')
+  const isUnneeded =
+    kind === 'notification' && era === 'modern' && method !== 'notifications/cancelled'
   return isOwn && !isUnneeded ? about[row.about] : undefined
 }
 
 test('the page of methods is the table of the code', async () => {
   const page = await readFile(new URL('../../docs/AUTHORIZATION.md', import.meta.url), 'utf8')
   const rows = [
-    ...page.matchAll(/^\| `([a-zA-Z/]+)` +\| ((?:modern|legacy)[a-z, ]*?) +\| (.+?) +\|/gm),
+    ...page.matchAll(/^\| `([a-zA-Z/_]+)` +\| ((?:modern|legacy)[a-z, ]*?) +\| (.+?) +\|/gm),
   ]
   const told = Object.fromEntries(rows.map(([, method = '', eras, what]) => [method, [eras, what]]))
   const want = methods.flatMap((method) => {

@@ -485,7 +485,7 @@ for (const { method, path, status } of [
     const agent = await world.agent()
     const reply = await agent.send({ method, path })
     assert.equal(reply.status, status)
-    assert.equal(reply.headers['allow'], status === 405 ? 'POST, DELETE' : undefined)
+    assert.equal(reply.headers['allow'], status === 405 ? 'GET, POST, DELETE' : undefined)
   })
 }
 

@@ -394,7 +394,7 @@ test('a legacy session carries the session of the upstream, and no caller ever s
   const session = String(opened.headers['mcp-session-id'])
   assert.deepEqual(opened.json.result, {
     protocolVersion: '2025-11-25',
-    capabilities: { tools: {}, logging: {} },
+    capabilities: { tools: { listChanged: true }, logging: {} },
     serverInfo: { name: 'files', version: '1.2.3' },
   })
   assert.doesNotMatch(Buffer.from(session, 'base64url').toString('latin1'), /session-of-files/)
@@ -596,7 +596,7 @@ for (const door of ['/mcp', '/mcp/files']) {
     const opened = await agent.post(door, opening.body, opening.headers)
     const session = String(opened.headers['mcp-session-id'])
     const received = world.upstreams['files']?.received.length
-    const methods = ['roots/list_changed', 'progress', 'elicitation/complete', 'x', '']
+    const methods = ['progress', 'elicitation/complete', 'x', '']
     for (const method of methods.map((name) => `notifications/${name}`)) {
       const told = legacy(method, { progressToken: 1 }, { session })
       const taken = await agent.post(door, told.body, told.headers)

@@ -280,8 +280,8 @@ export const servingMutations: readonly Mutation[] = [
   {
     claim: 'gateway.level-of-its-session',
     without: "the look whether a session is a caller's own",
-    file: 'src/gateway/serve/set-level.ts',
-    edits: [["return typeof id === 'string'", "return typeof id !== 'number'"]],
+    file: 'src/gateway/upstream/legacy-session.ts',
+    edits: [["return typeof session.id === 'string'", "return typeof session.id !== 'number'"]],
   },
   {
     claim: 'gateway.offers-take-turns',

@@ -1,5 +1,6 @@
 import { never, type Mutation } from './mutation.ts'
 import { agentMutations } from './agent.ts'
+import { askMutations } from './asks.ts'
 import { attackMutations } from './attacks.ts'
 import { decideMutations } from './decide.ts'
 import { changeMutations } from './changes.ts'
@@ -455,6 +456,7 @@ export const mutations: readonly Mutation[] = [
     file: 'src/gateway/door/unread.ts',
     edits: never('at - reading.since >= unreadMilliseconds'),
   },
+  ...askMutations,
   ...attackMutations,
   ...agentMutations,
   ...operationMutations,

@@ -48,7 +48,7 @@ export const upstreamMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.server-requests-reach-nobody',
-    without: 'the bound on how many requests of a server are answered',
+    without: 'the bound on how many requests of a server are answered beside a list',
     file: 'src/gateway/upstream/answer-server.ts',
     edits: never("era !== 'legacy' || answers > answersMax"),
   },

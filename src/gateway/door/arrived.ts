@@ -5,7 +5,7 @@ export type Door =
   | { readonly kind: 'all'; readonly name: 'mcp' }
   | { readonly kind: 'one'; readonly name: `mcp/${string}`; readonly server: string }
 
-/** A POST at one of the doors, or a DELETE that names a session, before anything of it is judged. */
+/** A POST at one of the doors, or a GET or DELETE that names a session, before anything of it is judged. */
 export interface Arrived {
   readonly door: Door
   readonly request: IncomingMessage

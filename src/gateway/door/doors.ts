@@ -18,16 +18,17 @@ export function createDoors(
     const { url = '' } = request
     const door = doorOf(url)
     if (door !== undefined && isServed(request)) handle({ door, request, response })
-    // Neither era is offered a stream of its own: MCP 2025-11-25 transports allow 405 for both.
+    // A stream without a session is offered to neither era: MCP 2025-11-25 transports allow 405 for both.
     else if (door !== undefined) refuseBare(request, response, 405)
     // The other forms of a target name a host beside the Host header, or none (RFC 9112 §3.2).
     else refuseBare(request, response, url.startsWith('/') ? 404 : 400)
   }
 }
 
-/** A message, or the end of a session (MCP 2025-11-25 transports, session management). */
+/** A message, or of a session its stream or its end (MCP 2025-11-25 transports). */
 function isServed({ method, headers }: IncomingMessage): boolean {
-  return method === 'POST' || (method === 'DELETE' && headers['mcp-session-id'] !== undefined)
+  if (method === 'POST') return true
+  return (method === 'GET' || method === 'DELETE') && headers['mcp-session-id'] !== undefined
 }
 
 function doorOf(url: string): Door | undefined {
@@ -54,7 +55,7 @@ function refuseBare(
   response.writeHead(status, {
     'content-type': 'application/json',
     'content-length': String(Buffer.byteLength(body)),
-    ...(status === 405 ? { allow: 'POST, DELETE' } : {}),
+    ...(status === 405 ? { allow: 'GET, POST, DELETE' } : {}),
     ...(isLast ? { connection: 'close' } : {}),
   })
   response.end(request.method === 'HEAD' ? '' : body)

@@ -51,6 +51,8 @@ export interface ListenerOptions extends TlsMaterial {
     readonly handshakesMax: number
   }
   readonly serve: (request: IncomingMessage, response: ServerResponse) => void
+  /** Ends the streams that last as long as their callers listen: elsewhere others can be opened. */
+  readonly endStreams?: () => void
   /** Ends the connections that are left when the listener closes, and whatever is open on them. */
   readonly endConnections: () => void
   readonly log: Log
@@ -100,9 +102,12 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     throw error
   })
   const close = async (times: DrainTimes): Promise<void> => {
-    await drain.close(times, () => {
-      options.endConnections()
-      newcomers.close()
+    await drain.close(times, {
+      ...(options.endStreams === undefined ? {} : { graceOver: options.endStreams }),
+      endConnections() {
+        options.endConnections()
+        newcomers.close()
+      },
     })
     stop()
   }

@@ -1,5 +1,6 @@
 import type { Message } from '../../mcp/message.ts'
 import { badRequest, identityRefusal, refused, type Refused } from '../refusal.ts'
+import { clientCapabilitiesOf, type ClientCapabilities } from './client-capabilities.ts'
 import type { Opened, Seal } from './seal.ts'
 
 /**
@@ -68,17 +69,17 @@ export function openSession(
 }
 
 interface Hello {
-  readonly capabilities: object
+  readonly capabilities: ClientCapabilities
   readonly clientInfo: object
 }
 
-/** What of it is carried: a client that says more of itself is opened with less where that is done in its stead. */
+/** A client that says more of itself is introduced with the name of the gateway. */
 const helloCharactersMax = 512
 
 /** What a client says of itself in `initialize`, as far as it is carried. */
 export function helloOf(params: Readonly<Record<string, unknown>>, otherwise: object): Hello {
   return {
-    capabilities: carried(params['capabilities']) ?? {},
+    capabilities: clientCapabilitiesOf(params['capabilities']),
     clientInfo: carried(params['clientInfo']) ?? otherwise,
   }
 }

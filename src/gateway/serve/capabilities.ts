@@ -9,7 +9,13 @@ const served: Readonly<Record<Era, Readonly<Record<string, readonly string[]>>>>
     resources: ['listChanged', 'subscribe'],
     completions: [],
   },
-  legacy: { tools: [], prompts: [], resources: [], completions: [], logging: [] },
+  legacy: {
+    tools: ['listChanged'],
+    prompts: ['listChanged'],
+    resources: ['listChanged', 'subscribe'],
+    completions: [],
+    logging: [],
+  },
 }
 
 /** The capabilities of one server of this era: what is not served here must not be offered here. */

@@ -11,7 +11,7 @@ import type { Parts } from './serve.ts'
 export function end(
   session: Session,
   { caller, reply }: { readonly caller: Caller; readonly reply: Reply },
-  { sessions, upstreams }: Parts,
+  { sessions, streams, upstreams }: Parts,
 ): undefined {
   const { owner, account } = caller
   const held = sessions.end({ owner, account, key: session.key })
@@ -22,5 +22,6 @@ export function end(
     if (upstream?.config.spiffeId.uri === each.spiffeId)
       closeLegacySession({ upstream, account }, each)
   }
+  streams.endOf(session.key)
   replyEnded(reply)
 }

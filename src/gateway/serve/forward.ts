@@ -160,6 +160,7 @@ function passThrough(
 
     function settle(refusal: Refused | undefined): void {
       untie()
+      events?.over()
       forwarding.trace?.end(refusal?.check)
       resolve(refusal)
     }

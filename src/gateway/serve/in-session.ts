@@ -18,11 +18,18 @@ import type { Parts } from './serve.ts'
  */
 export function sessionAt(
   { call }: Permit,
+  parts: Pick<Parts, 'sessions'>,
+  upstream: Upstream,
+): LegacySession | undefined {
+  return call.session && sessionOfServer(call.session, parts, upstream)
+}
+
+/** The same, of the session itself. */
+export function sessionOfServer(
+  session: Session,
   { sessions }: Pick<Parts, 'sessions'>,
   { config }: Upstream,
 ): LegacySession | undefined {
-  const { session } = call
-  if (session === undefined) return undefined
   const { server, spiffeId } = config
   const known = [sessions.find({ key: session.key, server }), session.upstreams[server]]
   return known.find((each) => each?.spiffeId === spiffeId.uri)

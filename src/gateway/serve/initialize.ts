@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { rewriteResult, valueOf } from '../../mcp/answer.ts'
 import { isJsonObject } from '../../mcp/envelope.ts'
+import { applyEdits, type Edit } from '../../mcp/edits.ts'
 import { modernVersions } from '../../mcp/revisions.ts'
-import { replaceVersion } from '../../mcp/edits.ts'
+import { membersOf } from '../../mcp/spans.ts'
+import type { Call } from '../call.ts'
 import { replyBody, replyResult, type Reply } from '../door/reply.ts'
 import { helloOf, sealSession, type Sealed, type Session } from '../handle/session.ts'
 import type { Permit } from '../permit/authorize.ts'
@@ -33,9 +35,7 @@ export async function initialize(
   if (upstream === undefined) return undefined
   const begun = begin(permit)
   if (isAcross(message.era, upstream.config)) return initializeModern(permit, reply, parts)
-  const { body, offsets, params, version } = message
-  const asked = params['protocolVersion'] === version
-  const opener = asked ? body : replaceVersion(body, offsets, version)
+  const opener = openerOf(message, begun)
   const answer = await askAnswer(
     { permit, reply, upstream, body: opener, session: undefined },
     parts,
@@ -96,6 +96,23 @@ async function initializeModern(
 }
 
 const serverInfoName = 'io.modelcontextprotocol/serverInfo'
+
+/** The client's own words, with the version that is served and with no more of its capabilities than is carried. */
+function openerOf(
+  { body, offsets, params, version }: Call['message'],
+  { hello }: Pick<Session, 'hello'>,
+): Buffer {
+  const edits: Edit[] = []
+  if (offsets.protocolVersion !== undefined && params['protocolVersion'] !== version) {
+    edits.push({ ...offsets.protocolVersion, text: JSON.stringify(version) })
+  }
+  const members = offsets.params && membersOf(body, offsets.params)
+  const capabilities = members?.get('capabilities')
+  if (capabilities !== undefined) {
+    edits.push({ ...capabilities, text: JSON.stringify(hello.capabilities) })
+  }
+  return edits.length === 0 ? body : applyEdits(body, edits)
+}
 
 /** `initialize` at the door of all upstreams: each that the caller may see is opened; one that is not there is opened when it is. */
 export async function initializeAll(

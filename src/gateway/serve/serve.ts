@@ -15,6 +15,8 @@ import type { Refused } from '../refusal.ts'
 import type { Running } from './running.ts'
 import type { Soon } from '../soon.ts'
 import type { Turns } from '../turns.ts'
+import type { Asks } from './asks.ts'
+import type { SessionStreams } from './session-streams.ts'
 import type { Absences } from '../upstream/absences.ts'
 import type { Listenings } from '../upstream/listenings.ts'
 import type { HeldSessions } from '../upstream/held-sessions.ts'
@@ -36,6 +38,8 @@ export interface Parts {
   /** In which what takes long is done. */
   readonly turns: Turns
   readonly seal: Seal
+  readonly asks: Asks
+  readonly streams: SessionStreams
   /** Whether a caller still is who it was, for what had to wait. */
   readonly judge: (caller: Caller) => Judgement
   readonly tokens: TokenSigner

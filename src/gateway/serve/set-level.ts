@@ -7,7 +7,7 @@ import { isAcross } from '../translate/era.ts'
 import { askAnswer } from './ask.ts'
 import { forward } from './forward.ts'
 import { gather } from './gather.ts'
-import type { LegacySession } from '../upstream/legacy-session.ts'
+import { isOwn } from '../upstream/legacy-session.ts'
 import { inSession, sessionAt } from './in-session.ts'
 import type { Parts, Serve } from './serve.ts'
 
@@ -29,7 +29,10 @@ const noLevel: Refused = refused('target', {
   message: `params.level is no level, want=${[...levels].join('|')}`,
 })
 
-/** `logging/setLevel` at the door of one upstream: its session has the level. A modern one has no level, and sends no messages. */
+/**
+ * `logging/setLevel` at the door of one upstream: its session has the level; without one of its own, it would be that of every caller. A
+ * modern one has no level, and sends no messages.
+ */
 export const setLevel: Serve = (permit, reply, parts) => {
   const { message, target } = permit.call
   if (!levels.has(message.params['level'])) return noLevel
@@ -38,11 +41,6 @@ export const setLevel: Serve = (permit, reply, parts) => {
   if (!isModern && (session === undefined || isOwn(session))) return forward(permit, reply, parts)
   replyResult(reply, {})
   return undefined
-}
-
-/** Without a session of its own, the level would be that of every caller of the gateway. */
-function isOwn({ id }: LegacySession): boolean {
-  return typeof id === 'string'
 }
 
 /** The same at the door of all: each upstream of the session is told. One that logs nothing says so, and that is nobody's fault. */

@@ -1,10 +1,12 @@
 import { createEventParser, formatEvent, keepAlive } from '../../mcp/events.ts'
 import { endReply } from '../door/reply.ts'
+import { permitAsk } from '../permit/asks.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import { createServerAnswerer } from '../upstream/answer-server.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import { judgeAnswer, type AnswerVerdict } from '../upstream/judge-answer.ts'
+import { AskCarrier } from './carry-asks.ts'
 import { fault, refuseAnswer } from './fault.ts'
 import type { UpstreamRequest } from '../upstream/upstream.ts'
 import { translateAnswer } from '../translate/answer.ts'
@@ -19,6 +21,8 @@ export interface EventPasser {
   end(): void
   /** There will be no more of it: the caller is told so with the id of its request, and can go on using its connection. */
   fail(failure: ExchangeFailure): void
+  /** Nobody waits for anything on it any more. */
+  over(): void
 }
 
 export interface EventPasserOptions extends Forwarding {
@@ -41,7 +45,7 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
   const { message, reply, crossing } = options
   const { asked = message } = crossing ?? {}
   const { response } = reply
-  const answerServer = createServerAnswerer(options)
+  const asking = askingOf(options)
 
   /** Of what was last read: more than one comment would tell no more. */
   let isAlive = false
@@ -71,7 +75,7 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
     const verdict = judgeAnswer(asked, data)
     if (verdict.kind === 'drop') return
     if (verdict.kind === 'notification' && !passes(crossing, data)) return
-    if (verdict.kind === 'server request' && answerServer(asked.era, verdict)) return
+    if (asking.take(verdict, data)) return
     const refusal = refusalOf(options, verdict)
     // The answer ends first: what follows ends the exchange, and with it what was not ended.
     if (refusal !== undefined) {
@@ -100,6 +104,7 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
     fail(failure) {
       if (!isAnswered && !response.writableEnded) refuse(cutOff(options, failure))
     },
+    over: () => asking.end(),
   }
 }
 
@@ -108,6 +113,55 @@ function passes(crossing: Crossing | undefined, data: Buffer): boolean {
   if (crossing === undefined) return true
   const { told, level } = crossing
   return passesAcross(data, { era: told.era, level })
+}
+
+/** Takes what a server asks of its caller, and what it does not want to know any more. */
+function askingOf(options: EventPasserOptions): {
+  take(verdict: AnswerVerdict, data: Buffer): boolean
+  end(): void
+} {
+  const { message, crossing } = options
+  const { asked = message } = crossing ?? {}
+  const asks = askCarrierOf(options)
+  const answerServer = createServerAnswerer(options)
+  return {
+    take(verdict, data) {
+      if (verdict.kind === 'server request') {
+        return asks === undefined ? answerServer(asked.era, verdict) : asks.carry(verdict, data)
+      }
+      if (verdict.kind !== 'notification' || verdict.method !== 'notifications/cancelled') {
+        return false
+      }
+      asks?.takeBack(data)
+      return true
+    },
+    end: () => asks?.end(),
+  }
+}
+
+/** A client of the other era has no session in which it could be asked. */
+function askCarrierOf({
+  permit,
+  parts,
+  reply,
+  upstream,
+  session: there,
+}: EventPasserOptions): AskCarrier | undefined {
+  const { call } = permit
+  const { caller, session, arrived } = call
+  if (session === undefined || there === undefined) return undefined
+  const { response } = reply
+  return new AskCarrier({
+    caller,
+    asked: { owner: caller.owner, key: session.key, door: arrived.door.name },
+    upstream,
+    there,
+    permits: (ask) => permitAsk(permit, ask, parts.decisions),
+    write(event) {
+      if (!response.writableEnded) response.write(event)
+    },
+    parts,
+  })
 }
 
 function refusalOf(options: EventPasserOptions, verdict: AnswerVerdict): Refused | undefined {

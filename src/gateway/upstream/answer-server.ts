@@ -1,12 +1,10 @@
 import type { Era } from '../../mcp/message.ts'
 import { deliver } from './deliver.ts'
 import type { ExchangeOptions } from './exchange.ts'
-import type { AnswerVerdict } from './judge-answer.ts'
-
-type ServerRequest = Extract<AnswerVerdict, { readonly kind: 'server request' }>
+import type { ServerRequest } from './judge-answer.ts'
 
 /** Answers a request of the server, and says whether it did. */
-export type ServerAnswerer = (era: Era, request: ServerRequest) => boolean
+export type ServerAnswerer = (era: Era, request: Pick<ServerRequest, 'method' | 'rawId'>) => boolean
 
 /** So many in answer to one request; a server that asks more has its call refused. */
 const answersMax = 16

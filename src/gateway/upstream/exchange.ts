@@ -92,7 +92,7 @@ export interface ExchangeOptions {
  * the receiver has said that it is answered.
  */
 export function startExchange(options: ExchangeOptions, receiver: Receiver): Exchange {
-  const { upstream, request, account, streamSecondsMax } = options
+  const { upstream, request, streamSecondsMax } = options
   let asking: Asking | undefined
   const reading = readingOf(options)
   let over = false
@@ -101,7 +101,7 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
 
   function finish(): void {
     over = true
-    if (guest !== undefined) upstream.seats.leave(guest)
+    seat.leave()
     clearTimeout(timer)
   }
   function fail(failure: ExchangeFailure): void {
@@ -119,7 +119,7 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     const once: Sending['send'] = (each, fresh) => upstream.send(request, each, fresh)
     asking = sendRepeating({ send: once, answering, repeatable: options.repeatable ?? false })
   }
-  const guest = account === undefined ? undefined : guestOf(account, send, fail)
+  const seat = seatOf(options, send, fail)
   const answering: Answering = {
     begun() {
       isUnsent = false
@@ -149,7 +149,7 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     failed: (failure) => fail({ failed: causeOf(failure), detail: failure.detail, isUnsent }),
   }
   limit(options.timeoutMilliseconds ?? upstream.timeoutMilliseconds)
-  if (guest === undefined || upstream.seats.take(guest)) send()
+  if (seat.take()) send()
   return {
     cancel: () => fail(cancelled),
     resume: () => asking?.resume(),
@@ -197,6 +197,27 @@ const causes = {
   answer: 'bad answer',
   request: 'bad request',
 } as const satisfies Record<Failure['wrong'], FailureCause>
+
+/** A place of its caller's at the server. On the gateway's own account none is taken, and none is waited for. */
+interface Seat {
+  /** False: it has to wait. */
+  take(): boolean
+  leave(): void
+}
+
+const noSeat: Seat = { take: () => true, leave: () => {} }
+
+/** A stream that a caller only listens to takes no place of a call. */
+function seatOf(
+  { upstream, request, account }: ExchangeOptions,
+  seated: () => void,
+  fail: (failure: ExchangeFailure) => void,
+): Seat {
+  if (account === undefined) return noSeat
+  const seats = request.method === 'GET' ? upstream.streams : upstream.seats
+  const guest = guestOf(account, seated, fail)
+  return { take: () => seats.take(guest), leave: () => seats.leave(guest) }
+}
 
 function guestOf(
   account: Account,

@@ -13,6 +13,18 @@ export interface Asked {
   readonly id: { readonly value: string | number }
 }
 
+/** The upstream asks its client something. */
+export interface ServerRequest {
+  readonly kind: 'server request'
+  readonly what: string
+  readonly method: string
+  /** `{}` where it has none. */
+  readonly params: JsonObject
+  /** The octets of the id, and where they stand. */
+  readonly rawId: string
+  readonly id: Span
+}
+
 /** What to do with one message of an upstream that came in answer to a request. */
 export type AnswerVerdict =
   /** The answer itself; `result` is where its result stands, undefined for an error, and `list` what it lists. */
@@ -23,16 +35,10 @@ export type AnswerVerdict =
     }
   /** The answer asks for input before there is another: `result` is where that stands. None of it is decided on yet. */
   | { readonly kind: 'input required'; readonly result: Span }
-  | { readonly kind: 'notification' }
+  | { readonly kind: 'notification'; readonly method: string; readonly params?: JsonObject }
   /** Not for this caller: left out. */
   | { readonly kind: 'drop' }
-  /** The upstream asks its client something; `rawId` are the octets of the id. */
-  | {
-      readonly kind: 'server request'
-      readonly what: string
-      readonly method: string
-      readonly rawId: string
-    }
+  | ServerRequest
   /** The upstream wants something from the caller that policy is not asked about: the call is refused. */
   | { readonly kind: 'refuse'; readonly what: string }
   /** No answer at all. */
@@ -68,6 +74,22 @@ export function judgeAnswer(asked: Asked, octets: Buffer, recognizer?: Recognize
   return hasResult ? judgeResult(asked, scanned) : judgeError(value['error'])
 }
 
+/** Judges a message on the stream of a legacy session, which answers nothing. What tells of a change is left to who knows the session. */
+export function judgeUnasked(octets: Buffer): AnswerVerdict {
+  const scanned = scanAnswer(octets, limits, undefined)
+  if ('rule' in scanned) return bad(scanned.message)
+  const { value } = scanned
+  if (value['jsonrpc'] !== '2.0') return bad('jsonrpc is not "2.0"')
+  // A response comes there only where a stream is taken up again, which is not offered.
+  if (!Object.hasOwn(value, 'method')) return { kind: 'drop' }
+  const { method, params } = value as { readonly method?: unknown; readonly params?: unknown }
+  const isUpdate = method === 'notifications/resources/updated' && !Object.hasOwn(value, 'id')
+  if (!isUpdate || !hasOnly(value, messageMembers) || !isJsonObject(params)) {
+    return judgeMessage({ era: 'legacy' }, octets, scanned)
+  }
+  return namesAHandle(params) ? { kind: 'drop' } : { kind: 'notification', method, params }
+}
+
 function bad(what: string): AnswerVerdict {
   return { kind: 'bad', detail: `answer is not read: ${what}` }
 }
@@ -88,19 +110,26 @@ function isIdOf(asked: Asked, octets: Buffer, { value, offsets }: Scanned): bool
   return end - start <= 17 && integer.test(octets.toString('latin1', start, end))
 }
 
-function judgeMessage(asked: Asked, octets: Buffer, { value, offsets }: Scanned): AnswerVerdict {
+function judgeMessage(
+  { era }: Pick<Asked, 'era'>,
+  octets: Buffer,
+  { value, offsets }: Scanned,
+): AnswerVerdict {
   const { method } = value as { readonly method?: unknown }
   const params = value['params']
   if (!hasOnly(value, messageMembers) || typeof method !== 'string') return bad('it is no message')
   if (params !== undefined && !isJsonObject(params)) return bad('params is no object')
   if (!Object.hasOwn(value, 'id')) {
     if (!method.startsWith(notificationPrefix)) return { kind: 'refuse', what: serverRequest }
-    return isOfAHandle(method, params) ? { kind: 'drop' } : { kind: 'notification' }
+    return isOfAHandle(method, params) ? { kind: 'drop' } : { kind: 'notification', method }
   }
-  if (asked.era === 'legacy') {
-    const rawId = rawIdOf(octets, value['id'], offsets.id)
-    if (rawId === undefined) return bad('its id is no text or integer of fair length')
-    return { kind: 'server request', what: serverRequest, method, rawId }
+  if (era === 'legacy') {
+    const { id } = offsets
+    const rawId = rawIdOf(octets, value['id'], id)
+    if (id === undefined || rawId === undefined) {
+      return bad('its id is no text or integer of fair length')
+    }
+    return { kind: 'server request', what: serverRequest, method, params: params ?? {}, rawId, id }
   }
   return method === 'ping' ? { kind: 'drop' } : { kind: 'refuse', what: serverRequest }
 }

@@ -56,7 +56,7 @@ export async function openLegacySession(
   const answer = await collectAnswer({
     ...partyOf(opening),
     asked: { era: 'legacy', method: 'initialize', id: { value: 1 } },
-    request: requestOf(
+    request: sessionRequest(
       undefined,
       Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params })),
     ),
@@ -71,7 +71,10 @@ export async function openLegacySession(
   if (typeof body === 'string') return bad(body)
   const session = sessionOfAnswer(body, answer, opening.upstream)
   if ('failed' in session) return session
-  const failure = await deliver({ ...partyOf(opening), request: requestOf(session, initialized) })
+  const failure = await deliver({
+    ...partyOf(opening),
+    request: sessionRequest(session, initialized),
+  })
   return failure ?? { ...session, said: saidIn(body) }
 }
 
@@ -109,6 +112,13 @@ export function sessionOfAnswer(
   return { id, version, spiffeId: config.spiffeId.uri }
 }
 
+export type OwnSession = LegacySession & { readonly id: string }
+
+/** Whether it is of one caller alone. Without an id of its own, all callers are one to the server. */
+export function isOwn(session: LegacySession): session is OwnSession {
+  return typeof session.id === 'string'
+}
+
 /** Longer ids would make a header that clients and proxies cut. */
 const idCharactersMax = 256
 
@@ -120,7 +130,7 @@ export function isSessionId(id: string): boolean {
 /** Ends a session, and waits for nothing: one that is left open stays in its server's memory. Whether it takes the DELETE is its own affair. */
 export function closeLegacySession(party: Party, session: LegacySession): void {
   if (session.id === null) return
-  const request = { method: 'DELETE', ...requestOf(session, null) } as const
+  const request = { method: 'DELETE', ...sessionRequest(session, null) } as const
   const send = async (): Promise<void> => {
     await deliver({ ...partyOf(party), request })
   }
@@ -140,7 +150,8 @@ function partyOf({ upstream, account, signal }: Party): Pick<Delivery, keyof Par
   return { upstream, signal, ...(account === undefined ? {} : { account }) }
 }
 
-function requestOf(
+/** A request in a session, or one that opens it. */
+export function sessionRequest(
   session: LegacySession | undefined,
   body: Buffer | null,
 ): Pick<UpstreamRequest, 'headers' | 'body'> {

@@ -45,7 +45,7 @@ export interface Upstream {
   readonly answerBytesMax: number
   /** Of the exchanges of callers; `startExchange` takes and leaves them. */
   readonly seats: Seats
-  /** Of the streams of changes that callers have open: they stay, and calls need not wait for them. */
+  /** Of the streams that callers have open, of changes or of their sessions: they stay, and calls need not wait for them. */
   readonly streams: Seats
   /** Of the ends of sessions that nobody waits for: a pod that is gone may leave hundreds. */
   readonly endings: Lane
@@ -65,7 +65,7 @@ export interface Upstream {
 
 export interface UpstreamRequest {
   /** DELETE ends a legacy session, GET opens its stream. Default POST. */
-  readonly method?: 'POST' | 'DELETE'
+  readonly method?: 'POST' | 'DELETE' | 'GET'
   readonly headers: string[]
   readonly body: Buffer | null
 }
@@ -90,7 +90,7 @@ export interface UpstreamOptions {
   readonly credential: CredentialSource
   readonly trustBundle: BundleSource
   readonly seats: SeatsOptions
-  /** The most streams of changes of all callers together. Default none. */
+  /** The most streams of changes and of sessions, of all callers together. Default none. */
   readonly streamsMax?: number
   readonly answerBytesMax: number
   readonly identityExtensionOid?: string | undefined

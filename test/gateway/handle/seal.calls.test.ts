@@ -10,6 +10,7 @@ import {
 import type { HandleKind } from '../../../src/gateway/handle/seal.ts'
 import { initializeParams, legacy, modern, openClient, whyOf } from '../world/client.ts'
 import type { Reply, TestClient } from '../world/client.ts'
+import { openSession, openStream, response } from '../world/session.ts'
 import type { Wanted } from '../world/identities.ts'
 import type { Answer } from '../world/upstream.ts'
 import { answerBoth } from '../world/upstream.ts'
@@ -41,6 +42,11 @@ interface Kind {
 
 const stateUnknown = { status: 400, why: 'params.requestState is none of this call' }
 const cursorUnknown = { status: 200, why: 'cursor is not known' }
+
+const nobodyAsked = { code: 0, message: 'nobody is told' }
+
+/** The session in which the last one was asked. */
+let askedIn = ''
 
 const kinds: Readonly<Record<Exclude<HandleKind, 'approval'>, Kind>> = {
   session: {
@@ -92,10 +98,50 @@ const kinds: Readonly<Record<Exclude<HandleKind, 'approval'>, Kind>> = {
     // Whether it was of use before only its server knows.
     again: 'works',
   },
+  ask: {
+    async take(agent) {
+      askedIn = await openSession(agent, '/mcp/files')
+      const call = legacy('tools/call', { name: 'echo', arguments: {} }, { session: askedIn })
+      const stream = await openStream(await agentOf(own), { path: '/mcp/files', ...call })
+      return String((await stream.message(1)).id)
+    },
+    async use(agent, id, where) {
+      const before = answered()
+      const { body, headers } = response(id, { session: askedIn })
+      const reply = await agent.post(
+        where === 'elsewhere' ? '/mcp/web' : '/mcp/files',
+        body,
+        headers,
+      )
+      if (answered() > before) return { ...reply, json: { result: {} } }
+      // A session that is not known is told of before what is answered in it; nothing else is ever told.
+      const isNobodys = reply.status === 202 || reply.status === 404
+      return isNobodys ? { ...reply, status: 202, json: { error: nobodyAsked } } : reply
+    },
+    worked: ({ json }) => json.result !== undefined,
+    unknown: { status: 202, why: nobodyAsked.message },
+    foreign: { status: 403, why: 'session is of another identity' },
+    elsewhere: { status: 400, why: 'session is of another door or version' },
+    again: { status: 202, why: nobodyAsked.message },
+  },
 }
 
-/** Two pages of tools, by a cursor that anybody could guess, and one more turn of each call. */
+/** How many answers the server has. */
+function answered(): number {
+  const { received = [] } = world.upstreams['files'] ?? {}
+  return received.filter(({ body }) => body.includes('"id":"theirs"')).length
+}
+
+/** Two pages of tools, by a cursor that anybody could guess; a call takes one more turn, a legacy one asks its caller something. */
 const answers: Answer = (message, response, request) => {
+  const isModern = request.headers['mcp-protocol-version'] === '2026-07-28'
+  if (message.method === 'tools/call' && !isModern) {
+    const params = { message: '', requestedSchema: {} }
+    const asked = { jsonrpc: '2.0', id: 'theirs', method: 'elicitation/create', params }
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write(`data: ${JSON.stringify(asked)}\n\n`)
+    return
+  }
   const { cursor, requestState } = (message.params ?? {}) as {
     readonly cursor?: unknown
     readonly requestState?: unknown
@@ -106,7 +152,7 @@ const answers: Answer = (message, response, request) => {
     response.end(`{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":${result}}`)
     return
   }
-  if (message.method !== 'tools/list' || request.headers['mcp-protocol-version'] !== '2026-07-28') {
+  if (message.method !== 'tools/list' || !isModern) {
     answerBoth({ name: 'files' })(message, response, request)
     return
   }
@@ -134,7 +180,13 @@ const opened = new AsyncDisposableStack()
 
 before(async () => {
   const handleKeys = { current: () => keys.current() }
-  world = opened.use(await openWorld({ handleKeys, answers: { files: answers, web: answers } }))
+  const asks = { elicitation: { form: true } }
+  const grants = {
+    tenants: { acme: { files: { tools: { echo: {}, big: {} }, asks } } },
+    subjects: {},
+  }
+  const both = { files: answers, web: answers }
+  world = opened.use(await openWorld({ handleKeys, grants, answers: both }))
 })
 
 after(() => opened.disposeAsync())

@@ -33,6 +33,8 @@ export type Answer = (
   request: IncomingMessage,
 ) => void
 
+export type Stream = (response: ServerResponse, request: IncomingMessage) => void
+
 export interface JsonMessage {
   readonly id?: string | number
   readonly method: string
@@ -44,6 +46,8 @@ export async function openUpstream(options: {
   readonly credential: Credential
   readonly bundle: Bundle
   readonly answer: Answer
+  /** What is said on the stream of a session. Without: none is offered. */
+  readonly stream?: Stream | undefined
   readonly delay?: Delay
 }): Promise<TestUpstream> {
   const { credential, bundle, answer } = options
@@ -65,7 +69,10 @@ export async function openUpstream(options: {
         const body = Buffer.concat(chunks).toString('utf8')
         const peer = (request.socket as TLSSocket).getPeerX509Certificate()?.raw
         received.push({ method: request.method ?? '', headers: request.headers, body, peer })
-        if (body === '') response.writeHead(200).end()
+        if (request.method === 'GET') {
+          if (options.stream === undefined) response.writeHead(405).end()
+          else options.stream(response, request)
+        } else if (body === '') response.writeHead(200).end()
         else answer(JSON.parse(body) as JsonMessage, response, request)
       })
     },

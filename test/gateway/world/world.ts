@@ -19,7 +19,13 @@ import { loadPolicyBundle } from '../../support/load-policy.ts'
 import { memoryApprovals } from './memory-approvals.ts'
 import { openClient, type TestClient } from './client.ts'
 import { createIdentities, type Identities, type Wanted } from './identities.ts'
-import { answerBoth, openUpstream, type Answer, type TestUpstream } from './upstream.ts'
+import {
+  answerBoth,
+  openUpstream,
+  type Answer,
+  type Stream,
+  type TestUpstream,
+} from './upstream.ts'
 
 /** A source whose content a test changes. */
 export function changeable<T>(first: T): {
@@ -80,6 +86,8 @@ export interface World extends AsyncDisposable {
 export interface WorldOptions {
   /** Answers by server; two servers, `files` and `web`, unless told. */
   readonly answers?: Readonly<Record<string, Answer>>
+  /** What servers say on the streams of sessions. */
+  readonly streams?: Readonly<Record<string, Stream>>
   readonly upstreams?: (
     configs: GatewayOptions['upstreams'],
     identities: Identities,
@@ -141,7 +149,8 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       serviceAccount: server,
       role: 'tool-server',
     })
-    const upstream = await openUpstream({ credential, bundle, answer })
+    const stream = options.streams?.[server]
+    const upstream = await openUpstream({ credential, bundle, answer, stream })
     podUids[server] = credential.svid.identity?.pod.uid ?? ''
     upstreams[server] = upstream
     const spiffeId = parseSpiffeId(credential.svid.spiffeId.uri)

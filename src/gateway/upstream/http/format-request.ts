@@ -1,5 +1,5 @@
 export interface HttpRequest {
-  readonly method: 'POST' | 'DELETE'
+  readonly method: 'POST' | 'DELETE' | 'GET'
   /** Name, value, name, value. */
   readonly headers: readonly string[]
   readonly body: Buffer | null

@@ -1,0 +1,42 @@
+import type { Seal } from './seal.ts'
+import type { UpstreamSession } from './session.ts'
+
+/** What the id of a request of a server says, as its caller sees it: whom an answer to it goes to, and as the answer to what. */
+export interface Ask {
+  /** The process that has carried it. */
+  readonly by: string
+  /** Its number there. */
+  readonly number: number
+  readonly server: string
+  /** The session with the server in which it came. */
+  readonly there: UpstreamSession & { readonly id: string }
+  /** The server's own id, as its octets write it. */
+  readonly rawId: string
+  /** From then on nobody waits for an answer, in milliseconds since the epoch. */
+  readonly endsAt: number
+}
+
+/** Who is asked: whoever else answers, or answers elsewhere, answers nothing. */
+export interface AskedOf {
+  /** SPIFFE ID and pod UID. */
+  readonly owner: string
+  /** Of the caller's session. */
+  readonly key: string
+  readonly door: string
+}
+
+const charactersMax = 4096
+
+/** Any replica can take the answer: a client that answers on another connection may meet another one. */
+export function sealAsk(seal: Seal, { owner, key, door }: AskedOf, ask: Ask): string {
+  return seal.seal({ kind: 'ask', owner }, { ...ask, key, door })
+}
+
+/** Undefined for whatever was not asked of this very caller, in this session and at this door. */
+export function openAsk(seal: Seal, asked: AskedOf, id: string | number): Ask | undefined {
+  if (typeof id !== 'string' || id.length > charactersMax) return undefined
+  const opened = seal.open({ kind: 'ask', owner: asked.owner }, id)
+  if (opened === undefined || 'ownedBy' in opened) return undefined
+  const { key, door, ...ask } = opened.value as Ask & AskedOf
+  return key === asked.key && door === asked.door ? ask : undefined
+}

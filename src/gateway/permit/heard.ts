@@ -1,0 +1,54 @@
+import type { Caller } from '../caller/caller.ts'
+import type { Door } from '../door/arrived.ts'
+import { isRefused } from '../refusal.ts'
+import { whenThere, type Soon } from '../soon.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import { isWithinCeiling } from './ceiling.ts'
+import { dutiesOf } from './obligations.ts'
+import type { Decisions, Situation } from './policy.ts'
+
+/** Who listens to the servers of a session, outside of any call. */
+export interface Listener {
+  readonly caller: Caller
+  readonly session: Situation['session']
+  readonly door: Door
+}
+
+/** Where a listener stands to one server: nothing is called, so what is decided is decided of the server as a whole. */
+export function listeningTo({ caller, session, door }: Listener, upstream: Upstream): Situation {
+  const target = { kind: 'server', upstream } as const
+  const message = { era: 'legacy', method: 'GET', params: {} } as const
+  return { caller, session, target, message, arrived: { door }, arguments: undefined }
+}
+
+/** Whether somebody may be told that a list has changed: whoever may ask for it. */
+export function mayHearOfList(
+  listening: Situation,
+  list: string,
+  decisions: Decisions,
+): Soon<boolean> {
+  return isPermitted({ ...listening, message: { ...listening.message, method: list } }, decisions)
+}
+
+/** Whether somebody may be told that a resource has changed: whoever may read that very one (MCP 2025-11-25 resources, subscriptions). */
+export function mayHearOfResource(
+  listening: Situation,
+  uri: string,
+  decisions: Decisions,
+): Soon<boolean> {
+  const { upstream } = listening.target
+  if (upstream === undefined) return false
+  const target = { kind: 'resource', upstream, name: uri } as const
+  const message = { ...listening.message, method: 'resources/read' }
+  return isPermitted({ ...listening, target, message }, decisions)
+}
+
+function isPermitted(asked: Situation, decisions: Decisions): Soon<boolean> {
+  if (asked.caller.ended !== undefined || !isWithinCeiling(asked)) return false
+  return whenThere(
+    decisions.decide({ call: asked, definition: undefined }),
+    (decided) =>
+      // What limits calls limits no word of a change, which is no call.
+      !isRefused(decided) && !('unmet' in dutiesOf(decided)),
+  )
+}

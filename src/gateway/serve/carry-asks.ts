@@ -1,0 +1,219 @@
+import { splice } from '../../mcp/edits.ts'
+import { isJsonObject } from '../../mcp/envelope.ts'
+import { formatEvent } from '../../mcp/events.ts'
+import { skipSpace } from '../../mcp/lex.ts'
+import type { Span } from '../../mcp/levels.ts'
+import { membersOf } from '../../mcp/spans.ts'
+import type { Caller } from '../caller/caller.ts'
+import { parseAsk, type Ask } from '../../mcp/ask.ts'
+import { sealAsk, type AskedOf } from '../handle/ask-id.ts'
+import type { Refused } from '../refusal.ts'
+import { whenThere, type Soon } from '../soon.ts'
+import { deliver } from '../upstream/deliver.ts'
+import type { ServerRequest } from '../upstream/judge-answer.ts'
+import {
+  isOwn,
+  sessionRequest,
+  type LegacySession,
+  type OwnSession,
+} from '../upstream/legacy-session.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import type { Parts } from './serve.ts'
+
+export interface AskCarrierOptions {
+  readonly caller: Caller
+  /** In which session, and at which door, the caller is asked. */
+  readonly asked: AskedOf
+  readonly upstream: Upstream
+  readonly there: LegacySession
+  /** Whether policy lets the server ask this. */
+  readonly permits: (ask: Ask) => Soon<Refused | undefined>
+  readonly write: (event: Buffer) => void
+  readonly parts: Pick<Parts, 'asks' | 'seal' | 'limits' | 'now' | 'log'>
+}
+
+/** So many requests of one stream wait for their caller, and so many answers in its stead for their server, at a time. */
+const waitingMax = 16
+
+const methodNotFound = -32601
+const internalError = -32603
+
+/**
+ * Takes requests of one server to one caller, as long as a stream between them is open. The id under which a caller is asked is ours,
+ * sealed: it says where the answer goes, so that the server's own id, which other servers and sessions have too, is known to nobody but
+ * that server. Everything else of a request is passed on as it is. To a ping the gateway answers that the client is there (MCP
+ * 2025-11-25 ping), to whatever is not carried that the client cannot (-32601), so that the call goes on.
+ */
+export class AskCarrier {
+  readonly #options: AskCarrierOptions
+  /** By the server's own ids. */
+  readonly #open = new Map<string, Open>()
+  #answering = 0
+  #isOver = false
+
+  constructor(options: AskCarrierOptions) {
+    this.#options = options
+  }
+
+  /** Carries a request, or answers it in the caller's stead. False: the server asks for more at a time than anybody answers. */
+  carry(request: ServerRequest, octets: Buffer): boolean {
+    const { upstream, there, parts } = this.#options
+    const { method, rawId, params } = request
+    if (method === 'ping') return this.#answer(rawId, '"result":{}')
+    if (this.#open.has(nameOf(JSON.parse(rawId)))) {
+      const { server } = upstream.config
+      // Whatever is answered would be taken for the answer to the other one.
+      parts.log.warn({ server, method }, 'request of a server has the id of another that is open')
+      return true
+    }
+    if (isOfATask(params)) return this.#refuse(request, 'tasks are not carried')
+    if (this.#open.size >= waitingMax) return this.#refuse(request, 'too many wait for the client')
+    // Without a session of its own, all callers are one to the server.
+    if (!isOwn(there)) return this.#refuse(request, 'the session is of nobody alone')
+    const isTaken = this.#permit(request, octets, there)
+    return isTaken instanceof Promise ? true : isTaken
+  }
+
+  /** The server does not want to know any more: `notifications/cancelled` with the server's own id. */
+  takeBack(octets: Buffer): void {
+    const place = requestIdOf(octets)
+    if (place === undefined) return
+    const id: unknown = JSON.parse(octets.toString('utf8', place.start, place.end))
+    const one = this.#close(nameOf(id))
+    if (one !== undefined) this.#write(splice(octets, place, JSON.stringify(one.id)))
+  }
+
+  /** There is no stream any more, and nobody waits for anything. */
+  end(): void {
+    this.#isOver = true
+    for (const name of this.#open.keys()) this.#close(name)
+  }
+
+  #permit(request: ServerRequest, octets: Buffer, own: OwnSession): Soon<boolean> {
+    const { permits, caller } = this.#options
+    const ask = parseAsk(octets)
+    if (typeof ask === 'string') return this.#refuse(request, ask)
+    return whenThere(permits(ask), (refused) => {
+      if (this.#isOver || caller.ended !== undefined) return true
+      return refused === undefined
+        ? this.#send(request, octets, own)
+        : this.#refuse(request, whyOf(refused), decisionOf(refused))
+    })
+  }
+
+  #send({ rawId, id: place, params }: ServerRequest, octets: Buffer, there: OwnSession): boolean {
+    const { caller, asked, upstream, parts } = this.#options
+    const { asks, seal, limits, now, log } = parts
+    const { server } = upstream.config
+    const name = nameOf(JSON.parse(rawId))
+    const number = asks.open({
+      account: caller.account,
+      key: asked.key,
+      server,
+      progressToken: progressTokenOf(params),
+      answered: () => this.#close(name),
+    })
+    if (typeof number === 'string') {
+      log.warn({ server, detail: `share of the ${number} is used up` }, 'too much is asked')
+      return this.#answer(rawId, errorOf(internalError, 'too many requests are open'))
+    }
+    const milliseconds = limits.askSecondsMax * 1000
+    const endsAt = now() + milliseconds
+    const id = sealAsk(seal, asked, { by: asks.by, number, server, there, rawId, endsAt })
+    const timer = setTimeout(() => this.#expire(name, rawId), milliseconds)
+    this.#open.set(name, { number, id, timer })
+    this.#write(splice(octets, place, JSON.stringify(id)))
+    return true
+  }
+
+  #expire(name: string, rawId: string): void {
+    const { upstream, parts } = this.#options
+    const one = this.#close(name)
+    if (one === undefined) return
+    const { server } = upstream.config
+    parts.log.info({ server }, 'request of a server was not answered in time')
+    this.#answer(rawId, errorOf(internalError, 'no answer in time'))
+    const params = { requestId: one.id, reason: 'no answer in time' }
+    const method = 'notifications/cancelled'
+    this.#write(Buffer.from(JSON.stringify({ jsonrpc: '2.0', method, params })))
+  }
+
+  #refuse({ rawId, method }: ServerRequest, why: string, decision?: string): boolean {
+    const { upstream, parts } = this.#options
+    const { server } = upstream.config
+    parts.log.info({ server, method, why, decision }, 'request of a server is not carried')
+    return this.#answer(rawId, errorOf(methodNotFound, 'Method not found'))
+  }
+
+  #answer(rawId: string, outcome: string): boolean {
+    const { upstream, there } = this.#options
+    if (this.#answering >= waitingMax) return false
+    this.#answering += 1
+    const body = Buffer.from(`{"jsonrpc":"2.0","id":${rawId},${outcome}}`)
+    // Whether it arrives or not, the call goes on.
+    void deliver({ upstream, request: sessionRequest(there, body) }).then(
+      () => (this.#answering -= 1),
+    )
+    return true
+  }
+
+  #close(name: string): Open | undefined {
+    const one = this.#open.get(name)
+    if (one === undefined) return undefined
+    this.#open.delete(name)
+    clearTimeout(one.timer)
+    this.#options.parts.asks.close(one.number)
+    return one
+  }
+
+  #write(message: Buffer): void {
+    this.#options.write(formatEvent(message))
+  }
+}
+
+interface Open {
+  /** Among those that are open in this process. */
+  readonly number: number
+  /** As the caller knows it. */
+  readonly id: string
+  readonly timer: NodeJS.Timeout
+}
+
+/** One name for one id, however it is written. */
+function nameOf(id: unknown): string {
+  return JSON.stringify(id)
+}
+
+function errorOf(code: number, message: string): string {
+  return `"error":${JSON.stringify({ code, message })}`
+}
+
+function progressTokenOf(params: ServerRequest['params']): string | number | undefined {
+  const meta = params['_meta']
+  const token = isJsonObject(meta) ? meta['progressToken'] : undefined
+  return typeof token === 'string' || typeof token === 'number' ? token : undefined
+}
+
+/** The caller would get a handle of the server's, which it could not use (MCP 2025-11-25 tasks). */
+function isOfATask(params: ServerRequest['params']): boolean {
+  const meta = params['_meta']
+  return (
+    Object.hasOwn(params, 'task') ||
+    (isJsonObject(meta) && Object.hasOwn(meta, 'io.modelcontextprotocol/related-task'))
+  )
+}
+
+function requestIdOf(octets: Buffer): Span | undefined {
+  const whole = { start: skipSpace(octets, 0), end: octets.length }
+  const params = membersOf(octets, whole)?.get('params')
+  return params && membersOf(octets, params)?.get('requestId')
+}
+
+function whyOf({ refusal }: Refused): string {
+  return refusal.detail ?? refusal.message
+}
+
+function decisionOf({ refusal }: Refused): string | undefined {
+  const { decisionId } = (refusal.data ?? {}) as { readonly decisionId?: string }
+  return decisionId
+}

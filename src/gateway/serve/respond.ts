@@ -1,0 +1,49 @@
+import { splice } from '../../mcp/edits.ts'
+import type { ResponseMessage } from '../../mcp/message.ts'
+import type { Caller } from '../caller/caller.ts'
+import type { Door } from '../door/arrived.ts'
+import { replyAccepted, type Reply } from '../door/reply.ts'
+import { openAsk } from '../handle/ask-id.ts'
+import type { Session } from '../handle/session.ts'
+import { isWithinCeiling } from '../permit/ceiling.ts'
+import { badRequest, refused, type Refused } from '../refusal.ts'
+import { deliver } from '../upstream/deliver.ts'
+import { sessionRequest } from '../upstream/legacy-session.ts'
+import type { Parts } from './serve.ts'
+
+export interface Responding {
+  readonly caller: Caller
+  readonly session: Session
+  readonly door: Door
+  readonly response: ResponseMessage
+  readonly reply: Reply
+}
+
+/** That nobody waits for it is no fault that a client could mend, so it is taken all the same. */
+const unasked: Refused = refused('era', badRequest(202, 'no request of the server is open'))
+
+/**
+ * The answer of a caller to what a server has asked: to that server, in that session, under the server's own id. No policy is asked:
+ * it was when the server asked. It goes out beside the places at its server that calls have, for one of those waits for it.
+ */
+export async function respond(
+  { caller, session, door, response, reply }: Responding,
+  { asks, seal, upstreams, log }: Parts,
+): Promise<Refused | undefined> {
+  const { owner } = caller
+  const ask = openAsk(seal, { owner, key: session.key, door: door.name }, response.id.value)
+  if (ask === undefined) return unasked
+  const { server, there } = ask
+  const upstream = upstreams.get(server)
+  if (upstream?.config.spiffeId.uri !== there.spiffeId) return unasked
+  if (!isWithinCeiling({ caller, target: { kind: 'server', upstream } })) return unasked
+  const { id } = response.offsets
+  if (id === undefined || !asks.take(ask)) return unasked
+  const body = splice(response.body, id, ask.rawId)
+  const failure = await deliver({ upstream, request: sessionRequest(there, body) })
+  if (failure !== undefined) {
+    log.warn({ server, detail: failure.detail }, 'answer did not reach the server that asked')
+  }
+  replyAccepted(reply)
+  return undefined
+}

@@ -1,0 +1,106 @@
+import { never, type Mutation } from './mutation.ts'
+
+const askId = 'src/gateway/handle/ask-id.ts'
+const asks = 'src/gateway/serve/asks.ts'
+const carry = 'src/gateway/serve/carry-asks.ts'
+const stream = 'src/gateway/serve/session-stream.ts'
+
+/** What legacy servers ask of their callers, and say on the streams of sessions. */
+export const askMutations: readonly Mutation[] = [
+  {
+    claim: 'gateway.asked-of-its-caller',
+    without: 'the session and the door of whoever is asked',
+    file: askId,
+    edits: [['return key === asked.key && door === asked.door ? ask : undefined', 'return ask']],
+  },
+  {
+    claim: 'gateway.asked-of-its-caller',
+    without: "the server's own id, put back",
+    file: 'src/gateway/serve/respond.ts',
+    edits: [['splice(response.body, id, ask.rawId)', 'splice(response.body, id, response.id.raw)']],
+  },
+  {
+    claim: 'gateway.asked-of-its-caller',
+    without: 'an id of our own',
+    file: carry,
+    edits: [['this.#write(splice(octets, place, JSON.stringify(id)))', 'this.#write(octets)']],
+  },
+  {
+    claim: 'gateway.asked-and-answered-once',
+    without: 'the look whether somebody still waits',
+    file: asks,
+    edits: [['return open !== undefined', 'return true']],
+  },
+  {
+    claim: 'gateway.asked-and-answered-once',
+    without: 'the memory of what others have carried',
+    file: asks,
+    edits: never('taken.has(name)'),
+  },
+  {
+    claim: 'gateway.asked-and-answered-once',
+    without: 'the deadline',
+    file: asks,
+    edits: never('now() >= ask.endsAt'),
+  },
+  {
+    claim: 'gateway.asks-bounded',
+    without: 'the bound on what one stream asks',
+    file: carry,
+    edits: never('this.#open.size >= waitingMax'),
+  },
+  {
+    claim: 'gateway.asks-bounded',
+    without: 'the bound on what is answered at a time',
+    file: carry,
+    edits: never('this.#answering >= waitingMax'),
+  },
+  {
+    claim: 'gateway.asks-bounded',
+    without: 'the end of what is open when its call ends',
+    file: 'src/gateway/serve/forward.ts',
+    edits: [['      events?.over()\n', '']],
+  },
+  {
+    claim: 'gateway.server-requests-reach-nobody',
+    without: 'the look whose session it is',
+    file: carry,
+    edits: [['if (!isOwn(there)) return', 'if (!isOwn(there) && there.version === "") return']],
+  },
+  {
+    claim: 'gateway.server-requests-reach-nobody',
+    without: 'the look for a task',
+    file: carry,
+    edits: never('isOfATask(params)'),
+  },
+  {
+    claim: 'gateway.stream-of-its-owner',
+    without: 'the end with the session',
+    file: 'src/gateway/serve/end.ts',
+    edits: [['  streams.endOf(session.key)\n', '']],
+  },
+  {
+    claim: 'gateway.stream-of-its-owner',
+    without: 'the end with the identity and the connection',
+    file: stream,
+    edits: [['    cancel: end,', '    cancel: () => {},']],
+  },
+  {
+    claim: 'gateway.stream-of-its-owner',
+    without: 'the end with its time',
+    file: stream,
+    edits: [['setTimeout(end, limits.streamSecondsMax * 1000)', 'setTimeout(end, 3_600_000)']],
+  },
+  {
+    claim: 'gateway.changes-decided',
+    without: 'the question of policy',
+    file: 'src/gateway/permit/heard.ts',
+    edits: [['!isRefused(decided) && ', 'isRefused(decided) || ']],
+  },
+  {
+    claim: 'gateway.streams-apart',
+    without: 'places of their own',
+    file: 'src/gateway/upstream/exchange.ts',
+    edits: [["request.method === 'GET' ? upstream.streams : upstream.seats", 'upstream.seats']],
+  },
+]
