@@ -347,7 +347,13 @@ test('a legacy session at the door of all leaves out what was down, and says so 
   const opened = await agent.post('/mcp', opening.body, opening.headers)
   assert.deepEqual(opened.json.result, {
     protocolVersion: '2025-11-25',
-    capabilities: { tools: {}, prompts: {}, resources: {}, completions: {}, logging: {} },
+    capabilities: {
+      tools: { listChanged: true },
+      prompts: { listChanged: true },
+      resources: { listChanged: true, subscribe: true },
+      completions: {},
+      logging: {},
+    },
     serverInfo: { name: 'countersign-gateway', version: '0.1.0' },
     _meta: { 'dev.countersign/missing': ['web'] },
   })
