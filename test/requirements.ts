@@ -362,6 +362,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a stream of changes tells of what was asked for in that subscription and of nothing else, and passes no octet of a server',
     source: 'MCP 2026-07-28 subscriptions: never a type that was not requested; CVE-2026-25536',
   },
+  'gateway.task-of-its-caller': {
+    claim:
+      'a task is of the caller whose call became it; every request for it is decided on as the tool of that call, and what is told of it is judged as its answer',
+    source: 'CVE-2026-52870: tasks of others; MCP tasks extension',
+  },
   'gateway.changes-end-with-identity': {
     claim: 'a stream of changes ends with the identity of its caller',
     source: 'docs/THREATS.md',

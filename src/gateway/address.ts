@@ -47,6 +47,8 @@ function findTarget(
   upstreams: ReadonlyMap<string, Upstream>,
 ): Target | Refused {
   const { door, about } = addressed
+  // Which server has a task stands in it, and nobody can read it yet.
+  if (about === 'task') return { kind: 'server', upstream: undefined }
   if (door.kind === 'all') return addressOfAll(addressed, upstreams)
   const upstream = upstreams.get(door.server)
   if (upstream === undefined) return refuse(badRequest(404, 'server is not known'))

@@ -20,7 +20,7 @@ export type Target =
 export type OfferKind = 'prompt' | 'resource' | 'resource_template'
 
 /** What a method is about. A reference names a prompt or a template. */
-export type About = 'server' | 'tool' | 'prompt' | 'resource' | 'reference'
+export type About = 'server' | 'tool' | 'prompt' | 'resource' | 'reference' | 'task'
 
 /** One message of one caller to one target: who says what to whom. Nothing of it is permitted yet. */
 export interface Call {
@@ -38,4 +38,6 @@ export interface Call {
   readonly arguments: ArgumentsText | undefined
   /** What its tool server said when it asked for input, as JSON: a retry brings it back, sealed for the caller. */
   readonly requestState?: string
+  /** Of the task that it shows, as its tool server knows it; the target is the tool whose call the task was. */
+  readonly taskId?: string
 }

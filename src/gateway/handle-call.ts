@@ -25,6 +25,7 @@ import { sessionOf, sessionOfId } from './handle/session.ts'
 import { methodOf } from './methods.ts'
 import type { Permit } from './permit/authorize.ts'
 import { openRetry } from './permit/retry.ts'
+import { taskOf } from './permit/task.ts'
 import type { Call } from './call.ts'
 import {
   badRequest,
@@ -264,9 +265,13 @@ function readCall(
   const call = { arrived, caller, stay, session, target, trace, ...said }
   known.call = call
   const serve = method.serve[door.kind]
-  const retry = openRetry(call, parts)
-  if (retry === undefined) return { call, serve }
-  return isRefused(retry) ? retry : { call: { ...call, requestState: retry.state }, serve }
+  const opened = method.about === 'task' ? taskOf(call, parts) : openRetry(call, parts)
+  if (opened === undefined) return { call, serve }
+  if (isRefused(opened)) return opened
+  const own = 'state' in opened ? { requestState: opened.state } : opened
+  const whole = { ...call, ...own }
+  known.call = whole
+  return { call: whole, serve }
 }
 
 /** What answers a server is in a session, as everything of its era is but what opens one. */

@@ -8,6 +8,7 @@ import type { About } from './call.ts'
 import { toolNameCharactersMax } from './catalogue/definition.ts'
 import { notInUris, promptCharactersMax, uriCharactersMax } from './catalogue/offer.ts'
 import type { Door } from './door/arrived.ts'
+import { sealedTaskCharactersMax } from './handle/task.ts'
 import { replyResult } from './door/reply.ts'
 import { refused, unknownMethod, type Refused } from './refusal.ts'
 import { approve, approveNowhere } from './serve/approve.ts'
@@ -61,6 +62,9 @@ const methods: Readonly<Record<string, Method>> = {
   'resources/unsubscribe': row('request', ['legacy'], 'resource', subscribe, subscribe),
   'completion/complete': row('request', both, 'reference', forward, forward),
   'subscriptions/listen': row('request', ['modern'], 'server', listen, listen),
+  'tasks/get': row('request', ['modern'], 'task', forward, forward),
+  'tasks/update': row('request', ['modern'], 'task', forward, forward),
+  'tasks/cancel': row('request', ['modern'], 'task', forward, forward),
   'logging/setLevel': row('request', ['legacy'], 'server', setLevel, setLevelOfAll),
   'approvals/list': row('request', ['modern'], 'server', approveNowhere, approve),
   'approvals/approve': row('request', ['modern'], 'server', approveNowhere, approve),
@@ -103,6 +107,7 @@ const charactersMax: Readonly<Record<About, number>> = {
   prompt: promptCharactersMax,
   resource: uriCharactersMax,
   reference: uriCharactersMax,
+  task: sealedTaskCharactersMax,
 }
 
 function refuseMembers(
@@ -111,7 +116,7 @@ function refuseMembers(
   door: Door,
 ): Refused | undefined {
   if (kind === 'notification') return undefined
-  const isOfInput = era === 'modern' && mayNeedInput(method)
+  const isOfInput = era === 'modern' && (mayNeedInput(method) || method === 'tasks/update')
   const without = isOfInput ? unservedOfInput : unservedMembers
   const unserved = without.find((member) => Object.hasOwn(params, member))
   if (unserved !== undefined) return invalidParams(`params.${unserved} is not served`)

@@ -104,6 +104,18 @@ export function unknownTool(name: string): Refusal {
   return { status: 200, code: problemCodes.invalidParams, message: `Unknown tool: ${name}` }
 }
 
+/** No task that this caller has. Whose it is stands in the log alone. */
+export function taskUnknown({ data, detail }: Refusal): Refusal {
+  const { decisionId } = data as { readonly decisionId: string }
+  return {
+    status: 200,
+    code: problemCodes.invalidParams,
+    message: 'Unknown task',
+    data: { decisionId },
+    ...(detail === undefined ? {} : { detail }),
+  }
+}
+
 /** What a call is about is not there: told as a server tells it (MCP 2026-07-28 and 2025-11-25, error handling of each kind). */
 export function unknownTarget(message: {
   readonly era: 'modern' | 'legacy'

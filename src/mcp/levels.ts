@@ -24,6 +24,8 @@ export interface Offsets {
   readonly refUri?: Span
   /** `params.requestState` */
   readonly requestState?: Span
+  /** `params.taskId` */
+  readonly taskId?: Span
   /** `params.cursor` */
   readonly cursor?: Span
   /** `params.protocolVersion` */
@@ -46,6 +48,7 @@ const marks: Readonly<Record<'message' | 'params' | 'ref', ReadonlyMap<string, k
     ['_meta', 'meta'],
     ['name', 'name'],
     ['uri', 'uri'],
+    ['taskId', 'taskId'],
     ['arguments', 'arguments'],
     ['requestState', 'requestState'],
     ['cursor', 'cursor'],

@@ -45,7 +45,7 @@ export function parseTarget(call: Call, era: Era): Target | Problem | undefined 
 
 /** Where the target stands in the octets. */
 export function targetSpan(offsets: Offsets, member: TargetMember): Span | undefined {
-  if (member === 'name' || member === 'uri') return offsets[member]
+  if (member === 'name' || member === 'uri' || member === 'taskId') return offsets[member]
   if (member === 'ref.name') return offsets.refName
   return member === 'ref.uri' ? offsets.refUri : undefined
 }

@@ -23,6 +23,7 @@ const about: Readonly<Record<string, string>> = {
   prompt: 'the prompt',
   resource: 'the resource',
   reference: 'what `ref` names',
+  task: 'the tool of the task',
 }
 
 const door: Door = { kind: 'one', name: 'mcp/files', server: 'files' }

@@ -1,9 +1,10 @@
-/** The defences of streams of changes. */
+/** The defences of streams of changes, and of tasks. */
 import { never, type Mutation } from './mutation.ts'
 
 const listen = 'src/gateway/serve/listen.ts'
 const stream = 'src/gateway/serve/change-stream.ts'
 const listenings = 'src/gateway/upstream/listenings.ts'
+const passTask = 'src/gateway/serve/pass-task.ts'
 const judge = 'src/gateway/upstream/judge-change.ts'
 
 export const changeMutations: readonly Mutation[] = [
@@ -98,5 +99,48 @@ export const changeMutations: readonly Mutation[] = [
     file: listenings,
     edits: never('before !== undefined'),
     tests: ['test/gateway/upstream/listenings.test.ts'],
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
+    without: 'the seal in place of the id',
+    file: passTask,
+    edits: [['isNew ? sealTaskOf(call, taskId, parts.seal) : call.message.name', 'taskId']],
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
+    without: 'the look whether the answer is of the task that was asked for',
+    file: passTask,
+    edits: never('!isNew && call.taskId !== taskId'),
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
+    without: 'the door of the task',
+    file: 'src/gateway/handle/task.ts',
+    edits: [['task.door === door ? task', 'task.door.length > door.length - 99 ? task']],
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
+    without: 'the tool of the task, in what is decided on',
+    file: 'src/gateway/permit/task.ts',
+    edits: [
+      [
+        "target: { kind: 'tool', upstream, tool: task.tool }",
+        "target: { kind: 'server', upstream }",
+      ],
+    ],
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
+    without: 'the judgement of the result of a task',
+    file: 'src/gateway/upstream/judge-answer.ts',
+    edits: never('namesAHandle(given)'),
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
+    without: 'the word of policy on what a task asks',
+    file: passTask,
+    edits: [
+      ['permitInput(permit, parts, answer),\n    (refusal)', 'undefined,\n    (refusal?: Refused)'],
+    ],
   },
 ]

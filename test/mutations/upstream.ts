@@ -117,7 +117,7 @@ export const upstreamMutations: readonly Mutation[] = [
     claim: 'gateway.retries-bound',
     without: 'the refusal of a state that is none of the call',
     file: 'src/gateway/handle-call.ts',
-    edits: never('isRefused(retry)'),
+    edits: never('isRefused(opened)'),
   },
   {
     claim: 'gateway.retries-bound',

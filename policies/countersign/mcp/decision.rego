@@ -86,6 +86,11 @@ allow if {
 }
 
 allow if {
+	is_task_request
+	visible(input.resource.properties.server, input.resource.id)
+}
+
+allow if {
 	is_ask
 	asked_for_visible
 	ask_granted
@@ -109,6 +114,18 @@ is_server_request if {
 is_tool_call if {
 	input.resource.type == "tool"
 	input.action.name == "tools/call"
+}
+
+# METADATA
+# title: Task request
+# description: >-
+#   The request is for a task that a call of this tool has become. What the call said was decided then, and no request for the task
+#   repeats it: so conditions on arguments are not asked for again.
+# schemas:
+#   - input: schema.mcp.decision
+is_task_request if {
+	input.resource.type == "tool"
+	input.action.name in {"tasks/get", "tasks/update", "tasks/cancel"}
 }
 
 # METADATA
@@ -212,6 +229,11 @@ outside_ceiling if {
 }
 
 outside_ceiling if {
+	is_task_request
+	not tool_in_ceiling
+}
+
+outside_ceiling if {
 	is_offer_request
 	not input.resource.properties.server in ceiling_servers
 }
@@ -245,6 +267,11 @@ tenant_missing if {
 #   - input: schema.mcp.decision
 not_granted if {
 	is_tool_call
+	not granted(input.resource.properties.server, input.resource.id)
+}
+
+not_granted if {
+	is_task_request
 	not granted(input.resource.properties.server, input.resource.id)
 }
 

@@ -44,6 +44,15 @@ test_server_in_the_ceiling_without_grants if {
 	code(request("tools/call", tool_of("files", "read"))) == "not-granted"
 }
 
+test_task_of_a_tool[method] if {
+	some method in ["tasks/get", "tasks/update", "tasks/cancel"]
+	allowed(request(method, tool_of("github", "get")))
+	code(request(method, tool_of("gitlab", "get"))) == "outside-ceiling"
+	code(request(method, tool_of("files", "read"))) == "not-granted"
+}
+
+test_other_methods_of_tasks if code(request("tasks/result", tool_of("github", "get"))) == "method-not-allowed"
+
 test_name_outside_the_grammar[name] if {
 	some name in ["", "issues_ list", "issues_*", "issues_/x", "issues_é", "issues_:x"]
 	code(with_properties(call(name), {"toolScopes": ["github:*"]})) == "outside-ceiling"

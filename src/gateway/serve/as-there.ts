@@ -3,21 +3,22 @@ import { isMirrored } from '../../mcp/target.ts'
 import type { Call, Target } from '../call.ts'
 
 /** What a header of the request repeats of what it is about, as the upstream knows it. */
-export function nameHeaderThere({ message, target }: Call): string | undefined {
-  return isMirrored(message.named) ? nameThere(target) : undefined
+export function nameHeaderThere({ message, target, taskId }: Call): string | undefined {
+  return isMirrored(message.named) ? (taskId ?? nameThere(target)) : undefined
 }
 
 /**
  * The octets of the request: those that were decided on. Behind the door of all, what it is about has another name there, and a tool
- * server gets its own `requestState` back.
+ * server gets its own `requestState` and its own `taskId` back.
  */
 export function bodyThere(call: Call): Buffer {
   const edits = [...nameEdits(call), ...stateEdits(call)]
   return edits.length === 0 ? call.message.body : applyEdits(call.message.body, edits)
 }
 
-function nameEdits({ message, target, arrived }: Call): readonly Edit[] {
+function nameEdits({ message, target, arrived, taskId }: Call): readonly Edit[] {
   const { offsets, named } = message
+  if (taskId !== undefined) return targetEdits(offsets, { member: 'taskId', value: taskId })
   const value = nameThere(target)
   return arrived.door.kind === 'one' || named === undefined || value === undefined
     ? []

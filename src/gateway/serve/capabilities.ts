@@ -1,5 +1,6 @@
 import { isJsonObject } from '../../mcp/envelope.ts'
 import type { Era } from '../../mcp/message.ts'
+import { tasksExtension } from '../../mcp/task.ts'
 
 /** What is served here of what a server may offer, by era, with what else it may say of each: that it tells of changes. */
 const served: Readonly<Record<Era, Readonly<Record<string, readonly string[]>>>> = {
@@ -8,6 +9,7 @@ const served: Readonly<Record<Era, Readonly<Record<string, readonly string[]>>>>
     prompts: ['listChanged'],
     resources: ['listChanged', 'subscribe'],
     completions: [],
+    extensions: [tasksExtension],
   },
   legacy: {
     tools: ['listChanged'],
@@ -24,7 +26,9 @@ export function capabilitiesOf(offered: unknown, era: Era): object {
   return capabilities(era, (name, member) => {
     if (!Object.hasOwn(theirs, name)) return false
     const own = theirs[name]
-    return member === undefined || (isJsonObject(own) && own[member] === true)
+    if (member === undefined) return true
+    if (!isJsonObject(own)) return false
+    return name === 'extensions' ? isJsonObject(own[member]) : own[member] === true
   })
 }
 
@@ -33,7 +37,9 @@ export function capabilitiesOf(offered: unknown, era: Era): object {
  * one.
  */
 export function capabilitiesAcross(names: readonly string[]): object {
-  const known = Object.keys(served.modern).filter((name) => names.includes(name))
+  const known = Object.keys(served.modern).filter(
+    (name) => name !== 'extensions' && names.includes(name),
+  )
   return Object.fromEntries(known.map((name) => [name, {}]))
 }
 
@@ -47,12 +53,12 @@ function capabilities(
   isOffered: (name: string, member: string | undefined) => boolean,
 ): object {
   const named = Object.entries(served[era]).filter(([name]) => isOffered(name, undefined))
+  const all = named.map(([name, members]): readonly [string, object] => {
+    const said = name === 'extensions' ? {} : true
+    const offered = members.filter((member) => isOffered(name, member))
+    return [name, Object.fromEntries(offered.map((member) => [member, said]))]
+  })
   return Object.fromEntries(
-    named.map(([name, members]) => [
-      name,
-      Object.fromEntries(
-        members.filter((member) => isOffered(name, member)).map((member) => [member, true]),
-      ),
-    ]),
+    all.filter(([name, told]) => name !== 'extensions' || Object.keys(told).length > 0),
   )
 }

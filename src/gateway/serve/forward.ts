@@ -40,6 +40,7 @@ import {
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
 import { atItsDoor, inSession } from './in-session.ts'
 import { passInput } from './input-required.ts'
+import { passTask } from './pass-task.ts'
 import type { Parts } from './serve.ts'
 import { createEventPasser, type EventPasser } from './stream.ts'
 
@@ -252,7 +253,8 @@ function askedOf(
 
 /** The server itself says that its tool changes nothing, or nothing more the second time (MCP 2026-07-28 tools, annotations). */
 function isRepeatable({ call, definition }: Permit): boolean {
-  if (call.target.kind !== 'tool') return true
+  if (call.target.kind !== 'tool' || call.message.method === 'tasks/get') return true
+  if (call.taskId !== undefined) return false
   const { readOnlyHint, idempotentHint } = (definition?.annotations ?? {}) as ToolHints
   return readOnlyHint === true || idempotentHint === true
 }
@@ -282,13 +284,13 @@ function answer(
   }
   const verdict = judgeAnswer(crossing?.asked ?? message, body)
   if (verdict.kind === 'response') return tell(forwarding, head, { body, result: verdict.result })
-  if (verdict.kind === 'input required' && crossing === undefined) {
-    const input = { octets: body, result: verdict.result }
-    return whenThere(passInput(permit, parts, input), (told) =>
+  if ((verdict.kind === 'input required' || verdict.kind === 'task') && crossing === undefined) {
+    const pass = verdict.kind === 'task' ? passTask : passInput
+    return whenThere(pass(permit, parts, { octets: body, result: verdict.result }), (told) =>
       isRefused(told) ? told : tell(forwarding, head, { body: told, result: verdict.result }),
     )
   }
-  if (verdict.kind === 'input required') {
+  if (verdict.kind === 'input required' || verdict.kind === 'task') {
     return refuseAnswer(permit, parts.decisions, inputAcross)
   }
   if (verdict.kind === 'refuse' || verdict.kind === 'server request') {

@@ -29,17 +29,26 @@ export function passInput(
   parts: Parts,
   { octets, result }: InputRequired,
 ): Soon<Buffer | Refused> {
-  const members = membersOf(octets, result)
-  const requests = members?.get('inputRequests')
-  const asks = requests === undefined ? [] : [...(membersOf(octets, requests)?.values() ?? [])]
-  if (asks.length > asksMax) return badAnswer(`too much is asked at once, want=..${asksMax}`)
-  const state = members?.get('requestState')
-  return whenThere(permitAll(permit, parts, { octets, asks }), (refusal) => {
+  const state = membersOf(octets, result)?.get('requestState')
+  return whenThere(permitInput(permit, parts, { octets, result }), (refusal) => {
     if (refusal !== undefined || state === undefined) return refusal ?? octets
     const sealed = sealRetry(permit.call, octets.toString('utf8', state.start, state.end), parts)
     if (sealed === undefined) return badAnswer('requestState is too long')
     return applyEdits(octets, [{ ...state, text: JSON.stringify(sealed) }])
   })
+}
+
+/** Whether all that is asked in an answer may be asked: why not, if not. */
+export function permitInput(
+  permit: Permit,
+  parts: Parts,
+  { octets, result }: InputRequired,
+): Soon<Refused | undefined> {
+  const requests = membersOf(octets, result)?.get('inputRequests')
+  const asks = requests === undefined ? [] : [...(membersOf(octets, requests)?.values() ?? [])]
+  return asks.length > asksMax
+    ? badAnswer(`too much is asked at once, want=..${asksMax}`)
+    : permitAll(permit, parts, { octets, asks })
 }
 
 /** One that is refused is the end of it: the server would take what is left for all of it. */

@@ -14,6 +14,7 @@ import { passesAcross } from '../translate/notification.ts'
 import { inputAcross, type Crossing } from './crossing.ts'
 import type { Forwarding } from './forward.ts'
 import { passInput } from './input-required.ts'
+import { passTask } from './pass-task.ts'
 
 export interface EventPasser {
   push(chunk: Buffer): void
@@ -83,11 +84,12 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
       options.cancel()
     } else if (verdict.kind === 'response') {
       answer(crossing === undefined ? data : translateAnswer(data, verdict.result, crossing.told))
-    } else if (verdict.kind === 'input required') {
+    } else if (verdict.kind === 'input required' || verdict.kind === 'task') {
+      const pass = verdict.kind === 'task' ? passTask : passInput
       const input = { octets: data, result: verdict.result }
       answer(
         crossing === undefined
-          ? passInput(options.permit, options.parts, input)
+          ? pass(options.permit, options.parts, input)
           : refuseAnswer(options.permit, options.parts.decisions, inputAcross),
       )
     } else response.write(formatEvent(data))

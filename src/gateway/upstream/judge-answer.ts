@@ -4,6 +4,7 @@ import type { ListSpan, Recognizer } from '../../mcp/listed.ts'
 import { listFormOf } from '../../mcp/lists.ts'
 import type { Era } from '../../mcp/message.ts'
 import type { Span } from '../../mcp/levels.ts'
+import { isTask, tellsOfTask } from '../../mcp/task.ts'
 import { scanAnswer, type JsonObject, type Scanned } from '../../mcp/scan.ts'
 
 /** The request that an answer has to be to; a `RequestMessage` is one. */
@@ -35,6 +36,8 @@ export type AnswerVerdict =
     }
   /** The answer asks for input before there is another: `result` is where that stands. None of it is decided on yet. */
   | { readonly kind: 'input required'; readonly result: Span }
+  /** It tells of a task: `result` is where that stands. What it asks is not decided on yet, and its id is the upstream's. */
+  | { readonly kind: 'task'; readonly result: Span }
   | { readonly kind: 'notification'; readonly method: string; readonly params?: JsonObject }
   /** Not for this caller: left out. */
   | { readonly kind: 'drop' }
@@ -193,11 +196,29 @@ function isInputRequired({ era, method }: Asked, result: JsonObject): boolean {
   )
 }
 
+/** What a task has come to is what its call would have been answered, and judged as that. */
+function judgeTask(told: JsonObject, span: Span | undefined): AnswerVerdict {
+  if (span === undefined || !isTask(told)) return bad('it is no task')
+  const { result: given, error } = told as { readonly result?: unknown; readonly error?: unknown }
+  if (given !== undefined && !isJsonObject(given)) return bad('result of a task is no object')
+  if (namesAHandle(given)) return { kind: 'refuse', what: 'a result of a task or a subscription' }
+  if (isJsonObject(given) && askingMembers.some((member) => Object.hasOwn(given, member))) {
+    return { kind: 'refuse', what: 'a result that asks for input' }
+  }
+  const judged = error === undefined ? undefined : judgeError(error)
+  return judged === undefined || judged.kind === 'response'
+    ? { kind: 'task', result: span }
+    : judged
+}
+
 function judgeResult(asked: Asked, { value, offsets, list }: Scanned): AnswerVerdict {
   const { result } = value as { readonly result?: unknown }
   if (!isJsonObject(result)) return bad('result is no object')
   const type = result['resultType']
   if (namesAHandle(result)) return { kind: 'refuse', what: 'a result of a task or a subscription' }
+  if (asked.era === 'modern' && tellsOfTask(asked.method, result)) {
+    return judgeTask(result, offsets.result)
+  }
   if (isInputRequired(asked, result) && offsets.result !== undefined) {
     return { kind: 'input required', result: offsets.result }
   }

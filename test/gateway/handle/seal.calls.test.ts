@@ -8,7 +8,14 @@ import {
   type HandleKeySource,
 } from '../../../src/gateway/handle/keys.ts'
 import type { HandleKind } from '../../../src/gateway/handle/seal.ts'
-import { initializeParams, legacy, modern, openClient, whyOf } from '../world/client.ts'
+import {
+  initializeParams,
+  legacy,
+  metaOfTasks,
+  modern,
+  openClient,
+  whyOf,
+} from '../world/client.ts'
 import type { Reply, TestClient } from '../world/client.ts'
 import { openSession, openStream, response } from '../world/session.ts'
 import type { Wanted } from '../world/identities.ts'
@@ -41,6 +48,7 @@ interface Kind {
 }
 
 const stateUnknown = { status: 400, why: 'params.requestState is none of this call' }
+const taskUnknown = { status: 200, why: 'Unknown task' }
 const cursorUnknown = { status: 200, why: 'cursor is not known' }
 
 const nobodyAsked = { code: 0, message: 'nobody is told' }
@@ -124,6 +132,22 @@ const kinds: Readonly<Record<Exclude<HandleKind, 'approval'>, Kind>> = {
     elsewhere: { status: 400, why: 'session is of another door or version' },
     again: { status: 202, why: nobodyAsked.message },
   },
+  task: {
+    async take(agent) {
+      const { body, headers } = modern('tools/call', { name: 'big', _meta: metaOfTasks })
+      const reply = await agent.post('/mcp/files', body, headers)
+      return String(reply.json.result?.['taskId'])
+    },
+    use(agent, taskId, where) {
+      const { body, headers } = modern('tasks/get', { taskId })
+      return agent.post(where === 'elsewhere' ? '/mcp/web' : '/mcp/files', body, headers)
+    },
+    worked: ({ json }) => json.result?.['status'] === 'working',
+    unknown: taskUnknown,
+    foreign: taskUnknown,
+    elsewhere: taskUnknown,
+    again: 'works',
+  },
 }
 
 /** How many answers the server has. */
@@ -142,9 +166,18 @@ const answers: Answer = (message, response, request) => {
     response.write(`data: ${JSON.stringify(asked)}\n\n`)
     return
   }
-  const { cursor, requestState } = (message.params ?? {}) as {
+  const { cursor, requestState, name, taskId } = (message.params ?? {}) as {
     readonly cursor?: unknown
     readonly requestState?: unknown
+    readonly name?: unknown
+    readonly taskId?: unknown
+  }
+  if (name === 'big' || taskId === 'task-1') {
+    const type = message.method === 'tasks/get' ? 'complete' : 'task'
+    const result = `{"resultType":"${type}","taskId":"task-1","status":"working"}`
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.end(`{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":${result}}`)
+    return
   }
   if (message.method === 'tools/call' && requestState !== 'its own') {
     const result = '{"resultType":"input_required","requestState":"its own"}'

@@ -128,7 +128,7 @@ const verdicts: readonly (readonly [Asked, string, string])[] = [
   [call, '{"jsonrpc":"2.0","method":7}', 'bad: it is no message'],
   [call, '{"jsonrpc":"2.0","method":"notifications/x","params":[]}', 'bad: params is no object'],
   [call, result('"resultType":"input_required"'), incomplete],
-  [call, result('"resultType":"task"'), incomplete],
+  [call, result('"resultType":"task"'), 'bad: it is no task'],
   [call, result('"resultType":null'), incomplete],
   [legacyList, result('"resultType":"input_required"'), incomplete],
   [call, result(`${complete},"inputRequests":{}`), asks],

@@ -142,15 +142,23 @@ export const modernMeta = {
   'io.modelcontextprotocol/clientCapabilities': {},
 }
 
+/** The same, of a client that knows tasks. */
+export const metaOfTasks: Readonly<Record<string, unknown>> = {
+  ...modernMeta,
+  'io.modelcontextprotocol/clientCapabilities': {
+    extensions: { 'io.modelcontextprotocol/tasks': {} },
+  },
+}
+
 /** A modern request and the headers that mirror it. */
 export function modern(
   method: string,
   params: Record<string, unknown> = {},
   id: string | number = 1,
 ): { readonly body: string; readonly headers: Record<string, string> } {
-  const name = params['name'] ?? params['uri']
+  const name = params['name'] ?? params['uri'] ?? params['taskId']
   return {
-    body: JSON.stringify({ jsonrpc: '2.0', id, method, params: { ...params, _meta: modernMeta } }),
+    body: JSON.stringify({ jsonrpc: '2.0', id, method, params: { _meta: modernMeta, ...params } }),
     headers: {
       'mcp-protocol-version': '2026-07-28',
       'mcp-method': method,

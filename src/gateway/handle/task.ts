@@ -1,0 +1,38 @@
+import type { Seal } from './seal.ts'
+
+/** A task of a tool server, and the call that it came of: whoever holds it holds no more than that tool. */
+export interface TaskOf {
+  readonly door: string
+  readonly server: string
+  /** SPIFFE ID of the tool server that gave it. */
+  readonly spiffeId: string
+  readonly tool: string
+  /** As that server knows it. */
+  readonly taskId: string
+}
+
+/** Of what the server gave. */
+const taskIdCharactersMax = 512
+
+/** What is shown of it at most: a header repeats it. */
+export const sealedTaskCharactersMax = 4096
+
+/** What the caller is given in its place; undefined: it is too long. */
+export function sealTask(seal: Seal, owner: string, task: TaskOf): string | undefined {
+  if (task.taskId.length > taskIdCharactersMax) return undefined
+  const sealed = seal.seal({ kind: 'task', owner }, task)
+  return sealed.length > sealedTaskCharactersMax ? undefined : sealed
+}
+
+/** The task that somebody shows at a door; or why it is none of theirs. */
+export function openTask(
+  seal: Seal,
+  { owner, door }: { readonly owner: string; readonly door: string },
+  shown: string,
+): TaskOf | { readonly why: string } {
+  const opened = seal.open({ kind: 'task', owner }, shown)
+  if (opened === undefined) return { why: 'it was not sealed here' }
+  if ('ownedBy' in opened) return { why: `it is of ${opened.ownedBy}` }
+  const task = opened.value as TaskOf
+  return task.door === door ? task : { why: 'it is of another door' }
+}

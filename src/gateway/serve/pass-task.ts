@@ -1,0 +1,42 @@
+import { parseSpan } from '../../mcp/answer.ts'
+import { applyEdits } from '../../mcp/edits.ts'
+import { membersOf } from '../../mcp/spans.ts'
+import type { Permit } from '../permit/authorize.ts'
+import { knowsTasks, sealTaskOf } from '../permit/task.ts'
+import type { Refused } from '../refusal.ts'
+import { whenThere, type Soon } from '../soon.ts'
+import { fault, refuseAnswer } from './fault.ts'
+import { permitInput, type InputRequired } from './input-required.ts'
+import type { Parts } from './serve.ts'
+
+/**
+ * What the caller is told of a task, as its server writes it but for the id: that is sealed for the caller, because to the server all
+ * callers are the gateway. What the task asks of the caller is decided on as what a call asks.
+ */
+export function passTask(
+  permit: Permit,
+  parts: Parts,
+  answer: InputRequired,
+): Soon<Buffer | Refused> {
+  const { call } = permit
+  const { octets, result } = answer
+  const span = membersOf(octets, result)?.get('taskId')
+  const taskId = span === undefined ? undefined : parseSpan(octets, span)
+  if (span === undefined || typeof taskId !== 'string') return bad('a task has no id')
+  const isNew = call.taskId === undefined
+  if (isNew && !knowsTasks(call)) {
+    return refuseAnswer(permit, parts.decisions, 'a task that was not asked for')
+  }
+  if (!isNew && call.taskId !== taskId) return bad('it is another task')
+  // Asked for by the text that the caller has, it is told under that.
+  const sealed = isNew ? sealTaskOf(call, taskId, parts.seal) : call.message.name
+  if (sealed === undefined) return bad('taskId is too long')
+  return whenThere(
+    permitInput(permit, parts, answer),
+    (refusal) => refusal ?? applyEdits(octets, [{ ...span, text: JSON.stringify(sealed) }]),
+  )
+}
+
+function bad(detail: string): Refused {
+  return fault({ failed: 'bad answer', detail })
+}
