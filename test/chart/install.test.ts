@@ -194,7 +194,9 @@ test('a custom resource that no release owns is refused, and the commands that a
 /** As a chart of before would have made it: no printer columns, no revision. */
 async function olderRevocations(): Promise<object> {
   const rendering = parseRendering(await renderChart('-f', defaultValuesFile))
-  const definition = rendering.find(({ kind }) => kind === 'CustomResourceDefinition')
+  const definition = rendering.find(
+    ({ metadata }) => metadata.name === 'revocations.countersign.dev',
+  )
   assert.ok(definition)
   const { additionalPrinterColumns: _, ...older } = definition['spec'].versions[0]
   return {
