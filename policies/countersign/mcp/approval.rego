@@ -10,8 +10,9 @@ package countersign.mcp
 #   - data.approvals: schema.mcp.approvals
 approval_obligations := [obligation |
 	is_tool_call
-	some name in sort(object.keys(data.approvals))
-	rule := data.approvals[name]
+	rules := rules_of(data.approvals)
+	some name in sort(object.keys(rules))
+	rule := rules[name]
 	not spared(rule)
 	properties := object.remove(rule, {"where", "approvers"})
 	obligation := {"id": name, "type": "approval", "properties": properties}

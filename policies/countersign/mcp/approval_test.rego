@@ -35,6 +35,11 @@ test_a_call_of_several_rules_is_held_out_by_each if {
 	[obligation[0] | some obligation in wanted(call("get"), both)] == ["a", "b"]
 }
 
+test_what_is_no_rule_is_not_passed_over[name] if {
+	some name, given in {"a rule that is a text": {"x": "get"}, "rules that are a list": [{"seconds": 60, "approvers": []}]}
+	[properties | some [_, "approval", properties] in wanted(call("get"), given)] == [{}]
+}
+
 test_other_calls_are_not_held_out if wanted(call("issues_list"), {"x": {"seconds": 60, "where": {"tool": ["get"]}}}) == []
 
 test_lists_and_prompts_are_not_held_out if {

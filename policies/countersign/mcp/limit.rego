@@ -11,12 +11,29 @@ package countersign.mcp
 #   - input: schema.mcp.decision
 #   - data.limits: schema.mcp.limits
 limit_obligations := [obligation |
-	some name in sort(object.keys(data.limits))
-	limit := data.limits[name]
+	limits := rules_of(data.limits)
+	some name in sort(object.keys(limits))
+	limit := limits[name]
 	not spared(limit)
 	some type in limit_types(limit)
 	obligation := {"id": name, "type": type, "properties": object.remove(limit, aside[type])}
 ]
+
+# METADATA
+# title: Rules of
+# description: >-
+#   The rules of a document by their names. What is no object says nothing of whom it spares, and nothing that the gateway could carry
+#   out: it stands in the way of every call, and is not passed over.
+rules_of(document) := {name: rule |
+	some name, given in document
+	rule := object_of(given)
+} if {
+	is_object(document)
+} else := {"unreadable": {}}
+
+object_of(value) := value if {
+	is_object(value)
+} else := {}
 
 # METADATA
 # title: Aside

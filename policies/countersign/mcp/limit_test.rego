@@ -40,6 +40,17 @@ test_a_limit_that_says_nothing_is_given_on[name] if {
 	[obligation | some obligation in obligations(call("get"), {"odd": limit}); obligation.type == "rate-limit"] != []
 }
 
+test_what_is_no_limit_is_not_passed_over[name] if {
+	some name, limits in {
+		"a limit that is a list": {"l": []},
+		"a limit that is a number": {"l": 3},
+		"a limit that is null": {"l": null},
+		"limits that are a list": [{"per": ["tenant"], "calls": 1, "seconds": 1}],
+		"limits that are null": null,
+	}
+	[obligation.properties | some obligation in obligations(call("get"), limits)] == [{}]
+}
+
 test_where_fits[name] if {
 	some name, where in {
 		"nothing": {},
