@@ -137,6 +137,12 @@ export const decideMutations: readonly Mutation[] = [
     edits: [['(await store.remove(kept)) && counts', 'counts']],
   },
   {
+    claim: 'gateway.approval-used-once',
+    without: 'the very object that it was given on',
+    file: approvals,
+    edits: [['if (verdict !== undefined && uid !== version.uid) return undefined', '']],
+  },
+  {
     claim: 'gateway.approval-bound',
     without: 'the look for a revocation of the approver',
     file: 'src/gateway/permit/hold-out.ts',

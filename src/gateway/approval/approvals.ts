@@ -97,20 +97,29 @@ function isMeant({ request }: Approval, wanted: Wanted): boolean {
   )
 }
 
+interface Sealed extends Pick<Approval, 'request' | 'verdict'> {
+  /** The very object that the verdict was given on: one that is used and written once more is another one. */
+  readonly uid: string | undefined
+}
+
 /** What is kept, in the clear and sealed under its own name. */
 function createSealing(handles: Seal): {
   readonly open: (kept: KeptApproval) => Approval | undefined
-  readonly seal: (name: string, request: ApprovalRequest, verdict?: Verdict) => string
+  readonly ask: (name: string, request: ApprovalRequest) => string
+  readonly decide: (kept: KeptApproval, request: ApprovalRequest, verdict: Verdict) => string
 } {
+  const seal = (name: string, value: Sealed): string =>
+    handles.seal({ kind: 'approval', owner: name }, value)
   return {
-    open({ name, sealed }) {
+    open({ name, sealed, version }) {
       const opened = handles.open({ kind: 'approval', owner: name }, sealed)
       if (opened === undefined || !('value' in opened)) return undefined
-      const { request, verdict } = opened.value as Pick<Approval, 'request' | 'verdict'>
+      const { request, verdict, uid } = opened.value as Sealed
+      if (verdict !== undefined && uid !== version.uid) return undefined
       return { ticket: formatTicket(name, request.nonce), request, verdict }
     },
-    seal: (name, request, verdict) =>
-      handles.seal({ kind: 'approval', owner: name }, { request, verdict }),
+    ask: (name, request) => seal(name, { request, verdict: undefined, uid: undefined }),
+    decide: ({ name, version: { uid } }, request, verdict) => seal(name, { request, verdict, uid }),
   }
 }
 
@@ -133,7 +142,7 @@ function createTidy({ store, now }: ApprovalsOptions): () => Promise<void> {
  */
 export function createApprovals(options: ApprovalsOptions): Approvals {
   const { store, now } = options
-  const { open, seal } = createSealing(options.seal)
+  const { open, ask, decide } = createSealing(options.seal)
   const room = createWindows({ ...options, windowsMax: waitingMax })
   const tidy = createTidy(options)
 
@@ -148,7 +157,7 @@ export function createApprovals(options: ApprovalsOptions): Approvals {
     if ('full' in place) return { state: 'full', full: place.full }
     const deadline = now() + seconds * 1000
     const whole = { ...request, nonce: newNonce(), askedAt: now(), deadline }
-    const kept = { name, sealed: seal(name, whole), deadline: new Date(deadline).toISOString() }
+    const kept = { name, sealed: ask(name, whole), deadline: new Date(deadline).toISOString() }
     if (!(await store.create(kept))) return undefined
     const approval = { ticket: formatTicket(name, whole.nonce), request: whole, verdict: undefined }
     return { state: 'waiting', approval }
@@ -191,7 +200,7 @@ export function createApprovals(options: ApprovalsOptions): Approvals {
       return isThis && approval.verdict === undefined ? { approval, kept } : undefined
     },
     decide: ({ approval, kept }, verdict) =>
-      store.replace(kept, seal(kept.name, approval.request, verdict)),
+      store.replace(kept, decide(kept, approval.request, verdict)),
     async waiting() {
       const all = (await store.list()).map(open)
       return all.filter(

@@ -299,6 +299,22 @@ test('a second use waits anew, and so do all but one of those who use it at a ti
   assert.match(whyOf(await ask(held.person, 'approve', ticket)) ?? '', /^no such ticket waits/)
 })
 
+test('what was used and is written once more is not used once more, in its place or in that of another', async () => {
+  requirement('gateway.approval-used-once')
+  await using held = await openHeld()
+  await approved(held)
+  const [used] = held.store.kept.values()
+  assert.ok(used !== undefined)
+  assert.equal((await call(held.agent)).json.error, undefined)
+  assert.equal(await held.store.create(used), true)
+  ticketOf(await call(held.agent))
+  const [waits] = held.store.kept.values()
+  assert.ok(waits !== undefined)
+  held.store.kept.set(used.name, { ...waits, sealed: used.sealed })
+  ticketOf(await call(held.agent))
+  assert.equal(held.deleted(), 1)
+})
+
 test('a tool that is another one since is not called', async () => {
   requirement('gateway.approval-bound')
   let tools = toolTexts
