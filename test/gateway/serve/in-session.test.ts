@@ -157,11 +157,11 @@ test('a notification in a session that is lost is taken: the next request says t
 
 test('an upstream that was away when a session was opened is in it as soon as it is there', async () => {
   const web = forgetful('web')
+  let shift = 0
   await using world = await openWorld({
     answers: { files: answerBoth({ name: 'files' }), web: web.answer },
     now: () => Date.now() + shift,
   })
-  let shift = 0
   const agent = await world.agent()
   web.down = true
   const session = await openAt('/mcp', agent)
