@@ -342,6 +342,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a tool server asks its caller only for what the client has declared, within its ceiling and where policy lets that server ask it; pages are https, of a host that every reader finds',
     source: 'MCP 2026-07-28 multi round-trip requests, elicitation (phishing)',
   },
+  'gateway.results-limited': {
+    claim:
+      'a result is told only as large as its grant lets it be, and, where the grant says so, only with resources that its caller may read',
+    source: 'docs/AUTHORIZATION.md, obligations of the default policy',
+  },
   'gateway.retries-bound': {
     claim:
       'a call that goes on with input is decided on anew, and the state of its tool server comes back only from the caller, by the door and in the call that it was given for, within an hour',

@@ -89,6 +89,24 @@ export const upstreamMutations: readonly Mutation[] = [
     edits: [['refusal ?? permitAll(permit, parts, { octets, asks: rest })', 'refusal ?? rest[-1]']],
   },
   {
+    claim: 'gateway.results-limited',
+    without: 'the size that a grant lets a result have',
+    file: 'src/gateway/permit/result.ts',
+    edits: never('span.end - span.start > octetsMax'),
+  },
+  {
+    claim: 'gateway.results-limited',
+    without: 'the look at what a result embeds or links to',
+    file: 'src/gateway/permit/result.ts',
+    edits: [['if (!readableOnly) return', 'if (readableOnly || !readableOnly) return']],
+  },
+  {
+    claim: 'gateway.results-limited',
+    without: 'names in another case',
+    file: 'src/gateway/permit/result.ts',
+    edits: [["looksLike(name) !== 'uri'", "name !== 'uri'"]],
+  },
+  {
     claim: 'gateway.retries-bound',
     without: 'the seal on what a tool server wants back',
     file: 'src/gateway/serve/input-required.ts',

@@ -117,7 +117,7 @@ subject_conditions(server, tool) := most_specific(subject_grants[server], tool)
 # description: Conditions that say something else than these rules understand give nothing.
 well_formed(conditions) if {
 	is_object(conditions)
-	object.keys(conditions) - {"arguments", "asks"} == set()
+	object.keys(conditions) - {"arguments", "asks", "result"} == set()
 	allowed := object.get(conditions, "arguments", {})
 	is_object(allowed)
 	every values in allowed {

@@ -15,6 +15,7 @@ import {
   untranslatable,
 } from './definition.ts'
 import type { CarryOut } from './carry-out.ts'
+import { noDuties, type PermitDuties } from './obligations.ts'
 import type { Decided, Decisions } from './policy.ts'
 
 declare const authorized: unique symbol
@@ -27,6 +28,8 @@ export interface Permit {
   readonly definition: Definition | undefined
   /** Undefined for a notification: it belongs to a session or a request that had a decision. */
   readonly decisionId: string | undefined
+  /** What it stands under. */
+  readonly duties: PermitDuties
 }
 
 export interface AuthorizeOptions {
@@ -62,7 +65,7 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
     )
   }
   function decide(call: Call, definition: Definition | undefined): Soon<Permit | Refused> {
-    if (call.message.kind === 'notification') return permit(call, definition, undefined)
+    if (call.message.kind === 'notification') return permit(call, definition, undefined, noDuties)
     return whenThere(decisions.decide({ call, definition }), (decided) =>
       oblige(call, definition, decided),
     )
@@ -73,10 +76,9 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
     decided: Decided | Refused,
   ): Soon<Permit | Refused> {
     if (isRefused(decided)) return decided
-    if (decided.obligations.length === 0) return permit(call, definition, decided.id)
-    return whenThere(
-      carryOut({ call, definition }, decided),
-      (refusal) => refusal ?? permit(call, definition, decided.id),
+    if (decided.obligations.length === 0) return permit(call, definition, decided.id, noDuties)
+    return whenThere(carryOut({ call, definition }, decided), (duties) =>
+      isRefused(duties) ? duties : permit(call, definition, decided.id, duties),
     )
   }
 
@@ -96,10 +98,12 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
   }
 }
 
+// oxlint-disable-next-line max-params -- what a permit is
 function permit(
   call: Call,
   definition: Definition | undefined,
   decisionId: string | undefined,
+  duties: PermitDuties,
 ): Permit {
-  return { call, definition, decisionId } as Permit
+  return { call, definition, decisionId, duties } as Permit
 }

@@ -4,12 +4,12 @@ import type { Call } from '../call.ts'
 import { limitReached, noRoom, type Refused } from '../refusal.ts'
 import type { CallLimits, Exceeded } from './call-limits.ts'
 import type { HoldOut } from './hold-out.ts'
-import { dutiesOf, obligationUnknown, type Duties } from './obligations.ts'
+import { dutiesOf, obligationUnknown, type Duties, type PermitDuties } from './obligations.ts'
 import type { Decided, Decisions, Question } from './policy.ts'
 import type { Soon } from '../soon.ts'
 
-/** Carries out what a permit stands under; undefined: all of it is, else the permit is none. */
-export type CarryOut = (question: CallQuestion, decided: Decided) => Soon<Refused | undefined>
+/** Carries out what a permit stands under before its call; else the permit is none. What is due after the call is in what it gives. */
+export type CarryOut = (question: CallQuestion, decided: Decided) => Soon<PermitDuties | Refused>
 
 interface CallQuestion extends Question {
   readonly call: Call
@@ -34,13 +34,15 @@ export function createCarryOut(options: CarryOutOptions): CarryOut {
       return decisions.refuse(question, 'obligations', reason)
     }
     const { approval } = duties
-    if (approval === undefined) return limit(question, duties)
+    if (approval === undefined) return limit(question, duties) ?? duties
     if (holdOut === undefined) {
       log.warn({ decision: decided.id, type: 'approval' }, 'obligation cannot be met')
       return decisions.refuse(question, 'obligations', obligationUnknown)
     }
     // Counted first: who asks again and again is as limited as who calls.
-    return limit(question, duties) ?? holdOut(question, approval)
+    const limited = limit(question, duties)
+    if (limited !== undefined) return limited
+    return holdOut(question, approval).then((refusal) => refusal ?? duties)
   }
 
   function limit(question: CallQuestion, duties: Duties): Refused | undefined {

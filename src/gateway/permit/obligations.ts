@@ -26,11 +26,30 @@ export interface ApprovalDuty {
   readonly seconds: number
 }
 
-/** What a permit stands under, as far as it is known how to carry it out. */
+/** What is due before a call. */
 export interface Duties {
   readonly rates: readonly RateLimit[]
   readonly concurrencies: readonly ConcurrencyLimit[]
   readonly approval?: ApprovalDuty | undefined
+}
+
+/** What a permit stands under, as far as it is known how to carry it out: some of it is due when there is a result. */
+export interface PermitDuties extends Duties {
+  readonly results: ResultLimits
+}
+
+/** What a call may bring back. */
+export interface ResultLimits {
+  readonly octetsMax: number
+  /** Of resources, embedded or linked, only such as the caller may read. */
+  readonly readableOnly: boolean
+}
+
+/** What most permits stand under. */
+export const noDuties: PermitDuties = {
+  rates: [],
+  concurrencies: [],
+  results: { octetsMax: Number.POSITIVE_INFINITY, readableOnly: false },
 }
 
 /** The first obligation that nobody here can carry out (AuthZEN obligations profile: the permit is none then). */
@@ -38,10 +57,10 @@ export interface Unmet {
   readonly unmet: { readonly type: string; readonly reason: Reason }
 }
 
-const read = new WeakMap<readonly Obligation[], Duties | Unmet>()
+const read = new WeakMap<readonly Obligation[], PermitDuties | Unmet>()
 
 /** What is to be done for a permit. Decisions that come again are one value, which is read once. */
-export function dutiesOf({ obligations }: Decision): Duties | Unmet {
+export function dutiesOf({ obligations }: Decision): PermitDuties | Unmet {
   const known = read.get(obligations)
   if (known !== undefined) return known
   const duties = readDuties(obligations)
@@ -49,10 +68,11 @@ export function dutiesOf({ obligations }: Decision): Duties | Unmet {
   return duties
 }
 
-function readDuties(obligations: readonly Obligation[]): Duties | Unmet {
+function readDuties(obligations: readonly Obligation[]): PermitDuties | Unmet {
   const rates: RateLimit[] = []
   const concurrencies: ConcurrencyLimit[] = []
   let approval: ApprovalDuty | undefined
+  let { results } = noDuties
   for (const { id, type, properties } of obligations) {
     if (type === 'rate-limit') {
       const rate = readRate(properties)
@@ -67,9 +87,14 @@ function readDuties(obligations: readonly Obligation[]): Duties | Unmet {
       if (seconds === undefined || !isName(id)) return unmet(type, obligationInvalid)
       const { rules = [], seconds: most = seconds } = approval ?? {}
       approval = { rules: [...rules, id], seconds: Math.min(most, seconds) }
+    } else if (type === 'result-octets' || type === 'result-resources') {
+      const narrowed = readResult(type, properties, results)
+      if (narrowed === undefined) return unmet(type, obligationInvalid)
+      results = narrowed
     } else return unmet(type, obligationUnknown)
   }
-  return approval === undefined ? { rates, concurrencies } : { rates, concurrencies, approval }
+  const duties = { rates, concurrencies, results }
+  return approval === undefined ? duties : { ...duties, approval }
 }
 
 function unmet(type: string, reason: Reason): Unmet {
@@ -92,6 +117,21 @@ function readConcurrency(properties: Properties): Omit<ConcurrencyLimit, 'id'> |
 
 function readApproval({ seconds, ...more }: Properties): number | undefined {
   return hasNone(more) && isCount(seconds, secondsMax) ? seconds : undefined
+}
+
+/** Of several limits the narrowest counts. */
+function readResult(
+  type: 'result-octets' | 'result-resources',
+  { value, ...more }: Properties,
+  { octetsMax, readableOnly }: ResultLimits,
+): ResultLimits | undefined {
+  if (!hasNone(more)) return undefined
+  if (type === 'result-resources') {
+    return value === 'readable' ? { octetsMax, readableOnly: true } : undefined
+  }
+  return isCount(value, Number.MAX_SAFE_INTEGER)
+    ? { octetsMax: Math.min(octetsMax, value), readableOnly }
+    : undefined
 }
 
 /** A window is counted in memory: a longer one would mostly tell how long a process has lived. */

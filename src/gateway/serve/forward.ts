@@ -41,6 +41,7 @@ import { fault, refuseAnswer, sessionOver } from './fault.ts'
 import { atItsDoor, inSession } from './in-session.ts'
 import { passInput } from './input-required.ts'
 import { passTask } from './pass-task.ts'
+import { passResult } from './result.ts'
 import type { Parts } from './serve.ts'
 import { createEventPasser, type EventPasser } from './stream.ts'
 
@@ -283,12 +284,14 @@ function answer(
     return fault({ failed: 'bad answer', detail: 'answer has no body' })
   }
   const verdict = judgeAnswer(crossing?.asked ?? message, body)
-  if (verdict.kind === 'response') return tell(forwarding, head, { body, result: verdict.result })
+  if (verdict.kind === 'response') {
+    const given = { octets: body, result: verdict.result }
+    return tellSoon(forwarding, { head, ...given }, passResult(permit, parts, given))
+  }
   if ((verdict.kind === 'input required' || verdict.kind === 'task') && crossing === undefined) {
     const pass = verdict.kind === 'task' ? passTask : passInput
-    return whenThere(pass(permit, parts, { octets: body, result: verdict.result }), (told) =>
-      isRefused(told) ? told : tell(forwarding, head, { body: told, result: verdict.result }),
-    )
+    const given = { octets: body, result: verdict.result }
+    return tellSoon(forwarding, { head, ...given }, pass(permit, parts, given))
   }
   if (verdict.kind === 'input required' || verdict.kind === 'task') {
     return refuseAnswer(permit, parts.decisions, inputAcross)
@@ -298,6 +301,22 @@ function answer(
   }
   const detail = verdict.kind === 'bad' ? verdict.detail : 'answer is no response'
   return fault({ failed: 'bad answer', detail })
+}
+
+interface Told {
+  readonly head: AnswerHead
+  /** Of the answer as the upstream has given it; undefined for an error. */
+  readonly result: Span | undefined
+}
+
+function tellSoon(
+  forwarding: Forwarding,
+  { head, result }: Told,
+  soon: Soon<Buffer | Refused>,
+): Soon<Refused | undefined> {
+  return whenThere(soon, (told) =>
+    isRefused(told) ? told : tell(forwarding, head, { body: told, result }),
+  )
 }
 
 function tell(

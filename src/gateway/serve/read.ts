@@ -18,6 +18,7 @@ import { askAnswer, retell, statusToTell, type ReadAnswer } from './ask.ts'
 import { fault, refuseAnswer } from './fault.ts'
 import { atItsDoor, inSession } from './in-session.ts'
 import { passInput } from './input-required.ts'
+import { passResult } from './result.ts'
 import type { Parts } from './serve.ts'
 
 /**
@@ -45,6 +46,9 @@ export async function read(
     replyBody(reply, answer.octets, { status: statusToTell(answer, message) })
     return undefined
   }
+  const { octets, resultSpan: result } = answer
+  const passed = await passResult(permit, parts, { octets, result })
+  if (isRefused(passed)) return passed
   const contents = await contentsOf(answer, call, parts)
   const over = whyOver(call)
   if (over !== undefined) return over

@@ -15,6 +15,7 @@ import { inputAcross, type Crossing } from './crossing.ts'
 import type { Forwarding } from './forward.ts'
 import { passInput } from './input-required.ts'
 import { passTask } from './pass-task.ts'
+import { passResult } from './result.ts'
 
 export interface EventPasser {
   push(chunk: Buffer): void
@@ -83,7 +84,14 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
       refuse(refusal)
       options.cancel()
     } else if (verdict.kind === 'response') {
-      answer(crossing === undefined ? data : translateAnswer(data, verdict.result, crossing.told))
+      const given = { octets: data, result: verdict.result }
+      answer(
+        whenThere(passResult(options.permit, options.parts, given), (told) =>
+          crossing === undefined || isRefused(told)
+            ? told
+            : translateAnswer(told, verdict.result, crossing.told),
+        ),
+      )
     } else if (verdict.kind === 'input required' || verdict.kind === 'task') {
       const pass = verdict.kind === 'task' ? passTask : passInput
       const input = { octets: data, result: verdict.result }

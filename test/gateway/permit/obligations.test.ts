@@ -19,6 +19,19 @@ test('limits are read as they are', () => {
   assert.deepEqual(read(rate, few), {
     rates: [{ id: 'slow', per: ['identity'], calls: 3, seconds: 60 }],
     concurrencies: [{ id: 'few', per: ['tool'], concurrent: 2 }],
+    results: { octetsMax: Infinity, readableOnly: false },
+  })
+})
+
+const octets = { id: 'octetsMax', type: 'result-octets', properties: { value: 100 } }
+const readable = { id: 'resources', type: 'result-resources', properties: { value: 'readable' } }
+
+test('of several limits of a result the narrowest counts', () => {
+  const less = { ...octets, properties: { value: 10 } }
+  assert.deepEqual(read(octets, less, readable), {
+    rates: [],
+    concurrencies: [],
+    results: { octetsMax: 10, readableOnly: true },
   })
 })
 
@@ -45,6 +58,21 @@ const unmet: Readonly<Record<string, readonly [Obligation, string]>> = {
     { ...few, properties: { per: ['tool'], concurrent: 1, seconds: 1 } },
     'obligation-invalid',
   ],
+  'of a result of no octets': [{ ...octets, properties: { value: 0 } }, 'obligation-invalid'],
+  'of a result of octets as text': [
+    { ...octets, properties: { value: '9' } },
+    'obligation-invalid',
+  ],
+  'of a result without a number': [{ ...octets, properties: {} }, 'obligation-invalid'],
+  'of a result, with a member that nobody knows': [
+    { ...octets, properties: { value: 9, unit: 'KiB' } },
+    'obligation-invalid',
+  ],
+  'of resources that are not readable': [
+    { ...readable, properties: { value: 'any' } },
+    'obligation-invalid',
+  ],
+  'of a result of another kind': [{ ...octets, type: 'result-unknown' }, 'obligation-unknown'],
   'with a name that is none': [{ ...few, id: 'a "b"' }, 'obligation-invalid'],
 }
 

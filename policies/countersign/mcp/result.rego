@@ -1,0 +1,65 @@
+# What a permitted call may bring back: obligations of the permit, from the grant that gives it.
+package countersign.mcp
+
+# METADATA
+# title: Methods with limits of results
+# description: Those whose results grants can speak of.
+methods_with_results := {"prompts/get", "resources/read", "tools/call"}
+
+# METADATA
+# title: Permitting grants
+# description: The grants that give the call by themselves, the subject's after the tenant's.
+# schemas:
+#   - input: schema.mcp.decision
+permitting_grants := [given |
+	some given in held(input.resource.properties.server)
+	permits(given)
+]
+
+# METADATA
+# title: Permits
+# description: The grants of one holder give this call.
+# scope: document
+# schemas:
+#   - input: schema.mcp.decision
+permits(given) if meets(conditions_in(given, input.resource))
+
+permits(given) if {
+	input.resource.type == "resource"
+	resource_granted(given.resources, input.resource)
+}
+
+# METADATA
+# title: Limits of the result
+# description: Those of the last grant that gives the call. What is said of the tool or the prompt counts in place of what is said of the server.
+# schemas:
+#   - input: schema.mcp.decision
+result_limits := result_in(permitting_grants[count(permitting_grants) - 1], input.resource) if {
+	input.action.name in methods_with_results
+}
+
+# METADATA
+# title: Result of a grant
+# description: What it says of results.
+result_in(given, resource) := limits if {
+	limits := conditions_in(given, resource).result
+} else := given.result
+
+# METADATA
+# title: Types of obligations of results
+# description: By the member of a grant. One that is not known is given on, and nobody can meet it.
+result_types := {"octetsMax": "result-octets", "resources": "result-resources"}
+
+# METADATA
+# title: Obligations of the result
+# description: One for each member, and one that nobody can meet where there are no members to be read.
+# schemas:
+#   - input: schema.mcp.decision
+default result_obligations := []
+
+result_obligations := [{"id": member, "type": type, "properties": {"value": value}} |
+	some member, value in result_limits
+	type := object.get(result_types, member, "result-unknown")
+] if is_object(result_limits)
+
+else := [{"id": "result", "type": "result-unknown", "properties": {}}] if not is_object(result_limits)

@@ -1,0 +1,65 @@
+package countersign.mcp_test
+
+import data.countersign.mcp
+
+# requirement: gateway.results-limited
+result_grants := {
+	"tenants": {"acme": {"github": {
+		"tools": {
+			"get": {},
+			"delete": {},
+			"issues_close": {"arguments": {"repository": ["a"]}, "result": {"octetsMax": 10}},
+		},
+		"prefixes": {"issues_": {"result": {"resources": "readable"}}},
+		"prompts": {"names": {"review": {}, "short": {"result": {"octetsMax": 20}}}},
+		"resources": {"uris": {"repo://a/readme": {}}},
+		"result": {"octetsMax": 1000, "resources": "readable"},
+	}}},
+	"subjects": {},
+}
+
+octets(value) := {"id": "octetsMax", "type": "result-octets", "properties": {"value": value}}
+
+readable := {"id": "resources", "type": "result-resources", "properties": {"value": "readable"}}
+
+obliged(input_document, given) := decision.obligations if {
+	decision := mcp.decision with input as input_document with data.grants as given with data.limits as {}
+	decision.allow
+}
+
+test_result_limited[name] if {
+	some name, expected in {
+		"by the server": [call("get"), [octets(1000), readable]],
+		"by the tool": [call_with("issues_close", {"repository": "a"}), [octets(10)]],
+		"by the prefix": [call("issues_list"), [readable]],
+		"of a prompt by the server": [get("review"), [octets(1000), readable]],
+		"of a prompt": [get("short"), [octets(20)]],
+		"of a resource": [read("repo://a/readme"), [octets(1000), readable]],
+		"not of a completion": [complete(prompt("review")), []],
+		"not of a list": [request("tools/list", server("github")), []],
+	}
+	obliged(expected[0], result_grants) == expected[1]
+}
+
+test_no_limits_without_a_word if obliged(call("get"), grants) == []
+
+test_the_subject_counts_where_it_gives_the_call_itself if {
+	own := {"subjects": {subject.id: {"github": {"tools": {"get": {"result": {"octetsMax": 5}}}}}}}
+	given := object.union(result_grants, own)
+	obliged(call("get"), given) == [octets(5)]
+	obliged(call("issues_list"), given) == [readable]
+}
+
+test_what_is_not_understood_is_given_on if {
+	unknown := {"id": "x", "type": "result-unknown", "properties": {"value": 1}}
+	odd := {"tenants": {"acme": {"github": {"tools": {"get": {"result": {"x": 1}}}}}}, "subjects": {}}
+	obliged(call("get"), odd) == [unknown]
+	no_object := {"tenants": {"acme": {"github": {"tools": {"get": {}}, "result": true}}}, "subjects": {}}
+	obliged(call("get"), no_object) == [{"id": "result", "type": "result-unknown", "properties": {}}]
+}
+
+test_limits_of_calls_and_of_results_together if {
+	limits := {"slow": {"per": ["identity"], "calls": 3, "seconds": 60}}
+	decision := mcp.decision with input as call("get") with data.grants as result_grants with data.limits as limits
+	[obligation.type | some obligation in decision.obligations] == ["rate-limit", "result-octets", "result-resources"]
+}

@@ -1,0 +1,89 @@
+import { isJsonObject } from '../../mcp/envelope.ts'
+import { looksLike } from '../../mcp/member-names.ts'
+import type { Span } from '../../mcp/levels.ts'
+import type { Reason } from '../../policy/decision.ts'
+import { isRefused, type Refused } from '../refusal.ts'
+import { whenThere, type Soon } from '../soon.ts'
+import type { Permit } from './authorize.ts'
+import type { Decisions } from './policy.ts'
+import { offerText } from './resource.ts'
+
+/** A result that an upstream has given, judged as an answer. */
+export interface GivenResult {
+  readonly octets: Buffer
+  readonly span: Span
+}
+
+/** What is read into policy at once. */
+const urisMax = 1000
+
+/**
+ * Whether a result may be told to its caller: what its permit stands under is carried out, or the permit is none. The tool may have done
+ * its work by then, as with every answer that is refused.
+ */
+export function judgeResult(
+  permit: Permit,
+  { octets, span }: GivenResult,
+  decisions: Decisions,
+): Soon<Refused | undefined> {
+  const { octetsMax, readableOnly } = permit.duties.results
+  if (span.end - span.start > octetsMax) return decisions.refuse(permit, 'response', tooLarge)
+  if (!readableOnly) return undefined
+  const uris = new Set<string>()
+  const isRead = collectUris(JSON.parse(octets.toString('utf8', span.start, span.end)), uris)
+  if (!isRead || uris.size > urisMax) return decisions.refuse(permit, 'response', notReadable)
+  return judgeUris(permit, uris, decisions)
+}
+
+function judgeUris(
+  permit: Permit,
+  uris: ReadonlySet<string>,
+  decisions: Decisions,
+): Soon<Refused | undefined> {
+  const { server } = permit.call.target.upstream?.config ?? { server: '' }
+  if (uris.size === 0) return undefined
+  const texts = [...uris].map((uri) => offerText('resource', server, uri))
+  return whenThere(decisions.decideList(permit.call, texts), (decided) => {
+    if (isRefused(decided)) return decided
+    return decided.shown.every(Boolean)
+      ? undefined
+      : decisions.refuse(permit, 'response', notReadable)
+  })
+}
+
+/**
+ * Collects what resources a result embeds or links to (MCP 2026-07-28 tools and prompts, content): whatever stands under `uri` in its
+ * content, in any case that a reader may take for it. What is structured is the tool's own, whatever it calls its members. False: one
+ * of them is no text.
+ */
+function collectUris(result: unknown, uris: Set<string>): boolean {
+  const { content, messages } = result as {
+    readonly content?: unknown
+    readonly messages?: unknown
+  }
+  const left: unknown[] = [content, messages]
+  while (left.length > 0) {
+    const each = left.pop()
+    if (Array.isArray(each)) for (const inner of each) left.push(inner)
+    else if (isJsonObject(each)) {
+      for (const [name, value] of Object.entries(each)) {
+        if (looksLike(name) !== 'uri') left.push(value)
+        else if (typeof value === 'string') uris.add(value)
+        else return false
+      }
+    }
+  }
+  return true
+}
+
+const tooLarge: Reason = {
+  code: 'result-too-large',
+  message: 'the result is larger than is allowed',
+  audience: 'agent',
+}
+
+const notReadable: Reason = {
+  code: 'answer-not-served',
+  message: 'the answer held a resource that may not be read',
+  audience: 'agent',
+}

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { requirement } from '../../requirements.ts'
+import { modern, type Reply, type TestClient } from '../world/client.ts'
+import { answerBoth, sendJson, type Answer } from '../world/upstream.ts'
+import { openWorld, type World } from '../world/world.ts'
+
+const methods = {
+  'tools/call': ['/mcp/files', { name: 'echo' }],
+  'prompts/get': ['/mcp/files', { name: 'review' }],
+  'resources/read': ['/mcp/files', { uri: 'repo://a' }],
+} as const
+
+type Method = keyof typeof methods
+
+function send(agent: TestClient, method: Method = 'tools/call'): Promise<Reply> {
+  const [door, params] = methods[method]
+  const { body, headers } = modern(method, params)
+  return agent.post(door, body, headers)
+}
+
+function giving(members: string, type: 'json' | 'events' = 'json'): Answer {
+  return (message, response, request) => {
+    if (!(message.method in methods)) return answerBoth()(message, response, request)
+    const text = `{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete",${members}}}`
+    if (type === 'json') return sendJson(response, text)
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.end(`data: ${text}\n\n`)
+  }
+}
+
+function open(answer: Answer, result: object): Promise<World> {
+  const of = { prefixes: { '': {} }, prompts: { prefixes: { '': {} } } }
+  const resources = { uris: { 'repo://a': {} }, prefixes: { 'repo://open/': {} } }
+  const grants = { tenants: { acme: { files: { ...of, resources, result } } }, subjects: {} }
+  return openWorld({ answers: { files: answer }, grants })
+}
+
+const scopes = { toolScopes: 'files:*' }
+const errorOf = ({ text, json }: Reply): Reply['json']['error'] =>
+  (text.startsWith('data: ') ? (JSON.parse(text.slice(6)) as Reply['json']) : json).error
+
+const members: Readonly<Record<Method, (text: string) => string>> = {
+  'tools/call': (text) => `"content":[{"type":"text","text":"${text}"}]`,
+  'prompts/get': (text) =>
+    `"messages":[{"role":"user","content":{"type":"text","text":"${text}"}}]`,
+  'resources/read': (text) => `"contents":[{"uri":"repo://a","text":"${text}"}]`,
+}
+
+for (const type of ['json', 'events'] as const) {
+  for (const method of Object.keys(methods) as Method[]) {
+    test(`a result of ${method} that is larger than the grant lets it be is not told, as ${type}`, async () => {
+      requirement('gateway.results-limited')
+      for (const [text, told] of [
+        ['x', true],
+        ['s3cret'.repeat(50), false],
+      ] as const) {
+        await using world = await open(giving(members[method](text), type), { octetsMax: 300 })
+        const reply = await send(await world.agent(scopes), method)
+        assert.equal(reply.text.includes(text.slice(0, 6)) && errorOf(reply) === undefined, told)
+        if (told) continue
+        assert.equal(errorOf(reply)?.code, -31403, reply.text)
+        assert.match(errorOf(reply)?.message ?? '', /the result is larger than is allowed/)
+        const event = world.events.at(-1)
+        assert.equal(event?.path, 'countersign/gateway/response')
+        assert.equal(errorOf(reply)?.data?.['decisionId'], event.decisionId)
+      }
+    })
+  }
+}
+
+const link = (uri: string): string => `{"type":"resource_link","name":"n","uri":${uri}}`
+const embedded = (uri: string): string => `{"type":"resource","resource":{"uri":${uri},"text":"t"}}`
+
+const resources: readonly (readonly [content: string, told: boolean])[] = [
+  ['', true],
+  [link('"repo://a"'), true],
+  [`${link('"repo://open/x"')},${embedded('"repo://open/y"')}`, true],
+  ['{"type":"text","text":"repo://secret"}', true],
+  [link('"repo://secret"'), false],
+  [embedded('"repo://secret"'), false],
+  [`${link('"repo://a"')},${embedded('"repo://open/../secret"')}`, false],
+  [link('"repo://a"').replace('"uri"', '"URI"').replace('repo://a', 'repo://secret'), false],
+  [link('"repo://a","x":{"ur\\u0131":"repo://secret"}'), false],
+  [link('7'), false],
+  [Array.from({ length: 1001 }, (_, at) => link(`"repo://open/${at}"`)).join(','), false],
+]
+
+for (const method of ['tools/call', 'prompts/get'] as const) {
+  test(`a result of ${method} holds and links to what its caller may read alone, where the grant says so`, async () => {
+    requirement('gateway.results-limited')
+    for (const [content, told] of resources) {
+      const answer =
+        method === 'tools/call'
+          ? `"content":[${content}],"structuredContent":{"uri":"repo://secret"}`
+          : `"messages":[${content.replace(/\{"type"/g, '{"role":"user","content":{"type"').replace(/\}(?=,\{"role"|$)/g, '}}')}]`
+      await using world = await open(giving(answer), { resources: 'readable' })
+      const reply = await send(await world.agent(scopes), method)
+      assert.equal(reply.json.error === undefined, told, `${content.slice(0, 200)}: ${reply.text}`)
+      if (told) continue
+      assert.equal(reply.json.error?.code, -31403)
+      assert.match(reply.json.error.message, /a resource that may not be read/)
+    }
+  })
+}
+
+test('without a word of the grant, a result holds what its server puts in it', async () => {
+  await using world = await open(giving(`"content":[${embedded('"repo://secret"')}]`), {})
+  const reply = await send(await world.agent(scopes))
+  assert.equal(reply.json.error, undefined)
+})
