@@ -83,23 +83,12 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
     if (refusal !== undefined) {
       refuse(refusal)
       options.cancel()
-    } else if (verdict.kind === 'response') {
-      const given = { octets: data, result: verdict.result }
-      answer(
-        whenThere(passResult(options.permit, options.parts, given), (told) =>
-          crossing === undefined || isRefused(told)
-            ? told
-            : translateAnswer(told, verdict.result, crossing.told),
-        ),
-      )
-    } else if (verdict.kind === 'input required' || verdict.kind === 'task') {
-      const pass = verdict.kind === 'task' ? passTask : passInput
-      const input = { octets: data, result: verdict.result }
-      answer(
-        crossing === undefined
-          ? pass(options.permit, options.parts, input)
-          : refuseAnswer(options.permit, options.parts.decisions, inputAcross),
-      )
+    } else if (
+      verdict.kind === 'response' ||
+      verdict.kind === 'input required' ||
+      verdict.kind === 'task'
+    ) {
+      answer(answerOf(options, data, verdict))
     } else response.write(formatEvent(data))
   })
   return {
@@ -116,6 +105,28 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
     },
     over: () => asking.end(),
   }
+}
+
+/** What the caller is told of what the server has said last, in its own era. */
+function answerOf(
+  { permit, parts, crossing }: EventPasserOptions,
+  octets: Buffer,
+  {
+    kind,
+    result,
+  }: Extract<AnswerVerdict, { readonly kind: 'response' | 'input required' | 'task' }>,
+): Soon<Buffer | Refused> {
+  if (kind === 'response') {
+    return whenThere(passResult(permit, parts, { octets, result }), (told) =>
+      crossing === undefined || isRefused(told)
+        ? told
+        : translateAnswer(told, result, crossing.told),
+    )
+  }
+  const pass = kind === 'task' ? passTask : passInput
+  return crossing === undefined
+    ? pass(permit, parts, { octets, result })
+    : refuseAnswer(permit, parts.decisions, inputAcross)
 }
 
 /** A notification of a server of the other era, where it means the same to the caller. */
