@@ -12,7 +12,12 @@ export const decideMutations: readonly Mutation[] = [
     claim: 'gateway.obligations-met',
     without: 'the refusal of what cannot be met',
     file: carryOut,
-    edits: [["return decisions.refuse(question, 'obligations', reason)\n", 'return undefined\n']],
+    edits: [
+      [
+        "return decisions.refuse(question, 'obligations', reason)\n",
+        'return { rates: [], concurrencies: [], results: { octetsMax: Infinity, readableOnly: false } }\n',
+      ],
+    ],
     tests: ['test/gateway/pipeline.test.ts'],
   },
   {
@@ -79,7 +84,9 @@ export const decideMutations: readonly Mutation[] = [
     claim: 'gateway.approval-needed',
     without: 'the wait for an approval',
     file: carryOut,
-    edits: [['limit(question, duties) ?? holdOut(question, approval)', 'limit(question, duties)']],
+    edits: [
+      ['return holdOut(question, approval).then((refusal) => refusal ?? duties)', 'return duties'],
+    ],
   },
   {
     claim: 'gateway.approval-needed',
