@@ -247,7 +247,7 @@ test('an upstream with another identity than the configured one is sent nothing'
 
 for (const [what, text] of Object.entries({
   'a complete result that asks for input': '"resultType":"complete","inputRequests":{}',
-  'a result of an unknown type': '"resultType":"task"',
+  'a result of an unknown type': '"resultType":"vendor"',
 })) {
   test(`${what} is refused whole, with a decision of its own`, async () => {
     const answer = onCall((_, response) =>
