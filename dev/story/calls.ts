@@ -9,8 +9,8 @@ export const callsChapter: Chapter = {
   steps: [
     lists(
       'acme/researcher',
-      ['github_issues_create', 'github_issues_list'],
-      'sees only its own tools',
+      ['github_issues_create', 'github_issues_list', 'notes_search', 'notes_write'],
+      'of 2026-07-28 sees only its own tools, of servers of either era',
     ),
     calls({
       pod: 'acme/researcher',
@@ -36,6 +36,13 @@ export const callsChapter: Chapter = {
       tool: 'github_issues_delete',
       input: { repository: 'acme/website', number: 1 },
       title: 'calls a tool that its list does not show',
+    }),
+    calls({
+      pod: 'acme/researcher',
+      tool: 'notes_write',
+      input: { note: 'The logo is upside down' },
+      seen: 'note 1 is written',
+      title: 'calls a tool server of 2025-11-25, and speaks 2026-07-28',
     }),
     lists(
       'globex/analyst',

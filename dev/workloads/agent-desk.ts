@@ -1,4 +1,8 @@
-import { openCountersignFetch, type CountersignFetch } from '../../src/agent/countersign-fetch.ts'
+import {
+  openCountersignFetch,
+  type CountersignFetch,
+  type CountersignFetchOptions,
+} from '../../src/agent/countersign-fetch.ts'
 import { callDirectly } from './call-directly.ts'
 import { answerCommands } from './commands.ts'
 import { setting, workloadEnvironment } from './environment.ts'
@@ -12,13 +16,14 @@ export interface ToolClient {
 /** Runs an agent of the story: connects to the gateway at the first command and keeps the connection open. */
 export async function runAgent(
   connect: (gateway: URL, fetch: CountersignFetch['fetch']) => Promise<ToolClient>,
+  // One connection, so that the story can show what happens to an open one.
+  { connectionsMax = 1 }: Pick<CountersignFetchOptions, 'connectionsMax'> = {},
 ): Promise<void> {
   const environment = workloadEnvironment()
   await using gateway = await openCountersignFetch({
     ...environment,
     server: setting('GATEWAY_SPIFFE_ID'),
-    // One connection, so that the story can show what happens to an open one.
-    connectionsMax: 1,
+    connectionsMax,
   })
   let client: Promise<ToolClient> | undefined
   const connected = (): Promise<ToolClient> => {

@@ -3,9 +3,13 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { runAgent } from './agent-desk.ts'
 
-await runAgent(async (gateway, fetch) => {
-  const client = new Client({ name: 'example-agent', version: '1.0.0' })
-  const transport = new StreamableHTTPClientTransport(gateway, { fetch })
-  await client.connect(transport)
-  return client
-})
+await runAgent(
+  async (gateway, fetch) => {
+    const client = new Client({ name: 'example-agent', version: '1.0.0' })
+    const transport = new StreamableHTTPClientTransport(gateway, { fetch })
+    await client.connect(transport)
+    return client
+  },
+  // Its client keeps the stream of its session open beside its calls.
+  { connectionsMax: 2 },
+)
