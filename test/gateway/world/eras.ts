@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
-import { initializeParams, legacy, modern, type Reply, type TestClient } from './client.ts'
+import {
+  initializeParams,
+  legacy,
+  modern,
+  modernMeta,
+  type Reply,
+  type TestClient,
+} from './client.ts'
 import { sendJson, type Answer, type JsonMessage, type Received } from './upstream.ts'
 import { openWorld, type World, type WorldOptions } from './world.ts'
 
@@ -173,8 +180,11 @@ export async function clientOf(
 > {
   const session = era === 'legacy' ? await sessionAt(agent, door) : ''
   return (method, params = {}, id = 1) => {
+    const { _meta: meta } = params as { readonly _meta?: object }
     const { body, headers } =
-      era === 'modern' ? modern(method, params, id) : legacy(method, params, { session, id })
+      era === 'modern'
+        ? modern(method, { ...params, _meta: { ...modernMeta, ...meta } }, id)
+        : legacy(method, params, { session, id })
     return agent.post(door, body, headers)
   }
 }
