@@ -45,7 +45,7 @@ const faults: readonly Fault[] = [
       await apply(world, accepted)
     },
     changes: { 'custom-resources': 'ok' },
-    evidence: /^toolservers\.countersign\.dev: served v1alpha1, .* schema revision 2$/,
+    evidence: /^toolservers\.countersign\.dev: served v1alpha1, .* schema revision 3$/,
   },
   {
     title: 'a ToolServer is refused, and the line says which field',
