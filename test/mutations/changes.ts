@@ -140,7 +140,23 @@ export const changeMutations: readonly Mutation[] = [
     without: 'the word of policy on what a task asks',
     file: passTask,
     edits: [
-      ['permitInput(permit, parts, answer),\n    (refusal)', 'undefined,\n    (refusal?: Refused)'],
+      ['permitInput(permit, parts, { octets, result })', 'undefined as Soon<Refused | undefined>'],
     ],
+  },
+  {
+    claim: 'gateway.results-limited',
+    without: 'the limit of all that is told of a task',
+    file: passTask,
+    edits: [['refusal ?? judgeResult(permit, { octets, span: result }, decisions)', 'refusal']],
+    tests: ['test/gateway/permit/result.test.ts'],
+    named: 'of a task',
+  },
+  {
+    claim: 'gateway.results-limited',
+    without: 'the judgement of what a task brings',
+    file: passTask,
+    edits: [['brought === undefined', 'brought !== null']],
+    tests: ['test/gateway/permit/result.test.ts'],
+    named: 'of a task',
   },
 ]

@@ -3,8 +3,15 @@ package countersign.mcp
 
 # METADATA
 # title: Methods with limits of results
-# description: Those whose results grants can speak of.
-methods_with_results := {"prompts/get", "resources/read", "tools/call"}
+# description: Those whose results grants can speak of. A task brings what its call would have brought.
+methods_with_results := {
+	"prompts/get",
+	"resources/read",
+	"tasks/cancel",
+	"tasks/get",
+	"tasks/update",
+	"tools/call",
+}
 
 # METADATA
 # title: Permitting grants
@@ -23,6 +30,11 @@ permitting_grants := [given |
 # schemas:
 #   - input: schema.mcp.decision
 permits(given) if meets(conditions_in(given, input.resource))
+
+permits(given) if {
+	is_task_request
+	well_formed(conditions_in(given, input.resource))
+}
 
 permits(given) if {
 	input.resource.type == "resource"

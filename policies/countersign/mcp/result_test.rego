@@ -41,6 +41,12 @@ test_result_limited[name] if {
 	obliged(expected[0], result_grants) == expected[1]
 }
 
+test_result_of_a_task_limited[method] if {
+	some method in ["tasks/get", "tasks/update", "tasks/cancel"]
+	obliged(request(method, tool_of("github", "get")), result_grants) == [octets(1000), readable]
+	obliged(request(method, tool_of("github", "issues_close")), result_grants) == [octets(10)]
+}
+
 test_no_limits_without_a_word if obliged(call("get"), grants) == []
 
 test_the_subject_counts_where_it_gives_the_call_itself if {

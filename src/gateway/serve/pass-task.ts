@@ -2,6 +2,7 @@ import { parseSpan } from '../../mcp/answer.ts'
 import { applyEdits } from '../../mcp/edits.ts'
 import { membersOf } from '../../mcp/spans.ts'
 import type { Permit } from '../permit/authorize.ts'
+import { judgeResult } from '../permit/result.ts'
 import { knowsTasks, sealTaskOf } from '../permit/task.ts'
 import type { Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
@@ -11,7 +12,7 @@ import type { Parts } from './serve.ts'
 
 /**
  * What the caller is told of a task, as its server writes it but for the id: that is sealed for the caller, because to the server all
- * callers are the gateway. What the task asks of the caller is decided on as what a call asks.
+ * callers are the gateway. What the task asks of the caller is decided on as what a call asks, and what it brings as what a call brings.
  */
 export function passTask(
   permit: Permit,
@@ -32,8 +33,28 @@ export function passTask(
   const sealed = isNew ? sealTaskOf(call, taskId, parts.seal) : call.message.name
   if (sealed === undefined) return bad('taskId is too long')
   return whenThere(
-    permitInput(permit, parts, answer),
+    judgeTold(permit, parts, answer),
     (refusal) => refusal ?? applyEdits(octets, [{ ...span, text: JSON.stringify(sealed) }]),
+  )
+}
+
+function judgeTold(
+  permit: Permit,
+  parts: Parts,
+  { octets, result }: InputRequired,
+): Soon<Refused | undefined> {
+  const { decisions } = parts
+  const brought = membersOf(octets, result)?.get('result')
+  const asked = permitInput(permit, parts, { octets, result })
+  // The limit is of all that is told: a task may say much beside its result.
+  const whole = whenThere(
+    asked,
+    (refusal) => refusal ?? judgeResult(permit, { octets, span: result }, decisions),
+  )
+  return whenThere(whole, (refusal) =>
+    refusal !== undefined || brought === undefined
+      ? refusal
+      : judgeResult(permit, { octets, span: brought }, decisions),
   )
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { requirement } from '../../requirements.ts'
-import { modern, type Reply, type TestClient } from '../world/client.ts'
+import { metaOfTasks, modern, type Reply, type TestClient } from '../world/client.ts'
 import { answerBoth, sendJson, type Answer } from '../world/upstream.ts'
 import { openWorld, type World } from '../world/world.ts'
 
@@ -108,4 +108,65 @@ test('without a word of the grant, a result holds what its server puts in it', a
   await using world = await open(giving(`"content":[${embedded('"repo://secret"')}]`), {})
   const reply = await send(await world.agent(scopes))
   assert.equal(reply.json.error, undefined)
+})
+
+/** A server whose calls become tasks, of which it says this. */
+function tasking(told: object, created: object = {}): Answer {
+  const task = { taskId: 'task-1', status: 'working' }
+  const of: Readonly<Record<string, object>> = {
+    'tools/call': { ...task, resultType: 'task', ...created },
+    'tasks/get': { ...task, resultType: 'complete', status: 'completed', ...told },
+    'tasks/update': { resultType: 'complete', ...told },
+    'tasks/cancel': { resultType: 'complete', ...told },
+  }
+  return (message, response, request) => {
+    const result = of[message.method]
+    if (result === undefined) return answerBoth()(message, response, request)
+    return sendJson(response, JSON.stringify({ jsonrpc: '2.0', id: message.id, result }))
+  }
+}
+
+const text = 's3cret'.repeat(100)
+const textContent = { content: [{ type: 'text', text }] }
+const linked = { content: [JSON.parse(link('"repo://secret"'))] }
+
+for (const [what, method, told, result, code] of [
+  ['too much', 'tasks/get', { result: textContent }, { octetsMax: 500 }, 'result-too-large'],
+  [
+    'too long a status',
+    'tasks/get',
+    { statusMessage: text },
+    { octetsMax: 500 },
+    'result-too-large',
+  ],
+  ['too much', 'tasks/update', textContent, { octetsMax: 500 }, 'result-too-large'],
+  ['too much', 'tasks/cancel', textContent, { octetsMax: 500 }, 'result-too-large'],
+  ['a link', 'tasks/get', { result: linked }, { resources: 'readable' }, 'answer-not-served'],
+  ['a link', 'tasks/update', linked, { resources: 'readable' }, 'answer-not-served'],
+] as const) {
+  test(`a result of a task is limited as that of its call: ${what} in ${method}`, async () => {
+    requirement('gateway.results-limited')
+    for (const limits of [result, {}]) {
+      await using world = await open(tasking(told), limits)
+      const agent = await world.agent(scopes)
+      const call = modern('tools/call', { name: 'echo', _meta: metaOfTasks })
+      const created = await agent.post('/mcp/files', call.body, call.headers)
+      const { taskId } = created.json.result ?? {}
+      const { body, headers } = modern(method, { taskId })
+      const reply = await agent.post('/mcp/files', body, headers)
+      const isLimited = limits === result
+      assert.equal(reply.json.error !== undefined, isLimited, reply.text)
+      if (isLimited) assert.ok(JSON.stringify(world.events.at(-1)).includes(code))
+      assert.equal(/s3cret/.test(reply.text), !isLimited && JSON.stringify(told).includes('s3cret'))
+    }
+  })
+}
+
+test('a call that becomes a task says no more of a task than its grant lets it', async () => {
+  requirement('gateway.results-limited')
+  await using world = await open(tasking({}, { statusMessage: text }), { octetsMax: 500 })
+  const call = modern('tools/call', { name: 'echo', _meta: metaOfTasks })
+  const agent = await world.agent(scopes)
+  const reply = await agent.post('/mcp/files', call.body, call.headers)
+  assert.match(reply.json.error?.message ?? '', /the result is larger than is allowed/)
 })
