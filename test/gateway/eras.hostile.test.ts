@@ -3,7 +3,9 @@ import { test } from 'node:test'
 import { requirement } from '../requirements.ts'
 import { initializeParams, legacy } from './world/client.ts'
 import {
+  asked,
   clientOf,
+  echoTool,
   legacyOnly,
   modernOnly,
   ok,
@@ -132,4 +134,39 @@ test('what a modern tool server says of itself is told as far as it is what it h
   const serverInfo = { name: 'files', version: '' }
   const protocolVersion = '2025-11-25'
   assert.deepEqual(opened.json.result, { protocolVersion, capabilities: {}, serverInfo })
+})
+
+test('a tool server without sessions is not told which call is cancelled: it would be that of anybody', async () => {
+  requirement('gateway.cancelled-across')
+  const begun = Promise.withResolvers<void>()
+  const left = Promise.withResolvers<void>()
+  let calls = 0
+  const answer: Answer = ({ id, method }, response) => {
+    const told = (result: string): void =>
+      sendJson(response, `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${result}}`)
+    if (method === 'initialize') {
+      told(
+        '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"old one","version":"1"}}',
+      )
+    } else if (id === undefined) response.writeHead(202).end()
+    else if (method === 'tools/list') told(`{"tools":[${echoTool}]}`)
+    else if ((calls += 1) === 1) {
+      response.once('close', left.resolve)
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write(': \n\n')
+      begun.resolve()
+    } else told('{"content":[]}')
+  }
+  await using world = await openOne('legacy', answer)
+  const [agent, another] = [await world.agent(wanted), await world.agent(wanted)]
+  const call = { name: 'echo', arguments: {} }
+  const called = (await clientOf('modern', agent, '/mcp/files'))('tools/call', call).catch(() => {})
+  await begun.promise
+  await agent.client.destroy()
+  await Promise.all([called, left.promise])
+  const reply = await (await clientOf('modern', another, '/mcp/files'))('tools/call', call)
+  assert.equal(reply.status, 200, reply.text)
+  // What is sent when a call is given up is sent before its connection is closed, and has had this whole call to arrive.
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  assert.deepEqual(asked(world, 'files', 'notifications/cancelled'), [])
 })

@@ -56,6 +56,12 @@ export const eraMutations: readonly Mutation[] = [
     edits: never("failed === 'cancelled' || failed === 'time-out'"),
   },
   {
+    claim: 'gateway.cancelled-across',
+    without: 'the silence to a legacy server without sessions',
+    file: 'src/gateway/serve/forward.ts',
+    edits: [[' || session === undefined || !isOwn(session)) return', ') return']],
+  },
+  {
     claim: 'gateway.shared-session-of-one-pod',
     without: 'the owner of a shared session',
     file: 'src/gateway/serve/in-session.ts',

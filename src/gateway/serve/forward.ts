@@ -23,7 +23,7 @@ import {
   type ExchangeOptions,
 } from '../upstream/exchange.ts'
 import { callerHeaders, upstreamHeaders, type UpstreamHeaders } from '../upstream/headers.ts'
-import { isSessionLost, type LegacySession } from '../upstream/legacy-session.ts'
+import { isOwn, isSessionLost, type LegacySession } from '../upstream/legacy-session.ts'
 import { judgeAnswer } from '../upstream/judge-answer.ts'
 import type { UpstreamTrace } from '../trace/tracer.ts'
 import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
@@ -229,13 +229,16 @@ function tie({ permit, reply, parts, crossing }: Forwarding, cancel: () => void)
 
 const cancelledByCaller = unavailable(502, 'request was cancelled')
 
-/** A legacy server is told that a modern client waits no longer. */
+/**
+ * A legacy server is told that a modern client waits no longer. One without sessions is not: it would take the id for that of whichever
+ * request of the gateway has it, of another caller, worker or replica.
+ */
 function giveUpThere(
-  { upstream, crossing }: Forwarding,
+  { upstream, crossing, session }: Forwarding,
   request: UpstreamRequest,
   { failed }: ExchangeFailure,
 ): void {
-  if (crossing?.asked.era !== 'legacy') return
+  if (crossing?.asked.era !== 'legacy' || session === undefined || !isOwn(session)) return
   if (failed === 'cancelled' || failed === 'time-out') {
     cancelThere({ upstream, request }, crossing.asked.id.value)
   }
