@@ -90,6 +90,12 @@ export const decideMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.approval-needed',
+    without: 'the refusal of what a task would be told',
+    file: 'src/gateway/permit/hold-out.ts',
+    edits: [[' || call.taskId !== undefined', '']],
+  },
+  {
+    claim: 'gateway.approval-needed',
     without: 'the denial',
     file: approvals,
     edits: [["if (!verdict.approved) return { state: 'denied', approval }", '']],

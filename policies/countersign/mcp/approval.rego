@@ -4,12 +4,12 @@ package countersign.mcp
 
 # METADATA
 # title: Approval obligations
-# description: One obligation for each rule that the call falls under, in the order of their names. Tools alone are held out.
+# description: One obligation for each rule that the call falls under, in the order of their names. Tools alone are held out, and what is told to one that has become a task.
 # schemas:
 #   - input: schema.mcp.decision
 #   - data.approvals: schema.mcp.approvals
 approval_obligations := [obligation |
-	is_tool_call
+	is_for_tool
 	rules := rules_of(data.approvals)
 	some name in sort(object.keys(rules))
 	rule := rules[name]

@@ -42,6 +42,13 @@ test_what_is_no_rule_is_not_passed_over[name] if {
 
 test_other_calls_are_not_held_out if wanted(call("issues_list"), {"x": {"seconds": 60, "where": {"tool": ["get"]}}}) == []
 
+test_input_of_a_task_is_held_out_as_its_call if {
+	wanted(request("tasks/update", tool_of("github", "issues_list")), rules) == [["deletions", "approval", {"seconds": 600}]]
+	wanted(request("tasks/update", tool_of("github", "get")), rules) == [["of-acme", "approval", {"seconds": 60}]]
+	wanted(request("tasks/get", tool_of("github", "get")), rules) == []
+	wanted(request("tasks/cancel", tool_of("github", "get")), rules) == []
+}
+
 test_lists_and_prompts_are_not_held_out if {
 	all := {"x": {"seconds": 60, "approvers": []}}
 	wanted(request("tools/list", server("github")), all) == []

@@ -14,7 +14,7 @@ limit_obligations := [obligation |
 	limits := rules_of(data.limits)
 	some name in sort(object.keys(limits))
 	limit := limits[name]
-	not spared(limit)
+	not uncounted(limit)
 	some type in limit_types(limit)
 	obligation := {"id": name, "type": type, "properties": object.remove(limit, aside[type])}
 ]
@@ -69,9 +69,34 @@ spared(limit) if {
 	not named(name, values)
 }
 
-spared(limit) if {
+# METADATA
+# title: Uncounted
+# description: The call is spared, or none of a tool where the limit is of calls of tools.
+# schemas:
+#   - input: schema.mcp.decision
+uncounted(limit) if spared(limit)
+
+uncounted(limit) if {
 	"tool" in limit.per
 	not is_tool_call
+}
+
+uncounted(limit) if {
+	is_array(limit.where.tool)
+	not is_tool_call
+}
+
+# METADATA
+# title: For a tool
+# description: Something reaches a tool, as its call or as input of a task that its call has become.
+# scope: document
+# schemas:
+#   - input: schema.mcp.decision
+is_for_tool if is_tool_call
+
+is_for_tool if {
+	is_task_request
+	input.action.name == "tasks/update"
 }
 
 # METADATA
@@ -82,7 +107,7 @@ spared(limit) if {
 named(name, values) if parties[name] in values
 
 named("tool", values) if {
-	is_tool_call
+	is_for_tool
 	some value in values
 	endswith(value, "*")
 	startswith(input.resource.id, trim_suffix(value, "*"))
@@ -101,4 +126,4 @@ parties["tenant"] := input.subject.properties.tenant
 
 parties["server"] := input.resource.properties.server
 
-parties["tool"] := input.resource.id if is_tool_call
+parties["tool"] := input.resource.id if is_for_tool

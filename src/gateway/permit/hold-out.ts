@@ -37,8 +37,8 @@ export function createHoldOut(options: HoldOutOptions): HoldOut {
   return async (question, duty) => {
     const { call, definition } = question
     const { target, caller } = call
-    // Policy of another make may want it of what no approver could be shown.
-    if (target.kind !== 'tool' || definition === undefined) {
+    // Policy may want it of what no approver could be shown: what a task is told is in no ticket.
+    if (target.kind !== 'tool' || definition === undefined || call.taskId !== undefined) {
       return decisions.refuse(question, 'obligations', notHeldOut)
     }
     const { server } = target.upstream.config

@@ -7,6 +7,7 @@ import { digestDefinition } from '../../support/digest-definition.ts'
 import {
   initializeParams,
   legacy,
+  metaOfTasks,
   modern,
   openClient,
   whyOf,
@@ -14,7 +15,7 @@ import {
   type TestClient,
 } from '../world/client.ts'
 import { memoryApprovals } from '../world/memory-approvals.ts'
-import { answerBoth, toolTexts } from '../world/upstream.ts'
+import { answerBoth, sendJson, toolTexts, type Answer } from '../world/upstream.ts'
 import { openWorld, type World, type WorldOptions } from '../world/world.ts'
 
 const approver = 'spiffe://test.example/ns/ops/sa/oncall'
@@ -273,6 +274,38 @@ const waysRound: Readonly<Record<string, (held: Held) => Promise<Reply>>> = {
     return call(held.agent)
   },
 }
+
+test('a task whose call was approved is told nothing that nobody has seen', async () => {
+  requirement('gateway.approval-needed')
+  const answer: Answer = (message, response, request) => {
+    const isCall = message.method === 'tools/call'
+    if (!isCall && !message.method.startsWith('tasks/')) {
+      answerBoth()(message, response, request)
+      return
+    }
+    const task = { resultType: isCall ? 'task' : 'complete', taskId: 'task-1', status: 'working' }
+    sendJson(response, JSON.stringify({ jsonrpc: '2.0', id: message.id, result: task }))
+  }
+  await using held = await openHeld({ answers: { files: answer } })
+  const { world, agent } = held
+  await approved(held)
+  const made = modern('tools/call', {
+    name: 'delete',
+    arguments: { what: 'draft' },
+    _meta: metaOfTasks,
+  })
+  const created = await agent.post('/mcp/files', made.body, made.headers)
+  const taskId = created.json.result?.['taskId']
+  assert.equal(typeof taskId, 'string', created.text)
+  const params = { taskId, inputResponses: { what: { action: 'accept' } } }
+  const update = modern('tasks/update', params)
+  const refused = await agent.post('/mcp/files', update.body, update.headers)
+  assert.equal(refused.json.error?.code, -31403, refused.text)
+  assert.match(JSON.stringify(world.events.at(-1)?.evaluated.value), /approval-not-held/)
+  const get = modern('tasks/get', { taskId })
+  const got = await agent.post('/mcp/files', get.body, get.headers)
+  assert.equal(got.json.result?.['status'], 'working', got.text)
+})
 
 describe('an approval is good for nothing else', { concurrency: 2 }, () => {
   for (const [how, go] of Object.entries(waysRound)) {
