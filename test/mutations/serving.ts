@@ -366,4 +366,11 @@ export const servingMutations: readonly Mutation[] = [
     edits: [['each?.spiffeId === spiffeId.uri', "each !== undefined || spiffeId.uri === ''"]],
     tests: ['test/gateway/serve/in-session.test.ts'],
   },
+  {
+    claim: 'gateway.lost-session-opened-again',
+    without: 'the SPIFFE ID of the server that a session is being opened with',
+    file: 'src/gateway/upstream/held-sessions.ts',
+    edits: [['const openingOf = `${place} ${spiffeId}`', 'const openingOf = place']],
+    tests: ['test/gateway/upstream/held-sessions.test.ts'],
+  },
 ]

@@ -73,10 +73,12 @@ export function createHeldSessions(options: {
 
   async function openInPlace(
     holder: Holder,
+    spiffeId: string,
     open: () => Promise<LegacySession | ExchangeFailure>,
   ): Promise<LegacySession | ExchangeFailure> {
     const session = await open()
     if ('failed' in session) return session
+    if (session.spiffeId !== spiffeId) return ofAnother
     const held = { ...holder, session }
     if (ended.find(holder.key) !== undefined) options.close(held)
     else shelf.put(entryOf(held, true, now()))
@@ -98,10 +100,12 @@ export function createHeldSessions(options: {
       const isOfIt = session?.spiffeId === spiffeId
       if (session !== undefined && isOfIt && session.id !== lost?.id)
         return Promise.resolve(session)
-      const begun = opening.get(place)
+      // Whoever has the name of a server that was replaced meanwhile would learn an id that is good elsewhere.
+      const openingOf = `${place} ${spiffeId}`
+      const begun = opening.get(openingOf)
       if (begun !== undefined) return begun
-      const began = openInPlace(holder, open).finally(() => opening.delete(place))
-      opening.set(place, began)
+      const began = openInPlace(holder, spiffeId, open).finally(() => opening.delete(openingOf))
+      opening.set(openingOf, began)
       return began
     },
     end({ owner, account, key }) {
@@ -116,6 +120,8 @@ export function createHeldSessions(options: {
     nextId: () => (lastId += 1),
   }
 }
+
+const ofAnother: ExchangeFailure = { failed: 'bad answer', detail: 'session is of another server' }
 
 /** Something is done in a session, until what is given is called. */
 function useOf(entry: Entry | undefined, now: () => number): () => void {

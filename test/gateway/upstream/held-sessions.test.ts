@@ -55,6 +55,28 @@ test('a shared session that nobody uses is ended, and one in use is not', async 
   held.use(holder)()
 })
 
+test('who comes while a session opens gets none of the server that had the name before', async () => {
+  requirement('gateway.lost-session-opened-again')
+  const { held } = open()
+  const before = Promise.withResolvers<Held['session']>()
+  const first = held.renew(holder, undefined, () => before.promise)
+  const replaced = { ...session('b'), spiffeId: 'another' }
+  const next = held.renew({ ...holder, spiffeId: 'another' }, undefined, () =>
+    Promise.resolve(replaced),
+  )
+  before.resolve(session('a'))
+  assert.deepEqual(await first, session('a'))
+  assert.deepEqual(await next, replaced)
+})
+
+test('a session that is of another server than was asked for is none', async () => {
+  const { held } = open()
+  const strange = { ...session('b'), spiffeId: 'another' }
+  const opened = await held.renew(holder, undefined, () => Promise.resolve(strange))
+  assert.deepEqual(opened, { failed: 'bad answer', detail: 'session is of another server' })
+  assert.equal(held.find(holder), undefined)
+})
+
 test('the sessions with a server end with it', () => {
   const { held } = open()
   held.hold({ ...holder, session: session('a') })
