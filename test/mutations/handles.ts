@@ -46,7 +46,19 @@ export const handleMutations: readonly Mutation[] = [
     claim: 'gateway.handle-keys-rotate',
     without: 'the wait until a new key is everywhere',
     file: keys,
-    edits: [['now() - newest.since >= settleMilliseconds', 'now() >= newest.since']],
+    edits: [['now() - since >= settleMilliseconds', 'now() >= since']],
+  },
+  {
+    claim: 'gateway.handle-keys-rotate',
+    without: 'the look whether the one before it is everywhere',
+    file: keys,
+    edits: [
+      [
+        'placed.findLast(({ since }) => now() - since >= settleMilliseconds)',
+        '[placed.at(-1) ?? placed[0]].find(({ since }) => now() - since >= settleMilliseconds)',
+      ],
+      ['(settled ?? placed[0])', '(settled ?? placed.at(-2) ?? placed[0])'],
+    ],
   },
   {
     claim: 'gateway.handle-keys-checked',

@@ -45,21 +45,19 @@ export function createHandleKey(octets: Buffer): HandleKey {
 }
 
 /**
- * Keys in their order, the newest last. The newest seals once it has been here long enough, and before that the one before it: that one
- * is everywhere. A key that stands alone seals at once.
+ * Keys in their order, the newest last. The newest that has been here long enough seals: it is everywhere. Where none has, the oldest
+ * does: it was the first to come.
  */
 export function orderHandleKeys(
   placed: readonly [PlacedKey, ...PlacedKey[]],
   now: () => number,
 ): HandleKeySource {
   const byId = new Map(placed.map(({ key }) => [key.id, key]))
-  const newest = placed.at(-1) ?? placed[0]
-  const before = placed.at(-2) ?? newest
   const find = (id: string): HandleKey | undefined => byId.get(id)
   return {
     current() {
-      const isSettled = now() - newest.since >= settleMilliseconds
-      return { sealing: (isSettled ? newest : before).key, find }
+      const settled = placed.findLast(({ since }) => now() - since >= settleMilliseconds)
+      return { sealing: (settled ?? placed[0]).key, find }
     },
   }
 }

@@ -8,6 +8,7 @@ import {
   settleMilliseconds,
 } from '../../../src/gateway/handle/keys.ts'
 import { createSeal } from '../../../src/gateway/handle/seal.ts'
+import { requirement } from '../../requirements.ts'
 
 const owner = 'spiffe://test.example/ns/a/sa/b pod'
 const of = { kind: 'session', owner } as const
@@ -72,6 +73,35 @@ test('the newest key seals once it is everywhere, and opens at once', () => {
   const handle = seal.seal(of, {})
   assert.equal(idIn(handle), newer.id)
   assert.deepEqual(seal.open(of, handle), { value: {} })
+})
+
+test('of several keys that have just come, none seals before one that is everywhere', () => {
+  requirement('gateway.handle-keys-rotate')
+  let now = 1000
+  const third = createHandleKey(Buffer.alloc(32, 3))
+  const keys = orderHandleKeys(
+    [
+      { key: old, since: 1000 - settleMilliseconds },
+      { key: newer, since: 1000 },
+      { key: third, since: 1001 },
+    ],
+    () => now,
+  )
+  const seal = createSeal({ keys })
+  assert.equal(idIn(seal.seal(of, {})), old.id)
+  now += settleMilliseconds
+  assert.equal(idIn(seal.seal(of, {})), newer.id)
+  now += 1
+  assert.equal(idIn(seal.seal(of, {})), third.id)
+})
+
+test('where none is known to be everywhere, the first to come seals', () => {
+  const third = createHandleKey(Buffer.alloc(32, 3))
+  const placed = [old, newer, third].map((key) => ({ key, since: 1000 }))
+  const [oldest, ...rest] = placed
+  assert.ok(oldest)
+  const seal = createSeal({ keys: orderHandleKeys([oldest, ...rest], () => 1000) })
+  assert.equal(idIn(seal.seal(of, {})), old.id)
 })
 
 test('a key that stands alone seals at once', () => {
