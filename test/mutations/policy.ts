@@ -76,6 +76,13 @@ export const policyMutations: readonly Mutation[] = [
     ],
   },
   {
+    claim: 'policy.plan-agrees',
+    without: 'the look for an IPv4 address written as IPv6',
+    file: 'src/policy/plan/cidr.ts',
+    edits: [['address.value >> 32n === 0xffffn', 'address.value >> 32n === 0xfffffn']],
+    tests: ['test/policy/plan/builtins.test.ts'],
+  },
+  {
     claim: 'policy.log-masks-arguments',
     without: 'the minimal event of a mask that fails',
     file: decisionLog,

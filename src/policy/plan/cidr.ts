@@ -1,8 +1,15 @@
 import { isIP } from 'node:net'
 
-/** A range of addresses of one family. */
+type Family = 4 | 6
+
+interface Address {
+  readonly family: Family
+  readonly value: bigint
+}
+
+/** A range as Go compares it: what is written as an IPv4-mapped IPv6 range is one of IPv4 (RFC 4291 §2.5.5.2). */
 interface Range {
-  readonly bits: 32 | 128
+  readonly family: Family
   readonly first: bigint
   readonly last: bigint
 }
@@ -10,30 +17,54 @@ interface Range {
 /** Whether a range holds another, or an address. Undefined where OPA has an error: what is neither. */
 export function containsCidr(range: string, other: string): boolean | undefined {
   const outer = parseCidr(range)
-  const inner = parseCidr(
-    other.includes('/') ? other : `${other}/${other.includes(':') ? 128 : 32}`,
-  )
-  if (outer === undefined || inner === undefined) return undefined
-  return outer.bits === inner.bits && outer.first <= inner.first && inner.last <= outer.last
+  if (outer === undefined) return undefined
+  const inner = other.includes('/') ? parseCidr(other) : parseAddress(other)
+  if (inner === undefined) return undefined
+  return outer.family === inner.family && outer.first <= inner.first && inner.last <= outer.last
 }
 
 export function intersectsCidr(one: string, other: string): boolean | undefined {
   const [a, b] = [parseCidr(one), parseCidr(other)]
   if (a === undefined || b === undefined) return undefined
-  return a.bits === b.bits && a.first <= b.last && b.first <= a.last
+  return a.family === b.family && a.first <= b.last && b.first <= a.last
 }
 
-/** RFC 4632 §3.1 and RFC 4291 §2.3, as Go's net.ParseCIDR takes them. */
+/** RFC 4632 §3.1 and RFC 4291 §2.3, as Go's net.ParseCIDR takes them: the length may have zeros before it. */
 function parseCidr(text: string): Range | undefined {
-  const [, address = '', prefix = ''] = /^([^/%]{1,64})\/(0|[1-9]\d{0,2})$/.exec(text) ?? []
-  const family = isIP(address)
-  if (family === 0) return undefined
-  const bits = family === 4 ? 32 : 128
-  const length = Number(prefix)
+  const slash = text.indexOf('/')
+  if (slash < 0) return undefined
+  const [, digits = ''] = /^0*(\d{1,3})$/.exec(text.slice(slash + 1)) ?? []
+  const written = parseWritten(text.slice(0, slash))
+  if (written === undefined || digits === '') return undefined
+  // The length counts from the start of what is written, mapped or not.
+  const bits = written.family === 4 ? 32 : 128
+  const length = Number(digits)
   if (length > bits) return undefined
-  const value = family === 4 ? parseIpv4(address) : parseIpv6(address)
-  const host = (1n << BigInt(bits - length)) - 1n
-  return { bits, first: value & ~host, last: value | host }
+  const rest = (1n << BigInt(bits - length)) - 1n
+  const start = unmapped({ family: written.family, value: written.value & ~rest })
+  return { family: start.family, first: start.value, last: start.value | rest }
+}
+
+/** Go's net.ParseIP, as the range that it is alone. */
+function parseAddress(text: string): Range | undefined {
+  const written = parseWritten(text)
+  if (written === undefined) return undefined
+  const { family, value } = unmapped(written)
+  return { family, first: value, last: value }
+}
+
+function unmapped(address: Address): Address {
+  const isMapped = address.family === 6 && address.value >> 32n === 0xffffn
+  return isMapped ? { family: 4, value: address.value & 0xffff_ffffn } : address
+}
+
+function parseWritten(text: string): Address | undefined {
+  // `isIP` takes a zone, Go takes none here.
+  const family = text.includes('%') ? 0 : isIP(text)
+  if (family === 0) return undefined
+  return family === 4
+    ? { family: 4, value: parseIpv4(text) }
+    : { family: 6, value: parseIpv6(text) }
 }
 
 function parseIpv4(text: string): bigint {

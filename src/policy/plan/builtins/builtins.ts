@@ -23,8 +23,16 @@ export function createBuiltins(meter: Meter): Builtins {
     ...pathBuiltins(meter),
     ...stringBuiltins(meter),
     ...encodingBuiltins(meter),
-    'net.cidr_contains': (a, b) => (isText(a) && isText(b) ? containsCidr(a, b) : undefined),
-    'net.cidr_intersects': (a, b) => (isText(a) && isText(b) ? intersectsCidr(a, b) : undefined),
+    'net.cidr_contains': ofRanges(meter, containsCidr),
+    'net.cidr_intersects': ofRanges(meter, intersectsCidr),
+  }
+}
+
+function ofRanges(meter: Meter, work: (a: string, b: string) => boolean | undefined): Builtin {
+  return (a, b) => {
+    if (!isText(a) || !isText(b)) return undefined
+    meter.spendText(a.length + b.length)
+    return work(a, b)
   }
 }
 

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { createBuiltins } from '../../../src/policy/plan/builtins/builtins.ts'
+import { Meter } from '../../../src/policy/plan/meter.ts'
+import { requirement } from '../../requirements.ts'
+import { callsAbout, spellings, textOfAnswers } from './addresses.ts'
+
+// What `opa eval` says: `npm run test:policies` holds the files to it.
+const vectors = join(import.meta.dirname, '..', '..', 'vectors', 'rego')
+
+const meter = new Meter()
+const builtins = createBuiltins(meter)
+
+function vector(name: string): unknown {
+  return JSON.parse(readFileSync(join(vectors, `${name}.answers.json`), 'utf8'))
+}
+
+test('an address and a range are what opa takes them for, however they are spelled', () => {
+  requirement('policy.plan-agrees')
+  meter.left = 1_000_000
+  const rows = spellings.map((spelling) => {
+    const answers = callsAbout(spelling).map(([name, ...args]) => builtins[name]?.(...args))
+    return [spelling, textOfAnswers(answers)]
+  })
+  assert.deepEqual(Object.fromEntries(rows), vector('addresses'))
+})
+
+test('a range of any length is paid for', () => {
+  requirement('policy.steps-bounded')
+  meter.left = 100
+  const range = `10.0.0.0/${'0'.repeat(10_000)}8`
+  const fault = { name: 'PolicyFault', kind: 'fuel' }
+  assert.throws(() => builtins['net.cidr_contains']?.(range, '10.0.0.1'), fault)
+})

@@ -1,0 +1,52 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { callsAbout, spellings, textOfAnswers } from '../policy/plan/addresses.ts'
+
+const addressRules = `package addresses
+
+answers[at] := answer if {
+	some at, [name, one, other] in input
+	name == "net.cidr_contains"
+	answer := net.cidr_contains(one, other)
+}
+
+answers[at] := answer if {
+	some at, [name, one, other] in input
+	name == "net.cidr_intersects"
+	answer := net.cidr_intersects(one, other)
+}
+`
+
+/** What `opa eval` says of every spelling of an address and of a range, a line for each. */
+export function addressVector(opa: string): string {
+  const calls = spellings.map(callsAbout)
+  const answers = evaluate(opa, addressRules, calls.flat(), 'data.addresses.answers')
+  let at = 0
+  const rows = spellings.map((spelling, row) => {
+    const given = (calls[row] ?? []).map(() => answers[at++])
+    return [spelling, textOfAnswers(given)] as const
+  })
+  return `${JSON.stringify(Object.fromEntries(rows), null, 1)}\n`
+}
+
+function evaluate(
+  opa: string,
+  rules: string,
+  input: unknown,
+  query: string,
+): Readonly<Record<string, unknown>> {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-builtins-'))
+  try {
+    const [source, asked] = ['rules.rego', 'input.json'].map((name) => join(folder, name))
+    writeFileSync(source ?? '', rules)
+    writeFileSync(asked ?? '', JSON.stringify(input))
+    const words = ['eval', '--format', 'raw', '--data', source ?? '', '--input', asked ?? '', query]
+    const done = spawnSync(opa, words, { encoding: 'utf8', maxBuffer: 2 ** 28 })
+    if (done.status !== 0) throw new Error(`opa eval: ${done.stderr}${done.stdout}`)
+    return JSON.parse(done.stdout) as Readonly<Record<string, unknown>>
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
