@@ -369,7 +369,7 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
   'gateway.task-of-its-caller': {
     claim:
-      'a task is of the caller whose call became it; every request for it is decided on as the tool of that call, and what is told of it is judged as its answer',
+      'a task is of the caller whose call became it, for as long as its server keeps it and a day at most; every request for it is decided on as the tool of that call, and what is told of it is judged as its answer',
     source: 'CVE-2026-52870: tasks of others; MCP tasks extension',
   },
   'gateway.changes-end-with-identity': {

@@ -104,7 +104,7 @@ export const changeMutations: readonly Mutation[] = [
     claim: 'gateway.task-of-its-caller',
     without: 'the seal in place of the id',
     file: passTask,
-    edits: [['isNew ? sealTaskOf(call, taskId, parts.seal) : call.message.name', 'taskId']],
+    edits: [['isNew ? sealTaskOf(call, task, parts) : call.message.name', 'taskId']],
   },
   {
     claim: 'gateway.task-of-its-caller',
@@ -116,7 +116,21 @@ export const changeMutations: readonly Mutation[] = [
     claim: 'gateway.task-of-its-caller',
     without: 'the door of the task',
     file: 'src/gateway/handle/task.ts',
-    edits: [['task.door === door ? task', 'task.door.length > door.length - 99 ? task']],
+    edits: never('task.door !== door'),
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
+    without: 'the end of the time of a task',
+    file: 'src/gateway/handle/task.ts',
+    edits: [['now < task.until', 'true']],
+    tests: ['test/gateway/serve/pass-task.test.ts'],
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
+    without: 'the bound on the time that a server keeps a task',
+    file: 'src/gateway/handle/task.ts',
+    edits: [['Math.min(ttl, millisecondsMax)', 'ttl']],
+    tests: ['test/gateway/handle/task.test.ts'],
   },
   {
     claim: 'gateway.task-of-its-caller',

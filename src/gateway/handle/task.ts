@@ -9,6 +9,16 @@ export interface TaskOf {
   readonly tool: string
   /** As that server knows it. */
   readonly taskId: string
+  /** Milliseconds since the epoch; it is of no use from then on. */
+  readonly until: number
+}
+
+/** A task that outlives the day is asked about in vain: the decision that let it begin is too old by then. */
+const millisecondsMax = 86_400_000
+
+/** How long a task may be asked about, of which its server says this: no longer than it keeps it (MCP tasks extension, `ttlMs`). */
+export function taskMilliseconds(ttl: unknown): number {
+  return typeof ttl === 'number' && ttl >= 0 ? Math.min(ttl, millisecondsMax) : millisecondsMax
 }
 
 /** Of what the server gave. */
@@ -27,12 +37,13 @@ export function sealTask(seal: Seal, owner: string, task: TaskOf): string | unde
 /** The task that somebody shows at a door; or why it is none of theirs. */
 export function openTask(
   seal: Seal,
-  { owner, door }: { readonly owner: string; readonly door: string },
+  { owner, door, now }: { readonly owner: string; readonly door: string; readonly now: number },
   shown: string,
 ): TaskOf | { readonly why: string } {
   const opened = seal.open({ kind: 'task', owner }, shown)
   if (opened === undefined) return { why: 'it was not sealed here' }
   if ('ownedBy' in opened) return { why: `it is of ${opened.ownedBy}` }
   const task = opened.value as TaskOf
-  return task.door === door ? task : { why: 'it is of another door' }
+  if (task.door !== door) return { why: 'it is of another door' }
+  return now < task.until ? task : { why: 'it has expired' }
 }

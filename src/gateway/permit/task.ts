@@ -1,5 +1,5 @@
 import type { Call, Target } from '../call.ts'
-import { openTask, sealTask, type TaskOf } from '../handle/task.ts'
+import { openTask, sealTask, taskMilliseconds, type TaskOf } from '../handle/task.ts'
 import type { Seal } from '../handle/seal.ts'
 import { tasksExtension } from '../../mcp/task.ts'
 import { isJsonObject } from '../../mcp/envelope.ts'
@@ -11,6 +11,7 @@ export interface TaskParts {
   readonly seal: Seal
   readonly decisions: Decisions
   readonly upstreams: ReadonlyMap<string, Upstream>
+  readonly now: () => number
 }
 
 /** What a call is about that shows a task: the tool whose call it was, at the server that has it. So that tool is decided on. */
@@ -22,10 +23,10 @@ export interface TaskTarget {
 /** Opens the task that a call shows. Whose it is that is somebody else's stands in the decision log alone. */
 export function taskOf(
   call: Call,
-  { seal, decisions, upstreams }: TaskParts,
+  { seal, decisions, upstreams, now }: TaskParts,
 ): TaskTarget | Refused {
   const { caller, arrived, message } = call
-  const whose = { owner: caller.owner, door: arrived.door.name }
+  const whose = { owner: caller.owner, door: arrived.door.name, now: now() }
   const task = openTask(seal, whose, message.name ?? '')
   if ('why' in task) return refuse(call, decisions, task.why)
   const upstream = upstreams.get(task.server)
@@ -45,8 +46,8 @@ function refuse(call: Call, decisions: Decisions, why: string): Refused {
 /** What the caller of a tool is given in place of the id of its task; undefined: that is too long. */
 export function sealTaskOf(
   { caller, arrived, target }: Call,
-  taskId: string,
-  seal: Seal,
+  { taskId, ttl }: { readonly taskId: string; readonly ttl: unknown },
+  { seal, now }: Pick<TaskParts, 'seal' | 'now'>,
 ): string | undefined {
   if (target.kind !== 'tool') return undefined
   const { server, spiffeId } = target.upstream.config
@@ -56,6 +57,7 @@ export function sealTaskOf(
     spiffeId: spiffeId.uri,
     tool: target.tool,
     taskId,
+    until: now() + taskMilliseconds(ttl),
   }
   return sealTask(seal, caller.owner, task)
 }

@@ -21,7 +21,8 @@ export function passTask(
 ): Soon<Buffer | Refused> {
   const { call } = permit
   const { octets, result } = answer
-  const span = membersOf(octets, result)?.get('taskId')
+  const members = membersOf(octets, result)
+  const span = members?.get('taskId')
   const taskId = span === undefined ? undefined : parseSpan(octets, span)
   if (span === undefined || typeof taskId !== 'string') return bad('a task has no id')
   const isNew = call.taskId === undefined
@@ -30,7 +31,9 @@ export function passTask(
   }
   if (!isNew && call.taskId !== taskId) return bad('it is another task')
   // Asked for by the text that the caller has, it is told under that.
-  const sealed = isNew ? sealTaskOf(call, taskId, parts.seal) : call.message.name
+  const ttl = members?.get('ttlMs')
+  const task = { taskId, ttl: ttl === undefined ? undefined : parseSpan(octets, ttl) }
+  const sealed = isNew ? sealTaskOf(call, task, parts) : call.message.name
   if (sealed === undefined) return bad('taskId is too long')
   return whenThere(
     judgeTold(permit, parts, answer),

@@ -129,6 +129,24 @@ describe('a call that has become a task', () => {
     assert.equal(asked('files').length, 1)
   })
 
+  test('is of no use after what its server says', async () => {
+    requirement('gateway.task-of-its-caller')
+    const clock = { now: Date.now() }
+    const { world, asked } = await openTasks({ now: () => clock.now })
+    await using _ = world
+    const agent = await world.agent()
+    const taskId = taskOf(await callAs(agent))
+    clock.now += created.ttlMs - 1
+    const got = await askAs(agent, 'tasks/get', { taskId })
+    assert.equal(got.json.result?.['status'], 'working', got.text)
+    clock.now += 1
+    for (const method of ['tasks/get', 'tasks/update', 'tasks/cancel']) {
+      assert.equal(whyOf(await askAs(agent, method, { taskId })), 'Unknown task')
+    }
+    assert.match(JSON.stringify(world.events.at(-1)?.evaluated.value), /it has expired/)
+    assert.equal(asked('files').length, 1)
+  })
+
   test('is of no use to a caller that has lost the tool', async () => {
     requirement('gateway.task-of-its-caller')
     const { world, asked } = await openTasks()
