@@ -16,6 +16,8 @@ if (programIsHere('examples/agent-go', 'go', 'version')) {
     assert.deepEqual(said.match(/^sees .*$/gm)?.toSorted(), [
       'sees github_issues_create',
       'sees github_issues_list',
+      'sees notes_search',
+      'sees notes_write',
     ])
     assert.match(said, /^answered .*spiffe:\/\/agents\.example\/ns\/acme\/sa\/researcher/m)
     assert.match(said, /^refused .*denied by policy/m)

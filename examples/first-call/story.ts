@@ -36,7 +36,12 @@ await client.connect(
 const { tools } = await client.listTools()
 const names = tools.map((tool) => tool.name)
 console.log(`${researcher.spiffeId} sees ${names.join(', ')}`)
-assert.deepEqual(names.toSorted(), ['github_issues_create', 'github_issues_list'])
+assert.deepEqual(names.toSorted(), [
+  'github_issues_create',
+  'github_issues_list',
+  'notes_search',
+  'notes_write',
+])
 
 // 5. It opens an issue in its own repository. The tool server knows who asked.
 const created = await client.callTool({
