@@ -51,6 +51,21 @@ export const askMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.asks-bounded',
+    without: 'the place of what is being decided on',
+    file: carry,
+    edits: [
+      ['    this.#open.set(name, place)\n', ''],
+      ['if (this.#open.get(name) !== place) return true\n', ''],
+    ],
+  },
+  {
+    claim: 'gateway.asks-bounded',
+    without: 'the refusal of what could not be decided on',
+    file: carry,
+    edits: [['taken instanceof Promise ? taken.catch(broke) : taken', 'taken']],
+  },
+  {
+    claim: 'gateway.asks-bounded',
     without: 'the bound on what is answered at a time',
     file: carry,
     edits: never('this.#answering >= waitingMax'),

@@ -47,9 +47,8 @@ const internalError = -32603
 export class AskCarrier {
   readonly #options: AskCarrierOptions
   /** By the server's own ids. */
-  readonly #open = new Map<string, Open>()
+  readonly #open = new Map<string, Open | Deciding>()
   #answering = 0
-  #isOver = false
 
   constructor(options: AskCarrierOptions) {
     this.#options = options
@@ -85,20 +84,45 @@ export class AskCarrier {
 
   /** There is no stream any more, and nobody waits for anything. */
   end(): void {
-    this.#isOver = true
     for (const name of this.#open.keys()) this.#close(name)
   }
 
+  /** It has its place before anybody decides, which may take a while: others come meanwhile. */
   #permit(request: ServerRequest, octets: Buffer, own: OwnSession): Soon<boolean> {
-    const { permits, caller } = this.#options
+    const { permits, upstream, parts } = this.#options
     const ask = parseAsk(octets)
     if (typeof ask === 'string') return this.#refuse(request, ask)
-    return whenThere(permits(ask), (refused) => {
-      if (this.#isOver || caller.ended !== undefined) return true
-      return refused === undefined
-        ? this.#send(request, octets, own)
-        : this.#refuse(request, whyOf(refused), decisionOf(refused))
-    })
+    const name = nameOf(JSON.parse(request.rawId))
+    const place: Deciding = { state: 'deciding' }
+    this.#open.set(name, place)
+    const broke = (error: unknown): boolean => {
+      const { server } = upstream.config
+      parts.log.error({ error, server }, 'request of a server broke')
+      this.#close(name)
+      return this.#refuse(request, 'it could not be decided on')
+    }
+    try {
+      const taken = whenThere(permits(ask), (refused) => {
+        // Its server has taken it back, or nobody is there any more.
+        if (this.#open.get(name) !== place) return true
+        this.#open.delete(name)
+        return this.#decided(request, octets, { own, refused })
+      })
+      return taken instanceof Promise ? taken.catch(broke) : taken
+    } catch (error) {
+      return broke(error)
+    }
+  }
+
+  #decided(
+    request: ServerRequest,
+    octets: Buffer,
+    { own, refused }: { readonly own: OwnSession; readonly refused: Refused | undefined },
+  ): boolean {
+    if (this.#options.caller.ended !== undefined) return true
+    return refused === undefined
+      ? this.#send(request, octets, own)
+      : this.#refuse(request, whyOf(refused), decisionOf(refused))
   }
 
   #send({ rawId, id: place, params }: ServerRequest, octets: Buffer, there: OwnSession): boolean {
@@ -159,8 +183,8 @@ export class AskCarrier {
 
   #close(name: string): Open | undefined {
     const one = this.#open.get(name)
-    if (one === undefined) return undefined
     this.#open.delete(name)
+    if (one === undefined || 'state' in one) return undefined
     clearTimeout(one.timer)
     this.#options.parts.asks.close(one.number)
     return one
@@ -169,6 +193,11 @@ export class AskCarrier {
   #write(message: Buffer): void {
     this.#options.write(formatEvent(message))
   }
+}
+
+/** A request that nobody has decided on yet. */
+interface Deciding {
+  readonly state: 'deciding'
 }
 
 interface Open {

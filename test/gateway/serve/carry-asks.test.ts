@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Caller } from '../../../src/gateway/caller/caller.ts'
+import { oneHandleKey } from '../../../src/gateway/handle/keys.ts'
+import { createSeal } from '../../../src/gateway/handle/seal.ts'
+import { defaultLimits } from '../../../src/gateway/limits.ts'
+import { badRequest, refused, type Refused } from '../../../src/gateway/refusal.ts'
+import { createAsks, type Asks } from '../../../src/gateway/serve/asks.ts'
+import { AskCarrier } from '../../../src/gateway/serve/carry-asks.ts'
+import { judgeUnasked } from '../../../src/gateway/upstream/judge-answer.ts'
+import { silentLog, type Log } from '../../../src/log.ts'
+import { requirement } from '../../requirements.ts'
+import { fakeUpstream } from '../world/fake-upstream.ts'
+
+interface Stage {
+  readonly carrier: AskCarrier
+  readonly asks: Asks
+  /** What the caller is asked. */
+  readonly written: string[]
+  /** What the server is answered. */
+  readonly answered: () => readonly string[]
+  /** How many are decided on, and the end of all of those decisions. */
+  readonly decisions: PromiseWithResolvers<Refused | undefined>[]
+  readonly logged: string[]
+  readonly carry: (id: unknown) => boolean
+}
+
+/** A stream of a server that asks its caller, where every decision takes a while. */
+function open(): Stage {
+  const upstream = fakeUpstream(() => ({ status: 202 }))
+  const asks = createAsks({ limits: defaultLimits, now: () => 0 })
+  const written: string[] = []
+  const logged: string[] = []
+  const decisions: PromiseWithResolvers<Refused | undefined>[] = []
+  const log: Log = { ...silentLog, error: (_, message) => void logged.push(message) }
+  const account = ['acme', 'agents', 'agent'] as const
+  const carrier = new AskCarrier({
+    caller: { account, ended: undefined } as unknown as Caller,
+    asked: { owner: 'agent pod', key: 'session', door: 'mcp' },
+    upstream,
+    there: { id: 's', version: '2025-11-25', spiffeId: upstream.config.spiffeId.uri },
+    permits() {
+      const decision = Promise.withResolvers<Refused | undefined>()
+      decisions.push(decision)
+      return decision.promise
+    },
+    write: (event) => void written.push(event.toString('utf8')),
+    parts: {
+      asks,
+      seal: createSeal({ keys: oneHandleKey() }),
+      limits: defaultLimits,
+      now: () => 0,
+      log,
+    },
+  })
+  return {
+    carrier,
+    asks,
+    written,
+    answered: () => upstream.received.map(({ body }) => body?.toString('utf8') ?? ''),
+    decisions,
+    logged,
+    carry(id) {
+      const octets = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, method: 'roots/list' }))
+      const verdict = judgeUnasked(octets)
+      assert.ok(verdict.kind === 'server request')
+      return carrier.carry(verdict, octets)
+    },
+  }
+}
+
+/** All that follows from what has been decided. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+const no = refused('response', badRequest(403, 'not this'))
+
+test('many requests of one id are asked once, however long it takes to decide', async () => {
+  requirement('gateway.asks-bounded')
+  const stage = open()
+  for (let times = 0; times < 30; times += 1) assert.equal(stage.carry('theirs'), true)
+  assert.equal(stage.decisions.length, 1)
+  stage.decisions.forEach(({ resolve }) => resolve(undefined))
+  await turn()
+  assert.equal(stage.written.length, 1)
+  assert.equal(stage.asks.size, 1)
+  assert.deepEqual(stage.answered(), [])
+  stage.carrier.end()
+  assert.equal(stage.asks.size, 0, 'no place of the share is left behind')
+})
+
+test('what waits for a decision counts, and has its place again once it is refused', async () => {
+  requirement('gateway.asks-bounded')
+  const stage = open()
+  for (let id = 0; id < 20; id += 1) assert.equal(stage.carry(id), true)
+  assert.equal(stage.decisions.length, 16)
+  await turn()
+  stage.decisions.forEach(({ resolve }) => resolve(no))
+  await turn()
+  assert.equal(stage.answered().length, 20)
+  assert.deepEqual(stage.written, [])
+  stage.carry(0)
+  assert.equal(stage.decisions.length, 17)
+  stage.carrier.end()
+})
+
+test('what its server takes back, or nobody waits for, before it is decided is asked of nobody', async () => {
+  requirement('gateway.asked-and-answered-once')
+  const stage = open()
+  stage.carry('back')
+  const method = 'notifications/cancelled'
+  const params = { requestId: 'back' }
+  stage.carrier.takeBack(Buffer.from(JSON.stringify({ jsonrpc: '2.0', method, params })))
+  stage.carry('late')
+  stage.carrier.end()
+  stage.decisions.forEach(({ resolve }) => resolve(undefined))
+  await turn()
+  assert.deepEqual([stage.written, stage.answered(), stage.asks.size], [[], [], 0])
+})
+
+test('what could not be decided on is refused, and the log says so', async () => {
+  requirement('gateway.asks-bounded')
+  const stage = open()
+  stage.carry('theirs')
+  stage.decisions.forEach(({ reject }) => reject(new Error('gone')))
+  await turn()
+  assert.deepEqual(stage.answered(), [
+    '{"jsonrpc":"2.0","id":"theirs","error":{"code":-32601,"message":"Method not found"}}',
+  ])
+  assert.deepEqual(stage.logged, ['request of a server broke'])
+  stage.carry('theirs')
+  assert.equal(stage.decisions.length, 2, 'its place is free')
+  stage.carrier.end()
+})
