@@ -659,7 +659,7 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
   'gateway.approval-bound': {
     claim:
-      'an approval is good for one caller’s pod, one tool as it was defined, one digest of arguments and until a deadline, whoever can write where it is kept',
+      'an approval is good for one caller’s pod, one tool as it was defined, one digest of arguments and of input, and until a deadline, whoever can write where it is kept',
     source: 'docs/AUTHORIZATION.md, Approvals',
   },
   'gateway.approval-used-once': {

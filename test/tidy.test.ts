@@ -24,6 +24,7 @@ const gatewayGround = [
   'src/gateway/self.ts',
   'src/gateway/federated-name.ts',
   'src/gateway/windows.ts',
+  'src/gateway/own-input.ts',
 ]
 
 /** What each room may import besides itself and the files that all may. A deeper room is a room of its own, and so is a file that is named. */
@@ -49,6 +50,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/gateway/self.ts': [],
   'src/gateway/federated-name.ts': [],
   'src/gateway/windows.ts': ['src/gateway/shares.ts'],
+  'src/gateway/own-input.ts': ['src/mcp'],
   'src/gateway/door': [...gatewayGround, 'src/mcp', 'src/pki'],
   'src/gateway/caller': [...gatewayGround, 'src/identity', 'src/pki', 'src/policy'],
   'src/gateway/approval': [...gatewayGround, 'src/identity', 'src/gateway/handle'],

@@ -3,6 +3,7 @@ import { problemCodes } from '../mcp/problem.ts'
 import type { About, OfferKind, Target } from './call.ts'
 import type { Door } from './door/arrived.ts'
 import { splitName, splitUri } from './federated-name.ts'
+import { isOwnKey } from './own-input.ts'
 import { badRequest, isRefused, refused, unknownTarget, type Refused } from './refusal.ts'
 import { isAcross } from './translate/era.ts'
 import type { Upstream } from './upstream/upstream.ts'
@@ -31,11 +32,9 @@ export function address(
   if (Object.hasOwn(params, 'requestState')) return refuse(notCarried('requestState'))
   const { inputResponses } = params
   // What the gateway itself has asked for is answered to it.
-  const isOurs = Object.keys(inputResponses ?? {}).every((key) => key.startsWith(ownKeys))
+  const isOurs = Object.keys(inputResponses ?? {}).every(isOwnKey)
   return isOurs ? target : refuse(notCarried('inputResponses'))
 }
-
-const ownKeys = 'dev.countersign/'
 
 function notCarried(member: string): Refused['refusal'] {
   const message = `params.${member} is not carried to a tool server of the other era`

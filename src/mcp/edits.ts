@@ -1,4 +1,6 @@
 import { hash } from 'node:crypto'
+import { skipSpace } from './lex.ts'
+import { membersOf } from './spans.ts'
 import { targetSpan, type TargetMember } from './target.ts'
 import type { Offsets, Span } from './levels.ts'
 
@@ -26,6 +28,28 @@ export function splice(body: Buffer, span: Span, replacement: string): Buffer {
     Buffer.from(replacement),
     body.subarray(span.end),
   ])
+}
+
+/**
+ * Takes members out of the object that starts here: each with the comma before it, those at the beginning with the comma after them. What
+ * is left stands as it was.
+ */
+export function removeMembers(
+  octets: Buffer,
+  { start }: Span,
+  isRemoved: (name: string) => boolean,
+): readonly Edit[] {
+  const members = [...(membersOf(octets, { start, end: octets.length }) ?? [])]
+  const kept = members.findIndex(([name]) => !isRemoved(name))
+  const leading = kept === -1 ? members : members.slice(0, kept)
+  const edits = members.slice(leading.length).flatMap(([name, { end }], at, rest) => {
+    const before = rest[at - 1]?.[1]
+    return before !== undefined && isRemoved(name) ? [{ start: before.end, end, text: '' }] : []
+  })
+  const last = leading.at(-1)?.[1]
+  if (last === undefined) return edits
+  const next = skipSpace(octets, last.end)
+  return [{ start: start + 1, end: kept === -1 ? next : next + 1, text: '' }, ...edits]
 }
 
 /** Another name or URI for what the body is about, as the upstream behind the federated door knows it. */

@@ -22,6 +22,8 @@ export interface Offsets {
   /** `params.ref.name` and `params.ref.uri` */
   readonly refName?: Span
   readonly refUri?: Span
+  /** `params.inputResponses` */
+  readonly inputResponses?: Span
   /** `params.requestState` */
   readonly requestState?: Span
   /** `params.taskId` */
@@ -50,6 +52,7 @@ const marks: Readonly<Record<'message' | 'params' | 'ref', ReadonlyMap<string, k
     ['uri', 'uri'],
     ['taskId', 'taskId'],
     ['arguments', 'arguments'],
+    ['inputResponses', 'inputResponses'],
     ['requestState', 'requestState'],
     ['cursor', 'cursor'],
     ['protocolVersion', 'protocolVersion'],

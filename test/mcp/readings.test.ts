@@ -19,6 +19,7 @@ const places: Readonly<Record<string, readonly string[]>> = {
   name: ['params', 'name'],
   arguments: ['params', 'arguments'],
   cursor: ['params', 'cursor'],
+  inputResponses: ['params', 'inputResponses'],
   meta: ['params', '_meta'],
 }
 

@@ -104,13 +104,25 @@ export const decideMutations: readonly Mutation[] = [
     claim: 'gateway.approval-bound',
     without: 'the digest of the arguments',
     file: 'src/gateway/approval/ticket.ts',
-    edits: [['tool, definitionDigest, argumentsSha256])', 'tool, definitionDigest])']],
+    edits: [['tool, definitionDigest, argumentsSha256, ...', 'tool, definitionDigest, ...']],
   },
   {
     claim: 'gateway.approval-bound',
     without: 'the digest of the definition',
     file: 'src/gateway/approval/ticket.ts',
-    edits: [['tool, definitionDigest, argumentsSha256])', 'tool, argumentsSha256])']],
+    edits: [['tool, definitionDigest, argumentsSha256, ...', 'tool, argumentsSha256, ...']],
+  },
+  {
+    claim: 'gateway.approval-bound',
+    without: 'the digest of what is answered to the tool server',
+    file: 'src/gateway/approval/ticket.ts',
+    edits: [['[inputResponsesSha256 ?? null, ', '[']],
+  },
+  {
+    claim: 'gateway.approval-bound',
+    without: 'the digest of the state that the tool server gets back',
+    file: 'src/gateway/approval/ticket.ts',
+    edits: [[', requestStateSha256 ?? null]', ']']],
   },
   {
     claim: 'gateway.approval-bound',

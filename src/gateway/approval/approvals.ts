@@ -23,6 +23,8 @@ export interface ApprovalRequest {
   readonly resource: string
   /** What an approver is shown of the arguments, as JSON: what policy lets into the decision log. */
   readonly shown: string
+  /** The first names of what the caller answers to the tool server with this call; undefined: it answers nothing. */
+  readonly inputKeys: readonly string[] | undefined
   /** Milliseconds since the epoch. */
   readonly askedAt: number
   readonly deadline: number

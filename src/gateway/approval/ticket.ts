@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 
-/** What an approval is good for, and nothing else: this caller, this tool as it is defined now, these octets of arguments. */
+/** What an approval is good for, and nothing else: this caller, this tool as it is defined now, these octets of arguments and of input. */
 export interface Binding {
   /** SPIFFE ID and pod UID of the caller. */
   readonly owner: string
@@ -9,6 +9,9 @@ export interface Binding {
   readonly definitionDigest: string
   /** Hex; of no octets where there are none. */
   readonly argumentsSha256: string
+  /** Hex; of what the caller answers to the tool server, and of the state that it brings back to it. Undefined: there is none. */
+  readonly inputResponsesSha256: string | undefined
+  readonly requestStateSha256: string | undefined
 }
 
 export function isSameBinding(one: Binding, other: Binding): boolean {
@@ -17,7 +20,9 @@ export function isSameBinding(one: Binding, other: Binding): boolean {
 
 function textOf(binding: Binding): string {
   const { owner, server, tool, definitionDigest, argumentsSha256 } = binding
-  return JSON.stringify([owner, server, tool, definitionDigest, argumentsSha256])
+  const { inputResponsesSha256, requestStateSha256 } = binding
+  const input = [inputResponsesSha256 ?? null, requestStateSha256 ?? null]
+  return JSON.stringify([owner, server, tool, definitionDigest, argumentsSha256, ...input])
 }
 
 const digits = 'abcdefghijklmnopqrstuvwxyz234567'

@@ -8,6 +8,7 @@ import { isOwnCall } from '../approval/own-call.ts'
 import type { Call } from '../call.ts'
 import { createCertificateReader } from '../caller/certified.ts'
 import type { Definition } from '../catalogue/definition.ts'
+import { approvalKey, inputResponsesOf } from '../own-input.ts'
 import { isRefused, noRoom, refused, unavailable, type Refusal, type Refused } from '../refusal.ts'
 import { declaresForms } from './asks.ts'
 import type { ApprovalDuty } from './obligations.ts'
@@ -30,6 +31,10 @@ export interface HoldOutOptions {
   readonly log: Log
 }
 
+/** What is kept of them, for an approver to see: their caller may send any. The digest is of all. */
+const inputKeysMax = 16
+const inputKeyCharactersMax = 64
+
 export function createHoldOut(options: HoldOutOptions): HoldOut {
   const { approvals, decisions, log } = options
   const counts = createCounts(options)
@@ -42,12 +47,16 @@ export function createHoldOut(options: HoldOutOptions): HoldOut {
       return decisions.refuse(question, 'obligations', notHeldOut)
     }
     const { server } = target.upstream.config
+    const input = inputResponsesOf(call.message)
+    const { requestState } = call
     const binding = {
       owner: caller.owner,
       server,
       tool: target.tool,
       definitionDigest: definition.digest,
       argumentsSha256: call.arguments?.sha256 ?? hash('sha256', '', 'hex'),
+      inputResponsesSha256: input?.sha256,
+      requestStateSha256: requestState && hash('sha256', requestState, 'hex'),
     }
     const request = {
       binding,
@@ -55,6 +64,9 @@ export function createHoldOut(options: HoldOutOptions): HoldOut {
       subject: caller.subjectText,
       resource: resourceTextOf(target, definition),
       shown: decisions.shownArguments(question),
+      inputKeys: input?.keys
+        .slice(0, inputKeysMax)
+        .map((key) => key.slice(0, inputKeyCharactersMax)),
     }
     const { seconds } = duty
     const { account } = caller
@@ -151,7 +163,7 @@ function inputRequired({ message: { params } }: Call, message: string): JsonObje
   }
   return {
     resultType: 'input_required',
-    inputRequests: { 'dev.countersign/approval': { method: 'elicitation/create', params: asked } },
+    inputRequests: { [approvalKey]: { method: 'elicitation/create', params: asked } },
     ...(typeof requestState === 'string' ? { requestState } : {}),
   }
 }

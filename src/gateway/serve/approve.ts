@@ -82,8 +82,9 @@ async function decide(
 
 /** What an approver sees before saying yes. */
 function toldOf({ ticket, request }: Approval): object {
-  const { binding, rules, subject, shown, askedAt, deadline } = request
+  const { binding, rules, subject, shown, inputKeys, askedAt, deadline } = request
   const { server, tool, definitionDigest, argumentsSha256 } = binding
+  const { inputResponsesSha256, requestStateSha256 } = binding
   const { id, properties } = JSON.parse(subject) as { id: string; properties: object }
   return {
     ticket,
@@ -93,6 +94,11 @@ function toldOf({ ticket, request }: Approval): object {
     definitionDigest,
     arguments: JSON.parse(shown) as unknown,
     argumentsSha256,
+    // Of a call that says nothing of the kind they are not there.
+    ...(inputKeys === undefined
+      ? {}
+      : { inputResponses: { keys: inputKeys, sha256: inputResponsesSha256 } }),
+    ...(requestStateSha256 === undefined ? {} : { requestStateSha256 }),
     rules,
     askedAt: new Date(askedAt).toISOString(),
     deadline: new Date(deadline).toISOString(),

@@ -1,4 +1,4 @@
-import { applyEdits, type Edit } from '../../mcp/edits.ts'
+import { applyEdits, removeMembers, type Edit } from '../../mcp/edits.ts'
 import { skipSpace } from '../../mcp/lex.ts'
 import type { Span } from '../../mcp/levels.ts'
 import { modernVersions } from '../../mcp/revisions.ts'
@@ -35,21 +35,9 @@ export function requestToLegacy(body: Buffer, id: number): Buffer {
   const { whole, params } = partsOf(body)
   const span = whole.get('id')
   const edits = span === undefined ? [] : [{ ...span, text: String(id) }]
-  const answered = params === undefined ? [] : removal(body, params, 'inputResponses')
+  const answered =
+    params === undefined ? [] : removeMembers(body, params, (name) => name === 'inputResponses')
   return applyEdits(body, [...edits, ...answered, metaEdit(body, { whole, params, own: [] })])
-}
-
-/** Takes out a member of `params` that is of the modern era alone; with the comma before it, or after it where it is the first. */
-function removal(body: Buffer, params: Span, name: string): readonly Edit[] {
-  const members = membersOf(body, params) ?? new Map<string, Span>()
-  const removed = members.get(name)
-  if (removed === undefined) return []
-  const spans = [...members.values()]
-  const before = spans[spans.indexOf(removed) - 1]
-  if (before !== undefined) return [{ start: before.end, end: removed.end, text: '' }]
-  const next = skipSpace(body, removed.end)
-  const end = spans.length === 1 ? next : next + 1
-  return [{ start: params.start + 1, end, text: '' }]
 }
 
 type Members = ReadonlyMap<string, Span>

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { oneHandleKey } from '../../../src/gateway/handle/keys.ts'
 import { textOf } from '../../../src/policy/asked.ts'
@@ -46,6 +47,13 @@ function deletion(
 async function call(agent: TestClient, what?: string): Promise<Reply> {
   const { body, headers } = deletion(what)
   return agent.post('/mcp/files', body, headers)
+}
+
+/** The same call, with what the agent says to have been answered to the tool server. */
+async function answering(agent: TestClient, inputResponses: object, more = ''): Promise<Reply> {
+  const { body, headers } = deletion()
+  const responses = `"inputResponses":${JSON.stringify(inputResponses)},${more}`
+  return agent.post('/mcp/files', body.replace('"params":{', `"params":{${responses}`), headers)
 }
 
 function ticketOf(reply: Reply): string {
@@ -186,6 +194,48 @@ test('an approver sees what waits, with the arguments as the log has them, and n
   }
 })
 
+test('an approver is told of what a call answers to its tool server, which is all that the server gets', async () => {
+  requirement('gateway.approval-bound')
+  await using held = await openHeld()
+  const responses = { login: { action: 'accept', content: { pin: 's3cret' } } }
+  const ticket = ticketOf(await answering(held.agent, responses))
+  const { json } = await ask(held.person, 'list')
+  const [waiting] = (json.result?.['approvals'] ?? []) as Record<string, unknown>[]
+  const sha256 = hash('sha256', JSON.stringify(responses), 'hex')
+  assert.deepEqual(waiting?.['inputResponses'], { keys: ['login'], sha256 })
+  assert.ok(!JSON.stringify(json).includes('s3cret'))
+  assert.equal((await ask(held.person, 'approve', ticket)).json.error, undefined)
+  assert.equal((await answering(held.agent, responses)).json.error, undefined)
+  assert.ok(
+    held.world.upstreams['files']?.received.at(-1)?.body.includes(JSON.stringify(responses)),
+  )
+})
+
+test('a call waits anew where the approval is used with a state of the tool server', async () => {
+  requirement('gateway.approval-bound')
+  await using held = await openHeld({
+    answers: {
+      files: (message, response, request) =>
+        message.method === 'tools/call'
+          ? sendJson(
+              response,
+              '{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required","requestState":"next"}}',
+            )
+          : answerBoth()(message, response, request),
+    },
+  })
+  await approved(held)
+  const { json } = await call(held.agent)
+  assert.equal(json.result?.['resultType'], 'input_required')
+  const more = `"requestState":${JSON.stringify(json.result['requestState'])},`
+  await approved(held)
+  const ticket = ticketOf(await answering(held.agent, {}, more))
+  assert.equal(held.deleted(), 1)
+  assert.equal((await ask(held.person, 'approve', ticket)).json.error, undefined)
+  assert.equal((await answering(held.agent, {}, more)).json.error, undefined)
+  assert.equal(held.deleted(), 2)
+})
+
 test('a client that shows forms is asked to wait, and need only call again', async () => {
   requirement('gateway.approval-needed')
   await using held = await openHeld()
@@ -233,6 +283,15 @@ const waysRound: Readonly<Record<string, (held: Held) => Promise<Reply>>> = {
     await approved(held)
     const { body, headers } = deletion()
     return held.agent.post('/mcp/files', body.replace('"draft"', '"draft" '), headers)
+  },
+  'with other input responses': async (held) => {
+    await approved(held)
+    return answering(held.agent, { a: { action: 'accept', content: { force: true } } })
+  },
+  'with other octets of the same input responses': async (held) => {
+    const ticket = ticketOf(await answering(held.agent, { a: { action: 'accept' } }))
+    assert.equal((await ask(held.person, 'approve', ticket)).json.error, undefined)
+    return answering(held.agent, { a: { action: 'decline' } })
   },
   'by another pod of the same service account': async (held) => {
     await approved(held)

@@ -1,0 +1,34 @@
+import { hash } from 'node:crypto'
+import { applyEdits, removeMembers } from '../mcp/edits.ts'
+import type { NotificationMessage, RequestMessage } from '../mcp/message.ts'
+
+type Message = RequestMessage | NotificationMessage
+
+/** What the gateway itself asks a client for, and is answered to it: no tool server asks under such a name, or is told of one. */
+export function isOwnKey(key: string): boolean {
+  return key.startsWith('dev.countersign/')
+}
+
+/** Under which a person is asked to wait for an approval. */
+export const approvalKey = 'dev.countersign/approval'
+
+/** What a client answers to tool servers (MCP 2026-07-28, multi round-trip requests). */
+export interface InputResponses {
+  readonly keys: readonly string[]
+  /** Hex; of the octets that a tool server gets. */
+  readonly sha256: string
+}
+
+/** Undefined: the message has none that a tool server gets. */
+export function inputResponsesOf({ body, params, offsets }: Message): InputResponses | undefined {
+  const { inputResponses: span } = offsets
+  if (span === undefined) return undefined
+  const keys = Object.keys(params['inputResponses'] ?? {}).filter((key) => !isOwnKey(key))
+  if (keys.length === 0) return undefined
+  const octets = body.subarray(span.start, span.end)
+  const there = applyEdits(
+    octets,
+    removeMembers(octets, { start: 0, end: octets.length }, isOwnKey),
+  )
+  return { keys, sha256: hash('sha256', there, 'hex') }
+}
