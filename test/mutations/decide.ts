@@ -96,6 +96,12 @@ export const decideMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.approval-needed',
+    without: 'the look whether a call goes on with another one',
+    file: 'src/gateway/permit/hold-out.ts',
+    edits: [['!goesOn(request) && declaresForms', 'declaresForms']],
+  },
+  {
+    claim: 'gateway.approval-needed',
     without: 'the denial',
     file: approvals,
     edits: [["if (!verdict.approved) return { state: 'denied', approval }", '']],

@@ -101,9 +101,18 @@ export function createHoldOut(options: HoldOutOptions): HoldOut {
     return decisions.refuse(question, 'obligations', reason, (denial) => ({
       ...denial,
       data: { ...denial.data, ticket, deadline },
-      ...(declaresForms(question) ? { result: inputRequired(question.call, message) } : {}),
+      ...(!goesOn(request) && declaresForms(question) ? { result: inputRequired(message) } : {}),
     }))
   }
+}
+
+/**
+ * Whether a call goes on with another one. Asked for input once more its client would bring that back alone, and what it holds for the
+ * tool server would be lost.
+ */
+function goesOn({ binding }: Approval['request']): boolean {
+  const { inputResponsesSha256, requestStateSha256 } = binding
+  return inputResponsesSha256 !== undefined || requestStateSha256 !== undefined
 }
 
 /** Whether an approval still is one: of somebody else who is not revoked since, and who may approve this as policy is now. */
@@ -151,10 +160,9 @@ function approvalText({ ticket, request }: Pick<Approval, 'ticket' | 'request'>)
 
 /**
  * A person is asked to wait (MCP 2026-07-28, multi round-trip requests): what is answered to it says nothing, for the call is made again and
- * found approved or not. The state of the server, if the call had one, goes back to the client as it came.
+ * found approved or not.
  */
-function inputRequired({ message: { params } }: Call, message: string): JsonObject {
-  const { requestState } = params
+function inputRequired(message: string): JsonObject {
   const schema = { type: 'object', properties: {} }
   const asked = {
     mode: 'form',
@@ -164,7 +172,6 @@ function inputRequired({ message: { params } }: Call, message: string): JsonObje
   return {
     resultType: 'input_required',
     inputRequests: { [approvalKey]: { method: 'elicitation/create', params: asked } },
-    ...(typeof requestState === 'string' ? { requestState } : {}),
   }
 }
 

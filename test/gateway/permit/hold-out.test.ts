@@ -50,8 +50,12 @@ async function call(agent: TestClient, what?: string): Promise<Reply> {
 }
 
 /** The same call, with what the agent says to have been answered to the tool server. */
-async function answering(agent: TestClient, inputResponses: object, more = ''): Promise<Reply> {
-  const { body, headers } = deletion()
+async function answering(
+  agent: TestClient,
+  inputResponses: object,
+  { more = '', declared = {} } = {},
+): Promise<Reply> {
+  const { body, headers } = deletion('draft', declared)
   const responses = `"inputResponses":${JSON.stringify(inputResponses)},${more}`
   return agent.post('/mcp/files', body.replace('"params":{', `"params":{${responses}`), headers)
 }
@@ -211,29 +215,37 @@ test('an approver is told of what a call answers to its tool server, which is al
   )
 })
 
+/** Its calls go on with a state, without end. */
+const givingState: Answer = (message, response, request) => {
+  if (message.method !== 'tools/call') return answerBoth()(message, response, request)
+  const result = '"resultType":"input_required","requestState":"next"'
+  sendJson(response, `{"jsonrpc":"2.0","id":1,"result":{${result}}}`)
+}
+
 test('a call waits anew where the approval is used with a state of the tool server', async () => {
   requirement('gateway.approval-bound')
-  await using held = await openHeld({
-    answers: {
-      files: (message, response, request) =>
-        message.method === 'tools/call'
-          ? sendJson(
-              response,
-              '{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required","requestState":"next"}}',
-            )
-          : answerBoth()(message, response, request),
-    },
-  })
+  await using held = await openHeld({ answers: { files: givingState } })
   await approved(held)
   const { json } = await call(held.agent)
   assert.equal(json.result?.['resultType'], 'input_required')
   const more = `"requestState":${JSON.stringify(json.result['requestState'])},`
   await approved(held)
-  const ticket = ticketOf(await answering(held.agent, {}, more))
+  const ticket = ticketOf(await answering(held.agent, {}, { more }))
   assert.equal(held.deleted(), 1)
   assert.equal((await ask(held.person, 'approve', ticket)).json.error, undefined)
-  assert.equal((await answering(held.agent, {}, more)).json.error, undefined)
+  assert.equal((await answering(held.agent, {}, { more })).json.error, undefined)
   assert.equal(held.deleted(), 2)
+})
+
+test('a call that goes on with another one is refused with the ticket, whatever its client shows', async () => {
+  requirement('gateway.approval-needed')
+  await using held = await openHeld({ answers: { files: givingState } })
+  const declared = { elicitation: {} }
+  ticketOf(await answering(held.agent, { a: { action: 'accept' } }, { declared }))
+  await approved(held)
+  const { json } = await call(held.agent)
+  const more = `"requestState":${JSON.stringify(json.result?.['requestState'])},`
+  ticketOf(await answering(held.agent, {}, { more, declared }))
 })
 
 test('a client that shows forms is asked to wait, and need only call again', async () => {
