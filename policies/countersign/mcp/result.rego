@@ -1,4 +1,4 @@
-# What a permitted call may bring back: obligations of the permit, from the grant that gives it.
+# What a permitted call may bring back: obligations of the permit, from the grants that give it.
 package countersign.mcp
 
 # METADATA
@@ -43,12 +43,16 @@ permits(given) if {
 
 # METADATA
 # title: Limits of the result
-# description: Those of the last grant that gives the call. What is said of the tool or the prompt counts in place of what is said of the server.
+# description: >-
+#   Those of every grant that gives the call: whoever is granted something beside the tenant is not freed of what the tenant stands under.
+#   In each of them what is said of the tool or the prompt counts in place of what is said of the server.
 # schemas:
 #   - input: schema.mcp.decision
-result_limits := result_in(permitting_grants[count(permitting_grants) - 1], input.resource) if {
+result_limits := [limits |
 	input.action.name in methods_with_results
-}
+	some given in permitting_grants
+	limits := result_in(given, input.resource)
+]
 
 # METADATA
 # title: Result of a grant
@@ -64,14 +68,20 @@ result_types := {"octetsMax": "result-octets", "resources": "result-resources"}
 
 # METADATA
 # title: Obligations of the result
-# description: One for each member, and one that nobody can meet where there are no members to be read.
+# description: One for each member of each of them. The narrowest counts.
 # schemas:
 #   - input: schema.mcp.decision
-default result_obligations := []
+result_obligations := [obligation |
+	some limits in result_limits
+	some obligation in obligations_of_result(limits)
+]
 
-result_obligations := [{"id": member, "type": type, "properties": {"value": value}} |
-	some member, value in result_limits
+# METADATA
+# title: Obligations of limits of a result
+# description: One for each member, and one that nobody can meet where there are no members to be read.
+obligations_of_result(limits) := [{"id": member, "type": type, "properties": {"value": value}} |
+	some member, value in limits
 	type := object.get(result_types, member, "result-unknown")
-] if is_object(result_limits)
-
-else := [{"id": "result", "type": "result-unknown", "properties": {}}] if not is_object(result_limits)
+] if {
+	is_object(limits)
+} else := [{"id": "result", "type": "result-unknown", "properties": {}}]

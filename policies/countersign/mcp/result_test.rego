@@ -49,11 +49,21 @@ test_result_of_a_task_limited[method] if {
 
 test_no_limits_without_a_word if obliged(call("get"), grants) == []
 
-test_the_subject_counts_where_it_gives_the_call_itself if {
+test_every_grant_that_gives_the_call_counts if {
 	own := {"subjects": {subject.id: {"github": {"tools": {"get": {"result": {"octetsMax": 5}}}}}}}
 	given := object.union(result_grants, own)
-	obliged(call("get"), given) == [octets(5)]
+	obliged(call("get"), given) == [octets(1000), readable, octets(5)]
 	obliged(call("issues_list"), given) == [readable]
+}
+
+test_a_grant_of_the_subject_frees_of_nothing if {
+	own := {"subjects": {subject.id: {"github": {"tools": {"get": {}, "issues_close": {}}, "prompts": {"names": {"review": {}}}}}}}
+	given := object.union(result_grants, own)
+	obliged(call("get"), given) == [octets(1000), readable]
+	obliged(get("review"), given) == [octets(1000), readable]
+
+	# By its arguments the tenant's does not give this one.
+	obliged(call_with("issues_close", {"repository": "b"}), given) == []
 }
 
 test_what_is_not_understood_is_given_on if {
