@@ -115,6 +115,8 @@ function refuseMembers(
   about: About,
   door: Door,
 ): Refused | undefined {
+  // No client was given an id of a server's task: one that it names all the same would be that of another caller.
+  if (namesATask(params)) return invalidParams(`params._meta["${relatedTask}"] is not served`)
   if (kind === 'notification') return undefined
   const isOfInput = era === 'modern' && (mayNeedInput(method) || method === 'tasks/update')
   const without = isOfInput ? unservedOfInput : unservedMembers
@@ -138,6 +140,14 @@ function refuseMembers(
   return isUri && notInUris.test(name)
     ? invalidParams(`params.${named} is no URI: it has white space or control characters`)
     : undefined
+}
+
+/** Of a task that what is said belongs to (MCP 2025-11-25 tasks). */
+const relatedTask = 'io.modelcontextprotocol/related-task'
+
+function namesATask(params: JsonObject): boolean {
+  const meta = params['_meta']
+  return isJsonObject(meta) && Object.hasOwn(meta, relatedTask)
 }
 
 function isTextOrAbsent(params: JsonObject, member: string): boolean {

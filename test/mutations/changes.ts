@@ -102,6 +102,12 @@ export const changeMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.task-of-its-caller',
+    without: 'the refusal of what a client says of which task it is',
+    file: 'src/gateway/methods.ts',
+    edits: never('namesATask(params)'),
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
     without: 'the seal in place of the id',
     file: passTask,
     edits: [['isNew ? sealTaskOf(call, task, parts) : call.message.name', 'taskId']],

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { requirement } from '../../requirements.ts'
-import { metaOfTasks, modern, whyOf, type Reply, type TestClient } from '../world/client.ts'
+import { legacy, metaOfTasks, modern, whyOf, type Reply, type TestClient } from '../world/client.ts'
+import { openSession } from '../world/session.ts'
 import { answerBoth, type Answer } from '../world/upstream.ts'
 import { openWorld, type World, type WorldOptions } from '../world/world.ts'
 
@@ -181,6 +182,30 @@ describe('a call that has become a task', () => {
     assert.equal(refused.json.error?.code, -31403)
     assert.match(refused.text, /a task that was not asked for/)
   })
+})
+
+test('a call that says of which task it is reaches no server, in either era', async () => {
+  requirement('gateway.task-of-its-caller')
+  const { world } = await openTasks()
+  await using _ = world
+  const agent = await world.agent()
+  const session = await openSession(agent, '/mcp/files')
+  const related = { 'io.modelcontextprotocol/related-task': { taskId: 'task-1' } }
+  const before = world.upstreams['files']?.received.length
+  const call = { name: 'echo', arguments: {} }
+  for (const [what, { body, headers }] of [
+    ['modern', modern('tools/call', { ...call, _meta: { ...metaOfTasks, ...related } })],
+    ['legacy', legacy('tools/call', { ...call, _meta: related }, { session })],
+    [
+      'notification',
+      legacy('notifications/cancelled', { requestId: 1, _meta: related }, { session }),
+    ],
+  ] as const) {
+    const reply = await agent.post('/mcp/files', body, headers)
+    assert.equal(reply.json.error?.code, -32602, `${what}: ${reply.text}`)
+    assert.match(reply.text, /related-task\\"\] is not served/)
+  }
+  assert.equal(world.upstreams['files']?.received.length, before)
 })
 
 describe('what is told of a task', () => {
