@@ -102,6 +102,12 @@ export const decideMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.approval-needed',
+    without: 'the look for who will not wait',
+    file: 'src/gateway/permit/hold-out.ts',
+    edits: [['if (isDeclined(call))', 'if (false && isDeclined(call))']],
+  },
+  {
+    claim: 'gateway.approval-needed',
     without: 'the denial',
     file: approvals,
     edits: [["if (!verdict.approved) return { state: 'denied', approval }", '']],

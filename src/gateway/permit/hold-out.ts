@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { isJsonObject } from '../../mcp/envelope.ts'
 import type { JsonObject } from '../../mcp/scan.ts'
 import type { RevocationSource } from '../../pki/revocation.ts'
 import type { InputText } from '../../policy/input.ts'
@@ -46,12 +47,12 @@ export function createHoldOut(options: HoldOutOptions): HoldOut {
     if (target.kind !== 'tool' || definition === undefined || call.taskId !== undefined) {
       return decisions.refuse(question, 'obligations', notHeldOut)
     }
-    const { server } = target.upstream.config
+    if (isDeclined(call)) return decisions.refuse(question, 'obligations', declined)
     const input = inputResponsesOf(call.message)
     const { requestState } = call
     const binding = {
       owner: caller.owner,
-      server,
+      server: target.upstream.config.server,
       tool: target.tool,
       definitionDigest: definition.digest,
       argumentsSha256: call.arguments?.sha256 ?? hash('sha256', '', 'hex'),
@@ -104,6 +105,14 @@ export function createHoldOut(options: HoldOutOptions): HoldOut {
       ...(!goesOn(request) && declaresForms(question) ? { result: inputRequired(message) } : {}),
     }))
   }
+}
+
+/** Whether whoever was asked to wait for an approval will not: what they leave unsaid is no yes (MCP 2026-07-28 elicitation, actions). */
+function isDeclined({ message }: Call): boolean {
+  const given = (message.params['inputResponses'] ?? {}) as JsonObject
+  if (!Object.hasOwn(given, approvalKey)) return false
+  const { [approvalKey]: answer } = given
+  return !isJsonObject(answer) || answer['action'] !== 'accept'
 }
 
 /**
@@ -183,6 +192,12 @@ function usedBy({ ticket, verdict }: Approval): Parameters<Decisions['note']>[2]
 const denied = {
   code: 'approval-denied',
   message: 'an approval was asked for and denied',
+  audience: 'agent',
+} as const
+
+const declined = {
+  code: 'approval-declined',
+  message: 'who was asked to wait for an approval has declined or cancelled',
   audience: 'agent',
 } as const
 

@@ -276,6 +276,18 @@ test('a client that shows forms is asked to wait, and need only call again', asy
   assert.equal(held.deleted(), 1)
 })
 
+test('a call whose person has declined to wait is refused, approved or not, and uses nothing up', async () => {
+  requirement('gateway.approval-needed')
+  await using held = await openHeld()
+  await approved(held)
+  for (const answer of [{ action: 'decline' }, { action: 'cancel' }, {}, 'accept']) {
+    const reply = await answering(held.agent, { 'dev.countersign/approval': answer })
+    assert.match(whyOf(reply) ?? '', /has declined or cancelled$/)
+  }
+  assert.equal(held.deleted(), 0)
+  assert.equal((await call(held.agent)).json.error, undefined)
+})
+
 test('a legacy client is refused with the ticket, and need only call again', async () => {
   requirement('gateway.approval-needed')
   await using held = await openHeld()
