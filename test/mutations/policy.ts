@@ -83,6 +83,13 @@ export const policyMutations: readonly Mutation[] = [
     tests: ['test/policy/plan/builtins.test.ts'],
   },
   {
+    claim: 'policy.plan-agrees',
+    without: 'the one letter for what JavaScript makes several of',
+    file: 'src/policy/plan/builtins/strings.ts',
+    edits: [['changed : alone(letter)', 'changed : letter']],
+    tests: ['test/policy/plan/builtins.test.ts'],
+  },
+  {
     claim: 'policy.log-masks-arguments',
     without: 'the minimal event of a mask that fails',
     file: decisionLog,

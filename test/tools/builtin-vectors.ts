@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { letters } from '../policy/plan/letters.ts'
 import { callsAbout, spellings, textOfAnswers } from '../policy/plan/addresses.ts'
 
 const addressRules = `package addresses
@@ -29,6 +30,25 @@ export function addressVector(opa: string): string {
     return [spelling, textOfAnswers(given)] as const
   })
   return `${JSON.stringify(Object.fromEntries(rows), null, 1)}\n`
+}
+
+const letterRules = `package letters
+
+lowered[letter] := lower(letter) if {
+	some letter in input
+	lower(letter) != letter
+}
+
+uppered[letter] := upper(letter) if {
+	some letter in input
+	upper(letter) != letter
+}
+`
+
+/** Every letter that `opa eval` gives another case, and which. */
+export function letterVector(opa: string): string {
+  const answers = evaluate(opa, letterRules, letters(), 'data.letters')
+  return `${JSON.stringify(answers, null, 1)}\n`
 }
 
 function evaluate(

@@ -12,7 +12,7 @@ import { mergeBundle, readBundleFiles } from '../../src/policy/bundle.ts'
 import { entrypoints } from '../../src/policy/engine.ts'
 import { instantiate } from '../../src/policy/instance.ts'
 import { toolPath } from './build.ts'
-import { addressVector } from './builtin-vectors.ts'
+import { addressVector, letterVector } from './builtin-vectors.ts'
 import { compareWithOpa } from './opa-differential.ts'
 
 const policies = join(import.meta.dirname, '..', '..', 'policies')
@@ -185,6 +185,7 @@ function checkVectors(opa: string, folder: string, write: boolean): void {
   if (done.status !== 0) throw new PolicyCheckError(done.stderr, 'opa eval comes first')
   keepVector('constructs.answers.json', done.stdout, write)
   keepVector('addresses.answers.json', addressVector(opa), write)
+  keepVector('letters.answers.json', letterVector(opa), write)
 }
 
 function keepVector(name: string, text: string, write: boolean): void {

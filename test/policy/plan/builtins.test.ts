@@ -6,6 +6,7 @@ import { createBuiltins } from '../../../src/policy/plan/builtins/builtins.ts'
 import { Meter } from '../../../src/policy/plan/meter.ts'
 import { requirement } from '../../requirements.ts'
 import { callsAbout, spellings, textOfAnswers } from './addresses.ts'
+import { letters } from './letters.ts'
 
 // What `opa eval` says: `npm run test:policies` holds the files to it.
 const vectors = join(import.meta.dirname, '..', '..', 'vectors', 'rego')
@@ -34,3 +35,24 @@ test('a range of any length is paid for', () => {
   const fault = { name: 'PolicyFault', kind: 'fuel' }
   assert.throws(() => builtins['net.cidr_contains']?.(range, '10.0.0.1'), fault)
 })
+
+for (const [name, member] of [
+  ['lower', 'lowered'],
+  ['upper', 'uppered'],
+] as const) {
+  test(`${name} of every letter is what opa makes of it, alone and in a text`, () => {
+    requirement('policy.plan-agrees')
+    const expected = (vector('letters') as Record<string, Record<string, string>>)[member] ?? {}
+    assert.ok(Object.keys(expected).length > 1400)
+    const changed = letters().flatMap((letter) => {
+      meter.left = 100
+      const given = builtins[name]?.(letter)
+      return given === letter ? [] : [[letter, given]]
+    })
+    assert.deepEqual(Object.fromEntries(changed), expected)
+    meter.left = 100_000
+    const text = letters().join('')
+    const whole = letters().map((letter) => expected[letter] ?? letter)
+    assert.equal(builtins[name]?.(text), whole.join(''))
+  })
+}

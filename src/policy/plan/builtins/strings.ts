@@ -157,13 +157,26 @@ function replaceAny(
 
 const onlyAscii = /^[\0-\x7f]*$/
 
-/** Letter by letter as Go has it: what would become several letters stays. */
+/** Letters with a case that Go's Unicode 15 does not know. */
+const later =
+  /^[\u1c89\u1c8a\ua7cb-\ua7cf\ua7d2\ua7d4\ua7d5\ua7da-\ua7dc\u{10d50}-\u{10d65}\u{10d70}-\u{10d85}\u{16ea0}-\u{16eb8}\u{16ebb}-\u{16ed3}]/u
+
+/** Letter by letter, one for one, as Go has it. */
 function cased(text: string, change: (letter: string) => string): string {
   if (onlyAscii.test(text)) return change(text)
   return Array.from(text, (letter) => {
     const changed = change(letter)
-    return codePoints(changed) === 1 ? changed : letter
+    if (later.test(letter) || later.test(changed)) return letter
+    return codePoints(changed) === 1 ? changed : alone(letter)
   }).join('')
+}
+
+/** Unicode's one letter for a letter that JavaScript makes several of: dotted I, and Greek letters with iota. */
+function alone(letter: string): string {
+  const code = letter.charCodeAt(0)
+  if (code === 0x130) return 'i'
+  if (/[\u1f80-\u1f87\u1f90-\u1f97\u1fa0-\u1fa7]/.test(letter)) return String.fromCharCode(code + 8)
+  return /[\u1fb3\u1fc3\u1ff3]/.test(letter) ? String.fromCharCode(code + 9) : letter
 }
 
 /** By code points; a negative length is all the rest. */
