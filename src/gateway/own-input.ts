@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { applyEdits, removeMembers } from '../mcp/edits.ts'
+import { applyEdits, removeMembers, type Edit } from '../mcp/edits.ts'
 import type { NotificationMessage, RequestMessage } from '../mcp/message.ts'
 
 type Message = RequestMessage | NotificationMessage
@@ -31,4 +31,14 @@ export function inputResponsesOf({ body, params, offsets }: Message): InputRespo
     removeMembers(octets, { start: 0, end: octets.length }, isOwnKey),
   )
   return { keys, sha256: hash('sha256', there, 'hex') }
+}
+/** Takes what is answered to the gateway out of a message; the whole member, where nothing else is answered. */
+export function ownInputEdits({ body, params, offsets }: Message): readonly Edit[] {
+  const { inputResponses: span, params: around } = offsets
+  if (span === undefined || around === undefined) return []
+  const keys = Object.keys(params['inputResponses'] ?? {})
+  if (!keys.some(isOwnKey)) return []
+  return keys.every(isOwnKey)
+    ? removeMembers(body, around, (name) => name === 'inputResponses')
+    : removeMembers(body, span, isOwnKey)
 }

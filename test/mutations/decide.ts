@@ -108,6 +108,18 @@ export const decideMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.approval-needed',
+    without: 'the end of what is answered to the gateway itself',
+    file: 'src/gateway/serve/as-there.ts',
+    edits: [[', ...ownInputEdits(call.message)]', ']']],
+  },
+  {
+    claim: 'gateway.asks-decided',
+    without: 'the look for names of the gateway in what a server asks',
+    file: 'src/gateway/serve/input-required.ts',
+    edits: [['.some(isOwnKey)', '.some((key) => isOwnKey(key) && false)']],
+  },
+  {
+    claim: 'gateway.approval-needed',
     without: 'the denial',
     file: approvals,
     edits: [["if (!verdict.approved) return { state: 'denied', approval }", '']],

@@ -1,6 +1,7 @@
 import { applyEdits, targetEdits, type Edit } from '../../mcp/edits.ts'
 import { isMirrored } from '../../mcp/target.ts'
 import type { Call, Target } from '../call.ts'
+import { ownInputEdits } from '../own-input.ts'
 
 /** What a header of the request repeats of what it is about, as the upstream knows it. */
 export function nameHeaderThere({ message, target, taskId }: Call): string | undefined {
@@ -9,10 +10,10 @@ export function nameHeaderThere({ message, target, taskId }: Call): string | und
 
 /**
  * The octets of the request: those that were decided on. Behind the door of all, what it is about has another name there, and a tool
- * server gets its own `requestState` and its own `taskId` back.
+ * server gets its own `requestState` and its own `taskId` back, and nothing of what was answered to the gateway itself.
  */
 export function bodyThere(call: Call): Buffer {
-  const edits = [...nameEdits(call), ...stateEdits(call)]
+  const edits = [...nameEdits(call), ...stateEdits(call), ...ownInputEdits(call.message)]
   return edits.length === 0 ? call.message.body : applyEdits(call.message.body, edits)
 }
 

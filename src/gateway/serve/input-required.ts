@@ -2,6 +2,7 @@ import { parseAsk } from '../../mcp/ask.ts'
 import { applyEdits } from '../../mcp/edits.ts'
 import type { Span } from '../../mcp/levels.ts'
 import { membersOf } from '../../mcp/spans.ts'
+import { isOwnKey } from '../own-input.ts'
 import { permitAsk } from '../permit/asks.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { sealRetry } from '../permit/retry.ts'
@@ -45,7 +46,11 @@ export function permitInput(
   { octets, result }: InputRequired,
 ): Soon<Refused | undefined> {
   const requests = membersOf(octets, result)?.get('inputRequests')
-  const asks = requests === undefined ? [] : [...(membersOf(octets, requests)?.values() ?? [])]
+  const named = requests === undefined ? undefined : membersOf(octets, requests)
+  // Its answer would be the gateway's, and not come back to the server.
+  if ([...(named?.keys() ?? [])].some(isOwnKey))
+    return badAnswer('what is asked has a name of the gateway')
+  const asks = [...(named?.values() ?? [])]
   return asks.length > asksMax
     ? badAnswer(`too much is asked at once, want=..${asksMax}`)
     : permitAll(permit, parts, { octets, asks })

@@ -288,6 +288,30 @@ test('a call whose person has declined to wait is refused, approved or not, and 
   assert.equal((await call(held.agent)).json.error, undefined)
 })
 
+test('a tool server gets nothing of what is answered to the gateway', async () => {
+  requirement('gateway.approval-needed')
+  await using held = await openHeld()
+  const own = '"dev.countersign/approval":{"action":"accept"}'
+  const spelled = '"dev.countersign\\u002fother":[1, {}]'
+  const members: Readonly<Record<string, string>> = {
+    [`{ ${own} , "a":{"x":1}}`]: '"inputResponses":{ "a":{"x":1}},',
+    [`{"a":{"x":1} ,${own},${spelled}, "b":2}`]: '"inputResponses":{"a":{"x":1}, "b":2},',
+    [`{"a":{"x":1}, ${own}, ${spelled} }`]: '"inputResponses":{"a":{"x":1} },',
+    [`{${spelled} ,${own}}`]: '',
+    '{ "a":{}}': '"inputResponses":{ "a":{}},',
+  }
+  for (const [given, wanted] of Object.entries(members)) {
+    const { body, headers } = deletion()
+    const withMember = (member: string): string => body.replace('"params":{', `"params":{${member}`)
+    const sent = withMember(`"inputResponses":${given},`)
+    const ticket = ticketOf(await held.agent.post('/mcp/files', sent, headers))
+    assert.equal((await ask(held.person, 'approve', ticket)).json.error, undefined)
+    const made = await held.agent.post('/mcp/files', sent, headers)
+    assert.equal(made.json.error, undefined, whyOf(made))
+    assert.equal(held.world.upstreams['files']?.received.at(-1)?.body, withMember(wanted))
+  }
+})
+
 test('a legacy client is refused with the ticket, and need only call again', async () => {
   requirement('gateway.approval-needed')
   await using held = await openHeld()

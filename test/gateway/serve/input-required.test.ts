@@ -115,6 +115,16 @@ test('a client that has not declared what a server asks for is told what it lack
   assert.ok(reply.json.error.data['decisionId'])
 })
 
+test('what a server asks under a name of the gateway is no answer', async () => {
+  requirement('gateway.asks-decided')
+  await using world = await open(
+    needing(`"inputRequests":{"a":${form},"dev.countersign\\u002fapproval":${form}}`),
+  )
+  const reply = await send(await world.agent(scopes))
+  assert.equal(reply.status, 502)
+  assert.doesNotMatch(reply.text, /s3cret/)
+})
+
 test('a state without a question is sealed, and told', async () => {
   await using world = await open(needing('"requestState":"s3cret"'))
   const agent = await world.agent(scopes)
