@@ -28,6 +28,20 @@ export const changeMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.changes-of-what-may-be-read',
+    without: 'what the policy of now wants beside',
+    file: listen,
+    edits: never('reason !== undefined'),
+  },
+  {
+    claim: 'gateway.changes-of-what-may-be-read',
+    without: 'the approval that nobody can give',
+    file: 'src/gateway/permit/obligations.ts',
+    edits: [
+      ['return duties.approval === undefined ? undefined : obligationUnknown', 'return undefined'],
+    ],
+  },
+  {
+    claim: 'gateway.changes-of-what-may-be-read',
     without: 'the look with every sign of life',
     file: stream,
     edits: [["this.#flush()\n    if (this.#state === 'open' &&", "if (this.#state === 'open' &&"]],

@@ -4,7 +4,7 @@ import { isRefused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { isWithinCeiling } from './ceiling.ts'
-import { dutiesOf } from './obligations.ts'
+import { whyUntold } from './obligations.ts'
 import type { Decisions, Situation } from './policy.ts'
 
 /** Who listens to the servers of a session, outside of any call. */
@@ -47,8 +47,6 @@ function isPermitted(asked: Situation, decisions: Decisions): Soon<boolean> {
   if (asked.caller.ended !== undefined || !isWithinCeiling(asked)) return false
   return whenThere(
     decisions.decide({ call: asked, definition: undefined }),
-    (decided) =>
-      // What limits calls limits no word of a change, which is no call.
-      !isRefused(decided) && !('unmet' in dutiesOf(decided)),
+    (decided) => !isRefused(decided) && whyUntold(decided) === undefined,
   )
 }

@@ -68,6 +68,16 @@ export function dutiesOf({ obligations }: Decision): PermitDuties | Unmet {
   return duties
 }
 
+/**
+ * Why nobody may be told anything under a permit outside of a call, if so. What limits calls limits no word of a change, which is no call;
+ * what a person has to see first is seen by nobody there.
+ */
+export function whyUntold(decision: Decision): Reason | undefined {
+  const duties = dutiesOf(decision)
+  if ('unmet' in duties) return duties.unmet.reason
+  return duties.approval === undefined ? undefined : obligationUnknown
+}
+
 function readDuties(obligations: readonly Obligation[]): PermitDuties | Unmet {
   const rates: RateLimit[] = []
   const concurrencies: ConcurrencyLimit[] = []

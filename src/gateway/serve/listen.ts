@@ -13,6 +13,7 @@ import type { Reply } from '../door/reply.ts'
 import { joinUri, splitUri } from '../federated-name.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { visibleUpstreams } from '../permit/ceiling.ts'
+import { whyUntold } from '../permit/obligations.ts'
 import { offerText } from '../permit/resource.ts'
 import { isRefused, noRoom, refused, type Refused } from '../refusal.ts'
 import { isAcross } from '../translate/era.ts'
@@ -240,6 +241,12 @@ function openStream(listening: Listening): ChangeStream {
     const decided = await decisions.decide({ call, definition: undefined })
     if (isRefused(decided)) {
       stream.refuse(decided.refusal)
+      return
+    }
+    const reason = whyUntold(decided)
+    if (reason !== undefined) {
+      const question = { call, definition: undefined }
+      stream.refuse(decisions.refuse(question, 'obligations', reason).refusal)
       return
     }
     const now = await allowedOf(call, parts, portions)

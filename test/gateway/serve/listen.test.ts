@@ -249,6 +249,43 @@ describe('a stream of changes', () => {
     assert.deepEqual(toldOf(await stream.over()).slice(2), ['denied by policy'])
   })
 
+  for (const [what, obligation, code] of [
+    ['nobody can carry out', { id: 'x', type: 'x', properties: {} }, 'obligation-unknown'],
+    [
+      'needs a person',
+      { id: 'x', type: 'approval', properties: { seconds: 9 } },
+      'obligation-unknown',
+    ],
+    ['nobody can read', { id: 'x', type: 'approval', properties: {} }, 'obligation-invalid'],
+  ] as const) {
+    test(`ends where a changed policy wants of it what ${what}`, async () => {
+      requirement('gateway.changes-of-what-may-be-read')
+      const policy = { digest: 'first' }
+      const { world, files } = await openListening({
+        authorizer: (real) => ({
+          ...real,
+          get digest() {
+            return policy.digest
+          },
+          decide(texts) {
+            const obligations = policy.digest === 'first' ? [] : [obligation]
+            const value = { allow: true, reasons: [], obligations }
+            return { ...real.decide(texts), value, result: value }
+          },
+        }),
+      })
+      await using _ = world
+      const stream = await listenAs(await world.agent(), '/mcp/files', { promptsListChanged: true })
+      await stream.until(1)
+      policy.digest = 'second'
+      files.heard[0]?.tell('notifications/prompts/list_changed')
+      const [why, ...more] = toldOf(await stream.over())
+      assert.match(String(why), /obligation of the permission/)
+      assert.deepEqual(more, [])
+      assert.match(JSON.stringify(world.events.at(-1)?.evaluated.value), new RegExp(code))
+    })
+  }
+
   test('ends as its server ends it', async () => {
     const { world, files } = await openListening()
     await using _ = world
