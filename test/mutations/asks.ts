@@ -39,6 +39,12 @@ export const askMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.asked-and-answered-once',
+    without: 'the look whether policy is another one since it was asked',
+    file: 'src/gateway/serve/respond.ts',
+    edits: never('!(await isStillPermitted(ask, parts))'),
+  },
+  {
+    claim: 'gateway.asked-and-answered-once',
     without: 'the deadline',
     file: asks,
     edits: never('now() >= ask.endsAt'),

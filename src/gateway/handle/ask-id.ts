@@ -12,6 +12,8 @@ export interface Ask {
   readonly there: UpstreamSession & { readonly id: string }
   /** The server's own id, as its octets write it. */
   readonly rawId: string
+  /** The digest of the policy that has let it be asked. */
+  readonly policy: string
   /** From then on nobody waits for an answer, in milliseconds since the epoch. */
   readonly endsAt: number
 }

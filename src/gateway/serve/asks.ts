@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Ask } from '../handle/ask-id.ts'
+import type { Refused } from '../refusal.ts'
+import type { Soon } from '../soon.ts'
 import { createShares, type Account, type Full, type SharePercents } from '../shares.ts'
 
 /** What a server has asked of a caller, as long as somebody waits for the answer. */
@@ -10,6 +12,8 @@ export interface OpenAsk {
   readonly server: string
   /** The token under which the server wants to be told of progress, if it does. */
   readonly progressToken: string | number | undefined
+  /** Whether policy, as it is now, still lets it be asked. */
+  readonly permits: () => Soon<Refused | undefined>
   /** Somebody has answered. Called once, and then it is open no more. */
   readonly answered: () => void
 }
@@ -21,6 +25,8 @@ export interface Asks {
   /** Its number here; or whose share of all is used up. */
   open(ask: OpenAsk): number | Full
   close(number: number): void
+  /** The same, as long as it is open in this process. */
+  find(ask: Ask): OpenAsk | undefined
   /** Whether one that is answered now is to be told to its server: once, and of this process only while somebody waits. */
   take(ask: Ask): boolean
   /** The servers that want to be told of this progress. */
@@ -73,6 +79,7 @@ export function createAsks({ limits, now }: AsksOptions): Asks {
       return numbers
     },
     close,
+    find: (ask) => (ask.by === by ? asks.get(ask.number) : undefined),
     take(ask) {
       if (now() >= ask.endsAt) return false
       if (ask.by !== by) return takeOfAnother(ask)

@@ -29,7 +29,9 @@ export interface AskCarrierOptions {
   /** Whether policy lets the server ask this. */
   readonly permits: (ask: Ask) => Soon<Refused | undefined>
   readonly write: (event: Buffer) => void
-  readonly parts: Pick<Parts, 'asks' | 'seal' | 'limits' | 'now' | 'log'>
+  readonly parts: Pick<Parts, 'asks' | 'seal' | 'limits' | 'now' | 'log'> & {
+    readonly decisions: Pick<Parts['decisions'], 'digest'>
+  }
 }
 
 /** So many requests of one stream wait for their caller, and so many answers in its stead for their server, at a time. */
@@ -94,6 +96,8 @@ export class AskCarrier {
     if (typeof ask === 'string') return this.#refuse(request, ask)
     const name = nameOf(JSON.parse(request.rawId))
     const place: Deciding = { state: 'deciding' }
+    // What is asked next is of this policy, or of a later one.
+    const policy = parts.decisions.digest()
     this.#open.set(name, place)
     const broke = (error: unknown): boolean => {
       const { server } = upstream.config
@@ -106,7 +110,10 @@ export class AskCarrier {
         // Its server has taken it back, or nobody is there any more.
         if (this.#open.get(name) !== place) return true
         this.#open.delete(name)
-        return this.#decided(request, octets, { own, refused })
+        if (this.#options.caller.ended !== undefined) return true
+        return refused === undefined
+          ? this.#send(request, octets, { there: own, ask, policy })
+          : this.#refuse(request, whyOf(refused), decisionOf(refused))
       })
       return taken instanceof Promise ? taken.catch(broke) : taken
     } catch (error) {
@@ -114,19 +121,12 @@ export class AskCarrier {
     }
   }
 
-  #decided(
-    request: ServerRequest,
+  #send(
+    { rawId, id: place, params }: ServerRequest,
     octets: Buffer,
-    { own, refused }: { readonly own: OwnSession; readonly refused: Refused | undefined },
+    { there, ask, policy }: Permitted,
   ): boolean {
-    if (this.#options.caller.ended !== undefined) return true
-    return refused === undefined
-      ? this.#send(request, octets, own)
-      : this.#refuse(request, whyOf(refused), decisionOf(refused))
-  }
-
-  #send({ rawId, id: place, params }: ServerRequest, octets: Buffer, there: OwnSession): boolean {
-    const { caller, asked, upstream, parts } = this.#options
+    const { caller, asked, upstream, permits, parts } = this.#options
     const { asks, seal, limits, now, log } = parts
     const { server } = upstream.config
     const name = nameOf(JSON.parse(rawId))
@@ -135,6 +135,7 @@ export class AskCarrier {
       key: asked.key,
       server,
       progressToken: progressTokenOf(params),
+      permits: () => permits(ask),
       answered: () => this.#close(name),
     })
     if (typeof number === 'string') {
@@ -143,7 +144,7 @@ export class AskCarrier {
     }
     const milliseconds = limits.askSecondsMax * 1000
     const endsAt = now() + milliseconds
-    const id = sealAsk(seal, asked, { by: asks.by, number, server, there, rawId, endsAt })
+    const id = sealAsk(seal, asked, { by: asks.by, number, server, there, rawId, policy, endsAt })
     const timer = setTimeout(() => this.#expire(name, rawId), milliseconds)
     this.#open.set(name, { number, id, timer })
     this.#write(splice(octets, place, JSON.stringify(id)))
@@ -193,6 +194,13 @@ export class AskCarrier {
   #write(message: Buffer): void {
     this.#options.write(formatEvent(message))
   }
+}
+
+interface Permitted {
+  readonly there: OwnSession
+  readonly ask: Ask
+  /** The digest of the policy that lets it be asked. */
+  readonly policy: string
 }
 
 /** A request that nobody has decided on yet. */

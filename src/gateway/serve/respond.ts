@@ -3,7 +3,7 @@ import type { ResponseMessage } from '../../mcp/message.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { Door } from '../door/arrived.ts'
 import { replyAccepted, type Reply } from '../door/reply.ts'
-import { openAsk } from '../handle/ask-id.ts'
+import { openAsk, type Ask } from '../handle/ask-id.ts'
 import type { Session } from '../handle/session.ts'
 import { isWithinCeiling } from '../permit/ceiling.ts'
 import { badRequest, refused, type Refused } from '../refusal.ts'
@@ -23,13 +23,14 @@ export interface Responding {
 const unasked: Refused = refused('era', badRequest(202, 'no request of the server is open'))
 
 /**
- * The answer of a caller to what a server has asked: to that server, in that session, under the server's own id. No policy is asked:
- * it was when the server asked. It goes out beside the places at its server that calls have, for one of those waits for it.
+ * The answer of a caller to what a server has asked: to that server, in that session, under the server's own id. Policy was asked when
+ * the server asked, and is asked again where it is another one since. It goes out beside the places at its server that calls have, for one of those waits for it.
  */
 export async function respond(
   { caller, session, door, response, reply }: Responding,
-  { asks, seal, upstreams, log }: Parts,
+  parts: Parts,
 ): Promise<Refused | undefined> {
+  const { asks, seal, upstreams, log } = parts
   const { owner } = caller
   const ask = openAsk(seal, { owner, key: session.key, door: door.name }, response.id.value)
   if (ask === undefined) return unasked
@@ -37,6 +38,8 @@ export async function respond(
   const upstream = upstreams.get(server)
   if (upstream?.config.spiffeId.uri !== there.spiffeId) return unasked
   if (!isWithinCeiling({ caller, target: { kind: 'server', upstream } })) return unasked
+  if (!(await isStillPermitted(ask, parts))) return unasked
+  if (caller.ended !== undefined) return refused('peer', caller.ended)
   const { id } = response.offsets
   if (id === undefined || !asks.take(ask)) return unasked
   const body = splice(response.body, id, ask.rawId)
@@ -46,4 +49,14 @@ export async function respond(
   }
   replyAccepted(reply)
   return undefined
+}
+
+/** What the request was about is known where it was carried: elsewhere an answer is none once the policy is another one. */
+async function isStillPermitted(
+  ask: Ask,
+  { asks, decisions }: Pick<Parts, 'asks' | 'decisions'>,
+): Promise<boolean> {
+  if (ask.policy === decisions.digest()) return true
+  const open = asks.find(ask)
+  return open !== undefined && (await open.permits()) === undefined
 }

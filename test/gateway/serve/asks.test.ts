@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { createAsks } from '../../../src/gateway/serve/asks.ts'
 import { defaultLimits } from '../../../src/gateway/limits.ts'
+import type { Authorizer } from '../../../src/policy/authorizer.ts'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
 import { legacy, openClient, type TestClient } from '../world/client.ts'
@@ -225,6 +226,63 @@ test('another replica takes the answer, once', async () => {
   assert.equal(answersAt(world).length, 1)
 })
 
+/** A policy that is another one, and lets nothing be asked, as soon as a test says so. */
+function changing(): {
+  readonly policy: { digest: string; asks: boolean }
+  readonly authorizer: (real: Authorizer) => Authorizer
+} {
+  const policy = { digest: 'first', asks: true }
+  return {
+    policy,
+    authorizer: (real) => ({
+      ...real,
+      get digest() {
+        return policy.digest
+      },
+      decide(texts) {
+        const decided = real.decide(texts)
+        const value = { allow: false, reasons: [], obligations: [] }
+        const isDenied = texts.action === 'elicitation/create' && !policy.asks
+        return isDenied ? { ...decided, value, result: value } : decided
+      },
+    }),
+  }
+}
+
+for (const [what, isAsked, count] of [
+  ['still lets it be asked', true, 1],
+  ['does not let it be asked any more', false, 0],
+] as const) {
+  test(`an answer under another policy than it was asked under, which ${what}`, async () => {
+    requirement('gateway.asked-and-answered-once')
+    const { policy, authorizer } = changing()
+    await using open = await asked('/mcp/files', { authorizer })
+    const { world, other, session, id } = open
+    policy.digest = 'second'
+    policy.asks = isAsked
+    const { body, headers } = response(id, { session })
+    assert.equal((await other.post('/mcp/files', body, headers)).status, 202)
+    assert.equal(answersAt(world).length, count)
+  })
+}
+
+test('a replica that does not know what was asked takes no answer under another policy', async () => {
+  requirement('gateway.asked-and-answered-once')
+  const { policy, authorizer } = changing()
+  await using open = await asked('/mcp/files', { authorizer })
+  const { world, other, session, id } = open
+  const replica = await world.openReplica({})
+  const { bundle } = world.identities
+  const credential = world.identities.issue({ podUid: open.podUid, toolScopes: defaultScopes })
+  await using elsewhere = openClient({ port: replica.port, credential, bundle })
+  policy.digest = 'second'
+  const { body, headers } = response(id, { session })
+  assert.equal((await elsewhere.post('/mcp/files', body, headers)).status, 202)
+  assert.deepEqual(answersAt(world), [])
+  assert.equal((await other.post('/mcp/files', body, headers)).status, 202)
+  assert.equal(answersAt(world).length, 1, 'where it was carried it still may be')
+})
+
 test('an answer that is too large is none', async () => {
   await using open = await asked('/mcp/files', { limits: { bodyBytesMax: 4096 } })
   const { world, other, session, id } = open
@@ -440,7 +498,15 @@ test('what another process has carried counts once here, until nobody waits for 
   let now = 0
   const here = createAsks({ limits: defaultLimits, now: () => now })
   const there = { id: 's', version: '2025-11-25', spiffeId: 'x' }
-  const ask = { by: 'another', number: 1, server: 'files', there, rawId: '1', endsAt: 10 }
+  const ask = {
+    by: 'another',
+    number: 1,
+    server: 'files',
+    there,
+    rawId: '1',
+    policy: '',
+    endsAt: 10,
+  }
   assert.equal(here.take(ask), true)
   assert.equal(here.take(ask), false)
   assert.equal(here.take({ ...ask, number: 2 }), true)

@@ -50,6 +50,7 @@ function open(): Stage {
       seal: createSeal({ keys: oneHandleKey() }),
       limits: defaultLimits,
       now: () => 0,
+      decisions: { digest: () => 'policy' },
       log,
     },
   })
