@@ -56,3 +56,31 @@ for (const [name, member] of [
     assert.equal(builtins[name]?.(text), whole.join(''))
   })
 }
+
+// Expected values are those of `opa eval`.
+const encoded = [
+  ['', ''],
+  ['YQ', 'a'],
+  ['YQ==', 'a'],
+  ['YQ=', undefined],
+  ['\nYQ==', 'a'],
+  ['YQ=\n=', 'a'],
+  ['Y\r\nQ==', 'a'],
+  ['\n', undefined],
+  ['\n==', undefined],
+  ['Y\r\nQ', undefined],
+  ['YQ\n', undefined],
+  ['YQ==\n', undefined],
+  ['YWI=\n', undefined],
+  ['YWI\n', undefined],
+  ['YWJj\n', undefined],
+  ['YW\nJj', undefined],
+] as const
+
+for (const [text, decoded] of encoded) {
+  test(`base64url.decode(${JSON.stringify(text)}) is what opa says`, () => {
+    requirement('policy.plan-agrees')
+    meter.left = 100
+    assert.equal(builtins['base64url.decode']?.(text), decoded)
+  })
+}

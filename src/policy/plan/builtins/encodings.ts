@@ -26,7 +26,9 @@ export function encodingBuiltins(meter: Meter): Builtins {
     ),
     'base64url.decode': text((v) => {
       if (/[+/]/.test(v)) return undefined
-      const padded = v.includes('=') ? v : v.padEnd(Math.ceil(v.length / 4) * 4, '=')
+      // OPA counts line ends too where it pads.
+      if (!v.endsWith('=') && v.length % 4 === 1) return undefined
+      const padded = v.endsWith('=') ? v : v.padEnd(Math.ceil(v.length / 4) * 4, '=')
       return decodeBase64(padded.replaceAll('-', '+').replaceAll('_', '/'))
     }),
     'json.marshal': (v) => escapedForHtml(formatJson(v, meter)),
