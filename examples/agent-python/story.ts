@@ -17,7 +17,10 @@ if (programIsHere('examples/agent-python', 'python3', '-c', 'import venv, ensure
     const agent = join(import.meta.dirname, 'agent.py')
     const said = await runToEnd(python, [agent], { environment: session.environment })
     console.log(said)
-    assert.match(said, /^sees github_issues_create, github_issues_list, notes_search, notes_write$/m)
+    assert.match(
+      said,
+      /^sees github_issues_create, github_issues_list, notes_search, notes_write$/m,
+    )
     assert.match(said, /^answered .*spiffe:\/\/agents\.example\/ns\/acme\/sa\/researcher/m)
     assert.match(said, /^refused .*denied by policy/m)
   } finally {
