@@ -42,6 +42,13 @@ export const changeMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.changes-of-what-may-be-read',
+    without: 'the end that a look has brought',
+    file: stream,
+    edits: [["if (!this.isOver) this.#state = 'busy'", "this.#state = 'busy'"]],
+    tests: ['test/gateway/serve/change-stream.test.ts'],
+  },
+  {
+    claim: 'gateway.changes-of-what-may-be-read',
     without: 'the look with every sign of life',
     file: stream,
     edits: [["this.#flush()\n    if (this.#state === 'open' &&", "if (this.#state === 'open' &&"]],

@@ -106,7 +106,8 @@ export class ChangeStream {
     if (this.#state !== 'open') return
     const reviewing = this.#options.review()
     if (reviewing !== undefined) {
-      this.#state = 'busy'
+      // The look may have ended it at once.
+      if (!this.isOver) this.#state = 'busy'
       reviewing.then(
         () => {
           // What is listed depends on policy, too.

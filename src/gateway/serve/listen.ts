@@ -261,6 +261,7 @@ function openStream(listening: Listening): ChangeStream {
     review() {
       if (behind.length > 0 && !isSame(behind, visibleUpstreams(call, parts.upstreams))) {
         stream.complete()
+        return undefined
       }
       if (decisions.digest() === policy) return undefined
       policy = decisions.digest()

@@ -143,6 +143,23 @@ describe('a stream of changes', () => {
     stream.over()
   })
 
+  test('that a look has ended tells nothing after its end', async () => {
+    requirement('gateway.changes-of-what-may-be-read')
+    let looks = 0
+    const opened = openStream({
+      review() {
+        looks += 1
+        if (looks > 1) opened.stream.complete()
+        return looks < 4 ? Promise.resolve() : undefined
+      },
+    })
+    const { stream, written } = opened
+    stream.begin({ lists: [], uris: [] }, {})
+    await new Promise(setImmediate)
+    assert.ok(stream.isOver)
+    assert.equal(written.filter((text) => text.includes('"resultType":"complete"')).length, 1)
+  })
+
   test('that cannot be looked at ends', async () => {
     const { stream, socket } = openStream({ review: () => Promise.reject(new Error('broken')) })
     stream.begin(filter, {})
