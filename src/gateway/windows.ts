@@ -12,6 +12,8 @@ export interface Window {
 export interface Windows {
   /** The window of this length that counts for the key now; a new one where there is room for it on this account. */
   find(key: string, seconds: number, account: Account): Window | { readonly full: Full }
+  /** Takes one from what is counted for the key. A window in which nothing is left has ended. */
+  release(key: string): void
   /** How many there are at this moment. */
   readonly size: number
 }
@@ -71,6 +73,16 @@ export function createWindows(options: WindowsOptions): Windows {
       return full === undefined
         ? keep(key, seconds, { startedAt: at, count: 0, account })
         : { full }
+    },
+    release(key) {
+      for (const windows of bySeconds.values()) {
+        const window = windows.get(key)
+        if (window === undefined) continue
+        window.count -= 1
+        if (window.count > 0) continue
+        windows.delete(key)
+        room.give(window.account)
+      }
     },
     get size() {
       forgetAllEnded(now())

@@ -122,7 +122,7 @@ export const decideMutations: readonly Mutation[] = [
     claim: 'gateway.approval-needed',
     without: 'the denial',
     file: approvals,
-    edits: [["if (!verdict.approved) return { state: 'denied', approval }", '']],
+    edits: [['if (!verdict.approved)', 'if (false && !verdict.approved)']],
   },
   {
     claim: 'gateway.approval-bound',
@@ -171,7 +171,7 @@ export const decideMutations: readonly Mutation[] = [
     claim: 'gateway.approval-bound',
     without: 'the deadline',
     file: approvals,
-    edits: [['return now() >= request.deadline', 'return request.deadline < 0']],
+    edits: [['now() >= request.deadline', 'request.deadline < 0 * now()']],
   },
   {
     claim: 'gateway.approval-bound',
@@ -230,6 +230,12 @@ export const decideMutations: readonly Mutation[] = [
         'return void usedBy(approval)',
       ],
     ],
+  },
+  {
+    claim: 'gateway.approvals-bounded',
+    without: 'the place that is given back',
+    file: approvals,
+    edits: [['if (isRemoved) room.release', 'if (isRemoved && false) room.release']],
   },
   {
     claim: 'gateway.approvals-bounded',

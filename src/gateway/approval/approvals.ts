@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Seal } from '../handle/seal.ts'
 import type { Account, Full, SharePercents } from '../shares.ts'
-import { createWindows } from '../windows.ts'
+import { createWindows, type Windows } from '../windows.ts'
 import type { ApprovalStore, KeptApproval } from './store.ts'
 import {
   formatTicket,
@@ -137,26 +137,45 @@ function createTidy({ store, now }: ApprovalsOptions): () => Promise<void> {
   }
 }
 
+/** The place of what is not there any more is given back; where that is not known, it is kept until its time is over. */
+function givingBack(store: ApprovalStore, room: Windows): ApprovalStore {
+  return {
+    read: (name) => store.read(name),
+    list: () => store.list(),
+    replace: (kept, sealed) => store.replace(kept, sealed),
+    async create(approval) {
+      const isMade = await store.create(approval)
+      if (!isMade) room.release(approval.name)
+      return isMade
+    },
+    async remove(kept) {
+      const isRemoved = await store.remove(kept)
+      if (isRemoved) room.release(kept.name)
+      return isRemoved
+    },
+  }
+}
+
 /**
  * Approvals, each an object that all replicas see: asked for by its caller, approved or denied by somebody else, used by being taken
  * away, which one of all who try succeeds in. What they say is sealed with the handles' keys under their own name, so none can be written, changed
  * or put in another's place by who can write the objects.
  */
 export function createApprovals(options: ApprovalsOptions): Approvals {
-  const { store, now } = options
+  const { now } = options
   const { open, ask, decide } = createSealing(options.seal)
   const room = createWindows({ ...options, windowsMax: waitingMax })
+  const store = givingBack(options.store, room)
   const tidy = createTidy(options)
 
-  function isOver({ request }: Approval): boolean {
-    return now() >= request.deadline
-  }
+  const isOver = ({ request }: Approval): boolean => now() >= request.deadline
   async function begin(
     name: string,
     { account, request, seconds }: Wanted,
   ): Promise<Standing | undefined> {
     const place = room.find(name, seconds, account)
     if ('full' in place) return { state: 'full', full: place.full }
+    place.count += 1
     const deadline = now() + seconds * 1000
     const whole = { ...request, nonce: newNonce(), askedAt: now(), deadline }
     const kept = { name, sealed: ask(name, whole), deadline: new Date(deadline).toISOString() }
@@ -173,7 +192,10 @@ export function createApprovals(options: ApprovalsOptions): Approvals {
     }
     const { verdict } = approval
     if (verdict === undefined) return { state: 'waiting', approval }
-    if (!verdict.approved) return { state: 'denied', approval }
+    if (!verdict.approved) {
+      room.release(kept.name)
+      return { state: 'denied', approval }
+    }
     const counts = await wanted.counts(approval)
     // Looked at again: asking takes a moment, in which its time may end.
     const isUsed = (await store.remove(kept)) && counts && !isOver(approval)
@@ -204,10 +226,8 @@ export function createApprovals(options: ApprovalsOptions): Approvals {
     decide: ({ approval, kept }, verdict) =>
       store.replace(kept, decide(kept, approval.request, verdict)),
     async waiting() {
-      const all = (await store.list()).map(open)
-      return all.filter(
-        (each) => each !== undefined && each.verdict === undefined && !isOver(each),
-      ) as readonly Approval[]
+      const all = (await store.list()).flatMap((kept) => open(kept) ?? [])
+      return all.filter((each) => each.verdict === undefined && !isOver(each))
     },
   }
 }

@@ -678,3 +678,29 @@ test('one identity does not have everybody wait: what waits is bounded in shares
   ticketOf(await call(held.agent, 'late'))
   assert.ok(held.store.kept.size <= 2, 'what is over is taken away')
 })
+
+test('what does not wait any more gives its place back', async () => {
+  requirement('gateway.approvals-bounded')
+  await using held = await openHeld({
+    grants: { tenants: { acme: { files: { tools: { delete: {} }, prefixes: {} } } }, subjects: {} },
+  })
+  const tickets: string[] = []
+  let reply = await call(held.agent, 'draft 0')
+  while (reply.status === 200) {
+    tickets.push(ticketOf(reply))
+    reply = await call(held.agent, `draft ${tickets.length}`)
+  }
+  assert.equal(reply.status, 429)
+  const [first, second] = tickets
+  assert.equal((await ask(held.person, 'approve', first)).json.error, undefined)
+  assert.equal((await call(held.agent, 'late')).status, 429, 'it waits until it is used')
+  assert.equal((await call(held.agent, 'draft 0')).json.error, undefined)
+  ticketOf(await call(held.agent, 'late'))
+  assert.equal((await call(held.agent, 'later')).status, 429, 'one place was given back')
+  assert.equal((await ask(held.person, 'deny', second)).json.error, undefined)
+  for (let count = 0; count < 2; count += 1) {
+    assert.match(whyOf(await call(held.agent, 'draft 1')) ?? '', /and denied$/)
+  }
+  ticketOf(await call(held.agent, 'later'))
+  assert.equal((await call(held.agent, 'latest')).status, 429, 'a denial gives one place back')
+})
