@@ -30,6 +30,12 @@ export function mayHearOfList(
   return isPermitted({ ...listening, message: { ...listening.message, method: list } }, decisions)
 }
 
+/** Whether somebody may be told what a server logs outside of any call: whoever may say how much of it there is to be. */
+export function mayHearOfLogs(listening: Situation, decisions: Decisions): Soon<boolean> {
+  const message = { ...listening.message, method: 'logging/setLevel' }
+  return isPermitted({ ...listening, message }, decisions)
+}
+
 /** Whether somebody may be told that a resource has changed: whoever may read that very one (MCP 2025-11-25 resources, subscriptions). */
 export function mayHearOfResource(
   listening: Situation,

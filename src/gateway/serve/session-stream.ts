@@ -7,9 +7,10 @@ import { joinUri } from '../federated-name.ts'
 import type { Session } from '../handle/session.ts'
 import { permitAsk } from '../permit/asks.ts'
 import { isWithinCeiling, visibleUpstreams } from '../permit/ceiling.ts'
-import { listeningTo, mayHearOfList, mayHearOfResource } from '../permit/heard.ts'
+import { listeningTo, mayHearOfList, mayHearOfLogs, mayHearOfResource } from '../permit/heard.ts'
 import type { Situation } from '../permit/policy.ts'
 import { badRequest, refused, type Refused } from '../refusal.ts'
+import { whenThere } from '../soon.ts'
 import { isOwn, type OwnSession } from '../upstream/legacy-session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { AskCarrier } from './carry-asks.ts'
@@ -251,13 +252,16 @@ function openOne(
     write: (event) => stream.write(event),
     parts,
   })
+  const mayHear = hearingOfLogs(about.call, parts)
   const leg: Leg = openLeg({
     caller,
     upstream,
     there,
     asks,
     changes: stream.changes,
-    pass: (data) => stream.write(formatEvent(data)),
+    pass(data) {
+      if (mayHear()) stream.write(formatEvent(data))
+    },
     isRead: () => stream.isRead(() => leg),
     room: reply.hold,
     answerBytesMax,
@@ -266,4 +270,22 @@ function openOne(
     over,
   })
   return leg
+}
+
+/** What policy says of the logs of a server, asked again when it is another policy. Until it has answered nothing is heard. */
+function hearingOfLogs(listening: Situation, { decisions, log }: Parts): () => boolean {
+  let said: { readonly digest: string; may: boolean } | undefined
+  return () => {
+    const digest = decisions.digest()
+    if (said?.digest === digest) return said.may
+    const now = { digest, may: false }
+    said = now
+    const decided = whenThere(mayHearOfLogs(listening, decisions), (may) => {
+      now.may = may
+    })
+    if (decided instanceof Promise) {
+      decided.catch((error: unknown) => log.error({ error }, 'logs of a server are not heard'))
+    }
+    return now.may
+  }
 }

@@ -257,6 +257,25 @@ test('a change is told to nobody who may not ask for the list', async () => {
   assert.equal((await open.stream.message(2)).method, 'notifications/prompts/list_changed')
 })
 
+test('what a server logs is told to nobody who may not say how much it logs', async () => {
+  requirement('gateway.changes-decided')
+  await using open = await listening('/mcp/files', {
+    authorizer: (real) => ({
+      ...real,
+      decide: (texts) =>
+        real.decide(
+          texts.action === 'logging/setLevel' ? { ...texts, action: 'no such method' } : texts,
+        ),
+    }),
+  })
+  open.files.say(logged, changed('tools'))
+  await open.stream.message(1)
+  assert.deepEqual(
+    open.stream.messages.map(({ method }) => method),
+    ['notifications/tools/list_changed'],
+  )
+})
+
 for (const status of [405, 409]) {
   test(`where a server offers no stream there is none at its door: ${status}`, async () => {
     const stream: Stream = (answer) => answer.writeHead(status).end()
