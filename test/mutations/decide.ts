@@ -161,6 +161,8 @@ export const decideMutations: readonly Mutation[] = [
         "handles.seal({ kind: 'approval', owner: name }",
         "handles.seal({ kind: 'approval', owner: 'any' }",
       ],
+      // A verdict is of one object, too: either alone keeps it from the place of another.
+      ['if (verdict !== undefined && uid !== version.uid) return undefined', ''],
       [
         'isSameBinding(request.binding, wanted.request.binding) &&',
         'isSameBinding(request.binding, request.binding) &&',
