@@ -1,3 +1,4 @@
+import { loggingLevels } from '../../mcp/logging.ts'
 import { problemCodes } from '../../mcp/problem.ts'
 import { replyResult, type Reply } from '../door/reply.ts'
 import type { Permit } from '../permit/authorize.ts'
@@ -11,22 +12,12 @@ import { isOwn } from '../upstream/legacy-session.ts'
 import { inSession, sessionAt } from './in-session.ts'
 import type { Parts, Serve } from './serve.ts'
 
-/** RFC 5424 §6.2.1, as MCP 2025-11-25 logging names them. */
-const levels: ReadonlySet<unknown> = new Set([
-  'debug',
-  'info',
-  'notice',
-  'warning',
-  'error',
-  'critical',
-  'alert',
-  'emergency',
-])
+const levels: ReadonlySet<unknown> = new Set(loggingLevels)
 
 const noLevel: Refused = refused('target', {
   status: 200,
   code: problemCodes.invalidParams,
-  message: `params.level is no level, want=${[...levels].join('|')}`,
+  message: `params.level is no level, want=${loggingLevels.join('|')}`,
 })
 
 /**

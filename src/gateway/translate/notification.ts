@@ -1,16 +1,5 @@
+import { loggingLevels } from '../../mcp/logging.ts'
 import type { Era } from '../../mcp/message.ts'
-
-/** RFC 5424 §6.2.1, as MCP logging names them, the least first. */
-const levels = [
-  'debug',
-  'info',
-  'notice',
-  'warning',
-  'error',
-  'critical',
-  'alert',
-  'emergency',
-] as const
 
 /**
  * Whether a notification on the stream of a call means to a client of the other era what its server means. Progress does. A modern
@@ -27,7 +16,7 @@ export function passesAcross(
   if (method === 'notifications/progress') return true
   if (method !== 'notifications/message') return false
   if (era === 'legacy') return true
-  const asked = levels.findIndex((each) => each === level)
-  const told = levels.findIndex((each) => each === params?.level)
+  const asked = loggingLevels.findIndex((each) => each === level)
+  const told = loggingLevels.findIndex((each) => each === params?.level)
   return asked >= 0 && told >= asked
 }
