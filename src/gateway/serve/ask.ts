@@ -179,12 +179,16 @@ async function whileWaitedFor<T>(
   }
 }
 
-/** What is answered badly is answered; what is busy or was given up says nothing of the server. */
+/**
+ * What is answered badly is answered; what is busy or was given up says nothing of the server. One that takes no connection says so at
+ * once: it keeps nobody waiting, and may be there with the next request.
+ */
 export function noteAbsence(
   absences: Absences,
   upstream: Upstream,
   answer: object | ExchangeFailure | undefined,
 ): void {
   if (answer === undefined || !('failed' in answer)) absences.back(upstream)
-  else if (answer.failed === 'unreachable' || answer.failed === 'time-out') absences.away(upstream)
+  else if (answer.failed === 'time-out') absences.silent(upstream)
+  else if (answer.failed === 'unreachable' && answer.isUnsent !== true) absences.broken(upstream)
 }

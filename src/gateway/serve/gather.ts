@@ -14,7 +14,7 @@ type Ask<T> = (upstream: Upstream, signal: AbortSignal) => Promise<T | Refused>
 
 /**
  * Asks several upstreams at once. None of them keeps a caller waiting for what the others have said: what is not there within
- * `federationWaitMilliseconds` is done without, and so is what was away a moment ago.
+ * `federationWaitMilliseconds` is done without, and so is what was silent a moment ago.
  */
 export async function gather<T extends object>(
   upstreams: readonly Upstream[],
@@ -26,10 +26,10 @@ export async function gather<T extends object>(
     late.signal.addEventListener('abort', () => resolve('too late'), { once: true })
   })
   async function askOne(upstream: Upstream): Promise<T | string> {
-    if (!absences.mayAsk(upstream)) return 'it was away a moment ago'
+    if (!absences.mayAsk(upstream)) return 'it gave no answer a moment ago'
     const answer = await Promise.race([ask(upstream, late.signal), tooLate])
     if (answer !== 'too late') return isRefused(answer) ? whyRefused(answer) : answer
-    absences.away(upstream)
+    absences.silent(upstream)
     return 'no answer in time'
   }
   const timer = setTimeout(() => late.abort(), limits.federationWaitMilliseconds)

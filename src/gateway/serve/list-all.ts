@@ -10,7 +10,7 @@ import { isRefused, type Refused } from '../refusal.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { askAnswer } from './ask.ts'
 import { itemOctets } from './crossing.ts'
-import { fault } from './fault.ts'
+import { fault, notThere } from './fault.ts'
 import { gather, metaOfMissing } from './gather.ts'
 import { inSession } from './in-session.ts'
 import { bodyAt, positionOf } from './position.ts'
@@ -34,7 +34,7 @@ export async function listAll(
     parts,
   )
   if (upstreams.length > 0 && pages.length === 0) {
-    return fault({ failed: 'unreachable', detail: 'no upstream has answered' })
+    return notThere({ failed: 'unreachable', detail: 'no upstream has answered' })
   }
   const filtered = await filterPages(call, pages, parts)
   if (isRefused(filtered)) return filtered

@@ -150,4 +150,40 @@ describe('what is gathered from several upstreams', { concurrency: 4 }, () => {
     awake = true
     await eventually('it is listed again', async () => (await missing()) === undefined)
   })
+
+  test('an upstream that takes no connection keeps nobody waiting, and is listed as soon as it does', async () => {
+    await using world = await openWorld({ answers: { web: answerBoth() } })
+    const [agent, web] = [await world.agent(), world.upstreams['web']]
+    web?.die()
+    const ask = (): Promise<Reply> => agent.post('/mcp', list.body, list.headers)
+    for (let each = 0; each < 2; each += 1) {
+      const away = await ask()
+      assert.equal(away.status, 502, away.text)
+      assert.match(String(away.json.error?.message), /^upstream is temporarily unavailable \(/)
+      assert.equal(away.headers['retry-after'], '2')
+    }
+    await web?.start()
+    const back = await ask()
+    assert.deepEqual(namesOf(back), ['web_echo', 'web_big', 'web_delete', 'web_secret'], back.text)
+  })
+
+  test('an upstream that cuts its connections is tried by one caller a second', async () => {
+    const begun = Date.now()
+    let shift = 0
+    let isBack = false
+    const answer: Answer = (message, response, request) => {
+      if (isBack) answerBoth()(message, response, request)
+      else response.destroy()
+    }
+    const answers = { files: answerBoth({ name: 'files' }), web: answer }
+    await using world = await openWorld({ answers, now: () => begun + shift })
+    const agent = await world.agent()
+    const missing = async (): Promise<unknown> =>
+      missingIn(await agent.post('/mcp', list.body, list.headers))
+    assert.deepEqual(await missing(), ['web'])
+    isBack = true
+    assert.deepEqual(await missing(), ['web'])
+    shift = 1000
+    assert.equal(await missing(), undefined)
+  })
 })

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -25,6 +26,8 @@ export interface TestUpstream extends AsyncDisposable {
   readonly drain: Drain
   /** Ends it as a process that dies does. */
   die(): void
+  /** Starts it anew at its port. */
+  start(): Promise<void>
 }
 
 export type Answer = (
@@ -95,6 +98,10 @@ export async function openUpstream(options: {
     die() {
       server.close()
       server.closeAllConnections()
+    },
+    async start() {
+      server.listen(port, '127.0.0.1')
+      await once(server, 'listening')
     },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
