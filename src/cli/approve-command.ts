@@ -39,10 +39,13 @@ export async function runApprove(
       `gateway refuses: ${quoted(String(error.message), 500)}`,
     )
   }
-  const { approvals, approval } = result
+  const { approvals, approval, notLookedAt } = result
   const shown = approval === undefined ? (approvals ?? []) : [approval]
   for (const each of shown) terminal.out(`${formatApproval(each)}\n`)
   if (approvals?.length === 0) terminal.out('nothing waits that you may approve\n')
+  if (typeof notLookedAt === 'number' && notLookedAt > 0) {
+    terminal.err(`${notLookedAt} more wait that were not looked at\n`)
+  }
 }
 
 function methodOf(ticket: string | undefined, { list, deny }: ApproveOptions): Method {
@@ -69,7 +72,11 @@ function paramsOf(ticket: string | undefined): object {
 }
 
 interface Answer {
-  readonly result?: { readonly approvals?: readonly object[]; readonly approval?: object }
+  readonly result?: {
+    readonly approvals?: readonly object[]
+    readonly approval?: object
+    readonly notLookedAt?: unknown
+  }
   readonly error?: { readonly message?: unknown }
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { run } from '../../src/cli/program.ts'
+import { defaultLimits } from '../../src/gateway/limits.ts'
 import { modern, whyOf } from '../gateway/world/client.ts'
 import { openWorld, type World } from '../gateway/world/world.ts'
 import { requirement } from '../requirements.ts'
@@ -90,4 +91,22 @@ test('a ticket is given, or the list asked for, and not both', async () => {
     assert.equal(code, 2)
     assert.match(err, /^countersign: error: approve: /)
   }
+})
+
+test('an approver is told how much of what waits was not looked at', async () => {
+  const rule = { seconds: 600, approvers: [approver], where: { tool: ['echo'] } }
+  const shares = { tenantSharePercent: 90, namespaceSharePercent: 90, identitySharePercent: 90 }
+  await using world = await openWorld({
+    policyApprovals: { echoes: rule },
+    hosts: ['gateway.test', '127.0.0.1'],
+    limits: { ...defaultLimits, ...shares },
+  })
+  const agent = await world.agent()
+  for (let count = 0; count < 67; count += 1) {
+    const text = String(count)
+    const { body, headers } = modern('tools/call', { name: 'echo', arguments: { text } })
+    await agent.post('/mcp/files', body, headers)
+  }
+  const listed = await approve(world, ['--list'])
+  assert.deepEqual([listed.code, listed.err], [0, '3 more wait that were not looked at\n'])
 })

@@ -241,6 +241,18 @@ export const decideMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.approvals-bounded',
+    without: 'the turns of those whose calls wait, in the list of an approver',
+    file: 'src/gateway/serve/approve.ts',
+    edits: [['inLookOrder(others)', 'others.toReversed()']],
+  },
+  {
+    claim: 'gateway.approvals-bounded',
+    without: 'the look for who asks, in the list of an approver',
+    file: 'src/gateway/serve/approve.ts',
+    edits: [['({ request }) => !isOwnCall(', '({ request }) => true || !isOwnCall(']],
+  },
+  {
+    claim: 'gateway.approvals-bounded',
     without: 'the shares of what waits',
     file: approvals,
     edits: [["if ('full' in place)", "if (false && 'full' in place)"]],

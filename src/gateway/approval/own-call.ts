@@ -2,13 +2,18 @@ import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
 import type { ApprovalRequest } from './approvals.ts'
 
 /** The parts of what policy is told of a caller that say who it is. */
-interface Subject {
+export interface Requester {
   readonly id: string
   readonly properties: {
+    readonly tenant?: string
     readonly namespace: string
     readonly serviceAccount: string
     readonly pod: { readonly uid: string }
   }
+}
+
+export function requesterOf({ subject }: Pick<ApprovalRequest, 'subject'>): Requester {
+  return JSON.parse(subject) as Requester
 }
 
 /**
@@ -18,9 +23,9 @@ interface Subject {
 export function isOwnCall(
   spiffeId: string,
   { namespace, serviceAccount, pod }: WorkloadIdentity,
-  { subject }: Pick<ApprovalRequest, 'subject'>,
+  request: Pick<ApprovalRequest, 'subject'>,
 ): boolean {
-  const { id, properties } = JSON.parse(subject) as Subject
+  const { id, properties } = requesterOf(request)
   return (
     id === spiffeId ||
     properties.pod.uid === pod.uid ||

@@ -1,6 +1,7 @@
 import { problemCodes } from '../../mcp/problem.ts'
 import type { Approval, Approvals } from '../approval/approvals.ts'
-import { isOwnCall } from '../approval/own-call.ts'
+import { inLookOrder } from '../approval/look-order.ts'
+import { isOwnCall, requesterOf } from '../approval/own-call.ts'
 import { replyResult, type Reply } from '../door/reply.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { decidingOf } from '../permit/hold-out.ts'
@@ -42,12 +43,18 @@ interface Serving {
 }
 
 async function list(approvals: Approvals, { permit, reply, parts }: Serving): Promise<undefined> {
+  const { svid, identity } = permit.call.caller
+  // Nobody approves their own, so they take no place of those that somebody may.
+  const others = (await approvals.waiting()).filter(
+    ({ request }) => !isOwnCall(svid.spiffeId.uri, identity, request),
+  )
   const told: object[] = []
-  for (const approval of (await approvals.waiting()).slice(0, listedMax)) {
+  for (const approval of inLookOrder(others).slice(0, listedMax)) {
     const decided = await parts.decisions.decideApproval(decidingOf(permit.call, approval))
     if (!isRefused(decided)) told.push(toldOf(approval))
   }
-  replyResult(reply, { resultType: 'complete', approvals: told })
+  const notLookedAt = Math.max(0, others.length - listedMax)
+  replyResult(reply, { resultType: 'complete', approvals: told, notLookedAt })
   return undefined
 }
 
@@ -82,10 +89,10 @@ async function decide(
 
 /** What an approver sees before saying yes. */
 function toldOf({ ticket, request }: Approval): object {
-  const { binding, rules, subject, shown, inputKeys, askedAt, deadline } = request
+  const { binding, rules, shown, inputKeys, askedAt, deadline } = request
   const { server, tool, definitionDigest, argumentsSha256 } = binding
   const { inputResponsesSha256, requestStateSha256 } = binding
-  const { id, properties } = JSON.parse(subject) as { id: string; properties: object }
+  const { id, properties } = requesterOf(request)
   return {
     ticket,
     requester: { id, ...properties },

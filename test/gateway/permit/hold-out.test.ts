@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { describe, test } from 'node:test'
+import { defaultLimits } from '../../../src/gateway/limits.ts'
 import { oneHandleKey } from '../../../src/gateway/handle/keys.ts'
 import { textOf } from '../../../src/policy/asked.ts'
 import { requirement } from '../../requirements.ts'
@@ -703,4 +704,30 @@ test('what does not wait any more gives its place back', async () => {
   }
   ticketOf(await call(held.agent, 'later'))
   assert.equal((await call(held.agent, 'latest')).status, 429, 'a denial gives one place back')
+})
+
+test('a tenant that has a great many calls wait keeps nobody else from an approver, and its own are none of what may be looked at', async () => {
+  requirement('gateway.approvals-bounded')
+  const tools = { tools: { delete: {} }, prefixes: {} }
+  const granted = { files: tools }
+  await using held = await openHeld({
+    grants: { tenants: { acme: granted, other: granted, ops: granted }, subjects: {} },
+    limits: {
+      ...defaultLimits,
+      tenantSharePercent: 90,
+      namespaceSharePercent: 90,
+      identitySharePercent: 90,
+    },
+  })
+  const one = ticketOf(await call(await held.world.agent({ tenant: 'other', namespace: 'other' })))
+  held.pass(1)
+  const own = await held.world.agent({ ...oncall, toolScopes: 'files:*' })
+  ticketOf(await call(own, 'own'))
+  held.pass(1)
+  for (let count = 0; count < 70; count += 1) ticketOf(await call(held.agent, `draft ${count}`))
+  const { json } = await ask(held.person, 'list')
+  const told = (json.result?.['approvals'] ?? []) as { ticket: string }[]
+  assert.equal(told.length, 64)
+  assert.ok(told.some(({ ticket }) => ticket === one))
+  assert.equal(json.result?.['notLookedAt'], 7)
 })
