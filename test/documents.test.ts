@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import type { z } from 'zod'
-import { gatewaySchema } from '../src/cli/gateway-configuration.ts'
-import { signerSchema } from '../src/cli/signer-configuration.ts'
+import { gatewaySchema } from '../src/cli/gateway/gateway-configuration.ts'
+import { signerSchema } from '../src/cli/signer/signer-configuration.ts'
 import { limitRanges } from '../src/gateway/limits.ts'
 import { createMetrics } from '../src/metrics.ts'
 import manifest from '../package.json' with { type: 'json' }
@@ -208,7 +208,7 @@ function refusalCodes(): readonly string[] {
 
 const troubles: Readonly<Record<string, () => readonly string[]>> = {
   'check of the doctor': () => literals('src/doctor/check.ts', 'CheckName'),
-  'check of a gateway': () => literals('src/cli/check-gateway.ts', 'GatewayCheckName'),
+  'check of a gateway': () => literals('src/cli/check/check-gateway.ts', 'GatewayCheckName'),
   'reason of a refused certificate': () => literals('src/signer/verdict.ts', 'DenyReason'),
   'code of a refused call': refusalCodes,
   'text of kubelet': () => mountFailures,

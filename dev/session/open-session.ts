@@ -15,10 +15,10 @@ import { createApiClient } from '../../src/kubernetes/api-client.ts'
 import { acquireLock, type Lock } from '../../src/ledger/lock.ts'
 import type { Log } from '../../src/log.ts'
 import { defaultLimits } from '../../src/gateway/limits.ts'
-import type { GatewayConfig } from '../../src/cli/gateway-configuration.ts'
-import { runGateway } from '../../src/cli/run-gateway.ts'
-import { runSigner } from '../../src/cli/run-signer.ts'
-import type { SignerConfig } from '../../src/cli/signer-configuration.ts'
+import type { GatewayConfig } from '../../src/cli/gateway/gateway-configuration.ts'
+import { runGateway } from '../../src/cli/gateway/run-gateway.ts'
+import { runSigner } from '../../src/cli/signer/run-signer.ts'
+import type { SignerConfig } from '../../src/cli/signer/signer-configuration.ts'
 
 /** The whole product, running on one machine, with everybody of the story on stage. */
 export interface DevSession extends AsyncDisposable {

@@ -2,14 +2,14 @@ import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { ApproveOptions } from './approve-command.ts'
-import type { BridgeOptions } from './bridge-command.ts'
+import type { ApproveOptions } from './command/approve-command.ts'
+import type { BridgeOptions } from './command/bridge-command.ts'
 import { createLog } from './create-log.ts'
-import type { DoctorOptions } from './doctor-command.ts'
+import type { DoctorOptions } from './command/doctor-command.ts'
 import { reportConditions } from './report-conditions.ts'
 import { outputTo, runProgram } from './run-program.ts'
 import type { Running } from './running.ts'
-import type { ToolsOptions } from './tools-command.ts'
+import type { ToolsOptions } from './command/tools-command.ts'
 import type { ExitCode, Terminal } from './terminal.ts'
 import { version } from '../version.ts'
 
@@ -62,8 +62,8 @@ function addSigner(program: Command, terminal: Terminal): void {
     .addHelpText('after', '\nExample:\n  countersign signer --config /etc/countersign/signer.yaml')
     .action(async ({ config }: { config?: string }) => {
       const { readConfiguration } = await import('./configuration.ts')
-      const { signerSchema } = await import('./signer-configuration.ts')
-      const { runSigner } = await import('./run-signer.ts')
+      const { signerSchema } = await import('./signer/signer-configuration.ts')
+      const { runSigner } = await import('./signer/run-signer.ts')
       const read = await readConfiguration(requiredFile(config), signerSchema)
       const log = createLog({ ...read.log, name: 'signer' })
       const { signal } = terminal
@@ -83,19 +83,20 @@ function addGateway(program: Command, terminal: Terminal): void {
     .action(async ({ config }: { config?: string }) => {
       const { default: cluster } = await import('node:cluster')
       if (cluster.isWorker) {
-        const { runWorker } = await import('./run-worker.ts')
+        const { runWorker } = await import('./gateway/run-worker.ts')
         await runWorker(terminal)
         return
       }
       const { readConfiguration } = await import('./configuration.ts')
-      const { gatewaySchema } = await import('./gateway-configuration.ts')
+      const { gatewaySchema } = await import('./gateway/gateway-configuration.ts')
       const file = resolve(requiredFile(config))
       const read = { ...(await readConfiguration(file, gatewaySchema)), file }
       const log = createLog({ ...read.log, name: 'gateway' })
       const start = async (): Promise<Running> => {
         // Whoever only looks after others loads nothing of what they do.
-        if (read.workers > 1) return (await import('./run-workers.ts')).runWorkers(read, { log })
-        return (await import('./run-gateway.ts')).runGateway(read, { log })
+        if (read.workers > 1)
+          return (await import('./gateway/run-workers.ts')).runWorkers(read, { log })
+        return (await import('./gateway/run-gateway.ts')).runGateway(read, { log })
       }
       await serveUntilStopped(start, log, terminal.signal)
     })
@@ -116,7 +117,7 @@ Example:
   countersign gateway check /etc/countersign/gateway.yaml`,
     )
     .action(async (file: string, options: { json?: boolean }) => {
-      const { runGatewayCheck } = await import('./check-gateway.ts')
+      const { runGatewayCheck } = await import('./check/check-gateway.ts')
       await runGatewayCheck(file, options, terminal)
     })
   addExplainList(gateway, terminal)
@@ -148,7 +149,7 @@ Example:
     )
     // Without this the --config of `gateway` itself would take the option.
     .action(async (identity: string, _: object, command: Command) => {
-      const { runExplainList } = await import('./explain-list.ts')
+      const { runExplainList } = await import('./command/explain-list.ts')
       await runExplainList(identity, command.optsWithGlobals(), terminal)
     })
 }
@@ -181,7 +182,7 @@ Examples:
     .option(...listed)
     .option('--json', 'one document for programs, see docs/OPERATING.md')
     .action(async (server: string, options: ToolsOptions) => {
-      const { runToolsList } = await import('./tools-command.ts')
+      const { runToolsList } = await import('./command/tools-command.ts')
       await runToolsList(server, options, terminal)
     })
   tools
@@ -198,7 +199,7 @@ Examples:
       'of whoever may write the ToolServer; as kubectl finds it when absent',
     )
     .action(async (server: string, tool: string | undefined, options: ToolsOptions) => {
-      const { runToolsApprove } = await import('./tools-command.ts')
+      const { runToolsApprove } = await import('./command/tools-command.ts')
       await runToolsApprove(server, tool, options, terminal)
     })
 }
@@ -227,7 +228,7 @@ Examples:
     --credential-bundle /var/run/countersign/credential-bundle.pem --trust-bundle /var/run/countersign/trust-bundle.pem`,
     )
     .action(async (options: BridgeOptions) => {
-      const { runBridge } = await import('./bridge-command.ts')
+      const { runBridge } = await import('./command/bridge-command.ts')
       await runBridge(options, terminal)
     })
 }
@@ -262,7 +263,7 @@ Examples:
   countersign approve <ticket> --deny ...`,
     )
     .action(async (ticket: string | undefined, options: ApproveOptions) => {
-      const { runApprove } = await import('./approve-command.ts')
+      const { runApprove } = await import('./command/approve-command.ts')
       await runApprove(ticket, options, terminal)
     })
 }
@@ -285,7 +286,7 @@ Example:
   countersign doctor --namespace countersign-system`,
     )
     .action(async (options: DoctorOptions) => {
-      const { runDoctor } = await import('./doctor-command.ts')
+      const { runDoctor } = await import('./command/doctor-command.ts')
       await runDoctor(options, terminal)
     })
 }

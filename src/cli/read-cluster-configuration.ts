@@ -3,8 +3,8 @@ import type { z } from 'zod'
 import type { ConfigurationReader } from '../doctor/gather/installation.ts'
 import { CountersignError } from '../errors.ts'
 import { validate } from './configuration.ts'
-import { gatewaySchema } from './gateway-configuration.ts'
-import { signerSchema } from './signer-configuration.ts'
+import { gatewaySchema } from './gateway/gateway-configuration.ts'
+import { signerSchema } from './signer/signer-configuration.ts'
 
 /** Where the chart mounts the configuration. */
 const folder = '/etc/countersign'

@@ -1,7 +1,7 @@
 import { never, type Mutation } from './mutation.ts'
 
 const pins = 'src/gateway/catalogue/pins.ts'
-const folder = 'src/cli/first-use-folder.ts'
+const folder = 'src/cli/gateway/first-use-folder.ts'
 
 /** What a tool server says of its tools, and who has approved it. */
 export const definitionMutations: readonly Mutation[] = [
@@ -15,25 +15,25 @@ export const definitionMutations: readonly Mutation[] = [
   {
     claim: 'gateway.approval-is-of-what-was-seen',
     without: 'the digest that was looked at',
-    file: 'src/cli/tools-command.ts',
+    file: 'src/cli/command/tools-command.ts',
     edits: [['each.digest !== digest)', "each.digest !== digest && digest === '')"]],
   },
   {
     claim: 'gateway.approval-is-of-what-was-seen',
     without: 'the look for what a terminal obeys',
-    file: 'src/cli/tools-command.ts',
+    file: 'src/cli/command/tools-command.ts',
     edits: [['return text.replaceAll(', 'return text || text.replaceAll(']],
   },
   {
     claim: 'gateway.lists-explained',
     without: 'what hides a definition',
-    file: 'src/cli/explain-list.ts',
+    file: 'src/cli/command/explain-list.ts',
     edits: never('quarantine !== undefined'),
   },
   {
     claim: 'gateway.lists-explained',
     without: 'the scopes of the certificate',
-    file: 'src/cli/explain-list.ts',
+    file: 'src/cli/command/explain-list.ts',
     edits: never('!allowsTool(ceiling, server, name)'),
   },
   {

@@ -2,7 +2,7 @@ import { never, type Mutation } from './mutation.ts'
 
 const seal = 'src/gateway/handle/seal.ts'
 const keys = 'src/gateway/handle/keys.ts'
-const files = 'src/cli/handle-keys.ts'
+const files = 'src/cli/gateway/handle-keys.ts'
 const handles = ['test/gateway/handle/seal.calls.test.ts']
 
 /** What callers hold of ours: whose it is, what it is, and what it is sealed with. */

@@ -39,7 +39,7 @@ export const operationMutations: readonly Mutation[] = [
   {
     claim: 'gateway.workers-hold-no-secret-in-the-open',
     without: 'the pipe by which a worker is told what it needs',
-    file: 'src/cli/run-workers.ts',
+    file: 'src/cli/gateway/run-workers.ts',
     edits: [['cluster.fork()', "cluster.fork({ CONFIG: 'trustDomain: agents.example' })"]],
   },
 ]

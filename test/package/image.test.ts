@@ -232,7 +232,7 @@ test('what the program looks for beside itself is known to the image', () => {
   // The default policy, and workers, which are the program itself. A new one needs its file in the image, at the same place as seen
   // from dist/cli.
   assert.deepEqual(looking, [
-    'src/cli/run-workers.ts',
+    'src/cli/gateway/run-workers.ts',
     'src/gateway/workers/place.ts',
     'src/policy/engine.ts',
   ])

@@ -1,0 +1,128 @@
+import { createApiClient, type ApiClient } from '../../kubernetes/api-client.ts'
+import { openLedger, readLedger } from '../../ledger/ledger.ts'
+import type { Log } from '../../log.ts'
+import { createMetrics } from '../../metrics.ts'
+import { openAuthorityFiles } from '../../pki/authority-files.ts'
+import type { AuthoritySource } from '../../pki/authority.ts'
+import { createProfile, type Profile } from '../../pki/profile.ts'
+import { createIssuancePolicy } from '../../policy/issuance-policy.ts'
+import { openAuthoritySecret } from '../../signer/authority-secret.ts'
+import { awaitAuthority } from '../../signer/await-authority.ts'
+import { createSigner } from '../../signer/controller.ts'
+import { isReady, type Condition } from '../../readiness.ts'
+import type { LeasePlace } from '../../signer/trust-bundle.ts'
+import { openAdminListener } from '../admin-listener.ts'
+import { openPolicy } from '../open-policy.ts'
+import { beginning, type Running } from '../running.ts'
+import type { SignerConfig } from './signer-configuration.ts'
+
+/**
+ * Starts a signer from its configuration. What a person wrote (configuration, policy) and what has to be ours (the ledger, the admin port)
+ * is an error at once; what comes from elsewhere (the cluster, rights, the CA) is waited for, and said on the admin listener meanwhile.
+ */
+export async function runSigner(
+  config: SignerConfig,
+  options: { readonly log: Log; readonly now?: () => number; readonly signal?: AbortSignal },
+): Promise<Running> {
+  const { log, now = Date.now, signal } = options
+  await using opened = new AsyncDisposableStack()
+  const metrics = createMetrics({ process: true })
+  let conditions = (): readonly Condition[] => [beginning]
+  const admin = opened.use(
+    await openAdminListener({ ...config.admin, metrics, conditions: () => conditions() }),
+  )
+  const profile = profileOf(config)
+  const policy = opened.use(await openPolicy(config.policy, { log, metrics }))
+  const client = createApiClient({
+    ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
+    environment: process.env,
+    userAgent: 'countersign-signer',
+  })
+  opened.defer(() => client.close())
+  const { file } = config.ledger
+  const reading = signal === undefined ? {} : { signal }
+  const ledger = opened.use(await openLedger({ file, now, log, metrics, ...reading }))
+  const authorities = opened.use(await openAuthority(config, client, { log, now }))
+  const signer = createSigner({
+    client,
+    signerName: config.signerName,
+    clusterDomain: config.clusterDomain,
+    profile,
+    authorities,
+    ledger,
+    records: readLedger(config.ledger.file),
+    issuancePolicy: createIssuancePolicy(policy.engine),
+    replica: config.replica,
+    lease: config.lease,
+    trustBundleOwner: config.trustBundle.ownerClusterRole,
+    ...secretOf(config),
+    log,
+    metrics,
+    now,
+  })
+  conditions = () => [...signer.conditions(), policy.condition()]
+  const stop = new AbortController()
+  const ended = signer.run(stop.signal)
+  // Registered last, so disposed first: the signer drains before its ledger closes.
+  opened.defer(async () => {
+    stop.abort()
+    await ended.catch(() => {})
+  })
+  const parts = opened.move()
+  return {
+    adminUrl: admin.url,
+    ready: () => isReady(conditions()),
+    conditions: () => conditions(),
+    ended,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+function profileOf(config: SignerConfig): Profile {
+  const { keyTypes, lifetimeSecondsMax, backdateSeconds } = config.profile
+  return createProfile({
+    trustDomain: config.trustDomain,
+    cluster: config.cluster,
+    production: config.production,
+    lifetimeSecondsMax,
+    backdateSeconds,
+    ...(keyTypes === undefined ? {} : { keyTypes }),
+    identityExtensionOid: config.identityExtensionOid,
+  })
+}
+
+function secretOf({ authority }: SignerConfig): { readonly secret?: LeasePlace } {
+  if ('files' in authority) return {}
+  const { namespace, secret } = authority.selfSigned
+  return { secret: { namespace, name: secret } }
+}
+
+async function openAuthority(
+  config: SignerConfig,
+  client: ApiClient,
+  parts: { readonly log: Log; readonly now: () => number },
+): Promise<AuthoritySource & AsyncDisposable> {
+  const { log, now } = parts
+  const { authority, trustDomain } = config
+  if ('files' in authority) {
+    const { certificate, privateKey } = authority.files
+    return openAuthorityFiles({
+      certificateFile: certificate,
+      privateKeyFile: privateKey,
+      trustDomain,
+      now,
+      log,
+      awaited: true,
+    })
+  }
+  const { namespace, secret, lifetimeSeconds, constrainUris = false } = authority.selfSigned
+  log.warn({ namespace, secret }, 'the authority is self-signed and its key is kept in a Secret')
+  const dnsSuffixes = ['svc', config.clusterDomain]
+  const made = { lifetimeSeconds, trustDomain, dnsSuffixes, constrainUris }
+  return awaitAuthority(
+    () => openAuthoritySecret({ client, namespace, name: secret, now, ...made }),
+    {
+      log,
+    },
+  )
+}

@@ -1,0 +1,100 @@
+import { hostname } from 'node:os'
+import * as z from 'zod'
+import { parseTrustDomain, type TrustDomain } from '../../identity/trust-domain.ts'
+import { keyTypes, type KeyType } from '../../pki/subject-key.ts'
+import { parsedBy, pathIn } from '../configuration.ts'
+import {
+  adminSchema,
+  logSchema,
+  policySchema,
+  type AdminConfig,
+  type LogConfig,
+  type PolicyConfig,
+} from '../shared-configuration.ts'
+
+/** What `countersign signer --config` reads. */
+export interface SignerConfig {
+  readonly trustDomain: TrustDomain
+  /** The cluster's name, written into every certificate; 1..253 characters. */
+  readonly cluster: string
+  readonly signerName: string
+  /** For DNS names `<service>.<namespace>.svc.<clusterDomain>`. */
+  readonly clusterDomain: string
+  /** Path; the pod's own service account when absent. */
+  readonly kubeconfig?: string | undefined
+  /** Names this process in the ledger and in the lease; the host name when absent. */
+  readonly replica: string
+  readonly authority:
+    | { readonly files: { readonly certificate: string; readonly privateKey: string } }
+    | {
+        readonly selfSigned: {
+          readonly namespace: string
+          readonly secret: string
+          readonly lifetimeSeconds: number
+          readonly constrainUris?: boolean
+        }
+      }
+  readonly profile: {
+    readonly keyTypes?: readonly KeyType[] | undefined
+    readonly lifetimeSecondsMax: number
+    readonly backdateSeconds: number
+  }
+  /** The number of the identity extension; required in production. */
+  readonly identityExtensionOid?: string | undefined
+  /** Refuses what is only fit for trying out: docs/OPERATING.md, Production. */
+  readonly production: boolean
+  /** The Lease by which one of several replicas publishes the trust bundle. */
+  readonly lease: { readonly namespace: string; readonly name: string }
+  /** What becomes of the published trust bundle. */
+  readonly trustBundle: { readonly ownerClusterRole?: string | undefined }
+  readonly ledger: { readonly file: string }
+  readonly policy: PolicyConfig
+  readonly admin: AdminConfig
+  readonly log: LogConfig
+}
+
+export function signerSchema(folder: string): z.ZodType<SignerConfig> {
+  return z.strictObject({
+    trustDomain: parsedBy(parseTrustDomain),
+    cluster: z.string().min(1).max(253),
+    signerName: z.string().max(571).default('countersign.dev/identity'),
+    clusterDomain: z.string().max(253).default('cluster.local'),
+    kubeconfig: pathIn(folder).optional(),
+    replica: z.string().min(1).max(253).default(hostname),
+    authority: z.union([
+      z.strictObject({
+        files: z.strictObject({ certificate: pathIn(folder), privateKey: pathIn(folder) }),
+      }),
+      z.strictObject({
+        selfSigned: z.strictObject({
+          namespace: z.string().min(1).max(63),
+          secret: z.string().min(1).max(253).default('countersign-authority'),
+          lifetimeSeconds: z.int().min(86_400).max(315_360_000).default(31_536_000),
+          constrainUris: z.boolean().default(false),
+        }),
+      }),
+    ]),
+    profile: z
+      .strictObject({
+        keyTypes: z.array(z.enum(keyTypes)).min(1).optional(),
+        lifetimeSecondsMax: z.int().min(3600).max(86_400).default(3600),
+        backdateSeconds: z.int().min(0).max(120).default(90),
+      })
+      .prefault({}),
+    identityExtensionOid: z.string().max(128).optional(),
+    production: z.boolean().default(true),
+    lease: z
+      .strictObject({
+        namespace: z.string().min(1).max(63).default('countersign-system'),
+        name: z.string().min(1).max(253).default('countersign-trust-bundle'),
+      })
+      .prefault({}),
+    trustBundle: z
+      .strictObject({ ownerClusterRole: z.string().min(1).max(253).optional() })
+      .prefault({}),
+    ledger: z.strictObject({ file: pathIn(folder) }),
+    policy: policySchema(folder),
+    admin: adminSchema(9_443),
+    log: logSchema,
+  })
+}
