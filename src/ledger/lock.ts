@@ -1,7 +1,10 @@
 import { hash, randomBytes } from 'node:crypto'
-import { link, open, readFile, rm } from 'node:fs/promises'
+import { closeSync, fstatSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { link, lstat, readFile, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
+import { answers, openLifeline, type Lifeline } from './lifeline.ts'
 
 /** A process, so that no other one is ever taken for it: pids come again, and in a container they are all 1. */
 export interface LockOwner {
@@ -12,6 +15,8 @@ export interface LockOwner {
   readonly host: string
   /** Empty where the system does not tell. */
   readonly bootId: string
+  /** The socket beside the lock that the process listens on as long as it lives. */
+  readonly socket?: string
 }
 
 /** The right to write, as long as it is held. */
@@ -27,35 +32,67 @@ export interface Lock {
  */
 export async function acquireLock(
   file: string,
-  options: { readonly now: () => number; readonly owner?: LockOwner },
+  options: {
+    readonly now: () => number
+    readonly owner?: LockOwner
+    /** Also proves to other hosts of this machine that the process lives, or that it died. */
+    readonly lifeline?: boolean
+  },
 ): Promise<Lock> {
   const owner = options.owner ?? (await thisProcess())
   const token = randomBytes(16).toString('hex')
   const since = new Date(options.now()).toISOString()
-  const text = `${JSON.stringify({ ...owner, since, token })}\n`
+  const lifeline =
+    options.lifeline === true ? await openLifeline(`${file}.${token.slice(0, 8)}`) : undefined
+  const socket = lifeline === undefined ? {} : { socket: basename(lifeline.path) }
+  const text = `${JSON.stringify({ ...owner, ...socket, since, token })}\n`
   const draft = `${file}.${token}`
+  let descriptor: number | undefined
   try {
-    await writeDurably(draft, text)
+    descriptor = writeDurably(draft, text)
     while (!(await linked(draft, file))) await removeStale(file, { now: options.now, owner })
+  } catch (error) {
+    if (descriptor !== undefined) closeSync(descriptor)
+    await lifeline?.close()
+    throw error
   } finally {
     await rm(draft, { force: true })
   }
-  const held = async (): Promise<boolean> => (await textOf(file)) === text
+  return heldLock(file, descriptor, lifeline)
+}
+
+/** The open descriptor keeps the inode from coming again, so that no other lock is ever taken for this one. */
+function heldLock(file: string, descriptor: number, lifeline: Lifeline | undefined): Lock {
+  const ours = fstatSync(descriptor, { bigint: true })
+  let released = false
+  const held = async (): Promise<boolean> => {
+    const found = await lstat(file, { bigint: true }).catch(unlessAbsent)
+    if (found === undefined || released) return false
+    const { ino, dev, size, mtimeNs } = found
+    return ino === ours.ino && dev === ours.dev && size === ours.size && mtimeNs === ours.mtimeNs
+  }
   return {
     held,
     release: async () => {
+      if (released) return
       if (await held()) await rm(file, { force: true })
+      released = true
+      closeSync(descriptor)
+      await lifeline?.close()
     },
   }
 }
 
-async function writeDurably(file: string, text: string): Promise<void> {
-  const handle = await open(file, 'wx', 0o600)
+/** Gives the descriptor of the file that was written. */
+function writeDurably(file: string, text: string): number {
+  const descriptor = openSync(file, 'wx', 0o600)
   try {
-    await handle.writeFile(text)
-    await handle.sync()
-  } finally {
-    await handle.close()
+    writeSync(descriptor, text)
+    fsyncSync(descriptor)
+    return descriptor
+  } catch (error) {
+    closeSync(descriptor)
+    throw error
   }
 }
 
@@ -77,11 +114,14 @@ async function removeStale(
   const text = await textOf(file)
   if (text === undefined) return
   const holder = parseOwner(text)
-  if (holder === undefined || (await mayLive(holder, options.owner))) throw locked(file, holder)
+  const asking = { ...options.owner, folder: dirname(file) }
+  if (holder === undefined || (await mayLive(holder, asking))) throw locked(file, holder)
   // Only who holds the guard of this very text may remove it, so nobody removes the lock of the one who was faster.
   const guard = await acquireLock(`${file}.${hash('sha256', text).slice(0, 16)}`, options)
   try {
-    if ((await textOf(file)) === text) await rm(file)
+    if ((await textOf(file)) !== text) return
+    await rm(file)
+    if (holder.socket !== undefined) await rm(join(dirname(file), holder.socket), { force: true })
   } finally {
     await guard.release()
   }
@@ -106,19 +146,28 @@ async function textOf(file: string): Promise<string | undefined> {
 
 function parseOwner(text: string): LockOwner | undefined {
   try {
-    const { pid, startTime, host, bootId } = JSON.parse(text) as Partial<LockOwner>
+    const { pid, startTime, host, bootId, socket } = JSON.parse(text) as Partial<LockOwner>
     if (!Number.isSafeInteger(pid) || typeof host !== 'string') return undefined
     if (typeof startTime !== 'string' || typeof bootId !== 'string') return undefined
-    return { pid: pid as number, startTime, host, bootId }
+    const named = typeof socket === 'string' && /^[\w-][\w.-]*$/.test(socket) ? { socket } : {}
+    return { pid: pid as number, startTime, host, bootId, ...named }
   } catch {
     return undefined
   }
 }
 
-/** False only for a process that is proved to be gone: another host's cannot be asked after. */
-async function mayLive(holder: LockOwner, asking: LockOwner): Promise<boolean> {
-  if (holder.host !== asking.host) return true
-  if (holder.bootId !== asking.bootId) return false
+/** False only for a process that is proved to be gone: another machine's cannot be asked after. */
+async function mayLive(
+  holder: LockOwner,
+  asking: LockOwner & { readonly folder: string },
+): Promise<boolean> {
+  const sameHost = holder.host === asking.host
+  if (holder.bootId !== asking.bootId) return !sameHost
+  if (holder.socket !== undefined && holder.bootId !== '') {
+    const answer = await answers(join(asking.folder, holder.socket))
+    if (answer !== 'unknown') return answer === 'lives'
+  }
+  if (!sameHost) return true
   if (holder.startTime !== '') return (await startTimeOf(holder.pid)) === holder.startTime
   try {
     return process.kill(holder.pid, 0)
@@ -137,6 +186,11 @@ async function thisProcess(): Promise<LockOwner> {
 async function startTimeOf(pid: number): Promise<string | undefined> {
   const stat = await textOf(`/proc/${pid}/stat`)
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+}
+
+function unlessAbsent(error: unknown): undefined {
+  if (isCode(error, 'ENOENT')) return undefined
+  throw error
 }
 
 function isCode(error: unknown, code: string): boolean {
