@@ -147,6 +147,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a crash within an append loses that record and no other, and says so',
     source: 'a process may be killed within a write',
   },
+  'ledger.file-stands': {
+    claim: 'a ledger whose file is removed, renamed, cut or replaced takes no more records',
+    source: 'boulder#5887: what is written to an unlinked file is in no ledger',
+  },
   'ledger.one-writer': {
     claim: 'two processes never write one ledger',
     source: 'C2SP tlog: a log never shows two histories',

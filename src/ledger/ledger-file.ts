@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { lstat, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
 
@@ -13,8 +13,13 @@ export interface LedgerFile {
   truncate(size: number): Promise<void>
   /** Resolves when the octets, and the size that is needed to read them, outlive a power cut. */
   sync(): Promise<void>
+  /** Whether the name of the ledger still leads to the file that is open. */
+  standing(): Promise<Standing>
   close(): Promise<void>
 }
+
+/** A file that lost its name takes writes and syncs as before, and is gone with the process that holds it open. */
+export type Standing = 'named' | 'removed' | 'replaced'
 
 export type OpenLedgerFile = (file: string, access: 'read' | 'write') => Promise<LedgerFile>
 
@@ -43,6 +48,14 @@ export async function openLedgerFile(file: string, access: 'read' | 'write'): Pr
       (await handle.write(octets, 0, octets.length, position)).bytesWritten,
     truncate: (size) => handle.truncate(size),
     sync: () => handle.datasync(),
+    standing: async () => {
+      const [named, opened] = await Promise.all([
+        lstat(file, { bigint: true }).catch(absent),
+        handle.stat({ bigint: true }),
+      ])
+      if (named === undefined) return 'removed'
+      return named.ino === opened.ino && named.dev === opened.dev ? 'named' : 'replaced'
+    },
     close: () => handle.close(),
   }
 }
@@ -55,4 +68,9 @@ async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close()
   }
+}
+
+function absent(error: unknown): undefined {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+  throw error
 }

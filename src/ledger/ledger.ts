@@ -24,6 +24,8 @@ export interface Ledger extends AsyncDisposable {
   append(record: LedgerRecord): Promise<Appended>
   /** The tree over the acknowledged records. */
   head(): TreeHead
+  /** Resolves with what 'ledger/unavailable' says once the ledger takes no more, asked for a record or not; never when it is closed. */
+  readonly failed: Promise<CountersignError>
   /** What a crash had left of a write that was never acknowledged. */
   readonly recovered: { readonly droppedOctets: number }
 }
@@ -39,6 +41,8 @@ export async function openLedger(options: {
   readonly metrics?: Metrics
   readonly openFile?: OpenLedgerFile
   readonly lockOwner?: LockOwner
+  /** So often a ledger that nothing is written to looks whether its file and its lock are still there. */
+  readonly lookSeconds?: number
   /** Gives up reading when it aborts: a ledger of years takes a while. */
   readonly signal?: AbortSignal
 }): Promise<Ledger> {
@@ -46,13 +50,15 @@ export async function openLedger(options: {
   const lock = await orUnavailable(
     acquireLock(`${file}.lock`, {
       now,
+      lifeline: true,
       ...(options.lockOwner === undefined ? {} : { owner: options.lockOwner }),
     }),
   )
   try {
     const opened = await (options.openFile ?? openLedgerFile)(file, 'write')
     try {
-      return await recover(opened, lock, { file, log, metrics, signal: options.signal })
+      const { lookSeconds = 5, signal } = options
+      return await recover(opened, lock, { file, log, metrics, lookSeconds, signal })
     } catch (error) {
       await opened.close()
       throw error
@@ -70,6 +76,7 @@ async function recover(
     readonly file: string
     readonly log: Log
     readonly metrics: Metrics
+    readonly lookSeconds: number
     readonly signal: AbortSignal | undefined
   },
 ): Promise<Ledger> {
@@ -90,8 +97,8 @@ async function recover(
     await file.truncate(end)
     await file.sync()
   }
-  const { metrics } = options
-  return new FileLedger({ file, lock, tree, end, metrics, droppedOctets: tornOctets })
+  const { metrics, lookSeconds } = options
+  return new FileLedger({ file, lock, tree, end, metrics, lookSeconds, droppedOctets: tornOctets })
 }
 
 /** The records of a ledger from the first; may run beside its writer. Throws 'ledger/corrupt' and 'ledger/record'. */
@@ -125,6 +132,10 @@ function unavailable(cause: unknown): CountersignError {
   return new CountersignError('ledger/unavailable', rule, { cause })
 }
 
+function lost(rule: string): CountersignError {
+  return new CountersignError('ledger/unavailable', rule)
+}
+
 interface Pending {
   readonly kind: LedgerRecord['kind']
   readonly entry: Entry
@@ -134,6 +145,9 @@ interface Pending {
 
 class FileLedger implements Ledger {
   readonly recovered: { readonly droppedOctets: number }
+  readonly failed: Promise<CountersignError>
+  readonly #tellFailure: (failure: CountersignError) => void
+  readonly #look: NodeJS.Timeout
   readonly #file: LedgerFile
   readonly #lock: Lock
   readonly #metrics: Metrics
@@ -153,14 +167,21 @@ class FileLedger implements Ledger {
     readonly tree: MerkleTree
     readonly end: number
     readonly metrics: Metrics
+    readonly lookSeconds: number
     readonly droppedOctets: number
   }) {
+    const failed = Promise.withResolvers<CountersignError>()
+    this.failed = failed.promise
+    this.#tellFailure = failed.resolve
     this.#file = parts.file
     this.#lock = parts.lock
     this.#metrics = parts.metrics
     this.#tree = parts.tree
     this.#end = parts.end
     this.recovered = { droppedOctets: parts.droppedOctets }
+    this.#look = setInterval(() => {
+      if (this.#failure === undefined) this.#flushing ??= this.#lookOnce()
+    }, parts.lookSeconds * 1000).unref()
   }
 
   head(): TreeHead {
@@ -196,6 +217,16 @@ class FileLedger implements Ledger {
     this.#flushing = undefined
   }
 
+  /** Takes the place of a flush, so that the size it finds is no size on the way. */
+  async #lookOnce(): Promise<void> {
+    try {
+      await this.#assertHeld(this.#end)
+    } catch (error) {
+      this.#fail(unavailable(error), [])
+    }
+    await this.#flush()
+  }
+
   #takeBatch(): Pending[] {
     let octets = 0
     const beyond = this.#queue.findIndex(({ entry }) => {
@@ -206,7 +237,7 @@ class FileLedger implements Ledger {
   }
 
   async #writeDurably(octets: Buffer): Promise<void> {
-    await this.#assertHeld()
+    await this.#assertHeld(this.#end)
     for (let written = 0; written < octets.length;) {
       const count = await this.#file.write(octets.subarray(written), this.#end + written)
       if (count === 0) {
@@ -215,20 +246,29 @@ class FileLedger implements Ledger {
       written += count
     }
     await this.#file.sync()
-    await this.#assertHeld()
+    await this.#assertHeld(this.#end + octets.length)
     this.#end += octets.length
   }
 
-  async #assertHeld(): Promise<void> {
-    if (await this.#lock.held()) return
-    throw new CountersignError(
-      'ledger/unavailable',
-      'ledger lock is lost: another process may write',
-    )
+  /** Before every write and after its sync: what is written to a file that nobody finds again is not recorded. */
+  async #assertHeld(size: number): Promise<void> {
+    const [held, standing, got] = await Promise.all([
+      this.#lock.held(),
+      this.#file.standing(),
+      this.#file.size(),
+    ])
+    if (!held) throw lost('ledger lock is lost: another process may write')
+    if (standing !== 'named') {
+      throw lost(`ledger file is ${standing} under its writer: put it back, or a copy of it`)
+    }
+    if (got !== size) {
+      throw lost(`ledger file was written to by others: want=${size} octets got=${got}`)
+    }
   }
 
   #fail(failure: CountersignError, batch: readonly Pending[]): void {
     this.#failure = failure
+    this.#tellFailure(failure)
     const refused = [...batch, ...this.#queue]
     this.#queue = []
     for (const { reject } of refused) reject(failure)
@@ -238,6 +278,7 @@ class FileLedger implements Ledger {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    clearInterval(this.#look)
     this.#failure ??= new CountersignError('ledger/unavailable', 'ledger is closed')
     await this.#flushing
     await this.#file.close()

@@ -48,7 +48,7 @@ export interface SignerOptions {
   readonly signerName: string
   readonly profile: Profile
   readonly authorities: AuthoritySource
-  readonly ledger: Pick<Ledger, 'append'>
+  readonly ledger: Pick<Ledger, 'append' | 'failed'>
   /** The ledger's records so far. Without them the signer knows no keys and no open intents of earlier runs. */
   readonly records?: AsyncIterable<{ readonly index: number; readonly record: LedgerRecord }>
   readonly issuancePolicy: IssuancePolicy
@@ -120,13 +120,16 @@ export function createSigner(options: SignerOptions): Signer {
       opened.defer(() => board.set(requestsWatch, () => ({ ok: false, reason: 'stopped' })))
       const broken = Promise.withResolvers<boolean>()
       broken.promise.catch(() => {})
-      const ledger = watchedLedger(options.ledger, (error) => {
+      const onBroken = (error: CountersignError): void => {
         board.set('ledger', () => ({
           ok: false,
           reason: `${error.message}: start the signer anew`,
         }))
         broken.reject(error)
-      })
+      }
+      const ledger = watchedLedger(options.ledger, onBroken)
+      // Its file may be gone while nobody asks for anything.
+      void options.ledger.failed.then(onBroken)
       const queue = await open({ ...options, client, delay, ledger, board }, opened, signal)
       if (queue === undefined) return
       options.log.info({ signerName: options.signerName }, 'signer works on requests')
@@ -141,10 +144,11 @@ export function createSigner(options: SignerOptions): Signer {
 
 /** A ledger that refused one write takes no other until it is opened again: the process has to end and start anew. */
 function watchedLedger(
-  ledger: Pick<Ledger, 'append'>,
+  ledger: SignerOptions['ledger'],
   onBroken: (error: CountersignError) => void,
-): Pick<Ledger, 'append'> {
+): SignerOptions['ledger'] {
   return {
+    failed: ledger.failed,
     async append(record) {
       try {
         return await ledger.append(record)

@@ -1,6 +1,6 @@
-import type { LedgerFile, OpenLedgerFile } from '../../src/ledger/ledger-file.ts'
+import type { LedgerFile, OpenLedgerFile, Standing } from '../../src/ledger/ledger-file.ts'
 
-export type Operation = 'size' | 'read' | 'write' | 'truncate' | 'sync' | 'close'
+export type Operation = 'size' | 'read' | 'write' | 'truncate' | 'sync' | 'standing' | 'close'
 
 /** What one call of an operation does instead of its work; `persisted` does its work and fails all the same. */
 export type Fault =
@@ -21,6 +21,8 @@ export class MemoryDisk {
   faultAt: (operation: Operation, count: number) => Fault | undefined = () => undefined
   /** Resolves before a sync is done; a test may hold it back. */
   beforeSync: () => Promise<void> = async () => {}
+
+  standing: Standing = 'named'
 
   constructor(content: Buffer = Buffer.alloc(0)) {
     this.written = content
@@ -45,6 +47,7 @@ export class MemoryDisk {
           this.synced = Buffer.from(this.written)
         })
       },
+      standing: async () => this.#run('standing', () => this.standing),
       close: async () => this.#run('close', () => {}),
     }
   }

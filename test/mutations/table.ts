@@ -8,6 +8,7 @@ import { definitionMutations } from './definitions.ts'
 import { eraMutations } from './eras.ts'
 import { federationMutations } from './federation.ts'
 import { handleMutations } from './handles.ts'
+import { ledgerMutations } from './ledger.ts'
 import { listMutations } from './lists.ts'
 import { operationMutations } from './operation.ts'
 import { policyMutations } from './policy.ts'
@@ -467,6 +468,7 @@ export const mutations: readonly Mutation[] = [
   ...eraMutations,
   ...federationMutations,
   ...handleMutations,
+  ...ledgerMutations,
   ...listMutations,
   ...servingMutations,
   ...upstreamMutations,

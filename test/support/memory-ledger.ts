@@ -21,6 +21,7 @@ export function memoryLedger(): MemoryLedger {
   let fault: 'none' | 'refuse' | 'keep' = 'none'
   return {
     records,
+    failed: new Promise(() => {}),
     recovered: { droppedOctets: 0 },
     head: () => tree.head(),
     breakNext: (options = {}) => {

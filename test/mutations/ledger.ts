@@ -1,0 +1,44 @@
+import { never, type Mutation } from './mutation.ts'
+
+const ledger = 'src/ledger/ledger.ts'
+const lock = 'src/ledger/lock.ts'
+
+/** The defences of the record of what was issued. */
+export const ledgerMutations: readonly Mutation[] = [
+  {
+    claim: 'ledger.file-stands',
+    without: 'the look whether the name still leads to the file',
+    file: ledger,
+    edits: never("standing !== 'named'"),
+  },
+  {
+    claim: 'ledger.file-stands',
+    without: 'the look at the size of the file',
+    file: ledger,
+    edits: never('got !== size'),
+  },
+  {
+    claim: 'ledger.file-stands',
+    without: 'the look while nobody writes',
+    file: ledger,
+    edits: [['this.#flushing ??= this.#lookOnce()', 'this.#flushing ??= this.#flush()']],
+  },
+  {
+    claim: 'ledger.one-writer',
+    without: 'the look at the lock',
+    file: ledger,
+    edits: [['if (!held)', 'if (false && !held)']],
+  },
+  {
+    claim: 'ledger.one-writer',
+    without: 'the answer of the socket of a living process',
+    file: lock,
+    edits: [["return answer === 'lives'", 'return false']],
+  },
+  {
+    claim: 'ledger.one-writer',
+    without: 'the doubt about a process of another machine',
+    file: lock,
+    edits: [['if (holder.bootId !== asking.bootId) return !sameHost', '']],
+  },
+]
