@@ -293,10 +293,45 @@ test('the page of mutations tells of defences that there are, and of none whose 
   )
 })
 
-test('every piece of code in the guide for tool servers is of the example that runs', () => {
-  const { text: example } = readSourceFile('examples/tool-server/server.ts')
-  const { text } = readSourceFile('docs/TOOL-SERVERS.md')
-  const pieces = [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, piece]) => piece ?? '')
-  assert.ok(pieces.length >= 5)
-  for (const piece of pieces) assert.ok(example.includes(piece.trim()), piece)
-})
+/** The pieces of code of a page, in the languages that programs are in. */
+function piecesOf(page: string): readonly string[] {
+  const { text } = readSourceFile(page)
+  const pieces = [...text.matchAll(/```(?:ts|python|go|rust)\n([\s\S]*?)```/g)]
+  return pieces.map(([, piece = '']) => piece.trim())
+}
+
+for (const [page, examples, least] of [
+  ['docs/TOOL-SERVERS.md', ['examples/tool-server/server.ts'], 5],
+  [
+    'docs/AGENTS.md',
+    [
+      'examples/agent-typescript/gateway.ts',
+      'examples/agent-typescript/mounted-fetch.ts',
+      'examples/agent-typescript/agent-1.ts',
+      'examples/agent-typescript/agent-2.ts',
+      'examples/agent-python/agent.py',
+      'examples/agent-go/main.go',
+      'examples/agent-rust/src/mounted_identity.rs',
+      'examples/agent-rust/src/main.rs',
+    ],
+    12,
+  ],
+] as const) {
+  test(`every piece of code in ${page} is of an example that runs`, () => {
+    const programs = examples.map((path) => readSourceFile(path).text)
+    const pieces = piecesOf(page)
+    assert.ok(pieces.length >= least)
+    for (const piece of pieces)
+      assert.ok(
+        programs.some((text) => text.includes(piece)),
+        piece,
+      )
+    // And of each example there is something on the page.
+    for (const [at, path] of examples.entries()) {
+      assert.ok(
+        pieces.some((piece) => programs[at]?.includes(piece)),
+        path,
+      )
+    }
+  })
+}

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -88,8 +89,9 @@ func run(ctx context.Context) error {
 		}
 		fmt.Println("sees", tool.Name)
 	}
-	for _, repository := range []string{"acme/handbook", "globex/vault"} {
-		asked := map[string]any{"repository": repository, "title": "Hello from Go"}
+	// Each line of its input is a repository, in which it opens an issue.
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		asked := map[string]any{"repository": lines.Text(), "title": "Hello from Go"}
 		answer, err := session.CallTool(ctx, &mcp.CallToolParams{Name: "github_issues_create", Arguments: asked})
 		if err != nil {
 			fmt.Println("refused", err)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import ssl
+import sys
 
 import httpx2
 from mcp import Client, MCPError
@@ -50,14 +51,16 @@ async def main() -> None:
     async with httpx2.AsyncClient(transport=MountedIdentity(IDENTITY), timeout=30) as http:
         async with Client(streamable_http_client(GATEWAY, http_client=http)) as gateway:
             tools = (await gateway.list_tools()).tools
-            print("sees", ", ".join(sorted(tool.name for tool in tools)))
-            for repository in ["acme/handbook", "globex/vault"]:
+            for tool in tools:
+                print("sees", tool.name)
+            # Each line of its input is a repository, in which it opens an issue.
+            while repository := (await asyncio.to_thread(sys.stdin.readline)).strip():
                 asked = {"repository": repository, "title": "Hello from Python"}
                 try:
                     answer = await gateway.call_tool("github_issues_create", asked)
-                    print("answered", answer.content[0].text)
+                    print("answered", answer.content[0].text, flush=True)
                 except MCPError as error:
-                    print("refused", error)
+                    print("refused", error, flush=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ export interface Balancer extends AsyncDisposable {
   connectionsTo(port: number): number
   /** From now on nothing that clients send reaches this port: it is still on its way. */
   hold(port: number): void
+  /** Ends every connection that is open. */
+  cut(): void
   /** Octets on their way. */
   readonly heldOctets: number
 }
@@ -43,11 +45,14 @@ export async function openBalancer(...endpoints: readonly number[]): Promise<Bal
     endpoints,
     connectionsTo: (port) => counts.get(port) ?? 0,
     hold: (port) => void held.add(port),
+    cut() {
+      for (const socket of sockets) socket.destroy()
+    },
     get heldOctets() {
       return heldOctets
     },
     async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy()
+      balancer.cut()
       await new Promise((resolve) => server.close(resolve))
     },
   }
