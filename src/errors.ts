@@ -4,6 +4,7 @@
 export type ErrorCode =
   // identity
   | 'identity/trust-domain'
+  | 'identity/cluster-domain'
   | 'identity/spiffe-id'
   | 'identity/role'
   | 'identity/tenant'

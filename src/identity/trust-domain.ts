@@ -9,8 +9,8 @@ export type TrustDomain = string & { readonly [brand]: 'TrustDomain' }
 const trustDomainOctetsMax = 255
 
 /**
- * Parses the name of a trust domain (SPIFFE-ID §2.1): lower case, no port, no user, no percent-encoding.
- * What looks like an IPv4 address is a name like any other. Throws `identity/trust-domain`.
+ * Parses the name of a trust domain (SPIFFE-ID §2.1): lower case, no port, no user, no percent-encoding, no label empty.
+ * What looks like an IPv4 address is a name like any other, as §2.1 says; a signer refuses it for its own. Throws `identity/trust-domain`.
  */
 export function parseTrustDomain(text: string): TrustDomain {
   if (text.length === 0 || text.length > trustDomainOctetsMax) {
@@ -24,6 +24,13 @@ export function parseTrustDomain(text: string): TrustDomain {
     throw new CountersignError(
       'identity/trust-domain',
       `trust domain has a character outside its alphabet, want=[a-z0-9._-] got=${quoted(text)}`,
+    )
+  }
+  // Go reads no certificate whose URI has such a host, and kube-apiserver is Go: crypto/x509 checks its labels.
+  if (text.split('.').includes('')) {
+    throw new CountersignError(
+      'identity/trust-domain',
+      `trust domain has an empty label, got=${quoted(text)}`,
     )
   }
   return text as TrustDomain

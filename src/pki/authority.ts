@@ -98,7 +98,6 @@ export function createSelfSignedAuthority(options: {
   if (!Number.isInteger(lifetimeSeconds) || lifetimeSeconds < lifetimeMin) {
     throw refused(`has too short a life, want=${lifetimeMin}.. got=${lifetimeSeconds}`)
   }
-  if (trustDomain.startsWith('.')) throw refused('is of a trust domain that begins with a dot')
   const privateKey = generateKey(keyType)
   const notBefore = Math.floor(now() / 1000) * 1000 - backdateMilliseconds
   const notAfter = notBefore + lifetimeSeconds * 1000
@@ -189,19 +188,33 @@ function checkCa(
   if (now > ca.notAfter.getTime()) throw refused(`has ended, notAfter=${ca.notAfter.toISOString()}`)
 }
 
-/** OpenSSL's own message is dropped: it may tell of the key's octets. PKCS#1 and SEC1 are what cert-manager writes by default. */
+/** How Node reads what a label announces. PKCS#1 and SEC1 are what cert-manager and openssl write by default. */
+const keyTypesByLabel: Readonly<Record<string, 'pkcs8' | 'sec1' | 'pkcs1'>> = {
+  'PRIVATE KEY': 'pkcs8',
+  'EC PRIVATE KEY': 'sec1',
+  'RSA PRIVATE KEY': 'pkcs1',
+}
+
+/** OpenSSL's own message is dropped: it may tell of the key's octets. */
 function readKey(pem: string): KeyObject {
-  const [block, ...others] = parsePem(pem, {
-    code: 'pki/authority',
-    what: 'authority key',
-    charactersMax,
-  })
-  const labels = ['PRIVATE KEY', 'EC PRIVATE KEY', 'RSA PRIVATE KEY']
-  if (block === undefined || others.length > 0 || !labels.includes(block.label)) {
-    throw refused(`key is not one block, want=${labels.join('|')}`)
+  const what = 'authority key'
+  // `openssl ecparam -genkey` writes the curve before the key, which names it again.
+  const blocks = parsePem(pem, { code: 'pki/authority', what, charactersMax }).filter(
+    ({ label }) => label !== 'EC PARAMETERS',
+  )
+  const labels = Object.keys(keyTypesByLabel).join('|')
+  const [block] = blocks
+  if (block === undefined || blocks.length > 1) {
+    throw refused(`key is not one block, want=${labels} got=${blocks.length}`)
+  }
+  if (block.label === 'ENCRYPTED PRIVATE KEY')
+    throw refused('key is encrypted, and nobody is asked')
+  const type = keyTypesByLabel[block.label]
+  if (type === undefined) {
+    throw refused(`key is another block, want=${labels} got=${quoted(block.label)}`)
   }
   try {
-    return createPrivateKey(pem)
+    return createPrivateKey({ key: block.der, format: 'der', type })
   } catch {
     throw refused('key cannot be read')
   }

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { isIPv4 } from 'node:net'
 import { CountersignError, quoted } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import { isClusterName } from './identity-extension.ts'
@@ -56,9 +57,9 @@ export function createProfile(config: ProfileConfig): Profile {
     backdateSeconds = 90,
     production = true,
   } = config
-  // As a URI name constraint, a leading dot would mean the subdomains and not the domain (RFC 5280 §4.2.1.10).
-  if (trustDomain.startsWith('.')) {
-    throw refused('trustDomain', `begins with a dot, got=${quoted(trustDomain)}`)
+  // Go judges no URI with an address for its host by name constraints, and refuses the certificate.
+  if (isIPv4(trustDomain)) {
+    throw refused('trustDomain', `is an IP address and no name, got=${quoted(trustDomain)}`)
   }
   if (!isClusterName(cluster)) {
     throw refused('cluster', `is not 1..253 of [A-Za-z0-9._:/-], got=${quoted(cluster)}`)

@@ -2,6 +2,7 @@ import { never, type Mutation } from './mutation.ts'
 import { agentMutations } from './agent.ts'
 import { askMutations } from './asks.ts'
 import { attackMutations } from './attacks.ts'
+import { authorityMutations } from './authority.ts'
 import { decideMutations } from './decide.ts'
 import { changeMutations } from './changes.ts'
 import { definitionMutations } from './definitions.ts'
@@ -459,6 +460,7 @@ export const mutations: readonly Mutation[] = [
   },
   ...askMutations,
   ...attackMutations,
+  ...authorityMutations,
   ...agentMutations,
   ...operationMutations,
   ...policyMutations,

@@ -196,19 +196,29 @@ test('object identifiers are read and written alike', () => {
   }
 })
 
-test('PEM is read strictly, and never repeated in a message', () => {
+test('what is no PEM is refused, and never repeated in a message', () => {
   const options = { code: 'pki/bundle', what: 'file', charactersMax: 400 } as const
   const block = formatPem('CERTIFICATE', Buffer.alloc(100, 1))
   assert.equal(parsePem(block + block, options).length, 2)
   assert.equal(parsePem(block.replaceAll('\n', '\r\n'), options).length, 1)
   assert.deepEqual(parsePem('', options), [])
   const cases: readonly (readonly [text: string, message: string])[] = [
-    [`secret\n${block}`, 'file has text outside a PEM block, at line 1'],
-    [`${block}\n${block}`, 'file has text outside a PEM block, at line 6'],
+    ['secret', 'file has no PEM block'],
+    ['\uFFFD\0secret', 'file has no PEM block: it is DER or UTF-16, perhaps'],
+    ['0\uFFFDsecret', 'file has no PEM block: it is DER, perhaps'],
+    [`secret ${block}`, 'file has a line that is almost the edge of a PEM block, at line 1'],
     [
       block.replace('\n', '\nProc-Type: 4,ENCRYPTED\n\n'),
-      'file has a PEM block that is not base64, "CERTIFICATE"',
+      'file has a PEM block with headers, as encrypted keys have, at line 2',
     ],
+    [block.replace(/^.*\n/, ''), 'file has a PEM block without a beginning, at line 4'],
+    [
+      block.replaceAll('\n', '\r'),
+      'file has a line that is almost the edge of a PEM block, at line 1',
+    ],
+    [block.replace(/-+END.*\n/, block), 'file has a PEM block without an end'],
+    [block.replace('END CERT', 'END A CERT'), 'file has a PEM block without an end'],
+    [block.replace(/-+END.*\n/, ''), 'file has a PEM block without an end'],
     [block.replace('AQ', 'A*'), 'file has a PEM block that is not base64, "CERTIFICATE"'],
     [block.replace('END', 'FIN'), 'file has a PEM block without an end'],
     [block.repeat(3), `file is too large, want=..400 got=${block.length * 3}`],

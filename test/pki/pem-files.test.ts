@@ -62,11 +62,6 @@ const credentials: readonly (readonly [title: string, pem: string, message: stri
     'credential has too many intermediates, want=..8 got=9',
   ],
   [
-    'text before it',
-    `Bag Attributes\n${key}${leaf}`,
-    'credential has text outside a PEM block, at line 1',
-  ],
-  [
     'too much',
     key + leaf.repeat(400),
     `credential is too large, want=..131072 got=${key.length + 400 * leaf.length}`,

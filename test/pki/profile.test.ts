@@ -17,7 +17,10 @@ test('a profile has an hour, 90 seconds and every key type by default', () => {
 })
 
 const refused: readonly (readonly [config: Partial<ProfileConfig>, message: string])[] = [
-  [{ trustDomain: parseTrustDomain('.example') }, 'trustDomain begins with a dot, got=".example"'],
+  [
+    { trustDomain: parseTrustDomain('10.0.0.1') },
+    'trustDomain is an IP address and no name, got="10.0.0.1"',
+  ],
   [{ cluster: '' }, 'cluster is not 1..253 of [A-Za-z0-9._:/-], got=""'],
   [{ cluster: 'a b' }, 'cluster is not 1..253 of [A-Za-z0-9._:/-], got="a b"'],
   [

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import * as z from 'zod'
+import { parseClusterDomain } from '../../identity/cluster-domain.ts'
 import { parseTrustDomain, type TrustDomain } from '../../identity/trust-domain.ts'
 import { keyTypes, type KeyType } from '../../pki/subject-key.ts'
 import { parsedBy, pathIn } from '../configuration.ts'
@@ -58,7 +59,7 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
     trustDomain: parsedBy(parseTrustDomain),
     cluster: z.string().min(1).max(253),
     signerName: z.string().max(571).default('countersign.dev/identity'),
-    clusterDomain: z.string().max(253).default('cluster.local'),
+    clusterDomain: parsedBy(parseClusterDomain).default('cluster.local'),
     kubeconfig: pathIn(folder).optional(),
     replica: z.string().min(1).max(253).default(hostname),
     authority: z.union([
