@@ -209,7 +209,7 @@ function refusalCodes(): readonly string[] {
 const troubles: Readonly<Record<string, () => readonly string[]>> = {
   'check of the doctor': () => literals('src/doctor/check.ts', 'CheckName'),
   'check of a gateway': () => literals('src/cli/check/check-gateway.ts', 'GatewayCheckName'),
-  'reason of a refused certificate': () => literals('src/signer/verdict.ts', 'DenyReason'),
+  'reason of a refused certificate': () => literals('src/signer/verdict/verdict.ts', 'DenyReason'),
   'code of a refused call': refusalCodes,
   'text of kubelet': () => mountFailures,
   'JSON-RPC code that an agent sees': () =>

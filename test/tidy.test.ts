@@ -35,7 +35,23 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/ledger': ['src/identity'],
   'src/policy': ['src/identity'],
   'src/token': ['src/identity', 'src/pki'],
-  'src/signer': ['src/identity', 'src/pki', 'src/ledger', 'src/policy'],
+  // What becomes of a request, from the ground up: arrows run one way.
+  'src/signer/verdict': ['src/identity', 'src/pki', 'src/policy'],
+  'src/signer/issue': ['src/identity', 'src/pki', 'src/ledger', 'src/policy', 'src/signer/verdict'],
+  'src/signer/watch': ['src/identity', 'src/signer/verdict', 'src/signer/issue'],
+  'src/signer/until-answered.ts': [],
+  'src/signer/anchors': ['src/identity', 'src/pki', 'src/signer/until-answered.ts'],
+  'src/signer': [
+    'src/identity',
+    'src/pki',
+    'src/ledger',
+    'src/policy',
+    'src/signer/verdict',
+    'src/signer/issue',
+    'src/signer/watch',
+    'src/signer/anchors',
+    'src/signer/until-answered.ts',
+  ],
   // How a message is read has to be one thing on both sides of the gateway, so tool servers read with it too.
   'src/mcp': [],
   // What happens to a call, from the ground up: arrows run one way.
@@ -134,7 +150,13 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/toolserver': ['src/mcp', 'src/identity', 'src/pki', 'src/token'],
   'src/agent': ['src/mcp', 'src/identity', 'src/pki'],
   // It looks at the others from outside: what they need, what they publish, what they read.
-  'src/doctor': ['src/doctor/checks', 'src/identity', 'src/pki', 'src/signer'],
+  'src/doctor': [
+    'src/doctor/checks',
+    'src/identity',
+    'src/pki',
+    'src/signer',
+    'src/signer/anchors',
+  ],
   // Pure: the same facts, the same judgement.
   'src/doctor/checks': ['src/doctor', 'src/identity', 'src/pki', 'src/signer'],
   'src/doctor/gather': [
@@ -180,6 +202,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/mcp',
     'src/kubernetes',
     'src/signer',
+    'src/signer/anchors',
     'src/gateway',
     'src/gateway/limits.ts',
     'src/gateway/approval',
@@ -211,7 +234,7 @@ const importableByAll = [
 
 /** The files of domain rooms that talk to the API server: thin shells around what is pure. */
 const kubernetesShells =
-  /^src\/(signer\/(controller|request-queue|cluster-ports|gather|trust-bundle|authority-secret|rights|anchor-publication|tell-waiting|until-answered|await-authority)|gateway\/(rights|(caller|upstream)\/[a-z-]+-watch|upstream\/tool-server-status|approval\/approval-objects))\.ts$/
+  /^src\/(signer\/(controller|rights|until-answered|watch\/[a-z-]+|anchors\/(trust-bundle|anchor-publication|authority-secret|await-authority))|gateway\/(rights|(caller|upstream)\/[a-z-]+-watch|upstream\/tool-server-status|approval\/approval-objects))\.ts$/
 
 /** Where a package may be imported, and nowhere else. */
 const packageHomes: Readonly<Record<string, readonly string[]>> = {

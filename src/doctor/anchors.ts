@@ -3,7 +3,7 @@ import type { Bundle } from '../pki/bundle.ts'
 import { parseCaCertificate, type CaCertificate } from '../pki/ca-certificate.ts'
 import { formatCertificates, parsePem } from '../pki/pem.ts'
 import { parseX509Svid, verifyX509Svid, type X509Svid } from '../pki/x509-svid.ts'
-import { readPublishedAnchors } from '../signer/published-anchors.ts'
+import { readPublishedAnchors } from '../signer/anchors/published-anchors.ts'
 import type { Facts } from './facts.ts'
 
 /** The published anchors, as our readers read them. */

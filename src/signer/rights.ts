@@ -1,7 +1,7 @@
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import type { Right } from '../kubernetes/access-review.ts'
-import type { LeasePlace } from './trust-bundle.ts'
-import { trustBundleName } from './trust-bundle.ts'
+import type { LeasePlace } from './anchors/trust-bundle.ts'
+import { trustBundleName } from './anchors/trust-bundle.ts'
 
 export interface SignerRightsOptions {
   readonly signerName: string

@@ -6,7 +6,7 @@ import { watchPods } from '../../src/gateway/caller/pod-watch.ts'
 import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client.ts'
 import { silentLog } from '../../src/log.ts'
 import { silentMetrics, type Metrics } from '../../src/metrics.ts'
-import { startGatherer } from '../../src/signer/gather.ts'
+import { startGatherer } from '../../src/signer/watch/gather.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
 import {

@@ -5,7 +5,7 @@ import type { Authority } from '../../src/pki/authority.ts'
 import type { ClusterFault } from '../support/fake-cluster.ts'
 import { createTestAuthority } from '../support/test-authority.ts'
 import { newAuthority } from '../signer/signer-world.ts'
-import { World, bundleWrites, trustDomain } from '../signer/trust-bundle-world.ts'
+import { World, bundleWrites, trustDomain } from '../signer/anchors/trust-bundle-world.ts'
 
 /*
  * Every request of a rotation over two replicas fails once in every way, then any order of looks, rotations, failures and time. The

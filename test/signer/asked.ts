@@ -1,5 +1,5 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
-import type { AskedCertificate } from '../../src/signer/claims.ts'
+import type { AskedCertificate } from '../../src/signer/verdict/claims.ts'
 import { signerName } from './workload.ts'
 
 const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })

@@ -3,8 +3,8 @@ import { parseModels, parseToolScopes } from '../../src/identity/ceiling.ts'
 import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
 import { parseSubjectKey } from '../../src/pki/subject-key.ts'
 import type { SubjectKey } from '../../src/pki/subject-key.ts'
-import type { EvaluationProfile } from '../../src/signer/check.ts'
-import type { Claims } from '../../src/signer/claims.ts'
+import type { EvaluationProfile } from '../../src/signer/verdict/check.ts'
+import type { Claims } from '../../src/signer/verdict/claims.ts'
 import type {
   DeclaredCertificate,
   Evidence,
@@ -13,7 +13,7 @@ import type {
   PodEvidence,
   ServiceAccountEvidence,
   ServiceEvidence,
-} from '../../src/signer/evidence.ts'
+} from '../../src/signer/verdict/evidence.ts'
 
 export const signerName = 'countersign.dev/identity'
 

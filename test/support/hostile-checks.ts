@@ -6,7 +6,7 @@ import { createObject } from '../../src/kubernetes/objects.ts'
 import { namespaces, pods, serviceAccounts } from '../../src/kubernetes/workloads.ts'
 import { silentLog } from '../../src/log.ts'
 import { silentMetrics, type Metrics } from '../../src/metrics.ts'
-import { startGatherer } from '../../src/signer/gather.ts'
+import { startGatherer } from '../../src/signer/watch/gather.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from './eventually.ts'
 

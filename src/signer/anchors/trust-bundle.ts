@@ -1,0 +1,290 @@
+import { CountersignError } from '../../errors.ts'
+import type { TrustDomain } from '../../identity/trust-domain.ts'
+import type { ApiClient } from '../../kubernetes/api-client.ts'
+import { backoffMilliseconds, realDelay } from '../../kubernetes/backoff.ts'
+import type { Delay } from '../../kubernetes/backoff.ts'
+import {
+  clusterTrustBundles,
+  publishClusterTrustBundle,
+} from '../../kubernetes/cluster-trust-bundle.ts'
+import type { ClusterTrustBundleVersion } from '../../kubernetes/cluster-trust-bundle.ts'
+import { createLeaseHolder } from '../../kubernetes/lease.ts'
+import type { LeaseHolder } from '../../kubernetes/lease.ts'
+import { readObject } from '../../kubernetes/objects.ts'
+import { readMetadata } from '../../kubernetes/resource.ts'
+import type { KubernetesObject, OwnerReference, Resource } from '../../kubernetes/resource.ts'
+import type { Log } from '../../log.ts'
+import type { Authority, AuthoritySource } from '../../pki/authority.ts'
+import type { CaCertificate } from '../../pki/ca-certificate.ts'
+import type { Condition } from '../../readiness.ts'
+import { formatAnchors, mergeAnchors, readPublishedAnchors } from './published-anchors.ts'
+
+/** How long a replica that says nothing keeps the others from publishing. */
+const leaseSecondsDefault = 15
+
+/** A lease has three chances to be renewed, and failures leave it as many. */
+const rounds = 3
+
+/** Between two looks at a bundle that another replica has to complete. */
+const waitSeconds = 1
+
+const releaseSeconds = 2
+
+const leftToAnother = 'another replica holds the lease, and has not published our anchors yet'
+
+export interface TrustBundlePublisher extends AsyncDisposable {
+  /** Resolves when readers can have the anchors of the first authority; rejects when disposed before. */
+  readonly published: Promise<void>
+  /** The authority whose anchors are published: a new one signs nothing before readers can know it. */
+  readonly authorities: AuthoritySource
+  condition(): Condition
+}
+
+/** `<domain>:<path>:<trust domain>`, the form that the API server demands of a bundle with a signer. */
+export function trustBundleName(signerName: string, trustDomain: TrustDomain): string {
+  // A trust domain may hold underscores, the name of an object may not.
+  return `${signerName.replace('/', ':')}:${trustDomain.replaceAll('_', '-')}`
+}
+
+export interface TrustBundleOptions {
+  readonly client: ApiClient
+  readonly version: ClusterTrustBundleVersion
+  readonly signerName: string
+  readonly trustDomain: TrustDomain
+  readonly authorities: AuthoritySource
+  /** Name of a ClusterRole: a bundle that is made ends with it, by the cluster's garbage collector. Without it the bundle stays. */
+  readonly owner?: string | undefined
+  /** Of the replicas that share a lease one writes. */
+  readonly lease: LeasePlace & {
+    /** This replica, by a name that no other has. */
+    readonly holder: string
+    /** Whole seconds, default 15. */
+    readonly durationSeconds?: number
+  }
+  readonly log: Log
+  /** The wall clock, by which anchors end. */
+  readonly now: () => number
+  /** A clock that only goes forward, for the lease. */
+  readonly steadyNow?: () => number
+  readonly delay?: Delay
+  readonly random?: () => number
+}
+
+const clusterRoles: Resource<KubernetesObject> = {
+  group: 'rbac.authorization.k8s.io',
+  version: 'v1',
+  plural: 'clusterroles',
+  kind: 'ClusterRole',
+  namespaced: false,
+  parse: (raw) => ({ metadata: readMetadata(raw) }),
+}
+
+export interface LeasePlace {
+  readonly namespace: string
+  readonly name: string
+}
+
+/**
+ * Keeps the signer's ClusterTrustBundle holding the anchors of its authorities, together with those of others that are still valid:
+ * before the first certificate, after every change, and every few seconds. Only the replica that holds the lease writes, and only on
+ * difference, because every write reaches every kubelet. The others wait until they see their own anchors there.
+ */
+export function startTrustBundlePublisher(options: TrustBundleOptions): TrustBundlePublisher {
+  return new Publisher(options)
+}
+
+class Publisher implements TrustBundlePublisher {
+  readonly authorities: AuthoritySource
+  readonly #options: TrustBundleOptions
+  readonly #name: string
+  readonly #leaseSeconds: number
+  readonly #lease: LeaseHolder
+  readonly #steadyNow: () => number
+  readonly #closing = new AbortController()
+  readonly #first = Promise.withResolvers<void>()
+  readonly #listeners = new Set<() => void>()
+  readonly #stopListening: () => void
+  readonly #done: Promise<void>
+  #active: Authority | undefined
+  /** Undefined while it is not known: an answer may have been lost. */
+  #holds: boolean | undefined
+  /** Since when another replica holds the lease and has not published our anchors. */
+  #leftSince: number | undefined
+  #wakeUp = new AbortController()
+  /** Why the last round has not published what is in force. */
+  #problem: string | undefined
+
+  constructor(options: TrustBundleOptions) {
+    this.#options = options
+    this.#name = trustBundleName(options.signerName, options.trustDomain)
+    const { client, lease, steadyNow = systemSteadyNow } = options
+    this.#leaseSeconds = lease.durationSeconds ?? leaseSecondsDefault
+    this.#steadyNow = steadyNow
+    this.#lease = createLeaseHolder({
+      client,
+      ...lease,
+      durationSeconds: this.#leaseSeconds,
+      now: steadyNow,
+    })
+    this.authorities = {
+      current: () => this.#current(),
+      anchors: () => options.authorities.anchors(),
+      onChange: (listener) => {
+        this.#listeners.add(listener)
+        return () => this.#listeners.delete(listener)
+      },
+    }
+    this.#stopListening = options.authorities.onChange(() => this.#wakeUp.abort())
+    this.#first.promise.catch(() => {})
+    this.#done = this.#run()
+  }
+
+  get published(): Promise<void> {
+    return this.#first.promise
+  }
+
+  condition(): Condition {
+    const name = 'trust-bundle'
+    const problem = this.#problem
+    if (this.#active === undefined) {
+      return { name, ok: false, reason: `${this.#name} is not published: ${problem ?? 'not yet'}` }
+    }
+    const reason = `${this.#name} is published`
+    if (problem === undefined) return { name, ok: true, reason }
+    return { name, ok: false, reason: `${reason}, but not renewed: ${problem}`, optional: true }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopListening()
+    this.#closing.abort()
+    const stopped = new CountersignError('signer/stopped', 'trust bundle publisher is stopped')
+    this.#first.reject(stopped)
+    await this.#done
+    if (this.#holds === false) return
+    // A lease that cannot be given back ends by itself.
+    await this.#lease.release(AbortSignal.timeout(releaseSeconds * 1000)).catch(() => {})
+  }
+
+  #current(): Authority {
+    if (this.#active !== undefined) return this.#active
+    throw new CountersignError('pki/authority-unavailable', 'trust bundle is not published yet')
+  }
+
+  async #run(): Promise<void> {
+    const { log, delay = realDelay, random = Math.random } = this.#options
+    const roundSeconds = this.#leaseSeconds / rounds
+    const backoff = { baseSeconds: 0.5, maxSeconds: roundSeconds }
+    let failures = 0
+    while (!this.#closing.signal.aborted) {
+      // Before the authority is looked at, so that no change falls between.
+      this.#wakeUp = new AbortController()
+      const signal = AbortSignal.any([this.#closing.signal, this.#wakeUp.signal])
+      let milliseconds: number
+      try {
+        const isPublished = await this.#round()
+        milliseconds = (isPublished ? roundSeconds : waitSeconds) * 1000
+        this.#problem = isPublished ? undefined : leftToAnother
+        failures = 0
+      } catch (error) {
+        if (this.#closing.signal.aborted) return
+        failures += 1
+        this.#problem = error instanceof Error ? error.message : String(error)
+        log.warn({ name: this.#name, failures, error }, 'trust bundle is not published')
+        milliseconds = backoffMilliseconds(backoff, failures, random)
+      }
+      await delay(milliseconds, signal).catch(() => {})
+    }
+  }
+
+  /** True when readers can have the anchors of the authority in force. */
+  async #round(): Promise<boolean> {
+    const { client, version, signerName, trustDomain, authorities, log, now } = this.#options
+    const name = this.#name
+    const authority = authorities.current()
+    const own = authorities.anchors()
+    // Counted from before the lease is taken: a write that is still under way when it ends is somebody else's to make.
+    const ends = AbortSignal.timeout(this.#leaseSeconds * 1000)
+    const signal = AbortSignal.any([this.#closing.signal, ends])
+    const present = await readObject(client, clusterTrustBundles(version), { name, signal })
+    const published = readPublishedAnchors(present?.trustBundle ?? '', trustDomain)
+    // Without the lease as well: who finds its anchors published signs, whatever becomes of the lease.
+    const seen = this.#activate(authority, published)
+    if (seen) this.#leftSince = undefined
+    if (!(await this.#hold(signal))) {
+      if (!seen) this.#leftSince ??= this.#steadyNow()
+      return seen
+    }
+    this.#leftSince = undefined
+    const anchors = mergeAnchors({ published, own, now: now() })
+    if (anchors.length === 0) {
+      throw new CountersignError('pki/authority-unavailable', 'authority has no anchor left')
+    }
+    const trustBundle = formatAnchors(anchors)
+    const owner = present === undefined ? await this.#owner(signal) : undefined
+    const bundle = { version, name, signerName, present, trustBundle, owner, signal }
+    const change = await publishClusterTrustBundle(client, bundle)
+    if (change !== 'unchanged') {
+      log.info({ trustBundle: name, change, anchors: anchors.length }, 'trust bundle is published')
+    }
+    return this.#activate(authority, anchors)
+  }
+
+  /** Undefined where it cannot be read: anchors that outlive the release are better than none. */
+  async #owner(signal: AbortSignal): Promise<OwnerReference | undefined> {
+    const { client, owner, log } = this.#options
+    if (owner === undefined) return undefined
+    try {
+      const role = await readObject(client, clusterRoles, { name: owner, signal })
+      if (role === undefined) return undefined
+      const { name, uid } = role.metadata
+      return { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', name, uid }
+    } catch (error) {
+      signal.throwIfAborted()
+      log.warn({ owner, error }, 'trust bundle will outlive the release: its owner cannot be read')
+      return undefined
+    }
+  }
+
+  /**
+   * A holder that works publishes what it has within a lease. Its authority is another one then, as while a release is given a new CA, one
+   * replica after the other: it would wait for us to be ready, and we for it to end. What it has published stays when we write.
+   */
+  #isOverdue(): boolean {
+    if (this.#leftSince === undefined) return false
+    return this.#steadyNow() - this.#leftSince >= this.#leaseSeconds * 1000
+  }
+
+  async #hold(signal: AbortSignal): Promise<boolean> {
+    const before = this.#holds
+    this.#holds = undefined
+    const { lease, log } = this.#options
+    const overdue = this.#isOverdue()
+    if (overdue)
+      log.info(
+        { lease: lease.name },
+        'trust bundle lease is taken over: its holder does not publish our anchors',
+      )
+    const holds = await (overdue ? this.#lease.takeOver(signal) : this.#lease.tryHold(signal))
+    this.#holds = holds
+    if (holds !== before) log.info({ lease: lease.name, holds }, 'trust bundle lease was asked for')
+    return holds
+  }
+
+  /** Puts an authority in force whose anchors are all published. */
+  #activate(authority: Authority, published: readonly CaCertificate[]): boolean {
+    const isPublished = authority.anchors.every((anchor) =>
+      published.some(({ der }) => der.equals(anchor)),
+    )
+    if (!isPublished) return false
+    const changed = this.#active !== authority
+    this.#active = authority
+    this.#first.resolve()
+    if (changed) for (const listener of this.#listeners) listener()
+    return true
+  }
+}
+
+/** Milliseconds since 1970 as they were at the start, counted on without the jumps of the wall clock. */
+function systemSteadyNow(): number {
+  return performance.timeOrigin + performance.now()
+}

@@ -1,0 +1,124 @@
+import type {
+  IssuanceIntent,
+  IssuanceRefusal,
+  IssuanceResult,
+  LedgerRecord,
+} from '../../ledger/record.ts'
+
+/** Which pod a public key was issued to. A key that moves to another pod was copied: that is refused. */
+export interface KeyHistory {
+  /** The UID of the pod that holds the key, undefined for a key never seen. */
+  ownerOf(spkiSha256: string): string | undefined
+  /** Remembers the key until so many milliseconds of the clock; the first pod to hold it keeps it. */
+  remember(spkiSha256: string, podUid: string, until: number): void
+}
+
+/** An intent that has no result yet: something may have been signed, and may have been published. */
+export interface OpenIntent {
+  readonly index: number
+  readonly intent: IssuanceIntent
+  /** Known already, only not recorded: the ledger was not available. */
+  concluded?: IssuanceResult
+}
+
+export interface OpenIntents {
+  add(open: OpenIntent): void
+  /** Drops an intent whose result is in the ledger. */
+  close(issuanceId: string): void
+  of(requestUid: string): readonly OpenIntent[]
+  /** Every request with an open intent: to be looked at after a restart. */
+  requests(): readonly { readonly uid: string; readonly namespace: string; readonly name: string }[]
+}
+
+export interface History {
+  readonly keys: KeyHistory
+  readonly intents: OpenIntents
+  /** By the request's UID: a refusal that is recorded and not yet known to be written. */
+  readonly refusals: Map<string, IssuanceRefusal>
+  /** By the request's UID: the verdict that was counted last, while the request is not done. */
+  readonly verdicts: Map<string, string>
+}
+
+/** Keys are remembered for so long beyond their certificate; kubelet makes a new one each time, so nobody needs an old one. */
+const keyMemorySeconds = 86_400
+
+/** After so many additions the expired keys are swept out. */
+const sweepEvery = 1024
+
+export function createHistory(now: () => number): History {
+  return {
+    keys: createKeyHistory(now),
+    intents: createOpenIntents(),
+    refusals: new Map(),
+    verdicts: new Map(),
+  }
+}
+
+/** Rebuilds what the ledger knows. Records of requests that were settled leave nothing but their keys. */
+export async function readHistory(
+  records: AsyncIterable<{ readonly index: number; readonly record: LedgerRecord }>,
+  now: () => number,
+): Promise<History> {
+  const history = createHistory(now)
+  for await (const { index, record } of records) {
+    if (record.kind === 'issuance-intent') {
+      history.intents.add({ index, intent: record })
+      history.keys.remember(record.spkiSha256, record.pod.uid, rememberedUntil(record))
+    }
+    if (record.kind === 'issuance-result') history.intents.close(record.issuanceId)
+  }
+  return history
+}
+
+/** Milliseconds. */
+export function rememberedUntil(intent: { readonly notAfter: string }): number {
+  return Date.parse(intent.notAfter) + keyMemorySeconds * 1000
+}
+
+function createKeyHistory(now: () => number): KeyHistory {
+  const owners = new Map<string, { readonly podUid: string; readonly until: number }>()
+  let additions = 0
+  const sweep = (): void => {
+    for (const [key, { until }] of owners) if (until < now()) owners.delete(key)
+  }
+  return {
+    ownerOf: (spkiSha256) => {
+      const owner = owners.get(spkiSha256)
+      return owner === undefined || owner.until < now() ? undefined : owner.podUid
+    },
+    remember(spkiSha256, podUid, until) {
+      const owner = owners.get(spkiSha256)
+      if (owner !== undefined && owner.until >= now() && owner.podUid !== podUid) return
+      owners.set(spkiSha256, { podUid, until: Math.max(until, owner?.until ?? 0) })
+      additions += 1
+      if (additions % sweepEvery === 0) sweep()
+    },
+  }
+}
+
+function createOpenIntents(): OpenIntents {
+  const byId = new Map<string, OpenIntent>()
+  const byRequest = new Map<string, Set<string>>()
+  return {
+    add(open) {
+      const { issuanceId, request } = open.intent
+      byId.set(issuanceId, open)
+      byRequest.set(request.uid, (byRequest.get(request.uid) ?? new Set()).add(issuanceId))
+    },
+    close(issuanceId) {
+      const uid = byId.get(issuanceId)?.intent.request.uid
+      byId.delete(issuanceId)
+      if (uid === undefined) return
+      const ids = byRequest.get(uid)
+      ids?.delete(issuanceId)
+      if (ids?.size === 0) byRequest.delete(uid)
+    },
+    of: (requestUid) => [...(byRequest.get(requestUid) ?? [])].flatMap((id) => byId.get(id) ?? []),
+    requests: () =>
+      [...byRequest.values()].flatMap((ids) => {
+        const [first] = ids
+        const open = first === undefined ? undefined : byId.get(first)
+        return open === undefined ? [] : [open.intent.request]
+      }),
+  }
+}

@@ -1,0 +1,64 @@
+import type { Ledger } from '../../ledger/ledger.ts'
+import type { Log } from '../../log.ts'
+import type { Metrics } from '../../metrics.ts'
+import type { Issuer } from '../../pki/issue.ts'
+import type { IssuancePolicy } from '../../policy/issuance-policy.ts'
+import type { EvaluationProfile } from '../verdict/check.ts'
+import type { Claims } from '../verdict/claims.ts'
+import type { History } from './history.ts'
+import type { IssuancePorts } from './ports.ts'
+import type { Requester } from './records.ts'
+import type { IssueVerdict } from '../verdict/verdict.ts'
+
+export interface IssuanceOptions {
+  readonly profile: EvaluationProfile & { readonly cluster: string }
+  readonly issuer: Issuer
+  readonly ledger: Pick<Ledger, 'append'>
+  readonly issuancePolicy: IssuancePolicy
+  readonly history: History
+  readonly ports: IssuancePorts
+  /** Whether the cluster lets nobody but kubelet create requests for this signer (docs/ISSUANCE.md). */
+  readonly requester: Requester
+  readonly replica: string
+  readonly now: () => number
+  readonly randomBytes: (length: number) => Buffer
+  /** Between two attempts to publish the same certificate. */
+  readonly delay: (milliseconds: number, signal: AbortSignal) => Promise<void>
+  readonly permission?: Permission
+  readonly metrics: Metrics
+  readonly log: Log
+}
+
+/** What the API server says that the signer may do. */
+export interface Permission {
+  /** What is missing to answer any request, in words. */
+  missing(): string | undefined
+  /** A write was refused for want of a right: what was known of rights is old. */
+  doubt(): void
+}
+
+/** What the request needs next. `again` without seconds leaves the pace to the queue's back-off. */
+export type Outcome =
+  | { readonly kind: 'done'; readonly as: 'issued' | 'denied' | 'settled' | 'gone' }
+  | {
+      readonly kind: 'again'
+      readonly why: string
+      readonly seconds?: number
+      /** Time does not mend it: the people of the pod are told at once. */
+      readonly grave?: boolean
+    }
+
+/** A verdict that everybody agreed to: evidence, key history and policy. */
+export interface Approved {
+  readonly kind: 'issue'
+  readonly claims: Claims
+  readonly verdict: IssueVerdict
+  /** What was asked, as far as profile and policy allow. */
+  readonly lifetimeSeconds: number
+  readonly evidenceDigest: string
+  /** What policy allowed it. */
+  readonly policy: { readonly revision: string; readonly digest: string }
+}
+
+/** What was decided is kept until the ledger takes it; nothing new is signed for the request before. */
+export const notRecorded: Outcome = { kind: 'again', why: 'result is not recorded yet', seconds: 5 }

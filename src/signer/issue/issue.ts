@@ -1,0 +1,277 @@
+import { CountersignError } from '../../errors.ts'
+import type { IssuanceIntent } from '../../ledger/record.ts'
+import type { IssuanceRequest, IssuedCertificate, Prepared } from '../../pki/issue.ts'
+import { issuedStatus } from '../verdict/condition.ts'
+import { denied } from '../verdict/evaluate.ts'
+import { rememberedUntil } from './history.ts'
+import type { OpenIntent } from './history.ts'
+import { notRecorded } from './issuance-options.ts'
+import type { Approved, IssuanceOptions, Outcome } from './issuance-options.ts'
+import type { PublishAnswer, RequestState } from './ports.ts'
+import { intentRecord } from './records.ts'
+import type { Conclusion } from './records.ts'
+import { refuse } from './refuse.ts'
+import { conclude, headNow, readBack, settleTerminal } from './settle.ts'
+
+/** A certificate whose notBefore is older is signed anew: the API server takes less than five minutes, strictly. */
+const staleSeconds = 240
+
+/** The same octets are sent so often before the request goes back to the queue. */
+const publishAttemptsMax = 4
+
+interface Step {
+  readonly approved: Approved
+  readonly signal: AbortSignal
+}
+
+/** From an approved verdict to a published certificate: prepare, record the intent, sign, publish, record the result. */
+export async function issue(
+  options: IssuanceOptions,
+  request: RequestState,
+  step: Step,
+): Promise<Outcome> {
+  const { claims, verdict, lifetimeSeconds } = step.approved
+  const issuanceId = options.randomBytes(16).toString('hex')
+  let prepared: Prepared
+  try {
+    prepared = options.issuer.prepare(issuanceRequest(options, step.approved, issuanceId))
+  } catch (error) {
+    return notPrepared(options, request, { ...step, error })
+  }
+  const intent = intentRecord(headNow(options, issuanceId), {
+    claims,
+    verdict,
+    prepared,
+    requester: options.requester,
+    lifetimeSeconds,
+    evidenceDigest: step.approved.evidenceDigest,
+    policy: step.approved.policy,
+  })
+  // Before the append waits: of two pods with one key in the same moment the second finds it taken.
+  const { keys } = options.history
+  keys.remember(intent.spkiSha256, intent.pod.uid, rememberedUntil(intent))
+  if (keys.ownerOf(intent.spkiSha256) !== intent.pod.uid) {
+    return { kind: 'again', why: 'key was taken by another pod' }
+  }
+  const open = await recordIntent(options, intent)
+  if (open === undefined) return { kind: 'again', why: 'ledger is not available', grave: true }
+  let issued: IssuedCertificate
+  try {
+    issued = options.issuer.issue(prepared)
+  } catch (error) {
+    return notSigned(options, open, error)
+  }
+  return publish(options, request, { ...step, open, issued })
+}
+
+function issuanceRequest(
+  options: IssuanceOptions,
+  approved: Approved,
+  issuanceId: string,
+): IssuanceRequest {
+  const { claims, verdict, lifetimeSeconds, evidenceDigest } = approved
+  return {
+    identity: {
+      spiffeId: verdict.spiffeId,
+      cluster: options.profile.cluster,
+      namespace: verdict.namespace,
+      serviceAccount: verdict.serviceAccount,
+      pod: verdict.pod,
+      node: verdict.node,
+      issuanceId,
+      evidenceDigest,
+      policyDigest: approved.policy.digest,
+      ...(verdict.role === undefined ? {} : { role: verdict.role }),
+      ...(verdict.tenant === undefined ? {} : { tenant: verdict.tenant }),
+      ceiling: verdict.ceiling,
+    },
+    dnsNames: verdict.dnsNames,
+    key: claims.key,
+    lifetimeSeconds,
+  }
+}
+
+/** Nothing was signed. Only a ceiling too large for any certificate is the request's own fault. */
+async function notPrepared(
+  options: IssuanceOptions,
+  request: RequestState,
+  step: Step & { readonly error: unknown },
+): Promise<Outcome> {
+  const { error, signal } = step
+  if (!(error instanceof CountersignError)) throw error
+  if (error.code === 'pki/ceiling-too-large') {
+    const { models, toolScopes } = step.approved.verdict.ceiling
+    const refusal = denied({
+      reason: 'InvalidUnverifiedUserAnnotations',
+      fields: [
+        {
+          field: 'userAnnotations',
+          asked: `${models.length} models and ${toolScopes.length} tool scopes`,
+          proved: error.message,
+          change: 'ask for fewer models, or for tool scopes with a prefix',
+        },
+      ],
+    })
+    return refuse(options, request, { verdict: refusal, signal })
+  }
+  countError(options, error.code)
+  options.log.error(
+    { error, request: step.approved.claims.request },
+    'no certificate can be signed',
+  )
+  const why = `no certificate can be signed: ${error.message} (${error.code})`
+  return { kind: 'again', why, grave: true }
+}
+
+/** No record, no signature. */
+async function recordIntent(
+  options: IssuanceOptions,
+  intent: IssuanceIntent,
+): Promise<OpenIntent | undefined> {
+  try {
+    const { index } = await options.ledger.append(intent)
+    const open = { index, intent }
+    options.history.intents.add(open)
+    return open
+  } catch (error) {
+    const code = error instanceof CountersignError ? error.code : 'ledger/unavailable'
+    countError(options, code)
+    options.log.error({ error, request: intent.request }, 'the ledger does not take records')
+    return undefined
+  }
+}
+
+async function notSigned(
+  options: IssuanceOptions,
+  open: OpenIntent,
+  error: unknown,
+): Promise<Outcome> {
+  const code = error instanceof CountersignError ? error.code : 'unexpected error'
+  countError(options, code)
+  options.log.error({ error, request: open.intent.request }, 'signing gave no certificate')
+  await conclude(options, open, { outcome: 'unpublished', detail: `not signed: ${code}` })
+  return { kind: 'again', why: `signing gave no certificate: ${code}` }
+}
+
+interface Publication extends Step {
+  readonly open: OpenIntent
+  readonly issued: IssuedCertificate
+}
+
+/** Sends the same octets until the API server took them, or until it is proved that it never will. */
+async function publish(
+  options: IssuanceOptions,
+  request: RequestState,
+  publication: Publication,
+): Promise<Outcome> {
+  const { open, issued, signal } = publication
+  const status = issuedStatus(issued, new Date(options.now()))
+  let target = request
+  /** An answer was lost, so a write may still be on its way: no record may say that nothing was published. */
+  let unsure = false
+  let answer: PublishAnswer = { kind: 'unknown', status: undefined, detail: 'not sent' }
+  for (let attempt = 1; attempt <= publishAttemptsMax; attempt += 1) {
+    answer = await options.ports.publish(target, status, signal)
+    if (answer.kind === 'written') return published(options, publication)
+    unsure ||= answer.kind === 'unknown'
+    if (answer.kind === 'not-permitted') break
+    const current = answer.kind === 'gone' ? 'gone' : await readBack(options, target, signal)
+    if (current === 'gone') {
+      await conclude(options, open, notPublished(answer, unsure))
+      return { kind: 'done', as: 'gone' }
+    }
+    if (current !== 'no-answer') {
+      if (current.terminal !== undefined) {
+        const settled = await settleTerminal(options, current.asked.uid, current.terminal)
+        return settled ? { kind: 'done', as: 'settled' } : notRecorded
+      }
+      if (answer.kind === 'stale' || answer.kind === 'rejected') break
+      target = current
+    }
+    if (unsure && attempt < publishAttemptsMax) await options.delay(100 * 2 ** attempt, signal)
+    if (options.now() - issued.notBefore.getTime() > staleSeconds * 1000) break
+  }
+  if (!unsure) await conclude(options, open, notPublished(answer, unsure))
+  return givenUp(options, open, answer)
+}
+
+function notPublished(answer: PublishAnswer, unsure: boolean): Conclusion {
+  return {
+    outcome: unsure ? 'unknown' : 'unpublished',
+    detail: answer.kind === 'written' ? '' : `${answer.kind}: ${answer.detail}`,
+    ...(answer.kind === 'written' ? {} : { apiStatus: answer.status }),
+  }
+}
+
+/** What a failed write means for whoever runs the signer, and when to come again. */
+const givenUpAs = {
+  'not-permitted': {
+    code: 'signer/not-permitted',
+    message: 'this signer may not write its certificates',
+    // The next look begins with what the API server then says of our rights.
+    pace: {},
+  },
+  rejected: {
+    code: 'signer/rejected',
+    message: 'the API server rejects what was signed',
+    pace: { seconds: 60 },
+  },
+  // At the pace of the queue's back-off: with a skewed clock the next certificate is stale too.
+  stale: {
+    code: 'signer/stale',
+    message: 'notBefore is too far from the clock of the API server',
+    pace: {},
+  },
+} as const
+
+/** The intent of an unsure write stays open: the request itself will tell, when it is terminal or gone. */
+function givenUp(options: IssuanceOptions, open: OpenIntent, answer: PublishAnswer): Outcome {
+  if (answer.kind !== 'not-permitted' && answer.kind !== 'rejected' && answer.kind !== 'stale') {
+    return { kind: 'again', why: `certificate is not published: ${answer.kind}` }
+  }
+  const { code, message, pace } = givenUpAs[answer.kind]
+  countError(options, code)
+  options.log.error({ request: open.intent.request, detail: answer.detail, code }, message)
+  if (answer.kind === 'not-permitted') options.permission?.doubt()
+  return { kind: 'again', why: `${message}: ${answer.detail} (${code})`, grave: true, ...pace }
+}
+
+async function published(options: IssuanceOptions, publication: Publication): Promise<Outcome> {
+  const { open, issued, approved } = publication
+  const { claims } = approved
+  // By the API server's clock it may have been made after ours says that it is answered.
+  const seconds = Math.max(0, (options.now() - claims.createdAt) / 1000)
+  options.metrics.observe('countersign_signer_issuance_seconds', seconds)
+  options.log.info(
+    {
+      namespace: claims.request.namespace,
+      pod: claims.pod.name,
+      request: claims.request.name,
+      spiffeId: approved.verdict.spiffeId.uri,
+      serialNumber: issued.serialNumber,
+      notAfter: issued.notAfter.toISOString(),
+    },
+    'certificate is issued',
+  )
+  options.ports.emitEvent({
+    pod: { namespace: claims.request.namespace, ...claims.pod },
+    type: 'Normal',
+    reason: 'CertificateIssued',
+    message: `certificate ${issued.serialNumber} for ${approved.verdict.spiffeId.uri} until ${issued.notAfter.toISOString()}`,
+  })
+  await conclude(options, open, {
+    outcome: 'published',
+    detail: '',
+    certificateSha256: issued.sha256,
+    chainSha256: issued.chainSha256,
+    apiStatus: 200,
+  })
+  // An earlier certificate of an unsure write can no longer be the one. This one is tried once more if the ledger failed it.
+  const terminal = { condition: 'Issued', certificateChain: issued.chainPem }
+  const settled = await settleTerminal(options, claims.request.uid, terminal)
+  return settled ? { kind: 'done', as: 'issued' } : notRecorded
+}
+
+function countError(options: IssuanceOptions, code: string): void {
+  options.metrics.count('countersign_signer_errors_total', { code })
+}

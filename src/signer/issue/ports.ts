@@ -1,0 +1,60 @@
+import type { AskedCertificate, Claims } from '../verdict/claims.ts'
+import type { StatusPatch } from '../verdict/condition.ts'
+import type { Evidence } from '../verdict/evidence.ts'
+
+/** A certificate request as the API server showed it at one moment. */
+export interface RequestState {
+  readonly asked: AskedCertificate
+  readonly resourceVersion: string
+  /** Once it has a terminal condition the API server lets nobody change the status. */
+  readonly terminal: TerminalStatus | undefined
+}
+
+export interface TerminalStatus {
+  /** Issued, Denied or Failed. */
+  readonly condition: string
+  /** PEM, leaf first; empty unless issued. */
+  readonly certificateChain: string
+}
+
+/** What became of one write of a status (the error table of the API server's rules). */
+export type PublishAnswer =
+  | { readonly kind: 'written' }
+  /** Somebody was faster, the object is another one, or it is terminal: only reading can tell. */
+  | { readonly kind: 'conflict'; readonly status: number; readonly detail: string }
+  /** The request is gone: cleaned up, or deleted with its pod. */
+  | { readonly kind: 'gone'; readonly status: number; readonly detail: string }
+  /** We lack a right. Not the pod's fault: the request stays pending, somebody is told. */
+  | { readonly kind: 'not-permitted'; readonly status: number; readonly detail: string }
+  /** notBefore is too far from the API server's clock: a late write, or a skewed clock. */
+  | { readonly kind: 'stale'; readonly status: number; readonly detail: string }
+  /** A rule of the API server that we broke: our defect, never the pod's. */
+  | { readonly kind: 'rejected'; readonly status: number; readonly detail: string }
+  /** No answer, or one that does not say: it may have been written. */
+  | { readonly kind: 'unknown'; readonly status: number | undefined; readonly detail: string }
+
+/** What is told to the people of the pod. */
+export interface PodEvent {
+  readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string }
+  readonly type: 'Normal' | 'Warning'
+  readonly reason: 'CertificateIssued' | 'CertificateDenied' | 'CertificatePending'
+  readonly message: string
+}
+
+/** What the life of a request needs of the cluster. Only an abort of the signal, or a lost connection, may reject. */
+export interface IssuancePorts {
+  /** With `live` every object is read from the API server; what cannot be read is `unknown` in the evidence. */
+  gather(
+    claims: Claims,
+    options: { readonly live: boolean; readonly signal: AbortSignal },
+  ): Promise<Evidence>
+  /** The request under this very UID as it is now; undefined when it is gone. Rejects when nobody can tell. */
+  read(
+    request: { readonly namespace: string; readonly name: string; readonly uid: string },
+    signal: AbortSignal,
+  ): Promise<RequestState | undefined>
+  /** Writes the status of that very state of the request. */
+  publish(target: RequestState, status: StatusPatch, signal: AbortSignal): Promise<PublishAnswer>
+  /** Never rejects, never waits: an event is never worth a retry. */
+  emitEvent(event: PodEvent): void
+}

@@ -1,0 +1,174 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import type { IssuanceIntent, IssuanceRefusal, IssuanceResult } from '../../ledger/record.ts'
+import type { Prepared } from '../../pki/issue.ts'
+import type { AskedCertificate, Claims } from '../verdict/claims.ts'
+import { cutToOctets } from '../verdict/condition.ts'
+import { annotationKeys } from '../../identity/governance-key.ts'
+import type { DenyVerdict, IssueVerdict, NamedFinding } from '../verdict/verdict.ts'
+
+/*
+ * The governance record: requests vanish from the API server after a quarter of an hour, so what is not in here is forgotten.
+ */
+
+/** What every record of one issuance begins with. */
+export interface RecordHead {
+  readonly time: string
+  readonly replica: string
+  readonly issuanceId: string
+}
+
+export type Requester = 'shown' | 'not-shown'
+
+/** A record has to fit a ledger entry of 65,535 octets whatever a request says. */
+const valueOctetsMax = 6400
+const messageOctetsMax = 8192
+const fieldsMax = 16
+const findingsMax = 128
+
+export function intentRecord(
+  head: RecordHead,
+  parts: {
+    readonly claims: Claims
+    readonly verdict: IssueVerdict
+    readonly prepared: Prepared
+    readonly requester: Requester
+    readonly lifetimeSeconds: number
+    readonly evidenceDigest: string
+    readonly policy: { readonly revision: string; readonly digest: string }
+  },
+): IssuanceIntent {
+  const { claims, verdict, prepared, policy } = parts
+  return {
+    kind: 'issuance-intent',
+    ...head,
+    request: claims.request,
+    namespace: verdict.namespace,
+    serviceAccount: verdict.serviceAccount,
+    pod: verdict.pod,
+    node: verdict.node,
+    requester: parts.requester,
+    keyType: claims.key.keyType,
+    spkiSha256: prepared.spkiSha256,
+    maxExpirationSeconds: claims.maxExpirationSeconds,
+    lifetimeSeconds: parts.lifetimeSeconds,
+    annotations: governanceAnnotations(claims.annotations),
+    projectedPaths: [...verdict.projectedPaths],
+    spiffeId: verdict.spiffeId.uri,
+    ...(verdict.role === undefined ? {} : { role: verdict.role }),
+    ...(verdict.tenant === undefined ? {} : { tenant: verdict.tenant }),
+    models: [...verdict.ceiling.models],
+    toolScopes: verdict.ceiling.toolScopes.map((scope) => scope.text),
+    dnsNames: [...verdict.dnsNames],
+    serialNumber: prepared.serialNumber,
+    notBefore: prepared.notBefore.toISOString(),
+    notAfter: prepared.notAfter.toISOString(),
+    beginRefreshAt: prepared.beginRefreshAt.toISOString(),
+    evidenceDigest: parts.evidenceDigest,
+    profileDigest: prepared.profileDigest,
+    policyRevision: policy.revision,
+    policyDigest: policy.digest,
+    evidence: verdict.findings.slice(0, findingsMax).map(evidenceOf),
+  }
+}
+
+function evidenceOf(finding: NamedFinding): { check: string; field: string; reason: string } {
+  const { check, field } = finding
+  return { check, field, reason: cut(reasonOf(finding), 512) }
+}
+
+function reasonOf(finding: NamedFinding): string {
+  if (finding.kind === 'proved') return `${finding.value}: ${finding.by}`
+  if (finding.kind === 'noted') return finding.note
+  return finding.kind === 'refused' ? finding.proved : finding.why
+}
+
+/** What became of an intent. */
+export interface Conclusion {
+  readonly outcome: 'published' | 'unpublished' | 'unknown'
+  readonly detail: string
+  readonly certificateSha256?: string
+  readonly chainSha256?: string
+  readonly apiStatus?: number | undefined
+}
+
+export function resultRecord(
+  head: Omit<RecordHead, 'issuanceId'>,
+  open: { readonly index: number; readonly intent: IssuanceIntent },
+  parts: { readonly conclusion: Conclusion; readonly latencySeconds: number },
+): IssuanceResult {
+  const { outcome, detail, certificateSha256, chainSha256, apiStatus } = parts.conclusion
+  return {
+    kind: 'issuance-result',
+    ...head,
+    issuanceId: open.intent.issuanceId,
+    request: open.intent.request,
+    outcome,
+    detail: cut(detail, messageOctetsMax),
+    ...(certificateSha256 === undefined ? {} : { certificateSha256 }),
+    ...(chainSha256 === undefined ? {} : { chainSha256 }),
+    ...(apiStatus === undefined ? {} : { apiStatus }),
+    latencySeconds: parts.latencySeconds,
+    intentIndex: open.index,
+  }
+}
+
+export function refusalRecord(
+  head: RecordHead,
+  asked: AskedCertificate,
+  parts: { readonly verdict: DenyVerdict; readonly latencySeconds: number },
+): IssuanceRefusal {
+  const { verdict, latencySeconds } = parts
+  const { uid, namespace, name, signerName } = asked
+  return {
+    kind: 'issuance-refusal',
+    ...head,
+    request: { uid, namespace, name, signerName },
+    reason: verdict.reason,
+    message: cut(verdict.message, messageOctetsMax),
+    fields: verdict.fields.slice(0, fieldsMax).map(({ field, asked: wanted, proved }) => ({
+      field,
+      asked: cut(wanted, 512),
+      proved: cut(proved, 512),
+    })),
+    pod: asked.pod,
+    serviceAccount: asked.serviceAccount,
+    node: asked.node,
+    annotations: governanceAnnotations(asked.annotations),
+    outcome: 'unknown',
+    latencySeconds,
+  }
+}
+
+/** Our own annotations as they were asked for; others are told by the refusal's message, and cut there. */
+function governanceAnnotations(asked: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.values(annotationKeys).flatMap((key) => {
+      const value = asked[key]
+      return value === undefined ? [] : [[key, cut(value, valueOctetsMax)]]
+    }),
+  )
+}
+
+/** The first certificate of a chain that was read back, to tell which intent it answers; undefined for what is none. */
+export function publishedLeaf(chainPem: string):
+  | {
+      readonly serialNumber: string
+      readonly certificateSha256: string
+      readonly chainSha256: string
+    }
+  | undefined {
+  try {
+    const leaf = new X509Certificate(chainPem)
+    return {
+      serialNumber: leaf.serialNumber.toLowerCase(),
+      certificateSha256: createHash('sha256').update(leaf.raw).digest('hex'),
+      chainSha256: createHash('sha256').update(chainPem).digest('hex'),
+    }
+  } catch {
+    return undefined
+  }
+}
+
+function cut(text: string, octetsMax: number): string {
+  return cutToOctets(text.toWellFormed(), octetsMax)
+}

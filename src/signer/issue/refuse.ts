@@ -1,0 +1,123 @@
+import { CountersignError } from '../../errors.ts'
+import { cutToOctets, deniedStatus } from '../verdict/condition.ts'
+import { notRecorded } from './issuance-options.ts'
+import type { IssuanceOptions, Outcome } from './issuance-options.ts'
+import type { PublishAnswer, RequestState } from './ports.ts'
+import { refusalRecord } from './records.ts'
+import { headNow, settleTerminal } from './settle.ts'
+import type { DenyVerdict } from '../verdict/verdict.ts'
+
+/** The whole of it is in the ledger, in the request and in the event. */
+const logOctetsMax = 1024
+
+/**
+ * Says no, for good: the refusal is recorded before the Denied is written, and whatever goes wrong with either leaves the
+ * request pending. The queue comes again, and then the evidence is looked at again.
+ */
+export async function refuse(
+  options: IssuanceOptions,
+  request: RequestState,
+  refusal: { readonly verdict: DenyVerdict; readonly signal: AbortSignal },
+): Promise<Outcome> {
+  const { verdict, signal } = refusal
+  const { asked } = request
+  if (!(await recordRefusal(options, request, verdict))) {
+    return { kind: 'again', why: 'ledger is not available', grave: true }
+  }
+  const status = deniedStatus(verdict, new Date(options.now()))
+  const answer = await options.ports.publish(request, status, signal)
+  if (answer.kind === 'written') {
+    const { namespace, name, pod } = asked
+    const why = cutToOctets(verdict.message, logOctetsMax)
+    const fields = { namespace, pod: pod.name, request: name, reason: verdict.reason, why }
+    options.log.info(fields, 'request is denied')
+    // A pod that is over has nobody who could do anything about it.
+    if (verdict.reason !== 'PodEnded') {
+      options.ports.emitEvent({
+        pod: { namespace: asked.namespace, ...asked.pod },
+        type: 'Warning',
+        reason: 'CertificateDenied',
+        message: `${verdict.reason}: ${verdict.message}`,
+      })
+    }
+    return settled(options, request)
+  }
+  return notWritten(options, request, answer)
+}
+
+function notWritten(
+  options: IssuanceOptions,
+  request: RequestState,
+  answer: Exclude<PublishAnswer, { readonly kind: 'written' }>,
+): Outcome {
+  const { kind, detail } = answer
+  if (kind === 'gone') return { kind: 'done', as: 'gone' }
+  // The next call reads the request as it is then, and finds a Denied that was written after all.
+  if (kind === 'conflict' || kind === 'unknown') {
+    return { kind: 'again', why: `Denied is not written: ${kind}` }
+  }
+  const code = kind === 'not-permitted' ? 'signer/not-permitted' : 'signer/rejected'
+  options.metrics.count('countersign_signer_errors_total', { code })
+  options.log.error({ request: request.asked.name, detail, code }, 'a verdict cannot be written')
+  const why = `a verdict cannot be written: ${detail} (${code})`
+  if (kind !== 'not-permitted') return { kind: 'again', why, grave: true, seconds: 60 }
+  options.permission?.doubt()
+  return { kind: 'again', why, grave: true }
+}
+
+async function recordRefusal(
+  options: IssuanceOptions,
+  request: RequestState,
+  verdict: DenyVerdict,
+): Promise<boolean> {
+  const { uid } = request.asked
+  const { refusals } = options.history
+  const known = refusals.get(uid)
+  const issuanceId = known?.issuanceId ?? options.randomBytes(16).toString('hex')
+  const latencySeconds = Math.max(0, (options.now() - request.asked.createdAt) / 1000)
+  const head = headNow(options, issuanceId)
+  const record = refusalRecord(head, request.asked, { verdict, latencySeconds })
+  // A Denied that could not be written is tried again, and is still the same refusal.
+  if (known?.reason === record.reason && known.message === record.message) return true
+  try {
+    await options.ledger.append(record)
+    refusals.set(uid, record)
+    return true
+  } catch (error) {
+    notTaken(options, request.asked.name, error)
+    return false
+  }
+}
+
+/** The Denied stands; an earlier certificate whose write was never answered was not published after all. */
+async function settled(options: IssuanceOptions, request: RequestState): Promise<Outcome> {
+  const terminal = { condition: 'Denied', certificateChain: '' }
+  await settleRefusal(options, request.asked.uid, terminal.condition)
+  if (!(await settleTerminal(options, request.asked.uid, terminal))) return notRecorded
+  return { kind: 'done', as: 'denied' }
+}
+
+/** Says how a recorded refusal ended: the same record again, with its outcome. */
+export async function settleRefusal(
+  options: IssuanceOptions,
+  requestUid: string,
+  condition: string,
+): Promise<void> {
+  const { refusals } = options.history
+  const record = refusals.get(requestUid)
+  if (record === undefined) return
+  refusals.delete(requestUid)
+  const outcome = condition === 'Denied' ? 'published' : 'unpublished'
+  try {
+    await options.ledger.append({ ...record, ...headNow(options, record.issuanceId), outcome })
+  } catch (error) {
+    // The refusal itself is on record: what is missing is only that it was also written.
+    notTaken(options, record.request.name, error)
+  }
+}
+
+function notTaken(options: IssuanceOptions, request: string, error: unknown): void {
+  const code = error instanceof CountersignError ? error.code : 'ledger/unavailable'
+  options.metrics.count('countersign_signer_errors_total', { code })
+  options.log.error({ error, request }, 'the ledger does not take records')
+}

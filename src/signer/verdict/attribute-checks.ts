@@ -1,0 +1,249 @@
+import { quoted } from '../../errors.ts'
+import { parseModels, parseToolScopes } from '../../identity/ceiling.ts'
+import { isDnsLabel } from '../../identity/kubernetes-name.ts'
+import { servingRoles } from '../../identity/role.ts'
+import { parseTenant } from '../../identity/tenant.ts'
+import { containsToolScope } from '../../identity/tool-scope.ts'
+import type { Check, CheckResult, EvaluationProfile } from './check.ts'
+import { ifFound, noted, proved, refused } from './check.ts'
+import { selectsPod } from './evidence.ts'
+import type {
+  NamespaceEvidence,
+  PodEvidence,
+  ServiceAccountEvidence,
+  ServiceEvidence,
+} from './evidence.ts'
+import { annotationKeys, grantLabelPrefixes } from '../../identity/governance-key.ts'
+import { allowanceGap, joinedGaps, readProof } from './proof.ts'
+import type { Gap, Proof } from './proof.ts'
+import { proveRole, roleGap } from './role-proof.ts'
+import type { DenyReason, Finding } from './verdict.ts'
+
+/*
+ * What is asked beside the name. Namespace labels belong to cluster administrators, service accounts to the owners of the
+ * namespace. A role and a ceiling are the intersection of the two, so neither can widen them alone.
+ */
+
+export const roleProved: Check = {
+  name: 'role-proved',
+  run: ({ claims, evidence }) =>
+    ifFound(evidence.serviceAccount, 'role', (serviceAccount) =>
+      ifFound(evidence.namespace, 'role', (namespace) => {
+        const proof = { serviceAccount, namespace }
+        const { role: asked } = claims
+        const gap = asked === undefined ? undefined : roleGap(asked, proof)
+        if (asked !== undefined && gap !== undefined) {
+          const refusal = { field: 'role', asked: quoted(asked), ...gap }
+          return { findings: [refused('RoleNotProved', refusal)] }
+        }
+        const result = proveRole(proof)
+        return result.role === undefined
+          ? { findings: [noted('role', `none: ${result.why}`)] }
+          : {
+              findings: [proved('role', result.role, result.by)],
+              granted: { role: result.role },
+            }
+      }),
+    ),
+}
+
+export const tenantProved: Check = {
+  name: 'tenant-proved',
+  run: ({ claims, evidence }) =>
+    ifFound(evidence.namespace, 'tenant', (namespace) => {
+      const proof = readProof(namespace.labels[annotationKeys.tenant], parseTenant)
+      const by = `label ${annotationKeys.tenant} of namespace ${quoted(namespace.name)}`
+      const result = compared('TenantNotProved', {
+        field: 'tenant',
+        asked: claims.tenant,
+        proof,
+        by,
+      })
+      return proof.value === undefined || result.refused
+        ? { findings: result.findings }
+        : { findings: result.findings, granted: { tenant: proof.value } }
+    }),
+}
+
+export const modelsGranted: Check = {
+  name: 'models-granted',
+  run: ({ claims, evidence }) =>
+    ifFound(evidence.serviceAccount, 'models', (serviceAccount) =>
+      ifFound(evidence.namespace, 'models', (namespace) => {
+        const proof = readProof(serviceAccount.annotations[annotationKeys.models], parseModels)
+        const { findings, granted } = split(claims.models, {
+          field: 'models',
+          reason: 'ModelNotGranted',
+          text: (model) => model,
+          gap: (model) =>
+            ceilingGap(serviceAccount, namespace, {
+              key: annotationKeys.models,
+              listed: proof.value?.includes(model) ?? false,
+              problem: proof.problem,
+              member: model,
+              label: `${grantLabelPrefixes.models}${model}`,
+            }),
+        })
+        return { findings, granted: { models: granted } }
+      }),
+    ),
+}
+
+export const toolScopesGranted: Check = {
+  name: 'tool-scopes-granted',
+  run: ({ claims, evidence }) =>
+    ifFound(evidence.serviceAccount, 'toolScopes', (serviceAccount) =>
+      ifFound(evidence.namespace, 'toolScopes', (namespace) => {
+        const proof = readProof(
+          serviceAccount.annotations[annotationKeys.toolScopes],
+          parseToolScopes,
+        )
+        const { findings, granted } = split(claims.toolScopes, {
+          field: 'toolScopes',
+          reason: 'ToolScopeNotGranted',
+          text: (scope) => scope.text,
+          gap: (scope) =>
+            ceilingGap(serviceAccount, namespace, {
+              key: annotationKeys.toolScopes,
+              listed: proof.value?.some((wider) => containsToolScope(wider, scope)) ?? false,
+              problem: proof.problem,
+              member: scope.text,
+              label: `${grantLabelPrefixes.tools}${scope.server}`,
+            }),
+        })
+        return { findings, granted: { toolScopes: granted } }
+      }),
+    ),
+}
+
+/** A certificate has room for names, not for every Service that somebody may create in front of a pod. */
+const servicesMax = 16
+
+/** Never asked for: the names of Services that pick the pod, for roles that answer connections. */
+export const dnsNamesSelected: Check = {
+  name: 'dns-names-selected',
+  run: ({ claims, evidence, profile }) =>
+    ifFound(evidence.serviceAccount, 'dnsNames', (serviceAccount) =>
+      ifFound(evidence.namespace, 'dnsNames', (namespace) => {
+        const { role } = proveRole({ serviceAccount, namespace })
+        if (role === undefined || !servingRoles.includes(role)) return { findings: [] }
+        return ifFound(evidence.pod, 'dnsNames', (pod) =>
+          ifFound(evidence.services, 'dnsNames', (services) =>
+            selectedNames(services, { pod, namespace: claims.request.namespace, profile }),
+          ),
+        )
+      }),
+    ),
+}
+
+function selectedNames(
+  services: readonly ServiceEvidence[],
+  options: {
+    readonly pod: PodEvidence
+    readonly namespace: string
+    readonly profile: EvaluationProfile
+  },
+): CheckResult {
+  const { pod, namespace, profile } = options
+  const selecting = services
+    .filter((service) => isDnsLabel(service.name) && selectsPod(service, pod.labels))
+    .map((service) => service.name)
+    .toSorted()
+  const dnsNames = selecting.slice(0, servicesMax).flatMap((name) => {
+    const short = `${name}.${namespace}.svc`
+    const { clusterDomain } = profile
+    return clusterDomain === undefined ? [short] : [short, `${short}.${clusterDomain}`]
+  })
+  return { findings: dnsFindings(selecting, dnsNames), granted: { dnsNames } }
+}
+
+function dnsFindings(selecting: readonly string[], dnsNames: readonly string[]): Finding[] {
+  if (selecting.length === 0) return [noted('dnsNames', 'no Service selects the pod')]
+  const findings = [proved('dnsNames', dnsNames.join(', '), 'selectors of Services')]
+  if (selecting.length > servicesMax) {
+    findings.push(
+      noted('dnsNames', `more Services than fit, want=..${servicesMax} got=${selecting.length}`),
+    )
+  }
+  return findings
+}
+
+/** A single value: asked for and proved must be equal; not asked for, it is filled in from the proof. */
+function compared(
+  reason: DenyReason,
+  claim: {
+    readonly field: string
+    readonly asked: string | undefined
+    readonly proof: Proof<string>
+    readonly by: string
+  },
+): { readonly findings: readonly Finding[]; readonly refused: boolean } {
+  const { field, asked, proof, by } = claim
+  if (asked !== undefined && asked !== proof.value) {
+    const refusal = refused(reason, {
+      field,
+      asked: quoted(asked),
+      proved: proof.value === undefined ? `none: ${by} ${proof.problem}` : quoted(proof.value),
+      change: `set ${by} to ${quoted(asked)}, or do not ask for it`,
+    })
+    return { findings: [refusal], refused: true }
+  }
+  if (proof.value !== undefined)
+    return { findings: [proved(field, proof.value, by)], refused: false }
+  return { findings: [noted(field, `none: ${by} ${proof.problem}`)], refused: false }
+}
+
+/** Why the two proofs together do not hold one member of a ceiling; undefined when they do. */
+function ceilingGap(
+  serviceAccount: ServiceAccountEvidence,
+  namespace: NamespaceEvidence,
+  grant: {
+    readonly key: string
+    readonly listed: boolean
+    readonly problem: string
+    readonly member: string
+    readonly label: string
+  },
+): Gap | undefined {
+  const { key, listed, problem, member, label } = grant
+  const annotation = `annotation ${key} of service account ${quoted(serviceAccount.name, 253)}`
+  return joinedGaps([
+    listed
+      ? undefined
+      : {
+          proved: `${annotation} ${problem === '' ? 'does not cover it' : problem}`,
+          change: `add ${quoted(member, 192)} to ${annotation}`,
+        },
+    allowanceGap(namespace, label),
+  ])
+}
+
+function split<T>(
+  asked: readonly T[],
+  claim: {
+    readonly field: string
+    readonly reason: DenyReason
+    readonly text: (member: T) => string
+    readonly gap: (member: T) => Gap | undefined
+  },
+): { readonly findings: readonly Finding[]; readonly granted: readonly T[] } {
+  const by = 'service account annotation and namespace labels'
+  const findings: Finding[] = []
+  const granted: T[] = []
+  for (const member of asked) {
+    const gap = claim.gap(member)
+    if (gap === undefined) {
+      granted.push(member)
+      findings.push(proved(claim.field, claim.text(member), by))
+    } else {
+      findings.push(
+        refused(claim.reason, {
+          field: claim.field,
+          asked: quoted(claim.text(member), 192),
+          ...gap,
+        }),
+      )
+    }
+  }
+  return { findings, granted }
+}

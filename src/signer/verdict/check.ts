@@ -1,0 +1,78 @@
+import type { Model } from '../../identity/model.ts'
+import type { Role } from '../../identity/role.ts'
+import type { Tenant } from '../../identity/tenant.ts'
+import type { ToolScope } from '../../identity/tool-scope.ts'
+import type { TrustDomain } from '../../identity/trust-domain.ts'
+import type { KeyType } from '../../pki/subject-key.ts'
+import type { Claims } from './claims.ts'
+import type { Evidence, Found } from './evidence.ts'
+import type { DenyReason, FieldRefusal, Finding } from './verdict.ts'
+
+/** What an evaluation needs of the certificate profile, and the cluster's DNS domain where it is configured. */
+export interface EvaluationProfile {
+  readonly trustDomain: TrustDomain
+  readonly keyTypes: readonly KeyType[]
+  readonly lifetimeSecondsMax: number
+  readonly clusterDomain?: string
+}
+
+/** What the checks prove for the certificate. A check only ever adds what it has evidence for. */
+export interface Granted {
+  readonly role?: Role
+  readonly tenant?: Tenant
+  readonly models?: readonly Model[]
+  readonly toolScopes?: readonly ToolScope[]
+  readonly dnsNames?: readonly string[]
+  readonly projectedPaths?: readonly string[]
+  readonly lifetimeSeconds?: number
+}
+
+export interface CheckInput {
+  readonly claims: Claims
+  readonly evidence: Evidence
+  readonly profile: EvaluationProfile
+}
+
+export interface CheckResult {
+  readonly findings: readonly Finding[]
+  readonly granted?: Granted
+}
+
+/** A row of the table: named, reads claims and evidence, gives findings. It neither throws nor remembers. */
+export interface Check {
+  readonly name: string
+  readonly run: (input: CheckInput) => CheckResult
+}
+
+export function proved(field: string, value: string, by: string): Finding {
+  return { kind: 'proved', field, value, by }
+}
+
+export function noted(field: string, note: string): Finding {
+  return { kind: 'noted', field, note }
+}
+
+export function refused(reason: DenyReason, refusal: FieldRefusal): Finding {
+  return { kind: 'refused', reason, ...refusal }
+}
+
+/** The one way to an object: a check body runs only when the object was found, otherwise the row says why it cannot. */
+export function withFound<T>(
+  found: Found<T>,
+  absent: { readonly reason: DenyReason } & FieldRefusal,
+  body: (object: T) => CheckResult,
+): CheckResult {
+  if (found.state === 'absent') return { findings: [{ kind: 'refused', ...absent }] }
+  return ifFound(found, absent.field, body)
+}
+
+/** For rows about members of an object whose absence another row already refuses. */
+export function ifFound<T>(
+  found: Found<T>,
+  field: string,
+  body: (object: T) => CheckResult,
+): CheckResult {
+  if (found.state === 'found') return body(found.object)
+  const why = found.state === 'unknown' ? found.why : 'the object that proves it is absent'
+  return { findings: [{ kind: 'undecided', field, why }] }
+}

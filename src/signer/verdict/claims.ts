@@ -1,0 +1,199 @@
+import { CountersignError, quoted } from '../../errors.ts'
+import { parseModels, parseToolScopes } from '../../identity/ceiling.ts'
+import type { Model } from '../../identity/model.ts'
+import { parseRole } from '../../identity/role.ts'
+import type { Role } from '../../identity/role.ts'
+import { parseTenant } from '../../identity/tenant.ts'
+import type { Tenant } from '../../identity/tenant.ts'
+import type { ToolScope } from '../../identity/tool-scope.ts'
+import type { Named } from '../../identity/workload-identity.ts'
+import { parseCertificateRequest } from '../../pki/certificate-request.ts'
+import { parseSubjectKey, verifyProofOfPossession } from '../../pki/subject-key.ts'
+import type { SubjectKey } from '../../pki/subject-key.ts'
+import { annotationKeys } from '../../identity/governance-key.ts'
+import type { DenyReason, FieldRefusal, Refusal } from './verdict.ts'
+
+/** The API server's default when a request names no lifetime (KEP-4317). */
+const maxExpirationSecondsDefault = 86_400
+
+/** A certificate request as it was read: nothing in it has been proved. */
+export interface AskedCertificate {
+  readonly uid: string
+  readonly namespace: string
+  readonly name: string
+  /** Milliseconds. */
+  readonly createdAt: number
+  readonly signerName: string
+  readonly pod: Named
+  readonly serviceAccount: Named
+  readonly node: Named
+  readonly maxExpirationSeconds: number | undefined
+  readonly annotations: Readonly<Record<string, string>>
+  /** Kubelet 1.36 and later send an empty PKCS#10 request; older ones a key with a signature over the pod's UID. */
+  readonly key:
+    | { readonly kind: 'csr'; readonly der: Uint8Array }
+    | { readonly kind: 'proof'; readonly spki: Uint8Array; readonly proof: Uint8Array }
+    | undefined
+  readonly owners: readonly { readonly kind: string; readonly name: string; readonly uid: string }[]
+}
+
+/** What a request claims, parsed: still nothing of it proved but the possession of the key. */
+export interface Claims {
+  readonly request: {
+    readonly uid: string
+    readonly namespace: string
+    readonly name: string
+    readonly signerName: string
+  }
+  readonly createdAt: number
+  readonly pod: Named
+  readonly serviceAccount: Named
+  readonly node: Named
+  readonly key: SubjectKey
+  readonly maxExpirationSeconds: number
+  readonly annotations: Readonly<Record<string, string>>
+  readonly ownerNamesPod: boolean
+  readonly role: Role | undefined
+  readonly tenant: Tenant | undefined
+  readonly models: readonly Model[]
+  readonly toolScopes: readonly ToolScope[]
+}
+
+export type ParsedClaims =
+  { readonly ok: Claims } | { readonly refused: Refusal } | { readonly wait: string }
+
+/** Reads the key and the annotations of a request. It waits on what may be our own defect, or a version skew. */
+export function parseClaims(asked: AskedCertificate): ParsedClaims {
+  const key = parseKey(asked)
+  if (!('ok' in key)) return key
+  const annotations = parseAnnotations(asked.annotations)
+  if (!('ok' in annotations)) return annotations
+  const { uid, namespace, name, signerName } = asked
+  return {
+    ok: {
+      request: { uid, namespace, name, signerName },
+      createdAt: asked.createdAt,
+      pod: asked.pod,
+      serviceAccount: asked.serviceAccount,
+      node: asked.node,
+      key: key.ok,
+      maxExpirationSeconds: asked.maxExpirationSeconds ?? maxExpirationSecondsDefault,
+      annotations: asked.annotations,
+      ownerNamesPod: asked.owners.some(
+        (owner) =>
+          owner.kind === 'Pod' && owner.name === asked.pod.name && owner.uid === asked.pod.uid,
+      ),
+      ...annotations.ok,
+    },
+  }
+}
+
+type Parsed<T> = { readonly ok: T } | { readonly refused: Refusal } | { readonly wait: string }
+
+function parseKey(asked: AskedCertificate): Parsed<SubjectKey> {
+  if (asked.key === undefined) {
+    // A v1 reader of a request that a 1.35 kubelet wrote sees no key at all: that is skew, not a violation.
+    return { wait: 'request shows no key, want=stubPKCS10Request or pkixPublicKey' }
+  }
+  try {
+    return asked.key.kind === 'csr'
+      ? keyOfCertificateRequest(asked.key.der)
+      : keyWithProof({ ...asked.key, podUid: asked.pod.uid })
+  } catch (error) {
+    if (!(error instanceof CountersignError)) throw error
+    return keyRefusal(error)
+  }
+}
+
+function keyOfCertificateRequest(der: Uint8Array): Parsed<SubjectKey> {
+  const request = parseCertificateRequest(der)
+  if (request.names.length === 0) return { ok: request.key }
+  // The API server leaves the contents of stubPKCS10Request to the signer: names come from evidence only.
+  return refusal('CertificateRequestNotEmpty', {
+    field: 'stubPKCS10Request',
+    asked: request.names.map((name) => quoted(name)).join(', '),
+    proved: 'names come from evidence only',
+    change: 'send a certificate request with an empty subject and no extensions, as kubelet does',
+  })
+}
+
+function keyWithProof(asked: {
+  readonly spki: Uint8Array
+  readonly proof: Uint8Array
+  readonly podUid: string
+}): Parsed<SubjectKey> {
+  const key = parseSubjectKey(asked.spki)
+  if (verifyProofOfPossession(key, asked.podUid, asked.proof)) return { ok: key }
+  return refusal('ProofOfPossessionInvalid', {
+    field: 'proofOfPossession',
+    asked: `a certificate for the key ${key.sha256}`,
+    proved: `no signature of that key over the pod UID ${quoted(asked.podUid)}`,
+    change: 'sign the pod UID with the private key of pkixPublicKey',
+  })
+}
+
+function keyRefusal(error: CountersignError): Parsed<never> {
+  if (error.code === 'pki/key-type') {
+    return refusal('UnsupportedKeyType', {
+      field: 'keyType',
+      asked: error.message,
+      proved: 'no supported key type',
+      change: 'set keyType of the podCertificate source to ECDSAP256',
+    })
+  }
+  if (error.code === 'pki/csr-signature') {
+    return refusal('ProofOfPossessionInvalid', {
+      field: 'stubPKCS10Request',
+      asked: 'a certificate for the key of the request',
+      proved: 'no valid signature of that key',
+      change: 'sign the certificate request with its own key',
+    })
+  }
+  // The API server parsed what we cannot: one of the two is wrong, and a Denied would be for good.
+  return { wait: `key of the request cannot be read: ${error.message}` }
+}
+
+interface AskedAttributes {
+  readonly role: Role | undefined
+  readonly tenant: Tenant | undefined
+  readonly models: readonly Model[]
+  readonly toolScopes: readonly ToolScope[]
+}
+
+function parseAnnotations(annotations: Readonly<Record<string, string>>): Parsed<AskedAttributes> {
+  const known = Object.values(annotationKeys)
+  const broken: FieldRefusal[] = Object.keys(annotations)
+    .filter((key) => !known.some((candidate) => candidate === key))
+    .toSorted()
+    .map((key) => ({
+      field: 'userAnnotations',
+      asked: quoted(key, 320),
+      proved: 'not an annotation of this signer',
+      change: `remove it from userAnnotations, want=${known.join('|')}`,
+    }))
+  const read = <T>(key: string, parse: (text: string) => T): T | undefined => {
+    const text = annotations[key]
+    if (text === undefined) return undefined
+    try {
+      return parse(text)
+    } catch (error) {
+      if (!(error instanceof CountersignError)) throw error
+      const change = `correct or remove ${key} in userAnnotations`
+      broken.push({ field: key, asked: quoted(text), proved: error.message, change })
+      return undefined
+    }
+  }
+  const attributes: AskedAttributes = {
+    role: read(annotationKeys.role, parseRole),
+    tenant: read(annotationKeys.tenant, parseTenant),
+    models: read(annotationKeys.models, parseModels) ?? [],
+    toolScopes: read(annotationKeys.toolScopes, parseToolScopes) ?? [],
+  }
+  const [first, ...others] = broken
+  if (first === undefined) return { ok: attributes }
+  return refusal('InvalidUnverifiedUserAnnotations', first, ...others)
+}
+
+function refusal(reason: DenyReason, ...fields: FieldRefusal[]): { readonly refused: Refusal } {
+  return { refused: { reason, fields } }
+}

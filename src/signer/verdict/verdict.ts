@@ -1,0 +1,89 @@
+import type { Ceiling } from '../../identity/ceiling.ts'
+import type { Role } from '../../identity/role.ts'
+import type { SpiffeId } from '../../identity/spiffe-id.ts'
+import type { Tenant } from '../../identity/tenant.ts'
+import type { Named } from '../../identity/workload-identity.ts'
+
+/** Reasons of a refusal: they become the reason of the Denied condition, and docs/ISSUANCE.md has a row for each. */
+export type DenyReason =
+  | 'PodNotFound'
+  | 'PodMismatch'
+  | 'PodTerminating'
+  | 'PodEnded'
+  | 'NodeMismatch'
+  | 'ServiceAccountMismatch'
+  | 'VolumeNotDeclared'
+  | 'UnsupportedKeyType'
+  | 'CertificateRequestNotEmpty'
+  | 'ProofOfPossessionInvalid'
+  | 'KeyAlreadyIssued'
+  | 'InvalidUnverifiedUserAnnotations'
+  | 'RoleNotProved'
+  | 'TenantNotProved'
+  | 'ModelNotGranted'
+  | 'ToolScopeNotGranted'
+  | 'RefusedByPolicy'
+
+/** One field that cannot be granted: what was asked, what the cluster proves, and what to change. */
+export interface FieldRefusal {
+  readonly field: string
+  readonly asked: string
+  readonly proved: string
+  readonly change: string
+}
+
+/** A refusal is a value: recorded, shown in the condition, never thrown. */
+export interface Refusal {
+  readonly reason: DenyReason
+  /** At least one, the field of `reason` first. */
+  readonly fields: readonly FieldRefusal[]
+}
+
+/** What one check says about one field. */
+export type Finding =
+  | {
+      readonly kind: 'proved'
+      readonly field: string
+      readonly value: string
+      /** The object and member that proves it. */
+      readonly by: string
+    }
+  | { readonly kind: 'noted'; readonly field: string; readonly note: string }
+  | ({ readonly kind: 'refused'; readonly reason: DenyReason } & FieldRefusal)
+  | { readonly kind: 'undecided'; readonly field: string; readonly why: string }
+
+/** A finding with the name of the check that gave it. */
+export type NamedFinding = Finding & { readonly check: string }
+
+export interface IssueVerdict {
+  readonly kind: 'issue'
+  readonly spiffeId: SpiffeId
+  readonly namespace: Named
+  readonly serviceAccount: Named
+  readonly pod: Named
+  readonly node: Named
+  readonly role?: Role
+  readonly tenant?: Tenant
+  readonly ceiling: Ceiling
+  readonly dnsNames: readonly string[]
+  readonly lifetimeSeconds: number
+  /** Where kubelet puts the key and the certificate, as the pod's spec says. */
+  readonly projectedPaths: readonly string[]
+  readonly findings: readonly NamedFinding[]
+}
+
+export interface DenyVerdict extends Refusal {
+  readonly kind: 'deny'
+  readonly message: string
+  readonly findings: readonly NamedFinding[]
+}
+
+/** Not decided: the request stays pending, which kubelet can live with; a Denied it cannot (KEP-4317). */
+export interface WaitVerdict {
+  readonly kind: 'wait'
+  readonly why: string
+  /** Time does not mend it: somebody has to. */
+  readonly grave?: boolean
+}
+
+export type Verdict = IssueVerdict | DenyVerdict | WaitVerdict

@@ -1,0 +1,274 @@
+import { quoted } from '../../errors.ts'
+import type { Named } from '../../identity/workload-identity.ts'
+import type { Check, CheckResult } from './check.ts'
+import { ifFound, noted, proved, refused, withFound } from './check.ts'
+import type { Claims } from './claims.ts'
+import type { DeclaredCertificate, PodEvidence } from './evidence.ts'
+import type { Finding } from './verdict.ts'
+
+/*
+ * Who asks. A request can be made by anyone with the right to create one, and NodeRestriction looks at node users only and
+ * not at phase or deletion, so every statement of the request is held against the live objects (KEP-4317, the signer's part).
+ */
+
+const forgedChange = 'let kubelet make the request: it names the objects as they are'
+
+/** The pod exists under this very UID: a pod of the same name may be another one. */
+export const podExists: Check = {
+  name: 'pod-exists',
+  run: ({ claims, evidence }) =>
+    withFound(
+      evidence.pod,
+      {
+        reason: 'PodNotFound',
+        field: 'podName',
+        asked: described('pod', claims.pod),
+        proved: 'no such pod',
+        change: 'nothing: the pod is gone, its successor asks for itself',
+      },
+      (pod) => sameUid('PodMismatch', 'podUID', { asked: claims.pod, live: pod, kind: 'pod' }),
+    ),
+}
+
+export const podRuns: Check = {
+  name: 'pod-runs',
+  run: ({ claims, evidence }) =>
+    ifFound(evidence.pod, 'pod', (pod) => ({
+      findings: [...livenessFindings(claims, pod), ...ownerFindings(claims)],
+    })),
+}
+
+function livenessFindings(claims: Claims, pod: PodEvidence): Finding[] {
+  const asked = described('pod', claims.pod)
+  const findings: Finding[] = []
+  if (pod.mirror) {
+    findings.push(
+      refused('PodMismatch', {
+        field: 'pod',
+        asked,
+        proved: 'a mirror pod of a static pod, which has no service account of its own',
+        change: 'run the workload as an ordinary pod',
+      }),
+    )
+  }
+  if (pod.phase === 'Succeeded' || pod.phase === 'Failed') {
+    findings.push(
+      refused('PodEnded', {
+        field: 'pod',
+        asked,
+        proved: `pod has ended, phase ${pod.phase}`,
+        change: 'nothing: an ended pod needs no certificate',
+      }),
+    )
+  }
+  if (pod.terminating) {
+    findings.push(
+      refused('PodTerminating', {
+        field: 'pod',
+        asked,
+        proved: 'pod is being deleted',
+        change: 'nothing: its successor asks for itself',
+      }),
+    )
+  }
+  return findings.length > 0 ? findings : [proved('pod', pod.phase, 'pod status')]
+}
+
+/** Recorded and not refused: kubelets 1.34 and 1.35 wrote owner references with a malformed apiVersion. */
+function ownerFindings(claims: Claims): Finding[] {
+  if (claims.ownerNamesPod) return [proved('owner', claims.pod.name, 'request ownerReferences')]
+  return [noted('owner', 'request has no owner reference to its pod')]
+}
+
+export const podBoundToNode: Check = {
+  name: 'pod-bound-to-node',
+  run: ({ claims, evidence }) =>
+    ifFound(evidence.pod, 'nodeName', (pod) =>
+      pod.nodeName === claims.node.name
+        ? { findings: [proved('nodeName', pod.nodeName, 'pod spec.nodeName')] }
+        : {
+            findings: [
+              refused('NodeMismatch', {
+                field: 'nodeName',
+                asked: quoted(claims.node.name, 253),
+                proved:
+                  pod.nodeName === undefined
+                    ? 'pod is not bound to a node'
+                    : `pod is bound to ${quoted(pod.nodeName, 253)}`,
+                change: forgedChange,
+              }),
+            ],
+          },
+    ),
+}
+
+export const nodeIsLive: Check = {
+  name: 'node-is-live',
+  run: ({ claims, evidence }) =>
+    withFound(
+      evidence.node,
+      {
+        reason: 'NodeMismatch',
+        field: 'nodeName',
+        asked: described('node', claims.node),
+        proved: 'no such node',
+        change: forgedChange,
+      },
+      (node) =>
+        sameUid('NodeMismatch', 'nodeUID', { asked: claims.node, live: node, kind: 'node' }),
+    ),
+}
+
+export const podRunsServiceAccount: Check = {
+  name: 'pod-runs-service-account',
+  run: ({ claims, evidence }) =>
+    ifFound(evidence.pod, 'serviceAccountName', (pod) =>
+      pod.serviceAccountName === claims.serviceAccount.name
+        ? {
+            findings: [
+              proved('serviceAccountName', pod.serviceAccountName, 'pod spec.serviceAccountName'),
+            ],
+          }
+        : {
+            findings: [
+              refused('ServiceAccountMismatch', {
+                field: 'serviceAccountName',
+                asked: quoted(claims.serviceAccount.name, 253),
+                proved: `pod runs as ${quoted(pod.serviceAccountName, 253)}`,
+                change: forgedChange,
+              }),
+            ],
+          },
+    ),
+}
+
+/** The pod carries no UID of its service account, so the live object has to. */
+export const serviceAccountIsLive: Check = {
+  name: 'service-account-is-live',
+  run: ({ claims, evidence }) =>
+    withFound(
+      evidence.serviceAccount,
+      {
+        reason: 'ServiceAccountMismatch',
+        field: 'serviceAccountName',
+        asked: described('service account', claims.serviceAccount),
+        proved: 'no such service account',
+        change: 'create the service account again and replace the pod',
+      },
+      (live) =>
+        sameUid('ServiceAccountMismatch', 'serviceAccountUID', {
+          asked: claims.serviceAccount,
+          live,
+          kind: 'service account',
+        }),
+    ),
+}
+
+export const namespaceIsLive: Check = {
+  name: 'namespace-is-live',
+  run: ({ claims, evidence }) =>
+    withFound(
+      evidence.namespace,
+      {
+        reason: 'PodNotFound',
+        field: 'namespace',
+        asked: quoted(claims.request.namespace),
+        proved: 'no such namespace',
+        change: 'nothing: the namespace is gone',
+      },
+      (namespace) => ({
+        findings: [proved('namespace', namespace.name, `namespace UID ${namespace.uid}`)],
+      }),
+    ),
+}
+
+/** The pod's author asked for this certificate, by this signer, key type, life and annotations, in the pod's spec. */
+export const volumeDeclared: Check = {
+  name: 'volume-declared',
+  run: ({ claims, evidence }) =>
+    ifFound(evidence.pod, 'volume', (pod) => {
+      const matching = pod.certificates.filter(
+        (declared) => differences(claims, declared).length === 0,
+      )
+      if (matching.length > 0) {
+        const volumes = [...new Set(matching.map((declared) => declared.volume))].join(', ')
+        const projectedPaths = [
+          ...new Set(matching.flatMap((declared) => declared.paths)),
+        ].toSorted()
+        return {
+          findings: [proved('volume', volumes, 'pod spec.volumes, podCertificate source')],
+          granted: { projectedPaths },
+        }
+      }
+      return {
+        findings: [
+          refused('VolumeNotDeclared', {
+            field: 'volume',
+            asked: `podCertificate of ${quoted(claims.request.signerName)} with key type ${claims.key.keyType}`,
+            proved: nearest(claims, pod),
+            change:
+              'declare the podCertificate source in the pod, and let kubelet make the request',
+          }),
+        ],
+      }
+    }),
+}
+
+function differences(claims: Claims, declared: DeclaredCertificate): string[] {
+  const found: string[] = []
+  if (declared.signerName !== claims.request.signerName) {
+    found.push(`signerName ${quoted(declared.signerName)}`)
+  }
+  if (declared.keyType !== claims.key.keyType) found.push(`keyType ${quoted(declared.keyType)}`)
+  if (
+    declared.maxExpirationSeconds !== undefined &&
+    declared.maxExpirationSeconds !== claims.maxExpirationSeconds
+  ) {
+    found.push(`maxExpirationSeconds ${declared.maxExpirationSeconds}`)
+  }
+  if (!sameEntries(declared.annotations, claims.annotations)) found.push('other userAnnotations')
+  return found
+}
+
+/** The declared source that comes closest, for a message that can be acted on. */
+function nearest(claims: Claims, pod: PodEvidence): string {
+  const [closest] = pod.certificates
+    .map((declared) => ({ declared, differing: differences(claims, declared) }))
+    .toSorted((a, b) => a.differing.length - b.differing.length)
+  if (closest === undefined) return 'pod declares no podCertificate source'
+  return `volume ${quoted(closest.declared.volume)} of the pod declares ${closest.differing.join(', ')}`
+}
+
+function sameEntries(
+  left: Readonly<Record<string, string>>,
+  right: Readonly<Record<string, string>>,
+): boolean {
+  const entries = Object.entries(left)
+  return (
+    entries.length === Object.keys(right).length &&
+    entries.every(([key, value]) => Object.hasOwn(right, key) && right[key] === value)
+  )
+}
+
+function sameUid(
+  reason: 'PodMismatch' | 'NodeMismatch' | 'ServiceAccountMismatch',
+  field: string,
+  objects: { readonly asked: Named; readonly live: Named; readonly kind: string },
+): CheckResult {
+  const { asked, live, kind } = objects
+  if (asked.uid === live.uid) return { findings: [proved(field, live.uid, `live ${kind}`)] }
+  return {
+    findings: [
+      refused(reason, {
+        field,
+        asked: quoted(asked.uid, 128),
+        proved: `${kind} ${quoted(live.name, 253)} has UID ${quoted(live.uid, 128)}`,
+        change: forgedChange,
+      }),
+    ],
+  }
+}
+
+function described(kind: string, object: Named): string {
+  return `${kind} ${quoted(object.name, 253)} with UID ${quoted(object.uid, 128)}`
+}

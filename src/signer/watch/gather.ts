@@ -1,0 +1,312 @@
+import { servingRoles } from '../../identity/role.ts'
+import type { Role } from '../../identity/role.ts'
+import type { ApiClient } from '../../kubernetes/api-client.ts'
+import { isNotFound } from '../../kubernetes/api-error.ts'
+import { startInformer } from '../../kubernetes/informer.ts'
+import type { Informer } from '../../kubernetes/informer.ts'
+import { listObjects } from '../../kubernetes/objects.ts'
+import { keepingOnly, resourcePath } from '../../kubernetes/resource.ts'
+import type { KubernetesObject, Resource } from '../../kubernetes/resource.ts'
+import { namespaces, nodes, pods, serviceAccounts, services } from '../../kubernetes/workloads.ts'
+import type {
+  Namespace,
+  Node,
+  Pod,
+  PodCertificateProjection,
+  Service,
+  ServiceAccount,
+} from '../../kubernetes/workloads.ts'
+import type { Log } from '../../log.ts'
+import type { Condition } from '../../readiness.ts'
+import type { Metrics } from '../../metrics.ts'
+import type { Claims } from '../verdict/claims.ts'
+import { selectsPod } from '../verdict/evidence.ts'
+import type {
+  DeclaredCertificate,
+  Evidence,
+  Found,
+  NamespaceEvidence,
+  PodEvidence,
+  ServiceAccountEvidence,
+  ServiceEvidence,
+} from '../verdict/evidence.ts'
+import { annotationKeys, isGovernanceKey } from '../../identity/governance-key.ts'
+import { proveRole } from '../verdict/role-proof.ts'
+
+/** A watch that was lost for longer is not believed: pods come and go faster than that. */
+const staleSecondsMax = 10
+
+/** Kubelet's mark on the mirror of a static pod. */
+const mirrorAnnotation = 'kubernetes.io/config.mirror'
+
+export interface Gatherer extends AsyncDisposable {
+  readonly hasSynced: boolean
+  readonly synced: Promise<void>
+  /** One for each watch, named after its resource. While one is not ok, the API server is asked instead. */
+  conditions(): readonly Condition[]
+  /** Whether the pod waits for its first certificate, as far as the cache knows: a pod that it does not know is new. */
+  startsUp(podUid: string): boolean
+  gather(
+    claims: Claims,
+    options: { readonly live: boolean; readonly signal: AbortSignal },
+  ): Promise<Evidence>
+}
+
+export interface GathererOptions {
+  readonly client: ApiClient
+  readonly log: Log
+  readonly metrics: Metrics
+  /** Milliseconds of a clock that only goes forward. */
+  readonly clock?: () => number
+}
+
+/** What the caches hold: of other people's labels and annotations nothing but what picks pods for Services. */
+const cached = {
+  pods: keepingOnly(pods, { labels: () => true, annotations: (key) => key === mirrorAnnotation }),
+  namespaces: keepingOnly(namespaces, { labels: isGovernanceKey }),
+  serviceAccounts: keepingOnly(serviceAccounts, {
+    labels: isGovernanceKey,
+    annotations: isGovernanceKey,
+  }),
+  nodes: keepingOnly(nodes, {}),
+  services: keepingOnly(services, {}),
+} as const
+
+/** Evidence from informers, and from the API server on any doubt: what a cache lacks, or knows under another UID, is asked for. */
+export function startGatherer(options: GathererOptions): Gatherer {
+  const { client } = options
+  const { podCache, namespaceCache, accountCache, nodeCache, serviceCache } = startCaches(options)
+  const caches = [podCache, namespaceCache, accountCache, nodeCache, serviceCache]
+  const servicesOf = indexByNamespace(serviceCache)
+  const synced = Promise.all(caches.map((cache) => cache.synced)).then(() => {})
+  // A gatherer that is disposed early may have nobody left who waits for it.
+  synced.catch(() => {})
+
+  return {
+    get hasSynced() {
+      return caches.every((cache) => cache.hasSynced)
+    },
+    synced,
+    startsUp: (podUid) => (podCache.byUid(podUid)?.phase ?? 'Pending') === 'Pending',
+    async gather(claims, { live, signal }) {
+      const { namespace } = claims.request
+      const look = <T extends KubernetesObject, F>(source: Source<T, F>): Promise<Found<F>> =>
+        lookUp(client, source, { live, signal })
+      const namespaceSource = {
+        cache: namespaceCache,
+        resource: namespaces,
+        name: { name: namespace },
+        fact: namespaceEvidence,
+      }
+      const [pod, namespaceSeen, serviceAccount, node] = await Promise.all([
+        look({
+          cache: podCache,
+          resource: pods,
+          name: { namespace, name: claims.pod.name },
+          uid: claims.pod.uid,
+          fact: podEvidence,
+        }),
+        look(namespaceSource),
+        look({
+          cache: accountCache,
+          resource: serviceAccounts,
+          name: { namespace, name: claims.serviceAccount.name },
+          uid: claims.serviceAccount.uid,
+          fact: serviceAccountEvidence,
+        }),
+        look({
+          cache: nodeCache,
+          resource: nodes,
+          name: { name: claims.node.name },
+          uid: claims.node.uid,
+          fact: ({ metadata }: Node) => ({ name: metadata.name, uid: metadata.uid }),
+        }),
+      ])
+      const namespaceFound =
+        !live && isHalfProved(serviceAccount, namespaceSeen)
+          ? await lookUp(client, namespaceSource, { live: true, signal })
+          : namespaceSeen
+      const known = live || !isCurrent(serviceCache) ? undefined : servicesOf(namespace)
+      const found =
+        known !== undefined &&
+        !needsLiveServices(known, pod, provedRole(serviceAccount, namespaceFound))
+          ? { state: 'found' as const, object: known }
+          : await liveServices(client, namespace, signal)
+      return { live, pod, namespace: namespaceFound, serviceAccount, node, services: found }
+    },
+    conditions: () => caches.map((cache) => cache.condition(staleSecondsMax)),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(caches.map((cache) => cache[Symbol.asyncDispose]()))
+    },
+  }
+}
+
+function startCaches(options: GathererOptions): {
+  readonly podCache: Informer<Pod>
+  readonly namespaceCache: Informer<Namespace>
+  readonly accountCache: Informer<ServiceAccount>
+  readonly nodeCache: Informer<Node>
+  readonly serviceCache: Informer<Service>
+} {
+  return {
+    podCache: startInformer<Pod>({ ...options, resource: cached.pods }),
+    namespaceCache: startInformer<Namespace>({ ...options, resource: cached.namespaces }),
+    accountCache: startInformer<ServiceAccount>({ ...options, resource: cached.serviceAccounts }),
+    nodeCache: startInformer<Node>({ ...options, resource: cached.nodes }),
+    serviceCache: startInformer<Service>({ ...options, resource: cached.services }),
+  }
+}
+
+interface Source<T extends KubernetesObject, F> {
+  readonly cache: Informer<T>
+  readonly resource: Resource<T>
+  readonly name: { readonly name: string; readonly namespace?: string }
+  /** A cached object of another UID is a doubt. */
+  readonly uid?: string
+  readonly fact: (object: T) => F
+}
+
+async function lookUp<T extends KubernetesObject, F>(
+  client: ApiClient,
+  source: Source<T, F>,
+  how: { readonly live: boolean; readonly signal: AbortSignal },
+): Promise<Found<F>> {
+  const { cache, resource, name, uid, fact } = source
+  if (!how.live && isCurrent(cache)) {
+    const known = cache.get(name.name, name.namespace)
+    if (known !== undefined && (uid === undefined || known.metadata.uid === uid)) {
+      return { state: 'found', object: fact(known) }
+    }
+  }
+  try {
+    const path = resourcePath(resource, name)
+    const raw = await client.request({ method: 'GET', path, signal: how.signal })
+    return { state: 'found', object: fact(resource.parse(raw)) }
+  } catch (error) {
+    how.signal.throwIfAborted()
+    if (isNotFound(error)) return { state: 'absent' }
+    return { state: 'unknown', why: messageOf(error) }
+  }
+}
+
+function isCurrent(cache: Informer<unknown>): boolean {
+  return cache.hasSynced && cache.staleSeconds <= staleSecondsMax
+}
+
+function provedRole(
+  serviceAccount: Found<ServiceAccountEvidence>,
+  namespace: Found<NamespaceEvidence>,
+): Role | undefined {
+  if (serviceAccount.state !== 'found' || namespace.state !== 'found') return undefined
+  return proveRole({ serviceAccount: serviceAccount.object, namespace: namespace.object }).role
+}
+
+/** A service account that names a role which the namespace does not allow: its label may be younger than the cache. */
+function isHalfProved(
+  serviceAccount: Found<ServiceAccountEvidence>,
+  namespace: Found<NamespaceEvidence>,
+): boolean {
+  if (serviceAccount.state !== 'found' || namespace.state !== 'found') return false
+  const names = serviceAccount.object.labels[annotationKeys.role] !== undefined
+  return names && provedRole(serviceAccount, namespace) === undefined
+}
+
+/** A pod that serves and that no cached Service selects: the Service may be younger than the cache. */
+function needsLiveServices(
+  cached: readonly ServiceEvidence[],
+  pod: Found<PodEvidence>,
+  role: Role | undefined,
+): boolean {
+  if (pod.state !== 'found' || role === undefined || !servingRoles.includes(role)) return false
+  return !cached.some((service) => selectsPod(service, pod.object.labels))
+}
+
+async function liveServices(
+  client: ApiClient,
+  namespace: string,
+  signal: AbortSignal,
+): Promise<Found<readonly ServiceEvidence[]>> {
+  try {
+    const found = await listObjects(client, cached.services, { namespace, signal })
+    return { state: 'found', object: sorted(found) }
+  } catch (error) {
+    signal.throwIfAborted()
+    return { state: 'unknown', why: messageOf(error) }
+  }
+}
+
+/** A storm asks for the same namespaces again and again; any change of a Service makes the index anew. */
+function indexByNamespace(
+  cache: Informer<Service>,
+): (namespace: string) => readonly ServiceEvidence[] {
+  let index: Map<string, readonly ServiceEvidence[]> | undefined
+  cache.onEvent(() => {
+    index = undefined
+  })
+  return (namespace) => {
+    index ??= new Map(
+      [...Map.groupBy(cache.list(), (service) => service.metadata.namespace ?? '')].map(
+        ([name, members]) => [name, sorted(members)],
+      ),
+    )
+    return index.get(namespace) ?? []
+  }
+}
+
+function sorted(found: readonly Service[]): readonly ServiceEvidence[] {
+  return found
+    .map((service) => ({
+      name: service.metadata.name,
+      selector: service.selector,
+      externalName: service.type === 'ExternalName',
+    }))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function podEvidence(pod: Pod): PodEvidence {
+  const { metadata } = pod
+  return {
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    uid: metadata.uid,
+    nodeName: pod.nodeName,
+    serviceAccountName: pod.serviceAccountName,
+    phase: pod.phase,
+    terminating: metadata.deletionTimestamp !== undefined,
+    mirror: metadata.annotations[mirrorAnnotation] !== undefined,
+    labels: metadata.labels,
+    certificates: pod.podCertificates.map(declaredCertificate),
+  }
+}
+
+function declaredCertificate(source: PodCertificateProjection): DeclaredCertificate {
+  const { credentialBundlePath, keyPath, certificateChainPath } = source
+  return {
+    volume: source.volumeName,
+    signerName: source.signerName,
+    keyType: source.keyType,
+    maxExpirationSeconds: source.maxExpirationSeconds,
+    annotations: source.userAnnotations,
+    paths: [credentialBundlePath, keyPath, certificateChainPath].filter(
+      (path) => path !== undefined,
+    ),
+  }
+}
+
+function namespaceEvidence({ metadata }: Namespace): NamespaceEvidence {
+  return { name: metadata.name, uid: metadata.uid, labels: ours(metadata.labels) }
+}
+
+function serviceAccountEvidence({ metadata }: ServiceAccount): ServiceAccountEvidence {
+  const { name, uid, labels, annotations } = metadata
+  return { name, uid, labels: ours(labels), annotations: ours(annotations) }
+}
+
+/** Other people's labels would change the digest of the evidence, and prove nothing. */
+function ours(entries: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(entries).filter(([key]) => isGovernanceKey(key)))
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'unreadable answer'
+}

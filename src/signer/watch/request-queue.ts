@@ -1,0 +1,211 @@
+import { backoffMilliseconds } from '../../kubernetes/backoff.ts'
+import type { Informer } from '../../kubernetes/informer.ts'
+import { objectKey } from '../../kubernetes/object-store.ts'
+import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
+import { createWorkQueue } from '../../kubernetes/work-queue.ts'
+import type { Log } from '../../log.ts'
+import type { Metrics } from '../../metrics.ts'
+import { requestState } from './cluster-ports.ts'
+import type { Gatherer } from './gather.ts'
+import type { History } from '../issue/history.ts'
+import type { Issuance } from '../issue/issuance.ts'
+import type { Outcome } from '../issue/issuance-options.ts'
+import type { IssuancePorts, RequestState } from '../issue/ports.ts'
+
+/** The API server's limits are met before this one: signing itself takes a tenth of a millisecond. */
+const concurrency = 64
+
+/** Kubelet tries its mount again after half a second, then ever more slowly. */
+const waitBackoff = { baseSeconds: 0.25, maxSeconds: 30 }
+
+/** The depth of the queue is told when it grows, and so often. */
+const measureSeconds = 5
+
+/** The pod's people are told when a request waits for the third time; of what time does not mend, at the first. */
+const tellAfterWaits = 3
+
+export interface RequestQueueOptions {
+  readonly requests: Informer<PodCertificateRequest>
+  readonly gatherer: Pick<Gatherer, 'startsUp'>
+  readonly issuance: Issuance
+  readonly ports: IssuancePorts
+  readonly history: History
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly now: () => number
+  readonly random?: () => number
+}
+
+export interface RequestQueue {
+  /** Begins nothing new, and lets what was begun have so many seconds. */
+  drain(seconds: number): Promise<void>
+}
+
+interface Waiting {
+  readonly count: number
+  readonly told: string | undefined
+}
+
+/**
+ * Every request that is not terminal is worked on until it is, or is gone. Namespaces take turns. Pods that start are waiting for us,
+ * and pods that refresh will be: three of the former go before one of the latter, so that neither starves the other.
+ */
+export function startRequestQueue(options: RequestQueueOptions): RequestQueue {
+  return new Queue(options)
+}
+
+class Queue implements RequestQueue {
+  readonly #options: RequestQueueOptions
+  readonly #queue: ReturnType<typeof createWorkQueue>
+  readonly #ending = new AbortController()
+  readonly #stopListening: () => void
+  readonly #measuring: NodeJS.Timeout
+  /** By the request's UID: when we first saw it, in milliseconds. */
+  readonly #seen = new Map<string, number>()
+  /** By the request's UID. */
+  readonly #waiting = new Map<string, Waiting>()
+  /** UIDs of requests that we made terminal, until the watch shows it: a lagging copy must not be worked on again. */
+  readonly #finished = new Set<string>()
+  /** By key: UIDs of requests that are gone and have open intents. */
+  readonly #orphans = new Map<string, Set<string>>()
+
+  constructor(options: RequestQueueOptions) {
+    this.#options = options
+    const { requests, history, log } = options
+    this.#queue = createWorkQueue({
+      work: (key) => this.#work(key),
+      concurrency,
+      backoff: waitBackoff,
+      groupOf: (key) => key.slice(0, key.indexOf('/')),
+      random: options.random ?? Math.random,
+      log,
+    })
+    this.#stopListening = requests.onEvent(({ type, object }) => {
+      if (type === 'deleted') this.#removed(object)
+      else this.#add(object)
+    })
+    this.#measuring = setInterval(() => this.#measure(), measureSeconds * 1000).unref()
+    for (const request of requests.list()) this.#add(request)
+    for (const { uid, namespace, name } of history.intents.requests()) {
+      const key = objectKey({ namespace, name })
+      if (requests.byUid(uid) === undefined) this.#orphan(key, uid)
+      this.#queue.add(key)
+    }
+  }
+
+  async drain(seconds: number): Promise<void> {
+    this.#stopListening()
+    clearInterval(this.#measuring)
+    const timer = setTimeout(() => this.#ending.abort(), seconds * 1000)
+    await this.#queue.close()
+    clearTimeout(timer)
+  }
+
+  #add(request: PodCertificateRequest): void {
+    const { uid } = request.metadata
+    const open = this.#options.history.intents.of(uid).length > 0
+    if (requestState(request).terminal !== undefined) this.#finished.delete(uid)
+    if (!open && (requestState(request).terminal !== undefined || this.#finished.has(uid))) {
+      this.#waiting.delete(uid)
+      this.#seen.delete(uid)
+      return
+    }
+    if (!this.#seen.has(uid)) this.#seen.set(uid, this.#options.now())
+    const urgent = this.#options.gatherer.startsUp(request.spec.podUid)
+    this.#queue.add(objectKey(request.metadata), { urgent })
+    this.#measure()
+  }
+
+  #removed(request: PodCertificateRequest): void {
+    const { uid } = request.metadata
+    const key = objectKey(request.metadata)
+    this.#forget(uid)
+    if (this.#options.history.intents.of(uid).length === 0) return this.#queue.forget(key)
+    this.#orphan(key, uid)
+    this.#queue.add(key)
+  }
+
+  #orphan(key: string, uid: string): void {
+    this.#orphans.set(key, (this.#orphans.get(key) ?? new Set()).add(uid))
+  }
+
+  async #work(key: string): Promise<void | { againSeconds: number }> {
+    await this.#settleOrphans(key)
+    const slash = key.indexOf('/')
+    const request = this.#options.requests.get(key.slice(slash + 1), key.slice(0, slash))
+    if (request === undefined || this.#finished.has(request.metadata.uid)) return
+    const state = this.#stateOf(request)
+    const outcome = await this.#options.issuance.handle(state, this.#ending.signal)
+    const { uid } = request.metadata
+    const current = this.#options.requests.byUid(uid)
+    // Deleted meanwhile: what the work has just written down about it would be kept for ever.
+    if (current === undefined) return this.#forget(uid)
+    if (outcome.kind === 'again') return this.#again(request, outcome)
+    this.#waiting.delete(uid)
+    if (requestState(current).terminal === undefined) this.#finished.add(uid)
+  }
+
+  #forget(uid: string): void {
+    this.#waiting.delete(uid)
+    this.#finished.delete(uid)
+    this.#seen.delete(uid)
+    this.#options.history.refusals.delete(uid)
+    this.#options.history.verdicts.delete(uid)
+  }
+
+  /** The API server tells whole seconds: within that second the request was created at the latest when we saw it. */
+  #stateOf(request: PodCertificateRequest): RequestState {
+    const state = requestState(request)
+    const { uid, createdAt } = state.asked
+    const seen = this.#seen.get(uid) ?? createdAt
+    const likely = Math.min(Math.max(seen, createdAt), createdAt + 999)
+    return { ...state, asked: { ...state.asked, createdAt: likely } }
+  }
+
+  /** A request that left open intents behind: only the API server can prove that it is gone. */
+  async #settleOrphans(key: string): Promise<void> {
+    const slash = key.indexOf('/')
+    const [namespace, name] = [key.slice(0, slash), key.slice(slash + 1)]
+    const { ports, issuance } = this.#options
+    for (const uid of this.#orphans.get(key) ?? []) {
+      const found = await ports.read({ namespace, name, uid }, this.#ending.signal)
+      if (found === undefined) await issuance.gone(uid)
+      else await issuance.handle(found, this.#ending.signal)
+      this.#orphans.get(key)?.delete(uid)
+    }
+    this.#orphans.delete(key)
+  }
+
+  #again(
+    request: PodCertificateRequest,
+    outcome: Extract<Outcome, { readonly kind: 'again' }>,
+  ): { againSeconds: number } {
+    const { uid, name, namespace = '' } = request.metadata
+    const { log, ports } = this.#options
+    const before = this.#waiting.get(uid)
+    const count = (before?.count ?? 0) + 1
+    log.debug({ namespace, request: name, why: outcome.why, count }, 'request waits')
+    const isTime = outcome.grave === true || count >= tellAfterWaits
+    // Numbers change from look to look, and nobody wants to be told of each.
+    const words = outcome.why.replaceAll(/\d+/g, '')
+    const tell = isTime && before?.told !== words
+    if (tell) {
+      const pod = request.spec.podName
+      log.warn({ namespace, pod, request: name, why: outcome.why, count }, 'request waits')
+      ports.emitEvent({
+        pod: { namespace, name: request.spec.podName, uid: request.spec.podUid },
+        type: 'Warning',
+        reason: 'CertificatePending',
+        message: outcome.why,
+      })
+    }
+    this.#waiting.set(uid, { count, told: tell ? words : before?.told })
+    const random = this.#options.random ?? Math.random
+    const againSeconds = outcome.seconds ?? backoffMilliseconds(waitBackoff, count, random) / 1000
+    return { againSeconds }
+  }
+
+  #measure(): void {
+    this.#options.metrics.set('countersign_signer_queue_depth', this.#queue.depth)
+  }
+}

@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict'
+import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
+import type { TrustDomain } from '../../../src/identity/trust-domain.ts'
+import type { ApiClient, ApiRequest, ApiStream } from '../../../src/kubernetes/api-client.ts'
+import { silentLog } from '../../../src/log.ts'
+import type { Authority, AuthoritySource } from '../../../src/pki/authority.ts'
+import {
+  formatAnchors,
+  readPublishedAnchors,
+} from '../../../src/signer/anchors/published-anchors.ts'
+import {
+  startTrustBundlePublisher,
+  trustBundleName,
+} from '../../../src/signer/anchors/trust-bundle.ts'
+import type { TrustBundlePublisher } from '../../../src/signer/anchors/trust-bundle.ts'
+import { FakeCluster } from '../../support/fake-cluster.ts'
+import type { RawObject } from '../../support/fake-cluster.ts'
+import { newAuthority } from '../signer-world.ts'
+import { signerName } from '../workload.ts'
+
+export const trustDomain: TrustDomain = parseTrustDomain('example.org')
+export const bundleName: string = trustBundleName(signerName, trustDomain)
+export const lease = { namespace: 'countersign-system', name: 'countersign-trust-bundle' } as const
+
+/** A source whose authority changes when it is told to. */
+export class Rotating implements AuthoritySource {
+  authority: Authority
+  readonly #listeners = new Set<() => void>()
+  constructor(authority: Authority = newAuthority()) {
+    this.authority = authority
+  }
+  current(): Authority {
+    return this.authority
+  }
+  anchors(): readonly Buffer[] {
+    return this.authority.anchors
+  }
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+  rotate(authority: Authority = newAuthority()): void {
+    this.authority = authority
+    for (const listener of this.#listeners) listener()
+  }
+}
+
+/** Picks writes of the bundle. */
+export function bundleWrites({ method, path }: ApiRequest): boolean {
+  return method !== 'GET' && path.includes('/clustertrustbundles')
+}
+
+/** Picks every request about the lease. */
+export function leaseRequests({ path }: ApiRequest): boolean {
+  return path.includes('/leases')
+}
+
+/**
+ * Replicas of one signer, each of which looks at the bundle when it is told to. What must always hold is checked before every
+ * write of the bundle and after every look.
+ */
+export class World implements AsyncDisposable {
+  readonly cluster: FakeCluster = new FakeCluster()
+  readonly replicas: Replica[] = []
+  /** Milliseconds that the clocks are ahead. */
+  passed = 0
+  /** What was broken by a write: the publisher that made it may catch anything that is thrown there. */
+  readonly #broken: unknown[] = []
+
+  now(): number {
+    return Date.now() + this.passed
+  }
+
+  replica(name: string, authority?: Authority): Replica {
+    const replica = new Replica(this, name, new Rotating(authority))
+    this.replicas.push(replica)
+    return replica
+  }
+
+  /** The text of the published bundle, empty when there is none. */
+  get text(): string {
+    const spec = this.cluster.get('clustertrustbundles', bundleName)?.['spec']
+    return (spec as { trustBundle?: string } | undefined)?.trustBundle ?? ''
+  }
+
+  set text(trustBundle: string) {
+    this.cluster.put('clustertrustbundles', {
+      metadata: { name: bundleName },
+      spec: { signerName, trustBundle },
+    })
+  }
+
+  get holder(): string | undefined {
+    const spec = this.cluster.get('leases', lease.name, lease.namespace)?.['spec']
+    return (spec as { holderIdentity?: string } | undefined)?.holderIdentity
+  }
+
+  publishes(...authorities: readonly Authority[]): boolean {
+    const published = readPublishedAnchors(this.text, trustDomain)
+    return authorities.every(({ certificate }) =>
+      published.some(({ sha256 }) => sha256 === certificate.sha256),
+    )
+  }
+
+  /** Before a replica writes the bundle. */
+  checkWrite(replica: string, request: ApiRequest): void {
+    try {
+      this.#checkWrite(replica, request)
+    } catch (error) {
+      this.#broken.push(error)
+    }
+  }
+
+  #checkWrite(replica: string, { body }: ApiRequest): void {
+    assert.equal(this.holder, replica, 'only the holder of the lease writes')
+    const { metadata, spec } = body as RawObject & { spec: { trustBundle: string } }
+    const present = this.cluster.get('clustertrustbundles', bundleName)
+    // What the API server answers with a conflict writes nothing.
+    if (present?.metadata['resourceVersion'] !== metadata['resourceVersion']) return
+    const { trustBundle } = spec
+    assert.notEqual(trustBundle, this.text, 'only a difference is written')
+    const written = readPublishedAnchors(trustBundle, trustDomain)
+    for (const { sha256, notAfter } of readPublishedAnchors(this.text, trustDomain)) {
+      const kept = written.some((anchor) => anchor.sha256 === sha256)
+      assert.ok(kept || notAfter.getTime() < this.now(), 'a valid anchor stays')
+    }
+    assert.equal(trustBundle, formatAnchors(written), 'what is written is in one order')
+  }
+
+  check(): void {
+    for (const error of this.#broken) throw error
+    for (const { publisher } of this.replicas) {
+      const active = activeOf(publisher)
+      if (active === undefined) continue
+      const valid = active.certificate.notAfter.getTime() >= this.now()
+      assert.ok(!valid || this.publishes(active), 'whoever signs has published anchors')
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { publisher } of this.replicas) await publisher[Symbol.asyncDispose]()
+    this.check()
+  }
+}
+
+export class Replica {
+  readonly name: string
+  readonly authorities: Rotating
+  readonly publisher: TrustBundlePublisher
+  /** How long it meant to wait, each time. */
+  readonly waits: number[] = []
+  writes = 0
+  readonly #world: World
+  #goOn: () => void = () => {}
+  /** Resolves when it next means to wait. */
+  #looked = Promise.withResolvers<void>()
+
+  constructor(world: World, name: string, authorities: Rotating) {
+    this.#world = world
+    this.name = name
+    this.authorities = authorities
+    this.publisher = startTrustBundlePublisher({
+      client: this.#client(),
+      version: 'v1',
+      signerName,
+      trustDomain,
+      authorities,
+      lease: { ...lease, holder: name },
+      log: silentLog,
+      now: () => world.now(),
+      steadyNow: () => world.now(),
+      delay: (milliseconds, signal) => this.#wait(milliseconds, signal),
+      random: () => 0,
+    })
+  }
+
+  /** Undefined until something may be signed with it. */
+  get active(): Authority | undefined {
+    return activeOf(this.publisher)
+  }
+
+  /** Waits for its first look. */
+  async started(): Promise<this> {
+    if (this.waits.length === 0) await this.#looked.promise
+    this.#world.check()
+    return this
+  }
+
+  /** Lets it look once more. */
+  async look(): Promise<void> {
+    await this.#lookAfter(() => this.#goOn())
+  }
+
+  /** Gives it another authority, at which it looks at once. */
+  async rotate(authority?: Authority): Promise<void> {
+    await this.#lookAfter(() => this.authorities.rotate(authority))
+  }
+
+  async #lookAfter(cause: () => void): Promise<void> {
+    const looked = this.#looked.promise
+    cause()
+    await looked
+    this.#world.check()
+  }
+
+  async #wait(milliseconds: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+    this.#goOn = resolve
+    this.waits.push(milliseconds)
+    this.#looked.resolve()
+    this.#looked = Promise.withResolvers()
+    return promise
+  }
+
+  #client(): ApiClient {
+    const { cluster } = this.#world
+    return {
+      server: cluster.server,
+      request: async <T>(request: ApiRequest): Promise<T> => {
+        if (bundleWrites(request)) {
+          this.#world.checkWrite(this.name, request)
+          this.writes += 1
+        }
+        return cluster.request<T>(request)
+      },
+      stream: (request: ApiStream) => cluster.stream(request),
+      close: () => {},
+    }
+  }
+}
+
+function activeOf(publisher: TrustBundlePublisher): Authority | undefined {
+  try {
+    return publisher.authorities.current()
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { IssuanceIntent, IssuanceResult, LedgerRecord } from '../../../src/ledger/record.ts'
+import { createHistory, readHistory } from '../../../src/signer/issue/history.ts'
+
+const hour = 3_600_000
+
+function intentOf(
+  issuanceId: string,
+  request: string,
+  key: { readonly spki: string; readonly pod: string },
+): IssuanceIntent {
+  const named = { name: 'n', uid: 'u' }
+  return {
+    kind: 'issuance-intent',
+    time: '2026-11-20T10:00:00.000Z',
+    replica: 'signer-0',
+    issuanceId,
+    request: { uid: request, namespace: 'team-a', name: `req-${request}`, signerName: 's/s' },
+    pod: { name: key.pod, uid: key.pod },
+    serviceAccount: named,
+    node: named,
+    namespace: named,
+    requester: 'not-shown',
+    keyType: 'ECDSAP256',
+    spkiSha256: key.spki,
+    maxExpirationSeconds: 86_400,
+    lifetimeSeconds: 3600,
+    annotations: {},
+    projectedPaths: [],
+    spiffeId: 'spiffe://example.org/ns/team-a/sa/worker',
+    models: [],
+    toolScopes: [],
+    dnsNames: [],
+    serialNumber: '01',
+    notBefore: '2026-11-20T10:00:00.000Z',
+    notAfter: '2026-11-20T11:00:00.000Z',
+    beginRefreshAt: '2026-11-20T10:30:00.000Z',
+    evidenceDigest: '',
+    profileDigest: '',
+    policyRevision: '',
+    policyDigest: '',
+    evidence: [],
+  }
+}
+
+function resultOf(intent: IssuanceIntent): IssuanceResult {
+  const { time, replica, issuanceId, request } = intent
+  const head = { time, replica, issuanceId, request }
+  return {
+    kind: 'issuance-result',
+    ...head,
+    outcome: 'published',
+    detail: '',
+    latencySeconds: 0,
+    intentIndex: 0,
+  }
+}
+
+async function* ledgerOf(
+  ...records: LedgerRecord[]
+): AsyncGenerator<{ index: number; record: LedgerRecord }> {
+  for (const [index, record] of records.entries()) yield { index, record }
+}
+
+test('a ledger read again gives the keys of all intents and the intents without a result', async () => {
+  const first = intentOf('1', 'a', { spki: 'k1', pod: 'p1' })
+  const second = intentOf('2', 'b', { spki: 'k2', pod: 'p2' })
+  const history = await readHistory(ledgerOf(first, second, resultOf(first)), () =>
+    Date.parse(first.time),
+  )
+  assert.equal(history.keys.ownerOf('k1'), 'p1')
+  assert.equal(history.keys.ownerOf('k2'), 'p2')
+  assert.equal(history.keys.ownerOf('k3'), undefined)
+  assert.deepEqual(history.intents.requests(), [second.request])
+  assert.deepEqual(history.intents.of('b'), [{ index: 1, intent: second }])
+  assert.deepEqual(history.intents.of('a'), [])
+})
+
+test('a key stays with its first pod until a day after its certificate', () => {
+  let now = 0
+  const { keys } = createHistory(() => now)
+  keys.remember('k', 'p1', hour)
+  keys.remember('k', 'p2', 9 * hour)
+  assert.equal(keys.ownerOf('k'), 'p1')
+  keys.remember('k', 'p1', 2 * hour)
+  now = 2 * hour
+  assert.equal(keys.ownerOf('k'), 'p1')
+  now += 1
+  assert.equal(keys.ownerOf('k'), undefined)
+  keys.remember('k', 'p2', 9 * hour)
+  assert.equal(keys.ownerOf('k'), 'p2')
+})
+
+test('expired keys are swept out, living ones are not', () => {
+  let now = 0
+  const { keys } = createHistory(() => now)
+  keys.remember('old', 'p', 1)
+  keys.remember('living', 'p', hour)
+  now = 2
+  for (let index = 0; index < 2048; index += 1) keys.remember(`k${index}`, 'p', hour)
+  assert.equal(keys.ownerOf('living'), 'p')
+  now = 0
+  assert.equal(keys.ownerOf('old'), undefined)
+})
+
+test('a request with several open intents is told once, and until the last is closed', () => {
+  const { intents } = createHistory(() => 0)
+  const one = { index: 0, intent: intentOf('1', 'a', { spki: 'k', pod: 'p' }) }
+  const two = { index: 1, intent: intentOf('2', 'a', { spki: 'k', pod: 'p' }) }
+  intents.add(one)
+  intents.add(two)
+  assert.deepEqual(intents.of('a'), [one, two])
+  assert.equal(intents.requests().length, 1)
+  intents.close('1')
+  intents.close('never seen')
+  assert.deepEqual(intents.of('a'), [two])
+  intents.close('2')
+  assert.deepEqual(intents.requests(), [])
+})

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { silentLog } from '../../../src/log.ts'
+import { podCertificateRequests } from '../../../src/kubernetes/pod-certificate-request.ts'
+import { clusterPorts, requestState } from '../../../src/signer/watch/cluster-ports.ts'
+import { deniedStatus } from '../../../src/signer/verdict/condition.ts'
+import { denied } from '../../../src/signer/verdict/evaluate.ts'
+import type { IssuancePorts, RequestState } from '../../../src/signer/issue/ports.ts'
+import { eventually } from '../../support/eventually.ts'
+import { FakeCluster, readsOf, statusWrites } from '../../support/fake-cluster.ts'
+import { putRequest } from '../signer-world.ts'
+
+const { signal } = new AbortController()
+const field = { field: 'role', asked: 'a', proved: 'b', change: 'c' }
+const status = deniedStatus(denied({ reason: 'RoleNotProved', fields: [field] }), new Date())
+
+function portsOf(cluster: FakeCluster): IssuancePorts {
+  return clusterPorts({
+    client: cluster,
+    version: 'v1',
+    gatherer: { gather: () => Promise.reject(new Error('not asked for')) },
+    now: Date.now,
+    log: silentLog,
+  })
+}
+
+function stateOf(cluster: FakeCluster, name = 'req-1'): RequestState {
+  const raw = cluster.get('podcertificaterequests', name, 'team-a')
+  return requestState(podCertificateRequests('v1').parse(raw))
+}
+
+test('a request is read under its own UID only', async () => {
+  const cluster = new FakeCluster()
+  putRequest(cluster)
+  const ports = portsOf(cluster)
+  const { asked } = stateOf(cluster)
+  assert.equal((await ports.read(asked, signal))?.asked.uid, 'uid-of-req-1')
+  assert.equal(await ports.read({ ...asked, uid: 'earlier-uid' }, signal), undefined)
+  assert.equal(await ports.read({ ...asked, name: 'no-such' }, signal), undefined)
+})
+
+test('a request that cannot be read is not taken for gone', async () => {
+  const cluster = new FakeCluster()
+  putRequest(cluster)
+  const ports = portsOf(cluster)
+  const { asked } = stateOf(cluster)
+  for (const fault of [
+    { kind: 'drop' },
+    { kind: 'refuse', status: 500 },
+    { kind: 'refuse', status: 404 },
+  ] as const) {
+    cluster.fail(readsOf('podcertificaterequests'), fault)
+    await assert.rejects(ports.read(asked, signal))
+  }
+})
+
+test('a write fits one state of one object', async () => {
+  const cluster = new FakeCluster()
+  putRequest(cluster)
+  const ports = portsOf(cluster)
+  const state = stateOf(cluster)
+  const stale = { ...state, resourceVersion: '0' }
+  assert.equal((await ports.publish(stale, status, signal)).kind, 'conflict')
+  const other = { ...state, asked: { ...state.asked, uid: 'earlier-uid' } }
+  assert.equal((await ports.publish(other, status, signal)).kind, 'conflict')
+  assert.equal((await ports.publish(state, status, signal)).kind, 'written')
+  assert.equal(stateOf(cluster).terminal?.condition, 'Denied')
+  assert.equal((await ports.publish(stateOf(cluster), status, signal)).kind, 'conflict')
+})
+
+test('answers that do not come leave the outcome unknown', async () => {
+  const cluster = new FakeCluster()
+  putRequest(cluster)
+  const ports = portsOf(cluster)
+  cluster.fail(statusWrites, { kind: 'drop' })
+  assert.equal((await ports.publish(stateOf(cluster), status, signal)).kind, 'unknown')
+  cluster.fail(statusWrites, { kind: 'lose' })
+  assert.equal((await ports.publish(stateOf(cluster), status, signal)).kind, 'unknown')
+  assert.equal(stateOf(cluster).terminal?.condition, 'Denied')
+})
+
+test('an aborted write is an abort and no answer', async () => {
+  const cluster = new FakeCluster()
+  putRequest(cluster)
+  const aborted = AbortSignal.abort(new Error('drain is over'))
+  await assert.rejects(portsOf(cluster).publish(stateOf(cluster), status, aborted), {
+    message: 'drain is over',
+  })
+})
+
+test('events are written beside, fail in silence, and are bounded in a storm', async () => {
+  const cluster = new FakeCluster()
+  const ports = portsOf(cluster)
+  const pod = { namespace: 'team-a', name: 'worker-0', uid: 'pod-uid' }
+  cluster.fail(({ path }) => path.endsWith('/events'), { kind: 'refuse', status: 403 })
+  for (let index = 0; index < 100; index += 1) {
+    ports.emitEvent({ pod, type: 'Normal', reason: 'CertificateIssued', message: 'm' })
+  }
+  await eventually('the events', () => cluster.list('events').length === 63)
+  ports.emitEvent({ pod, type: 'Normal', reason: 'CertificateIssued', message: 'm' })
+  await eventually('one more', () => cluster.list('events').length === 64)
+  assert.deepEqual(cluster.list('events')[0]?.['involvedObject'], {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    ...pod,
+  })
+})
