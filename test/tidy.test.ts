@@ -224,6 +224,7 @@ const importableByAll = [
   'src/log.ts',
   'src/metrics.ts',
   'src/bag.ts',
+  'src/canonical-json.ts',
   'src/lane.ts',
   'src/listeners.ts',
   'src/drain.ts',

@@ -1,3 +1,4 @@
+import { canonicalJson } from '../canonical-json.ts'
 import { CountersignError, quoted } from '../errors.ts'
 import { hashLeaf } from './merkle-tree.ts'
 import { parseLedgerRecord, type LedgerRecord } from './record.ts'
@@ -22,7 +23,7 @@ export interface Entry {
 
 /** The line of a record: its leaf hash, then its canonical JSON. Throws 'ledger/record' for one no reader would take. */
 export function formatEntry(record: LedgerRecord): Entry {
-  const json = Buffer.from(canonicalJson(parseLedgerRecord(record)))
+  const json = Buffer.from(canonicalJson(parseLedgerRecord(record), 'ledger/record'))
   if (json.length > entryOctetsMax) {
     const { kind, issuanceId } = record
     const rule = `record too large: kind=${kind} issuanceId=${issuanceId} want≤${entryOctetsMax} got=${json.length}`
@@ -57,21 +58,4 @@ export function parseLine(line: Buffer): LedgerRecord {
     })
   }
   return parseLedgerRecord(value)
-}
-
-/** RFC 8785: members sorted by UTF-16 code units, numbers and strings as ECMAScript writes them; absent members left out. */
-function canonicalJson(value: unknown): string {
-  if (typeof value === 'string' && !value.isWellFormed()) {
-    throw new CountersignError(
-      'ledger/record',
-      `text with half a surrogate pair: got=${quoted(value)}`,
-    )
-  }
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .toSorted(([left], [right]) => (left < right ? -1 : 1))
-    .map(([name, member]) => `${canonicalJson(name)}:${canonicalJson(member)}`)
-  return `{${members.join(',')}}`
 }

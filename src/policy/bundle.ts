@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { canonicalJson } from '../canonical-json.ts'
 import { CountersignError, quoted } from '../errors.ts'
 import { faultInJson } from './data-document.ts'
 import { parseDataSchemas, type DataSchemas } from './data-schemas.ts'
@@ -64,10 +65,8 @@ export function mergeBundle(files: BundleFiles, documents: readonly object[]): P
   if (Object.hasOwn(data, packageRoot)) {
     throw refused(`data has a root that belongs to the rules, got=${packageRoot}`)
   }
-  const dataText = canonicalJson(data)
-  if (!dataText.isWellFormed() || /\\ud[89a-f]/.test(dataText.replaceAll('\\\\', ''))) {
-    throw refused('data has a string with a lone surrogate')
-  }
+  // In one spelling, so that the digest does not depend on how the data was written.
+  const dataText = canonicalJson(data, 'policy/bundle')
   const { revision, module, rulesSha256 } = files
   return { revision, module, data, dataText, digest: digestOf(rulesSha256, dataText) }
 }
@@ -84,15 +83,6 @@ function mergeData(left: Json, right: Json, path: string): Json {
   }
   // Not Object.assign: a member named __proto__ stays a member.
   return Object.fromEntries(merged)
-}
-
-/** JSON with its members in order, so that the digest does not depend on how the data was written. */
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_name, member: unknown) =>
-    isObject(member)
-      ? Object.fromEntries(Object.entries(member).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : member,
-  )
 }
 
 function digestOf(rulesSha256: readonly Buffer[], dataText: string): string {

@@ -69,12 +69,12 @@ const refused: Readonly<Record<string, readonly [Files, object, RegExp]>> = {
   'a lone surrogate in data': [
     { data: '{"a":"\\ud800"}' },
     {},
-    /^data has a string with a lone surrogate$/,
+    /^text with half a surrogate pair: got=/,
   ],
   'a lone surrogate behind a backslash': [
     {},
     { a: '\\\ud800' },
-    /^data has a string with a lone surrogate$/,
+    /^text with half a surrogate pair: got=/,
   ],
 }
 

@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
+import { canonicalJson } from '../../canonical-json.ts'
 
 /**
  * What one look at the cluster gave. `absent` is only ever said by a live read that the API server answered by quorum:
@@ -71,18 +72,10 @@ export interface Evidence {
   readonly services: Found<readonly ServiceEvidence[]>
 }
 
-/** SHA-256, hex, of the facts in canonical JSON (members sorted). Whether they were cached is not a fact about the workload. */
+/** SHA-256, hex, of the facts in canonical JSON (RFC 8785). Whether they were cached is not a fact about the workload. */
 export function evidenceDigest(evidence: Evidence): string {
   const { live: _, ...facts } = evidence
-  return createHash('sha256').update(canonicalJson(facts)).digest('hex')
-}
-
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, member: unknown) =>
-    member !== null && typeof member === 'object' && !Array.isArray(member)
-      ? Object.fromEntries(Object.entries(member).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : member,
-  )
+  return hash('sha256', canonicalJson(facts, 'kubernetes/answer'), 'hex')
 }
 
 /** Whether a Service's own selector picks a pod with these labels. No selector picks nothing, an ExternalName neither. */
