@@ -40,6 +40,7 @@ export type MetricName =
   | 'countersign_gateway_bad_tools_total'
   | 'countersign_gateway_quarantined_total'
   | 'countersign_gateway_trusted_total'
+  | 'countersign_gateway_approvals_elsewhere_total'
   | 'countersign_gateway_worker_exits_total'
   | 'countersign_trace_spans_total'
   | 'countersign_policy_evaluation_seconds'
@@ -100,6 +101,11 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     ['server'],
   ],
   countersign_gateway_trusted_total: ['counter', 'definitions trusted on first use', ['server']],
+  countersign_gateway_approvals_elsewhere_total: [
+    'counter',
+    'approvals met that are sealed with a key that is not here',
+    [],
+  ],
   countersign_gateway_worker_exits_total: ['counter', 'workers that ended unasked', []],
   countersign_trace_spans_total: ['counter', 'spans for the collector', ['outcome']],
   countersign_policy_evaluation_seconds: ['histogram', 'one policy evaluation', ['entrypoint']],

@@ -666,6 +666,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'an approval is good for one caller’s pod, one tool as it was defined, one digest of arguments and of input, and until a deadline, whoever can write where it is kept',
     source: 'docs/AUTHORIZATION.md, Approvals',
   },
+  'gateway.approvals-left-to-their-keys': {
+    claim:
+      'a replica that has not the key of an approval neither uses it nor takes it away before nobody may need it',
+    source: 'docs/AUTHORIZATION.md, Approvals; docs/OPERATING.md, Keys of handles',
+  },
   'gateway.approval-used-once': {
     claim: 'of all replicas and workers one makes the call that was approved, once',
     source: 'docs/AUTHORIZATION.md, Approvals; a second use is a replay',

@@ -214,7 +214,7 @@ function createPermits(
   const callLimits = createCallLimits({ ...limits, workers, now })
   const seal = createSeal({ keys: options.handleKeys ?? oneHandleKey() })
   const store = options.approvals
-  const approvals = store && createApprovals({ ...limits, seal, store, now })
+  const approvals = store && createApprovals({ ...limits, seal, store, now, log, metrics })
   const holdOut = approvals && createHoldOut({ ...options, ...made, approvals })
   const carryOut = createCarryOut({ ...made, callLimits, holdOut, log, metrics })
   const quarantineOf = createQuarantine({ firstUse, log, metrics })

@@ -194,6 +194,26 @@ export const decideMutations: readonly Mutation[] = [
     edits: [['if (verdict !== undefined && uid !== version.uid) return undefined', '']],
   },
   {
+    claim: 'gateway.approvals-left-to-their-keys',
+    without: 'the look whose key it is',
+    file: approvals,
+    edits: [
+      ["if (opened === undefined && handles.isSealedElsewhere(sealed)) return 'elsewhere'", ''],
+    ],
+  },
+  {
+    claim: 'gateway.approvals-left-to-their-keys',
+    without: 'the end of the time in which it may be needed',
+    file: approvals,
+    edits: [['if (!mayBeNeeded(kept, now())) return undefined', '']],
+  },
+  {
+    claim: 'gateway.approvals-left-to-their-keys',
+    without: 'the patience with clocks of others',
+    file: approvals,
+    edits: [['now() - skewMilliseconds)) await', 'now())) await']],
+  },
+  {
     claim: 'gateway.approval-bound',
     without: 'the look for a revocation of the approver',
     file: 'src/gateway/permit/hold-out.ts',

@@ -1,4 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
+import type { Log } from '../../log.ts'
+import type { Metrics } from '../../metrics.ts'
 import type { Seal } from '../handle/seal.ts'
 import type { Account, Full, SharePercents } from '../shares.ts'
 import { createWindows, type Windows } from '../windows.ts'
@@ -53,6 +55,8 @@ export type Standing =
   | { readonly state: 'used'; readonly approval: Approval }
   | { readonly state: 'waiting' | 'denied'; readonly approval: Approval }
   | { readonly state: 'full'; readonly full: Full }
+  /** Something is kept of it that another replica has sealed, with a key that is not here. */
+  | { readonly state: 'elsewhere' }
 
 export interface Wanted {
   readonly account: Account
@@ -65,12 +69,12 @@ export interface Wanted {
 export interface Approvals {
   /** Uses the approval of a call, if there is one; else the call waits for one from now on. Rejects where the store does. */
   claim(wanted: Wanted): Promise<Standing>
-  /** What a ticket is of, while it can be decided. */
-  find(ticket: unknown): Promise<Found | undefined>
+  /** What a ticket is of, while it can be decided; `elsewhere`: where another replica's key is. */
+  find(ticket: unknown): Promise<Found | 'elsewhere' | undefined>
   /** False: somebody else was faster. */
   decide(found: Found, verdict: Verdict): Promise<boolean>
-  /** Those that wait. */
-  waiting(): Promise<readonly Approval[]>
+  /** Those that wait, and of how many nothing is known here. */
+  waiting(): Promise<{ readonly approvals: readonly Approval[]; readonly elsewhere: number }>
 }
 
 export interface Found {
@@ -82,14 +86,22 @@ export interface ApprovalsOptions extends SharePercents {
   readonly store: ApprovalStore
   readonly seal: Seal
   readonly now: () => number
+  readonly log: Log
+  readonly metrics: Metrics
 }
 
+/** No approval is good for longer. */
+export const approvalSecondsMax = 86_400
 /** Of one process: each is an object that everybody has to keep, and a person to read. */
 const waitingMax = 256
 /** Whoever changes one at the same moment as others do comes to an end of it. */
 const attemptsMax = 4
 /** Nobody needs what is over; it is looked for so often at most. */
 const tidyMilliseconds = 60_000
+/** How far clocks of replicas may be apart: what is over by this one alone is left to others. */
+const skewMilliseconds = 60_000
+/** Who sees what this replica cannot open is told so often at most. */
+const tellMilliseconds = 60_000
 
 /** Whether it is of the very call, under the rules as they are now. */
 function isMeant({ request }: Approval, wanted: Wanted): boolean {
@@ -99,6 +111,15 @@ function isMeant({ request }: Approval, wanted: Wanted): boolean {
   )
 }
 
+/**
+ * Whether somebody may need it still, as far as that can be seen from outside. What lasts longer than any approval does nobody here has
+ * written.
+ */
+function mayBeNeeded({ deadline }: KeptApproval, now: number): boolean {
+  const left = Date.parse(deadline) - now
+  return left > -skewMilliseconds && left <= approvalSecondsMax * 1000 + skewMilliseconds
+}
+
 interface Sealed extends Pick<Approval, 'request' | 'verdict'> {
   /** The very object that the verdict was given on: one that is used and written once more is another one. */
   readonly uid: string | undefined
@@ -106,7 +127,7 @@ interface Sealed extends Pick<Approval, 'request' | 'verdict'> {
 
 /** What is kept, in the clear and sealed under its own name. */
 function createSealing(handles: Seal): {
-  readonly open: (kept: KeptApproval) => Approval | undefined
+  readonly open: (kept: KeptApproval) => Approval | 'elsewhere' | undefined
   readonly ask: (name: string, request: ApprovalRequest) => string
   readonly decide: (kept: KeptApproval, request: ApprovalRequest, verdict: Verdict) => string
 } {
@@ -115,6 +136,7 @@ function createSealing(handles: Seal): {
   return {
     open({ name, sealed, version }) {
       const opened = handles.open({ kind: 'approval', owner: name }, sealed)
+      if (opened === undefined && handles.isSealedElsewhere(sealed)) return 'elsewhere'
       if (opened === undefined || !('value' in opened)) return undefined
       const { request, verdict, uid } = opened.value as Sealed
       if (verdict !== undefined && uid !== version.uid) return undefined
@@ -132,8 +154,27 @@ function createTidy({ store, now }: ApprovalsOptions): () => Promise<void> {
     if (now() - tidiedAt < tidyMilliseconds) return
     tidiedAt = now()
     for (const kept of await store.list()) {
-      if (!(Date.parse(kept.deadline) > now())) await store.remove(kept)
+      if (!(Date.parse(kept.deadline) > now() - skewMilliseconds)) await store.remove(kept)
     }
+  }
+}
+
+/** Opens what is kept, and tells of what only others can open; that is none any more once nobody may need it. */
+function createOpening(
+  open: ReturnType<typeof createSealing>['open'],
+  { now, log, metrics }: ApprovalsOptions,
+): (kept: KeptApproval) => Approval | 'elsewhere' | undefined {
+  let toldAt = Number.NEGATIVE_INFINITY
+  return (kept) => {
+    const opened = open(kept)
+    if (opened !== 'elsewhere') return opened
+    if (!mayBeNeeded(kept, now())) return undefined
+    metrics.count('countersign_gateway_approvals_elsewhere_total')
+    if (now() - toldAt >= tellMilliseconds) {
+      toldAt = now()
+      log.warn({ approval: kept.name }, 'an approval is sealed with a key that is not here')
+    }
+    return 'elsewhere'
   }
 }
 
@@ -156,23 +197,17 @@ function givingBack(store: ApprovalStore, room: Windows): ApprovalStore {
   }
 }
 
-/**
- * Approvals, each an object that all replicas see: asked for by its caller, approved or denied by somebody else, used by being taken
- * away, which one of all who try succeeds in. What they say is sealed with the handles' keys under their own name, so none can be written, changed
- * or put in another's place by who can write the objects.
- */
-export function createApprovals(options: ApprovalsOptions): Approvals {
-  const { now } = options
-  const { open, ask, decide } = createSealing(options.seal)
-  const room = createWindows({ ...options, windowsMax: waitingMax })
-  const store = givingBack(options.store, room)
-  const tidy = createTidy(options)
-
-  const isOver = ({ request }: Approval): boolean => now() >= request.deadline
-  async function begin(
-    name: string,
-    { account, request, seconds }: Wanted,
-  ): Promise<Standing | undefined> {
+/** A call that nobody waits for yet; undefined: somebody has been faster. */
+function createBeginning({
+  store,
+  room,
+  ask,
+  now,
+}: Pick<ApprovalsOptions, 'store' | 'now'> & {
+  readonly room: Windows
+  readonly ask: ReturnType<typeof createSealing>['ask']
+}): (name: string, wanted: Wanted) => Promise<Standing | undefined> {
+  return async (name, { account, request, seconds }) => {
     const place = room.find(name, seconds, account)
     if ('full' in place) return { state: 'full', full: place.full }
     place.count += 1
@@ -183,9 +218,28 @@ export function createApprovals(options: ApprovalsOptions): Approvals {
     const approval = { ticket: formatTicket(name, whole.nonce), request: whole, verdict: undefined }
     return { state: 'waiting', approval }
   }
+}
+
+/**
+ * Approvals, each an object that all replicas see: asked for by its caller, approved or denied by somebody else, used by being taken
+ * away, which one of all who try succeeds in. What they say is sealed with the handles' keys under their own name, so none can be written, changed
+ * or put in another's place by who can write the objects.
+ */
+export function createApprovals(options: ApprovalsOptions): Approvals {
+  const { now } = options
+  const { ask, decide, ...sealing } = createSealing(options.seal)
+  const open = createOpening(sealing.open, options)
+  const room = createWindows({ ...options, windowsMax: waitingMax })
+  const store = givingBack(options.store, room)
+  const tidy = createTidy(options)
+  const begin = createBeginning({ store, room, ask, now })
+
+  const isOver = ({ request }: Approval): boolean => now() >= request.deadline
   /** Undefined: it is none that this call could wait for any more, and is taken away. */
   async function standingOf(kept: KeptApproval, wanted: Wanted): Promise<Standing | undefined> {
     const approval = open(kept)
+    // It is another replica's, which may be asked the next time.
+    if (approval === 'elsewhere') return { state: 'elsewhere' }
     if (approval === undefined || isOver(approval) || !isMeant(approval, wanted)) {
       await store.remove(kept)
       return undefined
@@ -219,6 +273,7 @@ export function createApprovals(options: ApprovalsOptions): Approvals {
       if (ticket === undefined) return undefined
       const kept = await store.read(ticket.name)
       const approval = kept && open(kept)
+      if (approval === 'elsewhere') return 'elsewhere'
       if (kept === undefined || approval === undefined || isOver(approval)) return undefined
       const isThis = timingSafeEqual(Buffer.from(approval.request.nonce), Buffer.from(ticket.nonce))
       return isThis && approval.verdict === undefined ? { approval, kept } : undefined
@@ -226,8 +281,12 @@ export function createApprovals(options: ApprovalsOptions): Approvals {
     decide: ({ approval, kept }, verdict) =>
       store.replace(kept, decide(kept, approval.request, verdict)),
     async waiting() {
-      const all = (await store.list()).flatMap((kept) => open(kept) ?? [])
-      return all.filter((each) => each.verdict === undefined && !isOver(each))
+      const all = (await store.list()).map(open)
+      const approvals = all.filter((each) => each !== undefined && each !== 'elsewhere')
+      return {
+        approvals: approvals.filter((each) => each.verdict === undefined && !isOver(each)),
+        elsewhere: all.filter((each) => each === 'elsewhere').length,
+      }
     },
   }
 }

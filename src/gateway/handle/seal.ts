@@ -31,6 +31,8 @@ export type Opened = { readonly value: unknown } | { readonly ownedBy: string } 
 export interface Seal {
   seal(of: HandleOf, value: object): string
   open(of: HandleOf, text: string): Opened
+  /** Whether it has the form of what is sealed, by a key that is not here: not yet, not any more, or never. */
+  isSealedElsewhere(text: string): boolean
 }
 
 export interface SealOptions {
@@ -53,16 +55,30 @@ export function createSeal(options: SealOptions): Seal {
       return Buffer.concat([...sealed, cipher.getAuthTag()]).toString('base64url')
     },
     open({ kind, owner }, text) {
-      if (text.length > charactersMax || !/^[A-Za-z0-9_-]+$/.test(text)) return undefined
-      const octets = Buffer.from(text, 'base64url')
-      // The last character has bits that mean nothing: one value has one text (RFC 4648 §3.5).
-      if (octets.toString('base64url') !== text) return undefined
-      const opened = decrypt(octets, kind, keys)
+      const octets = readOctets(text, charactersMax)
+      const opened = octets && decrypt(octets, kind, keys)
       if (opened === undefined) return undefined
       const [ownedBy, value] = opened
       return ownedBy === owner ? { value } : { ownedBy }
     },
+    isSealedElsewhere(text) {
+      const octets = readOctets(text, charactersMax)
+      return octets !== undefined && keys.current().find(keyIdOf(octets)) === undefined
+    },
   }
+}
+
+/** Undefined: it is of no form in which anything is sealed. */
+function readOctets(text: string, charactersMax: number): Buffer | undefined {
+  if (text.length > charactersMax || !/^[A-Za-z0-9_-]+$/.test(text)) return undefined
+  const octets = Buffer.from(text, 'base64url')
+  // The last character has bits that mean nothing: one value has one text (RFC 4648 §3.5).
+  if (octets.toString('base64url') !== text) return undefined
+  return octets.length < keyIdBytes + nonceBytes + tagBytes ? undefined : octets
+}
+
+function keyIdOf(octets: Buffer): string {
+  return octets.subarray(0, keyIdBytes).toString('hex')
 }
 
 function decrypt(
@@ -70,9 +86,8 @@ function decrypt(
   kind: HandleKind,
   keys: HandleKeySource,
 ): readonly [owner: string, value: unknown] | undefined {
-  if (octets.length < keyIdBytes + nonceBytes + tagBytes) return undefined
   const keyId = octets.subarray(0, keyIdBytes)
-  const key = keys.current().find(keyId.toString('hex'))
+  const key = keys.current().find(keyIdOf(octets))
   if (key === undefined) return undefined
   const sealedAt = keyIdBytes + nonceBytes
   const tagAt = octets.length - tagBytes

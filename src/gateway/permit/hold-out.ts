@@ -10,7 +10,15 @@ import type { Call } from '../call.ts'
 import { createCertificateReader } from '../caller/certified.ts'
 import type { Definition } from '../catalogue/definition.ts'
 import { approvalKey, inputResponsesOf } from '../own-input.ts'
-import { isRefused, noRoom, refused, unavailable, type Refusal, type Refused } from '../refusal.ts'
+import {
+  isRefused,
+  noRoom,
+  refused,
+  retrySoon,
+  unavailable,
+  type Refusal,
+  type Refused,
+} from '../refusal.ts'
 import { declaresForms } from './asks.ts'
 import type { ApprovalDuty } from './obligations.ts'
 import type { Deciding, Decisions } from './policy.ts'
@@ -69,15 +77,13 @@ export function createHoldOut(options: HoldOutOptions): HoldOut {
         .slice(0, inputKeysMax)
         .map((key) => key.slice(0, inputKeyCharactersMax)),
     }
-    const { seconds } = duty
-    const { account } = caller
+    const wanted = { request, seconds: duty.seconds, account: caller.account }
     try {
       const standing = await approvals.claim({
-        account,
-        request,
-        seconds,
+        ...wanted,
         counts: (approval) => counts(call, approval),
       })
+      if (standing.state === 'elsewhere') return refused('obligations', sealedElsewhere)
       if (standing.state === 'full')
         return refuseFull(question, noRoom('calls that wait for an approval', standing.full))
       const { approval } = standing
@@ -106,6 +112,12 @@ export function createHoldOut(options: HoldOutOptions): HoldOut {
     }))
   }
 }
+
+/** A key comes to all replicas, but not at one moment. */
+export const sealedElsewhere: Refusal = unavailable(503, 'approvals are not known', {
+  headers: retrySoon,
+  detail: 'it is sealed with a key that is not here',
+})
 
 /** Whether whoever was asked to wait for an approval will not: what they leave unsaid is no yes (MCP 2026-07-28 elicitation, actions). */
 function isDeclined({ message }: Call): boolean {

@@ -1,4 +1,5 @@
 import type { Decision, Obligation, Reason } from '../../policy/decision.ts'
+import { approvalSecondsMax } from '../approval/approvals.ts'
 
 /** Whom or what a limit counts for. */
 export const parties = ['identity', 'namespace', 'tenant', 'server', 'tool'] as const
@@ -126,7 +127,7 @@ function readConcurrency(properties: Properties): Omit<ConcurrencyLimit, 'id'> |
 }
 
 function readApproval({ seconds, ...more }: Properties): number | undefined {
-  return hasNone(more) && isCount(seconds, secondsMax) ? seconds : undefined
+  return hasNone(more) && isCount(seconds, approvalSecondsMax) ? seconds : undefined
 }
 
 /** Of several limits the narrowest counts. */

@@ -4,7 +4,7 @@ import { inLookOrder } from '../approval/look-order.ts'
 import { isOwnCall, requesterOf } from '../approval/own-call.ts'
 import { replyResult, type Reply } from '../door/reply.ts'
 import type { Permit } from '../permit/authorize.ts'
-import { decidingOf } from '../permit/hold-out.ts'
+import { decidingOf, sealedElsewhere } from '../permit/hold-out.ts'
 import { isRefused, refused, unavailable, unknownMethod, type Refused } from '../refusal.ts'
 import type { Parts, Serve } from './serve.ts'
 
@@ -45,7 +45,8 @@ interface Serving {
 async function list(approvals: Approvals, { permit, reply, parts }: Serving): Promise<undefined> {
   const { svid, identity } = permit.call.caller
   // Nobody approves their own, so they take no place of those that somebody may.
-  const others = (await approvals.waiting()).filter(
+  const waiting = await approvals.waiting()
+  const others = waiting.approvals.filter(
     ({ request }) => !isOwnCall(svid.spiffeId.uri, identity, request),
   )
   const told: object[] = []
@@ -53,7 +54,7 @@ async function list(approvals: Approvals, { permit, reply, parts }: Serving): Pr
     const decided = await parts.decisions.decideApproval(decidingOf(permit.call, approval))
     if (!isRefused(decided)) told.push(toldOf(approval))
   }
-  const notLookedAt = Math.max(0, others.length - listedMax)
+  const notLookedAt = Math.max(0, others.length - listedMax) + waiting.elsewhere
   replyResult(reply, { resultType: 'complete', approvals: told, notLookedAt })
   return undefined
 }
@@ -65,6 +66,7 @@ async function decide(
   const { call } = permit
   const { caller, message } = call
   const found = await approvals.find(message.params['ticket'])
+  if (found === 'elsewhere') return refused('forward', sealedElsewhere)
   if (found === undefined) return unknownTicket
   const { approval } = found
   if (isOwnCall(caller.svid.spiffeId.uri, caller.identity, approval.request)) {

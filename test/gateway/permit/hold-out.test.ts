@@ -3,6 +3,7 @@ import { hash } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { defaultLimits } from '../../../src/gateway/limits.ts'
 import { oneHandleKey } from '../../../src/gateway/handle/keys.ts'
+import { silentMetrics } from '../../../src/metrics.ts'
 import { textOf } from '../../../src/policy/asked.ts'
 import { requirement } from '../../requirements.ts'
 import { digestDefinition } from '../../support/digest-definition.ts'
@@ -375,10 +376,9 @@ const waysRound: Readonly<Record<string, (held: Held) => Promise<Reply>>> = {
     ticketOf(await call(held.agent))
     const [waits] = held.store.kept.values()
     assert.ok(waits !== undefined)
-    held.store.kept.set(waits.name, {
-      ...waits,
-      sealed: Buffer.from(waits.sealed).toString('base64url'),
-    })
+    const octets = Buffer.from(waits.sealed, 'base64url')
+    octets[octets.length - 1] = (octets.at(-1) ?? 0) ^ 1
+    held.store.kept.set(waits.name, { ...waits, sealed: octets.toString('base64url') })
     return call(held.agent)
   },
 }
@@ -606,23 +606,74 @@ test('one replica holds out, another is asked for the approval, a third makes th
   assert.equal(held.deleted(), 1)
 })
 
-test('a replica with other keys knows no approval, and waits anew', async () => {
+/** A replica that shares the approvals and not the keys, seen by the agent and by an approver. */
+async function openStranger(
+  { world }: Held,
+  metrics = silentMetrics,
+): Promise<{ readonly calling: TestClient; readonly person: TestClient } & AsyncDisposable> {
+  await using opened = new AsyncDisposableStack()
+  const { port } = await world.openReplica({ handleKeys: oneHandleKey(), metrics })
+  const { identities } = world
+  const { bundle } = identities
+  const podUid = 'c0ffee00-0000-4000-8000-00000000beef'
+  const own = identities.issue({ toolScopes: 'files:*', podUid })
+  const calling = opened.use(openClient({ port, credential: own, bundle }))
+  const person = opened.use(openClient({ port, credential: identities.issue(oncall), bundle }))
+  const all = opened.move()
+  return { calling, person, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
+
+test('a replica without the key of an approval knows nothing of it, and leaves it to those that have', async () => {
   requirement('gateway.approval-bound')
+  requirement('gateway.approvals-left-to-their-keys')
   await using held = await openHeld()
-  await approved(held)
-  const stranger = await held.world.openReplica({ handleKeys: oneHandleKey() })
-  const { identities } = held.world
-  const own = identities.issue({
-    toolScopes: 'files:*',
-    podUid: 'c0ffee00-0000-4000-8000-00000000beef',
-  })
-  await using calling = openClient({
-    port: stranger.port,
-    credential: own,
-    bundle: identities.bundle,
-  })
-  ticketOf(await call(calling))
-  assert.equal(held.deleted(), 0)
+  const { agent, person, store } = held
+  const ticket = ticketOf(await call(agent))
+  const met: string[] = []
+  const metrics = { ...silentMetrics, count: (name: string) => void met.push(name) }
+  await using stranger = await openStranger(held, metrics)
+  const isNotKnown = (reply: Reply): void => {
+    assert.equal(reply.status, 503)
+    assert.equal(whyOf(reply), 'approvals are not known')
+    assert.equal(reply.headers['retry-after'], '1')
+  }
+  isNotKnown(await call(stranger.calling))
+  isNotKnown(await ask(stranger.person, 'approve', ticket))
+  const { json } = await ask(stranger.person, 'list')
+  assert.deepEqual([json.result?.['approvals'], json.result?.['notLookedAt']], [[], 1])
+  assert.equal(met.filter((name) => name.includes('approvals_elsewhere')).length, 3)
+  assert.equal((await ask(person, 'approve', ticket)).json.error, undefined)
+  isNotKnown(await call(stranger.calling))
+  assert.equal((await call(agent)).json.error, undefined)
+  assert.equal(held.deleted(), 1)
+  assert.equal(store.kept.size, 0)
+})
+
+test('what no replica may need any more is left to none', async () => {
+  requirement('gateway.approvals-left-to-their-keys')
+  await using held = await openHeld()
+  ticketOf(await call(held.agent))
+  await using stranger = await openStranger(held)
+  held.pass(659)
+  assert.equal((await call(stranger.calling)).status, 503, 'clocks are not one')
+  held.pass(1)
+  ticketOf(await call(stranger.calling))
+  const [kept] = held.store.kept.values()
+  assert.ok(kept !== undefined)
+  for (const deadline of ['9999-01-01T00:00:00Z', 'never']) {
+    held.store.kept.set(kept.name, { ...kept, deadline })
+    await using other = await openStranger(held)
+    ticketOf(await call(other.calling))
+  }
+})
+
+test('what is over by the clock of one replica is not taken away from another', async () => {
+  requirement('gateway.approvals-left-to-their-keys')
+  await using held = await openHeld()
+  ticketOf(await call(held.agent))
+  held.pass(630)
+  ticketOf(await call(await held.world.agent({ serviceAccount: 'other' })))
+  assert.equal(held.store.kept.size, 2)
 })
 
 test('while approvals cannot be known nothing that needs one is called', async () => {

@@ -77,7 +77,7 @@ export interface World extends AsyncDisposable {
   agent(wanted?: Wanted): Promise<TestClient>
   /** One more gateway, of the same configuration but for this. */
   openReplica(
-    more: Partial<Pick<GatewayOptions, 'drain' | 'delay' | 'handleKeys' | 'approvals'>>,
+    more: Partial<Pick<GatewayOptions, 'drain' | 'delay' | 'handleKeys' | 'approvals' | 'metrics'>>,
   ): Promise<Gateway>
   /** A connection of an agent, for what no HTTP client would send. */
   rawConnection(credential?: Credential): Promise<TLSSocket>
