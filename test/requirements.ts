@@ -134,6 +134,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
 
   // Ledger
+  'signer.records-fit': {
+    claim: 'no request makes a record that does not fit the ledger: what is long is cut or denied',
+    source: 'C2SP tlog-tiles: an entry has a 16-bit length',
+  },
   'ledger.durable-before-answer': {
     claim: 'an append is answered after fsync, and not at all when it fails',
     source: 'draft-ietf-wimse-aims: records are durable',

@@ -41,4 +41,24 @@ export const ledgerMutations: readonly Mutation[] = [
     file: lock,
     edits: [['if (holder.bootId !== asking.bootId) return !sameHost', '']],
   },
+  {
+    claim: 'signer.records-fit',
+    without: 'the bound on text as JSON',
+    file: 'src/signer/records.ts',
+    edits: [
+      ['if (jsonOctets(whole) <= octetsMax) return whole', 'if (octetsMax > 0) return whole'],
+    ],
+  },
+  {
+    claim: 'signer.records-fit',
+    without: 'the bound on what is said of evidence',
+    file: 'src/signer/records.ts',
+    edits: [['return octets <= evidenceOctetsMax', 'return true']],
+  },
+  {
+    claim: 'signer.records-fit',
+    without: 'the bound on paths',
+    file: 'src/signer/workload-checks.ts',
+    edits: never('octets > pathOctetsMax'),
+  },
 ]

@@ -19,11 +19,15 @@ export interface RecordHead {
 
 export type Requester = 'shown' | 'not-shown'
 
-/** A record has to fit a ledger entry of 65,535 octets whatever a request says. */
+/*
+ * A record has to fit a ledger entry of 65,535 octets whatever a request says, so these are octets of JSON, where a control
+ * character takes six. What is not cut is bounded where it is granted: names, ceiling, DNS names and paths.
+ */
 const valueOctetsMax = 6400
+const evidenceOctetsMax = 10_240
+const fieldOctetsMax = 256
 const messageOctetsMax = 8192
 const fieldsMax = 16
-const findingsMax = 128
 
 export function intentRecord(
   head: RecordHead,
@@ -67,13 +71,21 @@ export function intentRecord(
     profileDigest: prepared.profileDigest,
     policyRevision: policy.revision,
     policyDigest: policy.digest,
-    evidence: verdict.findings.slice(0, findingsMax).map(evidenceOf),
+    evidence: evidenceWithin(verdict.findings),
   }
+}
+
+function evidenceWithin(findings: readonly NamedFinding[]): IssuanceIntent['evidence'] {
+  let octets = 0
+  return findings.map(evidenceOf).filter((evidence) => {
+    octets += Buffer.byteLength(JSON.stringify(evidence))
+    return octets <= evidenceOctetsMax
+  })
 }
 
 function evidenceOf(finding: NamedFinding): { check: string; field: string; reason: string } {
   const { check, field } = finding
-  return { check, field, reason: cut(reasonOf(finding), 512) }
+  return { check, field: cut(field, fieldOctetsMax), reason: cut(reasonOf(finding), 512) }
 }
 
 function reasonOf(finding: NamedFinding): string {
@@ -126,7 +138,7 @@ export function refusalRecord(
     reason: verdict.reason,
     message: cut(verdict.message, messageOctetsMax),
     fields: verdict.fields.slice(0, fieldsMax).map(({ field, asked: wanted, proved }) => ({
-      field,
+      field: cut(field, fieldOctetsMax),
       asked: cut(wanted, 512),
       proved: cut(proved, 512),
     })),
@@ -169,6 +181,22 @@ export function publishedLeaf(chainPem: string):
   }
 }
 
+/** Cut so that its JSON has no more octets than that. */
 function cut(text: string, octetsMax: number): string {
-  return cutToOctets(text.toWellFormed(), octetsMax)
+  const whole = cutToOctets(text.toWellFormed(), octetsMax)
+  if (jsonOctets(whole) <= octetsMax) return whole
+  let octets = Buffer.byteLength(ellipsis)
+  let kept = ''
+  for (const character of whole) {
+    octets += jsonOctets(character)
+    if (octets > octetsMax) break
+    kept += character
+  }
+  return `${kept}${ellipsis}`
+}
+
+const ellipsis = '…'
+
+function jsonOctets(text: string): number {
+  return Buffer.byteLength(JSON.stringify(text)) - 2
 }

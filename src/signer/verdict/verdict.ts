@@ -13,6 +13,7 @@ export type DenyReason =
   | 'NodeMismatch'
   | 'ServiceAccountMismatch'
   | 'VolumeNotDeclared'
+  | 'VolumePathsTooLong'
   | 'UnsupportedKeyType'
   | 'CertificateRequestNotEmpty'
   | 'ProofOfPossessionInvalid'

@@ -195,6 +195,8 @@ export const volumeDeclared: Check = {
         const projectedPaths = [
           ...new Set(matching.flatMap((declared) => declared.paths)),
         ].toSorted()
+        const octets = Buffer.byteLength(JSON.stringify(projectedPaths))
+        if (octets > pathOctetsMax) return { findings: [pathsTooLong(projectedPaths, octets)] }
         return {
           findings: [proved('volume', volumes, 'pod spec.volumes, podCertificate source')],
           granted: { projectedPaths },
@@ -212,6 +214,18 @@ export const volumeDeclared: Check = {
         ],
       }
     }),
+}
+
+/** Octets of JSON. Every path is in the record, which has no room for more; a pod may declare a thousand. */
+const pathOctetsMax = 8192
+
+function pathsTooLong(paths: readonly string[], octets: number): Finding {
+  return refused('VolumePathsTooLong', {
+    field: 'volume',
+    asked: `${paths.length} paths of ${octets} octets`,
+    proved: `a record has room for ${pathOctetsMax} octets of paths`,
+    change: 'declare fewer or shorter paths for this certificate in the pod',
+  })
 }
 
 function differences(claims: Claims, declared: DeclaredCertificate): string[] {
