@@ -44,7 +44,7 @@ export const ledgerMutations: readonly Mutation[] = [
   {
     claim: 'signer.records-fit',
     without: 'the bound on text as JSON',
-    file: 'src/signer/records.ts',
+    file: 'src/signer/issue/records.ts',
     edits: [
       ['if (jsonOctets(whole) <= octetsMax) return whole', 'if (octetsMax > 0) return whole'],
     ],
@@ -52,13 +52,13 @@ export const ledgerMutations: readonly Mutation[] = [
   {
     claim: 'signer.records-fit',
     without: 'the bound on what is said of evidence',
-    file: 'src/signer/records.ts',
+    file: 'src/signer/issue/records.ts',
     edits: [['return octets <= evidenceOctetsMax', 'return true']],
   },
   {
     claim: 'signer.records-fit',
     without: 'the bound on paths',
-    file: 'src/signer/workload-checks.ts',
+    file: 'src/signer/verdict/workload-checks.ts',
     edits: never('octets > pathOctetsMax'),
   },
 ]

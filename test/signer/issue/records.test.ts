@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatEntry } from '../../src/ledger/entry.ts'
-import { intentRecord, refusalRecord } from '../../src/signer/records.ts'
-import type { NamedFinding } from '../../src/signer/verdict.ts'
-import { askedOf } from './asked.ts'
+import { formatEntry } from '../../../src/ledger/entry.ts'
+import { intentRecord, refusalRecord } from '../../../src/signer/issue/records.ts'
+import type { NamedFinding } from '../../../src/signer/verdict/verdict.ts'
+import { askedOf } from '../asked.ts'
 import { World } from './issuance-world.ts'
-import { evidenceOf } from './workload.ts'
-import { requirement } from '../requirements.ts'
+import { evidenceOf } from '../workload.ts'
+import { requirement } from '../../requirements.ts'
 
 const head = {
   time: '2026-11-20T10:00:00.000Z',
