@@ -670,6 +670,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'an approval is good for one caller’s pod, one tool as it was defined, one digest of arguments and of input, and until a deadline, whoever can write where it is kept',
     source: 'docs/AUTHORIZATION.md, Approvals',
   },
+  'gateway.approver-sees-no-secret': {
+    claim:
+      'an approver sees the arguments of a call but for those that policy masks, and nothing from which they could be guessed',
+    source: 'OWASP LLM02:2025, sensitive information disclosure; docs/AUTHORIZATION.md, Approvals',
+  },
   'gateway.approvals-left-to-their-keys': {
     claim:
       'a replica that has not the key of an approval neither uses it nor takes it away before nobody may need it',

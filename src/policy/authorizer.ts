@@ -9,8 +9,8 @@ import type { Decision } from './decision.ts'
 import { documentOf } from './document.ts'
 import { entrypoints } from './engine.ts'
 import type { PolicyEngine } from './engine.ts'
-import { shownArguments } from './event.ts'
 import { inputOctetsDefault } from './input.ts'
+import { shownArguments, type ShownArguments } from './shown-arguments.ts'
 
 /** Who calls: all of it from the verified certificate, nothing from the client's message. */
 export interface DecisionSubject {
@@ -78,8 +78,8 @@ export interface Authorizer {
   decide(texts: CallTexts): Evaluated<Decision>
   /** One evaluation for a whole list, one answer for each of its resources, in their order. */
   filter(texts: ListTexts): Evaluated<readonly boolean[], AskedList>
-  /** What the mask of the decision log leaves of the arguments of a call, as JSON; where it gives no answer, their digest. */
-  shownArguments(texts: CallTexts): string
+  /** What the mask leaves of the arguments of a call for somebody whom these rules have approve it. */
+  shownArguments(texts: CallTexts, rules: readonly string[]): ShownArguments
   readonly revision: string
   readonly digest: string
 }
@@ -175,7 +175,7 @@ export function createAuthorizer(
         refusal: texts.resources.map(() => false),
         parse: (result) => parseList(result, texts.resources.length),
       }),
-    shownArguments: (texts) => shownArguments(askCall(texts), engine),
+    shownArguments: (texts, rules) => shownArguments(askCall(texts), rules, engine),
   }
 }
 

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { digestsOf, outlineOf, resourcesText, textOf } from './asked.ts'
-import type { Asked, AskedCall, AskedList, ToldList } from './asked.ts'
+import type { Asked, AskedList, ToldList } from './asked.ts'
 import type { Evaluated } from './authorizer.ts'
 import { documentOf, outlineDocument } from './document.ts'
 import type { DocumentOf } from './document.ts'
@@ -76,27 +76,6 @@ export function formatLost(
   })
   return `{${event.constant},${own}}`
 }
-
-/** What others than an operator are shown of the arguments of a call: what the log has of them, or their digest where that is nothing or too long. */
-export function shownArguments(asked: AskedCall, engine: PolicyEngine): string {
-  const digests = digestsOf(asked)
-  const digest = JSON.stringify(digests.arguments ?? null)
-  if (asked.arguments === undefined) return digest
-  const input = textOf(asked)
-  const event = `{"input":${input},"result":null,"digests":${JSON.stringify(digests)}}`
-  try {
-    const changes = parseMask(engine.evaluate(entrypoints.mask, boundedText(event, maskOctetsMax)))
-    const masked = applyMask({ input: parseExactly(input), result: null }, changes).input
-    const { context } = masked as { readonly context?: { readonly arguments?: unknown } }
-    const text = JSON.stringify(context?.arguments ?? null)
-    return text.length > shownCharactersMax ? digest : text
-  } catch {
-    return digest
-  }
-}
-
-/** More than a person reads before saying yes. */
-const shownCharactersMax = 4096
 
 /** The members of an object, without its braces. */
 export function formatMembers(members: object): string {

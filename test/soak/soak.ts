@@ -102,7 +102,7 @@ async function openPolicies(): Promise<{
   return {
     authorizer: {
       decide: (texts) => current.authorizer.decide(texts),
-      shownArguments: (texts) => current.authorizer.shownArguments(texts),
+      shownArguments: (texts, rules) => current.authorizer.shownArguments(texts, rules),
       filter: (texts) => current.authorizer.filter(texts),
       get revision() {
         return current.authorizer.revision

@@ -1,6 +1,8 @@
 # METADATA
 # title: Decision log
-# description: What is kept out of the decision log. The input is an event of the log, as OPA's own mask rules see it.
+# description: >-
+#   What is kept out of the decision log, and out of what an approver is shown of a call. The input is an event of the log, as OPA's own
+#   mask rules see it.
 package countersign.log
 
 # METADATA
@@ -14,11 +16,13 @@ package countersign.log
 #   - data.log: schema.log.data
 mask contains {"op": "upsert", "path": "/input/context/arguments", "value": input.digests.arguments} if {
 	has_arguments
+	not is_shown
 	not plain_arguments
 }
 
 mask contains {"op": "remove", "path": "/input/context/arguments"} if {
 	has_arguments
+	not is_shown
 	not plain_arguments
 	not input.digests.arguments
 }

@@ -14,7 +14,7 @@ approval_obligations := [obligation |
 	some name in sort(object.keys(rules))
 	rule := rules[name]
 	not spared(rule)
-	properties := object.remove(rule, {"where", "approvers"})
+	properties := object.remove(rule, {"where", "approvers", "masked"})
 	obligation := {"id": name, "type": "approval", "properties": properties}
 ]
 

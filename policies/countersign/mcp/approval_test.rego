@@ -4,7 +4,7 @@ import data.countersign.mcp
 
 rules := {
 	"deletions": {"seconds": 600, "approvers": [oncall.id], "where": {"server": ["github"], "tool": ["issues_*"]}},
-	"of-acme": {"seconds": 60, "approvers": [oncall.id, "spiffe://example.test/ns/ops/sa/chief"], "where": {"tenant": ["acme"], "tool": ["get"]}},
+	"of-acme": {"seconds": 60, "approvers": [oncall.id, "spiffe://example.test/ns/ops/sa/chief"], "masked": ["body"], "where": {"tenant": ["acme"], "tool": ["get"]}},
 }
 
 oncall := {

@@ -23,8 +23,12 @@ export interface ApprovalRequest {
   /** As policy is told of them. */
   readonly subject: string
   readonly resource: string
-  /** What an approver is shown of the arguments, as JSON: what policy lets into the decision log. */
-  readonly shown: string
+  /** What an approver is shown of the arguments: JSON, and pointers to what is not in it and to what stands there by digest. */
+  readonly shown: {
+    readonly text: string
+    readonly masked: readonly string[]
+    readonly shortened: readonly string[]
+  }
   /** The first names of what the caller answers to the tool server with this call; undefined: it answers nothing. */
   readonly inputKeys: readonly string[] | undefined
   /** Milliseconds since the epoch. */

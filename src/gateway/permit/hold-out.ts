@@ -72,7 +72,7 @@ export function createHoldOut(options: HoldOutOptions): HoldOut {
       rules: duty.rules,
       subject: caller.subjectText,
       resource: resourceTextOf(target, definition),
-      shown: decisions.shownArguments(question),
+      shown: decisions.shownArguments(question, duty.rules),
       inputKeys: input?.keys
         .slice(0, inputKeysMax)
         .map((key) => key.slice(0, inputKeyCharactersMax)),

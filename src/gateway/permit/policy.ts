@@ -7,6 +7,7 @@ import type { Authorizer, Evaluated } from '../../policy/authorizer.ts'
 import type { Decision, Reason } from '../../policy/decision.ts'
 import type { DecisionLog } from '../../policy/decision-log.ts'
 import { formatInput, type InputText } from '../../policy/input.ts'
+import type { ShownArguments } from '../../policy/shown-arguments.ts'
 import type { Call } from '../call.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { Definition } from '../catalogue/definition.ts'
@@ -67,8 +68,8 @@ export interface Decisions {
   decideApproval(deciding: Deciding): Soon<Decided | Refused>
   /** Something that a permit needed was there: recorded, or nothing may follow from it. */
   note(question: Question, check: CheckName, reason: Reason): Refused | undefined
-  /** What policy lets into the decision log of the arguments, as JSON. */
-  shownArguments(question: Question): string
+  /** What policy lets an approver see of the arguments, whom these rules name. */
+  shownArguments(question: Question, rules: readonly string[]): ShownArguments
   /** A decision that was taken without policy: recorded as one all the same. */
   refuse(
     question: Question,
@@ -163,7 +164,8 @@ export function createDecisions(options: DecisionsOptions): Decisions {
       const id = record(`countersign/gateway/${check}`, idOf(question.call), evaluated)
       return id === undefined ? refused(check, logUnavailable) : undefined
     },
-    shownArguments: (question) => authorizer.shownArguments(textsOf(question, time())),
+    shownArguments: (question, rules) =>
+      authorizer.shownArguments(textsOf(question, time()), rules),
     refuse(question, check, reason, told = (denied) => denied) {
       if (!decisionLog.available) return refused(check, logUnavailable)
       const evaluated = unasked(askCall(textsOf(question, time())), [reason])

@@ -101,8 +101,10 @@ function toldOf({ ticket, request }: Approval): object {
     server,
     tool,
     definitionDigest,
-    arguments: JSON.parse(shown) as unknown,
-    argumentsSha256,
+    arguments: JSON.parse(shown.text) as unknown,
+    // By the digest of all of them a short secret could be guessed.
+    ...(shown.masked.length === 0 ? { argumentsSha256 } : { maskedArguments: shown.masked }),
+    ...(shown.shortened.length === 0 ? {} : { shortenedArguments: shown.shortened }),
     // Of a call that says nothing of the kind they are not there.
     ...(inputKeys === undefined
       ? {}

@@ -175,7 +175,7 @@ test('a call that policy wants somebody to see waits; approved by somebody else 
   )
 })
 
-test('an approver sees what waits, with the arguments as the log has them, and nobody else sees anything', async () => {
+test('an approver sees what waits, with its arguments, and nobody else sees anything', async () => {
   requirement('gateway.approval-by-approvers')
   await using held = await openHeld()
   const ticket = ticketOf(await call(held.agent))
@@ -187,16 +187,69 @@ test('an approver sees what waits, with the arguments as the log has them, and n
     [waiting['server'], waiting['tool'], waiting['rules']],
     ['files', 'delete', ['deletions']],
   )
-  const { sha256, octets } = waiting['arguments'] as { sha256: string; octets: number }
-  assert.equal(octets, '{"what":"draft"}'.length)
-  assert.equal(sha256, waiting['argumentsSha256'])
-  assert.ok(!JSON.stringify(json).includes('draft'))
+  assert.deepEqual(waiting['arguments'], { what: 'draft' })
+  assert.equal(waiting['argumentsSha256'], hash('sha256', '{"what":"draft"}', 'hex'))
+  assert.ok(!('maskedArguments' in waiting) && !('shortenedArguments' in waiting))
   for (const other of [
     held.agent,
     await held.world.agent({ ...oncall, serviceAccount: 'other' }),
   ]) {
     const refused = await ask(other, 'list')
     assert.equal(whyOf(refused), 'denied by policy: the caller may not approve this')
+  }
+})
+
+const anyDeletion = { tenants: { acme: { files: { tools: { delete: {} }, prefixes: {} } } } }
+
+/** What an approver is told of a call with these arguments. */
+async function toldOf(held: Held, given: object): Promise<Record<string, unknown>> {
+  const { body, headers } = modern('tools/call', { name: 'delete', arguments: given })
+  ticketOf(await held.agent.post('/mcp/files', body, headers))
+  const { json, text } = await ask(held.person, 'list')
+  assert.ok(!text.includes('s3cret'), text)
+  const [waiting] = (json.result?.['approvals'] ?? []) as Record<string, unknown>[]
+  assert.ok(waiting !== undefined)
+  return waiting
+}
+
+test('what is a secret by its name or by the rule is not shown to an approver, nor what it could be guessed from', async () => {
+  requirement('gateway.approver-sees-no-secret')
+  const deletions = { ...policyApprovals.deletions, masked: ['pin', 'note*'] }
+  await using held = await openHeld({
+    policyApprovals: { deletions },
+    grants: { ...anyDeletion, subjects: {} },
+  })
+  const given = {
+    what: 'draft',
+    pin: 's3cret',
+    in: [{ note2: { a: 's3cret' }, kept: 1 }],
+    'API-Token': 's3cret',
+  }
+  const told = await toldOf(held, given)
+  assert.deepEqual(told['arguments'], { what: 'draft', in: [{ kept: 1 }] })
+  assert.deepEqual(told['maskedArguments'], ['/API-Token', '/in/0/note2', '/pin'])
+  const digest = hash('sha256', JSON.stringify(given), 'hex')
+  assert.ok(!JSON.stringify(told).includes(digest))
+})
+
+test('of arguments that are too long an approver sees the others, and of too many how long they are', async () => {
+  requirement('gateway.approver-sees-no-secret')
+  await using held = await openHeld({ grants: { ...anyDeletion, subjects: {} } })
+  const body = 'x'.repeat(5000)
+  const told = await toldOf(held, { what: 'draft', 'a/b': body })
+  const sha256 = hash('sha256', JSON.stringify(body), 'hex')
+  assert.deepEqual(told['arguments'], { what: 'draft', 'a/b': { sha256, octets: 5002 } })
+  assert.deepEqual(told['shortenedArguments'], ['/a~1b'])
+  held.pass(1)
+  const many = Object.fromEntries(
+    Array.from({ length: 300 }, (_, at) => [`a${at}`, 'x'.repeat(99)]),
+  )
+  for (const given of [many, { ...many, token: 's3cret' }]) {
+    const short = await toldOf(held, given)
+    assert.deepEqual(short['arguments'], { octets: JSON.stringify(given).length })
+    assert.deepEqual(short['maskedArguments'], [''])
+    assert.ok(!('argumentsSha256' in short))
+    held.pass(1)
   }
 })
 

@@ -29,7 +29,7 @@ async function openCounted(options: WorldOptions = {}): Promise<{
   let evaluated = 0
   const counted = (real: Authorizer): Authorizer => ({
     decide: (texts) => real.decide(texts),
-    shownArguments: (texts) => real.shownArguments(texts),
+    shownArguments: (texts, rules) => real.shownArguments(texts, rules),
     filter(texts) {
       evaluated += 1
       return real.filter(texts)
