@@ -32,27 +32,6 @@ const hostile: readonly {
     want: /upstream gave no answer/,
   },
   {
-    what: 'a member twice',
-    era: 'legacy',
-    method: 'tools/call',
-    text: '{"jsonrpc":"2.0","id":$ID,"result":{"content":[],"content":[]}}',
-    want: /upstream gave no answer/,
-  },
-  {
-    what: 'a result that asks for input',
-    era: 'legacy',
-    method: 'tools/call',
-    text: '{"jsonrpc":"2.0","id":$ID,"result":{"resultType":"input_required","inputRequests":{}}}',
-    want: /denied by policy: the answer held/,
-  },
-  {
-    what: 'a result of a task',
-    era: 'legacy',
-    method: 'tools/call',
-    text: '{"jsonrpc":"2.0","id":$ID,"result":{"content":[],"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t"}}}}',
-    want: /denied by policy: the answer held/,
-  },
-  {
     what: 'a list of nothing',
     era: 'legacy',
     method: 'tools/list',
@@ -65,20 +44,6 @@ const hostile: readonly {
     method: 'tools/list',
     text: '{"jsonrpc":"2.0","id":$ID,"result":{"resultType":"complete","ttlMs":1}}',
     want: /"result":\{"tools":\[\]\}/,
-  },
-  {
-    what: 'a result without a type, where one is needed',
-    era: 'modern',
-    method: 'prompts/get',
-    text: '{"jsonrpc":"2.0","id":$ID,"result":{"messages":[]}}',
-    want: /denied by policy: the answer held/,
-  },
-  {
-    what: 'a request of its own',
-    era: 'modern',
-    method: 'tools/call',
-    text: '{"jsonrpc":"2.0","id":$ID,"method":"sampling/createMessage"}',
-    want: /denied by policy: the answer held/,
   },
 ]
 
