@@ -115,7 +115,11 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     'evaluations that failed and were refused',
     ['code'],
   ],
-  countersign_policy_reloads_total: ['counter', 'changes of policy data', ['outcome']],
+  countersign_policy_reloads_total: [
+    'counter',
+    'changes of the policy bundle and of policy data',
+    ['source', 'outcome'],
+  ],
   countersign_decision_log_lost_total: ['counter', 'decisions that the log does not hold', []],
   countersign_decision_log_waiting_octets: ['gauge', 'octets of events not yet written', []],
 }

@@ -196,6 +196,22 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a bundle with a missing entrypoint or an unknown builtin is never put into force',
     source: 'opa-wasm ignores what it does not know until it is called',
   },
+  'policy.bundle-strict': {
+    claim:
+      'a bundle has plain files alone, each of one place, within its limits of octets, files and paths, or it is refused as a whole',
+    source:
+      'archives that write elsewhere (CWE-22), archives that fill memory (CWE-409); OPA takes names by their end, so that x.manifest is a manifest',
+  },
+  'policy.bundle-tested': {
+    claim:
+      'no bundle comes into force before it has passed its test, in a process that can be ended, and what does not pass it changes nothing',
+    source: 'issue 12, activation: a module that never returns, a memory bomb',
+  },
+  'policy.last-good-stays': {
+    claim:
+      'a bundle or data that is not good leaves the last good one in force and says why, and the record names what decided',
+    source: 'issue 12, activation; OPA management-bundles',
+  },
   'policy.octets-decided': {
     claim:
       'policy decides on the octets of the arguments as they came, and one digest of them is in input, log and token',

@@ -249,7 +249,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   pino: ['src/cli/create-log.ts'],
   'prom-client': ['src/metrics.ts', 'src/prom-client.d.ts'],
   esbuild: ['image/'],
-  'modern-tar': ['image/'],
+  'modern-tar': ['image/', 'src/policy/'],
   '@modelcontextprotocol/client': ['dev/workloads/'],
   '@modelcontextprotocol/node': ['dev/workloads/'],
   '@modelcontextprotocol/sdk': ['dev/workloads/'],

@@ -14,6 +14,12 @@ else {
 
 /** Everything else is loaded here: older versions of Node fail in the middle of loading it. */
 async function main(): Promise<void> {
+  // Started by a gateway or a signer, and by nobody else: only they are listened to.
+  if (process.argv[2] === 'test-bundle' && process.send !== undefined) {
+    const { runBundleTest } = await import('./run-bundle-test.ts')
+    await runBundleTest()
+    return
+  }
   const terminal = processTerminal()
   const { run } = await import('./program.ts')
   process.exitCode = await run(process.argv.slice(2), terminal)

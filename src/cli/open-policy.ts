@@ -1,13 +1,18 @@
+import { extname, join } from 'node:path'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import { openReloadingFiles } from '../pki/reloading-files.ts'
-import { parseDataDocument } from '../policy/data-document.ts'
-import { openPolicyBase, type PolicyEngine } from '../policy/engine.ts'
+import { openReloadingFiles, type Reloading } from '../pki/reloading-files.ts'
+import { openActivation, type Activation } from '../policy/activation.ts'
+import type { BundleContent } from '../policy/bundle-content.ts'
+import { readBundle } from '../policy/bundle-place.ts'
+import { parseDataDocument, type DataDocument } from '../policy/data-document.ts'
+import { openPolicyBase, type PolicyBase, type PolicyEngine } from '../policy/engine.ts'
+import { createSelfTest, type SelfTest } from '../policy/self-test.ts'
 import type { Condition } from '../readiness.ts'
 import type { PolicyConfig } from './shared-configuration.ts'
 
 export interface OpenPolicy extends AsyncDisposable {
-  /** Follows the data: each evaluation is by what was last good. */
+  /** Follows bundle and data: each evaluation is by what was last good. */
   readonly engine: PolicyEngine
   condition(): Condition
 }
@@ -15,48 +20,140 @@ export interface OpenPolicy extends AsyncDisposable {
 /** Grants of a large platform; the module takes some sixteen times as much memory. */
 const dataOctetsMax = 16 * 1024 * 1024
 
+interface Parts {
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly now?: () => number
+  readonly selfTest?: SelfTest
+}
+
+const shipped = 'shipped' as const
+
+/** The bundle of the package, or what was read of the operator's. */
+type Bundle = BundleContent | typeof shipped
+
 /**
- * Opens the policy bundle with the configured data documents beside its own, and follows those: a change counts at once, and one that
- * is not good leaves the last good data in force. Throws `policy/bundle`, `policy/data`.
+ * Opens the policy bundle with the configured data documents beside its own, and follows both: a change counts as soon as it has passed
+ * everything that a policy must, and one that does not leaves the last good one in force. Throws `policy/bundle`, `policy/data`,
+ * `policy/test`.
  */
-export async function openPolicy(
-  config: PolicyConfig,
-  { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
-): Promise<OpenPolicy> {
-  const { bundle: folder, engine } = config
-  const base = await openPolicyBase({ folder, engine, metrics })
-  if (base.reason !== undefined) {
-    log.warn({ reason: base.reason }, 'policy runs as a module, which has no limit of steps')
-  }
-  const files = await openReloadingFiles({
-    files: config.data,
-    code: 'policy/data',
-    octetsMax: dataOctetsMax,
-    parse: (texts) =>
-      base.engineWith(texts.map((text, at) => parseDataDocument(text, config.data[at] ?? ''))),
-    log,
-    onReload: (outcome) => metrics.count('countersign_policy_reloads_total', { outcome }),
-  })
+export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<OpenPolicy> {
+  const { log, metrics, now = Date.now } = parts
+  await using opened = new AsyncDisposableStack()
+  const data = opened.use(await followData(config.data, parts))
+  const bundle =
+    config.bundle === undefined ? undefined : opened.use(await followBundle(config.bundle, parts))
+  const offer = { bundle: bundle?.current() ?? shipped, documents: data.current() }
+  const prepare = createPrepare(config, parts)
+  const activation = opened.use(await openActivation<Bundle>(offer, { prepare, now, log, metrics }))
+  const offerDocuments = (): void => void activation.offerDocuments(data.current())
+  const offerBundle = (): void => void activation.offerBundle(bundle?.current() ?? shipped)
+  data.onChange(offerDocuments)
+  bundle?.onChange(offerBundle)
+  // The first test took its time, and nobody listened meanwhile.
+  if (data.current() !== offer.documents) offerDocuments()
+  if (bundle !== undefined && bundle.current() !== offer.bundle) offerBundle()
+  const all = opened.move()
   return {
     engine: {
       get revision() {
-        return files.current().revision
+        return activation.current().revision
       },
       get digest() {
-        return files.current().digest
+        return activation.current().digest
       },
       evaluate: (entrypoint, input, document) =>
-        files.current().evaluate(entrypoint, input, document),
+        activation.current().evaluate(entrypoint, input, document),
     },
-    condition() {
-      const { problem } = files
-      const { revision, digest } = files.current()
-      if (problem === undefined) {
-        return { name: 'policy', ok: true, reason: `revision ${revision}, with its data ${digest}` }
-      }
-      const reason = `the last good data stays in force: ${problem.message}`
-      return { name: 'policy', ok: false, optional: true, reason }
-    },
-    [Symbol.asyncDispose]: () => files[Symbol.asyncDispose](),
+    condition: () => conditionOf(activation, { bundle, data }),
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
+}
+
+function followData(
+  files: readonly string[],
+  { log, metrics }: Parts,
+): Promise<Reloading<readonly DataDocument[]>> {
+  return openReloadingFiles({
+    files,
+    code: 'policy/data',
+    octetsMax: dataOctetsMax,
+    parse: (texts) => texts.map((text, at) => parseDataDocument(text, files[at] ?? '')),
+    log,
+    onReload: countRefused('data', metrics),
+  })
+}
+
+/** The archive is watched in its folder; of a folder its files, and its own place, where it may be a link. */
+function followBundle(place: string, { log, metrics }: Parts): Promise<Reloading<BundleContent>> {
+  let read: BundleContent | undefined
+  return openReloadingFiles<BundleContent>({
+    files: [place, join(place, '.manifest')],
+    code: 'policy/bundle',
+    async read() {
+      read = await readBundle(place)
+      return [read.digest]
+    },
+    parse: () => read as BundleContent,
+    log,
+    onReload: countRefused('bundle', metrics),
+  })
+}
+
+/** What can be read is counted when it is decided on. */
+function countRefused(
+  source: 'bundle' | 'data',
+  metrics: Metrics,
+): (outcome: 'taken' | 'refused') => void {
+  return (outcome) => {
+    if (outcome === 'refused') {
+      metrics.count('countersign_policy_reloads_total', { source, outcome })
+    }
+  }
+}
+
+/** In the image all files of the program stand in one folder, and so they do in the package. */
+const program = join(import.meta.dirname, `main${extname(import.meta.filename)}`)
+
+function createPrepare(
+  { engine }: PolicyConfig,
+  { log, metrics, selfTest = createSelfTest({ program }) }: Parts,
+): (offer: {
+  readonly bundle: Bundle
+  readonly documents: readonly DataDocument[]
+}) => Promise<PolicyEngine> {
+  let known: { readonly bundle: Bundle; readonly base: PolicyBase } | undefined
+  return async ({ bundle, documents }) => {
+    // What is shipped was tested where it was built, and data alone holds nobody up.
+    if (bundle !== shipped) await selfTest({ content: bundle, documents, engine })
+    if (known?.bundle !== bundle) {
+      const content = bundle === shipped ? undefined : bundle
+      const base = await openPolicyBase({ content, engine, metrics })
+      known = { bundle, base }
+      if (base.reason !== undefined) {
+        log.warn({ reason: base.reason }, 'policy runs as a module, which has no limit of steps')
+      }
+    }
+    return known.base.engineWith(documents, { tested: bundle !== shipped })
+  }
+}
+
+function conditionOf(
+  activation: Activation<Bundle>,
+  read: {
+    readonly bundle: Reloading<BundleContent> | undefined
+    readonly data: Reloading<readonly DataDocument[]>
+  },
+): Condition {
+  const { revision, digest } = activation.current()
+  const problems = [
+    ['bundle', read.bundle?.problem ?? activation.problem('bundle')],
+    ['data', read.data.problem ?? activation.problem('data')],
+  ] as const
+  const reasons = problems.flatMap(([part, problem]) =>
+    problem === undefined ? [] : [`the last good ${part} stays in force: ${problem.message}`],
+  )
+  const reason = [...reasons, `revision ${revision}, with its data ${digest}`].join('; ')
+  if (reasons.length === 0) return { name: 'policy', ok: true, reason }
+  return { name: 'policy', ok: false, optional: true, reason }
 }

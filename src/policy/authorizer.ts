@@ -8,7 +8,7 @@ import { parseDecision, parseMembers } from './decision.ts'
 import type { Decision } from './decision.ts'
 import { documentOf } from './document.ts'
 import { entrypoints } from './engine.ts'
-import type { PolicyEngine } from './engine.ts'
+import type { PolicyEngine, PolicyName } from './engine.ts'
 import { inputOctetsDefault } from './input.ts'
 import { shownArguments, type ShownArguments } from './shown-arguments.ts'
 
@@ -71,6 +71,8 @@ export interface Evaluated<T, A extends Asked = Asked> {
   /** The code and message of the failure; `value` is then a refusal. */
   readonly error?: string | undefined
   readonly seconds: number
+  /** What decided; none where policy was not asked. */
+  readonly policy?: PolicyName
 }
 
 /** Answers whether a call may be made. Never throws: a failure is a refusal with the code `policy-unavailable`. */
@@ -135,21 +137,24 @@ export function createAuthorizer(
     const { entrypoint, asked } = o
     const started = elapsed()
     let result: unknown = null
+    // Read before the answer, with nothing in between: what is in force changes only between two evaluations.
+    const policy = nameOf(engine)
     try {
       result = engine.evaluate(entrypoint, inputTextOf(asked, o.octetsMax), documentOf(asked))
       const value = o.parse(result)
       const seconds = (elapsed() - started) / 1000
       metrics.observe('countersign_policy_evaluation_seconds', seconds, { entrypoint })
-      return { value, asked, result, error: undefined, seconds }
+      return { value, asked, result, error: undefined, seconds, policy }
     } catch (thrown) {
       const code = thrown instanceof CountersignError ? thrown.code : 'unknown'
       metrics.count('countersign_policy_errors_total', { code })
       const message = thrown instanceof Error ? thrown.message : 'unknown'
       const seconds = (elapsed() - started) / 1000
-      return { value: o.refusal, asked, result, error: `${code}: ${message}`, seconds }
+      return { value: o.refusal, asked, result, error: `${code}: ${message}`, seconds, policy }
     }
   }
 
+  const nameOf = createNamer()
   const parseRepeated = createRepeatedParser()
   const decideOnce = (texts: CallTexts): Evaluated<Decision> =>
     evaluated({
@@ -203,6 +208,15 @@ function createRepeatedParser(): (result: unknown) => Decision {
     const decision = parseDecision(result)
     last = { result, decision }
     return decision
+  }
+}
+
+/** The name of what is in force: one object as long as it is the same. */
+export function createNamer(): (engine: PolicyEngine) => PolicyName {
+  let last: PolicyName | undefined
+  return ({ revision, digest }) => {
+    if (last?.digest !== digest || last.revision !== revision) last = { revision, digest }
+    return last
   }
 }
 

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto'
-import { open } from 'node:fs/promises'
-import { join } from 'node:path'
 import { canonicalJson } from '../canonical-json.ts'
-import { CountersignError, quoted } from '../errors.ts'
+import { quoted } from '../errors.ts'
+import { refusedBundle as refused } from './bundle-content.ts'
+import type { BundleContent } from './bundle-content.ts'
+import { readBundle } from './bundle-place.ts'
 import { faultInJson } from './data-document.ts'
 import { parseDataSchemas, type DataSchemas } from './data-schemas.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
-/** A policy bundle read from a folder: OPA's layout, unpacked. */
+/** A policy bundle in OPA's layout, with the operator's data. */
 export interface PolicyBundle {
   readonly revision: string
   readonly module: WebAssembly.Module
@@ -22,9 +23,7 @@ export interface PolicyBundle {
 /** The packages' own root: data there would take the place of rules. */
 const packageRoot = 'countersign'
 
-const octetsMax = 64 * 1024 * 1024
-
-/** A bundle as it is in its folder, before anything of the operator's is merged into it. */
+/** A bundle as it is, before anything of the operator's is merged into it. */
 export interface BundleFiles {
   readonly revision: string
   readonly module: WebAssembly.Module
@@ -37,22 +36,75 @@ export interface BundleFiles {
   readonly schemas: DataSchemas | undefined
 }
 
+/** Reads the bundle of a folder or an archive. Throws `policy/bundle`. */
+export async function readBundleFiles(place: string): Promise<BundleFiles> {
+  return parseBundle(await readBundle(place))
+}
+
 /** Reads `.manifest`, `policy.wasm` and `data.json`, and `plan.json` and `schemas.json` where they are. Throws `policy/bundle`. */
-export async function readBundleFiles(folder: string): Promise<BundleFiles> {
-  const [manifest, wasm, data, plan, schemas] = await Promise.all([
-    readFileBounded(join(folder, '.manifest')),
-    readFileBounded(join(folder, 'policy.wasm')),
-    readFileBounded(join(folder, 'data.json')),
-    readFileBounded(join(folder, 'plan.json')).catch(absent),
-    readFileBounded(join(folder, 'schemas.json')).catch(absent),
-  ])
+export async function parseBundle({ files }: BundleContent): Promise<BundleFiles> {
+  const wasm = fileOf(files, 'policy.wasm')
+  const plan = files.get('plan.json')
+  const schemas = files.get('schemas.json')
+  const { revision, roots } = parseManifest(fileOf(files, '.manifest'))
+  const data = parseJson(fileOf(files, 'data.json'), 'data.json')
+  checkRoots(data, roots)
   return {
-    revision: parseRevision(parseJson(manifest, '.manifest')),
+    revision,
     module: await compile(wasm),
     plan: plan === undefined ? undefined : readJson(plan, 'plan.json').value,
     rulesSha256: [wasm, ...(plan === undefined ? [] : [plan])].map(sha256),
-    data: parseJson(data, 'data.json'),
+    data,
     schemas: schemas === undefined ? undefined : parseDataSchemas(schemas.toString('utf8')),
+  }
+}
+
+function fileOf(files: BundleContent['files'], name: string): Buffer {
+  const content = files.get(name)
+  if (content === undefined) throw refused(`bundle lacks a file, want=${name}`)
+  return content
+}
+
+/** What a manifest says of the bundle as a whole. */
+interface Manifest {
+  readonly revision: string
+  readonly roots: readonly string[]
+}
+
+/** Throws `policy/bundle`. */
+function parseManifest(octets: Buffer): Manifest {
+  const manifest = parseJson(octets, '.manifest')
+  return { revision: parseRevision(manifest), roots: parseRoots(manifest['roots']) }
+}
+
+function parseRoots(value: unknown): readonly string[] {
+  if (value === undefined) return ['']
+  const isList = Array.isArray(value) && value.every((root) => typeof root === 'string')
+  if (!isList) throw refused('roots of the manifest are of the wrong type, want=list of paths')
+  const roots = (value as readonly string[]).map((root) => root.replaceAll(/^\/+|\/+$/g, ''))
+  for (const [index, root] of roots.entries()) {
+    const other = roots.find((each, at) => at !== index && isUnder(each, root))
+    if (other !== undefined) {
+      throw refused(`roots of the manifest overlap, got=${quoted(root)} ${quoted(other)}`)
+    }
+  }
+  return roots
+}
+
+function isUnder(path: string, root: string): boolean {
+  return root === '' || path === root || path.startsWith(`${root}/`)
+}
+
+/** A bundle writes under its roots alone: all that it brings as data has to stand there. */
+function checkRoots(data: Json, roots: readonly string[], prefix = ''): void {
+  for (const [name, value] of Object.entries(data)) {
+    const path = `${prefix}${name}`
+    if (roots.some((root) => isUnder(path, root))) continue
+    const isAbove = roots.some((root) => isUnder(root, path))
+    if (!isAbove || !isObject(value)) {
+      throw refused(`data is outside of the roots of the manifest, got=${quoted(path)}`)
+    }
+    checkRoots(value, roots, `${path}/`)
   }
 }
 
@@ -130,27 +182,6 @@ async function compile(wasm: Buffer): Promise<WebAssembly.Module> {
   }
 }
 
-async function readFileBounded(file: string): Promise<Buffer> {
-  try {
-    await using handle = await open(file, 'r')
-    const { size } = await handle.stat()
-    if (size > octetsMax) throw refused(`file is too large, want=..${octetsMax} got=${size}`)
-    return await handle.readFile()
-  } catch (error) {
-    if (error instanceof CountersignError) throw error
-    throw refused(`file cannot be read, got=${quoted(file, 200)}`, error)
-  }
-}
-
-function absent(error: unknown): undefined {
-  const { cause } = error as { cause?: { code?: unknown } }
-  if (cause?.code !== 'ENOENT') throw error
-}
-
 function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function refused(message: string, cause?: unknown): CountersignError {
-  return new CountersignError('policy/bundle', message, { cause })
 }

@@ -4,8 +4,9 @@ import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { sizeOf } from './asked.ts'
+import { createNamer } from './authorizer.ts'
 import type { Evaluated } from './authorizer.ts'
-import type { PolicyEngine } from './engine.ts'
+import type { PolicyEngine, PolicyName } from './engine.ts'
 import { formatEvent, formatLost, formatMembers, formatMinimalEvent } from './event.ts'
 import type { ListDetail, TakenEvent } from './event.ts'
 import { openEventFile } from './event-file.ts'
@@ -120,7 +121,8 @@ class GatheringLog implements DecisionLog {
   #pending: { readonly event: TakenEvent; readonly octets: number }[] = []
   #pendingOctets = 0
   #number = 0
-  #constant: { readonly digest: string; readonly text: string } | undefined
+  #constant: { readonly policy: PolicyName; readonly text: string } | undefined
+  readonly #nameOf = createNamer()
   #lost: { events: number; readonly from: number; until: number } | undefined
   /** Whether a turn is due within a moment, at once, and when what was lost is to be told. */
   #soon = false
@@ -174,7 +176,12 @@ class GatheringLog implements DecisionLog {
       return this.#sheds
     }
     const at = this.#options.now()
-    const taken = { ...event, at, number: this.#number, constant: this.#members() }
+    const taken = {
+      ...event,
+      at,
+      number: this.#number,
+      constant: this.#members(event.evaluated.policy),
+    }
     this.#pending.push({ event: taken, octets })
     this.#pendingOctets += octets
     const isFull = this.#pending.length >= turnEventsMax || this.#pendingOctets >= turnOctetsMax
@@ -199,15 +206,16 @@ class GatheringLog implements DecisionLog {
     await this.#file[Symbol.asyncDispose]()
   }
 
-  // Grants are followed while running: without the digest two opposite decisions could not be told apart.
-  #members(): string {
-    const { revision, digest } = this.#options.engine
-    if (this.#constant?.digest !== digest) {
-      const bundles = { countersign: { revision }, data: { revision: digest } }
-      const text = formatMembers({ labels: this.#options.labels(), bundles })
-      this.#constant = { digest, text }
-    }
-    return this.#constant.text
+  // Bundle and grants are followed while running: without their names two opposite decisions could not be told apart. What is in force
+  // by now may be another one than what decided.
+  #members(policy: PolicyName = this.#nameOf(this.#options.engine)): string {
+    const known = this.#constant
+    const { revision, digest } = policy
+    if (known?.policy.digest === digest && known.policy.revision === revision) return known.text
+    const bundles = { countersign: { revision }, data: { revision: digest } }
+    const text = formatMembers({ labels: this.#options.labels(), bundles })
+    this.#constant = { policy, text }
+    return text
   }
 
   #turnSoon(): void {

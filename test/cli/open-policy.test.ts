@@ -63,18 +63,20 @@ test('changed data counts at once, and bad data leaves the last good in force an
   await swap(limited(3600))
   await eventually('the new data counts', () => lifetime() === 3600)
   assert.notEqual(policy.engine.digest, first)
-  assert.deepEqual(counted, ['{"outcome":"taken"}'])
+  assert.deepEqual(counted, ['{"source":"data","outcome":"taken"}'])
 
   await swap('{"issuance":{"lifetime_second_max":{"agent":60}}}')
   await eventually('the bad data is told', () => !policy.condition().ok)
   assert.equal(lifetime(), 3600)
+  const why = `the last good data stays in force: ${file}: /issuance/lifetime_second_max: no such member, did you mean "lifetime_seconds_max"`
+  const { revision, digest } = policy.engine
   assert.deepEqual(policy.condition(), {
     name: 'policy',
     ok: false,
     optional: true,
-    reason: `the last good data stays in force: ${file}: /issuance/lifetime_second_max: no such member, did you mean "lifetime_seconds_max"`,
+    reason: `${why}; revision ${revision}, with its data ${digest}`,
   })
-  assert.deepEqual(counted.slice(1), ['{"outcome":"refused"}'])
+  assert.deepEqual(counted.slice(1), ['{"source":"data","outcome":"refused"}'])
 
   await swap(limited(5400))
   await eventually('good data counts again', () => lifetime() === 5400)

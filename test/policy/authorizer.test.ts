@@ -60,7 +60,9 @@ test('an answer comes with its input, its raw result and its time', () => {
   const texts = callTexts()
   const evaluated = authorizer.decide(texts)
   const asked = askCall(texts)
-  assert.deepEqual(evaluated, { value: result, asked, result, error: undefined, seconds: 0.25 })
+  const policy = { revision: 'r1', digest: 'd1' }
+  const rest = { asked, result, error: undefined, seconds: 0.25, policy }
+  assert.deepEqual(evaluated, { value: result, ...rest })
   assert.equal(authorizer.revision, 'r1')
   assert.equal(authorizer.digest, 'd1')
   assert.deepEqual(seen, [

@@ -13,9 +13,9 @@ async function read(files: Files, ...data: object[]): Promise<PolicyBundle> {
 }
 
 const refused: Readonly<Record<string, readonly [Files, object, RegExp]>> = {
-  'a missing module': [{ wasm: null }, {}, /^file cannot be read, got=".*policy.wasm"$/],
-  'a missing manifest': [{ manifest: null }, {}, /^file cannot be read, got=".*manifest"$/],
-  'missing data': [{ data: null }, {}, /^file cannot be read, got=".*data.json"$/],
+  'a missing module': [{ wasm: null }, {}, /^bundle lacks a file, want=policy.wasm$/],
+  'a missing manifest': [{ manifest: null }, {}, /^bundle lacks a file, want=.manifest$/],
+  'missing data': [{ data: null }, {}, /^bundle lacks a file, want=data.json$/],
   'a manifest that is not JSON': [{ manifest: '{' }, {}, /^.manifest is not JSON$/],
   'a manifest that is a list': [{ manifest: '[]' }, {}, /^.manifest is not a JSON object$/],
   'a manifest without revision': [{ manifest: '{}' }, {}, /^manifest has no revision, want=/],

@@ -122,9 +122,10 @@ test('an event names the grants that decided it, and follows them as they change
     evaluate: (entrypoint, input) => engine.evaluate(entrypoint, input),
   }
   const opened = open({ engine: following })
-  record(opened.log)
+  const decide = (): Evaluated<unknown> => createAuthorizer(following).decide(callTexts())
+  record(opened.log, decide())
   digest = 'b'.repeat(64)
-  record(opened.log)
+  record(opened.log, decide())
   await opened.log.flush()
   assert.deepEqual(
     opened.file.lines.map((line) => /"data":\{"revision":"(.)/.exec(line)?.[1]),

@@ -6,8 +6,11 @@ import { entrypoints } from '../../src/policy/engine.ts'
 
 /** What an evaluation does when its input is not the probe's `{}`. */
 export type Behaviour =
-  /** The text of the result set, whatever it is. */
-  { readonly answer: string } | { readonly abort: string } | { readonly trap: true }
+  /** The text of the result set, whatever it is; of a loop there is none. */
+  | { readonly answer: string }
+  | { readonly abort: string }
+  | { readonly trap: true }
+  | { readonly loop: true }
 
 export interface ModuleOptions {
   /** Of the input `{}`; undefined: the same as of any other. */
@@ -30,6 +33,7 @@ const magic = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]
 const i32 = 0x7f
 const op = {
   unreachable: 0x00,
+  forEver: [0x03, 0x40, 0x0c, 0x00, 0x0b],
   ifGivesI32: [0x04, i32],
   otherwise: 0x05,
   end: 0x0b,
@@ -92,6 +96,7 @@ export function assembleModule(options: ModuleOptions = {}): Buffer {
   function behave(): number[] {
     if ('answer' in behaviour) return constant(place(behaviour.answer))
     if ('trap' in behaviour) return [op.unreachable]
+    if ('loop' in behaviour) return [...op.forEver, op.unreachable]
     return [...constant(place(behaviour.abort)), op.call, 0, op.unreachable]
   }
   const probed = [
