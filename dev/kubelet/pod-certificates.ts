@@ -59,7 +59,7 @@ export class PodCertificates implements AsyncDisposable {
       log,
     })
     this.#stop = options.requests.onEvent(({ object }) => {
-      const pod = options.pods.byUid(object.spec.podUid)
+      const pod = options.pods.byUid(object.spec.pod.uid)
       if (pod !== undefined) this.track(pod)
     })
   }

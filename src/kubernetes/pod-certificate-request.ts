@@ -29,16 +29,28 @@ export interface Condition {
   readonly lastTransitionTime: Date | undefined
 }
 
-/** One shape for v1 and v1beta1. */
+/** An object as the request names it, which proves nothing of it. */
+export interface NamedReference {
+  readonly name: string
+  readonly uid: string
+}
+
+/** How a request ended: once it says so the API server lets nobody change its status. */
+export interface TerminalStatus {
+  /** `Issued`, `Denied` or `Failed`. */
+  readonly condition: string
+  /** PEM, leaf first; empty unless issued. */
+  readonly certificateChain: string
+}
+
+/** One shape for v1 and v1beta1, from the watch to the status. */
 export interface PodCertificateRequest extends KubernetesObject {
+  readonly metadata: Metadata & { readonly namespace: string }
   readonly spec: {
     readonly signerName: string
-    readonly podName: string
-    readonly podUid: string
-    readonly serviceAccountName: string
-    readonly serviceAccountUid: string
-    readonly nodeName: string
-    readonly nodeUid: string
+    readonly pod: NamedReference
+    readonly serviceAccount: NamedReference
+    readonly node: NamedReference
     readonly maxExpirationSeconds: number
     /** Undefined where a v1 reader sees a request that a 1.35 kubelet wrote in v1beta1: conversion drops its key. */
     readonly key: RequestedKey | undefined
@@ -46,6 +58,7 @@ export interface PodCertificateRequest extends KubernetesObject {
   }
   readonly status: {
     readonly conditions: readonly Condition[]
+    readonly terminal: TerminalStatus | undefined
     /** PEM, leaf first; empty until issued. */
     readonly certificateChain: string
     readonly notBefore: Date | undefined
@@ -53,6 +66,8 @@ export interface PodCertificateRequest extends KubernetesObject {
     readonly notAfter: Date | undefined
   }
 }
+
+const terminalConditions: readonly string[] = ['Issued', 'Denied', 'Failed']
 
 /** certificates.k8s.io validation: the request, the key and the proof may have 10 KiB each. */
 const keyBytesMax = 10 * 1024
@@ -87,11 +102,16 @@ function readCondition(raw: unknown, path: string): Condition {
 function readStatus(raw: unknown): PodCertificateRequest['status'] {
   const status = readOptionalFields(raw, 'status')
   const time = (name: string): Date | undefined => readOptionalTime(status[name], `status.${name}`)
+  const conditions = readList(status['conditions'], 'status.conditions').map((entry, index) =>
+    readCondition(entry, `status.conditions[${index}]`),
+  )
+  const certificateChain =
+    readOptionalText(status['certificateChain'], 'status.certificateChain') ?? ''
+  const last = conditions.find(({ type }) => terminalConditions.includes(type))
   return {
-    conditions: readList(status['conditions'], 'status.conditions').map((entry, index) =>
-      readCondition(entry, `status.conditions[${index}]`),
-    ),
-    certificateChain: readOptionalText(status['certificateChain'], 'status.certificateChain') ?? '',
+    conditions,
+    terminal: last === undefined ? undefined : { condition: last.type, certificateChain },
+    certificateChain,
     notBefore: time('notBefore'),
     beginRefreshAt: time('beginRefreshAt'),
     notAfter: time('notAfter'),
@@ -101,17 +121,19 @@ function readStatus(raw: unknown): PodCertificateRequest['status'] {
 function parsePodCertificateRequest(raw: unknown): PodCertificateRequest {
   const fields = readFields(raw, 'podcertificaterequest')
   const spec = readFields(fields['spec'], 'spec')
+  const metadata = readMetadata(raw)
   const text = (name: string): string => readText(spec[name], `spec.${name}`)
+  const named = (kind: string): NamedReference => ({
+    name: text(`${kind}Name`),
+    uid: text(`${kind}UID`),
+  })
   return {
-    metadata: readMetadata(raw),
+    metadata: { ...metadata, namespace: readText(metadata.namespace, 'metadata.namespace') },
     spec: {
       signerName: text('signerName'),
-      podName: text('podName'),
-      podUid: text('podUID'),
-      serviceAccountName: text('serviceAccountName'),
-      serviceAccountUid: text('serviceAccountUID'),
-      nodeName: text('nodeName'),
-      nodeUid: text('nodeUID'),
+      pod: named('pod'),
+      serviceAccount: named('serviceAccount'),
+      node: named('node'),
       maxExpirationSeconds:
         readOptionalInteger(spec['maxExpirationSeconds'], 'spec.maxExpirationSeconds') ??
         maxExpirationSecondsDefault,

@@ -52,18 +52,16 @@ describe('a pod certificate request', () => {
       },
       spec: {
         signerName: 'countersign.dev/identity',
-        podName: 'worker',
-        podUid: 'pod-uid',
-        serviceAccountName: 'worker',
-        serviceAccountUid: 'sa-uid',
-        nodeName: 'node-a',
-        nodeUid: 'node-uid',
+        pod: { name: 'worker', uid: 'pod-uid' },
+        serviceAccount: { name: 'worker', uid: 'sa-uid' },
+        node: { name: 'node-a', uid: 'node-uid' },
         maxExpirationSeconds: 3600,
         key: { kind: 'csr', der: Buffer.from([0x30, 0]) },
         unverifiedUserAnnotations: { 'countersign.dev/role': 'agent' },
       },
       status: {
         conditions: [],
+        terminal: undefined,
         certificateChain: '',
         notBefore: undefined,
         beginRefreshAt: undefined,
@@ -169,7 +167,7 @@ describe('a pod certificate request', () => {
       fc.property(fc.jsonValue(), fc.constantFrom(...Object.keys(spec)), (value, field) => {
         try {
           const request = parse({ metadata, spec: { ...spec, [field]: value }, status: value })
-          assert.equal(typeof request.spec.podUid, 'string')
+          assert.equal(typeof request.spec.pod.uid, 'string')
         } catch (error) {
           assert.ok(error instanceof CountersignError)
           assert.equal(error.code, 'kubernetes/object')

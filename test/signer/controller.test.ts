@@ -142,7 +142,7 @@ test('what time does not mend is told to the people of the pod at the first look
   await eventually('the event', () => cluster.list('events').length === 1)
   const [event] = cluster.list('events')
   assert.equal(event?.['reason'], 'CertificatePending')
-  assert.equal(event?.['message'], 'issuance policy gave no answer: policy/undefined')
+  assert.equal(event?.['message'], 'issuance policy: gives no answer: policy/undefined')
   assert.equal(world.statusOf(), undefined)
   assert.deepEqual(world.ledger.records, [])
 })

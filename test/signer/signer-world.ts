@@ -16,8 +16,8 @@ import { FakeCluster } from '../support/fake-cluster.ts'
 import type { RawObject } from '../support/fake-cluster.ts'
 import { memoryLedger } from '../support/memory-ledger.ts'
 import type { MemoryLedger } from '../support/memory-ledger.ts'
-import { askedOf } from './asked.ts'
-import { profile as evaluationProfile, signerName } from './workload.ts'
+import { askedOf, signerName } from './asked.ts'
+import { profile as evaluationProfile } from './workload.ts'
 
 export const profile: Profile = createProfile({
   ...evaluationProfile,
@@ -96,7 +96,7 @@ export function putPod(cluster: FakeCluster, changed: { readonly nodeName?: stri
 }
 
 export function putRequest(cluster: FakeCluster, name = 'req-1'): RawObject {
-  const asked = askedOf()
+  const { spec: asked } = askedOf()
   if (asked.key?.kind !== 'proof') throw new Error('askedOf gives a proof')
   return cluster.put('podcertificaterequests', {
     metadata: {

@@ -1,10 +1,15 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { parseModels, parseToolScopes } from '../../src/identity/ceiling.ts'
+import type { Role } from '../../src/identity/role.ts'
+import type { Tenant } from '../../src/identity/tenant.ts'
 import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
 import { parseSubjectKey } from '../../src/pki/subject-key.ts'
 import type { SubjectKey } from '../../src/pki/subject-key.ts'
-import type { EvaluationProfile } from '../../src/signer/verdict/check.ts'
+import type { CheckInput, EvaluationProfile } from '../../src/signer/verdict/check.ts'
 import type { Claims } from '../../src/signer/verdict/claims.ts'
+import { evaluate } from '../../src/signer/verdict/evaluate.ts'
+import type { Verdict } from '../../src/signer/verdict/verdict.ts'
+import { askedOf, signerName, type Asked } from './asked.ts'
 import type {
   DeclaredCertificate,
   Evidence,
@@ -14,8 +19,6 @@ import type {
   ServiceAccountEvidence,
   ServiceEvidence,
 } from '../../src/signer/verdict/evidence.ts'
-
-export const signerName = 'countersign.dev/identity'
 
 export const profile: EvaluationProfile = {
   trustDomain: parseTrustDomain('example.org'),
@@ -33,28 +36,44 @@ export function subjectKey(): SubjectKey {
 
 /** A request of pod `worker-0` in namespace `team-a`, service account `worker`, node `node1`: it asks for nothing extra. */
 export function claimsOf(
-  changed: Partial<Omit<Claims, 'models' | 'toolScopes'>> & {
+  changed: Omit<Asked, 'key'> & {
+    readonly key?: SubjectKey
+    readonly role?: Role
+    readonly tenant?: Tenant
     readonly models?: string
     readonly toolScopes?: string
   } = {},
 ): Claims {
-  const { models, toolScopes, ...others } = changed
+  const { key: other, role, tenant, models, toolScopes, ...asked } = changed
   return {
-    request: { uid: 'request-uid', namespace: 'team-a', name: 'req-1', signerName },
-    createdAt: 0,
-    pod: { name: 'worker-0', uid: 'pod-uid' },
-    serviceAccount: { name: 'worker', uid: 'account-uid' },
-    node: { name: 'node1', uid: 'node-uid' },
-    key,
-    maxExpirationSeconds: 86_400,
-    annotations: {},
-    ownerNamesPod: true,
-    role: undefined,
-    tenant: undefined,
-    models: models === undefined ? [] : parseModels(models),
-    toolScopes: toolScopes === undefined ? [] : parseToolScopes(toolScopes),
-    ...others,
+    asked: askedOf({ maxExpirationSeconds: 86_400, ...asked }),
+    key: other ?? key,
+    attributes: {
+      role,
+      tenant,
+      models: models === undefined ? [] : parseModels(models),
+      toolScopes: toolScopes === undefined ? [] : parseToolScopes(toolScopes),
+    },
   }
+}
+
+/** The table's verdict on a key never seen, with a policy that agrees to everything. */
+export function verdictOf(
+  claims: Claims,
+  evidence: Evidence,
+  changed: Partial<Pick<CheckInput, 'profile' | 'keyOwner' | 'policy'>> = {},
+): Verdict {
+  return evaluate({ claims, evidence, profile, keyOwner: undefined, policy: agreeing, ...changed })
+}
+
+export const agreeing: CheckInput['policy'] = {
+  decide: () => ({
+    allow: true,
+    reasons: [],
+    policy: { revision: 'r1', digest: 'd'.repeat(64) },
+  }),
+  requester: 'not-shown',
+  now: Date.parse('2026-11-20T10:00:00Z'),
 }
 
 export const declared: DeclaredCertificate = {

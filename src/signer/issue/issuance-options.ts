@@ -4,11 +4,9 @@ import type { Metrics } from '../../metrics.ts'
 import type { Issuer } from '../../pki/issue.ts'
 import type { IssuancePolicy } from '../../policy/issuance-policy.ts'
 import type { EvaluationProfile } from '../verdict/check.ts'
-import type { Claims } from '../verdict/claims.ts'
 import type { History } from './history.ts'
 import type { IssuancePorts } from './ports.ts'
 import type { Requester } from './records.ts'
-import type { IssueVerdict } from '../verdict/verdict.ts'
 
 export interface IssuanceOptions {
   readonly profile: EvaluationProfile & { readonly cluster: string }
@@ -47,18 +45,6 @@ export type Outcome =
       /** Time does not mend it: the people of the pod are told at once. */
       readonly grave?: boolean
     }
-
-/** A verdict that everybody agreed to: evidence, key history and policy. */
-export interface Approved {
-  readonly kind: 'issue'
-  readonly claims: Claims
-  readonly verdict: IssueVerdict
-  /** What was asked, as far as profile and policy allow. */
-  readonly lifetimeSeconds: number
-  readonly evidenceDigest: string
-  /** What policy allowed it. */
-  readonly policy: { readonly revision: string; readonly digest: string }
-}
 
 /** What was decided is kept until the ledger takes it; nothing new is signed for the request before. */
 export const notRecorded: Outcome = { kind: 'again', why: 'result is not recorded yet', seconds: 5 }

@@ -3,12 +3,14 @@ import type { IssuanceIntent } from '../../ledger/record.ts'
 import type { IssuanceRequest, IssuedCertificate, Prepared } from '../../pki/issue.ts'
 import { issuedStatus } from '../verdict/condition.ts'
 import { denied } from '../verdict/evaluate.ts'
+import type { IssueVerdict } from '../verdict/verdict.ts'
+import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import { rememberedUntil } from './history.ts'
 import type { OpenIntent } from './history.ts'
 import { notRecorded } from './issuance-options.ts'
-import type { Approved, IssuanceOptions, Outcome } from './issuance-options.ts'
-import type { PublishAnswer, RequestState } from './ports.ts'
-import { intentRecord } from './records.ts'
+import type { IssuanceOptions, Outcome } from './issuance-options.ts'
+import type { PublishAnswer } from './ports.ts'
+import { createdAt, intentRecord } from './records.ts'
 import type { Conclusion } from './records.ts'
 import { refuse } from './refuse.ts'
 import { conclude, headNow, readBack, settleTerminal } from './settle.ts'
@@ -20,32 +22,28 @@ const staleSeconds = 240
 const publishAttemptsMax = 4
 
 interface Step {
-  readonly approved: Approved
+  readonly verdict: IssueVerdict
   readonly signal: AbortSignal
 }
 
 /** From an approved verdict to a published certificate: prepare, record the intent, sign, publish, record the result. */
 export async function issue(
   options: IssuanceOptions,
-  request: RequestState,
+  request: PodCertificateRequest,
   step: Step,
 ): Promise<Outcome> {
-  const { claims, verdict, lifetimeSeconds } = step.approved
+  const { verdict } = step
   const issuanceId = options.randomBytes(16).toString('hex')
   let prepared: Prepared
   try {
-    prepared = options.issuer.prepare(issuanceRequest(options, step.approved, issuanceId))
+    prepared = options.issuer.prepare(issuanceRequest(options, step, issuanceId))
   } catch (error) {
     return notPrepared(options, request, { ...step, error })
   }
   const intent = intentRecord(headNow(options, issuanceId), {
-    claims,
     verdict,
     prepared,
     requester: options.requester,
-    lifetimeSeconds,
-    evidenceDigest: step.approved.evidenceDigest,
-    policy: step.approved.policy,
   })
   // Before the append waits: of two pods with one key in the same moment the second finds it taken.
   const { keys } = options.history
@@ -66,10 +64,9 @@ export async function issue(
 
 function issuanceRequest(
   options: IssuanceOptions,
-  approved: Approved,
+  { verdict }: Step,
   issuanceId: string,
 ): IssuanceRequest {
-  const { claims, verdict, lifetimeSeconds, evidenceDigest } = approved
   return {
     identity: {
       spiffeId: verdict.spiffeId,
@@ -79,28 +76,28 @@ function issuanceRequest(
       pod: verdict.pod,
       node: verdict.node,
       issuanceId,
-      evidenceDigest,
-      policyDigest: approved.policy.digest,
+      evidenceDigest: verdict.evidenceDigest,
+      policyDigest: verdict.policy.digest,
       ...(verdict.role === undefined ? {} : { role: verdict.role }),
       ...(verdict.tenant === undefined ? {} : { tenant: verdict.tenant }),
       ceiling: verdict.ceiling,
     },
     dnsNames: verdict.dnsNames,
-    key: claims.key,
-    lifetimeSeconds,
+    key: verdict.claims.key,
+    lifetimeSeconds: verdict.lifetimeSeconds,
   }
 }
 
 /** Nothing was signed. Only a ceiling too large for any certificate is the request's own fault. */
 async function notPrepared(
   options: IssuanceOptions,
-  request: RequestState,
+  request: PodCertificateRequest,
   step: Step & { readonly error: unknown },
 ): Promise<Outcome> {
   const { error, signal } = step
   if (!(error instanceof CountersignError)) throw error
   if (error.code === 'pki/ceiling-too-large') {
-    const { models, toolScopes } = step.approved.verdict.ceiling
+    const { models, toolScopes } = step.verdict.ceiling
     const refusal = denied({
       reason: 'InvalidUnverifiedUserAnnotations',
       fields: [
@@ -115,10 +112,8 @@ async function notPrepared(
     return refuse(options, request, { verdict: refusal, signal })
   }
   countError(options, error.code)
-  options.log.error(
-    { error, request: step.approved.claims.request },
-    'no certificate can be signed',
-  )
+  const { namespace, name } = request.metadata
+  options.log.error({ error, namespace, request: name }, 'no certificate can be signed')
   const why = `no certificate can be signed: ${error.message} (${error.code})`
   return { kind: 'again', why, grave: true }
 }
@@ -161,7 +156,7 @@ interface Publication extends Step {
 /** Sends the same octets until the API server took them, or until it is proved that it never will. */
 async function publish(
   options: IssuanceOptions,
-  request: RequestState,
+  request: PodCertificateRequest,
   publication: Publication,
 ): Promise<Outcome> {
   const { open, issued, signal } = publication
@@ -181,8 +176,9 @@ async function publish(
       return { kind: 'done', as: 'gone' }
     }
     if (current !== 'no-answer') {
-      if (current.terminal !== undefined) {
-        const settled = await settleTerminal(options, current.asked.uid, current.terminal)
+      const { terminal } = current.status
+      if (terminal !== undefined) {
+        const settled = await settleTerminal(options, current.metadata.uid, terminal)
         return settled ? { kind: 'done', as: 'settled' } : notRecorded
       }
       if (answer.kind === 'stale' || answer.kind === 'rejected') break
@@ -237,27 +233,29 @@ function givenUp(options: IssuanceOptions, open: OpenIntent, answer: PublishAnsw
 }
 
 async function published(options: IssuanceOptions, publication: Publication): Promise<Outcome> {
-  const { open, issued, approved } = publication
-  const { claims } = approved
+  const { open, issued, verdict } = publication
+  const { asked } = verdict.claims
+  const { metadata, spec } = asked
+  const { namespace } = metadata
   // By the API server's clock it may have been made after ours says that it is answered.
-  const seconds = Math.max(0, (options.now() - claims.createdAt) / 1000)
+  const seconds = Math.max(0, (options.now() - createdAt(asked)) / 1000)
   options.metrics.observe('countersign_signer_issuance_seconds', seconds)
   options.log.info(
     {
-      namespace: claims.request.namespace,
-      pod: claims.pod.name,
-      request: claims.request.name,
-      spiffeId: approved.verdict.spiffeId.uri,
+      namespace,
+      pod: spec.pod.name,
+      request: metadata.name,
+      spiffeId: verdict.spiffeId.uri,
       serialNumber: issued.serialNumber,
       notAfter: issued.notAfter.toISOString(),
     },
     'certificate is issued',
   )
   options.ports.emitEvent({
-    pod: { namespace: claims.request.namespace, ...claims.pod },
+    pod: { namespace, ...spec.pod },
     type: 'Normal',
     reason: 'CertificateIssued',
-    message: `certificate ${issued.serialNumber} for ${approved.verdict.spiffeId.uri} until ${issued.notAfter.toISOString()}`,
+    message: `certificate ${issued.serialNumber} for ${verdict.spiffeId.uri} until ${issued.notAfter.toISOString()}`,
   })
   await conclude(options, open, {
     outcome: 'published',
@@ -268,7 +266,7 @@ async function published(options: IssuanceOptions, publication: Publication): Pr
   })
   // An earlier certificate of an unsure write can no longer be the one. This one is tried once more if the ledger failed it.
   const terminal = { condition: 'Issued', certificateChain: issued.chainPem }
-  const settled = await settleTerminal(options, claims.request.uid, terminal)
+  const settled = await settleTerminal(options, metadata.uid, terminal)
   return settled ? { kind: 'done', as: 'issued' } : notRecorded
 }
 

@@ -1,21 +1,6 @@
-import type { AskedCertificate, Claims } from '../verdict/claims.ts'
+import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import type { StatusPatch } from '../verdict/condition.ts'
 import type { Evidence } from '../verdict/evidence.ts'
-
-/** A certificate request as the API server showed it at one moment. */
-export interface RequestState {
-  readonly asked: AskedCertificate
-  readonly resourceVersion: string
-  /** Once it has a terminal condition the API server lets nobody change the status. */
-  readonly terminal: TerminalStatus | undefined
-}
-
-export interface TerminalStatus {
-  /** Issued, Denied or Failed. */
-  readonly condition: string
-  /** PEM, leaf first; empty unless issued. */
-  readonly certificateChain: string
-}
 
 /** What became of one write of a status (the error table of the API server's rules). */
 export type PublishAnswer =
@@ -45,16 +30,20 @@ export interface PodEvent {
 export interface IssuancePorts {
   /** With `live` every object is read from the API server; what cannot be read is `unknown` in the evidence. */
   gather(
-    claims: Claims,
+    asked: PodCertificateRequest,
     options: { readonly live: boolean; readonly signal: AbortSignal },
   ): Promise<Evidence>
   /** The request under this very UID as it is now; undefined when it is gone. Rejects when nobody can tell. */
   read(
     request: { readonly namespace: string; readonly name: string; readonly uid: string },
     signal: AbortSignal,
-  ): Promise<RequestState | undefined>
+  ): Promise<PodCertificateRequest | undefined>
   /** Writes the status of that very state of the request. */
-  publish(target: RequestState, status: StatusPatch, signal: AbortSignal): Promise<PublishAnswer>
+  publish(
+    target: PodCertificateRequest,
+    status: StatusPatch,
+    signal: AbortSignal,
+  ): Promise<PublishAnswer>
   /** Never rejects, never waits: an event is never worth a retry. */
   emitEvent(event: PodEvent): void
 }

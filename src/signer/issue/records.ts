@@ -1,7 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import type { IssuanceIntent, IssuanceRefusal, IssuanceResult } from '../../ledger/record.ts'
+import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import type { Prepared } from '../../pki/issue.ts'
-import type { AskedCertificate, Claims } from '../verdict/claims.ts'
 import { cutToOctets } from '../verdict/condition.ts'
 import { annotationKeys } from '../../identity/governance-key.ts'
 import type { DenyVerdict, IssueVerdict, NamedFinding } from '../verdict/verdict.ts'
@@ -32,20 +32,18 @@ const fieldsMax = 16
 export function intentRecord(
   head: RecordHead,
   parts: {
-    readonly claims: Claims
     readonly verdict: IssueVerdict
     readonly prepared: Prepared
     readonly requester: Requester
-    readonly lifetimeSeconds: number
-    readonly evidenceDigest: string
-    readonly policy: { readonly revision: string; readonly digest: string }
   },
 ): IssuanceIntent {
-  const { claims, verdict, prepared, policy } = parts
+  const { verdict, prepared } = parts
+  const { claims } = verdict
+  const { spec } = claims.asked
   return {
     kind: 'issuance-intent',
     ...head,
-    request: claims.request,
+    request: placeOf(claims.asked),
     namespace: verdict.namespace,
     serviceAccount: verdict.serviceAccount,
     pod: verdict.pod,
@@ -53,9 +51,9 @@ export function intentRecord(
     requester: parts.requester,
     keyType: claims.key.keyType,
     spkiSha256: prepared.spkiSha256,
-    maxExpirationSeconds: claims.maxExpirationSeconds,
-    lifetimeSeconds: parts.lifetimeSeconds,
-    annotations: governanceAnnotations(claims.annotations),
+    maxExpirationSeconds: spec.maxExpirationSeconds,
+    lifetimeSeconds: verdict.lifetimeSeconds,
+    annotations: governanceAnnotations(spec.unverifiedUserAnnotations),
     projectedPaths: [...verdict.projectedPaths],
     spiffeId: verdict.spiffeId.uri,
     ...(verdict.role === undefined ? {} : { role: verdict.role }),
@@ -67,10 +65,10 @@ export function intentRecord(
     notBefore: prepared.notBefore.toISOString(),
     notAfter: prepared.notAfter.toISOString(),
     beginRefreshAt: prepared.beginRefreshAt.toISOString(),
-    evidenceDigest: parts.evidenceDigest,
+    evidenceDigest: verdict.evidenceDigest,
     profileDigest: prepared.profileDigest,
-    policyRevision: policy.revision,
-    policyDigest: policy.digest,
+    policyRevision: verdict.policy.revision,
+    policyDigest: verdict.policy.digest,
     evidence: evidenceWithin(verdict.findings),
   }
 }
@@ -92,6 +90,16 @@ function reasonOf(finding: NamedFinding): string {
   if (finding.kind === 'proved') return `${finding.value}: ${finding.by}`
   if (finding.kind === 'noted') return finding.note
   return finding.kind === 'refused' ? finding.proved : finding.why
+}
+
+function placeOf({ metadata, spec }: PodCertificateRequest): IssuanceIntent['request'] {
+  const { uid, namespace, name } = metadata
+  return { uid, namespace, name, signerName: spec.signerName }
+}
+
+/** Milliseconds. */
+export function createdAt({ metadata }: PodCertificateRequest): number {
+  return metadata.creationTimestamp?.getTime() ?? 0
 }
 
 /** What became of an intent. */
@@ -126,15 +134,15 @@ export function resultRecord(
 
 export function refusalRecord(
   head: RecordHead,
-  asked: AskedCertificate,
+  asked: PodCertificateRequest,
   parts: { readonly verdict: DenyVerdict; readonly latencySeconds: number },
 ): IssuanceRefusal {
   const { verdict, latencySeconds } = parts
-  const { uid, namespace, name, signerName } = asked
+  const { pod, serviceAccount, node, unverifiedUserAnnotations } = asked.spec
   return {
     kind: 'issuance-refusal',
     ...head,
-    request: { uid, namespace, name, signerName },
+    request: placeOf(asked),
     reason: verdict.reason,
     message: cut(verdict.message, messageOctetsMax),
     fields: verdict.fields.slice(0, fieldsMax).map(({ field, asked: wanted, proved }) => ({
@@ -142,10 +150,10 @@ export function refusalRecord(
       asked: cut(wanted, 512),
       proved: cut(proved, 512),
     })),
-    pod: asked.pod,
-    serviceAccount: asked.serviceAccount,
-    node: asked.node,
-    annotations: governanceAnnotations(asked.annotations),
+    pod,
+    serviceAccount,
+    node,
+    annotations: governanceAnnotations(unverifiedUserAnnotations),
     outcome: 'unknown',
     latencySeconds,
   }

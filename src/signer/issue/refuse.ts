@@ -2,8 +2,9 @@ import { CountersignError } from '../../errors.ts'
 import { cutToOctets, deniedStatus } from '../verdict/condition.ts'
 import { notRecorded } from './issuance-options.ts'
 import type { IssuanceOptions, Outcome } from './issuance-options.ts'
-import type { PublishAnswer, RequestState } from './ports.ts'
-import { refusalRecord } from './records.ts'
+import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
+import type { PublishAnswer } from './ports.ts'
+import { createdAt, refusalRecord } from './records.ts'
 import { headNow, settleTerminal } from './settle.ts'
 import type { DenyVerdict } from '../verdict/verdict.ts'
 
@@ -16,25 +17,25 @@ const logOctetsMax = 1024
  */
 export async function refuse(
   options: IssuanceOptions,
-  request: RequestState,
+  request: PodCertificateRequest,
   refusal: { readonly verdict: DenyVerdict; readonly signal: AbortSignal },
 ): Promise<Outcome> {
   const { verdict, signal } = refusal
-  const { asked } = request
   if (!(await recordRefusal(options, request, verdict))) {
     return { kind: 'again', why: 'ledger is not available', grave: true }
   }
   const status = deniedStatus(verdict, new Date(options.now()))
   const answer = await options.ports.publish(request, status, signal)
   if (answer.kind === 'written') {
-    const { namespace, name, pod } = asked
+    const { namespace, name } = request.metadata
+    const { pod } = request.spec
     const why = cutToOctets(verdict.message, logOctetsMax)
     const fields = { namespace, pod: pod.name, request: name, reason: verdict.reason, why }
     options.log.info(fields, 'request is denied')
     // A pod that is over has nobody who could do anything about it.
     if (verdict.reason !== 'PodEnded') {
       options.ports.emitEvent({
-        pod: { namespace: asked.namespace, ...asked.pod },
+        pod: { namespace, ...pod },
         type: 'Warning',
         reason: 'CertificateDenied',
         message: `${verdict.reason}: ${verdict.message}`,
@@ -47,7 +48,7 @@ export async function refuse(
 
 function notWritten(
   options: IssuanceOptions,
-  request: RequestState,
+  request: PodCertificateRequest,
   answer: Exclude<PublishAnswer, { readonly kind: 'written' }>,
 ): Outcome {
   const { kind, detail } = answer
@@ -58,7 +59,7 @@ function notWritten(
   }
   const code = kind === 'not-permitted' ? 'signer/not-permitted' : 'signer/rejected'
   options.metrics.count('countersign_signer_errors_total', { code })
-  options.log.error({ request: request.asked.name, detail, code }, 'a verdict cannot be written')
+  options.log.error({ request: request.metadata.name, detail, code }, 'a verdict cannot be written')
   const why = `a verdict cannot be written: ${detail} (${code})`
   if (kind !== 'not-permitted') return { kind: 'again', why, grave: true, seconds: 60 }
   options.permission?.doubt()
@@ -67,16 +68,16 @@ function notWritten(
 
 async function recordRefusal(
   options: IssuanceOptions,
-  request: RequestState,
+  request: PodCertificateRequest,
   verdict: DenyVerdict,
 ): Promise<boolean> {
-  const { uid } = request.asked
+  const { uid } = request.metadata
   const { refusals } = options.history
   const known = refusals.get(uid)
   const issuanceId = known?.issuanceId ?? options.randomBytes(16).toString('hex')
-  const latencySeconds = Math.max(0, (options.now() - request.asked.createdAt) / 1000)
+  const latencySeconds = Math.max(0, (options.now() - createdAt(request)) / 1000)
   const head = headNow(options, issuanceId)
-  const record = refusalRecord(head, request.asked, { verdict, latencySeconds })
+  const record = refusalRecord(head, request, { verdict, latencySeconds })
   // A Denied that could not be written is tried again, and is still the same refusal.
   if (known?.reason === record.reason && known.message === record.message) return true
   try {
@@ -84,16 +85,16 @@ async function recordRefusal(
     refusals.set(uid, record)
     return true
   } catch (error) {
-    notTaken(options, request.asked.name, error)
+    notTaken(options, request.metadata.name, error)
     return false
   }
 }
 
 /** The Denied stands; an earlier certificate whose write was never answered was not published after all. */
-async function settled(options: IssuanceOptions, request: RequestState): Promise<Outcome> {
+async function settled(options: IssuanceOptions, request: PodCertificateRequest): Promise<Outcome> {
   const terminal = { condition: 'Denied', certificateChain: '' }
-  await settleRefusal(options, request.asked.uid, terminal.condition)
-  if (!(await settleTerminal(options, request.asked.uid, terminal))) return notRecorded
+  await settleRefusal(options, request.metadata.uid, terminal.condition)
+  if (!(await settleTerminal(options, request.metadata.uid, terminal))) return notRecorded
   return { kind: 'done', as: 'denied' }
 }
 

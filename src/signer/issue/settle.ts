@@ -2,7 +2,10 @@ import { CountersignError } from '../../errors.ts'
 import type { IssuanceResult } from '../../ledger/record.ts'
 import type { OpenIntent } from './history.ts'
 import type { IssuanceOptions } from './issuance-options.ts'
-import type { RequestState, TerminalStatus } from './ports.ts'
+import type {
+  PodCertificateRequest,
+  TerminalStatus,
+} from '../../kubernetes/pod-certificate-request.ts'
 import { publishedLeaf, resultRecord } from './records.ts'
 import type { Conclusion, RecordHead } from './records.ts'
 
@@ -56,14 +59,14 @@ async function record(
 /** The request as it is now, which nobody can tell while the API server does not answer. */
 export async function readBack(
   options: IssuanceOptions,
-  target: RequestState,
+  target: PodCertificateRequest,
   signal: AbortSignal,
-): Promise<RequestState | 'gone' | 'no-answer'> {
+): Promise<PodCertificateRequest | 'gone' | 'no-answer'> {
   try {
-    return (await options.ports.read(target.asked, signal)) ?? 'gone'
+    return (await options.ports.read(target.metadata, signal)) ?? 'gone'
   } catch (error) {
     signal.throwIfAborted()
-    options.log.warn({ error, name: target.asked.name }, 'the request could not be read back')
+    options.log.warn({ error, name: target.metadata.name }, 'the request could not be read back')
     return 'no-answer'
   }
 }

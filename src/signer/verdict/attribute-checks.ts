@@ -30,7 +30,7 @@ export const roleProved: Check = {
     ifFound(evidence.serviceAccount, 'role', (serviceAccount) =>
       ifFound(evidence.namespace, 'role', (namespace) => {
         const proof = { serviceAccount, namespace }
-        const { role: asked } = claims
+        const { role: asked } = claims.attributes
         const gap = asked === undefined ? undefined : roleGap(asked, proof)
         if (asked !== undefined && gap !== undefined) {
           const refusal = { field: 'role', asked: quoted(asked), ...gap }
@@ -55,7 +55,7 @@ export const tenantProved: Check = {
       const by = `label ${annotationKeys.tenant} of namespace ${quoted(namespace.name)}`
       const result = compared('TenantNotProved', {
         field: 'tenant',
-        asked: claims.tenant,
+        asked: claims.attributes.tenant,
         proof,
         by,
       })
@@ -71,7 +71,7 @@ export const modelsGranted: Check = {
     ifFound(evidence.serviceAccount, 'models', (serviceAccount) =>
       ifFound(evidence.namespace, 'models', (namespace) => {
         const proof = readProof(serviceAccount.annotations[annotationKeys.models], parseModels)
-        const { findings, granted } = split(claims.models, {
+        const { findings, granted } = split(claims.attributes.models, {
           field: 'models',
           reason: 'ModelNotGranted',
           text: (model) => model,
@@ -98,7 +98,7 @@ export const toolScopesGranted: Check = {
           serviceAccount.annotations[annotationKeys.toolScopes],
           parseToolScopes,
         )
-        const { findings, granted } = split(claims.toolScopes, {
+        const { findings, granted } = split(claims.attributes.toolScopes, {
           field: 'toolScopes',
           reason: 'ToolScopeNotGranted',
           text: (scope) => scope.text,
@@ -129,7 +129,7 @@ export const dnsNamesSelected: Check = {
         if (role === undefined || !servingRoles.includes(role)) return { findings: [] }
         return ifFound(evidence.pod, 'dnsNames', (pod) =>
           ifFound(evidence.services, 'dnsNames', (services) =>
-            selectedNames(services, { pod, namespace: claims.request.namespace, profile }),
+            selectedNames(services, { pod, namespace: claims.asked.metadata.namespace, profile }),
           ),
         )
       }),

@@ -1,9 +1,14 @@
+import type { Ceiling } from '../../identity/ceiling.ts'
 import type { Model } from '../../identity/model.ts'
 import type { Role } from '../../identity/role.ts'
+import { workloadSpiffeId } from '../../identity/spiffe-id.ts'
+import type { SpiffeId } from '../../identity/spiffe-id.ts'
 import type { Tenant } from '../../identity/tenant.ts'
 import type { ToolScope } from '../../identity/tool-scope.ts'
 import type { TrustDomain } from '../../identity/trust-domain.ts'
+import type { Named } from '../../identity/workload-identity.ts'
 import type { KeyType } from '../../pki/subject-key.ts'
+import type { IssuancePolicy } from '../../policy/issuance-policy.ts'
 import type { Claims } from './claims.ts'
 import type { Evidence, Found } from './evidence.ts'
 import type { DenyReason, FieldRefusal, Finding } from './verdict.ts'
@@ -25,12 +30,41 @@ export interface Granted {
   readonly dnsNames?: readonly string[]
   readonly projectedPaths?: readonly string[]
   readonly lifetimeSeconds?: number
+  /** What policy agreed. */
+  readonly policy?: { readonly revision: string; readonly digest: string }
 }
 
 export interface CheckInput {
   readonly claims: Claims
   readonly evidence: Evidence
   readonly profile: EvaluationProfile
+  /** The UID of the pod that a certificate for this key was issued to; undefined for a key never seen. */
+  readonly keyOwner: string | undefined
+  readonly policy: {
+    readonly decide: IssuancePolicy['decide']
+    /** Whether the cluster lets nobody but kubelet create requests. */
+    readonly requester: 'shown' | 'not-shown'
+    /** Milliseconds. */
+    readonly now: number
+  }
+}
+
+/** What the rows before have said. */
+export interface Established {
+  readonly findings: readonly Finding[]
+  readonly granted: Granted
+}
+
+/** Who the evidence shows the pod to be, with what it may ever do. */
+export interface ProvedIdentity {
+  readonly spiffeId: SpiffeId
+  readonly namespace: Named
+  readonly serviceAccount: Named
+  readonly pod: Named
+  readonly node: Named
+  readonly role?: Role
+  readonly tenant?: Tenant
+  readonly ceiling: Ceiling
 }
 
 export interface CheckResult {
@@ -41,7 +75,30 @@ export interface CheckResult {
 /** A row of the table: named, reads claims and evidence, gives findings. It neither throws nor remembers. */
 export interface Check {
   readonly name: string
-  readonly run: (input: CheckInput) => CheckResult
+  readonly run: (input: CheckInput, before: Established) => CheckResult
+}
+
+/** Undefined while the namespace was not found: nothing is proved without it. */
+export function provedIdentity(
+  { claims, evidence, profile }: CheckInput,
+  granted: Granted,
+): ProvedIdentity | undefined {
+  if (evidence.namespace.state !== 'found') return undefined
+  const { pod, serviceAccount, node } = claims.asked.spec
+  const { name, uid } = evidence.namespace.object
+  const { role, tenant, models = [], toolScopes = [] } = granted
+  const { trustDomain } = profile
+  const names = { trustDomain, namespace: name, serviceAccount: serviceAccount.name }
+  return {
+    spiffeId: workloadSpiffeId(names),
+    namespace: { name, uid },
+    serviceAccount,
+    pod,
+    node,
+    ...(role === undefined ? {} : { role }),
+    ...(tenant === undefined ? {} : { tenant }),
+    ceiling: { models, toolScopes },
+  }
 }
 
 export function proved(field: string, value: string, by: string): Finding {

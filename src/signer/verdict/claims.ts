@@ -6,53 +6,22 @@ import type { Role } from '../../identity/role.ts'
 import { parseTenant } from '../../identity/tenant.ts'
 import type { Tenant } from '../../identity/tenant.ts'
 import type { ToolScope } from '../../identity/tool-scope.ts'
-import type { Named } from '../../identity/workload-identity.ts'
+import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import { parseCertificateRequest } from '../../pki/certificate-request.ts'
 import { parseSubjectKey, verifyProofOfPossession } from '../../pki/subject-key.ts'
 import type { SubjectKey } from '../../pki/subject-key.ts'
 import { annotationKeys } from '../../identity/governance-key.ts'
 import type { DenyReason, FieldRefusal, Refusal } from './verdict.ts'
 
-/** The API server's default when a request names no lifetime (KEP-4317). */
-const maxExpirationSecondsDefault = 86_400
-
-/** A certificate request as it was read: nothing in it has been proved. */
-export interface AskedCertificate {
-  readonly uid: string
-  readonly namespace: string
-  readonly name: string
-  /** Milliseconds. */
-  readonly createdAt: number
-  readonly signerName: string
-  readonly pod: Named
-  readonly serviceAccount: Named
-  readonly node: Named
-  readonly maxExpirationSeconds: number | undefined
-  readonly annotations: Readonly<Record<string, string>>
-  /** Kubelet 1.36 and later send an empty PKCS#10 request; older ones a key with a signature over the pod's UID. */
-  readonly key:
-    | { readonly kind: 'csr'; readonly der: Uint8Array }
-    | { readonly kind: 'proof'; readonly spki: Uint8Array; readonly proof: Uint8Array }
-    | undefined
-  readonly owners: readonly { readonly kind: string; readonly name: string; readonly uid: string }[]
+/** What a request claims, parsed: nothing of it is proved but the possession of the key. */
+export interface Claims {
+  readonly asked: PodCertificateRequest
+  readonly key: SubjectKey
+  readonly attributes: AskedAttributes
 }
 
-/** What a request claims, parsed: still nothing of it proved but the possession of the key. */
-export interface Claims {
-  readonly request: {
-    readonly uid: string
-    readonly namespace: string
-    readonly name: string
-    readonly signerName: string
-  }
-  readonly createdAt: number
-  readonly pod: Named
-  readonly serviceAccount: Named
-  readonly node: Named
-  readonly key: SubjectKey
-  readonly maxExpirationSeconds: number
-  readonly annotations: Readonly<Record<string, string>>
-  readonly ownerNamesPod: boolean
+/** What its annotations ask for. */
+export interface AskedAttributes {
   readonly role: Role | undefined
   readonly tenant: Tenant | undefined
   readonly models: readonly Model[]
@@ -63,42 +32,25 @@ export type ParsedClaims =
   { readonly ok: Claims } | { readonly refused: Refusal } | { readonly wait: string }
 
 /** Reads the key and the annotations of a request. It waits on what may be our own defect, or a version skew. */
-export function parseClaims(asked: AskedCertificate): ParsedClaims {
+export function parseClaims(asked: PodCertificateRequest): ParsedClaims {
   const key = parseKey(asked)
   if (!('ok' in key)) return key
-  const annotations = parseAnnotations(asked.annotations)
-  if (!('ok' in annotations)) return annotations
-  const { uid, namespace, name, signerName } = asked
-  return {
-    ok: {
-      request: { uid, namespace, name, signerName },
-      createdAt: asked.createdAt,
-      pod: asked.pod,
-      serviceAccount: asked.serviceAccount,
-      node: asked.node,
-      key: key.ok,
-      maxExpirationSeconds: asked.maxExpirationSeconds ?? maxExpirationSecondsDefault,
-      annotations: asked.annotations,
-      ownerNamesPod: asked.owners.some(
-        (owner) =>
-          owner.kind === 'Pod' && owner.name === asked.pod.name && owner.uid === asked.pod.uid,
-      ),
-      ...annotations.ok,
-    },
-  }
+  const attributes = parseAnnotations(asked.spec.unverifiedUserAnnotations)
+  if (!('ok' in attributes)) return attributes
+  return { ok: { asked, key: key.ok, attributes: attributes.ok } }
 }
 
 type Parsed<T> = { readonly ok: T } | { readonly refused: Refusal } | { readonly wait: string }
 
-function parseKey(asked: AskedCertificate): Parsed<SubjectKey> {
-  if (asked.key === undefined) {
+function parseKey({ spec }: PodCertificateRequest): Parsed<SubjectKey> {
+  if (spec.key === undefined) {
     // A v1 reader of a request that a 1.35 kubelet wrote sees no key at all: that is skew, not a violation.
     return { wait: 'request shows no key, want=stubPKCS10Request or pkixPublicKey' }
   }
   try {
-    return asked.key.kind === 'csr'
-      ? keyOfCertificateRequest(asked.key.der)
-      : keyWithProof({ ...asked.key, podUid: asked.pod.uid })
+    return spec.key.kind === 'csr'
+      ? keyOfCertificateRequest(spec.key.der)
+      : keyWithProof({ ...spec.key, podUid: spec.pod.uid })
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error
     return keyRefusal(error)
@@ -151,13 +103,6 @@ function keyRefusal(error: CountersignError): Parsed<never> {
   }
   // The API server parsed what we cannot: one of the two is wrong, and a Denied would be for good.
   return { wait: `key of the request cannot be read: ${error.message}` }
-}
-
-interface AskedAttributes {
-  readonly role: Role | undefined
-  readonly tenant: Tenant | undefined
-  readonly models: readonly Model[]
-  readonly toolScopes: readonly ToolScope[]
 }
 
 function parseAnnotations(annotations: Readonly<Record<string, string>>): Parsed<AskedAttributes> {

@@ -1,6 +1,6 @@
-import { workloadSpiffeId } from '../../identity/spiffe-id.ts'
 import { lifetimeSecondsMin } from '../../pki/profile.ts'
-import type { Evidence, NamespaceEvidence } from './evidence.ts'
+import { evidenceDigest } from './evidence.ts'
+import { policyAgrees } from './policy-check.ts'
 import {
   dnsNamesSelected,
   modelsGranted,
@@ -8,9 +8,8 @@ import {
   tenantProved,
   toolScopesGranted,
 } from './attribute-checks.ts'
-import type { Check, CheckInput, EvaluationProfile, Granted } from './check.ts'
-import { noted, proved, refused } from './check.ts'
-import type { Claims } from './claims.ts'
+import type { Check, CheckInput, Granted } from './check.ts'
+import { noted, proved, provedIdentity, refused } from './check.ts'
 import { refusalMessage } from './condition.ts'
 import type { DenyVerdict, FieldRefusal, NamedFinding, Refusal, Verdict } from './verdict.ts'
 import {
@@ -45,7 +44,7 @@ const keyTypeAllowed: Check = {
 const lifetimeBounded: Check = {
   name: 'lifetime-bounded',
   run: ({ claims, profile }) => {
-    const { maxExpirationSeconds } = claims
+    const { maxExpirationSeconds } = claims.asked.spec
     const lifetimeSeconds = Math.min(maxExpirationSeconds, profile.lifetimeSecondsMax)
     if (lifetimeSeconds < lifetimeSecondsMin) {
       const why = `want=${lifetimeSecondsMin}.. got=${lifetimeSeconds}`
@@ -59,9 +58,25 @@ const lifetimeBounded: Check = {
   },
 }
 
+/** A key that moves to another pod was copied. */
+const keyOfNoOtherPod: Check = {
+  name: 'key-of-no-other-pod',
+  run: ({ claims, keyOwner }) => {
+    if (keyOwner === undefined || keyOwner === claims.asked.spec.pod.uid) return { findings: [] }
+    const refusal: FieldRefusal = {
+      field: 'publicKey',
+      asked: `a certificate for the key ${claims.key.sha256}`,
+      proved: 'a certificate for this key was issued to another pod',
+      change: 'let kubelet make a key for each pod, and look for a copied private key',
+    }
+    return { findings: [refused('KeyAlreadyIssued', refusal)] }
+  },
+}
+
 /**
  * Every check there is, in the order in which a reader wants to hear of them: who asks first, then what for. Each row reads
- * claims and evidence for itself, so their order decides nothing but which reason names the refusal.
+ * claims and evidence for itself, so their order decides nothing but which reason names the refusal; but policy is asked last, about
+ * what all the others have proved.
  */
 export const checks: readonly Check[] = [
   podExists,
@@ -79,14 +94,17 @@ export const checks: readonly Check[] = [
   modelsGranted,
   toolScopesGranted,
   dnsNamesSelected,
+  keyOfNoOtherPod,
+  policyAgrees,
 ]
 
 /**
- * Claims × evidence × profile → verdict. Pure. One refused field refuses the request; a refusal on evidence that is not live,
+ * Claims × evidence × profile × policy → verdict. Pure. One refused field refuses the request; a refusal on evidence that is not live,
  * and anything undecided, waits instead.
  */
-export function evaluate(claims: Claims, evidence: Evidence, profile: EvaluationProfile): Verdict {
-  const { findings, granted } = runChecks({ claims, evidence, profile })
+export function evaluate(input: CheckInput): Verdict {
+  const { claims, evidence } = input
+  const { findings, granted } = runChecks(input)
   // What a restarted kubelet asks for ended pods is nobody's fault; anything else that is refused is, and names the refusal.
   const refusals = findings
     .filter((finding) => finding.kind === 'refused')
@@ -105,30 +123,19 @@ export function evaluate(claims: Claims, evidence: Evidence, profile: Evaluation
     return denied({ reason: first.reason, fields }, findings)
   }
   const undecided = findings.find((finding) => finding.kind === 'undecided')
-  if (undecided !== undefined) return { kind: 'wait', why: `${undecided.field}: ${undecided.why}` }
-  const namespace = foundNamespace(evidence)
-  if (namespace === undefined || granted.lifetimeSeconds === undefined) {
+  if (undecided !== undefined) {
+    const { field, why, grave, cause } = undecided
+    const more = { ...(grave === undefined ? {} : { grave }), ...(cause && { cause }) }
+    return { kind: 'wait', why: `${field}: ${why}`, ...more }
+  }
+  const identity = provedIdentity(input, granted)
+  const { lifetimeSeconds, policy, dnsNames = [], projectedPaths = [] } = granted
+  if (identity === undefined || lifetimeSeconds === undefined || policy === undefined) {
     return { kind: 'wait', why: 'evidence is not complete' }
   }
-  return {
-    kind: 'issue',
-    spiffeId: workloadSpiffeId({
-      trustDomain: profile.trustDomain,
-      namespace: claims.request.namespace,
-      serviceAccount: claims.serviceAccount.name,
-    }),
-    namespace: { name: claims.request.namespace, uid: namespace.uid },
-    serviceAccount: claims.serviceAccount,
-    pod: claims.pod,
-    node: claims.node,
-    ...(granted.role === undefined ? {} : { role: granted.role }),
-    ...(granted.tenant === undefined ? {} : { tenant: granted.tenant }),
-    ceiling: { models: granted.models ?? [], toolScopes: granted.toolScopes ?? [] },
-    dnsNames: granted.dnsNames ?? [],
-    lifetimeSeconds: granted.lifetimeSeconds,
-    projectedPaths: granted.projectedPaths ?? [],
-    findings,
-  }
+  const digest = evidenceDigest(evidence)
+  const given = { lifetimeSeconds, policy, dnsNames, projectedPaths }
+  return { kind: 'issue', claims, ...identity, ...given, evidenceDigest: digest, findings }
 }
 
 /** A refusal as a verdict, with the message that its reader needs. */
@@ -143,13 +150,9 @@ function runChecks(input: CheckInput): {
   const findings: NamedFinding[] = []
   let granted: Granted = {}
   for (const check of checks) {
-    const result = check.run(input)
+    const result = check.run(input, { findings, granted })
     granted = { ...granted, ...result.granted }
     for (const finding of result.findings) findings.push({ ...finding, check: check.name })
   }
   return { findings, granted }
-}
-
-function foundNamespace(evidence: Evidence): NamespaceEvidence | undefined {
-  return evidence.namespace.state === 'found' ? evidence.namespace.object : undefined
 }

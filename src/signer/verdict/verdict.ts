@@ -1,8 +1,6 @@
-import type { Ceiling } from '../../identity/ceiling.ts'
-import type { Role } from '../../identity/role.ts'
-import type { SpiffeId } from '../../identity/spiffe-id.ts'
-import type { Tenant } from '../../identity/tenant.ts'
-import type { Named } from '../../identity/workload-identity.ts'
+import type { CountersignError } from '../../errors.ts'
+import type { ProvedIdentity } from './check.ts'
+import type { Claims } from './claims.ts'
 
 /** Reasons of a refusal: they become the reason of the Denied condition, and docs/ISSUANCE.md has a row for each. */
 export type DenyReason =
@@ -51,25 +49,33 @@ export type Finding =
     }
   | { readonly kind: 'noted'; readonly field: string; readonly note: string }
   | ({ readonly kind: 'refused'; readonly reason: DenyReason } & FieldRefusal)
-  | { readonly kind: 'undecided'; readonly field: string; readonly why: string }
+  | ({ readonly kind: 'undecided'; readonly field: string } & Undecided)
+
+/** Nobody can tell now. */
+export interface Undecided {
+  readonly why: string
+  /** Time does not mend it: somebody has to. */
+  readonly grave?: boolean
+  /** What went wrong, for the log. */
+  readonly cause?: CountersignError
+}
 
 /** A finding with the name of the check that gave it. */
 export type NamedFinding = Finding & { readonly check: string }
 
-export interface IssueVerdict {
+/** Evidence, the history of the key and policy agree. */
+export interface IssueVerdict extends ProvedIdentity {
   readonly kind: 'issue'
-  readonly spiffeId: SpiffeId
-  readonly namespace: Named
-  readonly serviceAccount: Named
-  readonly pod: Named
-  readonly node: Named
-  readonly role?: Role
-  readonly tenant?: Tenant
-  readonly ceiling: Ceiling
+  readonly claims: Claims
   readonly dnsNames: readonly string[]
+  /** What was asked, as far as profile and policy allow. */
   readonly lifetimeSeconds: number
   /** Where kubelet puts the key and the certificate, as the pod's spec says. */
   readonly projectedPaths: readonly string[]
+  /** SHA-256, hex, of the facts that prove it. */
+  readonly evidenceDigest: string
+  /** What policy allowed it. */
+  readonly policy: { readonly revision: string; readonly digest: string }
   readonly findings: readonly NamedFinding[]
 }
 
@@ -80,11 +86,8 @@ export interface DenyVerdict extends Refusal {
 }
 
 /** Not decided: the request stays pending, which kubelet can live with; a Denied it cannot (KEP-4317). */
-export interface WaitVerdict {
+export interface WaitVerdict extends Undecided {
   readonly kind: 'wait'
-  readonly why: string
-  /** Time does not mend it: somebody has to. */
-  readonly grave?: boolean
 }
 
 export type Verdict = IssueVerdict | DenyVerdict | WaitVerdict

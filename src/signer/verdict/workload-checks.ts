@@ -22,11 +22,12 @@ export const podExists: Check = {
       {
         reason: 'PodNotFound',
         field: 'podName',
-        asked: described('pod', claims.pod),
+        asked: described('pod', claims.asked.spec.pod),
         proved: 'no such pod',
         change: 'nothing: the pod is gone, its successor asks for itself',
       },
-      (pod) => sameUid('PodMismatch', 'podUID', { asked: claims.pod, live: pod, kind: 'pod' }),
+      (pod) =>
+        sameUid('PodMismatch', 'podUID', { asked: claims.asked.spec.pod, live: pod, kind: 'pod' }),
     ),
 }
 
@@ -39,7 +40,7 @@ export const podRuns: Check = {
 }
 
 function livenessFindings(claims: Claims, pod: PodEvidence): Finding[] {
-  const asked = described('pod', claims.pod)
+  const asked = described('pod', claims.asked.spec.pod)
   const findings: Finding[] = []
   if (pod.mirror) {
     findings.push(
@@ -76,7 +77,11 @@ function livenessFindings(claims: Claims, pod: PodEvidence): Finding[] {
 
 /** Recorded and not refused: kubelets 1.34 and 1.35 wrote owner references with a malformed apiVersion. */
 function ownerFindings(claims: Claims): Finding[] {
-  if (claims.ownerNamesPod) return [proved('owner', claims.pod.name, 'request ownerReferences')]
+  const { metadata, spec } = claims.asked
+  const namesPod = metadata.ownerReferences.some(
+    ({ kind, name, uid }) => kind === 'Pod' && name === spec.pod.name && uid === spec.pod.uid,
+  )
+  if (namesPod) return [proved('owner', spec.pod.name, 'request ownerReferences')]
   return [noted('owner', 'request has no owner reference to its pod')]
 }
 
@@ -84,13 +89,13 @@ export const podBoundToNode: Check = {
   name: 'pod-bound-to-node',
   run: ({ claims, evidence }) =>
     ifFound(evidence.pod, 'nodeName', (pod) =>
-      pod.nodeName === claims.node.name
+      pod.nodeName === claims.asked.spec.node.name
         ? { findings: [proved('nodeName', pod.nodeName, 'pod spec.nodeName')] }
         : {
             findings: [
               refused('NodeMismatch', {
                 field: 'nodeName',
-                asked: quoted(claims.node.name, 253),
+                asked: quoted(claims.asked.spec.node.name, 253),
                 proved:
                   pod.nodeName === undefined
                     ? 'pod is not bound to a node'
@@ -110,12 +115,16 @@ export const nodeIsLive: Check = {
       {
         reason: 'NodeMismatch',
         field: 'nodeName',
-        asked: described('node', claims.node),
+        asked: described('node', claims.asked.spec.node),
         proved: 'no such node',
         change: forgedChange,
       },
       (node) =>
-        sameUid('NodeMismatch', 'nodeUID', { asked: claims.node, live: node, kind: 'node' }),
+        sameUid('NodeMismatch', 'nodeUID', {
+          asked: claims.asked.spec.node,
+          live: node,
+          kind: 'node',
+        }),
     ),
 }
 
@@ -123,7 +132,7 @@ export const podRunsServiceAccount: Check = {
   name: 'pod-runs-service-account',
   run: ({ claims, evidence }) =>
     ifFound(evidence.pod, 'serviceAccountName', (pod) =>
-      pod.serviceAccountName === claims.serviceAccount.name
+      pod.serviceAccountName === claims.asked.spec.serviceAccount.name
         ? {
             findings: [
               proved('serviceAccountName', pod.serviceAccountName, 'pod spec.serviceAccountName'),
@@ -133,7 +142,7 @@ export const podRunsServiceAccount: Check = {
             findings: [
               refused('ServiceAccountMismatch', {
                 field: 'serviceAccountName',
-                asked: quoted(claims.serviceAccount.name, 253),
+                asked: quoted(claims.asked.spec.serviceAccount.name, 253),
                 proved: `pod runs as ${quoted(pod.serviceAccountName, 253)}`,
                 change: forgedChange,
               }),
@@ -151,13 +160,13 @@ export const serviceAccountIsLive: Check = {
       {
         reason: 'ServiceAccountMismatch',
         field: 'serviceAccountName',
-        asked: described('service account', claims.serviceAccount),
+        asked: described('service account', claims.asked.spec.serviceAccount),
         proved: 'no such service account',
         change: 'create the service account again and replace the pod',
       },
       (live) =>
         sameUid('ServiceAccountMismatch', 'serviceAccountUID', {
-          asked: claims.serviceAccount,
+          asked: claims.asked.spec.serviceAccount,
           live,
           kind: 'service account',
         }),
@@ -172,7 +181,7 @@ export const namespaceIsLive: Check = {
       {
         reason: 'PodNotFound',
         field: 'namespace',
-        asked: quoted(claims.request.namespace),
+        asked: quoted(claims.asked.metadata.namespace),
         proved: 'no such namespace',
         change: 'nothing: the namespace is gone',
       },
@@ -206,7 +215,7 @@ export const volumeDeclared: Check = {
         findings: [
           refused('VolumeNotDeclared', {
             field: 'volume',
-            asked: `podCertificate of ${quoted(claims.request.signerName)} with key type ${claims.key.keyType}`,
+            asked: `podCertificate of ${quoted(claims.asked.spec.signerName)} with key type ${claims.key.keyType}`,
             proved: nearest(claims, pod),
             change:
               'declare the podCertificate source in the pod, and let kubelet make the request',
@@ -230,17 +239,18 @@ function pathsTooLong(paths: readonly string[], octets: number): Finding {
 
 function differences(claims: Claims, declared: DeclaredCertificate): string[] {
   const found: string[] = []
-  if (declared.signerName !== claims.request.signerName) {
+  if (declared.signerName !== claims.asked.spec.signerName) {
     found.push(`signerName ${quoted(declared.signerName)}`)
   }
   if (declared.keyType !== claims.key.keyType) found.push(`keyType ${quoted(declared.keyType)}`)
   if (
     declared.maxExpirationSeconds !== undefined &&
-    declared.maxExpirationSeconds !== claims.maxExpirationSeconds
+    declared.maxExpirationSeconds !== claims.asked.spec.maxExpirationSeconds
   ) {
     found.push(`maxExpirationSeconds ${declared.maxExpirationSeconds}`)
   }
-  if (!sameEntries(declared.annotations, claims.annotations)) found.push('other userAnnotations')
+  if (!sameEntries(declared.annotations, claims.asked.spec.unverifiedUserAnnotations))
+    found.push('other userAnnotations')
   return found
 }
 

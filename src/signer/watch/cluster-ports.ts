@@ -7,13 +7,10 @@ import {
   patchPodCertificateStatus,
   podCertificateRequests,
 } from '../../kubernetes/pod-certificate-request.ts'
-import type {
-  PodCertificateRequest,
-  PodCertificateVersion,
-} from '../../kubernetes/pod-certificate-request.ts'
+import type { PodCertificateVersion } from '../../kubernetes/pod-certificate-request.ts'
 import type { Log } from '../../log.ts'
 import type { Gatherer } from './gather.ts'
-import type { IssuancePorts, PublishAnswer, RequestState } from '../issue/ports.ts'
+import type { IssuancePorts, PublishAnswer } from '../issue/ports.ts'
 import { judgeRefusal } from '../issue/publish-answer.ts'
 
 /** So many events may be on their way at once; in a storm the others are not worth a write each. */
@@ -31,21 +28,18 @@ export function clusterPorts(options: {
   const resource = podCertificateRequests(version)
   let eventsOpen = 0
   return {
-    gather: (claims, how) => gatherer.gather(claims, how),
+    gather: (asked, how) => gatherer.gather(asked, how),
     async read({ namespace, name, uid }, signal) {
       try {
         const path = resourcePath(resource, { namespace, name })
         const request = resource.parse(await client.request({ method: 'GET', path, signal }))
-        return request.metadata.uid === uid ? requestState(request) : undefined
+        return request.metadata.uid === uid ? request : undefined
       } catch (error) {
         if (isNotFound(error)) return undefined
         throw error
       }
     },
-    async publish(target, status, signal) {
-      const { namespace, name, uid } = target.asked
-      const { resourceVersion } = target
-      const metadata = { namespace, name, uid, resourceVersion }
+    async publish({ metadata }, status, signal) {
       try {
         await patchPodCertificateStatus(client, { version, metadata, status, signal })
         return { kind: 'written' }
@@ -80,33 +74,4 @@ function answerOf(error: unknown): PublishAnswer {
     return judgeRefusal({ status: undefined, reason: '', message: error.message, causes: [] })
   }
   throw error
-}
-
-/** One shape for both API versions becomes what the pure rooms read. */
-export function requestState(request: PodCertificateRequest): RequestState {
-  const { metadata, spec, status } = request
-  const condition = status.conditions.find(({ type }) =>
-    ['Issued', 'Denied', 'Failed'].includes(type),
-  )
-  return {
-    asked: {
-      uid: metadata.uid,
-      namespace: metadata.namespace ?? '',
-      name: metadata.name,
-      createdAt: metadata.creationTimestamp?.getTime() ?? 0,
-      signerName: spec.signerName,
-      pod: { name: spec.podName, uid: spec.podUid },
-      serviceAccount: { name: spec.serviceAccountName, uid: spec.serviceAccountUid },
-      node: { name: spec.nodeName, uid: spec.nodeUid },
-      maxExpirationSeconds: spec.maxExpirationSeconds,
-      annotations: spec.unverifiedUserAnnotations,
-      key: spec.key,
-      owners: metadata.ownerReferences,
-    },
-    resourceVersion: metadata.resourceVersion,
-    terminal:
-      condition === undefined
-        ? undefined
-        : { condition: condition.type, certificateChain: status.certificateChain },
-  }
 }

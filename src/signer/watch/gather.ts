@@ -19,7 +19,7 @@ import type {
 import type { Log } from '../../log.ts'
 import type { Condition } from '../../readiness.ts'
 import type { Metrics } from '../../metrics.ts'
-import type { Claims } from '../verdict/claims.ts'
+import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import { selectsPod } from '../verdict/evidence.ts'
 import type {
   DeclaredCertificate,
@@ -47,7 +47,7 @@ export interface Gatherer extends AsyncDisposable {
   /** Whether the pod waits for its first certificate, as far as the cache knows: a pod that it does not know is new. */
   startsUp(podUid: string): boolean
   gather(
-    claims: Claims,
+    asked: PodCertificateRequest,
     options: { readonly live: boolean; readonly signal: AbortSignal },
   ): Promise<Evidence>
 }
@@ -88,8 +88,8 @@ export function startGatherer(options: GathererOptions): Gatherer {
     },
     synced,
     startsUp: (podUid) => (podCache.byUid(podUid)?.phase ?? 'Pending') === 'Pending',
-    async gather(claims, { live, signal }) {
-      const { namespace } = claims.request
+    async gather({ metadata, spec }, { live, signal }) {
+      const { namespace } = metadata
       const look = <T extends KubernetesObject, F>(source: Source<T, F>): Promise<Found<F>> =>
         lookUp(client, source, { live, signal })
       const namespaceSource = {
@@ -102,23 +102,23 @@ export function startGatherer(options: GathererOptions): Gatherer {
         look({
           cache: podCache,
           resource: pods,
-          name: { namespace, name: claims.pod.name },
-          uid: claims.pod.uid,
+          name: { namespace, name: spec.pod.name },
+          uid: spec.pod.uid,
           fact: podEvidence,
         }),
         look(namespaceSource),
         look({
           cache: accountCache,
           resource: serviceAccounts,
-          name: { namespace, name: claims.serviceAccount.name },
-          uid: claims.serviceAccount.uid,
+          name: { namespace, name: spec.serviceAccount.name },
+          uid: spec.serviceAccount.uid,
           fact: serviceAccountEvidence,
         }),
         look({
           cache: nodeCache,
           resource: nodes,
-          name: { name: claims.node.name },
-          uid: claims.node.uid,
+          name: { name: spec.node.name },
+          uid: spec.node.uid,
           fact: ({ metadata }: Node) => ({ name: metadata.name, uid: metadata.uid }),
         }),
       ])

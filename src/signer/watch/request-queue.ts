@@ -5,12 +5,11 @@ import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-req
 import { createWorkQueue } from '../../kubernetes/work-queue.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
-import { requestState } from './cluster-ports.ts'
 import type { Gatherer } from './gather.ts'
 import type { History } from '../issue/history.ts'
 import type { Issuance } from '../issue/issuance.ts'
 import type { Outcome } from '../issue/issuance-options.ts'
-import type { IssuancePorts, RequestState } from '../issue/ports.ts'
+import type { IssuancePorts } from '../issue/ports.ts'
 
 /** The API server's limits are met before this one: signing itself takes a tenth of a millisecond. */
 const concurrency = 64
@@ -104,14 +103,14 @@ class Queue implements RequestQueue {
   #add(request: PodCertificateRequest): void {
     const { uid } = request.metadata
     const open = this.#options.history.intents.of(uid).length > 0
-    if (requestState(request).terminal !== undefined) this.#finished.delete(uid)
-    if (!open && (requestState(request).terminal !== undefined || this.#finished.has(uid))) {
+    if (request.status.terminal !== undefined) this.#finished.delete(uid)
+    if (!open && (request.status.terminal !== undefined || this.#finished.has(uid))) {
       this.#waiting.delete(uid)
       this.#seen.delete(uid)
       return
     }
     if (!this.#seen.has(uid)) this.#seen.set(uid, this.#options.now())
-    const urgent = this.#options.gatherer.startsUp(request.spec.podUid)
+    const urgent = this.#options.gatherer.startsUp(request.spec.pod.uid)
     this.#queue.add(objectKey(request.metadata), { urgent })
     this.#measure()
   }
@@ -134,15 +133,15 @@ class Queue implements RequestQueue {
     const slash = key.indexOf('/')
     const request = this.#options.requests.get(key.slice(slash + 1), key.slice(0, slash))
     if (request === undefined || this.#finished.has(request.metadata.uid)) return
-    const state = this.#stateOf(request)
-    const outcome = await this.#options.issuance.handle(state, this.#ending.signal)
+    const asked = this.#asSeen(request)
+    const outcome = await this.#options.issuance.handle(asked, this.#ending.signal)
     const { uid } = request.metadata
     const current = this.#options.requests.byUid(uid)
     // Deleted meanwhile: what the work has just written down about it would be kept for ever.
     if (current === undefined) return this.#forget(uid)
     if (outcome.kind === 'again') return this.#again(request, outcome)
     this.#waiting.delete(uid)
-    if (requestState(current).terminal === undefined) this.#finished.add(uid)
+    if (current.status.terminal === undefined) this.#finished.add(uid)
   }
 
   #forget(uid: string): void {
@@ -154,12 +153,12 @@ class Queue implements RequestQueue {
   }
 
   /** The API server tells whole seconds: within that second the request was created at the latest when we saw it. */
-  #stateOf(request: PodCertificateRequest): RequestState {
-    const state = requestState(request)
-    const { uid, createdAt } = state.asked
-    const seen = this.#seen.get(uid) ?? createdAt
+  #asSeen(request: PodCertificateRequest): PodCertificateRequest {
+    const { metadata } = request
+    const createdAt = metadata.creationTimestamp?.getTime() ?? 0
+    const seen = this.#seen.get(metadata.uid) ?? createdAt
     const likely = Math.min(Math.max(seen, createdAt), createdAt + 999)
-    return { ...state, asked: { ...state.asked, createdAt: likely } }
+    return { ...request, metadata: { ...metadata, creationTimestamp: new Date(likely) } }
   }
 
   /** A request that left open intents behind: only the API server can prove that it is gone. */
@@ -180,7 +179,7 @@ class Queue implements RequestQueue {
     request: PodCertificateRequest,
     outcome: Extract<Outcome, { readonly kind: 'again' }>,
   ): { againSeconds: number } {
-    const { uid, name, namespace = '' } = request.metadata
+    const { uid, name, namespace } = request.metadata
     const { log, ports } = this.#options
     const before = this.#waiting.get(uid)
     const count = (before?.count ?? 0) + 1
@@ -190,10 +189,11 @@ class Queue implements RequestQueue {
     const words = outcome.why.replaceAll(/\d+/g, '')
     const tell = isTime && before?.told !== words
     if (tell) {
-      const pod = request.spec.podName
-      log.warn({ namespace, pod, request: name, why: outcome.why, count }, 'request waits')
+      const { pod } = request.spec
+      const fields = { namespace, pod: pod.name, request: name, why: outcome.why, count }
+      log.warn(fields, 'request waits')
       ports.emitEvent({
-        pod: { namespace, name: request.spec.podName, uid: request.spec.podUid },
+        pod: { namespace, ...pod },
         type: 'Warning',
         reason: 'CertificatePending',
         message: outcome.why,

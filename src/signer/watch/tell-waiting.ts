@@ -2,7 +2,6 @@ import type { Condition } from '../../readiness.ts'
 import type { Delay } from '../../kubernetes/backoff.ts'
 import type { Informer } from '../../kubernetes/informer.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
-import { requestState } from './cluster-ports.ts'
 import type { IssuancePorts } from '../issue/ports.ts'
 
 /** A start that takes no longer is not worth an event on every pod. */
@@ -33,11 +32,11 @@ export function tellWaiting(options: {
     const obstacles = unmet.map(({ name }) => name).join(' ')
     const now = new Map<string, string>()
     for (const request of requests.list()) {
-      const { terminal, asked } = requestState(request)
-      if (terminal !== undefined) continue
-      now.set(asked.uid, obstacles)
-      if (told.get(asked.uid) === obstacles) continue
-      const pod = { namespace: asked.namespace, ...asked.pod }
+      const { metadata, spec, status } = request
+      if (status.terminal !== undefined) continue
+      now.set(metadata.uid, obstacles)
+      if (told.get(metadata.uid) === obstacles) continue
+      const pod = { namespace: metadata.namespace, ...spec.pod }
       emitEvent({ pod, type: 'Warning', reason: 'CertificatePending', message })
     }
     told = now

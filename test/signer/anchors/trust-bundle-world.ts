@@ -16,7 +16,7 @@ import type { TrustBundlePublisher } from '../../../src/signer/anchors/trust-bun
 import { FakeCluster } from '../../support/fake-cluster.ts'
 import type { RawObject } from '../../support/fake-cluster.ts'
 import { newAuthority } from '../signer-world.ts'
-import { signerName } from '../workload.ts'
+import { signerName } from '../asked.ts'
 
 export const trustDomain: TrustDomain = parseTrustDomain('example.org')
 export const bundleName: string = trustBundleName(signerName, trustDomain)

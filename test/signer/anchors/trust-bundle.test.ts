@@ -25,7 +25,7 @@ import {
   leaseRequests,
   trustDomain,
 } from './trust-bundle-world.ts'
-import { signerName } from '../workload.ts'
+import { signerName } from '../asked.ts'
 
 function start(
   client: ApiClient,

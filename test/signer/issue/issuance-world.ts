@@ -12,7 +12,7 @@ import { createIssuer } from '../../../src/pki/issue.ts'
 import type { Issuer } from '../../../src/pki/issue.ts'
 import { createProfile } from '../../../src/pki/profile.ts'
 import type { IssuanceDecision, IssuanceInput } from '../../../src/policy/issuance-policy.ts'
-import type { AskedCertificate } from '../../../src/signer/verdict/claims.ts'
+import type { PodCertificateRequest } from '../../../src/kubernetes/pod-certificate-request.ts'
 import type { StatusPatch } from '../../../src/signer/verdict/condition.ts'
 import type { Evidence } from '../../../src/signer/verdict/evidence.ts'
 import { createHistory, readHistory } from '../../../src/signer/issue/history.ts'
@@ -20,7 +20,7 @@ import type { History } from '../../../src/signer/issue/history.ts'
 import { createIssuance } from '../../../src/signer/issue/issuance.ts'
 import type { Issuance } from '../../../src/signer/issue/issuance.ts'
 import type { Outcome } from '../../../src/signer/issue/issuance-options.ts'
-import type { PodEvent, PublishAnswer, RequestState } from '../../../src/signer/issue/ports.ts'
+import type { PodEvent, PublishAnswer } from '../../../src/signer/issue/ports.ts'
 import { publishedLeaf } from '../../../src/signer/issue/records.ts'
 import { evidenceOf, profile as evaluationProfile, unknown } from '../workload.ts'
 
@@ -74,7 +74,7 @@ class Crash extends Error {}
  * that a table can let each of them fail; what must always hold is checked after every one.
  */
 export class World {
-  readonly asked: AskedCertificate
+  readonly asked: PodCertificateRequest
   readonly records: LedgerRecord[] = []
   /** Every effect in order. */
   readonly trace: string[] = []
@@ -97,7 +97,11 @@ export class World {
   gone = false
   #resourceVersion = 1
   #random = 0
-  #late: { readonly at: number; readonly target: RequestState; readonly status: StatusPatch }[] = []
+  #late: {
+    readonly at: number
+    readonly target: PodCertificateRequest
+    readonly status: StatusPatch
+  }[] = []
   readonly #signed = new Set<string>()
   #dead = Promise.withResolvers<never>()
   #crashed = false
@@ -105,10 +109,10 @@ export class World {
   #issuance: Issuance
   #history: History
 
-  constructor(asked: AskedCertificate) {
+  constructor(asked: PodCertificateRequest) {
     this.asked = asked
     // Two worlds draw different numbers.
-    this.#random = asked.uid.length
+    this.#random = asked.metadata.uid.length
     this.#history = createHistory(() => this.now)
     this.#issuance = this.#createIssuance()
   }
@@ -117,20 +121,20 @@ export class World {
     return this.#history
   }
 
-  get state(): RequestState {
+  get state(): PodCertificateRequest {
+    const { metadata, status } = this.asked
     const condition = this.status?.conditions[0].type
+    const certificateChain = this.status?.certificateChain ?? ''
+    const terminal = condition === undefined ? undefined : { condition, certificateChain }
     return {
-      asked: this.asked,
-      resourceVersion: String(this.#resourceVersion),
-      terminal:
-        condition === undefined
-          ? undefined
-          : { condition, certificateChain: this.status?.certificateChain ?? '' },
+      ...this.asked,
+      metadata: { ...metadata, resourceVersion: String(this.#resourceVersion) },
+      status: { ...status, terminal, certificateChain },
     }
   }
 
   /** One step in the life of the request; after a crash a new process reads the ledger again. */
-  async step(seen: RequestState = this.state): Promise<Outcome | 'crashed'> {
+  async step(seen: PodCertificateRequest = this.state): Promise<Outcome | 'crashed'> {
     try {
       return await Promise.race([
         this.#issuance.handle(seen, new AbortController().signal),
@@ -186,7 +190,7 @@ export class World {
   intents(): IssuanceIntent[] {
     return this.records
       .filter((record) => record.kind === 'issuance-intent')
-      .filter(({ request }) => request.uid === this.asked.uid)
+      .filter(({ request }) => request.uid === this.asked.metadata.uid)
   }
 
   resultsOf(intent: IssuanceIntent): IssuanceResult[] {
@@ -359,7 +363,7 @@ export class World {
   }
 
   /** The API server's rules: that very state of that very object, and terminal is for ever. */
-  async #publish(target: RequestState, status: StatusPatch): Promise<PublishAnswer> {
+  async #publish(target: PodCertificateRequest, status: StatusPatch): Promise<PublishAnswer> {
     const fault = this.#next(status.conditions[0].type)
     const said = { status: 0, detail: 'told to' }
     if (fault === 'conflict') this.#resourceVersion += 1
@@ -373,9 +377,9 @@ export class World {
     return fault === 'fail-but-persist' ? { kind: 'unknown', ...said } : answer
   }
 
-  #apply(target: RequestState, status: StatusPatch): PublishAnswer {
+  #apply(target: PodCertificateRequest, status: StatusPatch): PublishAnswer {
     if (this.gone) return { kind: 'gone', status: 404, detail: 'gone' }
-    if (target.resourceVersion !== String(this.#resourceVersion)) {
+    if (target.metadata.resourceVersion !== String(this.#resourceVersion)) {
       return { kind: 'conflict', status: 409, detail: 'changed' }
     }
     if (this.status !== undefined) return { kind: 'conflict', status: 422, detail: 'immutable' }

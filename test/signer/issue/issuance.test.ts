@@ -139,7 +139,7 @@ test('a policy without an answer makes the request wait, and is asked again', as
   const outcome = await world.step()
   assert.deepEqual(outcome, {
     kind: 'again',
-    why: 'issuance policy gave no answer: policy/abort',
+    why: 'issuance policy: gives no answer: policy/abort',
     grave: true,
   })
   assert.equal(world.records.length, 0)
@@ -169,7 +169,7 @@ test('a policy that shortens a life below what the API server takes makes the re
   world.decision = { allow: true, reasons: [], lifetimeSecondsMax: 3599 }
   assert.deepEqual(await world.step(), {
     kind: 'again',
-    why: 'issuance policy gives too short a life, want=3600.. got=3599',
+    why: 'issuance policy: gives too short a life, want=3600.. got=3599',
     grave: true,
   })
 })
@@ -201,7 +201,7 @@ test('of two pods that show one key in the same moment the second waits, and is 
 })
 
 function keyOf(world: World): Uint8Array {
-  const { key } = world.asked
+  const { key } = world.asked.spec
   assert.ok(key?.kind === 'proof')
   return key.spki
 }

@@ -87,14 +87,10 @@ test('an intent fits the ledger at the bounds of all that is granted', async () 
   }
   const names = Array.from({ length: 32 }, (_, index) => `${index}`.padEnd(384, 'n'))
   const { evidence } = intentRecord(head, {
-    claims: {
-      request: intent.request,
-      annotations: {},
-      maxExpirationSeconds: 1,
-      key: { keyType: 'RSA4096' },
-    } as never,
     verdict: {
       ...intent,
+      claims: { asked: askedOf(), key: { keyType: 'RSA4096' } },
+      policy: { revision: 'r', digest: intent.policyDigest },
       spiffeId: { uri: intent.spiffeId },
       ceiling: { models: [], toolScopes: [] },
       findings: Array.from({ length: 200 }, () => finding),
@@ -106,9 +102,6 @@ test('an intent fits the ledger at the bounds of all that is granted', async () 
       beginRefreshAt: new Date(0),
     } as never,
     requester: 'shown',
-    lifetimeSeconds: 1,
-    evidenceDigest: intent.evidenceDigest,
-    policy: { revision: 'r', digest: intent.policyDigest },
   })
   const annotations = Object.fromEntries(
     ['role', 'tenant', 'models', 'tool-scopes'].map((key) => [key, 'a'.repeat(6400)]),

@@ -5,10 +5,9 @@ import { containsToolScope, parseToolScope } from '../../../src/identity/tool-sc
 import { parseRole, roles } from '../../../src/identity/role.ts'
 import { parseTenant } from '../../../src/identity/tenant.ts'
 import type { Claims } from '../../../src/signer/verdict/claims.ts'
-import { evaluate } from '../../../src/signer/verdict/evaluate.ts'
 import type { Evidence } from '../../../src/signer/verdict/evidence.ts'
 import type { DenyReason } from '../../../src/signer/verdict/verdict.ts'
-import { claimsOf, evidenceOf, profile, unknown } from '../workload.ts'
+import { claimsOf, evidenceOf, profile, unknown, verdictOf } from '../workload.ts'
 import type { EvidenceChanges } from '../workload.ts'
 import { requirement } from '../../requirements.ts'
 
@@ -17,7 +16,7 @@ test('role and tenant that are not asked for are filled in from the proof', () =
     serviceAccount: { labels: { 'countersign.dev/role': 'agent' } },
     namespace: { labels: { 'countersign.dev/tenant': 'blue', ...allows('agent') } },
   })
-  const verdict = evaluate(claimsOf(), evidence, profile)
+  const verdict = verdictOf(claimsOf(), evidence)
   assert.ok(verdict.kind === 'issue')
   assert.equal(verdict.role, 'agent')
   assert.equal(verdict.tenant, 'blue')
@@ -37,7 +36,7 @@ function allows(role: string): Record<string, string> {
 
 test('models and tool scopes that are not asked for are none, whatever is granted', () => {
   requirement('identity.nothing-asked-nothing-given')
-  const verdict = evaluate(claimsOf(), evidenceOf(widest), profile)
+  const verdict = verdictOf(claimsOf(), evidenceOf(widest))
   assert.ok(verdict.kind === 'issue')
   assert.deepEqual(verdict.ceiling, { models: [], toolScopes: [] })
 })
@@ -61,7 +60,7 @@ const widest: EvidenceChanges = {
 
 test('a ceiling that both proofs hold is granted as it was asked, not as wide as it could be', () => {
   const claims = claimsOf({ models: 'small', toolScopes: 'github:issues_*,wiki:read' })
-  const verdict = evaluate(claims, evidenceOf(widest), profile)
+  const verdict = verdictOf(claims, evidenceOf(widest))
   assert.ok(verdict.kind === 'issue')
   assert.deepEqual(verdict.ceiling.models, ['small'])
   assert.deepEqual(
@@ -209,7 +208,7 @@ const refusals: readonly Refused[] = [
 for (const { title, claims, changes, reason, message } of refusals) {
   test(`${title} is denied as ${reason}`, () => {
     requirement('signer.claims-need-evidence')
-    const verdict = evaluate(claims, evidenceOf(changes), profile)
+    const verdict = verdictOf(claims, evidenceOf(changes))
     assert.ok(verdict.kind === 'deny', JSON.stringify(verdict))
     assert.equal(verdict.reason, reason)
     assert.equal(verdict.message, message)
@@ -236,7 +235,7 @@ test('a role that one side alone gives is none when nothing is asked, and the no
 
 /** What is noted of the role of a certificate that is issued without one. */
 function roleNote(evidence: Evidence): string {
-  const verdict = evaluate(claimsOf(), evidence, profile)
+  const verdict = verdictOf(claimsOf(), evidence)
   assert.ok(verdict.kind === 'issue')
   assert.equal(verdict.role, undefined)
   const note = verdict.findings.find((finding) => finding.field === 'role')
@@ -255,7 +254,7 @@ test('no combination of labels gives a role that both sides do not give', () => 
       (asked, named, labels) => {
         const account = named === undefined ? {} : { 'countersign.dev/role': named }
         const evidence = evidenceOf({ serviceAccount: { labels: account }, namespace: { labels } })
-        const verdict = evaluate(claimsOf({ role: asked }), evidence, profile)
+        const verdict = verdictOf(claimsOf(asked === undefined ? {} : { role: asked }), evidence)
         const proof = roles.find(
           (role) => role === named && labels[`roles.countersign.dev/${role}`] === 'allow',
         )
@@ -280,7 +279,7 @@ const services = [
 
 for (const role of roles) {
   test(`a pod of role ${role} has ${role === 'agent' ? 'no' : 'the'} names of the Services that select it`, () => {
-    const verdict = evaluate(claimsOf(), evidenceOf({ services, ...holding(role) }), profile)
+    const verdict = verdictOf(claimsOf(), evidenceOf({ services, ...holding(role) }))
     assert.ok(verdict.kind === 'issue')
     const expected = role === 'agent' ? [] : ['api.team-a.svc', 'workers.team-a.svc']
     assert.deepEqual(verdict.dnsNames, expected)
@@ -299,16 +298,15 @@ const server = holding('tool-server')
 test('a pod without a proved role has no DNS names', () => {
   requirement('signer.role-is-an-intersection')
   for (const half of [{}, { serviceAccount: server.serviceAccount ?? {} }]) {
-    const verdict = evaluate(claimsOf(), evidenceOf({ services, ...half }), profile)
+    const verdict = verdictOf(claimsOf(), evidenceOf({ services, ...half }))
     assert.ok(verdict.kind === 'issue')
     assert.deepEqual(verdict.dnsNames, [])
   }
 })
 
 test('with a cluster domain each Service has its long name too', () => {
-  const verdict = evaluate(claimsOf(), evidenceOf({ ...server, services: services.slice(0, 1) }), {
-    ...profile,
-    clusterDomain: 'cluster.local',
+  const verdict = verdictOf(claimsOf(), evidenceOf({ ...server, services: services.slice(0, 1) }), {
+    profile: { ...profile, clusterDomain: 'cluster.local' },
   })
   assert.ok(verdict.kind === 'issue')
   assert.deepEqual(verdict.dnsNames, ['workers.team-a.svc', 'workers.team-a.svc.cluster.local'])
@@ -320,7 +318,7 @@ test('more Services than a certificate has room for are left out, and noted', ()
     selector: { app: 'worker' },
     externalName: false,
   }))
-  const verdict = evaluate(claimsOf(), evidenceOf({ ...server, services: many }), profile)
+  const verdict = verdictOf(claimsOf(), evidenceOf({ ...server, services: many }))
   assert.ok(verdict.kind === 'issue')
   assert.equal(verdict.dnsNames.length, 16)
   assert.ok(
@@ -333,8 +331,8 @@ test('more Services than a certificate has room for are left out, and noted', ()
 
 test('Services that could not be read make a serving pod wait, and an agent not', () => {
   const serving = { ...evidenceOf(server), services: unknown }
-  assert.equal(evaluate(claimsOf(), serving, profile).kind, 'wait')
-  assert.equal(evaluate(claimsOf(), { ...evidenceOf(), services: unknown }, profile).kind, 'issue')
+  assert.equal(verdictOf(claimsOf(), serving).kind, 'wait')
+  assert.equal(verdictOf(claimsOf(), { ...evidenceOf(), services: unknown }).kind, 'issue')
 })
 
 const models = ['m1', 'm2', 'm3']
@@ -383,7 +381,7 @@ test('no combination of evidence lets a ceiling exceed what both proofs hold', (
           ...(given.askedScopes.length === 0 ? {} : { toolScopes: given.askedScopes.join(',') }),
         })
         const evidence = evidenceOf({ serviceAccount: { annotations }, namespace: { labels } })
-        const verdict = evaluate(claims, evidence, profile)
+        const verdict = verdictOf(claims, evidence)
         const listed = (given.modelsAnnotation ?? '').split(',')
         const held = given.askedModels.every(
           (model) =>

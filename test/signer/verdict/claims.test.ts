@@ -4,37 +4,17 @@ import type { KeyObject } from 'node:crypto'
 import { before, test } from 'node:test'
 import 'reflect-metadata'
 import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509'
-import type { AskedCertificate } from '../../../src/signer/verdict/claims.ts'
+import type { RequestedKey } from '../../../src/kubernetes/pod-certificate-request.ts'
 import { parseClaims } from '../../../src/signer/verdict/claims.ts'
-import { signerName } from '../workload.ts'
+import { askedOf } from '../asked.ts'
 import { requirement } from '../../requirements.ts'
 
 const pod = { name: 'worker-0', uid: 'pod-uid' }
 const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 
-function proofKey(
-  o: { readonly over?: string; readonly key?: KeyObject } = {},
-): NonNullable<AskedCertificate['key']> {
+function proofKey(o: { readonly over?: string; readonly key?: KeyObject } = {}): RequestedKey {
   const spki = (o.key ?? publicKey).export({ type: 'spki', format: 'der' })
   return { kind: 'proof', spki, proof: sign('sha256', Buffer.from(o.over ?? pod.uid), privateKey) }
-}
-
-function askedOf(changed: Partial<AskedCertificate> = {}): AskedCertificate {
-  return {
-    uid: 'request-uid',
-    namespace: 'team-a',
-    name: 'req-1',
-    createdAt: 0,
-    signerName,
-    pod,
-    serviceAccount: { name: 'worker', uid: 'account-uid' },
-    node: { name: 'node1', uid: 'node-uid' },
-    maxExpirationSeconds: 3600,
-    annotations: {},
-    key: proofKey(),
-    owners: [{ kind: 'Pod', ...pod }],
-    ...changed,
-  }
 }
 
 /** Requests as kubelet's crypto makes them, with an empty subject or with names. */
@@ -65,11 +45,8 @@ test('both forms of a key are read: a request and a proof', () => {
 test('a request without annotations asks for nothing beyond its name', () => {
   const parsed = parseClaims(askedOf())
   assert.ok('ok' in parsed)
-  const { role, tenant, models, toolScopes, ownerNamesPod } = parsed.ok
-  assert.deepEqual(
-    { role, tenant, models, toolScopes, ownerNamesPod },
-    { role: undefined, tenant: undefined, models: [], toolScopes: [], ownerNamesPod: true },
-  )
+  const nothing = { role: undefined, tenant: undefined, models: [], toolScopes: [] }
+  assert.deepEqual(parsed.ok.attributes, nothing)
 })
 
 test('annotations become claims', () => {
@@ -84,31 +61,13 @@ test('annotations become claims', () => {
     }),
   )
   assert.ok('ok' in parsed)
-  assert.equal(parsed.ok.role, 'agent')
-  assert.equal(parsed.ok.tenant, 'blue')
-  assert.deepEqual(parsed.ok.models, ['large', 'small'])
+  assert.equal(parsed.ok.attributes.role, 'agent')
+  assert.equal(parsed.ok.attributes.tenant, 'blue')
+  assert.deepEqual(parsed.ok.attributes.models, ['large', 'small'])
   assert.deepEqual(
-    parsed.ok.toolScopes.map((scope) => scope.text),
+    parsed.ok.attributes.toolScopes.map((scope) => scope.text),
     ['github:issues_*'],
   )
-})
-
-test('a lifetime that is not asked for is the default of the API server', () => {
-  const parsed = parseClaims(askedOf({ maxExpirationSeconds: undefined }))
-  assert.ok('ok' in parsed)
-  assert.equal(parsed.ok.maxExpirationSeconds, 86_400)
-})
-
-test('only an owner reference to this very pod names it', () => {
-  for (const owners of [
-    [],
-    [{ kind: 'Pod', name: pod.name, uid: 'other' }],
-    [{ kind: 'Job', ...pod }],
-  ]) {
-    const parsed = parseClaims(askedOf({ owners }))
-    assert.ok('ok' in parsed)
-    assert.equal(parsed.ok.ownerNamesPod, false)
-  }
 })
 
 const annotationRefusals = [

@@ -1,25 +1,30 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Claims } from '../../../src/signer/verdict/claims.ts'
-import { checks, evaluate } from '../../../src/signer/verdict/evaluate.ts'
+import { checks } from '../../../src/signer/verdict/evaluate.ts'
 import type { Evidence } from '../../../src/signer/verdict/evidence.ts'
 import type { DenyReason } from '../../../src/signer/verdict/verdict.ts'
 import {
   absent,
+  agreeing,
   claimsOf,
   declared,
   evidenceOf,
   found,
   profile,
-  signerName,
+  verdictOf,
   unknown,
 } from '../workload.ts'
+import { signerName } from '../asked.ts'
 import { requirement } from '../../requirements.ts'
 
 test('a request that fits the live objects is issued with nothing beyond its name', () => {
-  const verdict = evaluate(claimsOf(), evidenceOf(), profile)
+  const verdict = verdictOf(claimsOf(), evidenceOf())
   assert.ok(verdict.kind === 'issue')
-  const { findings, spiffeId, ...identity } = verdict
+  const { claims, findings, spiffeId, evidenceDigest, policy, ...identity } = verdict
+  assert.equal(claims.asked.metadata.name, 'req-1')
+  assert.match(evidenceDigest, /^[0-9a-f]{64}$/)
+  assert.equal(policy.revision, 'r1')
   assert.equal(spiffeId.uri, 'spiffe://example.org/ns/team-a/sa/worker')
   assert.deepEqual(identity, {
     kind: 'issue',
@@ -32,7 +37,7 @@ test('a request that fits the live objects is issued with nothing beyond its nam
     lifetimeSeconds: 3600,
     projectedPaths: ['credential-bundle.pem'],
   })
-  assert.ok(findings.length >= checks.length - 2, 'almost every check leaves a finding')
+  assert.ok(findings.length >= checks.length - 3, 'almost every check leaves a finding')
 })
 
 interface Refused {
@@ -44,6 +49,7 @@ interface Refused {
 }
 
 const other = { name: 'other', uid: 'other-uid' }
+const podOwner = { apiVersion: 'v1', kind: 'Pod', name: 'worker-0', uid: 'pod-uid' }
 
 const refusals: readonly Refused[] = [
   {
@@ -200,7 +206,7 @@ for (const { title, claims = claimsOf(), evidence, reason, message } of refusals
   test(`${title} is denied as ${reason}`, () => {
     requirement('signer.pod-bound')
     requirement('signer.volume-declared')
-    const verdict = evaluate(claims, evidence, profile)
+    const verdict = verdictOf(claims, evidence)
     assert.ok(verdict.kind === 'deny', JSON.stringify(verdict))
     assert.equal(verdict.reason, reason)
     assert.match(verdict.message, message)
@@ -209,14 +215,14 @@ for (const { title, claims = claimsOf(), evidence, reason, message } of refusals
   test(`${title} waits while the evidence is not live`, () => {
     requirement('signer.denied-only-proven')
     requirement('signer.absence-is-asked-live')
-    const verdict = evaluate(claims, { ...evidence, live: false }, profile)
+    const verdict = verdictOf(claims, { ...evidence, live: false })
     assert.equal(verdict.kind, 'wait')
   })
 }
 
 for (const object of ['pod', 'namespace', 'serviceAccount', 'node'] as const) {
   test(`a ${object} that could not be read waits and says why`, () => {
-    const verdict = evaluate(claimsOf(), { ...evidenceOf(), [object]: unknown }, profile)
+    const verdict = verdictOf(claimsOf(), { ...evidenceOf(), [object]: unknown })
     assert.ok(verdict.kind === 'wait')
     assert.match(verdict.why, /: pods: API server answered 503$/)
   })
@@ -224,41 +230,47 @@ for (const object of ['pod', 'namespace', 'serviceAccount', 'node'] as const) {
 
 test('a proven violation is denied although something else could not be read', () => {
   const evidence = { ...evidenceOf({ pod: { terminating: true } }), namespace: unknown }
-  assert.equal(evaluate(claimsOf(), evidence, profile).kind, 'deny')
+  assert.equal(verdictOf(claimsOf(), evidence).kind, 'deny')
 })
 
 test('an absent service account does not hide that the namespace could not be read', () => {
   const evidence = { ...evidenceOf({ live: false }), serviceAccount: absent, namespace: unknown }
-  assert.equal(evaluate(claimsOf(), evidence, profile).kind, 'wait')
+  assert.equal(verdictOf(claimsOf(), evidence).kind, 'wait')
 })
 
-test('a missing owner reference is noted and not refused', () => {
-  const verdict = evaluate(claimsOf({ ownerNamesPod: false }), evidenceOf(), profile)
-  assert.ok(verdict.kind === 'issue')
-  const note = verdict.findings.find((finding) => finding.field === 'owner')
-  assert.deepEqual(note, {
-    kind: 'noted',
-    check: 'pod-runs',
-    field: 'owner',
-    note: 'request has no owner reference to its pod',
+for (const [title, owners] of Object.entries({
+  'no owner reference': [],
+  'an owner reference to another pod': [{ ...podOwner, uid: 'other' }],
+  'an owner reference to another kind': [{ ...podOwner, kind: 'Job' }],
+})) {
+  test(`${title} is noted and not refused`, () => {
+    const verdict = verdictOf(claimsOf({ owners }), evidenceOf())
+    assert.ok(verdict.kind === 'issue')
+    const note = verdict.findings.find((finding) => finding.field === 'owner')
+    assert.deepEqual(note, {
+      kind: 'noted',
+      check: 'pod-runs',
+      field: 'owner',
+      note: 'request has no owner reference to its pod',
+    })
   })
-})
+}
 
 test('the lifetime is the smaller of what is asked and what the profile allows', () => {
-  const long = { ...profile, lifetimeSecondsMax: 7200 }
+  const long = { profile: { ...profile, lifetimeSecondsMax: 7200 } }
   for (const [asked, given] of [
     [86_400, 7200],
     [7200, 7200],
     [3600, 3600],
   ] as const) {
-    const verdict = evaluate(claimsOf({ maxExpirationSeconds: asked }), evidenceOf(), long)
+    const verdict = verdictOf(claimsOf({ maxExpirationSeconds: asked }), evidenceOf(), long)
     assert.ok(verdict.kind === 'issue')
     assert.equal(verdict.lifetimeSeconds, given)
   }
 })
 
 test('a lifetime below an hour waits, because the API server would not take the certificate', () => {
-  const verdict = evaluate(claimsOf({ maxExpirationSeconds: 3599 }), evidenceOf(), profile)
+  const verdict = verdictOf(claimsOf({ maxExpirationSeconds: 3599 }), evidenceOf())
   assert.deepEqual(verdict, { kind: 'wait', why: 'maxExpirationSeconds: want=3600.. got=3599' })
 })
 
@@ -266,7 +278,7 @@ test('paths of every source that fits are recorded, because a request does not n
   const second = { ...declared, volume: 'second', paths: ['key.pem', 'chain.pem'] }
   const foreign = { ...declared, signerName: 'example.com/other', paths: ['foreign.pem'] }
   const evidence = evidenceOf({ pod: { certificates: [foreign, second, declared] } })
-  const verdict = evaluate(claimsOf(), evidence, profile)
+  const verdict = verdictOf(claimsOf(), evidence)
   assert.ok(verdict.kind === 'issue')
   assert.deepEqual(verdict.projectedPaths, ['chain.pem', 'credential-bundle.pem', 'key.pem'])
 })
@@ -276,12 +288,12 @@ test('a source that declares the very lifetime and annotations fits', () => {
   const evidence = evidenceOf({
     pod: { certificates: [{ ...declared, maxExpirationSeconds: 86_400, annotations }] },
   })
-  assert.equal(evaluate(claimsOf({ annotations }), evidence, profile).kind, 'issue')
+  assert.equal(verdictOf(claimsOf({ annotations }), evidence).kind, 'issue')
 })
 
 test('all broken fields are told in one refusal, the first check naming the reason', () => {
   const evidence = { ...evidenceOf({ pod: { nodeName: 'node2' } }), serviceAccount: absent }
-  const verdict = evaluate(claimsOf({ models: 'm1' }), evidence, profile)
+  const verdict = verdictOf(claimsOf({ models: 'm1' }), evidence)
   assert.ok(verdict.kind === 'deny')
   assert.deepEqual(
     verdict.fields.map((field) => field.field),
@@ -296,11 +308,25 @@ test('checks have names of their own', () => {
 
 test('the request says its own signer, which the pod has to declare', () => {
   const claims = claimsOf()
-  const verdict = evaluate(
-    { ...claims, request: { ...claims.request, signerName: `${signerName}-2` } },
+  const { asked } = claims
+  const verdict = verdictOf(
+    { ...claims, asked: { ...asked, spec: { ...asked.spec, signerName: `${signerName}-2` } } },
     { ...evidenceOf(), services: found([]) },
-    profile,
   )
   assert.ok(verdict.kind === 'deny')
   assert.equal(verdict.reason, 'VolumeNotDeclared')
+})
+
+test('a key that another pod holds is refused beside whatever else is, and policy is not asked', () => {
+  const decide = (): never => assert.fail('policy was asked')
+  const changed = { keyOwner: 'other-pod', policy: { ...agreeing, decide } }
+  const verdict = verdictOf(claimsOf(), evidenceOf({ pod: { nodeName: 'node2' } }), changed)
+  assert.ok(verdict.kind === 'deny')
+  assert.deepEqual(
+    verdict.fields.map(({ field }) => field),
+    ['nodeName', 'publicKey'],
+  )
+  assert.equal(verdictOf(claimsOf(), { ...evidenceOf(), node: unknown }, changed).kind, 'deny')
+  const own = { ...changed, keyOwner: 'pod-uid', policy: agreeing }
+  assert.equal(verdictOf(claimsOf(), evidenceOf(), own).kind, 'issue')
 })

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { silentLog } from '../../../src/log.ts'
-import { podCertificateRequests } from '../../../src/kubernetes/pod-certificate-request.ts'
-import { clusterPorts, requestState } from '../../../src/signer/watch/cluster-ports.ts'
+import {
+  podCertificateRequests,
+  type PodCertificateRequest,
+} from '../../../src/kubernetes/pod-certificate-request.ts'
+import { clusterPorts } from '../../../src/signer/watch/cluster-ports.ts'
 import { deniedStatus } from '../../../src/signer/verdict/condition.ts'
 import { denied } from '../../../src/signer/verdict/evaluate.ts'
-import type { IssuancePorts, RequestState } from '../../../src/signer/issue/ports.ts'
+import type { IssuancePorts } from '../../../src/signer/issue/ports.ts'
 import { eventually } from '../../support/eventually.ts'
 import { FakeCluster, readsOf, statusWrites } from '../../support/fake-cluster.ts'
 import { putRequest } from '../signer-world.ts'
@@ -24,33 +27,33 @@ function portsOf(cluster: FakeCluster): IssuancePorts {
   })
 }
 
-function stateOf(cluster: FakeCluster, name = 'req-1'): RequestState {
+function stateOf(cluster: FakeCluster, name = 'req-1'): PodCertificateRequest {
   const raw = cluster.get('podcertificaterequests', name, 'team-a')
-  return requestState(podCertificateRequests('v1').parse(raw))
+  return podCertificateRequests('v1').parse(raw)
 }
 
 test('a request is read under its own UID only', async () => {
   const cluster = new FakeCluster()
   putRequest(cluster)
   const ports = portsOf(cluster)
-  const { asked } = stateOf(cluster)
-  assert.equal((await ports.read(asked, signal))?.asked.uid, 'uid-of-req-1')
-  assert.equal(await ports.read({ ...asked, uid: 'earlier-uid' }, signal), undefined)
-  assert.equal(await ports.read({ ...asked, name: 'no-such' }, signal), undefined)
+  const { metadata } = stateOf(cluster)
+  assert.equal((await ports.read(metadata, signal))?.metadata.uid, 'uid-of-req-1')
+  assert.equal(await ports.read({ ...metadata, uid: 'earlier-uid' }, signal), undefined)
+  assert.equal(await ports.read({ ...metadata, name: 'no-such' }, signal), undefined)
 })
 
 test('a request that cannot be read is not taken for gone', async () => {
   const cluster = new FakeCluster()
   putRequest(cluster)
   const ports = portsOf(cluster)
-  const { asked } = stateOf(cluster)
+  const { metadata } = stateOf(cluster)
   for (const fault of [
     { kind: 'drop' },
     { kind: 'refuse', status: 500 },
     { kind: 'refuse', status: 404 },
   ] as const) {
     cluster.fail(readsOf('podcertificaterequests'), fault)
-    await assert.rejects(ports.read(asked, signal))
+    await assert.rejects(ports.read(metadata, signal))
   }
 })
 
@@ -59,12 +62,12 @@ test('a write fits one state of one object', async () => {
   putRequest(cluster)
   const ports = portsOf(cluster)
   const state = stateOf(cluster)
-  const stale = { ...state, resourceVersion: '0' }
+  const stale = { ...state, metadata: { ...state.metadata, resourceVersion: '0' } }
   assert.equal((await ports.publish(stale, status, signal)).kind, 'conflict')
-  const other = { ...state, asked: { ...state.asked, uid: 'earlier-uid' } }
+  const other = { ...state, metadata: { ...state.metadata, uid: 'earlier-uid' } }
   assert.equal((await ports.publish(other, status, signal)).kind, 'conflict')
   assert.equal((await ports.publish(state, status, signal)).kind, 'written')
-  assert.equal(stateOf(cluster).terminal?.condition, 'Denied')
+  assert.equal(stateOf(cluster).status.terminal?.condition, 'Denied')
   assert.equal((await ports.publish(stateOf(cluster), status, signal)).kind, 'conflict')
 })
 
@@ -76,7 +79,7 @@ test('answers that do not come leave the outcome unknown', async () => {
   assert.equal((await ports.publish(stateOf(cluster), status, signal)).kind, 'unknown')
   cluster.fail(statusWrites, { kind: 'lose' })
   assert.equal((await ports.publish(stateOf(cluster), status, signal)).kind, 'unknown')
-  assert.equal(stateOf(cluster).terminal?.condition, 'Denied')
+  assert.equal(stateOf(cluster).status.terminal?.condition, 'Denied')
 })
 
 test('an aborted write is an abort and no answer', async () => {

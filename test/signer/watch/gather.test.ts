@@ -11,7 +11,7 @@ import type { FakeCluster } from '../../support/fake-cluster.ts'
 import { readsOf } from '../../support/fake-cluster.ts'
 import { requirement } from '../../requirements.ts'
 import { populatedCluster, putPod } from '../signer-world.ts'
-import { claimsOf } from '../workload.ts'
+import { askedOf } from '../asked.ts'
 
 const options = { log: silentLog, metrics: silentMetrics, now: Date.now }
 
@@ -22,7 +22,7 @@ async function syncedGatherer(cluster: FakeCluster): Promise<Gatherer> {
 }
 
 function look(gatherer: Gatherer, live = false): Promise<Evidence> {
-  return gatherer.gather(claimsOf(), { live, signal: new AbortController().signal })
+  return gatherer.gather(askedOf(), { live, signal: new AbortController().signal })
 }
 
 const gets = ({ requests }: FakeCluster): number =>
@@ -118,7 +118,7 @@ test('a pod that the cache knows under another UID is asked for', async () => {
   await using gatherer = await syncedGatherer(cluster)
   cluster.pause('pods')
   cluster.remove('pods', 'worker-0', 'team-a')
-  const evidence = await gatherer.gather(claimsOf({ pod: { name: 'worker-0', uid: 'newer' } }), {
+  const evidence = await gatherer.gather(askedOf({ pod: { name: 'worker-0', uid: 'newer' } }), {
     live: false,
     signal: new AbortController().signal,
   })

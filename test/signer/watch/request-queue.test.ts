@@ -9,7 +9,7 @@ import { podCertificateRequests } from '../../../src/kubernetes/pod-certificate-
 import type { PodCertificateRequest } from '../../../src/kubernetes/pod-certificate-request.ts'
 import { createHistory } from '../../../src/signer/issue/history.ts'
 import type { Outcome } from '../../../src/signer/issue/issuance-options.ts'
-import type { PodEvent, RequestState } from '../../../src/signer/issue/ports.ts'
+import type { PodEvent } from '../../../src/signer/issue/ports.ts'
 import { startRequestQueue } from '../../../src/signer/watch/request-queue.ts'
 import type { RequestQueue } from '../../../src/signer/watch/request-queue.ts'
 import { requirement } from '../../requirements.ts'
@@ -51,8 +51,8 @@ class QueueWorld implements AsyncDisposable {
   readonly events: PodEvent[] = []
   readonly history = createHistory(Date.now)
   readonly starting = new Set<string>()
-  outcome: (request: RequestState) => Outcome | Promise<Outcome> = () => done
-  readable: RequestState | undefined
+  outcome: (request: PodCertificateRequest) => Outcome | Promise<Outcome> = () => done
+  readable: PodCertificateRequest | undefined
   queue: RequestQueue | undefined
   #listener: (event: ObjectEvent<PodCertificateRequest>) => void = () => {}
 
@@ -77,7 +77,7 @@ class QueueWorld implements AsyncDisposable {
       gatherer: { startsUp: (podUid) => this.starting.has(podUid) },
       issuance: {
         handle: async (request) => {
-          this.handled.push(request.asked.name)
+          this.handled.push(request.metadata.name)
           return this.outcome(request)
         },
         gone: async (uid) => {
@@ -115,7 +115,7 @@ class QueueWorld implements AsyncDisposable {
   }
 
   openIntent(request: PodCertificateRequest): void {
-    const { uid, namespace = '', name } = request.metadata
+    const { uid, namespace, name } = request.metadata
     const asked = { uid, namespace, name, signerName: 's/s' }
     const intent = { issuanceId: uid, request: asked } as IssuanceIntent
     this.history.intents.add({ index: 0, intent })
@@ -129,7 +129,7 @@ class QueueWorld implements AsyncDisposable {
 test('pods that start go before pods that refresh, and namespaces take turns', async () => {
   await using world = new QueueWorld()
   const blocked = Promise.withResolvers<Outcome>()
-  world.outcome = ({ asked }) => (asked.namespace === 'busy' ? blocked.promise : done)
+  world.outcome = ({ metadata }) => (metadata.namespace === 'busy' ? blocked.promise : done)
   for (let index = 0; index < 64; index += 1) {
     const request = requestOf('busy', `busy-${index}`)
     world.objects.set(`busy/busy-${index}`, request)
@@ -154,9 +154,9 @@ test('a storm of pods that start does not keep a pod from its refresh', async ()
     world.starting.add(`pod-new-${started}`)
     world.put(requestOf(`team-${started % 7}`, `new-${started}`))
   }
-  world.outcome = ({ asked }) => {
+  world.outcome = ({ metadata }) => {
     // Each pod that is served makes room for the next one, until the refreshes are through.
-    if (asked.name.startsWith('new') && refreshed() < 100) start()
+    if (metadata.name.startsWith('new') && refreshed() < 100) start()
     return done
   }
   const refreshed = (): number => world.handled.filter((name) => name.startsWith('old')).length
@@ -184,8 +184,8 @@ test('what is written down of a request that was deleted meanwhile is not kept',
 test('latency is counted from when a request was seen, within the second of its creation', async () => {
   await using world = new QueueWorld()
   const created: number[] = []
-  world.outcome = ({ asked }) => {
-    created.push(asked.createdAt)
+  world.outcome = ({ metadata }) => {
+    created.push(metadata.creationTimestamp?.getTime() ?? NaN)
     return done
   }
   world.start()
@@ -229,7 +229,7 @@ test('a request that we made terminal is not worked on again while the watch lag
 test('a change that arrives during the work does not bring the request again', async () => {
   await using world = new QueueWorld()
   const blocked = Promise.withResolvers<Outcome>()
-  world.outcome = ({ asked }) => (asked.name === 'one' ? blocked.promise : done)
+  world.outcome = ({ metadata }) => (metadata.name === 'one' ? blocked.promise : done)
   world.start()
   world.put(requestOf('team-a', 'one'))
   await eventually('the first time', () => world.handled.length === 1)
