@@ -24,6 +24,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
 
   // Signer
+  'pki.what-others-refuse-is-refused-at-load': {
+    claim: 'a CA whose leaves OpenSSL or Go would refuse signs nothing',
+    source: 'RFC 5280 §6; smallstep certificates#2536, openssl#20090',
+  },
   'signer.claims-need-evidence': {
     claim:
       'role, tenant, models and tool scopes are certified only as far as the cluster proves them',

@@ -9,7 +9,7 @@ export type TrustDomain = string & { readonly [brand]: 'TrustDomain' }
 const trustDomainOctetsMax = 255
 
 /**
- * Parses the name of a trust domain (SPIFFE-ID §2.1): lower case, no port, no user, no percent-encoding, no label empty.
+ * Parses the name of a trust domain (SPIFFE-ID §2.1): lower case, no port, no user, no percent-encoding, labels of 1 to 63.
  * What looks like an IPv4 address is a name like any other, as §2.1 says; a signer refuses it for its own. Throws `identity/trust-domain`.
  */
 export function parseTrustDomain(text: string): TrustDomain {
@@ -27,10 +27,10 @@ export function parseTrustDomain(text: string): TrustDomain {
     )
   }
   // Go reads no certificate whose URI has such a host, and kube-apiserver is Go: crypto/x509 checks its labels.
-  if (text.split('.').includes('')) {
+  if (!text.split('.').every((label) => label.length >= 1 && label.length <= 63)) {
     throw new CountersignError(
       'identity/trust-domain',
-      `trust domain has an empty label, got=${quoted(text)}`,
+      `trust domain has a label of another length, want=1..63 got=${quoted(text)}`,
     )
   }
   return text as TrustDomain

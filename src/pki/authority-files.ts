@@ -15,6 +15,8 @@ export async function openAuthorityFiles(options: {
   readonly certificateFile: string
   readonly privateKeyFile: string
   readonly trustDomain: TrustDomain
+  /** Below which every DNS name is that it has to sign for. */
+  readonly dnsSuffixes?: readonly string[]
   readonly now: () => number
   readonly log: Log
   /** They may be written later than this is called, and are waited for. */
@@ -22,11 +24,12 @@ export async function openAuthorityFiles(options: {
   readonly pollSeconds?: number
 }): Promise<AuthoritySource & AsyncDisposable> {
   const { certificateFile, privateKeyFile, trustDomain, now, log, pollSeconds } = options
+  const suffixes = options.dnsSuffixes === undefined ? {} : { dnsSuffixes: options.dnsSuffixes }
   const files = await openReloadingFiles({
     files: [certificateFile, privateKeyFile],
     code: 'pki/authority',
     parse: ([certificatePem = '', privateKeyPem = '']) =>
-      parseAuthority({ certificatePem, privateKeyPem, trustDomain, now }),
+      parseAuthority({ certificatePem, privateKeyPem, trustDomain, now, ...suffixes }),
     log,
     awaited: options.awaited ?? false,
     ...(pollSeconds === undefined ? {} : { pollSeconds }),

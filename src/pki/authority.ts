@@ -2,19 +2,21 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'no
 import type { KeyObject } from 'node:crypto'
 import { CountersignError, quoted } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
-import { isOfTrustDomain, parseCaCertificate } from './ca-certificate.ts'
+import { parseCaCertificate } from './ca-certificate.ts'
 import type { CaCertificate } from './ca-certificate.ts'
+import { checkPath, pathToRoot } from './ca-path.ts'
 import { writeRootCertificate } from './ca-write.ts'
-import { brokenNameConstraint } from './name-constraints.ts'
 import { formatPem, parsePem } from './pem.ts'
 import { lifetimeSecondsMin } from './profile.ts'
-import { signatureAlgorithmFor, verifySignature } from './signature.ts'
+import { signatureAlgorithmFor } from './signature.ts'
 import type { KeyType } from './subject-key.ts'
 
 /** A CA that signs: its certificate, what is published beside, and the use of its key. The key itself never leaves. */
 export interface Authority {
   readonly trustDomain: TrustDomain
   readonly certificate: CaCertificate
+  /** The CA and those above it, the root last. */
+  readonly path: readonly CaCertificate[]
   /** DER of what follows the leaf in a chain: the CA and those above, never a root. */
   readonly chain: readonly Buffer[]
   /** DER of the self-signed certificates that a trust bundle has for it. */
@@ -37,8 +39,12 @@ export interface AuthoritySource {
   onChange(listener: () => void): () => void
 }
 
-/** Where Services of a cluster have their names: `<service>.<namespace>.svc`, with the default cluster domain or without. */
-const dnsSuffixesDefault: readonly string[] = ['svc', 'svc.cluster.local']
+/** Where Services of a cluster have their names: `<service>.<namespace>.svc`, and the same with the cluster domain. */
+export function dnsSuffixesOf(clusterDomain: string): readonly string[] {
+  return ['svc', `svc.${clusterDomain}`]
+}
+
+const dnsSuffixesDefault = dnsSuffixesOf('cluster.local')
 
 /** For clocks that are behind, and longer than any leaf is backdated. */
 const backdateMilliseconds = 120_000
@@ -48,21 +54,24 @@ const certificatesMax = 8
 
 /**
  * Makes an authority of PEM: the CA's certificate, perhaps those above it, and its key. A CA that is not self-signed needs all
- * above it to a root, because the root is what trust bundles publish. Throws `pki/authority`.
+ * above it to a root, because the root is what trust bundles publish. What a verifier would refuse is refused. Throws `pki/authority`.
  */
 export function parseAuthority(options: {
   readonly certificatePem: string
   readonly privateKeyPem: string
   readonly chainPem?: string
   readonly trustDomain: TrustDomain
+  /** Below which every DNS name is that it has to sign for; those of `cluster.local` unless told. */
+  readonly dnsSuffixes?: readonly string[]
   readonly now: () => number
 }): Authority {
   const { certificatePem, privateKeyPem, chainPem = '', trustDomain, now } = options
+  const { dnsSuffixes = dnsSuffixesDefault } = options
   const certificates = readCertificates(certificatePem + chainPem)
   const [certificate] = certificates
   if (certificate === undefined) throw refused('has no certificate')
   const path = pathToRoot(certificate, certificates)
-  for (const [casBelow, ca] of path.entries()) checkCa(ca, { casBelow, trustDomain, now: now() })
+  checkPath(path, { trustDomain, dnsSuffixes, now: now() })
   const privateKey = readKey(privateKeyPem)
   const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
   if (!spki.equals(certificate.certificate.spki)) {
@@ -73,6 +82,7 @@ export function parseAuthority(options: {
   return {
     trustDomain,
     certificate,
+    path,
     chain: path.filter((ca) => !ca.selfSigned).map((ca) => ca.der),
     anchors: path.filter((ca) => ca.selfSigned).map((ca) => ca.der),
     notAfter: new Date(Math.min(...path.map((ca) => ca.notAfter.getTime()))),
@@ -141,51 +151,6 @@ function readCertificates(pem: string): readonly CaCertificate[] {
     throw refused(`has too many certificates, want=..${certificatesMax} got=${blocks.length}`)
   }
   return blocks.map((block) => parseCaCertificate(block.der, 'pki/authority'))
-}
-
-/** The CA and those above it, the root last; each one signed the one before. */
-function pathToRoot(
-  certificate: CaCertificate,
-  certificates: readonly CaCertificate[],
-): readonly CaCertificate[] {
-  const path = [certificate]
-  for (let last = certificate; !last.selfSigned;) {
-    const { issuer, signed, signature, signatureAlgorithm } = last.certificate
-    const above = certificates.find(
-      (ca) =>
-        !path.includes(ca) &&
-        ca.subject.equals(issuer) &&
-        verifySignature(signatureAlgorithm, ca.publicKey, { octets: signed, signature }),
-    )
-    if (above === undefined) throw refused('is not self-signed and has no chain to a root')
-    path.push(above)
-    last = above
-  }
-  return path
-}
-
-function checkCa(
-  ca: CaCertificate,
-  rules: { readonly casBelow: number; readonly trustDomain: TrustDomain; readonly now: number },
-): void {
-  const { casBelow, trustDomain, now } = rules
-  if (ca.pathLength !== undefined && ca.pathLength < casBelow) {
-    throw refused(`has a path that is too long, want=..${ca.pathLength} got=${casBelow}`)
-  }
-  if (!isOfTrustDomain(ca, trustDomain)) {
-    const got = quoted(ca.names?.uris.join(' ') ?? '')
-    throw refused(`is of another trust domain, want=spiffe://${trustDomain} got=${got}`)
-  }
-  const names = { uris: [`spiffe://${trustDomain}/ns`], dnsNames: [], otherTags: [] }
-  if (
-    ca.nameConstraints !== undefined &&
-    brokenNameConstraint(ca.nameConstraints, names) !== undefined
-  ) {
-    throw refused(`is constrained to other trust domains, want=${trustDomain}`)
-  }
-  if (now < ca.notBefore.getTime())
-    throw refused(`has not begun, notBefore=${ca.notBefore.toISOString()}`)
-  if (now > ca.notAfter.getTime()) throw refused(`has ended, notAfter=${ca.notAfter.toISOString()}`)
 }
 
 /** How Node reads what a label announces. PKCS#1 and SEC1 are what cert-manager and openssl write by default. */

@@ -32,6 +32,7 @@ export interface NameConstraints {
 
 const uriTag = 0x86
 const dnsNameTag = 0x82
+export const ipAddressTag = 0x87
 const generalNameTags: readonly number[] = [
   0xa0,
   0x81,
@@ -40,7 +41,7 @@ const generalNameTags: readonly number[] = [
   0xa4,
   0xa5,
   uriTag,
-  0x87,
+  ipAddressTag,
   0x88,
 ]
 
@@ -95,7 +96,7 @@ export function alternativeNamesOf(certificate: Certificate): AlternativeNames |
   return readExtension(certificate, oids.subjectAltName, 'subjectAltName', (reader) => {
     const names = reader.enter(tags.sequence, 'subjectAltName')
     const found = { uris: [] as string[], dnsNames: [] as string[], otherTags: [] as number[] }
-    do readGeneralName(names, found)
+    do readGeneralName(names, found, isAddress)
     while (names.nextTag !== -1)
     return found
   })
@@ -116,6 +117,34 @@ export function authorityKeyIdentifierOf(certificate: Certificate): Buffer | und
       return key
     },
   )
+}
+
+/** By what AuthorityKeyIdentifier names the issuer (RFC 5280 §4.2.1.1): each may be absent. */
+export interface IssuerReference {
+  readonly keyIdentifier: Buffer | undefined
+  /** DER of the first directory name among the names of the issuer's issuer. */
+  readonly directoryName: Buffer | undefined
+  readonly serialNumber: Buffer | undefined
+}
+
+export function issuerReferenceOf(certificate: Certificate): IssuerReference | undefined {
+  const what = 'authorityKeyIdentifier'
+  return readExtension(certificate, oids.authorityKeyIdentifier, what, (reader) => {
+    const identifier = reader.enter(tags.sequence, what)
+    const optional = (tag: number): Buffer | undefined =>
+      identifier.nextTag === tag ? identifier.content(tag, what) : undefined
+    const keyIdentifier = optional(0x80)
+    const names = optional(0xa1)
+    const serialNumber = optional(0x82)
+    identifier.finish(what)
+    let directoryName: Buffer | undefined
+    for (const list = new DerReader(names ?? Buffer.alloc(0)); list.nextTag !== -1;) {
+      const isDirectoryName = list.nextTag === 0xa4
+      const content = list.content(list.nextTag, what)
+      if (isDirectoryName) directoryName ??= content
+    }
+    return { keyIdentifier, directoryName, serialNumber }
+  })
 }
 
 export function subjectKeyIdentifierOf(certificate: Certificate): Buffer | undefined {
@@ -151,7 +180,7 @@ function readSubtrees(constraints: DerReader, tag: number, what: string): Altern
   const subtrees = constraints.enter(tag, what)
   do {
     const subtree = subtrees.enter(tags.sequence, what)
-    readGeneralName(subtree, found)
+    readGeneralName(subtree, found, isAddressRange)
     // RFC 5280 §4.2.1.10: minimum is zero, so absent in DER, and maximum is absent.
     subtree.finish(what)
   } while (subtrees.nextTag !== -1)
@@ -161,6 +190,7 @@ function readSubtrees(constraints: DerReader, tag: number, what: string): Altern
 function readGeneralName(
   reader: DerReader,
   found: { uris: string[]; dnsNames: string[]; otherTags: number[] },
+  isIpAddress: (octets: Buffer) => boolean,
 ): void {
   const tag = reader.nextTag
   if (tag === uriTag) {
@@ -172,8 +202,21 @@ function readGeneralName(
     return
   }
   if (!generalNameTags.includes(tag)) throw broken('a general name is of no known kind')
-  reader.content(tag, 'general name')
+  const octets = reader.content(tag, 'general name')
+  // Go reads no certificate in which one is malformed.
+  if (tag === ipAddressTag && !isIpAddress(octets)) throw broken('iPAddress is malformed')
   found.otherTags.push(tag)
+}
+
+/** RFC 5280 §4.2.1.6: four octets or sixteen. */
+function isAddress({ length }: Buffer): boolean {
+  return length === 4 || length === 16
+}
+
+/** RFC 5280 §4.2.1.10: an address, and a mask that is ones and then zeros. */
+function isAddressRange(octets: Buffer): boolean {
+  const mask = octets.subarray(octets.length / 2).toString('hex')
+  return isAddress(octets.subarray(octets.length / 2)) && /^f*[8ce]?0*$/.test(mask)
 }
 
 function broken(message: string): CountersignError {

@@ -114,8 +114,8 @@ function inspectTimes(certificate: Certificate, expected: Expected, findings: st
   if (refresh < notBefore + margin || refresh > notAfter - margin) {
     findings.push('beginRefreshAt is within 10 minutes of an end')
   }
-  const ca = expected.authority.certificate
-  if (notBefore < ca.notBefore.getTime() || notAfter > ca.notAfter.getTime()) {
+  const { certificate: ca, notAfter: end } = expected.authority
+  if (notBefore < ca.notBefore.getTime() || notAfter > end.getTime()) {
     findings.push('validity is not within the one of the authority')
   }
 }

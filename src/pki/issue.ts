@@ -232,10 +232,11 @@ function checkDnsNames(
   if (new Set(dnsNames).size !== dnsNames.length) throw refused('DNS names have a duplicate')
   const odd = dnsNames.find((name) => !isDnsSubdomain(name))
   if (odd !== undefined) throw refused(`DNS name is malformed, got=${quoted(odd)}`)
-  const { nameConstraints } = authority.certificate
-  const broken =
-    nameConstraints && brokenNameConstraint(nameConstraints, { uris: [], dnsNames, otherTags: [] })
-  if (broken !== undefined) throw refused(`CA is not allowed to issue this name, got=${broken}`)
+  const names = { uris: [], dnsNames, otherTags: [] }
+  for (const { nameConstraints } of authority.path) {
+    const broken = nameConstraints && brokenNameConstraint(nameConstraints, names)
+    if (broken !== undefined) throw refused(`CA is not allowed to issue this name, got=${broken}`)
+  }
 }
 
 interface TimeRules {

@@ -14,11 +14,9 @@ export function brokenNameConstraint(
     return 'a name of a kind that is constrained and not judged'
   }
   const hosts = names.uris.map((uri) => hostOf(uri))
-  const uri = brokenBy(
-    hosts,
-    { permitted: permitted.uris, excluded: excluded.uris },
-    isUriHostWithin,
-  )
+  const uri =
+    brokenBy(hosts, { permitted: permitted.uris, excluded: [] }, isUriHostWithin) ??
+    brokenBy(hosts, { permitted: [], excluded: excluded.uris }, isUriHostExcluded)
   if (uri !== undefined) return `URI host ${JSON.stringify(uri)}`
   const subtrees = { permitted: permitted.dnsNames, excluded: excluded.dnsNames }
   const dnsName = brokenBy(names.dnsNames, subtrees, isDnsNameWithin)
@@ -42,6 +40,23 @@ function brokenBy(
 function isUriHostWithin(host: string, subtree: string): boolean {
   const wanted = subtree.toLowerCase()
   return wanted.startsWith('.') ? host.endsWith(wanted) : host === wanted
+}
+
+/** To Go, what excludes a host excludes those below it, too. */
+function isUriHostExcluded(host: string, subtree: string): boolean {
+  return isUriHostWithin(host, subtree) || isUriHostWithin(host, `.${subtree}`)
+}
+
+/** Whether the constraints permit each DNS name below a suffix. */
+export function isEveryNamePermitted(constraints: NameConstraints, suffix: string): boolean {
+  const { permitted, excluded } = constraints
+  const above = (subtree: string): boolean =>
+    isDnsNameWithin(suffix, subtree) || subtree === `.${suffix}`
+  if (permitted.dnsNames.length > 0 && !permitted.dnsNames.some(above)) return false
+  const withoutDot = (subtree: string): string => subtree.replace(/^\./, '')
+  return !excluded.dnsNames.some(
+    (subtree) => above(subtree) || isDnsNameWithin(withoutDot(subtree), suffix),
+  )
 }
 
 /** A DNS constraint is a name and all below it; the empty one is everything. A leading dot, not in the RFC, means below only. */

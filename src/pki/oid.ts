@@ -10,6 +10,7 @@ export const oids = {
   nameConstraints: '551d1e',
   certificatePolicies: '551d20',
   authorityKeyIdentifier: '551d23',
+  policyConstraints: '551d24',
   extendedKeyUsage: '551d25',
   noRevAvail: '551d38',
   /** 1.3.6.1.5.5.7.3.1 and .2. */

@@ -57,6 +57,10 @@ export function createProfile(config: ProfileConfig): Profile {
     backdateSeconds = 90,
     production = true,
   } = config
+  // SPIFFE-ID §2.3 allows 255, the DNS and Go 253.
+  if (trustDomain.length > 253) {
+    throw refused('trustDomain', `is too long, want=..253 got=${trustDomain.length}`)
+  }
   // Go judges no URI with an address for its host by name constraints, and refuses the certificate.
   if (isIPv4(trustDomain)) {
     throw refused('trustDomain', `is an IP address and no name, got=${quoted(trustDomain)}`)

@@ -1,12 +1,45 @@
 import { never, type Mutation } from './mutation.ts'
 
+const path = 'src/pki/ca-path.ts'
+const refusedAtLoad = 'pki.what-others-refuse-is-refused-at-load'
+
 /** The defences of the CA, of its names and of its files. */
 export const authorityMutations: readonly Mutation[] = [
   {
     claim: 'identity.spiffe-id-strict',
-    without: 'the look for an empty label in a trust domain',
+    without: "the look at the lengths of a trust domain's labels",
     file: 'src/identity/trust-domain.ts',
-    edits: never("text.split('.').includes('')"),
+    edits: [['label.length >= 1 && label.length <= 63', 'label.length >= 0']],
     tests: ['test/identity/trust-domain.test.ts'],
+  },
+  {
+    claim: refusedAtLoad,
+    without: 'the look at key identifiers',
+    file: path,
+    edits: [['brokenKeyIdentifier(ca, place.above) ??', '']],
+  },
+  {
+    claim: refusedAtLoad,
+    without: 'the look at extended key usages',
+    file: path,
+    edits: [['if (missing)', 'if (missing && purposes.length > 9)']],
+  },
+  {
+    claim: refusedAtLoad,
+    without: 'the look at DNS names of Services under name constraints',
+    file: path,
+    edits: never('suffix !== undefined'),
+  },
+  {
+    claim: refusedAtLoad,
+    without: 'the look at the CAs above the one that signs',
+    file: path,
+    edits: [['of path.entries()) {', 'of path.slice(0, 1).entries()) {']],
+  },
+  {
+    claim: refusedAtLoad,
+    without: 'the look at names that Go does not read',
+    file: path,
+    edits: never('unreadable !== undefined'),
   },
 ]

@@ -109,7 +109,7 @@ const refused: readonly (readonly [title: string, make: () => Authority, message
         ],
         { seed: 3 },
       ),
-    'authority has a path that is too long, want=..0 got=1',
+    'CA 1 above the authority has a path that is too long, want=..0 got=1',
   ],
   [
     'another trust domain',
@@ -167,7 +167,7 @@ const refused: readonly (readonly [title: string, make: () => Authority, message
         ],
         { seed: 3 },
       ),
-    'authority has ended, notAfter=2025-11-02T00:00:00.000Z',
+    'CA 1 above the authority has ended, notAfter=2025-11-02T00:00:00.000Z',
   ],
   [
     'a leaf for its certificate',

@@ -130,7 +130,7 @@ const tamperings: readonly (readonly [
   ],
   [
     'an issuer’s key identifier',
-    { extensions: { added: extension('2.5.29.35', false, hex('3003800101')) } },
+    { extensions: { authorityKeyIdentifier: extension('2.5.29.35', false, hex('3003800101')) } },
     ['authorityKeyIdentifier is not the one of the authority'],
   ],
   [

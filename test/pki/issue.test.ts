@@ -302,13 +302,13 @@ test('a chain that the API server would refuse for its size is not published', (
 })
 
 test('the intermediates of an authority follow the leaf, and its root does not', () => {
-  const keyIdentifier = extension('2.5.29.14', false, hex('0404 01020304'))
+  const subjectKeyIdentifier = extension('2.5.29.14', false, hex('0404 01020304'))
   const root = craftCa({ name: 'root', seed: 1 })
   const middle = craftCa({
     name: 'middle',
     seed: 3,
     issuer: { name: 'root', seed: 1 },
-    extensions: { keyIdentifier },
+    extensions: { subjectKeyIdentifier },
   })
   const authority = parseAuthority({
     certificatePem: formatCertificates([middle]),

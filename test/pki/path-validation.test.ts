@@ -62,7 +62,7 @@ const paths: readonly (readonly [title: string, path: Path, refusal: string])[] 
     'whose intermediate comes from another root',
     {
       leaf: underMiddle,
-      intermediates: [craftCa({ name: 'middle', seed: 3, issuer: { name: 'root', seed: 9 } })],
+      intermediates: [middle({}, { signer: seededKey(9) })],
     },
     'signature is not of the CA that the certificate names',
   ],
@@ -247,12 +247,18 @@ const paths: readonly (readonly [title: string, path: Path, refusal: string])[] 
   ],
   [
     'that names the key of its anchor',
-    { leaf: issuerKey('01020304'), anchors: [rootWith({ keyIdentifier: subjectKey('01020304') })] },
+    {
+      leaf: issuerKey('01020304'),
+      anchors: [rootWith({ subjectKeyIdentifier: subjectKey('01020304') })],
+    },
     '',
   ],
   [
     'that names another key than its anchor’s',
-    { leaf: issuerKey('01020304'), anchors: [rootWith({ keyIdentifier: subjectKey('01020305') })] },
+    {
+      leaf: issuerKey('01020304'),
+      anchors: [rootWith({ subjectKeyIdentifier: subjectKey('01020305') })],
+    },
     'no anchor of trust domain "test.example" issued the SVID',
   ],
   [

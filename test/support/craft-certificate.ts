@@ -127,6 +127,15 @@ export function caParts(): CertificateParts {
   }
 }
 
+/** An identifier of a seeded key: its octets, each of them the seed. */
+export function subjectKeyIdentifier(seed: number): Buffer {
+  return extension('2.5.29.14', false, tlv(0x04, Buffer.alloc(20, seed)))
+}
+
+export function authorityKeyIdentifier(seed: number): Buffer {
+  return extension('2.5.29.35', false, sequence(tlv(0x80, Buffer.alloc(20, seed))))
+}
+
 /** Puts parts together and signs them with the signer's key, whatever the algorithms say. */
 export function craftCertificate(parts: CertificateParts): Buffer {
   const signed = sequence(
@@ -161,7 +170,14 @@ export function craftCa(options: {
     issuer: commonName(issuer.name),
     signer: seededKey(issuer.seed),
     ...parts,
-    extensions: { ...good.extensions, ...extensions },
+    extensions: {
+      ...good.extensions,
+      subjectKeyIdentifier: subjectKeyIdentifier(seed),
+      ...(issuer.seed === seed
+        ? {}
+        : { authorityKeyIdentifier: authorityKeyIdentifier(issuer.seed) }),
+      ...extensions,
+    },
   })
 }
 

@@ -5,6 +5,7 @@ import { formatCertificates } from '../../src/pki/pem.ts'
 import { createProfile } from '../../src/pki/profile.ts'
 import { parseSubjectKey } from '../../src/pki/subject-key.ts'
 import {
+  authorityKeyIdentifier,
   craftCa,
   craftCertificate,
   extension,
@@ -85,6 +86,7 @@ function craftLeaf(tampering: Tampering): Buffer {
     extensions: {
       ...good.extensions,
       noRevAvail: extension('2.5.29.56', false, hex('0500')),
+      authorityKeyIdentifier: authorityKeyIdentifier(1),
       subjectKeyIdentifier: extension(
         '2.5.29.14',
         false,

@@ -103,7 +103,8 @@ export function createTestAuthority(
     })
   const pems =
     options.underRoot === undefined ? selfSigned() : authorityUnderRoot(options.underRoot)
-  const authority = parseAuthority({ ...pems, trustDomain, now })
+  const suffixes = dnsSuffixes === undefined ? {} : { dnsSuffixes }
+  const authority = parseAuthority({ ...pems, trustDomain, now, ...suffixes })
   const bundlePem = formatCertificates(authority.anchors)
   const source = staticAuthoritySource(authority)
   return {
@@ -141,8 +142,13 @@ interface AuthorityPems {
 
 function authorityUnderRoot(seed: number): AuthorityPems {
   const issuer = { name: 'root', seed: 1 }
-  const keyIdentifier = extension('2.5.29.14', false, hex(`0404 0102030${seed}`))
-  const middle = craftCa({ name: `middle ${seed}`, seed, issuer, extensions: { keyIdentifier } })
+  const subjectKeyIdentifier = extension('2.5.29.14', false, hex(`0404 0102030${seed}`))
+  const middle = craftCa({
+    name: `middle ${seed}`,
+    seed,
+    issuer,
+    extensions: { subjectKeyIdentifier },
+  })
   return {
     certificatePem: formatCertificates([middle]),
     chainPem: formatCertificates([craftCa(issuer)]),

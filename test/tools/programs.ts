@@ -22,6 +22,7 @@ export type ProgramName =
   | 'opa'
   | 'go-json'
   | 'rego-cases'
+  | 'x509-verify'
   | 'helm'
   | 'etcd'
   | 'kube-apiserver'
@@ -107,6 +108,7 @@ export const programs: Readonly<Record<ProgramName, Program>> = {
   ),
   'go-json': { module: 'go-json', package: '.' },
   'rego-cases': { module: 'rego-cases', package: '.' },
+  'x509-verify': { module: 'x509-verify', package: '.' },
   pause: { module: 'pause', package: '.' },
   loopback: networkPlugin('main/loopback'),
   ptp: networkPlugin('main/ptp'),
@@ -153,6 +155,7 @@ export const groups: Readonly<Record<string, readonly ToolName[]>> = {
   node: ['helm', 'etcd', 'kube-apiserver', 'kube-controller-manager', ...nodeProgramNames, 'nft'],
   'go-json': ['go-json'],
   'rego-cases': ['rego-cases'],
+  'x509-verify': ['x509-verify'],
 }
 
 export function moduleFolder(program: Program): string {

@@ -3,7 +3,7 @@ import { openLedger, readLedger } from '../../ledger/ledger.ts'
 import type { Log } from '../../log.ts'
 import { createMetrics } from '../../metrics.ts'
 import { openAuthorityFiles } from '../../pki/authority-files.ts'
-import type { AuthoritySource } from '../../pki/authority.ts'
+import { dnsSuffixesOf, type AuthoritySource } from '../../pki/authority.ts'
 import { createProfile, type Profile } from '../../pki/profile.ts'
 import { createIssuancePolicy } from '../../policy/issuance-policy.ts'
 import { openAuthoritySecret } from '../../signer/anchors/authority-secret.ts'
@@ -110,6 +110,7 @@ async function openAuthority(
       certificateFile: certificate,
       privateKeyFile: privateKey,
       trustDomain,
+      dnsSuffixes: dnsSuffixesOf(config.clusterDomain),
       now,
       log,
       awaited: true,
@@ -117,7 +118,7 @@ async function openAuthority(
   }
   const { namespace, secret, lifetimeSeconds, constrainUris = false } = authority.selfSigned
   log.warn({ namespace, secret }, 'the authority is self-signed and its key is kept in a Secret')
-  const dnsSuffixes = ['svc', config.clusterDomain]
+  const dnsSuffixes = dnsSuffixesOf(config.clusterDomain)
   const made = { lifetimeSeconds, trustDomain, dnsSuffixes, constrainUris }
   return awaitAuthority(
     () => openAuthoritySecret({ client, namespace, name: secret, now, ...made }),

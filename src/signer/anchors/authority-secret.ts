@@ -19,7 +19,7 @@ export interface AuthoritySecretOptions {
   readonly trustDomain: TrustDomain
   /** Of a new authority. */
   readonly lifetimeSeconds: number
-  /** DNS suffixes that its certificates may name. */
+  /** Below which every DNS name is that its certificates have. */
   readonly dnsSuffixes: readonly string[]
   /** Whether the URIs of a new authority are constrained to the trust domain. */
   readonly constrainUris?: boolean
@@ -60,6 +60,7 @@ export async function openAuthoritySecret(
       certificatePem: decode(secret, 'tls.crt', options),
       privateKeyPem: decode(secret, 'tls.key', options),
       trustDomain,
+      dnsSuffixes: options.dnsSuffixes,
       now,
     }),
   )

@@ -1,0 +1,3 @@
+module countersign.dev/test/x509-verify
+
+go 1.26
