@@ -192,6 +192,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'without a grant that covers it, the default policy allows no call',
     source: 'docs/AUTHORIZATION.md',
   },
+  'policy.grant-of-a-definition': {
+    claim:
+      'a grant that names a digest gives the tool as it is defined with it and no other, in lists and calls alike',
+    source: 'OWASP MCP Top 10: tool poisoning; docs/AUTHORIZATION.md, the default policy',
+  },
   'policy.list-is-call': {
     claim: 'what a list hides, a call refuses: one policy decides both',
     source: 'CVE-2026-77243, CVE-2026-14537',

@@ -182,6 +182,15 @@ export const policyMutations: readonly Mutation[] = [
     edits: [['"tenants":{}', '"tenants":{"acme":{"files":{"tools":{"read":{}}}}}']],
   },
   {
+    claim: 'policy.grant-of-a-definition',
+    without: 'the digest that policy is told of',
+    file: 'src/gateway/permit/resource.ts',
+    edits: [
+      ['"definitionDigest":"${digest}"', '"definitionDigest":"${digest.slice(digest.length)}"'],
+    ],
+    tests: ['test/gateway/lists.test.ts'],
+  },
+  {
     claim: 'policy.list-is-call',
     without: 'what policy leaves of a list',
     file: authorizer,

@@ -25,7 +25,7 @@ is_ask if {
 #   - input: schema.mcp.decision
 asked_for_visible if {
 	input.resource.type == "tool"
-	visible(input.resource.properties.server, input.resource.id)
+	visible(input.resource)
 }
 
 asked_for_visible if offer_visible(input.resource)
@@ -60,7 +60,7 @@ ask_outside_ceiling if {
 asked_for_not_granted if {
 	is_ask
 	input.resource.type == "tool"
-	not granted(input.resource.properties.server, input.resource.id)
+	not granted(input.resource)
 }
 
 asked_for_not_granted if {

@@ -72,7 +72,7 @@ allow if {
 
 allow if {
 	is_tool_call
-	visible(input.resource.properties.server, input.resource.id)
+	visible(input.resource)
 	arguments_allowed
 }
 
@@ -89,7 +89,7 @@ allow if {
 
 allow if {
 	is_task_request
-	visible(input.resource.properties.server, input.resource.id)
+	visible(input.resource)
 }
 
 allow if {
@@ -149,9 +149,9 @@ reachable if input.resource.properties.server in ceiling_servers
 # scope: document
 # schemas:
 #   - input: schema.mcp.decision
-arguments_allowed if meets(tenant_conditions(input.resource.properties.server, input.resource.id))
+arguments_allowed if meets(tenant_conditions(input.resource))
 
-arguments_allowed if meets(subject_conditions(input.resource.properties.server, input.resource.id))
+arguments_allowed if meets(subject_conditions(input.resource))
 
 # METADATA
 # title: Arguments of an offer allowed
@@ -165,11 +165,11 @@ offer_arguments_allowed if prompt_arguments_allowed
 
 # METADATA
 # title: Meets conditions
-# description: Every argument that the conditions name is there, with one of the values allowed.
+# description: The tool is as the conditions define it, and every argument that they name is there, with one of the values allowed.
 # schemas:
 #   - input: schema.mcp.decision
 meets(conditions) if {
-	well_formed(conditions)
+	gives(conditions, input.resource)
 	every name, values in object.get(conditions, "arguments", {}) {
 		input.context.arguments[name] in values
 		exact(input.context.arguments[name])
@@ -205,6 +205,11 @@ else := "role-not-allowed" if not may_call
 else := "outside-ceiling" if outside_ceiling
 
 else := "tenant-missing" if tenant_missing
+
+else := "definition-not-granted" if {
+	not_granted
+	granted_otherwise
+}
 
 else := "not-granted" if not_granted
 
@@ -269,12 +274,12 @@ tenant_missing if {
 #   - input: schema.mcp.decision
 not_granted if {
 	is_tool_call
-	not granted(input.resource.properties.server, input.resource.id)
+	not granted(input.resource)
 }
 
 not_granted if {
 	is_task_request
-	not granted(input.resource.properties.server, input.resource.id)
+	not granted(input.resource)
 }
 
 not_granted if {
@@ -285,6 +290,22 @@ not_granted if {
 not_granted if asked_for_not_granted
 
 # METADATA
+# title: Granted otherwise
+# description: The tool is granted, but as it was defined otherwise.
+# scope: document
+# schemas:
+#   - input: schema.mcp.decision
+granted_otherwise if defined_otherwise(tenant_conditions(input.resource))
+
+granted_otherwise if defined_otherwise(subject_conditions(input.resource))
+
+defined_otherwise(conditions) if {
+	input.resource.type == "tool"
+	well_formed(conditions)
+	not as_defined(conditions, input.resource)
+}
+
+# METADATA
 # title: Messages to agents
 # description: What an agent may read. They name nothing that the agent has not named itself.
 agent_messages := {
@@ -292,6 +313,7 @@ agent_messages := {
 	"approval-own": "nobody approves their own calls",
 	"argument-not-allowed": "it is not granted with these arguments",
 	"ask-not-granted": "the tool server may not ask this of the caller",
+	"definition-not-granted": "it is not granted as it is defined now",
 	"method-not-allowed": "the method is not available",
 	"not-granted": "it is not granted",
 	"outside-ceiling": "the certificate does not cover the call",
@@ -307,6 +329,7 @@ operator_messages := {
 	"approval-own": "the approver has the SPIFFE ID, the service account or the pod of the caller",
 	"argument-not-allowed": "the conditions of the grant in data.grants name arguments that are missing or have other values",
 	"ask-not-granted": "data.grants has no well-formed asks of the server, the tool or the prompt that let the server ask this",
+	"definition-not-granted": "the grant in data.grants names another digest than the definition of the tool has, which is in resource.properties.definitionDigest",
 	"method-not-allowed": "the default policy does not know the method, or not for what it is asked of",
 	"not-granted": "data.grants has no well-formed grant of it for the tenant or the subject",
 	"outside-ceiling": "no tool scope in the certificate covers it: see the annotation countersign.dev/tool-scopes",

@@ -23,7 +23,7 @@ list := {
 # description: What a call of some kind may use.
 shown(resource) if {
 	resource.type == "tool"
-	visible(resource.properties.server, resource.id)
+	visible(resource)
 }
 
 shown(resource) if {

@@ -49,7 +49,7 @@ offer_visible(resource) if {
 offer_granted(resource) if {
 	resource.type == "prompt"
 	some conditions in prompt_conditions(resource)
-	well_formed(conditions)
+	gives(conditions, resource)
 }
 
 offer_granted(resource) if {
@@ -90,7 +90,7 @@ prompt_arguments_allowed if {
 prompt_arguments_allowed if {
 	input.action.name == "completion/complete"
 	some conditions in prompt_conditions(input.resource)
-	well_formed(conditions)
+	gives(conditions, input.resource)
 	object.get(conditions, "arguments", {}) == {}
 }
 

@@ -33,7 +33,7 @@ permits(given) if meets(conditions_in(given, input.resource))
 
 permits(given) if {
 	is_task_request
-	well_formed(conditions_in(given, input.resource))
+	gives(conditions_in(given, input.resource), input.resource)
 }
 
 permits(given) if {

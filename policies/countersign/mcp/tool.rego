@@ -102,7 +102,7 @@ subject_grants := object.get(data.grants.subjects, input.subject.id, {})
 # schemas:
 #   - input.subject: schema.mcp.subject
 #   - data.grants: schema.mcp.grants
-tenant_conditions(server, tool) := most_specific(tenant_grants[server], tool)
+tenant_conditions(resource) := most_specific(tenant_grants[resource.properties.server], resource.id)
 
 # METADATA
 # title: Grant of the subject
@@ -110,14 +110,14 @@ tenant_conditions(server, tool) := most_specific(tenant_grants[server], tool)
 # schemas:
 #   - input.subject: schema.mcp.subject
 #   - data.grants: schema.mcp.grants
-subject_conditions(server, tool) := most_specific(subject_grants[server], tool)
+subject_conditions(resource) := most_specific(subject_grants[resource.properties.server], resource.id)
 
 # METADATA
 # title: Well-formed conditions
 # description: Conditions that say something else than these rules understand give nothing.
 well_formed(conditions) if {
 	is_object(conditions)
-	object.keys(conditions) - {"arguments", "asks", "result"} == set()
+	object.keys(conditions) - {"arguments", "asks", "digest", "result"} == set()
 	allowed := object.get(conditions, "arguments", {})
 	is_object(allowed)
 	every values in allowed {
@@ -126,20 +126,37 @@ well_formed(conditions) if {
 }
 
 # METADATA
+# title: As defined
+# description: The conditions name no definition, or the one that the tool has now.
+as_defined(conditions, _) if not "digest" in object.keys(conditions)
+
+as_defined(conditions, resource) if {
+	conditions.digest == concat("", ["sha256:", resource.properties.definitionDigest])
+}
+
+# METADATA
+# title: Gives
+# description: These conditions give the tool or the prompt as it is, but for what only a call can meet. No prompt has a digest.
+gives(conditions, resource) if {
+	well_formed(conditions)
+	as_defined(conditions, resource)
+}
+
+# METADATA
 # title: Granted
 # description: The tenant or the subject is granted the tool, under conditions that only a call can meet.
-granted(server, tool) if well_formed(tenant_conditions(server, tool))
+granted(resource) if gives(tenant_conditions(resource), resource)
 
-granted(server, tool) if well_formed(subject_conditions(server, tool))
+granted(resource) if gives(subject_conditions(resource), resource)
 
 # METADATA
 # title: Visible
 # description: >-
 #   The caller may see the tool in a list, and may call it where its arguments meet the conditions. Its name is looked
 #   at last, because that takes longest.
-visible(server, tool) if {
+visible(resource) if {
 	may_call
-	in_ceiling(server, tool)
-	granted(server, tool)
-	is_tool_name(tool)
+	in_ceiling(resource.properties.server, resource.id)
+	granted(resource)
+	is_tool_name(resource.id)
 }
