@@ -285,7 +285,7 @@ test('the page of mutations tells of defences that there are, and of none whose 
     [],
     'want=npm run test:mutations -- --write',
   )
-  assert.ok(text.includes(`Of ${told.length} defences that were taken away, the absence of none`))
+  assert.ok(text.includes('the absence of none went unnoticed'))
   // Whoever adds a defence takes it away once; the page may wait for a whole run, but not for long.
   assert.ok(
     told.length >= 0.9 * table.length,

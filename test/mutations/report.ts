@@ -38,7 +38,7 @@ Every claim in [THREATS.md](THREATS.md) is proved by a test. This is the proof o
 defence out of a copy of the tree, runs the tests that cite its claim, and one of them has to fail. \`-- --only <text>\` takes those whose
 claim or file has the text, and \`-- --write\` writes what happened into this page.
 
-Of ${lines.length} defences that were taken away, the absence of ${survived === 0 ? 'none' : survived} went unnoticed. Behind each stands the title of a test that failed.
+Of the defences below, each taken away in its turn, the absence of ${survived === 0 ? 'none' : survived} went unnoticed. Behind each stands the title of a test that failed.
 
 ${lines.join('\n')}
 `
