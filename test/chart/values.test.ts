@@ -101,6 +101,11 @@ const refused: readonly [title: string, values: string, said: RegExp][] = [
     /- identityExtensionOid: required in production/,
   ],
   [
+    'trust on first use in production that nothing remembers',
+    `production: true\ngateway: { upstreams: [{ server: a, url: 'https://a.tools.svc/mcp', spiffeId: spiffe://agents.example/x, trustOnFirstUse: true }] }`,
+    /- gateway\.upstreams: server a: trustOnFirstUse needs gateway\.firstUse\.existingClaim in production/,
+  ],
+  [
     'production with the OID of examples',
     'production: true\nidentityExtensionOid: 1.3.6.1.4.1.32473.1',
     /- identityExtensionOid: 1\.3\.6\.1\.4\.1\.32473 is for examples only/,
@@ -172,6 +177,39 @@ for (const [title, values, said] of refused) {
 test('everything that does not go together is said at once', async () => {
   const said = await refusalOf("trustDomain: ''\ncluster: ''\ngateway: { upstreams: [] }")
   assert.equal(said.match(/^- /gm)?.length, 3, said)
+})
+
+/** Where these values have the gateway remember what it trusts on first use. */
+async function firstUseOf(...values: readonly string[]): Promise<readonly [unknown, unknown]> {
+  const oid = 'identityExtensionOid=1.3.6.1.4.1.55555.1'
+  const set = [oid, ...values].flatMap((each) => ['--set-string', each])
+  const rendered = parseRendering(await renderChart('-f', defaultValuesFile, ...set))
+  const [pods] = rendered.filter(
+    ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'countersign-gateway',
+  )
+  const { volumes = [] } = (pods as unknown as PodsOf).spec.template.spec
+  const config = rendered
+    .map(({ data }) => data?.['gateway.yaml'])
+    .find((text) => text !== undefined)
+  return [volumes.find(({ name }) => name === 'first-use'), config?.includes('firstUseFolder')]
+}
+
+interface PodsOf {
+  readonly spec: { template: { spec: { volumes?: readonly { readonly name: string }[] } } }
+}
+
+test('what is trusted on first use is remembered by what outlives the pod, and in production by nothing else', async () => {
+  requirement('gateway.first-use-remembered')
+  const emptyDir = { sizeLimit: '256Mi' }
+  assert.deepEqual(await firstUseOf(), [{ name: 'first-use', emptyDir }, true])
+  const claimed = { name: 'first-use', persistentVolumeClaim: { claimName: 'kept' } }
+  assert.deepEqual(await firstUseOf('gateway.firstUse.existingClaim=kept'), [claimed, true])
+  const file = join(folder, 'production.yaml')
+  const pinned = `{ server: a, url: 'https://a.tools.svc/mcp', spiffeId: spiffe://agents.example/x, pins: {} }`
+  const values = `production: true\ngateway: { upstreams: [${pinned}] }\nidentityExtensionOid: 1.3.6.1.4.1.55555.1\n`
+  await writeFile(file, values)
+  const production = await renderChart('-f', defaultValuesFile, '-f', file)
+  assert.doesNotMatch(production, /first-use|firstUseFolder/)
 })
 
 test('an unquoted off, which YAML 1.1 reads as false, turns the admission policy off', async () => {

@@ -60,3 +60,17 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 {{- end -}}
+
+{{/*
+Where the gateway remembers what it has trusted on first use. In production nowhere but in a volume that outlives the pod: one that forgets
+would trust whatever a tool server says after the next restart.
+*/}}
+{{- define "countersign.firstUseVolume" -}}
+{{- if .Values.gateway.firstUse.existingClaim -}}
+persistentVolumeClaim:
+  claimName: {{ .Values.gateway.firstUse.existingClaim | quote }}
+{{- else if not .Values.production -}}
+emptyDir:
+  sizeLimit: 256Mi
+{{- end -}}
+{{- end -}}

@@ -39,6 +39,9 @@
 {{- if and $values.production (not (hasKey . "pins")) (not .trustOnFirstUse) -}}
 {{- $problems = append $problems (printf "gateway.upstreams: server %s: pins are required in production, or trustOnFirstUse: true" .server) -}}
 {{- end -}}
+{{- if and $values.production (not (hasKey . "pins")) .trustOnFirstUse (not $values.gateway.firstUse.existingClaim) -}}
+{{- $problems = append $problems (printf "gateway.upstreams: server %s: trustOnFirstUse needs gateway.firstUse.existingClaim in production, or each new pod would trust whatever it sees; pins need none" .server) -}}
+{{- end -}}
 {{- $twin := get $ids .spiffeId -}}
 {{- if and $twin (ne $twin .server) -}}
 {{- $problems = append $problems (printf "gateway.upstreams: servers %s and %s have one spiffeId, %s" $twin .server .spiffeId) -}}
