@@ -51,6 +51,7 @@ export type ErrorCode =
   // policy
   | 'policy/bundle'
   | 'policy/data'
+  | 'policy/signature'
   | 'policy/test'
   | 'policy/input'
   | 'policy/abort'

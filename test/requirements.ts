@@ -211,6 +211,12 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source:
       'archives that write elsewhere (CWE-22), archives that fill memory (CWE-409); OPA takes names by their end, so that x.manifest is a manifest',
   },
+  'policy.bundle-signed': {
+    claim:
+      'where signatures are required, a bundle is one whole that a known key has signed, and never an older one than that in force',
+    source:
+      'OPA management-bundles, signing; its holes: no keyid, deltas, excluded files, rollback',
+  },
   'policy.bundle-tested': {
     claim:
       'no bundle comes into force before it has passed its test, in a process that can be ended, and what does not pass it changes nothing',

@@ -1,10 +1,13 @@
+import { readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
+import { CountersignError, quoted } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { openReloadingFiles, type Reloading } from '../pki/reloading-files.ts'
 import { openActivation, type Activation } from '../policy/activation.ts'
 import type { BundleContent } from '../policy/bundle-content.ts'
 import { readBundle } from '../policy/bundle-place.ts'
+import { createBundleTrust, parseBundleKey, type BundleTrust } from '../policy/bundle-trust.ts'
 import { parseDataDocument, type DataDocument } from '../policy/data-document.ts'
 import { openPolicyBase, type PolicyBase, type PolicyEngine } from '../policy/engine.ts'
 import { createSelfTest, type SelfTest } from '../policy/self-test.ts'
@@ -35,7 +38,7 @@ type Bundle = BundleContent | typeof shipped
 /**
  * Opens the policy bundle with the configured data documents beside its own, and follows both: a change counts as soon as it has passed
  * everything that a policy must, and one that does not leaves the last good one in force. Throws `policy/bundle`, `policy/data`,
- * `policy/test`.
+ * `policy/signature`, `policy/test`.
  */
 export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<OpenPolicy> {
   const { log, metrics, now = Date.now } = parts
@@ -44,7 +47,7 @@ export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<Op
   const bundle =
     config.bundle === undefined ? undefined : opened.use(await followBundle(config.bundle, parts))
   const offer = { bundle: bundle?.current() ?? shipped, documents: data.current() }
-  const prepare = createPrepare(config, parts)
+  const prepare = createPrepare(config, { ...parts, trust: await openTrust(config) })
   const activation = opened.use(await openActivation<Bundle>(offer, { prepare, now, log, metrics }))
   const offerDocuments = (): void => void activation.offerDocuments(data.current())
   const offerBundle = (): void => void activation.offerBundle(bundle?.current() ?? shipped)
@@ -100,6 +103,23 @@ function followBundle(place: string, { log, metrics }: Parts): Promise<Reloading
   })
 }
 
+async function openTrust({ signature }: PolicyConfig): Promise<BundleTrust> {
+  if (signature === undefined) return createBundleTrust(undefined)
+  const keys = signature.keys.map(async ({ publicKey: file, ...key }) =>
+    parseBundleKey(await readKey(file), key),
+  )
+  return createBundleTrust({ keys: await Promise.all(keys), scope: signature.scope })
+}
+
+async function readKey(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    const message = `key file cannot be read, got=${quoted(file, 200)}`
+    throw new CountersignError('policy/signature', message, { cause })
+  }
+}
+
 /** What can be read is counted when it is decided on. */
 function countRefused(
   source: 'bundle' | 'data',
@@ -117,7 +137,12 @@ const program = join(import.meta.dirname, `main${extname(import.meta.filename)}`
 
 function createPrepare(
   { engine }: PolicyConfig,
-  { log, metrics, selfTest = createSelfTest({ program }) }: Parts,
+  {
+    log,
+    metrics,
+    trust,
+    selfTest = createSelfTest({ program }),
+  }: Parts & { readonly trust: BundleTrust },
 ): (offer: {
   readonly bundle: Bundle
   readonly documents: readonly DataDocument[]
@@ -125,7 +150,10 @@ function createPrepare(
   let known: { readonly bundle: Bundle; readonly base: PolicyBase } | undefined
   return async ({ bundle, documents }) => {
     // What is shipped was tested where it was built, and data alone holds nobody up.
-    if (bundle !== shipped) await selfTest({ content: bundle, documents, engine })
+    if (bundle !== shipped) {
+      trust.admit(bundle)
+      await selfTest({ content: bundle, documents, engine })
+    }
     if (known?.bundle !== bundle) {
       const content = bundle === shipped ? undefined : bundle
       const base = await openPolicyBase({ content, engine, metrics })
@@ -134,7 +162,9 @@ function createPrepare(
         log.warn({ reason: base.reason }, 'policy runs as a module, which has no limit of steps')
       }
     }
-    return known.base.engineWith(documents, { tested: bundle !== shipped })
+    const ready = known.base.engineWith(documents, { tested: bundle !== shipped })
+    if (bundle !== shipped) trust.accepted(bundle)
+    return ready
   }
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +11,7 @@ import { openDecisionLog } from '../../src/policy/decision-log.ts'
 import { createAuthorizer } from '../../src/policy/authorizer.ts'
 import { openPolicyBase } from '../../src/policy/engine.ts'
 import type { SelfTest } from '../../src/policy/self-test.ts'
-import { archiveOf, shippedAs, shippedFiles, type Files } from '../policy/archive.ts'
+import { archiveOf, shippedAs, shippedFiles, signedFiles, type Files } from '../policy/archive.ts'
 import { callTexts } from '../policy/call-input.ts'
 import { assembleModule } from '../policy/policy-module.ts'
 import { requirement } from '../requirements.ts'
@@ -135,4 +136,45 @@ test('the record names what has decided, though another bundle is in force when 
     ['first', 'one'],
     ['second', 'two'],
   ])
+})
+
+test('where signatures are required, neither an unsigned bundle nor a changed nor an older one counts', async () => {
+  requirement('policy.bundle-signed')
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+  const key = join(folder, 'author.pem')
+  await writeFile(key, publicKey.export({ format: 'pem', type: 'spki' }))
+  const keys = [{ id: 'author', algorithm: 'ES256', publicKey: key }] as const
+  const bundle = join(folder, 'signed.tar.gz')
+  const config = { bundle, data: [], signature: { keys, scope: '' } }
+  const signedAt = async (revision: string, iat: number): Promise<Files> =>
+    signedFiles(await shippedAs(revision), privateKey, { iat })
+  const refused: Readonly<Record<string, readonly [Files, RegExp]>> = {
+    'no signature': [await shippedAs('bad'), /bundle is not signed/],
+    'another key': [signedFiles(await shippedAs('bad'), other), /is not by a key/],
+    'a changed file': [
+      { ...(await signedAt('bad', 30)), '.manifest': '{"revision":"worse"}' },
+      /file is not what was signed, got=".manifest"/,
+    ],
+  }
+  for (const [files, message] of Object.values(refused)) {
+    await put(bundle, await archiveOf(files))
+    await assert.rejects(openPolicy(config, { ...parts, selfTest }), {
+      code: 'policy/signature',
+      message,
+    })
+  }
+  await put(bundle, await archiveOf(await signedAt('one', 20)))
+  await using policy = await openPolicy(config, { ...parts, selfTest })
+  const later = {
+    ...refused,
+    'an older one': [await signedAt('old', 10), /want=20.. got=10/],
+  } as const
+  for (const [what, [files, message]] of Object.entries(later)) {
+    await put(bundle, await archiveOf(files))
+    await eventually(what, () => message.test(policy.condition().reason))
+    assert.equal(policy.engine.revision, 'one', what)
+  }
+  await put(bundle, await archiveOf(await signedAt('two', 30)))
+  await eventually('a later one counts', () => policy.engine.revision === 'two')
 })

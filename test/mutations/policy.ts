@@ -149,6 +149,28 @@ export const policyMutations: readonly Mutation[] = [
     edits: [['if (want === undefined || want === path) return', 'if (want !== undefined) return']],
   },
   {
+    claim: 'policy.bundle-signed',
+    without: 'the look for files that nobody has signed',
+    file: 'src/policy/bundle-signature.ts',
+    edits: [
+      ['name !== signatureFile && !names.has(name)', 'name !== signatureFile && names.size < 0'],
+    ],
+  },
+  {
+    claim: 'policy.bundle-signed',
+    without: 'the algorithm of the key',
+    file: 'src/policy/bundle-signature.ts',
+    edits: [["key.algorithm === header['alg'] && isBy", 'isBy']],
+  },
+  {
+    claim: 'policy.bundle-signed',
+    without: 'the order of signing',
+    file: 'src/policy/bundle-trust.ts',
+    edits: [
+      ['issuedAt !== undefined && issuedAt >= newest', 'issuedAt !== newest || issuedAt >= newest'],
+    ],
+  },
+  {
     claim: 'policy.bundle-tested',
     without: 'the deadline of a test',
     file: 'src/policy/self-test.ts',

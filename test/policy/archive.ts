@@ -1,7 +1,9 @@
+import { createHash, sign, type KeyObject } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { packTar } from 'modern-tar'
+import { structuredHash } from '../../src/policy/structured-hash.ts'
 
 export type Files = Readonly<Record<string, string | Uint8Array>>
 
@@ -35,4 +37,21 @@ export async function shippedFiles(
 /** The shipped bundle under another name. */
 export async function shippedAs(revision: string): Promise<Files> {
   return shippedFiles({ '.manifest': JSON.stringify({ revision, roots: [''] }) })
+}
+
+/** The same files with a signature by ES256, as OPA makes it. */
+export function signedFiles(files: Files, key: KeyObject, claims: object = {}): Files {
+  const listed = Object.entries(files).map(([name, content]) => {
+    const isStructured = name === 'data.json' || name === '.manifest'
+    const hash = isStructured
+      ? structuredHash(Buffer.from(content).toString('utf8'), 'sha256')
+      : createHash('sha256').update(content).digest('hex')
+    return { name, hash, algorithm: 'SHA-256' }
+  })
+  const input = [{ alg: 'ES256' }, { files: listed, ...claims }]
+    .map((each) => Buffer.from(JSON.stringify(each)).toString('base64url'))
+    .join('.')
+  const octets = sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' })
+  const token = `${input}.${octets.toString('base64url')}`
+  return { ...files, '.signatures.json': JSON.stringify({ signatures: [token] }) }
 }

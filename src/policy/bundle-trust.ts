@@ -1,0 +1,94 @@
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import { CountersignError, quoted } from '../errors.ts'
+import type { BundleContent } from './bundle-content.ts'
+import {
+  refused,
+  signatureFile,
+  verifyBundle,
+  type BundleKey,
+  type SignatureAlgorithm,
+} from './bundle-signature.ts'
+
+/** Whether bundles come from whom they should, and in the order that they were signed in. */
+export interface BundleTrust {
+  /** Throws `policy/signature`. */
+  admit(content: BundleContent): void
+  /** It is in force: nothing that was signed before it is admitted any more. */
+  accepted(content: BundleContent): void
+}
+
+/** Without keys no signature is looked at, and a bundle that has one is refused: somebody meant it to be looked at. */
+export function createBundleTrust(
+  signers: { readonly keys: readonly BundleKey[]; readonly scope: string } | undefined,
+): BundleTrust {
+  if (signers === undefined) {
+    return {
+      admit({ files }) {
+        if (files.has(signatureFile)) {
+          throw refused('bundle is signed, and policy.signature names no key')
+        }
+      },
+      accepted: () => {},
+    }
+  }
+  let newest: number | undefined
+  return {
+    admit(content) {
+      const { issuedAt } = verifyBundle(content, signers)
+      if (newest === undefined || (issuedAt !== undefined && issuedAt >= newest)) return
+      const got = issuedAt === undefined ? 'no time' : String(issuedAt)
+      throw refused(`bundle was signed before the one in force, want=${newest}.. got=${got}`)
+    },
+    accepted(content) {
+      newest = verifyBundle(content, signers).issuedAt
+    },
+  }
+}
+
+/** Reads a public key in PEM for an algorithm. Throws `policy/signature` when it is none, or none for that. */
+export function parseBundleKey(
+  pem: string,
+  { id, algorithm }: { readonly id: string; readonly algorithm: SignatureAlgorithm },
+): BundleKey {
+  if (/PRIVATE KEY/.test(pem)) {
+    throw refused(`key ${quoted(id)} is a private key, want=the public one`)
+  }
+  const publicKey = publicKeyOf(pem, id)
+  const want = wantOf(algorithm)
+  const got = kindOf(publicKey)
+  if (!want.includes(got)) {
+    throw refused(`key ${quoted(id)}: ${algorithm} want=${want.join('|')} got=${got}`)
+  }
+  return { id, algorithm, publicKey }
+}
+
+function publicKeyOf(pem: string, id: string): KeyObject {
+  try {
+    return createPublicKey(pem)
+  } catch (cause) {
+    throw new CountersignError('policy/signature', `key ${quoted(id)} is no public key in PEM`, {
+      cause,
+    })
+  }
+}
+
+/** RFC 7518 §3: 2048 bits at least, and each curve with its hash. */
+const curves: Readonly<Record<string, string>> = {
+  ES256: 'prime256v1',
+  ES384: 'secp384r1',
+  ES512: 'secp521r1',
+}
+
+function wantOf(algorithm: SignatureAlgorithm): readonly string[] {
+  const curve = curves[algorithm]
+  return curve === undefined ? ['rsa'] : [curve]
+}
+
+const rsaBitsMin = 2048
+
+function kindOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string {
+  if (asymmetricKeyType === 'ec') return asymmetricKeyDetails?.namedCurve ?? 'ec'
+  if (asymmetricKeyType !== 'rsa') return asymmetricKeyType ?? 'unknown'
+  const bits = asymmetricKeyDetails?.modulusLength ?? 0
+  return bits < rsaBitsMin ? `rsa of ${bits} bits` : 'rsa'
+}
