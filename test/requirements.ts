@@ -51,6 +51,20 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'pod, service account and node are compared by UID, and the pod runs on that node and is not ending',
     source: 'NodeRestriction checks node users only, and is off in a bare API server',
   },
+  'signer.draining-keeps-identity': {
+    claim:
+      'a pod that is being deleted keeps its identity while it runs, and gets no first certificate',
+    source: 'kubelet gives up for good on Denied, and a pod may drain for hours',
+  },
+  'signer.key-of-one-pod': {
+    claim: 'a key that was certified for one pod is certified for no other',
+    source: 'a key that moves was copied',
+  },
+  'signer.evidence-holds-until-signed': {
+    claim:
+      'what has changed between evidence and signature is noticed, and nothing is signed on it',
+    source: 'docs/ISSUANCE.md, from request to certificate',
+  },
   'signer.volume-declared': {
     claim: 'the pod itself declares the volume that the certificate is for',
     source: 'whoever may create requests can name any pod',

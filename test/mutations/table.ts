@@ -8,6 +8,7 @@ import { changeMutations } from './changes.ts'
 import { definitionMutations } from './definitions.ts'
 import { eraMutations } from './eras.ts'
 import { federationMutations } from './federation.ts'
+import { issuanceMutations } from './issuance.ts'
 import { handleMutations } from './handles.ts'
 import { ledgerMutations } from './ledger.ts'
 import { listMutations } from './lists.ts'
@@ -470,6 +471,7 @@ export const mutations: readonly Mutation[] = [
   ...eraMutations,
   ...federationMutations,
   ...handleMutations,
+  ...issuanceMutations,
   ...ledgerMutations,
   ...listMutations,
   ...servingMutations,

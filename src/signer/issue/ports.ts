@@ -1,6 +1,7 @@
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import type { StatusPatch } from '../verdict/condition.ts'
 import type { Evidence } from '../verdict/evidence.ts'
+import type { IssueVerdict } from '../verdict/verdict.ts'
 
 /** What became of one write of a status (the error table of the API server's rules). */
 export type PublishAnswer =
@@ -33,6 +34,8 @@ export interface IssuancePorts {
     asked: PodCertificateRequest,
     options: { readonly live: boolean; readonly signal: AbortSignal },
   ): Promise<Evidence>
+  /** What does not hold any more of the evidence behind a verdict, as far as is known without asking; undefined: nothing. */
+  changed(verdict: IssueVerdict): string | undefined
   /** The request under this very UID as it is now; undefined when it is gone. Rejects when nobody can tell. */
   read(
     request: { readonly namespace: string; readonly name: string; readonly uid: string },

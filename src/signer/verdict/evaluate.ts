@@ -135,7 +135,15 @@ export function evaluate(input: CheckInput): Verdict {
   }
   const digest = evidenceDigest(evidence)
   const given = { lifetimeSeconds, policy, dnsNames, projectedPaths }
-  return { kind: 'issue', claims, ...identity, ...given, evidenceDigest: digest, findings }
+  return {
+    kind: 'issue',
+    claims,
+    evidence,
+    ...identity,
+    ...given,
+    evidenceDigest: digest,
+    findings,
+  }
 }
 
 /** A refusal as a verdict, with the message that its reader needs. */

@@ -6,9 +6,17 @@ import { canonicalJson } from '../../canonical-json.ts'
  * a cache that lacks an object has said nothing, and says `unknown` here.
  */
 export type Found<T> =
-  | { readonly state: 'found'; readonly object: T }
+  | { readonly state: 'found'; readonly object: T; readonly seen?: Seen }
   | { readonly state: 'absent' }
   | { readonly state: 'unknown'; readonly why: string }
+
+/** Where a fact was read, to notice that it does not hold any more. */
+export interface Seen {
+  /** From a cache, which goes on following the object. */
+  readonly cached: boolean
+  /** Undefined of a list. */
+  readonly resourceVersion?: string
+}
 
 /** One `podCertificate` source of a projected volume, as the pod's own spec declares it. */
 export interface DeclaredCertificate {
@@ -72,9 +80,12 @@ export interface Evidence {
   readonly services: Found<readonly ServiceEvidence[]>
 }
 
-/** SHA-256, hex, of the facts in canonical JSON (RFC 8785). Whether they were cached is not a fact about the workload. */
+/** SHA-256, hex, of the facts in canonical JSON (RFC 8785). Where they were read is not a fact about the workload. */
 export function evidenceDigest(evidence: Evidence): string {
-  const { live: _, ...facts } = evidence
+  const { live: _, ...members } = evidence
+  const facts = Object.fromEntries(
+    Object.entries(members).map(([name, found]) => [name, { ...found, seen: undefined }]),
+  )
   return hash('sha256', canonicalJson(facts, 'kubernetes/answer'), 'hex')
 }
 

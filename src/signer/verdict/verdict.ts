@@ -1,6 +1,7 @@
 import type { CountersignError } from '../../errors.ts'
 import type { ProvedIdentity } from './check.ts'
 import type { Claims } from './claims.ts'
+import type { Evidence } from './evidence.ts'
 
 /** Reasons of a refusal: they become the reason of the Denied condition, and docs/ISSUANCE.md has a row for each. */
 export type DenyReason =
@@ -67,6 +68,8 @@ export type NamedFinding = Finding & { readonly check: string }
 export interface IssueVerdict extends ProvedIdentity {
   readonly kind: 'issue'
   readonly claims: Claims
+  /** With the resource versions that it was read at. */
+  readonly evidence: Evidence
   readonly dnsNames: readonly string[]
   /** What was asked, as far as profile and policy allow. */
   readonly lifetimeSeconds: number

@@ -61,18 +61,20 @@ function livenessFindings(claims: Claims, pod: PodEvidence): Finding[] {
         change: 'nothing: an ended pod needs no certificate',
       }),
     )
-  }
-  if (pod.terminating) {
+  } else if (pod.terminating && pod.phase !== 'Running') {
+    // Containers start once every volume is there, so a pod that runs has had its certificate and drains with it.
     findings.push(
       refused('PodTerminating', {
         field: 'pod',
         asked,
-        proved: 'pod is being deleted',
+        proved: 'pod is being deleted before it runs',
         change: 'nothing: its successor asks for itself',
       }),
     )
   }
-  return findings.length > 0 ? findings : [proved('pod', pod.phase, 'pod status')]
+  return findings.length > 0
+    ? findings
+    : [proved('pod', pod.terminating ? `${pod.phase}, being deleted` : pod.phase, 'pod status')]
 }
 
 /** Recorded and not refused: kubelets 1.34 and 1.35 wrote owner references with a malformed apiVersion. */

@@ -20,7 +20,7 @@ const eventsMax = 64
 export function clusterPorts(options: {
   readonly client: ApiClient
   readonly version: PodCertificateVersion
-  readonly gatherer: Pick<Gatherer, 'gather'>
+  readonly gatherer: Pick<Gatherer, 'gather' | 'changed'>
   readonly now: () => number
   readonly log: Log
 }): IssuancePorts {
@@ -29,6 +29,7 @@ export function clusterPorts(options: {
   let eventsOpen = 0
   return {
     gather: (asked, how) => gatherer.gather(asked, how),
+    changed: (verdict) => gatherer.changed(verdict),
     async read({ namespace, name, uid }, signal) {
       try {
         const path = resourcePath(resource, { namespace, name })

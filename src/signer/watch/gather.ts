@@ -1,5 +1,8 @@
+import { isDeepStrictEqual } from 'node:util'
+import { quoted } from '../../errors.ts'
 import { servingRoles } from '../../identity/role.ts'
 import type { Role } from '../../identity/role.ts'
+import type { Named } from '../../identity/workload-identity.ts'
 import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { isNotFound } from '../../kubernetes/api-error.ts'
 import { startInformer } from '../../kubernetes/informer.ts'
@@ -26,11 +29,13 @@ import type {
   Evidence,
   Found,
   NamespaceEvidence,
+  NodeEvidence,
   PodEvidence,
   ServiceAccountEvidence,
   ServiceEvidence,
 } from '../verdict/evidence.ts'
 import { annotationKeys, isGovernanceKey } from '../../identity/governance-key.ts'
+import type { IssueVerdict } from '../verdict/verdict.ts'
 import { proveRole } from '../verdict/role-proof.ts'
 
 /** A watch that was lost for longer is not believed: pods come and go faster than that. */
@@ -50,6 +55,11 @@ export interface Gatherer extends AsyncDisposable {
     asked: PodCertificateRequest,
     options: { readonly live: boolean; readonly signal: AbortSignal },
   ): Promise<Evidence>
+  /**
+   * What the caches show otherwise by now of the evidence behind a verdict. What was read from the API server was as new as can be,
+   * and a cache may be behind it: that is not compared.
+   */
+  changed(verdict: Pick<IssueVerdict, 'evidence' | 'dnsNames'>): string | undefined
 }
 
 export interface GathererOptions {
@@ -75,7 +85,8 @@ const cached = {
 /** Evidence from informers, and from the API server on any doubt: what a cache lacks, or knows under another UID, is asked for. */
 export function startGatherer(options: GathererOptions): Gatherer {
   const { client } = options
-  const { podCache, namespaceCache, accountCache, nodeCache, serviceCache } = startCaches(options)
+  const started = startCaches(options)
+  const { podCache, namespaceCache, accountCache, nodeCache, serviceCache } = started
   const caches = [podCache, namespaceCache, accountCache, nodeCache, serviceCache]
   const servicesOf = indexByNamespace(serviceCache)
   const synced = Promise.all(caches.map((cache) => cache.synced)).then(() => {})
@@ -119,7 +130,7 @@ export function startGatherer(options: GathererOptions): Gatherer {
           resource: nodes,
           name: { name: spec.node.name },
           uid: spec.node.uid,
-          fact: ({ metadata }: Node) => ({ name: metadata.name, uid: metadata.uid }),
+          fact: nodeEvidence,
         }),
       ])
       const namespaceFound =
@@ -130,15 +141,57 @@ export function startGatherer(options: GathererOptions): Gatherer {
       const found =
         known !== undefined &&
         !needsLiveServices(known, pod, provedRole(serviceAccount, namespaceFound))
-          ? { state: 'found' as const, object: known }
+          ? { state: 'found' as const, object: known, seen: { cached: true } }
           : await liveServices(client, namespace, signal)
       return { live, pod, namespace: namespaceFound, serviceAccount, node, services: found }
     },
+    changed: (verdict) => changedSince(started, servicesOf, verdict),
     conditions: () => caches.map((cache) => cache.condition(staleSecondsMax)),
     async [Symbol.asyncDispose]() {
       await Promise.all(caches.map((cache) => cache[Symbol.asyncDispose]()))
     },
   }
+}
+
+function changedSince(
+  caches: ReturnType<typeof startCaches>,
+  servicesOf: (namespace: string) => readonly ServiceEvidence[],
+  { evidence, dnsNames }: Pick<IssueVerdict, 'evidence' | 'dnsNames'>,
+): string | undefined {
+  const { pod, namespace, serviceAccount, node, services: selecting } = evidence
+  return (
+    difference(caches.podCache, pod, podEvidence) ??
+    difference(caches.namespaceCache, namespace, namespaceEvidence) ??
+    difference(caches.accountCache, serviceAccount, serviceAccountEvidence) ??
+    difference(caches.nodeCache, node, nodeEvidence) ??
+    (dnsNames.length > 0 && namespace.state === 'found'
+      ? otherServices(servicesOf(namespace.object.name), selecting)
+      : undefined)
+  )
+}
+
+/** An object that a cache gave, against what the cache has now. */
+function difference<T extends KubernetesObject, F extends Named>(
+  cache: Informer<T>,
+  found: Found<F>,
+  fact: (object: T) => F,
+): string | undefined {
+  if (found.state !== 'found' || found.seen?.cached !== true) return undefined
+  const { name, uid } = found.object
+  const now = cache.byUid(uid)
+  if (now === undefined) return `${quoted(name, 253)} is gone since the evidence was read`
+  if (now.metadata.resourceVersion === found.seen.resourceVersion) return undefined
+  if (isDeepStrictEqual(fact(now), found.object)) return undefined
+  return `${quoted(name, 253)} has changed since the evidence was read`
+}
+
+function otherServices(
+  now: readonly ServiceEvidence[],
+  found: Found<readonly ServiceEvidence[]>,
+): string | undefined {
+  if (found.state !== 'found' || found.seen?.cached !== true) return undefined
+  if (isDeepStrictEqual(now, found.object)) return undefined
+  return 'Services have changed since the evidence was read'
 }
 
 function startCaches(options: GathererOptions): {
@@ -175,13 +228,16 @@ async function lookUp<T extends KubernetesObject, F>(
   if (!how.live && isCurrent(cache)) {
     const known = cache.get(name.name, name.namespace)
     if (known !== undefined && (uid === undefined || known.metadata.uid === uid)) {
-      return { state: 'found', object: fact(known) }
+      const { resourceVersion } = known.metadata
+      return { state: 'found', object: fact(known), seen: { cached: true, resourceVersion } }
     }
   }
   try {
     const path = resourcePath(resource, name)
     const raw = await client.request({ method: 'GET', path, signal: how.signal })
-    return { state: 'found', object: fact(resource.parse(raw)) }
+    const object = resource.parse(raw)
+    const { resourceVersion } = object.metadata
+    return { state: 'found', object: fact(object), seen: { cached: false, resourceVersion } }
   } catch (error) {
     how.signal.throwIfAborted()
     if (isNotFound(error)) return { state: 'absent' }
@@ -291,6 +347,10 @@ function declaredCertificate(source: PodCertificateProjection): DeclaredCertific
       (path) => path !== undefined,
     ),
   }
+}
+
+function nodeEvidence({ metadata }: Node): NodeEvidence {
+  return { name: metadata.name, uid: metadata.uid }
 }
 
 function namespaceEvidence({ metadata }: Namespace): NamespaceEvidence {

@@ -89,6 +89,8 @@ export class World {
   live: Evidence = evidenceOf()
   cached: Evidence = evidenceOf({ live: false })
   decision: Omit<IssuanceDecision, 'policy'> = { allow: true, reasons: [] }
+  /** What does not hold any more when the intent is recorded. */
+  changed: string | undefined
   /** How much longer than asked a delay takes. */
   delaySecondsMore = 0
   /** Runs while the policy is asked: what happens beside this request. */
@@ -270,6 +272,7 @@ export class World {
           if (fault !== undefined) return { ...evidenceOf({ live }), pod: unknown }
           return live ? this.live : this.cached
         },
+        changed: () => this.changed,
         read: (_request, _signal) =>
           this.#effect('read', () => (this.gone ? undefined : this.state)),
         publish: (target, status) => this.#publish(target, status),

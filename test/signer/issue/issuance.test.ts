@@ -361,3 +361,19 @@ test('a ceiling that no certificate has room for is refused', async () => {
   assert.deepEqual(await world.run(), { kind: 'done', as: 'denied' })
   assert.match(world.status?.conditions[0].message ?? '', /asked 0 models and 32 tool scopes;/)
 })
+
+test('what changes between evidence and signature is noticed, and nothing is signed on it', async () => {
+  requirement('signer.evidence-holds-until-signed')
+  const world = new World(askedOf())
+  world.changed = '"worker-0" is gone since the evidence was read'
+  assert.deepEqual(await world.step(), { kind: 'again', why: world.changed })
+  assert.ok(!world.trace.includes('sign'), world.trace.join(' '))
+  const [intent] = world.intents()
+  assert.ok(intent !== undefined)
+  const [result] = world.resultsOf(intent)
+  assert.equal(result?.outcome, 'unpublished')
+  assert.equal(result.detail, `not signed: ${world.changed}`)
+  world.changed = undefined
+  assert.deepEqual(await world.run(), { kind: 'done', as: 'issued' })
+  world.checkSettled()
+})

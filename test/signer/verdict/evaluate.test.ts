@@ -21,8 +21,9 @@ import { requirement } from '../../requirements.ts'
 test('a request that fits the live objects is issued with nothing beyond its name', () => {
   const verdict = verdictOf(claimsOf(), evidenceOf())
   assert.ok(verdict.kind === 'issue')
-  const { claims, findings, spiffeId, evidenceDigest, policy, ...identity } = verdict
+  const { claims, evidence, findings, spiffeId, evidenceDigest, policy, ...identity } = verdict
   assert.equal(claims.asked.metadata.name, 'req-1')
+  assert.equal(evidence.live, true)
   assert.match(evidenceDigest, /^[0-9a-f]{64}$/)
   assert.equal(policy.revision, 'r1')
   assert.equal(spiffeId.uri, 'spiffe://example.org/ns/team-a/sa/worker')
@@ -88,7 +89,7 @@ const refusals: readonly Refused[] = [
     title: 'a pod that is being deleted',
     evidence: evidenceOf({ pod: { terminating: true } }),
     reason: 'PodTerminating',
-    message: /proved pod is being deleted;/,
+    message: /proved pod is being deleted before it runs;/,
   },
   {
     title: 'a pod on another node',
@@ -318,6 +319,7 @@ test('the request says its own signer, which the pod has to declare', () => {
 })
 
 test('a key that another pod holds is refused beside whatever else is, and policy is not asked', () => {
+  requirement('signer.key-of-one-pod')
   const decide = (): never => assert.fail('policy was asked')
   const changed = { keyOwner: 'other-pod', policy: { ...agreeing, decide } }
   const verdict = verdictOf(claimsOf(), evidenceOf({ pod: { nodeName: 'node2' } }), changed)
@@ -329,4 +331,26 @@ test('a key that another pod holds is refused beside whatever else is, and polic
   assert.equal(verdictOf(claimsOf(), { ...evidenceOf(), node: unknown }, changed).kind, 'deny')
   const own = { ...changed, keyOwner: 'pod-uid', policy: agreeing }
   assert.equal(verdictOf(claimsOf(), evidenceOf(), own).kind, 'issue')
+})
+
+test('a pod that drains keeps its identity at refresh, and one that never ran gets none', () => {
+  requirement('signer.draining-keeps-identity')
+  const draining = verdictOf(
+    claimsOf(),
+    evidenceOf({ pod: { phase: 'Running', terminating: true } }),
+  )
+  assert.ok(draining.kind === 'issue')
+  const finding = draining.findings.find(({ field }) => field === 'pod')
+  assert.ok(finding?.kind === 'proved')
+  assert.equal(finding.value, 'Running, being deleted')
+  for (const [phase, reason] of [
+    ['Pending', 'PodTerminating'],
+    ['Unknown', 'PodTerminating'],
+    ['Succeeded', 'PodEnded'],
+    ['Failed', 'PodEnded'],
+  ] as const) {
+    const verdict = verdictOf(claimsOf(), evidenceOf({ pod: { phase, terminating: true } }))
+    assert.ok(verdict.kind === 'deny')
+    assert.equal(verdict.reason, reason)
+  }
 })

@@ -21,7 +21,10 @@ function portsOf(cluster: FakeCluster): IssuancePorts {
   return clusterPorts({
     client: cluster,
     version: 'v1',
-    gatherer: { gather: () => Promise.reject(new Error('not asked for')) },
+    gatherer: {
+      gather: () => Promise.reject(new Error('not asked for')),
+      changed: () => undefined,
+    },
     now: Date.now,
     log: silentLog,
   })

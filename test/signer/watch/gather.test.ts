@@ -202,13 +202,16 @@ test('a serving pod that no cached Service selects has its Services asked for', 
     { name: 'alias', selector: {}, externalName: true },
     { name: 'workers', selector: { app: 'worker' }, externalName: false },
   ]
-  assert.deepEqual(services, { state: 'found', object: expected })
+  assert.ok(services.state === 'found')
+  assert.deepEqual(services.object, expected)
   cluster.resume('services')
   const lists = (): number =>
     cluster.requests.filter(({ path }) => path.endsWith('/namespaces/team-a/services')).length
   await eventually('the cache of Services', async () => {
     const before = lists()
-    assert.deepEqual((await look(gatherer)).services, { state: 'found', object: expected })
+    const { services: now } = await look(gatherer)
+    assert.ok(now.state === 'found')
+    assert.deepEqual(now.object, expected)
     return lists() === before
   })
 })
@@ -223,4 +226,31 @@ test('a pod that waits for its first certificate is told from one that runs', as
   cluster.put('pods', { ...pod, status: { phase: 'Running' } })
   await eventually('the change', () => !gatherer.startsUp('pod-uid'))
   putPod(cluster)
+})
+
+test('what a cache shows otherwise since the evidence was read is told, and a resource version alone is not', async () => {
+  requirement('signer.evidence-holds-until-signed')
+  const cluster = populatedCluster()
+  await using gatherer = await syncedGatherer(cluster)
+  const evidence = await look(gatherer)
+  const changed = (): string | undefined => gatherer.changed({ evidence, dnsNames: ['one'] })
+  assert.equal(changed(), undefined)
+  const pod = cluster.get('pods', 'worker-0', 'team-a')
+  assert.ok(pod !== undefined)
+  cluster.put('pods', { ...pod, metadata: { ...pod.metadata, annotations: { other: 'x' } } })
+  cluster.put('services', {
+    metadata: { name: 'late', namespace: 'team-a', uid: 'service-uid' },
+    spec: { selector: { app: 'worker' } },
+  })
+  await eventually('the Service', () => changed() !== undefined)
+  assert.equal(changed(), 'Services have changed since the evidence was read')
+  assert.equal(gatherer.changed({ evidence, dnsNames: [] }), undefined)
+  cluster.put('namespaces', {
+    metadata: { name: 'team-a', uid: 'namespace-uid', labels: { 'countersign.dev/tenant': 'red' } },
+  })
+  await eventually('the namespace', () => changed()?.startsWith('"team-a" has changed') === true)
+  cluster.remove('pods', 'worker-0', 'team-a')
+  await eventually('the pod', () => changed()?.startsWith('"worker-0" is gone') === true)
+  const live = await look(gatherer, true)
+  assert.equal(gatherer.changed({ evidence: live, dnsNames: ['one'] }), undefined)
 })

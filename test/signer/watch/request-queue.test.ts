@@ -89,6 +89,7 @@ class QueueWorld implements AsyncDisposable {
       },
       ports: {
         gather: () => Promise.reject(new Error('not asked for')),
+        changed: () => undefined,
         read: async () => this.readable,
         publish: () => Promise.reject(new Error('not asked for')),
         emitEvent: (event) => void this.events.push(event),

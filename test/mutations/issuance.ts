@@ -1,0 +1,45 @@
+import { never, type Mutation } from './mutation.ts'
+
+/** The defences between a request and its certificate. */
+export const issuanceMutations: readonly Mutation[] = [
+  {
+    claim: 'signer.draining-keeps-identity',
+    without: 'the refusal of a pod that is deleted before it runs',
+    file: 'src/signer/verdict/workload-checks.ts',
+    edits: never("pod.terminating && pod.phase !== 'Running'"),
+    tests: ['test/signer/verdict/evaluate.test.ts'],
+  },
+  {
+    claim: 'signer.draining-keeps-identity',
+    without: 'the look at whether it runs',
+    file: 'src/signer/verdict/workload-checks.ts',
+    edits: [["pod.terminating && pod.phase !== 'Running'", 'pod.terminating']],
+    tests: ['test/signer/verdict/evaluate.test.ts'],
+  },
+  {
+    claim: 'signer.key-of-one-pod',
+    without: 'the look at who holds the key',
+    file: 'src/signer/verdict/evaluate.ts',
+    edits: [['keyOwner === undefined || keyOwner ===', "keyOwner !== '' || keyOwner ==="]],
+    tests: ['test/signer/verdict/evaluate.test.ts'],
+  },
+  {
+    claim: 'signer.evidence-holds-until-signed',
+    without: 'the second look before the signature',
+    file: 'src/signer/issue/issue.ts',
+    edits: never('changed !== undefined'),
+    tests: ['test/signer/issue/issuance.test.ts'],
+  },
+  {
+    claim: 'signer.evidence-holds-until-signed',
+    without: 'the look for what is gone',
+    file: 'src/signer/watch/gather.ts',
+    edits: [
+      [
+        'if (now === undefined) return `${quoted(name',
+        'if (now === undefined) return void `${quoted(name',
+      ],
+    ],
+    tests: ['test/signer/watch/gather.test.ts'],
+  },
+]
