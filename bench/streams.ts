@@ -2,10 +2,10 @@
  * What open streams of changes take of memory beside connections that do nothing, and how soon an event has reached all of them.
  *
  * A thousand connections of twenty identities with certificates on both sides, each with one `subscriptions/listen` for the same list, or
- * idle after one list, or never used. Fresh gateways take turns; resident memory before and after, and the difference of each. The upstream tells of a change, and the
+ * with the GET stream of a legacy session, or idle after one list, or never used. Fresh gateways take turns; resident memory before and after, and the difference of each. The upstream tells of a change, and the
  * time is taken until the last of the streams has it, at the client, in the process that has all thousand of them.
  *
- *     npm run bench streams -- [--json] [--streams=1000] [--rounds=3] [--events=5]
+ *     npm run bench streams -- [--json] [--streams=1000] [--rounds=3] [--events=5] [--only=sessions]
  */
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
@@ -26,51 +26,57 @@ const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     streams: { type: 'string', default: '1000' },
+    only: { type: 'string', default: '' },
     rounds: { type: 'string', default: '3' },
     events: { type: 'string', default: '5' },
   },
 })
 
 const count = Number(values.streams)
-const kinds = ['unused', 'idle', 'streams'] as const
+const kinds = ['unused', 'idle', 'streams', 'sessions'] as const
 type Kind = (typeof kinds)[number]
-const figures: Record<Kind | 'milliseconds', number[]> = {
-  unused: [],
-  idle: [],
-  streams: [],
-  milliseconds: [],
-}
+const chosen = kinds.filter((kind) => values.only === '' || values.only === kind)
+const mebibytes: Record<Kind, number[]> = { unused: [], idle: [], streams: [], sessions: [] }
+const milliseconds: Record<'streams' | 'sessions', number[]> = { streams: [], sessions: [] }
+const rowNames = {
+  unused: 'never used',
+  idle: 'idle after a list',
+  streams: 'subscriptions/listen',
+  sessions: 'GET of a session',
+} as const
 
 const listenRequest = requestOf('subscriptions/listen', {
   notifications: { toolsListChanged: true },
 })
 const listRequest = requestOf('tools/list', {})
+const version = '2025-11-25'
+const initializeRequest = initialize()
+const answered = { resultType: 'complete', tools: [], ttlMs: 0, cacheScope: 'private' }
+const hello = {
+  protocolVersion: version,
+  capabilities: { tools: { listChanged: true } },
+  serverInfo: { name: 'bench', version: '1' },
+}
 
 await withMaterial(20, async (material) => {
   const program = await bundleContestant(material.folder)
   for (let round = 0; round < Number(values.rounds); round += 1) {
-    for (const kind of kinds) await measure(material, program, kind)
+    for (const kind of chosen) await measure(material, program, kind)
   }
 })
-const each = (taken: readonly number[]): number => (median(taken) * 1024) / count
+const each = (kind: Kind): number => (median(mebibytes[kind]) * 1024) / count
 report(
   {
     bench: 'streams',
     title: `${count} connections of 20 identities, medians of ${values.rounds} rounds`,
     columns: ['each KiB', 'of idle', 'an event to all, ms: median', 'longest'],
-    rows: [
-      { name: 'never used', cells: [rounded(each(figures.unused), 1), '', '', ''] },
-      { name: 'idle after a list', cells: [rounded(each(figures.idle), 1), 1, '', ''] },
-      {
-        name: 'subscriptions/listen',
-        cells: [
-          rounded(each(figures.streams), 1),
-          rounded(each(figures.streams) / each(figures.idle), 2),
-          Math.round(median(figures.milliseconds)),
-          Math.round(Math.max(...figures.milliseconds)),
-        ],
-      },
-    ],
+    rows: chosen.map((kind) => {
+      const taken = kind === 'unused' || kind === 'idle' ? undefined : milliseconds[kind]
+      const told = taken === undefined ? ['', ''] : [median(taken), Math.max(...taken)]
+      const ofIdle = kind === 'unused' ? '' : rounded(each(kind) / each('idle'), 2)
+      const cells = told.map((value) => (typeof value === 'number' ? Math.round(value) : value))
+      return { name: rowNames[kind], cells: [rounded(each(kind), 1), ofIdle, ...cells] }
+    }),
   },
   values,
 )
@@ -84,31 +90,67 @@ async function measure(material: BenchMaterial, program: string, kind: Kind): Pr
     credentialPem,
     upstreamPort: upstream.port,
     upstreamStreamsMax: 4 * count,
+    eras: ['modern', 'legacy'],
   })
   const clients: Client[] = []
   try {
     // The first ones take what is taken once.
-    const first = await openAll(material, gateway.port, 200, 'streams')
+    const first = await openAll(material, gateway.port, 200, isTold(kind) ? kind : 'streams')
     for (const { socket } of first) socket.destroy()
     await delay(500)
     const before = residentMebibytes(gateway.pid)
     clients.push(...(await openAll(material, gateway.port, count, kind)))
     await delay(500)
-    figures[kind].push(residentMebibytes(gateway.pid) - before)
-    if (kind !== 'streams') return
+    mebibytes[kind].push(residentMebibytes(gateway.pid) - before)
+    if (!isTold(kind)) return
     for (let event = 0; event < Number(values.events); event += 1) {
       const told = clients.map((client) => client.next())
       const started = performance.now()
       upstream.tell()
       await Promise.all(told)
-      figures.milliseconds.push(performance.now() - started)
-      await delay(1000)
+      milliseconds[kind].push(performance.now() - started)
+      // Who has been told of a change is told of no other for a second.
+      await delay(1500)
     }
   } finally {
     for (const { socket } of clients) socket.destroy()
     await gateway.close()
     upstream.close()
   }
+}
+
+function isTold(kind: Kind): kind is 'streams' | 'sessions' {
+  return kind === 'streams' || kind === 'sessions'
+}
+
+function initialize(): string {
+  const params = {
+    protocolVersion: version,
+    capabilities: {},
+    clientInfo: { name: 'bench', version: '1' },
+  }
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params })
+  const { host = '', accept = '' } = list.headers
+  const lines = [
+    `host: ${host}`,
+    `accept: ${accept}`,
+    'content-type: application/json',
+    `content-length: ${body.length}`,
+  ]
+  return `POST /mcp/tools HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${body}`
+}
+
+/** The stream of the session that an answer to `initialize` opens. */
+function streamOf(answer: string): string {
+  const [, id] = /^mcp-session-id: (.*)$/im.exec(answer) ?? []
+  if (id === undefined) throw new Error(`want=a session got=${answer}`)
+  const lines = [
+    `host: ${list.headers['host'] ?? ''}`,
+    'accept: text/event-stream',
+    `mcp-protocol-version: ${version}`,
+    `mcp-session-id: ${id.trim()}`,
+  ]
+  return `GET /mcp/tools HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`
 }
 
 function requestOf(method: string, params: object): string {
@@ -167,9 +209,10 @@ async function openAll(
     const acknowledged = client.next()
     socket.on('data', (octets: Buffer) => {
       if (octets.includes('"error"')) throw new Error(octets.toString('utf8'))
-      if (octets.includes('"jsonrpc"')) heard()
+      if (octets.includes('"protocolVersion"')) socket.write(streamOf(octets.toString('latin1')))
+      else if (octets.includes('"jsonrpc"') || octets.includes('text/event-stream')) heard()
     })
-    socket.write(kind === 'idle' ? listRequest : listenRequest)
+    socket.write({ idle: listRequest, streams: listenRequest, sessions: initializeRequest }[kind])
     await acknowledged
     return client
   }
@@ -191,10 +234,22 @@ async function openUpstream({ upstreamPem, bundlePem }: BenchMaterial): Promise<
       const chunks: Buffer[] = []
       incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
       incoming.on('end', () => {
+        if (incoming.method === 'GET') {
+          response.writeHead(200, { 'content-type': 'text/event-stream' })
+          response.flushHeaders()
+          open.set(response, '')
+          response.once('close', () => open.delete(response))
+          return
+        }
+        if (incoming.method === 'DELETE') {
+          response.end()
+          return
+        }
         const { id, method, params } = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Asked
         if (method !== 'subscriptions/listen') {
-          response.writeHead(200, { 'content-type': 'application/json' })
-          const result = { resultType: 'complete', tools: [], ttlMs: 0, cacheScope: 'private' }
+          const opened = method === 'initialize' ? { 'mcp-session-id': crypto.randomUUID() } : {}
+          response.writeHead(200, { 'content-type': 'application/json', ...opened })
+          const result = method === 'initialize' ? hello : answered
           response.end(JSON.stringify({ jsonrpc: '2.0', id, result }))
           return
         }
@@ -231,7 +286,7 @@ function say(
   id: string,
   { notifications }: Asked['params'],
 ): void {
-  const meta = { 'io.modelcontextprotocol/subscriptionId': id }
+  const meta = id === '' ? {} : { 'io.modelcontextprotocol/subscriptionId': id }
   const params = { ...(notifications === undefined ? {} : { notifications }), _meta: meta }
   response.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method, params })}\n\n`)
 }

@@ -23,6 +23,8 @@ export interface Setting {
   readonly eras?: readonly ('modern' | 'legacy')[]
   /** The most streams of changes; the gateway's own unless told. */
   readonly upstreamStreamsMax?: number
+  /** Those of a call unless told. */
+  readonly grants?: object
 }
 
 /** What runs: each says where it listens, and closes in order. */

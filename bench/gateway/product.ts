@@ -30,7 +30,7 @@ export async function openParts(setting: Setting): Promise<Parts> {
   const log = createLog({ level: 'warn' })
   const metrics = createMetrics()
   const base = await openPolicyBase({ engine: setting.engine })
-  const engine = base.engineWith([{ name: 'grants', value: { grants } }])
+  const engine = base.engineWith([{ name: 'grants', value: { grants: setting.grants ?? grants } }])
   const credential = parseCredentialBundle(setting.credentialPem)
   const bundle = parseBundle(setting.bundlePem, parseTrustDomain(setting.trustDomain))
   return {
