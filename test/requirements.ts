@@ -99,6 +99,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'no key signs before the intent is durable in the ledger',
     source: 'Boulder: intent before the key moves',
   },
+  'signer.new-ca-waits-for-readers': {
+    claim: 'a CA that is new signs nothing before readers have had time to take up its anchor',
+    source: 'kubernetes#141439, linkerd2#4287; SPIFFE Federation §4.1',
+  },
   'signer.anchors-before-signatures': {
     claim: 'no authority signs before its anchors are in the published trust bundle',
     source: 'docs/ISSUANCE.md',

@@ -175,7 +175,10 @@ function signerConfig(paths: Paths, kubeconfig: string): SignerConfig {
     profile: { keyTypes: stage.keyTypes, lifetimeSecondsMax: 3600, backdateSeconds: 90 },
     production: false,
     lease: { namespace: stage.system, name: 'countersign-trust-bundle' },
-    trustBundle: { ownerClusterRole: `countersign-signer.${stage.system}` },
+    trustBundle: {
+      propagationSeconds: 300,
+      ownerClusterRole: `countersign-signer.${stage.system}`,
+    },
     ledger: { file: paths.ledger },
     policy: { data: [paths.policyData] },
     admin: { host: '127.0.0.1', port: 0 },

@@ -54,23 +54,27 @@ export async function publishClusterTrustBundle(
     readonly present: ClusterTrustBundle | undefined
     readonly trustBundle: string
     readonly labels?: Readonly<Record<string, string>>
+    /** Written together with the text, or not at all. */
+    readonly annotations?: Readonly<Record<string, string>>
     /** A cluster-wide object that a new bundle ends with. */
     readonly owner?: OwnerReference | undefined
     readonly signal?: AbortSignal
   },
 ): Promise<'created' | 'changed' | 'unchanged'> {
   const { name, signerName, present, trustBundle, labels = {}, owner } = options
+  const annotations = options.annotations === undefined ? {} : { annotations: options.annotations }
   const resource = clusterTrustBundles(options.version)
   const signal = options.signal === undefined ? {} : { signal: options.signal }
   if (present === undefined) {
     const ownerReferences = owner === undefined ? {} : { ownerReferences: [owner] }
-    const metadata = { name, labels, ...ownerReferences }
+    const metadata = { name, labels, ...annotations, ...ownerReferences }
     const body = { metadata, spec: { signerName, trustBundle } }
     await createObject(client, resource, { body, ...signal })
     return 'created'
   }
   if (present.trustBundle === trustBundle) return 'unchanged'
   const patch = { spec: { trustBundle } }
-  await mergeObject(client, resource, { metadata: present.metadata, patch, ...signal })
+  const { metadata } = present
+  await mergeObject(client, resource, { metadata, patch, ...annotations, ...signal })
   return 'changed'
 }

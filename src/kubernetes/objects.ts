@@ -61,13 +61,14 @@ export async function mergeObject<T>(
     readonly metadata: Pick<Metadata, 'name' | 'namespace' | 'uid' | 'resourceVersion'>
     /** Members beside `metadata`. */
     readonly patch: object
+    readonly annotations?: Readonly<Record<string, string>> | undefined
     readonly subresource?: string
     readonly query?: Readonly<Record<string, string>>
     readonly signal?: AbortSignal
   },
 ): Promise<T> {
   const { name, namespace, uid, resourceVersion } = options.metadata
-  const { subresource, query } = options
+  const { subresource, query, annotations } = options
   const answer = await client.request({
     method: 'PATCH',
     path: resourcePath(resource, {
@@ -76,7 +77,10 @@ export async function mergeObject<T>(
       ...(subresource === undefined ? {} : { subresource }),
     }),
     contentType: 'application/merge-patch+json',
-    body: { ...options.patch, metadata: { uid, resourceVersion } },
+    body: {
+      ...options.patch,
+      metadata: { uid, resourceVersion, ...(annotations && { annotations }) },
+    },
     ...(query === undefined ? {} : { query }),
     ...withSignal(options.signal),
   })

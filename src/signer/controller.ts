@@ -62,6 +62,8 @@ export interface SignerOptions {
   readonly lease: LeasePlace
   /** The ClusterRole that the published trust bundle ends with. */
   readonly trustBundleOwner?: string | undefined
+  /** From an anchor that is added to others until its authority signs. */
+  readonly propagationSeconds?: number | undefined
   /** The Secret of a self-signed authority. */
   readonly secret?: LeasePlace
   readonly delay?: Delay
@@ -262,6 +264,7 @@ function publicationOf(options: Parts): Parameters<typeof startAnchorPublication
     // Replicas that were given one name must not hold one lease.
     lease: { ...lease, holder: `${replica}_${randomBytes(8).toString('hex')}` },
     owner: options.trustBundleOwner,
+    propagationSeconds: options.propagationSeconds,
     log,
     now,
     delay,

@@ -42,4 +42,21 @@ export const authorityMutations: readonly Mutation[] = [
     file: path,
     edits: never('unreadable !== undefined'),
   },
+  {
+    claim: 'signer.new-ca-waits-for-readers',
+    without: 'the wait for readers',
+    file: 'src/signer/anchors/trust-bundle.ts',
+    edits: never('this.#waitSeconds > 0 && this.#active !== authority'),
+  },
+  {
+    claim: 'signer.new-ca-waits-for-readers',
+    without: 'the time that is written beside the anchors',
+    file: 'src/signer/anchors/anchor-ages.ts',
+    edits: [
+      [
+        'seen.set(sha256, since.get(sha256) ?? first)',
+        'seen.set(sha256, since.get(sha256) ?? Math.min(first, -Infinity))',
+      ],
+    ],
+  },
 ]

@@ -228,8 +228,10 @@ export class FakeCluster implements ApiClient {
       throw refusal(request, 409, { reason: 'Conflict' })
     }
     if (plural === 'podcertificaterequests') this.#checkStatus(request, patch, object)
-    const { metadata: _, ...members } = patch
-    return this.put(plural, merge(object, members) as RawObject)
+    const { metadata, ...members } = patch
+    const { annotations } = metadata
+    const more = annotations === undefined ? {} : { metadata: { annotations } }
+    return this.put(plural, merge(object, { ...members, ...more }) as RawObject)
   }
 
   #checkStatus(request: ApiRequest, patch: RawObject, object: RawObject): void {

@@ -55,6 +55,7 @@ export async function runSigner(
     replica: config.replica,
     lease: config.lease,
     trustBundleOwner: config.trustBundle.ownerClusterRole,
+    propagationSeconds: config.trustBundle.propagationSeconds,
     ...secretOf(config),
     log,
     metrics,

@@ -47,7 +47,11 @@ export interface SignerConfig {
   /** The Lease by which one of several replicas publishes the trust bundle. */
   readonly lease: { readonly namespace: string; readonly name: string }
   /** What becomes of the published trust bundle. */
-  readonly trustBundle: { readonly ownerClusterRole?: string | undefined }
+  readonly trustBundle: {
+    readonly ownerClusterRole?: string | undefined
+    /** How long readers have to take up an anchor that is added before its authority signs. */
+    readonly propagationSeconds: number
+  }
   readonly ledger: { readonly file: string }
   readonly policy: PolicyConfig
   readonly admin: AdminConfig
@@ -91,7 +95,10 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
       })
       .prefault({}),
     trustBundle: z
-      .strictObject({ ownerClusterRole: z.string().min(1).max(253).optional() })
+      .strictObject({
+        ownerClusterRole: z.string().min(1).max(253).optional(),
+        propagationSeconds: z.int().min(0).max(86_400).default(300),
+      })
       .prefault({}),
     ledger: z.strictObject({ file: pathIn(folder) }),
     policy: policySchema(folder),

@@ -17,6 +17,8 @@ import type { Log } from '../../log.ts'
 import type { Authority, AuthoritySource } from '../../pki/authority.ts'
 import type { CaCertificate } from '../../pki/ca-certificate.ts'
 import type { Condition } from '../../readiness.ts'
+import { anchorsSinceAnnotation, createAnchorAges } from './anchor-ages.ts'
+import type { AnchorAges } from './anchor-ages.ts'
 import { formatAnchors, mergeAnchors, readPublishedAnchors } from './published-anchors.ts'
 
 /** How long a replica that says nothing keeps the others from publishing. */
@@ -24,6 +26,12 @@ const leaseSecondsDefault = 15
 
 /** A lease has three chances to be renewed, and failures leave it as many. */
 const rounds = 3
+
+/**
+ * How long readers have to take up an anchor that is added to those they have, unless told. Kubelet tells nobody what it has written, and
+ * writes a changed bundle ten seconds to some minutes later (kubernetes#141439).
+ */
+const propagationSecondsDefault = 300
 
 /** Between two looks at a bundle that another replica has to complete. */
 const waitSeconds = 1
@@ -35,7 +43,7 @@ const leftToAnother = 'another replica holds the lease, and has not published ou
 export interface TrustBundlePublisher extends AsyncDisposable {
   /** Resolves when readers can have the anchors of the first authority; rejects when disposed before. */
   readonly published: Promise<void>
-  /** The authority whose anchors are published: a new one signs nothing before readers can know it. */
+  /** The authority whose anchors readers have had time to take up: a new one signs nothing before, and the one before it signs on. */
   readonly authorities: AuthoritySource
   condition(): Condition
 }
@@ -61,6 +69,8 @@ export interface TrustBundleOptions {
     /** Whole seconds, default 15. */
     readonly durationSeconds?: number
   }
+  /** From an anchor that is added to others until its authority signs, default 300; nobody waits for the first one. */
+  readonly propagationSeconds?: number | undefined
   readonly log: Log
   /** The wall clock, by which anchors end. */
   readonly now: () => number
@@ -100,6 +110,8 @@ class Publisher implements TrustBundlePublisher {
   readonly #leaseSeconds: number
   readonly #lease: LeaseHolder
   readonly #steadyNow: () => number
+  readonly #ages: AnchorAges
+  readonly #propagationSeconds: number
   readonly #closing = new AbortController()
   readonly #first = Promise.withResolvers<void>()
   readonly #listeners = new Set<() => void>()
@@ -113,6 +125,8 @@ class Publisher implements TrustBundlePublisher {
   #wakeUp = new AbortController()
   /** Why the last round has not published what is in force. */
   #problem: string | undefined
+  /** How long what is published has still to wait before it signs. */
+  #waitSeconds = 0
 
   constructor(options: TrustBundleOptions) {
     this.#options = options
@@ -120,6 +134,8 @@ class Publisher implements TrustBundlePublisher {
     const { client, lease, steadyNow = systemSteadyNow } = options
     this.#leaseSeconds = lease.durationSeconds ?? leaseSecondsDefault
     this.#steadyNow = steadyNow
+    this.#ages = createAnchorAges({ now: options.now, steadyNow })
+    this.#propagationSeconds = options.propagationSeconds ?? propagationSecondsDefault
     this.#lease = createLeaseHolder({
       client,
       ...lease,
@@ -146,10 +162,18 @@ class Publisher implements TrustBundlePublisher {
   condition(): Condition {
     const name = 'trust-bundle'
     const problem = this.#problem
+    const waits = this.#waitSeconds
+    if (this.#active === undefined && problem === undefined && waits > 0) {
+      const reason = `${this.#name} is published, and readers have ${waits} s more to take it up`
+      return { name, ok: false, reason }
+    }
     if (this.#active === undefined) {
       return { name, ok: false, reason: `${this.#name} is not published: ${problem ?? 'not yet'}` }
     }
     const reason = `${this.#name} is published`
+    if (problem === undefined && waits > 0) {
+      return { name, ok: true, reason: `${reason}; a new authority signs in ${waits} s` }
+    }
     if (problem === undefined) return { name, ok: true, reason }
     return { name, ok: false, reason: `${reason}, but not renewed: ${problem}`, optional: true }
   }
@@ -167,7 +191,12 @@ class Publisher implements TrustBundlePublisher {
 
   #current(): Authority {
     if (this.#active !== undefined) return this.#active
-    throw new CountersignError('pki/authority-unavailable', 'trust bundle is not published yet')
+    const waits = this.#waitSeconds
+    const why =
+      waits > 0
+        ? `trust bundle is published, and readers have ${waits} s more to take it up`
+        : 'trust bundle is not published yet'
+    throw new CountersignError('pki/authority-unavailable', why)
   }
 
   async #run(): Promise<void> {
@@ -196,7 +225,7 @@ class Publisher implements TrustBundlePublisher {
     }
   }
 
-  /** True when readers can have the anchors of the authority in force. */
+  /** True when the anchors of the authority in force are published. */
   async #round(): Promise<boolean> {
     const { client, version, signerName, trustDomain, authorities, log, now } = this.#options
     const name = this.#name
@@ -207,6 +236,8 @@ class Publisher implements TrustBundlePublisher {
     const signal = AbortSignal.any([this.#closing.signal, ends])
     const present = await readObject(client, clusterTrustBundles(version), { name, signal })
     const published = readPublishedAnchors(present?.trustBundle ?? '', trustDomain)
+    const annotation = present?.metadata.annotations[anchorsSinceAnnotation]
+    this.#ages.see(published, annotation)
     // Without the lease as well: who finds its anchors published signs, whatever becomes of the lease.
     const seen = this.#activate(authority, published)
     if (seen) this.#leftSince = undefined
@@ -221,11 +252,14 @@ class Publisher implements TrustBundlePublisher {
     }
     const trustBundle = formatAnchors(anchors)
     const owner = present === undefined ? await this.#owner(signal) : undefined
-    const bundle = { version, name, signerName, present, trustBundle, owner, signal }
+    const since = this.#ages.annotationOf(anchors, published, annotation)
+    const annotations = { [anchorsSinceAnnotation]: since }
+    const bundle = { version, name, signerName, present, trustBundle, annotations, owner, signal }
     const change = await publishClusterTrustBundle(client, bundle)
     if (change !== 'unchanged') {
       log.info({ trustBundle: name, change, anchors: anchors.length }, 'trust bundle is published')
     }
+    if (change !== 'unchanged') this.#ages.see(anchors, since)
     return this.#activate(authority, anchors)
   }
 
@@ -270,12 +304,20 @@ class Publisher implements TrustBundlePublisher {
     return holds
   }
 
-  /** Puts an authority in force whose anchors are all published. */
+  /** Puts an authority in force whose anchors readers have had time to take up. True when they are all published. */
   #activate(authority: Authority, published: readonly CaCertificate[]): boolean {
     const isPublished = authority.anchors.every((anchor) =>
       published.some(({ der }) => der.equals(anchor)),
     )
     if (!isPublished) return false
+    const known = new Map(published.map(({ der, sha256 }) => [der.toString('latin1'), sha256]))
+    const ages = authority.anchors.map((anchor) =>
+      this.#ages.ageOf(known.get(anchor.toString('latin1')) ?? ''),
+    )
+    this.#waitSeconds = Math.max(0, Math.ceil(this.#propagationSeconds - Math.min(...ages) / 1000))
+    // Who signs already goes on: its anchors were waited for.
+    if (this.#waitSeconds > 0 && this.#active !== authority) return true
+    this.#waitSeconds = 0
     const changed = this.#active !== authority
     this.#active = authority
     this.#first.resolve()

@@ -71,6 +71,9 @@ export class World implements AsyncDisposable {
     return Date.now() + this.passed
   }
 
+  /** How long readers are given to take up what is added. */
+  propagationSeconds = 0
+
   replica(name: string, authority?: Authority): Replica {
     const replica = new Replica(this, name, new Rotating(authority))
     this.replicas.push(replica)
@@ -166,6 +169,7 @@ export class Replica {
       trustDomain,
       authorities,
       lease: { ...lease, holder: name },
+      propagationSeconds: world.propagationSeconds,
       log: silentLog,
       now: () => world.now(),
       steadyNow: () => world.now(),
