@@ -24,6 +24,7 @@ export type CheckName =
   | 'trust-bundle'
   | 'gateway'
   | 'gateway-name'
+  | 'handle-keys'
   | 'upstreams'
   | 'tool-servers'
   | 'policy-data'

@@ -188,6 +188,8 @@ export interface GatewaySettings {
   readonly admin: { readonly port: number }
   readonly upstreams: readonly { readonly server: string }[]
   readonly toolServers: boolean
+  /** Where calls wait for an approval. */
+  readonly approvals?: { readonly namespace: string } | undefined
 }
 
 /** The operator's data for the policy, as the gateway would read it. */
@@ -241,6 +243,7 @@ export interface Facts {
   /** Undefined: there is none of that name. */
   readonly revocations: Fact<CustomResourceFact | undefined>
   readonly toolServerResource: Fact<CustomResourceFact | undefined>
+  readonly approvalResource: Fact<CustomResourceFact | undefined>
   readonly toolServers: Fact<readonly ToolServerFact[]>
   /** Whether there is a ConfigMap for the program; undefined where nobody could look. */
   readonly configured: Readonly<Record<Program, boolean | undefined>>

@@ -12,6 +12,7 @@ import { droppedVolumes } from './checks/dropped-volumes.ts'
 import { governanceKeys } from './checks/governance-keys.ts'
 import { nodeImpersonators, requestCreators, signerRequesters } from './checks/holders.ts'
 import { customResources } from './checks/custom-resources.ts'
+import { handleKeys } from './checks/handle-keys.ts'
 import { installation } from './checks/installation.ts'
 import { kubelets } from './checks/kubelets.ts'
 import { policyData } from './checks/policy-data.ts'
@@ -43,6 +44,7 @@ export const checks: readonly Check[] = [
   trustBundle,
   gateway,
   gatewayName,
+  handleKeys,
   upstreams,
   toolServers,
   policyData,

@@ -180,6 +180,74 @@ const cases: readonly Case[] = [
     says: /holds no anchor of this trust domain/,
   },
   {
+    title: 'replicas that open what each other seals are well, whichever key each seals with',
+    change: sayingOfKeys(
+      '2 keys, 0a0a0a0a seals, 0b0b0b0b opens',
+      '2 keys, 0b0b0b0b seals, 0a0a0a0a opens',
+    ),
+    check: 'handle-keys',
+    want: 'ok',
+    says: /2 gateways, what one seals opens at all/,
+  },
+  {
+    title: 'replicas with keys that others have not are a problem',
+    change: sayingOfKeys(
+      '2 keys, 0a0a0a0a seals, 0b0b0b0b opens',
+      'one key, 0b0b0b0b seals; what is there now: bad',
+    ),
+    check: 'handle-keys',
+    want: 'problem',
+    says: /what 1 replica of 2 seals does not open at all of them.*pod-1: one key, 0b0b0b0b seals/,
+  },
+  {
+    title: 'a replica with a key of its own start is a problem beside another one',
+    change: sayingOfKeys('one key, 0a0a0a0a seals', 'made at this start: no handle outlives it'),
+    check: 'handle-keys',
+    want: 'problem',
+    says: /1 gateway with a key of its own start/,
+  },
+  {
+    title: 'a gateway alone with a key of its own start is a warning',
+    change: sayingOfKeys('made at this start: no handle outlives it'),
+    check: 'handle-keys',
+    want: 'warning',
+    says: /key of its own start/,
+  },
+  {
+    title: 'of keys of which no gateway says anything nothing is known',
+    change: sayingOfKeys(),
+    check: 'handle-keys',
+    want: 'warning',
+    says: /not checked/,
+  },
+  {
+    title: 'a gateway that keeps approvals needs their resource',
+    change: (facts) => ({ gateway: keepingApprovals(facts), approvalResource: known(undefined) }),
+    check: 'custom-resources',
+    want: 'problem',
+    says: /there is no resource Approval: no call is made that needs an approval/,
+  },
+  {
+    title: 'a resource of approvals without the schema is a problem',
+    change: (facts) => ({
+      gateway: keepingApprovals(facts),
+      approvalResource: known({ ...approvalResource, revision: 0 }),
+    }),
+    check: 'custom-resources',
+    want: 'problem',
+    says: /Approval has schema revision 0, want=1/,
+  },
+  {
+    title: 'a gateway that keeps approvals is well with their resource',
+    change: (facts) => ({
+      gateway: keepingApprovals(facts),
+      approvalResource: known(approvalResource),
+    }),
+    check: 'custom-resources',
+    want: 'ok',
+    says: /Approval v1alpha1 is served/,
+  },
+  {
     title: 'a list that was cut short leaves no check ok',
     change: ({ access }) => ({
       access: { ...access, partial: 'only the first 10000' } as Facts['access'],
@@ -189,6 +257,31 @@ const cases: readonly Case[] = [
     says: /only the first 10000/,
   },
 ]
+
+const approvalResource = {
+  name: 'approvals.countersign.dev',
+  established: true,
+  served: ['v1alpha1'],
+  stored: ['v1alpha1'],
+  revision: 1,
+}
+
+function keepingApprovals({ gateway }: Facts): Facts['gateway'] {
+  assert.ok(gateway.known)
+  return known({ ...gateway.value, approvals: { namespace: 'countersign-system' } })
+}
+
+/** A gateway for each reason, which says it of its keys. */
+function sayingOfKeys(...reasons: readonly string[]): (facts: Facts) => Partial<Facts> {
+  return ({ readiness }) => {
+    const gateway = reasons.map((reason, at) => ({
+      pod: `pod-${at}`,
+      conditions: [{ name: 'handle-keys', ok: true, optional: false, reason }],
+      why: '',
+    }))
+    return { readiness: { ...readiness, gateway: known(gateway) } }
+  }
+}
 
 function withCreator(access: Extract<Facts['access'], { known: true }>['value']) {
   const rule = {

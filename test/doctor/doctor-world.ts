@@ -75,7 +75,10 @@ export async function startDoctorWorld(options: DoctorWorldOptions = {}): Promis
   })
   const pages: Pages = {
     signer: ['kubernetes', 'rights', 'authority', 'ledger', 'policy'].map(well),
-    gateway: ['credential', 'trust-bundle', 'policy', 'upstream github'].map(well),
+    gateway: [
+      ...['credential', 'trust-bundle', 'policy', 'upstream github'].map(well),
+      { ...well('handle-keys'), reason: 'one key, 0a0a0a0a seals' },
+    ],
   }
   const ports = {
     signer: await serveReadiness(opened, () => pages.signer),

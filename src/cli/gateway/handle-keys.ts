@@ -55,8 +55,8 @@ export async function openHandleKeys(
   return {
     current: () => files.current().source.current(),
     condition() {
-      const { count, source } = files.current()
-      const said = `${count === 1 ? 'one key' : `${count} keys`}, ${source.current().sealing.id} seals`
+      const { ids, source } = files.current()
+      const said = formatKeys(ids, source.current().sealing.id)
       const { problem } = files
       if (problem === undefined) return { ok: true, reason: said }
       return { ok: false, optional: true, reason: `${said}; what is there now: ${problem.message}` }
@@ -102,7 +102,15 @@ function parseKeyFile(text: string): KeyFile {
 
 interface PlacedKeys {
   readonly source: HandleKeySource
-  readonly count: number
+  readonly ids: readonly string[]
+}
+
+/** By their ids, which stand in every handle and tell nothing of a key: so it is seen whether replicas have the same. */
+function formatKeys(ids: readonly string[], sealing: string): string {
+  const others = ids.filter((id) => id !== sealing)
+  const count = others.length === 0 ? 'one key' : `${ids.length} keys`
+  const opens = others.length === 0 ? '' : `, ${others.join(' ')} opens`
+  return `${count}, ${sealing} seals${opens}`
 }
 
 /** Puts keys in the order of their names, and remembers since when each is here: at the start since it was written. */
@@ -121,7 +129,7 @@ function createPlaces(now: () => number): (files: readonly KeyFile[]) => PlacedK
     const [oldest, ...rest] = placed
     if (oldest === undefined) throw wrong(`want=1..${keysMax} keys got=0`)
     known = new Map(placed.map(({ key, since }) => [key.id, since]))
-    return { source: orderHandleKeys([oldest, ...rest], now), count: placed.length }
+    return { source: orderHandleKeys([oldest, ...rest], now), ids: [...known.keys()] }
   }
 }
 

@@ -25,16 +25,26 @@ const toolServer: Wanted = {
   without: 'no tool server is served that only a ToolServer names',
 }
 
+const approval: Wanted = {
+  kind: 'Approval',
+  plural: 'approvals',
+  version: 'v1alpha1',
+  revision: 1,
+  without: 'no call is made that needs an approval',
+}
+
 const hint =
   'kubectl apply --server-side -f charts/countersign/files/crds/, or install the chart with crds.install=true'
 
 export const customResources: Check = {
   name: 'custom-resources',
-  judge: ({ revocations, gateway, toolServerResource }) => {
+  judge: ({ revocations, gateway, toolServerResource, approvalResource }) => {
     const followsToolServers = gateway.known && gateway.value.toolServers
+    const keepsApprovals = gateway.known && gateway.value.approvals !== undefined
     const judgements = [
       judgeResource(revocations, revocation),
       ...(followsToolServers ? [judgeResource(toolServerResource, toolServer)] : []),
+      ...(keepsApprovals ? [judgeResource(approvalResource, approval)] : []),
     ]
     const worst = worstOf(judgements)
     if (worst.status !== 'ok') return worst

@@ -60,6 +60,7 @@ function unasked(fact: Fact<never>): Asked {
     access: fact,
     revocations: fact,
     toolServerResource: fact,
+    approvalResource: fact,
     toolServers: fact,
     configured: { signer: undefined, gateway: undefined },
     signer: fact,
@@ -111,6 +112,7 @@ async function gatherFrom(options: GatherOptions, serverNow: () => number): Prom
     rights: await learnRights(options, { namespace, signer, gateway }),
     policyData: await learnPolicyData(gatewayMap, gateway),
     toolServerResource: await learnCustomResource(options, 'toolservers.countersign.dev'),
+    approvalResource: await learnCustomResource(options, 'approvals.countersign.dev'),
     toolServers: await learnToolServers(options),
     handshake: await learnHandshake({
       ...(options.gateway ?? { host: `countersign-gateway.${namespace}.svc`, port: 443 }),

@@ -1,4 +1,4 @@
-import { gatewayRights, toolServerRights } from '../../gateway/rights.ts'
+import { approvalRights, gatewayRights, toolServerRights } from '../../gateway/rights.ts'
 import { formatRight, missingRightsOf, type Right } from '../../kubernetes/access-review.ts'
 import { signerRights } from '../../signer/rights.ts'
 import type { Fact, GatewaySettings, Program, RightFact, SignerSettings } from '../facts.ts'
@@ -28,8 +28,12 @@ export async function learnRights(
   return { known: true, value: facts.flatMap((fact) => (fact.known ? fact.value : [])) }
 }
 
-function rightsOfGateway({ toolServers }: GatewaySettings): readonly Right[] {
-  return toolServers ? [...gatewayRights, ...toolServerRights] : gatewayRights
+function rightsOfGateway({ toolServers, approvals }: GatewaySettings): readonly Right[] {
+  return [
+    ...gatewayRights,
+    ...(toolServers ? toolServerRights : []),
+    ...(approvals === undefined ? [] : approvalRights(approvals.namespace)),
+  ]
 }
 
 function rightsOfSigner(settings: SignerSettings): readonly Right[] {

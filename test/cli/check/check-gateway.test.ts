@@ -248,7 +248,7 @@ test('a handle key of another length is a problem, and good ones are counted', a
   }
   const good = found(await check({ handleKeys: 'keys' }), 'handle-keys')
   assert.equal(good.status, 'ok')
-  assert.match(good.summary, /^2 keys, [0-9a-f]{8} seals$/)
+  assert.match(good.summary, /^2 keys, [0-9a-f]{8} seals, [0-9a-f]{8} opens$/)
 })
 
 test('without --json it is a page for people', async () => {

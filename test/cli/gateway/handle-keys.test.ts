@@ -67,7 +67,10 @@ test('of the keys of a Secret all open, and the last by name seals', async () =>
   await using keys = await openAt(path)
   assert.deepEqual([opens(keys, 1), opens(keys, 2), opens(keys, 3)], [true, true, false])
   assert.equal(keys.current().sealing.id, idOf(2))
-  assert.deepEqual(keys.condition(), { ok: true, reason: `2 keys, ${idOf(2)} seals` })
+  assert.deepEqual(keys.condition(), {
+    ok: true,
+    reason: `2 keys, ${idOf(2)} seals, ${idOf(1)} opens`,
+  })
 })
 
 test('a key that comes opens at once and seals later, and one that goes opens nothing any more', async () => {
