@@ -431,6 +431,16 @@ test('identity is pure: it imports nothing of the platform', () => {
   none(violations, 'names are parsed, not fetched')
 })
 
+/** Certificates that are nobody's of ours: of the API server, and of whatever stands where a tool server should. */
+const readersOfOthers = ['src/kubernetes/cluster-credential.ts', 'src/cli/check/check-upstream.ts']
+
+test('nothing but pki knows X.509 or PEM', () => {
+  const elsewhere = sources.filter(
+    ({ path }) => !path.startsWith('src/pki/') && !readersOfOthers.includes(path),
+  )
+  none(matches(elsewhere, /\bX509Certificate\b|-----BEGIN/), 'want=a function of src/pki')
+})
+
 test('no file is longer than 400 lines', (t) => {
   const lengths = programs.map(({ path, lines }) => ({ path, length: lines.length - 1 }))
   for (const { path, length } of lengths) {

@@ -1,7 +1,7 @@
 import { parseTrustDomain, type TrustDomain } from '../identity/trust-domain.ts'
 import type { Bundle } from '../pki/bundle.ts'
 import { parseCaCertificate, type CaCertificate } from '../pki/ca-certificate.ts'
-import { formatCertificates, parsePem } from '../pki/pem.ts'
+import { certificateBlocks, formatCertificates, parsePem } from '../pki/pem.ts'
 import { parseX509Svid, verifyX509Svid, type X509Svid } from '../pki/x509-svid.ts'
 import { readPublishedAnchors } from '../signer/anchors/published-anchors.ts'
 import type { Facts } from './facts.ts'
@@ -21,19 +21,18 @@ export function publishedAnchors(facts: Facts): Published | undefined {
   if (trustDomain === undefined) return undefined
   const anchors = readPublishedAnchors(pem, trustDomain)
   if (anchors.length === 0) return undefined
-  const blocks = pem.match(/-----BEGIN /g)?.length ?? 0
   return {
     bundle: { trustDomain, anchors, pem: formatCertificates(anchors.map(({ der }) => der)) },
-    ignored: blocks - anchors.length,
+    ignored: certificateBlocks(pem).length - anchors.length,
   }
 }
 
 /** As configured; where the configuration cannot be had, as the first anchor says. */
 function trustDomainOf({ signer }: Facts, pem: string): TrustDomain | undefined {
   if (signer.known) return signer.value.trustDomain
-  const base64 = /-----BEGIN CERTIFICATE-----([^-]*)-----END/.exec(pem)?.[1] ?? ''
+  const [first = Buffer.alloc(0)] = certificateBlocks(pem)
   try {
-    const { names } = parseCaCertificate(Buffer.from(base64, 'base64'), 'pki/bundle')
+    const { names } = parseCaCertificate(first, 'pki/bundle')
     return parseTrustDomain(names?.uris[0]?.replace(/^spiffe:\/\//, '') ?? '')
   } catch {
     return undefined

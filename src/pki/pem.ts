@@ -69,6 +69,15 @@ function guessOf(text: string): string {
   return text.includes('\uFFFD') ? ': it is DER, perhaps' : ''
 }
 
+/**
+ * DER of each block that says it is a certificate, whatever stands around them: for what others have published, which is read as far as
+ * it can be. Whether it is a certificate is for the reader to find out.
+ */
+export function certificateBlocks(text: string): readonly Buffer[] {
+  const blocks = text.matchAll(/-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----/g)
+  return [...blocks].map(([, base64 = '']) => Buffer.from(base64, 'base64'))
+}
+
 /** One PEM block in lines of 64 characters (RFC 7468 §3). */
 export function formatPem(label: string, der: Buffer): string {
   let text = `-----BEGIN ${label}-----\n`

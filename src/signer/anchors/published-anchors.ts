@@ -2,7 +2,7 @@ import type { TrustDomain } from '../../identity/trust-domain.ts'
 import { anchorsMax } from '../../pki/bundle.ts'
 import { isOfTrustDomain, parseCaCertificate } from '../../pki/ca-certificate.ts'
 import type { CaCertificate } from '../../pki/ca-certificate.ts'
-import { formatPem } from '../../pki/pem.ts'
+import { certificateBlocks, formatPem } from '../../pki/pem.ts'
 
 /**
  * The anchors of a published bundle that readers can use: self-signed and of the trust domain. Text between blocks says nothing, as to
@@ -12,10 +12,9 @@ export function readPublishedAnchors(
   text: string,
   trustDomain: TrustDomain,
 ): readonly CaCertificate[] {
-  const blocks = text.matchAll(/-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----/g)
-  return [...blocks]
+  return certificateBlocks(text)
     .slice(0, anchorsMax)
-    .map(([, base64 = '']) => readCa(Buffer.from(base64, 'base64')))
+    .map(readCa)
     .filter((ca) => ca !== undefined)
     .filter((ca) => ca.selfSigned && isOfTrustDomain(ca, trustDomain))
 }

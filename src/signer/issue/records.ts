@@ -1,4 +1,3 @@
-import { createHash, X509Certificate } from 'node:crypto'
 import type { IssuanceIntent, IssuanceRefusal, IssuanceResult } from '../../ledger/record.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import type { Prepared } from '../../pki/issue.ts'
@@ -167,26 +166,6 @@ function governanceAnnotations(asked: Readonly<Record<string, string>>): Record<
       return value === undefined ? [] : [[key, cut(value, valueOctetsMax)]]
     }),
   )
-}
-
-/** The first certificate of a chain that was read back, to tell which intent it answers; undefined for what is none. */
-export function publishedLeaf(chainPem: string):
-  | {
-      readonly serialNumber: string
-      readonly certificateSha256: string
-      readonly chainSha256: string
-    }
-  | undefined {
-  try {
-    const leaf = new X509Certificate(chainPem)
-    return {
-      serialNumber: leaf.serialNumber.toLowerCase(),
-      certificateSha256: createHash('sha256').update(leaf.raw).digest('hex'),
-      chainSha256: createHash('sha256').update(chainPem).digest('hex'),
-    }
-  } catch {
-    return undefined
-  }
 }
 
 /** Cut so that its JSON has no more octets than that. */

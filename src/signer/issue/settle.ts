@@ -1,12 +1,13 @@
 import { CountersignError } from '../../errors.ts'
 import type { IssuanceResult } from '../../ledger/record.ts'
+import { publishedLeaf } from '../../pki/published-leaf.ts'
 import type { OpenIntent } from './history.ts'
 import type { IssuanceOptions } from './issuance-options.ts'
 import type {
   PodCertificateRequest,
   TerminalStatus,
 } from '../../kubernetes/pod-certificate-request.ts'
-import { publishedLeaf, resultRecord } from './records.ts'
+import { resultRecord } from './records.ts'
 import type { Conclusion, RecordHead } from './records.ts'
 
 /*

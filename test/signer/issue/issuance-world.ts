@@ -21,7 +21,7 @@ import { createIssuance } from '../../../src/signer/issue/issuance.ts'
 import type { Issuance } from '../../../src/signer/issue/issuance.ts'
 import type { Outcome } from '../../../src/signer/issue/issuance-options.ts'
 import type { PodEvent, PublishAnswer } from '../../../src/signer/issue/ports.ts'
-import { publishedLeaf } from '../../../src/signer/issue/records.ts'
+import { publishedLeaf } from '../../../src/pki/published-leaf.ts'
 import { evidenceOf, profile as evaluationProfile, unknown } from '../workload.ts'
 
 /** What goes wrong with one call: before it has an effect, after it, long after it, or the process dies before or after. */
