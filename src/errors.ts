@@ -48,6 +48,9 @@ export type ErrorCode =
   | 'ledger/corrupt'
   | 'ledger/locked'
   | 'ledger/unavailable'
+  | 'ledger/note'
+  | 'ledger/log-key'
+  | 'ledger/proof'
   // policy
   | 'policy/bundle'
   | 'policy/data'

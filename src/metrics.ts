@@ -21,6 +21,8 @@ export type MetricName =
   | 'countersign_signer_errors_total'
   | 'countersign_issuer_expiry_seconds'
   | 'countersign_ledger_records_total'
+  | 'countersign_ledger_unpublished_records'
+  | 'countersign_ledger_publish_failures_total'
   | 'countersign_watch_restarts_total'
   | 'countersign_watch_malformed_total'
   | 'countersign_gateway_requests_total'
@@ -62,6 +64,8 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
   countersign_signer_errors_total: ['counter', 'failures while handling a request', ['code']],
   countersign_issuer_expiry_seconds: ['gauge', 'seconds until the issuing certificate expires', []],
   countersign_ledger_records_total: ['counter', 'records appended to the ledger', ['kind']],
+  countersign_ledger_unpublished_records: ['gauge', 'records that no checkpoint covers yet', []],
+  countersign_ledger_publish_failures_total: ['counter', 'checkpoints that were not written', []],
   countersign_watch_restarts_total: ['counter', 'list and watch restarts', ['resource', 'cause']],
   countersign_watch_malformed_total: [
     'counter',

@@ -177,6 +177,33 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a ledger whose file is removed, renamed, cut or replaced takes no more records',
     source: 'boulder#5887: what is written to an unlinked file is in no ledger',
   },
+  'ledger.published-as-log': {
+    claim:
+      'a ledger is published as a log that others read: signed checkpoints over tiles of its tree',
+    source: 'C2SP tlog-checkpoint, tlog-tiles, signed-note',
+  },
+  'ledger.checkpoint-kept': {
+    claim: 'a ledger that has less, or other, than its last checkpoint says is not opened',
+    source: 'C2SP tlog: a log never shows two histories',
+  },
+  'ledger.proofs-verify': {
+    claim:
+      'that a record is in the ledger, and that a ledger goes on from an earlier one, is proved',
+    source: 'RFC 6962 §2.1.1, §2.1.2',
+  },
+  'ledger.verify-names-the-place': {
+    claim:
+      'what was changed or cut in a ledger or its log is told with its place, and so is a history written anew',
+    source: 'RFC 6962 §2.1; C2SP tlog-cosignature',
+  },
+  'ledger.who-held-what-when': {
+    claim: 'the ledgers of all replicas together say which pod held which certificate when',
+    source: 'draft-ietf-wimse-aims: remediation',
+  },
+  'ledger.requests-joined-with-audit-log': {
+    claim: 'every recorded request that no kubelet made is named from the audit log',
+    source: 'KEP-4317: whoever may create requests may create them for any pod',
+  },
   'ledger.one-writer': {
     claim: 'two processes never write one ledger',
     source: 'C2SP tlog: a log never shows two histories',

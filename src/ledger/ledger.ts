@@ -3,8 +3,12 @@ import type { Log } from '../log.ts'
 import { silentMetrics, type Metrics } from '../metrics.ts'
 import { formatEntry, parseLine, type Entry } from './entry.ts'
 import { openLedgerFile, type LedgerFile, type OpenLedgerFile } from './ledger-file.ts'
+import { LogFolder, logFolderOf, readCheckpoint } from './log-folder.ts'
 import { acquireLock, type Lock, type LockOwner } from './lock.ts'
+import type { Checkpoint } from './checkpoint.ts'
 import { MerkleTree, type TreeHead } from './merkle-tree.ts'
+import type { NoteSigner } from './note.ts'
+import { Publication } from './publication.ts'
 import { batchOctetsMax, readEntries } from './read-entries.ts'
 import type { LedgerRecord } from './record.ts'
 
@@ -43,6 +47,10 @@ export async function openLedger(options: {
   readonly lockOwner?: LockOwner
   /** So often a ledger that nothing is written to looks whether its file and its lock are still there. */
   readonly lookSeconds?: number
+  /** Signs what the ledger says of itself, in `<file>.log`; without it nothing is published. */
+  readonly signer?: NoteSigner | undefined
+  /** So often a checkpoint is published while records come. */
+  readonly publishSeconds?: number
   /** Gives up reading when it aborts: a ledger of years takes a while. */
   readonly signal?: AbortSignal
 }): Promise<Ledger> {
@@ -57,8 +65,9 @@ export async function openLedger(options: {
   try {
     const opened = await (options.openFile ?? openLedgerFile)(file, 'write')
     try {
-      const { lookSeconds = 5, signal } = options
-      return await recover(opened, lock, { file, log, metrics, lookSeconds, signal })
+      const { lookSeconds = 5, publishSeconds = 1, signal, signer } = options
+      const waits = { lookSeconds, publishSeconds }
+      return await recover(opened, lock, { file, log, metrics, ...waits, signal, signer })
     } catch (error) {
       await opened.close()
       throw error
@@ -77,28 +86,53 @@ async function recover(
     readonly log: Log
     readonly metrics: Metrics
     readonly lookSeconds: number
+    readonly publishSeconds: number
     readonly signal: AbortSignal | undefined
+    readonly signer: NoteSigner | undefined
   },
 ): Promise<Ledger> {
+  const { log, metrics, signer } = options
   const tree = new MerkleTree()
+  const folder = logFolderOf(options.file)
+  const published = signer && new LogFolder(folder, signer)
+  const promised = signer && (await readCheckpoint(folder, signer))
   const entries = readEntries(file)
   let step = await entries.next()
   while (step.done !== true) {
     tree.append(step.value.leafHash)
+    published?.append(step.value.leafHash)
+    if (promised?.size === tree.size) assertKept(promised, tree.head())
     if (options.signal?.aborted === true) {
       throw new CountersignError('ledger/unavailable', 'ledger is not opened: told to end')
     }
     step = await entries.next()
   }
   const { end, tornOctets } = step.value
+  // Before the torn write is cut: what was published was acknowledged, so it was no torn write.
+  if (promised !== undefined && promised.size > tree.size) assertKept(promised, tree.head())
   if (tornOctets > 0) {
     const fields = { file: options.file, droppedOctets: tornOctets, records: tree.size }
-    options.log.warn(fields, 'the ledger ends in a torn write, which is dropped')
+    log.warn(fields, 'the ledger ends in a torn write, which is dropped')
     await file.truncate(end)
     await file.sync()
   }
-  const { metrics, lookSeconds } = options
-  return new FileLedger({ file, lock, tree, end, metrics, lookSeconds, droppedOctets: tornOctets })
+  const { lookSeconds, publishSeconds } = options
+  const held = (): Promise<boolean> => lock.held()
+  const publication =
+    published && new Publication({ published, tree, held, log, metrics, seconds: publishSeconds })
+  const parts = { file, lock, tree, end, metrics, lookSeconds, publication }
+  return new FileLedger({ ...parts, droppedOctets: tornOctets })
+}
+
+/** What a checkpoint says was in the ledger still is. */
+function assertKept(promised: Checkpoint, head: TreeHead): void {
+  if (promised.size > head.size) {
+    const rule = `records are missing: want≥${promised.size} as its checkpoint says got=${head.size}`
+    throw new CountersignError('ledger/corrupt', rule)
+  }
+  if (promised.rootHash === head.rootHash) return
+  const rule = `the first ${promised.size} records are not those of its checkpoint`
+  throw new CountersignError('ledger/corrupt', rule)
 }
 
 /** The records of a ledger from the first; may run beside its writer. Throws 'ledger/corrupt' and 'ledger/record'. */
@@ -149,6 +183,7 @@ class FileLedger implements Ledger {
   readonly #tellFailure: (failure: CountersignError) => void
   readonly #look: NodeJS.Timeout
   readonly #file: LedgerFile
+  readonly #publication: Publication | undefined
   readonly #lock: Lock
   readonly #metrics: Metrics
   /** Holds the acknowledged records and no others. */
@@ -168,6 +203,7 @@ class FileLedger implements Ledger {
     readonly end: number
     readonly metrics: Metrics
     readonly lookSeconds: number
+    readonly publication: Publication | undefined
     readonly droppedOctets: number
   }) {
     const failed = Promise.withResolvers<CountersignError>()
@@ -175,6 +211,7 @@ class FileLedger implements Ledger {
     this.#tellFailure = failed.resolve
     this.#file = parts.file
     this.#lock = parts.lock
+    this.#publication = parts.publication
     this.#metrics = parts.metrics
     this.#tree = parts.tree
     this.#end = parts.end
@@ -182,6 +219,7 @@ class FileLedger implements Ledger {
     this.#look = setInterval(() => {
       if (this.#failure === undefined) this.#flushing ??= this.#lookOnce()
     }, parts.lookSeconds * 1000).unref()
+    this.#publication?.soon(0)
   }
 
   head(): TreeHead {
@@ -211,10 +249,12 @@ class FileLedger implements Ledger {
       for (const { kind, entry, resolve } of batch) {
         this.#metrics.count('countersign_ledger_records_total', { kind })
         const index = this.#tree.append(entry.leafHash)
+        this.#publication?.append(entry.leafHash)
         resolve({ index, leafHash: entry.leafHash.toString('hex') })
       }
     }
     this.#flushing = undefined
+    this.#publication?.soon()
   }
 
   /** Takes the place of a flush, so that the size it finds is no size on the way. */
@@ -269,6 +309,7 @@ class FileLedger implements Ledger {
   #fail(failure: CountersignError, batch: readonly Pending[]): void {
     this.#failure = failure
     this.#tellFailure(failure)
+    this.#publication?.stop()
     const refused = [...batch, ...this.#queue]
     this.#queue = []
     for (const { reject } of refused) reject(failure)
@@ -281,6 +322,7 @@ class FileLedger implements Ledger {
     clearInterval(this.#look)
     this.#failure ??= new CountersignError('ledger/unavailable', 'ledger is closed')
     await this.#flushing
+    await this.#publication?.close()
     await this.#file.close()
     await this.#lock.release()
   }

@@ -9,7 +9,7 @@ export function hashLeaf(entry: Uint8Array): Buffer {
 }
 
 /** SHA-256(0x01 ‖ left ‖ right): RFC 6962 §2.1. */
-function hashNode(left: Uint8Array, right: Uint8Array): Buffer {
+export function hashNode(left: Uint8Array, right: Uint8Array): Buffer {
   return createHash('sha256').update(nodePrefix).update(left).update(right).digest()
 }
 

@@ -21,6 +21,7 @@ const nodeProgramNames = [
 export type ProgramName =
   | 'opa'
   | 'go-json'
+  | 'tlog'
   | 'rego-cases'
   | 'x509-verify'
   | 'helm'
@@ -107,6 +108,7 @@ export const programs: Readonly<Record<ProgramName, Program>> = {
     'k8s.io/kubernetes/cmd/kube-controller-manager',
   ),
   'go-json': { module: 'go-json', package: '.' },
+  tlog: { module: 'tlog', package: '.' },
   'rego-cases': { module: 'rego-cases', package: '.' },
   'x509-verify': { module: 'x509-verify', package: '.' },
   pause: { module: 'pause', package: '.' },
@@ -154,6 +156,7 @@ export const groups: Readonly<Record<string, readonly ToolName[]>> = {
   // The real kubelet stands in kubemark's place; the rest of the control plane is the cluster's.
   node: ['helm', 'etcd', 'kube-apiserver', 'kube-controller-manager', ...nodeProgramNames, 'nft'],
   'go-json': ['go-json'],
+  tlog: ['tlog'],
   'rego-cases': ['rego-cases'],
   'x509-verify': ['x509-verify'],
 }

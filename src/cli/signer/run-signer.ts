@@ -1,5 +1,9 @@
+import { createPublicKey } from 'node:crypto'
 import { createApiClient, type ApiClient } from '../../kubernetes/api-client.ts'
 import { openLedger, readLedger } from '../../ledger/ledger.ts'
+import { logFolderOf } from '../../ledger/log-folder.ts'
+import { readLogKey } from '../../ledger/log-key.ts'
+import { createVerifier, formatVerifierKey, type NoteSigner } from '../../ledger/note.ts'
 import type { Log } from '../../log.ts'
 import { createMetrics } from '../../metrics.ts'
 import { openAuthorityFiles } from '../../pki/authority-files.ts'
@@ -41,7 +45,14 @@ export async function runSigner(
   opened.defer(() => client.close())
   const { file } = config.ledger
   const reading = signal === undefined ? {} : { signal }
-  const ledger = opened.use(await openLedger({ file, now, log, metrics, ...reading }))
+  const noteSigner = await logSignerOf(config)
+  const ledger = opened.use(
+    await openLedger({ file, now, log, metrics, signer: noteSigner, ...reading }),
+  )
+  if (noteSigner !== undefined) {
+    const verifierKey = formatVerifierKey(noteSigner)
+    log.info({ folder: logFolderOf(file), verifierKey }, 'the ledger is published as a log')
+  }
   const authorities = opened.use(await openAuthority(config, client, { log, now }))
   const signer = createSigner({
     client,
@@ -77,6 +88,16 @@ export async function runSigner(
     ended,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }
+}
+
+/** The log is named for its one writer: two logs of one name would be two histories. */
+async function logSignerOf(config: SignerConfig): Promise<NoteSigner | undefined> {
+  const { log } = config.ledger
+  if (log === undefined) return undefined
+  const privateKey = await readLogKey(log.keyFile, { make: log.makeKey })
+  const { trustDomain, cluster, replica } = config
+  const name = log.origin ?? `${trustDomain}/ledger/${cluster}/${replica}`
+  return { ...createVerifier(name, createPublicKey(privateKey)), privateKey }
 }
 
 function profileOf(config: SignerConfig): Profile {

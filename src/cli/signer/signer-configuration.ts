@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import * as z from 'zod'
 import { parseClusterDomain } from '../../identity/cluster-domain.ts'
 import { parseTrustDomain, type TrustDomain } from '../../identity/trust-domain.ts'
+import { isKeyName } from '../../ledger/note.ts'
 import { keyTypes, type KeyType } from '../../pki/subject-key.ts'
 import { parsedBy, pathIn } from '../configuration.ts'
 import {
@@ -52,7 +53,20 @@ export interface SignerConfig {
     /** How long readers have to take up an anchor that is added before its authority signs. */
     readonly propagationSeconds: number
   }
-  readonly ledger: { readonly file: string }
+  readonly ledger: {
+    readonly file: string
+    /** Published in `<file>.log` for others to check; not at all when absent. */
+    readonly log?:
+      | {
+          /** PKCS#8 PEM, Ed25519. */
+          readonly keyFile: string
+          /** Makes a key where there is none. */
+          readonly makeKey: boolean
+          /** The log's name: unlike any other's, for ever. */
+          readonly origin?: string | undefined
+        }
+      | undefined
+  }
   readonly policy: PolicyConfig
   readonly admin: AdminConfig
   readonly log: LogConfig
@@ -100,7 +114,16 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
         propagationSeconds: z.int().min(0).max(86_400).default(300),
       })
       .prefault({}),
-    ledger: z.strictObject({ file: pathIn(folder) }),
+    ledger: z.strictObject({
+      file: pathIn(folder),
+      log: z
+        .strictObject({
+          keyFile: pathIn(folder),
+          makeKey: z.boolean().default(false),
+          origin: z.string().max(255).refine(isKeyName, 'no spaces and no +').optional(),
+        })
+        .optional(),
+    }),
     policy: policySchema(folder),
     admin: adminSchema(9_443),
     log: logSchema,

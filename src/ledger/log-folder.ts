@@ -1,0 +1,122 @@
+import { constants } from 'node:fs'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { CountersignError, quoted } from '../errors.ts'
+import { formatCheckpoint, parseCheckpoint, type Checkpoint } from './checkpoint.ts'
+import type { TreeHead } from './merkle-tree.ts'
+import { formatNote, isSignedBy, parseNote, signNote, type NoteSigner } from './note.ts'
+import type { NoteVerifier } from './note.ts'
+import { TileTree, type LogFile } from './tiles.ts'
+
+/** Where a ledger is published for others to check: beside it. */
+export function logFolderOf(ledgerFile: string): string {
+  return `${ledgerFile}.log`
+}
+
+/** The checkpoint of a folder, undefined where there is none. Throws 'ledger/note', and 'ledger/corrupt' for another's. */
+export async function readCheckpoint(
+  folder: string,
+  verifier: NoteVerifier,
+): Promise<Checkpoint | undefined> {
+  let text: string
+  try {
+    text = await readFile(join(folder, 'checkpoint'), 'utf8')
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+  return parseSignedCheckpoint(text, verifier)
+}
+
+/** Throws 'ledger/note', and 'ledger/corrupt' where this key has not signed it for the log of its name. */
+export function parseSignedCheckpoint(text: string, verifier: NoteVerifier): Checkpoint {
+  const note = parseNote(text)
+  const checkpoint = parseCheckpoint(note.text)
+  if (!isSignedBy(note, verifier)) {
+    const rule = `checkpoint has no signature of the ledger's key: want=${quoted(verifier.name)}`
+    const hint = 'another key or name of the log begins another log: put the folder elsewhere first'
+    throw new CountersignError('ledger/corrupt', rule, { hint })
+  }
+  if (checkpoint.origin === verifier.name) return checkpoint
+  const rule = `checkpoint of another log: want=${quoted(verifier.name)} got=${quoted(checkpoint.origin)}`
+  throw new CountersignError('ledger/corrupt', rule)
+}
+
+/**
+ * What a ledger says of itself to others: tiles of its Merkle tree and a signed checkpoint, C2SP tlog-tiles and
+ * tlog-checkpoint. It is made of the ledger and can be made again of it; only the checkpoint says more.
+ */
+export class LogFolder {
+  readonly #folder: string
+  readonly #signer: NoteSigner
+  readonly #tree = new TileTree()
+  #unwritten: LogFile[] = []
+  #published = -1
+
+  constructor(folder: string, signer: NoteSigner) {
+    this.#folder = folder
+    this.#signer = signer
+  }
+
+  /** Leaves in their order, acknowledged ones only: what is published once is never taken back. */
+  append(leafHash: Buffer): void {
+    this.#unwritten.push(...this.#tree.append(leafHash))
+  }
+
+  /** Leaves of the last checkpoint that was written; −1 before the first. */
+  get publishedSize(): number {
+    return this.#published
+  }
+
+  /** Writes tiles, then the checkpoint over them. The head is the one of the leaves that were appended. */
+  async publish(head: TreeHead): Promise<void> {
+    if (head.size === this.#published) return
+    const full = this.#unwritten
+    this.#unwritten = []
+    const partial = this.#tree.partial()
+    try {
+      for (const file of [...full, ...partial]) await this.#writeTile(file)
+    } catch (error) {
+      this.#unwritten = [...full, ...this.#unwritten]
+      throw error
+    }
+    const text = formatCheckpoint({ origin: this.#signer.name, ...head })
+    const note = formatNote({ text, signatures: [signNote(text, this.#signer)] })
+    await replaceFile(join(this.#folder, 'checkpoint'), Buffer.from(note))
+    this.#published = head.size
+    for (const { path } of full) await rm(join(this.#folder, `${path}.p`), removeAll)
+  }
+
+  /** What a path holds never changes, so a tile that is there is only written again where it was damaged. */
+  async #writeTile({ path, octets }: LogFile): Promise<void> {
+    const file = join(this.#folder, path)
+    const there = await readFile(file).catch(() => undefined)
+    if (there?.equals(octets) === true) return
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    await replaceFile(file, octets)
+  }
+}
+
+const removeAll = { recursive: true, force: true } as const
+
+/** Whoever reads it finds the old octets or the new ones, also after a power cut. */
+export async function replaceFile(file: string, octets: Buffer): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  const draft = `${file}.new`
+  const handle = await open(
+    draft,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC,
+    0o600,
+  )
+  try {
+    await handle.writeFile(octets)
+    await handle.datasync()
+  } finally {
+    await handle.close()
+  }
+  await rename(draft, file)
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}

@@ -1,0 +1,75 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { link, open, readFile, rm } from 'node:fs/promises'
+import { CountersignError, quoted } from '../errors.ts'
+
+/** RFC 8410: what stands before the 32 octets of an Ed25519 key in its SubjectPublicKeyInfo. */
+const spkiHead = Buffer.from('302a300506032b6570032100', 'hex')
+
+export function ed25519Octets(publicKey: KeyObject): Buffer {
+  return publicKey.export({ type: 'spki', format: 'der' }).subarray(spkiHead.length)
+}
+
+export function ed25519PublicKey(octets: Buffer): KeyObject {
+  return createPublicKey({ key: Buffer.concat([spkiHead, octets]), format: 'der', type: 'spki' })
+}
+
+const keyOctetsMax = 16_384
+
+/**
+ * The Ed25519 key of a file in PKCS#8 PEM, which signs what a ledger says of itself and nothing else. Throws
+ * 'ledger/log-key'. Where there is none and `make` says so, one is made with mode 0600: by one process, if several start.
+ */
+export async function readLogKey(
+  file: string,
+  options: { readonly make: boolean },
+): Promise<KeyObject> {
+  let pem: string
+  try {
+    pem = await readFile(file, 'utf8')
+  } catch (cause) {
+    const absent = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
+    if (!absent || !options.make) {
+      const hint = 'openssl genpkey -algorithm ed25519 makes one, and ledger.log.makeKey: true, too'
+      throw refused(`key of the ledger cannot be read: got=${quoted(file, 300)}`, { cause, hint })
+    }
+    await makeLogKey(file)
+    pem = await readFile(file, 'utf8')
+  }
+  if (pem.length > keyOctetsMax) throw refused('key of the ledger is too long', {})
+  let key: KeyObject
+  try {
+    key = createPrivateKey(pem)
+  } catch {
+    // What the parser says could quote the file.
+    throw refused(`no private key in PEM: ${quoted(file, 300)}`, {})
+  }
+  if (key.asymmetricKeyType === 'ed25519') return key
+  throw refused(`key of the ledger: want=ed25519 got=${key.asymmetricKeyType ?? 'unknown'}`, {})
+}
+
+async function makeLogKey(file: string): Promise<void> {
+  const { privateKey } = generateKeyPairSync('ed25519')
+  const draft = `${file}.${process.pid}.new`
+  const handle = await open(draft, 'wx', 0o600)
+  try {
+    await handle.writeFile(privateKey.export({ type: 'pkcs8', format: 'pem' }))
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  try {
+    await link(draft, file)
+  } catch (error) {
+    // Another process was faster, and its key is as good.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  } finally {
+    await rm(draft, { force: true })
+  }
+}
+
+function refused(
+  rule: string,
+  options: { readonly cause?: unknown; readonly hint?: string },
+): CountersignError {
+  return new CountersignError('ledger/log-key', rule, options)
+}
