@@ -46,6 +46,11 @@ export function verifyLine(line: Buffer): Buffer | undefined {
   return line.toString('latin1', 0, hashDigits) === leafHash.toString('hex') ? leafHash : undefined
 }
 
+/** The JSON of a line that was verified: an entry of the log. */
+export function jsonOf(line: Buffer): Buffer {
+  return line.subarray(hashDigits + 1)
+}
+
 /** The record of a line that was verified. */
 export function parseLine(line: Buffer): LedgerRecord {
   const json = line.toString('utf8', hashDigits + 1)

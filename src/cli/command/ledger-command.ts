@@ -1,0 +1,336 @@
+import { createPublicKey } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { CountersignError, quoted } from '../../errors.ts'
+import { exportLog, publishedCheckpoint, readPublished } from '../../ledger/audit/export-log.ts'
+import { readHoldings, type Question } from '../../ledger/audit/holdings.ts'
+import {
+  auditLineOctetsMax,
+  joinAuditLog,
+  parseAuditLine,
+  type Creation,
+} from '../../ledger/audit/join-audit-log.ts'
+import { readLedgers, type Placed } from '../../ledger/audit/read-ledgers.ts'
+import { verifyLedger, type Findings } from '../../ledger/audit/verify-ledger.ts'
+import { subtreesOf } from '../../ledger/leaves.ts'
+import { readLogKey } from '../../ledger/log-key.ts'
+import { parseSignedCheckpoint, replaceFile } from '../../ledger/log-folder.ts'
+import {
+  cosignNote,
+  createVerifier,
+  formatNote,
+  formatVerifierKey,
+  isSignedBy,
+  parseNote,
+  parseVerifierKey,
+} from '../../ledger/note.ts'
+import {
+  proveConsistency,
+  proveInclusion,
+  rootHashOf,
+  verifyConsistency,
+  verifyInclusion,
+} from '../../ledger/proof.ts'
+import { Refused } from '../run-program.ts'
+import type { Terminal } from '../terminal.ts'
+
+/*
+ * What an auditor asks of ledgers. All of it only reads, beside running signers or on copies, and needs no cluster. The
+ * documents of --json have `version: 1`: members are added, never changed.
+ */
+
+interface Json {
+  readonly json?: boolean
+}
+
+/** Prints records, one a line, of all ledgers by their time; `find` those in which the text stands as a whole value. */
+export async function runLedgerShow(
+  files: readonly string[],
+  options: Json & { readonly value?: string },
+  terminal: Terminal,
+): Promise<void> {
+  let found = 0
+  for await (const placed of readLedgers(files)) {
+    if (terminal.signal.aborted) throw new Refused()
+    if (options.value !== undefined && !holds(placed.record, options.value)) continue
+    found += 1
+    terminal.out(options.json === true ? `${JSON.stringify(placed)}\n` : formatRecord(placed))
+  }
+  if (options.value === undefined || found > 0) return
+  terminal.err(`countersign: no record has ${quoted(options.value, 300)}\n`)
+  throw new Refused()
+}
+
+function holds(value: unknown, text: string): boolean {
+  if (typeof value === 'string') return value === text
+  if (typeof value !== 'object' || value === null) return false
+  return Object.values(value).some((member) => holds(member, text))
+}
+
+function formatRecord({ ledger, index, record }: Placed): string {
+  const { time, kind, issuanceId, request } = record
+  const what =
+    kind === 'issuance-intent'
+      ? `${record.spiffeId} to pod ${shown(record.pod.name)} serial ${record.serialNumber} until ${record.notAfter}`
+      : kind === 'issuance-result'
+        ? `${record.outcome}${record.detail === '' ? '' : `: ${shown(record.detail)}`}`
+        : `${record.reason} for pod ${shown(record.pod.name)}: ${shown(record.message)}`
+  const where = `${shown(request.namespace)}/${shown(request.name)}`
+  return `${time} ${ledger}#${index} ${kind.slice('issuance-'.length)} ${issuanceId} ${where} ${what}\n`
+}
+
+/** Pods wrote parts of it: no octet of it moves a cursor. */
+function shown(text: string): string {
+  return text.replaceAll(/\p{C}/gu, '\u{FFFD}')
+}
+
+export interface HistoryOptions extends Json {
+  readonly spiffeId?: string
+  readonly pod?: string
+  readonly node?: string
+  readonly serial?: string
+  readonly sha256?: string
+  readonly at?: string
+}
+
+/** Who held what when. */
+export async function runLedgerHistory(
+  files: readonly string[],
+  options: HistoryOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const { spiffeId, pod, node, serial, sha256 } = options
+  const at = options.at === undefined ? undefined : Date.parse(options.at)
+  if (Number.isNaN(at)) throw usage(`--at: want=RFC 3339 time got=${quoted(options.at ?? '')}`)
+  const question: Question = { spiffeId, pod, node, serialNumber: serial, sha256, at }
+  const holdings = await readHoldings(readLedgers(files), question)
+  if (options.json === true) {
+    terminal.out(`${JSON.stringify({ version: 1, holdings })}\n`)
+    return
+  }
+  for (const each of holdings) {
+    const { spiffeId: id, outcome, serialNumber, notBefore, notAfter } = each
+    const where = `pod ${shown(each.pod.namespace)}/${shown(each.pod.name)} (${shown(each.pod.uid)}) on ${shown(each.node)}`
+    terminal.out(
+      `${notBefore} .. ${notAfter} ${id} ${where} serial ${serialNumber} ${outcome} ${each.ledger}#${each.index}\n`,
+    )
+  }
+  if (holdings.length === 0) terminal.out('nobody, as far as these ledgers say\n')
+}
+
+export interface VerifyOptions extends Json {
+  readonly key?: string
+  readonly witness?: readonly string[]
+  readonly quorum?: string
+  readonly checkpoint?: readonly string[]
+}
+
+/** Reads each ledger whole. Throws `Refused`, after telling the place, when anything was changed or cut. */
+export async function runLedgerVerify(
+  files: readonly string[],
+  options: VerifyOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const log = options.key === undefined ? undefined : parseVerifierKey(options.key)
+  const witnesses = (options.witness ?? []).map(parseVerifierKey)
+  const quorum = options.quorum === undefined ? witnesses.length : Number(options.quorum)
+  if (!Number.isInteger(quorum) || quorum < 0 || quorum > witnesses.length) {
+    throw usage(`--quorum: want=0..${witnesses.length} got=${quoted(options.quorum ?? '')}`)
+  }
+  const kept = options.checkpoint ?? []
+  if (files.length > 1 && (log !== undefined || kept.length > 0)) {
+    throw usage('--key and --checkpoint are of one ledger: verify each by itself')
+  }
+  const all: Findings[] = []
+  for (const file of files) {
+    const findings = await verifyLedger(file, { log, witnesses, kept })
+    const best = Math.max(0, ...findings.checkpoints.map((each) => each.witnesses.length))
+    const few = { place: file, problem: `witnesses: want≥${quorum} on one checkpoint got=${best}` }
+    all.push(best < quorum ? { ...findings, problems: [...findings.problems, few] } : findings)
+  }
+  if (options.json === true) terminal.out(`${JSON.stringify({ version: 1, ledgers: all })}\n`)
+  else for (const findings of all) terminal.out(formatFindings(findings))
+  if (all.some(({ problems }) => problems.length > 0)) throw new Refused()
+}
+
+function formatFindings(findings: Findings): string {
+  const { file, size, rootHash, unfinishedOctets, checkpoints, problems } = findings
+  const lines = [`${file}: ${size} records, root ${rootHash}`]
+  if (unfinishedOctets > 0) lines.push(`  ${unfinishedOctets} octets of a write that is not done`)
+  for (const { place, origin, size: of, signed, witnesses } of checkpoints) {
+    const by =
+      signed === null ? 'signature not checked: no --key' : signed ? 'signed' : 'not signed'
+    const seen = witnesses.length === 0 ? '' : `, seen by ${witnesses.join(', ')}`
+    lines.push(`  ${place}: ${origin}, ${of} records, ${by}${seen}`)
+  }
+  for (const { place, problem } of problems) lines.push(`  PROBLEM at ${place}: ${problem}`)
+  if (problems.length === 0) lines.push('  nothing was changed or cut, as far as these say')
+  return `${lines.join('\n')}\n`
+}
+
+export interface ProveOptions extends Json {
+  readonly index?: string
+  readonly from?: string
+}
+
+/** Prints a proof that a record is in the published log, or that the log goes on from an earlier size. */
+export async function runLedgerProve(
+  file: string,
+  options: ProveOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const asked = options.index ?? options.from
+  if (asked === undefined || (options.index !== undefined && options.from !== undefined)) {
+    throw usage('want=--index <record> or --from <size>')
+  }
+  if (!/^\d{1,15}$/.test(asked)) throw usage(`want=a whole number got=${quoted(asked)}`)
+  const { text, checkpoint } = await publishedCheckpoint(file)
+  const leaves: Buffer[] = []
+  let entry = ''
+  for await (const { leafHash, json } of readPublished(file, checkpoint.size)) {
+    if (leaves.push(leafHash) - 1 === Number(asked)) entry = json.toString()
+  }
+  const hashOf = subtreesOf(leaves)
+  const isIndex = options.index !== undefined
+  const prove = isIndex ? proveInclusion : proveConsistency
+  const hashes = await prove(hashOf, Number(asked), checkpoint.size)
+  const hash = leaves[Number(asked)] ?? Buffer.alloc(0)
+  const proves = isIndex
+    ? verifyInclusion(hashes, { index: Number(asked), hash }, checkpoint)
+    : (await rootHashOf(hashOf, checkpoint.size)) === checkpoint.rootHash
+  if (!proves) {
+    throw new CountersignError('ledger/corrupt', 'the records are not those of the checkpoint')
+  }
+  if (options.json === true) {
+    const proof = hashes.map((hash) => hash.toString('hex'))
+    const what = isIndex ? { index: Number(asked), entry } : { from: Number(asked) }
+    terminal.out(`${JSON.stringify({ version: 1, ...what, ...checkpoint, proof })}\n`)
+    return
+  }
+  const lines = hashes.map((hash) => `${hash.toString('base64')}\n`).join('')
+  terminal.out(
+    isIndex
+      ? `c2sp.org/tlog-proof@v1\nindex ${asked}\n${lines}\n${text}`
+      : `old ${asked}\n${lines}\n${text}`,
+  )
+}
+
+/** Writes the log as any web server can serve it. */
+export async function runLedgerExport(
+  file: string,
+  folder: string,
+  terminal: Terminal,
+): Promise<void> {
+  const size = await exportLog(file, folder)
+  terminal.out(`${size} records in ${folder}\n`)
+}
+
+export interface CosignOptions {
+  readonly key?: string
+  readonly witnessKey?: string
+  readonly witnessName?: string
+  readonly state?: string
+  readonly makeKey?: boolean
+}
+
+/**
+ * A witness without a network: looks at a copy of a ledger, and signs its checkpoint where the ledger goes on from the one
+ * that it signed last. The state is that one, and is written before anything is shown.
+ */
+export async function runLedgerCosign(
+  file: string,
+  options: CosignOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const { key, witnessKey, witnessName, state } = options
+  if (!key || !witnessKey || !witnessName || !state) {
+    throw usage('want=--key, --witness-key, --witness-name and --state')
+  }
+  const log = parseVerifierKey(key)
+  const privateKey = await readLogKey(witnessKey, { make: options.makeKey === true })
+  const verifier = createVerifier(witnessName, createPublicKey(privateKey), 'cosignature')
+  const { text } = await publishedCheckpoint(file)
+  const checkpoint = parseSignedCheckpoint(text, log)
+  const leaves: Buffer[] = []
+  for await (const { leafHash } of readPublished(file, checkpoint.size)) leaves.push(leafHash)
+  const hashOf = subtreesOf(leaves)
+  const before = await readFile(state, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return undefined
+    throw cause
+  })
+  if (before !== undefined) {
+    const old = parseSignedCheckpoint(before, log)
+    if (!isSignedBy(parseNote(before), verifier)) throw usage('--state: not signed by this witness')
+    const small = old.size > checkpoint.size
+    const proof = small ? [] : await proveConsistency(hashOf, old.size, checkpoint.size)
+    if (small || !verifyConsistency(proof, old, checkpoint)) {
+      const rule = `the log does not go on from what was seen: ${old.size} records then, ${checkpoint.size} now`
+      throw new CountersignError('ledger/corrupt', rule)
+    }
+  }
+  if ((await rootHashOf(hashOf, checkpoint.size)) !== checkpoint.rootHash) {
+    throw new CountersignError('ledger/corrupt', 'the records are not those of the checkpoint')
+  }
+  const note = parseNote(text)
+  const cosignature = cosignNote(
+    note.text,
+    { ...verifier, privateKey },
+    Math.floor(Date.now() / 1000),
+  )
+  const cosigned = formatNote({ text: note.text, signatures: [...note.signatures, cosignature] })
+  await replaceFile(state, Buffer.from(cosigned))
+  terminal.out(cosigned)
+  terminal.err(`witness key: ${formatVerifierKey(verifier)}\n`)
+}
+
+/** Names each request that did not come from the kubelet of its pod's node. Throws `Refused` when there is one. */
+export async function runLedgerJoin(
+  files: readonly string[],
+  options: Json & { readonly auditLog?: readonly string[] },
+  terminal: Terminal,
+): Promise<void> {
+  if (options.auditLog === undefined) throw usage('want=--audit-log <file>')
+  const creations: Creation[] = []
+  let unreadableLines = 0
+  for (const file of options.auditLog) {
+    for await (const line of linesOf(file)) {
+      const creation = line.length > auditLineOctetsMax ? 'unreadable' : parseAuditLine(line)
+      if (creation === 'unreadable') unreadableLines += 1
+      else if (creation !== undefined) creations.push(creation)
+    }
+  }
+  const joined = await joinAuditLog(readLedgers(files), creations)
+  const strange = joined.filter(({ maker }) => maker !== 'kubelet')
+  if (options.json === true) {
+    terminal.out(`${JSON.stringify({ version: 1, unreadableLines, requests: joined })}\n`)
+  } else {
+    for (const { request, pod, node, by, maker, ledger, index } of strange) {
+      const who = maker === 'unknown' ? 'no event of its creation' : `made by ${shown(by)}`
+      const what = `${shown(request.namespace)}/${shown(request.name)} for pod ${shown(pod)} on ${shown(node)}`
+      terminal.out(`${what}: ${who} ${ledger}#${index}\n`)
+    }
+    const known = joined.length - strange.length
+    terminal.out(`${joined.length} requests, ${known} of them from the kubelet of their node\n`)
+    if (unreadableLines > 0) terminal.out(`${unreadableLines} lines are no audit events\n`)
+  }
+  if (strange.length > 0) throw new Refused()
+}
+
+async function* linesOf(file: string): AsyncGenerator<string> {
+  const input = createReadStream(file, 'utf8')
+  try {
+    for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+      if (line !== '') yield line
+    }
+  } catch (cause) {
+    const hint = 'the audit log of the API server, one JSON event a line'
+    throw new CountersignError('cli/usage', `cannot read ${quoted(file, 300)}`, { cause, hint })
+  } finally {
+    input.destroy()
+  }
+}
+
+function usage(rule: string): CountersignError {
+  return new CountersignError('cli/usage', rule, { hint: 'countersign ledger --help' })
+}

@@ -1,0 +1,193 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CountersignError, quoted } from '../../errors.ts'
+import { parseCheckpoint, type Checkpoint } from '../checkpoint.ts'
+import { parseLine } from '../entry.ts'
+import { openLedgerFile } from '../ledger-file.ts'
+import { logFolderOf } from '../log-folder.ts'
+import { MerkleTree, type TreeHead } from '../merkle-tree.ts'
+import { isSignedBy, parseNote, type NoteVerifier } from '../note.ts'
+import { readEntries, type Tail } from '../read-entries.ts'
+import type { LedgerRecord } from '../record.ts'
+import { TileTree, type LogFile } from '../tiles.ts'
+
+export interface Problem {
+  /** An octet, a record, a file of the log. */
+  readonly place: string
+  readonly problem: string
+}
+
+export interface Findings extends TreeHead {
+  readonly file: string
+  /** Of a write under way, or one that a crash cut off. */
+  readonly unfinishedOctets: number
+  readonly checkpoints: readonly CheckedCheckpoint[]
+  readonly problems: readonly Problem[]
+}
+
+export interface CheckedCheckpoint extends Checkpoint {
+  readonly place: string
+  /** By the log's key; null where no key was given to check it with. */
+  readonly signed: boolean | null
+  /** Names of those of the given witnesses that have signed it. */
+  readonly witnesses: readonly string[]
+}
+
+/** Whose signatures are asked for. */
+export interface Trusted {
+  readonly log?: NoteVerifier | undefined
+  readonly witnesses: readonly NoteVerifier[]
+}
+
+/**
+ * Reads a ledger from its first octet, beside its writer or without it, and holds it against every checkpoint that it is
+ * given, its own included, and its own tiles. What was changed or cut is told with its place.
+ */
+export async function verifyLedger(
+  file: string,
+  options: Trusted & { readonly kept: readonly string[] },
+): Promise<Findings> {
+  const problems: Problem[] = []
+  const folder = logFolderOf(file)
+  const own = join(folder, 'checkpoint')
+  const files = [own, ...options.kept]
+  const found = await Promise.all(files.map((path) => readChecked(path, options, problems)))
+  const checkpoints = found.filter((checkpoint) => checkpoint !== undefined)
+  if (found[0] === undefined && options.log !== undefined && problems.length === 0) {
+    problems.push({ place: own, problem: 'no checkpoint, and a key to check it with' })
+  }
+  const tiles = found[0] === undefined ? undefined : new Tiles(folder, found[0].size, problems)
+  const tree = new MerkleTree()
+  const intents = new Intents(problems)
+  const opened = await openLedgerFile(file, 'read').catch(notRead(file))
+  let tail: Tail | undefined
+  try {
+    const entries = readEntries(opened)
+    for (;;) {
+      compareRoots(checkpoints, tree, problems)
+      const step = await entries.next()
+      if (step.done === true) {
+        tail = step.value
+        break
+      }
+      intents.look(tree.append(step.value.leafHash), parseLine(step.value.line))
+      await tiles?.append(step.value.leafHash)
+    }
+  } catch (error) {
+    if (!(error instanceof CountersignError)) throw error
+    problems.push({ place: `record ${tree.size}`, problem: error.message })
+  } finally {
+    await opened.close()
+  }
+  if (tail !== undefined) {
+    for (const { place, size } of checkpoints.filter(({ size: want }) => want > tree.size)) {
+      const problem = `records are missing: want≥${size} as ${place} says got=${tree.size}`
+      problems.push({ place: `record ${tree.size}`, problem })
+    }
+  }
+  const unfinishedOctets = tail?.tornOctets ?? 0
+  return { file, ...tree.head(), unfinishedOctets, checkpoints, problems }
+}
+
+function compareRoots(
+  checkpoints: readonly CheckedCheckpoint[],
+  tree: MerkleTree,
+  problems: Problem[],
+): void {
+  for (const { place, size, rootHash } of checkpoints) {
+    if (size !== tree.size || tree.head().rootHash === rootHash) continue
+    const problem = `the first ${size} records are not those of this checkpoint`
+    problems.push({ place, problem })
+  }
+}
+
+async function readChecked(
+  path: string,
+  trusted: Trusted,
+  problems: Problem[],
+): Promise<CheckedCheckpoint | undefined> {
+  const text = await readFile(path, 'utf8').catch(() => undefined)
+  if (text === undefined) {
+    if (!path.endsWith('.log/checkpoint')) problems.push({ place: path, problem: 'is not read' })
+    return undefined
+  }
+  try {
+    const note = parseNote(text)
+    const checkpoint = parseCheckpoint(note.text)
+    const { log } = trusted
+    const signed = log === undefined ? null : isSignedBy(note, log)
+    if (signed === false || (log !== undefined && checkpoint.origin !== log.name)) {
+      problems.push({ place: path, problem: `not a checkpoint of ${quoted(log?.name ?? '')}` })
+    }
+    const witnesses = trusted.witnesses.filter((witness) => isSignedBy(note, witness))
+    return { place: path, ...checkpoint, signed, witnesses: witnesses.map(({ name }) => name) }
+  } catch (error) {
+    if (!(error instanceof CountersignError)) throw error
+    problems.push({ place: path, problem: error.message })
+    return undefined
+  }
+}
+
+/** Holds the tiles of the folder against those of the records, up to what is published. */
+class Tiles {
+  readonly #folder: string
+  readonly #size: number
+  readonly #problems: Problem[]
+  readonly #tree = new TileTree()
+  #appended = 0
+
+  constructor(folder: string, size: number, problems: Problem[]) {
+    this.#folder = folder
+    this.#size = size
+    this.#problems = problems
+  }
+
+  async append(leafHash: Buffer): Promise<void> {
+    if (this.#appended === this.#size) return
+    this.#appended += 1
+    const full = this.#tree.append(leafHash)
+    for (const tile of full) await this.#compare(tile, false)
+    if (this.#appended < this.#size) return
+    for (const tile of this.#tree.partial()) await this.#compare(tile, true)
+  }
+
+  async #compare({ path, octets }: LogFile, partial: boolean): Promise<void> {
+    const place = join(this.#folder, path)
+    const read = (name: string): Promise<Buffer | undefined> =>
+      readFile(name).catch(() => undefined)
+    // A running signer fills a tile, and then its parts are gone.
+    const whole = partial ? await read(place.replace(/\.p\/\d+$/, '')) : undefined
+    const got = whole?.subarray(0, octets.length) ?? (await read(place))
+    if (got?.equals(octets) === true) return
+    const problem = got === undefined ? 'tile is missing' : 'tile is not the one of the records'
+    this.#problems.push({ place, problem })
+  }
+}
+
+/** A result names the intent that it concludes: where it does not, records were put together of several ledgers. */
+class Intents {
+  readonly #open = new Map<number, string>()
+  readonly #problems: Problem[]
+
+  constructor(problems: Problem[]) {
+    this.#problems = problems
+  }
+
+  look(index: number, record: LedgerRecord): void {
+    if (record.kind === 'issuance-intent') this.#open.set(index, record.issuanceId)
+    if (record.kind !== 'issuance-result') return
+    const intent = this.#open.get(record.intentIndex)
+    if (intent !== record.issuanceId) {
+      const problem = `result of record ${record.intentIndex}, which is not its open intent`
+      this.#problems.push({ place: `record ${index}`, problem })
+    }
+    this.#open.delete(record.intentIndex)
+  }
+}
+
+function notRead(file: string): (cause: unknown) => never {
+  return (cause) => {
+    if (cause instanceof CountersignError) throw cause
+    throw new CountersignError('ledger/unavailable', `cannot read ${quoted(file, 300)}`, { cause })
+  }
+}
