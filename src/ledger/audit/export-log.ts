@@ -1,10 +1,11 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { CountersignError, quoted } from '../../errors.ts'
 import { parseCheckpoint, type Checkpoint } from '../checkpoint.ts'
 import { jsonOf } from '../entry.ts'
 import { openLedgerFile } from '../ledger-file.ts'
 import { logFolderOf } from '../log-folder.ts'
+import { MerkleTree } from '../merkle-tree.ts'
 import { parseNote } from '../note.ts'
 import { readEntries } from '../read-entries.ts'
 import { formatEntryBundle, TileTree, tilePath, tileWidth } from '../tiles.ts'
@@ -46,11 +47,27 @@ export async function* readPublished(
   }
 }
 
-/** Writes a whole log of C2SP tlog-tiles into a new folder, entries included: any web server can serve it. Gives its size. */
+/**
+ * Writes a whole log of C2SP tlog-tiles into a new folder, entries included: any web server can serve it. Gives its size.
+ * Throws 'ledger/corrupt', and leaves no folder, where the records are not those of the checkpoint.
+ */
 export async function exportLog(file: string, folder: string): Promise<number> {
   const { text, checkpoint } = await publishedCheckpoint(file)
   await mkdir(folder, { recursive: false })
+  try {
+    await writeLog(file, folder, checkpoint)
+    // Last, so that whoever finds it finds all that it speaks of.
+    await writeFile(join(folder, 'checkpoint'), text)
+    return checkpoint.size
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+async function writeLog(file: string, folder: string, checkpoint: Checkpoint): Promise<void> {
   const tree = new TileTree()
+  const hashed = new MerkleTree()
   let bundle: Buffer[] = []
   let index = 0
   const write = async (path: string, octets: Buffer): Promise<void> => {
@@ -58,6 +75,7 @@ export async function exportLog(file: string, folder: string): Promise<number> {
     await writeFile(join(folder, path), octets)
   }
   for await (const { leafHash, json } of readPublished(file, checkpoint.size)) {
+    hashed.append(leafHash)
     for (const { path, octets } of tree.append(leafHash)) await write(path, octets)
     bundle.push(json)
     if (bundle.length < tileWidth) continue
@@ -69,7 +87,6 @@ export async function exportLog(file: string, folder: string): Promise<number> {
   if (bundle.length > 0) {
     await write(tilePath('entries', index, bundle.length), formatEntryBundle(bundle))
   }
-  // Last, so that whoever finds it finds all that it speaks of.
-  await write('checkpoint', Buffer.from(text))
-  return checkpoint.size
+  if (hashed.head().rootHash === checkpoint.rootHash) return
+  throw new CountersignError('ledger/corrupt', 'the records are not those of the checkpoint')
 }

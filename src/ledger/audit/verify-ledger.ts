@@ -51,7 +51,9 @@ export async function verifyLedger(
   const folder = logFolderOf(file)
   const own = join(folder, 'checkpoint')
   const files = [own, ...options.kept]
-  const found = await Promise.all(files.map((path) => readChecked(path, options, problems)))
+  const found = await Promise.all(
+    files.map((place, index) => readChecked({ place, mayLack: index === 0 }, options, problems)),
+  )
   const checkpoints = found.filter((checkpoint) => checkpoint !== undefined)
   if (found[0] === undefined && options.log !== undefined && problems.length === 0) {
     problems.push({ place: own, problem: 'no checkpoint, and a key to check it with' })
@@ -101,14 +103,19 @@ function compareRoots(
   }
 }
 
+/** A ledger may have no checkpoint of its own; one that was named has to be there. */
 async function readChecked(
-  path: string,
+  { place: path, mayLack }: { readonly place: string; readonly mayLack: boolean },
   trusted: Trusted,
   problems: Problem[],
 ): Promise<CheckedCheckpoint | undefined> {
-  const text = await readFile(path, 'utf8').catch(() => undefined)
-  if (text === undefined) {
-    if (!path.endsWith('.log/checkpoint')) problems.push({ place: path, problem: 'is not read' })
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown'
+    if (mayLack && code === 'ENOENT') return undefined
+    problems.push({ place: path, problem: `checkpoint is not read: got=${code}` })
     return undefined
   }
   try {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createPublicKey } from 'node:crypto'
-import { appendFile, cp, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { run } from '../../../src/cli/program.ts'
@@ -227,6 +227,28 @@ suite('verify', () => {
     assert.match(refused.err, /the log does not go on from what was seen: 6 records then, 6 now/)
   })
 
+  test('a checkpoint that was named and is not there is told, whatever it is called', async () => {
+    requirement('ledger.verify-names-the-place')
+    await using folder = await temporaryFolder()
+    const { file } = await ledgerIn(folder.path, 'a', [issued(1, 0)])
+    for (const name of ['kept', 'copy.log/checkpoint', 'a.log/checkpoint']) {
+      if (name.startsWith('a.')) await rm(logFolderOf(file), { recursive: true })
+      const { code, out } = await countersign(
+        'verify',
+        file,
+        '--checkpoint',
+        join(folder.path, name),
+      )
+      assert.equal(code, 1, name)
+      assert.match(out, /PROBLEM at \S+: checkpoint is not read: got=ENOENT/)
+    }
+    // Its own may be absent, but not hidden.
+    await mkdir(join(logFolderOf(file), 'checkpoint'), { recursive: true })
+    const { code, out } = await countersign('verify', file)
+    assert.equal(code, 1)
+    assert.match(out, /PROBLEM at \S+checkpoint: checkpoint is not read: got=EISDIR/)
+  })
+
   test('a ledger of before, without a log, and one that is being written verify as they are', async () => {
     await using folder = await temporaryFolder()
     const { file } = await ledgerIn(folder.path, 'a', [issued(1, 0)])
@@ -288,6 +310,18 @@ test('a proof is one to Go, and an exported log with its entries too', async (t)
     assert.equal((await countersign('prove', file, ...options)).code, 2)
   }
   assert.equal((await countersign('prove', file, '--index', '286')).code, 1)
+})
+
+test('records that are not those of the checkpoint are not exported', async () => {
+  requirement('ledger.published-as-log')
+  await using folder = await temporaryFolder()
+  const { file } = await ledgerIn(folder.path, 'a', [issued(1, 0), issued(2, 1)])
+  await lines(file, ([one, two, ...rest]) => [two ?? '', one ?? '', ...rest])
+  const out = join(folder.path, 'out')
+  const { code, err } = await countersign('export', file, out)
+  assert.equal(code, 1)
+  assert.match(err, /the records are not those of the checkpoint/)
+  await assert.rejects(stat(out), { code: 'ENOENT' })
 })
 
 test('each request that no kubelet made is named from the audit log', async () => {
