@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
@@ -68,8 +68,11 @@ export class LogFolder {
     return this.#published
   }
 
-  /** Writes tiles, then the checkpoint over them. The head is the one of the leaves that were appended. */
-  async publish(head: TreeHead): Promise<void> {
+  /**
+   * Writes tiles, then the checkpoint over them, unless the ledger is not ours any more by then. The head is the one of the
+   * leaves that were appended.
+   */
+  async publish(head: TreeHead, held: () => Promise<boolean>): Promise<void> {
     if (head.size === this.#published) return
     const full = this.#unwritten
     this.#unwritten = []
@@ -82,7 +85,7 @@ export class LogFolder {
     }
     const text = formatCheckpoint({ origin: this.#signer.name, ...head })
     const note = formatNote({ text, signatures: [signNote(text, this.#signer)] })
-    await replaceFile(join(this.#folder, 'checkpoint'), Buffer.from(note))
+    if (!(await replaceFile(join(this.#folder, 'checkpoint'), Buffer.from(note), held))) return
     this.#published = head.size
     for (const { path } of full) await rm(join(this.#folder, `${path}.p`), removeAll)
   }
@@ -99,22 +102,32 @@ export class LogFolder {
 
 const removeAll = { recursive: true, force: true } as const
 
-/** Whoever reads it finds the old octets or the new ones, also after a power cut. */
-export async function replaceFile(file: string, octets: Buffer): Promise<void> {
+/**
+ * Whoever reads it finds the old octets or the new ones, also after a power cut. Asks once more before the new ones take
+ * the place of the old, and gives whether they did.
+ */
+export async function replaceFile(
+  file: string,
+  octets: Buffer,
+  mayReplace: () => Promise<boolean> = () => Promise.resolve(true),
+): Promise<boolean> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-  const draft = `${file}.new`
-  const handle = await open(
-    draft,
-    constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC,
-    0o600,
-  )
+  // Of nobody else: two writers of one draft would put half of each in place.
+  const draft = `${file}.${randomBytes(8).toString('hex')}.new`
   try {
-    await handle.writeFile(octets)
-    await handle.datasync()
+    const handle = await open(draft, 'wx', 0o600)
+    try {
+      await handle.writeFile(octets)
+      await handle.datasync()
+    } finally {
+      await handle.close()
+    }
+    if (!(await mayReplace())) return false
+    await rename(draft, file)
+    return true
   } finally {
-    await handle.close()
+    await rm(draft, { force: true })
   }
-  await rename(draft, file)
 }
 
 function isCode(error: unknown, code: string): boolean {

@@ -42,7 +42,7 @@ export class Publication {
     const { published, tree, held, log, metrics, seconds } = this.#parts
     try {
       if (this.#stopped || !(await held())) return
-      await published.publish(tree.head())
+      await published.publish(tree.head(), held)
     } catch (error) {
       metrics.count('countersign_ledger_publish_failures_total')
       log.error({ error, records: tree.size }, 'the checkpoint of the ledger is not written')

@@ -75,7 +75,7 @@ test('a log of more than 65,536 records has tiles of three levels, as Go reads t
     tree.append(leafHash)
     log.append(leafHash)
   }
-  await log.publish(tree.head())
+  await log.publish(tree.head(), () => Promise.resolve(true))
   const said = await go.folder(formatVerifierKey(signer), folder.path)
   assert.match(said, /^size=65800 /)
   assert.equal((await stat(join(folder.path, tilePath(2, 0, 1)))).size, 32)
@@ -218,6 +218,35 @@ test('whoever has lost the ledger publishes nothing over the checkpoint of its h
   await heir[Symbol.asyncDispose]()
   await loser[Symbol.asyncDispose]()
   assert.equal((await readCheckpoint(logFolderOf(file), signer))?.size, 2)
+})
+
+test('a checkpoint is looked at once more before it takes the place of another, and shares no draft', async () => {
+  requirement('ledger.one-writer')
+  await using folder = await temporaryFolder()
+  const logOf = (texts: readonly string[]): [LogFolder, MerkleTree] => {
+    const log = new LogFolder(folder.path, signer)
+    const tree = new MerkleTree()
+    for (const leafHash of texts.map((text) => hashLeaf(Buffer.from(text)))) {
+      tree.append(leafHash)
+      log.append(leafHash)
+    }
+    return [log, tree]
+  }
+  const size = async (): Promise<number | undefined> =>
+    (await readCheckpoint(folder.path, signer))?.size
+  const [first, firstTree] = logOf(['a'])
+  const [second, secondTree] = logOf(['a', 'b'])
+  await first.publish(firstTree.head(), async () => {
+    // The other one writes all of its own between our draft and its move.
+    await second.publish(secondTree.head(), () => Promise.resolve(true))
+    return true
+  })
+  assert.equal(await size(), 1)
+  const [loser, loserTree] = logOf(['a', 'b', 'c'])
+  await loser.publish(loserTree.head(), () => Promise.resolve(false))
+  assert.equal(loser.publishedSize, -1)
+  assert.equal(await size(), 1)
+  assert.deepEqual((await readdir(folder.path)).toSorted(), ['checkpoint', 'tile'])
 })
 
 suite('the key of a ledger', () => {

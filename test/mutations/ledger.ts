@@ -79,15 +79,27 @@ export const ledgerMutations: readonly Mutation[] = [
   },
   {
     claim: 'ledger.one-writer',
-    without: 'the look at the lock before a checkpoint is written',
-    file: 'src/ledger/publication.ts',
-    edits: [['|| !(await held())', '']],
+    without: 'the look at the lock before a checkpoint takes the place of another',
+    file: 'src/ledger/log-folder.ts',
+    edits: never('!(await mayReplace())'),
   },
   {
     claim: 'ledger.verify-names-the-place',
     without: 'the comparison with checkpoints',
     file: 'src/ledger/audit/verify-ledger.ts',
     edits: [['size !== tree.size || tree.head().rootHash === rootHash', 'true']],
+  },
+  {
+    claim: 'ledger.verify-names-the-place',
+    without: 'the demand for a checkpoint that was named',
+    file: 'src/ledger/audit/verify-ledger.ts',
+    edits: [["mayLack && code === 'ENOENT'", "code === 'ENOENT'"]],
+  },
+  {
+    claim: 'ledger.published-as-log',
+    without: 'the look at the records before a log is exported',
+    file: 'src/ledger/audit/export-log.ts',
+    edits: [['if (hashed.head().rootHash === checkpoint.rootHash) return', 'if (hashed) return']],
   },
   {
     claim: 'ledger.verify-names-the-place',
