@@ -11,7 +11,13 @@ export interface GoLog {
   proofs(lines: readonly string[]): Promise<readonly string[]>
 }
 
-export async function goLog(): Promise<GoLog | undefined> {
+export function goLog(): Promise<GoLog | undefined> {
+  return (asked ??= askGo())
+}
+
+let asked: Promise<GoLog | undefined> | undefined
+
+async function askGo(): Promise<GoLog | undefined> {
   let program: string | undefined
   try {
     program = (await buildTools(['tlog'], () => {})).get('tlog')
