@@ -714,6 +714,12 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'between eras the envelope alone is translated, and the same ceilings, pins and rules hold as within one',
     source: 'issue 9 §2; MCP 2026-07-28 and 2025-11-25 base protocol',
   },
+  'gateway.asks-across': {
+    claim:
+      'what a tool server of one era asks of an agent of the other is decided on as within one era, is answered by the caller of that very call alone, and what goes on with the call is decided on anew; in number, in time and in turns it is bounded',
+    source:
+      'issue 9 §2; MCP 2026-07-28 multi round-trip requests; 2025-11-25 transports, messages from the server',
+  },
   'gateway.cancelled-across': {
     claim:
       'a call that is cancelled in one era is cancelled in the other, by nobody but its own session',

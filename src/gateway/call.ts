@@ -38,6 +38,8 @@ export interface Call {
   readonly arguments: ArgumentsText | undefined
   /** What its tool server said when it asked for input, as JSON: a retry brings it back, sealed for the caller. */
   readonly requestState?: string
+  /** How often its server has wanted more of a legacy client before. */
+  readonly rounds?: number
   /** Of the task that it shows, as its tool server knows it; the target is the tool whose call the task was. */
   readonly taskId?: string
 }

@@ -138,7 +138,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     unmet: createReadiness(options.ready),
     callers,
     served: { hosts: lowerCase(options.hosts), origins: lowerCase(options.origins) },
-    authorize: permits.authorize,
+    authorize: permits.known.authorize,
     parts,
     refusals,
     tracer: options.tracer,
@@ -206,8 +206,10 @@ function createPermits(
   made: Pick<Parts, 'decisions' | 'catalogueOf'>,
 ): {
   /** What listing is decided with, too. */
-  readonly known: Pick<Parts, 'decisions' | 'catalogueOf' | 'quarantineOf' | 'seal' | 'approvals'>
-  readonly authorize: ReturnType<typeof createAuthorize>
+  readonly known: Pick<
+    Parts,
+    'decisions' | 'catalogueOf' | 'quarantineOf' | 'seal' | 'approvals' | 'authorize'
+  >
   readonly counted: () => CallLimits['size']
 } {
   const { workers, firstUse, now, log, metrics } = options
@@ -220,7 +222,7 @@ function createPermits(
   const quarantineOf = createQuarantine({ firstUse, log, metrics })
   const known = { ...made, quarantineOf, seal, approvals }
   const authorize = createAuthorize({ ...known, carryOut })
-  return { known, authorize, counted: () => callLimits.size }
+  return { known: { ...known, authorize }, counted: () => callLimits.size }
 }
 
 /** What serving works with. */

@@ -19,7 +19,7 @@ import {
   wanted,
   type Script,
 } from './world/eras.ts'
-import { sendJson, type Answer, type JsonMessage } from './world/upstream.ts'
+import { type Answer, type JsonMessage } from './world/upstream.ts'
 
 suite('a legacy agent and a modern tool server', () => {
   test('open a session, list and call', async () => {
@@ -133,26 +133,6 @@ suite('a legacy agent and a modern tool server', () => {
     assert.equal(again.status, 202)
     assert.match(whyOf(await called) ?? '', /cancelled/)
     await closed.promise
-  })
-
-  test('a result that needs input of the agent is refused', async () => {
-    requirement('gateway.eras-meet')
-    const script: Script = ({ id }, { response }) => {
-      const raw = JSON.stringify(id)
-      const result = '{"resultType":"input_required","requestState":"secret"}'
-      sendJson(response, `{"jsonrpc":"2.0","id":${raw},"result":${result}}`)
-    }
-    await using world = await openOne('modern', modernOnly(script))
-    const ask = await clientOf('legacy', await world.agent(wanted), '/mcp/files')
-    for (const [method, params] of [
-      ['tools/call', { name: 'echo', arguments: {} }],
-      ['resources/read', { uri: 'file:///a' }],
-    ] as const) {
-      const called = await ask(method, params)
-      assert.equal(called.json.error?.code, -31403, called.text)
-      assert.match(whyOf(called) ?? '', /not carried to the other era/)
-      assert.doesNotMatch(called.text, /secret/)
-    }
   })
 
   test('an argument that is too long to be repeated in a header is refused', async () => {

@@ -1,6 +1,7 @@
 import { never, type Mutation } from './mutation.ts'
 
 const crossing = 'src/gateway/serve/crossing.ts'
+const askLegacy = 'src/gateway/serve/ask-legacy.ts'
 const held = 'src/gateway/upstream/held-sessions.ts'
 
 /** Agents of one era at servers of the other: what is translated, and in whose session. */
@@ -31,17 +32,38 @@ export const eraMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.eras-meet',
-    without: 'the refusal of what needs input of an agent of the other era',
-    file: 'src/gateway/serve/ask.ts',
-    edits: [
-      ['if (needsInput) return refuse', 'if (needsInput && permit === undefined) return refuse'],
-    ],
-  },
-  {
-    claim: 'gateway.eras-meet',
     without: 'the refusal of what goes on with a call',
     file: 'src/gateway/address.ts',
     edits: [['isOurs ? target', 'true ? target']],
+  },
+  {
+    claim: 'gateway.asks-across',
+    without: 'the decision on what a modern server asks a legacy agent',
+    file: askLegacy,
+    edits: [['if (refusal !== undefined) return refusal\n  const asks', 'const asks']],
+  },
+  {
+    claim: 'gateway.asks-across',
+    without: 'the decision on a call that goes on',
+    file: askLegacy,
+    edits: [
+      [
+        'const next = await parts.authorize(call)',
+        'const next = { ...permit, call } as Permit | Refused',
+      ],
+    ],
+  },
+  {
+    claim: 'gateway.asks-across',
+    without: 'the bound on how often one call is asked for more',
+    file: askLegacy,
+    edits: never('rounds >= roundsMax'),
+  },
+  {
+    claim: 'gateway.asks-across',
+    without: 'the end of the time for an answer',
+    file: askLegacy,
+    edits: [['pauseMilliseconds : limits.askSecondsMax * 1000', 'pauseMilliseconds : 600_000']],
   },
   {
     claim: 'gateway.cancelled-across',
@@ -71,7 +93,9 @@ export const eraMutations: readonly Mutation[] = [
     claim: 'gateway.shared-session-of-one-pod',
     without: 'an id of its own for each request',
     file: crossing,
-    edits: [['parts.sessions.nextId()', 'Number(message.id.value)']],
+    edits: [
+      ['    const id = parts.sessions.nextId()\n', '    const id = Number(message.id.value)\n'],
+    ],
   },
   {
     claim: 'gateway.shared-session-of-one-pod',

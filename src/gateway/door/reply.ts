@@ -33,13 +33,17 @@ export function replyResultText(
   replyBody(reply, Buffer.concat([head, Buffer.from(result), Buffer.from('}')]), { headers })
 }
 
-/** Answers with a whole JSON text. */
+/** Answers with a whole JSON text; where a stream has begun, as the last event of it. */
 export function replyBody(
   { response, hold }: Reply,
   body: Buffer,
   more: { readonly status?: number; readonly headers?: Readonly<Record<string, string>> } = {},
 ): void {
-  if (response.headersSent || response.destroyed) return
+  if (response.destroyed || response.writableEnded) return
+  if (response.headersSent) {
+    endWith(response, formatEvent(body), hold)
+    return
+  }
   response.writeHead(more.status ?? 200, {
     'content-type': 'application/json',
     'content-length': String(body.length),
@@ -53,7 +57,8 @@ export function replyBody(
  * is, or as the one event of a stream.
  */
 export function replyInForm(reply: Reply, form: 'json' | 'events' | 'none', body: Buffer): void {
-  if (form === 'events') replyBody(reply, formatEvent(body), { headers: streamHeaders })
+  if (form === 'events' && !reply.response.headersSent)
+    replyBody(reply, formatEvent(body), { headers: streamHeaders })
   else replyBody(reply, body)
 }
 
@@ -61,6 +66,16 @@ export function replyInForm(reply: Reply, form: 'json' | 'events' | 'none', body
 export const streamHeaders: Readonly<Record<string, string>> = {
   'content-type': 'text/event-stream',
   'x-accel-buffering': 'no',
+}
+
+/** Begins a stream of events, where none has begun. */
+export function beginEvents(
+  { response }: Reply,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  if (response.headersSent || response.destroyed) return
+  response.writeHead(200, { ...headers, ...streamHeaders })
+  response.flushHeaders()
 }
 
 /** What was to end has ended. */

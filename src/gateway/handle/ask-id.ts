@@ -8,8 +8,8 @@ export interface Ask {
   /** Its number there. */
   readonly number: number
   readonly server: string
-  /** The session with the server in which it came. */
-  readonly there: UpstreamSession & { readonly id: string }
+  /** The session with the server in which it came; undefined for a server that has none, whose answer is taken by `by` alone. */
+  readonly there?: (UpstreamSession & { readonly id: string }) | undefined
   /** The server's own id, as its octets write it. */
   readonly rawId: string
   /** The digest of the policy that has let it be asked. */

@@ -15,10 +15,14 @@ const carried: Readonly<Record<keyof ClientCapabilities, Readonly<Record<string,
     elicitation: { form: {}, url: {} },
   }
 
+/** In MCP 2025-06-18 neither sampling nor elicitation has parts: a page is nothing that it knows. */
+const carriedFirst: typeof carried = { ...carried, sampling: {}, elicitation: {} }
+
 /** Reads what a client offers. Of its own words nothing is kept, so that what is kept of all of them is of one size. */
-export function clientCapabilitiesOf(offered: unknown): ClientCapabilities {
+export function clientCapabilitiesOf(offered: unknown, version?: string): ClientCapabilities {
   if (!isJsonObject(offered)) return {}
-  const read = Object.entries(carried).flatMap(([name, parts]) => {
+  const known = version === '2025-06-18' ? carriedFirst : carried
+  const read = Object.entries(known).flatMap(([name, parts]) => {
     const own = Object.hasOwn(offered, name) ? offered[name] : undefined
     return isJsonObject(own) ? [[name, partsOf(own, parts)]] : []
   })

@@ -77,9 +77,13 @@ interface Hello {
 const helloCharactersMax = 512
 
 /** What a client says of itself in `initialize`, as far as it is carried. */
-export function helloOf(params: Readonly<Record<string, unknown>>, otherwise: object): Hello {
+export function helloOf(
+  params: Readonly<Record<string, unknown>>,
+  otherwise: object,
+  version?: string,
+): Hello {
   return {
-    capabilities: clientCapabilitiesOf(params['capabilities']),
+    capabilities: clientCapabilitiesOf(params['capabilities'], version),
     clientInfo: carried(params['clientInfo']) ?? otherwise,
   }
 }

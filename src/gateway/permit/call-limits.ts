@@ -34,6 +34,8 @@ export function createCallLimits(options: CallLimitsOptions): CallLimits {
   const { workers = 1, now } = options
   const windows = createWindows({ ...options, windowsMax: options.limitWindowsMax })
   const open = new Map<string, number>()
+  /** A call that goes on with another one, of the same answer, is open once. */
+  const heldBy = new WeakMap<Stay, Set<string>>()
 
   function partOf(count: number): number {
     return Math.max(1, Math.floor(count / workers))
@@ -47,6 +49,7 @@ export function createCallLimits(options: CallLimitsOptions): CallLimits {
   }
   function hold(key: string, stay: Stay): void {
     open.set(key, (open.get(key) ?? 0) + 1)
+    heldBy.set(stay, (heldBy.get(stay) ?? new Set()).add(key))
     stay.atEnd(() => {
       const left = (open.get(key) ?? 1) - 1
       if (left > 0) open.set(key, left)
@@ -55,7 +58,9 @@ export function createCallLimits(options: CallLimitsOptions): CallLimits {
   }
   return {
     take(call, { rates, concurrencies }) {
-      const held = concurrencies.map((limit) => ({ limit, key: keyOf(call, limit) }))
+      const held = concurrencies
+        .map((limit) => ({ limit, key: keyOf(call, limit) }))
+        .filter(({ key }) => heldBy.get(call.stay)?.has(key) !== true)
       for (const { limit, key } of held) {
         if ((open.get(key) ?? 0) >= partOf(limit.concurrent)) return { limit, retrySeconds: 1 }
       }

@@ -17,7 +17,7 @@ import type { Absences } from '../upstream/absences.ts'
 import { isSessionLost } from '../upstream/legacy-session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { nameHeaderThere } from './as-there.ts'
-import { crossingOf, inputAcross, statusAcross, versionThere, type Crossing } from './crossing.ts'
+import { crossingOf, statusAcross, versionThere, type Crossing } from './crossing.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
 import { turnOctetsMax, type Turns } from '../turns.ts'
 import type { Parts } from './serve.ts'
@@ -84,7 +84,6 @@ export async function askAnswer(asking: Asking, parts: Parts): Promise<ReadAnswe
   const { status, headers, form } = answered
   const needsInput = verdict.kind === 'input required'
   if (crossing === undefined) return { ...answer, status, headers, form, crossing, needsInput }
-  if (needsInput) return refuseAnswer(permit, parts.decisions, inputAcross)
   const { resultSpan } = answer
   if (resultSpan !== undefined) {
     return { ...answer, status: 200, headers, form, crossing, needsInput }

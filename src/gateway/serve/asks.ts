@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { ResponseMessage } from '../../mcp/message.ts'
 import type { Ask } from '../handle/ask-id.ts'
 import type { Refused } from '../refusal.ts'
 import type { Soon } from '../soon.ts'
@@ -15,7 +16,7 @@ export interface OpenAsk {
   /** Whether policy, as it is now, still lets it be asked. */
   readonly permits: () => Soon<Refused | undefined>
   /** Somebody has answered. Called once, and then it is open no more. */
-  readonly answered: () => void
+  readonly answered: (response: ResponseMessage) => void
 }
 
 /** The requests of servers that are open with callers of this process. */
@@ -28,7 +29,7 @@ export interface Asks {
   /** The same, as long as it is open in this process. */
   find(ask: Ask): OpenAsk | undefined
   /** Whether one that is answered now is to be told to its server: once, and of this process only while somebody waits. */
-  take(ask: Ask): boolean
+  take(ask: Ask, response: ResponseMessage): boolean
   /** The servers that want to be told of this progress. */
   serversOf(progress: Pick<OpenAsk, 'key'> & { readonly token: unknown }): readonly string[]
   readonly size: number
@@ -80,12 +81,12 @@ export function createAsks({ limits, now }: AsksOptions): Asks {
     },
     close,
     find: (ask) => (ask.by === by ? asks.get(ask.number) : undefined),
-    take(ask) {
+    take(ask, response) {
       if (now() >= ask.endsAt) return false
       if (ask.by !== by) return takeOfAnother(ask)
       const open = asks.get(ask.number)
       close(ask.number)
-      open?.answered()
+      open?.answered(response)
       return open !== undefined
     },
     serversOf({ key, token }) {

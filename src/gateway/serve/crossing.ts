@@ -3,6 +3,7 @@ import { encodeHeaderValue } from '../../mcp/header-value.ts'
 import type { Era, NotificationMessage, RequestMessage } from '../../mcp/message.ts'
 import { formatParamHeaders } from '../../mcp/param-headers.ts'
 import { modernVersions } from '../../mcp/revisions.ts'
+import type { ClientCapabilities } from '../handle/client-capabilities.ts'
 import type { Permit } from '../permit/authorize.ts'
 import type { Listed } from '../permit/list.ts'
 import { badRequest, refused, type Refused } from '../refusal.ts'
@@ -48,9 +49,15 @@ export function crossingOf(
     const there = requestToLegacy(body, id)
     return { asked, body: there, version: undefined, headers: [], told, level }
   }
+  // What goes on with a call has an id of its own (MCP 2026-07-28, multi round-trip requests).
+  const id = permit.call.rounds === undefined ? undefined : parts.sessions.nextId()
   return {
-    asked: { era, method, id: message.id },
-    body: requestToModern(body, session?.hello.clientInfo ?? {}),
+    asked: { era, method, id: id === undefined ? message.id : { value: id } },
+    body: requestToModern(body, {
+      id,
+      clientInfo: session?.hello.clientInfo ?? {},
+      capabilities: offered(session?.hello.capabilities),
+    }),
     version: modernVersion,
     headers: ['mcp-method', method],
     told,
@@ -58,8 +65,16 @@ export function crossingOf(
   }
 }
 
+/** What a legacy client does for servers, as a modern one says it: of its roots it does not tell when they change. */
+function offered(capabilities: ClientCapabilities = {}): ClientCapabilities {
+  return capabilities.roots === undefined ? capabilities : { ...capabilities, roots: {} }
+}
+
 /** `server/discover` in the place of the `initialize` that is asked for. */
-export function crossingOfInitialize(permit: Permit, clientInfo: object): Crossing | undefined {
+export function crossingOfInitialize(
+  permit: Permit,
+  { clientInfo }: { readonly clientInfo: object },
+): Crossing | undefined {
   const { message } = permit.call
   if (message.kind !== 'request') return undefined
   const method = 'server/discover'
@@ -67,7 +82,7 @@ export function crossingOfInitialize(permit: Permit, clientInfo: object): Crossi
   const body = Buffer.from(`{"jsonrpc":"2.0","id":${message.id.raw},"method":"${method}"}`)
   return {
     asked: { era, method, id: message.id },
-    body: requestToModern(body, clientInfo),
+    body: requestToModern(body, { clientInfo, capabilities: {} }),
     version: modernVersion,
     headers: ['mcp-method', method],
     told: toldOf(permit, message),
@@ -134,5 +149,5 @@ export function itemOctets(
   return edits.length === 0 ? item.octets : applyEdits(item.octets, edits)
 }
 
-/** What a modern server needs before it answers, and a legacy client is not asked for. */
-export const inputAcross = 'a result that asks for input, which is not carried to the other era'
+/** What is not carried to a client of the other era. */
+export const taskAcross = 'a task, which is not carried to the other era'

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto'
 import type { Span } from '../../mcp/levels.ts'
 import type { RequestMessage } from '../../mcp/message.ts'
 import { tieExchange } from '../caller/streams.ts'
-import { endReply, streamHeaders, type Reply } from '../door/reply.ts'
+import { endReply, replyBody, streamHeaders, type Reply } from '../door/reply.ts'
 import { endWith } from '../door/unsent.ts'
 import type { Permit } from '../permit/authorize.ts'
 import {
@@ -28,12 +28,13 @@ import { judgeAnswer } from '../upstream/judge-answer.ts'
 import type { UpstreamTrace } from '../trace/tracer.ts'
 import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
 import { translateAnswer } from '../translate/answer.ts'
+import { askAndGoOn } from './ask-legacy.ts'
 import { bodyThere, nameHeaderThere } from './as-there.ts'
 import {
   crossingOf,
-  inputAcross,
   paramHeadersOf,
   statusAcross,
+  taskAcross,
   versionThere,
   type Crossing,
 } from './crossing.ts'
@@ -43,7 +44,7 @@ import { passInput } from './input-required.ts'
 import { passTask } from './pass-task.ts'
 import { passResult } from './result.ts'
 import type { Parts } from './serve.ts'
-import { createEventPasser, type EventPasser } from './stream.ts'
+import { createEventPasser, type EventPasser, type EventPasserOptions } from './stream.ts'
 
 /** A permitted request on its way to its one upstream. */
 export interface Forwarding {
@@ -153,7 +154,7 @@ function passThrough(
   forwarding: Forwarding,
   request: UpstreamRequest,
 ): Promise<Refused | undefined> {
-  const { reply, session } = forwarding
+  const { reply, session, parts } = forwarding
   const { response } = reply
   return new Promise((resolve, reject) => {
     let body = new Gathered()
@@ -165,6 +166,10 @@ function passThrough(
       events?.over()
       forwarding.trace?.end(refusal?.check)
       resolve(refusal)
+    }
+    function again(next: Permit): Soon<Refused | undefined> {
+      untie()
+      return forward(next, reply, parts)
     }
     function settleSoon(soon: Soon<Refused | undefined>): void {
       if (soon instanceof Promise) soon.then(settle, reject)
@@ -182,6 +187,7 @@ function passThrough(
           passed: () => started.passed(),
           answered: () => started.answered(),
           told: settleSoon,
+          again,
         })
         beginStream(forwarding, head)
       },
@@ -197,7 +203,9 @@ function passThrough(
       },
       end() {
         events?.end()
-        settleSoon(events === undefined ? answer(forwarding, head, body.whole()) : undefined)
+        settleSoon(
+          events === undefined ? answer({ ...forwarding, again }, head, body.whole()) : undefined,
+        )
       },
       failed(failure) {
         const isCancelled = failure.failed === 'cancelled'
@@ -270,6 +278,7 @@ interface ToolHints {
 
 function beginStream({ reply, message }: Forwarding, head: AnswerHead): void {
   const { response } = reply
+  if (response.headersSent) return
   const headers = { ...callerHeaders(head.headers), ...streamHeaders }
   response.writeHead(statusOfAnswer(head.status, message), headers)
   response.flushHeaders()
@@ -277,11 +286,11 @@ function beginStream({ reply, message }: Forwarding, head: AnswerHead): void {
 
 /** Sends a whole answer on. */
 function answer(
-  forwarding: Forwarding,
+  forwarding: Forwarding & Pick<EventPasserOptions, 'again'>,
   head: AnswerHead | undefined,
   body: Buffer,
 ): Soon<Refused | undefined> {
-  const { permit, parts, message, session, crossing } = forwarding
+  const { permit, parts, message, session, crossing, again } = forwarding
   if (head !== undefined && isSessionLost(session, head)) return sessionOver
   if (head === undefined || head.form !== 'json') {
     return fault({ failed: 'bad answer', detail: 'answer has no body' })
@@ -291,13 +300,16 @@ function answer(
     const given = { octets: body, result: verdict.result }
     return tellSoon(forwarding, { head, ...given }, passResult(permit, parts, given))
   }
+  if (verdict.kind === 'input required' && crossing !== undefined) {
+    return askAndGoOn(forwarding, { octets: body, result: verdict.result }, again)
+  }
   if ((verdict.kind === 'input required' || verdict.kind === 'task') && crossing === undefined) {
     const pass = verdict.kind === 'task' ? passTask : passInput
     const given = { octets: body, result: verdict.result }
     return tellSoon(forwarding, { head, ...given }, pass(permit, parts, given))
   }
   if (verdict.kind === 'input required' || verdict.kind === 'task') {
-    return refuseAnswer(permit, parts.decisions, inputAcross)
+    return refuseAnswer(permit, parts.decisions, taskAcross)
   }
   if (verdict.kind === 'refuse' || verdict.kind === 'server request') {
     return refuseAnswer(permit, parts.decisions, verdict.what)
@@ -317,17 +329,23 @@ function tellSoon(
   { head, result }: Told,
   soon: Soon<Buffer | Refused>,
 ): Soon<Refused | undefined> {
-  return whenThere(soon, (told) =>
-    isRefused(told) ? told : tell(forwarding, head, { body: told, result }),
-  )
+  return whenThere(soon, (told) => {
+    if (isRefused(told)) return told
+    tell(forwarding, head, { body: told, result })
+    return undefined
+  })
 }
 
 function tell(
   { reply, message, crossing }: Forwarding,
   head: AnswerHead,
   { body, result }: { readonly body: Buffer; readonly result: Span | undefined },
-): undefined {
+): void {
   const told = crossing === undefined ? body : translateAnswer(body, result, crossing.told)
+  if (reply.response.headersSent) {
+    replyBody(reply, told)
+    return
+  }
   const headers = callerHeaders(head.headers)
   headers['content-type'] = 'application/json'
   headers['content-length'] = String(told.length)

@@ -67,7 +67,7 @@ async function initializeModern(
   const { upstream } = target
   if (upstream === undefined) return undefined
   const begun = begin(permit)
-  const crossing = crossingOfInitialize(permit, begun.hello.clientInfo)
+  const crossing = crossingOfInitialize(permit, begun.hello)
   const asking = { permit, reply, upstream, body: message.body, session: undefined, crossing }
   const answer = await askAnswer(asking, parts)
   if (isRefused(answer)) return answer
@@ -158,7 +158,7 @@ type Begun = Pick<Session, 'key' | 'version' | 'hello'>
 /** A session that is about to be opened: what it will be known by, and what its client says of itself. */
 function begin({ call }: Permit): Begun {
   const { version, params } = call.message
-  return { key: randomUUID(), version, hello: helloOf(params, gatewayInfo) }
+  return { key: randomUUID(), version, hello: helloOf(params, gatewayInfo, version) }
 }
 
 /** The session as its caller will carry it, and held as long as there is room: what does not fit is held alone. */

@@ -13,6 +13,7 @@ import { timeToLive } from '../permit/list.ts'
 import { whyOver } from '../permit/over.ts'
 import { offerText } from '../permit/resource.ts'
 import { isRefused, type Refused } from '../refusal.ts'
+import { askAndGoOn } from './ask-legacy.ts'
 import { bodyThere } from './as-there.ts'
 import { askAnswer, retell, statusToTell, type ReadAnswer } from './ask.ts'
 import { fault, refuseAnswer } from './fault.ts'
@@ -67,6 +68,10 @@ async function needInput(
 ): Promise<Refused | undefined> {
   const { octets, resultSpan } = answer
   if (resultSpan === undefined) return fault({ failed: 'bad answer', detail: 'no result' })
+  if (answer.crossing !== undefined) {
+    const given = { octets, result: resultSpan }
+    return askAndGoOn({ permit, reply, parts }, given, (next) => read(next, reply, parts))
+  }
   const told = await passInput(permit, parts, { octets, result: resultSpan })
   if (isRefused(told)) return told
   const over = whyOver(permit.call)

@@ -22,6 +22,12 @@ export interface Responding {
 /** That nobody waits for it is no fault that a client could mend, so it is taken all the same. */
 const unasked: Refused = refused('era', badRequest(202, 'no request of the server is open'))
 
+/** The call that needs it is open there, and ends there when its time is over. */
+const askedElsewhere: Refused = refused(
+  'era',
+  badRequest(202, 'request of the server is open in another process of the gateway'),
+)
+
 /**
  * The answer of a caller to what a server has asked: to that server, in that session, under the server's own id. Policy was asked when
  * the server asked, and is asked again where it is another one since. It goes out beside the places at its server that calls have, for one of those waits for it.
@@ -36,12 +42,18 @@ export async function respond(
   if (ask === undefined) return unasked
   const { server, there } = ask
   const upstream = upstreams.get(server)
-  if (upstream?.config.spiffeId.uri !== there.spiffeId) return unasked
+  if (upstream === undefined) return unasked
+  if (there === undefined && ask.by !== asks.by) return askedElsewhere
+  if (there !== undefined && upstream.config.spiffeId.uri !== there.spiffeId) return unasked
   if (!isWithinCeiling({ caller, target: { kind: 'server', upstream } })) return unasked
   if (!(await isStillPermitted(ask, parts))) return unasked
   if (caller.ended !== undefined) return refused('peer', caller.ended)
   const { id } = response.offsets
-  if (id === undefined || !asks.take(ask)) return unasked
+  if (id === undefined || !asks.take(ask, response)) return unasked
+  if (there === undefined) {
+    replyAccepted(reply)
+    return undefined
+  }
   const body = splice(response.body, id, ask.rawId)
   const failure = await deliver({ upstream, request: sessionRequest(there, body) })
   if (failure !== undefined) {

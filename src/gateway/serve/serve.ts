@@ -2,6 +2,7 @@ import type { Bag } from '../../bag.ts'
 import type { Log } from '../../log.ts'
 import type { TokenSigner } from '../../token/sign.ts'
 import type { Approvals } from '../approval/approvals.ts'
+import type { Call } from '../call.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { Judgement } from '../caller/judge.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
@@ -40,6 +41,8 @@ export interface Parts {
   readonly seal: Seal
   readonly asks: Asks
   readonly streams: SessionStreams
+  /** Whether a call may be made: of one that goes on with another, too. */
+  readonly authorize: (call: Call) => Soon<Permit | Refused>
   /** Whether a caller still is who it was, for what had to wait. */
   readonly judge: (caller: Caller) => Judgement
   readonly tokens: TokenSigner

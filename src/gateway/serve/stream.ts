@@ -1,6 +1,7 @@
 import { createEventParser, formatEvent, keepAlive } from '../../mcp/events.ts'
 import { endReply } from '../door/reply.ts'
 import { permitAsk } from '../permit/asks.ts'
+import type { Permit } from '../permit/authorize.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import { createServerAnswerer } from '../upstream/answer-server.ts'
@@ -11,7 +12,8 @@ import { fault, refuseAnswer } from './fault.ts'
 import type { UpstreamRequest } from '../upstream/upstream.ts'
 import { translateAnswer } from '../translate/answer.ts'
 import { passesAcross } from '../translate/notification.ts'
-import { inputAcross, type Crossing } from './crossing.ts'
+import { askAndGoOn } from './ask-legacy.ts'
+import { taskAcross, type Crossing } from './crossing.ts'
 import type { Forwarding } from './forward.ts'
 import { passInput } from './input-required.ts'
 import { passTask } from './pass-task.ts'
@@ -34,7 +36,9 @@ export interface EventPasserOptions extends Forwarding {
   /** The answer is there, whatever the upstream still sends. Called once. */
   readonly answered: () => void
   /** It has been told to its end, as soon as it is decided on. Called once, after `answered`. */
-  readonly told: (soon: Soon<undefined>) => void
+  readonly told: (soon: Soon<Refused | undefined>) => void
+  /** Makes a call anew that goes on with this one. */
+  readonly again: (permit: Permit) => Soon<Refused | undefined>
   /** What has come is no answer: ends the exchange with the upstream. Called once, instead of `answered`. */
   readonly cancel: () => void
 }
@@ -83,6 +87,11 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
     if (refusal !== undefined) {
       refuse(refusal)
       options.cancel()
+    } else if (verdict.kind === 'input required' && crossing !== undefined) {
+      isAnswered = true
+      options.answered()
+      const given = { octets: data, result: verdict.result }
+      options.told(askAndGoOn(options, given, options.again))
     } else if (
       verdict.kind === 'response' ||
       verdict.kind === 'input required' ||
@@ -126,7 +135,7 @@ function answerOf(
   const pass = kind === 'task' ? passTask : passInput
   return crossing === undefined
     ? pass(permit, parts, { octets, result })
-    : refuseAnswer(permit, parts.decisions, inputAcross)
+    : refuseAnswer(permit, parts.decisions, taskAcross)
 }
 
 /** A notification of a server of the other era, where it means the same to the caller. */

@@ -15,16 +15,29 @@ const reserved = 'io.modelcontextprotocol/'
 const [modernVersion = ''] = modernVersions
 
 /** What a legacy client has said of itself when it opened its session, in every request of the modern era. */
-export function requestToModern(body: Buffer, clientInfo: object): Buffer {
+export function requestToModern(
+  body: Buffer,
+  {
+    clientInfo,
+    capabilities,
+    id,
+  }: {
+    readonly clientInfo: object
+    readonly capabilities: object
+    /** In the place of the client's own. */
+    readonly id?: number | undefined
+  },
+): Buffer {
   const own: Readonly<Record<string, unknown>> = {
     [`${reserved}protocolVersion`]: modernVersion,
     [`${reserved}clientInfo`]: clientInfo,
-    // What a server would ask its client for is not carried from one era to the other, so nothing of it is offered.
-    [`${reserved}clientCapabilities`]: {},
+    [`${reserved}clientCapabilities`]: capabilities,
   }
   const members = Object.entries(own).map(([name, value]) => memberText(name, value))
   const { whole, params } = partsOf(body)
-  return applyEdits(body, [metaEdit(body, { whole, params, own: members })])
+  const span = id === undefined ? undefined : whole.get('id')
+  const edits = span === undefined ? [] : [{ ...span, text: String(id) }]
+  return applyEdits(body, [...edits, metaEdit(body, { whole, params, own: members })])
 }
 
 /**

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { createAsks } from '../../../src/gateway/serve/asks.ts'
 import { defaultLimits } from '../../../src/gateway/limits.ts'
+import type { ResponseMessage } from '../../../src/mcp/message.ts'
 import type { Authorizer } from '../../../src/policy/authorizer.ts'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -507,12 +508,13 @@ test('what another process has carried counts once here, until nobody waits for 
     policy: '',
     endsAt: 10,
   }
-  assert.equal(here.take(ask), true)
-  assert.equal(here.take(ask), false)
-  assert.equal(here.take({ ...ask, number: 2 }), true)
+  const answer = {} as ResponseMessage
+  assert.equal(here.take(ask, answer), true)
+  assert.equal(here.take(ask, answer), false)
+  assert.equal(here.take({ ...ask, number: 2 }, answer), true)
   now = 10
-  assert.equal(here.take({ ...ask, number: 3 }), false)
-  assert.equal(here.take({ ...ask, by: here.by, endsAt: 20 }), false)
+  assert.equal(here.take({ ...ask, number: 3 }, answer), false)
+  assert.equal(here.take({ ...ask, by: here.by, endsAt: 20 }, answer), false)
 })
 
 for (const [count, isListed] of [

@@ -30,7 +30,10 @@ const toModern: readonly (readonly [what: string, body: string, want: string])[]
 
 for (const [what, body, want] of toModern) {
   test(`to a modern server, with ${what}`, () => {
-    assert.equal(requestToModern(Buffer.from(body), clientInfo).toString(), want)
+    assert.equal(
+      requestToModern(Buffer.from(body), { clientInfo, capabilities: {} }).toString(),
+      want,
+    )
   })
 }
 
@@ -81,7 +84,10 @@ test('the octets of arguments are the same in either era', () => {
       const body = Buffer.from(
         `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{${before}"name":"x","arguments":${args}}}`,
       )
-      const there = [requestToModern(body, clientInfo), requestToLegacy(body, 7)]
+      const there = [
+        requestToModern(body, { clientInfo, capabilities: {} }),
+        requestToLegacy(body, 7),
+      ]
       for (const each of there) {
         assert.ok(each.includes(`"name":"x","arguments":${args}}}`))
         assert.deepEqual(
