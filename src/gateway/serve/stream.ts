@@ -64,10 +64,10 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
     if (isRefused(told)) refuse(told)
     else if (!response.writableEnded) response.end(formatEvent(told))
   }
-  function answer(soon: Soon<Buffer | Refused>): void {
+  /** Nothing of what follows is read. */
+  function answered(): void {
     isAnswered = true
     options.answered()
-    options.told(whenThere(soon, end))
   }
   const events = createEventParser((data) => {
     options.passed()
@@ -88,8 +88,7 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
       refuse(refusal)
       options.cancel()
     } else if (verdict.kind === 'input required' && crossing !== undefined) {
-      isAnswered = true
-      options.answered()
+      answered()
       const given = { octets: data, result: verdict.result }
       options.told(askAndGoOn(options, given, options.again))
     } else if (
@@ -97,7 +96,8 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
       verdict.kind === 'input required' ||
       verdict.kind === 'task'
     ) {
-      answer(answerOf(options, data, verdict))
+      answered()
+      options.told(whenThere(answerOf(options, data, verdict), end))
     } else response.write(formatEvent(data))
   })
   return {
