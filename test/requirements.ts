@@ -655,7 +655,8 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source: 'docs/AUTHORIZATION.md, explaining a list',
   },
   'gateway.level-of-its-session': {
-    claim: 'a level of logging is told to no server to which all callers are one',
+    claim:
+      'a level of logging is that of one session alone, in either era, and is told to no server to which all callers are one',
     source: 'MCP 2025-11-25 logging: a level is that of a session',
   },
   'gateway.offers-take-turns': {

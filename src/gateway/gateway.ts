@@ -31,6 +31,7 @@ import { createCarryOut } from './permit/carry-out.ts'
 import { createHoldOut } from './permit/hold-out.ts'
 import { createDecisions } from './permit/policy.ts'
 import { createAsks } from './serve/asks.ts'
+import { createLevels } from './serve/levels.ts'
 import { createRunning } from './serve/running.ts'
 import { createSessionStreams } from './serve/session-streams.ts'
 import type { Parts } from './serve/serve.ts'
@@ -236,6 +237,7 @@ function createParts(
     | 'absences'
     | 'running'
     | 'asks'
+    | 'levels'
     | 'streams'
     | 'limits'
     | 'now'
@@ -254,8 +256,10 @@ function createParts(
   const listens = new Bag<() => void>()
   const running = createRunning()
   const asks = createAsks({ limits, now })
+  const levels = createLevels(limits)
   const streams = createSessionStreams()
-  return { ...made, listenings, listens, absences, running, asks, streams, limits, now, log }
+  const own = { listenings, listens, absences, running, asks, levels, streams }
+  return { ...made, ...own, limits, now, log }
 }
 
 /** What is opened for clients without sessions is ended when none of them has used it for so long. */

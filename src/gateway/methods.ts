@@ -3,6 +3,7 @@ import { problemCodes } from '../mcp/problem.ts'
 import type { JsonObject } from '../mcp/scan.ts'
 import { mayNeedInput } from '../mcp/ask.ts'
 import { isJsonObject } from '../mcp/envelope.ts'
+import { handleNamed } from '../mcp/handle-names.ts'
 import { listFormOf } from '../mcp/lists.ts'
 import type { About } from './call.ts'
 import { toolNameCharactersMax } from './catalogue/definition.ts'
@@ -115,8 +116,9 @@ function refuseMembers(
   about: About,
   door: Door,
 ): Refused | undefined {
-  // No client was given an id of a server's task: one that it names all the same would be that of another caller.
-  if (namesATask(params)) return invalidParams(`params._meta["${relatedTask}"] is not served`)
+  // No client was given such an id of a server's: one that it names all the same would be that of another caller.
+  const handle = handleIn(params)
+  if (handle !== undefined) return invalidParams(`${handle} is not served`)
   if (kind === 'notification') return undefined
   const isOfInput = era === 'modern' && (mayNeedInput(method) || method === 'tasks/update')
   const without = isOfInput ? unservedOfInput : unservedMembers
@@ -142,12 +144,16 @@ function refuseMembers(
     : undefined
 }
 
-/** Of a task that what is said belongs to (MCP 2025-11-25 tasks). */
-const relatedTask = 'io.modelcontextprotocol/related-task'
-
-function namesATask(params: JsonObject): boolean {
-  const meta = params['_meta']
-  return isJsonObject(meta) && Object.hasOwn(meta, relatedTask)
+/** Of a request or notification, and of what is answered in it to a tool server. */
+function handleIn(params: JsonObject): string | undefined {
+  const own = handleNamed(params)
+  if (own !== undefined) return `params._meta["${own}"]`
+  const { inputResponses } = params
+  if (!isJsonObject(inputResponses)) return undefined
+  const named = Object.values(inputResponses)
+    .map(handleNamed)
+    .find((name) => name !== undefined)
+  return named && `_meta["${named}"] of params.inputResponses`
 }
 
 function isTextOrAbsent(params: JsonObject, member: string): boolean {

@@ -1,4 +1,5 @@
 import { isJsonObject } from './envelope.ts'
+import { handleNamed } from './handle-names.ts'
 import { scanAsk, type JsonObject } from './scan.ts'
 
 /**
@@ -30,6 +31,8 @@ export function parseAsk(octets: Buffer): Ask | string {
   if ('rule' in scanned) return `what is asked is not read: ${scanned.message}`
   const { method, params = {} } = scanned.value
   if (!isJsonObject(params)) return 'params of what is asked is no object'
+  // Its client has no task of the server's.
+  if (handleNamed(params) !== undefined) return 'what is asked is asked of a task'
   // A task would outlive the call that it belongs to (MCP 2025-11-25 tasks).
   if (Object.hasOwn(params, 'task')) return 'what is asked is asked as a task'
   if (method === 'roots/list') return { method }

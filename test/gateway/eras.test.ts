@@ -33,8 +33,7 @@ suite('a legacy agent and a modern tool server', () => {
     const opened = await agent.post('/mcp/files', body, headers)
     assert.deepEqual(opened.json.result, {
       protocolVersion: '2025-11-25',
-      // No level of messages is set once for all requests there.
-      capabilities: { tools: {} },
+      capabilities: { tools: {}, logging: {} },
       serverInfo: { name: 'new one', version: '9' },
     })
     const session = String(opened.headers['mcp-session-id'])
@@ -96,6 +95,29 @@ suite('a legacy agent and a modern tool server', () => {
     }
     assert.deepEqual(asked(world, 'files', 'ping'), [])
     assert.deepEqual(asked(world, 'files', 'logging/setLevel'), [])
+  })
+
+  test('the level that its session has set is named in each of its requests, and in no other', async () => {
+    requirement('gateway.level-of-its-session')
+    for (const door of ['/mcp', '/mcp/files']) {
+      await using world = await openOne('modern', modernOnly(ok))
+      const name = door === '/mcp' ? 'files_echo' : 'echo'
+      const agent = await world.agent(wanted)
+      const [ask, other] = [
+        await clientOf('legacy', agent, door),
+        await clientOf('legacy', agent, door),
+      ]
+      await ask('tools/call', { name })
+      await ask('logging/setLevel', { level: 'debug' })
+      await ask('tools/call', { name })
+      await ask('logging/setLevel', { level: 'error' })
+      await ask('tools/call', { name })
+      await other('tools/call', { name })
+      const levels = asked(world, 'files', 'tools/call').map(
+        ({ body }) => /logLevel":"(\w+)"/.exec(body)?.[1],
+      )
+      assert.deepEqual(levels, [undefined, 'debug', 'error', undefined], door)
+    }
   })
 
   test('a call that its session cancels ends, and nobody else cancels it', async () => {
@@ -189,6 +211,47 @@ suite('a modern agent and a legacy tool server', () => {
     for (const { body } of opened) assert.match(body, /"capabilities":\{\}/)
     const wrong = await agent.post('/mcp/files', text, { ...headers, 'mcp-param-city': 'Bonn' })
     assert.equal(wrong.json.error?.code, -32020)
+  })
+
+  test('the level that a request names is set in the session, once, and to no less', async () => {
+    requirement('gateway.level-of-its-session')
+    const server = legacyOnly((message, say) =>
+      message.method === 'logging/setLevel' ? say.result('{}') : ok(message, say),
+    )
+    await using world = await openOne('legacy', server.answer)
+    const agents = await Promise.all(
+      ['one', 'one', 'other'].map((podUid) => world.agent({ ...wanted, podUid })),
+    )
+    for (const [at, level] of [
+      [0, undefined],
+      [0, 'loud'],
+      [0, 'warning'],
+      [1, 'error'],
+      [1, 'warning'],
+      [1, 'info'],
+      [0, 'warning'],
+      [2, 'error'],
+    ] as const) {
+      const agent = agents[at]
+      if (agent === undefined) throw new TypeError('no agent')
+      const ask = await clientOf('modern', agent, '/mcp/files')
+      const _meta = level === undefined ? {} : { 'io.modelcontextprotocol/logLevel': level }
+      assert.equal((await ask('tools/call', { name: 'echo', _meta })).status, 200)
+    }
+    const told = asked(world, 'files', 'logging/setLevel').map(({ body, headers }) => [
+      (JSON.parse(body) as JsonMessage).params?.['level'],
+      headers['mcp-session-id'],
+    ])
+    const [first] = asked(world, 'files', 'tools/call').map(
+      (each) => each.headers['mcp-session-id'],
+    )
+    const last = asked(world, 'files', 'tools/call').at(-1)?.headers['mcp-session-id']
+    assert.notEqual(first, last)
+    assert.deepEqual(told, [
+      ['warning', first],
+      ['info', first],
+      ['error', last],
+    ])
   })
 
   test('no two callers share a session, and no two requests in it have one id', async () => {

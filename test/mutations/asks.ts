@@ -17,7 +17,7 @@ export const askMutations: readonly Mutation[] = [
     claim: 'gateway.asked-of-its-caller',
     without: "the server's own id, put back",
     file: 'src/gateway/serve/respond.ts',
-    edits: [['splice(response.body, id, ask.rawId)', 'splice(response.body, id, response.id.raw)']],
+    edits: [['text: ask.rawId', 'text: response.id.raw']],
   },
   {
     claim: 'gateway.asked-of-its-caller',

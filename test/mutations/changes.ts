@@ -123,6 +123,24 @@ export const changeMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.task-of-its-caller',
+    without: 'the look at what a client answers, for the task that it names',
+    file: 'src/gateway/methods.ts',
+    edits: [['!isJsonObject(inputResponses)', 'true']],
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
+    without: 'the end of a task that an answer to a server names',
+    file: 'src/gateway/serve/respond.ts',
+    edits: [['offsets.result === undefined', 'true']],
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
+    without: 'the end of a task that an answer to a modern server names',
+    file: 'src/gateway/serve/ask-legacy.ts',
+    edits: [['withoutHandles(body, result)', '[]']],
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
     without: 'the refusal of what a client says of which task it is',
     file: 'src/gateway/methods.ts',
     edits: never('namesATask(params)'),

@@ -279,6 +279,21 @@ export const servingMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.level-of-its-session',
+    without: 'the session whose level it is',
+    file: 'src/gateway/serve/levels.ts',
+    edits: [
+      ['shelf.find(key)?.level', 'shelf.find(key.slice(0, 0))?.level'],
+      ['place: key, level', 'place: key.slice(0, 0), level'],
+    ],
+  },
+  {
+    claim: 'gateway.level-of-its-session',
+    without: 'what was said in a shared session before',
+    file: 'src/gateway/serve/levels.ts',
+    edits: never('before !== undefined && before <= level'),
+  },
+  {
+    claim: 'gateway.level-of-its-session',
     without: "the look whether a session is a caller's own",
     file: 'src/gateway/upstream/legacy-session.ts',
     edits: [["return typeof session.id === 'string'", "return typeof session.id !== 'number'"]],

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { parseAsk, type Ask } from '../../mcp/ask.ts'
+import { applyEdits } from '../../mcp/edits.ts'
 import { formatEvent, keepAlive } from '../../mcp/events.ts'
 import { parseMessage, type ResponseMessage } from '../../mcp/message.ts'
+import { withoutHandles } from '../../mcp/handle-names.ts'
 import { isProblem } from '../../mcp/problem.ts'
 import { membersOf } from '../../mcp/spans.ts'
 import type { Call } from '../call.ts'
@@ -194,9 +196,13 @@ class Round {
       this.#settle(refused('response', answeredByError))
       return
     }
-    const full = held.take(result.end - result.start)
+    const octets = applyEdits(
+      Buffer.from(body.subarray(0, result.end)),
+      withoutHandles(body, result),
+    ).subarray(result.start)
+    const full = held.take(octets.length)
     if (full !== undefined) this.#settle(refused('response', noRoom('octets of answers', full)))
-    this.#answers.set(key, Buffer.from(body.subarray(result.start, result.end)))
+    this.#answers.set(key, octets)
     if (this.#answers.size === named.length) this.#settle(this.#answers)
   }
 

@@ -32,10 +32,7 @@ export function capabilitiesOf(offered: unknown, era: Era): object {
   })
 }
 
-/**
- * Those of a server of the other era: changes are not told across. A level of messages that is set once has no counterpart in the modern
- * one.
- */
+/** Those of a server of the other era: changes are not told across. */
 export function capabilitiesAcross(names: readonly string[]): object {
   const known = Object.keys(served.modern).filter(
     (name) => name !== 'extensions' && names.includes(name),

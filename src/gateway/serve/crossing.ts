@@ -55,6 +55,7 @@ export function crossingOf(
     asked: { era, method, id: id === undefined ? message.id : { value: id } },
     body: requestToModern(body, {
       id,
+      level: session && parts.levels.of(session.key),
       clientInfo: session?.hello.clientInfo ?? {},
       capabilities: offered(session?.hello.capabilities),
     }),

@@ -9,6 +9,7 @@ import { helloOf, type Session } from '../handle/session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { noteAbsence } from './ask.ts'
 import { fault, notThere, sessionOver } from './fault.ts'
+import { raiseLevel } from './levels.ts'
 import { Hold } from '../shares.ts'
 import type { Parts } from './serve.ts'
 
@@ -89,11 +90,19 @@ async function inOtherEra<T>(
   if (permit.call.message.era === 'legacy') return use(undefined)
   const known = await sharedSession({ permit, parts, upstream })
   if (isRefused(known)) return known
-  const first = await useShared({ permit, parts, upstream }, () => use(known))
+  const { caller, message } = permit.call
+  const meta = (message.params['_meta'] ?? {}) as Readonly<Record<string, unknown>>
+  const telling = { upstream, account: caller.account, nextId: () => parts.sessions.nextId() }
+  const inSharedOne = (session: LegacySession): Promise<T | Refused> =>
+    useShared({ permit, parts, upstream }, async () => {
+      await raiseLevel({ ...telling, session }, meta['io.modelcontextprotocol/logLevel'])
+      return use(session)
+    })
+  const first = await inSharedOne(known)
   if (first !== sessionOver) return first
   const opened = await sharedSession({ permit, parts, upstream }, known)
   if (isRefused(opened)) return opened
-  const second = await useShared({ permit, parts, upstream }, () => use(opened))
+  const second = await inSharedOne(opened)
   return second === sessionOver ? lostAtOnce : second
 }
 

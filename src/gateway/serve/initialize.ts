@@ -86,9 +86,14 @@ async function initializeModern(
   const meta = isJsonObject(told) ? told : undefined
   const said = meta?.[serverInfoName]
   const serverInfo = isJsonObject(said) ? said : { name: upstream.config.server, version: '' }
+  const names = isJsonObject(capabilities) ? Object.keys(capabilities) : []
   const result = {
     protocolVersion: begun.version,
-    capabilities: capabilitiesAcross(isJsonObject(capabilities) ? Object.keys(capabilities) : []),
+    capabilities: {
+      ...capabilitiesAcross(names),
+      // The level that is set once for a session is named in each of its requests.
+      ...(names.includes('logging') ? { logging: {} } : {}),
+    },
     serverInfo,
   }
   replyResult(reply, result, { 'mcp-session-id': sealed.id })

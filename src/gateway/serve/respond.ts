@@ -1,4 +1,5 @@
-import { splice } from '../../mcp/edits.ts'
+import { applyEdits, type Edit } from '../../mcp/edits.ts'
+import { withoutHandles } from '../../mcp/handle-names.ts'
 import type { ResponseMessage } from '../../mcp/message.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { Door } from '../door/arrived.ts'
@@ -54,13 +55,18 @@ export async function respond(
     replyAccepted(reply)
     return undefined
   }
-  const body = splice(response.body, id, ask.rawId)
+  const body = applyEdits(response.body, [{ ...id, text: ask.rawId }, ...handlesIn(response)])
   const failure = await deliver({ upstream, request: sessionRequest(there, body) })
   if (failure !== undefined) {
     log.warn({ server, detail: failure.detail }, 'answer did not reach the server that asked')
   }
   replyAccepted(reply)
   return undefined
+}
+
+/** Of which task or subscription a client says that its answer is: it has none of the server's. */
+function handlesIn({ body, offsets }: ResponseMessage): readonly Edit[] {
+  return offsets.result === undefined ? [] : withoutHandles(body, offsets.result)
 }
 
 /** What the request was about is known where it was carried: elsewhere an answer is none once the policy is another one. */

@@ -17,6 +17,7 @@ import type { Running } from './running.ts'
 import type { Soon } from '../soon.ts'
 import type { Turns } from '../turns.ts'
 import type { Asks } from './asks.ts'
+import type { Levels } from './levels.ts'
 import type { SessionStreams } from './session-streams.ts'
 import type { Absences } from '../upstream/absences.ts'
 import type { Listenings } from '../upstream/listenings.ts'
@@ -40,6 +41,7 @@ export interface Parts {
   readonly turns: Turns
   readonly seal: Seal
   readonly asks: Asks
+  readonly levels: Levels
   readonly streams: SessionStreams
   /** Whether a call may be made: of one that goes on with another, too. */
   readonly authorize: (call: Call) => Soon<Permit | Refused>

@@ -22,7 +22,7 @@ const noLevel: Refused = refused('target', {
 
 /**
  * `logging/setLevel` at the door of one upstream: its session has the level; without one of its own, it would be that of every caller. A
- * modern one has no level, and sends no messages.
+ * modern one is told it with each request.
  */
 export const setLevel: Serve = (permit, reply, parts) => {
   const { message, target } = permit.call
@@ -30,8 +30,17 @@ export const setLevel: Serve = (permit, reply, parts) => {
   const session = target.upstream && sessionAt(permit, parts, target.upstream)
   const isModern = target.upstream !== undefined && isAcross('legacy', target.upstream.config)
   if (!isModern && (session === undefined || isOwn(session))) return forward(permit, reply, parts)
+  if (isModern) remember(permit, parts)
   replyResult(reply, {})
   return undefined
+}
+
+/** Each request of the session to a modern server names it from now on. */
+function remember({ call }: Permit, parts: Parts): void {
+  const { caller, session, message } = call
+  if (session === undefined) return
+  const { owner, account } = caller
+  parts.levels.set({ owner, account, key: session.key }, String(message.params['level']))
 }
 
 /** The same at the door of all: each upstream of the session is told. One that logs nothing says so, and that is nobody's fault. */
@@ -43,8 +52,9 @@ export async function setLevelOfAll(
   const { call } = permit
   const { body, params } = call.message
   if (!levels.has(params['level'])) return noLevel
+  remember(permit, parts)
   await gather(
-    // A modern one is told a level with each request, or none.
+    // A modern one is told the level with each request.
     visibleUpstreams(call, parts.upstreams).filter(({ config }) => !isAcross('legacy', config)),
     (upstream, signal) =>
       inSession(permit, parts, {

@@ -21,17 +21,21 @@ export function requestToModern(
     clientInfo,
     capabilities,
     id,
+    level,
   }: {
     readonly clientInfo: object
     readonly capabilities: object
     /** In the place of the client's own. */
     readonly id?: number | undefined
+    /** Of the messages that the client wants to be told. */
+    readonly level?: string | undefined
   },
 ): Buffer {
   const own: Readonly<Record<string, unknown>> = {
     [`${reserved}protocolVersion`]: modernVersion,
     [`${reserved}clientInfo`]: clientInfo,
     [`${reserved}clientCapabilities`]: capabilities,
+    ...(level === undefined ? {} : { [`${reserved}logLevel`]: level }),
   }
   const members = Object.entries(own).map(([name, value]) => memberText(name, value))
   const { whole, params } = partsOf(body)

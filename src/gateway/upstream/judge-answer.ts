@@ -1,4 +1,5 @@
 import { isJsonObject } from '../../mcp/envelope.ts'
+import { handleNamed } from '../../mcp/handle-names.ts'
 import { mayNeedInput } from '../../mcp/ask.ts'
 import type { ListSpan, Recognizer } from '../../mcp/listed.ts'
 import { listFormOf } from '../../mcp/lists.ts'
@@ -90,7 +91,9 @@ export function judgeUnasked(octets: Buffer): AnswerVerdict {
   if (!isUpdate || !hasOnly(value, messageMembers) || !isJsonObject(params)) {
     return judgeMessage({ era: 'legacy' }, octets, scanned)
   }
-  return namesAHandle(params) ? { kind: 'drop' } : { kind: 'notification', method, params }
+  return handleNamed(params) !== undefined
+    ? { kind: 'drop' }
+    : { kind: 'notification', method, params }
 }
 
 function bad(what: string): AnswerVerdict {
@@ -154,18 +157,8 @@ const handleNotifications: ReadonlySet<string> = new Set([
   'notifications/resources/updated',
   'notifications/elicitation/complete',
 ])
-const handleKeys = [
-  'io.modelcontextprotocol/related-task',
-  'io.modelcontextprotocol/subscriptionId',
-] as const
-
 function isOfAHandle(method: string, params: unknown): boolean {
-  return handleNotifications.has(method) || namesAHandle(params)
-}
-
-function namesAHandle(holder: unknown): boolean {
-  const meta = isJsonObject(holder) ? holder['_meta'] : undefined
-  return isJsonObject(meta) && handleKeys.some((key) => Object.hasOwn(meta, key))
+  return handleNotifications.has(method) || handleNamed(params) !== undefined
 }
 
 function judgeError(error: unknown): AnswerVerdict {
@@ -201,7 +194,8 @@ function judgeTask(told: JsonObject, span: Span | undefined): AnswerVerdict {
   if (span === undefined || !isTask(told)) return bad('it is no task')
   const { result: given, error } = told as { readonly result?: unknown; readonly error?: unknown }
   if (given !== undefined && !isJsonObject(given)) return bad('result of a task is no object')
-  if (namesAHandle(given)) return { kind: 'refuse', what: 'a result of a task or a subscription' }
+  if (handleNamed(given) !== undefined)
+    return { kind: 'refuse', what: 'a result of a task or a subscription' }
   if (isJsonObject(given) && askingMembers.some((member) => Object.hasOwn(given, member))) {
     return { kind: 'refuse', what: 'a result that asks for input' }
   }
@@ -215,7 +209,8 @@ function judgeResult(asked: Asked, { value, offsets, list }: Scanned): AnswerVer
   const { result } = value as { readonly result?: unknown }
   if (!isJsonObject(result)) return bad('result is no object')
   const type = result['resultType']
-  if (namesAHandle(result)) return { kind: 'refuse', what: 'a result of a task or a subscription' }
+  if (handleNamed(result) !== undefined)
+    return { kind: 'refuse', what: 'a result of a task or a subscription' }
   if (asked.era === 'modern' && tellsOfTask(asked.method, result)) {
     return judgeTask(result, offsets.result)
   }

@@ -192,6 +192,21 @@ suite('what a modern server asks of a legacy agent', () => {
     assert.match(there?.body ?? '', /clientCapabilities":\{"sampling":\{\}\}/)
   })
 
+  test('is answered as of no task and no subscription', async () => {
+    requirement('gateway.task-of-its-caller')
+    await using at = await open(needing(`"inputRequests":{"a":${form}}`))
+    const stream = await at.call()
+    const { id } = await stream.message(1)
+    const meta = '"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t"},"x":1}'
+    await at.answer(id, `"result":{"action":"decline", ${meta}}`)
+    await ended(stream)
+    const [, again] = asked(at.world, 'files', 'tools/call')
+    assert.match(
+      again?.body ?? '',
+      /"inputResponses":\{"a":\{"action":"decline", "_meta":\{"x":1\}\}\}/,
+    )
+  })
+
   test('a page is given a name, which that revision demands', async () => {
     await using at = await open(needing(`"inputRequests":{"a":${page}}`))
     const stream = await at.call()

@@ -126,6 +126,22 @@ for (const path of ['/mcp', '/mcp/files']) {
   })
 }
 
+test('an answer says of no task and no subscription that it is of it', async () => {
+  requirement('gateway.task-of-its-caller')
+  await using open = await asked('/mcp/files')
+  const { world, other, session, id } = open
+  const meta =
+    '"io.modelcontextprotocol/related-task":{"taskId":"t"},"x":1,"io.modelcontextprotocol/\\u0073ubscriptionId":2'
+  const outcome = `"result":{"action":"decline","_meta":{${meta}}}`
+  const { body, headers } = response(id, { session, outcome })
+  await other.post('/mcp/files', body, headers)
+  const [answer] = answersAt(world)
+  assert.deepEqual((JSON.parse(answer ?? '') as { result: unknown }).result, {
+    action: 'decline',
+    _meta: { x: 1 },
+  })
+})
+
 test('an answer that is an error goes back as one', async () => {
   await using open = await asked('/mcp/files')
   const { world, other, session, id } = open

@@ -205,6 +205,18 @@ test('a call that says of which task it is reaches no server, in either era', as
     assert.equal(reply.json.error?.code, -32602, `${what}: ${reply.text}`)
     assert.match(reply.text, /related-task\\"\] is not served/)
   }
+  const subscribed = { 'io.modelcontextprotocol/subscriptionId': 'theirs' }
+  for (const named of [related, subscribed]) {
+    for (const params of [
+      { ...call, _meta: { ...metaOfTasks, ...named } },
+      { ...call, _meta: metaOfTasks, inputResponses: { a: { action: 'accept', _meta: named } } },
+    ]) {
+      const { body, headers } = modern('tools/call', params)
+      const reply = await agent.post('/mcp/files', body, headers)
+      assert.equal(reply.json.error?.code, -32602, reply.text)
+      assert.match(reply.text, /is not served/)
+    }
+  }
   assert.equal(world.upstreams['files']?.received.length, before)
 })
 
