@@ -8,8 +8,10 @@ import { membersOf } from './spans.ts'
  * client has no id of a server's: one that it names all the same would be that of another.
  */
 
-export const relatedTask = 'io.modelcontextprotocol/related-task'
-const names: ReadonlySet<string> = new Set([relatedTask, 'io.modelcontextprotocol/subscriptionId'])
+const names: ReadonlySet<string> = new Set([
+  'io.modelcontextprotocol/related-task',
+  'io.modelcontextprotocol/subscriptionId',
+])
 
 /** The first of these names in `_meta` of params or of a result. */
 export function handleNamed(holder: unknown): string | undefined {

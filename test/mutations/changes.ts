@@ -143,7 +143,9 @@ export const changeMutations: readonly Mutation[] = [
     claim: 'gateway.task-of-its-caller',
     without: 'the refusal of what a client says of which task it is',
     file: 'src/gateway/methods.ts',
-    edits: never('namesATask(params)'),
+    edits: [
+      ['const own = handleNamed(params)', 'const own = handleNamed({ ...params, _meta: {} })'],
+    ],
   },
   {
     claim: 'gateway.task-of-its-caller',
@@ -192,7 +194,7 @@ export const changeMutations: readonly Mutation[] = [
     claim: 'gateway.task-of-its-caller',
     without: 'the judgement of the result of a task',
     file: 'src/gateway/upstream/judge-answer.ts',
-    edits: never('namesAHandle(given)'),
+    edits: never('handleNamed(given) !== undefined'),
   },
   {
     claim: 'gateway.task-of-its-caller',

@@ -153,7 +153,7 @@ export const upstreamMutations: readonly Mutation[] = [
     claim: 'gateway.handles-of-others-dropped',
     without: 'the look for a task or a subscription in a result',
     file: 'src/gateway/upstream/judge-answer.ts',
-    edits: never('namesAHandle(result)'),
+    edits: never('handleNamed(result) !== undefined'),
   },
   {
     claim: 'gateway.hostile-upstream-contained',
