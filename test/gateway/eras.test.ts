@@ -235,8 +235,8 @@ suite('a modern agent and a legacy tool server', () => {
       const agent = agents[at]
       if (agent === undefined) throw new TypeError('no agent')
       const ask = await clientOf('modern', agent, '/mcp/files')
-      const _meta = level === undefined ? {} : { 'io.modelcontextprotocol/logLevel': level }
-      assert.equal((await ask('tools/call', { name: 'echo', _meta })).status, 200)
+      const meta = level === undefined ? {} : { 'io.modelcontextprotocol/logLevel': level }
+      assert.equal((await ask('tools/call', { name: 'echo', _meta: meta })).status, 200)
     }
     const told = asked(world, 'files', 'logging/setLevel').map(({ body, headers }) => [
       (JSON.parse(body) as JsonMessage).params?.['level'],
