@@ -228,7 +228,7 @@ function createPermits(
 
 /** What serving works with. */
 function createParts(
-  { now, log }: GatewayOptions,
+  { workers = 1, now, log }: GatewayOptions,
   limits: GatewayLimits,
   made: Omit<
     Parts,
@@ -238,6 +238,7 @@ function createParts(
     | 'running'
     | 'asks'
     | 'levels'
+    | 'isOnlyWorker'
     | 'streams'
     | 'limits'
     | 'now'
@@ -259,7 +260,7 @@ function createParts(
   const levels = createLevels(limits)
   const streams = createSessionStreams()
   const own = { listenings, listens, absences, running, asks, levels, streams }
-  return { ...made, ...own, limits, now, log }
+  return { ...made, ...own, isOnlyWorker: workers === 1, limits, now, log }
 }
 
 /** What is opened for clients without sessions is ended when none of them has used it for so long. */

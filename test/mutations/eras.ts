@@ -55,6 +55,36 @@ export const eraMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.asks-across',
+    without: 'the end of what is asked under an approval',
+    file: crossing,
+    edits: never('duties.approval !== undefined'),
+  },
+  {
+    claim: 'gateway.approval-bound',
+    without: 'the refusal of an approval of what goes on with a call across eras',
+    file: 'src/gateway/permit/hold-out.ts',
+    edits: never('call.rounds !== undefined'),
+  },
+  {
+    claim: 'gateway.asks-across',
+    without: 'the end of what is asked where several workers serve',
+    file: crossing,
+    edits: [['isOnlyWorker ? undefined', 'isOnlyWorker || true ? undefined']],
+  },
+  {
+    claim: 'gateway.asks-across',
+    without: 'the silence about what an agent does that may be asked nothing',
+    file: crossing,
+    edits: [['whyUnasked(permit, parts) === undefined', 'true']],
+  },
+  {
+    claim: 'gateway.asks-across',
+    without: 'the refusal of what is asked of an agent that may be asked nothing',
+    file: askLegacy,
+    edits: never('unasked !== undefined'),
+  },
+  {
+    claim: 'gateway.asks-across',
     without: 'the bound on how often one call is asked for more',
     file: askLegacy,
     edits: never('rounds >= roundsMax'),

@@ -55,6 +55,8 @@ export function createHoldOut(options: HoldOutOptions): HoldOut {
     if (target.kind !== 'tool' || definition === undefined || call.taskId !== undefined) {
       return decisions.refuse(question, 'obligations', notHeldOut)
     }
+    // Its server has let go of it by the time that somebody would have approved what was answered.
+    if (call.rounds !== undefined) return decisions.refuse(question, 'obligations', goesOnAcross)
     if (isDeclined(call)) return decisions.refuse(question, 'obligations', declined)
     const input = inputResponsesOf(call.message)
     const { requestState } = call
@@ -210,6 +212,12 @@ const denied = {
 const declined = {
   code: 'approval-declined',
   message: 'who was asked to wait for an approval has declined or cancelled',
+  audience: 'agent',
+} as const
+
+const goesOnAcross = {
+  code: 'approval-not-held',
+  message: 'what goes on with a call of a client of the other era waits for no approval',
   audience: 'agent',
 } as const
 

@@ -16,7 +16,8 @@ import { isRefused, noRoom, refused, unavailable, type Refused } from '../refusa
 import { Hold } from '../shares.ts'
 import type { Soon } from '../soon.ts'
 import { askOfClient, withInput } from '../translate/input.ts'
-import { fault } from './fault.ts'
+import { whyUnasked } from './crossing.ts'
+import { fault, refuseAnswer } from './fault.ts'
 import { permitInput, type InputRequired } from './input-required.ts'
 import type { Parts } from './serve.ts'
 
@@ -64,6 +65,8 @@ async function goOn(
   if (refusal !== undefined) return refusal
   const asks = asksOf(given)
   if (typeof asks === 'string') return fault({ failed: 'bad answer', detail: asks })
+  const unasked = asks.length === 0 ? undefined : whyUnasked(permit, parts)
+  if (unasked !== undefined) return refuseAnswer(permit, parts.decisions, unasked)
   const { rounds = 0 } = permit.call
   if (rounds >= roundsMax) {
     return fault({ failed: 'bad answer', detail: `more is asked, want=..${roundsMax} times` })

@@ -57,7 +57,8 @@ export function crossingOf(
       id,
       level: session && parts.levels.of(session.key),
       clientInfo: session?.hello.clientInfo ?? {},
-      capabilities: offered(session?.hello.capabilities),
+      capabilities:
+        whyUnasked(permit, parts) === undefined ? offered(session?.hello.capabilities) : {},
     }),
     version: modernVersion,
     headers: ['mcp-method', method],
@@ -69,6 +70,20 @@ export function crossingOf(
 /** What a legacy client does for servers, as a modern one says it: of its roots it does not tell when they change. */
 function offered(capabilities: ClientCapabilities = {}): ClientCapabilities {
   return capabilities.roots === undefined ? capabilities : { ...capabilities, roots: {} }
+}
+
+/**
+ * Why a modern server may ask nothing of a legacy client in this call, if so: it is not told then what that client does. Nobody who has
+ * approved a call has seen what would go on with it.
+ */
+export function whyUnasked(
+  { duties }: Permit,
+  { isOnlyWorker }: Pick<Parts, 'isOnlyWorker'>,
+): string | undefined {
+  if (duties.approval !== undefined) {
+    return 'requests to its client, which an approval of one call does not cover'
+  }
+  return isOnlyWorker ? undefined : 'requests to its client, which several workers do not carry'
 }
 
 /** `server/discover` in the place of the `initialize` that is asked for. */

@@ -42,6 +42,8 @@ export interface Parts {
   readonly seal: Seal
   readonly asks: Asks
   readonly levels: Levels
+  /** Whether what a client answers comes to the process that waits for it: with several workers it comes to any. */
+  readonly isOnlyWorker: boolean
   readonly streams: SessionStreams
   /** Whether a call may be made: of one that goes on with another, too. */
   readonly authorize: (call: Call) => Soon<Permit | Refused>

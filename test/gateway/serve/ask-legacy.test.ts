@@ -3,9 +3,10 @@ import { suite, test } from 'node:test'
 import { textOf } from '../../../src/policy/asked.ts'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
-import { legacy, type TestClient } from '../world/client.ts'
+import { legacy, modern, type TestClient } from '../world/client.ts'
 import { asked, modernOnly, openOne, type Script } from '../world/eras.ts'
 import { openSession, openStream, response, type OpenStream } from '../world/session.ts'
+import { memoryApprovals } from '../world/memory-approvals.ts'
 import { sendJson, type JsonMessage } from '../world/upstream.ts'
 import type { World, WorldOptions } from '../world/world.ts'
 
@@ -310,5 +311,85 @@ suite('what a modern server asks of a legacy agent', () => {
     const [, again] = asked(at.world, 'files', 'tools/call')
     assert.match(again?.body ?? '', /"requestState":"again"/)
     assert.doesNotMatch(again?.body ?? '', /inputResponses/)
+  })
+})
+
+const approver = 'spiffe://test.example/ns/ops/sa/oncall'
+const policyApprovals = {
+  echoes: { seconds: 600, approvers: [approver], where: { tool: ['echo'] } },
+}
+
+/** Makes a call that somebody approves, and makes it again. */
+async function approved(at: Open): Promise<OpenStream> {
+  const waiting = await at.call()
+  await ended(waiting)
+  const ticket = /"ticket":"([^"]+)"/.exec(waiting.octets())?.[1]
+  const person = await at.world.agent({ namespace: 'ops', serviceAccount: 'oncall' })
+  const { body, headers } = modern('approvals/approve', { ticket })
+  const { text } = await person.post('/mcp', body, headers)
+  assert.match(text, /"state":"approved"/)
+  const stream = await at.call()
+  await ended(stream)
+  return stream
+}
+
+function lastDecided({ world }: Open): string {
+  return JSON.stringify(world.events.at(-1)?.evaluated.value)
+}
+
+suite('an approval is of one call', () => {
+  test('so its server is not told what the agent does, and asks it nothing', async () => {
+    requirement('gateway.approval-bound')
+    requirement('gateway.asks-across')
+    const approvals = memoryApprovals()
+    const more = { policyApprovals, approvals }
+    await using at = await open(needing(`"inputRequests":{"a":${form}}`), more)
+    const stream = await approved(at)
+    assert.match(stream.octets(), /"id":"c".*-31403/)
+    assert.doesNotMatch(stream.octets(), /how/)
+    assert.match(lastDecided(at), /answer-not-served.*an approval of one call does not cover/)
+    const [there, ...later] = asked(at.world, 'files', 'tools/call')
+    assert.match(there?.body ?? '', /clientCapabilities":\{\}/)
+    assert.deepEqual([later.length, approvals.kept.size], [0, 0])
+  })
+
+  test('and what goes on with it waits for none', async () => {
+    requirement('gateway.approval-bound')
+    const approvals = memoryApprovals()
+    await using at = await open(needing('"requestState":"again"'), { policyApprovals, approvals })
+    const stream = await approved(at)
+    assert.match(stream.octets(), /"id":"c".*-31403/)
+    assert.doesNotMatch(stream.octets(), /ticket/)
+    assert.match(lastDecided(at), /approval-not-held/)
+    const there = asked(at.world, 'files', 'tools/call')
+    assert.deepEqual([there.length, approvals.kept.size], [1, 0])
+  })
+
+  test('which is made where its server asks nothing', async () => {
+    await using at = await open((_, { result }) => result('{"content":[]}'), { policyApprovals })
+    const stream = await approved(at)
+    assert.match(stream.octets(), /"id":"c","result"/)
+  })
+})
+
+suite('where several workers serve', () => {
+  test('a modern server is not told what a legacy agent does, and asks it nothing', async () => {
+    requirement('gateway.asks-across')
+    await using at = await open(needing(`"inputRequests":{"a":${form}}`), { workers: 2 })
+    const stream = await at.call()
+    await ended(stream)
+    assert.match(stream.octets(), /"id":"c".*-31403/)
+    assert.doesNotMatch(stream.octets(), /how/)
+    assert.match(lastDecided(at), /answer-not-served.*several workers/)
+    const [there, ...more] = asked(at.world, 'files', 'tools/call')
+    assert.match(there?.body ?? '', /clientCapabilities":\{\}/)
+    assert.equal(more.length, 0)
+  })
+
+  test('a state alone is brought back all the same', async () => {
+    await using at = await open(needing('"requestState":"again"'), { workers: 2 })
+    const stream = await at.call()
+    await ended(stream)
+    assert.match(stream.octets(), /"id":"c","result"/)
   })
 })

@@ -101,6 +101,7 @@ export interface WorldOptions {
   readonly approvals?: ApprovalStore
   readonly authorizer?: (real: Authorizer) => Authorizer
   readonly limits?: GatewayOptions['limits']
+  readonly workers?: number
   readonly drain?: GatewayOptions['drain']
   readonly delay?: GatewayOptions['delay']
   readonly ready?: GatewayOptions['ready']
@@ -194,6 +195,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     hosts: options.hosts ?? ['gateway.test'],
     origins: options.origins ?? ['https://console.test'],
     ...(limits === undefined ? {} : { limits }),
+    workers: options.workers,
     drain: { graceSeconds: 0, ...options.drain },
     delay: options.delay,
     ready: options.ready,
