@@ -61,7 +61,7 @@ export async function openLedgerFile(file: string, access: 'read' | 'write'): Pr
 }
 
 /** A new file outlives a power cut only when its folder does. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, constants.O_RDONLY)
   try {
     await handle.sync()

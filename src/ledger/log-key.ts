@@ -1,6 +1,9 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { link, open, readFile, rm } from 'node:fs/promises'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { link, open, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
+import { syncFolder } from './ledger-file.ts'
 
 /** RFC 8410: what stands before the 32 octets of an Ed25519 key in its SubjectPublicKeyInfo. */
 const spkiHead = Buffer.from('302a300506032b6570032100', 'hex')
@@ -25,17 +28,17 @@ export async function readLogKey(
 ): Promise<KeyObject> {
   let pem: string
   try {
-    pem = await readFile(file, 'utf8')
+    pem = await readPrivate(file)
   } catch (cause) {
+    if (cause instanceof CountersignError) throw cause
     const absent = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
     if (!absent || !options.make) {
       const hint = 'openssl genpkey -algorithm ed25519 makes one, and ledger.log.makeKey: true, too'
       throw refused(`key of the ledger cannot be read: got=${quoted(file, 300)}`, { cause, hint })
     }
     await makeLogKey(file)
-    pem = await readFile(file, 'utf8')
+    pem = await readPrivate(file)
   }
-  if (pem.length > keyOctetsMax) throw refused('key of the ledger is too long', {})
   let key: KeyObject
   try {
     key = createPrivateKey(pem)
@@ -47,9 +50,26 @@ export async function readLogKey(
   throw refused(`key of the ledger: want=ed25519 got=${key.asymmetricKeyType ?? 'unknown'}`, {})
 }
 
+/** Whoever can write the key can sign for the ledger: it is the administrator's, or ours, and nobody else may change it. */
+async function readPrivate(file: string): Promise<string> {
+  await using handle = await open(file, 'r')
+  const { mode, uid, size } = await handle.stat()
+  const own = process.geteuid?.()
+  if (size > keyOctetsMax) throw refused('key of the ledger is too long', {})
+  if (uid !== 0 && uid !== own) {
+    throw refused(`key of the ledger is somebody else's: want=uid 0 or ${own} got=${uid}`, {})
+  }
+  if ((mode & 0o002) !== 0) {
+    const got = (mode & 0o777).toString(8)
+    throw refused(`key of the ledger can be written by everybody: want=mode 0600 got=0${got}`, {})
+  }
+  return handle.readFile('utf8')
+}
+
 async function makeLogKey(file: string): Promise<void> {
   const { privateKey } = generateKeyPairSync('ed25519')
-  const draft = `${file}.${process.pid}.new`
+  // In a container every process has the same number: a crash must not leave what the next start stumbles over.
+  const draft = `${file}.${randomBytes(8).toString('hex')}.new`
   const handle = await open(draft, 'wx', 0o600)
   try {
     await handle.writeFile(privateKey.export({ type: 'pkcs8', format: 'pem' }))
@@ -59,6 +79,7 @@ async function makeLogKey(file: string): Promise<void> {
   }
   try {
     await link(draft, file)
+    await syncFolder(dirname(file))
   } catch (error) {
     // Another process was faster, and its key is as good.
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error

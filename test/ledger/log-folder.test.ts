@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict'
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
-import { chmod, cp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  cp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { openLedger, type Ledger } from '../../src/ledger/ledger.ts'
@@ -264,6 +274,31 @@ suite('the key of a ledger', () => {
     const again = await readLogKey(file, { make: true })
     for (const key of made) assert.ok(key.equals(again))
     assert.equal((await stat(file)).mode & 0o777, 0o600)
+  })
+
+  test('is made past what a crash of this very process number has left', async () => {
+    await using folder = await temporaryFolder()
+    const file = join(folder.path, 'key.pem')
+    await writeFile(`${file}.${process.pid}.new`, '')
+    assert.equal((await readLogKey(file, { make: true })).asymmetricKeyType, 'ed25519')
+  })
+
+  test('is refused when everybody can write it, when somebody else owns it, or when it is no key by its size', async () => {
+    requirement('ledger.checkpoint-kept')
+    await using folder = await temporaryFolder()
+    const file = join(folder.path, 'key.pem')
+    await readLogKey(file, { make: true })
+    await chmod(file, 0o602)
+    const open = { code: 'ledger/log-key', message: /written by everybody: .* got=0602$/ }
+    await assert.rejects(readLogKey(file, { make: true }), open)
+    await chmod(file, 0o600)
+    if (process.geteuid?.() === 0) {
+      await chown(file, 4711, 4711)
+      await assert.rejects(readLogKey(file, { make: true }), { message: /somebody else's/ })
+      await chown(file, 0, 0)
+    }
+    await truncate(file, 16_385)
+    await assert.rejects(readLogKey(file, { make: true }), { message: /too long/ })
   })
 
   for (const [title, text] of [

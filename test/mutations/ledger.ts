@@ -103,6 +103,20 @@ export const ledgerMutations: readonly Mutation[] = [
   },
   {
     claim: 'ledger.verify-names-the-place',
+    without: 'the lock on what a witness has seen',
+    file: 'src/cli/command/ledger-command.ts',
+    edits: [
+      ['await using lock = await lockState(state)', 'const lock = { held: async () => true }'],
+    ],
+  },
+  {
+    claim: 'ledger.checkpoint-kept',
+    without: 'the look at who can write the key',
+    file: 'src/ledger/log-key.ts',
+    edits: never('(mode & 0o002) !== 0'),
+  },
+  {
+    claim: 'ledger.verify-names-the-place',
     without: 'the comparison of tiles',
     file: 'src/ledger/audit/verify-ledger.ts',
     edits: [['if (got?.equals(octets) === true) return', 'if (got !== undefined) return']],
