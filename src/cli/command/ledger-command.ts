@@ -14,6 +14,7 @@ import {
 import { readLedgers, type Placed } from '../../ledger/audit/read-ledgers.ts'
 import { verifyLedger, type Findings } from '../../ledger/audit/verify-ledger.ts'
 import { subtreesOf } from '../../ledger/leaves.ts'
+import { acquireLock } from '../../ledger/lock.ts'
 import { readLogKey } from '../../ledger/log-key.ts'
 import { parseSignedCheckpoint, replaceFile } from '../../ledger/log-folder.ts'
 import {
@@ -236,7 +237,8 @@ export interface CosignOptions {
 
 /**
  * A witness without a network: looks at a copy of a ledger, and signs its checkpoint where the ledger goes on from the one
- * that it signed last. The state is that one, and is written before anything is shown.
+ * that it signed last. The state is that one, and is written before anything is shown: by one at a time, since two that
+ * read the same state could sign two histories.
  */
 export async function runLedgerCosign(
   file: string,
@@ -255,6 +257,7 @@ export async function runLedgerCosign(
   const leaves: Buffer[] = []
   for await (const { leafHash } of readPublished(file, checkpoint.size)) leaves.push(leafHash)
   const hashOf = subtreesOf(leaves)
+  await using lock = await lockState(state)
   const before = await readFile(state, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return undefined
     throw cause
@@ -279,9 +282,18 @@ export async function runLedgerCosign(
     Math.floor(Date.now() / 1000),
   )
   const cosigned = formatNote({ text: note.text, signatures: [...note.signatures, cosignature] })
-  await replaceFile(state, Buffer.from(cosigned))
+  if (!(await replaceFile(state, Buffer.from(cosigned), lock.held))) {
+    throw new CountersignError('ledger/locked', '--state: another witness has taken its lock')
+  }
   terminal.out(cosigned)
   terminal.err(`witness key: ${formatVerifierKey(verifier)}\n`)
+}
+
+async function lockState(
+  state: string,
+): Promise<AsyncDisposable & { readonly held: () => Promise<boolean> }> {
+  const lock = await acquireLock(`${state}.lock`, { now: Date.now, lifeline: true })
+  return { held: () => lock.held(), [Symbol.asyncDispose]: () => lock.release() }
 }
 
 /** Names each request that did not come from the kubelet of its pod's node. Throws `Refused` when there is one. */

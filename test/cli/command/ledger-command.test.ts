@@ -6,6 +6,7 @@ import { suite, test } from 'node:test'
 import { run } from '../../../src/cli/program.ts'
 import { openLedger } from '../../../src/ledger/ledger.ts'
 import { logFolderOf } from '../../../src/ledger/log-folder.ts'
+import { acquireLock } from '../../../src/ledger/lock.ts'
 import { readLogKey } from '../../../src/ledger/log-key.ts'
 import { createVerifier, formatVerifierKey } from '../../../src/ledger/note.ts'
 import type { IssuanceIntent, IssuanceResult } from '../../../src/ledger/record.ts'
@@ -322,6 +323,28 @@ test('records that are not those of the checkpoint are not exported', async () =
   assert.equal(code, 1)
   assert.match(err, /the records are not those of the checkpoint/)
   await assert.rejects(stat(out), { code: 'ENOENT' })
+})
+
+test('of two histories that come to a witness at once, one is signed', async () => {
+  requirement('ledger.verify-names-the-place')
+  await using folder = await temporaryFolder()
+  const { file, key } = await ledgerIn(folder.path, 'a', [issued(1, 0)])
+  const { file: fork } = await ledgerIn(folder.path, 'b', [issued(2, 0)])
+  const state = join(folder.path, 'state')
+  const witnessKey = join(folder.path, 'w.pem')
+  await readLogKey(witnessKey, { make: true })
+  const witness = ['--witness-key', witnessKey, '--witness-name', 'w.example/1', '--state', state]
+  const cosign = (of: string) => countersign('cosign', of, '--key', key, ...witness)
+  const codes = (await Promise.all([cosign(file), cosign(fork)])).map(({ code }) => code)
+  assert.equal(codes.filter((code) => code === 0).length, 1)
+  const before = await readFile(state, 'utf8')
+  const lock = await acquireLock(`${state}.lock`, { now })
+  for (const each of [file, fork]) assert.match((await cosign(each)).err, /ledger\/locked/)
+  assert.equal(await readFile(state, 'utf8'), before)
+  await lock.release()
+  const [good, bad] = codes[0] === 0 ? [file, fork] : [fork, file]
+  assert.equal((await cosign(good)).code, 0)
+  assert.equal((await cosign(bad)).code, 1)
 })
 
 test('each request that no kubelet made is named from the audit log', async () => {
