@@ -5,6 +5,7 @@
  * each. The longest turn is that of the loop, in time on a processor and in the median of the rounds: so long it kept everybody else waiting.
  *
  *     npm run bench lists -- [--json] [--rounds=5] [--seconds=2] [--tools=500] [--connections=4] [--before=<another tree>]
+ *         [--case=<one of the lists>] [--profile=<a folder for profiles of the gateway>]
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -25,6 +26,8 @@ const { values } = parseArgs({
     connections: { type: 'string', default: '4' },
     // The gateway of this tree is a contestant too.
     before: { type: 'string' },
+    case: { type: 'string' },
+    profile: { type: 'string' },
   },
 })
 
@@ -44,7 +47,9 @@ const cases: Readonly<Record<string, (index: number) => string>> = {
   'one definition changed': (index) => (index === middle ? turning : still),
   'another list each time': () => turning,
 }
-for (const [name, mark] of Object.entries(cases)) rows.push(...(await measure(name, mark)))
+for (const [name, mark] of Object.entries(cases)) {
+  if (values.case === undefined || values.case === name) rows.push(...(await measure(name, mark)))
+}
 print()
 
 async function measure(what: string, mark: (index: number) => string): Promise<readonly Row[]> {
@@ -96,9 +101,11 @@ async function startOf(
   role: string,
   folder: string,
 ): Promise<(setting: Setting) => Promise<Process>> {
-  if (role !== 'before') return startRole(role)
+  const { profile } = values
+  const execArgv = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
+  if (role !== 'before') return startRole(role, role === 'gateway' ? execArgv : [])
   const program = await bundleContestant(join(folder, role), values.before)
-  const start = startRole('gateway')
+  const start = startRole('gateway', execArgv)
   return (setting) => start({ ...setting, program })
 }
 

@@ -7,6 +7,8 @@ import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseDefinition, type Definition } from '../src/gateway/catalogue/definition.ts'
+import { toolText } from '../src/gateway/permit/resource.ts'
 import { createAuthorizer } from '../src/policy/authorizer.ts'
 import type { DecisionResource, DecisionSubject, Evaluated } from '../src/policy/authorizer.ts'
 import { argumentsText, askCall, askList, textOf } from '../src/policy/asked.ts'
@@ -73,13 +75,19 @@ function callOf(): CallTexts {
   return { subject, action: 'tools/call', resource, arguments: argumentsText(octets), context }
 }
 
-const list: ListTexts = {
-  subject,
-  action: 'tools/list',
-  resources: Array.from({ length: 500 }, (_, index) =>
-    formatInput(toolOf(`${['read_', 'tool_', 'drop_'][index % 3]}${index}`)),
-  ),
-  context: { ...context, phase: 'list' },
+const definitions = Array.from({ length: 500 }, (_, index) => definitionOf(index))
+
+function definitionOf(index: number): Definition {
+  const name = `${['read_', 'tool_', 'drop_'][index % 3]}${index}`
+  const definition = parseDefinition(Buffer.from(JSON.stringify({ name })))
+  if (typeof definition === 'string') throw new Error(definition)
+  return definition
+}
+
+/** What is made for a list of which every definition is new: what policy is told of each, as text and as value. */
+function listOf(): ListTexts {
+  const resources = definitions.map((each) => toolText(server, { ...each }))
+  return { subject, action: 'tools/list', resources, context: { ...context, phase: 'list' } }
 }
 
 interface Measured {
@@ -192,7 +200,7 @@ async function openContestant(name: EngineName): Promise<Contestant> {
   return {
     engine: name,
     decide: () => authorizer.decide(callOf()),
-    filter: () => authorizer.filter(list),
+    filter: () => authorizer.filter(listOf()),
     record(path, evaluated) {
       decisionLog.record({ decisionId: randomUUID(), path, evaluated, requestedBy: caller.id })
     },
@@ -207,7 +215,7 @@ type Case = readonly [string, (c: Contestant) => void, (readonly [string, string
 const cases: readonly Case[] = [
   ['mcp decision', (c) => c.decide(), [entrypoints.decision, textOf(askCall(callOf()))]],
   ['mcp decision with its event', (c) => c.record('decision', c.decide())],
-  ['mcp list of 500 tools', (c) => c.filter(), [entrypoints.list, textOf(askList(list))]],
+  ['mcp list of 500 tools', (c) => c.filter(), [entrypoints.list, textOf(askList(listOf()))]],
   ['mcp list with its event', (c) => c.record('list', c.filter())],
 ]
 

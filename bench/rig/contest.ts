@@ -34,7 +34,7 @@ export interface Contest {
     start: (setting: Setting) => Promise<Started>,
     load: Partial<Load> & { readonly connections: number },
   ): Promise<Contestant>
-  /** One after the other. */
+  /** One after the other, and the other way round the next time: who comes first is at no advantage. */
   round(order: RoundOrder): Promise<void>
 }
 
@@ -73,6 +73,7 @@ function open(o: {
   readonly upstreamPort: number
 }): Contest {
   const { material, go, list, program, upstreamPort } = o
+  let rounds = 0
   return {
     material,
     go,
@@ -97,7 +98,9 @@ function open(o: {
       return contestant
     },
     async round(order) {
-      for (const each of list) await round(each, order)
+      const inTurn = rounds % 2 === 0 ? list : list.toReversed()
+      rounds += 1
+      for (const each of inTurn) await round(each, order)
     },
   }
 }

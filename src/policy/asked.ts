@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
-import { boundedText } from './input.ts'
+import { checkOctets, inputOctetsDefault } from './input.ts'
 import type { InputText } from './input.ts'
+import type { Value } from './plan/values.ts'
 
 /** What is true of the question rather than of who asks for what. */
 export interface DecisionContext {
@@ -64,10 +65,17 @@ export interface CallTexts extends Asking {
   readonly arguments: ArgumentsText | undefined
 }
 
-/** The texts that the input of one evaluation of a whole list is joined of. */
+/** What the input of one evaluation of a whole list is made of. */
 export interface ListTexts extends Asking {
   /** Each made once a definition. */
-  readonly resources: readonly InputText[]
+  readonly resources: readonly AskedResource[]
+}
+
+/** One of a list, twice: as the text that is logged, and as the value of that text, which nobody changes. */
+export interface AskedResource {
+  readonly text: InputText
+  readonly octets: number
+  readonly value: Value
 }
 
 /** What policy is asked, in pieces: what a caller or an upstream wrote stands apart, so that the log can leave it out unread. */
@@ -93,7 +101,7 @@ export interface AskedList {
   readonly kind: 'list'
   readonly parts: AskedParts
   readonly before: string
-  readonly resources: readonly InputText[]
+  readonly resources: readonly AskedResource[]
   readonly after: string
   /** What its events say of the list and the answer to it: made with the first of them. */
   readonly told: { list?: ToldList }
@@ -147,9 +155,27 @@ function contextMembers({ era, time, door, phase, asked, approval }: DecisionCon
   return asked === undefined ? members : `${members},"asked":${JSON.stringify(asked)}`
 }
 
-/** The whole input as JSON text: what is evaluated. Throws `policy/input` when it is too large. */
-export function inputTextOf(asked: Asked, octetsMax?: number): InputText {
-  return boundedText(textOf(asked), octetsMax)
+/**
+ * Gives the whole input as JSON text: what is evaluated, where it is evaluated as text. Throws `policy/input` at once when it is too large.
+ */
+export function inputTextOf(asked: Asked, octetsMax: number = inputOctetsDefault): () => InputText {
+  checkOctets(octetsOf(asked, octetsMax), octetsMax)
+  return () => textOf(asked) as InputText
+}
+
+/** Of the whole text; where that is well below a bound it may be more than there are. */
+function octetsOf(asked: Asked, octetsMax: number): number {
+  if (asked.kind === 'list') {
+    const around = Buffer.byteLength(asked.before) + Buffer.byteLength(asked.after)
+    const between = 2 + Math.max(asked.resources.length - 1, 0)
+    return asked.resources.reduce((sum, { octets }) => sum + octets, around + between)
+  }
+  const texts =
+    asked.kind === 'plain' ? [asked.text] : [asked.before, asked.arguments?.text ?? '', asked.after]
+  // No character of UTF-16 takes more than three octets.
+  const most = texts.reduce((sum, { length }) => sum + length * 3, 0)
+  if (most <= octetsMax) return most
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
 }
 
 /** The whole input as JSON text. */
@@ -160,7 +186,7 @@ export function textOf(asked: Asked): string {
 }
 
 export function resourcesText({ resources }: AskedList): string {
-  return `[${resources.join(',')}]`
+  return `[${resources.map(({ text }) => text).join(',')}]`
 }
 
 /** How much of memory it takes, about. */
@@ -168,7 +194,7 @@ export function sizeOf(asked: Asked): number {
   if (asked.kind === 'plain') return asked.text.length
   const { length } = asked.before
   if (asked.kind === 'call') return length + asked.after.length + (asked.arguments?.octets ?? 0)
-  return asked.resources.reduce((sum, resource) => sum + resource.length, length)
+  return asked.resources.reduce((sum, { text }) => sum + text.length, length)
 }
 
 /** The longest name of a resource in an outline: a caller may say any. */

@@ -16,7 +16,7 @@ export function documentOf(asked: Asked): DocumentOf {
     ? (read) => callDocument(asked, read)
     : (read) => ({
         ...outlineDocument(asked, read),
-        resources: asked.resources.map((resource) => read(resource)),
+        resources: asked.resources.map(({ value }) => value),
       })
 }
 
@@ -65,6 +65,11 @@ export function createReader(charactersMax: number = keptCharactersMax): (text: 
   }
 }
 
+/** The value of a text, which nobody can change. */
+export function valueOf(text: InputText): Value {
+  return frozen(fromJson(text))
+}
+
 /** All the way down. */
 export function frozen<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value
@@ -73,4 +78,11 @@ export function frozen<T>(value: T): T {
 }
 
 /** What an engine does with a question: its value, or `policy/abort`, `policy/fuel` or `policy/undefined`. */
-export type Evaluate = (entrypoint: string, text: InputText, document?: DocumentOf) => unknown
+export type Evaluate = (entrypoint: string, text: Text, document?: DocumentOf) => unknown
+
+/** A text, or what gives it: it is not made where the value is read. */
+export type Text = InputText | (() => InputText)
+
+export function given(text: Text): InputText {
+  return typeof text === 'function' ? text() : text
+}

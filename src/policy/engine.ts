@@ -6,9 +6,8 @@ import { mergeBundle, parseBundle, readBundleFiles } from './bundle.ts'
 import type { BundleFiles } from './bundle.ts'
 import type { BundleContent } from './bundle-content.ts'
 import type { DataDocument } from './data-document.ts'
-import type { DocumentOf, Evaluate } from './document.ts'
+import type { DocumentOf, Evaluate, Text } from './document.ts'
 import { formatInput } from './input.ts'
-import type { InputText } from './input.ts'
 import { createPlanEngine } from './plan-engine.ts'
 import type { PlanEngine } from './plan-engine.ts'
 import { samplesOf } from './samples.ts'
@@ -24,11 +23,12 @@ export interface PolicyName {
 /** Evaluates a compiled policy. It cannot fail open: every way not to get a result is an error. */
 export interface PolicyEngine extends PolicyName {
   /**
-   * The value of an entrypoint for this input, which nobody but the caller has; `document` is the same input as a value. Throws
+   * The value of an entrypoint for this input, which nobody but the caller has; `document` is the same input as a value, and a text that
+   * is given by a function is not made where that is read. Throws
    * `policy/input` (too large or deep, an ill-formed string), `policy/abort` (abort, trap, conflict, out of memory), `policy/fuel`
    * (too many steps) and `policy/undefined` (no result, or no such entrypoint).
    */
-  evaluate(entrypoint: string, input: object | InputText, document?: DocumentOf): unknown
+  evaluate(entrypoint: string, input: object | Text, document?: DocumentOf): unknown
 }
 
 /** What every bundle must answer. */
@@ -111,10 +111,14 @@ export async function openPolicyBase(
         revision: bundle.revision,
         digest: bundle.digest,
         evaluate: (entrypoint, input, document) =>
-          evaluate(entrypoint, typeof input === 'string' ? input : formatInput(input), document),
+          evaluate(entrypoint, isText(input) ? input : formatInput(input), document),
       }
     },
   }
+}
+
+function isText(input: object | Text): input is Text {
+  return typeof input === 'string' || typeof input === 'function'
 }
 
 /** The plan of a bundle, or why there is none to run. What is there and cannot be understood is refused. */

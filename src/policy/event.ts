@@ -143,7 +143,7 @@ function toldOf(asked: AskedList, result: unknown): ToldList {
     shown: asked.resources.length - hidden.length,
     sha256: hash('sha256', text, 'hex'),
     octets: Buffer.byteLength(text),
-    hidden: hidden.slice(0, hiddenMax).map(nameOf),
+    hidden: hidden.slice(0, hiddenMax).map(({ text }) => nameOf(text)),
   }
 }
 

@@ -25,11 +25,14 @@ export function formatInput(input: object, octetsMax: number = inputOctetsDefaul
 export function boundedText(text: string, octetsMax: number = inputOctetsDefault): InputText {
   // No character of UTF-16 takes more than three octets.
   if (text.length * 3 <= octetsMax) return text as InputText
-  const octets = Buffer.byteLength(text)
-  if (octets > octetsMax) {
-    throw refused(`input is too large, want=..${octetsMax} octets got=${octets}`)
-  }
+  checkOctets(Buffer.byteLength(text), octetsMax)
   return text as InputText
+}
+
+/** Throws `policy/input` when there are too many. */
+export function checkOctets(octets: number, octetsMax: number): void {
+  if (octets <= octetsMax) return
+  throw refused(`input is too large, want=..${octetsMax} octets got=${octets}`)
 }
 
 function checkValue(value: unknown, depth: number): void {

@@ -1,7 +1,7 @@
 import { CountersignError, quoted } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
-import { createReader, frozen } from './document.ts'
-import type { DocumentOf, Evaluate } from './document.ts'
+import { createReader, frozen, given } from './document.ts'
+import type { DocumentOf, Evaluate, Text } from './document.ts'
 import { createBuiltins } from './plan/builtins/builtins.ts'
 import { compilePlan } from './plan/compile.ts'
 import type { Program } from './plan/compile.ts'
@@ -34,8 +34,8 @@ export function createPlanEngine(
     withData(dataText) {
       const evaluator = program.withData(frozen(fromJson(dataText)))
 
-      function evaluate(entrypoint: string, text: string, document?: DocumentOf): unknown {
-        const input = document === undefined ? fromJson(text) : document(read)
+      function evaluate(entrypoint: string, text: Text, document?: DocumentOf): unknown {
+        const input = document === undefined ? fromJson(given(text)) : document(read)
         const rows = evaluator.run(entrypoint, input, fuelOf(entrypoint))
         const result = rows.length === 1 ? dot(rows[0], 'result') : undefined
         return result === undefined ? undefined : toJson(result, evaluator.meter)

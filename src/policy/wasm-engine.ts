@@ -1,5 +1,6 @@
 import { CountersignError, quoted } from '../errors.ts'
 import type { PolicyBundle } from './bundle.ts'
+import { given } from './document.ts'
 import type { Evaluate } from './document.ts'
 import { instantiate } from './instance.ts'
 import type { PolicyInstance } from './instance.ts'
@@ -17,10 +18,11 @@ export function createWasmEngine(bundle: PolicyBundle, memoryPagesMax: number): 
         `policy has no such entrypoint, got=${quoted(entrypoint)}`,
       )
     }
+    const input = given(text)
     // An exception that crosses the module leaves the module's own stack pointer where it was: of the default policy, the
     // 1,025th abort would be the first of nothing but traps. So no memory is used again that an evaluation did not return from.
     instance = undefined
-    const value = current.evaluate(entrypoint, text)
+    const value = current.evaluate(entrypoint, input)
     instance = current
     return value
   }

@@ -147,7 +147,7 @@ test('a number arrives in policy as it was written, and is compared exactly', as
 test('rules may read the digest of the arguments', async () => {
   const engine = await loadPolicyBundle()
   const texts = callTexts({ arguments: { a: 1 } })
-  const input = JSON.parse(inputTextOf(askCall(texts))) as { context: object }
+  const input = JSON.parse(inputTextOf(askCall(texts))()) as { context: object }
   assert.deepEqual(input.context, {
     arguments: { a: 1 },
     argumentsSha256: sha256Of('{"a":1}'),
@@ -162,7 +162,7 @@ test('rules may read the digest of the arguments', async () => {
 test('an input that is too large is refused by its octets', () => {
   const texts = textsOf(callInput(), JSON.stringify('é'.repeat(200)))
   const { length } = Buffer.from(textOf(askCall(texts)))
-  assert.equal(Buffer.byteLength(inputTextOf(askCall(texts), length)), length)
+  assert.equal(Buffer.byteLength(inputTextOf(askCall(texts), length)()), length)
   assert.throws(() => inputTextOf(askCall(texts), length - 1), {
     code: 'policy/input',
     message: `input is too large, want=..${length - 1} octets got=${length}`,

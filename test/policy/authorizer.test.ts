@@ -3,6 +3,8 @@ import { test } from 'node:test'
 import { createAuthorizer } from '../../src/policy/authorizer.ts'
 import { argumentsText, askCall } from '../../src/policy/asked.ts'
 import type { CallTexts } from '../../src/policy/asked.ts'
+import { given } from '../../src/policy/document.ts'
+import type { InputText } from '../../src/policy/input.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Metrics } from '../../src/metrics.ts'
 import { loadPolicyBundle } from '../support/load-policy.ts'
@@ -223,7 +225,7 @@ test('arguments that are read in two ways are allowed when policy allows both in
     const asked: string[] = []
     const authorizer = createAuthorizer(
       engineThat((_, input) => {
-        asked.push(/"n":\d+/.exec(input as string)?.[0] ?? '')
+        asked.push(/"n":\d+/.exec(given(input as InputText))?.[0] ?? '')
         return asked.length === 1 ? exact : rounded
       }),
     )

@@ -1,6 +1,7 @@
 import { argumentsText } from '../../src/policy/asked.ts'
-import type { CallTexts, ListTexts } from '../../src/policy/asked.ts'
+import type { AskedResource, CallTexts, ListTexts } from '../../src/policy/asked.ts'
 import type { DecisionInput, DecisionResource, ListInput } from '../../src/policy/authorizer.ts'
+import { valueOf } from '../../src/policy/document.ts'
 import { formatInput } from '../../src/policy/input.ts'
 
 /** What a call of these tests says; every member has a default. */
@@ -60,9 +61,14 @@ export function listTexts(
   return {
     subject: formatInput(subject),
     action: action.name,
-    resources: resources.map((resource) => formatInput(resource)),
+    resources: resources.map(askedResource),
     context: rest,
   }
+}
+
+export function askedResource(resource: object): AskedResource {
+  const text = formatInput(resource)
+  return { text, octets: Buffer.byteLength(text), value: valueOf(text) }
 }
 
 /** A list of these tools, as the same agent asks for it. */

@@ -357,7 +357,7 @@ test('an event that cannot be written at all is lost, and the others are not', a
   requirement('policy.log-never-silent')
   const opened = open()
   const { file, log, counted } = opened
-  const asked = { kind: 'list', before: '{', resources: ['{'], after: '' }
+  const asked = { kind: 'list', before: '{', resources: [{ text: '{' }], after: '' }
   const broken = { ...evaluated, asked } as unknown as Evaluated<unknown>
   record(log)
   record(log, broken)

@@ -7,6 +7,7 @@ import { createReader, documentOf } from '../../src/policy/document.ts'
 import { formatInput } from '../../src/policy/input.ts'
 import { fromJson } from '../../src/policy/plan/json.ts'
 import type { Value } from '../../src/policy/plan/values.ts'
+import { askedResource } from './call-input.ts'
 import { requirement } from '../requirements.ts'
 
 const word = fc.string({ unit: 'binary', maxLength: 20 })
@@ -40,7 +41,7 @@ const call = fc
 const list = fc
   .tuple(asking, fc.array(record, { maxLength: 5 }))
   .map(([texts, resources]): Asked =>
-    askList({ ...texts, resources: resources.map((each) => formatInput(each)) }),
+    askList({ ...texts, resources: resources.map(askedResource) }),
   )
 
 test('what is evaluated as a value is what is evaluated, and logged, as text', () => {

@@ -151,7 +151,7 @@ test('a list is kept by its digest and counts, with the names of some that were 
   record(log, authorizer.filter(texts), entrypoints.list)
   const [event] = events()
   const { subject, action, context } = listInput([])
-  const text = `[${texts.resources.join(',')}]`
+  const text = `[${texts.resources.map((each) => each.text).join(',')}]`
   assert.deepEqual(event?.['input'], { subject, action, context })
   assert.deepEqual(event?.['result'], { count: 1001 })
   assert.deepEqual(event?.['erased'], ['/input/resources', '/result/allowed'])

@@ -143,10 +143,11 @@ function explainTools(
     if (quarantine !== undefined) {
       return hidden('definition', [{ code: quarantine, message: `its digest is now ${digest}` }])
     }
-    const resource = toolText(server, definition).text
-    const list = { subject: text, action: 'tools/list', resources: [resource] }
+    const asked = toolText(server, definition)
+    const list = { subject: text, action: 'tools/list', resources: [asked] }
     const answer = authorizer.filter({ ...list, context: context(era, 'list') })
     if (answer.value[0] === true) return { ...told, shown: true, reasons: [] }
+    const resource = asked.text
     const call = { subject: text, action: 'tools/call', resource, arguments: undefined }
     const { value } = authorizer.decide({ ...call, context: context(era, 'request') })
     return hidden('policy', value.reasons)

@@ -69,8 +69,7 @@ export function createKeptLists(options: {
       if (answered === undefined || !isCurrent(answered)) return undefined
       const { numbers, answer, asked } = answered
       if (!isOf(numbers, question)) return undefined
-      const resources = question.resources.map(({ text }) => text)
-      return { ...answer, seconds: 0, asked: { ...asked, resources } }
+      return { ...answer, seconds: 0, asked: { ...asked, resources: question.resources } }
     },
     keep(question, { value, result, error, seconds, at, asked }) {
       const key = keyOf(question)

@@ -41,7 +41,7 @@ export function createListPolicy(options: {
       const evaluated = authorizer.filter({
         subject: call.caller.subjectText,
         action: call.message.method,
-        resources: resources.map(({ text }) => text),
+        resources,
         context: contextOf(call, new Date(at).toISOString(), 'list'),
       })
       const answer = { ...evaluated, at }

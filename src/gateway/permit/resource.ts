@@ -1,5 +1,8 @@
 import { boundedText, formatInput, type InputText } from '../../policy/input.ts'
+import type { AskedResource } from '../../policy/asked.ts'
 import type { DecisionResource } from '../../policy/authorizer.ts'
+import { frozen, valueOf } from '../../policy/document.ts'
+import type { Value } from '../../policy/plan/values.ts'
 import type { OfferKind, Target } from '../call.ts'
 import type { Definition } from '../catalogue/definition.ts'
 
@@ -24,9 +27,7 @@ function formatOffer(type: DecisionResource['type'], server: string, id: string)
 }
 
 /** What policy is told of one of a list. */
-export interface ResourceText {
-  readonly text: InputText
-  readonly octets: number
+export interface ResourceText extends AskedResource {
   /** No other text of this process has it. */
   readonly number: number
 }
@@ -38,19 +39,20 @@ let made = 0
 export function toolText(server: string, definition: Definition): ResourceText {
   const known = texts.get(definition)
   if (known?.server === server) return known.told
-  const told = numbered(formatTool(server, definition))
+  const told = numbered(formatTool(server, definition), toolValue(server, definition))
   texts.set(definition, { server, told })
   return told
 }
 
 /** What policy is told of something else that a server offers. */
 export function offerText(kind: OfferKind, server: string, name: string): ResourceText {
-  return numbered(formatOffer(kind, server, name))
+  const value = frozen({ type: kind, id: name, properties: { server } })
+  return numbered(formatOffer(kind, server, name), value)
 }
 
-function numbered(text: InputText): ResourceText {
+function numbered(text: InputText, value: Value): ResourceText {
   made += 1
-  return { text, octets: Buffer.byteLength(text), number: made }
+  return { text, octets: Buffer.byteLength(text), value, number: made }
 }
 
 /** A `DecisionResource`, of texts that were found fit with the definition. */
@@ -60,4 +62,12 @@ function formatTool(server: string, definition: Definition): InputText {
   const told = annotationsText === undefined ? '' : `,"annotations":${annotationsText}`
   const properties = `{"server":${JSON.stringify(server)},"definitionDigest":"${digest}"${told}}`
   return boundedText(`{"type":"tool","id":${id},"properties":${properties}}`)
+}
+
+/** The value of that text, without parsing what we have written ourselves. */
+function toolValue(server: string, { name, digest, annotationsText }: Definition): Value {
+  const told = { server, definitionDigest: digest }
+  const properties =
+    annotationsText === undefined ? told : { ...told, annotations: valueOf(annotationsText) }
+  return Object.freeze({ type: 'tool', id: name, properties: Object.freeze(properties) })
 }

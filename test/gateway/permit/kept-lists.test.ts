@@ -10,13 +10,14 @@ import { formatInput } from '../../../src/policy/input.ts'
 import { requirement } from '../../requirements.ts'
 
 const text = formatInput({ type: 'tool', id: 'a' })
+const resource = { text, octets: text.length, value: { type: 'tool', id: 'a' } }
 
 function questionOf(asking: string, ...numbers: readonly number[]): ListQuestion {
-  return { asking, resources: numbers.map((number) => ({ text, octets: text.length, number })) }
+  return { asking, resources: numbers.map((number) => ({ ...resource, number })) }
 }
 
 function answerOf(question: ListQuestion, at: number): KeptList {
-  const resources = question.resources.map((each) => each.text)
+  const { resources } = question
   const parts = { subject: text, action: 'tools/list', context: '' }
   const asked = { kind: 'list', parts, before: '{', resources, after: '}', told: {} } as const
   return { value: [true, false], asked, result: {}, error: undefined, seconds: 1, at }

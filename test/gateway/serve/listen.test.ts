@@ -223,7 +223,7 @@ describe('a stream of changes', () => {
       },
       filter(texts) {
         const filtered = real.filter(texts)
-        const value = texts.resources.map((text) => policy.allowed(text))
+        const value = texts.resources.map(({ text }) => policy.allowed(text))
         return { ...filtered, value }
       },
     })

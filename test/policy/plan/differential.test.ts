@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { CountersignError } from '../../../src/errors.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
 import { mergeBundle, readBundleFiles } from '../../../src/policy/bundle.ts'
+import { given } from '../../../src/policy/document.ts'
 import type { DocumentOf, Evaluate } from '../../../src/policy/document.ts'
 import { fuelOf } from '../../../src/policy/engine.ts'
 import { formatInput } from '../../../src/policy/input.ts'
@@ -52,7 +53,7 @@ for (const seed of [1, 2, 3]) {
       const engines: readonly Evaluate[] = [
         module,
         fresh,
-        (entrypoint, text) => kept(entrypoint, text, withKnownCaller(text)),
+        (entrypoint, text) => kept(entrypoint, text, withKnownCaller(given(text))),
       ]
       for (let count = 0; count < 120; count += 1) {
         const { entrypoint, input } = questions.question(data)
