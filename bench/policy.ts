@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseDefinition, type Definition } from '../src/gateway/catalogue/definition.ts'
-import { toolText } from '../src/gateway/permit/resource.ts'
+import { tellTool } from '../src/gateway/catalogue/resource-text.ts'
 import { createAuthorizer } from '../src/policy/authorizer.ts'
 import type { DecisionResource, DecisionSubject, Evaluated } from '../src/policy/authorizer.ts'
 import { argumentsText, askCall, askList, textOf } from '../src/policy/asked.ts'
@@ -86,7 +86,7 @@ function definitionOf(index: number): Definition {
 
 /** What is made for a list of which every definition is new: what policy is told of each, as text and as value. */
 function listOf(): ListTexts {
-  const resources = definitions.map((each) => toolText(server, { ...each }))
+  const resources = definitions.map((each) => tellTool(server, each))
   return { subject, action: 'tools/list', resources, context: { ...context, phase: 'list' } }
 }
 

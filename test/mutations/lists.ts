@@ -169,7 +169,7 @@ export const listMutations: readonly Mutation[] = [
     claim: 'gateway.lists-take-turns',
     without: 'the wait for a turn',
     file: pages,
-    edits: [['await pace(octets.length)', 'void octets']],
+    edits: [['if (turn !== undefined) await turn', '']],
   },
   {
     claim: 'gateway.lists-take-turns',

@@ -24,6 +24,12 @@ export const policyMutations: readonly Mutation[] = [
     ],
   },
   {
+    claim: 'policy.octets-decided',
+    without: 'the annotations in the value that policy is told of a tool',
+    file: 'src/gateway/catalogue/resource-text.ts',
+    edits: [['    annotations === undefined\n      ?', '    annotations !== null\n      ?']],
+  },
+  {
     claim: 'policy.cannot-fail-open',
     without: 'the freezing of an answer that comes again',
     file: 'src/policy/instance.ts',

@@ -1,6 +1,6 @@
-import { canonicalize, digestOf } from '../../src/gateway/catalogue/canonical.ts'
+import { canonicalize } from '../../src/gateway/catalogue/canonical.ts'
 
 /** The digest to put into a pin. */
 export function digestDefinition(text: string): string {
-  return digestOf(canonicalize(text, JSON.parse(text)))
+  return canonicalize(text, JSON.parse(text)).digest
 }

@@ -1,6 +1,5 @@
 import { CountersignError, quoted } from '../../errors.ts'
 import { outsideCeiling, outsideServerScopes } from '../../gateway/permit/ceiling.ts'
-import { toolText } from '../../gateway/permit/resource.ts'
 import { servesTool } from '../../gateway/upstream/upstream.ts'
 import { allowsTool, emptyCeiling, parseToolScopes, type Ceiling } from '../../identity/ceiling.ts'
 import { parseRole } from '../../identity/role.ts'
@@ -143,7 +142,7 @@ function explainTools(
     if (quarantine !== undefined) {
       return hidden('definition', [{ code: quarantine, message: `its digest is now ${digest}` }])
     }
-    const asked = toolText(server, definition)
+    const asked = definition.told(server)
     const list = { subject: text, action: 'tools/list', resources: [asked] }
     const answer = authorizer.filter({ ...list, context: context(era, 'list') })
     if (answer.value[0] === true) return { ...told, shown: true, reasons: [] }

@@ -1,23 +1,16 @@
 import { hash } from 'node:crypto'
 import { octet } from '../../mcp/lex.ts'
 
-/** Canonical JSON of a definition, and what there is in it. */
+/** What is known of the canonical JSON of a definition. */
 export interface Canonical {
-  readonly octets: Buffer
+  /** SHA-256, hex: the digest to put into a pin. */
+  readonly digest: string
   /** Members and elements: fewer than are written where an object names a member twice, for a parser keeps one. */
   readonly values: number
   /** Of objects and arrays within each other; what is too deep to be a definition is not written to its end. */
   readonly depth: number
   readonly hasProto: boolean
 }
-
-/** SHA-256, hex: the digest to put into a pin. */
-export function digestOf({ octets }: Canonical): string {
-  return hash('sha256', octets, 'hex')
-}
-
-/** What every number has in it that a double may not hold, or that is written otherwise than ours; so may strings. */
-const oddNumber = /[0-9][.eE]|[0-9]{16}/
 
 /**
  * Members sorted, no white space (RFC 8785), except that a number which a double does not hold keeps its digits: two definitions
@@ -26,18 +19,18 @@ const oddNumber = /[0-9][.eE]|[0-9]{16}/
 export function canonicalize(text: string, parsed: unknown): Canonical {
   const plain = write(parsed, text.length)
   // A reviver calls itself, so it is not let at what is too deep.
-  if (plain.depth > depthMax || !oddNumber.test(text)) return plain
+  if (plain.depth > depthMax || !plain.hasOddNumber) return plain.found()
   const exact = JSON.parse(text, exactNumber as (key: string, value: unknown) => unknown) as unknown
-  return write(exact, text.length)
+  return write(exact, text.length).found()
 }
 
 /** Deeper than any definition may be. */
 const depthMax = 64
 
-function write(value: unknown, expectedOctets: number): Canonical {
+function write(value: unknown, expectedOctets: number): Writer {
   const writer = new Writer(expectedOctets)
   writer.write(value, 1)
-  return writer.found()
+  return writer
 }
 
 class ExactNumber {
@@ -59,36 +52,43 @@ function exactNumber(_: string, value: unknown, context: { readonly source?: str
 
 const backslash = 0x5c
 
+/** What most are written into, one after the other: of each nothing but its digest is kept. */
+const scratch = Buffer.allocUnsafeSlow(64 * 1024)
+
 /** One walk that writes and counts. It makes no texts on the way: a long list is written whenever all of it changes. */
 class Writer {
   #octets: Buffer
   #length = 0
   #values = 0
-  #depth = 0
   #hasProto = false
+  depth = 0
+  /** It has a number that is no integer which every double holds: it may be written otherwise than ours. */
+  hasOddNumber = false
 
   constructor(expectedOctets: number) {
-    this.#octets = Buffer.allocUnsafe(expectedOctets)
+    this.#octets = expectedOctets <= scratch.length ? scratch : Buffer.allocUnsafe(expectedOctets)
   }
 
   found(): Canonical {
-    return {
-      octets: this.#octets.subarray(0, this.#length),
-      values: this.#values,
-      depth: this.#depth,
-      hasProto: this.#hasProto,
-    }
+    const digest = hash('sha256', this.#octets.subarray(0, this.#length), 'hex')
+    return { digest, values: this.#values, depth: this.depth, hasProto: this.#hasProto }
   }
 
   write(value: unknown, depth: number): void {
     if (typeof value === 'string') this.#writeText(value)
+    else if (typeof value === 'number') this.#writeNumber(value)
     else if (typeof value !== 'object' || value === null) this.#writeJson(JSON.stringify(value))
     else if (value instanceof ExactNumber) this.#writeJson(value.toString())
     else this.#writeWithin(value, depth)
   }
 
+  #writeNumber(value: number): void {
+    if (!Number.isSafeInteger(value)) this.hasOddNumber = true
+    this.#writeJson(JSON.stringify(value))
+  }
+
   #writeWithin(value: object, depth: number): void {
-    this.#depth = Math.max(this.#depth, depth)
+    this.depth = Math.max(this.depth, depth)
     if (depth > depthMax) return
     if (Array.isArray(value)) this.#writeElements(value, depth)
     else this.#writeMembers(value as Readonly<Record<string, unknown>>, depth)

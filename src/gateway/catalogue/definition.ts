@@ -8,8 +8,11 @@ import { scanTool } from '../../mcp/scan.ts'
 import { parseArgumentNames, type ArgumentNames } from '../../mcp/schema-names.ts'
 import { skipValue, type Room } from '../../mcp/skip.ts'
 import { membersOf } from '../../mcp/spans.ts'
+import { valueOf } from '../../policy/document.ts'
 import { formatInput, type InputText } from '../../policy/input.ts'
-import { canonicalize, digestOf, type Canonical } from './canonical.ts'
+import type { Value } from '../../policy/plan/values.ts'
+import { canonicalize, type Canonical } from './canonical.ts'
+import { tellTool, type ResourceText } from './resource-text.ts'
 
 /** A tool as its server describes it, at one moment. */
 export interface Definition {
@@ -17,17 +20,19 @@ export interface Definition {
   /** The octets of the definition, as they came. */
   readonly octets: Buffer
   /** Where its name stands in them. */
-  readonly nameSpan: () => Span
+  nameSpan(): Span
   /** 64 hex digits: SHA-256 of the definition's canonical JSON, so that order and white space do not count. */
   readonly digest: string
-  /** What the server says of the tool; nobody has proved it. */
-  readonly annotations: object | undefined
-  /** The same as policy is told of it. */
+  /** What the server says of the tool, which nobody has proved, and nobody can change. */
+  readonly annotations: Value | undefined
+  /** The same as text. */
   readonly annotationsText: InputText | undefined
   /** The arguments that callers repeat in headers, or why the tool cannot be offered over HTTP. */
   readonly paramHeaders: readonly ParamHeader[] | Problem
   /** The names of its arguments, read when it is called for the first time; undefined where its schema gives none. */
-  readonly argumentNames: () => ArgumentNames | undefined
+  argumentNames(): ArgumentNames | undefined
+  /** What policy is told of it: made when it is wanted for the first time. It is of one server. */
+  told(server: string): ResourceText
 }
 
 const scanLimits = { depthMax: 32, membersMax: 10_000 }
@@ -64,27 +69,54 @@ export function parseDefinition(octets: Buffer, reading: Reading = {}): Definiti
   const read = (parsed && readPlain(parsed)) ?? readOdd(octets, reading)
   if (typeof read === 'string') return read
   const { value, canonical, mayDeclare } = read
-  const { name, annotations, inputSchema } = value
+  const { name, inputSchema } = value
   if (typeof name !== 'string' || name === '') return 'it has no name'
   if (name.length > toolNameCharactersMax) {
     return `its name is too long, want=..${toolNameCharactersMax}`
   }
-  const told = isObject(annotations) ? annotations : undefined
-  const annotationsText = told && fitText(told)
-  if (told !== undefined && annotationsText === undefined) {
-    return 'its annotations cannot be asked about'
+  const annotations = annotationsOf(value, known)
+  if (annotations === undefined) return 'its annotations cannot be asked about'
+  const { digest } = canonical
+  const paramHeaders = mayDeclare ? parseParamHeaders(inputSchema) : noHeaders
+  return new OfOctets({ name, octets, digest, paramHeaders, ...annotations })
+}
+
+const noHeaders: readonly never[] = []
+
+/** A definition that was read. A list has hundreds, and each is kept: what is made later has no place of its own. */
+class OfOctets implements Definition {
+  readonly name: string
+  readonly octets: Buffer
+  readonly digest: string
+  readonly annotations: Value | undefined
+  readonly annotationsText: InputText | undefined
+  readonly paramHeaders: Definition['paramHeaders']
+  #nameSpan: Span | undefined
+  #argumentNames: { readonly names: ArgumentNames | undefined } | undefined
+  #told: { readonly server: string; readonly text: ResourceText } | undefined
+
+  constructor(read: Omit<Definition, 'nameSpan' | 'argumentNames' | 'told'>) {
+    this.name = read.name
+    // A copy: they are a part of a whole list, which nobody needs any more.
+    this.octets = Buffer.from(read.octets)
+    this.digest = read.digest
+    this.annotations = read.annotations
+    this.annotationsText = read.annotationsText
+    this.paramHeaders = read.paramHeaders
   }
-  // A copy: they are a part of a whole list, which nobody needs any more.
-  const own = Buffer.from(octets)
-  return {
-    name,
-    octets: own,
-    nameSpan: once(() => nameSpanIn(own)),
-    digest: digestOf(canonical),
-    annotations: told,
-    annotationsText,
-    paramHeaders: mayDeclare ? parseParamHeaders(inputSchema) : [],
-    argumentNames: once(() => parseArgumentNames(schemaIn(own))),
+
+  nameSpan(): Span {
+    return (this.#nameSpan ??= nameSpanIn(this.octets))
+  }
+
+  argumentNames(): ArgumentNames | undefined {
+    this.#argumentNames ??= { names: parseArgumentNames(schemaIn(this.octets)) }
+    return this.#argumentNames.names
+  }
+
+  told(server: string): ResourceText {
+    if (this.#told?.server !== server) this.#told = { server, text: tellTool(server, this) }
+    return this.#told.text
   }
 }
 
@@ -165,14 +197,16 @@ function schemaIn(octets: Buffer): unknown {
   return (JSON.parse(octets.toString('utf8')) as { readonly inputSchema?: unknown }).inputSchema
 }
 
-function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined
-  return () => (made ??= { value: make() }).value
-}
-
-function fitText(annotations: object): InputText | undefined {
+/** Undefined: they cannot be asked about. Those of the definition before are the same most often. */
+function annotationsOf(
+  { annotations: said }: Readonly<Record<string, unknown>>,
+  before: Definition | undefined,
+): Pick<Definition, 'annotations' | 'annotationsText'> | undefined {
+  if (!isObject(said)) return { annotations: undefined, annotationsText: undefined }
   try {
-    return formatInput(annotations, annotationsOctetsMax)
+    const annotationsText = formatInput(said, annotationsOctetsMax)
+    if (annotationsText === before?.annotationsText) return before
+    return { annotations: valueOf(annotationsText), annotationsText }
   } catch {
     return undefined
   }

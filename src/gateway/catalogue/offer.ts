@@ -12,7 +12,7 @@ export interface Offer {
   readonly name: string
   /** As they came, and where that stands in them. */
   readonly octets: Buffer
-  readonly nameSpan: () => Span
+  nameSpan(): Span
 }
 
 const scanLimits = { depthMax: 32, membersMax: 10_000 }

@@ -42,7 +42,8 @@ async function readNew(
   const pace = createPace(takeTurn)
   for (const candidate of candidates) {
     const { known, octets } = candidate
-    if (known === undefined) await pace(octets.length)
+    const turn = known === undefined ? pace(octets.length) : undefined
+    if (turn !== undefined) await turn
     found.push(known ?? read(candidate, compared))
   }
   return found
@@ -97,13 +98,18 @@ export function createPages({ read, complain, turns, room }: PagesOptions): Page
     pages.unshift({ tools: Buffer.from(tools), ...page })
   }
   function readAll(tools: Buffer, list: ListSpan, account: Account): Soon<readonly Definition[]> {
-    const { values, elements } = elementsIn(tools, list)
-    const candidates = elements.map((element) => candidateAt(tools, element))
+    const { values, elements, before } = elementsIn(tools, list)
+    const candidates = elements.map((element) => candidateAt(tools, element, before))
     const takeTurn = (): Soon<void> => turns.take(account)
     return whenThere(readEach(candidates, read, takeTurn), (found) => {
       const fit = found.filter((definition) => definition !== undefined)
       const definitions = singleOf(fit, complain)
-      const known = elements.map((element, index) => ({ ...element, known: found[index] }))
+      const known = elements.map(({ start, end, values: within }, index) => ({
+        start: start - before,
+        end: end - before,
+        values: within,
+        known: found[index],
+      }))
       keep(tools, { values, elements: known, definitions })
       return definitions
     })
@@ -144,23 +150,20 @@ function moveToFront(pages: Page[], page: Page): void {
   pages.unshift(page)
 }
 
-/** The elements of an array, by where they stand in it. */
+/** The elements of an array, and how many octets there are before it where they stand. */
 function elementsIn(
   tools: Buffer,
   { start, elements, values }: ListSpan,
-): { readonly values: number; readonly elements: readonly Element[] } {
-  if (elements === 'no list') return { values, elements: [] }
-  if (elements !== 'known') {
-    const own = elements.map((each) => ({
-      ...each,
-      start: each.start - start,
-      end: each.end - start,
-    }))
-    return { values, elements: own }
-  }
+): {
+  readonly values: number
+  readonly elements: readonly Element[]
+  readonly before: number
+} {
+  if (elements === 'no list') return { values, elements: [], before: 0 }
+  if (elements !== 'known') return { values, elements, before: start }
   // It was known when its answer was read, and is not any more.
   const list = spanOf(tools)
-  return list.elements === 'known' ? { values, elements: [] } : elementsIn(tools, list)
+  return list.elements === 'known' ? { values, elements: [], before: 0 } : elementsIn(tools, list)
 }
 
 /** The array that is the whole of these octets; they are JSON. */
@@ -171,8 +174,13 @@ function spanOf(tools: Buffer): ListSpan {
   return list
 }
 
-function candidateAt(tools: Buffer, { start, end, values, known }: Element): Candidate {
-  return { octets: tools.subarray(start, end), values, known: known as Definition | undefined }
+function candidateAt(
+  tools: Buffer,
+  { start, end, values, known }: Element,
+  before: number,
+): Candidate {
+  const octets = tools.subarray(start - before, end - before)
+  return { octets, values, known: known as Definition | undefined }
 }
 
 /** Definitions keep their order from one list to the next, most often: each is looked for after the one before it. */

@@ -46,11 +46,8 @@ export function checkParamHeaders(
 }
 
 /** No argument is one that rules do not see and the tool server takes for one that they ask for. */
-export function checkArgumentNames(
-  { message }: Call,
-  { argumentNames }: Definition,
-): Refused | undefined {
-  const names = argumentNames()
+export function checkArgumentNames({ message }: Call, definition: Definition): Refused | undefined {
+  const names = definition.argumentNames()
   if (names === undefined || message.arguments === undefined) return undefined
   const variant = findVariant(names, message.arguments)
   if (variant === undefined) return undefined

@@ -1,6 +1,6 @@
 import type { AskedList } from '../../policy/asked.ts'
 import type { Evaluated } from '../../policy/authorizer.ts'
-import type { ResourceText } from './resource.ts'
+import type { ResourceText } from '../catalogue/resource-text.ts'
 
 /** What policy said of a list, and when. */
 export interface KeptList extends Evaluated<readonly boolean[], AskedList> {

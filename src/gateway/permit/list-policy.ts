@@ -2,7 +2,7 @@ import type { Authorizer } from '../../policy/authorizer.ts'
 import type { Call } from '../call.ts'
 import { contextOf } from './context.ts'
 import { createKeptLists, type KeptList, type ListQuestion } from './kept-lists.ts'
-import type { ResourceText } from './resource.ts'
+import type { ResourceText } from '../catalogue/resource-text.ts'
 
 /** What policy says of lists. What it has said a moment ago to the very same question is not asked again. */
 export interface ListPolicy {

@@ -5,7 +5,7 @@ import type { Caller } from '../caller/caller.ts'
 import type { Decisions } from './policy.ts'
 import { eraThere } from '../translate/era.ts'
 import { untranslatable } from './definition.ts'
-import { toolText, type ResourceText } from './resource.ts'
+import type { ResourceText } from '../catalogue/resource-text.ts'
 import { offersOf } from './offers.ts'
 import { whyOver } from './over.ts'
 import type { Offer } from '../catalogue/offer.ts'
@@ -131,7 +131,7 @@ async function toolsOf(
         quarantineOf(upstream.config, definition) === undefined &&
         untranslatable(era, upstream.config, definition) === undefined,
     )
-    .map((definition) => ({ upstream, item: definition, told: toolText(server, definition) }))
+    .map((definition) => ({ upstream, item: definition, told: definition.told(server) }))
 }
 
 /** What bounds how long a list may be kept. */

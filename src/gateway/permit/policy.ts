@@ -11,6 +11,7 @@ import type { ShownArguments } from '../../policy/shown-arguments.ts'
 import type { Call } from '../call.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { Definition } from '../catalogue/definition.ts'
+import type { ResourceText } from '../catalogue/resource-text.ts'
 import type { Door } from '../door/arrived.ts'
 import {
   denial,
@@ -26,7 +27,7 @@ import type { Turns } from '../turns.ts'
 import { contextOf, contextOfAsk } from './context.ts'
 import { createListPolicy } from './list-policy.ts'
 import { whyOver } from './over.ts'
-import { resourceTextOf, type ResourceText } from './resource.ts'
+import { resourceTextOf } from './resource.ts'
 
 /** A decision that has its id, and its place in the decision log. */
 export interface Decided extends Decision {

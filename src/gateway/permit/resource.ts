@@ -1,10 +1,9 @@
-import { boundedText, formatInput, type InputText } from '../../policy/input.ts'
-import type { AskedResource } from '../../policy/asked.ts'
+import { formatInput, type InputText } from '../../policy/input.ts'
 import type { DecisionResource } from '../../policy/authorizer.ts'
-import { frozen, valueOf } from '../../policy/document.ts'
-import type { Value } from '../../policy/plan/values.ts'
+import { frozen } from '../../policy/document.ts'
 import type { OfferKind, Target } from '../call.ts'
 import type { Definition } from '../catalogue/definition.ts'
+import { numbered, type ResourceText } from '../catalogue/resource-text.ts'
 
 /** The server of what the gateway answers itself. */
 const federatedServer = 'countersign'
@@ -15,7 +14,7 @@ export function resourceTextOf(target: Target, definition: Definition | undefine
   if (target.kind === 'server') {
     return formatInput({ type: 'mcp_server', id: server, properties: { server } })
   }
-  if (definition !== undefined) return toolText(server, definition).text
+  if (definition !== undefined) return definition.told(server).text
   return target.kind === 'tool'
     ? formatOffer('tool', server, target.tool)
     : formatOffer(target.kind, server, target.name)
@@ -26,48 +25,8 @@ function formatOffer(type: DecisionResource['type'], server: string, id: string)
   return formatInput({ type, id, properties: { server } })
 }
 
-/** What policy is told of one of a list. */
-export interface ResourceText extends AskedResource {
-  /** No other text of this process has it. */
-  readonly number: number
-}
-
-const texts = new WeakMap<Definition, { readonly server: string; readonly told: ResourceText }>()
-let made = 0
-
-/** What policy is told of a tool: made once for a definition, which is of one server. */
-export function toolText(server: string, definition: Definition): ResourceText {
-  const known = texts.get(definition)
-  if (known?.server === server) return known.told
-  const told = numbered(formatTool(server, definition), toolValue(server, definition))
-  texts.set(definition, { server, told })
-  return told
-}
-
-/** What policy is told of something else that a server offers. */
+/** What policy is told of something else than a tool that a server offers. */
 export function offerText(kind: OfferKind, server: string, name: string): ResourceText {
   const value = frozen({ type: kind, id: name, properties: { server } })
   return numbered(formatOffer(kind, server, name), value)
-}
-
-function numbered(text: InputText, value: Value): ResourceText {
-  made += 1
-  return { text, octets: Buffer.byteLength(text), value, number: made }
-}
-
-/** A `DecisionResource`, of texts that were found fit with the definition. */
-function formatTool(server: string, definition: Definition): InputText {
-  const { name, digest, annotationsText } = definition
-  const id = JSON.stringify(name)
-  const told = annotationsText === undefined ? '' : `,"annotations":${annotationsText}`
-  const properties = `{"server":${JSON.stringify(server)},"definitionDigest":"${digest}"${told}}`
-  return boundedText(`{"type":"tool","id":${id},"properties":${properties}}`)
-}
-
-/** The value of that text, without parsing what we have written ourselves. */
-function toolValue(server: string, { name, digest, annotationsText }: Definition): Value {
-  const told = { server, definitionDigest: digest }
-  const properties =
-    annotationsText === undefined ? told : { ...told, annotations: valueOf(annotationsText) }
-  return Object.freeze({ type: 'tool', id: name, properties: Object.freeze(properties) })
 }

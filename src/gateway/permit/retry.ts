@@ -1,5 +1,5 @@
 import type { Call } from '../call.ts'
-import { canonicalize, digestOf } from '../catalogue/canonical.ts'
+import { canonicalize } from '../catalogue/canonical.ts'
 import { openRequestState, sealRequestState, type CallOfState } from '../handle/request-state.ts'
 import type { Seal } from '../handle/seal.ts'
 import type { Reason } from '../../policy/decision.ts'
@@ -41,7 +41,7 @@ function callOf({ caller, arrived, target, message, arguments: given }: Call): C
     server: target.upstream?.config.spiffeId.uri ?? '',
     method: message.method,
     target: target.kind === 'server' ? '' : target.kind === 'tool' ? target.tool : target.name,
-    argumentsDigest: digestOf(canonicalize(given?.text ?? '{}', message.arguments ?? {})),
+    argumentsDigest: canonicalize(given?.text ?? '{}', message.arguments ?? {}).digest,
   }
 }
 

@@ -232,8 +232,9 @@ test('a definition says where its name stands', () => {
   const text = ' {"x":{"name":1}, "name" : "\\u0061b" ,"annotations":{"title":"é"}}'
   const definition = parseDefinition(Buffer.from(text))
   assert.ok(typeof definition !== 'string')
-  const { octets, nameSpan } = definition
-  assert.equal(octets.toString('utf8', nameSpan().start, nameSpan().end), '"\\u0061b"')
+  const { octets } = definition
+  const { start, end } = definition.nameSpan()
+  assert.equal(octets.toString('utf8', start, end), '"\\u0061b"')
 })
 
 test('of several tools of one name none is one, and the same tool twice is one', async () => {
