@@ -35,6 +35,8 @@ export interface ArgumentsText {
   readonly sha256: string
   /** The same as parsers read it that put every number into a double; undefined where that is no other value. */
   readonly rounded: string | undefined
+  /** The value of the text: made when it is read for the first time. */
+  readonly read: { value?: Value }
 }
 
 /**
@@ -47,6 +49,7 @@ export function argumentsText(octets: Buffer, rounded?: object): ArgumentsText {
     octets: octets.length,
     sha256: hash('sha256', octets, 'hex'),
     rounded: rounded === undefined ? undefined : JSON.stringify(rounded),
+    read: {},
   }
 }
 
@@ -85,8 +88,8 @@ export type Asked = AskedCall | AskedList | AskedPlain
 export interface AskedParts {
   readonly subject: InputText
   readonly action: string
-  /** The members of the context that are ours, as JSON without its braces. */
-  readonly context: string
+  /** The members of the context that are ours. */
+  readonly context: DecisionContext
 }
 
 export interface AskedCall {
@@ -126,9 +129,9 @@ export interface AskedPlain {
 export function askCall(texts: CallTexts): AskedCall {
   const { resource, arguments: given } = texts
   const head = `${headOf(texts)},"resource":${resource},"context":{`
-  const context = contextMembers(texts.context)
+  const { context } = texts
   const parts = { subject: texts.subject, action: texts.action, resource, context }
-  const tail = `${context}}}`
+  const tail = `${contextMembers(context)}}}`
   if (given === undefined) {
     return { kind: 'call', parts, before: head, arguments: undefined, after: tail }
   }
@@ -139,8 +142,8 @@ export function askCall(texts: CallTexts): AskedCall {
 
 export function askList(texts: ListTexts): AskedList {
   const before = `${headOf(texts)},"resources":`
-  const context = contextMembers(texts.context)
-  const after = `,"context":{${context}}}`
+  const { context } = texts
+  const after = `,"context":{${contextMembers(context)}}}`
   const parts = { subject: texts.subject, action: texts.action, context }
   return { kind: 'list', parts, before, resources: texts.resources, after, told: {} }
 }

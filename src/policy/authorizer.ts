@@ -192,7 +192,7 @@ function decideBoth(
   const exact = decide(texts)
   const { arguments: given } = texts
   if (given?.rounded === undefined || !exact.value.allow) return exact
-  const rounded = decide({ ...texts, arguments: { ...given, text: given.rounded } })
+  const rounded = decide({ ...texts, arguments: { ...given, text: given.rounded, read: {} } })
   if (rounded.error !== undefined) return rounded
   if (isDeepStrictEqual(rounded.value, exact.value)) return exact
   return { ...exact, value: ambiguous, result: ambiguous }

@@ -1,4 +1,4 @@
-import type { Asked, AskedCall, AskedList } from './asked.ts'
+import type { Asked, AskedCall, AskedList, DecisionContext } from './asked.ts'
 import type { InputText } from './input.ts'
 import { fromJson } from './plan/json.ts'
 import type { Plain, Value } from './plan/values.ts'
@@ -23,12 +23,19 @@ export function documentOf(asked: Asked): DocumentOf {
 /** What a list was asked for and by whom, without its resources. */
 export function outlineDocument({ parts }: AskedList, read: (text: string) => Value): Plain {
   const { subject, action, context } = parts
-  return { subject: read(subject), action: { name: action }, context: fromJson(`{${context}}`) }
+  return { subject: read(subject), action: { name: action }, context: contextOf(context) }
+}
+
+/** The value of the text that is written of it, without reading that again. */
+function contextOf({ era, time, door, phase, asked, approval }: DecisionContext): Plain {
+  const own = { era, time, door, phase }
+  if (approval !== undefined) return { ...own, approval: fromJson(approval) }
+  return asked === undefined ? own : { ...own, asked: fromJson(JSON.stringify(asked)) }
 }
 
 function callDocument(asked: AskedCall, read: (text: string) => Value): Value {
   const { parts, arguments: given } = asked
-  const own = fromJson(`{${parts.context}}`) as Plain
+  const own = contextOf(parts.context)
   return {
     subject: read(parts.subject),
     action: { name: parts.action },
@@ -36,7 +43,11 @@ function callDocument(asked: AskedCall, read: (text: string) => Value): Value {
     context:
       given === undefined
         ? own
-        : { arguments: fromJson(given.text), argumentsSha256: given.sha256, ...own },
+        : {
+            arguments: (given.read.value ??= fromJson(given.text)),
+            argumentsSha256: given.sha256,
+            ...own,
+          },
   }
 }
 

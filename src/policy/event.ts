@@ -10,7 +10,6 @@ import { parseExactly } from './exact-json.ts'
 import { boundedText } from './input.ts'
 import { applyMask, parseMask } from './mask.ts'
 import type { MaskChange } from './mask.ts'
-import { fromJson } from './plan/json.ts'
 import type { Plain, Value } from './plan/values.ts'
 
 /** How much of a list is kept: what it was made of by digest and count, or each of its tools. */
@@ -102,7 +101,7 @@ interface Shown {
   /** The input around what is not ours, and where a pointer finds that; none where all of it is ours. */
   readonly around:
     { readonly before: string; readonly after: string; readonly path: string } | undefined
-  readonly digests: string
+  readonly digests: object
   readonly erased: readonly string[]
   /** More members, each after a comma. */
   readonly more: string
@@ -115,7 +114,7 @@ function shownOf({ asked, result, error }: Evaluated<unknown>, lists: ListDetail
     result: JSON.stringify(result ?? null),
     values: { input: documentOf(asked), result: result ?? null },
     around: aroundOf(asked),
-    digests: JSON.stringify(digestsOf(asked)),
+    digests: digestsOf(asked),
     erased: [],
     more: '',
   }
@@ -157,7 +156,7 @@ function shownList(asked: AskedList, result: unknown, error: string | undefined)
     result: JSON.stringify(told),
     values: { input: (read) => outlineDocument(asked, read), result: told },
     around: undefined,
-    digests: '{}',
+    digests: {},
     erased: error === undefined ? ['/input/resources', '/result/allowed'] : ['/input/resources'],
     more: `,"list":${JSON.stringify(list)}`,
   }
@@ -179,7 +178,8 @@ function maskedMembers(
   engine: PolicyEngine,
 ): string {
   const { input, result, around, digests } = shown
-  const event = `{${common},"input":${input},"result":${result},"digests":${digests}}`
+  const told = JSON.stringify(digests)
+  const event = `{${common},"input":${input},"result":${result},"digests":${told}}`
   const text = boundedText(event, maskOctetsMax)
   const changes = parseMask(engine.evaluate(entrypoints.mask, text, maskDocument(taken, shown)))
   const [first] = changes
@@ -210,7 +210,7 @@ function maskDocument(event: TakenEvent, { values, digests }: Shown): DocumentOf
     timestamp: formatTimestamp(event.at),
     input: values.input(read),
     result: values.result as Value,
-    digests: fromJson(digests),
+    digests: digests as Plain,
   })
 }
 

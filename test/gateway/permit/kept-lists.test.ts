@@ -10,6 +10,7 @@ import { formatInput } from '../../../src/policy/input.ts'
 import { requirement } from '../../requirements.ts'
 
 const text = formatInput({ type: 'tool', id: 'a' })
+const context = { era: 'modern', time: '', door: 'mcp/files', phase: 'list' } as const
 const resource = { text, octets: text.length, value: { type: 'tool', id: 'a' } }
 
 function questionOf(asking: string, ...numbers: readonly number[]): ListQuestion {
@@ -18,7 +19,7 @@ function questionOf(asking: string, ...numbers: readonly number[]): ListQuestion
 
 function answerOf(question: ListQuestion, at: number): KeptList {
   const { resources } = question
-  const parts = { subject: text, action: 'tools/list', context: '' }
+  const parts = { subject: text, action: 'tools/list', context }
   const asked = { kind: 'list', parts, before: '{', resources, after: '}', told: {} } as const
   return { value: [true, false], asked, result: {}, error: undefined, seconds: 1, at }
 }
