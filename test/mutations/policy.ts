@@ -212,9 +212,14 @@ export const policyMutations: readonly Mutation[] = [
   {
     claim: 'policy.grant-of-a-definition',
     without: 'the digest that policy is told of',
-    file: 'src/gateway/permit/resource.ts',
+    file: 'src/gateway/catalogue/resource-text.ts',
     edits: [
       ['"definitionDigest":"${digest}"', '"definitionDigest":"${digest.slice(digest.length)}"'],
+      ['{ server, definitionDigest: digest }', "{ server, definitionDigest: '' }"],
+      [
+        '{ server, definitionDigest: digest, annotations }',
+        "{ server, definitionDigest: '', annotations }",
+      ],
     ],
     tests: ['test/gateway/lists.test.ts'],
   },
