@@ -1,17 +1,16 @@
-import { readFile } from 'node:fs/promises'
-import { extname, join } from 'node:path'
-import { CountersignError, quoted } from '../errors.ts'
+import { join } from 'node:path'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { openReloadingFiles, type Reloading } from '../pki/reloading-files.ts'
 import { openActivation, type Activation } from '../policy/activation.ts'
 import type { BundleContent } from '../policy/bundle-content.ts'
 import { readBundle } from '../policy/bundle-place.ts'
-import { createBundleTrust, parseBundleKey, type BundleTrust } from '../policy/bundle-trust.ts'
+import type { BundleTrust } from '../policy/bundle-trust.ts'
 import { parseDataDocument, type DataDocument } from '../policy/data-document.ts'
 import { openPolicyBase, type PolicyBase, type PolicyEngine } from '../policy/engine.ts'
-import { createSelfTest, type SelfTest } from '../policy/self-test.ts'
+import type { SelfTest } from '../policy/self-test.ts'
 import type { Condition } from '../readiness.ts'
+import { openSelfTest, openTrust } from './policy-files.ts'
 import type { PolicyConfig } from './shared-configuration.ts'
 
 export interface OpenPolicy extends AsyncDisposable {
@@ -47,7 +46,7 @@ export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<Op
   const bundle =
     config.bundle === undefined ? undefined : opened.use(await followBundle(config.bundle, parts))
   const offer = { bundle: bundle?.current() ?? shipped, documents: data.current() }
-  const prepare = createPrepare(config, { ...parts, trust: await openTrust(config) })
+  const prepare = createPrepare(config, { ...parts, trust: await openTrust(config.signature) })
   const activation = opened.use(await openActivation<Bundle>(offer, { prepare, now, log, metrics }))
   const offerDocuments = (): void => void activation.offerDocuments(data.current())
   const offerBundle = (): void => void activation.offerBundle(bundle?.current() ?? shipped)
@@ -103,23 +102,6 @@ function followBundle(place: string, { log, metrics }: Parts): Promise<Reloading
   })
 }
 
-async function openTrust({ signature }: PolicyConfig): Promise<BundleTrust> {
-  if (signature === undefined) return createBundleTrust(undefined)
-  const keys = signature.keys.map(async ({ publicKey: file, ...key }) =>
-    parseBundleKey(await readKey(file), key),
-  )
-  return createBundleTrust({ keys: await Promise.all(keys), scope: signature.scope })
-}
-
-async function readKey(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (cause) {
-    const message = `key file cannot be read, got=${quoted(file, 200)}`
-    throw new CountersignError('policy/signature', message, { cause })
-  }
-}
-
 /** What can be read is counted when it is decided on. */
 function countRefused(
   source: 'bundle' | 'data',
@@ -132,17 +114,9 @@ function countRefused(
   }
 }
 
-/** In the image all files of the program stand in one folder, and so they do in the package. */
-const program = join(import.meta.dirname, `main${extname(import.meta.filename)}`)
-
 function createPrepare(
   { engine }: PolicyConfig,
-  {
-    log,
-    metrics,
-    trust,
-    selfTest = createSelfTest({ program }),
-  }: Parts & { readonly trust: BundleTrust },
+  { log, metrics, trust, selfTest = openSelfTest() }: Parts & { readonly trust: BundleTrust },
 ): (offer: {
   readonly bundle: Bundle
   readonly documents: readonly DataDocument[]

@@ -39,7 +39,7 @@ const testWord = 'test-bundle'
 const deadlineMillisecondsDefault = 20_000
 
 /** A process on a busy node takes its time before it can be asked. */
-const startMilliseconds = 60_000
+const startMilliseconds = 120_000
 
 /**
  * Beside the module's own memory, which has a limit of its own: what is in force has to fit beside it into one pod. What rules and data take

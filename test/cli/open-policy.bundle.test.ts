@@ -95,7 +95,10 @@ test('a folder is followed as kubelet swaps it, and as others write it', async (
   }
   await swap(await shippedAs('one'))
   await symlink(join('..data', 'policy'), join(mount, 'policy'))
-  await using policy = await openPolicy({ bundle: join(mount, 'policy'), data: [] }, parts)
+  await using policy = await openPolicy(
+    { bundle: join(mount, 'policy'), data: [] },
+    { ...parts, selfTest },
+  )
   assert.equal(policy.engine.revision, 'one')
   await swap(await shippedAs('two'))
   await eventually('the swapped folder counts', () => policy.engine.revision === 'two')

@@ -1,0 +1,73 @@
+import { CountersignError, quoted } from '../../errors.ts'
+import { readBundle } from '../../policy/bundle-place.ts'
+import { signatureAlgorithms, type SignatureAlgorithm } from '../../policy/bundle-signature.ts'
+import { parseDataDocument } from '../../policy/data-document.ts'
+import { openPolicyBase } from '../../policy/engine.ts'
+import { openSelfTest, openTrust, readPolicyFile } from '../policy-files.ts'
+import { Refused } from '../run-program.ts'
+import type { Terminal } from '../terminal.ts'
+
+export interface PolicyCheckOptions {
+  readonly data?: readonly string[]
+  readonly publicKey?: string
+  readonly algorithm?: string
+  readonly scope?: string
+  readonly json?: boolean
+}
+
+interface Checked {
+  readonly revision: string
+  /** With the data that was given. */
+  readonly digest: string
+  readonly engine: string
+  readonly files: number
+  readonly signed: boolean
+}
+
+/** Takes a bundle through everything that a gateway takes it through, but for the last step. Throws `Refused` and `policy/…`. */
+export async function runPolicyCheck(
+  place: string,
+  options: PolicyCheckOptions,
+  terminal: Terminal,
+): Promise<void> {
+  try {
+    const { revision, digest, engine, files, signed } = await check(place, options)
+    const document = { version: 1, ok: true, revision, digest, engine, files, signed }
+    if (options.json === true) terminal.out(`${JSON.stringify(document)}\n`)
+    else {
+      const by = signed ? 'signed' : 'not signed, or nobody asked'
+      terminal.out(`revision ${revision}, with its data ${digest}\n`)
+      terminal.out(`${files} files, ${by}; it passes its test, and its ${engine} is enforced\n`)
+    }
+  } catch (error) {
+    if (options.json !== true || !(error instanceof CountersignError)) throw error
+    if (error.code === 'cli/usage') throw error
+    const { code, message, hint } = error
+    terminal.out(`${JSON.stringify({ version: 1, ok: false, error: { code, message, hint } })}\n`)
+    throw new Refused()
+  }
+}
+
+async function check(place: string, options: PolicyCheckOptions): Promise<Checked> {
+  const { data = [], publicKey, scope = '' } = options
+  const algorithm = algorithmOf(options)
+  const keys = publicKey === undefined ? [] : [{ id: 'given', algorithm, publicKey }]
+  const documents = await Promise.all(
+    data.map(async (file) => parseDataDocument(await readPolicyFile(file, 'policy/data'), file)),
+  )
+  const content = await readBundle(place)
+  if (keys.length > 0) (await openTrust({ keys, scope })).admit(content)
+  const tested = { content, documents, engine: undefined }
+  await openSelfTest()(tested)
+  const base = await openPolicyBase({ content })
+  const { revision, digest } = base.engineWith(documents, { tested: true })
+  const signed = keys.length > 0
+  return { revision, digest, engine: base.engine, files: content.files.size, signed }
+}
+
+function algorithmOf({ algorithm = 'RS256' }: PolicyCheckOptions): SignatureAlgorithm {
+  const known = signatureAlgorithms.find((each) => each === algorithm)
+  if (known !== undefined) return known
+  const want = signatureAlgorithms.join('|')
+  throw new CountersignError('cli/usage', `--algorithm: want=${want} got=${quoted(algorithm)}`)
+}
