@@ -4,7 +4,7 @@ import { CountersignError, quoted } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import { parseCaCertificate } from './ca-certificate.ts'
 import type { CaCertificate } from './ca-certificate.ts'
-import { checkPath, pathToRoot } from './ca-path.ts'
+import { findPath } from './ca-path.ts'
 import { writeRootCertificate } from './ca-write.ts'
 import { formatPem, parsePem } from './pem.ts'
 import { lifetimeSecondsMin } from './profile.ts'
@@ -70,8 +70,7 @@ export function parseAuthority(options: {
   const certificates = readCertificates(certificatePem + chainPem)
   const [certificate] = certificates
   if (certificate === undefined) throw refused('has no certificate')
-  const path = pathToRoot(certificate, certificates)
-  checkPath(path, { trustDomain, dnsSuffixes, now: now() })
+  const path = findPath(certificate, certificates, { trustDomain, dnsSuffixes, now: now() })
   const privateKey = readKey(privateKeyPem)
   const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
   if (!spki.equals(certificate.certificate.spki)) {

@@ -13,30 +13,70 @@ import { verifySignature } from './signature.ts'
 /** As many as our own path validation takes of a peer. */
 const intermediatesMax = 4
 
-/** The CA and those above it, the root last; each one signed the one before. Throws `pki/authority`. */
-export function pathToRoot(
+/** Roots renewed with their key, and cross-signed ones, give a CA more than one path. */
+const pathsMax = 32
+
+/**
+ * The CA and those above it, the root last: the first path that no rule refuses. Throws `pki/authority` with what is wrong with the first
+ * path of all.
+ */
+export function findPath(
   certificate: CaCertificate,
   certificates: readonly CaCertificate[],
+  rules: PathRules,
 ): readonly CaCertificate[] {
-  const path = [certificate]
-  for (let last = certificate; !last.selfSigned;) {
-    const { issuer, signed, signature, signatureAlgorithm } = last.certificate
-    const above = certificates.find(
-      (ca) =>
-        !path.includes(ca) &&
-        ca.subject.equals(issuer) &&
-        verifySignature(signatureAlgorithm, ca.publicKey, { octets: signed, signature }),
-    )
-    if (above === undefined) {
-      throw new CountersignError(
-        'pki/authority',
-        'authority is not self-signed and has no chain to a root',
-      )
+  let failure: CountersignError | undefined
+  let tried = 0
+  for (const path of pathsToRoot([certificate], issuersAmong(certificates))) {
+    tried += 1
+    if (tried > pathsMax) break
+    try {
+      checkPath(path, rules)
+      return path
+    } catch (error) {
+      if (!(error instanceof CountersignError)) throw error
+      failure ??= error
     }
-    path.push(above)
-    last = above
   }
-  return path
+  throw (
+    failure ??
+    new CountersignError('pki/authority', 'authority is not self-signed and has no chain to a root')
+  )
+}
+
+type IssuersOf = (ca: CaCertificate) => readonly CaCertificate[]
+
+/** Each signature is verified once, however many paths it is on. */
+function issuersAmong(certificates: readonly CaCertificate[]): IssuersOf {
+  const known = new Map<CaCertificate, readonly CaCertificate[]>()
+  return (ca) => {
+    const { issuer, signed, signature, signatureAlgorithm } = ca.certificate
+    const issuers =
+      known.get(ca) ??
+      certificates.filter(
+        ({ subject, publicKey }) =>
+          subject.equals(issuer) &&
+          verifySignature(signatureAlgorithm, publicKey, { octets: signed, signature }),
+      )
+    known.set(ca, issuers)
+    return issuers
+  }
+}
+
+/** Each one signed the one before. */
+function* pathsToRoot(
+  path: readonly CaCertificate[],
+  issuersOf: IssuersOf,
+): Generator<readonly CaCertificate[], void, undefined> {
+  const last = path.at(-1)
+  if (last === undefined) return
+  if (last.selfSigned) {
+    yield path
+    return
+  }
+  for (const above of issuersOf(last)) {
+    if (!path.includes(above)) yield* pathsToRoot([...path, above], issuersOf)
+  }
 }
 
 export interface PathRules {
@@ -52,7 +92,7 @@ export interface PathRules {
  * as Python does since 3.13), of Go's crypto/x509, and our own. A CA that one of them refuses is refused here, before pods wait for
  * certificates that nobody takes. Throws `pki/authority`.
  */
-export function checkPath(path: readonly CaCertificate[], rules: PathRules): void {
+function checkPath(path: readonly CaCertificate[], rules: PathRules): void {
   const intermediates = path.filter((ca) => !ca.selfSigned).length
   if (intermediates > intermediatesMax) {
     throw new CountersignError(

@@ -14,6 +14,13 @@ export const authorityMutations: readonly Mutation[] = [
   },
   {
     claim: refusedAtLoad,
+    without: 'the paths after the first',
+    file: path,
+    edits: [['tried > pathsMax', 'tried > 1']],
+    tests: ['test/pki/ca-path.test.ts'],
+  },
+  {
+    claim: refusedAtLoad,
     without: 'the look at key identifiers',
     file: path,
     edits: [['brokenKeyIdentifier(ca, place.above) ??', '']],

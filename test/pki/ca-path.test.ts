@@ -122,6 +122,22 @@ function judgeOurs(chain: ChainToVerify): {
   }
 }
 
+test('a CA below a root that has ended takes the root that was renewed with its key, in whatever order they stand', () => {
+  requirement('pki.what-others-refuse-is-refused-at-load')
+  const ended = craftCa({
+    name: 'root',
+    seed: 1,
+    parts: { validity: sequence(utcTime('260101000000Z'), utcTime('261101000000Z')) },
+  })
+  const renewed = craftCa({ name: 'root', seed: 1 })
+  const middle = craftCa({ name: 'middle', seed: 3, issuer: { name: 'root', seed: 1 } })
+  const judge = (anchors: readonly Buffer[]): string =>
+    judgeOurs({ leaf: middle, intermediates: [middle], anchors, dnsName, now }).refusal
+  assert.equal(judge([ended, renewed]), '')
+  assert.equal(judge([renewed, ended]), '')
+  assert.match(judge([ended]), /^CA 1 above the authority has ended/)
+})
+
 function issueBy(authority: Authority): Buffer {
   const profile = createProfile({ trustDomain, cluster: 'test', production: false })
   const authorities = staticAuthoritySource(authority)
