@@ -42,4 +42,13 @@ export const issuanceMutations: readonly Mutation[] = [
     ],
     tests: ['test/signer/watch/gather.test.ts'],
   },
+  {
+    claim: 'signer.evidence-holds-until-signed',
+    without: 'the look for a lost watch',
+    file: 'src/signer/watch/gather.ts',
+    edits: [
+      ['if (!isCurrent(cache)) return unwatched\n  const { name, uid }', 'const { name, uid }'],
+    ],
+    tests: ['test/signer/watch/gather.test.ts'],
+  },
 ]

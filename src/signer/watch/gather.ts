@@ -165,10 +165,13 @@ function changedSince(
     difference(caches.accountCache, serviceAccount, serviceAccountEvidence) ??
     difference(caches.nodeCache, node, nodeEvidence) ??
     (dnsNames.length > 0 && namespace.state === 'found'
-      ? otherServices(servicesOf(namespace.object.name), selecting)
+      ? otherServices(caches.serviceCache, servicesOf(namespace.object.name), selecting)
       : undefined)
   )
 }
+
+/** A cache that is behind shows no change: the API server is to be asked. */
+const unwatched = 'the watch behind the evidence was lost since it was read'
 
 /** An object that a cache gave, against what the cache has now. */
 function difference<T extends KubernetesObject, F extends Named>(
@@ -177,6 +180,7 @@ function difference<T extends KubernetesObject, F extends Named>(
   fact: (object: T) => F,
 ): string | undefined {
   if (found.state !== 'found' || found.seen?.cached !== true) return undefined
+  if (!isCurrent(cache)) return unwatched
   const { name, uid } = found.object
   const now = cache.byUid(uid)
   if (now === undefined) return `${quoted(name, 253)} is gone since the evidence was read`
@@ -186,10 +190,12 @@ function difference<T extends KubernetesObject, F extends Named>(
 }
 
 function otherServices(
+  cache: Informer<Service>,
   now: readonly ServiceEvidence[],
   found: Found<readonly ServiceEvidence[]>,
 ): string | undefined {
   if (found.state !== 'found' || found.seen?.cached !== true) return undefined
+  if (!isCurrent(cache)) return unwatched
   if (isDeepStrictEqual(now, found.object)) return undefined
   return 'Services have changed since the evidence was read'
 }

@@ -154,6 +154,29 @@ test('a watch that was lost for long is not believed', async () => {
   })
 })
 
+test('evidence of a cache whose watch is lost meanwhile is not taken for unchanged', async () => {
+  requirement('signer.evidence-holds-until-signed')
+  const cluster = populatedCluster()
+  let now = 0
+  await using gatherer = startGatherer({ client: cluster, ...options, clock: () => now })
+  await gatherer.synced
+  const evidence = await look(gatherer)
+  const services = {
+    dnsNames: ['one'],
+    evidence: { ...(await look(gatherer, true)), services: evidence.services },
+  }
+  assert.equal(gatherer.changed({ evidence, dnsNames: [] }), undefined)
+  assert.equal(gatherer.changed(services), undefined)
+  cluster.cutWatches()
+  await eventually('the loss', () => {
+    now += 11_000
+    return [{ evidence, dnsNames: [] }, services].every(
+      (each) =>
+        gatherer.changed(each) === 'the watch behind the evidence was lost since it was read',
+    )
+  })
+})
+
 test('a role that the namespace is not seen to allow is a doubt: the label may be younger than the cache', async () => {
   requirement('signer.absence-is-asked-live')
   const cluster = populatedCluster()
