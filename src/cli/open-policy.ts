@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { openReloadingFiles, type Reloading } from '../pki/reloading-files.ts'
-import { openActivation, type Activation } from '../policy/activation.ts'
+import { openActivation, type Activation, type ActivationOptions } from '../policy/activation.ts'
 import type { BundleContent } from '../policy/bundle-content.ts'
 import { readBundle } from '../policy/bundle-place.ts'
 import type { BundleTrust } from '../policy/bundle-trust.ts'
@@ -117,16 +117,16 @@ function countRefused(
 function createPrepare(
   { engine }: PolicyConfig,
   { log, metrics, trust, selfTest = openSelfTest() }: Parts & { readonly trust: BundleTrust },
-): (offer: {
-  readonly bundle: Bundle
-  readonly documents: readonly DataDocument[]
-}) => Promise<PolicyEngine> {
+): ActivationOptions<Bundle>['prepare'] {
   let known: { readonly bundle: Bundle; readonly base: PolicyBase } | undefined
-  return async ({ bundle, documents }) => {
-    // What is shipped was tested where it was built, and data alone holds nobody up.
-    if (bundle !== shipped) {
+  const tested = new WeakSet<BundleContent>()
+  return async ({ bundle, documents }, signal) => {
+    // Data alone is judged here, in one turn: what takes a grant away waits for no other process. What is shipped was tested where it was built.
+    const isNew = bundle !== shipped && !tested.has(bundle)
+    if (isNew) {
       trust.admit(bundle)
-      await selfTest({ content: bundle, documents, engine })
+      await selfTest({ content: bundle, documents, engine }, signal)
+      tested.add(bundle)
     }
     if (known?.bundle !== bundle) {
       const content = bundle === shipped ? undefined : bundle
@@ -136,7 +136,7 @@ function createPrepare(
         log.warn({ reason: base.reason }, 'policy runs as a module, which has no limit of steps')
       }
     }
-    const ready = known.base.engineWith(documents, { tested: bundle !== shipped })
+    const ready = known.base.engineWith(documents, { tested: isNew })
     if (bundle !== shipped) trust.accepted(bundle)
     return ready
   }

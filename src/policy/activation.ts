@@ -27,8 +27,8 @@ export interface Activation<B> extends AsyncDisposable {
 }
 
 export interface ActivationOptions<B> {
-  /** Everything that a policy must pass before it is in force. Throws `policy/…`. */
-  readonly prepare: (offer: Offer<B>) => Promise<PolicyEngine>
+  /** Everything that a policy must pass before it is in force, until nobody wants to know any more. Throws `policy/…`. */
+  readonly prepare: (offer: Offer<B>, signal: AbortSignal) => Promise<PolicyEngine>
   readonly now: () => number
   readonly log: Log
   readonly metrics: Metrics
@@ -48,7 +48,7 @@ export async function openActivation<B>(
   offer: Offer<B>,
   options: ActivationOptions<B>,
 ): Promise<Activation<B>> {
-  const engine = await options.prepare(offer)
+  const engine = await options.prepare(offer, new AbortController().signal)
   return new OpenActivation({ ...offer, engine }, options)
 }
 
@@ -64,7 +64,11 @@ class OpenActivation<B> implements Activation<B> {
   readonly #problems = new Map<Part, Error>()
   #work: Promise<void> = Promise.resolve()
   #retryMilliseconds = retryMillisecondsMin
-  #closed = false
+  /** Parts that wait for another try. */
+  readonly #waiting = new Set<Part>()
+  readonly #closed = new AbortController()
+  /** Data with the bundle in force is tried once, whoever asks. */
+  #dataTry: (Offer<B> & { readonly failure: Promise<Error | undefined> }) | undefined
 
   constructor(good: Good<B>, options: ActivationOptions<B>) {
     this.#good = good
@@ -90,45 +94,75 @@ class OpenActivation<B> implements Activation<B> {
     return this.#activate('bundle')
   }
 
+  /** Tried at once with the bundle in force: what takes a grant away waits for no other bundle and its test. */
   offerDocuments(documents: readonly DataDocument[]): Promise<void> {
     this.#newest = { ...this.#newest, documents }
+    void this.#tryData()
     return this.#activate('data')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true
+    this.#closed.abort()
     await this.#work
   }
 
   /** One after the other: what was offered earlier never replaces what was offered later. */
   #activate(part: Part): Promise<void> {
-    this.#work = this.#work.then(() => (this.#closed ? undefined : this.#try(part)))
+    this.#work = this.#work.then(() => this.#try(part))
     return this.#work
   }
 
-  /** The newest of both, or else the newest of one with the last good of the other: neither holds the other up. */
   async #try(part: Part): Promise<void> {
-    const { bundle, documents } = this.#newest
-    const good = this.#good
-    const offers = [
-      { bundle, documents },
-      { bundle, documents: good.documents },
-      { bundle: good.bundle, documents },
-    ]
-    let failure: Error | undefined
-    for (const [index, offer] of offers.entries()) {
-      const isNow = offer.bundle === good.bundle && offer.documents === good.documents
-      const isTried = offers.slice(0, index).some((each) => isSame(each, offer))
-      if (isTried) continue
-      if (isNow) break
-      try {
-        this.#take({ ...offer, engine: await this.#options.prepare(offer) })
-        break
-      } catch (error) {
-        failure ??= error instanceof Error ? error : new Error(String(error))
-      }
+    const data = await this.#tryData()
+    const bundle = await this.#tryBundle()
+    if (!this.#closed.signal.aborted) this.#tell(part, { bundle, data })
+  }
+
+  /** The newest data with the bundle in force. */
+  #tryData(): Promise<Error | undefined> {
+    const { bundle } = this.#good
+    const { documents } = this.#newest
+    if (documents === this.#good.documents) return Promise.resolve(undefined)
+    if (this.#dataTry === undefined || !isSame(this.#dataTry, { bundle, documents })) {
+      const failure = this.#prepare({ bundle, documents }, () => bundle === this.#good.bundle)
+      this.#dataTry = { bundle, documents, failure }
+      void failure.then((error) => {
+        if (isUnlucky(error)) this.#dataTry = undefined
+      })
     }
-    this.#tell(part, failure)
+    return this.#dataTry.failure
+  }
+
+  /** The newest bundle with the newest data, or else with the last good: neither holds the other up. Data may change meanwhile. */
+  async #tryBundle(): Promise<Error | undefined> {
+    const { bundle } = this.#newest
+    const tried: (readonly DataDocument[])[] = []
+    let failure: Error | undefined
+    while (bundle !== this.#good.bundle) {
+      const newest = [this.#newest.documents, this.#good.documents]
+      const documents = newest.find((each) => !tried.includes(each))
+      if (documents === undefined) break
+      tried.push(documents)
+      const error = await this.#prepare({ bundle, documents }, () => true)
+      failure ??= error
+    }
+    return failure
+  }
+
+  /** Takes what is good, unless something newer was taken meanwhile. */
+  async #prepare(offer: Offer<B>, isWanted: () => boolean): Promise<Error | undefined> {
+    const { signal } = this.#closed
+    if (signal.aborted) return undefined
+    try {
+      const engine = await this.#options.prepare(offer, signal)
+      const documents = [this.#newest.documents, this.#good.documents]
+      if (!signal.aborted && documents.includes(offer.documents) && isWanted()) {
+        this.#take({ ...offer, engine })
+      }
+      return undefined
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error))
+    }
   }
 
   #take(good: Good<B>): void {
@@ -138,34 +172,43 @@ class OpenActivation<B> implements Activation<B> {
     this.#options.log.info({ revision, digest }, 'policy is in force')
   }
 
-  #tell(offered: Part, failure: Error | undefined): void {
+  #tell(offered: Part, failures: Readonly<Record<Part, Error | undefined>>): void {
     const { log, metrics } = this.#options
     const isTaken = {
       bundle: this.#newest.bundle === this.#good.bundle,
       data: this.#newest.documents === this.#good.documents,
     }
+    if (isTaken.bundle && isTaken.data) this.#retryMilliseconds = retryMillisecondsMin
     for (const part of ['bundle', 'data'] as const) {
+      const failure = failures[part]
       if (isTaken[part]) this.#problems.delete(part)
       else if (failure !== undefined) this.#problems.set(part, failure)
+      // Whichever was offered: what only had no luck is tried again.
+      if (!isTaken[part] && isUnlucky(failure)) this.#again(part)
     }
     const outcome = isTaken[offered] ? 'taken' : 'refused'
     metrics.count('countersign_policy_reloads_total', { source: offered, outcome })
-    if (failure === undefined) this.#retryMilliseconds = retryMillisecondsMin
+    const failure = failures[offered]
     if (isTaken[offered] || failure === undefined) return
     const stays = `${offered} is not taken, the last good one stays in force`
     log.warn({ error: failure, revision: this.#good.engine.revision }, stays)
-    if (failure instanceof CountersignError && failure.code === 'policy/test') this.#again(offered)
   }
 
   #again(part: Part): void {
+    if (this.#waiting.has(part)) return
+    this.#waiting.add(part)
     const { delay = unhurried } = this.#options
-    const refused = this.#newest
     const milliseconds = this.#retryMilliseconds
     this.#retryMilliseconds = Math.min(2 * milliseconds, retryMillisecondsMax)
     void delay(milliseconds).then(() => {
-      if (!this.#closed && this.#newest === refused) void this.#activate(part)
+      this.#waiting.delete(part)
+      if (isUnlucky(this.#problems.get(part))) void this.#activate(part)
     })
   }
+}
+
+function isUnlucky(error: Error | undefined): boolean {
+  return error instanceof CountersignError && error.code === 'policy/test'
 }
 
 function isSame(a: Offer<unknown>, b: Offer<unknown>): boolean {

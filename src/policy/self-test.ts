@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process'
+import { Worker } from 'node:worker_threads'
 import { CountersignError, type ErrorCode } from '../errors.ts'
 import type { BundleContent } from './bundle-content.ts'
 import type { DataDocument } from './data-document.ts'
@@ -13,7 +14,7 @@ export interface Tested {
 }
 
 /** Throws `policy/…` of a bundle that must not come into force. */
-export type SelfTest = (tested: Tested) => Promise<void>
+export type SelfTest = (tested: Tested, signal?: AbortSignal) => Promise<void>
 
 /** What crosses to the other process. */
 export interface Question extends Omit<Tested, 'content'> {
@@ -65,7 +66,7 @@ export function createSelfTest(options: {
   readonly heapMegabytes?: number
 }): SelfTest {
   const { program, deadlineMilliseconds = deadlineMillisecondsDefault } = options
-  return async (tested) => {
+  return async (tested, signal) => {
     const { content, documents, engine } = tested
     const { heapMegabytes = heapMegabytesOf(tested) } = options
     const { files, digest } = content
@@ -76,6 +77,8 @@ export function createSelfTest(options: {
       execArgv: [`--max-old-space-size=${heapMegabytes}`],
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      killSignal: 'SIGKILL',
+      ...(signal === undefined ? {} : { signal }),
     })
     const ended = Promise.withResolvers<Answer>()
     const endIn = (milliseconds: number): NodeJS.Timeout =>
@@ -112,6 +115,22 @@ function endedEarly(why: string, cause?: unknown): CountersignError {
   const message = `test of the bundle ended early, got=${why}`
   return new CountersignError('policy/test', message, { cause })
 }
+
+/**
+ * Ends this process when the one that started it is gone: a module that never returns keeps its thread from hearing of it. A thread of its
+ * own looks, for as long as the process has anything else to do.
+ */
+export function endWithParent(): void {
+  const parent = process.ppid
+  new Worker(parentWatch, { eval: true, workerData: parent }).unref()
+}
+
+const parentWatch = `
+const { workerData: parent } = require('node:worker_threads')
+setInterval(() => {
+  if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL')
+}, 500)
+`
 
 /** In the other process. */
 export async function answerTest(question: Question): Promise<Answer> {

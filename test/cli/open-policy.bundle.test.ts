@@ -80,6 +80,24 @@ test('a saved archive is in force, and an archive with a fault leaves the last g
   assert.equal(policy.condition().ok, true)
 })
 
+test('data alone waits for no other process', async () => {
+  requirement('policy.last-good-stays')
+  const bundle = join(folder, 'data-alone.tar.gz')
+  const data = join(folder, 'data-alone.json')
+  await put(bundle, await archiveOf(await shippedAs('one')))
+  await put(data, Buffer.from('{}'))
+  let tests = 0
+  const counted: SelfTest = (asked) => {
+    tests += 1
+    return selfTest(asked)
+  }
+  await using policy = await openPolicy({ bundle, data: [data] }, { ...parts, selfTest: counted })
+  const { digest } = policy.engine
+  await put(data, Buffer.from('{"grants":{"tenants":{"acme":{}}}}'))
+  await eventually('the new data counts', () => policy.engine.digest !== digest)
+  assert.equal(tests, 1)
+})
+
 test('a folder is followed as kubelet swaps it, and as others write it', async () => {
   const mount = await mkdtemp(join(folder, 'mount-'))
   let generation = 0

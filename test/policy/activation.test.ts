@@ -31,7 +31,7 @@ interface Rig {
   readonly counted: string[]
 }
 
-async function open(prepare?: (name: string) => Promise<void>): Promise<Rig> {
+async function open(prepare?: (bundle: string, data: string) => Promise<void>): Promise<Rig> {
   const prepared: string[] = []
   const counted: string[] = []
   let again = (): void => {}
@@ -41,7 +41,7 @@ async function open(prepare?: (name: string) => Promise<void>): Promise<Rig> {
       async prepare({ bundle, documents: [document] }) {
         const name = document?.name ?? ''
         prepared.push(`${bundle} ${name}`)
-        await prepare?.(bundle)
+        await prepare?.(bundle, name)
         return engineOf(bundle, name)
       },
       now: () => prepared.length,
@@ -115,7 +115,7 @@ test('while one is tested the last good one decides, and what is offered later w
   const gate = Promise.withResolvers<void>()
   const rig = await open((name) => (name === 'slow' ? gate.promise : Promise.resolve()))
   const slow = rig.activation.offerBundle('slow')
-  await Promise.resolve()
+  await new Promise(setImmediate)
   const later = rig.activation.offerBundle('later')
   await new Promise(setImmediate)
   assert.equal(inForce(rig), 'one a')
@@ -148,6 +148,43 @@ test('a test that ran out of time is tried again, and one that was refused is no
   rig.again()
   await new Promise(setImmediate)
   assert.equal(rig.prepared.length, length)
+})
+
+test('a bundle whose test ran out of time is tried again though data has changed meanwhile', async () => {
+  requirement('policy.last-good-stays')
+  let isBusy = true
+  const rig = await open((name) =>
+    name === 'late' && isBusy
+      ? Promise.reject(bad('policy/test', 'not in time'))
+      : Promise.resolve(),
+  )
+  await rig.activation.offerBundle('late')
+  await rig.activation.offerDocuments(documents('b'))
+  assert.equal(inForce(rig), 'one b')
+  isBusy = false
+  rig.again()
+  for (let turn = 0; turn < 3; turn += 1) await new Promise(setImmediate)
+  assert.equal(inForce(rig), 'late b')
+})
+
+test('a grant that is taken away waits for no bundle under test, and no bundle brings it back', async () => {
+  requirement('policy.last-good-stays')
+  const gate = Promise.withResolvers<void>()
+  const rig = await open((name) => (name === 'slow' ? gate.promise : Promise.resolve()))
+  const slow = rig.activation.offerBundle('slow')
+  await new Promise(setImmediate)
+  const revoked = rig.activation.offerDocuments(documents('b'))
+  await new Promise(setImmediate)
+  assert.equal(inForce(rig), 'one b')
+  gate.resolve()
+  await slow
+  assert.equal(inForce(rig), 'slow b')
+  await revoked
+  assert.equal(inForce(rig), 'slow b')
+  await rig.activation.offerBundle('bad')
+  rig.prepared.length = 0
+  await rig.activation.offerDocuments(documents('c'))
+  assert.deepEqual(rig.prepared, ['slow c', 'bad c'])
 })
 
 test('the first one has to be good', async () => {

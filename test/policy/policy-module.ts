@@ -10,7 +10,8 @@ export type Behaviour =
   | { readonly answer: string }
   | { readonly abort: string }
   | { readonly trap: true }
-  | { readonly loop: true }
+  /** Of a loop that is `early`, the probe's `{}` has no answer either. */
+  | { readonly loop: true; readonly early?: true }
 
 export interface ModuleOptions {
   /** Of the input `{}`; undefined: the same as of any other. */
@@ -103,7 +104,9 @@ export function assembleModule(options: ModuleOptions = {}): Buffer {
     [...constant(cell), ...op.load, ...op.ifGivesI32],
     [...constant(spoiledAt), op.otherwise, ...constant(probeAt), op.end],
   ].flat()
+  const isEarly = 'loop' in behaviour && behaviour.early === true
   const evaluate = [
+    isEarly ? op.forEver : [],
     [op.localGet, 4, ...constant(2), op.equal, ...op.ifGivesI32, ...probed, op.otherwise],
     [...constant(cell), ...constant(1), ...op.store, ...behave()],
     // What returns leaves nothing behind.

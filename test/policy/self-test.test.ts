@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { serialize } from 'node:v8'
 import { unpackBundle } from '../../src/policy/bundle-archive.ts'
-import { createSelfTest, type Tested } from '../../src/policy/self-test.ts'
+import { answerTest, createSelfTest, type Tested } from '../../src/policy/self-test.ts'
 import { requirement } from '../requirements.ts'
+import { eventually } from '../support/eventually.ts'
 import { archiveOf, shippedFiles, type Files } from './archive.ts'
 import { assembleModule } from './policy-module.ts'
 
@@ -16,9 +22,15 @@ async function tested(files: Files): Promise<Tested> {
 
 const selfTest = createSelfTest({ program, deadlineMilliseconds: 60_000 })
 
-test('a bundle that is good passes its test', async () => {
+test('a bundle that is good passes its test, and one that is not is told by its own name', async () => {
+  requirement('policy.bundle-tested')
+  const trap = assembleModule({ behaviour: { trap: true } })
+  const bad = await tested(await shippedFiles({ 'policy.wasm': trap }))
   await selfTest(await tested(await shippedFiles()))
+  await assert.rejects(selfTest(bad), { code: 'policy/bundle', message: /do not answer alike/ })
 })
+
+const endless = assembleModule({ behaviour: { loop: true, early: true } })
 
 const builtinOfNobody = assembleModule({ builtins: ['http.send'] })
 
@@ -53,23 +65,75 @@ const refused: Readonly<Record<string, readonly [Files, string, RegExp]>> = {
 for (const [what, [files, code, message]] of Object.entries(refused)) {
   test(`${what} does not pass`, async () => {
     requirement('policy.bundle-tested')
-    await assert.rejects(selfTest(await tested(files)), { code, message })
+    const { content, ...question } = await tested(files)
+    // What the other process says, without its start.
+    const answer = await answerTest({ ...question, ...content })
+    assert.ok(!answer.ok)
+    assert.equal(answer.failure.code, code)
+    assert.match(answer.failure.message, message)
   })
 }
 
 test('a module that never returns is ended in time, and holds nobody up', async () => {
   requirement('policy.bundle-tested')
-  const module = assembleModule({ behaviour: { loop: true } })
-  const quick = createSelfTest({ program, deadlineMilliseconds: 3000 })
+  const quick = createSelfTest({ program, deadlineMilliseconds: 1000 })
   let turns = 0
   const timer = setInterval(() => (turns += 1), 10)
-  const question = await tested(await shippedFiles({ 'policy.wasm': module }))
+  const question = await tested(await shippedFiles({ 'policy.wasm': endless }))
   await assert.rejects(quick(question), {
     code: 'policy/test',
-    message: 'bundle does not pass its test in time, want=..3000 ms',
+    message: 'bundle does not pass its test in time, want=..1000 ms',
   })
   clearInterval(timer)
-  assert.ok(turns > 20, `turns=${turns}`)
+  assert.ok(turns > 1, `turns=${turns}`)
+})
+
+test('a test that nobody waits for any more is ended', async () => {
+  requirement('policy.bundle-tested')
+  const closed = new AbortController()
+  const question = await tested(await shippedFiles({ 'policy.wasm': endless }))
+  const pending = selfTest(question, closed.signal)
+  closed.abort()
+  await assert.rejects(pending, { code: 'policy/test' })
+})
+
+/** Asks the question of an endless module, and says whom. */
+const parent = `
+  import { fork } from 'node:child_process'
+  import { readFileSync } from 'node:fs'
+  import { deserialize } from 'node:v8'
+  const [program, question] = process.argv.slice(1)
+  const stdio = ['ignore', 'inherit', 'ignore', 'ipc']
+  const child = fork(program, ['test-bundle'], { env: {}, execArgv: [], serialization: 'advanced', stdio })
+  child.once('message', () => {
+    child.send(deserialize(readFileSync(question)), () => console.log(child.pid))
+  })
+`
+
+test('a process that tests a module that never returns ends with the one that started it', async () => {
+  requirement('policy.bundle-tested')
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-self-test-'))
+  const { content, ...question } = await tested(await shippedFiles({ 'policy.wasm': endless }))
+  const file = join(folder, 'question')
+  await writeFile(file, serialize({ ...question, ...content }))
+  const started = spawn(
+    process.execPath,
+    ['--input-type=module', '--eval', parent, program, file],
+    { stdio: ['ignore', 'pipe', 'ignore'] },
+  )
+  // The pipe is held by both.
+  const closed = once(started.stdout, 'close')
+  const [text] = (await once(started.stdout, 'data')) as [Buffer]
+  started.kill('SIGKILL')
+  let isEnded = false
+  void closed.then(() => (isEnded = true))
+  started.stdout.resume()
+  try {
+    await eventually('the end of the test', () => isEnded)
+  } finally {
+    if (!isEnded) process.kill(Number(text.toString()), 'SIGKILL')
+    await rm(folder, { recursive: true })
+  }
 })
 
 test('data that takes more memory than a test may have ends the test, and not the process', async () => {
