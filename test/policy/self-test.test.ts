@@ -129,7 +129,7 @@ test('a process that tests a module that never returns ends with the one that st
   void closed.then(() => (isEnded = true))
   started.stdout.resume()
   try {
-    await eventually('the end of the test', () => isEnded)
+    await eventually('the end of the test', () => isEnded, 20)
   } finally {
     if (!isEnded) process.kill(Number(text.toString()), 'SIGKILL')
     await rm(folder, { recursive: true })
