@@ -167,6 +167,23 @@ test('a bundle whose test ran out of time is tried again though data has changed
   assert.equal(inForce(rig), 'late b')
 })
 
+test('a bundle whose test runs out of time with the data that it needs is tried again with it', async () => {
+  requirement('policy.last-good-stays')
+  let isBusy = true
+  const rig = await open((name, data) =>
+    name === 'late needs b' && data === 'b' && isBusy
+      ? Promise.reject(bad('policy/test', 'not in time'))
+      : Promise.resolve(),
+  )
+  await rig.activation.offerBundle('late needs b')
+  await rig.activation.offerDocuments(documents('b'))
+  assert.equal(inForce(rig), 'one b')
+  isBusy = false
+  rig.again()
+  for (let turn = 0; turn < 3; turn += 1) await new Promise(setImmediate)
+  assert.equal(inForce(rig), 'late needs b b')
+})
+
 test('a grant that is taken away waits for no bundle under test, and no bundle brings it back', async () => {
   requirement('policy.last-good-stays')
   const gate = Promise.withResolvers<void>()
