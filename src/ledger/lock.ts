@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 import { closeSync, fstatSync, fsyncSync, openSync, writeSync } from 'node:fs'
-import { link, lstat, readFile, rm } from 'node:fs/promises'
+import { link, lstat, readFile, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
@@ -17,6 +17,8 @@ export interface LockOwner {
   readonly bootId: string
   /** The socket beside the lock that the process listens on as long as it lives. */
   readonly socket?: string
+  /** The file system (st_dev) of that socket: seen through another mount, nobody answers for a process that lives. */
+  readonly device?: string
 }
 
 /** The right to write, as long as it is held. */
@@ -44,7 +46,10 @@ export async function acquireLock(
   const since = new Date(options.now()).toISOString()
   const lifeline =
     options.lifeline === true ? await openLifeline(`${file}.${token.slice(0, 8)}`) : undefined
-  const socket = lifeline === undefined ? {} : { socket: basename(lifeline.path) }
+  const socket =
+    lifeline === undefined
+      ? {}
+      : { socket: basename(lifeline.path), device: await deviceOf(dirname(file)) }
   const text = `${JSON.stringify({ ...owner, ...socket, since, token })}\n`
   const draft = `${file}.${token}`
   let descriptor: number | undefined
@@ -146,11 +151,12 @@ async function textOf(file: string): Promise<string | undefined> {
 
 function parseOwner(text: string): LockOwner | undefined {
   try {
-    const { pid, startTime, host, bootId, socket } = JSON.parse(text) as Partial<LockOwner>
+    const { pid, startTime, host, bootId, socket, device } = JSON.parse(text) as Partial<LockOwner>
     if (!Number.isSafeInteger(pid) || typeof host !== 'string') return undefined
     if (typeof startTime !== 'string' || typeof bootId !== 'string') return undefined
     const named = typeof socket === 'string' && /^[\w-][\w.-]*$/.test(socket) ? { socket } : {}
-    return { pid: pid as number, startTime, host, bootId, ...named }
+    const placed = typeof device === 'string' ? { device } : {}
+    return { pid: pid as number, startTime, host, bootId, ...named, ...placed }
   } catch {
     return undefined
   }
@@ -165,7 +171,8 @@ async function mayLive(
   if (holder.bootId !== asking.bootId) return !sameHost
   if (holder.socket !== undefined && holder.bootId !== '') {
     const answer = await answers(join(asking.folder, holder.socket))
-    if (answer !== 'unknown') return answer === 'lives'
+    if (answer === 'lives') return true
+    if (answer === 'dead' && holder.device === (await deviceOf(asking.folder))) return false
   }
   if (!sameHost) return true
   if (holder.startTime !== '') return (await startTimeOf(holder.pid)) === holder.startTime
@@ -174,6 +181,10 @@ async function mayLive(
   } catch (error) {
     return !isCode(error, 'ESRCH')
   }
+}
+
+async function deviceOf(folder: string): Promise<string> {
+  return String((await stat(folder, { bigint: true })).dev)
 }
 
 async function thisProcess(): Promise<LockOwner> {

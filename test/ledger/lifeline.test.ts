@@ -65,6 +65,9 @@ test('without its socket, or on another machine, the holder of another name is n
   await writeFile(file, JSON.stringify({ ...holder, bootId: '' }))
   const bootless = { ...elsewhere, bootId: '' }
   await assert.rejects(acquireLock(file, { now, owner: bootless }), { code: 'ledger/locked' })
+  // Seen through another mount, a socket is refused whose listener lives.
+  await writeFile(file, JSON.stringify({ ...holder, device: 'another' }))
+  await assert.rejects(acquireLock(file, { now, owner: elsewhere }), { code: 'ledger/locked' })
   await writeFile(file, text)
   const taken = await acquireLock(file, { now, owner: elsewhere })
   assert.ok(await taken.held())

@@ -33,7 +33,7 @@ export const ledgerMutations: readonly Mutation[] = [
     claim: 'ledger.one-writer',
     without: 'the answer of the socket of a living process',
     file: lock,
-    edits: [["return answer === 'lives'", 'return false']],
+    edits: [["if (answer === 'lives') return true", '']],
   },
   {
     claim: 'ledger.one-writer',
