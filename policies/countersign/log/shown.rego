@@ -11,11 +11,11 @@ package countersign.log
 mask contains {"op": "remove", "path": concat("", ["/input/context/arguments", pointer])} if {
 	is_shown
 	some path
-	walk(input.input.context.arguments, [path, _])
+	walk(input.input.context.arguments, [path, value])
 	count(path) > 0
 	name := path[count(path) - 1]
 	is_string(name)
-	is_secret(name)
+	is_secret(name, value)
 	pointer := concat("", [segment | some part in path; segment := concat("", ["/", escaped(part)])])
 }
 
@@ -45,28 +45,40 @@ secret_words := {
 
 # METADATA
 # title: Secret
-# description: A member of this name is not shown.
+# description: A member of this name is not shown, whatever it holds, unless it is a count of tokens and no rule names it.
 # scope: document
 # schemas:
 #   - input: schema.log.event
 #   - data.approvals: schema.mcp.approvals
-is_secret(name) if {
+is_secret(name, value) if {
 	joined := strings.replace_n({"_": "", "-": "", ".": "", " ": ""}, lower(name))
 	some word in secret_words
 	contains(joined, word)
+	not is_token_count(joined, value)
 }
 
-is_secret(name) if {
+is_secret(name, _) if {
 	some rule in input.rules
 	some pattern in data.approvals[rule].masked
 	matches(pattern, name)
 }
 
 # What is no list of names hides all of them.
-is_secret(_) if {
+is_secret(_, _) if {
 	some rule in input.rules
 	masked := data.approvals[rule].masked
 	not is_array(masked)
+}
+
+# METADATA
+# title: Token count
+# description: >-
+#   What limits the tokens of a language model (`max_tokens`, `maxOutputTokens`) is a number. No whole word is looked for: `accesstoken` has none.
+is_token_count(joined, value) if {
+	is_number(value)
+	some bound in ["max", "min"]
+	startswith(joined, bound)
+	endswith(joined, "tokens")
 }
 
 # METADATA

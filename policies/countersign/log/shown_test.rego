@@ -27,6 +27,25 @@ test_secrets_are_not_shown[name] if {
 }
 
 # requirement: gateway.approver-sees-no-secret
+test_a_count_of_tokens_is_shown if {
+	hidden({"max_tokens": 1, "in": {"maxOutputTokens": 2.5, "min-tokens": 3}}, [], {}) == set()
+	hidden({"max_tokens": 1}, ["r"], {"r": {"masked": ["max*"]}}) == {"/max_tokens"}
+}
+
+# requirement: gateway.approver-sees-no-secret
+test_what_may_be_a_token_is_no_count[name] if {
+	some name, value in {
+		"max_tokens": "s3cret",
+		"minTokens": ["s3cret"],
+		"tokens": 123456,
+		"max_token": 123456,
+		"page_token": "s3cret",
+		"accesstoken": "s3cret",
+	}
+	hidden({name: value}, [], {}) == {concat("", ["/", name])}
+}
+
+# requirement: gateway.approver-sees-no-secret
 test_a_rule_hides_more if {
 	rules := {"r": {"masked": ["body", "x*"]}, "other": {"masked": ["repo"]}}
 	hidden({"body": 1, "repo": 2, "xy": 3, "in": {"body": 4}, "bodyless": 5}, ["r"], rules) == {"/body", "/xy", "/in/body"}
