@@ -753,6 +753,17 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'an approval is good for one caller’s pod, one tool as it was defined, one digest of arguments and of input, and until a deadline, whoever can write where it is kept',
     source: 'docs/AUTHORIZATION.md, Approvals',
   },
+  'gateway.what-is-sealed-opens': {
+    claim:
+      'whatever the gateway gives out sealed it takes back: what would be too long is refused before, and nothing that was approved is lost',
+    source: 'docs/AUTHORIZATION.md, Approvals; NIST SP 800-53 SI-10, bounded input',
+  },
+  'gateway.approver-sees-what-is-called': {
+    claim:
+      'an approver is shown the arguments as the call writes them, numbers to their last digit',
+    source:
+      'RFC 8259 §6: readers differ in the precision of numbers; what is seen is what is signed',
+  },
   'gateway.approver-sees-no-secret': {
     claim:
       'an approver sees the arguments of a call but for those that policy masks, and nothing from which they could be guessed',

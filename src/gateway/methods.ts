@@ -9,7 +9,7 @@ import type { About } from './call.ts'
 import { toolNameCharactersMax } from './catalogue/definition.ts'
 import { notInUris, promptCharactersMax, uriCharactersMax } from './catalogue/offer.ts'
 import type { Door } from './door/arrived.ts'
-import { sealedTaskCharactersMax } from './handle/task.ts'
+import { sealedCharactersMax } from './handle/seal.ts'
 import { replyResult } from './door/reply.ts'
 import { refused, unknownMethod, type Refused } from './refusal.ts'
 import { approve, approveNowhere } from './serve/approve.ts'
@@ -108,7 +108,7 @@ const charactersMax: Readonly<Record<About, number>> = {
   prompt: promptCharactersMax,
   resource: uriCharactersMax,
   reference: uriCharactersMax,
-  task: sealedTaskCharactersMax,
+  task: sealedCharactersMax.task,
 }
 
 function refuseMembers(

@@ -16,10 +16,10 @@ export interface ShownArguments {
   readonly shortened: readonly string[]
 }
 
-/** More than a person reads before saying yes. */
-const shownCharactersMax = 4096
+/** In UTF-8: more than a person reads before saying yes, and kept with the rest of what waits. */
+const shownOctetsMax = 4096
 /** Where all is too long, one argument is from here on. */
-const argumentCharactersMax = 512
+const argumentOctetsMax = 512
 /** The input of a call may be six mebibytes. */
 const maskOctetsMax = 8 * 1024 * 1024
 
@@ -59,15 +59,20 @@ function fit({ input, erased, masked }: MaskedEvent): ShownArguments | undefined
   const { context } = input as { readonly context?: { readonly arguments?: unknown } }
   const left = context?.arguments ?? null
   const pointers = [...erased, ...masked]
-    .filter((pointer) => pointer === place || pointer.startsWith(`${place}/`))
+    .filter((pointer) => isAtOrUnder(pointer, place) || isAtOrUnder(place, pointer))
+    // What stands around them is all of them, whatever it was changed into.
     .map((pointer) => pointer.slice(place.length))
   const whole = { text: JSON.stringify(left), masked: pointers, shortened: [] }
-  const shown = lengthOf(whole) <= shownCharactersMax ? whole : { ...whole, ...shorten(left) }
-  return lengthOf(shown) <= shownCharactersMax ? shown : undefined
+  const shown = octetsOf(whole) <= shownOctetsMax ? whole : { ...whole, ...shorten(left) }
+  return octetsOf(shown) <= shownOctetsMax ? shown : undefined
 }
 
-function lengthOf({ text, masked, shortened }: ShownArguments): number {
-  return text.length + JSON.stringify([masked, shortened]).length
+function isAtOrUnder(pointer: string, above: string): boolean {
+  return pointer === above || pointer.startsWith(`${above}/`)
+}
+
+function octetsOf({ text, masked, shortened }: ShownArguments): number {
+  return Buffer.byteLength(text) + Buffer.byteLength(JSON.stringify([masked, shortened]))
 }
 
 function shorten(left: unknown): Partial<ShownArguments> {
@@ -75,9 +80,10 @@ function shorten(left: unknown): Partial<ShownArguments> {
   const shortened: string[] = []
   const members = Object.entries(left).map(([name, value]) => {
     const text = JSON.stringify(value)
-    if (text.length <= argumentCharactersMax) return `${JSON.stringify(name)}:${text}`
+    const octets = Buffer.byteLength(text)
+    if (octets <= argumentOctetsMax) return `${JSON.stringify(name)}:${text}`
     shortened.push(formatJsonPointer([name]))
-    const told = { sha256: hash('sha256', text, 'hex'), octets: Buffer.byteLength(text) }
+    const told = { sha256: hash('sha256', text, 'hex'), octets }
     return `${JSON.stringify(name)}:${JSON.stringify(told)}`
   })
   return { text: `{${members.join()}}`, shortened }

@@ -201,6 +201,50 @@ export const decideMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.approver-sees-no-secret',
+    without: 'the look for a mask of what the arguments stand in',
+    file: 'src/policy/shown-arguments.ts',
+    edits: [[' || isAtOrUnder(place, pointer)', '']],
+  },
+  {
+    claim: 'gateway.approver-sees-no-secret',
+    without: 'the digest of input that is left out',
+    file: 'src/gateway/serve/approve.ts',
+    edits: [['{ keys: inputKeys }', '{ keys: inputKeys, sha256: binding.inputResponsesSha256 }']],
+  },
+  {
+    claim: 'gateway.approver-sees-what-is-called',
+    without: 'the text of the arguments',
+    file: 'src/gateway/serve/approve.ts',
+    edits: [['${shown.text},', '${JSON.stringify(JSON.parse(shown.text))},']],
+  },
+  {
+    claim: 'gateway.approver-sees-what-is-called',
+    without: 'the exact reading in a terminal',
+    file: 'src/cli/command/approve-command.ts',
+    edits: [['return parseExactly(text)', 'return (parseExactly(text), JSON.parse(text))']],
+  },
+  {
+    claim: 'gateway.what-is-sealed-opens',
+    without: 'the bound of what is sealed',
+    file: 'src/gateway/handle/seal.ts',
+    edits: [
+      ['return handle.length > sealedCharactersMax[kind] ? undefined : handle', 'return handle'],
+    ],
+  },
+  {
+    claim: 'gateway.what-is-sealed-opens',
+    without: 'the room for a verdict',
+    file: approvals,
+    edits: [["' '.repeat(verdictOctetsMax)", "' '.repeat(verdictOctetsMax - verdictOctetsMax)"]],
+  },
+  {
+    claim: 'gateway.what-is-sealed-opens',
+    without: 'the octets of what is shown',
+    file: 'src/policy/shown-arguments.ts',
+    edits: [['return Buffer.byteLength(text) +', 'return text.length +']],
+  },
+  {
+    claim: 'gateway.approver-sees-no-secret',
     without: 'the mask',
     file: 'src/policy/shown-arguments.ts',
     edits: [['result: null }, changes)', 'result: null }, changes.slice(changes.length))']],
@@ -210,14 +254,23 @@ export const decideMutations: readonly Mutation[] = [
     without: 'the look whose key it is',
     file: approvals,
     edits: [
-      ["if (opened === undefined && handles.isSealedElsewhere(sealed)) return 'elsewhere'", ''],
+      [
+        "if (opened === undefined && handles.isSealedElsewhere('approval', sealed)) return 'elsewhere'",
+        '',
+      ],
     ],
   },
   {
     claim: 'gateway.approvals-left-to-their-keys',
     without: 'the end of the time in which it may be needed',
     file: approvals,
-    edits: [['if (!mayBeNeeded(kept, now())) return undefined', '']],
+    edits: [['if (!mayBeNeeded(kept, now(), secondsMax)) return undefined', '']],
+  },
+  {
+    claim: 'gateway.approvals-left-to-their-keys',
+    without: 'the time that this call would wait',
+    file: approvals,
+    edits: [['open(kept, wanted.seconds)', 'open(kept, approvalSecondsMax)']],
   },
   {
     claim: 'gateway.approvals-left-to-their-keys',

@@ -27,6 +27,15 @@ const masks: Readonly<Record<string, readonly [mask: unknown, shown: object]>> =
     { text: '{"sha256":"ab"}', masked: [''], shortened: [] },
   ],
   'none of them': [['/input/context/arguments'], { text: 'null', masked: [''], shortened: [] }],
+  'what they stand in': [['/input/context'], { text: 'null', masked: [''], shortened: [] }],
+  'something else in place of what they stand in': [
+    [{ op: 'upsert', path: '/input/context', value: {} }],
+    { text: 'null', masked: [''], shortened: [] },
+  ],
+  'all of the input': [
+    [{ op: 'upsert', path: '/input', value: { context: { arguments: 1 } } }],
+    { text: '1', masked: [''], shortened: [] },
+  ],
   'something else': [
     ['/input/subject', '/input/context/argumentsOf'],
     { text, masked: [], shortened: [] },
@@ -68,4 +77,21 @@ test('the mask is asked about what an approver would be shown by a path of its o
     [event.rules, event.digests],
     [['r', 's'], { arguments: { sha256: 'ab', octets: 25 } }],
   )
+})
+
+test('what an approver is shown is bounded in octets, whatever the letters', () => {
+  requirement('gateway.what-is-sealed-opens')
+  const engine = { evaluate: () => [] } as unknown as PolicyEngine
+  for (const letter of ['x', '\u00e9', '\u6f22', '\u{1f600}', '"']) {
+    const rest = { n: 1 }
+    for (let octets = 100; octets < 8000; octets += 379) {
+      const count = Math.floor(octets / Buffer.byteLength(letter))
+      const parts = Array.from({ length: 10 }, (_, at) => [`a${at}`, letter.repeat(count / 10)])
+      const given = JSON.stringify({ ...rest, ...(Object.fromEntries(parts) as object) })
+      const one = { ...asked, arguments: { text: given, sha256: 'ab', octets: 1 } } as AskedCall
+      const shown = shownArguments(one, ['r'], engine)
+      assert.ok(Buffer.byteLength(shown.text) <= 4096, `${letter} ${octets}`)
+      if (Buffer.byteLength(given) < 4000) assert.equal(shown.text, given)
+    }
+  }
 })

@@ -1,6 +1,7 @@
 import { openCountersignFetch } from '../../agent/countersign-fetch.ts'
 import { CountersignError, quoted } from '../../errors.ts'
 import { modernVersions } from '../../mcp/revisions.ts'
+import { parseExactly } from '../../policy/exact-json.ts'
 import { version } from '../../version.ts'
 import { targetOf, type BridgeOptions } from './bridge-command.ts'
 import type { Terminal } from '../terminal.ts'
@@ -82,7 +83,8 @@ interface Answer {
 
 function readAnswer(text: string): Answer {
   try {
-    return JSON.parse(text) as Answer
+    // An approver sees the very numbers of the call.
+    return parseExactly(text) as Answer
   } catch (cause) {
     throw new CountersignError('cli/approve', 'gateway gives no answer that can be read', { cause })
   }

@@ -39,10 +39,9 @@ export interface ApprovalRequest {
 /** What somebody has said of it. */
 export interface Verdict {
   readonly approved: boolean
-  /** SPIFFE ID, and what policy is told of it. */
+  /** SPIFFE ID. */
   readonly by: string
-  readonly subject: string
-  /** The certificate, DER in base64: it may be revoked before the approval is used. */
+  /** The certificate, DER in base64, which says all that policy is told: it may be revoked before the approval is used. */
   readonly certificate: string
   readonly decisionId: string
 }
@@ -59,6 +58,8 @@ export type Standing =
   | { readonly state: 'used'; readonly approval: Approval }
   | { readonly state: 'waiting' | 'denied'; readonly approval: Approval }
   | { readonly state: 'full'; readonly full: Full }
+  /** With a verdict it could not be kept: nobody is asked for one. */
+  | { readonly state: 'too long' }
   /** Something is kept of it that another replica has sealed, with a key that is not here. */
   | { readonly state: 'elsewhere' }
 
@@ -102,6 +103,11 @@ const waitingMax = 256
 const attemptsMax = 4
 /** Nobody needs what is over; it is looked for so often at most. */
 const tidyMilliseconds = 60_000
+/**
+ * A verdict is as long as this at most, as JSON: the certificate is 16 KiB as DER, in base64 a third more, the SPIFFE ID 2 KiB. It has room
+ * from the start, so what can be asked for can be given.
+ */
+const verdictOctetsMax = 25_600
 /** How far clocks of replicas may be apart: what is over by this one alone is left to others. */
 const skewMilliseconds = 60_000
 /** Who sees what this replica cannot open is told so often at most. */
@@ -116,12 +122,12 @@ function isMeant({ request }: Approval, wanted: Wanted): boolean {
 }
 
 /**
- * Whether somebody may need it still, as far as that can be seen from outside. What lasts longer than any approval does nobody here has
- * written.
+ * Whether somebody may need it still, as far as that can be seen from outside. What lasts longer than an approval is given for nobody here
+ * has written.
  */
-function mayBeNeeded({ deadline }: KeptApproval, now: number): boolean {
+function mayBeNeeded({ deadline }: KeptApproval, now: number, seconds: number): boolean {
   const left = Date.parse(deadline) - now
-  return left > -skewMilliseconds && left <= approvalSecondsMax * 1000 + skewMilliseconds
+  return left > -skewMilliseconds && left <= seconds * 1000 + skewMilliseconds
 }
 
 interface Sealed extends Pick<Approval, 'request' | 'verdict'> {
@@ -132,21 +138,30 @@ interface Sealed extends Pick<Approval, 'request' | 'verdict'> {
 /** What is kept, in the clear and sealed under its own name. */
 function createSealing(handles: Seal): {
   readonly open: (kept: KeptApproval) => Approval | 'elsewhere' | undefined
-  readonly ask: (name: string, request: ApprovalRequest) => string
-  readonly decide: (kept: KeptApproval, request: ApprovalRequest, verdict: Verdict) => string
+  /** Undefined: it is too long, now or with a verdict. */
+  readonly ask: (name: string, request: ApprovalRequest) => string | undefined
+  readonly decide: (
+    kept: KeptApproval,
+    request: ApprovalRequest,
+    verdict: Verdict,
+  ) => string | undefined
 } {
-  const seal = (name: string, value: Sealed): string =>
+  const seal = (name: string, value: Sealed & { readonly room?: string }): string | undefined =>
     handles.seal({ kind: 'approval', owner: name }, value)
   return {
     open({ name, sealed, version }) {
       const opened = handles.open({ kind: 'approval', owner: name }, sealed)
-      if (opened === undefined && handles.isSealedElsewhere(sealed)) return 'elsewhere'
+      if (opened === undefined && handles.isSealedElsewhere('approval', sealed)) return 'elsewhere'
       if (opened === undefined || !('value' in opened)) return undefined
       const { request, verdict, uid } = opened.value as Sealed
       if (verdict !== undefined && uid !== version.uid) return undefined
       return { ticket: formatTicket(name, request.nonce), request, verdict }
     },
-    ask: (name, request) => seal(name, { request, verdict: undefined, uid: undefined }),
+    ask(name, request) {
+      const asked = { request, verdict: undefined, uid: undefined }
+      const fits = seal(name, { ...asked, room: ' '.repeat(verdictOctetsMax) }) !== undefined
+      return fits ? seal(name, asked) : undefined
+    },
     decide: ({ name, version: { uid } }, request, verdict) => seal(name, { request, verdict, uid }),
   }
 }
@@ -167,12 +182,12 @@ function createTidy({ store, now }: ApprovalsOptions): () => Promise<void> {
 function createOpening(
   open: ReturnType<typeof createSealing>['open'],
   { now, log, metrics }: ApprovalsOptions,
-): (kept: KeptApproval) => Approval | 'elsewhere' | undefined {
+): (kept: KeptApproval, secondsMax: number) => Approval | 'elsewhere' | undefined {
   let toldAt = Number.NEGATIVE_INFINITY
-  return (kept) => {
+  return (kept, secondsMax) => {
     const opened = open(kept)
     if (opened !== 'elsewhere') return opened
-    if (!mayBeNeeded(kept, now())) return undefined
+    if (!mayBeNeeded(kept, now(), secondsMax)) return undefined
     metrics.count('countersign_gateway_approvals_elsewhere_total')
     if (now() - toldAt >= tellMilliseconds) {
       toldAt = now()
@@ -212,12 +227,14 @@ function createBeginning({
   readonly ask: ReturnType<typeof createSealing>['ask']
 }): (name: string, wanted: Wanted) => Promise<Standing | undefined> {
   return async (name, { account, request, seconds }) => {
+    const deadline = now() + seconds * 1000
+    const whole = { ...request, nonce: newNonce(), askedAt: now(), deadline }
+    const sealed = ask(name, whole)
+    if (sealed === undefined) return { state: 'too long' }
     const place = room.find(name, seconds, account)
     if ('full' in place) return { state: 'full', full: place.full }
     place.count += 1
-    const deadline = now() + seconds * 1000
-    const whole = { ...request, nonce: newNonce(), askedAt: now(), deadline }
-    const kept = { name, sealed: ask(name, whole), deadline: new Date(deadline).toISOString() }
+    const kept = { name, sealed, deadline: new Date(deadline).toISOString() }
     if (!(await store.create(kept))) return undefined
     const approval = { ticket: formatTicket(name, whole.nonce), request: whole, verdict: undefined }
     return { state: 'waiting', approval }
@@ -241,7 +258,8 @@ export function createApprovals(options: ApprovalsOptions): Approvals {
   const isOver = ({ request }: Approval): boolean => now() >= request.deadline
   /** Undefined: it is none that this call could wait for any more, and is taken away. */
   async function standingOf(kept: KeptApproval, wanted: Wanted): Promise<Standing | undefined> {
-    const approval = open(kept)
+    // It may wait for as long as this call would: who writes more than that into the object holds nobody up.
+    const approval = open(kept, wanted.seconds)
     // It is another replica's, which may be asked the next time.
     if (approval === 'elsewhere') return { state: 'elsewhere' }
     if (approval === undefined || isOver(approval) || !isMeant(approval, wanted)) {
@@ -276,16 +294,19 @@ export function createApprovals(options: ApprovalsOptions): Approvals {
       const ticket = parseTicket(text)
       if (ticket === undefined) return undefined
       const kept = await store.read(ticket.name)
-      const approval = kept && open(kept)
+      const approval = kept && open(kept, approvalSecondsMax)
       if (approval === 'elsewhere') return 'elsewhere'
       if (kept === undefined || approval === undefined || isOver(approval)) return undefined
       const isThis = timingSafeEqual(Buffer.from(approval.request.nonce), Buffer.from(ticket.nonce))
       return isThis && approval.verdict === undefined ? { approval, kept } : undefined
     },
-    decide: ({ approval, kept }, verdict) =>
-      store.replace(kept, decide(kept, approval.request, verdict)),
+    async decide({ approval, kept }, verdict) {
+      const sealed = decide(kept, approval.request, verdict)
+      if (sealed === undefined) throw new Error('approval is too long to be kept')
+      return store.replace(kept, sealed)
+    },
     async waiting() {
-      const all = (await store.list()).map(open)
+      const all = (await store.list()).map((kept) => open(kept, approvalSecondsMax))
       const approvals = all.filter((each) => each !== undefined && each !== 'elsewhere')
       return {
         approvals: approvals.filter((each) => each.verdict === undefined && !isOver(each)),

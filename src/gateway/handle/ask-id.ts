@@ -27,16 +27,17 @@ export interface AskedOf {
   readonly door: string
 }
 
-const charactersMax = 4096
-
-/** Any replica can take the answer: a client that answers on another connection may meet another one. */
-export function sealAsk(seal: Seal, { owner, key, door }: AskedOf, ask: Ask): string {
+/**
+ * Any replica can take the answer: a client that answers on another connection may meet another one. Undefined: the ids of both sides are
+ * too long for that.
+ */
+export function sealAsk(seal: Seal, { owner, key, door }: AskedOf, ask: Ask): string | undefined {
   return seal.seal({ kind: 'ask', owner }, { ...ask, key, door })
 }
 
 /** Undefined for whatever was not asked of this very caller, in this session and at this door. */
 export function openAsk(seal: Seal, asked: AskedOf, id: string | number): Ask | undefined {
-  if (typeof id !== 'string' || id.length > charactersMax) return undefined
+  if (typeof id !== 'string') return undefined
   const opened = seal.open({ kind: 'ask', owner: asked.owner }, id)
   if (opened === undefined || 'ownedBy' in opened) return undefined
   const { key, door, ...ask } = opened.value as Ask & AskedOf

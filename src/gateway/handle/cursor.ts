@@ -41,7 +41,8 @@ export function sealCursor(seal: Seal, position: Position): SealedCursor {
   if (Object.keys(carried).length === 0) return { cursor: undefined, without }
   const { owner, ...rest } = position
   const cursor = seal.seal({ kind: 'cursor', owner }, { ...rest, cursors: carried })
-  return { cursor, without }
+  // Of very many upstreams the names alone may be too much.
+  return { cursor, without: cursor === undefined ? Object.keys(position.cursors) : without }
 }
 
 function octetsOf(cursor: string): number {

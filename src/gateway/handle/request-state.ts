@@ -17,9 +17,8 @@ export interface CallOfState {
 /** A person takes their time over a form, and no longer than a certificate lives. */
 const secondsMax = 3600
 
-/** Of what the server gave, as JSON; and of what the caller holds, which is a third longer. */
+/** Of what the server gave, as JSON. */
 const stateOctetsMax = 16_384
-const charactersMax = 32_768
 
 /**
  * Seals the JSON text of a server's `requestState` for its caller: to the server all callers are the gateway, so only the gateway can
@@ -32,8 +31,7 @@ export function sealRequestState(
 ): string | undefined {
   if (Buffer.byteLength(state) > stateOctetsMax) return undefined
   const until = now + secondsMax * 1000
-  const sealed = seal.seal({ kind: 'requestState', owner }, { ...call, until, state })
-  return sealed.length > charactersMax ? undefined : sealed
+  return seal.seal({ kind: 'requestState', owner }, { ...call, until, state })
 }
 
 /** The server's own JSON text; or why this is none of this call. */

@@ -9,9 +9,19 @@ const tagBytes = 16
  * What a caller can hold of ours, and approvals, which no caller holds; and the form of what is sealed in it: a form that changes has another number. Each kind has a row in
  * `test/gateway/handle/seal.calls.test.ts`, which tries it in the hands of everybody else.
  */
-const forms = { session: 5, cursor: 3, requestState: 1, ask: 3, approval: 2, task: 1 } as const
+const forms = { session: 5, cursor: 3, requestState: 1, ask: 3, approval: 3, task: 1 } as const
 
 export type HandleKind = keyof typeof forms
+
+/** What is taken for one, and so what is sealed: an id stands in a header, an approval in an object whose schema says the same. */
+export const sealedCharactersMax: Readonly<Record<HandleKind, number>> = {
+  session: 4096,
+  cursor: 32_768,
+  requestState: 32_768,
+  ask: 4096,
+  approval: 65_536,
+  task: 4096,
+}
 
 /** What a handle is, and whose: both are asked of whoever seals one, and of whoever opens one. */
 export interface HandleOf {
@@ -29,20 +39,20 @@ export type Opened = { readonly value: unknown } | { readonly ownedBy: string } 
  * that stands in somebody's log says nothing of who holds it, and one in the wrong hands still tells us whose it is.
  */
 export interface Seal {
-  seal(of: HandleOf, value: object): string
+  /** Undefined: it is longer than anybody would take it back. */
+  seal(of: HandleOf, value: object): string | undefined
   open(of: HandleOf, text: string): Opened
   /** Whether it has the form of what is sealed, by a key that is not here: not yet, not any more, or never. */
-  isSealedElsewhere(text: string): boolean
+  isSealedElsewhere(kind: HandleKind, text: string): boolean
 }
 
 export interface SealOptions {
   readonly keys: HandleKeySource
-  readonly charactersMax?: number
   readonly randomBytes?: (count: number) => Buffer
 }
 
 export function createSeal(options: SealOptions): Seal {
-  const { keys, charactersMax = 32_768, randomBytes = systemRandomBytes } = options
+  const { keys, randomBytes = systemRandomBytes } = options
   return {
     seal({ kind, owner }, value) {
       const { id, octets } = keys.current().sealing
@@ -52,25 +62,26 @@ export function createSeal(options: SealOptions): Seal {
       cipher.setAAD(associated(kind, keyId))
       const text = JSON.stringify([owner, value])
       const sealed = [keyId, nonce, cipher.update(text, 'utf8'), cipher.final()]
-      return Buffer.concat([...sealed, cipher.getAuthTag()]).toString('base64url')
+      const handle = Buffer.concat([...sealed, cipher.getAuthTag()]).toString('base64url')
+      return handle.length > sealedCharactersMax[kind] ? undefined : handle
     },
     open({ kind, owner }, text) {
-      const octets = readOctets(text, charactersMax)
+      const octets = readOctets(kind, text)
       const opened = octets && decrypt(octets, kind, keys)
       if (opened === undefined) return undefined
       const [ownedBy, value] = opened
       return ownedBy === owner ? { value } : { ownedBy }
     },
-    isSealedElsewhere(text) {
-      const octets = readOctets(text, charactersMax)
+    isSealedElsewhere(kind, text) {
+      const octets = readOctets(kind, text)
       return octets !== undefined && keys.current().find(keyIdOf(octets)) === undefined
     },
   }
 }
 
 /** Undefined: it is of no form in which anything is sealed. */
-function readOctets(text: string, charactersMax: number): Buffer | undefined {
-  if (text.length > charactersMax || !/^[A-Za-z0-9_-]+$/.test(text)) return undefined
+function readOctets(kind: HandleKind, text: string): Buffer | undefined {
+  if (text.length > sealedCharactersMax[kind] || !/^[A-Za-z0-9_-]+$/.test(text)) return undefined
   const octets = Buffer.from(text, 'base64url')
   // The last character has bits that mean nothing: one value has one text (RFC 4648 §3.5).
   if (octets.toString('base64url') !== text) return undefined

@@ -30,8 +30,6 @@ export interface UpstreamSession {
   readonly spiffeId: string
 }
 
-const sessionIdCharactersMax = 4096
-
 export interface Sealed {
   /** The id to give the caller. */
   readonly id: string
@@ -50,7 +48,7 @@ export function sealSession(seal: Seal, { owner, ...session }: Session): Sealed 
       { kind: 'session', owner },
       { ...session, upstreams: Object.fromEntries(left) },
     )
-    if (id.length <= sessionIdCharactersMax) return { id, without }
+    if (id !== undefined) return { id, without }
     const longest = left.pop()
     if (longest === undefined) return undefined
     without.push(longest[0])
@@ -62,7 +60,6 @@ export function openSession(
   seal: Seal,
   { id, owner }: { readonly id: string; readonly owner: string },
 ): Session | Exclude<Opened, { readonly value: unknown }> {
-  if (id.length > sessionIdCharactersMax) return undefined
   const opened = seal.open({ kind: 'session', owner }, id)
   if (opened === undefined || 'ownedBy' in opened) return opened
   return { ...(opened.value as Omit<Session, 'owner'>), owner }

@@ -44,6 +44,9 @@ export interface HoldOutOptions {
 const inputKeysMax = 16
 const inputKeyCharactersMax = 64
 
+const shownKeys = (keys: readonly string[]): readonly string[] =>
+  keys.slice(0, inputKeysMax).map((key) => key.slice(0, inputKeyCharactersMax))
+
 export function createHoldOut(options: HoldOutOptions): HoldOut {
   const { approvals, decisions, log } = options
   const counts = createCounts(options)
@@ -75,9 +78,7 @@ export function createHoldOut(options: HoldOutOptions): HoldOut {
       subject: caller.subjectText,
       resource: resourceTextOf(target, definition),
       shown: decisions.shownArguments(question, duty.rules),
-      inputKeys: input?.keys
-        .slice(0, inputKeysMax)
-        .map((key) => key.slice(0, inputKeyCharactersMax)),
+      inputKeys: input && shownKeys(input.keys),
     }
     const wanted = { request, seconds: duty.seconds, account: caller.account }
     try {
@@ -86,6 +87,7 @@ export function createHoldOut(options: HoldOutOptions): HoldOut {
         counts: (approval) => counts(call, approval),
       })
       if (standing.state === 'elsewhere') return refused('obligations', sealedElsewhere)
+      if (standing.state === 'too long') return decisions.refuse(question, 'obligations', tooLong)
       if (standing.state === 'full')
         return refuseFull(question, noRoom('calls that wait for an approval', standing.full))
       const { approval } = standing
@@ -155,7 +157,7 @@ function createCounts({
       call,
       action: 'approvals/approve',
       by: verdict.by,
-      subject: verdict.subject as InputText,
+      subject: read.subjectText,
       resource: request.resource as InputText,
       approval: approvalText({ ticket, request }),
     })
@@ -218,6 +220,12 @@ const declined = {
 const goesOnAcross = {
   code: 'approval-not-held',
   message: 'what goes on with a call of a client of the other era waits for no approval',
+  audience: 'agent',
+} as const
+
+const tooLong = {
+  code: 'approval-too-long',
+  message: 'what is kept of a call that waits for an approval is too long',
   audience: 'agent',
 } as const
 

@@ -2,7 +2,7 @@ import { problemCodes } from '../../mcp/problem.ts'
 import type { Approval, Approvals } from '../approval/approvals.ts'
 import { inLookOrder } from '../approval/look-order.ts'
 import { isOwnCall, requesterOf } from '../approval/own-call.ts'
-import { replyResult, type Reply } from '../door/reply.ts'
+import { replyResultText, type Reply } from '../door/reply.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { decidingOf, sealedElsewhere } from '../permit/hold-out.ts'
 import { isRefused, refused, unavailable, unknownMethod, type Refused } from '../refusal.ts'
@@ -49,13 +49,14 @@ async function list(approvals: Approvals, { permit, reply, parts }: Serving): Pr
   const others = waiting.approvals.filter(
     ({ request }) => !isOwnCall(svid.spiffeId.uri, identity, request),
   )
-  const told: object[] = []
+  const told: string[] = []
   for (const approval of inLookOrder(others).slice(0, listedMax)) {
     const decided = await parts.decisions.decideApproval(decidingOf(permit.call, approval))
     if (!isRefused(decided)) told.push(toldOf(approval))
   }
   const notLookedAt = Math.max(0, others.length - listedMax) + waiting.elsewhere
-  replyResult(reply, { resultType: 'complete', approvals: told, notLookedAt })
+  const rest = `"approvals":[${told.join()}],"notLookedAt":${notLookedAt}`
+  replyResultText(reply, `{"resultType":"complete",${rest}}`)
   return undefined
 }
 
@@ -79,41 +80,35 @@ async function decide(
   const verdict = {
     approved: message.method === 'approvals/approve',
     by: caller.svid.spiffeId.uri,
-    subject: caller.subjectText,
     certificate: caller.svid.der.toString('base64'),
     decisionId: decided.id,
   }
   if (!(await approvals.decide(found, verdict))) return unknownTicket
   const state = verdict.approved ? 'approved' : 'denied'
-  replyResult(reply, { resultType: 'complete', approval: { ...toldOf(approval), state } })
+  replyResultText(reply, `{"resultType":"complete","approval":${toldOf(approval, { state })}}`)
   return undefined
 }
 
-/** What an approver sees before saying yes. */
-function toldOf({ ticket, request }: Approval): object {
+/** What an approver sees before saying yes, as JSON: the arguments as the call writes them, numbers to their last digit. */
+function toldOf({ ticket, request }: Approval, more: object = {}): string {
   const { binding, rules, shown, inputKeys, askedAt, deadline } = request
-  const { server, tool, definitionDigest, argumentsSha256 } = binding
-  const { inputResponsesSha256, requestStateSha256 } = binding
+  const { server, tool, definitionDigest, argumentsSha256, requestStateSha256 } = binding
   const { id, properties } = requesterOf(request)
-  return {
-    ticket,
-    requester: { id, ...properties },
-    server,
-    tool,
-    definitionDigest,
-    arguments: JSON.parse(shown.text) as unknown,
+  const before = { ticket, requester: { id, ...properties }, server, tool, definitionDigest }
+  const after = {
     // By the digest of all of them a short secret could be guessed.
     ...(shown.masked.length === 0 ? { argumentsSha256 } : { maskedArguments: shown.masked }),
     ...(shown.shortened.length === 0 ? {} : { shortenedArguments: shown.shortened }),
-    // Of a call that says nothing of the kind they are not there.
-    ...(inputKeys === undefined
-      ? {}
-      : { inputResponses: { keys: inputKeys, sha256: inputResponsesSha256 } }),
-    ...(requestStateSha256 === undefined ? {} : { requestStateSha256 }),
+    // Of a call that says nothing of the kind they are not there; nothing of what they say is shown, so their digests are not either.
+    ...(inputKeys === undefined ? {} : { inputResponses: { keys: inputKeys } }),
+    ...(requestStateSha256 === undefined ? {} : { requestState: true }),
     rules,
     askedAt: new Date(askedAt).toISOString(),
     deadline: new Date(deadline).toISOString(),
+    ...more,
   }
+  const [head, tail] = [JSON.stringify(before).slice(0, -1), JSON.stringify(after).slice(1)]
+  return `${head},"arguments":${shown.text},${tail}`
 }
 
 const own = {

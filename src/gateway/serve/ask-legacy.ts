@@ -186,6 +186,11 @@ class Round {
       return
     }
     const id = sealAsk(seal, asked, { by: asks.by, number, server, rawId: '', policy, endsAt })
+    if (id === undefined) {
+      asks.close(number)
+      this.#settle(refused('response', idTooLong))
+      return
+    }
     this.#open.set(number, id)
     const isPage = 'host' in ask
     this.#write(formatEvent(askOfClient(octets, { id, isPage, newId: randomUUID })))
@@ -233,6 +238,10 @@ function takenBack(requestId: string): string {
 
 const cancelled = unavailable(502, 'request was cancelled')
 const notAnswered = unavailable(504, 'what the tool server asks was not answered in time')
+const idTooLong = unavailable(
+  502,
+  'what the tool server asks has no id that its answer could bring back',
+)
 const answeredByError = unavailable(502, 'what the tool server asks was answered with an error')
 
 interface Next {

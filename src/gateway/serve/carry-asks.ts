@@ -145,6 +145,11 @@ export class AskCarrier {
     const milliseconds = limits.askSecondsMax * 1000
     const endsAt = now() + milliseconds
     const id = sealAsk(seal, asked, { by: asks.by, number, server, there, rawId, policy, endsAt })
+    if (id === undefined) {
+      asks.close(number)
+      log.warn({ server, detail: 'ids of both sides are too long' }, 'request is not carried')
+      return this.#answer(rawId, errorOf(internalError, 'ids are too long'))
+    }
     const timer = setTimeout(() => this.#expire(name, rawId), milliseconds)
     this.#open.set(name, { number, id, timer })
     this.#write(splice(octets, place, JSON.stringify(id)))

@@ -84,6 +84,20 @@ test('an approver lists, denies and approves with its own certificate, and other
   assert.match(again.err, /no such ticket waits/)
 })
 
+test('a terminal shows the numbers of a call to their last digit', async () => {
+  requirement('gateway.approver-sees-what-is-called')
+  const rule = { seconds: 600, approvers: [approver], where: { tool: ['echo'] } }
+  await using world = await openWorld({
+    policyApprovals: { echoes: rule },
+    hosts: ['gateway.test', '127.0.0.1'],
+  })
+  const { body, headers } = modern('tools/call', { name: 'echo', arguments: { n: 0 } })
+  const agent = await world.agent()
+  await agent.post('/mcp/files', body.replace('{"n":0}', '{"n":9007199254740993}'), headers)
+  const { out } = await approve(world, ['--list'])
+  assert.ok(out.includes('arguments: {"n":9007199254740993}\n'), out)
+})
+
 test('a ticket is given, or the list asked for, and not both', async () => {
   await using world = await openWorld()
   for (const words of [[], ['--list', 'x'], ['--list', '--deny']]) {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { openCursor, sealCursor } from '../../../src/gateway/handle/cursor.ts'
 import { oneHandleKey } from '../../../src/gateway/handle/keys.ts'
 import { createSeal } from '../../../src/gateway/handle/seal.ts'
+import { requirement } from '../../requirements.ts'
 
 const seal = createSeal({ keys: oneHandleKey() })
 const position = {
@@ -43,6 +44,14 @@ test('of cursors that are too much together the longest are not carried, and the
   assert.deepEqual(carried, servers.slice(0, carried.length))
   assert.equal(carried.length + without.length, 40)
   assert.ok(carried.length > 10)
+})
+
+test('of so many upstreams that their names alone are too much none is carried, and all are named', () => {
+  requirement('gateway.what-is-sealed-opens')
+  const servers = Array.from({ length: 500 }, (_, index) => `${'x'.repeat(60)}${index}`)
+  const cursors = Object.fromEntries(servers.map((server) => [server, 'c2']))
+  const { cursor, without } = sealCursor(seal, { ...position, cursors })
+  assert.deepEqual([cursor, without], [undefined, servers])
 })
 
 for (const [what, other] of Object.entries({

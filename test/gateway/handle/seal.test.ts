@@ -7,13 +7,25 @@ import {
   orderHandleKeys,
   settleMilliseconds,
 } from '../../../src/gateway/handle/keys.ts'
-import { createSeal } from '../../../src/gateway/handle/seal.ts'
+import {
+  createSeal,
+  sealedCharactersMax,
+  type HandleKind,
+  type HandleOf,
+  type Seal,
+} from '../../../src/gateway/handle/seal.ts'
 import { requirement } from '../../requirements.ts'
 
 const owner = 'spiffe://test.example/ns/a/sa/b pod'
 const of = { kind: 'session', owner } as const
 const [old, newer] = [1, 2].map((each) => createHandleKey(Buffer.alloc(32, each)))
 assert.ok(old && newer)
+
+function sealed(seal: Seal, value: object, whose: HandleOf = of): string {
+  const handle = seal.seal(whose, value)
+  assert.ok(handle !== undefined)
+  return handle
+}
 
 function idIn(handle: string): string {
   return Buffer.from(handle, 'base64url').subarray(0, 4).toString('hex')
@@ -45,7 +57,7 @@ test('what one key has sealed another does not open, under its own id or the oth
     createSeal({ keys: oneHandleKey(octets) }),
   )
   assert.ok(first && second)
-  const handle = first.seal(of, { value: 1 })
+  const handle = sealed(first, { value: 1 })
   assert.equal(idIn(handle), old.id)
   assert.deepEqual(first.open(of, handle), { value: { value: 1 } })
   assert.equal(second.open(of, handle), undefined)
@@ -64,13 +76,13 @@ test('the newest key seals once it is everywhere, and opens at once', () => {
     () => now,
   )
   const seal = createSeal({ keys })
-  const early = createSeal({ keys: oneHandleKey(newer.octets) }).seal(of, { early: true })
+  const early = sealed(createSeal({ keys: oneHandleKey(newer.octets) }), { early: true })
   assert.deepEqual(seal.open(of, early), { value: { early: true } })
-  assert.equal(idIn(seal.seal(of, {})), old.id)
+  assert.equal(idIn(sealed(seal, {})), old.id)
   now += settleMilliseconds - 1
-  assert.equal(idIn(seal.seal(of, {})), old.id)
+  assert.equal(idIn(sealed(seal, {})), old.id)
   now += 1
-  const handle = seal.seal(of, {})
+  const handle = sealed(seal, {})
   assert.equal(idIn(handle), newer.id)
   assert.deepEqual(seal.open(of, handle), { value: {} })
 })
@@ -88,11 +100,11 @@ test('of several keys that have just come, none seals before one that is everywh
     () => now,
   )
   const seal = createSeal({ keys })
-  assert.equal(idIn(seal.seal(of, {})), old.id)
+  assert.equal(idIn(sealed(seal, {})), old.id)
   now += settleMilliseconds
-  assert.equal(idIn(seal.seal(of, {})), newer.id)
+  assert.equal(idIn(sealed(seal, {})), newer.id)
   now += 1
-  assert.equal(idIn(seal.seal(of, {})), third.id)
+  assert.equal(idIn(sealed(seal, {})), third.id)
 })
 
 test('where none is known to be everywhere, the first to come seals', () => {
@@ -101,16 +113,36 @@ test('where none is known to be everywhere, the first to come seals', () => {
   const [oldest, ...rest] = placed
   assert.ok(oldest)
   const seal = createSeal({ keys: orderHandleKeys([oldest, ...rest], () => 1000) })
-  assert.equal(idIn(seal.seal(of, {})), old.id)
+  assert.equal(idIn(sealed(seal, {})), old.id)
 })
 
 test('a key that stands alone seals at once', () => {
   const seal = createSeal({ keys: orderHandleKeys([{ key: newer, since: 1000 }], () => 1000) })
-  assert.equal(idIn(seal.seal(of, {})), newer.id)
+  assert.equal(idIn(sealed(seal, {})), newer.id)
 })
 
 test('a handle says nothing of its owner to who has no key', () => {
   const seal = createSeal({ keys: oneHandleKey() })
-  const handle = Buffer.from(seal.seal(of, { door: 'mcp' }), 'base64url').toString('latin1')
+  const handle = Buffer.from(sealed(seal, { door: 'mcp' }), 'base64url').toString('latin1')
   for (const told of ['spiffe', 'pod', 'mcp', 'session']) assert.ok(!handle.includes(told))
 })
+
+for (const [kind, most] of Object.entries(sealedCharactersMax)) {
+  test(`a ${kind} that is sealed opens, whatever is in it; one that is too long is not sealed`, () => {
+    requirement('gateway.what-is-sealed-opens')
+    const seal = createSeal({ keys: oneHandleKey() })
+    const whose = { kind: kind as HandleKind, owner }
+    const lengthOf = (octets: number): number | undefined => {
+      const value = { x: 'x'.repeat(octets) }
+      const handle = seal.seal(whose, value)
+      if (handle !== undefined) assert.deepEqual(seal.open(whose, handle), { value })
+      return handle?.length
+    }
+    const around = (most * 3) / 4
+    const lengths = Array.from({ length: 200 }, (_, less) => lengthOf(around - less))
+    assert.equal(lengths[0], undefined)
+    assert.equal(Math.max(...lengths.map((length) => length ?? 0)), most)
+    const short = sealed(seal, {}, whose)
+    assert.equal(seal.open(whose, short.padEnd(most + 4, 'A')), undefined)
+  })
+}

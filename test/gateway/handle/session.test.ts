@@ -71,7 +71,7 @@ test('a session id has one text, whatever bits its last character has that mean 
 test('what was sealed as something else is no session', () => {
   const seal = createSeal({ keys })
   const { owner } = session
-  assert.equal(open(seal, seal.seal({ kind: 'cursor', owner }, session)), undefined)
+  assert.equal(open(seal, seal.seal({ kind: 'cursor', owner }, session) ?? ''), undefined)
 })
 
 test('a session of somebody else says whose it is', () => {

@@ -26,7 +26,7 @@ interface Stage {
 }
 
 /** A stream of a server that asks its caller, where every decision takes a while. */
-function open(): Stage {
+function open(owner = 'agent pod'): Stage {
   const upstream = fakeUpstream(() => ({ status: 202 }))
   const asks = createAsks({ limits: defaultLimits, now: () => 0 })
   const written: string[] = []
@@ -36,7 +36,7 @@ function open(): Stage {
   const account = ['acme', 'agents', 'agent'] as const
   const carrier = new AskCarrier({
     caller: { account, ended: undefined } as unknown as Caller,
-    asked: { owner: 'agent pod', key: 'session', door: 'mcp' },
+    asked: { owner, key: 'session', door: 'mcp' },
     upstream,
     there: { id: 's', version: '2025-11-25', spiffeId: upstream.config.spiffeId.uri },
     permits() {
@@ -132,5 +132,24 @@ test('what could not be decided on is refused, and the log says so', async () =>
   assert.deepEqual(stage.logged, ['request of a server broke'])
   stage.carry('theirs')
   assert.equal(stage.decisions.length, 2, 'its place is free')
+  stage.carrier.end()
+})
+
+test('a request of which no answer would open, so long are the ids of both sides, is not carried, and keeps no place', async () => {
+  requirement('gateway.what-is-sealed-opens')
+  const stage = open('x'.repeat(4000))
+  for (let times = 1; times <= 2; times += 1) {
+    stage.carry('theirs')
+    assert.equal(stage.decisions.length, times, 'its place is free')
+    stage.decisions.forEach(({ resolve }) => resolve(undefined))
+    await turn()
+    assert.deepEqual([stage.written, stage.asks.size], [[], 0])
+  }
+  const [answer, ...more] = stage.answered()
+  assert.equal(
+    answer,
+    '{"jsonrpc":"2.0","id":"theirs","error":{"code":-32603,"message":"ids are too long"}}',
+  )
+  assert.deepEqual(more, [answer])
   stage.carrier.end()
 })

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  createApprovals,
+  type Verdict,
+  type Wanted,
+} from '../../../src/gateway/approval/approvals.ts'
+import { oneHandleKey } from '../../../src/gateway/handle/keys.ts'
+import { createSeal } from '../../../src/gateway/handle/seal.ts'
+import { silentLog } from '../../../src/log.ts'
+import { silentMetrics } from '../../../src/metrics.ts'
+import { requirement } from '../../requirements.ts'
+import { memoryApprovals } from '../world/memory-approvals.ts'
+
+const uri = `spiffe://test.example/${'x'.repeat(2027)}`
+/** As long as one may be: a certificate of 16 KiB. */
+const verdict: Verdict = {
+  approved: true,
+  by: uri,
+  certificate: Buffer.alloc(16 * 1024).toString('base64'),
+  decisionId: '0b7e3c52-7f4a-4c5e-9f0e-2f6f8f3f6f10',
+}
+
+/** A call of which so many octets are kept. */
+function wanted(octets: number): Wanted {
+  const binding = {
+    owner: `${uri} c0ffee00-0000-4000-8000-00000000beef`,
+    server: 'files',
+    tool: `delete-${octets}`,
+    definitionDigest: 'ab'.repeat(32),
+    argumentsSha256: 'cd'.repeat(32),
+    inputResponsesSha256: undefined,
+    requestStateSha256: undefined,
+  }
+  const shown = { text: '{}', masked: [], shortened: [] }
+  const texts = { subject: '{}', resource: 'x'.repeat(octets) }
+  return {
+    account: ['acme', 'agents', 'agent'],
+    request: { binding, rules: ['deletions'], shown, inputKeys: undefined, ...texts },
+    seconds: 600,
+    counts: () => Promise.resolve(true),
+  }
+}
+
+test('whatever can be asked for can be approved by the longest verdict, and is found; what is too long is not asked for', async () => {
+  requirement('gateway.what-is-sealed-opens')
+  const store = memoryApprovals()
+  const approvals = createApprovals({
+    store,
+    seal: createSeal({ keys: oneHandleKey() }),
+    now: () => 0,
+    log: silentLog,
+    metrics: silentMetrics,
+    tenantSharePercent: 100,
+    namespaceSharePercent: 100,
+    identitySharePercent: 100,
+  })
+  const states = new Set<string>()
+  for (let octets = 0; octets < 60_000; octets += 500) {
+    const call = wanted(octets)
+    const asked = await approvals.claim(call)
+    states.add(asked.state)
+    if (asked.state === 'too long') {
+      assert.equal(store.kept.size, 0)
+      assert.ok(octets >= 18_000, `got=${octets}`)
+      continue
+    }
+    assert.ok(asked.state === 'waiting')
+    const found = await approvals.find(asked.approval.ticket)
+    assert.ok(found !== undefined && found !== 'elsewhere')
+    assert.equal(await approvals.decide(found, verdict), true)
+    assert.ok([...store.kept.values()].every(({ sealed }) => sealed.length <= 65_536))
+    assert.equal((await approvals.claim(call)).state, 'used', `octets=${octets}`)
+  }
+  assert.deepEqual([...states], ['waiting', 'too long'])
+})
+
+test('a verdict that does not fit is no verdict, and says so', async () => {
+  requirement('gateway.what-is-sealed-opens')
+  const approvals = createApprovals({
+    store: memoryApprovals(),
+    seal: createSeal({ keys: oneHandleKey() }),
+    now: () => 0,
+    log: silentLog,
+    metrics: silentMetrics,
+    tenantSharePercent: 100,
+    namespaceSharePercent: 100,
+    identitySharePercent: 100,
+  })
+  const asked = await approvals.claim(wanted(0))
+  assert.ok(asked.state === 'waiting')
+  const found = await approvals.find(asked.approval.ticket)
+  assert.ok(found !== undefined && found !== 'elsewhere')
+  const certificate = 'x'.repeat(65_536)
+  await assert.rejects(approvals.decide(found, { ...verdict, certificate }), /too long/)
+  assert.equal((await approvals.claim(wanted(0))).state, 'waiting')
+})
