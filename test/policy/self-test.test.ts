@@ -74,17 +74,17 @@ for (const [what, [files, code, message]] of Object.entries(refused)) {
   })
 }
 
-test('a module that never returns is ended in time, and holds nobody up', async () => {
+test('a module that never returns is ended in time, and holds nobody up', async (t) => {
   requirement('policy.bundle-tested')
   const quick = createSelfTest({ program, deadlineMilliseconds: 1000 })
   let turns = 0
   const timer = setInterval(() => (turns += 1), 10)
+  t.after(() => clearInterval(timer))
   const question = await tested(await shippedFiles({ 'policy.wasm': endless }))
   await assert.rejects(quick(question), {
     code: 'policy/test',
     message: 'bundle does not pass its test in time, want=..1000 ms',
   })
-  clearInterval(timer)
   assert.ok(turns > 1, `turns=${turns}`)
 })
 
