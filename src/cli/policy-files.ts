@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { CountersignError, quoted, type ErrorCode } from '../errors.ts'
 import { createBundleTrust, parseBundleKey, type BundleTrust } from '../policy/bundle-trust.ts'
-import { createSelfTest, type SelfTest } from '../policy/self-test.ts'
+import type { SelfTest } from '../policy/self-test.ts'
+import { createSelfTest } from './bundle-process.ts'
 import type { SignatureConfig } from './shared-configuration.ts'
 
 /** In the image all files of the program stand in one folder, and so they do in the package. */

@@ -1,4 +1,5 @@
-import { answerTest, endWithParent, type Question } from '../policy/self-test.ts'
+import { answerTest, type Question } from '../policy/self-test.ts'
+import { endWithParent } from './bundle-process.ts'
 
 /** Answers the one question of the process that has started this one. */
 export async function runBundleTest(): Promise<void> {

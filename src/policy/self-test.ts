@@ -1,5 +1,3 @@
-import { fork } from 'node:child_process'
-import { Worker } from 'node:worker_threads'
 import { CountersignError, type ErrorCode } from '../errors.ts'
 import type { BundleContent } from './bundle-content.ts'
 import type { DataDocument } from './data-document.ts'
@@ -16,7 +14,7 @@ export interface Tested {
 /** Throws `policy/…` of a bundle that must not come into force. */
 export type SelfTest = (tested: Tested, signal?: AbortSignal) => Promise<void>
 
-/** What crosses to the other process. */
+/** What crosses to the process of its own. */
 export interface Question extends Omit<Tested, 'content'> {
   readonly files: ReadonlyMap<string, Uint8Array>
   readonly digest: string
@@ -33,106 +31,7 @@ export type Answer =
       }
     }
 
-/** The first argument of a process that is to answer one question. */
-const testWord = 'test-bundle'
-
-/** Far more than a platform's rules and 16 MiB of data take. */
-const deadlineMillisecondsDefault = 20_000
-
-/** A process on a busy node takes its time before it can be asked. */
-const startMilliseconds = 120_000
-
-/**
- * Beside the module's own memory, which has a limit of its own: what is in force has to fit beside it into one pod. What rules and data take
- * grows with their octets, and small files that take much more are no policy.
- */
-const heapMegabytesMin = 96
-const heapOfOctets = 12
-
-function heapMegabytesOf({ content, documents }: Tested): number {
-  const files = [...content.files.values()].reduce((sum, { length }) => sum + length, 0)
-  const data = JSON.stringify(documents.map(({ value }) => value)).length
-  return heapMegabytesMin + Math.ceil((heapOfOctets * (files + data)) / 2 ** 20)
-}
-
-/**
- * Tests bundles in a process of its own: it is compiled, its builtins and entrypoints are looked up, its samples asked of plan and module.
- * Nothing else ends a module that never returns, and a thread that runs out of memory takes its process with it.
- */
-export function createSelfTest(options: {
-  /** The command line, which answers with `answerTest` to `testWord`. */
-  readonly program: string
-  readonly deadlineMilliseconds?: number
-  readonly heapMegabytes?: number
-}): SelfTest {
-  const { program, deadlineMilliseconds = deadlineMillisecondsDefault } = options
-  return async (tested, signal) => {
-    const { content, documents, engine } = tested
-    const { heapMegabytes = heapMegabytesOf(tested) } = options
-    const { files, digest } = content
-    const question: Question = { files, digest, documents, engine }
-    const child = fork(program, [testWord], {
-      // Nothing of what this process was told: a worker of the gateway would make the other one a worker, too.
-      env: {},
-      execArgv: [`--max-old-space-size=${heapMegabytes}`],
-      serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      killSignal: 'SIGKILL',
-      ...(signal === undefined ? {} : { signal }),
-    })
-    const ended = Promise.withResolvers<Answer>()
-    const endIn = (milliseconds: number): NodeJS.Timeout =>
-      setTimeout(() => {
-        const message = `bundle does not pass its test in time, want=..${milliseconds} ms`
-        ended.reject(new CountersignError('policy/test', message))
-      }, milliseconds)
-    let timer = endIn(startMilliseconds)
-    child.once('message', () => {
-      clearTimeout(timer)
-      timer = endIn(deadlineMilliseconds)
-      child.once('message', (answer) => ended.resolve(answer as Answer))
-      child.send(question, (error) => {
-        if (error !== null) ended.reject(endedEarly(error.message, error))
-      })
-    })
-    child.once('error', (cause) => ended.reject(endedEarly(cause.message, cause)))
-    child.once('exit', (code, signal) =>
-      ended.reject(endedEarly(signal ?? `exit code ${code ?? 'unknown'}`)),
-    )
-    try {
-      const answer = await ended.promise
-      if (answer.ok) return
-      const { code, message, hint } = answer.failure
-      throw new CountersignError(code, message, hint === undefined ? {} : { hint })
-    } finally {
-      clearTimeout(timer)
-      child.kill('SIGKILL')
-    }
-  }
-}
-
-function endedEarly(why: string, cause?: unknown): CountersignError {
-  const message = `test of the bundle ended early, got=${why}`
-  return new CountersignError('policy/test', message, { cause })
-}
-
-/**
- * Ends this process when the one that started it is gone: a module that never returns keeps its thread from hearing of it. A thread of its
- * own looks, for as long as the process has anything else to do.
- */
-export function endWithParent(): void {
-  const parent = process.ppid
-  new Worker(parentWatch, { eval: true, workerData: parent }).unref()
-}
-
-const parentWatch = `
-const { workerData: parent } = require('node:worker_threads')
-setInterval(() => {
-  if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL')
-}, 500)
-`
-
-/** In the other process. */
+/** Does what a bundle has to pass: whoever asks does so in a process of its own. */
 export async function answerTest(question: Question): Promise<Answer> {
   const { digest, documents, engine } = question
   const files = new Map([...question.files].map(([path, octets]) => [path, Buffer.from(octets)]))

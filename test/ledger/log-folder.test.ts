@@ -24,6 +24,7 @@ import { now, temporaryFolder } from './open-ledger.ts'
 import { resultRecord } from './records.ts'
 import { goLog } from './tlog.ts'
 import { requirement } from '../requirements.ts'
+import { eventually } from '../support/eventually.ts'
 
 // RFC 8032 §7.1, test 1: a key that everybody knows.
 const seed = Buffer.from('9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60', 'hex')
@@ -208,8 +209,16 @@ test('a folder that takes no tiles stops no record, and is written when it takes
   await using ledger = await open(file)
   await ledger.append(resultRecord(0))
   await chmod(folder.path, 0o700)
-  await rm(logFolderOf(file), { recursive: true, force: true })
-  await writeFile(logFolderOf(file), 'in the way')
+  // It is written to meanwhile.
+  await eventually('a file is in the way', async () => {
+    try {
+      await rm(logFolderOf(file), { recursive: true, force: true })
+      await writeFile(logFolderOf(file), 'in the way', { flag: 'wx' })
+      return true
+    } catch {
+      return false
+    }
+  })
   await ledger.append(resultRecord(1))
   await rm(logFolderOf(file))
   await ledger[Symbol.asyncDispose]()

@@ -179,7 +179,7 @@ export const policyMutations: readonly Mutation[] = [
   {
     claim: 'policy.bundle-tested',
     without: 'the deadline of a test',
-    file: 'src/policy/self-test.ts',
+    file: 'src/cli/bundle-process.ts',
     edits: [['timer = endIn(deadlineMilliseconds)', 'timer = endIn(startMilliseconds)']],
     named: 'never returns',
   },
@@ -221,7 +221,7 @@ export const policyMutations: readonly Mutation[] = [
   {
     claim: 'policy.bundle-tested',
     without: 'the watch for the process that asked',
-    file: 'src/policy/self-test.ts',
+    file: 'src/cli/bundle-process.ts',
     edits: [['process.ppid !== parent', 'process.ppid < 0']],
     named: 'ends with the one that started it',
   },

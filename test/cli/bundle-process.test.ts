@@ -7,11 +7,12 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { serialize } from 'node:v8'
 import { unpackBundle } from '../../src/policy/bundle-archive.ts'
-import { answerTest, createSelfTest, type Tested } from '../../src/policy/self-test.ts'
+import { createSelfTest } from '../../src/cli/bundle-process.ts'
+import { answerTest, type Tested } from '../../src/policy/self-test.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
-import { archiveOf, shippedFiles, type Files } from './archive.ts'
-import { assembleModule } from './policy-module.ts'
+import { archiveOf, shippedFiles, type Files } from '../policy/archive.ts'
+import { assembleModule } from '../policy/policy-module.ts'
 
 const program = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts')
 
