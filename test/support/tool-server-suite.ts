@@ -272,8 +272,12 @@ export function toolServerSuite(
         /^spec\.serviceAccount: want=a SPIFFE ID for each server got=\S+ of tools--github and tools--mirror$/,
       )
       assert.equal((await call('/mcp/tools--mirror', 'echo')).status, 404)
-      const page = await (await fetch(readyz)).text()
-      assert.match(page, /tools\/mirror is not served: spec\.serviceAccount: /)
+      // Each process tells of it on its own, and no sooner than the status is written.
+      await eventually('the page says so, too', async () =>
+        /tools\/mirror is not served: spec\.serviceAccount: /.test(
+          await (await fetch(readyz)).text(),
+        ),
+      )
       const accept = 'application/json;as=Table;g=meta.k8s.io;v=v1'
       const table = await done(admin({ path: collection, accept }))
       const columns = table.columnDefinitions.map(({ name: column }: { name: string }) => column)
