@@ -231,8 +231,11 @@ test('what the program looks for beside itself is known to the image', () => {
     .map(({ path }) => path)
   // The default policy, and workers, which are the program itself. A new one needs its file in the image, at the same place as seen
   // from dist/cli.
+  // What tests bundles is the program itself, too, whose files stand in one folder in the image.
   assert.deepEqual(looking, [
+    'src/cli/bundle-process.ts',
     'src/cli/gateway/run-workers.ts',
+    'src/cli/policy-files.ts',
     'src/gateway/workers/place.ts',
     'src/policy/engine.ts',
   ])
