@@ -55,7 +55,12 @@ const installed: readonly Fault[] = [
   {
     title: 'no gateway runs',
     breakIt: (world) => world.remove(`${ownPods}/countersign-gateway-0?gracePeriodSeconds=0`),
-    changes: { installation: 'problem', gateway: 'warning', upstreams: 'warning' },
+    changes: {
+      installation: 'problem',
+      gateway: 'warning',
+      'handle-keys': 'warning',
+      upstreams: 'warning',
+    },
     evidence: /^gateway: 0 of 0 pods ready/,
   },
   {
@@ -88,6 +93,7 @@ const installed: readonly Fault[] = [
     changes: {
       installation: 'problem',
       gateway: 'warning',
+      'handle-keys': 'warning',
       upstreams: 'warning',
       'tool-servers': 'warning',
       'policy-data': 'warning',
@@ -104,7 +110,7 @@ const installed: readonly Fault[] = [
       )
       await world.patch(`${configMaps}/countersign-gateway`, { data: { 'gateway.yaml': text } })
     },
-    changes: { gateway: 'warning', upstreams: 'warning' },
+    changes: { gateway: 'warning', 'handle-keys': 'warning', upstreams: 'warning' },
     evidence: /port 1 of the pod: status 503: error trying to reach service: /,
   },
   {
@@ -219,7 +225,11 @@ const granted: readonly Fault[] = [
   },
   {
     title: 'the gateway says nothing of a tool server',
-    breakIt: ({ pages }) => void pages.gateway.pop(),
+    breakIt: ({ pages: { gateway } }) =>
+      void gateway.splice(
+        gateway.findIndex(({ name }) => name.startsWith('upstream ')),
+        1,
+      ),
     changes: { upstreams: 'warning' },
     evidence: /^upstream github: nothing said/,
   },
