@@ -5,7 +5,7 @@ import { openReloadingFiles, type Reloading } from '../pki/reloading-files.ts'
 import { openActivation, type Activation, type ActivationOptions } from '../policy/activation.ts'
 import type { BundleContent } from '../policy/bundle-content.ts'
 import { readBundle } from '../policy/bundle-place.ts'
-import type { BundleTrust } from '../policy/bundle-trust.ts'
+import type { Admitted, BundleTrust } from '../policy/bundle-trust.ts'
 import { parseDataDocument, type DataDocument } from '../policy/data-document.ts'
 import { openPolicyBase, type PolicyBase, type PolicyEngine } from '../policy/engine.ts'
 import type { SelfTest } from '../policy/self-test.ts'
@@ -119,14 +119,14 @@ function createPrepare(
   { log, metrics, trust, selfTest = openSelfTest() }: Parts & { readonly trust: BundleTrust },
 ): ActivationOptions<Bundle>['prepare'] {
   let known: { readonly bundle: Bundle; readonly base: PolicyBase } | undefined
-  const tested = new WeakSet<BundleContent>()
+  const admitted = new WeakMap<BundleContent, Admitted>()
   return async ({ bundle, documents }, signal) => {
     // Data alone is judged here, in one turn: what takes a grant away waits for no other process. What is shipped was tested where it was built.
-    const isNew = bundle !== shipped && !tested.has(bundle)
+    const isNew = bundle !== shipped && !admitted.has(bundle)
     if (isNew) {
-      trust.admit(bundle)
+      const admission = trust.admit(bundle)
       await selfTest({ content: bundle, documents, engine }, signal)
-      tested.add(bundle)
+      admitted.set(bundle, admission)
     }
     if (known?.bundle !== bundle) {
       const content = bundle === shipped ? undefined : bundle
@@ -137,7 +137,7 @@ function createPrepare(
       }
     }
     const ready = known.base.engineWith(documents, { tested: isNew })
-    if (bundle !== shipped) trust.accepted(bundle)
+    if (bundle !== shipped) admitted.get(bundle)?.accepted()
     return ready
   }
 }

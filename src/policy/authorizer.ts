@@ -212,7 +212,7 @@ function createRepeatedParser(): (result: unknown) => Decision {
 }
 
 /** The name of what is in force: one object as long as it is the same. */
-export function createNamer(): (engine: PolicyEngine) => PolicyName {
+function createNamer(): (engine: PolicyEngine) => PolicyName {
   let last: PolicyName | undefined
   return ({ revision, digest }) => {
     if (last?.digest !== digest || last.revision !== revision) last = { revision, digest }

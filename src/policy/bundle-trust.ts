@@ -12,9 +12,12 @@ import {
 /** Whether bundles come from whom they should, and in the order that they were signed in. */
 export interface BundleTrust {
   /** Throws `policy/signature`. */
-  admit(content: BundleContent): void
-  /** It is in force: nothing that was signed before it is admitted any more. */
-  accepted(content: BundleContent): void
+  admit(content: BundleContent): Admitted
+}
+
+export interface Admitted {
+  /** It has passed everything else, too: nothing that was signed before it is admitted any more. */
+  accepted(): void
 }
 
 /** Without keys no signature is looked at, and a bundle that has one is refused: somebody meant it to be looked at. */
@@ -27,20 +30,24 @@ export function createBundleTrust(
         if (files.has(signatureFile)) {
           throw refused('bundle is signed, and policy.signature names no key')
         }
+        return { accepted: () => {} }
       },
-      accepted: () => {},
     }
   }
   let newest: number | undefined
   return {
     admit(content) {
       const { issuedAt } = verifyBundle(content, signers)
-      if (newest === undefined || (issuedAt !== undefined && issuedAt >= newest)) return
-      const got = issuedAt === undefined ? 'no time' : String(issuedAt)
-      throw refused(`bundle was signed before the one in force, want=${newest}.. got=${got}`)
-    },
-    accepted(content) {
-      newest = verifyBundle(content, signers).issuedAt
+      if (newest !== undefined && (issuedAt === undefined || issuedAt < newest)) {
+        const got = issuedAt === undefined ? 'no time' : String(issuedAt)
+        throw refused(`bundle was signed before the one in force, want=${newest}.. got=${got}`)
+      }
+      return {
+        // Other data is tried with a bundle while a newer one comes into force, and ends later.
+        accepted() {
+          if (issuedAt !== undefined) newest = Math.max(issuedAt, newest ?? issuedAt)
+        },
+      }
     },
   }
 }

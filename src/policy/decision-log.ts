@@ -4,7 +4,6 @@ import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { sizeOf } from './asked.ts'
-import { createNamer } from './authorizer.ts'
 import type { Evaluated } from './authorizer.ts'
 import type { PolicyEngine, PolicyName } from './engine.ts'
 import { formatEvent, formatLost, formatMembers, formatMinimalEvent } from './event.ts'
@@ -122,7 +121,6 @@ class GatheringLog implements DecisionLog {
   #pendingOctets = 0
   #number = 0
   #constant: { readonly policy: PolicyName; readonly text: string } | undefined
-  readonly #nameOf = createNamer()
   #lost: { events: number; readonly from: number; until: number } | undefined
   /** Whether a turn is due within a moment, at once, and when what was lost is to be told. */
   #soon = false
@@ -208,13 +206,12 @@ class GatheringLog implements DecisionLog {
 
   // Bundle and grants are followed while running: without their names two opposite decisions could not be told apart. What is in force
   // by now may be another one than what decided.
-  #members(policy: PolicyName = this.#nameOf(this.#options.engine)): string {
+  #members({ revision, digest }: PolicyName = this.#options.engine): string {
     const known = this.#constant
-    const { revision, digest } = policy
     if (known?.policy.digest === digest && known.policy.revision === revision) return known.text
     const bundles = { countersign: { revision }, data: { revision: digest } }
     const text = formatMembers({ labels: this.#options.labels(), bundles })
-    this.#constant = { policy, text }
+    this.#constant = { policy: { revision, digest }, text }
     return text
   }
 

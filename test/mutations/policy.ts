@@ -172,9 +172,14 @@ export const policyMutations: readonly Mutation[] = [
     claim: 'policy.bundle-signed',
     without: 'the order of signing',
     file: 'src/policy/bundle-trust.ts',
-    edits: [
-      ['issuedAt !== undefined && issuedAt >= newest', 'issuedAt !== newest || issuedAt >= newest'],
-    ],
+    edits: [['(issuedAt === undefined || issuedAt < newest)', '(issuedAt === undefined)']],
+  },
+  {
+    claim: 'policy.bundle-signed',
+    without: 'the newest of those that were accepted',
+    file: 'src/policy/bundle-trust.ts',
+    edits: [['Math.max(issuedAt, newest ?? issuedAt)', 'issuedAt']],
+    tests: ['test/policy/bundle-trust.test.ts'],
   },
   {
     claim: 'policy.bundle-tested',

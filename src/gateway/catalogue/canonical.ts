@@ -13,8 +13,8 @@ export interface Canonical {
 }
 
 /**
- * Members sorted, no white space (RFC 8785), except that a number which a double does not hold keeps its digits: two definitions
- * that differ only there must not have one digest.
+ * Members sorted, no white space (RFC 8785), except that a number which a double does not hold keeps its digits, unless it is read as
+ * an integer that every double holds: two definitions that differ in an integer must not have one digest.
  */
 export function canonicalize(text: string, parsed: unknown): Canonical {
   const plain = write(parsed, text.length)

@@ -209,7 +209,10 @@ class Round {
       withoutHandles(body, result),
     ).subarray(result.start)
     const full = held.take(octets.length)
-    if (full !== undefined) this.#settle(refused('response', noRoom('octets of answers', full)))
+    if (full !== undefined) {
+      this.#settle(refused('response', noRoom('octets of answers', full)))
+      return
+    }
     this.#answers.set(key, octets)
     if (this.#answers.size === named.length) this.#settle(this.#answers)
   }
