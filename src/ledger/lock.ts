@@ -4,6 +4,7 @@ import { link, lstat, readFile, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
+import { isCode, unlessAbsent } from './ledger-file.ts'
 import { answers, openLifeline, type Lifeline } from './lifeline.ts'
 
 /** A process, so that no other one is ever taken for it: pids come again, and in a container they are all 1. */
@@ -140,13 +141,8 @@ function locked(file: string, holder: LockOwner | undefined): CountersignError {
   })
 }
 
-async function textOf(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return undefined
-    throw error
-  }
+function textOf(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch(unlessAbsent)
 }
 
 function parseOwner(text: string): LockOwner | undefined {
@@ -197,13 +193,4 @@ async function thisProcess(): Promise<LockOwner> {
 async function startTimeOf(pid: number): Promise<string | undefined> {
   const stat = await textOf(`/proc/${pid}/stat`)
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
-}
-
-function unlessAbsent(error: unknown): undefined {
-  if (isCode(error, 'ENOENT')) return undefined
-  throw error
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
 import { formatCheckpoint, parseCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { replaceFile, unlessAbsent } from './ledger-file.ts'
 import type { TreeHead } from './merkle-tree.ts'
 import { formatNote, isSignedBy, parseNote, signNote, type NoteSigner } from './note.ts'
 import type { NoteVerifier } from './note.ts'
@@ -18,14 +18,8 @@ export async function readCheckpoint(
   folder: string,
   verifier: NoteVerifier,
 ): Promise<Checkpoint | undefined> {
-  let text: string
-  try {
-    text = await readFile(join(folder, 'checkpoint'), 'utf8')
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return undefined
-    throw error
-  }
-  return parseSignedCheckpoint(text, verifier)
+  const text = await readFile(join(folder, 'checkpoint'), 'utf8').catch(unlessAbsent)
+  return text === undefined ? undefined : parseSignedCheckpoint(text, verifier)
 }
 
 /** Throws 'ledger/note', and 'ledger/corrupt' where this key has not signed it for the log of its name. */
@@ -101,35 +95,3 @@ export class LogFolder {
 }
 
 const removeAll = { recursive: true, force: true } as const
-
-/**
- * Whoever reads it finds the old octets or the new ones, also after a power cut. Asks once more before the new ones take
- * the place of the old, and gives whether they did.
- */
-export async function replaceFile(
-  file: string,
-  octets: Buffer,
-  mayReplace: () => Promise<boolean> = () => Promise.resolve(true),
-): Promise<boolean> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-  // Of nobody else: two writers of one draft would put half of each in place.
-  const draft = `${file}.${randomBytes(8).toString('hex')}.new`
-  try {
-    const handle = await open(draft, 'wx', 0o600)
-    try {
-      await handle.writeFile(octets)
-      await handle.datasync()
-    } finally {
-      await handle.close()
-    }
-    if (!(await mayReplace())) return false
-    await rename(draft, file)
-    return true
-  } finally {
-    await rm(draft, { force: true })
-  }
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
-}

@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import { link, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
-import { syncFolder } from './ledger-file.ts'
+import { isCode, syncFolder } from './ledger-file.ts'
 
 /** RFC 8410: what stands before the 32 octets of an Ed25519 key in its SubjectPublicKeyInfo. */
 const spkiHead = Buffer.from('302a300506032b6570032100', 'hex')
@@ -31,8 +31,7 @@ export async function readLogKey(
     pem = await readPrivate(file)
   } catch (cause) {
     if (cause instanceof CountersignError) throw cause
-    const absent = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
-    if (!absent || !options.make) {
+    if (!isCode(cause, 'ENOENT') || !options.make) {
       const hint = 'openssl genpkey -algorithm ed25519 makes one, and ledger.log.makeKey: true, too'
       throw refused(`key of the ledger cannot be read: got=${quoted(file, 300)}`, { cause, hint })
     }
@@ -82,7 +81,7 @@ async function makeLogKey(file: string): Promise<void> {
     await syncFolder(dirname(file))
   } catch (error) {
     // Another process was faster, and its key is as good.
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    if (!isCode(error, 'EEXIST')) throw error
   } finally {
     await rm(draft, { force: true })
   }

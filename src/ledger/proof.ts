@@ -72,28 +72,6 @@ export async function proveConsistency(
   return from === 0 ? proof : [await rangeHash(hashOf, from, to), ...proof]
 }
 
-/** RFC 9162 §2.1.3.2. */
-export function verifyInclusion(
-  proof: readonly Buffer[],
-  leaf: { readonly index: number; readonly hash: Buffer },
-  tree: { readonly size: number; readonly rootHash: string },
-): boolean {
-  let { index, hash } = leaf
-  if (index < 0 || index >= tree.size) return false
-  let last = tree.size - 1
-  for (const sibling of proof) {
-    if (last === 0) return false
-    if (index % 2 === 1 || index === last) {
-      hash = hashNode(sibling, hash)
-      while (index % 2 === 0 && index !== 0) [index, last] = [half(index), half(last)]
-    } else {
-      hash = hashNode(hash, sibling)
-    }
-    ;[index, last] = [half(index), half(last)]
-  }
-  return last === 0 && hash.toString('hex') === tree.rootHash
-}
-
 /** RFC 9162 §2.1.4.2. */
 export function verifyConsistency(
   proof: readonly Buffer[],

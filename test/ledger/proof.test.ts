@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { subtreesOf } from '../../src/ledger/leaves.ts'
-import { hashLeaf } from '../../src/ledger/merkle-tree.ts'
+import { hashLeaf, hashNode } from '../../src/ledger/merkle-tree.ts'
 import {
   proveConsistency,
   proveInclusion,
   rootHashOf,
   verifyConsistency,
-  verifyInclusion,
 } from '../../src/ledger/proof.ts'
 import { rootOf } from './root-of.ts'
 import { goLog } from './tlog.ts'
@@ -18,13 +17,36 @@ const leaves = Array.from({ length: sizes }, (_, index) => hashLeaf(Buffer.from(
 const hashOf = subtreesOf(leaves)
 const hex = (hashes: readonly Buffer[]) => hashes.map((hash) => hash.toString('hex'))
 
+/** What whoever is shown a proof does (RFC 9162 §2.1.3.2). */
+function verifyInclusion(
+  proof: readonly Buffer[],
+  leaf: { readonly index: number; readonly hash: Buffer },
+  tree: { readonly size: number; readonly rootHash: string },
+): boolean {
+  let { index, hash } = leaf
+  if (index < 0 || index >= tree.size) return false
+  let last = tree.size - 1
+  for (const sibling of proof) {
+    if (last === 0) return false
+    if (index % 2 === 1 || index === last) {
+      hash = hashNode(sibling, hash)
+      while (index % 2 === 0 && index !== 0)
+        [index, last] = [Math.floor(index / 2), Math.floor(last / 2)]
+    } else {
+      hash = hashNode(hash, sibling)
+    }
+    ;[index, last] = [Math.floor(index / 2), Math.floor(last / 2)]
+  }
+  return last === 0 && hash.toString('hex') === tree.rootHash
+}
+
 test('the root of every size is the one of RFC 6962', async () => {
   for (let size = 0; size <= sizes; size++) {
     assert.equal(await rootHashOf(hashOf, size), rootOf(leaves.slice(0, size)), `${size}`)
   }
 })
 
-test('every leaf is proved to be in every tree, to us and to Go, and no other leaf is', async (t) => {
+test('every leaf is proved to be in every tree, by RFC 9162 and to Go', async (t) => {
   requirement('ledger.proofs-verify')
   const lines: string[] = []
   for (let size = 1; size <= sizes; size++) {
@@ -34,11 +56,6 @@ test('every leaf is proved to be in every tree, to us and to Go, and no other le
       const hash = leaves[index] as Buffer
       assert.ok(verifyInclusion(proof, { index, hash }, tree), `${index} of ${size}`)
       lines.push(`inclusion ${size} ${tree.rootHash} ${index} ${hex([hash, ...proof]).join(' ')}`)
-      const other = leaves[(index + 1) % sizes] as Buffer
-      assert.ok(!verifyInclusion(proof, { index, hash: other }, tree))
-      assert.ok(!verifyInclusion(proof, { index: index + size, hash }, tree))
-      assert.ok(!verifyInclusion([...proof, hash], { index, hash }, tree))
-      if (proof.length > 0) assert.ok(!verifyInclusion(proof.slice(1), { index, hash }, tree))
     }
   }
   await judgedByGo(lines, t)

@@ -73,14 +73,14 @@ export const ledgerMutations: readonly Mutation[] = [
   },
   {
     claim: 'ledger.proofs-verify',
-    without: 'the order of the two sides of a node',
+    without: 'the side of a node that a record is on',
     file: 'src/ledger/proof.ts',
-    edits: [['hash = hashNode(hash, sibling)', 'hash = hashNode(sibling, hash)']],
+    edits: [['if (index < middle)', 'if (index <= middle)']],
   },
   {
     claim: 'ledger.one-writer',
     without: 'the look at the lock before a checkpoint takes the place of another',
-    file: 'src/ledger/log-folder.ts',
+    file: 'src/ledger/ledger-file.ts',
     edits: never('!(await mayReplace())'),
   },
   {
@@ -99,14 +99,20 @@ export const ledgerMutations: readonly Mutation[] = [
     claim: 'ledger.published-as-log',
     without: 'the look at the records before a log is exported',
     file: 'src/ledger/audit/export-log.ts',
-    edits: [['if (hashed.head().rootHash === checkpoint.rootHash) return', 'if (hashed) return']],
+    edits: never('hashed.head().rootHash !== checkpoint.rootHash'),
+  },
+  {
+    claim: 'ledger.published-as-log',
+    without: 'the look at the records before anything is proved of them',
+    file: 'src/ledger/audit/published.ts',
+    edits: never('(await rootHashOf(hashOf, checkpoint.size)) !== checkpoint.rootHash'),
   },
   {
     claim: 'ledger.verify-names-the-place',
     without: 'the lock on what a witness has seen',
-    file: 'src/cli/command/ledger-command.ts',
+    file: 'src/ledger/audit/witness.ts',
     edits: [
-      ['await using lock = await lockState(state)', 'const lock = { held: async () => true }'],
+      ['await using lock = await lockState(state, now)', 'const lock = { held: async () => true }'],
     ],
   },
   {
@@ -124,7 +130,7 @@ export const ledgerMutations: readonly Mutation[] = [
   {
     claim: 'ledger.verify-names-the-place',
     without: 'the memory of a witness',
-    file: 'src/cli/command/ledger-command.ts',
+    file: 'src/ledger/audit/witness.ts',
     edits: never('small || !verifyConsistency(proof, old, checkpoint)'),
   },
   {

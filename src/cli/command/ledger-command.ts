@@ -1,9 +1,7 @@
-import { createPublicKey } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { CountersignError, quoted } from '../../errors.ts'
-import { exportLog, publishedCheckpoint, readPublished } from '../../ledger/audit/export-log.ts'
+import { exportLog } from '../../ledger/audit/export-log.ts'
 import { readHoldings, type Question } from '../../ledger/audit/holdings.ts'
 import {
   auditLineOctetsMax,
@@ -11,28 +9,13 @@ import {
   parseAuditLine,
   type Creation,
 } from '../../ledger/audit/join-audit-log.ts'
+import { readPublishedTree } from '../../ledger/audit/published.ts'
 import { readLedgers, type Placed } from '../../ledger/audit/read-ledgers.ts'
 import { verifyLedger, type Findings } from '../../ledger/audit/verify-ledger.ts'
-import { subtreesOf } from '../../ledger/leaves.ts'
-import { acquireLock } from '../../ledger/lock.ts'
+import { cosignLedger } from '../../ledger/audit/witness.ts'
 import { readLogKey } from '../../ledger/log-key.ts'
-import { parseSignedCheckpoint, replaceFile } from '../../ledger/log-folder.ts'
-import {
-  cosignNote,
-  createVerifier,
-  formatNote,
-  formatVerifierKey,
-  isSignedBy,
-  parseNote,
-  parseVerifierKey,
-} from '../../ledger/note.ts'
-import {
-  proveConsistency,
-  proveInclusion,
-  rootHashOf,
-  verifyConsistency,
-  verifyInclusion,
-} from '../../ledger/proof.ts'
+import { formatVerifierKey, parseVerifierKey } from '../../ledger/note.ts'
+import { proveConsistency, proveInclusion } from '../../ledger/proof.ts'
 import { Refused } from '../run-program.ts'
 import type { Terminal } from '../terminal.ts'
 
@@ -186,26 +169,17 @@ export async function runLedgerProve(
     throw usage('want=--index <record> or --from <size>')
   }
   if (!/^\d{1,15}$/.test(asked)) throw usage(`want=a whole number got=${quoted(asked)}`)
-  const { text, checkpoint } = await publishedCheckpoint(file)
-  const leaves: Buffer[] = []
+  const number = Number(asked)
   let entry = ''
-  for await (const { leafHash, json } of readPublished(file, checkpoint.size)) {
-    if (leaves.push(leafHash) - 1 === Number(asked)) entry = json.toString()
-  }
-  const hashOf = subtreesOf(leaves)
+  const { text, checkpoint, hashOf } = await readPublishedTree(file, (json, index) => {
+    if (index === number) entry = json.toString()
+  })
   const isIndex = options.index !== undefined
   const prove = isIndex ? proveInclusion : proveConsistency
-  const hashes = await prove(hashOf, Number(asked), checkpoint.size)
-  const hash = leaves[Number(asked)] ?? Buffer.alloc(0)
-  const proves = isIndex
-    ? verifyInclusion(hashes, { index: Number(asked), hash }, checkpoint)
-    : (await rootHashOf(hashOf, checkpoint.size)) === checkpoint.rootHash
-  if (!proves) {
-    throw new CountersignError('ledger/corrupt', 'the records are not those of the checkpoint')
-  }
+  const hashes = await prove(hashOf, number, checkpoint.size)
   if (options.json === true) {
     const proof = hashes.map((hash) => hash.toString('hex'))
-    const what = isIndex ? { index: Number(asked), entry } : { from: Number(asked) }
+    const what = isIndex ? { index: number, entry } : { from: number }
     terminal.out(`${JSON.stringify({ version: 1, ...what, ...checkpoint, proof })}\n`)
     return
   }
@@ -235,11 +209,7 @@ export interface CosignOptions {
   readonly makeKey?: boolean
 }
 
-/**
- * A witness without a network: looks at a copy of a ledger, and signs its checkpoint where the ledger goes on from the one
- * that it signed last. The state is that one, and is written before anything is shown: by one at a time, since two that
- * read the same state could sign two histories.
- */
+/** A witness without a network: prints the checkpoint with its signature, and on the other stream its verifier key. */
 export async function runLedgerCosign(
   file: string,
   options: CosignOptions,
@@ -251,49 +221,10 @@ export async function runLedgerCosign(
   }
   const log = parseVerifierKey(key)
   const privateKey = await readLogKey(witnessKey, { make: options.makeKey === true })
-  const verifier = createVerifier(witnessName, createPublicKey(privateKey), 'cosignature')
-  const { text } = await publishedCheckpoint(file)
-  const checkpoint = parseSignedCheckpoint(text, log)
-  const leaves: Buffer[] = []
-  for await (const { leafHash } of readPublished(file, checkpoint.size)) leaves.push(leafHash)
-  const hashOf = subtreesOf(leaves)
-  await using lock = await lockState(state)
-  const before = await readFile(state, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return undefined
-    throw cause
-  })
-  if (before !== undefined) {
-    const old = parseSignedCheckpoint(before, log)
-    if (!isSignedBy(parseNote(before), verifier)) throw usage('--state: not signed by this witness')
-    const small = old.size > checkpoint.size
-    const proof = small ? [] : await proveConsistency(hashOf, old.size, checkpoint.size)
-    if (small || !verifyConsistency(proof, old, checkpoint)) {
-      const rule = `the log does not go on from what was seen: ${old.size} records then, ${checkpoint.size} now`
-      throw new CountersignError('ledger/corrupt', rule)
-    }
-  }
-  if ((await rootHashOf(hashOf, checkpoint.size)) !== checkpoint.rootHash) {
-    throw new CountersignError('ledger/corrupt', 'the records are not those of the checkpoint')
-  }
-  const note = parseNote(text)
-  const cosignature = cosignNote(
-    note.text,
-    { ...verifier, privateKey },
-    Math.floor(Date.now() / 1000),
-  )
-  const cosigned = formatNote({ text: note.text, signatures: [...note.signatures, cosignature] })
-  if (!(await replaceFile(state, Buffer.from(cosigned), lock.held))) {
-    throw new CountersignError('ledger/locked', '--state: another witness has taken its lock')
-  }
+  const witness = { name: witnessName, privateKey, state, now: Date.now }
+  const { cosigned, verifier } = await cosignLedger(file, log, witness)
   terminal.out(cosigned)
   terminal.err(`witness key: ${formatVerifierKey(verifier)}\n`)
-}
-
-async function lockState(
-  state: string,
-): Promise<AsyncDisposable & { readonly held: () => Promise<boolean> }> {
-  const lock = await acquireLock(`${state}.lock`, { now: Date.now, lifeline: true })
-  return { held: () => lock.held(), [Symbol.asyncDispose]: () => lock.release() }
 }
 
 /** Names each request that did not come from the kubelet of its pod's node. Throws `Refused` when there is one. */

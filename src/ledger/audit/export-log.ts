@@ -1,51 +1,9 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { CountersignError, quoted } from '../../errors.ts'
-import { parseCheckpoint, type Checkpoint } from '../checkpoint.ts'
-import { jsonOf } from '../entry.ts'
-import { openLedgerFile } from '../ledger-file.ts'
-import { logFolderOf } from '../log-folder.ts'
+import type { Checkpoint } from '../checkpoint.ts'
 import { MerkleTree } from '../merkle-tree.ts'
-import { parseNote } from '../note.ts'
-import { readEntries } from '../read-entries.ts'
+import { otherRecords, publishedCheckpoint, readPublished } from './published.ts'
 import { formatEntryBundle, TileTree, tilePath, tileWidth } from '../tiles.ts'
-
-/** The checkpoint of a ledger as it is published, and its text. Throws 'ledger/note' where there is none. */
-export async function publishedCheckpoint(
-  file: string,
-): Promise<{ readonly text: string; readonly checkpoint: Checkpoint }> {
-  const path = join(logFolderOf(file), 'checkpoint')
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    const hint = 'set ledger.log.keyFile of the signer: docs/LEDGER.md'
-    throw new CountersignError('ledger/note', `no checkpoint: ${quoted(path, 300)}`, {
-      cause,
-      hint,
-    })
-  })
-  return { text, checkpoint: parseCheckpoint(parseNote(text).text) }
-}
-
-/** The leaf hashes and the entries of the first so many records. Throws 'ledger/corrupt' where there are fewer. */
-export async function* readPublished(
-  file: string,
-  size: number,
-): AsyncGenerator<{ readonly leafHash: Buffer; readonly json: Buffer }, void> {
-  const opened = await openLedgerFile(file, 'read')
-  try {
-    let records = 0
-    for await (const { leafHash, line } of readEntries(opened)) {
-      if (records === size) return
-      records += 1
-      yield { leafHash, json: Buffer.from(jsonOf(line)) }
-    }
-    if (records < size) {
-      const rule = `records are missing: want≥${size} as its checkpoint says got=${records}`
-      throw new CountersignError('ledger/corrupt', rule)
-    }
-  } finally {
-    await opened.close()
-  }
-}
 
 /**
  * Writes a whole log of C2SP tlog-tiles into a new folder, entries included: any web server can serve it. Gives its size.
@@ -87,6 +45,5 @@ async function writeLog(file: string, folder: string, checkpoint: Checkpoint): P
   if (bundle.length > 0) {
     await write(tilePath('entries', index, bundle.length), formatEntryBundle(bundle))
   }
-  if (hashed.head().rootHash === checkpoint.rootHash) return
-  throw new CountersignError('ledger/corrupt', 'the records are not those of the checkpoint')
+  if (hashed.head().rootHash !== checkpoint.rootHash) throw otherRecords()
 }

@@ -313,16 +313,28 @@ test('a proof is one to Go, and an exported log with its entries too', async (t)
   assert.equal((await countersign('prove', file, '--index', '286')).code, 1)
 })
 
-test('records that are not those of the checkpoint are not exported', async () => {
+test('records that are not those of the checkpoint are not exported, nothing is proved of them, and no witness signs them', async () => {
   requirement('ledger.published-as-log')
   await using folder = await temporaryFolder()
-  const { file } = await ledgerIn(folder.path, 'a', [issued(1, 0), issued(2, 1)])
+  const { file, key } = await ledgerIn(folder.path, 'a', [issued(1, 0), issued(2, 1)])
   await lines(file, ([one, two, ...rest]) => [two ?? '', one ?? '', ...rest])
   const out = join(folder.path, 'out')
   const { code, err } = await countersign('export', file, out)
   assert.equal(code, 1)
   assert.match(err, /the records are not those of the checkpoint/)
   await assert.rejects(stat(out), { code: 'ENOENT' })
+  const state = join(folder.path, 'state')
+  const witness = ['--witness-key', join(folder.path, 'w.pem'), '--witness-name', 'w.example/1']
+  for (const words of [
+    ['prove', file, '--index', '0'],
+    ['prove', file, '--from', '1'],
+    ['cosign', file, '--key', key, ...witness, '--make-key', '--state', state],
+  ]) {
+    const refused = await countersign(...words)
+    assert.deepEqual([refused.code, refused.out], [1, ''])
+    assert.match(refused.err, /the records are not those of the checkpoint/)
+  }
+  await assert.rejects(stat(state), { code: 'ENOENT' })
 })
 
 test('of two histories that come to a witness at once, one is signed', async () => {
