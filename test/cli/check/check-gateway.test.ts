@@ -1,41 +1,22 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, test } from 'node:test'
 import { stringify } from 'yaml'
 import type { GatewayReport } from '../../../src/cli/check/check-gateway.ts'
 import { run } from '../../../src/cli/program.ts'
 import { createIdentities } from '../../gateway/world/identities.ts'
-import { answerBoth, openUpstream, type TestUpstream } from '../../gateway/world/upstream.ts'
+import { answerBoth } from '../../gateway/world/upstream.ts'
+import { files, ofFolder, openToolServerFolder } from '../tool-server-folder.ts'
 import { requirement } from '../../requirements.ts'
 import { listAnswer, startFakeApiServer } from '../../support/fake-api-server.ts'
 
-const identities = createIdentities()
-const own = identities.issue({
-  namespace: 'system',
-  serviceAccount: 'gateway',
-  role: 'tool-broker',
-})
-const files = identities.issue({ namespace: 'tools', serviceAccount: 'files' })
 const digest = 'a'.repeat(64)
 
-let folder: string
-let upstream: TestUpstream
-
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'countersign-check-'))
-  const { bundle } = identities
-  await writeFile(join(folder, 'bundle.pem'), bundle.pem)
-  await writeFile(join(folder, 'credential.pem'), own.privateKeyPem + own.chainPem)
-  upstream = await openUpstream({ credential: files, bundle, answer: answerBoth() })
-})
-
-after(async () => {
-  await upstream[Symbol.asyncDispose]()
-  await rm(folder, { recursive: true, force: true })
-})
+const stage = await openToolServerFolder(answerBoth())
+const { folder, upstream } = stage
+after(() => stage[Symbol.asyncDispose]())
 
 const server = (): Record<string, unknown> => ({
   server: 'files',
@@ -54,10 +35,7 @@ interface Checked {
 async function check(fields: Record<string, unknown> = {}): Promise<Checked> {
   const file = join(folder, 'gateway.yaml')
   const config = {
-    trustDomain: own.svid.spiffeId.trustDomain,
-    production: false,
-    credentialBundle: 'credential.pem',
-    trustBundle: 'bundle.pem',
+    ...ofFolder,
     hosts: ['gateway.test'],
     upstreams: [server()],
     decisionLog: { file: 'decisions.jsonl' },

@@ -1,42 +1,23 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { stringify } from 'yaml'
 import { run } from '../../../src/cli/program.ts'
-import { createIdentities } from '../../gateway/world/identities.ts'
-import {
-  answerBoth,
-  openUpstream,
-  toolTexts,
-  type TestUpstream,
-} from '../../gateway/world/upstream.ts'
+import { answerBoth, toolTexts } from '../../gateway/world/upstream.ts'
 import { digestDefinition } from '../../support/digest-definition.ts'
+import { files, ofFolder, openToolServerFolder } from '../tool-server-folder.ts'
 import { requirement } from '../../requirements.ts'
 
-const identities = createIdentities()
-const own = identities.issue({
-  namespace: 'system',
-  serviceAccount: 'gateway',
-  role: 'tool-broker',
-})
-const files = identities.issue({ namespace: 'tools', serviceAccount: 'files' })
-const crawler = `spiffe://${own.svid.spiffeId.trustDomain}/ns/research/sa/crawler`
+const crawler = `spiffe://${ofFolder.trustDomain}/ns/research/sa/crawler`
 
-let folder: string
-let upstream: TestUpstream
-let file: string
+const stage = await openToolServerFolder(answerBoth())
+const { folder, upstream } = stage
+const file = join(folder, 'gateway.yaml')
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'countersign-explain-'))
-  const { bundle } = identities
-  await writeFile(join(folder, 'bundle.pem'), bundle.pem)
-  await writeFile(join(folder, 'credential.pem'), own.privateKeyPem + own.chainPem)
   const grants = { tenants: { acme: { files: { tools: { echo: {}, big: {} }, prefixes: {} } } } }
   await writeFile(join(folder, 'grants.json'), JSON.stringify({ grants }))
-  upstream = await openUpstream({ credential: files, bundle, answer: answerBoth() })
-  file = join(folder, 'gateway.yaml')
   const [echo = '', big = '', remove = ''] = toolTexts
   const pins = {
     echo: digestDefinition(echo),
@@ -46,10 +27,7 @@ before(async () => {
   }
   const server = { server: 'files', url: upstream.url, spiffeId: files.svid.spiffeId.uri, pins }
   const config = {
-    trustDomain: own.svid.spiffeId.trustDomain,
-    production: false,
-    credentialBundle: 'credential.pem',
-    trustBundle: 'bundle.pem',
+    ...ofFolder,
     hosts: ['gateway.test'],
     upstreams: [{ ...server, scopes: ['echo', 'big', 'delete'] }],
     policy: { data: ['grants.json'] },
@@ -58,10 +36,7 @@ before(async () => {
   await writeFile(file, stringify(config))
 })
 
-after(async () => {
-  await upstream[Symbol.asyncDispose]()
-  await rm(folder, { recursive: true, force: true })
-})
+after(() => stage[Symbol.asyncDispose]())
 
 async function explain(
   ...more: readonly string[]

@@ -1,43 +1,22 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, test } from 'node:test'
 import { parse } from 'yaml'
 import type { ToolsDocument } from '../../../src/cli/command/tools-command.ts'
 import { run } from '../../../src/cli/program.ts'
-import { createIdentities } from '../../gateway/world/identities.ts'
-import { answerBoth, openUpstream, type TestUpstream } from '../../gateway/world/upstream.ts'
+import { answerBoth } from '../../gateway/world/upstream.ts'
 import { digestDefinition } from '../../support/digest-definition.ts'
+import { files, ofFolder, openToolServerFolder } from '../tool-server-folder.ts'
 import { requirement } from '../../requirements.ts'
 
-const identities = createIdentities()
-const own = identities.issue({
-  namespace: 'system',
-  serviceAccount: 'gateway',
-  role: 'tool-broker',
-})
-const files = identities.issue({ namespace: 'tools', serviceAccount: 'files' })
 const old = 'a'.repeat(64)
 
-let folder: string
-let upstream: TestUpstream
 let tools: string[] = []
 
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'countersign-tools-'))
-  const { bundle } = identities
-  await writeFile(join(folder, 'bundle.pem'), bundle.pem)
-  await writeFile(join(folder, 'credential.pem'), own.privateKeyPem + own.chainPem)
-  const answer: Parameters<typeof openUpstream>[0]['answer'] = (...asked) =>
-    answerBoth({ tools })(...asked)
-  upstream = await openUpstream({ credential: files, bundle, answer })
-})
-
-after(async () => {
-  await upstream[Symbol.asyncDispose]()
-  await rm(folder, { recursive: true, force: true })
-})
+const stage = await openToolServerFolder((...asked) => answerBoth({ tools })(...asked))
+const { folder, upstream } = stage
+after(() => stage[Symbol.asyncDispose]())
 
 const echo = '{"name":"echo","description":"says it","inputSchema":{"type":"object"}}'
 const turned =
@@ -50,7 +29,7 @@ async function configured(members: string): Promise<string> {
   await writeFile(
     file,
     `# The gateway of research.
-trustDomain: ${own.svid.spiffeId.trustDomain}
+trustDomain: ${ofFolder.trustDomain}
 production: false
 credentialBundle: credential.pem
 trustBundle: bundle.pem
