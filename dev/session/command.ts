@@ -67,7 +67,8 @@ async function tell(told: {
   narrator.invitation(devFile, world.paths.devFile, own)
   const show = (decision: SeenDecision): void => narrator.decision(decision)
   const following = await followDecisions(devFile.decisionLog, show, terminal.signal)
-  await following.ended
+  // Whoever removes its folder hears why nothing goes on.
+  await Promise.race([following.ended, session.ended])
   return ok
 }
 

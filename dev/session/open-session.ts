@@ -24,6 +24,8 @@ import type { SignerConfig } from '../../src/cli/signer/signer-configuration.ts'
 export interface DevSession extends AsyncDisposable {
   readonly world: World
   readonly gateway: { readonly url: string; readonly adminUrl: string }
+  /** Rejects when the signer cannot go on. */
+  readonly ended: Promise<void>
 }
 
 export interface DevSessionOptions {
@@ -72,6 +74,8 @@ export async function openDevSession(options: DevSessionOptions): Promise<DevSes
   const signerKubeconfig = await cluster.kubeconfigFor(userOf(platformUsers.signer))
   const signer = await runSigner(signerConfig(paths, signerKubeconfig), { log })
   opened.use(signer)
+  // Whoever waits for it is told; until somebody does, a failure is no unhandled one.
+  signer.ended.catch(() => {})
   await eventually('a ready signer', () => Promise.resolve(signer.ready() || undefined))
 
   const { setGatewayClock } = gateway
@@ -82,7 +86,8 @@ export async function openDevSession(options: DevSessionOptions): Promise<DevSes
   await awaitServers(world)
   await writeTrustBundle(world)
   const parts = opened.move()
-  return { world, gateway: addresses, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+  const { ended } = signer
+  return { world, gateway: addresses, ended, [Symbol.asyncDispose]: () => parts.disposeAsync() }
 }
 
 /** The gateway's container: this process, on a clock of its own. */

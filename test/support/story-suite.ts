@@ -61,5 +61,13 @@ export function storySuite(
         })
       }
     }
+
+    test('a ledger that is removed ends the session with its reason', async () => {
+      await rm(session.world.paths.ledger)
+      await assert.rejects(session.ended, {
+        code: 'ledger/unavailable',
+        message: /^ledger file is removed under its writer/,
+      })
+    })
   })
 }
