@@ -11,25 +11,16 @@ import { listObjects } from '../../kubernetes/objects.ts'
 import { keepingOnly, resourcePath } from '../../kubernetes/resource.ts'
 import type { KubernetesObject, Resource } from '../../kubernetes/resource.ts'
 import { namespaces, nodes, pods, serviceAccounts, services } from '../../kubernetes/workloads.ts'
-import type {
-  Namespace,
-  Node,
-  Pod,
-  PodCertificateProjection,
-  Service,
-  ServiceAccount,
-} from '../../kubernetes/workloads.ts'
+import type { Namespace, Node, Pod, Service, ServiceAccount } from '../../kubernetes/workloads.ts'
 import type { Log } from '../../log.ts'
 import type { Condition } from '../../readiness.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import { selectsPod } from '../verdict/evidence.ts'
 import type {
-  DeclaredCertificate,
   Evidence,
   Found,
   NamespaceEvidence,
-  NodeEvidence,
   PodEvidence,
   ServiceAccountEvidence,
   ServiceEvidence,
@@ -37,12 +28,17 @@ import type {
 import { annotationKeys, isGovernanceKey } from '../../identity/governance-key.ts'
 import type { IssueVerdict } from '../verdict/verdict.ts'
 import { proveRole } from '../verdict/role-proof.ts'
+import {
+  mirrorAnnotation,
+  namespaceEvidence,
+  nodeEvidence,
+  podEvidence,
+  serviceAccountEvidence,
+  servicesEvidence,
+} from './facts.ts'
 
 /** A watch that was lost for longer is not believed: pods come and go faster than that. */
 const staleSecondsMax = 10
-
-/** Kubelet's mark on the mirror of a static pod. */
-const mirrorAnnotation = 'kubernetes.io/config.mirror'
 
 export interface Gatherer extends AsyncDisposable {
   readonly hasSynced: boolean
@@ -290,7 +286,7 @@ async function liveServices(
 ): Promise<Found<readonly ServiceEvidence[]>> {
   try {
     const found = await listObjects(client, cached.services, { namespace, signal })
-    return { state: 'found', object: sorted(found) }
+    return { state: 'found', object: servicesEvidence(found) }
   } catch (error) {
     signal.throwIfAborted()
     return { state: 'unknown', why: messageOf(error) }
@@ -308,69 +304,11 @@ function indexByNamespace(
   return (namespace) => {
     index ??= new Map(
       [...Map.groupBy(cache.list(), (service) => service.metadata.namespace ?? '')].map(
-        ([name, members]) => [name, sorted(members)],
+        ([name, members]) => [name, servicesEvidence(members)],
       ),
     )
     return index.get(namespace) ?? []
   }
-}
-
-function sorted(found: readonly Service[]): readonly ServiceEvidence[] {
-  return found
-    .map((service) => ({
-      name: service.metadata.name,
-      selector: service.selector,
-      externalName: service.type === 'ExternalName',
-    }))
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-}
-
-function podEvidence(pod: Pod): PodEvidence {
-  const { metadata } = pod
-  return {
-    namespace: metadata.namespace ?? '',
-    name: metadata.name,
-    uid: metadata.uid,
-    nodeName: pod.nodeName,
-    serviceAccountName: pod.serviceAccountName,
-    phase: pod.phase,
-    terminating: metadata.deletionTimestamp !== undefined,
-    mirror: metadata.annotations[mirrorAnnotation] !== undefined,
-    labels: metadata.labels,
-    certificates: pod.podCertificates.map(declaredCertificate),
-  }
-}
-
-function declaredCertificate(source: PodCertificateProjection): DeclaredCertificate {
-  const { credentialBundlePath, keyPath, certificateChainPath } = source
-  return {
-    volume: source.volumeName,
-    signerName: source.signerName,
-    keyType: source.keyType,
-    maxExpirationSeconds: source.maxExpirationSeconds,
-    annotations: source.userAnnotations,
-    paths: [credentialBundlePath, keyPath, certificateChainPath].filter(
-      (path) => path !== undefined,
-    ),
-  }
-}
-
-function nodeEvidence({ metadata }: Node): NodeEvidence {
-  return { name: metadata.name, uid: metadata.uid }
-}
-
-function namespaceEvidence({ metadata }: Namespace): NamespaceEvidence {
-  return { name: metadata.name, uid: metadata.uid, labels: ours(metadata.labels) }
-}
-
-function serviceAccountEvidence({ metadata }: ServiceAccount): ServiceAccountEvidence {
-  const { name, uid, labels, annotations } = metadata
-  return { name, uid, labels: ours(labels), annotations: ours(annotations) }
-}
-
-/** Other people's labels would change the digest of the evidence, and prove nothing. */
-function ours(entries: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(entries).filter(([key]) => isGovernanceKey(key)))
 }
 
 function messageOf(error: unknown): string {

@@ -1,0 +1,82 @@
+import { isGovernanceKey } from '../../identity/governance-key.ts'
+import type {
+  Namespace,
+  Node,
+  Pod,
+  PodCertificateProjection,
+  Service,
+  ServiceAccount,
+} from '../../kubernetes/workloads.ts'
+import type {
+  DeclaredCertificate,
+  NamespaceEvidence,
+  NodeEvidence,
+  PodEvidence,
+  ServiceAccountEvidence,
+  ServiceEvidence,
+} from '../verdict/evidence.ts'
+
+/*
+ * What an object of the API says, as the facts that a verdict is about.
+ */
+
+/** Kubelet's mark on the mirror of a static pod. */
+export const mirrorAnnotation = 'kubernetes.io/config.mirror'
+
+export function servicesEvidence(found: readonly Service[]): readonly ServiceEvidence[] {
+  return found
+    .map((service) => ({
+      name: service.metadata.name,
+      selector: service.selector,
+      externalName: service.type === 'ExternalName',
+    }))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+export function podEvidence(pod: Pod): PodEvidence {
+  const { metadata } = pod
+  return {
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    uid: metadata.uid,
+    nodeName: pod.nodeName,
+    serviceAccountName: pod.serviceAccountName,
+    phase: pod.phase,
+    terminating: metadata.deletionTimestamp !== undefined,
+    mirror: metadata.annotations[mirrorAnnotation] !== undefined,
+    labels: metadata.labels,
+    certificates: pod.podCertificates.map(declaredCertificate),
+  }
+}
+
+function declaredCertificate(source: PodCertificateProjection): DeclaredCertificate {
+  const { credentialBundlePath, keyPath, certificateChainPath } = source
+  return {
+    volume: source.volumeName,
+    signerName: source.signerName,
+    keyType: source.keyType,
+    maxExpirationSeconds: source.maxExpirationSeconds,
+    annotations: source.userAnnotations,
+    paths: [credentialBundlePath, keyPath, certificateChainPath].filter(
+      (path) => path !== undefined,
+    ),
+  }
+}
+
+export function nodeEvidence({ metadata }: Node): NodeEvidence {
+  return { name: metadata.name, uid: metadata.uid }
+}
+
+export function namespaceEvidence({ metadata }: Namespace): NamespaceEvidence {
+  return { name: metadata.name, uid: metadata.uid, labels: ours(metadata.labels) }
+}
+
+export function serviceAccountEvidence({ metadata }: ServiceAccount): ServiceAccountEvidence {
+  const { name, uid, labels, annotations } = metadata
+  return { name, uid, labels: ours(labels), annotations: ours(annotations) }
+}
+
+/** Other people's labels would change the digest of the evidence, and prove nothing. */
+function ours(entries: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(entries).filter(([key]) => isGovernanceKey(key)))
+}
