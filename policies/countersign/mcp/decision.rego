@@ -53,6 +53,7 @@ server_methods := {
 	"resources/templates/list",
 	"server/discover",
 	"subscriptions/listen",
+	"tasks/list",
 	"tools/list",
 }
 
@@ -127,7 +128,7 @@ is_tool_call if {
 #   - input: schema.mcp.decision
 is_task_request if {
 	input.resource.type == "tool"
-	input.action.name in {"tasks/get", "tasks/update", "tasks/cancel"}
+	input.action.name in {"tasks/get", "tasks/result", "tasks/update", "tasks/cancel"}
 }
 
 # METADATA

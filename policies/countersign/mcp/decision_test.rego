@@ -45,13 +45,13 @@ test_server_in_the_ceiling_without_grants if {
 }
 
 test_task_of_a_tool[method] if {
-	some method in ["tasks/get", "tasks/update", "tasks/cancel"]
+	some method in ["tasks/get", "tasks/result", "tasks/update", "tasks/cancel"]
 	allowed(request(method, tool_of("github", "get")))
 	code(request(method, tool_of("gitlab", "get"))) == "outside-ceiling"
 	code(request(method, tool_of("files", "read"))) == "not-granted"
 }
 
-test_other_methods_of_tasks if code(request("tasks/result", tool_of("github", "get"))) == "method-not-allowed"
+test_other_methods_of_tasks if code(request("tasks/list", tool_of("github", "get"))) == "method-not-allowed"
 
 test_name_outside_the_grammar[name] if {
 	some name in ["", "issues_ list", "issues_*", "issues_/x", "issues_é", "issues_:x"]
@@ -187,7 +187,7 @@ test_method_of_the_wrong_resource if {
 }
 
 test_unknown_method[method] if {
-	some method in ["resources/read", "prompts/get", "tools/Call", "tasks/list", ""]
+	some method in ["resources/read", "prompts/get", "tools/Call", "tasks/result", ""]
 	code(request(method, server("github"))) == "method-not-allowed"
 }
 

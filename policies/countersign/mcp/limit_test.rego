@@ -125,7 +125,7 @@ test_a_refusal_stands_under_no_limit if {
 }
 
 test_requests_for_a_task_are_no_calls_of_its_tool[method] if {
-	some method in ["tasks/get", "tasks/update", "tasks/cancel"]
+	some method in ["tasks/get", "tasks/result", "tasks/update", "tasks/cancel"]
 	asked := request(method, tool_of("github", "get"))
 	obligations(asked, {"some": {"per": ["tenant"], "concurrent": 1, "where": {"tool": ["*"]}}}) == []
 	obligations(asked, {"each": {"per": ["tool"], "concurrent": 1}}) == []

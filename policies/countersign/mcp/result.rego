@@ -9,6 +9,7 @@ methods_with_results := {
 	"resources/read",
 	"tasks/cancel",
 	"tasks/get",
+	"tasks/result",
 	"tasks/update",
 	"tools/call",
 }

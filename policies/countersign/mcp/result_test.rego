@@ -42,7 +42,7 @@ test_result_limited[name] if {
 }
 
 test_result_of_a_task_limited[method] if {
-	some method in ["tasks/get", "tasks/update", "tasks/cancel"]
+	some method in ["tasks/get", "tasks/result", "tasks/update", "tasks/cancel"]
 	obliged(request(method, tool_of("github", "get")), result_grants) == [octets(1000), readable]
 	obliged(request(method, tool_of("github", "issues_close")), result_grants) == [octets(10)]
 }
