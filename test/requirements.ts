@@ -1052,6 +1052,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'connections on which nobody has been let in are bounded, and one address with many of them keeps no other out',
     source: 'whoever reaches the port is not authenticated before the handshake is done',
   },
+  'cli.evaluate-says-what-the-signer-says': {
+    claim:
+      'evaluate and preview judge by the rules of the signer, and issue, deny and record nothing',
+    source: 'docs/ISSUANCE.md, before it is asked',
+  },
   'cli.admin-stands': {
     claim: 'no octets sent to the admin listener end the process or keep it from the next request',
     source: 'whoever reaches the port is not authenticated',

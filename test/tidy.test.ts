@@ -39,6 +39,16 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/signer/verdict': ['src/identity', 'src/pki', 'src/policy'],
   'src/signer/issue': ['src/identity', 'src/pki', 'src/ledger', 'src/policy', 'src/signer/verdict'],
   'src/signer/watch': ['src/identity', 'src/signer/verdict', 'src/signer/issue'],
+  // What would become of one, by the same rules.
+  'src/signer/preview': [
+    'src/identity',
+    'src/pki',
+    'src/ledger',
+    'src/kubernetes',
+    'src/signer/verdict',
+    'src/signer/issue',
+    'src/signer/watch',
+  ],
   'src/signer/until-answered.ts': [],
   'src/signer/anchors': ['src/identity', 'src/pki', 'src/signer/until-answered.ts'],
   'src/signer': [
@@ -203,6 +213,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/kubernetes',
     'src/signer',
     'src/signer/anchors',
+    'src/signer/preview',
     'src/gateway',
     'src/gateway/limits.ts',
     'src/gateway/approval',

@@ -85,6 +85,10 @@ The cluster, with kubectl:
 
   kubectl --kubeconfig '${devFile.kubernetes.kubeconfig}' get podcertificaterequests -A
 
+What the signer says of a pod, and why:
+
+  ${ownCommand()} evaluate pod/acme/scope-thief --config '${devFile.signerConfig}'
+
 The MCP Inspector cannot show a client certificate, so it talks through a bridge on standard input and output:
 
   npx @modelcontextprotocol/inspector --cli ${ownCommand()} bridge --dev '${path}' --method tools/list

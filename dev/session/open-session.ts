@@ -72,7 +72,10 @@ export async function openDevSession(options: DevSessionOptions): Promise<DevSes
   await setStage({ admin, own }, await readInstalled())
   progress('starting the signer')
   const signerKubeconfig = await cluster.kubeconfigFor(userOf(platformUsers.signer))
-  const signer = await runSigner(signerConfig(paths, signerKubeconfig), { log })
+  const config = signerConfig(paths, signerKubeconfig)
+  // For commands that say what this signer would say. JSON is YAML.
+  await writeFile(paths.signerConfig, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 })
+  const signer = await runSigner(config, { log })
   opened.use(signer)
   // Whoever waits for it is told; until somebody does, a failure is no unhandled one.
   signer.ended.catch(() => {})
@@ -154,6 +157,7 @@ function pathsIn(folder: string): Paths {
     decisionLog: join(folder, 'decisions.jsonl'),
     trustBundle: join(folder, 'trust-bundle.pem'),
     devFile: join(folder, 'dev.json'),
+    signerConfig: join(folder, 'signer.yaml'),
     policyData: join(folder, 'policy-data.json'),
   }
 }

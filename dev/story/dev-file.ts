@@ -30,6 +30,7 @@ export interface DevFile {
   readonly tools: readonly { readonly server: string; readonly name: string }[]
   readonly ledger: string
   readonly decisionLog: string
+  readonly signerConfig: string
 }
 
 const tools = {
@@ -62,6 +63,7 @@ export async function writeDevFile(
     ],
     ledger: world.paths.ledger,
     decisionLog: world.paths.decisionLog,
+    signerConfig: world.paths.signerConfig,
   }
   const temporary = `${world.paths.devFile}.new`
   await writeFile(temporary, `${JSON.stringify(file, undefined, 2)}\n`, { mode: 0o600 })

@@ -25,6 +25,7 @@ export interface World {
     readonly decisionLog: string
     readonly trustBundle: string
     readonly devFile: string
+    readonly signerConfig: string
   }
   readonly log: Log
 }

@@ -4,6 +4,7 @@ import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { ApproveOptions } from './command/approve-command.ts'
 import type { BridgeOptions } from './command/bridge-command.ts'
+import { addIssuance } from './command/issuance-program.ts'
 import { addLedger } from './command/ledger-program.ts'
 import { createLog } from './create-log.ts'
 import type { DoctorOptions } from './command/doctor-command.ts'
@@ -49,6 +50,7 @@ Exit codes: 0 ok, 1 refused or failed, 2 usage or configuration. An error is one
   addPolicy(program, terminal)
   addDoctor(program, terminal)
   addLedger(program, terminal)
+  addIssuance(program, terminal)
   program
     .command('version')
     .description('Prints the version, as --version does.')

@@ -72,7 +72,7 @@ const terminalConditions: readonly string[] = ['Issued', 'Denied', 'Failed']
 /** certificates.k8s.io validation: the request, the key and the proof may have 10 KiB each. */
 const keyBytesMax = 10 * 1024
 /** What the API server stores when the field is left out. */
-const maxExpirationSecondsDefault = 86_400
+export const maxExpirationSecondsDefault = 86_400
 
 function readKey(spec: Readonly<Record<string, unknown>>): RequestedKey | undefined {
   const bytes = (name: string): Buffer | undefined =>

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
+import { createPrivateKey, createPublicKey, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { CountersignError, quoted } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
@@ -6,6 +6,7 @@ import { parseCaCertificate } from './ca-certificate.ts'
 import type { CaCertificate } from './ca-certificate.ts'
 import { findPath } from './ca-path.ts'
 import { writeRootCertificate } from './ca-write.ts'
+import { generateKey } from './generate-key.ts'
 import { formatPem, parsePem } from './pem.ts'
 import { lifetimeSecondsMin } from './profile.ts'
 import { signatureAlgorithmFor } from './signature.ts'
@@ -131,14 +132,6 @@ export function staticAuthoritySource(authority: Authority): AuthoritySource {
     anchors: () => authority.anchors,
     onChange: () => () => {},
   }
-}
-
-function generateKey(keyType: KeyType): KeyObject {
-  if (keyType === 'ED25519') return generateKeyPairSync('ed25519').privateKey
-  if (keyType === 'RSA3072') return generateKeyPairSync('rsa', { modulusLength: 3072 }).privateKey
-  if (keyType === 'RSA4096') return generateKeyPairSync('rsa', { modulusLength: 4096 }).privateKey
-  const namedCurve = keyType.replace('ECDSAP', 'P-')
-  return generateKeyPairSync('ec', { namedCurve }).privateKey
 }
 
 function readCertificates(pem: string): readonly CaCertificate[] {

@@ -51,4 +51,20 @@ export const issuanceMutations: readonly Mutation[] = [
     ],
     tests: ['test/signer/watch/gather.test.ts'],
   },
+  {
+    claim: 'cli.evaluate-says-what-the-signer-says',
+    without: 'the change that is previewed',
+    file: 'src/signer/preview/changes.ts',
+    edits: never('isMeant(object)'),
+    tests: ['test/cli/command/evaluate-command.test.ts'],
+  },
+  {
+    claim: 'cli.evaluate-says-what-the-signer-says',
+    without: 'the proof of possession of a request',
+    file: 'src/signer/preview/judge.ts',
+    edits: [
+      ['judgeClaims(parseClaims(asked)', "judgeClaims(claimsWithKey(asked, anyKey('ECDSAP256'))"],
+    ],
+    tests: ['test/cli/command/evaluate-command.test.ts'],
+  },
 ]

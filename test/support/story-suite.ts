@@ -9,6 +9,15 @@ import type { OwnServer } from '../../dev/story/own-server.ts'
 import type { PodRunner } from '../../dev/story/pod-runner.ts'
 import { chaptersOf } from '../../dev/story/story.ts'
 import { createLog } from '../../src/cli/create-log.ts'
+import { run } from '../../src/cli/program.ts'
+import { discoverPodCertificateVersion } from '../../src/kubernetes/api-discovery.ts'
+import { listObjects } from '../../src/kubernetes/objects.ts'
+import { podCertificateRequests } from '../../src/kubernetes/pod-certificate-request.ts'
+import { requirement } from '../requirements.ts'
+
+interface Evaluated {
+  readonly documents: readonly [{ readonly verdict: string; readonly reason?: string }]
+}
 
 const anyPorts = { gateway: 1, github: 1, notes: 1, worker: 1, own: 1 }
 
@@ -51,6 +60,29 @@ export function storySuite(
         assert.match(JSON.stringify(answer), /you said: hello/)
       })
     }
+
+    test('evaluate says of every request what the signer has said', async () => {
+      requirement('cli.evaluate-says-what-the-signer-says')
+      const { version } = await discoverPodCertificateVersion(session.world.admin)
+      const requests = await listObjects(session.world.admin, podCertificateRequests(version))
+      const answered = requests.filter(({ status }) => status.terminal !== undefined)
+      assert.ok(answered.length >= 10, `got ${answered.length}`)
+      for (const { metadata, status } of answered) {
+        const said = status.conditions.at(-1)
+        const name = `${metadata.namespace}/${metadata.name}`
+        const { signerConfig } = session.world.paths
+        let out = ''
+        const code = await run(['evaluate', name, '--config', signerConfig, '--json'], {
+          out: (text) => (out += text),
+          err: () => {},
+          signal: new AbortController().signal,
+        })
+        const [{ verdict, reason }] = (JSON.parse(out) as Evaluated).documents
+        const wanted = said?.type === 'Issued' ? ['issue', undefined] : ['deny', said?.reason]
+        assert.deepEqual([verdict, reason], wanted, name)
+        assert.equal(code, said?.type === 'Issued' ? 0 : 1)
+      }
+    })
 
     for (const [number, chapter] of chaptersOf(anyPorts, own).entries()) {
       for (const [index, { title }] of chapter.steps.entries()) {

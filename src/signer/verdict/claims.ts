@@ -34,10 +34,13 @@ export type ParsedClaims =
 /** Reads the key and the annotations of a request. It waits on what may be our own defect, or a version skew. */
 export function parseClaims(asked: PodCertificateRequest): ParsedClaims {
   const key = parseKey(asked)
-  if (!('ok' in key)) return key
+  return 'ok' in key ? claimsWithKey(asked, key.ok) : key
+}
+
+/** The claims of a request whose key is not in it. */
+export function claimsWithKey(asked: PodCertificateRequest, key: SubjectKey): ParsedClaims {
   const attributes = parseAnnotations(asked.spec.unverifiedUserAnnotations)
-  if (!('ok' in attributes)) return attributes
-  return { ok: { asked, key: key.ok, attributes: attributes.ok } }
+  return 'ok' in attributes ? { ok: { asked, key, attributes: attributes.ok } } : attributes
 }
 
 type Parsed<T> = { readonly ok: T } | { readonly refused: Refusal } | { readonly wait: string }

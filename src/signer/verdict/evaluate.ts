@@ -151,6 +151,11 @@ export function denied(refusal: Refusal, findings: readonly NamedFinding[] = [])
   return { kind: 'deny', ...refusal, message: refusalMessage(refusal), findings }
 }
 
+/** What every check has to say, whatever comes of it. */
+export function findingsOf(input: CheckInput): readonly NamedFinding[] {
+  return runChecks(input).findings
+}
+
 function runChecks(input: CheckInput): {
   readonly findings: readonly NamedFinding[]
   readonly granted: Granted

@@ -1,4 +1,6 @@
 import { isGovernanceKey } from '../../identity/governance-key.ts'
+import { keepingOnly, type Resource } from '../../kubernetes/resource.ts'
+import { namespaces, nodes, pods, serviceAccounts, services } from '../../kubernetes/workloads.ts'
 import type {
   Namespace,
   Node,
@@ -21,7 +23,28 @@ import type {
  */
 
 /** Kubelet's mark on the mirror of a static pod. */
-export const mirrorAnnotation = 'kubernetes.io/config.mirror'
+const mirrorAnnotation = 'kubernetes.io/config.mirror'
+
+/** The kinds of objects that prove something. */
+export interface FactResources {
+  readonly pods: Resource<Pod>
+  readonly namespaces: Resource<Namespace>
+  readonly serviceAccounts: Resource<ServiceAccount>
+  readonly nodes: Resource<Node>
+  readonly services: Resource<Service>
+}
+
+/** What is read of them, and kept: of other people's labels and annotations nothing but what picks pods for Services. */
+export const factResources: FactResources = {
+  pods: keepingOnly(pods, { labels: () => true, annotations: (key) => key === mirrorAnnotation }),
+  namespaces: keepingOnly(namespaces, { labels: isGovernanceKey }),
+  serviceAccounts: keepingOnly(serviceAccounts, {
+    labels: isGovernanceKey,
+    annotations: isGovernanceKey,
+  }),
+  nodes: keepingOnly(nodes, {}),
+  services: keepingOnly(services, {}),
+}
 
 export function servicesEvidence(found: readonly Service[]): readonly ServiceEvidence[] {
   return found

@@ -8,9 +8,9 @@ import { isNotFound } from '../../kubernetes/api-error.ts'
 import { startInformer } from '../../kubernetes/informer.ts'
 import type { Informer } from '../../kubernetes/informer.ts'
 import { listObjects } from '../../kubernetes/objects.ts'
-import { keepingOnly, resourcePath } from '../../kubernetes/resource.ts'
+import { resourcePath } from '../../kubernetes/resource.ts'
 import type { KubernetesObject, Resource } from '../../kubernetes/resource.ts'
-import { namespaces, nodes, pods, serviceAccounts, services } from '../../kubernetes/workloads.ts'
+import { namespaces, nodes, pods, serviceAccounts } from '../../kubernetes/workloads.ts'
 import type { Namespace, Node, Pod, Service, ServiceAccount } from '../../kubernetes/workloads.ts'
 import type { Log } from '../../log.ts'
 import type { Condition } from '../../readiness.ts'
@@ -25,11 +25,11 @@ import type {
   ServiceAccountEvidence,
   ServiceEvidence,
 } from '../verdict/evidence.ts'
-import { annotationKeys, isGovernanceKey } from '../../identity/governance-key.ts'
+import { annotationKeys } from '../../identity/governance-key.ts'
 import type { IssueVerdict } from '../verdict/verdict.ts'
 import { proveRole } from '../verdict/role-proof.ts'
 import {
-  mirrorAnnotation,
+  factResources,
   namespaceEvidence,
   nodeEvidence,
   podEvidence,
@@ -65,18 +65,6 @@ export interface GathererOptions {
   /** Milliseconds of a clock that only goes forward. */
   readonly clock?: () => number
 }
-
-/** What the caches hold: of other people's labels and annotations nothing but what picks pods for Services. */
-const cached = {
-  pods: keepingOnly(pods, { labels: () => true, annotations: (key) => key === mirrorAnnotation }),
-  namespaces: keepingOnly(namespaces, { labels: isGovernanceKey }),
-  serviceAccounts: keepingOnly(serviceAccounts, {
-    labels: isGovernanceKey,
-    annotations: isGovernanceKey,
-  }),
-  nodes: keepingOnly(nodes, {}),
-  services: keepingOnly(services, {}),
-} as const
 
 /** Evidence from informers, and from the API server on any doubt: what a cache lacks, or knows under another UID, is asked for. */
 export function startGatherer(options: GathererOptions): Gatherer {
@@ -204,11 +192,14 @@ function startCaches(options: GathererOptions): {
   readonly serviceCache: Informer<Service>
 } {
   return {
-    podCache: startInformer<Pod>({ ...options, resource: cached.pods }),
-    namespaceCache: startInformer<Namespace>({ ...options, resource: cached.namespaces }),
-    accountCache: startInformer<ServiceAccount>({ ...options, resource: cached.serviceAccounts }),
-    nodeCache: startInformer<Node>({ ...options, resource: cached.nodes }),
-    serviceCache: startInformer<Service>({ ...options, resource: cached.services }),
+    podCache: startInformer<Pod>({ ...options, resource: factResources.pods }),
+    namespaceCache: startInformer<Namespace>({ ...options, resource: factResources.namespaces }),
+    accountCache: startInformer<ServiceAccount>({
+      ...options,
+      resource: factResources.serviceAccounts,
+    }),
+    nodeCache: startInformer<Node>({ ...options, resource: factResources.nodes }),
+    serviceCache: startInformer<Service>({ ...options, resource: factResources.services }),
   }
 }
 
@@ -285,7 +276,7 @@ async function liveServices(
   signal: AbortSignal,
 ): Promise<Found<readonly ServiceEvidence[]>> {
   try {
-    const found = await listObjects(client, cached.services, { namespace, signal })
+    const found = await listObjects(client, factResources.services, { namespace, signal })
     return { state: 'found', object: servicesEvidence(found) }
   } catch (error) {
     signal.throwIfAborted()

@@ -1,0 +1,101 @@
+import { readFile, stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { parseAllDocuments, type Document } from 'yaml'
+import { CountersignError, quoted } from '../../errors.ts'
+import { createApiClient, type ApiClient } from '../../kubernetes/api-client.ts'
+import { silentLog } from '../../log.ts'
+import { silentMetrics } from '../../metrics.ts'
+import { createProfile } from '../../pki/profile.ts'
+import { createIssuancePolicy } from '../../policy/issuance-policy.ts'
+import type { Judge } from '../../signer/preview/judge.ts'
+import {
+  parseObjects,
+  type FileObjects,
+  type WrittenObject,
+} from '../../signer/preview/parse-objects.ts'
+import { openPolicy } from '../open-policy.ts'
+import type { PolicyConfig } from '../shared-configuration.ts'
+import type { SignerConfig } from '../signer/signer-configuration.ts'
+
+/*
+ * What the commands share that say what a signer would say: its configuration and policy, and objects of the cluster or of files.
+ */
+
+const octetsMax = 64 * 1024 * 1024
+
+/** Opens a policy beside the rest of the signer's configuration; what it judges with holds until it is disposed. */
+export async function openJudge(
+  config: SignerConfig,
+  policyConfig: PolicyConfig,
+  now: () => number,
+): Promise<Judge & AsyncDisposable> {
+  const policy = await openPolicy(policyConfig, { log: silentLog, metrics: silentMetrics })
+  const { decide } = createIssuancePolicy(policy.engine)
+  const { trustDomain, cluster, production, identityExtensionOid, clusterDomain } = config
+  const { keyTypes, lifetimeSecondsMax, backdateSeconds } = config.profile
+  const profile = createProfile({
+    trustDomain,
+    cluster,
+    production,
+    lifetimeSecondsMax,
+    backdateSeconds,
+    identityExtensionOid,
+    ...(keyTypes === undefined ? {} : { keyTypes }),
+  })
+  return {
+    profile: { ...profile, clusterDomain },
+    policy: { decide, requester: 'not-shown', now: now() },
+    [Symbol.asyncDispose]: () => policy[Symbol.asyncDispose](),
+  }
+}
+
+/** The cluster as kubectl finds it; in a pod, as its service account. */
+export function openClient(kubeconfig: string | undefined): ApiClient {
+  return createApiClient({
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    home: homedir(),
+    environment: process.env,
+    userAgent: 'countersign',
+  })
+}
+
+/** Objects of files as `kubectl get -o yaml` writes them. Throws `cli/usage`. */
+export async function readObjectFiles(files: readonly string[]): Promise<FileObjects> {
+  const written: WrittenObject[] = []
+  for (const file of files) written.push(...(await readObjectFile(file)))
+  return parseObjects(written)
+}
+
+async function readObjectFile(file: string): Promise<readonly WrittenObject[]> {
+  const documents = parseAllDocuments(await readText(file), { uniqueKeys: true, strict: true })
+  if ('empty' in documents) return []
+  return documents.map((document) => {
+    const [problem] = document.errors
+    if (problem !== undefined) {
+      const what = problem.message.split('\n', 1)[0]
+      throw new CountersignError('cli/usage', `${quoted(file, 200)}: ${what}`)
+    }
+    return { file, raw: valueOf(document, file) }
+  })
+}
+
+/** No aliases: kubectl writes none, and nested ones expand without bound. */
+function valueOf(document: Document.Parsed, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 0 })
+  } catch (cause) {
+    throw new CountersignError('cli/usage', `${quoted(file, 200)}: want=no aliases`, { cause })
+  }
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    const { size } = await stat(file)
+    if (size <= octetsMax) return await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new CountersignError('cli/usage', `file cannot be read, got=${quoted(file, 200)}`, {
+      cause,
+    })
+  }
+  throw new CountersignError('cli/usage', `${quoted(file, 200)}: larger than ${octetsMax} octets`)
+}

@@ -1,0 +1,143 @@
+import { CountersignError } from '../../errors.ts'
+import { parseChange, withChanges } from '../../signer/preview/changes.ts'
+import { contentOf, previewPods, type Previewed } from '../../signer/preview/preview.ts'
+import type { Judged } from '../../signer/preview/judge.ts'
+import { readSnapshot } from '../../signer/preview/read-snapshot.ts'
+import type { Snapshot } from '../../signer/preview/snapshot.ts'
+import { readConfiguration } from '../configuration.ts'
+import { Refused } from '../run-program.ts'
+import { signerSchema, type SignerConfig } from '../signer/signer-configuration.ts'
+import type { PolicyConfig } from '../shared-configuration.ts'
+import type { Terminal } from '../terminal.ts'
+import { openClient, openJudge, readObjectFiles } from './judging.ts'
+
+export interface PreviewOptions {
+  readonly config?: string
+  readonly kubeconfig?: string
+  readonly objects?: readonly string[]
+  readonly label?: readonly string[]
+  readonly annotation?: readonly string[]
+  readonly policy?: string
+  readonly data?: readonly string[]
+  readonly all?: boolean
+  readonly json?: boolean
+}
+
+/**
+ * Says which running pods would lose their certificate at their next refresh, or get another one, if something were changed. Throws
+ * `Refused` where one would lose it.
+ */
+export async function runPreview(
+  options: PreviewOptions,
+  terminal: Terminal,
+  now: () => number = Date.now,
+): Promise<void> {
+  const config = await readConfiguration(requiredConfig(options), signerSchema)
+  const changes = [
+    ...(options.label ?? []).map((text) => parseChange(text, 'labels')),
+    ...(options.annotation ?? []).map((text) => parseChange(text, 'annotations')),
+  ]
+  const changedPolicy = policyOf(config, options)
+  if (changes.length === 0 && changedPolicy === config.policy) {
+    const message = 'nothing would change, want=--label, --annotation, --policy or --data'
+    throw new CountersignError('cli/usage', message, { hint: 'countersign preview --help' })
+  }
+  const snapshot = await snapshotOf(config, options, terminal.signal)
+  const changed = withChanges(snapshot, changes)
+  await using judge = await openJudge(config, config.policy, now)
+  await using judgeAfter = await openJudge(config, changedPolicy, now)
+  const rows = previewPods(
+    { snapshot, judge },
+    { snapshot: changed, judge: judgeAfter },
+    config.signerName,
+  )
+  const shown = options.all === true ? rows : rows.filter(({ change }) => change !== 'none')
+  if (options.json === true) {
+    const looked = rows.length
+    terminal.out(`${JSON.stringify({ version: 1, looked, certificates: shown.map(document) })}\n`)
+  } else terminal.out(`${[...shown.map(format), summary(rows)].join('\n')}\n`)
+  if (rows.some(isLost)) throw new Refused()
+}
+
+function requiredConfig({ config }: PreviewOptions): string {
+  if (config !== undefined) return config
+  const message = "required option '--config <file>' not specified"
+  const hint = 'the configuration of the signer; countersign preview --help'
+  throw new CountersignError('cli/usage', message, { hint })
+}
+
+function policyOf(
+  { policy }: SignerConfig,
+  { policy: bundle, data }: PreviewOptions,
+): PolicyConfig {
+  if (bundle === undefined && data === undefined) return policy
+  return { ...policy, ...(bundle === undefined ? {} : { bundle }), data: data ?? policy.data }
+}
+
+async function snapshotOf(
+  config: SignerConfig,
+  { objects, kubeconfig }: PreviewOptions,
+  signal: AbortSignal,
+): Promise<Snapshot> {
+  if (objects !== undefined) return (await readObjectFiles(objects)).snapshot
+  const client = openClient(kubeconfig ?? config.kubeconfig)
+  try {
+    return await readSnapshot(client, signal)
+  } finally {
+    client.close()
+  }
+}
+
+function isLost({ change }: Previewed): boolean {
+  return change === 'refused' || change === 'waiting'
+}
+
+const marks: Readonly<Record<Previewed['change'], string>> = {
+  refused: 'REFUSED',
+  waiting: 'WAITS',
+  other: 'other',
+  issued: 'issued',
+  none: 'as now',
+}
+
+function format({ pod, volume, change, before, after }: Previewed): string {
+  const lines = [`${marks[change].padEnd(9)}${pod}  volume ${volume}`]
+  if (change === 'other') lines.push(...differences(before, after))
+  else if (after.verdict.kind === 'wait') lines.push(`    ${after.verdict.why}`)
+  else if (after.verdict.kind === 'deny') {
+    for (const { field, asked, proved, change: wanted } of after.verdict.fields) {
+      lines.push(`    ${field}: asked ${asked}; proved: ${proved}; fix: ${wanted}`)
+    }
+  }
+  return lines.join('\n')
+}
+
+function differences(before: Judged, after: Judged): readonly string[] {
+  if (before.verdict.kind !== 'issue' || after.verdict.kind !== 'issue') return []
+  const was = contentOf(before.verdict)
+  return Object.entries(contentOf(after.verdict)).flatMap(([name, value]) => {
+    const [from, to] = [textOf(was[name as keyof typeof was]), textOf(value)]
+    return from === to ? [] : [`    ${name}: ${from} -> ${to}`]
+  })
+}
+
+function textOf(value: unknown): string {
+  const text = Array.isArray(value) ? value.join(', ') : String(value ?? '')
+  return text === '' ? 'none' : text
+}
+
+function summary(rows: readonly Previewed[]): string {
+  const count = (change: Previewed['change']): number =>
+    rows.filter((row) => row.change === change).length
+  return `${rows.length} certificates of running pods: ${count('refused')} refused, ${count('waiting')} waiting, ${count('other')} other, ${count('issued')} issued that are not now, ${count('none')} as now`
+}
+
+function document({ pod, volume, change, before, after }: Previewed): object {
+  return { pod, volume, change, before: told(before), after: told(after) }
+}
+
+function told({ verdict }: Judged): object {
+  if (verdict.kind === 'issue') return { verdict: 'issue', certificate: contentOf(verdict) }
+  if (verdict.kind === 'wait') return { verdict: 'wait', why: verdict.why }
+  return { verdict: 'deny', reason: verdict.reason, fields: verdict.fields }
+}

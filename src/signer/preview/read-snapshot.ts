@@ -1,0 +1,53 @@
+import type { ApiClient } from '../../kubernetes/api-client.ts'
+import { listObjects, readObject } from '../../kubernetes/objects.ts'
+import type { KubernetesObject, ObjectName, Resource } from '../../kubernetes/resource.ts'
+import { factResources } from '../watch/facts.ts'
+import type { Snapshot } from './snapshot.ts'
+
+const { pods, namespaces, serviceAccounts, nodes, services } = factResources
+
+/** Everything that proves something, of the whole cluster or of the namespaces. Throws what a list throws. */
+export async function readSnapshot(client: ApiClient, signal: AbortSignal): Promise<Snapshot> {
+  const all = <T extends KubernetesObject>(resource: Resource<T>): Promise<readonly T[]> =>
+    listObjects(client, resource, { signal })
+  return {
+    pods: await all(pods),
+    namespaces: await all(namespaces),
+    serviceAccounts: await all(serviceAccounts),
+    nodes: await all(nodes),
+    services: await all(services),
+  }
+}
+
+/** What proves something about one pod, under the names that a request gives. Throws what a read throws, but for what is not there. */
+export async function readSnapshotFor(
+  client: ApiClient,
+  names: {
+    readonly namespace: string
+    readonly pod: string
+    /** Of a request; the pod's own when absent. */
+    readonly serviceAccount?: string
+    readonly node?: string
+  },
+  signal: AbortSignal,
+): Promise<Snapshot> {
+  const { namespace } = names
+  const one = async <T extends KubernetesObject>(
+    resource: Resource<T>,
+    name: ObjectName,
+  ): Promise<readonly T[]> => {
+    const object = await readObject(client, resource, { ...name, signal })
+    return object === undefined ? [] : [object]
+  }
+  const podsSeen = await one(pods, { namespace, name: names.pod })
+  const account = names.serviceAccount ?? podsSeen[0]?.serviceAccountName
+  const node = names.node ?? podsSeen[0]?.nodeName
+  return {
+    pods: podsSeen,
+    namespaces: await one(namespaces, { name: namespace }),
+    serviceAccounts:
+      account === undefined ? [] : await one(serviceAccounts, { namespace, name: account }),
+    nodes: node === undefined ? [] : await one(nodes, { name: node }),
+    services: await listObjects(client, services, { namespace, signal }),
+  }
+}
