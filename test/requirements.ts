@@ -107,6 +107,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'no authority signs before its anchors are in the published trust bundle',
     source: 'docs/ISSUANCE.md',
   },
+  'signer.requester-shown-by-policy': {
+    claim:
+      'a record says that a kubelet made the request only where the admission policy was in force from before it until after',
+    source: 'docs/ISSUANCE.md, who made the request',
+  },
   'signer.terminal-is-final': {
     claim: 'an answer that stands is never written over, whatever two replicas do at once',
     source: 'PodCertificateRequest status is immutable once terminal',

@@ -175,6 +175,7 @@ export interface SignerSettings {
   readonly ledger: { readonly file: string }
   readonly lease: { readonly namespace: string; readonly name: string }
   readonly trustBundle: { readonly ownerClusterRole?: string | undefined }
+  readonly admissionPolicy?: string | undefined
   readonly authority:
     | { readonly files: object }
     | { readonly selfSigned: { readonly namespace: string; readonly secret: string } }

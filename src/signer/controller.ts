@@ -33,12 +33,12 @@ import { createHistory, readHistory } from './issue/history.ts'
 import type { History } from './issue/history.ts'
 import { createIssuance } from './issue/issuance.ts'
 import type { Issuance } from './issue/issuance.ts'
-import type { Permission } from './issue/issuance-options.ts'
+import type { IssuanceOptions, Permission } from './issue/issuance-options.ts'
 import type { IssuancePorts } from './issue/ports.ts'
-import type { Requester } from './issue/records.ts'
 import { startRequestQueue } from './watch/request-queue.ts'
 import type { RequestQueue } from './watch/request-queue.ts'
 import { signerRights, type SignerRightsOptions } from './rights.ts'
+import { watchRequesterPolicy, type RequesterProof } from './watch/requester.ts'
 import { tellWaiting } from './watch/tell-waiting.ts'
 import { untilAnswered } from './until-answered.ts'
 import type { LeasePlace } from './anchors/trust-bundle.ts'
@@ -56,8 +56,8 @@ export interface SignerOptions {
   readonly replica: string
   /** Adds `<service>.<namespace>.svc.<cluster domain>` to the DNS names. */
   readonly clusterDomain?: string
-  /** `shown` where an admission policy lets nobody but kubelet create requests; `not-shown` unless told. */
-  readonly requester?: Requester
+  /** Name of the admission policy, and of its binding, that lets nobody but kubelets make requests. Without it no record says so. */
+  readonly admissionPolicy?: string | undefined
   /** The Lease by which one of the replicas publishes the ClusterTrustBundle, before the first certificate. */
   readonly lease: LeasePlace
   /** The ClusterRole that the published trust bundle ends with. */
@@ -107,7 +107,10 @@ const conditionNames: readonly string[] = [
 
 export function createSigner(options: SignerOptions): Signer {
   const { authorities, now, delay = realDelay } = options
-  const board = createBoard(conditionNames)
+  const board = createBoard([
+    ...conditionNames,
+    ...(options.admissionPolicy === undefined ? [] : ['admission-policy']),
+  ])
   const client = observeClient(options.client, now)
   board.set('kubernetes', () => client.condition())
   board.set('authority', () => authorityCondition(authorities, now()))
@@ -183,6 +186,7 @@ async function open(
   }
   const anchors = opened.use(startAnchorPublication(publicationOf(options)))
   board.set('trust-bundle', () => anchors.condition())
+  const requester = openRequesterProof(options, opened)
   const history =
     options.records === undefined
       ? createHistory(now)
@@ -213,9 +217,22 @@ async function open(
     history,
     ports,
     permission: permissionOf(rights),
+    requester: requester === undefined ? () => 'not-shown' : requester.of,
   })
   board.set(requestsWatch, () => requests.condition(lostSecondsMax))
   return startRequestQueue({ requests, gatherer, issuance, ports, history, log, metrics, now })
+}
+
+/** Nobody waits for it: what is not known is not shown. */
+function openRequesterProof(
+  options: Parts,
+  opened: AsyncDisposableStack,
+): RequesterProof | undefined {
+  const { admissionPolicy: name, board, client, signerName, log, metrics, now } = options
+  if (name === undefined) return undefined
+  const proof = opened.use(watchRequesterPolicy({ client, name, signerName, log, metrics, now }))
+  board.set('admission-policy', () => proof.condition())
+  return proof
 }
 
 /** Once it was read, the API server is asked instead of a copy that is not fresh: slower, and no less safe. */
@@ -226,9 +243,9 @@ function evidenceCondition(gatherer: Gatherer, name: string): Omit<Condition, 'n
 }
 
 function rightsOf(options: SignerOptions): SignerRightsOptions {
-  const { signerName, profile, lease, trustBundleOwner, secret } = options
+  const { signerName, profile, lease, trustBundleOwner, admissionPolicy, secret } = options
   const { trustDomain } = profile
-  const names = { signerName, trustDomain, lease, trustBundleOwner }
+  const names = { signerName, trustDomain, lease, trustBundleOwner, admissionPolicy }
   return { ...names, ...(secret === undefined ? {} : { secret }) }
 }
 
@@ -298,6 +315,7 @@ function newIssuance(
     readonly history: History
     readonly ports: IssuancePorts
     readonly permission: Permission
+    readonly requester: IssuanceOptions['requester']
   },
 ): Issuance {
   const { profile, clusterDomain, log, metrics, now } = options
@@ -309,7 +327,6 @@ function newIssuance(
     ledger: options.ledger,
     issuancePolicy: options.issuancePolicy,
     ...rest,
-    requester: options.requester ?? 'not-shown',
     replica: options.replica,
     now,
     randomBytes,

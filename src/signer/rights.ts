@@ -9,6 +9,8 @@ export interface SignerRightsOptions {
   readonly lease: LeasePlace
   /** The ClusterRole that the published trust bundle ends with. */
   readonly trustBundleOwner?: string | undefined
+  /** The admission policy, and its binding, that lets nobody but kubelets make requests. */
+  readonly admissionPolicy?: string | undefined
   /** The Secret of a self-signed authority. */
   readonly secret?: LeasePlace
 }
@@ -20,12 +22,13 @@ const certificates = 'certificates.k8s.io'
  * be created, so the Lease and the Secret are made by whoever installs, and filled here.
  */
 export function signerRights(options: SignerRightsOptions): readonly Right[] {
-  const { secret, trustBundleOwner } = options
+  const { secret, trustBundleOwner, admissionPolicy } = options
   return [
     ...requestRights(options),
     ...evidenceRights,
     ...trustBundleRights(options),
     ...(trustBundleOwner === undefined ? [] : ownerRights(trustBundleOwner)),
+    ...(admissionPolicy === undefined ? [] : admissionRights(admissionPolicy)),
     ...(secret === undefined ? [] : secretRights(secret)),
   ]
 }
@@ -94,6 +97,15 @@ function ownerRights(name: string): readonly Right[] {
   const roles = { group: 'rbac.authorization.k8s.io', resource: 'clusterroles' }
   const without = 'the trust bundle outlives the release'
   return [{ ...roles, name, verb: 'get', without, optional: true }]
+}
+
+function admissionRights(name: string): readonly Right[] {
+  const group = 'admissionregistration.k8s.io'
+  const without = 'records say of no request that a kubelet made it'
+  const resources = ['validatingadmissionpolicies', 'validatingadmissionpolicybindings']
+  return resources.flatMap((resource) =>
+    ['list', 'watch'].map((verb) => ({ group, resource, name, verb, without, optional: true })),
+  )
 }
 
 function secretRights({ namespace, name }: LeasePlace): readonly Right[] {

@@ -52,6 +52,20 @@ export const issuanceMutations: readonly Mutation[] = [
     tests: ['test/signer/watch/gather.test.ts'],
   },
   {
+    claim: 'signer.requester-shown-by-policy',
+    without: 'the time since when the policy says so',
+    file: 'src/signer/watch/requester.ts',
+    edits: [['creationTimestamp.getTime() >= since + settlingMilliseconds', 'since > 0']],
+    tests: ['test/e2e/requester.test.ts'],
+  },
+  {
+    claim: 'signer.requester-shown-by-policy',
+    without: 'the look at what narrows the policy',
+    file: 'src/signer/watch/requester.ts',
+    edits: [['narrowing.length === 0 &&', 'narrowing.length >= 0 &&']],
+    tests: ['test/e2e/requester.test.ts'],
+  },
+  {
     claim: 'cli.evaluate-says-what-the-signer-says',
     without: 'the change that is previewed',
     file: 'src/signer/preview/changes.ts',

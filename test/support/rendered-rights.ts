@@ -12,6 +12,7 @@ export const programRights: Readonly<Record<string, readonly Right[]>> = {
     trustDomain: parseTrustDomain('agents.example'),
     lease: { namespace, name: 'countersign-trust-bundle' },
     trustBundleOwner: `countersign-signer.${namespace}`,
+    admissionPolicy: `countersign-requests.${namespace}`,
     secret: { namespace, name: 'countersign-authority' },
   }),
   'countersign-gateway': gatewayRights,

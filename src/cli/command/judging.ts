@@ -42,9 +42,11 @@ export async function openJudge(
     identityExtensionOid,
     ...(keyTypes === undefined ? {} : { keyTypes }),
   })
+  // Whoever asks here is taken for a kubelet, where a policy is there to show it.
+  const requester = config.admissionPolicy === undefined ? 'not-shown' : 'shown'
   return {
     profile: { ...profile, clusterDomain },
-    policy: { decide, requester: 'not-shown', now: now() },
+    policy: { decide, requester, now: now() },
     [Symbol.asyncDispose]: () => policy[Symbol.asyncDispose](),
   }
 }

@@ -67,6 +67,7 @@ export async function runSigner(
     lease: config.lease,
     trustBundleOwner: config.trustBundle.ownerClusterRole,
     propagationSeconds: config.trustBundle.propagationSeconds,
+    admissionPolicy: config.admissionPolicy,
     ...secretOf(config),
     log,
     metrics,

@@ -53,6 +53,8 @@ export interface SignerConfig {
     /** How long readers have to take up an anchor that is added before its authority signs. */
     readonly propagationSeconds: number
   }
+  /** Name of the ValidatingAdmissionPolicy, and of its binding, that lets nobody but kubelets make requests. */
+  readonly admissionPolicy?: string | undefined
   readonly ledger: {
     readonly file: string
     /** Published in `<file>.log` for others to check; not at all when absent. */
@@ -114,6 +116,7 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
         propagationSeconds: z.int().min(0).max(86_400).default(300),
       })
       .prefault({}),
+    admissionPolicy: z.string().min(1).max(253).optional(),
     ledger: z.strictObject({
       file: pathIn(folder),
       log: z

@@ -37,9 +37,9 @@ function rightsOfGateway({ toolServers, approvals }: GatewaySettings): readonly 
 }
 
 function rightsOfSigner(settings: SignerSettings): readonly Right[] {
-  const { signerName, trustDomain, lease, authority, trustBundle } = settings
+  const { signerName, trustDomain, lease, authority, trustBundle, admissionPolicy } = settings
   const trustBundleOwner = trustBundle.ownerClusterRole
-  const options = { signerName, trustDomain, lease, trustBundleOwner }
+  const options = { signerName, trustDomain, lease, trustBundleOwner, admissionPolicy }
   if (!('selfSigned' in authority)) return signerRights(options)
   const { namespace, secret } = authority.selfSigned
   return signerRights({ ...options, secret: { namespace, name: secret } })

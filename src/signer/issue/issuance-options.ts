@@ -1,3 +1,4 @@
+import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
@@ -15,8 +16,8 @@ export interface IssuanceOptions {
   readonly issuancePolicy: IssuancePolicy
   readonly history: History
   readonly ports: IssuancePorts
-  /** Whether the cluster lets nobody but kubelet create requests for this signer (docs/ISSUANCE.md). */
-  readonly requester: Requester
+  /** Whether the cluster let nobody but a kubelet make the request (docs/ISSUANCE.md). */
+  readonly requester: (request: PodCertificateRequest) => Requester
   readonly replica: string
   readonly now: () => number
   readonly randomBytes: (length: number) => Buffer

@@ -93,9 +93,10 @@ async function decide(
 }
 
 function judge(options: IssuanceOptions, claims: Claims, evidence: Evidence): Verdict {
-  const { profile, history, issuancePolicy, requester } = options
+  const { profile, history, issuancePolicy } = options
   const keyOwner = history.keys.ownerOf(claims.key.sha256)
   const decide: CheckInput['policy']['decide'] = (asked) => issuancePolicy.decide(asked)
+  const requester = options.requester(claims.asked)
   const policy = { decide, requester, now: options.now() }
   const verdict = evaluate({ claims, evidence, profile, keyOwner, policy })
   if (verdict.kind === 'wait' && verdict.cause !== undefined) {

@@ -76,6 +76,13 @@ export async function tellDoctor(t: TestContext, node: Node): Promise<void> {
     await node.kubectl('scale --namespace tools deployment/github --replicas=1')
     await node.kubectl('rollout status --namespace tools deployment/github --timeout=90s')
     await finds(node, [])
+    const name = 'get pods --namespace tools --selector app=github --output'
+    const pod = await node.kubectl(name, 'jsonpath={.items[0].metadata.name}')
+    const program = 'node /opt/countersign/dist/cli/main.mjs ledger history'
+    const history = await node.kubectl(
+      `exec --namespace ${system} countersign-signer-0 -- ${program} /var/lib/countersign/ledger.jsonl --json --pod tools/${pod}`,
+    )
+    assert.match(history, /"requester":"shown"/, 'the policy was in force before it was made')
   })
 
   await t.test('the doctor names a namespace that lost its label', async () => {

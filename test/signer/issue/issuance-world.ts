@@ -278,7 +278,7 @@ export class World {
         publish: (target, status) => this.#publish(target, status),
         emitEvent: (event) => void this.events.push(event),
       },
-      requester: 'not-shown',
+      requester: () => 'not-shown',
       replica: 'signer-0',
       now: () => this.now,
       randomBytes: (length) => Buffer.alloc(length, (this.#random += 1)),
