@@ -656,7 +656,8 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source: 'OWASP MCP Top 10: tool poisoning; docs/AUTHORIZATION.md, approving tools',
   },
   'gateway.lists-explained': {
-    claim: 'operators are told of each tool what hides it from an identity, as lists are decided',
+    claim:
+      'operators are told of each tool, prompt, resource and template what hides it from an identity, as lists are decided, and of a workload what its certificate would say',
     source: 'docs/AUTHORIZATION.md, explaining a list',
   },
   'gateway.level-of-its-session': {

@@ -214,6 +214,8 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/signer',
     'src/signer/anchors',
     'src/signer/preview',
+    // What a certificate would say is told by the rules that issue it.
+    'src/signer/verdict',
     'src/gateway',
     'src/gateway/limits.ts',
     'src/gateway/approval',

@@ -132,16 +132,27 @@ Example:
 function addExplainList(gateway: Command, terminal: Terminal): void {
   gateway
     .command('explain-list')
-    .description('Shows every tool with what hides it from an identity: ceiling, pin or policy.')
-    .argument('<identity>', 'SPIFFE ID of a workload')
+    .description(
+      'Shows every tool, prompt, resource and template with what hides it from an identity: ceiling, pin or policy.',
+    )
+    .argument('[identity]', 'SPIFFE ID, <namespace>/<service account>, or <namespace>/pods/<pod>')
     .option('--config <file>', 'YAML configuration of the gateway (required)')
     .option('--server <name>', 'this tool server alone')
+    .option('--certificate <file>', 'PEM of the certificate that is asked about')
     .option(
       '--tool-scopes <list>',
-      'what its certificate would have, such as github:issues_*,files:read',
+      'of a SPIFFE ID: what its certificate would have, such as github:*',
     )
-    .option('--role <role>', 'what its certificate would have', 'agent')
-    .option('--tenant <name>', 'what its certificate would have')
+    .option('--role <role>', 'of a SPIFFE ID: what its certificate would have (default: agent)')
+    .option('--tenant <name>', 'of a SPIFFE ID: what its certificate would have')
+    .option(
+      '--objects <file>',
+      'what kubectl get … -o json has printed, instead of asking the API server',
+    )
+    .option(
+      '--kubeconfig <file>',
+      'to look a workload up (default: the one of the configuration, or the pod’s)',
+    )
     .option('--json', 'one document for programs, see docs/OPERATING.md')
     .addHelpText(
       'after',
@@ -149,12 +160,14 @@ function addExplainList(gateway: Command, terminal: Terminal): void {
 Nothing is written and no tool is called. Tool servers are asked for their lists with the gateway's own certificate.
 Exit codes: 0 shown, 1 a tool server does not answer, 2 usage or configuration.
 
-Example:
+Examples:
   countersign gateway explain-list spiffe://agents.example/ns/research/sa/crawler --config /etc/countersign/gateway.yaml \\
-    --tenant acme --tool-scopes 'github:*'`,
+    --tenant acme --tool-scopes 'github:*'
+  kubectl get ns/research sa/crawler pod/crawler-0 -n research -o json | kubectl -n countersign-system exec -i deploy/countersign-gateway -- \\
+    node /opt/countersign/dist/cli/main.mjs gateway explain-list research/pods/crawler-0 --config /etc/countersign/gateway.yaml --objects /dev/stdin`,
     )
     // Without this the --config of `gateway` itself would take the option.
-    .action(async (identity: string, _: object, command: Command) => {
+    .action(async (identity: string | undefined, _: object, command: Command) => {
       const { runExplainList } = await import('./command/explain-list.ts')
       await runExplainList(identity, command.optsWithGlobals(), terminal)
     })

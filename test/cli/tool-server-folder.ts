@@ -5,7 +5,7 @@ import type { Credential } from '../../src/pki/credential.ts'
 import { createIdentities } from '../gateway/world/identities.ts'
 import { openUpstream, type Answer, type TestUpstream } from '../gateway/world/upstream.ts'
 
-const identities = createIdentities()
+export const identities: ReturnType<typeof createIdentities> = createIdentities()
 
 /** The gateway whose configuration is looked at. */
 const own = identities.issue({

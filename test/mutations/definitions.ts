@@ -27,14 +27,37 @@ export const definitionMutations: readonly Mutation[] = [
   {
     claim: 'gateway.lists-explained',
     without: 'what hides a definition',
-    file: 'src/cli/command/explain-list.ts',
+    file: 'src/cli/command/explain-offers.ts',
     edits: never('quarantine !== undefined'),
   },
   {
     claim: 'gateway.lists-explained',
     without: 'the scopes of the certificate',
-    file: 'src/cli/command/explain-list.ts',
-    edits: never('!allowsTool(ceiling, server, name)'),
+    file: 'src/cli/command/explain-offers.ts',
+    edits: never('!allowsTool(explaining.ceiling, server, name)'),
+  },
+  {
+    claim: 'gateway.lists-explained',
+    without: 'the ceiling of what is no tool',
+    file: 'src/cli/command/explain-offers.ts',
+    edits: [['isReached\n', 'isReached || explaining\n']],
+  },
+  {
+    claim: 'gateway.lists-explained',
+    without: 'the proof of what a pod asks for',
+    file: 'src/cli/command/proved-attributes.ts',
+    edits: never('scope !== undefined'),
+  },
+  {
+    claim: 'gateway.lists-explained',
+    without: 'the label of the namespace that proves a server',
+    file: 'src/cli/command/proved-attributes.ts',
+    edits: [
+      [
+        'allowanceGap(space, `${grantLabelPrefixes.tools}${server}`) === undefined',
+        'server !== ""',
+      ],
+    ],
   },
   {
     claim: 'gateway.first-use-remembered',

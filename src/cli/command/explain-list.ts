@@ -1,43 +1,39 @@
 import { CountersignError, quoted } from '../../errors.ts'
-import { outsideCeiling, outsideServerScopes } from '../../gateway/permit/ceiling.ts'
-import { servesTool } from '../../gateway/upstream/upstream.ts'
-import { allowsTool, emptyCeiling, parseToolScopes, type Ceiling } from '../../identity/ceiling.ts'
-import { parseRole } from '../../identity/role.ts'
-import { parseSpiffeId, workloadOf } from '../../identity/spiffe-id.ts'
-import { parseTenant } from '../../identity/tenant.ts'
 import { silentLog } from '../../log.ts'
 import { silentMetrics } from '../../metrics.ts'
-import type { DecisionContext } from '../../policy/asked.ts'
-import { createAuthorizer, type Authorizer } from '../../policy/authorizer.ts'
-import { formatInput, type InputText } from '../../policy/input.ts'
+import { createAuthorizer } from '../../policy/authorizer.ts'
 import { openPolicy } from '../open-policy.ts'
 import { Refused } from '../run-program.ts'
-import { seeGateway, type SeenServer, type SeenTool } from './seen-tools.ts'
 import type { Terminal } from '../terminal.ts'
+import {
+  explainOffers,
+  explainTools,
+  offerMethods,
+  type Explained,
+  type ExplainedOffer,
+  type ExplainedTool,
+  type Explaining,
+} from './explain-offers.ts'
+import { readSubject, type ExplainedSubject, type SubjectOptions } from './explained-subject.ts'
+import { seeGateway, type SeenGateway, type SeenServer } from './seen-tools.ts'
 
-export interface ExplainOptions {
+export interface ExplainOptions extends SubjectOptions {
   readonly config?: string
   readonly server?: string
-  readonly toolScopes?: string
-  readonly role?: string
-  readonly tenant?: string
   readonly json?: boolean
 }
 
-interface Explained {
-  readonly server: string
-  readonly tool: string
-  readonly era: string
-  readonly digest: string
-  readonly shown: boolean
-  /** What hides it first. */
-  readonly by?: 'ceiling' | 'definition' | 'policy'
-  readonly reasons: readonly { readonly code: string; readonly message: string }[]
+/** By the names that the protocol gives the lists. */
+interface Lists {
+  readonly tools: ExplainedTool[]
+  readonly prompts: ExplainedOffer[]
+  readonly resources: ExplainedOffer[]
+  readonly resourceTemplates: ExplainedOffer[]
 }
 
-/** Why each tool is or is not in the list of an identity, by the same rules as the list itself. Throws `cli/usage`. */
+/** Why each tool, prompt, resource and template is or is not in the lists of an identity, by the rules of the lists. Throws `cli/usage`. */
 export async function runExplainList(
-  identity: string,
+  identity: string | undefined,
   options: ExplainOptions,
   terminal: Terminal,
   now: () => number = Date.now,
@@ -48,118 +44,80 @@ export async function runExplainList(
     const hint = 'countersign gateway explain-list --help'
     throw new CountersignError('cli/usage', message, { hint })
   }
-  const subject = subjectOf(identity, options)
-  const gateway = await seeGateway(file, { signal: terminal.signal, now })
-  const servers = gateway.servers.filter(
-    ({ config }) => options.server === undefined || config.server === options.server,
-  )
-  if (servers.length === 0) {
-    const message = `no tool server ${quoted(options.server ?? '')}`
-    const hint = `there are ${gateway.servers.map(({ config }) => config.server).join(', ')}`
-    throw new CountersignError('cli/usage', message, { hint })
-  }
-  await using policy = await openPolicy(gateway.config.policy, {
-    log: silentLog,
-    metrics: silentMetrics,
-  })
-  const authorizer = createAuthorizer(policy.engine)
-  const tools: Explained[] = []
+  const { signal } = terminal
+  const gateway = await seeGateway(file, { signal, now })
+  const { config } = gateway
+  const subject = await readSubject(identity, options, { config, signal })
+  const servers = serversOf(gateway, options.server)
+  await using policy = await openPolicy(config.policy, { log: silentLog, metrics: silentMetrics })
+  const explaining = { ...subject, authorizer: createAuthorizer(policy.engine), now }
+  const lists: Lists = { tools: [], prompts: [], resources: [], resourceTemplates: [] }
   const failures: { readonly server: string; readonly why: string }[] = []
   for (const server of servers) {
     try {
-      const seen = await gateway.toolsOf(server)
-      tools.push(...explainTools(server, seen, { ...subject, authorizer, now }))
+      await explain(lists, { gateway, server, explaining })
     } catch (error) {
       if (!(error instanceof CountersignError)) throw error
       failures.push({ server: server.config.server, why: error.message })
     }
   }
-  const document = { version: 1, identity, policy: policy.engine.digest, tools, failures }
-  terminal.out(options.json === true ? `${JSON.stringify(document)}\n` : format(tools))
+  const { digest } = policy.engine
+  const document = { version: 1, ...toldOf(subject), policy: digest, ...lists, failures }
+  terminal.out(options.json === true ? `${JSON.stringify(document)}\n` : format(subject, lists))
   for (const { why } of failures) terminal.err(`${why}\n`)
   if (failures.length > 0) throw new Refused()
 }
 
-interface Subject {
-  readonly text: InputText
-  readonly ceiling: Ceiling
+function serversOf({ servers }: SeenGateway, wanted: string | undefined): readonly SeenServer[] {
+  const chosen = servers.filter(({ config }) => wanted === undefined || config.server === wanted)
+  if (chosen.length > 0) return chosen
+  const message = `no tool server ${quoted(wanted ?? '')}`
+  const hint = `there are ${servers.map(({ config }) => config.server).join(', ')}`
+  throw new CountersignError('cli/usage', message, { hint })
 }
 
-/** As the certificate of the identity would say it: what is not given, it has none of. */
-function subjectOf(identity: string, { toolScopes, role, tenant }: ExplainOptions): Subject {
-  const spiffeId = parseSpiffeId(identity)
-  const workload = workloadOf(spiffeId)
-  if (workload === undefined) {
-    const hint = 'spiffe://<trust domain>/ns/<namespace>/sa/<service account>'
-    throw new CountersignError('cli/usage', 'identity: want=SPIFFE ID of a workload', { hint })
+async function explain(
+  lists: Lists,
+  {
+    gateway,
+    server,
+    explaining,
+  }: {
+    readonly gateway: SeenGateway
+    readonly server: SeenServer
+    readonly explaining: Explaining
+  },
+): Promise<void> {
+  lists.tools.push(...explainTools(server, await gateway.toolsOf(server), explaining))
+  for (const member of ['prompts', 'resources', 'resourceTemplates'] as const) {
+    const methods = offerMethods[member]
+    const seen = await gateway.offersOf(server, methods.list)
+    lists[member].push(...explainOffers(server, seen, explaining, methods))
   }
-  const scopes = toolScopes === undefined ? [] : parseToolScopes(toolScopes)
-  const text = formatInput({
-    type: 'identity',
-    id: spiffeId.uri,
-    properties: {
-      ...(role === undefined ? {} : { role: parseRole(role) }),
-      ...(tenant === undefined ? {} : { tenant: parseTenant(tenant) }),
-      models: [],
-      toolScopes: scopes.map((scope) => scope.text),
-      namespace: workload.namespace,
-      serviceAccount: workload.serviceAccount,
-      // No rule may depend on which pod or certificate it is: there is none here.
-      pod: { name: '', uid: '' },
-      certificate: { sha256: '', notAfter: '' },
-    },
-  })
-  return { text, ceiling: { ...emptyCeiling, toolScopes: scopes } }
 }
 
-function explainTools(
-  { config }: SeenServer,
-  seen: readonly SeenTool[],
-  asking: Subject & { readonly authorizer: Authorizer; readonly now: () => number },
-): readonly Explained[] {
-  const { ceiling, text, authorizer, now } = asking
-  const { server } = config
-  const context = (
-    era: DecisionContext['era'],
-    phase: DecisionContext['phase'],
-  ): DecisionContext => ({
-    era,
-    time: new Date(now()).toISOString(),
-    door: `mcp/${server}`,
-    phase,
-  })
-  return seen.map(({ era, definition, quarantine }) => {
-    const { name, digest } = definition
-    const told = { server, tool: name, era, digest }
-    const hidden = (by: Explained['by'] & string, reasons: Explained['reasons']): Explained => ({
-      ...told,
-      shown: false,
-      by,
-      reasons: reasons.map(({ code, message }) => ({ code, message })),
-    })
-    if (!allowsTool(ceiling, server, name)) return hidden('ceiling', [outsideCeiling])
-    if (!servesTool(config, name)) return hidden('ceiling', [outsideServerScopes])
-    if (quarantine !== undefined) {
-      return hidden('definition', [{ code: quarantine, message: `its digest is now ${digest}` }])
-    }
-    const asked = definition.told(server)
-    const list = { subject: text, action: 'tools/list', resources: [asked] }
-    const answer = authorizer.filter({ ...list, context: context(era, 'list') })
-    if (answer.value[0] === true) return { ...told, shown: true, reasons: [] }
-    const resource = asked.text
-    const call = { subject: text, action: 'tools/call', resource, arguments: undefined }
-    const { value } = authorizer.decide({ ...call, context: context(era, 'request') })
-    return hidden('policy', value.reasons)
-  })
+/** What its certificate says, or would say. */
+function toldOf({ id, role, tenant, ceiling }: ExplainedSubject): object {
+  const toolScopes = ceiling.toolScopes.map((scope) => scope.text)
+  return { identity: id, role: role ?? null, tenant: tenant ?? null, toolScopes }
 }
 
-function format(tools: readonly Explained[]): string {
-  if (tools.length === 0) return 'no tools\n'
-  return tools
-    .map(({ server, tool, era, shown, by, reasons }) => {
-      const why = reasons.map(({ code, message }) => `${code}: ${message}`).join('; ')
-      const what = shown ? 'shown' : `hidden by ${by}`
-      return `${what.padEnd(20)}  ${era.padEnd(6)}  ${server}:${JSON.stringify(tool).slice(1, -1)}${why === '' ? '' : `  ${why}`}\n`
-    })
-    .join('')
+function format(subject: ExplainedSubject, lists: Lists): string {
+  const { id, role = 'none', tenant = 'none', ceiling } = subject
+  const scopes = ceiling.toolScopes.map((scope) => scope.text).join(',')
+  const who = `${id}: role ${role}, tenant ${tenant}, tool scopes ${scopes === '' ? 'none' : scopes}\n`
+  const lines = [
+    ...lists.tools.map((each) => line('tool', each.tool, each)),
+    ...lists.prompts.map((each) => line('prompt', each.name, each)),
+    ...lists.resources.map((each) => line('resource', each.name, each)),
+    ...lists.resourceTemplates.map((each) => line('template', each.name, each)),
+  ]
+  return who + (lines.length === 0 ? 'nothing is listed\n' : lines.join(''))
+}
+
+function line(kind: string, name: string, { server, era, shown, by, reasons }: Explained): string {
+  const why = reasons.map(({ code, message }) => `${code}: ${message}`).join('; ')
+  const what = shown ? 'shown' : `hidden by ${by}`
+  const of = `${server}:${JSON.stringify(name).slice(1, -1)}`
+  return `${what.padEnd(20)}  ${era.padEnd(6)}  ${kind.padEnd(8)}  ${of}${why === '' ? '' : `  ${why}`}\n`
 }

@@ -2,12 +2,15 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { CountersignError } from '../../errors.ts'
 import { parseDefinition, type Definition } from '../../gateway/catalogue/definition.ts'
-import { listTools } from '../../gateway/catalogue/list-upstream.ts'
+import { listOffers, type Listed } from '../../gateway/catalogue/list-upstream.ts'
+import { parseOffer } from '../../gateway/catalogue/offer.ts'
 import { quarantineOf, type FirstUse } from '../../gateway/catalogue/pins.ts'
 import { defaultLimits } from '../../gateway/limits.ts'
-import type { UpstreamConfig } from '../../gateway/upstream/upstream.ts'
+import type { Upstream, UpstreamConfig } from '../../gateway/upstream/upstream.ts'
 import { workloadOf } from '../../identity/spiffe-id.ts'
 import { silentLog } from '../../log.ts'
+import { listFormOf } from '../../mcp/lists.ts'
+import type { Era } from '../../mcp/message.ts'
 import type { DecisionContext } from '../../policy/asked.ts'
 import { parseIdentityExtensionOid } from '../../pki/identity-extension-oid.ts'
 import { checkCredential, checkTrustBundle } from '../check/check-files.ts'
@@ -42,6 +45,15 @@ export interface SeenGateway {
   readonly servers: readonly SeenServer[]
   /** What a tool server lists now, in each of its eras. Throws `cli/tool-server` where it does not. */
   toolsOf(server: SeenServer): Promise<readonly SeenTool[]>
+  /** What else it lists: nothing where it knows no such list. Throws as above. */
+  offersOf(server: SeenServer, method: string): Promise<readonly SeenOffer[]>
+}
+
+/** A prompt, a resource or a template. */
+export interface SeenOffer {
+  readonly era: DecisionContext['era']
+  /** Its name, its URI, or the text of its template. */
+  readonly name: string
 }
 
 /** Reads a configuration and what it points at, as the gateway does: with its certificate. Throws `cli/configuration`. */
@@ -80,6 +92,7 @@ export async function seeGateway(
       ...(config.toolServers ? await ofCluster(config, asking) : []),
     ],
     toolsOf: (server) => toolsOf(server, { ...asking, firstUse }),
+    offersOf: (server, method) => offersOf(server, method, asking),
   }
 }
 
@@ -109,15 +122,9 @@ async function toolsOf(
   { firstUse, ...asking }: UpstreamCheckOptions & { readonly firstUse: FirstUse | undefined },
 ): Promise<readonly SeenTool[]> {
   await using upstream = openToLookAt(config, asking)
-  const { answerBytesMax } = defaultLimits
   const seen: SeenTool[] = []
   for (const era of config.eras) {
-    const { definitions, failure } = await listTools({ upstream, era, answerBytesMax })
-    if (failure !== undefined) {
-      const why = `${config.server}: ${era}: ${failure.failed}: ${failure.detail}`
-      const hint = 'countersign gateway check <config> says more of its connection'
-      throw new CountersignError('cli/tool-server', why, { hint })
-    }
+    const definitions = await listed(upstream, era, 'tools/list')
     for (const { octets, values } of definitions) {
       const definition = parseDefinition(octets, { values })
       if (typeof definition === 'string') continue
@@ -126,4 +133,34 @@ async function toolsOf(
     }
   }
   return seen
+}
+
+async function offersOf(
+  { config }: SeenServer,
+  method: string,
+  asking: UpstreamCheckOptions,
+): Promise<readonly SeenOffer[]> {
+  await using upstream = openToLookAt(config, asking)
+  const form = listFormOf(method)
+  const seen: SeenOffer[] = []
+  for (const era of config.eras) {
+    for (const { octets } of await listed(upstream, era, method)) {
+      const offer = form && parseOffer(octets, form)
+      if (typeof offer === 'object') seen.push({ era, name: offer.name })
+    }
+  }
+  return seen
+}
+
+async function listed(
+  upstream: Upstream,
+  era: Era,
+  method: string,
+): Promise<Listed['definitions']> {
+  const { answerBytesMax } = defaultLimits
+  const { definitions, failure } = await listOffers({ upstream, era, method, answerBytesMax })
+  if (failure === undefined) return definitions
+  const why = `${upstream.config.server}: ${era}: ${method}: ${failure.failed}: ${failure.detail}`
+  const hint = 'countersign gateway check <config> says more of its connection'
+  throw new CountersignError('cli/tool-server', why, { hint })
 }

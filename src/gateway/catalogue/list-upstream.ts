@@ -1,6 +1,7 @@
-import { valueOf } from '../../mcp/answer.ts'
+import { valueOf, type AnswerBody } from '../../mcp/answer.ts'
 import { collectAnswer, readAnswer, type Answer } from '../upstream/collect.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
+import { listFormOf } from '../../mcp/lists.ts'
 import type { Era } from '../../mcp/message.ts'
 import { legacyVersions, modernVersions } from '../../mcp/revisions.ts'
 import {
@@ -20,6 +21,9 @@ const definitionsMax = 10_000
 const octetsMax = 32 * 1024 * 1024
 const cursorCharactersMax = 4096
 
+/** JSON-RPC 2.0 §5.1. */
+const methodNotFound = -32601
+
 const [modernVersion = ''] = modernVersions
 const [legacyVersion = ''] = legacyVersions
 
@@ -29,6 +33,11 @@ export interface ListToolsOptions {
   readonly answerBytesMax: number
   /** What is read is taken of it. Whoever gave the room gives it back, when nobody needs what was listed. */
   readonly room?: OctetRoom
+}
+
+/** Of any list method. */
+export interface ListOffersOptions extends ListToolsOptions {
+  readonly method: string
 }
 
 interface Caller {
@@ -44,11 +53,16 @@ export interface Listed {
   readonly failure: ExchangeFailure | undefined
 }
 
+/** The tools of an upstream. */
+export function listTools(options: ListToolsOptions): Promise<Listed> {
+  return listOffers({ ...options, method: 'tools/list' })
+}
+
 /**
  * The definitions of an upstream, listed on the gateway's own account: nobody's rights are in what it says. The whole takes no longer
  * than one answer may.
  */
-export async function listTools(options: ListToolsOptions): Promise<Listed> {
+export async function listOffers(options: ListOffersOptions): Promise<Listed> {
   const late = new AbortController()
   const timer = setTimeout(() => late.abort(), options.upstream.timeoutMilliseconds)
   const asking = { ...options, signal: late.signal }
@@ -68,7 +82,7 @@ function inTime(failure: ExchangeFailure, { aborted }: AbortSignal): ExchangeFai
   return aborted ? { failed: 'time-out', detail: 'list took too long' } : failure
 }
 
-interface Asking extends ListToolsOptions {
+interface Asking extends ListOffersOptions {
   readonly signal: AbortSignal
 }
 
@@ -84,14 +98,18 @@ async function listPages(
   for (let page = 0; page < pagesMax; page += 1) {
     const answer = await ask(asking, caller, {
       id: page + 1,
-      method: 'tools/list',
+      method: asking.method,
       params: cursor === undefined ? {} : { cursor },
     })
     if ('failed' in answer) return answer
     const body = readAnswer(answer)
     if (typeof body === 'string') return bad(body)
     const elements = body.list?.elements
-    if (typeof elements !== 'object') return bad('answer has no tools')
+    if (typeof elements !== 'object') {
+      return offersNone(asking, body)
+        ? undefined
+        : bad(`answer has no ${listFormOf(asking.method)?.member}`)
+    }
     const full = takeSmall(asking, body.octets.length)
     if (full !== undefined) return full
     octets += body.octets.length
@@ -111,6 +129,13 @@ async function listPages(
     cursor = next
   }
   return bad(`list has too many pages, want=..${pagesMax}`)
+}
+
+/** A server that does not know the method offers nothing of the kind; of tools each has a list, be it an empty one. */
+function offersNone({ method }: Asking, { octets, result }: AnswerBody): boolean {
+  if (method === 'tools/list' || result !== undefined) return false
+  const { error } = JSON.parse(octets.toString('utf8')) as { error?: { code?: unknown } }
+  return error?.code === methodNotFound
 }
 
 /** A page that is small takes no room while it is read, and a list may have many. */

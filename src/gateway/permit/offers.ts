@@ -12,7 +12,7 @@ import type { Listed } from './list.ts'
 import { offerText } from './resource.ts'
 
 /** What each kind of list is of, as policy knows it. */
-const kinds: Readonly<Record<Exclude<ListMember, 'tools'>, OfferKind>> = {
+export const offerKinds: Readonly<Record<Exclude<ListMember, 'tools'>, OfferKind>> = {
   prompts: 'prompt',
   resources: 'resource',
   resourceTemplates: 'resource_template',
@@ -30,7 +30,7 @@ export async function offersOf(
   const form = listFormOf(message.method)
   const { octets, list } = answer
   if (form === undefined || form.member === 'tools' || !Array.isArray(list?.elements)) return []
-  const kind = kinds[form.member]
+  const kind = offerKinds[form.member]
   const { server } = upstream.config
   const listed: Listed[] = []
   const compared = oneList()
