@@ -655,6 +655,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'an approval pins the definition that was shown and no other, and nothing of it reaches a terminal as a command',
     source: 'OWASP MCP Top 10: tool poisoning; docs/AUTHORIZATION.md, approving tools',
   },
+  'gateway.quarantine-told': {
+    claim:
+      'an operator is told in an Event of a ToolServer which tool is quarantined and how to approve it, once for each change whatever replicas see it, and no server fills the cluster with them',
+    source: 'OWASP MCP Top 10: tool poisoning; docs/AUTHORIZATION.md, approving tools',
+  },
   'gateway.lists-explained': {
     claim:
       'operators are told of each tool, prompt, resource and template what hides it from an identity, as lists are decided, and of a workload what its certificate would say',

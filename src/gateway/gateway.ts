@@ -17,6 +17,7 @@ import { coalesce } from './caller/coalesce.ts'
 import { createServerJudge } from './caller/judge.ts'
 import type { NamespaceSource, PodSource } from './caller/workload-sources.ts'
 import { createCatalogues } from './catalogue/catalogues.ts'
+import { createQuarantinedTools } from './catalogue/quarantined-tools.ts'
 import { createQuarantine, type FirstUse } from './catalogue/pins.ts'
 import { createDoors } from './door/doors.ts'
 import { openListener } from './door/listener.ts'
@@ -44,6 +45,7 @@ import { createListenings } from './upstream/listenings.ts'
 import { createHeldSessions, type Held, type HeldSessions } from './upstream/held-sessions.ts'
 import { closeLegacySession } from './upstream/legacy-session.ts'
 import { createTurns } from './turns.ts'
+import type { TellChange } from './upstream/tool-change.ts'
 import { createUpstreams, type Upstreams } from './upstream/upstreams.ts'
 import { createUpstream, type Upstream, type UpstreamConfig } from './upstream/upstream.ts'
 
@@ -83,6 +85,8 @@ export interface GatewayOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly delay?: Delay | undefined
+  /** Told what becomes of tools by their definitions. */
+  readonly toolChanged?: TellChange | undefined
   /** Where approvals are kept, for all replicas; undefined: no call can wait for one. */
   readonly approvals?: ApprovalStore | undefined
   /** Follows calls for a collector of traces. */
@@ -135,6 +139,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const refusals = createRefusalLog({ log })
   const made = { upstreams, sessions, ...permits.known, turns, tokens }
   const parts = createParts(options, limits, { ...made, judge: (caller) => callers.judge(caller) })
+  const told = { tracer: options.tracer, log, metrics, now, newDecisionId }
   const handle = createCallHandler({
     unmet: createReadiness(options.ready),
     callers,
@@ -142,11 +147,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     authorize: permits.known.authorize,
     parts,
     refusals,
-    tracer: options.tracer,
-    log,
-    metrics,
-    now,
-    newDecisionId,
+    ...told,
   })
   const listener = await openListener({
     ...options,
@@ -172,6 +173,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     jwks: () => tokens.currentJwks(),
     replaceUpstreams(configs) {
       tools.replace(configs)
+      permits.follow(configs)
       forgetGone()
     },
     async close() {
@@ -212,6 +214,7 @@ function createPermits(
     'decisions' | 'catalogueOf' | 'quarantineOf' | 'seal' | 'approvals' | 'authorize'
   >
   readonly counted: () => CallLimits['size']
+  readonly follow: (configs: readonly UpstreamConfig[]) => void
 } {
   const { workers, firstUse, now, log, metrics } = options
   const callLimits = createCallLimits({ ...limits, workers, now })
@@ -220,10 +223,15 @@ function createPermits(
   const approvals = store && createApprovals({ ...limits, seal, store, now, log, metrics })
   const holdOut = approvals && createHoldOut({ ...options, ...made, approvals })
   const carryOut = createCarryOut({ ...made, callLimits, holdOut, log, metrics })
-  const quarantineOf = createQuarantine({ firstUse, log, metrics })
+  const quarantinedTools = options.toolChanged && createQuarantinedTools(options.toolChanged)
+  const quarantineOf = createQuarantine({ firstUse, quarantinedTools, log, metrics })
   const known = { ...made, quarantineOf, seal, approvals }
   const authorize = createAuthorize({ ...known, carryOut })
-  return { known: { ...known, authorize }, counted: () => callLimits.size }
+  return {
+    known: { ...known, authorize },
+    counted: () => callLimits.size,
+    follow: (configs) => quarantinedTools?.follow(configs),
+  }
 }
 
 /** What serving works with. */

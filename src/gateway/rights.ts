@@ -56,4 +56,11 @@ export const toolServerRights: readonly Right[] = [
     without: 'no ToolServer says whether it is served, and why not',
     optional: true,
   },
+  {
+    group: '',
+    resource: 'events',
+    verb: 'create',
+    without: 'no Event of a ToolServer says that one of its tools is quarantined',
+    optional: true,
+  },
 ]

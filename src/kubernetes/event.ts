@@ -46,6 +46,8 @@ export async function recordEvent(
     /** CamelCase. */
     readonly reason: string
     readonly message: string
+    /** Under which it is there once, whoever says it; without it the API server makes one. */
+    readonly name?: string
     /** Who says it, for example `countersign-signer`. */
     readonly component: string
     readonly now: () => number
@@ -55,8 +57,12 @@ export async function recordEvent(
   const { regarding, now } = options
   // Whole seconds, like every metav1.Time.
   const at = new Date(Math.floor(now() / 1000) * 1000).toISOString().replace('.000Z', 'Z')
+  const named =
+    options.name === undefined
+      ? { generateName: `${regarding.name.slice(0, 200)}.` }
+      : { name: options.name }
   const body = {
-    metadata: { generateName: `${regarding.name.slice(0, 200)}.`, namespace: regarding.namespace },
+    metadata: { ...named, namespace: regarding.namespace },
     involvedObject: regarding,
     type: options.type,
     reason: options.reason,

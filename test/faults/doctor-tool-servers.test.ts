@@ -19,6 +19,7 @@ async function follow(world: DoctorWorld, saysStatus = true): Promise<void> {
     ...(saysStatus
       ? [{ apiGroups: countersign, resources: ['toolservers/status'], verbs: ['patch'] }]
       : []),
+    { apiGroups: [''], resources: ['events'], verbs: ['create'] },
   ]
   await world.patch(clusterRole, { rules })
 }

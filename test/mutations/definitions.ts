@@ -25,6 +25,32 @@ export const definitionMutations: readonly Mutation[] = [
     edits: [['return text.replaceAll(', 'return text || text.replaceAll(']],
   },
   {
+    claim: 'gateway.quarantine-told',
+    without: 'the name that is made of what an Event says',
+    file: 'src/gateway/upstream/tool-server-events.ts',
+    edits: [
+      ["hash('sha256', `${uid} ${message}`", "hash('sha256', `${Math.random()} ${uid} ${message}`"],
+    ],
+  },
+  {
+    claim: 'gateway.quarantine-told',
+    without: 'the bound of Events of one ToolServer',
+    file: 'src/gateway/upstream/tool-server-events.ts',
+    edits: never('count > ofServerMax'),
+  },
+  {
+    claim: 'gateway.quarantine-told',
+    without: 'the look whether the pin is of what is quarantined',
+    file: 'src/gateway/catalogue/quarantined-tools.ts',
+    edits: [['config.pins[tool] === digest', 'tool !== digest']],
+  },
+  {
+    claim: 'gateway.quarantine-told',
+    without: 'the look whether it was told before',
+    file: 'src/gateway/catalogue/quarantined-tools.ts',
+    edits: [['!isTold', 'isTold || !isTold']],
+  },
+  {
     claim: 'gateway.lists-explained',
     without: 'what hides a definition',
     file: 'src/cli/command/explain-offers.ts',

@@ -17,8 +17,14 @@ import { findPorts, setStage } from '../../dev/story/stage.ts'
 import { toolServerRights } from '../../src/gateway/rights.ts'
 import { createApiClient } from '../../src/kubernetes/api-client.ts'
 import { modern, openClient, type Reply, type TestClient } from '../gateway/world/client.ts'
-import { answerBoth, openUpstream, type TestUpstream } from '../gateway/world/upstream.ts'
+import {
+  answerBoth,
+  openUpstream,
+  toolTexts,
+  type TestUpstream,
+} from '../gateway/world/upstream.ts'
 import { requirement } from '../requirements.ts'
+import { digestDefinition } from './digest-definition.ts'
 import { eventually } from './eventually.ts'
 import { createPlainClient, type PlainAnswer, type PlainClient } from './plain-client.ts'
 import { createTestAuthority, type TestWorkload } from './test-authority.ts'
@@ -336,6 +342,47 @@ export function toolServerSuite(
       assert.match(String(found('upstream tools--github')['summary']), /4 tools, 1 of them within/)
       assert.equal(found('upstream tools--other')['status'], 'warning')
       assert.match(String(found('upstream tools--other')['summary']), /somebody else/)
+    })
+
+    /** What `kubectl describe` shows below the object. */
+    async function eventsOf(named: string): Promise<readonly Readonly<Record<string, string>>[]> {
+      const { metadata } = await done(admin({ path: `${collection}/${named}` }))
+      const path = '/api/v1/namespaces/tools/events'
+      const { items } = await done(admin({ path }))
+      return (items as readonly PlainAnswer['body'][])
+        .filter(({ involvedObject }) => involvedObject.uid === metadata.uid)
+        .map(({ type, reason, message }) => ({ type, reason, message }))
+    }
+
+    test('a tool that is quarantined is told of in an Event with what to run, and so is its approval', async () => {
+      requirement('gateway.quarantine-told')
+      const path = `${collection}/github`
+      const old = 'a'.repeat(64)
+      const now = digestDefinition(toolTexts[1] ?? '')
+      await done(admin({ method: 'PATCH', path, body: { spec: { pins: { big: old } } } }))
+      await says('github', 'Accepted')
+      await eventuallyServes('/mcp/tools--github', [])
+      await eventually('the quarantine is told', async () => (await eventsOf('github')).length > 0)
+      await done(admin({ method: 'PATCH', path, body: { spec: { pins: { big: now } } } }))
+      await eventuallyServes('/mcp/tools--github', ['big'])
+      await eventually('the approval is told', async () => (await eventsOf('github')).length > 1)
+      assert.deepEqual(
+        (await eventsOf('github')).toSorted((one, other) =>
+          one['type']! > other['type']! ? 1 : -1,
+        ),
+        [
+          {
+            type: 'Normal',
+            reason: 'ToolApproved',
+            message: `tool big is served: its definition ${now} is the approved one`,
+          },
+          {
+            type: 'Warning',
+            reason: 'ToolQuarantined',
+            message: `tool big is neither listed nor called: its definition has changed since its approval (now ${now}, approved is ${old}); look at it: countersign tools list tools--github; then countersign tools approve tools--github big --digest ${now}`,
+          },
+        ],
+      )
     })
 
     test('one that is deleted is no more, and who was refused because of it is served', async () => {

@@ -24,6 +24,8 @@ export interface FollowedUpstreams extends AsyncDisposable {
   /** From now on tells of each change, and hears what is wrong with it. */
   follow(replace: (configs: UpstreamConfigs) => void): void
   conditions(): readonly Condition[]
+  /** The ToolServer that is served under this name, as `namespace/name`. */
+  objectOf(server: string): string | undefined
 }
 
 export interface FollowOptions {
@@ -103,8 +105,16 @@ export async function followUpstreams(
         ? []
         : [stateOfCluster(toolServers, taken ?? choose(), config.staleSecondsMax)]),
     ],
+    objectOf: (server) => taken && objectOf(taken, server),
     [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
   }
+}
+
+/** Those of the configuration come first, then one for each that is accepted. */
+function objectOf({ configs, verdicts }: Chosen, server: string): string | undefined {
+  const accepted = verdicts.filter(isAccepted)
+  const index = configs.findIndex((config) => config.server === server)
+  return accepted[index - (configs.length - accepted.length)]?.object
 }
 
 function stateOf(file: string, problem: Error | undefined): Condition {

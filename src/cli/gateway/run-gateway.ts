@@ -4,6 +4,8 @@ import { watchNamespaces } from '../../gateway/caller/namespace-watch.ts'
 import { watchPods } from '../../gateway/caller/pod-watch.ts'
 import { watchRevocations } from '../../gateway/caller/revocation-watch.ts'
 import { approvalRights, gatewayRights, toolServerRights } from '../../gateway/rights.ts'
+import type { ToolChange } from '../../gateway/upstream/tool-change.ts'
+import { startEventWriter, type EventWriter } from '../../gateway/upstream/tool-server-events.ts'
 import { startStatusWriter, type StatusWriter } from '../../gateway/upstream/tool-server-status.ts'
 import {
   watchToolServers,
@@ -143,7 +145,7 @@ export async function openGateway(
   board.set('handle-keys', () => handleKeys.condition())
   const { tellsStatus = true } = options
   const parts = { log, metrics, now, opened, board, tellsStatus }
-  const { resources, ...watches } = await openWatches(config, parts)
+  const { resources, events, ...watches } = await openWatches(config, parts)
   const { credential, trustBundle } = await openFiles(config, { ...parts, settings })
   const ownNamespace = (): string | undefined =>
     isThere(credential) ? workloadOf(credential.current().svid.spiffeId)?.namespace : undefined
@@ -171,7 +173,9 @@ export async function openGateway(
   const authorizer = createAuthorizer(policy.engine, { metrics, inputOctetsMax })
   const open = async (): Promise<void> => {
     const sources = { ...watches, credential, trustBundle, authorizer, decisionLog }
-    const process = { ready: needed, probes: true, tracer, now, log, metrics }
+    const toolChanged =
+      events && ((change: ToolChange) => events.tell(tools.objectOf(change.server), change))
+    const process = { toolChanged, ready: needed, probes: true, tracer, now, log, metrics }
     const made = await listening('listen', config.listen, () =>
       createGateway({ ...settings, upstreams: tools.current(), ...sources, ...process }),
     )
@@ -277,6 +281,8 @@ type Watches = Pick<GatewayOptions, 'revocations' | 'pods' | 'namespaces' | 'app
     readonly toolServers?: ToolServerSource
     readonly status?: StatusWriter
   }
+  /** Each process tells what it sees: under one name, so that it is there once. */
+  readonly events: EventWriter | undefined
 }
 
 async function openWatches(
@@ -314,12 +320,13 @@ async function openWatches(
   const { namespace } = config.approvals ?? {}
   const approvals = namespace === undefined ? undefined : openApprovalObjects({ client, namespace })
   const watches = { revocations, pods, namespaces, approvals }
-  if (!config.toolServers) return { ...watches, resources: {} }
+  if (!config.toolServers) return { ...watches, resources: {}, events: undefined }
   const toolServers = opened.use(watchToolServers(watch))
   const resources = tellsStatus
     ? { toolServers, status: opened.use(startStatusWriter({ ...watch, source: toolServers })) }
     : { toolServers }
-  return { ...watches, resources }
+  const events = startEventWriter({ ...watch, source: toolServers })
+  return { ...watches, resources, events }
 }
 
 function rightsOf({ toolServers, approvals }: GatewayConfig): readonly Right[] {

@@ -3,6 +3,7 @@ import type { Metrics } from '../../metrics.ts'
 import type { Reason } from '../../policy/decision.ts'
 import type { UpstreamConfig } from '../upstream/upstream.ts'
 import type { Definition } from './definition.ts'
+import type { QuarantinedTools } from './quarantined-tools.ts'
 
 /**
  * Why a tool is neither listed nor called until somebody approves its definition: a changed description or schema is how a tool
@@ -21,6 +22,8 @@ export interface FirstUse {
 export interface QuarantineOptions {
   /** Without it nothing is trusted on first use. */
   readonly firstUse?: FirstUse | undefined
+  /** Told what is quarantined, and what of it is not any more. */
+  readonly quarantinedTools?: QuarantinedTools | undefined
   readonly log: Log
   readonly metrics: Metrics
 }
@@ -28,7 +31,12 @@ export interface QuarantineOptions {
 /** What is logged of one tool server: it may not fill the log by ever new definitions. */
 const linesMax = 32
 
-export function createQuarantine({ firstUse, log, metrics }: QuarantineOptions): Quarantine {
+export function createQuarantine({
+  firstUse,
+  quarantinedTools,
+  log,
+  metrics,
+}: QuarantineOptions): Quarantine {
   const judged = new WeakSet<Definition>()
   const lines = new WeakMap<UpstreamConfig, number>()
 
@@ -48,9 +56,13 @@ export function createQuarantine({ firstUse, log, metrics }: QuarantineOptions):
     const before = firstUse?.recall(config.server, name)
     const approved = isInvalid(definition) ? undefined : approvedOf(config, definition, firstUse)
     const reason = judge(definition, approved)
+    if (reason === undefined && quarantinedTools !== undefined && quarantinedTools.size > 0) {
+      quarantinedTools.allowed(config, name, digest)
+    }
     if (!isNew) return reason
     if (reason !== undefined) {
       tell(config, definition, { ...quarantined, fields: { why: reason.code, approved } })
+      quarantinedTools?.add(config, name, { digest, approved, why: reason.code })
     } else if (isTrusting(config, name) && before === undefined && approved === digest) {
       tell(config, definition, { ...trusted, fields: {} })
     }
