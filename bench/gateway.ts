@@ -6,6 +6,7 @@
  * CPU is that of all processes and threads of a contestant.
  *
  *     npm run bench gateway -- [--json] [--rounds=7] [--seconds=1] [--warm=15000] [--only=gateway,inline]
+ *         [--before=<another tree>] [--profile=<a folder for profiles of the gateway>]
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,6 +17,7 @@ import { accessLogFile, findEnvoy, startEnvoy, type EnvoyKind } from './gateway/
 import { decisionLogFile } from './gateway/product.ts'
 import { folderOfWorker } from './gateway/workers.ts'
 import { startRole } from './gateway/start-contestant.ts'
+import { bundleContestant } from './rig/bundle-contestant.ts'
 import { withContest, type Contest, type Contestant, type Started } from './rig/contest.ts'
 import { median, report, rounded } from './rig/report.ts'
 
@@ -26,10 +28,14 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '1' },
     warm: { type: 'string', default: '15000' },
     only: { type: 'string' },
+    // The gateway of this tree is a contestant too.
+    before: { type: 'string' },
+    profile: { type: 'string' },
   },
 })
 
 const ours = 'gateway'
+const before = 'gateway, before'
 const peer = 'Envoy MCP + RBAC'
 const inline = 'the necessary work inline'
 const ourLog = { logs: [decisionLogFile], decides: 'arguments' } as const
@@ -72,14 +78,19 @@ async function startAll(
       readonly decides?: Decides
     } = {},
   ): Promise<void> => {
-    if (only !== undefined && !only.some((word) => name.includes(word))) return
+    if (only !== undefined && !only.some((word) => isMeant(word, name))) return
     const { path = '/mcp/tools', logs: files, decides = 'nothing' } = more
     const load = { ...call, path, want: '"a map"', connections: 16 }
     const each = await contest.add(name, start, load)
     each.calls = await checkRefusals(contest.material, { name, port: each.port, decides })
     if (files !== undefined) logs.set(each, files)
   }
-  await add(ours, startRole('gateway'), ourLog)
+  await add(ours, startRole('gateway', profiling()), ourLog)
+  if (values.before !== undefined) {
+    const program = await bundleContestant(join(contest.material.folder, before), values.before)
+    const start = startRole('gateway', profiling())
+    await add(before, (setting) => start({ ...setting, program }), ourLog)
+  }
   await add('gateway, policy as a module', startRole('policy-module'), ourLog)
   await add('gateway, two workers', startRole('two-workers'), { ...ourLog, logs: logsOfTwo })
   await add(inline, startRole('inline'), ourLog)
@@ -100,6 +111,16 @@ async function startAll(
   const direct = { pid: 0, port: upstream.port, close: async () => {} }
   await add('upstream alone', async () => direct, { path: '/mcp' })
   return logs
+}
+
+/** By a part of its name; ours by all of it, as others have that as a part. */
+function isMeant(word: string, name: string): boolean {
+  return word === ours ? name === ours : name.includes(word)
+}
+
+function profiling(): readonly string[] {
+  const { profile } = values
+  return profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
 }
 
 /** A line for each call, and each of them a JSON object: what logs less is quicker. */
