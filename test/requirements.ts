@@ -221,7 +221,8 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source: 'a rule of one line ran for minutes in the module',
   },
   'policy.caller-rules-kept': {
-    claim: 'what rules give of a caller is kept for that caller alone, and for a frozen one',
+    claim:
+      'what rules give of a caller, and of what it asks for, is kept for that alone, and only where it is frozen',
     source: 'issue 12, the engine',
   },
   'policy.plan-is-no-text': {

@@ -38,7 +38,7 @@ function callDocument(asked: AskedCall, read: (text: string) => Value): Value {
   const own = contextOf(parts.context)
   return {
     subject: read(parts.subject),
-    action: { name: parts.action },
+    action: read(`{"name":${JSON.stringify(parts.action)}}`),
     resource: read(parts.resource),
     context:
       given === undefined

@@ -61,9 +61,12 @@ export function createPlanEngine(
   }
 }
 
+/** Who asks is known again, and so is what for; the arguments and the time are others each time. */
+const kept = { subject: 'subject', what: ['resource', 'action'] } as const
+
 function compile(plan: unknown): Program {
   try {
-    return compilePlan(parsePlan(plan), { builtins: createBuiltins, subject: 'subject' })
+    return compilePlan(parsePlan(plan), { builtins: createBuiltins, ...kept })
   } catch (error) {
     if (error instanceof EvalError) throw error
     const message = error instanceof Error ? error.message : typeof error

@@ -59,7 +59,20 @@ export const policyMutations: readonly Mutation[] = [
     claim: 'policy.caller-rules-kept',
     without: 'the look whether a caller may still change',
     file: 'src/policy/plan/recall.ts',
-    edits: [[' || !Object.isFrozen(subject)', '']],
+    edits: [['value !== null && Object.isFrozen(value)', 'value !== null']],
+  },
+  {
+    claim: 'policy.caller-rules-kept',
+    without: 'the look what a function was asked about',
+    file: 'src/policy/plan/recall.ts',
+    edits: [['if (each.first !== first || each.second !== second) continue', '']],
+  },
+  {
+    claim: 'policy.steps-bounded',
+    without: 'the steps of what a function has given before',
+    file: 'src/policy/plan/recall.ts',
+    edits: [['      this.#meter.spend(each.steps)\n', '']],
+    tests: ['test/policy/plan/recall.test.ts'],
   },
   {
     claim: 'policy.plan-is-no-text',

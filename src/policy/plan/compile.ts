@@ -25,13 +25,22 @@ export interface Evaluator {
   readonly meter: Meter
 }
 
-interface CompileOptions {
+interface CompileOptions extends Kept {
   readonly builtins: (meter: Meter) => Builtins
+}
+
+/** Of what more is kept than of one evaluation. */
+export interface Kept {
   /**
    * A member of the input that stands for the caller. Rules that read nothing else of the input are evaluated once for each frozen
    * value of it.
    */
   readonly subject?: string
+  /**
+   * Two members more that say what the caller asks for. Rules and functions that read nothing else of the input than these three are
+   * evaluated once for all frozen values of them.
+   */
+  readonly what?: readonly [string, string]
 }
 
 /** What the source makes when it runs. */
@@ -52,7 +61,7 @@ type Make = (
  * no code of strings.
  */
 export function compilePlan(plan: Plan, options: CompileOptions): Program {
-  const { source, numbers } = writeProgram(plan, options.subject)
+  const { source, numbers } = writeProgram(plan, options)
   const names = plan.builtins.map(({ name }) => name)
   const provided = options.builtins(new Meter())
   const missing = names.filter((name) => !Object.hasOwn(provided, name))
@@ -77,7 +86,9 @@ export function compilePlan(plan: Plan, options: CompileOptions): Program {
           const run = plans[indices.get(entrypoint) ?? -1]
           if (run === undefined) throw new UnsupportedPlan('plan has no such entrypoint')
           meter.left = fuel
-          runtime.recall.begin(dot(input, options.subject ?? null))
+          const [first = null, second = null] = options.what ?? []
+          const subject = dot(input, options.subject ?? null)
+          runtime.recall.begin(subject, [dot(input, first), dot(input, second)])
           begin(input, data)
           const rows: Value[] = []
           run(input, data, rows)

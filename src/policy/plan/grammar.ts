@@ -6,8 +6,8 @@ const language =
 
 /** Names of our own: of the runtime, of its objects' members, and of what every program has. */
 const names =
-  'R S N O P meter left recall always ofSubject exhausted conflict dot sizeOf isObject isSet newObject newSet differ insertOnce ' +
-  'merge upsert scan scanInOrder pathOf none set add memo root base begin plans dynamic input data rows a b v r i'
+  'R S N O P meter left recall knows always ofSubject ofCall applied exhausted conflict dot sizeOf isObject isSet newObject newSet differ insertOnce ' +
+  'merge upsert scan scanInOrder pathOf none set add memo root base begin plans dynamic input data rows a b c d v r i'
 
 const vocabulary = new Set(`${language} ${names}`.split(' '))
 

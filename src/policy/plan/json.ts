@@ -53,15 +53,25 @@ export function toJson(v: Value, meter: Meter): unknown {
   meter.spend(1 + (sizeOf(v) ?? 0))
   if (isArray(v)) return v.map((member) => toJson(member, meter))
   if (v instanceof RegoSet) return v.sorted().map((member) => toJson(member, meter))
-  if (!(v instanceof RegoObject)) {
-    // Not by assignment: a member named __proto__ stays a member.
-    return Object.fromEntries(
-      Object.entries(v).map(([key, member]) => [key, toJson(member, meter)]),
-    )
-  }
-  return Object.fromEntries(
-    v.keys.map((key, at) => [nameOf(key, meter), toJson(v.values[at] as Value, meter)]),
-  )
+  const members: Record<string, unknown> = {}
+  if (v instanceof RegoObject) {
+    for (const [at, key] of v.keys.entries()) {
+      setOwn(members, nameOf(key, meter), toJson(v.values[at] as Value, meter))
+    }
+  } else for (const key of Object.keys(v)) setOwn(members, key, toJson(v[key] as Value, meter))
+  return members
+}
+
+/** Not by assignment alone: a member named __proto__ stays a member. */
+function setOwn(members: Record<string, unknown>, name: string, value: unknown): void {
+  if (name !== '__proto__') members[name] = value
+  else
+    Object.defineProperty(members, name, {
+      value,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    })
 }
 
 /** What JSON calls a key. */

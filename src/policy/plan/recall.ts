@@ -12,37 +12,80 @@ interface Kept {
   paidBy: number
 }
 
+/** What a function gave for these arguments. */
+interface Applied {
+  readonly first: Value | undefined
+  readonly second: Value | undefined
+  readonly value: Value | undefined
+  /** Of its own, and of the functions that it called. */
+  readonly steps: number
+  readonly callees: ReadonlySet<Kept>
+}
+
+/** What is kept of one caller who asks for one thing. */
+interface OfCall {
+  readonly rules: Kept[]
+  readonly functions: Applied[][]
+}
+
+/** What a caller asks for. */
+type What = readonly [Value | undefined, Value | undefined]
+
 type Make = (input: Value | undefined, data: Value | undefined) => Value | undefined
+type MakeOf = (
+  input: Value | undefined,
+  data: Value | undefined,
+  first: Value | undefined,
+  second: Value | undefined,
+) => Value | undefined
+
+/** So many callers with what they ask for are kept, twice: what has not come for long is forgotten. */
+const callsMax = 512
+
+/** A function is most often asked about what is called and the conditions for that. */
+const appliedMax = 8
 
 /**
- * Keeps what rules give beyond one evaluation. What is kept costs an evaluation the steps that it would take to make, once: so whether
- * there is fuel enough never depends on what was asked before.
+ * Keeps what rules give beyond one evaluation. What is kept costs an evaluation the steps that it would take to make, a rule once and a
+ * function each time: so whether there is fuel enough never depends on what was asked before.
  */
 export class Recall {
+  /** Whether something is kept of who asks for what. */
+  knows = false
   readonly #meter: Meter
   readonly #always: Kept[] = []
   readonly #bySubject = new WeakMap<object, Kept[]>()
   #ofSubject: Kept[] = []
+  #calls = new Calls()
+  #ofCall: OfCall = nothing
   #evaluation = 0
   /** Steps of this evaluation that kept rules have paid for. */
   #paid = 0
-  /** Callees of the rules that are being made. */
+  /** Callees of the rules and functions that are being made. */
   #open: Set<Kept>[] = []
 
   constructor(meter: Meter) {
     this.#meter = meter
   }
 
-  /** Begins an evaluation. A subject that could still change is nobody that anything is kept of. */
-  begin(subject: Value | undefined): void {
+  /**
+   * Begins an evaluation about a subject, and what that asks for in two values. What could still change is nothing that anything is
+   * kept of.
+   */
+  begin(subject: Value | undefined, what: What): void {
     this.#evaluation += 1
     this.#paid = 0
     this.#open = []
     this.#ofSubject = []
-    if (typeof subject !== 'object' || subject === null || !Object.isFrozen(subject)) return
+    this.knows = false
+    if (!isFixed(subject)) return
     const kept = this.#bySubject.get(subject)
     if (kept === undefined) this.#bySubject.set(subject, this.#ofSubject)
     else this.#ofSubject = kept
+    const [first, second] = what
+    if (!isFixed(first) || !isFixed(second)) return
+    this.#ofCall = this.#calls.find(subject, first, second)
+    this.knows = true
   }
 
   /** A rule that depends on nothing. */
@@ -58,6 +101,44 @@ export class Recall {
     data: Value | undefined,
   ): Value | undefined {
     return this.#recall(this.#ofSubject, index, make, input, data)
+  }
+
+  /** A rule that depends on the subject, on what it asks for, and on the data. */
+  ofCall(
+    index: number,
+    make: Make,
+    input: Value | undefined,
+    data: Value | undefined,
+  ): Value | undefined {
+    return this.#recall(this.#ofCall.rules, index, make, input, data)
+  }
+
+  /** A function that depends on its arguments, on the subject, on what it asks for, and on the data. */
+  applied(
+    index: number,
+    make: MakeOf,
+    input: Value | undefined,
+    data: Value | undefined,
+    first: Value | undefined,
+    second?: Value,
+  ): Value | undefined {
+    const known = (this.#ofCall.functions[index] ??= [])
+    for (const each of known) {
+      if (each.first !== first || each.second !== second) continue
+      this.#meter.spend(each.steps)
+      for (const callee of each.callees) {
+        if (callee.paidBy !== this.#evaluation) this.#pay(callee)
+        this.#open.at(-1)?.add(callee)
+      }
+      return each.value
+    }
+    if (known.length === appliedMax || !isKnowable(first) || !isKnowable(second)) {
+      return make(input, data, first, second)
+    }
+    const { value, steps, callees } = this.#measure(() => make(input, data, first, second))
+    for (const callee of callees) this.#open.at(-1)?.add(callee)
+    known.push({ first, second, value, steps, callees })
+    return value
   }
 
   #recall(
@@ -77,14 +158,20 @@ export class Recall {
   }
 
   #make(make: () => Value | undefined): Kept {
+    const { value, steps, callees } = this.#measure(make)
+    this.#paid += steps
+    return { value, steps, callees, paidBy: this.#evaluation }
+  }
+
+  /** Gives the steps that are not those of kept rules. */
+  #measure(make: () => Value | undefined): Omit<Kept, 'paidBy'> {
     const callees = new Set<Kept>()
     const [left, paid] = [this.#meter.left, this.#paid]
     this.#open.push(callees)
     const value = make()
     this.#open.pop()
     const steps = left - this.#meter.left - (this.#paid - paid)
-    this.#paid += steps
-    return { value, steps, callees, paidBy: this.#evaluation }
+    return { value, steps, callees }
   }
 
   #pay(kept: Kept): void {
@@ -93,4 +180,49 @@ export class Recall {
     this.#paid += kept.steps
     for (const callee of kept.callees) if (callee.paidBy !== this.#evaluation) this.#pay(callee)
   }
+}
+
+const nothing: OfCall = { rules: [], functions: [] }
+
+/** A composite value that nobody can change; a text is the same as another one without being it. */
+function isFixed(value: Value | undefined): value is Value & object {
+  return typeof value === 'object' && value !== null && Object.isFrozen(value)
+}
+
+/** What is the same when it is found again. Of numbers two that are equal may be written otherwise. */
+function isKnowable(value: Value | undefined): boolean {
+  return typeof value === 'object' ? value === null || isFixed(value) : typeof value !== 'number'
+}
+
+type Table = WeakMap<object, WeakMap<object, WeakMap<object, OfCall>>>
+
+/** What is kept, by who asks and what for. */
+class Calls {
+  #recent: Table = new WeakMap()
+  #before: Table = this.#recent
+  #count = 0
+
+  find(subject: object, first: object, second: object): OfCall {
+    const known = this.#recent.get(subject)?.get(first)?.get(second)
+    if (known !== undefined) return known
+    const found = this.#before.get(subject)?.get(first)?.get(second)
+    const kept = found ?? { rules: [], functions: [] }
+    this.#count += 1
+    if (this.#count > callsMax) {
+      this.#before = this.#recent
+      this.#recent = new WeakMap()
+      this.#count = 1
+    }
+    const bySubject = within(this.#recent, subject)
+    within(bySubject, first).set(second, kept)
+    return kept
+  }
+}
+
+function within<T extends object>(table: WeakMap<object, T>, key: object): T {
+  const known = table.get(key)
+  if (known !== undefined) return known
+  const made = new WeakMap() as unknown as T
+  table.set(key, made)
+  return made
 }

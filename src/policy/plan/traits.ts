@@ -36,13 +36,13 @@ function isLocal(operand: Operand, local: number | undefined): boolean {
 interface Confinement {
   /** How many of the first parameters it may not read: the input, or the input and the data. */
   readonly documents: 1 | 2
-  /** The one member of the input that it may read. */
-  readonly member?: string
+  /** The members of the input that it may read. */
+  readonly members?: readonly string[]
 }
 
 /** Answers for each function of a plan whether it reads no more than it may, nor does anything that it calls. */
 export function confinedIn(plan: Plan, confinement: Confinement): (func: Func) => boolean {
-  const { documents, member } = confinement
+  const { documents, members = [] } = confinement
   const funcs = new Map(plan.funcs.map((func) => [func.name, func]))
   const known = new Map<Func, boolean>()
 
@@ -73,11 +73,11 @@ export function confinedIn(plan: Plan, confinement: Confinement): (func: Func) =
     )
   }
 
-  /** A reference to the one member of the input. */
+  /** A reference to such a member of the input. */
   function isMember(statement: Statement, [input]: readonly number[]): boolean {
-    if (member === undefined || statement.type !== 'DotStmt') return false
+    if (statement.type !== 'DotStmt') return false
     const { source, key } = statement
-    const isKey = key.type === 'string_index' && plan.strings[key.value] === member
+    const isKey = key.type === 'string_index' && members.includes(plan.strings[key.value] ?? '')
     return isKey && isLocal(source, input) && statement.target !== input
   }
 

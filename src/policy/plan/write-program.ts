@@ -1,3 +1,4 @@
+import type { Kept } from './compile.ts'
 import { parseNumber } from './numbers.ts'
 import { UnsupportedPlan } from './plan.ts'
 import type { Func, Plan } from './plan.ts'
@@ -41,7 +42,7 @@ export interface Tables {
 /** Writes the body of a function of (R, S, N, O, P): runtime, strings, numbers, builtins, paths. Throws `UnsupportedPlan`. */
 export function writeProgram(
   plan: Plan,
-  subject: string | undefined,
+  { subject, what }: Kept,
 ): { readonly source: string; readonly numbers: readonly Value[] } {
   const numbers: Value[] = []
   const places = new Map<number, number>()
@@ -56,14 +57,16 @@ export function writeProgram(
     },
   }
   const isAlways = confinedIn(plan, { documents: 2 })
-  const isOfSubject =
-    subject === undefined ? () => false : confinedIn(plan, { documents: 1, member: subject })
+  const isOfSubject = confinedTo(plan, subject)
+  const isOfCall = what === undefined ? () => false : confinedTo(plan, subject, what)
   const functions = plan.funcs.map((func, index) => {
     const body = new FunctionWriter(tables, func.params).write(func.blocks)
     const own = `function g${index}(${paramsOf(func)}){if(--meter.left<0)exhausted()\n${body}}`
-    if (func.params.length > 2) return `${own}\nconst f${index}=g${index}`
+    if (func.params.length > 2)
+      return `${own}\n${isOfCall(func) ? applied(index, func) : plain(index)}`
     if (isAlways(func)) return `${own}\n${recalledAlways(index)}`
-    return `${own}\n${isOfSubject(func) ? recalledOfSubject(index) : remembered(index, `f${index}`)}`
+    if (isOfSubject(func)) return `${own}\n${recalled(index, 'ofSubject')}`
+    return `${own}\n${isOfCall(func) ? recalled(index, 'ofCall') : remembered(index, `f${index}`)}`
   })
   const plans = plan.entrypoints.map(({ blocks }, index) => {
     const body = new FunctionWriter(tables, [0, 1]).write(blocks)
@@ -109,9 +112,38 @@ function recalledAlways(index: number): string {
 }
 
 /** Under `with` the documents are others. */
-function recalledOfSubject(index: number): string {
+const asAsked = {
+  ofSubject: 'a===root&&b===base',
+  ofCall: 'a===root&&b===base&&recall.knows',
+} as const
+
+function recalled(index: number, kind: keyof typeof asAsked): string {
   return (
     `${remembered(index, `h${index}`)}\n` +
-    `function f${index}(a,b){return a===root&&b===base?recall.ofSubject(${index},g${index},a,b):h${index}(a,b)}`
+    `function f${index}(a,b){return ${asAsked[kind]}?recall.${kind}(${index},g${index},a,b):h${index}(a,b)}`
   )
+}
+
+function plain(index: number): string {
+  return `const f${index}=g${index}`
+}
+
+/** Of one or two arguments; more are not worth the comparison. */
+function applied(index: number, { params }: Func): string {
+  const [, , , second, ...more] = params
+  if (more.length > 0) return plain(index)
+  const args = second === undefined ? 'c' : 'c,d'
+  return (
+    `function f${index}(a,b,${args}){return ${asAsked.ofCall}` +
+    `?recall.applied(${index},g${index},a,b,${args}):g${index}(a,b,${args})}`
+  )
+}
+
+function confinedTo(
+  plan: Plan,
+  subject: string | undefined,
+  what: readonly string[] = [],
+): (func: Func) => boolean {
+  if (subject === undefined) return () => false
+  return confinedIn(plan, { documents: 1, members: [subject, ...what] })
 }

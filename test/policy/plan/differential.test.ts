@@ -11,7 +11,7 @@ import { formatInput } from '../../../src/policy/input.ts'
 import type { InputText } from '../../../src/policy/input.ts'
 import { createPlanEngine } from '../../../src/policy/plan-engine.ts'
 import { fromJson } from '../../../src/policy/plan/json.ts'
-import type { Plain } from '../../../src/policy/plan/values.ts'
+import type { Value } from '../../../src/policy/plan/values.ts'
 import { unordered } from '../../../src/policy/second-opinion.ts'
 import { createWasmEngine } from '../../../src/policy/wasm-engine.ts'
 import { requirement } from '../../requirements.ts'
@@ -29,11 +29,14 @@ function answerOf(evaluate: () => unknown): unknown {
   }
 }
 
-/** The document with the caller as the gateway has it: one frozen value for all that it asks. */
-function withKnownCaller(text: InputText): DocumentOf {
+/** The document with the caller and what it asks for as the gateway has them: one frozen value for all questions. */
+function withKnownCall(text: InputText): DocumentOf {
   return (read) => {
-    const { subject, ...rest } = fromJson(text) as Plain
-    return subject === undefined ? rest : { ...rest, subject: read(JSON.stringify(subject)) }
+    const { ...input } = fromJson(text) as Record<string, Value>
+    for (const name of ['subject', 'resource', 'action']) {
+      if (input[name] !== undefined) input[name] = read(JSON.stringify(input[name]))
+    }
+    return input
   }
 }
 
@@ -53,7 +56,7 @@ for (const seed of [1, 2, 3]) {
       const engines: readonly Evaluate[] = [
         module,
         fresh,
-        (entrypoint, text) => kept(entrypoint, text, withKnownCaller(given(text))),
+        (entrypoint, text) => kept(entrypoint, text, withKnownCall(given(text))),
       ]
       for (let count = 0; count < 120; count += 1) {
         const { entrypoint, input } = questions.question(data)

@@ -19,8 +19,11 @@ function textOf(path: string): string {
   return readFileSync(join(root, path), 'utf8')
 }
 
+const kept = { subject: 'subject', what: ['resource', 'action'] } as const
+const keptMembers: readonly string[] = [kept.subject, ...kept.what]
+
 function sourceOf(plan: unknown): string {
-  return compilePlan(parsePlan(plan), { builtins: createBuiltins, subject: 'subject' }).source
+  return compilePlan(parsePlan(plan), { builtins: createBuiltins, ...kept }).source
 }
 
 const evil = '"];globalThis.pwned=1;//`${globalThis.pwned=1}\n\u2028*/'
@@ -32,7 +35,7 @@ function poisoned(plan: unknown): unknown {
   return JSON.parse(JSON.stringify(plan), function (this: unknown, name, value: unknown) {
     const isText = ['value', 'func', 'name'].includes(name) || Array.isArray(this)
     if (typeof value !== 'string' || !isText || builtins.has(value)) return value
-    return /^-?\d[\d.eE+-]*$/.test(value) || value === 'subject' ? value : evil + value
+    return /^-?\d[\d.eE+-]*$/.test(value) || keptMembers.includes(value) ? value : evil + value
   })
 }
 

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { createReader } from '../../../src/policy/document.ts'
+import { createBuiltins } from '../../../src/policy/plan/builtins/builtins.ts'
+import { compilePlan } from '../../../src/policy/plan/compile.ts'
+import type { Evaluator } from '../../../src/policy/plan/compile.ts'
+import { fromJson, toJson } from '../../../src/policy/plan/json.ts'
+import { parsePlan } from '../../../src/policy/plan/plan.ts'
+import { dot } from '../../../src/policy/plan/values.ts'
+import type { Value } from '../../../src/policy/plan/values.ts'
+import { requirement } from '../../requirements.ts'
+import { createQuestions } from '../questions.ts'
+
+const bundle = join(import.meta.dirname, '..', '..', '..', 'policies', 'bundle')
+const plan = parsePlan(JSON.parse(readFileSync(join(bundle, 'plan.json'), 'utf8')))
+const builtins = createBuiltins
+const what = ['resource', 'action'] as const
+const forgetting = compilePlan(plan, { builtins })
+const keeping = compilePlan(plan, { builtins, subject: 'subject', what })
+const shipped = JSON.parse(readFileSync(join(bundle, 'data.json'), 'utf8')) as object
+const fuel = 1_000_000
+
+function dataOf(own: object): Value {
+  return fromJson(JSON.stringify({ ...shipped, ...own }))
+}
+
+/** What an evaluation gave, and what it took. */
+function ask(evaluator: Evaluator, entrypoint: string, input: Value): readonly [unknown, number] {
+  try {
+    const [row] = evaluator.run(entrypoint, input, fuel)
+    const value = dot(row, 'result')
+    const given = value === undefined ? undefined : toJson(value, evaluator.meter)
+    return [given, fuel - evaluator.meter.left]
+  } catch (error) {
+    return [(error as Error).message, 0]
+  }
+}
+
+const read = createReader()
+const entrypoint = 'countersign/mcp/decision'
+
+/** Of one caller, who asks for this tool. */
+function inputOf(resource: Value, region: string): Value {
+  return {
+    subject: read(
+      JSON.stringify({
+        type: 'identity',
+        id: 'spiffe://example.test/ns/a/sa/b',
+        properties: { role: 'agent', tenant: 'acme', toolScopes: ['files:*'] },
+      }),
+    ),
+    action: read('{"name":"tools/call"}'),
+    resource,
+    context: { arguments: { region }, door: 'mcp/files', era: 'modern', phase: 'request' },
+  }
+}
+
+function toolOf(id: string): Value {
+  return read(JSON.stringify({ type: 'tool', id, properties: { server: 'files' } }))
+}
+
+const conditions = { arguments: { region: ['north'] } }
+const tenants = { acme: { files: { tools: { read: conditions, other: {} }, prefixes: {} } } }
+const granted = dataOf({ grants: { tenants, subjects: {} } })
+
+function isAllowed(evaluator: Evaluator, resource: Value, region = 'north'): unknown {
+  const [given] = ask(evaluator, entrypoint, inputOf(resource, region))
+  return (given as { readonly allow?: unknown }).allow
+}
+
+for (const seed of [4, 5]) {
+  test(`what is kept of calls changes neither an answer nor what it takes, seed ${seed}`, () => {
+    requirement('policy.steps-bounded')
+    requirement('policy.caller-rules-kept')
+    const questions = createQuestions(seed)
+    for (let round = 0; round < 6; round += 1) {
+      const own = questions.data()
+      const data = dataOf(own)
+      const used = keeping.withData(data)
+      for (let count = 0; count < 60; count += 1) {
+        const { entrypoint: rule, input } = questions.question(own)
+        const plain = fromJson(JSON.stringify(input)) as Record<string, Value>
+        const known = { ...plain }
+        for (const name of ['subject', ...what]) {
+          if (known[name] !== undefined) known[name] = read(JSON.stringify(known[name]))
+        }
+        const first = ask(forgetting.withData(data), rule, plain)
+        for (let times = 0; times < 3; times += 1) {
+          assert.deepEqual(ask(used, rule, known), first, `${rule} ${JSON.stringify(input)}`)
+        }
+      }
+    }
+  })
+}
+
+test('what is kept of a call is of its caller and its tool, and says nothing of arguments', () => {
+  requirement('policy.caller-rules-kept')
+  const evaluator = keeping.withData(granted)
+  for (let times = 0; times < 3; times += 1) {
+    assert.equal(isAllowed(evaluator, toolOf('read')), true)
+    assert.equal(isAllowed(evaluator, toolOf('read'), 'south'), false)
+    assert.equal(isAllowed(evaluator, toolOf('other'), 'south'), true)
+    assert.equal(isAllowed(evaluator, toolOf('drop')), false)
+  }
+})
+
+test('of a tool that may still change nothing is kept', () => {
+  requirement('policy.caller-rules-kept')
+  const evaluator = keeping.withData(granted)
+  const tool = { type: 'tool', id: 'read', properties: { server: 'files' } }
+  assert.equal(isAllowed(evaluator, tool), true)
+  tool.id = 'drop'
+  assert.equal(isAllowed(evaluator, tool), false)
+})
+
+test('calls of more tools than are kept are decided as the first was', () => {
+  requirement('policy.caller-rules-kept')
+  const evaluator = keeping.withData(granted)
+  for (let times = 0; times < 2; times += 1) {
+    for (let count = 0; count < 1500; count += 1) {
+      assert.equal(isAllowed(evaluator, toolOf(`drop_${count}`)), false)
+      if (count % 100 === 0) assert.equal(isAllowed(evaluator, toolOf('read')), true)
+    }
+  }
+})
