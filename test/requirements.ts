@@ -733,6 +733,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source:
       'issue 9 §2; MCP 2026-07-28 multi round-trip requests; 2025-11-25 transports, messages from the server',
   },
+  'gateway.goes-on-across': {
+    claim:
+      'a call of a modern agent that is open at a legacy server goes on in the process that has it, for its own caller, in its own words and place, once for each time that it was asked; else it is not begun anew, and where nobody comes back its server is told',
+    source: 'CVE-2026-33946: streams taken over; MCP 2026-07-28, multi round-trip requests',
+  },
   'gateway.cancelled-across': {
     claim:
       'a call that is cancelled in one era is cancelled in the other, by nobody but its own session',

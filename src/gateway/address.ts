@@ -26,10 +26,12 @@ export function address(
 ): Target | Refused {
   const target = findTarget(addressed, upstreams)
   if (isRefused(target)) return target
-  const { era, params } = addressed.message
+  const { era, params, kind } = addressed.message
   if (target.upstream === undefined || !isAcross(era, target.upstream.config)) return target
-  // What goes on with a call was asked for by a modern server, and none is asked through the other era.
-  if (Object.hasOwn(params, 'requestState')) return refuse(notCarried('requestState'))
+  // What goes on with a call that is open at a legacy server says which.
+  if (kind === 'request' && era === 'modern' && typeof params['requestState'] === 'string') {
+    return target
+  }
   const { inputResponses } = params
   // What the gateway itself has asked for is answered to it.
   const isOurs = Object.keys(inputResponses ?? {}).every(isOwnKey)

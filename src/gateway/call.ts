@@ -3,7 +3,7 @@ import type { ArgumentsText } from '../policy/asked.ts'
 import type { Caller } from './caller/caller.ts'
 import type { Arrived } from './door/arrived.ts'
 import type { Session } from './handle/session.ts'
-import type { Stay } from './stay.ts'
+import type { StayPart } from './stay.ts'
 import type { CallTrace } from './trace/tracer.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
@@ -27,7 +27,7 @@ export interface Call {
   readonly arrived: Arrived
   readonly caller: Caller
   /** At whose end what the call has taken is given back. */
-  readonly stay: Stay
+  readonly stay: StayPart
   readonly message: RequestMessage | NotificationMessage
   /** Of legacy messages other than `initialize`. */
   readonly session: Session | undefined
@@ -40,6 +40,8 @@ export interface Call {
   readonly requestState?: string
   /** How often its server has wanted more of a legacy client before. */
   readonly rounds?: number
+  /** The call that goes on with this one, where that is open at its server, and how often it has gone on before. */
+  readonly suspended?: { readonly number: number; readonly round: number }
   /** Of the task that it shows, as its tool server knows it; the target is the tool whose call the task was. */
   readonly taskId?: string
 }

@@ -32,10 +32,12 @@ import { createCarryOut } from './permit/carry-out.ts'
 import { createHoldOut } from './permit/hold-out.ts'
 import { createDecisions } from './permit/policy.ts'
 import { createAsks } from './serve/asks.ts'
+import { createEars } from './serve/ears.ts'
 import { createLevels } from './serve/levels.ts'
 import { createRunning } from './serve/running.ts'
 import { createSessionStreams } from './serve/session-streams.ts'
 import type { Parts } from './serve/serve.ts'
+import { createTalks } from './serve/talks.ts'
 import { createReadiness } from './readiness.ts'
 import type { SharePercents } from './shares.ts'
 import type { Tracer } from './trace/tracer.ts'
@@ -44,6 +46,7 @@ import { createRefusalLog } from './refusal-log.ts'
 import { createListenings } from './upstream/listenings.ts'
 import { createHeldSessions, type Held, type HeldSessions } from './upstream/held-sessions.ts'
 import { closeLegacySession } from './upstream/legacy-session.ts'
+import { eraThere } from './translate/era.ts'
 import { createTurns } from './turns.ts'
 import type { TellChange } from './upstream/tool-change.ts'
 import { createUpstreams, type Upstreams } from './upstream/upstreams.ts'
@@ -120,12 +123,12 @@ const defaultDrain: DrainTimes = { graceSeconds: 5, callSecondsMax: 10 }
 
 /** Opens an MCP gateway. Throws `gateway/upstream`. */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { listen, credential, now, log, metrics, staleSecondsMax = 120 } = options
+  const { listen, now, log, metrics, staleSecondsMax = 120 } = options
   const limits = { ...defaultLimits, ...options.limits }
   const tools = openUpstreams(options, limits, (server) => sessions.forgetServer(server))
   const { current: upstreams } = tools
   const { sessions, ending } = holdSessions(upstreams, { now, shares: limits })
-  const identityEnded = (owner: string): void => endSessions(sessions.endOwner(owner), upstreams)
+  const identityEnded = (owner: string): void => endOwner(owner, parts)
   const callers = createCallers({ ...options, staleSecondsMax, limits, identityEnded })
   // After the callers do: who has ended is told that, and not that a server has.
   const unlisten = judgeServersAgain(options, upstreams)
@@ -135,9 +138,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const known = { ...limits, turns, upstreams, shares: limits, now, log, metrics }
   const { of: catalogueOf, forgetGone, takenOctets } = createCatalogues(known)
   const permits = createPermits(options, limits, { decisions, catalogueOf })
-  const tokens = createTokenSigner({ credential, now })
   const refusals = createRefusalLog({ log })
-  const made = { upstreams, sessions, ...permits.known, turns, tokens }
+  const made = { upstreams, sessions, ...permits.known, turns, tokens: createTokenSigner(options) }
   const parts = createParts(options, limits, { ...made, judge: (caller) => callers.judge(caller) })
   const told = { tracer: options.tracer, log, metrics, now, newDecisionId }
   const handle = createCallHandler({
@@ -170,7 +172,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       const taken = { ...callers.taken(), ...permits.counted(), catalogueOctets: takenOctets() }
       measure(metrics, taken, upstreams)
     },
-    jwks: () => tokens.currentJwks(),
+    jwks: () => parts.tokens.currentJwks(),
     replaceUpstreams(configs) {
       tools.replace(configs)
       permits.follow(configs)
@@ -180,6 +182,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       draining = true
       for (const end of parts.listens.members()) end()
       await listener.close({ ...defaultDrain, ...options.drain })
+      endTalks(parts)
       unlisten()
       clearInterval(ending)
       refusals.close()
@@ -245,6 +248,8 @@ function createParts(
     | 'absences'
     | 'running'
     | 'asks'
+    | 'talks'
+    | 'ears'
     | 'levels'
     | 'isOnlyWorker'
     | 'streams'
@@ -259,15 +264,29 @@ function createParts(
   const listenings = createListenings({
     octetsMax: Math.min(limits.answerBytesMax, subscriptionOctetsMax),
     listChanged(upstream, changed) {
-      if (changed === 'tools') made.catalogueOf(upstream, 'modern').changed()
+      if (changed === 'tools')
+        made.catalogueOf(upstream, eraThere('modern', upstream.config)).changed()
     },
   })
   const listens = new Bag<() => void>()
   const running = createRunning()
   const asks = createAsks({ limits, now })
+  const talks = createTalks({ limits })
+  const ears = createEars({ ...made, limits })
   const levels = createLevels(limits)
   const streams = createSessionStreams()
-  const own = { listenings, listens, absences, running, asks, levels, streams }
+  const own = {
+    listenings,
+    listens,
+    absences,
+    running,
+    asks,
+    talks,
+    ears,
+    levels,
+    subscriptions,
+    streams,
+  }
   return { ...made, ...own, isOnlyWorker: workers === 1, limits, now, log }
 }
 
@@ -283,6 +302,18 @@ function holdSessions(
   const endUnused = (): void =>
     endSessions(sessions.endUnused(now() - unusedMilliseconds), upstreams)
   return { sessions, ending: setInterval(endUnused, unusedMilliseconds / 10).unref() }
+}
+
+/** Whoever is no more has nothing open at legacy servers. */
+function endOwner(owner: string, { talks, ears, sessions, upstreams }: Parts): void {
+  talks.endOwner(owner)
+  ears.endOwner(owner)
+  endSessions(sessions.endOwner(owner), upstreams)
+}
+
+function endTalks({ talks, ears }: Parts): void {
+  talks.endAll()
+  ears.endAll()
 }
 
 /** Tells upstreams that sessions are over, and waits for none. */

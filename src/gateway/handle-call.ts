@@ -24,7 +24,6 @@ import { replyRefusal, type Reply } from './door/reply.ts'
 import { sessionOf, sessionOfId } from './handle/session.ts'
 import { methodOf } from './methods.ts'
 import type { Permit } from './permit/authorize.ts'
-import { openRetry } from './permit/retry.ts'
 import { taskOf } from './permit/task.ts'
 import type { Call } from './call.ts'
 import {
@@ -42,6 +41,7 @@ import { whenThere, type Soon } from './soon.ts'
 import type { RefusalLog } from './refusal-log.ts'
 import { listen } from './serve/session-stream.ts'
 import { end } from './serve/end.ts'
+import { goingOn } from './serve/go-on.ts'
 import { respond, type Responding } from './serve/respond.ts'
 import { Stay } from './stay.ts'
 import type { Parts, Serve } from './serve/serve.ts'
@@ -260,16 +260,15 @@ function readCall(
   const target = address({ door, message, about: method.about }, upstreams)
   if (isRefused(target)) return target
   const trace = tracer?.begin({ message, rawHeaders: request.rawHeaders, at: known.tracedAt })
-  const { stay } = known
+  const stay = known.stay.part()
   const said = { message, arguments: argumentsOf(message) }
   const call = { arrived, caller, stay, session, target, trace, ...said }
   known.call = call
   const serve = method.serve[door.kind]
-  const opened = method.about === 'task' ? taskOf(call, parts) : openRetry(call, parts)
+  const opened = method.about === 'task' ? taskOf(call, parts) : goingOn(call, parts)
   if (opened === undefined) return { call, serve }
   if (isRefused(opened)) return opened
-  const own = 'state' in opened ? { requestState: opened.state } : opened
-  const whole = { ...call, ...own }
+  const whole = { ...call, ...opened }
   known.call = whole
   return { call: whole, serve }
 }

@@ -21,6 +21,13 @@ export class Stay {
     this.#ends.push(give)
   }
 
+  /** What of it may last longer: whatever is taken as this part is given back when the stay is over and nobody keeps the part. */
+  part(): StayPart {
+    const part = new StayPart()
+    this.atEnd(part.keep())
+    return part
+  }
+
   /** Nothing is done for it any more. */
   served(): void {
     this.#isServed = true
@@ -32,5 +39,30 @@ export class Stay {
     const ends = this.#ends
     this.#ends = []
     for (const give of ends) give()
+  }
+}
+
+/** Something of a request that several may keep, and that ends with the last of them. */
+export class StayPart implements Pick<Stay, 'atEnd'> {
+  #keepers = 0
+  #ends: (() => void)[] = []
+
+  atEnd(give: () => void): void {
+    this.#ends.push(give)
+  }
+
+  /** Keeps it until what is given is called, which counts once. */
+  keep(): () => void {
+    this.#keepers += 1
+    let isKept = true
+    return () => {
+      if (!isKept) return
+      isKept = false
+      this.#keepers -= 1
+      if (this.#keepers > 0) return
+      const ends = this.#ends
+      this.#ends = []
+      for (const give of ends) give()
+    }
   }
 }

@@ -1,6 +1,5 @@
 import type { Call } from '../call.ts'
 import type { Full } from '../shares.ts'
-import type { Stay } from '../stay.ts'
 import type { ConcurrencyLimit, Duties, Party, RateLimit } from './obligations.ts'
 import { createWindows, type Window, type WindowsOptions } from '../windows.ts'
 
@@ -35,7 +34,7 @@ export function createCallLimits(options: CallLimitsOptions): CallLimits {
   const windows = createWindows({ ...options, windowsMax: options.limitWindowsMax })
   const open = new Map<string, number>()
   /** A call that goes on with another one, of the same answer, is open once. */
-  const heldBy = new WeakMap<Stay, Set<string>>()
+  const heldBy = new WeakMap<Call['stay'], Set<string>>()
 
   function partOf(count: number): number {
     return Math.max(1, Math.floor(count / workers))
@@ -47,7 +46,7 @@ export function createCallLimits(options: CallLimitsOptions): CallLimits {
     const left = window.startedAt + seconds * 1000 - now()
     return { limit, retrySeconds: Math.max(1, Math.ceil(left / 1000)) }
   }
-  function hold(key: string, stay: Stay): void {
+  function hold(key: string, stay: Call['stay']): void {
     open.set(key, (open.get(key) ?? 0) + 1)
     heldBy.set(stay, (heldBy.get(stay) ?? new Set()).add(key))
     stay.atEnd(() => {

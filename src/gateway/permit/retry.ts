@@ -1,4 +1,5 @@
 import type { Call } from '../call.ts'
+import { isAcross } from '../translate/era.ts'
 import { canonicalize } from '../catalogue/canonical.ts'
 import { openRequestState, sealRequestState, type CallOfState } from '../handle/request-state.ts'
 import type { Seal } from '../handle/seal.ts'
@@ -34,15 +35,23 @@ export function sealRetry(
   return sealRequestState(seal, callOf(call), { state, now: now() })
 }
 
-function callOf({ caller, arrived, target, message, arguments: given }: Call): CallOfState {
+function callOf(call: Call): CallOfState {
+  const { caller, arrived, target, message, arguments: given } = call
   return {
     owner: caller.owner,
     door: arrived.door.name,
-    server: target.upstream?.config.spiffeId.uri ?? '',
+    server: serverOf(call),
     method: message.method,
     target: target.kind === 'server' ? '' : target.kind === 'tool' ? target.tool : target.name,
     argumentsDigest: canonicalize(given?.text ?? '{}', message.arguments ?? {}).digest,
   }
+}
+
+/** A server that is spoken to in the other era now is not the one that gave it. */
+function serverOf({ target: { upstream }, message: { era } }: Call): string {
+  if (upstream === undefined) return ''
+  const { uri } = upstream.config.spiffeId
+  return isAcross(era, upstream.config) ? `${uri} of the other era` : uri
 }
 
 /** Whose it is stands in the decision log alone. */

@@ -20,17 +20,64 @@ import {
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Parts } from './serve.ts'
 
+/** What is to be asked of a caller. */
+export interface Asking {
+  readonly upstream: Upstream
+  readonly there: OwnSession
+  readonly ask: Ask
+  readonly rawId: string
+  /** The request as its server writes it, and where its id stands. */
+  readonly octets: Buffer
+  readonly place: Span
+  /** Among those that are open in this process. */
+  readonly number: number
+  /** The digest of the policy that lets it be asked. */
+  readonly policy: string
+  readonly endsAt: number
+}
+
+/** How a caller is asked. */
+export interface AskLine {
+  /** Of whose session what is asked is. */
+  readonly key: string
+  /** Gives the id by which the caller knows it; undefined: it has none, and nobody was asked. */
+  ask(asking: Asking): string | undefined
+  /** Nobody waits for the answer any more, as this notification says to the caller. */
+  takeBack(id: string, notification: Buffer): void
+}
+
 export interface AskCarrierOptions {
   readonly caller: Caller
-  /** In which session, and at which door, the caller is asked. */
-  readonly asked: AskedOf
+  readonly line: AskLine
   readonly upstream: Upstream
   readonly there: LegacySession
   /** Whether policy lets the server ask this. */
   readonly permits: (ask: Ask) => Soon<Refused | undefined>
-  readonly write: (event: Buffer) => void
-  readonly parts: Pick<Parts, 'asks' | 'seal' | 'limits' | 'now' | 'log'> & {
+  readonly parts: Pick<Parts, 'asks' | 'limits' | 'now' | 'log'> & {
     readonly decisions: Pick<Parts['decisions'], 'digest'>
+  }
+}
+
+/**
+ * Asks the client of a legacy session on a stream that it reads, with an id of ours: sealed, it says where the answer goes, so that the
+ * server's own id, which other servers and sessions have too, is known to nobody but that server.
+ */
+export function lineOfStream(
+  asked: AskedOf,
+  { asks, seal }: Pick<Parts, 'asks' | 'seal'>,
+  write: (event: Buffer) => void,
+): AskLine {
+  return {
+    key: asked.key,
+    ask({ upstream, octets, place, ...ask }) {
+      const { number, there, rawId, policy, endsAt } = ask
+      const { server } = upstream.config
+      const told = { by: asks.by, number, server, there, rawId, policy, endsAt }
+      const id = sealAsk(seal, asked, told)
+      if (id !== undefined) write(formatEvent(splice(octets, place, JSON.stringify(id))))
+      return id
+    },
+    takeBack: (_, notification) => write(formatEvent(notification)),
   }
 }
 
@@ -41,9 +88,7 @@ const methodNotFound = -32601
 const internalError = -32603
 
 /**
- * Takes requests of one server to one caller, as long as a stream between them is open. The id under which a caller is asked is ours,
- * sealed: it says where the answer goes, so that the server's own id, which other servers and sessions have too, is known to nobody but
- * that server. Everything else of a request is passed on as it is. To a ping the gateway answers that the client is there (MCP
+ * Takes requests of one server to one caller, as long as there is a way between them. But for its id a request is passed on as it is. To a ping the gateway answers that the client is there (MCP
  * 2025-11-25 ping), to whatever is not carried that the client cannot (-32601), so that the call goes on.
  */
 export class AskCarrier {
@@ -81,7 +126,26 @@ export class AskCarrier {
     if (place === undefined) return
     const id: unknown = JSON.parse(octets.toString('utf8', place.start, place.end))
     const one = this.#close(nameOf(id))
-    if (one !== undefined) this.#write(splice(octets, place, JSON.stringify(one.id)))
+    if (one === undefined) return
+    this.#options.line.takeBack(one.id, splice(octets, place, JSON.stringify(one.id)))
+  }
+
+  /**
+   * Gives its server what the caller has answered to what it knows by this id, if policy still lets that be asked: else the server is told
+   * that the client cannot. Nothing is done for what is not open any more.
+   */
+  async answer(id: string, result: Buffer): Promise<void> {
+    const { permits, parts } = this.#options
+    const found = [...this.#open].find(([, one]) => 'id' in one && one.id === id)
+    if (found === undefined) return
+    const [name, one] = found
+    if (!('id' in one)) return
+    const isSame = one.policy === parts.decisions.digest()
+    const refusal = isSame ? undefined : await permits(one.ask)
+    if (this.#close(name) === undefined) return
+    const { rawId } = one
+    if (refusal === undefined) this.#answer(rawId, `"result":${result.toString('utf8')}`)
+    else this.#refuse({ rawId, method: one.ask.method }, whyOf(refusal), decisionOf(refusal))
   }
 
   /** There is no stream any more, and nobody waits for anything. */
@@ -126,13 +190,13 @@ export class AskCarrier {
     octets: Buffer,
     { there, ask, policy }: Permitted,
   ): boolean {
-    const { caller, asked, upstream, permits, parts } = this.#options
-    const { asks, seal, limits, now, log } = parts
+    const { caller, line, upstream, permits, parts } = this.#options
+    const { asks, limits, now, log } = parts
     const { server } = upstream.config
     const name = nameOf(JSON.parse(rawId))
     const number = asks.open({
       account: caller.account,
-      key: asked.key,
+      key: line.key,
       server,
       progressToken: progressTokenOf(params),
       permits: () => permits(ask),
@@ -144,20 +208,20 @@ export class AskCarrier {
     }
     const milliseconds = limits.askSecondsMax * 1000
     const endsAt = now() + milliseconds
-    const id = sealAsk(seal, asked, { by: asks.by, number, server, there, rawId, policy, endsAt })
+    const asking = { upstream, there, ask, rawId, octets, place, number, policy, endsAt }
+    const id = line.ask(asking)
     if (id === undefined) {
       asks.close(number)
       log.warn({ server, detail: 'ids of both sides are too long' }, 'request is not carried')
       return this.#answer(rawId, errorOf(internalError, 'ids are too long'))
     }
     const timer = setTimeout(() => this.#expire(name, rawId), milliseconds)
-    this.#open.set(name, { number, id, timer })
-    this.#write(splice(octets, place, JSON.stringify(id)))
+    this.#open.set(name, { number, id, timer, rawId, ask, policy })
     return true
   }
 
   #expire(name: string, rawId: string): void {
-    const { upstream, parts } = this.#options
+    const { upstream, parts, line } = this.#options
     const one = this.#close(name)
     if (one === undefined) return
     const { server } = upstream.config
@@ -165,10 +229,14 @@ export class AskCarrier {
     this.#answer(rawId, errorOf(internalError, 'no answer in time'))
     const params = { requestId: one.id, reason: 'no answer in time' }
     const method = 'notifications/cancelled'
-    this.#write(Buffer.from(JSON.stringify({ jsonrpc: '2.0', method, params })))
+    line.takeBack(one.id, Buffer.from(JSON.stringify({ jsonrpc: '2.0', method, params })))
   }
 
-  #refuse({ rawId, method }: ServerRequest, why: string, decision?: string): boolean {
+  #refuse(
+    { rawId, method }: Pick<ServerRequest, 'rawId' | 'method'>,
+    why: string,
+    decision?: string,
+  ): boolean {
     const { upstream, parts } = this.#options
     const { server } = upstream.config
     parts.log.info({ server, method, why, decision }, 'request of a server is not carried')
@@ -195,10 +263,6 @@ export class AskCarrier {
     this.#options.parts.asks.close(one.number)
     return one
   }
-
-  #write(message: Buffer): void {
-    this.#options.write(formatEvent(message))
-  }
 }
 
 interface Permitted {
@@ -219,6 +283,11 @@ interface Open {
   /** As the caller knows it. */
   readonly id: string
   readonly timer: NodeJS.Timeout
+  /** As its server knows it. */
+  readonly rawId: string
+  readonly ask: Ask
+  /** The digest of the policy that lets it be asked. */
+  readonly policy: string
 }
 
 /** One name for one id, however it is written. */

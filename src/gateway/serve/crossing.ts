@@ -106,7 +106,7 @@ export function crossingOfInitialize(
   }
 }
 
-function toldOf({ definition }: Permit, message: RequestMessage): Told {
+export function toldOf({ definition }: Permit, message: RequestMessage): Told {
   const { era, method, id, name = '' } = message
   const wraps =
     definition !== undefined &&

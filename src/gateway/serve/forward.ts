@@ -39,7 +39,8 @@ import {
   type Crossing,
 } from './crossing.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
-import { atItsDoor, inSession } from './in-session.ts'
+import { beginTalk, goOn } from './begin-talk.ts'
+import { atItsDoor, inSession, type OwnPlace } from './in-session.ts'
 import { passInput } from './input-required.ts'
 import { passTask } from './pass-task.ts'
 import { passResult } from './result.ts'
@@ -57,6 +58,8 @@ export interface Forwarding {
   readonly trace: UpstreamTrace | undefined
   /** Where the upstream speaks the other era. */
   readonly crossing: Crossing | undefined
+  /** Where a legacy server may ask its modern client something: the session that the call has to itself. */
+  readonly own: OwnPlace | undefined
 }
 
 /**
@@ -67,10 +70,14 @@ export function forward(permit: Permit, reply: Reply, parts: Parts): Soon<Refuse
   const { message, target, arrived } = permit.call
   const { upstream } = target
   if (message.kind !== 'request' || upstream === undefined) return undefined
-  const use = (session: LegacySession | undefined): Promise<Refused | undefined> => {
+  if (permit.call.suspended !== undefined) return goOn(permit, reply, parts)
+  const use = (
+    session: LegacySession | undefined,
+    own?: OwnPlace,
+  ): Promise<Refused | undefined> => {
     const trace = permit.call.trace?.toUpstream(upstream.config.server)
     const crossing = crossingOf(permit, upstream, { body: bodyThere(permit.call), parts })
-    const forwarding = { permit, reply, parts, message, upstream, session, trace, crossing }
+    const forwarding = { permit, reply, parts, message, upstream, session, trace, crossing, own }
     return target.kind === 'tool'
       ? forwardSigned(forwarding, target.tool)
       : exchange(forwarding, requestOf(forwarding, { translated: crossing?.headers }))
@@ -145,9 +152,10 @@ function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Ref
   const { caller } = forwarding.permit.call
   // Opening a session for it, or asking for its pod, may have taken a while.
   if (caller.ended !== undefined) return Promise.resolve(refused('peer', caller.ended))
-  return forwarding.reply.response.destroyed
-    ? Promise.resolve(undefined)
-    : passThrough(forwarding, request)
+  if (forwarding.reply.response.destroyed) return Promise.resolve(undefined)
+  return forwarding.own === undefined
+    ? passThrough(forwarding, request)
+    : beginTalk({ ...forwarding, repeatable: isRepeatable(forwarding.permit) }, request)
 }
 
 function passThrough(
@@ -248,7 +256,7 @@ function giveUpThere(
 ): void {
   if (crossing?.asked.era !== 'legacy' || session === undefined || !isOwn(session)) return
   if (failed === 'cancelled' || failed === 'time-out') {
-    cancelThere({ upstream, request }, crossing.asked.id.value)
+    void cancelThere({ upstream, request }, crossing.asked.id.value)
   }
 }
 

@@ -3,11 +3,17 @@ import type { Permit } from '../permit/authorize.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { gatewayInfo } from '../self.ts'
 import { isAcross } from '../translate/era.ts'
-import { openLegacySession, type LegacySession } from '../upstream/legacy-session.ts'
+import {
+  closeLegacySession,
+  openLegacySession,
+  type LegacySession,
+} from '../upstream/legacy-session.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
+import { clientCapabilitiesOf, type ClientCapabilities } from '../handle/client-capabilities.ts'
 import { helloOf, type Session } from '../handle/session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { noteAbsence } from './ask.ts'
+import { whyUnasked } from './crossing.ts'
 import { fault, notThere, sessionOver } from './fault.ts'
 import { raiseLevel } from './levels.ts'
 import { Hold } from '../shares.ts'
@@ -53,7 +59,14 @@ export function atItsDoor<T>(
 
 interface InSession<T> {
   readonly upstream: Upstream
-  readonly use: (session: LegacySession | undefined) => Promise<T | Refused>
+  readonly use: (session: LegacySession | undefined, own?: OwnPlace) => Promise<T | Refused>
+}
+
+/** A session that one call has to itself, as long as it lasts. */
+export interface OwnPlace {
+  keep(): () => void
+  /** It is not used again: its server may still be at what nobody waits for. */
+  spoil(): void
 }
 
 /**
@@ -88,51 +101,110 @@ async function inOtherEra<T>(
   { upstream, use }: InSession<T>,
 ): Promise<T | Refused> {
   if (permit.call.message.era === 'legacy') return use(undefined)
-  const known = await sharedSession({ permit, parts, upstream })
+  if (!mayBeAsked(permit, parts)) return inShared({ permit, parts, upstream, number: 0 }, use)
+  const { server } = upstream.config
+  const place = parts.talks.place(`${sharedKey(permit, parts)} ${server}`)
+  const o = { permit, parts, upstream, number: place.number }
+  const leave = place.keep()
+  try {
+    return await inShared(o, (session) =>
+      use(session, { keep: () => place.keep(), spoil: () => spoil(o, session) }),
+    )
+  } finally {
+    leave()
+  }
+}
+
+async function inShared<T>(
+  o: ForShared,
+  use: (session: LegacySession) => Promise<T | Refused>,
+): Promise<T | Refused> {
+  const { permit, parts, upstream } = o
+  const known = await sharedSession(o)
   if (isRefused(known)) return known
   const { caller, message } = permit.call
   const meta = (message.params['_meta'] ?? {}) as Readonly<Record<string, unknown>>
   const telling = { upstream, account: caller.account, nextId: () => parts.sessions.nextId() }
   const inSharedOne = (session: LegacySession): Promise<T | Refused> =>
-    useShared({ permit, parts, upstream }, async () => {
+    useShared(o, async () => {
       await raiseLevel({ ...telling, session }, meta['io.modelcontextprotocol/logLevel'])
       return use(session)
     })
   const first = await inSharedOne(known)
   if (first !== sessionOver) return first
-  const opened = await sharedSession({ permit, parts, upstream }, known)
+  const opened = await sharedSession(o, known)
   if (isRefused(opened)) return opened
   const second = await inSharedOne(opened)
   return second === sessionOver ? lostAtOnce : second
 }
 
+function spoil({ permit, parts, upstream, number }: ForShared, session: LegacySession): void {
+  const { owner, account } = permit.call.caller
+  const { server } = upstream.config
+  const key = sharedKey(permit, parts, number)
+  if (parts.sessions.find({ key, server })?.id !== session.id) return
+  parts.sessions.drop({ owner, key, server })
+  closeLegacySession({ upstream, account }, session)
+}
+
+interface ForShared extends For {
+  /** Among those of its pod in which the same is offered. Default: the first. */
+  readonly number?: number
+}
+
 /**
- * The session with a legacy server that the clients of a pod share which have none of their own. It is of nobody else, and nothing is
- * offered in it that is not carried to a modern client.
+ * The session with a legacy server that the clients of a pod share which have none of their own. It is of nobody else, and in it is
+ * offered what their client says with its request that it does, as far as that is carried.
  */
 export async function sharedSession(
-  o: For,
+  o: ForShared,
   lost?: LegacySession,
 ): Promise<LegacySession | Refused> {
-  const { caller, message } = o.permit.call
-  const meta = (message.params['_meta'] ?? {}) as Readonly<Record<string, unknown>>
+  const { permit, parts, number } = o
+  const meta = (permit.call.message.params['_meta'] ?? {}) as Readonly<Record<string, unknown>>
   const clientInfo = meta['io.modelcontextprotocol/clientInfo']
-  const hello = helloOf({ clientInfo }, gatewayInfo)
-  const key = sharedKey(caller)
+  const capabilities = capabilitiesThere(permit, parts)
+  const hello = { ...helloOf({ clientInfo }, gatewayInfo), capabilities }
+  const key = sharedKey(permit, parts, number)
   const opened = await openFor(o, { key, version: legacyVersion, hello, isShared: true }, lost)
   return 'failed' in opened ? notOpened(opened) : opened
 }
 
 /** No key of a session that a client carries is like it. */
-function sharedKey({ owner }: { readonly owner: string }): string {
-  return `shared ${owner}`
+function sharedKey(permit: Permit, parts: Pick<Parts, 'isOnlyWorker'>, number = 0): string {
+  const { owner } = permit.call.caller
+  const offered = Object.entries(capabilitiesThere(permit, parts)).map(
+    ([name, said]) => `${name}(${Object.keys(said as object).join('+')})`,
+  )
+  return ['shared', owner, ...offered, ...(number === 0 ? [] : [number])].join(' ')
 }
+
+/** What a modern client says with its request that it does for servers, in the words of a legacy one. */
+function capabilitiesThere(permit: Permit, parts: Pick<Parts, 'isOnlyWorker'>): ClientCapabilities {
+  if (whyUnasked(permit, parts) !== undefined) return {}
+  const meta = (permit.call.message.params['_meta'] ?? {}) as Readonly<Record<string, unknown>>
+  const { roots, ...said } = clientCapabilitiesOf(
+    meta['io.modelcontextprotocol/clientCapabilities'],
+  )
+  // Nobody tells when they change.
+  return roots === undefined ? said : { roots: {}, ...said }
+}
+
+/** Whether a legacy server may ask the modern client of this call something before it answers. */
+function mayBeAsked(permit: Permit, parts: Parts): boolean {
+  const { method } = permit.call.message
+  return askedIn.has(method) && Object.keys(capabilitiesThere(permit, parts)).length > 0
+}
+
+/** Those whose answers pass as they come. */
+const askedIn: ReadonlySet<string> = new Set(['tools/call', 'prompts/get'])
 
 const [legacyVersion = ''] = legacyVersions
 
-async function useShared<T>({ permit, parts, upstream }: For, use: () => Promise<T>): Promise<T> {
+async function useShared<T>(o: ForShared, use: () => Promise<T>): Promise<T> {
+  const { permit, parts, upstream, number } = o
   const { server } = upstream.config
-  const done = parts.sessions.use({ key: sharedKey(permit.call.caller), server })
+  const done = parts.sessions.use({ key: sharedKey(permit, parts, number), server })
   try {
     return await use()
   } finally {

@@ -17,8 +17,10 @@ import type { Running } from './running.ts'
 import type { Soon } from '../soon.ts'
 import type { Turns } from '../turns.ts'
 import type { Asks } from './asks.ts'
+import type { Ears } from './ears.ts'
 import type { Levels } from './levels.ts'
 import type { SessionStreams } from './session-streams.ts'
+import type { Talks } from './talks.ts'
 import type { Absences } from '../upstream/absences.ts'
 import type { Listenings } from '../upstream/listenings.ts'
 import type { HeldSessions } from '../upstream/held-sessions.ts'
@@ -41,6 +43,8 @@ export interface Parts {
   readonly turns: Turns
   readonly seal: Seal
   readonly asks: Asks
+  readonly talks: Talks
+  readonly ears: Ears
   readonly levels: Levels
   /** Whether what a client answers comes to the process that waits for it: with several workers it comes to any. */
   readonly isOnlyWorker: boolean

@@ -13,7 +13,7 @@ import { badRequest, refused, type Refused } from '../refusal.ts'
 import { whenThere } from '../soon.ts'
 import { isOwn, type OwnSession } from '../upstream/legacy-session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
-import { AskCarrier } from './carry-asks.ts'
+import { AskCarrier, lineOfStream } from './carry-asks.ts'
 import { createChanges, type Changes } from './changes.ts'
 import { fault, sessionOver } from './fault.ts'
 import { sessionOfServer } from './in-session.ts'
@@ -243,13 +243,13 @@ function openOne(
 ): Leg {
   const { answerBytesMax, streamSecondsMax } = parts.limits
   const about = { call: listeningTo({ caller, session, door }, upstream), definition: undefined }
+  const asked = { owner: caller.owner, key: session.key, door: door.name }
   const asks = new AskCarrier({
     caller,
-    asked: { owner: caller.owner, key: session.key, door: door.name },
+    line: lineOfStream(asked, parts, (event) => stream.write(event)),
     upstream,
     there,
     permits: (ask) => permitAsk(about, ask, parts.decisions),
-    write: (event) => stream.write(event),
     parts,
   })
   const mayHear = hearingOfLogs(about.call, parts)

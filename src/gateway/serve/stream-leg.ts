@@ -15,11 +15,11 @@ export interface Leg {
 }
 
 export interface LegOptions {
-  readonly caller: Caller
+  readonly caller: Pick<Caller, 'account'>
   readonly upstream: Upstream
   readonly there: OwnSession
-  readonly asks: AskCarrier
-  readonly changes: Changes
+  readonly asks: Pick<AskCarrier, 'carry' | 'takeBack' | 'end'>
+  readonly changes: Pick<Changes, 'take'>
   /** An event, as it is to be written. */
   readonly pass: (data: Buffer) => void
   /** Whether the caller reads. False: nothing more is read before `resume`. */

@@ -7,7 +7,7 @@ import { whenThere, type Soon } from '../soon.ts'
 import { createServerAnswerer } from '../upstream/answer-server.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
 import { judgeAnswer, type AnswerVerdict } from '../upstream/judge-answer.ts'
-import { AskCarrier } from './carry-asks.ts'
+import { AskCarrier, lineOfStream } from './carry-asks.ts'
 import { fault, refuseAnswer } from './fault.ts'
 import type { UpstreamRequest } from '../upstream/upstream.ts'
 import { translateAnswer } from '../translate/answer.ts'
@@ -181,15 +181,15 @@ function askCarrierOf({
   const { caller, session, arrived } = call
   if (session === undefined || there === undefined) return undefined
   const { response } = reply
+  const asked = { owner: caller.owner, key: session.key, door: arrived.door.name }
   return new AskCarrier({
     caller,
-    asked: { owner: caller.owner, key: session.key, door: arrived.door.name },
+    line: lineOfStream(asked, parts, (event) => {
+      if (!response.writableEnded) response.write(event)
+    }),
     upstream,
     there,
     permits: (ask) => permitAsk(permit, ask, parts.decisions),
-    write(event) {
-      if (!response.writableEnded) response.write(event)
-    },
     parts,
   })
 }

@@ -33,6 +33,21 @@ export function askOfClient(
   return Buffer.concat([Buffer.from(`${head},"params":`), whole, Buffer.from('}')])
 }
 
+/** What a legacy server asks, as a modern client is asked it. */
+export function inputRequestOf(octets: Buffer): Buffer {
+  const members = membersOf(octets, { start: skipSpace(octets, 0), end: octets.length })
+  const parts: Buffer[] = []
+  for (const name of ['method', 'params']) {
+    const span = members?.get(name)
+    if (span === undefined) continue
+    parts.push(
+      Buffer.from(`${parts.length === 0 ? '{' : ','}"${name}":`),
+      octets.subarray(span.start, span.end),
+    )
+  }
+  return Buffer.concat([...parts, Buffer.from('}')])
+}
+
 /** What a client brings back: its answers by the server's names, and the server's own state, as JSON. */
 export interface Input {
   readonly answers: ReadonlyMap<string, Buffer>

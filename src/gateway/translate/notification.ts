@@ -1,5 +1,8 @@
+import { splice } from '../../mcp/edits.ts'
+import { skipSpace } from '../../mcp/lex.ts'
 import { loggingLevels } from '../../mcp/logging.ts'
 import type { Era } from '../../mcp/message.ts'
+import { membersOf } from '../../mcp/spans.ts'
 
 /**
  * Whether a notification on the stream of a call means to a client of the other era what its server means. Progress does. A modern
@@ -19,4 +22,23 @@ export function passesAcross(
   const asked = loggingLevels.findIndex((each) => each === level)
   const told = loggingLevels.findIndex((each) => each === params?.level)
   return asked >= 0 && told >= asked
+}
+
+/**
+ * A notification of progress under the token of the request whose answer its client awaits, which is not the one that began the call. Undefined:
+ * that request wants to know of none. Any other notification is as it is.
+ */
+export function withProgressToken(octets: Buffer, token: unknown): Buffer | undefined {
+  const whole = membersOf(octets, { start: skipSpace(octets, 0), end: octets.length })
+  const params = whole?.get('params')
+  const members = params && membersOf(octets, params)
+  const method = whole?.get('method')
+  const isProgress =
+    method !== undefined &&
+    JSON.parse(octets.toString('utf8', method.start, method.end)) === 'notifications/progress'
+  if (!isProgress) return octets
+  const place = members?.get('progressToken')
+  if (place === undefined || (typeof token !== 'string' && typeof token !== 'number'))
+    return undefined
+  return splice(octets, place, JSON.stringify(token))
 }

@@ -16,18 +16,39 @@ const answersMax = 16
 export function createServerAnswerer(
   exchange: Pick<ExchangeOptions, 'upstream' | 'request'>,
 ): ServerAnswerer {
-  const { upstream, request } = exchange
   let answers = 0
-  return (era, { rawId, method }) => {
+  return (era, request) => {
     answers += 1
     if (era !== 'legacy' || answers > answersMax) return false
-    const outcome =
-      method === 'ping' ? '"result":{}' : '"error":{"code":-32601,"message":"Method not found"}'
-    const body = Buffer.from(`{"jsonrpc":"2.0","id":${rawId},${outcome}}`)
     // Whether it arrives or not, the call goes on.
-    void deliver({ upstream, request: { headers: sessionHeaders(request.headers), body } })
+    void answer(exchange, request)
     return true
   }
+}
+
+/**
+ * The same of a server that has long to ask, such as on the stream of a session where it wants to know now and then whether somebody is there:
+ * so many at a time, and what is more is answered nothing.
+ */
+export function createSteadyAnswerer(
+  exchange: Pick<ExchangeOptions, 'upstream' | 'request'>,
+): (request: Pick<ServerRequest, 'method' | 'rawId'>) => void {
+  let underWay = 0
+  return (request) => {
+    if (underWay >= answersMax) return
+    underWay += 1
+    void answer(exchange, request).then(() => (underWay -= 1))
+  }
+}
+
+function answer(
+  { upstream, request }: Pick<ExchangeOptions, 'upstream' | 'request'>,
+  { rawId, method }: Pick<ServerRequest, 'method' | 'rawId'>,
+): Promise<unknown> {
+  const outcome =
+    method === 'ping' ? '"result":{}' : '"error":{"code":-32601,"message":"Method not found"}'
+  const body = Buffer.from(`{"jsonrpc":"2.0","id":${rawId},${outcome}}`)
+  return deliver({ upstream, request: { headers: sessionHeaders(request.headers), body } })
 }
 
 const kept: ReadonlySet<string> = new Set([

@@ -9,8 +9,8 @@ import type { ExchangeOptions } from './exchange.ts'
 export function cancelThere(
   { upstream, request }: Pick<ExchangeOptions, 'upstream' | 'request'>,
   requestId: string | number,
-): void {
+): Promise<unknown> {
   const message = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId } }
   const body = Buffer.from(JSON.stringify(message))
-  void deliver({ upstream, request: { headers: sessionHeaders(request.headers), body } })
+  return deliver({ upstream, request: { headers: sessionHeaders(request.headers), body } })
 }

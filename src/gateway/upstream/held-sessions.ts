@@ -36,6 +36,8 @@ export interface HeldSessions {
   /** The caller has ended its session: it is over, and so are those given back. */
   end(caller: Pick<Holder, 'owner' | 'account' | 'key'>): readonly Held[]
   isEnded(key: string): boolean
+  /** One that is not to be used any more; undefined where it is not held. */
+  drop(holder: Pick<Holder, 'owner' | 'key' | 'server'>): Held | undefined
   /** The caller itself is no more. */
   endOwner(owner: string): readonly Held[]
   /** Something is done in a shared session, until what comes back is called. */
@@ -113,6 +115,8 @@ export function createHeldSessions(options: {
       return shelf.takeOf(owner, (entry) => entry.key === key)
     },
     isEnded: (key) => ended.find(key) !== undefined,
+    drop: ({ owner, ...holder }) =>
+      shelf.takeOf(owner, ({ place }) => place === placeOf(holder)).at(0),
     endOwner: (owner) => shelf.takeOf(owner, () => true),
     use: (holder) => useOf(findUsed(placeOf(holder)), now),
     endUnused: (since) => shelf.takeAll((entry) => isUnused(entry, since)),

@@ -6,7 +6,7 @@ import { createSeal } from '../../../src/gateway/handle/seal.ts'
 import { defaultLimits } from '../../../src/gateway/limits.ts'
 import { badRequest, refused, type Refused } from '../../../src/gateway/refusal.ts'
 import { createAsks, type Asks } from '../../../src/gateway/serve/asks.ts'
-import { AskCarrier } from '../../../src/gateway/serve/carry-asks.ts'
+import { AskCarrier, lineOfStream } from '../../../src/gateway/serve/carry-asks.ts'
 import { judgeUnasked } from '../../../src/gateway/upstream/judge-answer.ts'
 import { silentLog, type Log } from '../../../src/log.ts'
 import { requirement } from '../../requirements.ts'
@@ -33,10 +33,13 @@ function open(owner = 'agent pod'): Stage {
   const logged: string[] = []
   const decisions: PromiseWithResolvers<Refused | undefined>[] = []
   const log: Log = { ...silentLog, error: (_, message) => void logged.push(message) }
+  const seal = createSeal({ keys: oneHandleKey() })
   const account = ['acme', 'agents', 'agent'] as const
   const carrier = new AskCarrier({
     caller: { account, ended: undefined } as unknown as Caller,
-    asked: { owner, key: 'session', door: 'mcp' },
+    line: lineOfStream({ owner, key: 'session', door: 'mcp' }, { asks, seal }, (event) => {
+      written.push(event.toString('utf8'))
+    }),
     upstream,
     there: { id: 's', version: '2025-11-25', spiffeId: upstream.config.spiffeId.uri },
     permits() {
@@ -44,10 +47,8 @@ function open(owner = 'agent pod'): Stage {
       decisions.push(decision)
       return decision.promise
     },
-    write: (event) => void written.push(event.toString('utf8')),
     parts: {
       asks,
-      seal: createSeal({ keys: oneHandleKey() }),
       limits: defaultLimits,
       now: () => 0,
       decisions: { digest: () => 'policy' },

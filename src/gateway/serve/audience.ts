@@ -1,0 +1,59 @@
+import { formatEvent } from '../../mcp/events.ts'
+import { isJsonObject } from '../../mcp/envelope.ts'
+import type { Span } from '../../mcp/levels.ts'
+import { membersOf } from '../../mcp/spans.ts'
+import { replyBody, type Reply } from '../door/reply.ts'
+import type { Permit } from '../permit/authorize.ts'
+import type { Refused } from '../refusal.ts'
+import { statusToModern, translateAnswer, type Told } from '../translate/answer.ts'
+import { passesAcross, withProgressToken } from '../translate/notification.ts'
+import type { AnswerHead } from '../upstream/exchange.ts'
+import { callerHeaders } from '../upstream/headers.ts'
+
+/** Who waits for what comes of a call: its client, in the request that began it or in one that goes on with it. */
+export interface Audience {
+  readonly permit: Permit
+  readonly reply: Reply
+  readonly told: Told
+  /** The level of messages that it wants to be told. */
+  readonly level: unknown
+  readonly settle: (refusal: Refused | undefined) => void
+}
+
+/** What a server has answered. */
+export interface Answered {
+  readonly octets: Buffer
+  readonly result: Span | undefined
+  readonly head: AnswerHead
+}
+
+/** What a server says beside its answer, in the words of the request that waits for it. */
+export function tellNotification({ permit, reply, level }: Audience, data: Buffer): void {
+  const { response } = reply
+  if (!passesAcross(data, { era: 'modern', level })) return
+  const { _meta: meta } = permit.call.message.params as { readonly _meta?: unknown }
+  const told = withProgressToken(data, isJsonObject(meta) ? meta['progressToken'] : undefined)
+  if (told === undefined || !response.headersSent || response.writableEnded) return
+  response.write(formatEvent(told))
+}
+
+/** `passed` is what policy lets be told of the answer. */
+export function tellAnswer(
+  { reply, told }: Audience,
+  { result, head }: Answered,
+  passed: Buffer,
+): void {
+  const body = translateAnswer(passed, result, told)
+  const status = result === undefined ? statusToModern(body) : 200
+  replyBody(reply, body, { status, headers: callerHeaders(head.headers) })
+}
+
+/** What a client has answered, by the names under which it was asked. */
+export function answersOf({ message }: Permit['call']): ReadonlyMap<string, Buffer> {
+  const { body, offsets, params } = message
+  const given = params['inputResponses']
+  const span = offsets.inputResponses
+  if (span === undefined || !isJsonObject(given)) return new Map()
+  const fit = [...(membersOf(body, span) ?? [])].filter(([name]) => isJsonObject(given[name]))
+  return new Map(fit.map(([name, { start, end }]) => [name, body.subarray(start, end)]))
+}

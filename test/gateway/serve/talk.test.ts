@@ -1,0 +1,623 @@
+import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
+import { suite, test } from 'node:test'
+import { requirement } from '../../requirements.ts'
+import { eventually } from '../../support/eventually.ts'
+import {
+  modern,
+  modernMeta,
+  openClient,
+  whyOf,
+  type Reply,
+  type TestClient,
+} from '../world/client.ts'
+import { asked, legacyOnly, openOne } from '../world/eras.ts'
+import { memoryApprovals } from '../world/memory-approvals.ts'
+import { textOf } from '../../../src/policy/asked.ts'
+import type { Answer, JsonMessage } from '../world/upstream.ts'
+import type { World, WorldOptions } from '../world/world.ts'
+
+/*
+ * A legacy server asks something in the call of a modern agent: that is told what is asked in an answer, and comes back with what it says.
+ */
+
+const asks = { elicitation: { form: true, urlHosts: ['login.example'] }, roots: true }
+const grants = {
+  tenants: {
+    acme: {
+      files: {
+        prefixes: { '': {} },
+        tools: { strict: { asks: {} } },
+        prompts: { prefixes: { '': {} } },
+        asks,
+      },
+    },
+  },
+  subjects: {},
+}
+const wanted = { toolScopes: 'files:*' }
+const capabilities = { elicitation: { form: {}, url: {} }, roots: {}, sampling: {} }
+
+const form =
+  '"method":"elicitation/create","params":{"message":"how\\u0020many?","requestedSchema":{"type":"object","properties":{"n":{"default":1.50}}}}'
+const page =
+  '"method":"elicitation/create","params":{"mode":"url","elicitationId":"e","message":"log in","url":"https://login.example/x"}'
+
+/** A call at the server: its stream, which it has to itself. */
+interface There {
+  readonly message: JsonMessage
+  readonly response: ServerResponse
+  readonly session: string
+  send(text: string): void
+  /** Answers the call. */
+  end(result?: string): void
+}
+
+interface Open extends AsyncDisposable {
+  readonly world: World
+  readonly agent: TestClient
+  /** Another connection of the same pod. */
+  readonly other: TestClient
+  readonly there: There[]
+  /** What the server is answered to what it asks, and told. */
+  readonly answered: () => readonly string[]
+  readonly sessions: Set<string>
+  call(o?: CallOptions): Promise<Reply>
+  /** The first call at the server, as soon as it is there. */
+  first(number?: number): Promise<There>
+}
+
+interface CallOptions {
+  readonly from?: TestClient
+  readonly params?: Record<string, unknown>
+  readonly declared?: object
+  readonly method?: string
+  readonly door?: '/mcp' | '/mcp/files'
+  readonly id?: string
+}
+
+const tool = (name: string): string => `{"name":"${name}","inputSchema":{"type":"object"}}`
+
+async function open(more: WorldOptions = {}): Promise<Open> {
+  const there: There[] = []
+  const server = legacyOnly(() => assert.fail('no script'), ['echo', 'strict'].map(tool))
+  const answer: Answer = (message, response, received) => {
+    const { method, id } = message
+    if (method === undefined || method.startsWith('notifications/')) {
+      response.writeHead(202).end()
+      return
+    }
+    if (method !== 'tools/call' && method !== 'prompts/get') {
+      server.answer(message, response, received)
+      return
+    }
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.flushHeaders()
+    const send = (text: string): void => void response.write(`data: ${text}\n\n`)
+    there.push({
+      message,
+      response,
+      session: String(received.headers['mcp-session-id']),
+      send,
+      end(result = '{"content":[ {"type":"text","text":"\\u0041"}]}') {
+        send(`{"jsonrpc":"2.0","id":${String(id)},"result":${result}}`)
+        response.end()
+      },
+    })
+  }
+  const world = await openOne('legacy', answer, { grants, ...more })
+  const agent = await world.agent({ ...wanted, podUid: 'pod' })
+  const other = await world.agent({ ...wanted, podUid: 'pod' })
+  return {
+    world,
+    agent,
+    other,
+    there,
+    answered: () =>
+      (world.upstreams['files']?.received ?? [])
+        .map(({ body }) => body)
+        .filter((body) =>
+          /^\{"jsonrpc":"2.0","(id":[^,]*,"(result|error)|method":"notifications)/.test(body),
+        ),
+    sessions: server.sessions,
+    call(o = {}) {
+      const { from = agent, params = {}, declared = capabilities, method = 'tools/call', id } = o
+      const { door = '/mcp/files' } = o
+      const name = door === '/mcp' ? 'files_echo' : 'echo'
+      const meta = { ...modernMeta, 'io.modelcontextprotocol/clientCapabilities': declared }
+      const given = {
+        name,
+        arguments: { a: 1 },
+        ...params,
+        _meta: { ...meta, ...params['_meta']! },
+      }
+      const { body, headers } = modern(method, given, id)
+      return from.post(door, body, headers)
+    },
+    async first(number = 1) {
+      await eventually('the call is there', () => there.length >= number)
+      return there[number - 1]!
+    },
+    [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
+  }
+}
+
+/** The result of an answer, as JSON or as the last event of a stream. */
+function told({ text, json }: Reply): Record<string, unknown> {
+  if (json.result !== undefined || json.error !== undefined) return { ...json }
+  const last = text.trim().split('\n\n').at(-1) ?? ''
+  return JSON.parse(last.replace(/^data: /, '')) as Record<string, unknown>
+}
+
+interface InputRequired {
+  readonly resultType: string
+  readonly requestState: string
+  readonly inputRequests: Readonly<Record<string, unknown>>
+}
+
+function input(reply: Reply): InputRequired {
+  const { result } = told(reply)
+  assert.equal((result as InputRequired)?.resultType, 'input_required', reply.text)
+  return result as InputRequired
+}
+
+const ask = (id: unknown, what = form): string =>
+  `{"jsonrpc":"2.0","id":${JSON.stringify(id)},${what}}`
+
+/** A call that has been asked something. */
+async function begin(at: Open, o: CallOptions = {}): Promise<InputRequired> {
+  const calling = at.call(o)
+  const there = await at.first()
+  there.send(ask(7))
+  return input(await calling)
+}
+
+/** What the server is answered or told first that is like this. */
+async function said(at: Open, like: RegExp): Promise<string> {
+  await eventually(
+    `the server is told ${like.source}`,
+    () => at.answered().some((each) => like.test(each)),
+    20,
+  )
+  return at.answered().find((each) => like.test(each)) ?? ''
+}
+
+const answerTo = (id: unknown, given: object = accepted): string =>
+  `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${JSON.stringify(given)}}`
+
+const accepted = { action: 'accept', content: { n: 1 } }
+
+suite('what a legacy server asks in the call of a modern agent', () => {
+  for (const door of ['/mcp', '/mcp/files'] as const) {
+    for (const method of ['tools/call', 'prompts/get']) {
+      test(`is told in an answer to ${method} at ${door}, and what is answered goes back to it`, async () => {
+        requirement('gateway.asks-across')
+        await using at = await open()
+        const calling = at.call({ door, method })
+        const there = await at.first()
+        there.send(ask(7))
+        const first = await calling
+        const { requestState } = input(first)
+        assert.ok(first.text.includes(`"inputRequests":{"ask-1":{${form}}}`), first.text)
+        const going = at.call({
+          door,
+          method,
+          id: 'second',
+          params: { requestState, inputResponses: { 'ask-1': accepted } },
+        })
+        assert.equal(await said(at, /"id":7/), answerTo(7))
+        const result = method === 'tools/call' ? undefined : '{"messages":[]}'
+        there.end(result)
+        const { id, result: last } = told(await going)
+        assert.equal(id, 'second')
+        assert.equal((last as { resultType?: string }).resultType, 'complete')
+        assert.equal(at.there.length, 1)
+      })
+    }
+  }
+
+  test('is asked all at once, and what is not answered is asked again', async () => {
+    await using at = await open()
+    const calling = at.call()
+    const there = await at.first()
+    there.send(ask(1))
+    there.send(ask('1', page))
+    const first = input(await calling)
+    assert.deepEqual(Object.keys(first.inputRequests), ['ask-1', 'ask-2'])
+    const { requestState } = first
+    const inputResponses = { 'ask-2': accepted, 'ask-9': accepted, 'ask-1': 'no object' }
+    const second = input(await at.call({ params: { requestState, inputResponses } }))
+    assert.deepEqual(Object.keys(second.inputRequests), ['ask-1'])
+    assert.equal(await said(at, /"id":"1"/), answerTo('1'))
+    const last = at.call({
+      params: { requestState: second.requestState, inputResponses: { 'ask-1': accepted } },
+    })
+    assert.equal(await said(at, /"id":1,/), answerTo(1))
+    there.end()
+    assert.ok(told(await last)['result'])
+    assert.equal(at.there.length, 1)
+  })
+
+  for (const [why, what, o] of [
+    [
+      'policy does not grant',
+      '"method":"sampling/createMessage","params":{"messages":[],"maxTokens":1}',
+      {},
+    ],
+    ['its tool may not ask', form, { params: { name: 'strict' } }],
+    ['is at a host that is not granted', page.replace('login.example', 'evil.example'), {}],
+    ['its client has not declared', form, { declared: { roots: {} } }],
+    ['is to be a task', form.replace('"params":{', '"params":{"task":{},'), {}],
+  ] as const) {
+    test(`what ${why} is answered in the client's stead, and the call goes on`, async () => {
+      requirement('gateway.asks-across')
+      requirement('gateway.asks-decided')
+      await using at = await open()
+      const calling = at.call(o)
+      const there = await at.first()
+      there.send(ask(7, what))
+      assert.match(await said(at, /"id":7/), /"error":\{"code":-32601/)
+      there.end()
+      assert.equal((told(await calling)['result'] as InputRequired).resultType, 'complete')
+    })
+  }
+
+  test('is offered what its client declares with the call, in a session of its own', async () => {
+    requirement('gateway.shared-session-of-one-pod')
+    await using at = await open()
+    for (const declared of [{}, capabilities, { elicitation: {} }, capabilities]) {
+      const calling = at.call({ declared })
+      const there = await at.first(at.there.length + 1)
+      there.end()
+      await calling
+    }
+    assert.deepEqual(
+      asked(at.world, 'files', 'initialize')
+        .slice(-3)
+        .map(({ body }) => (JSON.parse(body) as JsonMessage).params?.['capabilities']),
+      [{}, { roots: {}, sampling: {}, elicitation: { form: {}, url: {} } }, { elicitation: {} }],
+    )
+    const sessions = at.there.map(({ session }) => session)
+    assert.equal(sessions[1], sessions[3])
+    assert.equal(new Set(sessions).size, 3)
+  })
+
+  test('has the session to itself while it is open', async () => {
+    requirement('gateway.goes-on-across')
+    await using at = await open()
+    const first = at.call()
+    const one = await at.first()
+    const second = at.call({ from: at.other })
+    const two = await at.first(2)
+    assert.notEqual(one.session, two.session)
+    one.send(ask(7))
+    input(await first)
+    const third = at.call()
+    const three = await at.first(3)
+    assert.equal(new Set([one, two, three].map(({ session }) => session)).size, 3)
+    two.end()
+    await second
+    three.end()
+    await third
+    const fourth = at.call()
+    const four = await at.first(4)
+    assert.ok([two.session, three.session].includes(four.session))
+    four.end()
+    await fourth
+  })
+
+  test('is told with the progress of the request that waits, and to nobody where none does', async () => {
+    await using at = await open()
+    const progress = (token: unknown, n: number): string =>
+      `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":${JSON.stringify(token)},"progress":${n}}}`
+    const calling = at.call({ params: { _meta: { progressToken: 'first' } } })
+    const there = await at.first()
+    there.send(progress('first', 1))
+    there.send(ask(7))
+    const reply = await calling
+    assert.match(reply.text, /"progressToken":"first","progress":1/)
+    const { requestState } = input(reply)
+    there.send(progress('first', 2))
+    const again = at.call({
+      params: { requestState, inputResponses: { 'ask-1': accepted }, _meta: { progressToken: 2 } },
+    })
+    await said(at, /"id":7/)
+    there.send(progress('first', 3))
+    there.end()
+    const { text } = await again
+    assert.match(text, /"progressToken":2,"progress":3/)
+    assert.doesNotMatch(text, /"progress":2|first/)
+  })
+
+  test('is taken back by its server, which goes on', async () => {
+    await using at = await open()
+    const { requestState } = await begin(at)
+    const [there] = at.there
+    there?.send('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}')
+    there?.send('{"jsonrpc":"2.0","id":8,"method":"ping"}')
+    await said(at, /"id":8,"result":\{\}/)
+    there?.end()
+    const again = await at.call({ params: { requestState, inputResponses: { 'ask-1': accepted } } })
+    assert.equal((told(again)['result'] as InputRequired).resultType, 'complete')
+    assert.deepEqual(
+      at.answered().filter((each) => each.includes('"id":7')),
+      [],
+    )
+  })
+
+  test('is answered nothing that policy has forbidden since', async () => {
+    requirement('gateway.asks-across')
+    let digest = 'first'
+    let mayAsk = true
+    await using at = await open({
+      authorizer: (real) => ({
+        ...real,
+        get digest() {
+          return digest
+        },
+        decide(texts) {
+          const decided = real.decide(texts)
+          const value = { allow: false, reasons: [], obligations: [] }
+          const isDenied = texts.action === 'elicitation/create' && !mayAsk
+          return isDenied ? { ...decided, value, result: value } : decided
+        },
+      }),
+    })
+    const { requestState } = await begin(at)
+    ;[digest, mayAsk] = ['second', false]
+    const again = at.call({ params: { requestState, inputResponses: { 'ask-1': accepted } } })
+    assert.match(await said(at, /"id":7/), /-32601/)
+    at.there[0]?.end()
+    await again
+  })
+})
+
+suite('a call that goes on across eras', () => {
+  const inputResponses = { 'ask-1': accepted }
+
+  test('is answered by its own caller, in its own words and place, once', async () => {
+    requirement('gateway.goes-on-across')
+    await using at = await open()
+    const { requestState } = await begin(at)
+    const params = { requestState, inputResponses }
+    const thief = await at.world.agent({ ...wanted, podUid: 'another' })
+    const wrong: readonly CallOptions[] = [
+      { params, from: thief },
+      { params: { ...params, arguments: { a: 2 } } },
+      { params: { ...params, name: 'strict' } },
+      { params, door: '/mcp' },
+      { params, method: 'prompts/get' },
+      { params: { ...params, requestState: `${requestState}x` } },
+    ]
+    for (const each of wrong) {
+      const reply = await at.call(each)
+      assert.equal(reply.json.error?.code, -32602, reply.text)
+    }
+    assert.deepEqual(
+      at.answered().filter((each) => each.includes('"id":7')),
+      [],
+    )
+    const again = at.call({ params })
+    assert.equal(await said(at, /"id":7/), answerTo(7))
+    const meanwhile = await at.call({ from: at.other, params })
+    assert.match(whyOf(meanwhile) ?? '', /call again without requestState/)
+    at.there[0]?.send(ask(8))
+    const { requestState: next } = input(await again)
+    assert.match(whyOf(await at.call({ from: at.other, params })) ?? '', /call again/)
+    const last = at.call({ params: { requestState: next, inputResponses: { 'ask-2': accepted } } })
+    await said(at, /"id":8/)
+    at.there[0]?.end()
+    assert.ok(told(await last)['result'])
+    assert.match(
+      whyOf(await at.call({ params: { ...params, requestState: next } })) ?? '',
+      /call again/,
+    )
+    assert.equal(at.there.length, 1)
+  })
+
+  test('is not begun anew by a replica that does not have it', async () => {
+    requirement('gateway.goes-on-across')
+    await using at = await open()
+    const { requestState } = await begin(at)
+    const replica = await at.world.openReplica({})
+    const { bundle } = at.world.identities
+    const credential = at.world.identities.issue({ ...wanted, podUid: 'pod' })
+    await using elsewhere = openClient({ port: replica.port, credential, bundle })
+    const own = at.call({ from: elsewhere })
+    const second = await at.first(2)
+    second.send(ask(7))
+    input(await own)
+    const reply = await at.call({ from: elsewhere, params: { requestState, inputResponses } })
+    assert.equal(reply.status, 400)
+    assert.match(whyOf(reply) ?? '', /call again without requestState/)
+    assert.equal(at.there.length, 2)
+    assert.match(JSON.stringify(at.world.events.at(-1)), /request-state-refused/)
+  })
+
+  test('ends at its server with the time that what is asked may wait', async () => {
+    requirement('gateway.goes-on-across')
+    await using at = await open({ limits: { askSecondsMax: 1 } })
+    const { requestState } = await begin(at)
+    const { message } = await at.first()
+    assert.match(
+      await said(at, /notifications\/cancelled/),
+      new RegExp(`"requestId":${String(message.id)}\\}`),
+    )
+    const reply = await at.call({ params: { requestState, inputResponses } })
+    assert.match(whyOf(reply) ?? '', /call again/)
+    await eventually('the session is over', () =>
+      at.world.upstreams['files']!.received.some(({ method }) => method === 'DELETE'),
+    )
+  })
+
+  test('ends at its server with the client that goes away', async () => {
+    requirement('gateway.cancelled-across')
+    await using at = await open()
+    const { requestState } = await begin(at)
+    const from = await at.world.agent({ ...wanted, podUid: 'pod' })
+    const gone = at.call({ from, params: { requestState, inputResponses } }).catch(() => undefined)
+    await said(at, /"id":7/)
+    await from.client.destroy()
+    await gone
+    await said(at, /notifications\/cancelled/)
+  })
+
+  test('ends at its server with the identity of its caller', async () => {
+    requirement('gateway.goes-on-across')
+    await using at = await open()
+    await begin(at)
+    at.world.gone.set(new Set(['pod']))
+    await said(at, /notifications\/cancelled/)
+  })
+
+  test('is told what came while nobody waited', async () => {
+    await using at = await open()
+    const { requestState } = await begin(at)
+    at.there[0]?.end()
+    const reply = await at.call({ id: 'late', params: { requestState, inputResponses } })
+    const { id, result } = told(reply)
+    assert.deepEqual([id, (result as InputRequired).resultType], ['late', 'complete'])
+  })
+
+  test('is open once under limits of policy, as long as its server has it', async () => {
+    requirement('gateway.goes-on-across')
+    const policyLimits = { 'one-at-a-time': { per: ['identity'], concurrent: 1 } }
+    await using at = await open({ policyLimits })
+    const { requestState } = await begin(at)
+    assert.match(whyOf(await at.call()) ?? '', /one-at-a-time/)
+    const again = at.call({ params: { requestState, inputResponses } })
+    await said(at, /"id":7/)
+    at.there[0]?.end()
+    assert.ok(told(await again)['result'])
+    const next = at.call()
+    const there = await at.first(2)
+    there.end()
+    assert.ok(told(await next)['result'])
+  })
+
+  test('is decided on anew', async () => {
+    requirement('gateway.goes-on-across')
+    await using at = await open()
+    const { requestState } = await begin(at)
+    const before = at.world.events.length
+    const again = at.call({ params: { requestState, inputResponses } })
+    await said(at, /"id":7/)
+    at.there[0]?.end()
+    await again
+    const names = at.world.events
+      .slice(before)
+      .map(
+        ({ evaluated }) =>
+          (JSON.parse(textOf(evaluated.asked)) as { action: { name: string } }).action.name,
+      )
+    assert.deepEqual(names, ['tools/call'])
+  })
+
+  test('has its share of what may be open', async () => {
+    requirement('gateway.asks-bounded')
+    await using at = await open({ limits: { asksMax: 8, identitySharePercent: 25 } })
+    const codes: unknown[] = []
+    for (let number = 1; number <= 8; number += 1) {
+      const calling = at.call()
+      void at
+        .first(number)
+        .then((there) => there.send(ask(7)))
+        .catch(() => {})
+      codes.push((await calling).status)
+      if (codes.at(-1) !== 200) break
+    }
+    assert.equal(codes.at(-1), 429)
+  })
+})
+
+suite('what nobody may be asked', () => {
+  test("under an approval is not offered, and answered in the client's stead", async () => {
+    requirement('gateway.asks-across')
+    const approver = 'spiffe://test.example/ns/ops/sa/oncall'
+    const policyApprovals = {
+      echoes: { seconds: 600, approvers: [approver], where: { tool: ['echo'] } },
+    }
+    await using at = await open({ policyApprovals, approvals: memoryApprovals() })
+    const waiting = await at.call()
+    const ticket = /"ticket":"([^"]+)"|ticket ([A-Za-z0-9_-]+)/.exec(waiting.text)
+    const person = await at.world.agent({ namespace: 'ops', serviceAccount: 'oncall' })
+    const { body, headers } = modern('approvals/approve', { ticket: ticket?.[1] ?? ticket?.[2] })
+    assert.match((await person.post('/mcp', body, headers)).text, /"state":"approved"/)
+    const calling = at.call()
+    const there = await at.first()
+    there.send(ask(7))
+    assert.match(await said(at, /"id":7/), /-32601/)
+    there.end()
+    await calling
+    assert.match(asked(at.world, 'files', 'initialize').at(-1)?.body ?? '', /"capabilities":\{\}/)
+  })
+
+  test("where several workers serve is not offered, and answered in the client's stead", async () => {
+    requirement('gateway.asks-across')
+    await using at = await open({ workers: 2 })
+    const calling = at.call()
+    const there = await at.first()
+    there.send(ask(7))
+    assert.match(await said(at, /"id":7/), /-32601/)
+    there.end()
+    await calling
+  })
+})
+
+suite('a server that asks on the stream of its session', () => {
+  /** The streams of sessions, by these. */
+  function listening(): {
+    readonly streams: WorldOptions['streams']
+    readonly open: Map<string, ServerResponse>
+  } {
+    const open = new Map<string, ServerResponse>()
+    return {
+      open,
+      streams: {
+        files(response, { headers }) {
+          response.writeHead(200, { 'content-type': 'text/event-stream' })
+          response.flushHeaders()
+          const session = String(headers['mcp-session-id'])
+          open.set(session, response)
+          response.once('close', () => open.delete(session))
+        },
+      },
+    }
+  }
+
+  test('is heard in the one call of that session, and else answered by the gateway', async () => {
+    requirement('gateway.asks-across')
+    const ears = listening()
+    await using at = await open({ streams: ears.streams! })
+    const calling = at.call()
+    const { session } = await at.first()
+    const second = at.call({ from: at.other })
+    const two = await at.first(2)
+    ears.open.get(session)?.write(`data: ${ask(7)}\n\n`)
+    const { requestState } = input(await calling)
+    const again = at.call({ params: { requestState, inputResponses: { 'ask-1': accepted } } })
+    assert.equal(await said(at, /"id":7/), answerTo(7))
+    at.there[0]?.end()
+    await again
+    ears.open.get(session)?.write(`data: ${ask(9)}\n\n`)
+    assert.match(await said(at, /"id":9/), /-32601/)
+    two.end()
+    assert.equal((told(await second)['result'] as InputRequired).resultType, 'complete')
+  })
+
+  test('is listened to once for the calls of a session, and no more when its pod is gone', async () => {
+    const ears = listening()
+    await using at = await open({ streams: ears.streams! })
+    for (let number = 1; number <= 2; number += 1) {
+      const calling = at.call()
+      const there = await at.first(number)
+      there.end()
+      await calling
+    }
+    const gets = at.world.upstreams['files']!.received.filter(({ method }) => method === 'GET')
+    assert.equal(gets.length, 1)
+    assert.equal(ears.open.size, 1)
+    at.world.gone.set(new Set(['pod']))
+    await eventually('the stream is over', () => ears.open.size === 0)
+  })
+})
