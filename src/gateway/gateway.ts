@@ -37,6 +37,7 @@ import { createLevels } from './serve/levels.ts'
 import { createRunning } from './serve/running.ts'
 import { createSessionStreams } from './serve/session-streams.ts'
 import type { Parts } from './serve/serve.ts'
+import { createSubscriptions } from './serve/subscriptions.ts'
 import { createTalks } from './serve/talks.ts'
 import { createReadiness } from './readiness.ts'
 import type { SharePercents } from './shares.ts'
@@ -251,6 +252,7 @@ function createParts(
     | 'talks'
     | 'ears'
     | 'levels'
+    | 'subscriptions'
     | 'isOnlyWorker'
     | 'streams'
     | 'limits'
@@ -274,6 +276,7 @@ function createParts(
   const talks = createTalks({ limits })
   const ears = createEars({ ...made, limits })
   const levels = createLevels(limits)
+  const subscriptions = createSubscriptions(limits)
   const streams = createSessionStreams()
   const own = {
     listenings,

@@ -69,9 +69,25 @@ export function changeOf(method: string, params: unknown): Change | undefined {
   return isText(uri) ? { kind: 'resource', uri } : undefined
 }
 
+/** Whether a URI is of a part of another: below it, or behind it in a query or a fragment (RFC 3986 §3). */
+export function isPartOf(uri: string, whole: string): boolean {
+  if (!uri.startsWith(whole)) return false
+  return whole.endsWith('/') || '/?#'.includes(uri[whole.length] ?? '')
+}
+
 /** One text for each change, and no other has it. */
 export function keyOfChange(change: Change): string {
   return change.kind === 'list' ? `list ${change.list}` : `resource ${change.uri}`
+}
+
+/** The notification of a change, as a legacy server tells it. */
+export function notificationOf(change: Change): {
+  readonly method: string
+  readonly params?: { readonly uri: string }
+} {
+  return change.kind === 'list'
+    ? { method: `notifications/${change.list}/list_changed` }
+    : { method: updated, params: { uri: change.uri } }
 }
 
 /** The notification of a change in a subscription, which is known by the id of the request that opened it, as that was written. */

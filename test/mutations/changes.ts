@@ -220,4 +220,28 @@ export const changeMutations: readonly Mutation[] = [
     tests: ['test/gateway/permit/result.test.ts'],
     named: 'of a task',
   },
+  {
+    claim: 'gateway.changes-decided',
+    without: 'the look whether a session has subscribed to what a server tells of',
+    file: 'src/gateway/serve/changes.ts',
+    edits: never('!isSubscribed(upstream, uri)'),
+    tests: ['test/gateway/serve/session-stream.test.ts'],
+    named: 'has asked for it',
+  },
+  {
+    claim: 'gateway.changes-bounded',
+    without: 'the bound on what one session subscribes to',
+    file: 'src/gateway/serve/subscriptions.ts',
+    edits: never('uris.size >= urisMax'),
+    tests: ['test/gateway/serve/session-stream.across.test.ts'],
+    named: 'so much and no more',
+  },
+  {
+    claim: 'gateway.changes-shared',
+    without: 'the end of the session in which changes of a legacy server were told',
+    file: 'src/gateway/upstream/hear-legacy.ts',
+    edits: [["signal.addEventListener('abort', close, { once: true })", 'signal.throwIfAborted()']],
+    tests: ['test/gateway/serve/listen.across.test.ts'],
+    named: 'ends with the last',
+  },
 ]

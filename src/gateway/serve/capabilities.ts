@@ -32,12 +32,20 @@ export function capabilitiesOf(offered: unknown, era: Era): object {
   })
 }
 
-/** Those of a server of the other era: changes are not told across. */
-export function capabilitiesAcross(names: readonly string[]): object {
-  const known = Object.keys(served.modern).filter(
-    (name) => name !== 'extensions' && names.includes(name),
+/** Those of a server of the other era, by their names, and the changes that it tells of, such as `tools.listChanged`. */
+export function capabilitiesAcross(
+  names: readonly string[],
+  changes: readonly string[] = [],
+): object {
+  const known = Object.entries(served.modern).filter(
+    ([name]) => name !== 'extensions' && names.includes(name),
   )
-  return Object.fromEntries(known.map((name) => [name, {}]))
+  return Object.fromEntries(
+    known.map(([name, members]) => {
+      const told = members.filter((member) => changes.includes(`${name}.${member}`))
+      return [name, Object.fromEntries(told.map((member) => [member, true]))]
+    }),
+  )
 }
 
 /** Those at the door of all: one server or another may have each of them, now or in a while. */

@@ -20,6 +20,8 @@ export interface ChangesOptions {
   readonly mayList: (upstream: Upstream, list: ChangedList) => Soon<boolean>
   /** Whether it may read this resource of the server. */
   readonly mayRead: (upstream: Upstream, uri: string) => Soon<boolean>
+  /** Whether it has asked to be told of it. */
+  readonly isSubscribed: (upstream: Upstream, uri: string) => boolean
   /** What the caller calls it. */
   readonly uriHere: (upstream: Upstream, uri: string) => string
   readonly write: (event: Buffer) => void
@@ -45,7 +47,7 @@ const pauseMilliseconds = 1000
 const pendingMax = 64
 
 export function createChanges(options: ChangesOptions): Changes {
-  const { mayList, mayRead, uriHere, write, now, failed } = options
+  const { mayList, mayRead, isSubscribed, uriHere, write, now, failed } = options
   /** What has changed since it was last told, by what the caller would be told, with whom it may see it of. */
   const pending = new Map<string, (() => Soon<boolean>)[]>()
   let timer: NodeJS.Timeout | undefined
@@ -87,6 +89,7 @@ export function createChanges(options: ChangesOptions): Changes {
       const uri = params?.['uri']
       if (typeof uri !== 'string' || uri.length > uriCharactersMax || notInUris.test(uri))
         return true
+      if (!isSubscribed(upstream, uri)) return true
       const here = { uri: uriHere(upstream, uri) }
       note(JSON.stringify({ jsonrpc: '2.0', method, params: here }), () => mayRead(upstream, uri))
       return true

@@ -56,11 +56,11 @@ async function discoverLegacy(
   if (upstream === undefined) return undefined
   const session = await sharedSession({ permit, parts, upstream })
   if (isRefused(session)) return session
-  const { capabilities = [], serverInfo } = session.said ?? {}
+  const { capabilities = [], changes, serverInfo } = session.said ?? {}
   const result = {
     resultType: 'complete',
     supportedVersions: allVersions,
-    capabilities: capabilitiesAcross(capabilities),
+    capabilities: capabilitiesAcross(capabilities, changes),
     ttlMs: 0,
     cacheScope: 'private',
     ...(serverInfo === undefined

@@ -11,7 +11,7 @@ import type { Parts } from './serve.ts'
 export function end(
   session: Session,
   { caller, reply }: { readonly caller: Caller; readonly reply: Reply },
-  { sessions, streams, upstreams }: Parts,
+  { sessions, streams, subscriptions, upstreams }: Parts,
 ): undefined {
   const { owner, account } = caller
   const held = sessions.end({ owner, account, key: session.key })
@@ -23,5 +23,6 @@ export function end(
       closeLegacySession({ upstream, account }, each)
   }
   streams.endOf(session.key)
+  subscriptions.endOf({ owner, key: session.key })
   replyEnded(reply)
 }

@@ -12,7 +12,7 @@ import { visibleUpstreams } from '../permit/ceiling.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { isAcross } from '../translate/era.ts'
 import { gatewayInfo } from '../self.ts'
-import { sessionOfAnswer, type LegacySession } from '../upstream/legacy-session.ts'
+import { changesIn, sessionOfAnswer, type LegacySession } from '../upstream/legacy-session.ts'
 import { askAnswer } from './ask.ts'
 import { capabilitiesAcross, capabilitiesOf, capabilitiesOfAll } from './capabilities.ts'
 import { crossingOfInitialize } from './crossing.ts'
@@ -86,11 +86,15 @@ async function initializeModern(
   const meta = isJsonObject(told) ? told : undefined
   const said = meta?.[serverInfoName]
   const serverInfo = isJsonObject(said) ? said : { name: upstream.config.server, version: '' }
+  // Of several workers another one may have the stream of the session.
+  const offered = changesIn(capabilities).filter(
+    (each) => parts.isOnlyWorker || each !== 'resources.subscribe',
+  )
   const names = isJsonObject(capabilities) ? Object.keys(capabilities) : []
   const result = {
     protocolVersion: begun.version,
     capabilities: {
-      ...capabilitiesAcross(names),
+      ...capabilitiesAcross(names, offered),
       // The level that is set once for a session is named in each of its requests.
       ...(names.includes('logging') ? { logging: {} } : {}),
     },

@@ -16,9 +16,8 @@ import { visibleUpstreams } from '../permit/ceiling.ts'
 import { whyUntold } from '../permit/obligations.ts'
 import { offerText } from '../permit/resource.ts'
 import { isRefused, noRoom, refused, type Refused } from '../refusal.ts'
-import { isAcross } from '../translate/era.ts'
 import type { Guest } from '../seats.ts'
-import type { Ending } from '../upstream/listenings.ts'
+import type { Ending } from '../upstream/hearing.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { noteAbsence } from './ask.ts'
 import { ChangeStream } from './change-stream.ts'
@@ -51,8 +50,6 @@ export async function listen(
   parts: Parts,
 ): Promise<Refused | undefined> {
   const { call } = permit
-  const { upstream: only } = call.target
-  if (only !== undefined && isAcross(call.message.era, only.config)) return ofOtherEra
   // What is asked for next is of this policy, or of a later one.
   const policy = parts.decisions.digest()
   const asked = filterOf(call)
@@ -68,13 +65,6 @@ export async function listen(
   }
   return listenTo({ permit, reply, parts, policy, portions, allowed }, left)
 }
-
-/** A legacy server tells of changes in a session, which it is asked for in another way. */
-const ofOtherEra: Refused = refused('era', {
-  status: 404,
-  code: -32601,
-  message: 'changes of a tool server of the other era are not told',
-})
 
 const nothingReadable = {
   code: 'not-readable',
@@ -98,7 +88,6 @@ function portionsOf(call: Call, { upstreams }: Parts, asked: ChangeFilter): read
   if (only !== undefined) return isEmptyFilter(asked) ? [] : [{ upstream: only, filter: asked }]
   const split = asked.uris.map((uri) => splitUri(uri))
   return visibleUpstreams(call, upstreams)
-    .filter(({ config }) => !isAcross(call.message.era, config))
     .map((upstream) => {
       const own = split.filter(({ server }) => server === upstream.config.server)
       return { upstream, filter: { lists: asked.lists, uris: own.map(({ name }) => name) } }

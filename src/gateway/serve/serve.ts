@@ -19,6 +19,7 @@ import type { Turns } from '../turns.ts'
 import type { Asks } from './asks.ts'
 import type { Ears } from './ears.ts'
 import type { Levels } from './levels.ts'
+import type { Subscriptions } from './subscriptions.ts'
 import type { SessionStreams } from './session-streams.ts'
 import type { Talks } from './talks.ts'
 import type { Absences } from '../upstream/absences.ts'
@@ -46,6 +47,7 @@ export interface Parts {
   readonly talks: Talks
   readonly ears: Ears
   readonly levels: Levels
+  readonly subscriptions: Subscriptions
   /** Whether what a client answers comes to the process that waits for it: with several workers it comes to any. */
   readonly isOnlyWorker: boolean
   readonly streams: SessionStreams

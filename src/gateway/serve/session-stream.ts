@@ -11,13 +11,15 @@ import { listeningTo, mayHearOfList, mayHearOfLogs, mayHearOfResource } from '..
 import type { Situation } from '../permit/policy.ts'
 import { badRequest, refused, type Refused } from '../refusal.ts'
 import { whenThere } from '../soon.ts'
-import { isOwn, type OwnSession } from '../upstream/legacy-session.ts'
+import { isOwn, type LegacySession } from '../upstream/legacy-session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { AskCarrier, lineOfStream } from './carry-asks.ts'
 import { createChanges, type Changes } from './changes.ts'
 import { fault, sessionOver } from './fault.ts'
 import { sessionOfServer } from './in-session.ts'
 import type { Parts } from './serve.ts'
+import { isAcross } from '../translate/era.ts'
+import { openModernLeg } from './modern-leg.ts'
 import { openLeg, type Leg, type LegEnd } from './stream-leg.ts'
 
 /** Somebody who wants to hear what the servers of a session say outside of any call. */
@@ -40,9 +42,7 @@ export function listen(listening: Listening, parts: Parts): Promise<Refused | un
   const { door } = listening
   if (door.kind === 'all') return listenToAll(listening, parts)
   const upstream = parts.upstreams.get(door.server)
-  const isOffered =
-    upstream?.config.eras.includes('legacy') === true &&
-    isWithinCeiling(listeningTo(listening, upstream))
+  const isOffered = upstream !== undefined && isWithinCeiling(listeningTo(listening, upstream))
   if (!isOffered) return Promise.resolve(refused('target', noStream(405)))
   return listenToOne(listening, parts, upstream)
 }
@@ -53,9 +53,12 @@ function listenToOne(
   parts: Parts,
   upstream: Upstream,
 ): Promise<Refused | undefined> {
-  const there = sessionOfServer(listening.session, parts, upstream)
-  if (there === undefined) return Promise.resolve(sessionOver)
-  if (!isOwn(there)) return Promise.resolve(refused('forward', noStream(405)))
+  const isModern = isAcross('legacy', upstream.config)
+  const there = isModern ? undefined : sessionOfServer(listening.session, parts, upstream)
+  if (!isModern && there === undefined) return Promise.resolve(sessionOver)
+  if (there !== undefined && !isOwn(there)) {
+    return Promise.resolve(refused('forward', noStream(405)))
+  }
   return new Promise((resolve) => {
     let leg: Leg | undefined
     const stream = openCallerStream(listening, parts, () => {
@@ -106,12 +109,13 @@ function listenToAll(listening: Listening, parts: Parts): Promise<Refused | unde
       legs.set(server, place)
       const upstream = parts.upstreams.get(server)
       const there = upstream && sessionOfServer(listening.session, parts, upstream)
+      const isModern = upstream !== undefined && isAcross('legacy', upstream.config)
       const later = (milliseconds: number): void => {
         if (stream.isOver) return
         const next = Math.min(2 * milliseconds, againMillisecondsMax)
         place.again = setTimeout(open, milliseconds, server, next).unref()
       }
-      if (upstream === undefined || there === undefined || !isOwn(there)) {
+      if (upstream === undefined || (!isModern && (there === undefined || !isOwn(there)))) {
         later(againMillisecondsMax)
         return
       }
@@ -132,7 +136,7 @@ function listenToAll(listening: Listening, parts: Parts): Promise<Refused | unde
     if (stream.isOver) return
     stream.begin()
     for (const { config } of visibleUpstreams({ caller }, parts.upstreams)) {
-      if (config.eras.includes('legacy')) open(config.server, againMillisecondsMin)
+      open(config.server, againMillisecondsMin)
     }
   })
 }
@@ -214,14 +218,20 @@ function openCallerStream(listening: Listening, parts: Parts, ended: () => void)
 
 function changesFor(
   listening: Listening,
-  { decisions, now, log }: Parts,
+  { decisions, sessions, subscriptions, isOnlyWorker, now, log }: Parts,
   write: (octets: Buffer) => void,
 ): Changes {
-  const { door } = listening
+  const { door, session } = listening
   const at = (upstream: Upstream): Situation => listeningTo(listening, upstream)
   return createChanges({
     mayList: (upstream, list) => mayHearOfList(at(upstream), list, decisions),
     mayRead: (upstream, uri) => mayHearOfResource(at(upstream), uri, decisions),
+    isSubscribed({ config: { server } }, uri) {
+      const of = { key: session.key, server }
+      // What was subscribed to where the session was opened, another process has not heard; there its server alone knows.
+      const isHeardHere = isOnlyWorker && sessions.find(of) !== undefined
+      return !isHeardHere || subscriptions.covers(of, uri)
+    },
     uriHere: ({ config }, uri) => (door.kind === 'all' ? joinUri(config.server, uri) : uri),
     write,
     now,
@@ -232,7 +242,8 @@ function changesFor(
 interface LegTo {
   readonly stream: CallerStream
   readonly upstream: Upstream
-  readonly there: OwnSession
+  /** Undefined: its server has no sessions. */
+  readonly there: LegacySession | undefined
   readonly over: (end: LegEnd) => void
 }
 
@@ -241,6 +252,11 @@ function openOne(
   parts: Parts,
   { stream, upstream, there, over }: LegTo,
 ): Leg {
+  if (there === undefined || !isOwn(there)) {
+    const { changes } = stream
+    const begun = (): void => stream.begin()
+    return openModernLeg({ caller, key: session.key, upstream, changes, begun, over, parts })
+  }
   const { answerBytesMax, streamSecondsMax } = parts.limits
   const about = { call: listeningTo({ caller, session, door }, upstream), definition: undefined }
   const asked = { owner: caller.owner, key: session.key, door: door.name }

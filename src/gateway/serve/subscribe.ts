@@ -1,6 +1,14 @@
-import { replyBody, type Reply } from '../door/reply.ts'
+import { replyBody, replyResult, type Reply } from '../door/reply.ts'
 import type { Permit } from '../permit/authorize.ts'
-import { isRefused, refused, statusOfAnswer, unknownMethod, type Refused } from '../refusal.ts'
+import {
+  isRefused,
+  refused,
+  statusOfAnswer,
+  tooMany,
+  unknownMethod,
+  type Refused,
+} from '../refusal.ts'
+import { isAcross } from '../translate/era.ts'
 import { isOwn } from '../upstream/legacy-session.ts'
 import { bodyThere } from './as-there.ts'
 import { askAnswer } from './ask.ts'
@@ -19,6 +27,7 @@ export async function subscribe(
   const { message, arrived, target } = permit.call
   const { upstream } = target
   if (upstream === undefined || message.kind !== 'request') return undefined
+  if (isAcross(message.era, upstream.config)) return subscribeHere(permit, reply, parts)
   const session = arrived.door.kind === 'all' ? inSession : atItsDoor
   const body = bodyThere(permit.call)
   const answer = await session(permit, parts, {
@@ -29,6 +38,31 @@ export async function subscribe(
         : Promise.resolve(refused('target', unknownMethod(message))),
   })
   if (isRefused(answer)) return answer
+  if (answer.result !== undefined) note(permit, parts)
   replyBody(reply, answer.octets, { status: statusOfAnswer(answer.status, message) })
   return undefined
+}
+
+/**
+ * A modern server has no sessions, so what one has subscribed to is known in this process alone, and asked for with its stream. What the
+ * server does not tell of, nobody is told of.
+ */
+function subscribeHere(permit: Permit, reply: Reply, parts: Parts): Refused | undefined {
+  const { message } = permit.call
+  if (!parts.isOnlyWorker) return refused('target', unknownMethod(message))
+  if (!note(permit, parts)) return refused('forward', tooMany('subscriptions of one session'))
+  replyResult(reply, {})
+  return undefined
+}
+
+/** False: it has too many already. */
+function note({ call }: Permit, { subscriptions }: Parts): boolean {
+  const { caller, session, target, message } = call
+  if (session === undefined || target.kind !== 'resource') return true
+  const { owner, account } = caller
+  const { server } = target.upstream.config
+  const subscriber = { owner, account, key: session.key, server }
+  if (message.method === 'resources/subscribe') return subscriptions.add(subscriber, target.name)
+  subscriptions.remove(subscriber, target.name)
+  return true
 }

@@ -22,6 +22,8 @@ export interface LegacySession {
 export interface Said {
   /** By their names. */
   readonly capabilities: readonly string[]
+  /** The changes that it tells of, such as `tools.listChanged`. */
+  readonly changes: readonly string[]
   /** As JSON; undefined where it is too long to be kept. */
   readonly serverInfo: string | undefined
 }
@@ -85,11 +87,30 @@ function saidIn(body: AnswerBody): Said {
   const capabilities = valueOf(body, 'capabilities')
   const names = isJsonObject(capabilities) ? Object.keys(capabilities) : []
   const serverInfo = valueOf(body, 'serverInfo')
+  const changes = changesIn(capabilities)
   const info = isJsonObject(serverInfo) ? JSON.stringify(serverInfo) : undefined
   return {
     capabilities: names.slice(0, saidMost.capabilities).map((name) => name.slice(0, 64)),
+    changes,
     serverInfo: info === undefined || info.length > saidMost.characters ? undefined : info,
   }
+}
+
+const changing = [
+  ['tools', 'listChanged'],
+  ['prompts', 'listChanged'],
+  ['resources', 'listChanged'],
+  ['resources', 'subscribe'],
+] as const
+
+/** The changes that a server says it tells of. */
+export function changesIn(capabilities: unknown): readonly string[] {
+  if (!isJsonObject(capabilities)) return []
+  const told = changing.filter(([name, member]) => {
+    const own = capabilities[name]
+    return isJsonObject(own) && own[member] === true
+  })
+  return told.map((each) => each.join('.'))
 }
 
 const initialized = Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}')

@@ -1,41 +1,18 @@
-import { randomUUID } from 'node:crypto'
 import { Bag } from '../../bag.ts'
 import {
   formatChangeFilter,
   isEmptyFilter,
+  isPartOf,
   keyOfChange,
   type Change,
   type ChangeFilter,
   type ChangingList,
 } from '../../mcp/changes.ts'
-import { createEventParser } from '../../mcp/events.ts'
-import { Gathered } from '../../mcp/gathered.ts'
-import { startExchange, type AnswerHead, type ExchangeFailure } from './exchange.ts'
-import { ownModernHeaders, ownModernMeta } from './headers.ts'
-import { judgeChange } from './judge-change.ts'
+import type { ExchangeFailure } from './exchange.ts'
+import type { Ending, Listener } from './hearing.ts'
+import { hearLegacy } from './hear-legacy.ts'
+import { hearModern } from './hear-modern.ts'
 import type { Upstream } from './upstream.ts'
-
-/** How a subscription ends. */
-export type Ending =
-  /** As the upstream says, in order. */
-  | { readonly kind: 'complete' }
-  /** It has refused, under this status. */
-  | {
-      readonly kind: 'error'
-      readonly status: number
-      readonly code: number
-      readonly message: string
-    }
-  | { readonly kind: 'failed'; readonly failure: ExchangeFailure }
-
-/** Is told what an upstream says, after `listen` has returned or before. */
-export interface Listener {
-  /** First, and once: what the upstream tells of, of what was asked for. */
-  acknowledged(filter: ChangeFilter): void
-  changed(change: Change): void
-  /** Last, and once; not to one that has left. */
-  ended(ending: Ending): void
-}
 
 /**
  * What upstreams tell of changes. To an upstream all callers are the gateway, so those that ask for the same share one subscription: it
@@ -52,9 +29,6 @@ export interface ListeningsOptions {
   /** An upstream has said so. */
   readonly listChanged: (upstream: Upstream, list: ChangingList) => void
 }
-
-/** Longer than any caller may listen: it ends with the last of them. */
-const lifeSecondsMax = 86_400
 
 /** So long after a change the same one is told no second time, but at its end: what an upstream says without pause costs no more. */
 const paceMilliseconds = 250
@@ -97,7 +71,6 @@ interface ListeningOptions extends ListeningsOptions {
 /** One subscription at one upstream. */
 class Listening {
   readonly #options: ListeningOptions
-  readonly #id = randomUUID()
   readonly #listeners = new Bag<Listener>()
   /** What was told a moment ago, and whether it has changed since. */
   readonly #told = new Map<string, { again: boolean; readonly timer: NodeJS.Timeout }>()
@@ -122,50 +95,22 @@ class Listening {
 
   open(): void {
     const { upstream, filter, octetsMax } = this.#options
-    const params = `{"notifications":${formatChangeFilter(filter)},"_meta":${JSON.stringify(ownModernMeta)}}`
-    const method = 'subscriptions/listen'
-    const body = `{"jsonrpc":"2.0","id":"${this.#id}","method":"${method}","params":${params}}`
-    const request = { headers: ownModernHeaders(method), body: Buffer.from(body) }
-    const asked = { upstream, request, answerBytesMax: octetsMax, streamSecondsMax: lifeSecondsMax }
-    let head: AnswerHead | undefined
-    const whole = new Gathered()
-    const events = createEventParser((data) => {
-      exchange.passed()
-      if (data !== undefined) this.#read(data)
-    })
     this.#late = setTimeout(() => this.#fail(unacknowledged), upstream.timeoutMilliseconds)
-    const exchange = startExchange(asked, {
-      head(received) {
-        head = received
+    const hear = upstream.config.eras.includes('modern') ? hearModern : hearLegacy
+    this.#cancel = hear(
+      { upstream, filter, octetsMax },
+      {
+        acknowledged: (said) => this.#acknowledge(said),
+        changed: (change) => this.#take(change),
+        ended: (ending) => this.#end(ending),
       },
-      data(chunk) {
-        if (head?.form === 'events') events.push(chunk)
-        else whole.push(chunk)
-        return true
-      },
-      end: () => {
-        if (head?.form === 'json') this.#read(whole.whole(), head)
-        this.#fail({ failed: 'bad answer', detail: 'stream ended without a response' })
-      },
-      failed: (failure) => this.#fail(failure),
-    })
-    this.#cancel = () => exchange.cancel()
-    if (this.#isOver) exchange.cancel()
-  }
-
-  #read(octets: Buffer, { status = 200 }: Partial<AnswerHead> = {}): void {
-    if (this.#isOver) return
-    const verdict = judgeChange(this.#id, octets)
-    if (verdict.kind === 'acknowledged') this.#acknowledge(verdict.filter)
-    else if (verdict.kind === 'changed') this.#take(verdict.change)
-    else if (verdict.kind === 'bad') this.#fail({ failed: 'bad answer', detail: verdict.detail })
-    else if (verdict.kind === 'error') this.#end({ ...verdict, status })
-    else if (verdict.kind === 'complete') this.#end(verdict)
+    )
+    if (this.#isOver) this.#cancel()
   }
 
   /** No more than was asked for, whatever the upstream says; and once. */
   #acknowledge(said: ChangeFilter): void {
-    if (this.#acknowledged !== undefined) return
+    if (this.#acknowledged !== undefined || this.#isOver) return
     clearTimeout(this.#late)
     const { filter } = this.#options
     const taken = {
@@ -178,6 +123,7 @@ class Listening {
   }
 
   #take(change: Change): void {
+    if (this.#isOver) return
     const asked = this.#askedOf(change)
     if (asked === undefined) return
     if (asked.kind === 'list') {
@@ -236,12 +182,6 @@ class Listening {
 const unacknowledged: ExchangeFailure = {
   failed: 'time-out',
   detail: 'subscription is not acknowledged in time',
-}
-
-/** Below it, or behind it in a query or a fragment (RFC 3986 §3). */
-function isPartOf(uri: string, whole: string): boolean {
-  if (!uri.startsWith(whole)) return false
-  return whole.endsWith('/') || '/?#'.includes(uri[whole.length] ?? '')
 }
 
 /** Many may listen, and others wait meanwhile. Who has left is told nothing it minds. */

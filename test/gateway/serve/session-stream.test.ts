@@ -12,7 +12,11 @@ const asks = { elicitation: { form: true }, sampling: true, roots: true }
 const grants = {
   tenants: {
     acme: {
-      files: { tools: { echo: {} }, resources: { uris: { 'file:///a': {} } }, asks },
+      files: {
+        tools: { echo: {} },
+        resources: { uris: { 'file:///a': {}, 'file:///c': {} } },
+        asks,
+      },
       web: { prefixes: { '': {} } },
     },
   },
@@ -126,10 +130,16 @@ for (const path of ['/mcp', '/mcp/files']) {
     ])
   })
 
-  test(`a resource that has changed is told to who may read it, under its name, at ${path}`, async () => {
+  test(`a resource that has changed is told to who may read it and has asked for it, under its name, at ${path}`, async () => {
     requirement('gateway.changes-decided')
     await using open = await listening(path)
+    const uri = path === '/mcp' ? 'files+file:///a' : 'file:///a'
+    for (const method of ['resources/subscribe', 'resources/unsubscribe', 'resources/subscribe']) {
+      const { body, headers } = legacy(method, { uri }, { session: open.session })
+      assert.equal((await open.other.post(path, body, headers)).status, 200)
+    }
     open.files.say(
+      updated('file:///c'),
       updated('file:///b'),
       updated('file:///a'),
       updated('file:///a'),

@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
 import type { Answering } from '../../../src/gateway/upstream/http/connection.ts'
-import {
-  createListenings,
-  type Ending,
-  type Listener,
-} from '../../../src/gateway/upstream/listenings.ts'
+import type { Ending, Listener } from '../../../src/gateway/upstream/hearing.ts'
+import { createListenings } from '../../../src/gateway/upstream/listenings.ts'
 import type { Upstream } from '../../../src/gateway/upstream/upstream.ts'
 import type { Change, ChangeFilter } from '../../../src/mcp/changes.ts'
 import { requirement } from '../../requirements.ts'

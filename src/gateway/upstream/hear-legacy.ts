@@ -1,0 +1,160 @@
+import { changeOf, type ChangeFilter } from '../../mcp/changes.ts'
+import { createEventParser } from '../../mcp/events.ts'
+import { legacyVersions } from '../../mcp/revisions.ts'
+import { gatewayInfo } from '../self.ts'
+import { createSteadyAnswerer } from './answer-server.ts'
+import { collectAnswer, readAnswer } from './collect.ts'
+import { startExchange, type ExchangeFailure } from './exchange.ts'
+import { judgeUnasked } from './judge-answer.ts'
+import {
+  closeLegacySession,
+  isOwn,
+  openLegacySession,
+  sessionRequest,
+  type LegacySession,
+  type OwnSession,
+} from './legacy-session.ts'
+import { lifeSecondsMax, type Hearing, type Listener } from './hearing.ts'
+
+const [legacyVersion = ''] = legacyVersions
+
+/** A server may say nothing, not even that it listens, before it has something to tell. */
+const openMilliseconds = 1000
+
+/**
+ * Listens at a legacy server, in a session that is for nothing else: what it tells of lists comes on the stream of the session, and what it tells
+ * of resources is asked for first (MCP 2025-11-25 resources, subscriptions). Acknowledged is what the server says that it tells of.
+ */
+export function hearLegacy(hearing: Hearing, listener: Listener): () => void {
+  const ending = new AbortController()
+  const { signal } = ending
+  const fail = (failure: ExchangeFailure): void => {
+    if (!signal.aborted) listener.ended({ kind: 'failed', failure })
+  }
+  void hear(hearing, listener, signal).then(
+    (failure) => failure && fail(failure),
+    (error: unknown) => fail({ failed: 'bad answer', detail: String(error) }),
+  )
+  return () => ending.abort()
+}
+
+async function hear(
+  { upstream, filter, octetsMax }: Hearing,
+  listener: Listener,
+  signal: AbortSignal,
+): Promise<ExchangeFailure | undefined> {
+  const session = await openLegacySession({
+    upstream,
+    version: legacyVersion,
+    hello: { capabilities: {}, clientInfo: gatewayInfo },
+    answerBytesMax: octetsMax,
+    signal,
+  })
+  if ('failed' in session) return session
+  const close = (): void => closeLegacySession({ upstream }, session)
+  if (signal.aborted) close()
+  else signal.addEventListener('abort', close, { once: true })
+  const wanted = offeredOf(session, filter)
+  // In a session of nobody alone, others are told of what was asked for here.
+  const isHeard =
+    isOwn(session) && (await openStream({ upstream, octetsMax, session }, listener, signal))
+  if (signal.aborted) return undefined
+  const uris: string[] = []
+  for (const [index, uri] of (isHeard ? wanted.uris : []).entries()) {
+    if (await subscribe({ upstream, octetsMax, session }, { uri, id: index + 2 }, signal)) {
+      uris.push(uri)
+    }
+    if (signal.aborted) return undefined
+  }
+  listener.acknowledged({ lists: isHeard ? wanted.lists : [], uris })
+  return undefined
+}
+
+/** What of it the server says that it tells. */
+function offeredOf({ said }: LegacySession, { lists, uris }: ChangeFilter): ChangeFilter {
+  const changes = said?.changes ?? []
+  return {
+    lists: lists.filter((list) => changes.includes(`${list}.listChanged`)),
+    uris: changes.includes('resources.subscribe') ? uris : [],
+  }
+}
+
+interface InSession extends Omit<Hearing, 'filter'> {
+  readonly session: LegacySession
+}
+
+/** Done when the stream is open, with whether there is one. */
+function openStream(
+  { upstream, octetsMax, session }: InSession & { readonly session: OwnSession },
+  listener: Listener,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const { headers } = sessionRequest(session, null)
+  const answerServer = createSteadyAnswerer({ upstream, request: { headers, body: null } })
+  let status = 0
+
+  function end(failure: ExchangeFailure | undefined): void {
+    clearTimeout(late)
+    resolve(false)
+    if (signal.aborted || (status !== 200 && status !== 0)) return
+    listener.ended(failure === undefined ? { kind: 'complete' } : { kind: 'failed', failure })
+  }
+  function take(data: Buffer): void {
+    const verdict = judgeUnasked(data)
+    if (verdict.kind === 'notification') {
+      const change = changeOf(verdict.method, verdict.params ?? {})
+      if (change !== undefined) listener.changed(change)
+    } else if (verdict.kind === 'server request') answerServer(verdict)
+    else if (verdict.kind !== 'drop') exchange.cancel()
+  }
+  const events = createEventParser((data) => {
+    exchange.passed()
+    if (data !== undefined && !signal.aborted) take(data)
+  })
+  const exchange = startExchange(
+    {
+      upstream,
+      request: { method: 'GET', headers, body: null },
+      answerBytesMax: octetsMax,
+      streamSecondsMax: lifeSecondsMax,
+      timeoutMilliseconds: lifeSecondsMax * 1000,
+      repeatable: true,
+    },
+    {
+      head(head) {
+        ;({ status } = head)
+        resolve(status === 200 && head.form === 'events')
+      },
+      data(chunk) {
+        if (status === 200) events.push(chunk)
+        return true
+      },
+      end: () => end(undefined),
+      failed: end,
+    },
+  )
+  const late = setTimeout(resolve, openMilliseconds, true)
+  signal.addEventListener('abort', () => exchange.cancel(), { once: true })
+  return promise
+}
+
+async function subscribe(
+  { upstream, octetsMax, session }: InSession,
+  { uri, id }: { readonly uri: string; readonly id: number },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const method = 'resources/subscribe'
+  const message = { jsonrpc: '2.0', id, method, params: { uri } }
+  const answer = await collectAnswer({
+    upstream,
+    request: sessionRequest(session, Buffer.from(JSON.stringify(message))),
+    asked: { era: 'legacy', method, id: { value: id } },
+    answerBytesMax: octetsMax,
+    repeatable: true,
+    signal,
+  })
+  if ('failed' in answer) return false
+  const read = readAnswer(answer)
+  return typeof read !== 'string' && read.result !== undefined
+}

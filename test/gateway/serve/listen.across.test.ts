@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
+import { describe, test } from 'node:test'
+import { requirement } from '../../requirements.ts'
+import { eventually } from '../../support/eventually.ts'
+import { modern } from '../world/client.ts'
+import { asked, legacyOnly, openOne } from '../world/eras.ts'
+import { listenAs, subscriptionId, type Message } from '../world/listening.ts'
+import { sendJson, type Answer } from '../world/upstream.ts'
+import type { World, WorldOptions } from '../world/world.ts'
+
+/*
+ * A modern agent listens to legacy servers: in one session of the gateway's own each, whoever listens to the same.
+ */
+
+const grants = {
+  tenants: {
+    acme: {
+      files: { tools: {}, prefixes: { '': {} }, resources: { prefixes: { 'test://open/': {} } } },
+    },
+  },
+  subjects: {},
+}
+const wanted = { toolScopes: 'files:*' }
+const everything = {
+  tools: { listChanged: true },
+  prompts: { listChanged: false },
+  resources: { subscribe: true, listChanged: true },
+}
+
+const toolsChanged = 'notifications/tools/list_changed'
+const updated = 'notifications/resources/updated'
+
+interface Open extends AsyncDisposable {
+  readonly world: World
+  /** The open streams of sessions. */
+  readonly streams: Map<string, ServerResponse>
+  /** Says this on all of them. */
+  say(method: string, params?: object, id?: unknown): void
+}
+
+async function open(
+  o: WorldOptions & { readonly capabilities?: object; readonly stream?: 'none' } = {},
+): Promise<Open> {
+  const { capabilities = everything, stream, ...more } = o
+  const server = legacyOnly(({ method, params }, { result, error }) => {
+    if (method !== 'resources/subscribe') error('{"code":-32601,"message":"no"}')
+    else if (params?.['uri'] === 'test://open/gone') error('{"code":-32002,"message":"no"}')
+    else result('{}')
+  })
+  const answer: Answer = (message, response, request) => {
+    if (message.method === 'initialize') {
+      const id = `s${server.sessions.size + 1}`
+      server.sessions.add(id)
+      const said = { protocolVersion: '2025-11-25', capabilities, serverInfo: { name: 'o' } }
+      const text = JSON.stringify({ jsonrpc: '2.0', id: message.id, result: said })
+      sendJson(response, text, { 'mcp-session-id': id })
+    } else if (message.method === undefined) response.writeHead(202).end()
+    else server.answer(message, response, request)
+  }
+  const streams = new Map<string, ServerResponse>()
+  const world = await openOne('legacy', answer, {
+    grants,
+    ...(stream === 'none'
+      ? {}
+      : {
+          streams: {
+            files(response, { headers }) {
+              response.writeHead(200, { 'content-type': 'text/event-stream' })
+              response.flushHeaders()
+              const session = String(headers['mcp-session-id'])
+              streams.set(session, response)
+              response.once('close', () => streams.delete(session))
+            },
+          },
+        }),
+    ...more,
+  })
+  return {
+    world,
+    streams,
+    say(method, params, id) {
+      const text = JSON.stringify({ jsonrpc: '2.0', id, method, params })
+      for (const response of streams.values()) response.write(`data: ${text}\n\n`)
+    },
+    [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
+  }
+}
+
+function filterOf(message: Message | undefined): unknown {
+  assert.equal(message?.method, 'notifications/subscriptions/acknowledged')
+  return message.params?.['notifications']
+}
+
+function toldOf(messages: readonly Message[]): readonly unknown[] {
+  return messages.slice(1).map(({ method, params }) => [method, params?.['uri']])
+}
+
+describe('a stream of changes of a legacy server', () => {
+  for (const door of ['/mcp', '/mcp/files'] as const) {
+    const here = (uri: string): string => (door === '/mcp' ? `files+${uri}` : uri)
+
+    test(`tells at ${door} what its server offers and its caller may read, and nothing else`, async () => {
+      requirement('gateway.changes-decided')
+      await using at = await open()
+      const agent = await at.world.agent(wanted)
+      const uris = ['test://open/a', 'test://open/gone', 'test://shut/a'].map(here)
+      const stream = await listenAs(
+        agent,
+        door,
+        {
+          toolsListChanged: true,
+          promptsListChanged: true,
+          resourceSubscriptions: uris,
+        },
+        'own-7',
+      )
+      const [first] = await stream.until(1)
+      assert.deepEqual(filterOf(first), {
+        toolsListChanged: true,
+        resourceSubscriptions: [here('test://open/a')],
+      })
+      assert.deepEqual(
+        asked(at.world, 'files', 'resources/subscribe').map(
+          ({ body }) => (JSON.parse(body) as Message).params?.['uri'],
+        ),
+        ['test://open/a', 'test://open/gone'],
+      )
+      at.say(updated, { uri: 'test://open/b' })
+      at.say('notifications/resources/list_changed')
+      at.say('notifications/prompts/list_changed')
+      at.say('roots/list', {}, 7)
+      at.say(updated, { uri: 'test://open/a', secret: 1 })
+      at.say(toolsChanged)
+      assert.deepEqual(toldOf(await stream.until(3)), [
+        [updated, here('test://open/a')],
+        [toolsChanged, undefined],
+      ])
+      const [, told] = stream.messages
+      const { _meta: meta, ...rest } = told?.params ?? {}
+      assert.deepEqual(meta, { [subscriptionId]: 'own-7' })
+      assert.deepEqual(rest, { uri: here('test://open/a') })
+    })
+  }
+
+  test('is one for all that listen to the same, and ends with the last of them', async () => {
+    requirement('gateway.changes-shared')
+    await using at = await open()
+    const filter = { toolsListChanged: true }
+    const agents = [await at.world.agent(wanted), await at.world.agent(wanted)]
+    const streams = await Promise.all(agents.map((each) => listenAs(each, '/mcp/files', filter)))
+    for (const stream of streams) await stream.until(1)
+    assert.equal(at.streams.size, 1)
+    at.say(toolsChanged)
+    for (const stream of streams) assert.equal((await stream.until(2)).length, 2)
+    streams[0]?.close()
+    at.say('notifications/message', { level: 'error', data: 'of nobody' })
+    assert.equal(at.streams.size, 1)
+    streams[1]?.close()
+    await eventually('nothing is open there', () => at.streams.size === 0)
+    await eventually(
+      'the session is over',
+      () =>
+        at.world.upstreams['files']?.received.some(({ method }) => method === 'DELETE') === true,
+    )
+  })
+
+  test('ends where its server ends it, so that its caller listens anew', async () => {
+    await using at = await open()
+    const stream = await listenAs(await at.world.agent(wanted), '/mcp/files', {
+      toolsListChanged: true,
+    })
+    await stream.until(1)
+    for (const response of at.streams.values()) response.end()
+    const messages = await stream.over()
+    assert.equal(messages.at(-1)?.result?.['resultType'], 'complete')
+  })
+
+  test('is acknowledged with nothing where its server offers none', async () => {
+    await using at = await open({ stream: 'none' })
+    const stream = await listenAs(await at.world.agent(wanted), '/mcp/files', {
+      toolsListChanged: true,
+    })
+    const [first] = await stream.over()
+    assert.deepEqual(filterOf(first), {})
+  })
+
+  test('is offered as its server says', async () => {
+    await using at = await open()
+    const agent = await at.world.agent(wanted)
+    const { body, headers } = modern('server/discover')
+    const { json } = await agent.post('/mcp/files', body, headers)
+    assert.deepEqual(json.result?.['capabilities'], {
+      tools: { listChanged: true },
+      prompts: {},
+      resources: { listChanged: true, subscribe: true },
+    })
+  })
+
+  test('is asked for once more when its tools have changed, for the catalogue', async () => {
+    await using at = await open()
+    const stream = await listenAs(await at.world.agent(wanted), '/mcp/files', {
+      toolsListChanged: true,
+    })
+    await stream.until(1)
+    const before = asked(at.world, 'files', 'tools/list').length
+    at.say(toolsChanged)
+    await eventually(
+      'the tools are listed',
+      () => asked(at.world, 'files', 'tools/list').length > before,
+    )
+  })
+})
