@@ -23,7 +23,12 @@ export const askMutations: readonly Mutation[] = [
     claim: 'gateway.asked-of-its-caller',
     without: 'an id of our own',
     file: carry,
-    edits: [['write(formatEvent(splice(octets, place, JSON.stringify(id))))', 'write(formatEvent(octets))']],
+    edits: [
+      [
+        'write(formatEvent(splice(octets, place, JSON.stringify(id))))',
+        'write(formatEvent(octets))',
+      ],
+    ],
   },
   {
     claim: 'gateway.asked-and-answered-once',
