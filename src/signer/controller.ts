@@ -204,7 +204,9 @@ async function open(
     }),
   )
   board.set(requestsWatch, () => ({ ...requests.condition(lostSecondsMax), ok: false }))
-  const ports = clusterPorts({ client, version, gatherer, log, now })
+  let queue: RequestQueue | undefined
+  const depth = (): number => queue?.depth ?? 0
+  const ports = clusterPorts({ client, version, gatherer, log, metrics, now, depth })
   const waiting = opened.use(
     tellWaiting({ ...options, ...ports, requests, conditions: () => board.list() }),
   )
@@ -220,7 +222,8 @@ async function open(
     requester: requester === undefined ? () => 'not-shown' : requester.of,
   })
   board.set(requestsWatch, () => requests.condition(lostSecondsMax))
-  return startRequestQueue({ requests, gatherer, issuance, ports, history, log, metrics, now })
+  queue = startRequestQueue({ requests, gatherer, issuance, ports, history, log, metrics, now })
+  return queue
 }
 
 /** Nobody waits for it: what is not known is not shown. */

@@ -9,12 +9,11 @@ import {
 } from '../../kubernetes/pod-certificate-request.ts'
 import type { PodCertificateVersion } from '../../kubernetes/pod-certificate-request.ts'
 import type { Log } from '../../log.ts'
+import type { Metrics } from '../../metrics.ts'
 import type { Gatherer } from './gather.ts'
-import type { IssuancePorts, PublishAnswer } from '../issue/ports.ts'
+import type { IssuancePorts, PodEvent, PublishAnswer } from '../issue/ports.ts'
 import { judgeRefusal } from '../issue/publish-answer.ts'
-
-/** So many events may be on their way at once; in a storm the others are not worth a write each. */
-const eventsMax = 64
+import { createPodEvents } from './pod-events.ts'
 
 /** The life of a request, wired to one API server. */
 export function clusterPorts(options: {
@@ -23,10 +22,24 @@ export function clusterPorts(options: {
   readonly gatherer: Pick<Gatherer, 'gather' | 'changed'>
   readonly now: () => number
   readonly log: Log
+  readonly metrics: Metrics
+  /** How many requests wait; none unless told. */
+  readonly depth?: () => number
+  /** Milliseconds of a clock that only goes forward. */
+  readonly clock?: () => number
 }): IssuancePorts {
-  const { client, version, gatherer, now, log } = options
+  const { client, version, gatherer, now, log, metrics } = options
+  const { depth = () => 0, clock = () => performance.now() } = options
   const resource = podCertificateRequests(version)
-  let eventsOpen = 0
+  const write = ({ pod, type, reason, message }: PodEvent): Promise<void> =>
+    recordEvent(client, {
+      regarding: { apiVersion: 'v1', kind: 'Pod', ...pod },
+      type,
+      reason,
+      message,
+      component: 'countersign-signer',
+      now,
+    })
   return {
     gather: (asked, how) => gatherer.gather(asked, how),
     changed: (verdict) => gatherer.changed(verdict),
@@ -49,22 +62,7 @@ export function clusterPorts(options: {
         return answerOf(error)
       }
     },
-    emitEvent({ pod, type, reason, message }) {
-      if (eventsOpen >= eventsMax) return
-      eventsOpen += 1
-      recordEvent(client, {
-        regarding: { apiVersion: 'v1', kind: 'Pod', ...pod },
-        type,
-        reason,
-        message,
-        component: 'countersign-signer',
-        now,
-      })
-        .catch((error: unknown) => log.debug({ error, pod: pod.name }, 'event was not written'))
-        .finally(() => {
-          eventsOpen -= 1
-        })
-    },
+    emitEvent: createPodEvents({ write, depth, clock, log, metrics }),
   }
 }
 

@@ -36,6 +36,8 @@ export interface RequestQueueOptions {
 }
 
 export interface RequestQueue {
+  /** Requests that wait, and those that are worked on. */
+  readonly depth: number
   /** Begins nothing new, and lets what was begun have so many seconds. */
   drain(seconds: number): Promise<void>
 }
@@ -90,6 +92,10 @@ class Queue implements RequestQueue {
       if (requests.byUid(uid) === undefined) this.#orphan(key, uid)
       this.#queue.add(key)
     }
+  }
+
+  get depth(): number {
+    return this.#queue.depth
   }
 
   async drain(seconds: number): Promise<void> {

@@ -1,0 +1,96 @@
+import type { Log } from '../../log.ts'
+import type { Metrics } from '../../metrics.ts'
+import type { PodEvent } from '../issue/ports.ts'
+
+/** In a calm hour every certificate is told; a write to the API server beside each would double what a storm costs it. */
+const tokensMax = 25
+const tokensPerSecond = 5
+
+/** While more requests wait, what went well is not told at all: what they wait for is their certificates. */
+const calmDepthMax = 64
+
+/** So many are on their way at once, beside the writes that requests wait for. */
+const openMax = 8
+
+/** What is kept of failures that are still to be told; a pod that waits is told again later. */
+const waitingMax = 4096
+
+/** Pods and reasons that were told; one that was forgotten counts as new. */
+const toldMax = 16_384
+
+export interface PodEventsOptions {
+  /** Rejects where the event was not written. */
+  readonly write: (event: PodEvent) => Promise<void>
+  /** How many requests wait. */
+  readonly depth: () => number
+  /** Milliseconds of a clock that only goes forward. */
+  readonly clock: () => number
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+/**
+ * Gives what takes events. The first failure of a pod for a reason is always told, however many pods fail; whatever is repeated, or went
+ * well, takes a token.
+ */
+export function createPodEvents(options: PodEventsOptions): (event: PodEvent) => void {
+  const { write, depth, clock, log, metrics } = options
+  const takeToken = createBucket(clock)
+  const told = new Set<string>()
+  const waiting: PodEvent[] = []
+  let open = 0
+
+  function count(outcome: 'written' | 'failed' | 'withheld' | 'lost'): void {
+    metrics.count('countersign_signer_events_total', { outcome })
+  }
+  function isFirstFailure({ type, reason, pod }: PodEvent): boolean {
+    if (type !== 'Warning') return false
+    const key = `${pod.uid} ${reason}`
+    const isFirst = !told.delete(key)
+    // The one that was told last is forgotten last.
+    told.add(key)
+    for (const oldest of told) {
+      if (told.size <= toldMax) break
+      told.delete(oldest)
+    }
+    return isFirst
+  }
+  function send(event: PodEvent): void {
+    open += 1
+    write(event)
+      .then(
+        () => count('written'),
+        (error: unknown) => {
+          count('failed')
+          log.debug({ error, pod: event.pod.name }, 'event was not written')
+        },
+      )
+      .finally(() => {
+        open -= 1
+        const next = waiting.shift()
+        if (next !== undefined) send(next)
+      })
+  }
+  return (event) => {
+    if (!isFirstFailure(event)) {
+      const isCalm = event.type === 'Warning' || depth() <= calmDepthMax
+      if (!isCalm || !takeToken()) return count('withheld')
+    }
+    if (open < openMax) send(event)
+    else if (waiting.length < waitingMax) waiting.push(event)
+    else count('lost')
+  }
+}
+
+function createBucket(clock: () => number): () => boolean {
+  let tokens = tokensMax
+  let filledAt = clock()
+  return () => {
+    const now = clock()
+    tokens = Math.min(tokensMax, tokens + ((now - filledAt) / 1000) * tokensPerSecond)
+    filledAt = now
+    if (tokens < 1) return false
+    tokens -= 1
+    return true
+  }
+}
