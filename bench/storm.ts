@@ -67,7 +67,7 @@ async function main(): Promise<void> {
     try {
       await measure({ driver, admin, contestants })
     } finally {
-      for (const { close } of contestants) await close()
+      for (const each of contestants) await each.close()
       await driver.close()
     }
   } finally {

@@ -218,6 +218,7 @@ function createStream(connection: Connection, userAgent: string): ApiClient['str
         body: undefined,
         contentType: undefined,
         as: undefined,
+        stream: true,
         signal,
       })
       if (!isSuccess(response.statusCode)) {

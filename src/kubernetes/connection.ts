@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import type { OutgoingHttpHeaders } from 'node:http'
-import { Agent } from 'node:https'
+import { Agent, type AgentOptions } from 'node:https'
 import { readCredential, type ClusterCredential } from './cluster-credential.ts'
 import { runExecPlugin, type ExecCredential } from './exec-credential.ts'
 import {
@@ -18,9 +18,18 @@ const keptMilliseconds = 60_000
 /** A credential that is refused is fetched anew, but no more often than this. */
 const renewedMilliseconds = 10_000
 
+/**
+ * Connections for requests that are answered at once. Each costs a handshake on both sides and some hundred KiB of ours, and a burst would
+ * open one for each of its requests; those that find none wait for one, which is shorter.
+ */
+const connectionsMax = 16
+
 /** What differs from request to request of one connection. */
 export interface ConnectionOptions {
+  /** Few connections, for what is answered at once. */
   readonly agent: Agent
+  /** A connection for each stream, which keeps it for as long as it lasts. */
+  readonly streamAgent: Agent
   readonly headers: OutgoingHttpHeaders
 }
 
@@ -51,18 +60,19 @@ export interface ConnectionSource {
   readonly clock?: () => number
 }
 
+type Agents = Pick<ConnectionOptions, 'agent' | 'streamAgent'>
+
 /** Agents are kept by credential, so that a rotated client certificate or CA opens new connections with the new one. */
 function createAgents(): {
-  get(access: ClusterAccess, credential: ClusterCredential): Agent
+  get(access: ClusterAccess, credential: ClusterCredential): Agents
   close(): void
 } {
-  let current: { readonly key: string; readonly agent: Agent } | undefined
+  let current: { readonly key: string; readonly agents: Agents } | undefined
   return {
     get({ serverName, proxy }, { ca, certificate, privateKey }) {
       const key = JSON.stringify([ca, certificate, privateKey, serverName, proxy?.href])
-      if (current?.key === key) return current.agent
-      // Running requests of the old agent finish; its idle connections end by themselves.
-      const agent = new Agent({
+      if (current?.key === key) return current.agents
+      const options: AgentOptions = {
         keepAlive: true,
         timeout: idleMilliseconds,
         minVersion: 'TLSv1.2',
@@ -71,11 +81,16 @@ function createAgents(): {
         ...(privateKey === undefined ? {} : { key: privateKey }),
         ...(serverName === undefined ? {} : { servername: serverName }),
         ...(proxy === undefined ? {} : { proxyEnv: { HTTPS_PROXY: proxy.href } }),
-      })
-      current = { key, agent }
-      return agent
+      }
+      // Running requests of the old agents finish; their idle connections end by themselves.
+      const agent = new Agent({ ...options, maxSockets: connectionsMax })
+      current = { key, agents: { agent, streamAgent: new Agent(options) } }
+      return current.agents
     },
-    close: () => current?.agent.destroy(),
+    close() {
+      current?.agents.agent.destroy()
+      current?.agents.streamAgent.destroy()
+    },
   }
 }
 
@@ -154,7 +169,7 @@ class ClusterConnection implements Connection {
     const { as, exec } = this.#access
     const credential = exec === undefined ? this.#credential : await this.#execute(exec)
     return {
-      agent: this.#agents.get(this.#access, credential),
+      ...this.#agents.get(this.#access, credential),
       headers: {
         ...(credential.token === undefined ? {} : { authorization: `Bearer ${credential.token}` }),
         ...(as === undefined

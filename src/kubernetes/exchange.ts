@@ -14,6 +14,8 @@ export interface Exchange {
   readonly contentType: string | undefined
   /** Whom to act as, by the API server's impersonation headers. */
   readonly as: { readonly user: string; readonly groups: readonly string[] } | undefined
+  /** Its answer may last: it gets a connection of its own. */
+  readonly stream?: boolean
   readonly signal: AbortSignal
 }
 
@@ -25,7 +27,7 @@ function isStaleConnection(error: unknown, reused: boolean): boolean {
 
 async function sendOnce(
   exchange: Exchange,
-  options: ConnectionOptions,
+  { agent, streamAgent, headers }: ConnectionOptions,
 ): Promise<{ response: IncomingMessage } | { error: unknown; stale: boolean }> {
   const { connection, body, as } = exchange
   const url = new URL(connection.server)
@@ -33,11 +35,11 @@ async function sendOnce(
   url.search = new URLSearchParams(exchange.query).toString()
   return new Promise((resolve) => {
     const outgoing = httpsRequest(url, {
-      ...options,
+      agent: exchange.stream === true ? streamAgent : agent,
       method: exchange.method,
       signal: exchange.signal,
       headers: {
-        ...options.headers,
+        ...headers,
         accept: 'application/json',
         'user-agent': exchange.userAgent,
         ...(body === undefined

@@ -593,7 +593,7 @@ describe('an informer', () => {
       const line = asked(request) === 'watch 5' ? bookmark(6) : added(namespace('a', 7))
       return { lines: [line] }
     })
-    start({ idleSeconds: 0.3 })
+    start({ idleSeconds: 1 })
     await eventually('the event', () => seen.length === 1)
     assert.equal(counted[0], 'restarts silent')
   })
