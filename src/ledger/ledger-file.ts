@@ -14,8 +14,8 @@ export interface LedgerFile {
   truncate(size: number): Promise<void>
   /** Resolves when the octets, and the size that is needed to read them, outlive a power cut. */
   sync(): Promise<void>
-  /** Whether the name of the ledger still leads to the file that is open. */
-  standing(): Promise<Standing>
+  /** Whether the name of the ledger still leads to the file that is open, and how long that is, in one look. */
+  standing(): Promise<{ readonly name: Standing; readonly octets: number }>
   close(): Promise<void>
 }
 
@@ -54,8 +54,10 @@ export async function openLedgerFile(file: string, access: 'read' | 'write'): Pr
         lstat(file, { bigint: true }).catch(unlessAbsent),
         handle.stat({ bigint: true }),
       ])
-      if (named === undefined) return 'removed'
-      return named.ino === opened.ino && named.dev === opened.dev ? 'named' : 'replaced'
+      const octets = Number(opened.size)
+      if (named === undefined) return { name: 'removed', octets }
+      const isSame = named.ino === opened.ino && named.dev === opened.dev
+      return { name: isSame ? 'named' : 'replaced', octets }
     },
     close: () => handle.close(),
   }

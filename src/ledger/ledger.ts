@@ -292,17 +292,13 @@ class FileLedger implements Ledger {
 
   /** Before every write and after its sync: what is written to a file that nobody finds again is not recorded. */
   async #assertHeld(size: number): Promise<void> {
-    const [held, standing, got] = await Promise.all([
-      this.#lock.held(),
-      this.#file.standing(),
-      this.#file.size(),
-    ])
+    const [held, { name, octets }] = await Promise.all([this.#lock.held(), this.#file.standing()])
     if (!held) throw lost('ledger lock is lost: another process may write')
-    if (standing !== 'named') {
-      throw lost(`ledger file is ${standing} under its writer: put it back, or a copy of it`)
+    if (name !== 'named') {
+      throw lost(`ledger file is ${name} under its writer: put it back, or a copy of it`)
     }
-    if (got !== size) {
-      throw lost(`ledger file was written to by others: want=${size} octets got=${got}`)
+    if (octets !== size) {
+      throw lost(`ledger file was written to by others: want=${size} octets got=${octets}`)
     }
   }
 

@@ -47,7 +47,8 @@ export class MemoryDisk {
           this.synced = Buffer.from(this.written)
         })
       },
-      standing: async () => this.#run('standing', () => this.standing),
+      standing: async () =>
+        this.#run('standing', () => ({ name: this.standing, octets: this.written.length })),
       close: async () => this.#run('close', () => {}),
     }
   }

@@ -9,13 +9,13 @@ export const ledgerMutations: readonly Mutation[] = [
     claim: 'ledger.file-stands',
     without: 'the look whether the name still leads to the file',
     file: ledger,
-    edits: never("standing !== 'named'"),
+    edits: never("name !== 'named'"),
   },
   {
     claim: 'ledger.file-stands',
     without: 'the look at the size of the file',
     file: ledger,
-    edits: never('got !== size'),
+    edits: never('octets !== size'),
   },
   {
     claim: 'ledger.file-stands',
