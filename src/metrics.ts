@@ -18,6 +18,7 @@ export type MetricName =
   | 'countersign_signer_verdicts_total'
   | 'countersign_signer_issuance_seconds'
   | 'countersign_signer_queue_depth'
+  | 'countersign_signer_replicas'
   | 'countersign_signer_errors_total'
   | 'countersign_signer_events_total'
   | 'countersign_issuer_expiry_seconds'
@@ -62,6 +63,7 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
   ],
   countersign_signer_issuance_seconds: ['histogram', 'request created to status written', []],
   countersign_signer_queue_depth: ['gauge', 'requests waiting in the work queue', []],
+  countersign_signer_replicas: ['gauge', 'replicas that share the requests', []],
   countersign_signer_errors_total: ['counter', 'failures while handling a request', ['code']],
   countersign_signer_events_total: ['counter', 'Events on pods', ['outcome']],
   countersign_issuer_expiry_seconds: ['gauge', 'seconds until the issuing certificate expires', []],

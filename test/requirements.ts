@@ -86,6 +86,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'pods that start cannot keep those waiting that refresh, nor the other way round',
     source: 'docs/ISSUANCE.md, from request to certificate',
   },
+  'signer.one-replica-a-request': {
+    claim:
+      'a request is one replica’s first, and another’s once that is silent or does nothing: no pod waits for a replica that is gone',
+    source: 'docs/ISSUANCE.md, several replicas',
+  },
   'signer.ended-is-no-attack': {
     claim: 'a request for a pod that is over is refused apart from those that ask for too much',
     source: 'KEP-4317: a kubelet that starts again asks for each pod on its disk',

@@ -8,6 +8,7 @@ import {
 } from '../kubernetes/api-discovery.ts'
 import { realDelay, type Delay } from '../kubernetes/backoff.ts'
 import { startInformer } from '../kubernetes/informer.ts'
+import { startMembership, type Membership } from '../kubernetes/membership.ts'
 import { podCertificateRequests } from '../kubernetes/pod-certificate-request.ts'
 import type {
   PodCertificateRequest,
@@ -37,6 +38,7 @@ import type { IssuanceOptions, Permission } from './issue/issuance-options.ts'
 import type { IssuancePorts } from './issue/ports.ts'
 import { startRequestQueue } from './watch/request-queue.ts'
 import type { RequestQueue } from './watch/request-queue.ts'
+import { membersLease } from './members-lease.ts'
 import { signerRights, type SignerRightsOptions } from './rights.ts'
 import { watchRequesterPolicy, type RequesterProof } from './watch/requester.ts'
 import { tellWaiting } from './watch/tell-waiting.ts'
@@ -210,7 +212,9 @@ async function open(
   const waiting = opened.use(
     tellWaiting({ ...options, ...ports, requests, conditions: () => board.list() }),
   )
-  const synced = Promise.all([gatherer.synced, requests.synced, anchors.settled]).then(() => true)
+  const membership = opened.use(membershipOf(options))
+  const waits = [gatherer.synced, requests.synced, anchors.settled, membership.joined]
+  const synced = Promise.all(waits).then(() => true)
   if (!(await unlessAborted(synced, signal))) return undefined
   await waiting[Symbol.asyncDispose]()
   watchIssuer(options, options.authorities, opened)
@@ -222,7 +226,8 @@ async function open(
     requester: requester === undefined ? () => 'not-shown' : requester.of,
   })
   board.set(requestsWatch, () => requests.condition(lostSecondsMax))
-  queue = startRequestQueue({ requests, gatherer, issuance, ports, history, log, metrics, now })
+  const told = { log, metrics, now }
+  queue = startRequestQueue({ requests, gatherer, issuance, ports, history, membership, ...told })
   return queue
 }
 
@@ -243,6 +248,15 @@ function evidenceCondition(gatherer: Gatherer, name: string): Omit<Condition, 'n
   const found = gatherer.conditions().find((each) => each.name === name)
   const { ok = false, reason = '' } = found ?? {}
   return { ok, reason, optional: gatherer.hasSynced }
+}
+
+/** Who is seen no more is gone: as for the Lease of the trust bundle. */
+const memberSeconds = 15
+
+function membershipOf({ client, lease, delay, log }: Parts): Membership {
+  const clock = (): number => performance.now()
+  const place = membersLease(lease)
+  return startMembership({ client, ...place, durationSeconds: memberSeconds, clock, delay, log })
 }
 
 function rightsOf(options: SignerOptions): SignerRightsOptions {

@@ -2,6 +2,7 @@ import type { TrustDomain } from '../identity/trust-domain.ts'
 import type { Right } from '../kubernetes/access-review.ts'
 import type { LeasePlace } from './anchors/trust-bundle.ts'
 import { trustBundleName } from './anchors/trust-bundle.ts'
+import { membersLease } from './members-lease.ts'
 
 export interface SignerRightsOptions {
   readonly signerName: string
@@ -27,6 +28,7 @@ export function signerRights(options: SignerRightsOptions): readonly Right[] {
     ...requestRights(options),
     ...evidenceRights,
     ...trustBundleRights(options),
+    membersRight(options),
     ...(trustBundleOwner === undefined ? [] : ownerRights(trustBundleOwner)),
     ...(admissionPolicy === undefined ? [] : admissionRights(admissionPolicy)),
     ...(secret === undefined ? [] : secretRights(secret)),
@@ -91,6 +93,12 @@ function trustBundleRights(options: SignerRightsOptions): readonly Right[] {
     { ...leases, name: lease.name, verb: 'get' },
     { ...leases, name: lease.name, verb: 'patch' },
   ]
+}
+
+function membersRight({ lease }: SignerRightsOptions): Right {
+  const without = 'replicas do not see each other, and sign requests twice'
+  const leases = { group: 'coordination.k8s.io', resource: 'leases' }
+  return { ...leases, ...membersLease(lease), verb: 'patch', without, optional: true }
 }
 
 function ownerRights(name: string): readonly Right[] {

@@ -1,7 +1,8 @@
-import { backoffMilliseconds } from '../../kubernetes/backoff.ts'
+import { backoffMilliseconds, type Delay } from '../../kubernetes/backoff.ts'
 import type { Informer } from '../../kubernetes/informer.ts'
 import { objectKey } from '../../kubernetes/object-store.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
+import type { Membership } from '../../kubernetes/membership.ts'
 import { createWorkQueue } from '../../kubernetes/work-queue.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
@@ -20,6 +21,15 @@ const waitBackoff = { baseSeconds: 0.25, maxSeconds: 30 }
 /** The depth of the queue is told when it grows, and so often. */
 const measureSeconds = 5
 
+/**
+ * A request that falls to another replica is worked on here after so long for each that comes before us, whoever lives: a replica that is
+ * seen and does nothing must not keep a pod waiting.
+ */
+const takeoverSeconds = 15
+
+/** Behind so many all stand alike: whoever pretends to be many replicas gains no time by it. */
+const rankMax = 2
+
 /** The pod's people are told when a request waits for the third time; of what time does not mend, at the first. */
 const tellAfterWaits = 3
 
@@ -29,10 +39,13 @@ export interface RequestQueueOptions {
   readonly issuance: Issuance
   readonly ports: IssuancePorts
   readonly history: History
+  /** Which requests are ours first; all of them unless told. */
+  readonly membership?: Pick<Membership, 'rank' | 'living' | 'onChange'>
   readonly log: Log
   readonly metrics: Metrics
   readonly now: () => number
   readonly random?: () => number
+  readonly delay?: Delay
 }
 
 export interface RequestQueue {
@@ -59,7 +72,7 @@ class Queue implements RequestQueue {
   readonly #options: RequestQueueOptions
   readonly #queue: ReturnType<typeof createWorkQueue>
   readonly #ending = new AbortController()
-  readonly #stopListening: () => void
+  readonly #stopListening: readonly (() => void)[]
   readonly #measuring: NodeJS.Timeout
   /** By the request's UID: when we first saw it, in milliseconds. */
   readonly #seen = new Map<string, number>()
@@ -72,7 +85,7 @@ class Queue implements RequestQueue {
 
   constructor(options: RequestQueueOptions) {
     this.#options = options
-    const { requests, history, log } = options
+    const { requests, history, log, delay } = options
     this.#queue = createWorkQueue({
       work: (key) => this.#work(key),
       concurrency,
@@ -80,11 +93,14 @@ class Queue implements RequestQueue {
       groupOf: (key) => key.slice(0, key.indexOf('/')),
       random: options.random ?? Math.random,
       log,
+      ...(delay === undefined ? {} : { delay }),
     })
-    this.#stopListening = requests.onEvent(({ type, object }) => {
+    const stop = requests.onEvent(({ type, object }) => {
       if (type === 'deleted') this.#removed(object)
       else this.#add(object)
     })
+    const { membership } = options
+    this.#stopListening = [stop, membership?.onChange(() => this.#shareAnew()) ?? (() => {})]
     this.#measuring = setInterval(() => this.#measure(), measureSeconds * 1000).unref()
     for (const request of requests.list()) this.#add(request)
     for (const { uid, namespace, name } of history.intents.requests()) {
@@ -99,7 +115,7 @@ class Queue implements RequestQueue {
   }
 
   async drain(seconds: number): Promise<void> {
-    this.#stopListening()
+    for (const stop of this.#stopListening) stop()
     clearInterval(this.#measuring)
     const timer = setTimeout(() => this.#ending.abort(), seconds * 1000)
     await this.#queue.close()
@@ -113,12 +129,22 @@ class Queue implements RequestQueue {
     if (!open && (request.status.terminal !== undefined || this.#finished.has(uid))) {
       this.#waiting.delete(uid)
       this.#seen.delete(uid)
+      // Another replica was first, as it should be: what is planned here would only take room.
+      if (!this.#finished.has(uid)) this.#queue.forget(objectKey(request.metadata))
       return
     }
     if (!this.#seen.has(uid)) this.#seen.set(uid, this.#options.now())
     const urgent = this.#options.gatherer.startsUp(request.spec.pod.uid)
-    this.#queue.add(objectKey(request.metadata), { urgent })
+    // What we may have signed already is ours to settle.
+    const before = open ? 0 : (this.#options.membership?.rank(uid) ?? 0)
+    const rank = Math.min(before, rankMax)
+    this.#queue.add(objectKey(request.metadata), { urgent, afterSeconds: rank * takeoverSeconds })
     this.#measure()
+  }
+
+  /** What fell to a replica that is gone falls to another, at once. */
+  #shareAnew(): void {
+    for (const request of this.#options.requests.list()) this.#add(request)
   }
 
   #removed(request: PodCertificateRequest): void {
@@ -212,6 +238,8 @@ class Queue implements RequestQueue {
   }
 
   #measure(): void {
-    this.#options.metrics.set('countersign_signer_queue_depth', this.#queue.depth)
+    const { metrics, membership } = this.#options
+    metrics.set('countersign_signer_queue_depth', this.#queue.depth)
+    if (membership !== undefined) metrics.set('countersign_signer_replicas', membership.living)
   }
 }

@@ -54,7 +54,20 @@ class QueueWorld implements AsyncDisposable {
   outcome: (request: PodCertificateRequest) => Outcome | Promise<Outcome> = () => done
   readable: PodCertificateRequest | undefined
   queue: RequestQueue | undefined
+  /** How many replicas come before this one. */
+  rank: (uid: string) => number = () => 0
+  shareAnew = (): void => {}
+  /** What is planned comes at once when this is resolved. */
+  readonly later = Promise.withResolvers<void>()
+  readonly planned: number[] = []
   #listener: (event: ObjectEvent<PodCertificateRequest>) => void = () => {}
+
+  holdsPlans = false
+
+  async #wait(milliseconds: number): Promise<void> {
+    this.planned.push(milliseconds)
+    await this.later.promise
+  }
 
   start(): void {
     const informer: Informer<PodCertificateRequest> = {
@@ -95,6 +108,15 @@ class QueueWorld implements AsyncDisposable {
         emitEvent: (event) => void this.events.push(event),
       },
       history: this.history,
+      membership: {
+        living: 2,
+        rank: (uid) => this.rank(uid),
+        onChange: (listener) => {
+          this.shareAnew = listener
+          return () => {}
+        },
+      },
+      ...(this.holdsPlans ? { delay: (milliseconds) => this.#wait(milliseconds) } : {}),
       log: silentLog,
       metrics: silentMetrics,
       now: Date.now,
@@ -280,4 +302,45 @@ test('a deleted request without open intents is forgotten', async () => {
   await eventually('the other', () => world.handled.length >= 4)
   assert.deepEqual(world.handled, ['one', 'two', 'two', 'two'])
   assert.deepEqual(world.gone, [])
+})
+
+test('a request of another replica is left to it, and taken when that is gone', async () => {
+  requirement('signer.one-replica-a-request')
+  await using world = new QueueWorld()
+  world.holdsPlans = true
+  world.rank = (uid) => (uid === 'team-a-ours' ? 0 : 1)
+  world.start()
+  for (const name of ['theirs', 'ours', 'done']) world.put(requestOf('team-a', name))
+  await eventually('ours', () => world.handled.length > 0)
+  world.put(requestOf('team-a', 'done', { issued: true, version: '2' }))
+  assert.deepEqual(world.handled, ['ours'])
+  assert.equal(world.queue?.depth, 1)
+  world.rank = () => 0
+  world.shareAnew()
+  await eventually('theirs', () => world.handled.length === 2)
+  assert.deepEqual(world.handled, ['ours', 'theirs'])
+})
+
+test('a replica that is seen and does nothing keeps no pod waiting', async () => {
+  requirement('signer.one-replica-a-request')
+  await using world = new QueueWorld()
+  world.holdsPlans = true
+  world.rank = () => 60
+  world.start()
+  world.put(requestOf('team-a', 'theirs'))
+  assert.equal(world.planned.length, 1)
+  assert.ok(Math.abs((world.planned[0] ?? 0) - 30_000) < 1000, String(world.planned[0]))
+  world.later.resolve()
+  await eventually('theirs', () => world.handled.length === 1)
+})
+
+test('what this replica may have signed is settled by it, whoever comes before it', async () => {
+  requirement('signer.one-replica-a-request')
+  await using world = new QueueWorld()
+  const request = requestOf('team-a', 'begun')
+  world.openIntent(request)
+  world.objects.set('team-a/begun', request)
+  world.rank = () => 1
+  world.start()
+  await eventually('the settlement', () => world.handled.length === 1)
 })
