@@ -1056,6 +1056,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a copy of the cluster is fresh only by what the API server told of its objects',
     source: 'kubernetes#129683 #35068, kube-rs#1615',
   },
+  'kubernetes.forgiving-client': {
+    claim:
+      'a list or a watch that fails is asked for again ever more slowly, and a certificate comes all the same, once',
+    source: 'kubernetes#129683, kube-rs#1615',
+  },
   'kubernetes.absence-is-proved': {
     claim: 'only the API server’s own NotFound says that an object is not there',
     source: 'kubernetes#104748 #58070',
