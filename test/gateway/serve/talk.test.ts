@@ -530,6 +530,40 @@ suite('a call that goes on across eras', () => {
   })
 })
 
+suite('a legacy server that is not as it should be', () => {
+  test('is lost while its client is asked, and nothing is called in its place', async () => {
+    requirement('gateway.goes-on-across')
+    await using at = await open()
+    const { requestState } = await begin(at)
+    at.there[0]?.response.destroy()
+    const params = { requestState, inputResponses: { 'ask-1': accepted } }
+    const reply = await at.call({ params })
+    assert.match(reply.text, /upstream gave no answer/)
+    assert.equal(at.there.length, 1)
+  })
+
+  test('says what is no answer while its client is asked, and the client is told no octet of it', async () => {
+    await using at = await open()
+    const { requestState } = await begin(at)
+    at.there[0]?.send('{"jsonrpc":"2.0","id":99,"result":{"content":"s3cret"}}')
+    const params = { requestState, inputResponses: { 'ask-1': accepted } }
+    const reply = await at.call({ params })
+    assert.match(reply.text, /upstream gave no answer/)
+    assert.doesNotMatch(reply.text, /s3cret/)
+  })
+
+  test('asks for more at a time than anybody answers, and its client is asked so much', async () => {
+    requirement('gateway.asks-bounded')
+    await using at = await open()
+    const calling = at.call()
+    const there = await at.first()
+    for (let id = 1; id <= 24; id += 1) there.send(ask(id))
+    const reply = told(await calling)
+    const { inputRequests = {} } = (reply['result'] ?? {}) as Partial<InputRequired>
+    assert.ok(Object.keys(inputRequests).length <= 16, JSON.stringify(reply))
+  })
+})
+
 suite('what nobody may be asked', () => {
   test("under an approval is not offered, and answered in the client's stead", async () => {
     requirement('gateway.asks-across')
