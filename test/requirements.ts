@@ -963,8 +963,13 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
   'token.bound-to-call': {
     claim:
-      'a transaction token is for one tool server by SPIFFE ID and name, one tool and one set of arguments',
+      'a transaction token is for one tool server by SPIFFE ID and name, one method, one tool, prompt, resource or task and one set of arguments',
     source: 'draft-ietf-oauth-transaction-tokens',
+  },
+  'token.for-what-has-a-name': {
+    claim:
+      'whatever has a name at a tool server, a tool, a prompt, a resource or a task, is asked of it with a token that says for whom, and demanded so',
+    source: 'draft-ietf-oauth-transaction-tokens; docs/AUTHORIZATION.md',
   },
   'token.seconds-of-life': {
     claim: 'a transaction token lives for seconds, and one that claims longer is refused',

@@ -52,7 +52,9 @@ export async function runInline(setting: Setting): Promise<Running> {
     const signed = tokens.sign({
       caller: caller.svid,
       upstream,
+      method: message.method,
       tool: message.name ?? '',
+      target: undefined,
       argumentsSha256: Buffer.from(texts.arguments?.sha256 ?? '', 'hex').toString('base64url'),
       transactionId: decisionId,
     })

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
 
 /** The media type of a transaction token (OAuth Transaction Tokens §5), against confusion with other tokens (RFC 8725 §3.11). */
@@ -22,7 +23,7 @@ export interface TransactionTokenClaims {
   /** Seconds since the epoch. */
   readonly iat: number
   readonly exp: number
-  /** The one tool that it is for, `server:tool`. */
+  /** The one tool that it is for, `server:tool`; the server alone where it is for none. */
   readonly scope: string
   /** The workload that asked, which is the caller. */
   readonly req_wl: string
@@ -33,7 +34,12 @@ export interface TransactionTokenClaims {
 
 export interface TransactionContext {
   readonly server: string
-  readonly tool: string
+  /** The MCP method that it is for. */
+  readonly method: string
+  /** The tool that is called, or whose call the task was; absent for prompts and resources. */
+  readonly tool?: string
+  /** SHA-256, base64url, of the prompt's name, the resource's URI, the template or the task's id; absent where a tool is called. */
+  readonly targetSha256?: string
   /** SHA-256, base64url, of the octets of `params.arguments` as forwarded; of no octets when there are none. */
   readonly argumentsSha256: string
   readonly tenant?: string
@@ -42,6 +48,16 @@ export interface TransactionContext {
   /** The scopes of the caller's certificate for this server: other servers are none of its business. */
   readonly toolScopes: readonly string[]
   readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string }
+}
+
+/** OAuth Transaction Tokens §5.2: what of the server it is for. */
+export function scopeOf(server: string, tool: string | undefined): string {
+  return tool === undefined ? server : `${server}:${tool}`
+}
+
+/** A URI is longer than a header has room for. */
+export function targetSha256(target: string): string {
+  return hash('sha256', target, 'base64url')
 }
 
 type Members = Readonly<Record<string, unknown>>
@@ -68,7 +84,11 @@ function contextOf(context: Members): TransactionContext {
   const pod = membersOf(context['pod'], 'pod')
   return {
     server: textOf(context, 'server', 63),
-    tool: textOf(context, 'tool', 128),
+    method: textOf(context, 'method', 64),
+    ...(context['tool'] === undefined ? {} : { tool: textOf(context, 'tool', 128) }),
+    ...(context['targetSha256'] === undefined
+      ? {}
+      : { targetSha256: textOf(context, 'targetSha256', 43) }),
     argumentsSha256: textOf(context, 'argumentsSha256', 43),
     ...(context['tenant'] === undefined ? {} : { tenant: textOf(context, 'tenant', 63) }),
     ...(context['role'] === undefined ? {} : { role: textOf(context, 'role', 63) }),

@@ -5,14 +5,19 @@ import type { Credential, CredentialSource } from '../pki/credential.ts'
 import type { X509Svid } from '../pki/x509-svid.ts'
 import { algorithmOf, signOf } from './algorithm.ts'
 import type { Sign } from './algorithm.ts'
-import { lifetimeSecondsMax, tokenOctetsMax, tokenType } from './claims.ts'
+import { lifetimeSecondsMax, scopeOf, targetSha256, tokenOctetsMax, tokenType } from './claims.ts'
 import type { TransactionTokenClaims } from './claims.ts'
 
 /** The call that a token is made for. */
 export interface SignableCall {
   readonly caller: X509Svid
   readonly upstream: { readonly server: string; readonly spiffeId: SpiffeId }
-  readonly tool: string
+  /** The MCP method. */
+  readonly method: string
+  /** Called, or the one that became a task; undefined for what is no tool. */
+  readonly tool: string | undefined
+  /** What else it names there: a prompt, a URI, a template or a task. Undefined where a tool is called. */
+  readonly target: string | undefined
   /** SHA-256, base64url, of the octets of `params.arguments` as forwarded. */
   readonly argumentsSha256: string
   /** The decision id. */
@@ -162,7 +167,7 @@ function claimsOf(o: {
   readonly seconds: number
   readonly lifetimeSeconds: number
 }): TransactionTokenClaims {
-  const { caller, upstream, tool } = o.call
+  const { caller, upstream, method, tool, target } = o.call
   const { identity } = caller
   if (identity === undefined) throw refused('caller has no identity extension')
   // RFC 8705 §3: bound to a certificate, so never longer than it.
@@ -176,11 +181,13 @@ function claimsOf(o: {
     iss: o.signing.credential.svid.spiffeId.uri,
     iat: o.seconds,
     exp,
-    scope: `${upstream.server}:${tool}`,
+    scope: scopeOf(upstream.server, tool),
     req_wl: caller.spiffeId.uri,
     tctx: {
       server: upstream.server,
-      tool,
+      method,
+      ...(tool === undefined ? {} : { tool }),
+      ...(target === undefined ? {} : { targetSha256: targetSha256(target) }),
       argumentsSha256: o.call.argumentsSha256,
       ...(identity.tenant === undefined ? {} : { tenant: identity.tenant }),
       ...(identity.role === undefined ? {} : { role: identity.role }),

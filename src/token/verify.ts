@@ -14,10 +14,17 @@ import { parseToolScope } from '../identity/tool-scope.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import type { X509Svid } from '../pki/x509-svid.ts'
 import { algorithmOf } from './algorithm.ts'
-import { lifetimeSecondsMax, parseClaims, tokenOctetsMax, tokenType } from './claims.ts'
+import {
+  lifetimeSecondsMax,
+  parseClaims,
+  scopeOf,
+  targetSha256,
+  tokenOctetsMax,
+  tokenType,
+} from './claims.ts'
 import type { TransactionTokenClaims } from './claims.ts'
 
-/** A call of a tool, with who makes it, as the gateway on this connection vouches for it. */
+/** A call of a tool, or a request for what else has a name, with who makes it, as the gateway on this connection vouches for it. */
 export interface VerifiedCall {
   /** The gateway's decision id. */
   readonly transactionId: string
@@ -29,7 +36,9 @@ export interface VerifiedCall {
     readonly ceiling: Ceiling
     readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string }
   }
-  readonly tool: string
+  readonly method: string
+  /** Called, or the one that became a task. */
+  readonly tool: string | undefined
   readonly expiresAt: Date
 }
 
@@ -37,7 +46,9 @@ export interface VerifiedCall {
 export interface PresentedCall {
   /** The gateway on this very TLS connection, verified. */
   readonly peer: X509Svid
-  readonly tool: string
+  readonly method: string
+  /** What the request is about: the tool, the prompt, the URI, the template or the task. */
+  readonly target: string
   /** SHA-256, base64url, of the octets of `params.arguments` as received. */
   readonly argumentsSha256: string
 }
@@ -129,17 +140,22 @@ function checkTime(claims: TransactionTokenClaims, seconds: number): void {
 }
 
 function checkCall(claims: TransactionTokenClaims, call: PresentedCall): void {
-  const { server, tool, argumentsSha256 } = claims.tctx
-  if (tool !== call.tool) throw refused('call', 'token is for another tool')
+  const { server, method, tool, argumentsSha256 } = claims.tctx
+  if (method !== call.method) throw refused('call', 'token is for another method')
+  if (method === 'tools/call') {
+    if (tool !== call.target) throw refused('call', 'token is for another tool')
+  } else if (claims.tctx.targetSha256 !== targetSha256(call.target)) {
+    throw refused('call', 'token is for another target')
+  }
   if (argumentsSha256 !== call.argumentsSha256) {
     throw refused('call', 'token is for other arguments')
   }
-  if (claims.scope !== `${server}:${tool}`) throw refused('call', 'scope is not the tool')
+  if (claims.scope !== scopeOf(server, tool)) throw refused('call', 'scope is not the tool')
 }
 
 /** Reads the caller. The gateway has checked its ceiling already; a token that contradicts itself is refused all the same. */
 function callOf(claims: TransactionTokenClaims, trustDomain: TrustDomain): VerifiedCall {
-  const { server, tool, tenant, role, pod } = claims.tctx
+  const { server, method, tool, tenant, role, pod } = claims.tctx
   const { spiffeId, ceiling, ...optional } = reading(() => ({
     spiffeId: parseSpiffeId(claims.sub),
     ceiling: {
@@ -152,12 +168,17 @@ function callOf(claims: TransactionTokenClaims, trustDomain: TrustDomain): Verif
   if (spiffeId.trustDomain !== trustDomain || claims.req_wl !== claims.sub) {
     throw refused('issuer', `sub is not a workload that the peer may speak for`)
   }
-  if (!allowsTool(ceiling, server, tool)) {
-    throw refused('call', 'tool is outside the scopes that the token names')
+  const isCovered =
+    tool === undefined
+      ? ceiling.toolScopes.some((scope) => scope.server === server)
+      : allowsTool(ceiling, server, tool)
+  if (!isCovered) {
+    throw refused('call', 'it is outside the scopes that the token names')
   }
   return {
     transactionId: claims.txn,
     caller: { spiffeId, ceiling, pod, ...optional },
+    method,
     tool,
     expiresAt: new Date(claims.exp * 1000),
   }

@@ -22,7 +22,7 @@ export interface Refusal {
   readonly message: string
 }
 
-/** Judges one request: its peer now, and for a tool call through the gateway its transaction token. */
+/** Judges one request: its peer now, and for what has a name, through the gateway, its transaction token. */
 export type RequestVerifier = (
   request: IncomingMessage,
   body: Buffer,
@@ -30,7 +30,7 @@ export type RequestVerifier = (
 
 /**
  * The order is: the peer's certificate on this very connection and now, then its role, then the token. A gateway may
- * list and discover on its own account; it can call a tool only for somebody, so `tools/call` needs a token.
+ * list and discover on its own account; it can ask for what has a name only for somebody, so tools, prompts, resources and tasks need a token.
  */
 export function createRequestVerifier(options: {
   readonly credential: CredentialSource
@@ -126,23 +126,29 @@ async function throughGateway(options: {
   const message = parseMessage(body, request.rawHeaders, { bodyBytesMax: body.length })
   if (isProblem(message)) return refuse(400, message.message)
   const presented = request.headersDistinct['txn-token'] ?? []
-  const tool = toolCalled(message)
-  if (tool === undefined) {
+  const asked = askedFor(message)
+  if (asked === undefined) {
     return presented.length === 0
       ? directCaller(peer)
-      : refuse(403, 'want=a transaction token only with tools/call')
+      : refuse(
+          403,
+          'want=a transaction token only with what names a tool, a prompt, a resource or a task',
+        )
   }
   const [token] = presented
   if (token === undefined || presented.length > 1) {
     return refuse(403, `want=exactly one Txn-Token header got=${presented.length}`)
   }
   const digest = argumentsSha256(message.body, message.offsets)
-  return callerOf(await tokens.verify(token, { peer, tool, argumentsSha256: digest }))
+  return callerOf(await tokens.verify(token, { peer, ...asked, argumentsSha256: digest }))
 }
 
-function toolCalled(message: Message): string | undefined {
-  if (message.kind === 'response' || message.method !== 'tools/call') return undefined
-  return message.name ?? ''
+/** Whatever has a name is asked for in somebody's name; a gateway asks for lists and the like on its own account, too. */
+function askedFor(
+  message: Message,
+): { readonly method: string; readonly target: string } | undefined {
+  if (message.kind === 'response' || message.name === undefined) return undefined
+  return { method: message.method, target: message.name }
 }
 
 function refuse(status: Refusal['status'], message: string): Refusal {

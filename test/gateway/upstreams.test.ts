@@ -93,6 +93,45 @@ test('no credential and no claimed identity of a caller reaches an upstream', as
   assert.notEqual(callsOf(world)[0]?.headers['txn-token'], 'forged')
 })
 
+for (const era of ['modern', 'legacy'] as const) {
+  test(`a ${era} request for whatever has a name at its server carries a token for that name`, async () => {
+    requirement('token.for-what-has-a-name')
+    const granted = { prompts: { prefixes: { '': {} } }, resources: { prefixes: { '': {} } } }
+    await using world = await openWorld({ grants: { tenants: { acme: { files: granted } } } })
+    const agent = await world.agent()
+    const opening = legacy('initialize', initializeParams)
+    const opened = await agent.post('/mcp', opening.body, opening.headers)
+    const session = String(opened.headers['mcp-session-id'])
+    const gateway = world.credential.current().svid
+    const verifier = createTokenVerifier({
+      trustDomain: gateway.spiffeId.trustDomain,
+      audience: () => parseSpiffeId('spiffe://test.example/ns/tools/sa/files'),
+      now: Date.now,
+    })
+    const given = (text: string): string => createHash('sha256').update(text).digest('base64url')
+    const ref = { type: 'ref/prompt', name: 'files_review' }
+    for (const [method, params, target, octets] of [
+      ['prompts/get', { name: 'files_review', arguments: { a: 1 } }, 'review', '{"a":1}'],
+      ['resources/read', { uri: 'files+file:///a' }, 'file:///a', ''],
+      ['completion/complete', { ref, argument: { name: 'a', value: '' } }, 'review', ''],
+    ] as const) {
+      const asked = era === 'modern' ? modern(method, params) : legacy(method, params, { session })
+      await agent.post('/mcp', asked.body, asked.headers)
+      const there = world.upstreams['files']?.received.find(({ body }) => body.includes(method))
+      const token = String(there?.headers['txn-token'])
+      const call = { peer: gateway, method, target, argumentsSha256: given(octets) }
+      const verified = await verifier.verify(token, call)
+      assert.equal(verified.tool, undefined)
+      assert.ok(world.events.some(({ decisionId }) => decisionId === verified.transactionId))
+    }
+    const listing =
+      era === 'modern' ? modern('prompts/list') : legacy('prompts/list', {}, { session })
+    await agent.post('/mcp/files', listing.body, listing.headers)
+    const listed = world.upstreams['files']?.received.filter(({ body }) => /\/list"/.test(body))
+    assert.ok(listed?.every(({ headers }) => headers['txn-token'] === undefined))
+  })
+}
+
 test('a call carries a transaction token of its caller, its tool and its arguments', async () => {
   await using world = await openWorld()
   const agent = await world.agent({ serviceAccount: 'researcher' })
@@ -105,7 +144,12 @@ test('a call carries a transaction token of its caller, its tool and its argumen
   })
   const token = String(callsOf(world)[0]?.headers['txn-token'])
   const argumentsSha256 = createHash('sha256').update('{"a":1}').digest('base64url')
-  const verified = await verifier.verify(token, { peer: gateway, tool: 'echo', argumentsSha256 })
+  const verified = await verifier.verify(token, {
+    peer: gateway,
+    method: 'tools/call',
+    target: 'echo',
+    argumentsSha256,
+  })
   assert.equal(verified.caller.spiffeId.uri, 'spiffe://test.example/ns/agents/sa/researcher')
   assert.equal(verified.transactionId, world.events[0]?.decisionId)
 })

@@ -6,7 +6,6 @@ const asked = 'src/policy/asked.ts'
 const event = 'src/policy/event.ts'
 const decisionLog = 'src/policy/decision-log.ts'
 const eventFile = 'src/policy/event-file.ts'
-const forward = 'src/gateway/serve/forward.ts'
 
 export const policyMutations: readonly Mutation[] = [
   {
@@ -296,12 +295,19 @@ export const policyMutations: readonly Mutation[] = [
   {
     claim: 'token.caller-judged-after',
     without: 'the judgement of the caller after its token was signed',
-    file: forward,
-    edits: [
-      [
-        'if (refusal !== undefined) return refused(',
-        'if (false && refusal !== undefined) return refused(',
-      ],
-    ],
+    file: 'src/gateway/serve/call-token.ts',
+    edits: [["return refusal === undefined ? token : refused('peer', refusal)", 'return token']],
+  },
+  {
+    claim: 'token.for-what-has-a-name',
+    without: 'the token of what is read before it is told',
+    file: 'src/gateway/serve/ask.ts',
+    edits: [['crossing, token }, parts)', 'crossing }, parts)']],
+  },
+  {
+    claim: 'token.for-what-has-a-name',
+    without: 'the token of prompts',
+    file: 'src/gateway/serve/forward.ts',
+    edits: [["target.kind !== 'server'", "target.kind === 'tool'"]],
   },
 ]

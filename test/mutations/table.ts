@@ -360,7 +360,25 @@ export const mutations: readonly Mutation[] = [
     claim: 'token.bound-to-call',
     without: 'the tool of a token',
     file: verify,
-    edits: never('tool !== call.tool'),
+    edits: never('tool !== call.target'),
+  },
+  {
+    claim: 'token.bound-to-call',
+    without: 'the method of a token',
+    file: verify,
+    edits: never('method !== call.method'),
+  },
+  {
+    claim: 'token.bound-to-call',
+    without: 'the target of a token',
+    file: verify,
+    edits: never('claims.tctx.targetSha256 !== targetSha256(call.target)'),
+  },
+  {
+    claim: 'toolserver.only-through-gateway',
+    without: 'the demand of a token for what is no tool',
+    file: 'src/toolserver/verify-request.ts',
+    edits: [['message.name === undefined) return', "message.method !== 'tools/call') return"]],
   },
   {
     claim: 'token.bound-to-call',

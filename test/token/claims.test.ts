@@ -13,6 +13,7 @@ const claims = {
   req_wl: 'spiffe://example.test/ns/research/sa/reader',
   tctx: {
     server: 'files',
+    method: 'tools/call',
     tool: 'read',
     argumentsSha256: 'x'.repeat(43),
     tenant: 'acme',
@@ -82,7 +83,15 @@ for (const name of ['iat', 'exp'] as const) {
   })
 }
 
-for (const name of ['server', 'tool', 'argumentsSha256', 'tenant', 'role'] as const) {
+for (const name of [
+  'server',
+  'method',
+  'tool',
+  'targetSha256',
+  'argumentsSha256',
+  'tenant',
+  'role',
+] as const) {
   test(`${name} of the context has to be text of some characters`, () => {
     for (const value of wrong.slice(1)) {
       const context = { ...claims.tctx, [name]: value }

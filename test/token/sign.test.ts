@@ -18,7 +18,9 @@ function callOf(from: X509Svid = caller()): SignableCall {
   return {
     caller: from,
     upstream,
+    method: 'tools/call',
     tool: 'read',
+    target: undefined,
     argumentsSha256: 'x'.repeat(43),
     transactionId: 'd-1',
   }
@@ -67,6 +69,7 @@ test('a token says who calls what through whom, for ten seconds', async () => {
     req_wl: 'spiffe://example.test/ns/research/sa/reader',
     tctx: {
       server: 'files',
+      method: 'tools/call',
       tool: 'read',
       argumentsSha256: 'x'.repeat(43),
       tenant: 'acme',

@@ -17,7 +17,12 @@ const gatewayId = 'spiffe://example.test/ns/gateway/sa/gateway'
 const self = parseSpiffeId('spiffe://example.test/ns/tools/sa/files')
 const argumentsSha256 = 'x'.repeat(43)
 const gateway = party(gatewayId)
-const call: PresentedCall = { peer: gateway.svid, tool: 'read', argumentsSha256 }
+const call: PresentedCall = {
+  peer: gateway.svid,
+  method: 'tools/call',
+  target: 'read',
+  argumentsSha256,
+}
 
 function verifierAt(milliseconds = start, server?: string): ReturnType<typeof createTokenVerifier> {
   return createTokenVerifier({
@@ -34,7 +39,9 @@ function honestToken(from: Party = gateway, lifetimeSeconds = 10): Promise<strin
   return createTokenSigner({ credential, now: () => start, lifetimeSeconds }).sign({
     caller: caller(),
     upstream,
+    method: 'tools/call',
     tool: 'read',
+    target: undefined,
     argumentsSha256,
     transactionId: 'd-1',
   })
@@ -262,6 +269,11 @@ const hostile: Readonly<Record<string, readonly [() => string | Promise<string>,
       'token/call',
       'token is for another tool',
     ],
+    'is for another method': [
+      () => changed((claims) => ({ ...claims, tctx: { ...claims.tctx, method: 'prompts/get' } })),
+      'token/call',
+      'token is for another method',
+    ],
     'has another scope than its tool': [
       () => changed((claims) => ({ ...claims, scope: 'files:*' })),
       'token/call',
@@ -276,7 +288,7 @@ const hostile: Readonly<Record<string, readonly [() => string | Promise<string>,
     'names a tool outside the scopes that it names': [
       () => changed(({ tctx, ...claims }) => ({ ...claims, tctx: { ...tctx, toolScopes: [] } })),
       'token/call',
-      'tool is outside the scopes that the token names',
+      'it is outside the scopes that the token names',
     ],
     'names a caller of another trust domain': [
       () => {
@@ -413,9 +425,47 @@ test('whatever a gateway signs, it is a token or is refused, and nothing else co
 test('an honest token is worth nothing for another tool or other arguments', async () => {
   requirement('token.bound-to-call')
   const token = await honestToken()
-  for (const other of [{ tool: 'Read' }, { tool: '' }, { argumentsSha256: 'y'.repeat(43) }]) {
+  for (const other of [
+    { target: 'Read' },
+    { target: '' },
+    { method: 'prompts/get' },
+    { argumentsSha256: 'y'.repeat(43) },
+  ]) {
     await assert.rejects(verifierAt().verify(token, { ...call, ...other }), { code: 'token/call' })
   }
+})
+
+/** For a prompt, with something changed before it was signed. */
+async function promptToken(change: (tctx: Json) => Json = (tctx) => tctx): Promise<string> {
+  const credential = sourceOf(() => gateway.credential)
+  const signed = await createTokenSigner({ credential, now: () => start }).sign({
+    caller: caller(),
+    upstream: { server: 'files', spiffeId: self },
+    method: 'prompts/get',
+    tool: undefined,
+    target: 'review',
+    argumentsSha256,
+    transactionId: 'd-1',
+  })
+  const { tctx, ...claims } = decodeJwt<{ tctx: Json }>(signed)
+  return changed(() => ({ ...claims, tctx: change(tctx) }))
+}
+
+test('a token for what is no tool names its method and its target, and no tool', async () => {
+  requirement('token.bound-to-call')
+  const asked = { ...call, method: 'prompts/get', target: 'review' }
+  const verified = await verifierAt().verify(await promptToken(), asked)
+  assert.equal(verified.method, 'prompts/get')
+  assert.equal(verified.tool, undefined)
+  for (const other of [{ target: 'Review' }, { method: 'completion/complete' }, call]) {
+    const refused = verifierAt().verify(await promptToken(), { ...asked, ...other })
+    await assert.rejects(refused, { code: 'token/call' })
+  }
+  const outside = await promptToken((tctx) => ({ ...tctx, toolScopes: ['github:*'] }))
+  await assert.rejects(verifierAt().verify(outside, asked), {
+    code: 'token/call',
+    message: 'it is outside the scopes that the token names',
+  })
 })
 
 test('clocks may be five seconds apart, and no more', async () => {

@@ -149,15 +149,20 @@ function digest(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('base64url')
 }
 
+const digestOfNothing = createHash('sha256').update('').digest('base64url')
+
 function tokenFor(options: {
   readonly signer?: Credential
   readonly server?: string
   readonly name?: string
-  readonly tool?: string
+  readonly method?: string
+  readonly tool?: string | undefined
+  readonly target?: string
   readonly input?: unknown
 }): Promise<string> {
   const {
     signer = gateway.credential,
+    method = 'tools/call',
     tool = 'issues_list',
     input = call.params.arguments,
   } = options
@@ -169,8 +174,10 @@ function tokenFor(options: {
   return tokens.sign({
     caller: agent.credential.svid,
     upstream: { server: options.name ?? 'github', spiffeId },
-    tool,
-    argumentsSha256: digest(input),
+    method,
+    tool: options.target === undefined ? tool : options.tool,
+    target: options.target,
+    argumentsSha256: input === null ? digestOfNothing : digest(input),
     transactionId: 'decision-1',
   })
 }
@@ -203,6 +210,40 @@ test('a role that may come directly is known by its own certificate and ceiling'
   assert.equal(caller.allowsModel('llama-3-70b'), true)
   assert.equal(caller.allowsModel('mistral-small'), false)
 })
+
+/** What has a name beside tools, as a client asks for it. */
+const named: readonly [string, string, Record<string, unknown>, Parameters<typeof tokenFor>[0]][] =
+  [
+    ['prompts/get', 'review', { name: 'review', arguments: { a: 1 } }, { input: { a: 1 } }],
+    ['resources/read', 'repo://acme/readme', { uri: 'repo://acme/readme' }, { input: null }],
+    [
+      'completion/complete',
+      'repo://{owner}',
+      {
+        ref: { type: 'ref/resource', uri: 'repo://{owner}' },
+        argument: { name: 'owner', value: '' },
+      },
+      { input: null },
+    ],
+    ['tasks/result', 't-1', { taskId: 't-1' }, { input: null, tool: 'issues_list' }],
+  ]
+
+for (const [method, target, params, of] of named) {
+  test(`${method} needs a token for that method and that name`, async () => {
+    requirement('toolserver.only-through-gateway')
+    requirement('token.bound-to-call')
+    const asked = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
+    const ask = async (...tokens: readonly string[]): Promise<number> =>
+      (await send({ as: gateway, body: asked, tokens })).status
+    assert.equal(await ask(await tokenFor({ method, target, ...of })), 200)
+    assert.equal(served[0]?.caller.via, 'gateway')
+    assert.equal(await ask(), 403)
+    assert.equal(await ask(await tokenFor({ method, target: `${target}2`, ...of })), 403)
+    assert.equal(await ask(await tokenFor({ method: 'prompts/list', target, ...of })), 403)
+    assert.equal(await ask(await tokenFor({})), 403)
+    assert.deepEqual(served, [])
+  })
+}
 
 const rogue = authority.issue({
   namespace: 'acme',
@@ -276,7 +317,7 @@ const refused: readonly [string, () => Promise<Sent>, RegExp][] = [
       tokens: [await tokenFor({})],
       body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' }),
     }),
-    /want=a transaction token only with tools\/call/,
+    /want=a transaction token only with what names a tool/,
   ],
 ]
 

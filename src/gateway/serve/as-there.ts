@@ -31,7 +31,7 @@ function stateEdits({ message, requestState }: Call): readonly Edit[] {
   return span === undefined || requestState === undefined ? [] : [{ ...span, text: requestState }]
 }
 
-function nameThere(target: Target): string | undefined {
+export function nameThere(target: Target): string | undefined {
   if (target.kind === 'server') return undefined
   return target.kind === 'tool' ? target.tool : target.name
 }

@@ -17,6 +17,7 @@ import type { Absences } from '../upstream/absences.ts'
 import { isSessionLost } from '../upstream/legacy-session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { nameHeaderThere } from './as-there.ts'
+import { tokenFor } from './call-token.ts'
 import { crossingOf, statusAcross, versionThere, type Crossing } from './crossing.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
 import { turnOctetsMax, type Turns } from '../turns.ts'
@@ -72,7 +73,9 @@ export function retell(answer: ReadAnswer, texts: Texts, without?: string): Buff
 export async function askAnswer(asking: Asking, parts: Parts): Promise<ReadAnswer | Refused> {
   const { permit, body, upstream } = asking
   const crossing = asking.crossing ?? crossingOf(permit, upstream, { body, parts })
-  const answered = await askUpstream({ ...asking, crossing }, parts)
+  const token = await tokenFor(permit, upstream, parts)
+  if (typeof token === 'object') return token
+  const answered = await askUpstream({ ...asking, crossing, token }, parts)
   if ('failed' in answered) return fault(answered)
   if (isSessionLost(asking.session, answered)) return sessionOver
   const { verdict } = answered
@@ -94,7 +97,10 @@ export async function askAnswer(asking: Asking, parts: Parts): Promise<ReadAnswe
 }
 
 /** Sends the caller's request to an upstream and collects the whole answer. */
-async function askUpstream(asking: Asking, parts: Parts): Promise<Answer | ExchangeFailure> {
+async function askUpstream(
+  asking: Asking & Signed,
+  parts: Parts,
+): Promise<Answer | ExchangeFailure> {
   const { message } = asking.permit.call
   if (message.kind !== 'request') throw new TypeError('a notification has no answer')
   const { answerBytesMax } = parts.limits
@@ -141,7 +147,19 @@ export async function tellUpstream(
   return failure
 }
 
-function sent({ permit, upstream, body, session, crossing }: Asking): Omit<Delivery, 'signal'> {
+/** For whom it is asked. */
+interface Signed {
+  readonly token?: string | undefined
+}
+
+function sent({
+  permit,
+  upstream,
+  body,
+  session,
+  crossing,
+  token,
+}: Asking & Signed): Omit<Delivery, 'signal'> {
   const { caller, message, arrived } = permit.call
   const opening = message.method === 'initialize' && session === undefined && crossing === undefined
   const headers = upstreamHeaders({
@@ -151,6 +169,7 @@ function sent({ permit, upstream, body, session, crossing }: Asking): Omit<Deliv
     translated: crossing?.headers,
     named: nameHeaderThere(permit.call),
     sessionId: session?.id,
+    transactionToken: token,
     trace: permit.call.trace?.headers,
   })
   return {

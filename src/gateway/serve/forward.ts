@@ -1,5 +1,4 @@
 import { Gathered } from '../../mcp/gathered.ts'
-import { hash } from 'node:crypto'
 import type { Span } from '../../mcp/levels.ts'
 import type { RequestMessage } from '../../mcp/message.ts'
 import { tieExchange } from '../caller/streams.ts'
@@ -38,6 +37,7 @@ import {
   versionThere,
   type Crossing,
 } from './crossing.ts'
+import { tokenFor } from './call-token.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
 import { beginTalk, goOn } from './begin-talk.ts'
 import { atItsDoor, inSession, type OwnPlace } from './in-session.ts'
@@ -78,8 +78,8 @@ export function forward(permit: Permit, reply: Reply, parts: Parts): Soon<Refuse
     const trace = permit.call.trace?.toUpstream(upstream.config.server)
     const crossing = crossingOf(permit, upstream, { body: bodyThere(permit.call), parts })
     const forwarding = { permit, reply, parts, message, upstream, session, trace, crossing, own }
-    return target.kind === 'tool'
-      ? forwardSigned(forwarding, target.tool)
+    return target.kind !== 'server'
+      ? forwardSigned(forwarding)
       : exchange(forwarding, requestOf(forwarding, { translated: crossing?.headers }))
   }
   return message.era === 'legacy' && arrived.door.kind === 'all'
@@ -87,17 +87,16 @@ export function forward(permit: Permit, reply: Reply, parts: Parts): Soon<Refuse
     : atItsDoor(permit, parts, { upstream, use })
 }
 
-/** A tool is called for somebody, which the token says. Signing takes a moment: who is gone after it is not spoken for. */
-async function forwardSigned(forwarding: Forwarding, tool: string): Promise<Refused | undefined> {
-  const { permit, reply, parts } = forwarding
+/** It is asked for somebody, which the token says. */
+async function forwardSigned(forwarding: Forwarding): Promise<Refused | undefined> {
+  const { permit, reply, parts, upstream } = forwarding
   const translated = translatedHeaders(forwarding)
   if (translated !== undefined && isRefused(translated)) return translated
-  const token = await signToken(forwarding, tool)
+  const token = await tokenFor(permit, upstream, parts)
   if (reply.response.destroyed) return undefined
-  const judged = parts.judge(permit.call.caller)
-  const refusal = judged instanceof Promise ? await judged : judged
-  if (refusal !== undefined) return refused('peer', refusal)
-  return exchange(forwarding, requestOf(forwarding, { translated, transactionToken: token }))
+  return typeof token === 'object'
+    ? token
+    : exchange(forwarding, requestOf(forwarding, { translated, transactionToken: token }))
 }
 
 /** A modern server may have arguments repeated in headers, which a legacy client does not do. */
@@ -126,26 +125,6 @@ function requestOf(
     trace: forwarding.trace?.headers,
   })
   return { headers, body: crossing?.body ?? bodyThere(call) }
-}
-
-function signToken({ permit, parts, upstream }: Forwarding, tool: string): Promise<string> {
-  const { decisionId, call } = permit
-  if (decisionId === undefined) throw new TypeError('a token is signed for a decision alone')
-  const { server, spiffeId } = upstream.config
-  return parts.tokens.sign({
-    caller: call.caller.svid,
-    upstream: { server, spiffeId },
-    tool,
-    argumentsSha256: base64urlOf(call.arguments?.sha256 ?? sha256OfNothing),
-    transactionId: decisionId,
-  })
-}
-
-/** Of no octets: the arguments of a call that has none. */
-const sha256OfNothing = hash('sha256', '', 'hex')
-
-function base64urlOf(hex: string): string {
-  return Buffer.from(hex, 'hex').toString('base64url')
 }
 
 function exchange(forwarding: Forwarding, request: UpstreamRequest): Promise<Refused | undefined> {
