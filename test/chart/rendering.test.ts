@@ -78,3 +78,16 @@ test('with tool servers as resources the gateway gets the rights that it uses fo
   const wanted = [...gatewayRights, ...toolServerRights].map(lineOf)
   assert.deepEqual(given.toSorted(), wanted.toSorted())
 })
+
+test('a client stays at one replica of the gateway, unless a value says otherwise', async () => {
+  const affinity = async (...values: readonly string[]): Promise<unknown> => {
+    const rendered = parseRendering(await renderChart('-f', defaultValuesFile, ...values))
+    const service = rendered.find(
+      ({ kind, metadata }) => kind === 'Service' && metadata.name === 'countersign-gateway',
+    )
+    return (service as { spec?: { sessionAffinity?: unknown } } | undefined)?.spec?.sessionAffinity
+  }
+  assert.equal(await affinity(), 'ClientIP')
+  assert.equal(await affinity('--set', 'gateway.service.sessionAffinity=None'), 'None')
+  await assert.rejects(affinity('--set', 'gateway.service.sessionAffinity=sometimes'))
+})
