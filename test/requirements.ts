@@ -661,6 +661,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'an approval pins the definition that was shown and no other, and nothing of it reaches a terminal as a command',
     source: 'OWASP MCP Top 10: tool poisoning; docs/AUTHORIZATION.md, approving tools',
   },
+  'gateway.digest-of-decimals': {
+    claim:
+      'two definitions that differ in the decimal value of a number have two digests, whatever a double makes of them',
+    source: 'RFC 8259 §6; docs/AUTHORIZATION.md, approving tools',
+  },
   'gateway.quarantine-told': {
     claim:
       'an operator is told in an Event of a ToolServer which tool is quarantined and how to approve it, once for each change whatever replicas see it, and no server fills the cluster with them',

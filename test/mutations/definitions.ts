@@ -25,6 +25,20 @@ export const definitionMutations: readonly Mutation[] = [
     edits: [['return text.replaceAll(', 'return text || text.replaceAll(']],
   },
   {
+    claim: 'gateway.digest-of-decimals',
+    without: 'the look at numbers that a double makes integers',
+    file: 'src/gateway/catalogue/canonical.ts',
+    edits: [['plain.hasOddNumber || fraction.test(text)', 'plain.hasOddNumber']],
+  },
+  {
+    claim: 'gateway.digest-of-decimals',
+    without: 'the decimal value of such a number',
+    file: 'src/gateway/catalogue/canonical.ts',
+    edits: [
+      ['(digits.length - significant.length) >= 0', '(digits.length - significant.length) >= -1e9'],
+    ],
+  },
+  {
     claim: 'gateway.quarantine-told',
     without: 'the name that is made of what an Event says',
     file: 'src/gateway/upstream/tool-server-events.ts',

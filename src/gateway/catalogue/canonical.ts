@@ -13,16 +13,19 @@ export interface Canonical {
 }
 
 /**
- * Members sorted, no white space (RFC 8785), except that a number which a double does not hold keeps its digits, unless it is read as
- * an integer that every double holds: two definitions that differ in an integer must not have one digest.
+ * Members sorted, no white space (RFC 8785), except that a number which a double does not hold keeps its digits: two definitions that a
+ * reader of decimals tells apart must not have one digest. `1.0` and `10e-1` are `1`, and `1.00000000000000000001` is not.
  */
 export function canonicalize(text: string, parsed: unknown): Canonical {
   const plain = write(parsed, text.length)
   // A reviver calls itself, so it is not let at what is too deep.
-  if (plain.depth > depthMax || !plain.hasOddNumber) return plain.found()
+  if (plain.depth > depthMax || !(plain.hasOddNumber || fraction.test(text))) return plain.found()
   const exact = JSON.parse(text, exactNumber as (key: string, value: unknown) => unknown) as unknown
   return write(exact, text.length).found()
 }
+
+/** A number that is written with a fraction or an exponent, or a text that looks as if it held one. */
+const fraction = /[[:,]\s*-?\d+[.eE]/
 
 /** Deeper than any definition may be. */
 const depthMax = 64
@@ -44,10 +47,20 @@ class ExactNumber {
 }
 
 function exactNumber(_: string, value: unknown, context: { readonly source?: string }): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
-  return context.source === undefined || String(value) === context.source
-    ? value
-    : new ExactNumber(context.source)
+  const { source } = context
+  if (typeof value !== 'number' || source === undefined) return value
+  const isSame = Number.isSafeInteger(value) ? isInteger(source) : String(value) === source
+  return isSame ? value : new ExactNumber(source)
+}
+
+/** Whether a number is an integer as it is written; what a double makes of it is that integer, then, where it is one that all doubles hold. */
+function isInteger(source: string): boolean {
+  const [mantissa = '', exponent = '0'] = source.split(/[eE]/)
+  const [whole = '', part = ''] = mantissa.split('.')
+  const digits = `${whole}${part}`
+  const significant = digits.replace(/0+$/, '')
+  if (significant === '' || significant === '-') return true
+  return Number(exponent) - part.length + (digits.length - significant.length) >= 0
 }
 
 const backslash = 0x5c

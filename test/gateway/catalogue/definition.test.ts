@@ -26,11 +26,31 @@ for (const [one, two] of [
   ['{"name":"a","x":9007199254740993}', '{"name":"a","x":9007199254740992}'],
   ['{"name":"a","x":0.1}', '{"name":"a","x":0.10000000000000000001}'],
   ['{"name":"a","x":1}', '{"name":"a","x":"1"}'],
+  ['{"name":"a","x":1}', '{"name":"a","x":1.00000000000000000001}'],
+  ['{"name":"a","x":[1]}', '{"name":"a","x":[ 100000000000000000001e-20]}'],
+  ['{"name":"a","x":0}', '{"name":"a","x":1e-400}'],
+  ['{"name":"a","x":-7}', '{"name":"a","x":-7.00000000000000000001E0}'],
 ] as const) {
   test(`another definition, another digest: ${one} and ${two}`, () => {
+    requirement('gateway.digest-of-decimals')
     assert.notEqual(digestDefinition(one), digestDefinition(two))
   })
 }
+
+test('one number is one number, however it is written', () => {
+  for (const same of ['1.0', '1e0', '10e-1', '0.1e1', '1.000', '100E-2']) {
+    assert.equal(
+      digestDefinition(`{"name":"a","x":${same}}`),
+      digestDefinition('{"name":"a","x":1}'),
+    )
+  }
+  for (const zero of ['-0', '0.000', '0e5', '-0.0E-3']) {
+    assert.equal(
+      digestDefinition(`{"name":"a","x":${zero}}`),
+      digestDefinition('{"name":"a","x":0}'),
+    )
+  }
+})
 
 const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth)
 const tool = (members: string): string => `{"name":"a",${members}}`
