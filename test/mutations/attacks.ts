@@ -98,8 +98,8 @@ export const attackMutations: readonly Mutation[] = [
     file: 'src/gateway/serve/forward.ts',
     edits: [
       [
-        "import { hash } from 'node:crypto'",
-        "import { hash } from 'node:crypto'\nimport 'node:child_process'",
+        "import { tokenFor } from './call-token.ts'",
+        "import { tokenFor } from './call-token.ts'\nimport 'node:child_process'",
       ],
     ],
     tests: attacks,
