@@ -223,7 +223,7 @@ async function open(
     history,
     ports,
     permission: permissionOf(rights),
-    requester: requester === undefined ? () => 'not-shown' : requester.of,
+    requester: (request) => requester?.of(request) ?? 'not-shown',
   })
   board.set(requestsWatch, () => requests.condition(lostSecondsMax))
   const told = { log, metrics, now }

@@ -30,7 +30,7 @@ export async function openJudge(
   now: () => number,
 ): Promise<Judge & AsyncDisposable> {
   const policy = await openPolicy(policyConfig, { log: silentLog, metrics: silentMetrics })
-  const { decide } = createIssuancePolicy(policy.engine)
+  const issuancePolicy = createIssuancePolicy(policy.engine)
   const { trustDomain, cluster, production, identityExtensionOid, clusterDomain } = config
   const { keyTypes, lifetimeSecondsMax, backdateSeconds } = config.profile
   const profile = createProfile({
@@ -46,7 +46,7 @@ export async function openJudge(
   const requester = config.admissionPolicy === undefined ? 'not-shown' : 'shown'
   return {
     profile: { ...profile, clusterDomain },
-    policy: { decide, requester, now: now() },
+    policy: { decide: (input) => issuancePolicy.decide(input), requester, now: now() },
     [Symbol.asyncDispose]: () => policy[Symbol.asyncDispose](),
   }
 }

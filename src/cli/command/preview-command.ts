@@ -1,6 +1,6 @@
 import { CountersignError } from '../../errors.ts'
 import { parseChange, withChanges } from '../../signer/preview/changes.ts'
-import { contentOf, previewPods, type Previewed } from '../../signer/preview/preview.ts'
+import { contentOf, previewPods, type CertificateContent, type Previewed } from '../../signer/preview/preview.ts'
 import type { Judged } from '../../signer/preview/judge.ts'
 import { readSnapshot } from '../../signer/preview/read-snapshot.ts'
 import type { Snapshot } from '../../signer/preview/snapshot.ts'
@@ -121,8 +121,8 @@ function differences(before: Judged, after: Judged): readonly string[] {
   })
 }
 
-function textOf(value: unknown): string {
-  const text = Array.isArray(value) ? value.join(', ') : String(value ?? '')
+function textOf(value: CertificateContent[keyof CertificateContent]): string {
+  const text = typeof value === 'object' ? value.join(', ') : String(value ?? '')
   return text === '' ? 'none' : text
 }
 
