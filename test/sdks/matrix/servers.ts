@@ -27,15 +27,24 @@ export async function openServers(o: {
     const started = opened.use(await startOnPort(words))
     return started.port
   }
-  const everything = [process.execPath, reference('server-everything'), 'streamableHttp']
   const ports = {
-    everything: await program(...everything),
+    everything: opened.use(await openEverything(o)).port,
     files: await stdio('server-filesystem', o.folder),
     memory: await stdio('server-memory'),
     fastmcp: await program(o.python, join(import.meta.dirname, 'fastmcp_server.py')),
   }
   const all = opened.move()
   return { ports, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
+
+/** The reference server that has one of everything. */
+export function openEverything({
+  modules,
+}: {
+  readonly modules: string
+}): Promise<AsyncDisposable & { readonly port: number }> {
+  const program = join(modules, '@modelcontextprotocol', 'server-everything', 'dist', 'index.js')
+  return startOnPort([process.execPath, program, 'streamableHttp'])
 }
 
 /** Starts a program that listens on the port in its environment, and waits until it does. */
