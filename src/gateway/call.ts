@@ -44,4 +44,6 @@ export interface Call {
   readonly suspended?: { readonly number: number; readonly round: number }
   /** Of the task that it shows, as its tool server knows it; the target is the tool whose call the task was. */
   readonly taskId?: string
+  /** Of the same: milliseconds since the epoch, from which on it is of no use. */
+  readonly taskUntil?: number
 }

@@ -35,6 +35,7 @@ import { createAsks } from './serve/asks.ts'
 import { createEars } from './serve/ears.ts'
 import { createLevels } from './serve/levels.ts'
 import { createRunning } from './serve/running.ts'
+import { createOwnTasks } from './serve/own-tasks.ts'
 import { createSessionStreams } from './serve/session-streams.ts'
 import type { Parts } from './serve/serve.ts'
 import { createSubscriptions } from './serve/subscriptions.ts'
@@ -255,6 +256,7 @@ function createParts(
     | 'subscriptions'
     | 'isOnlyWorker'
     | 'streams'
+    | 'ownTasks'
     | 'limits'
     | 'now'
     | 'log'
@@ -278,6 +280,7 @@ function createParts(
   const levels = createLevels(limits)
   const subscriptions = createSubscriptions(limits)
   const streams = createSessionStreams()
+  const ownTasks = createOwnTasks({ shares: limits, now })
   const own = {
     listenings,
     listens,
@@ -289,6 +292,7 @@ function createParts(
     levels,
     subscriptions,
     streams,
+    ownTasks,
   }
   return { ...made, ...own, isOnlyWorker: workers === 1, limits, now, log }
 }

@@ -5,6 +5,7 @@ import { mayNeedInput } from '../mcp/ask.ts'
 import { isJsonObject } from '../mcp/envelope.ts'
 import { handleNamed } from '../mcp/handle-names.ts'
 import { listFormOf } from '../mcp/lists.ts'
+import { legacyTasksVersion } from '../mcp/task.ts'
 import type { About } from './call.ts'
 import { toolNameCharactersMax } from './catalogue/definition.ts'
 import { notInUris, promptCharactersMax, uriCharactersMax } from './catalogue/offer.ts'
@@ -18,6 +19,7 @@ import { forward } from './serve/forward.ts'
 import { initialize, initializeAll } from './serve/initialize.ts'
 import { listAll } from './serve/list-all.ts'
 import { list } from './serve/list.ts'
+import { listTasks } from './serve/list-tasks.ts'
 import { listen } from './serve/listen.ts'
 import { acceptAll, notify, notifyAll, progress } from './serve/notify.ts'
 import { read } from './serve/read.ts'
@@ -63,9 +65,11 @@ const methods: Readonly<Record<string, Method>> = {
   'resources/unsubscribe': row('request', ['legacy'], 'resource', subscribe, subscribe),
   'completion/complete': row('request', both, 'reference', forward, forward),
   'subscriptions/listen': row('request', ['modern'], 'server', listen, listen),
-  'tasks/get': row('request', ['modern'], 'task', forward, forward),
+  'tasks/get': row('request', both, 'task', forward, forward),
   'tasks/update': row('request', ['modern'], 'task', forward, forward),
-  'tasks/cancel': row('request', ['modern'], 'task', forward, forward),
+  'tasks/cancel': row('request', both, 'task', forward, forward),
+  'tasks/result': row('request', ['legacy'], 'task', forward, forward),
+  'tasks/list': row('request', ['legacy'], 'server', listTasks, listTasks),
   'logging/setLevel': row('request', ['legacy'], 'server', setLevel, setLevelOfAll),
   'approvals/list': row('request', ['modern'], 'server', approveNowhere, approve),
   'approvals/approve': row('request', ['modern'], 'server', approveNowhere, approve),
@@ -82,21 +86,33 @@ export function methodOf(
   door: Door,
 ): Method | Refused {
   const method = Object.hasOwn(methods, message.method) ? methods[message.method] : undefined
-  const isServed = method?.kind === message.kind && method.eras.includes(message.era)
+  const isServed =
+    method?.kind === message.kind && method.eras.includes(message.era) && isOfRevision(message)
   if (isServed) return refuseMembers(message, method.about, door) ?? method
   const isUnneeded = message.kind === 'notification' && message.method.startsWith('notifications/')
   return isUnneeded ? dropped : refused('era', unknownMethod(message))
+}
+
+/** Of the legacy revisions one alone has tasks. */
+function isOfRevision({
+  era,
+  method,
+  version,
+}: Pick<RequestMessage, 'era' | 'method' | 'version'>): boolean {
+  return era === 'modern' || !method.startsWith('tasks/') || version === legacyTasksVersion
 }
 
 /** What a client tells that nobody here needs. No answer is owed to it, and some clients take a refusal for the end of their session. */
 const dropped: Method = row('notification', both, 'server', acceptAll, acceptAll)
 
 /**
- * What detaches a call, and what continues one where none is to be continued: behind the gateway an upstream could not tell whose it
- * is, because to an upstream all callers are the gateway (MCP 2025-11-25 tasks; 2026-07-28 multi round-trip requests).
+ * What detaches a call where that is not asked for, and what continues one where none is to be continued: behind the gateway an upstream
+ * could not tell whose it is, because to an upstream all callers are the gateway (MCP 2025-11-25 tasks; 2026-07-28 multi round-trip
+ * requests).
  */
 const unservedMembers = ['requestState', 'inputResponses', 'task'] as const
-const unservedOfInput = ['task'] as const
+const unservedOfInput: readonly string[] = ['task']
+const unservedOfLegacyCall: readonly string[] = ['requestState', 'inputResponses']
 
 /** The name of an upstream and the mark after it, which stand before the name of a tool at the door of all. */
 const prefixCharactersMax = 64
@@ -112,25 +128,30 @@ const charactersMax: Readonly<Record<About, number>> = {
 }
 
 function refuseMembers(
-  { kind, era, method, params, name = '', named }: RequestMessage | NotificationMessage,
+  message: RequestMessage | NotificationMessage,
   about: About,
   door: Door,
 ): Refused | undefined {
-  // No client was given such an id of a server's: one that it names all the same would be that of another caller.
-  const handle = handleIn(params)
+  const { kind, era, method, params, name = '', named } = message
+  // No client was given such an id of a server's: one that it names all the same would be that of another caller. In a request for a
+  // task it says nothing (MCP 2025-11-25 tasks, associating task-related messages), and is not passed on.
+  const handle = era === 'legacy' && about === 'task' ? undefined : handleIn(params)
   if (handle !== undefined) return invalidParams(`${handle} is not served`)
   if (kind === 'notification') return undefined
-  const isOfInput = era === 'modern' && (mayNeedInput(method) || method === 'tasks/update')
-  const without = isOfInput ? unservedOfInput : unservedMembers
+  const without = unservedIn(message)
   const unserved = without.find((member) => Object.hasOwn(params, member))
   if (unserved !== undefined) return invalidParams(`params.${unserved} is not served`)
+  if (method === 'tools/call' && Object.hasOwn(params, 'task') && !isTaskWanted(params['task'])) {
+    return invalidParams('params.task is no object with a ttl of milliseconds')
+  }
   if (!isTextOrAbsent(params, 'requestState'))
     return invalidParams('params.requestState is no text')
   if (Object.hasOwn(params, 'inputResponses') && !isJsonObject(params['inputResponses'])) {
     return invalidParams('params.inputResponses is no object')
   }
   // Readers differ on `null`: here it is what it is to the schema, at either door (MCP 2026-07-28 pagination, a cursor is a string).
-  if (listFormOf(method) !== undefined && !isTextOrAbsent(params, 'cursor')) {
+  const isList = listFormOf(method) !== undefined || method === 'tasks/list'
+  if (isList && !isTextOrAbsent(params, 'cursor')) {
     return invalidParams('params.cursor is no text')
   }
   if (named === undefined) return undefined
@@ -142,6 +163,26 @@ function refuseMembers(
   return isUri && notInUris.test(name)
     ? invalidParams(`params.${named} is no URI: it has white space or control characters`)
     : undefined
+}
+
+function unservedIn({
+  era,
+  method,
+  version,
+}: RequestMessage | NotificationMessage): readonly string[] {
+  const isOfInput = era === 'modern' && (mayNeedInput(method) || method === 'tasks/update')
+  if (isOfInput) return unservedOfInput
+  // What is no call is none for being asked for as a task: SDKs ask so for tasks, too (MCP 2025-11-25 tasks, task support and handling).
+  const mayBeTask =
+    version === legacyTasksVersion && (method === 'tools/call' || method.startsWith('tasks/'))
+  return mayBeTask ? unservedOfLegacyCall : unservedMembers
+}
+
+/** How a client asks for a task (MCP 2025-11-25 schema, TaskMetadata). */
+function isTaskWanted(task: unknown): boolean {
+  if (!isJsonObject(task)) return false
+  const { ttl } = task
+  return ttl === undefined || (typeof ttl === 'number' && ttl >= 0)
 }
 
 /** Of a request or notification, and of what is answered in it to a tool server. */

@@ -156,6 +156,11 @@ export function unknownMethod(message: {
   return { status, code: methodNotFound, message: `method not found: ${quoted(message.method)}` }
 }
 
+/** A method is served, but not of this tool in the form that was asked for (MCP 2025-11-25 tasks, tool-level negotiation). */
+export function unservedAsked(message: string): Refusal {
+  return { status: 200, code: methodNotFound, message }
+}
+
 /** Something that the gateway depends on is not there. `status`: 500 policy, 502 and 504 upstream, 503 sources and log. */
 export function unavailable(
   status: 500 | 502 | 503 | 504,

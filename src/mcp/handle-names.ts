@@ -8,12 +8,17 @@ import { membersOf } from './spans.ts'
  * client has no id of a server's: one that it names all the same would be that of another.
  */
 
-const names: ReadonlySet<string> = new Set([
-  'io.modelcontextprotocol/related-task',
-  'io.modelcontextprotocol/subscriptionId',
-])
+export const relatedTask = 'io.modelcontextprotocol/related-task'
 
-/** The first of these names in `_meta` of params or of a result. */
+const names: ReadonlySet<string> = new Set([relatedTask, 'io.modelcontextprotocol/subscriptionId'])
+
+/** These names in `_meta` of params or of a result. */
+export function handlesNamed(holder: unknown): readonly string[] {
+  const meta = isJsonObject(holder) ? holder['_meta'] : undefined
+  return isJsonObject(meta) ? [...names].filter((name) => Object.hasOwn(meta, name)) : []
+}
+
+/** The first of them. */
 export function handleNamed(holder: unknown): string | undefined {
   const meta = isJsonObject(holder) ? holder['_meta'] : undefined
   return isJsonObject(meta) ? [...names].find((name) => Object.hasOwn(meta, name)) : undefined

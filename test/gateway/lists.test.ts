@@ -374,6 +374,7 @@ test('a legacy session at the door of all leaves out what was down, and says so 
       resources: { listChanged: true, subscribe: true },
       completions: {},
       logging: {},
+      tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
     },
     serverInfo: { name: 'countersign-gateway', version: '0.1.0' },
     _meta: { 'dev.countersign/missing': ['web'] },

@@ -30,7 +30,8 @@ const door: Door = { kind: 'one', name: 'mcp/files', server: 'files' }
 
 function served(method: string, era: Era): string | undefined {
   const kind = method.startsWith('notifications/') ? 'notification' : 'request'
-  const message = { kind, method, era, params: {} } as RequestMessage | NotificationMessage
+  const message = { kind, method, era, version: '2025-11-25', params: {} } as
+    RequestMessage | NotificationMessage
   const row = methodOf(message, door)
   const isOwn = !isRefused(row) && row.eras.includes(era)
   // What nobody needs is taken as well, and is in no row.

@@ -23,12 +23,7 @@ export const askMutations: readonly Mutation[] = [
     claim: 'gateway.asked-of-its-caller',
     without: 'an id of our own',
     file: carry,
-    edits: [
-      [
-        'write(formatEvent(splice(octets, place, JSON.stringify(id))))',
-        'write(formatEvent(octets))',
-      ],
-    ],
+    edits: [['[own, ...edits]', 'edits']],
   },
   {
     claim: 'gateway.asked-and-answered-once',
@@ -92,12 +87,6 @@ export const askMutations: readonly Mutation[] = [
     without: 'the look whose session it is',
     file: carry,
     edits: [['if (!isOwn(there)) return', 'if (!isOwn(there) && there.version === "") return']],
-  },
-  {
-    claim: 'gateway.server-requests-reach-nobody',
-    without: 'the look for a task',
-    file: carry,
-    edits: never('isOfATask(params)'),
   },
   {
     claim: 'gateway.stream-of-its-owner',

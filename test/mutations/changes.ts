@@ -151,7 +151,7 @@ export const changeMutations: readonly Mutation[] = [
     claim: 'gateway.task-of-its-caller',
     without: 'the seal in place of the id',
     file: passTask,
-    edits: [['isNew ? sealTaskOf(call, task, parts) : call.message.name', 'taskId']],
+    edits: [['JSON.stringify(sealed.shown) }', 'JSON.stringify(taskId) }']],
   },
   {
     claim: 'gateway.task-of-its-caller',

@@ -15,6 +15,7 @@ import { listMutations } from './lists.ts'
 import { operationMutations } from './operation.ts'
 import { policyMutations } from './policy.ts'
 import { servingMutations } from './serving.ts'
+import { taskMutations } from './tasks.ts'
 import { upstreamMutations } from './upstream.ts'
 
 const judge = 'src/gateway/caller/judge.ts'
@@ -493,6 +494,7 @@ export const mutations: readonly Mutation[] = [
   ...ledgerMutations,
   ...listMutations,
   ...servingMutations,
+  ...taskMutations,
   ...upstreamMutations,
   {
     claim: 'gateway.label-drift',

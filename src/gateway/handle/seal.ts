@@ -9,7 +9,7 @@ const tagBytes = 16
  * What a caller can hold of ours, and approvals, which no caller holds; and the form of what is sealed in it: a form that changes has another number. Each kind has a row in
  * `test/gateway/handle/seal.calls.test.ts`, which tries it in the hands of everybody else.
  */
-const forms = { session: 5, cursor: 3, requestState: 1, ask: 3, approval: 3, task: 1 } as const
+const forms = { session: 5, cursor: 3, requestState: 1, ask: 3, approval: 3, task: 2 } as const
 
 export type HandleKind = keyof typeof forms
 

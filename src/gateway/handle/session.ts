@@ -28,6 +28,8 @@ export interface UpstreamSession {
   readonly version: string
   /** SPIFFE ID of the server that gave it. */
   readonly spiffeId: string
+  /** The server runs calls of its tools as tasks. */
+  readonly tasks?: true
 }
 
 export interface Sealed {

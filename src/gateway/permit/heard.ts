@@ -1,8 +1,11 @@
 import type { Caller } from '../caller/caller.ts'
+import type { Catalogues } from '../catalogue/catalogues.ts'
+import type { Definition } from '../catalogue/definition.ts'
+import type { Quarantine } from '../catalogue/pins.ts'
 import type { Door } from '../door/arrived.ts'
 import { isRefused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
-import type { Upstream } from '../upstream/upstream.ts'
+import { servesTool, type Upstream } from '../upstream/upstream.ts'
 import { isWithinCeiling } from './ceiling.ts'
 import { whyUntold } from './obligations.ts'
 import type { Decisions, Situation } from './policy.ts'
@@ -49,10 +52,50 @@ export function mayHearOfResource(
   return isPermitted({ ...listening, target, message }, decisions)
 }
 
-function isPermitted(asked: Situation, decisions: Decisions): Soon<boolean> {
+/** What is needed to decide on a tool outside of any call. */
+interface HearingParts {
+  readonly decisions: Decisions
+  readonly catalogueOf: Catalogues
+  readonly quarantineOf: Quarantine
+}
+
+/**
+ * Whether somebody may be told of a task: whoever may ask for it, by its tool as that is defined now. Policy is asked again when it is
+ * another one or the definition is.
+ */
+export function hearingOfTasks(
+  listener: Listener,
+  { decisions, catalogueOf, quarantineOf }: HearingParts,
+): (upstream: Upstream, tool: string) => Soon<boolean> {
+  const said = new Map<string, { readonly asked: string; readonly may: boolean }>()
+  return (upstream, tool) => {
+    const { config } = upstream
+    const server = listeningTo(listener, upstream)
+    const target = { kind: 'tool', upstream, tool } as const
+    const listening = { ...server, target, message: { ...server.message, method: 'tasks/get' } }
+    if (!isWithinCeiling(listening) || !servesTool(config, tool)) return false
+    return whenThere(catalogueOf(upstream, 'legacy').find(tool), (definition) => {
+      if (definition === undefined || quarantineOf(config, definition) !== undefined) return false
+      const key = `${config.server} ${tool}`
+      const asked = `${decisions.digest()} ${definition.digest}`
+      const known = said.get(key)
+      if (known?.asked === asked) return known.may && listening.caller.ended === undefined
+      return whenThere(isPermitted(listening, decisions, definition), (may) => {
+        said.set(key, { asked, may })
+        return may
+      })
+    })
+  }
+}
+
+function isPermitted(
+  asked: Situation,
+  decisions: Decisions,
+  definition?: Definition,
+): Soon<boolean> {
   if (asked.caller.ended !== undefined || !isWithinCeiling(asked)) return false
   return whenThere(
-    decisions.decide({ call: asked, definition: undefined }),
+    decisions.decide({ call: asked, definition }),
     (decided) => !isRefused(decided) && whyUntold(decided) === undefined,
   )
 }

@@ -1,8 +1,8 @@
 import type { Call, Target } from '../call.ts'
 import { openTask, sealTask, taskMilliseconds, type TaskOf } from '../handle/task.ts'
 import type { Seal } from '../handle/seal.ts'
-import { tasksExtension } from '../../mcp/task.ts'
 import { isJsonObject } from '../../mcp/envelope.ts'
+import { tasksExtension } from '../../mcp/task.ts'
 import { taskUnknown, type Refused } from '../refusal.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Decisions } from './policy.ts'
@@ -18,6 +18,7 @@ export interface TaskParts {
 export interface TaskTarget {
   readonly target: Target
   readonly taskId: string
+  readonly taskUntil: number
 }
 
 /** Opens the task that a call shows. Whose it is that is somebody else's stands in the decision log alone. */
@@ -26,7 +27,7 @@ export function taskOf(
   { seal, decisions, upstreams, now }: TaskParts,
 ): TaskTarget | Refused {
   const { caller, arrived, message } = call
-  const whose = { owner: caller.owner, door: arrived.door.name, now: now() }
+  const whose = { owner: caller.owner, door: arrived.door.name, era: message.era, now: now() }
   const task = openTask(seal, whose, message.name ?? '')
   if ('why' in task) return refuse(call, decisions, task.why)
   const upstream = upstreams.get(task.server)
@@ -35,7 +36,11 @@ export function taskOf(
   if (!isThere || !upstream.config.eras.includes(message.era)) {
     return refuse(call, decisions, 'its server is gone')
   }
-  return { target: { kind: 'tool', upstream, tool: task.tool }, taskId: task.taskId }
+  return {
+    target: { kind: 'tool', upstream, tool: task.tool },
+    taskId: task.taskId,
+    taskUntil: task.until,
+  }
 }
 
 function refuse(call: Call, decisions: Decisions, why: string): Refused {
@@ -43,28 +48,34 @@ function refuse(call: Call, decisions: Decisions, why: string): Refused {
   return decisions.refuse({ call, definition: undefined }, 'target', reason, taskUnknown)
 }
 
-/** What the caller of a tool is given in place of the id of its task; undefined: that is too long. */
+/** What the caller of a tool is given in place of the id of its task, and until when; undefined: that is too long. */
 export function sealTaskOf(
-  { caller, arrived, target }: Call,
+  { caller, arrived, message, target }: Call,
   { taskId, ttl }: { readonly taskId: string; readonly ttl: unknown },
   { seal, now }: Pick<TaskParts, 'seal' | 'now'>,
-): string | undefined {
+): { readonly shown: string; readonly until: number } | undefined {
   if (target.kind !== 'tool') return undefined
   const { server, spiffeId } = target.upstream.config
+  const until = now() + taskMilliseconds(ttl)
   const task: TaskOf = {
     door: arrived.door.name,
+    era: message.era,
     server,
     spiffeId: spiffeId.uri,
     tool: target.tool,
     taskId,
-    until: now() + taskMilliseconds(ttl),
+    until,
   }
-  return sealTask(seal, caller.owner, task)
+  const shown = sealTask(seal, caller.owner, task)
+  return shown === undefined ? undefined : { shown, until }
 }
 
-/** A call becomes a task only for a client that has said with it that it knows what that is (MCP tasks extension). */
+/**
+ * A call becomes a task only for a client that has said with it that it knows what that is (MCP tasks extension), or asks for one (MCP
+ * 2025-11-25 tasks).
+ */
 export function knowsTasks({ message }: Call): boolean {
-  if (message.era !== 'modern') return false
+  if (message.era === 'legacy') return isJsonObject(message.params['task'])
   const meta = message.params['_meta']
   const declared = isJsonObject(meta)
     ? meta['io.modelcontextprotocol/clientCapabilities']

@@ -1,4 +1,5 @@
-import { applyEdits, targetEdits, type Edit } from '../../mcp/edits.ts'
+import { applyEdits, removeMembers, targetEdits, type Edit } from '../../mcp/edits.ts'
+import { withoutHandles } from '../../mcp/handle-names.ts'
 import { isMirrored } from '../../mcp/target.ts'
 import type { Call, Target } from '../call.ts'
 import { ownInputEdits } from '../own-input.ts'
@@ -18,8 +19,14 @@ export function bodyThere(call: Call): Buffer {
 }
 
 function nameEdits({ message, target, arrived, taskId }: Call): readonly Edit[] {
-  const { offsets, named } = message
-  if (taskId !== undefined) return targetEdits(offsets, { member: 'taskId', value: taskId })
+  const { offsets, named, body } = message
+  if (taskId !== undefined) {
+    const own = targetEdits(offsets, { member: 'taskId', value: taskId })
+    const { params } = offsets
+    if (params === undefined) return own
+    const unasked = removeMembers(body, params, (name) => name === 'task')
+    return [...own, ...withoutHandles(body, params), ...unasked]
+  }
   const value = nameThere(target)
   return arrived.door.kind === 'one' || named === undefined || value === undefined
     ? []

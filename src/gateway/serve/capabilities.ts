@@ -1,6 +1,6 @@
 import { isJsonObject } from '../../mcp/envelope.ts'
 import type { Era } from '../../mcp/message.ts'
-import { tasksExtension } from '../../mcp/task.ts'
+import { legacyTasksVersion, runsToolsAsTasks, tasksExtension } from '../../mcp/task.ts'
 
 /** What is served here of what a server may offer, by era, with what else it may say of each: that it tells of changes. */
 const served: Readonly<Record<Era, Readonly<Record<string, readonly string[]>>>> = {
@@ -66,4 +66,20 @@ function capabilities(
   return Object.fromEntries(
     all.filter(([name, told]) => name !== 'extensions' || Object.keys(told).length > 0),
   )
+}
+
+/** What is served of tasks in a session of this revision, as a member of its capabilities (MCP 2025-11-25 tasks, server capabilities). */
+export function tasksOfAll(version: string): object {
+  return version === legacyTasksVersion ? { tasks: tasksWith({ cancel: {} }) } : {}
+}
+
+/** The same of one server. The list of a caller's tasks is the gateway's own, whether the server has one or not. */
+export function tasksOf(offered: unknown, version: string): object {
+  if (version !== legacyTasksVersion || !runsToolsAsTasks(offered)) return {}
+  const { tasks } = offered as { readonly tasks: { readonly cancel?: unknown } }
+  return { tasks: tasksWith(isJsonObject(tasks.cancel) ? { cancel: {} } : {}) }
+}
+
+function tasksWith(more: object): object {
+  return { list: {}, ...more, requests: { tools: { call: {} } } }
 }

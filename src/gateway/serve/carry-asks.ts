@@ -1,9 +1,11 @@
-import { splice } from '../../mcp/edits.ts'
+import { applyEdits, splice, type Edit } from '../../mcp/edits.ts'
 import { isJsonObject } from '../../mcp/envelope.ts'
 import { formatEvent } from '../../mcp/events.ts'
+import { handlesNamed, relatedTask, withoutHandles } from '../../mcp/handle-names.ts'
 import { skipSpace } from '../../mcp/lex.ts'
 import type { Span } from '../../mcp/levels.ts'
 import { membersOf } from '../../mcp/spans.ts'
+import { relatedTaskOf, renameTask } from '../../mcp/task.ts'
 import type { Caller } from '../caller/caller.ts'
 import { parseAsk, type Ask } from '../../mcp/ask.ts'
 import { sealAsk, type AskedOf } from '../handle/ask-id.ts'
@@ -29,6 +31,8 @@ export interface Asking {
   /** The request as its server writes it, and where its id stands. */
   readonly octets: Buffer
   readonly place: Span
+  /** Of the octets, for its caller. */
+  readonly edits: readonly Edit[]
   /** Among those that are open in this process. */
   readonly number: number
   /** The digest of the policy that lets it be asked. */
@@ -53,6 +57,8 @@ export interface AskCarrierOptions {
   readonly there: LegacySession
   /** Whether policy lets the server ask this. */
   readonly permits: (ask: Ask) => Soon<Refused | undefined>
+  /** What the caller has for a task that the server has under this id; undefined where that is none of the caller's. */
+  readonly taskHere: (taskId: string) => string | undefined
   readonly parts: Pick<Parts, 'asks' | 'limits' | 'now' | 'log'> & {
     readonly decisions: Pick<Parts['decisions'], 'digest'>
   }
@@ -69,12 +75,14 @@ export function lineOfStream(
 ): AskLine {
   return {
     key: asked.key,
-    ask({ upstream, octets, place, ...ask }) {
+    ask({ upstream, octets, place, edits, ...ask }) {
       const { number, there, rawId, policy, endsAt } = ask
       const { server } = upstream.config
       const told = { by: asks.by, number, server, there, rawId, policy, endsAt }
       const id = sealAsk(seal, asked, told)
-      if (id !== undefined) write(formatEvent(splice(octets, place, JSON.stringify(id))))
+      if (id === undefined) return undefined
+      const own = { ...place, text: JSON.stringify(id) }
+      write(formatEvent(applyEdits(octets, [own, ...edits])))
       return id
     },
     takeBack: (_, notification) => write(formatEvent(notification)),
@@ -112,11 +120,12 @@ export class AskCarrier {
       parts.log.warn({ server, method }, 'request of a server has the id of another that is open')
       return true
     }
-    if (isOfATask(params)) return this.#refuse(request, 'tasks are not carried')
+    const of = this.#relate(octets, params)
+    if (of === undefined) return this.#refuse(request, 'it is of a task that its client has not')
     if (this.#open.size >= waitingMax) return this.#refuse(request, 'too many wait for the client')
     // Without a session of its own, all callers are one to the server.
     if (!isOwn(there)) return this.#refuse(request, 'the session is of nobody alone')
-    const isTaken = this.#permit(request, octets, there)
+    const isTaken = this.#permit(request, { octets, ...of }, there)
     return isTaken instanceof Promise ? true : isTaken
   }
 
@@ -154,9 +163,9 @@ export class AskCarrier {
   }
 
   /** It has its place before anybody decides, which may take a while: others come meanwhile. */
-  #permit(request: ServerRequest, octets: Buffer, own: OwnSession): Soon<boolean> {
+  #permit(request: ServerRequest, asked: Asked, own: OwnSession): Soon<boolean> {
     const { permits, upstream, parts } = this.#options
-    const ask = parseAsk(octets)
+    const ask = parseAsk(asked.bare)
     if (typeof ask === 'string') return this.#refuse(request, ask)
     const name = nameOf(JSON.parse(request.rawId))
     const place: Deciding = { state: 'deciding' }
@@ -176,7 +185,7 @@ export class AskCarrier {
         this.#open.delete(name)
         if (this.#options.caller.ended !== undefined) return true
         return refused === undefined
-          ? this.#send(request, octets, { there: own, ask, policy })
+          ? this.#send(request, asked, { there: own, ask, policy })
           : this.#refuse(request, whyOf(refused), decisionOf(refused))
       })
       return taken instanceof Promise ? taken.catch(broke) : taken
@@ -187,7 +196,7 @@ export class AskCarrier {
 
   #send(
     { rawId, id: place, params }: ServerRequest,
-    octets: Buffer,
+    { octets, edits }: Asked,
     { there, ask, policy }: Permitted,
   ): boolean {
     const { caller, line, upstream, permits, parts } = this.#options
@@ -208,7 +217,7 @@ export class AskCarrier {
     }
     const milliseconds = limits.askSecondsMax * 1000
     const endsAt = now() + milliseconds
-    const asking = { upstream, there, ask, rawId, octets, place, number, policy, endsAt }
+    const asking = { upstream, there, ask, rawId, octets, place, edits, number, policy, endsAt }
     const id = line.ask(asking)
     if (id === undefined) {
       asks.close(number)
@@ -218,6 +227,19 @@ export class AskCarrier {
     const timer = setTimeout(() => this.#expire(name, rawId), milliseconds)
     this.#open.set(name, { number, id, timer, rawId, ask, policy })
     return true
+  }
+
+  /** Of which task it is, under the caller's own id (MCP 2025-11-25 tasks, associating task-related messages). */
+  #relate(octets: Buffer, params: ServerRequest['params']): Omit<Asked, 'octets'> | undefined {
+    const handles = handlesNamed(params)
+    if (handles.length === 0) return { bare: octets, edits: [] }
+    const taskId = relatedTaskOf(params)
+    const shown = taskId === undefined ? undefined : this.#options.taskHere(taskId)
+    const span = paramsOf(octets)
+    const isOne = handles.every((name) => name === relatedTask)
+    if (!isOne || shown === undefined || span === undefined) return undefined
+    const bare = applyEdits(octets, withoutHandles(octets, span))
+    return { bare, edits: renameTask(octets, span, shown) }
   }
 
   #expire(name: string, rawId: string): void {
@@ -265,6 +287,15 @@ export class AskCarrier {
   }
 }
 
+/** What a server asks. */
+interface Asked {
+  readonly octets: Buffer
+  /** Without the task that it is of. */
+  readonly bare: Buffer
+  /** Of the octets, for its caller. */
+  readonly edits: readonly Edit[]
+}
+
 interface Permitted {
   readonly there: OwnSession
   readonly ask: Ask
@@ -305,18 +336,12 @@ function progressTokenOf(params: ServerRequest['params']): string | number | und
   return typeof token === 'string' || typeof token === 'number' ? token : undefined
 }
 
-/** The caller would get a handle of the server's, which it could not use (MCP 2025-11-25 tasks). */
-function isOfATask(params: ServerRequest['params']): boolean {
-  const meta = params['_meta']
-  return (
-    Object.hasOwn(params, 'task') ||
-    (isJsonObject(meta) && Object.hasOwn(meta, 'io.modelcontextprotocol/related-task'))
-  )
+function paramsOf(octets: Buffer): Span | undefined {
+  return membersOf(octets, { start: skipSpace(octets, 0), end: octets.length })?.get('params')
 }
 
 function requestIdOf(octets: Buffer): Span | undefined {
-  const whole = { start: skipSpace(octets, 0), end: octets.length }
-  const params = membersOf(octets, whole)?.get('params')
+  const params = paramsOf(octets)
   return params && membersOf(octets, params)?.get('requestId')
 }
 

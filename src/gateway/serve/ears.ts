@@ -138,6 +138,8 @@ function openEar(
       },
     },
     pass: (data) => ear.talk?.hear(data),
+    // Nobody has a task in this session.
+    ofTask: () => {},
     isRead: () => true,
     room: undefined,
     answerBytesMax: limits.answerBytesMax,

@@ -41,6 +41,7 @@ import { tokenFor } from './call-token.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
 import { beginTalk, goOn } from './begin-talk.ts'
 import { atItsDoor, inSession, type OwnPlace } from './in-session.ts'
+import { unfitAsTask } from './legacy-task.ts'
 import { passInput } from './input-required.ts'
 import { passTask } from './pass-task.ts'
 import { passResult } from './result.ts'
@@ -75,6 +76,8 @@ export function forward(permit: Permit, reply: Reply, parts: Parts): Soon<Refuse
     session: LegacySession | undefined,
     own?: OwnPlace,
   ): Promise<Refused | undefined> => {
+    const unfit = unfitAsTask(permit, session)
+    if (unfit !== undefined) return Promise.resolve(unfit)
     const trace = permit.call.trace?.toUpstream(upstream.config.server)
     const crossing = crossingOf(permit, upstream, { body: bodyThere(permit.call), parts })
     const forwarding = { permit, reply, parts, message, upstream, session, trace, crossing, own }
@@ -247,12 +250,18 @@ function askedOf(
   const { account } = permit.call.caller
   const repeatable = isRepeatable(permit)
   const room = reply.hold
-  return { upstream, account, request, answerBytesMax, streamSecondsMax, room, repeatable }
+  // Its server answers when the task has come to its end (MCP 2025-11-25 tasks, result retrieval).
+  const isWaiting = permit.call.message.method === 'tasks/result'
+  const waits = isWaiting ? { timeoutMilliseconds: streamSecondsMax * 1000 } : {}
+  const asked = { upstream, account, request, answerBytesMax, streamSecondsMax, room, repeatable }
+  return { ...asked, ...waits }
 }
 
 /** The server itself says that its tool changes nothing, or nothing more the second time (MCP 2026-07-28 tools, annotations). */
 function isRepeatable({ call, definition }: Permit): boolean {
-  if (call.target.kind !== 'tool' || call.message.method === 'tasks/get') return true
+  const { method } = call.message
+  if (call.target.kind !== 'tool' || method === 'tasks/get' || method === 'tasks/result')
+    return true
   if (call.taskId !== undefined) return false
   const { readOnlyHint, idempotentHint } = (definition?.annotations ?? {}) as ToolHints
   return readOnlyHint === true || idempotentHint === true

@@ -14,7 +14,13 @@ import { isAcross } from '../translate/era.ts'
 import { gatewayInfo } from '../self.ts'
 import { changesIn, sessionOfAnswer, type LegacySession } from '../upstream/legacy-session.ts'
 import { askAnswer } from './ask.ts'
-import { capabilitiesAcross, capabilitiesOf, capabilitiesOfAll } from './capabilities.ts'
+import {
+  capabilitiesAcross,
+  capabilitiesOf,
+  capabilitiesOfAll,
+  tasksOf,
+  tasksOfAll,
+} from './capabilities.ts'
 import { crossingOfInitialize } from './crossing.ts'
 import { fault } from './fault.ts'
 import { gather, metaOfMissing } from './gather.ts'
@@ -50,7 +56,9 @@ export async function initialize(
   const { server } = upstream.config
   const sealed = seal(permit, parts, { ...begun, version: session.version }, { [server]: session })
   if (sealed === undefined || sealed.without.length > 0) return tooLong
-  const capabilities = JSON.stringify(capabilitiesOf(valueOf(answer, 'capabilities'), 'legacy'))
+  const said = valueOf(answer, 'capabilities')
+  const offered = { ...capabilitiesOf(said, 'legacy'), ...tasksOf(said, session.version) }
+  const capabilities = JSON.stringify(offered)
   const kept = ['protocolVersion', 'serverInfo', '_meta']
   const told = rewriteResult(answer, kept, { capabilities })
   replyBody(reply, told, { headers: { 'mcp-session-id': sealed.id } })
@@ -139,8 +147,8 @@ export async function initializeAll(
     async (upstream) => {
       const opened = await openFor({ permit, parts, upstream }, begun)
       if ('failed' in opened) return fault(opened)
-      const { id, version: agreed, spiffeId } = opened
-      return [upstream.config.server, { id, version: agreed, spiffeId }] as const
+      const { said: _, ...own } = opened
+      return [upstream.config.server, own] as const
     },
     parts,
   )
@@ -148,7 +156,7 @@ export async function initializeAll(
   if (sealed === undefined) return tooLong
   const result = {
     protocolVersion: version,
-    capabilities: capabilitiesOfAll('legacy'),
+    capabilities: { ...capabilitiesOfAll('legacy'), ...tasksOfAll(version) },
     serverInfo: gatewayInfo,
     ...meta(missing),
   }

@@ -1,6 +1,11 @@
 import { parseSpan } from '../../mcp/answer.ts'
 import { applyEdits } from '../../mcp/edits.ts'
+import { withoutHandles } from '../../mcp/handle-names.ts'
+import type { Span } from '../../mcp/levels.ts'
 import { membersOf } from '../../mcp/spans.ts'
+import { relatedTaskOf, renameTask, taskMembers } from '../../mcp/task.ts'
+import type { JsonObject } from '../../mcp/scan.ts'
+import type { Call } from '../call.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { judgeResult } from '../permit/result.ts'
 import { knowsTasks, sealTaskOf } from '../permit/task.ts'
@@ -21,7 +26,8 @@ export function passTask(
 ): Soon<Buffer | Refused> {
   const { call } = permit
   const { octets, result } = answer
-  const members = membersOf(octets, result)
+  const { era } = call.message
+  const members = taskMembers(call.message, octets, result)
   const span = members?.get('taskId')
   const taskId = span === undefined ? undefined : parseSpan(octets, span)
   if (span === undefined || typeof taskId !== 'string') return bad('a task has no id')
@@ -30,15 +36,50 @@ export function passTask(
     return refuseAnswer(permit, parts.decisions, 'a task that was not asked for')
   }
   if (!isNew && call.taskId !== taskId) return bad('it is another task')
-  // Asked for by the text that the caller has, it is told under that.
-  const ttl = members?.get('ttlMs')
+  const ttl = members?.get(era === 'legacy' ? 'ttl' : 'ttlMs')
   const task = { taskId, ttl: ttl === undefined ? undefined : parseSpan(octets, ttl) }
-  const sealed = isNew ? sealTaskOf(call, task, parts) : call.message.name
+  // Asked for by the text that the caller has, it is told under that.
+  const sealed = isNew ? sealTaskOf(call, task, parts) : shownIn(call)
   if (sealed === undefined) return bad('taskId is too long')
-  return whenThere(
-    judgeTold(permit, parts, answer),
-    (refusal) => refusal ?? applyEdits(octets, [{ ...span, text: JSON.stringify(sealed) }]),
-  )
+  return whenThere(judgeTold(permit, parts, answer), (refusal) => {
+    if (refusal !== undefined) return refusal
+    noteTask(call, parts, { taskId, ...sealed })
+    const others = era === 'legacy' ? withoutHandles(octets, result) : []
+    return applyEdits(octets, [{ ...span, text: JSON.stringify(sealed.shown) }, ...others])
+  })
+}
+
+/** The result of a task, which says of which it is (MCP 2025-11-25 tasks, associating task-related messages): by its caller's id. */
+export function passResultOfTask(
+  { call }: Permit,
+  { octets, result }: { readonly octets: Buffer; readonly result: Span },
+): Buffer | Refused {
+  const { shown } = shownIn(call)
+  const named = relatedTaskOf(parseSpan(octets, result) as JsonObject)
+  if (named === undefined) return applyEdits(octets, withoutHandles(octets, result))
+  if (named !== call.taskId) return bad('it is the result of another task')
+  return applyEdits(octets, renameTask(octets, result, shown))
+}
+
+/** A task that a call shows. */
+function shownIn({ message, taskUntil = 0 }: Call): {
+  readonly shown: string
+  readonly until: number
+} {
+  return { shown: message.name ?? '', until: taskUntil }
+}
+
+/** Legacy servers tell of tasks outside of any request, and their clients ask for lists. */
+function noteTask(
+  { message, caller, arrived, target }: Call,
+  { ownTasks }: Parts,
+  task: { readonly taskId: string; readonly shown: string; readonly until: number },
+): void {
+  if (message.era !== 'legacy' || target.kind !== 'tool') return
+  const { owner, account } = caller
+  const { server, spiffeId } = target.upstream.config
+  const there = { server, spiffeId: spiffeId.uri, tool: target.tool }
+  ownTasks.note({ owner, account, door: arrived.door.name, ...there, ...task })
 }
 
 function judgeTold(

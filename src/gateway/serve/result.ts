@@ -3,6 +3,7 @@ import type { Permit } from '../permit/authorize.ts'
 import { judgeResult } from '../permit/result.ts'
 import type { Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
+import { passResultOfTask } from './pass-task.ts'
 import type { Parts } from './serve.ts'
 
 /** What the caller is told of an answer that is one; `result` is undefined for an error, of which nothing is limited. */
@@ -13,5 +14,13 @@ export function passResult(
 ): Soon<Buffer | Refused> {
   if (result === undefined) return octets
   const judged = judgeResult(permit, { octets, span: result }, decisions)
-  return whenThere(judged, (refusal) => refusal ?? octets)
+  return whenThere(judged, (refusal) => refusal ?? told(permit, { octets, result }))
+}
+
+function told(
+  permit: Permit,
+  given: { readonly octets: Buffer; readonly result: Span },
+): Buffer | Refused {
+  const isOfTask = permit.call.message.method === 'tasks/result'
+  return isOfTask ? passResultOfTask(permit, given) : given.octets
 }

@@ -19,6 +19,7 @@ import type { Turns } from '../turns.ts'
 import type { Asks } from './asks.ts'
 import type { Ears } from './ears.ts'
 import type { Levels } from './levels.ts'
+import type { OwnTasks } from './own-tasks.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import type { SessionStreams } from './session-streams.ts'
 import type { Talks } from './talks.ts'
@@ -51,6 +52,7 @@ export interface Parts {
   /** Whether what a client answers comes to the process that waits for it: with several workers it comes to any. */
   readonly isOnlyWorker: boolean
   readonly streams: SessionStreams
+  readonly ownTasks: OwnTasks
   /** Whether a call may be made: of one that goes on with another, too. */
   readonly authorize: (call: Call) => Soon<Permit | Refused>
   /** Whether a caller still is who it was, for what had to wait. */

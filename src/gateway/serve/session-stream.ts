@@ -20,6 +20,7 @@ import { sessionOfServer } from './in-session.ts'
 import type { Parts } from './serve.ts'
 import { isAcross } from '../translate/era.ts'
 import { openModernLeg } from './modern-leg.ts'
+import { createTaskTeller } from './task-told.ts'
 import { openLeg, type Leg, type LegEnd } from './stream-leg.ts'
 
 /** Somebody who wants to hear what the servers of a session say outside of any call. */
@@ -259,16 +260,22 @@ function openOne(
   }
   const { answerBytesMax, streamSecondsMax } = parts.limits
   const about = { call: listeningTo({ caller, session, door }, upstream), definition: undefined }
-  const asked = { owner: caller.owner, key: session.key, door: door.name }
+  const { owner } = caller
+  const asked = { owner, key: session.key, door: door.name }
+  const ofCaller = { owner, door: door.name, spiffeId: upstream.config.spiffeId.uri }
   const asks = new AskCarrier({
     caller,
     line: lineOfStream(asked, parts, (event) => stream.write(event)),
     upstream,
     there,
     permits: (ask) => permitAsk(about, ask, parts.decisions),
+    taskHere: (taskId) => parts.ownTasks.find({ ...ofCaller, taskId })?.shown,
     parts,
   })
   const mayHear = hearingOfLogs(about.call, parts)
+  const tellOfTask = createTaskTeller({ caller, session, door }, parts, (message) =>
+    stream.write(formatEvent(message)),
+  )
   const leg: Leg = openLeg({
     caller,
     upstream,
@@ -278,6 +285,7 @@ function openOne(
     pass(data) {
       if (mayHear()) stream.write(formatEvent(data))
     },
+    ofTask: (told, data) => tellOfTask(upstream, told, data),
     isRead: () => stream.isRead(() => leg),
     room: reply.hold,
     answerBytesMax,

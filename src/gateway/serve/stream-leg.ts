@@ -7,6 +7,7 @@ import { sessionRequest, type OwnSession } from '../upstream/legacy-session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { AskCarrier } from './carry-asks.ts'
 import type { Changes } from './changes.ts'
+import type { OfTask } from './task-told.ts'
 
 /** The stream of a session with one upstream, on its way to the stream of its caller. */
 export interface Leg {
@@ -22,6 +23,8 @@ export interface LegOptions {
   readonly changes: Pick<Changes, 'take'>
   /** An event, as it is to be written. */
   readonly pass: (data: Buffer) => void
+  /** What is told of a task, by the server's own id. */
+  readonly ofTask: (told: OfTask, data: Buffer) => void
   /** Whether the caller reads. False: nothing more is read before `resume`. */
   readonly isRead: () => boolean
   readonly room: OctetRoom | undefined
@@ -62,7 +65,8 @@ export function openLeg(options: LegOptions): Leg {
     else if (verdict.kind === 'refuse') giveUp(`stream held ${verdict.what}`)
     else if (verdict.kind === 'server request') {
       if (!asks.carry(verdict, data)) giveUp('more requests at a time than anybody answers')
-    } else if (verdict.kind === 'notification') {
+    } else if (verdict.kind === 'of a task') options.ofTask(verdict, data)
+    else if (verdict.kind === 'notification') {
       if (verdict.method === 'notifications/cancelled') asks.takeBack(data)
       else if (verdict.method === 'notifications/message') options.pass(data)
       else changes.take(upstream, verdict)

@@ -18,6 +18,7 @@ import type { Forwarding } from './forward.ts'
 import { passInput } from './input-required.ts'
 import { passTask } from './pass-task.ts'
 import { passResult } from './result.ts'
+import { createTaskTeller } from './task-told.ts'
 
 export interface EventPasser {
   push(chunk: Buffer): void
@@ -145,7 +146,22 @@ function passes(crossing: Crossing | undefined, data: Buffer): boolean {
   return passesAcross(data, { era: told.era, level })
 }
 
-/** Takes what a server asks of its caller, and what it does not want to know any more. */
+/** A client of the other era has no tasks of the server's. */
+function taskTellerOf({
+  permit,
+  parts,
+  reply,
+  crossing,
+}: EventPasserOptions): ReturnType<typeof createTaskTeller> | undefined {
+  const { caller, session, arrived } = permit.call
+  if (crossing !== undefined) return undefined
+  const { response } = reply
+  return createTaskTeller({ caller, session, door: arrived.door }, parts, (message) => {
+    if (!response.writableEnded) response.write(formatEvent(message))
+  })
+}
+
+/** Takes what a server asks of its caller, what it does not want to know any more, and what it says of its caller's tasks. */
 function askingOf(options: EventPasserOptions): {
   take(verdict: AnswerVerdict, data: Buffer): boolean
   end(): void
@@ -154,8 +170,13 @@ function askingOf(options: EventPasserOptions): {
   const { asked = message } = crossing ?? {}
   const asks = askCarrierOf(options)
   const answerServer = createServerAnswerer(options)
+  const tellOfTask = taskTellerOf(options)
   return {
     take(verdict, data) {
+      if (verdict.kind === 'of a task') {
+        tellOfTask?.(options.upstream, verdict, data)
+        return true
+      }
       if (verdict.kind === 'server request') {
         return asks === undefined ? answerServer(asked.era, verdict) : asks.carry(verdict, data)
       }
@@ -190,6 +211,8 @@ function askCarrierOf({
     upstream,
     there,
     permits: (ask) => permitAsk(permit, ask, parts.decisions),
+    // The requests of a task come with its result, if there is one that this is asked for.
+    taskHere: (taskId) => (call.taskId === taskId ? call.message.name : undefined),
     parts,
   })
 }

@@ -90,6 +90,8 @@ export class Talk implements AskLine {
       upstream,
       there,
       permits: (ask) => permitAsk(this.#permit, ask, parts.decisions),
+      // A client of the other era has no tasks of the server's.
+      taskHere: () => undefined,
       parts,
     })
   }

@@ -2,11 +2,14 @@ import type { Edit } from '../../mcp/edits.ts'
 import { skipSpace } from '../../mcp/lex.ts'
 import { isJsonObject } from '../../mcp/envelope.ts'
 import { membersOf } from '../../mcp/spans.ts'
+import { taskSupportIn, type TaskSupport } from '../../mcp/task.ts'
 
 /** What of a tool's definition means something else in the other era. */
 export interface ToolAcross {
   /** It runs as a task alone, and tasks of one era are not those of the other (MCP 2025-11-25 tasks, tool-level negotiation). */
   readonly needsTask: boolean
+  /** Whether it runs as one where a client of its own era asks for that. */
+  readonly taskSupport: TaskSupport
   /** How its `outputSchema` reads to legacy clients; undefined where that is as it is. */
   readonly outputForLegacy: Edit | undefined
 }
@@ -25,8 +28,8 @@ export function toolAcross(definition: { readonly octets: Buffer }): ToolAcross 
 function readTool(octets: Buffer): ToolAcross {
   const members = membersOf(octets, { start: skipSpace(octets, 0), end: octets.length })
   const execution = members?.get('execution')
-  const asked = execution && valueIn(octets, execution)
-  const needsTask = isJsonObject(asked) && asked['taskSupport'] === 'required'
+  const taskSupport = taskSupportIn(execution && valueIn(octets, execution))
+  const needsTask = taskSupport === 'required'
   const span = members?.get('outputSchema')
   const schema = span && valueIn(octets, span)
   // To legacy clients the root of an output is an object (MCP 2025-11-25 schema, Tool).
@@ -35,7 +38,7 @@ function readTool(octets: Buffer): ToolAcross {
     span === undefined || isNatural
       ? undefined
       : { ...span, text: wrappedSchema(schema, octets.toString('utf8', span.start, span.end)) }
-  return { needsTask, outputForLegacy }
+  return { needsTask, taskSupport, outputForLegacy }
 }
 
 /**

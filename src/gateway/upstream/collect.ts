@@ -44,7 +44,7 @@ export function collectAnswer(options: CollectOptions): Promise<Answer | Exchang
     const events = createEventParser((data) => {
       if (answered || head === undefined || data === undefined) return
       const verdict = judgeAnswer(asked, data, recognizer)
-      if (verdict.kind === 'notification' || verdict.kind === 'drop') return
+      if (isBesideAnswer(verdict)) return
       if (verdict.kind === 'server request' && answerServer(asked.era, verdict)) return
       answered = true
       exchange.answered()
@@ -90,9 +90,11 @@ function verdictOf(
 ): AnswerVerdict {
   if (head.form === 'none') return { kind: 'bad', detail: 'answer has no body' }
   const verdict = judgeAnswer(asked, body, recognizer)
-  return verdict.kind === 'notification' || verdict.kind === 'drop'
-    ? { kind: 'bad', detail: 'answer is no response' }
-    : verdict
+  return isBesideAnswer(verdict) ? { kind: 'bad', detail: 'answer is no response' } : verdict
+}
+
+function isBesideAnswer({ kind }: AnswerVerdict): boolean {
+  return kind === 'notification' || kind === 'of a task' || kind === 'drop'
 }
 
 /** Reads an upstream's answer that has been judged; a sentence says why it is none. */
@@ -103,7 +105,8 @@ export function readAnswer({
   if (verdict.kind === 'refuse' || verdict.kind === 'server request') {
     return `answer held ${verdict.what}`
   }
-  if (verdict.kind !== 'response' && verdict.kind !== 'input required') {
+  const { kind } = verdict
+  if (kind !== 'response' && kind !== 'input required' && kind !== 'task') {
     return verdict.kind === 'bad' ? verdict.detail : 'answer is no response'
   }
   const { result: resultSpan } = verdict

@@ -1,11 +1,11 @@
 import { isJsonObject } from '../../mcp/envelope.ts'
-import { handleNamed } from '../../mcp/handle-names.ts'
+import { handleNamed, handlesNamed, relatedTask } from '../../mcp/handle-names.ts'
 import { mayNeedInput } from '../../mcp/ask.ts'
 import type { ListSpan, Recognizer } from '../../mcp/listed.ts'
 import { listFormOf } from '../../mcp/lists.ts'
 import type { Era } from '../../mcp/message.ts'
 import type { Span } from '../../mcp/levels.ts'
-import { isTask, tellsOfTask } from '../../mcp/task.ts'
+import { taskIn, taskOfNotification, taskStatus, tellsOfTask } from '../../mcp/task.ts'
 import { scanAnswer, type JsonObject, type Scanned } from '../../mcp/scan.ts'
 
 /** The request that an answer has to be to; a `RequestMessage` is one. */
@@ -40,6 +40,8 @@ export type AnswerVerdict =
   /** It tells of a task: `result` is where that stands. What it asks is not decided on yet, and its id is the upstream's. */
   | { readonly kind: 'task'; readonly result: Span }
   | { readonly kind: 'notification'; readonly method: string; readonly params?: JsonObject }
+  /** A notification that is of a task of a legacy server, by the server's id: for whoever has that one. */
+  | { readonly kind: 'of a task'; readonly method: string; readonly taskId: string }
   /** Not for this caller: left out. */
   | { readonly kind: 'drop' }
   | ServerRequest
@@ -127,6 +129,8 @@ function judgeMessage(
   if (params !== undefined && !isJsonObject(params)) return bad('params is no object')
   if (!Object.hasOwn(value, 'id')) {
     if (!method.startsWith(notificationPrefix)) return { kind: 'refuse', what: serverRequest }
+    const taskId = era === 'legacy' ? taskOfNotification(method, params) : undefined
+    if (taskId !== undefined) return { kind: 'of a task', method, taskId }
     return isOfAHandle(method, params) ? { kind: 'drop' } : { kind: 'notification', method }
   }
   if (era === 'legacy') {
@@ -149,10 +153,10 @@ function rawIdOf(octets: Buffer, id: unknown, span: Span | undefined): string | 
   return typeof id === 'string' || integer.test(raw) ? raw : undefined
 }
 
-/** What tells of a task or a subscription: behind the gateway nobody holds one, so it is that of somebody else. */
+/** What tells of a task or a subscription, of which it is not known whose it is: so it is that of somebody else. */
 const handleNotifications: ReadonlySet<string> = new Set([
   'notifications/tasks',
-  'notifications/tasks/status',
+  taskStatus,
   'notifications/subscriptions/acknowledged',
   'notifications/resources/updated',
   'notifications/elicitation/complete',
@@ -190,8 +194,10 @@ function isInputRequired({ era, method }: Asked, result: JsonObject): boolean {
 }
 
 /** What a task has come to is what its call would have been answered, and judged as that. */
-function judgeTask(told: JsonObject, span: Span | undefined): AnswerVerdict {
-  if (span === undefined || !isTask(told)) return bad('it is no task')
+function judgeTask(asked: Asked, answer: JsonObject, span: Span | undefined): AnswerVerdict {
+  const told = taskIn(asked, answer)
+  if (span === undefined || told === undefined) return bad('it is no task')
+  if (asked.era === 'legacy') return { kind: 'task', result: span }
   const { result: given, error } = told as { readonly result?: unknown; readonly error?: unknown }
   if (given !== undefined && !isJsonObject(given)) return bad('result of a task is no object')
   if (handleNamed(given) !== undefined)
@@ -205,14 +211,23 @@ function judgeTask(told: JsonObject, span: Span | undefined): AnswerVerdict {
     : judged
 }
 
+/** A legacy result says of which task it is (MCP 2025-11-25 tasks, associating task-related messages): who asked has to tell whether of its own. */
+function mayNameTask({ era, method }: Asked, isTold: boolean, result: JsonObject): boolean {
+  const isOfTask = era === 'legacy' && (isTold || method === 'tasks/result')
+  return isOfTask && handlesNamed(result).every((name) => name === relatedTask)
+}
+
 function judgeResult(asked: Asked, { value, offsets, list }: Scanned): AnswerVerdict {
   const { result } = value as { readonly result?: unknown }
   if (!isJsonObject(result)) return bad('result is no object')
   const type = result['resultType']
-  if (handleNamed(result) !== undefined)
+  const isTold = tellsOfTask(asked, result)
+  if (handleNamed(result) !== undefined && !mayNameTask(asked, isTold, result))
     return { kind: 'refuse', what: 'a result of a task or a subscription' }
-  if (asked.era === 'modern' && tellsOfTask(asked.method, result)) {
-    return judgeTask(result, offsets.result)
+  if (isTold) return judgeTask(asked, result, offsets.result)
+  // What a task has come to is no other one.
+  if (asked.era === 'legacy' && asked.method === 'tasks/result' && Object.hasOwn(result, 'task')) {
+    return { kind: 'refuse', what: 'a result of a task or a subscription' }
   }
   if (isInputRequired(asked, result) && offsets.result !== undefined) {
     return { kind: 'input required', result: offsets.result }

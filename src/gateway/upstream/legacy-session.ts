@@ -1,6 +1,7 @@
 import { valueOf, type AnswerBody } from '../../mcp/answer.ts'
 import { isJsonObject } from '../../mcp/envelope.ts'
 import { legacyVersions } from '../../mcp/revisions.ts'
+import { legacyTasksVersion, runsToolsAsTasks } from '../../mcp/task.ts'
 import { collectAnswer, readAnswer, type Answer } from './collect.ts'
 import { deliver, type Delivery } from './deliver.ts'
 import type { ExchangeFailure } from './exchange.ts'
@@ -15,6 +16,8 @@ export interface LegacySession {
   readonly version: string
   /** Of the server that gave it. Under the same name there may be another one later, which is not told of it. */
   readonly spiffeId: string
+  /** The server runs calls of its tools as tasks. */
+  readonly tasks?: true
   /** What the server has said of itself to the gateway, where that is told to those who use the session. */
   readonly said?: Said
 }
@@ -130,7 +133,9 @@ export function sessionOfAnswer(
   if (id !== null && !isSessionId(id)) {
     return bad('session id is too long, or none that may be')
   }
-  return { id, version, spiffeId: config.spiffeId.uri }
+  const hasTasks = version === legacyTasksVersion && runsToolsAsTasks(valueOf(body, 'capabilities'))
+  const own = { id, version, spiffeId: config.spiffeId.uri }
+  return hasTasks ? { ...own, tasks: true } : own
 }
 
 export type OwnSession = LegacySession & { readonly id: string }

@@ -53,6 +53,11 @@ export class Shelf<T extends Owned> {
     this.#add(entry)
   }
 
+  /** In no order that means anything. */
+  of(owner: string): readonly T[] {
+    return [...(this.#parties.get(owner) ?? [])].flatMap((place) => this.#entries.get(place) ?? [])
+  }
+
   takeOf(owner: string, isMeant: (entry: T) => boolean): readonly T[] {
     const places = [...(this.#parties.get(owner) ?? [])]
     return places.flatMap((place) => {

@@ -42,6 +42,7 @@ function open(owner = 'agent pod'): Stage {
     }),
     upstream,
     there: { id: 's', version: '2025-11-25', spiffeId: upstream.config.spiffeId.uri },
+    taskHere: (taskId) => (taskId === 'own' ? 'sealed' : undefined),
     permits() {
       const decision = Promise.withResolvers<Refused | undefined>()
       decisions.push(decision)
