@@ -1,6 +1,11 @@
 import { CountersignError } from '../../errors.ts'
 import { parseChange, withChanges } from '../../signer/preview/changes.ts'
-import { contentOf, previewPods, type CertificateContent, type Previewed } from '../../signer/preview/preview.ts'
+import {
+  contentOf,
+  previewPods,
+  type CertificateContent,
+  type Previewed,
+} from '../../signer/preview/preview.ts'
 import type { Judged } from '../../signer/preview/judge.ts'
 import { readSnapshot } from '../../signer/preview/read-snapshot.ts'
 import type { Snapshot } from '../../signer/preview/snapshot.ts'

@@ -37,7 +37,8 @@ for (const [what, schema, want] of [
 test('a tool without an output has none, and one that needs a task says so', () => {
   const across = (text: string): ReturnType<typeof toolAcross> =>
     toolAcross({ octets: Buffer.from(text) })
-  assert.deepEqual(across('{"name":"x"}'), { needsTask: false, outputForLegacy: undefined })
+  const none = { needsTask: false, taskSupport: 'forbidden', outputForLegacy: undefined }
+  assert.deepEqual(across('{"name":"x"}'), none)
   for (const [support, needsTask] of [
     ['required', true],
     ['optional', false],
