@@ -686,6 +686,12 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'prompts, resources and contents are read in turns of the loop and within one bound, however many a server gives',
     source: 'whoever has a tool server would stand all other callers still with one answer',
   },
+  'gateway.pages-decided': {
+    claim:
+      'an error asks its client to open pages only where each of them may be asked for, and that one is done is told to the session it is of',
+    source:
+      'MCP 2025-11-25 elicitation, URL elicitation required error and completion notifications',
+  },
   'gateway.contents-readable': {
     claim: 'of the contents of a resource none is told that its caller may not read by itself',
     source:

@@ -38,6 +38,7 @@ import { createRunning } from './serve/running.ts'
 import { createOwnTasks } from './serve/own-tasks.ts'
 import { createSessionStreams } from './serve/session-streams.ts'
 import type { Parts } from './serve/serve.ts'
+import { createPages } from './serve/pages.ts'
 import { createSubscriptions } from './serve/subscriptions.ts'
 import { createTalks } from './serve/talks.ts'
 import { createReadiness } from './readiness.ts'
@@ -254,6 +255,7 @@ function createParts(
     | 'ears'
     | 'levels'
     | 'subscriptions'
+    | 'pages'
     | 'isOnlyWorker'
     | 'streams'
     | 'ownTasks'
@@ -279,6 +281,7 @@ function createParts(
   const ears = createEars({ ...made, limits })
   const levels = createLevels(limits)
   const subscriptions = createSubscriptions(limits)
+  const pages = createPages(limits)
   const streams = createSessionStreams()
   const ownTasks = createOwnTasks({ shares: limits, now })
   const own = {
@@ -291,6 +294,7 @@ function createParts(
     ears,
     levels,
     subscriptions,
+    pages,
     streams,
     ownTasks,
   }

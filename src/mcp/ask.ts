@@ -61,6 +61,51 @@ function parseElicitation(params: JsonObject): Ask | string {
   return host === undefined ? 'url of an elicitation is no plain https URL' : { method, mode, host }
 }
 
+/** Of one error: each is decided on, and shown to a person. */
+const pagesMax = 8
+const pageMembers: ReadonlySet<string> = new Set(['mode', 'elicitationId', 'url', 'message'])
+const elicitationIdCharactersMax = 256
+
+/** A page, under the id by which its server says that it is done. */
+export interface Page {
+  readonly ask: Ask
+  readonly elicitationId: string
+}
+
+export function isElicitationId(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= elicitationIdCharactersMax
+}
+
+/**
+ * Reads the pages that an error asks its client to open before it asks again (MCP 2025-11-25 elicitation, URL elicitation required
+ * error). A sentence says why they are none.
+ */
+export function parsePages(data: unknown): readonly Page[] | string {
+  const { elicitations, ...others } = isJsonObject(data) ? data : {}
+  if (!Array.isArray(elicitations) || Object.keys(others).length > 0) {
+    return 'an error that asks for input has no elicitations, or more than those'
+  }
+  if (elicitations.length === 0 || elicitations.length > pagesMax) {
+    return `an error asks for other than 1 to ${pagesMax} pages`
+  }
+  const pages: Page[] = []
+  for (const each of elicitations as readonly unknown[]) {
+    const page = isJsonObject(each) ? parsePage(each) : 'a page is no object'
+    if (typeof page === 'string') return page
+    pages.push(page)
+  }
+  return pages
+}
+
+function parsePage(page: JsonObject): Page | string {
+  const { mode, elicitationId, message } = page
+  if (Object.keys(page).some((name) => !pageMembers.has(name))) return 'a page has other members'
+  if (mode !== 'url' || !isElicitationId(elicitationId)) return 'a page has no mode or no id'
+  const isLong = typeof message === 'string' && message.length > elicitationOctetsMax
+  const ask = isLong ? 'what is asked is too long' : parseElicitation(page)
+  return typeof ask === 'string' ? ask : { ask, elicitationId }
+}
+
 const urlCharactersMax = 2048
 
 /** Name, port, and the rest in the characters of RFC 3986: no user, no escape in the name, nothing that some reader drops or turns. */

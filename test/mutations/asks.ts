@@ -118,4 +118,18 @@ export const askMutations: readonly Mutation[] = [
     file: 'src/gateway/upstream/exchange.ts',
     edits: [["request.method === 'GET' ? upstream.streams : upstream.seats", 'upstream.seats']],
   },
+  {
+    claim: 'gateway.pages-decided',
+    without: 'what policy says of each page',
+    file: 'src/gateway/serve/pass-pages.ts',
+    edits: [['if (refusal !== undefined) return refusal', '']],
+    tests: ['test/gateway/serve/pass-pages.test.ts'],
+  },
+  {
+    claim: 'gateway.pages-decided',
+    without: 'the look at whom a page was shown to',
+    file: 'src/gateway/serve/session-stream.ts',
+    edits: [['if (isShown) stream', 'stream']],
+    tests: ['test/gateway/serve/pass-pages.test.ts'],
+  },
 ]

@@ -7,7 +7,7 @@ import type { Span } from '../../mcp/levels.ts'
 import { membersOf } from '../../mcp/spans.ts'
 import { relatedTaskOf, renameTask } from '../../mcp/task.ts'
 import type { Caller } from '../caller/caller.ts'
-import { parseAsk, type Ask } from '../../mcp/ask.ts'
+import { isElicitationId, parseAsk, type Ask } from '../../mcp/ask.ts'
 import { sealAsk, type AskedOf } from '../handle/ask-id.ts'
 import type { Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
@@ -59,7 +59,7 @@ export interface AskCarrierOptions {
   readonly permits: (ask: Ask) => Soon<Refused | undefined>
   /** What the caller has for a task that the server has under this id; undefined where that is none of the caller's. */
   readonly taskHere: (taskId: string) => string | undefined
-  readonly parts: Pick<Parts, 'asks' | 'limits' | 'now' | 'log'> & {
+  readonly parts: Pick<Parts, 'asks' | 'pages' | 'limits' | 'now' | 'log'> & {
     readonly decisions: Pick<Parts['decisions'], 'digest'>
   }
 }
@@ -200,7 +200,7 @@ export class AskCarrier {
     { there, ask, policy }: Permitted,
   ): boolean {
     const { caller, line, upstream, permits, parts } = this.#options
-    const { asks, limits, now, log } = parts
+    const { asks, pages, limits, now, log } = parts
     const { server } = upstream.config
     const name = nameOf(JSON.parse(rawId))
     const number = asks.open({
@@ -223,6 +223,15 @@ export class AskCarrier {
       asks.close(number)
       log.warn({ server, detail: 'ids of both sides are too long' }, 'request is not carried')
       return this.#answer(rawId, errorOf(internalError, 'ids are too long'))
+    }
+    const { elicitationId } = params
+    if (
+      ask.method === 'elicitation/create' &&
+      ask.mode === 'url' &&
+      isElicitationId(elicitationId)
+    ) {
+      const { owner, account } = caller
+      pages.note({ owner, account, key: line.key, server }, elicitationId)
     }
     const timer = setTimeout(() => this.#expire(name, rawId), milliseconds)
     this.#open.set(name, { number, id, timer, rawId, ask, policy })

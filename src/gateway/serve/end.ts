@@ -11,7 +11,7 @@ import type { Parts } from './serve.ts'
 export function end(
   session: Session,
   { caller, reply }: { readonly caller: Caller; readonly reply: Reply },
-  { sessions, streams, subscriptions, upstreams }: Parts,
+  { sessions, streams, subscriptions, pages, upstreams }: Parts,
 ): undefined {
   const { owner, account } = caller
   const held = sessions.end({ owner, account, key: session.key })
@@ -24,5 +24,6 @@ export function end(
   }
   streams.endOf(session.key)
   subscriptions.endOf({ owner, key: session.key })
+  pages.endOf({ owner, key: session.key })
   replyEnded(reply)
 }

@@ -43,6 +43,7 @@ import { beginTalk, goOn } from './begin-talk.ts'
 import { atItsDoor, inSession, type OwnPlace } from './in-session.ts'
 import { unfitAsTask } from './legacy-task.ts'
 import { passInput } from './input-required.ts'
+import { askedForPages, passPages } from './pass-pages.ts'
 import { passTask } from './pass-task.ts'
 import { passResult } from './result.ts'
 import type { Parts } from './serve.ts'
@@ -291,10 +292,14 @@ function answer(
   if (head === undefined || head.form !== 'json') {
     return fault({ failed: 'bad answer', detail: 'answer has no body' })
   }
-  const verdict = judgeAnswer(crossing?.asked ?? message, body)
+  const verdict = judgeAnswer(crossing?.asked ?? askedForPages(permit, message), body)
   if (verdict.kind === 'response') {
     const given = { octets: body, result: verdict.result }
     return tellSoon(forwarding, { head, ...given }, passResult(permit, parts, given))
+  }
+  if (verdict.kind === 'pages') {
+    const given = { octets: body, pages: verdict.pages }
+    return tellSoon(forwarding, { head, result: undefined }, passPages(permit, parts, given))
   }
   if (verdict.kind === 'input required' && crossing !== undefined) {
     return askAndGoOn(forwarding, { octets: body, result: verdict.result }, again)

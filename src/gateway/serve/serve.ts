@@ -20,6 +20,7 @@ import type { Asks } from './asks.ts'
 import type { Ears } from './ears.ts'
 import type { Levels } from './levels.ts'
 import type { OwnTasks } from './own-tasks.ts'
+import type { Pages } from './pages.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import type { SessionStreams } from './session-streams.ts'
 import type { Talks } from './talks.ts'
@@ -49,6 +50,7 @@ export interface Parts {
   readonly ears: Ears
   readonly levels: Levels
   readonly subscriptions: Subscriptions
+  readonly pages: Pages
   /** Whether what a client answers comes to the process that waits for it: with several workers it comes to any. */
   readonly isOnlyWorker: boolean
   readonly streams: SessionStreams

@@ -285,6 +285,11 @@ function openOne(
     pass(data) {
       if (mayHear()) stream.write(formatEvent(data))
     },
+    pageDone(elicitationId, data) {
+      const { server } = upstream.config
+      const isShown = parts.pages.has({ key: session.key, server }, elicitationId)
+      if (isShown) stream.write(formatEvent(data))
+    },
     ofTask: (told, data) => tellOfTask(upstream, told, data),
     isRead: () => stream.isRead(() => leg),
     room: reply.hold,

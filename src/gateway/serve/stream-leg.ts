@@ -2,7 +2,7 @@ import { createEventParser } from '../../mcp/events.ts'
 import type { OctetRoom } from '../shares.ts'
 import type { Caller } from '../caller/caller.ts'
 import { startExchange, type ExchangeFailure } from '../upstream/exchange.ts'
-import { judgeUnasked } from '../upstream/judge-answer.ts'
+import { elicitationComplete, judgeUnasked } from '../upstream/judge-answer.ts'
 import { sessionRequest, type OwnSession } from '../upstream/legacy-session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { AskCarrier } from './carry-asks.ts'
@@ -23,6 +23,8 @@ export interface LegOptions {
   readonly changes: Pick<Changes, 'take'>
   /** An event, as it is to be written. */
   readonly pass: (data: Buffer) => void
+  /** A page is done, by the server's own id. */
+  readonly pageDone?: (elicitationId: unknown, data: Buffer) => void
   /** What is told of a task, by the server's own id. */
   readonly ofTask: (told: OfTask, data: Buffer) => void
   /** Whether the caller reads. False: nothing more is read before `resume`. */
@@ -69,6 +71,8 @@ export function openLeg(options: LegOptions): Leg {
     else if (verdict.kind === 'notification') {
       if (verdict.method === 'notifications/cancelled') asks.takeBack(data)
       else if (verdict.method === 'notifications/message') options.pass(data)
+      else if (verdict.method === elicitationComplete)
+        options.pageDone?.(verdict.params?.['elicitationId'], data)
       else changes.take(upstream, verdict)
     }
   }

@@ -16,6 +16,7 @@ import { askAndGoOn } from './ask-legacy.ts'
 import { taskAcross, type Crossing } from './crossing.ts'
 import type { Forwarding } from './forward.ts'
 import { passInput } from './input-required.ts'
+import { askedForPages, passPages } from './pass-pages.ts'
 import { passTask } from './pass-task.ts'
 import { passResult } from './result.ts'
 import { createTaskTeller } from './task-told.ts'
@@ -49,8 +50,8 @@ export interface EventPasserOptions extends Forwarding {
  * event of our own, because readers of streams differ on where lines end and on what stands before a field.
  */
 export function createEventPasser(options: EventPasserOptions): EventPasser {
-  const { message, reply, crossing } = options
-  const { asked = message } = crossing ?? {}
+  const { permit, message, reply, crossing } = options
+  const asked = crossing?.asked ?? askedForPages(permit, message)
   const { response } = reply
   const asking = askingOf(options)
 
@@ -92,11 +93,7 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
       answered()
       const given = { octets: data, result: verdict.result }
       options.told(askAndGoOn(options, given, options.again))
-    } else if (
-      verdict.kind === 'response' ||
-      verdict.kind === 'input required' ||
-      verdict.kind === 'task'
-    ) {
+    } else if (isAnswer(verdict)) {
       answered()
       options.told(whenThere(answerOf(options, data, verdict), end))
     } else response.write(formatEvent(data))
@@ -117,15 +114,27 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
   }
 }
 
+type LastVerdict = Extract<
+  AnswerVerdict,
+  { readonly kind: 'response' | 'input required' | 'task' | 'pages' }
+>
+
+const answers: readonly AnswerVerdict['kind'][] = ['response', 'input required', 'task', 'pages']
+
+function isAnswer(verdict: AnswerVerdict): verdict is LastVerdict {
+  return answers.includes(verdict.kind)
+}
+
 /** What the caller is told of what the server has said last, in its own era. */
 function answerOf(
   { permit, parts, crossing }: EventPasserOptions,
   octets: Buffer,
-  {
-    kind,
-    result,
-  }: Extract<AnswerVerdict, { readonly kind: 'response' | 'input required' | 'task' }>,
+  verdict: LastVerdict,
 ): Soon<Buffer | Refused> {
+  if (verdict.kind === 'pages') {
+    return passPages(permit, parts, { octets, pages: verdict.pages })
+  }
+  const { kind, result } = verdict
   if (kind === 'response') {
     return whenThere(passResult(permit, parts, { octets, result }), (told) =>
       crossing === undefined || isRefused(told)

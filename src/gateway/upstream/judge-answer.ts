@@ -1,6 +1,6 @@
 import { isJsonObject } from '../../mcp/envelope.ts'
 import { handleNamed, handlesNamed, relatedTask } from '../../mcp/handle-names.ts'
-import { mayNeedInput } from '../../mcp/ask.ts'
+import { isElicitationId, mayNeedInput, parsePages, type Page } from '../../mcp/ask.ts'
 import type { ListSpan, Recognizer } from '../../mcp/listed.ts'
 import { listFormOf } from '../../mcp/lists.ts'
 import type { Era } from '../../mcp/message.ts'
@@ -13,6 +13,8 @@ export interface Asked {
   readonly era: Era
   readonly method: string
   readonly id: { readonly value: string | number }
+  /** Whoever asks decides on the pages that an error asks to be opened; unless told, such an error reaches nobody. */
+  readonly mayOpenPages?: true
 }
 
 /** The upstream asks its client something. */
@@ -37,6 +39,8 @@ export type AnswerVerdict =
     }
   /** The answer asks for input before there is another: `result` is where that stands. None of it is decided on yet. */
   | { readonly kind: 'input required'; readonly result: Span }
+  /** An error that asks for pages to be opened first (MCP 2025-11-25 elicitation). None of them is decided on yet. */
+  | { readonly kind: 'pages'; readonly pages: readonly Page[] }
   /** It tells of a task: `result` is where that stands. What it asks is not decided on yet, and its id is the upstream's. */
   | { readonly kind: 'task'; readonly result: Span }
   | { readonly kind: 'notification'; readonly method: string; readonly params?: JsonObject }
@@ -59,6 +63,9 @@ const responseMembers: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'result',
 /** What a server may say beside its answer, on the stream of it, and what a client need not be told. */
 const notificationPrefix = 'notifications/'
 
+/** MCP 2025-11-25 elicitation: what was to be done on a page is done. */
+export const elicitationComplete = 'notifications/elicitation/complete'
+
 /** MCP 2025-11-25 elicitation: an error that asks the caller to open a URL. */
 const urlElicitationRequired = -32042
 
@@ -77,7 +84,7 @@ export function judgeAnswer(asked: Asked, octets: Buffer, recognizer?: Recognize
   const hasResult = Object.hasOwn(value, 'result')
   if (hasResult === Object.hasOwn(value, 'error')) return bad('want one of result and error')
   if (!isIdOf(asked, octets, scanned)) return bad('it is to another request')
-  return hasResult ? judgeResult(asked, scanned) : judgeError(value['error'])
+  return hasResult ? judgeResult(asked, scanned) : judgeError(value['error'], asked)
 }
 
 /** Judges a message on the stream of a legacy session, which answers nothing. What tells of a change is left to who knows the session. */
@@ -89,13 +96,26 @@ export function judgeUnasked(octets: Buffer): AnswerVerdict {
   // A response comes there only where a stream is taken up again, which is not offered.
   if (!Object.hasOwn(value, 'method')) return { kind: 'drop' }
   const { method, params } = value as { readonly method?: unknown; readonly params?: unknown }
-  const isUpdate = method === 'notifications/resources/updated' && !Object.hasOwn(value, 'id')
-  if (!isUpdate || !hasOnly(value, messageMembers) || !isJsonObject(params)) {
+  const isOfOwn = ownNotifications.has(method) && !Object.hasOwn(value, 'id')
+  if (!isOfOwn || !hasOnly(value, messageMembers) || !isJsonObject(params)) {
     return judgeMessage({ era: 'legacy' }, octets, scanned)
   }
-  return handleNamed(params) !== undefined
-    ? { kind: 'drop' }
-    : { kind: 'notification', method, params }
+  const isOfAnother = handleNamed(params) !== undefined
+  if (isOfAnother || (method === elicitationComplete && !tellsOfPage(params))) {
+    return { kind: 'drop' }
+  }
+  return { kind: 'notification', method: method as string, params }
+}
+
+/** What says of whom it is by the session that it comes in. */
+const ownNotifications: ReadonlySet<unknown> = new Set([
+  'notifications/resources/updated',
+  elicitationComplete,
+])
+
+/** MCP 2025-11-25 elicitation, completion notifications: the id and nothing beside it. */
+function tellsOfPage(params: JsonObject): boolean {
+  return Object.keys(params).length === 1 && isElicitationId(params['elicitationId'])
 }
 
 function bad(what: string): AnswerVerdict {
@@ -159,19 +179,24 @@ const handleNotifications: ReadonlySet<string> = new Set([
   taskStatus,
   'notifications/subscriptions/acknowledged',
   'notifications/resources/updated',
-  'notifications/elicitation/complete',
+  elicitationComplete,
 ])
 function isOfAHandle(method: string, params: unknown): boolean {
   return handleNotifications.has(method) || handleNamed(params) !== undefined
 }
 
-function judgeError(error: unknown): AnswerVerdict {
+const asksForInput = 'an error that asks for input'
+
+function judgeError(error: unknown, asked?: Asked): AnswerVerdict {
   if (!isJsonObject(error)) return bad('error is no object')
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown }
   if (!Number.isSafeInteger(code)) return bad('error.code is no integer')
   if (typeof message !== 'string') return bad('error.message is no text')
-  if (code === urlElicitationRequired)
-    return { kind: 'refuse', what: 'an error that asks for input' }
+  if (code === urlElicitationRequired) {
+    if (asked?.mayOpenPages !== true) return { kind: 'refuse', what: asksForInput }
+    const pages = parsePages(error['data'])
+    return typeof pages === 'string' ? { kind: 'refuse', what: pages } : { kind: 'pages', pages }
+  }
   return { kind: 'response', result: undefined, list: undefined }
 }
 

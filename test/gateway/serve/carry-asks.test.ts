@@ -7,6 +7,7 @@ import { defaultLimits } from '../../../src/gateway/limits.ts'
 import { badRequest, refused, type Refused } from '../../../src/gateway/refusal.ts'
 import { createAsks, type Asks } from '../../../src/gateway/serve/asks.ts'
 import { AskCarrier, lineOfStream } from '../../../src/gateway/serve/carry-asks.ts'
+import { createPages } from '../../../src/gateway/serve/pages.ts'
 import { judgeUnasked } from '../../../src/gateway/upstream/judge-answer.ts'
 import { silentLog, type Log } from '../../../src/log.ts'
 import { requirement } from '../../requirements.ts'
@@ -50,6 +51,7 @@ function open(owner = 'agent pod'): Stage {
     },
     parts: {
       asks,
+      pages: createPages(defaultLimits),
       limits: defaultLimits,
       now: () => 0,
       decisions: { digest: () => 'policy' },

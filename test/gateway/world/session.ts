@@ -8,8 +8,10 @@ export async function openSession(
   agent: TestClient,
   path: string,
   capabilities: object = { elicitation: { form: {}, url: {} }, sampling: {}, roots: {} },
+  protocolVersion: string = initializeParams.protocolVersion,
 ): Promise<string> {
-  const { body, headers } = legacy('initialize', { ...initializeParams, capabilities })
+  const params = { ...initializeParams, protocolVersion, capabilities }
+  const { body, headers } = legacy('initialize', params)
   const opened = await agent.post(path, body, headers)
   return String(opened.headers['mcp-session-id'])
 }
