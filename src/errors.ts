@@ -123,9 +123,29 @@ export class CountersignError extends Error {
   }
 }
 
-/** Quotes text from outside for a message: JSON escapes, at most `charactersMax` characters of it. */
+/**
+ * Quotes text from outside for a message: JSON escapes, of whatever a terminal obeys or a reader does not see, too; at most
+ * `charactersMax` characters of it.
+ */
 export function quoted(text: string, charactersMax = 80): string {
-  return JSON.stringify(cut(text, charactersMax))
+  return JSON.stringify(cut(text, charactersMax)).replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, escaped)
+}
+
+function escaped(character: string): string {
+  return character
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('')
+}
+
+/** A name from outside, for a line that is read: as it is where it is a plain word, else quoted. */
+export function quotedName(name: string): string {
+  return isPlainWord(name) ? name : quoted(name, 128)
+}
+
+/** Whether no shell and no reader of options takes it for anything but a word. */
+export function isPlainWord(text: string): boolean {
+  return /^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,127}$/.test(text)
 }
 
 /** At most so many characters of a text from outside, for where it is quoted already. */

@@ -118,6 +118,6 @@ function format(subject: ExplainedSubject, lists: Lists): string {
 function line(kind: string, name: string, { server, era, shown, by, reasons }: Explained): string {
   const why = reasons.map(({ code, message }) => `${code}: ${message}`).join('; ')
   const what = shown ? 'shown' : `hidden by ${by}`
-  const of = `${server}:${JSON.stringify(name).slice(1, -1)}`
+  const of = `${server}:${quoted(name, Number.POSITIVE_INFINITY).slice(1, -1)}`
   return `${what.padEnd(20)}  ${era.padEnd(6)}  ${kind.padEnd(8)}  ${of}${why === '' ? '' : `  ${why}`}\n`
 }

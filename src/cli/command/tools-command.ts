@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { CountersignError, quoted } from '../../errors.ts'
+import { CountersignError, quoted, quotedName } from '../../errors.ts'
 import { nearestName } from '../../nearest-name.ts'
 import { seeGateway, type PinsAt, type SeenServer, type SeenTool } from './seen-tools.ts'
 import type { Terminal } from '../terminal.ts'
@@ -55,7 +55,9 @@ export async function runToolsApprove(
   const document = await see(server, options, terminal.signal)
   const chosen = choose(document, tool, options.digest)
   if (chosen.length === 0) {
-    terminal.out(`nothing to approve: ${tool ?? 'every tool'} of ${server} is as it was pinned\n`)
+    terminal.out(
+      `nothing to approve: ${tool === undefined ? 'every tool' : quotedName(tool)} of ${server} is as it was pinned\n`,
+    )
     return
   }
   for (const each of chosen) terminal.out(formatChange(each))
@@ -172,8 +174,8 @@ function choose(
 /** The first pin of a server takes all tools away that have none. */
 function leftOut({ tools, trustOnFirstUse }: ToolsDocument, pins: Pins): readonly string[] {
   if (trustOnFirstUse || tools.some(({ pinned }) => pinned !== null)) return []
-  const names = tools.filter(({ state }) => state === 'served').map(({ name }) => plain(name))
-  return [...new Set(names)].filter((name) => !Object.hasOwn(pins, name))
+  const names = tools.filter(({ state }) => state === 'served').map(({ name }) => name)
+  return [...new Set(names)].filter((name) => !Object.hasOwn(pins, name)).map(quotedName)
 }
 
 function formatTools({ server, tools }: ToolsDocument): string {
@@ -182,7 +184,7 @@ function formatTools({ server, tools }: ToolsDocument): string {
   return tools
     .map(
       ({ name, era, digest, state }) =>
-        `${state.padEnd(width)}  ${digest}  ${era.padEnd(6)}  ${plain(name)}\n`,
+        `${state.padEnd(width)}  ${digest}  ${era.padEnd(6)}  ${quotedName(name)}\n`,
     )
     .join('')
 }
@@ -192,7 +194,7 @@ function formatChange({ name, pinned, digest, definition }: ListedTool): string 
     pinned === null
       ? 'it has no pin'
       : `the pin is ${pinned}: of what was approved there is this digest alone, not the text`
-  return `${plain(name)}: ${before}\nnow ${digest}:\n${plain(JSON.stringify(definition, null, 2))}\n`
+  return `${quotedName(name)}: ${before}\nnow ${digest}:\n${plain(JSON.stringify(definition, null, 2))}\n`
 }
 
 /** What a tool server wrote, without what a terminal or a reader could be misled by. */

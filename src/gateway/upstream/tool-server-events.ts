@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { isPlainWord, quotedName } from '../../errors.ts'
 import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { ApiError, isConflict } from '../../kubernetes/api-error.ts'
 import { recordEvent } from '../../kubernetes/event.ts'
@@ -90,15 +91,16 @@ const reasons: Readonly<Record<string, string>> = {
   'definition-invalid': 'its definition breaks the protocol',
 }
 
+/** A server names its tools: of a name that is no plain word nobody is handed a command to paste. */
 function say({ kind, server, tool, digest, approved, why = '' }: ToolChange): Said {
   if (kind === 'served') {
-    const message = `tool ${tool} is served: its definition ${digest} is the approved one`
+    const message = `tool ${quotedName(tool)} is served: its definition ${digest} is the approved one`
     return { type: 'Normal', reason: 'ToolApproved', message }
   }
   const before = approved === undefined ? '' : `, approved is ${approved}`
-  const what = `tool ${tool} is neither listed nor called: ${reasons[why] ?? why} (now ${digest}${before})`
+  const what = `tool ${quotedName(tool)} is neither listed nor called: ${reasons[why] ?? why} (now ${digest}${before})`
   const how =
-    why === 'definition-invalid'
+    why === 'definition-invalid' || !isPlainWord(tool)
       ? `look at it: countersign tools list ${server}`
       : `look at it: countersign tools list ${server}; then countersign tools approve ${server} ${tool} --digest ${digest}`
   return { type: 'Warning', reason: 'ToolQuarantined', message: `${what}; ${how}` }

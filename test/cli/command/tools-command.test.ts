@@ -81,6 +81,19 @@ test('the tools of a server are shown with digest and state', async () => {
   )
 })
 
+test('a name is one line of what is shown, whatever is in it', async () => {
+  requirement('gateway.quarantine-told')
+  const odd =
+    '{"name":"x\\nserved  sha256  modern  y\\u202e\\u009b","inputSchema":{"type":"object"}}'
+  tools = [odd, big]
+  const file = await configured(`    pins: { echo: ${old} }`)
+  const { out } = await cli('tools', 'list', 'files', '--config', file)
+  assert.equal(out.trimEnd().split('\n').length, 2)
+  assert.match(out, /  "x\\nserved  sha256  modern  y\\u202e\\u009b"\n/)
+  const dry = await cli('tools', 'approve', 'files', '--config', file, '--dry-run')
+  assert.match(dry.out, /^"x\\nserved  sha256  modern  y\\u202e\\u009b": it has no pin/m)
+})
+
 test('an approval shows the definition, writes its digest, and keeps the comments of the file', async () => {
   requirement('gateway.approval-is-of-what-was-seen')
   tools = [turned, big]
