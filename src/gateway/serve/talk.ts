@@ -270,7 +270,8 @@ export class Talk implements AskLine {
       return
     }
     const verdict = judgeAnswer(asked, data)
-    if (verdict.kind === 'drop') return
+    // A modern client has no task of the server's that it could be told of.
+    if (verdict.kind === 'drop' || verdict.kind === 'of a task') return
     if (verdict.kind === 'notification') {
       if (verdict.method === 'notifications/cancelled') this.takenBackThere(data)
       else this.hear(data)

@@ -329,6 +329,21 @@ suite('what a legacy server asks in the call of a modern agent', () => {
     assert.doesNotMatch(text, /"progress":2|first/)
   })
 
+  test('is told of no task, and its result comes after that', async () => {
+    requirement('gateway.asks-across')
+    await using at = await open()
+    const calling = at.call()
+    const there = await at.first()
+    const task = { taskId: 's3cret', status: 'working', createdAt: '2025-11-25T10:30:00Z' }
+    const params = { ...task, lastUpdatedAt: task.createdAt, ttl: 1000 }
+    const method = 'notifications/tasks/status'
+    there.send(JSON.stringify({ jsonrpc: '2.0', method, params }))
+    there.end()
+    const reply = await calling
+    assert.equal((told(reply)['result'] as InputRequired).resultType, 'complete', reply.text)
+    assert.doesNotMatch(reply.text, /s3cret/)
+  })
+
   test('is taken back by its server, which goes on', async () => {
     await using at = await open()
     const { requestState } = await begin(at)
