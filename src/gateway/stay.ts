@@ -45,10 +45,13 @@ export class Stay {
 /** Something of a request that several may keep, and that ends with the last of them. */
 export class StayPart implements Pick<Stay, 'atEnd'> {
   #keepers = 0
+  #isOver = false
   #ends: (() => void)[] = []
 
+  /** Where it is over already, at once: nobody is left who would give it back. */
   atEnd(give: () => void): void {
-    this.#ends.push(give)
+    if (this.#isOver) give()
+    else this.#ends.push(give)
   }
 
   /** Keeps it until what is given is called, which counts once. */
@@ -60,6 +63,7 @@ export class StayPart implements Pick<Stay, 'atEnd'> {
       isKept = false
       this.#keepers -= 1
       if (this.#keepers > 0) return
+      this.#isOver = true
       const ends = this.#ends
       this.#ends = []
       for (const give of ends) give()

@@ -7,7 +7,7 @@ import type { Call } from '../../../src/gateway/call.ts'
 import { defaultLimits } from '../../../src/gateway/limits.ts'
 import { createCallLimits, type CallLimits } from '../../../src/gateway/permit/call-limits.ts'
 import type { Duties, Party } from '../../../src/gateway/permit/obligations.ts'
-import { Stay } from '../../../src/gateway/stay.ts'
+import { Stay, StayPart } from '../../../src/gateway/stay.ts'
 import { requirement } from '../../requirements.ts'
 
 interface Made {
@@ -201,6 +201,21 @@ test('windows of one length that have ended make room for those of another', () 
   pass(10)
   assert.equal(take(limits, makeCall('late/late/late'), rate(1, 86_400)), 'made')
   assert.deepEqual(limits.size, { windows: 1, open: 0 })
+})
+
+test('a call that is over before it is counted as open leaves nothing open', () => {
+  requirement('gateway.open-calls-given-back')
+  const { limits } = open()
+  const { call, end } = makeCall()
+  const stay = new StayPart()
+  const leave = stay.keep()
+  const parted = { call: { ...call, stay } as Call, end }
+  assert.equal(take(limits, parted, concurrency(8)), 'made')
+  leave()
+  const other = { rates: [], concurrencies: [{ id: 'other', per: [], concurrent: 1 }] }
+  take(limits, parted, other)
+  assert.deepEqual(limits.size, { windows: 0, open: 0 })
+  assert.equal(take(limits, makeCall(), other), 'made')
 })
 
 test('whatever calls come and end in whatever order, no limit is exceeded and nothing is left', () => {
