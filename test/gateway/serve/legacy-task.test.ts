@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Decision } from '../../../src/policy/decision.ts'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
 import { legacy, whyOf, type Reply } from '../world/client.ts'
@@ -98,6 +99,36 @@ describe('a legacy call that is asked for as a task', () => {
       world.upstreams['web']?.received.some((each) => each.body.includes('tools/call')),
       false,
     )
+  })
+
+  test('is refused where policy limits how many calls are open: a task goes on when its call is over', async () => {
+    requirement('gateway.open-calls-given-back')
+    const per = { per: ['tenant'] }
+    const limit = { id: 'few', type: 'concurrency-limit', properties: { ...per, concurrent: 1 } }
+    const rate = { id: 'pace', type: 'rate-limit', properties: { ...per, calls: 9, seconds: 60 } }
+    let obligations: readonly object[] = [limit]
+    const { world, call, asked } = await openTaskClient({
+      authorizer: (real) => ({
+        ...real,
+        decide(texts) {
+          const evaluated = real.decide(texts)
+          if (texts.action !== 'tools/call') return evaluated
+          const value = { ...evaluated.value, obligations } as Decision
+          return { ...evaluated, value, result: value }
+        },
+      }),
+    })
+    await using _ = world
+    for (let count = 0; count < 3; count += 1) {
+      const reply = await call()
+      assert.equal(reply.json.error?.code, -32601, reply.text)
+      assert.equal(whyOf(reply), 'a call under a limit of open calls is not run as a task')
+    }
+    assert.equal(asked('tools/call').length, 0)
+    assert.equal((await call({ task: undefined })).json.error, undefined)
+    obligations = [rate]
+    assert.equal((await call()).json.error, undefined)
+    assert.equal(asked('tools/call').length, 2)
   })
 
   test('is refused where a server has not declared that it runs tools as tasks', async () => {
