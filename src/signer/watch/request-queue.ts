@@ -60,6 +60,13 @@ interface Waiting {
   readonly told: string | undefined
 }
 
+interface Seen {
+  /** When we first saw it, in milliseconds. */
+  readonly at: number
+  /** The fewest replicas that came before this one: what has been planned stays. */
+  rank: number
+}
+
 /**
  * Every request that is not terminal is worked on until it is, or is gone. Namespaces take turns. Pods that start are waiting for us,
  * and pods that refresh will be: three of the former go before one of the latter, so that neither starves the other.
@@ -74,9 +81,9 @@ class Queue implements RequestQueue {
   readonly #ending = new AbortController()
   readonly #stopListening: readonly (() => void)[]
   readonly #measuring: NodeJS.Timeout
-  /** By the request's UID: when we first saw it, in milliseconds. */
-  readonly #seen = new Map<string, number>()
   /** By the request's UID. */
+  readonly #seen = new Map<string, Seen>()
+  /** By the request's UID: what was worked on, and comes again after its back-off. */
   readonly #waiting = new Map<string, Waiting>()
   /** UIDs of requests that we made terminal, until the watch shows it: a lagging copy must not be worked on again. */
   readonly #finished = new Set<string>()
@@ -124,27 +131,46 @@ class Queue implements RequestQueue {
 
   #add(request: PodCertificateRequest): void {
     const { uid } = request.metadata
-    const open = this.#options.history.intents.of(uid).length > 0
+    const key = objectKey(request.metadata)
+    const settles = this.#settles(uid)
     if (request.status.terminal !== undefined) this.#finished.delete(uid)
-    if (!open && (request.status.terminal !== undefined || this.#finished.has(uid))) {
+    if (!settles && (request.status.terminal !== undefined || this.#finished.has(uid))) {
       this.#waiting.delete(uid)
       this.#seen.delete(uid)
-      // Another replica was first, as it should be: what is planned here would only take room.
-      if (!this.#finished.has(uid)) this.#queue.forget(objectKey(request.metadata))
+      if (this.#finished.has(uid)) return
+      // Another replica was first, as it should be: what is planned here would only take room, but for a namesake that is gone.
+      if (this.#orphans.has(key)) this.#queue.add(key)
+      else this.#queue.forget(key)
       return
     }
-    if (!this.#seen.has(uid)) this.#seen.set(uid, this.#options.now())
+    const rank = this.#rank(request)
+    const seen = this.#seen.get(uid) ?? { at: this.#options.now(), rank }
+    seen.rank = Math.min(seen.rank, rank)
+    this.#seen.set(uid, seen)
     const urgent = this.#options.gatherer.startsUp(request.spec.pod.uid)
-    // What we may have signed already is ours to settle.
-    const before = open ? 0 : (this.#options.membership?.rank(uid) ?? 0)
-    const rank = Math.min(before, rankMax)
-    this.#queue.add(objectKey(request.metadata), { urgent, afterSeconds: rank * takeoverSeconds })
+    this.#queue.add(key, { urgent, afterSeconds: rank * takeoverSeconds })
     this.#measure()
   }
 
-  /** What fell to a replica that is gone falls to another, at once. */
+  /** What this replica may have signed, or has refused, has an outcome that only this one can record. */
+  #settles(uid: string): boolean {
+    const { intents, refusals } = this.#options.history
+    return intents.of(uid).length > 0 || refusals.has(uid)
+  }
+
+  #rank({ metadata: { uid } }: PodCertificateRequest): number {
+    const before = this.#settles(uid) ? 0 : (this.#options.membership?.rank(uid) ?? 0)
+    return Math.min(before, rankMax)
+  }
+
+  /** What fell to a replica that is gone falls to another, at once. What waits here after its work keeps its back-off. */
   #shareAnew(): void {
-    for (const request of this.#options.requests.list()) this.#add(request)
+    for (const request of this.#options.requests.list()) {
+      const { uid } = request.metadata
+      const seen = this.#seen.get(uid)
+      if (seen === undefined || this.#waiting.has(uid)) continue
+      if (this.#rank(request) < seen.rank) this.#add(request)
+    }
   }
 
   #removed(request: PodCertificateRequest): void {
@@ -165,6 +191,8 @@ class Queue implements RequestQueue {
     const slash = key.indexOf('/')
     const request = this.#options.requests.get(key.slice(slash + 1), key.slice(0, slash))
     if (request === undefined || this.#finished.has(request.metadata.uid)) return
+    // The watch may have been faster than the answer to our own write, by which all was settled.
+    if (request.status.terminal !== undefined && !this.#settles(request.metadata.uid)) return
     const asked = this.#asSeen(request)
     const outcome = await this.#options.issuance.handle(asked, this.#ending.signal)
     const { uid } = request.metadata
@@ -188,7 +216,7 @@ class Queue implements RequestQueue {
   #asSeen(request: PodCertificateRequest): PodCertificateRequest {
     const { metadata } = request
     const createdAt = metadata.creationTimestamp?.getTime() ?? 0
-    const seen = this.#seen.get(metadata.uid) ?? createdAt
+    const seen = this.#seen.get(metadata.uid)?.at ?? createdAt
     const likely = Math.min(Math.max(seen, createdAt), createdAt + 999)
     return { ...request, metadata: { ...metadata, creationTimestamp: new Date(likely) } }
   }

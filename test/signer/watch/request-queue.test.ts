@@ -20,9 +20,16 @@ const done: Outcome = { kind: 'done', as: 'issued' }
 function requestOf(
   namespace: string,
   name: string,
-  o: { readonly issued?: boolean; readonly version?: string; readonly created?: Date } = {},
+  o: {
+    readonly issued?: boolean
+    readonly denied?: boolean
+    readonly version?: string
+    readonly created?: Date
+    readonly uid?: string
+  } = {},
 ): PodCertificateRequest {
-  const uid = `${namespace}-${name}`
+  const uid = o.uid ?? `${namespace}-${name}`
+  const ended = o.denied === true ? 'Denied' : o.issued === true ? 'Issued' : undefined
   return podCertificateRequests('v1').parse({
     metadata: { namespace, name, uid, resourceVersion: o.version ?? '1', ...createdOf(o.created) },
     spec: {
@@ -34,7 +41,7 @@ function requestOf(
       nodeName: 'n',
       nodeUID: 'n',
     },
-    status: o.issued === true ? { conditions: [{ type: 'Issued', status: 'True' }] } : {},
+    status: ended === undefined ? {} : { conditions: [{ type: ended, status: 'True' }] },
   })
 }
 
@@ -52,7 +59,7 @@ class QueueWorld implements AsyncDisposable {
   readonly history = createHistory(Date.now)
   readonly starting = new Set<string>()
   outcome: (request: PodCertificateRequest) => Outcome | Promise<Outcome> = () => done
-  readable: PodCertificateRequest | undefined
+  readable: () => Promise<PodCertificateRequest | undefined> = async () => undefined
   queue: RequestQueue | undefined
   /** How many replicas come before this one. */
   rank: (uid: string) => number = () => 0
@@ -103,7 +110,7 @@ class QueueWorld implements AsyncDisposable {
       ports: {
         gather: () => Promise.reject(new Error('not asked for')),
         changed: () => undefined,
-        read: async () => this.readable,
+        read: () => this.readable(),
         publish: () => Promise.reject(new Error('not asked for')),
         emitEvent: (event) => void this.events.push(event),
       },
@@ -343,4 +350,60 @@ test('what this replica may have signed is settled by it, whoever comes before i
   world.rank = () => 1
   world.start()
   await eventually('the settlement', () => world.handled.length === 1)
+})
+
+test('a refusal whose Denied the watch shows first is settled at once', async () => {
+  requirement('signer.one-replica-a-request')
+  await using world = new QueueWorld()
+  const { refusals } = world.history
+  const request = requestOf('team-a', 'one')
+  world.outcome = ({ metadata, status }) => {
+    if (status.terminal !== undefined) {
+      refusals.delete(metadata.uid)
+      return { kind: 'done', as: 'settled' }
+    }
+    refusals.set(metadata.uid, {} as IssuanceRefusal)
+    return { kind: 'again', why: 'Denied is not written: unknown', seconds: 60 }
+  }
+  world.start()
+  world.put(request)
+  await eventually('back-off', () => refusals.size === 1 && world.queue?.depth === 1)
+  world.rank = () => 1
+  world.put(requestOf('team-a', 'one', { denied: true, version: '2' }))
+  await eventually('the settlement', () => refusals.size === 0)
+  assert.deepEqual(world.handled, ['one', 'one'])
+})
+
+test('a request of the same name does not take from one that is gone its settlement', async () => {
+  await using world = new QueueWorld()
+  world.holdsPlans = true
+  world.readable = () => Promise.reject(new Error('no answer'))
+  const old = requestOf('team-a', 'one', { uid: 'old' })
+  world.openIntent(old)
+  world.start()
+  await eventually('back-off', () => world.planned.length === 1)
+  world.readable = async () => undefined
+  world.put(requestOf('team-a', 'one', { denied: true }))
+  await eventually('the settlement', () => world.gone.length === 1)
+})
+
+test('replicas that come and go leave alone what waits here, and what was theirs still', async () => {
+  requirement('signer.one-replica-a-request')
+  await using world = new QueueWorld()
+  world.rank = (uid) => (uid === 'team-a-theirs' ? 1 : 0)
+  world.outcome = () => ({ kind: 'again', why: 'signer/rejected', seconds: 60 })
+  world.start()
+  world.put(requestOf('team-a', 'ours'))
+  world.put(requestOf('team-a', 'theirs'))
+  await eventually('ours', () => world.handled.length === 1)
+  await eventually('its back-off', () => world.queue?.depth === 2)
+  for (let change = 0; change < 5; change += 1) {
+    world.shareAnew()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  assert.deepEqual(world.handled, ['ours'])
+  world.rank = () => 0
+  world.shareAnew()
+  await eventually('theirs', () => world.handled.length === 2)
+  assert.deepEqual(world.handled, ['ours', 'theirs'])
 })
