@@ -316,9 +316,11 @@ function holdSessions(
 }
 
 /** Whoever is no more has nothing open at legacy servers. */
-function endOwner(owner: string, { talks, ears, sessions, upstreams }: Parts): void {
+function endOwner(owner: string, parts: Parts): void {
+  const { talks, ears, subscriptions, sessions, upstreams } = parts
   talks.endOwner(owner)
   ears.endOwner(owner)
+  subscriptions.endOwner(owner)
   endSessions(sessions.endOwner(owner), upstreams)
 }
 

@@ -1,5 +1,5 @@
 import { isPartOf } from '../../mcp/changes.ts'
-import type { Account, SharePercents } from '../shares.ts'
+import { createShares, type Account, type SharePercents } from '../shares.ts'
 import { Shelf, type Owned } from '../upstream/shelf.ts'
 
 /** Whose session it is, and with which server. */
@@ -23,25 +23,55 @@ export interface Subscriptions {
   onChange(subscriber: Pick<Subscriber, 'key' | 'server'>, listener: () => void): () => void
   /** The session is over. */
   endOf(session: Pick<Subscriber, 'owner' | 'key'>): void
+  /** The identity is over, or its pod. */
+  endOwner(owner: string): void
 }
 
 /** As many as a modern client may name at once. */
 const urisMax = 256
+/** Of the URIs of one session with one server; of one owner, whose oldest are forgotten for its newest; of all, in shares. */
+const octetsMax = { session: 64 * 1024, owner: 1024 * 1024, all: 64 * 1024 * 1024 }
 
 interface Entry extends Owned {
   readonly key: string
   readonly uris: ReadonlySet<string>
+  readonly octets: number
 }
 
 export function createSubscriptions(shares: SharePercents): Subscriptions {
-  const shelf = new Shelf<Entry>(shares, () => {})
+  const room = createShares(octetsMax.all, shares)
+  const giveBack = ({ account, octets }: Entry): void => room.give(account, octets)
+  const shelf = new Shelf<Entry>(shares, giveBack)
   const listeners = new Map<string, Set<() => void>>()
 
-  function put({ server, ...whose }: Subscriber, uris: ReadonlySet<string>): void {
+  function drop(owner: string, isMeant: (entry: Entry) => boolean): void {
+    for (const entry of shelf.takeOf(owner, isMeant)) giveBack(entry)
+  }
+  /** False: there is no room for it. */
+  function put({ server, ...whose }: Subscriber, uris: ReadonlySet<string>): boolean {
+    const { owner, account } = whose
     const place = placeOf({ ...whose, server })
-    if (uris.size === 0) shelf.takeOf(whose.owner, (entry) => entry.place === place)
-    else shelf.put({ ...whose, place, uris, wasUsed: true })
+    const octets = octetsOf(uris)
+    const more = octets - (shelf.find(place)?.octets ?? 0)
+    if (more > 0 && (octets > octetsMax.session || room.full(account, more))) return false
+    drop(owner, (entry) => entry.place === place)
+    if (uris.size > 0) {
+      keepOwn(owner, octetsMax.owner - octets)
+      shelf.put({ ...whose, place, uris, octets, wasUsed: true })
+      room.take(account, octets)
+    }
     for (const tell of listeners.get(place) ?? []) tell()
+    return true
+  }
+  /** Forgets the oldest of an owner until no more is left of it. */
+  function keepOwn(owner: string, most: number): void {
+    let held = 0
+    for (const { octets } of shelf.of(owner)) held += octets
+    drop(owner, ({ octets }) => {
+      const isTooMuch = held > most
+      if (isTooMuch) held -= octets
+      return isTooMuch
+    })
   }
   function urisOf(subscriber: Pick<Subscriber, 'key' | 'server'>): ReadonlySet<string> {
     return shelf.find(placeOf(subscriber))?.uris ?? none
@@ -51,8 +81,7 @@ export function createSubscriptions(shares: SharePercents): Subscriptions {
       const uris = urisOf(subscriber)
       if (uris.has(uri)) return true
       if (uris.size >= urisMax) return false
-      put(subscriber, new Set([...uris, uri]))
-      return true
+      return put(subscriber, new Set([...uris, uri]))
     },
     remove(subscriber, uri) {
       const uris = urisOf(subscriber)
@@ -72,11 +101,18 @@ export function createSubscriptions(shares: SharePercents): Subscriptions {
         if (own.size === 0 && listeners.get(place) === own) listeners.delete(place)
       }
     },
-    endOf: ({ owner, key }) => void shelf.takeOf(owner, (entry) => entry.key === key),
+    endOf: ({ owner, key }) => drop(owner, (entry) => entry.key === key),
+    endOwner: (owner) => drop(owner, () => true),
   }
 }
 
 const none: ReadonlySet<string> = new Set()
+
+function octetsOf(uris: ReadonlySet<string>): number {
+  let octets = 0
+  for (const uri of uris) octets += Buffer.byteLength(uri)
+  return octets
+}
 
 function placeOf({ key, server }: Pick<Subscriber, 'key' | 'server'>): string {
   return `${key} ${server}`
