@@ -26,6 +26,8 @@ interface Applied {
 interface OfCall {
   readonly rules: Kept[]
   readonly functions: Applied[][]
+  /** Of the texts in what functions were asked and gave. */
+  characters: number
 }
 
 /** What a caller asks for. */
@@ -44,6 +46,12 @@ const callsMax = 512
 
 /** A function is most often asked about what is called and the conditions for that. */
 const appliedMax = 8
+
+/** A longer text is no condition but what a caller wrote, and so is not kept. */
+const textCharactersMax = 256
+
+/** Of all texts that are kept of what one caller asks for. */
+const charactersOfCallMax = 1024
 
 /**
  * Keeps what rules give beyond one evaluation. What is kept costs an evaluation the steps that it would take to make, a rule once and a
@@ -122,7 +130,8 @@ export class Recall {
     first: Value | undefined,
     second?: Value,
   ): Value | undefined {
-    const known = (this.#ofCall.functions[index] ??= [])
+    const ofCall = this.#ofCall
+    const known = (ofCall.functions[index] ??= [])
     for (const each of known) {
       if (each.first !== first || each.second !== second) continue
       this.#meter.spend(each.steps)
@@ -137,7 +146,11 @@ export class Recall {
     }
     const { value, steps, callees } = this.#measure(() => make(input, data, first, second))
     for (const callee of callees) this.#open.at(-1)?.add(callee)
-    known.push({ first, second, value, steps, callees })
+    const characters = charactersOf(first) + charactersOf(second) + charactersOf(value)
+    if (ofCall.characters + characters <= charactersOfCallMax) {
+      ofCall.characters += characters
+      known.push({ first, second, value, steps, callees })
+    }
     return value
   }
 
@@ -182,7 +195,7 @@ export class Recall {
   }
 }
 
-const nothing: OfCall = { rules: [], functions: [] }
+const nothing: OfCall = { rules: [], functions: [], characters: 0 }
 
 /** A composite value that nobody can change; a text is the same as another one without being it. */
 function isFixed(value: Value | undefined): value is Value & object {
@@ -191,7 +204,12 @@ function isFixed(value: Value | undefined): value is Value & object {
 
 /** What is the same when it is found again. Of numbers two that are equal may be written otherwise. */
 function isKnowable(value: Value | undefined): boolean {
-  return typeof value === 'object' ? value === null || isFixed(value) : typeof value !== 'number'
+  if (typeof value === 'object') return value === null || isFixed(value)
+  return typeof value !== 'number' && charactersOf(value) <= textCharactersMax
+}
+
+function charactersOf(value: Value | undefined): number {
+  return typeof value === 'string' ? value.length : 0
 }
 
 type Table = WeakMap<object, WeakMap<object, WeakMap<object, OfCall>>>
@@ -206,7 +224,7 @@ class Calls {
     const known = this.#recent.get(subject)?.get(first)?.get(second)
     if (known !== undefined) return known
     const found = this.#before.get(subject)?.get(first)?.get(second)
-    const kept = found ?? { rules: [], functions: [] }
+    const kept = found ?? { rules: [], functions: [], characters: 0 }
     this.#count += 1
     if (this.#count > callsMax) {
       this.#before = this.#recent

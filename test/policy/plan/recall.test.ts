@@ -8,6 +8,8 @@ import { compilePlan } from '../../../src/policy/plan/compile.ts'
 import type { Evaluator } from '../../../src/policy/plan/compile.ts'
 import { fromJson, toJson } from '../../../src/policy/plan/json.ts'
 import { parsePlan } from '../../../src/policy/plan/plan.ts'
+import { Meter } from '../../../src/policy/plan/meter.ts'
+import { Recall } from '../../../src/policy/plan/recall.ts'
 import { dot } from '../../../src/policy/plan/values.ts'
 import type { Value } from '../../../src/policy/plan/values.ts'
 import { requirement } from '../../requirements.ts'
@@ -124,4 +126,39 @@ test('calls of more tools than are kept are decided as the first was', () => {
       if (count % 100 === 0) assert.equal(isAllowed(evaluator, toolOf('read')), true)
     }
   }
+})
+
+/** How often a function of one argument is made when it is asked for these texts twice, and what each asking took. */
+function applyTwice(texts: readonly string[]): { made: number; steps: ReadonlySet<number> } {
+  const meter = new Meter()
+  const recall = new Recall(meter)
+  const [subject, resource, action] = [read('{"id":"a"}'), read('{"id":"b"}'), read('{"id":"c"}')]
+  let made = 0
+  const steps = new Set<number>()
+  for (const text of [...texts, ...texts]) {
+    meter.left = fuel
+    recall.begin(subject, [resource, action])
+    recall.applied(
+      0,
+      (_input, _data, first) => {
+        made += 1
+        meter.spend(7)
+        return first
+      },
+      undefined,
+      undefined,
+      text,
+    )
+    steps.add(fuel - meter.left)
+  }
+  return { made, steps }
+}
+
+test('of texts as long as arguments may be nothing is kept, and they take the steps that they would', () => {
+  requirement('policy.caller-rules-kept')
+  const seven = new Set([7])
+  assert.deepEqual(applyTwice(['x'.repeat(256)]), { made: 1, steps: seven })
+  assert.deepEqual(applyTwice(['x'.repeat(257)]), { made: 2, steps: seven })
+  const many = Array.from({ length: 6 }, (_, index) => String(index).repeat(256))
+  assert.deepEqual(applyTwice(many), { made: 10, steps: seven }, 'two of them with their results')
 })
