@@ -18,6 +18,7 @@ import { fault, notThere, sessionOver } from './fault.ts'
 import { raiseLevel } from './levels.ts'
 import { Hold } from '../shares.ts'
 import type { Parts } from './serve.ts'
+import type { Place } from './talks.ts'
 
 /**
  * The session with an upstream that a message is in: the one held in place of another, or the one that its caller carries. That of
@@ -108,7 +109,7 @@ async function inOtherEra<T>(
   const leave = place.keep()
   try {
     return await inShared(o, (session) =>
-      use(session, { keep: () => place.keep(), spoil: () => spoil(o, session) }),
+      use(session, { keep: () => keep(o, place), spoil: () => spoil(o, session) }),
     )
   } finally {
     leave()
@@ -136,6 +137,14 @@ async function inShared<T>(
   if (isRefused(opened)) return opened
   const second = await inSharedOne(opened)
   return second === sessionOver ? lostAtOnce : second
+}
+
+/** It is used for as long as the call in it goes on, however often nobody waits for that. */
+function keep(o: ForShared, place: Place): () => void {
+  const ends = [place.keep(), useOf(o)]
+  return () => {
+    for (const end of ends.splice(0)) end()
+  }
 }
 
 function spoil({ permit, parts, upstream, number }: ForShared, session: LegacySession): void {
@@ -202,14 +211,17 @@ const askedIn: ReadonlySet<string> = new Set(['tools/call', 'prompts/get'])
 const [legacyVersion = ''] = legacyVersions
 
 async function useShared<T>(o: ForShared, use: () => Promise<T>): Promise<T> {
-  const { permit, parts, upstream, number } = o
-  const { server } = upstream.config
-  const done = parts.sessions.use({ key: sharedKey(permit, parts, number), server })
+  const done = useOf(o)
   try {
     return await use()
   } finally {
     done()
   }
+}
+
+function useOf({ permit, parts, upstream, number }: ForShared): () => void {
+  const { server } = upstream.config
+  return parts.sessions.use({ key: sharedKey(permit, parts, number), server })
 }
 
 const lostAtOnce = fault({

@@ -465,6 +465,27 @@ suite('a call that goes on across eras', () => {
     )
   })
 
+  test('has its session for as long as it is open there, however long nobody else is in it', async (t) => {
+    requirement('gateway.goes-on-across')
+    t.mock.timers.enable({ apis: ['setInterval', 'Date'], now: Date.now() })
+    await using at = await open()
+    const { requestState } = await begin(at)
+    const { session } = await at.first()
+    const ended = (): boolean =>
+      at.world.upstreams['files']!.received.some(
+        ({ method, headers }) => method === 'DELETE' && headers['mcp-session-id'] === session,
+      )
+    const again = at.call({ params: { requestState, inputResponses } })
+    await said(at, /"id":7/)
+    t.mock.timers.tick(660_000)
+    at.there[0]?.end()
+    const reply = await again
+    assert.equal((told(reply)['result'] as InputRequired)?.resultType, 'complete', reply.text)
+    assert.equal(ended(), false)
+    t.mock.timers.tick(720_000)
+    await eventually('its session is over', ended)
+  })
+
   test('ends at its server with the client that goes away', async () => {
     requirement('gateway.cancelled-across')
     await using at = await open()
