@@ -11,7 +11,12 @@ const objectBytesMax = 16 * 1024 * 1024
 /** A refusal that is longer is none of the API server. */
 const refusalBytesMax = 1024 * 1024
 const timeoutSecondsDefault = 30
+/** A third of what a Lease lasts here: one that is answered later is lost. */
+const leaseTimeoutSecondsDefault = 5
 const idleSecondsDefault = 75
+
+/** Of Leases, in whatever version: nothing else is in their group that we ask for. */
+const leasesPath = '/apis/coordination.k8s.io/'
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -22,7 +27,7 @@ export interface ApiRequest {
   /** `application/json` unless told. */
   readonly contentType?: string
   readonly signal?: AbortSignal
-  /** For the whole answer; 30 unless told. */
+  /** For the whole answer; unless told 30, and 5 for a Lease. */
   readonly timeoutSeconds?: number
   /** A longer answer is 'kubernetes/answer'; 16 MiB unless told. */
   readonly answerBytesMax?: number
@@ -157,7 +162,9 @@ function createAsk(connection: Connection, userAgent: string): ApiProbe['ask'] {
     const { method, path, signal: caller } = request
     const what = `${method} ${path}`
     caller?.throwIfAborted()
-    const timer = startTimer(request.timeoutSeconds ?? timeoutSecondsDefault)
+    const kind = path.startsWith(leasesPath) ? 'lease' : 'plain'
+    const ofKind = kind === 'lease' ? leaseTimeoutSecondsDefault : timeoutSecondsDefault
+    const timer = startTimer(request.timeoutSeconds ?? ofKind)
     const signal = caller === undefined ? timer.signal : AbortSignal.any([caller, timer.signal])
     try {
       const response = await send({
@@ -169,6 +176,7 @@ function createAsk(connection: Connection, userAgent: string): ApiProbe['ask'] {
         body: request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body)),
         contentType: request.contentType,
         as: request.as,
+        kind,
         signal,
       })
       return await answerOf(response, what, request)
@@ -218,7 +226,7 @@ function createStream(connection: Connection, userAgent: string): ApiClient['str
         body: undefined,
         contentType: undefined,
         as: undefined,
-        stream: true,
+        kind: 'stream',
         signal,
       })
       if (!isSuccess(response.statusCode)) {

@@ -24,12 +24,20 @@ const renewedMilliseconds = 10_000
  */
 const connectionsMax = 16
 
+/** What is slow, or hangs, must not take from us the Leases that say that we live. */
+const leaseConnectionsMax = 2
+
+interface Agents {
+  /** Few connections, for what is answered at once. */
+  readonly plain: Agent
+  readonly lease: Agent
+  /** A connection for each stream, which keeps it for as long as it lasts. */
+  readonly stream: Agent
+}
+
 /** What differs from request to request of one connection. */
 export interface ConnectionOptions {
-  /** Few connections, for what is answered at once. */
-  readonly agent: Agent
-  /** A connection for each stream, which keeps it for as long as it lasts. */
-  readonly streamAgent: Agent
+  readonly agents: Agents
   readonly headers: OutgoingHttpHeaders
 }
 
@@ -60,8 +68,6 @@ export interface ConnectionSource {
   readonly clock?: () => number
 }
 
-type Agents = Pick<ConnectionOptions, 'agent' | 'streamAgent'>
-
 /** Agents are kept by credential, so that a rotated client certificate or CA opens new connections with the new one. */
 function createAgents(): {
   get(access: ClusterAccess, credential: ClusterCredential): Agents
@@ -83,13 +89,16 @@ function createAgents(): {
         ...(proxy === undefined ? {} : { proxyEnv: { HTTPS_PROXY: proxy.href } }),
       }
       // Running requests of the old agents finish; their idle connections end by themselves.
-      const agent = new Agent({ ...options, maxSockets: connectionsMax })
-      current = { key, agents: { agent, streamAgent: new Agent(options) } }
+      const agents = {
+        plain: new Agent({ ...options, maxSockets: connectionsMax }),
+        lease: new Agent({ ...options, maxSockets: leaseConnectionsMax }),
+        stream: new Agent(options),
+      }
+      current = { key, agents }
       return current.agents
     },
     close() {
-      current?.agents.agent.destroy()
-      current?.agents.streamAgent.destroy()
+      for (const agent of Object.values(current?.agents ?? {}) as Agent[]) agent.destroy()
     },
   }
 }
@@ -150,8 +159,8 @@ class ClusterConnection implements Connection {
       this.#kept = undefined
       this.#executed = undefined
     }
-    const { agent, headers } = await this.options()
-    return agent !== refused.agent || headers.authorization !== refused.headers.authorization
+    const { agents, headers } = await this.options()
+    return agents !== refused.agents || headers.authorization !== refused.headers.authorization
   }
 
   close(): void {
@@ -169,7 +178,7 @@ class ClusterConnection implements Connection {
     const { as, exec } = this.#access
     const credential = exec === undefined ? this.#credential : await this.#execute(exec)
     return {
-      ...this.#agents.get(this.#access, credential),
+      agents: this.#agents.get(this.#access, credential),
       headers: {
         ...(credential.token === undefined ? {} : { authorization: `Bearer ${credential.token}` }),
         ...(as === undefined

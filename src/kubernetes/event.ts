@@ -31,6 +31,9 @@ export const events: Resource<Event> = {
 /** core/v1 validation: a longer message is refused. */
 const messageCharactersMax = 1024
 
+/** An event keeps no connection from what somebody waits for. */
+const timeoutSeconds = 5
+
 /** Says something about an object in that object's namespace. Throws `ApiError`; an event is never worth a retry. */
 export async function recordEvent(
   client: ApiClient,
@@ -76,6 +79,7 @@ export async function recordEvent(
   await createObject(client, events, {
     namespace: regarding.namespace,
     body,
+    timeoutSeconds,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   })
 }

@@ -14,8 +14,8 @@ export interface Exchange {
   readonly contentType: string | undefined
   /** Whom to act as, by the API server's impersonation headers. */
   readonly as: { readonly user: string; readonly groups: readonly string[] } | undefined
-  /** Its answer may last: it gets a connection of its own. */
-  readonly stream?: boolean
+  /** `stream`: its answer may last, so it gets a connection of its own. `lease`: whoever waits for others here loses what it holds. */
+  readonly kind: 'plain' | 'lease' | 'stream'
   readonly signal: AbortSignal
 }
 
@@ -27,17 +27,17 @@ function isStaleConnection(error: unknown, reused: boolean): boolean {
 
 async function sendOnce(
   exchange: Exchange,
-  { agent, streamAgent, headers }: ConnectionOptions,
+  { agents, headers }: ConnectionOptions,
 ): Promise<{ response: IncomingMessage } | { error: unknown; stale: boolean }> {
-  const { connection, body, as } = exchange
+  const { connection, body, as, signal } = exchange
   const url = new URL(connection.server)
   url.pathname = `${url.pathname.replace(/\/$/, '')}${exchange.path}`
   url.search = new URLSearchParams(exchange.query).toString()
   return new Promise((resolve) => {
     const outgoing = httpsRequest(url, {
-      agent: exchange.stream === true ? streamAgent : agent,
+      agent: agents[exchange.kind],
       method: exchange.method,
-      signal: exchange.signal,
+      signal,
       headers: {
         ...headers,
         accept: 'application/json',
@@ -51,10 +51,17 @@ async function sendOnce(
           : { 'impersonate-user': as.user, 'impersonate-group': [...as.groups] }),
       },
     })
-    outgoing.on('error', (error) =>
-      resolve({ error, stale: isStaleConnection(error, outgoing.reusedSocket) }),
-    )
-    outgoing.once('response', (response: IncomingMessage) => resolve({ response }))
+    // Node tells of an abort only once the request has a connection, for which it may wait longer than anybody waits for it.
+    const stop = (): void => resolve({ error: signal.reason, stale: false })
+    signal.addEventListener('abort', stop, { once: true })
+    outgoing.on('error', (error) => {
+      signal.removeEventListener('abort', stop)
+      resolve({ error, stale: isStaleConnection(error, outgoing.reusedSocket) })
+    })
+    outgoing.once('response', (response: IncomingMessage) => {
+      signal.removeEventListener('abort', stop)
+      resolve({ response })
+    })
     outgoing.end(body)
   })
 }
@@ -68,6 +75,7 @@ export async function send(exchange: Exchange): Promise<IncomingMessage> {
   let renewed = false
   for (let attempt = 1; ; attempt++) {
     const options = await connection.options()
+    signal.throwIfAborted()
     const outcome = await sendOnce(exchange, options)
     if ('response' in outcome) {
       const { response } = outcome

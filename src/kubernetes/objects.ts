@@ -39,7 +39,11 @@ export async function readObject<T>(
 export async function createObject<T>(
   client: ApiClient,
   resource: Resource<T>,
-  options: Where & { readonly body: object; readonly query?: Readonly<Record<string, string>> },
+  options: Where & {
+    readonly body: object
+    readonly query?: Readonly<Record<string, string>>
+    readonly timeoutSeconds?: number
+  },
 ): Promise<T> {
   const apiVersion =
     resource.group === '' ? resource.version : `${resource.group}/${resource.version}`
@@ -48,6 +52,7 @@ export async function createObject<T>(
     path: resourcePath(resource, { namespace: options.namespace }),
     body: { apiVersion, kind: resource.kind, ...options.body },
     ...(options.query === undefined ? {} : { query: options.query }),
+    ...(options.timeoutSeconds === undefined ? {} : { timeoutSeconds: options.timeoutSeconds }),
     ...withSignal(options.signal),
   })
   return resource.parse(answer)

@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { CountersignError } from '../../src/errors.ts'
 import { createApiClient, type ApiClient, type ApiProbe } from '../../src/kubernetes/api-client.ts'
 import { ApiError } from '../../src/kubernetes/api-error.ts'
+import { eventually } from '../support/eventually.ts'
 import { startFakeApiServer, statusAnswer, type FakeApiServer } from '../support/fake-api-server.ts'
 
 let server: FakeApiServer
@@ -88,6 +89,36 @@ describe('a request', () => {
     } finally {
       leaving.abort()
       for (const lines of open) await lines.return?.()
+      busy.close()
+    }
+  })
+
+  test('that waits for a connection ends with its time and with its signal, and a Lease waits for none', async () => {
+    await using own = await startFakeApiServer()
+    own.otherwise(({ path: asked }) =>
+      asked.includes('/leases') ? { body: { kind: 'Lease' } } : { hang: true },
+    )
+    const busy = createApiClient({ kubeconfig: own.kubeconfig })
+    const leaving = new AbortController()
+    const { signal } = leaving
+    const slow = Array.from({ length: 64 }, () => busy.request({ method: 'GET', path, signal }))
+    const ended = Promise.allSettled(slow)
+    try {
+      await eventually('all connections are taken', () => own.requests.length === 16)
+      const late = await failureOf(busy.request({ method: 'GET', path, timeoutSeconds: 0.05 }))
+      assert.equal(late.message, 'GET /api/v1/pods: no answer: nothing for 0.05 s')
+      const lease = '/apis/coordination.k8s.io/v1/namespaces/a/leases/b'
+      const body = { metadata: {} }
+      assert.deepEqual(await busy.request({ method: 'PATCH', path: lease, body }), {
+        kind: 'Lease',
+      })
+      leaving.abort(new Error('enough'))
+      const outcomes = await ended
+      assert.ok(outcomes.every((each) => each.status === 'rejected' && /enough/.test(each.reason)))
+      const gone = AbortSignal.abort(new Error('before'))
+      await assert.rejects(busy.request({ method: 'GET', path, signal: gone }), /before/)
+    } finally {
+      leaving.abort()
       busy.close()
     }
   })

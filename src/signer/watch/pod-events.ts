@@ -10,7 +10,7 @@ const tokensPerSecond = 5
 const calmDepthMax = 64
 
 /** So many are on their way at once, beside the writes that requests wait for. */
-const openMax = 8
+const openMax = 4
 
 /** What is kept of failures that are still to be told; a pod that waits is told again later. */
 const waitingMax = 4096
