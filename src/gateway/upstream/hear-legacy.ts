@@ -93,11 +93,13 @@ function openStream(
   const { headers } = sessionRequest(session, null)
   const answerServer = createSteadyAnswerer({ upstream, request: { headers, body: null } })
   let status = 0
+  let isTaken = false
 
   function end(failure: ExchangeFailure | undefined): void {
     clearTimeout(late)
     resolve(false)
-    if (signal.aborted || (status !== 200 && status !== 0)) return
+    // Whoever was told that there is a stream is told of its end, whatever the server says too late.
+    if (signal.aborted || (!isTaken && status !== 200 && status !== 0)) return
     listener.ended(failure === undefined ? { kind: 'complete' } : { kind: 'failed', failure })
   }
   function take(data: Buffer): void {
@@ -134,7 +136,10 @@ function openStream(
       failed: end,
     },
   )
-  const late = setTimeout(resolve, openMilliseconds, true)
+  const late = setTimeout(() => {
+    isTaken = true
+    resolve(true)
+  }, openMilliseconds)
   signal.addEventListener('abort', () => exchange.cancel(), { once: true })
   return promise
 }

@@ -177,6 +177,23 @@ describe('a stream of changes of a legacy server', () => {
     assert.equal(messages.at(-1)?.result?.['resultType'], 'complete')
   })
 
+  test('ends where its server says only later that there is none', async () => {
+    await using at = await open({
+      streams: {
+        files(response) {
+          setTimeout(() => response.writeHead(405).end(), 1500)
+        },
+      },
+    })
+    const stream = await listenAs(await at.world.agent(wanted), '/mcp/files', {
+      toolsListChanged: true,
+    })
+    const [first] = await stream.until(1)
+    assert.deepEqual(filterOf(first), { toolsListChanged: true })
+    const messages = await stream.over()
+    assert.equal(messages.at(-1)?.result?.['resultType'], 'complete')
+  })
+
   test('is acknowledged with nothing where its server offers none', async () => {
     await using at = await open({ stream: 'none' })
     const stream = await listenAs(await at.world.agent(wanted), '/mcp/files', {
