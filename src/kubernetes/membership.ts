@@ -21,6 +21,8 @@ export interface MembershipOptions {
   readonly name: string
   /** Who was silent for so long is no member any more. */
   readonly durationSeconds: number
+  /** Looked at at each renewal: who cannot do the work takes no share of it. Always, unless told. */
+  readonly canWork?: () => boolean
   /** Milliseconds of a clock that only goes forward: clocks of others are not trusted. */
   readonly clock: () => number
   readonly delay: Delay
@@ -96,6 +98,7 @@ class LeaseMembership implements Membership {
 
   /** Leaves at once what is ours to the others. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closing.signal.aborted) return this.#done
     this.#closing.abort()
     await this.#done
     this.#listeners.clear()
@@ -113,7 +116,7 @@ class LeaseMembership implements Membership {
   }
 
   async #renew(signal: AbortSignal): Promise<void> {
-    const { clock, log, durationSeconds } = this.#options
+    const { clock, log, durationSeconds, canWork = () => true } = this.#options
     this.#renewals += 1
     const removed = [...this.#seen].filter(([, { at }]) => {
       return clock() - at >= durationsUntilRemoved * durationSeconds * 1000
@@ -121,7 +124,7 @@ class LeaseMembership implements Membership {
     try {
       const annotations = await this.#write(
         {
-          [this.#member]: String(this.#renewals),
+          [this.#member]: canWork() ? String(this.#renewals) : null,
           ...Object.fromEntries(removed.map(([member]) => [member, null])),
         },
         signal,

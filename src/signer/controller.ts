@@ -137,13 +137,15 @@ export function createSigner(options: SignerOptions): Signer {
       const ledger = watchedLedger(options.ledger, onBroken)
       // Its file may be gone while nobody asks for anything.
       void options.ledger.failed.then(onBroken)
-      const queue = await open({ ...options, client, delay, ledger, board }, opened, signal)
-      if (queue === undefined) return
+      const work = await open({ ...options, client, delay, ledger, board }, opened, signal)
+      if (work === undefined) return
       options.log.info({ signerName: options.signerName }, 'signer works on requests')
       try {
         await unlessAborted(broken.promise, signal)
       } finally {
-        await queue.drain(drainSeconds)
+        // What comes meanwhile is for the others, at once.
+        const left = work.membership[Symbol.asyncDispose]()
+        await Promise.all([left, work.queue.drain(drainSeconds)])
       }
     },
   }
@@ -178,7 +180,7 @@ async function open(
   options: Parts,
   opened: AsyncDisposableStack,
   signal: AbortSignal,
-): Promise<RequestQueue | undefined> {
+): Promise<{ readonly queue: RequestQueue; readonly membership: Membership } | undefined> {
   const { client, board, log, metrics, now } = options
   const rights = opened.use(watchRights({ client, rights: signerRights(rightsOf(options)) }))
   board.set('rights', () => rights.condition())
@@ -212,9 +214,7 @@ async function open(
   const waiting = opened.use(
     tellWaiting({ ...options, ...ports, requests, conditions: () => board.list() }),
   )
-  const membership = opened.use(membershipOf(options))
-  const waits = [gatherer.synced, requests.synced, anchors.settled, membership.joined]
-  const synced = Promise.all(waits).then(() => true)
+  const synced = Promise.all([gatherer.synced, requests.synced, anchors.settled]).then(() => true)
   if (!(await unlessAborted(synced, signal))) return undefined
   await waiting[Symbol.asyncDispose]()
   watchIssuer(options, options.authorities, opened)
@@ -226,9 +226,18 @@ async function open(
     requester: (request) => requester?.of(request) ?? 'not-shown',
   })
   board.set(requestsWatch, () => requests.condition(lostSecondsMax))
+  // Only now: the requests of a replica that cannot sign yet would wait for the others.
+  const membership = opened.use(membershipOf(options))
+  if (
+    !(await unlessAborted(
+      membership.joined.then(() => true),
+      signal,
+    ))
+  )
+    return undefined
   const told = { log, metrics, now }
   queue = startRequestQueue({ requests, gatherer, issuance, ports, history, membership, ...told })
-  return queue
+  return { queue, membership }
 }
 
 /** Nobody waits for it: what is not known is not shown. */
@@ -253,10 +262,12 @@ function evidenceCondition(gatherer: Gatherer, name: string): Omit<Condition, 'n
 /** Who is seen no more is gone: as for the Lease of the trust bundle. */
 const memberSeconds = 15
 
-function membershipOf({ client, lease, delay, log }: Parts): Membership {
+function membershipOf({ client, lease, delay, log, board }: Parts): Membership {
+  const canWork = (): boolean => isReady(board.list())
   const clock = (): number => performance.now()
   const place = membersLease(lease)
-  return startMembership({ client, ...place, durationSeconds: memberSeconds, clock, delay, log })
+  const durationSeconds = memberSeconds
+  return startMembership({ client, ...place, durationSeconds, canWork, clock, delay, log })
 }
 
 function rightsOf(options: SignerOptions): SignerRightsOptions {

@@ -12,6 +12,8 @@ const place = { namespace: 'system', name: 'members' }
 class World {
   readonly cluster = new FakeCluster()
   milliseconds = 0
+  /** Seeds of members that cannot work. */
+  readonly unable = new Set<number>()
 
   constructor() {
     this.cluster.put('leases', { metadata: { name: place.name, namespace: place.namespace } })
@@ -25,12 +27,13 @@ class World {
     const own = Buffer.alloc(16, seed).toString('hex')
     const renewals = (): number =>
       requests.filter(({ body }) =>
-        JSON.stringify(body).includes(`"members.countersign.dev/${own}":"`),
+        JSON.stringify(body).includes(`"members.countersign.dev/${own}":`),
       ).length
     const member = startMembership({
       client: this.cluster,
       ...place,
       durationSeconds: 15,
+      canWork: () => !this.unable.has(seed),
       clock: () => this.milliseconds,
       delay: async (_, signal) => {
         const stopped = new Promise<void>((resolve) => {
@@ -179,4 +182,20 @@ test('of the annotations of a Lease as many count as there may be members', asyn
   }
   assert.equal(joined.member.living, 65)
   await joined.member[Symbol.asyncDispose]()
+})
+
+test('a member that cannot work has no share until it can', async () => {
+  requirement('signer.one-replica-a-request')
+  const world = new World()
+  const joined = [await world.join(1), await world.join(2)]
+  const other = joined[0]?.member
+  await ticks(world, joined, 2)
+  assert.equal(other?.living, 2)
+  world.unable.add(2)
+  await ticks(world, joined, 2)
+  assert.equal(other?.living, 1)
+  world.unable.clear()
+  await ticks(world, joined, 3)
+  assert.equal(other?.living, 2)
+  for (const { member } of joined) await member[Symbol.asyncDispose]()
 })

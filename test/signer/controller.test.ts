@@ -230,6 +230,37 @@ test('intents of an earlier run are settled at the start', async () => {
   assert.equal(result.outcome, 'unknown', 'the request is gone, so nobody can tell')
 })
 
+const memberWrites = ({ method, path }: ApiRequest): boolean =>
+  method === 'PATCH' && path.endsWith('-members')
+
+test('a signer that is told to end leaves its share to the others before it finishes what it began', async () => {
+  requirement('signer.one-replica-a-request')
+  const cluster = populatedCluster()
+  const begun = Promise.withResolvers<void>()
+  const recording = Promise.withResolvers<void>()
+  const memory = memoryLedger()
+  const ledger: typeof memory = {
+    ...memory,
+    async append(record) {
+      begun.resolve()
+      await recording.promise
+      return memory.append(record)
+    },
+  }
+  await using world = await startSigner(cluster, { ledger })
+  await eventually('ready', () => world.signer.ready)
+  putRequest(cluster)
+  await begun.promise
+  const stopped = world.stop()
+  await eventually('it has left', () =>
+    cluster.requests.some((each) => memberWrites(each) && /":null/.test(JSON.stringify(each.body))),
+  )
+  assert.equal(world.statusOf(), undefined)
+  recording.resolve()
+  await stopped
+  assert.equal(world.statusOf()?.conditions[0].type, 'Issued')
+})
+
 test('a signer that is told to end finishes what it began', async () => {
   const cluster = populatedCluster()
   await using world = await startSigner(cluster)
@@ -248,6 +279,10 @@ test('a signer that is told to end before its anchors are published ends without
   cluster.fail(bundles, { kind: 'drop' }, 1000)
   const world = await startSigner(cluster)
   await eventually('asked', () => cluster.requests.some(bundles))
+  await eventually('the watches', () =>
+    cluster.requests.some(({ path }) => path.endsWith('/nodes')),
+  )
+  assert.deepEqual(cluster.requests.filter(memberWrites), [], 'no share of what it cannot sign')
   await world.stop()
   await world.ended
   // What it waited for is closed by now; its failure must have found somebody to tell, or nobody to mind.
