@@ -1,10 +1,4 @@
-import {
-  readFields,
-  readList,
-  readOptionalFields,
-  readOptionalText,
-  readOptionalTime,
-} from './read-field.ts'
+import { readFields, readList, readOptionalFields } from './read-field.ts'
 import { readMetadata, type KubernetesObject, type Resource } from './resource.ts'
 
 /** A ValidatingAdmissionPolicy or a binding of one: what it says is for its reader to judge. */
@@ -13,8 +7,6 @@ export interface AdmissionObject extends KubernetesObject {
   readonly spec: Readonly<Record<string, unknown>>
   /** Of what the API server could not make sense. */
   readonly typeWarnings: number
-  /** When its spec or metadata were written last, in whole seconds; undefined where the API server does not keep it. */
-  readonly writtenAt: Date | undefined
 }
 
 function parseAdmissionObject(raw: unknown): AdmissionObject {
@@ -26,20 +18,7 @@ function parseAdmissionObject(raw: unknown): AdmissionObject {
     spec: readFields(fields['spec'], 'spec'),
     typeWarnings: readList(checked['expressionWarnings'], 'status.typeChecking.expressionWarnings')
       .length,
-    writtenAt: writtenAt(readFields(fields['metadata'], 'metadata')['managedFields']),
   }
-}
-
-/** The newest entry of a writer (metav1.ManagedFieldsEntry); who writes the status changes nothing of what it says. */
-function writtenAt(managedFields: unknown): Date | undefined {
-  const times = readList(managedFields, 'metadata.managedFields').flatMap((entry, index) => {
-    const path = `metadata.managedFields[${index}]`
-    const fields = readFields(entry, path)
-    if (readOptionalText(fields['subresource'], `${path}.subresource`)) return []
-    const time = readOptionalTime(fields['time'], `${path}.time`)
-    return time === undefined ? [] : [time.getTime()]
-  })
-  return times.length === 0 ? undefined : new Date(Math.max(...times))
 }
 
 const shared = {

@@ -254,7 +254,6 @@ interface Replica {
 }
 
 async function startReplica(folder: string, name: string): Promise<Replica> {
-  const port = 30_000 + Math.floor(Math.random() * 20_000)
   const ledger = join(folder, `${name}.ledger`)
   const file = join(folder, `${name}.json`)
   await writeFile(
@@ -271,15 +270,23 @@ async function startReplica(folder: string, name: string): Promise<Replica> {
       production: false,
       trustBundle: { propagationSeconds: 0 },
       ledger: { file: ledger },
-      admin: { port },
+      admin: { port: 0 },
     }),
   )
   const main = join(import.meta.dirname, '../../src/cli/main.ts')
-  const child = spawn(process.execPath, [main, 'signer', '--config', file], { stdio: 'ignore' })
+  const child = spawn(process.execPath, [main, 'signer', '--config', file], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
   programs.push(child)
+  let said = ''
+  child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')))
+  // A port of our own choice may be that of somebody else's connection.
+  const admin = (): string | undefined => /"admin":"([^"]+)"/.exec(said)?.[1]
   const page = async (path: string): Promise<Response | undefined> =>
-    fetch(`http://127.0.0.1:${port}${path}`).catch(() => undefined)
-  await eventually('a ready replica', async () => (await page('/readyz'))?.ok === true, 120)
+    fetch(new URL(path, admin())).catch(() => undefined)
+  const isReady = async (): Promise<boolean> =>
+    admin() !== undefined && (await page('/readyz'))?.ok === true
+  await eventually('a ready replica', isReady, 120).catch(() => assert.fail(said.slice(-4000)))
   return {
     child,
     async records() {

@@ -12,13 +12,14 @@ import {
   type Judged,
 } from '../../signer/preview/judge.ts'
 import { contentOf } from '../../signer/preview/preview.ts'
+import { readProtection, type Protection } from '../../signer/preview/protection.ts'
 import { readSnapshotFor } from '../../signer/preview/read-snapshot.ts'
 import { indexSnapshot, nameOf, type Snapshot } from '../../signer/preview/snapshot.ts'
 import { readConfiguration } from '../configuration.ts'
 import { Refused } from '../run-program.ts'
 import { signerSchema, type SignerConfig } from '../signer/signer-configuration.ts'
 import type { Terminal } from '../terminal.ts'
-import { openClient, openJudge, readObjectFiles } from './judging.ts'
+import { openClient, openJudge, readObjectFiles, requesterOf } from './judging.ts'
 
 export interface EvaluateOptions {
   readonly config?: string
@@ -30,6 +31,7 @@ export interface EvaluateOptions {
 /** What is judged, with everything that is known of it. */
 interface Asked {
   readonly snapshot: Snapshot
+  readonly protection: Protection | undefined
   readonly request?: PodCertificateRequest
   /** `<namespace>/<name>` of a pod whose volumes ask, in the place of a request. */
   readonly pod?: string
@@ -44,7 +46,10 @@ export async function runEvaluate(
 ): Promise<void> {
   const config = await readConfiguration(requiredConfig(options), signerSchema)
   const asked = await findAsked(what, config, { ...options, signal: terminal.signal })
-  await using judge = await openJudge(config, config.policy, now)
+  const next = await requesterOf(config, () => Promise.resolve(asked.protection))
+  // Whether the policy was in force when a request was made is known to the signer alone.
+  const requester = asked.request !== undefined && next === 'shown' ? 'unknown' : next
+  await using judge = await openJudge(config, config.policy, { requester, now })
   const ledger = await keyOwners(config, now)
   const rows = judgeAll(asked, config, { ...judge, ...ledger })
   const json = options.json === true
@@ -72,14 +77,14 @@ async function findAsked(
 ): Promise<Asked> {
   const isFile = /\.(?:ya?ml|json)$/.test(what)
   const files = [...(options.objects ?? []), ...(isFile ? [what] : [])]
-  const { snapshot, requests } = await readObjectFiles(files)
+  const { requests, ...seen } = await readObjectFiles(files)
   if (isFile) {
     const [request, another] = (await readObjectFiles([what])).requests
     if (request === undefined || another !== undefined) {
       const message = `${quoted(what, 200)}: want=one PodCertificateRequest got=${another === undefined ? 'none' : 'several'}`
       throw new CountersignError('cli/usage', message)
     }
-    if (options.objects !== undefined) return { snapshot, request }
+    if (options.objects !== undefined) return { ...seen, request }
     return fromCluster({ request }, config, options)
   }
   const pod = /^pod\/(?<name>[^/]+\/[^/]+)$/.exec(what)?.groups?.['name']
@@ -90,10 +95,10 @@ async function findAsked(
   if (options.objects === undefined) {
     return fromCluster(pod === undefined ? { name: what } : { pod }, config, options)
   }
-  if (pod !== undefined) return { snapshot, pod }
+  if (pod !== undefined) return { ...seen, pod }
   const request = requests.find((each) => nameOf(each) === what)
   if (request === undefined) throw notThere('request', what)
-  return { snapshot, request }
+  return { ...seen, request }
 }
 
 async function fromCluster(
@@ -108,10 +113,16 @@ async function fromCluster(
   const { signal } = options
   const client = openClient(options.kubeconfig ?? config.kubeconfig)
   try {
+    const { admissionPolicy } = config
+    const protection =
+      admissionPolicy === undefined
+        ? undefined
+        : await readProtection(client, admissionPolicy, signal)
     if (wanted.pod !== undefined) {
       const [namespace = '', pod = ''] = wanted.pod.split('/')
       return {
         snapshot: await readSnapshotFor(client, { namespace, pod }, signal),
+        protection,
         pod: wanted.pod,
       }
     }
@@ -129,7 +140,7 @@ async function fromCluster(
     const { namespace } = request.metadata
     const { pod, serviceAccount, node } = request.spec
     const names = { namespace, pod: pod.name, serviceAccount: serviceAccount.name, node: node.name }
-    return { snapshot: await readSnapshotFor(client, names, signal), request }
+    return { snapshot: await readSnapshotFor(client, names, signal), protection, request }
   } finally {
     client.close()
   }

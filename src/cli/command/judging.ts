@@ -3,6 +3,8 @@ import { homedir } from 'node:os'
 import { parseAllDocuments, type Document } from 'yaml'
 import { CountersignError, quoted } from '../../errors.ts'
 import { createApiClient, type ApiClient } from '../../kubernetes/api-client.ts'
+import { requesterIn, type Protection } from '../../signer/preview/protection.ts'
+import type { Requester } from '../../signer/verdict/check.ts'
 import { silentLog } from '../../log.ts'
 import { silentMetrics } from '../../metrics.ts'
 import { createProfile } from '../../pki/profile.ts'
@@ -21,13 +23,14 @@ import type { SignerConfig } from '../signer/signer-configuration.ts'
  * What the commands share that say what a signer would say: its configuration and policy, and objects of the cluster or of files.
  */
 
-const octetsMax = 64 * 1024 * 1024
+/** YAML of so many octets takes seconds to read and hundreds of times its memory; JSON is read in one go. */
+const octetsMax = { yaml: 2 * 1024 * 1024, json: 128 * 1024 * 1024 } as const
 
 /** Opens a policy beside the rest of the signer's configuration; what it judges with holds until it is disposed. */
 export async function openJudge(
   config: SignerConfig,
   policyConfig: PolicyConfig,
-  now: () => number,
+  { requester, now }: { readonly requester: Requester; readonly now: () => number },
 ): Promise<Judge & AsyncDisposable> {
   const policy = await openPolicy(policyConfig, { log: silentLog, metrics: silentMetrics })
   const issuancePolicy = createIssuancePolicy(policy.engine)
@@ -42,13 +45,21 @@ export async function openJudge(
     identityExtensionOid,
     ...(keyTypes === undefined ? {} : { keyTypes }),
   })
-  // Whoever asks here is taken for a kubelet, where a policy is there to show it.
-  const requester = config.admissionPolicy === undefined ? 'not-shown' : 'shown'
   return {
     profile: { ...profile, clusterDomain },
     policy: { decide: (input) => issuancePolicy.decide(input), requester, now: now() },
     [Symbol.asyncDispose]: () => policy[Symbol.asyncDispose](),
   }
+}
+
+/** What a signer of this configuration says of who makes the next request. */
+export async function requesterOf(
+  { admissionPolicy: name, signerName }: SignerConfig,
+  protection: (name: string) => Promise<Protection | undefined>,
+): Promise<Requester> {
+  return name === undefined
+    ? 'not-shown'
+    : requesterIn(await protection(name), { name, signerName })
 }
 
 /** The cluster as kubectl finds it; in a pod, as its service account. */
@@ -69,7 +80,11 @@ export async function readObjectFiles(files: readonly string[]): Promise<FileObj
 }
 
 async function readObjectFile(file: string): Promise<readonly WrittenObject[]> {
-  const documents = parseAllDocuments(await readText(file), { uniqueKeys: true, strict: true })
+  if (file.endsWith('.json')) return [{ file, raw: parseJson(await readText(file, 'json'), file) }]
+  const documents = parseAllDocuments(await readText(file, 'yaml'), {
+    uniqueKeys: true,
+    strict: true,
+  })
   if ('empty' in documents) return []
   return documents.map((document) => {
     const [problem] = document.errors
@@ -81,6 +96,14 @@ async function readObjectFile(file: string): Promise<readonly WrittenObject[]> {
   })
 }
 
+function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new CountersignError('cli/usage', `${quoted(file, 200)}: want=JSON`, { cause })
+  }
+}
+
 /** No aliases: kubectl writes none, and nested ones expand without bound. */
 function valueOf(document: Document.Parsed, file: string): unknown {
   try {
@@ -90,14 +113,16 @@ function valueOf(document: Document.Parsed, file: string): unknown {
   }
 }
 
-async function readText(file: string): Promise<string> {
+async function readText(file: string, form: keyof typeof octetsMax): Promise<string> {
   try {
     const { size } = await stat(file)
-    if (size <= octetsMax) return await readFile(file, 'utf8')
+    if (size <= octetsMax[form]) return await readFile(file, 'utf8')
   } catch (cause) {
     throw new CountersignError('cli/usage', `file cannot be read, got=${quoted(file, 200)}`, {
       cause,
     })
   }
-  throw new CountersignError('cli/usage', `${quoted(file, 200)}: larger than ${octetsMax} octets`)
+  const message = `${quoted(file, 200)}: larger than ${octetsMax[form]} octets`
+  const hint = 'kubectl get -o json, into a file that is named .json'
+  throw new CountersignError('cli/usage', message, { hint })
 }

@@ -1,20 +1,22 @@
 import { CountersignError } from '../../errors.ts'
 import { parseChange, withChanges } from '../../signer/preview/changes.ts'
 import {
-  contentOf,
+  isLost,
   previewPods,
   type CertificateContent,
   type Previewed,
+  type Said,
 } from '../../signer/preview/preview.ts'
-import type { Judged } from '../../signer/preview/judge.ts'
+import { readProtection } from '../../signer/preview/protection.ts'
 import { readSnapshot } from '../../signer/preview/read-snapshot.ts'
 import type { Snapshot } from '../../signer/preview/snapshot.ts'
+import type { Requester } from '../../signer/verdict/check.ts'
 import { readConfiguration } from '../configuration.ts'
 import { Refused } from '../run-program.ts'
 import { signerSchema, type SignerConfig } from '../signer/signer-configuration.ts'
 import type { PolicyConfig } from '../shared-configuration.ts'
 import type { Terminal } from '../terminal.ts'
-import { openClient, openJudge, readObjectFiles } from './judging.ts'
+import { openClient, openJudge, readObjectFiles, requesterOf } from './judging.ts'
 
 export interface PreviewOptions {
   readonly config?: string
@@ -47,10 +49,10 @@ export async function runPreview(
     const message = 'nothing would change, want=--label, --annotation, --policy or --data'
     throw new CountersignError('cli/usage', message, { hint: 'countersign preview --help' })
   }
-  const snapshot = await snapshotOf(config, options, terminal.signal)
+  const { snapshot, requester } = await seenBy(config, options, terminal.signal)
   const changed = withChanges(snapshot, changes)
-  await using judge = await openJudge(config, config.policy, now)
-  await using judgeAfter = await openJudge(config, changedPolicy, now)
+  await using judge = await openJudge(config, config.policy, { requester, now })
+  await using judgeAfter = await openJudge(config, changedPolicy, { requester, now })
   const rows = previewPods(
     { snapshot, judge },
     { snapshot: changed, judge: judgeAfter },
@@ -59,7 +61,7 @@ export async function runPreview(
   const shown = options.all === true ? rows : rows.filter(({ change }) => change !== 'none')
   if (options.json === true) {
     const looked = rows.length
-    terminal.out(`${JSON.stringify({ version: 1, looked, certificates: shown.map(document) })}\n`)
+    terminal.out(`${JSON.stringify({ version: 1, looked, certificates: shown })}\n`)
   } else terminal.out(`${[...shown.map(format), summary(rows)].join('\n')}\n`)
   if (rows.some(isLost)) throw new Refused()
 }
@@ -79,22 +81,22 @@ function policyOf(
   return { ...policy, ...(bundle === undefined ? {} : { bundle }), data: data ?? policy.data }
 }
 
-async function snapshotOf(
+async function seenBy(
   config: SignerConfig,
   { objects, kubeconfig }: PreviewOptions,
   signal: AbortSignal,
-): Promise<Snapshot> {
-  if (objects !== undefined) return (await readObjectFiles(objects)).snapshot
+): Promise<{ readonly snapshot: Snapshot; readonly requester: Requester }> {
+  if (objects !== undefined) {
+    const { snapshot, protection } = await readObjectFiles(objects)
+    return { snapshot, requester: await requesterOf(config, () => Promise.resolve(protection)) }
+  }
   const client = openClient(kubeconfig ?? config.kubeconfig)
   try {
-    return await readSnapshot(client, signal)
+    const requester = await requesterOf(config, (name) => readProtection(client, name, signal))
+    return { snapshot: await readSnapshot(client, signal), requester }
   } finally {
     client.close()
   }
-}
-
-function isLost({ change }: Previewed): boolean {
-  return change === 'refused' || change === 'waiting'
 }
 
 const marks: Readonly<Record<Previewed['change'], string>> = {
@@ -108,19 +110,19 @@ const marks: Readonly<Record<Previewed['change'], string>> = {
 function format({ pod, volume, change, before, after }: Previewed): string {
   const lines = [`${marks[change].padEnd(9)}${pod}  volume ${volume}`]
   if (change === 'other') lines.push(...differences(before, after))
-  else if (after.verdict.kind === 'wait') lines.push(`    ${after.verdict.why}`)
-  else if (after.verdict.kind === 'deny') {
-    for (const { field, asked, proved, change: wanted } of after.verdict.fields) {
+  else if (after.verdict === 'wait') lines.push(`    ${after.why}`)
+  else if (after.verdict === 'deny') {
+    for (const { field, asked, proved, change: wanted } of after.fields) {
       lines.push(`    ${field}: asked ${asked}; proved: ${proved}; fix: ${wanted}`)
     }
   }
   return lines.join('\n')
 }
 
-function differences(before: Judged, after: Judged): readonly string[] {
-  if (before.verdict.kind !== 'issue' || after.verdict.kind !== 'issue') return []
-  const was = contentOf(before.verdict)
-  return Object.entries(contentOf(after.verdict)).flatMap(([name, value]) => {
+function differences(before: Said, after: Said): readonly string[] {
+  if (before.verdict !== 'issue' || after.verdict !== 'issue') return []
+  const was = before.certificate
+  return Object.entries(after.certificate).flatMap(([name, value]) => {
     const [from, to] = [textOf(was[name as keyof typeof was]), textOf(value)]
     return from === to ? [] : [`    ${name}: ${from} -> ${to}`]
   })
@@ -135,14 +137,4 @@ function summary(rows: readonly Previewed[]): string {
   const count = (change: Previewed['change']): number =>
     rows.filter((row) => row.change === change).length
   return `${rows.length} certificates of running pods: ${count('refused')} refused, ${count('waiting')} waiting, ${count('other')} other, ${count('issued')} issued that are not now, ${count('none')} as now`
-}
-
-function document({ pod, volume, change, before, after }: Previewed): object {
-  return { pod, volume, change, before: told(before), after: told(after) }
-}
-
-function told({ verdict }: Judged): object {
-  if (verdict.kind === 'issue') return { verdict: 'issue', certificate: contentOf(verdict) }
-  if (verdict.kind === 'wait') return { verdict: 'wait', why: verdict.why }
-  return { verdict: 'deny', reason: verdict.reason, fields: verdict.fields }
 }

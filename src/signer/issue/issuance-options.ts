@@ -4,10 +4,9 @@ import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { Issuer } from '../../pki/issue.ts'
 import type { IssuancePolicy } from '../../policy/issuance-policy.ts'
-import type { EvaluationProfile } from '../verdict/check.ts'
+import type { EvaluationProfile, Requester } from '../verdict/check.ts'
 import type { History } from './history.ts'
 import type { IssuancePorts } from './ports.ts'
-import type { Requester } from './records.ts'
 
 export interface IssuanceOptions {
   readonly profile: EvaluationProfile & { readonly cluster: string }

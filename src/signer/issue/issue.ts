@@ -43,7 +43,6 @@ export async function issue(
   const intent = intentRecord(headNow(options, issuanceId), {
     verdict,
     prepared,
-    requester: options.requester(request),
   })
   // Before the append waits: of two pods with one key in the same moment the second finds it taken.
   const { keys } = options.history

@@ -16,8 +16,6 @@ export interface RecordHead {
   readonly issuanceId: string
 }
 
-export type Requester = 'shown' | 'not-shown'
-
 /*
  * A record has to fit a ledger entry of 65,535 octets whatever a request says, so these are octets of JSON, where a control
  * character takes six. What is not cut is bounded where it is granted: names, ceiling, DNS names and paths.
@@ -33,7 +31,6 @@ export function intentRecord(
   parts: {
     readonly verdict: IssueVerdict
     readonly prepared: Prepared
-    readonly requester: Requester
   },
 ): IssuanceIntent {
   const { verdict, prepared } = parts
@@ -47,7 +44,7 @@ export function intentRecord(
     serviceAccount: verdict.serviceAccount,
     pod: verdict.pod,
     node: verdict.node,
-    requester: parts.requester,
+    requester: verdict.requester,
     keyType: claims.key.keyType,
     spkiSha256: prepared.spkiSha256,
     maxExpirationSeconds: spec.maxExpirationSeconds,

@@ -1,8 +1,10 @@
 import { CountersignError, quoted } from '../../errors.ts'
+import { admissionPolicies, admissionPolicyBindings } from '../../kubernetes/admission-policy.ts'
 import { podCertificateRequests } from '../../kubernetes/pod-certificate-request.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import type { Resource } from '../../kubernetes/resource.ts'
 import { factResources } from '../watch/facts.ts'
+import type { Protection } from './protection.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** An object as it was written somewhere. */
@@ -16,6 +18,7 @@ export interface WrittenObject {
 export interface FileObjects {
   readonly snapshot: Snapshot
   readonly requests: readonly PodCertificateRequest[]
+  readonly protection: Protection
 }
 
 /** Throws `cli/usage`, with the file and the kind, where an object cannot be read. A `List` is what it holds. */
@@ -33,6 +36,7 @@ export function parseObjects(written: readonly WrittenObject[]): FileObjects {
       services: of(services),
     },
     requests: of(podCertificateRequests('v1')),
+    protection: { policies: of(admissionPolicies), bindings: of(admissionPolicyBindings) },
   }
 }
 

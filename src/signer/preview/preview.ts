@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { IssueVerdict, Verdict } from '../verdict/verdict.ts'
+import type { DenyReason, FieldRefusal, IssueVerdict, Verdict } from '../verdict/verdict.ts'
 import { askedOfPod } from './asked-of-pod.ts'
-import { judgePod, type Judge, type Judged } from './judge.ts'
+import { judgePod, type Judge } from './judge.ts'
 import { indexSnapshot, nameOf, type Snapshot } from './snapshot.ts'
 
 /** What a certificate says of its pod. */
@@ -28,14 +28,30 @@ export function contentOf(verdict: IssueVerdict): CertificateContent {
   }
 }
 
+/** What the signer says, without the evidence: of thousands of pods nobody keeps that. */
+export type Said =
+  | { readonly verdict: 'issue'; readonly certificate: CertificateContent }
+  | { readonly verdict: 'wait'; readonly why: string }
+  | {
+      readonly verdict: 'deny'
+      readonly reason: DenyReason
+      readonly fields: readonly FieldRefusal[]
+    }
+
+function saidOf(verdict: Verdict): Said {
+  if (verdict.kind === 'issue') return { verdict: 'issue', certificate: contentOf(verdict) }
+  if (verdict.kind === 'wait') return { verdict: 'wait', why: verdict.why }
+  return { verdict: 'deny', reason: verdict.reason, fields: verdict.fields }
+}
+
 /** What becomes of one certificate of a running pod at its next refresh. */
 export interface Previewed {
   /** `<namespace>/<name>`. */
   readonly pod: string
   readonly volume: string
-  readonly before: Judged
-  readonly after: Judged
-  /** `refused` and `waiting` are what a running pod loses its certificate by; `other` is a certificate that says something else. */
+  readonly before: Said
+  readonly after: Said
+  /** `refused` and `waiting` are what a running pod gets none by; `other` is a certificate that says something else. */
   readonly change: 'none' | 'refused' | 'waiting' | 'issued' | 'other'
 }
 
@@ -52,9 +68,9 @@ export function previewPods(
     .toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
     .flatMap((pod) =>
       askedOfPod(pod, index, signerName).map((asked) => {
-        const now = judgePod(asked, index, before.judge)
-        const then = judgePod(asked, indexAfter, after.judge)
-        const change = changeOf(now.verdict, then.verdict)
+        const now = saidOf(judgePod(asked, index, before.judge).verdict)
+        const then = saidOf(judgePod(asked, indexAfter, after.judge).verdict)
+        const change = changeOf(now, then)
         return { pod: nameOf(pod), volume: asked.volume, before: now, after: then, change }
       }),
     )
@@ -62,8 +78,13 @@ export function previewPods(
 
 const kinds = { issue: 'issued', deny: 'refused', wait: 'waiting' } as const
 
-function changeOf(before: Verdict, after: Verdict): Previewed['change'] {
-  if (before.kind !== after.kind) return kinds[after.kind]
-  if (before.kind !== 'issue' || after.kind !== 'issue') return 'none'
-  return isDeepStrictEqual(contentOf(before), contentOf(after)) ? 'none' : 'other'
+function changeOf(before: Said, after: Said): Previewed['change'] {
+  if (before.verdict !== after.verdict) return kinds[after.verdict]
+  if (before.verdict !== 'issue' || after.verdict !== 'issue') return 'none'
+  return isDeepStrictEqual(before.certificate, after.certificate) ? 'none' : 'other'
+}
+
+/** Whether a running pod that would get a certificate now would get none. */
+export function isLost({ before, after }: Previewed): boolean {
+  return before.verdict === 'issue' && after.verdict !== 'issue'
 }

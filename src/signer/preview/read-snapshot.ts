@@ -1,4 +1,5 @@
 import type { ApiClient } from '../../kubernetes/api-client.ts'
+import { listPages } from '../../kubernetes/list-pages.ts'
 import { listObjects, readObject } from '../../kubernetes/objects.ts'
 import type { KubernetesObject, ObjectName, Resource } from '../../kubernetes/resource.ts'
 import { factResources } from '../watch/facts.ts'
@@ -6,16 +7,28 @@ import type { Snapshot } from './snapshot.ts'
 
 const { pods, namespaces, serviceAccounts, nodes, services } = factResources
 
-/** Everything that proves something, of the whole cluster or of the namespaces. Throws what a list throws. */
+/** Everything that proves something, of the whole cluster. Throws what a list throws; one object that cannot be read is named, and no more. */
 export async function readSnapshot(client: ApiClient, signal: AbortSignal): Promise<Snapshot> {
-  const all = <T extends KubernetesObject>(resource: Resource<T>): Promise<readonly T[]> =>
-    listObjects(client, resource, { signal })
+  const unreadable = new Set<string>()
+  const all = async <T extends KubernetesObject>(
+    kind: string,
+    resource: Resource<T>,
+  ): Promise<readonly T[]> => {
+    const { readings } = await listPages(client, resource, { signal })
+    return readings.flatMap((reading) => {
+      if ('object' in reading) return [reading.object]
+      const { key } = reading.unreadable
+      unreadable.add(`${kind} ${key.includes('/') ? key : `/${key}`}`)
+      return []
+    })
+  }
   return {
-    pods: await all(pods),
-    namespaces: await all(namespaces),
-    serviceAccounts: await all(serviceAccounts),
-    nodes: await all(nodes),
-    services: await all(services),
+    pods: await all('pods', pods),
+    namespaces: await all('namespaces', namespaces),
+    serviceAccounts: await all('serviceAccounts', serviceAccounts),
+    nodes: await all('nodes', nodes),
+    services: await all('services', services),
+    unreadable,
   }
 }
 

@@ -1,7 +1,7 @@
 import type { KubernetesObject } from '../../kubernetes/resource.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import type { Namespace, Node, Pod, Service, ServiceAccount } from '../../kubernetes/workloads.ts'
-import type { Evidence, Found } from '../verdict/evidence.ts'
+import type { Evidence, Found, ServiceEvidence } from '../verdict/evidence.ts'
 import {
   namespaceEvidence,
   nodeEvidence,
@@ -17,6 +17,8 @@ export interface Snapshot {
   readonly serviceAccounts: readonly ServiceAccount[]
   readonly nodes: readonly Node[]
   readonly services: readonly Service[]
+  /** `<plural> <namespace>/<name>` of what is there and could not be read: nobody's pod but its own waits for it. */
+  readonly unreadable?: ReadonlySet<string>
 }
 
 /** The same, to be looked up by name. */
@@ -25,7 +27,9 @@ export interface SnapshotIndex {
   readonly namespaces: ReadonlyMap<string, Namespace>
   readonly serviceAccounts: ReadonlyMap<string, ServiceAccount>
   readonly nodes: ReadonlyMap<string, Node>
-  readonly services: ReadonlyMap<string, readonly Service[]>
+  /** Made once for each namespace, however many pods it has. */
+  readonly services: ReadonlyMap<string, readonly ServiceEvidence[]>
+  readonly unreadable: ReadonlySet<string>
 }
 
 /** `<namespace>/<name>`; of what has no namespace, `/<name>`. */
@@ -39,7 +43,12 @@ export function indexSnapshot(snapshot: Snapshot): SnapshotIndex {
     namespaces: byName(snapshot.namespaces),
     serviceAccounts: byName(snapshot.serviceAccounts),
     nodes: byName(snapshot.nodes),
-    services: Map.groupBy(snapshot.services, ({ metadata }) => metadata.namespace ?? ''),
+    services: new Map(
+      [...Map.groupBy(snapshot.services, ({ metadata }) => metadata.namespace ?? '')].map(
+        ([namespace, services]) => [namespace, servicesEvidence(services)],
+      ),
+    ),
+    unreadable: snapshot.unreadable ?? new Set(),
   }
 }
 
@@ -47,18 +56,27 @@ export function indexSnapshot(snapshot: Snapshot): SnapshotIndex {
 export function evidenceIn(index: SnapshotIndex, asked: PodCertificateRequest): Evidence {
   const { metadata, spec } = asked
   const { namespace } = metadata
+  const look = <T extends KubernetesObject, F>(
+    [kind, objects]: readonly [string, ReadonlyMap<string, T>],
+    object: string,
+    fact: (object: T) => F,
+  ): Found<F> =>
+    index.unreadable.has(`${kind} ${object}`)
+      ? { state: 'unknown', why: `${kind} ${object} cannot be read` }
+      : found(objects.get(object), fact)
   return {
     live: true,
-    pod: found(index.pods.get(`${namespace}/${spec.pod.name}`), podEvidence),
-    namespace: found(index.namespaces.get(`/${namespace}`), namespaceEvidence),
-    serviceAccount: found(
-      index.serviceAccounts.get(`${namespace}/${spec.serviceAccount.name}`),
+    pod: look(['pods', index.pods], `${namespace}/${spec.pod.name}`, podEvidence),
+    namespace: look(['namespaces', index.namespaces], `/${namespace}`, namespaceEvidence),
+    serviceAccount: look(
+      ['serviceAccounts', index.serviceAccounts],
+      `${namespace}/${spec.serviceAccount.name}`,
       serviceAccountEvidence,
     ),
-    node: found(index.nodes.get(`/${spec.node.name}`), nodeEvidence),
+    node: look(['nodes', index.nodes], `/${spec.node.name}`, nodeEvidence),
     services: {
       state: 'found',
-      object: servicesEvidence(index.services.get(namespace) ?? []),
+      object: index.services.get(namespace) ?? [],
       seen: { cached: false },
     },
   }

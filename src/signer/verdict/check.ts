@@ -34,6 +34,9 @@ export interface Granted {
   readonly policy?: { readonly revision: string; readonly digest: string }
 }
 
+/** Whether the cluster lets nobody but kubelets make requests, and did when this one was made. */
+export type Requester = 'shown' | 'not-shown' | 'unknown'
+
 export interface CheckInput {
   readonly claims: Claims
   readonly evidence: Evidence
@@ -42,8 +45,7 @@ export interface CheckInput {
   readonly keyOwner: string | undefined
   readonly policy: {
     readonly decide: IssuancePolicy['decide']
-    /** Whether the cluster lets nobody but kubelet create requests. */
-    readonly requester: 'shown' | 'not-shown'
+    readonly requester: Requester
     /** Milliseconds. */
     readonly now: number
   }

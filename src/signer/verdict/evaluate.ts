@@ -134,7 +134,8 @@ export function evaluate(input: CheckInput): Verdict {
     return { kind: 'wait', why: 'evidence is not complete' }
   }
   const digest = evidenceDigest(evidence)
-  const given = { lifetimeSeconds, policy, dnsNames, projectedPaths }
+  const requester = input.policy.requester === 'shown' ? 'shown' : 'not-shown'
+  const given = { lifetimeSeconds, policy, requester, dnsNames, projectedPaths } as const
   return {
     kind: 'issue',
     claims,

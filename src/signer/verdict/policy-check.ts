@@ -2,6 +2,7 @@ import { CountersignError } from '../../errors.ts'
 import { lifetimeSecondsMin } from '../../pki/profile.ts'
 import type { IssuanceDecision, IssuanceInput } from '../../policy/issuance-policy.ts'
 import { proved, provedIdentity, refused } from './check.ts'
+import type { Finding } from './verdict.ts'
 import type { Check, CheckInput, CheckResult, Established, ProvedIdentity } from './check.ts'
 
 /** The second opinion: it may refuse or shorten, and is only asked about what evidence proves. Without an answer nothing is decided. */
@@ -21,7 +22,12 @@ export const policyAgrees: Check = {
       if (!(cause instanceof CountersignError)) throw cause
       return undecided(`gives no answer: ${cause.code}`, cause)
     }
-    if (!decision.allow) return refusal(identity, decision)
+    if (!decision.allow) {
+      // It may be refused for what is only not known.
+      return input.policy.requester === 'unknown'
+        ? { findings: [requesterUnknown] }
+        : refusal(identity, decision)
+    }
     return shortened(lifetimeSeconds, decision)
   },
 }
@@ -44,6 +50,12 @@ function shortened(asked: number, { lifetimeSecondsMax, policy }: IssuanceDecisi
   }
   const finding = proved('policy', `${lifetimeSeconds} seconds`, `revision ${policy.revision}`)
   return { findings: [finding], granted: { lifetimeSeconds, policy } }
+}
+
+const requesterUnknown: Finding = {
+  kind: 'undecided',
+  field: 'issuance policy',
+  why: 'refuses it, and nobody has seen whether only kubelets could make the request',
 }
 
 function undecided(why: string, cause?: CountersignError): CheckResult {
@@ -87,7 +99,7 @@ function policyInput(
     },
     context: {
       time: new Date(policy.now).toISOString(),
-      requester: policy.requester,
+      requester: policy.requester === 'shown' ? 'shown' : 'not-shown',
       annotations: claims.asked.spec.unverifiedUserAnnotations,
       evidence,
     },

@@ -77,6 +77,8 @@ export interface IssueVerdict extends ProvedIdentity {
   readonly projectedPaths: readonly string[]
   /** SHA-256, hex, of the facts that prove it. */
   readonly evidenceDigest: string
+  /** What policy was told of who made the request. */
+  readonly requester: 'shown' | 'not-shown'
   /** What policy allowed it. */
   readonly policy: { readonly revision: string; readonly digest: string }
   readonly findings: readonly NamedFinding[]

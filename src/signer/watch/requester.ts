@@ -10,10 +10,13 @@ import type { KubernetesObject } from '../../kubernetes/resource.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { Condition } from '../../readiness.ts'
-import type { Requester } from '../issue/records.ts'
+import type { Requester } from '../verdict/check.ts'
 
 /** A watch that was lost for longer shows nothing. */
 const staleSecondsMax = 10
+
+/** A watch that hangs shows what is no more for so long. */
+const idleSecondsMax = 15
 
 /** API servers take a policy up a moment after it is written, and their clocks differ. */
 const settlingMilliseconds = 10_000
@@ -21,7 +24,10 @@ const settlingMilliseconds = 10_000
 /** Whether the cluster let nobody but a kubelet make a request. */
 export interface RequesterProof extends AsyncDisposable {
   readonly synced: Promise<void>
-  /** `shown` of a request that was made while the policy was in force, as it is still. */
+  /**
+   * `shown` of a request that was made while the policy was in force, as it is still; `unknown` where it is in force now and nobody saw
+   * whether it was then, and where nobody sees now.
+   */
   of(request: KubernetesObject): Requester
   condition(): Omit<Condition, 'name'>
 }
@@ -39,36 +45,33 @@ export interface RequesterProofOptions {
 /** Follows the admission policy of the chart and its binding. Of another text than the chart's, nothing is shown. */
 export function watchRequesterPolicy(options: RequesterProofOptions): RequesterProof {
   const { client, name, signerName, log, metrics, now } = options
-  const following = { client, log, metrics, fieldSelector: `metadata.name=${name}` }
+  const fieldSelector = `metadata.name=${name}`
+  const following = { client, log, metrics, fieldSelector, idleSeconds: idleSecondsMax }
   const policies = startInformer({ ...following, resource: admissionPolicies })
   const bindings = startInformer({ ...following, resource: admissionPolicyBindings })
-  const ages = [firstSeen(policies, now), firstSeen(bindings, now)]
+  const times = [sinceOf(policies, name, now), sinceOf(bindings, name, now)]
   const synced = Promise.all([policies.synced, bindings.synced]).then(() => {})
   synced.catch(() => {})
 
-  const gap = (): string | undefined => {
-    if (![policies, bindings].every(isCurrent)) return 'what the API server has is not known now'
-    const policy = policies.get(name)
-    const binding = bindings.get(name)
-    if (policy === undefined) return `there is no policy ${name}`
-    if (binding === undefined) return `policy ${name} has no binding of its name`
-    return policyGap(policy, signerName) ?? bindingGap(binding, name)
-  }
+  const isSeen = (): boolean => [policies, bindings].every(isCurrent)
+  const gap = (): string | undefined =>
+    protectionGap({ policy: policies.get(name), binding: bindings.get(name) }, { name, signerName })
   return {
     synced,
     of({ metadata: { creationTimestamp } }) {
+      if (!isSeen()) return 'unknown'
       if (creationTimestamp === undefined || gap() !== undefined) return 'not-shown'
-      const since = Math.max(...ages.map((age) => age(name)))
-      return creationTimestamp.getTime() >= since + settlingMilliseconds ? 'shown' : 'not-shown'
+      const since = Math.max(...times.map((time) => time()))
+      return creationTimestamp.getTime() >= since + settlingMilliseconds ? 'shown' : 'unknown'
     },
     condition() {
-      const why = gap()
+      const why = isSeen() ? gap() : 'what the API server has is not known now'
       const reason =
         why === undefined
           ? `${name} lets nobody but kubelets make requests`
           : `records say of no request that a kubelet made it: ${why}`
       // Who has only audit asked for has what was asked for.
-      return { ok: [policies, bindings].every(isCurrent), optional: true, reason }
+      return { ok: isSeen(), optional: true, reason }
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([policies, bindings].map((each) => each[Symbol.asyncDispose]()))
@@ -80,28 +83,42 @@ function isCurrent(cache: Informer<unknown>): boolean {
   return cache.hasSynced && cache.staleSeconds <= staleSecondsMax
 }
 
-/** Since when an object says what it says, in milliseconds: as the API server keeps it, or since it was first seen to. */
-function firstSeen(
+/**
+ * Since when this process has seen an object as it is. What the API server keeps of times does not tell: a writer who only takes something
+ * away leaves none.
+ */
+function sinceOf(
   objects: Informer<AdmissionObject>,
+  name: string,
   now: () => number,
-): (name: string) => number {
-  let known: AdmissionObject | undefined
-  let seenAt = Number.POSITIVE_INFINITY
-  return (name) => {
-    const object = objects.get(name)
-    if (object === undefined) return Number.POSITIVE_INFINITY
-    if (object.writtenAt !== undefined) return object.writtenAt.getTime()
-    const isSame =
-      known?.metadata.uid === object.metadata.uid && isDeepStrictEqual(known.spec, object.spec)
-    if (!isSame) seenAt = now()
-    known = object
-    return seenAt
-  }
+): () => number {
+  let since = Number.POSITIVE_INFINITY
+  objects.onEvent(({ type, object }) => {
+    if (object.metadata.name !== name) return
+    since = type === 'deleted' ? Number.POSITIVE_INFINITY : now()
+  })
+  return () => since
 }
 
 /** What the chart's policy says in its own words, spaces apart. */
 const expressionOfKubelets =
   "request.userInfo.username == 'system:node:' + object.spec.nodeName && 'system:nodes' in request.userInfo.groups"
+
+/** Why the two let somebody who is no kubelet make a request for the signer; undefined where they do not. */
+export function protectionGap(
+  {
+    policy,
+    binding,
+  }: {
+    readonly policy: AdmissionObject | undefined
+    readonly binding: AdmissionObject | undefined
+  },
+  { name, signerName }: { readonly name: string; readonly signerName: string },
+): string | undefined {
+  if (policy === undefined) return `there is no policy ${name}`
+  if (binding === undefined) return `policy ${name} has no binding of its name`
+  return policyGap(policy, signerName) ?? bindingGap(binding, name)
+}
 
 function policyGap(
   { spec, typeWarnings }: AdmissionObject,
@@ -128,9 +145,10 @@ function coversRequests(matchConstraints: unknown): boolean {
   const { matchPolicy, resourceRules, ...others } = recordOf(matchConstraints)
   const narrowing = Object.values(others).filter((value) => !isEmpty(value))
   const [rule, another] = Array.isArray(resourceRules) ? (resourceRules as unknown[]) : []
-  const { apiGroups, apiVersions, operations, resources, scope = '*' } = recordOf(rule)
+  const { apiGroups, apiVersions, operations, resources, scope = '*', ...more } = recordOf(rule)
   return (
     narrowing.length === 0 &&
+    Object.values(more).every(isEmpty) &&
     another === undefined &&
     matchPolicy === 'Equivalent' &&
     scope === '*' &&

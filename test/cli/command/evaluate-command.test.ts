@@ -259,3 +259,16 @@ for (const [argv, pattern] of [
     assert.match(err, pattern)
   })
 }
+
+for (const [what, file, pattern] of [
+  ['no JSON', 'broken.json', /want=JSON/],
+  ['too much YAML', 'large.yaml', /larger than 2097152 octets/],
+] as const) {
+  test(`objects that are ${what} are refused with the name of the file`, async () => {
+    const path = join(folder, file)
+    await writeFile(path, '#'.repeat(3 * 1024 * 1024))
+    const { code, err } = await countersign('evaluate', 'pod/acme/asks', '--objects', path)
+    assert.equal(code, 2)
+    assert.match(err, pattern)
+  })
+}

@@ -101,7 +101,6 @@ test('an intent fits the ledger at the bounds of all that is granted', async () 
       notAfter: new Date(0),
       beginRefreshAt: new Date(0),
     } as never,
-    requester: 'shown',
   })
   const annotations = Object.fromEntries(
     ['role', 'tenant', 'models', 'tool-scopes'].map((key) => [key, 'a'.repeat(6400)]),

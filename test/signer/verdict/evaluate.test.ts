@@ -37,6 +37,7 @@ test('a request that fits the live objects is issued with nothing beyond its nam
     dnsNames: [],
     lifetimeSeconds: 3600,
     projectedPaths: ['credential-bundle.pem'],
+    requester: 'not-shown',
   })
   assert.ok(findings.length >= checks.length - 3, 'almost every check leaves a finding')
 })
@@ -354,3 +355,22 @@ test('a pod that drains keeps its identity at refresh, and one that never ran ge
     assert.equal(verdict.reason, reason)
   }
 })
+
+for (const [requester, kind] of [
+  ['not-shown', 'deny'],
+  ['unknown', 'wait'],
+] as const) {
+  test(`what policy refuses where it is ${requester} that a kubelet asks: ${kind}`, () => {
+    requirement('signer.denied-only-proven')
+    const told: unknown[] = []
+    const decide: typeof agreeing.decide = (input) => {
+      told.push(input.context.requester)
+      return { ...agreeing.decide(input), allow: false }
+    }
+    const verdict = verdictOf(claimsOf(), evidenceOf(), {
+      policy: { ...agreeing, decide, requester },
+    })
+    assert.equal(verdict.kind, kind)
+    assert.deepEqual(told, ['not-shown'])
+  })
+}
