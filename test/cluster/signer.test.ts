@@ -275,18 +275,21 @@ async function startReplica(folder: string, name: string): Promise<Replica> {
   )
   const main = join(import.meta.dirname, '../../src/cli/main.ts')
   const child = spawn(process.execPath, [main, 'signer', '--config', file], {
-    stdio: ['ignore', 'pipe', 'ignore'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
   programs.push(child)
   let said = ''
-  child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')))
+  const hear = (chunk: Buffer): void => void (said += chunk.toString('utf8'))
+  child.stdout.on('data', hear)
+  child.stderr.on('data', hear)
   // A port of our own choice may be that of somebody else's connection.
   const admin = (): string | undefined => /"admin":"([^"]+)"/.exec(said)?.[1]
   const page = async (path: string): Promise<Response | undefined> =>
     fetch(new URL(path, admin())).catch(() => undefined)
   const isReady = async (): Promise<boolean> =>
     admin() !== undefined && (await page('/readyz'))?.ok === true
-  await eventually('a ready replica', isReady, 120).catch(() => assert.fail(said.slice(-4000)))
+  child.once('exit', (code) => (said += `\nended with ${code}`))
+  await eventually('a ready replica', isReady, 40).catch(() => assert.fail(said.slice(-4000)))
   return {
     child,
     async records() {
