@@ -305,7 +305,7 @@ function openAt(
       leaveListening()
     }
     function begin(): void {
-      leaveListening = parts.listenings.listen(upstream, filter, {
+      leaveListening = parts.listenings.listen({ upstream, account: caller.account }, filter, {
         acknowledged(taken) {
           isTelling = true
           noteAbsence(parts.absences, upstream, undefined)

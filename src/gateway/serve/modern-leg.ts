@@ -64,7 +64,7 @@ export function openModernLeg(options: ModernLegOptions): Leg {
     ;[leaveBefore, leave] = [leave, nothing]
     let isIdle = false
     const leaveThis = parts.listenings.listen(
-      upstream,
+      { upstream, account: caller.account },
       { lists: changingLists, uris: parts.subscriptions.of({ key, server }) },
       {
         acknowledged(taken) {

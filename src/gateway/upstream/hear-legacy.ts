@@ -39,12 +39,13 @@ export function hearLegacy(hearing: Hearing, listener: Listener): () => void {
 }
 
 async function hear(
-  { upstream, filter, octetsMax }: Hearing,
+  { upstream, account, filter, octetsMax }: Hearing,
   listener: Listener,
   signal: AbortSignal,
 ): Promise<ExchangeFailure | undefined> {
   const session = await openLegacySession({
     upstream,
+    account,
     version: legacyVersion,
     hello: { capabilities: {}, clientInfo: gatewayInfo },
     answerBytesMax: octetsMax,
@@ -57,11 +58,14 @@ async function hear(
   const wanted = offeredOf(session, filter)
   // In a session of nobody alone, others are told of what was asked for here.
   const isHeard =
-    isOwn(session) && (await openStream({ upstream, octetsMax, session }, listener, signal))
+    isOwn(session) &&
+    (await openStream({ upstream, account, octetsMax, session }, listener, signal))
   if (signal.aborted) return undefined
   const uris: string[] = []
   for (const [index, uri] of (isHeard ? wanted.uris : []).entries()) {
-    if (await subscribe({ upstream, octetsMax, session }, { uri, id: index + 2 }, signal)) {
+    if (
+      await subscribe({ upstream, account, octetsMax, session }, { uri, id: index + 2 }, signal)
+    ) {
       uris.push(uri)
     }
     if (signal.aborted) return undefined
@@ -83,7 +87,7 @@ interface InSession extends Omit<Hearing, 'filter'> {
   readonly session: LegacySession
 }
 
-/** Done when the stream is open, with whether there is one. */
+/** Done when the stream is open, with whether there is one. Each that listens has a place among the streams already. */
 function openStream(
   { upstream, octetsMax, session }: InSession & { readonly session: OwnSession },
   listener: Listener,
@@ -145,7 +149,7 @@ function openStream(
 }
 
 async function subscribe(
-  { upstream, octetsMax, session }: InSession,
+  { upstream, account, octetsMax, session }: InSession,
   { uri, id }: { readonly uri: string; readonly id: number },
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -153,6 +157,7 @@ async function subscribe(
   const message = { jsonrpc: '2.0', id, method, params: { uri } }
   const answer = await collectAnswer({
     upstream,
+    account,
     request: sessionRequest(session, Buffer.from(JSON.stringify(message))),
     asked: { era: 'legacy', method, id: { value: id } },
     answerBytesMax: octetsMax,

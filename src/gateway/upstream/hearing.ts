@@ -1,4 +1,5 @@
 import type { Change, ChangeFilter } from '../../mcp/changes.ts'
+import type { Account } from '../shares.ts'
 import type { ExchangeFailure } from './exchange.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -27,6 +28,8 @@ export interface Listener {
 /** What is asked of one upstream. */
 export interface Hearing {
   readonly upstream: Upstream
+  /** Of whoever is the first to ask for it: what it takes to begin is asked on that share. */
+  readonly account: Account
   readonly filter: ChangeFilter
   /** Of one message of the upstream. */
   readonly octetsMax: number

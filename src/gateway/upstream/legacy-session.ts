@@ -80,7 +80,10 @@ export async function openLegacySession(
     ...partyOf(opening),
     request: sessionRequest(session, initialized),
   })
-  return failure ?? { ...session, said: saidIn(body) }
+  if (failure === undefined) return { ...session, said: saidIn(body) }
+  // Nobody knows its id but the gateway, which is about to forget it.
+  closeLegacySession({ upstream: opening.upstream }, session)
+  return failure
 }
 
 /** What is kept of it for as long as a session lasts. */

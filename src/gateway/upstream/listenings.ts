@@ -9,7 +9,7 @@ import {
   type ChangingList,
 } from '../../mcp/changes.ts'
 import type { ExchangeFailure } from './exchange.ts'
-import type { Ending, Listener } from './hearing.ts'
+import type { Ending, Hearing, Listener } from './hearing.ts'
 import { hearLegacy } from './hear-legacy.ts'
 import { hearModern } from './hear-modern.ts'
 import type { Upstream } from './upstream.ts'
@@ -20,8 +20,10 @@ import type { Upstream } from './upstream.ts'
  */
 export interface Listenings {
   /** Listens, and gives how to leave. */
-  listen(upstream: Upstream, filter: ChangeFilter, listener: Listener): () => void
+  listen(at: Place, filter: ChangeFilter, listener: Listener): () => void
 }
+
+type Place = Pick<Hearing, 'upstream' | 'account'>
 
 export interface ListeningsOptions {
   /** Of one message of an upstream. */
@@ -39,7 +41,7 @@ const toldInTurn = 64
 export function createListenings(options: ListeningsOptions): Listenings {
   const open = new WeakMap<Upstream, Map<string, Listening>>()
   return {
-    listen(upstream, filter, listener) {
+    listen({ upstream, account }, filter, listener) {
       const ofUpstream = open.get(upstream) ?? new Map<string, Listening>()
       open.set(upstream, ofUpstream)
       const key = formatChangeFilter(filter)
@@ -49,6 +51,7 @@ export function createListenings(options: ListeningsOptions): Listenings {
         new Listening({
           ...options,
           upstream,
+          account,
           filter,
           over: () => {
             if (ofUpstream.get(key) === listening) ofUpstream.delete(key)
@@ -62,8 +65,7 @@ export function createListenings(options: ListeningsOptions): Listenings {
   }
 }
 
-interface ListeningOptions extends ListeningsOptions {
-  readonly upstream: Upstream
+interface ListeningOptions extends ListeningsOptions, Place {
   readonly filter: ChangeFilter
   readonly over: () => void
 }
@@ -94,11 +96,11 @@ class Listening {
   }
 
   open(): void {
-    const { upstream, filter, octetsMax } = this.#options
+    const { upstream, account, filter, octetsMax } = this.#options
     this.#late = setTimeout(() => this.#fail(unacknowledged), upstream.timeoutMilliseconds)
     const hear = upstream.config.eras.includes('modern') ? hearModern : hearLegacy
     this.#cancel = hear(
-      { upstream, filter, octetsMax },
+      { upstream, account, filter, octetsMax },
       {
         acknowledged: (said) => this.#acknowledge(said),
         changed: (change) => this.#take(change),

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { closeLegacySession, isSessionId } from '../../../src/gateway/upstream/legacy-session.ts'
+import {
+  closeLegacySession,
+  isSessionId,
+  openLegacySession,
+} from '../../../src/gateway/upstream/legacy-session.ts'
 import { requirement } from '../../requirements.ts'
 import { fakeUpstream } from '../world/fake-upstream.ts'
 
@@ -28,4 +32,31 @@ test('of sessions that end together two at a time are told to their server, and 
     upstream.received.map(({ method }) => method),
     ids.map(() => 'DELETE'),
   )
+})
+
+test('a session whose caller goes before it is open is ended at its server', async () => {
+  requirement('gateway.endings-bounded')
+  const gone = new AbortController()
+  const result = { protocolVersion: '2025-11-25', capabilities: {}, serverInfo: { name: 'a' } }
+  const upstream = fakeUpstream(({ text, method }) => {
+    if (method === 'DELETE') return { status: 204 }
+    if (text.includes('notifications/initialized')) {
+      gone.abort()
+      return undefined
+    }
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, result })
+    return { headers: { 'mcp-session-id': 's1' }, body }
+  })
+  const opened = await openLegacySession({
+    upstream,
+    version: '2025-11-25',
+    hello: { capabilities: {}, clientInfo: { name: 'gateway', version: '1' } },
+    answerBytesMax: 65_536,
+    signal: gone.signal,
+  })
+  assert.equal('failed' in opened && opened.failed, 'cancelled')
+  await upstream.endings.whenEmpty()
+  const { method, headers } = upstream.received.at(-1) ?? {}
+  assert.equal(method, 'DELETE')
+  assert.ok(headers?.includes('s1'))
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
 import type { Answering } from '../../../src/gateway/upstream/http/connection.ts'
 import type { Ending, Listener } from '../../../src/gateway/upstream/hearing.ts'
+import type { Guest } from '../../../src/gateway/seats.ts'
 import { createListenings } from '../../../src/gateway/upstream/listenings.ts'
 import type { Upstream } from '../../../src/gateway/upstream/upstream.ts'
 import type { Change, ChangeFilter } from '../../../src/mcp/changes.ts'
@@ -11,6 +12,7 @@ import { subscriptionId } from '../world/listening.ts'
 
 const tools = { lists: ['tools'], uris: [] } as const satisfies ChangeFilter
 const octetsMax = 64 * 1024
+const account = ['tenant', 'namespace', 'identity'] as const
 
 interface Opened {
   readonly id: string
@@ -89,7 +91,9 @@ describe('what an upstream tells of changes', () => {
     const listenings = createListenings({ octetsMax, listChanged: () => {} })
     const behind = openUpstream()
     const all = Array.from({ length: 1000 }, listener)
-    const leaves = all.map((each) => listenings.listen(behind.upstream, tools, each))
+    const leaves = all.map((each) =>
+      listenings.listen({ upstream: behind.upstream, account }, tools, each),
+    )
     const one = await acknowledge(behind)
     one.tells('notifications/tools/list_changed')
     const told = (): number => all.filter(({ seen }) => seen.length === 2).length
@@ -101,7 +105,7 @@ describe('what an upstream tells of changes', () => {
     assert.equal(one.isEnded, true)
     // The next one begins anew.
     const next = listener()
-    const leave = listenings.listen(behind.upstream, tools, next)
+    const leave = listenings.listen({ upstream: behind.upstream, account }, tools, next)
     await acknowledge(behind)
     assert.equal(behind.opened.length, 2)
     assert.deepEqual(next.seen, [tools])
@@ -114,7 +118,7 @@ describe('what an upstream tells of changes', () => {
     const listenings = createListenings({ octetsMax, listChanged: () => {} })
     const behind = openUpstream()
     const one = listener()
-    const leave = listenings.listen(behind.upstream, tools, one)
+    const leave = listenings.listen({ upstream: behind.upstream, account }, tools, one)
     const stream = await acknowledge(behind)
     for (let at = 0; at < 10_000; at += 1) stream.tells('notifications/tools/list_changed')
     assert.equal(one.seen.length, 2)
@@ -129,7 +133,7 @@ describe('what an upstream tells of changes', () => {
     const listenings = createListenings({ octetsMax, listChanged: () => {} })
     const behind = openUpstream()
     const one = listener()
-    listenings.listen(behind.upstream, tools, one)
+    listenings.listen({ upstream: behind.upstream, account }, tools, one)
     const stream = await acknowledge(behind)
     stream.says(`data: {"jsonrpc":"2.0","method":"${'x'.repeat(octetsMax)}`)
     assert.equal(stream.isEnded, true)
@@ -143,7 +147,7 @@ describe('what an upstream tells of changes', () => {
     const listenings = createListenings({ octetsMax, listChanged: () => {} })
     const behind = openUpstream()
     const one = listener()
-    listenings.listen(behind.upstream, tools, one)
+    listenings.listen({ upstream: behind.upstream, account }, tools, one)
     await new Promise(setImmediate)
     context.mock.timers.tick(60_000)
     const [ended] = one.seen as readonly Ending[]
@@ -161,7 +165,7 @@ describe('what an upstream tells of changes', () => {
       const listenings = createListenings({ octetsMax, listChanged: () => {} })
       const behind = openUpstream()
       const one = listener()
-      listenings.listen(behind.upstream, tools, one)
+      listenings.listen({ upstream: behind.upstream, account }, tools, one)
       const stream = await acknowledge(behind)
       stream.says(`data: ${octets}\n\n`)
       const [, ended] = one.seen as readonly Ending[]
@@ -169,4 +173,19 @@ describe('what an upstream tells of changes', () => {
       assert.equal(stream.isEnded, true)
     })
   }
+})
+
+test('at a legacy server it is begun on the share of whoever asks for it first', async () => {
+  requirement('gateway.changes-shared')
+  const fake = fakeUpstream(() => undefined)
+  const upstream: Upstream = { ...fake, config: { ...fake.config, eras: ['legacy'] } }
+  const guest = (): Guest => ({ account, seated: () => {}, turnedAway: () => {} })
+  while (upstream.seats.take(guest()));
+  const ended = Promise.withResolvers<Ending>()
+  const listener = { acknowledged: () => {}, changed: () => {}, ended: ended.resolve }
+  const listenings = createListenings({ octetsMax, listChanged: () => {} })
+  listenings.listen({ upstream, account }, tools, listener)
+  const ending = await ended.promise
+  assert.equal(ending.kind === 'failed' && ending.failure.failed, 'share used up')
+  assert.deepEqual(fake.received, [])
 })
