@@ -12,9 +12,10 @@ import type { DecisionLog } from '../policy/decision-log.ts'
 import { createTokenSigner } from '../token/sign.ts'
 import { createApprovals } from './approval/approvals.ts'
 import type { ApprovalStore } from './approval/store.ts'
+import type { Caller } from './caller/caller.ts'
 import { createCallers } from './caller/connections.ts'
 import { coalesce } from './caller/coalesce.ts'
-import { createServerJudge } from './caller/judge.ts'
+import { createAbsentJudge, createServerJudge } from './caller/judge.ts'
 import type { NamespaceSource, PodSource } from './caller/workload-sources.ts'
 import { createCatalogues } from './catalogue/catalogues.ts'
 import { createQuarantinedTools } from './catalogue/quarantined-tools.ts'
@@ -134,7 +135,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const identityEnded = (owner: string): void => endOwner(owner, parts)
   const callers = createCallers({ ...options, staleSecondsMax, limits, identityEnded })
   // After the callers do: who has ended is told that, and not that a server has.
-  const unlisten = judgeServersAgain(options, upstreams)
+  const unlisten = judgeAgain(options, upstreams, () => parts)
   const newDecisionId = (): string => randomUUID()
   const turns = createTurns()
   const decisions = createDecisions({ ...options, ...limits, turns, newDecisionId })
@@ -194,15 +195,30 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   }
 }
 
-/** Judges tool servers whenever what is watched has changed; gives how to stop that. */
-function judgeServersAgain(
-  { revocations, pods, namespaces }: GatewayOptions,
+/**
+ * Judges tool servers, and callers who may have gone while their call is open at one, whenever what is watched has changed; gives how
+ * to stop that.
+ */
+function judgeAgain(
+  options: GatewayOptions,
   upstreams: ReadonlyMap<string, Upstream>,
+  partsOf: () => Parts,
 ): () => void {
-  const judgeServers = coalesce(() => {
+  const { revocations, pods, namespaces, log } = options
+  const judge = createAbsentJudge(options)
+  const judgeAbsent = async (caller: Caller): Promise<void> => {
+    const refusal = await judge(caller)
+    if (refusal?.identity === true) endOwner(caller.owner, partsOf())
+  }
+  const judgeAll = coalesce(() => {
     for (const upstream of upstreams.values()) upstream.judgeAgain()
+    for (const caller of partsOf().talks.callers()) {
+      judgeAbsent(caller).catch((error: unknown) => {
+        log.error({ error }, 'caller of an open call could not be judged')
+      })
+    }
   })
-  const stops = [revocations, pods, namespaces].map((each) => each.onChange(judgeServers))
+  const stops = [revocations, pods, namespaces].map((each) => each.onChange(judgeAll))
   return () => {
     for (const stop of stops) stop()
   }

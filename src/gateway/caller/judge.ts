@@ -23,18 +23,32 @@ export type Judgement = Soon<Refusal | undefined>
 
 /** Judges a caller at this moment: validity, trust, revocation, its pod, its namespace. What cannot be known is refused. */
 export function createJudge(options: JudgeOptions): (caller: Caller) => Judgement {
-  const { trustBundle, revocations, now } = options
+  const { trustBundle, now } = options
   return (caller) => {
     const { svid, identity } = caller
     if (now() >= svid.notAfter.getTime()) return identityRefusal('certificate has expired')
     const untrusted = verifyWith(caller, trustBundle.current(), now())
     if (untrusted !== undefined) return untrusted
-    const revocation = revocations.find(svid)
-    if (revocation !== undefined) {
-      return identityRefusal('certificate is revoked', `revocation ${revocation.name}`)
-    }
-    return judgeSources(options) ?? judgeWorkload(identity, options)
+    return revokedBy(options, svid) ?? judgeSources(options) ?? judgeWorkload(identity, options)
   }
+}
+
+/** Judges whether a caller is no more that need not be connected: by then its pod may have another certificate and another bundle. */
+export function createAbsentJudge(
+  options: Pick<JudgeOptions, 'revocations' | 'pods' | 'namespaces'>,
+): (caller: Caller) => Judgement {
+  return ({ svid, identity }) => revokedBy(options, svid) ?? judgeWorkload(identity, options)
+}
+
+function revokedBy(
+  { revocations }: Pick<JudgeOptions, 'revocations'>,
+  svid: X509Svid,
+): Refusal | undefined {
+  const revocation = revocations.find(svid)
+  if (revocation !== undefined) {
+    return identityRefusal('certificate is revoked', `revocation ${revocation.name}`)
+  }
+  return undefined
 }
 
 /** Whether a tool server's certificate still counts, beyond what it says itself: why not, if not. */

@@ -100,6 +100,10 @@ export class Talk implements AskLine {
     return `talk ${this.#number}`
   }
 
+  get caller(): Permit['call']['caller'] {
+    return this.#permit.call.caller
+  }
+
   get stay(): StayPart {
     return this.#options.stay
   }

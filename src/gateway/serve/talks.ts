@@ -25,6 +25,8 @@ export interface Talks {
   get(suspended: Suspended): Talk | undefined
   /** The first session of these that no other call is in. */
   place(sessions: string): Place
+  /** Whose they are, who need not be connected. */
+  callers(): ReadonlySet<Call['caller']>
   /** The caller is no more. */
   endOwner(owner: string): void
   endAll(): void
@@ -97,6 +99,7 @@ export function createTalks({ limits }: TalksOptions): Talks {
         },
       }
     },
+    callers: () => new Set([...talks.values()].map(({ caller }) => caller)),
     endOwner(owner) {
       for (const talk of talks.values()) if (talk.owner === owner) talk.giveUp()
     },

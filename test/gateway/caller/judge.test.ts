@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { requirement } from '../../requirements.ts'
 import { Bag } from '../../../src/bag.ts'
 import type { Caller } from '../../../src/gateway/caller/caller.ts'
-import { createJudge } from '../../../src/gateway/caller/judge.ts'
+import { createAbsentJudge, createJudge } from '../../../src/gateway/caller/judge.ts'
 import type { NamespaceSource, PodSource } from '../../../src/gateway/caller/workload-sources.ts'
 import type { RevocationSource } from '../../../src/pki/revocation.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -21,6 +21,8 @@ const unchanging = { onChange: () => () => {} }
 const unsent = { take: () => undefined, give: () => {}, secondsMax: 1 }
 
 interface Facts {
+  /** Whether the caller need not be connected. */
+  readonly absent?: boolean
   readonly now?: number
   readonly bundle?: typeof authority.bundle
   readonly revoked?: boolean
@@ -52,7 +54,8 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     staleSeconds: facts.namespacesStale ?? 0,
     ...unchanging,
   }
-  const judge = createJudge({
+  const create = facts.absent === true ? createAbsentJudge : createJudge
+  const judge = create({
     trustBundle: { current: () => bundle, ...unchanging },
     revocations,
     pods,
@@ -91,6 +94,16 @@ const cases: readonly [string, () => Facts, { status: number; message: string } 
     'has expired at this very millisecond',
     () => ({ now: svid.notAfter.getTime() }),
     { status: 403, message: 'certificate has expired' },
+  ],
+  [
+    'has gone and has a certificate that has ended: its pod may have another',
+    () => ({ absent: true, now: svid.notAfter.getTime() }),
+    undefined,
+  ],
+  [
+    'has gone and is revoked',
+    () => ({ absent: true, revoked: true }),
+    { status: 403, message: 'certificate is revoked' },
   ],
   ['is in its last millisecond', () => ({ now: svid.notAfter.getTime() - 1 }), undefined],
   [

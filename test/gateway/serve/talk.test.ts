@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { suite, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
 import {
@@ -505,6 +506,23 @@ suite('a call that goes on across eras', () => {
     at.world.gone.set(new Set(['pod']))
     await said(at, /notifications\/cancelled/)
   })
+
+  for (const [what, end] of Object.entries({
+    'whose pod is gone': (world: World) => world.gone.set(new Set(['pod'])),
+    'that is revoked': (world: World) =>
+      world.revocations.set([{ name: 'r', reason: 'test', podUid: 'pod' }]),
+  })) {
+    test(`ends at its server with a caller ${what}, which is not connected any more`, async () => {
+      requirement('gateway.goes-on-across')
+      await using at = await open()
+      await begin(at)
+      await Promise.all([at.agent, at.other].map((each) => each.client.destroy()))
+      // Until the gateway has seen that.
+      await setTimeout(200)
+      end(at.world)
+      await said(at, /notifications\/cancelled/)
+    })
+  }
 
   test('is told what came while nobody waited', async () => {
     await using at = await open()
