@@ -19,7 +19,7 @@ import { createPodEvents } from './pod-events.ts'
 export function clusterPorts(options: {
   readonly client: ApiClient
   readonly version: PodCertificateVersion
-  readonly gatherer: Pick<Gatherer, 'gather' | 'changed'>
+  readonly gatherer: Pick<Gatherer, 'gather' | 'changed' | 'knows'>
   readonly now: () => number
   readonly log: Log
   readonly metrics: Metrics
@@ -62,7 +62,14 @@ export function clusterPorts(options: {
         return answerOf(error)
       }
     },
-    emitEvent: createPodEvents({ write, depth, clock, log, metrics }),
+    emitEvent: createPodEvents({
+      write,
+      knows: (pod) => gatherer.knows(pod),
+      depth,
+      clock,
+      log,
+      metrics,
+    }),
   }
 }
 

@@ -47,6 +47,8 @@ export interface Gatherer extends AsyncDisposable {
   conditions(): readonly Condition[]
   /** Whether the pod waits for its first certificate, as far as the cache knows: a pod that it does not know is new. */
   startsUp(podUid: string): boolean
+  /** Whether the cache has that very pod. */
+  knows(pod: { readonly namespace: string; readonly name: string; readonly uid: string }): boolean
   gather(
     asked: PodCertificateRequest,
     options: { readonly live: boolean; readonly signal: AbortSignal },
@@ -83,6 +85,7 @@ export function startGatherer(options: GathererOptions): Gatherer {
     },
     synced,
     startsUp: (podUid) => (podCache.byUid(podUid)?.phase ?? 'Pending') === 'Pending',
+    knows: ({ namespace, name, uid }) => podCache.get(name, namespace)?.metadata.uid === uid,
     async gather({ metadata, spec }, { live, signal }) {
       const { namespace } = metadata
       const look = <T extends KubernetesObject, F>(source: Source<T, F>): Promise<Found<F>> =>

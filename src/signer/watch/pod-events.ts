@@ -21,6 +21,8 @@ const toldMax = 16_384
 export interface PodEventsOptions {
   /** Rejects where the event was not written. */
   readonly write: (event: PodEvent) => Promise<void>
+  /** Whether there is that pod: a request may name any. */
+  readonly knows: (pod: PodEvent['pod']) => boolean
   /** How many requests wait. */
   readonly depth: () => number
   /** Milliseconds of a clock that only goes forward. */
@@ -30,22 +32,23 @@ export interface PodEventsOptions {
 }
 
 /**
- * Gives what takes events. The first failure of a pod for a reason is always told, however many pods fail; whatever is repeated, or went
- * well, takes a token.
+ * Gives what takes events. The first failure of a known pod for a reason takes no token, however many pods fail: it is lost only where
+ * too many wait or two writes fail, and then the next is the first again. Whatever is repeated, went well, or is of a pod that is not
+ * known takes a token.
  */
 export function createPodEvents(options: PodEventsOptions): (event: PodEvent) => void {
-  const { write, depth, clock, log, metrics } = options
+  const { write, knows, depth, clock, log, metrics } = options
   const takeToken = createBucket(clock)
   const told = new Set<string>()
-  const waiting: PodEvent[] = []
+  const waiting: { readonly event: PodEvent; readonly isLast: boolean }[] = []
   let open = 0
 
   function count(outcome: 'written' | 'failed' | 'withheld' | 'lost'): void {
     metrics.count('countersign_signer_events_total', { outcome })
   }
-  function isFirstFailure({ type, reason, pod }: PodEvent): boolean {
-    if (type !== 'Warning') return false
-    const key = `${pod.uid} ${reason}`
+  function isFirstFailure(event: PodEvent): boolean {
+    if (event.type !== 'Warning' || !knows(event.pod)) return false
+    const key = keyOf(event)
     const isFirst = !told.delete(key)
     // The one that was told last is forgotten last.
     told.add(key)
@@ -55,20 +58,29 @@ export function createPodEvents(options: PodEventsOptions): (event: PodEvent) =>
     }
     return isFirst
   }
-  function send(event: PodEvent): void {
+  /** Takes a place, or waits for one. */
+  function place(event: PodEvent, isLast: boolean): void {
+    if (open < openMax) return send(event, isLast)
+    if (waiting.length < waitingMax) return void waiting.push({ event, isLast })
+    told.delete(keyOf(event))
+    count('lost')
+  }
+  function send(event: PodEvent, isLast: boolean): void {
     open += 1
     write(event)
       .then(
         () => count('written'),
         (error: unknown) => {
-          count('failed')
           log.debug({ error, pod: event.pod.name }, 'event was not written')
+          if (!isLast) return void waiting.push({ event, isLast: true })
+          told.delete(keyOf(event))
+          count('failed')
         },
       )
       .finally(() => {
         open -= 1
         const next = waiting.shift()
-        if (next !== undefined) send(next)
+        if (next !== undefined) send(next.event, next.isLast)
       })
   }
   return (event) => {
@@ -76,10 +88,13 @@ export function createPodEvents(options: PodEventsOptions): (event: PodEvent) =>
       const isCalm = event.type === 'Warning' || depth() <= calmDepthMax
       if (!isCalm || !takeToken()) return count('withheld')
     }
-    if (open < openMax) send(event)
-    else if (waiting.length < waitingMax) waiting.push(event)
-    else count('lost')
+    // What went well is not worth a second write.
+    place(event, event.type !== 'Warning')
   }
+}
+
+function keyOf({ pod, reason }: PodEvent): string {
+  return `${pod.uid} ${reason}`
 }
 
 function createBucket(clock: () => number): () => boolean {

@@ -25,6 +25,7 @@ function portsOf(cluster: FakeCluster): IssuancePorts {
     gatherer: {
       gather: () => Promise.reject(new Error('not asked for')),
       changed: () => undefined,
+      knows: () => true,
     },
     now: Date.now,
     log: silentLog,

@@ -244,6 +244,10 @@ test('a pod that waits for its first certificate is told from one that runs', as
   await using gatherer = await syncedGatherer(cluster)
   assert.equal(gatherer.startsUp('pod-uid'), true)
   assert.equal(gatherer.startsUp('never-seen'), true)
+  const known = { namespace: 'team-a', name: 'worker-0', uid: 'pod-uid' }
+  assert.equal(gatherer.knows(known), true)
+  assert.equal(gatherer.knows({ ...known, uid: 'never-seen' }), false)
+  assert.equal(gatherer.knows({ ...known, namespace: 'team-b' }), false)
   const pod = cluster.get('pods', 'worker-0', 'team-a')
   assert.ok(pod !== undefined)
   cluster.put('pods', { ...pod, status: { phase: 'Running' } })

@@ -9,21 +9,24 @@ import { createPodEvents } from '../../../src/signer/watch/pod-events.ts'
 function createWorld(): {
   readonly emit: (event: PodEvent) => void
   readonly written: PodEvent[]
-  state: { depth: number; milliseconds: number; hold: boolean }
+  state: { depth: number; milliseconds: number; hold: boolean; failures: number }
   /** Ends what is on its way, and whatever follows it. */
   release(): Promise<void>
   told(outcome: string): Promise<number>
 } {
-  const state = { depth: 0, milliseconds: 0, hold: false }
+  const state = { depth: 0, milliseconds: 0, hold: false, failures: 0 }
   const written: PodEvent[] = []
   const metrics = createMetrics()
   let open: (() => void)[] = []
   const emit = createPodEvents({
     write(event) {
+      state.failures -= 1
+      if (state.failures >= 0) return Promise.reject(new Error('no answer'))
       written.push(event)
       if (!state.hold) return Promise.resolve()
       return new Promise((resolve) => open.push(resolve))
     },
+    knows: ({ uid }) => !uid.startsWith('made-up'),
     depth: () => state.depth,
     clock: () => state.milliseconds,
     log: silentLog,
@@ -129,4 +132,45 @@ test('pods that were told are remembered within a bound', async () => {
   await world.release()
   assert.equal(world.written.length, before + 26)
   assert.equal(world.written.at(-1)?.pod.uid, 'pod-0')
+})
+
+test('a failure that is not written is tried once more, and counts as told only when it is', async () => {
+  const world = createWorld()
+  world.state.failures = 1
+  world.emit(failed('pod'))
+  await world.release()
+  assert.deepEqual(world.written, [failed('pod')])
+  world.state.failures = 2
+  world.emit(failed('other'))
+  await world.release()
+  assert.equal(await world.told('failed'), 1)
+  for (let number = 0; number < 100; number += 1) world.emit(failed('pod'))
+  await world.release()
+  world.emit(failed('other'))
+  await world.release()
+  assert.deepEqual(world.written.at(-1), failed('other'))
+})
+
+test('a failure that found no place is the first again', async () => {
+  const world = createWorld()
+  world.state.hold = true
+  for (let number = 0; number < 4101; number += 1) world.emit(failed(`pod-${number}`))
+  assert.equal(await world.told('lost'), 1)
+  await world.release()
+  for (let number = 0; number < 100; number += 1) world.emit(failed('pod-0'))
+  await world.release()
+  world.emit(failed('pod-4100'))
+  await world.release()
+  assert.equal(world.written.at(-1)?.pod.uid, 'pod-4100')
+})
+
+test('pods that nobody knows take tokens, and are not remembered', async () => {
+  const world = createWorld()
+  world.emit(failed('pod'))
+  for (let number = 0; number < 20_000; number += 1) world.emit(failed(`made-up-${number}`))
+  await world.release()
+  assert.equal(world.written.length, 26)
+  world.emit(failed('pod'))
+  await world.release()
+  assert.equal(world.written.length, 26, 'it was told already')
 })
