@@ -78,6 +78,17 @@ export function beginEvents(
   response.flushHeaders()
 }
 
+/** Whether what was written is on its way; if not, this is called as soon as it is, or nobody reads it any more. */
+export function isDrained({ response }: Reply, resume: () => void): boolean {
+  if (!response.writableNeedDrain) return true
+  const goOn = (): void => {
+    response.off('drain', goOn).off('close', goOn)
+    resume()
+  }
+  response.on('drain', goOn).on('close', goOn)
+  return false
+}
+
 /** What was to end has ended. */
 export function replyEnded({ response }: Reply): void {
   if (!response.headersSent) response.writeHead(204).end()

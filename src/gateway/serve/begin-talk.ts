@@ -40,7 +40,8 @@ export async function beginTalk(
     },
     permit,
   )
-  await parts.ears.listen(talk, { upstream, session, account: permit.call.caller.account })
+  const { account, unsent } = permit.call.caller
+  await parts.ears.listen(talk, { upstream, session, account, unsent })
   return new Promise((resolve) => {
     const settle = (refusal: Refused | undefined): void => {
       trace?.end(refusal?.check)

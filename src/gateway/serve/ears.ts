@@ -1,4 +1,4 @@
-import type { Account } from '../shares.ts'
+import { Hold, type Account, type OctetRoom } from '../shares.ts'
 import { createSteadyAnswerer } from '../upstream/answer-server.ts'
 import { isOwn, sessionRequest, type LegacySession } from '../upstream/legacy-session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -25,12 +25,16 @@ export interface HeardSession {
   readonly upstream: Upstream
   readonly session: LegacySession
   readonly account: Account
+  /** Of the caller: what has come and is no whole event yet is taken of it. */
+  readonly unsent: OctetRoom
 }
 
 /** A server may say nothing, not even that it listens, before it has something to tell. */
 const openMilliseconds = 250
 /** The next call in the session finds it open. */
 const lingerMilliseconds = 30_000
+/** Whoever asks somebody something says it in less. */
+const eventOctetsMax = 4 * 1024 * 1024
 
 interface Ear {
   readonly owner: string
@@ -112,10 +116,12 @@ interface Opening {
 
 function openEar(
   ear: Ear,
-  { upstream, session, account }: HeardSession,
+  { upstream, session, account, unsent }: HeardSession,
   { begun, changed, over, limits }: Opening,
 ): Leg | undefined {
   if (!isOwn(session)) return undefined
+  // Of whose the calls in it are, and not of one of them: it is open for longer.
+  const room = new Hold(unsent)
   const decline = createSteadyAnswerer({ upstream, request: sessionRequest(session, null) })
   return openLeg({
     caller: { account },
@@ -140,11 +146,15 @@ function openEar(
     pass: (data) => ear.talk?.hear(data),
     // Nobody has a task in this session.
     ofTask: () => {},
-    isRead: () => true,
-    room: undefined,
-    answerBytesMax: limits.answerBytesMax,
+    // While no call is in the session nothing of it is told.
+    isRead: () => ear.talk?.isRead(() => ear.leg?.resume()) ?? true,
+    room,
+    answerBytesMax: Math.min(limits.answerBytesMax, eventOctetsMax),
     streamSecondsMax: limits.streamSecondsMax,
     begun,
-    over: (end) => over(end !== undefined && 'status' in end),
+    over(end) {
+      room.end()
+      over(end !== undefined && 'status' in end)
+    },
   })
 }

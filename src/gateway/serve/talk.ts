@@ -1,7 +1,7 @@
 import { createEventParser, keepAlive } from '../../mcp/events.ts'
 import { Gathered } from '../../mcp/gathered.ts'
 import { tieExchange } from '../caller/streams.ts'
-import { beginEvents, endReply, replyBody } from '../door/reply.ts'
+import { beginEvents, endReply, isDrained, replyBody } from '../door/reply.ts'
 import { permitAsk } from '../permit/asks.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { sealRetry } from '../permit/retry.ts'
@@ -199,6 +199,11 @@ export class Talk implements AskLine {
     if (this.#audience !== undefined) tellNotification(this.#audience, data)
   }
 
+  /** Whether its client reads what it is told; if not, this is called as soon as it does, or waits no more. */
+  isRead(resume: () => void): boolean {
+    return this.#audience === undefined || isDrained(this.#audience.reply, resume)
+  }
+
   #attend(audience: Audience): void {
     const { upstream } = this.#options
     const { permit, reply } = audience
@@ -244,11 +249,7 @@ export class Talk implements AskLine {
       return true
     }
     this.#events.push(chunk)
-    const { response } = this.#audience?.reply ?? {}
-    if (response?.writableNeedDrain !== true) return true
-    const resume = (): void => this.#exchange?.resume()
-    response.once('drain', resume).once('close', resume)
-    return false
+    return this.isRead(() => this.#exchange?.resume())
   }
 
   #ended(): void {

@@ -15,7 +15,7 @@ import {
 import { asked, legacyOnly, openOne } from '../world/eras.ts'
 import { memoryApprovals } from '../world/memory-approvals.ts'
 import { textOf } from '../../../src/policy/asked.ts'
-import type { Answer, JsonMessage } from '../world/upstream.ts'
+import { sendJson, type Answer, type JsonMessage } from '../world/upstream.ts'
 import type { World, WorldOptions } from '../world/world.ts'
 
 /*
@@ -86,6 +86,10 @@ async function open(more: WorldOptions = {}): Promise<Open> {
     const { method, id } = message
     if (method === undefined || method.startsWith('notifications/')) {
       response.writeHead(202).end()
+      return
+    }
+    if (method === 'logging/setLevel') {
+      sendJson(response, JSON.stringify({ jsonrpc: '2.0', id, result: {} }))
       return
     }
     if (method !== 'tools/call' && method !== 'prompts/get') {
@@ -691,6 +695,44 @@ suite('a server that asks on the stream of its session', () => {
     assert.match(await said(at, /"id":9/), /-32601/)
     two.end()
     assert.equal((told(await second)['result'] as InputRequired).resultType, 'complete')
+  })
+
+  test('says more than the agent reads, which waits at the server, and what is too long ends the stream', async () => {
+    requirement('gateway.asks-bounded')
+    const ears = listening()
+    await using at = await open({ streams: ears.streams! })
+    const meta = {
+      ...modernMeta,
+      'io.modelcontextprotocol/clientCapabilities': capabilities,
+      'io.modelcontextprotocol/logLevel': 'debug',
+    }
+    const { body, headers } = modern('tools/call', { name: 'echo', arguments: {}, _meta: meta })
+    const calling = at.agent.client.request({
+      method: 'POST',
+      path: '/mcp/files',
+      headers: {
+        accept: 'application/json, text/event-stream',
+        'content-type': 'application/json',
+        ...headers,
+      },
+      body,
+    })
+    const there = await at.first()
+    const answer = await calling
+    const ear = ears.open.get(there.session)
+    assert.ok(ear)
+    const message = (octets: number): string =>
+      `data: {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"${'x'.repeat(octets)}"}}\n\n`
+    for (let number = 0; number < 64; number += 1) ear.write(message(1024 * 1024))
+    await setTimeout(1000)
+    assert.ok(ear.writableLength > 32 * 1024 * 1024, `${ear.writableLength} octets wait`)
+    let octets = 0
+    answer.body.on('data', (chunk: Buffer) => (octets += chunk.length)).on('error', () => {})
+    await eventually('all has come', () => octets > 64 * 1024 * 1024)
+    ear.write(message(5 * 1024 * 1024))
+    await eventually('the stream is over', () => ears.open.get(there.session) !== ear)
+    there.end()
+    await eventually('the call is over', () => answer.body.readableEnded)
   })
 
   test('is listened to once for the calls of a session, and no more when its pod is gone', async () => {
