@@ -104,6 +104,8 @@ export class AskCarrier {
   /** By the server's own ids. */
   readonly #open = new Map<string, Open | Deciding>()
   #answering = 0
+  /** What is to be told of what was asked, as soon as that may be sent. */
+  readonly #due: Buffer[] = []
 
   constructor(options: AskCarrierOptions) {
     this.#options = options
@@ -122,7 +124,8 @@ export class AskCarrier {
     }
     const of = this.#relate(octets, params)
     if (of === undefined) return this.#refuse(request, 'it is of a task that its client has not')
-    if (this.#open.size >= waitingMax) return this.#refuse(request, 'too many wait for the client')
+    const waiting = this.#open.size + this.#due.length
+    if (waiting >= waitingMax) return this.#refuse(request, 'too many wait for the client')
     // Without a session of its own, all callers are one to the server.
     if (!isOwn(there)) return this.#refuse(request, 'the session is of nobody alone')
     const isTaken = this.#permit(request, { octets, ...of }, there)
@@ -153,7 +156,8 @@ export class AskCarrier {
     const refusal = isSame ? undefined : await permits(one.ask)
     if (this.#close(name) === undefined) return
     const { rawId } = one
-    if (refusal === undefined) this.#answer(rawId, `"result":${result.toString('utf8')}`)
+    const outcome = `"result":${result.toString('utf8')}`
+    if (refusal === undefined) this.#answerDue(rawId, outcome)
     else this.#refuse({ rawId, method: one.ask.method }, whyOf(refusal), decisionOf(refusal))
   }
 
@@ -257,7 +261,7 @@ export class AskCarrier {
     if (one === undefined) return
     const { server } = upstream.config
     parts.log.info({ server }, 'request of a server was not answered in time')
-    this.#answer(rawId, errorOf(internalError, 'no answer in time'))
+    this.#answerDue(rawId, errorOf(internalError, 'no answer in time'))
     const params = { requestId: one.id, reason: 'no answer in time' }
     const method = 'notifications/cancelled'
     line.takeBack(one.id, Buffer.from(JSON.stringify({ jsonrpc: '2.0', method, params })))
@@ -275,15 +279,27 @@ export class AskCarrier {
   }
 
   #answer(rawId: string, outcome: string): boolean {
-    const { upstream, there } = this.#options
     if (this.#answering >= waitingMax) return false
-    this.#answering += 1
-    const body = Buffer.from(`{"jsonrpc":"2.0","id":${rawId},${outcome}}`)
-    // Whether it arrives or not, the call goes on.
-    void deliver({ upstream, request: sessionRequest(there, body) }).then(
-      () => (this.#answering -= 1),
-    )
+    this.#deliver(answerTo(rawId, outcome))
     return true
+  }
+
+  /** To what somebody was asked: it has a place until it can be sent, because its server waits for it. */
+  #answerDue(rawId: string, outcome: string): void {
+    const body = answerTo(rawId, outcome)
+    if (this.#answering >= waitingMax) this.#due.push(body)
+    else this.#deliver(body)
+  }
+
+  #deliver(body: Buffer): void {
+    const { upstream, there } = this.#options
+    this.#answering += 1
+    // Whether it arrives or not, the call goes on.
+    void deliver({ upstream, request: sessionRequest(there, body) }).then(() => {
+      this.#answering -= 1
+      const next = this.#due.shift()
+      if (next !== undefined) this.#deliver(next)
+    })
   }
 
   #close(name: string): Open | undefined {
@@ -333,6 +349,10 @@ interface Open {
 /** One name for one id, however it is written. */
 function nameOf(id: unknown): string {
   return JSON.stringify(id)
+}
+
+function answerTo(rawId: string, outcome: string): Buffer {
+  return Buffer.from(`{"jsonrpc":"2.0","id":${rawId},${outcome}}`)
 }
 
 function errorOf(code: number, message: string): string {

@@ -119,7 +119,7 @@ export class Talk implements AskLine {
     const { answerBytesMax, streamSecondsMax } = parts.limits
     const number = parts.talks.open(this, this.#account)
     if (typeof number === 'string') {
-      this.#options.leave(false)
+      this.#over(false)
       return refused('forward', noRoom('calls that are open at tool servers', number))
     }
     this.#number = number

@@ -23,12 +23,12 @@ interface Stage {
   /** How many are decided on, and the end of all of those decisions. */
   readonly decisions: PromiseWithResolvers<Refused | undefined>[]
   readonly logged: string[]
-  readonly carry: (id: unknown) => boolean
+  readonly carry: (id: unknown, method?: string) => boolean
 }
 
 /** A stream of a server that asks its caller, where every decision takes a while. */
-function open(owner = 'agent pod'): Stage {
-  const upstream = fakeUpstream(() => ({ status: 202 }))
+function open(owner = 'agent pod', isSilent = false): Stage {
+  const upstream = fakeUpstream(() => (isSilent ? undefined : { status: 202 }))
   const asks = createAsks({ limits: defaultLimits, now: () => 0 })
   const written: string[] = []
   const logged: string[] = []
@@ -65,8 +65,8 @@ function open(owner = 'agent pod'): Stage {
     answered: () => upstream.received.map(({ body }) => body?.toString('utf8') ?? ''),
     decisions,
     logged,
-    carry(id) {
-      const octets = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, method: 'roots/list' }))
+    carry(id, method = 'roots/list') {
+      const octets = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, method }))
       const verdict = judgeUnasked(octets)
       assert.ok(verdict.kind === 'server request')
       return carrier.carry(verdict, octets)
@@ -156,4 +156,34 @@ test('a request of which no answer would open, so long are the ids of both sides
   )
   assert.deepEqual(more, [answer])
   stage.carrier.end()
+})
+
+test('what somebody has answered is told its server when that can be told, and has its place until then', async (t) => {
+  requirement('gateway.asked-and-answered-once')
+  requirement('gateway.asks-bounded')
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const stage = open('agent pod', true)
+  for (let id = 1; id <= 16; id += 1) assert.equal(stage.carry(id), true)
+  stage.decisions.forEach(({ resolve }) => resolve(undefined))
+  await turn()
+  const ids = stage.written.map((event) => {
+    const { id } = JSON.parse(event.replace(/^data: /, '')) as { readonly id: string }
+    return id
+  })
+  assert.equal(ids.length, 16)
+  for (let id = 101; id <= 116; id += 1) assert.equal(stage.carry(id, 'ping'), true)
+  for (const id of ids) await stage.carrier.answer(id, Buffer.from('{"roots":[]}'))
+  assert.equal(stage.answered().length, 16)
+  assert.equal(stage.carry('more'), false, 'there is no place')
+  stage.carrier.end()
+  t.mock.timers.tick(5000)
+  await turn()
+  assert.deepEqual(
+    stage.answered().slice(16),
+    ids.map((_, at) => `{"jsonrpc":"2.0","id":${at + 1},"result":{"roots":[]}}`),
+  )
+  assert.equal(stage.carry('more', 'ping'), false, 'they are on their way')
+  t.mock.timers.tick(5000)
+  await turn()
+  assert.equal(stage.carry('more', 'ping'), true)
 })
