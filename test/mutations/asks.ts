@@ -53,7 +53,7 @@ export const askMutations: readonly Mutation[] = [
     claim: 'gateway.asks-bounded',
     without: 'the bound on what one stream asks',
     file: carry,
-    edits: never('this.#open.size >= waitingMax'),
+    edits: never('waiting >= waitingMax'),
   },
   {
     claim: 'gateway.asks-bounded',
@@ -74,7 +74,7 @@ export const askMutations: readonly Mutation[] = [
     claim: 'gateway.asks-bounded',
     without: 'the bound on what is answered at a time',
     file: carry,
-    edits: never('this.#answering >= waitingMax'),
+    edits: [['if (this.#answering >= waitingMax) return false', '']],
   },
   {
     claim: 'gateway.asks-bounded',

@@ -72,9 +72,10 @@ export function createPodEvents(options: PodEventsOptions): (event: PodEvent) =>
         () => count('written'),
         (error: unknown) => {
           log.debug({ error, pod: event.pod.name }, 'event was not written')
-          if (!isLast) return void waiting.push({ event, isLast: true })
-          told.delete(keyOf(event))
-          count('failed')
+          if (isLast) {
+            told.delete(keyOf(event))
+            count('failed')
+          } else waiting.push({ event, isLast: true })
         },
       )
       .finally(() => {
