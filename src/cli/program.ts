@@ -1,6 +1,5 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
-import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { ApproveOptions } from './command/approve-command.ts'
 import type { BridgeOptions } from './command/bridge-command.ts'
@@ -9,6 +8,7 @@ import { addLedger } from './command/ledger-program.ts'
 import { createLog } from './create-log.ts'
 import type { DoctorOptions } from './command/doctor-command.ts'
 import { reportConditions } from './report-conditions.ts'
+import { requiredFile } from './required-file.ts'
 import { outputTo, runProgram } from './run-program.ts'
 import type { Running } from './running.ts'
 import type { PolicyCheckOptions } from './command/policy-command.ts'
@@ -334,14 +334,6 @@ Example:
       const { runDoctor } = await import('./command/doctor-command.ts')
       await runDoctor(options, terminal)
     })
-}
-
-/** Checked here and not by Commander, which would say so of `--confg`, too. */
-function requiredFile(config: string | undefined): string {
-  if (config !== undefined) return config
-  throw new CountersignError('cli/usage', "required option '--config <file>' not specified", {
-    hint: 'countersign --help',
-  })
 }
 
 /** Starts a program, and ends it in order: told to end before it began, it does not begin. */

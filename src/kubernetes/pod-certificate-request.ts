@@ -118,6 +118,9 @@ function readStatus(raw: unknown): PodCertificateRequest['status'] {
   }
 }
 
+/** Of a request that nobody has answered. */
+export const unanswered: PodCertificateRequest['status'] = readStatus(undefined)
+
 function parsePodCertificateRequest(raw: unknown): PodCertificateRequest {
   const fields = readFields(raw, 'podcertificaterequest')
   const spec = readFields(fields['spec'], 'spec')

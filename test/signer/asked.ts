@@ -1,8 +1,9 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
-import type {
-  NamedReference,
-  PodCertificateRequest,
-  RequestedKey,
+import {
+  unanswered,
+  type NamedReference,
+  type PodCertificateRequest,
+  type RequestedKey,
 } from '../../src/kubernetes/pod-certificate-request.ts'
 import type { OwnerReference } from '../../src/kubernetes/resource.ts'
 
@@ -51,14 +52,7 @@ export function askedOf(changed: Asked = {}): PodCertificateRequest {
       key: 'key' in changed ? changed.key : proofOf(of.uid),
       unverifiedUserAnnotations: changed.annotations ?? {},
     },
-    status: {
-      conditions: [],
-      terminal: undefined,
-      certificateChain: '',
-      notBefore: undefined,
-      beginRefreshAt: undefined,
-      notAfter: undefined,
-    },
+    status: unanswered,
   }
 }
 

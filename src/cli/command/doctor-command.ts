@@ -1,13 +1,12 @@
-import { homedir } from 'node:os'
 import { formatReport } from '../../doctor/format-report.ts'
 import { gatherFacts } from '../../doctor/gather/gather-facts.ts'
 import { examine } from '../../doctor/report.ts'
 import { CountersignError, quoted } from '../../errors.ts'
 import { isDnsLabel } from '../../identity/kubernetes-name.ts'
-import { createApiClient } from '../../kubernetes/api-client.ts'
 import { clusterConfiguration } from '../read-cluster-configuration.ts'
 import { Refused } from '../run-program.ts'
 import type { Terminal } from '../terminal.ts'
+import { openClient } from './open-client.ts'
 import { version } from '../../version.ts'
 
 export interface DoctorOptions {
@@ -30,12 +29,7 @@ export async function runDoctor(
     const hint = 'where the chart is installed, such as countersign-system'
     throw new CountersignError('cli/usage', message, { hint })
   }
-  const client = createApiClient({
-    kubeconfig: options.kubeconfig,
-    home: homedir(),
-    environment: process.env,
-    userAgent: 'countersign-doctor',
-  })
+  const client = openClient(options.kubeconfig, 'doctor')
   try {
     const facts = await gatherFacts({
       client,

@@ -4,22 +4,19 @@ import { readObject } from '../../kubernetes/objects.ts'
 import { podCertificateRequests } from '../../kubernetes/pod-certificate-request.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import { askedOfPod } from '../../signer/preview/asked-of-pod.ts'
-import {
-  judgePod,
-  judgeRequest,
-  readKeyOwners,
-  type Judge,
-  type Judged,
-} from '../../signer/preview/judge.ts'
+import { judgePod, judgeRequest, readKeyOwners, type Judge } from '../../signer/preview/judge.ts'
 import { contentOf } from '../../signer/preview/preview.ts'
 import { readProtection, type Protection } from '../../signer/preview/protection.ts'
 import { readSnapshotFor } from '../../signer/preview/read-snapshot.ts'
 import { indexSnapshot, nameOf, type Snapshot } from '../../signer/preview/snapshot.ts'
+import type { IssueVerdict, Verdict } from '../../signer/verdict/verdict.ts'
 import { readConfiguration } from '../configuration.ts'
+import { requiredFile } from '../required-file.ts'
 import { Refused } from '../run-program.ts'
 import { signerSchema, type SignerConfig } from '../signer/signer-configuration.ts'
 import type { Terminal } from '../terminal.ts'
-import { openClient, openJudge, readObjectFiles, requesterOf } from './judging.ts'
+import { openJudge, readObjectFiles, requesterOf } from './judging.ts'
+import { openClient } from './open-client.ts'
 
 export interface EvaluateOptions {
   readonly config?: string
@@ -44,7 +41,7 @@ export async function runEvaluate(
   terminal: Terminal,
   now: () => number = Date.now,
 ): Promise<void> {
-  const config = await readConfiguration(requiredConfig(options), signerSchema)
+  const config = await readConfiguration(requiredFile(options.config, 'evaluate'), signerSchema)
   const asked = await findAsked(what, config, { ...options, signal: terminal.signal })
   const next = await requesterOf(config, () => Promise.resolve(asked.protection))
   // Whether the policy was in force when a request was made is known to the signer alone.
@@ -60,14 +57,7 @@ export async function runEvaluate(
     terminal.out(rows.map(format).join('\n'))
     if (!('ownerOf' in ledger)) terminal.err(`${unknownKeys(config)}\n`)
   }
-  if (rows.some(({ judged }) => judged.verdict.kind !== 'issue')) throw new Refused()
-}
-
-function requiredConfig({ config }: EvaluateOptions): string {
-  if (config !== undefined) return config
-  const message = "required option '--config <file>' not specified"
-  const hint = 'the configuration of the signer; countersign evaluate --help'
-  throw new CountersignError('cli/usage', message, { hint })
+  if (rows.some(({ verdict }) => verdict.kind !== 'issue')) throw new Refused()
 }
 
 async function findAsked(
@@ -111,7 +101,7 @@ async function fromCluster(
   options: EvaluateOptions & { readonly signal: AbortSignal },
 ): Promise<Asked> {
   const { signal } = options
-  const client = openClient(options.kubeconfig ?? config.kubeconfig)
+  const client = openClient(options.kubeconfig ?? config.kubeconfig, 'evaluate')
   try {
     const { admissionPolicy } = config
     const protection =
@@ -173,7 +163,7 @@ function unknownKeys({ ledger }: SignerConfig): string {
 
 interface Row {
   readonly heading: string
-  readonly judged: Judged
+  readonly verdict: Verdict
   /** What the request was answered already. */
   readonly answered?: string
 }
@@ -191,7 +181,7 @@ function judgeAll(asked: Asked, config: SignerConfig, judge: Judge): readonly Ro
     return [
       {
         heading: `request ${nameOf(request)} of pod ${pod.name}`,
-        judged: judgeRequest(request, index, judge),
+        verdict: judgeRequest(request, index, judge),
         ...(answered === undefined ? {} : { answered }),
       },
     ]
@@ -207,26 +197,25 @@ function judgeAll(asked: Asked, config: SignerConfig, judge: Judge): readonly Ro
   }
   return rows.map((row) => ({
     heading: `volume ${quoted(row.volume)} of pod ${name}`,
-    judged: judgePod(row, index, judge),
+    verdict: judgePod(row, index, judge),
   }))
 }
 
-function document({ heading, judged, answered }: Row): object {
-  const { verdict, findings } = judged
+function document({ heading, verdict, answered }: Row): object {
+  const { findings } = verdict
   const told = { of: heading, ...(answered === undefined ? {} : { answered }), findings }
   if (verdict.kind === 'issue') {
     const { evidenceDigest, policy } = verdict
     const certificate = { ...contentOf(verdict), evidenceDigest, policy }
-    return { ...told, verdict: 'issue', certificate, evidence: seenIn(judged) }
+    return { ...told, verdict: 'issue', certificate, evidence: seenIn(verdict) }
   }
   if (verdict.kind === 'wait') return { ...told, verdict: 'wait', why: verdict.why }
   return { ...told, verdict: 'deny', reason: verdict.reason, fields: verdict.fields }
 }
 
 /** The versions at which the evidence was read. */
-function seenIn({ verdict }: Judged): Readonly<Record<string, string>> {
-  if (verdict.kind !== 'issue') return {}
-  const { live: _, ...members } = verdict.evidence
+function seenIn({ evidence }: IssueVerdict): Readonly<Record<string, string>> {
+  const { live: _, ...members } = evidence
   return Object.fromEntries(
     Object.entries(members).flatMap(([name, found]) =>
       found.state === 'found' && found.seen?.resourceVersion !== undefined
@@ -236,14 +225,13 @@ function seenIn({ verdict }: Judged): Readonly<Record<string, string>> {
   )
 }
 
-function format({ heading, judged, answered }: Row): string {
-  const { verdict, findings } = judged
+function format({ heading, verdict, answered }: Row): string {
   const lines = [heading]
   if (answered !== undefined) lines.push(`  answered already: ${answered}`)
   if (verdict.kind === 'issue') lines.push('  would be issued')
   if (verdict.kind === 'deny') lines.push(`  would be denied: ${verdict.reason}`)
   if (verdict.kind === 'wait') lines.push(`  would wait: ${verdict.why}`)
-  const fields = findings.filter(({ kind }) => kind !== 'refused')
+  const fields = verdict.findings.filter(({ kind }) => kind !== 'refused')
   for (const finding of fields) {
     if (finding.kind === 'proved') {
       lines.push(`    ${finding.field.padEnd(22)}${finding.value}, by ${finding.by}`)

@@ -3,6 +3,7 @@ import { silentLog } from '../../log.ts'
 import { silentMetrics } from '../../metrics.ts'
 import { createAuthorizer } from '../../policy/authorizer.ts'
 import { openPolicy } from '../open-policy.ts'
+import { requiredFile } from '../required-file.ts'
 import { Refused } from '../run-program.ts'
 import type { Terminal } from '../terminal.ts'
 import {
@@ -38,12 +39,7 @@ export async function runExplainList(
   terminal: Terminal,
   now: () => number = Date.now,
 ): Promise<void> {
-  const { config: file } = options
-  if (file === undefined) {
-    const message = "required option '--config <file>' not specified"
-    const hint = 'countersign gateway explain-list --help'
-    throw new CountersignError('cli/usage', message, { hint })
-  }
+  const file = requiredFile(options.config, 'gateway explain-list')
   const { signal } = terminal
   const gateway = await seeGateway(file, { signal, now })
   const { config } = gateway

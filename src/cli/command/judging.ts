@@ -1,8 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { parseAllDocuments, type Document } from 'yaml'
 import { CountersignError, quoted } from '../../errors.ts'
-import { createApiClient, type ApiClient } from '../../kubernetes/api-client.ts'
 import { requesterIn, type Protection } from '../../signer/preview/protection.ts'
 import type { Requester } from '../../signer/verdict/check.ts'
 import { silentLog } from '../../log.ts'
@@ -60,16 +58,6 @@ export async function requesterOf(
   return name === undefined
     ? 'not-shown'
     : requesterIn(await protection(name), { name, signerName })
-}
-
-/** The cluster as kubectl finds it; in a pod, as its service account. */
-export function openClient(kubeconfig: string | undefined): ApiClient {
-  return createApiClient({
-    ...(kubeconfig === undefined ? {} : { kubeconfig }),
-    home: homedir(),
-    environment: process.env,
-    userAgent: 'countersign',
-  })
 }
 
 /** Objects of files as `kubectl get -o yaml` writes them. Throws `cli/usage`. */

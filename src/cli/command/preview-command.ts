@@ -12,11 +12,13 @@ import { readSnapshot } from '../../signer/preview/read-snapshot.ts'
 import type { Snapshot } from '../../signer/preview/snapshot.ts'
 import type { Requester } from '../../signer/verdict/check.ts'
 import { readConfiguration } from '../configuration.ts'
+import { requiredFile } from '../required-file.ts'
 import { Refused } from '../run-program.ts'
 import { signerSchema, type SignerConfig } from '../signer/signer-configuration.ts'
 import type { PolicyConfig } from '../shared-configuration.ts'
 import type { Terminal } from '../terminal.ts'
-import { openClient, openJudge, readObjectFiles, requesterOf } from './judging.ts'
+import { openJudge, readObjectFiles, requesterOf } from './judging.ts'
+import { openClient } from './open-client.ts'
 
 export interface PreviewOptions {
   readonly config?: string
@@ -39,7 +41,7 @@ export async function runPreview(
   terminal: Terminal,
   now: () => number = Date.now,
 ): Promise<void> {
-  const config = await readConfiguration(requiredConfig(options), signerSchema)
+  const config = await readConfiguration(requiredFile(options.config, 'preview'), signerSchema)
   const changes = [
     ...(options.label ?? []).map((text) => parseChange(text, 'labels')),
     ...(options.annotation ?? []).map((text) => parseChange(text, 'annotations')),
@@ -66,13 +68,6 @@ export async function runPreview(
   if (rows.some(isLost)) throw new Refused()
 }
 
-function requiredConfig({ config }: PreviewOptions): string {
-  if (config !== undefined) return config
-  const message = "required option '--config <file>' not specified"
-  const hint = 'the configuration of the signer; countersign preview --help'
-  throw new CountersignError('cli/usage', message, { hint })
-}
-
 function policyOf(
   { policy }: SignerConfig,
   { policy: bundle, data }: PreviewOptions,
@@ -90,7 +85,7 @@ async function seenBy(
     const { snapshot, protection } = await readObjectFiles(objects)
     return { snapshot, requester: await requesterOf(config, () => Promise.resolve(protection)) }
   }
-  const client = openClient(kubeconfig ?? config.kubeconfig)
+  const client = openClient(kubeconfig ?? config.kubeconfig, 'preview')
   try {
     const requester = await requesterOf(config, (name) => readProtection(client, name, signal))
     return { snapshot: await readSnapshot(client, signal), requester }

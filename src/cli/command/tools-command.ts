@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { CountersignError, quoted, quotedName } from '../../errors.ts'
 import { nearestName } from '../../nearest-name.ts'
+import { requiredFile } from '../required-file.ts'
 import { seeGateway, type PinsAt, type SeenServer, type SeenTool } from './seen-tools.ts'
 import type { Terminal } from '../terminal.ts'
 import { writePinsOfFile, writePinsOfToolServer, type Pins } from './write-pins.ts'
@@ -87,11 +88,7 @@ async function see(
 ): Promise<ToolsDocument> {
   const { config, listed } = options
   if (listed !== undefined) return readListed(listed, server)
-  if (config === undefined) {
-    const message = "required option '--config <file>' not specified"
-    throw new CountersignError('cli/usage', message, { hint: 'countersign tools --help' })
-  }
-  const gateway = await seeGateway(config, { signal })
+  const gateway = await seeGateway(requiredFile(config, 'tools'), { signal })
   const found = gateway.servers.find((each) => each.config.server === server)
   if (found === undefined) {
     const names = gateway.servers.map((each) => each.config.server)

@@ -1,10 +1,9 @@
 import { readFile, rename, stat, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { isMap, isSeq, parseDocument } from 'yaml'
 import { CountersignError, quoted } from '../../errors.ts'
 import { toolServerResource } from '../../gateway/upstream/tool-server-watch.ts'
-import { createApiClient } from '../../kubernetes/api-client.ts'
 import { mergeObject, readObject } from '../../kubernetes/objects.ts'
+import { openClient } from './open-client.ts'
 
 export type Pins = Readonly<Record<string, string>>
 
@@ -52,12 +51,7 @@ export async function writePinsOfToolServer(
   }: { readonly kubeconfig?: string | undefined; readonly signal: AbortSignal },
 ): Promise<void> {
   const [namespace, name = ''] = object.split('/')
-  const client = createApiClient({
-    kubeconfig,
-    home: homedir(),
-    environment: process.env,
-    userAgent: 'countersign-tools',
-  })
+  const client = openClient(kubeconfig, 'tools')
   try {
     const found = await readObject(client, toolServerResource, { namespace, name, signal })
     if (found === undefined) {

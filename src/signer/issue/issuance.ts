@@ -81,7 +81,7 @@ async function decide(
   signal: AbortSignal,
 ): Promise<Verdict> {
   const parsed = parseClaims(request)
-  if ('wait' in parsed) return { kind: 'wait', why: parsed.wait }
+  if ('wait' in parsed) return { kind: 'wait', why: parsed.wait, findings: [] }
   // What the request itself proves against it is in its spec, which nobody can change.
   if ('refused' in parsed) return denied(parsed.refused)
   const claims = parsed.ok

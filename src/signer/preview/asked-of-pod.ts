@@ -1,5 +1,6 @@
 import {
   maxExpirationSecondsDefault,
+  unanswered,
   type PodCertificateRequest,
 } from '../../kubernetes/pod-certificate-request.ts'
 import type { Pod, PodCertificateProjection } from '../../kubernetes/workloads.ts'
@@ -55,13 +56,6 @@ function requestOf(
       key: undefined,
       unverifiedUserAnnotations: source.userAnnotations,
     },
-    status: {
-      conditions: [],
-      terminal: undefined,
-      certificateChain: '',
-      notBefore: undefined,
-      beginRefreshAt: undefined,
-      notAfter: undefined,
-    },
+    status: unanswered,
   }
 }

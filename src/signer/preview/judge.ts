@@ -5,8 +5,8 @@ import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-req
 import { readHistory } from '../issue/history.ts'
 import type { CheckInput, EvaluationProfile } from '../verdict/check.ts'
 import { claimsWithKey, parseClaims, type ParsedClaims } from '../verdict/claims.ts'
-import { denied, evaluate, findingsOf } from '../verdict/evaluate.ts'
-import type { NamedFinding, Verdict } from '../verdict/verdict.ts'
+import { denied, evaluate } from '../verdict/evaluate.ts'
+import type { Verdict } from '../verdict/verdict.ts'
 import type { AskedOfPod } from './asked-of-pod.ts'
 import { evidenceIn, type SnapshotIndex } from './snapshot.ts'
 
@@ -26,18 +26,12 @@ export async function readKeyOwners(
   return { ownerOf: (sha256) => keys.ownerOf(sha256) }
 }
 
-/** A verdict, with all that its checks have said on the way: of one that waits, too. */
-export interface Judged {
-  readonly verdict: Verdict
-  readonly findings: readonly NamedFinding[]
-}
-
 /** What a signer says of a request as it stands, without saying it to anybody. */
 export function judgeRequest(
   asked: PodCertificateRequest,
   index: SnapshotIndex,
   judge: Judge,
-): Judged {
+): Verdict {
   return judgeClaims(parseClaims(asked), index, judge)
 }
 
@@ -46,25 +40,23 @@ export function judgePod(
   { asked, keyType }: AskedOfPod,
   index: SnapshotIndex,
   judge: Judge,
-): Judged {
+): Verdict {
   const known = keyTypes.find((each) => each === keyType)
   // The API server takes no pod that asks for another one; what is read from files may.
   if (known === undefined) {
     const why = `keyType: want=${keyTypes.join('|')} got=${keyType}`
-    return { verdict: { kind: 'wait', why }, findings: [] }
+    return { kind: 'wait', why, findings: [] }
   }
   return judgeClaims(claimsWithKey(asked, anyKey(known)), index, judge)
 }
 
-function judgeClaims(parsed: ParsedClaims, index: SnapshotIndex, judge: Judge): Judged {
-  if ('wait' in parsed) return { verdict: { kind: 'wait', why: parsed.wait }, findings: [] }
-  if ('refused' in parsed) return { verdict: denied(parsed.refused), findings: [] }
+function judgeClaims(parsed: ParsedClaims, index: SnapshotIndex, judge: Judge): Verdict {
+  if ('wait' in parsed) return { kind: 'wait', why: parsed.wait, findings: [] }
+  if ('refused' in parsed) return denied(parsed.refused)
   const { profile, policy, ownerOf = () => undefined } = judge
   const claims = parsed.ok
   const evidence = evidenceIn(index, claims.asked)
-  const input = { claims, evidence, profile, policy, keyOwner: ownerOf(claims.key.sha256) }
-  const verdict = evaluate(input)
-  return { verdict, findings: 'findings' in verdict ? verdict.findings : findingsOf(input) }
+  return evaluate({ claims, evidence, profile, policy, keyOwner: ownerOf(claims.key.sha256) })
 }
 
 const keys = new Map<KeyType, SubjectKey>()

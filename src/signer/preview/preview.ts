@@ -68,8 +68,8 @@ export function previewPods(
     .toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
     .flatMap((pod) =>
       askedOfPod(pod, index, signerName).map((asked) => {
-        const now = saidOf(judgePod(asked, index, before.judge).verdict)
-        const then = saidOf(judgePod(asked, indexAfter, after.judge).verdict)
+        const now = saidOf(judgePod(asked, index, before.judge))
+        const then = saidOf(judgePod(asked, indexAfter, after.judge))
         const change = changeOf(now, then)
         return { pod: nameOf(pod), volume: asked.volume, before: now, after: then, change }
       }),

@@ -37,6 +37,11 @@ export interface Granted {
 /** Whether the cluster lets nobody but kubelets make requests, and did when this one was made. */
 export type Requester = 'shown' | 'not-shown' | 'unknown'
 
+/** As policy and records are told: what is not known is not shown. */
+export function told(requester: Requester): 'shown' | 'not-shown' {
+  return requester === 'shown' ? 'shown' : 'not-shown'
+}
+
 export interface CheckInput {
   readonly claims: Claims
   readonly evidence: Evidence

@@ -9,7 +9,7 @@ import {
   toolScopesGranted,
 } from './attribute-checks.ts'
 import type { Check, CheckInput, Granted } from './check.ts'
-import { noted, proved, provedIdentity, refused } from './check.ts'
+import { noted, proved, provedIdentity, refused, told } from './check.ts'
 import { refusalMessage } from './condition.ts'
 import type { DenyVerdict, FieldRefusal, NamedFinding, Refusal, Verdict } from './verdict.ts'
 import {
@@ -112,7 +112,7 @@ export function evaluate(input: CheckInput): Verdict {
   const [first] = refusals
   if (first !== undefined) {
     if (!evidence.live) {
-      return { kind: 'wait', why: `evidence against ${first.field} is not live yet` }
+      return { kind: 'wait', why: `evidence against ${first.field} is not live yet`, findings }
     }
     const fields = refusals.map(({ field, asked, proved: shown, change }) => ({
       field,
@@ -126,16 +126,16 @@ export function evaluate(input: CheckInput): Verdict {
   if (undecided !== undefined) {
     const { field, why, grave, cause } = undecided
     const more = { ...(grave === undefined ? {} : { grave }), ...(cause && { cause }) }
-    return { kind: 'wait', why: `${field}: ${why}`, ...more }
+    return { kind: 'wait', why: `${field}: ${why}`, ...more, findings }
   }
   const identity = provedIdentity(input, granted)
   const { lifetimeSeconds, policy, dnsNames = [], projectedPaths = [] } = granted
   if (identity === undefined || lifetimeSeconds === undefined || policy === undefined) {
-    return { kind: 'wait', why: 'evidence is not complete' }
+    return { kind: 'wait', why: 'evidence is not complete', findings }
   }
   const digest = evidenceDigest(evidence)
-  const requester = input.policy.requester === 'shown' ? 'shown' : 'not-shown'
-  const given = { lifetimeSeconds, policy, requester, dnsNames, projectedPaths } as const
+  const requester = told(input.policy.requester)
+  const given = { lifetimeSeconds, policy, requester, dnsNames, projectedPaths }
   return {
     kind: 'issue',
     claims,
@@ -150,11 +150,6 @@ export function evaluate(input: CheckInput): Verdict {
 /** A refusal as a verdict, with the message that its reader needs. */
 export function denied(refusal: Refusal, findings: readonly NamedFinding[] = []): DenyVerdict {
   return { kind: 'deny', ...refusal, message: refusalMessage(refusal), findings }
-}
-
-/** What every check has to say, whatever comes of it. */
-export function findingsOf(input: CheckInput): readonly NamedFinding[] {
-  return runChecks(input).findings
 }
 
 function runChecks(input: CheckInput): {

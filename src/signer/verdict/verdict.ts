@@ -93,6 +93,8 @@ export interface DenyVerdict extends Refusal {
 /** Not decided: the request stays pending, which kubelet can live with; a Denied it cannot (KEP-4317). */
 export interface WaitVerdict extends Undecided {
   readonly kind: 'wait'
+  /** None where nothing could be checked yet. */
+  readonly findings: readonly NamedFinding[]
 }
 
 export type Verdict = IssueVerdict | DenyVerdict | WaitVerdict

@@ -273,7 +273,9 @@ test('the lifetime is the smaller of what is asked and what the profile allows',
 
 test('a lifetime below an hour waits, because the API server would not take the certificate', () => {
   const verdict = verdictOf(claimsOf({ maxExpirationSeconds: 3599 }), evidenceOf())
-  assert.deepEqual(verdict, { kind: 'wait', why: 'maxExpirationSeconds: want=3600.. got=3599' })
+  assert.ok(verdict.kind === 'wait')
+  assert.equal(verdict.why, 'maxExpirationSeconds: want=3600.. got=3599')
+  assert.ok(verdict.findings.length > 0, 'what the other checks say is not lost')
 })
 
 test('paths of every source that fits are recorded, because a request does not name its volume', () => {
