@@ -84,20 +84,9 @@ export const definitionMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.lists-explained',
-    without: 'the proof of what a pod asks for',
-    file: 'src/cli/command/proved-attributes.ts',
-    edits: never('scope !== undefined'),
-  },
-  {
-    claim: 'gateway.lists-explained',
-    without: 'the label of the namespace that proves a server',
-    file: 'src/cli/command/proved-attributes.ts',
-    edits: [
-      [
-        'allowanceGap(space, `${grantLabelPrefixes.tools}${server}`) === undefined',
-        'server !== ""',
-      ],
-    ],
+    without: 'the refusal of what a pod asks for beyond its proofs',
+    file: 'src/signer/preview/attributes.ts',
+    edits: [['first === undefined ? { granted } : { refused: first }', '{ granted }']],
   },
   {
     claim: 'gateway.first-use-remembered',

@@ -1,17 +1,16 @@
-import { readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { CountersignError, quoted } from '../../errors.ts'
-import { createApiClient } from '../../kubernetes/api-client.ts'
 import { ApiError } from '../../kubernetes/api-error.ts'
 import { readObject } from '../../kubernetes/objects.ts'
-import type { KubernetesObject, ObjectName, Resource } from '../../kubernetes/resource.ts'
+import type { ObjectName, Resource } from '../../kubernetes/resource.ts'
 import { namespaces, pods, serviceAccounts, type Pod } from '../../kubernetes/workloads.ts'
+import type { Provers } from '../../signer/preview/attributes.ts'
+import { indexSnapshot } from '../../signer/preview/snapshot.ts'
 import type { GatewayConfig } from '../gateway/gateway-configuration.ts'
+import { readObjectFiles } from './judging.ts'
+import { openClient } from './open-client.ts'
 
 /** The objects that prove what a workload is. */
-export interface Workload {
-  readonly namespace: KubernetesObject
-  readonly serviceAccount: KubernetesObject
+export interface Workload extends Provers {
   /** Undefined where any pod of the service account is meant. */
   readonly pod: Pod | undefined
 }
@@ -22,11 +21,17 @@ export interface WorkloadOptions {
   readonly kubeconfig?: string
 }
 
-/** Gives an object of this name; undefined where there is none. */
-type Find = <T>(
-  resource: Resource<T>,
-  name: ObjectName & { readonly namespace?: string },
-) => Promise<T | undefined>
+/** Gives an object by its name; undefined where there is none. */
+interface Source {
+  namespace(name: string): Promise<Workload['namespace'] | undefined>
+  serviceAccount(place: Place): Promise<Workload['serviceAccount'] | undefined>
+  pod(place: Place): Promise<Pod | undefined>
+}
+
+interface Place {
+  readonly namespace: string
+  readonly name: string
+}
 
 /** Looks up `<namespace>/<service account>` or `<namespace>/pods/<pod>`. Throws `cli/usage`. */
 export async function readWorkload(
@@ -36,25 +41,20 @@ export async function readWorkload(
 ): Promise<Workload> {
   const named = /^([a-z0-9-]+)\/(pods\/)?([a-z0-9.-]+)$/.exec(identity)
   const [, namespace = '', ofPod, name = ''] = named ?? []
-  if (named === null) {
-    const hint = 'spiffe://…/ns/…/sa/…, <namespace>/<service account> or <namespace>/pods/<pod>'
-    throw new CountersignError('cli/usage', `no identity: ${quoted(identity, 300)}`, { hint })
-  }
-  const { objects } = options
-  if (objects !== undefined) return find(await inObjects(objects), { namespace, ofPod, name })
-  const kubeconfig = options.kubeconfig ?? asking.config.kubeconfig
-  const client = createApiClient({
-    ...(kubeconfig === undefined ? {} : { kubeconfig }),
-    home: homedir(),
-    environment: process.env,
-    userAgent: 'countersign-explain-list',
-  })
+  if (named === null) throw unknown(`no identity: ${quoted(identity, 300)}`)
+  const wanted = { namespace, name, isPod: ofPod !== undefined }
+  if (options.objects !== undefined) return find(await inObjects(options.objects), wanted)
+  const client = openClient(options.kubeconfig ?? asking.config.kubeconfig, 'explain-list')
+  const read = <T>(resource: Resource<T>, of: ObjectName): Promise<T | undefined> =>
+    readObject(client, resource, { ...of, signal: asking.signal }).catch(withoutRight(resource))
   try {
-    const { signal } = asking
     return await find(
-      (resource, where) =>
-        readObject(client, resource, { ...where, signal }).catch(withoutRight(resource)),
-      { namespace, ofPod, name },
+      {
+        namespace: (of) => read(namespaces, { name: of }),
+        serviceAccount: (place) => read(serviceAccounts, place),
+        pod: (place) => read(pods, place),
+      },
+      wanted,
     )
   } finally {
     client.close()
@@ -62,62 +62,45 @@ export async function readWorkload(
 }
 
 async function find(
-  look: Find,
-  {
-    namespace,
-    ofPod,
-    name,
-  }: { readonly namespace: string; readonly ofPod: string | undefined; readonly name: string },
+  source: Source,
+  { namespace, name, isPod }: Place & { readonly isPod: boolean },
 ): Promise<Workload> {
-  const found = async <T>(resource: Resource<T>, where: Parameters<Find>[1]): Promise<T> => {
-    const object = await look(resource, where)
+  const there = <T>(object: T | undefined, kind: string, at: string): T => {
     if (object !== undefined) return object
-    const at = where.namespace === undefined ? where.name : `${where.namespace}/${where.name}`
-    throw new CountersignError('cli/usage', `there is no ${resource.kind} ${quoted(at, 300)}`, {
-      hint: '<namespace>/<service account> or <namespace>/pods/<pod>',
-    })
+    throw unknown(`there is no ${kind} ${quoted(at, 300)}`)
   }
-  const ofNamespace = await found(namespaces, { name: namespace })
-  const pod = ofPod === undefined ? undefined : await found(pods, { namespace, name })
+  const ofNamespace = there(await source.namespace(namespace), 'Namespace', namespace)
+  const pod = isPod
+    ? there(await source.pod({ namespace, name }), 'Pod', `${namespace}/${name}`)
+    : undefined
   const account = pod === undefined ? name : pod.serviceAccountName
+  const found = await source.serviceAccount({ namespace, name: account })
+  const serviceAccount = there(found, 'ServiceAccount', `${namespace}/${account}`)
+  return { namespace: ofNamespace, serviceAccount, pod }
+}
+
+async function inObjects(file: string): Promise<Source> {
+  const index = indexSnapshot((await readObjectFiles([file])).snapshot)
+  const at = ({ namespace, name }: Place): string => `${namespace}/${name}`
   return {
-    namespace: ofNamespace,
-    serviceAccount: await found(serviceAccounts, { namespace, name: account }),
-    pod,
+    namespace: (name) => Promise.resolve(index.namespaces.get(`/${name}`)),
+    serviceAccount: (place) => Promise.resolve(index.serviceAccounts.get(at(place))),
+    pod: (place) => Promise.resolve(index.pods.get(at(place))),
   }
 }
 
-const howToGive =
-  'kubectl get ns/<namespace> sa/<service account> -n <namespace> -o json, with pod/<pod> where one is meant, and --objects <file>'
+function unknown(message: string): CountersignError {
+  const hint = 'spiffe://…/ns/…/sa/…, <namespace>/<service account> or <namespace>/pods/<pod>'
+  return new CountersignError('cli/usage', message, { hint })
+}
 
 /** A gateway may read no service accounts, so whoever may gives what they say. */
 function withoutRight({ plural }: Resource<unknown>): (error: unknown) => never {
   return (error) => {
     if (!(error instanceof ApiError) || error.status !== 403) throw error
     const message = `no right to get ${plural} here`
-    throw new CountersignError('cli/usage', message, { cause: error, hint: howToGive })
-  }
-}
-
-/** Of a list, or of one object. */
-async function inObjects(file: string): Promise<Find> {
-  const listed = await readFile(file, 'utf8')
-    .then((text) => JSON.parse(text) as { readonly kind?: unknown; readonly items?: unknown })
-    .catch((cause: unknown) => {
-      throw new CountersignError('cli/usage', `cannot read ${quoted(file, 300)}`, {
-        cause,
-        hint: howToGive,
-      })
-    })
-  const items: readonly unknown[] = Array.isArray(listed.items) ? listed.items : [listed]
-  return (resource, { namespace, name }) => {
-    const object = items.find((item) => {
-      const { kind, metadata } = item as {
-        kind?: unknown
-        metadata?: { name?: unknown; namespace?: unknown }
-      }
-      return kind === resource.kind && metadata?.name === name && metadata.namespace === namespace
-    })
-    return Promise.resolve(object === undefined ? undefined : resource.parse(object))
+    const hint =
+      'kubectl get ns/<namespace> sa/<service account> -n <namespace> -o json, with pod/<pod> where one is meant, and --objects <file>'
+    throw new CountersignError('cli/usage', message, { cause: error, hint })
   }
 }

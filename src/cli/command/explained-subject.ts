@@ -36,7 +36,7 @@ interface Attributes {
   readonly role?: string | undefined
   readonly tenant?: string | undefined
   readonly models?: readonly string[]
-  readonly toolScopes: readonly ToolScope[]
+  readonly toolScopes?: readonly ToolScope[]
   readonly pod?: { readonly name: string; readonly uid: string }
   readonly certificate?: { readonly sha256: string; readonly notAfter: string }
 }
@@ -56,7 +56,10 @@ export async function readSubject(
   const trustDomain = parseTrustDomain(config.trustDomain)
   const names = { trustDomain, namespace: workload.namespace.metadata.name }
   const { name: serviceAccount } = workload.serviceAccount.metadata
-  return subject(workloadSpiffeId({ ...names, serviceAccount }).uri, attributesOf(workload))
+  return subject(workloadSpiffeId({ ...names, serviceAccount }).uri, {
+    ...attributesOf(workload),
+    ...(workload.pod === undefined ? {} : { pod: workload.pod.metadata }),
+  })
 }
 
 /** What is proved is not told as well: whoever mistakes one for the other would be shown somebody else's list. */
@@ -104,7 +107,7 @@ function ofOptions(identity: string, options: SubjectOptions): ExplainedSubject 
 function subject(id: string, attributes: Attributes): ExplainedSubject {
   const workload = workloadOf(parseSpiffeId(id))
   if (workload === undefined) throw usage('identity: want=SPIFFE ID of a workload')
-  const { role, tenant, models = [], toolScopes } = attributes
+  const { role, tenant, models = [], toolScopes = [] } = attributes
   const text = formatInput({
     type: 'identity',
     id,
@@ -116,7 +119,7 @@ function subject(id: string, attributes: Attributes): ExplainedSubject {
       namespace: workload.namespace,
       serviceAccount: workload.serviceAccount,
       // Without a certificate there is none that a rule could depend on, and without a pod no pod.
-      pod: attributes.pod ?? { name: '', uid: '' },
+      pod: { name: attributes.pod?.name ?? '', uid: attributes.pod?.uid ?? '' },
       certificate: attributes.certificate ?? { sha256: '', notAfter: '' },
     },
   })

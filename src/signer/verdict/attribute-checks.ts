@@ -6,8 +6,10 @@ import { parseTenant } from '../../identity/tenant.ts'
 import { containsToolScope } from '../../identity/tool-scope.ts'
 import type { Check, CheckResult, EvaluationProfile } from './check.ts'
 import { ifFound, noted, proved, refused } from './check.ts'
+import type { Claims } from './claims.ts'
 import { selectsPod } from './evidence.ts'
 import type {
+  Evidence,
   NamespaceEvidence,
   PodEvidence,
   ServiceAccountEvidence,
@@ -24,7 +26,18 @@ import type { DenyReason, Finding } from './verdict.ts'
  * namespace. A role and a ceiling are the intersection of the two, so neither can widen them alone.
  */
 
-export const roleProved: Check = {
+/** Nothing of the pod: what they prove holds for whichever pod of the service account asks. */
+export interface AttributeInput {
+  readonly claims: Pick<Claims, 'attributes'>
+  readonly evidence: Pick<Evidence, 'namespace' | 'serviceAccount'>
+}
+
+interface AttributeCheck {
+  readonly name: string
+  readonly run: (input: AttributeInput) => CheckResult
+}
+
+const roleProved: AttributeCheck = {
   name: 'role-proved',
   run: ({ claims, evidence }) =>
     ifFound(evidence.serviceAccount, 'role', (serviceAccount) =>
@@ -47,7 +60,7 @@ export const roleProved: Check = {
     ),
 }
 
-export const tenantProved: Check = {
+const tenantProved: AttributeCheck = {
   name: 'tenant-proved',
   run: ({ claims, evidence }) =>
     ifFound(evidence.namespace, 'tenant', (namespace) => {
@@ -65,7 +78,7 @@ export const tenantProved: Check = {
     }),
 }
 
-export const modelsGranted: Check = {
+const modelsGranted: AttributeCheck = {
   name: 'models-granted',
   run: ({ claims, evidence }) =>
     ifFound(evidence.serviceAccount, 'models', (serviceAccount) =>
@@ -89,7 +102,7 @@ export const modelsGranted: Check = {
     ),
 }
 
-export const toolScopesGranted: Check = {
+const toolScopesGranted: AttributeCheck = {
   name: 'tool-scopes-granted',
   run: ({ claims, evidence }) =>
     ifFound(evidence.serviceAccount, 'toolScopes', (serviceAccount) =>
@@ -115,6 +128,13 @@ export const toolScopesGranted: Check = {
       }),
     ),
 }
+
+export const attributeChecks: readonly AttributeCheck[] = [
+  roleProved,
+  tenantProved,
+  modelsGranted,
+  toolScopesGranted,
+]
 
 /** A certificate has room for names, not for every Service that somebody may create in front of a pod. */
 const servicesMax = 16

@@ -39,7 +39,7 @@ export function parseClaims(asked: PodCertificateRequest): ParsedClaims {
 
 /** The claims of a request whose key is not in it. */
 export function claimsWithKey(asked: PodCertificateRequest, key: SubjectKey): ParsedClaims {
-  const attributes = parseAnnotations(asked.spec.unverifiedUserAnnotations)
+  const attributes = parseAttributes(asked.spec.unverifiedUserAnnotations)
   return 'ok' in attributes ? { ok: { asked, key, attributes: attributes.ok } } : attributes
 }
 
@@ -108,7 +108,10 @@ function keyRefusal(error: CountersignError): Parsed<never> {
   return { wait: `key of the request cannot be read: ${error.message}` }
 }
 
-function parseAnnotations(annotations: Readonly<Record<string, string>>): Parsed<AskedAttributes> {
+/** What annotations ask for, or what of them is refused whatever the cluster proves. */
+export function parseAttributes(
+  annotations: Readonly<Record<string, string>>,
+): { readonly ok: AskedAttributes } | { readonly refused: Refusal } {
   const known = Object.values(annotationKeys)
   const broken: FieldRefusal[] = Object.keys(annotations)
     .filter((key) => !known.some((candidate) => candidate === key))

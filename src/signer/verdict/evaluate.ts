@@ -1,13 +1,7 @@
 import { lifetimeSecondsMin } from '../../pki/profile.ts'
 import { evidenceDigest } from './evidence.ts'
 import { policyAgrees } from './policy-check.ts'
-import {
-  dnsNamesSelected,
-  modelsGranted,
-  roleProved,
-  tenantProved,
-  toolScopesGranted,
-} from './attribute-checks.ts'
+import { attributeChecks, dnsNamesSelected } from './attribute-checks.ts'
 import type { Check, CheckInput, Granted } from './check.ts'
 import { noted, proved, provedIdentity, refused, told } from './check.ts'
 import { refusalMessage } from './condition.ts'
@@ -89,10 +83,7 @@ export const checks: readonly Check[] = [
   volumeDeclared,
   keyTypeAllowed,
   lifetimeBounded,
-  roleProved,
-  tenantProved,
-  modelsGranted,
-  toolScopesGranted,
+  ...attributeChecks,
   dnsNamesSelected,
   keyOfNoOtherPod,
   policyAgrees,

@@ -245,10 +245,13 @@ test('a workload is looked up: what its namespace and its service account prove,
 test('a pod that asks for more than is proved gets no certificate, and that is said', async () => {
   requirement('gateway.lists-explained')
   for (const [asks, what] of [
-    [{ 'countersign.dev/tool-scopes': 'web:find' }, /its tool scope "web:find" is not proved/],
+    [
+      { 'countersign.dev/tool-scopes': 'web:find' },
+      /its toolScopes "web:find" is not proved: label tools/,
+    ],
     [{ 'countersign.dev/role': 'tool-broker' }, /its role "tool-broker" is not proved/],
     [{ 'countersign.dev/tenant': 'other' }, /its tenant "other" is not proved/],
-    [{ 'countersign.dev/models': 'large' }, /its model "large" is not proved/],
+    [{ 'countersign.dev/models': 'large' }, /its models "large" is not proved: /],
   ] as const) {
     const { code, err } = await lookedUp('research/pods/crawler-0', objects({ asks }))
     assert.equal(code, 2)
