@@ -4,7 +4,8 @@ import { describe, test } from 'node:test'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
 import { modern } from '../world/client.ts'
-import { asked, legacyOnly, openOne } from '../world/eras.ts'
+import { grantsOfOpen, asked, legacyOnly, openOne } from '../world/eras.ts'
+import { speaking } from '../world/speaking.ts'
 import { listenAs, subscriptionId, type Message } from '../world/listening.ts'
 import { sendJson, type Answer } from '../world/upstream.ts'
 import type { World, WorldOptions } from '../world/world.ts'
@@ -13,14 +14,6 @@ import type { World, WorldOptions } from '../world/world.ts'
  * A modern agent listens to legacy servers: in one session of the gateway's own each, whoever listens to the same.
  */
 
-const grants = {
-  tenants: {
-    acme: {
-      files: { tools: {}, prefixes: { '': {} }, resources: { prefixes: { 'test://open/': {} } } },
-    },
-  },
-  subjects: {},
-}
 const wanted = { toolScopes: 'files:*' }
 const everything = {
   tools: { listChanged: true },
@@ -34,7 +27,7 @@ const updated = 'notifications/resources/updated'
 interface Open extends AsyncDisposable {
   readonly world: World
   /** The open streams of sessions. */
-  readonly streams: Map<string, ServerResponse>
+  readonly streams: ReadonlyMap<string, ServerResponse>
   /** Says this on all of them. */
   say(method: string, params?: object, id?: unknown): void
 }
@@ -58,31 +51,16 @@ async function open(
     } else if (message.method === undefined) response.writeHead(202).end()
     else server.answer(message, response, request)
   }
-  const streams = new Map<string, ServerResponse>()
+  const files = speaking()
   const world = await openOne('legacy', answer, {
-    grants,
-    ...(stream === 'none'
-      ? {}
-      : {
-          streams: {
-            files(response, { headers }) {
-              response.writeHead(200, { 'content-type': 'text/event-stream' })
-              response.flushHeaders()
-              const session = String(headers['mcp-session-id'])
-              streams.set(session, response)
-              response.once('close', () => streams.delete(session))
-            },
-          },
-        }),
+    grants: grantsOfOpen,
+    ...(stream === 'none' ? {} : { streams: { files: files.stream } }),
     ...more,
   })
   return {
     world,
-    streams,
-    say(method, params, id) {
-      const text = JSON.stringify({ jsonrpc: '2.0', id, method, params })
-      for (const response of streams.values()) response.write(`data: ${text}\n\n`)
-    },
+    streams: files.bySession,
+    say: (method, params, id) => files.say(JSON.stringify({ jsonrpc: '2.0', id, method, params })),
     [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
   }
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
 import { legacy, modern } from '../world/client.ts'
-import { openSession, openStream } from '../world/session.ts'
+import { listen, openSession, openStream } from '../world/session.ts'
+import { speaking } from '../world/speaking.ts'
 import { answerBoth, type Answer } from '../world/upstream.ts'
 import { openWorld, type World } from '../world/world.ts'
 
@@ -128,14 +128,8 @@ for (const [what, params, isTold] of [
 ] as const) {
   test(`that a page is done ${what}`, async () => {
     requirement('gateway.pages-decided')
-    const open: ServerResponse[] = []
-    const streams = {
-      files(response: ServerResponse) {
-        response.writeHead(200, { 'content-type': 'text/event-stream' })
-        response.flushHeaders()
-        open.push(response)
-      },
-    }
+    const files = speaking()
+    const streams = { files: files.stream }
     const answers = { files: answering(asking(page), 'json') }
     await using world = await openWorld({ grants, streams, answers })
     const pod = { toolScopes: 'files:*', podUid: crypto.randomUUID() }
@@ -144,12 +138,10 @@ for (const [what, params, isTold] of [
     const call = legacy('tools/call', { name: 'echo', arguments: {} }, { session })
     const shown = await other.post('/mcp/files', call.body, call.headers)
     assert.match(shown.text, /-32042/)
-    const headers = { 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' }
-    const stream = await openStream(agent, { method: 'GET', path: '/mcp/files', headers })
-    await eventually('it listens', () => open.length === 1)
+    const stream = await listen(agent, '/mcp/files', session)
+    await eventually('it listens', () => files.open.length === 1)
     const done = `{"jsonrpc":"2.0","method":"notifications/elicitation/complete","params":${params}}`
-    open[0]?.write(`data: ${done}\n\n`)
-    open[0]?.write('data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n\n')
+    files.say(done, '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}')
     await stream.message(1)
     await eventually('what comes after', () => stream.octets().includes('list_changed'))
     assert.equal(stream.octets().includes(done), isTold)

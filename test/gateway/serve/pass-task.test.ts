@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { requirement } from '../../requirements.ts'
 import { legacy, metaOfTasks, modern, whyOf, type Reply, type TestClient } from '../world/client.ts'
 import { openSession } from '../world/session.ts'
-import { answerBoth, type Answer } from '../world/upstream.ts'
+import { answerBoth, type Answer, sendResult } from '../world/upstream.ts'
 import { openWorld, type World, type WorldOptions } from '../world/world.ts'
 
 /** What the server says of its task. */
@@ -36,11 +36,7 @@ async function openTasks(options: WorldOptions = {}): Promise<{
       answerBoth()(message, response, request)
       return
     }
-    const text = JSON.stringify({ jsonrpc: '2.0', id: message.id, result })
-    const isStream = told.form === 'events'
-    const type = isStream ? 'text/event-stream' : 'application/json'
-    response.writeHead(200, { 'content-type': type })
-    response.end(isStream ? `data: ${text}\n\n` : text)
+    sendResult(response, { id: message.id, result, form: told.form })
   }
   const world = await openWorld({ answers: { files: answer, web: answer }, ...options })
   return {

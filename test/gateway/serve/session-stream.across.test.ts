@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
 import { initializeParams, legacy, type Reply, type TestClient } from '../world/client.ts'
-import { openOne } from '../world/eras.ts'
+import { grantsOfOpen, openOne } from '../world/eras.ts'
 import { listening, type Heard } from '../world/listening.ts'
 import { openStream, type OpenStream } from '../world/session.ts'
 import { sendJson, type Answer } from '../world/upstream.ts'
@@ -13,14 +13,6 @@ import type { World, WorldOptions } from '../world/world.ts'
  * A legacy agent hears of what changes at a modern server: on the stream of its session, of lists and of what it has subscribed to.
  */
 
-const grants = {
-  tenants: {
-    acme: {
-      files: { tools: {}, prefixes: { '': {} }, resources: { prefixes: { 'test://open/': {} } } },
-    },
-  },
-  subjects: {},
-}
 const wanted = { toolScopes: 'files:*' }
 const toolsChanged = 'notifications/tools/list_changed'
 const updated = 'notifications/resources/updated'
@@ -61,7 +53,7 @@ async function open(
     }
     sendJson(response, JSON.stringify({ jsonrpc: '2.0', id: message.id, result }))
   }
-  const world = await openOne('modern', answer, { grants, ...options })
+  const world = await openOne('modern', answer, { grants: grantsOfOpen, ...options })
   const pod = { ...wanted, podUid: 'pod' }
   const [agent, other] = [await world.agent(pod), await world.agent(pod)]
   const { body, headers } = legacy('initialize', initializeParams)

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
-import { legacy, type TestClient } from '../world/client.ts'
-import { openSession, openStream, response, type OpenStream } from '../world/session.ts'
+import { legacy } from '../world/client.ts'
+import { listen, openSession, response } from '../world/session.ts'
+import { speaking } from '../world/speaking.ts'
 import { answerBoth, type Answer, type Stream } from '../world/upstream.ts'
 import { openWorld, type World, type WorldOptions } from '../world/world.ts'
 
@@ -21,38 +21,6 @@ const grants = {
     },
   },
   subjects: {},
-}
-
-/** Servers whose streams a test writes on. */
-function speaking(): {
-  readonly stream: Stream
-  readonly open: ServerResponse[]
-  say(...lines: readonly string[]): void
-} {
-  const open: ServerResponse[] = []
-  return {
-    open,
-    stream(response) {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.flushHeaders()
-      open.push(response)
-      response.once('close', () => open.splice(open.indexOf(response), 1))
-    },
-    say(...lines) {
-      for (const response of open)
-        for (const line of lines) response.write(`id: 7\nretry: 1\ndata: ${line}\n\n`)
-    },
-  }
-}
-
-function listen(
-  agent: TestClient,
-  path: string,
-  session: string,
-  headers: Record<string, string> = {},
-): Promise<OpenStream> {
-  const own = { 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' }
-  return openStream(agent, { method: 'GET', path, headers: { ...own, ...headers } })
 }
 
 /** A session of an agent that listens, with both servers speaking. */

@@ -5,7 +5,7 @@ import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
 import { legacy, modern, type TestClient } from '../world/client.ts'
 import { listening, subscriptionId } from '../world/listening.ts'
-import { openSession, openStream, type OpenStream } from '../world/session.ts'
+import { listen, openSession, openStream, type OpenStream } from '../world/session.ts'
 import { answerBoth, type Answer } from '../world/upstream.ts'
 import { openWorld, type World } from '../world/world.ts'
 
@@ -158,8 +158,7 @@ const kinds: Readonly<Record<Kind, () => Promise<readonly [OpenStream, good: () 
   },
   async session() {
     const session = await openSession(agent, '/mcp/files')
-    const headers = { 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' }
-    const stream = await openStream(agent, { method: 'GET', path: '/mcp/files', headers })
+    const stream = await listen(agent, '/mcp/files', session)
     return [stream, () => request('"method":"notifications/tools/list_changed"')]
   },
   async changes() {

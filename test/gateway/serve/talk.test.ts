@@ -16,6 +16,7 @@ import { asked, legacyOnly, openOne } from '../world/eras.ts'
 import { memoryApprovals } from '../world/memory-approvals.ts'
 import { textOf } from '../../../src/policy/asked.ts'
 import { sendJson, type Answer, type JsonMessage } from '../world/upstream.ts'
+import { speaking } from '../world/speaking.ts'
 import type { World, WorldOptions } from '../world/world.ts'
 
 /*
@@ -657,41 +658,21 @@ suite('what nobody may be asked', () => {
 })
 
 suite('a server that asks on the stream of its session', () => {
-  /** The streams of sessions, by these. */
-  function listening(): {
-    readonly streams: WorldOptions['streams']
-    readonly open: Map<string, ServerResponse>
-  } {
-    const open = new Map<string, ServerResponse>()
-    return {
-      open,
-      streams: {
-        files(response, { headers }) {
-          response.writeHead(200, { 'content-type': 'text/event-stream' })
-          response.flushHeaders()
-          const session = String(headers['mcp-session-id'])
-          open.set(session, response)
-          response.once('close', () => open.delete(session))
-        },
-      },
-    }
-  }
-
   test('is heard in the one call of that session, and else answered by the gateway', async () => {
     requirement('gateway.asks-across')
-    const ears = listening()
-    await using at = await open({ streams: ears.streams! })
+    const ears = speaking()
+    await using at = await open({ streams: { files: ears.stream } })
     const calling = at.call()
     const { session } = await at.first()
     const second = at.call({ from: at.other })
     const two = await at.first(2)
-    ears.open.get(session)?.write(`data: ${ask(7)}\n\n`)
+    ears.bySession.get(session)?.write(`data: ${ask(7)}\n\n`)
     const { requestState } = input(await calling)
     const again = at.call({ params: { requestState, inputResponses: { 'ask-1': accepted } } })
     assert.equal(await said(at, /"id":7/), answerTo(7))
     at.there[0]?.end()
     await again
-    ears.open.get(session)?.write(`data: ${ask(9)}\n\n`)
+    ears.bySession.get(session)?.write(`data: ${ask(9)}\n\n`)
     assert.match(await said(at, /"id":9/), /-32601/)
     two.end()
     assert.equal((told(await second)['result'] as InputRequired).resultType, 'complete')
@@ -699,8 +680,8 @@ suite('a server that asks on the stream of its session', () => {
 
   test('says more than the agent reads, which waits at the server, and what is too long ends the stream', async () => {
     requirement('gateway.asks-bounded')
-    const ears = listening()
-    await using at = await open({ streams: ears.streams! })
+    const ears = speaking()
+    await using at = await open({ streams: { files: ears.stream } })
     const meta = {
       ...modernMeta,
       'io.modelcontextprotocol/clientCapabilities': capabilities,
@@ -719,7 +700,7 @@ suite('a server that asks on the stream of its session', () => {
     })
     const there = await at.first()
     const answer = await calling
-    const ear = ears.open.get(there.session)
+    const ear = ears.bySession.get(there.session)
     assert.ok(ear)
     const message = (octets: number): string =>
       `data: {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"${'x'.repeat(octets)}"}}\n\n`
@@ -730,14 +711,14 @@ suite('a server that asks on the stream of its session', () => {
     answer.body.on('data', (chunk: Buffer) => (octets += chunk.length)).on('error', () => {})
     await eventually('all has come', () => octets > 64 * 1024 * 1024)
     ear.write(message(5 * 1024 * 1024))
-    await eventually('the stream is over', () => ears.open.get(there.session) !== ear)
+    await eventually('the stream is over', () => ears.bySession.get(there.session) !== ear)
     there.end()
     await eventually('the call is over', () => answer.body.readableEnded)
   })
 
   test('is listened to once for the calls of a session, and no more when its pod is gone', async () => {
-    const ears = listening()
-    await using at = await open({ streams: ears.streams! })
+    const ears = speaking()
+    await using at = await open({ streams: { files: ears.stream } })
     for (let number = 1; number <= 2; number += 1) {
       const calling = at.call()
       const there = await at.first(number)
@@ -746,8 +727,8 @@ suite('a server that asks on the stream of its session', () => {
     }
     const gets = at.world.upstreams['files']!.received.filter(({ method }) => method === 'GET')
     assert.equal(gets.length, 1)
-    assert.equal(ears.open.size, 1)
+    assert.equal(ears.open.length, 1)
     at.world.gone.set(new Set(['pod']))
-    await eventually('the stream is over', () => ears.open.size === 0)
+    await eventually('the stream is over', () => ears.open.length === 0)
   })
 })

@@ -4,8 +4,15 @@ import { describe, test } from 'node:test'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
 import { legacy } from '../world/client.ts'
-import { done, openTaskClient, scopes, taskOf, type TaskClient } from '../world/legacy-tasks.ts'
-import { openSession, openStream, response as answerTo, type OpenStream } from '../world/session.ts'
+import { done, openTaskClient, scopes, taskOf } from '../world/legacy-tasks.ts'
+import {
+  listen,
+  openSession,
+  openStream,
+  response as answerTo,
+  type OpenStream,
+} from '../world/session.ts'
+import { speaking } from '../world/speaking.ts'
 import type { JsonMessage } from '../world/upstream.ts'
 
 const related = 'io.modelcontextprotocol/related-task'
@@ -22,39 +29,13 @@ function progress(taskId: string): string {
 
 const changed = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' })
 
-interface Speaking {
-  readonly stream: (response: ServerResponse) => void
-  readonly open: ServerResponse[]
-  readonly say: (...lines: readonly string[]) => void
-}
-
-function speaking(): Speaking {
-  const open: ServerResponse[] = []
-  return {
-    open,
-    stream(response) {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.flushHeaders()
-      open.push(response)
-    },
-    say(...lines) {
-      for (const each of open) for (const line of lines) each.write(`data: ${line}\n\n`)
-    },
-  }
-}
-
-function listen({ agent }: Pick<TaskClient, 'agent'>, path: string, session: string) {
-  const headers = { 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' }
-  return openStream(agent, { method: 'GET', path, headers })
-}
-
 /** A client with a task, and with the stream of its session. */
 async function listening(path: string) {
   const files = speaking()
   const client = await openTaskClient({ streams: { files: files.stream } }, path)
   const taskId = taskOf(await client.call())
   const own = await client.world.agent({ ...scopes, podUid: client.podUid })
-  const stream = await listen({ agent: own }, path, client.session)
+  const stream = await listen(own, path, client.session)
   await eventually('the server has a stream', () => files.open.length === 1)
   return { ...client, files, taskId, stream }
 }
@@ -90,7 +71,7 @@ describe('what a server says of a task', () => {
     await using _ = world
     const other = await world.agent({ ...scopes, podUid: crypto.randomUUID() })
     const session = await openSession(other, '/mcp/files')
-    const theirs = await listen({ agent: other }, '/mcp/files', session)
+    const theirs = await listen(other, '/mcp/files', session)
     await eventually('both have a stream', () => files.open.length === 2)
     files.say(
       status('task-2'),

@@ -22,6 +22,16 @@ export function asked(world: World, server: string, method: string): readonly Re
   )
 }
 
+/** Of resources below `test://open/`, and of every tool. */
+export const grantsOfOpen = {
+  tenants: {
+    acme: {
+      files: { tools: {}, prefixes: { '': {} }, resources: { prefixes: { 'test://open/': {} } } },
+    },
+  },
+  subjects: {},
+}
+
 export const echoTool: string =
   '{"name":"echo","inputSchema":{"type":"object","properties":{"city":{"type":"string","x-mcp-header":"City"}}}}'
 export const listTool: string =

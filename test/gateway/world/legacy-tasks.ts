@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Decision } from '../../../src/policy/decision.ts'
 import { legacy, type Reply, type TestClient } from './client.ts'
 import { openSession } from './session.ts'
-import { answerBoth, type Answer, type JsonMessage } from './upstream.ts'
+import { answerBoth, type Answer, type JsonMessage, sendResult } from './upstream.ts'
 import { openWorld, type World, type WorldOptions } from './world.ts'
 
 /** What the server `files` says of itself and of its one task (MCP 2025-11-25 tasks). */
@@ -98,11 +98,7 @@ export async function openTasks(options: WorldOptions = {}): Promise<TaskWorld> 
       answerBoth({ name: 'files', tools })(message, response, request)
       return
     }
-    const text = JSON.stringify({ jsonrpc: '2.0', id: message.id, result })
-    const isStream = told.form === 'events'
-    const type = isStream ? 'text/event-stream' : 'application/json'
-    response.writeHead(200, { 'content-type': type })
-    response.end(isStream ? `data: ${text}\n\n` : text)
+    sendResult(response, { id: message.id, result, form: told.form })
   }
   const denied: Decision = { allow: false, reasons: [], obligations: [] }
   const world = await openWorld({

@@ -97,3 +97,14 @@ export function response(
     headers: { 'mcp-protocol-version': version, 'mcp-session-id': session },
   }
 }
+
+/** Reads the stream of a legacy session. */
+export function listen(
+  agent: TestClient,
+  path: string,
+  session: string,
+  headers: Record<string, string> = {},
+): Promise<OpenStream> {
+  const own = { 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' }
+  return openStream(agent, { method: 'GET', path, headers: { ...own, ...headers } })
+}

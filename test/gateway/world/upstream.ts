@@ -115,6 +115,17 @@ export function sendJson(response: ServerResponse, text: string, headers: object
   response.end(text)
 }
 
+/** A result, as JSON or as the one event of a stream. */
+export function sendResult(
+  response: ServerResponse,
+  { id, result, form }: { readonly id: unknown; readonly result: object; readonly form: string },
+): void {
+  const text = JSON.stringify({ jsonrpc: '2.0', id, result })
+  if (form !== 'events') return sendJson(response, text)
+  response.writeHead(200, { 'content-type': 'text/event-stream' })
+  response.end(`data: ${text}\n\n`)
+}
+
 /** Tools of the default upstream; `big` has a number that a double does not hold, and members nobody knows. */
 export const toolTexts: readonly string[] = [
   '{"name":"echo","description":"says it","inputSchema":{"type":"object"},"vendor":{"x":[1, 2.50]}}',
