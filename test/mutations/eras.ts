@@ -170,7 +170,7 @@ export const eraMutations: readonly Mutation[] = [
     claim: 'gateway.shared-session-of-one-pod',
     without: 'the owner of a shared session',
     file: 'src/gateway/serve/in-session.ts',
-    edits: [["return ['shared', owner,", "return ['shared', String(owner.length > 0),"]],
+    edits: [["['shared', caller.owner,", "['shared', String(caller.owner.length > 0),"]],
   },
   {
     claim: 'gateway.shared-session-of-one-pod',

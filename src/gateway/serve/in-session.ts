@@ -102,10 +102,10 @@ async function inOtherEra<T>(
   { upstream, use }: InSession<T>,
 ): Promise<T | Refused> {
   if (permit.call.message.era === 'legacy') return use(undefined)
-  if (!mayBeAsked(permit, parts)) return inShared({ permit, parts, upstream, number: 0 }, use)
-  const { server } = upstream.config
-  const place = parts.talks.place(`${sharedKey(permit, parts)} ${server}`)
-  const o = { permit, parts, upstream, number: place.number }
+  const shared = sharedOf({ permit, parts, upstream })
+  if (!mayBeAsked(shared)) return inShared(shared, use)
+  const place = parts.talks.place(`${shared.key} ${upstream.config.server}`)
+  const o = place.number === 0 ? shared : { ...shared, key: `${shared.key} ${place.number}` }
   const leave = place.keep()
   try {
     return await inShared(o, (session) =>
@@ -117,15 +117,14 @@ async function inOtherEra<T>(
 }
 
 async function inShared<T>(
-  o: ForShared,
+  o: Shared,
   use: (session: LegacySession) => Promise<T | Refused>,
 ): Promise<T | Refused> {
-  const { permit, parts, upstream } = o
-  const known = await sharedSession(o)
+  const { permit, parts, upstream, meta } = o
+  const known = await openShared(o)
   if (isRefused(known)) return known
-  const { caller, message } = permit.call
-  const meta = (message.params['_meta'] ?? {}) as Readonly<Record<string, unknown>>
-  const telling = { upstream, account: caller.account, nextId: () => parts.sessions.nextId() }
+  const { account } = permit.call.caller
+  const telling = { upstream, account, nextId: () => parts.sessions.nextId() }
   const inSharedOne = (session: LegacySession): Promise<T | Refused> =>
     useShared(o, async () => {
       await raiseLevel({ ...telling, session }, meta['io.modelcontextprotocol/logLevel'])
@@ -133,65 +132,50 @@ async function inShared<T>(
     })
   const first = await inSharedOne(known)
   if (first !== sessionOver) return first
-  const opened = await sharedSession(o, known)
+  const opened = await openShared(o, known)
   if (isRefused(opened)) return opened
   const second = await inSharedOne(opened)
   return second === sessionOver ? lostAtOnce : second
 }
 
 /** It is used for as long as the call in it goes on, however often nobody waits for that. */
-function keep(o: ForShared, place: Place): () => void {
+function keep(o: Shared, place: Place): () => void {
   const ends = [place.keep(), useOf(o)]
   return () => {
     for (const end of ends.splice(0)) end()
   }
 }
 
-function spoil({ permit, parts, upstream, number }: ForShared, session: LegacySession): void {
+function spoil({ permit, parts, upstream, key }: Shared, session: LegacySession): void {
   const { owner, account } = permit.call.caller
   const { server } = upstream.config
-  const key = sharedKey(permit, parts, number)
   if (parts.sessions.find({ key, server })?.id !== session.id) return
   parts.sessions.drop({ owner, key, server })
   closeLegacySession({ upstream, account }, session)
 }
 
-interface ForShared extends For {
-  /** Among those of its pod in which the same is offered. Default: the first. */
-  readonly number?: number
+/** What a call of a modern client says of itself, for the session that is used for it. */
+interface Shared extends For {
+  readonly meta: Readonly<Record<string, unknown>>
+  /** What the client says that it does for servers, in the words of a legacy one, as far as that is carried. */
+  readonly capabilities: ClientCapabilities
+  /** Of those of its pod in which the same is offered, this one; no key of a session that a client carries is like it. */
+  readonly key: string
 }
 
-/**
- * The session with a legacy server that the clients of a pod share which have none of their own. It is of nobody else, and in it is
- * offered what their client says with its request that it does, as far as that is carried.
- */
-export async function sharedSession(
-  o: ForShared,
-  lost?: LegacySession,
-): Promise<LegacySession | Refused> {
-  const { permit, parts, number } = o
-  const meta = (permit.call.message.params['_meta'] ?? {}) as Readonly<Record<string, unknown>>
-  const clientInfo = meta['io.modelcontextprotocol/clientInfo']
-  const capabilities = capabilitiesThere(permit, parts)
-  const hello = { ...helloOf({ clientInfo }, gatewayInfo), capabilities }
-  const key = sharedKey(permit, parts, number)
-  const opened = await openFor(o, { key, version: legacyVersion, hello, isShared: true }, lost)
-  return 'failed' in opened ? notOpened(opened) : opened
-}
-
-/** No key of a session that a client carries is like it. */
-function sharedKey(permit: Permit, parts: Pick<Parts, 'isOnlyWorker'>, number = 0): string {
-  const { owner } = permit.call.caller
-  const offered = Object.entries(capabilitiesThere(permit, parts)).map(
+function sharedOf({ permit, parts, upstream }: For): Shared {
+  const { caller, message } = permit.call
+  const meta = (message.params['_meta'] ?? {}) as Readonly<Record<string, unknown>>
+  const capabilities = capabilitiesThere(permit, parts, meta)
+  const offered = Object.entries(capabilities).map(
     ([name, said]) => `${name}(${Object.keys(said as object).join('+')})`,
   )
-  return ['shared', owner, ...offered, ...(number === 0 ? [] : [number])].join(' ')
+  const key = ['shared', caller.owner, ...offered].join(' ')
+  return { permit, parts, upstream, meta, capabilities, key }
 }
 
-/** What a modern client says with its request that it does for servers, in the words of a legacy one. */
-function capabilitiesThere(permit: Permit, parts: Pick<Parts, 'isOnlyWorker'>): ClientCapabilities {
+function capabilitiesThere(permit: Permit, parts: Parts, meta: Shared['meta']): ClientCapabilities {
   if (whyUnasked(permit, parts) !== undefined) return {}
-  const meta = (permit.call.message.params['_meta'] ?? {}) as Readonly<Record<string, unknown>>
   const { roots, ...said } = clientCapabilitiesOf(
     meta['io.modelcontextprotocol/clientCapabilities'],
   )
@@ -199,10 +183,26 @@ function capabilitiesThere(permit: Permit, parts: Pick<Parts, 'isOnlyWorker'>): 
   return roots === undefined ? said : { roots: {}, ...said }
 }
 
+/**
+ * The session with a legacy server that the clients of a pod share which have none of their own. It is of nobody else, and in it is
+ * offered what their client says with its request that it does, as far as that is carried.
+ */
+export function sharedSession(o: For): Promise<LegacySession | Refused> {
+  return openShared(sharedOf(o))
+}
+
+async function openShared(o: Shared, lost?: LegacySession): Promise<LegacySession | Refused> {
+  const { meta, key, capabilities } = o
+  const clientInfo = meta['io.modelcontextprotocol/clientInfo']
+  const hello = { ...helloOf({ clientInfo }, gatewayInfo), capabilities }
+  const opened = await openFor(o, { key, version: legacyVersion, hello, isShared: true }, lost)
+  return 'failed' in opened ? notOpened(opened) : opened
+}
+
 /** Whether a legacy server may ask the modern client of this call something before it answers. */
-function mayBeAsked(permit: Permit, parts: Parts): boolean {
+function mayBeAsked({ permit, capabilities }: Shared): boolean {
   const { method } = permit.call.message
-  return askedIn.has(method) && Object.keys(capabilitiesThere(permit, parts)).length > 0
+  return askedIn.has(method) && Object.keys(capabilities).length > 0
 }
 
 /** Those whose answers pass as they come. */
@@ -210,7 +210,7 @@ const askedIn: ReadonlySet<string> = new Set(['tools/call', 'prompts/get'])
 
 const [legacyVersion = ''] = legacyVersions
 
-async function useShared<T>(o: ForShared, use: () => Promise<T>): Promise<T> {
+async function useShared<T>(o: Shared, use: () => Promise<T>): Promise<T> {
   const done = useOf(o)
   try {
     return await use()
@@ -219,9 +219,8 @@ async function useShared<T>(o: ForShared, use: () => Promise<T>): Promise<T> {
   }
 }
 
-function useOf({ permit, parts, upstream, number }: ForShared): () => void {
-  const { server } = upstream.config
-  return parts.sessions.use({ key: sharedKey(permit, parts, number), server })
+function useOf({ parts, upstream, key }: Shared): () => void {
+  return parts.sessions.use({ key, server: upstream.config.server })
 }
 
 const lostAtOnce = fault({
