@@ -38,7 +38,7 @@ export interface Granted {
 export type Requester = 'shown' | 'not-shown' | 'unknown'
 
 /** As policy and records are told: what is not known is not shown. */
-export function told(requester: Requester): 'shown' | 'not-shown' {
+export function shownOrNot(requester: Requester): 'shown' | 'not-shown' {
   return requester === 'shown' ? 'shown' : 'not-shown'
 }
 

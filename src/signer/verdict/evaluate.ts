@@ -3,7 +3,7 @@ import { evidenceDigest } from './evidence.ts'
 import { policyAgrees } from './policy-check.ts'
 import { attributeChecks, dnsNamesSelected } from './attribute-checks.ts'
 import type { Check, CheckInput, Granted } from './check.ts'
-import { noted, proved, provedIdentity, refused, told } from './check.ts'
+import { noted, proved, provedIdentity, refused, shownOrNot } from './check.ts'
 import { refusalMessage } from './condition.ts'
 import type { DenyVerdict, FieldRefusal, NamedFinding, Refusal, Verdict } from './verdict.ts'
 import {
@@ -125,7 +125,7 @@ export function evaluate(input: CheckInput): Verdict {
     return { kind: 'wait', why: 'evidence is not complete', findings }
   }
   const digest = evidenceDigest(evidence)
-  const requester = told(input.policy.requester)
+  const requester = shownOrNot(input.policy.requester)
   const given = { lifetimeSeconds, policy, requester, dnsNames, projectedPaths }
   return {
     kind: 'issue',
