@@ -1,9 +1,10 @@
 import { Hold, type Account, type OctetRoom } from '../shares.ts'
 import { createSteadyAnswerer } from '../upstream/answer-server.ts'
+import type { Leg } from '../upstream/hear-session.ts'
 import { isOwn, sessionRequest, type LegacySession } from '../upstream/legacy-session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Parts } from './serve.ts'
-import { openLeg, type Leg } from './stream-leg.ts'
+import { openLeg } from './stream-leg.ts'
 import type { Talk } from './talk.ts'
 
 /**
@@ -124,9 +125,9 @@ function openEar(
   const room = new Hold(unsent)
   const decline = createSteadyAnswerer({ upstream, request: sessionRequest(session, null) })
   return openLeg({
-    caller: { account },
+    account,
     upstream,
-    there: session,
+    session,
     asks: {
       carry(asked, octets) {
         if (ear.talk !== undefined) return ear.talk.carry(asked, octets)

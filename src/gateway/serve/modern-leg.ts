@@ -2,11 +2,11 @@ import { changingLists, isEmptyFilter, notificationOf } from '../../mcp/changes.
 import type { Caller } from '../caller/caller.ts'
 import type { Guest } from '../seats.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
+import type { Leg, LegEnd } from '../upstream/hear-session.ts'
 import type { Ending } from '../upstream/hearing.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Changes } from './changes.ts'
 import type { Parts } from './serve.ts'
-import type { Leg, LegEnd } from './stream-leg.ts'
 
 export interface ModernLegOptions {
   readonly caller: Pick<Caller, 'account'>

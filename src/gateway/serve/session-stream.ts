@@ -11,6 +11,7 @@ import { listeningTo, mayHearOfList, mayHearOfLogs, mayHearOfResource } from '..
 import type { Situation } from '../permit/policy.ts'
 import { badRequest, refused, type Refused } from '../refusal.ts'
 import { whenThere } from '../soon.ts'
+import type { Leg, LegEnd } from '../upstream/hear-session.ts'
 import { isOwn, type LegacySession } from '../upstream/legacy-session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { AskCarrier, lineOfStream } from './carry-asks.ts'
@@ -21,7 +22,7 @@ import type { Parts } from './serve.ts'
 import { isAcross } from '../translate/era.ts'
 import { openModernLeg } from './modern-leg.ts'
 import { createTaskTeller } from './task-told.ts'
-import { openLeg, type Leg, type LegEnd } from './stream-leg.ts'
+import { openLeg } from './stream-leg.ts'
 
 /** Somebody who wants to hear what the servers of a session say outside of any call. */
 export interface Listening {
@@ -277,9 +278,9 @@ function openOne(
     stream.write(formatEvent(message)),
   )
   const leg: Leg = openLeg({
-    caller,
+    account: caller.account,
     upstream,
-    there,
+    session: there,
     asks,
     changes: stream.changes,
     pass(data) {

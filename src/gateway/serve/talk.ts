@@ -165,9 +165,8 @@ export class Talk implements AskLine {
   /** Nobody waits for it any more, and its server is told so. */
   giveUp(): void {
     if (this.#isOver) return
-    const { upstream, request, asked, there } = this.#options
     const isAnswered = this.#outcome !== undefined
-    if (!isAnswered && isOwn(there)) void cancelThere({ upstream, request }, asked.id.value)
+    if (!isAnswered) this.#cancelThere()
     this.#over(!isAnswered)
   }
 
@@ -218,9 +217,14 @@ export class Talk implements AskLine {
     else this.#timer = setTimeout(() => this.#late(), upstream.timeoutMilliseconds)
   }
 
-  #late(): void {
+  /** To a server without sessions it would say that whichever request has this id is given up. */
+  #cancelThere(): void {
     const { upstream, request, asked, there } = this.#options
     if (isOwn(there)) void cancelThere({ upstream, request }, asked.id.value)
+  }
+
+  #late(): void {
+    this.#cancelThere()
     this.#conclude(fault({ failed: 'time-out', detail: 'no answer in time' }), true)
   }
 
@@ -259,9 +263,8 @@ export class Talk implements AskLine {
   }
 
   #failed(failure: ExchangeFailure): void {
-    const { upstream, request, asked, there } = this.#options
     const isLate = failure.failed === 'time-out'
-    if (isLate && isOwn(there)) void cancelThere({ upstream, request }, asked.id.value)
+    if (isLate) this.#cancelThere()
     this.#conclude(fault(failure), isLate)
   }
 
@@ -304,12 +307,8 @@ export class Talk implements AskLine {
     else this.#exchange?.cancel()
     this.#carrier.end()
     this.#asked.clear()
-    if (this.#audience === undefined) {
-      this.#options.leave(isSpoiled)
-      return
-    }
-    const audience = this.#audience
-    this.#tell(audience, outcome, isSpoiled)
+    if (this.#audience === undefined) this.#options.leave(isSpoiled)
+    else this.#tell(this.#audience, outcome, isSpoiled)
   }
 
   #tell(audience: Audience, outcome: Outcome, isSpoiled = false): void {

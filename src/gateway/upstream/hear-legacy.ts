@@ -1,11 +1,10 @@
 import { changeOf, type ChangeFilter } from '../../mcp/changes.ts'
-import { createEventParser } from '../../mcp/events.ts'
 import { legacyVersions } from '../../mcp/revisions.ts'
 import { gatewayInfo } from '../self.ts'
 import { createSteadyAnswerer } from './answer-server.ts'
 import { collectAnswer, readAnswer } from './collect.ts'
-import { startExchange, type ExchangeFailure } from './exchange.ts'
-import { judgeUnasked } from './judge-answer.ts'
+import type { ExchangeFailure } from './exchange.ts'
+import { hearSession } from './hear-session.ts'
 import {
   closeLegacySession,
   isOwn,
@@ -94,57 +93,40 @@ function openStream(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
-  const { headers } = sessionRequest(session, null)
-  const answerServer = createSteadyAnswerer({ upstream, request: { headers, body: null } })
-  let status = 0
+  const answerServer = createSteadyAnswerer({ upstream, request: sessionRequest(session, null) })
   let isTaken = false
-
-  function end(failure: ExchangeFailure | undefined): void {
-    clearTimeout(late)
-    resolve(false)
-    // Whoever was told that there is a stream is told of its end, whatever the server says too late.
-    if (signal.aborted || (!isTaken && status !== 200 && status !== 0)) return
-    listener.ended(failure === undefined ? { kind: 'complete' } : { kind: 'failed', failure })
-  }
-  function take(data: Buffer): void {
-    const verdict = judgeUnasked(data)
-    if (verdict.kind === 'notification') {
-      const change = changeOf(verdict.method, verdict.params ?? {})
-      if (change !== undefined) listener.changed(change)
-    } else if (verdict.kind === 'server request') answerServer(verdict)
-    else if (verdict.kind !== 'drop') exchange.cancel()
-  }
-  const events = createEventParser((data) => {
-    exchange.passed()
-    if (data !== undefined && !signal.aborted) take(data)
-  })
-  const exchange = startExchange(
-    {
-      upstream,
-      request: { method: 'GET', headers, body: null },
-      answerBytesMax: octetsMax,
-      streamSecondsMax: lifeSecondsMax,
-      timeoutMilliseconds: lifeSecondsMax * 1000,
-      repeatable: true,
-    },
-    {
-      head(head) {
-        ;({ status } = head)
-        resolve(status === 200 && head.form === 'events')
-      },
-      data(chunk) {
-        if (status === 200) events.push(chunk)
-        return true
-      },
-      end: () => end(undefined),
-      failed: end,
-    },
-  )
-  const late = setTimeout(() => {
+  const taken = (): void => {
     isTaken = true
     resolve(true)
-  }, openMilliseconds)
-  signal.addEventListener('abort', () => exchange.cancel(), { once: true })
+  }
+  const late = setTimeout(taken, openMilliseconds)
+  const leg = hearSession({
+    upstream,
+    session,
+    answerBytesMax: octetsMax,
+    streamSecondsMax: lifeSecondsMax,
+    begun: taken,
+    take(unasked) {
+      if (signal.aborted) return undefined
+      if (unasked.kind === 'of a task') return 'stream held a task of nobody'
+      if (unasked.kind === 'server request') answerServer(unasked)
+      else {
+        const change = changeOf(unasked.method, unasked.params ?? {})
+        if (change !== undefined) listener.changed(change)
+      }
+      return undefined
+    },
+    over(end) {
+      clearTimeout(late)
+      resolve(false)
+      const isNotOffered = end !== undefined && 'status' in end
+      // Whoever was told that there is a stream is told of its end, whatever the server says too late.
+      if (signal.aborted || (!isTaken && isNotOffered)) return
+      const isInOrder = end === undefined || isNotOffered
+      listener.ended(isInOrder ? { kind: 'complete' } : { kind: 'failed', failure: end })
+    },
+  })
+  signal.addEventListener('abort', () => leg.cancel(), { once: true })
   return promise
 }
 
