@@ -56,6 +56,8 @@ export type ErrorCode =
   | 'policy/data'
   | 'policy/signature'
   | 'policy/test'
+  | 'policy/source'
+  | 'policy/opa'
   | 'policy/input'
   | 'policy/abort'
   | 'policy/fuel'

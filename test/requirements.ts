@@ -230,6 +230,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'what rules give of a caller, and of what it asks for, is kept for that alone, and only where it is frozen',
     source: 'issue 12, the engine',
   },
+  'policy.tests-as-enforced': {
+    claim:
+      'policy test runs on the engine that enforces, and no test or case that opa test finds failing passes there',
+    source: 'issue 12, the author’s loop',
+  },
   'policy.plan-is-no-text': {
     claim:
       'a plan becomes a program of our own words and of numbers alone, and anything unknown in it is refused',

@@ -5,13 +5,13 @@ import type { ApproveOptions } from './command/approve-command.ts'
 import type { BridgeOptions } from './command/bridge-command.ts'
 import { addIssuance } from './command/issuance-program.ts'
 import { addLedger } from './command/ledger-program.ts'
+import { addPolicy } from './command/policy/policy-program.ts'
 import { createLog } from './create-log.ts'
 import type { DoctorOptions } from './command/doctor-command.ts'
 import { reportConditions } from './report-conditions.ts'
 import { requiredFile } from './required-file.ts'
 import { outputTo, runProgram } from './run-program.ts'
 import type { Running } from './running.ts'
-import type { PolicyCheckOptions } from './command/policy-command.ts'
 import type { ToolsOptions } from './command/tools-command.ts'
 import type { ExitCode, Terminal } from './terminal.ts'
 import { version } from '../version.ts'
@@ -284,32 +284,6 @@ Examples:
     .action(async (ticket: string | undefined, options: ApproveOptions) => {
       const { runApprove } = await import('./command/approve-command.ts')
       await runApprove(ticket, options, terminal)
-    })
-}
-
-function addPolicy(program: Command, terminal: Terminal): void {
-  const policy = program.command('policy').description('Looks at policy bundles.')
-  policy
-    .command('check')
-    .description('Takes a bundle through everything that it must pass before it is in force.')
-    .argument('<bundle>', 'folder or archive, as `opa build` makes it')
-    .option('--data <file...>', 'JSON documents to merge with its data, as in policy.data')
-    .option('--public-key <file>', 'PEM file of the key that has to have signed it')
-    .option('--algorithm <name>', 'of that key, such as ES256', 'RS256')
-    .option('--scope <text>', 'what the signature has to say', '')
-    .option('--json', 'one document for programs, see docs/POLICY.md')
-    .addHelpText(
-      'after',
-      `
-Nothing is written, and opa is not needed.
-Exit codes: 0 it would be in force, 1 it would be refused, 2 usage.
-
-Example:
-  countersign policy check bundle.tar.gz --data grants.json --public-key authors.pem --algorithm ES256`,
-    )
-    .action(async (bundle: string, options: PolicyCheckOptions) => {
-      const { runPolicyCheck } = await import('./command/policy-command.ts')
-      await runPolicyCheck(bundle, options, terminal)
     })
 }
 

@@ -40,6 +40,8 @@ const usageCodes: ReadonlySet<ErrorCode> = new Set([
   'pki/profile',
   'pki/identity-extension-oid',
   'kubernetes/configuration',
+  'policy/source',
+  'policy/opa',
 ])
 
 function explain(error: unknown, terminal: Terminal): ExitCode {

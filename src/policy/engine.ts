@@ -45,6 +45,9 @@ export type EngineName = 'plan' | 'wasm'
 /** The bundle that the package ships, beside `src` and `dist` alike. */
 const shippedFolder = join(import.meta.dirname, '..', '..', 'policies', 'bundle')
 
+/** What OPA's compiler may use, so that what cannot be run fails at the author's desk. */
+export const shippedCapabilities: string = join(shippedFolder, '..', 'capabilities.json')
+
 /** 128 MiB: a policy that needs more for one input of 256 KiB is broken. */
 const memoryPagesDefault = 2048
 

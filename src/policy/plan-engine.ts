@@ -4,7 +4,7 @@ import { createReader, frozen, given } from './document.ts'
 import type { DocumentOf, Evaluate, Text } from './document.ts'
 import { createBuiltins } from './plan/builtins/builtins.ts'
 import { compilePlan } from './plan/compile.ts'
-import type { Program } from './plan/compile.ts'
+import type { Kept, Program } from './plan/compile.ts'
 import { fromJson, toJson } from './plan/json.ts'
 import { PolicyFault } from './plan/meter.ts'
 import { parsePlan } from './plan/plan.ts'
@@ -62,20 +62,25 @@ export function createPlanEngine(
 }
 
 /** Who asks is known again, and so is what for; the arguments and the time are others each time. */
-const kept = { subject: 'subject', what: ['resource', 'action'] } as const
+export const kept: Required<Kept> = { subject: 'subject', what: ['resource', 'action'] }
 
 function compile(plan: unknown): Program {
   try {
     return compilePlan(parsePlan(plan), { builtins: createBuiltins, ...kept })
   } catch (error) {
-    if (error instanceof EvalError) throw error
-    const message = error instanceof Error ? error.message : typeof error
-    throw failed('policy/bundle', `plan.json cannot be run, got=${quoted(message, 200)}`, error)
+    throw refusedPlan(error)
   }
 }
 
+/** Of a plan that does not compile; an `EvalError` stays one, as it says nothing of the plan. */
+export function refusedPlan(error: unknown): Error {
+  if (error instanceof EvalError) return error
+  const message = error instanceof Error ? error.message : typeof error
+  return failed('policy/bundle', `plan.json cannot be run, got=${quoted(message, 200)}`, error)
+}
+
 /** Whatever ends an evaluation early, nothing is concluded from it. */
-function faultOf(error: unknown): CountersignError {
+export function faultOf(error: unknown): CountersignError {
   if (error instanceof PolicyFault && error.kind === 'fuel') {
     return failed('policy/fuel', error.message, error)
   }

@@ -94,6 +94,24 @@ export const policyMutations: readonly Mutation[] = [
     ],
   },
   {
+    claim: 'policy.tests-as-enforced',
+    without: 'the cases that are in no document',
+    file: 'src/policy/author/rego-suite.ts',
+    edits: [["name, outcome: 'fail' })", "name, outcome: 'pass' })"]],
+  },
+  {
+    claim: 'policy.tests-as-enforced',
+    without: 'the look for cases that cannot be told apart',
+    file: 'src/policy/author/rego-suite.ts',
+    edits: [['unseen.has(name))', 'unseen.has(`${name} `))']],
+  },
+  {
+    claim: 'policy.tests-as-enforced',
+    without: 'the early look at a name that OPA makes last',
+    file: 'src/policy/author/test-cases.ts',
+    edits: [['before.slice(from)', 'before.slice(before.length)']],
+  },
+  {
     claim: 'policy.plan-agrees',
     without: 'the look for an IPv4 address written as IPv6',
     file: 'src/policy/plan/cidr.ts',

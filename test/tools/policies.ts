@@ -8,12 +8,15 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import manifest from '../../policies/capabilities.json' with { type: 'json' }
+import { buildBundle as buildSources } from '../../src/cli/command/policy/build-plan.ts'
+import { findOpa } from '../../src/cli/command/policy/opa.ts'
 import { mergeBundle, readBundleFiles } from '../../src/policy/bundle.ts'
 import { entrypoints } from '../../src/policy/engine.ts'
 import { instantiate } from '../../src/policy/instance.ts'
 import { toolPath } from './build.ts'
 import { addressVector, letterVector } from './builtin-vectors.ts'
 import { compareWithOpa } from './opa-differential.ts'
+import { compareSuite, opaVerdicts } from './opa-suites.ts'
 
 const policies = join(import.meta.dirname, '..', '..', 'policies')
 const bundle = join(policies, 'bundle')
@@ -188,6 +191,27 @@ function checkVectors(opa: string, folder: string, write: boolean): void {
   keepVector('letters.answers.json', letterVector(opa), write)
 }
 
+/** A suite with everything that a test may be: its plan, and what `opa test` says of it. */
+async function checkSuites(opa: string, write: boolean): Promise<void> {
+  const folder = join(vectors, 'suite')
+  const verdicts = opaVerdicts(opa, ['.'], folder)
+  const none = new AbortController().signal
+  const { files } = await buildSources(findOpa(opa, {}, none), [folder], {
+    target: 'plan',
+    entrypoints: Object.entries(verdicts)
+      .filter(([path, verdict]) => !path.includes(' ') && verdict !== 'skip')
+      .map(([path]) => path),
+  })
+  const plan = (files.get('plan.json') ?? Buffer.alloc(0))
+    .toString('utf8')
+    .replaceAll(folder, 'suite')
+  keepVector('suite.plan.json', plan, write)
+  keepVector('suite.answers.json', `${JSON.stringify(verdicts, null, 2)}\n`, write)
+  const count =
+    (await compareSuite(opa, vectors, ['suite'])) + (await compareSuite(opa, policies, sources))
+  process.stdout.write(`policies: ${count} tests and cases, policy test and opa test agree\n`)
+}
+
 function keepVector(name: string, text: string, write: boolean): void {
   if (write) writeFileSync(join(vectors, name), text)
   else if (readFileSync(join(vectors, name), 'utf8') !== text) {
@@ -211,8 +235,18 @@ async function judgePolicies(write: boolean): Promise<void> {
     if (write) writeBundle(folder)
     else compareBundle(folder)
     await compareEngines(opa)
+    await compareSuites(opa, write)
   } finally {
     rmSync(folder, { recursive: true })
+  }
+}
+
+async function compareSuites(opa: string, write: boolean): Promise<void> {
+  try {
+    await checkSuites(opa, write)
+  } catch (error) {
+    if (error instanceof PolicyCheckError) throw error
+    throw new PolicyCheckError((error as Error).message.slice(0, 4000), 'src/policy/author')
   }
 }
 

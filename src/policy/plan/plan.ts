@@ -69,7 +69,16 @@ export const shapes = {
 type Shapes = typeof shapes
 export type StatementType = keyof Shapes
 
-export type StatementOf<T extends StatementType> = { readonly type: T } & {
+/** Where in the sources a statement comes from: a file of the plan's table, and from 1 rows and columns. */
+export interface Place {
+  readonly file: number
+  readonly row: number
+  readonly column: number
+  readonly endRow: number
+  readonly endColumn: number
+}
+
+export type StatementOf<T extends StatementType> = { readonly type: T; readonly place?: Place } & {
   readonly [M in keyof Shapes[T]]: Kinds[Shapes[T][M] & keyof Kinds]
 }
 
@@ -91,6 +100,8 @@ export interface Builtin {
 
 export interface Plan {
   readonly strings: readonly string[]
+  /** Names of the sources. */
+  readonly files: readonly string[]
   readonly builtins: readonly Builtin[]
   readonly funcs: readonly Func[]
   readonly entrypoints: readonly { readonly name: string; readonly blocks: readonly Block[] }[]
@@ -107,8 +118,8 @@ export function parsePlan(value: unknown): Plan {
     'builtin_funcs',
     'files',
   ])
-  listOf(rest['files'], (file) => text(record(file, 'file', ['value'])['value'], 'file'))
   return {
+    files: listOf(rest['files'], (file) => text(record(file, 'file', ['value'])['value'], 'file')),
     strings: listOf(strings, (each) => text(record(each, 'string', ['value'])['value'], 'string')),
     builtins: listOf(builtin_funcs, parseBuiltin),
     funcs: listOf(record(funcs ?? {}, 'funcs', ['funcs'])['funcs'], parseFunc),
@@ -162,7 +173,15 @@ function parseStatement(value: unknown, depth: number): Statement {
     name,
     parsers[kind](given[name], depth),
   ])
-  return { type, ...Object.fromEntries(members) } as Statement
+  return { type, place: placeOf(given), ...Object.fromEntries(members) } as Statement
+}
+
+/** What OPA has made of nothing that stands in the sources is at row 0. */
+function placeOf(given: Readonly<Record<string, unknown>>): Place {
+  const [file = 0, row = 0, column = 0, endRow = 0, endColumn = 0] = places.map((name) =>
+    given[name] === undefined ? undefined : index(given[name]),
+  )
+  return { file, row, column, endRow, endColumn }
 }
 
 const parsers: {

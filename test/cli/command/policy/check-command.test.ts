@@ -4,14 +4,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { run } from '../../../src/cli/program.ts'
+import { run } from '../../../../src/cli/program.ts'
 import {
   archiveOf,
   shippedAs,
   shippedFiles,
   signedFiles,
   type Files,
-} from '../../policy/archive.ts'
+} from '../../../policy/archive.ts'
 
 let folder: string
 

@@ -1,11 +1,11 @@
-import { CountersignError, quoted } from '../../errors.ts'
-import { readBundle } from '../../policy/bundle-place.ts'
-import { signatureAlgorithms, type SignatureAlgorithm } from '../../policy/bundle-signature.ts'
-import { parseDataDocument } from '../../policy/data-document.ts'
-import { openPolicyBase } from '../../policy/engine.ts'
-import { openSelfTest, openTrust, readPolicyFile } from '../policy-files.ts'
-import { Refused } from '../run-program.ts'
-import type { Terminal } from '../terminal.ts'
+import { CountersignError, quoted } from '../../../errors.ts'
+import { readBundle } from '../../../policy/bundle-place.ts'
+import { signatureAlgorithms, type SignatureAlgorithm } from '../../../policy/bundle-signature.ts'
+import { parseDataDocument } from '../../../policy/data-document.ts'
+import { openPolicyBase } from '../../../policy/engine.ts'
+import { openSelfTest, openTrust, readPolicyFile } from '../../policy-files.ts'
+import { Refused } from '../../run-program.ts'
+import type { Terminal } from '../../terminal.ts'
 
 export interface PolicyCheckOptions {
   readonly data?: readonly string[]

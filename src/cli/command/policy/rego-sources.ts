@@ -1,0 +1,94 @@
+import { readFile, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CountersignError, quoted } from '../../../errors.ts'
+import { bundleFilesMax, bundleOctetsMax } from '../../../policy/bundle-content.ts'
+import type { Opa } from './opa.ts'
+
+/** A rule, as far as its head says. */
+export interface RuleHead {
+  readonly file: string
+  readonly packagePath: readonly string[]
+  /** Its name, and what follows as far as that is constant. */
+  readonly ref: readonly string[]
+  readonly isFunction: boolean
+}
+
+interface Source {
+  readonly name: string
+  readonly text: string
+}
+
+/** What of the syntax is asked for: names alone, so that the answer is small. */
+const headsQuery = `[head |
+	some source in input
+	module := rego.parse_module(source.name, source.text)
+	some rule in module.rules
+	head := {
+		"file": source.name,
+		"package": [term.value | some term in module.package.path],
+		"ref": [[term.type, term.value] | some term in rule.head.ref],
+		"isFunction": count(object.get(rule.head, "args", [])) > 0,
+	}
+]`
+
+/** The heads of all rules under these files and folders, in order. Throws `policy/source` and `policy/opa`. */
+export async function readRuleHeads(
+  opa: Opa,
+  places: readonly string[],
+): Promise<readonly RuleHead[]> {
+  const sources = await readSources(places)
+  const words = ['eval', '--format', 'json', '--stdin-input', '--strict-builtin-errors', headsQuery]
+  const answer = JSON.parse(await opa.run(words, JSON.stringify(sources))) as {
+    readonly result: readonly [{ readonly expressions: readonly [{ readonly value: RawHeads }] }]
+  }
+  return answer.result[0].expressions[0].value.map(({ file, package: names, ref, isFunction }) => ({
+    file,
+    packagePath: names.slice(1),
+    ref: groundPrefix(ref),
+    isFunction,
+  }))
+}
+
+type RawHeads = readonly {
+  readonly file: string
+  readonly package: readonly string[]
+  readonly ref: readonly (readonly [type: string, value: unknown])[]
+  readonly isFunction: boolean
+}[]
+
+function groundPrefix(ref: RawHeads[number]['ref']): readonly string[] {
+  const end = ref.findIndex(([type], at) => at > 0 && type !== 'string')
+  return ref.slice(0, end === -1 ? ref.length : end).map(([, value]) => String(value))
+}
+
+async function readSources(places: readonly string[]): Promise<readonly Source[]> {
+  const sources: Source[] = []
+  let octets = 0
+  for (const name of (await Promise.all(places.map(listRego))).flat()) {
+    const text = await readFile(name, 'utf8')
+    octets += text.length
+    if (sources.push({ name, text }) > bundleFilesMax || octets > bundleOctetsMax) {
+      const want = `want=..${bundleFilesMax} files of ..${bundleOctetsMax} octets`
+      throw new CountersignError('policy/source', `sources are too large, ${want}`)
+    }
+  }
+  if (sources.length === 0) {
+    const shown = quoted(places.join(' '), 200)
+    throw new CountersignError('policy/source', `no file of Rego is there, got=${shown}`)
+  }
+  return sources
+}
+
+async function listRego(place: string): Promise<readonly string[]> {
+  try {
+    if (!(await stat(place)).isDirectory()) return place.endsWith('.rego') ? [place] : []
+    const names = await readdir(place, { recursive: true })
+    return names
+      .filter((name) => name.endsWith('.rego'))
+      .toSorted()
+      .map((name) => join(place, name))
+  } catch (cause) {
+    const shown = quoted(place, 200)
+    throw new CountersignError('policy/source', `sources cannot be read, got=${shown}`, { cause })
+  }
+}
