@@ -4,7 +4,7 @@
  * One upstream answers all three with as much; a call and a prompt have arguments that policy looks at. The contestants take turns in
  * rounds of a second in one run.
  *
- *     npm run bench reads -- [--json] [--rounds=7] [--seconds=1] [--warm=5000]
+ *     npm run bench reads -- [--json] [--rounds=7] [--seconds=1] [--warm=5000] [--only=<method>] [--profile=<a folder>]
  */
 import { parseArgs } from 'node:util'
 import { answersOf, answerText, call, regions, request } from './gateway/contest.ts'
@@ -18,6 +18,8 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '7' },
     seconds: { type: 'string', default: '1' },
     warm: { type: 'string', default: '5000' },
+    only: { type: 'string' },
+    profile: { type: 'string' },
   },
 })
 
@@ -79,8 +81,11 @@ const loads = {
 }
 
 await withContest({ callers: 1, answer: answerText, answers }, async (contest) => {
+  const { only, profile } = values
+  const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
   for (const [method, load] of Object.entries(loads)) {
-    const start = startRole('gateway')
+    if (only !== undefined && only !== method) continue
+    const start = startRole('gateway', profiling)
     const asked = { ...load, path: '/mcp/tools', want: 'a map', connections: 16 }
     await contest.add(method, (setting) => start({ ...setting, grants }), asked)
   }

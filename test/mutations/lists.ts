@@ -177,10 +177,22 @@ export const listMutations: readonly Mutation[] = [
     file: turns,
     edits: [
       [
-        'lines.add({ account, begin })',
-        "lines.add({ account: ['', '', ''], begin }), void account",
+        'lines.add({ account, octets: part, begin })',
+        "lines.add({ account: ['', '', ''], octets: part, begin }), void account",
       ],
     ],
+  },
+  {
+    claim: 'gateway.lists-take-turns',
+    without: 'what is left of a turn that several share',
+    file: turns,
+    edits: [['left -= part', 'void 0']],
+  },
+  {
+    claim: 'gateway.lists-take-turns',
+    without: 'the place of those who wait before whoever comes now',
+    file: turns,
+    edits: [['waiting > 0 || part > left', 'part > left']],
   },
   {
     claim: 'gateway.lists-take-turns',

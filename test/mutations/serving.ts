@@ -302,7 +302,7 @@ export const servingMutations: readonly Mutation[] = [
     claim: 'gateway.offers-take-turns',
     without: 'the turns',
     file: 'src/gateway/catalogue/pace.ts',
-    edits: [['left -= Math.max(octets, textOctetsMin)', 'left -= 0']],
+    edits: [['left -= size', 'left -= 0']],
   },
   {
     claim: 'gateway.offers-take-turns',

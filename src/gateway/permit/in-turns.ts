@@ -10,7 +10,10 @@ export async function* inTurns<T extends Span>(
   call: Call,
   turns: Turns,
 ): AsyncGenerator<T> {
-  const pace = createPace(() => turns.take(call.caller.account))
+  const pace = createPace(
+    (octets) => turns.take(call.caller.account, octets),
+    spans.map(({ start, end }) => end - start),
+  )
   for (const span of spans) {
     const turn = pace(span.end - span.start)
     if (turn !== undefined) await turn

@@ -20,3 +20,14 @@ test('a turn is taken for each 16 KiB, and many short texts are not one', () => 
   assert.equal(turnsFor(Array.from({ length: 1280 }, () => 10)), 10)
   assert.equal(turnsFor([65_536, 10, 10]), 2)
 })
+
+test('of texts that are known together the last turn takes what is left of them', () => {
+  const asked: number[] = []
+  const texts = [16_000, 1000, 10]
+  const pace = createPace((octets) => void asked.push(octets), texts)
+  for (const octets of texts) void pace(octets)
+  assert.deepEqual(asked, [16_384, 128])
+  const short: number[] = []
+  void createPace((octets) => void short.push(octets), [200])(200)
+  assert.deepEqual(short, [200])
+})
