@@ -3,13 +3,14 @@
  *
  * One upstream answers all alike. The contestants take turns in rounds of a second in one run.
  *
- *     npm run bench eras -- [--json] [--rounds=7] [--seconds=1] [--warm=5000]
+ *     npm run bench eras -- [--json] [--rounds=7] [--seconds=1] [--warm=5000] [--profile=<a folder for one of each>]
  */
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Client } from 'undici'
 import { parseCredentialBundle } from '../src/pki/credential.ts'
 import { answersOf, answerText, call } from './gateway/contest.ts'
-import { startRole } from './gateway/start-contestant.ts'
+import { profilingTo, startRole } from './gateway/start-contestant.ts'
 import { withContest, type Contest, type Contestant } from './rig/contest.ts'
 import { median, report, rounded } from './rig/report.ts'
 
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '7' },
     seconds: { type: 'string', default: '1' },
     warm: { type: 'string', default: '5000' },
+    profile: { type: 'string' },
   },
 })
 
@@ -47,11 +49,13 @@ await withContest({ callers: 1, answer: answerText, answers }, async (contest) =
 
 /** A gateway whose tool server is of one era, and agents of another. */
 async function add(contest: Contest, from: Era, to: Era): Promise<Contestant> {
+  const { profile } = values
   const load = from === 'modern' ? call : legacyCall()
   return contest.add(
     `${from} agent, ${to} server`,
     async (setting) => {
-      const started = await startRole('gateway')({ ...setting, eras: [to] })
+      const folder = profile === undefined ? undefined : join(profile, `${from}-to-${to}`)
+      const started = await startRole('gateway', profilingTo(folder))({ ...setting, eras: [to] })
       if (from === 'legacy') {
         load.headers['mcp-session-id'] = await openSession(contest, started.port)
       }

@@ -16,7 +16,7 @@ import { answersOf, answerText, call, type Setting } from './gateway/contest.ts'
 import { accessLogFile, findEnvoy, startEnvoy, type EnvoyKind } from './gateway/envoy.ts'
 import { decisionLogFile } from './gateway/product.ts'
 import { folderOfWorker } from './gateway/workers.ts'
-import { startRole } from './gateway/start-contestant.ts'
+import { profilingTo, startRole } from './gateway/start-contestant.ts'
 import { bundleContestant } from './rig/bundle-contestant.ts'
 import { withContest, type Contest, type Contestant, type Started } from './rig/contest.ts'
 import { median, report, rounded } from './rig/report.ts'
@@ -85,10 +85,10 @@ async function startAll(
     each.calls = await checkRefusals(contest.material, { name, port: each.port, decides })
     if (files !== undefined) logs.set(each, files)
   }
-  await add(ours, startRole('gateway', profiling()), ourLog)
+  await add(ours, startRole('gateway', profilingTo(values.profile)), ourLog)
   if (values.before !== undefined) {
     const program = await bundleContestant(join(contest.material.folder, before), values.before)
-    const start = startRole('gateway', profiling())
+    const start = startRole('gateway', profilingTo(values.profile))
     await add(before, (setting) => start({ ...setting, program }), ourLog)
   }
   await add('gateway, policy as a module', startRole('policy-module'), ourLog)
@@ -116,11 +116,6 @@ async function startAll(
 /** By a part of its name; ours by all of it, as others have that as a part. */
 function isMeant(word: string, name: string): boolean {
   return word === ours ? name === ours : name.includes(word)
-}
-
-function profiling(): readonly string[] {
-  const { profile } = values
-  return profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
 }
 
 /** A line for each call, and each of them a JSON object: what logs less is quicker. */

@@ -8,7 +8,7 @@
  */
 import { parseArgs } from 'node:util'
 import { answersOf, answerText, call, regions, request } from './gateway/contest.ts'
-import { startRole } from './gateway/start-contestant.ts'
+import { profilingTo, startRole } from './gateway/start-contestant.ts'
 import { withContest, type Contestant } from './rig/contest.ts'
 import { median, report, rounded } from './rig/report.ts'
 
@@ -82,10 +82,9 @@ const loads = {
 
 await withContest({ callers: 1, answer: answerText, answers }, async (contest) => {
   const { only, profile } = values
-  const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
   for (const [method, load] of Object.entries(loads)) {
     if (only !== undefined && only !== method) continue
-    const start = startRole('gateway', profiling)
+    const start = startRole('gateway', profilingTo(profile))
     const asked = { ...load, path: '/mcp/tools', want: 'a map', connections: 16 }
     await contest.add(method, (setting) => start({ ...setting, grants }), asked)
   }

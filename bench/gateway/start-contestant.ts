@@ -10,6 +10,11 @@ export interface Contestant extends Started {
   longestTurn(): Promise<number>
 }
 
+/** The options of Node that leave a profile of the processor in a folder. */
+export function profilingTo(folder: string | undefined): readonly string[] {
+  return folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`]
+}
+
 /** How to start a role of `contestant.ts` in a process of its own, with the options of Node that the image has, and these. */
 export function startRole(
   role: string,
