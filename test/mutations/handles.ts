@@ -33,6 +33,12 @@ export const handleMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.handle-keys-rotate',
+    without: 'the end of known sessions with their key',
+    file: seal,
+    edits: [[' && keys.current().find(before.key.id) === before.key', '']],
+  },
+  {
+    claim: 'gateway.handle-keys-rotate',
     without: 'the keys beside the one that seals',
     file: keys,
     edits: [

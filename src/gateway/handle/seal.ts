@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes as systemRandomBytes } from 'node:crypto'
-import type { HandleKeySource } from './keys.ts'
+import type { HandleKey, HandleKeySource } from './keys.ts'
 
 const keyIdBytes = 4
 const nonceBytes = 12
@@ -46,6 +46,9 @@ export interface Seal {
   isSealedElsewhere(kind: HandleKind, text: string): boolean
 }
 
+/** How many sessions are known by their ids: a session stands in each of its requests, any other handle in one or two. */
+const knownMax = 512
+
 export interface SealOptions {
   readonly keys: HandleKeySource
   readonly randomBytes?: (count: number) => Buffer
@@ -53,6 +56,22 @@ export interface SealOptions {
 
 export function createSeal(options: SealOptions): Seal {
   const { keys, randomBytes = systemRandomBytes } = options
+  const known = new Map<string, Decrypted>()
+
+  function textOf(kind: HandleKind, handle: string): string | undefined {
+    const before = kind === 'session' ? known.get(handle) : undefined
+    // One that goes takes with it what it has sealed.
+    if (before !== undefined && keys.current().find(before.key.id) === before.key)
+      return before.text
+    const octets = readOctets(kind, handle)
+    const decrypted = octets && decrypt(octets, kind, keys)
+    if (decrypted === undefined || kind !== 'session') return decrypted?.text
+    known.delete(handle)
+    known.set(handle, decrypted)
+    const [oldest] = known.size > knownMax ? known.keys() : []
+    if (oldest !== undefined) known.delete(oldest)
+    return decrypted.text
+  }
   return {
     seal({ kind, owner }, value) {
       const { id, octets } = keys.current().sealing
@@ -66,10 +85,9 @@ export function createSeal(options: SealOptions): Seal {
       return handle.length > sealedCharactersMax[kind] ? undefined : handle
     },
     open({ kind, owner }, text) {
-      const octets = readOctets(kind, text)
-      const opened = octets && decrypt(octets, kind, keys)
+      const opened = textOf(kind, text)
       if (opened === undefined) return undefined
-      const [ownedBy, value] = opened
+      const [ownedBy, value] = JSON.parse(opened) as [owner: string, value: unknown]
       return ownedBy === owner ? { value } : { ownedBy }
     },
     isSealedElsewhere(kind, text) {
@@ -92,11 +110,13 @@ function keyIdOf(octets: Buffer): string {
   return octets.subarray(0, keyIdBytes).toString('hex')
 }
 
-function decrypt(
-  octets: Buffer,
-  kind: HandleKind,
-  keys: HandleKeySource,
-): readonly [owner: string, value: unknown] | undefined {
+interface Decrypted {
+  readonly key: HandleKey
+  /** JSON of whose it is, and of what was sealed. */
+  readonly text: string
+}
+
+function decrypt(octets: Buffer, kind: HandleKind, keys: HandleKeySource): Decrypted | undefined {
   const keyId = octets.subarray(0, keyIdBytes)
   const key = keys.current().find(keyIdOf(octets))
   if (key === undefined) return undefined
@@ -108,9 +128,9 @@ function decrypt(
   try {
     const text =
       decipher.update(octets.subarray(sealedAt, tagAt), undefined, 'utf8') + decipher.final('utf8')
-    return JSON.parse(text) as [string, unknown]
+    return { key, text }
   } catch {
-    // A wrong tag is the only way in here: what opens was sealed from JSON.
+    // A wrong tag is the only way in here.
     return undefined
   }
 }

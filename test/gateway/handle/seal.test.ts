@@ -121,6 +121,34 @@ test('a key that stands alone seals at once', () => {
   assert.equal(idIn(sealed(seal, {})), newer.id)
 })
 
+test('a session that is known is its owner’s alone, never changed by who reads it, and over with its key', () => {
+  requirement('gateway.handle-keys-rotate')
+  const rotated = [oneHandleKey(old.octets), oneHandleKey(newer.octets), oneHandleKey(old.octets)]
+  let at = 0
+  const seal = createSeal({ keys: { current: () => (rotated[at] ?? assert.fail()).current() } })
+  const handle = sealed(seal, { upstreams: { tools: 'here' } })
+  for (let time = 0; time < 3; time += 1) {
+    const opened = seal.open(of, handle)
+    assert.ok(opened !== undefined && 'value' in opened)
+    assert.deepEqual(opened.value, { upstreams: { tools: 'here' } })
+    ;(opened.value as { upstreams: Record<string, string> }).upstreams['tools'] = 'elsewhere'
+    assert.deepEqual(seal.open({ ...of, owner: 'somebody else' }, handle), { ownedBy: owner })
+    assert.equal(seal.open({ ...of, kind: 'cursor' }, handle), undefined)
+  }
+  at = 1
+  assert.equal(seal.open(of, handle), undefined)
+  at = 2
+  assert.ok(seal.open(of, handle) !== undefined)
+})
+
+test('more sessions than are known open as before', () => {
+  const seal = createSeal({ keys: oneHandleKey() })
+  const handles = Array.from({ length: 1100 }, (_, at) => sealed(seal, { at }))
+  for (const [at, handle] of [...handles, ...handles].entries()) {
+    assert.deepEqual(seal.open(of, handle), { value: { at: at % handles.length } })
+  }
+})
+
 test('a handle says nothing of its owner to who has no key', () => {
   const seal = createSeal({ keys: oneHandleKey() })
   const handle = Buffer.from(sealed(seal, { door: 'mcp' }), 'base64url').toString('latin1')
