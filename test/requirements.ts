@@ -235,6 +235,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'policy test runs on the engine that enforces, and no test or case that opa test finds failing passes there',
     source: 'issue 12, the author’s loop',
   },
+  'policy.build-is-tested': {
+    claim: 'policy build writes no bundle that a gateway would refuse',
+    source: 'issue 12, the author’s loop',
+  },
   'policy.plan-is-no-text': {
     claim:
       'a plan becomes a program of our own words and of numbers alone, and anything unknown in it is refused',

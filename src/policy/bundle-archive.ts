@@ -1,6 +1,6 @@
 import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
-import { unpackTar } from 'modern-tar'
+import { gunzip, gzip } from 'node:zlib'
+import { packTar, unpackTar } from 'modern-tar'
 import type { TarHeader } from 'modern-tar'
 import { CountersignError, quoted } from '../errors.ts'
 import { bundleFilesMax, bundleOctetsMax, gatherContent, refusedBundle } from './bundle-content.ts'
@@ -38,6 +38,17 @@ async function unzip(archive: Uint8Array): Promise<Uint8Array> {
     }
     throw refusedBundle('bundle is no gzip archive, or is cut short', error)
   }
+}
+
+/** Packs a bundle as `opa build` does: the same files give the same octets. */
+export async function packBundle(files: BundleContent['files']): Promise<Buffer> {
+  const entries = [...files]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, body]) => ({
+      header: { name: `/${name}`, size: body.length, mtime: new Date(0), mode: 0o600 },
+      body,
+    }))
+  return promisify(gzip)(await packTar(entries))
 }
 
 /** Folders are made of paths, so theirs says nothing. */

@@ -47,6 +47,16 @@ export function gatherContent(): ContentGatherer {
   }
 }
 
+/** A bundle of these files. Throws `policy/bundle` where it is none. */
+export function contentOf(files: ReadonlyMap<string, Buffer>): BundleContent {
+  const gatherer = gatherContent()
+  for (const [path, octets] of files) {
+    gatherer.expect(path, octets.length)
+    gatherer.add(path, octets)
+  }
+  return gatherer.content()
+}
+
 /** Names that OPA takes for something wherever they stand, or at the end of another name: here each has one place, or none. */
 const placed: readonly (readonly [pattern: RegExp, want: string])[] = [
   [/(^|\/)data\.ya?ml$/, 'data.json'],

@@ -54,7 +54,7 @@ const hashes: Readonly<Record<string, string>> = {
 }
 
 /** Documents that OPA hashes by their structure; everything else by its octets. */
-const structured: ReadonlySet<string> = new Set(['.manifest', 'data.json'])
+export const structuredFiles: ReadonlySet<string> = new Set(['.manifest', 'data.json'])
 
 /**
  * Verifies a bundle by OPA's algorithm: one JWS over the names and the hashes of all files. Every file is listed, every listed file is
@@ -163,7 +163,7 @@ function hashOf(name: string, content: Buffer, algorithm: string): string {
   if (hash === undefined) {
     throw refused(`hash of a file: want=${Object.keys(hashes).join('|')} got=${quoted(algorithm)}`)
   }
-  if (!structured.has(name)) return createHash(hash).update(content).digest('hex')
+  if (!structuredFiles.has(name)) return createHash(hash).update(content).digest('hex')
   const text = content.toString('utf8')
   parseObject(content, name)
   return structuredHash(text, hash)

@@ -16,6 +16,7 @@ import { instantiate } from '../../src/policy/instance.ts'
 import { toolPath } from './build.ts'
 import { addressVector, letterVector } from './builtin-vectors.ts'
 import { compareWithOpa } from './opa-differential.ts'
+import { buildAndSign } from './opa-bundles.ts'
 import { compareSuite, opaVerdicts } from './opa-suites.ts'
 
 const policies = join(import.meta.dirname, '..', '..', 'policies')
@@ -244,6 +245,10 @@ async function judgePolicies(write: boolean): Promise<void> {
 async function compareSuites(opa: string, write: boolean): Promise<void> {
   try {
     await checkSuites(opa, write)
+    await buildAndSign(opa, policies, sources)
+    process.stdout.write(
+      'policies: policy build gives the shipped revision, and opa takes what policy sign signs\n',
+    )
   } catch (error) {
     if (error instanceof PolicyCheckError) throw error
     throw new PolicyCheckError((error as Error).message.slice(0, 4000), 'src/policy/author')

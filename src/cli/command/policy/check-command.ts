@@ -1,16 +1,17 @@
-import { CountersignError, quoted } from '../../../errors.ts'
+import { CountersignError } from '../../../errors.ts'
 import { readBundle } from '../../../policy/bundle-place.ts'
-import { signatureAlgorithms, type SignatureAlgorithm } from '../../../policy/bundle-signature.ts'
 import { parseDataDocument } from '../../../policy/data-document.ts'
 import { openPolicyBase } from '../../../policy/engine.ts'
 import { openSelfTest, openTrust, readPolicyFile } from '../../policy-files.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
+import { algorithmOf } from './algorithm.ts'
 
 export interface PolicyCheckOptions {
   readonly data?: readonly string[]
   readonly publicKey?: string
   readonly algorithm?: string
+  readonly keyId?: string
   readonly scope?: string
   readonly json?: boolean
 }
@@ -49,9 +50,9 @@ export async function runPolicyCheck(
 }
 
 async function check(place: string, options: PolicyCheckOptions): Promise<Checked> {
-  const { data = [], publicKey, scope = '' } = options
+  const { data = [], publicKey, keyId = 'given', scope = '' } = options
   const algorithm = algorithmOf(options)
-  const keys = publicKey === undefined ? [] : [{ id: 'given', algorithm, publicKey }]
+  const keys = publicKey === undefined ? [] : [{ id: keyId, algorithm, publicKey }]
   const documents = await Promise.all(
     data.map(async (file) => parseDataDocument(await readPolicyFile(file, 'policy/data'), file)),
   )
@@ -63,11 +64,4 @@ async function check(place: string, options: PolicyCheckOptions): Promise<Checke
   const { revision, digest } = base.engineWith(documents, { tested: true })
   const signed = keys.length > 0
   return { revision, digest, engine: base.engine, files: content.files.size, signed }
-}
-
-function algorithmOf({ algorithm = 'RS256' }: PolicyCheckOptions): SignatureAlgorithm {
-  const known = signatureAlgorithms.find((each) => each === algorithm)
-  if (known !== undefined) return known
-  const want = signatureAlgorithms.join('|')
-  throw new CountersignError('cli/usage', `--algorithm: want=${want} got=${quoted(algorithm)}`)
 }

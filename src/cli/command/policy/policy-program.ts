@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import type { Terminal } from '../../terminal.ts'
+import type { PolicyBuildOptions } from './build-command.ts'
 import type { PolicyCheckOptions } from './check-command.ts'
+import type { PolicySignOptions, PolicyVerifyOptions } from './sign-command.ts'
 import type { PolicyTestOptions } from './test-command.ts'
 
 export function addPolicy(program: Command, terminal: Terminal): void {
@@ -9,6 +11,9 @@ export function addPolicy(program: Command, terminal: Terminal): void {
     .description('Tests and examines policy: sources and bundles.')
   addCheck(policy, terminal)
   addTest(policy, terminal)
+  addBuild(policy, terminal)
+  addSign(policy, terminal)
+  addVerify(policy, terminal)
 }
 
 /** Where OPA's compiler is, for those who have sources. */
@@ -18,6 +23,10 @@ const opa = [
 ] as const
 const json = ['--json', 'one document for programs, see docs/POLICY.md'] as const
 
+/** Of a key that signs or has signed. */
+const algorithm = ['--algorithm <name>', 'of that key, such as ES256', 'RS256'] as const
+const scope = ['--scope <text>', 'what the signature has to say', ''] as const
+
 function addCheck(policy: Command, terminal: Terminal): void {
   policy
     .command('check')
@@ -25,9 +34,10 @@ function addCheck(policy: Command, terminal: Terminal): void {
     .argument('<bundle>', 'folder or archive, as `opa build` makes it')
     .option('--data <file...>', 'JSON documents to merge with its data, as in policy.data')
     .option('--public-key <file>', 'PEM file of the key that has to have signed it')
-    .option('--algorithm <name>', 'of that key, such as ES256', 'RS256')
-    .option('--scope <text>', 'what the signature has to say', '')
-    .option('--json', 'one document for programs, see docs/POLICY.md')
+    .option(...algorithm)
+    .option('--key-id <text>', 'what the signature may name the key by')
+    .option(...scope)
+    .option(...json)
     .addHelpText(
       'after',
       `
@@ -64,5 +74,80 @@ Example:
     .action(async (places: readonly string[], options: PolicyTestOptions) => {
       const { runPolicyTest } = await import('./test-command.ts')
       await runPolicyTest(places, options, terminal)
+    })
+}
+
+function addBuild(policy: Command, terminal: Terminal): void {
+  policy
+    .command('build')
+    .description(
+      'Builds sources into a bundle: the plan that is enforced, and the module beside it.',
+    )
+    .argument('<source...>', 'files and folders of Rego with their data')
+    .option('-o, --output <file>', 'the archive to write (required)')
+    .option('--revision <text>', 'what decisions name it by (default: a digest of what decides)')
+    .option(...opa)
+    .option(...json)
+    .addHelpText(
+      'after',
+      `
+Tests are left out. A schemas.json beside the sources goes into the bundle. What a gateway would refuse is not written.
+Exit codes: 0 written, 1 a gateway would refuse it, 2 usage, or the sources do not compile.
+
+Example:
+  countersign policy build policies -o bundle.tar.gz`,
+    )
+    .action(async (places: readonly string[], options: PolicyBuildOptions) => {
+      const { runPolicyBuild } = await import('./build-command.ts')
+      await runPolicyBuild(places, options, terminal)
+    })
+}
+
+function addSign(policy: Command, terminal: Terminal): void {
+  policy
+    .command('sign')
+    .description('Signs a bundle as a whole, in OPA’s format.')
+    .argument('<bundle>', 'folder or archive')
+    .option('--key <file>', 'PEM file of the private key, without a passphrase (required)')
+    .option(...algorithm)
+    .option('--key-id <text>', 'what gateways know the key by')
+    .option(...scope)
+    .option('-o, --output <file>', 'the archive to write (default: the one that is signed)')
+    .option(...json)
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 signed, 1 it cannot be, 2 usage.
+
+Example:
+  countersign policy sign bundle.tar.gz --key authors.key --algorithm ES256 --key-id authors-2026`,
+    )
+    .action(async (bundle: string, options: PolicySignOptions) => {
+      const { runPolicySign } = await import('./sign-command.ts')
+      await runPolicySign(bundle, options, terminal)
+    })
+}
+
+function addVerify(policy: Command, terminal: Terminal): void {
+  policy
+    .command('verify')
+    .description('Says whether a key has signed a bundle as a whole.')
+    .argument('<bundle>', 'folder or archive')
+    .option('--public-key <file>', 'PEM file of the public key (required)')
+    .option(...algorithm)
+    .option('--key-id <text>', 'what the signature may name the key by')
+    .option(...scope)
+    .option(...json)
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 it is as it was signed, 1 it is not, 2 usage.
+
+Example:
+  countersign policy verify bundle.tar.gz --public-key authors.pem --algorithm ES256 --key-id authors-2026`,
+    )
+    .action(async (bundle: string, options: PolicyVerifyOptions) => {
+      const { runPolicyVerify } = await import('./sign-command.ts')
+      await runPolicyVerify(bundle, options, terminal)
     })
 }

@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CountersignError } from '../../../errors.ts'
+import { contentOf } from '../../../policy/bundle-content.ts'
+import type { BundleContent } from '../../../policy/bundle-content.ts'
+import { entrypoints } from '../../../policy/engine.ts'
+import { openSelfTest } from '../../policy-files.ts'
+import type { Terminal } from '../../terminal.ts'
+import { buildBundle } from './build-plan.ts'
+import { findOpa } from './opa.ts'
+import type { Opa } from './opa.ts'
+import { writeArchive } from './write-archive.ts'
+
+export interface PolicyBuildOptions {
+  readonly output?: string
+  readonly revision?: string
+  readonly opa?: string
+  readonly json?: boolean
+}
+
+/** Builds sources into a bundle that a gateway takes, and writes none that it would refuse. Throws `policy/…`. */
+export async function runPolicyBuild(
+  places: readonly string[],
+  options: PolicyBuildOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const { output } = options
+  if (output === undefined) throw new CountersignError('cli/usage', '--output: want=file got=none')
+  const content = await build(findOpa(options.opa, process.env, terminal.signal), places, options)
+  await openSelfTest()({ content, documents: [], engine: undefined }, terminal.signal)
+  await writeArchive(output, content.files)
+  const { revision } = JSON.parse(String(content.files.get('.manifest'))) as { revision: string }
+  const document = { version: 1, ok: true, revision, files: content.files.size, output }
+  if (options.json === true) terminal.out(`${JSON.stringify(document)}\n`)
+  else terminal.out(`revision ${revision}, ${content.files.size} files, in ${output}\n`)
+}
+
+/** The rules as OPA's plan, which is enforced, and the same rules as a module, the second opinion. */
+async function build(
+  opa: Opa,
+  places: readonly string[],
+  { revision }: PolicyBuildOptions,
+): Promise<BundleContent> {
+  const how = { entrypoints: Object.values(entrypoints), more: ['--ignore', '*_test.rego'] }
+  const plan = await buildBundle(opa, places, { ...how, target: 'plan' })
+  const module = await buildBundle(opa, places, { ...how, target: 'wasm' })
+  const files = new Map<string, Buffer>()
+  for (const [name, { files: from }] of [
+    ['plan.json', plan],
+    ['policy.wasm', module],
+    ['data.json', module],
+  ] as const) {
+    files.set(name, from.get(name) ?? Buffer.from('{}'))
+  }
+  const hash = createHash('sha256')
+  for (const octets of files.values()) hash.update(octets)
+  const manifest = JSON.parse(String(module.files.get('.manifest') ?? '{}')) as object
+  const own = { ...manifest, revision: revision ?? `sha256:${hash.digest('hex').slice(0, 32)}` }
+  files.set('.manifest', Buffer.from(`${JSON.stringify(own, null, 2)}\n`))
+  const schemas = await schemasIn(places)
+  if (schemas !== undefined) files.set('schemas.json', schemas)
+  return contentOf(files)
+}
+
+/** What the data may hold is said beside the sources, where its author wants it checked. */
+async function schemasIn(places: readonly string[]): Promise<Buffer | undefined> {
+  for (const place of places) {
+    const found = await readFile(join(place, 'schemas.json')).catch((error: unknown) => {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+      throw error
+    })
+    if (found !== undefined) return found
+  }
+  return undefined
+}

@@ -1,0 +1,64 @@
+import { CountersignError } from '../../../errors.ts'
+import { readBundle } from '../../../policy/bundle-place.ts'
+import { signatureFile } from '../../../policy/bundle-signature.ts'
+import { parseSigningKey, signBundle } from '../../../policy/bundle-signing.ts'
+import { openTrust, readPolicyFile } from '../../policy-files.ts'
+import type { Terminal } from '../../terminal.ts'
+import { algorithmOf } from './algorithm.ts'
+import { writeArchive } from './write-archive.ts'
+
+export interface PolicySignOptions {
+  readonly key?: string
+  readonly algorithm?: string
+  readonly keyId?: string
+  readonly scope?: string
+  readonly output?: string
+  readonly json?: boolean
+}
+
+/** Signs a bundle as a whole, in OPA's format, and writes it as an archive. Throws `policy/…`. */
+export async function runPolicySign(
+  place: string,
+  options: PolicySignOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const { key: file, keyId, scope = '', output = place } = options
+  if (file === undefined) throw new CountersignError('cli/usage', '--key: want=PEM file got=none')
+  const algorithm = algorithmOf(options)
+  const key = parseSigningKey(await readPolicyFile(file, 'policy/signature'), algorithm)
+  const content = await readBundle(place)
+  const issuedAt = Math.floor(Date.now() / 1000)
+  const signature = signBundle(content, { key, algorithm, keyId, scope, issuedAt })
+  const files = new Map([...content.files, [signatureFile, signature]])
+  await writeArchive(output, files)
+  const document = { version: 1, ok: true, algorithm, scope, issuedAt, output }
+  if (options.json === true) terminal.out(`${JSON.stringify(document)}\n`)
+  else terminal.out(`${files.size - 1} files are signed with ${algorithm}, in ${output}\n`)
+}
+
+export interface PolicyVerifyOptions {
+  readonly publicKey?: string
+  readonly algorithm?: string
+  readonly keyId?: string
+  readonly scope?: string
+  readonly json?: boolean
+}
+
+/** Says whether a bundle is signed by this key as a whole; nothing else of it is looked at. Throws `policy/…`. */
+export async function runPolicyVerify(
+  place: string,
+  options: PolicyVerifyOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const { publicKey, keyId = 'given', scope = '' } = options
+  if (publicKey === undefined) {
+    throw new CountersignError('cli/usage', '--public-key: want=PEM file got=none')
+  }
+  const algorithm = algorithmOf(options)
+  const trust = await openTrust({ keys: [{ id: keyId, algorithm, publicKey }], scope })
+  const content = await readBundle(place)
+  trust.admit(content)
+  const document = { version: 1, ok: true, files: content.files.size - 1 }
+  if (options.json === true) terminal.out(`${JSON.stringify(document)}\n`)
+  else terminal.out(`${content.files.size - 1} files are as they were signed\n`)
+}

@@ -1,0 +1,20 @@
+import { rename, rm, writeFile } from 'node:fs/promises'
+import { CountersignError, quoted } from '../../../errors.ts'
+import { packBundle } from '../../../policy/bundle-archive.ts'
+import type { BundleContent } from '../../../policy/bundle-content.ts'
+
+/** Writes an archive beside its place and renames it, so that nobody who watches the place reads half of one. Throws `policy/bundle`. */
+export async function writeArchive(file: string, files: BundleContent['files']): Promise<void> {
+  const octets = await packBundle(files)
+  const beside = `${file}.${process.pid}.part`
+  try {
+    await writeFile(beside, octets, { flag: 'wx' })
+    await rename(beside, file)
+  } catch (cause) {
+    await rm(beside, { force: true })
+    const shown = quoted(file, 200)
+    throw new CountersignError('policy/bundle', `archive cannot be written, got=${shown}`, {
+      cause,
+    })
+  }
+}

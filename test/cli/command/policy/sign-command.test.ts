@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { run } from '../../../../src/cli/program.ts'
+import { archiveOf, shippedAs } from '../../../policy/archive.ts'
+
+let folder: string
+let bundle: string
+let key: string
+let publicKey: string
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'countersign-policy-sign-'))
+  bundle = join(folder, 'bundle.tar.gz')
+  key = join(folder, 'key.pem')
+  publicKey = join(folder, 'public.pem')
+  const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  await writeFile(key, pair.privateKey.export({ format: 'pem', type: 'pkcs8' }))
+  await writeFile(publicKey, pair.publicKey.export({ format: 'pem', type: 'spki' }))
+  await writeFile(bundle, await archiveOf(await shippedAs('one')))
+})
+
+after(() => rm(folder, { recursive: true, force: true }))
+
+interface Ended {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+async function policy(...words: readonly string[]): Promise<Ended> {
+  const said = { out: '', err: '' }
+  const code = await run(['policy', ...words], {
+    out: (text) => void (said.out += text),
+    err: (text) => void (said.err += text),
+    signal: new AbortController().signal,
+  })
+  return { code, ...said }
+}
+
+const algorithm = ['--algorithm', 'ES256', '--key-id', 'authors']
+
+test('what was signed verifies, would be in force, and is refused for another scope', async () => {
+  const signed = join(folder, 'signed.tar.gz')
+  const done = await policy('sign', bundle, '--key', key, ...algorithm, '-o', signed, '--json')
+  assert.equal(done.code, 0, done.err)
+  const known = [signed, '--public-key', publicKey, ...algorithm]
+  assert.deepEqual(await policy('verify', ...known), {
+    code: 0,
+    out: '5 files are as they were signed\n',
+    err: '',
+  })
+  const checked = await policy('check', ...known, '--json')
+  assert.equal((JSON.parse(checked.out) as { signed: boolean }).signed, true)
+  const other = await policy('verify', ...known, '--scope', 'production')
+  assert.equal(other.code, 1)
+  assert.match(other.err, /scope of the signature: want="production" got="" \(policy\/signature\)/)
+})
+
+test('a bundle that is not signed does not verify', async () => {
+  const { code, err } = await policy('verify', bundle, '--public-key', publicKey, ...algorithm)
+  assert.equal(code, 1)
+  assert.match(err, /bundle is not signed, want=\.signatures\.json \(policy\/signature\)/)
+})
+
+test('without a key nothing is signed or verified, and what cannot be written leaves nothing behind', async () => {
+  assert.equal((await policy('sign', bundle)).code, 2)
+  assert.equal((await policy('verify', bundle)).code, 2)
+  const { code, err } = await policy('sign', bundle, '--key', key, ...algorithm, '-o', folder)
+  assert.equal(code, 1)
+  assert.match(err, /archive cannot be written, .*\(policy\/bundle\)/)
+  const left = await readdir(dirname(folder))
+  assert.ok(!left.some((name) => name.startsWith(basename(folder)) && name.endsWith('.part')))
+})

@@ -1,0 +1,78 @@
+/** What we build and sign, read by `opa`. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { run } from '../../src/cli/program.ts'
+
+async function countersign(
+  ...words: readonly string[]
+): Promise<Readonly<Record<string, unknown>>> {
+  const said = { out: '', err: '' }
+  const code = await run(['policy', ...words, '--json'], {
+    out: (text) => void (said.out += text),
+    err: (text) => void (said.err += text),
+    signal: new AbortController().signal,
+  })
+  assert.equal(code, 0, said.out + said.err)
+  return JSON.parse(said.out) as Readonly<Record<string, unknown>>
+}
+
+/** Builds the shipped sources and signs them with each kind of key. Throws where the revision is another one, or `opa` refuses the signature. */
+export async function buildAndSign(
+  opa: string,
+  policies: string,
+  sources: readonly string[],
+): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-opa-bundles-'))
+  // The module holds the names of its sources, which are relative ones in the shipped bundle.
+  const before = process.cwd()
+  try {
+    const bundle = join(folder, 'bundle.tar.gz')
+    process.chdir(policies)
+    const { revision } = await countersign('build', ...sources, '--opa', opa, '-o', bundle)
+    const shipped = await readFile(join(policies, 'bundle', '.manifest'), 'utf8')
+    assert.equal(revision, (JSON.parse(shipped) as { readonly revision: string }).revision)
+    for (const algorithm of ['ES256', 'ES384', 'RS256', 'PS512']) {
+      await signWith(algorithm, { opa, folder, bundle })
+    }
+  } finally {
+    process.chdir(before)
+    await rm(folder, { recursive: true })
+  }
+}
+
+async function signWith(
+  algorithm: string,
+  {
+    opa,
+    folder,
+    bundle,
+  }: { readonly opa: string; readonly folder: string; readonly bundle: string },
+): Promise<void> {
+  const pair = algorithm.startsWith('ES')
+    ? generateKeyPairSync('ec', { namedCurve: algorithm === 'ES256' ? 'P-256' : 'P-384' })
+    : generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const [key, publicKey] = [join(folder, 'key.pem'), join(folder, 'public.pem')]
+  await writeFile(key, pair.privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600 })
+  await writeFile(publicKey, pair.publicKey.export({ format: 'pem', type: 'spki' }))
+  const signed = join(folder, 'signed.tar.gz')
+  const how = ['--algorithm', algorithm, '--key-id', 'authors', '--scope', 'production']
+  await countersign('sign', bundle, '--key', key, ...how, '-o', signed)
+  await countersign('verify', signed, '--public-key', publicKey, ...how)
+  const theirs = ['--verification-key', publicKey, '--verification-key-id', 'authors']
+  const words = [
+    'build',
+    '-b',
+    signed,
+    ...theirs,
+    '--signing-alg',
+    algorithm,
+    '--scope',
+    'production',
+  ]
+  const done = spawnSync(opa, [...words, '-o', join(folder, 'taken.tar.gz')], { encoding: 'utf8' })
+  assert.equal(done.status, 0, done.stderr)
+}
