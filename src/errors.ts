@@ -58,6 +58,7 @@ export type ErrorCode =
   | 'policy/test'
   | 'policy/source'
   | 'policy/opa'
+  | 'policy/replay'
   | 'policy/input'
   | 'policy/abort'
   | 'policy/fuel'

@@ -239,6 +239,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'policy build writes no bundle that a gateway would refuse',
     source: 'issue 12, the author’s loop',
   },
+  'policy.replay-never-guesses': {
+    claim:
+      'a replay tells what a candidate would allow that was denied, and says of a decision that rests on what its event does not show that it is not replayable',
+    source: 'issue 12, replay',
+  },
   'policy.plan-is-no-text': {
     claim:
       'a plan becomes a program of our own words and of numbers alone, and anything unknown in it is refused',

@@ -42,6 +42,7 @@ const usageCodes: ReadonlySet<ErrorCode> = new Set([
   'kubernetes/configuration',
   'policy/source',
   'policy/opa',
+  'policy/replay',
 ])
 
 function explain(error: unknown, terminal: Terminal): ExitCode {

@@ -121,6 +121,29 @@ export const policyMutations: readonly Mutation[] = [
     tests: ['test/cli/command/policy/build-command.test.ts'],
   },
   {
+    claim: 'policy.replay-never-guesses',
+    without: 'the guard of members that are hidden',
+    file: 'src/policy/author/logged-decision.ts',
+    edits: [['if (key === this.#name) throw', 'if (key === `${this.#name} `) throw']],
+  },
+  {
+    claim: 'policy.replay-never-guesses',
+    without: 'the guard of all members together',
+    file: 'src/policy/author/logged-decision.ts',
+    edits: [
+      [
+        '  ownKeys(): never {\n    throw new HiddenRead(this.#pointer)',
+        '  ownKeys(target: Plain): string[] {\n    return Object.keys(target)',
+      ],
+    ],
+  },
+  {
+    claim: 'policy.replay-never-guesses',
+    without: 'the end with 1 where a candidate widens',
+    file: 'src/cli/command/policy/replay-command.ts',
+    edits: [['(allowWidening || counts.widened === 0)', '(allowWidening || counts.widened >= 0)']],
+  },
+  {
     claim: 'policy.plan-agrees',
     without: 'the look for an IPv4 address written as IPv6',
     file: 'src/policy/plan/cidr.ts',

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Terminal } from '../../terminal.ts'
 import type { PolicyBuildOptions } from './build-command.ts'
 import type { PolicyCheckOptions } from './check-command.ts'
+import type { PolicyReplayOptions } from './replay-command.ts'
 import type { PolicySignOptions, PolicyVerifyOptions } from './sign-command.ts'
 import type { PolicyTestOptions } from './test-command.ts'
 
@@ -14,6 +15,7 @@ export function addPolicy(program: Command, terminal: Terminal): void {
   addBuild(policy, terminal)
   addSign(policy, terminal)
   addVerify(policy, terminal)
+  addReplay(policy, terminal)
 }
 
 /** Where OPA's compiler is, for those who have sources. */
@@ -149,5 +151,30 @@ Example:
     .action(async (bundle: string, options: PolicyVerifyOptions) => {
       const { runPolicyVerify } = await import('./sign-command.ts')
       await runPolicyVerify(bundle, options, terminal)
+    })
+}
+
+function addReplay(policy: Command, terminal: Terminal): void {
+  policy
+    .command('replay')
+    .description('Asks a candidate what was decided before, and tells what it would have changed.')
+    .option('--log <file...>', 'decision logs of gateways (required)')
+    .option('--candidate <bundle>', 'folder or archive (required)')
+    .option('--data <file...>', 'JSON documents to merge with its data, as in policy.data')
+    .option('--allow-widening', 'ends with 0 though it allows what was denied')
+    .option(...json)
+    .addHelpText(
+      'after',
+      `
+Time and input are the event's, data is what is given here. What an event does not show is never guessed: where a rule reads it, that
+decision is not replayable.
+Exit codes: 0 nothing that was denied is allowed, 1 something is, or nothing could be asked, 2 usage, or the log is none.
+
+Example:
+  countersign policy replay --log decisions.jsonl --candidate bundle.tar.gz --data grants.json`,
+    )
+    .action(async (options: PolicyReplayOptions) => {
+      const { runPolicyReplay } = await import('./replay-command.ts')
+      await runPolicyReplay(options, terminal)
     })
 }

@@ -1,0 +1,67 @@
+import { createReadStream } from 'node:fs'
+import { CountersignError, quoted } from '../../../errors.ts'
+import { fromJson } from '../../../policy/plan/json.ts'
+
+/** The input of a call may be six mebibytes, and an event has more than the input. */
+const lineOctetsMax = 16 * 1024 * 1024
+
+/** A line of a decision log, with its place. */
+export interface LoggedLine {
+  readonly event: unknown
+  readonly place: string
+  readonly octetsRead: number
+}
+
+/**
+ * Reads the events of a decision log, one after the other, so that memory does not grow with it. What comes after the last end of a line is
+ * still being written. Throws `policy/replay` with the line that is no event.
+ */
+export async function* readEvents(file: string): AsyncGenerator<LoggedLine> {
+  let [number, octetsRead] = [0, 0]
+  for await (const line of linesOf(file)) {
+    number += 1
+    octetsRead += line.length + 1
+    const place = `${file}:${number}`
+    if (line.length > 0) yield { event: parse(line, place), place, octetsRead }
+  }
+}
+
+function parse(line: Buffer, place: string): unknown {
+  try {
+    return fromJson(new TextDecoder('utf-8', { fatal: true }).decode(line))
+  } catch (cause) {
+    throw noEvent(place, cause)
+  }
+}
+
+export function noEvent(place: string, cause?: unknown): CountersignError {
+  const shown = quoted(place, 200)
+  return new CountersignError('policy/replay', `line is no event of a decision log, got=${shown}`, {
+    cause,
+  })
+}
+
+async function* linesOf(file: string): AsyncGenerator<Buffer> {
+  const parts: Buffer[] = []
+  let octets = 0
+  try {
+    for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
+      let from = 0
+      for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, from)) {
+        yield Buffer.concat([...parts.splice(0), chunk.subarray(from, at)])
+        octets = 0
+        from = at + 1
+      }
+      parts.push(chunk.subarray(from))
+      octets += chunk.length - from
+      if (octets > lineOctetsMax) {
+        const message = `line of a decision log is too long, want=..${lineOctetsMax} octets`
+        throw new CountersignError('policy/replay', `${message} got=${quoted(file, 200)}`)
+      }
+    }
+  } catch (cause) {
+    if (cause instanceof CountersignError) throw cause
+    const shown = quoted(file, 200)
+    throw new CountersignError('policy/replay', `log cannot be read, got=${shown}`, { cause })
+  }
+}

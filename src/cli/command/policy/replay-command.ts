@@ -1,0 +1,82 @@
+import { stat } from 'node:fs/promises'
+import { CountersignError } from '../../../errors.ts'
+import { createReplay } from '../../../policy/author/replay.ts'
+import type { ChangedGroup, Replay, Replayed } from '../../../policy/author/replay.ts'
+import { Refused } from '../../run-program.ts'
+import type { Terminal } from '../../terminal.ts'
+import { openBundle } from './open-bundle.ts'
+import { noEvent, readEvents } from './read-events.ts'
+
+export interface PolicyReplayOptions {
+  readonly log?: readonly string[]
+  readonly candidate?: string
+  readonly data?: readonly string[]
+  readonly allowWidening?: boolean
+  readonly json?: boolean
+}
+
+/** Groups of changes that a terminal is shown. */
+const shownMax = 40
+
+/** Asks a candidate what was decided before. Throws `Refused` where it allows what was denied, or nothing could be asked. */
+export async function runPolicyReplay(
+  options: PolicyReplayOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const { log = [], candidate, data = [], allowWidening = false } = options
+  if (log.length === 0) throw new CountersignError('cli/usage', '--log: want=file got=none')
+  if (candidate === undefined) {
+    throw new CountersignError('cli/usage', '--candidate: want=bundle got=none')
+  }
+  const engine = await openBundle(candidate, data, terminal.signal)
+  const replay = createReplay(engine)
+  for (const file of log) await replayFile(file, replay, options, terminal)
+  const { replayed } = replay
+  const { counts } = replayed
+  const asked = Object.values(counts).reduce((sum, count) => sum + count, 0)
+  const ok = (allowWidening || counts.widened === 0) && asked > counts['not-replayable']
+  const { revision, digest } = engine
+  const document = { version: 1, ok, candidate: { revision, digest }, ...replayed }
+  if (options.json === true) terminal.out(`${JSON.stringify(document)}\n`)
+  else tell(replayed, asked, terminal)
+  if (!ok) throw new Refused()
+}
+
+async function replayFile(
+  file: string,
+  replay: Replay,
+  { json }: PolicyReplayOptions,
+  { err, signal }: Terminal,
+): Promise<void> {
+  const isShown = json !== true && process.stderr.isTTY
+  const size = isShown ? (await stat(file).catch(() => undefined))?.size : undefined
+  let percent = 0
+  for await (const { event, place, octetsRead } of readEvents(file)) {
+    signal.throwIfAborted()
+    if (!replay.add(event)) throw noEvent(place)
+    const now = size === undefined ? 0 : Math.floor((octetsRead / size) * 100)
+    if (now > percent) {
+      percent = now
+      err(`\r${file} ${percent} %`)
+    }
+  }
+  if (percent > 0) err('\n')
+}
+
+function tell(replayed: Replayed, asked: number, { out }: Terminal): void {
+  const { counts, notAsked, groups, ungrouped } = replayed
+  for (const group of groups.slice(0, shownMax)) out(lineOf(group))
+  const more = groups.length - shownMax
+  if (more > 0) out(`and ${more} ways to change more, which --json tells\n`)
+  if (ungrouped > 0) out(`and ${ungrouped} decisions that changed in other ways\n`)
+  const { same, widened, narrowed, reasons, obligations } = counts
+  out(`${asked} decisions: ${same} same, ${widened} widened, ${narrowed} narrowed, `)
+  out(`${reasons} for other reasons, ${obligations} under other obligations, `)
+  out(
+    `${counts['not-replayable']} not replayable; ${notAsked} events more hold no decision on a call\n`,
+  )
+}
+
+function lineOf({ change, subject, resource, from, to, count, decisionId }: ChangedGroup): string {
+  return `${change.toUpperCase()} ${count} × ${subject} ${resource}\n  ${from} -> ${to}\n  such as ${decisionId}\n`
+}

@@ -1,0 +1,138 @@
+import type { PolicyEngine } from '../engine.ts'
+import {
+  guardedInput,
+  HiddenRead,
+  nameOf,
+  parseLoggedDecision,
+  parseResult,
+} from './logged-decision.ts'
+import type { LoggedDecision, Result } from './logged-decision.ts'
+
+/** How the candidate answers what was decided. */
+export type Change =
+  | 'same'
+  | 'widened'
+  | 'narrowed'
+  | 'reasons'
+  | 'obligations'
+  /** It reads what the event does not show, or the event does not show the answer. */
+  | 'not-replayable'
+
+/** Decisions that changed alike. */
+export interface ChangedGroup {
+  readonly change: Exclude<Change, 'same'>
+  readonly subject: string
+  readonly resource: string
+  readonly from: string
+  readonly to: string
+  /** The first of them. */
+  readonly decisionId: string
+  count: number
+}
+
+/** What has come of a whole log. */
+export interface Replayed {
+  readonly counts: Readonly<Record<Change, number>>
+  /** Events that no rule could be asked about: lists, decisions without policy, minimal events. */
+  readonly notAsked: number
+  readonly groups: readonly ChangedGroup[]
+  /** Decisions that changed in more ways than are kept apart. */
+  readonly ungrouped: number
+}
+
+/** Ways to change that are kept apart: however long a log is, memory stays as it is. */
+const groupsMax = 1_000
+
+/** Asks a candidate what was decided before, one event after the other. */
+export interface Replay {
+  /** False: this is no event of a decision log. */
+  add(event: unknown): boolean
+  readonly replayed: Replayed
+}
+
+export function createReplay({ evaluate }: Pick<PolicyEngine, 'evaluate'>): Replay {
+  const counts = {
+    same: 0,
+    widened: 0,
+    narrowed: 0,
+    reasons: 0,
+    obligations: 0,
+    'not-replayable': 0,
+  }
+  const groups = new Map<string, ChangedGroup>()
+  let [notAsked, ungrouped] = [0, 0]
+
+  function group(decision: LoggedDecision, change: ChangedGroup['change'], to: string): void {
+    const { subject, resource } = nameOf(decision)
+    const from = textOf(decision.result)
+    const key = JSON.stringify([change, subject, resource, from, to])
+    const present = groups.get(key)
+    if (present !== undefined) present.count += 1
+    else if (groups.size >= groupsMax) ungrouped += 1
+    else groups.set(key, { change, subject, resource, from, to, decisionId: decision.id, count: 1 })
+  }
+
+  return {
+    add(event) {
+      const decision = parseLoggedDecision(event)
+      if (decision === undefined) return false
+      if (typeof decision === 'string') {
+        notAsked += 1
+        return true
+      }
+      const { change, to } = ask(decision, evaluate)
+      counts[change] += 1
+      if (change !== 'same') group(decision, change, to)
+      return true
+    },
+    get replayed() {
+      const sorted = [...groups.values()].toSorted((a, b) => b.count - a.count)
+      return { counts, notAsked, groups: sorted, ungrouped }
+    },
+  }
+}
+
+function ask(
+  decision: LoggedDecision,
+  evaluate: PolicyEngine['evaluate'],
+): { readonly change: Change; readonly to: string } {
+  if (!decision.isWhole)
+    return { change: 'not-replayable', to: 'the event does not show the answer' }
+  let now: Result | undefined
+  let failure = 'no decision'
+  try {
+    const input = guardedInput(decision)
+    now = parseResult(evaluate(decision.path, noText, () => input))
+  } catch (error) {
+    const hidden = hiddenRead(error)
+    if (hidden !== undefined) return { change: 'not-replayable', to: hidden.message }
+    failure = error instanceof Error ? error.message : typeof error
+  }
+  return { change: changeOf(decision.result, now), to: now === undefined ? failure : textOf(now) }
+}
+
+/** The engine reads the value alone. */
+function noText(): never {
+  throw new Error('a replay has no text of its input')
+}
+
+/** The engine says of any error in rules that an evaluation ended early, and keeps what it was. */
+function hiddenRead(error: unknown): HiddenRead | undefined {
+  if (error instanceof HiddenRead) return error
+  return error instanceof Error && error.cause !== undefined ? hiddenRead(error.cause) : undefined
+}
+
+/** What gives no decision allows nothing. */
+function changeOf(before: Result | undefined, now: Result | undefined): Change {
+  const [was, is] = [before?.allow === true, now?.allow === true]
+  if (was !== is) return is ? 'widened' : 'narrowed'
+  if (before?.reasons.join() !== now?.reasons.join()) return 'reasons'
+  return before?.obligations === now?.obligations ? 'same' : 'obligations'
+}
+
+function textOf(result: Result | undefined): string {
+  if (result === undefined) return 'no decision'
+  const { allow, reasons, obligations } = result
+  const more = obligations === '[]' ? '' : ` under ${obligations}`
+  return allow ? `allow${more}` : `deny ${reasons.join(' ')}`.trim()
+}

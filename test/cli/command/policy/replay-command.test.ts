@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { run } from '../../../../src/cli/program.ts'
+import { archiveOf, shippedAs } from '../../../policy/archive.ts'
+import { linesOf } from '../../../policy/author/logged-events.ts'
+import { requirement } from '../../../requirements.ts'
+import { loadPolicyBundle } from '../../../support/load-policy.ts'
+
+let folder: string
+let bundle: string
+let log: string
+
+const grantsOf = (tools: object): object => ({
+  grants: { tenants: { acme: { files: { tools } } } },
+})
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'countersign-policy-replay-'))
+  bundle = join(folder, 'bundle.tar.gz')
+  log = join(folder, 'decisions.jsonl')
+  await writeFile(bundle, await archiveOf(await shippedAs('candidate')))
+  const engine = await loadPolicyBundle({ data: grantsOf({ read: {} }) })
+  const lines = linesOf(engine, [{ tool: 'read' }, { tool: 'write' }])
+  await writeFile(log, `${lines.join('\n')}\n{"half an ev`)
+})
+
+after(() => rm(folder, { recursive: true, force: true }))
+
+interface Ended {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+async function replay(tools: object, ...words: readonly string[]): Promise<Ended> {
+  const data = join(folder, 'data.json')
+  await writeFile(data, JSON.stringify(grantsOf(tools)))
+  const said = { out: '', err: '' }
+  const code = await run(['policy', 'replay', '--candidate', bundle, '--data', data, ...words], {
+    out: (text) => void (said.out += text),
+    err: (text) => void (said.err += text),
+    signal: new AbortController().signal,
+  })
+  return { code, ...said }
+}
+
+test('a candidate that decides alike ends with 0, and an event that is still being written is left alone', async () => {
+  const { code, out, err } = await replay({ read: {} }, '--log', log)
+  assert.deepEqual([code, err], [0, ''])
+  assert.match(
+    out,
+    /^2 decisions: 2 same, 0 widened, .*; 1 events more hold no decision on a call\n$/,
+  )
+})
+
+test('a candidate that allows more ends with 1 unless that is wanted', async () => {
+  requirement('policy.replay-never-guesses')
+  const { code, out } = await replay({ read: {}, write: {} }, '--log', log)
+  assert.equal(code, 1)
+  assert.match(
+    out,
+    /^WIDENED 1 × spiffe:\/\/\S+ files:write\n {2}deny \S+ -> allow\n {2}such as d-1\n/,
+  )
+  const words = ['--log', log, '--allow-widening', '--json']
+  const wanted = await replay({ read: {}, write: {} }, ...words)
+  assert.equal(wanted.code, 0)
+  const { ok, counts } = JSON.parse(wanted.out) as { ok: boolean; counts: { widened: number } }
+  assert.deepEqual([ok, counts.widened], [true, 1])
+})
+
+test('a log of which nothing can be asked is no success', async () => {
+  const empty = join(folder, 'empty.jsonl')
+  await writeFile(empty, '')
+  assert.equal((await replay({}, '--log', empty)).code, 1)
+})
+
+test('a line that is no event is told with its file and its number', async () => {
+  const broken = join(folder, 'broken.jsonl')
+  for (const line of ['not JSON', '{"a":1}']) {
+    await writeFile(broken, `\n${line}\n`)
+    const { code, err } = await replay({}, '--log', broken)
+    assert.equal(code, 2)
+    assert.match(
+      err,
+      /line is no event of a decision log, got=".*broken\.jsonl:2".*\(policy\/replay\)/,
+    )
+  }
+})
+
+test('without a log, a candidate or a file that is there it is wrong usage', async () => {
+  assert.equal((await replay({})).code, 2)
+  assert.equal((await replay({}, '--log', join(folder, 'absent'))).code, 2)
+})

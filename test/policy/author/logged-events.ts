@@ -1,0 +1,36 @@
+import { silentLog } from '../../../src/log.ts'
+import { silentMetrics } from '../../../src/metrics.ts'
+import { createAuthorizer } from '../../../src/policy/authorizer.ts'
+import { createDecisionLog } from '../../../src/policy/decision-log.ts'
+import { entrypoints } from '../../../src/policy/engine.ts'
+import type { PolicyEngine } from '../../../src/policy/engine.ts'
+import { callTexts, listTexts, toolResource, type CallOptions } from '../call-input.ts'
+
+/** The lines that a gateway with this policy logs of these calls, and of one list at the end. */
+export function linesOf(engine: PolicyEngine, calls: readonly CallOptions[]): readonly string[] {
+  const lines: string[] = []
+  const file = {
+    available: true,
+    waitingOctets: 0,
+    append: (line: string) => lines.push(line) > 0,
+    flush: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  }
+  const log = createDecisionLog(file, {
+    engine,
+    labels: () => ({ id: 'gateway-0' }),
+    now: () => Date.UTC(2026, 10, 22, 9),
+    log: silentLog,
+    metrics: silentMetrics,
+  })
+  const authorizer = createAuthorizer(engine, { elapsed: () => 0 })
+  const requestedBy = 'spiffe://example.test/ns/research/sa/reader'
+  for (const [index, call] of calls.entries()) {
+    const evaluated = authorizer.decide(callTexts(call))
+    log.record({ decisionId: `d-${index}`, path: entrypoints.decision, evaluated, requestedBy })
+  }
+  const evaluated = authorizer.filter(listTexts([toolResource('files', 'read')]))
+  log.record({ decisionId: 'd-list', path: entrypoints.list, evaluated, requestedBy })
+  void log.flush()
+  return lines.flatMap((line) => line.split('\n')).filter((line) => line !== '')
+}
