@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'pki/profile'
   | 'pki/authority'
   | 'pki/authority-unavailable'
+  | 'pki/authority-step'
   | 'pki/issuer-expiring'
   | 'pki/ceiling-too-large'
   | 'pki/request'

@@ -34,6 +34,12 @@ export interface AuthoritySource {
   /** Throws `pki/authority-unavailable`. */
   current(): Authority
   anchors(): readonly Buffer[]
+  /** SHA-256, hex, of anchors that are not to be published any more, though they have not ended. */
+  withdrawn?(): readonly string[]
+  /** Whether it may still sign: what waits for a new one to reach readers signs with the one before. Unless told, it may. */
+  maySign?(authority: Authority): boolean
+  /** Whether readers were waited for before the one in force was put there: nobody waits for them again. */
+  isDelivered?(): boolean
   /** Why what is configured is not what is in force. */
   readonly problem?: CountersignError | undefined
   /** Calls the listener after each change; gives what ends that. */

@@ -10,7 +10,7 @@ import { openAuthorityFiles } from '../../pki/authority-files.ts'
 import { dnsSuffixesOf, type AuthoritySource } from '../../pki/authority.ts'
 import { createProfile, type Profile } from '../../pki/profile.ts'
 import { createIssuancePolicy } from '../../policy/issuance-policy.ts'
-import { openAuthoritySecret } from '../../signer/anchors/authority-secret.ts'
+import { openSecretAuthorities } from '../../signer/anchors/secret-authorities.ts'
 import { awaitAuthority } from '../../signer/anchors/await-authority.ts'
 import { createSigner } from '../../signer/controller.ts'
 import { isReady, type Condition } from '../../readiness.ts'
@@ -144,7 +144,7 @@ async function openAuthority(
   const dnsSuffixes = dnsSuffixesOf(config.clusterDomain)
   const made = { lifetimeSeconds, trustDomain, dnsSuffixes, constrainUris }
   return awaitAuthority(
-    () => openAuthoritySecret({ client, namespace, name: secret, now, ...made }),
+    () => openSecretAuthorities({ client, namespace, name: secret, now, log, ...made }),
     {
       log,
     },

@@ -4,19 +4,34 @@ import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { isConflict } from '../../kubernetes/api-error.ts'
 import { mergeObject, readObject } from '../../kubernetes/objects.ts'
 import { readFields, readTextMap } from '../../kubernetes/read-field.ts'
-import { readMetadata, type KubernetesObject, type Resource } from '../../kubernetes/resource.ts'
 import {
-  createSelfSignedAuthority,
-  parseAuthority,
-  staticAuthoritySource,
-  type AuthoritySource,
-} from '../../pki/authority.ts'
+  readMetadata,
+  type KubernetesObject,
+  type Metadata,
+  type Resource,
+} from '../../kubernetes/resource.ts'
+import {
+  activeOf,
+  entryOf,
+  formatJournal,
+  parseJournal,
+  preparedOf,
+  type Journal,
+} from '../../pki/authority-journal.ts'
+import { createSelfSignedAuthority } from '../../pki/authority.ts'
 
-export interface AuthoritySecretOptions {
+/** Beside `tls.crt` and `tls.key`, which are those of the active one. */
+const journalKey = 'authorities.json'
+const preparedKey = 'prepared.key'
+
+export interface SecretPlace {
   readonly client: ApiClient
   readonly namespace: string
   readonly name: string
   readonly trustDomain: TrustDomain
+}
+
+export interface AuthoritySecretOptions extends SecretPlace {
   /** Of a new authority. */
   readonly lifetimeSeconds: number
   /** Below which every DNS name is that its certificates have. */
@@ -44,29 +59,81 @@ const secrets: Resource<Secret> = {
   }),
 }
 
-/**
- * An authority whose key is kept in a Secret that is there already, by the names of a `kubernetes.io/tls` Secret, and filled by whichever
- * replica comes first: for development and small clusters. Throws `pki/authority` when the Secret is not there or holds something else;
- * what it holds is never replaced.
- */
-export async function openAuthoritySecret(
-  options: AuthoritySecretOptions,
-): Promise<AuthoritySource> {
-  const found = await readSecret(options)
-  const secret = isEmpty(found) ? await fillSecret(found, options) : found
-  const { trustDomain, now } = options
-  return staticAuthoritySource(
-    parseAuthority({
-      certificatePem: decode(secret, 'tls.crt', options),
-      privateKeyPem: decode(secret, 'tls.key', options),
-      trustDomain,
-      dnsSuffixes: options.dnsSuffixes,
-      now,
-    }),
-  )
+/** What the Secret of an authority says, all of it of one moment. */
+export interface AuthorityContents {
+  readonly metadata: Metadata
+  readonly journal: Journal
+  /** PEM of the key that signs. */
+  readonly activeKeyPem: string
+  /** PEM of the key of the one that is prepared. */
+  readonly preparedKeyPem?: string | undefined
 }
 
-async function readSecret(options: AuthoritySecretOptions): Promise<Secret> {
+/**
+ * Reads an authority whose key is kept in a Secret that is there already, by the names of a `kubernetes.io/tls` Secret, and has been filled
+ * by whichever replica came first. Without a journal the one that is there is active. Undefined when it is empty. Throws `pki/authority`
+ * when the Secret is not there or holds something else; what it holds is never replaced.
+ */
+export async function readAuthority(
+  options: SecretPlace,
+): Promise<AuthorityContents | { readonly metadata: Metadata; readonly journal?: never }> {
+  const secret = await readSecret(options)
+  return isEmpty(secret) ? { metadata: secret.metadata } : readContents(secret, options)
+}
+
+/** The same, of a Secret that is filled when it is empty. */
+export async function openAuthority(options: AuthoritySecretOptions): Promise<AuthorityContents> {
+  const found = await readSecret(options)
+  return readContents(isEmpty(found) ? await fillSecret(found, options) : found, options)
+}
+
+/**
+ * Writes a step: the journal with the keys that it needs, in one write over the very Secret that was read, so that there is no moment at
+ * which they disagree. A key that signs no more is gone. A concurrent step is an `ApiError` 409.
+ */
+export async function writeAuthority(
+  next: AuthorityContents,
+  { client }: Pick<SecretPlace, 'client'>,
+): Promise<void> {
+  const { metadata, journal, activeKeyPem, preparedKeyPem } = next
+  const active = activeOf(journal)?.certificatePem
+  if (active === undefined) throw new CountersignError('pki/authority', 'authority has no key')
+  const data = {
+    [journalKey]: encode(formatJournal(journal)),
+    'tls.crt': encode(active),
+    'tls.key': encode(activeKeyPem),
+    // Null takes it away.
+    [preparedKey]: preparedKeyPem === undefined ? null : encode(preparedKeyPem),
+  }
+  await mergeObject(client, secrets, { metadata, patch: { data } })
+}
+
+function readContents(secret: Secret, options: SecretPlace): AuthorityContents {
+  const certificatePem = decode(secret, 'tls.crt', options)
+  const activeKeyPem = decode(secret, 'tls.key', options)
+  const { metadata } = secret
+  if (secret.data[journalKey] === undefined) {
+    const since = metadata.creationTimestamp?.getTime() ?? 0
+    return {
+      metadata,
+      journal: [entryOf(certificatePem, { state: 'active', since })],
+      activeKeyPem,
+    }
+  }
+  const journal = parseJournal(decode(secret, journalKey, options), options.trustDomain)
+  if (activeOf(journal)?.certificatePem !== certificatePem) {
+    throw new CountersignError(
+      'pki/authority',
+      `secret ${options.namespace}/${options.name}: tls.crt is not the authority that ${journalKey} calls active`,
+      { hint: 'put back what the signer wrote, or take all of it away to begin anew' },
+    )
+  }
+  const preparedKeyPem =
+    preparedOf(journal) === undefined ? undefined : decode(secret, preparedKey, options)
+  return { metadata, journal, activeKeyPem, preparedKeyPem }
+}
+
+async function readSecret(options: SecretPlace): Promise<Secret> {
   const { client, namespace, name } = options
   const secret = await readObject(client, secrets, { namespace, name })
   if (secret !== undefined) return secret
@@ -102,7 +169,7 @@ function encode(text: string): string {
   return Buffer.from(text, 'utf8').toString('base64')
 }
 
-function decode(secret: Secret, key: string, options: AuthoritySecretOptions): string {
+function decode(secret: Secret, key: string, options: SecretPlace): string {
   const value = secret.data[key]
   if (value !== undefined) return Buffer.from(value, 'base64').toString('utf8')
   throw new CountersignError(

@@ -7,21 +7,23 @@ import { untilAnswered } from '../until-answered.ts'
 
 /** An authority that is opened as soon as that can be done. Until then it is unavailable, and says why. */
 export function awaitAuthority(
-  open: () => Promise<AuthoritySource>,
+  open: () => Promise<AuthoritySource & Partial<AsyncDisposable>>,
   options: { readonly log: Log; readonly delay?: Delay },
 ): AuthoritySource & AsyncDisposable {
   const { log, delay = realDelay } = options
   const closing = new AbortController()
   const { signal } = closing
   const listeners = createListeners()
-  let source: AuthoritySource | undefined
+  let source: (AuthoritySource & Partial<AsyncDisposable>) | undefined
   let why = 'authority is not read yet'
   const told = (problem: string): void => {
     why = problem
   }
   const done = untilAnswered(open, { signal, log, delay, told }).then(
-    (opened) => {
-      source = opened
+    (found) => {
+      if (found === undefined) return
+      source = found
+      found.onChange(listeners.tell)
       listeners.tell()
     },
     (error: unknown) => {
@@ -36,10 +38,17 @@ export function awaitAuthority(
   return {
     current: () => opened().current(),
     anchors: () => opened().anchors(),
+    withdrawn: () => source?.withdrawn?.() ?? [],
+    maySign: (authority) => source?.maySign?.(authority) ?? true,
+    isDelivered: () => source?.isDelivered?.() ?? false,
+    get problem() {
+      return source?.problem
+    },
     onChange: listeners.onChange,
     async [Symbol.asyncDispose]() {
       closing.abort()
       await done
+      await source?.[Symbol.asyncDispose]?.()
     },
   }
 }

@@ -27,11 +27,16 @@ export function mergeAnchors(options: {
   readonly published: readonly CaCertificate[]
   /** DER. */
   readonly own: readonly Buffer[]
+  /** SHA-256, hex, of those that are to go. */
+  readonly withdrawn?: readonly string[]
   readonly now: number
 }): readonly CaCertificate[] {
-  const { published, own, now } = options
+  const { published, own, withdrawn = [], now } = options
+  const gone = new Set(withdrawn)
   const ours = own.map((der) => parseCaCertificate(der, 'pki/authority'))
-  const valid = [...ours, ...published].filter(({ notAfter }) => notAfter.getTime() >= now)
+  const valid = [...ours, ...published].filter(
+    ({ notAfter, sha256 }) => notAfter.getTime() >= now && !gone.has(sha256),
+  )
   const unique = new Map(valid.map((anchor) => [anchor.sha256, anchor]))
   // Ours come first, so it is never they that do not fit.
   return [...unique.values()].slice(0, anchorsMax)

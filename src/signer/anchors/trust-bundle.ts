@@ -190,7 +190,13 @@ class Publisher implements TrustBundlePublisher {
   }
 
   #current(): Authority {
-    if (this.#active !== undefined) return this.#active
+    const { authorities } = this.#options
+    const active = this.#active
+    if (active !== undefined) {
+      // Says itself why nothing signs, when what may sign is not known any more.
+      if (authorities.maySign !== undefined) authorities.current()
+      if (authorities.maySign?.(active) !== false) return active
+    }
     const waits = this.#waitSeconds
     const why =
       waits > 0
@@ -246,7 +252,8 @@ class Publisher implements TrustBundlePublisher {
       return seen
     }
     this.#leftSince = undefined
-    const anchors = mergeAnchors({ published, own, now: now() })
+    const withdrawn = authorities.withdrawn?.() ?? []
+    const anchors = mergeAnchors({ published, own, withdrawn, now: now() })
     if (anchors.length === 0) {
       throw new CountersignError('pki/authority-unavailable', 'authority has no anchor left')
     }
@@ -314,7 +321,9 @@ class Publisher implements TrustBundlePublisher {
     const ages = authority.anchors.map((anchor) =>
       this.#ages.ageOf(known.get(anchor.toString('latin1')) ?? ''),
     )
-    this.#waitSeconds = Math.max(0, Math.ceil(this.#propagationSeconds - Math.min(...ages) / 1000))
+    const isDelivered = this.#options.authorities.isDelivered?.() === true
+    const wanted = isDelivered ? 0 : this.#propagationSeconds
+    this.#waitSeconds = Math.max(0, Math.ceil(wanted - Math.min(...ages) / 1000))
     // Who signs already goes on: its anchors were waited for.
     if (this.#waitSeconds > 0 && this.#active !== authority) return true
     this.#waitSeconds = 0

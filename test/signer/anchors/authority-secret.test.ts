@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
-import type { AuthoritySource } from '../../../src/pki/authority.ts'
-import { openAuthoritySecret } from '../../../src/signer/anchors/authority-secret.ts'
+import {
+  openAuthority,
+  type AuthorityContents,
+} from '../../../src/signer/anchors/authority-secret.ts'
 import { FakeCluster } from '../../support/fake-cluster.ts'
 
 const namespace = 'countersign-system'
 const name = 'countersign-authority'
 
-function open(client: FakeCluster): Promise<AuthoritySource> {
-  return openAuthoritySecret({
+function open(client: FakeCluster): Promise<AuthorityContents> {
+  return openAuthority({
     client,
     namespace,
     name,
@@ -27,8 +29,8 @@ function clusterWith(data?: object): FakeCluster {
   return cluster
 }
 
-function fingerprint(source: AuthoritySource): string {
-  return source.anchors()[0]?.toString('base64') ?? ''
+function fingerprint(contents: AuthorityContents): string {
+  return contents.journal[0]?.certificate.sha256 ?? ''
 }
 
 test('an empty Secret is filled once, and every later start signs with the same authority', async () => {

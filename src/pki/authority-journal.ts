@@ -1,0 +1,155 @@
+import { CountersignError, quoted } from '../errors.ts'
+import type { TrustDomain } from '../identity/trust-domain.ts'
+import { isOfTrustDomain, parseCaCertificate } from './ca-certificate.ts'
+import type { CaCertificate } from './ca-certificate.ts'
+import { parsePem } from './pem.ts'
+
+/**
+ * What becomes of each CA that a signer has had. Which one signs, and which anchors are published, follow from this alone, and a step is
+ * one new journal: whoever reads it after a crash reads the one before the step or the one after it.
+ *
+ * | state    | signs | anchor is published                                      |
+ * | -------- | ----- | -------------------------------------------------------- |
+ * | prepared | no    | yes, so that readers have it before it signs             |
+ * | active   | yes   | yes                                                      |
+ * | old      | no    | until `until`, when the last certificate under it has ended |
+ * | tainted  | no    | as of old; its key is doubted                            |
+ * | revoked  | no    | no                                                       |
+ */
+export const authorityStates = ['prepared', 'active', 'old', 'tainted', 'revoked'] as const
+export type AuthorityState = (typeof authorityStates)[number]
+
+export interface JournalEntry {
+  readonly state: AuthorityState
+  /** Milliseconds since the epoch at which it came into this state, by the clock of whoever did that. */
+  readonly since: number
+  /** Of `old` and `tainted`: when nothing that it has signed is valid any more. */
+  readonly until?: number
+  readonly certificatePem: string
+  readonly certificate: CaCertificate
+}
+
+/** At most one is active, at most one prepared, and no certificate is in it twice. */
+export type Journal = readonly JournalEntry[]
+
+/** Of the ones that end no certificate anybody would still take. Old ones beyond that are dropped when they have ended. */
+export const entriesMax = 16
+
+/** A Secret holds 1 MiB, and sixteen certificates of RSA-4096 take 40 KiB of it. */
+const charactersMax = 128 * 1024
+
+const members = new Set(['state', 'since', 'until', 'certificate'])
+
+/** Throws `pki/authority` on whatever does not say one thing only: nothing is signed on a guess. */
+export function parseJournal(text: string, trustDomain: TrustDomain): Journal {
+  if (text.length > charactersMax) {
+    throw refused(`journal is too long, want=..${charactersMax} got=${text.length}`)
+  }
+  const document = readJson(text)
+  if (!isFields(document) || document['version'] !== 1 || !Array.isArray(document['authorities'])) {
+    throw refused('journal is not of a version that this release knows, want=1')
+  }
+  const authorities: readonly unknown[] = document['authorities']
+  if (authorities.length > entriesMax) {
+    throw refused(`journal has too many entries, want=..${entriesMax} got=${authorities.length}`)
+  }
+  return checked(authorities.map((entry) => readEntry(entry, trustDomain)))
+}
+
+export function formatJournal(journal: Journal): string {
+  const authorities = journal.map(({ state, since, until, certificatePem }) => ({
+    state,
+    since: new Date(since).toISOString(),
+    ...(until === undefined ? {} : { until: new Date(until).toISOString() }),
+    certificate: certificatePem,
+  }))
+  return `${JSON.stringify({ version: 1, authorities }, null, 2)}\n`
+}
+
+/** The one certificate of a CA that is its own root, as it stands in a journal. Throws `pki/authority`. */
+export function entryOf(
+  certificatePem: string,
+  place: { readonly state: AuthorityState; readonly since: number; readonly until?: number },
+): JournalEntry {
+  const what = 'authority of the journal'
+  const blocks = parsePem(certificatePem, { code: 'pki/authority', what, charactersMax })
+  const [block] = blocks
+  if (block?.label !== 'CERTIFICATE' || blocks.length > 1) {
+    throw refused('journal has an entry that is not one certificate')
+  }
+  const certificate = parseCaCertificate(block.der, 'pki/authority')
+  if (!certificate.selfSigned) throw refused('journal has a certificate that is no root')
+  return { ...place, certificatePem, certificate }
+}
+
+/** Whether readers are to have its anchor now. One that has ended vouches for nothing. */
+export function isTrusted(entry: JournalEntry, now: number): boolean {
+  if (entry.state === 'revoked' || entry.certificate.notAfter.getTime() < now) return false
+  return entry.until === undefined || now <= entry.until
+}
+
+export function activeOf(journal: Journal): JournalEntry | undefined {
+  return journal.find(({ state }) => state === 'active')
+}
+
+export function preparedOf(journal: Journal): JournalEntry | undefined {
+  return journal.find(({ state }) => state === 'prepared')
+}
+
+/** Throws `pki/authority` when it is no journal. */
+export function checked(journal: Journal): Journal {
+  for (const state of ['active', 'prepared'] as const) {
+    const count = journal.filter((entry) => entry.state === state).length
+    if (count > 1) throw refused(`journal has ${count} entries that are ${state}, want=..1`)
+  }
+  if (new Set(journal.map(({ certificate }) => certificate.sha256)).size < journal.length) {
+    throw refused('journal has a certificate twice')
+  }
+  return journal
+}
+
+function readEntry(raw: unknown, trustDomain: TrustDomain): JournalEntry {
+  if (!isFields(raw)) throw refused('journal has an entry that is no object')
+  const odd = Object.keys(raw).find((name) => !members.has(name))
+  if (odd !== undefined) throw refused(`journal has an entry with an unknown ${quoted(odd)}`)
+  const { state, since, until, certificate } = raw
+  const known = authorityStates.find((name) => name === state)
+  if (known === undefined) {
+    throw refused(`journal has an unknown state, want=${authorityStates.join('|')}`)
+  }
+  if (typeof certificate !== 'string') throw refused('journal has an entry without certificate')
+  const ends = known === 'old' || known === 'tainted'
+  if (ends !== (until !== undefined)) {
+    throw refused(`journal says of ${known} until when it is trusted, want=${ends} got=${!ends}`)
+  }
+  const place = { state: known, since: readTime(since) }
+  const entry = entryOf(certificate, ends ? { ...place, until: readTime(until) } : place)
+  if (!isOfTrustDomain(entry.certificate, trustDomain)) {
+    throw refused('journal has a certificate of another trust domain')
+  }
+  return entry
+}
+
+function readTime(value: unknown): number {
+  const time = typeof value === 'string' && value.length <= 24 ? Date.parse(value) : NaN
+  if (Number.isNaN(time)) throw refused('journal has a time that is none, want=RFC 3339')
+  return time
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw refused('journal is not JSON')
+  }
+}
+
+function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function refused(message: string): CountersignError {
+  return new CountersignError('pki/authority', `authority ${message}`, {
+    hint: 'docs/OPERATING.md, Rotate the CA',
+  })
+}

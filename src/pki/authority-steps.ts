@@ -1,0 +1,116 @@
+import { CountersignError } from '../errors.ts'
+import { activeOf, checked, entriesMax, isTrusted, preparedOf } from './authority-journal.ts'
+import type { Journal, JournalEntry } from './authority-journal.ts'
+
+/** No profile gives a certificate more. */
+const leafSecondsMax = 86_400
+
+/**
+ * How long a replica signs on by a journal that it cannot read again. What is signed after a step that it has not seen is no older than
+ * this, so an authority is trusted for as long after it has ceased to sign.
+ */
+export const journalSecondsMax = 300
+
+/** Clocks of replicas and readers may differ by so much. */
+const skewSeconds = 300
+
+/** From the step by which an authority ceases to sign until the last certificate under it has ended. */
+export const trustedSecondsAfter: number = leafSecondsMax + journalSecondsMax + skewSeconds
+
+/** The next authority: published at once, and signs nothing. */
+export function prepare(journal: Journal, next: JournalEntry, now: number): Journal {
+  if (activeOf(journal) === undefined) {
+    throw outOfOrder('none is active yet', 'start a signer: it makes the first one')
+  }
+  const prepared = preparedOf(journal)
+  if (prepared !== undefined) {
+    const name = shortName(prepared)
+    throw outOfOrder(
+      `${name} is prepared already`,
+      `activate it, or: countersign ca revoke ${name}`,
+    )
+  }
+  const left = journal.filter((entry) => entry.certificate.notAfter.getTime() >= now)
+  if (left.length >= entriesMax) {
+    throw outOfOrder(
+      `the journal is full, want=..${entriesMax}`,
+      'wait until one of those in it has ended: docs/OPERATING.md, Rotate the CA',
+    )
+  }
+  return checked([...left, next])
+}
+
+/**
+ * The prepared one signs from now on, and the one before it never again. Whether readers have its anchor is for whoever calls this to
+ * know. Where the key of the one before has leaked it is tainted in the same step.
+ */
+export function activate(journal: Journal, now: number, leaked = false): Journal {
+  if (preparedOf(journal) === undefined) {
+    throw outOfOrder('none is prepared', 'countersign ca prepare')
+  }
+  return journal.map((entry): JournalEntry => {
+    if (entry.state === 'active') return ending(entry, leaked ? 'tainted' : 'old', now)
+    if (entry.state === 'prepared') return { ...entry, state: 'active', since: now }
+    return entry
+  })
+}
+
+/** Its key is doubted, and certificates under it are to be replaced. How long it is trusted does not change. */
+export function taint(journal: Journal, name: string): Journal {
+  const chosen = find(journal, name)
+  const { state, until } = chosen
+  if (state === 'active') throw outOfOrder(`${shortName(chosen)} signs`, leakedHint)
+  if (state !== 'old' || until === undefined) {
+    throw outOfOrder(
+      `${shortName(chosen)} is ${state}, want=old`,
+      state === 'prepared' ? `countersign ca revoke ${shortName(chosen)}` : 'nothing is to be done',
+    )
+  }
+  return journal.map((entry) => (entry === chosen ? { ...entry, state: 'tainted' } : entry))
+}
+
+/** Its anchor goes at once: whoever holds a certificate under it is refused from then on. */
+export function revoke(journal: Journal, name: string, now: number): Journal {
+  const chosen = find(journal, name)
+  const { state, certificate, certificatePem } = chosen
+  if (state === 'active') throw outOfOrder(`${shortName(chosen)} signs`, leakedHint)
+  if (state === 'revoked') {
+    throw outOfOrder(`${shortName(chosen)} is revoked already`, 'nothing is to be done')
+  }
+  return journal.map((entry) =>
+    entry === chosen ? { state: 'revoked', since: now, certificatePem, certificate } : entry,
+  )
+}
+
+/** Those that signers no longer trust by their state, hex SHA-256: what is published of them goes. */
+export function withdrawn(journal: Journal, now: number): readonly string[] {
+  return journal.filter((entry) => !isTrusted(entry, now)).map((entry) => entry.certificate.sha256)
+}
+
+/** How an authority is called by commands: enough of its SHA-256 to be the only one. */
+export function shortName({ certificate }: JournalEntry): string {
+  return certificate.sha256.slice(0, 12)
+}
+
+function find(journal: Journal, name: string): JournalEntry {
+  const found = /^[0-9a-f]{8,64}$/.test(name)
+    ? journal.filter(({ certificate }) => certificate.sha256.startsWith(name))
+    : []
+  const [chosen] = found
+  if (chosen !== undefined && found.length === 1) return chosen
+  throw outOfOrder(
+    'no authority has that name, want=8 or more characters of its SHA-256',
+    'countersign ca status',
+  )
+}
+
+function ending(entry: JournalEntry, state: 'old' | 'tainted', now: number): JournalEntry {
+  return { ...entry, state, since: now, until: now + trustedSecondsAfter * 1000 }
+}
+
+const leakedHint =
+  'give it a successor first: countersign ca prepare, then countersign ca activate, with --leaked-key when its key has leaked'
+
+function outOfOrder(message: string, hint: string): CountersignError {
+  return new CountersignError('pki/authority-step', `authority: ${message}`, { hint })
+}

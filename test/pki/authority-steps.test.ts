@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
+import {
+  entryOf,
+  formatJournal,
+  isTrusted,
+  parseJournal,
+  type AuthorityState,
+  type Journal,
+  type JournalEntry,
+} from '../../src/pki/authority-journal.ts'
+import {
+  activate,
+  prepare,
+  revoke,
+  shortName,
+  taint,
+  trustedSecondsAfter,
+  withdrawn,
+} from '../../src/pki/authority-steps.ts'
+import { createSelfSignedAuthority } from '../../src/pki/authority.ts'
+
+const trustDomain = parseTrustDomain('agents.example')
+const now = Date.parse('2026-11-30T06:00:00Z')
+const later = now + 60_000
+const until = now + trustedSecondsAfter * 1000
+
+function made(state: AuthorityState): JournalEntry {
+  const lifetimeSeconds = 30 * 86_400
+  const { certificatePem } = createSelfSignedAuthority({
+    trustDomain,
+    lifetimeSeconds,
+    now: () => now,
+  })
+  const ends = state === 'old' || state === 'tainted'
+  return entryOf(certificatePem, { state, since: now, ...(ends ? { until } : {}) })
+}
+
+const states = (journal: Journal): readonly string[] => journal.map(({ state }) => state)
+
+/** Beside one that is active: what each step makes of the other, or why it is out of order. */
+const table: readonly {
+  readonly other: AuthorityState | undefined
+  readonly activate: readonly string[] | RegExp
+  readonly taint: readonly string[] | RegExp
+  readonly revoke: readonly string[] | RegExp
+  readonly prepare: readonly string[] | RegExp
+}[] = [
+  {
+    other: undefined,
+    prepare: ['active', 'prepared'],
+    activate: /none is prepared/,
+    taint: /signs/,
+    revoke: /signs/,
+  },
+  {
+    other: 'prepared',
+    prepare: /is prepared already/,
+    activate: ['old', 'active'],
+    taint: /is prepared, want=old/,
+    revoke: ['active', 'revoked'],
+  },
+  {
+    other: 'old',
+    prepare: ['active', 'old', 'prepared'],
+    activate: /none is prepared/,
+    taint: ['active', 'tainted'],
+    revoke: ['active', 'revoked'],
+  },
+  {
+    other: 'tainted',
+    prepare: ['active', 'tainted', 'prepared'],
+    activate: /none is prepared/,
+    taint: /is tainted, want=old/,
+    revoke: ['active', 'revoked'],
+  },
+  {
+    other: 'revoked',
+    prepare: ['active', 'revoked', 'prepared'],
+    activate: /none is prepared/,
+    taint: /is revoked, want=old/,
+    revoke: /is revoked already/,
+  },
+]
+
+for (const row of table) {
+  for (const step of ['prepare', 'activate', 'taint', 'revoke'] as const) {
+    test(`${step} beside one that is ${row.other ?? 'not there'}`, () => {
+      const journal = [made('active'), ...(row.other === undefined ? [] : [made(row.other)])]
+      const last = shortName(journal.at(-1) as JournalEntry)
+      const take = (): Journal => {
+        if (step === 'prepare') return prepare(journal, made('prepared'), later)
+        if (step === 'activate') return activate(journal, later)
+        return step === 'taint' ? taint(journal, last) : revoke(journal, last, later)
+      }
+      const want = row[step]
+      if (want instanceof RegExp) {
+        assert.throws(take, { code: 'pki/authority-step', message: want })
+        return
+      }
+      const next = take()
+      assert.deepEqual(states(next), want)
+      // What is written is what is read, and one signs in every state.
+      const read = parseJournal(formatJournal(next), trustDomain)
+      assert.deepEqual(states(read), want)
+      assert.equal(states(read).filter((state) => state === 'active').length, 1)
+    })
+  }
+}
+
+test('one that has ceased to sign is trusted until the last certificate under it has ended', () => {
+  const journal = activate([made('active'), made('prepared')], now)
+  const [before] = journal
+  assert.ok(before !== undefined)
+  assert.equal(before.until, until)
+  assert.equal(isTrusted(before, until), true)
+  assert.deepEqual(withdrawn(journal, until), [])
+  assert.deepEqual(withdrawn(journal, until + 1), [before.certificate.sha256])
+  // A day, and what replicas and clocks may lag.
+  assert.equal(trustedSecondsAfter, 86_400 + 300 + 300)
+})
+
+test('of one that is revoked nothing is trusted from then on', () => {
+  const journal = [made('active'), made('old')]
+  const old = journal[1] as JournalEntry
+  assert.deepEqual(withdrawn(revoke(journal, shortName(old), now), now), [old.certificate.sha256])
+})
+
+test('a leaked key taints its authority in the step that replaces it', () => {
+  assert.deepEqual(states(activate([made('active'), made('prepared')], now, true)), [
+    'tainted',
+    'active',
+  ])
+})
+
+const active = made('active')
+const text = (entries: readonly object[]): string =>
+  JSON.stringify({ version: 1, authorities: entries })
+const plain = { state: 'active', since: '2026-11-30T06:00:00Z', certificate: active.certificatePem }
+
+for (const [what, journal, message] of [
+  ['no JSON', '{', /not JSON/],
+  ['another version', '{"version":2,"authorities":[]}', /want=1/],
+  ['an unknown state', text([{ ...plain, state: 'retired' }]), /unknown state/],
+  ['an unknown member', text([{ ...plain, key: 'x' }]), /unknown "key"/],
+  [
+    'two that are active',
+    text([plain, { ...plain, certificate: made('active').certificatePem }]),
+    /2 entries that are active/,
+  ],
+  ['one certificate twice', text([plain, { ...plain, state: 'revoked' }]), /twice/],
+  ['an old one without an end', text([{ ...plain, state: 'old' }]), /until when/],
+  ['an active one with an end', text([{ ...plain, until: plain.since }]), /until when/],
+  ['a time that is none', text([{ ...plain, since: 'soon' }]), /a time that is none/],
+  ['too many', text(Array.from({ length: 17 }, () => plain)), /too many entries/],
+  ['what is too long', ' '.repeat(131_073), /too long/],
+] as const) {
+  test(`a journal with ${what} is refused`, () => {
+    assert.throws(() => parseJournal(journal, trustDomain), { code: 'pki/authority', message })
+  })
+}
+
+test('a journal of another trust domain is refused', () => {
+  assert.throws(() => parseJournal(text([plain]), parseTrustDomain('other.example')), {
+    code: 'pki/authority',
+    message: /another trust domain/,
+  })
+})

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
+import { silentLog } from '../../../src/log.ts'
+import { entryOf } from '../../../src/pki/authority-journal.ts'
+import { activate, prepare, revoke, shortName } from '../../../src/pki/authority-steps.ts'
+import { createSelfSignedAuthority } from '../../../src/pki/authority.ts'
+import { openAuthority, writeAuthority } from '../../../src/signer/anchors/authority-secret.ts'
+import {
+  openSecretAuthorities,
+  type SecretAuthorities,
+} from '../../../src/signer/anchors/secret-authorities.ts'
+import { FakeCluster } from '../../support/fake-cluster.ts'
+
+const place = { namespace: 'countersign-system', name: 'countersign-authority' }
+const trustDomain = parseTrustDomain('agents.example')
+const made = { trustDomain, lifetimeSeconds: 30 * 86_400, dnsSuffixes: ['svc'], now: Date.now }
+
+class World {
+  readonly cluster = new FakeCluster()
+  milliseconds = 0
+  #next = Promise.withResolvers<void>()
+  readonly options = { client: this.cluster, ...place, ...made }
+
+  constructor() {
+    this.cluster.put('secrets', { metadata: place })
+  }
+
+  async open(t: TestContext): Promise<SecretAuthorities> {
+    const authorities = await openSecretAuthorities({
+      ...this.options,
+      log: silentLog,
+      steadyNow: () => this.milliseconds,
+      delay: (_, signal) => {
+        const aborted = new Promise<void>((resolve) => {
+          signal?.addEventListener('abort', () => resolve(), { once: true })
+        })
+        return Promise.race([this.#next.promise, aborted])
+      },
+    })
+    t.after(() => authorities[Symbol.asyncDispose]())
+    return authorities
+  }
+
+  /** Lets every replica look once, which it has done when this resolves. */
+  async look(): Promise<void> {
+    const { resolve } = this.#next
+    this.#next = Promise.withResolvers()
+    resolve()
+    await new Promise((later) => setTimeout(later, 20))
+  }
+
+  async prepare(): Promise<void> {
+    const contents = await openAuthority(this.options)
+    const next = createSelfSignedAuthority(made)
+    const entry = entryOf(next.certificatePem, { state: 'prepared', since: Date.now() })
+    const journal = prepare(contents.journal, entry, Date.now())
+    await writeAuthority({ ...contents, journal, preparedKeyPem: next.privateKeyPem }, this.options)
+  }
+
+  async activate(): Promise<void> {
+    const {
+      metadata,
+      journal,
+      preparedKeyPem: activeKeyPem = '',
+    } = await openAuthority(this.options)
+    await writeAuthority(
+      { metadata, journal: activate(journal, Date.now()), activeKeyPem },
+      this.options,
+    )
+  }
+}
+
+test('every replica follows each step, without a start', async (t) => {
+  const world = new World()
+  const replicas = [await world.open(t), await world.open(t)]
+  const first = replicas[0]?.current()
+  assert.ok(first !== undefined)
+  await world.prepare()
+  await world.look()
+  for (const replica of replicas) {
+    assert.equal(replica.current().certificate.sha256, first.certificate.sha256)
+    assert.equal(replica.anchors().length, 2, 'the anchor of the prepared one is published')
+    assert.equal(replica.isDelivered?.(), false)
+  }
+  await world.activate()
+  await world.look()
+  const second = replicas[0]?.current()
+  assert.ok(second !== undefined)
+  assert.notEqual(second.certificate.sha256, first.certificate.sha256)
+  for (const replica of replicas) {
+    assert.equal(replica.current().certificate.sha256, second.certificate.sha256)
+    assert.equal(replica.maySign?.(first), false, 'the one before signs never again')
+    assert.equal(replica.maySign?.(second), true)
+    assert.equal(replica.anchors().length, 2, 'what it has signed is trusted still')
+    assert.equal(replica.isDelivered?.(), true)
+    assert.deepEqual(replica.withdrawn?.(), [])
+  }
+  // The key of the old one is nowhere any more.
+  const secret = world.cluster.get('secrets', place.name, place.namespace)
+  assert.deepEqual(Object.keys(secret?.['data'] as object).toSorted(), [
+    'authorities.json',
+    'tls.crt',
+    'tls.key',
+  ])
+  const contents = await openAuthority(world.options)
+  const old = contents.journal[0]
+  assert.ok(old !== undefined)
+  await writeAuthority(
+    { ...contents, journal: revoke(contents.journal, shortName(old), Date.now()) },
+    world.options,
+  )
+  await world.look()
+  for (const replica of replicas) {
+    assert.deepEqual(replica.withdrawn?.(), [first.certificate.sha256])
+    assert.equal(replica.anchors().length, 1)
+  }
+})
+
+test('a replica that starts in any state signs with the one that is active', async (t) => {
+  const world = new World()
+  await world.open(t)
+  for (const step of ['prepare', 'activate', 'prepare'] as const) {
+    await world[step]()
+    const { journal } = await openAuthority(world.options)
+    const active = journal.find(({ state }) => state === 'active')
+    const replica = await world.open(t)
+    assert.equal(replica.current().certificate.sha256, active?.certificate.sha256)
+  }
+})
+
+test('what cannot be read again signs for five minutes, and then nothing does', async (t) => {
+  const world = new World()
+  const replica = await world.open(t)
+  world.cluster.fail(() => true, { kind: 'drop' }, 2)
+  world.milliseconds = 300_000
+  await world.look()
+  assert.ok(replica.current())
+  assert.ok(replica.problem)
+  world.milliseconds = 300_001
+  await world.look()
+  assert.throws(() => replica.current(), { code: 'pki/authority-unavailable', message: /300 s/ })
+  await world.look()
+  assert.ok(replica.current())
+  assert.equal(replica.problem, undefined)
+})
+
+test('a Secret that is emptied under a running signer is not filled with another CA', async (t) => {
+  const world = new World()
+  const replica = await world.open(t)
+  const { sha256 } = replica.current().certificate
+  world.cluster.put('secrets', { metadata: place, data: {} })
+  await world.look()
+  assert.equal(replica.current().certificate.sha256, sha256)
+  assert.match(replica.problem?.message ?? '', /is empty/)
+  const secret = world.cluster.get('secrets', place.name, place.namespace)
+  assert.deepEqual(secret?.['data'], {})
+})
+
+test('of two steps at once one is taken', async () => {
+  const world = new World()
+  await openAuthority(world.options)
+  const results = await Promise.allSettled([world.prepare(), world.prepare()])
+  assert.deepEqual(results.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected'])
+  const { journal } = await openAuthority(world.options)
+  assert.equal(journal.length, 2)
+})
+
+test('a step whose write is refused changes nothing, and one whose answer is lost is whole', async () => {
+  for (const kind of ['drop', 'lose'] as const) {
+    const world = new World()
+    await openAuthority(world.options)
+    await world.prepare()
+    const before = await openAuthority(world.options)
+    world.cluster.fail(({ method }) => method === 'PATCH', { kind })
+    await assert.rejects(world.activate())
+    const { journal, activeKeyPem } = await openAuthority(world.options)
+    const taken = kind === 'lose'
+    assert.deepEqual(
+      journal.map(({ state }) => state),
+      taken ? ['old', 'active'] : ['active', 'prepared'],
+    )
+    assert.equal(activeKeyPem, taken ? before.preparedKeyPem : before.activeKeyPem)
+  }
+})
