@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import type { Log } from '../log.ts'
 import type { ApproveOptions } from './command/approve-command.ts'
 import type { BridgeOptions } from './command/bridge-command.ts'
+import { addCa } from './command/ca-program.ts'
 import { addIssuance } from './command/issuance-program.ts'
 import { addLedger } from './command/ledger-program.ts'
 import { addPolicy } from './command/policy/policy-program.ts'
@@ -49,6 +50,7 @@ Exit codes: 0 ok, 1 refused or failed, 2 usage or configuration. An error is one
   addApprove(program, terminal)
   addPolicy(program, terminal)
   addDoctor(program, terminal)
+  addCa(program, terminal)
   addLedger(program, terminal)
   addIssuance(program, terminal)
   program

@@ -4,14 +4,19 @@ import type { ConfigurationReader } from '../doctor/gather/installation.ts'
 import { CountersignError } from '../errors.ts'
 import { validate } from './configuration.ts'
 import { gatewaySchema } from './gateway/gateway-configuration.ts'
-import { signerSchema } from './signer/signer-configuration.ts'
+import { signerSchema, type SignerConfig } from './signer/signer-configuration.ts'
 
 /** Where the chart mounts the configuration. */
 const folder = '/etc/countersign'
 
+/** The signer's, of the text that the chart has put into a ConfigMap. Throws `cli/configuration`. */
+export function signerOf(text: string): SignerConfig {
+  return read(text, signerSchema(folder), 'signer.yaml')
+}
+
 /** Reads what stands in the cluster as the programs read their files. Throws `cli/configuration`. */
 export const clusterConfiguration: ConfigurationReader = {
-  signer: (text) => read(text, signerSchema(folder), 'signer.yaml'),
+  signer: signerOf,
   gateway: (text) => read(text, gatewaySchema(folder), 'gateway.yaml'),
 }
 

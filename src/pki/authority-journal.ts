@@ -16,7 +16,7 @@ import { parsePem } from './pem.ts'
  * | tainted  | no    | as of old; its key is doubted                            |
  * | revoked  | no    | no                                                       |
  */
-export const authorityStates = ['prepared', 'active', 'old', 'tainted', 'revoked'] as const
+const authorityStates = ['prepared', 'active', 'old', 'tainted', 'revoked'] as const
 export type AuthorityState = (typeof authorityStates)[number]
 
 export interface JournalEntry {

@@ -24,7 +24,7 @@ export function prepare(journal: Journal, next: JournalEntry, now: number): Jour
   }
   const prepared = preparedOf(journal)
   if (prepared !== undefined) {
-    const name = shortName(prepared)
+    const name = shortName(prepared.certificate.sha256)
     throw outOfOrder(
       `${name} is prepared already`,
       `activate it, or: countersign ca revoke ${name}`,
@@ -59,11 +59,14 @@ export function activate(journal: Journal, now: number, leaked = false): Journal
 export function taint(journal: Journal, name: string): Journal {
   const chosen = find(journal, name)
   const { state, until } = chosen
-  if (state === 'active') throw outOfOrder(`${shortName(chosen)} signs`, leakedHint)
+  if (state === 'active')
+    throw outOfOrder(`${shortName(chosen.certificate.sha256)} signs`, leakedHint)
   if (state !== 'old' || until === undefined) {
     throw outOfOrder(
-      `${shortName(chosen)} is ${state}, want=old`,
-      state === 'prepared' ? `countersign ca revoke ${shortName(chosen)}` : 'nothing is to be done',
+      `${shortName(chosen.certificate.sha256)} is ${state}, want=old`,
+      state === 'prepared'
+        ? `countersign ca revoke ${shortName(chosen.certificate.sha256)}`
+        : 'nothing is to be done',
     )
   }
   return journal.map((entry) => (entry === chosen ? { ...entry, state: 'tainted' } : entry))
@@ -73,9 +76,13 @@ export function taint(journal: Journal, name: string): Journal {
 export function revoke(journal: Journal, name: string, now: number): Journal {
   const chosen = find(journal, name)
   const { state, certificate, certificatePem } = chosen
-  if (state === 'active') throw outOfOrder(`${shortName(chosen)} signs`, leakedHint)
+  if (state === 'active')
+    throw outOfOrder(`${shortName(chosen.certificate.sha256)} signs`, leakedHint)
   if (state === 'revoked') {
-    throw outOfOrder(`${shortName(chosen)} is revoked already`, 'nothing is to be done')
+    throw outOfOrder(
+      `${shortName(chosen.certificate.sha256)} is revoked already`,
+      'nothing is to be done',
+    )
   }
   return journal.map((entry) =>
     entry === chosen ? { state: 'revoked', since: now, certificatePem, certificate } : entry,
@@ -88,8 +95,8 @@ export function withdrawn(journal: Journal, now: number): readonly string[] {
 }
 
 /** How an authority is called by commands: enough of its SHA-256 to be the only one. */
-export function shortName({ certificate }: JournalEntry): string {
-  return certificate.sha256.slice(0, 12)
+export function shortName(sha256: string): string {
+  return sha256.slice(0, 12)
 }
 
 function find(journal: Journal, name: string): JournalEntry {

@@ -88,7 +88,7 @@ for (const row of table) {
   for (const step of ['prepare', 'activate', 'taint', 'revoke'] as const) {
     test(`${step} beside one that is ${row.other ?? 'not there'}`, () => {
       const journal = [made('active'), ...(row.other === undefined ? [] : [made(row.other)])]
-      const last = shortName(journal.at(-1) as JournalEntry)
+      const last = shortName((journal.at(-1) as JournalEntry).certificate.sha256)
       const take = (): Journal => {
         if (step === 'prepare') return prepare(journal, made('prepared'), later)
         if (step === 'activate') return activate(journal, later)
@@ -124,7 +124,9 @@ test('one that has ceased to sign is trusted until the last certificate under it
 test('of one that is revoked nothing is trusted from then on', () => {
   const journal = [made('active'), made('old')]
   const old = journal[1] as JournalEntry
-  assert.deepEqual(withdrawn(revoke(journal, shortName(old), now), now), [old.certificate.sha256])
+  assert.deepEqual(withdrawn(revoke(journal, shortName(old.certificate.sha256), now), now), [
+    old.certificate.sha256,
+  ])
 })
 
 test('a leaked key taints its authority in the step that replaces it', () => {

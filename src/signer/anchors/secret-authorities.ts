@@ -15,8 +15,11 @@ import {
 /** A step reaches every replica in so much. */
 const pollSeconds = 5
 
-export interface SecretAuthorities extends AuthoritySource, AsyncDisposable {
-  journal(): Journal
+interface SecretAuthoritiesOptions extends AuthoritySecretOptions {
+  readonly log: Log
+  /** A clock that only goes forward, in milliseconds. */
+  readonly steadyNow?: () => number
+  readonly delay?: Delay
 }
 
 /**
@@ -24,102 +27,127 @@ export interface SecretAuthorities extends AuthoritySource, AsyncDisposable {
  * force for as long as others reckon with it, and then nothing is signed.
  */
 export async function openSecretAuthorities(
-  options: AuthoritySecretOptions & {
-    readonly log: Log
-    /** A clock that only goes forward, in milliseconds. */
-    readonly steadyNow?: () => number
-    readonly delay?: Delay
-  },
-): Promise<SecretAuthorities> {
-  const { log, now, trustDomain, dnsSuffixes, delay = realDelay } = options
-  const { steadyNow = () => performance.now() } = options
-  const listeners = createListeners()
-  const closing = new AbortController()
-  const { signal } = closing
-  let contents = await openAuthority(options)
-  let readAt = steadyNow()
-  let authority = loaded(contents)
-  let problem: CountersignError | undefined
+  options: SecretAuthoritiesOptions,
+): Promise<AuthoritySource & AsyncDisposable> {
+  return new SecretAuthorities(options, await openAuthority(options))
+}
 
-  function loaded({ journal, activeKeyPem }: AuthorityContents): Authority {
-    const certificatePem = activeOf(journal)?.certificatePem ?? ''
-    return parseAuthority({
-      certificatePem,
-      privateKeyPem: activeKeyPem,
-      trustDomain,
-      dnsSuffixes,
-      now,
-    })
+class SecretAuthorities implements AuthoritySource, AsyncDisposable {
+  readonly #options: SecretAuthoritiesOptions
+  readonly #steadyNow: () => number
+  readonly #listeners = createListeners()
+  readonly #closing = new AbortController()
+  readonly #done: Promise<void>
+  #contents: AuthorityContents
+  #authority: Authority
+  /** When what is in force was asked for, by the steady clock. */
+  #readAt: number
+  #problem: CountersignError | undefined
+
+  constructor(options: SecretAuthoritiesOptions, contents: AuthorityContents) {
+    this.#options = options
+    this.#steadyNow = options.steadyNow ?? ((): number => performance.now())
+    this.#readAt = this.#steadyNow()
+    this.#contents = contents
+    this.#authority = this.#load(contents)
+    this.#done = this.#follow()
   }
 
-  async function readAgain(): Promise<void> {
-    const begun = steadyNow()
-    const next = await readAuthority(options)
+  get problem(): CountersignError | undefined {
+    return this.#problem
+  }
+
+  current(): Authority {
+    if (this.#steadyNow() - this.#readAt <= journalSecondsMax * 1000) return this.#authority
+    const why = this.#problem === undefined ? 'nothing was answered' : this.#problem.message
+    throw new CountersignError(
+      'pki/authority-unavailable',
+      `authorities were not read for ${journalSecondsMax} s, and one may have been replaced: ${why}`,
+    )
+  }
+
+  anchors(): readonly Buffer[] {
+    const now = this.#options.now()
+    // The one that signs comes first: when there are too many, others are left out.
+    return [
+      ...this.#authority.anchors,
+      ...this.#contents.journal
+        .filter((entry) => entry.state !== 'active' && isTrusted(entry, now))
+        .map(({ certificate }) => certificate.der),
+    ]
+  }
+
+  withdrawn(): readonly string[] {
+    return withdrawn(this.#contents.journal, this.#options.now())
+  }
+
+  maySign({ certificate }: Authority): boolean {
+    return certificate.sha256 === this.#authority.certificate.sha256
+  }
+
+  /** A step has put it there, and the step has waited. */
+  isDelivered(): boolean {
+    return this.#contents.journal.some(({ state }) => state !== 'active' && state !== 'prepared')
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.#listeners.onChange(listener)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort()
+    this.#listeners.clear()
+    await this.#done
+  }
+
+  async #follow(): Promise<void> {
+    const { delay = realDelay, log } = this.#options
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      await delay(pollSeconds * 1000, signal).catch(() => {})
+      if (signal.aborted) return
+      await this.#readAgain().catch((error: unknown) => {
+        const message = error instanceof Error ? error.message : String(error)
+        if (this.#problem === undefined) log.warn({ error }, 'authorities are not read again')
+        this.#problem = new CountersignError('pki/authority-unavailable', message, { cause: error })
+      })
+    }
+  }
+
+  async #readAgain(): Promise<void> {
+    const begun = this.#steadyNow()
+    const next = await readAuthority(this.#options)
     if (next.journal === undefined) {
       throw new CountersignError('pki/authority', 'secret of the authority is empty', {
         hint: 'put back what it held; to begin with another CA, start the signers anew',
       })
     }
-    const { uid, resourceVersion } = contents.metadata
-    if (next.metadata.uid !== uid || next.metadata.resourceVersion !== resourceVersion) {
-      const active = loaded(next)
-      // The same one stays the same value: whoever compares sees no change where there is none.
-      if (active.certificate.sha256 !== authority.certificate.sha256) authority = active
-      contents = next
-      log.info({ authorities: told(next.journal) }, 'authorities are read')
-      listeners.tell()
-    }
+    const { uid, resourceVersion } = this.#contents.metadata
+    const changed = next.metadata.uid !== uid || next.metadata.resourceVersion !== resourceVersion
+    if (changed) this.#take(next)
     // Counted from before it was asked for: what was answered is no younger than that.
-    readAt = begun
-    problem = undefined
+    this.#readAt = begun
+    this.#problem = undefined
   }
 
-  async function follow(): Promise<void> {
-    while (!signal.aborted) {
-      await delay(pollSeconds * 1000, signal).catch(() => {})
-      if (signal.aborted) return
-      await readAgain().catch((error: unknown) => {
-        const message = error instanceof Error ? error.message : String(error)
-        if (problem === undefined) log.warn({ error }, 'authorities are not read again')
-        problem = new CountersignError('pki/authority-unavailable', message, { cause: error })
-      })
-    }
+  #take(next: AuthorityContents): void {
+    const active = this.#load(next)
+    // The same one stays the same value: whoever compares sees no change where there is none.
+    if (!this.maySign(active)) this.#authority = active
+    this.#contents = next
+    this.#options.log.info({ authorities: told(next.journal) }, 'authorities are read')
+    this.#listeners.tell()
   }
-  const done = follow()
-  return {
-    current() {
-      if (steadyNow() - readAt <= journalSecondsMax * 1000) return authority
-      const why = problem === undefined ? 'nothing was answered' : problem.message
-      throw new CountersignError(
-        'pki/authority-unavailable',
-        `authorities were not read for ${journalSecondsMax} s, and one may have been replaced: ${why}`,
-      )
-    },
-    // The one that signs comes first: when there are too many, others are left out.
-    anchors: () => [
-      ...authority.anchors,
-      ...contents.journal
-        .filter((entry) => entry.state !== 'active' && isTrusted(entry, now()))
-        .map(({ certificate }) => certificate.der),
-    ],
-    withdrawn: () => withdrawn(contents.journal, now()),
-    maySign: ({ certificate }) => certificate.sha256 === authority.certificate.sha256,
-    // A step has put it there, and the step has waited.
-    isDelivered: () =>
-      contents.journal.some(({ state }) => state !== 'active' && state !== 'prepared'),
-    journal: () => contents.journal,
-    get problem() {
-      return problem
-    },
-    onChange: listeners.onChange,
-    async [Symbol.asyncDispose]() {
-      closing.abort()
-      listeners.clear()
-      await done
-    },
+
+  #load({ journal, activeKeyPem: privateKeyPem }: AuthorityContents): Authority {
+    const { trustDomain, dnsSuffixes, now } = this.#options
+    const certificatePem = activeOf(journal)?.certificatePem ?? ''
+    return parseAuthority({ certificatePem, privateKeyPem, trustDomain, dnsSuffixes, now })
   }
 }
 
 function told(journal: Journal): Readonly<Record<string, string>> {
-  return Object.fromEntries(journal.map((entry) => [shortName(entry), entry.state]))
+  return Object.fromEntries(
+    journal.map(({ state, certificate }) => [shortName(certificate.sha256), state]),
+  )
 }

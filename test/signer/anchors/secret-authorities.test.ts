@@ -4,12 +4,9 @@ import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
 import { silentLog } from '../../../src/log.ts'
 import { entryOf } from '../../../src/pki/authority-journal.ts'
 import { activate, prepare, revoke, shortName } from '../../../src/pki/authority-steps.ts'
-import { createSelfSignedAuthority } from '../../../src/pki/authority.ts'
+import { createSelfSignedAuthority, type AuthoritySource } from '../../../src/pki/authority.ts'
 import { openAuthority, writeAuthority } from '../../../src/signer/anchors/authority-secret.ts'
-import {
-  openSecretAuthorities,
-  type SecretAuthorities,
-} from '../../../src/signer/anchors/secret-authorities.ts'
+import { openSecretAuthorities } from '../../../src/signer/anchors/secret-authorities.ts'
 import { FakeCluster } from '../../support/fake-cluster.ts'
 
 const place = { namespace: 'countersign-system', name: 'countersign-authority' }
@@ -26,7 +23,7 @@ class World {
     this.cluster.put('secrets', { metadata: place })
   }
 
-  async open(t: TestContext): Promise<SecretAuthorities> {
+  async open(t: TestContext): Promise<AuthoritySource> {
     const authorities = await openSecretAuthorities({
       ...this.options,
       log: silentLog,
@@ -107,7 +104,10 @@ test('every replica follows each step, without a start', async (t) => {
   const old = contents.journal[0]
   assert.ok(old !== undefined)
   await writeAuthority(
-    { ...contents, journal: revoke(contents.journal, shortName(old), Date.now()) },
+    {
+      ...contents,
+      journal: revoke(contents.journal, shortName(old.certificate.sha256), Date.now()),
+    },
     world.options,
   )
   await world.look()

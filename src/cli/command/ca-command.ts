@@ -1,0 +1,237 @@
+import { CountersignError, quoted } from '../../errors.ts'
+import { isDnsLabel } from '../../identity/kubernetes-name.ts'
+import type { ApiClient } from '../../kubernetes/api-client.ts'
+import { readObject } from '../../kubernetes/objects.ts'
+import { readFields, readTextMap } from '../../kubernetes/read-field.ts'
+import { readMetadata, type KubernetesObject, type Resource } from '../../kubernetes/resource.ts'
+import { isTrusted, type Journal } from '../../pki/authority-journal.ts'
+import { shortName } from '../../pki/authority-steps.ts'
+import { dnsSuffixesOf } from '../../pki/authority.ts'
+import {
+  readAuthority,
+  type AuthoritySecretOptions,
+} from '../../signer/anchors/authority-secret.ts'
+import { readDelivery, type Delivery } from '../../signer/anchors/delivery.ts'
+import { rotateAuthority, type RotationStep } from '../../signer/anchors/rotate-authority.ts'
+import { trustBundleName } from '../../signer/anchors/trust-bundle.ts'
+import { readConfiguration } from '../configuration.ts'
+import { signerOf } from '../read-cluster-configuration.ts'
+import { signerSchema, type SignerConfig } from '../signer/signer-configuration.ts'
+import type { Terminal } from '../terminal.ts'
+import { openClient } from './open-client.ts'
+
+export interface CaOptions {
+  readonly namespace: string
+  readonly config?: string
+  readonly kubeconfig?: string
+  readonly json?: boolean
+  readonly delivered?: boolean
+  readonly leakedKey?: boolean
+}
+
+/** The document of `ca … --json` (docs/OPERATING.md). Members are added, never changed, as long as `version` stays. */
+export interface CaDocument {
+  readonly version: 1
+  /** The ClusterTrustBundle; null where the cluster serves none. */
+  readonly bundle: string | null
+  readonly authorities: readonly {
+    readonly sha256: string
+    readonly state: string
+    readonly since: string
+    /** Of old and tainted ones: when the last certificate under it has ended. */
+    readonly trustedUntil: string | null
+    readonly notAfter: string
+    /** Whether signers publish its anchor. */
+    readonly trusted: boolean
+    /** Whether the bundle has its anchor now. */
+    readonly published: boolean
+    /** Of a prepared one: seconds until it can be made active; null when its anchor is not published. */
+    readonly waitSeconds?: number | null
+  }[]
+}
+
+export async function runCaStatus(options: CaOptions, terminal: Terminal): Promise<void> {
+  await withPlace(options, terminal, async (place) => {
+    const { journal } = await readAuthority(place.secret)
+    await show(journal ?? [], place, '')
+  })
+}
+
+export async function runCaPrepare(options: CaOptions, terminal: Terminal): Promise<void> {
+  await withPlace(options, terminal, async (place) => {
+    const journal = await rotateAuthority({ kind: 'prepare' }, place.secret)
+    const { propagationSeconds } = place.config.trustBundle
+    await show(
+      journal,
+      place,
+      `It signs nothing yet. Readers have ${propagationSeconds} s to take up its anchor from when a signer has published it; then:\n  countersign ca activate\n`,
+    )
+  })
+}
+
+export async function runCaActivate(options: CaOptions, terminal: Terminal): Promise<void> {
+  await withPlace(options, terminal, async (place) => {
+    const { leakedKey: leaked = false, delivered = false } = options
+    const { propagationSeconds } = place.config.trustBundle
+    const delivery = await place.delivery()
+    const step: RotationStep = { kind: 'activate', delivery, propagationSeconds, leaked, delivered }
+    const journal = await rotateAuthority(step, place.secret)
+    const said = leaked
+      ? `Pods that do not have the new anchor yet refuse what it signs, for ${propagationSeconds} s at most. Certificates of the tainted one are\ntaken until it is revoked, and pods keep theirs until they refresh; to end them now, revoke it, and evict the pods that have one.\n`
+      : 'Every signer signs with it within seconds. The old one is trusted until the last certificate under it has ended, and then its anchor goes.\n'
+    await show(journal, place, said)
+  })
+}
+
+export async function runCaTaint(
+  name: string,
+  options: CaOptions,
+  terminal: Terminal,
+): Promise<void> {
+  await withPlace(options, terminal, async (place) => {
+    const journal = await rotateAuthority({ kind: 'taint', name }, place.secret)
+    await show(
+      journal,
+      place,
+      'Its certificates are taken until pods have refreshed. Evict those that hold one, then:\n  countersign ca revoke\n',
+    )
+  })
+}
+
+export async function runCaRevoke(
+  name: string,
+  options: CaOptions,
+  terminal: Terminal,
+): Promise<void> {
+  await withPlace(options, terminal, async (place) => {
+    const journal = await rotateAuthority({ kind: 'revoke', name }, place.secret)
+    await show(
+      journal,
+      place,
+      'A signer takes its anchor out of the bundle within seconds; kubelets write that into volumes within minutes. From then on its\ncertificates are refused: evict the pods that still hold one.\n',
+    )
+  })
+}
+
+interface Place {
+  readonly config: SignerConfig
+  readonly secret: AuthoritySecretOptions
+  readonly delivery: () => Promise<Delivery>
+  readonly json: boolean
+  readonly out: (text: string) => void
+}
+
+async function withPlace(
+  options: CaOptions,
+  terminal: Terminal,
+  run: (place: Place) => Promise<void>,
+): Promise<void> {
+  const client = openClient(options.kubeconfig, 'ca')
+  try {
+    const { signal } = terminal
+    const config = await readConfig(options, client, signal)
+    const { authority, trustDomain, signerName, clusterDomain } = config
+    if (!('selfSigned' in authority)) {
+      throw new CountersignError('cli/usage', 'the CA of this signer is in files', {
+        hint: 'write the new one over it: docs/OPERATING.md, Another CA',
+      })
+    }
+    const { namespace, secret: name, lifetimeSeconds, constrainUris = false } = authority.selfSigned
+    const now = Date.now
+    const dnsSuffixes = dnsSuffixesOf(clusterDomain)
+    const made = { trustDomain, lifetimeSeconds, constrainUris, dnsSuffixes, now }
+    const bundle = trustBundleName(signerName, trustDomain)
+    await run({
+      config,
+      secret: { client, namespace, name, ...made },
+      delivery: () => readDelivery({ client, bundle, trustDomain, now, signal }),
+      json: options.json === true,
+      out: terminal.out,
+    })
+  } finally {
+    client.close()
+  }
+}
+
+const configMaps: Resource<KubernetesObject & { readonly data: Readonly<Record<string, string>> }> =
+  {
+    group: '',
+    version: 'v1',
+    plural: 'configmaps',
+    kind: 'ConfigMap',
+    namespaced: true,
+    parse: (raw) => ({
+      metadata: readMetadata(raw),
+      data: readTextMap(readFields(raw, 'configmap')['data'], 'data'),
+    }),
+  }
+
+async function readConfig(
+  options: CaOptions,
+  client: ApiClient,
+  signal: AbortSignal,
+): Promise<SignerConfig> {
+  const { namespace, config } = options
+  if (config !== undefined) return readConfiguration(config, signerSchema)
+  if (!isDnsLabel(namespace)) {
+    const message = `--namespace: want=a name of a namespace got=${quoted(namespace)}`
+    throw new CountersignError('cli/usage', message, { hint: 'such as countersign-system' })
+  }
+  const name = 'countersign-signer'
+  const found = await readObject(client, configMaps, { namespace, name, signal })
+  const text = found?.data['signer.yaml']
+  if (text !== undefined) return signerOf(text)
+  const message = `no signer.yaml in ConfigMap ${namespace}/${name}`
+  const hint = '--namespace says where the chart is installed; without the chart give --config'
+  throw new CountersignError('cli/usage', message, { hint })
+}
+
+async function show(journal: Journal, place: Place, said: string): Promise<void> {
+  const document = describe(journal, place.config, await place.delivery())
+  if (place.json) {
+    place.out(`${JSON.stringify(document)}\n`)
+    return
+  }
+  place.out(`${formatStatus(document)}${said}`)
+}
+
+function describe(journal: Journal, config: SignerConfig, delivery: Delivery): CaDocument {
+  const now = Date.now()
+  const { propagationSeconds } = config.trustBundle
+  const authorities = journal.map((entry) => {
+    const { state, since, until, certificate } = entry
+    const { sha256, notAfter } = certificate
+    const seconds = delivery.secondsOf(sha256)
+    const wait = seconds === undefined ? null : Math.max(0, Math.ceil(propagationSeconds - seconds))
+    return {
+      sha256,
+      state,
+      since: new Date(since).toISOString(),
+      trustedUntil: until === undefined ? null : new Date(until).toISOString(),
+      notAfter: notAfter.toISOString(),
+      trusted: isTrusted(entry, now),
+      published: seconds !== undefined,
+      ...(state === 'prepared' ? { waitSeconds: wait } : {}),
+    }
+  })
+  return { version: 1, bundle: delivery.bundle ?? null, authorities }
+}
+
+function formatStatus({ authorities }: CaDocument): string {
+  if (authorities.length === 0) return 'no CA yet: a signer makes the first one when it starts\n'
+  return authorities
+    .map((authority) => {
+      const { sha256, state, since, notAfter, published, trustedUntil } = authority
+      const wait = authority.waitSeconds
+      const more = [
+        `since ${since}`,
+        `ends ${notAfter}`,
+        published ? 'published' : 'not published',
+        ...(trustedUntil === null ? [] : [`trusted until ${trustedUntil}`]),
+        ...(typeof wait === 'number' && wait > 0 ? [`readers have ${wait} s more`] : []),
+        ...(wait === 0 ? ['can be made active'] : []),
+      ]
+      return `${shortName(sha256)}  ${state.padEnd(8)}  ${more.join(', ')}\n`
+    })
+    .join('')
+}

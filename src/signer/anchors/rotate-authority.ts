@@ -1,0 +1,120 @@
+import { CountersignError } from '../../errors.ts'
+import { isConflict } from '../../kubernetes/api-error.ts'
+import { entryOf, preparedOf, type Journal } from '../../pki/authority-journal.ts'
+import { activate, prepare, revoke, shortName, taint } from '../../pki/authority-steps.ts'
+import { createSelfSignedAuthority, parseAuthority } from '../../pki/authority.ts'
+import {
+  readAuthority,
+  writeAuthority,
+  type AuthorityContents,
+  type AuthoritySecretOptions,
+} from './authority-secret.ts'
+import type { Delivery } from './delivery.ts'
+
+export type RotationStep =
+  | { readonly kind: 'prepare' }
+  | {
+      readonly kind: 'activate'
+      readonly delivery: Delivery
+      readonly propagationSeconds: number
+      /** Readers are not waited for, and the one before is tainted. */
+      readonly leaked: boolean
+      /** Whoever gives the step says that readers have the anchor: where the cluster publishes none. */
+      readonly delivered: boolean
+    }
+  | { readonly kind: 'taint'; readonly name: string }
+  | { readonly kind: 'revoke'; readonly name: string }
+
+/**
+ * Takes one step of the rotation of a self-signed CA, and gives the journal that follows. Throws `pki/authority-step` when it is out of
+ * order, when its proof is missing, or when somebody else took one meanwhile; then nothing was changed.
+ */
+export async function rotateAuthority(
+  step: RotationStep,
+  options: AuthoritySecretOptions,
+): Promise<Journal> {
+  const contents = await readAuthority(options)
+  if (contents.journal === undefined) {
+    const hint = 'start a signer: it makes the first one'
+    throw new CountersignError('pki/authority-step', 'authority: none is active yet', { hint })
+  }
+  const next = follow(step, contents, options)
+  try {
+    await writeAuthority(next, options)
+  } catch (error) {
+    if (!isConflict(error)) throw error
+    const message = 'authority: somebody else took a step meanwhile'
+    throw new CountersignError('pki/authority-step', message, { hint: 'countersign ca status' })
+  }
+  return next.journal
+}
+
+function follow(
+  step: RotationStep,
+  contents: AuthorityContents,
+  options: AuthoritySecretOptions,
+): AuthorityContents {
+  const { journal } = contents
+  const now = options.now()
+  if (step.kind === 'prepare') {
+    const made = createSelfSignedAuthority(options)
+    const entry = entryOf(made.certificatePem, { state: 'prepared', since: now })
+    const preparedKeyPem = made.privateKeyPem
+    return { ...contents, journal: prepare(journal, entry, now), preparedKeyPem }
+  }
+  if (step.kind === 'activate') {
+    const next = activate(journal, now, step.leaked)
+    const activeKeyPem = usableKey(contents, options)
+    if (!step.leaked && !step.delivered) checkDelivery(journal, step)
+    return { metadata: contents.metadata, journal: next, activeKeyPem }
+  }
+  if (step.kind === 'taint') return { ...contents, journal: taint(journal, step.name) }
+  return withoutLostKey({ ...contents, journal: revoke(journal, step.name, now) })
+}
+
+/** Of a prepared one that is revoked the key goes, too. */
+function withoutLostKey(next: AuthorityContents): AuthorityContents {
+  if (preparedOf(next.journal) !== undefined) return next
+  const { metadata, journal, activeKeyPem } = next
+  return { metadata, journal, activeKeyPem }
+}
+
+/** What cannot sign is not put in force: its key, its path and its end are judged as signers will. */
+function usableKey(contents: AuthorityContents, options: AuthoritySecretOptions): string {
+  const privateKeyPem = contents.preparedKeyPem ?? ''
+  const certificatePem = preparedOf(contents.journal)?.certificatePem ?? ''
+  const { trustDomain, dnsSuffixes, now } = options
+  parseAuthority({ certificatePem, privateKeyPem, trustDomain, dnsSuffixes, now })
+  return privateKeyPem
+}
+
+function checkDelivery(journal: Journal, step: Extract<RotationStep, { kind: 'activate' }>): void {
+  const prepared = preparedOf(journal)
+  if (prepared === undefined) return
+  const { bundle, secondsOf } = step.delivery
+  const name = shortName(prepared.certificate.sha256)
+  if (bundle === undefined) {
+    throw notProved(
+      `this cluster serves no ClusterTrustBundles, so nobody can prove that readers have the anchor of ${name}`,
+      'give it to them, and say so: countersign ca activate --delivered',
+    )
+  }
+  const seconds = secondsOf(prepared.certificate.sha256)
+  if (seconds === undefined) {
+    throw notProved(
+      `the anchor of ${name} is not in ClusterTrustBundle ${bundle}`,
+      'a running signer publishes it within seconds: see its /readyz and log',
+    )
+  }
+  const left = Math.ceil(step.propagationSeconds - seconds)
+  if (left > 0) {
+    throw notProved(
+      `the anchor of ${name} was published ${Math.floor(seconds)} s ago, and readers have ${left} s more to take it up`,
+      `try again in ${left} s; what is not proved before is that every kubelet has written it`,
+    )
+  }
+}
+
+function notProved(message: string, hint: string): CountersignError {
+  return new CountersignError('pki/authority-step', `authority: ${message}`, { hint })
+}
