@@ -87,6 +87,8 @@ export type ErrorCode =
   | 'gateway/handle-key'
   // toolserver
   | 'toolserver/revocations'
+  // guard
+  | 'guard/inside'
   // agent
   | 'agent/server-identity'
   | 'agent/connections'

@@ -158,6 +158,8 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   // It knows nothing of what workers do.
   'src/gateway/workers': [],
   'src/toolserver': ['src/mcp', 'src/identity', 'src/pki', 'src/token'],
+  // The same checks as in a server of the library's own, in front of one that knows none.
+  'src/guard': ['src/mcp', 'src/toolserver'],
   'src/agent': ['src/mcp', 'src/identity', 'src/pki'],
   // It looks at the others from outside: what they need, what they publish, what they read.
   'src/doctor': [
@@ -227,6 +229,8 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/gateway/upstream',
     'src/gateway/workers',
     'src/agent',
+    'src/toolserver',
+    'src/guard',
     'src/doctor',
     'src/doctor/gather',
   ],

@@ -1,18 +1,18 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
-import type { Log } from '../log.ts'
 import type { ApproveOptions } from './command/approve-command.ts'
 import type { BridgeOptions } from './command/bridge-command.ts'
 import { addCa } from './command/ca-program.ts'
+import { addGuard } from './command/guard-program.ts'
 import { addIssuance } from './command/issuance-program.ts'
 import { addLedger } from './command/ledger-program.ts'
 import { addPolicy } from './command/policy/policy-program.ts'
 import { createLog } from './create-log.ts'
 import type { DoctorOptions } from './command/doctor-command.ts'
-import { reportConditions } from './report-conditions.ts'
 import { requiredFile } from './required-file.ts'
 import { outputTo, runProgram } from './run-program.ts'
 import type { Running } from './running.ts'
+import { serveUntilStopped } from './serve-until-stopped.ts'
 import type { ToolsOptions } from './command/tools-command.ts'
 import type { ExitCode, Terminal } from './terminal.ts'
 import { version } from '../version.ts'
@@ -46,6 +46,7 @@ Exit codes: 0 ok, 1 refused or failed, 2 usage or configuration. An error is one
   addSigner(program, terminal)
   addGateway(program, terminal)
   addTools(program, terminal)
+  addGuard(program, terminal)
   addBridge(program, terminal)
   addApprove(program, terminal)
   addPolicy(program, terminal)
@@ -310,37 +311,4 @@ Example:
       const { runDoctor } = await import('./command/doctor-command.ts')
       await runDoctor(options, terminal)
     })
-}
-
-/** Starts a program, and ends it in order: told to end before it began, it does not begin. */
-async function serveUntilStopped(
-  start: () => Promise<Running>,
-  log: Log,
-  signal: AbortSignal,
-): Promise<void> {
-  if (signal.aborted) return
-  const stopped = new Promise<void>((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
-  try {
-    await using running = await start().catch((error: unknown) => {
-      // A start that was given up because it was told to end is no failure.
-      if (signal.aborted) return undefined
-      throw error
-    })
-    if (running === undefined) return
-    log.info({ admin: running.adminUrl, version }, 'started')
-    // Programs that rotate logs send it, and by itself it would end a process that has not drained.
-    process.on('SIGHUP', () => log.info({}, 'SIGHUP: files are followed, nothing is read for it'))
-    // What loading left behind is given back, where the image's command line allows it. V8 looks after idle memory by itself only
-    // from its first full collection on, which a quiet program would not come to for hours.
-    globalThis.gc?.()
-    using _ = reportConditions({ conditions: () => running.conditions(), log })
-    await Promise.race([stopped, running.ended])
-    log.info({}, 'stopping')
-  } catch (error) {
-    // The terminal gets one line of it.
-    log.debug({ error }, 'ended by an error')
-    throw error
-  }
 }

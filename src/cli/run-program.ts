@@ -43,6 +43,7 @@ const usageCodes: ReadonlySet<ErrorCode> = new Set([
   'policy/source',
   'policy/opa',
   'policy/replay',
+  'guard/inside',
 ])
 
 function explain(error: unknown, terminal: Terminal): ExitCode {

@@ -21,6 +21,7 @@ import {
 } from './revocation-sources.ts'
 import { readBody } from './read-body.ts'
 import { endRevoked } from './end-revoked.ts'
+import { refuse } from './refuse.ts'
 import { createRequestVerifier, type Refusal } from './verify-request.ts'
 
 export type { VerifiedCaller } from './caller.ts'
@@ -217,15 +218,4 @@ function createGuard(options: {
       else refuse(response, { status: 500, message: 'internal error' })
     })
   }
-}
-
-/** A refusal is a JSON-RPC error and ends the connection: its peer is not who it should be. */
-function refuse(
-  response: ServerResponse,
-  { status, message }: { readonly status: number; readonly message: string },
-  rawId = 'null',
-): void {
-  const error = JSON.stringify({ code: -31403, message })
-  const body = `{"jsonrpc":"2.0","id":${rawId},"error":${error}}`
-  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' }).end(body)
 }

@@ -31,7 +31,7 @@ for (const argument of ['version', '--version', '-V']) {
   })
 }
 
-for (const command of [[], ['signer'], ['gateway'], ['bridge'], ['doctor']]) {
+for (const command of [[], ['signer'], ['gateway'], ['guard'], ['bridge'], ['doctor']]) {
   test(`${['countersign', ...command, '--help'].join(' ')} has an example and exits 0`, async () => {
     const { code, out } = await countersign(...command, '--help')
     assert.equal(code, 0)
@@ -44,6 +44,12 @@ function bridgeTo(url: string, server: string): readonly string[] {
   return ['bridge', '--url', url, '--server', server, ...files]
 }
 
+function guardOf(...words: readonly string[]): readonly string[] {
+  const files = ['--credential-bundle', 'key.pem', '--trust-bundle', 'trust.pem']
+  const gateway = ['--gateway', 'spiffe://a.example/ns/a/sa/b']
+  return ['guard', '--to', 'http://127.0.0.1:8000/mcp', ...gateway, ...files, ...words]
+}
+
 const misused: readonly [readonly string[], RegExp][] = [
   [['sign'], /unknown command 'sign'/],
   [['signer'], /required option '--config <file>'/],
@@ -52,6 +58,11 @@ const misused: readonly [readonly string[], RegExp][] = [
   [['bridge'], /countersign: error: bridge: url: required \(cli\/usage\)\nhint: /],
   [bridgeTo('http://gateway/mcp', 'spiffe://a.example/ns/a/sa/b'), /url: want=https:/],
   [bridgeTo('https://gateway/mcp', 'gateway'), /bridge: server: .* \(cli\/usage\)\nhint: such as/],
+  [['guard'], /guard: to: required/],
+  [guardOf('--listen', '127.0.0.1:8000'), /guard: listen: want=another port than the server's/],
+  [guardOf('--listen', 'localhost:8443'), /guard: listen: want=<address>:<port> got="localhost/],
+  [guardOf('--admin', '9092'), /guard: admin: want=<address>:<port> got="9092"/],
+  [guardOf('--grace-seconds', '1e9'), /guard: grace-seconds: want=0\.\.600 got="1e9"/],
   [['bridge', '--dev', '/none/dev.json'], /cannot read "\/none\/dev\.json"/],
   [['doctor', '--namespace', 'No Such'], /--namespace: want=a name of a namespace got="No Such"/],
   [

@@ -1,0 +1,47 @@
+import type { Command } from 'commander'
+import { createLog } from '../create-log.ts'
+import { serveUntilStopped } from '../serve-until-stopped.ts'
+import type { Terminal } from '../terminal.ts'
+import type { GuardOptions } from './guard-command.ts'
+
+const several = (value: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  value,
+]
+
+/** `countersign guard`: what the library does, for servers in any language. */
+export function addGuard(program: Command, terminal: Terminal): void {
+  program
+    .command('guard')
+    .description(
+      'Stands before a tool server in its pod: lets in only the gateway, verifies every call, and hands it on with its caller.',
+    )
+    .option('--to <url>', 'the server inside, such as http://127.0.0.1:8000/mcp')
+    .option('--gateway <spiffe-id>', 'a gateway whose word counts; may come several times', several)
+    .option('--server <name>', 'the name that the gateway knows this server by')
+    .option('--credential-bundle <file>', 'key and certificate chain, as kubelet mounts them')
+    .option('--trust-bundle <file>', 'PEM file of anchors')
+    .option('--identity-extension-oid <oid>', "the signer's (required but with --no-production)")
+    .option('--revocations <cluster|file>', '`cluster`, or a file of such a list (default: none)')
+    .option('--listen <address:port>', 'where the gateway comes to', '0.0.0.0:8443')
+    .option('--admin <address:port>', 'health, readiness and metrics', '127.0.0.1:9092')
+    .option('--grace-seconds <seconds>', 'after SIGTERM all is served on for so long', '5')
+    .option('--no-production', 'for trying out: takes the example number of the extension')
+    .addHelpText(
+      'after',
+      `
+The server inside listens on 127.0.0.1 only, and trusts the header countersign-caller: docs/REACH.md has the pod.
+Exit codes: 0 ended, 1 it could not begin, 2 usage.
+
+Example:
+  countersign guard --to http://127.0.0.1:8000/mcp --server search \\
+    --gateway spiffe://agents.example/ns/countersign-system/sa/countersign-gateway --identity-extension-oid 1.3.6.1.4.1.99999.1 \\
+    --credential-bundle /var/run/countersign/credential-bundle.pem --trust-bundle /var/run/countersign/trust-bundle.pem`,
+    )
+    .action(async (options: GuardOptions) => {
+      const { parseGuardOptions, openGuard } = await import('./guard-command.ts')
+      const config = parseGuardOptions(options)
+      const log = createLog({ name: 'guard' })
+      await serveUntilStopped(() => openGuard(config, log), log, terminal.signal)
+    })
+}

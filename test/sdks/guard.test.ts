@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { after, before, test } from 'node:test'
+import { programIsHere } from '../../examples/session.ts'
+import { modern, type TestClient } from '../gateway/world/client.ts'
+import { openWorld, type World } from '../gateway/world/world.ts'
+import { installPip } from '../tools/pip.ts'
+import { eventually } from '../support/eventually.ts'
+
+/*
+ * A server of fastmcp behind `countersign guard`, called through a gateway: every piece is the one that runs in a cluster.
+ */
+
+const here = programIsHere('test/sdks', 'python3', '-c', 'import venv, ensurepip')
+const main = join(import.meta.dirname, '../../src/cli/main.ts')
+const children: ChildProcess[] = []
+let folder: string
+let world: World | undefined
+let agent: TestClient
+let guardAdmin = ''
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  return port
+}
+
+interface Guarded {
+  readonly listen: number
+  readonly inside: number
+  readonly gateway: string
+}
+
+async function startGuard({ listen, inside, gateway }: Guarded): Promise<string> {
+  const words = ['guard', '--to', `http://127.0.0.1:${inside}/mcp`, '--server', 'files']
+  const files = ['--credential-bundle', 'credential.pem', '--trust-bundle', 'trust.pem']
+  const listeners = ['--listen', `127.0.0.1:${listen}`, '--admin', '127.0.0.1:0']
+  const rest = ['--gateway', gateway, '--no-production', '--grace-seconds', '0']
+  const child = spawn(process.execPath, [main, ...words, ...files, ...listeners, ...rest], {
+    cwd: folder,
+    stdio: ['ignore', 'inherit', 'pipe'],
+  })
+  children.push(child)
+  for await (const line of createInterface({ input: child.stderr })) {
+    const said = JSON.parse(line) as { readonly msg: string; readonly admin: string }
+    if (said.msg === 'started') return said.admin
+  }
+  return assert.fail('the guard has not started')
+}
+
+before(async () => {
+  if (!here) return
+  folder = await mkdtemp(join(tmpdir(), 'countersign-guarded-'))
+  const python = await installPip(join(import.meta.dirname, 'fast.txt'))
+  const [listen, inside] = [await freePort(), await freePort()]
+  world = await openWorld({
+    grants: { tenants: { acme: { files: { tools: {}, prefixes: { '': {} } } } }, subjects: {} },
+    async upstreams(configs, identities) {
+      const credential = identities.issue({
+        namespace: 'tools',
+        serviceAccount: 'files',
+        role: 'tool-server',
+      })
+      const { chainPem, privateKeyPem } = credential
+      await writeFile(join(folder, 'credential.pem'), privateKeyPem + chainPem, { mode: 0o600 })
+      await writeFile(join(folder, 'trust.pem'), identities.bundle.pem)
+      const gateway = 'spiffe://test.example/ns/agents/sa/gateway'
+      guardAdmin = await startGuard({ listen, inside, gateway })
+      return configs.map((each) =>
+        each.server === 'files' ? { ...each, url: `https://127.0.0.1:${listen}/mcp` } : each,
+      )
+    },
+  })
+  assert.equal((await fetch(`${guardAdmin}/readyz`)).status, 503)
+  const program = join(import.meta.dirname, 'guarded.py')
+  const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' }
+  children.push(spawn(python, [program, String(inside)], { env, stdio: 'inherit' }))
+  await eventually('the guard is ready', async () => (await fetch(`${guardAdmin}/readyz`)).ok, 60)
+  agent = await world.agent({ toolScopes: 'files:*' })
+})
+
+after(async () => {
+  for (const child of children.toReversed()) {
+    child.kill('SIGTERM')
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  }
+  if (!here) return
+  await world?.[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true, force: true })
+})
+
+test(
+  'a tool of a server that knows no certificates is called with who calls it',
+  { skip: !here },
+  async () => {
+    const asked = modern('tools/call', { name: 'who', arguments: {} })
+    const reply = await agent.post('/mcp/files', asked.body, asked.headers)
+    assert.equal(reply.status, 200, reply.text)
+    assert.match(
+      reply.text,
+      /gateway spiffe:\/\/test\.example\/ns\/agents\/sa\/agent acme 127\.0\.0\.1:\d+ \[\]/,
+    )
+  },
+)
