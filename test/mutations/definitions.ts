@@ -62,7 +62,13 @@ export const definitionMutations: readonly Mutation[] = [
     claim: 'gateway.quarantine-told',
     without: 'the look whether it was told before',
     file: 'src/gateway/catalogue/quarantined-tools.ts',
-    edits: [['!isTold', 'isTold || !isTold']],
+    edits: never('known.some((each) => each?.digest === found.digest)'),
+  },
+  {
+    claim: 'gateway.quarantine-told',
+    without: 'the era in which a tool is quarantined',
+    file: 'src/gateway/catalogue/quarantined-tools.ts',
+    edits: [['return `${era} ${tool}`', 'return era === tool ? era : tool']],
   },
   {
     claim: 'gateway.lists-explained',

@@ -279,7 +279,7 @@ export const mutations: readonly Mutation[] = [
     claim: 'gateway.changed-tool-quarantined',
     without: 'the pins, in a list',
     file: 'src/gateway/permit/list.ts',
-    edits: [['quarantineOf(upstream.config, definition) === undefined', 'true']],
+    edits: [['quarantineOf(upstream.config, definition, there) === undefined', 'true']],
   },
   {
     claim: 'gateway.credentials-stripped',

@@ -1,4 +1,5 @@
 import type { Log } from '../../log.ts'
+import type { Era } from '../../mcp/message.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { Reason } from '../../policy/decision.ts'
 import type { UpstreamConfig } from '../upstream/upstream.ts'
@@ -9,7 +10,12 @@ import type { QuarantinedTools } from './quarantined-tools.ts'
  * Why a tool is neither listed nor called until somebody approves its definition: a changed description or schema is how a tool
  * that was harmless at review becomes another one (MCP security best practices; OWASP MCP Top 10, tool poisoning).
  */
-export type Quarantine = (config: UpstreamConfig, definition: Definition) => Reason | undefined
+export type Quarantine = (
+  config: UpstreamConfig,
+  definition: Definition,
+  /** In which its server gives this definition: in the other one the tool may have another. */
+  era: Era,
+) => Reason | undefined
 
 /** What definitions were when they were seen first, of servers that are trusted then. */
 export interface FirstUse {
@@ -49,7 +55,7 @@ export function createQuarantine({
     if (count <= linesMax) log.warn({ server, tool: name, digest, ...told.fields }, told.message)
   }
 
-  return (config, definition) => {
+  return (config, definition, era) => {
     const { name, digest } = definition
     const isNew = !judged.has(definition)
     judged.add(definition)
@@ -57,12 +63,12 @@ export function createQuarantine({
     const approved = isInvalid(definition) ? undefined : approvedOf(config, definition, firstUse)
     const reason = judge(definition, approved)
     if (reason === undefined && quarantinedTools !== undefined && quarantinedTools.size > 0) {
-      quarantinedTools.allowed(config, name, digest)
+      quarantinedTools.allowed(config, name, { era, digest })
     }
     if (!isNew) return reason
     if (reason !== undefined) {
       tell(config, definition, { ...quarantined, fields: { why: reason.code, approved } })
-      quarantinedTools?.add(config, name, { digest, approved, why: reason.code })
+      quarantinedTools?.add(config, name, { era, digest, approved, why: reason.code })
     } else if (isTrusting(config, name) && before === undefined && approved === digest) {
       tell(config, definition, { ...trusted, fields: {} })
     }

@@ -55,7 +55,7 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
     const { upstream } = call.target
     const reason =
       upstream &&
-      (quarantineOf(upstream.config, definition) ??
+      (quarantineOf(upstream.config, definition, eraThere(call.message.era, upstream.config)) ??
         untranslatable(call.message.era, upstream.config, definition))
     if (reason !== undefined) return decisions.refuse({ call, definition }, 'definition', reason)
     return (

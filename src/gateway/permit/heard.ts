@@ -75,7 +75,8 @@ export function hearingOfTasks(
     const listening = { ...server, target, message: { ...server.message, method: 'tasks/get' } }
     if (!isWithinCeiling(listening) || !servesTool(config, tool)) return false
     return whenThere(catalogueOf(upstream, 'legacy').find(tool), (definition) => {
-      if (definition === undefined || quarantineOf(config, definition) !== undefined) return false
+      if (definition === undefined || quarantineOf(config, definition, 'legacy') !== undefined)
+        return false
       const key = `${config.server} ${tool}`
       const asked = `${decisions.digest()} ${definition.digest}`
       const known = said.get(key)

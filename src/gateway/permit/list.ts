@@ -118,7 +118,8 @@ async function toolsOf(
   { upstream, answer }: Page,
 ): Promise<readonly Listed[]> {
   const { era } = message
-  const catalogue = catalogueOf(upstream, eraThere(era, upstream.config))
+  const there = eraThere(era, upstream.config)
+  const catalogue = catalogueOf(upstream, there)
   const { ceiling } = caller.identity
   const { server } = upstream.config
   if (answer.list === undefined) return []
@@ -128,7 +129,7 @@ async function toolsOf(
       (definition) =>
         allowsTool(ceiling, server, definition.name) &&
         servesTool(upstream.config, definition.name) &&
-        quarantineOf(upstream.config, definition) === undefined &&
+        quarantineOf(upstream.config, definition, there) === undefined &&
         untranslatable(era, upstream.config, definition) === undefined,
     )
     .map((definition) => ({ upstream, item: definition, told: definition.told(server) }))

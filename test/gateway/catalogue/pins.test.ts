@@ -64,9 +64,9 @@ test('a definition that has changed is quarantined: counted and logged once, wit
   requirement('gateway.changed-tool-quarantined')
   const { quarantine, counted, lines } = opened()
   const config = { ...plain, pins: { echo: first.digest } }
-  assert.equal(quarantine(config, first), undefined)
+  assert.equal(quarantine(config, first, 'modern'), undefined)
   for (let asked = 0; asked < 3; asked += 1) {
-    assert.equal(quarantine(config, changed)?.code, 'definition-changed')
+    assert.equal(quarantine(config, changed, 'modern')?.code, 'definition-changed')
   }
   assert.deepEqual(counted, ['countersign_gateway_quarantined_total'])
   assert.deepEqual(lines, [
@@ -83,7 +83,8 @@ test('a definition that has changed is quarantined: counted and logged once, wit
 test('one tool server does not fill the log by ever new definitions, and all are counted', () => {
   const { quarantine, counted, lines } = opened()
   const config = { ...plain, pins: {} }
-  for (let each = 0; each < 100; each += 1) quarantine(config, definition('echo', String(each)))
+  for (let each = 0; each < 100; each += 1)
+    quarantine(config, definition('echo', String(each)), 'modern')
   assert.equal(counted.length, 100)
   assert.equal(lines.length, 32)
 })
@@ -92,10 +93,10 @@ test('trusted on first use is what was seen first, which is said loudly, once', 
   requirement('gateway.first-use-remembered')
   const { quarantine, counted, lines } = opened(memory())
   const config = { ...plain, trustOnFirstUse: true }
-  assert.equal(quarantine(config, first), undefined)
-  assert.equal(quarantine(config, first), undefined)
-  assert.equal(quarantine(config, changed)?.code, 'definition-changed')
-  assert.equal(quarantine(config, first), undefined)
+  assert.equal(quarantine(config, first, 'modern'), undefined)
+  assert.equal(quarantine(config, first, 'modern'), undefined)
+  assert.equal(quarantine(config, changed, 'modern')?.code, 'definition-changed')
+  assert.equal(quarantine(config, first, 'modern'), undefined)
   assert.deepEqual(counted, [
     'countersign_gateway_trusted_total',
     'countersign_gateway_quarantined_total',
@@ -108,10 +109,10 @@ test('a pin counts, whatever was seen first', () => {
   const firstUse = memory()
   const { quarantine } = opened(firstUse)
   const config = { ...plain, trustOnFirstUse: true, pins: { echo: changed.digest } }
-  assert.equal(quarantine(config, first)?.code, 'definition-changed')
-  assert.equal(quarantine(config, changed), undefined)
+  assert.equal(quarantine(config, first, 'modern')?.code, 'definition-changed')
+  assert.equal(quarantine(config, changed, 'modern'), undefined)
   assert.equal(firstUse.kept.size, 0)
-  assert.equal(quarantine(config, definition('other', '')), undefined)
+  assert.equal(quarantine(config, definition('other', ''), 'modern'), undefined)
   assert.equal(firstUse.kept.size, 1)
 })
 
@@ -119,18 +120,21 @@ test('what cannot be remembered is not trusted, and what breaks the protocol is 
   requirement('gateway.first-use-remembered')
   const config = { ...plain, trustOnFirstUse: true }
   for (const firstUse of [undefined, { ...memory(), remember: () => undefined }]) {
-    assert.equal(opened(firstUse).quarantine(config, first)?.code, 'definition-not-approved')
+    assert.equal(
+      opened(firstUse).quarantine(config, first, 'modern')?.code,
+      'definition-not-approved',
+    )
   }
   const firstUse = memory()
-  assert.equal(opened(firstUse).quarantine(config, invalid)?.code, 'definition-invalid')
+  assert.equal(opened(firstUse).quarantine(config, invalid, 'modern')?.code, 'definition-invalid')
   assert.equal(firstUse.kept.size, 0)
 })
 
 test('without pins and first use every definition counts that keeps the protocol', () => {
   const { quarantine, counted } = opened(memory())
-  assert.equal(quarantine(plain, first), undefined)
-  assert.equal(quarantine(plain, changed), undefined)
-  assert.equal(quarantine(plain, invalid)?.code, 'definition-invalid')
+  assert.equal(quarantine(plain, first, 'modern'), undefined)
+  assert.equal(quarantine(plain, changed, 'modern'), undefined)
+  assert.equal(quarantine(plain, invalid, 'modern')?.code, 'definition-invalid')
   assert.deepEqual(counted, ['countersign_gateway_quarantined_total'])
 })
 
