@@ -29,7 +29,7 @@ import { defaultLimits, limitsOfServer, type GatewayLimits } from './limits.ts'
 import { forgetServer, measure } from './measure.ts'
 import { createAuthorize } from './permit/authorize.ts'
 import { createCallLimits, type CallLimits } from './permit/call-limits.ts'
-import { createCarryOut } from './permit/carry-out.ts'
+import { createCarryOut, createCarryOutTold } from './permit/carry-out.ts'
 import { createHoldOut } from './permit/hold-out.ts'
 import { createDecisions } from './permit/policy.ts'
 import { createAsks } from './serve/asks.ts'
@@ -233,7 +233,13 @@ function createPermits(
   /** What listing is decided with, too. */
   readonly known: Pick<
     Parts,
-    'decisions' | 'catalogueOf' | 'quarantineOf' | 'seal' | 'approvals' | 'authorize'
+    | 'decisions'
+    | 'catalogueOf'
+    | 'quarantineOf'
+    | 'seal'
+    | 'approvals'
+    | 'authorize'
+    | 'authorizeTold'
   >
   readonly counted: () => CallLimits['size']
   readonly follow: (configs: readonly UpstreamConfig[]) => void
@@ -249,8 +255,9 @@ function createPermits(
   const quarantineOf = createQuarantine({ firstUse, quarantinedTools, log, metrics })
   const known = { ...made, quarantineOf, seal, approvals }
   const authorize = createAuthorize({ ...known, carryOut })
+  const authorizeTold = createAuthorize({ ...known, carryOut: createCarryOutTold(known) })
   return {
-    known: { ...known, authorize },
+    known: { ...known, authorize, authorizeTold },
     counted: () => callLimits.size,
     follow: (configs) => quarantinedTools?.follow(configs),
   }

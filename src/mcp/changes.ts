@@ -1,4 +1,5 @@
 import { isJsonObject } from './envelope.ts'
+import { taskNews } from './task.ts'
 
 /** The lists of which a server may say that they have changed. */
 export type ChangingList = 'tools' | 'prompts' | 'resources'
@@ -9,6 +10,8 @@ export interface ChangeFilter {
   readonly lists: readonly ChangingList[]
   /** Each of them once. */
   readonly uris: readonly string[]
+  /** Tasks (MCP tasks extension, task status notifications); each once. */
+  readonly taskIds?: readonly string[]
 }
 
 /** One thing that has changed. */
@@ -41,7 +44,11 @@ export function parseChangeFilter(value: unknown): ChangeFilter | string {
   if (!Array.isArray(uris) || !uris.every(isText)) {
     return 'resourceSubscriptions must be an array of strings'
   }
-  return { lists, uris: [...new Set(uris)] }
+  const taskIds: unknown = value['taskIds'] ?? []
+  if (!Array.isArray(taskIds) || !taskIds.every(isText))
+    return 'taskIds must be an array of strings'
+  const filter = { lists, uris: [...new Set(uris)] }
+  return taskIds.length === 0 ? filter : { ...filter, taskIds: [...new Set(taskIds)] }
 }
 
 function isText(value: unknown): value is string {
@@ -49,15 +56,16 @@ function isText(value: unknown): value is string {
 }
 
 /** The JSON text of a filter; the same for two that ask for the same. */
-export function formatChangeFilter({ lists, uris }: ChangeFilter): string {
+export function formatChangeFilter({ lists, uris, taskIds = [] }: ChangeFilter): string {
   return JSON.stringify({
     ...Object.fromEntries(lists.map((list) => [flags[list], true])),
     ...(uris.length === 0 ? {} : { resourceSubscriptions: uris.toSorted() }),
+    ...(taskIds.length === 0 ? {} : { taskIds }),
   })
 }
 
-export function isEmptyFilter({ lists, uris }: ChangeFilter): boolean {
-  return lists.length === 0 && uris.length === 0
+export function isEmptyFilter({ lists, uris, taskIds = [] }: ChangeFilter): boolean {
+  return lists.length === 0 && uris.length === 0 && taskIds.length === 0
 }
 
 /** The change of a notification; undefined for any other notification. */
@@ -116,6 +124,11 @@ function formatNotification(
   const members = Object.entries(params).map(([name, text]) => `"${name}":${text},`)
   const all = `${members.join('')}"_meta":${formatMeta(rawId, meta)}`
   return `{"jsonrpc":"2.0","method":"${method}","params":{${all}}}`
+}
+
+/** The notification of a task in a subscription; `members` are those of its params, as JSON. */
+export function formatTaskNews(members: string, rawId: string): string {
+  return `{"jsonrpc":"2.0","method":"${taskNews}","params":{${members},"_meta":${formatMeta(rawId, {})}}}`
 }
 
 /** The answer that ends a subscription in order. */

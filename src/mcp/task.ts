@@ -121,6 +121,34 @@ export function retellOfTask(octets: Buffer, method: string, shown: string): Buf
   return applyEdits(octets, [own, ...withoutHandles(octets, params)])
 }
 
+/** What a modern server says of a task beside its answers (MCP tasks extension, task status notifications). */
+export const taskNews = 'notifications/tasks'
+
+const answerHead = '{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete"'
+const answerTail = '}}'
+/** Of the stream, and of an answer. */
+const besideNews: ReadonlySet<string> = new Set(['_meta', 'resultType'])
+
+/** A notification of a task as the answer to the request of this id that asks for it: it tells the same. Undefined: it has no params. */
+export function answerOfNews(
+  octets: Buffer,
+): { readonly id: 1; readonly octets: Buffer } | undefined {
+  const whole = membersOf(octets, { start: skipSpace(octets, 0), end: octets.length })
+  const params = whole?.get('params')
+  const members = params && membersOf(octets, params)
+  if (members === undefined) return undefined
+  const told = [...members].filter(([name]) => !besideNews.has(name))
+  const texts = told.map(
+    ([name, { start, end }]) => `,${JSON.stringify(name)}:${octets.toString('utf8', start, end)}`,
+  )
+  return { id: 1, octets: Buffer.from(`${answerHead}${texts.join('')}${answerTail}`) }
+}
+
+/** The members of that answer's result, as it is told to a client. */
+export function newsOfAnswer(octets: Buffer): string {
+  return octets.toString('utf8', answerHead.length + 1, octets.length - answerTail.length)
+}
+
 /** Gives the task that `_meta` of this object names its client's id, and says no more of it. */
 export function renameTask(octets: Buffer, holder: Span, shown: string): readonly Edit[] {
   const meta = membersOf(octets, holder)?.get('_meta')

@@ -3,6 +3,7 @@ import { never, type Mutation } from './mutation.ts'
 
 const listen = 'src/gateway/serve/listen.ts'
 const stream = 'src/gateway/serve/change-stream.ts'
+const listenTasks = 'src/gateway/serve/listen-tasks.ts'
 const listenings = 'src/gateway/upstream/listenings.ts'
 const passTask = 'src/gateway/serve/pass-task.ts'
 const judge = 'src/gateway/upstream/judge-change.ts'
@@ -24,7 +25,7 @@ export const changeMutations: readonly Mutation[] = [
     claim: 'gateway.changes-of-what-may-be-read',
     without: 'what the policy of now says of a resource',
     file: listen,
-    edits: [["change.kind === 'list' || readable.has(change.uri)", 'true || readable.size > 0']],
+    edits: [["news.kind === 'list' || readable.has(news.uri)", 'true || readable.size > 0']],
   },
   {
     claim: 'gateway.changes-of-what-may-be-read',
@@ -58,7 +59,7 @@ export const changeMutations: readonly Mutation[] = [
     claim: 'gateway.changes-of-own-subscription',
     without: 'the id of the subscription',
     file: judge,
-    edits: [['meta[subscriptionMember] === subscription', 'subscription.length > 0']],
+    edits: never('named !== subscription'),
     tests: ['test/gateway/serve/listen.test.ts'],
   },
   {
@@ -101,8 +102,8 @@ export const changeMutations: readonly Mutation[] = [
     file: stream,
     edits: [
       [
-        'this.#waiting.set(keyOfChange(change), change)\n    this.#flush()',
-        'this.#write(formatChange(change, this.#rawId))',
+        'this.#waiting.set(keyOf(news), news)\n    this.#flush()',
+        'this.#write(formatNews(news, this.#rawId))',
       ],
     ],
     tests: ['test/gateway/serve/change-stream.test.ts'],
@@ -243,5 +244,28 @@ export const changeMutations: readonly Mutation[] = [
     edits: [["signal.addEventListener('abort', close, { once: true })", 'signal.throwIfAborted()']],
     tests: ['test/gateway/serve/listen.across.test.ts'],
     named: 'ends with the last',
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
+    without: 'the word of policy on what is told of a task',
+    file: listenTasks,
+    edits: [['isRefused(permit) || answer === undefined', 'answer === undefined']],
+    tests: ['test/gateway/serve/listen-tasks.test.ts'],
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
+    without: 'the end of a task that is listened to',
+    file: listenTasks,
+    edits: never('now() >= taskUntil'),
+    tests: ['test/gateway/serve/listen-tasks.test.ts'],
+    named: 'as long as its server',
+  },
+  {
+    claim: 'gateway.changes-bounded',
+    without: 'the one telling of tasks at a time',
+    file: listenTasks,
+    edits: [['if (isTelling) return\n', '\n']],
+    tests: ['test/gateway/serve/listen-tasks.test.ts'],
+    named: 'without pause',
   },
 ]

@@ -4,7 +4,13 @@ import type { Call } from '../call.ts'
 import { limitReached, noRoom, type Refused } from '../refusal.ts'
 import type { CallLimits, Exceeded } from './call-limits.ts'
 import type { HoldOut } from './hold-out.ts'
-import { dutiesOf, obligationUnknown, type Duties, type PermitDuties } from './obligations.ts'
+import {
+  dutiesOf,
+  obligationUnknown,
+  whyUntold,
+  type Duties,
+  type PermitDuties,
+} from './obligations.ts'
 import type { Decided, Decisions, Question } from './policy.ts'
 import type { Soon } from '../soon.ts'
 
@@ -22,6 +28,16 @@ export interface CarryOutOptions {
   readonly holdOut?: HoldOut | undefined
   readonly log: Log
   readonly metrics: Metrics
+}
+
+/** Of what somebody is told unasked: it is no call, so none is counted; and what only an approval permits is not told. */
+export function createCarryOutTold({ decisions }: Pick<CarryOutOptions, 'decisions'>): CarryOut {
+  return (question, decided) => {
+    const reason = whyUntold(decided)
+    const duties = dutiesOf(decided)
+    if (reason === undefined && !('unmet' in duties)) return duties
+    return decisions.refuse(question, 'obligations', reason ?? obligationUnknown)
+  }
 }
 
 export function createCarryOut(options: CarryOutOptions): CarryOut {

@@ -3,6 +3,7 @@ import {
   formatAcknowledged,
   formatChange,
   formatSubscriptionEnd,
+  formatTaskNews,
   keyOfChange,
   type Change,
   type ChangeFilter,
@@ -10,6 +11,18 @@ import {
 import { formatEvent, keepAlive } from '../../mcp/events.ts'
 import { endReply, streamHeaders, type Reply } from '../door/reply.ts'
 import type { Refusal } from '../refusal.ts'
+
+/** What is told of a task: the members of its params, as they may be told under this policy. */
+export interface TaskNews {
+  readonly kind: 'task'
+  /** By its caller's own id. */
+  readonly taskId: string
+  readonly members: string
+  /** The digest of the policy that says so. */
+  readonly policy: string
+}
+
+export type News = Change | TaskNews
 
 export interface ChangeStreamOptions {
   readonly reply: Reply
@@ -20,7 +33,7 @@ export interface ChangeStreamOptions {
   readonly unsentSecondsMax: number
   /** Looks whether its caller may still be told; undefined where nothing has changed since it was looked at last. */
   readonly review: () => Promise<void> | undefined
-  readonly mayTell: (change: Change) => boolean
+  readonly mayTell: (news: News) => boolean
 }
 
 /**
@@ -32,13 +45,14 @@ export class ChangeStream {
   readonly #response: ServerResponse
   readonly #rawId: string
   #lists: readonly Change[] = []
-  readonly #waiting = new Map<string, Change>()
+  readonly #waiting = new Map<string, News>()
   readonly #ended = Promise.withResolvers<void>()
   #state: 'opening' | 'open' | 'busy' | 'over' = 'opening'
   #isQuiet = true
   /** It ends as soon as it has begun. */
   #isComplete = false
   #unread: NodeJS.Timeout | undefined
+  #taken: PromiseWithResolvers<void> | undefined
   readonly #timers: NodeJS.Timeout[] = []
 
   constructor(options: ChangeStreamOptions) {
@@ -72,10 +86,17 @@ export class ChangeStream {
     if (this.#isComplete) this.complete()
   }
 
-  push(change: Change): void {
+  push(news: News): void {
     if (this.#state === 'over') return
-    this.#waiting.set(keyOfChange(change), change)
+    this.#waiting.set(keyOf(news), news)
     this.#flush()
+  }
+
+  /** Resolves when its caller has taken all that it was told, or takes no more. */
+  async taken(): Promise<void> {
+    if (this.isOver || (this.#state === 'open' && this.#waiting.size === 0)) return
+    this.#taken ??= Promise.withResolvers()
+    await this.#taken.promise
   }
 
   /** Ends it in order: its caller may listen again. */
@@ -99,6 +120,7 @@ export class ChangeStream {
     this.#waiting.clear()
     clearTimeout(this.#unread)
     for (const timer of this.#timers) clearTimeout(timer)
+    this.#taken?.resolve()
     this.#ended.resolve()
   }
 
@@ -119,14 +141,16 @@ export class ChangeStream {
       )
       return
     }
-    for (const [key, change] of this.#waiting) {
+    for (const [key, news] of this.#waiting) {
       this.#waiting.delete(key)
-      if (this.#options.mayTell(change)) this.#write(formatChange(change, this.#rawId))
+      if (this.#options.mayTell(news)) this.#write(formatNews(news, this.#rawId))
       if (this.#response.writableNeedDrain) {
         this.#awaitReading()
         return
       }
     }
+    this.#taken?.resolve()
+    this.#taken = undefined
   }
 
   #goOn(): void {
@@ -156,4 +180,12 @@ export class ChangeStream {
     if (this.#state === 'open' && this.#isQuiet) this.#response.write(keepAlive)
     this.#isQuiet = true
   }
+}
+
+function keyOf(news: News): string {
+  return news.kind === 'task' ? `task ${news.taskId}` : keyOfChange(news)
+}
+
+function formatNews(news: News, rawId: string): string {
+  return news.kind === 'task' ? formatTaskNews(news.members, rawId) : formatChange(news, rawId)
 }

@@ -17,26 +17,25 @@ import { whyUntold } from '../permit/obligations.ts'
 import { offerText } from '../permit/resource.ts'
 import { isRefused, noRoom, refused, type Refused } from '../refusal.ts'
 import type { Guest } from '../seats.ts'
-import type { Ending } from '../upstream/hearing.ts'
+import type { Ending, Listener } from '../upstream/hearing.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { noteAbsence } from './ask.ts'
 import { ChangeStream } from './change-stream.ts'
 import { fault } from './fault.ts'
 import { gather, metaOfMissing } from './gather.ts'
+import { hearTasks, tasksAsked, type AskedTasks, type TasksAsked } from './listen-tasks.ts'
 import type { Parts } from './serve.ts'
 
 /** What one request may name; who wants more listens to lists, or twice. */
 const urisMax = 256
+/** Each is a decision, and its result may wait to be read. */
+const tasksMax = 32
 
 /** What one upstream is asked for, by its own names. */
 interface Portion {
   readonly upstream: Upstream
   readonly filter: ChangeFilter
-}
-
-/** An upstream that tells: what of, and how to leave it. */
-interface Opened extends Portion {
-  readonly leave: () => void
+  readonly tasks?: AskedTasks | undefined
 }
 
 /**
@@ -59,11 +58,24 @@ export async function listen(
   const portions = portionsOf(call, parts, asked)
   const allowed = await allowedOf(call, parts, portions)
   if (isRefused(allowed)) return allowed
-  const left = narrowed(portions, allowed)
+  const tasks = await tasksAsked(call, parts, asked.taskIds ?? [])
+  if (isRefused(tasks)) return tasks
+  const left = withTasks(narrowed(portions, allowed), tasks)
+  if (left.length === 0 && asked.lists.length === 0 && tasks.firstRefused !== undefined) {
+    return tasks.firstRefused
+  }
   if (left.length === 0 && asked.lists.length === 0 && asked.uris.length > 0) {
     return parts.decisions.refuse({ call, definition: undefined }, 'policy', nothingReadable)
   }
   return listenTo({ permit, reply, parts, policy, portions, allowed }, left)
+}
+
+function withTasks(portions: readonly Portion[], { byUpstream }: TasksAsked): readonly Portion[] {
+  const all = new Map(portions.map((portion) => [portion.upstream, portion]))
+  for (const [upstream, tasks] of byUpstream) {
+    all.set(upstream, { ...(all.get(upstream) ?? { upstream, filter: nothing }), tasks })
+  }
+  return [...all.values()]
 }
 
 const nothingReadable = {
@@ -75,7 +87,8 @@ const nothingReadable = {
 function filterOf({ message, arrived }: Call): ChangeFilter | string {
   const filter = parseChangeFilter(message.params['notifications'])
   if (typeof filter === 'string') return filter
-  const { uris } = filter
+  const { uris, taskIds = [] } = filter
+  if (taskIds.length > tasksMax) return `too many tasks, want=..${tasksMax} got=${taskIds.length}`
   if (uris.length > urisMax) return `too many URIs, want=..${urisMax} got=${uris.length}`
   // At the door of all the name of the server stands before each.
   const most = uriCharactersMax + (arrived.door.kind === 'all' ? 64 : 0)
@@ -85,7 +98,10 @@ function filterOf({ message, arrived }: Call): ChangeFilter | string {
 
 function portionsOf(call: Call, { upstreams }: Parts, asked: ChangeFilter): readonly Portion[] {
   const { upstream: only } = call.target
-  if (only !== undefined) return isEmptyFilter(asked) ? [] : [{ upstream: only, filter: asked }]
+  const { lists, uris } = asked
+  if (only !== undefined) {
+    return isEmptyFilter({ lists, uris }) ? [] : [{ upstream: only, filter: { lists, uris } }]
+  }
   const split = asked.uris.map((uri) => splitUri(uri))
   return visibleUpstreams(call, upstreams)
     .map((upstream) => {
@@ -159,8 +175,8 @@ async function listenTo(
     },
     tell: (refusal) => stream.refuse(refusal),
   })
-  const open = (portion: Portion, signal: AbortSignal): Promise<Opened | Refused> =>
-    openAt(portion, { permit, parts, stream, opened, signal })
+  const open = (portion: Portion, signal: AbortSignal): Promise<Portion | Refused> =>
+    openWhole(portion, { permit, parts, stream, opened, signal })
   try {
     const [first] = portions
     if (arrived.door.kind === 'one') {
@@ -168,12 +184,12 @@ async function listenTo(
       if (one !== undefined && isRefused(one)) return stream.isOver ? undefined : one
       return await tellOf(stream, one === undefined ? [] : [one], {})
     }
-    const filters = new Map(portions.map(({ upstream, filter }) => [upstream, filter]))
+    const wanted = new Map(portions.map((portion) => [portion.upstream, portion]))
     const { given, missing } = await gather(
-      [...filters.keys()],
+      [...wanted.keys()],
       (upstream, late) => {
-        const filter = filters.get(upstream) ?? nothing
-        return open({ upstream, filter }, AbortSignal.any([late, gone.signal]))
+        const portion = wanted.get(upstream) ?? { upstream, filter: nothing }
+        return open(portion, AbortSignal.any([late, gone.signal]))
       },
       parts,
     )
@@ -195,7 +211,7 @@ const nothing: ChangeFilter = { lists: [], uris: [] }
 function federated<T extends Portion>(portion: T): T {
   const { filter, upstream } = portion
   const uris = filter.uris.map((uri) => joinUri(upstream.config.server, uri))
-  return { ...portion, filter: { lists: filter.lists, uris } }
+  return { ...portion, filter: { ...filter, uris } }
 }
 
 /** Says what is told, and tells it until the stream is over. */
@@ -204,14 +220,19 @@ async function tellOf(
   told: readonly Portion[],
   meta: object,
 ): Promise<undefined> {
-  const lists = new Set(told.flatMap(({ filter }) => filter.lists))
-  const filter = {
-    lists: changingLists.filter((list) => lists.has(list)),
-    uris: told.flatMap(({ filter: { uris } }) => uris),
-  }
+  const filter = togetherOf(told)
   stream.begin(filter, meta)
   if (isEmptyFilter(filter)) stream.complete()
   await stream.ended
+}
+
+function togetherOf(told: readonly Pick<Portion, 'filter'>[]): ChangeFilter {
+  const lists = new Set(told.flatMap(({ filter }) => filter.lists))
+  return {
+    lists: changingLists.filter((list) => lists.has(list)),
+    uris: told.flatMap(({ filter: { uris } }) => uris),
+    taskIds: told.flatMap(({ filter: { taskIds = [] } }) => taskIds),
+  }
 }
 
 /**
@@ -256,7 +277,10 @@ function openStream(listening: Listening): ChangeStream {
       policy = decisions.digest()
       return review()
     },
-    mayTell: (change) => change.kind === 'list' || readable.has(change.uri),
+    mayTell(news) {
+      if (news.kind === 'task') return news.policy === decisions.digest()
+      return news.kind === 'list' || readable.has(news.uri)
+    },
   })
   return stream
 }
@@ -285,11 +309,33 @@ interface Opening {
   readonly signal: AbortSignal
 }
 
+/** Listens at one upstream to what many listen to, and to what is of this caller alone; as much of it as that tells. */
+async function openWhole(portion: Portion, opening: Opening): Promise<Portion | Refused> {
+  const { upstream, filter, tasks } = portion
+  const { permit, parts, stream } = opening
+  const { call } = permit
+  const { account } = call.caller
+  const hears: Hear[] = []
+  if (!isEmptyFilter(filter)) {
+    hears.push((listener) => parts.listenings.listen({ upstream, account }, filter, listener))
+  }
+  if (tasks !== undefined) {
+    hears.push((listener) => hearTasks({ upstream, tasks, call, parts, stream }, listener))
+  }
+  const all = await Promise.all(hears.map((hear) => openAt(upstream, hear, opening)))
+  const told = all.filter((each): each is Portion => !isRefused(each))
+  return told.length === 0 ? (all[0] ?? portion) : { upstream, filter: togetherOf(told) }
+}
+
+/** Gives how to leave. */
+type Hear = (listener: Listener) => () => void
+
 /** Listens at one upstream, on its caller's share of the streams there; done when it has said what it tells of. */
 function openAt(
-  { upstream, filter }: Portion,
+  upstream: Upstream,
+  hear: Hear,
   { permit, parts, stream, opened, signal }: Opening,
-): Promise<Opened | Refused> {
+): Promise<Portion | Refused> {
   const { caller, arrived } = permit.call
   const isAll = arrived.door.kind === 'all'
   return new Promise((resolve) => {
@@ -305,17 +351,17 @@ function openAt(
       leaveListening()
     }
     function begin(): void {
-      leaveListening = parts.listenings.listen({ upstream, account: caller.account }, filter, {
+      leaveListening = hear({
         acknowledged(taken) {
           isTelling = true
           noteAbsence(parts.absences, upstream, undefined)
-          resolve({ upstream, filter: taken, leave })
+          resolve({ upstream, filter: taken })
         },
         changed: (change) => stream.push(isAll ? asFederated(upstream, change) : change),
         ended(ending) {
           const why = refusalOf(ending)
           if (ending.kind === 'failed') noteAbsence(parts.absences, upstream, ending.failure)
-          if (!isTelling) resolve(why ?? { upstream, filter: nothing, leave })
+          if (!isTelling) resolve(why ?? { upstream, filter: nothing })
           // There are gaps from here on, so its caller listens anew.
           else if (why === undefined || isAll) stream.complete()
           else stream.refuse(why.refusal)

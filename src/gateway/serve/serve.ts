@@ -35,6 +35,8 @@ export interface Parts {
   readonly absences: Absences
   readonly sessions: HeldSessions
   readonly catalogueOf: Catalogues
+  /** As `authorize`, of what is told unasked: nothing is counted, and nothing waits for an approval. */
+  readonly authorizeTold: (call: Call) => Soon<Permit | Refused>
   readonly quarantineOf: Quarantine
   readonly decisions: Decisions
   readonly listenings: Listenings

@@ -1,6 +1,7 @@
 import { encodeHeaderValue } from '../../mcp/header-value.ts'
 import type { Era } from '../../mcp/message.ts'
 import { modernVersions } from '../../mcp/revisions.ts'
+import { tasksExtension } from '../../mcp/task.ts'
 import { gatewayInfo } from '../self.ts'
 
 /**
@@ -57,6 +58,12 @@ export const ownModernMeta: Readonly<Record<string, unknown>> = {
   'io.modelcontextprotocol/protocolVersion': modernVersion,
   'io.modelcontextprotocol/clientInfo': gatewayInfo,
   'io.modelcontextprotocol/clientCapabilities': {},
+}
+
+/** The same of one that knows tasks, and answers nothing that they ask: whoever has the task does. */
+export const ownModernMetaOfTasks: Readonly<Record<string, unknown>> = {
+  ...ownModernMeta,
+  'io.modelcontextprotocol/clientCapabilities': { extensions: { [tasksExtension]: {} } },
 }
 
 /** The headers of a modern request of the gateway's own. */

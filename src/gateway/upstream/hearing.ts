@@ -1,5 +1,5 @@
 import type { Change, ChangeFilter } from '../../mcp/changes.ts'
-import type { Account } from '../shares.ts'
+import type { Account, OctetRoom } from '../shares.ts'
 import type { ExchangeFailure } from './exchange.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -21,6 +21,10 @@ export interface Listener {
   /** First, and once: what the upstream tells of, of what was asked for. */
   acknowledged(filter: ChangeFilter): void
   changed(change: Change): void
+  /** What is told of a task, by the upstream's own id, and as it writes it. */
+  task?(taskId: string, octets: Buffer): void
+  /** Whether what is told is taken; if not, this is called as soon as it is. */
+  isRead?(resume: () => void): boolean
   /** Last, and once; not to one that has left. */
   ended(ending: Ending): void
 }
@@ -33,6 +37,8 @@ export interface Hearing {
   readonly filter: ChangeFilter
   /** Of one message of the upstream. */
   readonly octetsMax: number
+  /** Where they are taken of while they are read; none where many listen. */
+  readonly room?: OctetRoom
 }
 
 /** Longer than any caller may listen: a subscription ends with the last of them. */

@@ -8,11 +8,14 @@ import {
 } from '../../mcp/changes.ts'
 import { isJsonObject } from '../../mcp/envelope.ts'
 import { scanAnswer, type JsonObject } from '../../mcp/scan.ts'
+import { taskNews } from '../../mcp/task.ts'
 
 /** What one message of an upstream says in a subscription. */
 export type ChangeVerdict =
   | { readonly kind: 'acknowledged'; readonly filter: ChangeFilter }
   | { readonly kind: 'changed'; readonly change: Change }
+  /** What it tells of the task is not judged yet. */
+  | { readonly kind: 'task'; readonly taskId: string }
   /** Its answer: the subscription is over. */
   | { readonly kind: 'complete' }
   | { readonly kind: 'error'; readonly code: number; readonly message: string }
@@ -22,13 +25,15 @@ export type ChangeVerdict =
 
 /** An acknowledgement repeats what was asked for. */
 const limits = { depthMax: 32, membersMax: 10_000 }
+/** What is told of a task may hold its result. */
+const limitsOfTasks = { depthMax: 256, membersMax: 1_000_000 }
 
 /**
- * Reads one message on the stream of a subscription. Of a notification no octet is passed on, only what has changed: so all of it that
- * can reach anybody is what is read here.
+ * Reads one message on the stream of a subscription. Of a notification of a change no octet is passed on, only what has changed: so all of
+ * it that can reach anybody is what is read here.
  */
-export function judgeChange(subscription: string, octets: Buffer): ChangeVerdict {
-  const scanned = scanAnswer(octets, limits, undefined)
+export function judgeChange(subscription: string, octets: Buffer, hasTasks = false): ChangeVerdict {
+  const scanned = scanAnswer(octets, hasTasks ? limitsOfTasks : limits, undefined)
   if ('rule' in scanned) return bad(scanned.message)
   const { value } = scanned
   if (value['jsonrpc'] !== '2.0') return bad('jsonrpc is not "2.0"')
@@ -41,8 +46,14 @@ export function judgeChange(subscription: string, octets: Buffer): ChangeVerdict
 
 function judgeNotification(subscription: string, method: string, params: unknown): ChangeVerdict {
   const meta = isJsonObject(params) ? params['_meta'] : undefined
-  const isOwn = isJsonObject(meta) && meta[subscriptionMember] === subscription
-  if (!isOwn || !isJsonObject(params)) return { kind: 'drop' }
+  const named = isJsonObject(meta) ? meta[subscriptionMember] : undefined
+  if (!isJsonObject(params)) return { kind: 'drop' }
+  // The extension shows it without the id of its subscription.
+  if (method === taskNews && (named ?? subscription) === subscription) {
+    const { taskId } = params as { readonly taskId?: unknown }
+    return typeof taskId === 'string' ? { kind: 'task', taskId } : { kind: 'drop' }
+  }
+  if (named !== subscription) return { kind: 'drop' }
   if (method !== acknowledged) {
     const change = changeOf(method, params)
     return change === undefined ? { kind: 'drop' } : { kind: 'changed', change }

@@ -81,8 +81,9 @@ export async function listenAs(
   path: string,
   notifications: unknown,
   id: string | number = 1,
+  more: Readonly<Record<string, unknown>> = {},
 ): Promise<Stream> {
-  const { body, headers } = modern('subscriptions/listen', { notifications }, id)
+  const { body, headers } = modern('subscriptions/listen', { notifications, ...more }, id)
   const answer = await client.request({
     method: 'POST',
     path,
