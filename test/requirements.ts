@@ -108,6 +108,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a CA that is new signs nothing before readers have had time to take up its anchor',
     source: 'kubernetes#141439, linkerd2#4287; SPIFFE Federation §4.1',
   },
+  'signer.rotation-by-proof': {
+    claim:
+      'a CA signs in its turn alone: not before its anchor is proved to be published for long enough, and not after it was replaced',
+    source: 'DESIGN §2 CA sources; spiffe/spire#1934, #6964; teleport#1945',
+  },
   'signer.anchors-before-signatures': {
     claim: 'no authority signs before its anchors are in the published trust bundle',
     source: 'docs/ISSUANCE.md',

@@ -1,6 +1,7 @@
 import { never, type Mutation } from './mutation.ts'
 
 const path = 'src/pki/ca-path.ts'
+const byProof = 'signer.rotation-by-proof'
 const refusedAtLoad = 'pki.what-others-refuse-is-refused-at-load'
 
 /** The defences of the CA, of its names and of its files. */
@@ -65,5 +66,45 @@ export const authorityMutations: readonly Mutation[] = [
         'seen.set(sha256, since.get(sha256) ?? Math.min(first, -Infinity))',
       ],
     ],
+  },
+  {
+    claim: byProof,
+    without: 'the wait before a prepared CA is made active',
+    file: 'src/signer/anchors/rotate-authority.ts',
+    edits: never('left > 0'),
+    tests: ['test/signer/anchors/rotate-authority.test.ts'],
+  },
+  {
+    claim: byProof,
+    without: 'the end of what signs on while its successor is not in force',
+    file: 'src/signer/anchors/secret-authorities.ts',
+    edits: [['journalSecondsMax * 1000\n  }\n\n  /** A step', 'Infinity\n  }\n\n  /** A step']],
+    tests: ['test/signer/anchors/secret-authorities.test.ts'],
+  },
+  {
+    claim: byProof,
+    without: 'the end of what nobody can read again',
+    file: 'src/signer/anchors/secret-authorities.ts',
+    edits: [['this.#readAt <= journalSecondsMax * 1000', 'this.#readAt <= Infinity']],
+    tests: ['test/signer/anchors/secret-authorities.test.ts'],
+  },
+  {
+    claim: byProof,
+    without: 'the look whether the active one is tainted or revoked',
+    file: 'src/pki/authority-steps.ts',
+    edits: [
+      [
+        "const { state, certificate, certificatePem } = chosen\n  if (state === 'active')",
+        "const { state, certificate, certificatePem } = chosen\n  if (state === 'prepared')",
+      ],
+    ],
+    tests: ['test/pki/authority-steps.test.ts'],
+  },
+  {
+    claim: byProof,
+    without: 'the anchors that are to go',
+    file: 'src/signer/anchors/published-anchors.ts',
+    edits: [['!gone.has(sha256)', '!gone.has(sha256 + sha256)']],
+    tests: ['test/signer/anchors/rotate-authority.test.ts'],
   },
 ]

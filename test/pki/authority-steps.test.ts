@@ -20,6 +20,7 @@ import {
   withdrawn,
 } from '../../src/pki/authority-steps.ts'
 import { createSelfSignedAuthority } from '../../src/pki/authority.ts'
+import { requirement } from '../requirements.ts'
 
 const trustDomain = parseTrustDomain('agents.example')
 const now = Date.parse('2026-11-30T06:00:00Z')
@@ -87,6 +88,7 @@ const table: readonly {
 for (const row of table) {
   for (const step of ['prepare', 'activate', 'taint', 'revoke'] as const) {
     test(`${step} beside one that is ${row.other ?? 'not there'}`, () => {
+      requirement('signer.rotation-by-proof')
       const journal = [made('active'), ...(row.other === undefined ? [] : [made(row.other)])]
       const last = shortName((journal.at(-1) as JournalEntry).certificate.sha256)
       const take = (): Journal => {

@@ -81,8 +81,11 @@ class SecretAuthorities implements AuthoritySource, AsyncDisposable {
     return withdrawn(this.#contents.journal, this.#options.now())
   }
 
-  maySign({ certificate }: Authority): boolean {
-    return certificate.sha256 === this.#authority.certificate.sha256
+  /** The one before signs until its successor is in force here, too, and no longer than others reckon with. */
+  maySign({ certificate: { sha256 } }: Authority): boolean {
+    const entry = this.#contents.journal.find(({ certificate }) => certificate.sha256 === sha256)
+    if (entry?.state !== 'old') return entry?.state === 'active'
+    return this.#options.now() <= entry.since + journalSecondsMax * 1000
   }
 
   /** A step has put it there, and the step has waited. */
@@ -133,7 +136,7 @@ class SecretAuthorities implements AuthoritySource, AsyncDisposable {
   #take(next: AuthorityContents): void {
     const active = this.#load(next)
     // The same one stays the same value: whoever compares sees no change where there is none.
-    if (!this.maySign(active)) this.#authority = active
+    if (active.certificate.sha256 !== this.#authority.certificate.sha256) this.#authority = active
     this.#contents = next
     this.#options.log.info({ authorities: told(next.journal) }, 'authorities are read')
     this.#listeners.tell()

@@ -7,6 +7,7 @@ import { activate, prepare, revoke, shortName } from '../../../src/pki/authority
 import { createSelfSignedAuthority, type AuthoritySource } from '../../../src/pki/authority.ts'
 import { openAuthority, writeAuthority } from '../../../src/signer/anchors/authority-secret.ts'
 import { openSecretAuthorities } from '../../../src/signer/anchors/secret-authorities.ts'
+import { requirement } from '../../requirements.ts'
 import { FakeCluster } from '../../support/fake-cluster.ts'
 
 const place = { namespace: 'countersign-system', name: 'countersign-authority' }
@@ -14,10 +15,17 @@ const trustDomain = parseTrustDomain('agents.example')
 const made = { trustDomain, lifetimeSeconds: 30 * 86_400, dnsSuffixes: ['svc'], now: Date.now }
 
 class World {
+  /** Milliseconds that the wall clock is ahead. */
+  passed = 0
   readonly cluster = new FakeCluster()
   milliseconds = 0
   #next = Promise.withResolvers<void>()
-  readonly options = { client: this.cluster, ...place, ...made }
+  readonly options = {
+    client: this.cluster,
+    ...place,
+    ...made,
+    now: (): number => Date.now() + this.passed,
+  }
 
   constructor() {
     this.cluster.put('secrets', { metadata: place })
@@ -69,6 +77,7 @@ class World {
 }
 
 test('every replica follows each step, without a start', async (t) => {
+  requirement('signer.rotation-by-proof')
   const world = new World()
   const replicas = [await world.open(t), await world.open(t)]
   const first = replicas[0]?.current()
@@ -87,11 +96,15 @@ test('every replica follows each step, without a start', async (t) => {
   assert.notEqual(second.certificate.sha256, first.certificate.sha256)
   for (const replica of replicas) {
     assert.equal(replica.current().certificate.sha256, second.certificate.sha256)
-    assert.equal(replica.maySign?.(first), false, 'the one before signs never again')
+    assert.equal(replica.maySign?.(first), true, 'until its successor is in force in the replica')
     assert.equal(replica.maySign?.(second), true)
     assert.equal(replica.anchors().length, 2, 'what it has signed is trusted still')
     assert.equal(replica.isDelivered?.(), true)
     assert.deepEqual(replica.withdrawn?.(), [])
+  }
+  world.passed = 300_001
+  for (const replica of replicas) {
+    assert.equal(replica.maySign?.(first), false, 'five minutes are all that others reckon with')
   }
   // The key of the old one is nowhere any more.
   const secret = world.cluster.get('secrets', place.name, place.namespace)
@@ -113,6 +126,7 @@ test('every replica follows each step, without a start', async (t) => {
   await world.look()
   for (const replica of replicas) {
     assert.deepEqual(replica.withdrawn?.(), [first.certificate.sha256])
+    assert.equal(replica.maySign?.(first), false)
     assert.equal(replica.anchors().length, 1)
   }
 })
