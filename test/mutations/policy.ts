@@ -144,6 +144,12 @@ export const policyMutations: readonly Mutation[] = [
     edits: [['(allowWidening || counts.widened === 0)', '(allowWidening || counts.widened >= 0)']],
   },
   {
+    claim: 'policy.replay-never-guesses',
+    without: 'the end of an explanation that rests on what is hidden',
+    file: 'src/cli/command/policy/explain-command.ts',
+    edits: [["'result' in explained &&", "!('result' in explained) ||"]],
+  },
+  {
     claim: 'policy.plan-agrees',
     without: 'the look for an IPv4 address written as IPv6',
     file: 'src/policy/plan/cidr.ts',

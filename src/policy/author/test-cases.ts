@@ -211,7 +211,7 @@ function localIn(operand: Operand): readonly number[] {
 }
 
 /** All locals of a statement and of its blocks. */
-function localsOf(statement: Statement): readonly number[] {
+export function localsOf(statement: Statement): readonly number[] {
   const found: number[] = []
   mapLocals(statement, (local) => {
     found.push(local)

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Terminal } from '../../terminal.ts'
 import type { PolicyBuildOptions } from './build-command.ts'
 import type { PolicyCheckOptions } from './check-command.ts'
+import type { PolicyExplainOptions } from './explain-command.ts'
 import type { PolicyReplayOptions } from './replay-command.ts'
 import type { PolicySignOptions, PolicyVerifyOptions } from './sign-command.ts'
 import type { PolicyTestOptions } from './test-command.ts'
@@ -16,6 +17,7 @@ export function addPolicy(program: Command, terminal: Terminal): void {
   addSign(policy, terminal)
   addVerify(policy, terminal)
   addReplay(policy, terminal)
+  addExplain(policy, terminal)
 }
 
 /** Where OPA's compiler is, for those who have sources. */
@@ -176,5 +178,29 @@ Example:
     .action(async (options: PolicyReplayOptions) => {
       const { runPolicyReplay } = await import('./replay-command.ts')
       await runPolicyReplay(options, terminal)
+    })
+}
+
+function addExplain(policy: Command, terminal: Terminal): void {
+  policy
+    .command('explain')
+    .description('Tells which rules decided a call that a decision log has.')
+    .argument('<decision-id>', 'data.decisionId of a refusal, or decision_id of an event')
+    .option('--log <file...>', 'decision logs of gateways (required)')
+    .option('--bundle <bundle>', 'folder or archive of the bundle that decided (required)')
+    .option('--data <file...>', 'JSON documents to merge with its data, as in policy.data')
+    .option(...json)
+    .addHelpText(
+      'after',
+      `
+The rules are asked again about the input and the time of the event. What an event does not show is never guessed.
+Exit codes: 0 explained, 1 rules read what the event does not show, or decide otherwise with this data, 2 usage, or another bundle decided.
+
+Example:
+  countersign policy explain 01920b1e --log decisions.jsonl --bundle bundle.tar.gz --data grants.json`,
+    )
+    .action(async (id: string, options: PolicyExplainOptions) => {
+      const { runPolicyExplain } = await import('./explain-command.ts')
+      await runPolicyExplain(id, options, terminal)
     })
 }

@@ -1,0 +1,133 @@
+import { CountersignError, quoted } from '../../../errors.ts'
+import { explainDecision } from '../../../policy/author/explain.ts'
+import type { Explained } from '../../../policy/author/explain.ts'
+import { nameOf, parseLoggedDecision, HiddenRead } from '../../../policy/author/logged-decision.ts'
+import type { LoggedDecision, Result } from '../../../policy/author/logged-decision.ts'
+import { mergeBundle, parseBundle } from '../../../policy/bundle.ts'
+import { readBundle } from '../../../policy/bundle-place.ts'
+import { parseDataDocument } from '../../../policy/data-document.ts'
+import { openSelfTest, readPolicyFile } from '../../policy-files.ts'
+import { Refused } from '../../run-program.ts'
+import type { Terminal } from '../../terminal.ts'
+import { noEvent, readEvents } from './read-events.ts'
+
+export interface PolicyExplainOptions {
+  readonly log?: readonly string[]
+  readonly bundle?: string
+  readonly data?: readonly string[]
+  readonly json?: boolean
+}
+
+/** Tells which rules decided. Throws `Refused` where they rest on what the event does not show, or decide otherwise now. */
+export async function runPolicyExplain(
+  id: string,
+  options: PolicyExplainOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const { log = [], bundle, data = [], json } = options
+  if (log.length === 0) throw new CountersignError('cli/usage', '--log: want=file got=none')
+  if (bundle === undefined)
+    throw new CountersignError('cli/usage', '--bundle: want=bundle got=none')
+  const decision = await findDecision(id, log)
+  const policy = await openPolicy(bundle, data, terminal.signal)
+  if (policy.revision !== decision.revision) {
+    const message = `bundle is another one than decided, want=${quoted(decision.revision)} got=${quoted(policy.revision)}`
+    throw new CountersignError('policy/replay', message)
+  }
+  const isSameData = policy.digest === decision.digest
+  const explained = explain(decision, policy)
+  const isSame =
+    'result' in explained && JSON.stringify(explained.result) === JSON.stringify(decision.result)
+  if (json === true) {
+    const { result: recorded } = decision
+    const document = {
+      version: 1,
+      ok: isSame,
+      ...nameOf(decision),
+      recorded,
+      isSameData,
+      ...explained,
+    }
+    terminal.out(`${JSON.stringify(document)}\n`)
+  } else tell(decision, explained, isSameData, terminal)
+  if (!isSame) throw new Refused()
+}
+
+async function findDecision(id: string, log: readonly string[]): Promise<LoggedDecision> {
+  for (const file of log) {
+    for await (const { event, place } of readEvents(file)) {
+      if ((event as { readonly decision_id?: unknown } | null)?.decision_id !== id) continue
+      const decision = parseLoggedDecision(event)
+      if (decision === undefined) throw noEvent(place)
+      if (typeof decision !== 'string') return decision
+      const { path } = event as { readonly path: string }
+      const why = {
+        list: 'a list',
+        'without-policy': `by ${path}, not by rules`,
+        minimal: 'not shown',
+      }
+      throw new CountersignError('policy/replay', `decision is ${why[decision]}, got=${quoted(id)}`)
+    }
+  }
+  throw new CountersignError('policy/replay', `decision is not in the log, got=${quoted(id)}`)
+}
+
+interface OpenedPolicy {
+  readonly revision: string
+  readonly digest: string
+  readonly plan: unknown
+  readonly dataText: string
+}
+
+async function openPolicy(
+  place: string,
+  data: readonly string[],
+  signal: AbortSignal,
+): Promise<OpenedPolicy> {
+  const documents = await Promise.all(
+    data.map(async (file) => parseDataDocument(await readPolicyFile(file, 'policy/data'), file)),
+  )
+  const content = await readBundle(place)
+  await openSelfTest()({ content, documents, engine: undefined }, signal)
+  const files = await parseBundle(content)
+  const values = documents.map(({ value }) => value)
+  const { revision, digest, dataText } = mergeBundle(files, values)
+  return { revision, digest, plan: files.plan, dataText }
+}
+
+function explain(
+  decision: LoggedDecision,
+  policy: OpenedPolicy,
+): Explained | { readonly hidden: string } {
+  try {
+    return explainDecision(decision, policy)
+  } catch (error) {
+    if (error instanceof HiddenRead) return { hidden: error.pointer }
+    throw error
+  }
+}
+
+function tell(
+  decision: LoggedDecision,
+  explained: Explained | { readonly hidden: string },
+  isSameData: boolean,
+  { out }: Terminal,
+): void {
+  const { subject, resource } = nameOf(decision)
+  out(`${subject} ${resource}\n`)
+  out(`decided: ${textOf(decision.result)}\n`)
+  if (!isSameData) out('the data is not that of then, so rules may decide otherwise\n')
+  if ('hidden' in explained) {
+    out(`not explained: rules read ${explained.hidden}, which the event does not show\n`)
+    return
+  }
+  out(`by these rules: ${textOf(explained.result)}\n`)
+  for (const { path, file, row, isDefault } of explained.held) {
+    out(`  ${path} (${file}:${row})${isDefault ? ', its default' : ''}\n`)
+  }
+}
+
+function textOf(result: Result | undefined): string {
+  if (result === undefined) return 'no decision'
+  return result.allow ? 'allow' : `deny, ${result.reasons.join(', ')}`
+}

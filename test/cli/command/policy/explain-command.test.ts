@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { run } from '../../../../src/cli/program.ts'
+import { archiveOf, shippedAs, shippedFiles } from '../../../policy/archive.ts'
+import { linesOf } from '../../../policy/author/logged-events.ts'
+import { requirement } from '../../../requirements.ts'
+import { loadPolicyBundle } from '../../../support/load-policy.ts'
+
+let folder: string
+let log: string
+let bundle: string
+let other: string
+
+const grantsOf = (tools: object): object => ({
+  grants: { tenants: { acme: { files: { tools } } } },
+})
+const granted = grantsOf({ read: {}, list: { arguments: { path: ['a'] } } })
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'countersign-policy-explain-'))
+  log = join(folder, 'decisions.jsonl')
+  bundle = join(folder, 'bundle.tar.gz')
+  other = join(folder, 'other.tar.gz')
+  await writeFile(bundle, await archiveOf(await shippedFiles()))
+  await writeFile(other, await archiveOf(await shippedAs('other')))
+  const calls = [{ tool: 'read' }, { tool: 'write' }, { tool: 'list', arguments: { path: 'a' } }]
+  const lines = linesOf(await loadPolicyBundle({ data: granted }), calls)
+  await writeFile(log, `${lines.join('\n')}\n`)
+})
+
+after(() => rm(folder, { recursive: true, force: true }))
+
+interface Ended {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+async function explain(
+  id: string,
+  place = bundle,
+  data = granted,
+  ...words: string[]
+): Promise<Ended> {
+  const file = join(folder, 'data.json')
+  await writeFile(file, JSON.stringify(data))
+  const said = { out: '', err: '' }
+  const given = ['--log', log, '--bundle', place, '--data', file, ...words]
+  const code = await run(['policy', 'explain', id, ...given], {
+    out: (text) => void (said.out += text),
+    err: (text) => void (said.err += text),
+    signal: new AbortController().signal,
+  })
+  return { code, ...said }
+}
+
+test('a permit is explained by the rules that held, with their places', async () => {
+  const { code, out, err } = await explain('d-0')
+  assert.deepEqual([code, err], [0, ''])
+  assert.match(out, /^spiffe:\/\/\S+ files:read\ndecided: allow\nby these rules: allow\n/)
+  assert.match(out, /^ {2}countersign\/mcp\/allow \(countersign\/mcp\/decision\.rego:\d+\)$/m)
+  assert.match(out, /^ {2}countersign\/mcp\/is_tool_call \(/m)
+  assert.doesNotMatch(out, /is_ask|is_server_request|refusal/)
+})
+
+test('a refusal is explained by the rule that gave its reason', async () => {
+  const { code, out } = await explain('d-1', bundle, granted, '--json')
+  assert.equal(code, 0)
+  const { ok, result, held, isSameData } = JSON.parse(out) as {
+    ok: boolean
+    isSameData: boolean
+    result: unknown
+    held: readonly { path: string; row: number; isDefault: boolean }[]
+  }
+  assert.deepEqual([ok, isSameData], [true, true])
+  assert.deepEqual(result, { allow: false, reasons: ['not-granted'], obligations: '[]' })
+  assert.ok(held.some(({ path, row }) => path === 'countersign/mcp/refusal' && row > 0))
+  const allow = held.filter(({ path }) => path === 'countersign/mcp/allow')
+  assert.deepEqual(
+    allow.map(({ isDefault }) => isDefault),
+    [true],
+  )
+})
+
+test('a decision that rests on what a mask has hidden is not explained', async () => {
+  requirement('policy.replay-never-guesses')
+  const { code, out } = await explain('d-2')
+  assert.equal(code, 1)
+  assert.match(
+    out,
+    /^not explained: rules read \/input\/context\/arguments, which the event does not show$/m,
+  )
+})
+
+test('other data is said to be other data, and rules that decide otherwise explain nothing', async () => {
+  const { code, out } = await explain('d-1', bundle, grantsOf({ write: {} }))
+  assert.equal(code, 1)
+  assert.match(out, /^the data is not that of then, .*\nby these rules: allow$/m)
+})
+
+test('another bundle, a list and what is in no log are told as what they are', async () => {
+  for (const [id, place, want] of [
+    ['d-0', other, /bundle is another one than decided, want="sha256:[0-9a-f]+" got="other"/],
+    ['d-list', bundle, /decision is a list, got="d-list"/],
+    ['d-9', bundle, /decision is not in the log, got="d-9"/],
+  ] as const) {
+    const { code, err } = await explain(id, place)
+    assert.equal(code, 2)
+    assert.match(err, want)
+  }
+})
