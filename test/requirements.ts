@@ -723,8 +723,8 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
   'gateway.scopes-of-a-server': {
     claim:
-      'a tool outside the scopes of its server is neither listed nor called, nor is the server asked about it, whatever certificate, grants and pins say',
-    source: 'issue 8 §1: a ToolServer has scopes',
+      'a tool, prompt, resource or template outside the scopes of its server is neither listed nor asked for, completed, subscribed to or told, whatever certificate, grants and pins say',
+    source: 'issue 8 §1: a ToolServer has scopes; issue 9: no method goes round policy',
   },
   'gateway.limits-of-a-server': {
     claim:

@@ -72,7 +72,16 @@ export function pathIn(folder: string): z.ZodType<string, string> {
 
 /** Text that one of the rooms' parsers accepts; its error is the field's error. */
 export function parsedBy<T>(parse: (text: string) => T): z.ZodType<T, string> {
-  return z.string().transform((text, context) => {
+  return parsed(z.string(), parse)
+}
+
+/** The same of a list of texts. */
+export function parsedListBy<T>(parse: (texts: readonly string[]) => T): z.ZodType<T, string[]> {
+  return parsed(z.array(z.string()), parse)
+}
+
+function parsed<T, I>(read: z.ZodType<I, I>, parse: (value: I) => T): z.ZodType<T, I> {
+  return read.transform((text, context) => {
     try {
       return parse(text)
     } catch (error) {

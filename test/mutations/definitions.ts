@@ -86,7 +86,13 @@ export const definitionMutations: readonly Mutation[] = [
     claim: 'gateway.lists-explained',
     without: 'the ceiling of what is no tool',
     file: 'src/cli/command/explain-offers.ts',
-    edits: [['isReached\n', 'isReached || explaining\n']],
+    edits: [['!isReached', 'false']],
+  },
+  {
+    claim: 'gateway.lists-explained',
+    without: 'the scopes of the server, of what is no tool',
+    file: 'src/cli/command/explain-offers.ts',
+    edits: [['!servesOffer(config, kind, name)', 'false']],
   },
   {
     claim: 'gateway.lists-explained',

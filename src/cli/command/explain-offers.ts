@@ -2,7 +2,7 @@ import { outsideCeiling, outsideServerScopes } from '../../gateway/permit/ceilin
 import { offerKinds } from '../../gateway/permit/offers.ts'
 import { offerText } from '../../gateway/permit/resource.ts'
 import type { ResourceText } from '../../gateway/catalogue/resource-text.ts'
-import { servesTool } from '../../gateway/upstream/upstream.ts'
+import { servesOffer, servesTool } from '../../gateway/upstream/upstream.ts'
 import { allowsTool, type Ceiling } from '../../identity/ceiling.ts'
 import { listFormOf } from '../../mcp/lists.ts'
 import type { DecisionContext } from '../../policy/asked.ts'
@@ -49,7 +49,7 @@ export function explainTools(
   const why = ({ era, definition, quarantine }: SeenTool): Why => {
     const { name, digest } = definition
     if (!allowsTool(explaining.ceiling, server, name)) return hidden('ceiling', [outsideCeiling])
-    if (!servesTool(config, name)) return hidden('ceiling', [outsideServerScopes])
+    if (!servesTool(config, name)) return hidden('ceiling', [outsideServerScopes('tool')])
     if (quarantine !== undefined) {
       return hidden('definition', [{ code: quarantine, message: `its digest is now ${digest}` }])
     }
@@ -82,11 +82,13 @@ export function explainOffers(
   // Scopes speak of tools: a server of which none does is outside of the ceiling as a whole.
   const isReached = explaining.ceiling.toolScopes.some((scope) => scope.server === server)
   return seen.map(({ era, name }) => {
-    const asked = { server, era, told: offerText(offerKinds[member], server, name) }
-    const why = isReached
-      ? askPolicy(explaining, asked, methods)
-      : hidden('ceiling', [outsideCeiling])
-    return { server, name, era, ...why }
+    const kind = offerKinds[member]
+    const why = (): Why => {
+      if (!isReached) return hidden('ceiling', [outsideCeiling])
+      if (!servesOffer(config, kind, name)) return hidden('ceiling', [outsideServerScopes(kind)])
+      return askPolicy(explaining, { server, era, told: offerText(kind, server, name) }, methods)
+    }
+    return { server, name, era, ...why() }
   })
 }
 

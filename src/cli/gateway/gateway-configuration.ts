@@ -1,5 +1,10 @@
 import * as z from 'zod'
 import { CountersignError } from '../../errors.ts'
+import {
+  parsePromptScopes,
+  parseResourceScopes,
+  type OfferScope,
+} from '../../identity/offer-scope.ts'
 import { parseServerScopes } from '../../identity/ceiling.ts'
 import { parseSpiffeId, type SpiffeId } from '../../identity/spiffe-id.ts'
 import type { ToolScope } from '../../identity/tool-scope.ts'
@@ -17,7 +22,7 @@ import { upstreamConflicts } from '../../gateway/upstream/conflicts.ts'
 import type { UpstreamConfig } from '../../gateway/upstream/upstream.ts'
 import type { WhenFull } from '../../policy/decision-log.ts'
 import type { ListDetail } from '../../policy/event.ts'
-import { parsedBy, pathIn } from '../configuration.ts'
+import { parsedBy, parsedListBy, pathIn } from '../configuration.ts'
 import {
   adminSchema,
   logSchema,
@@ -58,6 +63,8 @@ export interface GatewayConfig {
     readonly pins?: Readonly<Record<string, string>> | undefined
     readonly trustOnFirstUse?: boolean | undefined
     readonly scopes?: readonly ToolScope[] | undefined
+    readonly prompts?: readonly OfferScope[] | undefined
+    readonly resources?: readonly OfferScope[] | undefined
     readonly limits?: ServerLimits | undefined
   }[]
   /** Calls may wait for an approval, as objects of this namespace; undefined: none can. */
@@ -139,6 +146,8 @@ const upstreamSchema = z
     pins: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)).optional(),
     trustOnFirstUse: z.boolean().default(false),
     scopes: z.array(z.string()).optional(),
+    prompts: parsedListBy(parsePromptScopes).optional(),
+    resources: parsedListBy(parseResourceScopes).optional(),
     limits: z.strictObject(serverLimitFields).optional(),
   })
   .transform(({ scopes, ...upstream }, context) => {
@@ -154,12 +163,14 @@ const upstreamSchema = z
 
 /** A tool server of the configuration, as the gateway takes one. */
 export function upstreamConfigOf(upstream: GatewayConfig['upstreams'][number]): UpstreamConfig {
-  const { pins, trustOnFirstUse = false, scopes, limits, ...rest } = upstream
+  const { pins, trustOnFirstUse = false, scopes, prompts, resources, limits, ...rest } = upstream
   return {
     ...rest,
     ...(pins === undefined ? {} : { pins }),
     ...(trustOnFirstUse ? { trustOnFirstUse } : {}),
     ...(scopes === undefined ? {} : { scopes }),
+    ...(prompts === undefined ? {} : { prompts }),
+    ...(resources === undefined ? {} : { resources }),
     ...(limits === undefined ? {} : { limits }),
   }
 }

@@ -6,8 +6,7 @@ import type { Quarantine } from '../catalogue/pins.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import { eraThere } from '../translate/era.ts'
-import { servesTool } from '../upstream/upstream.ts'
-import { isWithinCeiling, outsideCeiling, outsideServerScopes } from './ceiling.ts'
+import { isServed, isWithinCeiling, outsideCeiling, outsideServerScopes } from './ceiling.ts'
 import {
   checkArgumentNames,
   checkParamHeaders,
@@ -87,10 +86,12 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
     if (!isWithinCeiling(call)) {
       return decisions.refuse({ call, definition: undefined }, 'ceiling', outsideCeiling)
     }
-    if (target.kind !== 'tool') return decide(call, undefined)
-    if (!servesTool(target.upstream.config, target.tool)) {
-      return decisions.refuse({ call, definition: undefined }, 'ceiling', outsideServerScopes)
+    if (target.kind === 'server') return decide(call, undefined)
+    if (!isServed(target)) {
+      const reason = outsideServerScopes(target.kind)
+      return decisions.refuse({ call, definition: undefined }, 'ceiling', reason)
     }
+    if (target.kind !== 'tool') return decide(call, undefined)
     const catalogue = catalogueOf(target.upstream, eraThere(message.era, target.upstream.config))
     return whenThere(catalogue.find(target.tool), (definition) =>
       authorizeFound(call, definition, catalogue),

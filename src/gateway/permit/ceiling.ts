@@ -1,7 +1,7 @@
 import { allowsTool } from '../../identity/ceiling.ts'
 import type { Reason } from '../../policy/decision.ts'
-import type { Call } from '../call.ts'
-import type { Upstream } from '../upstream/upstream.ts'
+import type { Call, OfferKind, Target } from '../call.ts'
+import { servesOffer, servesTool, type Upstream } from '../upstream/upstream.ts'
 
 /**
  * The certificate is a ceiling: what no scope of it covers is refused before policy is asked, whatever policy would say. A server of
@@ -17,11 +17,20 @@ export function isWithinCeiling({ caller, target }: Pick<Call, 'caller' | 'targe
     : ceiling.toolScopes.some((scope) => scope.server === server)
 }
 
-/** Told of a tool that `servesTool` does not know. */
-export const outsideServerScopes: Reason = {
-  code: 'outside-server-scopes',
-  message: 'no scope of the tool server has this tool',
-  audience: 'agent',
+/** The scopes of a tool server are a ceiling as well: of its tools, and of what else it offers. */
+export function isServed(target: Target): boolean {
+  if (target.kind === 'server') return true
+  const { config } = target.upstream
+  return target.kind === 'tool'
+    ? servesTool(config, target.tool)
+    : servesOffer(config, target.kind, target.name)
+}
+
+/** Told of what is not served. */
+export function outsideServerScopes(kind: 'tool' | OfferKind): Reason {
+  const what = kind === 'resource_template' ? 'template' : kind
+  const message = `no scope of the tool server has this ${what}`
+  return { code: 'outside-server-scopes', message, audience: 'agent' }
 }
 
 export const outsideCeiling: Reason = {

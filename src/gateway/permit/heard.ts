@@ -5,8 +5,8 @@ import type { Quarantine } from '../catalogue/pins.ts'
 import type { Door } from '../door/arrived.ts'
 import { isRefused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
-import { servesTool, type Upstream } from '../upstream/upstream.ts'
-import { isWithinCeiling } from './ceiling.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import { isServed, isWithinCeiling } from './ceiling.ts'
 import { whyUntold } from './obligations.ts'
 import type { Decisions, Situation } from './policy.ts'
 
@@ -73,7 +73,7 @@ export function hearingOfTasks(
     const server = listeningTo(listener, upstream)
     const target = { kind: 'tool', upstream, tool } as const
     const listening = { ...server, target, message: { ...server.message, method: 'tasks/get' } }
-    if (!isWithinCeiling(listening) || !servesTool(config, tool)) return false
+    if (!isWithinCeiling(listening) || !isServed(target)) return false
     return whenThere(catalogueOf(upstream, 'legacy').find(tool), (definition) => {
       if (definition === undefined || quarantineOf(config, definition, 'legacy') !== undefined)
         return false
@@ -94,7 +94,8 @@ function isPermitted(
   decisions: Decisions,
   definition?: Definition,
 ): Soon<boolean> {
-  if (asked.caller.ended !== undefined || !isWithinCeiling(asked)) return false
+  if (asked.caller.ended !== undefined || !isWithinCeiling(asked) || !isServed(asked.target))
+    return false
   return whenThere(
     decisions.decide({ call: asked, definition }),
     (decided) => !isRefused(decided) && whyUntold(decided) === undefined,

@@ -6,7 +6,7 @@ import { oneList } from '../catalogue/definition.ts'
 import { parseOffer } from '../catalogue/offer.ts'
 import { eraThere } from '../translate/era.ts'
 import type { Turns } from '../turns.ts'
-import type { Upstream } from '../upstream/upstream.ts'
+import { servesOffer, type Upstream } from '../upstream/upstream.ts'
 import { inTurns } from './in-turns.ts'
 import type { Listed } from './list.ts'
 import { offerText } from './resource.ts'
@@ -38,7 +38,8 @@ export async function offersOf(
   for await (const { start, end } of inTurns(list.elements, call, turns)) {
     const offer = parseOffer(octets.subarray(start, end), form, compared)
     if (typeof offer === 'string') catalogue.complain(offer)
-    else listed.push({ upstream, item: offer, told: offerText(kind, server, offer.name) })
+    else if (servesOffer(upstream.config, kind, offer.name))
+      listed.push({ upstream, item: offer, told: offerText(kind, server, offer.name) })
   }
   return listed
 }

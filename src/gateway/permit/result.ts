@@ -7,6 +7,7 @@ import { whenThere, type Soon } from '../soon.ts'
 import type { Permit } from './authorize.ts'
 import type { Decisions } from './policy.ts'
 import { offerText } from './resource.ts'
+import { servesOffer } from '../upstream/upstream.ts'
 
 /** A result that an upstream has given, judged as an answer. */
 export interface GivenResult {
@@ -40,8 +41,10 @@ function judgeUris(
   uris: ReadonlySet<string>,
   decisions: Decisions,
 ): Soon<Refused | undefined> {
-  const { server } = permit.call.target.upstream?.config ?? { server: '' }
+  const { server, ...scopes } = permit.call.target.upstream?.config ?? { server: '' }
   if (uris.size === 0) return undefined
+  if (![...uris].every((uri) => servesOffer(scopes, 'resource', uri)))
+    return decisions.refuse(permit, 'response', notReadable)
   const texts = [...uris].map((uri) => offerText('resource', server, uri))
   return whenThere(decisions.decideList(permit.call, texts), (decided) => {
     if (isRefused(decided)) return decided

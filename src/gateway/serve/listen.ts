@@ -25,6 +25,7 @@ import { fault } from './fault.ts'
 import { gather, metaOfMissing } from './gather.ts'
 import { hearTasks, tasksAsked, type AskedTasks, type TasksAsked } from './listen-tasks.ts'
 import type { Parts } from './serve.ts'
+import { servesOffer } from '../upstream/upstream.ts'
 
 /** What one request may name; who wants more listens to lists, or twice. */
 const urisMax = 256
@@ -120,8 +121,10 @@ async function allowedOf(
   { decisions }: Parts,
   portions: readonly Portion[],
 ): Promise<Allowed | Refused> {
-  const all = portions.flatMap(({ upstream, filter }) =>
-    filter.uris.map((uri) => ({ server: upstream.config.server, uri })),
+  const all = portions.flatMap(({ upstream: { config }, filter }) =>
+    filter.uris
+      .filter((uri) => servesOffer(config, 'resource', uri))
+      .map((uri) => ({ server: config.server, uri })),
   )
   const allowed = new Map<string, Set<string>>()
   if (all.length === 0) return allowed

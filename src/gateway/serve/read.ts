@@ -21,6 +21,7 @@ import { atItsDoor, inSession } from './in-session.ts'
 import { passInput } from './input-required.ts'
 import { passResult } from './result.ts'
 import type { Parts } from './serve.ts'
+import { servesOffer } from '../upstream/upstream.ts'
 
 /**
  * `resources/read`. An answer may hold other resources than the one that was asked for (MCP 2026-07-28 resources, a folder may give its
@@ -117,15 +118,15 @@ async function judgeContents(
 ): Promise<Refused | undefined> {
   const { target } = permit.call
   if (target.kind !== 'resource') return undefined
-  const { server } = target.upstream.config
+  const { config } = target.upstream
   const others = new Set(contents.map(({ uri }) => uri).filter((uri) => uri !== target.name))
   if (others.size === 0) return undefined
-  const texts = [...others].map((uri) => offerText('resource', server, uri))
+  const denied = (): Refused => refuseAnswer(permit, decisions, 'a resource that may not be read')
+  if (![...others].every((uri) => servesOffer(config, 'resource', uri))) return denied()
+  const texts = [...others].map((uri) => offerText('resource', config.server, uri))
   const decided = await decisions.decideList(permit.call, texts)
   if (isRefused(decided)) return decided
-  return decided.shown.every(Boolean)
-    ? undefined
-    : refuseAnswer(permit, decisions, 'a resource that may not be read')
+  return decided.shown.every(Boolean) ? undefined : denied()
 }
 
 function textsOf(

@@ -166,9 +166,15 @@ function parseSpec(raw: unknown): ToolServerSpec {
     }),
     trustOnFirstUse: flag(spec['trustOnFirstUse'], 'spec.trustOnFirstUse'),
     pins: spec['pins'] === undefined ? undefined : digests(readTextMap(pins, 'spec.pins')),
-    scopes: spec['scopes'] === undefined ? undefined : readTextList(spec['scopes'], 'spec.scopes'),
+    scopes: texts(spec['scopes'], 'spec.scopes'),
+    prompts: texts(spec['prompts'], 'spec.prompts'),
+    resources: texts(spec['resources'], 'spec.resources'),
     limits: spec['limits'] === undefined ? undefined : limits(spec['limits']),
   }
+}
+
+function texts(value: unknown, at: string): readonly string[] | undefined {
+  return value === undefined ? undefined : readTextList(value, at)
 }
 
 function name(text: string, at: string, isName: (text: string) => boolean): string {

@@ -1,5 +1,6 @@
 import { CountersignError } from '../../errors.ts'
 import { parseServerScopes } from '../../identity/ceiling.ts'
+import { parsePromptScopes, parseResourceScopes } from '../../identity/offer-scope.ts'
 import { workloadSpiffeId } from '../../identity/spiffe-id.ts'
 import type { TrustDomain } from '../../identity/trust-domain.ts'
 import type { Era } from '../../mcp/message.ts'
@@ -29,6 +30,9 @@ export interface ToolServerSpec {
   readonly trustOnFirstUse: boolean
   /** Tools and prefixes, as behind the colon of a tool scope. */
   readonly scopes: readonly string[] | undefined
+  /** Names and URIs, or beginnings of them. */
+  readonly prompts: readonly string[] | undefined
+  readonly resources: readonly string[] | undefined
   readonly limits: ServerLimits | undefined
 }
 
@@ -179,8 +183,7 @@ function configOf(
     const message = `spec.namespace: want=its own, or a ToolServer in ${ownNamespace} got=${at}`
     return { reason: 'NamespaceNotAllowed', message }
   }
-  const { service, serviceAccount, eras, timeoutSeconds, pins, scopes, limits, trustOnFirstUse } =
-    spec
+  const { service, serviceAccount, eras, timeoutSeconds, pins, limits, trustOnFirstUse } = spec
   try {
     return {
       server,
@@ -192,15 +195,27 @@ function configOf(
       timeoutSeconds,
       ...(pins === undefined ? {} : { pins }),
       ...(trustOnFirstUse ? { trustOnFirstUse } : {}),
-      ...(scopes === undefined
-        ? {}
-        : { scopes: fieldAt('spec.scopes', () => parseServerScopes(server, scopes)) }),
+      ...scopesOf(server, spec),
       ...(limits === undefined ? {} : { limits }),
       ...(isOwn ? {} : { namespace }),
     }
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error
     return invalid(error.message)
+  }
+}
+
+/** What it may be asked for at most, of each kind that the spec speaks of. */
+function scopesOf(
+  server: string,
+  { scopes, prompts, resources }: ToolServerSpec,
+): Pick<UpstreamConfig, 'scopes' | 'prompts' | 'resources'> {
+  return {
+    ...(scopes && { scopes: fieldAt('spec.scopes', () => parseServerScopes(server, scopes)) }),
+    ...(prompts && { prompts: fieldAt('spec.prompts', () => parsePromptScopes(prompts)) }),
+    ...(resources && {
+      resources: fieldAt('spec.resources', () => parseResourceScopes(resources)),
+    }),
   }
 }
 

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import type { Era } from '../../mcp/message.ts'
 import type { SpiffeId } from '../../identity/spiffe-id.ts'
+import { coversOffer, type OfferScope, type ScopedKind } from '../../identity/offer-scope.ts'
 import { coversTool, type ToolScope } from '../../identity/tool-scope.ts'
 import type { Condition } from '../../readiness.ts'
 import type { Log } from '../../log.ts'
@@ -33,6 +34,10 @@ export interface UpstreamConfig {
   readonly trustOnFirstUse?: boolean
   /** The tools that it is asked for at most, whoever asks. Without: all that it has. */
   readonly scopes?: readonly ToolScope[]
+  /** The prompts of which the same is true. */
+  readonly prompts?: readonly OfferScope[]
+  /** The resources and templates of which the same is true. */
+  readonly resources?: readonly OfferScope[]
   readonly limits?: ServerLimits
   /** Of the ToolServer that it stands for, whose share of memory it takes. Without: the operators'. */
   readonly namespace?: string
@@ -192,6 +197,16 @@ export function servesTool(
   tool: string,
 ): boolean {
   return scopes === undefined || scopes.some((scope) => coversTool(scope, server, tool))
+}
+
+/** The same of its prompts, resources and templates. */
+export function servesOffer(
+  { prompts, resources }: Pick<UpstreamConfig, 'prompts' | 'resources'>,
+  kind: ScopedKind,
+  name: string,
+): boolean {
+  const scopes = kind === 'prompt' ? prompts : resources
+  return scopes === undefined || coversOffer(scopes, kind, name)
 }
 
 function parseUpstreamUrl(config: UpstreamConfig): URL {

@@ -55,7 +55,9 @@ before(async () => {
   const config = {
     ...ofFolder,
     hosts: ['gateway.test'],
-    upstreams: [{ ...server, scopes: ['echo', 'big', 'delete'] }],
+    upstreams: [
+      { ...server, scopes: ['echo', 'big', 'delete'], resources: ['file:///srv/docs/*'] },
+    ],
     policy: { data: ['grants.json'] },
     decisionLog: { file: 'decisions.jsonl' },
   }
@@ -156,7 +158,7 @@ test('prompts, resources and templates are explained as their lists are decided'
     'review shown',
     'triage_all policy not-granted',
     'file:///srv/docs/a shown',
-    'file:///srv/keys policy not-granted',
+    'file:///srv/keys ceiling outside-server-scopes',
   ])
   assert.deepEqual(await of('--tenant', 'acme', '--tool-scopes', 'web:*'), [
     'review ceiling outside-ceiling',

@@ -112,6 +112,8 @@ function cluster(
       pins: undefined,
       trustOnFirstUse: false,
       scopes: undefined,
+      prompts: undefined,
+      resources: undefined,
       limits: undefined,
     },
   })

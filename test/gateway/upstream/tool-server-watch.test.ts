@@ -65,6 +65,8 @@ test('tool servers are read with what they leave out', async () => {
     pins,
     trustOnFirstUse: true,
     scopes: ['read_*', 'echo'],
+    prompts: ['review'],
+    resources: ['repo://docs/*'],
     limits: { answerBytesMax: 4096, upstreamConnectionsMax: 2 },
   }
   items = [object('least', least), object('whole', whole)]
@@ -85,6 +87,8 @@ test('tool servers are read with what they leave out', async () => {
         pins: undefined,
         trustOnFirstUse: false,
         scopes: undefined,
+        prompts: undefined,
+        resources: undefined,
         limits: undefined,
       },
     },
@@ -115,6 +119,7 @@ for (const [what, spec] of Object.entries({
   'a limit that is none': { ...least, limits: { upstreamConnectionsMax: 0 } },
   'a limit without a number': { ...least, limits: { answerBytesMax: null } },
   'a scope that is no text': { ...least, scopes: [3] },
+  'a scope of resources that is no text': { ...least, resources: [3] },
   'a time without end': { ...least, timeoutSeconds: 100_000 },
 })) {
   test(`a tool server with ${what} is there with its fault, and harms no other`, async () => {

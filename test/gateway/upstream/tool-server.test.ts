@@ -32,6 +32,8 @@ function toolServer(place: string, spec: Spec = {}, createdAt = 1): ToolServer {
       pins: undefined,
       trustOnFirstUse: false,
       scopes: undefined,
+      prompts: undefined,
+      resources: undefined,
       limits: undefined,
       ...spec,
     },
@@ -172,6 +174,7 @@ test('its scopes are of its own name, and what cannot be one is refused by its f
     toolServer('research/search', { scopes: ['read_*'], limits }),
     toolServer('research/odd', { scopes: ['other:*'] }),
     toolServer('research/none', { scopes: [] }),
+    toolServer('research/open', { prompts: ['a*'], resources: ['repo://docs*'] }),
   ])
   assert.deepEqual(
     chosen.configs.map(({ scopes, limits: own }) => [scopes?.map(({ text }) => text), own]),
@@ -182,6 +185,7 @@ test('its scopes are of its own name, and what cannot be one is refused by its f
     [
       'research/none Invalid: spec.scopes: list of tool scopes is empty',
       'research/odd Invalid: spec.scopes: tool of a tool scope is not',
+      'research/open Invalid: spec.resources: prefix of resources does not',
     ].map((line) => line.slice(0, 60)),
   )
 })
