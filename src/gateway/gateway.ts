@@ -340,10 +340,11 @@ function holdSessions(
 
 /** Whoever is no more has nothing open at legacy servers. */
 function endOwner(owner: string, parts: Parts): void {
-  const { talks, ears, subscriptions, sessions, upstreams } = parts
+  const { talks, ears, subscriptions, ownTasks, sessions, upstreams } = parts
   talks.endOwner(owner)
   ears.endOwner(owner)
   subscriptions.endOwner(owner)
+  ownTasks.endOwner(owner)
   endSessions(sessions.endOwner(owner), upstreams)
 }
 

@@ -35,6 +35,8 @@ export interface OwnTasks {
   find(of: Pick<OwnTask, 'owner' | 'door' | 'spiffeId' | 'taskId'>): KnownTask | undefined
   /** Those of a caller at a door, in the order in which they were heard of first. */
   listOf(of: Pick<OwnTask, 'owner' | 'door'>): readonly KnownTask[]
+  /** The identity is over, or its pod. */
+  endOwner(owner: string): void
 }
 
 interface Entry extends KnownTask, Owned {}
@@ -69,6 +71,9 @@ export function createOwnTasks({
       shelf.takeOf(owner, ({ until }) => now() >= until)
       const own = shelf.of(owner).filter((entry) => entry.door === door)
       return own.toSorted((one, other) => one.number - other.number)
+    },
+    endOwner(owner) {
+      shelf.takeOf(owner, () => true)
     },
   }
 }
