@@ -1019,6 +1019,40 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a tool server judges its peer on every request and resumes no session, so an open connection does not outlive its certificate',
     source: 'RFC 8446 §2.2',
   },
+  'guard.verified-by-the-library': {
+    claim:
+      'the guard lets in whom the library lets in, and nobody else comes as far as the server inside',
+    source: 'docs/REACH.md',
+  },
+  'guard.caller-from-the-token': {
+    claim:
+      'the server inside is told the caller whom the token names, and no header from outside can say another one',
+    source: 'docs/REACH.md; RFC 3875 §4.1.18',
+  },
+  'guard.no-credential-inside': {
+    claim: 'what passes in is a list of known headers: no token and no credential is among them',
+    source: 'MCP 2026-07-28 security best practices, token passthrough',
+  },
+  'guard.one-door': {
+    claim:
+      'one path of the server inside is reached by its exact text, with the methods of MCP, and nothing else of it',
+    source: 'docs/REACH.md',
+  },
+  'guard.framed-anew': {
+    claim:
+      'one request at the guard is at most one inside, framed anew from the octets that were judged',
+    source: 'RFC 9112 §11.2',
+  },
+  'guard.streams-both-ways': {
+    claim:
+      'at the guard an event passes when it is said, a request that is given up is given up inside, and half an answer is not taken for whole',
+    source: 'MCP 2025-11-25 and 2026-07-28 transports',
+  },
+  'guard.inside-on-loopback-only': {
+    claim:
+      'the guard hands on nothing while the port inside is bound to an address that others can reach',
+    source: 'docs/REACH.md; proc(5)',
+  },
   'agent.connections-bounded': {
     claim:
       'the fetch of a pod has so many connections and no more, says so to who has waited for one, and reads no faster than it is read',

@@ -282,6 +282,7 @@ const testsWithoutSource: Readonly<Record<string, string>> = {
   'test/documents.test.ts': 'docs',
   'test/policy/plan/differential.test.ts': 'the plan against the module of the same rules',
   'test/gateway/attacks.test.ts': 'classes of attack, through the doors',
+  'test/guard/attacks.test.ts': 'ways around the guard, through its door',
   'test/gateway/eras.test.ts': 'agents of one era at servers of the other, through the doors',
   'test/gateway/eras.hostile.test.ts': 'what servers of the other era may send, through the doors',
   'test/gateway/expired.test.ts':

@@ -95,11 +95,18 @@ function handOn(o: {
   response.once('close', () => {
     if (!response.writableFinished) asked.destroy()
   })
+  const fail = (fault: Unfit): void => {
+    if (response.headersSent) response.destroy()
+    else refuse(response, fault, readableId(verified.body))
+  }
   asked.once('error', (error: NodeJS.ErrnoException) => {
     if (response.destroyed) return
     log.warn({ error }, 'the server inside has not answered')
-    if (response.headersSent) response.destroy()
-    else refuse(response, faultOf(error), readableId(verified.body))
+    fail(faultOf(error))
+  })
+  // A change of the protocol (101) ends the connection, and is no error to Node.
+  asked.once('close', () => {
+    if (!response.headersSent && !response.destroyed) fail(notAnswered)
   })
   asked.once('response', (answer) => {
     response.writeHead(answer.statusCode ?? 502, headersOutside(answer.rawHeaders))
@@ -112,8 +119,14 @@ function handOn(o: {
   asked.end(body)
 }
 
+const notAnswered: Unfit = {
+  status: 502,
+  code: internalError,
+  message: 'the server inside has not answered',
+}
+
 /** Nothing was received where nobody listens; of all else nobody can know. */
 function faultOf({ code }: NodeJS.ErrnoException): Unfit {
   if (code === 'ECONNREFUSED') return unavailable('the server inside does not listen')
-  return { status: 502, code: internalError, message: 'the server inside has not answered' }
+  return notAnswered
 }

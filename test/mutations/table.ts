@@ -8,6 +8,7 @@ import { changeMutations } from './changes.ts'
 import { definitionMutations } from './definitions.ts'
 import { eraMutations } from './eras.ts'
 import { federationMutations } from './federation.ts'
+import { guardMutations } from './guard.ts'
 import { issuanceMutations } from './issuance.ts'
 import { handleMutations } from './handles.ts'
 import { ledgerMutations } from './ledger.ts'
@@ -525,6 +526,7 @@ export const mutations: readonly Mutation[] = [
   ...definitionMutations,
   ...eraMutations,
   ...federationMutations,
+  ...guardMutations,
   ...handleMutations,
   ...issuanceMutations,
   ...ledgerMutations,
