@@ -59,41 +59,52 @@ server_methods := {
 
 # METADATA
 # title: Allow
-# description: A call of a visible tool or of something else that is offered, with allowed arguments, or a method of a server of the ceiling.
+# description: These rules permit it, and none of the platform's own denies it.
 # scope: document
 # schemas:
 #   - input: schema.mcp.decision
 default allow := false
 
 allow if {
+	permitted
+	undenied
+}
+
+# METADATA
+# title: Permitted
+# description: A call of a visible tool or of something else that is offered, with allowed arguments, or a method of a server of the ceiling.
+# scope: document
+# schemas:
+#   - input: schema.mcp.decision
+permitted if {
 	is_server_request
 	may_call
 	reachable
 }
 
-allow if {
+permitted if {
 	is_tool_call
 	visible(input.resource)
 	arguments_allowed
 }
 
-allow if {
+permitted if {
 	is_approval_request
 	may_approve
 }
 
-allow if {
+permitted if {
 	is_offer_request
 	offer_visible(input.resource)
 	offer_arguments_allowed
 }
 
-allow if {
+permitted if {
 	is_task_request
 	visible(input.resource)
 }
 
-allow if {
+permitted if {
 	is_ask
 	asked_for_visible
 	ask_granted
@@ -340,7 +351,7 @@ operator_messages := {
 
 # METADATA
 # title: Reasons
-# description: One reason for the agent and one for the operator, with the same code; none when allowed.
+# description: One reason for the agent and one for the operator, with the same code; none when allowed. The rules of the platform are asked only about what these permit.
 # scope: document
 # schemas:
 #   - input: schema.mcp.decision
@@ -349,4 +360,9 @@ default reasons := []
 reasons := [
 	{"code": refusal, "message": agent_messages[refusal], "audience": "agent"},
 	{"code": refusal, "message": operator_messages[refusal], "audience": "operator"},
-] if not allow
+] if not permitted
+
+reasons := denial_reasons if {
+	permitted
+	not undenied
+}
