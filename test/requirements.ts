@@ -1019,6 +1019,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a tool server judges its peer on every request and resumes no session, so an open connection does not outlive its certificate',
     source: 'RFC 8446 §2.2',
   },
+  'forward.no-page-speaks-as-the-pod': {
+    claim:
+      'countersign forward listens on loopback, and takes nothing that a page in a browser could send',
+    source: 'MCP 2025-11-25 transports, security warning; docs/REACH.md',
+  },
   'guard.verified-by-the-library': {
     claim:
       'the guard lets in whom the library lets in, and nobody else comes as far as the server inside',

@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import type { ApproveOptions } from './command/approve-command.ts'
 import type { BridgeOptions } from './command/bridge-command.ts'
 import { addCa } from './command/ca-program.ts'
+import { addForward } from './command/forward-program.ts'
 import { addGuard } from './command/guard-program.ts'
 import { addIssuance } from './command/issuance-program.ts'
 import { addLedger } from './command/ledger-program.ts'
@@ -47,6 +48,7 @@ Exit codes: 0 ok, 1 refused or failed, 2 usage or configuration. An error is one
   addGateway(program, terminal)
   addTools(program, terminal)
   addGuard(program, terminal)
+  addForward(program, terminal)
   addBridge(program, terminal)
   addApprove(program, terminal)
   addPolicy(program, terminal)

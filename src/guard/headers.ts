@@ -21,16 +21,25 @@ const passedIn: ReadonlySet<string> = new Set([
 /** The protocol's own, of this revision and the next. An underscore would be another spelling of a hyphen. */
 const ofProtocol = /^mcp-[a-z0-9-]+$/
 
+/** Name and value of each header that passes. */
+export function headersPassed(raw: readonly string[]): [name: string, value: string][] {
+  const headers: [string, string][] = []
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index]?.toLowerCase() ?? ''
+    if (!passedIn.has(name) && !ofProtocol.test(name)) continue
+    headers.push([name, raw[index + 1] ?? ''])
+  }
+  return headers
+}
+
 /** The headers of the request inside. */
 export function headersInside(
   raw: readonly string[],
   { caller, body }: { readonly caller: VerifiedCaller; readonly body: Buffer | undefined },
 ): Record<string, string | string[]> {
   const headers = new Map<string, string[]>()
-  for (let index = 0; index + 1 < raw.length; index += 2) {
-    const name = raw[index]?.toLowerCase() ?? ''
-    if (!passedIn.has(name) && !ofProtocol.test(name)) continue
-    headers.set(name, [...(headers.get(name) ?? []), raw[index + 1] ?? ''])
+  for (const [name, value] of headersPassed(raw)) {
+    headers.set(name, [...(headers.get(name) ?? []), value])
   }
   return {
     ...Object.fromEntries([...headers].map(([name, values]) => [name, oneOrMore(values)])),

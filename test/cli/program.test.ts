@@ -31,7 +31,15 @@ for (const argument of ['version', '--version', '-V']) {
   })
 }
 
-for (const command of [[], ['signer'], ['gateway'], ['guard'], ['bridge'], ['doctor']]) {
+for (const command of [
+  [],
+  ['signer'],
+  ['gateway'],
+  ['guard'],
+  ['forward'],
+  ['bridge'],
+  ['doctor'],
+]) {
   test(`${['countersign', ...command, '--help'].join(' ')} has an example and exits 0`, async () => {
     const { code, out } = await countersign(...command, '--help')
     assert.equal(code, 0)
@@ -59,6 +67,8 @@ const misused: readonly [readonly string[], RegExp][] = [
   [bridgeTo('http://gateway/mcp', 'spiffe://a.example/ns/a/sa/b'), /url: want=https:/],
   [bridgeTo('https://gateway/mcp', 'gateway'), /bridge: server: .* \(cli\/usage\)\nhint: such as/],
   [['guard'], /guard: to: required/],
+  [['forward'], /forward: url: required/],
+  [['forward', '--port', '99999'], /forward: port: want=0\.\.65535 got="99999"/],
   [guardOf('--listen', '127.0.0.1:8000'), /guard: listen: want=another port than the server's/],
   [guardOf('--listen', 'localhost:8443'), /guard: listen: want=<address>:<port> got="localhost/],
   [guardOf('--admin', '9092'), /guard: admin: want=<address>:<port> got="9092"/],

@@ -30,6 +30,8 @@ export interface GuardStage extends AsyncDisposable {
   readonly port: number
   readonly insidePort: number
   readonly got: Got[]
+  /** PEM of who has issued everybody. */
+  readonly anchors: string
   readonly who: Readonly<Record<'gateway' | 'agent' | 'guard' | 'renewed' | 'other', TestLeaf>>
   answer: InsideAnswer
   /** A token for a call of `echo` with these arguments. */
@@ -128,6 +130,7 @@ export async function openGuardStage(): Promise<GuardStage> {
     port,
     insidePort,
     got,
+    anchors: authority.bundlePem,
     who,
     answer: ok,
     token: tokenFor,

@@ -87,4 +87,16 @@ export const guardMutations: readonly Mutation[] = [
     file: 'src/guard/listening.ts',
     edits: never('!loopback6.test(bytes)'),
   },
+  {
+    claim: 'forward.no-page-speaks-as-the-pod',
+    without: 'the look at the host',
+    file: 'src/guard/outward.ts',
+    edits: [['host !== `127.0.0.1:${port}` && host !== `localhost:${port}`', 'host === undefined']],
+  },
+  {
+    claim: 'forward.no-page-speaks-as-the-pod',
+    without: 'the look for an origin',
+    file: 'src/guard/outward.ts',
+    edits: never("headers.origin !== undefined || headers['sec-fetch-site'] !== undefined"),
+  },
 ]
