@@ -42,11 +42,13 @@ export const entrypoints = {
 /** What runs the rules: OPA's plan of them as a program of our own, or the module that OPA makes of them. */
 export type EngineName = 'plan' | 'wasm'
 
-/** The bundle that the package ships, beside `src` and `dist` alike. */
-const shippedFolder = join(import.meta.dirname, '..', '..', 'policies', 'bundle')
+/** What the package ships of policy, beside `src` and `dist` alike. */
+export const shippedPolicies: string = join(import.meta.dirname, '..', '..', 'policies')
+
+const shippedFolder = join(shippedPolicies, 'bundle')
 
 /** What OPA's compiler may use, so that what cannot be run fails at the author's desk. */
-export const shippedCapabilities: string = join(shippedFolder, '..', 'capabilities.json')
+export const shippedCapabilities: string = join(shippedPolicies, 'capabilities.json')
 
 /** 128 MiB: a policy that needs more for one input of 256 KiB is broken. */
 const memoryPagesDefault = 2048

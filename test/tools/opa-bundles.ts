@@ -7,17 +7,24 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run } from '../../src/cli/program.ts'
 
-async function countersign(
-  ...words: readonly string[]
-): Promise<Readonly<Record<string, unknown>>> {
+async function runPolicy(
+  words: readonly string[],
+): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
   const said = { out: '', err: '' }
-  const code = await run(['policy', ...words, '--json'], {
+  const code = await run(['policy', ...words], {
     out: (text) => void (said.out += text),
     err: (text) => void (said.err += text),
     signal: new AbortController().signal,
   })
-  assert.equal(code, 0, said.out + said.err)
-  return JSON.parse(said.out) as Readonly<Record<string, unknown>>
+  return { code, ...said }
+}
+
+async function countersign(
+  ...words: readonly string[]
+): Promise<Readonly<Record<string, unknown>>> {
+  const { code, out, err } = await runPolicy([...words, '--json'])
+  assert.equal(code, 0, out + err)
+  return JSON.parse(out) as Readonly<Record<string, unknown>>
 }
 
 /** Builds the shipped sources and signs them with each kind of key. Throws where the revision is another one, or `opa` refuses the signature. */
@@ -40,6 +47,33 @@ export async function buildAndSign(
     }
   } finally {
     process.chdir(before)
+    await rm(folder, { recursive: true })
+  }
+}
+
+/** What an author begins with: its test passes, it is built, and a word that no input has is refused. */
+export async function beginAsAuthor(opa: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-opa-author-'))
+  try {
+    const sources = join(folder, 'sources')
+    await countersign('new', sources)
+    const { pass, fail, error } = await countersign('test', sources, '--opa', opa)
+    assert.deepEqual([Number(pass) > 0, fail, error], [true, 0, 0])
+    const bundle = join(folder, 'bundle.tar.gz')
+    await countersign('build', sources, '--opa', opa, '-o', bundle)
+    await countersign('check', bundle)
+    const rule = join(sources, 'countersign', 'custom', 'deny.rego')
+    const text = await readFile(rule, 'utf8')
+    await writeFile(rule, text.replace('input.resource.id', 'input.resource.name'))
+    for (const words of [
+      ['test', sources],
+      ['build', sources, '-o', bundle],
+    ]) {
+      const refused = await runPolicy([...words, '--opa', opa])
+      assert.equal(refused.code, 2)
+      assert.match(refused.err, /deny\.rego:\d+: rego_type_error: undefined ref/)
+    }
+  } finally {
     await rm(folder, { recursive: true })
   }
 }

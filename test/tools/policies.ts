@@ -16,12 +16,15 @@ import { instantiate } from '../../src/policy/instance.ts'
 import { toolPath } from './build.ts'
 import { addressVector, letterVector } from './builtin-vectors.ts'
 import { compareWithOpa } from './opa-differential.ts'
-import { buildAndSign } from './opa-bundles.ts'
+import { beginAsAuthor, buildAndSign } from './opa-bundles.ts'
 import { compareSuite, opaVerdicts } from './opa-suites.ts'
 
 const policies = join(import.meta.dirname, '..', '..', 'policies')
 const bundle = join(policies, 'bundle')
 const sources = ['countersign', 'data']
+
+/** What `policy new` gives authors to begin with is held to what the shipped rules are. */
+const template = 'template'
 const capabilities = ['--capabilities', 'capabilities.json']
 const bundleFiles = ['.manifest', 'data.json', 'plan.json', 'policy.wasm', 'schemas.json'] as const
 
@@ -55,13 +58,21 @@ function run(program: string, words: readonly string[], hint: string, cwd = poli
 }
 
 function checkSources(opa: string): void {
-  run(opa, ['fmt', '--list', '--fail', 'countersign'], 'opa fmt --write policies/countersign')
+  run(
+    opa,
+    ['fmt', '--list', '--fail', 'countersign', template],
+    'opa fmt --write policies/countersign policies/template',
+  )
   const strict = ['check', '--strict', '--schema', 'schemas', ...capabilities]
-  run(opa, [...strict, ...sources], 'policies/schemas says what the input and the data hold')
+  run(
+    opa,
+    [...strict, ...sources, template],
+    'policies/schemas says what the input and the data hold',
+  )
 }
 
 function testSources(opa: string): void {
-  const words = ['test', ...capabilities, '--fail-on-empty', ...sources]
+  const words = ['test', ...capabilities, '--fail-on-empty', ...sources, template]
   run(opa, words, 'opa test --verbose --var-values shows the values')
   run(opa, [...words, '--coverage', '--threshold', '100'], 'every line of a rule needs a test')
 }
@@ -246,8 +257,9 @@ async function compareSuites(opa: string, write: boolean): Promise<void> {
   try {
     await checkSuites(opa, write)
     await buildAndSign(opa, policies, sources)
+    await beginAsAuthor(opa)
     process.stdout.write(
-      'policies: policy build gives the shipped revision, and opa takes what policy sign signs\n',
+      'policies: policy build gives the shipped revision, opa takes what policy sign signs, and policy new gives what is tested and built\n',
     )
   } catch (error) {
     if (error instanceof PolicyCheckError) throw error

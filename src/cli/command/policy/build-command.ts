@@ -7,7 +7,7 @@ import type { BundleContent } from '../../../policy/bundle-content.ts'
 import { entrypoints } from '../../../policy/engine.ts'
 import { openSelfTest } from '../../policy-files.ts'
 import type { Terminal } from '../../terminal.ts'
-import { buildBundle } from './build-plan.ts'
+import { buildBundle, checkTypes } from './build-plan.ts'
 import { findOpa } from './opa.ts'
 import type { Opa } from './opa.ts'
 import { writeArchive } from './write-archive.ts'
@@ -42,6 +42,7 @@ async function build(
   places: readonly string[],
   { revision }: PolicyBuildOptions,
 ): Promise<BundleContent> {
+  await checkTypes(opa, places)
   const how = { entrypoints: Object.values(entrypoints), more: ['--ignore', '*_test.rego'] }
   const plan = await buildBundle(opa, places, { ...how, target: 'plan' })
   const module = await buildBundle(opa, places, { ...how, target: 'wasm' })

@@ -1,10 +1,31 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { unpackBundle } from '../../../policy/bundle-archive.ts'
 import type { BundleContent } from '../../../policy/bundle-content.ts'
 import { shippedCapabilities } from '../../../policy/engine.ts'
 import type { Opa } from './opa.ts'
+
+/** What stands beside sources and is no data: the types of input and data, and what the engine can run. */
+const besideSources = ['schemas', 'schemas.json', 'capabilities.json'].flatMap((name) => [
+  '--ignore',
+  name,
+])
+
+/** Holds sources to the types of input and data, where these stand beside them. Throws `policy/source` and `policy/opa`. */
+export async function checkTypes(opa: Opa, places: readonly string[]): Promise<void> {
+  for (const place of places) {
+    const schemas = join(place, 'schemas')
+    const isThere = await stat(schemas).then(
+      (found) => found.isDirectory(),
+      () => false,
+    )
+    if (!isThere) continue
+    const settings = ['--strict', '--schema', schemas, '--capabilities', shippedCapabilities]
+    await opa.run(['check', ...settings, ...besideSources, ...places])
+    return
+  }
+}
 
 /**
  * Builds a bundle of sources with OPA's compiler, held to what the engine can run. `-O0`: the optimiser would take the bundle's own data for
@@ -30,6 +51,7 @@ export async function buildBundle(
       '--prune-unused',
       '--capabilities',
       shippedCapabilities,
+      ...besideSources,
     ]
     const words = ['build', ...settings, ...(how.more ?? []), ...names, '--output', archive]
     await opa.run([...words, ...places])

@@ -3,6 +3,7 @@ import type { Terminal } from '../../terminal.ts'
 import type { PolicyBuildOptions } from './build-command.ts'
 import type { PolicyCheckOptions } from './check-command.ts'
 import type { PolicyExplainOptions } from './explain-command.ts'
+import type { PolicyNewOptions } from './new-command.ts'
 import type { PolicyReplayOptions } from './replay-command.ts'
 import type { PolicySignOptions, PolicyVerifyOptions } from './sign-command.ts'
 import type { PolicyTestOptions } from './test-command.ts'
@@ -11,6 +12,7 @@ export function addPolicy(program: Command, terminal: Terminal): void {
   const policy = program
     .command('policy')
     .description('Tests and examines policy: sources and bundles.')
+  addNew(policy, terminal)
   addCheck(policy, terminal)
   addTest(policy, terminal)
   addBuild(policy, terminal)
@@ -30,6 +32,28 @@ const json = ['--json', 'one document for programs, see docs/POLICY.md'] as cons
 /** Of a key that signs or has signed. */
 const algorithm = ['--algorithm <name>', 'of that key, such as ES256', 'RS256'] as const
 const scope = ['--scope <text>', 'what the signature has to say', ''] as const
+
+function addNew(policy: Command, terminal: Terminal): void {
+  policy
+    .command('new')
+    .description(
+      'Makes a folder of sources: the shipped rules, and a rule of your own with its test.',
+    )
+    .argument('<folder>', 'what to make, or an empty one')
+    .option(...json)
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 made, 2 usage, or something is there already.
+
+Example:
+  countersign policy new my-policy`,
+    )
+    .action(async (folder: string, options: PolicyNewOptions) => {
+      const { runPolicyNew } = await import('./new-command.ts')
+      await runPolicyNew(folder, options, terminal)
+    })
+}
 
 function addCheck(policy: Command, terminal: Terminal): void {
   policy

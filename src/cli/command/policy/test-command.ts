@@ -7,7 +7,7 @@ import type { BundleContent } from '../../../policy/bundle-content.ts'
 import { readBundle } from '../../../policy/bundle-place.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
-import { buildBundle } from './build-plan.ts'
+import { buildBundle, checkTypes } from './build-plan.ts'
 import { findOpa } from './opa.ts'
 import { readRuleHeads } from './rego-sources.ts'
 import type { RuleHead } from './rego-sources.ts'
@@ -102,6 +102,7 @@ async function openSources(
   { signal }: Terminal,
 ): Promise<Opened> {
   const opa = findOpa(options.opa, process.env, signal)
+  await checkTypes(opa, places)
   const heads = await readRuleHeads(opa, places)
   const tests = heads.flatMap(testOf)
   const entrypoints = tests.filter(({ isLater }) => !isLater).map(({ path }) => path)
