@@ -877,6 +877,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'an anchor vouches for certificates of its own trust domain alone, on either side',
     source: 'SPIFFE Federation §7.3: OpenSSL takes any anchor of its pool',
   },
+  'gateway.bad-input-told': {
+    claim:
+      'what is wrong with a request of any method is told to its sender and in one line of the log, and reaches no tool server',
+    source: 'JSON-RPC 2.0 §5.1; CWE-209, messages that tell of others',
+  },
   'gateway.refusals-logged-bounded': {
     claim: 'a caller that is refused again and again does not fill the log, and is counted there',
     source: 'CWE-779, logging of excessive data',

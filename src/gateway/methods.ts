@@ -50,7 +50,7 @@ const ping: Serve = (permit, reply, parts) => {
 }
 
 /** What the gateway serves. Whatever is not here is refused by name. */
-const methods: Readonly<Record<string, Method>> = {
+export const methods: Readonly<Record<string, Method>> = {
   'server/discover': row('request', ['modern'], 'server', discover, discoverAll),
   initialize: row('request', ['legacy'], 'server', initialize, initializeAll),
   ping: row('request', ['legacy'], 'server', ping, pong),

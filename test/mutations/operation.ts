@@ -1,4 +1,4 @@
-import type { Mutation } from './mutation.ts'
+import { never, type Mutation } from './mutation.ts'
 
 /** The defences of how a gateway is run. */
 export const operationMutations: readonly Mutation[] = [
@@ -41,5 +41,23 @@ export const operationMutations: readonly Mutation[] = [
     without: 'the pipe by which a worker is told what it needs',
     file: 'src/cli/gateway/run-workers.ts',
     edits: [['cluster.fork()', "cluster.fork({ CONFIG: 'trustDomain: agents.example' })"]],
+  },
+  {
+    claim: 'gateway.bad-input-told',
+    without: 'the look for members that continue or detach a call',
+    file: 'src/gateway/methods.ts',
+    edits: never('unserved !== undefined'),
+  },
+  {
+    claim: 'gateway.bad-input-told',
+    without: 'the line in the log',
+    file: 'src/gateway/handle-call.ts',
+    edits: [['  refusals.note({', '  void ({']],
+  },
+  {
+    claim: 'gateway.bad-input-told',
+    without: 'the bound on names',
+    file: 'src/gateway/methods.ts',
+    edits: never('name.length > most'),
   },
 ]
