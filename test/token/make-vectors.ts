@@ -61,16 +61,34 @@ const prompt = '{"jsonrpc":"2.0","id":2,"method":"prompts/get","params":{"name":
 const read =
   '{"jsonrpc":"2.0","id":3,"method":"resources/read","params":{"uri":"file:///guides/field"}}'
 
+const task = '{"jsonrpc":"2.0","id":4,"method":"tasks/get","params":{"taskId":"task-1"}}'
+const completing = (ref: string): string =>
+  `{"jsonrpc":"2.0","id":5,"method":"completion/complete","params":{"ref":${ref},"argument":{"name":"a","value":"b"}}}`
+const ofPrompt = completing('{"type":"ref/prompt","name":"review"}')
+const ofTemplate = completing('{"type":"ref/resource","uri":"file:///{path}"}')
+
 interface Asked {
   readonly from?: TestLeaf
   readonly caller?: TestLeaf
   readonly body?: string
   readonly lifetimeSeconds?: number
+  /** Of a task: the tool whose call it was. */
+  readonly tool?: string
 }
 
 interface Body {
   readonly method: string
-  readonly params: { readonly name?: string; readonly uri?: string }
+  readonly params: Readonly<Record<string, string>> & {
+    readonly ref?: Readonly<Record<string, string>>
+  }
+}
+
+/** What is asked for where it is no tool. */
+function targetOf({ method, params }: Body): string | undefined {
+  const { name, uri, taskId, ref } = params
+  if (ref !== undefined) return ref['name'] ?? ref['uri']
+  if (method.startsWith('tasks/')) return taskId
+  return method.startsWith('resources/') ? uri : name
 }
 
 /** As the gateway makes it. */
@@ -79,8 +97,11 @@ function honest({
   caller = agent,
   body: text = body,
   lifetimeSeconds = 10,
+  tool,
 }: Asked = {}): Promise<string> {
-  const { method, params } = JSON.parse(text) as Body
+  const asked = JSON.parse(text) as Body
+  const { method } = asked
+  const isCall = method === 'tools/call'
   const [, octets = ''] = /"arguments":\s*(\{.*\})\s*\}\s*\}\s*$/s.exec(text) ?? []
   return createTokenSigner({
     credential: sourceOf(() => from.credential),
@@ -90,8 +111,8 @@ function honest({
     caller: caller.credential.svid,
     upstream: { server, spiffeId: parseSpiffeId(audience) },
     method,
-    tool: method === 'tools/call' ? params.name : undefined,
-    target: method === 'tools/call' ? undefined : (params.name ?? params.uri),
+    tool: isCall ? asked.params['name'] : tool,
+    target: isCall ? undefined : targetOf(asked),
     argumentsSha256: createHash('sha256').update(octets).digest('base64url'),
     transactionId: '0190b9a2-7c1e-7d43-9c55-3f1f5b6a7c8d',
   })
@@ -167,6 +188,7 @@ async function all(): Promise<readonly Made[]> {
   const odd = `${called} {"n": 1722470400000000000, "x":1.0,\n"t":"\\u0041"} } }`
   const bare = body.replace(/,"arguments":.*$/, '}}')
   const bound = { 'x5t#S256': thumbprintOf(stranger) }
+  const plain = await honest()
   const late = { iat: seconds, exp: seconds + 61 }
   return [
     ...(await Promise.all(
@@ -186,6 +208,20 @@ async function all(): Promise<readonly Made[]> {
     },
     { name: 'a prompt', body: prompt, token: await honest({ body: prompt }), want: 'valid' },
     { name: 'a resource', body: read, token: await honest({ body: read }), want: 'valid' },
+    ...(await Promise.all(
+      Object.entries({
+        'a task': task,
+        'an argument of a prompt': ofPrompt,
+        'a variable of a template': ofTemplate,
+        'a prompt, with a URI beside its name': prompt.replace('}}', ',"uri":"x:y"}}'),
+        'a resource, with a name beside its URI': read.replace('}}', ',"name":"x"}}'),
+      }).map(async ([name, text]) => ({
+        name,
+        body: text,
+        token: await honest({ body: text, ...(text === task ? { tool: 'issues_create' } : {}) }),
+        want: 'valid' as const,
+      })),
+    )),
     {
       name: 'a caller without tenant and role',
       token: await honest({ caller: nobody }),
@@ -254,6 +290,26 @@ async function all(): Promise<readonly Made[]> {
     {
       name: 'a scope with two stars',
       token: await changed(within(() => ({ toolScopes: ['github:**'] }))),
+      want: 'malformed',
+    },
+    {
+      name: 'models as text',
+      token: await changed(within(() => ({ models: 'small' }))),
+      want: 'malformed',
+    },
+    {
+      name: 'a pod without uid',
+      token: await changed(within(() => ({ pod: { namespace: 'research', name: 'reader-0' } }))),
+      want: 'malformed',
+    },
+    {
+      name: 'a tool that is an empty text',
+      body: prompt,
+      token: await changed(
+        within(() => ({ tool: '' })),
+        {},
+        { body: prompt },
+      ),
       want: 'malformed',
     },
     {
@@ -372,6 +428,13 @@ async function all(): Promise<readonly Made[]> {
       token: await honest(),
       want: 'call',
     },
+    ...Object.entries({
+      'arguments twice': body.replace('"arguments"', '"arguments":{},"arguments"'),
+      'arguments again, in capitals': body.replace('}}}', '},"ARGUMENTS":{}}}'),
+      'the method again, in capitals': body.replace('"method"', '"METHOD":"tools/list","method"'),
+      'a second value behind it': `${body} {}`,
+      'a name that is a number': body.replace('"issues_create"', '7'),
+    }).map(([name, text]) => ({ name, body: text, token: plain, want: 'call' as const })),
     {
       name: 'for another prompt',
       body: prompt.replace('review', 'preview'),

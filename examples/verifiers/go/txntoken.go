@@ -11,7 +11,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,12 +75,18 @@ type claims struct {
 	Context struct {
 		Server          string   `json:"server"`
 		Method          string   `json:"method"`
-		Tool            string   `json:"tool"`
-		TargetSHA256    string   `json:"targetSha256"`
+		Tool            *string  `json:"tool"`
+		TargetSHA256    *string  `json:"targetSha256"`
 		ArgumentsSHA256 string   `json:"argumentsSha256"`
-		Tenant          string   `json:"tenant"`
-		Role            string   `json:"role"`
+		Tenant          *string  `json:"tenant"`
+		Role            *string  `json:"role"`
+		Models          []string `json:"models"`
 		ToolScopes      []string `json:"toolScopes"`
+		Pod             struct {
+			Namespace string `json:"namespace"`
+			Name      string `json:"name"`
+			UID       string `json:"uid"`
+		} `json:"pod"`
 	} `json:"tctx"`
 }
 
@@ -138,18 +146,27 @@ func signedClaims(token string, peer *x509.Certificate) (*claims, error) {
 	if err := json.Unmarshal(payload, &c); err != nil {
 		return nil, errMalformed
 	}
-	for _, text := range []string{
-		c.Txn, c.Subject, c.Audience, c.Issuer, c.Scope, c.Workload, c.Confirmation.Thumbprint,
-		c.Context.Server, c.Context.Method, c.Context.ArgumentsSHA256,
-	} {
-		if text == "" {
-			return nil, errMalformed
-		}
-	}
-	if c.IssuedAt == nil || c.Expires == nil || c.Context.ToolScopes == nil {
+	if !c.isWhole() {
 		return nil, errMalformed
 	}
 	return &c, nil
+}
+
+// Nothing is missing, and no text is empty.
+func (c *claims) isWhole() bool {
+	context := &c.Context
+	texts := append([]string{
+		c.Txn, c.Subject, c.Audience, c.Issuer, c.Scope, c.Workload, c.Confirmation.Thumbprint,
+		context.Server, context.Method, context.ArgumentsSHA256,
+		context.Pod.Namespace, context.Pod.Name, context.Pod.UID,
+	}, append(context.Models, context.ToolScopes...)...)
+	for _, optional := range []*string{context.Tool, context.TargetSHA256, context.Tenant, context.Role} {
+		if optional != nil {
+			texts = append(texts, *optional)
+		}
+	}
+	return !slices.Contains(texts, "") && c.IssuedAt != nil && c.Expires != nil &&
+		context.Models != nil && context.ToolScopes != nil
 }
 
 func (c *claims) inTime(now time.Time) error {
@@ -164,37 +181,100 @@ func (c *claims) inTime(now time.Time) error {
 	return nil
 }
 
-// The digest of arguments is over their octets as they stand, which json.RawMessage keeps.
 func (c *claims) isFor(body []byte) error {
-	var message struct {
-		Method string `json:"method"`
-		Params struct {
-			Name      string          `json:"name"`
-			URI       string          `json:"uri"`
-			Arguments json.RawMessage `json:"arguments"`
-		} `json:"params"`
-	}
-	if err := json.NewDecoder(bytes.NewReader(body)).Decode(&message); err != nil {
+	method, target, arguments, err := asked(body)
+	if err != nil {
 		return errCall
 	}
 	context := &c.Context
-	target := message.Params.Name
-	if target == "" {
-		target = message.Params.URI
-	}
 	scope := context.Server
-	if context.Tool != "" {
-		scope += ":" + context.Tool
+	if context.Tool != nil {
+		scope += ":" + *context.Tool
 	}
-	isNamed := context.TargetSHA256 == digest([]byte(target))
-	if message.Method == "tools/call" {
-		isNamed = context.Tool == target
+	isNamed := text(context.TargetSHA256) == digest([]byte(target))
+	if method == "tools/call" {
+		isNamed = text(context.Tool) == target
 	}
-	if context.Method != message.Method || !isNamed || c.Scope != scope ||
-		context.ArgumentsSHA256 != digest(message.Params.Arguments) {
+	if context.Method != method || !isNamed || c.Scope != scope || context.ArgumentsSHA256 != digest(arguments) {
 		return errCall
 	}
 	return nil
+}
+
+// Where in params stands what a request is about.
+var targets = map[string]string{
+	"tools/call": "name", "prompts/get": "name",
+	"resources/read": "uri", "resources/subscribe": "uri", "resources/unsubscribe": "uri",
+	"tasks/get": "taskId", "tasks/update": "taskId", "tasks/cancel": "taskId", "tasks/result": "taskId",
+}
+
+// The method, what it is about, and the octets of its arguments as they stand.
+func asked(body []byte) (method, target string, arguments []byte, err error) {
+	message, err := members(body)
+	if err != nil {
+		return "", "", nil, err
+	}
+	params, err := members(message["params"])
+	if err != nil {
+		return "", "", nil, err
+	}
+	if err := json.Unmarshal(message["method"], &method); err != nil {
+		return "", "", nil, err
+	}
+	raw := params[targets[method]]
+	if method == "completion/complete" {
+		reference, err := members(params["ref"])
+		if err != nil {
+			return "", "", nil, err
+		}
+		raw = reference["uri"]
+		if string(reference["type"]) == `"ref/prompt"` {
+			raw = reference["name"]
+		}
+	}
+	if err := json.Unmarshal(raw, &target); err != nil || target == "" {
+		return "", "", nil, errCall
+	}
+	return method, target, params["arguments"], nil
+}
+
+// The members of an object by their exact names, each as the octets that it is written with. A struct would take names in
+// another case, and the last of two: an object that has a name twice, in whatever case, is refused.
+func members(object []byte) (map[string]json.RawMessage, error) {
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return nil, errCall
+	}
+	found, folded := map[string]json.RawMessage{}, map[string]bool{}
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil, err
+		}
+		name, _ := token.(string)
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return nil, err
+		}
+		if folded[strings.ToLower(name)] {
+			return nil, errCall
+		}
+		found[name], folded[strings.ToLower(name)] = value, true
+	}
+	if _, err := decoder.Token(); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, errCall
+	}
+	return found, nil
+}
+
+func text(optional *string) string {
+	if optional == nil {
+		return ""
+	}
+	return *optional
 }
 
 func (c *claims) caller(here Here) (*Caller, error) {
@@ -203,12 +283,12 @@ func (c *claims) caller(here Here) (*Caller, error) {
 		return nil, errMalformed
 	}
 	isCovered := false
-	for _, text := range c.Context.ToolScopes {
-		scope := scopeOf.FindStringSubmatch(text)
+	for _, each := range c.Context.ToolScopes {
+		scope := scopeOf.FindStringSubmatch(each)
 		if scope == nil {
 			return nil, errMalformed
 		}
-		isCovered = isCovered || (scope[1] == c.Context.Server && covers(scope[2], c.Context.Tool))
+		isCovered = isCovered || (scope[1] == c.Context.Server && covers(scope[2], text(c.Context.Tool)))
 	}
 	if subject[1] != here.TrustDomain || c.Workload != c.Subject {
 		return nil, errIssuer
@@ -216,7 +296,7 @@ func (c *claims) caller(here Here) (*Caller, error) {
 	if !isCovered {
 		return nil, errCall
 	}
-	return &Caller{c.Subject, c.Context.Tenant, c.Context.Role, c.Txn}, nil
+	return &Caller{c.Subject, text(c.Context.Tenant), text(c.Context.Role), c.Txn}, nil
 }
 
 // What is no tool needs any scope of its server.

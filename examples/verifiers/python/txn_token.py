@@ -20,6 +20,12 @@ SKEW_SECONDS = 5
 COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 SPIFFE_ID = re.compile(r"spiffe://([a-z0-9._-]+)((?:/[A-Za-z0-9._-]+)+)")
 SCOPE = re.compile(r"([a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?):([A-Za-z0-9_.-]{1,128}|[A-Za-z0-9_.-]{0,127}\*)")
+# Where in `params` stands what a request is about.
+TARGETS = {
+    **dict.fromkeys(("tools/call", "prompts/get"), "name"),
+    **dict.fromkeys(("resources/read", "resources/subscribe", "resources/unsubscribe"), "uri"),
+    **dict.fromkeys(("tasks/get", "tasks/update", "tasks/cancel", "tasks/result"), "taskId"),
+}
 CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 
@@ -90,51 +96,61 @@ def _typed(claims: dict) -> dict:
     texts = [claims[name] for name in ("txn", "sub", "aud", "iss", "scope", "req_wl")]
     texts += [tctx["server"], tctx["method"], tctx["argumentsSha256"], claims["cnf"]["x5t#S256"]]
     texts += [tctx[name] for name in ("tool", "targetSha256", "tenant", "role") if name in tctx]
-    _require(all(isinstance(text, str) and text for text in texts), "malformed")
     _require(all(type(claims[name]) is int and claims[name] >= 0 for name in ("iat", "exp")), "malformed")
-    scopes = tctx["toolScopes"]
-    _require(isinstance(scopes, list) and all(isinstance(scope, str) for scope in scopes), "malformed")
+    lists = (tctx["models"], tctx["toolScopes"])
+    _require(all(isinstance(each, list) for each in lists), "malformed")
+    texts += [text for each in lists for text in each] + [tctx["pod"][name] for name in ("namespace", "name", "uid")]
+    _require(all(isinstance(text, str) and text for text in texts), "malformed")
     return claims
 
 
 def _check_call(claims: dict, body: bytes) -> None:
     tctx = claims["tctx"]
-    method, target, arguments = _asked(body.decode())
+    method, target, arguments = _asked(body)
     _require(tctx["method"] == method, "call")
     if method == "tools/call":
-        _require(tctx.get("tool") == target, "call")
+        _require(tctx.get("tool", "").encode() == target, "call")
     else:
-        _require(tctx.get("targetSha256") == _digest(target.encode()), "call")
-    _require(tctx["argumentsSha256"] == _digest(arguments.encode()), "call")
+        _require(tctx.get("targetSha256") == _digest(target), "call")
+    _require(tctx["argumentsSha256"] == _digest(arguments), "call")
     tool = tctx.get("tool")
     _require(claims["scope"] == (tctx["server"] if tool is None else f"{tctx['server']}:{tool}"), "call")
 
 
-def _asked(body: str) -> tuple[str, str, str]:
-    """The method, what is asked for by name or URI, and the text of its arguments as it stands."""
+def _asked(body: bytes) -> tuple[str, bytes, bytes]:
+    """The method, what it is about, and the octets of its arguments as they stand."""
     try:
-        message = _members(body)
-        params = _members(message["params"])
-        name = "uri" if "uri" in params else "name"
-        return json.loads(message["method"]), json.loads(params[name]), params.get("arguments", "")
-    except (ValueError, KeyError, TypeError) as error:
+        message = _members(body.decode())
+        method, params = json.loads(message["method"]), _members(message["params"])
+        if method == "completion/complete":
+            reference = json.loads(params["ref"])
+            target = reference["name" if reference["type"] == "ref/prompt" else "uri"]
+        else:
+            target = json.loads(params[TARGETS[method]])
+        _require(isinstance(target, str) and target, "call")
+        return method, target.encode(), params.get("arguments", "").encode()
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Refused("call") from error
 
 
 def _members(text: str) -> dict[str, str]:
-    """The members of an object, each as the text that it is written with: a digest is over that, and not over what a parser makes of it."""
-    decoder, members = json.JSONDecoder(), {}
+    """The members of an object, each as the text that it is written with: a digest is over that, and not over what a parser
+    makes of it. One that has a name twice, in whatever case, is refused: two readers could take it for two requests."""
+    decoder, members, folded = json.JSONDecoder(), {}, set()
     at = _skip(text, _skip(text, 0, "{"))
     while text[at : at + 1] != "}":
         _require(text[at : at + 1] == '"', "call")
         name, at = scanstring(text, at + 1)
         start = _skip(text, _skip(text, at, ":"))
         _, end = decoder.raw_decode(text, start)
-        _require(name not in members, "call")
+        _require(name.lower() not in folded, "call")
+        folded.add(name.lower())
         members[name] = text[start:end]
         at = _skip(text, end)
         if text[at : at + 1] != "}":
             at = _skip(text, _skip(text, at, ","))
+            _require(text[at : at + 1] == '"', "call")
+    _require(_skip(text, at + 1) == len(text), "call")
     return members
 
 
@@ -170,8 +186,9 @@ def _key_type(key: object) -> str:
 
 def _spiffe_id(peer: x509.Certificate) -> str:
     names = peer.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    [uri] = names.get_values_for_type(x509.UniformResourceIdentifier)
-    return uri
+    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    _require(len(uris) == 1, "issuer")
+    return uris[0]
 
 
 def _thumbprint(peer: x509.Certificate) -> str:
