@@ -32,8 +32,10 @@ export interface CaOptions {
 /** The document of `ca … --json` (docs/OPERATING.md). Members are added, never changed, as long as `version` stays. */
 export interface CaDocument {
   readonly version: 1
-  /** The ClusterTrustBundle; null where the cluster serves none. */
+  /** The ClusterTrustBundle; null where the cluster serves none, or it could not be read. */
   readonly bundle: string | null
+  /** Why the bundle could not be read; null when it was, or there is none. */
+  readonly bundleProblem: string | null
   readonly authorities: readonly {
     readonly sha256: string
     readonly state: string
@@ -43,9 +45,9 @@ export interface CaDocument {
     readonly notAfter: string
     /** Whether signers publish its anchor. */
     readonly trusted: boolean
-    /** Whether the bundle has its anchor now. */
-    readonly published: boolean
-    /** Of a prepared one: seconds until it can be made active; null when its anchor is not published. */
+    /** Whether the bundle has its anchor now; null when that could not be read. */
+    readonly published: boolean | null
+    /** Of a prepared one: seconds until it can be made active; null when its anchor is not published, as far as is known. */
     readonly waitSeconds?: number | null
   }[]
 }
@@ -73,7 +75,8 @@ export async function runCaActivate(options: CaOptions, terminal: Terminal): Pro
   await withPlace(options, terminal, async (place) => {
     const { leakedKey: leaked = false, delivered = false } = options
     const { propagationSeconds } = place.config.trustBundle
-    const delivery = await place.delivery()
+    // Who waits for nobody needs no proof, and is not to be held up by a bundle that cannot be read.
+    const delivery = leaked ? undefined : await place.delivery()
     const step: RotationStep = { kind: 'activate', delivery, propagationSeconds, leaked, delivered }
     const journal = await rotateAuthority(step, place.secret)
     const said = leaked
@@ -186,8 +189,14 @@ async function readConfig(
   throw new CountersignError('cli/usage', message, { hint })
 }
 
+/** The step was taken already: a bundle that cannot be read is said, and is no failure of it. */
 async function show(journal: Journal, place: Place, said: string): Promise<void> {
-  const document = describe(journal, place.config, await place.delivery())
+  const delivery = await place.delivery().catch((error: unknown) => ({
+    bundle: undefined,
+    secondsOf: () => undefined,
+    problem: error instanceof Error ? error.message : String(error),
+  }))
+  const document = describe(journal, place.config, delivery)
   if (place.json) {
     place.out(`${JSON.stringify(document)}\n`)
     return
@@ -195,8 +204,13 @@ async function show(journal: Journal, place: Place, said: string): Promise<void>
   place.out(`${formatStatus(document)}${said}`)
 }
 
-function describe(journal: Journal, config: SignerConfig, delivery: Delivery): CaDocument {
+function describe(
+  journal: Journal,
+  config: SignerConfig,
+  delivery: Delivery & { readonly problem?: string },
+): CaDocument {
   const now = Date.now()
+  const { problem: bundleProblem = null } = delivery
   const { propagationSeconds } = config.trustBundle
   const authorities = journal.map((entry) => {
     const { state, since, until, certificate } = entry
@@ -210,14 +224,19 @@ function describe(journal: Journal, config: SignerConfig, delivery: Delivery): C
       trustedUntil: until === undefined ? null : new Date(until).toISOString(),
       notAfter: notAfter.toISOString(),
       trusted: isTrusted(entry, now),
-      published: seconds !== undefined,
+      published: bundleProblem === null ? seconds !== undefined : null,
       ...(state === 'prepared' ? { waitSeconds: wait } : {}),
     }
   })
-  return { version: 1, bundle: delivery.bundle ?? null, authorities }
+  return { version: 1, bundle: delivery.bundle ?? null, bundleProblem, authorities }
 }
 
-function formatStatus({ authorities }: CaDocument): string {
+function formatStatus({ authorities, bundleProblem }: CaDocument): string {
+  const problem = bundleProblem === null ? '' : `bundle: unknown: ${bundleProblem}\n`
+  return `${formatAuthorities(authorities)}${problem}`
+}
+
+function formatAuthorities(authorities: CaDocument['authorities']): string {
   if (authorities.length === 0) return 'no CA yet: a signer makes the first one when it starts\n'
   return authorities
     .map((authority) => {
@@ -226,7 +245,7 @@ function formatStatus({ authorities }: CaDocument): string {
       const more = [
         `since ${since}`,
         `ends ${notAfter}`,
-        published ? 'published' : 'not published',
+        published === null ? 'publication unknown' : published ? 'published' : 'not published',
         ...(trustedUntil === null ? [] : [`trusted until ${trustedUntil}`]),
         ...(typeof wait === 'number' && wait > 0 ? [`readers have ${wait} s more`] : []),
         ...(wait === 0 ? ['can be made active'] : []),

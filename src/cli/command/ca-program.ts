@@ -11,13 +11,14 @@ export function addCa(program: Command, terminal: Terminal): void {
       'after',
       `
 docs/OPERATING.md, Rotate the CA, says what each step does. A CA in files is rotated by writing the new one over it.
-Exit codes: 0 done, 1 out of order or not proved yet, and nothing was changed, 2 usage or configuration.
+Exit codes: 0 done, 1 out of order or not proved yet, and nothing was changed unless it says that it may have been, 2 usage or configuration.
 
 Examples:
   countersign ca status
   countersign ca prepare
   countersign ca activate
-  countersign ca activate --leaked-key && countersign ca revoke 3f9c0d21a7b4`,
+  countersign ca activate --leaked-key
+  countersign ca revoke 3f9c0d21a7b4`,
     )
   function step(name: string, description: string): Command {
     return ca

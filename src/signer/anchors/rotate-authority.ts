@@ -1,6 +1,6 @@
 import { CountersignError } from '../../errors.ts'
-import { isConflict } from '../../kubernetes/api-error.ts'
-import { entryOf, preparedOf, type Journal } from '../../pki/authority-journal.ts'
+import { ApiError, isConflict } from '../../kubernetes/api-error.ts'
+import { entryOf, formatJournal, preparedOf, type Journal } from '../../pki/authority-journal.ts'
 import { activate, prepare, revoke, shortName, taint } from '../../pki/authority-steps.ts'
 import { createSelfSignedAuthority, parseAuthority } from '../../pki/authority.ts'
 import {
@@ -15,7 +15,8 @@ export type RotationStep =
   | { readonly kind: 'prepare' }
   | {
       readonly kind: 'activate'
-      readonly delivery: Delivery
+      /** The proof that readers have the anchor; where they are not waited for nobody looks at it. */
+      readonly delivery: Delivery | undefined
       readonly propagationSeconds: number
       /** Readers are not waited for, and the one before is tainted. */
       readonly leaked: boolean
@@ -27,7 +28,8 @@ export type RotationStep =
 
 /**
  * Takes one step of the rotation of a self-signed CA, and gives the journal that follows. Throws `pki/authority-step` when it is out of
- * order, when its proof is missing, or when somebody else took one meanwhile; then nothing was changed.
+ * order, when its proof is missing, or when somebody else took one meanwhile; then nothing was changed. Where the answer was lost and
+ * the Secret does not tell, the error says that the step may have been taken.
  */
 export async function rotateAuthority(
   step: RotationStep,
@@ -42,11 +44,36 @@ export async function rotateAuthority(
   try {
     await writeAuthority(next, options)
   } catch (error) {
-    if (!isConflict(error)) throw error
-    const message = 'authority: somebody else took a step meanwhile'
-    throw new CountersignError('pki/authority-step', message, { hint: 'countersign ca status' })
+    if (isConflict(error)) {
+      const message = 'authority: somebody else took a step meanwhile'
+      throw new CountersignError('pki/authority-step', message, { hint: 'countersign ca status' })
+    }
+    if (!mayHaveHappened(error)) throw error
+    await lookFor(next.journal, options, error)
   }
   return next.journal
+}
+
+/** No answer, one that cannot be used, or one of a proxy or server that does not know itself. */
+function mayHaveHappened(error: unknown): boolean {
+  if (error instanceof ApiError) return error.status >= 500
+  if (!(error instanceof CountersignError)) return false
+  return error.code === 'kubernetes/unreachable' || error.code === 'kubernetes/answer'
+}
+
+/** Only what stands in the Secret tells: what is not there yet may still be on its way. */
+async function lookFor(
+  journal: Journal,
+  options: AuthoritySecretOptions,
+  cause: unknown,
+): Promise<void> {
+  const found = await readAuthority(options).catch(() => undefined)
+  if (found?.journal !== undefined && formatJournal(found.journal) === formatJournal(journal)) {
+    return
+  }
+  const message = 'authority: the step may have been taken: its answer was lost'
+  const hint = 'before you try again: countersign ca status'
+  throw new CountersignError('pki/authority-step', message, { hint, cause })
 }
 
 function follow(
@@ -91,7 +118,7 @@ function usableKey(contents: AuthorityContents, options: AuthoritySecretOptions)
 function checkDelivery(journal: Journal, step: Extract<RotationStep, { kind: 'activate' }>): void {
   const prepared = preparedOf(journal)
   if (prepared === undefined) return
-  const { bundle, secondsOf } = step.delivery
+  const { bundle, secondsOf } = step.delivery ?? { bundle: undefined, secondsOf: () => undefined }
   const name = shortName(prepared.certificate.sha256)
   if (bundle === undefined) {
     throw notProved(

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { CaDocument } from '../../../src/cli/command/ca-command.ts'
+import { run } from '../../../src/cli/program.ts'
+import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
+import { createSelfSignedAuthority } from '../../../src/pki/authority.ts'
+import { trustBundleName } from '../../../src/signer/anchors/trust-bundle.ts'
+import {
+  startFakeApiServer,
+  statusAnswer,
+  type FakeAnswer,
+  type FakeApiServer,
+  type FakeRequest,
+} from '../../support/fake-api-server.ts'
+
+const namespace = 'countersign-system'
+const name = 'countersign-authority'
+const trustDomain = parseTrustDomain('agents.example')
+const bundle = trustBundleName('countersign.dev/identity', trustDomain)
+const lifetimeSeconds = 30 * 86_400
+
+interface Ran {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+/** An API server with the Secret of a CA and, when told, its bundle. */
+class World implements AsyncDisposable {
+  readonly #api: FakeApiServer
+  readonly #folder: string
+  readonly data: Record<string, string> = {}
+  #version = 1
+  /** Whether ClusterTrustBundles are served. */
+  served = true
+  /** PEM of the anchors that are published. */
+  published = ''
+  /** What the answer is instead, when it is one. */
+  instead: (request: FakeRequest) => FakeAnswer | undefined = () => undefined
+  /** The clock of the API server is ahead by so much. */
+  aheadSeconds = 0
+
+  constructor(api: FakeApiServer, folder: string) {
+    this.#api = api
+    this.#folder = folder
+    const { certificatePem, privateKeyPem } = this.newAuthority()
+    this.data['tls.crt'] = encode(certificatePem)
+    this.data['tls.key'] = encode(privateKeyPem)
+    api.otherwise((request) => {
+      const date = new Date(Date.now() + this.aheadSeconds * 1000).toUTCString()
+      const answer = this.instead(request) ?? this.#answer(request)
+      return { ...answer, headers: { date, ...answer.headers } }
+    })
+  }
+
+  newAuthority(): ReturnType<typeof createSelfSignedAuthority> {
+    const dnsSuffixes = ['svc', 'svc.cluster.local']
+    return createSelfSignedAuthority({ trustDomain, lifetimeSeconds, dnsSuffixes, now: Date.now })
+  }
+
+  async ca(...argv: readonly string[]): Promise<Ran> {
+    const config = join(this.#folder, 'signer.yaml')
+    const told = { out: '', err: '' }
+    const options = ['--config', config, '--kubeconfig', this.#api.kubeconfig]
+    const code = await run(['ca', ...argv, ...options], {
+      out: (text) => (told.out += text),
+      err: (text) => (told.err += text),
+      signal: new AbortController().signal,
+    })
+    return { code, ...told }
+  }
+
+  async done(...argv: readonly string[]): Promise<CaDocument> {
+    const { code, out, err } = await this.ca(...argv, '--json')
+    assert.equal(code, 0, err)
+    return JSON.parse(out) as CaDocument
+  }
+
+  states(): readonly string[] {
+    const journal = Buffer.from(this.data['authorities.json'] ?? '', 'base64').toString('utf8')
+    if (journal === '') return []
+    const { authorities } = JSON.parse(journal) as { authorities: readonly { state: string }[] }
+    return authorities.map(({ state }) => state)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#api[Symbol.asyncDispose]()
+    await rm(this.#folder, { recursive: true })
+  }
+
+  #answer({ method, path, body }: FakeRequest): FakeAnswer {
+    const metadata = { creationTimestamp: '2026-01-01T00:00:00Z', labels: {}, annotations: {} }
+    if (
+      path.endsWith(`/clustertrustbundles/${encodeURIComponent(bundle)}`) &&
+      this.published !== ''
+    ) {
+      const of = { ...metadata, name: bundle, uid: 'b', resourceVersion: '1' }
+      return { body: { metadata: of, spec: { trustBundle: this.published } } }
+    }
+    if (path === '/apis/certificates.k8s.io/v1' && this.served) {
+      return { body: { resources: [{ name: 'clustertrustbundles' }] } }
+    }
+    if (path === '/version') return { body: { gitVersion: 'v1.37.0' } }
+    if (!path.endsWith(`/secrets/${name}`)) return statusAnswer(404, 'NotFound')
+    if (method === 'PATCH') {
+      this.#version += 1
+      const { data } = body as { readonly data: Readonly<Record<string, string | null>> }
+      for (const [key, value] of Object.entries(data)) {
+        if (value === null) delete this.data[key]
+        else this.data[key] = value
+      }
+    }
+    const of = { ...metadata, name, namespace, uid: 's', resourceVersion: String(this.#version) }
+    return { body: { metadata: of, data: { ...this.data } } }
+  }
+}
+
+function encode(text: string): string {
+  return Buffer.from(text, 'utf8').toString('base64')
+}
+
+async function openWorld(): Promise<World> {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-ca-'))
+  const authority = { selfSigned: { namespace, secret: name, lifetimeSeconds } }
+  const rest = { ledger: { file: 'ledger' }, policy: { bundle: 'policy' } }
+  const config = { trustDomain, cluster: 'test', authority, ...rest }
+  await writeFile(join(folder, 'signer.yaml'), JSON.stringify(config))
+  return new World(await startFakeApiServer(), folder)
+}
+
+const refusesBundles = ({ path }: FakeRequest): FakeAnswer | undefined =>
+  path.includes('/clustertrustbundles/') ? statusAnswer(403, 'Forbidden') : undefined
+
+test('a step that was taken ends with 0, also when the bundle cannot be read', async () => {
+  await using world = await openWorld()
+  world.instead = refusesBundles
+  const prepared = await world.ca('prepare')
+  assert.equal(prepared.code, 0, prepared.err)
+  assert.match(prepared.out, /prepared {2}.*, publication unknown/)
+  assert.match(prepared.out, /^bundle: unknown: .*status 403/m)
+  assert.deepEqual(world.states(), ['active', 'prepared'])
+  const leaked = await world.done('activate', '--leaked-key')
+  assert.deepEqual(world.states(), ['tainted', 'active'])
+  assert.equal(leaked.bundle, null)
+  assert.match(leaked.bundleProblem ?? '', /status 403/)
+  assert.deepEqual(
+    leaked.authorities.map(({ published }) => published),
+    [null, null],
+  )
+})
+
+for (const lost of ['cut', 'hidden by a proxy'] as const) {
+  test(`a step whose answer is ${lost} is looked for, and told as what it is`, async () => {
+    await using world = await openWorld()
+    const answer = lost === 'cut' ? { cut: true } : { status: 504, body: 'gateway' }
+    let isDone = true
+    world.instead = (request) => {
+      if (request.method !== 'PATCH') return undefined
+      if (isDone) Object.assign(world.data, (request.body as { data: object }).data)
+      return answer
+    }
+    const prepared = await world.ca('prepare')
+    assert.equal(prepared.code, 0, prepared.err)
+    assert.deepEqual(world.states(), ['active', 'prepared'])
+    isDone = false
+    const active = await world.ca('activate', '--leaked-key')
+    assert.equal(active.code, 1)
+    assert.match(active.err, /authority: the step may have been taken.*pki\/authority-step/)
+    assert.match(active.err, /countersign ca status/)
+  })
+}
