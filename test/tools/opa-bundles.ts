@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run } from '../../src/cli/program.ts'
+import { readBundle } from '../../src/policy/bundle-place.ts'
 
 async function runPolicy(
   words: readonly string[],
@@ -42,6 +43,7 @@ export async function buildAndSign(
     const { revision } = await countersign('build', ...sources, '--opa', opa, '-o', bundle)
     const shipped = await readFile(join(policies, 'bundle', '.manifest'), 'utf8')
     assert.equal(revision, (JSON.parse(shipped) as { readonly revision: string }).revision)
+    await buildBesideDocuments({ opa, policies, folder })
     for (const algorithm of ['ES256', 'ES384', 'RS256', 'PS512']) {
       await signWith(algorithm, { opa, folder, bundle })
     }
@@ -76,6 +78,47 @@ export async function beginAsAuthor(opa: string): Promise<void> {
   } finally {
     await rm(folder, { recursive: true })
   }
+}
+
+/** What is beside the sources and is no data of theirs: OPA would take each of these for data. */
+const otherNames =
+  'd.json da.json dat.json data2.json data.old.json dome.json dash.json dato.json package.json x.data.json .json values.yaml data.yml'.split(
+    ' ',
+  )
+
+/** Schemas go into the bundle as they are; into its data goes nothing but `data.json`. Throws where they do, or a test reads them. */
+async function buildBesideDocuments({
+  opa,
+  policies,
+  folder,
+}: {
+  readonly opa: string
+  readonly policies: string
+  readonly folder: string
+}): Promise<void> {
+  const sources = join(folder, 'sources')
+  for (const from of ['countersign', 'data'])
+    await cp(join(policies, from), sources, { recursive: true })
+  const schemas = await readFile(join(policies, 'bundle', 'schemas.json'))
+  await writeFile(join(sources, 'schemas.json'), schemas)
+  await mkdir(join(sources, 'more'))
+  for (const [at, name] of otherNames.entries()) {
+    for (const beside of [sources, join(sources, 'more')])
+      await writeFile(join(beside, name), JSON.stringify({ [`other${at}`]: { $schema: name } }))
+  }
+  const unread = otherNames.flatMap((_, at) => [
+    `\tnot data.other${at}\n`,
+    `\tnot data.more.other${at}\n`,
+  ])
+  const test = `test_none if {\n\tnot data.approvals["$schema"]\n${unread.join('')}}\n`
+  await writeFile(join(sources, 'none_test.rego'), `package none_test\n\n${test}`)
+  const output = join(folder, 'beside.tar.gz')
+  await countersign('build', sources, '--opa', opa, '-o', output)
+  const { files } = await readBundle(output)
+  assert.deepEqual(files.get('schemas.json'), schemas)
+  const shipped = await readFile(join(policies, 'bundle', 'data.json'), 'utf8')
+  assert.deepEqual(JSON.parse(String(files.get('data.json'))), JSON.parse(shipped))
+  await countersign('test', sources, '--opa', opa, '--run', '^none_test/')
 }
 
 async function signWith(

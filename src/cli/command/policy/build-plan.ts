@@ -6,11 +6,14 @@ import type { BundleContent } from '../../../policy/bundle-content.ts'
 import { shippedCapabilities } from '../../../policy/engine.ts'
 import type { Opa } from './opa.ts'
 
-/** What stands beside sources and is no data: the types of input and data, and what the engine can run. */
-const besideSources = ['schemas', 'schemas.json', 'capabilities.json'].flatMap((name) => [
-  '--ignore',
-  name,
-])
+/**
+ * What stands beside sources and is no data: the types of input and data, and every document but `data.json`, of which OPA would make data
+ * that rules read. It has a filter for what it leaves out alone.
+ */
+const besideSources =
+  'schemas *.yaml *.yml [^d]*.json d[^a]*.json da[^t]*.json dat[^a]*.json data[^.]*.json .json d.json da.json dat.json data.*.json'
+    .split(' ')
+    .flatMap((name) => ['--ignore', name])
 
 /** Holds sources to the types of input and data, where these stand beside them. Throws `policy/source` and `policy/opa`. */
 export async function checkTypes(opa: Opa, places: readonly string[]): Promise<void> {
