@@ -40,6 +40,8 @@ export interface AuthoritySource {
   maySign?(authority: Authority): boolean
   /** Whether readers were waited for before the one in force was put there: nobody waits for them again. */
   isDelivered?(): boolean
+  /** Whether what it says was read just now: one who works by older news publishes what was revoked meanwhile. Unless told, it was. */
+  isFresh?(): boolean
   /** Why what is configured is not what is in force. */
   readonly problem?: CountersignError | undefined
   /** Calls the listener after each change; gives what ends that. */

@@ -41,6 +41,7 @@ export function awaitAuthority(
     withdrawn: () => source?.withdrawn?.() ?? [],
     maySign: (authority) => source?.maySign?.(authority) ?? true,
     isDelivered: () => source?.isDelivered?.() ?? false,
+    isFresh: () => source?.isFresh?.() ?? true,
     get problem() {
       return source?.problem
     },

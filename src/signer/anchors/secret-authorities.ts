@@ -15,6 +15,11 @@ import {
 /** A step reaches every replica in so much. */
 const pollSeconds = 5
 
+/**
+ * Two looks. Shorter than a lease of the bundle, so that nobody who takes one over has missed what its holder took out.
+ */
+const freshSeconds = 2 * pollSeconds
+
 interface SecretAuthoritiesOptions extends AuthoritySecretOptions {
   readonly log: Log
   /** A clock that only goes forward, in milliseconds. */
@@ -91,6 +96,10 @@ class SecretAuthorities implements AuthoritySource, AsyncDisposable {
   /** A step has put it there, and the step has waited. */
   isDelivered(): boolean {
     return this.#contents.journal.some(({ state }) => state !== 'active' && state !== 'prepared')
+  }
+
+  isFresh(): boolean {
+    return this.#problem === undefined && this.#steadyNow() - this.#readAt <= freshSeconds * 1000
   }
 
   onChange(listener: () => void): () => void {

@@ -118,6 +118,8 @@ class Publisher implements TrustBundlePublisher {
   readonly #stopListening: () => void
   readonly #done: Promise<void>
   #active: Authority | undefined
+  /** What the bundle had at the last look. */
+  #published: readonly CaCertificate[] = []
   /** Undefined while it is not known: an answer may have been lost. */
   #holds: boolean | undefined
   /** Since when another replica holds the lease and has not published our anchors. */
@@ -170,6 +172,10 @@ class Publisher implements TrustBundlePublisher {
     if (this.#active === undefined) {
       return { name, ok: false, reason: `${this.#name} is not published: ${problem ?? 'not yet'}` }
     }
+    if (!isPublished(this.#active, this.#published)) {
+      const why = problem === undefined ? '' : `: ${problem}`
+      return { name, ok: false, reason: `${this.#lacking}${why}` }
+    }
     const reason = `${this.#name} is published`
     if (problem === undefined && waits > 0) {
       return { name, ok: true, reason: `${reason}; a new authority signs in ${waits} s` }
@@ -189,9 +195,17 @@ class Publisher implements TrustBundlePublisher {
     await this.#lease.release(AbortSignal.timeout(releaseSeconds * 1000)).catch(() => {})
   }
 
+  /** Somebody deleted it, or a revoked authority has not been replaced here yet: what is signed with it nobody trusts. */
+  get #lacking(): string {
+    return `${this.#name} lacks the anchor of what signs`
+  }
+
   #current(): Authority {
     const { authorities } = this.#options
     const active = this.#active
+    if (active !== undefined && !isPublished(active, this.#published)) {
+      throw new CountersignError('pki/authority-unavailable', this.#lacking)
+    }
     if (active !== undefined) {
       // Says itself why nothing signs, when what may sign is not known any more.
       if (authorities.maySign !== undefined) authorities.current()
@@ -216,9 +230,9 @@ class Publisher implements TrustBundlePublisher {
       const signal = AbortSignal.any([this.#closing.signal, this.#wakeUp.signal])
       let milliseconds: number
       try {
-        const isPublished = await this.#round()
-        milliseconds = (isPublished ? roundSeconds : waitSeconds) * 1000
-        this.#problem = isPublished ? undefined : leftToAnother
+        const published = await this.#round()
+        milliseconds = (published ? roundSeconds : waitSeconds) * 1000
+        this.#problem = published ? undefined : leftToAnother
         failures = 0
       } catch (error) {
         if (this.#closing.signal.aborted) return
@@ -244,9 +258,11 @@ class Publisher implements TrustBundlePublisher {
     const published = readPublishedAnchors(present?.trustBundle ?? '', trustDomain)
     const annotation = present?.metadata.annotations[anchorsSinceAnnotation]
     this.#ages.see(published, annotation)
+    this.#published = published
     // Without the lease as well: who finds its anchors published signs, whatever becomes of the lease.
     const seen = this.#activate(authority, published)
     if (seen) this.#leftSince = undefined
+    if (authorities.isFresh?.() === false) return this.#leave(seen)
     if (!(await this.#hold(signal))) {
       if (!seen) this.#leftSince ??= this.#steadyNow()
       return seen
@@ -267,7 +283,20 @@ class Publisher implements TrustBundlePublisher {
       log.info({ trustBundle: name, change, anchors: anchors.length }, 'trust bundle is published')
     }
     if (change !== 'unchanged') this.#ages.see(anchors, since)
+    this.#published = anchors
     return this.#activate(authority, anchors)
+  }
+
+  /**
+   * To those who know what is in force. An anchor that is missing here may have been revoked since, so the lease is neither taken nor
+   * renewed, and nothing is written.
+   */
+  #leave(seen: boolean): boolean {
+    this.#holds = undefined
+    this.#leftSince = undefined
+    if (seen) return true
+    const why = 'authority was not read again, and its anchor may have been revoked'
+    throw new CountersignError('pki/authority-unavailable', why)
   }
 
   /** Undefined where it cannot be read: anchors that outlive the release are better than none. */
@@ -313,10 +342,7 @@ class Publisher implements TrustBundlePublisher {
 
   /** Puts an authority in force whose anchors readers have had time to take up. True when they are all published. */
   #activate(authority: Authority, published: readonly CaCertificate[]): boolean {
-    const isPublished = authority.anchors.every((anchor) =>
-      published.some(({ der }) => der.equals(anchor)),
-    )
-    if (!isPublished) return false
+    if (!isPublished(authority, published)) return false
     const known = new Map(published.map(({ der, sha256 }) => [der.toString('latin1'), sha256]))
     const ages = authority.anchors.map((anchor) =>
       this.#ages.ageOf(known.get(anchor.toString('latin1')) ?? ''),
@@ -333,6 +359,10 @@ class Publisher implements TrustBundlePublisher {
     if (changed) for (const listener of this.#listeners) listener()
     return true
   }
+}
+
+function isPublished({ anchors }: Authority, published: readonly CaCertificate[]): boolean {
+  return anchors.every((anchor) => published.some(({ der }) => der.equals(anchor)))
 }
 
 /** Milliseconds since 1970 as they were at the start, counted on without the jumps of the wall clock. */

@@ -146,6 +146,15 @@ test('a replica that starts in any state signs with the one that is active', asy
 test('what cannot be read again signs for five minutes, and then nothing does', async (t) => {
   const world = new World()
   const replica = await world.open(t)
+  assert.equal(replica.isFresh?.(), true)
+  world.milliseconds = 10_001
+  assert.equal(replica.isFresh?.(), false, 'nothing was answered for two looks')
+  world.milliseconds = 0
+  world.cluster.fail(() => true, { kind: 'drop' }, 1)
+  await world.look()
+  assert.equal(replica.isFresh?.(), false, 'the last look failed')
+  await world.look()
+  assert.equal(replica.isFresh?.(), true)
   world.cluster.fail(() => true, { kind: 'drop' }, 2)
   world.milliseconds = 300_000
   await world.look()

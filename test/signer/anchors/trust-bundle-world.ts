@@ -45,6 +45,23 @@ export class Rotating implements AuthoritySource {
   }
 }
 
+/** One whose authorities are in a journal, and go when the journal says so. */
+export class Journaled extends Rotating {
+  fresh = true
+  /** Those that sign no more. */
+  ended: Authority[] = []
+  gone: Authority[] = []
+  isFresh(): boolean {
+    return this.fresh
+  }
+  maySign(authority: Authority): boolean {
+    return !this.ended.includes(authority)
+  }
+  withdrawn(): readonly string[] {
+    return this.gone.map(({ certificate }) => certificate.sha256)
+  }
+}
+
 /** Picks writes of the bundle. */
 export function bundleWrites({ method, path }: ApiRequest): boolean {
   return method !== 'GET' && path.includes('/clustertrustbundles')
@@ -74,8 +91,9 @@ export class World implements AsyncDisposable {
   /** How long readers are given to take up what is added. */
   propagationSeconds = 0
 
-  replica(name: string, authority?: Authority): Replica {
-    const replica = new Replica(this, name, new Rotating(authority))
+  replica(name: string, authority?: Authority | Rotating): Replica {
+    const authorities = authority instanceof Rotating ? authority : new Rotating(authority)
+    const replica = new Replica(this, name, authorities)
     this.replicas.push(replica)
     return replica
   }
@@ -123,16 +141,23 @@ export class World implements AsyncDisposable {
     const { trustBundle } = spec
     assert.notEqual(trustBundle, this.text, 'only a difference is written')
     const written = readPublishedAnchors(trustBundle, trustDomain)
+    const source: AuthoritySource | undefined = this.replicas.find(
+      ({ name }) => name === replica,
+    )?.authorities
+    const withdrawn = source?.withdrawn?.() ?? []
     for (const { sha256, notAfter } of readPublishedAnchors(this.text, trustDomain)) {
       const kept = written.some((anchor) => anchor.sha256 === sha256)
-      assert.ok(kept || notAfter.getTime() < this.now(), 'a valid anchor stays')
+      const gone = notAfter.getTime() < this.now() || withdrawn.includes(sha256)
+      assert.ok(kept || gone, 'a valid anchor stays')
     }
     assert.equal(trustBundle, formatAnchors(written), 'what is written is in one order')
   }
 
   check(): void {
     for (const error of this.#broken) throw error
-    for (const { publisher } of this.replicas) {
+    for (const { publisher, authorities } of this.replicas) {
+      // An anchor that is taken out is missed at the next look.
+      if (authorities instanceof Journaled) continue
       const active = activeOf(publisher)
       if (active === undefined) continue
       const valid = active.certificate.notAfter.getTime() >= this.now()
