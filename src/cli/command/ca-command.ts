@@ -1,6 +1,6 @@
 import { CountersignError, quoted } from '../../errors.ts'
 import { isDnsLabel } from '../../identity/kubernetes-name.ts'
-import type { ApiClient } from '../../kubernetes/api-client.ts'
+import type { ApiClient, ApiProbe } from '../../kubernetes/api-client.ts'
 import { readObject } from '../../kubernetes/objects.ts'
 import { readFields, readTextMap } from '../../kubernetes/read-field.ts'
 import { readMetadata, type KubernetesObject, type Resource } from '../../kubernetes/resource.ts'
@@ -61,7 +61,7 @@ export async function runCaStatus(options: CaOptions, terminal: Terminal): Promi
 
 export async function runCaPrepare(options: CaOptions, terminal: Terminal): Promise<void> {
   await withPlace(options, terminal, async (place) => {
-    const journal = await rotateAuthority({ kind: 'prepare' }, place.secret)
+    const journal = await takeStep({ kind: 'prepare' }, place)
     const { propagationSeconds } = place.config.trustBundle
     await show(
       journal,
@@ -78,7 +78,7 @@ export async function runCaActivate(options: CaOptions, terminal: Terminal): Pro
     // Who waits for nobody needs no proof, and is not to be held up by a bundle that cannot be read.
     const delivery = leaked ? undefined : await place.delivery()
     const step: RotationStep = { kind: 'activate', delivery, propagationSeconds, leaked, delivered }
-    const journal = await rotateAuthority(step, place.secret)
+    const journal = await takeStep(step, place)
     const said = leaked
       ? `Pods that do not have the new anchor yet refuse what it signs, for ${propagationSeconds} s at most. Certificates of the tainted one are\ntaken until it is revoked, and pods keep theirs until they refresh; to end them now, revoke it, and evict the pods that have one.\n`
       : 'Every signer signs with it within seconds. The old one is trusted until the last certificate under it has ended, and then its anchor goes.\n'
@@ -92,7 +92,7 @@ export async function runCaTaint(
   terminal: Terminal,
 ): Promise<void> {
   await withPlace(options, terminal, async (place) => {
-    const journal = await rotateAuthority({ kind: 'taint', name }, place.secret)
+    const journal = await takeStep({ kind: 'taint', name }, place)
     await show(
       journal,
       place,
@@ -107,7 +107,7 @@ export async function runCaRevoke(
   terminal: Terminal,
 ): Promise<void> {
   await withPlace(options, terminal, async (place) => {
-    const journal = await rotateAuthority({ kind: 'revoke', name }, place.secret)
+    const journal = await takeStep({ kind: 'revoke', name }, place)
     await show(
       journal,
       place,
@@ -116,8 +116,33 @@ export async function runCaRevoke(
   })
 }
 
+/** The times of a journal are of the clock here, and signers act on them: one that is wrong takes anchors away, or makes a CA that has not begun. */
+const clockSecondsMax = 60
+
+async function takeStep(step: RotationStep, { secret, probe, signal }: Place): Promise<Journal> {
+  const before = Date.now()
+  const { headers } = await probe.ask({ method: 'GET', path: '/version', signal })
+  const after = Date.now()
+  const date = Date.parse(headers.date ?? '')
+  // The header leaves the milliseconds out, and was written somewhere between the two.
+  const ahead = before - (date + 999)
+  const behind = date - after
+  const seconds = Math.round(Math.max(ahead, behind) / 1000)
+  if (Number.isNaN(date) || seconds > clockSecondsMax) {
+    const got = Number.isNaN(date)
+      ? 'no Date'
+      : `${seconds} s ${ahead > behind ? 'ahead' : 'behind'}`
+    const message = `authority: the clock here is not that of the API server, want=within ${clockSecondsMax} s got=${got}`
+    const hint = 'set the clock of this machine: signers act on the times that a step writes'
+    throw new CountersignError('pki/authority-step', message, { hint })
+  }
+  return rotateAuthority(step, secret)
+}
+
 interface Place {
   readonly config: SignerConfig
+  readonly probe: ApiProbe
+  readonly signal: AbortSignal
   readonly secret: AuthoritySecretOptions
   readonly delivery: () => Promise<Delivery>
   readonly json: boolean
@@ -146,6 +171,8 @@ async function withPlace(
     const bundle = trustBundleName(signerName, trustDomain)
     await run({
       config,
+      probe: client,
+      signal,
       secret: { client, namespace, name, ...made },
       delivery: () => readDelivery({ client, bundle, trustDomain, now, signal }),
       json: options.json === true,

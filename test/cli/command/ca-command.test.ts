@@ -172,3 +172,30 @@ for (const lost of ['cut', 'hidden by a proxy'] as const) {
     assert.match(active.err, /countersign ca status/)
   })
 }
+
+for (const [aheadSeconds, said] of [
+  [-3600, / got=3\d\d\d s ahead /],
+  [2 * 86_400, / got=17\d\d\d\d s behind /],
+] as const) {
+  test(`no step is taken by a clock that the API server does not have, here ${-aheadSeconds} s ahead`, async () => {
+    await using world = await openWorld()
+    await world.done('prepare')
+    world.aheadSeconds = aheadSeconds
+    for (const step of [['activate', '--leaked-key'], ['activate', '--delivered'], ['prepare']]) {
+      const { code, err } = await world.ca(...step)
+      assert.equal(code, 1)
+      assert.match(err, said)
+    }
+    assert.deepEqual(world.states(), ['active', 'prepared'])
+    await world.done('status')
+    world.aheadSeconds = aheadSeconds < 0 ? -50 : 50
+    await world.done('activate', '--leaked-key')
+  })
+}
+
+test('no step is taken where the API server tells no time', async () => {
+  await using world = await openWorld()
+  world.instead = ({ path }) => (path === '/version' ? { headers: { date: '' } } : undefined)
+  assert.match((await world.ca('prepare')).err, / got=no Date /)
+  assert.deepEqual(world.states(), [])
+})
