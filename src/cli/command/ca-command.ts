@@ -11,7 +11,7 @@ import {
   readAuthority,
   type AuthoritySecretOptions,
 } from '../../signer/anchors/authority-secret.ts'
-import { readDelivery, type Delivery } from '../../signer/anchors/delivery.ts'
+import { deliveredSeconds, readDelivery, type Delivery } from '../../signer/anchors/delivery.ts'
 import { rotateAuthority, type RotationStep } from '../../signer/anchors/rotate-authority.ts'
 import { trustBundleName } from '../../signer/anchors/trust-bundle.ts'
 import { readConfiguration } from '../configuration.ts'
@@ -76,8 +76,15 @@ export async function runCaActivate(options: CaOptions, terminal: Terminal): Pro
     const { leakedKey: leaked = false, delivered = false } = options
     const { propagationSeconds } = place.config.trustBundle
     // Who waits for nobody needs no proof, and is not to be held up by a bundle that cannot be read.
-    const delivery = leaked ? undefined : await place.delivery()
-    const step: RotationStep = { kind: 'activate', delivery, propagationSeconds, leaked, delivered }
+    const step: RotationStep = leaked
+      ? { kind: 'activate', leaked }
+      : {
+          kind: 'activate',
+          leaked,
+          delivered,
+          propagationSeconds,
+          delivery: await place.delivery(),
+        }
     const journal = await takeStep(step, place)
     const said = leaked
       ? `Pods that do not have the new anchor yet refuse what it signs, for ${propagationSeconds} s at most. Certificates of the tainted one are\ntaken until it is revoked, and pods keep theirs until they refresh; to end them now, revoke it, and evict the pods that have one.\n`
@@ -242,7 +249,7 @@ function describe(
   const authorities = journal.map((entry) => {
     const { state, since, until, certificate } = entry
     const { sha256, notAfter } = certificate
-    const seconds = delivery.secondsOf(sha256)
+    const seconds = deliveredSeconds(delivery, entry, now)
     const wait = seconds === undefined ? null : Math.max(0, Math.ceil(propagationSeconds - seconds))
     return {
       sha256,

@@ -3,6 +3,7 @@ import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { discoverClusterTrustBundleVersion } from '../../kubernetes/api-discovery.ts'
 import { clusterTrustBundles } from '../../kubernetes/cluster-trust-bundle.ts'
 import { readObject } from '../../kubernetes/objects.ts'
+import type { JournalEntry } from '../../pki/authority-journal.ts'
 import { anchorsSinceAnnotation, createAnchorAges } from './anchor-ages.ts'
 import { readPublishedAnchors } from './published-anchors.ts'
 
@@ -10,7 +11,7 @@ import { readPublishedAnchors } from './published-anchors.ts'
 export interface Delivery {
   /** Of the ClusterTrustBundle; undefined where the cluster serves none, and nothing can be proved. */
   readonly bundle: string | undefined
-  /** Seconds since an anchor was published; Infinity when that was before anybody counted, undefined when it is not. */
+  /** Seconds for which an anchor is proved to be published; undefined when it is not. */
   readonly secondsOf: (sha256: string) => number | undefined
 }
 
@@ -29,8 +30,22 @@ export async function readDelivery(options: {
   const ages = createAnchorAges({ now, steadyNow: now })
   ages.see(published, present?.metadata.annotations[anchorsSinceAnnotation])
   const known = new Set(published.map(({ sha256 }) => sha256))
+  // Of a bundle that was made anew nothing says when its first anchors were added: no sooner than the bundle.
+  const made = present?.metadata.creationTimestamp?.getTime() ?? now()
+  const secondsMax = Math.max(0, now() - made) / 1000
   return {
     bundle,
-    secondsOf: (sha256) => (known.has(sha256) ? ages.ageOf(sha256) / 1000 : undefined),
+    secondsOf: (sha256) =>
+      known.has(sha256) ? Math.min(ages.ageOf(sha256) / 1000, secondsMax) : undefined,
   }
+}
+
+/** Seconds for which readers could have the anchor of this entry: nobody had it before it was made. Undefined when it is not published. */
+export function deliveredSeconds(
+  { secondsOf }: Delivery,
+  { certificate, since }: JournalEntry,
+  now: number,
+): number | undefined {
+  const seconds = secondsOf(certificate.sha256)
+  return seconds === undefined ? undefined : Math.min(seconds, Math.max(0, now - since) / 1000)
 }

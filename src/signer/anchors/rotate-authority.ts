@@ -9,22 +9,24 @@ import {
   type AuthorityContents,
   type AuthoritySecretOptions,
 } from './authority-secret.ts'
-import type { Delivery } from './delivery.ts'
+import { deliveredSeconds, type Delivery } from './delivery.ts'
 
 export type RotationStep =
   | { readonly kind: 'prepare' }
-  | {
-      readonly kind: 'activate'
-      /** The proof that readers have the anchor; where they are not waited for nobody looks at it. */
-      readonly delivery: Delivery | undefined
-      readonly propagationSeconds: number
-      /** Readers are not waited for, and the one before is tainted. */
-      readonly leaked: boolean
-      /** Whoever gives the step says that readers have the anchor: where the cluster publishes none. */
-      readonly delivered: boolean
-    }
+  /** Readers are not waited for, and the one before is tainted. */
+  | { readonly kind: 'activate'; readonly leaked: true }
+  | WaitingStep
   | { readonly kind: 'taint'; readonly name: string }
   | { readonly kind: 'revoke'; readonly name: string }
+
+interface WaitingStep {
+  readonly kind: 'activate'
+  readonly leaked: false
+  readonly delivery: Delivery
+  readonly propagationSeconds: number
+  /** Whoever gives the step says that readers have the anchor: where the cluster publishes none. */
+  readonly delivered: boolean
+}
 
 /**
  * Takes one step of the rotation of a self-signed CA, and gives the journal that follows. Throws `pki/authority-step` when it is out of
@@ -92,7 +94,7 @@ function follow(
   if (step.kind === 'activate') {
     const next = activate(journal, now, step.leaked)
     const activeKeyPem = usableKey(contents, options)
-    if (!step.leaked && !step.delivered) checkDelivery(journal, step)
+    if (!step.leaked && !step.delivered) checkDelivery(journal, step, now)
     return { metadata: contents.metadata, journal: next, activeKeyPem }
   }
   if (step.kind === 'taint') return { ...contents, journal: taint(journal, step.name) }
@@ -115,10 +117,11 @@ function usableKey(contents: AuthorityContents, options: AuthoritySecretOptions)
   return privateKeyPem
 }
 
-function checkDelivery(journal: Journal, step: Extract<RotationStep, { kind: 'activate' }>): void {
+function checkDelivery(journal: Journal, step: WaitingStep, now: number): void {
   const prepared = preparedOf(journal)
   if (prepared === undefined) return
-  const { bundle, secondsOf } = step.delivery ?? { bundle: undefined, secondsOf: () => undefined }
+  const { delivery } = step
+  const { bundle } = delivery
   const name = shortName(prepared.certificate.sha256)
   if (bundle === undefined) {
     throw notProved(
@@ -126,7 +129,7 @@ function checkDelivery(journal: Journal, step: Extract<RotationStep, { kind: 'ac
       'give it to them, and say so: countersign ca activate --delivered',
     )
   }
-  const seconds = secondsOf(prepared.certificate.sha256)
+  const seconds = deliveredSeconds(delivery, prepared, now)
   if (seconds === undefined) {
     throw notProved(
       `the anchor of ${name} is not in ClusterTrustBundle ${bundle}`,

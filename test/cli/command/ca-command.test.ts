@@ -8,6 +8,7 @@ import { run } from '../../../src/cli/program.ts'
 import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
 import { createSelfSignedAuthority } from '../../../src/pki/authority.ts'
 import { trustBundleName } from '../../../src/signer/anchors/trust-bundle.ts'
+import { requirement } from '../../requirements.ts'
 import {
   startFakeApiServer,
   statusAnswer,
@@ -38,6 +39,8 @@ class World implements AsyncDisposable {
   served = true
   /** PEM of the anchors that are published. */
   published = ''
+  /** Since when there is a bundle. */
+  bundleSince = '2026-01-01T00:00:00Z'
   /** What the answer is instead, when it is one. */
   instead: (request: FakeRequest) => FakeAnswer | undefined = () => undefined
   /** The clock of the API server is ahead by so much. */
@@ -80,10 +83,22 @@ class World implements AsyncDisposable {
   }
 
   states(): readonly string[] {
+    return this.#entries().map(({ state }) => state)
+  }
+
+  /** As if every anchor of the journal had been there for so long. */
+  publish({ preparedAt, bundleAt }: { preparedAt: number; bundleAt: number }): void {
+    const authorities = this.#entries().map((entry) =>
+      entry.state === 'prepared' ? { ...entry, since: new Date(preparedAt).toISOString() } : entry,
+    )
+    this.data['authorities.json'] = encode(JSON.stringify({ version: 1, authorities }))
+    this.published = authorities.map(({ certificate }) => certificate).join('')
+    this.bundleSince = new Date(bundleAt).toISOString()
+  }
+
+  #entries(): readonly { readonly state: string; readonly certificate: string }[] {
     const journal = Buffer.from(this.data['authorities.json'] ?? '', 'base64').toString('utf8')
-    if (journal === '') return []
-    const { authorities } = JSON.parse(journal) as { authorities: readonly { state: string }[] }
-    return authorities.map(({ state }) => state)
+    return journal === '' ? [] : (JSON.parse(journal) as { authorities: [] }).authorities
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -97,7 +112,8 @@ class World implements AsyncDisposable {
       path.endsWith(`/clustertrustbundles/${encodeURIComponent(bundle)}`) &&
       this.published !== ''
     ) {
-      const of = { ...metadata, name: bundle, uid: 'b', resourceVersion: '1' }
+      const creationTimestamp = this.bundleSince
+      const of = { ...metadata, creationTimestamp, name: bundle, uid: 'b', resourceVersion: '1' }
       return { body: { metadata: of, spec: { trustBundle: this.published } } }
     }
     if (path === '/apis/certificates.k8s.io/v1' && this.served) {
@@ -199,3 +215,27 @@ test('no step is taken where the API server tells no time', async () => {
   assert.match((await world.ca('prepare')).err, / got=no Date /)
   assert.deepEqual(world.states(), [])
 })
+
+for (const [title, secondsAgo] of [
+  ['the bundle was made anew', { prepared: 4000, bundle: 20 }],
+  ['the CA was prepared', { prepared: 20, bundle: 4000 }],
+] as const) {
+  test(`what nobody says the time of is published no longer than ${title}`, async () => {
+    requirement('signer.rotation-by-proof')
+    await using world = await openWorld()
+    await world.done('prepare')
+    const [preparedAt, bundleAt] = [secondsAgo.prepared, secondsAgo.bundle].map(
+      (seconds) => Date.now() - seconds * 1000,
+    ) as [number, number]
+    world.publish({ preparedAt, bundleAt })
+    const early = await world.ca('activate')
+    assert.equal(early.code, 1)
+    assert.match(early.err, /was published 2\d s ago, and readers have (27\d|280) s more/)
+    const { authorities } = await world.done('status')
+    const wait = authorities.at(-1)?.waitSeconds ?? 0
+    assert.ok(wait > 260 && wait <= 280, `${wait}`)
+    world.publish({ preparedAt: Date.now() - 301_000, bundleAt: Date.now() - 301_000 })
+    await world.done('activate')
+    assert.deepEqual(world.states(), ['old', 'active'])
+  })
+}
