@@ -24,7 +24,7 @@ interface WaitingStep {
   readonly leaked: false
   readonly delivery: Delivery
   readonly propagationSeconds: number
-  /** Whoever gives the step says that readers have the anchor: where the cluster publishes none. */
+  /** Whoever gives the step says that readers have the anchor: counts where the cluster serves no bundles alone. */
   readonly delivered: boolean
 }
 
@@ -94,7 +94,7 @@ function follow(
   if (step.kind === 'activate') {
     const next = activate(journal, now, step.leaked)
     const activeKeyPem = usableKey(contents, options)
-    if (!step.leaked && !step.delivered) checkDelivery(journal, step, now)
+    if (!step.leaked) checkDelivery(journal, step, now)
     return { metadata: contents.metadata, journal: next, activeKeyPem }
   }
   if (step.kind === 'taint') return { ...contents, journal: taint(journal, step.name) }
@@ -120,10 +120,11 @@ function usableKey(contents: AuthorityContents, options: AuthoritySecretOptions)
 function checkDelivery(journal: Journal, step: WaitingStep, now: number): void {
   const prepared = preparedOf(journal)
   if (prepared === undefined) return
-  const { delivery } = step
+  const { delivery, delivered } = step
   const { bundle } = delivery
   const name = shortName(prepared.certificate.sha256)
   if (bundle === undefined) {
+    if (delivered) return
     throw notProved(
       `this cluster serves no ClusterTrustBundles, so nobody can prove that readers have the anchor of ${name}`,
       'give it to them, and say so: countersign ca activate --delivered',

@@ -239,3 +239,16 @@ for (const [title, secondsAgo] of [
     assert.deepEqual(world.states(), ['old', 'active'])
   })
 }
+
+test('that readers were given the anchor is believed where no bundle can prove it, and nowhere else', async () => {
+  requirement('signer.rotation-by-proof')
+  await using world = await openWorld()
+  await world.done('prepare')
+  const served = await world.ca('activate', '--delivered')
+  assert.equal(served.code, 1)
+  assert.match(served.err, /is not in ClusterTrustBundle .*pki\/authority-step/)
+  world.served = false
+  assert.match((await world.ca('activate')).err, /give it to them, and say so/)
+  await world.done('activate', '--delivered')
+  assert.deepEqual(world.states(), ['old', 'active'])
+})
