@@ -16,7 +16,7 @@ import { parsePem } from './pem.ts'
  * | tainted  | no    | as of old; its key is doubted                            |
  * | revoked  | no    | no                                                       |
  */
-const authorityStates = ['prepared', 'active', 'old', 'tainted', 'revoked'] as const
+export const authorityStates = ['prepared', 'active', 'old', 'tainted', 'revoked'] as const
 export type AuthorityState = (typeof authorityStates)[number]
 
 export interface JournalEntry {
@@ -25,6 +25,8 @@ export interface JournalEntry {
   readonly since: number
   /** Of `old` and `tainted`: when nothing that it has signed is valid any more. */
   readonly until?: number
+  /** Of `active`: a step put it there, after readers had its anchor or where nobody could wait for them. */
+  readonly delivered?: true
   readonly certificatePem: string
   readonly certificate: CaCertificate
 }
@@ -38,7 +40,7 @@ export const entriesMax = 16
 /** A Secret holds 1 MiB, and sixteen certificates of RSA-4096 take 40 KiB of it. */
 const charactersMax = 128 * 1024
 
-const members = new Set(['state', 'since', 'until', 'certificate'])
+const members = new Set(['state', 'since', 'until', 'delivered', 'certificate'])
 
 /** Throws `pki/authority` on whatever does not say one thing only: nothing is signed on a guess. */
 export function parseJournal(text: string, trustDomain: TrustDomain): Journal {
@@ -57,10 +59,11 @@ export function parseJournal(text: string, trustDomain: TrustDomain): Journal {
 }
 
 export function formatJournal(journal: Journal): string {
-  const authorities = journal.map(({ state, since, until, certificatePem }) => ({
+  const authorities = journal.map(({ state, since, until, delivered, certificatePem }) => ({
     state,
     since: new Date(since).toISOString(),
     ...(until === undefined ? {} : { until: new Date(until).toISOString() }),
+    ...(delivered === undefined ? {} : { delivered }),
     certificate: certificatePem,
   }))
   return `${JSON.stringify({ version: 1, authorities }, null, 2)}\n`
@@ -69,7 +72,7 @@ export function formatJournal(journal: Journal): string {
 /** The one certificate of a CA that is its own root, as it stands in a journal. Throws `pki/authority`. */
 export function entryOf(
   certificatePem: string,
-  place: { readonly state: AuthorityState; readonly since: number; readonly until?: number },
+  place: Pick<JournalEntry, 'state' | 'since' | 'until' | 'delivered'>,
 ): JournalEntry {
   const what = 'authority of the journal'
   const blocks = parsePem(certificatePem, { code: 'pki/authority', what, charactersMax })
@@ -112,7 +115,7 @@ function readEntry(raw: unknown, trustDomain: TrustDomain): JournalEntry {
   if (!isFields(raw)) throw refused('journal has an entry that is no object')
   const odd = Object.keys(raw).find((name) => !members.has(name))
   if (odd !== undefined) throw refused(`journal has an entry with an unknown ${quoted(odd)}`)
-  const { state, since, until, certificate } = raw
+  const { state, since, until, delivered, certificate } = raw
   const known = authorityStates.find((name) => name === state)
   if (known === undefined) {
     throw refused(`journal has an unknown state, want=${authorityStates.join('|')}`)
@@ -122,7 +125,14 @@ function readEntry(raw: unknown, trustDomain: TrustDomain): JournalEntry {
   if (ends !== (until !== undefined)) {
     throw refused(`journal says of ${known} until when it is trusted, want=${ends} got=${!ends}`)
   }
-  const place = { state: known, since: readTime(since) }
+  if (delivered !== undefined && (delivered !== true || known !== 'active')) {
+    throw refused(`journal says of ${known} that it is delivered, want=active with true`)
+  }
+  const place = {
+    state: known,
+    since: readTime(since),
+    ...(delivered === undefined ? {} : { delivered: true as const }),
+  }
   const entry = entryOf(certificate, ends ? { ...place, until: readTime(until) } : place)
   if (!isOfTrustDomain(entry.certificate, trustDomain)) {
     throw refused('journal has a certificate of another trust domain')

@@ -1,6 +1,13 @@
 import { CountersignError } from '../errors.ts'
-import { activeOf, checked, entriesMax, isTrusted, preparedOf } from './authority-journal.ts'
-import type { Journal, JournalEntry } from './authority-journal.ts'
+import {
+  activeOf,
+  authorityStates,
+  checked,
+  entriesMax,
+  isTrusted,
+  preparedOf,
+} from './authority-journal.ts'
+import type { AuthorityState, Journal, JournalEntry } from './authority-journal.ts'
 
 /** No profile gives a certificate more. */
 const leafSecondsMax = 86_400
@@ -50,7 +57,8 @@ export function activate(journal: Journal, now: number, leaked = false): Journal
   }
   return journal.map((entry): JournalEntry => {
     if (entry.state === 'active') return ending(entry, leaked ? 'tainted' : 'old', now)
-    if (entry.state === 'prepared') return { ...entry, state: 'active', since: now }
+    if (entry.state === 'prepared')
+      return { ...entry, state: 'active', since: now, delivered: true }
     return entry
   })
 }
@@ -89,6 +97,29 @@ export function revoke(journal: Journal, name: string, now: number): Journal {
   )
 }
 
+/**
+ * A journal goes forward only. One in which an authority is in an earlier state, or is not there any more although it is trusted, is a
+ * copy from before a step: by it a revoked authority would sign again. Throws `pki/authority`.
+ */
+export function checkForward(before: Journal, next: Journal, now: number): void {
+  for (const entry of before) {
+    const { sha256 } = entry.certificate
+    const found = next.find(({ certificate }) => certificate.sha256 === sha256)
+    const mayGo = entry.state === 'prepared' || (entry.state !== 'active' && !isTrusted(entry, now))
+    const rank = (state: AuthorityState): number => authorityStates.indexOf(state)
+    const forward = found === undefined ? mayGo : rank(found.state) >= rank(entry.state)
+    if (forward) continue
+    const got = found === undefined ? 'nothing' : found.state
+    throw new CountersignError(
+      'pki/authority',
+      `authority ${shortName(sha256)} was ${entry.state} before, want=no earlier state got=${got}`,
+      {
+        hint: 'an earlier copy of the Secret was put back: docs/OPERATING.md, Rotate the CA',
+      },
+    )
+  }
+}
+
 /** Those that signers no longer trust by their state, hex SHA-256: what is published of them goes. */
 export function withdrawn(journal: Journal, now: number): readonly string[] {
   return journal.filter((entry) => !isTrusted(entry, now)).map((entry) => entry.certificate.sha256)
@@ -111,8 +142,13 @@ function find(journal: Journal, name: string): JournalEntry {
   )
 }
 
-function ending(entry: JournalEntry, state: 'old' | 'tainted', now: number): JournalEntry {
-  return { ...entry, state, since: now, until: now + trustedSecondsAfter * 1000 }
+function ending(
+  { certificate, certificatePem }: JournalEntry,
+  state: 'old' | 'tainted',
+  now: number,
+): JournalEntry {
+  const until = now + trustedSecondsAfter * 1000
+  return { state, since: now, until, certificatePem, certificate }
 }
 
 const leakedHint =

@@ -38,8 +38,8 @@ export interface AuthoritySource {
   withdrawn?(): readonly string[]
   /** Whether it may still sign: what waits for a new one to reach readers signs with the one before. Unless told, it may. */
   maySign?(authority: Authority): boolean
-  /** Whether readers were waited for before the one in force was put there: nobody waits for them again. */
-  isDelivered?(): boolean
+  /** Whether readers were waited for before this one was put in force: nobody waits for them again. */
+  isDelivered?(authority: Authority): boolean
   /** Whether what it says was read just now: one who works by older news publishes what was revoked meanwhile. Unless told, it was. */
   isFresh?(): boolean
   /** Why what is configured is not what is in force. */

@@ -12,6 +12,7 @@ import {
 } from '../../src/pki/authority-journal.ts'
 import {
   activate,
+  checkForward,
   prepare,
   revoke,
   shortName,
@@ -138,6 +139,43 @@ test('a leaked key taints its authority in the step that replaces it', () => {
   ])
 })
 
+test('a journal goes forward only', () => {
+  requirement('signer.rotation-by-proof')
+  const order = ['prepared', 'active', 'old', 'tainted', 'revoked'] as const
+  const one = made('prepared')
+  const as = (state: AuthorityState): JournalEntry =>
+    state === 'old' || state === 'tainted' ? { ...one, state, until } : { ...one, state }
+  const stays = made('active')
+  for (const [from, before] of order.entries()) {
+    for (const [to, after] of order.entries()) {
+      const check = (): void => checkForward([stays, as(before)], [stays, as(after)], now)
+      if (to >= from) check()
+      else assert.throws(check, { code: 'pki/authority', message: /no earlier state/ })
+    }
+  }
+  const gone = (entry: JournalEntry, at: number) => (): void =>
+    checkForward([stays, entry], [stays], at)
+  assert.throws(gone(as('active'), now), /got=nothing/)
+  assert.throws(gone(as('old'), until), /got=nothing/)
+  gone(as('old'), until + 1)()
+  gone(as('revoked'), now)()
+  gone(as('prepared'), now)()
+})
+
+test('only the active one says that a step has put it there', () => {
+  const journal = activate([made('active'), made('prepared')], now)
+  assert.deepEqual(
+    journal.map(({ delivered }) => delivered),
+    [undefined, true],
+  )
+  const again = activate([...journal, made('prepared')], now)
+  assert.deepEqual(
+    again.map(({ delivered }) => delivered),
+    [undefined, undefined, true],
+  )
+  assert.equal(parseJournal(formatJournal(journal), trustDomain)[1]?.delivered, true)
+})
+
 const active = made('active')
 const text = (entries: readonly object[]): string =>
   JSON.stringify({ version: 1, authorities: entries })
@@ -156,6 +194,12 @@ for (const [what, journal, message] of [
   ['one certificate twice', text([plain, { ...plain, state: 'revoked' }]), /twice/],
   ['an old one without an end', text([{ ...plain, state: 'old' }]), /until when/],
   ['an active one with an end', text([{ ...plain, until: plain.since }]), /until when/],
+  [
+    'an old one that is delivered',
+    text([{ ...plain, state: 'revoked', delivered: true }]),
+    /is delivered/,
+  ],
+  ['a delivery that is none', text([{ ...plain, delivered: false }]), /is delivered/],
   ['a time that is none', text([{ ...plain, since: 'soon' }]), /a time that is none/],
   ['too many', text(Array.from({ length: 17 }, () => plain)), /too many entries/],
   ['what is too long', ' '.repeat(131_073), /too long/],

@@ -40,7 +40,7 @@ export function awaitAuthority(
     anchors: () => opened().anchors(),
     withdrawn: () => source?.withdrawn?.() ?? [],
     maySign: (authority) => source?.maySign?.(authority) ?? true,
-    isDelivered: () => source?.isDelivered?.() ?? false,
+    isDelivered: (authority) => source?.isDelivered?.(authority) ?? false,
     isFresh: () => source?.isFresh?.() ?? true,
     get problem() {
       return source?.problem

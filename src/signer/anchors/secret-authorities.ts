@@ -3,7 +3,7 @@ import { realDelay, type Delay } from '../../kubernetes/backoff.ts'
 import { createListeners } from '../../listeners.ts'
 import type { Log } from '../../log.ts'
 import { activeOf, isTrusted, type Journal } from '../../pki/authority-journal.ts'
-import { journalSecondsMax, shortName, withdrawn } from '../../pki/authority-steps.ts'
+import { checkForward, journalSecondsMax, shortName, withdrawn } from '../../pki/authority-steps.ts'
 import { parseAuthority, type Authority, type AuthoritySource } from '../../pki/authority.ts'
 import {
   openAuthority,
@@ -94,8 +94,9 @@ class SecretAuthorities implements AuthoritySource, AsyncDisposable {
   }
 
   /** A step has put it there, and the step has waited. */
-  isDelivered(): boolean {
-    return this.#contents.journal.some(({ state }) => state !== 'active' && state !== 'prepared')
+  isDelivered({ certificate: { sha256 } }: Authority): boolean {
+    const active = activeOf(this.#contents.journal)
+    return active?.certificate.sha256 === sha256 && active.delivered === true
   }
 
   isFresh(): boolean {
@@ -143,6 +144,7 @@ class SecretAuthorities implements AuthoritySource, AsyncDisposable {
   }
 
   #take(next: AuthorityContents): void {
+    checkForward(this.#contents.journal, next.journal, this.#options.now())
     const active = this.#load(next)
     // The same one stays the same value: whoever compares sees no change where there is none.
     if (active.certificate.sha256 !== this.#authority.certificate.sha256) this.#authority = active

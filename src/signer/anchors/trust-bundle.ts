@@ -347,7 +347,7 @@ class Publisher implements TrustBundlePublisher {
     const ages = authority.anchors.map((anchor) =>
       this.#ages.ageOf(known.get(anchor.toString('latin1')) ?? ''),
     )
-    const isDelivered = this.#options.authorities.isDelivered?.() === true
+    const isDelivered = this.#options.authorities.isDelivered?.(authority) === true
     const wanted = isDelivered ? 0 : this.#propagationSeconds
     this.#waitSeconds = Math.max(0, Math.ceil(wanted - Math.min(...ages) / 1000))
     // Who signs already goes on: its anchors were waited for.

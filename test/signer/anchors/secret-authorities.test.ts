@@ -87,7 +87,7 @@ test('every replica follows each step, without a start', async (t) => {
   for (const replica of replicas) {
     assert.equal(replica.current().certificate.sha256, first.certificate.sha256)
     assert.equal(replica.anchors().length, 2, 'the anchor of the prepared one is published')
-    assert.equal(replica.isDelivered?.(), false)
+    assert.equal(replica.isDelivered?.(first), false)
   }
   await world.activate()
   await world.look()
@@ -99,7 +99,8 @@ test('every replica follows each step, without a start', async (t) => {
     assert.equal(replica.maySign?.(first), true, 'until its successor is in force in the replica')
     assert.equal(replica.maySign?.(second), true)
     assert.equal(replica.anchors().length, 2, 'what it has signed is trusted still')
-    assert.equal(replica.isDelivered?.(), true)
+    assert.equal(replica.isDelivered?.(second), true)
+    assert.equal(replica.isDelivered?.(first), false)
     assert.deepEqual(replica.withdrawn?.(), [])
   }
   world.passed = 300_001
@@ -178,6 +179,28 @@ test('a Secret that is emptied under a running signer is not filled with another
   assert.match(replica.problem?.message ?? '', /is empty/)
   const secret = world.cluster.get('secrets', place.name, place.namespace)
   assert.deepEqual(secret?.['data'], {})
+})
+
+test('an earlier copy of the Secret is not taken, and nothing signs after five minutes', async (t) => {
+  requirement('signer.rotation-by-proof')
+  const world = new World()
+  const replica = await world.open(t)
+  const first = replica.current()
+  const copy = world.cluster.get('secrets', place.name, place.namespace)?.['data']
+  await world.prepare()
+  await world.activate()
+  await world.look()
+  const second = replica.current()
+  assert.notEqual(second.certificate.sha256, first.certificate.sha256)
+  world.cluster.put('secrets', { metadata: place, data: copy })
+  await world.look()
+  assert.equal(replica.current(), second)
+  assert.match(replica.problem?.message ?? '', /was old before, want=no earlier state got=active/)
+  assert.equal(replica.maySign?.(second), true)
+  assert.equal(replica.isFresh?.(), false)
+  world.milliseconds = 300_001
+  await world.look()
+  assert.throws(() => replica.current(), { code: 'pki/authority-unavailable', message: /was old/ })
 })
 
 test('of two steps at once one is taken', async () => {
