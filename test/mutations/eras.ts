@@ -37,6 +37,19 @@ export const eraMutations: readonly Mutation[] = [
     edits: [['isOurs ? target', 'true ? target']],
   },
   {
+    claim: 'gateway.contents-readable',
+    without:
+      'the same look at what a legacy server that may ask first gives a modern agent to read',
+    file: 'src/gateway/serve/audience.ts',
+    edits: never("permit.call.message.method === 'resources/read'"),
+  },
+  {
+    claim: 'gateway.goes-on-across',
+    without: 'the place where a read goes on, whatever its agent says then that it does',
+    file: 'src/gateway/serve/read.ts',
+    edits: [['call.suspended !== undefined || ', '']],
+  },
+  {
     claim: 'gateway.asks-across',
     without: 'the decision on what a modern server asks a legacy agent',
     file: askLegacy,

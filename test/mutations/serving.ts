@@ -313,8 +313,8 @@ export const servingMutations: readonly Mutation[] = [
   {
     claim: 'gateway.contents-readable',
     without: 'the question whether other resources in an answer may be read',
-    file: 'src/gateway/serve/read.ts',
-    edits: never('refusal !== undefined'),
+    file: 'src/gateway/serve/pass-contents.ts',
+    edits: [['refusal ?? retell', 'retell']],
   },
   {
     claim: 'gateway.uri-is-one-place',

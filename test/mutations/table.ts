@@ -253,7 +253,7 @@ export const mutations: readonly Mutation[] = [
   {
     claim: 'gateway.scopes-of-a-server',
     without: 'the scopes of a tool server, in what a read brings beside what was asked for',
-    file: 'src/gateway/serve/read.ts',
+    file: 'src/gateway/serve/pass-contents.ts',
     edits: [["servesOffer(config, 'resource', uri)", 'true']],
   },
   {

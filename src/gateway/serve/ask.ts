@@ -55,8 +55,13 @@ export function statusToTell(
   return crossing === undefined ? statusOfAnswer(status, message) : status
 }
 
+/** An answer that is told anew. */
+export interface Retold extends AnswerBody {
+  readonly crossing: Pick<Crossing, 'told'> | undefined
+}
+
 /** The answer with these members of its result anew and without those, in the era of whom it is told. */
-export function retell(answer: ReadAnswer, texts: Texts, without?: string): Buffer {
+export function retell(answer: Retold, texts: Texts, without?: string): Buffer {
   const { octets, result = new Map<string, Span>(), crossing } = answer
   return crossing === undefined
     ? applyEdits(octets, [

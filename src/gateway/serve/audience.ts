@@ -4,11 +4,15 @@ import type { Span } from '../../mcp/levels.ts'
 import { membersOf } from '../../mcp/spans.ts'
 import { replyBody, type Reply } from '../door/reply.ts'
 import type { Permit } from '../permit/authorize.ts'
-import type { Refused } from '../refusal.ts'
+import { isRefused, type Refused } from '../refusal.ts'
+import { whenThere, type Soon } from '../soon.ts'
 import { statusToModern, translateAnswer, type Told } from '../translate/answer.ts'
 import { passesAcross, withProgressToken } from '../translate/notification.ts'
 import type { AnswerHead } from '../upstream/exchange.ts'
 import { callerHeaders } from '../upstream/headers.ts'
+import { passContents } from './pass-contents.ts'
+import { passResult } from './result.ts'
+import type { Parts } from './serve.ts'
 
 /** Who waits for what comes of a call: its client, in the request that began it or in one that goes on with it. */
 export interface Audience {
@@ -37,15 +41,32 @@ export function tellNotification({ permit, reply, level }: Audience, data: Buffe
   response.write(formatEvent(told))
 }
 
-/** `passed` is what policy lets be told of the answer. */
-export function tellAnswer(
-  { reply, told }: Audience,
-  { result, head }: Answered,
-  passed: Buffer,
-): void {
-  const body = translateAnswer(passed, result, told)
-  const status = result === undefined ? statusToModern(body) : 200
-  replyBody(reply, body, { status, headers: callerHeaders(head.headers) })
+/** What its client is told of an answer, if policy lets it be told. */
+export function passAnswer(
+  { permit, told }: Audience,
+  parts: Parts,
+  { octets, result }: Answered,
+): Soon<Buffer | Refused> {
+  if (result !== undefined && permit.call.message.method === 'resources/read') {
+    const members = membersOf(octets, result)
+    const crossing = { told }
+    return passContents(permit, parts, {
+      octets,
+      result: members,
+      resultSpan: result,
+      list: undefined,
+      crossing,
+    })
+  }
+  return whenThere(passResult(permit, parts, { octets, result }), (passed) =>
+    isRefused(passed) ? passed : translateAnswer(passed, result, told),
+  )
+}
+
+/** `told` is what policy lets be told of the answer. */
+export function tellAnswer({ reply }: Audience, { result, head }: Answered, told: Buffer): void {
+  const status = result === undefined ? statusToModern(told) : 200
+  replyBody(reply, told, { status, headers: callerHeaders(head.headers) })
 }
 
 /** What a client has answered, by the names under which it was asked. */

@@ -1,3 +1,4 @@
+import { mayNeedInput } from '../../mcp/ask.ts'
 import { legacyVersions } from '../../mcp/revisions.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { isRefused, type Refused } from '../refusal.ts'
@@ -199,14 +200,18 @@ async function openShared(o: Shared, lost?: LegacySession): Promise<LegacySessio
   return 'failed' in opened ? notOpened(opened) : opened
 }
 
+/** The same of a call that is in no session yet. */
+export function mayAskInIt(permit: Permit, parts: Parts, upstream: Upstream): boolean {
+  const { era } = permit.call.message
+  if (era === 'legacy' || !isAcross(era, upstream.config)) return false
+  return mayBeAsked(sharedOf({ permit, parts, upstream }))
+}
+
 /** Whether a legacy server may ask the modern client of this call something before it answers. */
 function mayBeAsked({ permit, capabilities }: Shared): boolean {
   const { method } = permit.call.message
-  return askedIn.has(method) && Object.keys(capabilities).length > 0
+  return mayNeedInput(method) && Object.keys(capabilities).length > 0
 }
-
-/** Those whose answers pass as they come. */
-const askedIn: ReadonlySet<string> = new Set(['tools/call', 'prompts/get'])
 
 const [legacyVersion = ''] = legacyVersions
 

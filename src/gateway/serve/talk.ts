@@ -7,7 +7,7 @@ import type { Permit } from '../permit/authorize.ts'
 import { sealRetry } from '../permit/retry.ts'
 import { isRefused, noRoom, refused, unavailable, type Refused } from '../refusal.ts'
 import { Hold } from '../shares.ts'
-import { whenThere, type Soon } from '../soon.ts'
+import { whenThere } from '../soon.ts'
 import type { StayPart } from '../stay.ts'
 import { inputRequestOf } from '../translate/input.ts'
 import { cancelThere } from '../upstream/cancel-there.ts'
@@ -23,8 +23,8 @@ import { isOwn, isSessionLost, type LegacySession } from '../upstream/legacy-ses
 import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
 import { AskCarrier, type Asking, type AskLine } from './carry-asks.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
-import { passResult } from './result.ts'
-import { tellAnswer, tellNotification, type Answered, type Audience } from './audience.ts'
+import { passAnswer, tellAnswer, tellNotification } from './audience.ts'
+import type { Answered, Audience } from './audience.ts'
 import type { Parts } from './serve.ts'
 
 export interface TalkOptions {
@@ -315,7 +315,7 @@ export class Talk implements AskLine {
     if (this.#isTold) return
     this.#isTold = true
     const { parts } = this.#options
-    const { permit, reply, settle } = audience
+    const { reply, settle } = audience
     const refuse = (refusal: Refused): void => {
       if (reply.response.headersSent) endReply(reply, refusal.refusal)
       settle(refusal)
@@ -333,9 +333,7 @@ export class Talk implements AskLine {
       tellAnswer(audience, outcome as Answered, passed)
       settle(undefined)
     }
-    const soon: Soon<Buffer | Refused> = isRefused(outcome)
-      ? outcome
-      : passResult(permit, parts, outcome)
+    const soon = isRefused(outcome) ? outcome : passAnswer(audience, parts, outcome)
     const broke = (error: unknown): void => {
       parts.log.error({ error }, 'answer could not be told')
       say(refused('response', unavailable(500, 'internal error')))

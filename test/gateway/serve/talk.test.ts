@@ -15,6 +15,7 @@ import {
 import { asked, legacyOnly, openOne } from '../world/eras.ts'
 import { memoryApprovals } from '../world/memory-approvals.ts'
 import { textOf } from '../../../src/policy/asked.ts'
+import { mayNeedInput } from '../../../src/mcp/ask.ts'
 import { sendJson, type Answer, type JsonMessage } from '../world/upstream.ts'
 import { speaking } from '../world/speaking.ts'
 import type { World, WorldOptions } from '../world/world.ts'
@@ -31,6 +32,7 @@ const grants = {
         prefixes: { '': {} },
         tools: { strict: { asks: {} } },
         prompts: { prefixes: { '': {} } },
+        resources: { prefixes: { 'file:///open/': {} } },
         asks,
       },
     },
@@ -39,6 +41,8 @@ const grants = {
 }
 const wanted = { toolScopes: 'files:*' }
 const capabilities = { elicitation: { form: {}, url: {} }, roots: {}, sampling: {} }
+
+const uri = 'file:///open/a'
 
 const form =
   '"method":"elicitation/create","params":{"message":"how\\u0020many?","requestedSchema":{"type":"object","properties":{"n":{"default":1.50}}}}'
@@ -93,7 +97,7 @@ async function open(more: WorldOptions = {}): Promise<Open> {
       sendJson(response, JSON.stringify({ jsonrpc: '2.0', id, result: {} }))
       return
     }
-    if (method !== 'tools/call' && method !== 'prompts/get') {
+    if (!mayNeedInput(method)) {
       server.answer(message, response, received)
       return
     }
@@ -129,11 +133,14 @@ async function open(more: WorldOptions = {}): Promise<Open> {
     call(o = {}) {
       const { from = agent, params = {}, declared = capabilities, method = 'tools/call', id } = o
       const { door = '/mcp/files' } = o
-      const name = door === '/mcp' ? 'files_echo' : 'echo'
+      const isAll = door === '/mcp'
+      const about =
+        method === 'resources/read'
+          ? { uri: isAll ? `files+${uri}` : uri }
+          : { name: isAll ? 'files_echo' : 'echo', arguments: { a: 1 } }
       const meta = { ...modernMeta, 'io.modelcontextprotocol/clientCapabilities': declared }
       const given = {
-        name,
-        arguments: { a: 1 },
+        ...about,
         ...params,
         _meta: { ...meta, ...params['_meta']! },
       }
@@ -191,11 +198,20 @@ async function said(at: Open, like: RegExp): Promise<string> {
 const answerTo = (id: unknown, given: object = accepted): string =>
   `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${JSON.stringify(given)}}`
 
+const contents = (...uris: readonly string[]): string =>
+  `{"contents":[${uris.map((each) => `{"uri":"${each}","text":"\\u0041"}`).join(',')}]}`
+
+const results: Readonly<Record<string, string>> = {
+  'tools/call': '{"content":[ {"type":"text","text":"\\u0041"}]}',
+  'prompts/get': '{"messages":[]}',
+  'resources/read': contents(uri),
+}
+
 const accepted = { action: 'accept', content: { n: 1 } }
 
 suite('what a legacy server asks in the call of a modern agent', () => {
   for (const door of ['/mcp', '/mcp/files'] as const) {
-    for (const method of ['tools/call', 'prompts/get']) {
+    for (const method of Object.keys(results)) {
       test(`is told in an answer to ${method} at ${door}, and what is answered goes back to it`, async () => {
         requirement('gateway.asks-across')
         await using at = await open()
@@ -212,8 +228,7 @@ suite('what a legacy server asks in the call of a modern agent', () => {
           params: { requestState, inputResponses: { 'ask-1': accepted } },
         })
         assert.equal(await said(at, /"id":7/), answerTo(7))
-        const result = method === 'tools/call' ? undefined : '{"messages":[]}'
-        there.end(result)
+        there.end(results[method])
         const { id, result: last } = told(await going)
         assert.equal(id, 'second')
         assert.equal((last as { resultType?: string }).resultType, 'complete')
@@ -390,6 +405,91 @@ suite('what a legacy server asks in the call of a modern agent', () => {
     assert.match(await said(at, /"id":7/), /-32601/)
     at.there[0]?.end()
     await again
+  })
+})
+
+suite('what a modern agent reads at a legacy server that asks before it answers', () => {
+  const method = 'resources/read'
+
+  for (const door of ['/mcp', '/mcp/files'] as const) {
+    test(`is told under its own URIs at ${door}, and is nobody's to keep`, async () => {
+      requirement('gateway.asks-across')
+      await using at = await open()
+      const calling = at.call({ method, door })
+      const there = await at.first()
+      assert.equal(there.message.params?.['uri'], uri)
+      there.send(ask(7))
+      const { requestState } = input(await calling)
+      const params = { requestState, inputResponses: { 'ask-1': accepted } }
+      const going = at.call({ method, door, params })
+      await said(at, /"id":7/)
+      there.end(contents(uri, `${uri}/b`))
+      const { result } = told(await going)
+      const { resultType, ttlMs, cacheScope, ...read } = result as Record<string, unknown>
+      assert.deepEqual([resultType, ttlMs, cacheScope], ['complete', 0, 'private'])
+      const here = door === '/mcp' ? `files+${uri}` : uri
+      assert.deepEqual(read, {
+        contents: [here, `${here}/b`].map((each) => ({ uri: each, text: 'A' })),
+      })
+    })
+  }
+
+  for (const [what, result] of [
+    ['another resource, which it may not read', contents(uri, 'file:///s3cret')],
+    [
+      'a resource under two names',
+      contents(uri).replace('"text"', '"uri":"file:///s3cret","text"'),
+    ],
+    ['no contents', '{"content":"s3cret"}'],
+  ] as const) {
+    test(`is not told where there is ${what}`, async () => {
+      requirement('gateway.contents-readable')
+      await using at = await open()
+      const calling = at.call({ method })
+      const there = await at.first()
+      there.send(ask(7))
+      const { requestState } = input(await calling)
+      const params = { requestState, inputResponses: { 'ask-1': accepted } }
+      const going = at.call({ method, params })
+      await said(at, /"id":7/)
+      there.end(result)
+      const { text } = await going
+      assert.doesNotMatch(text, /s3cret/)
+      assert.match(text, /"error"/)
+    })
+  }
+
+  test('goes on where it began, whatever its agent says then that it does', async () => {
+    requirement('gateway.goes-on-across')
+    await using at = await open()
+    const calling = at.call({ method })
+    const there = await at.first()
+    there.send(ask(7))
+    const { requestState } = input(await calling)
+    const params = { requestState, inputResponses: { 'ask-1': accepted } }
+    const going = at.call({ method, params, declared: {} })
+    await said(at, /"id":7/)
+    there.end(contents(uri))
+    assert.ok(told(await going)['result'])
+    assert.equal(at.there.length, 1)
+  })
+
+  test('without an ask is told as it is read, and an error in its own era', async () => {
+    await using at = await open()
+    const calling = at.call({ method })
+    const there = await at.first()
+    there.end(contents(uri))
+    assert.equal((told(await calling)['result'] as InputRequired).resultType, 'complete')
+    const failing = at.call({ method })
+    const second = await at.first(2)
+    const { id } = second.message
+    second.send(`{"jsonrpc":"2.0","id":${String(id)},"error":{"code":-32002,"message":"none"}}`)
+    second.response.end()
+    assert.deepEqual(told(await failing)['error'], {
+      code: -32602,
+      message: 'none',
+      data: { uri },
+    })
   })
 })
 
