@@ -1,11 +1,12 @@
 import { constants } from 'node:fs'
-import { open, readdir, stat } from 'node:fs/promises'
+import { open, readdir, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as after } from 'node:timers/promises'
 import { CountersignError, quoted } from '../errors.ts'
 import { unpackBundle } from './bundle-archive.ts'
 import { bundleOctetsMax, gatherContent, refusedBundle } from './bundle-content.ts'
 import type { BundleContent } from './bundle-content.ts'
+import { isInside } from './inside.ts'
 
 /** Whoever copies files into a folder writes one after the other: what still changes is not looked at yet. */
 const settleMilliseconds = 100
@@ -47,11 +48,13 @@ interface Seen {
 }
 
 /** Reads until nothing has changed while it was read. */
-async function readFolder(folder: string): Promise<BundleContent> {
+async function readFolder(place: string): Promise<BundleContent> {
   for (let reads = 0; reads < readsMax; reads += 1) {
+    // The place may be a link that somebody turns to another folder meanwhile.
+    const folder = await realpath(place)
     const before = await list(folder)
     const content = await readFiles(folder, before)
-    const now = await list(folder)
+    const now = await list(await realpath(place))
     if (content !== undefined && isSame(before, now)) return content
     await after(settleMilliseconds)
   }
@@ -91,11 +94,13 @@ const depthMax = 16
 async function list(folder: string, prefix = '', depth = 0): Promise<readonly Seen[]> {
   if (depth > depthMax) throw refusedBundle(`folder is too deep, want=..${depthMax}`)
   const seen: Seen[] = []
-  for (const name of (await readdir(join(folder, prefix))).toSorted()) {
+  const entries = await readdir(join(folder, prefix), { withFileTypes: true })
+  for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     // Kubelet keeps the generations of a volume beside the links to them.
-    if (name.startsWith('..')) continue
-    const path = `${prefix}${name}`
-    // A volume's files are links, so they are followed.
+    if (entry.name.startsWith('..')) continue
+    const path = `${prefix}${entry.name}`
+    // A volume's files are links, so they are followed, but not to what is no part of the bundle.
+    if (entry.isSymbolicLink()) await checkLink(folder, path)
     const found = await stat(join(folder, path)).catch(gone)
     if (found === undefined) continue
     if (found.isDirectory()) seen.push(...(await list(folder, `${path}/`, depth + 1)))
@@ -105,6 +110,13 @@ async function list(folder: string, prefix = '', depth = 0): Promise<readonly Se
     } else throw refusedBundle(`folder has what is no file, got=${quoted(path, 255)}`)
   }
   return seen
+}
+
+async function checkLink(folder: string, path: string): Promise<void> {
+  const target = await realpath(join(folder, path)).catch(gone)
+  if (target !== undefined && !isInside(folder, target)) {
+    throw refusedBundle(`link leads out of the folder, got=${quoted(path, 255)}`)
+  }
 }
 
 function gone(error: NodeJS.ErrnoException): undefined {

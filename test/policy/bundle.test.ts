@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { readBundle } from '../../src/policy/bundle-place.ts'
 import { mergeBundle, readBundleFiles } from '../../src/policy/bundle.ts'
 import type { PolicyBundle } from '../../src/policy/bundle.ts'
 import { requirement } from '../requirements.ts'
@@ -143,4 +146,27 @@ test('the digest depends on the module and the data, not on how the data is writ
   assert.notEqual((await read({ data: '{"a":1,"b":{"c":[1,2]}}' })).digest, one.digest)
   const wasm = assembleModule({ probe: '[]' })
   assert.notEqual((await read({ data: '{"a":1,"b":{"c":[2,1]}}', wasm })).digest, one.digest)
+})
+
+test('a link may lead to what is in the folder, and nowhere else', async () => {
+  requirement('policy.bundle-strict')
+  await using bundle = await bundleFolder()
+  await using elsewhere = await bundleFolder()
+  const { folder } = bundle
+  await mkdir(join(folder, '..one'))
+  await writeFile(join(folder, '..one', 'notes.txt'), 'ours')
+  await symlink('..one', join(folder, '..data'))
+  await symlink('..data/notes.txt', join(folder, 'notes.txt'))
+  // The place itself is the operator's word, wherever it leads.
+  await symlink(folder, join(elsewhere.folder, 'place'))
+  const { files } = await readBundle(join(elsewhere.folder, 'place'))
+  assert.equal(String(files.get('notes.txt')), 'ours')
+  for (const target of [join(elsewhere.folder, 'data.json'), elsewhere.folder]) {
+    await symlink(target, join(folder, 'theirs'))
+    await assert.rejects(readBundle(folder), {
+      code: 'policy/bundle',
+      message: 'link leads out of the folder, got="theirs"',
+    })
+    await rm(join(folder, 'theirs'))
+  }
 })

@@ -10,6 +10,8 @@ import type { Terminal } from '../../terminal.ts'
 import { buildBundle, checkTypes } from './build-plan.ts'
 import { findOpa } from './opa.ts'
 import type { Opa } from './opa.ts'
+import { listSources } from './source-files.ts'
+import type { Sources } from './source-files.ts'
 import { writeArchive } from './write-archive.ts'
 
 export interface PolicyBuildOptions {
@@ -42,6 +44,7 @@ async function build(
   places: readonly string[],
   { revision }: PolicyBuildOptions,
 ): Promise<BundleContent> {
+  const sources = await listSources(places)
   await checkTypes(opa, places)
   const how = { entrypoints: Object.values(entrypoints), more: ['--ignore', '*_test.rego'] }
   const plan = await buildBundle(opa, places, { ...how, target: 'plan' })
@@ -59,20 +62,13 @@ async function build(
   const manifest = JSON.parse(String(module.files.get('.manifest') ?? '{}')) as object
   const own = { ...manifest, revision: revision ?? `sha256:${hash.digest('hex').slice(0, 32)}` }
   files.set('.manifest', Buffer.from(`${JSON.stringify(own, null, 2)}\n`))
-  const schemas = await schemasIn(places)
+  const schemas = await schemasIn(sources)
   if (schemas !== undefined) files.set('schemas.json', schemas)
   return contentOf(files)
 }
 
 /** What the data may hold is said beside the sources, where its author wants it checked. */
-async function schemasIn(places: readonly string[]): Promise<Buffer | undefined> {
-  for (const place of places) {
-    const found = await readFile(join(place, 'schemas.json')).catch((error: unknown) => {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-      throw error
-    })
-    if (found !== undefined) return found
-  }
-  return undefined
+async function schemasIn({ places, files }: Sources): Promise<Buffer | undefined> {
+  const file = places.map((place) => join(place, 'schemas.json')).find((at) => files.includes(at))
+  return file === undefined ? undefined : await readFile(file)
 }

@@ -1,8 +1,8 @@
-import { readFile, readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import { CountersignError, quoted } from '../../../errors.ts'
 import { bundleFilesMax, bundleOctetsMax } from '../../../policy/bundle-content.ts'
 import type { Opa } from './opa.ts'
+import type { Sources } from './source-files.ts'
 
 /** A rule, as far as its head says. */
 export interface RuleHead {
@@ -31,12 +31,16 @@ const headsQuery = `[head |
 	}
 ]`
 
-/** The heads of all rules under these files and folders, in order. Throws `policy/source` and `policy/opa`. */
+/** The heads of all rules of these sources, in order. Throws `policy/source` and `policy/opa`. */
 export async function readRuleHeads(
   opa: Opa,
-  places: readonly string[],
+  { places, files }: Sources,
 ): Promise<readonly RuleHead[]> {
-  const sources = await readSources(places)
+  const sources = await readSources(files.filter((file) => file.endsWith('.rego')))
+  if (sources.length === 0) {
+    const shown = quoted(places.join(' '), 200)
+    throw new CountersignError('policy/source', `no file of Rego is there, got=${shown}`)
+  }
   const words = ['eval', '--format', 'json', '--stdin-input', '--strict-builtin-errors', headsQuery]
   const answer = JSON.parse(await opa.run(words, JSON.stringify(sources))) as {
     readonly result: readonly [{ readonly expressions: readonly [{ readonly value: RawHeads }] }]
@@ -61,10 +65,10 @@ function groundPrefix(ref: RawHeads[number]['ref']): readonly string[] {
   return ref.slice(0, end === -1 ? ref.length : end).map(([, value]) => String(value))
 }
 
-async function readSources(places: readonly string[]): Promise<readonly Source[]> {
+async function readSources(files: readonly string[]): Promise<readonly Source[]> {
   const sources: Source[] = []
   let octets = 0
-  for (const name of (await Promise.all(places.map(listRego))).flat()) {
+  for (const name of files) {
     const text = await readFile(name, 'utf8')
     octets += text.length
     if (sources.push({ name, text }) > bundleFilesMax || octets > bundleOctetsMax) {
@@ -72,23 +76,5 @@ async function readSources(places: readonly string[]): Promise<readonly Source[]
       throw new CountersignError('policy/source', `sources are too large, ${want}`)
     }
   }
-  if (sources.length === 0) {
-    const shown = quoted(places.join(' '), 200)
-    throw new CountersignError('policy/source', `no file of Rego is there, got=${shown}`)
-  }
   return sources
-}
-
-async function listRego(place: string): Promise<readonly string[]> {
-  try {
-    if (!(await stat(place)).isDirectory()) return place.endsWith('.rego') ? [place] : []
-    const names = await readdir(place, { recursive: true })
-    return names
-      .filter((name) => name.endsWith('.rego'))
-      .toSorted()
-      .map((name) => join(place, name))
-  } catch (cause) {
-    const shown = quoted(place, 200)
-    throw new CountersignError('policy/source', `sources cannot be read, got=${shown}`, { cause })
-  }
 }

@@ -11,6 +11,7 @@ import { buildBundle, checkTypes } from './build-plan.ts'
 import { findOpa } from './opa.ts'
 import { readRuleHeads } from './rego-sources.ts'
 import type { RuleHead } from './rego-sources.ts'
+import { listSources } from './source-files.ts'
 
 export interface PolicyTestOptions {
   readonly opa?: string
@@ -102,8 +103,9 @@ async function openSources(
   { signal }: Terminal,
 ): Promise<Opened> {
   const opa = findOpa(options.opa, process.env, signal)
+  const sources = await listSources(places)
   await checkTypes(opa, places)
-  const heads = await readRuleHeads(opa, places)
+  const heads = await readRuleHeads(opa, sources)
   const tests = heads.flatMap(testOf)
   const entrypoints = tests.filter(({ isLater }) => !isLater).map(({ path }) => path)
   const skipped = tests
