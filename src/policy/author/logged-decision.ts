@@ -1,3 +1,4 @@
+import { canonicalJson } from '../../canonical-json.ts'
 import { entrypoints } from '../engine.ts'
 import { isObject } from '../plan/values.ts'
 import type { Plain, Value } from '../plan/values.ts'
@@ -24,7 +25,8 @@ export interface Result {
   readonly allow: boolean
   /** By their codes. */
   readonly reasons: readonly string[]
-  readonly obligations: string
+  /** Each as canonical JSON, in order, as the one in which rules name them means nothing. */
+  readonly obligations: readonly string[]
 }
 
 /** Why an event is no decision that rules could be asked about again. */
@@ -60,7 +62,12 @@ export function parseResult(value: unknown): Result | undefined {
   if (typeof allow !== 'boolean') return undefined
   // One code may be said twice, to the caller and to an operator.
   const codes = new Set(Array.isArray(reasons) ? reasons.map((each) => codeOf(each)) : [])
-  return { allow, reasons: [...codes].toSorted(), obligations: JSON.stringify(obligations ?? []) }
+  const all = [obligations ?? []].flat() as readonly unknown[]
+  return {
+    allow,
+    reasons: [...codes].toSorted(),
+    obligations: all.map((each) => canonicalJson(each, 'policy/replay')).toSorted(),
+  }
 }
 
 function codeOf(reason: unknown): string {

@@ -122,17 +122,28 @@ function hiddenRead(error: unknown): HiddenRead | undefined {
   return error instanceof Error && error.cause !== undefined ? hiddenRead(error.cause) : undefined
 }
 
-/** What gives no decision allows nothing. */
+/** What gives no decision allows nothing, and a permit that stands under less than before allows more. */
 function changeOf(before: Result | undefined, now: Result | undefined): Change {
   const [was, is] = [before?.allow === true, now?.allow === true]
   if (was !== is) return is ? 'widened' : 'narrowed'
+  if (is && lacksAny(before, now)) return 'widened'
   if (before?.reasons.join() !== now?.reasons.join()) return 'reasons'
-  return before?.obligations === now?.obligations ? 'same' : 'obligations'
+  return before?.obligations.join() === now?.obligations.join() ? 'same' : 'obligations'
+}
+
+/** Whether an obligation of then is none now; one that has changed is another one, as only who wrote it knows which is stricter. */
+function lacksAny(before: Result | undefined, now: Result | undefined): boolean {
+  const left = [...(now?.obligations ?? [])]
+  return (before?.obligations ?? []).some((obligation) => {
+    const at = left.indexOf(obligation)
+    if (at !== -1) left.splice(at, 1)
+    return at === -1
+  })
 }
 
 function textOf(result: Result | undefined): string {
   if (result === undefined) return 'no decision'
   const { allow, reasons, obligations } = result
-  const more = obligations === '[]' ? '' : ` under ${obligations}`
+  const more = obligations.length === 0 ? '' : ` under [${obligations.join()}]`
   return allow ? `allow${more}` : `deny ${reasons.join(' ')}`.trim()
 }

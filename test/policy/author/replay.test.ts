@@ -45,6 +45,35 @@ test('what is allowed now and was not, and the other way, is told by subject, to
   )
 })
 
+test('a permit that loses an obligation, or has another one in its place, is wider; one more alone is not', async () => {
+  requirement('policy.replay-never-guesses')
+  const [long, short] = [300, 60].map((seconds) => ({
+    id: `pay-${seconds}`,
+    type: 'approval',
+    properties: { seconds },
+  }))
+  const changeOf = (was: readonly unknown[], is: readonly unknown[]): string | undefined => {
+    const event = JSON.parse(lines[0] ?? '') as object
+    const replay = createReplay({
+      evaluate: () => ({ allow: true, reasons: [], obligations: is }),
+    })
+    replay.add({ ...event, result: { allow: true, reasons: [], obligations: was } })
+    return Object.entries(replay.replayed.counts).find(([, count]) => count === 1)?.[0]
+  }
+  const stricter = { ...long, properties: { seconds: 10 } }
+  for (const [was, is, want] of [
+    [[long], [], 'widened'],
+    [[long], [short], 'widened'],
+    [[long], [stricter], 'widened'],
+    [[long, long], [long, short], 'widened'],
+    [[long, short], [short, long], 'same'],
+    [[], [long], 'obligations'],
+    [[short], [short, long], 'obligations'],
+  ] as const) {
+    assert.equal(changeOf(was, is), want, JSON.stringify([was, is]))
+  }
+})
+
 test('a rule that reads what a mask has hidden makes a decision not replayable, whichever way it would go', async () => {
   requirement('policy.replay-never-guesses')
   for (const path of ['a', 'z']) {

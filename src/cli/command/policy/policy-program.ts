@@ -187,14 +187,15 @@ function addReplay(policy: Command, terminal: Terminal): void {
     .option('--log <file...>', 'decision logs of gateways (required)')
     .option('--candidate <bundle>', 'folder or archive (required)')
     .option('--data <file...>', 'JSON documents to merge with its data, as in policy.data')
-    .option('--allow-widening', 'ends with 0 though it allows what was denied')
+    .option('--allow-widening', 'ends with 0 though it allows more')
     .option(...json)
     .addHelpText(
       'after',
       `
 Time and input are the event's, data is what is given here. What an event does not show is never guessed: where a rule reads it, that
 decision is not replayable.
-Exit codes: 0 nothing that was denied is allowed, 1 something is, or nothing could be asked, 2 usage, or the log is none.
+A permit that loses or changes an obligation allows more, too.
+Exit codes: 0 nothing more is allowed, 1 something is, or nothing could be asked, 2 usage, or the log is none.
 
 Example:
   countersign policy replay --log decisions.jsonl --candidate bundle.tar.gz --data grants.json`,

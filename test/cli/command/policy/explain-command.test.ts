@@ -76,7 +76,7 @@ test('a refusal is explained by the rule that gave its reason', async () => {
     held: readonly { path: string; row: number; isDefault: boolean }[]
   }
   assert.deepEqual([ok, isSameData], [true, true])
-  assert.deepEqual(result, { allow: false, reasons: ['not-granted'], obligations: '[]' })
+  assert.deepEqual(result, { allow: false, reasons: ['not-granted'], obligations: [] })
   assert.ok(held.some(({ path, row }) => path === 'countersign/mcp/refusal' && row > 0))
   const allow = held.filter(({ path }) => path === 'countersign/mcp/allow')
   assert.deepEqual(
