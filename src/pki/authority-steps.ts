@@ -18,6 +18,9 @@ const leafSecondsMax = 86_400
  */
 export const journalSecondsMax = 300
 
+/** Every replica has read a step by then: it looks every five seconds. */
+const takenUpSeconds = 10
+
 /** Clocks of replicas and readers may differ by so much. */
 const skewSeconds = 300
 
@@ -90,6 +93,13 @@ export function revoke(journal: Journal, name: string, now: number): Journal {
     throw outOfOrder(
       `${shortName(chosen.certificate.sha256)} is revoked already`,
       'nothing is to be done',
+    )
+  }
+  const left = Math.ceil(takenUpSeconds - (now - chosen.since) / 1000)
+  if (state !== 'prepared' && left > 0) {
+    throw outOfOrder(
+      `a signer may sign with ${shortName(certificate.sha256)} still, and what it signs nobody would trust`,
+      `try again in ${left} s, when every signer has read the step before`,
     )
   }
   return journal.map((entry) =>

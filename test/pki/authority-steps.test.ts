@@ -127,9 +127,21 @@ test('one that has ceased to sign is trusted until the last certificate under it
 test('of one that is revoked nothing is trusted from then on', () => {
   const journal = [made('active'), made('old')]
   const old = journal[1] as JournalEntry
-  assert.deepEqual(withdrawn(revoke(journal, shortName(old.certificate.sha256), now), now), [
+  assert.deepEqual(withdrawn(revoke(journal, shortName(old.certificate.sha256), later), later), [
     old.certificate.sha256,
   ])
+})
+
+test('one that has just ceased to sign is revoked when every replica knows of it', () => {
+  requirement('signer.rotation-by-proof')
+  const journal = activate([made('active'), made('prepared')], now, true)
+  const name = shortName(journal[0]?.certificate.sha256 ?? '')
+  assert.throws(() => revoke(journal, name, now + 9_999), {
+    code: 'pki/authority-step',
+    message: /may sign with [0-9a-f]{12} still/,
+    hint: /in 1 s/,
+  })
+  assert.deepEqual(states(revoke(journal, name, now + 10_000)), ['revoked', 'active'])
 })
 
 test('a leaked key taints its authority in the step that replaces it', () => {

@@ -299,6 +299,10 @@ export function rotationSuite(
       const fresh = issueLeaf(authorities)
       const meanwhile = await bundle()
       await shakeHands(fresh, leaked, { server: meanwhile, client: meanwhile })
+      const early = await ca('revoke', sha256.slice(0, 12))
+      const [, seconds = ''] = /try again in (\d+) s/.exec(early.err) ?? []
+      assert.notEqual(seconds, '', early.err)
+      await delay(Number(seconds) * 1000)
       await done('revoke', sha256.slice(0, 12))
       await eventually('its anchor is gone', async () => {
         const status = await done('status')

@@ -120,7 +120,7 @@ test('every replica follows each step, without a start', async (t) => {
   await writeAuthority(
     {
       ...contents,
-      journal: revoke(contents.journal, shortName(old.certificate.sha256), Date.now()),
+      journal: revoke(contents.journal, shortName(old.certificate.sha256), world.options.now()),
     },
     world.options,
   )
