@@ -25,7 +25,7 @@ export async function checkTypes(opa: Opa, places: readonly string[]): Promise<v
     )
     if (!isThere) continue
     const settings = ['--strict', '--schema', schemas, '--capabilities', shippedCapabilities]
-    await opa.run(['check', ...settings, ...besideSources, ...places])
+    await opa.run(['check', ...settings, ...besideSources, '--', ...places])
     return
   }
 }
@@ -57,7 +57,8 @@ export async function buildBundle(
       ...besideSources,
     ]
     const words = ['build', ...settings, ...(how.more ?? []), ...names, '--output', archive]
-    await opa.run([...words, ...places])
+    // After `--` no name of a place is taken for an option.
+    await opa.run([...words, '--', ...places])
     return await unpackBundle(await readFile(archive))
   } finally {
     await rm(folder, { recursive: true })

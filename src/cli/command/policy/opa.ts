@@ -27,7 +27,7 @@ export function findOpa(
   const settings = { signal, env, timeout: timeoutMilliseconds, maxBuffer: outputOctetsMax }
   return {
     run: (words, input = '') =>
-      new Promise((resolve, reject) => {
+      new Promise<string>((resolve, reject) => {
         const child = execFile(program, words, settings, (error, out, err) => {
           if (error === null) resolve(out)
           else if (error.code === 'ENOENT' || error.code === 'EACCES')
@@ -38,8 +38,19 @@ export function findOpa(
         // What it does not want to read is no failure of ours: it says so itself.
         child.stdin?.on('error', () => {})
         child.stdin?.end(input)
+      }).catch((error: unknown) => {
+        throw error instanceof CountersignError ? error : unfit(error)
       }),
   }
+}
+
+/** Names come from sources: one with a NUL, or too many of them, no program can be given. */
+function unfit(cause: unknown): CountersignError {
+  return new CountersignError(
+    'policy/source',
+    'opa cannot be given the names of places and packages, want=fewer ones, without U+0000',
+    { cause },
+  )
 }
 
 function missing(program: string, cause: Error): CountersignError {
