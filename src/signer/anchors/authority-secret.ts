@@ -12,17 +12,21 @@ import {
 } from '../../kubernetes/resource.ts'
 import {
   activeOf,
-  entryOf,
   formatJournal,
   parseJournal,
   preparedOf,
   type Journal,
 } from '../../pki/authority-journal.ts'
 import { createSelfSignedAuthority } from '../../pki/authority.ts'
+import { parseCaCertificate, type CaCertificate } from '../../pki/ca-certificate.ts'
+import { parsePem } from '../../pki/pem.ts'
 
 /** Beside `tls.crt` and `tls.key`, which are those of the active one. */
 const journalKey = 'authorities.json'
 const preparedKey = 'prepared.key'
+
+/** Of `tls.crt`; a Secret holds 1 MiB. */
+const charactersMax = 1024 * 1024
 
 export interface SecretPlace {
   readonly client: ApiClient
@@ -114,9 +118,10 @@ function readContents(secret: Secret, options: SecretPlace): AuthorityContents {
   const { metadata } = secret
   if (secret.data[journalKey] === undefined) {
     const since = metadata.creationTimestamp?.getTime() ?? 0
+    const certificate = firstOf(certificatePem)
     return {
       metadata,
-      journal: [entryOf(certificatePem, { state: 'active', since })],
+      journal: [{ state: 'active', since, certificatePem, certificate }],
       activeKeyPem,
     }
   }
@@ -131,6 +136,15 @@ function readContents(secret: Secret, options: SecretPlace): AuthorityContents {
   const preparedKeyPem =
     preparedOf(journal) === undefined ? undefined : decode(secret, preparedKey, options)
   return { metadata, journal, activeKeyPem, preparedKeyPem }
+}
+
+/** Of a Secret that people have filled: more certificates may follow the one that signs, which whoever takes the key judges. */
+function firstOf(certificatePem: string): CaCertificate {
+  const what = 'authority of the Secret'
+  const blocks = parsePem(certificatePem, { code: 'pki/authority', what, charactersMax })
+  const first = blocks.find(({ label }) => label === 'CERTIFICATE')
+  if (first !== undefined) return parseCaCertificate(first.der, 'pki/authority')
+  throw new CountersignError('pki/authority', `${what} has no certificate`)
 }
 
 async function readSecret(options: SecretPlace): Promise<Secret> {

@@ -1,6 +1,12 @@
 import { CountersignError } from '../../errors.ts'
 import { ApiError, isConflict } from '../../kubernetes/api-error.ts'
-import { entryOf, formatJournal, preparedOf, type Journal } from '../../pki/authority-journal.ts'
+import {
+  entryOf,
+  formatJournal,
+  parseJournal,
+  preparedOf,
+  type Journal,
+} from '../../pki/authority-journal.ts'
 import { activate, prepare, revoke, shortName, taint } from '../../pki/authority-steps.ts'
 import { createSelfSignedAuthority, parseAuthority } from '../../pki/authority.ts'
 import {
@@ -43,6 +49,7 @@ export async function rotateAuthority(
     throw new CountersignError('pki/authority-step', 'authority: none is active yet', { hint })
   }
   const next = follow(step, contents, options)
+  checkReadable(next.journal, options)
   try {
     await writeAuthority(next, options)
   } catch (error) {
@@ -54,6 +61,17 @@ export async function rotateAuthority(
     await lookFor(next.journal, options, error)
   }
   return next.journal
+}
+
+/** A journal that no replica could read is not written: a CA that people have put there may be more than one root. */
+function checkReadable(journal: Journal, { trustDomain }: AuthoritySecretOptions): void {
+  try {
+    parseJournal(formatJournal(journal), trustDomain)
+  } catch (error) {
+    const message = 'authority: what is in the Secret is no CA that can be rotated step by step'
+    const hint = 'rotate it by another Secret, or in files: docs/OPERATING.md, Another CA'
+    throw new CountersignError('pki/authority-step', message, { hint, cause: error })
+  }
 }
 
 /** No answer, one that cannot be used, or one of a proxy or server that does not know itself. */

@@ -1,25 +1,34 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
+import { silentLog } from '../../../src/log.ts'
+import { createSelfSignedAuthority } from '../../../src/pki/authority.ts'
 import {
   openAuthority,
   type AuthorityContents,
 } from '../../../src/signer/anchors/authority-secret.ts'
+import { rotateAuthority } from '../../../src/signer/anchors/rotate-authority.ts'
+import { openSecretAuthorities } from '../../../src/signer/anchors/secret-authorities.ts'
 import { FakeCluster } from '../../support/fake-cluster.ts'
 
 const namespace = 'countersign-system'
 const name = 'countersign-authority'
 
+const options = {
+  namespace,
+  name,
+  trustDomain: parseTrustDomain('agents.example'),
+  lifetimeSeconds: 86_400,
+  dnsSuffixes: ['svc'],
+  now: Date.now,
+}
+
 function open(client: FakeCluster): Promise<AuthorityContents> {
-  return openAuthority({
-    client,
-    namespace,
-    name,
-    trustDomain: parseTrustDomain('agents.example'),
-    lifetimeSeconds: 86_400,
-    dnsSuffixes: ['svc'],
-    now: Date.now,
-  })
+  return openAuthority({ client, ...options })
+}
+
+function encode(text: string): string {
+  return Buffer.from(text, 'utf8').toString('base64')
 }
 
 function clusterWith(data?: object): FakeCluster {
@@ -57,6 +66,27 @@ test('a Secret that is not there is an error that says how to make it', async ()
     message: 'secret countersign-system/countersign-authority: not found',
     hint: /kubectl -n countersign-system create secret generic countersign-authority$/,
   })
+})
+
+test('a Secret that people have filled with a chain opens as it is, and no step is taken with it', async () => {
+  const root = createSelfSignedAuthority(options)
+  const other = createSelfSignedAuthority(options)
+  const cluster = clusterWith({
+    'tls.crt': encode(`${root.certificatePem}${other.certificatePem}`),
+    'tls.key': encode(root.privateKeyPem),
+  })
+  await using opened = await openSecretAuthorities({
+    ...options,
+    client: cluster,
+    log: silentLog,
+  })
+  const { sha256 } = opened.current().certificate
+  assert.equal(fingerprint(await open(cluster)), sha256)
+  await assert.rejects(rotateAuthority({ kind: 'prepare' }, { ...options, client: cluster }), {
+    code: 'pki/authority-step',
+    hint: /Another CA$/,
+  })
+  assert.ok(cluster.requests.every(({ method }) => method === 'GET'))
 })
 
 for (const key of ['tls.crt', 'tls.key']) {
