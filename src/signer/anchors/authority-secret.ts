@@ -156,8 +156,9 @@ async function readSecret(options: SecretPlace): Promise<Secret> {
   })
 }
 
+/** What is left of a CA is not filled up with another one. */
 function isEmpty({ data }: Secret): boolean {
-  return data['tls.crt'] === undefined && data['tls.key'] === undefined
+  return ['tls.crt', 'tls.key', journalKey, preparedKey].every((key) => data[key] === undefined)
 }
 
 /** A write over what was read: of two replicas that start at once one wins, and the other reads the winner's. */

@@ -89,7 +89,7 @@ test('a Secret that people have filled with a chain opens as it is, and no step 
   assert.ok(cluster.requests.every(({ method }) => method === 'GET'))
 })
 
-for (const key of ['tls.crt', 'tls.key']) {
+for (const key of ['tls.crt', 'tls.key', 'authorities.json', 'prepared.key']) {
   test(`a Secret with ${key} alone is left as it is, and is an error`, async () => {
     const cluster = clusterWith({ [key]: 'eA==' })
     await assert.rejects(open(cluster), { code: 'pki/authority', message: /: required$/ })
