@@ -87,10 +87,15 @@ export async function runCaActivate(options: CaOptions, terminal: Terminal): Pro
         }
     const journal = await takeStep(step, place)
     const said = leaked
-      ? `Pods that do not have the new anchor yet refuse what it signs, for ${propagationSeconds} s at most. Certificates of the tainted one are\ntaken until it is revoked, and pods keep theirs until they refresh; to end them now, revoke it, and evict the pods that have one.\n`
+      ? `Pods that do not have the new anchor yet refuse what it signs, for ${propagationSeconds} s at most. Certificates of the tainted one are\ntaken until it is revoked, and pods keep theirs until they refresh; to end them now, evict the pods that have one, and:\n  countersign ca revoke ${nameOfTainted(journal)}\n`
       : 'Every signer signs with it within seconds. The old one is trusted until the last certificate under it has ended, and then its anchor goes.\n'
     await show(journal, place, said)
   })
+}
+
+/** The one that a leaked key has just ended: it stands last of those. */
+function nameOfTainted(journal: Journal): string {
+  return shortName(journal.findLast(({ state }) => state === 'tainted')?.certificate.sha256 ?? '')
 }
 
 export async function runCaTaint(
@@ -103,7 +108,7 @@ export async function runCaTaint(
     await show(
       journal,
       place,
-      'Its certificates are taken until pods have refreshed. Evict those that hold one, then:\n  countersign ca revoke\n',
+      `Its certificates are taken until pods have refreshed. Evict those that hold one, then:\n  countersign ca revoke ${name}\n`,
     )
   })
 }

@@ -252,3 +252,17 @@ test('that readers were given the anchor is believed where no bundle can prove i
   await world.done('activate', '--delivered')
   assert.deepEqual(world.states(), ['old', 'active'])
 })
+
+test('what is to be revoked next is told by its name', async () => {
+  await using world = await openWorld()
+  world.served = false
+  const { authorities } = await world.done('prepare')
+  const [first, second] = authorities.map(({ sha256 }) => sha256.slice(0, 12))
+  assert.ok(first !== undefined && second !== undefined)
+  await world.done('activate', '--delivered')
+  const tainted = await world.ca('taint', first)
+  assert.match(tainted.out, new RegExp(`^  countersign ca revoke ${first}$`, 'm'))
+  await world.done('prepare')
+  const leaked = await world.ca('activate', '--leaked-key')
+  assert.match(leaked.out, new RegExp(`^  countersign ca revoke ${second}$`, 'm'))
+})
