@@ -123,7 +123,7 @@ export async function runCaRevoke(
     await show(
       journal,
       place,
-      'A signer takes its anchor out of the bundle within seconds; kubelets write that into volumes within minutes. From then on its\ncertificates are refused: evict the pods that still hold one.\n',
+      'A signer takes its anchor out of the bundle within seconds; kubelets write that into volumes within minutes. From then on its\ncertificates are refused: evict the pods that still hold one. A signer of a release without `countersign ca` puts it back: let none run.\n',
     )
   })
 }
