@@ -16,6 +16,7 @@ type Kind = 'counter' | 'gauge' | 'histogram'
 
 export type MetricName =
   | 'countersign_signer_verdicts_total'
+  | 'countersign_signer_would_deny_total'
   | 'countersign_signer_issuance_seconds'
   | 'countersign_signer_queue_depth'
   | 'countersign_signer_replicas'
@@ -60,6 +61,11 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     'counter',
     'verdicts on certificate requests',
     ['verdict', 'reason'],
+  ],
+  countersign_signer_would_deny_total: [
+    'counter',
+    'certificates without what an enforced namespace would be denied for',
+    ['reason'],
   ],
   countersign_signer_issuance_seconds: ['histogram', 'request created to status written', []],
   countersign_signer_queue_depth: ['gauge', 'requests waiting in the work queue', []],

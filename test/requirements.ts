@@ -100,6 +100,22 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'the issuance policy refuses or shortens and never widens; a broken one makes requests wait',
     source: 'docs/ISSUANCE.md',
   },
+  'signer.warn-waives-no-identity': {
+    claim:
+      'no mode of enforcement waives what proves who asks: pod, service account, node, key, volume, profile, and that a kubelet asked',
+    source:
+      'docs/ISSUANCE.md, how strictly; a webhook that fails open admits whatever it was to refuse',
+  },
+  'signer.warn-issues-the-proved': {
+    claim:
+      'a warned namespace gets the certificate that it would get without the claims that fail, and what would be denied is on record',
+    source: 'docs/ISSUANCE.md, how strictly',
+  },
+  'signer.modes-by-configuration': {
+    claim:
+      'a namespace is enforced unless the configuration of the signer names it; where it is off, nothing is issued or denied',
+    source: 'Pod Security Admission takes its mode from a label of the namespace that it guards',
+  },
   'signer.no-record-no-signature': {
     claim: 'no key signs before the intent is durable in the ledger',
     source: 'Boulder: intent before the key moves',

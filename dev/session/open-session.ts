@@ -184,6 +184,7 @@ function signerConfig(paths: Paths, kubeconfig: string): SignerConfig {
     profile: { keyTypes: stage.keyTypes, lifetimeSecondsMax: 3600, backdateSeconds: 90 },
     production: false,
     lease: { namespace: stage.system, name: 'countersign-trust-bundle' },
+    enforcement: { namespaces: {} },
     trustBundle: {
       propagationSeconds: 300,
       ownerClusterRole: `countersign-signer.${stage.system}`,

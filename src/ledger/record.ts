@@ -48,6 +48,11 @@ export interface IssuanceIntent extends RecordHead {
   readonly profileDigest: string
   readonly policyRevision: string
   readonly policyDigest: string
+  /** What would have been denied, had the namespace been enforced; nothing of it is in the certificate. */
+  readonly wouldDeny?: {
+    readonly reason: string
+    readonly fields: IssuanceRefusal['fields']
+  }
   /** What proved each field. */
   readonly evidence: readonly {
     readonly check: string
@@ -125,6 +130,7 @@ const shaped =
 const time = matching(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z$/)
 const sha256 = matching(/^[0-9a-f]{64}$/)
 const named = shaped({ name: text, uid: text })
+const refusedFields = listOf(shaped({ field: text, asked: text, proved: text }))
 const outcome = oneOf('published', 'unpublished', 'unknown')
 
 const head: Shape = {
@@ -163,6 +169,7 @@ const shapes: Readonly<Record<LedgerRecord['kind'], Shape>> = {
     profileDigest: sha256,
     policyRevision: text,
     policyDigest: sha256,
+    wouldDeny: optional(shaped({ reason: text, fields: refusedFields })),
     evidence: listOf(shaped({ check: text, field: text, reason: text })),
   },
   'issuance-result': {
@@ -179,7 +186,7 @@ const shapes: Readonly<Record<LedgerRecord['kind'], Shape>> = {
     ...head,
     reason: text,
     message: text,
-    fields: listOf(shaped({ field: text, asked: text, proved: text })),
+    fields: refusedFields,
     pod: named,
     serviceAccount: named,
     node: named,

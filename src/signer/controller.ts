@@ -28,6 +28,7 @@ import { createBoard, isReady, type ConditionBoard } from '../readiness.ts'
 import type { Condition } from '../readiness.ts'
 import { startAnchorPublication } from './anchors/anchor-publication.ts'
 import { authorityCondition } from './anchors/authority-condition.ts'
+import { measureIssuer } from './anchors/measure-issuer.ts'
 import { clusterPorts } from './watch/cluster-ports.ts'
 import { startGatherer, type Gatherer } from './watch/gather.ts'
 import { createHistory, readHistory } from './issue/history.ts'
@@ -43,6 +44,7 @@ import { signerRights, type SignerRightsOptions } from './rights.ts'
 import { watchRequesterPolicy, type RequesterProof } from './watch/requester.ts'
 import { tellWaiting } from './watch/tell-waiting.ts'
 import { untilAnswered } from './until-answered.ts'
+import { modesOf, type ModeOf } from './verdict/enforcement.ts'
 import type { LeasePlace } from './anchors/trust-bundle.ts'
 
 export interface SignerOptions {
@@ -69,6 +71,8 @@ export interface SignerOptions {
   /** The Secret of a self-signed authority. */
   readonly secret?: LeasePlace
   readonly delay?: Delay
+  /** How strictly each namespace is held to what it may claim; enforced unless told. */
+  readonly modeOf?: ModeOf
   readonly log: Log
   readonly metrics: Metrics
   readonly now: () => number
@@ -217,7 +221,7 @@ async function open(
   const synced = Promise.all([gatherer.synced, requests.synced, anchors.settled]).then(() => true)
   if (!(await unlessAborted(synced, signal))) return undefined
   await waiting[Symbol.asyncDispose]()
-  watchIssuer(options, options.authorities, opened)
+  opened.use(measureIssuer(options))
   const issuance = newIssuance(options, {
     authorities: anchors.authorities,
     history,
@@ -316,26 +320,6 @@ function publicationOf(options: Parts): Parameters<typeof startAnchorPublication
   }
 }
 
-/** The issuer's own end is told early and often: everything stops with it. */
-function watchIssuer(
-  options: SignerOptions,
-  authorities: AuthoritySource,
-  opened: AsyncDisposableStack,
-): void {
-  const measure = (): void => {
-    try {
-      const seconds = (authorities.current().notAfter.getTime() - options.now()) / 1000
-      options.metrics.set('countersign_issuer_expiry_seconds', seconds)
-    } catch {
-      options.metrics.set('countersign_issuer_expiry_seconds', 0)
-    }
-  }
-  measure()
-  const timer = setInterval(measure, 60_000).unref()
-  opened.defer(() => clearInterval(timer))
-  opened.defer(authorities.onChange(measure))
-}
-
 function newIssuance(
   options: SignerOptions,
   parts: {
@@ -354,6 +338,7 @@ function newIssuance(
     issuer: createIssuer({ profile, authorities, now, randomBytes }),
     ledger: options.ledger,
     issuancePolicy: options.issuancePolicy,
+    modeOf: options.modeOf ?? modesOf({}),
     ...rest,
     replica: options.replica,
     now,

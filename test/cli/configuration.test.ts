@@ -79,6 +79,22 @@ const brokenSigner: readonly [string, string, RegExp][] = [
   ['an alias', 'trustDomain: &a x\ncluster: *a', /config\.yaml|alias/i],
   ['a field that does not exist', `${signer}trustdomain: x\n`, /trustdomain: no such field/],
   ['a trust domain in capitals', signer.replace('agents.example', 'Agents'), /trustDomain: /],
+  [
+    'a mode of a namespace that there is not',
+    `${signer}enforcement: { namespaces: { team-a: lenient } }\n`,
+    /enforcement\.namespaces\.team-a: .*enforce/,
+  ],
+  [
+    'a mode that YAML 1.1 reads as false',
+    `${signer}enforcement: { namespaces: { team-a: false } }\n`,
+    /enforcement\.namespaces\.team-a: /,
+  ],
+  [
+    'a mode of what is no name of a namespace',
+    `${signer}enforcement: { namespaces: { 'team-*': warn } }\n`,
+    /enforcement\.namespaces\.team-\*: want=the name of a namespace/,
+  ],
+  ['a mode for all', `${signer}enforcement: warn\n`, /enforcement: /],
   ['no cluster', signer.replace('cluster: prod-1', ''), /cluster: required/],
   ['no authority', signer.replace(/authority.*/, ''), /authority: required/],
   [

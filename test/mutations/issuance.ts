@@ -24,6 +24,70 @@ export const issuanceMutations: readonly Mutation[] = [
     tests: ['test/signer/verdict/evaluate.test.ts'],
   },
   {
+    claim: 'signer.warn-waives-no-identity',
+    without: 'the list of what may be waived',
+    file: 'src/signer/verdict/enforcement.ts',
+    edits: [['waivable.has(reason) &&', "reason !== 'PodEnded' &&"]],
+    tests: ['test/signer/verdict/evaluate.test.ts', 'test/signer/verdict/enforcement.test.ts'],
+  },
+  {
+    claim: 'signer.warn-waives-no-identity',
+    without: 'the look at what policy would say to a kubelet',
+    file: 'src/signer/verdict/policy-check.ts',
+    edits: [
+      ['if (ofKubelet.allow) return true\n', ''],
+      ['return reasons.some(({ code }) => !codes.has(code))', 'return codes.size > 9'],
+    ],
+    tests: ['test/signer/verdict/enforcement.test.ts'],
+  },
+  {
+    claim: 'signer.warn-waives-no-identity',
+    without: 'the look at each reason of policy',
+    file: 'src/signer/verdict/policy-check.ts',
+    edits: [['return reasons.some(({ code }) => !codes.has(code))', 'return codes.size > 9']],
+    tests: ['test/signer/verdict/enforcement.test.ts'],
+  },
+  {
+    claim: 'signer.warn-issues-the-proved',
+    without: 'the live look before something is waived',
+    file: 'src/signer/verdict/evaluate.ts',
+    edits: [['if (!evidence.live) {', "if (!evidence.live && input.mode !== 'warn') {"]],
+    tests: ['test/signer/verdict/enforcement.test.ts', 'test/signer/issue/issuance-modes.test.ts'],
+  },
+  {
+    claim: 'signer.warn-issues-the-proved',
+    without: 'the tenant that a namespace has whatever is claimed',
+    file: 'src/signer/verdict/attribute-checks.ts',
+    edits: [
+      [
+        'return proof.value === undefined\n',
+        'return proof.value === undefined || asked !== undefined\n',
+      ],
+    ],
+    tests: ['test/signer/verdict/enforcement.test.ts'],
+  },
+  {
+    claim: 'signer.warn-issues-the-proved',
+    without: 'the record of what would be denied',
+    file: 'src/signer/issue/records.ts',
+    edits: [['refusal === undefined ? {}', 'true ? {}']],
+    tests: ['test/signer/issue/issuance-modes.test.ts'],
+  },
+  {
+    claim: 'signer.modes-by-configuration',
+    without: 'the look at whether a namespace is off',
+    file: 'src/signer/issue/issuance.ts',
+    edits: [["if (mode === 'off') {", "if (mode === 'off' && uid === '') {"]],
+    tests: ['test/signer/issue/issuance-modes.test.ts'],
+  },
+  {
+    claim: 'signer.modes-by-configuration',
+    without: 'the enforcement of namespaces that are not named',
+    file: 'src/signer/verdict/enforcement.ts',
+    edits: [["modes.get(namespace) ?? 'enforce'", "modes.get(namespace) ?? 'warn'"]],
+    tests: ['test/signer/verdict/enforcement.test.ts'],
+  },
+  {
     claim: 'signer.evidence-holds-until-signed',
     without: 'the second look before the signature',
     file: 'src/signer/issue/issue.ts',
@@ -77,7 +141,10 @@ export const issuanceMutations: readonly Mutation[] = [
     without: 'the proof of possession of a request',
     file: 'src/signer/preview/judge.ts',
     edits: [
-      ['judgeClaims(parseClaims(asked)', "judgeClaims(claimsWithKey(asked, anyKey('ECDSAP256'))"],
+      [
+        'judgeClaims(asked, parseClaims(asked)',
+        "judgeClaims(asked, claimsWithKey(asked, anyKey('ECDSAP256'))",
+      ],
     ],
     tests: ['test/cli/command/evaluate-command.test.ts'],
   },

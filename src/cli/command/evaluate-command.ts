@@ -9,7 +9,7 @@ import { contentOf } from '../../signer/preview/preview.ts'
 import { readProtection, type Protection } from '../../signer/preview/protection.ts'
 import { readSnapshotFor } from '../../signer/preview/read-snapshot.ts'
 import { indexSnapshot, nameOf, type Snapshot } from '../../signer/preview/snapshot.ts'
-import type { IssueVerdict, Verdict } from '../../signer/verdict/verdict.ts'
+import type { FieldRefusal, IssueVerdict, Verdict } from '../../signer/verdict/verdict.ts'
 import { readConfiguration } from '../configuration.ts'
 import { requiredFile } from '../required-file.ts'
 import { Refused } from '../run-program.ts'
@@ -207,7 +207,8 @@ function document({ heading, verdict, answered }: Row): object {
   if (verdict.kind === 'issue') {
     const { evidenceDigest, policy } = verdict
     const certificate = { ...contentOf(verdict), evidenceDigest, policy }
-    return { ...told, verdict: 'issue', certificate, evidence: seenIn(verdict) }
+    const evidence = seenIn(verdict)
+    return { ...told, verdict: 'issue', certificate, wouldDeny: verdict.wouldDeny, evidence }
   }
   if (verdict.kind === 'wait') return { ...told, verdict: 'wait', why: verdict.why }
   return { ...told, verdict: 'deny', reason: verdict.reason, fields: verdict.fields }
@@ -228,7 +229,11 @@ function seenIn({ evidence }: IssueVerdict): Readonly<Record<string, string>> {
 function format({ heading, verdict, answered }: Row): string {
   const lines = [heading]
   if (answered !== undefined) lines.push(`  answered already: ${answered}`)
-  if (verdict.kind === 'issue') lines.push('  would be issued')
+  if (verdict.kind === 'issue') {
+    const { wouldDeny } = verdict
+    const without = `, with a warning: an enforced namespace is denied it, ${wouldDeny?.reason}`
+    lines.push(`  would be issued${wouldDeny === undefined ? '' : without}`)
+  }
   if (verdict.kind === 'deny') lines.push(`  would be denied: ${verdict.reason}`)
   if (verdict.kind === 'wait') lines.push(`  would wait: ${verdict.why}`)
   const fields = verdict.findings.filter(({ kind }) => kind !== 'refused')
@@ -241,13 +246,18 @@ function format({ heading, verdict, answered }: Row): string {
       lines.push(`  ? ${finding.field.padEnd(22)}${finding.why}`)
   }
   // What a request itself proves against it comes before any check.
-  for (const { field, asked, proved, change } of verdict.kind === 'deny' ? verdict.fields : []) {
+  for (const { field, asked, proved, change } of refusedFields(verdict)) {
     lines.push(`  ! ${field.padEnd(22)}asked: ${asked}`)
     lines.push(`    ${''.padEnd(22)}proved: ${proved}`)
     lines.push(`    ${''.padEnd(22)}fix: ${change}`)
   }
   if (verdict.kind === 'issue') lines.push(...contentLines(contentOf(verdict)))
   return `${lines.join('\n')}\n`
+}
+
+function refusedFields(verdict: Verdict): readonly FieldRefusal[] {
+  if (verdict.kind === 'deny') return verdict.fields
+  return (verdict.kind === 'issue' && verdict.wouldDeny?.fields) || []
 }
 
 function contentLines(content: object): readonly string[] {

@@ -55,6 +55,10 @@ Examples:
       'of a namespace or service account: <namespace>[/<service account>]:<key>=<value>, or <key>- to take it away',
     )
     .option('--annotation <change...>', 'of a service account, written like --label')
+    .option(
+      '--mode <change...>',
+      'of enforcement: <namespace>=enforce, <namespace>=warn or <namespace>=off',
+    )
     .option('--policy <bundle>', 'folder or archive, in the place of the bundle in force')
     .option('--data <file...>', 'JSON documents, in the place of policy.data')
     .option(...kubeconfig)
@@ -68,6 +72,7 @@ Nothing is changed. Exit codes: 0 no pod would lose its certificate, 1 one would
 
 Examples:
   countersign preview --config signer.yaml --label acme:countersign.dev/tenant=globex
+  countersign preview --config signer.yaml --mode acme=enforce
   countersign preview --config signer.yaml --policy ./bundle --data grants.json`,
     )
     .action(async (options: PreviewOptions) => {

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { parseAllDocuments, type Document } from 'yaml'
 import { CountersignError, quoted } from '../../errors.ts'
 import { requesterIn, type Protection } from '../../signer/preview/protection.ts'
+import { modesOf } from '../../signer/verdict/enforcement.ts'
 import type { Requester } from '../../signer/verdict/check.ts'
 import { silentLog } from '../../log.ts'
 import { silentMetrics } from '../../metrics.ts'
@@ -45,6 +46,7 @@ export async function openJudge(
   })
   return {
     profile: { ...profile, clusterDomain },
+    modeOf: modesOf(config.enforcement.namespaces),
     policy: { decide: (input) => issuancePolicy.decide(input), requester, now: now() },
     [Symbol.asyncDispose]: () => policy[Symbol.asyncDispose](),
   }

@@ -1,4 +1,5 @@
-import { CountersignError } from '../../errors.ts'
+import { CountersignError, quoted } from '../../errors.ts'
+import { isDnsLabel } from '../../identity/kubernetes-name.ts'
 import { parseChange, withChanges } from '../../signer/preview/changes.ts'
 import {
   isLost,
@@ -10,6 +11,8 @@ import {
 import { readProtection } from '../../signer/preview/protection.ts'
 import { readSnapshot } from '../../signer/preview/read-snapshot.ts'
 import type { Snapshot } from '../../signer/preview/snapshot.ts'
+import { enforcementModes, type EnforcementMode } from '../../signer/verdict/enforcement.ts'
+import type { FieldRefusal } from '../../signer/verdict/verdict.ts'
 import type { Requester } from '../../signer/verdict/check.ts'
 import { readConfiguration } from '../configuration.ts'
 import { requiredFile } from '../required-file.ts'
@@ -26,6 +29,7 @@ export interface PreviewOptions {
   readonly objects?: readonly string[]
   readonly label?: readonly string[]
   readonly annotation?: readonly string[]
+  readonly mode?: readonly string[]
   readonly policy?: string
   readonly data?: readonly string[]
   readonly all?: boolean
@@ -47,14 +51,16 @@ export async function runPreview(
     ...(options.annotation ?? []).map((text) => parseChange(text, 'annotations')),
   ]
   const changedPolicy = policyOf(config, options)
-  if (changes.length === 0 && changedPolicy === config.policy) {
-    const message = 'nothing would change, want=--label, --annotation, --policy or --data'
+  const changedModes = modesAfter(config, options.mode ?? [])
+  const { length } = [...changes, ...(options.mode ?? [])]
+  if (length === 0 && changedPolicy === config.policy) {
+    const message = 'nothing would change, want=--label, --annotation, --mode, --policy or --data'
     throw new CountersignError('cli/usage', message, { hint: 'countersign preview --help' })
   }
   const { snapshot, requester } = await seenBy(config, options, terminal.signal)
   const changed = withChanges(snapshot, changes)
   await using judge = await openJudge(config, config.policy, { requester, now })
-  await using judgeAfter = await openJudge(config, changedPolicy, { requester, now })
+  await using judgeAfter = await openJudge(changedModes, changedPolicy, { requester, now })
   const rows = previewPods(
     { snapshot, judge },
     { snapshot: changed, judge: judgeAfter },
@@ -74,6 +80,19 @@ function policyOf(
 ): PolicyConfig {
   if (bundle === undefined && data === undefined) return policy
   return { ...policy, ...(bundle === undefined ? {} : { bundle }), data: data ?? policy.data }
+}
+
+/** The configuration with `<namespace>=<mode>` for each of them, by the rules of the file. */
+function modesAfter(config: SignerConfig, texts: readonly string[]): SignerConfig {
+  const modes = texts.map((text): readonly [string, EnforcementMode] => {
+    const [, namespace = '', given] = /^([^=]*)=(.*)$/s.exec(text) ?? []
+    const mode = enforcementModes.find((each) => each === given)
+    if (mode !== undefined && isDnsLabel(namespace)) return [namespace, mode]
+    const want = `<namespace>=${enforcementModes.join('|')}`
+    throw new CountersignError('cli/usage', `--mode: want=${want} got=${quoted(text, 300)}`)
+  })
+  const namespaces = { ...config.enforcement.namespaces, ...Object.fromEntries(modes) }
+  return { ...config, enforcement: { namespaces } }
 }
 
 async function seenBy(
@@ -98,20 +117,24 @@ const marks: Readonly<Record<Previewed['change'], string>> = {
   refused: 'REFUSED',
   waiting: 'WAITS',
   other: 'other',
+  warned: 'warned',
   issued: 'issued',
   none: 'as now',
 }
 
 function format({ pod, volume, change, before, after }: Previewed): string {
   const lines = [`${marks[change].padEnd(9)}${pod}  volume ${volume}`]
-  if (change === 'other') lines.push(...differences(before, after))
+  if (change === 'other' || change === 'warned') lines.push(...differences(before, after))
   else if (after.verdict === 'wait') lines.push(`    ${after.why}`)
-  else if (after.verdict === 'deny') {
-    for (const { field, asked, proved, change: wanted } of after.fields) {
-      lines.push(`    ${field}: asked ${asked}; proved: ${proved}; fix: ${wanted}`)
-    }
+  for (const { field, asked, proved, change: wanted } of refusedFields(after)) {
+    lines.push(`    ${field}: asked ${asked}; proved: ${proved}; fix: ${wanted}`)
   }
   return lines.join('\n')
+}
+
+function refusedFields(said: Said): readonly FieldRefusal[] {
+  if (said.verdict === 'deny') return said.fields
+  return (said.verdict === 'issue' && said.wouldDeny?.fields) || []
 }
 
 function differences(before: Said, after: Said): readonly string[] {
@@ -131,5 +154,5 @@ function textOf(value: CertificateContent[keyof CertificateContent]): string {
 function summary(rows: readonly Previewed[]): string {
   const count = (change: Previewed['change']): number =>
     rows.filter((row) => row.change === change).length
-  return `${rows.length} certificates of running pods: ${count('refused')} refused, ${count('waiting')} waiting, ${count('other')} other, ${count('issued')} issued that are not now, ${count('none')} as now`
+  return `${rows.length} certificates of running pods: ${count('refused')} refused, ${count('waiting')} waiting, ${count('other')} other, ${count('warned')} warned, ${count('issued')} issued that are not now, ${count('none')} as now`
 }

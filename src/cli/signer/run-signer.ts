@@ -14,6 +14,7 @@ import { openSecretAuthorities } from '../../signer/anchors/secret-authorities.t
 import { awaitAuthority } from '../../signer/anchors/await-authority.ts'
 import { createSigner } from '../../signer/controller.ts'
 import { isReady, type Condition } from '../../readiness.ts'
+import { modesOf } from '../../signer/verdict/enforcement.ts'
 import type { LeasePlace } from '../../signer/anchors/trust-bundle.ts'
 import { openAdminListener } from '../admin-listener.ts'
 import { openPolicy } from '../open-policy.ts'
@@ -53,6 +54,7 @@ export async function runSigner(
     const verifierKey = formatVerifierKey(noteSigner)
     log.info({ folder: logFolderOf(file), verifierKey }, 'the ledger is published as a log')
   }
+  tellModes(config, log)
   const authorities = opened.use(await openAuthority(config, client, { log, now }))
   const signer = createSigner({
     client,
@@ -68,6 +70,7 @@ export async function runSigner(
     trustBundleOwner: config.trustBundle.ownerClusterRole,
     propagationSeconds: config.trustBundle.propagationSeconds,
     admissionPolicy: config.admissionPolicy,
+    modeOf: modesOf(config.enforcement.namespaces),
     ...secretOf(config),
     log,
     metrics,
@@ -88,6 +91,13 @@ export async function runSigner(
     conditions: () => conditions(),
     ended,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+/** Whoever reads the log has to know where less is refused than the documentation says. */
+function tellModes({ enforcement: { namespaces } }: SignerConfig, log: Log): void {
+  for (const [namespace, mode] of Object.entries(namespaces)) {
+    if (mode !== 'enforce') log.warn({ namespace, mode }, 'a namespace is not enforced')
   }
 }
 

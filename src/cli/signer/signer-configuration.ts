@@ -1,9 +1,11 @@
 import { hostname } from 'node:os'
 import * as z from 'zod'
 import { parseClusterDomain } from '../../identity/cluster-domain.ts'
+import { isDnsLabel } from '../../identity/kubernetes-name.ts'
 import { parseTrustDomain, type TrustDomain } from '../../identity/trust-domain.ts'
 import { isKeyName } from '../../ledger/note.ts'
 import { keyTypes, type KeyType } from '../../pki/subject-key.ts'
+import { enforcementModes, type EnforcementMode } from '../../signer/verdict/enforcement.ts'
 import { parsedBy, pathIn } from '../configuration.ts'
 import {
   adminSchema,
@@ -55,6 +57,8 @@ export interface SignerConfig {
   }
   /** Name of the ValidatingAdmissionPolicy, and of its binding, that lets nobody but kubelets make requests. */
   readonly admissionPolicy?: string | undefined
+  /** How strictly a namespace is held to what it may claim; one that is not named is enforced. */
+  readonly enforcement: { readonly namespaces: Readonly<Record<string, EnforcementMode>> }
   readonly ledger: {
     readonly file: string
     /** Published in `<file>.log` for others to check; not at all when absent. */
@@ -73,6 +77,20 @@ export interface SignerConfig {
   readonly admin: AdminConfig
   readonly log: LogConfig
 }
+
+const enforcementSchema = z
+  .strictObject({
+    namespaces: z
+      .record(z.string(), z.enum(enforcementModes))
+      .superRefine((modes, context) => {
+        for (const name of Object.keys(modes).filter((each) => !isDnsLabel(each))) {
+          const message = 'want=the name of a namespace, a lower-case DNS label'
+          context.addIssue({ code: 'custom', path: [name], message })
+        }
+      })
+      .default({}),
+  })
+  .prefault({})
 
 export function signerSchema(folder: string): z.ZodType<SignerConfig> {
   return z.strictObject({
@@ -117,6 +135,7 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
       })
       .prefault({}),
     admissionPolicy: z.string().min(1).max(253).optional(),
+    enforcement: enforcementSchema,
     ledger: z.strictObject({
       file: pathIn(folder),
       log: z

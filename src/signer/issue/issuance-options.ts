@@ -5,6 +5,7 @@ import type { Metrics } from '../../metrics.ts'
 import type { Issuer } from '../../pki/issue.ts'
 import type { IssuancePolicy } from '../../policy/issuance-policy.ts'
 import type { EvaluationProfile, Requester } from '../verdict/check.ts'
+import type { ModeOf } from '../verdict/enforcement.ts'
 import type { History } from './history.ts'
 import type { IssuancePorts } from './ports.ts'
 
@@ -17,6 +18,8 @@ export interface IssuanceOptions {
   readonly ports: IssuancePorts
   /** Whether the cluster let nobody but a kubelet make the request (docs/ISSUANCE.md). */
   readonly requester: (request: PodCertificateRequest) => Requester
+  /** How strictly a namespace is held to what it may claim. */
+  readonly modeOf: ModeOf
   readonly replica: string
   readonly now: () => number
   readonly randomBytes: (length: number) => Buffer

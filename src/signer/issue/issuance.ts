@@ -4,12 +4,16 @@ import { parseClaims } from '../verdict/claims.ts'
 import type { Claims } from '../verdict/claims.ts'
 import { denied, evaluate } from '../verdict/evaluate.ts'
 import type { Evidence } from '../verdict/evidence.ts'
-import type { Verdict } from '../verdict/verdict.ts'
+import { leftAlone } from '../verdict/enforcement.ts'
+import type { DenyReason, Verdict } from '../verdict/verdict.ts'
 import { issue } from './issue.ts'
 import { notRecorded } from './issuance-options.ts'
 import type { IssuanceOptions, Outcome } from './issuance-options.ts'
 import { refuse, settleRefusal } from './refuse.ts'
 import { flush, readBack, settleGone, settleTerminal } from './settle.ts'
+
+/** The modes are read at start: until then a request that is left alone stays so. */
+const offSeconds = 300
 
 /** The life of requests, one call a step: whatever happened before, a call looks at the request as it is now. */
 export interface Issuance {
@@ -54,9 +58,15 @@ async function handle(
     return { kind: 'done', as: 'settled' }
   }
   if (!(await flush(options, uid))) return notRecorded
+  const { namespace } = request.metadata
+  const mode = options.modeOf(namespace)
+  if (mode === 'off') {
+    countOnce(options, uid, { verdict: 'off', reason: '' })
+    return { kind: 'again', why: leftAlone(namespace), grave: true, seconds: offSeconds }
+  }
   const missing = options.permission?.missing()
   if (missing !== undefined) return { kind: 'again', why: missing, grave: true }
-  const verdict = await decide(options, request, signal)
+  const verdict = await decide(options, request, { mode, signal })
   countVerdict(options, uid, verdict)
   if (verdict.kind === 'deny') return refuse(options, request, { verdict, signal })
   if (verdict.kind === 'issue') return issue(options, request, { verdict, signal })
@@ -68,17 +78,30 @@ async function handle(
 function countVerdict(options: IssuanceOptions, requestUid: string, decided: Verdict): void {
   const reason = decided.kind === 'deny' ? decided.reason : ''
   const verdict = reason === 'PodEnded' ? 'ended' : decided.kind
-  const { verdicts } = options.history
-  if (verdicts.get(requestUid) === `${verdict} ${reason}`) return
-  verdicts.set(requestUid, `${verdict} ${reason}`)
-  options.metrics.count('countersign_signer_verdicts_total', { verdict, reason })
+  const wouldDeny = decided.kind === 'issue' ? decided.wouldDeny?.reason : undefined
+  countOnce(options, requestUid, { verdict, reason }, wouldDeny)
+}
+
+function countOnce(
+  { history: { verdicts }, metrics }: IssuanceOptions,
+  requestUid: string,
+  labels: { readonly verdict: string; readonly reason: string },
+  wouldDeny?: DenyReason,
+): void {
+  const counted = [labels.verdict, labels.reason, wouldDeny].join(' ')
+  if (verdicts.get(requestUid) === counted) return
+  verdicts.set(requestUid, counted)
+  metrics.count('countersign_signer_verdicts_total', labels)
+  if (wouldDeny !== undefined) {
+    metrics.count('countersign_signer_would_deny_total', { reason: wouldDeny })
+  }
 }
 
 /** Cached evidence may give a certificate, which is a ceiling only. Against a pod nothing counts but what is live. */
 async function decide(
   options: IssuanceOptions,
   request: PodCertificateRequest,
-  signal: AbortSignal,
+  { mode, signal }: { readonly mode: 'enforce' | 'warn'; readonly signal: AbortSignal },
 ): Promise<Verdict> {
   const parsed = parseClaims(request)
   if ('wait' in parsed) return { kind: 'wait', why: parsed.wait, findings: [] }
@@ -86,19 +109,24 @@ async function decide(
   if ('refused' in parsed) return denied(parsed.refused)
   const claims = parsed.ok
   const cached = await options.ports.gather(request, { live: false, signal })
-  const first = judge(options, claims, cached)
+  const first = judge(options, { claims, mode }, cached)
   if (first.kind === 'issue' || cached.live) return first
   const live = await options.ports.gather(request, { live: true, signal })
-  return judge(options, claims, live)
+  return judge(options, { claims, mode }, live)
 }
 
-function judge(options: IssuanceOptions, claims: Claims, evidence: Evidence): Verdict {
+function judge(
+  options: IssuanceOptions,
+  asked: { readonly claims: Claims; readonly mode: 'enforce' | 'warn' },
+  evidence: Evidence,
+): Verdict {
+  const { claims } = asked
   const { profile, history, issuancePolicy } = options
   const keyOwner = history.keys.ownerOf(claims.key.sha256)
   const decide: CheckInput['policy']['decide'] = (asked) => issuancePolicy.decide(asked)
   const requester = options.requester(claims.asked)
   const policy = { decide, requester, now: options.now() }
-  const verdict = evaluate({ claims, evidence, profile, keyOwner, policy })
+  const verdict = evaluate({ ...asked, evidence, profile, keyOwner, policy })
   if (verdict.kind === 'wait' && verdict.cause !== undefined) {
     const { cause: error } = verdict
     options.metrics.count('countersign_signer_errors_total', { code: error.code })

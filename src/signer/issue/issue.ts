@@ -1,7 +1,7 @@
 import { CountersignError } from '../../errors.ts'
 import type { IssuanceIntent } from '../../ledger/record.ts'
 import type { IssuanceRequest, IssuedCertificate, Prepared } from '../../pki/issue.ts'
-import { issuedStatus } from '../verdict/condition.ts'
+import { cutToOctets, issuedStatus, refusalMessage } from '../verdict/condition.ts'
 import { denied } from '../verdict/evaluate.ts'
 import type { IssueVerdict } from '../verdict/verdict.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
@@ -12,7 +12,7 @@ import type { IssuanceOptions, Outcome } from './issuance-options.ts'
 import type { PublishAnswer } from './ports.ts'
 import { createdAt, intentRecord } from './records.ts'
 import type { Conclusion } from './records.ts'
-import { refuse } from './refuse.ts'
+import { logOctetsMax, refuse } from './refuse.ts'
 import { conclude, headNow, readBack, settleTerminal } from './settle.ts'
 
 /** A certificate whose notBefore is older is signed anew: the API server takes less than five minutes, strictly. */
@@ -245,23 +245,16 @@ async function published(options: IssuanceOptions, publication: Publication): Pr
   // By the API server's clock it may have been made after ours says that it is answered.
   const seconds = Math.max(0, (options.now() - createdAt(asked)) / 1000)
   options.metrics.observe('countersign_signer_issuance_seconds', seconds)
-  options.log.info(
-    {
-      namespace,
-      pod: spec.pod.name,
-      request: metadata.name,
-      spiffeId: verdict.spiffeId.uri,
-      serialNumber: issued.serialNumber,
-      notAfter: issued.notAfter.toISOString(),
-    },
-    'certificate is issued',
-  )
-  options.ports.emitEvent({
-    pod: { namespace, ...spec.pod },
-    type: 'Normal',
-    reason: 'CertificateIssued',
-    message: `certificate ${issued.serialNumber} for ${verdict.spiffeId.uri} until ${issued.notAfter.toISOString()}`,
-  })
+  const fields = {
+    namespace,
+    pod: spec.pod.name,
+    request: metadata.name,
+    spiffeId: verdict.spiffeId.uri,
+    serialNumber: issued.serialNumber,
+    notAfter: issued.notAfter.toISOString(),
+  }
+  options.log.info(fields, 'certificate is issued')
+  tellPod(options, publication)
   await conclude(options, open, {
     outcome: 'published',
     detail: '',
@@ -273,6 +266,35 @@ async function published(options: IssuanceOptions, publication: Publication): Pr
   const terminal = { condition: 'Issued', certificateChain: issued.chainPem }
   const settled = await settleTerminal(options, metadata.uid, terminal)
   return settled ? { kind: 'done', as: 'issued' } : notRecorded
+}
+
+/** One event a certificate: that it was issued, or what of it would be denied where the namespace is enforced. */
+function tellPod({ ports, log }: IssuanceOptions, { verdict, issued }: Publication): void {
+  const { metadata, spec } = verdict.claims.asked
+  const { namespace, name: request } = metadata
+  const pod = { namespace, ...spec.pod }
+  const { serialNumber, notAfter } = issued
+  const certificate = `certificate ${serialNumber} for ${verdict.spiffeId.uri} until ${notAfter.toISOString()}`
+  if (verdict.wouldDeny === undefined) {
+    ports.emitEvent({
+      pod,
+      type: 'Normal',
+      reason: 'CertificateIssued',
+      message: certificate,
+    })
+    return
+  }
+  const { reason } = verdict.wouldDeny
+  const message = refusalMessage(verdict.wouldDeny)
+  const why = cutToOctets(message, logOctetsMax)
+  const fields = { namespace, pod: pod.name, request, serialNumber, reason, why }
+  log.warn(fields, 'a certificate was issued without what would be denied')
+  ports.emitEvent({
+    pod,
+    type: 'Warning',
+    reason: 'CertificateWouldBeDenied',
+    message: `issued without what an enforced namespace is denied for: ${reason}: ${message}. It is ${certificate}`,
+  })
 }
 
 function countError(options: IssuanceOptions, code: string): void {

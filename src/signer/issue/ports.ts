@@ -23,7 +23,8 @@ export type PublishAnswer =
 export interface PodEvent {
   readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string }
   readonly type: 'Normal' | 'Warning'
-  readonly reason: 'CertificateIssued' | 'CertificateDenied' | 'CertificatePending'
+  readonly reason:
+    'CertificateIssued' | 'CertificateWouldBeDenied' | 'CertificateDenied' | 'CertificatePending'
   readonly message: string
 }
 

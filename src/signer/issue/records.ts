@@ -3,7 +3,7 @@ import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-req
 import type { Prepared } from '../../pki/issue.ts'
 import { cutToOctets } from '../verdict/condition.ts'
 import { annotationKeys } from '../../identity/governance-key.ts'
-import type { DenyVerdict, IssueVerdict, NamedFinding } from '../verdict/verdict.ts'
+import type { DenyVerdict, IssueVerdict, NamedFinding, Refusal } from '../verdict/verdict.ts'
 
 /*
  * The governance record: requests vanish from the API server after a quarter of an hour, so what is not in here is forgotten.
@@ -25,6 +25,7 @@ const evidenceOctetsMax = 10_240
 const fieldOctetsMax = 256
 const messageOctetsMax = 8192
 const fieldsMax = 16
+const wouldDenyFieldsMax = 4
 
 export function intentRecord(
   head: RecordHead,
@@ -65,16 +66,35 @@ export function intentRecord(
     profileDigest: prepared.profileDigest,
     policyRevision: verdict.policy.revision,
     policyDigest: verdict.policy.digest,
-    evidence: evidenceWithin(verdict.findings),
+    ...evidenceWithin(verdict),
   }
 }
 
-function evidenceWithin(findings: readonly NamedFinding[]): IssuanceIntent['evidence'] {
-  let octets = 0
-  return findings.map(evidenceOf).filter((evidence) => {
-    octets += Buffer.byteLength(JSON.stringify(evidence))
+/** An intent has less room than a refusal. */
+function wouldDenyOf({ reason, fields }: Refusal): NonNullable<IssuanceIntent['wouldDeny']> {
+  return { reason, fields: refusedFields(fields, wouldDenyFieldsMax) }
+}
+
+function refusedFields(fields: Refusal['fields'], max: number): IssuanceRefusal['fields'] {
+  return fields.slice(0, max).map(({ field, asked, proved }) => ({
+    field: cut(field, fieldOctetsMax),
+    asked: cut(asked, 512),
+    proved: cut(proved, 512),
+  }))
+}
+
+/** What would be denied first, then what proved the rest: both share the room that a record has for reasons. */
+function evidenceWithin({
+  findings,
+  wouldDeny: refusal,
+}: IssueVerdict): Pick<IssuanceIntent, 'evidence' | 'wouldDeny'> {
+  const wouldDeny = refusal === undefined ? {} : { wouldDeny: wouldDenyOf(refusal) }
+  let octets = Buffer.byteLength(JSON.stringify(wouldDeny))
+  const evidence = findings.map(evidenceOf).filter((each) => {
+    octets += Buffer.byteLength(JSON.stringify(each))
     return octets <= evidenceOctetsMax
   })
+  return { ...wouldDeny, evidence }
 }
 
 function evidenceOf(finding: NamedFinding): { check: string; field: string; reason: string } {
@@ -141,11 +161,7 @@ export function refusalRecord(
     request: placeOf(asked),
     reason: verdict.reason,
     message: cut(verdict.message, messageOctetsMax),
-    fields: verdict.fields.slice(0, fieldsMax).map(({ field, asked: wanted, proved }) => ({
-      field: cut(field, fieldOctetsMax),
-      asked: cut(wanted, 512),
-      proved: cut(proved, 512),
-    })),
+    fields: refusedFields(verdict.fields, fieldsMax),
     pod,
     serviceAccount,
     node,

@@ -9,7 +9,7 @@ import { headNow, settleTerminal } from './settle.ts'
 import type { DenyVerdict } from '../verdict/verdict.ts'
 
 /** The whole of it is in the ledger, in the request and in the event. */
-const logOctetsMax = 1024
+export const logOctetsMax = 1024
 
 /**
  * Says no, for good: the refusal is recorded before the Denied is written, and whatever goes wrong with either leaves the

@@ -5,6 +5,7 @@ import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-req
 import { readHistory } from '../issue/history.ts'
 import type { CheckInput, EvaluationProfile } from '../verdict/check.ts'
 import { claimsWithKey, parseClaims, type ParsedClaims } from '../verdict/claims.ts'
+import { leftAlone, type ModeOf } from '../verdict/enforcement.ts'
 import { denied, evaluate } from '../verdict/evaluate.ts'
 import type { Verdict } from '../verdict/verdict.ts'
 import type { AskedOfPod } from './asked-of-pod.ts'
@@ -13,6 +14,7 @@ import { evidenceIn, type SnapshotIndex } from './snapshot.ts'
 export interface Judge {
   readonly profile: EvaluationProfile
   readonly policy: CheckInput['policy']
+  readonly modeOf: ModeOf
   /** The UID of the pod that a key was certified for, as the ledger knows. */
   readonly ownerOf?: (spkiSha256: string) => string | undefined
 }
@@ -32,7 +34,7 @@ export function judgeRequest(
   index: SnapshotIndex,
   judge: Judge,
 ): Verdict {
-  return judgeClaims(parseClaims(asked), index, judge)
+  return judgeClaims(asked, parseClaims(asked), { index, judge })
 }
 
 /** What a signer will say when kubelet asks. */
@@ -47,16 +49,29 @@ export function judgePod(
     const why = `keyType: want=${keyTypes.join('|')} got=${keyType}`
     return { kind: 'wait', why, findings: [] }
   }
-  return judgeClaims(claimsWithKey(asked, anyKey(known)), index, judge)
+  return judgeClaims(asked, claimsWithKey(asked, anyKey(known)), { index, judge })
 }
 
-function judgeClaims(parsed: ParsedClaims, index: SnapshotIndex, judge: Judge): Verdict {
+function judgeClaims(
+  { metadata: { namespace } }: PodCertificateRequest,
+  parsed: ParsedClaims,
+  { index, judge }: { readonly index: SnapshotIndex; readonly judge: Judge },
+): Verdict {
+  const mode = judge.modeOf(namespace)
+  if (mode === 'off') return { kind: 'wait', why: leftAlone(namespace), findings: [] }
   if ('wait' in parsed) return { kind: 'wait', why: parsed.wait, findings: [] }
   if ('refused' in parsed) return denied(parsed.refused)
   const { profile, policy, ownerOf = () => undefined } = judge
   const claims = parsed.ok
   const evidence = evidenceIn(index, claims.asked)
-  return evaluate({ claims, evidence, profile, policy, keyOwner: ownerOf(claims.key.sha256) })
+  return evaluate({
+    claims,
+    evidence,
+    profile,
+    policy,
+    mode,
+    keyOwner: ownerOf(claims.key.sha256),
+  })
 }
 
 const keys = new Map<KeyType, SubjectKey>()

@@ -1,5 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { DenyReason, FieldRefusal, IssueVerdict, Verdict } from '../verdict/verdict.ts'
+import type {
+  DenyReason,
+  FieldRefusal,
+  IssueVerdict,
+  Refusal,
+  Verdict,
+} from '../verdict/verdict.ts'
 import { askedOfPod } from './asked-of-pod.ts'
 import { judgePod, type Judge } from './judge.ts'
 import { indexSnapshot, nameOf, type Snapshot } from './snapshot.ts'
@@ -30,7 +36,11 @@ export function contentOf(verdict: IssueVerdict): CertificateContent {
 
 /** What the signer says, without the evidence: of thousands of pods nobody keeps that. */
 export type Said =
-  | { readonly verdict: 'issue'; readonly certificate: CertificateContent }
+  | {
+      readonly verdict: 'issue'
+      readonly certificate: CertificateContent
+      readonly wouldDeny?: Refusal
+    }
   | { readonly verdict: 'wait'; readonly why: string }
   | {
       readonly verdict: 'deny'
@@ -39,7 +49,11 @@ export type Said =
     }
 
 function saidOf(verdict: Verdict): Said {
-  if (verdict.kind === 'issue') return { verdict: 'issue', certificate: contentOf(verdict) }
+  if (verdict.kind === 'issue') {
+    const { wouldDeny } = verdict
+    const certificate = contentOf(verdict)
+    return { verdict: 'issue', certificate, ...(wouldDeny === undefined ? {} : { wouldDeny }) }
+  }
   if (verdict.kind === 'wait') return { verdict: 'wait', why: verdict.why }
   return { verdict: 'deny', reason: verdict.reason, fields: verdict.fields }
 }
@@ -51,8 +65,11 @@ export interface Previewed {
   readonly volume: string
   readonly before: Said
   readonly after: Said
-  /** `refused` and `waiting` are what a running pod gets none by; `other` is a certificate that says something else. */
-  readonly change: 'none' | 'refused' | 'waiting' | 'issued' | 'other'
+  /**
+   * `refused` and `waiting` are what a running pod gets none by; `other` is a certificate that says something else, `warned` one that is
+   * issued only because its namespace is not enforced.
+   */
+  readonly change: 'none' | 'refused' | 'waiting' | 'issued' | 'other' | 'warned'
 }
 
 /** What each running pod's certificates would become: one row a `podCertificate` source of this signer, in the order of the names. */
@@ -81,6 +98,9 @@ const kinds = { issue: 'issued', deny: 'refused', wait: 'waiting' } as const
 function changeOf(before: Said, after: Said): Previewed['change'] {
   if (before.verdict !== after.verdict) return kinds[after.verdict]
   if (before.verdict !== 'issue' || after.verdict !== 'issue') return 'none'
+  if (after.wouldDeny !== undefined && !isDeepStrictEqual(before.wouldDeny, after.wouldDeny)) {
+    return 'warned'
+  }
   return isDeepStrictEqual(before.certificate, after.certificate) ? 'none' : 'other'
 }
 

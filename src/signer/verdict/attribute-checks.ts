@@ -45,15 +45,15 @@ const roleProved: AttributeCheck = {
         const proof = { serviceAccount, namespace }
         const { role: asked } = claims.attributes
         const gap = asked === undefined ? undefined : roleGap(asked, proof)
-        if (asked !== undefined && gap !== undefined) {
-          const refusal = { field: 'role', asked: quoted(asked), ...gap }
-          return { findings: [refused('RoleNotProved', refusal)] }
-        }
+        const refusals =
+          asked === undefined || gap === undefined
+            ? []
+            : [refused('RoleNotProved', { field: 'role', asked: quoted(asked), ...gap })]
         const result = proveRole(proof)
         return result.role === undefined
-          ? { findings: [noted('role', `none: ${result.why}`)] }
+          ? { findings: [...refusals, noted('role', `none: ${result.why}`)] }
           : {
-              findings: [proved('role', result.role, result.by)],
+              findings: [...refusals, proved('role', result.role, result.by)],
               granted: { role: result.role },
             }
       }),
@@ -66,15 +66,11 @@ const tenantProved: AttributeCheck = {
     ifFound(evidence.namespace, 'tenant', (namespace) => {
       const proof = readProof(namespace.labels[annotationKeys.tenant], parseTenant)
       const by = `label ${annotationKeys.tenant} of namespace ${quoted(namespace.name)}`
-      const result = compared('TenantNotProved', {
-        field: 'tenant',
-        asked: claims.attributes.tenant,
-        proof,
-        by,
-      })
-      return proof.value === undefined || result.refused
-        ? { findings: result.findings }
-        : { findings: result.findings, granted: { tenant: proof.value } }
+      const { tenant: asked } = claims.attributes
+      const findings = compared('TenantNotProved', { field: 'tenant', asked, proof, by })
+      return proof.value === undefined
+        ? { findings }
+        : { findings, granted: { tenant: proof.value } }
     }),
 }
 
@@ -188,7 +184,7 @@ function dnsFindings(selecting: readonly string[], dnsNames: readonly string[]):
   return findings
 }
 
-/** A single value: asked for and proved must be equal; not asked for, it is filled in from the proof. */
+/** A single value: asked for and proved must be equal; not asked for, it is filled in from the proof, which no claim takes away. */
 function compared(
   reason: DenyReason,
   claim: {
@@ -197,20 +193,18 @@ function compared(
     readonly proof: Proof<string>
     readonly by: string
   },
-): { readonly findings: readonly Finding[]; readonly refused: boolean } {
+): readonly Finding[] {
   const { field, asked, proof, by } = claim
-  if (asked !== undefined && asked !== proof.value) {
-    const refusal = refused(reason, {
-      field,
-      asked: quoted(asked),
-      proved: proof.value === undefined ? `none: ${by} ${proof.problem}` : quoted(proof.value),
-      change: `set ${by} to ${quoted(asked)}, or do not ask for it`,
-    })
-    return { findings: [refusal], refused: true }
-  }
-  if (proof.value !== undefined)
-    return { findings: [proved(field, proof.value, by)], refused: false }
-  return { findings: [noted(field, `none: ${by} ${proof.problem}`)], refused: false }
+  const none = `none: ${by} ${proof.problem}`
+  const shown = proof.value === undefined ? noted(field, none) : proved(field, proof.value, by)
+  if (asked === undefined || asked === proof.value) return [shown]
+  const refusal = refused(reason, {
+    field,
+    asked: quoted(asked),
+    proved: proof.value === undefined ? none : quoted(proof.value),
+    change: `set ${by} to ${quoted(asked)}, or do not ask for it`,
+  })
+  return [refusal, shown]
 }
 
 /** Why the two proofs together do not hold one member of a ceiling; undefined when they do. */

@@ -10,6 +10,7 @@ import type { Named } from '../../identity/workload-identity.ts'
 import type { KeyType } from '../../pki/subject-key.ts'
 import type { IssuancePolicy } from '../../policy/issuance-policy.ts'
 import type { Claims } from './claims.ts'
+import type { EnforcementMode } from './enforcement.ts'
 import type { Evidence, Found } from './evidence.ts'
 import type { DenyReason, FieldRefusal, Finding } from './verdict.ts'
 
@@ -54,6 +55,8 @@ export interface CheckInput {
     /** Milliseconds. */
     readonly now: number
   }
+  /** Of the request's namespace; `enforce` unless told. */
+  readonly mode?: Exclude<EnforcementMode, 'off'>
 }
 
 /** What the rows before have said. */
@@ -116,7 +119,10 @@ export function noted(field: string, note: string): Finding {
   return { kind: 'noted', field, note }
 }
 
-export function refused(reason: DenyReason, refusal: FieldRefusal): Finding {
+export function refused(
+  reason: DenyReason,
+  refusal: FieldRefusal,
+): Extract<Finding, { readonly kind: 'refused' }> {
   return { kind: 'refused', reason, ...refusal }
 }
 

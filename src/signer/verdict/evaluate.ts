@@ -5,7 +5,15 @@ import { attributeChecks, dnsNamesSelected } from './attribute-checks.ts'
 import type { Check, CheckInput, Granted } from './check.ts'
 import { noted, proved, provedIdentity, refused, shownOrNot } from './check.ts'
 import { refusalMessage } from './condition.ts'
-import type { DenyVerdict, FieldRefusal, NamedFinding, Refusal, Verdict } from './verdict.ts'
+import { isWaivable } from './enforcement.ts'
+import type {
+  DenyVerdict,
+  FieldRefusal,
+  NamedFinding,
+  Refusal,
+  RefusedFinding,
+  Verdict,
+} from './verdict.ts'
 import {
   namespaceIsLive,
   nodeIsLive,
@@ -90,8 +98,8 @@ export const checks: readonly Check[] = [
 ]
 
 /**
- * Claims × evidence × profile × policy → verdict. Pure. One refused field refuses the request; a refusal on evidence that is not live,
- * and anything undecided, waits instead.
+ * Claims × evidence × profile × policy → verdict. Pure. One refused field refuses the request, unless `warn` waives it; a refusal on
+ * evidence that is not live, and anything undecided, waits instead.
  */
 export function evaluate(input: CheckInput): Verdict {
   const { claims, evidence } = input
@@ -105,13 +113,9 @@ export function evaluate(input: CheckInput): Verdict {
     if (!evidence.live) {
       return { kind: 'wait', why: `evidence against ${first.field} is not live yet`, findings }
     }
-    const fields = refusals.map(({ field, asked, proved: shown, change }) => ({
-      field,
-      asked,
-      proved: shown,
-      change,
-    }))
-    return denied({ reason: first.reason, fields }, findings)
+    const standing = input.mode === 'warn' ? refusals.filter((each) => !isWaivable(each)) : refusals
+    const refusal = refusalOf(standing)
+    if (refusal !== undefined) return denied(refusal, findings)
   }
   const undecided = findings.find((finding) => finding.kind === 'undecided')
   if (undecided !== undefined) {
@@ -127,6 +131,7 @@ export function evaluate(input: CheckInput): Verdict {
   const digest = evidenceDigest(evidence)
   const requester = shownOrNot(input.policy.requester)
   const given = { lifetimeSeconds, policy, requester, dnsNames, projectedPaths }
+  const wouldDeny = refusalOf(refusals)
   return {
     kind: 'issue',
     claims,
@@ -134,8 +139,21 @@ export function evaluate(input: CheckInput): Verdict {
     ...identity,
     ...given,
     evidenceDigest: digest,
+    ...(wouldDeny === undefined ? {} : { wouldDeny }),
     findings,
   }
+}
+
+function refusalOf(refusals: readonly RefusedFinding[]): Refusal | undefined {
+  const [first] = refusals
+  if (first === undefined) return undefined
+  const fields = refusals.map(({ field, asked, proved: shown, change }) => ({
+    field,
+    asked,
+    proved: shown,
+    change,
+  }))
+  return { reason: first.reason, fields }
 }
 
 /** A refusal as a verdict, with the message that its reader needs. */

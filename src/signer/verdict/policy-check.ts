@@ -2,6 +2,7 @@ import { CountersignError } from '../../errors.ts'
 import { lifetimeSecondsMin } from '../../pki/profile.ts'
 import type { IssuanceDecision, IssuanceInput } from '../../policy/issuance-policy.ts'
 import { proved, provedIdentity, refused, shownOrNot } from './check.ts'
+import { isWaivable } from './enforcement.ts'
 import type { Finding } from './verdict.ts'
 import type { Check, CheckInput, CheckResult, Established, ProvedIdentity } from './check.ts'
 
@@ -9,38 +10,61 @@ import type { Check, CheckInput, CheckResult, Established, ProvedIdentity } from
 export const policyAgrees: Check = {
   name: 'policy-agrees',
   run(input, before) {
-    const isDecided = before.findings.some(({ kind }) => kind === 'refused' || kind === 'undecided')
+    const isDecided = before.findings.some((finding) => settles(finding, input.mode))
     const identity = provedIdentity(input, before.granted)
     const { lifetimeSeconds } = before.granted
     if (isDecided || identity === undefined || lifetimeSeconds === undefined) {
       return { findings: [] }
     }
-    let decision: IssuanceDecision
+    const asked = policyInput(input, before, { identity, lifetimeSeconds })
     try {
-      decision = input.policy.decide(policyInput(input, before, { identity, lifetimeSeconds }))
+      const decision = input.policy.decide(asked)
+      if (decision.allow) return shortened(lifetimeSeconds, decision)
+      const refusal = refusalOf(identity, decision)
+      const { mode, policy } = input
+      if (mode === 'warn' && !isOfRequester(decision, policy.decide, asked)) {
+        const { findings, ...given } = shortened(lifetimeSeconds, decision)
+        return { findings: [refusal, ...findings], ...given }
+      }
+      // It may be refused for what is only not known.
+      if (policy.requester === 'unknown') return { findings: [requesterUnknown] }
+      return { findings: [mode === 'warn' ? { ...refusal, ofRequester: true } : refusal] }
     } catch (cause) {
       if (!(cause instanceof CountersignError)) throw cause
       return undecided(`gives no answer: ${cause.code}`, cause)
     }
-    if (!decision.allow) {
-      // It may be refused for what is only not known.
-      return input.policy.requester === 'unknown'
-        ? { findings: [requesterUnknown] }
-        : refusal(identity, decision)
-    }
-    return shortened(lifetimeSeconds, decision)
   },
 }
 
-function refusal(identity: ProvedIdentity, decision: IssuanceDecision): CheckResult {
+function settles(finding: Finding, mode: CheckInput['mode']): boolean {
+  if (finding.kind === 'refused') return mode !== 'warn' || !isWaivable(finding)
+  return finding.kind === 'undecided'
+}
+
+/** Whether it is refused for who asks, which no mode waives: some of the reasons would not be there for a kubelet. */
+function isOfRequester(
+  { reasons }: IssuanceDecision,
+  decide: CheckInput['policy']['decide'],
+  asked: IssuanceInput,
+): boolean {
+  if (asked.context.requester === 'shown') return false
+  const ofKubelet = decide({ ...asked, context: { ...asked.context, requester: 'shown' } })
+  if (ofKubelet.allow) return true
+  const codes = new Set(ofKubelet.reasons.map(({ code }) => code))
+  return reasons.some(({ code }) => !codes.has(code))
+}
+
+function refusalOf(
+  identity: ProvedIdentity,
+  decision: IssuanceDecision,
+): Extract<Finding, { readonly kind: 'refused' }> {
   const reasons = decision.reasons.map(({ code, message }) => `${code}: ${message}`)
-  const finding = refused('RefusedByPolicy', {
+  return refused('RefusedByPolicy', {
     field: 'policy',
     asked: `a certificate for ${identity.spiffeId.uri}`,
     proved: reasons.length === 0 ? 'refused without a reason' : reasons.join(', '),
     change: `ask the authors of the issuance policy, revision ${decision.policy.revision}`,
   })
-  return { findings: [finding] }
 }
 
 function shortened(asked: number, { lifetimeSecondsMax, policy }: IssuanceDecision): CheckResult {

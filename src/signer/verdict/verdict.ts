@@ -49,7 +49,12 @@ export type Finding =
       readonly by: string
     }
   | { readonly kind: 'noted'; readonly field: string; readonly note: string }
-  | ({ readonly kind: 'refused'; readonly reason: DenyReason } & FieldRefusal)
+  | ({
+      readonly kind: 'refused'
+      readonly reason: DenyReason
+      /** It is about who asks, whatever its reason: no mode of enforcement waives it. */
+      readonly ofRequester?: true
+    } & FieldRefusal)
   | ({ readonly kind: 'undecided'; readonly field: string } & Undecided)
 
 /** Nobody can tell now. */
@@ -63,6 +68,8 @@ export interface Undecided {
 
 /** A finding with the name of the check that gave it. */
 export type NamedFinding = Finding & { readonly check: string }
+
+export type RefusedFinding = Extract<NamedFinding, { readonly kind: 'refused' }>
 
 /** Evidence, the history of the key and policy agree. */
 export interface IssueVerdict extends ProvedIdentity {
@@ -81,6 +88,8 @@ export interface IssueVerdict extends ProvedIdentity {
   readonly requester: 'shown' | 'not-shown'
   /** What policy allowed it. */
   readonly policy: { readonly revision: string; readonly digest: string }
+  /** What would be denied if the namespace were enforced. Nothing of it is in the certificate. */
+  readonly wouldDeny?: Refusal
   readonly findings: readonly NamedFinding[]
 }
 

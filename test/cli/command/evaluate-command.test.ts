@@ -81,14 +81,15 @@ function request(podName: string, annotations: object): object {
   }
 }
 
+const settings = {
+  trustDomain: 'example.org',
+  cluster: 'east',
+  production: false,
+  authority: { selfSigned: { namespace: 'system' } },
+  ledger: { file: 'ledger' },
+}
+
 before(async () => {
-  const settings = {
-    trustDomain: 'example.org',
-    cluster: 'east',
-    production: false,
-    authority: { selfSigned: { namespace: 'system' } },
-    ledger: { file: 'ledger' },
-  }
   await writeFile(config, stringify(settings))
   await writeFile(objects, stringify({ kind: 'List', items }))
   await writeFile(requestFile, stringify(request('asks', { 'countersign.dev/tenant': 'globex' })))
@@ -99,9 +100,16 @@ after(() => rm(folder, { recursive: true, force: true }))
 async function countersign(
   ...argv: readonly string[]
 ): Promise<{ code: number; out: string; err: string }> {
+  return countersignWith(config, ...argv)
+}
+
+async function countersignWith(
+  file: string,
+  ...argv: readonly string[]
+): Promise<{ code: number; out: string; err: string }> {
   let out = ''
   let err = ''
-  const code = await run([...argv, '--config', config, '--objects', objects], {
+  const code = await run([...argv, '--config', file, '--objects', objects], {
     out: (text) => (out += text),
     err: (text) => (err += text),
     signal: new AbortController().signal,
@@ -195,7 +203,7 @@ test('a label that is taken away refuses who asks for it, and gives the others a
   assert.match(out, /^other {4}acme\/silent {2}volume identity\n {4}tenant: acme -> none/m)
   assert.match(
     out,
-    /3 certificates of running pods: 1 refused, 0 waiting, 1 other, 0 issued that are not now, 1 as now/,
+    /3 certificates of running pods: 1 refused, 0 waiting, 1 other, 0 warned, 0 issued that are not now, 1 as now/,
   )
 })
 
@@ -234,8 +242,40 @@ test('data of policy that refuses a namespace refuses its pods', async () => {
   await writeFile(data, JSON.stringify({ issuance: { denied_namespaces: { acme: true } } }))
   const { code, out } = await countersign('preview', '--data', data)
   assert.equal(code, 1)
-  assert.match(out, /2 refused, 0 waiting, 0 other, 0 issued that are not now, 1 as now/)
+  assert.match(out, /2 refused, 0 waiting, 0 other, 0 warned, 0 issued that are not now, 1 as now/)
   assert.match(out, /proved: namespace-denied: /)
+})
+
+test('a namespace that is to be enforced is previewed by what it is only warned of now', async () => {
+  requirement('cli.evaluate-says-what-the-signer-says')
+  const warned = join(folder, 'warned.yaml')
+  await writeFile(warned, stringify({ ...settings, enforcement: { namespaces: { acme: 'warn' } } }))
+  const asked = await countersignWith(warned, 'evaluate', 'pod/acme/thief')
+  assert.equal(asked.code, 0, asked.err)
+  assert.match(
+    asked.out,
+    /would be issued, with a warning: an enforced namespace is denied it, TenantNotProved/,
+  )
+  assert.match(asked.out, /! tenant +asked: "globex"\n +proved: "acme"\n +fix: set label/)
+  assert.match(asked.out, /the certificate:[^]* tenant +acme\n/)
+  const enforced = await countersignWith(warned, 'preview', '--mode', 'acme=enforce')
+  assert.equal(enforced.code, 1)
+  assert.match(
+    enforced.out,
+    /^REFUSED {2}acme\/thief {2}volume identity\n {4}tenant: asked "globex"/m,
+  )
+  assert.match(enforced.out, /1 refused, 0 waiting, 0 other, 0 warned, 0 issued that .* 2 as now/)
+  const label = ['preview', '--label', 'acme:countersign.dev/tenant=green'] as const
+  const relabelled = await countersignWith(warned, ...label)
+  assert.equal(relabelled.code, 0)
+  assert.match(
+    relabelled.out,
+    /^warned {3}acme\/asks {2}volume identity\n {4}tenant: acme -> green\n/m,
+  )
+  assert.match(relabelled.out, / {4}tenant: asked "acme"; proved: "green"; fix: /)
+  const off = await countersign('preview', '--mode', 'acme=off')
+  assert.equal(off.code, 1)
+  assert.match(off.out, /^WAITS {4}acme\/asks .*\n.*leaves namespace "acme" alone/m)
 })
 
 test('a bundle that cannot be before it is in force', async () => {
@@ -246,7 +286,9 @@ test('a bundle that cannot be before it is in force', async () => {
 })
 
 for (const [argv, pattern] of [
-  [[], /nothing would change, want=--label, --annotation, --policy or --data/],
+  [[], /nothing would change, want=--label, --annotation, --mode, --policy or --data/],
+  [['--mode', 'acme=lenient'], /--mode: want=<namespace>=enforce\|warn\|off got="acme=lenient"/],
+  [['--mode', 'Acme=off'], /--mode: want=/],
   [['--label', 'acme:team=a'], /"team" proves nothing/],
   [['--label', 'countersign.dev/tenant=a'], /--label: want=<namespace>/],
   [['--annotation', 'acme:countersign.dev/models=a'], /annotations of namespaces prove nothing/],

@@ -14,6 +14,7 @@ import { createProfile } from '../../../src/pki/profile.ts'
 import type { IssuanceDecision, IssuanceInput } from '../../../src/policy/issuance-policy.ts'
 import type { PodCertificateRequest } from '../../../src/kubernetes/pod-certificate-request.ts'
 import type { StatusPatch } from '../../../src/signer/verdict/condition.ts'
+import type { EnforcementMode } from '../../../src/signer/verdict/enforcement.ts'
 import type { Evidence } from '../../../src/signer/verdict/evidence.ts'
 import { createHistory, readHistory } from '../../../src/signer/issue/history.ts'
 import type { History } from '../../../src/signer/issue/history.ts'
@@ -81,6 +82,7 @@ export class World {
   readonly events: PodEvent[] = []
   /** Labels of what was counted. */
   readonly verdicts: (Labels | undefined)[] = []
+  readonly wouldDeny: (Labels | undefined)[] = []
   readonly policyInputs: IssuanceInput[] = []
   now: number = start
   calls = 0
@@ -89,6 +91,7 @@ export class World {
   live: Evidence = evidenceOf()
   cached: Evidence = evidenceOf({ live: false })
   decision: Omit<IssuanceDecision, 'policy'> = { allow: true, reasons: [] }
+  mode: EnforcementMode = 'enforce'
   /** What does not hold any more when the intent is recorded. */
   changed: string | undefined
   /** How much longer than asked a delay takes. */
@@ -279,6 +282,7 @@ export class World {
         emitEvent: (event) => void this.events.push(event),
       },
       requester: () => 'not-shown',
+      modeOf: () => this.mode,
       replica: 'signer-0',
       now: () => this.now,
       randomBytes: (length) => Buffer.alloc(length, (this.#random += 1)),
@@ -289,6 +293,7 @@ export class World {
         ...silentMetrics,
         count: (name, labels) => {
           if (name === 'countersign_signer_verdicts_total') this.verdicts.push(labels)
+          if (name === 'countersign_signer_would_deny_total') this.wouldDeny.push(labels)
         },
       },
       log: silentLog,

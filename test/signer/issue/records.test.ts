@@ -86,8 +86,11 @@ test('an intent fits the ledger at the bounds of all that is granted', async () 
     by: 'selectors',
   }
   const names = Array.from({ length: 32 }, (_, index) => `${index}`.padEnd(384, 'n'))
-  const { evidence } = intentRecord(head, {
+  const text = '\u0001'.repeat(9000)
+  const refusal = { field: text, asked: text, proved: text, change: text }
+  const { evidence, wouldDeny } = intentRecord(head, {
     verdict: {
+      wouldDeny: { reason: 'ModelNotGranted', fields: Array.from({ length: 200 }, () => refusal) },
       ...intent,
       claims: { asked: askedOf(), key: { keyType: 'RSA4096' } },
       policy: { revision: 'r', digest: intent.policyDigest },
@@ -102,12 +105,14 @@ test('an intent fits the ledger at the bounds of all that is granted', async () 
       beginRefreshAt: new Date(0),
     } as never,
   })
+  assert.ok(wouldDeny !== undefined)
   const annotations = Object.fromEntries(
     ['role', 'tenant', 'models', 'tool-scopes'].map((key) => [key, 'a'.repeat(6400)]),
   )
   const largest = {
     ...intent,
     evidence,
+    wouldDeny,
     annotations,
     spiffeId: `spiffe://${'s'.repeat(2039)}`,
     dnsNames: names,
@@ -115,7 +120,8 @@ test('an intent fits the ledger at the bounds of all that is granted', async () 
     toolScopes: ['t'.repeat(4096)],
     projectedPaths: ['p'.repeat(8188)],
   }
-  assert.ok(evidence.length > 10)
+  assert.ok(evidence.length > 5)
+  assert.equal(wouldDeny.fields.length, 4)
   assert.ok(formatEntry(largest).line.length < 65_600)
 })
 

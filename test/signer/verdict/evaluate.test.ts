@@ -214,6 +214,14 @@ for (const { title, claims = claimsOf(), evidence, reason, message } of refusals
     assert.match(verdict.message, message)
   })
 
+  test(`${title} is denied where the namespace is only warned, too`, () => {
+    requirement('signer.warn-waives-no-identity')
+    assert.deepEqual(
+      verdictOf(claims, evidence, { mode: 'warn' }),
+      verdictOf(claims, evidence, { mode: 'enforce' }),
+    )
+  })
+
   test(`${title} waits while the evidence is not live`, () => {
     requirement('signer.denied-only-proven')
     requirement('signer.absence-is-asked-live')
