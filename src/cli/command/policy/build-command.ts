@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CountersignError } from '../../../errors.ts'
-import { contentOf } from '../../../policy/bundle-content.ts'
+import { bundleOctetsMax, contentOf } from '../../../policy/bundle-content.ts'
 import type { BundleContent } from '../../../policy/bundle-content.ts'
 import { entrypoints } from '../../../policy/engine.ts'
 import { openSelfTest } from '../../policy-files.ts'
@@ -10,7 +9,7 @@ import type { Terminal } from '../../terminal.ts'
 import { buildBundle, checkTypes } from './build-plan.ts'
 import { findOpa } from './opa.ts'
 import type { Opa } from './opa.ts'
-import { listSources } from './source-files.ts'
+import { listSources, readSource } from './source-files.ts'
 import type { Sources } from './source-files.ts'
 import { writeArchive } from './write-archive.ts'
 
@@ -70,5 +69,5 @@ async function build(
 /** What the data may hold is said beside the sources, where its author wants it checked. */
 async function schemasIn({ places, files }: Sources): Promise<Buffer | undefined> {
   const file = places.map((place) => join(place, 'schemas.json')).find((at) => files.includes(at))
-  return file === undefined ? undefined : await readFile(file)
+  return file === undefined ? undefined : await readSource(file, bundleOctetsMax)
 }

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { CountersignError, quoted } from '../../../errors.ts'
 import { bundleFilesMax, bundleOctetsMax } from '../../../policy/bundle-content.ts'
 import type { Opa } from './opa.ts'
+import { readSource } from './source-files.ts'
 import type { Sources } from './source-files.ts'
 
 /** A rule, as far as its head says. */
@@ -66,15 +66,16 @@ function groundPrefix(ref: RawHeads[number]['ref']): readonly string[] {
 }
 
 async function readSources(files: readonly string[]): Promise<readonly Source[]> {
+  if (files.length > bundleFilesMax) {
+    const fault = `want=..${bundleFilesMax} files of Rego got=${files.length}`
+    throw new CountersignError('policy/source', `sources are too many, ${fault}`)
+  }
   const sources: Source[] = []
-  let octets = 0
+  let left = bundleOctetsMax
   for (const name of files) {
-    const text = await readFile(name, 'utf8')
-    octets += text.length
-    if (sources.push({ name, text }) > bundleFilesMax || octets > bundleOctetsMax) {
-      const want = `want=..${bundleFilesMax} files of ..${bundleOctetsMax} octets`
-      throw new CountersignError('policy/source', `sources are too large, ${want}`)
-    }
+    const octets = await readSource(name, left)
+    left -= octets.length
+    sources.push({ name, text: octets.toString('utf8') })
   }
   return sources
 }

@@ -1,7 +1,8 @@
-import { readdir, realpath, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { CountersignError, quoted } from '../../../errors.ts'
-import { bundleFilesMax } from '../../../policy/bundle-content.ts'
+import { bundleFilesMax, bundleOctetsMax } from '../../../policy/bundle-content.ts'
 import { isInside } from '../../../policy/inside.ts'
 
 /** What stands where an author has said that sources are. */
@@ -74,6 +75,25 @@ async function resolved(link: string): Promise<string> {
     return await realpath(link)
   } catch (cause) {
     throw refusedSource('link leads nowhere', link, cause)
+  }
+}
+
+/** Reads one of the files that were found, which may be another thing by now. Throws `policy/source`, also for more octets than these. */
+export async function readSource(file: string, octetsMax: number): Promise<Buffer> {
+  try {
+    // A pipe in the place of a file would wait for ever.
+    await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    const found = await handle.stat()
+    if (!found.isFile()) throw refusedSource('source is no file', file)
+    if (found.size > octetsMax) {
+      throw refusedSource(`sources are too large, want=..${bundleOctetsMax} octets`, file)
+    }
+    const content = Buffer.alloc(found.size)
+    const { bytesRead } = await handle.read(content, 0, content.length, 0)
+    return content.subarray(0, bytesRead)
+  } catch (cause) {
+    if (cause instanceof CountersignError) throw cause
+    throw refusedSource('source cannot be read', file, cause)
   }
 }
 

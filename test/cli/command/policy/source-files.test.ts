@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { listSources } from '../../../../src/cli/command/policy/source-files.ts'
+import { listSources, readSource } from '../../../../src/cli/command/policy/source-files.ts'
 import { run } from '../../../../src/cli/program.ts'
 
 let folder: string
@@ -85,4 +85,24 @@ test('a folder may be named as a file of Rego', async () => {
   await mkdir(join(sources, 'x.rego'))
   const { files } = await listSources([sources])
   assert.deepEqual(files, [join(sources, 'rules', 'a.rego')])
+})
+
+test('what is another thing by the time that it is read is refused, and nothing waits for it', async () => {
+  const sources = await sourcesIn('later')
+  assert.equal(spawnSync('mkfifo', [join(sources, 'f.rego')]).status, 0)
+  for (const file of [join(sources, 'f.rego'), '/dev/zero', sources, join(sources, 'gone.rego')]) {
+    await assert.rejects(readSource(file, 10), { code: 'policy/source' }, file)
+  }
+  assert.equal(String(await readSource(join(sources, 'rules', 'a.rego'), 10)), 'package a\n')
+})
+
+test('no more is read than a bundle may have, of all sources together', async () => {
+  const sources = await sourcesIn('large')
+  for (const name of ['b.rego', 'c.rego']) {
+    await writeFile(join(sources, name), '')
+    await truncate(join(sources, name), 40 * 1024 * 1024)
+  }
+  await assert.rejects(readSource(join(sources, 'rules', 'a.rego'), 9), { code: 'policy/source' })
+  const [err = ''] = await refusals(sources)
+  assert.match(err, /sources are too large, .*c\.rego.*\(policy\/source\)/)
 })
