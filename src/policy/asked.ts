@@ -12,6 +12,8 @@ export interface DecisionContext {
   readonly door: string
   /** `response`: a server asks its caller for something. */
   readonly phase: 'request' | 'list' | 'response'
+  /** Of the tool server that is meant; absent where none is alone. */
+  readonly upstream?: { readonly era: 'modern' | 'legacy' } | undefined
   readonly asked?: DecisionAsked | undefined
   /** Of the ticket that somebody would decide. */
   readonly approval?: InputText | undefined
@@ -152,8 +154,10 @@ function headOf({ subject, action }: Asking): string {
   return `{"subject":${subject},"action":{"name":${JSON.stringify(action)}}`
 }
 
-function contextMembers({ era, time, door, phase, asked, approval }: DecisionContext): string {
-  const members = `"era":"${era}","time":${JSON.stringify(time)},"door":${JSON.stringify(door)},"phase":"${phase}"`
+function contextMembers(context: DecisionContext): string {
+  const { era, time, door, phase, upstream, asked, approval } = context
+  const there = upstream === undefined ? '' : `,"upstream":{"era":"${upstream.era}"}`
+  const members = `"era":"${era}","time":${JSON.stringify(time)},"door":${JSON.stringify(door)},"phase":"${phase}"${there}`
   if (approval !== undefined) return `${members},"approval":${approval}`
   return asked === undefined ? members : `${members},"asked":${JSON.stringify(asked)}`
 }

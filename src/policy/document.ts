@@ -27,8 +27,10 @@ export function outlineDocument({ parts }: AskedList, read: (text: string) => Va
 }
 
 /** The value of the text that is written of it, without reading that again. */
-function contextOf({ era, time, door, phase, asked, approval }: DecisionContext): Plain {
-  const own = { era, time, door, phase }
+function contextOf(context: DecisionContext): Plain {
+  const { era, time, door, phase, upstream, asked, approval } = context
+  const asking = { era, time, door, phase }
+  const own = upstream === undefined ? asking : { ...asking, upstream: { era: upstream.era } }
   if (approval !== undefined) return { ...own, approval: fromJson(approval) }
   return asked === undefined ? own : { ...own, asked: fromJson(JSON.stringify(asked)) }
 }

@@ -18,6 +18,7 @@ const context: fc.Arbitrary<DecisionContext> = fc.record({
   time: word,
   door: word,
   phase: fc.constantFrom('request', 'list', 'response'),
+  upstream: fc.constantFrom(undefined, { era: 'modern' } as const, { era: 'legacy' } as const),
   asked: fc.constantFrom(undefined, {}, { mode: 'url', host: 'a"b' }, { tools: true }),
 })
 

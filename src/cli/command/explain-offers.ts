@@ -107,6 +107,7 @@ function askPolicy(
     time: new Date(now()).toISOString(),
     door: `mcp/${asked.server}`,
     phase,
+    upstream: { era: asked.era },
   })
   const resources = [asked.told]
   const answer = authorizer.filter({ subject, action: list, resources, context: context('list') })

@@ -1,14 +1,19 @@
 import type { Ask } from '../../mcp/ask.ts'
 import type { DecisionContext } from '../../policy/asked.ts'
+import { eraThere } from '../translate/era.ts'
 import type { Situation } from './policy.ts'
 
 /** What policy is told of a question beside who asks for what. */
 export function contextOf(
-  { message, arrived }: Situation,
+  { message, arrived, target: { upstream } }: Situation,
   time: string,
   phase: DecisionContext['phase'],
 ): DecisionContext {
-  return { era: message.era, time, door: arrived.door.name, phase }
+  const { era } = message
+  const asked = { era, time, door: arrived.door.name, phase }
+  // Lists of several servers, and what the gateway answers itself, are of none of them.
+  if (upstream === undefined) return asked
+  return { ...asked, upstream: { era: eraThere(era, upstream.config) } }
 }
 
 /** What policy is told of what a server asks of the caller. */

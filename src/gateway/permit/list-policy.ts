@@ -26,9 +26,12 @@ export function createListPolicy(options: {
 
   function questionOf(call: Call, resources: readonly ResourceText[]): ListQuestion {
     const { subjectText } = call.caller
-    const { era, door, phase } = contextOf(call, '', 'list')
+    const { era, door, phase, upstream } = contextOf(call, '', 'list')
+    // The eras of a server may be configured anew meanwhile.
+    const there = upstream?.era ?? 'several'
+    const { method } = call.message
     // None of these but the last may hold a space.
-    const asking = [authorizer.digest, call.message.method, era, door, phase, subjectText].join(' ')
+    const asking = [authorizer.digest, method, era, door, phase, there, subjectText].join(' ')
     return { asking, resources }
   }
   return {

@@ -72,7 +72,7 @@ async function ask(what: Ask, wanted: Wanted = {}) {
   })
   const { toolScopes = 'files:echo' } = wanted
   const der = new X509Certificate(identities.issue({ toolScopes }).chainPem).raw
-  const upstream = { config: { server: 'files' } }
+  const upstream = { config: { server: 'files', eras: ['modern', 'legacy'] } }
   const asking = {
     call: {
       caller: createCertificateReader(undefined)(der),
@@ -126,6 +126,7 @@ test('policy and its log are told the kind of what is asked and the host, for wh
     time: '1970-01-01T00:00:00.000Z',
     door: 'mcp/files',
     phase: 'response',
+    upstream: { era: 'modern' },
     asked: { mode: 'url', host: 'login.example' },
   })
 })
