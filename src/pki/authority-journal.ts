@@ -27,6 +27,8 @@ export interface JournalEntry {
   readonly until?: number
   /** Of `active`: a step put it there, after readers had its anchor or where nobody could wait for them. */
   readonly delivered?: true
+  /** Of `revoked`: it was given up before it signed anything. */
+  readonly unused?: true
   readonly certificatePem: string
   readonly certificate: CaCertificate
 }
@@ -34,13 +36,16 @@ export interface JournalEntry {
 /** At most one is active, at most one prepared, and no certificate is in it twice. */
 export type Journal = readonly JournalEntry[]
 
-/** Of the ones that end no certificate anybody would still take. Old ones beyond that are dropped when they have ended. */
+/**
+ * For the next one those are dropped that have ended, and, when it is full, revoked ones that never signed and those whose last certificate
+ * ended long ago. Before that each is kept: it is what takes an anchor out again that somebody puts back.
+ */
 export const entriesMax = 16
 
 /** A Secret holds 1 MiB, and sixteen certificates of RSA-4096 take 40 KiB of it. */
 const charactersMax = 128 * 1024
 
-const members = new Set(['state', 'since', 'until', 'delivered', 'certificate'])
+const members = new Set(['state', 'since', 'until', 'delivered', 'unused', 'certificate'])
 
 /** Throws `pki/authority` on whatever does not say one thing only: nothing is signed on a guess. */
 export function parseJournal(text: string, trustDomain: TrustDomain): Journal {
@@ -59,11 +64,12 @@ export function parseJournal(text: string, trustDomain: TrustDomain): Journal {
 }
 
 export function formatJournal(journal: Journal): string {
-  const authorities = journal.map(({ state, since, until, delivered, certificatePem }) => ({
+  const authorities = journal.map(({ state, since, until, delivered, unused, certificatePem }) => ({
     state,
     since: new Date(since).toISOString(),
     ...(until === undefined ? {} : { until: new Date(until).toISOString() }),
     ...(delivered === undefined ? {} : { delivered }),
+    ...(unused === undefined ? {} : { unused }),
     certificate: certificatePem,
   }))
   return `${JSON.stringify({ version: 1, authorities }, null, 2)}\n`
@@ -72,7 +78,7 @@ export function formatJournal(journal: Journal): string {
 /** The one certificate of a CA that is its own root, as it stands in a journal. Throws `pki/authority`. */
 export function entryOf(
   certificatePem: string,
-  place: Pick<JournalEntry, 'state' | 'since' | 'until' | 'delivered'>,
+  place: Pick<JournalEntry, 'state' | 'since' | 'until' | 'delivered' | 'unused'>,
 ): JournalEntry {
   const what = 'authority of the journal'
   const blocks = parsePem(certificatePem, { code: 'pki/authority', what, charactersMax })
@@ -115,7 +121,7 @@ function readEntry(raw: unknown, trustDomain: TrustDomain): JournalEntry {
   if (!isFields(raw)) throw refused('journal has an entry that is no object')
   const odd = Object.keys(raw).find((name) => !members.has(name))
   if (odd !== undefined) throw refused(`journal has an entry with an unknown ${quoted(odd)}`)
-  const { state, since, until, delivered, certificate } = raw
+  const { state, since, until, delivered, unused, certificate } = raw
   const known = authorityStates.find((name) => name === state)
   if (known === undefined) {
     throw refused(`journal has an unknown state, want=${authorityStates.join('|')}`)
@@ -128,10 +134,14 @@ function readEntry(raw: unknown, trustDomain: TrustDomain): JournalEntry {
   if (delivered !== undefined && (delivered !== true || known !== 'active')) {
     throw refused(`journal says of ${known} that it is delivered, want=active with true`)
   }
+  if (unused !== undefined && (unused !== true || known !== 'revoked')) {
+    throw refused(`journal says of ${known} that it is unused, want=revoked with true`)
+  }
   const place = {
     state: known,
     since: readTime(since),
     ...(delivered === undefined ? {} : { delivered: true as const }),
+    ...(unused === undefined ? {} : { unused: true as const }),
   }
   const entry = entryOf(certificate, ends ? { ...place, until: readTime(until) } : place)
   if (!isOfTrustDomain(entry.certificate, trustDomain)) {

@@ -24,8 +24,11 @@ const takenUpSeconds = 10
 /** Clocks of replicas and readers may differ by so much. */
 const skewSeconds = 300
 
+/** Whatever a signer does by a step that it has not read is over by then. */
+const lagSeconds = journalSecondsMax + skewSeconds
+
 /** From the step by which an authority ceases to sign until the last certificate under it has ended. */
-export const trustedSecondsAfter: number = leafSecondsMax + journalSecondsMax + skewSeconds
+export const trustedSecondsAfter: number = leafSecondsMax + lagSeconds
 
 /** The next authority: published at once, and signs nothing. */
 export function prepare(journal: Journal, next: JournalEntry, now: number): Journal {
@@ -40,14 +43,35 @@ export function prepare(journal: Journal, next: JournalEntry, now: number): Jour
       `activate it, or: countersign ca revoke ${name}`,
     )
   }
-  const left = journal.filter((entry) => entry.certificate.notAfter.getTime() >= now)
+  const left = withRoom(journal, now)
   if (left.length >= entriesMax) {
     throw outOfOrder(
       `the journal is full, want=..${entriesMax}`,
-      'wait until one of those in it has ended: docs/OPERATING.md, Rotate the CA',
+      'one that was given up before it signed goes ten minutes later, another one a day after its last certificate: docs/OPERATING.md, Rotate the CA',
     )
   }
   return checked([...left, next])
+}
+
+/** Without those that have ended and, when another one would not fit, as many of those as need be that nobody has to remember. */
+function withRoom(journal: Journal, now: number): Journal {
+  const left = journal.filter((entry) => entry.certificate.notAfter.getTime() >= now)
+  const oldestFirst = left.toSorted((one, other) => one.since - other.since)
+  // Those that never signed go first: nobody has a certificate of them.
+  const spare = [
+    ...oldestFirst.filter((entry) => entry.unused === true),
+    ...oldestFirst.filter((entry) => entry.unused !== true),
+  ].filter((entry) => isForgotten(entry, now))
+  const going = new Set(spare.slice(0, Math.max(0, left.length + 1 - entriesMax)))
+  return left.filter((entry) => !going.has(entry))
+}
+
+/** Whether no signer and no reader has it any more, whatever they lag. */
+function isForgotten({ state, since, until, unused }: JournalEntry, now: number): boolean {
+  if (state === 'revoked') {
+    return now > since + (unused === true ? lagSeconds : trustedSecondsAfter) * 1000
+  }
+  return until !== undefined && now > until + trustedSecondsAfter * 1000
 }
 
 /**
@@ -102,9 +126,9 @@ export function revoke(journal: Journal, name: string, now: number): Journal {
       `try again in ${left} s, when every signer has read the step before`,
     )
   }
-  return journal.map((entry) =>
-    entry === chosen ? { state: 'revoked', since: now, certificatePem, certificate } : entry,
-  )
+  const unused = state === 'prepared' ? { unused: true as const } : {}
+  const revoked = { state: 'revoked', since: now, ...unused, certificatePem, certificate } as const
+  return journal.map((entry) => (entry === chosen ? revoked : entry))
 }
 
 /**

@@ -151,6 +151,43 @@ test('a leaked key taints its authority in the step that replaces it', () => {
   ])
 })
 
+test('CAs that are given up again and again do not keep a leaked key in force', () => {
+  requirement('signer.rotation-by-proof')
+  let journal: Journal = [made('active')]
+  for (let count = 0; count < 15; count += 1) {
+    const at = now + count * 1000
+    const prepared = prepare(journal, made('prepared'), at)
+    journal = revoke(prepared, shortName(prepared.at(-1)?.certificate.sha256 ?? ''), at)
+  }
+  assert.equal(parseJournal(formatJournal(journal), trustDomain).length, 16)
+  const tenMinutes = 600_000
+  assert.throws(() => prepare(journal, made('prepared'), now + tenMinutes), {
+    code: 'pki/authority-step',
+    message: /journal is full/,
+  })
+  const next = prepare(journal, made('prepared'), now + tenMinutes + 1)
+  assert.equal(next.length, 16)
+  const given = journal[1]?.certificate.sha256
+  assert.ok(
+    next.every(({ certificate }) => certificate.sha256 !== given),
+    'the oldest goes',
+  )
+})
+
+test('one that has signed is remembered for a day after its last certificate, and longer while there is room', () => {
+  const long = 86_400_000 * 8
+  const few = [made('active'), made('old'), made('revoked')]
+  assert.equal(prepare(few, made('prepared'), now + long).length, 4)
+  for (const state of ['old', 'tainted', 'revoked'] as const) {
+    const last = state === 'revoked' ? now : until
+    const goes = last + trustedSecondsAfter * 1000
+    const full = [made('active'), ...Array.from({ length: 15 }, () => made(state))]
+    assert.throws(() => prepare(full, made('prepared'), goes), { message: /journal is full/ })
+    const next = prepare(full, made('prepared'), goes + 1)
+    assert.deepEqual(states(next).toSpliced(1, 14), ['active', 'prepared'])
+  }
+})
+
 test('a journal goes forward only', () => {
   requirement('signer.rotation-by-proof')
   const order = ['prepared', 'active', 'old', 'tainted', 'revoked'] as const
@@ -212,6 +249,7 @@ for (const [what, journal, message] of [
     /is delivered/,
   ],
   ['a delivery that is none', text([{ ...plain, delivered: false }]), /is delivered/],
+  ['an active one that is unused', text([{ ...plain, unused: true }]), /is unused/],
   ['a time that is none', text([{ ...plain, since: 'soon' }]), /a time that is none/],
   ['too many', text(Array.from({ length: 17 }, () => plain)), /too many entries/],
   ['what is too long', ' '.repeat(131_073), /too long/],
