@@ -3,6 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { parseConfiguration } from '../../src/cli/configuration.ts'
+import { signerSchema } from '../../src/cli/signer/signer-configuration.ts'
 import { requirement } from '../requirements.ts'
 import {
   chartFolder,
@@ -44,6 +46,16 @@ const upstream = `{ server: a, url: 'https://a.tools.svc/mcp', spiffeId: spiffe:
 
 /** What is written, and what the error says of it: always the value's name. */
 const refused: readonly [title: string, values: string, said: RegExp][] = [
+  [
+    'a mode of enforcement that there is not',
+    'enforcement: { namespaces: { team-a: lenient } }',
+    /at '\/enforcement\/namespaces\/team-a': value must be one of 'enforce', 'warn', 'off'/,
+  ],
+  [
+    'a mode of enforcement of what is no namespace',
+    'enforcement: { namespaces: { "team-*": warn } }',
+    /at '\/enforcement\/namespaces': additional properties 'team-\*' not allowed/,
+  ],
   ['an unknown value', 'gatway: {}', /additional properties 'gatway' not allowed/],
   [
     'a misspelt value',
@@ -217,6 +229,21 @@ test('an unquoted off, which YAML 1.1 reads as false, turns the admission policy
   await writeFile(file, 'admissionPolicy: { mode: off }')
   const rendering = parseRendering(await renderChart('-f', defaultValuesFile, '-f', file))
   assert.ok(rendering.every(({ kind }) => !kind.startsWith('ValidatingAdmission')))
+})
+
+test('modes of enforcement reach the signer by namespace, an unquoted off as off', async () => {
+  requirement('signer.modes-by-configuration')
+  const file = join(folder, 'modes.yaml')
+  await writeFile(file, 'enforcement: { namespaces: { team-a: warn, team-b: off, team-c: "off" } }')
+  const rendering = parseRendering(await renderChart('-f', defaultValuesFile, '-f', file))
+  const config = rendering.find(
+    ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'countersign-signer',
+  )
+  const text: unknown = config?.['data']['signer.yaml']
+  assert.ok(typeof text === 'string')
+  const { enforcement } = parseConfiguration(text, signerSchema, file)
+  const namespaces = { 'team-a': 'warn', 'team-b': 'off', 'team-c': 'off' }
+  assert.deepEqual(enforcement, { namespaces })
 })
 
 test('a value from outside stays a value, whatever stands in it', async () => {
