@@ -2,6 +2,7 @@ import { never, type Mutation } from './mutation.ts'
 
 const path = 'src/pki/ca-path.ts'
 const byProof = 'signer.rotation-by-proof'
+const command = 'test/cli/command/ca-command.test.ts'
 const refusedAtLoad = 'pki.what-others-refuse-is-refused-at-load'
 
 /** The defences of the CA, of its names and of its files. */
@@ -106,5 +107,42 @@ export const authorityMutations: readonly Mutation[] = [
     file: 'src/signer/anchors/published-anchors.ts',
     edits: [['!gone.has(sha256)', '!gone.has(sha256 + sha256)']],
     tests: ['test/signer/anchors/rotate-authority.test.ts'],
+  },
+  {
+    claim: byProof,
+    without: 'the look at the clock of the API server',
+    file: 'src/cli/command/ca-command.ts',
+    edits: never('Number.isNaN(date) || seconds > clockSecondsMax'),
+    tests: [command],
+  },
+  {
+    claim: byProof,
+    without: 'the age of the bundle',
+    file: 'src/signer/anchors/delivery.ts',
+    edits: [['const secondsMax = ', 'const secondsMax = Infinity + ']],
+    tests: [command],
+  },
+  {
+    claim: byProof,
+    without: 'the age of the prepared CA',
+    file: 'src/signer/anchors/delivery.ts',
+    edits: [['Math.max(0, now - since)', 'Math.max(Infinity, now - since)']],
+    tests: [command],
+  },
+  {
+    claim: byProof,
+    without: 'the proof where somebody says that readers have the anchor',
+    file: 'src/signer/anchors/rotate-authority.ts',
+    edits: [
+      ['if (!step.leaked) checkDelivery', 'if (!step.leaked && !step.delivered) checkDelivery'],
+    ],
+    tests: [command],
+  },
+  {
+    claim: byProof,
+    without: 'the look whether replicas can read what is written',
+    file: 'src/signer/anchors/rotate-authority.ts',
+    edits: [['  checkReadable(next.journal, options)\n', '']],
+    tests: ['test/signer/anchors/authority-secret.test.ts'],
   },
 ]

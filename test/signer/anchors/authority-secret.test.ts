@@ -9,6 +9,7 @@ import {
 } from '../../../src/signer/anchors/authority-secret.ts'
 import { rotateAuthority } from '../../../src/signer/anchors/rotate-authority.ts'
 import { openSecretAuthorities } from '../../../src/signer/anchors/secret-authorities.ts'
+import { requirement } from '../../requirements.ts'
 import { FakeCluster } from '../../support/fake-cluster.ts'
 
 const namespace = 'countersign-system'
@@ -69,6 +70,7 @@ test('a Secret that is not there is an error that says how to make it', async ()
 })
 
 test('a Secret that people have filled with a chain opens as it is, and no step is taken with it', async () => {
+  requirement('signer.rotation-by-proof')
   const root = createSelfSignedAuthority(options)
   const other = createSelfSignedAuthority(options)
   const cluster = clusterWith({
