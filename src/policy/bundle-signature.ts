@@ -54,7 +54,7 @@ const hashes: Readonly<Record<string, string>> = {
 }
 
 /** Documents that OPA hashes by their structure; everything else by its octets. */
-export const structuredFiles: ReadonlySet<string> = new Set(['.manifest', 'data.json'])
+const structuredFiles: ReadonlySet<string> = new Set(['.manifest', 'data.json'])
 
 /**
  * Verifies a bundle by OPA's algorithm: one JWS over the names and the hashes of all files. Every file is listed, every listed file is
@@ -158,7 +158,8 @@ function checkFiles(files: ReadonlyMap<string, Buffer>, listed: readonly Listed[
   }
 }
 
-function hashOf(name: string, content: Buffer, algorithm: string): string {
+/** The hash of a file as a signature lists it. Throws `policy/signature`. */
+export function hashOf(name: string, content: Buffer, algorithm: string): string {
   const hash = Object.hasOwn(hashes, algorithm) ? hashes[algorithm] : undefined
   if (hash === undefined) {
     throw refused(`hash of a file: want=${Object.keys(hashes).join('|')} got=${quoted(algorithm)}`)

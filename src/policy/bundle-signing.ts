@@ -1,9 +1,9 @@
-import { constants, createHash, createPrivateKey, sign } from 'node:crypto'
+import { constants, createPrivateKey, createPublicKey, sign } from 'node:crypto'
 import type { KeyObject, SignKeyObjectInput } from 'node:crypto'
 import type { BundleContent } from './bundle-content.ts'
-import { refused, signatureFile, structuredFiles } from './bundle-signature.ts'
-import type { SignatureAlgorithm } from './bundle-signature.ts'
-import { structuredHash } from './structured-hash.ts'
+import { hashOf, refused, signatureFile } from './bundle-signature.ts'
+import type { BundleKey, SignatureAlgorithm } from './bundle-signature.ts'
+import { parseBundleKey } from './bundle-trust.ts'
 
 /** What a signature says beside the files. */
 export interface BundleSigning {
@@ -15,14 +15,20 @@ export interface BundleSigning {
   readonly issuedAt: number
 }
 
-/** Throws `policy/signature` for a key that does not fit its algorithm. */
-export function parseSigningKey(pem: string, algorithm: SignatureAlgorithm): KeyObject {
+/** A private key, and its public half as those know it who verify. */
+export interface SigningKey {
+  readonly key: KeyObject
+  readonly known: BundleKey
+}
+
+/** Throws `policy/signature` for a key that nobody who verifies would take for this algorithm. */
+export function parseSigningKey(
+  pem: string,
+  { id, algorithm }: { readonly id: string; readonly algorithm: SignatureAlgorithm },
+): SigningKey {
   const key = readKey(pem)
-  const want = algorithm.startsWith('ES') ? 'ec' : 'rsa'
-  if (key.asymmetricKeyType !== want) {
-    throw refused(`key of ${algorithm}: want=${want} got=${key.asymmetricKeyType}`)
-  }
-  return key
+  const publicPem = createPublicKey(key).export({ format: 'pem', type: 'spki' }).toString()
+  return { key, known: parseBundleKey(publicPem, { id, algorithm }) }
 }
 
 function readKey(pem: string): KeyObject {
@@ -40,7 +46,11 @@ export function signBundle({ files }: BundleContent, signing: BundleSigning): Bu
   const listed = [...files]
     .filter(([name]) => name !== signatureFile)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, content]) => ({ name, hash: hashOf(name, content), algorithm: 'SHA-256' }))
+    .map(([name, content]) => ({
+      name,
+      hash: hashOf(name, content, 'SHA-256'),
+      algorithm: 'SHA-256',
+    }))
   const header = { alg: algorithm, ...(keyId === undefined ? {} : { kid: keyId }) }
   const input = [header, { files: listed, iat: issuedAt, scope }]
     .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
@@ -58,9 +68,4 @@ function keyOf(key: KeyObject, algorithm: SignatureAlgorithm): SignKeyObjectInpu
     padding: constants.RSA_PKCS1_PSS_PADDING,
     saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
   }
-}
-
-function hashOf(name: string, content: Buffer): string {
-  if (structuredFiles.has(name)) return structuredHash(content.toString('utf8'), 'sha256')
-  return createHash('sha256').update(content).digest('hex')
 }

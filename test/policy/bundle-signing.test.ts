@@ -29,7 +29,7 @@ for (const [algorithm, { privateKey, publicKey }] of pairs) {
   test(`a bundle that is signed with ${algorithm} verifies as a whole, and a changed file does not`, () => {
     requirement('policy.bundle-signed')
     const pem = String(privateKey.export({ format: 'pem', type: 'pkcs8' }))
-    const key = parseSigningKey(pem, algorithm)
+    const { key } = parseSigningKey(pem, { id: 'authors', algorithm })
     const signing = {
       key,
       algorithm,
@@ -46,11 +46,13 @@ for (const [algorithm, { privateKey, publicKey }] of pairs) {
   })
 }
 
+const es256 = { id: 'authors', algorithm: 'ES256' } as const
+
 test('a key of another kind, and what is no key, sign nothing and are not told', () => {
   const pem = String(rsa.privateKey.export({ format: 'pem', type: 'pkcs8' }))
-  assert.throws(() => parseSigningKey(pem, 'ES256'), /key of ES256: want=ec got=rsa/)
+  assert.throws(() => parseSigningKey(pem, es256), /key "authors": ES256 want=prime256v1 got=rsa$/)
   assert.throws(
-    () => parseSigningKey('secret words', 'ES256'),
+    () => parseSigningKey('secret words', es256),
     (error: Error) => {
       assert.match(error.message, /^file has no private key/)
       assert.equal(error.cause, undefined)
@@ -63,4 +65,19 @@ test('the same files are packed to the same octets, which unpack to them', async
   const octets = await packBundle(files)
   assert.deepEqual(await packBundle(new Map([...files].toReversed())), octets)
   assert.deepEqual((await unpackBundle(octets)).files, files)
+})
+
+test('a key that nobody takes who verifies signs nothing', () => {
+  requirement('policy.bundle-signed')
+  const weak: readonly (readonly [SignatureAlgorithm, KeyPairKeyObjectResult])[] = [
+    ['ES256', generateKeyPairSync('ec', { namedCurve: 'P-384' })],
+    ['RS256', generateKeyPairSync('rsa', { modulusLength: 1024 })],
+    ['PS512', generateKeyPairSync('rsa', { modulusLength: 512 })],
+  ]
+  for (const [algorithm, { privateKey }] of weak) {
+    const pem = String(privateKey.export({ format: 'pem', type: 'pkcs8' }))
+    assert.throws(() => parseSigningKey(pem, { id: 'authors', algorithm }), {
+      code: 'policy/signature',
+    })
+  }
 })

@@ -140,7 +140,10 @@ function addSign(policy: Command, terminal: Terminal): void {
     .option(...algorithm)
     .option('--key-id <text>', 'what gateways know the key by')
     .option(...scope)
-    .option('-o, --output <file>', 'the archive to write (default: the one that is signed)')
+    .option(
+      '-o, --output <file>',
+      'the archive to write (default: the one that is signed; required for a folder)',
+    )
     .option(...json)
     .addHelpText(
       'after',

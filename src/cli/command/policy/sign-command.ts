@@ -1,6 +1,7 @@
+import { stat } from 'node:fs/promises'
 import { CountersignError } from '../../../errors.ts'
 import { readBundle } from '../../../policy/bundle-place.ts'
-import { signatureFile } from '../../../policy/bundle-signature.ts'
+import { signatureFile, verifyBundle } from '../../../policy/bundle-signature.ts'
 import { parseSigningKey, signBundle } from '../../../policy/bundle-signing.ts'
 import { openTrust, readPolicyFile } from '../../policy-files.ts'
 import type { Terminal } from '../../terminal.ts'
@@ -22,18 +23,31 @@ export async function runPolicySign(
   options: PolicySignOptions,
   terminal: Terminal,
 ): Promise<void> {
-  const { key: file, keyId, scope = '', output = place } = options
+  const { key: file, keyId, scope = '' } = options
   if (file === undefined) throw new CountersignError('cli/usage', '--key: want=PEM file got=none')
   const algorithm = algorithmOf(options)
-  const key = parseSigningKey(await readPolicyFile(file, 'policy/signature'), algorithm)
+  const output = options.output ?? (await archiveAt(place))
+  const pem = await readPolicyFile(file, 'policy/signature')
+  const { key, known } = parseSigningKey(pem, { id: keyId ?? 'given', algorithm })
   const content = await readBundle(place)
   const issuedAt = Math.floor(Date.now() / 1000)
   const signature = signBundle(content, { key, algorithm, keyId, scope, issuedAt })
   const files = new Map([...content.files, [signatureFile, signature]])
-  await writeArchive(output, files)
+  // Nothing is given out as signed that whoever verifies would refuse.
+  await writeArchive(output, files, (read) => void verifyBundle(read, { keys: [known], scope }))
   const document = { version: 1, ok: true, algorithm, scope, issuedAt, output }
   if (options.json === true) terminal.out(`${JSON.stringify(document)}\n`)
   else terminal.out(`${files.size - 1} files are signed with ${algorithm}, in ${output}\n`)
+}
+
+/** An archive is signed where it stands; a folder becomes one, which needs a place of its own. */
+async function archiveAt(place: string): Promise<string> {
+  const isFolder = await stat(place).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
+  if (!isFolder) return place
+  throw new CountersignError('cli/usage', '--output: want=file for the bundle of a folder got=none')
 }
 
 export interface PolicyVerifyOptions {

@@ -75,3 +75,35 @@ test('without a key nothing is signed or verified, and what cannot be written le
   const left = await readdir(dirname(folder))
   assert.ok(!left.some((name) => name.startsWith(basename(folder)) && name.endsWith('.part')))
 })
+
+const unreadable: Readonly<Record<string, readonly [Readonly<Record<string, string>>, RegExp]>> = {
+  'a member of its data twice': [
+    { 'data.json': '{"a":1,"a":2}' },
+    /data\.json: .*is said twice \(policy\/signature\)/,
+  ],
+  'data that is not JSON': [{ 'data.json': '{' }, /data\.json is not JSON.*\(policy\/signature\)/],
+  'a name that only an extended header can say': [
+    { [`${'a'.repeat(125)}.rego`]: '' },
+    /archive has an extended header, .*\(policy\/bundle\)/,
+  ],
+}
+
+for (const [what, [files, message]] of Object.entries(unreadable)) {
+  test(`${what} is not signed, and nothing is written`, async (t) => {
+    const place = await mkdtemp(join(folder, 'unreadable-'))
+    t.after(() => rm(place, { recursive: true }))
+    for (const [name, text] of Object.entries({ ...(await shippedAs('one')), ...files }))
+      await writeFile(join(place, name), text)
+    const output = join(folder, 'unreadable.tar.gz')
+    const { code, err } = await policy('sign', place, '--key', key, ...algorithm, '-o', output)
+    assert.equal(code, 1)
+    assert.match(err, message)
+    assert.ok(!(await readdir(folder)).includes('unreadable.tar.gz'))
+  })
+}
+
+test('the archive of a folder needs a place', async () => {
+  const { code, err } = await policy('sign', folder, '--key', key, ...algorithm)
+  assert.equal(code, 2)
+  assert.match(err, /--output: want=file for the bundle of a folder got=none/)
+})
