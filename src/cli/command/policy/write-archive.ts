@@ -17,12 +17,20 @@ export async function writeArchive(
   const beside = `${file}.${process.pid}.part`
   try {
     await writeFile(beside, octets, { flag: 'wx' })
+  } catch (cause) {
+    // What stood there before is somebody else's.
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') await rm(beside, { force: true })
+    throw refusedArchive(file, cause)
+  }
+  try {
     await rename(beside, file)
   } catch (cause) {
     await rm(beside, { force: true })
-    const shown = quoted(file, 200)
-    throw new CountersignError('policy/bundle', `archive cannot be written, got=${shown}`, {
-      cause,
-    })
+    throw refusedArchive(file, cause)
   }
+}
+
+function refusedArchive(file: string, cause: unknown): CountersignError {
+  const shown = quoted(file, 200)
+  return new CountersignError('policy/bundle', `archive cannot be written, got=${shown}`, { cause })
 }
