@@ -270,6 +270,20 @@ export const mutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.scopes-of-a-server',
+    without: 'the scopes of a tool server, in what a session is told to have changed',
+    file: 'src/gateway/permit/heard.ts',
+    edits: [['!isWithinCeiling(asked) || !isServed(asked.target))', '!isWithinCeiling(asked))']],
+    tests: ['test/gateway/permit/heard.test.ts'],
+  },
+  {
+    claim: 'gateway.scopes-of-a-server',
+    without: 'one of the escapes that policy takes for another place',
+    file: 'src/identity/offer-scope.ts',
+    edits: [['|25|', '|']],
+    tests: ['test/identity/offer-scope.policy.test.ts'],
+  },
+  {
+    claim: 'gateway.scopes-of-a-server',
     without: 'the places that a URI under a scope of a server may resolve to',
     file: 'src/identity/offer-scope.ts',
     edits: [[' && isPlain(name)', '']],
