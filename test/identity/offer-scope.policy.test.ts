@@ -9,10 +9,9 @@ import { listTexts } from '../policy/call-input.ts'
 
 /** What decides where a URI resolves to, and what only looks as if it did. */
 const pieces = [
-  ...['/', '//', '.', '..', '...', '\\', '?', '#', ';', ':', '://', '{', '}', '{+x}', '%', '@'],
-  ...['%2e', '%2E', '%2f', '%5C', '%25', '%00', '%002', '%252e', '%2', '2e', '%20', '%e2'],
-  ...['a', 'B', 'b.c', '..a', 'a..', 'é', '．', '／', 'K', 'repo', 'repo://', 'https://a.example/'],
-]
+  '/ // . .. ... \\ ? # ; : :// { } {+x} % @ %2e %2E %2f %5C %25 %00 %002 %252e %2 2e %20 %e2',
+  'a B b.c ..a a.. é ． ／ K repo repo:// https://a.example/',
+].flatMap((line) => line.split(' '))
 
 const prefixes = ['', 'repo:', 'repo://a/', 'https://a.example/', 'repo://a/x']
 

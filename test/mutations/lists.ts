@@ -6,7 +6,7 @@ const listed = 'src/mcp/listed.ts'
 const pages = 'src/gateway/catalogue/pages.ts'
 const turns = 'src/gateway/turns.ts'
 
-const asking = '[authorizer.digest, call.message.method, era, door, phase, subjectText]'
+const asking = '[authorizer.digest, method, era, door, phase, there, subjectText]'
 
 /** What is known of a list, and may not be said of another. */
 export const listMutations: readonly Mutation[] = [
@@ -14,13 +14,13 @@ export const listMutations: readonly Mutation[] = [
     claim: 'gateway.lists-decided-anew',
     without: 'the policy and its data in the question',
     file: decisions,
-    edits: [[asking, '[call.message.method, era, door, phase, subjectText]']],
+    edits: [[asking, '[method, era, door, phase, there, subjectText]']],
   },
   {
     claim: 'gateway.lists-decided-anew',
     without: 'the caller in the question',
     file: decisions,
-    edits: [[asking, '[authorizer.digest, call.message.method, era, door, phase]']],
+    edits: [[asking, '[authorizer.digest, method, era, door, phase, there]']],
   },
   {
     claim: 'gateway.lists-decided-anew',
