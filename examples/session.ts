@@ -15,9 +15,11 @@ export interface ExampleSession extends AsyncDisposable {
   readonly environment: Readonly<Record<string, string>>
 }
 
-export async function openSession(): Promise<ExampleSession> {
+export async function openSession({
+  words = [],
+}: { readonly words?: readonly string[] } = {}): Promise<ExampleSession> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-example-'))
-  const child = spawn(process.execPath, [main, '--json', '--dir', folder], {
+  const child = spawn(process.execPath, [main, '--json', '--dir', folder, ...words], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const end = async (): Promise<void> => {

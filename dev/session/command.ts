@@ -17,16 +17,18 @@ export interface DevOptions {
   readonly dir?: string
   readonly json?: boolean
   readonly upstream?: string
+  readonly policy?: string
 }
 
 /** Tells the story on an embedded control plane, and whether each step held; stays afterwards unless told `once`. */
 export async function runDev(options: DevOptions, terminal: Terminal): Promise<boolean> {
   // Before anything is written or started: what is wrong with it is the user's to mend.
   const own = options.upstream === undefined ? undefined : await meet(options.upstream)
+  const policyBundle = options.policy === undefined ? undefined : await meetBundle(options.policy)
   const folder = await openFolder(options.dir)
   const narrator = createNarrator({ out: terminal.out, json: options.json === true })
   narrator.opening(folder)
-  const ok = await tell({ folder, narrator, options, terminal, own })
+  const ok = await tell({ folder, narrator, options, terminal, own, policyBundle })
   // A folder that nobody named is of use only to find out what went wrong.
   if (options.dir === undefined && ok) await rm(folder, { recursive: true, force: true })
   return ok
@@ -38,14 +40,16 @@ async function tell(told: {
   readonly terminal: Terminal
   readonly options: DevOptions
   readonly own: OwnServer | undefined
+  readonly policyBundle: string | undefined
 }): Promise<boolean> {
-  const { folder, narrator, options, terminal, own } = told
+  const { folder, narrator, options, terminal, own, policyBundle } = told
   await using session = await openDevSession({
     folder,
     log: createLog({ level: 'info', name: 'dev', file: join(folder, 'countersign.log') }),
     progress: (line) => narrator.progress(line),
     own,
     environment: process.env,
+    policyBundle,
     startCluster: (runner) =>
       startEmbeddedCluster({
         folder,
@@ -78,6 +82,18 @@ const meetMilliseconds = 60_000
 function meet(upstream: string): Promise<OwnServer> {
   const options = { environment: process.env, timeoutMilliseconds: meetMilliseconds }
   return meetUpstream(parseUpstream(upstream), options)
+}
+
+async function meetBundle(bundle: string): Promise<string> {
+  try {
+    await stat(bundle)
+    return resolve(bundle)
+  } catch (cause) {
+    throw new CountersignError('cli/usage', `--policy cannot be read: ${quoted(bundle, 300)}`, {
+      cause,
+      hint: 'countersign policy build makes one',
+    })
+  }
 }
 
 /** Private to its user: keys are below it. */

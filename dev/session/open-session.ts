@@ -38,13 +38,15 @@ export interface DevSessionOptions {
   /** A server that was brought along, and the environment that its program is started with. */
   readonly own?: OwnServer | undefined
   readonly environment?: Readonly<Record<string, string | undefined>>
+  /** What the gateway decides by in place of what is shipped: a bundle that it follows. */
+  readonly policyBundle?: string | undefined
 }
 
 const trustDomain = parseTrustDomain(stage.trustDomain)
 
 /** Starts the control plane, the signer and every pod; the gateway is one of them. Disposal stops all of it. */
 export async function openDevSession(options: DevSessionOptions): Promise<DevSession> {
-  const { folder, log, progress, own, environment = {} } = options
+  const { folder, log, progress, own, environment = {}, policyBundle } = options
   await using opened = new AsyncDisposableStack()
   const lock = await lockFolder(folder)
   opened.defer(() => lock.release())
@@ -52,7 +54,7 @@ export async function openDevSession(options: DevSessionOptions): Promise<DevSes
   const ports = await findPorts()
   const paths = pathsIn(folder)
   await writeFile(paths.policyData, JSON.stringify(grantsOf(own)), { mode: 0o600 })
-  const gateway = prepareGateway({ ports, paths, log, own })
+  const gateway = prepareGateway({ ports, paths, log, own, policyBundle })
   const runner = createPodRunner({
     folder: join(folder, 'pods'),
     builtIn: { gateway: gateway.container },
@@ -99,6 +101,7 @@ function prepareGateway(options: {
   readonly paths: Paths
   readonly log: Log
   readonly own: OwnServer | undefined
+  readonly policyBundle: string | undefined
 }): {
   /** Settled by whoever starts the cluster. */
   readonly cluster: PromiseWithResolvers<Cluster>
@@ -106,7 +109,7 @@ function prepareGateway(options: {
   readonly addresses: Promise<DevSession['gateway']>
   readonly setGatewayClock: World['setGatewayClock']
 } {
-  const { ports, paths, log, own } = options
+  const { ports, paths, log, own, policyBundle } = options
   const cluster = Promise.withResolvers<Cluster>()
   const addresses = Promise.withResolvers<DevSession['gateway']>()
   // Whoever waits for them is told; until somebody does, a failure is no unhandled one.
@@ -117,7 +120,7 @@ function prepareGateway(options: {
     const started = await cluster.promise
     const kubeconfig = await started.kubeconfigFor(userOf(platformUsers.gateway))
     const volume = volumes[stage.volume] ?? ''
-    const config = gatewayConfig({ ports, paths, kubeconfig, volume, own })
+    const config = gatewayConfig({ ports, paths, kubeconfig, volume, own, policyBundle })
     const { adminUrl, ...running } = await runGateway(config, { log, now })
     await eventually('a ready gateway', () => Promise.resolve(running.ready() || undefined))
     addresses.resolve({ url: `https://127.0.0.1:${ports.gateway}`, adminUrl })
@@ -149,7 +152,7 @@ async function lockFolder(folder: string): Promise<Lock> {
   }
 }
 
-type Paths = World['paths'] & { readonly policyData: string }
+type Paths = World['paths']
 
 function pathsIn(folder: string): Paths {
   return {
@@ -202,8 +205,9 @@ function gatewayConfig(options: {
   readonly kubeconfig: string
   readonly volume: string
   readonly own: OwnServer | undefined
+  readonly policyBundle: string | undefined
 }): GatewayConfig {
-  const { ports, paths, kubeconfig, volume, own } = options
+  const { ports, paths, kubeconfig, volume, own, policyBundle } = options
   const service = `countersign-gateway.${stage.system}.svc`
   const upstream = (
     server: 'github' | 'notes' | 'own',
@@ -242,7 +246,7 @@ function gatewayConfig(options: {
     },
     workers: 1,
     limits: defaultLimits,
-    policy: { data: [paths.policyData] },
+    policy: { data: [paths.policyData], bundle: policyBundle },
     admin: { host: '127.0.0.1', port: 0 },
     log: { level: 'info' },
   }

@@ -17,6 +17,10 @@ export function run(argv: readonly string[], terminal: Terminal): Promise<ExitCo
       '--upstream <url|command>',
       'puts your own MCP server behind the gateway: a URL on this machine, or a command in quotes',
     )
+    .option(
+      '--policy <bundle>',
+      'what the gateway decides by, followed while it runs (default: what is shipped)',
+    )
     .option('--json', 'one JSON object a line instead of prose')
     .addHelpText(
       'after',

@@ -31,6 +31,8 @@ export interface DevFile {
   readonly ledger: string
   readonly decisionLog: string
   readonly signerConfig: string
+  /** The grants: `policy.data` of the gateway and the signer. */
+  readonly policyData: string
 }
 
 const tools = {
@@ -64,6 +66,7 @@ export async function writeDevFile(
     ledger: world.paths.ledger,
     decisionLog: world.paths.decisionLog,
     signerConfig: world.paths.signerConfig,
+    policyData: world.paths.policyData,
   }
   const temporary = `${world.paths.devFile}.new`
   await writeFile(temporary, `${JSON.stringify(file, undefined, 2)}\n`, { mode: 0o600 })

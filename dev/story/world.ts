@@ -26,6 +26,7 @@ export interface World {
     readonly trustBundle: string
     readonly devFile: string
     readonly signerConfig: string
+    readonly policyData: string
   }
   readonly log: Log
 }

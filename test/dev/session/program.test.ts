@@ -31,6 +31,10 @@ const misused: readonly [readonly string[], RegExp][] = [
   [['--once', '--dir', '/proc'], /--dir cannot be used: "\/proc": ENOENT/],
   [['--once', '--dir', import.meta.filename], /--dir cannot be used: .*want=a folder got=a file/],
   [['--once', '--dir', ''], /--dir cannot be used: "": want=a path got=nothing/],
+  [
+    ['--once', '--policy', '/none/of/these'],
+    /--policy cannot be read: "\/none\/of\/these": ENOENT/,
+  ],
   [['--once', '--upstream', ''], /--upstream: want=a URL or a command got=nothing/],
   [['--once', '--upstream', 'no-such-program'], /--upstream: "no-such-program" cannot be started/],
 ]
