@@ -23,6 +23,7 @@ export type MetricName =
   | 'countersign_signer_errors_total'
   | 'countersign_signer_events_total'
   | 'countersign_issuer_expiry_seconds'
+  | 'countersign_signer_authority_state'
   | 'countersign_ledger_records_total'
   | 'countersign_ledger_unpublished_records'
   | 'countersign_ledger_publish_failures_total'
@@ -73,6 +74,11 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
   countersign_signer_errors_total: ['counter', 'failures while handling a request', ['code']],
   countersign_signer_events_total: ['counter', 'Events on pods', ['outcome']],
   countersign_issuer_expiry_seconds: ['gauge', 'seconds until the issuing certificate expires', []],
+  countersign_signer_authority_state: [
+    'gauge',
+    '1 for the state of each self-signed CA',
+    ['authority', 'state'],
+  ],
   countersign_ledger_records_total: ['counter', 'records appended to the ledger', ['kind']],
   countersign_ledger_unpublished_records: ['gauge', 'records that no checkpoint covers yet', []],
   countersign_ledger_publish_failures_total: ['counter', 'checkpoints that were not written', []],

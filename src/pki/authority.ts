@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { CountersignError, quoted } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
+import type { AuthorityState } from './authority-journal.ts'
 import { parseCaCertificate } from './ca-certificate.ts'
 import type { CaCertificate } from './ca-certificate.ts'
 import { findPath } from './ca-path.ts'
@@ -42,6 +43,8 @@ export interface AuthoritySource {
   isDelivered?(authority: Authority): boolean
   /** Whether what it says was read just now: one who works by older news publishes what was revoked meanwhile. Unless told, it was. */
   isFresh?(): boolean
+  /** The state of each of its authorities, by the short name that `countersign ca` takes. */
+  states?(): ReadonlyMap<string, AuthorityState>
   /** Why what is configured is not what is in force. */
   readonly problem?: CountersignError | undefined
   /** Calls the listener after each change; gives what ends that. */

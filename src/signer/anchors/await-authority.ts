@@ -38,6 +38,7 @@ export function awaitAuthority(
   return {
     current: () => opened().current(),
     anchors: () => opened().anchors(),
+    states: () => source?.states?.() ?? new Map(),
     withdrawn: () => source?.withdrawn?.() ?? [],
     maySign: (authority) => source?.maySign?.(authority) ?? true,
     isDelivered: (authority) => source?.isDelivered?.(authority) ?? false,

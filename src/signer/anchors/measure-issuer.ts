@@ -1,14 +1,23 @@
 import type { Metrics } from '../../metrics.ts'
 import type { AuthoritySource } from '../../pki/authority.ts'
 
-/** The issuer's own end is told early and often: everything stops with it. */
+const name = 'countersign_signer_authority_state'
+
+/** The issuer's own end is told early and often, because everything stops with it; and how far a rotation has come. */
 export function measureIssuer(options: {
   readonly authorities: AuthoritySource
   readonly metrics: Metrics
   readonly now: () => number
 }): Disposable {
   const { authorities, metrics, now } = options
+  let told: ReadonlyMap<string, string> = new Map()
   const measure = (): void => {
+    const states = authorities.states?.() ?? new Map<string, string>()
+    for (const [authority, state] of told) {
+      if (states.get(authority) !== state) metrics.remove(name, { authority, state })
+    }
+    for (const [authority, state] of states) metrics.set(name, 1, { authority, state })
+    told = states
     try {
       const seconds = (authorities.current().notAfter.getTime() - now()) / 1000
       metrics.set('countersign_issuer_expiry_seconds', seconds)

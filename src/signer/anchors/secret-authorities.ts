@@ -2,7 +2,12 @@ import { CountersignError } from '../../errors.ts'
 import { realDelay, type Delay } from '../../kubernetes/backoff.ts'
 import { createListeners } from '../../listeners.ts'
 import type { Log } from '../../log.ts'
-import { activeOf, isTrusted, type Journal } from '../../pki/authority-journal.ts'
+import {
+  activeOf,
+  isTrusted,
+  type AuthorityState,
+  type Journal,
+} from '../../pki/authority-journal.ts'
 import { checkForward, journalSecondsMax, shortName, withdrawn } from '../../pki/authority-steps.ts'
 import { parseAuthority, type Authority, type AuthoritySource } from '../../pki/authority.ts'
 import {
@@ -82,6 +87,10 @@ class SecretAuthorities implements AuthoritySource, AsyncDisposable {
     ]
   }
 
+  states(): ReadonlyMap<string, AuthorityState> {
+    return statesOf(this.#contents.journal)
+  }
+
   withdrawn(): readonly string[] {
     return withdrawn(this.#contents.journal, this.#options.now())
   }
@@ -149,7 +158,10 @@ class SecretAuthorities implements AuthoritySource, AsyncDisposable {
     // The same one stays the same value: whoever compares sees no change where there is none.
     if (active.certificate.sha256 !== this.#authority.certificate.sha256) this.#authority = active
     this.#contents = next
-    this.#options.log.info({ authorities: told(next.journal) }, 'authorities are read')
+    this.#options.log.info(
+      { authorities: Object.fromEntries(statesOf(next.journal)) },
+      'authorities are read',
+    )
     this.#listeners.tell()
   }
 
@@ -160,8 +172,6 @@ class SecretAuthorities implements AuthoritySource, AsyncDisposable {
   }
 }
 
-function told(journal: Journal): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    journal.map(({ state, certificate }) => [shortName(certificate.sha256), state]),
-  )
+function statesOf(journal: Journal): ReadonlyMap<string, AuthorityState> {
+  return new Map(journal.map(({ state, certificate }) => [shortName(certificate.sha256), state]))
 }
