@@ -56,6 +56,14 @@ export function parseLoggedDecision(event: unknown): LoggedDecision | NotAsked |
   }
 }
 
+/** How many events were lost where this one stands: 0 where it stands for itself. */
+export function lostAt(event: unknown): number {
+  const { path, lost } = recordOf(event)
+  if (path !== 'countersign/log/lost') return 0
+  const { events } = recordOf(lost)
+  return typeof events === 'number' && events > 1 ? events : 1
+}
+
 /** What a decision is, of an event and of an engine alike; undefined of anything else, which allows nothing. */
 export function parseResult(value: unknown): Result | undefined {
   const { allow, reasons, obligations } = recordOf(value)

@@ -2,6 +2,7 @@ import type { PolicyEngine } from '../engine.ts'
 import {
   guardedInput,
   HiddenRead,
+  lostAt,
   nameOf,
   parseLoggedDecision,
   parseResult,
@@ -15,7 +16,7 @@ export type Change =
   | 'narrowed'
   | 'reasons'
   | 'obligations'
-  /** It reads what the event does not show, or the event does not show the answer. */
+  /** It reads what the event does not show, or the event does not show the answer, or nothing at all. */
   | 'not-replayable'
 
 /** Decisions that changed alike. */
@@ -33,8 +34,10 @@ export interface ChangedGroup {
 /** What has come of a whole log. */
 export interface Replayed {
   readonly counts: Readonly<Record<Change, number>>
-  /** Events that no rule could be asked about: lists, decisions without policy, minimal events. */
+  /** Events that no rule could be asked about: lists, decisions without policy. */
   readonly notAsked: number
+  /** Events that the log says it lost. */
+  readonly lost: number
   readonly groups: readonly ChangedGroup[]
   /** Decisions that changed in more ways than are kept apart. */
   readonly ungrouped: number
@@ -60,7 +63,7 @@ export function createReplay({ evaluate }: Pick<PolicyEngine, 'evaluate'>): Repl
     'not-replayable': 0,
   }
   const groups = new Map<string, ChangedGroup>()
-  let [notAsked, ungrouped] = [0, 0]
+  let [notAsked, lost, ungrouped] = [0, 0, 0]
 
   function group(decision: LoggedDecision, change: ChangedGroup['change'], to: string): void {
     const { subject, resource } = nameOf(decision)
@@ -77,7 +80,10 @@ export function createReplay({ evaluate }: Pick<PolicyEngine, 'evaluate'>): Repl
       const decision = parseLoggedDecision(event)
       if (decision === undefined) return false
       if (typeof decision === 'string') {
-        notAsked += 1
+        const lostHere = lostAt(event)
+        if (lostHere > 0) lost += lostHere
+        else if (decision === 'minimal') counts['not-replayable'] += 1
+        else notAsked += 1
         return true
       }
       const { change, to } = ask(decision, evaluate)
@@ -87,7 +93,7 @@ export function createReplay({ evaluate }: Pick<PolicyEngine, 'evaluate'>): Repl
     },
     get replayed() {
       const sorted = [...groups.values()].toSorted((a, b) => b.count - a.count)
-      return { counts, notAsked, groups: sorted, ungrouped }
+      return { counts, notAsked, lost, groups: sorted, ungrouped }
     },
   }
 }

@@ -191,6 +191,7 @@ function addReplay(policy: Command, terminal: Terminal): void {
     .option('--candidate <bundle>', 'folder or archive (required)')
     .option('--data <file...>', 'JSON documents to merge with its data, as in policy.data')
     .option('--allow-widening', 'ends with 0 though it allows more')
+    .option('--allow-unknown', 'ends with 0 though decisions are not replayable or lost')
     .option(...json)
     .addHelpText(
       'after',
@@ -198,7 +199,7 @@ function addReplay(policy: Command, terminal: Terminal): void {
 Time and input are the event's, data is what is given here. What an event does not show is never guessed: where a rule reads it, that
 decision is not replayable.
 A permit that loses or changes an obligation allows more, too.
-Exit codes: 0 nothing more is allowed, 1 something is, or nothing could be asked, 2 usage, or the log is none.
+Exit codes: 0 nothing more is allowed, 1 something is, or a decision is not replayable or lost, or none was asked, 2 usage, or no log.
 
 Example:
   countersign policy replay --log decisions.jsonl --candidate bundle.tar.gz --data grants.json`,

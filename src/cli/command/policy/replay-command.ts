@@ -12,18 +12,19 @@ export interface PolicyReplayOptions {
   readonly candidate?: string
   readonly data?: readonly string[]
   readonly allowWidening?: boolean
+  readonly allowUnknown?: boolean
   readonly json?: boolean
 }
 
 /** Groups of changes that a terminal is shown. */
 const shownMax = 40
 
-/** Asks a candidate what was decided before. Throws `Refused` where it allows what was denied, or nothing could be asked. */
+/** Asks a candidate what was decided before. Throws `Refused` where it allows more, or what it would decide is not known of all or any. */
 export async function runPolicyReplay(
   options: PolicyReplayOptions,
   terminal: Terminal,
 ): Promise<void> {
-  const { log = [], candidate, data = [], allowWidening = false } = options
+  const { log = [], candidate, data = [], allowWidening = false, allowUnknown = false } = options
   if (log.length === 0) throw new CountersignError('cli/usage', '--log: want=file got=none')
   if (candidate === undefined) {
     throw new CountersignError('cli/usage', '--candidate: want=bundle got=none')
@@ -32,9 +33,11 @@ export async function runPolicyReplay(
   const replay = createReplay(engine)
   for (const file of log) await replayFile(file, replay, options, terminal)
   const { replayed } = replay
-  const { counts } = replayed
+  const { counts, lost } = replayed
   const asked = Object.values(counts).reduce((sum, count) => sum + count, 0)
-  const ok = (allowWidening || counts.widened === 0) && asked > counts['not-replayable']
+  const unknown = counts['not-replayable'] + lost
+  const isKnown = (allowUnknown || unknown === 0) && asked > counts['not-replayable']
+  const ok = (allowWidening || counts.widened === 0) && isKnown
   const { revision, digest } = engine
   const document = { version: 1, ok, candidate: { revision, digest }, ...replayed }
   if (options.json === true) terminal.out(`${JSON.stringify(document)}\n`)
@@ -64,7 +67,7 @@ async function replayFile(
 }
 
 function tell(replayed: Replayed, asked: number, { out }: Terminal): void {
-  const { counts, notAsked, groups, ungrouped } = replayed
+  const { counts, notAsked, lost, groups, ungrouped } = replayed
   for (const group of groups.slice(0, shownMax)) out(lineOf(group))
   const more = groups.length - shownMax
   if (more > 0) out(`and ${more} ways to change more, which --json tells\n`)
@@ -75,6 +78,7 @@ function tell(replayed: Replayed, asked: number, { out }: Terminal): void {
   out(
     `${counts['not-replayable']} not replayable; ${notAsked} events more hold no decision on a call\n`,
   )
+  if (lost > 0) out(`${lost} events more were lost by the log, and nothing is known of them\n`)
 }
 
 function lineOf({ change, subject, resource, from, to, count, decisionId }: ChangedGroup): string {

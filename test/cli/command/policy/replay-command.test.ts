@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -75,6 +75,38 @@ test('a log of which nothing can be asked is no success', async () => {
   const empty = join(folder, 'empty.jsonl')
   await writeFile(empty, '')
   assert.equal((await replay({}, '--log', empty)).code, 1)
+})
+
+test('what is not replayable or was lost is no success unless that is wanted', async () => {
+  requirement('policy.replay-never-guesses')
+  const whole = await readFile(log, 'utf8')
+  const [first = ''] = whole.split('\n')
+  const event = JSON.parse(first) as object
+  const lost = { decision_id: 'l', path: 'countersign/log/lost', lost: { events: 1000 } }
+  const cases = [
+    [{ ...event, masked: ['/result/reasons'] }, /, 1 not replayable; 0 events more/],
+    [{ ...event, error: { mask: 'policy/fuel' } }, /, 1 not replayable; 0 events more/],
+    [lost, /, 0 not replayable; 0 events more .*\n1000 events more were lost by the log/],
+  ] as const
+  for (const [unknown, want] of cases) {
+    const file = join(folder, 'unknown.jsonl')
+    await writeFile(file, `${first}\n${JSON.stringify(unknown)}\n`)
+    const { code, out } = await replay({ read: {} }, '--log', file)
+    assert.equal(code, 1)
+    assert.match(out, want)
+    assert.equal((await replay({ read: {} }, '--log', file, '--allow-unknown')).code, 0)
+    const wider = await replay(
+      { read: {}, write: {} },
+      '--log',
+      file,
+      '--log',
+      log,
+      '--allow-unknown',
+    )
+    assert.equal(wider.code, 1)
+    await writeFile(file, `${JSON.stringify(unknown)}\n`)
+    assert.equal((await replay({ read: {} }, '--log', file, '--allow-unknown')).code, 1)
+  }
 })
 
 test('a line that is no event is told with its file and its number', async () => {
