@@ -9,6 +9,7 @@ import { parseDataDocument } from '../../../policy/data-document.ts'
 import { openSelfTest, readPolicyFile } from '../../policy-files.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
+import { printableName, printableText } from './printable.ts'
 import { noEvent, readEvents } from './read-events.ts'
 
 export interface PolicyExplainOptions {
@@ -63,7 +64,7 @@ async function findDecision(id: string, log: readonly string[]): Promise<LoggedD
       const { path } = event as { readonly path: string }
       const why = {
         list: 'a list',
-        'without-policy': `by ${path}, not by rules`,
+        'without-policy': `by ${printableName(path)}, not by rules`,
         minimal: 'not shown',
       }
       throw new CountersignError('policy/replay', `decision is ${why[decision]}, got=${quoted(id)}`)
@@ -114,20 +115,24 @@ function tell(
   { out }: Terminal,
 ): void {
   const { subject, resource } = nameOf(decision)
-  out(`${subject} ${resource}\n`)
+  out(`${printableName(subject)} ${printableName(resource)}\n`)
   out(`decided: ${textOf(decision.result)}\n`)
   if (!isSameData) out('the data is not that of then, so rules may decide otherwise\n')
   if ('hidden' in explained) {
-    out(`not explained: rules read ${explained.hidden}, which the event does not show\n`)
+    out(
+      `not explained: rules read ${printableName(explained.hidden)}, which the event does not show\n`,
+    )
     return
   }
   out(`by these rules: ${textOf(explained.result)}\n`)
   for (const { path, file, row, isDefault } of explained.held) {
-    out(`  ${path} (${file}:${row})${isDefault ? ', its default' : ''}\n`)
+    out(
+      `  ${printableName(path)} (${printableName(file)}:${row})${isDefault ? ', its default' : ''}\n`,
+    )
   }
 }
 
 function textOf(result: Result | undefined): string {
   if (result === undefined) return 'no decision'
-  return result.allow ? 'allow' : `deny, ${result.reasons.join(', ')}`
+  return result.allow ? 'allow' : `deny, ${result.reasons.map(printableText).join(', ')}`
 }

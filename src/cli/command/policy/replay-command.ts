@@ -5,6 +5,7 @@ import type { ChangedGroup, Replay, Replayed } from '../../../policy/author/repl
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
 import { openBundle } from './open-bundle.ts'
+import { printableName, printableText } from './printable.ts'
 import { noEvent, readEvents } from './read-events.ts'
 
 export interface PolicyReplayOptions {
@@ -82,5 +83,7 @@ function tell(replayed: Replayed, asked: number, { out }: Terminal): void {
 }
 
 function lineOf({ change, subject, resource, from, to, count, decisionId }: ChangedGroup): string {
-  return `${change.toUpperCase()} ${count} × ${subject} ${resource}\n  ${from} -> ${to}\n  such as ${decisionId}\n`
+  const [who, what, which] = [subject, resource, decisionId].map(printableName)
+  const how = [from, to].map(printableText).join(' -> ')
+  return `${change.toUpperCase()} ${count} × ${who} ${what}\n  ${how}\n  such as ${which}\n`
 }

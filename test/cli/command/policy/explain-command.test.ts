@@ -26,7 +26,12 @@ before(async () => {
   other = join(folder, 'other.tar.gz')
   await writeFile(bundle, await archiveOf(await shippedFiles()))
   await writeFile(other, await archiveOf(await shippedAs('other')))
-  const calls = [{ tool: 'read' }, { tool: 'write' }, { tool: 'list', arguments: { path: 'a' } }]
+  const calls = [
+    { tool: 'read' },
+    { tool: 'write' },
+    { tool: 'list', arguments: { path: 'a' } },
+    { tool: '\u001B[2J\u009B\u202Ename\n' },
+  ]
   const lines = linesOf(await loadPolicyBundle({ data: granted }), calls)
   await writeFile(log, `${lines.join('\n')}\n`)
 })
@@ -99,6 +104,12 @@ test('other data is said to be other data, and rules that decide otherwise expla
   const { code, out } = await explain('d-1', bundle, grantsOf({ write: {} }))
   assert.equal(code, 1)
   assert.match(out, /^the data is not that of then, .*\nby these rules: allow$/m)
+})
+
+test('what a log holds moves no terminal', async () => {
+  const { out } = await explain('d-3')
+  assert.match(out, /^spiffe:\/\/\S+ "files:\\u001b\[2J\\u009b\\u202ename\\n"\n/)
+  assert.doesNotMatch(out.replaceAll('\n', ''), /\p{C}/u)
 })
 
 test('another bundle, a list and what is in no log are told as what they are', async () => {

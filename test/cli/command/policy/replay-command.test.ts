@@ -77,6 +77,19 @@ test('a log of which nothing can be asked is no success', async () => {
   assert.equal((await replay({}, '--log', empty)).code, 1)
 })
 
+test('what a log holds moves no terminal', async () => {
+  const moving = '\u001B[2J\u009B\u202Ename\n'
+  const engine = await loadPolicyBundle({ data: grantsOf({ read: {} }) })
+  const [first = ''] = linesOf(engine, [{ tool: moving }])
+  const event = JSON.parse(first) as { result: object }
+  const file = join(folder, 'moving.jsonl')
+  const result = { ...event.result, allow: true, obligations: [{ id: moving }] }
+  await writeFile(file, `${JSON.stringify({ ...event, decision_id: moving, result })}\n`)
+  const { out } = await replay({ read: {} }, '--log', file)
+  assert.match(out, /^NARROWED 1 × spiffe:\/\/\S+ "files:\\u001b\[2J\\u009b\\u202ename\\n"\n/)
+  assert.doesNotMatch(out.replaceAll('\n', ''), /\p{C}/u)
+})
+
 test('what is not replayable or was lost is no success unless that is wanted', async () => {
   requirement('policy.replay-never-guesses')
   const whole = await readFile(log, 'utf8')

@@ -1,0 +1,14 @@
+import { quoted } from '../../../errors.ts'
+
+/** Far more than a name is where it is told. */
+const charactersMax = 2_048
+
+/** A name from a log, for a line that is read: as it is where it is one word in ASCII, else quoted, so that it moves no terminal. */
+export function printableName(name: string): string {
+  return /^[!-~]+$/.test(name) && name.length <= charactersMax ? name : quoted(name, charactersMax)
+}
+
+/** A text from a log that may have spaces. */
+export function printableText(text: string): string {
+  return /^[ -~]*$/.test(text) && text.length <= charactersMax ? text : quoted(text, charactersMax)
+}
