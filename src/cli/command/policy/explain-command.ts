@@ -10,7 +10,7 @@ import { openSelfTest, readPolicyFile } from '../../policy-files.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
 import { printableName, printableText } from './printable.ts'
-import { noEvent, readEvents } from './read-events.ts'
+import { cutLine, noEvent, readEvents } from './read-events.ts'
 
 export interface PolicyExplainOptions {
   readonly log?: readonly string[]
@@ -29,7 +29,7 @@ export async function runPolicyExplain(
   if (log.length === 0) throw new CountersignError('cli/usage', '--log: want=file got=none')
   if (bundle === undefined)
     throw new CountersignError('cli/usage', '--bundle: want=bundle got=none')
-  const decision = await findDecision(id, log)
+  const decision = await findDecision(id, log, terminal)
   const policy = await openPolicy(bundle, data, terminal.signal)
   if (policy.revision !== decision.revision) {
     const message = `bundle is another one than decided, want=${quoted(decision.revision)} got=${quoted(policy.revision)}`
@@ -54,9 +54,13 @@ export async function runPolicyExplain(
   if (!isSame) throw new Refused()
 }
 
-async function findDecision(id: string, log: readonly string[]): Promise<LoggedDecision> {
+async function findDecision(
+  id: string,
+  log: readonly string[],
+  { err }: Terminal,
+): Promise<LoggedDecision> {
   for (const file of log) {
-    for await (const { event, place } of readEvents(file)) {
+    for await (const { event, place } of readEvents(file, (at) => err(cutLine(at)))) {
       if ((event as { readonly decision_id?: unknown } | null)?.decision_id !== id) continue
       const decision = parseLoggedDecision(event)
       if (decision === undefined) throw noEvent(place)

@@ -13,16 +13,36 @@ export interface LoggedLine {
 }
 
 /**
- * Reads the events of a decision log, one after the other, so that memory does not grow with it. What comes after the last end of a line is
- * still being written. Throws `policy/replay` with the line that is no event.
+ * Reads the events of a decision log, one after the other, so that memory does not grow with it. What comes after the last end of a line
+ * may still be being written: where it is no whole JSON, `cut` is told its place. Throws `policy/replay` with the line that is no event.
  */
-export async function* readEvents(file: string): AsyncGenerator<LoggedLine> {
+export async function* readEvents(
+  file: string,
+  cut: (place: string) => void,
+): AsyncGenerator<LoggedLine> {
   let [number, octetsRead] = [0, 0]
-  for await (const line of linesOf(file)) {
+  for await (const { line, isEnded } of linesOf(file)) {
     number += 1
     octetsRead += line.length + 1
     const place = `${file}:${number}`
-    if (line.length > 0) yield { event: parse(line, place), place, octetsRead }
+    if (line.length === 0) continue
+    const event = isEnded ? parse(line, place) : parseLast(line)
+    if (event === undefined) cut(place)
+    else yield { event, place, octetsRead }
+  }
+}
+
+/** For a person, of a line that `readEvents` found cut. */
+export function cutLine(place: string): string {
+  return `last line is cut and not read, got=${quoted(place, 200)}\n`
+}
+
+/** Undefined: there is more of it to come. */
+function parseLast(line: Buffer): unknown {
+  try {
+    return parse(line, '')
+  } catch {
+    return undefined
   }
 }
 
@@ -41,14 +61,20 @@ export function noEvent(place: string, cause?: unknown): CountersignError {
   })
 }
 
-async function* linesOf(file: string): AsyncGenerator<Buffer> {
+interface Line {
+  readonly line: Buffer
+  readonly isEnded: boolean
+}
+
+async function* linesOf(file: string): AsyncGenerator<Line> {
   const parts: Buffer[] = []
   let octets = 0
   try {
     for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
       let from = 0
       for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, from)) {
-        yield Buffer.concat([...parts.splice(0), chunk.subarray(from, at)])
+        const line = Buffer.concat([...parts.splice(0), chunk.subarray(from, at)])
+        yield { line, isEnded: true }
         octets = 0
         from = at + 1
       }
@@ -59,6 +85,7 @@ async function* linesOf(file: string): AsyncGenerator<Buffer> {
         throw new CountersignError('policy/replay', `${message} got=${quoted(file, 200)}`)
       }
     }
+    yield { line: Buffer.concat(parts), isEnded: false }
   } catch (cause) {
     if (cause instanceof CountersignError) throw cause
     const shown = quoted(file, 200)

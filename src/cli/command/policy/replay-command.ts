@@ -6,7 +6,7 @@ import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
 import { openBundle } from './open-bundle.ts'
 import { printableName, printableText } from './printable.ts'
-import { noEvent, readEvents } from './read-events.ts'
+import { cutLine, noEvent, readEvents } from './read-events.ts'
 
 export interface PolicyReplayOptions {
   readonly log?: readonly string[]
@@ -55,7 +55,8 @@ async function replayFile(
   const isShown = json !== true && process.stderr.isTTY
   const size = isShown ? (await stat(file).catch(() => undefined))?.size : undefined
   let percent = 0
-  for await (const { event, place, octetsRead } of readEvents(file)) {
+  const lines = readEvents(file, (place) => err(cutLine(place)))
+  for await (const { event, place, octetsRead } of lines) {
     signal.throwIfAborted()
     if (!replay.add(event)) throw noEvent(place)
     const now = size === undefined ? 0 : Math.floor((octetsRead / size) * 100)
