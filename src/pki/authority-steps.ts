@@ -55,7 +55,10 @@ export function prepare(journal: Journal, next: JournalEntry, now: number): Jour
 
 /** Without those that have ended and, when another one would not fit, as many of those as need be that nobody has to remember. */
 function withRoom(journal: Journal, now: number): Journal {
-  const left = journal.filter((entry) => entry.certificate.notAfter.getTime() >= now)
+  // The active one stays until it has a successor, also when it has ended.
+  const left = journal.filter(
+    ({ state, certificate }) => state === 'active' || certificate.notAfter.getTime() >= now,
+  )
   const oldestFirst = left.toSorted((one, other) => one.since - other.since)
   // Those that never signed go first: nobody has a certificate of them.
   const spare = [

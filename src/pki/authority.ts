@@ -41,8 +41,8 @@ export interface AuthoritySource {
   maySign?(authority: Authority): boolean
   /** Whether readers were waited for before this one was put in force: nobody waits for them again. */
   isDelivered?(authority: Authority): boolean
-  /** Whether what it says was read just now: one who works by older news publishes what was revoked meanwhile. Unless told, it was. */
-  isFresh?(): boolean
+  /** Whether what it says was read just now: one who works by older news publishes what was revoked meanwhile. Undefined where nothing is read again. */
+  isFresh?(): boolean | undefined
   /** The state of each of its authorities, by the short name that `countersign ca` takes. */
   states?(): ReadonlyMap<string, AuthorityState>
   /** Why what is configured is not what is in force. */

@@ -188,6 +188,13 @@ test('one that has signed is remembered for a day after its last certificate, an
   }
 })
 
+test('one that has ended while it was active is followed by another one', () => {
+  const ended = now + 31 * 86_400_000
+  const next = prepare([made('active'), made('revoked')], made('prepared'), ended)
+  assert.deepEqual(states(next), ['active', 'prepared'])
+  assert.deepEqual(states(activate(next, ended)), ['old', 'active'])
+})
+
 test('a journal goes forward only', () => {
   requirement('signer.rotation-by-proof')
   const order = ['prepared', 'active', 'old', 'tainted', 'revoked'] as const

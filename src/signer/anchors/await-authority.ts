@@ -42,7 +42,7 @@ export function awaitAuthority(
     withdrawn: () => source?.withdrawn?.() ?? [],
     maySign: (authority) => source?.maySign?.(authority) ?? true,
     isDelivered: (authority) => source?.isDelivered?.(authority) ?? false,
-    isFresh: () => source?.isFresh?.() ?? true,
+    isFresh: () => source?.isFresh?.(),
     get problem() {
       return source?.problem
     },

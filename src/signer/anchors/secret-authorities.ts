@@ -68,7 +68,15 @@ class SecretAuthorities implements AuthoritySource, AsyncDisposable {
   }
 
   current(): Authority {
-    if (this.#steadyNow() - this.#readAt <= journalSecondsMax * 1000) return this.#authority
+    if (this.#steadyNow() - this.#readAt <= journalSecondsMax * 1000) {
+      const { notAfter } = this.#authority
+      if (this.#options.now() <= notAfter.getTime()) return this.#authority
+      throw new CountersignError(
+        'pki/authority-unavailable',
+        `authority has ended, notAfter=${notAfter.toISOString()}`,
+        { hint: 'docs/OPERATING.md, A CA that has ended' },
+      )
+    }
     const why = this.#problem === undefined ? 'nothing was answered' : this.#problem.message
     throw new CountersignError(
       'pki/authority-unavailable',
@@ -167,8 +175,17 @@ class SecretAuthorities implements AuthoritySource, AsyncDisposable {
 
   #load({ journal, activeKeyPem: privateKeyPem }: AuthorityContents): Authority {
     const { trustDomain, dnsSuffixes, now } = this.#options
-    const certificatePem = activeOf(journal)?.certificatePem ?? ''
-    return parseAuthority({ certificatePem, privateKeyPem, trustDomain, dnsSuffixes, now })
+    const active = activeOf(journal)
+    const certificatePem = active?.certificatePem ?? ''
+    const ends = active?.certificate.notAfter.getTime() ?? Infinity
+    return parseAuthority({
+      certificatePem,
+      privateKeyPem,
+      trustDomain,
+      dnsSuffixes,
+      // One that has ended is held, too: its successor has to be published and followed.
+      now: () => Math.min(now(), ends),
+    })
   }
 }
 

@@ -249,7 +249,7 @@ class Publisher implements TrustBundlePublisher {
   async #round(): Promise<boolean> {
     const { client, version, signerName, trustDomain, authorities, log, now } = this.#options
     const name = this.#name
-    const authority = authorities.current()
+    const { authority, unavailable } = this.#inForce()
     const own = authorities.anchors()
     // Counted from before the lease is taken: a write that is still under way when it ends is somebody else's to make.
     const ends = AbortSignal.timeout(this.#leaseSeconds * 1000)
@@ -260,10 +260,11 @@ class Publisher implements TrustBundlePublisher {
     this.#ages.see(published, annotation)
     this.#published = published
     // Without the lease as well: who finds its anchors published signs, whatever becomes of the lease.
-    const seen = this.#activate(authority, published)
-    if (seen) this.#leftSince = undefined
+    const seen = authority !== undefined && this.#activate(authority, published)
+    if (seen || unavailable !== undefined) this.#leftSince = undefined
     if (authorities.isFresh?.() === false) return this.#leave(seen)
     if (!(await this.#hold(signal))) {
+      if (unavailable !== undefined) throw unavailable
       if (!seen) this.#leftSince ??= this.#steadyNow()
       return seen
     }
@@ -284,7 +285,19 @@ class Publisher implements TrustBundlePublisher {
     }
     if (change !== 'unchanged') this.#ages.see(anchors, since)
     this.#published = anchors
-    return this.#activate(authority, anchors)
+    if (unavailable !== undefined) throw unavailable
+    return authority !== undefined && this.#activate(authority, anchors)
+  }
+
+  /** Where a journal says what follows an authority that has ended, its anchors are published without one that signs. */
+  #inForce(): { readonly authority?: Authority; readonly unavailable?: Error } {
+    const { authorities } = this.#options
+    try {
+      return { authority: authorities.current() }
+    } catch (error) {
+      if (authorities.isFresh?.() === true && error instanceof Error) return { unavailable: error }
+      throw error
+    }
   }
 
   /**

@@ -57,9 +57,10 @@ class World {
 
   async prepare(): Promise<void> {
     const contents = await openAuthority(this.options)
-    const next = createSelfSignedAuthority(made)
-    const entry = entryOf(next.certificatePem, { state: 'prepared', since: Date.now() })
-    const journal = prepare(contents.journal, entry, Date.now())
+    const next = createSelfSignedAuthority(this.options)
+    const now = this.options.now()
+    const entry = entryOf(next.certificatePem, { state: 'prepared', since: now })
+    const journal = prepare(contents.journal, entry, now)
     await writeAuthority({ ...contents, journal, preparedKeyPem: next.privateKeyPem }, this.options)
   }
 
@@ -70,7 +71,7 @@ class World {
       preparedKeyPem: activeKeyPem = '',
     } = await openAuthority(this.options)
     await writeAuthority(
-      { metadata, journal: activate(journal, Date.now()), activeKeyPem },
+      { metadata, journal: activate(journal, this.options.now()), activeKeyPem },
       this.options,
     )
   }
@@ -201,6 +202,28 @@ test('an earlier copy of the Secret is not taken, and nothing signs after five m
   world.milliseconds = 300_001
   await world.look()
   assert.throws(() => replica.current(), { code: 'pki/authority-unavailable', message: /was old/ })
+})
+
+test('an active one that has ended signs nothing, and is replaced without a start', async (t) => {
+  requirement('signer.rotation-by-proof')
+  const world = new World()
+  const running = await world.open(t)
+  const first = running.current().certificate.sha256
+  world.passed = 31 * 86_400_000
+  const replicas = [running, await world.open(t)]
+  const ended = { code: 'pki/authority-unavailable', message: /^authority has ended, notAfter=/ }
+  for (const replica of replicas) assert.throws(() => replica.current(), ended)
+  await world.prepare()
+  await world.look()
+  for (const replica of replicas) {
+    assert.throws(() => replica.current(), ended)
+    assert.equal(replica.isFresh?.(), true)
+    assert.equal(replica.anchors().length, 2)
+    assert.deepEqual(replica.withdrawn?.(), [first])
+  }
+  await world.activate()
+  await world.look()
+  for (const replica of replicas) assert.notEqual(replica.current().certificate.sha256, first)
 })
 
 test('of two steps at once one is taken', async () => {

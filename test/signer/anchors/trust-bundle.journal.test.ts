@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CountersignError } from '../../../src/errors.ts'
 import { requirement } from '../../requirements.ts'
 import { newAuthority } from '../signer-world.ts'
 import { Journaled, World, bundleName, leaseRequests } from './trust-bundle-world.ts'
@@ -67,4 +68,29 @@ test('nobody signs while the bundle lacks the anchor, and says so', async () => 
     code: 'pki/authority-unavailable',
     message: /lacks the anchor/,
   })
+})
+
+test('what follows an authority that has ended is published', async () => {
+  requirement('signer.anchors-before-signatures')
+  await using world = new World()
+  const [first, second] = [newAuthority(), newAuthority()]
+  const replicas = ['one', 'two'].map((name) => world.replica(name, new Journaled(first)))
+  for (const replica of replicas) {
+    await replica.started()
+    replica.authorities.current = () => {
+      throw new CountersignError('pki/authority-unavailable', 'authority has ended')
+    }
+    replica.authorities.anchors = () => second.anchors
+  }
+  const { holder } = world
+  for (let seconds = 0; seconds < 40; seconds += 5) {
+    world.passed += 5000
+    for (const replica of replicas) {
+      await replica.look()
+      assert.equal(replica.active, undefined)
+      assert.match(replica.publisher.condition().reason ?? '', /has ended/)
+    }
+  }
+  assert.ok(world.publishes(second))
+  assert.equal(world.holder, holder, 'nobody takes the lease from who publishes')
 })
