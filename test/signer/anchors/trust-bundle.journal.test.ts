@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { CountersignError } from '../../../src/errors.ts'
 import { requirement } from '../../requirements.ts'
 import { newAuthority } from '../signer-world.ts'
-import { Journaled, World, bundleName, leaseRequests } from './trust-bundle-world.ts'
+import { Journaled, World, bundleName, bundleWrites, leaseRequests } from './trust-bundle-world.ts'
 
 test('a replica that cannot read the journal puts no revoked anchor back, and signs no more once it is gone', async () => {
   requirement('signer.rotation-by-proof')
@@ -93,4 +93,33 @@ test('what follows an authority that has ended is published', async () => {
   }
   assert.ok(world.publishes(second))
   assert.equal(world.holder, holder, 'nobody takes the lease from who publishes')
+})
+
+test('a tainted authority signs no more, also while the anchor of its successor is not published', async () => {
+  requirement('signer.rotation-by-proof')
+  await using world = new World()
+  const first = newAuthority()
+  const source = new Journaled(first)
+  const one = await world.replica('one', source).started()
+  assert.equal(one.active, first)
+  world.cluster.fail(bundleWrites, { kind: 'refuse', status: 403 }, 1000)
+  source.ended = [first]
+  await one.rotate()
+  assert.ok(world.publishes(first))
+  assert.throws(() => one.publisher.authorities.current(), { code: 'pki/authority-unavailable' })
+})
+
+test('what signs by a journal that was not read for too long says so, and signs no more', async () => {
+  requirement('signer.rotation-by-proof')
+  await using world = new World()
+  const source = new Journaled(newAuthority())
+  const one = await world.replica('one', source).started()
+  assert.equal(one.active, source.authority)
+  source.fresh = false
+  source.current = () => {
+    throw new CountersignError('pki/authority-unavailable', 'authorities were not read for 300 s')
+  }
+  assert.throws(() => one.publisher.authorities.current(), { message: /not read for 300 s/ })
+  await one.look()
+  assert.throws(() => one.publisher.authorities.current(), { message: /not read for 300 s/ })
 })
