@@ -502,6 +502,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a task is of the caller whose call became it, for as long as its server keeps it and a day at most; every request for it is decided on as the tool of that call, and what is told of it is judged as its answer',
     source: 'CVE-2026-52870: tasks of others; MCP tasks extension',
   },
+  'gateway.tasks-end-with-identity': {
+    claim:
+      'of a caller that is no more no task is known, and its open tasks of the older era are cancelled at their servers, a few for each caller and none of another',
+    source: 'docs/THREATS.md',
+  },
   'gateway.changes-end-with-identity': {
     claim: 'a stream of changes ends with the identity of its caller',
     source: 'docs/THREATS.md',

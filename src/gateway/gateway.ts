@@ -36,6 +36,7 @@ import { createAsks } from './serve/asks.ts'
 import { createEars } from './serve/ears.ts'
 import { createLevels } from './serve/levels.ts'
 import { createRunning } from './serve/running.ts'
+import { cancelTasks } from './serve/cancel-tasks.ts'
 import { createOwnTasks } from './serve/own-tasks.ts'
 import { createSessionStreams } from './serve/session-streams.ts'
 import type { Parts } from './serve/serve.ts'
@@ -344,8 +345,8 @@ function endOwner(owner: string, parts: Parts): void {
   talks.endOwner(owner)
   ears.endOwner(owner)
   subscriptions.endOwner(owner)
-  ownTasks.endOwner(owner)
-  endSessions(sessions.endOwner(owner), upstreams)
+  const lastIn = cancelTasks(ownTasks.endOwner(owner), () => sessions.nextId())
+  endSessions(sessions.endOwner(owner), upstreams, lastIn)
 }
 
 function endTalks({ talks, ears }: Parts): void {
@@ -354,11 +355,15 @@ function endTalks({ talks, ears }: Parts): void {
 }
 
 /** Tells upstreams that sessions are over, and waits for none. */
-function endSessions(held: readonly Held[], upstreams: ReadonlyMap<string, Upstream>): void {
+function endSessions(
+  held: readonly Held[],
+  upstreams: ReadonlyMap<string, Upstream>,
+  lastIn: ReturnType<typeof cancelTasks> = () => [],
+): void {
   for (const { server, session } of held) {
     const upstream = upstreams.get(server)
     if (upstream?.config.spiffeId.uri === session.spiffeId)
-      closeLegacySession({ upstream }, session)
+      closeLegacySession({ upstream }, session, lastIn(session))
   }
 }
 

@@ -3,6 +3,7 @@ import { never, type Mutation } from './mutation.ts'
 
 const taskTest = 'test/gateway/serve/legacy-task.test.ts'
 const listTest = 'test/gateway/serve/list-tasks.test.ts'
+const ownTest = 'test/gateway/serve/own-tasks.test.ts'
 const toldTest = 'test/gateway/serve/task-told.test.ts'
 const passTask = 'src/gateway/serve/pass-task.ts'
 const task = 'src/mcp/task.ts'
@@ -50,6 +51,34 @@ export const taskMutations: readonly Mutation[] = [
     file: 'src/gateway/serve/list-tasks.ts',
     edits: never('isRefused(permitted)'),
     tests: [listTest],
+  },
+  {
+    claim: 'gateway.tasks-end-with-identity',
+    without: 'the end of what is known of the tasks of a caller that is no more',
+    file: 'src/gateway/gateway.ts',
+    edits: [['ownTasks.endOwner(owner)', '[]']],
+    tests: [ownTest],
+  },
+  {
+    claim: 'gateway.tasks-end-with-identity',
+    without: 'the look whose tasks are taken',
+    file: 'src/gateway/serve/own-tasks.ts',
+    edits: [['shelf.takeOf(owner, () => true)', 'shelf.takeAll(() => true)']],
+    tests: [ownTest],
+  },
+  {
+    claim: 'gateway.tasks-end-with-identity',
+    without: 'the look whether it is this server that has a task',
+    file: 'src/gateway/serve/cancel-tasks.ts',
+    edits: [['task.spiffeId === spiffeId', 'true']],
+    tests: [ownTest],
+  },
+  {
+    claim: 'gateway.tasks-end-with-identity',
+    without: 'the bound of what is cancelled',
+    file: 'src/gateway/serve/cancel-tasks.ts',
+    edits: [['.slice(0, left)', '']],
+    tests: [ownTest],
   },
   {
     claim: 'gateway.task-of-its-caller',

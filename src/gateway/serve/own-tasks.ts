@@ -35,8 +35,8 @@ export interface OwnTasks {
   find(of: Pick<OwnTask, 'owner' | 'door' | 'spiffeId' | 'taskId'>): KnownTask | undefined
   /** Those of a caller at a door, in the order in which they were heard of first. */
   listOf(of: Pick<OwnTask, 'owner' | 'door'>): readonly KnownTask[]
-  /** The identity is over, or its pod. */
-  endOwner(owner: string): void
+  /** The identity is over, or its pod: those that it had. */
+  endOwner(owner: string): readonly KnownTask[]
 }
 
 interface Entry extends KnownTask, Owned {}
@@ -72,9 +72,7 @@ export function createOwnTasks({
       const own = shelf.of(owner).filter((entry) => entry.door === door)
       return own.toSorted((one, other) => one.number - other.number)
     },
-    endOwner(owner) {
-      shelf.takeOf(owner, () => true)
-    },
+    endOwner: (owner) => shelf.takeOf(owner, () => true),
   }
 }
 

@@ -156,11 +156,21 @@ export function isSessionId(id: string): boolean {
   return id.length <= idCharactersMax && /^[\x21-\x7e]+$/.test(id)
 }
 
-/** Ends a session, and waits for nothing: one that is left open stays in its server's memory. Whether it takes the DELETE is its own affair. */
-export function closeLegacySession(party: Party, session: LegacySession): void {
+/**
+ * Ends a session, and waits for nothing: one that is left open stays in its server's memory. Whether it takes the DELETE is its own affair, and so
+ * is what it makes of the `last` that is said in it.
+ */
+export function closeLegacySession(
+  party: Party,
+  session: LegacySession,
+  last: readonly Buffer[] = [],
+): void {
   if (session.id === null) return
   const request = { method: 'DELETE', ...sessionRequest(session, null) } as const
   const send = async (): Promise<void> => {
+    for (const body of last) {
+      await deliver({ ...partyOf(party), request: sessionRequest(session, body) })
+    }
     await deliver({ ...partyOf(party), request })
   }
   if (party.account === undefined) party.upstream.endings.take(send, 0)
