@@ -1,6 +1,7 @@
 import { never, type Mutation } from './mutation.ts'
 
 const path = 'src/pki/ca-path.ts'
+const journaled = 'test/signer/anchors/trust-bundle.journal.test.ts'
 const byProof = 'signer.rotation-by-proof'
 const command = 'test/cli/command/ca-command.test.ts'
 const refusedAtLoad = 'pki.what-others-refuse-is-refused-at-load'
@@ -144,5 +145,47 @@ export const authorityMutations: readonly Mutation[] = [
     file: 'src/signer/anchors/rotate-authority.ts',
     edits: [['  checkReadable(next.journal, options)\n', '']],
     tests: ['test/signer/anchors/authority-secret.test.ts'],
+  },
+  {
+    claim: byProof,
+    without: 'the look whether what signs may sign still',
+    file: 'src/signer/anchors/trust-bundle.ts',
+    edits: [['if (authorities.maySign?.(active) !== false) return active', 'return active']],
+    tests: [journaled],
+  },
+  {
+    claim: byProof,
+    without: 'the look whether it is known what may sign',
+    file: 'src/signer/anchors/trust-bundle.ts',
+    edits: never('authorities.maySign !== undefined'),
+    tests: [journaled],
+  },
+  {
+    claim: byProof,
+    without: 'the look whether the journal was read just now',
+    file: 'src/signer/anchors/trust-bundle.ts',
+    edits: never('authorities.isFresh?.() === false'),
+    tests: [journaled],
+  },
+  {
+    claim: byProof,
+    without: 'the look whether a journal goes forward',
+    file: 'src/signer/anchors/secret-authorities.ts',
+    edits: [['checkForward(this.#contents.journal, next.journal', 'checkForward([], next.journal']],
+    tests: ['test/signer/anchors/secret-authorities.test.ts'],
+  },
+  {
+    claim: byProof,
+    without: 'the ten seconds before what has just signed is revoked',
+    file: 'src/pki/authority-steps.ts',
+    edits: never("state !== 'prepared' && left > 0"),
+    tests: ['test/pki/authority-steps.test.ts'],
+  },
+  {
+    claim: 'signer.anchors-before-signatures',
+    without: 'the look whether the bundle has the anchor still',
+    file: 'src/signer/anchors/trust-bundle.ts',
+    edits: never('active !== undefined && !isPublished(active, this.#published)'),
+    tests: [journaled],
   },
 ]
