@@ -16,8 +16,8 @@ export interface LoggedDecision {
   readonly hidden: readonly string[]
   /** Undefined where the evaluation gave none. */
   readonly result: Result | undefined
-  /** Whether the answer stands in the event as it was given. */
-  readonly isWhole: boolean
+  /** Pointers to what the event does not show of the answer as it was given. */
+  readonly hiddenResult: readonly string[]
 }
 
 /** What rules have answered to one call. */
@@ -52,7 +52,7 @@ export function parseLoggedDecision(event: unknown): LoggedDecision | NotAsked |
     input: input as Value,
     hidden: hidden.filter((pointer) => pointer.startsWith('/input')),
     result: parseResult(result),
-    isWhole: !hidden.some((pointer) => pointer.startsWith('/result')),
+    hiddenResult: hidden.filter((pointer) => pointer.startsWith('/result')),
   }
 }
 

@@ -102,7 +102,7 @@ function ask(
   decision: LoggedDecision,
   evaluate: PolicyEngine['evaluate'],
 ): { readonly change: Change; readonly to: string } {
-  if (!decision.isWhole)
+  if (decision.hiddenResult.length > 0)
     return { change: 'not-replayable', to: 'the event does not show the answer' }
   let now: Result | undefined
   let failure = 'no decision'

@@ -8,7 +8,7 @@ import { requirement } from '../../requirements.ts'
 function decision(hidden: readonly string[]): LoggedDecision {
   const input = { context: { arguments: { a: 1 }, door: 'mcp', 'a/b': 2 }, list: [1] }
   const result = { allow: true, reasons: [], obligations: [] }
-  const common = { id: 'd', path: 'p', revision: 'r', digest: 'd', isWhole: true }
+  const common = { id: 'd', path: 'p', revision: 'r', digest: 'd', hiddenResult: [] }
   return { ...common, input, hidden, result }
 }
 

@@ -36,11 +36,14 @@ export async function runPolicyExplain(
     throw new CountersignError('policy/replay', message)
   }
   const isSameData = policy.digest === decision.digest
-  const explained = explain(decision, policy)
+  // Where the event does not show the answer, rules decide neither as they did nor otherwise: nobody knows.
+  const [hiddenAnswer] = decision.hiddenResult
+  const explained =
+    hiddenAnswer === undefined ? explain(decision, policy) : { hidden: hiddenAnswer }
   const isSame =
     'result' in explained && JSON.stringify(explained.result) === JSON.stringify(decision.result)
   if (json === true) {
-    const { result: recorded } = decision
+    const recorded = hiddenAnswer === undefined ? decision.result : undefined
     const document = {
       version: 1,
       ok: isSame,
@@ -120,12 +123,12 @@ function tell(
 ): void {
   const { subject, resource } = nameOf(decision)
   out(`${printableName(subject)} ${printableName(resource)}\n`)
-  out(`decided: ${textOf(decision.result)}\n`)
+  if (decision.hiddenResult.length === 0) out(`decided: ${textOf(decision.result)}\n`)
   if (!isSameData) out('the data is not that of then, so rules may decide otherwise\n')
   if ('hidden' in explained) {
-    out(
-      `not explained: rules read ${printableName(explained.hidden)}, which the event does not show\n`,
-    )
+    const needs = decision.hiddenResult.length > 0 ? 'the answer has' : 'rules read'
+    const hidden = printableName(explained.hidden)
+    out(`not explained: ${needs} ${hidden}, which the event does not show\n`)
     return
   }
   out(`by these rules: ${textOf(explained.result)}\n`)

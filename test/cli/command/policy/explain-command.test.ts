@@ -33,7 +33,9 @@ before(async () => {
     { tool: '\u001B[2J\u009B\u202Ename\n' },
   ]
   const lines = linesOf(await loadPolicyBundle({ data: granted }), calls)
-  await writeFile(log, `${lines.join('\n')}\n`)
+  const first = JSON.parse(lines[0] ?? '') as object
+  const masked = { ...first, decision_id: 'd-masked', masked: ['/result/obligations'] }
+  await writeFile(log, `${lines.join('\n')}\n${JSON.stringify(masked)}\n`)
 })
 
 after(() => rm(folder, { recursive: true, force: true }))
@@ -97,6 +99,29 @@ test('a decision that rests on what a mask has hidden is not explained', async (
   assert.match(
     out,
     /^not explained: rules read \/input\/context\/arguments, which the event does not show$/m,
+  )
+})
+
+test('an answer that the event does not show is said to be neither the same nor another one', async () => {
+  requirement('policy.replay-never-guesses')
+  const { code, out } = await explain('d-masked')
+  assert.equal(code, 1)
+  assert.match(
+    out,
+    /^\S+ \S+\nnot explained: the answer has \/result\/obligations, which the event does not show\n$/,
+  )
+  const { out: json } = await explain('d-masked', bundle, granted, '--json')
+  const document = JSON.parse(json) as object
+  assert.deepEqual(
+    { ...document, subject: '', resource: '' },
+    {
+      version: 1,
+      ok: false,
+      subject: '',
+      resource: '',
+      isSameData: true,
+      hidden: '/result/obligations',
+    },
   )
 })
 
