@@ -88,7 +88,9 @@ function probedPlan(planJson: unknown): {
     const { path } = func
     if (path === undefined) return func
     const name = path.slice(1).join('/')
-    const place = Math.max(...func.params, ...func.blocks.flatMap(allLocals)) + 1
+    // One after the other: as arguments of one call they overflow the stack where data stands in rules.
+    const locals = [...func.params, ...func.blocks.flatMap(allLocals)]
+    const place = locals.reduce((most, local) => Math.max(most, local), 0) + 1
     const own = new Set(func.blocks.flatMap(localsReset))
     const probe = (statement: Statement): readonly Statement[] => {
       const { file = 0, row = 0 } = statement.place ?? {}
