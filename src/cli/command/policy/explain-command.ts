@@ -9,6 +9,7 @@ import { parseDataDocument } from '../../../policy/data-document.ts'
 import { openSelfTest, readPolicyFile } from '../../policy-files.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
+import { makesCode } from './makes-code.ts'
 import { printableName, printableText } from './printable.ts'
 import { cutLine, noEvent, readEvents } from './read-events.ts'
 
@@ -108,7 +109,7 @@ function explain(
   policy: OpenedPolicy,
 ): Explained | { readonly hidden: string } {
   try {
-    return explainDecision(decision, policy)
+    return makesCode(() => explainDecision(decision, policy))
   } catch (error) {
     if (error instanceof HiddenRead) return { hidden: error.pointer }
     throw error

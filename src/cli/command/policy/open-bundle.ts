@@ -4,6 +4,7 @@ import { parseDataDocument } from '../../../policy/data-document.ts'
 import { openPolicyBase } from '../../../policy/engine.ts'
 import type { PolicyEngine } from '../../../policy/engine.ts'
 import { openSelfTest, readPolicyFile } from '../../policy-files.ts'
+import { madeNoCode } from './makes-code.ts'
 
 /** Opens a bundle with its data as a gateway does, its test in a process of its own before. Throws `policy/…`. */
 export async function openBundle(
@@ -18,6 +19,7 @@ export async function openBundle(
   await openSelfTest()({ content, documents, engine: undefined }, signal)
   const base = await openPolicyBase({ content })
   if (base.engine === 'plan') return base.engineWith(documents, { tested: true })
+  if (content.files.has('plan.json')) throw madeNoCode()
   throw new CountersignError('policy/bundle', 'bundle has no plan.json', {
     hint: 'countersign policy build makes one',
   })

@@ -8,6 +8,7 @@ import { readBundle } from '../../../policy/bundle-place.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
 import { buildBundle, checkTypes } from './build-plan.ts'
+import { makesCode } from './makes-code.ts'
 import { findOpa } from './opa.ts'
 import { readRuleHeads } from './rego-sources.ts'
 import type { RuleHead } from './rego-sources.ts'
@@ -122,7 +123,8 @@ async function openSources(
 function openSuite({ files }: BundleContent): RegoSuite {
   const plan = files.get('plan.json')
   if (plan === undefined) throw new CountersignError('policy/bundle', 'bundle has no plan.json')
-  return openRegoSuite(readJson(plan), files.get('data.json')?.toString('utf8') ?? '{}')
+  const dataText = files.get('data.json')?.toString('utf8') ?? '{}'
+  return makesCode(() => openRegoSuite(readJson(plan), dataText))
 }
 
 function readJson(octets: Buffer): unknown {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -146,5 +147,24 @@ test('another bundle, a list and what is in no log are told as what they are', a
     const { code, err } = await explain(id, place)
     assert.equal(code, 2)
     assert.match(err, want)
+  }
+})
+
+test('a process that makes no code of strings says so, and nothing of the bundle', async () => {
+  const data = join(folder, 'strict.json')
+  await writeFile(data, JSON.stringify(granted))
+  const main = join(import.meta.dirname, '../../../../src/cli/main.ts')
+  for (const words of [
+    ['explain', 'd-0', '--log', log, '--bundle', bundle, '--data', data],
+    ['replay', '--log', log, '--candidate', bundle, '--data', data],
+    ['test', bundle],
+  ]) {
+    const argv = ['--disallow-code-generation-from-strings', main, 'policy', ...words]
+    const { status, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' })
+    assert.equal(status, 2, stderr)
+    assert.match(
+      stderr,
+      /want=node without --disallow-code-generation-from-strings.*\(cli\/usage\)/,
+    )
   }
 })
