@@ -252,12 +252,6 @@ export const mutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.scopes-of-a-server',
-    without: 'the scopes of a tool server, in what a read brings beside what was asked for',
-    file: 'src/gateway/serve/pass-contents.ts',
-    edits: [["servesOffer(config, 'resource', uri)", 'true']],
-  },
-  {
-    claim: 'gateway.scopes-of-a-server',
     without: 'the scopes of a tool server, in what is listened for',
     file: 'src/gateway/serve/listen.ts',
     edits: [["servesOffer(config, 'resource', uri)", 'true']],
@@ -266,7 +260,7 @@ export const mutations: readonly Mutation[] = [
     claim: 'gateway.scopes-of-a-server',
     without: 'the scopes of a tool server, in what a result links to',
     file: 'src/gateway/permit/result.ts',
-    edits: [["servesOffer(scopes, 'resource', uri)", 'true']],
+    edits: [["servesOffer(config, 'resource', uri)", 'true']],
   },
   {
     claim: 'gateway.scopes-of-a-server',

@@ -33,24 +33,25 @@ export function judgeResult(
   const uris = new Set<string>()
   const isRead = collectUris(JSON.parse(octets.toString('utf8', span.start, span.end)), uris)
   if (!isRead || uris.size > urisMax) return decisions.refuse(permit, 'response', notReadable)
-  return judgeUris(permit, uris, decisions)
+  return judgeReadable(permit, uris, decisions)
 }
 
-function judgeUris(
+/** Whether all of these resources, which stand in an answer of its server, may be read by the caller, too. */
+export function judgeReadable(
   permit: Permit,
   uris: ReadonlySet<string>,
   decisions: Decisions,
 ): Soon<Refused | undefined> {
-  const { server, ...scopes } = permit.call.target.upstream?.config ?? { server: '' }
+  const { upstream } = permit.call.target
+  const denied = (): Refused => decisions.refuse(permit, 'response', notReadable)
   if (uris.size === 0) return undefined
-  if (![...uris].every((uri) => servesOffer(scopes, 'resource', uri)))
-    return decisions.refuse(permit, 'response', notReadable)
-  const texts = [...uris].map((uri) => offerText('resource', server, uri))
+  if (upstream === undefined) return denied()
+  const { config } = upstream
+  if (![...uris].every((uri) => servesOffer(config, 'resource', uri))) return denied()
+  const texts = [...uris].map((uri) => offerText('resource', config.server, uri))
   return whenThere(decisions.decideList(permit.call, texts), (decided) => {
     if (isRefused(decided)) return decided
-    return decided.shown.every(Boolean)
-      ? undefined
-      : decisions.refuse(permit, 'response', notReadable)
+    return decided.shown.every(Boolean) ? undefined : denied()
   })
 }
 

@@ -10,13 +10,12 @@ import type { Permit } from '../permit/authorize.ts'
 import { inTurns } from '../permit/in-turns.ts'
 import { timeToLive } from '../permit/list.ts'
 import { whyOver } from '../permit/over.ts'
-import { offerText } from '../permit/resource.ts'
+import { judgeReadable } from '../permit/result.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { retell, type Retold } from './ask.ts'
-import { fault, refuseAnswer } from './fault.ts'
+import { fault } from './fault.ts'
 import { passResult } from './result.ts'
 import type { Parts } from './serve.ts'
-import { servesOffer } from '../upstream/upstream.ts'
 
 /**
  * What the caller is told of what was read. An answer may hold other resources than the one that was asked for (MCP 2026-07-28 resources,
@@ -35,7 +34,9 @@ export async function passContents(
   const over = whyOver(call)
   if (over !== undefined) return over
   if (typeof contents === 'string') return fault({ failed: 'bad answer', detail: contents })
-  const refusal = await judgeContents(permit, parts, contents)
+  const others = new Set(contents.map(({ uri }) => uri))
+  others.delete(call.target.kind === 'resource' ? call.target.name : '')
+  const refusal = await judgeReadable(permit, others, parts.decisions)
   return refusal ?? retell(answer, textsOf(permit, parts, { answer, contents }))
 }
 
@@ -67,24 +68,6 @@ async function contentsOf(
     contents.push({ uri, span })
   }
   return contents
-}
-
-async function judgeContents(
-  permit: Permit,
-  { decisions }: Parts,
-  contents: readonly Content[],
-): Promise<Refused | undefined> {
-  const { target } = permit.call
-  if (target.kind !== 'resource') return undefined
-  const { config } = target.upstream
-  const others = new Set(contents.map(({ uri }) => uri).filter((uri) => uri !== target.name))
-  if (others.size === 0) return undefined
-  const denied = (): Refused => refuseAnswer(permit, decisions, 'a resource that may not be read')
-  if (![...others].every((uri) => servesOffer(config, 'resource', uri))) return denied()
-  const texts = [...others].map((uri) => offerText('resource', config.server, uri))
-  const decided = await decisions.decideList(permit.call, texts)
-  if (isRefused(decided)) return decided
-  return decided.shown.every(Boolean) ? undefined : denied()
 }
 
 function textsOf(
