@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import type { ApproveOptions } from './command/approve-command.ts'
 import type { BridgeOptions } from './command/bridge-command.ts'
 import { addCa } from './command/ca-program.ts'
+import { withIdentity } from './command/client-options.ts'
 import { addForward } from './command/forward-program.ts'
 import { addGuard } from './command/guard-program.ts'
 import { addIssuance } from './command/issuance-program.ts'
@@ -229,17 +230,12 @@ Examples:
 }
 
 function addBridge(program: Command, terminal: Terminal): void {
-  program
+  const bridge = program
     .command('bridge')
     .description(
       'Speaks MCP on standard input and output and mTLS to the gateway, for clients without certificates.',
     )
-    .option('--url <url>', "the gateway's door, such as https://gateway.example/mcp")
-    .option('--server <spiffe-id>', 'the SPIFFE ID that the gateway must prove')
-    .option('--credential-bundle <file>', 'key and certificate chain, as kubelet mounts them')
-    .option('--trust-bundle <file>', 'PEM file of anchors')
-    .option('--dev <file>', 'the dev.json of a running `npm run dev`, instead of the four above')
-    .option('--pod <namespace/name>', 'with --dev: whose certificate (default acme/researcher)')
+  withIdentity(bridge)
     .addHelpText(
       'after',
       `
@@ -258,7 +254,7 @@ Examples:
 }
 
 function addApprove(program: Command, terminal: Terminal): void {
-  program
+  const approve = program
     .command('approve')
     .description(
       'Approves a call that waits for it at the gateway, or denies it, or lists what waits.',
@@ -266,15 +262,7 @@ function addApprove(program: Command, terminal: Terminal): void {
     .argument('[ticket]', 'as whoever made the call was told')
     .option('--list', 'what waits, as far as you may decide it')
     .option('--deny', 'denies the call instead')
-    .option('--url <url>', 'the door of all, such as https://gateway.example/mcp')
-    .option('--server <spiffe-id>', 'the SPIFFE ID that the gateway must prove')
-    .option(
-      '--credential-bundle <file>',
-      'your own key and certificate chain, as kubelet mounts them',
-    )
-    .option('--trust-bundle <file>', 'PEM file of anchors')
-    .option('--dev <file>', 'the dev.json of a running `npm run dev`, instead of the four above')
-    .option('--pod <namespace/name>', 'with --dev: whose certificate')
+  withIdentity(approve)
     .addHelpText(
       'after',
       `

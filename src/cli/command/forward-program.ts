@@ -1,21 +1,17 @@
 import type { Command } from 'commander'
 import type { Terminal } from '../terminal.ts'
+import { withIdentity } from './client-options.ts'
 import type { ForwardOptions } from './forward-command.ts'
 
 /** `countersign forward`: the pod's certificate, for a client that cannot show it. */
 export function addForward(program: Command, terminal: Terminal): void {
-  program
+  const forward = program
     .command('forward')
     .description(
       'Answers on loopback with what the gateway answers to this pod, for clients without certificates.',
     )
     .option('--port <number>', 'of 127.0.0.1', '8089')
-    .option('--url <url>', "the gateway's door, such as https://gateway.example/mcp")
-    .option('--server <spiffe-id>', 'the SPIFFE ID that the gateway must prove')
-    .option('--credential-bundle <file>', 'key and certificate chain, as kubelet mounts them')
-    .option('--trust-bundle <file>', 'PEM file of anchors')
-    .option('--dev <file>', 'the dev.json of a running `npm run dev`, instead of the four above')
-    .option('--pod <namespace/name>', 'with --dev: whose certificate (default acme/researcher)')
+  withIdentity(forward)
     .addHelpText(
       'after',
       `

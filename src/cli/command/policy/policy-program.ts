@@ -32,6 +32,14 @@ const json = ['--json', 'one document for programs, see docs/POLICY.md'] as cons
 /** Of a key that signs or has signed. */
 const algorithm = ['--algorithm <name>', 'of that key, such as ES256', 'RS256'] as const
 const scope = ['--scope <text>', 'what the signature has to say', ''] as const
+const signedBy = ['--key-id <text>', 'what the signature may name the key by'] as const
+
+/** What is decided with, and what was. */
+const data = [
+  '--data <file...>',
+  'JSON documents to merge with its data, as in policy.data',
+] as const
+const log = ['--log <file...>', 'decision logs of gateways (required)'] as const
 
 function addNew(policy: Command, terminal: Terminal): void {
   policy
@@ -60,10 +68,10 @@ function addCheck(policy: Command, terminal: Terminal): void {
     .command('check')
     .description('Takes a bundle through everything that it must pass before it is in force.')
     .argument('<bundle>', 'folder or archive, as `opa build` makes it')
-    .option('--data <file...>', 'JSON documents to merge with its data, as in policy.data')
+    .option(...data)
     .option('--public-key <file>', 'PEM file of the key that has to have signed it')
     .option(...algorithm)
-    .option('--key-id <text>', 'what the signature may name the key by')
+    .option(...signedBy)
     .option(...scope)
     .option(...json)
     .addHelpText(
@@ -166,7 +174,7 @@ function addVerify(policy: Command, terminal: Terminal): void {
     .argument('<bundle>', 'folder or archive')
     .option('--public-key <file>', 'PEM file of the public key (required)')
     .option(...algorithm)
-    .option('--key-id <text>', 'what the signature may name the key by')
+    .option(...signedBy)
     .option(...scope)
     .option(...json)
     .addHelpText(
@@ -187,9 +195,9 @@ function addReplay(policy: Command, terminal: Terminal): void {
   policy
     .command('replay')
     .description('Asks a candidate what was decided before, and tells what it would have changed.')
-    .option('--log <file...>', 'decision logs of gateways (required)')
+    .option(...log)
     .option('--candidate <bundle>', 'folder or archive (required)')
-    .option('--data <file...>', 'JSON documents to merge with its data, as in policy.data')
+    .option(...data)
     .option('--allow-widening', 'ends with 0 though it allows more')
     .option('--allow-unknown', 'ends with 0 though decisions are not replayable or lost')
     .option(...json)
@@ -215,9 +223,9 @@ function addExplain(policy: Command, terminal: Terminal): void {
     .command('explain')
     .description('Tells which rules decided a call that a decision log has.')
     .argument('<decision-id>', 'data.decisionId of a refusal, or decision_id of an event')
-    .option('--log <file...>', 'decision logs of gateways (required)')
+    .option(...log)
     .option('--bundle <bundle>', 'folder or archive of the bundle that decided (required)')
-    .option('--data <file...>', 'JSON documents to merge with its data, as in policy.data')
+    .option(...data)
     .option(...json)
     .addHelpText(
       'after',
