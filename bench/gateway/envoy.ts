@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
+import { freePort } from '../../test/support/free-port.ts'
 import { parseCredentialBundle } from '../../src/pki/credential.ts'
 import type { Started } from '../rig/contest.ts'
 import { regions, type Setting } from './contest.ts'
@@ -44,15 +45,6 @@ export async function startEnvoy(
       await exited
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  const port = typeof address === 'object' ? (address?.port ?? 0) : 0
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 async function listening(child: ChildProcess, port: number): Promise<void> {

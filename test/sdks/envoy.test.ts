@@ -4,12 +4,12 @@ import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { Agent, createServer, request, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { createServer as createPlainServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { PeerCertificate, TLSSocket } from 'node:tls'
 import { parse, stringify } from 'yaml'
+import { freePort } from '../support/free-port.ts'
 import type { Credential } from '../../src/pki/credential.ts'
 import { eventually } from '../support/eventually.ts'
 import { createTestAuthority, type TestAuthority } from '../support/test-authority.ts'
@@ -86,14 +86,6 @@ function agentOf(credential: Credential, ca: string, keepAlive = false): Agent {
       ? undefined
       : new Error(`want=the gateway got=${subjectaltname}`)
   return new Agent({ cert, key, ca, checkServerIdentity, keepAlive, maxCachedSessions: 0 })
-}
-
-async function freePort(): Promise<number> {
-  const server = createPlainServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
 }
 
 interface Stage extends AsyncDisposable {

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { parse } from 'yaml'
+import { freePort } from '../support/free-port.ts'
 import { programIsHere } from '../../examples/session.ts'
 import { modern, modernMeta, type TestClient } from '../gateway/world/client.ts'
 import { openWorld, type World } from '../gateway/world/world.ts'
@@ -29,14 +29,6 @@ let world: World | undefined
 let agent: TestClient
 let guardAdmin = ''
 let insidePort = 0
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
-}
 
 interface Guarded {
   readonly listen: number
