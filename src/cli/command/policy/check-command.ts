@@ -1,11 +1,10 @@
 import { CountersignError } from '../../../errors.ts'
-import { readBundle } from '../../../policy/bundle-place.ts'
-import { parseDataDocument } from '../../../policy/data-document.ts'
 import { openPolicyBase } from '../../../policy/engine.ts'
-import { openSelfTest, openTrust, readPolicyFile } from '../../policy-files.ts'
+import { openTrust } from '../../policy-files.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
 import { algorithmOf } from './algorithm.ts'
+import { readTested } from './open-bundle.ts'
 
 export interface PolicyCheckOptions {
   readonly data?: readonly string[]
@@ -32,7 +31,7 @@ export async function runPolicyCheck(
   terminal: Terminal,
 ): Promise<void> {
   try {
-    const { revision, digest, engine, files, signed } = await check(place, options)
+    const { revision, digest, engine, files, signed } = await check(place, options, terminal.signal)
     const document = { version: 1, ok: true, revision, digest, engine, files, signed }
     if (options.json === true) terminal.out(`${JSON.stringify(document)}\n`)
     else {
@@ -49,17 +48,16 @@ export async function runPolicyCheck(
   }
 }
 
-async function check(place: string, options: PolicyCheckOptions): Promise<Checked> {
+async function check(
+  place: string,
+  options: PolicyCheckOptions,
+  signal: AbortSignal,
+): Promise<Checked> {
   const { data = [], publicKey, keyId = 'given', scope = '' } = options
   const algorithm = algorithmOf(options)
   const keys = publicKey === undefined ? [] : [{ id: keyId, algorithm, publicKey }]
-  const documents = await Promise.all(
-    data.map(async (file) => parseDataDocument(await readPolicyFile(file, 'policy/data'), file)),
-  )
-  const content = await readBundle(place)
-  if (keys.length > 0) (await openTrust({ keys, scope })).admit(content)
-  const tested = { content, documents, engine: undefined }
-  await openSelfTest()(tested)
+  const trust = keys.length > 0 ? await openTrust({ keys, scope }) : undefined
+  const { content, documents } = await readTested(place, data, signal, (read) => trust?.admit(read))
   const base = await openPolicyBase({ content })
   const { revision, digest } = base.engineWith(documents, { tested: true })
   const signed = keys.length > 0

@@ -4,12 +4,10 @@ import type { Explained } from '../../../policy/author/explain.ts'
 import { nameOf, parseLoggedDecision, HiddenRead } from '../../../policy/author/logged-decision.ts'
 import type { LoggedDecision, Result } from '../../../policy/author/logged-decision.ts'
 import { mergeBundle, parseBundle } from '../../../policy/bundle.ts'
-import { readBundle } from '../../../policy/bundle-place.ts'
-import { parseDataDocument } from '../../../policy/data-document.ts'
-import { openSelfTest, readPolicyFile } from '../../policy-files.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
 import { makesCode } from './makes-code.ts'
+import { readTested } from './open-bundle.ts'
 import { printableName, printableText } from './printable.ts'
 import { cutLine, noEvent, readEvents } from './read-events.ts'
 
@@ -93,11 +91,7 @@ async function openPolicy(
   data: readonly string[],
   signal: AbortSignal,
 ): Promise<OpenedPolicy> {
-  const documents = await Promise.all(
-    data.map(async (file) => parseDataDocument(await readPolicyFile(file, 'policy/data'), file)),
-  )
-  const content = await readBundle(place)
-  await openSelfTest()({ content, documents, engine: undefined }, signal)
+  const { content, documents } = await readTested(place, data, signal)
   const files = await parseBundle(content)
   const values = documents.map(({ value }) => value)
   const { revision, digest, dataText } = mergeBundle(files, values)

@@ -1,22 +1,45 @@
 import { CountersignError } from '../../../errors.ts'
+import type { BundleContent } from '../../../policy/bundle-content.ts'
 import { readBundle } from '../../../policy/bundle-place.ts'
 import { parseDataDocument } from '../../../policy/data-document.ts'
+import type { DataDocument } from '../../../policy/data-document.ts'
 import { openPolicyBase } from '../../../policy/engine.ts'
 import type { PolicyEngine } from '../../../policy/engine.ts'
 import { openSelfTest, readPolicyFile } from '../../policy-files.ts'
 import { madeNoCode } from './makes-code.ts'
 
-/** Opens a bundle with its data as a gateway does, its test in a process of its own before. Throws `policy/…`. */
+/** A bundle and the data beside it, as they have passed their test. */
+export interface TestedBundle {
+  readonly content: BundleContent
+  readonly documents: readonly DataDocument[]
+}
+
+/**
+ * Reads a bundle and data, and tests them as a gateway does, in a process of their own. `admit` is asked before, whether the bundle may
+ * be looked into at all. Throws `policy/…`.
+ */
+export async function readTested(
+  place: string,
+  data: readonly string[],
+  signal: AbortSignal,
+  admit?: (content: BundleContent) => void,
+): Promise<TestedBundle> {
+  const documents = await Promise.all(
+    data.map(async (file) => parseDataDocument(await readPolicyFile(file, 'policy/data'), file)),
+  )
+  const content = await readBundle(place)
+  admit?.(content)
+  await openSelfTest()({ content, documents, engine: undefined }, signal)
+  return { content, documents }
+}
+
+/** Opens a bundle with its data, once tested. Throws `policy/…`. */
 export async function openBundle(
   place: string,
   data: readonly string[],
   signal: AbortSignal,
 ): Promise<PolicyEngine> {
-  const documents = await Promise.all(
-    data.map(async (file) => parseDataDocument(await readPolicyFile(file, 'policy/data'), file)),
-  )
-  const content = await readBundle(place)
-  await openSelfTest()({ content, documents, engine: undefined }, signal)
+  const { content, documents } = await readTested(place, data, signal)
   const base = await openPolicyBase({ content })
   if (base.engine === 'plan') return base.engineWith(documents, { tested: true })
   if (content.files.has('plan.json')) throw madeNoCode()
