@@ -10,10 +10,10 @@ export function contextOf(
   phase: DecisionContext['phase'],
 ): DecisionContext {
   const { era } = message
-  const asked = { era, time, door: arrived.door.name, phase }
+  const door = arrived.door.name
   // Lists of several servers, and what the gateway answers itself, are of none of them.
-  if (upstream === undefined) return asked
-  return { ...asked, upstream: { era: eraThere(era, upstream.config) } }
+  if (upstream === undefined) return { era, time, door, phase }
+  return { era, time, door, phase, upstream: { era: eraThere(era, upstream.config) } }
 }
 
 /** What policy is told of what a server asks of the caller. */
