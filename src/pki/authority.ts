@@ -30,21 +30,27 @@ export interface Authority {
   sign(octets: Uint8Array): Buffer
 }
 
+/** What is known of authorities beside which one is in force, where a journal says so. */
+export interface Rotation {
+  /** The state of each, by the short name that `countersign ca` takes. */
+  states(): ReadonlyMap<string, AuthorityState>
+  /** SHA-256, hex, of anchors that are not to be published any more, though they have not ended. */
+  withdrawn(): readonly string[]
+  /** Whether it may still sign: what waits for a new one to reach readers signs with the one before. */
+  maySign(authority: Authority): boolean
+  /** Whether readers were waited for before this one was put in force: nobody waits for them again. */
+  isDelivered(authority: Authority): boolean
+  /** Whether all this was read just now: one who works by older news publishes what was revoked meanwhile. */
+  isFresh(): boolean
+}
+
 /** The authority in force now. */
 export interface AuthoritySource {
   /** Throws `pki/authority-unavailable`. */
   current(): Authority
   anchors(): readonly Buffer[]
-  /** SHA-256, hex, of anchors that are not to be published any more, though they have not ended. */
-  withdrawn?(): readonly string[]
-  /** Whether it may still sign: what waits for a new one to reach readers signs with the one before. Unless told, it may. */
-  maySign?(authority: Authority): boolean
-  /** Whether readers were waited for before this one was put in force: nobody waits for them again. */
-  isDelivered?(authority: Authority): boolean
-  /** Whether what it says was read just now: one who works by older news publishes what was revoked meanwhile. Undefined where nothing is read again. */
-  isFresh?(): boolean | undefined
-  /** The state of each of its authorities, by the short name that `countersign ca` takes. */
-  states?(): ReadonlyMap<string, AuthorityState>
+  /** Where authorities follow each other by steps that are written down. */
+  readonly rotation?: Rotation | undefined
   /** Why what is configured is not what is in force. */
   readonly problem?: CountersignError | undefined
   /** Calls the listener after each change; gives what ends that. */

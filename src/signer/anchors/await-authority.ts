@@ -38,11 +38,9 @@ export function awaitAuthority(
   return {
     current: () => opened().current(),
     anchors: () => opened().anchors(),
-    states: () => source?.states?.() ?? new Map(),
-    withdrawn: () => source?.withdrawn?.() ?? [],
-    maySign: (authority) => source?.maySign?.(authority) ?? true,
-    isDelivered: (authority) => source?.isDelivered?.(authority) ?? false,
-    isFresh: () => source?.isFresh?.(),
+    get rotation() {
+      return source?.rotation
+    },
     get problem() {
       return source?.problem
     },

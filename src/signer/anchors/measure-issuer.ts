@@ -1,18 +1,20 @@
 import type { Metrics } from '../../metrics.ts'
-import type { AuthoritySource } from '../../pki/authority.ts'
+import type { AuthoritySource, Rotation } from '../../pki/authority.ts'
 
 const name = 'countersign_signer_authority_state'
 
 /** The issuer's own end is told early and often, because everything stops with it; and how far a rotation has come. */
 export function measureIssuer(options: {
-  readonly authorities: AuthoritySource
+  readonly authorities: Pick<AuthoritySource, 'current' | 'onChange'> & {
+    readonly rotation?: Pick<Rotation, 'states'> | undefined
+  }
   readonly metrics: Metrics
   readonly now: () => number
 }): Disposable {
   const { authorities, metrics, now } = options
   let told: ReadonlyMap<string, string> = new Map()
   const measure = (): void => {
-    const states = authorities.states?.() ?? new Map<string, string>()
+    const states = authorities.rotation?.states() ?? new Map<string, string>()
     for (const [authority, state] of told) {
       if (states.get(authority) !== state) metrics.remove(name, { authority, state })
     }

@@ -9,7 +9,12 @@ import {
   type Journal,
 } from '../../pki/authority-journal.ts'
 import { checkForward, journalSecondsMax, shortName, withdrawn } from '../../pki/authority-steps.ts'
-import { parseAuthority, type Authority, type AuthoritySource } from '../../pki/authority.ts'
+import {
+  parseAuthority,
+  type Authority,
+  type AuthoritySource,
+  type Rotation,
+} from '../../pki/authority.ts'
 import {
   openAuthority,
   readAuthority,
@@ -42,7 +47,7 @@ export async function openSecretAuthorities(
   return new SecretAuthorities(options, await openAuthority(options))
 }
 
-class SecretAuthorities implements AuthoritySource, AsyncDisposable {
+class SecretAuthorities implements AuthoritySource, Rotation, AsyncDisposable {
   readonly #options: SecretAuthoritiesOptions
   readonly #steadyNow: () => number
   readonly #listeners = createListeners()
@@ -61,6 +66,10 @@ class SecretAuthorities implements AuthoritySource, AsyncDisposable {
     this.#contents = contents
     this.#authority = this.#load(contents)
     this.#done = this.#follow()
+  }
+
+  get rotation(): Rotation {
+    return this
   }
 
   get problem(): CountersignError | undefined {

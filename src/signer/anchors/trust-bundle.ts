@@ -208,8 +208,8 @@ class Publisher implements TrustBundlePublisher {
     }
     if (active !== undefined) {
       // Says itself why nothing signs, when what may sign is not known any more.
-      if (authorities.maySign !== undefined) authorities.current()
-      if (authorities.maySign?.(active) !== false) return active
+      if (authorities.rotation !== undefined) authorities.current()
+      if (authorities.rotation?.maySign(active) !== false) return active
     }
     const waits = this.#waitSeconds
     const why =
@@ -262,14 +262,14 @@ class Publisher implements TrustBundlePublisher {
     // Without the lease as well: who finds its anchors published signs, whatever becomes of the lease.
     const seen = authority !== undefined && this.#activate(authority, published)
     if (seen || unavailable !== undefined) this.#leftSince = undefined
-    if (authorities.isFresh?.() === false) return this.#leave(seen)
+    if (authorities.rotation?.isFresh() === false) return this.#leave(seen)
     if (!(await this.#hold(signal))) {
       if (unavailable !== undefined) throw unavailable
       if (!seen) this.#leftSince ??= this.#steadyNow()
       return seen
     }
     this.#leftSince = undefined
-    const withdrawn = authorities.withdrawn?.() ?? []
+    const withdrawn = authorities.rotation?.withdrawn() ?? []
     const anchors = mergeAnchors({ published, own, withdrawn, now: now() })
     if (anchors.length === 0) {
       throw new CountersignError('pki/authority-unavailable', 'authority has no anchor left')
@@ -295,7 +295,8 @@ class Publisher implements TrustBundlePublisher {
     try {
       return { authority: authorities.current() }
     } catch (error) {
-      if (authorities.isFresh?.() === true && error instanceof Error) return { unavailable: error }
+      if (authorities.rotation?.isFresh() === true && error instanceof Error)
+        return { unavailable: error }
       throw error
     }
   }
@@ -360,7 +361,7 @@ class Publisher implements TrustBundlePublisher {
     const ages = authority.anchors.map((anchor) =>
       this.#ages.ageOf(known.get(anchor.toString('latin1')) ?? ''),
     )
-    const isDelivered = this.#options.authorities.isDelivered?.(authority) === true
+    const isDelivered = this.#options.authorities.rotation?.isDelivered(authority) === true
     const wanted = isDelivered ? 0 : this.#propagationSeconds
     this.#waitSeconds = Math.max(0, Math.ceil(wanted - Math.min(...ages) / 1000))
     // Who signs already goes on: its anchors were waited for.

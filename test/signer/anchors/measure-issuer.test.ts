@@ -13,7 +13,7 @@ test('the metric of states shows the one that each authority has now, and none o
     throw new Error('none')
   }
   const onChange = (listener: () => void): (() => void) => listeners.onChange(listener)
-  const authorities = { current, anchors: () => [], states: () => states, onChange }
+  const authorities = { current, rotation: { states: () => states }, onChange }
   using _ = measureIssuer({ authorities, metrics, now: Date.now })
   const shown = async (): Promise<string[]> =>
     [...(await metrics.page()).matchAll(/^countersign_signer_authority_state\{(.*)\} 1$/gm)].map(

@@ -88,7 +88,7 @@ test('every replica follows each step, without a start', async (t) => {
   for (const replica of replicas) {
     assert.equal(replica.current().certificate.sha256, first.certificate.sha256)
     assert.equal(replica.anchors().length, 2, 'the anchor of the prepared one is published')
-    assert.equal(replica.isDelivered?.(first), false)
+    assert.equal(replica.rotation?.isDelivered(first), false)
   }
   await world.activate()
   await world.look()
@@ -97,16 +97,24 @@ test('every replica follows each step, without a start', async (t) => {
   assert.notEqual(second.certificate.sha256, first.certificate.sha256)
   for (const replica of replicas) {
     assert.equal(replica.current().certificate.sha256, second.certificate.sha256)
-    assert.equal(replica.maySign?.(first), true, 'until its successor is in force in the replica')
-    assert.equal(replica.maySign?.(second), true)
+    assert.equal(
+      replica.rotation?.maySign(first),
+      true,
+      'until its successor is in force in the replica',
+    )
+    assert.equal(replica.rotation?.maySign(second), true)
     assert.equal(replica.anchors().length, 2, 'what it has signed is trusted still')
-    assert.equal(replica.isDelivered?.(second), true)
-    assert.equal(replica.isDelivered?.(first), false)
-    assert.deepEqual(replica.withdrawn?.(), [])
+    assert.equal(replica.rotation?.isDelivered(second), true)
+    assert.equal(replica.rotation?.isDelivered(first), false)
+    assert.deepEqual(replica.rotation?.withdrawn(), [])
   }
   world.passed = 300_001
   for (const replica of replicas) {
-    assert.equal(replica.maySign?.(first), false, 'five minutes are all that others reckon with')
+    assert.equal(
+      replica.rotation?.maySign(first),
+      false,
+      'five minutes are all that others reckon with',
+    )
   }
   // The key of the old one is nowhere any more.
   const secret = world.cluster.get('secrets', place.name, place.namespace)
@@ -127,8 +135,8 @@ test('every replica follows each step, without a start', async (t) => {
   )
   await world.look()
   for (const replica of replicas) {
-    assert.deepEqual(replica.withdrawn?.(), [first.certificate.sha256])
-    assert.equal(replica.maySign?.(first), false)
+    assert.deepEqual(replica.rotation?.withdrawn(), [first.certificate.sha256])
+    assert.equal(replica.rotation?.maySign(first), false)
     assert.equal(replica.anchors().length, 1)
   }
 })
@@ -148,15 +156,15 @@ test('a replica that starts in any state signs with the one that is active', asy
 test('what cannot be read again signs for five minutes, and then nothing does', async (t) => {
   const world = new World()
   const replica = await world.open(t)
-  assert.equal(replica.isFresh?.(), true)
+  assert.equal(replica.rotation?.isFresh(), true)
   world.milliseconds = 10_001
-  assert.equal(replica.isFresh?.(), false, 'nothing was answered for two looks')
+  assert.equal(replica.rotation?.isFresh(), false, 'nothing was answered for two looks')
   world.milliseconds = 0
   world.cluster.fail(() => true, { kind: 'drop' }, 1)
   await world.look()
-  assert.equal(replica.isFresh?.(), false, 'the last look failed')
+  assert.equal(replica.rotation?.isFresh(), false, 'the last look failed')
   await world.look()
-  assert.equal(replica.isFresh?.(), true)
+  assert.equal(replica.rotation?.isFresh(), true)
   world.cluster.fail(() => true, { kind: 'drop' }, 2)
   world.milliseconds = 300_000
   await world.look()
@@ -197,8 +205,8 @@ test('an earlier copy of the Secret is not taken, and nothing signs after five m
   await world.look()
   assert.equal(replica.current(), second)
   assert.match(replica.problem?.message ?? '', /was old before, want=no earlier state got=active/)
-  assert.equal(replica.maySign?.(second), true)
-  assert.equal(replica.isFresh?.(), false)
+  assert.equal(replica.rotation?.maySign(second), true)
+  assert.equal(replica.rotation?.isFresh(), false)
   world.milliseconds = 300_001
   await world.look()
   assert.throws(() => replica.current(), { code: 'pki/authority-unavailable', message: /was old/ })
@@ -217,9 +225,9 @@ test('an active one that has ended signs nothing, and is replaced without a star
   await world.look()
   for (const replica of replicas) {
     assert.throws(() => replica.current(), ended)
-    assert.equal(replica.isFresh?.(), true)
+    assert.equal(replica.rotation?.isFresh(), true)
     assert.equal(replica.anchors().length, 2)
-    assert.deepEqual(replica.withdrawn?.(), [first])
+    assert.deepEqual(replica.rotation?.withdrawn(), [first])
   }
   await world.activate()
   await world.look()

@@ -3,7 +3,8 @@ import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
 import type { TrustDomain } from '../../../src/identity/trust-domain.ts'
 import type { ApiClient, ApiRequest, ApiStream } from '../../../src/kubernetes/api-client.ts'
 import { silentLog } from '../../../src/log.ts'
-import type { Authority, AuthoritySource } from '../../../src/pki/authority.ts'
+import type { AuthorityState } from '../../../src/pki/authority-journal.ts'
+import type { Authority, AuthoritySource, Rotation } from '../../../src/pki/authority.ts'
 import {
   formatAnchors,
   readPublishedAnchors,
@@ -46,13 +47,20 @@ export class Rotating implements AuthoritySource {
 }
 
 /** One whose authorities are in a journal, and go when the journal says so. */
-export class Journaled extends Rotating {
+export class Journaled extends Rotating implements Rotation {
   fresh = true
   /** Those that sign no more. */
   ended: Authority[] = []
   gone: Authority[] = []
+  readonly rotation: Rotation = this
   isFresh(): boolean {
     return this.fresh
+  }
+  isDelivered(): boolean {
+    return false
+  }
+  states(): ReadonlyMap<string, AuthorityState> {
+    return new Map()
   }
   maySign(authority: Authority): boolean {
     return !this.ended.includes(authority)
@@ -144,7 +152,7 @@ export class World implements AsyncDisposable {
     const source: AuthoritySource | undefined = this.replicas.find(
       ({ name }) => name === replica,
     )?.authorities
-    const withdrawn = source?.withdrawn?.() ?? []
+    const withdrawn = source?.rotation?.withdrawn() ?? []
     for (const { sha256, notAfter } of readPublishedAnchors(this.text, trustDomain)) {
       const kept = written.some((anchor) => anchor.sha256 === sha256)
       const gone = notAfter.getTime() < this.now() || withdrawn.includes(sha256)
