@@ -150,7 +150,9 @@ export const authorityMutations: readonly Mutation[] = [
     claim: byProof,
     without: 'the look whether what signs may sign still',
     file: 'src/signer/anchors/trust-bundle.ts',
-    edits: [['if (authorities.rotation?.maySign(active) !== false) return active', 'return active']],
+    edits: [
+      ['if (authorities.rotation?.maySign(active) !== false) return active', 'return active'],
+    ],
     tests: [journaled],
   },
   {
