@@ -74,7 +74,7 @@ export const authorityMutations: readonly Mutation[] = [
     without: 'the wait before a prepared CA is made active',
     file: 'src/signer/anchors/rotate-authority.ts',
     edits: never('left > 0'),
-    tests: ['test/signer/anchors/rotate-authority.test.ts'],
+    tests: ['test/cli/command/ca-command.test.ts'],
   },
   {
     claim: byProof,
