@@ -143,6 +143,8 @@ test('an upstream with as many calls as it may have refuses the next, and the ga
   const { answer, open } = slowUpstream()
   await using world = await openWorld({ answers: { files: answer }, limits })
   await occupy(world, 'greedy', 2)
+  // First its own: what others hold is not left to it.
+  await eventually('its share is used up', () => open.size === 2)
   await occupy(world, 'eager', 1)
   await occupy(world, 'other', 1)
   await eventually('all places are taken', () => open.size === 4)
