@@ -22,7 +22,7 @@ export function membersOf(
   let index = skipSpace(octets, span.start + 1)
   while (octets[index] !== octet.objectClose) {
     const nameEnd = endOfValue(octets, index)
-    const name = JSON.parse(octets.toString('utf8', index, nameEnd)) as string
+    const name = nameAt(octets, index, nameEnd)
     const start = skipSpace(octets, skipSpace(octets, nameEnd) + 1)
     const end = start === known?.start ? known.end : endOfValue(octets, start)
     if (members.has(name)) return undefined
@@ -61,6 +61,12 @@ export function endOfValue(octets: Buffer, start: number): number {
     }
   }
   return octets.length
+}
+
+/** The text of a name: most have no escapes, and are what their octets say. */
+function nameAt(octets: Buffer, start: number, end: number): string {
+  const written = octets.toString('utf8', start + 1, end - 1)
+  return written.includes('\\') ? (JSON.parse(`"${written}"`) as string) : written
 }
 
 function afterSeparator(octets: Buffer, end: number): number {

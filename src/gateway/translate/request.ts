@@ -38,10 +38,8 @@ export function requestToModern(
     ...(level === undefined ? {} : { [`${reserved}logLevel`]: level }),
   }
   const members = Object.entries(own).map(([name, value]) => memberText(name, value))
-  const { whole, params } = partsOf(body)
-  const span = id === undefined ? undefined : whole.get('id')
-  const edits = span === undefined ? [] : [{ ...span, text: String(id) }]
-  return applyEdits(body, [...edits, metaEdit(body, { whole, params, own: members })])
+  const parts = partsOf(body)
+  return applyEdits(body, [...idEdits(parts, id), metaEdit(body, parts, members)])
 }
 
 /**
@@ -49,41 +47,42 @@ export function requestToModern(
  * protocol), and clients that share one know nothing of each other, so the id is ours.
  */
 export function requestToLegacy(body: Buffer, id: number): Buffer {
-  const { whole, params } = partsOf(body)
-  const span = whole.get('id')
-  const edits = span === undefined ? [] : [{ ...span, text: String(id) }]
+  const parts = partsOf(body)
+  const { params, members } = parts
   const answered =
-    params === undefined ? [] : removeMembers(body, params, (name) => name === 'inputResponses')
-  return applyEdits(body, [...edits, ...answered, metaEdit(body, { whole, params, own: [] })])
+    params !== undefined && members.has('inputResponses')
+      ? removeMembers(body, params, (name) => name === 'inputResponses')
+      : []
+  return applyEdits(body, [...idEdits(parts, id), ...answered, metaEdit(body, parts, [])])
 }
 
-type Members = ReadonlyMap<string, Span>
+/** Where the members of a request stand, and those of its `params`. */
+interface PartsOf {
+  readonly whole: ReadonlyMap<string, Span>
+  readonly params: Span | undefined
+  readonly members: ReadonlyMap<string, Span>
+}
 
-function partsOf(body: Buffer): { readonly whole: Members; readonly params: Span | undefined } {
+function partsOf(body: Buffer): PartsOf {
   const start = skipSpace(body, 0)
   const whole = membersOf(body, { start, end: body.length })
   if (whole === undefined) throw new TypeError('a request is an object')
-  return { whole, params: whole.get('params') }
+  const params = whole.get('params')
+  const members = (params && membersOf(body, params)) ?? new Map<string, Span>()
+  return { whole, params, members }
+}
+
+function idEdits({ whole }: PartsOf, id: number | undefined): readonly Edit[] {
+  const span = id === undefined ? undefined : whole.get('id')
+  return span === undefined ? [] : [{ ...span, text: String(id) }]
 }
 
 /** Gives `params._meta` these members, and leaves it those of its own that no envelope reserves. */
-function metaEdit(
-  body: Buffer,
-  {
-    whole,
-    params,
-    own,
-  }: {
-    readonly whole: Members
-    readonly params: Span | undefined
-    readonly own: readonly string[]
-  },
-): Edit {
+function metaEdit(body: Buffer, { whole, params, members }: PartsOf, own: readonly string[]): Edit {
   if (params === undefined) {
     const end = Math.max(...[...whole.values()].map((span) => span.end))
     return { start: end, end, text: `,"params":{"_meta":{${own.join(',')}}}` }
   }
-  const members = membersOf(body, params) ?? new Map<string, Span>()
   const meta = members.get('_meta')
   if (meta === undefined) {
     const start = params.start + 1
