@@ -18,6 +18,7 @@ import { whyUnasked } from './crossing.ts'
 import { fault, notThere, sessionOver } from './fault.ts'
 import { raiseLevel } from './levels.ts'
 import { Hold } from '../shares.ts'
+import { whenThere, type Soon } from '../soon.ts'
 import type { Parts } from './serve.ts'
 import type { Place } from './talks.ts'
 
@@ -97,14 +98,18 @@ export async function inSession<T>(
 }
 
 /** A modern server has no sessions; a legacy one has one for all clients of the caller that have none. */
-async function inOtherEra<T>(
+function inOtherEra<T>(
   permit: Permit,
   parts: Parts,
   { upstream, use }: InSession<T>,
 ): Promise<T | Refused> {
   if (permit.call.message.era === 'legacy') return use(undefined)
   const shared = sharedOf({ permit, parts, upstream })
-  if (!mayBeAsked(shared)) return inShared(shared, use)
+  return mayBeAsked(shared) ? inOneOfItsOwn(shared, use) : inShared(shared, use)
+}
+
+async function inOneOfItsOwn<T>(shared: Shared, use: InSession<T>['use']): Promise<T | Refused> {
+  const { parts, upstream } = shared
   const place = parts.talks.place(`${shared.key} ${upstream.config.server}`)
   const o = place.number === 0 ? shared : { ...shared, key: `${shared.key} ${place.number}` }
   const leave = place.keep()
@@ -121,22 +126,34 @@ async function inShared<T>(
   o: Shared,
   use: (session: LegacySession) => Promise<T | Refused>,
 ): Promise<T | Refused> {
-  const { permit, parts, upstream, meta } = o
-  const known = await openShared(o)
+  // Most often it is open, and waiting for it would be a promise more of each call.
+  const soon = openShared(o)
+  const known = soon instanceof Promise ? await soon : soon
   if (isRefused(known)) return known
-  const { account } = permit.call.caller
-  const telling = { upstream, account, nextId: () => parts.sessions.nextId() }
-  const inSharedOne = (session: LegacySession): Promise<T | Refused> =>
-    useShared(o, async () => {
-      await raiseLevel({ ...telling, session }, meta['io.modelcontextprotocol/logLevel'])
-      return use(session)
-    })
-  const first = await inSharedOne(known)
+  const first = await useShared(o, known, use)
   if (first !== sessionOver) return first
   const opened = await openShared(o, known)
   if (isRefused(opened)) return opened
-  const second = await inSharedOne(opened)
+  const second = await useShared(o, opened, use)
   return second === sessionOver ? lostAtOnce : second
+}
+
+async function useShared<T>(
+  o: Shared,
+  session: LegacySession,
+  use: (session: LegacySession) => Promise<T>,
+): Promise<T> {
+  const { permit, parts, upstream, meta } = o
+  const { account } = permit.call.caller
+  const done = useOf(o)
+  try {
+    const telling = { upstream, account, session, nextId: () => parts.sessions.nextId() }
+    const raised = raiseLevel(telling, meta['io.modelcontextprotocol/logLevel'])
+    if (raised !== undefined) await raised
+    return await use(session)
+  } finally {
+    done()
+  }
 }
 
 /** It is used for as long as the call in it goes on, however often nobody waits for that. */
@@ -188,16 +205,24 @@ function capabilitiesThere(permit: Permit, parts: Parts, meta: Shared['meta']): 
  * The session with a legacy server that the clients of a pod share which have none of their own. It is of nobody else, and in it is
  * offered what their client says with its request that it does, as far as that is carried.
  */
-export function sharedSession(o: For): Promise<LegacySession | Refused> {
+export function sharedSession(o: For): Soon<LegacySession | Refused> {
   return openShared(sharedOf(o))
 }
 
-async function openShared(o: Shared, lost?: LegacySession): Promise<LegacySession | Refused> {
+function openShared(o: Shared, lost?: LegacySession): Soon<LegacySession | Refused> {
   const { meta, key, capabilities } = o
-  const clientInfo = meta['io.modelcontextprotocol/clientInfo']
-  const hello = { ...helloOf({ clientInfo }, gatewayInfo), capabilities }
-  const opened = await openFor(o, { key, version: legacyVersion, hello, isShared: true }, lost)
-  return 'failed' in opened ? notOpened(opened) : opened
+  const to: ToOpen = {
+    key,
+    version: legacyVersion,
+    get hello() {
+      const clientInfo = meta['io.modelcontextprotocol/clientInfo']
+      return { ...helloOf({ clientInfo }, gatewayInfo), capabilities }
+    },
+    isShared: true,
+  }
+  return whenThere(openFor(o, to, lost), (opened) =>
+    'failed' in opened ? notOpened(opened) : opened,
+  )
 }
 
 /** The same of a call that is in no session yet. */
@@ -215,15 +240,6 @@ function mayBeAsked({ permit, capabilities }: Shared): boolean {
 
 const [legacyVersion = ''] = legacyVersions
 
-async function useShared<T>(o: Shared, use: () => Promise<T>): Promise<T> {
-  const done = useOf(o)
-  try {
-    return await use()
-  } finally {
-    done()
-  }
-}
-
 function useOf({ parts, upstream, key }: Shared): () => void {
   return parts.sessions.use({ key, server: upstream.config.server })
 }
@@ -240,6 +256,7 @@ function notOpened(failure: ExchangeFailure): Refused {
     : fault(failure)
 }
 
+/** What its client has said of itself is read only where a session is opened. */
 type ToOpen = Pick<Session, 'key' | 'version' | 'hello'> & { readonly isShared?: boolean }
 
 interface For {
@@ -254,17 +271,18 @@ interface For {
  */
 export function openFor(
   { permit, parts, upstream }: For,
-  { key, version, hello, isShared = false }: ToOpen,
+  to: ToOpen,
   lost?: LegacySession,
-): Promise<LegacySession | ExchangeFailure> {
+): Soon<LegacySession | ExchangeFailure> {
   const { sessions, limits, absences } = parts
   const { owner, account, unsent } = permit.call.caller
   const { server, spiffeId } = upstream.config
+  const { key, version, isShared = false } = to
   const holder = { owner, account, key, server, isShared, spiffeId: spiffeId.uri }
   return sessions.renew(holder, lost, async () => {
     const { answerBytesMax } = limits
     const room = new Hold(unsent)
-    const opening = { upstream, account, version, hello, answerBytesMax, room }
+    const opening = { upstream, account, version, hello: to.hello, answerBytesMax, room }
     const opened = await openLegacySession(opening).finally(() => room.end())
     noteAbsence(absences, upstream, opened)
     return opened

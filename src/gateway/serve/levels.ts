@@ -1,7 +1,12 @@
 import { loggingLevels } from '../../mcp/logging.ts'
 import type { Account, SharePercents } from '../shares.ts'
 import { deliver } from '../upstream/deliver.ts'
-import { isOwn, sessionRequest, type LegacySession } from '../upstream/legacy-session.ts'
+import {
+  isOwn,
+  sessionRequest,
+  type LegacySession,
+  type OwnSession,
+} from '../upstream/legacy-session.ts'
 import { Shelf, type Owned } from '../upstream/shelf.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 
@@ -42,17 +47,22 @@ interface Telling {
 
 /**
  * Has a session tell at least as much as one of its requests wants. It is never told less: other requests share it, and what a request does
- * not want is not passed on to it. Whether that arrives or not, the request follows.
+ * not want is not passed on to it. Whether that arrives or not, the request follows. Undefined: there is nothing to say.
  */
-export async function raiseLevel(
-  { upstream, account, session, nextId }: Telling,
-  wanted: unknown,
-): Promise<void> {
+export function raiseLevel(telling: Telling, wanted: unknown): Promise<void> | undefined {
+  const { session } = telling
   const level = loggingLevels.findIndex((each) => each === wanted)
   const isLogging = session.said?.capabilities.includes('logging') === true
-  if (level === -1 || !isLogging || !isOwn(session)) return
+  if (level === -1 || !isLogging || !isOwn(session)) return undefined
   const before = said.get(session)
-  if (before !== undefined && before <= level) return
+  return before !== undefined && before <= level ? undefined : tell(telling, session, level)
+}
+
+async function tell(
+  { upstream, account, nextId }: Telling,
+  session: OwnSession,
+  level: number,
+): Promise<void> {
   said.set(session, level)
   const method = 'logging/setLevel'
   const params = { level: loggingLevels[level] }

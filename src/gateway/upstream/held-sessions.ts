@@ -1,6 +1,7 @@
 import type { Account, SharePercents } from '../shares.ts'
 import type { ExchangeFailure } from './exchange.ts'
 import type { LegacySession } from './legacy-session.ts'
+import type { Soon } from '../soon.ts'
 import { Shelf, type Owned } from './shelf.ts'
 
 /** Whose session it is, and with whom. */
@@ -32,7 +33,7 @@ export interface HeldSessions {
     holder: Holder & Pick<LegacySession, 'spiffeId'>,
     lost: LegacySession | undefined,
     open: () => Promise<LegacySession | ExchangeFailure>,
-  ): Promise<LegacySession | ExchangeFailure>
+  ): Soon<LegacySession | ExchangeFailure>
   /** The caller has ended its session: it is over, and so are those given back. */
   end(caller: Pick<Holder, 'owner' | 'account' | 'key'>): readonly Held[]
   isEnded(key: string): boolean
@@ -100,8 +101,7 @@ export function createHeldSessions(options: {
       const place = placeOf(holder)
       const { session } = findUsed(place) ?? {}
       const isOfIt = session?.spiffeId === spiffeId
-      if (session !== undefined && isOfIt && session.id !== lost?.id)
-        return Promise.resolve(session)
+      if (session !== undefined && isOfIt && session.id !== lost?.id) return session
       // Whoever has the name of a server that was replaced meanwhile would learn an id that is good elsewhere.
       const openingOf = `${place} ${spiffeId}`
       const begun = opening.get(openingOf)
