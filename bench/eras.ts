@@ -3,7 +3,8 @@
  *
  * One upstream answers all alike. The contestants take turns in rounds of a second in one run.
  *
- *     npm run bench eras -- [--json] [--rounds=7] [--seconds=1] [--warm=5000] [--profile=<a folder for one of each>]
+ *     npm run bench eras -- [--json] [--rounds=7] [--seconds=1] [--warm=5000] [--before=<another tree>]
+ *         [--profile=<a folder for one of each>]
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -11,6 +12,7 @@ import { Client } from 'undici'
 import { parseCredentialBundle } from '../src/pki/credential.ts'
 import { answersOf, answerText, call } from './gateway/contest.ts'
 import { profilingTo, startRole } from './gateway/start-contestant.ts'
+import { bundleContestant } from './rig/bundle-contestant.ts'
 import { withContest, type Contest, type Contestant } from './rig/contest.ts'
 import { median, report, rounded } from './rig/report.ts'
 
@@ -20,11 +22,14 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '7' },
     seconds: { type: 'string', default: '1' },
     warm: { type: 'string', default: '5000' },
+    // The gateway of this tree is a contestant too.
+    before: { type: 'string' },
     profile: { type: 'string' },
   },
 })
 
 type Era = 'modern' | 'legacy'
+const eras: readonly Era[] = ['modern', 'legacy']
 
 const version = '2025-11-25'
 const clientInfo = { name: 'bench', version: '1' }
@@ -39,6 +44,10 @@ await withContest({ callers: 1, answer: answerText, answers }, async (contest) =
   const plainLegacy = await add(contest, 'legacy', 'legacy')
   await add(contest, 'legacy', 'modern')
   await add(contest, 'modern', 'legacy')
+  if (values.before !== undefined) {
+    const program = await bundleContestant(join(contest.material.folder, 'before'), values.before)
+    for (const from of eras) for (const to of eras) await add(contest, from, to, program)
+  }
   await contest.round({ requests: Number(values.warm) })
   for (const each of contest.list) each.rounds.length = 0
   for (let index = 0; index < Number(values.rounds); index += 1) {
@@ -47,15 +56,17 @@ await withContest({ callers: 1, answer: answerText, answers }, async (contest) =
   print(contest.list, { plain, plainLegacy })
 })
 
-/** A gateway whose tool server is of one era, and agents of another. */
-async function add(contest: Contest, from: Era, to: Era): Promise<Contestant> {
+/** A gateway whose tool server is of one era, and agents of another; `before` is that of another tree. */
+async function add(contest: Contest, from: Era, to: Era, before?: string): Promise<Contestant> {
   const { profile } = values
   const load = from === 'modern' ? call : legacyCall()
   return contest.add(
-    `${from} agent, ${to} server`,
+    `${from} agent, ${to} server${before === undefined ? '' : ', before'}`,
     async (setting) => {
       const folder = profile === undefined ? undefined : join(profile, `${from}-to-${to}`)
-      const started = await startRole('gateway', profilingTo(folder))({ ...setting, eras: [to] })
+      const program = before ?? setting.program
+      const start = startRole('gateway', profilingTo(folder))
+      const started = await start({ ...setting, program, eras: [to] })
       if (from === 'legacy') {
         load.headers['mcp-session-id'] = await openSession(contest, started.port)
       }

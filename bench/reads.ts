@@ -4,11 +4,14 @@
  * One upstream answers all three with as much; a call and a prompt have arguments that policy looks at. The contestants take turns in
  * rounds of a second in one run.
  *
- *     npm run bench reads -- [--json] [--rounds=7] [--seconds=1] [--warm=5000] [--only=<method>] [--profile=<a folder>]
+ *     npm run bench reads -- [--json] [--rounds=7] [--seconds=1] [--warm=5000] [--only=<method>] [--before=<another tree>]
+ *         [--profile=<a folder>]
  */
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { answersOf, answerText, call, regions, request } from './gateway/contest.ts'
 import { profilingTo, startRole } from './gateway/start-contestant.ts'
+import { bundleContestant } from './rig/bundle-contestant.ts'
 import { withContest, type Contestant } from './rig/contest.ts'
 import { median, report, rounded } from './rig/report.ts'
 
@@ -19,6 +22,8 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '1' },
     warm: { type: 'string', default: '5000' },
     only: { type: 'string' },
+    // The gateway of this tree is a contestant too.
+    before: { type: 'string' },
     profile: { type: 'string' },
   },
 })
@@ -81,12 +86,18 @@ const loads = {
 }
 
 await withContest({ callers: 1, answer: answerText, answers }, async (contest) => {
-  const { only, profile } = values
+  const { only, before, profile } = values
+  const { folder } = contest.material
+  const earlier =
+    before === undefined ? undefined : await bundleContestant(join(folder, 'before'), before)
   for (const [method, load] of Object.entries(loads)) {
     if (only !== undefined && only !== method) continue
     const start = startRole('gateway', profilingTo(profile))
     const asked = { ...load, path: '/mcp/tools', want: 'a map', connections: 16 }
     await contest.add(method, (setting) => start({ ...setting, grants }), asked)
+    if (earlier === undefined) continue
+    const startEarlier: typeof start = (setting) => start({ ...setting, grants, program: earlier })
+    await contest.add(`${method}, before`, startEarlier, asked)
   }
   await contest.round({ requests: Number(values.warm) })
   for (const each of contest.list) each.rounds.length = 0
