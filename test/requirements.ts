@@ -732,6 +732,12 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source:
       'MCP 2025-11-25 elicitation, URL elicitation required error and completion notifications',
   },
+  'gateway.pages-across': {
+    claim:
+      'where a legacy server wants pages opened first, its modern client is asked for those alone that policy lets be asked for, and comes back with the same call, which is decided on anew, so often and no more, and not made where somebody has declined',
+    source:
+      'MCP 2025-11-25 elicitation, URL elicitation required error; 2026-07-28, multi round-trip requests',
+  },
   'gateway.contents-readable': {
     claim: 'of the contents of a resource none is told that its caller may not read by itself',
     source:

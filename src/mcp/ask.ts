@@ -70,6 +70,9 @@ const elicitationIdCharactersMax = 256
 export interface Page {
   readonly ask: Ask
   readonly elicitationId: string
+  readonly url: string
+  /** What a person is told of it. */
+  readonly message: string
 }
 
 export function isElicitationId(value: unknown): value is string {
@@ -98,12 +101,13 @@ export function parsePages(data: unknown): readonly Page[] | string {
 }
 
 function parsePage(page: JsonObject): Page | string {
-  const { mode, elicitationId, message } = page
+  const { mode, elicitationId, url, message } = page
   if (Object.keys(page).some((name) => !pageMembers.has(name))) return 'a page has other members'
   if (mode !== 'url' || !isElicitationId(elicitationId)) return 'a page has no mode or no id'
-  const isLong = typeof message === 'string' && message.length > elicitationOctetsMax
-  const ask = isLong ? 'what is asked is too long' : parseElicitation(page)
-  return typeof ask === 'string' ? ask : { ask, elicitationId }
+  if (typeof message !== 'string' || typeof url !== 'string') return 'a page has no text or no url'
+  if (message.length > elicitationOctetsMax) return 'what is asked is too long'
+  const ask = parseElicitation(page)
+  return typeof ask === 'string' ? ask : { ask, elicitationId, url, message }
 }
 
 const urlCharactersMax = 2048

@@ -4,6 +4,7 @@ const askId = 'src/gateway/handle/ask-id.ts'
 const asks = 'src/gateway/serve/asks.ts'
 const carry = 'src/gateway/serve/carry-asks.ts'
 const stream = 'src/gateway/serve/session-stream.ts'
+const pagesAcross = 'src/gateway/serve/pages-across.ts'
 
 /** What legacy servers ask of their callers, and say on the streams of sessions. */
 export const askMutations: readonly Mutation[] = [
@@ -124,6 +125,33 @@ export const askMutations: readonly Mutation[] = [
     file: 'src/gateway/serve/pass-pages.ts',
     edits: [['if (refusal !== undefined) return refusal', '']],
     tests: ['test/gateway/serve/pass-pages.test.ts'],
+  },
+  {
+    claim: 'gateway.pages-across',
+    without: 'what policy says of each page',
+    file: pagesAcross,
+    edits: [['if (refusal !== undefined) return refusal', '']],
+  },
+  {
+    claim: 'gateway.pages-across',
+    without: 'the look whether somebody has declined',
+    file: pagesAcross,
+    edits: [["if (isJsonObject(answer) && answer['action'] === 'accept') continue", 'continue']],
+    named: 'is not called anew',
+  },
+  {
+    claim: 'gateway.pages-across',
+    without: 'the bound on how often one call is put off',
+    file: pagesAcross,
+    edits: never('rounds > roundsMax'),
+    named: 'so often and no more',
+  },
+  {
+    claim: 'gateway.pages-across',
+    without: 'the own state, kept from the server',
+    file: 'src/gateway/translate/request.ts',
+    edits: [["new Set(['inputResponses', 'requestState'])", "new Set(['inputResponses'])"]],
+    named: 'is called anew',
   },
   {
     claim: 'gateway.pages-decided',

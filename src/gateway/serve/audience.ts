@@ -1,3 +1,4 @@
+import type { Page } from '../../mcp/ask.ts'
 import { formatEvent } from '../../mcp/events.ts'
 import { isJsonObject } from '../../mcp/envelope.ts'
 import type { Span } from '../../mcp/levels.ts'
@@ -10,6 +11,7 @@ import { statusToModern, translateAnswer, type Told } from '../translate/answer.
 import { passesAcross, withProgressToken } from '../translate/notification.ts'
 import type { AnswerHead } from '../upstream/exchange.ts'
 import { callerHeaders } from '../upstream/headers.ts'
+import { askForPages } from './pages-across.ts'
 import { passContents } from './pass-contents.ts'
 import { passResult } from './result.ts'
 import type { Parts } from './serve.ts'
@@ -28,6 +30,8 @@ export interface Audience {
 export interface Answered {
   readonly octets: Buffer
   readonly result: Span | undefined
+  /** It wants these opened before it is called. */
+  readonly pages?: readonly Page[] | undefined
   readonly head: AnswerHead
 }
 
@@ -45,8 +49,9 @@ export function tellNotification({ permit, reply, level }: Audience, data: Buffe
 export function passAnswer(
   { permit, told }: Audience,
   parts: Parts,
-  { octets, result }: Answered,
+  { octets, result, pages }: Answered,
 ): Soon<Buffer | Refused> {
+  if (pages !== undefined) return askForPages(permit, parts, { pages, told })
   if (result !== undefined && permit.call.message.method === 'resources/read') {
     const members = membersOf(octets, result)
     const crossing = { told }
@@ -64,8 +69,12 @@ export function passAnswer(
 }
 
 /** `told` is what policy lets be told of the answer. */
-export function tellAnswer({ reply }: Audience, { result, head }: Answered, told: Buffer): void {
-  const status = result === undefined ? statusToModern(told) : 200
+export function tellAnswer(
+  { reply }: Audience,
+  { result, pages, head }: Answered,
+  told: Buffer,
+): void {
+  const status = result === undefined && pages === undefined ? statusToModern(told) : 200
   replyBody(reply, told, { status, headers: callerHeaders(head.headers) })
 }
 

@@ -1,3 +1,4 @@
+import { mayNeedInput } from '../../mcp/ask.ts'
 import { applyEdits, type Edit } from '../../mcp/edits.ts'
 import { encodeHeaderValue } from '../../mcp/header-value.ts'
 import type { Era, NotificationMessage, RequestMessage } from '../../mcp/message.ts'
@@ -45,7 +46,7 @@ export function crossingOf(
   const level = meta['io.modelcontextprotocol/logLevel']
   if (era === 'legacy') {
     const id = parts.sessions.nextId()
-    const asked = { era, method, id: { value: id } }
+    const asked = { era, method, id: { value: id }, ...mayOpenPages(permit, method) }
     const there = requestToLegacy(body, id)
     return { asked, body: there, version: undefined, headers: [], told, level }
   }
@@ -65,6 +66,11 @@ export function crossingOf(
     told,
     level: undefined,
   }
+}
+
+/** Nobody who has approved a call has seen what it would be after that. */
+function mayOpenPages({ duties }: Permit, method: string): Pick<Asked, 'mayOpenPages'> {
+  return duties.approval === undefined && mayNeedInput(method) ? { mayOpenPages: true } : {}
 }
 
 /** What a legacy client does for servers, as a modern one says it: of its roots it does not tell when they change. */

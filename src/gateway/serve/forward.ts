@@ -43,6 +43,7 @@ import { beginTalk, goOn } from './begin-talk.ts'
 import { atItsDoor, inSession, type OwnPlace } from './in-session.ts'
 import { unfitAsTask } from './legacy-task.ts'
 import { passInput } from './input-required.ts'
+import { askForPages } from './pages-across.ts'
 import { askedForPages, passPages } from './pass-pages.ts'
 import { passTask } from './pass-task.ts'
 import { passResult } from './result.ts'
@@ -296,6 +297,13 @@ function answer(
   if (verdict.kind === 'response') {
     const given = { octets: body, result: verdict.result }
     return tellSoon(forwarding, { head, ...given }, passResult(permit, parts, given))
+  }
+  if (verdict.kind === 'pages' && crossing !== undefined) {
+    const { pages } = verdict
+    const asking = askForPages(permit, parts, { pages, told: crossing.told })
+    // It is an answer of our own, and no error any more.
+    const own = { head: { ...head, status: 200 }, result: undefined }
+    return tellSoon({ ...forwarding, crossing: undefined }, own, asking)
   }
   if (verdict.kind === 'pages') {
     const given = { octets: body, pages: verdict.pages }

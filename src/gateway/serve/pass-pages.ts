@@ -28,7 +28,7 @@ export function passPages(
   parts: Pick<Parts, 'decisions' | 'pages'>,
   { octets, pages }: { readonly octets: Buffer; readonly pages: readonly Page[] },
 ): Soon<Buffer | Refused> {
-  return whenThere(refusalOf(permit, parts, pages), (refusal) => {
+  return whenThere(permitPages(permit, parts, pages), (refusal) => {
     if (refusal !== undefined) return refusal
     const { caller, session, target } = permit.call
     const { owner, account } = caller
@@ -39,7 +39,8 @@ export function passPages(
   })
 }
 
-function refusalOf(
+/** Why a server may not ask its client to open all of them, if so. */
+export function permitPages(
   permit: Permit,
   parts: Pick<Parts, 'decisions'>,
   [page, ...others]: readonly Page[],
@@ -47,6 +48,6 @@ function refusalOf(
   if (page === undefined) return undefined
   return whenThere(
     permitAsk(permit, page.ask, parts.decisions),
-    (refusal) => refusal ?? refusalOf(permit, parts, others),
+    (refusal) => refusal ?? permitPages(permit, parts, others),
   )
 }

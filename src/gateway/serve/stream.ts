@@ -16,6 +16,7 @@ import { askAndGoOn } from './ask-legacy.ts'
 import { taskAcross, type Crossing } from './crossing.ts'
 import type { Forwarding } from './forward.ts'
 import { passInput } from './input-required.ts'
+import { askForPages } from './pages-across.ts'
 import { askedForPages, passPages } from './pass-pages.ts'
 import { passTask } from './pass-task.ts'
 import { passResult } from './result.ts'
@@ -132,7 +133,10 @@ function answerOf(
   verdict: LastVerdict,
 ): Soon<Buffer | Refused> {
   if (verdict.kind === 'pages') {
-    return passPages(permit, parts, { octets, pages: verdict.pages })
+    const { pages } = verdict
+    return crossing === undefined
+      ? passPages(permit, parts, { octets, pages })
+      : askForPages(permit, parts, { pages, told: crossing.told })
   }
   const { kind, result } = verdict
   if (kind === 'response') {

@@ -286,6 +286,9 @@ export class Talk implements AskLine {
     } else if (verdict.kind === 'response' && this.#head !== undefined) {
       const { result } = verdict
       this.#conclude({ octets: data, result, head: this.#head })
+    } else if (verdict.kind === 'pages' && this.#head !== undefined) {
+      const { pages } = verdict
+      this.#conclude({ octets: data, result: undefined, pages, head: this.#head })
     } else if (verdict.kind !== 'server request' || !this.carry(verdict, data)) {
       const why =
         'what' in verdict

@@ -14,6 +14,9 @@ const reserved = 'io.modelcontextprotocol/'
 
 const [modernVersion = ''] = modernVersions
 
+/** What a modern client brings back to the server that has asked (MCP 2026-07-28, multi round-trip requests). */
+const inputMembers: ReadonlySet<string> = new Set(['inputResponses', 'requestState'])
+
 /** What a legacy client has said of itself when it opened its session, in every request of the modern era. */
 export function requestToModern(
   body: Buffer,
@@ -49,11 +52,12 @@ export function requestToModern(
 export function requestToLegacy(body: Buffer, id: number): Buffer {
   const parts = partsOf(body)
   const { params, members } = parts
-  const answered =
-    params !== undefined && members.has('inputResponses')
-      ? removeMembers(body, params, (name) => name === 'inputResponses')
+  const isBroughtBack = (name: string): boolean => inputMembers.has(name)
+  const broughtBack =
+    params !== undefined && [...inputMembers].some((name) => members.has(name))
+      ? removeMembers(body, params, isBroughtBack)
       : []
-  return applyEdits(body, [...idEdits(parts, id), ...answered, metaEdit(body, parts, [])])
+  return applyEdits(body, [...idEdits(parts, id), ...broughtBack, metaEdit(body, parts, [])])
 }
 
 /** Where the members of a request stand, and those of its `params`. */

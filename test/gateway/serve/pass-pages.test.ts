@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
-import { legacy, modern } from '../world/client.ts'
+import { legacy } from '../world/client.ts'
 import { listen, openSession, openStream } from '../world/session.ts'
 import { speaking } from '../world/speaking.ts'
 import { answerBoth, type Answer } from '../world/upstream.ts'
@@ -109,16 +109,6 @@ for (const [what, o] of [
     assert.doesNotMatch(octets, /login\.example|"first"/)
   })
 }
-
-test('an error that asks for a page reaches no client of the other era', async () => {
-  requirement('gateway.pages-decided')
-  const answers = { files: answering(asking(page), 'json') }
-  await using world = await openWorld({ grants, answers })
-  const agent = await world.agent({ toolScopes: 'files:*' })
-  const { body, headers } = modern('tools/call', { name: 'echo', arguments: {} })
-  const answer = await agent.post('/mcp/files', body, headers)
-  assert.doesNotMatch(answer.text, /login\.example|"first"|-32042/)
-})
 
 for (const [what, params, isTold] of [
   ['is told on the stream of its session', '{"elicitationId":"e-1"}', true],

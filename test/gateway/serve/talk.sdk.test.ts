@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
-import { ElicitResultSchema } from '@modelcontextprotocol/sdk/types.js'
+import { ElicitResultSchema, UrlElicitationRequiredError } from '@modelcontextprotocol/sdk/types.js'
 import { Agent, fetch } from 'undici'
 import { requirement } from '../../requirements.ts'
 import { gatewayConnector } from '../world/client.ts'
@@ -19,6 +19,8 @@ const form = {
   message: 'how many?',
   requestedSchema: { type: 'object' as const, properties: { n: { type: 'number' as const } } },
 }
+
+const pageUrl = 'https://login.example/x'
 
 function serverOf(): { readonly answer: Answer; readonly stream: Stream } {
   const transports = new Map<string, StreamableHTTPServerTransport>()
@@ -36,6 +38,13 @@ function serverOf(): { readonly answer: Answer; readonly stream: Stream } {
       const asked = { method: 'elicitation/create' as const, params: form }
       const { content } = await extra.sendRequest(asked, ElicitResultSchema)
       return { content: [{ type: 'text', text: `on the call: ${String(content?.['n'])}` }] }
+    })
+    let isOpened = false
+    server.registerTool('pages', {}, () => {
+      if (isOpened) return { content: [{ type: 'text', text: 'after the page' }] }
+      isOpened = true
+      const asked = { mode: 'url' as const, elicitationId: 'e', message: 'log in', url: pageUrl }
+      throw new UrlElicitationRequiredError([asked])
     })
     await server.connect(transport)
     return transport
@@ -62,7 +71,7 @@ function serverOf(): { readonly answer: Answer; readonly stream: Stream } {
 test('what a server of the SDK’s first generation asks, a client of its second answers', async () => {
   requirement('gateway.asks-across')
   const { answer, stream } = serverOf()
-  const asks = { elicitation: { form: true } }
+  const asks = { elicitation: { form: true, urlHosts: ['login.example'] } }
   await using world = await openOne('legacy', answer, {
     streams: { files: stream },
     grants: { tenants: { acme: { files: { prefixes: { '': {} }, asks } } }, subjects: {} },
@@ -77,17 +86,25 @@ test('what a server of the SDK’s first generation asks, a client of its second
   const client = new Client(
     { name: 'agent', version: '1.0.0' },
     {
-      capabilities: { elicitation: { form: {} } },
+      capabilities: { elicitation: { form: {}, url: {} } },
       versionNegotiation: { mode: { pin: '2026-07-28' } },
     },
   )
-  client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { n: 3 } }))
+  const pages: string[] = []
+  client.setRequestHandler('elicitation/create', ({ params }) => {
+    if (params.mode !== 'url') return { action: 'accept', content: { n: 3 } }
+    pages.push(params.url)
+    return { action: 'accept' }
+  })
   const url = new URL('https://gateway.test/mcp/files')
   await client.connect(new StreamableHTTPClientTransport(url, { fetch: fetched }))
   for (const name of ['call', 'session', 'call']) {
     const { content } = await client.callTool({ name, arguments: {} })
     assert.deepEqual(content, [{ type: 'text', text: `on the ${name}: 3` }])
   }
+  requirement('gateway.pages-across')
+  const { content } = await client.callTool({ name: 'pages', arguments: {} })
+  assert.deepEqual([content, pages], [[{ type: 'text', text: 'after the page' }], [pageUrl]])
   await client.close()
   await dispatcher.destroy()
 })

@@ -638,6 +638,27 @@ suite('a call that goes on across eras', () => {
     assert.deepEqual([id, (result as InputRequired).resultType], ['late', 'complete'])
   })
 
+  test('ends with pages that its server wants opened first, and is begun anew then', async () => {
+    requirement('gateway.pages-across')
+    await using at = await open()
+    const { requestState } = await begin(at)
+    const there = await at.first()
+    const elicitations = [JSON.parse(`{${page}}`) as { readonly params: object }]
+    const data = { elicitations: elicitations.map(({ params }) => params) }
+    const error = { code: -32042, message: 's3cret', data }
+    there.send(JSON.stringify({ jsonrpc: '2.0', id: there.message.id, error }))
+    there.response.end()
+    const reply = await at.call({ params: { requestState, inputResponses } })
+    const pages = input(reply)
+    assert.deepEqual(Object.keys(pages.inputRequests), ['page-1'])
+    assert.doesNotMatch(reply.text, /s3cret/)
+    const given = { requestState: pages.requestState, inputResponses: { 'page-1': accepted } }
+    const again = at.call({ params: given })
+    const second = await at.first(2)
+    second.end()
+    assert.equal((told(await again)['result'] as InputRequired).resultType, 'complete')
+  })
+
   test('is open once under limits of policy, as long as its server has it', async () => {
     requirement('gateway.goes-on-across')
     const policyLimits = { 'one-at-a-time': { per: ['identity'], concurrent: 1 } }
