@@ -57,6 +57,7 @@ export type ErrorCode =
   | 'policy/data'
   | 'policy/signature'
   | 'policy/test'
+  | 'policy/service'
   | 'policy/source'
   | 'policy/opa'
   | 'policy/replay'

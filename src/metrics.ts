@@ -53,6 +53,7 @@ export type MetricName =
   | 'countersign_policy_steps'
   | 'countersign_policy_errors_total'
   | 'countersign_policy_reloads_total'
+  | 'countersign_policy_bundle_requests_total'
   | 'countersign_decision_log_lost_total'
   | 'countersign_decision_log_waiting_octets'
 
@@ -139,6 +140,11 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     'counter',
     'changes of the policy bundle and of policy data',
     ['source', 'outcome'],
+  ],
+  countersign_policy_bundle_requests_total: [
+    'counter',
+    'questions to the bundle server, and what came of them',
+    ['outcome'],
   ],
   countersign_decision_log_lost_total: ['counter', 'decisions that the log does not hold', []],
   countersign_decision_log_waiting_octets: ['gauge', 'octets of events not yet written', []],

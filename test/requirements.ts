@@ -318,6 +318,12 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a bundle or data that is not good leaves the last good one in force and says why, and the record names what decided',
     source: 'issue 12, activation; OPA management-bundles',
   },
+  'policy.bundle-followed': {
+    claim:
+      'whatever a bundle server sends, says or leaves unsaid, the last good bundle serves on and the status says why; without one, everything is denied and the program is not ready',
+    source:
+      'OPA management-bundles, download and persistence; issue 12: truncated, lying ETag, rolled back, slow, redirected, huge',
+  },
   'policy.octets-decided': {
     claim:
       'policy decides on the octets of the arguments as they came, and one digest of them is in input, log and token',

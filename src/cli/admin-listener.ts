@@ -15,11 +15,11 @@ export interface AdminOptions {
   readonly metrics: MetricsPage
   /** Whoever says nothing for so long, or takes so long for one request, is not waited for. Default 5000. */
   readonly silenceMilliseconds?: number
-  /** A page is undefined while there is nothing to show. */
-  readonly pages?: Readonly<
-    Record<string, () => { readonly contentType: string; readonly body: string } | undefined>
-  >
+  readonly pages?: Readonly<Record<string, AdminPage>>
 }
+
+/** Undefined while there is nothing to show. */
+export type AdminPage = () => { readonly contentType: string; readonly body: string } | undefined
 
 const headerOctetsMax = 8 * 1024
 /** Kubelet's probes come from an address of their own, so no other one can take its place. */

@@ -1,10 +1,19 @@
 import { join } from 'node:path'
+import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { openReloadingFiles, type Reloading } from '../pki/reloading-files.ts'
 import { openActivation, type Activation, type ActivationOptions } from '../policy/activation.ts'
 import type { BundleContent } from '../policy/bundle-content.ts'
+import {
+  openBundleFollower,
+  type BundleFollower,
+  type FollowerOptions,
+} from '../policy/bundle-follower.ts'
 import { readBundle } from '../policy/bundle-place.ts'
+import { createBundleService } from '../policy/bundle-service.ts'
+import { formatBundleStatus, type BundleStatus } from '../policy/bundle-status.ts'
+import { createBundleStore, noStore } from '../policy/bundle-store.ts'
 import type { Admitted, BundleTrust } from '../policy/bundle-trust.ts'
 import { parseDataDocument, type DataDocument } from '../policy/data-document.ts'
 import { openPolicyBase, type PolicyBase, type PolicyEngine } from '../policy/engine.ts'
@@ -17,6 +26,8 @@ export interface OpenPolicy extends AsyncDisposable {
   /** Follows bundle and data: each evaluation is by what was last good. */
   readonly engine: PolicyEngine
   condition(): Condition
+  /** Of the bundle, as OPA tells it. */
+  status(): BundleStatus
 }
 
 /** Grants of a large platform; the module takes some sixteen times as much memory. */
@@ -27,12 +38,17 @@ interface Parts {
   readonly metrics: Metrics
   readonly now?: () => number
   readonly selfTest?: SelfTest
+  /** Between two questions to a bundle server. */
+  readonly delay?: FollowerOptions['delay']
 }
 
 const shipped = 'shipped' as const
 
+/** Until a first good one comes from the bundle server. */
+const none = 'none' as const
+
 /** The bundle of the package, or what was read of the operator's. */
-type Bundle = BundleContent | typeof shipped
+type Bundle = BundleContent | typeof shipped | typeof none
 
 /**
  * Opens the policy bundle with the configured data documents beside its own, and follows both: a change counts as soon as it has passed
@@ -45,8 +61,12 @@ export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<Op
   const data = opened.use(await followData(config.data, parts))
   const bundle =
     config.bundle === undefined ? undefined : opened.use(await followBundle(config.bundle, parts))
-  const offer = { bundle: bundle?.current() ?? shipped, documents: data.current() }
-  const prepare = createPrepare(config, { ...parts, trust: await openTrust(config.signature) })
+  const first = config.service === undefined ? shipped : none
+  const offer = { bundle: bundle?.current() ?? first, documents: data.current() }
+  // What comes over a network may be sent again by anybody on the way.
+  const how = config.service === undefined ? {} : { dated: now }
+  const trust = await openTrust(config.signature, how)
+  const prepare = createPrepare(config, { ...parts, trust })
   const activation = opened.use(await openActivation<Bundle>(offer, { prepare, now, log, metrics }))
   const offerDocuments = (): void => void activation.offerDocuments(data.current())
   const offerBundle = (): void => void activation.offerBundle(bundle?.current() ?? shipped)
@@ -55,7 +75,11 @@ export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<Op
   // The first test took its time, and nobody listened meanwhile.
   if (data.current() !== offer.documents) offerDocuments()
   if (bundle !== undefined && bundle.current() !== offer.bundle) offerBundle()
+  const follower = await followService(config, { ...parts, now, activation })
+  if (follower !== undefined) opened.use(follower)
   const all = opened.move()
+  const problemOfBundle = (): Error | undefined =>
+    follower === undefined ? (bundle?.problem ?? activation.problem('bundle')) : follower.problem
   return {
     engine: {
       get revision() {
@@ -67,9 +91,38 @@ export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<Op
       evaluate: (entrypoint, input, document) =>
         activation.current().evaluate(entrypoint, input, document),
     },
-    condition: () => conditionOf(activation, { bundle, data }),
+    condition: () => conditionOf(activation, { bundle: problemOfBundle(), data: data.problem }),
+    status() {
+      const { bundle: active, at } = activation.active()
+      const times = follower?.times ?? { lastSuccessfulActivation: at }
+      const revision = active === none ? undefined : activation.current().revision
+      return formatBundleStatus(times, { revision, problem: problemOfBundle() })
+    },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
+}
+
+/** The last good one of the disk is in force at once; where there is none, a first answer is waited for. */
+async function followService(
+  { service, persistenceDirectory }: PolicyConfig,
+  parts: Parts & { readonly now: () => number; readonly activation: Activation<Bundle> },
+): Promise<BundleFollower | undefined> {
+  if (service === undefined) return undefined
+  const { activation } = parts
+  const follower = await openBundleFollower({
+    ...parts,
+    service: createBundleService(service),
+    store: persistenceDirectory === undefined ? noStore : createBundleStore(persistenceDirectory),
+    polling: service.polling,
+    taker: {
+      offer: (content) => activation.offerBundle(content),
+      isInForce: (content) => activation.active().bundle === content,
+      problem: () => activation.problem('bundle'),
+    },
+  })
+  if (activation.active().bundle === none) await follower.poll()
+  follower.start()
+  return follower
 }
 
 function followData(
@@ -121,6 +174,7 @@ function createPrepare(
   let known: { readonly bundle: Bundle; readonly base: PolicyBase } | undefined
   const admitted = new WeakMap<BundleContent, Admitted>()
   return async ({ bundle, documents }, signal) => {
+    if (bundle === none) return absentPolicy
     // Data alone is judged here, in one turn: what takes a grant away waits for no other process. What is shipped was tested where it was built.
     const isNew = bundle !== shipped && !admitted.has(bundle)
     if (isNew) {
@@ -142,17 +196,27 @@ function createPrepare(
   }
 }
 
+/** Everything is denied until there is a policy. */
+const absentPolicy: PolicyEngine = {
+  revision: 'none',
+  digest: 'none',
+  evaluate() {
+    throw new CountersignError('policy/bundle', 'no bundle is in force yet')
+  },
+}
+
 function conditionOf(
   activation: Activation<Bundle>,
-  read: {
-    readonly bundle: Reloading<BundleContent> | undefined
-    readonly data: Reloading<readonly DataDocument[]>
-  },
+  read: { readonly bundle: Error | undefined; readonly data: Error | undefined },
 ): Condition {
   const { revision, digest } = activation.current()
+  if (activation.active().bundle === none) {
+    const why = read.bundle === undefined ? '' : `: ${read.bundle.message}`
+    return { name: 'policy', ok: false, reason: `no bundle yet, all is denied${why}` }
+  }
   const problems = [
-    ['bundle', read.bundle?.problem ?? activation.problem('bundle')],
-    ['data', read.data.problem ?? activation.problem('data')],
+    ['bundle', read.bundle],
+    ['data', read.data ?? activation.problem('data')],
   ] as const
   const reasons = problems.flatMap(([part, problem]) =>
     problem === undefined ? [] : [`the last good ${part} stays in force: ${problem.message}`],

@@ -13,13 +13,16 @@ export function openSelfTest(): SelfTest {
   return createSelfTest({ program })
 }
 
-/** Reads the keys of those who sign bundles. Throws `policy/signature`. */
-export async function openTrust(signature: SignatureConfig | undefined): Promise<BundleTrust> {
+/** Reads the keys of those who sign bundles; `dated`: each says when it was signed. Throws `policy/signature`. */
+export async function openTrust(
+  signature: SignatureConfig | undefined,
+  how: { readonly dated?: () => number } = {},
+): Promise<BundleTrust> {
   if (signature === undefined) return createBundleTrust(undefined)
   const keys = signature.keys.map(async ({ publicKey: file, ...key }) =>
     parseBundleKey(await readPolicyFile(file, 'policy/signature'), key),
   )
-  return createBundleTrust({ keys: await Promise.all(keys), scope: signature.scope })
+  return createBundleTrust({ keys: await Promise.all(keys), scope: signature.scope }, how)
 }
 
 /** Throws `code` when it cannot be read. */

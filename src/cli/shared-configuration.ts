@@ -1,5 +1,7 @@
 import * as z from 'zod'
 import type { LogLevel } from '../log.ts'
+import type { Polling } from '../policy/bundle-follower.ts'
+import type { BundleServiceConfig } from '../policy/bundle-service.ts'
 import { signatureAlgorithms, type SignatureAlgorithm } from '../policy/bundle-signature.ts'
 import type { EngineName } from '../policy/engine.ts'
 import { pathIn } from './configuration.ts'
@@ -7,12 +9,21 @@ import { pathIn } from './configuration.ts'
 export interface PolicyConfig {
   /** Folder of the policy bundle; the one we ship when absent. */
   readonly bundle?: string | undefined
+  /** Where the bundle comes from instead; it is signed. */
+  readonly service?: ServiceConfig | undefined
+  /** Folder that keeps the last good bundle of the service. */
+  readonly persistenceDirectory?: string | undefined
   /** Who has to have signed the bundle; nobody when absent. */
   readonly signature?: SignatureConfig | undefined
   /** JSON documents merged beside the bundle's data; a member that two of them give is refused. */
   readonly data: readonly string[]
   /** What runs the rules; their plan when absent. */
   readonly engine?: EngineName | undefined
+}
+
+/** In OPA's own words. */
+export interface ServiceConfig extends BundleServiceConfig {
+  readonly polling: Polling
 }
 
 export interface SignatureConfig {
@@ -38,15 +49,86 @@ export function policySchema(folder: string): z.ZodType<PolicyConfig> {
   return z
     .strictObject({
       bundle: pathIn(folder).optional(),
+      service: serviceSchema(folder).optional(),
+      persistenceDirectory: pathIn(folder).optional(),
       signature: signatureSchema(folder).optional(),
       data: z.array(pathIn(folder)).default([]),
       engine: z.enum(['plan', 'wasm']).default('plan'),
     })
-    .refine(
-      ({ bundle, signature }) => signature === undefined || bundle !== undefined,
-      'signature: want=bundle, too: what is shipped is not signed',
-    )
+    .superRefine((policy, context) => {
+      for (const [field, message] of contradictionsOf(policy)) {
+        context.addIssue({ code: 'custom', path: [field], message })
+      }
+    })
     .prefault({})
+}
+
+function contradictionsOf({
+  bundle,
+  service,
+  persistenceDirectory,
+  signature,
+}: PolicyConfig): readonly (readonly [field: keyof PolicyConfig, message: string])[] {
+  if (service === undefined) {
+    return [
+      ...(signature !== undefined && bundle === undefined
+        ? [['signature', 'want=bundle or service, too: what is shipped is not signed'] as const]
+        : []),
+      ...(persistenceDirectory === undefined
+        ? []
+        : [['persistenceDirectory', 'want=service, too'] as const]),
+    ]
+  }
+  return [
+    ...(bundle === undefined ? [] : [['bundle', 'want=bundle or service, not both'] as const]),
+    ...(signature === undefined
+      ? [['signature', 'required with service: what comes over a network is signed'] as const]
+      : []),
+    ...(persistenceDirectory === undefined
+      ? [['persistenceDirectory', 'required with service: it keeps the last good bundle'] as const]
+      : []),
+  ]
+}
+
+function serviceSchema(folder: string): z.ZodType<ServiceConfig> {
+  return z.strictObject({
+    url: z.string().max(2048).refine(isServiceUrl, serviceUrlWant),
+    resource: z
+      .string()
+      .max(1024)
+      .regex(resourcePattern, 'want=a path below the URL, without . and ..'),
+    tls: z.strictObject({ caCert: pathIn(folder) }).optional(),
+    credentials: z
+      .strictObject({
+        bearer: z.strictObject({ tokenPath: pathIn(folder) }).optional(),
+        clientTls: z.strictObject({ cert: pathIn(folder), privateKey: pathIn(folder) }).optional(),
+      })
+      .optional(),
+    responseHeaderTimeoutSeconds: z.int().min(1).max(300).default(10),
+    polling: z
+      .strictObject({
+        minDelaySeconds: z.int().min(1).max(86_400).default(60),
+        maxDelaySeconds: z.int().min(1).max(86_400).default(120),
+        longPollingTimeoutSeconds: z.int().min(1).max(3600).optional(),
+      })
+      .refine((polling) => polling.minDelaySeconds <= polling.maxDelaySeconds, {
+        path: ['minDelaySeconds'],
+        message: 'want=..maxDelaySeconds',
+      })
+      .prefault({}),
+  })
+}
+
+const serviceUrlWant = 'want=https, or http on loopback, without user, query and fragment'
+
+const resourcePattern = /^(?!\.\.?(?:\/|$))[\w.~-]+(?:\/(?!\.\.?(?:\/|$))[\w.~-]+)*$/
+
+function isServiceUrl(text: string): boolean {
+  const url = URL.parse(text)
+  if (url === null || url.href.includes('?') || url.href.includes('#')) return false
+  if (url.username !== '' || url.password !== '') return false
+  if (url.protocol === 'https:') return true
+  return url.protocol === 'http:' && /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname)
 }
 
 function signatureSchema(folder: string): z.ZodType<SignatureConfig> {

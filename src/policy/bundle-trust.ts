@@ -20,9 +20,16 @@ export interface Admitted {
   accepted(): void
 }
 
-/** Without keys no signature is looked at, and a bundle that has one is refused: somebody meant it to be looked at. */
+/** Clocks of signers and verifiers differ by less. */
+const futureSecondsMax = 300
+
+/**
+ * Without keys no signature is looked at, and a bundle that has one is refused: somebody meant it to be looked at. `dated` takes the time
+ * now, and asks for the time of signing, which is not to come: whoever sends a bundle again cannot choose which.
+ */
 export function createBundleTrust(
   signers: { readonly keys: readonly BundleKey[]; readonly scope: string } | undefined,
+  { dated }: { readonly dated?: () => number } = {},
 ): BundleTrust {
   if (signers === undefined) {
     return {
@@ -38,6 +45,7 @@ export function createBundleTrust(
   return {
     admit(content) {
       const { issuedAt } = verifyBundle(content, signers)
+      if (dated !== undefined) checkTime(issuedAt, dated())
       if (newest !== undefined && (issuedAt === undefined || issuedAt < newest)) {
         const got = issuedAt === undefined ? 'no time' : String(issuedAt)
         throw refused(`bundle was signed before the one in force, want=${newest}.. got=${got}`)
@@ -49,6 +57,15 @@ export function createBundleTrust(
         },
       }
     },
+  }
+}
+
+/** One that is signed for later would keep all others out until then. */
+function checkTime(issuedAt: number | undefined, now: number): void {
+  if (issuedAt === undefined) throw refused('signature says no time, want=iat in its claims')
+  const latest = Math.floor(now / 1000) + futureSecondsMax
+  if (issuedAt > latest) {
+    throw refused(`bundle is signed for a time to come, want=..${latest} got=${issuedAt}`)
   }
 }
 

@@ -3,6 +3,7 @@ import { agentMutations } from './agent.ts'
 import { askMutations } from './asks.ts'
 import { attackMutations } from './attacks.ts'
 import { authorityMutations } from './authority.ts'
+import { bundleMutations } from './bundles.ts'
 import { decideMutations } from './decide.ts'
 import { changeMutations } from './changes.ts'
 import { definitionMutations } from './definitions.ts'
@@ -529,6 +530,7 @@ export const mutations: readonly Mutation[] = [
   ...agentMutations,
   ...operationMutations,
   ...policyMutations,
+  ...bundleMutations,
   ...decideMutations,
   ...changeMutations,
   ...definitionMutations,

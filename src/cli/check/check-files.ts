@@ -86,7 +86,11 @@ export async function checkHandleKeys(config: GatewayConfig, now: number): Promi
 
 export async function checkPolicy(config: GatewayConfig): Promise<Judgement> {
   try {
-    await using policy = await openPolicy(config.policy, { log: silentLog, metrics: silentMetrics })
+    // The gateway that keeps its last good bundle there may be running.
+    const looked = { ...config.policy, persistenceDirectory: undefined }
+    await using policy = await openPolicy(looked, { log: silentLog, metrics: silentMetrics })
+    const { ok: isReady, optional, reason } = policy.condition()
+    if (!isReady && optional !== true) return problem(reason, { hint: 'docs/POLICY.md' })
     const { revision, digest } = policy.engine
     return ok(`revision ${revision}, with its data ${digest}`)
   } catch (error) {

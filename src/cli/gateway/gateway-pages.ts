@@ -2,6 +2,7 @@
 interface Shown {
   trustBundlePem(): string | undefined
   jwks(): string | undefined
+  policyStatus(): string | undefined
 }
 
 interface Page {
@@ -12,6 +13,7 @@ interface Page {
 const table: Readonly<Record<string, readonly [contentType: string, keyof Shown]>> = {
   '/trust-bundle.pem': ['application/x-pem-file', 'trustBundlePem'],
   '/jwks.json': ['application/jwk-set+json', 'jwks'],
+  '/v1/status': ['application/json; charset=utf-8', 'policyStatus'],
 }
 
 export const pagePaths: readonly string[] = Object.keys(table)

@@ -24,6 +24,7 @@ import { parseIdentityExtensionOid } from '../../pki/identity-extension-oid.ts'
 import type { Reloading } from '../../pki/reloading-files.ts'
 import { createBoard, isReady, type Condition, type ConditionBoard } from '../../readiness.ts'
 import { createAuthorizer } from '../../policy/authorizer.ts'
+import { formatStatusPage } from '../../policy/bundle-status.ts'
 import { openDecisionLog } from '../../policy/decision-log.ts'
 import { openAdminListener } from '../admin-listener.ts'
 import {
@@ -112,6 +113,7 @@ interface OpenGateway extends AsyncDisposable {
   /** Sets the gauges of what is open at this moment. */
   measure(): void
   jwks(): string | undefined
+  policyStatus(): string
   /** Rejects when it cannot go on. */
   readonly ended: Promise<void>
 }
@@ -133,7 +135,7 @@ export async function openGateway(
   config: GatewayConfig,
   options: OpenGatewayOptions,
 ): Promise<OpenGateway> {
-  const { log, now, metrics } = options
+  const { log, now, metrics, tellsStatus = true } = options
   await using opened = new AsyncDisposableStack()
   const handleKeys = opened.use(await openHandleKeys(config, options))
   const firstUse =
@@ -143,7 +145,6 @@ export async function openGateway(
   const board = createBoard(conditionNames)
   board.set('policy', () => policy.condition())
   board.set('handle-keys', () => handleKeys.condition())
-  const { tellsStatus = true } = options
   const parts = { log, metrics, now, opened, board, tellsStatus }
   const { resources, events, ...watches } = await openWatches(config, parts)
   const { credential, trustBundle } = await openFiles(config, { ...parts, settings })
@@ -167,7 +168,7 @@ export async function openGateway(
   board.set('decision-log', () => decisionLogState(decisionLog))
   let gateway: Gateway | undefined
   board.set('listen', () => listenState(gateway, [credential, trustBundle]))
-  const needed = (): readonly Condition[] => board.list()
+  const ready = (): readonly Condition[] => board.list()
   const tracer = openTracer(config, parts)
   const door = opened.use(new AsyncDisposableStack())
   const authorizer = createAuthorizer(policy.engine, { metrics, inputOctetsMax })
@@ -175,7 +176,7 @@ export async function openGateway(
     const sources = { ...watches, credential, trustBundle, authorizer, decisionLog }
     const toolChanged =
       events && ((change: ToolChange) => events.tell(tools.objectOf(change.server), change))
-    const process = { toolChanged, ready: needed, probes: true, tracer, now, log, metrics }
+    const process = { toolChanged, ready, probes: true, tracer, now, log, metrics }
     const made = await listening('listen', config.listen, () =>
       createGateway({ ...settings, upstreams: tools.current(), ...sources, ...process }),
     )
@@ -187,7 +188,7 @@ export async function openGateway(
   const all = opened.move()
   return {
     conditions: () => [
-      ...needed(),
+      ...ready(),
       ...tools.conditions(),
       ...(gateway?.conditions() ?? []),
       { ...drainingState(gateway), name: 'draining' },
@@ -195,6 +196,7 @@ export async function openGateway(
     measure: () => gateway?.measure(),
     trustBundlePem: () => (isThere(trustBundle) ? trustBundle.current().pem : undefined),
     jwks: () => gateway?.jwks(),
+    policyStatus: () => formatStatusPage(policy.status()),
     ended,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }

@@ -5,10 +5,11 @@ import { logFolderOf } from '../../ledger/log-folder.ts'
 import { readLogKey } from '../../ledger/log-key.ts'
 import { createVerifier, formatVerifierKey, type NoteSigner } from '../../ledger/note.ts'
 import type { Log } from '../../log.ts'
-import { createMetrics } from '../../metrics.ts'
+import { createMetrics, type MetricsPage } from '../../metrics.ts'
 import { openAuthorityFiles } from '../../pki/authority-files.ts'
 import { dnsSuffixesOf, type AuthoritySource } from '../../pki/authority.ts'
 import { createProfile, type Profile } from '../../pki/profile.ts'
+import { formatStatusPage } from '../../policy/bundle-status.ts'
 import { createIssuancePolicy } from '../../policy/issuance-policy.ts'
 import { openSecretAuthorities } from '../../signer/anchors/secret-authorities.ts'
 import { awaitAuthority } from '../../signer/anchors/await-authority.ts'
@@ -16,8 +17,8 @@ import { createSigner } from '../../signer/controller.ts'
 import { isReady, type Condition } from '../../readiness.ts'
 import { modesOf } from '../../signer/verdict/enforcement.ts'
 import type { LeasePlace } from '../../signer/anchors/trust-bundle.ts'
-import { openAdminListener } from '../admin-listener.ts'
-import { openPolicy } from '../open-policy.ts'
+import { openAdminListener, type AdminListener, type AdminPage } from '../admin-listener.ts'
+import { openPolicy, type OpenPolicy } from '../open-policy.ts'
 import { beginning, type Running } from '../running.ts'
 import type { SignerConfig } from './signer-configuration.ts'
 
@@ -32,12 +33,11 @@ export async function runSigner(
   const { log, now = Date.now, signal } = options
   await using opened = new AsyncDisposableStack()
   const metrics = createMetrics({ process: true })
-  let conditions = (): readonly Condition[] => [beginning]
-  const admin = opened.use(
-    await openAdminListener({ ...config.admin, metrics, conditions: () => conditions() }),
-  )
+  const shown: Shown = { conditions: () => [beginning], policy: undefined }
+  const admin = opened.use(await openAdmin(config, metrics, shown))
   const profile = profileOf(config)
   const policy = opened.use(await openPolicy(config.policy, { log, metrics }))
+  shown.policy = policy
   const client = createApiClient({
     ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
     environment: process.env,
@@ -76,7 +76,7 @@ export async function runSigner(
     metrics,
     now,
   })
-  conditions = () => [...signer.conditions(), policy.condition()]
+  shown.conditions = () => [...signer.conditions(), policy.condition()]
   const stop = new AbortController()
   const ended = signer.run(stop.signal)
   // Registered last, so disposed first: the signer drains before its ledger closes.
@@ -87,11 +87,31 @@ export async function runSigner(
   const parts = opened.move()
   return {
     adminUrl: admin.url,
-    ready: () => isReady(conditions()),
-    conditions: () => conditions(),
+    ready: () => isReady(shown.conditions()),
+    conditions: () => shown.conditions(),
     ended,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }
+}
+
+/** What the admin listener tells, as it is known so far. */
+interface Shown {
+  conditions: () => readonly Condition[]
+  policy: OpenPolicy | undefined
+}
+
+function openAdmin(
+  { admin }: SignerConfig,
+  metrics: MetricsPage,
+  shown: Shown,
+): Promise<AdminListener> {
+  const status: AdminPage = () =>
+    shown.policy && {
+      contentType: 'application/json; charset=utf-8',
+      body: formatStatusPage(shown.policy.status()),
+    }
+  const conditions = (): readonly Condition[] => shown.conditions()
+  return openAdminListener({ ...admin, metrics, conditions, pages: { '/v1/status': status } })
 }
 
 /** Whoever reads the log has to know where less is refused than the documentation says. */

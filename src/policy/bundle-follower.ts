@@ -1,0 +1,248 @@
+import { setTimeout as after } from 'node:timers/promises'
+import { CountersignError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import { unpackBundle } from './bundle-archive.ts'
+import type { BundleContent } from './bundle-content.ts'
+import { BundleServiceError, type BundleAnswer, type BundleService } from './bundle-service.ts'
+import type { BundleTimes } from './bundle-status.ts'
+import type { BundleStore } from './bundle-store.ts'
+
+/** How often a server is asked, in OPA's own words. */
+export interface Polling {
+  readonly minDelaySeconds: number
+  readonly maxDelaySeconds: number
+  /** Asks the server to hold the request so long; periodic alone when absent. */
+  readonly longPollingTimeoutSeconds?: number | undefined
+}
+
+/** What bundles are offered to: it judges them, and keeps the last good one in force. */
+export interface BundleTaker {
+  /** Resolves when it is decided. */
+  offer(content: BundleContent): Promise<void>
+  isInForce(content: BundleContent): boolean
+  /** Why what was offered last is not in force. */
+  problem(): Error | undefined
+}
+
+export interface FollowerOptions {
+  readonly service: BundleService
+  readonly store: BundleStore
+  readonly polling: Polling
+  readonly taker: BundleTaker
+  readonly now: () => number
+  /** Milliseconds of a monotonic clock. */
+  readonly elapsed?: () => number
+  readonly random?: () => number
+  readonly delay?: ((milliseconds: number, signal: AbortSignal) => Promise<unknown>) | undefined
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+export interface BundleFollower extends AsyncDisposable {
+  /** Asks once, and offers what comes. Never throws. */
+  poll(): Promise<void>
+  /** Asks again and again from now on. */
+  start(): void
+  readonly problem: Error | undefined
+  readonly times: Readonly<BundleTimes>
+}
+
+/** As OPA: 100 ms, 1.6 times as long after each failure, a fifth more or less. */
+const retryMillisecondsMin = 100
+const retryFactor = 1.6
+
+/** A bundle as it was offered. */
+interface Offered {
+  readonly content: BundleContent
+  readonly archive: Buffer
+}
+
+/** What a poll came to: nothing, something that is in force now, or nothing new, which may have taken as long as the server was asked to wait. */
+type Outcome = 'failed' | 'taken' | 'unchanged' | 'held'
+
+/**
+ * Opens with the last good bundle of the disk, which is offered like a download, and follows the server. What is not taken leaves the one in
+ * force where it is, and is asked for again: the ETag is that of the bundle in force, so that a bad one is never held for known.
+ */
+export async function openBundleFollower(options: FollowerOptions): Promise<BundleFollower> {
+  const follower = new OpenFollower(options)
+  await follower.open()
+  return follower
+}
+
+class OpenFollower implements BundleFollower {
+  readonly #options: FollowerOptions
+  readonly #closed = new AbortController()
+  readonly times: BundleTimes = {}
+  #etag: string | undefined
+  #offered: Offered | undefined
+  /** What was in force when it was looked last. */
+  #good: Offered | undefined
+  /** Digest of what is on disk. */
+  #kept: string | undefined
+  #problem: Error | undefined
+  /** Why what is in force is not on disk. */
+  #unkept: Error | undefined
+  #loop: Promise<void> = Promise.resolve()
+
+  constructor(options: FollowerOptions) {
+    this.#options = options
+  }
+
+  get problem(): Error | undefined {
+    return this.#problem ?? this.#unkept
+  }
+
+  async open(): Promise<void> {
+    const { store, log } = this.#options
+    try {
+      const archive = await store.read()
+      if (archive === undefined) return
+      const content = await unpackBundle(archive)
+      this.#kept = content.digest
+      await this.#offer({ content, archive })
+      log.info({ digest: content.digest }, 'policy begins with the last good bundle of the disk')
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  start(): void {
+    this.#loop = this.#follow()
+  }
+
+  async poll(): Promise<void> {
+    await this.#poll()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed.abort()
+    await this.#loop
+  }
+
+  async #follow(): Promise<void> {
+    const { delay = wait } = this.#options
+    const { signal } = this.#closed
+    let failures = 0
+    while (!signal.aborted) {
+      const outcome = await this.#poll()
+      failures = outcome === 'failed' ? failures + 1 : 0
+      try {
+        await delay(this.#pauseAfter(outcome, failures), signal)
+      } catch {
+        return
+      }
+    }
+  }
+
+  async #poll(): Promise<Outcome> {
+    const { service, polling, now, elapsed = () => performance.now() } = this.#options
+    const { signal } = this.#closed
+    const waitSeconds = polling.longPollingTimeoutSeconds
+    const begun = elapsed()
+    this.times.lastRequest = now()
+    try {
+      const answer = await service.ask({ etag: this.#etag, waitSeconds, signal })
+      this.times.lastSuccessfulRequest = now()
+      const isNew = await (answer.kind === 'bundle' ? this.#take(answer) : this.#stay())
+      await this.#keep()
+      this.#succeed(answer.kind)
+      if (isNew) return answer.isLongPoll ? 'taken' : 'unchanged'
+      // A server that answers sooner holds nothing, whatever it says of itself.
+      const isHeld = waitSeconds !== undefined && elapsed() - begun >= waitSeconds * 500
+      return isHeld ? 'held' : 'unchanged'
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error)
+      return 'failed'
+    }
+  }
+
+  #pauseAfter(outcome: Outcome, failures: number): number {
+    const { polling, random = Math.random } = this.#options
+    const [min, max] = [polling.minDelaySeconds * 1000, polling.maxDelaySeconds * 1000]
+    if (outcome === 'failed') {
+      const pause = Math.min(retryMillisecondsMin * retryFactor ** (failures - 1), max)
+      return pause * (0.8 + 0.4 * random())
+    }
+    return outcome === 'unchanged' ? min + (max - min) * random() : 0
+  }
+
+  /** The server has the bundle in force: what was offered since is not wanted any more. */
+  async #stay(): Promise<boolean> {
+    if (this.#good !== undefined && this.#offered !== this.#good) await this.#offer(this.#good)
+    return false
+  }
+
+  /** Whether it is another one than before. Throws why it is not taken. */
+  async #take(answer: Extract<BundleAnswer, { readonly kind: 'bundle' }>): Promise<boolean> {
+    const { archive, etag } = answer
+    this.times.lastSuccessfulDownload = this.#options.now()
+    this.times.size = archive.length
+    const content = await unpackBundle(archive)
+    const isNew = content.digest !== this.#offered?.content.digest
+    if (isNew) await this.#offer({ content, archive })
+    // What was refused stays so, unless it had no luck alone and was tried again meanwhile.
+    else this.#settle()
+    this.#etag = etag
+    return isNew
+  }
+
+  async #offer(offered: Offered): Promise<void> {
+    const isBack = offered.content.digest === this.#good?.content.digest
+    this.#offered = isBack ? this.#good : offered
+    await this.#options.taker.offer((this.#offered ?? offered).content)
+    this.#settle()
+  }
+
+  #settle(): void {
+    const { taker, now } = this.#options
+    const offered = this.#offered
+    if (offered === undefined || !taker.isInForce(offered.content)) {
+      throw taker.problem() ?? new CountersignError('policy/bundle', 'bundle is not in force')
+    }
+    if (offered === this.#good) return
+    this.#good = offered
+    this.times.lastSuccessfulActivation = now()
+  }
+
+  /** A disk that is full stops no bundle; it is tried again each time. */
+  async #keep(): Promise<void> {
+    const { store, log } = this.#options
+    const good = this.#good
+    if (good === undefined || this.#kept === good.content.digest) return
+    try {
+      await store.write(good.archive)
+      this.#kept = good.content.digest
+      this.#unkept = undefined
+    } catch (error) {
+      const failure = error as Error
+      if (failure.message !== this.#unkept?.message) {
+        log.warn({ error }, 'bundle is in force, and not kept on disk')
+      }
+      this.#unkept = failure
+    }
+  }
+
+  #succeed(kind: BundleAnswer['kind']): void {
+    const { metrics, log } = this.#options
+    metrics.count('countersign_policy_bundle_requests_total', { outcome: kind })
+    if (this.#problem !== undefined) log.info({}, 'bundle server is followed again')
+    this.#problem = undefined
+  }
+
+  #fail(error: unknown): void {
+    const { metrics, log } = this.#options
+    const outcome = error instanceof BundleServiceError ? 'failed' : 'refused'
+    metrics.count('countersign_policy_bundle_requests_total', { outcome })
+    const failure = error instanceof Error ? error : new Error(String(error))
+    if (failure.message !== this.#problem?.message) {
+      log.warn({ error }, 'bundle server gives no good bundle, the last good one stays in force')
+    }
+    this.#problem = failure
+  }
+}
+
+function wait(milliseconds: number, signal: AbortSignal): Promise<unknown> {
+  return after(milliseconds, undefined, { signal, ref: false })
+}

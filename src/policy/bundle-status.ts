@@ -1,0 +1,59 @@
+import { version } from '../version.ts'
+
+/** The state of a bundle as OPA's Status API has it. */
+export interface BundleStatus {
+  readonly name: string
+  readonly active_revision?: string
+  /** RFC 3339; of what has never happened, the year 1. */
+  readonly last_request: string
+  readonly last_successful_request: string
+  readonly last_successful_download: string
+  readonly last_successful_activation: string
+  readonly type: 'snapshot'
+  /** Octets of the last download, packed. */
+  readonly size?: number
+  readonly code?: 'bundle_error'
+  readonly message?: string
+  readonly http_code?: number
+}
+
+/** What has happened so far, in milliseconds since the epoch. */
+export interface BundleTimes {
+  lastRequest?: number
+  lastSuccessfulRequest?: number
+  lastSuccessfulDownload?: number
+  lastSuccessfulActivation?: number
+  size?: number
+}
+
+const never = '0001-01-01T00:00:00Z'
+
+export function formatBundleStatus(
+  times: Readonly<BundleTimes>,
+  state: {
+    readonly revision: string | undefined
+    readonly problem: (Error & { readonly httpCode?: number | undefined }) | undefined
+  },
+): BundleStatus {
+  const { revision, problem } = state
+  const time = (at: number | undefined): string =>
+    at === undefined ? never : new Date(at).toISOString()
+  return {
+    name: 'countersign',
+    ...(revision === undefined ? {} : { active_revision: revision }),
+    last_request: time(times.lastRequest),
+    last_successful_request: time(times.lastSuccessfulRequest),
+    last_successful_download: time(times.lastSuccessfulDownload),
+    last_successful_activation: time(times.lastSuccessfulActivation),
+    type: 'snapshot',
+    ...(times.size === undefined ? {} : { size: times.size }),
+    ...(problem === undefined ? {} : { code: 'bundle_error', message: problem.message }),
+    ...(problem?.httpCode === undefined ? {} : { http_code: problem.httpCode }),
+  }
+}
+
+/** As OPA answers to `GET /v1/status`. */
+export function formatStatusPage(status: BundleStatus): string {
+  const result = { labels: { version }, bundles: { [status.name]: status } }
+  return `${JSON.stringify({ result })}\n`
+}

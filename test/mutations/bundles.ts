@@ -1,0 +1,149 @@
+/** The defences of a bundle that comes from a server. */
+import type { Mutation } from './mutation.ts'
+
+const service = 'src/policy/bundle-service.ts'
+const follower = 'src/policy/bundle-follower.ts'
+const trust = 'src/policy/bundle-trust.ts'
+const openPolicy = 'src/cli/open-policy.ts'
+const configuration = 'src/cli/shared-configuration.ts'
+
+const asked = ['test/policy/bundle-service.test.ts']
+const followed = ['test/policy/bundle-follower.test.ts']
+const opened = ['test/cli/open-policy.service.test.ts']
+const configured = ['test/cli/shared-configuration.test.ts']
+
+const claim = 'policy.bundle-followed'
+
+export const bundleMutations: readonly Mutation[] = [
+  {
+    claim,
+    without: 'the bound on what is read of an answer',
+    file: service,
+    edits: [['if (octets <= archiveOctetsMax) return', 'if (octets < Infinity) return']],
+    tests: asked,
+    named: 'no more is read',
+  },
+  {
+    claim,
+    without: 'the deadline of a body',
+    file: service,
+    edits: [['timer = endIn(bodyMilliseconds', 'timer = endIn(2_000_000']],
+    tests: asked,
+    named: 'drop by drop',
+  },
+  {
+    claim,
+    without: 'the look at the status of an answer',
+    file: service,
+    edits: [
+      ['if (status !== 200) return {', 'if (status > 599) return {'],
+      ['  if (status !== 200) {', '  if (status > 599) {'],
+    ],
+    tests: asked,
+    named: 'nothing but 200',
+  },
+  {
+    claim,
+    without: 'the question before an answer that nothing has changed',
+    file: service,
+    edits: [['status === 304 && etag !== undefined', 'status === 304']],
+    tests: asked,
+    named: 'nothing but 200',
+  },
+  {
+    claim,
+    without: 'the authority that is named',
+    file: service,
+    edits: [["agent: false, minVersion: 'TLSv1.2'", 'agent: false, rejectUnauthorized: false']],
+    tests: asked,
+    named: 'named authority',
+  },
+  {
+    claim,
+    without: 'the form of a token',
+    file: service,
+    edits: [['if (!/^[A-Za-z0-9', 'if (token === "" && !/^[A-Za-z0-9']],
+    tests: asked,
+    named: 'is no token',
+  },
+  {
+    claim,
+    without: 'the ETag of the bundle in force',
+    file: follower,
+    edits: [
+      ['    this.times.lastSuccessfulDownload = this.#options.now()\n', '    this.#etag = etag\n'],
+    ],
+    tests: followed,
+    named: 'asked for again',
+  },
+  {
+    claim,
+    without: 'the look whether what was offered is in force',
+    file: follower,
+    edits: [
+      ['offered === undefined || !taker.isInForce(offered.content)', 'offered === undefined'],
+    ],
+    tests: followed,
+  },
+  {
+    claim,
+    without: 'the demand for a time of signing',
+    file: trust,
+    edits: [
+      [
+        'if (issuedAt === undefined) throw refused',
+        'if (issuedAt === undefined) return\n  if (issuedAt < 0) throw refused',
+      ],
+    ],
+    tests: opened,
+    named: 'whatever a bundle server sends',
+  },
+  {
+    claim,
+    without: 'the bound on a time of signing that is to come',
+    file: trust,
+    edits: [['if (issuedAt > latest)', 'if (issuedAt > Infinity)']],
+    tests: opened,
+    named: 'whatever a bundle server sends',
+  },
+  {
+    claim,
+    without: 'the denial of everything until there is a bundle',
+    file: openPolicy,
+    edits: [
+      [
+        "    throw new CountersignError('policy/bundle', 'no bundle is in force yet')",
+        '    return { allow: true, reasons: [], obligations: [] }',
+      ],
+    ],
+    tests: opened,
+    named: 'without a bundle',
+  },
+  {
+    claim,
+    without: 'the readiness that waits for a bundle',
+    file: openPolicy,
+    edits: [
+      [
+        "{ name: 'policy', ok: false, reason: `no bundle",
+        "{ name: 'policy', ok: true, reason: `no bundle",
+      ],
+    ],
+    tests: opened,
+    named: 'without a bundle',
+  },
+  {
+    claim,
+    without: 'the demand for a signature of what comes over a network',
+    file: configuration,
+    edits: [['    ...(signature === undefined\n', '    ...(signature === null\n']],
+    tests: configured,
+  },
+  {
+    claim,
+    without: 'the ban on plain HTTP',
+    file: configuration,
+    edits: [["return url.protocol === 'http:' && ", "return url.protocol === 'http:' || "]],
+    tests: configured,
+  },
+]
