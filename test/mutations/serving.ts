@@ -187,7 +187,7 @@ export const servingMutations: readonly Mutation[] = [
     claim: 'gateway.gone-callers-not-spoken-for',
     without: 'the look for the caller in each turn of reading',
     file: 'src/gateway/permit/in-turns.ts',
-    edits: never('whyOver(call) !== undefined'),
+    edits: [['whyOver(call) === undefined', 'true']],
   },
   {
     claim: 'gateway.gone-callers-not-spoken-for',

@@ -1,23 +1,23 @@
 import type { Span } from '../../mcp/levels.ts'
 import type { Call } from '../call.ts'
 import { createPace } from '../catalogue/pace.ts'
+import { whenThere, type Soon } from '../soon.ts'
 import type { Turns } from '../turns.ts'
 import { whyOver } from './over.ts'
 
-/** Parts of an answer, each as soon as its call has a turn to read it in, and none once nobody wants them any more. */
-export async function* inTurns<T extends Span>(
-  spans: readonly T[],
+/**
+ * Asked before each of these parts of an answer is read: true as soon as its call has a turn to read it in, and false once nobody wants
+ * them any more. Most answers are read within one turn, and nothing is waited for.
+ */
+export function inTurns(
+  spans: readonly Span[],
   call: Call,
   turns: Turns,
-): AsyncGenerator<T> {
+): (span: Span) => Soon<boolean> {
   const pace = createPace(
     (octets) => turns.take(call.caller.account, octets),
     spans.map(({ start, end }) => end - start),
   )
-  for (const span of spans) {
-    const turn = pace(span.end - span.start)
-    if (turn !== undefined) await turn
-    if (whyOver(call) !== undefined) return
-    yield span
-  }
+  const isWanted = (): boolean => whyOver(call) === undefined
+  return ({ start, end }) => whenThere(pace(end - start), isWanted)
 }

@@ -35,7 +35,11 @@ export async function offersOf(
   const listed: Listed[] = []
   const compared = oneList()
   const catalogue = catalogueOf(upstream, eraThere(message.era, upstream.config))
-  for await (const { start, end } of inTurns(list.elements, call, turns)) {
+  const mayRead = inTurns(list.elements, call, turns)
+  for (const span of list.elements) {
+    const may = mayRead(span)
+    if (!(may instanceof Promise ? await may : may)) break
+    const { start, end } = span
     const offer = parseOffer(octets.subarray(start, end), form, compared)
     if (typeof offer === 'string') catalogue.complain(offer)
     else if (servesOffer(upstream.config, kind, offer.name))

@@ -11,7 +11,7 @@ import type { Span } from '../../mcp/levels.ts'
 import { translateAnswer, translateResult, type Texts } from '../translate/answer.ts'
 import { collectAnswer, readAnswer, type Answer, type CollectOptions } from '../upstream/collect.ts'
 import { deliver, type Delivery } from '../upstream/deliver.ts'
-import type { ExchangeFailure } from '../upstream/exchange.ts'
+import type { Exchange, ExchangeFailure } from '../upstream/exchange.ts'
 import { upstreamHeaders } from '../upstream/headers.ts'
 import type { Absences } from '../upstream/absences.ts'
 import { isSessionLost } from '../upstream/legacy-session.ts'
@@ -112,7 +112,7 @@ async function askUpstream(
   const { asked = message } = asking.crossing ?? {}
   // At the door of all one request has many answers, and each of them waits for the last.
   const countedOctetsMin = asking.permit.call.arrived.door.kind === 'all' ? 0 : undefined
-  const answer = await whileWaitedFor(asking, (signal) =>
+  const answer = await whileWaitedFor(asking, (begun) =>
     // Lists, discovery, opening a session: no tool does anything.
     collectAnswer({
       ...sent(asking),
@@ -126,7 +126,8 @@ async function askUpstream(
       countedOctetsMin,
       takeTurn: turnsOf(asking.permit.call, parts.turns),
       repeatable: true,
-      signal,
+      signal: asking.signal,
+      begun,
     }),
   )
   noteAbsence(parts.absences, asking.upstream, answer)
@@ -147,7 +148,9 @@ export async function tellUpstream(
   asking: Asking,
   parts: Parts,
 ): Promise<ExchangeFailure | undefined> {
-  const failure = await whileWaitedFor(asking, (signal) => deliver({ ...sent(asking), signal }))
+  const failure = await whileWaitedFor(asking, (begun) =>
+    deliver({ ...sent(asking), signal: asking.signal, begun }),
+  )
   noteAbsence(parts.absences, asking.upstream, failure)
   return failure
 }
@@ -164,7 +167,7 @@ function sent({
   session,
   crossing,
   token,
-}: Asking & Signed): Omit<Delivery, 'signal'> {
+}: Asking & Signed): Omit<Delivery, 'signal' | 'begun'> {
   const { caller, message, arrived } = permit.call
   const opening = message.method === 'initialize' && session === undefined && crossing === undefined
   const headers = upstreamHeaders({
@@ -185,18 +188,21 @@ function sent({
 }
 
 async function whileWaitedFor<T>(
-  { permit, reply, signal }: Asking,
-  ask: (signal: AbortSignal) => Promise<T>,
+  { permit, reply }: Asking,
+  ask: (begun: Delivery['begun']) => Promise<T>,
 ): Promise<T | ExchangeFailure> {
-  const cancelling = new AbortController()
-  const ends =
-    signal === undefined ? cancelling.signal : AbortSignal.any([signal, cancelling.signal])
+  let exchange: Pick<Exchange, 'cancel'> | undefined
+  let isCancelled = false
   const untie = tieExchange(permit.call.caller, reply.response, {
-    cancel: () => cancelling.abort(),
+    cancel: () => {
+      isCancelled = true
+      exchange?.cancel()
+    },
     tell: (refusal) => endReply(reply, refusal),
   })
   try {
-    return ends.aborted ? { failed: 'cancelled', detail: 'cancelled' } : await ask(ends)
+    if (isCancelled) return { failed: 'cancelled', detail: 'cancelled' }
+    return await ask((begun) => (exchange = begun))
   } finally {
     untie()
   }

@@ -60,7 +60,10 @@ async function contentsOf(
   if (spans.length > contentsMax) return `answer has too many contents, want=..${contentsMax}`
   const contents: Content[] = []
   const compared = oneList()
-  for await (const each of inTurns(spans, call, turns)) {
+  const mayRead = inTurns(spans, call, turns)
+  for (const each of spans) {
+    const may = mayRead(each)
+    if (!(may instanceof Promise ? await may : may)) break
     const read = readNamed(answer.octets, each, 'uri', compared)
     if (typeof read === 'string') return `contents are not read: ${read}`
     const { name: uri, span } = read

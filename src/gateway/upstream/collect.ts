@@ -2,6 +2,7 @@ import { Gathered } from '../../mcp/gathered.ts'
 import {
   startExchange,
   type AnswerHead,
+  type Exchange,
   type ExchangeFailure,
   type ExchangeOptions,
 } from './exchange.ts'
@@ -26,6 +27,8 @@ export interface CollectOptions extends Omit<ExchangeOptions, 'streamSecondsMax'
   /** What of a list was read before. */
   readonly recognizer?: Recognizer | undefined
   readonly signal?: AbortSignal | undefined
+  /** Told what ends it before its time: for one request this costs less than a signal. */
+  readonly begun?: ((exchange: Pick<Exchange, 'cancel'>) => void) | undefined
   /** Asked before a whole answer of so many octets is read. */
   readonly takeTurn?: ((octets: number) => Soon<void>) | undefined
 }
@@ -78,6 +81,7 @@ export function collectAnswer(options: CollectOptions): Promise<Answer | Exchang
       failed: resolve,
     })
     const { signal } = options
+    options.begun?.(exchange)
     if (signal?.aborted === true) exchange.cancel()
     signal?.addEventListener('abort', () => exchange.cancel(), { once: true })
   })

@@ -1,10 +1,17 @@
-import { startExchange, type ExchangeFailure, type ExchangeOptions } from './exchange.ts'
+import {
+  startExchange,
+  type Exchange,
+  type ExchangeFailure,
+  type ExchangeOptions,
+} from './exchange.ts'
 
 /** An upstream that has nothing to say may take this long to say so. */
 const deliveryMillisecondsMax = 5000
 
 export interface Delivery extends Pick<ExchangeOptions, 'upstream' | 'account' | 'request'> {
   readonly signal?: AbortSignal | undefined
+  /** Told what ends it before its time. */
+  readonly begun?: ((exchange: Pick<Exchange, 'cancel'>) => void) | undefined
 }
 
 /**
@@ -12,7 +19,7 @@ export interface Delivery extends Pick<ExchangeOptions, 'upstream' | 'account' |
  * back is there; a body, an event stream that never ends, are nobody's.
  */
 export function deliver(delivery: Delivery): Promise<ExchangeFailure | undefined> {
-  const { upstream, signal } = delivery
+  const { upstream, signal, begun } = delivery
   return new Promise((resolve) => {
     const exchange = startExchange(
       {
@@ -32,6 +39,7 @@ export function deliver(delivery: Delivery): Promise<ExchangeFailure | undefined
         failed: resolve,
       },
     )
+    begun?.(exchange)
     signal?.addEventListener('abort', () => exchange.cancel(), { once: true })
     if (signal?.aborted === true) exchange.cancel()
   })
