@@ -6,10 +6,12 @@ import { CountersignError, quoted } from '../../src/errors.ts'
 import { writeDevFile } from '../story/dev-file.ts'
 import { meetUpstream, parseUpstream, type OwnServer } from '../story/own-server.ts'
 import { chaptersOf, tellStory } from '../story/story.ts'
+import { readConfiguration } from '../../src/cli/configuration.ts'
 import { createLog } from '../../src/cli/create-log.ts'
 import { openDevSession } from './open-session.ts'
 import { followDecisions, type SeenDecision } from './follow-decisions.ts'
 import { createNarrator, type Narrator } from './narrator.ts'
+import { policySchema, type PolicyConfig } from '../../src/cli/shared-configuration.ts'
 import type { Terminal } from '../../src/cli/terminal.ts'
 
 export interface DevOptions {
@@ -18,17 +20,18 @@ export interface DevOptions {
   readonly json?: boolean
   readonly upstream?: string
   readonly policy?: string
+  readonly policyConfig?: string
 }
 
 /** Tells the story on an embedded control plane, and whether each step held; stays afterwards unless told `once`. */
 export async function runDev(options: DevOptions, terminal: Terminal): Promise<boolean> {
   // Before anything is written or started: what is wrong with it is the user's to mend.
   const own = options.upstream === undefined ? undefined : await meet(options.upstream)
-  const policyBundle = options.policy === undefined ? undefined : await meetBundle(options.policy)
+  const policy = await meetPolicy(options)
   const folder = await openFolder(options.dir)
   const narrator = createNarrator({ out: terminal.out, json: options.json === true })
   narrator.opening(folder)
-  const ok = await tell({ folder, narrator, options, terminal, own, policyBundle })
+  const ok = await tell({ folder, narrator, options, terminal, own, policy })
   // A folder that nobody named is of use only to find out what went wrong.
   if (options.dir === undefined && ok) await rm(folder, { recursive: true, force: true })
   return ok
@@ -40,16 +43,16 @@ async function tell(told: {
   readonly terminal: Terminal
   readonly options: DevOptions
   readonly own: OwnServer | undefined
-  readonly policyBundle: string | undefined
+  readonly policy: PolicyConfig
 }): Promise<boolean> {
-  const { folder, narrator, options, terminal, own, policyBundle } = told
+  const { folder, narrator, options, terminal, own, policy } = told
   await using session = await openDevSession({
     folder,
     log: createLog({ level: 'info', name: 'dev', file: join(folder, 'countersign.log') }),
     progress: (line) => narrator.progress(line),
     own,
     environment: process.env,
-    policyBundle,
+    policy,
     startCluster: (runner) =>
       startEmbeddedCluster({
         folder,
@@ -82,6 +85,15 @@ const meetMilliseconds = 60_000
 function meet(upstream: string): Promise<OwnServer> {
   const options = { environment: process.env, timeoutMilliseconds: meetMilliseconds }
   return meetUpstream(parseUpstream(upstream), options)
+}
+
+async function meetPolicy({ policy, policyConfig }: DevOptions): Promise<PolicyConfig> {
+  if (policyConfig === undefined) {
+    return { data: [], bundle: policy === undefined ? undefined : await meetBundle(policy) }
+  }
+  if (policy === undefined) return readConfiguration(policyConfig, policySchema)
+  const message = 'want=--policy or --policy-config, not both'
+  throw new CountersignError('cli/usage', message, { hint: 'name the bundle in the file' })
 }
 
 async function meetBundle(bundle: string): Promise<string> {

@@ -17,6 +17,7 @@ import type { Log } from '../../src/log.ts'
 import { defaultLimits } from '../../src/gateway/limits.ts'
 import type { GatewayConfig } from '../../src/cli/gateway/gateway-configuration.ts'
 import { runGateway } from '../../src/cli/gateway/run-gateway.ts'
+import type { PolicyConfig } from '../../src/cli/shared-configuration.ts'
 import { runSigner } from '../../src/cli/signer/run-signer.ts'
 import type { SignerConfig } from '../../src/cli/signer/signer-configuration.ts'
 
@@ -38,15 +39,15 @@ export interface DevSessionOptions {
   /** A server that was brought along, and the environment that its program is started with. */
   readonly own?: OwnServer | undefined
   readonly environment?: Readonly<Record<string, string | undefined>>
-  /** What the gateway decides by in place of what is shipped: a bundle that it follows. */
-  readonly policyBundle?: string | undefined
+  /** What the gateway decides by in place of what is shipped, beside the grants. */
+  readonly policy?: PolicyConfig
 }
 
 const trustDomain = parseTrustDomain(stage.trustDomain)
 
 /** Starts the control plane, the signer and every pod; the gateway is one of them. Disposal stops all of it. */
 export async function openDevSession(options: DevSessionOptions): Promise<DevSession> {
-  const { folder, log, progress, own, environment = {}, policyBundle } = options
+  const { folder, log, progress, own, environment = {}, policy = { data: [] } } = options
   await using opened = new AsyncDisposableStack()
   const lock = await lockFolder(folder)
   opened.defer(() => lock.release())
@@ -54,7 +55,7 @@ export async function openDevSession(options: DevSessionOptions): Promise<DevSes
   const ports = await findPorts()
   const paths = pathsIn(folder)
   await writeFile(paths.policyData, JSON.stringify(grantsOf(own)), { mode: 0o600 })
-  const gateway = prepareGateway({ ports, paths, log, own, policyBundle })
+  const gateway = prepareGateway({ ports, paths, log, own, policy })
   const runner = createPodRunner({
     folder: join(folder, 'pods'),
     builtIn: { gateway: gateway.container },
@@ -101,7 +102,7 @@ function prepareGateway(options: {
   readonly paths: Paths
   readonly log: Log
   readonly own: OwnServer | undefined
-  readonly policyBundle: string | undefined
+  readonly policy: PolicyConfig
 }): {
   /** Settled by whoever starts the cluster. */
   readonly cluster: PromiseWithResolvers<Cluster>
@@ -109,7 +110,7 @@ function prepareGateway(options: {
   readonly addresses: Promise<DevSession['gateway']>
   readonly setGatewayClock: World['setGatewayClock']
 } {
-  const { ports, paths, log, own, policyBundle } = options
+  const { ports, paths, log, own, policy } = options
   const cluster = Promise.withResolvers<Cluster>()
   const addresses = Promise.withResolvers<DevSession['gateway']>()
   // Whoever waits for them is told; until somebody does, a failure is no unhandled one.
@@ -120,7 +121,7 @@ function prepareGateway(options: {
     const started = await cluster.promise
     const kubeconfig = await started.kubeconfigFor(userOf(platformUsers.gateway))
     const volume = volumes[stage.volume] ?? ''
-    const config = gatewayConfig({ ports, paths, kubeconfig, volume, own, policyBundle })
+    const config = gatewayConfig({ ports, paths, kubeconfig, volume, own, policy })
     const { adminUrl, ...running } = await runGateway(config, { log, now })
     await eventually('a ready gateway', () => Promise.resolve(running.ready() || undefined))
     addresses.resolve({ url: `https://127.0.0.1:${ports.gateway}`, adminUrl })
@@ -205,9 +206,9 @@ function gatewayConfig(options: {
   readonly kubeconfig: string
   readonly volume: string
   readonly own: OwnServer | undefined
-  readonly policyBundle: string | undefined
+  readonly policy: PolicyConfig
 }): GatewayConfig {
-  const { ports, paths, kubeconfig, volume, own, policyBundle } = options
+  const { ports, paths, kubeconfig, volume, own, policy } = options
   const service = `countersign-gateway.${stage.system}.svc`
   const upstream = (
     server: 'github' | 'notes' | 'own',
@@ -246,7 +247,7 @@ function gatewayConfig(options: {
     },
     workers: 1,
     limits: defaultLimits,
-    policy: { data: [paths.policyData], bundle: policyBundle },
+    policy: { ...policy, data: [paths.policyData, ...policy.data] },
     admin: { host: '127.0.0.1', port: 0 },
     log: { level: 'info' },
   }

@@ -21,6 +21,10 @@ export function run(argv: readonly string[], terminal: Terminal): Promise<ExitCo
       '--policy <bundle>',
       'what the gateway decides by, followed while it runs (default: what is shipped)',
     )
+    .option(
+      '--policy-config <file>',
+      'the same from the `policy` of a gateway configuration, such as a bundle server, with the grants beside it',
+    )
     .option('--json', 'one JSON object a line instead of prose')
     .addHelpText(
       'after',

@@ -17,6 +17,7 @@ import { toolPath } from './build.ts'
 import { addressVector, letterVector } from './builtin-vectors.ts'
 import { compareWithOpa } from './opa-differential.ts'
 import { beginAsAuthor, buildAndSign } from './opa-bundles.ts'
+import { followAsOpa } from './opa-follower.ts'
 import { compareSuite, opaVerdicts } from './opa-suites.ts'
 
 const policies = join(import.meta.dirname, '..', '..', 'policies')
@@ -258,8 +259,10 @@ async function compareSuites(opa: string, write: boolean): Promise<void> {
     await checkSuites(opa, write)
     await buildAndSign(opa, policies, sources)
     await beginAsAuthor(opa)
+    await followAsOpa(opa, policies)
     process.stdout.write(
-      'policies: policy build gives the shipped revision, opa takes what policy sign signs, and policy new gives what is tested and built\n',
+      'policies: policy build gives the shipped revision, opa takes what policy sign signs, and policy new gives what is tested and built\n' +
+        'policies: opa run and a gateway follow one bundle server to one revision, and decide alike\n',
     )
   } catch (error) {
     if (error instanceof PolicyCheckError) throw error

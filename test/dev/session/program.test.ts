@@ -35,6 +35,10 @@ const misused: readonly [readonly string[], RegExp][] = [
     ['--once', '--policy', '/none/of/these'],
     /--policy cannot be read: "\/none\/of\/these": ENOENT/,
   ],
+  [
+    ['--once', '--policy-config', 'a', '--policy', 'b'],
+    /want=--policy or --policy-config, not both/,
+  ],
   [['--once', '--upstream', ''], /--upstream: want=a URL or a command got=nothing/],
   [['--once', '--upstream', 'no-such-program'], /--upstream: "no-such-program" cannot be started/],
 ]
