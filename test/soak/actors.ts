@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { initializeParams, legacy, modern, openClient } from '../gateway/world/client.ts'
-import type { Reply, TestClient } from '../gateway/world/client.ts'
+import { openClient, type Reply, type TestClient } from '../gateway/world/client.ts'
+import type { Lane } from '../../src/lane.ts'
 import type { World } from '../gateway/world/world.ts'
-import type { Random } from '../fuzz/random.ts'
-import type { Ledger } from './ledger.ts'
+import { legacyCaller, modernCaller } from './callers.ts'
+import { exchange, type Acting } from './exchanges.ts'
+import { namesIn } from './ledger.ts'
 
 /** One pod, with some connections. It is replaced when it is ended. */
 export interface Pod {
@@ -18,22 +19,31 @@ export interface Pod {
 export interface Counts {
   answered: number
   refused: number
-  /** Calls that got no answer: the connection ended, or the caller gave up. */
+  /** Requests that got no answer from a gateway that would not let their caller in any more. */
   broken: number
+  /**
+   * How often, by what it was: handshakes that were not done in ten seconds, and requests that their server, which is well, did not get or
+   * answer in time (502, 503, 504). All of this is one process, which has more to do at some moments than it can.
+   */
+  readonly late: Map<string, number>
+  /** Requests that got none, or that the gateway could not serve, though their caller and server are well. */
+  readonly unexplained: string[]
+  /** What was told to somebody that is another's, or that policy allows nobody. */
+  readonly leaked: string[]
 }
 
-interface PodOptions {
+interface PodOptions extends Pick<Acting, 'random' | 'ledger' | 'tasks' | 'decide'> {
   readonly world: World
-  readonly ledger: Ledger
-  readonly random: Random
   readonly counts: Counts
   readonly connections: number
   readonly lifetimeSeconds: number
-  /** Between two calls of a connection, at most. */
+  /** So many exchanges are under way at a time, however slow the machine is. */
+  readonly lane: Lane
+  /** Between two exchanges of a connection, at most. */
   readonly pauseMilliseconds: number
 }
 
-const tools = ['echo', 'echo', 'echo', 'other', 'never'] as const
+const servers = ['files', 'files', 'new', 'old', 'flaky'] as const
 
 export function startPod(options: PodOptions): Pod {
   const { world, ledger, random, lifetimeSeconds } = options
@@ -43,19 +53,24 @@ export function startPod(options: PodOptions): Pod {
     podUid,
     serviceAccount: `agent-${random.below(20)}`,
     tenant: random.pick(['acme', 'initech']),
-    toolScopes: 'files:*,flaky:*',
+    toolScopes: [...new Set(servers)].map((server) => `${server}:*`).join(','),
     lifetimeSeconds,
   })
   ledger.admit(name, credential.svid.notAfter.getTime())
   const stopping = new AbortController()
   const { bundle } = world.identities
+  const { port } = world.gateway
+  const open = (): TestClient => openClient({ port, credential, bundle })
   const connection = async (): Promise<void> => {
-    const isModern = random.oneIn(2)
-    const { port } = world.gateway
-    await using client = openClient({ port, credential, bundle })
-    const caller = isModern ? modernCaller(client) : legacyCaller(client)
+    await using client = open()
+    const caller = random.oneIn(2) ? modernCaller(client) : legacyCaller(client, open)
+    // A thousand handshakes at once are another test.
+    await delay(random.below(options.pauseMilliseconds))
     while (!stopping.signal.aborted) {
-      await act(caller, { ...options, name })
+      const acting = { ...options, caller, name, server: random.pick(servers) }
+      await inTurn(options.lane, async () => {
+        if (!stopping.signal.aborted) await act(acting, options.counts)
+      })
       await delay(random.below(options.pauseMilliseconds))
     }
   }
@@ -63,64 +78,45 @@ export function startPod(options: PodOptions): Pod {
   return { name, podUid, over: over.then(() => {}), stop: () => stopping.abort() }
 }
 
-interface Caller {
-  call(server: string, tool: string, mark: string): Promise<Reply>
-  list(server: string): Promise<Reply>
+function inTurn(lane: Lane, work: () => Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    lane.take(() => work().finally(resolve), 0)
+  })
 }
 
-async function act(caller: Caller, o: PodOptions & { readonly name: string }): Promise<void> {
-  const { random, counts, ledger, name } = o
-  const server = random.oneIn(3) ? 'flaky' : 'files'
+async function act(acting: Acting, counts: Counts): Promise<void> {
+  const { ledger, name, server, caller } = acting
   try {
-    const tool = random.pick(tools)
-    const reply = random.oneIn(12)
-      ? await caller.list(server)
-      : await caller.call(server, tool, ledger.mark(name, tool))
-    if (reply.status === 200 && reply.json.error === undefined) counts.answered += 1
-    else counts.refused += 1
-  } catch {
-    counts.broken += 1
+    for await (const reply of exchange(acting)) count(reply, acting, counts)
+  } catch (error) {
+    if ((error as { readonly code?: unknown }).code === 'UND_ERR_CONNECT_TIMEOUT')
+      lateBy(counts, 'handshake')
+    else if (ledger.isThere(name) && server !== 'flaky')
+      counts.unexplained.push(`${caller.era} at ${server}: ${String(error)}`)
+    else counts.broken += 1
     // Its connection has ended; the next one is not to be made at once.
     await delay(20)
   }
 }
 
-function modernCaller(client: TestClient): Caller {
-  const ask = (server: string, method: string, params: Record<string, unknown>): Promise<Reply> => {
-    const { body, headers } = modern(method, params)
-    return client.post(`/mcp/${server}`, body, headers)
-  }
-  return {
-    call: (server, name, mark) => ask(server, 'tools/call', { name, arguments: { mark } }),
-    list: (server) => ask(server, 'tools/list', {}),
-  }
+function count(reply: Reply, { name, server, caller, ledger }: Acting, counts: Counts): void {
+  const { status, text, json } = reply
+  const isRefused = status !== 200 || json.error !== undefined
+  if (isRefused) counts.refused += 1
+  else counts.answered += 1
+  const others = [...namesIn(text)].filter((other) => other !== name)
+  const isLeaked =
+    others.length > 0 || (!isRefused && /test:\/\/never|"name":"(\w+_)?never"/.test(text))
+  if (isLeaked) counts.leaked.push(`${name} is told: ${text.slice(0, 400)}`)
+  if (status > 501 && server !== 'flaky' && ledger.isThere(name))
+    lateBy(
+      counts,
+      `${caller.era} at ${server}: ${status} ${json.error?.message.replace(/ \(decision.*/, '')}`,
+    )
+  else if (status >= 500 && server !== 'flaky' && ledger.isThere(name))
+    counts.unexplained.push(`${caller.era} at ${server}: ${status} ${text.slice(0, 200)}`)
 }
 
-/** Opens its session at each server when it first needs one, and again when it is not known any more. */
-function legacyCaller(client: TestClient): Caller {
-  const sessions = new Map<string, string>()
-  async function open(server: string): Promise<string> {
-    const known = sessions.get(server)
-    if (known !== undefined) return known
-    const { body, headers } = legacy('initialize', initializeParams)
-    const reply = await client.post(`/mcp/${server}`, body, headers)
-    const session = String(reply.headers['mcp-session-id'] ?? '')
-    if (session !== '') sessions.set(server, session)
-    return session
-  }
-  async function ask(
-    server: string,
-    method: string,
-    params: Record<string, unknown>,
-  ): Promise<Reply> {
-    const session = await open(server)
-    const { body, headers } = legacy(method, params, { session })
-    const reply = await client.post(`/mcp/${server}`, body, headers)
-    if (reply.status === 404) sessions.delete(server)
-    return reply
-  }
-  return {
-    call: (server, name, mark) => ask(server, 'tools/call', { name, arguments: { mark } }),
-    list: (server) => ask(server, 'tools/list', {}),
-  }
+function lateBy({ late }: Counts, why: string): void {
+  late.set(why, (late.get(why) ?? 0) + 1)
 }

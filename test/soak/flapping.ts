@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { answerBoth, type Answer } from '../gateway/world/upstream.ts'
+import type { Answer, JsonMessage } from '../gateway/world/upstream.ts'
 import type { Random } from '../fuzz/random.ts'
 
 /** A tool server that is well for a while and then is not, in another way each time. */
@@ -29,14 +29,13 @@ const ills: readonly Ill[] = [
   (response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'),
 ]
 
-export function createFlapping(name: string, random: Random): Flapping {
-  const well = answerBoth({ name, tools: toolTexts })
+export function createFlapping(well: Answer, random: Random): Flapping {
   let ill: Ill | undefined
   return {
     answer(message, response, request) {
-      const isCall = message.method === 'tools/call'
-      if (isCall && ill !== undefined && !random.oneIn(4)) ill(response)
-      else if (isCall && random.oneIn(5)) stream(message.id, response)
+      const isOfCaller = request.headers['txn-token'] !== undefined
+      if (isOfCaller && ill !== undefined && !random.oneIn(4)) ill(response)
+      else if (message.params?.['name'] === 'other' && random.oneIn(5)) stream(message, response)
       else well(message, response, request)
     },
     flap() {
@@ -45,17 +44,14 @@ export function createFlapping(name: string, random: Random): Flapping {
   }
 }
 
-export const toolTexts: readonly string[] = ['echo', 'other', 'never'].map(
-  (name) => `{"name":"${name}","inputSchema":{"type":"object"}}`,
-)
-
 /** Says how it goes, and then answers. */
-function stream(id: string | number | undefined, response: ServerResponse): void {
+function stream({ id, method: asked }: JsonMessage, response: ServerResponse): void {
   const method = '"method":"notifications/progress"'
   const params = '"params":{"progressToken":1,"progress":1}'
   response.writeHead(200, { 'content-type': 'text/event-stream' })
   response.write(`data: {"jsonrpc":"2.0",${method},${params}}\n\n`)
-  const result = '{"resultType":"complete","content":[]}'
+  const content = asked === 'prompts/get' ? 'messages' : 'content'
+  const result = `{"resultType":"complete","${content}":[]}`
   const text = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${result}}`
   setTimeout(() => response.end(`data: ${text}\n\n`), 5)
 }
