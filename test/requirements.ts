@@ -69,6 +69,15 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'the pod itself declares the volume that the certificate is for',
     source: 'whoever may create requests can name any pod',
   },
+  'signer.pods-ask': {
+    claim:
+      'a pod that asks by a CertificateSigningRequest is who the API server states that it is, and gets what it would get of a kubelet, where its author declared it',
+    source: 'KEP-4193; DESIGN §2 CSR mode; cert-manager/csi-driver-spiffe#513',
+  },
+  'signer.approved-before-signed': {
+    claim: 'no CertificateSigningRequest is signed that is not approved, and no approval stands for a proof',
+    source: 'KEP-1513; the API server takes a certificate without an approval',
+  },
   'signer.request-asks-for-nothing': {
     claim: 'a PKCS#10 request that asks for a name is refused',
     source: 'the API server does not read the contents of stubPKCS10Request',

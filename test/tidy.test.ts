@@ -252,7 +252,7 @@ const importableByAll = [
 
 /** The files of domain rooms that talk to the API server: thin shells around what is pure. */
 const kubernetesShells =
-  /^src\/(signer\/(controller|rights|until-answered|watch\/[a-z-]+|anchors\/(trust-bundle|anchor-publication|authority-secret|await-authority|secret-authorities|rotate-authority|delivery))|gateway\/(rights|(caller|upstream)\/[a-z-]+-watch|upstream\/tool-server-(status|events)|approval\/approval-objects))\.ts$/
+  /^src\/(signer\/(controller|lanes|rights|until-answered|watch\/[a-z-]+|anchors\/(trust-bundle|anchor-publication|authority-secret|await-authority|secret-authorities|rotate-authority|delivery))|gateway\/(rights|(caller|upstream)\/[a-z-]+-watch|upstream\/tool-server-(status|events)|approval\/approval-objects))\.ts$/
 
 /** One shape of a request from the watch to the record: what judges it reads it as the API has it. */
 const requestShape = 'src/kubernetes/pod-certificate-request.ts'

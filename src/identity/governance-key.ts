@@ -6,6 +6,9 @@ export const annotationKeys = {
   toolScopes: 'countersign.dev/tool-scopes',
 } as const
 
+/** The pod annotation that names the signer which the pod itself may ask, by CertificateSigningRequests with the pod's governance annotations. */
+export const signingRequestsKey = 'countersign.dev/certificate-signing-requests'
+
 /** The namespace labels that grant, as in `roles.countersign.dev/<role>: allow`; models by slug and tools by server likewise. */
 export const grantLabelPrefixes = {
   roles: 'roles.countersign.dev/',

@@ -15,10 +15,25 @@ import { readMetadata, type KubernetesObject, type Metadata, type Resource } fro
 
 export type PodCertificateVersion = 'v1' | 'v1beta1'
 
-/** `csr`: DER of a PKCS #10 request, from kubelet 1.36. `proof`: SubjectPublicKeyInfo and proof, from kubelet 1.35. */
+/**
+ * `csr`: DER of a PKCS #10 request, from kubelet 1.36. `proof`: SubjectPublicKeyInfo and proof, from kubelet 1.35. `pem`: a PKCS #10
+ * request as a CertificateSigningRequest has it.
+ */
 export type RequestedKey =
   | { readonly kind: 'csr'; readonly der: Buffer }
   | { readonly kind: 'proof'; readonly spki: Buffer; readonly proof: Buffer }
+  | { readonly kind: 'pem'; readonly pem: string }
+
+/** Who made a CertificateSigningRequest, as the API server states it, and what else only such a request says. */
+export interface StatedRequester {
+  readonly username: string
+  /** Whether it is a service account by a token of a pod on a node: then the request's references are what the API server says. */
+  readonly isPod: boolean
+  readonly usages: readonly string[]
+  readonly isApproved: boolean
+  /** Of its status, as they stand there. */
+  readonly conditions: readonly Readonly<Record<string, unknown>>[]
+}
 
 export interface Condition {
   /** `Issued`, `Denied` or `Failed`. */
@@ -43,9 +58,12 @@ export interface TerminalStatus {
   readonly certificateChain: string
 }
 
-/** One shape for v1 and v1beta1, from the watch to the status. */
+/** One shape for v1, v1beta1 and a pod's CertificateSigningRequest, from the watch to the status. */
 export interface PodCertificateRequest extends KubernetesObject {
+  /** The namespace of its pod. */
   readonly metadata: Metadata & { readonly namespace: string }
+  /** Of a CertificateSigningRequest; undefined of what is to come from a kubelet. */
+  readonly stated?: StatedRequester
   readonly spec: {
     readonly signerName: string
     readonly pod: NamedReference

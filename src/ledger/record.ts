@@ -15,6 +15,8 @@ interface RecordHead {
     readonly namespace: string
     readonly name: string
     readonly signerName: string
+    /** A PodCertificateRequest unless told. */
+    readonly kind?: 'CertificateSigningRequest'
   }
 }
 
@@ -25,8 +27,8 @@ export interface IssuanceIntent extends RecordHead {
   readonly serviceAccount: Named
   readonly node: Named
   readonly namespace: Named
-  /** Whether the request could be shown to come from kubelet. */
-  readonly requester: 'shown' | 'not-shown'
+  /** Whether the request could be shown to come from kubelet; `pod`: the API server states that the pod itself asked. */
+  readonly requester: 'shown' | 'not-shown' | 'pod'
   readonly keyType: string
   readonly spkiSha256: string
   readonly maxExpirationSeconds: number
@@ -138,7 +140,13 @@ const head: Shape = {
   time,
   replica: text,
   issuanceId: matching(/^[0-9a-f]{32}$/),
-  request: shaped({ uid: text, namespace: text, name: text, signerName: text }),
+  request: shaped({
+    uid: text,
+    namespace: text,
+    name: text,
+    signerName: text,
+    kind: optional(oneOf('CertificateSigningRequest')),
+  }),
 }
 
 const shapes: Readonly<Record<LedgerRecord['kind'], Shape>> = {
@@ -148,7 +156,7 @@ const shapes: Readonly<Record<LedgerRecord['kind'], Shape>> = {
     serviceAccount: named,
     node: named,
     namespace: named,
-    requester: oneOf('shown', 'not-shown'),
+    requester: oneOf('shown', 'not-shown', 'pod'),
     keyType: text,
     spkiSha256: sha256,
     maxExpirationSeconds: wholeNumber,

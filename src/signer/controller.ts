@@ -7,13 +7,8 @@ import {
   type PodCertificateDiscovery,
 } from '../kubernetes/api-discovery.ts'
 import { realDelay, type Delay } from '../kubernetes/backoff.ts'
-import { startInformer } from '../kubernetes/informer.ts'
 import { startMembership, type Membership } from '../kubernetes/membership.ts'
-import { podCertificateRequests } from '../kubernetes/pod-certificate-request.ts'
-import type {
-  PodCertificateRequest,
-  PodCertificateVersion,
-} from '../kubernetes/pod-certificate-request.ts'
+import type { PodCertificateVersion } from '../kubernetes/pod-certificate-request.ts'
 import { observeClient } from '../kubernetes/reachability.ts'
 import { watchRights, type RightsWatch } from '../kubernetes/rights-watch.ts'
 import type { Ledger } from '../ledger/ledger.ts'
@@ -29,7 +24,6 @@ import type { Condition } from '../readiness.ts'
 import { startAnchorPublication } from './anchors/anchor-publication.ts'
 import { authorityCondition } from './anchors/authority-condition.ts'
 import { measureIssuer } from './anchors/measure-issuer.ts'
-import { clusterPorts } from './watch/cluster-ports.ts'
 import { startGatherer, type Gatherer } from './watch/gather.ts'
 import { createHistory, readHistory } from './issue/history.ts'
 import type { History } from './issue/history.ts'
@@ -39,8 +33,9 @@ import type { IssuanceOptions, Permission } from './issue/issuance-options.ts'
 import type { IssuancePorts } from './issue/ports.ts'
 import { startRequestQueue } from './watch/request-queue.ts'
 import type { RequestQueue } from './watch/request-queue.ts'
+import { laneConditions, openLanes, quietLanes, tellLanes, type Lane } from './lanes.ts'
 import { membersLease } from './members-lease.ts'
-import { signerRights, type SignerRightsOptions } from './rights.ts'
+import { isNeededToAnswer, signerRights, type SignerRightsOptions } from './rights.ts'
 import { watchRequesterPolicy, type RequesterProof } from './watch/requester.ts'
 import { tellWaiting } from './watch/tell-waiting.ts'
 import { untilAnswered } from './until-answered.ts'
@@ -70,6 +65,8 @@ export interface SignerOptions {
   readonly propagationSeconds?: number | undefined
   /** The Secret of a self-signed authority. */
   readonly secret?: LeasePlace
+  /** Where pods ask by CertificateSigningRequests: whether this program approves, too. */
+  readonly signingRequests?: { readonly approve: boolean } | undefined
   readonly delay?: Delay
   /** How strictly each namespace is held to what it may claim; enforced unless told. */
   readonly modeOf?: ModeOf
@@ -93,30 +90,22 @@ export interface Signer {
 /** What was begun is finished when the process is told to end; whatever takes longer is settled by the next start. */
 const drainSeconds = 10
 
-/** A request may have 256 KiB of annotations, and is answered whatever they are. */
-const requestBytesMax = 1024 * 1024
-
-/** Requests that are not seen wait: so long, nobody minds. */
-const lostSecondsMax = 60
-
-const requestsWatch = 'watch podcertificaterequests'
-
-const conditionNames: readonly string[] = [
-  'kubernetes',
-  'rights',
-  'authority',
-  'ledger',
-  requestsWatch,
-  ...['pods', 'namespaces', 'serviceaccounts', 'nodes', 'services'].map((name) => `watch ${name}`),
-  'trust-bundle',
-]
+/** In the order in which each needs those before. */
+function conditionNames(options: SignerOptions): readonly string[] {
+  return [
+    ...['kubernetes', 'rights', 'authority', 'ledger'],
+    ...laneConditions(options),
+    ...['pods', 'namespaces', 'serviceaccounts', 'nodes', 'services'].map(
+      (name) => `watch ${name}`,
+    ),
+    'trust-bundle',
+    ...(options.admissionPolicy === undefined ? [] : ['admission-policy']),
+  ]
+}
 
 export function createSigner(options: SignerOptions): Signer {
   const { authorities, now, delay = realDelay } = options
-  const board = createBoard([
-    ...conditionNames,
-    ...(options.admissionPolicy === undefined ? [] : ['admission-policy']),
-  ])
+  const board = createBoard(conditionNames(options))
   const client = observeClient(options.client, now)
   board.set('kubernetes', () => client.condition())
   board.set('authority', () => authorityCondition(authorities, now()))
@@ -128,7 +117,7 @@ export function createSigner(options: SignerOptions): Signer {
     conditions: () => board.list(),
     async run(signal) {
       await using opened = new AsyncDisposableStack()
-      opened.defer(() => board.set(requestsWatch, () => ({ ok: false, reason: 'stopped' })))
+      opened.defer(() => quietLanes({ ...options, board }, 'stopped'))
       const broken = Promise.withResolvers<boolean>()
       broken.promise.catch(() => {})
       const onBroken = (error: CountersignError): void => {
@@ -149,7 +138,7 @@ export function createSigner(options: SignerOptions): Signer {
       } finally {
         // What comes meanwhile is for the others, at once.
         const left = work.membership[Symbol.asyncDispose]()
-        await Promise.all([left, work.queue.drain(drainSeconds)])
+        await Promise.all([left, ...work.queues.map((queue) => queue.drain(drainSeconds))])
       }
     },
   }
@@ -184,7 +173,9 @@ async function open(
   options: Parts,
   opened: AsyncDisposableStack,
   signal: AbortSignal,
-): Promise<{ readonly queue: RequestQueue; readonly membership: Membership } | undefined> {
+): Promise<
+  { readonly queues: readonly RequestQueue[]; readonly membership: Membership } | undefined
+> {
   const { client, board, log, metrics, now } = options
   const rights = opened.use(watchRights({ client, rights: signerRights(rightsOf(options)) }))
   board.set('rights', () => rights.condition())
@@ -201,35 +192,19 @@ async function open(
       : await readHistory(untilAborted(options.records, signal), now)
   const version = await discoverVersion(options, signal)
   if (version === undefined) return undefined
-  const requests = opened.use(
-    startInformer<PodCertificateRequest>({
-      client,
-      resource: podCertificateRequests(version),
-      fieldSelector: `spec.signerName=${options.signerName}`,
-      keptBytesMax: requestBytesMax,
-      log,
-      metrics,
-    }),
+  const queues: RequestQueue[] = []
+  const depth = (): number => queues.reduce((sum, queue) => sum + queue.depth, 0)
+  const lanes = openLanes({ ...options, version, gatherer, depth }, opened)
+  const conditions = (): readonly Condition[] => board.list()
+  const waiting = lanes.map(({ requests, ports }) =>
+    opened.use(tellWaiting({ ...options, ...ports, requests, conditions })),
   )
-  board.set(requestsWatch, () => ({ ...requests.condition(lostSecondsMax), ok: false }))
-  let queue: RequestQueue | undefined
-  const depth = (): number => queue?.depth ?? 0
-  const ports = clusterPorts({ client, version, gatherer, log, metrics, now, depth })
-  const waiting = opened.use(
-    tellWaiting({ ...options, ...ports, requests, conditions: () => board.list() }),
-  )
-  const synced = Promise.all([gatherer.synced, requests.synced, anchors.settled]).then(() => true)
-  if (!(await unlessAborted(synced, signal))) return undefined
-  await waiting[Symbol.asyncDispose]()
+  const synced = [gatherer, ...lanes.map(({ requests }) => requests)].map((each) => each.synced)
+  const settled = Promise.all([...synced, anchors.settled]).then(() => true)
+  if (!(await unlessAborted(settled, signal))) return undefined
+  for (const each of waiting) await each[Symbol.asyncDispose]()
   opened.use(measureIssuer(options))
-  const issuance = newIssuance(options, {
-    authorities: anchors.authorities,
-    history,
-    ports,
-    permission: permissionOf(rights),
-    requester: (request) => requester?.of(request) ?? 'not-shown',
-  })
-  board.set(requestsWatch, () => requests.condition(lostSecondsMax))
+  tellLanes(lanes, board)
   // Only now: the requests of a replica that cannot sign yet would wait for the others.
   const membership = opened.use(membershipOf(options))
   if (
@@ -239,9 +214,22 @@ async function open(
     ))
   )
     return undefined
-  const told = { log, metrics, now }
-  queue = startRequestQueue({ requests, gatherer, issuance, ports, history, membership, ...told })
-  return { queue, membership }
+  const { authorities } = anchors
+  for (const { asked, requests, ports } of lanes) {
+    const permission = permissionOf(rights, asked)
+    const issuance = newIssuance(options, {
+      authorities,
+      history,
+      ports,
+      permission,
+      requester: (request) =>
+        request.stated === undefined ? (requester?.of(request) ?? 'not-shown') : 'pod',
+    })
+    const parts = { requests, gatherer, issuance, ports, history, membership, depth }
+    const kind = asked === 'of-pods' ? ({ kind: 'CertificateSigningRequest' } as const) : {}
+    queues.push(startRequestQueue({ ...parts, ...kind, log, metrics, now }))
+  }
+  return { queues, membership }
 }
 
 /** Nobody waits for it: what is not known is not shown. */
@@ -277,7 +265,15 @@ function membershipOf({ client, lease, delay, log, board }: Parts): Membership {
 function rightsOf(options: SignerOptions): SignerRightsOptions {
   const { signerName, profile, lease, trustBundleOwner, admissionPolicy, secret } = options
   const { trustDomain } = profile
-  const names = { signerName, trustDomain, lease, trustBundleOwner, admissionPolicy }
+  const { signingRequests } = options
+  const names = {
+    signerName,
+    trustDomain,
+    lease,
+    trustBundleOwner,
+    admissionPolicy,
+    signingRequests,
+  }
   return { ...names, ...(secret === undefined ? {} : { secret }) }
 }
 
@@ -289,9 +285,9 @@ async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): A
   }
 }
 
-/** Without these two no answer reaches a request, so none is begun. */
-function permissionOf(rights: RightsWatch): Permission {
-  const needed = (right: Right): boolean => right.verb === 'sign' || right.subresource === 'status'
+/** Without these no answer reaches a request, so none is begun. */
+function permissionOf(rights: RightsWatch, asked: Lane['asked']): Permission {
+  const needed = (right: Right): boolean => isNeededToAnswer(right, asked)
   return {
     missing() {
       const missing = rights.missing?.filter(needed) ?? []
@@ -353,8 +349,8 @@ async function discoverVersion(
   options: Parts,
   signal: AbortSignal,
 ): Promise<PodCertificateVersion | undefined> {
-  const { client, board, log } = options
-  const told = (reason: string): void => board.set(requestsWatch, () => ({ ok: false, reason }))
+  const { client, log } = options
+  const told = (reason: string): void => quietLanes(options, reason)
   const ask = (): Promise<PodCertificateDiscovery> => discoverPodCertificateVersion(client, signal)
   const found = await untilAnswered(ask, { ...options, signal, told })
   if (found === undefined) return undefined

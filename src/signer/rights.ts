@@ -14,9 +14,20 @@ export interface SignerRightsOptions {
   readonly admissionPolicy?: string | undefined
   /** The Secret of a self-signed authority. */
   readonly secret?: LeasePlace
+  /** Where pods ask by CertificateSigningRequests: whether this program approves, too. */
+  readonly signingRequests?: { readonly approve: boolean } | undefined
 }
 
 const certificates = 'certificates.k8s.io'
+const signingRequestsPlural = 'certificatesigningrequests'
+
+/** Whether no request of a kubelet, or none that a pod makes itself, can be answered without it. */
+export function isNeededToAnswer(right: Right, asked: 'of-kubelets' | 'of-pods'): boolean {
+  if (right.resource === 'signers')
+    return right.verb === 'sign' || (asked === 'of-pods' && right.verb === 'approve')
+  if (right.subresource === undefined) return false
+  return (right.resource === signingRequestsPlural) === (asked === 'of-pods')
+}
 
 /**
  * Every right that the signer uses, and no other: the chart gives these, docs/ISSUANCE.md lists them. RBAC names nothing that is yet to
@@ -32,6 +43,7 @@ export function signerRights(options: SignerRightsOptions): readonly Right[] {
     ...(trustBundleOwner === undefined ? [] : ownerRights(trustBundleOwner)),
     ...(admissionPolicy === undefined ? [] : admissionRights(admissionPolicy)),
     ...(secret === undefined ? [] : secretRights(secret)),
+    ...signingRequestRights(options),
   ]
 }
 
@@ -57,6 +69,31 @@ function requestRights({ signerName }: SignerRightsOptions): readonly Right[] {
       without: 'pods are not told why they wait',
       optional: true,
     },
+  ]
+}
+
+function signingRequestRights(options: SignerRightsOptions): readonly Right[] {
+  const { signerName: name, signingRequests } = options
+  if (signingRequests === undefined) return []
+  const requests = { group: certificates, resource: signingRequestsPlural }
+  const unseen = 'no certificate signing request is seen'
+  const unjudged = 'no certificate signing request can be approved or denied'
+  const rights: readonly Right[] = [
+    { ...requests, verb: 'get', without: 'none can be read again before it is answered' },
+    { ...requests, verb: 'list', without: unseen },
+    { ...requests, verb: 'watch', without: unseen },
+    {
+      ...requests,
+      subresource: 'status',
+      verb: 'patch',
+      without: 'no certificate signing request can be answered',
+    },
+  ]
+  if (!signingRequests.approve) return rights
+  return [
+    ...rights,
+    { ...requests, subresource: 'approval', verb: 'patch', without: unjudged },
+    { group: certificates, resource: 'signers', name, verb: 'approve', without: unjudged },
   ]
 }
 

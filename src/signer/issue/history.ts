@@ -27,7 +27,7 @@ export interface OpenIntents {
   close(issuanceId: string): void
   of(requestUid: string): readonly OpenIntent[]
   /** Every request with an open intent: to be looked at after a restart. */
-  requests(): readonly { readonly uid: string; readonly namespace: string; readonly name: string }[]
+  requests(): readonly IssuanceIntent['request'][]
 }
 
 export interface History {

@@ -12,7 +12,7 @@ import type { IssuanceOptions, Outcome } from './issuance-options.ts'
 import type { PublishAnswer } from './ports.ts'
 import { createdAt, intentRecord } from './records.ts'
 import type { Conclusion } from './records.ts'
-import { logOctetsMax, refuse } from './refuse.ts'
+import { logOctetsMax, notWritten, refuse } from './refuse.ts'
 import { conclude, headNow, readBack, settleTerminal } from './settle.ts'
 
 /** A certificate whose notBefore is older is signed anew: the API server takes less than five minutes, strictly. */
@@ -26,13 +26,19 @@ interface Step {
   readonly signal: AbortSignal
 }
 
-/** From an approved verdict to a published certificate: prepare, record the intent, sign, publish, record the result. */
+/** From a verdict to a published certificate: approve where that is asked for, prepare, record the intent, sign, publish, record the result. */
 export async function issue(
   options: IssuanceOptions,
-  request: PodCertificateRequest,
+  asked: PodCertificateRequest,
   step: Step,
 ): Promise<Outcome> {
-  const { verdict } = step
+  const { verdict, signal } = step
+  const approval = await options.ports.approve?.(asked, verdict, signal)
+  if (approval?.kind === 'awaited') return { kind: 'again', why: approval.why }
+  if (approval !== undefined && approval.kind !== 'approved') {
+    return notWritten(options, asked, { answer: approval, what: 'Approved' })
+  }
+  const request = approval?.request ?? asked
   const issuanceId = options.randomBytes(16).toString('hex')
   let prepared: Prepared
   try {

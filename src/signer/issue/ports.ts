@@ -19,6 +19,17 @@ export type PublishAnswer =
   /** No answer, or one that does not say: it may have been written. */
   | { readonly kind: 'unknown'; readonly status: number | undefined; readonly detail: string }
 
+/** Nothing is known to be written. */
+export type UnwrittenAnswer = Exclude<PublishAnswer, { readonly kind: 'written' }>
+
+/** Whether a request may be signed. */
+export type Approval =
+  /** As it is now. */
+  | { readonly kind: 'approved'; readonly request: PodCertificateRequest }
+  /** Others approve. */
+  | { readonly kind: 'awaited'; readonly why: string }
+  | UnwrittenAnswer
+
 /** What is told to the people of the pod. */
 export interface PodEvent {
   readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string }
@@ -42,6 +53,12 @@ export interface IssuancePorts {
     request: { readonly namespace: string; readonly name: string; readonly uid: string },
     signal: AbortSignal,
   ): Promise<PodCertificateRequest | undefined>
+  /** Of requests that are signed only where they are approved. */
+  approve?(
+    target: PodCertificateRequest,
+    verdict: IssueVerdict,
+    signal: AbortSignal,
+  ): Promise<Approval>
   /** Writes the status of that very state of the request. */
   publish(
     target: PodCertificateRequest,

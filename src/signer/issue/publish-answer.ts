@@ -1,4 +1,4 @@
-import type { PublishAnswer } from './ports.ts'
+import type { UnwrittenAnswer } from './ports.ts'
 
 /** The API server's refusal of a write, as far as it decides what to do next. */
 export interface WriteRefusal {
@@ -22,7 +22,7 @@ const kinds = new Map([
  * What a refused write of a request's status means. The paths of causes are not uniform in the API server, so only
  * `spec.signerName` is matched exactly (a missing right to sign is a 422 with that cause, and not a 403).
  */
-export function judgeRefusal(refusal: WriteRefusal): PublishAnswer {
+export function judgeRefusal(refusal: WriteRefusal): UnwrittenAnswer {
   const { status, message: detail, causes } = refusal
   if (status === undefined || status >= 500 || unsaid.has(status)) {
     return { kind: 'unknown', status, detail }
@@ -38,7 +38,7 @@ function judgeInvalid(
   status: number,
   detail: string,
   causes: WriteRefusal['causes'],
-): PublishAnswer {
+): UnwrittenAnswer {
   const noRight = causes.some(
     ({ reason, field }) => reason === 'FieldValueForbidden' && field === 'spec.signerName',
   )

@@ -108,9 +108,10 @@ function reasonOf(finding: NamedFinding): string {
   return finding.kind === 'refused' ? finding.proved : finding.why
 }
 
-function placeOf({ metadata, spec }: PodCertificateRequest): IssuanceIntent['request'] {
+function placeOf({ metadata, spec, stated }: PodCertificateRequest): IssuanceIntent['request'] {
   const { uid, namespace, name } = metadata
-  return { uid, namespace, name, signerName: spec.signerName }
+  const { signerName } = spec
+  return { uid, namespace, name, signerName, ...(stated && { kind: 'CertificateSigningRequest' }) }
 }
 
 /** Milliseconds. */

@@ -3,7 +3,7 @@ import { cutToOctets, deniedStatus } from '../verdict/condition.ts'
 import { notRecorded } from './issuance-options.ts'
 import type { IssuanceOptions, Outcome } from './issuance-options.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
-import type { PublishAnswer } from './ports.ts'
+import type { UnwrittenAnswer } from './ports.ts'
 import { createdAt, refusalRecord } from './records.ts'
 import { headNow, settleTerminal } from './settle.ts'
 import type { DenyVerdict } from '../verdict/verdict.ts'
@@ -43,19 +43,21 @@ export async function refuse(
     }
     return settled(options, request)
   }
-  return notWritten(options, request, answer)
+  return notWritten(options, request, { answer, what: 'Denied' })
 }
 
-function notWritten(
+/** What comes of a condition that could not be written. */
+export function notWritten(
   options: IssuanceOptions,
   request: PodCertificateRequest,
-  answer: Exclude<PublishAnswer, { readonly kind: 'written' }>,
+  written: { readonly answer: UnwrittenAnswer; readonly what: 'Approved' | 'Denied' },
 ): Outcome {
+  const { answer, what } = written
   const { kind, detail } = answer
   if (kind === 'gone') return { kind: 'done', as: 'gone' }
-  // The next call reads the request as it is then, and finds a Denied that was written after all.
+  // The next call reads the request as it is then, and finds one that was written after all.
   if (kind === 'conflict' || kind === 'unknown') {
-    return { kind: 'again', why: `Denied is not written: ${kind}` }
+    return { kind: 'again', why: `${what} is not written: ${kind}` }
   }
   const code = kind === 'not-permitted' ? 'signer/not-permitted' : 'signer/rejected'
   options.metrics.count('countersign_signer_errors_total', { code })

@@ -12,7 +12,7 @@ import type { IssuancePolicy } from '../../policy/issuance-policy.ts'
 import type { Claims } from './claims.ts'
 import type { EnforcementMode } from './enforcement.ts'
 import type { Evidence, Found } from './evidence.ts'
-import type { DenyReason, FieldRefusal, Finding } from './verdict.ts'
+import type { DenyReason, FieldRefusal, Finding, ToldRequester } from './verdict.ts'
 
 /** What an evaluation needs of the certificate profile, and the cluster's DNS domain where it is configured. */
 export interface EvaluationProfile {
@@ -35,12 +35,12 @@ export interface Granted {
   readonly policy?: { readonly revision: string; readonly digest: string }
 }
 
-/** Whether the cluster lets nobody but kubelets make requests, and did when this one was made. */
-export type Requester = 'shown' | 'not-shown' | 'unknown'
+/** Whether the cluster lets nobody but kubelets make requests, and did when this one was made; or that a pod made it, as the API server states. */
+export type Requester = ToldRequester | 'unknown'
 
 /** As policy and records are told: what is not known is not shown. */
-export function shownOrNot(requester: Requester): 'shown' | 'not-shown' {
-  return requester === 'shown' ? 'shown' : 'not-shown'
+export function toldOf(requester: Requester): ToldRequester {
+  return requester === 'unknown' ? 'not-shown' : requester
 }
 
 export interface CheckInput {

@@ -8,9 +8,11 @@ import type { Tenant } from '../../identity/tenant.ts'
 import type { ToolScope } from '../../identity/tool-scope.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import { parseCertificateRequest } from '../../pki/certificate-request.ts'
+import { parsePem } from '../../pki/pem.ts'
 import { parseSubjectKey, verifyProofOfPossession } from '../../pki/subject-key.ts'
 import type { SubjectKey } from '../../pki/subject-key.ts'
 import { annotationKeys } from '../../identity/governance-key.ts'
+import { refusedOfStated } from './stated-requester.ts'
 import type { DenyReason, FieldRefusal, Refusal } from './verdict.ts'
 
 /** What a request claims, parsed: nothing of it is proved but the possession of the key. */
@@ -33,6 +35,8 @@ export type ParsedClaims =
 
 /** Reads the key and the annotations of a request. It waits on what may be our own defect, or a version skew. */
 export function parseClaims(asked: PodCertificateRequest): ParsedClaims {
+  const refused = refusedOfStated(asked)
+  if (refused !== undefined) return { refused }
   const key = parseKey(asked)
   return 'ok' in key ? claimsWithKey(asked, key.ok) : key
 }
@@ -50,14 +54,34 @@ function parseKey({ spec }: PodCertificateRequest): Parsed<SubjectKey> {
     // A v1 reader of a request that a 1.35 kubelet wrote sees no key at all: that is skew, not a violation.
     return { wait: 'request shows no key, want=stubPKCS10Request or pkixPublicKey' }
   }
+  const { key } = spec
   try {
-    return spec.key.kind === 'csr'
-      ? keyOfCertificateRequest(spec.key.der)
-      : keyWithProof({ ...spec.key, podUid: spec.pod.uid })
+    if (key.kind === 'csr') return keyOfCertificateRequest(key.der)
+    if (key.kind === 'pem') return keyOfCertificateRequest(derOf(key.pem))
+    return keyWithProof({ ...key, podUid: spec.pod.uid })
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error
-    return keyRefusal(error)
+    const refused = keyRefusal(error)
+    return 'wait' in refused && key.kind === 'pem' ? malformed(error) : refused
   }
+}
+
+/** Of a CertificateSigningRequest, which holds nobody up when it is denied: another can be made. */
+function malformed(error: CountersignError): Parsed<never> {
+  return refusal('CertificateRequestMalformed', {
+    field: 'request',
+    asked: 'a certificate for the key of the request',
+    proved: error.message,
+    change: 'send one PEM block CERTIFICATE REQUEST (RFC 2986) of at most 16 KiB',
+  })
+}
+
+function derOf(pem: string): Buffer {
+  const code = 'pki/csr-malformed'
+  const blocks = parsePem(pem, { code, what: 'certificate request', charactersMax: 24 * 1024 })
+  const [block] = blocks
+  if (block?.label === 'CERTIFICATE REQUEST' && blocks.length === 1) return block.der
+  throw new CountersignError(code, 'certificate request is not one block CERTIFICATE REQUEST')
 }
 
 function keyOfCertificateRequest(der: Uint8Array): Parsed<SubjectKey> {

@@ -3,7 +3,7 @@ import { evidenceDigest } from './evidence.ts'
 import { policyAgrees } from './policy-check.ts'
 import { attributeChecks, dnsNamesSelected } from './attribute-checks.ts'
 import type { Check, CheckInput, Granted } from './check.ts'
-import { noted, proved, provedIdentity, refused, shownOrNot } from './check.ts'
+import { noted, proved, provedIdentity, refused, toldOf } from './check.ts'
 import { refusalMessage } from './condition.ts'
 import { isWaivable } from './enforcement.ts'
 import type {
@@ -22,6 +22,7 @@ import {
   podRuns,
   podRunsServiceAccount,
   serviceAccountIsLive,
+  signingRequestDeclared,
   volumeDeclared,
 } from './workload-checks.ts'
 
@@ -89,6 +90,7 @@ export const checks: readonly Check[] = [
   serviceAccountIsLive,
   namespaceIsLive,
   volumeDeclared,
+  signingRequestDeclared,
   keyTypeAllowed,
   lifetimeBounded,
   ...attributeChecks,
@@ -129,7 +131,7 @@ export function evaluate(input: CheckInput): Verdict {
     return { kind: 'wait', why: 'evidence is not complete', findings }
   }
   const digest = evidenceDigest(evidence)
-  const requester = shownOrNot(input.policy.requester)
+  const requester = toldOf(input.policy.requester)
   const given = { lifetimeSeconds, policy, requester, dnsNames, projectedPaths }
   const wouldDeny = refusalOf(refusals)
   return {

@@ -40,6 +40,15 @@ export interface PodEvidence {
   readonly mirror: boolean
   readonly labels: Readonly<Record<string, string>>
   readonly certificates: readonly DeclaredCertificate[]
+  /** The CertificateSigningRequests that its annotations declare; undefined where they declare none. */
+  readonly signingRequests?: DeclaredSigningRequests
+}
+
+/** What a pod's author lets the pod itself ask for. */
+export interface DeclaredSigningRequests {
+  readonly signerName: string
+  /** The governance annotations of the pod. */
+  readonly annotations: Readonly<Record<string, string>>
 }
 
 export interface NamespaceEvidence {

@@ -1,7 +1,7 @@
 import { CountersignError } from '../../errors.ts'
 import { lifetimeSecondsMin } from '../../pki/profile.ts'
 import type { IssuanceDecision, IssuanceInput } from '../../policy/issuance-policy.ts'
-import { proved, provedIdentity, refused, shownOrNot } from './check.ts'
+import { proved, provedIdentity, refused, toldOf } from './check.ts'
 import { isWaivable } from './enforcement.ts'
 import type { Finding } from './verdict.ts'
 import type { Check, CheckInput, CheckResult, Established, ProvedIdentity } from './check.ts'
@@ -123,7 +123,7 @@ function policyInput(
     },
     context: {
       time: new Date(policy.now).toISOString(),
-      requester: shownOrNot(policy.requester),
+      requester: toldOf(policy.requester),
       annotations: claims.asked.spec.unverifiedUserAnnotations,
       evidence,
     },

@@ -5,6 +5,10 @@ import type { Evidence } from './evidence.ts'
 
 /** Reasons of a refusal: they become the reason of the Denied condition, and docs/ISSUANCE.md has a row for each. */
 export type DenyReason =
+  | 'RequesterNotProved'
+  | 'UsagesNotGranted'
+  | 'LifetimeTooShort'
+  | 'RequestNotDeclared'
   | 'PodNotFound'
   | 'PodMismatch'
   | 'PodTerminating'
@@ -14,6 +18,7 @@ export type DenyReason =
   | 'VolumeNotDeclared'
   | 'VolumePathsTooLong'
   | 'UnsupportedKeyType'
+  | 'CertificateRequestMalformed'
   | 'CertificateRequestNotEmpty'
   | 'ProofOfPossessionInvalid'
   | 'KeyAlreadyIssued'
@@ -71,6 +76,9 @@ export type NamedFinding = Finding & { readonly check: string }
 
 export type RefusedFinding = Extract<NamedFinding, { readonly kind: 'refused' }>
 
+/** As policy and records are told of it: a kubelet, for all that is shown; not shown; or the pod itself, as the API server states. */
+export type ToldRequester = 'shown' | 'not-shown' | 'pod'
+
 /** Evidence, the history of the key and policy agree. */
 export interface IssueVerdict extends ProvedIdentity {
   readonly kind: 'issue'
@@ -85,7 +93,7 @@ export interface IssueVerdict extends ProvedIdentity {
   /** SHA-256, hex, of the facts that prove it. */
   readonly evidenceDigest: string
   /** What policy was told of who made the request. */
-  readonly requester: 'shown' | 'not-shown'
+  readonly requester: ToldRequester
   /** What policy allowed it. */
   readonly policy: { readonly revision: string; readonly digest: string }
   /** What would be denied if the namespace were enforced. Nothing of it is in the certificate. */

@@ -1,4 +1,5 @@
 import { quoted } from '../../errors.ts'
+import { signingRequestsKey } from '../../identity/governance-key.ts'
 import type { Named } from '../../identity/workload-identity.ts'
 import type { Check, CheckResult } from './check.ts'
 import { ifFound, noted, proved, refused, withFound } from './check.ts'
@@ -198,6 +199,7 @@ export const volumeDeclared: Check = {
   name: 'volume-declared',
   run: ({ claims, evidence }) =>
     ifFound(evidence.pod, 'volume', (pod) => {
+      if (claims.asked.stated !== undefined) return { findings: [] }
       const matching = pod.certificates.filter(
         (declared) => differences(claims, declared).length === 0,
       )
@@ -225,6 +227,35 @@ export const volumeDeclared: Check = {
         ],
       }
     }),
+}
+
+/** The pod's author lets the pod ask this signer for these annotations by itself: its token alone is no wish for an identity. */
+export const signingRequestDeclared: Check = {
+  name: 'signing-request-declared',
+  run: ({ claims, evidence }) => {
+    const { stated, spec } = claims.asked
+    if (stated === undefined) return { findings: [] }
+    return ifFound(evidence.pod, 'annotations', ({ signingRequests: declared }) => {
+      const asked = spec.unverifiedUserAnnotations
+      if (declared?.signerName === spec.signerName && sameEntries(declared.annotations, asked)) {
+        return { findings: [proved('annotations', declared.signerName, 'pod annotations')] }
+      }
+      const told = (entries: object): string => quoted(JSON.stringify(entries), 640)
+      return {
+        findings: [
+          refused('RequestNotDeclared', {
+            field: 'annotations',
+            asked: `${quoted(spec.signerName)} with ${told(asked)}`,
+            proved:
+              declared === undefined
+                ? 'pod declares no certificate signing requests'
+                : `pod declares ${quoted(declared.signerName)} with ${told(declared.annotations)}`,
+            change: `set ${signingRequestsKey} of the pod to the signer, and ask for the same annotations that the pod has`,
+          }),
+        ],
+      }
+    })
+  },
 }
 
 /** Octets of JSON. Every path is in the record, which has no room for more; a pod may declare a thousand. */

@@ -11,7 +11,7 @@ import type { PodCertificateVersion } from '../../kubernetes/pod-certificate-req
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { Gatherer } from './gather.ts'
-import type { IssuancePorts, PodEvent, PublishAnswer } from '../issue/ports.ts'
+import type { IssuancePorts, PodEvent, UnwrittenAnswer } from '../issue/ports.ts'
 import { judgeRefusal } from '../issue/publish-answer.ts'
 import { createPodEvents } from './pod-events.ts'
 
@@ -53,15 +53,11 @@ export function clusterPorts(options: {
         throw error
       }
     },
-    async publish({ metadata }, status, signal) {
-      try {
+    publish: ({ metadata }, status, signal) =>
+      writeAnswer(signal, async () => {
         await patchPodCertificateStatus(client, { version, metadata, status, signal })
         return { kind: 'written' }
-      } catch (error) {
-        signal.throwIfAborted()
-        return answerOf(error)
-      }
-    },
+      }),
     emitEvent: createPodEvents({
       write,
       knows: (pod) => gatherer.knows(pod),
@@ -73,7 +69,20 @@ export function clusterPorts(options: {
   }
 }
 
-function answerOf(error: unknown): PublishAnswer {
+/** What a write gave, or what it means that it was refused. Rejects when the signal aborts, or for a defect. */
+export async function writeAnswer<T>(
+  signal: AbortSignal,
+  write: () => Promise<T>,
+): Promise<T | UnwrittenAnswer> {
+  try {
+    return await write()
+  } catch (error) {
+    signal.throwIfAborted()
+    return answerOf(error)
+  }
+}
+
+function answerOf(error: unknown): UnwrittenAnswer {
   if (error instanceof ApiError) return judgeRefusal(error)
   // An answer that cannot be read, or none: the write may have happened.
   if (error instanceof CountersignError) {

@@ -1,4 +1,4 @@
-import { isGovernanceKey } from '../../identity/governance-key.ts'
+import { isGovernanceKey, signingRequestsKey } from '../../identity/governance-key.ts'
 import { keepingOnly, type Resource } from '../../kubernetes/resource.ts'
 import { namespaces, nodes, pods, serviceAccounts, services } from '../../kubernetes/workloads.ts'
 import type {
@@ -36,7 +36,10 @@ export interface FactResources {
 
 /** What is read of them, and kept: of other people's labels and annotations nothing but what picks pods for Services. */
 export const factResources: FactResources = {
-  pods: keepingOnly(pods, { labels: () => true, annotations: (key) => key === mirrorAnnotation }),
+  pods: keepingOnly(pods, {
+    labels: () => true,
+    annotations: (key) => key === mirrorAnnotation || isGovernanceKey(key),
+  }),
   namespaces: keepingOnly(namespaces, { labels: isGovernanceKey }),
   serviceAccounts: keepingOnly(serviceAccounts, {
     labels: isGovernanceKey,
@@ -69,7 +72,15 @@ export function podEvidence(pod: Pod): PodEvidence {
     mirror: metadata.annotations[mirrorAnnotation] !== undefined,
     labels: metadata.labels,
     certificates: pod.podCertificates.map(declaredCertificate),
+    ...declaredSigningRequests(metadata.annotations),
   }
+}
+
+function declaredSigningRequests(
+  annotations: Readonly<Record<string, string>>,
+): Pick<PodEvidence, 'signingRequests'> {
+  const { [signingRequestsKey]: signerName, ...others } = ours(annotations)
+  return signerName === undefined ? {} : { signingRequests: { signerName, annotations: others } }
 }
 
 function declaredCertificate(source: PodCertificateProjection): DeclaredCertificate {

@@ -34,7 +34,11 @@ const rankMax = 2
 const tellAfterWaits = 3
 
 export interface RequestQueueOptions {
-  readonly requests: Informer<PodCertificateRequest>
+  readonly requests: Pick<Informer<PodCertificateRequest>, 'get' | 'byUid' | 'list' | 'onEvent'>
+  /** Of what kind they are, as records say it. */
+  readonly kind?: 'CertificateSigningRequest'
+  /** How many requests wait, of whatever kind; those of this queue unless told. */
+  readonly depth?: () => number
   readonly gatherer: Pick<Gatherer, 'startsUp'>
   readonly issuance: Issuance
   readonly ports: IssuancePorts
@@ -110,7 +114,8 @@ class Queue implements RequestQueue {
     this.#stopListening = [stop, membership?.onChange(() => this.#shareAnew()) ?? (() => {})]
     this.#measuring = setInterval(() => this.#measure(), measureSeconds * 1000).unref()
     for (const request of requests.list()) this.#add(request)
-    for (const { uid, namespace, name } of history.intents.requests()) {
+    const left = history.intents.requests().filter(({ kind }) => kind === options.kind)
+    for (const { uid, namespace, name } of left) {
       const key = objectKey({ namespace, name })
       if (requests.byUid(uid) === undefined) this.#orphan(key, uid)
       this.#queue.add(key)
@@ -267,7 +272,8 @@ class Queue implements RequestQueue {
 
   #measure(): void {
     const { metrics, membership } = this.#options
-    metrics.set('countersign_signer_queue_depth', this.#queue.depth)
+    const depth = this.#options.depth?.() ?? this.#queue.depth
+    metrics.set('countersign_signer_queue_depth', depth)
     if (membership !== undefined) metrics.set('countersign_signer_replicas', membership.living)
   }
 }

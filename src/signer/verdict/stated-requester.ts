@@ -1,0 +1,46 @@
+import { quoted } from '../../errors.ts'
+import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
+import { lifetimeSecondsMin } from '../../pki/profile.ts'
+import type { FieldRefusal, Refusal } from './verdict.ts'
+
+/*
+ * What a CertificateSigningRequest itself proves against it, before anything is asked of the cluster. Unlike a pod's volume it holds nobody
+ * up for good when it is denied: another can be made.
+ */
+
+/** What every certificate is for (RFC 5280 §4.2.1.12, in the words of certificates.k8s.io). */
+const usages = ['client auth', 'digital signature', 'server auth']
+
+/** Why it is refused whatever the cluster proves; undefined for what a kubelet asks. */
+export function refusedOfStated({ stated, spec }: PodCertificateRequest): Refusal | undefined {
+  if (stated === undefined) return undefined
+  if (!stated.isPod) {
+    return refusal('RequesterNotProved', {
+      field: 'username',
+      asked: quoted(stated.username, 253),
+      proved: 'the API server states no pod and node of the requester',
+      change: 'ask with the token of a pod: a projected serviceAccountToken, which is bound to it',
+    })
+  }
+  if (stated.usages.toSorted().join('\n') !== usages.join('\n')) {
+    return refusal('UsagesNotGranted', {
+      field: 'usages',
+      asked: quoted(stated.usages.join(', '), 320),
+      proved: `certificates are for ${usages.join(', ')}`,
+      change: `set spec.usages, want=${usages.join('|')}`,
+    })
+  }
+  if (spec.maxExpirationSeconds < lifetimeSecondsMin) {
+    return refusal('LifetimeTooShort', {
+      field: 'expirationSeconds',
+      asked: String(spec.maxExpirationSeconds),
+      proved: `certificates live ${lifetimeSecondsMin} seconds at least`,
+      change: `leave out spec.expirationSeconds, or set it, want=${lifetimeSecondsMin}..`,
+    })
+  }
+  return undefined
+}
+
+function refusal(reason: Refusal['reason'], field: FieldRefusal): Refusal {
+  return { reason, fields: [field] }
+}

@@ -1,0 +1,131 @@
+import type { ApiClient } from '../../kubernetes/api-client.ts'
+import {
+  answerCertificateSigningRequest,
+  certificateSigningRequests,
+  judgeCertificateSigningRequest,
+} from '../../kubernetes/certificate-signing-request.ts'
+import { readObject } from '../../kubernetes/objects.ts'
+import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
+import type { Approval, IssuancePorts, PublishAnswer } from '../issue/ports.ts'
+import { cutToOctets, wholeSeconds } from '../verdict/condition.ts'
+import type { IssueVerdict } from '../verdict/verdict.ts'
+import { askedByPod } from './asked-by-pod.ts'
+import { writeAnswer } from './cluster-ports.ts'
+
+/** A condition's message has no bound of its own; this one is read by people. */
+const messageOctetsMax = 4096
+
+interface Judgement {
+  readonly type: 'Approved' | 'Denied'
+  readonly reason: string
+  readonly message: string
+}
+
+type Judge = (
+  target: PodCertificateRequest,
+  condition: Judgement,
+  signal: AbortSignal,
+) => Promise<PodCertificateRequest>
+
+/** The life of a CertificateSigningRequest: what is written of it goes elsewhere, and all that proves it is gathered as ever. */
+export function signingRequestPorts(options: {
+  readonly client: ApiClient
+  readonly ports: Pick<IssuancePorts, 'gather' | 'changed' | 'emitEvent'>
+  /** Whether this program approves what is proved; else others do, and it signs what they have approved. */
+  readonly approve: boolean
+  readonly now: () => number
+}): IssuancePorts {
+  const { client, ports, now } = options
+  const judge: Judge = (target, condition, signal) =>
+    judged(client, { target, condition, now: now(), signal })
+  return {
+    gather: (asked, how) => ports.gather(asked, how),
+    changed: (verdict) => ports.changed(verdict),
+    async read({ name, uid }, signal) {
+      const found = await readObject(client, certificateSigningRequests, { name, signal })
+      return found?.metadata.uid === uid ? askedByPod(found) : undefined
+    },
+    async approve(target, verdict, signal): Promise<Approval> {
+      if (target.stated?.isApproved === true) return { kind: 'approved', request: target }
+      if (!options.approve) return { kind: 'awaited', why: 'it is not approved yet' }
+      const condition = {
+        type: 'Approved',
+        reason: 'EvidenceProved',
+        message: provedBy(verdict),
+      } as const
+      return writeAnswer(signal, async () => {
+        const request = await judge(target, condition, signal)
+        return { kind: 'approved', request } as const
+      })
+    },
+    publish(target, status, signal): Promise<PublishAnswer> {
+      const [{ type, reason, message }] = status.conditions
+      const isApproved = target.stated?.isApproved === true
+      if (type === 'Denied') {
+        const untaken = untakenDenial(isApproved, options.approve)
+        if (untaken !== undefined) return Promise.resolve(untaken)
+        return writeAnswer(signal, async () => {
+          await judge(target, { type, reason, message }, signal)
+          return { kind: 'written' } as const
+        })
+      }
+      const { certificateChain = '' } = status
+      // The API server would take it.
+      if (!isApproved) return Promise.resolve(rejected('it is not approved'))
+      const { metadata } = target
+      return writeAnswer(signal, async () => {
+        await answerCertificateSigningRequest(client, { metadata, certificateChain, signal })
+        return { kind: 'written' } as const
+      })
+    },
+    emitEvent(event) {
+      // Who is no pod has none to tell it to.
+      if (event.pod.name !== '') ports.emitEvent(event)
+    },
+  }
+}
+
+async function judged(
+  client: ApiClient,
+  options: {
+    readonly target: PodCertificateRequest
+    readonly condition: Judgement
+    /** Milliseconds. */
+    readonly now: number
+    readonly signal: AbortSignal
+  },
+): Promise<PodCertificateRequest> {
+  const { target, condition, now, signal } = options
+  const { metadata, stated } = target
+  const time = wholeSeconds(new Date(now))
+  const message = cutToOctets(condition.message, messageOctetsMax)
+  const conditions = stated?.conditions ?? []
+  return askedByPod(
+    await judgeCertificateSigningRequest(client, {
+      metadata,
+      conditions,
+      condition: { ...condition, message, time },
+      signal,
+    }),
+  )
+}
+
+/** Why a denial cannot be written: an approval stands for ever, and without the right to approve there is none to deny. */
+function untakenDenial(isApproved: boolean, approves: boolean): PublishAnswer | undefined {
+  if (isApproved) return rejected('it was approved by others, and nobody can take that back')
+  return approves ? undefined : rejected('its approver has to deny it')
+}
+
+function rejected(detail: string): Extract<PublishAnswer, { readonly kind: 'rejected' }> {
+  return { kind: 'rejected', status: 0, detail }
+}
+
+/** For whoever reads the approval: who it is for, and what proved that. */
+function provedBy(verdict: IssueVerdict): string {
+  const { spiffeId, pod, namespace, node, policy, findings } = verdict
+  const proofs = findings.flatMap((finding) =>
+    finding.kind === 'proved' ? [`${finding.field}=${finding.value} by ${finding.by}`] : [],
+  )
+  const who = `${spiffeId.uri} for pod ${namespace.name}/${pod.name} on ${node.name}`
+  return `${who}, policy revision ${policy.revision}: ${proofs.join('; ')}`
+}

@@ -1,0 +1,329 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync, X509Certificate, type KeyObject } from 'node:crypto'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { parse, stringify } from 'yaml'
+import type { Cluster } from '../../dev/cluster.ts'
+import { encodeCertificateRequest } from '../../dev/kubelet/certificate-request.ts'
+import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client.ts'
+import { staticAuthoritySource } from '../../src/pki/authority.ts'
+import { signerName } from '../signer/asked.ts'
+import { newAuthority, startSigner, type SignerWorld } from '../signer/signer-world.ts'
+import { requirement } from '../requirements.ts'
+import { eventually } from '../support/eventually.ts'
+import { FakeCluster } from '../support/fake-cluster.ts'
+import { createPlainClient, type PlainClient } from '../support/plain-client.ts'
+import { startRealCluster } from '../support/real-cluster.ts'
+
+/*
+ * What pods ask by themselves, of the real API server: who asks is what it states, by tokens that it has made.
+ */
+
+const namespace = 'team-a'
+const system = 'countersign-system'
+const requestsPath = '/apis/certificates.k8s.io/v1/certificatesigningrequests'
+const declared = { 'countersign.dev/certificate-signing-requests': signerName }
+const authority = newAuthority()
+
+let cluster: Cluster
+let admin: PlainClient
+let client: ApiClient
+let folder: string
+let signer: SignerWorld
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'signing-requests-'))
+  cluster = await startRealCluster({})
+  admin = await createPlainClient(cluster.adminKubeconfig)
+  for (const name of [namespace, system]) await create('/api/v1/namespaces', { metadata: { name } })
+  await create(`/api/v1/namespaces/${namespace}/serviceaccounts`, { metadata: { name: 'worker' } })
+  const leases = `/apis/coordination.k8s.io/v1/namespaces/${system}/leases`
+  for (const name of ['countersign-trust-bundle', 'countersign-trust-bundle-members']) {
+    await create(leases, { metadata: { name } })
+  }
+  const rbac = '/apis/rbac.authorization.k8s.io/v1'
+  await create(`${rbac}/clusterroles`, {
+    metadata: { name: 'asks' },
+    rules: [
+      {
+        apiGroups: ['certificates.k8s.io'],
+        resources: ['certificatesigningrequests'],
+        verbs: ['create', 'get'],
+      },
+    ],
+  })
+  await create(`${rbac}/clusterrolebindings`, {
+    metadata: { name: 'asks' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'asks' },
+    subjects: [
+      { kind: 'Group', apiGroup: 'rbac.authorization.k8s.io', name: 'system:serviceaccounts' },
+    ],
+  })
+  client = createApiClient({ kubeconfig: cluster.adminKubeconfig })
+  signer = await start(true)
+})
+
+after(async () => {
+  // Undefined when the start itself was the failure.
+  await (signer as SignerWorld | undefined)?.stop()
+  ;(client as ApiClient | undefined)?.close()
+  await (cluster as Cluster | undefined)?.[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true, force: true })
+})
+
+async function start(approve: boolean): Promise<SignerWorld> {
+  const world = await startSigner(new FakeCluster(), {
+    client,
+    propagationSeconds: 0,
+    signingRequests: { approve },
+    authorities: staticAuthoritySource(authority),
+  })
+  await eventually('the signer is ready', () => world.signer.ready)
+  return world
+}
+
+async function create(path: string, body: object): Promise<{ metadata: { uid: string } }> {
+  const answer = await admin({ method: 'POST', path, body })
+  assert.equal(answer.status, 201, JSON.stringify(answer.body))
+  return answer.body
+}
+
+async function createPod(
+  name: string,
+  annotations: Readonly<Record<string, string>> = declared,
+): Promise<string> {
+  const pod = await create(`/api/v1/namespaces/${namespace}/pods`, {
+    metadata: { name, annotations },
+    spec: {
+      nodeName: 'node-b',
+      serviceAccountName: 'worker',
+      automountServiceAccountToken: false,
+      containers: [{ name: 'main', image: 'example.invalid/main' }],
+    },
+  })
+  return pod.metadata.uid
+}
+
+/** A client with a token of the service account, bound to the pod where one is named. */
+async function clientOf(pod?: { readonly name: string; readonly uid: string }): Promise<ApiClient> {
+  const bound =
+    pod === undefined ? {} : { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', ...pod } }
+  const { body } = await admin({
+    method: 'POST',
+    path: `/api/v1/namespaces/${namespace}/serviceaccounts/worker/token`,
+    body: { spec: { audiences: [], expirationSeconds: 600, ...bound } },
+  })
+  const kubeconfig = parse(await readFile(cluster.adminKubeconfig, 'utf8'))
+  kubeconfig.users[0].user = { token: body.status.token }
+  const file = join(folder, `${pod?.name ?? 'unbound'}.yaml`)
+  await writeFile(file, stringify(kubeconfig), { mode: 0o600 })
+  return createApiClient({ kubeconfig: file })
+}
+
+interface Ask {
+  readonly key?: KeyObject
+  readonly commonName?: string
+  readonly annotations?: Readonly<Record<string, string>>
+  readonly spec?: object
+  /** Before the PEM block. */
+  readonly text?: string
+}
+
+const newKey = (): KeyObject => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+
+function signingRequest(name: string, ask: Ask = {}): object {
+  const { key: privateKey = newKey(), commonName, annotations = {}, spec = {}, text = '' } = ask
+  const der = encodeCertificateRequest({
+    privateKey,
+    ...(commonName === undefined ? {} : { commonName }),
+  })
+  const base64 = der.toString('base64').replaceAll(/.{64}/g, '$&\n')
+  const pem = `${text}-----BEGIN CERTIFICATE REQUEST-----\n${base64.trim()}\n-----END CERTIFICATE REQUEST-----\n`
+  return {
+    apiVersion: 'certificates.k8s.io/v1',
+    kind: 'CertificateSigningRequest',
+    metadata: { name, annotations },
+    spec: {
+      signerName,
+      request: Buffer.from(pem).toString('base64'),
+      usages: ['digital signature', 'client auth', 'server auth'],
+      ...spec,
+    },
+  }
+}
+
+/** A new pod asks by a token of its own. */
+async function askAsPod(
+  name: string,
+  ask: Ask = {},
+  annotations: Readonly<Record<string, string>> = declared,
+): Promise<string> {
+  const uid = await createPod(name, annotations)
+  const own = await clientOf({ name, uid })
+  await own.request({ method: 'POST', path: requestsPath, body: signingRequest(name, ask) })
+  own.close()
+  return uid
+}
+
+async function statusOf(name: string): Promise<{
+  readonly certificate?: string
+  readonly conditions?: readonly { type: string; reason: string; message: string }[]
+}> {
+  return (await admin({ path: `${requestsPath}/${name}` })).body.status
+}
+
+async function denial(name: string): Promise<string | undefined> {
+  await eventually(`${name} is answered`, async () => {
+    const { conditions = [], certificate } = await statusOf(name)
+    assert.equal(certificate, undefined, `${name} has a certificate`)
+    return conditions.length > 0
+  })
+  const { conditions = [] } = await statusOf(name)
+  assert.deepEqual(
+    conditions.map(({ type }) => type),
+    ['Denied'],
+    JSON.stringify(conditions),
+  )
+  return conditions[0]?.reason
+}
+
+async function certificateOf(name: string): Promise<X509Certificate> {
+  await eventually(`${name} is issued`, async () => {
+    const { certificate, conditions = [] } = await statusOf(name)
+    const denied = conditions.find(({ type }) => type === 'Denied')
+    assert.equal(denied, undefined, JSON.stringify(denied))
+    return certificate !== undefined
+  })
+  const { certificate = '' } = await statusOf(name)
+  return new X509Certificate(Buffer.from(certificate, 'base64'))
+}
+
+test('a pod that asks by itself gets the identity of a pod, approved with what proved it', async () => {
+  requirement('signer.pods-ask')
+  const key = newKey()
+  const uid = await askAsPod('asks', { key })
+  const certificate = await certificateOf('asks')
+  assert.equal(certificate.subjectAltName, `URI:spiffe://example.org/ns/${namespace}/sa/worker`)
+  assert.ok(certificate.checkPrivateKey(key))
+  assert.ok(certificate.verify(new X509Certificate(authority.certificate.der).publicKey))
+  const { conditions = [] } = await statusOf('asks')
+  assert.deepEqual(
+    conditions.map(({ type, reason }) => `${type} ${reason}`),
+    ['Approved EvidenceProved'],
+  )
+  assert.match(
+    conditions[0]?.message ?? '',
+    /sa\/worker for pod team-a\/asks on node-b, policy revision r1: podUID=/,
+  )
+  await eventually('the result is recorded', () => signer.ledger.records.length === 2)
+  const [intent, result] = signer.ledger.records
+  assert.ok(intent?.kind === 'issuance-intent' && result?.kind === 'issuance-result')
+  assert.equal(intent.request.kind, 'CertificateSigningRequest')
+  assert.equal(intent.requester, 'pod')
+  assert.equal(intent.pod.uid, uid)
+  assert.equal(result.outcome, 'published')
+})
+
+test('whatever is no pod is denied, whoever it says that it is', async () => {
+  requirement('signer.pods-ask')
+  const unbound = await clientOf()
+  await unbound.request({ method: 'POST', path: requestsPath, body: signingRequest('unbound') })
+  unbound.close()
+  assert.equal(await denial('unbound'), 'RequesterNotProved')
+  const uid = await createPod('forged-for')
+  const extra = {
+    'authentication.kubernetes.io/pod-name': ['forged-for'],
+    'authentication.kubernetes.io/pod-uid': [uid],
+  }
+  const username = `system:serviceaccount:${namespace}:worker`
+  const spec = { username, extra, groups: ['system:masters'] }
+  await create(requestsPath, signingRequest('forged', { spec }))
+  assert.equal(await denial('forged'), 'RequesterNotProved')
+})
+
+for (const [name, ask, reason] of [
+  ['named', { commonName: 'system:node:node-b' }, 'CertificateRequestNotEmpty'],
+  ['for-a-year', { spec: { usages: ['cert sign', 'digital signature'] } }, 'UsagesNotGranted'],
+  ['for-a-moment', { spec: { expirationSeconds: 600 } }, 'LifetimeTooShort'],
+  ['for-a-tenant', { annotations: { 'countersign.dev/tenant': 'acme' } }, 'RequestNotDeclared'],
+  [
+    'unknown',
+    { annotations: { 'countersign.dev/rule': 'all' } },
+    'InvalidUnverifiedUserAnnotations',
+  ],
+  ['long', { text: `${'x'.repeat(40_000)}\n` }, 'CertificateRequestMalformed'],
+] as const) {
+  test(`a pod is denied a certificate that it may not ask for: ${name}, ${reason}`, async () => {
+    requirement('signer.pods-ask')
+    await askAsPod(name, ask)
+    assert.equal(await denial(name), reason)
+  })
+}
+
+test('a token is no wish: a pod whose author declared nothing is denied, and one that declared another signer', async () => {
+  requirement('signer.pods-ask')
+  await askAsPod('undeclared', {}, {})
+  assert.equal(await denial('undeclared'), 'RequestNotDeclared')
+  const other = { 'countersign.dev/certificate-signing-requests': 'example.org/other' }
+  await askAsPod('of-another', {}, other)
+  assert.equal(await denial('of-another'), 'RequestNotDeclared')
+})
+
+test('what is declared and not proved is denied as it is to any pod', async () => {
+  const annotations = { 'countersign.dev/tenant': 'acme' }
+  await askAsPod('tenant', { annotations }, { ...declared, ...annotations })
+  assert.equal(await denial('tenant'), 'TenantNotProved')
+})
+
+test('the request of another pod, sent again, is denied for its key', async () => {
+  requirement('signer.pods-ask')
+  const key = newKey()
+  await askAsPod('first', { key })
+  await certificateOf('first')
+  await askAsPod('second', { key })
+  assert.equal(await denial('second'), 'KeyAlreadyIssued')
+})
+
+test('a pod that is gone since it asked is denied', async () => {
+  requirement('signer.pods-ask')
+  await signer.stop()
+  await askAsPod('gone')
+  const path = `/api/v1/namespaces/${namespace}/pods/gone`
+  await admin({ method: 'DELETE', path: `${path}?gracePeriodSeconds=0` })
+  await eventually('the pod is gone', async () => (await admin({ path })).status === 404)
+  signer = await start(true)
+  assert.equal(await denial('gone'), 'PodNotFound')
+})
+
+test('a signer that does not approve signs what others have approved, and nothing else', async () => {
+  requirement('signer.approved-before-signed')
+  await signer.stop()
+  signer = await start(false)
+  await askAsPod('awaited')
+  await askAsPod('refused')
+  await askAsPod('undeclared-too', {}, {})
+  const judge = async (name: string, type: 'Approved' | 'Denied'): Promise<void> => {
+    const condition = { type, status: 'True', reason: 'ByHand', message: 'by a person' }
+    const path = `${requestsPath}/${name}/approval`
+    const answer = await admin({
+      method: 'PATCH',
+      path,
+      body: { status: { conditions: [condition] } },
+    })
+    assert.equal(answer.status, 200, JSON.stringify(answer.body))
+  }
+  assert.deepEqual(await statusOf('awaited'), {})
+  await judge('awaited', 'Approved')
+  await certificateOf('awaited')
+  await judge('refused', 'Denied')
+  // The approval of a person proves nothing.
+  await judge('undeclared-too', 'Approved')
+  await askAsPod('last')
+  await judge('last', 'Approved')
+  await certificateOf('last')
+  for (const name of ['refused', 'undeclared-too']) {
+    assert.equal((await statusOf(name)).certificate, undefined, name)
+  }
+})

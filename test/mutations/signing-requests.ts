@@ -1,0 +1,92 @@
+import { never, type Mutation } from './mutation.ts'
+
+const claim = 'signer.pods-ask'
+const approval = 'signer.approved-before-signed'
+const asked = 'src/signer/watch/asked-by-pod.ts'
+const stated = 'src/signer/verdict/stated-requester.ts'
+const ports = 'src/signer/watch/signing-request-ports.ts'
+const tests = ['test/signer/watch/asked-by-pod.test.ts']
+const whole = ['test/signer/watch/signing-requests.test.ts']
+
+/** The defences of what pods ask by themselves. */
+export const signingRequestMutations: readonly Mutation[] = [
+  {
+    claim,
+    without: 'the look at whether the requester is a pod',
+    file: stated,
+    edits: never('!stated.isPod'),
+    tests,
+  },
+  {
+    claim,
+    without: 'the end of the name of a service account',
+    file: asked,
+    edits: [['([a-z0-9.-]{1,253})$/\n\n', '([a-z0-9.-]{1,253})/\n\n']],
+    tests,
+  },
+  {
+    claim,
+    without: 'the demand for one value',
+    file: asked,
+    edits: [['others.length === 0 && ', '']],
+    tests,
+  },
+  {
+    claim,
+    without: 'the bound of UIDs',
+    file: asked,
+    edits: [['{1,128}', '+']],
+    tests,
+  },
+  {
+    claim,
+    without: 'the UIDs of who asks',
+    file: asked,
+    edits: [['named.every((each) => each', 'named.some((each) => each']],
+    tests,
+  },
+  {
+    claim,
+    without: 'the look at usages',
+    file: stated,
+    edits: never("stated.usages.toSorted().join('\\n') !== usages.join('\\n')"),
+    tests,
+  },
+  {
+    claim,
+    without: "the look at the pod's declaration",
+    file: 'src/signer/verdict/workload-checks.ts',
+    edits: [
+      ['if (stated === undefined) return { findings: [] }', 'if (spec) return { findings: [] }'],
+    ],
+    tests: whole,
+  },
+  {
+    claim,
+    without: 'the signer in the declaration',
+    file: 'src/signer/verdict/workload-checks.ts',
+    edits: [['declared?.signerName === spec.signerName && ', 'declared !== undefined && ']],
+    tests: whole,
+  },
+  {
+    claim,
+    without: 'the comparison of annotations',
+    file: 'src/signer/verdict/workload-checks.ts',
+    edits: [[' && sameEntries(declared.annotations, asked)', '']],
+    tests: whole,
+  },
+  {
+    claim: approval,
+    without: 'the look at the approval before the certificate is written',
+    file: ports,
+    edits: never('!isApproved'),
+    tests: ['test/signer/watch/signing-request-ports.test.ts'],
+  },
+  {
+    claim: approval,
+    without: 'the wait for an approval',
+    file: ports,
+    edits: never('!options.approve'),
+    tests: whole,
+  },
+]

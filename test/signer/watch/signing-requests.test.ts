@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
+import { test } from 'node:test'
+import type { LedgerRecord } from '../../../src/ledger/record.ts'
+import { staticAuthoritySource } from '../../../src/pki/authority.ts'
+import type { SignerOptions } from '../../../src/signer/controller.ts'
+import { requirement } from '../../requirements.ts'
+import { eventually } from '../../support/eventually.ts'
+import type { FakeCluster, RawObject } from '../../support/fake-cluster.ts'
+import { newAuthority, populatedCluster, startSigner, type SignerWorld } from '../signer-world.ts'
+import { declare, declared, newKey, signingRequest } from '../signing-request.ts'
+
+/*
+ * The whole of a signer that answers what pods ask by themselves.
+ */
+
+const plural = 'certificatesigningrequests'
+const approved = { conditions: [{ type: 'Approved', status: 'True', reason: 'ByHand' }] }
+
+async function start(
+  cluster: FakeCluster,
+  changed: Partial<SignerOptions> = {},
+): Promise<SignerWorld> {
+  const world = await startSigner(cluster, { signingRequests: { approve: true }, ...changed })
+  await eventually('ready', () => world.signer.ready)
+  return world
+}
+
+interface Status {
+  readonly certificate?: string
+  readonly conditions?: readonly { readonly type: string; readonly reason: string }[]
+}
+
+const statusOf = (cluster: FakeCluster, name = 'csr-1'): Status =>
+  (cluster.get(plural, name) as RawObject)['status'] as Status
+
+async function certificateOf(cluster: FakeCluster, name?: string): Promise<X509Certificate> {
+  await eventually('it is issued', () => statusOf(cluster, name).certificate !== undefined)
+  return new X509Certificate(Buffer.from(statusOf(cluster, name).certificate ?? '', 'base64'))
+}
+
+async function denial(cluster: FakeCluster, name?: string): Promise<string | undefined> {
+  await eventually('it is denied', () => statusOf(cluster, name).conditions !== undefined)
+  const [condition] = statusOf(cluster, name).conditions ?? []
+  assert.equal(condition?.type, 'Denied', JSON.stringify(condition))
+  return condition.reason
+}
+
+test('a pod that its author lets ask is approved, signed and recorded', async () => {
+  requirement('signer.pods-ask')
+  const cluster = populatedCluster()
+  declare(cluster)
+  await using world = await start(cluster)
+  const key = newKey()
+  cluster.put(plural, signingRequest('csr-1', { key }))
+  const certificate = await certificateOf(cluster)
+  assert.ok(certificate.checkPrivateKey(key))
+  assert.equal(certificate.subjectAltName, 'URI:spiffe://example.org/ns/team-a/sa/worker')
+  assert.equal(statusOf(cluster).conditions?.[0]?.reason, 'EvidenceProved')
+  await eventually('the result is recorded', () => world.ledger.records.length === 2)
+  const [intent, result] = world.ledger.records
+  assert.deepEqual(intent?.request, {
+    uid: 'uid-of-csr-1',
+    namespace: 'team-a',
+    name: 'csr-1',
+    signerName: 'countersign.dev/identity',
+    kind: 'CertificateSigningRequest',
+  })
+  assert.ok(intent.kind === 'issuance-intent' && result?.kind === 'issuance-result')
+  assert.equal(intent.requester, 'pod')
+  assert.equal(result.outcome, 'published')
+})
+
+for (const [title, annotations, asks, reason] of [
+  ['says nothing', {}, {}, 'RequestNotDeclared'],
+  [
+    'names another signer',
+    { 'countersign.dev/certificate-signing-requests': 'example.org/other' },
+    {},
+    'RequestNotDeclared',
+  ],
+  ['names fewer annotations', declared, { 'countersign.dev/tenant': 'acme' }, 'RequestNotDeclared'],
+  [
+    'names more annotations',
+    { ...declared, 'countersign.dev/tenant': 'acme' },
+    {},
+    'RequestNotDeclared',
+  ],
+  [
+    'names what is not proved',
+    { ...declared, 'countersign.dev/tenant': 'acme' },
+    { 'countersign.dev/tenant': 'acme' },
+    'TenantNotProved',
+  ],
+] as const) {
+  test(`a pod whose author ${title} is denied: ${reason}`, async () => {
+    requirement('signer.pods-ask')
+    const cluster = populatedCluster()
+    declare(cluster, annotations)
+    await using _world = await start(cluster)
+    cluster.put(plural, signingRequest('csr-1', { annotations: asks }))
+    assert.equal(await denial(cluster), reason)
+  })
+}
+
+test('without the section nobody looks at what pods ask by themselves', async () => {
+  const cluster = populatedCluster()
+  declare(cluster)
+  await using world = await startSigner(cluster)
+  cluster.put(plural, signingRequest())
+  await eventually('ready', () => world.signer.ready)
+  assert.ok(!cluster.requests.some(({ path }) => path.includes(plural)))
+})
+
+test('what others approve is signed when they have, and not before', async () => {
+  requirement('signer.approved-before-signed')
+  const cluster = populatedCluster()
+  declare(cluster)
+  await using world = await start(cluster, { signingRequests: { approve: false } })
+  const request = cluster.put(plural, signingRequest())
+  await eventually('its pod is told', () =>
+    cluster.list('events').some((event) => String(event['message']).includes('not approved yet')),
+  )
+  assert.deepEqual(world.ledger.records, [])
+  cluster.put(plural, { ...request, status: approved })
+  await certificateOf(cluster)
+})
+
+test('an approval proves nothing: what was approved and is not proved is neither signed nor denied', async () => {
+  requirement('signer.approved-before-signed')
+  const cluster = populatedCluster()
+  await using world = await start(cluster)
+  cluster.put(plural, signingRequest('csr-1', { status: approved }))
+  await eventually('the refusal is recorded', () => world.ledger.records.length > 0)
+  await eventually('its pod is told', () =>
+    cluster.list('events').some((event) => String(event['message']).includes('approved by others')),
+  )
+  assert.deepEqual(statusOf(cluster), approved)
+})
+
+test('what a signer left open is settled by the request itself after a restart', async () => {
+  const cluster = populatedCluster()
+  declare(cluster)
+  // A new CA would wait for its readers.
+  const authorities = staticAuthoritySource(newAuthority())
+  const before = await start(cluster, { authorities })
+  cluster.put(plural, signingRequest())
+  await certificateOf(cluster)
+  await eventually('the result is recorded', () => before.ledger.records.length === 2)
+  await before.stop()
+  const [intent] = before.ledger.records
+  const records = (async function* (): AsyncGenerator<{ index: number; record: LedgerRecord }> {
+    if (intent !== undefined) yield { index: 0, record: intent }
+  })()
+  await using world = await start(cluster, { authorities, records })
+  await eventually('it is settled', () => world.ledger.records.length === 1)
+  const [result] = world.ledger.records
+  assert.ok(result?.kind === 'issuance-result')
+  assert.equal(result.outcome, 'published')
+  assert.equal(result.detail, 'read back from the request')
+})
+
+test('a request that is deleted while it waits is let go', async () => {
+  const cluster = populatedCluster()
+  declare(cluster)
+  await using world = await start(cluster, { signingRequests: { approve: false } })
+  cluster.put(plural, signingRequest())
+  await eventually('its pod is told', () => cluster.list('events').length > 0)
+  cluster.remove(plural, 'csr-1')
+  const request = cluster.put(plural, signingRequest('csr-2'))
+  cluster.put(plural, { ...request, status: approved })
+  await certificateOf(cluster, 'csr-2')
+  await eventually('the result is recorded', () => world.ledger.records.length === 2)
+})
