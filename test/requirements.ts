@@ -75,7 +75,8 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source: 'KEP-4193; DESIGN §2 CSR mode; cert-manager/csi-driver-spiffe#513',
   },
   'signer.approved-before-signed': {
-    claim: 'no CertificateSigningRequest is signed that is not approved, and no approval stands for a proof',
+    claim:
+      'no CertificateSigningRequest is signed that is not approved, and no approval stands for a proof',
     source: 'KEP-1513; the API server takes a certificate without an approval',
   },
   'signer.request-asks-for-nothing': {

@@ -176,6 +176,7 @@ export interface SignerSettings {
   readonly lease: { readonly namespace: string; readonly name: string }
   readonly trustBundle: { readonly ownerClusterRole?: string | undefined }
   readonly admissionPolicy?: string | undefined
+  readonly certificateSigningRequests?: { readonly approve: boolean } | undefined
   readonly authority:
     | { readonly files: object }
     | { readonly selfSigned: { readonly namespace: string; readonly secret: string } }

@@ -7,6 +7,7 @@ import { validate } from '../../src/cli/configuration.ts'
 import { gatewaySchema } from '../../src/cli/gateway/gateway-configuration.ts'
 import { signerSchema } from '../../src/cli/signer/signer-configuration.ts'
 import { approvalRights, gatewayRights, toolServerRights } from '../../src/gateway/rights.ts'
+import { signerRights } from '../../src/signer/rights.ts'
 import { requirement } from '../requirements.ts'
 import {
   chartFolder,
@@ -18,7 +19,13 @@ import {
   renderChart,
   withoutChance,
 } from '../support/chart.ts'
-import { lineOf, placeOf, rolesOf, singleRules } from '../support/rendered-rights.ts'
+import {
+  lineOf,
+  placeOf,
+  renderedSigner,
+  rolesOf,
+  singleRules,
+} from '../support/rendered-rights.ts'
 
 const examples = (await readdir(join(chartFolder, 'examples'))).map((name) =>
   join(chartFolder, 'examples', name),
@@ -78,6 +85,24 @@ test('with tool servers as resources the gateway gets the rights that it uses fo
   const wanted = [...gatewayRights, ...toolServerRights].map(lineOf)
   assert.deepEqual(given.toSorted(), wanted.toSorted())
 })
+
+for (const approve of [true, false]) {
+  test(`where pods ask by themselves the signer gets the rights that it uses for them, approve=${approve}, and no others`, async () => {
+    requirement('chart.rights-to-the-letter')
+    const set = `certificateSigningRequests.enabled=true,certificateSigningRequests.approve=${approve}`
+    const rendering = parseRendering(await renderChart('-f', defaultValuesFile, '--set', set))
+    const given = rolesOf(rendering, 'countersign-signer').flatMap(({ rules, metadata }) =>
+      singleRules(rules).map((rule) => lineOf(placeOf(rule, metadata.namespace))),
+    )
+    const wanted = signerRights({ ...renderedSigner, signingRequests: { approve } }).map(lineOf)
+    assert.deepEqual(given.toSorted(), wanted.toSorted())
+    const file = rendering.find(
+      ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'countersign-signer',
+    )
+    const config = validate(parse(file?.['data']['signer.yaml']), signerSchema('/'), 'signer.yaml')
+    assert.deepEqual(config.certificateSigningRequests, { approve })
+  })
+}
 
 test('a client stays at one replica of the gateway, unless a value says otherwise', async () => {
   const affinity = async (...values: readonly string[]): Promise<unknown> => {

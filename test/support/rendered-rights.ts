@@ -2,19 +2,22 @@ import assert from 'node:assert/strict'
 import { gatewayRights } from '../../src/gateway/rights.ts'
 import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
 import type { Right } from '../../src/kubernetes/access-review.ts'
-import { signerRights } from '../../src/signer/rights.ts'
+import { signerRights, type SignerRightsOptions } from '../../src/signer/rights.ts'
 import { releaseNamespace as namespace, type Rendered } from './chart.ts'
+
+/** What the signer needs under the names of the recorded rendering. */
+export const renderedSigner: SignerRightsOptions = {
+  signerName: 'countersign.dev/identity',
+  trustDomain: parseTrustDomain('agents.example'),
+  lease: { namespace, name: 'countersign-trust-bundle' },
+  trustBundleOwner: `countersign-signer.${namespace}`,
+  admissionPolicy: `countersign-requests.${namespace}`,
+  secret: { namespace, name: 'countersign-authority' },
+}
 
 /** What each program says that it needs, under the names of the recorded rendering. */
 export const programRights: Readonly<Record<string, readonly Right[]>> = {
-  'countersign-signer': signerRights({
-    signerName: 'countersign.dev/identity',
-    trustDomain: parseTrustDomain('agents.example'),
-    lease: { namespace, name: 'countersign-trust-bundle' },
-    trustBundleOwner: `countersign-signer.${namespace}`,
-    admissionPolicy: `countersign-requests.${namespace}`,
-    secret: { namespace, name: 'countersign-authority' },
-  }),
+  'countersign-signer': signerRights(renderedSigner),
   'countersign-gateway': gatewayRights,
 }
 

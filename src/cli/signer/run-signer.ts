@@ -70,6 +70,7 @@ export async function runSigner(
     trustBundleOwner: config.trustBundle.ownerClusterRole,
     propagationSeconds: config.trustBundle.propagationSeconds,
     admissionPolicy: config.admissionPolicy,
+    signingRequests: config.certificateSigningRequests,
     modeOf: modesOf(config.enforcement.namespaces),
     ...secretOf(config),
     log,

@@ -57,6 +57,8 @@ export interface SignerConfig {
   }
   /** Name of the ValidatingAdmissionPolicy, and of its binding, that lets nobody but kubelets make requests. */
   readonly admissionPolicy?: string | undefined
+  /** Pods may ask by CertificateSigningRequests, too; where `approve` is not set, others approve them. */
+  readonly certificateSigningRequests?: { readonly approve: boolean } | undefined
   /** How strictly a namespace is held to what it may claim; one that is not named is enforced. */
   readonly enforcement: { readonly namespaces: Readonly<Record<string, EnforcementMode>> }
   readonly ledger: {
@@ -135,6 +137,7 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
       })
       .prefault({}),
     admissionPolicy: z.string().min(1).max(253).optional(),
+    certificateSigningRequests: z.strictObject({ approve: z.boolean().default(false) }).optional(),
     enforcement: enforcementSchema,
     ledger: z.strictObject({
       file: pathIn(folder),

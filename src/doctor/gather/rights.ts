@@ -39,7 +39,9 @@ function rightsOfGateway({ toolServers, approvals }: GatewaySettings): readonly 
 function rightsOfSigner(settings: SignerSettings): readonly Right[] {
   const { signerName, trustDomain, lease, authority, trustBundle, admissionPolicy } = settings
   const trustBundleOwner = trustBundle.ownerClusterRole
-  const options = { signerName, trustDomain, lease, trustBundleOwner, admissionPolicy }
+  const { certificateSigningRequests: signingRequests } = settings
+  const names = { signerName, trustDomain, lease, trustBundleOwner, admissionPolicy }
+  const options = { ...names, signingRequests }
   if (!('selfSigned' in authority)) return signerRights(options)
   const { namespace, secret } = authority.selfSigned
   return signerRights({ ...options, secret: { namespace, name: secret } })
