@@ -61,7 +61,7 @@ export function parseAuditLine(line: string): Creation | undefined | 'unreadable
   }
 }
 
-/** Each request of the records once, with its maker. An event of another request of the same name does not count for it. */
+/** Each request of the records that is to come from a kubelet, once, with its maker. An event of another request of the same name does not count for it. */
 export async function joinAuditLog(
   records: AsyncIterable<Placed>,
   creations: readonly Creation[],
@@ -71,6 +71,8 @@ export async function joinAuditLog(
   const joined = new Map<string, Joined>()
   for await (const { ledger, index, record } of records) {
     if (record.kind === 'issuance-result' || joined.has(record.request.uid)) continue
+    // Of what a pod asks by itself the API server states the maker, and the record says it.
+    if (record.request.kind !== undefined) continue
     const { request, pod, node } = record
     const named = byName.get(`${request.namespace}/${request.name}`) ?? []
     // Names are made by the API server and do not come again; of two creations of one name neither is believed.
