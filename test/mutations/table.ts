@@ -17,6 +17,7 @@ import { listMutations } from './lists.ts'
 import { operationMutations } from './operation.ts'
 import { policyMutations } from './policy.ts'
 import { servingMutations } from './serving.ts'
+import { signingRequestMutations } from './signing-requests.ts'
 import { taskMutations } from './tasks.ts'
 import { upstreamMutations } from './upstream.ts'
 
@@ -542,6 +543,7 @@ export const mutations: readonly Mutation[] = [
   ...ledgerMutations,
   ...listMutations,
   ...servingMutations,
+  ...signingRequestMutations,
   ...taskMutations,
   ...upstreamMutations,
   {
