@@ -93,7 +93,10 @@ const drainSeconds = 10
 /** In the order in which each needs those before. */
 function conditionNames(options: SignerOptions): readonly string[] {
   return [
-    ...['kubernetes', 'rights', 'authority', 'ledger'],
+    'kubernetes',
+    'rights',
+    'authority',
+    'ledger',
     ...laneConditions(options),
     ...['pods', 'namespaces', 'serviceaccounts', 'nodes', 'services'].map(
       (name) => `watch ${name}`,

@@ -31,7 +31,7 @@ interface Told {
   readonly cluster: FakeCluster
   readonly ports: IssuancePorts
   readonly events: PodEvent[]
-  target(): PodCertificateRequest
+  readonly target: () => PodCertificateRequest
 }
 
 function open(options: { readonly approve?: boolean; readonly status?: object } = {}): Told {
@@ -69,7 +69,7 @@ test('a certificate is written where an approval stands, and nowhere else', asyn
     kind: 'written',
   })
   assert.equal(approved.target().status.terminal?.certificateChain, 'a chain')
-  const [{ path = '', body } = {}] = approved.cluster.requests
+  const [{ path, body } = { path: '', body: {} }] = approved.cluster.requests
   assert.match(path, /certificatesigningrequests\/csr-1\/status$/)
   assert.deepEqual((body as { status: object }).status, {
     certificate: Buffer.from('a chain').toString('base64'),
@@ -80,7 +80,7 @@ test('a denial keeps the conditions of others, and is written by who approves, w
   const other = { type: 'Seen', status: 'True', reason: 'ByAnother' }
   const { cluster, ports, target } = open({ status: { conditions: [other] } })
   assert.deepEqual(await ports.publish(target(), refusal, signal), { kind: 'written' })
-  const [{ path = '', body } = {}] = cluster.requests
+  const [{ path, body } = { path: '', body: {} }] = cluster.requests
   assert.match(path, /certificatesigningrequests\/csr-1\/approval$/)
   const { conditions } = (body as { status: { conditions: { type: string }[] } }).status
   assert.deepEqual(conditions[0], other)

@@ -97,9 +97,10 @@ for (const [title, annotations, asks, reason] of [
     requirement('signer.pods-ask')
     const cluster = populatedCluster()
     declare(cluster, annotations)
-    await using _world = await start(cluster)
+    await using world = await start(cluster)
     cluster.put(plural, signingRequest('csr-1', { annotations: asks }))
     assert.equal(await denial(cluster), reason)
+    assert.ok(world.signer.ready)
   })
 }
 
