@@ -186,7 +186,11 @@ export interface SignerSettings {
 
 export interface GatewaySettings {
   readonly trustDomain: TrustDomain
-  readonly policy: { readonly bundle?: string | undefined; readonly data: readonly string[] }
+  readonly policy: {
+    readonly bundle?: string | undefined
+    readonly service?: object | undefined
+    readonly data: readonly string[]
+  }
   readonly admin: { readonly port: number }
   readonly upstreams: readonly { readonly server: string }[]
   readonly toolServers: boolean

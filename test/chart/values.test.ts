@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { parseConfiguration } from '../../src/cli/configuration.ts'
+import { gatewaySchema } from '../../src/cli/gateway/gateway-configuration.ts'
 import { signerSchema } from '../../src/cli/signer/signer-configuration.ts'
 import { requirement } from '../requirements.ts'
 import {
@@ -12,6 +13,7 @@ import {
   helm,
   parseRendering,
   renderChart,
+  type Rendered,
 } from '../support/chart.ts'
 
 let folder: string
@@ -173,6 +175,26 @@ const refused: readonly [title: string, values: string, said: RegExp][] = [
     /- policy\.data\.grants: say it in policy\.grants/,
   ],
   [
+    'a bundle server without its authors',
+    "policy: { service: { url: 'https://bundles.example', resource: b.tar.gz } }",
+    /- policy\.signature\.keys: required with policy\.service\.url: what comes over a network/,
+  ],
+  [
+    'a bundle server over plain HTTP',
+    "policy: { service: { url: 'http://bundles.example', resource: b.tar.gz } }",
+    /at '\/policy\/service\/url': 'http:\/\/bundles.example' does not match pattern/,
+  ],
+  [
+    'two places of a bundle',
+    "policy: { bundleConfigMap: b, service: { url: 'https://bundles.example', secretKeys: [token] } }",
+    /- policy\.service\.resource: required[^]*- policy\.bundleConfigMap: the bundle comes[^]*- policy\.service\.secretName: required/,
+  ],
+  [
+    'authors of nothing',
+    'policy: { signature: { keys: [{ id: a, algorithm: ES256, publicKey: BEGIN PUBLIC KEY }] } }',
+    /- policy\.signature\.keys: only the bundle of policy\.service\.url/,
+  ],
+  [
     'metrics that nobody may read',
     'monitoring: { podMonitor: { enabled: true } }',
     /- networkPolicy\.scrapers: empty, so nobody could read the metrics/,
@@ -222,6 +244,80 @@ test('what is trusted on first use is remembered by what outlives the pod, and i
   await writeFile(file, values)
   const production = await renderChart('-f', defaultValuesFile, '-f', file)
   assert.doesNotMatch(production, /first-use|firstUseFolder/)
+})
+
+test('a bundle server reaches gateway and signer, with its credentials, its authors and a place for what was good', async () => {
+  requirement('policy.bundle-followed')
+  const file = join(folder, 'service.yaml')
+  const publicKey = '-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n'
+  const polling = { minDelaySeconds: 5, longPollingTimeoutSeconds: 30 }
+  const values = {
+    policy: {
+      service: {
+        url: 'https://bundles.example',
+        resource: 'bundles/gateway.tar.gz',
+        secretName: 'bundle-server',
+        secretKeys: ['ca.crt', 'token', 'tls.crt'],
+        polling,
+      },
+      signature: { keys: [{ id: 'authors', algorithm: 'ES256', publicKey }], scope: 'production' },
+    },
+    networkPolicy: { bundleEgress: [{ to: [{ ipBlock: { cidr: '192.0.2.1/32' } }] }] },
+  }
+  await writeFile(file, JSON.stringify(values))
+  const rendering = parseRendering(await renderChart('-f', defaultValuesFile, '-f', file))
+  const places = { gateway: '/var/lib/countersign-policy', signer: '/var/lib/countersign/policy' }
+  for (const [name, place] of Object.entries(places)) {
+    const named = `countersign-${name}`
+    const ofKind = (kind: string): Rendered =>
+      rendering.find((each) => each.kind === kind && each.metadata.name === named) ??
+      assert.fail(`${kind} ${named}`)
+    const { data } = ofKind('ConfigMap')
+    const text = data[`${name}.yaml`] as string
+    const { policy } =
+      name === 'signer'
+        ? parseConfiguration(text, signerSchema, '/etc/countersign/signer.yaml')
+        : parseConfiguration(text, gatewaySchema, '/etc/countersign/gateway.yaml')
+    const secret = '/etc/countersign/policy-service'
+    assert.deepEqual(policy, {
+      data: ['/etc/countersign/policy-data.json'],
+      engine: 'plan',
+      service: {
+        url: 'https://bundles.example',
+        resource: 'bundles/gateway.tar.gz',
+        tls: { caCert: `${secret}/ca.crt` },
+        credentials: {
+          bearer: { tokenPath: `${secret}/token` },
+          clientTls: { cert: `${secret}/tls.crt`, privateKey: `${secret}/tls.key` },
+        },
+        responseHeaderTimeoutSeconds: 10,
+        polling: { maxDelaySeconds: 120, ...polling },
+      },
+      persistenceDirectory: place,
+      signature: {
+        keys: [
+          { id: 'authors', algorithm: 'ES256', publicKey: '/etc/countersign/policy-key-0.pem' },
+        ],
+        scope: 'production',
+      },
+    })
+    assert.equal(data['policy-key-0.pem'], publicKey)
+    const { template } = ofKind(name === 'signer' ? 'StatefulSet' : 'Deployment')['spec']
+    const { containers, volumes } = template.spec
+    const mounts: readonly { readonly mountPath: string; readonly readOnly?: boolean }[] =
+      containers[0].volumeMounts
+    const mount = mounts.find(({ mountPath }) => place.startsWith(mountPath))
+    assert.equal(mount?.readOnly, undefined)
+    assert.ok(mount)
+    const items = ['ca.crt', 'token', 'tls.crt', 'tls.key'].map((key) => ({
+      key,
+      path: `policy-service/${key}`,
+    }))
+    const config = volumes.find((volume: { name: string }) => volume.name === 'config')
+    assert.deepEqual(config.projected.sources.at(-1), { secret: { name: 'bundle-server', items } })
+    const { egress } = ofKind('NetworkPolicy')['spec']
+    assert.deepEqual(egress.at(-1), values.networkPolicy.bundleEgress[0])
+  }
 })
 
 test('an unquoted off, which YAML 1.1 reads as false, turns the admission policy off', async () => {

@@ -5,12 +5,60 @@
 {{- $data | toJson -}}
 {{- end -}}
 
+{{/* Of root, and the folder that keeps the last good bundle of a server. */}}
 {{- define "countersign.policyConfig" -}}
-data: [/etc/countersign/policy-data.json]
-engine: {{ .Values.policy.engine }}
-{{- if .Values.policy.bundleConfigMap }}
-bundle: /etc/countersign/policy
+{{- $policy := .root.Values.policy -}}
+{{- $config := dict "data" (list "/etc/countersign/policy-data.json") "engine" $policy.engine -}}
+{{- if $policy.bundleConfigMap -}}{{- $_ := set $config "bundle" "/etc/countersign/policy" -}}{{- end -}}
+{{- with $policy.service -}}
+{{- if .url -}}
+{{- $folder := "/etc/countersign/policy-service" -}}
+{{- $polling := pick .polling "minDelaySeconds" "maxDelaySeconds" -}}
+{{- with .polling.longPollingTimeoutSeconds -}}{{- $_ := set $polling "longPollingTimeoutSeconds" . -}}{{- end -}}
+{{- $service := dict "url" .url "resource" .resource "polling" $polling -}}
+{{- $credentials := dict -}}
+{{- if has "token" .secretKeys -}}{{- $_ := set $credentials "bearer" (dict "tokenPath" (printf "%s/token" $folder)) -}}{{- end -}}
+{{- if has "tls.crt" .secretKeys -}}
+{{- $_ := set $credentials "clientTls" (dict "cert" (printf "%s/tls.crt" $folder) "privateKey" (printf "%s/tls.key" $folder)) -}}
+{{- end -}}
+{{- if $credentials -}}{{- $_ := set $service "credentials" $credentials -}}{{- end -}}
+{{- if has "ca.crt" .secretKeys -}}{{- $_ := set $service "tls" (dict "caCert" (printf "%s/ca.crt" $folder)) -}}{{- end -}}
+{{- $_ := set $config "service" $service -}}
+{{- $_ := set $config "persistenceDirectory" $.folder -}}
+{{- $keys := list -}}
+{{- range $index, $key := $policy.signature.keys -}}
+{{- $file := printf "/etc/countersign/policy-key-%d.pem" $index -}}
+{{- $keys = append $keys (dict "id" $key.id "algorithm" $key.algorithm "publicKey" $file) -}}
+{{- end -}}
+{{- $_ := set $config "signature" (dict "keys" $keys "scope" $policy.signature.scope) -}}
+{{- end -}}
+{{- end -}}
+{{- $config | toJson -}}
+{{- end -}}
+
+{{/* Beside the configuration: public keys are no secret. */}}
+{{- define "countersign.policyKeys" -}}
+{{- range $index, $key := .Values.policy.signature.keys }}
+policy-key-{{ $index }}.pem: {{ $key.publicKey | quote }}
 {{- end }}
+{{- end -}}
+
+{{- define "countersign.policyServiceSource" -}}
+{{- with .Values.policy.service -}}
+{{- if and .url .secretName .secretKeys -}}
+- secret:
+    name: {{ .secretName | quote }}
+    items:
+      {{- range .secretKeys }}
+      - key: {{ . }}
+        path: policy-service/{{ . }}
+      {{- end }}
+      {{- if has "tls.crt" .secretKeys }}
+      - key: tls.key
+        path: policy-service/tls.key
+      {{- end }}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "countersign.policyBundleSource" -}}

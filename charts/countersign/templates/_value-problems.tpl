@@ -28,6 +28,26 @@
 {{- $problems = append $problems (printf "policy.data.%s: %s" $root (eq $root "grants" | ternary "say it in policy.grants" "belongs to the rules")) -}}
 {{- end -}}
 {{- end -}}
+{{- $service := $values.policy.service -}}
+{{- if $service.url -}}
+{{- if not $service.resource -}}
+{{- $problems = append $problems "policy.service.resource: required with policy.service.url" -}}
+{{- end -}}
+{{- if not $values.policy.signature.keys -}}
+{{- $problems = append $problems "policy.signature.keys: required with policy.service.url: what comes over a network is signed" -}}
+{{- end -}}
+{{- if $values.policy.bundleConfigMap -}}
+{{- $problems = append $problems "policy.bundleConfigMap: the bundle comes from policy.service.url; leave one of them out" -}}
+{{- end -}}
+{{- if and $service.secretKeys (not $service.secretName) -}}
+{{- $problems = append $problems "policy.service.secretName: required for policy.service.secretKeys" -}}
+{{- end -}}
+{{- if gt (int $service.polling.minDelaySeconds) (int $service.polling.maxDelaySeconds) -}}
+{{- $problems = append $problems "policy.service.polling.minDelaySeconds: at most maxDelaySeconds" -}}
+{{- end -}}
+{{- else if $values.policy.signature.keys -}}
+{{- $problems = append $problems "policy.signature.keys: only the bundle of policy.service.url is looked at for a signature" -}}
+{{- end -}}
 {{- if $values.gateway.enabled -}}
 {{- $drain := $values.gateway.drain -}}
 {{- if le (int $values.gateway.terminationGracePeriodSeconds) (add (int $drain.graceSeconds) (int $drain.callSecondsMax)) -}}

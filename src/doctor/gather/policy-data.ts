@@ -11,11 +11,11 @@ export async function learnPolicyData(
 ): Promise<Fact<PolicyDataFact>> {
   if (!configMap.known) return configMap
   if (!gateway.known) return gateway
-  const { bundle, data } = gateway.value.policy
+  const { bundle, service, data } = gateway.value.policy
   const named = new Set(data.map((path) => path.replace(/^.*\//, '')))
   const entries = Object.entries(configMap.value ?? {}).filter(([file]) => named.has(file))
   const files = entries.map(([file]) => file)
-  if (bundle !== undefined) {
+  if (bundle !== undefined || service !== undefined) {
     return { known: true, value: { files, fault: undefined, foreignBundle: true } }
   }
   const base = await openPolicyBase()
