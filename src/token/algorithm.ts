@@ -48,12 +48,23 @@ function signing(
   octets: Buffer,
   key: KeyObject | SignKeyObjectInput,
 ): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    sign(digest, octets, key, (error, signature) => {
-      if (error === null) resolve(signature)
-      else reject(error)
-    })
-  })
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
+  sign(digest, octets, key, settling(resolve, reject))
+  return promise
+}
+
+/**
+ * Made where nothing of a call is in scope: what Node keeps of a job, and this with it, most often lives until old memory is collected,
+ * and the octets of every call would.
+ */
+function settling(
+  resolve: (signature: Buffer) => void,
+  reject: (error: Error) => void,
+): (error: Error | null, signature: Buffer) => void {
+  return (error, signature) => {
+    if (error === null) resolve(signature)
+    else reject(error)
+  }
 }
 
 /**
