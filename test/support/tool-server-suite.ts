@@ -18,6 +18,7 @@ import { toolServerRights } from '../../src/gateway/rights.ts'
 import { createApiClient } from '../../src/kubernetes/api-client.ts'
 import { modern, openClient, type Reply, type TestClient } from '../gateway/world/client.ts'
 import {
+  alsoListing,
   answerBoth,
   openUpstream,
   toolTexts,
@@ -73,7 +74,11 @@ export function toolServerSuite(
       await giveRights()
       const server = await inPod({ namespace: 'tools', serviceAccount: 'github' })
       const { credential } = ca.issue({ ...server, role: 'tool-server', tenant: 'platform' })
-      upstream = await openUpstream({ credential, bundle: ca.bundle, answer: answerBoth() })
+      upstream = await openUpstream({
+        credential,
+        bundle: ca.bundle,
+        answer: alsoListing(answerBoth()),
+      })
       const { port, admin: adminUrl } = await startGateway()
       readyz = `${adminUrl}/readyz`
       const caller = await inPod({ namespace: 'acme', serviceAccount: 'researcher' })

@@ -17,6 +17,7 @@ import type { Bundle } from '../../pki/bundle.ts'
 import type { Credential } from '../../pki/credential.ts'
 import { parseX509Svid } from '../../pki/x509-svid.ts'
 import { messageOf } from './check-files.ts'
+import { judgeOffers, listAllOffers } from './check-offers.ts'
 
 export interface UpstreamCheckOptions {
   readonly credential: Credential
@@ -31,7 +32,7 @@ const connectMilliseconds = 5_000
 const listSeconds = 10
 
 /**
- * Connects to a tool server as the gateway does, with its certificate, and lists its tools in each era. Nothing is called. Of one that
+ * Connects to a tool server as the gateway does, with its certificate, and lists what it offers in each era. Nothing is called. Of one that
  * does not prove who it is, it says what certificate was shown instead.
  */
 export async function checkUpstream(
@@ -42,7 +43,8 @@ export async function checkUpstream(
     const shared = sharedBy(options)
     await using upstream = opened(config, shared)
     await connectOnce(config, shared)
-    return await judgeTools(upstream, config)
+    const ofTools = await judgeTools(upstream, config)
+    return ofTools.status === 'problem' ? ofTools : await addOffers(ofTools, upstream, config)
   } catch (error) {
     if (error instanceof CountersignError && error.code === 'gateway/upstream') {
       return problem(error.message, { hint: 'upstreams[] in docs/OPERATING.md' })
@@ -158,6 +160,26 @@ async function judgeTools(upstream: Upstream, config: UpstreamConfig): Promise<J
     }
   }
   return judgePins(config, digests)
+}
+
+/** Says of its prompts, resources and templates what is said of its tools: those that have no list serve their tools all the same. */
+async function addOffers(
+  ofTools: Judgement,
+  upstream: Upstream,
+  config: UpstreamConfig,
+): Promise<Judgement> {
+  const seen = await listAllOffers(upstream, config)
+  const { summary: counted, idle, outside } = judgeOffers(config, seen)
+  const summary = ofTools.summary + counted
+  const wrong = [...seen.faults, ...idle]
+  const evidence = [...ofTools.evidence, ...wrong, ...outside]
+  if (wrong.length === 0) return { ...ofTools, summary, evidence }
+  const ofOffers =
+    seen.faults.length > 0
+      ? 'a list that it does not give is served to nobody'
+      : 'prompts and resources say what is listed by its whole name or URI, or how that begins: release_*; what is not listed may be read all the same'
+  const hint = ofTools.hint === undefined ? ofOffers : `${ofTools.hint}; ${ofOffers}`
+  return warning(summary, { evidence, hint })
 }
 
 /** A pin of a tool that is not there protects nothing; a tool without its pin is not served. */

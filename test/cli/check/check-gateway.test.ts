@@ -7,14 +7,19 @@ import { stringify } from 'yaml'
 import type { GatewayReport } from '../../../src/cli/check/check-gateway.ts'
 import { run } from '../../../src/cli/program.ts'
 import { createIdentities } from '../../gateway/world/identities.ts'
-import { answerBoth } from '../../gateway/world/upstream.ts'
+import { alsoListing, answerBoth } from '../../gateway/world/upstream.ts'
 import { files, ofFolder, openToolServerFolder } from '../tool-server-folder.ts'
 import { requirement } from '../../requirements.ts'
 import { listAnswer, startFakeApiServer } from '../../support/fake-api-server.ts'
 
 const digest = 'a'.repeat(64)
 
-const stage = await openToolServerFolder(answerBoth())
+const prompts = ['release_notes', 'secret'].map((name) => ({ name }))
+/** As a test wants it at the time. */
+let lists: Readonly<Record<string, object>> = {}
+const stage = await openToolServerFolder((message, response, request) =>
+  alsoListing(answerBoth(), lists)(message, response, request),
+)
 const { folder, upstream } = stage
 after(() => stage[Symbol.asyncDispose]())
 
@@ -134,6 +139,49 @@ test('of a tool server with scopes it says how many of its tools are within', as
   const none = await check({ upstreams: [{ ...server(), scopes: ['other'] }] })
   assert.equal(found(none, 'upstream files').status, 'warning')
   assert.match(found(none, 'upstream files').evidence.join('\n'), /outside of its scopes: echo/)
+})
+
+test('what else a tool server lists is told, and a scope that covers nothing of it is warned of', async (t) => {
+  lists = {
+    'prompts/list': { prompts },
+    'resources/list': { resources: [{ uri: 'repo://docs/a' }, { uri: 'repo://keys/b' }] },
+    'resources/templates/list': { resourceTemplates: [{ uriTemplate: 'repo://docs/{path}' }] },
+  }
+  t.after(() => (lists = {}))
+  const all = found(await check(), 'upstream files')
+  assert.equal(all.status, 'ok')
+  assert.match(all.summary, /, 4 tools, 2 prompts, 2 resources, 1 template$/)
+  const scoped = { ...server(), prompts: ['release_*'], resources: ['repo://docs/*'] }
+  const some = found(await check({ upstreams: [scoped] }), 'upstream files')
+  assert.equal(some.status, 'ok')
+  assert.match(some.summary, /, 1 template, 3 of these within its scopes$/)
+  assert.deepEqual(some.evidence, [
+    'outside of its scopes: prompt secret',
+    'outside of its scopes: resource repo://keys/b',
+  ])
+  const idle = {
+    ...scoped,
+    prompts: ['relaese_*', 'secret'],
+    resources: ['repo://docs/*', 'x://y'],
+  }
+  const misspelt = found(await check({ upstreams: [idle] }), 'upstream files')
+  assert.equal(misspelt.status, 'warning')
+  assert.deepEqual(misspelt.evidence, [
+    'prompts cover nothing: relaese_*',
+    'resources cover nothing: x://y',
+    'outside of its scopes: prompt release_notes',
+    'outside of its scopes: resource repo://keys/b',
+  ])
+  assert.match(misspelt.hint ?? '', /release_\*/)
+})
+
+test('a list that is none is a warning, and tools are judged all the same', async (t) => {
+  lists = { 'resources/list': { resources: 'many' } }
+  t.after(() => (lists = {}))
+  const { status, summary, evidence } = found(await check(), 'upstream files')
+  assert.equal(status, 'warning')
+  assert.match(summary, /, 4 tools$/)
+  assert.match(evidence.join('\n'), /^modern: resources\/list: bad answer: /)
 })
 
 /** A cluster that gives these rights, and has two ToolServers of one SPIFFE ID. */

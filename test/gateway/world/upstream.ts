@@ -174,3 +174,24 @@ export function answerBoth(
     }
   }
 }
+
+/** What a server also lists beside its tools, by method: of what is not here it says that there is no such method. */
+export function alsoListing(answer: Answer, lists: Readonly<Record<string, object>> = {}): Answer {
+  return (message, response, request) => {
+    const { id, method } = message
+    if (method === undefined || !otherLists.has(method)) {
+      answer(message, response, request)
+      return
+    }
+    const outcome = Object.hasOwn(lists, method)
+      ? { result: { resultType: 'complete', ...lists[method] } }
+      : { error: { code: -32601, message: 'Method not found' } }
+    sendJson(response, JSON.stringify({ jsonrpc: '2.0', id, ...outcome }))
+  }
+}
+
+const otherLists: ReadonlySet<string> = new Set([
+  'prompts/list',
+  'resources/list',
+  'resources/templates/list',
+])
