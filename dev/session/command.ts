@@ -10,6 +10,7 @@ import { readConfiguration } from '../../src/cli/configuration.ts'
 import { createLog } from '../../src/cli/create-log.ts'
 import { openDevSession } from './open-session.ts'
 import { followDecisions, type SeenDecision } from './follow-decisions.ts'
+import { buildSources, followSources, isSources } from './follow-sources.ts'
 import { createNarrator, type Narrator } from './narrator.ts'
 import { policySchema, type PolicyConfig } from '../../src/cli/shared-configuration.ts'
 import type { Terminal } from '../../src/cli/terminal.ts'
@@ -31,7 +32,12 @@ export async function runDev(options: DevOptions, terminal: Terminal): Promise<b
   const folder = await openFolder(options.dir)
   const narrator = createNarrator({ out: terminal.out, json: options.json === true })
   narrator.opening(folder)
-  const ok = await tell({ folder, narrator, options, terminal, own, policy })
+  const place = policy.bundle
+  const isRego = place !== undefined && (await isSources(place))
+  const sources = isRego ? { sources: place, bundle: join(folder, 'policy.tar.gz') } : undefined
+  if (sources !== undefined) await buildFirst({ ...sources, signal: terminal.signal })
+  const decides = { ...policy, bundle: sources?.bundle ?? place }
+  const ok = await tell({ folder, narrator, options, terminal, own, policy: decides, sources })
   // A folder that nobody named is of use only to find out what went wrong.
   if (options.dir === undefined && ok) await rm(folder, { recursive: true, force: true })
   return ok
@@ -44,8 +50,9 @@ async function tell(told: {
   readonly options: DevOptions
   readonly own: OwnServer | undefined
   readonly policy: PolicyConfig
+  readonly sources: { readonly sources: string; readonly bundle: string } | undefined
 }): Promise<boolean> {
-  const { folder, narrator, options, terminal, own, policy } = told
+  const { folder, narrator, options, terminal, own, policy, sources } = told
   await using session = await openDevSession({
     folder,
     log: createLog({ level: 'info', name: 'dev', file: join(folder, 'countersign.log') }),
@@ -72,6 +79,10 @@ async function tell(told: {
   narrator.closing(ok)
   if (options.once === true) return ok
   narrator.invitation(devFile, world.paths.devFile, own)
+  if (sources !== undefined) {
+    const line = (text: string): void => narrator.progress(text)
+    followSources({ ...sources, tell: line, signal: terminal.signal })
+  }
   const show = (decision: SeenDecision): void => narrator.decision(decision)
   const following = await followDecisions(devFile.decisionLog, show, terminal.signal)
   // Whoever removes its folder hears why nothing goes on.
@@ -94,6 +105,15 @@ async function meetPolicy({ policy, policyConfig }: DevOptions): Promise<PolicyC
   if (policy === undefined) return readConfiguration(policyConfig, policySchema)
   const message = 'want=--policy or --policy-config, not both'
   throw new CountersignError('cli/usage', message, { hint: 'name the bundle in the file' })
+}
+
+/** What is told of a build that fails is its author's to mend. */
+async function buildFirst(what: Parameters<typeof buildSources>[0]): Promise<void> {
+  const problem = await buildSources(what)
+  if (problem === undefined) return
+  const message = `--policy cannot be built: ${problem}`
+  const hint = 'countersign policy build says the same'
+  throw new CountersignError('cli/usage', message, { hint })
 }
 
 async function meetBundle(bundle: string): Promise<string> {

@@ -19,7 +19,7 @@ export function run(argv: readonly string[], terminal: Terminal): Promise<ExitCo
     )
     .option(
       '--policy <bundle>',
-      'what the gateway decides by, followed while it runs (default: what is shipped)',
+      'what the gateway decides by, a bundle or a folder of Rego, followed while it runs (default: what is shipped)',
     )
     .option(
       '--policy-config <file>',

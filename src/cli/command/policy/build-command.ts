@@ -44,10 +44,15 @@ async function build(
   { revision }: PolicyBuildOptions,
 ): Promise<BundleContent> {
   const sources = await listSources(places)
-  await checkTypes(opa, places)
   const how = { entrypoints: Object.values(entrypoints), more: ['--ignore', '*_test.rego'] }
-  const plan = await buildBundle(opa, places, { ...how, target: 'plan' })
-  const module = await buildBundle(opa, places, { ...how, target: 'wasm' })
+  const [types, planned, compiled] = await Promise.allSettled([
+    checkTypes(opa, places),
+    buildBundle(opa, places, { ...how, target: 'plan' }),
+    buildBundle(opa, places, { ...how, target: 'wasm' }),
+  ])
+  // What is wrong with the types is told first, whoever was faster.
+  valueOf(types)
+  const [plan, module] = [valueOf(planned), valueOf(compiled)]
   const files = new Map<string, Buffer>()
   for (const [name, { files: from }] of [
     ['plan.json', plan],
@@ -64,6 +69,11 @@ async function build(
   const schemas = await schemasIn(sources)
   if (schemas !== undefined) files.set('schemas.json', schemas)
   return contentOf(files)
+}
+
+function valueOf<T>(settled: PromiseSettledResult<T>): T {
+  if (settled.status === 'rejected') throw settled.reason
+  return settled.value
 }
 
 /** What the data may hold is said beside the sources, where its author wants it checked. */
