@@ -25,13 +25,16 @@ async function engineOf(base: Promise<PolicyBase>, data?: object): Promise<Polic
   return (await base).engineWith(data === undefined ? [] : documents)
 }
 
-/** A bundle, the shipped one unless a folder is given, with data that is in memory. */
-export function loadPolicyBundle(
+/**
+ * A bundle, the shipped one unless a folder is given, with data that is in memory. The promise is the caller's own: the runner takes
+ * what comes after a promise for a part of the test, or the file, that made it.
+ */
+export async function loadPolicyBundle(
   options: Wanted & { readonly data?: object } = {},
 ): Promise<PolicyEngine> {
   const { data, ...wanted } = options
   // What is in a folder may change.
-  if (wanted.folder !== undefined) return engineOf(openPolicyBase(wanted), data)
+  if (wanted.folder !== undefined) return await engineOf(openPolicyBase(wanted), data)
   const name = JSON.stringify(wanted)
   const base = bases.get(name) ?? openPolicyBase(wanted)
   bases.set(name, base)
@@ -42,5 +45,5 @@ export function loadPolicyBundle(
   engines.set(key, engine)
   const [oldest] = engines.keys()
   if (engines.size > enginesMax && oldest !== undefined) engines.delete(oldest)
-  return engine
+  return await engine
 }
