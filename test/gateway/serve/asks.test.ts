@@ -331,6 +331,8 @@ async function said(
     readonly options?: WorldOptions
     readonly capabilities?: object
     readonly session?: false
+    /** How many its server has to have been told before the world ends. */
+    readonly answers?: number
   } = {},
 ) {
   const answer = asking((call, id) => {
@@ -350,6 +352,7 @@ async function said(
   const session = await openSession(agent, '/mcp/files', o.capabilities)
   const stream = await openCall(agent, '/mcp/files', session)
   await eventually('the call is over', () => stream.isOver())
+  await eventually('its server is answered', () => answersAt(world).length >= (o.answers ?? 0))
   const { events } = world
   return { octets: stream.octets(), answers: answersAt(world), decisions: events.length }
 }
@@ -399,7 +402,7 @@ for (const [what, line, o] of [
 ] as const) {
   test(`a server is answered in its caller's stead, and the call goes on: ${what}`, async () => {
     requirement('gateway.server-requests-reach-nobody')
-    const { octets, answers } = await said(line, o)
+    const { octets, answers } = await said(line, { ...o, answers: 1 })
     assert.equal(octets, result('c'))
     assert.deepEqual(answers, [declined])
   })

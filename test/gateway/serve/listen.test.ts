@@ -430,7 +430,8 @@ describe('a stream of changes at the door of all', () => {
     await using world = await openWorld({
       grants,
       answers: { files: files.answer, web: silent.answer },
-      limits: { federationWaitMilliseconds: 200 },
+      // Time enough for who answers, on a busy machine too.
+      limits: { federationWaitMilliseconds: 2000 },
     })
     const agent = await world.agent()
     const one = await listenAs(agent, '/mcp', { resourceSubscriptions: ['files+test://open/a'] })
