@@ -102,6 +102,18 @@ export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<Op
   }
 }
 
+/**
+ * The same for a command that only looks: nothing is written where a gateway or a signer may be running, and without a bundle there is
+ * nothing to look at. Throws `policy/bundle`, too.
+ */
+export async function lookAtPolicy(config: PolicyConfig, parts: Parts): Promise<OpenPolicy> {
+  const policy = await openPolicy({ ...config, persistenceDirectory: undefined }, parts)
+  const { ok, optional, reason } = policy.condition()
+  if (ok || optional === true) return policy
+  await policy[Symbol.asyncDispose]()
+  throw new CountersignError('policy/bundle', reason)
+}
+
 /** The last good one of the disk is in force at once; where there is none, a first answer is waited for. */
 async function followService(
   { service, persistenceDirectory }: PolicyConfig,

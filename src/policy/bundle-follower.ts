@@ -58,8 +58,11 @@ interface Offered {
   readonly archive: Buffer
 }
 
-/** What a poll came to: nothing, something that is in force now, or nothing new, which may have taken as long as the server was asked to wait. */
-type Outcome = 'failed' | 'taken' | 'unchanged' | 'held'
+/**
+ * What a poll came to: no answer that counts, a bundle that is refused, one that is in force now, or nothing new, which may have taken as
+ * long as the server was asked to wait.
+ */
+type Outcome = 'failed' | 'refused' | 'taken' | 'unchanged' | 'held'
 
 /**
  * Opens with the last good bundle of the disk, which is offered like a download, and follows the server. What is not taken leaves the one in
@@ -154,7 +157,7 @@ class OpenFollower implements BundleFollower {
       return isHeld ? 'held' : 'unchanged'
     } catch (error) {
       if (!signal.aborted) this.#fail(error)
-      return 'failed'
+      return error instanceof BundleServiceError ? 'failed' : 'refused'
     }
   }
 
@@ -165,7 +168,9 @@ class OpenFollower implements BundleFollower {
       const pause = Math.min(retryMillisecondsMin * retryFactor ** (failures - 1), max)
       return pause * (0.8 + 0.4 * random())
     }
-    return outcome === 'unchanged' ? min + (max - min) * random() : 0
+    // What is refused is large, and does not get better by being asked for: its author is waited for as others are.
+    const isWaited = outcome === 'unchanged' || outcome === 'refused'
+    return isWaited ? min + (max - min) * random() : 0
   }
 
   /** The server has the bundle in force: what was offered since is not wanted any more. */

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createSelfTest } from '../../src/cli/bundle-process.ts'
-import { openPolicy, type OpenPolicy } from '../../src/cli/open-policy.ts'
+import { lookAtPolicy, openPolicy, type OpenPolicy } from '../../src/cli/open-policy.ts'
 import type { PolicyConfig } from '../../src/cli/shared-configuration.ts'
 import { silentLog, type Log } from '../../src/log.ts'
 import { silentMetrics } from '../../src/metrics.ts'
@@ -308,6 +308,21 @@ test('a bundle that never ends its test is not taken', async () => {
   server.answer(serving(endless, '"endless"'))
   await eventually('it is ended', () => /in time/.test(policy.status().message ?? ''))
   assert.equal(policy.engine.revision, 'good')
+})
+
+test('a command that only looks writes nothing, and looks at nothing but a bundle', async () => {
+  requirement('policy.bundle-followed')
+  await using server = await openBundleServer()
+  const place = join(folder, 'looked')
+  const config = configOf(server, place)
+  await assert.rejects(lookAtPolicy(config, parts), {
+    code: 'policy/bundle',
+    message: 'no bundle yet, all is denied: bundle server answers 503, want=200',
+  })
+  server.answer(serving(await revision('one'), '"1"'))
+  await using policy = await lookAtPolicy(config, parts)
+  assert.equal(policy.engine.revision, 'one')
+  await assert.rejects(readFile(join(place, 'bundle.tar.gz')), { code: 'ENOENT' })
 })
 
 test('a disk that takes nothing stops no bundle, and the status says so', async () => {

@@ -134,6 +134,19 @@ export const bundleMutations: readonly Mutation[] = [
   },
   {
     claim,
+    without: 'the folder that is left alone by a command that only looks',
+    file: openPolicy,
+    edits: [
+      [
+        'openPolicy({ ...config, persistenceDirectory: undefined }, parts)',
+        'openPolicy(config, parts)',
+      ],
+    ],
+    tests: opened,
+    named: 'only looks',
+  },
+  {
+    claim,
     without: 'the demand for a signature of what comes over a network',
     file: configuration,
     edits: [['    ...(signature === undefined\n', '    ...(signature === null\n']],

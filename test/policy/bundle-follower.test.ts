@@ -140,6 +140,11 @@ test('failures are spread out, and what is good ends them', async () => {
   assert.equal(many.at(-1), 20_000)
 })
 
+test('a bundle that is refused is not asked for more often than any other', async () => {
+  const { pauses } = await follow([await bundle('one'), await bundle('bad'), await bundle('bad')])
+  assert.deepEqual(pauses, [15_000, 15_000, 15_000])
+})
+
 test('a server that holds requests is asked again at once, and one that says so alone is not', async () => {
   const polling = { minDelaySeconds: 10, maxDelaySeconds: 20, longPollingTimeoutSeconds: 60 }
   const isLongPoll = true

@@ -10,7 +10,7 @@ import { parsePem } from '../../pki/pem.ts'
 import { verifyX509Svid } from '../../pki/x509-svid.ts'
 import type { GatewayConfig } from '../gateway/gateway-configuration.ts'
 import { keyOfThisStart, openHandleKeys } from '../gateway/handle-keys.ts'
-import { openPolicy } from '../open-policy.ts'
+import { lookAtPolicy } from '../open-policy.ts'
 
 /** A file that was looked at: what is said of it, and what it holds where it is good. */
 export interface Looked<T> {
@@ -86,11 +86,10 @@ export async function checkHandleKeys(config: GatewayConfig, now: number): Promi
 
 export async function checkPolicy(config: GatewayConfig): Promise<Judgement> {
   try {
-    // The gateway that keeps its last good bundle there may be running.
-    const looked = { ...config.policy, persistenceDirectory: undefined }
-    await using policy = await openPolicy(looked, { log: silentLog, metrics: silentMetrics })
-    const { ok: isReady, optional, reason } = policy.condition()
-    if (!isReady && optional !== true) return problem(reason, { hint: 'docs/POLICY.md' })
+    await using policy = await lookAtPolicy(config.policy, {
+      log: silentLog,
+      metrics: silentMetrics,
+    })
     const { revision, digest } = policy.engine
     return ok(`revision ${revision}, with its data ${digest}`)
   } catch (error) {

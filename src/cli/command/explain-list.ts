@@ -2,7 +2,7 @@ import { CountersignError, quoted } from '../../errors.ts'
 import { silentLog } from '../../log.ts'
 import { silentMetrics } from '../../metrics.ts'
 import { createAuthorizer } from '../../policy/authorizer.ts'
-import { openPolicy } from '../open-policy.ts'
+import { lookAtPolicy } from '../open-policy.ts'
 import { requiredFile } from '../required-file.ts'
 import { Refused } from '../run-program.ts'
 import type { Terminal } from '../terminal.ts'
@@ -45,7 +45,7 @@ export async function runExplainList(
   const { config } = gateway
   const subject = await readSubject(identity, options, { config, signal })
   const servers = serversOf(gateway, options.server)
-  await using policy = await openPolicy(config.policy, { log: silentLog, metrics: silentMetrics })
+  await using policy = await lookAtPolicy(config.policy, { log: silentLog, metrics: silentMetrics })
   const explaining = { ...subject, authorizer: createAuthorizer(policy.engine), now }
   const lists: Lists = { tools: [], prompts: [], resources: [], resourceTemplates: [] }
   const failures: { readonly server: string; readonly why: string }[] = []

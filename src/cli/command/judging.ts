@@ -14,7 +14,7 @@ import {
   type FileObjects,
   type WrittenObject,
 } from '../../signer/preview/parse-objects.ts'
-import { openPolicy } from '../open-policy.ts'
+import { lookAtPolicy } from '../open-policy.ts'
 import type { PolicyConfig } from '../shared-configuration.ts'
 import type { SignerConfig } from '../signer/signer-configuration.ts'
 
@@ -31,7 +31,7 @@ export async function openJudge(
   policyConfig: PolicyConfig,
   { requester, now }: { readonly requester: Requester; readonly now: () => number },
 ): Promise<Judge & AsyncDisposable> {
-  const policy = await openPolicy(policyConfig, { log: silentLog, metrics: silentMetrics })
+  const policy = await lookAtPolicy(policyConfig, { log: silentLog, metrics: silentMetrics })
   const issuancePolicy = createIssuancePolicy(policy.engine)
   const { trustDomain, cluster, production, identityExtensionOid, clusterDomain } = config
   const { keyTypes, lifetimeSecondsMax, backdateSeconds } = config.profile

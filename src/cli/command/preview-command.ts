@@ -79,7 +79,8 @@ function policyOf(
   { policy: bundle, data }: PreviewOptions,
 ): PolicyConfig {
   if (bundle === undefined && data === undefined) return policy
-  return { ...policy, ...(bundle === undefined ? {} : { bundle }), data: data ?? policy.data }
+  const own = { bundle, service: undefined }
+  return { ...policy, ...(bundle === undefined ? {} : own), data: data ?? policy.data }
 }
 
 /** The configuration with `<namespace>=<mode>` for each of them, by the rules of the file. */
