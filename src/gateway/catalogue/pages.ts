@@ -1,6 +1,5 @@
 import { quoted } from '../../errors.ts'
 import { passList, type Element, type ListSpan, type Recognizer } from '../../mcp/listed.ts'
-import type { Span } from '../../mcp/levels.ts'
 import type { Room } from '../../mcp/skip.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import type { Account, OctetRoom } from '../shares.ts'
@@ -12,24 +11,22 @@ import { oneList, type Definition } from './definition.ts'
 const pagesMax = 8
 const pageOctetsMax = 512 * 1024
 
-/** The octets of what may be a definition, and what is known of them. */
+/** The octets of what may be a definition. */
 export interface Candidate {
   readonly octets: Buffer
   /** The members and elements in it, where it was passed over. */
   readonly values: number
-  readonly known?: Definition | undefined
 }
 
 export type ReadDefinition = (candidate: Candidate, compared: Room) => Definition | undefined
 
-/** Reads what one list holds. Its names are compared within one bound; a list that is new takes a few turns of the loop. */
+/** Reads what is new in one list. Its names are compared within one bound; a list that is new takes a few turns of the loop. */
 export function readEach(
   candidates: readonly Candidate[],
   read: ReadDefinition,
   takeTurn: () => Soon<void>,
 ): Soon<readonly (Definition | undefined)[]> {
-  const isNew = candidates.some(({ known }) => known === undefined)
-  return isNew ? readNew(candidates, read, takeTurn) : candidates.map(({ known }) => known)
+  return candidates.length === 0 ? [] : readNew(candidates, read, takeTurn)
 }
 
 async function readNew(
@@ -41,10 +38,9 @@ async function readNew(
   const found: (Definition | undefined)[] = []
   const pace = createPace(takeTurn)
   for (const candidate of candidates) {
-    const { known, octets } = candidate
-    const turn = known === undefined ? pace(octets.length) : undefined
+    const turn = pace(candidate.octets.length)
     if (turn !== undefined) await turn
-    found.push(known ?? read(candidate, compared))
+    found.push(read(candidate, compared))
   }
   return found
 }
@@ -53,8 +49,10 @@ async function readNew(
 interface Page {
   readonly tools: Buffer
   readonly values: number
-  /** Where they stand in `tools`, and what they are. */
+  /** Where they stand in what the array was a part of, and what they are. */
   readonly elements: readonly Element[]
+  /** The octets before the array there. */
+  readonly before: number
   readonly definitions: readonly Definition[]
 }
 
@@ -99,18 +97,21 @@ export function createPages({ read, complain, turns, room }: PagesOptions): Page
   }
   function readAll(tools: Buffer, list: ListSpan, account: Account): Soon<readonly Definition[]> {
     const { values, elements, before } = elementsIn(tools, list)
-    const candidates = elements.map((element) => candidateAt(tools, element, before))
+    const candidates = elements
+      .filter(({ known }) => known === undefined)
+      .map((element) => candidateAt(tools, element, before))
     const takeTurn = (): Soon<void> => turns.take(account)
     return whenThere(readEach(candidates, read, takeTurn), (found) => {
-      const fit = found.filter((definition) => definition !== undefined)
+      const news = found.values()
+      // Of a long list most is known, and stays as it is.
+      const known = elements.map((element) =>
+        element.known === undefined ? { ...element, known: news.next().value } : element,
+      )
+      const fit = known
+        .map((element) => element.known as Definition | undefined)
+        .filter((definition) => definition !== undefined)
       const definitions = singleOf(fit, complain)
-      const known = elements.map(({ start, end, values: within }, index) => ({
-        start: start - before,
-        end: end - before,
-        values: within,
-        known: found[index],
-      }))
-      keep(tools, { values, elements: known, definitions })
+      keep(tools, { values, elements: known, before, definitions })
       return definitions
     })
   }
@@ -174,13 +175,8 @@ function spanOf(tools: Buffer): ListSpan {
   return list
 }
 
-function candidateAt(
-  tools: Buffer,
-  { start, end, values, known }: Element,
-  before: number,
-): Candidate {
-  const octets = tools.subarray(start - before, end - before)
-  return { octets, values, known: known as Definition | undefined }
+function candidateAt(tools: Buffer, { start, end, values }: Element, before: number): Candidate {
+  return { octets: tools.subarray(start - before, end - before), values }
 }
 
 /** Definitions keep their order from one list to the next, most often: each is looked for after the one before it. */
@@ -190,15 +186,14 @@ function createRecognizer(pages: readonly Page[]): Recognizer {
 
   function knownAt(octets: Buffer, at: number, index: number): Element | undefined {
     const element = page?.elements[index]
-    return page !== undefined && element !== undefined && standsAt(octets, at, page.tools, element)
-      ? element
-      : undefined
+    if (page === undefined || element === undefined) return undefined
+    const { start, end } = element
+    const { tools, before } = page
+    return standsAt(octets, at, tools, start - before, end - before) ? element : undefined
   }
   return {
     whole(octets, at) {
-      const known = pages.find(({ tools }) =>
-        standsAt(octets, at, tools, { start: 0, end: tools.length }),
-      )
+      const known = pages.find(({ tools }) => standsAt(octets, at, tools, 0, tools.length))
       // The page that begins in the same way is most likely the one that has changed.
       page = pages.find((each) => beginsAlike(octets, at, each)) ?? pages[0]
       return known && { octets: known.tools.length, values: known.values }
@@ -218,11 +213,17 @@ function createRecognizer(pages: readonly Page[]): Recognizer {
   }
 }
 
-function beginsAlike(octets: Buffer, at: number, { tools, elements: [first] }: Page): boolean {
-  return first !== undefined && standsAt(octets, at, tools, { start: 0, end: first.end })
+function beginsAlike(
+  octets: Buffer,
+  at: number,
+  { tools, elements: [first], before }: Page,
+): boolean {
+  return first !== undefined && standsAt(octets, at, tools, 0, first.end - before)
 }
 
-function standsAt(octets: Buffer, at: number, known: Buffer, { start, end }: Span): boolean {
+/** Whether the octets of a text that is known from `start` to `end` stand there. */
+// oxlint-disable-next-line max-params -- for each definition of a list: no object is made
+function standsAt(octets: Buffer, at: number, known: Buffer, start: number, end: number): boolean {
   const stop = at + end - start
   return stop <= octets.length && octets.compare(known, start, end, at, stop) === 0
 }
