@@ -748,6 +748,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source:
       'MCP 2025-11-25 elicitation, URL elicitation required error and completion notifications',
   },
+  'gateway.approval-goes-on': {
+    claim:
+      'what goes on with an approved call whose tool server asks something goes on under the same approval: for its own caller, tool, definition, arguments and deadline, once with each state, while the approver may approve it',
+    source: 'MCP 2026-07-28, multi round-trip requests; docs/AUTHORIZATION.md, approvals',
+  },
   'gateway.pages-across': {
     claim:
       'where a legacy server wants pages opened first, its modern client is asked for those alone that policy lets be asked for, and comes back with the same call, which is decided on anew, so often and no more, and not made where somebody has declined',

@@ -87,6 +87,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/gateway/translate': ['src/mcp'],
   'src/gateway/trace': [...gatewayGround, 'src/mcp'],
   'src/gateway/call.ts': [
+    'src/gateway/approval',
     'src/mcp',
     'src/gateway/stay.ts',
     'src/gateway/trace',

@@ -1,5 +1,6 @@
 import type { NotificationMessage, RequestMessage } from '../mcp/message.ts'
 import type { ArgumentsText } from '../policy/asked.ts'
+import type { Approval } from './approval/approval.ts'
 import type { Caller } from './caller/caller.ts'
 import type { Arrived } from './door/arrived.ts'
 import type { Session } from './handle/session.ts'
@@ -37,7 +38,9 @@ export interface Call {
   /** `params.arguments` by its octets, with the one digest of them. */
   readonly arguments: ArgumentsText | undefined
   /** What its tool server said when it asked for input, as JSON: a retry brings it back, sealed for the caller. */
-  readonly requestState?: string
+  readonly requestState?: string | undefined
+  /** What goes on with an approved call: its approval, or the ticket under which that is kept. */
+  readonly approved?: string | Approval | undefined
   /** How often its server has wanted more of a legacy client before. */
   readonly rounds?: number
   /** How often its legacy server has wanted pages opened before it is called. */

@@ -32,13 +32,22 @@ export function inputResponsesOf({ body, params, offsets }: Message): InputRespo
   )
   return { keys, sha256: hash('sha256', there, 'hex') }
 }
-/** Takes what is answered to the gateway out of a message; the whole member, where nothing else is answered. */
-export function ownInputEdits({ body, params, offsets }: Message): readonly Edit[] {
+
+/**
+ * Takes what is answered to the gateway out of a message; the whole member, where nothing else is answered; and a state that is the
+ * gateway's alone.
+ */
+export function ownInputEdits(
+  { body, params, offsets }: Message,
+  { isOwnState }: { readonly isOwnState: boolean },
+): readonly Edit[] {
   const { inputResponses: span, params: around } = offsets
-  if (span === undefined || around === undefined) return []
+  if (around === undefined) return []
   const keys = Object.keys(params['inputResponses'] ?? {})
-  if (!keys.some(isOwnKey)) return []
-  return keys.every(isOwnKey)
-    ? removeMembers(body, around, (name) => name === 'inputResponses')
-    : removeMembers(body, span, isOwnKey)
+  const isOwnInput = keys.length > 0 && keys.every(isOwnKey)
+  const own = [...(isOwnInput ? ['inputResponses'] : []), ...(isOwnState ? ['requestState'] : [])]
+  const whole = own.length === 0 ? [] : removeMembers(body, around, (name) => own.includes(name))
+  return isOwnInput || span === undefined || !keys.some(isOwnKey)
+    ? whole
+    : [...whole, ...removeMembers(body, span, isOwnKey)]
 }

@@ -85,7 +85,10 @@ export const decideMutations: readonly Mutation[] = [
     without: 'the wait for an approval',
     file: carryOut,
     edits: [
-      ['return holdOut(question, approval).then((refusal) => refusal ?? duties)', 'return duties'],
+      [
+        'return holdOut(question, approval).then((approved) =>\n      isRefused(approved) ? approved : { ...duties, approved },\n    )',
+        'return duties',
+      ],
     ],
   },
   {
@@ -110,7 +113,7 @@ export const decideMutations: readonly Mutation[] = [
     claim: 'gateway.approval-needed',
     without: 'the end of what is answered to the gateway itself',
     file: 'src/gateway/serve/as-there.ts',
-    edits: [[', ...ownInputEdits(call.message)]', ']']],
+    edits: [['...stateEdits(call), ...own]', '...stateEdits(call)]']],
   },
   {
     claim: 'gateway.asks-decided',
@@ -313,8 +316,8 @@ export const decideMutations: readonly Mutation[] = [
     file: 'src/gateway/permit/hold-out.ts',
     edits: [
       [
-        "return decisions.note(question, 'obligations', usedBy(approval))",
-        'return void usedBy(approval)',
+        "decisions.note(question, 'obligations', usedBy(approval, approved)) ?? approval",
+        'approval',
       ],
     ],
   },

@@ -67,12 +67,6 @@ export const eraMutations: readonly Mutation[] = [
     ],
   },
   {
-    claim: 'gateway.asks-across',
-    without: 'the end of what is asked under an approval',
-    file: crossing,
-    edits: never('duties.approval !== undefined'),
-  },
-  {
     claim: 'gateway.approval-bound',
     without: 'the refusal of an approval of what goes on with a call across eras',
     file: 'src/gateway/permit/hold-out.ts',
@@ -88,7 +82,7 @@ export const eraMutations: readonly Mutation[] = [
     claim: 'gateway.asks-across',
     without: 'the silence about what an agent does that may be asked nothing',
     file: crossing,
-    edits: [['whyUnasked(permit, parts) === undefined', 'true']],
+    edits: [['whyUnasked(parts) === undefined', 'true']],
   },
   {
     claim: 'gateway.asks-across',
@@ -153,7 +147,7 @@ export const eraMutations: readonly Mutation[] = [
     claim: 'gateway.asks-across',
     without: 'the silence of a legacy server about what nobody may be asked',
     file: 'src/gateway/serve/in-session.ts',
-    edits: never('whyUnasked(permit, parts) !== undefined'),
+    edits: never('whyUnasked(parts) !== undefined'),
   },
   {
     claim: 'gateway.asks-bounded',

@@ -5,6 +5,7 @@ import { attackMutations } from './attacks.ts'
 import { authorityMutations } from './authority.ts'
 import { bundleMutations } from './bundles.ts'
 import { decideMutations } from './decide.ts'
+import { goesOnMutations } from './goes-on.ts'
 import { changeMutations } from './changes.ts'
 import { definitionMutations } from './definitions.ts'
 import { eraMutations } from './eras.ts'
@@ -533,6 +534,7 @@ export const mutations: readonly Mutation[] = [
   ...policyMutations,
   ...bundleMutations,
   ...decideMutations,
+  ...goesOnMutations,
   ...changeMutations,
   ...definitionMutations,
   ...eraMutations,

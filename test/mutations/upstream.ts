@@ -110,7 +110,7 @@ export const upstreamMutations: readonly Mutation[] = [
     claim: 'gateway.retries-bound',
     without: 'the seal on what a tool server wants back',
     file: 'src/gateway/serve/input-required.ts',
-    edits: [['[{ ...state, text: JSON.stringify(sealed) }]', '[]']],
+    edits: [['[{ ...state, text }]', '[]']],
   },
   {
     claim: 'gateway.retries-bound',
@@ -129,7 +129,7 @@ export const upstreamMutations: readonly Mutation[] = [
     claim: 'gateway.retries-bound',
     without: 'the end of its time',
     file: 'src/gateway/handle/request-state.ts',
-    edits: [['now < until ?', 'now < Infinity ?']],
+    edits: [['if (now >= until)', 'if (now >= Infinity)']],
   },
   {
     claim: 'gateway.retries-bound',
@@ -141,7 +141,7 @@ export const upstreamMutations: readonly Mutation[] = [
     claim: 'gateway.retries-bound',
     without: 'the bound on what is carried',
     file: 'src/gateway/handle/request-state.ts',
-    edits: never('Buffer.byteLength(state) > stateOctetsMax'),
+    edits: never("Buffer.byteLength(given.state ?? '') > stateOctetsMax"),
   },
   {
     claim: 'gateway.answers-judged',

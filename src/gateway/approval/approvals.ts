@@ -4,53 +4,15 @@ import type { Metrics } from '../../metrics.ts'
 import type { Seal } from '../handle/seal.ts'
 import type { Account, Full, SharePercents } from '../shares.ts'
 import { createWindows, type Windows } from '../windows.ts'
-import type { ApprovalStore, KeptApproval } from './store.ts'
 import {
-  formatTicket,
-  isSameBinding,
-  nameOf,
-  newNonce,
-  parseTicket,
-  type Binding,
-} from './ticket.ts'
-
-/** A call that waits for an approval. */
-export interface ApprovalRequest {
-  readonly binding: Binding
-  readonly nonce: string
-  /** The rules of policy that want it. */
-  readonly rules: readonly string[]
-  /** As policy is told of them. */
-  readonly subject: string
-  readonly resource: string
-  /** What an approver is shown of the arguments: JSON, and pointers to what is not in it and to what stands there by digest. */
-  readonly shown: {
-    readonly text: string
-    readonly masked: readonly string[]
-    readonly shortened: readonly string[]
-  }
-  /** The first names of what the caller answers to the tool server with this call; undefined: it answers nothing. */
-  readonly inputKeys: readonly string[] | undefined
-  /** Milliseconds since the epoch. */
-  readonly askedAt: number
-  readonly deadline: number
-}
-
-/** What somebody has said of it. */
-export interface Verdict {
-  readonly approved: boolean
-  /** SPIFFE ID. */
-  readonly by: string
-  /** The certificate, DER in base64, which says all that policy is told: it may be revoked before the approval is used. */
-  readonly certificate: string
-  readonly decisionId: string
-}
-
-export interface Approval {
-  readonly ticket: string
-  readonly request: ApprovalRequest
-  readonly verdict: Verdict | undefined
-}
+  approvalSecondsMax,
+  type Approval,
+  type ApprovalRequest,
+  type Verdict,
+} from './approval.ts'
+import { createGoingOn, type GoingOn } from './going-on.ts'
+import type { ApprovalStore, KeptApproval } from './store.ts'
+import { formatTicket, isSameBinding, nameOf, newNonce, parseTicket } from './ticket.ts'
 
 /** What is known of a call that needs an approval. */
 export type Standing =
@@ -80,6 +42,8 @@ export interface Approvals {
   decide(found: Found, verdict: Verdict): Promise<boolean>
   /** Those that wait, and of how many nothing is known here. */
   waiting(): Promise<{ readonly approvals: readonly Approval[]; readonly elsewhere: number }>
+  /** For what goes on with approved calls. */
+  readonly goingOn: GoingOn
 }
 
 export interface Found {
@@ -95,8 +59,6 @@ export interface ApprovalsOptions extends SharePercents {
   readonly metrics: Metrics
 }
 
-/** No approval is good for longer. */
-export const approvalSecondsMax = 86_400
 /** Of one process: each is an object that everybody has to keep, and a person to read. */
 const waitingMax = 256
 /** Whoever changes one at the same moment as others do comes to an end of it. */
@@ -155,7 +117,8 @@ function createSealing(handles: Seal): {
       if (opened === undefined || !('value' in opened)) return undefined
       const { request, verdict, uid } = opened.value as Sealed
       if (verdict !== undefined && uid !== version.uid) return undefined
-      return { ticket: formatTicket(name, request.nonce), request, verdict }
+      const ticket = request.first ?? formatTicket(name, request.nonce)
+      return { ticket, request, verdict }
     },
     ask(name, request) {
       const asked = { request, verdict: undefined, uid: undefined }
@@ -279,6 +242,7 @@ export function createApprovals(options: ApprovalsOptions): Approvals {
   }
 
   return {
+    goingOn: createGoingOn({ store, open, ask, decide, isOver }),
     async claim(wanted) {
       const name = nameOf(wanted.request.binding)
       for (let attempt = 0; attempt < attemptsMax; attempt += 1) {

@@ -1,6 +1,6 @@
 import { createLines } from '../lines.ts'
 import { accountOf, type Account } from '../shares.ts'
-import type { Approval } from './approvals.ts'
+import type { Approval } from './approval.ts'
 import { requesterOf } from './own-call.ts'
 
 /**

@@ -1,5 +1,5 @@
 import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
-import type { ApprovalRequest } from './approvals.ts'
+import type { ApprovalRequest } from './approval.ts'
 
 /** The parts of what policy is told of a caller that say who it is. */
 export interface Requester {

@@ -14,6 +14,14 @@ export interface CallOfState {
   readonly argumentsDigest: string
 }
 
+/** What a call comes back with. */
+export interface StateGiven {
+  /** The server's own, as JSON; undefined: it has given none. */
+  readonly state: string | undefined
+  /** The ticket under which the approval of the call is kept for this. */
+  readonly approved?: string | undefined
+}
+
 /** A person takes their time over a form, and no longer than a certificate lives. */
 const secondsMax = 3600
 
@@ -27,11 +35,11 @@ const stateOctetsMax = 16_384
 export function sealRequestState(
   seal: Seal,
   { owner, ...call }: CallOfState,
-  { state, now }: { readonly state: string; readonly now: number },
+  { now, ...given }: StateGiven & { readonly now: number },
 ): string | undefined {
-  if (Buffer.byteLength(state) > stateOctetsMax) return undefined
+  if (Buffer.byteLength(given.state ?? '') > stateOctetsMax) return undefined
   const until = now + secondsMax * 1000
-  return seal.seal({ kind: 'requestState', owner }, { ...call, until, state })
+  return seal.seal({ kind: 'requestState', owner }, { ...call, until, ...given })
 }
 
 /** The server's own JSON text; or why this is none of this call. */
@@ -39,22 +47,22 @@ export function openRequestState(
   seal: Seal,
   { owner, ...call }: CallOfState,
   { sealed, now }: { readonly sealed: string; readonly now: number },
-): { readonly state: string } | { readonly why: string } {
+): StateGiven | { readonly why: string } {
   const opened = seal.open({ kind: 'requestState', owner }, sealed)
   if (opened === undefined) return { why: 'it was not sealed here' }
   if ('ownedBy' in opened) return { why: `it is of ${opened.ownedBy}` }
-  const { until, state, ...of } = opened.value as SealedState
+  const { until, state, approved, ...of } = opened.value as SealedState
   const other = callMembers.find((member) => of[member] !== call[member])
   if (other !== undefined) return { why: `it is of another ${names[other]}` }
-  return now < until ? { state } : { why: 'it has expired' }
+  if (now >= until) return { why: 'it has expired' }
+  return approved === undefined ? { state } : { state, approved }
 }
 
 type CallMembers = Omit<CallOfState, 'owner'>
 
-interface SealedState extends CallMembers {
+interface SealedState extends CallMembers, StateGiven {
   /** Milliseconds since the epoch. */
   readonly until: number
-  readonly state: string
 }
 
 const names: Readonly<Record<keyof CallMembers, string>> = {

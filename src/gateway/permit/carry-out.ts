@@ -1,7 +1,7 @@
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { Call } from '../call.ts'
-import { limitReached, noRoom, type Refused } from '../refusal.ts'
+import { isRefused, limitReached, noRoom, type Refused } from '../refusal.ts'
 import type { CallLimits, Exceeded } from './call-limits.ts'
 import type { HoldOut } from './hold-out.ts'
 import {
@@ -58,7 +58,9 @@ export function createCarryOut(options: CarryOutOptions): CarryOut {
     // Counted first: who asks again and again is as limited as who calls.
     const limited = limit(question, duties)
     if (limited !== undefined) return limited
-    return holdOut(question, approval).then((refusal) => refusal ?? duties)
+    return holdOut(question, approval).then((approved) =>
+      isRefused(approved) ? approved : { ...duties, approved },
+    )
   }
 
   function limit(question: CallQuestion, duties: Duties): Refused | undefined {

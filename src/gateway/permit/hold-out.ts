@@ -4,8 +4,10 @@ import type { JsonObject } from '../../mcp/scan.ts'
 import type { RevocationSource } from '../../pki/revocation.ts'
 import type { InputText } from '../../policy/input.ts'
 import type { Log } from '../../log.ts'
-import type { Approval, Approvals } from '../approval/approvals.ts'
+import type { Approval } from '../approval/approval.ts'
+import type { Approvals } from '../approval/approvals.ts'
 import { isOwnCall } from '../approval/own-call.ts'
+import type { Binding } from '../approval/ticket.ts'
 import type { Call } from '../call.ts'
 import { createCertificateReader } from '../caller/certified.ts'
 import type { Definition } from '../catalogue/definition.ts'
@@ -24,8 +26,8 @@ import type { ApprovalDuty } from './obligations.ts'
 import type { Deciding, Decisions } from './policy.ts'
 import { resourceTextOf } from './resource.ts'
 
-/** Holds a call out until somebody has approved it; undefined: somebody has, and the approval is used up. */
-export type HoldOut = (question: HeldQuestion, duty: ApprovalDuty) => Promise<Refused | undefined>
+/** Holds a call out until somebody has approved it: gives the approval, which is used up with that. */
+export type HoldOut = (question: HeldQuestion, duty: ApprovalDuty) => Promise<Approval | Refused>
 
 export interface HeldQuestion {
   readonly call: Call
@@ -58,19 +60,18 @@ export function createHoldOut(options: HoldOutOptions): HoldOut {
     if (target.kind !== 'tool' || definition === undefined || call.taskId !== undefined) {
       return decisions.refuse(question, 'obligations', notHeldOut)
     }
+    const { approved } = call
     // Its server has let go of it by the time that somebody would have approved what was answered.
-    if (call.rounds !== undefined) return decisions.refuse(question, 'obligations', goesOnAcross)
+    if (call.rounds !== undefined && approved === undefined)
+      return decisions.refuse(question, 'obligations', goesOnAcross)
     if (isDeclined(call)) return decisions.refuse(question, 'obligations', declined)
     const input = inputResponsesOf(call.message)
-    const { requestState } = call
     const binding = {
-      owner: caller.owner,
       server: target.upstream.config.server,
       tool: target.tool,
       definitionDigest: definition.digest,
-      argumentsSha256: call.arguments?.sha256 ?? hash('sha256', '', 'hex'),
       inputResponsesSha256: input?.sha256,
-      requestStateSha256: requestState && hash('sha256', requestState, 'hex'),
+      ...octetsOf(call),
     }
     const request = {
       binding,
@@ -80,20 +81,27 @@ export function createHoldOut(options: HoldOutOptions): HoldOut {
       shown: decisions.shownArguments(question, duty.rules),
       inputKeys: input && shownKeys(input.keys),
     }
-    const wanted = { request, seconds: duty.seconds, account: caller.account }
+    const counting = (approval: Approval): Promise<boolean> => counts(call, approval)
+    const usedUp = (approval: Approval): Approval | Refused =>
+      decisions.note(question, 'obligations', usedBy(approval, approved)) ?? approval
     try {
-      const standing = await approvals.claim({
-        ...wanted,
-        counts: (approval) => counts(call, approval),
-      })
+      if (approved !== undefined) {
+        const going = { binding, rules: duty.rules, counts: counting }
+        const next = await approvals.goingOn.use(approved, going)
+        if (next === 'elsewhere') return refused('obligations', sealedElsewhere)
+        return next === undefined ? decisions.refuse(question, 'obligations', gone) : usedUp(next)
+      }
+      const { seconds } = duty
+      const wanted = { request, seconds, account: caller.account, counts: counting }
+      const standing = await approvals.claim(wanted)
       if (standing.state === 'elsewhere') return refused('obligations', sealedElsewhere)
       if (standing.state === 'too long') return decisions.refuse(question, 'obligations', tooLong)
       if (standing.state === 'full')
         return refuseFull(question, noRoom('calls that wait for an approval', standing.full))
       const { approval } = standing
-      if (standing.state === 'waiting') return wait(question, approval)
+      if (standing.state === 'waiting') return wait(decisions, question, approval)
       if (standing.state === 'denied') return decisions.refuse(question, 'obligations', denied)
-      return decisions.note(question, 'obligations', usedBy(approval))
+      return usedUp(approval)
     } catch (error) {
       log.error({ error }, 'approvals are not known')
       return refused('obligations', unavailable(503, 'approvals are not known'))
@@ -105,15 +113,34 @@ export function createHoldOut(options: HoldOutOptions): HoldOut {
     const told = (denial: Refusal): Refusal => ({ ...denial, ...refusal, data: denial.data ?? {} })
     return decisions.refuse(question, 'obligations', reason, told)
   }
-  function wait(question: HeldQuestion, { ticket, request }: Approval): Refused {
-    const deadline = new Date(request.deadline).toISOString()
-    const message = `an approval is needed: ticket ${ticket}, until ${deadline}`
-    const reason = { code: 'approval-needed', message, audience: 'agent' } as const
-    return decisions.refuse(question, 'obligations', reason, (denial) => ({
-      ...denial,
-      data: { ...denial.data, ticket, deadline },
-      ...(!goesOn(request) && declaresForms(question) ? { result: inputRequired(message) } : {}),
-    }))
+}
+
+/** Nobody has said anything of it yet. */
+function wait(
+  decisions: Decisions,
+  question: HeldQuestion,
+  { ticket, request }: Approval,
+): Refused {
+  const deadline = new Date(request.deadline).toISOString()
+  const message = `an approval is needed: ticket ${ticket}, until ${deadline}`
+  const reason = { code: 'approval-needed', message, audience: 'agent' } as const
+  return decisions.refuse(question, 'obligations', reason, (denial) => ({
+    ...denial,
+    data: { ...denial.data, ticket, deadline },
+    ...(!goesOn(request) && declaresForms(question) ? { result: inputRequired(message) } : {}),
+  }))
+}
+
+/** Whose call it is, and which octets of it an approver has seen. */
+function octetsOf({
+  caller,
+  arguments: given,
+  requestState,
+}: Call): Pick<Binding, 'owner' | 'argumentsSha256' | 'requestStateSha256'> {
+  return {
+    owner: caller.owner,
+    argumentsSha256: given?.sha256 ?? hash('sha256', '', 'hex'),
+    requestStateSha256: requestState && hash('sha256', requestState, 'hex'),
   }
 }
 
@@ -200,9 +227,13 @@ function inputRequired(message: string): JsonObject {
   }
 }
 
-function usedBy({ ticket, verdict }: Approval): Parameters<Decisions['note']>[2] {
+function usedBy(
+  { ticket, verdict }: Approval,
+  approved: Call['approved'],
+): Parameters<Decisions['note']>[2] {
   const message = `ticket ${ticket} was approved by ${verdict?.by ?? ''} in decision ${verdict?.decisionId ?? ''}`
-  return { code: 'approval-used', message, audience: 'operator' }
+  const code = approved === undefined ? 'approval-used' : 'approval-goes-on'
+  return { code, message, audience: 'operator' }
 }
 
 const denied = {
@@ -220,6 +251,13 @@ const declined = {
 const goesOnAcross = {
   code: 'approval-not-held',
   message: 'what goes on with a call of a client of the other era waits for no approval',
+  audience: 'agent',
+} as const
+
+const gone = {
+  code: 'approval-gone',
+  message:
+    'the approval of this call has been used, has ended or is none of it: call again without requestState',
   audience: 'agent',
 } as const
 

@@ -1,5 +1,5 @@
 import type { Decision, Obligation, Reason } from '../../policy/decision.ts'
-import { approvalSecondsMax } from '../approval/approvals.ts'
+import { approvalSecondsMax, type Approval } from '../approval/approval.ts'
 
 /** Whom or what a limit counts for. */
 export const parties = ['identity', 'namespace', 'tenant', 'server', 'tool'] as const
@@ -37,6 +37,8 @@ export interface Duties {
 /** What a permit stands under, as far as it is known how to carry it out: some of it is due when there is a result. */
 export interface PermitDuties extends Duties {
   readonly results: ResultLimits
+  /** Whose approval has been used for it. */
+  readonly approved?: Approval
 }
 
 /** What a call may bring back. */

@@ -1,7 +1,12 @@
 import type { Call } from '../call.ts'
 import { isAcross } from '../translate/era.ts'
 import { canonicalize } from '../catalogue/canonical.ts'
-import { openRequestState, sealRequestState, type CallOfState } from '../handle/request-state.ts'
+import {
+  openRequestState,
+  sealRequestState,
+  type CallOfState,
+  type StateGiven,
+} from '../handle/request-state.ts'
 import type { Seal } from '../handle/seal.ts'
 import type { Reason } from '../../policy/decision.ts'
 import { badState, type Refused } from '../refusal.ts'
@@ -17,11 +22,11 @@ export interface RetryParts {
 export function openRetry(
   call: Call,
   { seal, decisions, now }: RetryParts,
-): { readonly state: string } | Refused | undefined {
+): StateGiven | Refused | undefined {
   const sealed = call.message.params['requestState']
   if (typeof sealed !== 'string') return undefined
   const opened = openRequestState(seal, callOf(call), { sealed, now: now() })
-  if ('state' in opened) return opened
+  if (!('why' in opened)) return opened
   const reason = stateRefused(opened.why)
   return decisions.refuse({ call, definition: undefined }, 'retry', reason, badState)
 }
@@ -29,10 +34,10 @@ export function openRetry(
 /** What the caller is given in place of the JSON text of a server's `requestState`; undefined: that is too long. */
 export function sealRetry(
   call: Call,
-  state: string,
+  given: StateGiven,
   { seal, now }: Pick<RetryParts, 'seal' | 'now'>,
 ): string | undefined {
-  return sealRequestState(seal, callOf(call), { state, now: now() })
+  return sealRequestState(seal, callOf(call), { ...given, now: now() })
 }
 
 function callOf(call: Call): CallOfState {

@@ -1,5 +1,6 @@
 import { problemCodes } from '../../mcp/problem.ts'
-import type { Approval, Approvals } from '../approval/approvals.ts'
+import type { Approval } from '../approval/approval.ts'
+import type { Approvals } from '../approval/approvals.ts'
 import { inLookOrder } from '../approval/look-order.ts'
 import { isOwnCall, requesterOf } from '../approval/own-call.ts'
 import { replyResultText, type Reply } from '../door/reply.ts'

@@ -14,7 +14,9 @@ export function nameHeaderThere({ message, target, taskId }: Call): string | und
  * server gets its own `requestState` and its own `taskId` back, and nothing of what was answered to the gateway itself.
  */
 export function bodyThere(call: Call): Buffer {
-  const edits = [...nameEdits(call), ...stateEdits(call), ...ownInputEdits(call.message)]
+  const isOwnState = call.approved !== undefined && call.requestState === undefined
+  const own = ownInputEdits(call.message, { isOwnState })
+  const edits = [...nameEdits(call), ...stateEdits(call), ...own]
   return edits.length === 0 ? call.message.body : applyEdits(call.message.body, edits)
 }
 

@@ -65,7 +65,7 @@ async function goOn(
   if (refusal !== undefined) return refusal
   const asks = asksOf(given)
   if (typeof asks === 'string') return fault({ failed: 'bad answer', detail: asks })
-  const unasked = asks.length === 0 ? undefined : whyUnasked(permit, parts)
+  const unasked = asks.length === 0 ? undefined : whyUnasked(parts)
   if (unasked !== undefined) return refuseAnswer(permit, parts.decisions, unasked)
   const { rounds = 0 } = permit.call
   if (rounds >= roundsMax) {
@@ -75,7 +75,7 @@ async function goOn(
   if (answers === undefined || isRefused(answers)) return answers
   const ended = await parts.judge(caller)
   if (ended !== undefined) return refused('peer', ended)
-  const call = nextCall(permit.call, { given, answers, rounds: rounds + 1 }, parts)
+  const call = nextCall(permit, { given, answers, rounds: rounds + 1 }, parts)
   if (isRefused(call)) return call
   const next = await parts.authorize(call)
   if (isRefused(next)) return next
@@ -255,7 +255,7 @@ interface Next {
 
 /** The same call, with what was answered and what the server gave to be brought back. */
 function nextCall(
-  call: Call,
+  { call, duties: { approved } }: Permit,
   { given: { octets, result }, answers, rounds }: Next,
   { limits }: Parts,
 ): Call | Refused {
@@ -266,6 +266,5 @@ function nextCall(
   const message = parseMessage(body, call.arrived.request.rawHeaders, { bodyBytesMax })
   if (isProblem(message)) return refused('response', message)
   if (message.kind !== 'request') throw new TypeError('a request has become none')
-  const { requestState: _, ...first } = call
-  return { ...first, message, rounds, ...(state === undefined ? {} : { requestState: state }) }
+  return { ...call, message, rounds, requestState: state, approved }
 }

@@ -5,7 +5,7 @@ import { tieExchange } from '../caller/streams.ts'
 import { endReply, type Reply } from '../door/reply.ts'
 import type { UpstreamSession } from '../handle/session.ts'
 import type { Permit } from '../permit/authorize.ts'
-import { statusOfAnswer, type Refused } from '../refusal.ts'
+import { isRefused, statusOfAnswer, type Refused } from '../refusal.ts'
 import type { Era } from '../../mcp/message.ts'
 import type { Span } from '../../mcp/levels.ts'
 import { translateAnswer, translateResult, type Texts } from '../translate/answer.ts'
@@ -20,6 +20,7 @@ import { nameHeaderThere } from './as-there.ts'
 import { tokenFor } from './call-token.ts'
 import { crossingOf, statusAcross, versionThere, type Crossing } from './crossing.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
+import { askForPages } from './pages-across.ts'
 import { turnOctetsMax, type Turns } from '../turns.ts'
 import type { Parts } from './serve.ts'
 
@@ -87,6 +88,12 @@ export async function askAnswer(asking: Asking, parts: Parts): Promise<ReadAnswe
   if (verdict.kind === 'refuse' || verdict.kind === 'server request') {
     return refuseAnswer(permit, parts.decisions, verdict.what)
   }
+  if (verdict.kind === 'pages' && crossing !== undefined) {
+    const { pages } = verdict
+    const octets = await askForPages(permit, parts, { pages, told: crossing.told })
+    const { headers, form } = answered
+    return isRefused(octets) ? octets : { ...ownAnswer(octets), headers, form, crossing }
+  }
   const answer = readAnswer(answered)
   if (typeof answer === 'string') return fault({ failed: 'bad answer', detail: answer })
   const { status, headers, form } = answered
@@ -99,6 +106,12 @@ export async function askAnswer(asking: Asking, parts: Parts): Promise<ReadAnswe
   const octets = translateAnswer(answer.octets, undefined, crossing.told)
   const told = statusAcross(octets, crossing)
   return { ...answer, octets, status: told, headers, form, crossing, needsInput }
+}
+
+/** In the place of an error, and told as it is. */
+function ownAnswer(octets: Buffer): Omit<ReadAnswer, 'headers' | 'form' | 'crossing'> {
+  const none = { result: undefined, resultSpan: undefined, list: undefined }
+  return { octets, ...none, status: 200, needsInput: false }
 }
 
 /** Sends the caller's request to an upstream and collects the whole answer. */

@@ -46,7 +46,7 @@ export function crossingOf(
   const level = meta['io.modelcontextprotocol/logLevel']
   if (era === 'legacy') {
     const id = parts.sessions.nextId()
-    const asked = { era, method, id: { value: id }, ...mayOpenPages(permit, method) }
+    const asked = { era, method, id: { value: id }, ...mayOpenPages(method) }
     const there = requestToLegacy(body, id)
     return { asked, body: there, version: undefined, headers: [], told, level }
   }
@@ -58,8 +58,7 @@ export function crossingOf(
       id,
       level: session && parts.levels.of(session.key),
       clientInfo: session?.hello.clientInfo ?? {},
-      capabilities:
-        whyUnasked(permit, parts) === undefined ? offered(session?.hello.capabilities) : {},
+      capabilities: whyUnasked(parts) === undefined ? offered(session?.hello.capabilities) : {},
     }),
     version: modernVersion,
     headers: ['mcp-method', method],
@@ -68,9 +67,8 @@ export function crossingOf(
   }
 }
 
-/** Nobody who has approved a call has seen what it would be after that. */
-function mayOpenPages({ duties }: Permit, method: string): Pick<Asked, 'mayOpenPages'> {
-  return duties.approval === undefined && mayNeedInput(method) ? { mayOpenPages: true } : {}
+function mayOpenPages(method: string): Pick<Asked, 'mayOpenPages'> {
+  return mayNeedInput(method) ? { mayOpenPages: true } : {}
 }
 
 /** What a legacy client does for servers, as a modern one says it: of its roots it does not tell when they change. */
@@ -78,17 +76,8 @@ function offered(capabilities: ClientCapabilities = {}): ClientCapabilities {
   return capabilities.roots === undefined ? capabilities : { ...capabilities, roots: {} }
 }
 
-/**
- * Why a modern server may ask nothing of a legacy client in this call, if so: it is not told then what that client does. Nobody who has
- * approved a call has seen what would go on with it.
- */
-export function whyUnasked(
-  { duties }: Permit,
-  { isOnlyWorker }: Pick<Parts, 'isOnlyWorker'>,
-): string | undefined {
-  if (duties.approval !== undefined) {
-    return 'requests to its client, which an approval of one call does not cover'
-  }
+/** Why a server may ask nothing of a client of the other era, if so: it is not told then what that client does. */
+export function whyUnasked({ isOnlyWorker }: Pick<Parts, 'isOnlyWorker'>): string | undefined {
   return isOnlyWorker ? undefined : 'requests to its client, which several workers do not carry'
 }
 

@@ -3,18 +3,16 @@ import { openRetry, type RetryParts } from '../permit/retry.ts'
 import { problemCodes } from '../../mcp/problem.ts'
 import { isRefused, type Refusal, type Refused } from '../refusal.ts'
 import { isAcross } from '../translate/era.ts'
-import { openPagesState, pagesOpened } from './pages-across.ts'
+import { openPagesState, pagesDeclined } from './pages-across.ts'
 import type { Talks } from './talks.ts'
 
-type GoesOn =
-  | { readonly requestState: string }
-  | Required<Pick<Call, 'suspended' | 'rounds' | 'stay'>>
-  | Required<Pick<Call, 'pageRounds'>>
+type GoesOn = Partial<
+  Pick<Call, 'requestState' | 'suspended' | 'rounds' | 'stay' | 'pageRounds' | 'approved'>
+>
 
 /**
- * What a call goes on with that brings something back: the state of its modern server, a call that is open at a legacy one, or, where
- * that wants pages opened before it is called, how often it has wanted that. A call that is open is
- * known in the process alone that has asked, until the time of what was asked is over, and goes on once: nothing is called again in its
+ * What a call goes on with that brings something back: the state of its modern server, a call that is open at a legacy one, or how often
+ * that has wanted pages opened before it is called; and its approval, where it had one. A call that is open is known in the process alone that has asked, until the time of what was asked is over, and goes on once: nothing is called again in its
  * place, because it may have been done already.
  */
 export function goingOn(
@@ -25,17 +23,20 @@ export function goingOn(
   if (opened === undefined || isRefused(opened)) return opened
   const { upstream } = call.target
   if (upstream === undefined || !isAcross(call.message.era, upstream.config)) {
-    return { requestState: opened.state }
+    return { requestState: opened.state, approved: opened.approved }
   }
-  const opening = openPagesState(opened.state)
-  if (opening !== undefined) return pagesOpened(call, opening, parts.decisions)
-  const found = parts.talks.find(opened.state)
+  const { state = '{}', approved } = opened
+  const pages = openPagesState(state)
+  if (pages !== undefined) {
+    return pagesDeclined(call, pages, parts.decisions) ?? { pageRounds: pages.rounds, approved }
+  }
+  const found = parts.talks.find(state)
   if (found === undefined) {
     return parts.decisions.refuse({ call, definition: undefined }, 'retry', notOpen, callAgain)
   }
-  const { stay, ...suspended } = found
+  const { stay, approved: before, ...suspended } = found
   // What it has taken is taken once.
-  return { suspended, rounds: 1, stay }
+  return { suspended, rounds: 1, stay, approved: before }
 }
 
 const notOpen = {

@@ -184,7 +184,7 @@ interface Shared extends For {
 function sharedOf({ permit, parts, upstream }: For): Shared {
   const { caller, message } = permit.call
   const meta = (message.params['_meta'] ?? {}) as Readonly<Record<string, unknown>>
-  const capabilities = capabilitiesThere(permit, parts, meta)
+  const capabilities = capabilitiesThere(parts, meta)
   const offered = Object.entries(capabilities).map(
     ([name, said]) => `${name}(${Object.keys(said as object).join('+')})`,
   )
@@ -192,8 +192,8 @@ function sharedOf({ permit, parts, upstream }: For): Shared {
   return { permit, parts, upstream, meta, capabilities, key }
 }
 
-function capabilitiesThere(permit: Permit, parts: Parts, meta: Shared['meta']): ClientCapabilities {
-  if (whyUnasked(permit, parts) !== undefined) return {}
+function capabilitiesThere(parts: Parts, meta: Shared['meta']): ClientCapabilities {
+  if (whyUnasked(parts) !== undefined) return {}
   const { roots, ...said } = clientCapabilitiesOf(
     meta['io.modelcontextprotocol/clientCapabilities'],
   )

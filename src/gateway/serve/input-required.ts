@@ -9,6 +9,7 @@ import { sealRetry } from '../permit/retry.ts'
 import type { Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import { fault } from './fault.ts'
+import { keepApproval } from './keep-approval.ts'
 import type { Parts } from './serve.ts'
 
 /** An answer that asks for input, judged as one. */
@@ -31,11 +32,22 @@ export function passInput(
   { octets, result }: InputRequired,
 ): Soon<Buffer | Refused> {
   const state = membersOf(octets, result)?.get('requestState')
-  return whenThere(permitInput(permit, parts, { octets, result }), (refusal) => {
-    if (refusal !== undefined || state === undefined) return refusal ?? octets
-    const sealed = sealRetry(permit.call, octets.toString('utf8', state.start, state.end), parts)
+  const own = state && octets.toString('utf8', state.start, state.end)
+  const tell = (approved: string | undefined): Buffer | Refused => {
+    if (own === undefined && approved === undefined) return octets
+    const sealed = sealRetry(permit.call, { state: own, approved }, parts)
     if (sealed === undefined) return badAnswer('requestState is too long')
-    return applyEdits(octets, [{ ...state, text: JSON.stringify(sealed) }])
+    const text = JSON.stringify(sealed)
+    if (state !== undefined) return applyEdits(octets, [{ ...state, text }])
+    // It has members beside this one, or it would ask for nothing.
+    const start = result.start + 1
+    return applyEdits(octets, [{ start, end: start, text: `"requestState":${text},` }])
+  }
+  return whenThere(permitInput(permit, parts, { octets, result }), (refusal) => {
+    if (refusal !== undefined) return refusal
+    return whenThere(keepApproval(permit, parts), (approved) =>
+      typeof approved === 'object' ? approved : tell(approved),
+    )
   })
 }
 

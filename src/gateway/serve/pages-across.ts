@@ -8,6 +8,7 @@ import type { Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import type { Told } from '../translate/answer.ts'
 import { fault } from './fault.ts'
+import { keepApproval } from './keep-approval.ts'
 import { permitPages } from './pass-pages.ts'
 import type { Parts } from './serve.ts'
 
@@ -32,7 +33,7 @@ const nameOf = (number: number): string => `page-${number}`
 /** The answer in the place of the error, where each page may be asked for; nothing else of the error is told. */
 export function askForPages(
   permit: Permit,
-  parts: Pick<Parts, 'decisions' | 'seal' | 'now'>,
+  parts: Pick<Parts, 'decisions' | 'seal' | 'now' | 'approvals' | 'log'>,
   { pages, told }: { readonly pages: readonly Page[]; readonly told: Told },
 ): Soon<Buffer | Refused> {
   const { call } = permit
@@ -41,8 +42,7 @@ export function askForPages(
     const detail = `pages are to be opened again and again, want=..${roundsMax} times`
     return fault({ failed: 'bad answer', detail })
   }
-  return whenThere(permitPages(permit, parts, pages), (refusal) => {
-    if (refusal !== undefined) return refusal
+  const tell = (approved: string | undefined): Buffer => {
     const state = JSON.stringify({ pages: pages.length, rounds } satisfies PagesState)
     const asked = pages.map(({ url, message }, at) => [
       nameOf(at + 1),
@@ -51,9 +51,14 @@ export function askForPages(
     const result = {
       resultType: 'input_required',
       inputRequests: Object.fromEntries(asked) as object,
-      requestState: sealRetry(call, state, parts),
+      requestState: sealRetry(call, { state, approved }, parts),
     }
     return Buffer.from(`{"jsonrpc":"2.0","id":${told.rawId},"result":${JSON.stringify(result)}}`)
+  }
+  return whenThere(permitPages(permit, parts, pages), (refusal) => {
+    if (refusal !== undefined) return refusal
+    const kept = keepApproval(permit, parts)
+    return whenThere(kept, (approved) => (typeof approved === 'object' ? approved : tell(approved)))
   })
 }
 
@@ -65,11 +70,11 @@ export function openPagesState(text: string): PagesState | undefined {
 }
 
 /** A page that nobody has said anything of may have been opened: its server knows. One that somebody does not want to open was not. */
-export function pagesOpened(
+export function pagesDeclined(
   call: Call,
-  { pages, rounds }: PagesState,
+  { pages }: PagesState,
   decisions: Decisions,
-): Required<Pick<Call, 'pageRounds'>> | Refused {
+): Refused | undefined {
   const given = call.message.params['inputResponses']
   const answers = isJsonObject(given) ? given : {}
   for (let number = 1; number <= pages; number += 1) {
@@ -79,7 +84,7 @@ export function pagesOpened(
     if (isJsonObject(answer) && answer['action'] === 'accept') continue
     return decisions.refuse({ call, definition: undefined }, 'retry', declined)
   }
-  return { pageRounds: rounds }
+  return undefined
 }
 
 const declined = {

@@ -100,8 +100,8 @@ export class Talk implements AskLine {
     return `talk ${this.#number}`
   }
 
-  get caller(): Permit['call']['caller'] {
-    return this.#permit.call.caller
+  get permit(): Permit {
+    return this.#permit
   }
 
   get stay(): StayPart {
@@ -284,8 +284,7 @@ export class Talk implements AskLine {
       if (verdict.method === 'notifications/cancelled') this.takenBackThere(data)
       else this.hear(data)
     } else if (verdict.kind === 'response' && this.#head !== undefined) {
-      const { result } = verdict
-      this.#conclude({ octets: data, result, head: this.#head })
+      this.#conclude({ octets: data, result: verdict.result, head: this.#head })
     } else if (verdict.kind === 'pages' && this.#head !== undefined) {
       const { pages } = verdict
       this.#conclude({ octets: data, result: undefined, pages, head: this.#head })
@@ -360,7 +359,7 @@ export class Talk implements AskLine {
     const { permit, reply, told } = audience
     const state = sealRetry(
       permit.call,
-      parts.talks.stateOf({ number: this.#number, round: this.#round }),
+      { state: parts.talks.stateOf({ number: this.#number, round: this.#round }) },
       parts,
     )
     const asks = [...this.#asked].map(

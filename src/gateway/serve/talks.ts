@@ -18,7 +18,9 @@ export interface Talks {
   open(talk: Talk, account: Account): number | Full
   close(number: number, account: Account): void
   /** What a client brings back with its answers says which call goes on, here and now. */
-  find(state: string): (Suspended & { readonly stay: StayPart }) | undefined
+  find(
+    state: string,
+  ): (Suspended & Pick<Call, 'approved'> & { readonly stay: StayPart }) | undefined
   /** The text of that. */
   stateOf(suspended: Suspended): string
   /** Undefined: it has ended, or has gone on since. */
@@ -77,7 +79,7 @@ export function createTalks({ limits }: TalksOptions): Talks {
       const state = JSON.parse(text) as State
       const talk = state.by === by ? get(state) : undefined
       const { number, round } = state
-      return talk && { number, round, stay: talk.stay }
+      return talk && { number, round, stay: talk.stay, approved: talk.permit.duties.approved }
     },
     stateOf: (suspended) => JSON.stringify({ by, ...suspended } satisfies State),
     get,
@@ -99,7 +101,7 @@ export function createTalks({ limits }: TalksOptions): Talks {
         },
       }
     },
-    callers: () => new Set([...talks.values()].map(({ caller }) => caller)),
+    callers: () => new Set([...talks.values()].map(({ permit }) => permit.call.caller)),
     endOwner(owner) {
       for (const talk of talks.values()) if (talk.owner === owner) talk.giveUp()
     },

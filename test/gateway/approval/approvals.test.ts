@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  createApprovals,
-  type Verdict,
-  type Wanted,
-} from '../../../src/gateway/approval/approvals.ts'
+import type { Verdict } from '../../../src/gateway/approval/approval.ts'
+import { createApprovals, type Wanted } from '../../../src/gateway/approval/approvals.ts'
 import { oneHandleKey } from '../../../src/gateway/handle/keys.ts'
 import { createSeal } from '../../../src/gateway/handle/seal.ts'
 import { silentLog } from '../../../src/log.ts'

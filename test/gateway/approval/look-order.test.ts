@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Approval } from '../../../src/gateway/approval/approvals.ts'
+import type { Approval } from '../../../src/gateway/approval/approval.ts'
 import { inLookOrder } from '../../../src/gateway/approval/look-order.ts'
 import { requirement } from '../../requirements.ts'
 

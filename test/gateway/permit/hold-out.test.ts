@@ -293,13 +293,27 @@ const givingState: Answer = (message, response, request) => {
   sendJson(response, `{"jsonrpc":"2.0","id":1,"result":{${result}}}`)
 }
 
-test('a call waits anew where the approval is used with a state of the tool server', async () => {
+/** Takes nothing for approved that goes on with a call that nobody had to approve. */
+const approvedLater = (isOn: () => boolean): WorldOptions => ({
+  answers: { files: givingState },
+  authorizer: (real) => ({
+    ...real,
+    decide(texts) {
+      const decided = real.decide(texts)
+      const value = { allow: true, reasons: [], obligations: [] }
+      return isOn() ? decided : { ...decided, value, result: value }
+    },
+  }),
+})
+
+test('what goes on with a call that nobody had to approve waits, with the state of the tool server', async () => {
   requirement('gateway.approval-bound')
-  await using held = await openHeld({ answers: { files: givingState } })
-  await approved(held)
+  let isOn = false
+  await using held = await openHeld(approvedLater(() => isOn))
   const { json } = await call(held.agent)
   assert.equal(json.result?.['resultType'], 'input_required')
   const more = `"requestState":${JSON.stringify(json.result['requestState'])},`
+  isOn = true
   await approved(held)
   const ticket = ticketOf(await answering(held.agent, {}, { more }))
   assert.equal(held.deleted(), 1)
@@ -314,12 +328,14 @@ test('a call waits anew where the approval is used with a state of the tool serv
 
 test('a call that goes on with another one is refused with the ticket, whatever its client shows', async () => {
   requirement('gateway.approval-needed')
-  await using held = await openHeld({ answers: { files: givingState } })
+  let isOn = true
+  await using held = await openHeld(approvedLater(() => isOn))
   const declared = { elicitation: {} }
   ticketOf(await answering(held.agent, { a: { action: 'accept' } }, { declared }))
-  await approved(held)
+  isOn = false
   const { json } = await call(held.agent)
   const more = `"requestState":${JSON.stringify(json.result?.['requestState'])},`
+  isOn = true
   ticketOf(await answering(held.agent, {}, { more, declared }))
 })
 

@@ -319,8 +319,8 @@ const policyApprovals = {
   echoes: { seconds: 600, approvers: [approver], where: { tool: ['echo'] } },
 }
 
-/** Makes a call that somebody approves, and makes it again. */
-async function approved(at: Open): Promise<OpenStream> {
+/** Has the call approved that is made next. */
+async function approve(at: Open): Promise<TestClient> {
   const waiting = await at.call()
   await ended(waiting)
   const ticket = /"ticket":"([^"]+)"/.exec(waiting.octets())?.[1]
@@ -328,47 +328,90 @@ async function approved(at: Open): Promise<OpenStream> {
   const { body, headers } = modern('approvals/approve', { ticket })
   const { text } = await person.post('/mcp', body, headers)
   assert.match(text, /"state":"approved"/)
-  const stream = await at.call()
-  await ended(stream)
-  return stream
+  return person
 }
 
 function lastDecided({ world }: Open): string {
   return JSON.stringify(world.events.at(-1)?.evaluated.value)
 }
 
-suite('an approval is of one call', () => {
-  test('so its server is not told what the agent does, and asks it nothing', async () => {
-    requirement('gateway.approval-bound')
+suite('an approved call of a legacy agent', () => {
+  const input = `"inputRequests":{"a":${form}},"requestState":"s"`
+
+  test('is asked on its stream, and goes on under its approval', async () => {
+    requirement('gateway.approval-goes-on')
     requirement('gateway.asks-across')
     const approvals = memoryApprovals()
-    const more = { policyApprovals, approvals }
-    await using at = await open(needing(`"inputRequests":{"a":${form}}`), more)
-    const stream = await approved(at)
-    assert.match(stream.octets(), /"id":"c".*-31403/)
-    assert.doesNotMatch(stream.octets(), /how/)
-    assert.match(lastDecided(at), /answer-not-served.*an approval of one call does not cover/)
-    const [there, ...later] = asked(at.world, 'files', 'tools/call')
-    assert.match(there?.body ?? '', /clientCapabilities":\{\}/)
-    assert.deepEqual([later.length, approvals.kept.size], [0, 0])
+    await using at = await open(needing(input), { policyApprovals, approvals })
+    await approve(at)
+    const stream = await at.call()
+    const { id } = await stream.message(1)
+    assert.equal(await at.answer(id), 202)
+    await ended(stream)
+    assert.match(stream.octets(), /"id":"c","result":\{"content":\[\]/)
+    assert.deepEqual([asked(at.world, 'files', 'tools/call').length, approvals.kept.size], [2, 0])
+    const notes = JSON.stringify(at.world.events.map(({ evaluated }) => evaluated.value))
+    assert.match(notes, /"approval-goes-on","message":"ticket \S+ was approved by/)
   })
 
-  test('and what goes on with it waits for none', async () => {
+  for (const [what, end] of [
+    [
+      'whose approver is revoked meanwhile',
+      ({ world }: Open) =>
+        world.revocations.set([
+          { name: 'r', reason: 'test', serviceAccount: { namespace: 'ops', name: 'oncall' } },
+        ]),
+    ],
+    [
+      'whose approval has ended meanwhile',
+      (_: Open, clock: { now: number }) => {
+        clock.now += 600_000
+      },
+    ],
+  ] as const) {
+    test(`does not go on ${what}`, async () => {
+      requirement('gateway.approval-goes-on')
+      const clock = { now: Date.now() }
+      const approvals = memoryApprovals()
+      const more = { policyApprovals, approvals, now: () => clock.now }
+      await using at = await open(needing(input), { ...more, limits: { askSecondsMax: 900 } })
+      await approve(at)
+      const stream = await at.call()
+      const { id } = await stream.message(1)
+      end(at, clock)
+      assert.equal(await at.answer(id), 202)
+      await ended(stream)
+      assert.match(stream.octets(), /"id":"c".*-31403/)
+      assert.equal(asked(at.world, 'files', 'tools/call').length, 1)
+    })
+  }
+
+  test('waits for none where only what goes on with it needs one', async () => {
     requirement('gateway.approval-bound')
+    let isOn = false
     const approvals = memoryApprovals()
-    await using at = await open(needing('"requestState":"again"'), { policyApprovals, approvals })
-    const stream = await approved(at)
+    await using at = await open(needing(input), {
+      policyApprovals,
+      approvals,
+      authorizer: (real) => ({
+        ...real,
+        decide(texts) {
+          const decided = real.decide(texts)
+          const value = { allow: true, reasons: [], obligations: [] }
+          return isOn ? decided : { ...decided, value, result: value }
+        },
+      }),
+    })
+    const stream = await at.call()
+    const { id } = await stream.message(1)
+    isOn = true
+    assert.equal(await at.answer(id), 202)
+    await ended(stream)
     assert.match(stream.octets(), /"id":"c".*-31403/)
     assert.doesNotMatch(stream.octets(), /ticket/)
     assert.match(lastDecided(at), /approval-not-held/)
     const there = asked(at.world, 'files', 'tools/call')
     assert.deepEqual([there.length, approvals.kept.size], [1, 0])
-  })
-
-  test('which is made where its server asks nothing', async () => {
-    await using at = await open((_, { result }) => result('{"content":[]}'), { policyApprovals })
-    const stream = await approved(at)
-    assert.match(stream.octets(), /"id":"c","result"/)
   })
 })
 

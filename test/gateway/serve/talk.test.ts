@@ -744,28 +744,80 @@ suite('a legacy server that is not as it should be', () => {
   })
 })
 
-suite('what nobody may be asked', () => {
-  test("under an approval is not offered, and answered in the client's stead", async () => {
-    requirement('gateway.asks-across')
-    const approver = 'spiffe://test.example/ns/ops/sa/oncall'
-    const policyApprovals = {
-      echoes: { seconds: 600, approvers: [approver], where: { tool: ['echo'] } },
-    }
-    await using at = await open({ policyApprovals, approvals: memoryApprovals() })
-    const waiting = await at.call()
-    const ticket = /"ticket":"([^"]+)"|ticket ([A-Za-z0-9_-]+)/.exec(waiting.text)
-    const person = await at.world.agent({ namespace: 'ops', serviceAccount: 'oncall' })
-    const { body, headers } = modern('approvals/approve', { ticket: ticket?.[1] ?? ticket?.[2] })
-    assert.match((await person.post('/mcp', body, headers)).text, /"state":"approved"/)
-    const calling = at.call()
-    const there = await at.first()
-    there.send(ask(7))
-    assert.match(await said(at, /"id":7/), /-32601/)
-    there.end()
-    await calling
-    assert.match(asked(at.world, 'files', 'initialize').at(-1)?.body ?? '', /"capabilities":\{\}/)
+/** Where a person has approved the call that is made next. */
+async function openApproved(clock: { now: number } = { now: Date.now() }): Promise<Open> {
+  const approver = 'spiffe://test.example/ns/ops/sa/oncall'
+  const policyApprovals = {
+    echoes: { seconds: 600, approvers: [approver], where: { tool: ['echo'] } },
+  }
+  const more = { policyApprovals, approvals: memoryApprovals(), now: () => clock.now }
+  const at = await open({ ...more, limits: { askSecondsMax: 900 } })
+  const waiting = await at.call()
+  const ticket = /"ticket":"([^"]+)"|ticket ([A-Za-z0-9_-]+)/.exec(waiting.text)
+  const person = await at.world.agent({ namespace: 'ops', serviceAccount: 'oncall' })
+  const { body, headers } = modern('approvals/approve', { ticket: ticket?.[1] ?? ticket?.[2] })
+  assert.match((await person.post('/mcp', body, headers)).text, /"state":"approved"/)
+  return at
+}
+
+suite('an approved call of a modern agent at a legacy server', () => {
+  test('goes on under its approval with each ask, and ends with that', async () => {
+    requirement('gateway.approval-goes-on')
+    await using at = await openApproved()
+    let { requestState } = await begin(at)
+    const answered = { 'ask-1': accepted }
+    const next = at.call({ params: { requestState, inputResponses: answered } })
+    await said(at, /"id":7/)
+    at.there[0]?.send(ask(8))
+    requestState = input(await next).requestState
+    const last = at.call({ params: { requestState, inputResponses: { 'ask-2': accepted } } })
+    await said(at, /"id":8/)
+    at.there[0]?.end()
+    assert.equal((told(await last)['result'] as InputRequired).resultType, 'complete')
+    assert.match(whyOf(await at.call({ params: { requestState } })) ?? '', /call again/)
+    assert.match((await at.call()).text, /an approval is needed/)
+    assert.equal(at.there.length, 1)
+    const notes = JSON.stringify(at.world.events.map(({ evaluated }) => evaluated.value))
+    assert.equal(notes.match(/"approval-used"/g)?.length, 1)
+    assert.equal(notes.match(/"approval-goes-on"/g)?.length, 2)
   })
 
+  test('goes on with the pages that its server wants opened first, once', async () => {
+    requirement('gateway.approval-goes-on')
+    requirement('gateway.pages-across')
+    await using at = await openApproved()
+    const calling = at.call()
+    const there = await at.first()
+    const { params } = JSON.parse(`{${page}}`) as { readonly params: object }
+    const error = { code: -32042, message: 's3cret', data: { elicitations: [params] } }
+    there.send(JSON.stringify({ jsonrpc: '2.0', id: there.message.id, error }))
+    there.response.end()
+    const { requestState } = input(await calling)
+    const given = { requestState, inputResponses: { 'page-1': accepted } }
+    const again = at.call({ params: given })
+    const second = await at.first(2)
+    second.end()
+    assert.equal((told(await again)['result'] as InputRequired).resultType, 'complete')
+    assert.match(whyOf(await at.call({ params: given })) ?? '', /has been used/)
+    assert.equal(at.there.length, 2)
+  })
+
+  test('does not go on when its approval has ended', async () => {
+    requirement('gateway.approval-goes-on')
+    const clock = { now: Date.now() }
+    await using at = await openApproved(clock)
+    const { requestState } = await begin(at)
+    clock.now += 600_000
+    const reply = await at.call({ params: { requestState, inputResponses: { 'ask-1': accepted } } })
+    assert.match(whyOf(reply) ?? '', /has ended/)
+    assert.deepEqual(
+      at.answered().filter((each) => each.includes('"id":7')),
+      [],
+    )
+  })
+})
+
+suite('what nobody may be asked', () => {
   test("where several workers serve is not offered, and answered in the client's stead", async () => {
     requirement('gateway.asks-across')
     await using at = await open({ workers: 2 })
