@@ -1,5 +1,5 @@
 import type { ApiClient } from './api-client.ts'
-import { mergeObject } from './objects.ts'
+import { createObject, mergeObject } from './objects.ts'
 import {
   readFields,
   readList,
@@ -75,6 +75,24 @@ export const certificateSigningRequests: Resource<CertificateSigningRequest> = {
   kind: 'CertificateSigningRequest',
   namespaced: false,
   parse: parseCertificateSigningRequest,
+}
+
+/** Makes a request under a name that its maker has chosen: one that was sent before is an `ApiError` 409. */
+export function createCertificateSigningRequest(
+  client: ApiClient,
+  options: {
+    readonly name: string
+    readonly annotations: Readonly<Record<string, string>>
+    /** `request` is base64 of PEM. */
+    readonly spec: Pick<CertificateSigningRequest['spec'], 'signerName' | 'request' | 'usages'> & {
+      readonly expirationSeconds?: number
+    }
+    readonly signal: AbortSignal
+  },
+): Promise<CertificateSigningRequest> {
+  const { name, annotations, spec, signal } = options
+  const body = { metadata: { name, annotations }, spec }
+  return createObject(client, certificateSigningRequests, { body, signal })
 }
 
 type Target = Pick<Metadata, 'name' | 'uid' | 'resourceVersion'>

@@ -26,6 +26,12 @@ function parseClusterTrustBundle(raw: unknown): ClusterTrustBundle {
   }
 }
 
+/** `<domain>:<path>:<trust domain>`, the form that the API server demands of a bundle with a signer. */
+export function trustBundleName(signerName: string, trustDomain: string): string {
+  // A trust domain may hold underscores, the name of an object may not.
+  return `${signerName.replace('/', ':')}:${trustDomain.replaceAll('_', '-')}`
+}
+
 export function clusterTrustBundles(
   version: ClusterTrustBundleVersion,
 ): Resource<ClusterTrustBundle> {

@@ -1,7 +1,7 @@
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import type { Right } from '../kubernetes/access-review.ts'
+import { trustBundleName } from '../kubernetes/cluster-trust-bundle.ts'
 import type { LeasePlace } from './anchors/trust-bundle.ts'
-import { trustBundleName } from './anchors/trust-bundle.ts'
 import { membersLease } from './members-lease.ts'
 
 export interface SignerRightsOptions {

@@ -7,7 +7,10 @@ import {
   clusterTrustBundles,
   publishClusterTrustBundle,
 } from '../../kubernetes/cluster-trust-bundle.ts'
-import type { ClusterTrustBundleVersion } from '../../kubernetes/cluster-trust-bundle.ts'
+import {
+  trustBundleName,
+  type ClusterTrustBundleVersion,
+} from '../../kubernetes/cluster-trust-bundle.ts'
 import { createLeaseHolder } from '../../kubernetes/lease.ts'
 import type { LeaseHolder } from '../../kubernetes/lease.ts'
 import { readObject } from '../../kubernetes/objects.ts'
@@ -46,12 +49,6 @@ export interface TrustBundlePublisher extends AsyncDisposable {
   /** The authority whose anchors readers have had time to take up: a new one signs nothing before, and the one before it signs on. */
   readonly authorities: AuthoritySource
   condition(): Condition
-}
-
-/** `<domain>:<path>:<trust domain>`, the form that the API server demands of a bundle with a signer. */
-export function trustBundleName(signerName: string, trustDomain: TrustDomain): string {
-  // A trust domain may hold underscores, the name of an object may not.
-  return `${signerName.replace('/', ':')}:${trustDomain.replaceAll('_', '-')}`
 }
 
 export interface TrustBundleOptions {

@@ -7,7 +7,7 @@ import type { CaDocument } from '../../../src/cli/command/ca-command.ts'
 import { run } from '../../../src/cli/program.ts'
 import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
 import { createSelfSignedAuthority } from '../../../src/pki/authority.ts'
-import { trustBundleName } from '../../../src/signer/anchors/trust-bundle.ts'
+import { trustBundleName } from '../../../src/kubernetes/cluster-trust-bundle.ts'
 import { requirement } from '../../requirements.ts'
 import {
   startFakeApiServer,

@@ -9,10 +9,8 @@ import {
   formatAnchors,
   readPublishedAnchors,
 } from '../../../src/signer/anchors/published-anchors.ts'
-import {
-  startTrustBundlePublisher,
-  trustBundleName,
-} from '../../../src/signer/anchors/trust-bundle.ts'
+import { trustBundleName } from '../../../src/kubernetes/cluster-trust-bundle.ts'
+import { startTrustBundlePublisher } from '../../../src/signer/anchors/trust-bundle.ts'
 import type { TrustBundlePublisher } from '../../../src/signer/anchors/trust-bundle.ts'
 import { FakeCluster } from '../../support/fake-cluster.ts'
 import type { RawObject } from '../../support/fake-cluster.ts'

@@ -6,10 +6,8 @@ import { silentLog } from '../../../src/log.ts'
 import { parseAuthority } from '../../../src/pki/authority.ts'
 import type { AuthoritySource } from '../../../src/pki/authority.ts'
 import { formatCertificates } from '../../../src/pki/pem.ts'
-import {
-  startTrustBundlePublisher,
-  trustBundleName,
-} from '../../../src/signer/anchors/trust-bundle.ts'
+import { trustBundleName } from '../../../src/kubernetes/cluster-trust-bundle.ts'
+import { startTrustBundlePublisher } from '../../../src/signer/anchors/trust-bundle.ts'
 import type { TrustBundlePublisher } from '../../../src/signer/anchors/trust-bundle.ts'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
