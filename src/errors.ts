@@ -90,6 +90,10 @@ export type ErrorCode =
   | 'toolserver/revocations'
   // guard
   | 'guard/inside'
+  // renewal
+  | 'renewal/folder'
+  | 'renewal/certificate'
+  | 'renewal/trust-bundle'
   // agent
   | 'agent/server-identity'
   | 'agent/connections'

@@ -24,6 +24,8 @@ export type MetricName =
   | 'countersign_signer_events_total'
   | 'countersign_issuer_expiry_seconds'
   | 'countersign_signer_authority_state'
+  | 'countersign_agent_requests_total'
+  | 'countersign_agent_expiry_seconds'
   | 'countersign_ledger_records_total'
   | 'countersign_ledger_unpublished_records'
   | 'countersign_ledger_publish_failures_total'
@@ -80,6 +82,12 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     '1 for the state of each self-signed CA',
     ['authority', 'state'],
   ],
+  countersign_agent_requests_total: [
+    'counter',
+    'requests for a certificate, by what became of them',
+    ['outcome'],
+  ],
+  countersign_agent_expiry_seconds: ['gauge', 'seconds until the kept certificate expires', []],
   countersign_ledger_records_total: ['counter', 'records appended to the ledger', ['kind']],
   countersign_ledger_unpublished_records: ['gauge', 'records that no checkpoint covers yet', []],
   countersign_ledger_publish_failures_total: ['counter', 'checkpoints that were not written', []],

@@ -1077,6 +1077,21 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'countersign forward listens on loopback, and takes nothing that a page in a browser could send',
     source: 'MCP 2025-11-25 transports, security warning; docs/REACH.md',
   },
+  'renewal.one-request': {
+    claim:
+      'an agent has never two requests at once: not after a lost answer, nor after it was started again; one that is over is followed by another with another key',
+    source: 'docs/OPERATING.md, The agent; kubernetes certificates.k8s.io clean-up after 24 h',
+  },
+  'renewal.verified-before-written': {
+    claim:
+      'a certificate that is not of the key, or that no published anchor vouches for, is never written over the one before',
+    source: 'DESIGN §2; docs/OPERATING.md, The agent',
+  },
+  'renewal.key-for-its-owner': {
+    claim:
+      'a key is readable for nobody but its owner, and the group where it is told to, at no moment',
+    source: 'SPIFFE Filesystem Delivery; CWE-276',
+  },
   'guard.verified-by-the-library': {
     claim:
       'the guard lets in whom the library lets in, and nobody else comes as far as the server inside',

@@ -161,6 +161,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/toolserver': ['src/mcp', 'src/identity', 'src/pki', 'src/token'],
   // The same checks as in a server of the library's own, in front of one that knows none.
   'src/guard': ['src/mcp', 'src/toolserver'],
+  'src/renewal': ['src/identity', 'src/pki', 'src/kubernetes'],
   'src/agent': ['src/mcp', 'src/identity', 'src/pki'],
   // It looks at the others from outside: what they need, what they publish, what they read.
   'src/doctor': [
@@ -232,6 +233,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/agent',
     'src/toolserver',
     'src/guard',
+    'src/renewal',
     'src/doctor',
     'src/doctor/gather',
   ],

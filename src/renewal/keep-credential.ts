@@ -1,0 +1,236 @@
+import { CountersignError } from '../errors.ts'
+import type { TrustDomain } from '../identity/trust-domain.ts'
+import type { ApiClient } from '../kubernetes/api-client.ts'
+import { backoffMilliseconds, realDelay, type Delay } from '../kubernetes/backoff.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import { verifyX509Svid } from '../pki/x509-svid.ts'
+import { parseCredentialBundle, type Credential } from '../pki/credential.ts'
+import { parseBundle, type Bundle } from '../pki/bundle.ts'
+import type { KeyType } from '../pki/subject-key.ts'
+import type { Condition } from '../readiness.ts'
+import type { CredentialFolder } from './credential-folder.ts'
+import { readAnchors } from './published-anchors.ts'
+import { requestCertificate } from './request-certificate.ts'
+
+export interface KeeperOptions {
+  readonly client: ApiClient
+  readonly folder: CredentialFolder
+  readonly trustDomain: TrustDomain
+  readonly signerName: string
+  readonly keyType: KeyType
+  readonly expirationSeconds?: number | undefined
+  readonly annotations: Readonly<Record<string, string>>
+  readonly identityExtensionOid?: string | undefined
+  /** Of its life, after which another one is asked for: up to a tenth of it later, so that many agents spread. */
+  readonly renewPercent: number
+  /** Called after each change of the files. What it rejects with is logged. */
+  readonly changed: () => Promise<void>
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly now: () => number
+  readonly random?: () => number
+  readonly delay?: Delay
+}
+
+export interface Keeper {
+  /** Keeps a credential until the signal aborts; never rejects otherwise. With `once` until one is there that needs no renewal. */
+  run(signal: AbortSignal, options?: { readonly once: boolean }): Promise<void>
+  conditions(): readonly Condition[]
+}
+
+/** A refusal or a failure is no reason to ask again at once, nor to give up. */
+const askBackoff = { baseSeconds: 5, maxSeconds: 600 }
+
+/** How often it is looked whether the signer publishes other anchors. */
+const anchorSeconds = 30
+
+/** Between two certificates. */
+const renewSecondsMin = 60
+
+interface Held {
+  readonly credential: Credential
+  readonly credentialBundle: string
+  readonly trustBundle: string
+  /** Milliseconds since the epoch. */
+  readonly renewAt: number
+}
+
+export function createKeeper(options: KeeperOptions): Keeper {
+  return new CredentialKeeper(options)
+}
+
+class CredentialKeeper implements Keeper {
+  readonly #options: KeeperOptions
+  readonly #delay: Delay
+  readonly #random: () => number
+  #held: Held | undefined
+  /** Why there is no newer one. */
+  #problem: string | undefined
+  #anchorProblem: string | undefined
+  #failures = 0
+
+  constructor(options: KeeperOptions) {
+    this.#options = options
+    this.#delay = options.delay ?? realDelay
+    this.#random = options.random ?? Math.random
+  }
+
+  async run(signal: AbortSignal, { once = false } = {}): Promise<void> {
+    try {
+      this.#held = await this.#readHeld()
+      while (!signal.aborted) {
+        this.#measure()
+        if (this.#isDue()) await this.#renew(signal)
+        else if (once) return
+        else await this.#followAnchors(signal)
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
+  }
+
+  conditions(): readonly Condition[] {
+    const { now } = this.#options
+    const notAfter = this.#held?.credential.svid.notAfter
+    const why = this.#problem === undefined ? '' : `; the next one: ${this.#problem}`
+    const isValid = notAfter !== undefined && now() < notAfter.getTime()
+    const reason = isValid
+      ? `valid until ${notAfter.toISOString()}${why}`
+      : `${notAfter === undefined ? 'there is none yet' : `it ended at ${notAfter.toISOString()}`}${why}`
+    return [
+      { name: 'credential', ok: isValid, reason },
+      {
+        name: 'trust-bundle',
+        ok: this.#anchorProblem === undefined,
+        reason: this.#anchorProblem ?? 'as it is published',
+        optional: isValid,
+      },
+    ]
+  }
+
+  #isDue(): boolean {
+    return this.#held === undefined || this.#options.now() >= this.#held.renewAt
+  }
+
+  #measure(): void {
+    const notAfter = this.#held?.credential.svid.notAfter.getTime()
+    if (notAfter === undefined) return
+    const { metrics, now } = this.#options
+    metrics.set('countersign_agent_expiry_seconds', Math.max(0, (notAfter - now()) / 1000))
+  }
+
+  /** What was kept before and is still good: its key and chain fit, and its anchors vouch for it. */
+  async #readHeld(): Promise<Held | undefined> {
+    const { folder, log, trustDomain } = this.#options
+    const files = await folder.read()
+    if (files === undefined) return undefined
+    try {
+      const bundle = parseBundle(files.trustBundle, trustDomain)
+      return this.#verified(files.credentialBundle, bundle)
+    } catch (error) {
+      if (!(error instanceof CountersignError)) throw error
+      log.warn({ error }, 'what is in the folder is no credential, another one is asked for')
+      return undefined
+    }
+  }
+
+  #verified(credentialBundle: string, bundle: Bundle): Held {
+    const { identityExtensionOid, now, renewPercent } = this.#options
+    const oid = identityExtensionOid === undefined ? {} : { identityExtensionOid }
+    const credential = parseCredentialBundle(credentialBundle, oid)
+    const { svid, intermediates } = credential
+    verifyX509Svid(svid, { bundle, intermediates, now: now() })
+    const notBefore = svid.notBefore.getTime()
+    const share = renewPercent / 100 + this.#random() / 10
+    const due = notBefore + (svid.notAfter.getTime() - notBefore) * share
+    return { credential, credentialBundle, trustBundle: bundle.pem, renewAt: due }
+  }
+
+  /** One request. The one before is in force until another one is written. */
+  async #renew(signal: AbortSignal): Promise<void> {
+    const { folder, log, metrics } = this.#options
+    const count = (outcome: string): void =>
+      metrics.count('countersign_agent_requests_total', { outcome })
+    try {
+      const answer = await requestCertificate({
+        ...this.#options,
+        delay: this.#delay,
+        random: this.#random,
+        signal,
+      })
+      if (answer.kind !== 'issued') {
+        count(answer.kind)
+        return await this.#again(`${answer.kind}: ${answer.why}`, signal)
+      }
+      const bundle = await readAnchors({ ...this.#options, signal })
+      const held = await this.#accepted(`${answer.privateKeyPem}${answer.chainPem}`, bundle)
+      await folder.write(held)
+      await folder.keepPending(undefined)
+      // One that is nearly over when it comes, because its CA is, is no reason to ask again at once.
+      const soonest = this.#options.now() + renewSecondsMin * 1000
+      this.#held = { ...held, renewAt: Math.max(held.renewAt, soonest) }
+      this.#failures = 0
+      this.#problem = undefined
+      this.#anchorProblem = undefined
+      count('issued')
+      const { spiffeId, notAfter } = held.credential.svid
+      log.info(
+        { spiffeId: spiffeId.uri, notAfter: notAfter.toISOString() },
+        'a credential is written',
+      )
+      await this.#tell()
+    } catch (error) {
+      if (signal.aborted || !(error instanceof CountersignError)) throw error
+      count('error')
+      await this.#again(`${error.message} (${error.code})`, signal)
+    }
+  }
+
+  /** What does not hold never will: another one is asked for. Throws `renewal/certificate`. */
+  async #accepted(credentialBundle: string, bundle: Bundle): Promise<Held> {
+    try {
+      return this.#verified(credentialBundle, bundle)
+    } catch (cause) {
+      if (!(cause instanceof CountersignError)) throw cause
+      await this.#options.folder.keepPending(undefined)
+      const why = `the certificate that was issued is not taken: ${cause.message} (${cause.code})`
+      throw new CountersignError('renewal/certificate', why, { cause })
+    }
+  }
+
+  async #again(why: string, signal: AbortSignal): Promise<void> {
+    this.#failures += 1
+    this.#problem = why
+    this.#options.log.warn({ why, failures: this.#failures }, 'there is no new credential')
+    await this.#delay(backoffMilliseconds(askBackoff, this.#failures, this.#random), signal)
+  }
+
+  /** Until the next look; what the signer publishes by then is written beside the same credential. */
+  async #followAnchors(signal: AbortSignal): Promise<void> {
+    const { folder, log, now } = this.#options
+    const held = this.#held
+    const untilDue = held === undefined ? 0 : held.renewAt - now()
+    await this.#delay(Math.max(1, Math.min(untilDue, anchorSeconds * 1000)), signal)
+    try {
+      const bundle = await readAnchors({ ...this.#options, signal })
+      this.#anchorProblem = undefined
+      if (held === undefined || bundle.pem === held.trustBundle) return
+      const next = { ...held, trustBundle: bundle.pem }
+      await folder.write(next)
+      this.#held = next
+      log.info({ anchors: bundle.anchors.length }, 'another trust bundle is written')
+      await this.#tell()
+    } catch (error) {
+      if (signal.aborted || !(error instanceof CountersignError)) throw error
+      if (this.#anchorProblem === undefined) log.warn({ error }, 'the trust bundle is not followed')
+      this.#anchorProblem = error.message
+    }
+  }
+
+  async #tell(): Promise<void> {
+    await this.#options.changed().catch((error: unknown) => {
+      this.#options.log.error({ error }, 'what is to run after a change has failed')
+    })
+  }
+}

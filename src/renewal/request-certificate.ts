@@ -1,0 +1,133 @@
+import { createPrivateKey, randomBytes } from 'node:crypto'
+import { quoted } from '../errors.ts'
+import type { ApiClient } from '../kubernetes/api-client.ts'
+import { ApiError } from '../kubernetes/api-error.ts'
+import { backoffMilliseconds, type Delay } from '../kubernetes/backoff.ts'
+import {
+  certificateSigningRequests,
+  createCertificateSigningRequest,
+  type CertificateSigningRequest,
+} from '../kubernetes/certificate-signing-request.ts'
+import { readObject } from '../kubernetes/objects.ts'
+import { writeCertificateRequest } from '../pki/certificate-request-write.ts'
+import { generateKey } from '../pki/generate-key.ts'
+import { formatPem } from '../pki/pem.ts'
+import type { KeyType } from '../pki/subject-key.ts'
+import type { CredentialFolder, Pending } from './credential-folder.ts'
+
+/** What every certificate of a workload is for. */
+const usages = ['digital signature', 'client auth', 'server auth']
+
+/** How often it is looked whether a request was answered: soon at first, then seldom, as long as it takes. */
+const lookBackoff = { baseSeconds: 0.5, maxSeconds: 15 }
+
+export interface RequestOptions {
+  readonly client: ApiClient
+  readonly folder: Pick<CredentialFolder, 'pending' | 'keepPending'>
+  readonly signerName: string
+  readonly keyType: KeyType
+  readonly expirationSeconds?: number | undefined
+  readonly annotations: Readonly<Record<string, string>>
+  readonly delay: Delay
+  readonly random: () => number
+  readonly signal: AbortSignal
+}
+
+/** What became of a request: PEM of the key and the chain, or why there is none, after which another may be made. */
+export type Answered =
+  | { readonly kind: 'issued'; readonly privateKeyPem: string; readonly chainPem: string }
+  | { readonly kind: 'denied' | 'failed' | 'gone'; readonly why: string }
+
+/**
+ * Asks for a certificate with a new key and waits for the answer, for ever. There is never a second request beside it: what was sent is
+ * written down before it is sent, and a process that starts again waits for the same one. So does whoever could not take what was issued:
+ * who has taken it, or never will, forgets the request. Rejects with what the API server refuses, as `ApiError`, and where it cannot be
+ * reached; the request is the same the next time.
+ */
+export async function requestCertificate(options: RequestOptions): Promise<Answered> {
+  const { folder } = options
+  const pending = await takePending(options)
+  const request = requestOf(pending)
+  await send(options, { name: pending.name, request })
+  const found = await answerOf(options, { name: pending.name, request })
+  const over = found === undefined ? gone : endOf(found)
+  if (found === undefined || over !== undefined) {
+    await folder.keepPending(undefined)
+    return over ?? gone
+  }
+  const { privateKeyPem } = pending
+  return { kind: 'issued', privateKeyPem, chainPem: found.status.certificate }
+}
+
+async function takePending({ folder, keyType }: RequestOptions): Promise<Pending> {
+  const found = await folder.pending()
+  if (found !== undefined && isUsable(found)) return found
+  const privateKeyPem = generateKey(keyType).export({ format: 'pem', type: 'pkcs8' }).toString()
+  const pending = { name: `countersign-${randomBytes(16).toString('hex')}`, privateKeyPem }
+  await folder.keepPending(pending)
+  return pending
+}
+
+function isUsable({ name, privateKeyPem }: Pending): boolean {
+  try {
+    createPrivateKey(privateKeyPem)
+    return /^countersign-[0-9a-f]{32}$/.test(name)
+  } catch {
+    return false
+  }
+}
+
+function requestOf({ privateKeyPem }: Pending): string {
+  const der = writeCertificateRequest(createPrivateKey(privateKeyPem))
+  return Buffer.from(formatPem('CERTIFICATE REQUEST', der)).toString('base64')
+}
+
+interface Sent {
+  readonly name: string
+  readonly request: string
+}
+
+/** One that stands there already was sent before, by us: nobody else knows its name. */
+async function send(options: RequestOptions, { name, request }: Sent): Promise<void> {
+  const { client, signerName, expirationSeconds, annotations, signal } = options
+  const lifetime = expirationSeconds === undefined ? {} : { expirationSeconds }
+  const spec = { signerName, request, usages, ...lifetime }
+  try {
+    await createCertificateSigningRequest(client, { name, annotations, spec, signal })
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 409) throw error
+  }
+}
+
+const gone = { kind: 'gone', why: 'it was deleted before it was answered' } as const
+
+/** The request once it is answered; undefined when it is not there any more. */
+async function answerOf(
+  options: RequestOptions,
+  { name }: Sent,
+): Promise<CertificateSigningRequest | undefined> {
+  const { client, delay, random, signal } = options
+  for (let looks = 1; ; looks += 1) {
+    const found = await readObject(client, certificateSigningRequests, { name, signal })
+    if (found === undefined) return undefined
+    if (endOf(found) !== undefined || found.status.certificate !== '') return found
+    await delay(backoffMilliseconds(lookBackoff, looks, random), signal)
+  }
+}
+
+/** Why it never has a certificate. */
+function endOf({
+  status,
+}: CertificateSigningRequest): Exclude<Answered, { readonly kind: 'issued' }> | undefined {
+  for (const [type, kind] of [
+    ['Denied', 'denied'],
+    ['Failed', 'failed'],
+  ] as const) {
+    const found = status.conditions.find((condition) => condition['type'] === type)
+    if (found === undefined) continue
+    const { reason, message } = found
+    const told = [reason, message].map((each) => quoted(typeof each === 'string' ? each : '', 1024))
+    return { kind, why: told.join(': ') }
+  }
+  return undefined
+}

@@ -1,0 +1,290 @@
+import assert from 'node:assert/strict'
+import { randomBytes, X509Certificate } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { silentLog } from '../../src/log.ts'
+import { silentMetrics } from '../../src/metrics.ts'
+import { staticAuthoritySource, type Authority } from '../../src/pki/authority.ts'
+import { parseCertificateRequest } from '../../src/pki/certificate-request.ts'
+import { createIssuer } from '../../src/pki/issue.ts'
+import { formatPem, parsePem } from '../../src/pki/pem.ts'
+import { openCredentialFolder, type CredentialFolder } from '../../src/renewal/credential-folder.ts'
+import { createKeeper, type Keeper, type KeeperOptions } from '../../src/renewal/keep-credential.ts'
+import { requirement } from '../requirements.ts'
+import { newAuthority, profile } from '../signer/signer-world.ts'
+import { signerName } from '../signer/asked.ts'
+import { eventually } from '../support/eventually.ts'
+import { FakeCluster, type RawObject } from '../support/fake-cluster.ts'
+import { testIdentity } from '../support/test-authority.ts'
+
+const plural = 'certificatesigningrequests'
+const bundleName = 'countersign.dev:identity:example.org'
+const authority = newAuthority()
+let parent: string
+
+before(async () => {
+  parent = await mkdtemp(join(tmpdir(), 'keep-credential-'))
+})
+after(() => rm(parent, { recursive: true, force: true }))
+
+function clusterWithAnchors(anchors: Authority = authority): FakeCluster {
+  const cluster = new FakeCluster()
+  publish(cluster, anchors)
+  return cluster
+}
+
+function publish(cluster: FakeCluster, { anchors }: Authority): void {
+  const trustBundle = anchors.map((der) => formatPem('CERTIFICATE', der)).join('')
+  cluster.put('clustertrustbundles', {
+    metadata: { name: bundleName },
+    spec: { signerName, trustBundle },
+  })
+}
+
+/** A certificate for the key of a request. */
+function certificateFor(request: RawObject, by: Authority = authority): string {
+  const { request: base64 } = request['spec'] as { request: string }
+  const pem = Buffer.from(base64, 'base64').toString('utf8')
+  const [block] = parsePem(pem, { code: 'pki/csr-malformed', what: 'request', charactersMax: 9999 })
+  const { key, names } = parseCertificateRequest(block?.der ?? Buffer.alloc(0))
+  assert.deepEqual(names, [], 'it asks for no name')
+  const authorities = staticAuthoritySource(by)
+  const issuer = createIssuer({ profile, authorities, now: Date.now, randomBytes })
+  const identity = testIdentity({ trustDomain: profile.trustDomain })
+  const prepared = issuer.prepare({ identity, dnsNames: [], key, lifetimeSeconds: 3600 })
+  return issuer.issue(prepared).chainPem
+}
+
+function answer(cluster: FakeCluster, status: object): void {
+  const [request] = cluster.list(plural)
+  assert.ok(request !== undefined)
+  cluster.put(plural, { ...request, status })
+}
+
+function issue(cluster: FakeCluster, by?: Authority): void {
+  const [request] = cluster.list(plural)
+  assert.ok(request !== undefined)
+  const certificate = Buffer.from(certificateFor(request, by)).toString('base64')
+  answer(cluster, { certificate })
+}
+
+interface World {
+  readonly folder: CredentialFolder
+  readonly path: string
+  readonly changes: () => number
+  keeper(changed?: Partial<KeeperOptions>): Keeper
+}
+
+async function open(cluster: FakeCluster): Promise<World> {
+  const path = await mkdtemp(join(parent, 'x'))
+  const folder = await openCredentialFolder(path, { groupReadable: false })
+  let changes = 0
+  return {
+    folder,
+    path,
+    changes: () => changes,
+    keeper: (changed = {}) =>
+      createKeeper({
+        client: cluster,
+        folder,
+        trustDomain: profile.trustDomain,
+        signerName,
+        keyType: 'ECDSAP256',
+        annotations: { 'countersign.dev/tenant': 'acme' },
+        renewPercent: 50,
+        changed: () => {
+          changes += 1
+          return Promise.resolve()
+        },
+        log: silentLog,
+        metrics: silentMetrics,
+        now: Date.now,
+        // Nobody waits for long here.
+        delay: (milliseconds, signal) =>
+          new Promise((resolve, reject) => {
+            const timer = setTimeout(resolve, Math.min(milliseconds, 5))
+            signal.addEventListener('abort', () => {
+              clearTimeout(timer)
+              reject(signal.reason as Error)
+            })
+          }),
+        ...changed,
+      }),
+  }
+}
+
+const requestsOf = (cluster: FakeCluster): number =>
+  cluster.requests.filter(({ method, path }) => method === 'POST' && path.endsWith(plural)).length
+
+test('a credential is asked for with what the pod declares, verified, written, and told of', async () => {
+  requirement('renewal.one-request')
+  const cluster = clusterWithAnchors()
+  const world = await open(cluster)
+  const keeper = world.keeper()
+  const stop = new AbortController()
+  const done = keeper.run(stop.signal, { once: true })
+  await eventually('it asks', () => cluster.list(plural).length === 1)
+  const [request] = cluster.list(plural)
+  assert.deepEqual(request?.metadata['annotations'], { 'countersign.dev/tenant': 'acme' })
+  assert.match(request.metadata.name, /^countersign-[0-9a-f]{32}$/)
+  assert.equal(keeper.conditions()[0]?.ok, false)
+  issue(cluster)
+  await done
+  const files = await world.folder.read()
+  assert.match(files?.credentialBundle ?? '', /^-----BEGIN PRIVATE KEY-----/)
+  assert.ok(files?.trustBundle.includes('BEGIN CERTIFICATE'))
+  assert.equal(await world.folder.pending(), undefined)
+  assert.equal(world.changes(), 1)
+  assert.match(keeper.conditions()[0]?.reason ?? '', /^valid until /)
+  // What is good is used again.
+  await world.keeper().run(stop.signal, { once: true })
+  assert.equal(requestsOf(cluster), 1)
+})
+
+test('a process that starts again waits for the request that was sent, with its key', async () => {
+  requirement('renewal.one-request')
+  const cluster = clusterWithAnchors()
+  const world = await open(cluster)
+  for (let life = 1; life <= 3; life += 1) {
+    const stop = new AbortController()
+    const done = world.keeper().run(stop.signal)
+    await eventually('it has asked', () => requestsOf(cluster) === life)
+    stop.abort()
+    await done
+  }
+  assert.equal(cluster.list(plural).length, 1)
+  issue(cluster)
+  await world.keeper().run(new AbortController().signal, { once: true })
+  assert.ok(await world.folder.read())
+})
+
+test('an answer that was lost makes no second request', async () => {
+  requirement('renewal.one-request')
+  const cluster = clusterWithAnchors()
+  const world = await open(cluster)
+  cluster.fail(({ method, path }) => method === 'POST' && path.endsWith(plural), { kind: 'lose' })
+  const done = world.keeper().run(new AbortController().signal, { once: true })
+  await eventually('it asks again', () => requestsOf(cluster) === 2)
+  assert.equal(cluster.list(plural).length, 1)
+  issue(cluster)
+  await done
+})
+
+for (const [title, end] of [
+  [
+    'denied',
+    (cluster: FakeCluster) =>
+      answer(cluster, {
+        conditions: [{ type: 'Denied', reason: 'TenantNotProved', message: 'no' }],
+      }),
+  ],
+  [
+    'failed',
+    (cluster: FakeCluster) =>
+      answer(cluster, { conditions: [{ type: 'Approved' }, { type: 'Failed', reason: 'x' }] }),
+  ],
+  [
+    'gone',
+    (cluster: FakeCluster) => cluster.remove(plural, cluster.list(plural)[0]?.metadata.name ?? ''),
+  ],
+] as const) {
+  test(`a request that is ${title} is said to be, and another one is made with another key`, async () => {
+    requirement('renewal.one-request')
+    const cluster = clusterWithAnchors()
+    const world = await open(cluster)
+    const keeper = world.keeper()
+    const stop = new AbortController()
+    const done = keeper.run(stop.signal)
+    await eventually('it asks', () => cluster.list(plural).length === 1)
+    const first = cluster.list(plural)[0]?.metadata.name
+    const key = (await world.folder.pending())?.privateKeyPem
+    end(cluster)
+    await eventually('it says so', () => keeper.conditions()[0]?.reason.includes(title) === true)
+    await eventually('it asks anew', () =>
+      cluster.list(plural).some(({ metadata }) => metadata.name !== first),
+    )
+    await eventually('with another key', async () => {
+      const next = (await world.folder.pending())?.privateKeyPem
+      return next !== undefined && next !== key
+    })
+    stop.abort()
+    await done
+  })
+}
+
+test('a certificate that no published anchor vouches for is not taken, and the one before stays', async () => {
+  requirement('renewal.verified-before-written')
+  const cluster = clusterWithAnchors()
+  const world = await open(cluster)
+  const first = world.keeper().run(new AbortController().signal, { once: true })
+  await eventually('it asks', () => cluster.list(plural).length === 1)
+  issue(cluster)
+  await first
+  const before = await world.folder.read()
+  cluster.remove(plural, cluster.list(plural)[0]?.metadata.name ?? '')
+  // Half its life is over.
+  const keeper = world.keeper({ now: () => Date.now() + 50 * 60_000 })
+  const stop = new AbortController()
+  const done = keeper.run(stop.signal)
+  await eventually('it asks anew', () => cluster.list(plural).length === 1)
+  issue(cluster, newAuthority())
+  await eventually(
+    'it says so',
+    () => keeper.conditions()[0]?.reason.includes('is not taken') === true,
+  )
+  assert.equal(keeper.conditions()[0]?.ok, true, 'the one before is still good')
+  assert.deepEqual(await world.folder.read(), before)
+  stop.abort()
+  await done
+})
+
+test('a certificate for another key is not taken', async () => {
+  requirement('renewal.verified-before-written')
+  const cluster = clusterWithAnchors()
+  const other = await open(cluster)
+  const stop = new AbortController()
+  const others = other.keeper().run(stop.signal)
+  await eventually('another asks', () => cluster.list(plural).length === 1)
+  const [request] = cluster.list(plural)
+  assert.ok(request !== undefined)
+  const certificate = Buffer.from(certificateFor(request)).toString('base64')
+  const world = await open(cluster)
+  const keeper = world.keeper()
+  const done = keeper.run(stop.signal)
+  await eventually('it asks', () => cluster.list(plural).length === 2)
+  const own = cluster.list(plural).find(({ metadata }) => metadata.name !== request.metadata.name)
+  cluster.put(plural, { ...(own as RawObject), status: { certificate } })
+  await eventually(
+    'it says so',
+    () => keeper.conditions()[0]?.reason.includes('does not belong') === true,
+  )
+  assert.equal(await world.folder.read(), undefined)
+  stop.abort()
+  await Promise.all([done, others])
+})
+
+test('what the signer publishes later is written beside the same credential', async () => {
+  const cluster = clusterWithAnchors()
+  const world = await open(cluster)
+  const keeper = world.keeper()
+  const stop = new AbortController()
+  const done = keeper.run(stop.signal)
+  await eventually('it asks', () => cluster.list(plural).length === 1)
+  issue(cluster)
+  await eventually('it is written', () => world.changes() === 1)
+  const before = await world.folder.read()
+  const next = newAuthority()
+  publish(cluster, { ...authority, anchors: [...authority.anchors, ...next.anchors] })
+  await eventually('it is written', () => world.changes() === 2)
+  const files = await world.folder.read()
+  assert.equal(files?.credentialBundle, before?.credentialBundle)
+  assert.equal(files?.trustBundle.match(/BEGIN/g)?.length, 2)
+  cluster.remove('clustertrustbundles', bundleName)
+  await eventually('it says so', () => keeper.conditions()[1]?.ok === false)
+  assert.deepEqual(await world.folder.read(), files, 'the last good one stays')
+  stop.abort()
+  await done
+  assert.ok(new X509Certificate(authority.certificate.der))
+})
