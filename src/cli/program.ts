@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { Command } from 'commander'
 import type { ApproveOptions } from './command/approve-command.ts'
 import type { BridgeOptions } from './command/bridge-command.ts'
+import { addAgent } from './command/agent-program.ts'
 import { addCa } from './command/ca-program.ts'
 import { withIdentity } from './command/client-options.ts'
 import { addForward } from './command/forward-program.ts'
@@ -48,6 +49,7 @@ Exit codes: 0 ok, 1 refused or failed, 2 usage or configuration. An error is one
   addSigner(program, terminal)
   addGateway(program, terminal)
   addTools(program, terminal)
+  addAgent(program, terminal)
   addGuard(program, terminal)
   addForward(program, terminal)
   addBridge(program, terminal)

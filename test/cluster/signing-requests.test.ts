@@ -7,8 +7,10 @@ import { after, before, test } from 'node:test'
 import { parse, stringify } from 'yaml'
 import type { Cluster } from '../../dev/cluster.ts'
 import { encodeCertificateRequest } from '../../dev/kubelet/certificate-request.ts'
+import { run } from '../../src/cli/program.ts'
 import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client.ts'
 import { staticAuthoritySource } from '../../src/pki/authority.ts'
+import { parseCredentialBundle } from '../../src/pki/credential.ts'
 import { signerName } from '../signer/asked.ts'
 import { newAuthority, startSigner, type SignerWorld } from '../signer/signer-world.ts'
 import { requirement } from '../requirements.ts'
@@ -284,6 +286,49 @@ test('the request of another pod, sent again, is denied for its key', async () =
   await certificateOf('first')
   await askAsPod('second', { key })
   assert.equal(await denial('second'), 'KeyAlreadyIssued')
+})
+
+/** `countersign agent` in the pod of that name. */
+async function agent(
+  pod: string,
+  ...options: readonly string[]
+): Promise<{ readonly code: number; readonly told: string }> {
+  const config = join(folder, `agent-${pod}.yaml`)
+  const settings = {
+    trustDomain: 'example.org',
+    kubeconfig: join(folder, `${pod}.yaml`),
+    folder: join(folder, `kept-${pod}`),
+    log: { level: 'error' },
+  }
+  await writeFile(config, stringify(settings))
+  let told = ''
+  const out = (text: string): void => void (told += text)
+  const { signal } = new AbortController()
+  const code = await run(['agent', '--config', config, ...options], { out, err: out, signal })
+  return { code, told }
+}
+
+test('an agent keeps the credential of its pod, and asks for no other while it is good', async () => {
+  requirement('renewal.one-request')
+  const uid = await createPod('kept')
+  ;(await clientOf({ name: 'kept', uid })).close()
+  const before = await agent('kept', '--check')
+  assert.equal(before.code, 1)
+  assert.match(before.told, /no credential in the folder/)
+  assert.deepEqual(await agent('kept', '--once'), { code: 0, told: '' })
+  const after = await agent('kept', '--check')
+  assert.equal(after.code, 0, after.told)
+  assert.match(after.told, /^good until \d{4}-/)
+  const ofAgents = async (): Promise<number> =>
+    (await admin({ path: requestsPath })).body.items.filter(
+      ({ metadata }: { metadata: { name: string } }) => metadata.name.startsWith('countersign-'),
+    ).length
+  assert.equal(await ofAgents(), 1)
+  await agent('kept', '--once')
+  assert.equal(await ofAgents(), 1)
+  const pem = await readFile(join(folder, 'kept-kept', 'credential-bundle.pem'), 'utf8')
+  const { svid } = parseCredentialBundle(pem)
+  assert.equal(svid.spiffeId.uri, `spiffe://example.org/ns/${namespace}/sa/worker`)
 })
 
 test('a pod that is gone since it asked is denied', async () => {

@@ -17,6 +17,7 @@ import { ledgerMutations } from './ledger.ts'
 import { listMutations } from './lists.ts'
 import { operationMutations } from './operation.ts'
 import { policyMutations } from './policy.ts'
+import { renewalMutations } from './renewal.ts'
 import { servingMutations } from './serving.ts'
 import { signingRequestMutations } from './signing-requests.ts'
 import { taskMutations } from './tasks.ts'
@@ -544,6 +545,7 @@ export const mutations: readonly Mutation[] = [
   ...issuanceMutations,
   ...ledgerMutations,
   ...listMutations,
+  ...renewalMutations,
   ...servingMutations,
   ...signingRequestMutations,
   ...taskMutations,

@@ -1,0 +1,98 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { CountersignError } from '../../errors.ts'
+import { createApiClient, type ApiClient } from '../../kubernetes/api-client.ts'
+import type { Log } from '../../log.ts'
+import { createMetrics, silentMetrics, type Metrics } from '../../metrics.ts'
+import { verifyX509Svid } from '../../pki/x509-svid.ts'
+import { parseBundle } from '../../pki/bundle.ts'
+import { parseCredentialBundle } from '../../pki/credential.ts'
+import { isReady } from '../../readiness.ts'
+import { openCredentialFolder } from '../../renewal/credential-folder.ts'
+import { createKeeper, type Keeper } from '../../renewal/keep-credential.ts'
+import { openAdminListener } from '../admin-listener.ts'
+import type { Running } from '../running.ts'
+import type { AgentConfig } from './agent-configuration.ts'
+
+/** Keeps a credential until it is disposed. */
+export async function runAgent(config: AgentConfig, log: Log): Promise<Running> {
+  await using opened = new AsyncDisposableStack()
+  const metrics = createMetrics({ process: true })
+  const client = opened.adopt(clientOf(config), (each) => each.close())
+  const keeper = await keeperOf(config, { client, log, metrics })
+  const conditions = (): ReturnType<Keeper['conditions']> => keeper.conditions()
+  const admin = opened.use(await openAdminListener({ ...config.admin, metrics, conditions }))
+  const stop = new AbortController()
+  const ended = keeper.run(stop.signal)
+  opened.defer(async () => {
+    stop.abort()
+    await ended.catch(() => {})
+  })
+  const parts = opened.move()
+  return {
+    adminUrl: admin.url,
+    ready: () => isReady(conditions()),
+    conditions,
+    ended,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+/** Waits for one credential that needs no renewal, and ends. */
+export async function runAgentOnce(
+  config: AgentConfig,
+  { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
+): Promise<void> {
+  const client = clientOf(config)
+  try {
+    const keeper = await keeperOf(config, { client, log, metrics: silentMetrics })
+    await keeper.run(signal, { once: true })
+  } finally {
+    client.close()
+  }
+}
+
+/** Until when the credential in the folder is good. Throws what is wrong with it: `renewal/certificate`, `pki/…`. */
+export async function checkCredential(config: AgentConfig, now: number): Promise<Date> {
+  const { groupReadable, trustDomain, identityExtensionOid } = config
+  const files = await (await openCredentialFolder(config.folder, { groupReadable })).read()
+  if (files === undefined) {
+    throw new CountersignError('renewal/certificate', 'there is no credential in the folder', {
+      hint: 'countersign agent --config <file> --once writes one',
+    })
+  }
+  const oid = identityExtensionOid === undefined ? {} : { identityExtensionOid }
+  const { svid, intermediates } = parseCredentialBundle(files.credentialBundle, oid)
+  verifyX509Svid(svid, { bundle: parseBundle(files.trustBundle, trustDomain), intermediates, now })
+  return svid.notAfter
+}
+
+function clientOf({ kubeconfig }: AgentConfig): ApiClient {
+  return createApiClient({
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    environment: process.env,
+    userAgent: 'countersign-agent',
+  })
+}
+
+async function keeperOf(
+  config: AgentConfig,
+  parts: { readonly client: ApiClient; readonly log: Log; readonly metrics: Metrics },
+): Promise<Keeper> {
+  const { groupReadable } = config
+  const folder = await openCredentialFolder(config.folder, { groupReadable })
+  return createKeeper({
+    ...config,
+    ...parts,
+    folder,
+    changed: () => afterChange(config),
+    now: Date.now,
+  })
+}
+
+/** Without a shell: what is configured is run as it stands. */
+async function afterChange({ afterChange: hook }: AgentConfig): Promise<void> {
+  const [file, ...args] = hook?.command ?? []
+  if (hook === undefined || file === undefined) return
+  await promisify(execFile)(file, args, { timeout: hook.timeoutSeconds * 1000 })
+}

@@ -1,0 +1,61 @@
+import type { Mutation } from './mutation.ts'
+
+const oneRequest = 'renewal.one-request'
+const verified = 'renewal.verified-before-written'
+const owner = 'renewal.key-for-its-owner'
+const request = 'src/renewal/request-certificate.ts'
+const keeper = 'src/renewal/keep-credential.ts'
+const folder = 'src/renewal/credential-folder.ts'
+const kept = ['test/renewal/keep-credential.test.ts']
+
+/** The defences of an agent that keeps a credential. */
+export const renewalMutations: readonly Mutation[] = [
+  {
+    claim: oneRequest,
+    without: 'the request of the life before',
+    file: request,
+    edits: [['if (found !== undefined && isUsable(found)) return found', '']],
+    tests: kept,
+  },
+  {
+    claim: oneRequest,
+    without: 'the key of the life before, written down before it is used',
+    file: request,
+    edits: [['  await folder.keepPending(pending)\n', '']],
+    tests: kept,
+  },
+  {
+    claim: oneRequest,
+    without: 'the end of a request that is over',
+    file: request,
+    edits: [['    await folder.keepPending(undefined)\n', '']],
+    tests: kept,
+  },
+  {
+    claim: verified,
+    without: 'the anchors, when a certificate comes',
+    file: keeper,
+    edits: [['    verifyX509Svid(svid, { bundle, intermediates, now: now() })\n', '']],
+    tests: kept,
+  },
+  {
+    claim: owner,
+    without: 'the mode of files',
+    file: folder,
+    edits: [
+      ["open(path, 'wx', mode)", "open(path, 'wx')"],
+      ['  await file.chmod(mode)\n', ''],
+    ],
+    tests: ['test/renewal/credential-folder.test.ts'],
+  },
+  {
+    claim: owner,
+    without: 'the look at what is there already',
+    file: folder,
+    edits: [
+      ["open(path, 'wx', mode)", "open(path, 'w', mode)"],
+      ['        await rm(next, { force: true })\n        // The key', '        // The key'],
+    ],
+    tests: ['test/renewal/credential-folder.test.ts'],
+  },
+]
