@@ -67,6 +67,9 @@ export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<Op
   const how = config.service === undefined ? {} : { dated: now }
   const trust = await openTrust(config.signature, how)
   const prepare = createPrepare(config, { ...parts, trust })
+  // What is tested when it ends is waited for by the follower, so the activation, which ends the test, goes before it.
+  let follower: BundleFollower | undefined
+  opened.defer(async () => follower?.[Symbol.asyncDispose]())
   const activation = opened.use(await openActivation<Bundle>(offer, { prepare, now, log, metrics }))
   const offerDocuments = (): void => void activation.offerDocuments(data.current())
   const offerBundle = (): void => void activation.offerBundle(bundle?.current() ?? shipped)
@@ -75,8 +78,8 @@ export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<Op
   // The first test took its time, and nobody listened meanwhile.
   if (data.current() !== offer.documents) offerDocuments()
   if (bundle !== undefined && bundle.current() !== offer.bundle) offerBundle()
-  const follower = await followService(config, { ...parts, now, activation })
-  if (follower !== undefined) opened.use(follower)
+  follower = await followService(config, { ...parts, now, activation })
+  opened.defer(() => follower?.end())
   const all = opened.move()
   const problemOfBundle = (): Error | undefined =>
     follower === undefined ? (bundle?.problem ?? activation.problem('bundle')) : follower.problem

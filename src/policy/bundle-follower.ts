@@ -44,6 +44,8 @@ export interface BundleFollower extends AsyncDisposable {
   poll(): Promise<void>
   /** Asks again and again from now on. */
   start(): void
+  /** Asks no more; disposal waits for what it does at that moment. */
+  end(): void
   readonly problem: Error | undefined
   readonly times: Readonly<BundleTimes>
 }
@@ -119,8 +121,12 @@ class OpenFollower implements BundleFollower {
     await this.#poll()
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  end(): void {
     this.#closed.abort()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.end()
     await this.#loop
   }
 

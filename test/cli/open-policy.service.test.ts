@@ -325,6 +325,26 @@ test('a command that only looks writes nothing, and looks at nothing but a bundl
   await assert.rejects(readFile(join(place, 'bundle.tar.gz')), { code: 'ENOENT' })
 })
 
+test('whoever ends while a bundle is tested waits for no test', async () => {
+  await using server = await openBundleServer()
+  server.answer(serving(await revision('one'), '"1"'))
+  let tests = 0
+  const endless: SelfTest = async (tested, signal) => {
+    tests += 1
+    if (tests === 1) await selfTest(tested)
+    // It ends when it is told to, and by nothing else.
+    else await pause(600_000, undefined, signal === undefined ? {} : { signal })
+  }
+  const told: object[] = []
+  const log: Log = { ...silentLog, warn: (fields) => void told.push(fields) }
+  const config = configOf(server, join(folder, 'ended'))
+  const policy = await openPolicy(config, { ...parts, log, selfTest: endless })
+  server.answer(serving(await revision('two', { iat: signedFirst + 1 }), '"2"'))
+  await eventually('it is tested', () => tests === 2)
+  await policy[Symbol.asyncDispose]()
+  assert.deepEqual(told, [])
+})
+
 test('a disk that takes nothing stops no bundle, and the status says so', async () => {
   requirement('policy.bundle-followed')
   const file = join(folder, 'no-folder')
