@@ -78,6 +78,11 @@ export async function discoverPodCertificateVersion(
   return { version: 'v1', unreadableNodes: old }
 }
 
+/** Whether the API server lists CertificateSigningRequests: then what else it lists of that group and version is what it serves. */
+export function servesSigningRequests(client: ApiClient, signal: AbortSignal): Promise<boolean> {
+  return isServed(client, signal, { version: 'v1', plural: 'certificatesigningrequests' })
+}
+
 /** The newest version served; undefined: trust bundles have to be published another way. */
 export async function discoverClusterTrustBundleVersion(
   client: ApiClient,

@@ -2,13 +2,8 @@ import { randomBytes as systemRandomBytes } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import { formatRight, type Right } from '../kubernetes/access-review.ts'
-import {
-  discoverPodCertificateVersion,
-  type PodCertificateDiscovery,
-} from '../kubernetes/api-discovery.ts'
 import { realDelay, type Delay } from '../kubernetes/backoff.ts'
 import { startMembership, type Membership } from '../kubernetes/membership.ts'
-import type { PodCertificateVersion } from '../kubernetes/pod-certificate-request.ts'
 import { observeClient } from '../kubernetes/reachability.ts'
 import { watchRights, type RightsWatch } from '../kubernetes/rights-watch.ts'
 import type { Ledger } from '../ledger/ledger.ts'
@@ -33,12 +28,18 @@ import type { IssuanceOptions, Permission } from './issue/issuance-options.ts'
 import type { IssuancePorts } from './issue/ports.ts'
 import { startRequestQueue } from './watch/request-queue.ts'
 import type { RequestQueue } from './watch/request-queue.ts'
-import { laneConditions, openLanes, quietLanes, tellLanes, type Lane } from './lanes.ts'
+import {
+  discoverVersion,
+  laneConditions,
+  openLanes,
+  quietLanes,
+  tellLanes,
+  type Lane,
+} from './lanes.ts'
 import { membersLease } from './members-lease.ts'
 import { isNeededToAnswer, signerRights, type SignerRightsOptions } from './rights.ts'
 import { watchRequesterPolicy, type RequesterProof } from './watch/requester.ts'
 import { tellWaiting } from './watch/tell-waiting.ts'
-import { untilAnswered } from './until-answered.ts'
 import { modesOf, type ModeOf } from './verdict/enforcement.ts'
 import type { LeasePlace } from './anchors/trust-bundle.ts'
 
@@ -193,7 +194,7 @@ async function open(
     options.records === undefined
       ? createHistory(now)
       : await readHistory(untilAborted(options.records, signal), now)
-  const version = await discoverVersion(options, signal)
+  const version = await discoverVersion({ ...options, signal })
   if (version === undefined) return undefined
   const queues: RequestQueue[] = []
   const depth = (): number => queues.reduce((sum, queue) => sum + queue.depth, 0)
@@ -346,24 +347,6 @@ function newIssuance(
     metrics,
     log,
   })
-}
-
-async function discoverVersion(
-  options: Parts,
-  signal: AbortSignal,
-): Promise<PodCertificateVersion | undefined> {
-  const { client, log } = options
-  const told = (reason: string): void => quietLanes(options, reason)
-  const ask = (): Promise<PodCertificateDiscovery> => discoverPodCertificateVersion(client, signal)
-  const found = await untilAnswered(ask, { ...options, signal, told })
-  if (found === undefined) return undefined
-  if (found.unreadableNodes.length > 0) {
-    log.error(
-      { nodes: found.unreadableNodes },
-      'kubelets older than 1.36 write requests whose key v1 does not show',
-    )
-  }
-  return found.version
 }
 
 /** False when the signal aborts first. */

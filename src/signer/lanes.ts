@@ -1,4 +1,10 @@
+import { CountersignError } from '../errors.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
+import {
+  discoverPodCertificateVersion,
+  servesSigningRequests,
+} from '../kubernetes/api-discovery.ts'
+import type { Delay } from '../kubernetes/backoff.ts'
 import { startInformer, type Informer } from '../kubernetes/informer.ts'
 import {
   podCertificateRequests,
@@ -7,8 +13,9 @@ import {
 } from '../kubernetes/pod-certificate-request.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import type { ConditionBoard } from '../readiness.ts'
+import type { Condition, ConditionBoard } from '../readiness.ts'
 import type { IssuancePorts } from './issue/ports.ts'
+import { untilAnswered } from './until-answered.ts'
 import { clusterPorts } from './watch/cluster-ports.ts'
 import type { Gatherer } from './watch/gather.ts'
 import { signingRequestPorts } from './watch/signing-request-ports.ts'
@@ -27,7 +34,8 @@ export interface Lane {
 export interface LanesOptions {
   readonly client: ApiClient
   readonly signerName: string
-  readonly version: PodCertificateVersion
+  /** Of PodCertificateRequests; `none` where the cluster serves none, and pods ask by themselves alone. */
+  readonly version: PodCertificateVersion | 'none'
   readonly gatherer: Gatherer
   /** Where pods ask by CertificateSigningRequests: whether this program approves, too. */
   readonly signingRequests?: { readonly approve: boolean } | undefined
@@ -56,9 +64,18 @@ export function laneConditions(options: Pick<LanesOptions, 'signingRequests'>): 
   return options.signingRequests === undefined ? [kubelets] : [kubelets, pods]
 }
 
-/** Begins to follow each way. Their conditions do not hold yet: nobody works on what is seen. */
-export function openLanes(options: LanesOptions, opened: AsyncDisposableStack): readonly Lane[] {
-  const { client, signerName, version, signingRequests, board, log, metrics, now } = options
+const notServed: Omit<Condition, 'name'> = {
+  ok: false,
+  optional: true,
+  reason: 'not served: pods ask by themselves; start the signer anew once they are',
+}
+
+function ofKubelets(
+  options: LanesOptions,
+  version: PodCertificateVersion,
+  opened: AsyncDisposableStack,
+): Lane {
+  const { client, signerName, log, metrics } = options
   const requests = opened.use(
     startInformer<PodCertificateRequest>({
       client,
@@ -69,16 +86,31 @@ export function openLanes(options: LanesOptions, opened: AsyncDisposableStack): 
       metrics,
     }),
   )
-  const ports = clusterPorts(options)
-  const lanes: Lane[] = [{ asked: 'of-kubelets', requests, ports }]
-  if (signingRequests !== undefined) {
-    const { approve } = signingRequests
-    lanes.push({
-      asked: 'of-pods',
-      requests: opened.use(followSigningRequests({ client, signerName, log, metrics })),
-      ports: signingRequestPorts({ client, ports, approve, now }),
-    })
+  return { asked: 'of-kubelets', requests, ports: clusterPorts({ ...options, version }) }
+}
+
+function ofPods(
+  options: LanesOptions,
+  { approve }: { readonly approve: boolean },
+  opened: AsyncDisposableStack,
+): Lane {
+  const { client, signerName, log, metrics, now } = options
+  // Evidence and events are the same whatever is asked, and of no version.
+  const ports = clusterPorts({ ...options, version: 'v1' })
+  return {
+    asked: 'of-pods',
+    requests: opened.use(followSigningRequests({ client, signerName, log, metrics })),
+    ports: signingRequestPorts({ client, ports, approve, now }),
   }
+}
+
+/** Begins to follow each way. Their conditions do not hold yet: nobody works on what is seen. */
+export function openLanes(options: LanesOptions, opened: AsyncDisposableStack): readonly Lane[] {
+  const { signingRequests, board } = options
+  const lanes: Lane[] = []
+  if (options.version === 'none') board.set(watches['of-kubelets'], () => notServed)
+  else lanes.push(ofKubelets(options, options.version, opened))
+  if (signingRequests !== undefined) lanes.push(ofPods(options, signingRequests, opened))
   for (const lane of lanes) {
     board.set(watches[lane.asked], () => ({
       ...lane.requests.condition(lostSecondsMax),
@@ -102,3 +134,36 @@ export function quietLanes(
 ): void {
   for (const name of laneConditions(options)) options.board.set(name, () => ({ ok: false, reason }))
 }
+
+/**
+ * The version in which kubelets ask. What is not served is waited for, unless pods may ask by themselves and the API server says plainly
+ * that it serves the one and not the other. Undefined when told to end.
+ */
+export async function discoverVersion(
+  options: Pick<LanesOptions, 'client' | 'signingRequests' | 'board' | 'log'> & {
+    readonly delay: Delay
+    readonly signal: AbortSignal
+  },
+): Promise<LanesOptions['version'] | undefined> {
+  const { client, log, signingRequests, signal } = options
+  const told = (reason: string): void => quietLanes(options, reason)
+  const ask = async (): Promise<LanesOptions['version']> => {
+    try {
+      const { version, unreadableNodes: nodes } = await discoverPodCertificateVersion(
+        client,
+        signal,
+      )
+      if (nodes.length > 0) log.error({ nodes }, oldKubelets)
+      return version
+    } catch (error) {
+      const isMissing = error instanceof CountersignError && error.code === 'kubernetes/not-served'
+      if (!isMissing || signingRequests === undefined) throw error
+      if (!(await servesSigningRequests(client, signal))) throw error
+      log.warn({ error }, 'only what pods ask by themselves is answered')
+      return 'none'
+    }
+  }
+  return untilAnswered(ask, { ...options, told })
+}
+
+const oldKubelets = 'kubelets older than 1.36 write requests whose key v1 does not show'

@@ -173,3 +173,18 @@ test('a request that is deleted while it waits is let go', async () => {
   await certificateOf(cluster, 'csr-2')
   await eventually('the result is recorded', () => world.ledger.records.length === 2)
 })
+
+test('where the cluster serves no pod certificates, what pods ask by themselves is answered alone', async () => {
+  const cluster = populatedCluster()
+  cluster.served.set('certificates.k8s.io/v1', ['clustertrustbundles', plural])
+  declare(cluster)
+  await using world = await start(cluster)
+  const condition = world.signer
+    .conditions()
+    .find(({ name }) => name === 'watch podcertificaterequests')
+  assert.equal(condition?.optional, true)
+  assert.match(condition.reason, /^not served: /)
+  cluster.put(plural, signingRequest())
+  await certificateOf(cluster)
+  assert.ok(!cluster.requests.some(({ path }) => path.includes('podcertificaterequests')))
+})
