@@ -10,7 +10,6 @@ import { parseBundle, type Bundle } from '../pki/bundle.ts'
 import type { KeyType } from '../pki/subject-key.ts'
 import type { Condition } from '../readiness.ts'
 import type { CredentialFolder } from './credential-folder.ts'
-import { readAnchors } from './published-anchors.ts'
 import { requestCertificate } from './request-certificate.ts'
 
 export interface KeeperOptions {
@@ -22,6 +21,8 @@ export interface KeeperOptions {
   readonly expirationSeconds?: number | undefined
   readonly annotations: Readonly<Record<string, string>>
   readonly identityExtensionOid?: string | undefined
+  /** The anchors as they are published now. Throws `renewal/trust-bundle` and `pki/bundle`. */
+  readonly anchors: (signal: AbortSignal) => Promise<Bundle>
   /** Of its life, after which another one is asked for: up to a tenth of it later, so that many agents spread. */
   readonly renewPercent: number
   /** Called after each change of the files. What it rejects with is logged. */
@@ -163,7 +164,7 @@ class CredentialKeeper implements Keeper {
         count(answer.kind)
         return await this.#again(`${answer.kind}: ${answer.why}`, signal)
       }
-      const bundle = await readAnchors({ ...this.#options, signal })
+      const bundle = await this.#options.anchors(signal)
       const held = await this.#accepted(`${answer.privateKeyPem}${answer.chainPem}`, bundle)
       await folder.write(held)
       await folder.keepPending(undefined)
@@ -213,7 +214,7 @@ class CredentialKeeper implements Keeper {
     const untilDue = held === undefined ? 0 : held.renewAt - now()
     await this.#delay(Math.max(1, Math.min(untilDue, anchorSeconds * 1000)), signal)
     try {
-      const bundle = await readAnchors({ ...this.#options, signal })
+      const bundle = await this.#options.anchors(signal)
       this.#anchorProblem = undefined
       if (held === undefined || bundle.pem === held.trustBundle) return
       const next = { ...held, trustBundle: bundle.pem }

@@ -1,3 +1,4 @@
+import { open } from 'node:fs/promises'
 import { CountersignError, quoted } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
@@ -23,6 +24,24 @@ export async function readAnchors(options: {
   return parseBundle(found.trustBundle, trustDomain)
 }
 
+/** The anchors of a file that somebody else writes, where the cluster serves no ClusterTrustBundles. Throws the same. */
+export async function readAnchorFile(file: string, trustDomain: TrustDomain): Promise<Bundle> {
+  try {
+    await using handle = await open(file, 'r')
+    const { size } = await handle.stat()
+    if (size <= octetsMax) return parseBundle(await handle.readFile('utf8'), trustDomain)
+    throw new CountersignError(code, `trustBundle: too large, want=..${octetsMax} got=${size}`)
+  } catch (cause) {
+    if (cause instanceof CountersignError) throw cause
+    const got = (cause as NodeJS.ErrnoException).code ?? 'unknown'
+    const message = `trustBundle: ${quoted(file, 200)} cannot be read, got=${got}`
+    throw new CountersignError(code, message, { cause })
+  }
+}
+
+const code = 'renewal/trust-bundle'
+const octetsMax = 1024 * 1024
+
 function refused(why: string): CountersignError {
-  return new CountersignError('renewal/trust-bundle', `ClusterTrustBundle: ${why}`)
+  return new CountersignError(code, `ClusterTrustBundle: ${why}`)
 }

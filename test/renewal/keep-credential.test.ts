@@ -12,6 +12,7 @@ import { createIssuer } from '../../src/pki/issue.ts'
 import { formatPem, parsePem } from '../../src/pki/pem.ts'
 import { openCredentialFolder, type CredentialFolder } from '../../src/renewal/credential-folder.ts'
 import { createKeeper, type Keeper, type KeeperOptions } from '../../src/renewal/keep-credential.ts'
+import { readAnchors } from '../../src/renewal/published-anchors.ts'
 import { requirement } from '../requirements.ts'
 import { newAuthority, profile } from '../signer/signer-world.ts'
 import { signerName } from '../signer/asked.ts'
@@ -93,6 +94,8 @@ async function open(cluster: FakeCluster): Promise<World> {
         signerName,
         keyType: 'ECDSAP256',
         annotations: { 'countersign.dev/tenant': 'acme' },
+        anchors: (signal) =>
+          readAnchors({ client: cluster, signerName, trustDomain: profile.trustDomain, signal }),
         renewPercent: 50,
         changed: () => {
           changes += 1

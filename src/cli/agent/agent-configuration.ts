@@ -19,6 +19,8 @@ export interface AgentConfig {
   readonly kubeconfig?: string | undefined
   /** Where the credential is kept. */
   readonly folder: string
+  /** PEM file of anchors; the signer's ClusterTrustBundle when absent. */
+  readonly trustBundle?: string | undefined
   /** Whether the group may read what others need of it. */
   readonly groupReadable: boolean
   readonly keyType: KeyType
@@ -41,6 +43,7 @@ export function agentSchema(folder: string): z.ZodType<AgentConfig> {
     signerName: z.string().max(571).default('countersign.dev/identity'),
     kubeconfig: pathIn(folder).optional(),
     folder: pathIn(folder),
+    trustBundle: pathIn(folder).optional(),
     groupReadable: z.boolean().default(false),
     keyType: z.enum(keyTypes).default('ECDSAP256'),
     expirationSeconds: z.int().min(3600).max(86_400).optional(),

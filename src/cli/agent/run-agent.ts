@@ -10,6 +10,7 @@ import { parseCredentialBundle } from '../../pki/credential.ts'
 import { isReady } from '../../readiness.ts'
 import { openCredentialFolder } from '../../renewal/credential-folder.ts'
 import { createKeeper, type Keeper } from '../../renewal/keep-credential.ts'
+import { readAnchorFile, readAnchors } from '../../renewal/published-anchors.ts'
 import { openAdminListener } from '../admin-listener.ts'
 import type { Running } from '../running.ts'
 import type { AgentConfig } from './agent-configuration.ts'
@@ -79,12 +80,16 @@ async function keeperOf(
   config: AgentConfig,
   parts: { readonly client: ApiClient; readonly log: Log; readonly metrics: Metrics },
 ): Promise<Keeper> {
-  const { groupReadable } = config
+  const { groupReadable, trustBundle } = config
   const folder = await openCredentialFolder(config.folder, { groupReadable })
   return createKeeper({
     ...config,
     ...parts,
     folder,
+    anchors: (signal) =>
+      trustBundle === undefined
+        ? readAnchors({ ...config, client: parts.client, signal })
+        : readAnchorFile(trustBundle, config.trustDomain),
     changed: () => afterChange(config),
     now: Date.now,
   })
