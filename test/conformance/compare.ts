@@ -25,6 +25,12 @@ export function passes(checks: readonly Check[] = []): boolean {
   )
 }
 
+/** What of a scenario does not pass. */
+export function whyNot(checks: readonly Check[] = []): string {
+  const failed = checks.find(({ status }) => status === 'FAILURE')
+  return failed === undefined ? 'nothing of it is checked' : sayCheck(failed)
+}
+
 /** What of a scenario is other through the gateway; undefined where it passes just as it does directly, or does not pass directly. */
 export function compare(
   scenario: string,

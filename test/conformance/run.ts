@@ -5,7 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { versionsOf } from '../../src/mcp/revisions.ts'
-import { compare, passes, type Difference, type Results } from './compare.ts'
+import { compare, passes, whyNot, type Difference, type Results } from './compare.ts'
 import { openFixture } from './fixture/fixture.ts'
 import { openStage } from './stage.ts'
 import { openSuite } from './suite.ts'
@@ -54,7 +54,19 @@ async function main(): Promise<void> {
     // What is not scored is optional: it may be less through the gateway, and may not be wrong.
     const unscored = [...direct.keys()].filter((each) => !scored.includes(each))
     const wrong = differ(unscored, direct, through).filter(({ verdict }) => verdict === 'fails')
-    say([`${revision} direct ${passing.length}/${of} through ${kept}/${of}`], [...lost, ...wrong])
+    const named = (results: Results): string =>
+      `${unscored.filter((each) => passes(results.get(each))).length}/${unscored.length}`
+    const failing = unscored.filter((each) => !passes(direct.get(each)))
+    const optional = `${revision} not scored: direct ${named(direct)} through ${named(through)}`
+    say([`${revision} direct ${passing.length}/${of} through ${kept}/${of}`], lost)
+    if (unscored.length > 0)
+      say(
+        [
+          optional,
+          ...failing.map((each) => `  not passed directly ${each}: ${whyNot(direct.get(each))}`),
+        ],
+        wrong,
+      )
     const others = differ(scored, direct, throughAll)
     const apart = others.filter(({ scenario }) => otherAtTheDoorOfAll.has(scenario))
     const lostOfAll = others.filter((each) => !apart.includes(each))

@@ -5,6 +5,7 @@ const taskTest = 'test/gateway/serve/legacy-task.test.ts'
 const listTest = 'test/gateway/serve/list-tasks.test.ts'
 const ownTest = 'test/gateway/serve/own-tasks.test.ts'
 const toldTest = 'test/gateway/serve/task-told.test.ts'
+const modernTest = 'test/gateway/serve/pass-task.test.ts'
 const passTask = 'src/gateway/serve/pass-task.ts'
 const task = 'src/mcp/task.ts'
 const asks = 'src/gateway/serve/carry-asks.ts'
@@ -121,5 +122,19 @@ export const taskMutations: readonly Mutation[] = [
     file: asks,
     edits: [['taskId === undefined ? undefined : this.#options.taskHere(taskId)', "'some'"]],
     tests: [toldTest],
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
+    without: 'the look whether a modern client that asks of a task knows tasks',
+    file: 'src/gateway/permit/task.ts',
+    edits: never("message.era === 'modern' && !knowsTasks(call)"),
+    tests: [modernTest],
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
+    without: 'the removal of what asks for a task from a modern call',
+    file: 'src/gateway/serve/as-there.ts',
+    edits: [['isOfOtherEra ? withoutTask(body) : body', 'body']],
+    tests: [modernTest],
   },
 ]

@@ -3,7 +3,7 @@ import { openTask, sealTask, taskMilliseconds, type TaskOf } from '../handle/tas
 import type { Seal } from '../handle/seal.ts'
 import { isJsonObject } from '../../mcp/envelope.ts'
 import { tasksExtension } from '../../mcp/task.ts'
-import { taskUnknown, type Refused } from '../refusal.ts'
+import { missingCapability, refused, taskUnknown, type Refusal, type Refused } from '../refusal.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Decisions } from './policy.ts'
 
@@ -21,12 +21,19 @@ export interface TaskTarget {
   readonly taskUntil: number
 }
 
+/** As a server has to say it, whatever is shown (MCP tasks extension, MissingRequiredClientCapability). */
+export const tasksUndeclared: Refusal = {
+  ...missingCapability({ extensions: { [tasksExtension]: {} } }),
+  message: `taskIds are for clients that declare ${tasksExtension}`,
+}
+
 /** Opens the task that a call shows. Whose it is that is somebody else's stands in the decision log alone. */
 export function taskOf(
   call: Call,
   { seal, decisions, upstreams, now }: TaskParts,
 ): TaskTarget | Refused {
   const { caller, arrived, message } = call
+  if (message.era === 'modern' && !knowsTasks(call)) return refused('era', tasksUndeclared)
   const whose = { owner: caller.owner, door: arrived.door.name, era: message.era, now: now() }
   const task = openTask(seal, whose, message.name ?? '')
   if ('why' in task) return refuse(call, decisions, task.why)

@@ -1,7 +1,7 @@
-import { answerOfNews, newsOfAnswer, tasksExtension } from '../../mcp/task.ts'
+import { answerOfNews, newsOfAnswer } from '../../mcp/task.ts'
 import type { Call } from '../call.ts'
-import { knowsTasks, taskOf } from '../permit/task.ts'
-import { isRefused, missingCapability, refused, type Refused } from '../refusal.ts'
+import { knowsTasks, taskOf, tasksUndeclared } from '../permit/task.ts'
+import { isRefused, refused, type Refused } from '../refusal.ts'
 import { Hold } from '../shares.ts'
 import { hearModern } from '../upstream/hear-modern.ts'
 import type { Ending, Listener } from '../upstream/hearing.ts'
@@ -32,7 +32,7 @@ export async function tasksAsked(
   shown: readonly string[],
 ): Promise<TasksAsked | Refused> {
   const byUpstream = new Map<Upstream, Map<string, Call>>()
-  if (shown.length > 0 && !knowsTasks(call)) return refused('era', tasksUnknown)
+  if (shown.length > 0 && !knowsTasks(call)) return refused('era', tasksUndeclared)
   let firstRefused: Refused | undefined
   for (const each of shown) {
     const asking = askFor(call, each)
@@ -49,11 +49,6 @@ export async function tasksAsked(
     byUpstream.set(target.upstream, own.set(taskId, permit.call))
   }
   return { byUpstream, firstRefused }
-}
-
-const tasksUnknown = {
-  ...missingCapability({ extensions: { [tasksExtension]: {} } }),
-  message: `taskIds are for clients that declare ${tasksExtension}`,
 }
 
 function askFor(call: Call, shown: string): Call {

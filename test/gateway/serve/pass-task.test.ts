@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { requirement } from '../../requirements.ts'
-import { legacy, metaOfTasks, modern, whyOf, type Reply, type TestClient } from '../world/client.ts'
+import {
+  legacy,
+  metaOfTasks,
+  modern,
+  modernMeta,
+  whyOf,
+  type Reply,
+  type TestClient,
+} from '../world/client.ts'
 import { openSession } from '../world/session.ts'
 import { answerBoth, type Answer, sendResult } from '../world/upstream.ts'
 import { openWorld, type World, type WorldOptions } from '../world/world.ts'
@@ -74,6 +82,47 @@ const taskOf = ({ json, text }: Reply): string => {
   assert.ok(typeof taskId === 'string', text)
   return taskId
 }
+
+test('what a legacy client would ask for a task with is not passed on by a modern call', async () => {
+  requirement('gateway.task-of-its-caller')
+  const { world } = await openTasks()
+  await using _ = world
+  const agent = await world.agent()
+  for (const params of [
+    { task: { ttl: 1 }, arguments: {}, name: 'echo' },
+    { name: 'echo', arguments: { task: 'kept' }, task: 'none' },
+  ]) {
+    const { body, headers } = modern('tools/call', params)
+    await agent.post('/mcp/files', body, headers)
+  }
+  const sent = (world.upstreams['files']?.received ?? [])
+    .map(({ body }) => JSON.parse(body) as { method: string; params: Record<string, unknown> })
+    .filter(({ method }) => method === 'tools/call')
+  assert.equal(sent.length, 2)
+  assert.ok(sent.every(({ params }) => !('task' in params) && params['name'] === 'echo'))
+  assert.deepEqual(sent[1]?.params['arguments'], { task: 'kept' })
+})
+
+test('whoever does not declare tasks is told that it has to, whatever it shows', async () => {
+  requirement('gateway.task-of-its-caller')
+  const { world, asked } = await openTasks()
+  await using _ = world
+  const agent = await world.agent()
+  const taskId = taskOf(await callAs(agent))
+  for (const method of ['tasks/get', 'tasks/update', 'tasks/cancel']) {
+    for (const shown of [taskId, 'unknown']) {
+      const more = method === 'tasks/update' ? { inputResponses: {} } : {}
+      const reply = await askAs(agent, method, { taskId: shown, ...more, _meta: modernMeta })
+      assert.equal(reply.status, 400)
+      assert.equal(reply.json.error?.code, -32021)
+      const { requiredCapabilities } = reply.json.error.data ?? {}
+      assert.deepEqual(requiredCapabilities, {
+        extensions: { 'io.modelcontextprotocol/tasks': {} },
+      })
+    }
+  }
+  assert.deepEqual(asked('files'), [])
+})
 
 describe('a call that has become a task', () => {
   for (const form of ['json', 'events'] as const) {

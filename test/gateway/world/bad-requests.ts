@@ -153,6 +153,7 @@ function unservedMembers({ method, era }: Column): readonly string[] {
   if (isNotice(method)) return []
   const ofInput = ['tools/call', 'prompts/get', 'resources/read', 'tasks/update']
   const mayBeTask = method === 'tools/call' || method.startsWith('tasks/')
+  if (era === 'modern' && method === 'tools/call') return []
   if (era === 'modern' && ofInput.includes(method)) return ['task']
   const continuing = ['requestState', 'inputResponses']
   return era === 'legacy' && mayBeTask ? continuing : [...continuing, 'task']

@@ -150,15 +150,17 @@ export const metaOfTasks: Readonly<Record<string, unknown>> = {
   },
 }
 
-/** A modern request and the headers that mirror it. */
+/** A modern request and the headers that mirror it; of a client that knows tasks, where it asks of one. */
 export function modern(
   method: string,
   params: Record<string, unknown> = {},
   id: string | number = 1,
 ): { readonly body: string; readonly headers: Record<string, string> } {
   const name = params['name'] ?? params['uri'] ?? params['taskId']
+  // Nobody else may ask of a task.
+  const meta = method.startsWith('tasks/') ? metaOfTasks : modernMeta
   return {
-    body: JSON.stringify({ jsonrpc: '2.0', id, method, params: { _meta: modernMeta, ...params } }),
+    body: JSON.stringify({ jsonrpc: '2.0', id, method, params: { _meta: meta, ...params } }),
     headers: {
       'mcp-protocol-version': '2026-07-28',
       'mcp-method': method,
