@@ -155,3 +155,17 @@ export function renameTask(octets: Buffer, holder: Span, shown: string): readonl
   const span = meta && membersOf(octets, meta)?.get(relatedTask)
   return span === undefined ? [] : [{ ...span, text: JSON.stringify({ taskId: shown }) }]
 }
+
+/** Says of which task this is, where it does not say so (MCP 2025-11-25 tasks, associating task-related messages). */
+export function relateToTask(octets: Buffer, holder: Span, taskId: string): readonly Edit[] {
+  const members = membersOf(octets, holder)
+  const meta = members?.get('_meta')
+  const inside = meta && membersOf(octets, meta)
+  const named = `${JSON.stringify(relatedTask)}:${JSON.stringify({ taskId })}`
+  if (members === undefined || (meta !== undefined && inside === undefined)) return []
+  const [at, size, text] =
+    meta === undefined || inside === undefined
+      ? [holder.start + 1, members.size, `"_meta":{${named}}`]
+      : [meta.start + 1, inside.size, named]
+  return [{ start: at, end: at, text: size === 0 ? text : `${text},` }]
+}

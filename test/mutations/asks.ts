@@ -18,7 +18,14 @@ export const askMutations: readonly Mutation[] = [
     claim: 'gateway.asked-of-its-caller',
     without: "the server's own id, put back",
     file: 'src/gateway/serve/respond.ts',
-    edits: [['text: ask.rawId', 'text: response.id.raw']],
+    edits: [['[{ ...id, text: rawId }, ...related]', 'related']],
+  },
+  {
+    claim: 'gateway.task-of-its-caller',
+    without: 'the task of its server, in an answer to what that asks in it',
+    file: 'src/gateway/serve/respond.ts',
+    edits: [['text: rawId }, ...related]', 'text: rawId }]']],
+    tests: ['test/gateway/serve/task-told.test.ts'],
   },
   {
     claim: 'gateway.asked-of-its-caller',

@@ -132,7 +132,7 @@ export const changeMutations: readonly Mutation[] = [
     claim: 'gateway.task-of-its-caller',
     without: 'the end of a task that an answer to a server names',
     file: 'src/gateway/serve/respond.ts',
-    edits: [['offsets.result === undefined', 'true']],
+    edits: [['given === undefined ?', 'given !== null ?']],
   },
   {
     claim: 'gateway.task-of-its-caller',

@@ -16,6 +16,8 @@ export interface Ask {
   readonly policy: string
   /** From then on nobody waits for an answer, in milliseconds since the epoch. */
   readonly endsAt: number
+  /** Of the task that it is of, as its server knows it. */
+  readonly taskId?: string | undefined
 }
 
 /** Who is asked: whoever else answers, or answers elsewhere, answers nothing. */

@@ -38,6 +38,8 @@ export interface Asking {
   /** The digest of the policy that lets it be asked. */
   readonly policy: string
   readonly endsAt: number
+  /** Of the task that it is of, as its server knows it. */
+  readonly taskId: string | undefined
 }
 
 /** How a caller is asked. */
@@ -76,9 +78,9 @@ export function lineOfStream(
   return {
     key: asked.key,
     ask({ upstream, octets, place, edits, ...ask }) {
-      const { number, there, rawId, policy, endsAt } = ask
+      const { number, there, rawId, policy, endsAt, taskId } = ask
       const { server } = upstream.config
-      const told = { by: asks.by, number, server, there, rawId, policy, endsAt }
+      const told = { by: asks.by, number, server, there, rawId, policy, endsAt, taskId }
       const id = sealAsk(seal, asked, told)
       if (id === undefined) return undefined
       const own = { ...place, text: JSON.stringify(id) }
@@ -200,7 +202,7 @@ export class AskCarrier {
 
   #send(
     { rawId, id: place, params }: ServerRequest,
-    { octets, edits }: Asked,
+    { octets, edits, taskId }: Asked,
     { there, ask, policy }: Permitted,
   ): boolean {
     const { caller, line, upstream, permits, parts } = this.#options
@@ -221,8 +223,8 @@ export class AskCarrier {
     }
     const milliseconds = limits.askSecondsMax * 1000
     const endsAt = now() + milliseconds
-    const asking = { upstream, there, ask, rawId, octets, place, edits, number, policy, endsAt }
-    const id = line.ask(asking)
+    const of = { number, policy, endsAt, taskId }
+    const id = line.ask({ upstream, there, ask, rawId, octets, place, edits, ...of })
     if (id === undefined) {
       asks.close(number)
       log.warn({ server, detail: 'ids of both sides are too long' }, 'request is not carried')
@@ -245,14 +247,14 @@ export class AskCarrier {
   /** Of which task it is, under the caller's own id (MCP 2025-11-25 tasks, associating task-related messages). */
   #relate(octets: Buffer, params: ServerRequest['params']): Omit<Asked, 'octets'> | undefined {
     const handles = handlesNamed(params)
-    if (handles.length === 0) return { bare: octets, edits: [] }
+    if (handles.length === 0) return { bare: octets, edits: [], taskId: undefined }
     const taskId = relatedTaskOf(params)
     const shown = taskId === undefined ? undefined : this.#options.taskHere(taskId)
     const span = paramsOf(octets)
     const isOne = handles.every((name) => name === relatedTask)
     if (!isOne || shown === undefined || span === undefined) return undefined
     const bare = applyEdits(octets, withoutHandles(octets, span))
-    return { bare, edits: renameTask(octets, span, shown) }
+    return { bare, edits: renameTask(octets, span, shown), taskId }
   }
 
   #expire(name: string, rawId: string): void {
@@ -319,6 +321,8 @@ interface Asked {
   readonly bare: Buffer
   /** Of the octets, for its caller. */
   readonly edits: readonly Edit[]
+  /** Of its task, as its server knows it. */
+  readonly taskId: string | undefined
 }
 
 interface Permitted {

@@ -1,6 +1,9 @@
-import { applyEdits, type Edit } from '../../mcp/edits.ts'
+import { applyEdits } from '../../mcp/edits.ts'
 import { withoutHandles } from '../../mcp/handle-names.ts'
+import { skipSpace } from '../../mcp/lex.ts'
 import type { ResponseMessage } from '../../mcp/message.ts'
+import { membersOf } from '../../mcp/spans.ts'
+import { relateToTask } from '../../mcp/task.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { Door } from '../door/arrived.ts'
 import { replyAccepted, type Reply } from '../door/reply.ts'
@@ -49,13 +52,12 @@ export async function respond(
   if (!isWithinCeiling({ caller, target: { kind: 'server', upstream } })) return unasked
   if (!(await isStillPermitted(ask, parts))) return unasked
   if (caller.ended !== undefined) return refused('peer', caller.ended)
-  const { id } = response.offsets
-  if (id === undefined || !asks.take(ask, response)) return unasked
+  if (!asks.take(ask, response)) return unasked
   if (there === undefined) {
     replyAccepted(reply)
     return undefined
   }
-  const body = applyEdits(response.body, [{ ...id, text: ask.rawId }, ...handlesIn(response)])
+  const body = answerThere(response, ask)
   const failure = await deliver({ upstream, request: sessionRequest(there, body) })
   if (failure !== undefined) {
     log.warn({ server, detail: failure.detail }, 'answer did not reach the server that asked')
@@ -64,9 +66,19 @@ export async function respond(
   return undefined
 }
 
-/** Of which task or subscription a client says that its answer is: it has none of the server's. */
-function handlesIn({ body, offsets }: ResponseMessage): readonly Edit[] {
-  return offsets.result === undefined ? [] : withoutHandles(body, offsets.result)
+/**
+ * The answer under the server's own id. Of which task or subscription a client says that it is tells nothing, for it has none of the
+ * server's: of the task that the request was of it is (MCP 2025-11-25 tasks, associating task-related messages).
+ */
+function answerThere({ body, offsets }: ResponseMessage, { rawId, taskId }: Ask): Buffer {
+  const given = offsets.result
+  const bare = given === undefined ? body : applyEdits(body, withoutHandles(body, given))
+  const whole = membersOf(bare, { start: skipSpace(bare, 0), end: bare.length })
+  const [id, result] = [whole?.get('id'), whole?.get('result')]
+  if (id === undefined) throw new TypeError('an answer has an id')
+  const related =
+    taskId === undefined || result === undefined ? [] : relateToTask(bare, result, taskId)
+  return applyEdits(bare, [{ ...id, text: rawId }, ...related])
 }
 
 /** What the request was about is known where it was carried: elsewhere an answer is none once the policy is another one. */

@@ -150,7 +150,32 @@ async function waiting(asked: object) {
   }
 }
 
+function metaOf(body = '{}'): unknown {
+  const { result } = JSON.parse(body) as { readonly result?: Record<string, unknown> }
+  return result?.['_meta']
+}
+
 describe('what a server asks in a task', () => {
+  for (const [given, wanted] of [
+    ['{}', { [related]: { taskId: 'task-1' } }],
+    ['{"x":1}', { [related]: { taskId: 'task-1' }, x: 1 }],
+    [`{"x":1,"${related}":{"taskId":"task-2"}}`, { [related]: { taskId: 'task-1' }, x: 1 }],
+    [`{"${related}":{"taskId":"task-2"}}`, { [related]: { taskId: 'task-1' } }],
+  ] as const) {
+    test(`is answered as of that task, where its client writes ${given}`, async () => {
+      requirement('gateway.task-of-its-caller')
+      const { world, stream, finish, answered, agent, session } = await waiting(question('task-1'))
+      await using _ = world
+      const { id } = await stream.message(2)
+      const outcome = `"result":{"_meta":${given},"action":"decline"}`
+      const { body, headers } = answerTo(id, { session, outcome })
+      assert.equal((await agent.post('/mcp/files', body, headers)).status, 202)
+      assert.deepEqual(metaOf(answered()[0]?.body), wanted)
+      finish()
+      await stream.message(3)
+    })
+  }
+
   test('is asked of its caller while that waits for the result, and answered', async () => {
     requirement('gateway.asked-and-answered-once')
     const { world, taskId, stream, finish, answered, agent, session } = await waiting(
@@ -164,6 +189,7 @@ describe('what a server asks in a task', () => {
     const answer = answerTo(told.id, { session })
     assert.equal((await agent.post('/mcp/files', answer.body, answer.headers)).status, 202)
     assert.match(answered()[0]?.body ?? '', /"action":"accept"/)
+    assert.deepEqual(metaOf(answered()[0]?.body), { [related]: { taskId: 'task-1' } })
     finish()
     const result = await stream.message(3)
     const brought = (result as { readonly result?: Record<string, unknown> }).result
