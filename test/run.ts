@@ -38,7 +38,7 @@ const testTimeoutSeconds = 120
 /** A test that holds its thread is not given up by its own process. */
 const silenceSeconds = testTimeoutSeconds + 30
 /** What a process may take to end after its last test, before what holds it is a failure. */
-const endSeconds = 20
+const endSeconds = testTimeoutSeconds
 
 const options = [
   '--test-reporter=./test/support/tell-runner.ts',
