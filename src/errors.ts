@@ -94,6 +94,7 @@ export type ErrorCode =
   | 'renewal/folder'
   | 'renewal/certificate'
   | 'renewal/trust-bundle'
+  | 'renewal/hook'
   // agent
   | 'agent/server-identity'
   | 'agent/connections'

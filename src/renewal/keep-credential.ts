@@ -25,8 +25,8 @@ export interface KeeperOptions {
   readonly anchors: (signal: AbortSignal) => Promise<Bundle>
   /** Of its life, after which another one is asked for: up to a tenth of it later, so that many agents spread. */
   readonly renewPercent: number
-  /** Called after each change of the files. What it rejects with is logged. */
-  readonly changed: () => Promise<void>
+  /** Called after each change of the files. Nothing waits for what follows of it. */
+  readonly changed: () => void
   readonly log: Log
   readonly metrics: Metrics
   readonly now: () => number
@@ -180,7 +180,7 @@ class CredentialKeeper implements Keeper {
         { spiffeId: spiffeId.uri, notAfter: notAfter.toISOString() },
         'a credential is written',
       )
-      await this.#tell()
+      this.#options.changed()
     } catch (error) {
       if (signal.aborted || !(error instanceof CountersignError)) throw error
       count('error')
@@ -221,17 +221,11 @@ class CredentialKeeper implements Keeper {
       await folder.write(next)
       this.#held = next
       log.info({ anchors: bundle.anchors.length }, 'another trust bundle is written')
-      await this.#tell()
+      this.#options.changed()
     } catch (error) {
       if (signal.aborted || !(error instanceof CountersignError)) throw error
       if (this.#anchorProblem === undefined) log.warn({ error }, 'the trust bundle is not followed')
       this.#anchorProblem = error.message
     }
-  }
-
-  async #tell(): Promise<void> {
-    await this.#options.changed().catch((error: unknown) => {
-      this.#options.log.error({ error }, 'what is to run after a change has failed')
-    })
   }
 }

@@ -99,7 +99,6 @@ async function open(cluster: FakeCluster): Promise<World> {
         renewPercent: 50,
         changed: () => {
           changes += 1
-          return Promise.resolve()
         },
         log: silentLog,
         metrics: silentMetrics,

@@ -9,6 +9,7 @@ import {
   type AdminConfig,
   type LogConfig,
 } from '../shared-configuration.ts'
+import type { HookConfig } from './change-hook.ts'
 
 /** What `countersign agent --config` reads. */
 export interface AgentConfig {
@@ -29,8 +30,7 @@ export interface AgentConfig {
   readonly annotations: Readonly<Record<string, string>>
   readonly identityExtensionOid?: string | undefined
   readonly renewPercent: number
-  readonly afterChange?:
-    { readonly command: readonly string[]; readonly timeoutSeconds: number } | undefined
+  readonly afterChange?: HookConfig | undefined
   readonly admin: AdminConfig
   readonly log: LogConfig
 }

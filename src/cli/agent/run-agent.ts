@@ -1,5 +1,3 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { CountersignError } from '../../errors.ts'
 import { createApiClient, type ApiClient } from '../../kubernetes/api-client.ts'
 import type { Log } from '../../log.ts'
@@ -14,20 +12,23 @@ import { readAnchorFile, readAnchors } from '../../renewal/published-anchors.ts'
 import { openAdminListener } from '../admin-listener.ts'
 import type { Running } from '../running.ts'
 import type { AgentConfig } from './agent-configuration.ts'
+import { createChangeHook, type ChangeHook } from './change-hook.ts'
 
 /** Keeps a credential until it is disposed. */
 export async function runAgent(config: AgentConfig, log: Log): Promise<Running> {
   await using opened = new AsyncDisposableStack()
   const metrics = createMetrics({ process: true })
   const client = opened.adopt(clientOf(config), (each) => each.close())
-  const keeper = await keeperOf(config, { client, log, metrics })
+  const stop = new AbortController()
+  const hook = hookOf(config, log, stop.signal)
+  const keeper = await keeperOf(config, { client, log, metrics, hook })
   const conditions = (): ReturnType<Keeper['conditions']> => keeper.conditions()
   const admin = opened.use(await openAdminListener({ ...config.admin, metrics, conditions }))
-  const stop = new AbortController()
   const ended = keeper.run(stop.signal)
   opened.defer(async () => {
     stop.abort()
     await ended.catch(() => {})
+    await hook.idle()
   })
   const parts = opened.move()
   return {
@@ -46,8 +47,10 @@ export async function runAgentOnce(
 ): Promise<void> {
   const client = clientOf(config)
   try {
-    const keeper = await keeperOf(config, { client, log, metrics: silentMetrics })
+    const hook = hookOf(config, log, signal)
+    const keeper = await keeperOf(config, { client, log, metrics: silentMetrics, hook })
     await keeper.run(signal, { once: true })
+    await hook.idle()
   } finally {
     client.close()
   }
@@ -78,7 +81,12 @@ function clientOf({ kubeconfig }: AgentConfig): ApiClient {
 
 async function keeperOf(
   config: AgentConfig,
-  parts: { readonly client: ApiClient; readonly log: Log; readonly metrics: Metrics },
+  parts: {
+    readonly client: ApiClient
+    readonly log: Log
+    readonly metrics: Metrics
+    readonly hook: ChangeHook
+  },
 ): Promise<Keeper> {
   const { groupReadable, trustBundle } = config
   const folder = await openCredentialFolder(config.folder, { groupReadable })
@@ -90,14 +98,13 @@ async function keeperOf(
       trustBundle === undefined
         ? readAnchors({ ...config, client: parts.client, signal })
         : readAnchorFile(trustBundle, config.trustDomain),
-    changed: () => afterChange(config),
+    changed: () => parts.hook.changed(),
     now: Date.now,
   })
 }
 
-/** Without a shell: what is configured is run as it stands. */
-async function afterChange({ afterChange: hook }: AgentConfig): Promise<void> {
-  const [file, ...args] = hook?.command ?? []
-  if (hook === undefined || file === undefined) return
-  await promisify(execFile)(file, args, { timeout: hook.timeoutSeconds * 1000 })
+const noHook: ChangeHook = { changed: () => {}, idle: () => Promise.resolve() }
+
+function hookOf({ afterChange }: AgentConfig, log: Log, signal: AbortSignal): ChangeHook {
+  return afterChange === undefined ? noHook : createChangeHook(afterChange, { log, signal })
 }
