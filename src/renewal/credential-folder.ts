@@ -1,6 +1,18 @@
-import { lstat, mkdir, open, readdir, rename, rm, symlink } from 'node:fs/promises'
+import { constants, type Stats } from 'node:fs'
+import {
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  rename,
+  rm,
+  symlink,
+  type FileHandle,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
+import { readRegularFile, type RegularFile } from './regular-file.ts'
 
 /** What others read. */
 export interface CredentialFiles {
@@ -29,31 +41,38 @@ const credentialName = 'credential-bundle.pem'
 const trustName = 'trust-bundle.pem'
 const pendingName = '..pending.json'
 const dataName = '..data'
+const versionPattern = /^\.\.\d{4}-[\w-]+$/
 const octetsMax = 2 * 1024 * 1024
 
+/** Who we are, as the system says. */
+type OwnUid = () => number | undefined
+const processUid: OwnUid = () => process.getuid?.()
+
 /**
- * A folder in which a credential is kept. Files and folders are its owner's alone unless the group may read; there is no moment at which
- * another could. Throws `renewal/folder`.
+ * A folder in which a credential is kept, made where there is none. Folders and files are its owner's alone unless the group may read; there is no moment at
+ * which another could. What others could have written is neither read nor written to. Throws `renewal/folder`.
  */
 export async function openCredentialFolder(
   folder: string,
-  options: { readonly groupReadable: boolean },
+  options: { readonly groupReadable: boolean; readonly uid?: OwnUid },
 ): Promise<CredentialFolder> {
-  const fileMode = options.groupReadable ? 0o640 : 0o600
-  const folderMode = options.groupReadable ? 0o750 : 0o700
-  await attempt(folder, () => mkdir(folder, { recursive: true, mode: folderMode }))
+  const { groupReadable, uid = processUid } = options
+  const fileMode = groupReadable ? 0o640 : 0o600
+  const folderMode = groupReadable ? 0o750 : 0o700
+  const attempt = <T>(work: () => Promise<T>): Promise<T> =>
+    withFailure(folder, async () => {
+      await checkOwn(folder, uid)
+      return work()
+    })
+  await withFailure(folder, () => mkdir(folder, { recursive: true, mode: folderMode }))
+  await withFailure(folder, () => checkOwn(folder, uid, groupReadable ? 0o050 : 0))
   return {
-    async read() {
-      const [credentialBundle, trustBundle] = await Promise.all(
-        [credentialName, trustName].map((name) => readIfThere(join(folder, dataName, name))),
-      )
-      if (credentialBundle === undefined || trustBundle === undefined) return undefined
-      return { credentialBundle, trustBundle }
-    },
+    read: () => readCredentialFiles(folder, uid),
     write: ({ credentialBundle, trustBundle }) =>
-      attempt(folder, async () => {
+      attempt(async () => {
         const version = `..${new Date().toISOString().replaceAll(/[:.]/g, '_')}`
         await mkdir(join(folder, version), { mode: folderMode })
+        await checkOwn(join(folder, version), uid, folderMode)
         await writeNew(join(folder, version, credentialName), credentialBundle, fileMode)
         await writeNew(join(folder, version, trustName), trustBundle, fileMode)
         await link(version, join(folder, dataName))
@@ -62,12 +81,18 @@ export async function openCredentialFolder(
         }
         await sweep(folder, version)
       }),
-    async pending() {
-      const text = await readIfThere(join(folder, pendingName))
-      return text === undefined ? undefined : parsePending(text)
-    },
+    pending: () =>
+      attempt(async () => {
+        const path = join(folder, pendingName)
+        // A key that another could read, or has placed here, is none: another one is made.
+        if (!isOwnAlone(await lstat(path).catch(() => undefined), uid)) return undefined
+        const found = await readOwnFile(path)
+        return found === undefined || !isOwnAlone(found.status, uid)
+          ? undefined
+          : parsePending(found.text)
+      }),
     keepPending: (pending) =>
-      attempt(folder, async () => {
+      attempt(async () => {
         const path = join(folder, pendingName)
         if (pending === undefined) return rm(path, { force: true })
         const next = `${path}.new`
@@ -79,17 +104,78 @@ export async function openCredentialFolder(
   }
 }
 
-/** What is there but cannot be read is not ours to write over. */
-async function readIfThere(path: string): Promise<string | undefined> {
+/** What stands in a folder, which is left as it is. Throws `renewal/folder`. */
+export async function readCredentialFiles(
+  folder: string,
+  uid: OwnUid = processUid,
+): Promise<CredentialFiles | undefined> {
+  return withFailure(folder, async () => {
+    const version = await currentVersion(folder)
+    if (version === undefined) return undefined
+    for (const each of [folder, join(folder, version)]) await checkOwn(each, uid)
+    const [credential, trust] = await Promise.all(
+      [credentialName, trustName].map((name) => readOwnFile(join(folder, version, name))),
+    )
+    if (credential === undefined || trust === undefined) return undefined
+    for (const { status } of [credential, trust]) checkOwner(folder, status, uid)
+    return { credentialBundle: credential.text, trustBundle: trust.text }
+  })
+}
+
+/** The folder that our own link leads to. */
+async function currentVersion(folder: string): Promise<string | undefined> {
   try {
-    await using file = await open(path, 'r')
-    const { size } = await file.stat()
-    if (size > octetsMax) throw refused(path, `too large, want=..${octetsMax} got=${size}`)
-    return await file.readFile('utf8')
+    const version = await readlink(join(folder, dataName))
+    if (versionPattern.test(version)) return version
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error instanceof CountersignError ? error : refused(path, 'cannot be read', error)
+    throw error
   }
+  throw refused(join(folder, dataName), 'leads elsewhere')
+}
+
+/** Nor what a link leads to: none stands where files of ours do. */
+const readOwnFile = (path: string): Promise<RegularFile | undefined> =>
+  readRegularFile(path, {
+    code: 'renewal/folder',
+    what: 'folder',
+    octetsMax,
+    flags: constants.O_NOFOLLOW,
+  })
+
+/** A folder itself, no link to one, that is ours and that nobody else writes to; with these rights where it has to have them. */
+async function checkOwn(path: string, uid: OwnUid, rights = 0): Promise<void> {
+  await using folder = await openFolder(path)
+  const status = await folder.stat()
+  checkOwner(path, status, uid)
+  // What the mode has beyond the rights is its own, as a group that is inherited.
+  if ((status.mode & rights) !== rights) await folder.chmod((status.mode & 0o7777) | rights)
+}
+
+async function openFolder(path: string): Promise<FileHandle> {
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
+  try {
+    return await open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error
+    throw refused(path, 'is no folder, or a link to one')
+  }
+}
+
+function checkOwner(path: string, { uid: owner, mode }: Stats, uid: OwnUid): void {
+  const own = uid()
+  if (own !== undefined && owner !== own) {
+    throw refused(path, `is of another owner, want=${own} got=${owner}`)
+  }
+  if ((mode & 0o022) !== 0) {
+    throw refused(path, `can be written by others, got=${(mode & 0o777).toString(8)}`)
+  }
+}
+
+function isOwnAlone(status: Stats | undefined, uid: OwnUid): boolean {
+  if (status?.isFile() !== true || (status.mode & 0o777) !== 0o600) return false
+  const own = uid()
+  return own === undefined || status.uid === own
 }
 
 /** Never over what is there, nor through a link: with its mode from the beginning, and on the disk before it is named. */
@@ -115,7 +201,7 @@ async function linkOnce(target: string, path: string): Promise<void> {
 /** Versions before, with keys that are over. */
 async function sweep(folder: string, current: string): Promise<void> {
   const names = await readdir(folder)
-  const old = names.filter((name) => /^\.\.\d{4}-/.test(name) && name !== current)
+  const old = names.filter((name) => versionPattern.test(name) && name !== current)
   for (const name of old) await rm(join(folder, name), { recursive: true, force: true })
 }
 
@@ -130,11 +216,11 @@ function parsePending(text: string): Pending | undefined {
   return undefined
 }
 
-async function attempt<T>(folder: string, work: () => Promise<T>): Promise<T> {
+async function withFailure<T>(folder: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    throw error instanceof CountersignError ? error : refused(folder, 'cannot be written', error)
+    throw error instanceof CountersignError ? error : refused(folder, 'cannot be used', error)
   }
 }
 
@@ -143,5 +229,6 @@ function refused(path: string, why: string, cause?: unknown): CountersignError {
   const got = code === undefined ? '' : `, got=${code}`
   return new CountersignError('renewal/folder', `folder: ${quoted(path, 200)} ${why}${got}`, {
     cause,
+    hint: 'want=a folder of the agent alone: name one that is not there yet, and the agent makes it',
   })
 }

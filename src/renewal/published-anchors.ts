@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises'
 import { CountersignError, quoted } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
@@ -6,6 +5,7 @@ import { discoverClusterTrustBundleVersion } from '../kubernetes/api-discovery.t
 import { clusterTrustBundles, trustBundleName } from '../kubernetes/cluster-trust-bundle.ts'
 import { readObject } from '../kubernetes/objects.ts'
 import { parseBundle, type Bundle } from '../pki/bundle.ts'
+import { readRegularFile } from './regular-file.ts'
 
 /** The anchors that the signer publishes for a trust domain. Throws `renewal/trust-bundle` and `pki/bundle`. */
 export async function readAnchors(options: {
@@ -26,17 +26,10 @@ export async function readAnchors(options: {
 
 /** The anchors of a file that somebody else writes, where the cluster serves no ClusterTrustBundles. Throws the same. */
 export async function readAnchorFile(file: string, trustDomain: TrustDomain): Promise<Bundle> {
-  try {
-    await using handle = await open(file, 'r')
-    const { size } = await handle.stat()
-    if (size <= octetsMax) return parseBundle(await handle.readFile('utf8'), trustDomain)
-    throw new CountersignError(code, `trustBundle: too large, want=..${octetsMax} got=${size}`)
-  } catch (cause) {
-    if (cause instanceof CountersignError) throw cause
-    const got = (cause as NodeJS.ErrnoException).code ?? 'unknown'
-    const message = `trustBundle: ${quoted(file, 200)} cannot be read, got=${got}`
-    throw new CountersignError(code, message, { cause })
-  }
+  const what = 'trustBundle'
+  const found = await readRegularFile(file, { code, what, octetsMax })
+  if (found !== undefined) return parseBundle(found.text, trustDomain)
+  throw new CountersignError(code, `${what}: ${quoted(file, 200)} is not there`)
 }
 
 const code = 'renewal/trust-bundle'

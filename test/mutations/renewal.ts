@@ -58,4 +58,27 @@ export const renewalMutations: readonly Mutation[] = [
     ],
     tests: ['test/renewal/credential-folder.test.ts'],
   },
+  {
+    claim: owner,
+    without: 'the owner of the folder',
+    file: folder,
+    edits: [['own !== undefined && owner !== own', 'false']],
+    tests: ['test/renewal/credential-folder.test.ts'],
+  },
+  {
+    claim: owner,
+    without: 'the look at who else writes to the folder',
+    file: folder,
+    edits: [['(mode & 0o022) !== 0', 'false']],
+    tests: ['test/renewal/credential-folder.test.ts'],
+  },
+  {
+    claim: owner,
+    without: 'the look at who could have planted or read the key of a request',
+    file: folder,
+    edits: [
+      ['status?.isFile() !== true || (status.mode & 0o777) !== 0o600', 'status === undefined'],
+    ],
+    tests: ['test/renewal/credential-folder.test.ts'],
+  },
 ]

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import {
+  chmod,
+  mkdir,
   mkdtemp,
   readdir,
   readFile,
@@ -12,7 +15,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
-import { openCredentialFolder } from '../../src/renewal/credential-folder.ts'
+import { openCredentialFolder, readCredentialFiles } from '../../src/renewal/credential-folder.ts'
 import { requirement } from '../requirements.ts'
 
 let parent: string
@@ -89,11 +92,129 @@ test('what a link leads to is not written over', async () => {
 
 test('a request that cannot be read is none, and a folder that cannot be written says so', async () => {
   const opened = await openCredentialFolder(folder, { groupReadable: false })
-  await writeFile(join(folder, '..pending.json'), '{"name":')
+  await writeFile(join(folder, '..pending.json'), '{"name":', { mode: 0o600 })
   assert.equal(await opened.pending(), undefined)
   await opened.keepPending(undefined)
   assert.deepEqual(await readdir(folder), [])
   await writeFile(join(parent, 'file'), '')
   const bad = openCredentialFolder(join(parent, 'file', 'x'), { groupReadable: false })
-  await assert.rejects(bad, { code: 'renewal/folder', message: /cannot be written, got=ENOTDIR/ })
+  await assert.rejects(bad, { code: 'renewal/folder', message: /cannot be used, got=ENOTDIR/ })
+})
+
+const pending = { name: 'a', privateKeyPem: 'b' }
+const privately = { groupReadable: false }
+
+test('a folder that another owns or can write to is not taken, nor a link to one', async () => {
+  requirement('renewal.key-for-its-owner')
+  const taken = (options = {}): Promise<unknown> =>
+    openCredentialFolder(folder, { ...privately, ...options })
+  await mkdir(folder)
+  for (const mode of [0o777, 0o770, 0o702, 0o1777]) {
+    await chmod(folder, mode)
+    await assert.rejects(taken(), { code: 'renewal/folder', message: /can be written by others/ })
+    assert.equal(await modeOf('.'), (mode & 0o777).toString(8), 'it is left as it is')
+  }
+  await chmod(folder, 0o755)
+  await taken()
+  const own = process.getuid?.() ?? 0
+  await assert.rejects(taken({ uid: () => own + 1 }), {
+    code: 'renewal/folder',
+    message: /is of another owner/,
+  })
+  const there = folder
+  folder = join(parent, 'a-link')
+  await symlink(there, folder)
+  await assert.rejects(taken(), { code: 'renewal/folder' })
+})
+
+test('a folder that others can write to since it was opened is neither read nor written to', async () => {
+  requirement('renewal.key-for-its-owner')
+  const opened = await openCredentialFolder(folder, privately)
+  await opened.write(files('1'))
+  await opened.keepPending(pending)
+  const version = await readlink(join(folder, '..data'))
+  for (const name of ['.', version]) {
+    await chmod(join(folder, name), 0o777)
+    await assert.rejects(opened.read(), { message: /can be written by others/ })
+    await chmod(join(folder, name), 0o700)
+  }
+  await chmod(folder, 0o777)
+  for (const work of [
+    opened.write(files('2')),
+    opened.pending(),
+    opened.keepPending(pending),
+    readCredentialFiles(folder),
+  ]) {
+    await assert.rejects(work, { code: 'renewal/folder', message: /can be written by others/ })
+  }
+  await chmod(folder, 0o700)
+  assert.deepEqual(await opened.read(), files('1'))
+})
+
+test('a request that another could have written or read is none', async () => {
+  requirement('renewal.key-for-its-owner')
+  const own = process.getuid?.() ?? 0
+  let uid = own
+  const opened = await openCredentialFolder(folder, { ...privately, uid: () => uid })
+  await opened.keepPending(pending)
+  const path = join(folder, '..pending.json')
+  for (const mode of [0o644, 0o640, 0o620]) {
+    await chmod(path, mode)
+    assert.equal(await opened.pending(), undefined, mode.toString(8))
+  }
+  await chmod(path, 0o600)
+  assert.deepEqual(await opened.pending(), pending)
+  await rm(path)
+  await writeFile(join(parent, 'elsewhere'), JSON.stringify(pending), { mode: 0o600 })
+  await symlink(join(parent, 'elsewhere'), path)
+  assert.equal(await opened.pending(), undefined, 'a link')
+  await rm(path)
+  execFileSync('mkfifo', ['-m', '600', path])
+  assert.equal(await opened.pending(), undefined, 'a pipe')
+  uid = own + 1
+  await assert.rejects(opened.pending(), { message: /is of another owner/ })
+})
+
+test('files are read where they are files of ours, through our own link', async () => {
+  requirement('renewal.key-for-its-owner')
+  const opened = await openCredentialFolder(folder, privately)
+  await opened.write(files('1'))
+  const file = join(folder, await readlink(join(folder, '..data')), 'credential-bundle.pem')
+  for (const [why, plant] of [
+    ['is no regular file', () => execFileSync('mkfifo', [file])],
+    ['cannot be read, got=ELOOP', () => symlink('/dev/zero', file)],
+    ['can be written by others', () => writeFile(file, '').then(() => chmod(file, 0o666))],
+    ['too large', () => writeFile(file, 'x'.repeat(2 * 1024 * 1024 + 1))],
+  ] as const) {
+    await rm(file)
+    await plant()
+    await assert.rejects(opened.read(), { code: 'renewal/folder', message: new RegExp(why) })
+  }
+  await mkdir(join(parent, 'planted'))
+  await rm(join(folder, '..data'))
+  await symlink('../planted', join(folder, '..data'))
+  await assert.rejects(opened.read(), { code: 'renewal/folder', message: /leads elsewhere/ })
+})
+
+test('the group enters where it may read, whatever mask there is and whatever was there', async () => {
+  const before = process.umask(0o077)
+  try {
+    await mkdir(folder)
+    await chmod(folder, 0o2700)
+    const opened = await openCredentialFolder(folder, { groupReadable: true })
+    await opened.write(files('1'))
+    assert.equal((await stat(folder)).mode & 0o7777, 0o2750, 'the group is inherited')
+    assert.equal(await modeOf('..data'), '750')
+    assert.equal(await modeOf('credential-bundle.pem'), '640')
+    folder = join(folder, 'another')
+    await openCredentialFolder(folder, { groupReadable: true })
+    assert.equal(await modeOf('.'), '750')
+  } finally {
+    process.umask(before)
+  }
+})
+
+test('whoever only looks makes no folder', async () => {
+  assert.equal(await readCredentialFiles(folder), undefined)
+  assert.ok(!(await readdir(parent)).includes(String(count)))
 })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,12 +40,17 @@ test('anchors are those of the signer’s own bundle, and of its trust domain', 
 test('anchors of a file are read within a bound', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'published-anchors-'))
   const file = join(folder, 'anchors.pem')
-  await assert.rejects(readAnchorFile(file, trustDomain), { message: /cannot be read, got=ENOENT/ })
+  await assert.rejects(readAnchorFile(file, trustDomain), { message: /is not there/ })
   await writeFile(file, trustBundle)
   assert.equal((await readAnchorFile(file, trustDomain)).pem, trustBundle)
   await writeFile(file, 'x'.repeat(1024 * 1024 + 1))
   await assert.rejects(readAnchorFile(file, trustDomain), {
     message: /too large, want=\.\.1048576/,
+  })
+  await assert.rejects(readAnchorFile('/dev/zero', trustDomain), { message: /is no regular file/ })
+  execFileSync('mkfifo', [join(folder, 'pipe')])
+  await assert.rejects(readAnchorFile(join(folder, 'pipe'), trustDomain), {
+    message: /is no regular file/,
   })
   await rm(folder, { recursive: true })
 })

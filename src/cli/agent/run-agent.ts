@@ -6,7 +6,7 @@ import { verifyX509Svid } from '../../pki/x509-svid.ts'
 import { parseBundle } from '../../pki/bundle.ts'
 import { parseCredentialBundle } from '../../pki/credential.ts'
 import { isReady } from '../../readiness.ts'
-import { openCredentialFolder } from '../../renewal/credential-folder.ts'
+import { openCredentialFolder, readCredentialFiles } from '../../renewal/credential-folder.ts'
 import { createKeeper, type Keeper } from '../../renewal/keep-credential.ts'
 import { readAnchorFile, readAnchors } from '../../renewal/published-anchors.ts'
 import { openAdminListener } from '../admin-listener.ts'
@@ -58,8 +58,8 @@ export async function runAgentOnce(
 
 /** Until when the credential in the folder is good. Throws what is wrong with it: `renewal/certificate`, `pki/…`. */
 export async function checkCredential(config: AgentConfig, now: number): Promise<Date> {
-  const { groupReadable, trustDomain, identityExtensionOid } = config
-  const files = await (await openCredentialFolder(config.folder, { groupReadable })).read()
+  const { trustDomain, identityExtensionOid } = config
+  const files = await readCredentialFiles(config.folder)
   if (files === undefined) {
     throw new CountersignError('renewal/certificate', 'there is no credential in the folder', {
       hint: 'countersign agent --config <file> --once writes one',
