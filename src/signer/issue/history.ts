@@ -5,12 +5,21 @@ import type {
   LedgerRecord,
 } from '../../ledger/record.ts'
 
+import { createPodPace, type PodPace } from './pod-pace.ts'
+
 /** Which pod a public key was issued to. A key that moves to another pod was copied: that is refused. */
 export interface KeyHistory {
   /** The UID of the pod that holds the key, undefined for a key never seen. */
   ownerOf(spkiSha256: string): string | undefined
-  /** Remembers the key until so many milliseconds of the clock; the first pod to hold it keeps it. */
-  remember(spkiSha256: string, podUid: string, until: number): void
+  /** The UID of the request that it was issued to first. */
+  requestOf(spkiSha256: string): string | undefined
+  /** Remembers the key until so many milliseconds of the clock; the first pod and the first request to hold it keep it. */
+  remember(spkiSha256: string, holder: KeyHolder, until: number): void
+}
+
+export interface KeyHolder {
+  readonly podUid: string
+  readonly requestUid: string
 }
 
 /** An intent that has no result yet: something may have been signed, and may have been published. */
@@ -32,6 +41,8 @@ export interface OpenIntents {
 
 export interface History {
   readonly keys: KeyHistory
+  /** Of pods that ask by themselves. */
+  readonly pace: PodPace
   readonly intents: OpenIntents
   /** By the request's UID: a refusal that is recorded and not yet known to be written. */
   readonly refusals: Map<string, IssuanceRefusal>
@@ -48,6 +59,7 @@ const sweepEvery = 1024
 export function createHistory(now: () => number): History {
   return {
     keys: createKeyHistory(now),
+    pace: createPodPace(now),
     intents: createOpenIntents(),
     refusals: new Map(),
     verdicts: new Map(),
@@ -63,33 +75,42 @@ export async function readHistory(
   for await (const { index, record } of records) {
     if (record.kind === 'issuance-intent') {
       history.intents.add({ index, intent: record })
-      history.keys.remember(record.spkiSha256, record.pod.uid, rememberedUntil(record))
+      rememberIntent(history, record)
     }
     if (record.kind === 'issuance-result') history.intents.close(record.issuanceId)
   }
   return history
 }
 
-/** Milliseconds. */
-export function rememberedUntil(intent: { readonly notAfter: string }): number {
-  return Date.parse(intent.notAfter) + keyMemorySeconds * 1000
+/** What is about to be signed, as what is asked later is held against it. */
+export function rememberIntent(
+  { keys, pace }: Pick<History, 'keys' | 'pace'>,
+  intent: IssuanceIntent,
+): void {
+  const { spkiSha256, pod, request } = intent
+  const until = Date.parse(intent.notAfter) + keyMemorySeconds * 1000
+  keys.remember(spkiSha256, { podUid: pod.uid, requestUid: request.uid }, until)
+  if (request.kind !== undefined) pace.note(pod.uid, Date.parse(intent.time))
 }
 
 function createKeyHistory(now: () => number): KeyHistory {
-  const owners = new Map<string, { readonly podUid: string; readonly until: number }>()
+  const owners = new Map<string, KeyHolder & { readonly until: number }>()
   let additions = 0
   const sweep = (): void => {
     for (const [key, { until }] of owners) if (until < now()) owners.delete(key)
   }
+  const holderOf = (spkiSha256: string): KeyHolder | undefined => {
+    const owner = owners.get(spkiSha256)
+    return owner === undefined || owner.until < now() ? undefined : owner
+  }
   return {
-    ownerOf: (spkiSha256) => {
-      const owner = owners.get(spkiSha256)
-      return owner === undefined || owner.until < now() ? undefined : owner.podUid
-    },
-    remember(spkiSha256, podUid, until) {
-      const owner = owners.get(spkiSha256)
-      if (owner !== undefined && owner.until >= now() && owner.podUid !== podUid) return
-      owners.set(spkiSha256, { podUid, until: Math.max(until, owner?.until ?? 0) })
+    ownerOf: (spkiSha256) => holderOf(spkiSha256)?.podUid,
+    requestOf: (spkiSha256) => holderOf(spkiSha256)?.requestUid,
+    remember(spkiSha256, holder, until) {
+      const { podUid, requestUid } = holderOf(spkiSha256) ?? holder
+      if (podUid !== holder.podUid) return
+      const known = owners.get(spkiSha256)?.until ?? 0
+      owners.set(spkiSha256, { podUid, requestUid, until: Math.max(until, known) })
       additions += 1
       if (additions % sweepEvery === 0) sweep()
     },

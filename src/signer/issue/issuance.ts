@@ -10,6 +10,7 @@ import { issue } from './issue.ts'
 import { notRecorded } from './issuance-options.ts'
 import type { IssuanceOptions, Outcome } from './issuance-options.ts'
 import { refuse, settleRefusal } from './refuse.ts'
+import { certificatesPerHour } from './pod-pace.ts'
 import { flush, readBack, settleGone, settleTerminal } from './settle.ts'
 
 /** The modes are read at start: until then a request that is left alone stays so. */
@@ -69,10 +70,16 @@ async function handle(
   const verdict = await decide(options, request, { mode, signal })
   countVerdict(options, uid, verdict)
   if (verdict.kind === 'deny') return refuse(options, request, { verdict, signal })
-  if (verdict.kind === 'issue') return issue(options, request, { verdict, signal })
+  if (verdict.kind === 'issue') {
+    const seconds = request.stated === undefined ? 0 : options.history.pace.wait(verdict.pod.uid)
+    if (seconds > 0) return { kind: 'again', why: paced, grave: true, seconds }
+    return issue(options, request, { verdict, signal })
+  }
   const { why, grave = false } = verdict
   return { kind: 'again', why, grave }
 }
+
+const paced = `its pod has had ${certificatesPerHour} certificates within an hour`
 
 /** Once a request, however often it is looked at. `deny` is for those who asked for what they may not have: it can be watched. */
 function countVerdict(options: IssuanceOptions, requestUid: string, decided: Verdict): void {
@@ -123,10 +130,11 @@ function judge(
   const { claims } = asked
   const { profile, history, issuancePolicy } = options
   const keyOwner = history.keys.ownerOf(claims.key.sha256)
+  const keyRequest = history.keys.requestOf(claims.key.sha256)
   const decide: CheckInput['policy']['decide'] = (asked) => issuancePolicy.decide(asked)
   const requester = options.requester(claims.asked)
   const policy = { decide, requester, now: options.now() }
-  const verdict = evaluate({ ...asked, evidence, profile, keyOwner, policy })
+  const verdict = evaluate({ ...asked, evidence, profile, keyOwner, keyRequest, policy })
   if (verdict.kind === 'wait' && verdict.cause !== undefined) {
     const { cause: error } = verdict
     options.metrics.count('countersign_signer_errors_total', { code: error.code })

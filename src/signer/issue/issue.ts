@@ -5,7 +5,7 @@ import { cutToOctets, issuedStatus, refusalMessage } from '../verdict/condition.
 import { denied } from '../verdict/evaluate.ts'
 import type { IssueVerdict } from '../verdict/verdict.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
-import { rememberedUntil } from './history.ts'
+import { rememberIntent } from './history.ts'
 import type { OpenIntent } from './history.ts'
 import { notRecorded } from './issuance-options.ts'
 import type { IssuanceOptions, Outcome } from './issuance-options.ts'
@@ -33,26 +33,27 @@ export async function issue(
   step: Step,
 ): Promise<Outcome> {
   const { verdict, signal } = step
+  const issuanceId = options.randomBytes(16).toString('hex')
+  let prepared: Prepared
+  try {
+    prepared = options.issuer.prepare(issuanceRequest(options, step, issuanceId))
+  } catch (error) {
+    return notPrepared(options, asked, { ...step, error })
+  }
+  // Last of all that may refuse: an approval cannot be taken back.
   const approval = await options.ports.approve?.(asked, verdict, signal)
   if (approval?.kind === 'awaited') return { kind: 'again', why: approval.why }
   if (approval !== undefined && approval.kind !== 'approved') {
     return notWritten(options, asked, { answer: approval, what: 'Approved' })
   }
   const request = approval?.request ?? asked
-  const issuanceId = options.randomBytes(16).toString('hex')
-  let prepared: Prepared
-  try {
-    prepared = options.issuer.prepare(issuanceRequest(options, step, issuanceId))
-  } catch (error) {
-    return notPrepared(options, request, { ...step, error })
-  }
   const intent = intentRecord(headNow(options, issuanceId), {
     verdict,
     prepared,
   })
   // Before the append waits: of two pods with one key in the same moment the second finds it taken.
   const { keys } = options.history
-  keys.remember(intent.spkiSha256, intent.pod.uid, rememberedUntil(intent))
+  rememberIntent(options.history, intent)
   if (keys.ownerOf(intent.spkiSha256) !== intent.pod.uid) {
     return { kind: 'again', why: 'key was taken by another pod' }
   }

@@ -16,6 +16,8 @@ export type PublishAnswer =
   | { readonly kind: 'stale'; readonly status: number; readonly detail: string }
   /** A rule of the API server that we broke: our defect, never the pod's. */
   | { readonly kind: 'rejected'; readonly status: number; readonly detail: string }
+  /** Nobody can write it here, now or later: the request stays as it is until others change or remove it. */
+  | { readonly kind: 'left'; readonly status: undefined; readonly detail: string }
   /** No answer, or one that does not say: it may have been written. */
   | { readonly kind: 'unknown'; readonly status: number | undefined; readonly detail: string }
 

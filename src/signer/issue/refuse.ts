@@ -46,6 +46,9 @@ export async function refuse(
   return notWritten(options, request, { answer, what: 'Denied' })
 }
 
+/** Whoever changes the request is seen at once. */
+const leftSeconds = 1800
+
 /** What comes of a condition that could not be written. */
 export function notWritten(
   options: IssuanceOptions,
@@ -55,6 +58,14 @@ export function notWritten(
   const { answer, what } = written
   const { kind, detail } = answer
   if (kind === 'gone') return { kind: 'done', as: 'gone' }
+  if (kind === 'left') {
+    return {
+      kind: 'again',
+      why: `${what} is not written: ${detail}`,
+      grave: true,
+      seconds: leftSeconds,
+    }
+  }
   // The next call reads the request as it is then, and finds one that was written after all.
   if (kind === 'conflict' || kind === 'unknown') {
     return { kind: 'again', why: `${what} is not written: ${kind}` }

@@ -49,6 +49,8 @@ export interface CheckInput {
   readonly profile: EvaluationProfile
   /** The UID of the pod that a certificate for this key was issued to; undefined for a key never seen. */
   readonly keyOwner: string | undefined
+  /** The UID of the request that it was issued to. */
+  readonly keyRequest?: string | undefined
   readonly policy: {
     readonly decide: IssuancePolicy['decide']
     readonly requester: Requester

@@ -9,6 +9,7 @@ import { isWaivable } from './enforcement.ts'
 import type {
   DenyVerdict,
   FieldRefusal,
+  Finding,
   NamedFinding,
   Refusal,
   RefusedFinding,
@@ -61,11 +62,16 @@ const lifetimeBounded: Check = {
   },
 }
 
-/** A key that moves to another pod was copied. */
+/** A key that moves to another pod was copied. A pod that asks by itself makes one for each request, as kubelet does. */
 const keyOfNoOtherPod: Check = {
   name: 'key-of-no-other-pod',
-  run: ({ claims, keyOwner }) => {
-    if (keyOwner === undefined || keyOwner === claims.asked.spec.pod.uid) return { findings: [] }
+  run: ({ claims, keyOwner, keyRequest }) => {
+    const { spec, stated, metadata } = claims.asked
+    if (keyOwner === undefined || keyOwner === spec.pod.uid) {
+      const isAgain =
+        stated !== undefined && keyRequest !== undefined && keyRequest !== metadata.uid
+      return { findings: isAgain ? [keyAskedAgain(claims.key.sha256)] : [] }
+    }
     const refusal: FieldRefusal = {
       field: 'publicKey',
       asked: `a certificate for the key ${claims.key.sha256}`,
@@ -74,6 +80,15 @@ const keyOfNoOtherPod: Check = {
     }
     return { findings: [refused('KeyAlreadyIssued', refusal)] }
   },
+}
+
+function keyAskedAgain(sha256: string): Finding {
+  return refused('KeyAlreadyIssued', {
+    field: 'publicKey',
+    asked: `a certificate for the key ${sha256}`,
+    proved: 'a certificate for this key was issued to another request of this pod',
+    change: 'make a new key for each request',
+  })
 }
 
 /**

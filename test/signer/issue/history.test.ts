@@ -80,25 +80,26 @@ test('a ledger read again gives the keys of all intents and the intents without 
 test('a key stays with its first pod until a day after its certificate', () => {
   let now = 0
   const { keys } = createHistory(() => now)
-  keys.remember('k', 'p1', hour)
-  keys.remember('k', 'p2', 9 * hour)
+  keys.remember('k', { podUid: 'p1', requestUid: 'r' }, hour)
+  keys.remember('k', { podUid: 'p2', requestUid: 'r' }, 9 * hour)
   assert.equal(keys.ownerOf('k'), 'p1')
-  keys.remember('k', 'p1', 2 * hour)
+  keys.remember('k', { podUid: 'p1', requestUid: 'r' }, 2 * hour)
   now = 2 * hour
   assert.equal(keys.ownerOf('k'), 'p1')
   now += 1
   assert.equal(keys.ownerOf('k'), undefined)
-  keys.remember('k', 'p2', 9 * hour)
+  keys.remember('k', { podUid: 'p2', requestUid: 'r' }, 9 * hour)
   assert.equal(keys.ownerOf('k'), 'p2')
 })
 
 test('expired keys are swept out, living ones are not', () => {
   let now = 0
   const { keys } = createHistory(() => now)
-  keys.remember('old', 'p', 1)
-  keys.remember('living', 'p', hour)
+  keys.remember('old', { podUid: 'p', requestUid: 'r' }, 1)
+  keys.remember('living', { podUid: 'p', requestUid: 'r' }, hour)
   now = 2
-  for (let index = 0; index < 2048; index += 1) keys.remember(`k${index}`, 'p', hour)
+  for (let index = 0; index < 2048; index += 1)
+    keys.remember(`k${index}`, { podUid: 'p', requestUid: 'r' }, hour)
   assert.equal(keys.ownerOf('living'), 'p')
   now = 0
   assert.equal(keys.ownerOf('old'), undefined)

@@ -192,7 +192,7 @@ test('of two pods that show one key in the same moment the second waits, and is 
   const world = new World(askedOf())
   world.meanwhile = () => {
     const { sha256 } = parseSubjectKey(keyOf(world))
-    world.history.keys.remember(sha256, 'other-pod', world.now + 1e9)
+    world.history.keys.remember(sha256, { podUid: 'other-pod', requestUid: 'r' }, world.now + 1e9)
   }
   assert.deepEqual(await world.step(), { kind: 'again', why: 'key was taken by another pod' })
   assert.deepEqual(world.records, [])
