@@ -32,8 +32,8 @@ export interface CertificateSigningRequest extends KubernetesObject {
   }
 }
 
-/** The API server has no bound of its own. A request of the largest key is a tenth of this. */
-const requestCharactersMax = 32 * 1024
+/** The API server has no bound of its own. A request of the largest key is a fifth of this. */
+const requestCharactersMax = 16 * 1024
 
 function readExtra(value: unknown): CertificateSigningRequest['spec']['extra'] {
   const fields = readOptionalFields(value, 'spec.extra')

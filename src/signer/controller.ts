@@ -196,15 +196,19 @@ async function open(
       : await readHistory(untilAborted(options.records, signal), now)
   const version = await discoverVersion({ ...options, signal })
   if (version === undefined) return undefined
-  const queues: RequestQueue[] = []
-  const depth = (): number => queues.reduce((sum, queue) => sum + queue.depth, 0)
-  const lanes = openLanes({ ...options, version, gatherer, depth }, opened)
+  tellUnfollowed(options, history)
+  const queues = new Map<Lane['asked'], RequestQueue>()
+  const depthOf = (asked: Lane['asked']): number => queues.get(asked)?.depth ?? 0
+  const depth = (): number => [...queues.keys()].reduce((sum, asked) => sum + depthOf(asked), 0)
+  const lanes = openLanes({ ...options, version, gatherer, depthOf }, opened)
   const conditions = (): readonly Condition[] => board.list()
   const waiting = lanes.map(({ requests, ports }) =>
     opened.use(tellWaiting({ ...options, ...ports, requests, conditions })),
   )
-  const synced = [gatherer, ...lanes.map(({ requests }) => requests)].map((each) => each.synced)
-  const settled = Promise.all([...synced, anchors.settled]).then(() => true)
+  // What others ask keeps nobody waiting whose list was read.
+  const settled = Promise.all([gatherer.synced, lanes[0]?.requests.synced, anchors.settled]).then(
+    () => true,
+  )
   if (!(await unlessAborted(settled, signal))) return undefined
   for (const each of waiting) await each[Symbol.asyncDispose]()
   opened.use(measureIssuer(options))
@@ -231,9 +235,20 @@ async function open(
     })
     const parts = { requests, gatherer, issuance, ports, history, membership, depth }
     const kind = asked === 'of-pods' ? ({ kind: 'CertificateSigningRequest' } as const) : {}
-    queues.push(startRequestQueue({ ...parts, ...kind, log, metrics, now }))
+    queues.set(asked, startRequestQueue({ ...parts, ...kind, log, metrics, now }))
   }
-  return { queues, membership }
+  return { queues: [...queues.values()], membership }
+}
+
+/** What was begun while they were answered has nobody here who could settle it. */
+function tellUnfollowed({ signingRequests, log }: Parts, { intents }: History): void {
+  if (signingRequests !== undefined) return
+  const open = intents.requests().filter(({ kind }) => kind !== undefined)
+  if (open.length === 0) return
+  log.warn(
+    { open: open.length },
+    'what pods asked by themselves stays unsettled while it is not answered',
+  )
 }
 
 /** Nobody waits for it: what is not known is not shown. */

@@ -39,8 +39,8 @@ export interface LanesOptions {
   readonly gatherer: Gatherer
   /** Where pods ask by CertificateSigningRequests: whether this program approves, too. */
   readonly signingRequests?: { readonly approve: boolean } | undefined
-  /** How many requests wait. */
-  readonly depth: () => number
+  /** How many requests of that way wait. */
+  readonly depthOf: (asked: Lane['asked']) => number
   readonly board: ConditionBoard
   readonly log: Log
   readonly metrics: Metrics
@@ -86,7 +86,8 @@ function ofKubelets(
       metrics,
     }),
   )
-  return { asked: 'of-kubelets', requests, ports: clusterPorts({ ...options, version }) }
+  const depth = (): number => options.depthOf('of-kubelets')
+  return { asked: 'of-kubelets', requests, ports: clusterPorts({ ...options, version, depth }) }
 }
 
 function ofPods(
@@ -95,8 +96,9 @@ function ofPods(
   opened: AsyncDisposableStack,
 ): Lane {
   const { client, signerName, log, metrics, now } = options
-  // Evidence and events are the same whatever is asked, and of no version.
-  const ports = clusterPorts({ ...options, version: 'v1' })
+  // Evidence and events are the same whatever is asked, and of no version; but who tells much by the one way silences nobody on the other.
+  const depth = (): number => options.depthOf('of-pods')
+  const ports = clusterPorts({ ...options, version: 'v1', depth })
   return {
     asked: 'of-pods',
     requests: opened.use(followSigningRequests({ client, signerName, log, metrics })),
@@ -112,19 +114,20 @@ export function openLanes(options: LanesOptions, opened: AsyncDisposableStack): 
   else lanes.push(ofKubelets(options, options.version, opened))
   if (signingRequests !== undefined) lanes.push(ofPods(options, signingRequests, opened))
   for (const lane of lanes) {
-    board.set(watches[lane.asked], () => ({
-      ...lane.requests.condition(lostSecondsMax),
-      ok: false,
-    }))
+    board.set(watches[lane.asked], () => ({ ...conditionOf(lane, lanes), ok: false }))
   }
   return lanes
 }
 
 /** From now on what is seen is worked on. */
 export function tellLanes(lanes: readonly Lane[], board: ConditionBoard): void {
-  for (const { asked, requests } of lanes) {
-    board.set(watches[asked], () => requests.condition(lostSecondsMax))
-  }
+  for (const lane of lanes) board.set(watches[lane.asked], () => conditionOf(lane, lanes))
+}
+
+/** Without the first there is nothing to do; who asks another way stops nobody who asks by that one. */
+function conditionOf(lane: Lane, [first]: readonly Lane[]): Omit<Condition, 'name'> {
+  const { ok, reason } = lane.requests.condition(lostSecondsMax)
+  return lane === first ? { ok, reason } : { ok, reason, optional: true }
 }
 
 /** What is said of every way while none of it is followed, or no more. */

@@ -78,22 +78,32 @@ function signingRequestRights(options: SignerRightsOptions): readonly Right[] {
   const requests = { group: certificates, resource: signingRequestsPlural }
   const unseen = 'no certificate signing request is seen'
   const unjudged = 'no certificate signing request can be approved or denied'
+  // Their lack is no reason to leave kubelets without answers.
+  const optional = true
   const rights: readonly Right[] = [
-    { ...requests, verb: 'get', without: 'none can be read again before it is answered' },
-    { ...requests, verb: 'list', without: unseen },
-    { ...requests, verb: 'watch', without: unseen },
+    { ...requests, verb: 'get', without: 'none can be read again before it is answered', optional },
+    { ...requests, verb: 'list', without: unseen, optional },
+    { ...requests, verb: 'watch', without: unseen, optional },
     {
       ...requests,
       subresource: 'status',
       verb: 'patch',
       without: 'no certificate signing request can be answered',
+      optional,
     },
   ]
   if (!signingRequests.approve) return rights
   return [
     ...rights,
-    { ...requests, subresource: 'approval', verb: 'patch', without: unjudged },
-    { group: certificates, resource: 'signers', name, verb: 'approve', without: unjudged },
+    { ...requests, subresource: 'approval', verb: 'patch', without: unjudged, optional },
+    {
+      group: certificates,
+      resource: 'signers',
+      name,
+      verb: 'approve',
+      without: unjudged,
+      optional,
+    },
   ]
 }
 

@@ -76,6 +76,27 @@ export const signingRequestMutations: readonly Mutation[] = [
     tests: whole,
   },
   {
+    claim,
+    without: 'the look at whether a key was issued to another request',
+    file: 'src/signer/verdict/evaluate.ts',
+    edits: [['isAgain ? [', 'isAgain && stated.isApproved ? [']],
+    tests: whole,
+  },
+  {
+    claim,
+    without: 'the pace of a pod',
+    file: 'src/signer/issue/issuance.ts',
+    edits: never('seconds > 0'),
+    tests: whole,
+  },
+  {
+    claim,
+    without: 'the bound of what is kept of annotations',
+    file: 'src/signer/watch/signing-requests.ts',
+    edits: [['isLong ? tooLong : ', '']],
+    tests: whole,
+  },
+  {
     claim: approval,
     without: 'the look at the approval before the certificate is written',
     file: ports,

@@ -25,6 +25,20 @@ import type {
 /** Kubelet's mark on the mirror of a static pod. */
 const mirrorAnnotation = 'kubernetes.io/config.mirror'
 
+const annotated = keepingOnly(pods, {
+  labels: () => true,
+  annotations: (key) => key === mirrorAnnotation || isGovernanceKey(key),
+})
+
+/** Annotations that ask for something count where the pod may ask by itself, and are kept nowhere else. */
+function parsePod(raw: unknown): Pod {
+  const pod = annotated.parse(raw)
+  const { [mirrorAnnotation]: mirror, [signingRequestsKey]: asks } = pod.metadata.annotations
+  if (asks !== undefined) return pod
+  const annotations = mirror === undefined ? {} : { [mirrorAnnotation]: mirror }
+  return { ...pod, metadata: { ...pod.metadata, annotations } }
+}
+
 /** The kinds of objects that prove something. */
 export interface FactResources {
   readonly pods: Resource<Pod>
@@ -36,10 +50,7 @@ export interface FactResources {
 
 /** What is read of them, and kept: of other people's labels and annotations nothing but what picks pods for Services. */
 export const factResources: FactResources = {
-  pods: keepingOnly(pods, {
-    labels: () => true,
-    annotations: (key) => key === mirrorAnnotation || isGovernanceKey(key),
-  }),
+  pods: { ...pods, parse: parsePod },
   namespaces: keepingOnly(namespaces, { labels: isGovernanceKey }),
   serviceAccounts: keepingOnly(serviceAccounts, {
     labels: isGovernanceKey,

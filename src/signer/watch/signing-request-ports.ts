@@ -112,8 +112,12 @@ async function judged(
 
 /** Why a denial cannot be written: an approval stands for ever, and without the right to approve there is none to deny. */
 function untakenDenial(isApproved: boolean, approves: boolean): PublishAnswer | undefined {
-  if (isApproved) return rejected('it was approved by others, and nobody can take that back')
-  return approves ? undefined : rejected('its approver has to deny it')
+  if (isApproved) return left('it is approved, and nobody can take that back')
+  return approves ? undefined : left('its approver has to deny it')
+}
+
+function left(detail: string): PublishAnswer {
+  return { kind: 'left', status: undefined, detail }
 }
 
 function rejected(detail: string): Extract<PublishAnswer, { readonly kind: 'rejected' }> {

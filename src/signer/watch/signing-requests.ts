@@ -1,3 +1,4 @@
+import { isGovernanceKey } from '../../identity/governance-key.ts'
 import {
   certificateSigningRequests,
   type CertificateSigningRequest,
@@ -5,9 +6,6 @@ import {
 import { startInformer, type Informer, type InformerOptions } from '../../kubernetes/informer.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import { askedByPod } from './asked-by-pod.ts'
-
-/** A request may have 256 KiB of annotations, and is answered whatever they are. */
-const requestBytesMax = 1024 * 1024
 
 /** The CertificateSigningRequests of a signer, as what pods ask. */
 export interface SigningRequests
@@ -18,6 +16,61 @@ export interface SigningRequests
     >,
     AsyncDisposable {}
 
+/** Octets of the annotations that ask for something. A service account may grant no more than 32 scopes. */
+const annotationOctetsMax = 16 * 1024
+
+/** An annotation that is refused by its name, in the place of too many. */
+const tooLong = { [`countersign.dev/more-than-${annotationOctetsMax}-octets`]: '' }
+
+/**
+ * What is kept of each: whoever may make requests may make many, with anything in them. Of those that are over nothing is looked at but
+ * that they are.
+ */
+const kept: typeof certificateSigningRequests = {
+  ...certificateSigningRequests,
+  parse(raw) {
+    const request = certificateSigningRequests.parse(raw)
+    const { metadata, spec, status } = request
+    const isOver = askedByPod(request).status.terminal !== undefined
+    const annotations = Object.entries(metadata.annotations).filter(([key]) => isGovernanceKey(key))
+    const isLong = JSON.stringify(annotations).length > annotationOctetsMax
+    const asked = isLong ? tooLong : Object.fromEntries(annotations)
+    return {
+      metadata: { ...metadata, labels: {}, ownerReferences: [], annotations: isOver ? {} : asked },
+      spec: {
+        ...spec,
+        request: isOver ? '' : spec.request,
+        username: spec.username.slice(0, nameCharactersMax),
+        usages: spec.usages.slice(0, usagesMax),
+        extra: isOver ? {} : boundExtra(spec.extra),
+      },
+      status: {
+        conditions: isOver ? status.conditions.map(({ type }) => ({ type })) : status.conditions,
+        certificate: isOver && status.certificate !== '' ? 'issued' : status.certificate,
+      },
+    }
+  },
+}
+
+/** Longer than the name of any service account, and more than certificates are for: what is cut is refused all the same. */
+const nameCharactersMax = 512
+const usagesMax = 8
+
+/** What a bound token has; a second value of one is enough to know that it is none. */
+function boundExtra(
+  extra: CertificateSigningRequest['spec']['extra'],
+): CertificateSigningRequest['spec']['extra'] {
+  const bound = Object.entries(extra).filter(([name]) =>
+    /^authentication\.kubernetes\.io\/(?:pod|node)-(?:name|uid)$/.test(name),
+  )
+  return Object.fromEntries(
+    bound.map(([name, values]) => [
+      name,
+      values.slice(0, 2).map((value) => value.slice(0, nameCharactersMax)),
+    ]),
+  )
+}
+
 /** Follows them. They have no namespace of their own: in the shape of what pods ask they have that of their pod. */
 export function followSigningRequests(
   options: Pick<InformerOptions<CertificateSigningRequest>, 'client' | 'log' | 'metrics'> & {
@@ -27,9 +80,8 @@ export function followSigningRequests(
   const { signerName, ...rest } = options
   const informer = startInformer<CertificateSigningRequest>({
     ...rest,
-    resource: certificateSigningRequests,
+    resource: kept,
     fieldSelector: `spec.signerName=${signerName}`,
-    keptBytesMax: requestBytesMax,
   })
   const shaped = new WeakMap<CertificateSigningRequest, PodCertificateRequest>()
   const shapedOnce = (request: CertificateSigningRequest): PodCertificateRequest => {

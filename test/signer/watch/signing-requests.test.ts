@@ -2,12 +2,22 @@ import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import type { LedgerRecord } from '../../../src/ledger/record.ts'
+import { silentLog } from '../../../src/log.ts'
+import { silentMetrics } from '../../../src/metrics.ts'
 import { staticAuthoritySource } from '../../../src/pki/authority.ts'
 import type { SignerOptions } from '../../../src/signer/controller.ts'
+import { certificatesPerHour } from '../../../src/signer/issue/pod-pace.ts'
+import { followSigningRequests } from '../../../src/signer/watch/signing-requests.ts'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
 import type { FakeCluster, RawObject } from '../../support/fake-cluster.ts'
-import { newAuthority, populatedCluster, startSigner, type SignerWorld } from '../signer-world.ts'
+import {
+  newAuthority,
+  populatedCluster,
+  putRequest,
+  startSigner,
+  type SignerWorld,
+} from '../signer-world.ts'
 import { declare, declared, newKey, signingRequest } from '../signing-request.ts'
 
 /*
@@ -134,7 +144,7 @@ test('an approval proves nothing: what was approved and is not proved is neither
   cluster.put(plural, signingRequest('csr-1', { status: approved }))
   await eventually('the refusal is recorded', () => world.ledger.records.length > 0)
   await eventually('its pod is told', () =>
-    cluster.list('events').some((event) => String(event['message']).includes('approved by others')),
+    cluster.list('events').some((event) => String(event['message']).includes('it is approved')),
   )
   assert.deepEqual(statusOf(cluster), approved)
 })
@@ -187,4 +197,139 @@ test('where the cluster serves no pod certificates, what pods ask by themselves 
   cluster.put(plural, signingRequest())
   await certificateOf(cluster)
   assert.ok(!cluster.requests.some(({ path }) => path.includes('podcertificaterequests')))
+})
+
+test('what can never be signed is denied before it is approved', async () => {
+  requirement('signer.approved-before-signed')
+  const cluster = populatedCluster()
+  const scopes = Array.from({ length: 32 }, (_, at) => `files:${'a'.repeat(124)}${at + 10}`)
+  const annotations = { 'countersign.dev/tool-scopes': scopes.join(',') }
+  declare(cluster, { ...declared, ...annotations })
+  cluster.put('namespaces', {
+    metadata: {
+      name: 'team-a',
+      uid: 'namespace-uid',
+      labels: { 'tools.countersign.dev/files': 'allow' },
+    },
+  })
+  cluster.put('serviceaccounts', {
+    metadata: {
+      name: 'worker',
+      namespace: 'team-a',
+      uid: 'account-uid',
+      annotations: { 'countersign.dev/tool-scopes': 'files:*' },
+    },
+  })
+  await using world = await start(cluster)
+  cluster.put(plural, signingRequest('csr-1', { annotations }))
+  assert.equal(await denial(cluster), 'InvalidUnverifiedUserAnnotations')
+  assert.ok(world.ledger.records.every(({ kind }) => kind === 'issuance-refusal'))
+})
+
+test('a key is good for one request of its pod', async () => {
+  requirement('signer.pods-ask')
+  const cluster = populatedCluster()
+  declare(cluster)
+  await using world = await start(cluster)
+  const key = newKey()
+  cluster.put(plural, signingRequest('csr-1', { key }))
+  await certificateOf(cluster)
+  cluster.put(plural, signingRequest('csr-2', { key }))
+  assert.equal(await denial(cluster, 'csr-2'), 'KeyAlreadyIssued')
+  assert.ok(world.signer.ready)
+})
+
+test('a pod that asks again and again waits, and others do not', async () => {
+  requirement('signer.pods-ask')
+  const cluster = populatedCluster()
+  declare(cluster)
+  await using world = await start(cluster)
+  const names = Array.from({ length: certificatesPerHour }, (_, at) => `csr-${at}`)
+  for (const name of names) {
+    cluster.put(plural, signingRequest(name))
+    await certificateOf(cluster, name)
+  }
+  cluster.put(plural, signingRequest('one-more'))
+  await eventually('its pod is told', () =>
+    cluster.list('events').some((event) => String(event['message']).includes('within an hour')),
+  )
+  assert.deepEqual(statusOf(cluster, 'one-more'), {})
+  assert.equal(world.ledger.records.length, 2 * certificatesPerHour)
+  putRequest(cluster)
+  assert.equal((await world.terminal()).conditions[0].type, 'Issued')
+})
+
+test('nothing is kept of what others write on a request, nor of one that is over', async () => {
+  requirement('signer.pods-ask')
+  const cluster = populatedCluster()
+  declare(cluster)
+  const long = 'x'.repeat(100_000)
+  const put = (name: string, status: object, annotations: object): void => {
+    const request = signingRequest(name, { status })
+    cluster.put(plural, {
+      ...request,
+      metadata: { ...request.metadata, annotations, labels: { of: long } },
+    })
+  }
+  put('foreign', {}, { other: long })
+  put('greedy', {}, { 'countersign.dev/tenant': long })
+  put('over', approved, { 'countersign.dev/tenant': 'acme' })
+  await using requests = followSigningRequests({
+    client: cluster,
+    signerName: 'countersign.dev/identity',
+    log: silentLog,
+    metrics: silentMetrics,
+  })
+  await requests.synced
+  assert.ok(JSON.stringify(requests.list()).length < 16_384)
+  const keys = (name: string): readonly string[] =>
+    Object.keys(requests.get(name, 'team-a')?.spec.unverifiedUserAnnotations ?? {})
+  assert.deepEqual(keys('foreign'), [])
+  assert.deepEqual(keys('greedy'), ['countersign.dev/more-than-16384-octets'])
+  const over = { ...approved, certificate: Buffer.from('a chain').toString('base64') }
+  put('over', over, { 'countersign.dev/tenant': 'acme' })
+  await eventually(
+    'it is over',
+    () => requests.get('over', 'team-a')?.status.terminal !== undefined,
+  )
+  assert.deepEqual(keys('over'), [])
+})
+
+test('what pods ask by themselves keeps no kubelet waiting, whatever is wrong with it', async () => {
+  const cluster = populatedCluster()
+  cluster.fail(({ path }) => path.endsWith(plural), { kind: 'refuse', status: 403 }, 1000)
+  await using world = await start(cluster)
+  const condition = world.signer
+    .conditions()
+    .find(({ name }) => name === 'watch certificatesigningrequests')
+  assert.deepEqual([condition?.ok, condition?.optional], [false, true])
+  putRequest(cluster)
+  assert.equal((await world.terminal()).conditions[0].type, 'Issued')
+})
+
+test('two replicas give a request one certificate, and one that was approved is signed after a restart', async () => {
+  requirement('signer.approved-before-signed')
+  const cluster = populatedCluster()
+  declare(cluster)
+  const authorities = staticAuthoritySource(newAuthority())
+  // The first one approves, and ends before it has signed anything that anybody sees.
+  let isFirst = true
+  const isWrite = ({ path }: { readonly path: string }): boolean => path.endsWith('csr-1/status')
+  cluster.fail((request) => isFirst && isWrite(request), { kind: 'drop' }, 1000)
+  const before = await start(cluster, { authorities })
+  cluster.put(plural, signingRequest())
+  await eventually('it is approved', () => statusOf(cluster).conditions !== undefined)
+  await before.stop()
+  isFirst = false
+  assert.equal(statusOf(cluster).certificate, undefined)
+  await using one = await start(cluster, { authorities, replica: 'signer-1' })
+  await using two = await start(cluster, { authorities, replica: 'signer-2' })
+  cluster.put(plural, signingRequest('csr-2'))
+  await certificateOf(cluster)
+  await certificateOf(cluster, 'csr-2')
+  const published = (): number =>
+    [...one.ledger.records, ...two.ledger.records].filter(
+      (record) => record.kind === 'issuance-result' && record.outcome === 'published',
+    ).length
+  await eventually('each is recorded once', () => published() === 2)
 })
