@@ -164,9 +164,10 @@ interface Received {
 
 function send(exchange: Exchange): Promise<Received> {
   const { url, headers, tls, signal, headerMilliseconds, bodyMilliseconds } = exchange
+  if (signal.aborted) return Promise.reject(unwanted())
   const received = Promise.withResolvers<Received>()
   const request = url.protocol === 'https:' ? httpsRequest : httpRequest
-  const settings = { ...tls, headers, signal, agent: false, minVersion: 'TLSv1.2' } as const
+  const settings = { ...tls, headers, agent: false, minVersion: 'TLSv1.2' } as const
   let sent: ReturnType<typeof request>
   try {
     sent = request(url, settings)
@@ -174,20 +175,29 @@ function send(exchange: Exchange): Promise<Received> {
     // Keys that do not fit, before anything is sent.
     throw unreachable(cause)
   }
+  const { reject } = received
+  const stop = (): void => reject(unwanted())
+  // Whoever waits is told here: a request that was given away to another protocol is destroyed without a word.
   const endIn = (milliseconds: number, what: string): NodeJS.Timeout =>
     setTimeout(() => {
-      sent.destroy(new BundleServiceError(`${what} in time, want=..${milliseconds} ms`, {}))
+      reject(new BundleServiceError(`${what} in time, want=..${milliseconds} ms`, {}))
     }, milliseconds)
   let timer = endIn(headerMilliseconds, 'bundle server does not answer')
   sent.once('response', (response) => {
     clearTimeout(timer)
     timer = endIn(bodyMilliseconds, 'bundle server does not send the bundle')
-    receive(response).then(received.resolve, received.reject)
+    receive(response).then(received.resolve, reject)
   })
-  sent.on('error', (error) => received.reject(unreachable(error)))
+  sent.once('upgrade', ({ statusCode: status = 101, headers }, socket) => {
+    socket.destroy()
+    received.resolve({ status, headers, body: Buffer.alloc(0) })
+  })
+  sent.on('error', (error) => reject(unreachable(error)))
+  signal.addEventListener('abort', stop, { once: true })
   sent.end()
   return received.promise.finally(() => {
     clearTimeout(timer)
+    signal.removeEventListener('abort', stop)
     sent.destroy()
   })
 }
@@ -241,6 +251,10 @@ function read({ status, headers, body }: Received, etag: string | undefined): Bu
 /** RFC 9110 §8.8.3. What is none is sent back to nobody. */
 function etagOf(etag: string | undefined): string | undefined {
   return etag !== undefined && /^(?:W\/)?"[\x21\x23-\x7e]{0,1024}"$/.test(etag) ? etag : undefined
+}
+
+function unwanted(): BundleServiceError {
+  return new BundleServiceError('bundle server is asked no more', {})
 }
 
 function unreachable(error: unknown): BundleServiceError {

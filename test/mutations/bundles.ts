@@ -33,6 +33,14 @@ export const bundleMutations: readonly Mutation[] = [
   },
   {
     claim,
+    without: 'the end of an answer that is another protocol',
+    file: service,
+    edits: [["sent.once('upgrade', (", "sent.once('timeout', ("]],
+    tests: asked,
+    named: 'another protocol',
+  },
+  {
+    claim,
     without: 'the look at the status of an answer',
     file: service,
     edits: [

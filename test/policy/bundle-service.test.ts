@@ -162,6 +162,28 @@ test('nothing but 200 and 304 is an answer, and 304 only where it was asked for'
   await refusedWith(/^bundle server answers 304, want=200$/, ask({ url: server.url }))
 })
 
+test('a server that wants to speak another protocol has answered, and holds nobody', async () => {
+  requirement('policy.bundle-followed')
+  const upgrade = 'HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'
+  for (const end of [false, true]) {
+    await using server = await servingOf((_request, response) => {
+      if (end) response.socket?.end(upgrade)
+      else response.socket?.write(upgrade)
+    })
+    const answered = ask({ url: server.url })
+    assert.equal(await refusedWith(/^bundle server answers 101, want=200$/, answered), 101)
+  }
+})
+
+test('whoever ends is not held by a server that answers nothing', async () => {
+  const stop = new AbortController()
+  const { signal } = stop
+  await using server = await servingOf(() => stop.abort())
+  await refusedWith(/^bundle server is asked no more$/, ask({ url: server.url }, { signal }))
+  await refusedWith(/^bundle server is asked no more$/, ask({ url: server.url }, { signal }))
+  assert.equal(server.asked.length, 1)
+})
+
 test('a file that is no token is sent to nobody, and shown to nobody', async () => {
   await using server = await servingOf((_request, response) => void response.end(archive))
   const token = join(folder, 'bad-token')
