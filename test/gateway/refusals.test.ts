@@ -157,7 +157,6 @@ const cases: readonly Case[] = [
     code: -32601,
   },
   ...[
-    ['tools/call', 'task'],
     ['server/discover', 'requestState'],
     ['tools/list', 'inputResponses'],
     ['completion/complete', 'requestState'],
