@@ -257,9 +257,10 @@ function unwanted(): BundleServiceError {
   return new BundleServiceError('bundle server is asked no more', {})
 }
 
+/** By its code alone: an error of Node's parser carries what the server sent, which may be the request with its token. */
 function unreachable(error: unknown): BundleServiceError {
   if (error instanceof BundleServiceError) return error
   const { code, message } = error as NodeJS.ErrnoException
   const got = code ?? quoted(message)
-  return new BundleServiceError(`bundle server cannot be asked, got=${got}`, { cause: error })
+  return new BundleServiceError(`bundle server cannot be asked, got=${got}`, {})
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { once } from 'node:events'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -7,8 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { createLog } from '../../src/cli/create-log.ts'
 import {
   archiveOctetsMax,
+  BundleServiceError,
   createBundleService,
   type BundleAnswer,
   type BundleQuestion,
@@ -182,6 +184,37 @@ test('whoever ends is not held by a server that answers nothing', async () => {
   await refusedWith(/^bundle server is asked no more$/, ask({ url: server.url }, { signal }))
   await refusedWith(/^bundle server is asked no more$/, ask({ url: server.url }, { signal }))
   assert.equal(server.asked.length, 1)
+})
+
+test('what a server sends back of a request is in no error, and in no line of the log', async () => {
+  requirement('policy.bundle-followed')
+  const token = 's3cr3tTOKEN'
+  const tokenPath = join(folder, 'echoed-token')
+  const file = join(folder, 'echoed.log')
+  await writeFile(tokenPath, token)
+  const echoes: readonly Answer[] = [
+    ({ headers }, { socket }) => socket?.end(`\0${JSON.stringify(headers)}\r\n\r\n`),
+    ({ headers }, { socket }) => {
+      const chunked = 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n'
+      socket?.end(`${chunked}${JSON.stringify(headers)}\r\n`)
+    },
+    ({ headers }, response) => void response.writeHead(200).end(JSON.stringify(headers)),
+  ]
+  const log = createLog({ file })
+  for (const echo of echoes) {
+    await using server = await servingOf(echo)
+    const answered = ask({ url: server.url, credentials: { bearer: { tokenPath } } })
+    const error: unknown = await answered.catch((caught: unknown) => caught)
+    assert.equal(server.asked[0]?.authorization, `Bearer ${token}`)
+    assert.ok(error instanceof BundleServiceError)
+    assert.equal(error.cause, undefined)
+    log.warn({ error }, 'no bundle')
+  }
+  const logged = await readFile(file, 'utf8')
+  assert.match(logged, /got=HPE_INVALID_CONSTANT[^]*got=HPE_INVALID_CHUNK_SIZE/)
+  assert.ok(!logged.includes(token))
+  // As the log shows octets.
+  assert.ok(!logged.includes([...Buffer.from(token)].join(',')))
 })
 
 test('a file that is no token is sent to nobody, and shown to nobody', async () => {
