@@ -44,7 +44,7 @@ export interface Call {
   /** How often its server has wanted more of a legacy client before. */
   readonly rounds?: number
   /** How often its legacy server has wanted pages opened before it is called. */
-  readonly pageRounds?: number
+  readonly pageRounds?: number | undefined
   /** The call that goes on with this one, where that is open at its server, and how often it has gone on before. */
   readonly suspended?: { readonly number: number; readonly round: number }
   /** Of the task that it shows, as its tool server knows it; the target is the tool whose call the task was. */

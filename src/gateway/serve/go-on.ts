@@ -34,9 +34,9 @@ export function goingOn(
   if (found === undefined) {
     return parts.decisions.refuse({ call, definition: undefined }, 'retry', notOpen, callAgain)
   }
-  const { stay, approved: before, ...suspended } = found
-  // What it has taken is taken once.
-  return { suspended, rounds: 1, stay, approved: before }
+  const { stay, approved: before, pageRounds, ...suspended } = found
+  // What it has taken is taken once, and how often it was put off is counted through all that it is asked.
+  return { suspended, rounds: 1, stay, approved: before, pageRounds }
 }
 
 const notOpen = {

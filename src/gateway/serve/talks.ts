@@ -20,7 +20,7 @@ export interface Talks {
   /** What a client brings back with its answers says which call goes on, here and now. */
   find(
     state: string,
-  ): (Suspended & Pick<Call, 'approved'> & { readonly stay: StayPart }) | undefined
+  ): (Suspended & Pick<Call, 'approved' | 'pageRounds'> & { readonly stay: StayPart }) | undefined
   /** The text of that. */
   stateOf(suspended: Suspended): string
   /** Undefined: it has ended, or has gone on since. */
@@ -79,7 +79,9 @@ export function createTalks({ limits }: TalksOptions): Talks {
       const state = JSON.parse(text) as State
       const talk = state.by === by ? get(state) : undefined
       const { number, round } = state
-      return talk && { number, round, stay: talk.stay, approved: talk.permit.duties.approved }
+      if (talk === undefined) return undefined
+      const { pageRounds } = talk.permit.call
+      return { number, round, stay: talk.stay, approved: talk.permit.duties.approved, pageRounds }
     },
     stateOf: (suspended) => JSON.stringify({ by, ...suspended } satisfies State),
     get,

@@ -3,6 +3,7 @@ import { suite, test } from 'node:test'
 import { requirement } from '../../requirements.ts'
 import { modern, modernMeta, openClient, whyOf, type Reply } from '../world/client.ts'
 import { asked, legacyOnly, openOne } from '../world/eras.ts'
+import { memoryApprovals } from '../world/memory-approvals.ts'
 import { sendJson, type Answer, type JsonMessage } from '../world/upstream.ts'
 import type { World, WorldOptions } from '../world/world.ts'
 
@@ -69,7 +70,10 @@ async function open(
       response.end(`data: ${text}\n\n`)
     }
   }
-  const world = await openOne('legacy', answer, { grants, ...more })
+  return serving(await openOne('legacy', answer, { grants, ...more }))
+}
+
+function serving(world: World): Open {
   return {
     world,
     there: () =>
@@ -84,6 +88,51 @@ async function open(
     },
     [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
   }
+}
+
+const approver = 'spiffe://test.example/ns/ops/sa/oncall'
+const deletions = { seconds: 600, approvers: [approver], where: { tool: ['echo'] } }
+
+/** A server that wants a page opened in each call, and asks something first in every other one; approved is the first call. */
+async function openTurns(approved: boolean): Promise<Open> {
+  const server = legacyOnly(() => assert.fail('no script'), [tool('echo')])
+  const waiting = new Map<unknown, () => void>()
+  let count = 0
+  const answer: Answer = (message, response, received) => {
+    const { method, id } = message
+    if (method === undefined) {
+      response.writeHead(202).end()
+      waiting.get(id)?.()
+      return
+    }
+    if (method !== 'tools/call') {
+      server.answer(message, response, received)
+      return
+    }
+    count += 1
+    const error = `{"code":-32042,"message":"first","data":${asking(page)}}`
+    const text = `{"jsonrpc":"2.0","id":${String(id)},"error":${error}}`
+    if (count % 2 === 1) {
+      sendJson(response, text)
+      return
+    }
+    waiting.set(`ask-${count}`, () => response.end(`data: ${text}\n\n`))
+    const form = '{"mode":"form","message":"m","requestedSchema":{"type":"object","properties":{}}}'
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write(
+      `data: {"jsonrpc":"2.0","id":"ask-${count}","method":"elicitation/create","params":${form}}\n\n`,
+    )
+  }
+  const more = { approvals: memoryApprovals(), policyApprovals: { deletions } }
+  const at = serving(await openOne('legacy', answer, { grants, ...(approved ? more : {}) }))
+  if (!approved) return at
+  const [, ticket] = /ticket ([a-z2-7-]+)/.exec((await at.call()).text) ?? []
+  const identity = { namespace: 'ops', serviceAccount: 'oncall', tenant: 'ops' }
+  const person = await at.world.agent({ ...identity, toolScopes: 'web:none' })
+  const { body, headers } = modern('approvals/approve', { ticket })
+  const { json } = await person.post('/mcp', body, headers)
+  assert.ok(json.result, JSON.stringify(json))
+  return at
 }
 
 interface InputRequired {
@@ -224,6 +273,29 @@ suite('a legacy server that wants pages opened before a modern agent calls it', 
     assert.match(last.text, /upstream gave no answer/)
     assert.equal(at.there().length, 9)
   })
+
+  for (const approved of [false, true]) {
+    test(`may want that no more often where it asks in between${approved ? ', and the call was approved' : ''}`, async () => {
+      requirement('gateway.pages-across')
+      await using at = await openTurns(approved)
+      let reply = await at.call()
+      let pages = 0
+      for (let round = 0; round < 40; round += 1) {
+        const { result } = told(reply)
+        if ((result as InputRequired | undefined)?.resultType !== 'input_required') break
+        const { requestState, inputRequests } = input(reply)
+        const accept = { action: 'accept', content: {} }
+        const inputResponses = Object.fromEntries(
+          Object.keys(inputRequests).map((name) => [name, accept]),
+        )
+        if ('page-1' in inputResponses) pages += 1
+        reply = await at.call({ params: { requestState, inputResponses } })
+      }
+      assert.match(reply.text, /upstream gave no answer/)
+      assert.equal(pages, 8)
+      assert.equal(at.there().length, 9)
+    })
+  }
 
   test('is called by another replica, because nothing is open for it', async () => {
     requirement('gateway.pages-across')
