@@ -10,7 +10,7 @@ import { parseBundle, type Bundle } from '../pki/bundle.ts'
 import type { KeyType } from '../pki/subject-key.ts'
 import type { Condition } from '../readiness.ts'
 import type { CredentialFolder } from './credential-folder.ts'
-import { requestCertificate } from './request-certificate.ts'
+import { requestCertificate, type Answered } from './request-certificate.ts'
 
 export interface KeeperOptions {
   readonly client: ApiClient
@@ -43,8 +43,8 @@ export interface Keeper {
 /** A refusal or a failure is no reason to ask again at once, nor to give up. */
 const askBackoff = { baseSeconds: 5, maxSeconds: 600 }
 
-/** How often it is looked whether the signer publishes other anchors. */
-const anchorSeconds = 30
+/** How often it is looked whether the signer publishes other anchors, and what the clock says. */
+const lookSeconds = 30
 
 /** Between two certificates. */
 const renewSecondsMin = 60
@@ -69,7 +69,10 @@ class CredentialKeeper implements Keeper {
   /** Why there is no newer one. */
   #problem: string | undefined
   #anchorProblem: string | undefined
+  /** Since when a request waits for its answer. */
+  #asked: string | undefined
   #failures = 0
+  #turn = Promise.resolve()
 
   constructor(options: KeeperOptions) {
     this.#options = options
@@ -78,23 +81,50 @@ class CredentialKeeper implements Keeper {
   }
 
   async run(signal: AbortSignal, { once = false } = {}): Promise<void> {
-    try {
-      this.#held = await this.#readHeld()
-      while (!signal.aborted) {
-        this.#measure()
-        if (this.#isDue()) await this.#renew(signal)
-        else if (once) return
-        else await this.#followAnchors(signal)
+    const over = new AbortController()
+    const both = AbortSignal.any([signal, over.signal])
+    const untilOver = async (loop: Promise<void>): Promise<void> => {
+      try {
+        await loop
+      } catch (error) {
+        if (!both.aborted) throw error
+      } finally {
+        over.abort()
       }
-    } catch (error) {
-      if (!signal.aborted) throw error
     }
+    this.#held = await this.#readHeld()
+    await Promise.all([this.#keepRenewed(both, once), this.#keepCurrent(both)].map(untilOver))
+  }
+
+  async #keepRenewed(signal: AbortSignal, once: boolean): Promise<void> {
+    while (!signal.aborted) {
+      if (this.#isDue()) await this.#renew(signal)
+      else if (once) return
+      else await this.#delay(this.#untilLook(), signal)
+    }
+  }
+
+  /** Beside a request, which may wait for a person: what is in force is measured, and has the anchors that are published, all the while. */
+  async #keepCurrent(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#measure()
+      await this.#delay(lookSeconds * 1000, signal)
+      await this.#inTurn(() => this.#followAnchors(signal))
+    }
+  }
+
+  /** One writes at a time, with what stands there when it is its turn. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const result = this.#turn.then(work)
+    this.#turn = result.catch(() => {})
+    return result
   }
 
   conditions(): readonly Condition[] {
     const { now } = this.#options
     const notAfter = this.#held?.credential.svid.notAfter
-    const why = this.#problem === undefined ? '' : `; the next one: ${this.#problem}`
+    const next = [this.#problem, this.#asked].filter((each) => each !== undefined)
+    const why = next.length === 0 ? '' : `; the next one: ${next.join('; ')}`
     const isValid = notAfter !== undefined && now() < notAfter.getTime()
     const reason = isValid
       ? `valid until ${notAfter.toISOString()}${why}`
@@ -112,6 +142,12 @@ class CredentialKeeper implements Keeper {
 
   #isDue(): boolean {
     return this.#held === undefined || this.#options.now() >= this.#held.renewAt
+  }
+
+  /** In small pieces: a clock may be set, and a machine may sleep. */
+  #untilLook(): number {
+    const untilDue = (this.#held?.renewAt ?? 0) - this.#options.now()
+    return Math.max(1, Math.min(untilDue, lookSeconds * 1000))
   }
 
   #measure(): void {
@@ -150,42 +186,54 @@ class CredentialKeeper implements Keeper {
 
   /** One request. The one before is in force until another one is written. */
   async #renew(signal: AbortSignal): Promise<void> {
-    const { folder, log, metrics } = this.#options
     const count = (outcome: string): void =>
-      metrics.count('countersign_agent_requests_total', { outcome })
+      this.#options.metrics.count('countersign_agent_requests_total', { outcome })
     try {
-      const answer = await requestCertificate({
-        ...this.#options,
-        delay: this.#delay,
-        random: this.#random,
-        signal,
-      })
+      const answer = await this.#answer(signal)
       if (answer.kind !== 'issued') {
         count(answer.kind)
         return await this.#again(`${answer.kind}: ${answer.why}`, signal)
       }
-      const bundle = await this.#options.anchors(signal)
-      const held = await this.#accepted(`${answer.privateKeyPem}${answer.chainPem}`, bundle)
-      await folder.write(held)
-      await folder.keepPending(undefined)
-      // One that is nearly over when it comes, because its CA is, is no reason to ask again at once.
-      const soonest = this.#options.now() + renewSecondsMin * 1000
-      this.#held = { ...held, renewAt: Math.max(held.renewAt, soonest) }
-      this.#failures = 0
-      this.#problem = undefined
-      this.#anchorProblem = undefined
+      await this.#inTurn(() => this.#take(`${answer.privateKeyPem}${answer.chainPem}`, signal))
       count('issued')
-      const { spiffeId, notAfter } = held.credential.svid
-      log.info(
-        { spiffeId: spiffeId.uri, notAfter: notAfter.toISOString() },
-        'a credential is written',
-      )
-      this.#options.changed()
     } catch (error) {
       if (signal.aborted || !(error instanceof CountersignError)) throw error
       count('error')
       await this.#again(`${error.message} (${error.code})`, signal)
     }
+  }
+
+  async #answer(signal: AbortSignal): Promise<Answered> {
+    const waits = (created: Date | undefined): void => {
+      const since = created ?? new Date(this.#options.now())
+      this.#asked ??= `asked for at ${since.toISOString()}, not answered yet`
+    }
+    try {
+      const { random, delay } = { random: this.#random, delay: this.#delay }
+      return await requestCertificate({ ...this.#options, delay, random, signal, waits })
+    } finally {
+      this.#asked = undefined
+    }
+  }
+
+  async #take(credentialBundle: string, signal: AbortSignal): Promise<void> {
+    const { anchors, changed, folder, log, now } = this.#options
+    const held = await this.#accepted(credentialBundle, await anchors(signal))
+    await folder.write(held)
+    await folder.keepPending(undefined)
+    // One that is nearly over when it comes, because its CA is, is no reason to ask again at once.
+    const soonest = now() + renewSecondsMin * 1000
+    this.#held = { ...held, renewAt: Math.max(held.renewAt, soonest) }
+    this.#failures = 0
+    this.#problem = undefined
+    this.#anchorProblem = undefined
+    this.#measure()
+    const { spiffeId, notAfter } = held.credential.svid
+    log.info(
+      { spiffeId: spiffeId.uri, notAfter: notAfter.toISOString() },
+      'a credential is written',
+    )
+    changed()
   }
 
   /** What does not hold never will: another one is asked for. Throws `renewal/certificate`. */
@@ -207,21 +255,19 @@ class CredentialKeeper implements Keeper {
     await this.#delay(backoffMilliseconds(askBackoff, this.#failures, this.#random), signal)
   }
 
-  /** Until the next look; what the signer publishes by then is written beside the same credential. */
+  /** What the signer publishes by now is written beside the same credential. */
   async #followAnchors(signal: AbortSignal): Promise<void> {
-    const { folder, log, now } = this.#options
-    const held = this.#held
-    const untilDue = held === undefined ? 0 : held.renewAt - now()
-    await this.#delay(Math.max(1, Math.min(untilDue, anchorSeconds * 1000)), signal)
+    const { anchors, changed, folder, log } = this.#options
     try {
-      const bundle = await this.#options.anchors(signal)
+      const bundle = await anchors(signal)
       this.#anchorProblem = undefined
+      const held = this.#held
       if (held === undefined || bundle.pem === held.trustBundle) return
       const next = { ...held, trustBundle: bundle.pem }
       await folder.write(next)
       this.#held = next
       log.info({ anchors: bundle.anchors.length }, 'another trust bundle is written')
-      this.#options.changed()
+      changed()
     } catch (error) {
       if (signal.aborted || !(error instanceof CountersignError)) throw error
       if (this.#anchorProblem === undefined) log.warn({ error }, 'the trust bundle is not followed')

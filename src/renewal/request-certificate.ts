@@ -31,6 +31,8 @@ export interface RequestOptions {
   readonly delay: Delay
   readonly random: () => number
   readonly signal: AbortSignal
+  /** Called while it waits for an answer, with when the API server took the request. */
+  readonly waits: (created: Date | undefined) => void
 }
 
 /** What became of a request: PEM of the key and the chain, or why there is none, after which another may be made. */
@@ -106,11 +108,12 @@ async function answerOf(
   options: RequestOptions,
   { name }: Sent,
 ): Promise<CertificateSigningRequest | undefined> {
-  const { client, delay, random, signal } = options
+  const { client, delay, random, signal, waits } = options
   for (let looks = 1; ; looks += 1) {
     const found = await readObject(client, certificateSigningRequests, { name, signal })
     if (found === undefined) return undefined
     if (endOf(found) !== undefined || found.status.certificate !== '') return found
+    waits(found.metadata.creationTimestamp)
     await delay(backoffMilliseconds(lookBackoff, looks, random), signal)
   }
 }

@@ -290,3 +290,76 @@ test('what the signer publishes later is written beside the same credential', as
   await done
   assert.ok(new X509Certificate(authority.certificate.der))
 })
+
+test('while a renewal waits or backs off, anchors, expiry and conditions are those of now', async () => {
+  const cluster = clusterWithAnchors()
+  const world = await open(cluster)
+  let time = Date.now()
+  let expiry = 0
+  const metrics = { ...silentMetrics, set: (_name: string, value: number) => void (expiry = value) }
+  const keeper = world.keeper({ now: () => time, metrics })
+  const reasonOf = (): string => keeper.conditions()[0]?.reason ?? ''
+  const stop = new AbortController()
+  const done = keeper.run(stop.signal)
+  await eventually('it asks', () => cluster.list(plural).length === 1)
+  await eventually('it says so', () => reasonOf().includes('asked for at 20'))
+  issue(cluster)
+  await eventually('it is written', () => world.changes() === 1)
+  cluster.remove(plural, cluster.list(plural)[0]?.metadata.name ?? '')
+  assert.doesNotMatch(reasonOf(), /asked/)
+  time += 50 * 60_000
+  await eventually('it asks anew', () => cluster.list(plural).length === 1)
+  const next = newAuthority()
+  publish(cluster, { ...authority, anchors: [...authority.anchors, ...next.anchors] })
+  await eventually('anchors are written', () => world.changes() === 2)
+  assert.equal((await world.folder.read())?.trustBundle.match(/BEGIN/g)?.length, 2)
+  await eventually('expiry is told', () => expiry > 0 && expiry < 11 * 60)
+  assert.match(reasonOf(), /^valid until .*; the next one: asked for at .*, not answered yet$/)
+  cluster.remove('clustertrustbundles', bundleName)
+  await eventually('it says so', () => keeper.conditions()[1]?.ok === false)
+  stop.abort()
+  await done
+})
+
+test('anchors and a credential that come at once are written one after the other', async () => {
+  const cluster = clusterWithAnchors()
+  const world = await open(cluster)
+  let time = Date.now()
+  const writing = { now: 0, most: 0, held: Promise.resolve() }
+  const folder: CredentialFolder = {
+    ...world.folder,
+    async write(files) {
+      writing.now += 1
+      writing.most = Math.max(writing.most, writing.now)
+      await writing.held
+      await world.folder.write(files)
+      writing.now -= 1
+    },
+  }
+  const keeper = world.keeper({ folder, now: () => time })
+  const stop = new AbortController()
+  const done = keeper.run(stop.signal)
+  await eventually('it asks', () => cluster.list(plural).length === 1)
+  issue(cluster)
+  await eventually('it is written', () => world.changes() === 1)
+  cluster.remove(plural, cluster.list(plural)[0]?.metadata.name ?? '')
+  const { promise, resolve } = Promise.withResolvers<void>()
+  writing.held = promise
+  const next = newAuthority()
+  publish(cluster, { ...authority, anchors: [...authority.anchors, ...next.anchors] })
+  await eventually('anchors are being written', () => writing.now === 1)
+  time += 50 * 60_000
+  await eventually('it asks anew', () => cluster.list(plural).length === 1)
+  const before = (await world.folder.read())?.credentialBundle
+  issue(cluster)
+  // It has its answer well before.
+  await new Promise((after) => setTimeout(after, 100))
+  resolve()
+  await eventually('both are written', () => world.changes() === 3)
+  const files = await world.folder.read()
+  assert.notEqual(files?.credentialBundle, before)
+  assert.equal(files?.trustBundle.match(/BEGIN/g)?.length, 2)
+  assert.equal(writing.most, 1)
+  stop.abort()
+  await done
+})
