@@ -201,7 +201,7 @@ function sent({
 }
 
 async function whileWaitedFor<T>(
-  { permit, reply }: Asking,
+  { permit, reply, signal }: Asking,
   ask: (begun: Delivery['begun']) => Promise<T>,
 ): Promise<T | ExchangeFailure> {
   let exchange: Pick<Exchange, 'cancel'> | undefined
@@ -214,7 +214,8 @@ async function whileWaitedFor<T>(
     tell: (refusal) => endReply(reply, refusal),
   })
   try {
-    if (isCancelled) return { failed: 'cancelled', detail: 'cancelled' }
+    // Waiting for a session or a token may have been all that there was time for.
+    if (isCancelled || signal?.aborted === true) return { failed: 'cancelled', detail: 'cancelled' }
     return await ask((begun) => (exchange = begun))
   } finally {
     untie()

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
 import { initializeParams, legacy, modern, type Reply, type TestClient } from '../world/client.ts'
+import { asked, legacyOnly, openOne } from '../world/eras.ts'
 import { answerBoth, sendJson, type Answer } from '../world/upstream.ts'
 import { openWorld, type World } from '../world/world.ts'
 
@@ -162,6 +163,25 @@ describe('what is gathered from several upstreams', { concurrency: 4 }, () => {
     shift += 60_000
     awake = true
     await eventually('it is listed again', async () => (await missing()) === undefined)
+  })
+
+  test('an upstream whose session was opened too late is not asked in it any more', async () => {
+    requirement('gateway.no-upstream-delays-others')
+    const server = legacyOnly(() => {})
+    const open: (() => void)[] = []
+    const answer: Answer = (message, response, request) => {
+      if (message.method !== 'initialize') server.answer(message, response, request)
+      else open.push(() => server.answer(message, response, request))
+    }
+    await using world = await openOne('legacy', answer, { limits })
+    const agent = await world.agent({ toolScopes: 'files:*', podUid: 'pod' })
+    const late = await agent.post('/mcp', list.body, list.headers)
+    assert.equal(late.status, 502, late.text)
+    for (const each of open) each()
+    // What is asked after it comes after it, in the session that was opened.
+    const again = await agent.post('/mcp/files', list.body, list.headers)
+    assert.equal(again.status, 200, again.text)
+    assert.deepEqual([open.length, asked(world, 'files', 'tools/list').length], [1, 1])
   })
 
   test('an upstream that takes no connection keeps nobody waiting, and is listed as soon as it does', async () => {
