@@ -66,11 +66,14 @@ export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<Op
   // What comes over a network may be sent again by anybody on the way.
   const how = config.service === undefined ? {} : { dated: now }
   const trust = await openTrust(config.signature, how)
-  const prepare = createPrepare(config, { ...parts, trust })
+  const inForce = (): Bundle | undefined => opening?.active().bundle
+  const prepare = createPrepare(config, { ...parts, trust, inForce })
   // What is tested when it ends is waited for by the follower, so the activation, which ends the test, goes before it.
   let follower: BundleFollower | undefined
+  let opening: Activation<Bundle> | undefined
   opened.defer(async () => follower?.[Symbol.asyncDispose]())
   const activation = opened.use(await openActivation<Bundle>(offer, { prepare, now, log, metrics }))
+  opening = activation
   const offerDocuments = (): void => void activation.offerDocuments(data.current())
   const offerBundle = (): void => void activation.offerBundle(bundle?.current() ?? shipped)
   data.onChange(offerDocuments)
@@ -184,7 +187,13 @@ function countRefused(
 
 function createPrepare(
   { engine }: PolicyConfig,
-  { log, metrics, trust, selfTest = openSelfTest() }: Parts & { readonly trust: BundleTrust },
+  {
+    log,
+    metrics,
+    trust,
+    inForce,
+    selfTest = openSelfTest(),
+  }: Parts & { readonly trust: BundleTrust; readonly inForce: () => Bundle | undefined },
 ): ActivationOptions<Bundle>['prepare'] {
   let known: { readonly bundle: Bundle; readonly base: PolicyBase } | undefined
   const admitted = new WeakMap<BundleContent, Admitted>()
@@ -192,9 +201,10 @@ function createPrepare(
     if (bundle === none) return absentPolicy
     // Data alone is judged here, in one turn: what takes a grant away waits for no other process. What is shipped was tested where it was built.
     const isNew = bundle !== shipped && !admitted.has(bundle)
-    if (isNew) {
+    // One that was good once is older than the one in force, where that has replaced it.
+    if (bundle !== shipped && bundle !== inForce()) {
       const admission = trust.admit(bundle)
-      await selfTest({ content: bundle, documents, engine }, signal)
+      if (isNew) await selfTest({ content: bundle, documents, engine }, signal)
       admitted.set(bundle, admission)
     }
     if (known?.bundle !== bundle) {

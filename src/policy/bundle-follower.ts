@@ -58,6 +58,8 @@ const retryFactor = 1.6
 interface Offered {
   readonly content: BundleContent
   readonly archive: Buffer
+  /** As the server has named it last. */
+  etag: string | undefined
 }
 
 /**
@@ -80,9 +82,8 @@ class OpenFollower implements BundleFollower {
   readonly #options: FollowerOptions
   readonly #closed = new AbortController()
   readonly times: BundleTimes = {}
-  #etag: string | undefined
   #offered: Offered | undefined
-  /** What was in force when it was looked last. */
+  /** What was in force when it was looked last: a server that is behind, and says that we have what it has, means another one. */
   #good: Offered | undefined
   /** Digest of what is on disk. */
   #kept: string | undefined
@@ -106,7 +107,7 @@ class OpenFollower implements BundleFollower {
       if (archive === undefined) return
       const content = await unpackBundle(archive)
       this.#kept = content.digest
-      await this.#offer({ content, archive })
+      await this.#offer({ content, archive, etag: undefined })
       log.info({ digest: content.digest }, 'policy begins with the last good bundle of the disk')
     } catch (error) {
       this.#fail(error)
@@ -151,9 +152,11 @@ class OpenFollower implements BundleFollower {
     const waitSeconds = polling.longPollingTimeoutSeconds
     const begun = elapsed()
     this.times.lastRequest = now()
+    this.#look(this.#offered)
     try {
-      const answer = await service.ask({ etag: this.#etag, waitSeconds, signal })
+      const answer = await service.ask({ etag: this.#good?.etag, waitSeconds, signal })
       this.times.lastSuccessfulRequest = now()
+      this.#look(this.#offered)
       const isNew = await (answer.kind === 'bundle' ? this.#take(answer) : this.#stay())
       await this.#keep()
       this.#succeed(answer.kind)
@@ -192,27 +195,37 @@ class OpenFollower implements BundleFollower {
     this.times.size = archive.length
     const content = await unpackBundle(archive)
     const isNew = content.digest !== this.#offered?.content.digest
-    if (isNew) await this.#offer({ content, archive })
+    if (isNew) await this.#offer({ content, archive, etag })
     // What was refused stays so, unless it had no luck alone and was tried again meanwhile.
     else this.#settle()
-    this.#etag = etag
+    if (this.#good !== undefined) this.#good.etag = etag
     return isNew
   }
 
   async #offer(offered: Offered): Promise<void> {
+    const before = this.#offered
     const isBack = offered.content.digest === this.#good?.content.digest
     this.#offered = isBack ? this.#good : offered
     await this.#options.taker.offer((this.#offered ?? offered).content)
+    // What was offered before may have been tried once more, and have come first.
+    this.#look(before)
     this.#settle()
   }
 
   #settle(): void {
-    const { taker, now } = this.#options
+    const { taker } = this.#options
     const offered = this.#offered
+    this.#look(offered)
     if (offered === undefined || !taker.isInForce(offered.content)) {
       throw taker.problem() ?? new CountersignError('policy/bundle', 'bundle is not in force')
     }
-    if (offered === this.#good) return
+  }
+
+  /** What had no luck is tried again without us: it may have come into force at any time. */
+  #look(offered: Offered | undefined): void {
+    const { taker, now } = this.#options
+    if (offered === undefined || offered === this.#good) return
+    if (!taker.isInForce(offered.content)) return
     this.#good = offered
     this.times.lastSuccessfulActivation = now()
   }

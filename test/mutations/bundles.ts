@@ -10,6 +10,7 @@ const configuration = 'src/cli/shared-configuration.ts'
 const asked = ['test/policy/bundle-service.test.ts']
 const followed = ['test/policy/bundle-follower.test.ts']
 const opened = ['test/cli/open-policy.service.test.ts']
+const ordered = ['test/cli/open-policy.order.test.ts']
 const configured = ['test/cli/shared-configuration.test.ts']
 
 const claim = 'policy.bundle-followed'
@@ -78,9 +79,7 @@ export const bundleMutations: readonly Mutation[] = [
     claim,
     without: 'the ETag of the bundle in force',
     file: follower,
-    edits: [
-      ['    this.times.lastSuccessfulDownload = this.#options.now()\n', '    this.#etag = etag\n'],
-    ],
+    edits: [['etag: this.#good?.etag', 'etag: this.#offered?.etag']],
     tests: followed,
     named: 'asked for again',
   },
@@ -92,6 +91,14 @@ export const bundleMutations: readonly Mutation[] = [
       ['offered === undefined || !taker.isInForce(offered.content)', 'offered === undefined'],
     ],
     tests: followed,
+  },
+  {
+    claim,
+    without: 'the order in time of a bundle that was in force once',
+    file: openPolicy,
+    edits: [['bundle !== inForce()', 'isNew']],
+    tests: ordered,
+    named: 'never comes back',
   },
   {
     claim,

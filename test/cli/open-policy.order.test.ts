@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test, type TestContext } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { openPolicy } from '../../src/cli/open-policy.ts'
+import type { PolicyConfig } from '../../src/cli/shared-configuration.ts'
+import { CountersignError } from '../../src/errors.ts'
+import { silentLog } from '../../src/log.ts'
+import { silentMetrics } from '../../src/metrics.ts'
+import { openPolicyBase } from '../../src/policy/engine.ts'
+import type { SelfTest } from '../../src/policy/self-test.ts'
+import { archiveOf, shippedAs, signedFiles } from '../policy/archive.ts'
+import {
+  openBundleServer,
+  serving,
+  type Answer,
+  type BundleServer,
+} from '../policy/bundle-server.ts'
+import { requirement } from '../requirements.ts'
+import { eventually } from '../support/eventually.ts'
+
+const author = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+/** In seconds, as signatures say it. */
+const signedFirst = 1_000_000
+const now = (): number => signedFirst * 1000 + 60_000
+
+let folder: string
+let key: string
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'countersign-order-'))
+  key = join(folder, 'author.pem')
+  await writeFile(key, author.publicKey.export({ format: 'pem', type: 'spki' }))
+})
+
+after(() => rm(folder, { recursive: true, force: true }))
+
+/** The same questions, without a process of their own. */
+const selfTest: SelfTest = async ({ content, documents, engine }) => {
+  const base = await openPolicyBase({ content, engine })
+  base.engineWith(documents)
+}
+
+const parts = {
+  log: silentLog,
+  metrics: silentMetrics,
+  now,
+  selfTest,
+  delay: (_milliseconds: number, signal: AbortSignal) => pause(10, undefined, { signal }),
+}
+
+function configOf(server: BundleServer, persistenceDirectory: string): PolicyConfig {
+  return {
+    service: {
+      url: server.url,
+      resource: 'bundles/gateway',
+      responseHeaderTimeoutSeconds: 10,
+      polling: { minDelaySeconds: 1, maxDelaySeconds: 2 },
+    },
+    persistenceDirectory,
+    signature: { keys: [{ id: 'author', algorithm: 'ES256', publicKey: key }], scope: '' },
+    data: [],
+  }
+}
+
+async function revision(name: string, secondsLater = 0): Promise<Buffer> {
+  const iat = signedFirst + secondsLater
+  return archiveOf(signedFiles(await shippedAs(name), author.privateKey, { iat }))
+}
+
+const unchanged: Answer = (_request, response) => void response.writeHead(304).end()
+
+async function asksAgain(server: BundleServer, times = 3): Promise<void> {
+  const sofar = server.asked.length
+  await eventually('it asks again', () => server.asked.length >= sofar + times)
+}
+
+async function writeData(file: string, data: object): Promise<void> {
+  await writeFile(`${file}.part`, JSON.stringify(data))
+  await rename(`${file}.part`, file)
+}
+
+const lifetime = (seconds: number): object => ({
+  issuance: { lifetime_seconds_max: { agent: seconds } },
+})
+
+/** One bundle is in force, and a newer one, which had no luck with its test, is tried again as soon as `again` is called. */
+async function openWithUnlucky(t: TestContext, name: string, retest: SelfTest) {
+  const data = join(folder, `${name}.json`)
+  await writeData(data, lifetime(600))
+  const server = await openBundleServer()
+  t.after(() => server[Symbol.asyncDispose]())
+  const one = await revision('one')
+  server.answer(serving(one, '"1"'))
+  let test = selfTest
+  const config = { ...configOf(server, join(folder, name)), data: [data] }
+  const either: SelfTest = (tested, signal) => test(tested, signal)
+  const policy = await openPolicy(config, { ...parts, selfTest: either })
+  t.after(() => policy[Symbol.asyncDispose]())
+  const unlucky = new CountersignError('policy/test', 'bundle does not pass its test in time')
+  test = () => Promise.reject(unlucky)
+  server.answer(serving(await revision('two', 10), '"2"'))
+  await eventually('the next one has no luck', () => /in time/.test(policy.condition().reason))
+  test = retest
+  return { server, policy, one, again: () => writeData(data, lifetime(700)) }
+}
+
+test('a bundle that comes into force between two questions is what is in force from then on', async (t) => {
+  requirement('policy.bundle-followed')
+  const { server, policy, one, again } = await openWithUnlucky(t, 'between', selfTest)
+  server.answer((_request, response) => void response.writeHead(503).end())
+  await again()
+  await eventually('it is in force', () => policy.engine.revision === 'two')
+  await asksAgain(server)
+  assert.equal(server.asked.at(-1)?.['if-none-match'], '"2"')
+  server.answer(unchanged)
+  await asksAgain(server)
+  assert.equal(policy.engine.revision, 'two')
+  await eventually('nothing is wrong', () => policy.condition().ok)
+  server.answer(serving(one, '"x"'))
+  await eventually('the older one is refused', () =>
+    /was signed before the one in force/.test(policy.status().message ?? ''),
+  )
+  assert.equal(policy.engine.revision, 'two')
+})
+
+test('a bundle that was in force never comes back in the place of a newer one', async (t) => {
+  requirement('policy.bundle-followed')
+  const begun = Promise.withResolvers<void>()
+  const ended = Promise.withResolvers<void>()
+  const slow: SelfTest = async (tested) => {
+    begun.resolve()
+    await ended.promise
+    await selfTest(tested)
+  }
+  const { server, policy, again } = await openWithUnlucky(t, 'race', slow)
+  await again()
+  await begun.promise
+  // It has the old one, which is offered again while the new one is tested.
+  server.answer(unchanged)
+  await asksAgain(server, 1)
+  await pause(50)
+  ended.resolve()
+  await eventually('the newer one is in force', () => policy.engine.revision === 'two')
+  await eventually('what is in force is known', () => policy.condition().ok)
+  await asksAgain(server)
+  assert.equal(policy.engine.revision, 'two')
+})
