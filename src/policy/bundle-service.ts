@@ -1,8 +1,8 @@
 import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { open } from 'node:fs/promises'
 import { CountersignError, quoted } from '../errors.ts'
 import { version } from '../version.ts'
+import { readBoundedFile } from './bounded-file.ts'
 
 /** Where bundles come from, in OPA's own words. Files are read for each request: they are renewed where they are mounted. */
 export interface BundleServiceConfig {
@@ -136,9 +136,9 @@ async function readTls({ tls, credentials }: BundleServiceConfig): Promise<Tls> 
 
 async function readCredential(file: string): Promise<string> {
   try {
-    await using handle = await open(file, 'r')
-    const { size } = await handle.stat()
-    if (size <= credentialOctetsMax) return await handle.readFile('utf8')
+    // Mounted files are links of the kubelet, so links are followed.
+    const content = await readBoundedFile(file, credentialOctetsMax)
+    if (content !== undefined) return content.toString()
   } catch (cause) {
     const message = `file of the bundle service cannot be read, got=${quoted(file, 200)}`
     throw new BundleServiceError(message, { cause })

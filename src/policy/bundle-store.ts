@@ -1,6 +1,9 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
+import { readBoundedFile } from './bounded-file.ts'
 import { archiveOctetsMax } from './bundle-service.ts'
 
 /** Keeps the last good bundle, packed as it came. Nothing that is read again is trusted more than what is downloaded. */
@@ -17,14 +20,16 @@ export const noStore: BundleStore = {
   write: () => Promise.resolve(),
 }
 
+/** Nobody writes so long. */
+const partMillisecondsMax = 60_000
+
 export function createBundleStore(folder: string): BundleStore {
   const file = join(folder, 'bundle.tar.gz')
   return {
     async read() {
       try {
-        await using handle = await open(file, 'r')
-        const { size } = await handle.stat()
-        if (size <= archiveOctetsMax) return await handle.readFile()
+        const archive = await readBoundedFile(file, archiveOctetsMax, constants.O_NOFOLLOW)
+        if (archive !== undefined) return archive
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
         throw refused(`bundle on disk cannot be read, got=${codeOf(error)}`, error)
@@ -33,9 +38,10 @@ export function createBundleStore(folder: string): BundleStore {
     },
     async write(archive) {
       // Each worker of a gateway keeps it: whoever is last has the same, or a newer one.
-      const beside = `${file}.${process.pid}.part`
+      const beside = `${file}.${randomBytes(8).toString('hex')}.part`
       try {
         await mkdir(folder, { recursive: true, mode: 0o700 })
+        await removeOldParts(folder)
         await writeSynced(beside, archive)
         await rename(beside, file)
         await using kept = await open(dirname(file), 'r')
@@ -48,8 +54,23 @@ export function createBundleStore(folder: string): BundleStore {
   }
 }
 
+/** Of those who ended while they wrote; one that is younger may be another worker's. */
+async function removeOldParts(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!/^bundle\.tar\.gz\.[0-9a-f]+\.part$/.test(name)) continue
+    const part = join(folder, name)
+    const status = await lstat(part).catch(() => undefined)
+    if (status !== undefined && Date.now() - status.mtimeMs > partMillisecondsMax) {
+      await rm(part, { force: true })
+    }
+  }
+}
+
+/** Nothing is followed, and nothing written over, whatever stands there. */
+const writing = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+
 async function writeSynced(file: string, content: Buffer): Promise<void> {
-  await using handle = await open(file, 'w', 0o600)
+  await using handle = await open(file, writing, 0o600)
   await handle.writeFile(content)
   await handle.sync()
 }

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { once } from 'node:events'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { createLog } from '../../src/cli/create-log.ts'
 import {
@@ -233,6 +235,28 @@ test('a file that is no token is sent to nobody, and shown to nobody', async () 
   await rm(token)
   await refusedWith(/cannot be read/, ask({ url: server.url, credentials }))
   assert.equal(server.asked.length, 0)
+})
+
+test('a pipe or a device in the place of a file holds nobody, and a link is followed', async () => {
+  await using server = await servingOf((_request, response) => void response.end(archive))
+  const place = await mkdtemp(join(folder, 'places-'))
+  const pathOf = (name: string): string => join(place, name)
+  await promisify(execFile)('mkfifo', [pathOf('pipe')])
+  await writeFile(pathOf('token'), 'abc')
+  for (const [name, target] of [
+    ['device', '/dev/zero'],
+    ['linked', 'token'],
+  ] as const) {
+    await symlink(target, pathOf(name))
+  }
+  for (const name of ['pipe', 'device']) {
+    const credentials = { bearer: { tokenPath: pathOf(name) } }
+    await refusedWith(/cannot be read/, ask({ url: server.url, credentials }))
+    await refusedWith(/cannot be read/, ask({ url: server.url, tls: { caCert: pathOf(name) } }))
+  }
+  assert.equal(server.asked.length, 0)
+  await ask({ url: server.url, credentials: { bearer: { tokenPath: pathOf('linked') } } })
+  assert.equal(server.asked[0]?.authorization, 'Bearer abc')
 })
 
 test('only a server with a certificate of the named authority is asked, and it may want ours', async () => {
