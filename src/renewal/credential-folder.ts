@@ -26,6 +26,8 @@ export interface CredentialFiles {
 export interface Pending {
   readonly name: string
   readonly privateKeyPem: string
+  /** Digest of what is asked for. */
+  readonly asked: string
 }
 
 export interface CredentialFolder {
@@ -207,9 +209,9 @@ async function sweep(folder: string, current: string): Promise<void> {
 
 function parsePending(text: string): Pending | undefined {
   try {
-    const { name, privateKeyPem } = JSON.parse(text) as Partial<Pending>
-    if (typeof name === 'string' && typeof privateKeyPem === 'string')
-      return { name, privateKeyPem }
+    const { name, privateKeyPem, asked } = JSON.parse(text) as Partial<Pending>
+    if (typeof name === 'string' && typeof privateKeyPem === 'string' && typeof asked === 'string')
+      return { name, privateKeyPem, asked }
   } catch {
     // Half written by whoever wrote over it: its key is lost, and another request is made.
   }

@@ -1,4 +1,4 @@
-import { createPrivateKey, randomBytes } from 'node:crypto'
+import { createPrivateKey, hash, randomBytes } from 'node:crypto'
 import { quoted } from '../errors.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import { ApiError } from '../kubernetes/api-error.ts'
@@ -9,14 +9,18 @@ import {
   type CertificateSigningRequest,
 } from '../kubernetes/certificate-signing-request.ts'
 import { readObject } from '../kubernetes/objects.ts'
+import { parseCertificateRequest } from '../pki/certificate-request.ts'
 import { writeCertificateRequest } from '../pki/certificate-request-write.ts'
 import { generateKey } from '../pki/generate-key.ts'
-import { formatPem } from '../pki/pem.ts'
+import { formatPem, parsePem } from '../pki/pem.ts'
 import type { KeyType } from '../pki/subject-key.ts'
 import type { CredentialFolder, Pending } from './credential-folder.ts'
 
 /** What every certificate of a workload is for. */
 const usages = ['digital signature', 'client auth', 'server auth']
+
+/** Of the PEM of a request with the largest key, several times over. */
+const charactersMax = 32 * 1024
 
 /** How often it is looked whether a request was answered: soon at first, then seldom, as long as it takes. */
 const lookBackoff = { baseSeconds: 0.5, maxSeconds: 15 }
@@ -41,55 +45,65 @@ export type Answered =
   | { readonly kind: 'denied' | 'failed' | 'gone'; readonly why: string }
 
 /**
- * Asks for a certificate with a new key and waits for the answer, for ever. There is never a second request beside it: what was sent is
+ * Asks for a certificate with a new key and waits for the answer, for ever. There is never a second request for the same beside it: what was sent is
  * written down before it is sent, and a process that starts again waits for the same one. So does whoever could not take what was issued:
- * who has taken it, or never will, forgets the request. Rejects with what the API server refuses, as `ApiError`, and where it cannot be
- * reached; the request is the same the next time.
+ * who has taken it, or never will, forgets the request. One for something else, of a configuration before, is forgotten. Rejects with what the
+ * API server refuses, as `ApiError`, and where it cannot be reached; the request is the same the next time.
  */
 export async function requestCertificate(options: RequestOptions): Promise<Answered> {
   const { folder } = options
-  const pending = await takePending(options)
-  const request = requestOf(pending)
-  await send(options, { name: pending.name, request })
-  const found = await answerOf(options, { name: pending.name, request })
+  const sent = await takePending(options)
+  await send(options, sent)
+  const found = await answerOf(options, sent)
   const over = found === undefined ? gone : endOf(found)
   if (found === undefined || over !== undefined) {
     await folder.keepPending(undefined)
     return over ?? gone
   }
-  const { privateKeyPem } = pending
+  const { privateKeyPem } = sent
   return { kind: 'issued', privateKeyPem, chainPem: found.status.certificate }
-}
-
-async function takePending({ folder, keyType }: RequestOptions): Promise<Pending> {
-  const found = await folder.pending()
-  if (found !== undefined && isUsable(found)) return found
-  const privateKeyPem = generateKey(keyType).export({ format: 'pem', type: 'pkcs8' }).toString()
-  const pending = { name: `countersign-${randomBytes(16).toString('hex')}`, privateKeyPem }
-  await folder.keepPending(pending)
-  return pending
-}
-
-function isUsable({ name, privateKeyPem }: Pending): boolean {
-  try {
-    createPrivateKey(privateKeyPem)
-    return /^countersign-[0-9a-f]{32}$/.test(name)
-  } catch {
-    return false
-  }
-}
-
-function requestOf({ privateKeyPem }: Pending): string {
-  const der = writeCertificateRequest(createPrivateKey(privateKeyPem))
-  return Buffer.from(formatPem('CERTIFICATE REQUEST', der)).toString('base64')
 }
 
 interface Sent {
   readonly name: string
+  readonly privateKeyPem: string
+  /** Base64 of PEM. */
   readonly request: string
 }
 
-/** One that stands there already was sent before, by us: nobody else knows its name. */
+async function takePending(options: RequestOptions): Promise<Sent> {
+  const { folder, keyType } = options
+  const asked = digestOf(options)
+  const found = await folder.pending()
+  const before = found?.asked === asked ? sentOf(found) : undefined
+  if (before !== undefined) return before
+  const privateKeyPem = generateKey(keyType).export({ format: 'pem', type: 'pkcs8' }).toString()
+  const pending = { name: `countersign-${randomBytes(16).toString('hex')}`, privateKeyPem, asked }
+  await folder.keepPending(pending)
+  return { ...pending, request: requestOf(privateKeyPem) }
+}
+
+function digestOf({ signerName, keyType, expirationSeconds, annotations }: RequestOptions): string {
+  const sorted = Object.entries(annotations).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return hash('sha256', JSON.stringify([signerName, keyType, expirationSeconds, usages, sorted]))
+}
+
+/** Undefined where its key is none, or signs nothing: nothing will ever be issued for it. */
+function sentOf({ name, privateKeyPem }: Pending): Sent | undefined {
+  if (!/^countersign-[0-9a-f]{32}$/.test(name)) return undefined
+  try {
+    return { name, privateKeyPem, request: requestOf(privateKeyPem) }
+  } catch {
+    return undefined
+  }
+}
+
+function requestOf(privateKeyPem: string): string {
+  const der = writeCertificateRequest(createPrivateKey(privateKeyPem))
+  return Buffer.from(formatPem('CERTIFICATE REQUEST', der)).toString('base64')
+}
+
+/** One that stands there already was sent before: `answerOf` looks whether by us. */
 async function send(options: RequestOptions, { name, request }: Sent): Promise<void> {
   const { client, signerName, expirationSeconds, annotations, signal } = options
   const lifetime = expirationSeconds === undefined ? {} : { expirationSeconds }
@@ -101,21 +115,44 @@ async function send(options: RequestOptions, { name, request }: Sent): Promise<v
   }
 }
 
-const gone = { kind: 'gone', why: 'it was deleted before it was answered' } as const
+const gone = {
+  kind: 'gone',
+  why: 'it was deleted before it was answered, or another stands under its name',
+} as const
 
-/** The request once it is answered; undefined when it is not there any more. */
+/** The request once it is answered; undefined when it is not there any more, or another stands there. */
 async function answerOf(
   options: RequestOptions,
-  { name }: Sent,
+  sent: Sent,
 ): Promise<CertificateSigningRequest | undefined> {
   const { client, delay, random, signal, waits } = options
   for (let looks = 1; ; looks += 1) {
-    const found = await readObject(client, certificateSigningRequests, { name, signal })
-    if (found === undefined) return undefined
+    const found = await readObject(client, certificateSigningRequests, {
+      name: sent.name,
+      signal,
+    })
+    if (found === undefined || !isOurs(found, options.signerName, sent)) return undefined
     if (endOf(found) !== undefined || found.status.certificate !== '') return found
     waits(found.metadata.creationTimestamp)
     await delay(backoffMilliseconds(lookBackoff, looks, random), signal)
   }
+}
+
+/** Whatever answer another signer gives, or one to another key, is none to us. */
+function isOurs({ spec }: CertificateSigningRequest, signerName: string, sent: Sent): boolean {
+  if (spec.signerName !== signerName) return false
+  try {
+    return keyOf(spec.request) === keyOf(sent.request)
+  } catch {
+    return false
+  }
+}
+
+function keyOf(request: string): string {
+  const pem = Buffer.from(request, 'base64').toString('utf8')
+  const options = { code: 'pki/csr-malformed', what: 'certificate request', charactersMax } as const
+  const [block] = parsePem(pem, options)
+  return parseCertificateRequest(block?.der ?? Buffer.alloc(0)).key.sha256
 }
 
 /** Why it never has a certificate. */

@@ -14,7 +14,7 @@ export const renewalMutations: readonly Mutation[] = [
     claim: oneRequest,
     without: 'the request of the life before',
     file: request,
-    edits: [['if (found !== undefined && isUsable(found)) return found', '']],
+    edits: [['if (before !== undefined) return before', '']],
     tests: kept,
   },
   {

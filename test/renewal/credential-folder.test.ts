@@ -67,7 +67,7 @@ test('nobody else may read a key, the group where it is told to, and never that 
     try {
       const opened = await openCredentialFolder(folder, { groupReadable })
       await opened.write(files('1'))
-      await opened.keepPending({ name: 'a', privateKeyPem: 'b' })
+      await opened.keepPending({ name: 'a', privateKeyPem: 'b', asked: 'c' })
     } finally {
       process.umask(before)
     }
@@ -85,9 +85,9 @@ test('what a link leads to is not written over', async () => {
   await writeFile(other, 'of another')
   await symlink(other, join(folder, '..pending.json.new'))
   await symlink(other, join(folder, '..pending.json'))
-  await opened.keepPending({ name: 'a', privateKeyPem: 'b' })
+  await opened.keepPending({ name: 'a', privateKeyPem: 'b', asked: 'c' })
   assert.equal(await readFile(other, 'utf8'), 'of another')
-  assert.deepEqual(await opened.pending(), { name: 'a', privateKeyPem: 'b' })
+  assert.deepEqual(await opened.pending(), { name: 'a', privateKeyPem: 'b', asked: 'c' })
 })
 
 test('a request that cannot be read is none, and a folder that cannot be written says so', async () => {
@@ -101,7 +101,7 @@ test('a request that cannot be read is none, and a folder that cannot be written
   await assert.rejects(bad, { code: 'renewal/folder', message: /cannot be used, got=ENOTDIR/ })
 })
 
-const pending = { name: 'a', privateKeyPem: 'b' }
+const pending = { name: 'a', privateKeyPem: 'b', asked: 'c' }
 const privately = { groupReadable: false }
 
 test('a folder that another owns or can write to is not taken, nor a link to one', async () => {

@@ -1,28 +1,29 @@
 import assert from 'node:assert/strict'
-import { randomBytes, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { silentLog } from '../../src/log.ts'
 import { silentMetrics } from '../../src/metrics.ts'
-import { staticAuthoritySource, type Authority } from '../../src/pki/authority.ts'
-import { parseCertificateRequest } from '../../src/pki/certificate-request.ts'
-import { createIssuer } from '../../src/pki/issue.ts'
-import { formatPem, parsePem } from '../../src/pki/pem.ts'
-import { openCredentialFolder, type CredentialFolder } from '../../src/renewal/credential-folder.ts'
-import { createKeeper, type Keeper, type KeeperOptions } from '../../src/renewal/keep-credential.ts'
-import { readAnchors } from '../../src/renewal/published-anchors.ts'
+import type { CredentialFolder } from '../../src/renewal/credential-folder.ts'
 import { requirement } from '../requirements.ts'
-import { newAuthority, profile } from '../signer/signer-world.ts'
-import { signerName } from '../signer/asked.ts'
+import { newAuthority } from '../signer/signer-world.ts'
 import { eventually } from '../support/eventually.ts'
 import { FakeCluster, type RawObject } from '../support/fake-cluster.ts'
-import { testIdentity } from '../support/test-authority.ts'
+import {
+  plural,
+  bundleName,
+  authority,
+  clusterWithAnchors,
+  publish,
+  certificateFor,
+  answer,
+  issue,
+  type World,
+  openWorld,
+  requestsOf,
+} from './keeper-world.ts'
 
-const plural = 'certificatesigningrequests'
-const bundleName = 'countersign.dev:identity:example.org'
-const authority = newAuthority()
 let parent: string
 
 before(async () => {
@@ -30,95 +31,7 @@ before(async () => {
 })
 after(() => rm(parent, { recursive: true, force: true }))
 
-function clusterWithAnchors(anchors: Authority = authority): FakeCluster {
-  const cluster = new FakeCluster()
-  publish(cluster, anchors)
-  return cluster
-}
-
-function publish(cluster: FakeCluster, { anchors }: Authority): void {
-  const trustBundle = anchors.map((der) => formatPem('CERTIFICATE', der)).join('')
-  cluster.put('clustertrustbundles', {
-    metadata: { name: bundleName },
-    spec: { signerName, trustBundle },
-  })
-}
-
-/** A certificate for the key of a request. */
-function certificateFor(request: RawObject, by: Authority = authority): string {
-  const { request: base64 } = request['spec'] as { request: string }
-  const pem = Buffer.from(base64, 'base64').toString('utf8')
-  const [block] = parsePem(pem, { code: 'pki/csr-malformed', what: 'request', charactersMax: 9999 })
-  const { key, names } = parseCertificateRequest(block?.der ?? Buffer.alloc(0))
-  assert.deepEqual(names, [], 'it asks for no name')
-  const authorities = staticAuthoritySource(by)
-  const issuer = createIssuer({ profile, authorities, now: Date.now, randomBytes })
-  const identity = testIdentity({ trustDomain: profile.trustDomain })
-  const prepared = issuer.prepare({ identity, dnsNames: [], key, lifetimeSeconds: 3600 })
-  return issuer.issue(prepared).chainPem
-}
-
-function answer(cluster: FakeCluster, status: object): void {
-  const [request] = cluster.list(plural)
-  assert.ok(request !== undefined)
-  cluster.put(plural, { ...request, status })
-}
-
-function issue(cluster: FakeCluster, by?: Authority): void {
-  const [request] = cluster.list(plural)
-  assert.ok(request !== undefined)
-  const certificate = Buffer.from(certificateFor(request, by)).toString('base64')
-  answer(cluster, { certificate })
-}
-
-interface World {
-  readonly folder: CredentialFolder
-  readonly path: string
-  readonly changes: () => number
-  keeper(changed?: Partial<KeeperOptions>): Keeper
-}
-
-async function open(cluster: FakeCluster): Promise<World> {
-  const path = await mkdtemp(join(parent, 'x'))
-  const folder = await openCredentialFolder(path, { groupReadable: false })
-  let changes = 0
-  return {
-    folder,
-    path,
-    changes: () => changes,
-    keeper: (changed = {}) =>
-      createKeeper({
-        client: cluster,
-        folder,
-        trustDomain: profile.trustDomain,
-        signerName,
-        keyType: 'ECDSAP256',
-        annotations: { 'countersign.dev/tenant': 'acme' },
-        anchors: (signal) =>
-          readAnchors({ client: cluster, signerName, trustDomain: profile.trustDomain, signal }),
-        renewPercent: 50,
-        changed: () => {
-          changes += 1
-        },
-        log: silentLog,
-        metrics: silentMetrics,
-        now: Date.now,
-        // Nobody waits for long here.
-        delay: (milliseconds, signal) =>
-          new Promise((resolve, reject) => {
-            const timer = setTimeout(resolve, Math.min(milliseconds, 5))
-            signal.addEventListener('abort', () => {
-              clearTimeout(timer)
-              reject(signal.reason as Error)
-            })
-          }),
-        ...changed,
-      }),
-  }
-}
-
-const requestsOf = (cluster: FakeCluster): number =>
-  cluster.requests.filter(({ method, path }) => method === 'POST' && path.endsWith(plural)).length
+const open = (cluster: FakeCluster): Promise<World> => openWorld(cluster, parent)
 
 test('a credential is asked for with what the pod declares, verified, written, and told of', async () => {
   requirement('renewal.one-request')
