@@ -140,10 +140,10 @@ test('a folder that others can write to since it was opened is neither read nor 
   }
   await chmod(folder, 0o777)
   for (const work of [
-    opened.write(files('2')),
-    opened.pending(),
-    opened.keepPending(pending),
-    readCredentialFiles(folder),
+    () => opened.write(files('2')),
+    () => opened.pending(),
+    () => opened.keepPending(pending),
+    () => readCredentialFiles(folder),
   ]) {
     await assert.rejects(work, { code: 'renewal/folder', message: /can be written by others/ })
   }
