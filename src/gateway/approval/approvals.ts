@@ -83,6 +83,11 @@ function isMeant({ request }: Approval, wanted: Wanted): boolean {
   )
 }
 
+/** Nobody is asked for what goes on under an approval that there was, though it stands there without it for a moment. */
+function isAsked({ request, verdict }: Approval): boolean {
+  return verdict === undefined && request.first === undefined
+}
+
 /**
  * Whether somebody may need it still, as far as that can be seen from outside. What lasts longer than an approval is given for nobody here
  * has written.
@@ -273,7 +278,7 @@ export function createApprovals(options: ApprovalsOptions): Approvals {
       const all = (await store.list()).map((kept) => open(kept, approvalSecondsMax))
       const approvals = all.filter((each) => each !== undefined && each !== 'elsewhere')
       return {
-        approvals: approvals.filter((each) => each.verdict === undefined && !isOver(each)),
+        approvals: approvals.filter((each) => isAsked(each) && !isOver(each)),
         elsewhere: all.filter((each) => each === 'elsewhere').length,
       }
     },

@@ -64,6 +64,11 @@ export function createGoingOn({ store, open, ask, decide, isOver }: GoingOnOptio
       (await counts(approval))
     )
   }
+  /** Best effort: what stays is good for nothing, and is tidied away after its time. */
+  async function takeAway(name: string): Promise<void> {
+    const left = await store.read(name).catch(() => {})
+    if (left !== undefined) await store.remove(left).catch(() => false)
+  }
   return {
     async keep({ ticket, request: first, verdict }) {
       const nonce = newNonce()
@@ -72,12 +77,18 @@ export function createGoingOn({ store, open, ask, decide, isOver }: GoingOnOptio
       const request = { ...first, binding: withoutInput(first.binding), nonce, first: ticket }
       const sealed = ask(name, request)
       const deadline = new Date(request.deadline).toISOString()
-      const isKept = sealed !== undefined && (await store.create({ name, sealed, deadline }))
-      const kept = isKept ? await store.read(name) : undefined
-      // A verdict is good for the very object that it is in, which there has to be first.
-      const decided = kept && verdict && decide(kept, request, verdict)
-      const isDecided = kept && decided !== undefined && (await store.replace(kept, decided))
-      if (isDecided !== true) throw new Error('approval of a call that goes on is not kept')
+      if (sealed === undefined) throw new Error('approval of a call that goes on is too long')
+      try {
+        const isKept = await store.create({ name, sealed, deadline })
+        const kept = isKept ? await store.read(name) : undefined
+        // A verdict is good for the very object that it is in, which there has to be first.
+        const decided = kept && verdict && decide(kept, request, verdict)
+        const isDecided = kept && decided !== undefined && (await store.replace(kept, decided))
+        if (isDecided !== true) throw new Error('approval of a call that goes on is not kept')
+      } catch (error) {
+        await takeAway(name)
+        throw error
+      }
       return formatTicket(name, nonce)
     },
     async use(kept, going) {

@@ -139,6 +139,17 @@ const codesOf = ({ world }: Held): readonly unknown[] =>
 
 const isComplete = ({ json }: Reply): boolean => json.result?.['resultType'] === 'complete'
 
+/** The approval itself is used up, and nothing is taken away after it. */
+function keepingLast(store: Held['store']): Held['store']['remove'] {
+  const remove = store.remove.bind(store)
+  let isUsed = false
+  return (kept) => {
+    if (isUsed) return Promise.reject(new Error('away'))
+    isUsed = true
+    return remove(kept)
+  }
+}
+
 suite('an approved call whose server asks before it answers', () => {
   for (const state of ['"st\\u0061te"', undefined]) {
     test(`goes on under its approval, ${state === undefined ? 'where its server gives no state' : 'with the state of its server'}`, async () => {
@@ -298,4 +309,24 @@ suite('an approved call whose server asks before it answers', () => {
     assert.ok(json.error, text)
     assert.doesNotMatch(text, /sure\?|requestState/)
   })
+
+  for (const [how, isLeft] of [
+    ['and nothing stays of it where it could not be kept', false],
+    ['also where what was begun of it stays', true],
+  ] as const) {
+    test(`has nobody asked for its approval again, ${how}`, async () => {
+      requirement('gateway.approval-goes-on')
+      await using held = await open(asking('"s"'))
+      await approve(held)
+      // The object is made, and the verdict never comes into it.
+      held.store.replace = () => Promise.reject(new Error('away'))
+      if (isLeft) held.store.remove = keepingLast(held.store)
+      const { text, json } = await call(held)
+      assert.ok(json.error, text)
+      assert.equal(held.store.kept.size, isLeft ? 1 : 0)
+      const { body, headers } = modern('approvals/list', {})
+      const listed = await held.person.post('/mcp', body, headers)
+      assert.deepEqual(listed.json.result?.['approvals'], [], listed.text)
+    })
+  }
 })
