@@ -238,7 +238,7 @@ export const decideMutations: readonly Mutation[] = [
     claim: 'gateway.what-is-sealed-opens',
     without: 'the room for a verdict',
     file: approvals,
-    edits: [["' '.repeat(verdictOctetsMax)", "' '.repeat(verdictOctetsMax - verdictOctetsMax)"]],
+    edits: [["' '.repeat(octets)", "' '.repeat(octets - octets)"]],
   },
   {
     claim: 'gateway.what-is-sealed-opens',

@@ -70,6 +70,8 @@ const tidyMilliseconds = 60_000
  * from the start, so what can be asked for can be given.
  */
 const verdictOctetsMax = 25_600
+/** What goes on with its call is kept with the ticket that was approved, which has room from the start, too: as JSON. */
+const ticketOctetsMax = 64
 /** How far clocks of replicas may be apart: what is over by this one alone is left to others. */
 const skewMilliseconds = 60_000
 /** Who sees what this replica cannot open is told so often at most. */
@@ -127,7 +129,8 @@ function createSealing(handles: Seal): {
     },
     ask(name, request) {
       const asked = { request, verdict: undefined, uid: undefined }
-      const fits = seal(name, { ...asked, room: ' '.repeat(verdictOctetsMax) }) !== undefined
+      const octets = verdictOctetsMax + (request.first === undefined ? ticketOctetsMax : 0)
+      const fits = seal(name, { ...asked, room: ' '.repeat(octets) }) !== undefined
       return fits ? seal(name, asked) : undefined
     },
     decide: ({ name, version: { uid } }, request, verdict) => seal(name, { request, verdict, uid }),

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Verdict } from '../../../src/gateway/approval/approval.ts'
-import { createApprovals, type Wanted } from '../../../src/gateway/approval/approvals.ts'
+import {
+  createApprovals,
+  type Approvals,
+  type Wanted,
+} from '../../../src/gateway/approval/approvals.ts'
 import { oneHandleKey } from '../../../src/gateway/handle/keys.ts'
 import { createSeal } from '../../../src/gateway/handle/seal.ts'
 import { silentLog } from '../../../src/log.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
 import { requirement } from '../../requirements.ts'
-import { memoryApprovals } from '../world/memory-approvals.ts'
+import { memoryApprovals, type MemoryApprovals } from '../world/memory-approvals.ts'
 
 const uri = `spiffe://test.example/${'x'.repeat(2027)}`
 /** As long as one may be: a certificate of 16 KiB. */
@@ -39,10 +43,8 @@ function wanted(octets: number): Wanted {
   }
 }
 
-test('whatever can be asked for can be approved by the longest verdict, and is found; what is too long is not asked for', async () => {
-  requirement('gateway.what-is-sealed-opens')
-  const store = memoryApprovals()
-  const approvals = createApprovals({
+const open = (store: MemoryApprovals): Approvals =>
+  createApprovals({
     store,
     seal: createSeal({ keys: oneHandleKey() }),
     now: () => 0,
@@ -52,6 +54,11 @@ test('whatever can be asked for can be approved by the longest verdict, and is f
     namespaceSharePercent: 100,
     identitySharePercent: 100,
   })
+
+test('whatever can be asked for can be approved by the longest verdict, and is found; what is too long is not asked for', async () => {
+  requirement('gateway.what-is-sealed-opens')
+  const store = memoryApprovals()
+  const approvals = open(store)
   const states = new Set<string>()
   for (let octets = 0; octets < 60_000; octets += 500) {
     const call = wanted(octets)
@@ -72,18 +79,41 @@ test('whatever can be asked for can be approved by the longest verdict, and is f
   assert.deepEqual([...states], ['waiting', 'too long'])
 })
 
+test('the longest call that can be asked for goes on under its approval, as often as it is asked', async () => {
+  requirement('gateway.what-is-sealed-opens')
+  requirement('gateway.approval-goes-on')
+  const approvals = open(memoryApprovals())
+  let octets = 30_000
+  const longest = async (): Promise<[Wanted, string]> => {
+    for (; octets > 0; octets -= 8) {
+      const call = wanted(octets)
+      const asked = await approvals.claim(call)
+      if (asked.state === 'waiting') return [call, asked.approval.ticket]
+      assert.equal(asked.state, 'too long')
+    }
+    return assert.fail('nothing fits')
+  }
+  const [call, ticket] = await longest()
+  assert.ok(octets >= 18_000 && octets < 30_000, `got=${octets}`)
+  const found = await approvals.find(ticket)
+  assert.ok(found !== undefined && found !== 'elsewhere')
+  await approvals.decide(found, verdict)
+  const used = await approvals.claim(call)
+  assert.ok(used.state === 'used')
+  let { approval } = used
+  const { binding, rules } = call.request
+  for (let round = 0; round < 3; round += 1) {
+    const kept = await approvals.goingOn.keep(approval)
+    const next = await approvals.goingOn.use(kept, { binding, rules, counts: call.counts })
+    assert.ok(next !== undefined && next !== 'elsewhere')
+    assert.deepEqual([next.ticket, next.verdict], [ticket, verdict])
+    approval = next
+  }
+})
+
 test('a verdict that does not fit is no verdict, and says so', async () => {
   requirement('gateway.what-is-sealed-opens')
-  const approvals = createApprovals({
-    store: memoryApprovals(),
-    seal: createSeal({ keys: oneHandleKey() }),
-    now: () => 0,
-    log: silentLog,
-    metrics: silentMetrics,
-    tenantSharePercent: 100,
-    namespaceSharePercent: 100,
-    identitySharePercent: 100,
-  })
+  const approvals = open(memoryApprovals())
   const asked = await approvals.claim(wanted(0))
   assert.ok(asked.state === 'waiting')
   const found = await approvals.find(asked.approval.ticket)
