@@ -67,12 +67,15 @@ export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<Op
   const how = config.service === undefined ? {} : { dated: now }
   const trust = await openTrust(config.signature, how)
   const inForce = (): Bundle | undefined => opening?.active().bundle
+  const onTaken = (): void => follower?.settle()
   const prepare = createPrepare(config, { ...parts, trust, inForce })
   // What is tested when it ends is waited for by the follower, so the activation, which ends the test, goes before it.
   let follower: BundleFollower | undefined
   let opening: Activation<Bundle> | undefined
   opened.defer(async () => follower?.[Symbol.asyncDispose]())
-  const activation = opened.use(await openActivation<Bundle>(offer, { prepare, now, log, metrics }))
+  const activation = opened.use(
+    await openActivation<Bundle>(offer, { prepare, onTaken, now, log, metrics }),
+  )
   opening = activation
   const offerDocuments = (): void => void activation.offerDocuments(data.current())
   const offerBundle = (): void => void activation.offerBundle(bundle?.current() ?? shipped)
@@ -81,7 +84,7 @@ export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<Op
   // The first test took its time, and nobody listened meanwhile.
   if (data.current() !== offer.documents) offerDocuments()
   if (bundle !== undefined && bundle.current() !== offer.bundle) offerBundle()
-  follower = await followService(config, { ...parts, now, activation })
+  follower = await followService(config, { ...parts, now, trust, activation })
   opened.defer(() => follower?.end())
   const all = opened.move()
   const problemOfBundle = (): Error | undefined =>
@@ -123,7 +126,11 @@ export async function lookAtPolicy(config: PolicyConfig, parts: Parts): Promise<
 /** The last good one of the disk is in force at once; where there is none, a first answer is waited for. */
 async function followService(
   { service, persistenceDirectory }: PolicyConfig,
-  parts: Parts & { readonly now: () => number; readonly activation: Activation<Bundle> },
+  parts: Parts & {
+    readonly now: () => number
+    readonly trust: BundleTrust
+    readonly activation: Activation<Bundle>
+  },
 ): Promise<BundleFollower | undefined> {
   if (service === undefined) return undefined
   const { activation } = parts

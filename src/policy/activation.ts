@@ -29,6 +29,8 @@ export interface Activation<B> extends AsyncDisposable {
 export interface ActivationOptions<B> {
   /** Everything that a policy must pass before it is in force, until nobody wants to know any more. Throws `policy/…`. */
   readonly prepare: (offer: Offer<B>, signal: AbortSignal) => Promise<PolicyEngine>
+  /** Told after each change of what is in force. */
+  readonly onTaken?: () => void
   readonly now: () => number
   readonly log: Log
   readonly metrics: Metrics
@@ -170,6 +172,7 @@ class OpenActivation<B> implements Activation<B> {
     this.#at = this.#options.now()
     const { revision, digest } = good.engine
     this.#options.log.info({ revision, digest }, 'policy is in force')
+    this.#options.onTaken?.()
   }
 
   #tell(offered: Part, failures: Readonly<Record<Part, Error | undefined>>): void {

@@ -7,6 +7,7 @@ import type { BundleContent } from './bundle-content.ts'
 import { BundleServiceError, type BundleAnswer, type BundleService } from './bundle-service.ts'
 import type { BundleTimes } from './bundle-status.ts'
 import type { BundleStore } from './bundle-store.ts'
+import type { BundleTrust } from './bundle-trust.ts'
 
 /** How often a server is asked, in OPA's own words. */
 export interface Polling {
@@ -30,6 +31,7 @@ export interface FollowerOptions {
   readonly store: BundleStore
   readonly polling: Polling
   readonly taker: BundleTaker
+  readonly trust: BundleTrust
   readonly now: () => number
   /** Milliseconds of a monotonic clock. */
   readonly elapsed?: () => number
@@ -44,6 +46,8 @@ export interface BundleFollower extends AsyncDisposable {
   poll(): Promise<void>
   /** Asks again and again from now on. */
   start(): void
+  /** Looks whether what was offered has come into force, and keeps it. */
+  settle(): void
   /** Asks no more; disposal waits for what it does at that moment. */
   end(): void
   readonly problem: Error | undefined
@@ -58,6 +62,7 @@ const retryFactor = 1.6
 interface Offered {
   readonly content: BundleContent
   readonly archive: Buffer
+  readonly issuedAt: number | undefined
   /** As the server has named it last. */
   etag: string | undefined
 }
@@ -91,6 +96,7 @@ class OpenFollower implements BundleFollower {
   /** Why what is in force is not on disk. */
   #unkept: Error | undefined
   #loop: Promise<void> = Promise.resolve()
+  #keeping: Promise<void> = Promise.resolve()
 
   constructor(options: FollowerOptions) {
     this.#options = options
@@ -101,13 +107,16 @@ class OpenFollower implements BundleFollower {
   }
 
   async open(): Promise<void> {
-    const { store, log } = this.#options
+    const { store, trust, log } = this.#options
     try {
       const archive = await store.read()
       if (archive === undefined) return
       const content = await unpackBundle(archive)
       this.#kept = content.digest
-      await this.#offer({ content, archive, etag: undefined })
+      const admission = trust.admit(content)
+      // It was in force: nothing older is taken, though it should have no luck with its test this time.
+      admission.accepted()
+      await this.#offer({ content, archive, issuedAt: admission.issuedAt, etag: undefined })
       log.info({ digest: content.digest }, 'policy begins with the last good bundle of the disk')
     } catch (error) {
       this.#fail(error)
@@ -122,6 +131,11 @@ class OpenFollower implements BundleFollower {
     await this.#poll()
   }
 
+  settle(): void {
+    this.#look(this.#offered)
+    void this.#keep()
+  }
+
   end(): void {
     this.#closed.abort()
   }
@@ -129,6 +143,7 @@ class OpenFollower implements BundleFollower {
   async [Symbol.asyncDispose](): Promise<void> {
     this.end()
     await this.#loop
+    await this.#keeping
   }
 
   async #follow(): Promise<void> {
@@ -158,7 +173,6 @@ class OpenFollower implements BundleFollower {
       this.times.lastSuccessfulRequest = now()
       this.#look(this.#offered)
       const isNew = await (answer.kind === 'bundle' ? this.#take(answer) : this.#stay())
-      await this.#keep()
       this.#succeed(answer.kind)
       if (isNew) return answer.isLongPoll ? 'taken' : 'unchanged'
       // A server that answers sooner holds nothing, whatever it says of itself.
@@ -167,6 +181,8 @@ class OpenFollower implements BundleFollower {
     } catch (error) {
       if (!signal.aborted) this.#fail(error)
       return error instanceof BundleServiceError ? 'failed' : 'refused'
+    } finally {
+      await this.#keep()
     }
   }
 
@@ -195,7 +211,13 @@ class OpenFollower implements BundleFollower {
     this.times.size = archive.length
     const content = await unpackBundle(archive)
     const isNew = content.digest !== this.#offered?.content.digest
-    if (isNew) await this.#offer({ content, archive, etag })
+    const isBack = content.digest === this.#good?.content.digest
+    if (isNew && isBack) await this.#stay()
+    else if (isNew) {
+      // Nothing is kept in memory of what nobody has signed.
+      const { issuedAt } = this.#options.trust.admit(content)
+      await this.#offer({ content, archive, issuedAt, etag })
+    }
     // What was refused stays so, unless it had no luck alone and was tried again meanwhile.
     else this.#settle()
     if (this.#good !== undefined) this.#good.etag = etag
@@ -204,9 +226,8 @@ class OpenFollower implements BundleFollower {
 
   async #offer(offered: Offered): Promise<void> {
     const before = this.#offered
-    const isBack = offered.content.digest === this.#good?.content.digest
-    this.#offered = isBack ? this.#good : offered
-    await this.#options.taker.offer((this.#offered ?? offered).content)
+    this.#offered = offered
+    await this.#options.taker.offer(offered.content)
     // What was offered before may have been tried once more, and have come first.
     this.#look(before)
     this.#settle()
@@ -230,13 +251,19 @@ class OpenFollower implements BundleFollower {
     this.times.lastSuccessfulActivation = now()
   }
 
+  /** One at a time: whoever is last keeps what is in force then. */
+  #keep(): Promise<void> {
+    this.#keeping = this.#keeping.then(() => this.#keepGood())
+    return this.#keeping
+  }
+
   /** A disk that is full stops no bundle; it is tried again each time. */
-  async #keep(): Promise<void> {
+  async #keepGood(): Promise<void> {
     const { store, log } = this.#options
     const good = this.#good
     if (good === undefined || this.#kept === good.content.digest) return
     try {
-      await store.write(good.archive)
+      if (!(await this.#isOutdone(good))) await store.write(good.archive)
       this.#kept = good.content.digest
       this.#unkept = undefined
     } catch (error) {
@@ -245,6 +272,20 @@ class OpenFollower implements BundleFollower {
         log.warn({ error }, 'bundle is in force, and not kept on disk')
       }
       this.#unkept = failure
+    }
+  }
+
+  /** Another worker of the gateway may be ahead of us; what cannot be verified is replaced. */
+  async #isOutdone({ archive, issuedAt = 0 }: Offered): Promise<boolean> {
+    const { store, trust } = this.#options
+    try {
+      const kept = await store.read()
+      if (kept === undefined) return false
+      if (kept.equals(archive)) return true
+      const { issuedAt: other = 0 } = trust.admit(await unpackBundle(kept))
+      return other > issuedAt
+    } catch {
+      return false
     }
   }
 

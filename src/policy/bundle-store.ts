@@ -37,7 +37,7 @@ export function createBundleStore(folder: string): BundleStore {
       throw refused(`bundle on disk is too large, want=..${archiveOctetsMax} octets`)
     },
     async write(archive) {
-      // Each worker of a gateway keeps it: whoever is last has the same, or a newer one.
+      // Each worker of a gateway keeps it, and looks before at what is there.
       const beside = `${file}.${randomBytes(8).toString('hex')}.part`
       try {
         await mkdir(folder, { recursive: true, mode: 0o700 })

@@ -16,6 +16,8 @@ export interface BundleTrust {
 }
 
 export interface Admitted {
+  /** In seconds since the epoch, where its signer has said it. */
+  readonly issuedAt: number | undefined
   /** It has passed everything else, too: nothing that was signed before it is admitted any more. */
   accepted(): void
 }
@@ -37,7 +39,7 @@ export function createBundleTrust(
         if (files.has(signatureFile)) {
           throw refused('bundle is signed, and policy.signature names no key')
         }
-        return { accepted: () => {} }
+        return { issuedAt: undefined, accepted: () => {} }
       },
     }
   }
@@ -51,6 +53,7 @@ export function createBundleTrust(
         throw refused(`bundle was signed before the one in force, want=${newest}.. got=${got}`)
       }
       return {
+        issuedAt,
         // Other data is tried with a bundle while a newer one comes into force, and ends later.
         accepted() {
           if (issuedAt !== undefined) newest = Math.max(issuedAt, newest ?? issuedAt)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
@@ -102,10 +102,11 @@ async function openWithUnlucky(t: TestContext, name: string, retest: SelfTest) {
   t.after(() => policy[Symbol.asyncDispose]())
   const unlucky = new CountersignError('policy/test', 'bundle does not pass its test in time')
   test = () => Promise.reject(unlucky)
-  server.answer(serving(await revision('two', 10), '"2"'))
+  const two = await revision('two', 10)
+  server.answer(serving(two, '"2"'))
   await eventually('the next one has no luck', () => /in time/.test(policy.condition().reason))
   test = retest
-  return { server, policy, one, again: () => writeData(data, lifetime(700)) }
+  return { server, policy, one, two, again: () => writeData(data, lifetime(700)) }
 }
 
 test('a bundle that comes into force between two questions is what is in force from then on', async (t) => {
@@ -148,4 +149,39 @@ test('a bundle that was in force never comes back in the place of a newer one', 
   await eventually('what is in force is known', () => policy.condition().ok)
   await asksAgain(server)
   assert.equal(policy.engine.revision, 'two')
+})
+
+test('a bundle that came into force is kept, though the server says nothing more', async (t) => {
+  requirement('policy.bundle-followed')
+  const { server, policy, two, again } = await openWithUnlucky(t, 'silent', selfTest)
+  server.answer(() => {})
+  await asksAgain(server, 1)
+  await again()
+  await eventually('it is in force', () => policy.engine.revision === 'two')
+  const file = join(folder, 'silent', 'bundle.tar.gz')
+  await eventually('it is kept', async () => two.equals(await readFile(file)), 10)
+})
+
+test('nothing older than what is kept is taken, also where that has no luck with its test', async () => {
+  requirement('policy.bundle-followed')
+  await using server = await openBundleServer()
+  const place = join(folder, 'floor')
+  const two = await revision('two', 10)
+  server.answer(serving(two, '"2"'))
+  {
+    await using policy = await openPolicy(configOf(server, place), parts)
+    assert.equal(policy.engine.revision, 'two')
+  }
+  server.answer(serving(await revision('one'), '"1"'))
+  const unlucky = new CountersignError('policy/test', 'bundle does not pass its test in time')
+  let tests = 0
+  const once: SelfTest = (tested, signal) => {
+    tests += 1
+    return tests === 1 ? Promise.reject(unlucky) : selfTest(tested, signal)
+  }
+  await using policy = await openPolicy(configOf(server, place), { ...parts, selfTest: once })
+  await asksAgain(server)
+  assert.equal(policy.engine.revision, 'none')
+  assert.match(policy.condition().reason, /was signed before/)
+  assert.deepEqual(await readFile(join(place, 'bundle.tar.gz')), two)
 })

@@ -102,6 +102,22 @@ export const bundleMutations: readonly Mutation[] = [
   },
   {
     claim,
+    without: 'the order in time of a bundle that is kept',
+    file: follower,
+    edits: [['      admission.accepted()\n', '']],
+    tests: ordered,
+    named: 'nothing older than what is kept',
+  },
+  {
+    claim,
+    without: 'the look at what another worker has kept',
+    file: follower,
+    edits: [['return other > issuedAt', 'return false']],
+    tests: followed,
+    named: 'another worker',
+  },
+  {
+    claim,
     without: 'the demand for a time of signing',
     file: trust,
     edits: [

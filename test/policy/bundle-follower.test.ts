@@ -15,6 +15,7 @@ import {
   type BundleQuestion,
 } from '../../src/policy/bundle-service.ts'
 import { noStore, type BundleStore } from '../../src/policy/bundle-store.ts'
+import type { BundleTrust } from '../../src/policy/bundle-trust.ts'
 import { requirement } from '../requirements.ts'
 import { archiveOf } from './archive.ts'
 
@@ -54,6 +55,14 @@ interface Told {
   readonly pauses: number[]
 }
 
+/** Signed at the second that stands at the end of it, if one does. */
+const trust: BundleTrust = {
+  admit({ files }) {
+    const [seconds] = /\d+$/.exec(files.get('text')?.toString() ?? '') ?? []
+    return { issuedAt: seconds === undefined ? undefined : Number(seconds), accepted: () => {} }
+  },
+}
+
 /** Follows a server that says these things, each taking as many seconds, until it has said all. */
 async function follow(
   said: readonly (Said | readonly [Said, number])[],
@@ -80,6 +89,7 @@ async function follow(
     store,
     polling,
     taker,
+    trust,
     now: () => 0,
     elapsed: () => clock,
     random: () => 0.5,
@@ -196,4 +206,32 @@ test('what is on disk is offered first, and not judged again when the server has
   assert.deepEqual(offered, ['one'])
   assert.deepEqual(etagsOf(questions), [undefined, '"one"'])
   assert.equal(follower.problem, undefined)
+})
+
+test('a newer bundle that another worker has kept stays where it is', async () => {
+  requirement('policy.bundle-followed')
+  const [old, mid, young] = await Promise.all(['at 10', 'at 20', 'at 30'].map((at) => bundle(at)))
+  assert.ok(old && mid && young)
+  let onDisk: Buffer | undefined
+  let reads = 0
+  const store: BundleStore = {
+    read() {
+      reads += 1
+      // The first is the start's.
+      if (reads === 2) onDisk = mid.archive
+      return Promise.resolve(onDisk)
+    },
+    write(archive) {
+      onDisk = archive
+      return Promise.resolve()
+    },
+  }
+  const { follower } = await follow([old], undefined, store)
+  assert.deepEqual(onDisk, mid.archive)
+  assert.equal(follower.problem, undefined)
+  await follow([young], undefined, store)
+  assert.deepEqual(onDisk, young.archive)
+  onDisk = Buffer.from('what is no bundle')
+  await follow([young], undefined, store)
+  assert.deepEqual(onDisk, young.archive)
 })
