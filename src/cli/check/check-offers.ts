@@ -17,6 +17,8 @@ export interface SeenOffers {
   readonly names: Readonly<Record<ScopedKind, ReadonlySet<string>>>
   /** Lists that it does not give, and why. One that it does not know is empty. */
   readonly faults: readonly string[]
+  /** What these are of: nobody knows all that there is of it. */
+  readonly unread: ReadonlySet<ScopedKind>
 }
 
 /** Lists prompts, resources and templates in each era, on the gateway's own account. Nothing is read. */
@@ -31,19 +33,22 @@ export async function listAllOffers(
     resource_template: new Set<string>(),
   }
   const faults: string[] = []
+  const unread = new Set<ScopedKind>()
   for (const { kind, method } of kinds) {
     const form = listFormOf(method)
     for (const era of form === undefined ? [] : eras) {
       const { definitions, failure } = await listOffers({ upstream, era, method, answerBytesMax })
-      if (failure !== undefined)
+      if (failure !== undefined) {
+        unread.add(kind)
         faults.push(`${era}: ${method}: ${failure.failed}: ${failure.detail}`)
+      }
       for (const { octets } of definitions) {
         const offer = form && parseOffer(octets, form)
         if (typeof offer === 'object') names[kind].add(offer.name)
       }
     }
   }
-  return { names, faults }
+  return { names, faults, unread }
 }
 
 export interface JudgedOffers {
@@ -55,12 +60,17 @@ export interface JudgedOffers {
   readonly outside: readonly string[]
 }
 
-/** A scope that covers nothing is misspelt, or of something that is not there any more. */
-export function judgeOffers(config: UpstreamConfig, { names }: SeenOffers): JudgedOffers {
+/**
+ * A scope that covers nothing is misspelt, or of something that is not there any more; where a list could not be read, it may cover what is
+ * in that.
+ */
+export function judgeOffers(config: UpstreamConfig, { names, unread }: SeenOffers): JudgedOffers {
   const listed = kinds.flatMap(({ kind }) => [...names[kind]].map((name) => ({ kind, name })))
   const outside = listed.filter(({ kind, name }) => !servesOffer(config, kind, name))
   const idle = (['prompts', 'resources'] as const).flatMap((field) => {
-    const among = listed.filter(({ kind }) => (kind === 'prompt') === (field === 'prompts'))
+    const isOfField = (kind: ScopedKind): boolean => (kind === 'prompt') === (field === 'prompts')
+    if ([...unread].some(isOfField)) return []
+    const among = listed.filter(({ kind }) => isOfField(kind))
     return (config[field] ?? [])
       .filter((scope) => !among.some(({ kind, name }) => coversOffer([scope], kind, name)))
       .map(({ name, prefix }) => `${field} cover nothing: ${name}${prefix ? '*' : ''}`)

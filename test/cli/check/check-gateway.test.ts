@@ -184,6 +184,24 @@ test('a list that is none is a warning, and tools are judged all the same', asyn
   assert.match(evidence.join('\n'), /^modern: resources\/list: bad answer: /)
 })
 
+for (const [method, unjudged, judged] of [
+  ['resources/list', 'resources', 'prompts'],
+  ['resources/templates/list', 'resources', 'prompts'],
+  ['prompts/list', 'prompts', 'resources'],
+] as const) {
+  test(`of ${unjudged} no scope is told to cover nothing where ${method} is none`, async (t) => {
+    lists = { [method]: {} }
+    t.after(() => (lists = {}))
+    const scoped = { ...server(), prompts: ['a*'], resources: ['x://y'] }
+    const { evidence } = found(await check({ upstreams: [scoped] }), 'upstream files')
+    assert.deepEqual(
+      evidence.filter((line) => line.includes('cover nothing')).map((line) => line.split(' ')[0]),
+      [judged],
+    )
+    assert.match(evidence.join('\n'), new RegExp(`modern: ${method}: bad answer: `))
+  })
+}
+
 /** A cluster that gives these rights, and has two ToolServers of one SPIFFE ID. */
 async function withCluster<T>(
   held: (verb: string) => boolean,
