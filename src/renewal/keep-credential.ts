@@ -162,6 +162,7 @@ class CredentialKeeper implements Keeper {
     const { folder, log, trustDomain } = this.#options
     const files = await folder.read()
     if (files === undefined) return undefined
+    await this.#forgetIssued(files.credentialBundle)
     try {
       const bundle = parseBundle(files.trustBundle, trustDomain)
       return this.#verified(files.credentialBundle, bundle)
@@ -169,6 +170,15 @@ class CredentialKeeper implements Keeper {
       if (!(error instanceof CountersignError)) throw error
       log.warn({ error }, 'what is in the folder is no credential, another one is asked for')
       return undefined
+    }
+  }
+
+  /** A process may end between the two: with the same key the same certificate would come again. */
+  async #forgetIssued(credentialBundle: string): Promise<void> {
+    const { folder } = this.#options
+    const pending = await folder.pending()
+    if (pending !== undefined && credentialBundle.startsWith(pending.privateKeyPem)) {
+      await folder.keepPending(undefined)
     }
   }
 

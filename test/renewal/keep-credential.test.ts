@@ -180,6 +180,29 @@ test('a certificate for another key is not taken', async () => {
   await Promise.all([done, others])
 })
 
+test('a key that is in use already is asked for no more, after a crash before its request was forgotten', async () => {
+  requirement('renewal.one-request')
+  const cluster = clusterWithAnchors()
+  const world = await open(cluster)
+  const once = { once: true }
+  const first = world.keeper().run(new AbortController().signal, once)
+  await eventually('it asks', () => cluster.list(plural).length === 1)
+  const pending = await world.folder.pending()
+  issue(cluster)
+  await first
+  await world.folder.keepPending(pending)
+  await world.keeper().run(new AbortController().signal, once)
+  assert.equal(await world.folder.pending(), undefined)
+  // The same where it is over by now.
+  await world.folder.keepPending(pending)
+  const stop = new AbortController()
+  const done = world.keeper({ now: () => Date.now() + 50 * 60_000 }).run(stop.signal)
+  await eventually('it asks anew', () => cluster.list(plural).length === 2)
+  assert.notEqual((await world.folder.pending())?.privateKeyPem, pending?.privateKeyPem)
+  stop.abort()
+  await done
+})
+
 test('what the signer publishes later is written beside the same credential', async () => {
   const cluster = clusterWithAnchors()
   const world = await open(cluster)
