@@ -2,6 +2,7 @@ import { constants, type Stats } from 'node:fs'
 import {
   lstat,
   mkdir,
+  mkdtemp,
   open,
   readdir,
   readlink,
@@ -10,7 +11,7 @@ import {
   symlink,
   type FileHandle,
 } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
 import { readRegularFile, type RegularFile } from './regular-file.ts'
 
@@ -72,16 +73,23 @@ export async function openCredentialFolder(
     read: () => readCredentialFiles(folder, uid),
     write: ({ credentialBundle, trustBundle }) =>
       attempt(async () => {
-        const version = `..${new Date().toISOString().replaceAll(/[:.]/g, '_')}`
-        await mkdir(join(folder, version), { mode: folderMode })
-        await checkOwn(join(folder, version), uid, folderMode)
-        await writeNew(join(folder, version, credentialName), credentialBundle, fileMode)
-        await writeNew(join(folder, version, trustName), trustBundle, fileMode)
-        await link(version, join(folder, dataName))
-        for (const name of [credentialName, trustName]) {
-          await linkOnce(join(dataName, name), join(folder, name))
+        for (const name of [dataName, credentialName, trustName]) {
+          await checkReplaceable(join(folder, name))
         }
-        await sweep(folder, version)
+        await sweep(folder)
+        const now = new Date().toISOString().replaceAll(/[:.]/g, '_')
+        const version = basename(await mkdtemp(join(folder, `..${now}-`)))
+        try {
+          await checkOwn(join(folder, version), uid, folderMode)
+          await writeNew(join(folder, version, credentialName), credentialBundle, fileMode)
+          await writeNew(join(folder, version, trustName), trustBundle, fileMode)
+          await link(version, join(folder, dataName))
+          for (const name of [credentialName, trustName]) {
+            await linkOnce(join(dataName, name), join(folder, name))
+          }
+        } finally {
+          await sweep(folder)
+        }
       }),
     pending: () =>
       attempt(async () => {
@@ -196,12 +204,20 @@ async function link(target: string, path: string): Promise<void> {
 }
 
 async function linkOnce(target: string, path: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined)
-  if (found?.isSymbolicLink() !== true) await link(target, path)
+  const found = await readlink(path).catch(() => undefined)
+  if (found !== target) await link(target, path)
 }
 
-/** Versions before, with keys that are over. */
-async function sweep(folder: string, current: string): Promise<void> {
+/** Nothing can be renamed over a folder: better known before a key is written than afterwards. */
+async function checkReplaceable(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined)
+  if (found === undefined || found.isSymbolicLink() || found.isFile()) return
+  throw refused(path, 'is neither a file nor a link')
+}
+
+/** All versions but that in force: keys that are over, or that a write which failed or was ended has left. */
+async function sweep(folder: string): Promise<void> {
+  const current = await currentVersion(folder)
   const names = await readdir(folder)
   const old = names.filter((name) => versionPattern.test(name) && name !== current)
   for (const name of old) await rm(join(folder, name), { recursive: true, force: true })

@@ -218,3 +218,52 @@ test('whoever only looks makes no folder', async () => {
   assert.equal(await readCredentialFiles(folder), undefined)
   assert.ok(!(await readdir(parent)).includes(String(count)))
 })
+
+const versionsIn = async (): Promise<readonly string[]> =>
+  (await readdir(folder)).filter((name) => /^\.\.\d/.test(name))
+
+test('what cannot be written leaves no key behind, and what stood there', async () => {
+  requirement('renewal.key-for-its-owner')
+  const opened = await openCredentialFolder(folder, privately)
+  for (const name of ['..data', 'trust-bundle.pem', 'credential-bundle.pem']) {
+    await mkdir(join(folder, name))
+    await assert.rejects(opened.write(files('1')), {
+      code: 'renewal/folder',
+      message: /neither a file nor a link/,
+    })
+    assert.deepEqual(await readdir(folder), [name])
+    await rm(join(folder, name), { recursive: true })
+  }
+  await opened.write(files('1'))
+  const current = await versionsIn()
+  // Nothing can be renamed over it, and it is not looked at before.
+  await mkdir(join(folder, '..data_tmp'))
+  await assert.rejects(opened.write(files('2')), { code: 'renewal/folder' })
+  assert.deepEqual(await versionsIn(), current)
+  assert.deepEqual(await opened.read(), files('1'))
+  await rm(join(folder, '..data_tmp'), { recursive: true })
+  // Files of ours stand, and one of the two links is in the way of nothing.
+  await rm(join(folder, 'trust-bundle.pem'))
+  await mkdir(join(folder, 'trust-bundle.pem_tmp'))
+  await assert.rejects(opened.write(files('2')), { code: 'renewal/folder' })
+  assert.deepEqual(await opened.read(), files('2'), 'what is in force stays whole')
+})
+
+test('what a process that was ended has left behind is gone before more is written', async () => {
+  const opened = await openCredentialFolder(folder, privately)
+  await opened.write(files('1'))
+  const [current] = await versionsIn()
+  await mkdir(join(folder, '..2026-01-01T00_00_00_000Z'))
+  await mkdir(join(folder, '..data_tmp'))
+  await assert.rejects(opened.write(files('2')))
+  assert.deepEqual(await versionsIn(), [current])
+})
+
+test('two writes at the same moment stand beside each other', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: 1e12 })
+  const opened = await openCredentialFolder(folder, privately)
+  await opened.write(files('1'))
+  await opened.write(files('2'))
+  assert.deepEqual(await opened.read(), files('2'))
+  assert.equal((await versionsIn()).length, 1)
+})
