@@ -40,6 +40,8 @@ interface Parts {
   readonly selfTest?: SelfTest
   /** Between two questions to a bundle server. */
   readonly delay?: FollowerOptions['delay']
+  /** Of the program: told to end, it waits for no policy to begin with. */
+  readonly signal?: AbortSignal | undefined
 }
 
 const shipped = 'shipped' as const
@@ -56,7 +58,7 @@ type Bundle = BundleContent | typeof shipped | typeof none
  * `policy/signature`, `policy/test`.
  */
 export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<OpenPolicy> {
-  const { log, metrics, now = Date.now } = parts
+  const { log, metrics, now = Date.now, signal } = parts
   await using opened = new AsyncDisposableStack()
   const data = opened.use(await followData(config.data, parts))
   const bundle =
@@ -74,7 +76,7 @@ export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<Op
   let opening: Activation<Bundle> | undefined
   opened.defer(async () => follower?.[Symbol.asyncDispose]())
   const activation = opened.use(
-    await openActivation<Bundle>(offer, { prepare, onTaken, now, log, metrics }),
+    await openActivation<Bundle>(offer, { prepare, onTaken, now, log, metrics, signal }),
   )
   opening = activation
   const offerDocuments = (): void => void activation.offerDocuments(data.current())
@@ -86,6 +88,9 @@ export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<Op
   if (bundle !== undefined && bundle.current() !== offer.bundle) offerBundle()
   follower = await followService(config, { ...parts, now, trust, activation })
   opened.defer(() => follower?.end())
+  if (signal?.aborted === true) {
+    throw new CountersignError('policy/bundle', 'told to end before there was a policy')
+  }
   const all = opened.move()
   const problemOfBundle = (): Error | undefined =>
     follower === undefined ? (bundle?.problem ?? activation.problem('bundle')) : follower.problem
@@ -132,9 +137,17 @@ async function followService(
     readonly activation: Activation<Bundle>
   },
 ): Promise<BundleFollower | undefined> {
-  if (service === undefined) return undefined
-  const { activation } = parts
-  const follower = await openBundleFollower({
+  const { activation, signal } = parts
+  const isEnded = (): boolean => signal?.aborted === true
+  if (service === undefined || isEnded()) return undefined
+  let follower: BundleFollower | undefined
+  // A test of what is on disk is ended by the activation, and a question by the follower.
+  const end = (): void => {
+    follower?.end()
+    void activation[Symbol.asyncDispose]()
+  }
+  signal?.addEventListener('abort', end, { once: true })
+  follower = await openBundleFollower({
     ...parts,
     service: createBundleService(service),
     store: persistenceDirectory === undefined ? noStore : createBundleStore(persistenceDirectory),
@@ -145,8 +158,11 @@ async function followService(
       problem: () => activation.problem('bundle'),
     },
   })
+  if (isEnded()) return follower
   if (activation.active().bundle === none) await follower.poll()
-  follower.start()
+  // From now on it ends in its turn, after whatever asks it.
+  signal?.removeEventListener('abort', end)
+  if (!isEnded()) follower.start()
   return follower
 }
 

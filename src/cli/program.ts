@@ -110,7 +110,10 @@ function addGateway(program: Command, terminal: Terminal): void {
         // Whoever only looks after others loads nothing of what they do.
         if (read.workers > 1)
           return (await import('./gateway/run-workers.ts')).runWorkers(read, { log })
-        return (await import('./gateway/run-gateway.ts')).runGateway(read, { log })
+        return (await import('./gateway/run-gateway.ts')).runGateway(read, {
+          log,
+          signal: terminal.signal,
+        })
       }
       await serveUntilStopped(start, log, terminal.signal)
     })

@@ -35,6 +35,8 @@ export interface ActivationOptions<B> {
   readonly log: Log
   readonly metrics: Metrics
   readonly delay?: (milliseconds: number) => Promise<unknown>
+  /** Ends the first test, which nobody waits for any more. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** A test that ran out of time or memory may have been in bad company: it is tried again, ever less often. */
@@ -50,7 +52,7 @@ export async function openActivation<B>(
   offer: Offer<B>,
   options: ActivationOptions<B>,
 ): Promise<Activation<B>> {
-  const engine = await options.prepare(offer, new AbortController().signal)
+  const engine = await options.prepare(offer, options.signal ?? new AbortController().signal)
   return new OpenActivation({ ...offer, engine }, options)
 }
 

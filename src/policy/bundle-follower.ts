@@ -42,7 +42,7 @@ export interface FollowerOptions {
 }
 
 export interface BundleFollower extends AsyncDisposable {
-  /** Asks once, and offers what comes. Never throws. */
+  /** Asks once, for what there is at that moment, and offers what comes. Never throws. */
   poll(): Promise<void>
   /** Asks again and again from now on. */
   start(): void
@@ -128,7 +128,7 @@ class OpenFollower implements BundleFollower {
   }
 
   async poll(): Promise<void> {
-    await this.#poll()
+    await this.#poll(undefined)
   }
 
   settle(): void {
@@ -147,11 +147,11 @@ class OpenFollower implements BundleFollower {
   }
 
   async #follow(): Promise<void> {
-    const { delay = wait } = this.#options
+    const { delay = wait, polling } = this.#options
     const { signal } = this.#closed
     let failures = 0
     while (!signal.aborted) {
-      const outcome = await this.#poll()
+      const outcome = await this.#poll(polling.longPollingTimeoutSeconds)
       failures = outcome === 'failed' ? failures + 1 : 0
       try {
         await delay(this.#pauseAfter(outcome, failures), signal)
@@ -161,10 +161,9 @@ class OpenFollower implements BundleFollower {
     }
   }
 
-  async #poll(): Promise<Outcome> {
-    const { service, polling, now, elapsed = () => performance.now() } = this.#options
+  async #poll(waitSeconds: number | undefined): Promise<Outcome> {
+    const { service, now, elapsed = () => performance.now() } = this.#options
     const { signal } = this.#closed
-    const waitSeconds = polling.longPollingTimeoutSeconds
     const begun = elapsed()
     this.times.lastRequest = now()
     this.#look(this.#offered)

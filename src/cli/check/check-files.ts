@@ -84,11 +84,12 @@ export async function checkHandleKeys(config: GatewayConfig, now: number): Promi
   }
 }
 
-export async function checkPolicy(config: GatewayConfig): Promise<Judgement> {
+export async function checkPolicy(config: GatewayConfig, signal: AbortSignal): Promise<Judgement> {
   try {
     await using policy = await lookAtPolicy(config.policy, {
       log: silentLog,
       metrics: silentMetrics,
+      signal,
     })
     const { revision, digest } = policy.engine
     return ok(`revision ${revision}, with its data ${digest}`)

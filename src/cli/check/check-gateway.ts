@@ -119,7 +119,7 @@ async function checkGateway(
   const trustBundle = await checkTrustBundle(config, { credential: own, now: now() })
   say('trust-bundle', trustBundle.judgement)
   say('handle-keys', await checkHandleKeys(config, now()))
-  say('policy', await checkPolicy(config))
+  say('policy', await checkPolicy(config, signal))
   say('decision-log', await checkDecisionLog(config))
   if (own === undefined || trustBundle.value === undefined) {
     const hint = 'mend credential and trust bundle first: a connection is made with both'

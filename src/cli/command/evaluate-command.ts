@@ -46,7 +46,11 @@ export async function runEvaluate(
   const next = await requesterOf(config, () => Promise.resolve(asked.protection))
   // Whether the policy was in force when a request was made is known to the signer alone.
   const requester = asked.request !== undefined && next === 'shown' ? 'unknown' : next
-  await using judge = await openJudge(config, config.policy, { requester, now })
+  await using judge = await openJudge(config, config.policy, {
+    requester,
+    now,
+    signal: terminal.signal,
+  })
   const ledger = await keyOwners(config, now)
   const rows = judgeAll(asked, config, { ...judge, ...ledger })
   const json = options.json === true

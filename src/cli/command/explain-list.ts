@@ -45,7 +45,11 @@ export async function runExplainList(
   const { config } = gateway
   const subject = await readSubject(identity, options, { config, signal })
   const servers = serversOf(gateway, options.server)
-  await using policy = await lookAtPolicy(config.policy, { log: silentLog, metrics: silentMetrics })
+  await using policy = await lookAtPolicy(config.policy, {
+    log: silentLog,
+    metrics: silentMetrics,
+    signal,
+  })
   const explaining = { ...subject, authorizer: createAuthorizer(policy.engine), now }
   const lists: Lists = { tools: [], prompts: [], resources: [], resourceTemplates: [] }
   const failures: { readonly server: string; readonly why: string }[] = []

@@ -29,9 +29,21 @@ const octetsMax = { yaml: 2 * 1024 * 1024, json: 128 * 1024 * 1024 } as const
 export async function openJudge(
   config: SignerConfig,
   policyConfig: PolicyConfig,
-  { requester, now }: { readonly requester: Requester; readonly now: () => number },
+  {
+    requester,
+    now,
+    signal,
+  }: {
+    readonly requester: Requester
+    readonly now: () => number
+    readonly signal: AbortSignal
+  },
 ): Promise<Judge & AsyncDisposable> {
-  const policy = await lookAtPolicy(policyConfig, { log: silentLog, metrics: silentMetrics })
+  const policy = await lookAtPolicy(policyConfig, {
+    log: silentLog,
+    metrics: silentMetrics,
+    signal,
+  })
   const issuancePolicy = createIssuancePolicy(policy.engine)
   const { trustDomain, cluster, production, identityExtensionOid, clusterDomain } = config
   const { keyTypes, lifetimeSecondsMax, backdateSeconds } = config.profile

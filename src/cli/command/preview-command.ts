@@ -59,8 +59,9 @@ export async function runPreview(
   }
   const { snapshot, requester } = await seenBy(config, options, terminal.signal)
   const changed = withChanges(snapshot, changes)
-  await using judge = await openJudge(config, config.policy, { requester, now })
-  await using judgeAfter = await openJudge(changedModes, changedPolicy, { requester, now })
+  const judging = { requester, now, signal: terminal.signal }
+  await using judge = await openJudge(config, config.policy, judging)
+  await using judgeAfter = await openJudge(changedModes, changedPolicy, judging)
   const rows = previewPods(
     { snapshot, judge },
     { snapshot: changed, judge: judgeAfter },

@@ -72,9 +72,9 @@ const bufferOctetsMin = 8 * 1024 * 1024
  */
 export async function runGateway(
   config: GatewayConfig,
-  options: { readonly log: Log; readonly now?: () => number },
+  options: { readonly log: Log; readonly now?: () => number; readonly signal?: AbortSignal },
 ): Promise<Running> {
-  const { log, now = Date.now } = options
+  const { log, now = Date.now, signal } = options
   await using opened = new AsyncDisposableStack()
   const metrics = createMetrics({ process: true })
   let gateway: OpenGateway | undefined
@@ -94,7 +94,7 @@ export async function runGateway(
     }),
   )
   const ofThisStart = await keyOfThisStart(config, log)
-  gateway = opened.use(await openGateway(config, { log, now, metrics, ofThisStart }))
+  gateway = opened.use(await openGateway(config, { log, now, metrics, ofThisStart, signal }))
   const { ended } = gateway
   const all = opened.move()
   return {
@@ -128,6 +128,8 @@ export interface OpenGatewayOptions {
   readonly labels?: Readonly<Record<string, string>>
   /** Whether it says of ToolServers that they are served; of several workers one does. Default true. */
   readonly tellsStatus?: boolean
+  /** Ends a start that waits for its policy. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Opens what `runGateway` says. */
@@ -135,13 +137,13 @@ export async function openGateway(
   config: GatewayConfig,
   options: OpenGatewayOptions,
 ): Promise<OpenGateway> {
-  const { log, now, metrics, tellsStatus = true } = options
+  const { log, now, metrics, tellsStatus = true, signal } = options
   await using opened = new AsyncDisposableStack()
   const handleKeys = opened.use(await openHandleKeys(config, options))
   const firstUse =
     config.firstUseFolder === undefined ? undefined : openFirstUseFolder(config.firstUseFolder, log)
   const settings = { ...settingsOf(config), handleKeys, firstUse }
-  const policy = opened.use(await openPolicy(config.policy, { log, metrics }))
+  const policy = opened.use(await openPolicy(config.policy, { log, metrics, signal }))
   const board = createBoard(conditionNames)
   board.set('policy', () => policy.condition())
   board.set('handle-keys', () => handleKeys.condition())

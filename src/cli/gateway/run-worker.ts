@@ -52,7 +52,15 @@ async function serve({
   >): Promise<void> {
   const metrics = createMetrics({ process: true })
   await using opened = new AsyncDisposableStack()
-  const gateway = await openGateway(config, { ...options, metrics })
+  const stop = new AbortController()
+  const { signal } = stop
+  void primary.ended.then(() => stop.abort())
+  const gateway = await openGateway(config, { ...options, metrics, signal }).catch((error) => {
+    // A start that was given up because it was told to end is no failure.
+    if (signal.aborted) return undefined
+    throw error
+  })
+  if (gateway === undefined) return
   const shown = Object.entries(pagesOf(() => gateway))
   const say = (): void => {
     const pages = Object.fromEntries(shown.map(([path, page]) => [path, page()]))

@@ -36,7 +36,7 @@ export async function runSigner(
   const shown: Shown = { conditions: () => [beginning], policy: undefined }
   const admin = opened.use(await openAdmin(config, metrics, shown))
   const profile = profileOf(config)
-  const policy = opened.use(await openPolicy(config.policy, { log, metrics }))
+  const policy = opened.use(await openPolicy(config.policy, { log, metrics, signal }))
   shown.policy = policy
   const client = createApiClient({
     ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
