@@ -94,11 +94,10 @@ export function forward(permit: Permit, reply: Reply, parts: Parts): Soon<Refuse
 
 /** It is asked for somebody, which the token says. */
 async function forwardSigned(forwarding: Forwarding): Promise<Refused | undefined> {
-  const { permit, reply, parts, upstream } = forwarding
+  const { permit, parts, upstream } = forwarding
   const translated = translatedHeaders(forwarding)
   if (translated !== undefined && isRefused(translated)) return translated
   const token = await tokenFor(permit, upstream, parts)
-  if (reply.response.destroyed) return undefined
   return typeof token === 'object'
     ? token
     : exchange(forwarding, requestOf(forwarding, { translated, transactionToken: token }))
