@@ -191,8 +191,23 @@ const refused: readonly [title: string, values: string, said: RegExp][] = [
   ],
   [
     'authors of nothing',
-    'policy: { signature: { keys: [{ id: a, algorithm: ES256, publicKey: BEGIN PUBLIC KEY }] } }',
+    'policy: { signature: { keys: [{ id: a, algorithm: ES256, publicKey: "-----BEGIN PUBLIC KEY-----\\nAA==\\n-----END PUBLIC KEY-----\\n" }] } }',
     /- policy\.signature\.keys: only the bundle of policy\.service\.url/,
+  ],
+  [
+    'a private key beside a public one',
+    'policy: { signature: { keys: [{ id: a, algorithm: ES256, publicKey: "-----BEGIN PRIVATE KEY-----\\nAA==\\n-----END PRIVATE KEY-----\\n-----BEGIN PUBLIC KEY-----\\nAA==\\n-----END PUBLIC KEY-----\\n" }] } }',
+    /at '\/policy\/signature\/keys\/0\/publicKey': [^]* does not match pattern/,
+  ],
+  [
+    'a private key that speaks of a public one',
+    'policy: { signature: { keys: [{ id: a, algorithm: ES256, publicKey: "-----BEGIN PUBLIC KEY-----\\nAA==\\n-----END PUBLIC KEY-----\\n-----BEGIN EC PRIVATE KEY-----\\nAA==" }] } }',
+    /at '\/policy\/signature\/keys\/0\/publicKey': [^]* does not match pattern/,
+  ],
+  [
+    'a bundle that is not below its server, and a secret of which nothing is used',
+    "policy: { service: { url: 'https://bundles.example', resource: a/../x, secretName: s } }",
+    /- policy\.service\.resource: want=a path below the URL, without \. and \.\.[^]*- policy\.service\.secretKeys: required with policy\.service\.secretName/,
   ],
   [
     'metrics that nobody may read',

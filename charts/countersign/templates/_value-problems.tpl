@@ -33,6 +33,9 @@
 {{- if not $service.resource -}}
 {{- $problems = append $problems "policy.service.resource: required with policy.service.url" -}}
 {{- end -}}
+{{- if regexMatch "(^|/)[.][.]?(/|$)" $service.resource -}}
+{{- $problems = append $problems "policy.service.resource: want=a path below the URL, without . and .." -}}
+{{- end -}}
 {{- if not $values.policy.signature.keys -}}
 {{- $problems = append $problems "policy.signature.keys: required with policy.service.url: what comes over a network is signed" -}}
 {{- end -}}
@@ -41,6 +44,9 @@
 {{- end -}}
 {{- if and $service.secretKeys (not $service.secretName) -}}
 {{- $problems = append $problems "policy.service.secretName: required for policy.service.secretKeys" -}}
+{{- end -}}
+{{- if and $service.secretName (not $service.secretKeys) -}}
+{{- $problems = append $problems "policy.service.secretKeys: required with policy.service.secretName" -}}
 {{- end -}}
 {{- if gt (int $service.polling.minDelaySeconds) (int $service.polling.maxDelaySeconds) -}}
 {{- $problems = append $problems "policy.service.polling.minDelaySeconds: at most maxDelaySeconds" -}}
