@@ -58,6 +58,9 @@ export interface BundleFollower extends AsyncDisposable {
 const retryMillisecondsMin = 100
 const retryFactor = 1.6
 
+/** Between two bundles that are new, of a server that should hold requests. */
+const takenMilliseconds = 5000
+
 /** A bundle as it was offered. */
 interface Offered {
   readonly content: BundleContent
@@ -147,14 +150,15 @@ class OpenFollower implements BundleFollower {
   }
 
   async #follow(): Promise<void> {
-    const { delay = wait, polling } = this.#options
+    const { delay = wait, polling, elapsed = () => performance.now() } = this.#options
     const { signal } = this.#closed
     let failures = 0
     while (!signal.aborted) {
+      const begun = elapsed()
       const outcome = await this.#poll(polling.longPollingTimeoutSeconds)
       failures = outcome === 'failed' ? failures + 1 : 0
       try {
-        await delay(this.#pauseAfter(outcome, failures), signal)
+        await delay(this.#pauseAfter(outcome, { failures, took: elapsed() - begun }), signal)
       } catch {
         return
       }
@@ -185,7 +189,10 @@ class OpenFollower implements BundleFollower {
     }
   }
 
-  #pauseAfter(outcome: Outcome, failures: number): number {
+  #pauseAfter(
+    outcome: Outcome,
+    { failures, took }: { readonly failures: number; readonly took: number },
+  ): number {
     const { polling, random = Math.random } = this.#options
     const [min, max] = [polling.minDelaySeconds * 1000, polling.maxDelaySeconds * 1000]
     if (outcome === 'failed') {
@@ -194,7 +201,9 @@ class OpenFollower implements BundleFollower {
     }
     // What is refused is large, and does not get better by being asked for: its author is waited for as others are.
     const isWaited = outcome === 'unchanged' || outcome === 'refused'
-    return isWaited ? min + (max - min) * random() : 0
+    if (isWaited) return min + (max - min) * random()
+    // One new bundle after the other costs a test each.
+    return outcome === 'taken' ? Math.max(0, Math.min(min, takenMilliseconds) - took) : 0
   }
 
   /** The server has the bundle in force: what was offered since is not wanted any more. */

@@ -43,20 +43,28 @@ export function createBundleTrust(
       },
     }
   }
-  let newest: number | undefined
+  let newest: { readonly issuedAt: number; readonly digest: string } | undefined
   return {
     admit(content) {
       const { issuedAt } = verifyBundle(content, signers)
       if (dated !== undefined) checkTime(issuedAt, dated())
-      if (newest !== undefined && (issuedAt === undefined || issuedAt < newest)) {
+      if (newest !== undefined && (issuedAt === undefined || issuedAt < newest.issuedAt)) {
         const got = issuedAt === undefined ? 'no time' : String(issuedAt)
-        throw refused(`bundle was signed before the one in force, want=${newest}.. got=${got}`)
+        const want = `${newest.issuedAt}..`
+        throw refused(`bundle was signed before the one in force, want=${want} got=${got}`)
+      }
+      // A server could have the two replace each other for ever.
+      const isOther = issuedAt === newest?.issuedAt && content.digest !== newest?.digest
+      if (dated !== undefined && issuedAt !== undefined && isOther) {
+        const told = `want=${issuedAt + 1}.. got=${issuedAt}`
+        throw refused(`bundle was signed at the same second as the one in force, ${told}`)
       }
       return {
         issuedAt,
         // Other data is tried with a bundle while a newer one comes into force, and ends later.
         accepted() {
-          if (issuedAt !== undefined) newest = Math.max(issuedAt, newest ?? issuedAt)
+          if (issuedAt === undefined || issuedAt <= (newest?.issuedAt ?? -1)) return
+          newest = { issuedAt, digest: content.digest }
         },
       }
     },

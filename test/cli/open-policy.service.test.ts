@@ -179,6 +179,8 @@ test('what is on disk is verified like a download, and never older than what was
   }
 })
 
+const newer = { claims: { iat: signedFirst + 1 } }
+
 /** Everything that a server may send, by mistake or not. */
 const faults: Readonly<Record<string, () => Promise<readonly [Answer | Buffer, RegExp]>>> = {
   'an archive that is cut short': async () => [
@@ -213,6 +215,10 @@ const faults: Readonly<Record<string, () => Promise<readonly [Answer | Buffer, R
     await revision('bad', { iat: signedFirst - 1 }),
     /^bundle was signed before the one in force, want=1000000.. got=999999$/,
   ],
+  'another one of the same second': async () => [
+    await revision('bad'),
+    /^bundle was signed at the same second as the one in force, want=1000001.. got=1000000$/,
+  ],
   'no time of signing': async () => [
     await archiveOf(signedFiles(await shippedAs('bad'), author.privateKey)),
     /^signature says no time, want=iat in its claims$/,
@@ -222,18 +228,21 @@ const faults: Readonly<Record<string, () => Promise<readonly [Answer | Buffer, R
     /^bundle is signed for a time to come, want=..1000360 got=1003600$/,
   ],
   'a delta': async () => [
-    await signed({ 'patch.json': '{"data":[]}' }),
+    await signed({ 'patch.json': '{"data":[]}' }, newer),
     /^file has no place there, got="patch.json" want=the whole bundle, no delta$/,
   ],
   'a builtin of nobody': async () => {
     const module = assembleModule({ builtins: ['http.send'] })
     const files = await shippedFiles({ 'policy.wasm': module, 'plan.json': undefined })
-    return [await signed(files), /^policy needs builtins that are not provided, got=http.send$/]
+    return [
+      await signed(files, newer),
+      /^policy needs builtins that are not provided, got=http.send$/,
+    ]
   },
   'a module that traps': async () => {
     const module = assembleModule({ behaviour: { trap: true } })
     const files = await shippedFiles({ 'policy.wasm': module })
-    return [await signed(files), /do not answer alike/]
+    return [await signed(files, newer), /do not answer alike/]
   },
   'a failure': async () => [
     (_request, response) => void response.writeHead(500).end('no'),
@@ -304,7 +313,7 @@ test('a bundle that never ends its test is not taken', async () => {
   await using policy = await openPolicy(config, { ...parts, selfTest: either })
   isQuick = true
   const module = assembleModule({ behaviour: { loop: true, early: true } })
-  const endless = await signed(await shippedFiles({ 'policy.wasm': module }))
+  const endless = await signed(await shippedFiles({ 'policy.wasm': module }), newer)
   server.answer(serving(endless, '"endless"'))
   await eventually('it is ended', () => /in time/.test(policy.status().message ?? ''))
   assert.equal(policy.engine.revision, 'good')

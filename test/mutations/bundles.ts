@@ -131,6 +131,14 @@ export const bundleMutations: readonly Mutation[] = [
   },
   {
     claim,
+    without: 'the refusal of another bundle of the same second',
+    file: trust,
+    edits: [['issuedAt !== undefined && isOther', 'issuedAt === null && isOther']],
+    tests: opened,
+    named: 'whatever a bundle server sends',
+  },
+  {
+    claim,
     without: 'the bound on a time of signing that is to come',
     file: trust,
     edits: [['if (issuedAt > latest)', 'if (issuedAt > Infinity)']],

@@ -240,13 +240,15 @@ export const policyMutations: readonly Mutation[] = [
     claim: 'policy.bundle-signed',
     without: 'the order of signing',
     file: 'src/policy/bundle-trust.ts',
-    edits: [['(issuedAt === undefined || issuedAt < newest)', '(issuedAt === undefined)']],
+    edits: [['(issuedAt === undefined || issuedAt < newest.issuedAt)', '(issuedAt === undefined)']],
   },
   {
     claim: 'policy.bundle-signed',
     without: 'the newest of those that were accepted',
     file: 'src/policy/bundle-trust.ts',
-    edits: [['Math.max(issuedAt, newest ?? issuedAt)', 'issuedAt']],
+    edits: [
+      ['issuedAt === undefined || issuedAt <= (newest?.issuedAt ?? -1)', 'issuedAt === undefined'],
+    ],
     tests: ['test/policy/bundle-trust.test.ts'],
   },
   {

@@ -155,7 +155,7 @@ test('a bundle that is refused is not asked for more often than any other', asyn
   assert.deepEqual(pauses, [15_000, 15_000, 15_000])
 })
 
-test('a server that holds requests is asked again at once, and one that says so alone is not', async () => {
+test('a server that holds requests is asked again at once, and one that does not hold them is not', async () => {
   const polling = { minDelaySeconds: 10, maxDelaySeconds: 20, longPollingTimeoutSeconds: 60 }
   const isLongPoll = true
   const { pauses, questions } = await follow(
@@ -167,10 +167,11 @@ test('a server that holds requests is asked again at once, and one that says so 
       { ...unchanged, isLongPoll },
       await bundle('one', { isLongPoll, etag: '"new"' }),
       [await bundle('two'), 30],
+      [await bundle('three', { isLongPoll }), 4],
     ],
     polling,
   )
-  assert.deepEqual(pauses, [0, 0, 0, 15_000, 15_000, 15_000])
+  assert.deepEqual(pauses, [5000, 0, 0, 15_000, 15_000, 15_000, 1000])
   assert.ok(questions.every(({ waitSeconds }) => waitSeconds === 60))
 })
 

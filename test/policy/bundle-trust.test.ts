@@ -38,6 +38,25 @@ test('a bundle that was signed before the one in force is not admitted', async (
   })
 })
 
+test('of two bundles that were signed at one second, the one that was first stays', async () => {
+  requirement('policy.bundle-signed')
+  const signers = { keys: [parseBundleKey(pem, author)], scope: '' }
+  const trust = createBundleTrust(signers, { dated: () => 1_000_000 })
+  const [first, second, later] = await Promise.all([20, 20, 21].map(signedAt))
+  assert.ok(first && second && later)
+  trust.admit(first).accepted()
+  trust.admit(first).accepted()
+  assert.throws(() => trust.admit(second), {
+    code: 'policy/signature',
+    message: 'bundle was signed at the same second as the one in force, want=21.. got=20',
+  })
+  trust.admit(later)
+  // What is on our own disk is ours to change.
+  const undated = createBundleTrust(signers)
+  undated.admit(first).accepted()
+  undated.admit(second)
+})
+
 test('a signed bundle that nobody is to look at is refused, and an unsigned one is not', async () => {
   requirement('policy.bundle-signed')
   const trust = createBundleTrust(undefined)
