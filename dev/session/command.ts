@@ -35,9 +35,19 @@ export async function runDev(options: DevOptions, terminal: Terminal): Promise<b
   const place = policy.bundle
   const isRego = place !== undefined && (await isSources(place))
   const sources = isRego ? { sources: place, bundle: join(folder, 'policy.tar.gz') } : undefined
+  const builtAt = Date.now()
   if (sources !== undefined) await buildFirst({ ...sources, signal: terminal.signal })
   const decides = { ...policy, bundle: sources?.bundle ?? place }
-  const ok = await tell({ folder, narrator, options, terminal, own, policy: decides, sources })
+  const ok = await tell({
+    folder,
+    narrator,
+    options,
+    terminal,
+    own,
+    policy: decides,
+    sources,
+    builtAt,
+  })
   // A folder that nobody named is of use only to find out what went wrong.
   if (options.dir === undefined && ok) await rm(folder, { recursive: true, force: true })
   return ok
@@ -51,8 +61,10 @@ async function tell(told: {
   readonly own: OwnServer | undefined
   readonly policy: PolicyConfig
   readonly sources: { readonly sources: string; readonly bundle: string } | undefined
+  /** When the build of the sources began. */
+  readonly builtAt: number
 }): Promise<boolean> {
-  const { folder, narrator, options, terminal, own, policy, sources } = told
+  const { folder, narrator, options, terminal, own, policy, sources, builtAt } = told
   await using session = await openDevSession({
     folder,
     log: createLog({ level: 'info', name: 'dev', file: join(folder, 'countersign.log') }),
@@ -81,7 +93,7 @@ async function tell(told: {
   narrator.invitation(devFile, world.paths.devFile, own)
   if (sources !== undefined) {
     const line = (text: string): void => narrator.progress(text)
-    followSources({ ...sources, tell: line, signal: terminal.signal })
+    followSources({ ...sources, tell: line, signal: terminal.signal, builtAt })
   }
   const show = (decision: SeenDecision): void => narrator.decision(decision)
   const following = await followDecisions(devFile.decisionLog, show, terminal.signal)

@@ -1,5 +1,5 @@
 import { watch } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { run } from '../../src/cli/program.ts'
 
@@ -41,9 +41,11 @@ export async function buildSources({
   return code === 0 ? undefined : line.replace(/^countersign: error: /, '')
 }
 
-/** Builds again after each save, one build after the other, until the signal. */
-export function followSources(options: SourcesOptions): void {
-  const { sources, tell, signal } = options
+const isSource = /\.(?:rego|json)$/
+
+/** Builds again after each save since the last build, one build after the other, until the signal. */
+export function followSources(options: SourcesOptions & { readonly builtAt: number }): void {
+  const { sources, tell, signal, builtAt } = options
   let timer: NodeJS.Timeout | undefined
   let building: Promise<void> = Promise.resolve()
   const build = async (): Promise<void> => {
@@ -54,13 +56,33 @@ export function followSources(options: SourcesOptions): void {
     const seconds = ((performance.now() - begun) / 1000).toFixed(1)
     tell(problem ?? `policy built in ${seconds} s`)
   }
-  const watcher = watch(sources, { recursive: true, signal }, (_event, name) => {
-    if (name === null || !/\.(?:rego|json)$/.test(name)) return
+  const buildSoon = (): void => {
     clearTimeout(timer)
     timer = setTimeout(() => {
       building = building.then(build)
     }, settleMilliseconds)
+  }
+  const watcher = watch(sources, { recursive: true, signal }, (_event, name) => {
+    if (name !== null && isSource.test(name)) buildSoon()
   })
   watcher.on('error', () => tell('sources of the policy cannot be watched any more'))
+  // Between the last build and the watch nobody saw what was saved.
+  void isSavedSince(sources, builtAt).then((isSaved) => {
+    if (isSaved && !signal.aborted) buildSoon()
+  })
   signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
+}
+
+/** Folders, too: they tell of what is there no more. */
+async function isSavedSince(sources: string, builtAt: number): Promise<boolean> {
+  try {
+    const entries = await readdir(sources, { recursive: true, withFileTypes: true })
+    const kept = entries.filter((entry) => entry.isDirectory() || isSource.test(entry.name))
+    const places = [sources, ...kept.map(({ parentPath, name }) => join(parentPath, name))]
+    const found = await Promise.all(places.map((place) => stat(place)))
+    return found.some(({ mtimeMs }) => mtimeMs >= builtAt)
+  } catch {
+    // It changes at this moment.
+    return true
+  }
 }
