@@ -7,7 +7,7 @@ import type { BundleContent } from './bundle-content.ts'
 import { BundleServiceError, type BundleAnswer, type BundleService } from './bundle-service.ts'
 import type { BundleTimes } from './bundle-status.ts'
 import type { BundleStore } from './bundle-store.ts'
-import type { BundleTrust } from './bundle-trust.ts'
+import { EarlyBundleError, type BundleTrust } from './bundle-trust.ts'
 
 /** How often a server is asked, in OPA's own words. */
 export interface Polling {
@@ -98,6 +98,8 @@ class OpenFollower implements BundleFollower {
   #problem: Error | undefined
   /** Why what is in force is not on disk. */
   #unkept: Error | undefined
+  /** What is on disk was refused by the time alone. */
+  #isEarly = false
   #loop: Promise<void> = Promise.resolve()
   #keeping: Promise<void> = Promise.resolve()
 
@@ -110,19 +112,35 @@ class OpenFollower implements BundleFollower {
   }
 
   async open(): Promise<void> {
-    const { store, trust, log } = this.#options
     try {
-      const archive = await store.read()
-      if (archive === undefined) return
-      const content = await unpackBundle(archive)
-      this.#kept = content.digest
-      const admission = trust.admit(content)
-      // It was in force: nothing older is taken, though it should have no luck with its test this time.
-      admission.accepted()
-      await this.#offer({ content, archive, issuedAt: admission.issuedAt, etag: undefined })
-      log.info({ digest: content.digest }, 'policy begins with the last good bundle of the disk')
+      await this.#begin()
     } catch (error) {
+      this.#isEarly = error instanceof EarlyBundleError
       this.#fail(error)
+    }
+  }
+
+  async #begin(): Promise<void> {
+    const { store, trust, log } = this.#options
+    const archive = await store.read()
+    if (archive === undefined) return
+    const content = await unpackBundle(archive)
+    this.#kept = content.digest
+    const admission = trust.admit(content)
+    // It was in force: nothing older is taken, though it should have no luck with its test this time.
+    admission.accepted()
+    await this.#offer({ content, archive, issuedAt: admission.issuedAt, etag: undefined })
+    log.info({ digest: content.digest }, 'policy begins with the last good bundle of the disk')
+  }
+
+  /** A node may come up with a clock that is behind: what is kept is from a time to come until that is put right. */
+  async #beginAgain(): Promise<void> {
+    if (!this.#isEarly || this.#good !== undefined) return
+    this.#isEarly = false
+    try {
+      await this.#begin()
+    } catch (error) {
+      this.#isEarly = error instanceof EarlyBundleError
     }
   }
 
@@ -168,6 +186,7 @@ class OpenFollower implements BundleFollower {
   async #poll(waitSeconds: number | undefined): Promise<Outcome> {
     const { service, now, elapsed = () => performance.now() } = this.#options
     const { signal } = this.#closed
+    await this.#beginAgain()
     const begun = elapsed()
     this.times.lastRequest = now()
     this.#look(this.#offered)

@@ -22,6 +22,14 @@ export interface Admitted {
   accepted(): void
 }
 
+/** It is refused by the time now alone: a clock may be put right. */
+export class EarlyBundleError extends CountersignError {
+  constructor(issuedAt: number, latest: number) {
+    const told = `want=..${latest} got=${issuedAt}`
+    super('policy/signature', `bundle is signed for a time to come, ${told}`)
+  }
+}
+
 /** Clocks of signers and verifiers differ by less. */
 const futureSecondsMax = 300
 
@@ -76,7 +84,7 @@ function checkTime(issuedAt: number | undefined, now: number): void {
   if (issuedAt === undefined) throw refused('signature says no time, want=iat in its claims')
   const latest = Math.floor(now / 1000) + futureSecondsMax
   if (issuedAt > latest) {
-    throw refused(`bundle is signed for a time to come, want=..${latest} got=${issuedAt}`)
+    throw new EarlyBundleError(issuedAt, latest)
   }
 }
 

@@ -185,3 +185,28 @@ test('nothing older than what is kept is taken, also where that has no luck with
   assert.match(policy.condition().reason, /was signed before/)
   assert.deepEqual(await readFile(join(place, 'bundle.tar.gz')), two)
 })
+
+test('a bundle that was signed for a time to come counts when that has come', async () => {
+  requirement('policy.bundle-followed')
+  await using server = await openBundleServer()
+  server.answer(serving(await revision('one'), '"1"'))
+  const config = configOf(server, join(folder, 'early'))
+  let clock = 0
+  const early = { ...parts, now: () => clock }
+  const isEarly = /signed for a time to come/
+  {
+    await using policy = await openPolicy(config, early)
+    assert.match(policy.condition().reason, isEarly)
+    await asksAgain(server)
+    assert.match(policy.condition().reason, isEarly)
+    clock = now()
+    await eventually('it is in force', () => policy.engine.revision === 'one')
+  }
+  clock = 0
+  server.answer((_request, response) => void response.writeHead(503).end())
+  await using policy = await openPolicy(config, early)
+  await asksAgain(server)
+  assert.equal(policy.engine.revision, 'none')
+  clock = now()
+  await eventually('the kept one is in force', () => policy.engine.revision === 'one', 20)
+})
