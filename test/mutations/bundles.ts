@@ -104,7 +104,7 @@ export const bundleMutations: readonly Mutation[] = [
     claim,
     without: 'the order in time of a bundle that is kept',
     file: follower,
-    edits: [['      admission.accepted()\n', '']],
+    edits: [['    admission.accepted()\n', '']],
     tests: ordered,
     named: 'nothing older than what is kept',
   },
