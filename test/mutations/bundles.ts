@@ -2,12 +2,15 @@
 import type { Mutation } from './mutation.ts'
 
 const service = 'src/policy/bundle-service.ts'
+const boundedFile = 'src/policy/bounded-file.ts'
+const store = 'src/policy/bundle-store.ts'
 const follower = 'src/policy/bundle-follower.ts'
 const trust = 'src/policy/bundle-trust.ts'
 const openPolicy = 'src/cli/open-policy.ts'
 const configuration = 'src/cli/shared-configuration.ts'
 
 const asked = ['test/policy/bundle-service.test.ts']
+const stored = ['test/policy/bundle-store.test.ts']
 const followed = ['test/policy/bundle-follower.test.ts']
 const opened = ['test/cli/open-policy.service.test.ts']
 const ordered = ['test/cli/open-policy.order.test.ts']
@@ -74,6 +77,32 @@ export const bundleMutations: readonly Mutation[] = [
     edits: [['if (!/^[A-Za-z0-9', 'if (token === "" && !/^[A-Za-z0-9']],
     tests: asked,
     named: 'is no token',
+  },
+  {
+    claim,
+    without: 'the silence about what a server sent that nobody could read',
+    file: service,
+    edits: [
+      ['cannot be asked, got=${got}`, {})', 'cannot be asked, got=${got}`, { cause: error })'],
+    ],
+    tests: asked,
+    named: 'sends back',
+  },
+  {
+    claim,
+    without: 'the look whether a file is one',
+    file: boundedFile,
+    edits: [["if (!status.isFile()) throw new TypeError('not a regular file')", '']],
+    tests: stored,
+    named: 'in the place of the bundle',
+  },
+  {
+    claim,
+    without: 'the ban on a link in the place of what is kept',
+    file: store,
+    edits: [['archiveOctetsMax, constants.O_NOFOLLOW)', 'archiveOctetsMax)']],
+    tests: stored,
+    named: 'in the place of the bundle',
   },
   {
     claim,
