@@ -7,20 +7,23 @@ import { bundleFilesMax, bundleOctetsMax, gatherContent, refusedBundle } from '.
 import type { BundleContent, ContentGatherer } from './bundle-content.ts'
 
 /** Each file has a header, and its last block may be almost empty. */
-const tarOctetsMax = bundleOctetsMax + bundleFilesMax * 1024 + 64 * 1024
+const headerOctetsMax = bundleFilesMax * 1024 + 64 * 1024
 
 /**
  * Unpacks a bundle: a gzip'd tar of plain files, as `opa build` writes it. Links, devices, extended headers, which readers of tar do not
  * agree on, and anything beyond the limits of a bundle are refused before they are unpacked. Throws `policy/bundle`.
  */
-export async function unpackBundle(archive: Uint8Array): Promise<BundleContent> {
-  const tar = await unzip(archive)
-  const gatherer = gatherContent()
+export async function unpackBundle(
+  archive: Uint8Array,
+  octetsMax: number = bundleOctetsMax,
+): Promise<BundleContent> {
+  const tar = await unzip(archive, octetsMax)
+  const gatherer = gatherContent(octetsMax)
   try {
     const filter = (header: TarHeader): boolean => isTaken(header, gatherer)
     const entries = await unpackTar(tar, { strict: true, filter })
     for (const { header, data = new Uint8Array() } of entries) {
-      gatherer.add(pathOf(header.name), Buffer.from(data))
+      gatherer.add(pathOf(header.name), Buffer.from(data.buffer, data.byteOffset, data.length))
     }
     return gatherer.content()
   } catch (error) {
@@ -29,12 +32,12 @@ export async function unpackBundle(archive: Uint8Array): Promise<BundleContent> 
   }
 }
 
-async function unzip(archive: Uint8Array): Promise<Uint8Array> {
+async function unzip(archive: Uint8Array, octetsMax: number): Promise<Uint8Array> {
   try {
-    return await promisify(gunzip)(archive, { maxOutputLength: tarOctetsMax })
+    return await promisify(gunzip)(archive, { maxOutputLength: octetsMax + headerOctetsMax })
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
-      throw refusedBundle(`bundle is too large, want=..${bundleOctetsMax} octets unpacked`, error)
+      throw refusedBundle(`bundle is too large, want=..${octetsMax} octets unpacked`, error)
     }
     throw refusedBundle('bundle is no gzip archive, or is cut short', error)
   }

@@ -11,6 +11,9 @@ export interface BundleContent {
 /** Of all files together, unpacked. */
 export const bundleOctetsMax: number = 64 * 1024 * 1024
 
+/** Of one from a server: whoever sends it has shown no signature yet, and some octets unpack to thousands as many. */
+export const sentOctetsMax: number = 8 * 1024 * 1024
+
 /** A bundle of rules in packages has some tens. */
 export const bundleFilesMax = 1024
 
@@ -25,7 +28,7 @@ export interface ContentGatherer {
   content(): BundleContent
 }
 
-export function gatherContent(): ContentGatherer {
+export function gatherContent(octetsMax: number = bundleOctetsMax): ContentGatherer {
   const expected = new Set<string>()
   const files = new Map<string, Buffer>()
   let octets = 0
@@ -38,8 +41,8 @@ export function gatherContent(): ContentGatherer {
       if (expected.size > bundleFilesMax) {
         throw refusedBundle(`bundle has too many files, want=..${bundleFilesMax}`)
       }
-      if (octets > bundleOctetsMax) {
-        throw refusedBundle(`bundle is too large, want=..${bundleOctetsMax} octets unpacked`)
+      if (octets > octetsMax) {
+        throw refusedBundle(`bundle is too large, want=..${octetsMax} octets unpacked`)
       }
     },
     add: (path, content) => void files.set(path, content),

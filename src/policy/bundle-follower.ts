@@ -3,7 +3,7 @@ import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { unpackBundle } from './bundle-archive.ts'
-import type { BundleContent } from './bundle-content.ts'
+import { sentOctetsMax, type BundleContent } from './bundle-content.ts'
 import { BundleServiceError, type BundleAnswer, type BundleService } from './bundle-service.ts'
 import type { BundleTimes } from './bundle-status.ts'
 import type { BundleStore } from './bundle-store.ts'
@@ -124,7 +124,7 @@ class OpenFollower implements BundleFollower {
     const { store, trust, log } = this.#options
     const archive = await store.read()
     if (archive === undefined) return
-    const content = await unpackBundle(archive)
+    const content = await unpackBundle(archive, sentOctetsMax)
     this.#kept = content.digest
     const admission = trust.admit(content)
     // It was in force: nothing older is taken, though it should have no luck with its test this time.
@@ -236,7 +236,7 @@ class OpenFollower implements BundleFollower {
     const { archive, etag } = answer
     this.times.lastSuccessfulDownload = this.#options.now()
     this.times.size = archive.length
-    const content = await unpackBundle(archive)
+    const content = await unpackBundle(archive, sentOctetsMax)
     const isNew = content.digest !== this.#offered?.content.digest
     const isBack = content.digest === this.#good?.content.digest
     if (isNew && isBack) await this.#stay()
@@ -309,7 +309,7 @@ class OpenFollower implements BundleFollower {
       const kept = await store.read()
       if (kept === undefined) return false
       if (kept.equals(archive)) return true
-      const { issuedAt: other = 0 } = trust.admit(await unpackBundle(kept))
+      const { issuedAt: other = 0 } = trust.admit(await unpackBundle(kept, sentOctetsMax))
       return other > issuedAt
     } catch {
       return false

@@ -197,6 +197,14 @@ const faults: Readonly<Record<string, () => Promise<readonly [Answer | Buffer, R
       /^bundle server cannot be asked, got=ECONNRESET$/,
     ]
   },
+  'some octets that unpack to many': async () => [
+    await archiveOf({ zeros: Buffer.alloc(8 * 1024 * 1024 + 1) }),
+    /^bundle is too large, want=..8388608 octets unpacked$/,
+  ],
+  'some octets that unpack to more still': async () => [
+    await archiveOf({ zeros: Buffer.alloc(63 * 1024 * 1024) }),
+    /^bundle is too large, want=..8388608 octets unpacked$/,
+  ],
   'no signature': async () => [await archiveOf(await shippedAs('bad')), /^bundle is not signed/],
   'a signature of a key that was taken away': async () => [
     await signed(await shippedAs('bad'), { by: stranger }),

@@ -131,6 +131,19 @@ export const bundleMutations: readonly Mutation[] = [
   },
   {
     claim,
+    without: 'the bound on what is unpacked of a server',
+    file: follower,
+    edits: [
+      [
+        'size = archive.length\n    const content = await unpackBundle(archive, sentOctetsMax)',
+        'size = archive.length\n    const content = await unpackBundle(archive)',
+      ],
+    ],
+    tests: opened,
+    named: 'whatever a bundle server sends',
+  },
+  {
+    claim,
     without: 'the order in time of a bundle that is kept',
     file: follower,
     edits: [['    admission.accepted()\n', '']],
