@@ -3,6 +3,7 @@ import type { ResponseMessage } from '../../mcp/message.ts'
 import type { Ask } from '../handle/ask-id.ts'
 import type { Refused } from '../refusal.ts'
 import type { Soon } from '../soon.ts'
+import type { ExchangeFailure } from '../upstream/exchange.ts'
 import { createShares, type Account, type Full, type SharePercents } from '../shares.ts'
 
 /** What a server has asked of a caller, as long as somebody waits for the answer. */
@@ -17,6 +18,8 @@ export interface OpenAsk {
   readonly permits: () => Soon<Refused | undefined>
   /** Somebody has answered. Called once, and then it is open no more. */
   readonly answered: (response: ResponseMessage) => void
+  /** Its server has not taken the answer, and whatever needs that ends so. */
+  readonly broken?: (failure: ExchangeFailure) => void
 }
 
 /** The requests of servers that are open with callers of this process. */

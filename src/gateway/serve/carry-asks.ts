@@ -11,7 +11,8 @@ import { isElicitationId, parseAsk, type Ask } from '../../mcp/ask.ts'
 import { sealAsk, type AskedOf } from '../handle/ask-id.ts'
 import type { Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
-import { deliver } from '../upstream/deliver.ts'
+import { deliver, whyNotTaken } from '../upstream/deliver.ts'
+import type { ExchangeFailure } from '../upstream/exchange.ts'
 import type { ServerRequest } from '../upstream/judge-answer.ts'
 import {
   isOwn,
@@ -61,6 +62,8 @@ export interface AskCarrierOptions {
   readonly permits: (ask: Ask) => Soon<Refused | undefined>
   /** What the caller has for a task that the server has under this id; undefined where that is none of the caller's. */
   readonly taskHere: (taskId: string) => string | undefined
+  /** Ends the call that cannot go on, where it is known which one that is: its server has not taken what it waits for. */
+  readonly broken?: (failure: ExchangeFailure) => void
   readonly parts: Pick<Parts, 'asks' | 'pages' | 'limits' | 'now' | 'log'> & {
     readonly decisions: Pick<Parts['decisions'], 'digest'>
   }
@@ -117,7 +120,7 @@ export class AskCarrier {
   carry(request: ServerRequest, octets: Buffer): boolean {
     const { upstream, there, parts } = this.#options
     const { method, rawId, params } = request
-    if (method === 'ping') return this.#answer(rawId, '"result":{}')
+    if (method === 'ping') return this.#answer(rawId, '"result":{}', false)
     if (this.#open.has(nameOf(JSON.parse(rawId)))) {
       const { server } = upstream.config
       // Whatever is answered would be taken for the answer to the other one.
@@ -216,6 +219,7 @@ export class AskCarrier {
       progressToken: progressTokenOf(params),
       permits: () => permits(ask),
       answered: () => this.#close(name),
+      broken: (failure) => this.#options.broken?.(failure),
     })
     if (typeof number === 'string') {
       log.warn({ server, detail: `share of the ${number} is used up` }, 'too much is asked')
@@ -280,9 +284,9 @@ export class AskCarrier {
     return this.#answer(rawId, errorOf(methodNotFound, 'Method not found'))
   }
 
-  #answer(rawId: string, outcome: string): boolean {
+  #answer(rawId: string, outcome: string, isNeeded = true): boolean {
     if (this.#answering >= waitingMax) return false
-    this.#deliver(answerTo(rawId, outcome))
+    this.#deliver(answerTo(rawId, outcome), isNeeded)
     return true
   }
 
@@ -293,12 +297,13 @@ export class AskCarrier {
     else this.#deliver(body)
   }
 
-  #deliver(body: Buffer): void {
-    const { upstream, there } = this.#options
+  #deliver(body: Buffer, isNeeded = true): void {
+    const { upstream, there, broken } = this.#options
     this.#answering += 1
-    // Whether it arrives or not, the call goes on.
-    void deliver({ upstream, request: sessionRequest(there, body) }).then(() => {
+    void deliver({ upstream, request: sessionRequest(there, body) }).then((failure) => {
       this.#answering -= 1
+      const why = whyNotTaken(failure)
+      if (isNeeded && why !== undefined) broken?.(why)
       const next = this.#due.shift()
       if (next !== undefined) this.#deliver(next)
     })

@@ -11,8 +11,9 @@ import { openAsk, type Ask } from '../handle/ask-id.ts'
 import type { Session } from '../handle/session.ts'
 import { isWithinCeiling } from '../permit/ceiling.ts'
 import { badRequest, refused, type Refused } from '../refusal.ts'
-import { deliver } from '../upstream/deliver.ts'
+import { deliver, whyNotTaken } from '../upstream/deliver.ts'
 import { sessionRequest } from '../upstream/legacy-session.ts'
+import { fault } from './fault.ts'
 import type { Parts } from './serve.ts'
 
 export interface Responding {
@@ -52,6 +53,7 @@ export async function respond(
   if (!isWithinCeiling({ caller, target: { kind: 'server', upstream } })) return unasked
   if (!(await isStillPermitted(ask, parts))) return unasked
   if (caller.ended !== undefined) return refused('peer', caller.ended)
+  const open = asks.find(ask)
   if (!asks.take(ask, response)) return unasked
   if (there === undefined) {
     replyAccepted(reply)
@@ -61,6 +63,11 @@ export async function respond(
   const failure = await deliver({ upstream, request: sessionRequest(there, body) })
   if (failure !== undefined) {
     log.warn({ server, detail: failure.detail }, 'answer did not reach the server that asked')
+  }
+  const why = whyNotTaken(failure)
+  if (why !== undefined) {
+    open?.broken?.(why)
+    return fault(why)
   }
   replyAccepted(reply)
   return undefined

@@ -54,7 +54,11 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
   const { permit, message, reply, crossing } = options
   const asked = crossing?.asked ?? askedForPages(permit, message)
   const { response } = reply
-  const asking = askingOf(options)
+  const asking = askingOf(options, (failure) => {
+    if (isAnswered || response.writableEnded) return
+    refuse(cutOff(options, failure))
+    options.cancel()
+  })
 
   /** Of what was last read: more than one comment would tell no more. */
   let isAlive = false
@@ -175,13 +179,16 @@ function taskTellerOf({
 }
 
 /** Takes what a server asks of its caller, what it does not want to know any more, and what it says of its caller's tasks. */
-function askingOf(options: EventPasserOptions): {
+function askingOf(
+  options: EventPasserOptions,
+  broken: (failure: ExchangeFailure) => void,
+): {
   take(verdict: AnswerVerdict, data: Buffer): boolean
   end(): void
 } {
   const { message, crossing } = options
   const { asked = message } = crossing ?? {}
-  const asks = askCarrierOf(options)
+  const asks = askCarrierOf(options, broken)
   const answerServer = createServerAnswerer(options)
   const tellOfTask = taskTellerOf(options)
   return {
@@ -204,13 +211,10 @@ function askingOf(options: EventPasserOptions): {
 }
 
 /** A client of the other era has no session in which it could be asked. */
-function askCarrierOf({
-  permit,
-  parts,
-  reply,
-  upstream,
-  session: there,
-}: EventPasserOptions): AskCarrier | undefined {
+function askCarrierOf(
+  { permit, parts, reply, upstream, session: there }: EventPasserOptions,
+  broken: (failure: ExchangeFailure) => void,
+): AskCarrier | undefined {
   const { call } = permit
   const { caller, session, arrived } = call
   if (session === undefined || there === undefined) return undefined
@@ -226,6 +230,7 @@ function askCarrierOf({
     permits: (ask) => permitAsk(permit, ask, parts.decisions),
     // The requests of a task come with its result, if there is one that this is asked for.
     taskHere: (taskId) => (call.taskId === taskId ? call.message.name : undefined),
+    broken,
     parts,
   })
 }

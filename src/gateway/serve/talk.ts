@@ -43,6 +43,7 @@ type Outcome = Answered | Refused
 
 /** What a server asks within so short a time is asked at once, as what it asks for all at once comes one after the other. */
 const gatherMilliseconds = 20
+const tooLate: ExchangeFailure = { failed: 'time-out', detail: 'no answer in time' }
 
 /**
  * A call of a modern client at a legacy server that may ask the client for something before it answers. A client without sessions is
@@ -92,6 +93,7 @@ export class Talk implements AskLine {
       permits: (ask) => permitAsk(this.#permit, ask, parts.decisions),
       // A client of the other era has no tasks of the server's.
       taskHere: () => undefined,
+      broken: (failure) => this.#breakOff(failure),
       parts,
     })
   }
@@ -214,7 +216,7 @@ export class Talk implements AskLine {
     })
     if (this.#isOver) return
     if (this.#head?.form === 'events') this.#beginStream(this.#head)
-    else this.#timer = setTimeout(() => this.#late(), upstream.timeoutMilliseconds)
+    else this.#timer = setTimeout(() => this.#breakOff(tooLate), upstream.timeoutMilliseconds)
   }
 
   /** To a server without sessions it would say that whichever request has this id is given up. */
@@ -223,9 +225,9 @@ export class Talk implements AskLine {
     if (isOwn(there)) void cancelThere({ upstream, request }, asked.id.value)
   }
 
-  #late(): void {
-    this.#cancelThere()
-    this.#conclude(fault({ failed: 'time-out', detail: 'no answer in time' }), true)
+  #breakOff(failure: ExchangeFailure): void {
+    if (this.#outcome === undefined) this.#cancelThere()
+    this.#conclude(fault(failure), true)
   }
 
   #begun(head: AnswerHead): void {

@@ -15,6 +15,16 @@ export interface Delivery extends Pick<ExchangeOptions, 'upstream' | 'account' |
 }
 
 /**
+ * Why a call cannot go on whose server has not taken the answer that it needs. Undefined: it may have taken it, as one may that is slow to
+ * say so.
+ */
+export function whyNotTaken(failure: ExchangeFailure | undefined): ExchangeFailure | undefined {
+  if (failure === undefined || failure.failed === 'time-out') return undefined
+  const detail = `it did not take what it asked for: ${failure.failed}: ${failure.detail}`
+  return { failed: 'bad answer', detail }
+}
+
+/**
  * Sends what no answer is expected to: notifications, responses, the end of a session. It has arrived when the head of whatever comes
  * back is there; a body, an event stream that never ends, are nobody's.
  */

@@ -31,10 +31,14 @@ function elicitation(id: unknown, params: string = form): string {
 }
 
 /** A server that asks on the stream of each call, and answers it when a test says so. */
-function asking(say: (call: ServerResponse, id: unknown) => void, name = 'files'): Answer {
+function asking(
+  say: (call: ServerResponse, id: unknown) => void,
+  name = 'files',
+  status = 202,
+): Answer {
   const others = answerBoth({ name })
   return (message, response, request) => {
-    if (message.method === undefined) response.writeHead(202).end()
+    if (message.method === undefined) response.writeHead(status).end()
     else if (message.method !== 'tools/call') others(message, response, request)
     else {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -75,12 +79,16 @@ function result(id: unknown): string {
 type Asked = Awaited<ReturnType<typeof asked>>
 
 /** A call that is open, with one request of its server. */
-async function asked(path: string, options: WorldOptions = {}) {
+async function asked(path: string, options: WorldOptions = {}, status = 202) {
   const calls: (readonly [ServerResponse, unknown])[] = []
-  const answer = asking((call, id) => {
-    calls.push([call, id])
-    call.write(`data: ${elicitation('theirs')}\n\n`)
-  })
+  const answer = asking(
+    (call, id) => {
+      calls.push([call, id])
+      call.write(`data: ${elicitation('theirs')}\n\n`)
+    },
+    'files',
+    status,
+  )
   const world = await openWorld({
     grants,
     ...options,
@@ -123,6 +131,19 @@ for (const path of ['/mcp', '/mcp/files']) {
     open.finish()
     await eventually('the call goes on', () => stream.isOver())
     assert.match(stream.octets(), /"id":"c","result"/)
+  })
+}
+
+for (const status of [404, 500, 503]) {
+  test(`a call whose server does not take the answer that it needs ends, and who has answered is told: ${status}`, async () => {
+    requirement('gateway.asked-and-answered-once')
+    await using open = await asked('/mcp/files', {}, status)
+    const { other, session, stream, id } = open
+    const { body, headers } = response(id, { session })
+    const told = await other.post('/mcp/files', body, headers)
+    assert.equal(told.status, 502, told.text)
+    await eventually('the call is over', () => stream.isOver())
+    assert.match(stream.octets(), /"id":"c","error":\{.*upstream gave no answer/)
   })
 }
 

@@ -84,13 +84,13 @@ interface CallOptions {
 
 const tool = (name: string): string => `{"name":"${name}","inputSchema":{"type":"object"}}`
 
-async function open(more: WorldOptions = {}): Promise<Open> {
+async function open(more: WorldOptions = {}, taken = (): number => 202): Promise<Open> {
   const there: There[] = []
   const server = legacyOnly(() => assert.fail('no script'), ['echo', 'strict'].map(tool))
   const answer: Answer = (message, response, received) => {
     const { method, id } = message
     if (method === undefined || method.startsWith('notifications/')) {
-      response.writeHead(202).end()
+      response.writeHead(method === undefined ? taken() : 202).end()
       return
     }
     if (method === 'logging/setLevel') {
@@ -301,6 +301,35 @@ suite('what a legacy server asks in the call of a modern agent', () => {
     const sessions = at.there.map(({ session }) => session)
     assert.equal(sessions[1], sessions[3])
     assert.equal(new Set(sessions).size, 3)
+  })
+
+  for (const status of [404, 500, 503]) {
+    test(`ends its call where its server does not take the answer: ${status}`, async () => {
+      requirement('gateway.asks-across')
+      await using at = await open({}, () => status)
+      const { requestState } = await begin(at)
+      const last = at.call({ params: { requestState, inputResponses: { 'ask-1': accepted } } })
+      assert.match((await last).text, /upstream gave no answer/)
+      await said(at, /"method":"notifications\/cancelled"/)
+      const again = at.call()
+      const there = await at.first(2)
+      there.end()
+      assert.ok(told(await again)['result'])
+      assert.notEqual(there.session, at.there[0]?.session, 'nobody else has its session')
+    })
+  }
+
+  test('goes on though an answer to a ping of its server is not taken', async () => {
+    requirement('gateway.asks-across')
+    await using at = await open({}, () => 500)
+    const calling = at.call()
+    const there = await at.first()
+    there.send('{"jsonrpc":"2.0","id":8,"method":"ping"}')
+    await said(at, /"id":8,"result":\{\}/)
+    // The answer to the ping has been refused before this.
+    await setTimeout(100)
+    there.end()
+    assert.equal((told(await calling)['result'] as InputRequired).resultType, 'complete')
   })
 
   test('has the session to itself while it is open', async () => {
