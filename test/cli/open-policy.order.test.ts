@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,9 +7,6 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { openPolicy } from '../../src/cli/open-policy.ts'
 import type { PolicyConfig } from '../../src/cli/shared-configuration.ts'
 import { CountersignError } from '../../src/errors.ts'
-import { silentLog } from '../../src/log.ts'
-import { silentMetrics } from '../../src/metrics.ts'
-import { openPolicyBase } from '../../src/policy/engine.ts'
 import type { SelfTest } from '../../src/policy/self-test.ts'
 import { archiveOf, shippedAs, signedFiles } from '../policy/archive.ts'
 import {
@@ -21,50 +17,30 @@ import {
 } from '../policy/bundle-server.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
-
-const author = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-/** In seconds, as signatures say it. */
-const signedFirst = 1_000_000
-const now = (): number => signedFirst * 1000 + 60_000
+import {
+  author,
+  now,
+  selfTest,
+  serviceConfig,
+  serviceParts,
+  signedFirst,
+  writeAuthorKey,
+} from './service-parts.ts'
 
 let folder: string
 let key: string
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'countersign-order-'))
-  key = join(folder, 'author.pem')
-  await writeFile(key, author.publicKey.export({ format: 'pem', type: 'spki' }))
+  key = await writeAuthorKey(folder)
 })
 
 after(() => rm(folder, { recursive: true, force: true }))
 
-/** The same questions, without a process of their own. */
-const selfTest: SelfTest = async ({ content, documents, engine }) => {
-  const base = await openPolicyBase({ content, engine })
-  base.engineWith(documents)
-}
+const parts = serviceParts
 
-const parts = {
-  log: silentLog,
-  metrics: silentMetrics,
-  now,
-  selfTest,
-  delay: (_milliseconds: number, signal: AbortSignal) => pause(10, undefined, { signal }),
-}
-
-function configOf(server: BundleServer, persistenceDirectory: string): PolicyConfig {
-  return {
-    service: {
-      url: server.url,
-      resource: 'bundles/gateway',
-      responseHeaderTimeoutSeconds: 10,
-      polling: { minDelaySeconds: 1, maxDelaySeconds: 2 },
-    },
-    persistenceDirectory,
-    signature: { keys: [{ id: 'author', algorithm: 'ES256', publicKey: key }], scope: '' },
-    data: [],
-  }
-}
+const configOf = (server: BundleServer, persistenceDirectory: string): PolicyConfig =>
+  serviceConfig(server, { key, persistenceDirectory })
 
 async function revision(name: string, secondsLater = 0): Promise<Buffer> {
   const iat = signedFirst + secondsLater

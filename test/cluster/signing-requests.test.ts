@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, X509Certificate, type KeyObject } from 'node:crypto'
+import { X509Certificate, type KeyObject } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,6 +13,7 @@ import { staticAuthoritySource } from '../../src/pki/authority.ts'
 import { parseCredentialBundle } from '../../src/pki/credential.ts'
 import { signerName } from '../signer/asked.ts'
 import { newAuthority, startSigner, type SignerWorld } from '../signer/signer-world.ts'
+import { declared, newKey, pemOf } from '../signer/signing-request.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
 import { FakeCluster } from '../support/fake-cluster.ts'
@@ -26,7 +27,6 @@ import { startRealCluster } from '../support/real-cluster.ts'
 const namespace = 'team-a'
 const system = 'countersign-system'
 const requestsPath = '/apis/certificates.k8s.io/v1/certificatesigningrequests'
-const declared = { 'countersign.dev/certificate-signing-requests': signerName }
 const authority = newAuthority()
 
 let cluster: Cluster
@@ -133,16 +133,13 @@ interface Ask {
   readonly text?: string
 }
 
-const newKey = (): KeyObject => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
-
 function signingRequest(name: string, ask: Ask = {}): object {
   const { key: privateKey = newKey(), commonName, annotations = {}, spec = {}, text = '' } = ask
   const der = encodeCertificateRequest({
     privateKey,
     ...(commonName === undefined ? {} : { commonName }),
   })
-  const base64 = der.toString('base64').replaceAll(/.{64}/g, '$&\n')
-  const pem = `${text}-----BEGIN CERTIFICATE REQUEST-----\n${base64.trim()}\n-----END CERTIFICATE REQUEST-----\n`
+  const pem = `${text}${pemOf(der)}`
   return {
     apiVersion: 'certificates.k8s.io/v1',
     kind: 'CertificateSigningRequest',
