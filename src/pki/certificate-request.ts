@@ -1,6 +1,7 @@
 import { CountersignError } from '../errors.ts'
 import { DerReader, readDer, tags } from './der-read.ts'
 import { formatObjectIdentifier, oids } from './oid.ts'
+import { parsePem } from './pem.ts'
 import { signatureAlgorithmOf, verifySignature } from './signature.ts'
 import { parseSubjectKey } from './subject-key.ts'
 import type { SubjectKey } from './subject-key.ts'
@@ -11,6 +12,13 @@ export interface CertificateRequest {
   /** What it asks for beyond the key, in words for people. Empty for kubelet's: the API server does not check, so the signer must. */
   readonly names: readonly string[]
 }
+
+/** What every certificate of a workload is for, in the words of certificates.k8s.io; sorted. */
+export const requestedUsages: readonly string[] = [
+  'client auth',
+  'digital signature',
+  'server auth',
+]
 
 const octetsMax = 16 * 1024
 
@@ -39,6 +47,21 @@ export function parseCertificateRequest(der: Uint8Array): CertificateRequest {
   }
   return { key, names: parts.names }
 }
+
+/** Reads one as a CertificateSigningRequest has it: one PEM block. Throws the same. */
+export function parseCertificateRequestPem(pem: string): CertificateRequest {
+  const blocks = parsePem(pem, {
+    code: 'pki/csr-malformed',
+    what: 'certificate request',
+    charactersMax,
+  })
+  const [block] = blocks
+  if (block?.label === label && blocks.length === 1) return parseCertificateRequest(block.der)
+  throw new CountersignError('pki/csr-malformed', `certificate request is not one block ${label}`)
+}
+
+const label = 'CERTIFICATE REQUEST'
+const charactersMax = 24 * 1024
 
 interface RequestParts {
   readonly signed: Buffer

@@ -9,18 +9,15 @@ import {
   type CertificateSigningRequest,
 } from '../kubernetes/certificate-signing-request.ts'
 import { readObject } from '../kubernetes/objects.ts'
-import { parseCertificateRequest } from '../pki/certificate-request.ts'
+import {
+  parseCertificateRequestPem,
+  requestedUsages as usages,
+} from '../pki/certificate-request.ts'
 import { writeCertificateRequest } from '../pki/certificate-request-write.ts'
 import { generateKey } from '../pki/generate-key.ts'
-import { formatPem, parsePem } from '../pki/pem.ts'
+import { formatPem } from '../pki/pem.ts'
 import type { KeyType } from '../pki/subject-key.ts'
 import type { CredentialFolder, Pending } from './credential-folder.ts'
-
-/** What every certificate of a workload is for. */
-const usages = ['digital signature', 'client auth', 'server auth']
-
-/** Of the PEM of a request with the largest key, several times over. */
-const charactersMax = 32 * 1024
 
 /** How often it is looked whether a request was answered: soon at first, then seldom, as long as it takes. */
 const lookBackoff = { baseSeconds: 0.5, maxSeconds: 15 }
@@ -149,10 +146,7 @@ function isOurs({ spec }: CertificateSigningRequest, signerName: string, sent: S
 }
 
 function keyOf(request: string): string {
-  const pem = Buffer.from(request, 'base64').toString('utf8')
-  const options = { code: 'pki/csr-malformed', what: 'certificate request', charactersMax } as const
-  const [block] = parsePem(pem, options)
-  return parseCertificateRequest(block?.der ?? Buffer.alloc(0)).key.sha256
+  return parseCertificateRequestPem(Buffer.from(request, 'base64').toString('utf8')).key.sha256
 }
 
 /** Why it never has a certificate. */

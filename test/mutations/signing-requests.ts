@@ -49,7 +49,7 @@ export const signingRequestMutations: readonly Mutation[] = [
     claim,
     without: 'the look at usages',
     file: stated,
-    edits: never("stated.usages.toSorted().join('\\n') !== usages.join('\\n')"),
+    edits: never("stated.usages.toSorted().join('\\n') !== requestedUsages.join('\\n')"),
     tests,
   },
   {

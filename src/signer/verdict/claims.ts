@@ -7,8 +7,11 @@ import { parseTenant } from '../../identity/tenant.ts'
 import type { Tenant } from '../../identity/tenant.ts'
 import type { ToolScope } from '../../identity/tool-scope.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
-import { parseCertificateRequest } from '../../pki/certificate-request.ts'
-import { parsePem } from '../../pki/pem.ts'
+import {
+  parseCertificateRequest,
+  parseCertificateRequestPem,
+  type CertificateRequest,
+} from '../../pki/certificate-request.ts'
 import { parseSubjectKey, verifyProofOfPossession } from '../../pki/subject-key.ts'
 import type { SubjectKey } from '../../pki/subject-key.ts'
 import { annotationKeys } from '../../identity/governance-key.ts'
@@ -56,8 +59,8 @@ function parseKey({ spec }: PodCertificateRequest): Parsed<SubjectKey> {
   }
   const { key } = spec
   try {
-    if (key.kind === 'csr') return keyOfCertificateRequest(key.der)
-    if (key.kind === 'pem') return keyOfCertificateRequest(derOf(key.pem))
+    if (key.kind === 'csr') return keyOfCertificateRequest(parseCertificateRequest(key.der))
+    if (key.kind === 'pem') return keyOfCertificateRequest(parseCertificateRequestPem(key.pem))
     return keyWithProof({ ...key, podUid: spec.pod.uid })
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error
@@ -76,16 +79,7 @@ function malformed(error: CountersignError): Parsed<never> {
   })
 }
 
-function derOf(pem: string): Buffer {
-  const code = 'pki/csr-malformed'
-  const blocks = parsePem(pem, { code, what: 'certificate request', charactersMax: 24 * 1024 })
-  const [block] = blocks
-  if (block?.label === 'CERTIFICATE REQUEST' && blocks.length === 1) return block.der
-  throw new CountersignError(code, 'certificate request is not one block CERTIFICATE REQUEST')
-}
-
-function keyOfCertificateRequest(der: Uint8Array): Parsed<SubjectKey> {
-  const request = parseCertificateRequest(der)
+function keyOfCertificateRequest(request: CertificateRequest): Parsed<SubjectKey> {
   if (request.names.length === 0) return { ok: request.key }
   // The API server leaves the contents of stubPKCS10Request to the signer: names come from evidence only.
   return refusal('CertificateRequestNotEmpty', {

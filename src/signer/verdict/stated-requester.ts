@@ -1,5 +1,6 @@
 import { quoted } from '../../errors.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
+import { requestedUsages } from '../../pki/certificate-request.ts'
 import { lifetimeSecondsMin } from '../../pki/profile.ts'
 import type { FieldRefusal, Refusal } from './verdict.ts'
 
@@ -7,9 +8,6 @@ import type { FieldRefusal, Refusal } from './verdict.ts'
  * What a CertificateSigningRequest itself proves against it, before anything is asked of the cluster. Unlike a pod's volume it holds nobody
  * up for good when it is denied: another can be made.
  */
-
-/** What every certificate is for (RFC 5280 §4.2.1.12, in the words of certificates.k8s.io). */
-const usages = ['client auth', 'digital signature', 'server auth']
 
 /** Why it is refused whatever the cluster proves; undefined for what a kubelet asks. */
 export function refusedOfStated({ stated, spec }: PodCertificateRequest): Refusal | undefined {
@@ -22,12 +20,12 @@ export function refusedOfStated({ stated, spec }: PodCertificateRequest): Refusa
       change: 'ask with the token of a pod: a projected serviceAccountToken, which is bound to it',
     })
   }
-  if (stated.usages.toSorted().join('\n') !== usages.join('\n')) {
+  if (stated.usages.toSorted().join('\n') !== requestedUsages.join('\n')) {
     return refusal('UsagesNotGranted', {
       field: 'usages',
       asked: quoted(stated.usages.join(', '), 320),
-      proved: `certificates are for ${usages.join(', ')}`,
-      change: `set spec.usages, want=${usages.join('|')}`,
+      proved: `certificates are for ${requestedUsages.join(', ')}`,
+      change: `set spec.usages, want=${requestedUsages.join('|')}`,
     })
   }
   if (spec.maxExpirationSeconds < lifetimeSecondsMin) {

@@ -62,7 +62,9 @@ export function askedByPod(request: CertificateSigningRequest): PodCertificateRe
 }
 
 /** A certificate that is there can be replaced no more; who is denied or failed is never signed for. */
-function terminalOf(status: CertificateSigningRequest['status']): TerminalStatus | undefined {
+export function terminalOf(
+  status: CertificateSigningRequest['status'],
+): TerminalStatus | undefined {
   const { certificate: certificateChain } = status
   const condition = ['Denied', 'Failed'].find((type) => hasCondition(status, type))
   if (condition !== undefined) return { condition, certificateChain }

@@ -5,7 +5,7 @@ import {
 } from '../../kubernetes/certificate-signing-request.ts'
 import { startInformer, type Informer, type InformerOptions } from '../../kubernetes/informer.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
-import { askedByPod } from './asked-by-pod.ts'
+import { askedByPod, terminalOf } from './asked-by-pod.ts'
 
 /** The CertificateSigningRequests of a signer, as what pods ask. */
 export interface SigningRequests
@@ -31,7 +31,7 @@ const kept: typeof certificateSigningRequests = {
   parse(raw) {
     const request = certificateSigningRequests.parse(raw)
     const { metadata, spec, status } = request
-    const isOver = askedByPod(request).status.terminal !== undefined
+    const isOver = terminalOf(status) !== undefined
     const annotations = Object.entries(metadata.annotations).filter(([key]) => isGovernanceKey(key))
     const isLong = JSON.stringify(annotations).length > annotationOctetsMax
     const asked = isLong ? tooLong : Object.fromEntries(annotations)
