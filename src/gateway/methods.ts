@@ -112,8 +112,6 @@ const dropped: Method = row('notification', both, 'server', acceptAll, acceptAll
  */
 const unservedMembers = ['requestState', 'inputResponses', 'task'] as const
 const unservedOfInput: readonly string[] = ['task']
-/** What asks for a task says nothing to a modern server, and is not passed on (MCP tasks extension: its server decides alone). */
-const unservedOfModernCall: readonly string[] = []
 const unservedOfLegacyCall: readonly string[] = ['requestState', 'inputResponses']
 
 /** The name of an upstream and the mark after it, which stand before the name of a tool at the door of all. */
@@ -173,7 +171,8 @@ function unservedIn({
   method,
   version,
 }: RequestMessage | NotificationMessage): readonly string[] {
-  if (era === 'modern' && method === 'tools/call') return unservedOfModernCall
+  // What asks for a task says nothing to a modern server, and is not passed on (MCP tasks extension: its server decides alone).
+  if (era === 'modern' && method === 'tools/call') return []
   const isOfInput = era === 'modern' && (mayNeedInput(method) || method === 'tasks/update')
   if (isOfInput) return unservedOfInput
   // What is no call is none for being asked for as a task: SDKs ask so for tasks, too (MCP 2025-11-25 tasks, task support and handling).

@@ -33,19 +33,16 @@ export function inputResponsesOf({ body, params, offsets }: Message): InputRespo
   return { keys, sha256: hash('sha256', there, 'hex') }
 }
 
-/**
- * Takes what is answered to the gateway out of a message; the whole member, where nothing else is answered; and a state that is the
- * gateway's alone.
- */
+/** Takes what is answered to the gateway out of a message; the whole member, where nothing else is answered; and other members of its params. */
 export function ownInputEdits(
   { body, params, offsets }: Message,
-  { isOwnState }: { readonly isOwnState: boolean },
+  others: readonly string[],
 ): readonly Edit[] {
   const { inputResponses: span, params: around } = offsets
   if (around === undefined) return []
   const keys = Object.keys(params['inputResponses'] ?? {})
   const isOwnInput = keys.length > 0 && keys.every(isOwnKey)
-  const own = [...(isOwnInput ? ['inputResponses'] : []), ...(isOwnState ? ['requestState'] : [])]
+  const own = [...(isOwnInput ? ['inputResponses'] : []), ...others]
   const whole = own.length === 0 ? [] : removeMembers(body, around, (name) => own.includes(name))
   return isOwnInput || span === undefined || !keys.some(isOwnKey)
     ? whole

@@ -134,7 +134,7 @@ export const taskMutations: readonly Mutation[] = [
     claim: 'gateway.task-of-its-caller',
     without: 'the removal of what asks for a task from a modern call',
     file: 'src/gateway/serve/as-there.ts',
-    edits: [['isOfOtherEra ? withoutTask(body) : body', 'body']],
+    edits: [["isOfOtherEra ? ['task'] : []", '[]']],
     tests: [modernTest],
   },
 ]

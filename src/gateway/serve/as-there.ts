@@ -1,7 +1,5 @@
 import { applyEdits, removeMembers, targetEdits, type Edit } from '../../mcp/edits.ts'
 import { withoutHandles } from '../../mcp/handle-names.ts'
-import { skipSpace } from '../../mcp/lex.ts'
-import { membersOf } from '../../mcp/spans.ts'
 import { isMirrored } from '../../mcp/target.ts'
 import type { Call, Target } from '../call.ts'
 import { ownInputEdits } from '../own-input.ts'
@@ -16,24 +14,20 @@ export function nameHeaderThere({ message, target, taskId }: Call): string | und
  * server gets its own `requestState` and its own `taskId` back, and nothing of what was answered to the gateway itself.
  */
 export function bodyThere(call: Call): Buffer {
-  const isOwnState = call.approved !== undefined && call.requestState === undefined
-  const own = ownInputEdits(call.message, { isOwnState })
-  const edits = [...nameEdits(call), ...stateEdits(call), ...own]
-  const body = edits.length === 0 ? call.message.body : applyEdits(call.message.body, edits)
-  const { era, method, params } = call.message
-  const isOfOtherEra = era === 'modern' && method === 'tools/call' && Object.hasOwn(params, 'task')
-  return isOfOtherEra ? withoutTask(body) : body
+  const edits = [
+    ...nameEdits(call),
+    ...stateEdits(call),
+    ...ownInputEdits(call.message, notThere(call)),
+  ]
+  return edits.length === 0 ? call.message.body : applyEdits(call.message.body, edits)
 }
 
-/** How a legacy client asks for a task: no modern one does, and a server of both eras may not be asked so by the way. */
-function withoutTask(body: Buffer): Buffer {
-  const members = membersOf(body, { start: skipSpace(body, 0), end: body.length })
-  const params = members?.get('params')
-  if (params === undefined) throw new TypeError('a call has params')
-  return applyEdits(
-    body,
-    removeMembers(body, params, (name) => name === 'task'),
-  )
+/** The state that is the gateway's alone, and how a legacy client asks for a task: a server of both eras may not be asked so by the way. */
+function notThere({ message, approved, requestState }: Call): readonly string[] {
+  const { era, method, params } = message
+  const isOwnState = approved !== undefined && requestState === undefined
+  const isOfOtherEra = era === 'modern' && method === 'tools/call' && Object.hasOwn(params, 'task')
+  return [...(isOwnState ? ['requestState'] : []), ...(isOfOtherEra ? ['task'] : [])]
 }
 
 function nameEdits({ message, target, arrived, taskId }: Call): readonly Edit[] {
