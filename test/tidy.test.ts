@@ -244,6 +244,7 @@ const importableByAll = [
   'src/log.ts',
   'src/metrics.ts',
   'src/bag.ts',
+  'src/bounded-file.ts',
   'src/canonical-json.ts',
   'src/lane.ts',
   'src/listeners.ts',

@@ -1,8 +1,8 @@
 import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { readBoundedFile } from '../bounded-file.ts'
 import { CountersignError, quoted } from '../errors.ts'
 import { version } from '../version.ts'
-import { readBoundedFile } from './bounded-file.ts'
 
 /** Where bundles come from, in OPA's own words. Files are read for each request: they are renewed where they are mounted. */
 export interface BundleServiceConfig {
@@ -137,8 +137,8 @@ async function readTls({ tls, credentials }: BundleServiceConfig): Promise<Tls> 
 async function readCredential(file: string): Promise<string> {
   try {
     // Mounted files are links of the kubelet, so links are followed.
-    const content = await readBoundedFile(file, credentialOctetsMax)
-    if (content !== undefined) return content.toString()
+    const found = await readBoundedFile(file, credentialOctetsMax)
+    if (found !== undefined) return found.content.toString()
   } catch (cause) {
     const message = `file of the bundle service cannot be read, got=${quoted(file, 200)}`
     throw new BundleServiceError(message, { cause })
@@ -206,9 +206,8 @@ async function receive(response: IncomingMessage): Promise<Received> {
   const { statusCode: status = 0, headers } = response
   if (status !== 200) return { status, headers, body: Buffer.alloc(0) }
   const chunks: Buffer[] = []
-  let octets = Number(headers['content-length'] ?? 0)
-  checkLength(octets)
-  octets = 0
+  checkLength(Number(headers['content-length'] ?? 0))
+  let octets = 0
   try {
     for await (const chunk of response as AsyncIterable<Buffer>) {
       octets += chunk.length

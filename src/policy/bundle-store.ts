@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { readBoundedFile } from '../bounded-file.ts'
 import { CountersignError, quoted } from '../errors.ts'
-import { readBoundedFile } from './bounded-file.ts'
 import { archiveOctetsMax } from './bundle-service.ts'
 
 /** Keeps the last good bundle, packed as it came. Nothing that is read again is trusted more than what is downloaded. */
@@ -28,8 +28,8 @@ export function createBundleStore(folder: string): BundleStore {
   return {
     async read() {
       try {
-        const archive = await readBoundedFile(file, archiveOctetsMax, constants.O_NOFOLLOW)
-        if (archive !== undefined) return archive
+        const found = await readBoundedFile(file, archiveOctetsMax, constants.O_NOFOLLOW)
+        if (found !== undefined) return found.content
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
         throw refused(`bundle on disk cannot be read, got=${codeOf(error)}`, error)

@@ -4,13 +4,13 @@ import type { ApiClient } from '../kubernetes/api-client.ts'
 import { backoffMilliseconds, realDelay, type Delay } from '../kubernetes/backoff.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import { verifyX509Svid } from '../pki/x509-svid.ts'
-import { parseCredentialBundle, type Credential } from '../pki/credential.ts'
+import type { Credential } from '../pki/credential.ts'
 import { parseBundle, type Bundle } from '../pki/bundle.ts'
 import type { KeyType } from '../pki/subject-key.ts'
 import type { Condition } from '../readiness.ts'
 import type { CredentialFolder } from './credential-folder.ts'
 import { requestCertificate, type Answered } from './request-certificate.ts'
+import { verifyCredential } from './verify-credential.ts'
 
 export interface KeeperOptions {
   readonly client: ApiClient
@@ -184,14 +184,12 @@ class CredentialKeeper implements Keeper {
 
   #verified(credentialBundle: string, bundle: Bundle): Held {
     const { identityExtensionOid, now, renewPercent } = this.#options
-    const oid = identityExtensionOid === undefined ? {} : { identityExtensionOid }
-    const credential = parseCredentialBundle(credentialBundle, oid)
-    const { svid, intermediates } = credential
-    verifyX509Svid(svid, { bundle, intermediates, now: now() })
-    const notBefore = svid.notBefore.getTime()
+    const checks = { bundle, identityExtensionOid, now: now() }
+    const credential = verifyCredential(credentialBundle, checks)
+    const { notBefore, notAfter } = credential.svid
     const share = renewPercent / 100 + this.#random() / 10
-    const due = notBefore + (svid.notAfter.getTime() - notBefore) * share
-    return { credential, credentialBundle, trustBundle: bundle.pem, renewAt: due }
+    const renewAt = notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * share
+    return { credential, credentialBundle, trustBundle: bundle.pem, renewAt }
   }
 
   /** One request. The one before is in force until another one is written. */

@@ -2,7 +2,7 @@
 import type { Mutation } from './mutation.ts'
 
 const service = 'src/policy/bundle-service.ts'
-const boundedFile = 'src/policy/bounded-file.ts'
+const boundedFile = 'src/bounded-file.ts'
 const store = 'src/policy/bundle-store.ts'
 const follower = 'src/policy/bundle-follower.ts'
 const trust = 'src/policy/bundle-trust.ts'

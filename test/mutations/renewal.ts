@@ -4,7 +4,6 @@ const oneRequest = 'renewal.one-request'
 const verified = 'renewal.verified-before-written'
 const owner = 'renewal.key-for-its-owner'
 const request = 'src/renewal/request-certificate.ts'
-const keeper = 'src/renewal/keep-credential.ts'
 const folder = 'src/renewal/credential-folder.ts'
 const kept = ['test/renewal/keep-credential.test.ts']
 
@@ -34,8 +33,8 @@ export const renewalMutations: readonly Mutation[] = [
   {
     claim: verified,
     without: 'the anchors, when a certificate comes',
-    file: keeper,
-    edits: [['    verifyX509Svid(svid, { bundle, intermediates, now: now() })\n', '']],
+    file: 'src/renewal/verify-credential.ts',
+    edits: [['  verifyX509Svid(svid, { bundle, intermediates, now })\n', '']],
     tests: kept,
   },
   {

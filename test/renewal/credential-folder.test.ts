@@ -181,7 +181,7 @@ test('files are read where they are files of ours, through our own link', async 
   await opened.write(files('1'))
   const file = join(folder, await readlink(join(folder, '..data')), 'credential-bundle.pem')
   for (const [why, plant] of [
-    ['is no regular file', () => execFileSync('mkfifo', [file])],
+    ['not a regular file', () => execFileSync('mkfifo', [file])],
     ['cannot be read, got=ELOOP', () => symlink('/dev/zero', file)],
     ['can be written by others', () => writeFile(file, '').then(() => chmod(file, 0o666))],
     ['too large', () => writeFile(file, 'x'.repeat(2 * 1024 * 1024 + 1))],

@@ -47,10 +47,10 @@ test('anchors of a file are read within a bound', async () => {
   await assert.rejects(readAnchorFile(file, trustDomain), {
     message: /too large, want=\.\.1048576/,
   })
-  await assert.rejects(readAnchorFile('/dev/zero', trustDomain), { message: /is no regular file/ })
+  await assert.rejects(readAnchorFile('/dev/zero', trustDomain), { message: /not a regular file/ })
   execFileSync('mkfifo', [join(folder, 'pipe')])
   await assert.rejects(readAnchorFile(join(folder, 'pipe'), trustDomain), {
-    message: /is no regular file/,
+    message: /not a regular file/,
   })
   await rm(folder, { recursive: true })
 })

@@ -2,13 +2,12 @@ import { CountersignError } from '../../errors.ts'
 import { createApiClient, type ApiClient } from '../../kubernetes/api-client.ts'
 import type { Log } from '../../log.ts'
 import { createMetrics, silentMetrics, type Metrics } from '../../metrics.ts'
-import { verifyX509Svid } from '../../pki/x509-svid.ts'
 import { parseBundle } from '../../pki/bundle.ts'
-import { parseCredentialBundle } from '../../pki/credential.ts'
 import { isReady } from '../../readiness.ts'
 import { openCredentialFolder, readCredentialFiles } from '../../renewal/credential-folder.ts'
 import { createKeeper, type Keeper } from '../../renewal/keep-credential.ts'
 import { readAnchorFile, readAnchors } from '../../renewal/published-anchors.ts'
+import { verifyCredential } from '../../renewal/verify-credential.ts'
 import { openAdminListener } from '../admin-listener.ts'
 import type { Running } from '../running.ts'
 import type { AgentConfig } from './agent-configuration.ts'
@@ -65,9 +64,8 @@ export async function checkCredential(config: AgentConfig, now: number): Promise
       hint: 'countersign agent --config <file> --once writes one',
     })
   }
-  const oid = identityExtensionOid === undefined ? {} : { identityExtensionOid }
-  const { svid, intermediates } = parseCredentialBundle(files.credentialBundle, oid)
-  verifyX509Svid(svid, { bundle: parseBundle(files.trustBundle, trustDomain), intermediates, now })
+  const bundle = parseBundle(files.trustBundle, trustDomain)
+  const { svid } = verifyCredential(files.credentialBundle, { bundle, identityExtensionOid, now })
   return svid.notAfter
 }
 
