@@ -113,7 +113,7 @@ export const decideMutations: readonly Mutation[] = [
     claim: 'gateway.approval-needed',
     without: 'the end of what is answered to the gateway itself',
     file: 'src/gateway/serve/as-there.ts',
-    edits: [['...stateEdits(call), ...own]', '...stateEdits(call)]']],
+    edits: [['    ...ownInputEdits(call.message, notThere(call)),\n', '']],
   },
   {
     claim: 'gateway.asks-decided',
