@@ -24,6 +24,7 @@ export type MetricName =
   | 'countersign_signer_events_total'
   | 'countersign_issuer_expiry_seconds'
   | 'countersign_signer_authority_state'
+  | 'countersign_signer_authority_reloads_total'
   | 'countersign_agent_requests_total'
   | 'countersign_agent_expiry_seconds'
   | 'countersign_ledger_records_total'
@@ -81,6 +82,11 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     'gauge',
     '1 for the state of each self-signed CA',
     ['authority', 'state'],
+  ],
+  countersign_signer_authority_reloads_total: [
+    'counter',
+    'changes of the files of the CA',
+    ['outcome'],
   ],
   countersign_agent_requests_total: [
     'counter',

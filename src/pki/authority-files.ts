@@ -21,6 +21,8 @@ export async function openAuthorityFiles(options: {
   readonly log: Log
   /** They may be written later than this is called, and are waited for. */
   readonly awaited?: boolean
+  /** Told of each change of the files: of what is not taken once. */
+  readonly onReload?: (outcome: 'taken' | 'refused') => void
   readonly pollSeconds?: number
 }): Promise<AuthoritySource & AsyncDisposable> {
   const { certificateFile, privateKeyFile, trustDomain, now, log, pollSeconds } = options
@@ -32,6 +34,7 @@ export async function openAuthorityFiles(options: {
       parseAuthority({ certificatePem, privateKeyPem, trustDomain, now, ...suffixes }),
     log,
     awaited: options.awaited ?? false,
+    ...(options.onReload === undefined ? {} : { onReload: options.onReload }),
     ...(pollSeconds === undefined ? {} : { pollSeconds }),
   })
   const loaded = (): Authority => {

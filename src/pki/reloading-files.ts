@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { watch } from 'node:fs'
 import type { FSWatcher } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
 import type { ErrorCode } from '../errors.ts'
@@ -56,7 +56,8 @@ export async function openReloadingFiles<T>(
 class ReloadingFiles<T> implements Reloading<T> {
   readonly #options: ReloadingFilesOptions<T>
   readonly #listeners = new Set<() => void>()
-  readonly #watchers = new Map<string, FSWatcher>()
+  /** By the folder's name: a watcher follows what had that name when it began, also when it is not there any more. */
+  readonly #watchers = new Map<string, { readonly watcher: FSWatcher; readonly identity: string }>()
   #poll: NodeJS.Timeout | undefined
   #settle: NodeJS.Timeout | undefined
   #value: T | undefined
@@ -77,7 +78,7 @@ class ReloadingFiles<T> implements Reloading<T> {
     if (this.#failure !== undefined && awaited !== true) throw this.#failure
     this.#poll = setInterval(() => this.#read(), pollSeconds * 1000)
     this.#poll.unref()
-    this.#watch()
+    await this.#watch()
     // The files may have changed between the first read and the watch.
     this.#read()
   }
@@ -103,24 +104,33 @@ class ReloadingFiles<T> implements Reloading<T> {
     this.#closed = true
     clearInterval(this.#poll)
     clearTimeout(this.#settle)
-    for (const watcher of this.#watchers.values()) watcher.close()
+    for (const { watcher } of this.#watchers.values()) watcher.close()
     this.#listeners.clear()
     await this.#reading
   }
 
-  #watch(): void {
-    for (const folder of new Set(this.#options.files.map((file) => dirname(file)))) {
-      if (this.#watchers.has(folder)) continue
+  /**
+   * Kubelet swaps a link above a file that is projected into a folder of the volume, and so gives its folder's name to another one: that is
+   * watched from then on.
+   */
+  async #watch(): Promise<void> {
+    const { files, log } = this.#options
+    for (const folder of new Set(files.map((file) => dirname(file)))) {
+      const identity = await identityOf(folder)
+      const before = this.#watchers.get(folder)
+      if (this.#closed || (before !== undefined && before.identity === identity)) continue
+      before?.watcher.close()
+      this.#watchers.delete(folder)
       try {
         const watcher = watch(folder, { persistent: false }, () => this.#soon())
         watcher.on('error', () => {
           watcher.close()
-          this.#watchers.delete(folder)
+          if (this.#watchers.get(folder)?.watcher === watcher) this.#watchers.delete(folder)
         })
-        this.#watchers.set(folder, watcher)
+        this.#watchers.set(folder, { watcher, identity })
       } catch {
         // The poll serves alone, and tries to watch again.
-        this.#options.log.debug({ folder }, 'folder cannot be watched, its files are polled')
+        log.debug({ folder }, 'folder cannot be watched, its files are polled')
       }
     }
   }
@@ -136,7 +146,7 @@ class ReloadingFiles<T> implements Reloading<T> {
   #read(): void {
     this.#reading = this.#reading.then(async () => {
       if (this.#closed) return
-      this.#watch()
+      await this.#watch()
       await this.#reload()
     })
   }
@@ -176,6 +186,12 @@ class ReloadingFiles<T> implements Reloading<T> {
       this.#options.log.error({ error }, 'listener of changed files threw')
     }
   }
+}
+
+/** With its birth: a number is given again once what had it is gone. Empty where there is none. */
+async function identityOf(folder: string): Promise<string> {
+  const found = await stat(folder).catch(() => undefined)
+  return found === undefined ? '' : `${found.dev}:${found.ino}:${found.birthtimeMs}`
 }
 
 function digestOf(texts: readonly string[]): string {

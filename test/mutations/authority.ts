@@ -53,6 +53,20 @@ export const authorityMutations: readonly Mutation[] = [
     edits: never('unreadable !== undefined'),
   },
   {
+    claim: 'pki.rotation-keeps-last-good',
+    without: 'the look whether the name of a watched folder is another one’s',
+    file: 'src/pki/reloading-files.ts',
+    edits: [['before !== undefined && before.identity === identity', 'before !== undefined']],
+    tests: ['test/pki/files.test.ts'],
+  },
+  {
+    claim: 'pki.rotation-keeps-last-good',
+    without: 'the look whether key and certificate belong together',
+    file: 'src/pki/authority.ts',
+    edits: [['if (!spki.equals(certificate.certificate.spki)) {', 'if (spki.length === 0) {']],
+    tests: ['test/pki/files.test.ts'],
+  },
+  {
     claim: 'signer.new-ca-waits-for-readers',
     without: 'the wait for readers',
     file: 'src/signer/anchors/trust-bundle.ts',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -111,6 +111,102 @@ test('an authority changes only when both of its files belong together', async (
   assert.equal(source.current().certificate.sha256, next.authority.certificate.sha256)
   assert.deepEqual(source.anchors(), next.authority.anchors)
   assert.equal(JSON.stringify(log.warnings).includes('PRIVATE KEY'), false)
+})
+
+/** Each writes a pair where another one was, one file after the other or all at once. */
+const writers: Readonly<
+  Record<string, (folder: string, files: Readonly<Record<string, string>>) => Promise<void>>
+> = {
+  'is written over': async (folder, files) => {
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
+  },
+  'is written in pieces': async (folder, files) => {
+    for (const [name, text] of Object.entries(files)) {
+      await using file = await open(join(folder, name), 'w')
+      for (let at = 0; at < text.length; at += 200) {
+        await file.write(text.slice(at, at + 200))
+        await new Promise((resolve) => setTimeout(resolve, 15))
+      }
+    }
+  },
+  'is renamed over, as editors do it': async (folder, files) => {
+    for (const [name, text] of Object.entries(files)) {
+      await writeFile(join(folder, `.${name}.swp`), text)
+      await rename(join(folder, name), join(folder, `${name}~`))
+      await rename(join(folder, `.${name}.swp`), join(folder, name))
+    }
+  },
+}
+for (const [title, write] of Object.entries(writers)) {
+  test(`an authority that ${title} is taken whole, twice, by events alone`, async (t) => {
+    requirement('pki.rotation-keeps-last-good')
+    const volume = await createVolume(t)
+    const [first, ...others] = [1, 2, 3].map(() => createTestAuthority())
+    assert.ok(first !== undefined)
+    const pair = (ca: typeof first): Record<string, string> => ({
+      'tls.crt': ca.certificatePem,
+      'tls.key': ca.privateKeyPem,
+    })
+    for (const [name, text] of Object.entries(pair(first)))
+      await writeFile(join(volume.folder, name), text)
+    const outcomes: string[] = []
+    await using source = await openAuthorityFiles({
+      certificateFile: join(volume.folder, 'tls.crt'),
+      privateKeyFile: join(volume.folder, 'tls.key'),
+      trustDomain: first.trustDomain,
+      now: Date.now,
+      log: silentLog,
+      pollSeconds: neverPoll,
+      onReload: (outcome) => outcomes.push(outcome),
+    })
+    const taken: string[] = []
+    source.onChange(() => taken.push(source.current().certificate.sha256))
+    for (const next of others) {
+      const changed = changeOf(source)
+      await write(volume.folder, pair(next))
+      await changed
+    }
+    const wanted = others.map(({ authority }) => authority.certificate.sha256)
+    assert.deepEqual(taken, wanted, 'nothing between them is ever in force')
+    assert.equal(source.problem, undefined)
+    assert.equal(outcomes.filter((outcome) => outcome === 'taken').length, 2)
+  })
+}
+
+test('a folder of a volume is watched again when kubelet has swapped the link above it', async (t) => {
+  requirement('pki.rotation-keeps-last-good')
+  const parent = await mkdtemp(join(tmpdir(), 'countersign-'))
+  t.after(() => rm(parent, { recursive: true }))
+  const [first, ...others] = [1, 2, 3, 4].map(() => createTestAuthority())
+  assert.ok(first !== undefined)
+  let generation = 0
+  const publish = async (ca: typeof first): Promise<void> => {
+    const before = generation
+    generation += 1
+    const folder = join(parent, `..generation-${generation}`, 'authority')
+    await mkdir(folder, { recursive: true })
+    await writeFile(join(folder, 'tls.crt'), ca.certificatePem)
+    await writeFile(join(folder, 'tls.key'), ca.privateKeyPem)
+    await symlink(`..generation-${generation}`, join(parent, '..data_tmp'))
+    await rename(join(parent, '..data_tmp'), join(parent, '..data'))
+    if (before === 0) await symlink(join('..data', 'authority'), join(parent, 'authority'))
+    else await rm(join(parent, `..generation-${before}`), { recursive: true })
+  }
+  await publish(first)
+  await using source = await openAuthorityFiles({
+    certificateFile: join(parent, 'authority', 'tls.crt'),
+    privateKeyFile: join(parent, 'authority', 'tls.key'),
+    trustDomain: first.trustDomain,
+    now: Date.now,
+    log: silentLog,
+    pollSeconds: neverPoll,
+  })
+  for (const next of others) {
+    const changed = changeOf(source)
+    await publish(next)
+    await changed
+    assert.equal(source.current().certificate.sha256, next.authority.certificate.sha256)
+  }
 })
 
 test('an authority that has ended is not available, though its files are still there', async (t) => {

@@ -5,7 +5,7 @@ import { logFolderOf } from '../../ledger/log-folder.ts'
 import { readLogKey } from '../../ledger/log-key.ts'
 import { createVerifier, formatVerifierKey, type NoteSigner } from '../../ledger/note.ts'
 import type { Log } from '../../log.ts'
-import { createMetrics, type MetricsPage } from '../../metrics.ts'
+import { createMetrics, type Metrics, type MetricsPage } from '../../metrics.ts'
 import { openAuthorityFiles } from '../../pki/authority-files.ts'
 import { dnsSuffixesOf, type AuthoritySource } from '../../pki/authority.ts'
 import { createProfile, type Profile } from '../../pki/profile.ts'
@@ -55,7 +55,7 @@ export async function runSigner(
     log.info({ folder: logFolderOf(file), verifierKey }, 'the ledger is published as a log')
   }
   tellModes(config, log)
-  const authorities = opened.use(await openAuthority(config, client, { log, now }))
+  const authorities = opened.use(await openAuthority(config, client, { log, metrics, now }))
   const signer = createSigner({
     client,
     signerName: config.signerName,
@@ -154,9 +154,9 @@ function secretOf({ authority }: SignerConfig): { readonly secret?: LeasePlace }
 async function openAuthority(
   config: SignerConfig,
   client: ApiClient,
-  parts: { readonly log: Log; readonly now: () => number },
+  parts: { readonly log: Log; readonly metrics: Metrics; readonly now: () => number },
 ): Promise<AuthoritySource & AsyncDisposable> {
-  const { log, now } = parts
+  const { log, metrics, now } = parts
   const { authority, trustDomain } = config
   if ('files' in authority) {
     const { certificate, privateKey } = authority.files
@@ -168,6 +168,8 @@ async function openAuthority(
       now,
       log,
       awaited: true,
+      onReload: (outcome) =>
+        metrics.count('countersign_signer_authority_reloads_total', { outcome }),
     })
   }
   const { namespace, secret, lifetimeSeconds, constrainUris = false } = authority.selfSigned
