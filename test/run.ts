@@ -19,19 +19,33 @@ const elsewhere = ['chart', 'cluster', 'faults', 'node', 'package', 'sdks'].map(
 )
 
 /**
- * `npm run test:long`, which CI runs too: whole programs, clusters and rotations, and comparisons of thousands of cases. Of each promise,
- * one way from end to end stays with the rest: `test/e2e/story.test.ts` and `test/e2e/process.test.ts`.
+ * `npm run test:long`, which CI runs too: hostile peers, fault tables, generated cases, whole programs, tools. Of each promise, one way
+ * from end to end stays with the rest: `test/e2e/story.test.ts` and `test/e2e/process.test.ts`.
  */
 const takeLong = [
+  'test/**/*.{hostile,properties,property,refused}.test.ts',
+  'test/**/{differential,hostile,issuance-faults,linear,vectors}.test.ts',
   'test/agent/stdio-bridge.{gateway,sdk}.test.ts',
-  'test/cli/command/{ca-command,evaluate-command,explain-list,ledger-command}.test.ts',
+  'test/cli/{bundle-process,open-policy.*}.test.ts',
+  'test/cli/check/check-gateway.test.ts',
+  'test/cli/command/{approve,bridge,ca,check,evaluate,forward,ledger,tools}-command.test.ts',
+  'test/cli/command/explain-list.test.ts',
+  'test/cli/command/policy/{build,check,replay,sign}-command.test.ts',
+  'test/dev/story/own-server.test.ts',
   'test/doctor/gather/**/*.test.ts',
-  'test/e2e/{client,requester,starts,tool-servers,vectors}.test.ts',
+  'test/e2e/{client,requester,starts,tool-servers}.test.ts',
   'test/fuzz/**/*.test.ts',
   'test/gateway/{identity-lifetime,rollout}.test.ts',
-  'test/mcp/readings.go.test.ts',
-  'test/pki/differential.test.ts',
-  'test/policy/plan/differential.test.ts',
+  'test/gateway/door/{body,unsent}.test.ts',
+  'test/gateway/handle/seal.calls.test.ts',
+  'test/gateway/permit/hold-out.test.ts',
+  'test/gateway/serve/talk.test.ts',
+  'test/kubernetes/informer.test.ts',
+  'test/ledger/{log-folder,recovery}.test.ts',
+  'test/mcp/{readings,readings.go}.test.ts',
+  'test/signer/anchors/rotate-authority.test.ts',
+  'test/toolserver/read-body.test.ts',
+  'test/tools/**/*.test.ts',
 ]
 
 /** They measure what their process holds, so each begins one: fewer than there are processes. */
