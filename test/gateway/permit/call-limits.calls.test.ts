@@ -12,7 +12,7 @@ import {
   type Reply,
   type TestClient,
 } from '../world/client.ts'
-import { answerBoth, type Answer } from '../world/upstream.ts'
+import { answerBoth, sendJson, type Answer } from '../world/upstream.ts'
 import { openWorld, type World } from '../world/world.ts'
 
 const echo = modern('tools/call', { name: 'echo', arguments: {} })
@@ -190,11 +190,19 @@ for (const [how, end] of Object.entries(ends)) {
 
 test('a call whose answer is not read keeps its place', async () => {
   requirement('gateway.open-calls-given-back')
-  await using world = await openWorld({ policyLimits: alone })
+  let isAsked = false
+  const files: Answer = (message, response, request) => {
+    const { how } = (message.params?.['arguments'] ?? {}) as { how?: string }
+    if (how !== 'large') return answerBoth()(message, response, request)
+    isAsked = true
+    // More than the kernel takes for anybody.
+    const result = `{"resultType":"complete","content":[{"type":"text","text":"${'x'.repeat(7_000_000)}"}]}`
+    sendJson(response, `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":${result}}`)
+  }
+  await using world = await openWorld({ answers: { files }, policyLimits: alone })
   const socket = await world.rawConnection()
   socket.pause()
-  const big = 'x'.repeat(2_000_000)
-  const slow = modern('tools/call', { name: 'echo', arguments: { big } })
+  const slow = modern('tools/call', { name: 'echo', arguments: { how: 'large' } })
   const lines = Object.entries({
     host: 'gateway.test',
     accept: 'application/json, text/event-stream',
@@ -203,8 +211,8 @@ test('a call whose answer is not read keeps its place', async () => {
     ...slow.headers,
   }).map(([name, value]) => `${name}: ${value}\r\n`)
   socket.write(`POST /mcp/files HTTP/1.1\r\n${lines.join('')}\r\n${slow.body}`)
+  await eventually('it is at its server', () => isAsked)
   const other = await world.agent()
-  await eventually('it is open', async () => (await call(other)).status === 429)
   assert.equal((await call(other)).status, 429)
   const closed = once(socket, 'close')
   socket.destroy()
