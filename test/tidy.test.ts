@@ -34,6 +34,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/pki': ['src/identity'],
   'src/ledger': ['src/identity'],
   'src/policy': ['src/identity'],
+  'src/federation': ['src/identity', 'src/pki'],
   'src/token': ['src/identity', 'src/pki'],
   // What becomes of a request, from the ground up: arrows run one way.
   'src/signer/verdict': ['src/identity', 'src/pki', 'src/policy'],
@@ -234,6 +235,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/toolserver',
     'src/guard',
     'src/renewal',
+    'src/federation',
     'src/doctor',
     'src/doctor/gather',
   ],
@@ -256,7 +258,7 @@ const importableByAll = [
 
 /** The files of domain rooms that talk to the API server: thin shells around what is pure. */
 const kubernetesShells =
-  /^src\/(signer\/(controller|lanes|rights|until-answered|watch\/[a-z-]+|anchors\/(trust-bundle|anchor-publication|authority-secret|await-authority|secret-authorities|rotate-authority|delivery))|gateway\/(rights|(caller|upstream)\/[a-z-]+-watch|upstream\/tool-server-(status|events)|approval\/approval-objects))\.ts$/
+  /^src\/(signer\/(controller|lanes|rights|until-answered|watch\/[a-z-]+|anchors\/(trust-bundle|bundle-owner|anchor-publication|authority-secret|await-authority|secret-authorities|rotate-authority|delivery))|gateway\/(rights|(caller|upstream)\/[a-z-]+-watch|upstream\/tool-server-(status|events)|approval\/approval-objects))\.ts$/
 
 /** One shape of a request from the watch to the record: what judges it reads it as the API has it. */
 const requestShape = 'src/kubernetes/pod-certificate-request.ts'

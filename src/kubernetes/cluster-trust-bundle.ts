@@ -62,12 +62,14 @@ export async function publishClusterTrustBundle(
     readonly labels?: Readonly<Record<string, string>>
     /** Written together with the text, or not at all. */
     readonly annotations?: Readonly<Record<string, string>>
+    /** Writes an equal text, too, because the annotations do not belong to it. */
+    readonly again?: boolean
     /** A cluster-wide object that a new bundle ends with. */
     readonly owner?: OwnerReference | undefined
     readonly signal?: AbortSignal
   },
 ): Promise<'created' | 'changed' | 'unchanged'> {
-  const { name, signerName, present, trustBundle, labels = {}, owner } = options
+  const { name, signerName, present, trustBundle, labels = {}, again = false, owner } = options
   const annotations = options.annotations === undefined ? {} : { annotations: options.annotations }
   const resource = clusterTrustBundles(options.version)
   const signal = options.signal === undefined ? {} : { signal: options.signal }
@@ -78,7 +80,7 @@ export async function publishClusterTrustBundle(
     await createObject(client, resource, { body, ...signal })
     return 'created'
   }
-  if (present.trustBundle === trustBundle) return 'unchanged'
+  if (present.trustBundle === trustBundle && !again) return 'unchanged'
   const patch = { spec: { trustBundle } }
   const { metadata } = present
   await mergeObject(client, resource, { metadata, patch, ...annotations, ...signal })

@@ -10,7 +10,10 @@ import { formatCertificates, parsePem } from './pem.ts'
 /** The anchors of one trust domain. Bundles of different trust domains are never merged (SPIFFE Federation §4.2). */
 export interface Bundle {
   readonly trustDomain: TrustDomain
-  /** At least one, each self-signed, none twice. They may have expired: that is judged when they are used. */
+  /**
+   * Each self-signed, none twice. They may have expired: that is judged when they are used. None only where another trust domain has
+   * said so: then no SVID of it is valid.
+   */
   readonly anchors: readonly CaCertificate[]
   readonly pem: string
 }
@@ -50,8 +53,17 @@ export function parseBundle(pem: string, trustDomain: TrustDomain): Bundle {
     anchors.set(anchor.sha256, anchor)
   }
   if (anchors.size === 0) throw refused('has no anchor')
-  const list = [...anchors.values()]
-  return { trustDomain, anchors: list, pem: formatCertificates(list.map((anchor) => anchor.der)) }
+  return bundleOf(trustDomain, [...anchors.values()])
+}
+
+/** The bundle of anchors that were read: what is in it twice counts once. */
+export function bundleOf(trustDomain: TrustDomain, anchors: readonly CaCertificate[]): Bundle {
+  const unique = [...new Map(anchors.map((anchor) => [anchor.sha256, anchor])).values()]
+  return {
+    trustDomain,
+    anchors: unique,
+    pem: formatCertificates(unique.map((anchor) => anchor.der)),
+  }
 }
 
 /** Opens a trust bundle file and follows its changes, keeping the last good one. Throws `pki/bundle` when the first is neither good nor awaited. */

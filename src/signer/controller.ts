@@ -16,8 +16,9 @@ import type { Profile } from '../pki/profile.ts'
 import type { IssuancePolicy } from '../policy/issuance-policy.ts'
 import { createBoard, isReady, type ConditionBoard } from '../readiness.ts'
 import type { Condition } from '../readiness.ts'
-import { startAnchorPublication } from './anchors/anchor-publication.ts'
+import { startAnchorPublication, type AnchorPublication } from './anchors/anchor-publication.ts'
 import { authorityCondition } from './anchors/authority-condition.ts'
+import type { CountedAnchors } from './anchors/bundle-sequence.ts'
 import { measureIssuer } from './anchors/measure-issuer.ts'
 import { startGatherer, type Gatherer } from './watch/gather.ts'
 import { createHistory, readHistory } from './issue/history.ts'
@@ -86,6 +87,8 @@ export interface Signer {
   /** Whether all its conditions hold. It says nothing about the queue: a storm is no illness. */
   readonly ready: boolean
   conditions(): readonly Condition[]
+  /** The anchors that the cluster publishes for it, with their number; undefined while that is not known. */
+  published(): CountedAnchors | undefined
 }
 
 /** What was begun is finished when the process is told to end; whatever takes longer is settled by the next start. */
@@ -114,7 +117,10 @@ export function createSigner(options: SignerOptions): Signer {
   board.set('kubernetes', () => client.condition())
   board.set('authority', () => authorityCondition(authorities, now()))
   board.set('ledger', () => ({ ok: true, reason: 'takes records' }))
+  let publication: AnchorPublication | undefined
+  const publishes = (started: AnchorPublication): unknown => (publication = started)
   return {
+    published: () => publication?.counted(),
     get ready() {
       return isReady(board.list())
     },
@@ -134,7 +140,11 @@ export function createSigner(options: SignerOptions): Signer {
       const ledger = watchedLedger(options.ledger, onBroken)
       // Its file may be gone while nobody asks for anything.
       void options.ledger.failed.then(onBroken)
-      const work = await open({ ...options, client, delay, ledger, board }, opened, signal)
+      const work = await open(
+        { ...options, client, delay, ledger, board, publishes },
+        opened,
+        signal,
+      )
       if (work === undefined) return
       options.log.info({ signerName: options.signerName }, 'signer works on requests')
       try {
@@ -170,6 +180,7 @@ function watchedLedger(
 interface Parts extends SignerOptions {
   readonly board: ConditionBoard
   readonly delay: Delay
+  readonly publishes: (publication: AnchorPublication) => void
 }
 
 /** Undefined when told to end meanwhile. */
@@ -189,6 +200,7 @@ async function open(
   }
   const anchors = opened.use(startAnchorPublication(publicationOf(options)))
   board.set('trust-bundle', () => anchors.condition())
+  options.publishes(anchors)
   const requester = openRequesterProof(options, opened)
   const history =
     options.records === undefined

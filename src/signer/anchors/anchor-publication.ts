@@ -5,6 +5,7 @@ import { realDelay } from '../../kubernetes/backoff.ts'
 import type { AuthoritySource } from '../../pki/authority.ts'
 import type { Condition } from '../../readiness.ts'
 import { untilAnswered } from '../until-answered.ts'
+import type { CountedAnchors } from './bundle-sequence.ts'
 import {
   startTrustBundlePublisher,
   type TrustBundleOptions,
@@ -17,6 +18,8 @@ export interface AnchorPublication extends AsyncDisposable {
   readonly settled: Promise<void>
   /** The authority that may sign. */
   readonly authorities: AuthoritySource
+  /** What was published at the last look, with its number; undefined while nothing is that. */
+  counted(): CountedAnchors | undefined
   condition(): Condition
 }
 
@@ -70,6 +73,7 @@ export function startAnchorPublication(
       anchors: () => options.authorities.anchors(),
       onChange: listeners.onChange,
     },
+    counted: () => publisher?.counted(),
     condition() {
       if (publisher !== undefined) return publisher.condition()
       const name = 'trust-bundle'

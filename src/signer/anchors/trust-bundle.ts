@@ -1,27 +1,28 @@
 import { CountersignError } from '../../errors.ts'
 import type { TrustDomain } from '../../identity/trust-domain.ts'
 import type { ApiClient } from '../../kubernetes/api-client.ts'
-import { backoffMilliseconds, realDelay } from '../../kubernetes/backoff.ts'
-import type { Delay } from '../../kubernetes/backoff.ts'
+import { backoffMilliseconds, realDelay, type Delay } from '../../kubernetes/backoff.ts'
 import {
   clusterTrustBundles,
   publishClusterTrustBundle,
-} from '../../kubernetes/cluster-trust-bundle.ts'
-import {
   trustBundleName,
   type ClusterTrustBundleVersion,
 } from '../../kubernetes/cluster-trust-bundle.ts'
-import { createLeaseHolder } from '../../kubernetes/lease.ts'
-import type { LeaseHolder } from '../../kubernetes/lease.ts'
+import { createLeaseHolder, type LeaseHolder } from '../../kubernetes/lease.ts'
 import { readObject } from '../../kubernetes/objects.ts'
-import { readMetadata } from '../../kubernetes/resource.ts'
-import type { KubernetesObject, OwnerReference, Resource } from '../../kubernetes/resource.ts'
 import type { Log } from '../../log.ts'
 import type { Authority, AuthoritySource } from '../../pki/authority.ts'
 import type { CaCertificate } from '../../pki/ca-certificate.ts'
 import type { Condition } from '../../readiness.ts'
-import { anchorsSinceAnnotation, createAnchorAges } from './anchor-ages.ts'
-import type { AnchorAges } from './anchor-ages.ts'
+import { anchorsSinceAnnotation, createAnchorAges, type AnchorAges } from './anchor-ages.ts'
+import {
+  bundleSequenceAnnotation,
+  countAnchors,
+  nextSequence,
+  whileSeen,
+  type CountedAnchors,
+} from './bundle-sequence.ts'
+import { readOwner } from './bundle-owner.ts'
 import { formatAnchors, mergeAnchors, readPublishedAnchors } from './published-anchors.ts'
 
 /** How long a replica that says nothing keeps the others from publishing. */
@@ -48,6 +49,8 @@ export interface TrustBundlePublisher extends AsyncDisposable {
   readonly published: Promise<void>
   /** The authority whose anchors readers have had time to take up: a new one signs nothing before, and the one before it signs on. */
   readonly authorities: AuthoritySource
+  /** What was published at the last look; undefined while it has no number, and where that was too long ago. */
+  counted(): CountedAnchors | undefined
   condition(): Condition
 }
 
@@ -75,15 +78,6 @@ export interface TrustBundleOptions {
   readonly steadyNow?: () => number
   readonly delay?: Delay
   readonly random?: () => number
-}
-
-const clusterRoles: Resource<KubernetesObject> = {
-  group: 'rbac.authorization.k8s.io',
-  version: 'v1',
-  plural: 'clusterroles',
-  kind: 'ClusterRole',
-  namespaced: false,
-  parse: (raw) => ({ metadata: readMetadata(raw) }),
 }
 
 export interface LeasePlace {
@@ -117,6 +111,7 @@ class Publisher implements TrustBundlePublisher {
   #active: Authority | undefined
   /** What the bundle had at the last look. */
   #published: readonly CaCertificate[] = []
+  #counted: CountedAnchors | undefined
   /** Undefined while it is not known: an answer may have been lost. */
   #holds: boolean | undefined
   /** Since when another replica holds the lease and has not published our anchors. */
@@ -156,6 +151,10 @@ class Publisher implements TrustBundlePublisher {
 
   get published(): Promise<void> {
     return this.#first.promise
+  }
+
+  counted(): CountedAnchors | undefined {
+    return whileSeen(this.#counted, this.#steadyNow())
   }
 
   condition(): Condition {
@@ -256,6 +255,12 @@ class Publisher implements TrustBundlePublisher {
     const annotation = present?.metadata.annotations[anchorsSinceAnnotation]
     this.#ages.see(published, annotation)
     this.#published = published
+    const number = present?.metadata.annotations[bundleSequenceAnnotation]
+    this.#counted = countAnchors(published, {
+      trustBundle: present?.trustBundle ?? '',
+      annotation: number,
+      seenAt: this.#steadyNow(),
+    })
     // Without the lease as well: who finds its anchors published signs, whatever becomes of the lease.
     const seen = authority !== undefined && this.#activate(authority, published)
     if (seen || unavailable !== undefined) this.#leftSince = undefined
@@ -272,15 +277,22 @@ class Publisher implements TrustBundlePublisher {
       throw new CountersignError('pki/authority-unavailable', 'authority has no anchor left')
     }
     const trustBundle = formatAnchors(anchors)
-    const owner = present === undefined ? await this.#owner(signal) : undefined
+    const owner = present === undefined ? await readOwner(this.#options, signal) : undefined
     const since = this.#ages.annotationOf(anchors, published, annotation)
-    const annotations = { [anchorsSinceAnnotation]: since }
-    const bundle = { version, name, signerName, present, trustBundle, annotations, owner, signal }
+    const next = nextSequence(trustBundle, { before: number, now: now() })
+    const annotations = { [anchorsSinceAnnotation]: since, [bundleSequenceAnnotation]: next }
+    const again = this.#counted === undefined
+    const content = { trustBundle, annotations, again }
+    const bundle = { version, name, signerName, present, ...content, owner, signal }
     const change = await publishClusterTrustBundle(client, bundle)
     if (change !== 'unchanged') {
       log.info({ trustBundle: name, change, anchors: anchors.length }, 'trust bundle is published')
     }
-    if (change !== 'unchanged') this.#ages.see(anchors, since)
+    if (change !== 'unchanged') {
+      this.#ages.see(anchors, since)
+      const seenAt = this.#steadyNow()
+      this.#counted = countAnchors(anchors, { trustBundle, annotation: next, seenAt })
+    }
     this.#published = anchors
     if (unavailable !== undefined) throw unavailable
     return authority !== undefined && this.#activate(authority, anchors)
@@ -308,22 +320,6 @@ class Publisher implements TrustBundlePublisher {
     if (seen) return true
     const why = 'authority was not read again, and its anchor may have been revoked'
     throw new CountersignError('pki/authority-unavailable', why)
-  }
-
-  /** Undefined where it cannot be read: anchors that outlive the release are better than none. */
-  async #owner(signal: AbortSignal): Promise<OwnerReference | undefined> {
-    const { client, owner, log } = this.#options
-    if (owner === undefined) return undefined
-    try {
-      const role = await readObject(client, clusterRoles, { name: owner, signal })
-      if (role === undefined) return undefined
-      const { name, uid } = role.metadata
-      return { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', name, uid }
-    } catch (error) {
-      signal.throwIfAborted()
-      log.warn({ owner, error }, 'trust bundle will outlive the release: its owner cannot be read')
-      return undefined
-    }
   }
 
   /**
