@@ -35,6 +35,8 @@ export type ErrorCode =
   | 'pki/svid-not-yet-valid'
   | 'pki/bundle'
   | 'pki/credential'
+  // federation
+  | 'federation/endpoint'
   // token
   | 'token/sign'
   | 'token/malformed'

@@ -23,6 +23,8 @@ export type MetricName =
   | 'countersign_signer_errors_total'
   | 'countersign_signer_events_total'
   | 'countersign_issuer_expiry_seconds'
+  | 'countersign_bundle_sequence'
+  | 'countersign_bundle_requests_total'
   | 'countersign_signer_authority_state'
   | 'countersign_signer_authority_reloads_total'
   | 'countersign_agent_requests_total'
@@ -87,6 +89,16 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     'counter',
     'changes of the files of the CA',
     ['outcome'],
+  ],
+  countersign_bundle_sequence: [
+    'gauge',
+    'sequence number of the anchors that were served last',
+    [],
+  ],
+  countersign_bundle_requests_total: [
+    'counter',
+    'requests for the bundle of the trust domain, by whether it was known',
+    ['result'],
   ],
   countersign_agent_requests_total: [
     'counter',

@@ -143,6 +143,16 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'no authority signs before its anchors are in the published trust bundle',
     source: 'docs/ISSUANCE.md',
   },
+  'signer.bundle-sequence': {
+    claim:
+      'the sequence number of the published anchors rises with each change, by all replicas alike, also where somebody else has written or deleted them',
+    source: 'SPIFFE Trust Domain and Bundle §4.1.1',
+  },
+  'federation.published-anchors-only': {
+    claim:
+      'other trust domains are told of the anchors that the cluster publishes, and of no others',
+    source: 'SPIFFE Federation §4.1; docs/ISSUANCE.md',
+  },
   'signer.requester-shown-by-policy': {
     claim:
       'a record says that a kubelet made the request only where the admission policy was in force from before it until after',

@@ -10,7 +10,7 @@ const causes: Readonly<Record<string, readonly [got: string, hint: string]>> = {
 
 /** Opens a listener; when its address cannot be had, says which field of the configuration gave it. Throws `cli/listen`. */
 export async function listening<T>(
-  field: 'admin' | 'listen',
+  field: 'admin' | 'listen' | 'bundleEndpoint',
   { host, port }: { readonly host: string; readonly port: number },
   open: () => Promise<T>,
 ): Promise<T> {

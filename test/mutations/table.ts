@@ -21,6 +21,7 @@ import { renewalMutations } from './renewal.ts'
 import { servingMutations } from './serving.ts'
 import { signingRequestMutations } from './signing-requests.ts'
 import { taskMutations } from './tasks.ts'
+import { trustMutations } from './trust.ts'
 import { upstreamMutations } from './upstream.ts'
 
 const judge = 'src/gateway/caller/judge.ts'
@@ -549,6 +550,7 @@ export const mutations: readonly Mutation[] = [
   ...servingMutations,
   ...signingRequestMutations,
   ...taskMutations,
+  ...trustMutations,
   ...upstreamMutations,
   {
     claim: 'gateway.label-drift',

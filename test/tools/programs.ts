@@ -24,6 +24,7 @@ export type ProgramName =
   | 'tlog'
   | 'rego-cases'
   | 'x509-verify'
+  | 'spiffe-bundle'
   | 'helm'
   | 'etcd'
   | 'kube-apiserver'
@@ -111,6 +112,7 @@ export const programs: Readonly<Record<ProgramName, Program>> = {
   tlog: { module: 'tlog', package: '.' },
   'rego-cases': { module: 'rego-cases', package: '.' },
   'x509-verify': { module: 'x509-verify', package: '.' },
+  'spiffe-bundle': { module: 'spiffe-bundle', package: '.' },
   pause: { module: 'pause', package: '.' },
   loopback: networkPlugin('main/loopback'),
   ptp: networkPlugin('main/ptp'),
@@ -159,6 +161,7 @@ export const groups: Readonly<Record<string, readonly ToolName[]>> = {
   tlog: ['tlog'],
   'rego-cases': ['rego-cases'],
   'x509-verify': ['x509-verify'],
+  'spiffe-bundle': ['spiffe-bundle'],
 }
 
 export function moduleFolder(program: Program): string {

@@ -1,6 +1,6 @@
 import { createPublicKey } from 'node:crypto'
 import { createApiClient, type ApiClient } from '../../kubernetes/api-client.ts'
-import { openLedger, readLedger } from '../../ledger/ledger.ts'
+import { openLedger, readLedger, type Ledger } from '../../ledger/ledger.ts'
 import { logFolderOf } from '../../ledger/log-folder.ts'
 import { readLogKey } from '../../ledger/log-key.ts'
 import { createVerifier, formatVerifierKey, type NoteSigner } from '../../ledger/note.ts'
@@ -20,6 +20,7 @@ import type { LeasePlace } from '../../signer/anchors/trust-bundle.ts'
 import { openAdminListener, type AdminListener, type AdminPage } from '../admin-listener.ts'
 import { openPolicy, type OpenPolicy } from '../open-policy.ts'
 import { beginning, type Running } from '../running.ts'
+import { openBundleEndpoint, type BundleEndpoint } from './bundle-endpoint.ts'
 import type { SignerConfig } from './signer-configuration.ts'
 
 /**
@@ -44,16 +45,7 @@ export async function runSigner(
     userAgent: 'countersign-signer',
   })
   opened.defer(() => client.close())
-  const { file } = config.ledger
-  const reading = signal === undefined ? {} : { signal }
-  const noteSigner = await logSignerOf(config)
-  const ledger = opened.use(
-    await openLedger({ file, now, log, metrics, signer: noteSigner, ...reading }),
-  )
-  if (noteSigner !== undefined) {
-    const verifierKey = formatVerifierKey(noteSigner)
-    log.info({ folder: logFolderOf(file), verifierKey }, 'the ledger is published as a log')
-  }
+  const ledger = opened.use(await openOwnLedger(config, { log, metrics, now, signal }))
   tellModes(config, log)
   const authorities = opened.use(await openAuthority(config, client, { log, metrics, now }))
   const signer = createSigner({
@@ -77,7 +69,13 @@ export async function runSigner(
     metrics,
     now,
   })
-  shown.conditions = () => [...signer.conditions(), policy.condition()]
+  const endpoint = await openEndpoint(config, { published: () => signer.published(), log, metrics })
+  if (endpoint !== undefined) opened.use(endpoint)
+  shown.conditions = () => [
+    ...signer.conditions(),
+    policy.condition(),
+    ...(endpoint === undefined ? [] : [endpoint.condition()]),
+  ]
   const stop = new AbortController()
   const ended = signer.run(stop.signal)
   // Registered last, so disposed first: the signer drains before its ledger closes.
@@ -115,11 +113,41 @@ function openAdmin(
   return openAdminListener({ ...admin, metrics, conditions, pages: { '/v1/status': status } })
 }
 
+async function openEndpoint(
+  { bundleEndpoint, trustDomain }: SignerConfig,
+  parts: Omit<Parameters<typeof openBundleEndpoint>[0], 'config' | 'trustDomain'>,
+): Promise<BundleEndpoint | undefined> {
+  if (bundleEndpoint === undefined) return undefined
+  const endpoint = await openBundleEndpoint({ config: bundleEndpoint, trustDomain, ...parts })
+  parts.log.info({ url: endpoint.url }, 'the published anchors are served to other trust domains')
+  return endpoint
+}
+
 /** Whoever reads the log has to know where less is refused than the documentation says. */
 function tellModes({ enforcement: { namespaces } }: SignerConfig, log: Log): void {
   for (const [namespace, mode] of Object.entries(namespaces)) {
     if (mode !== 'enforce') log.warn({ namespace, mode }, 'a namespace is not enforced')
   }
+}
+
+async function openOwnLedger(
+  config: SignerConfig,
+  parts: {
+    readonly log: Log
+    readonly metrics: Metrics
+    readonly now: () => number
+    readonly signal: AbortSignal | undefined
+  },
+): Promise<Ledger> {
+  const { signal, ...rest } = parts
+  const { file } = config.ledger
+  const signer = await logSignerOf(config)
+  const ledger = await openLedger({ file, signer, ...rest, ...(signal && { signal }) })
+  if (signer !== undefined) {
+    const verifierKey = formatVerifierKey(signer)
+    rest.log.info({ folder: logFolderOf(file), verifierKey }, 'the ledger is published as a log')
+  }
+  return ledger
 }
 
 /** The log is named for its one writer: two logs of one name would be two histories. */

@@ -55,6 +55,8 @@ export interface SignerConfig {
     /** How long readers have to take up an anchor that is added before its authority signs. */
     readonly propagationSeconds: number
   }
+  /** Where other trust domains read the published anchors; not at all when absent. */
+  readonly bundleEndpoint?: BundleEndpointConfig | undefined
   /** Name of the ValidatingAdmissionPolicy, and of its binding, that lets nobody but kubelets make requests. */
   readonly admissionPolicy?: string | undefined
   /** Pods may ask by CertificateSigningRequests, too; where `approve` is not set, others approve them. */
@@ -80,6 +82,35 @@ export interface SignerConfig {
   readonly log: LogConfig
 }
 
+/** The SPIFFE bundle endpoint, with what it shows to be itself: one of the two. */
+export interface BundleEndpointConfig {
+  readonly host: string
+  readonly port: number
+  /** How often others are asked to read it again. */
+  readonly refreshHintSeconds: number
+  readonly web?: { readonly certificate: string; readonly privateKey: string } | undefined
+  /** The one-file bundle of an SVID of this trust domain. */
+  readonly spiffe?: { readonly credentialBundle: string } | undefined
+}
+
+/** SPIFFE Federation §4.1: so many refresh hints before a new anchor's first use it is published. */
+const hintsAhead = 3
+
+function bundleEndpointSchema(folder: string): z.ZodType<BundleEndpointConfig> {
+  return z
+    .strictObject({
+      host: z.string().min(1).default('0.0.0.0'),
+      port: z.int().min(0).max(65_535).default(8_445),
+      refreshHintSeconds: z.int().min(10).max(86_400).default(60),
+      web: z.strictObject({ certificate: pathIn(folder), privateKey: pathIn(folder) }).optional(),
+      spiffe: z.strictObject({ credentialBundle: pathIn(folder) }).optional(),
+    })
+    .refine(
+      ({ web, spiffe }) => (web === undefined) !== (spiffe === undefined),
+      'want=web or spiffe, and not both',
+    )
+}
+
 const enforcementSchema = z
   .strictObject({
     namespaces: z
@@ -95,7 +126,7 @@ const enforcementSchema = z
   .prefault({})
 
 export function signerSchema(folder: string): z.ZodType<SignerConfig> {
-  return z.strictObject({
+  const fields = z.strictObject({
     trustDomain: parsedBy(parseTrustDomain),
     cluster: z.string().min(1).max(253),
     signerName: z.string().max(571).default('countersign.dev/identity'),
@@ -136,6 +167,7 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
         propagationSeconds: z.int().min(0).max(86_400).default(300),
       })
       .prefault({}),
+    bundleEndpoint: bundleEndpointSchema(folder).optional(),
     admissionPolicy: z.string().min(1).max(253).optional(),
     certificateSigningRequests: z.strictObject({ approve: z.boolean().default(false) }).optional(),
     enforcement: enforcementSchema,
@@ -152,5 +184,13 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
     policy: policySchema(folder),
     admin: adminSchema(9_443),
     log: logSchema,
+  })
+  return fields.superRefine(({ production, bundleEndpoint, trustBundle }, context) => {
+    // Others hear of a new anchor within a hint or two, and refuse what is signed below it before.
+    const secondsMax = Math.floor(trustBundle.propagationSeconds / hintsAhead)
+    if (!production || bundleEndpoint === undefined) return
+    if (bundleEndpoint.refreshHintSeconds <= secondsMax) return
+    const message = `want=..${secondsMax}, a third of trustBundle.propagationSeconds`
+    context.addIssue({ code: 'custom', path: ['bundleEndpoint', 'refreshHintSeconds'], message })
   })
 }

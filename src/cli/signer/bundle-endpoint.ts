@@ -1,0 +1,136 @@
+import { constants } from 'node:crypto'
+import type { Server } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { CountersignError } from '../../errors.ts'
+import { formatBundleDocument } from '../../federation/format-bundle.ts'
+import type { TrustDomain } from '../../identity/trust-domain.ts'
+import type { Log } from '../../log.ts'
+import type { Metrics } from '../../metrics.ts'
+import { parseCredentialBundle } from '../../pki/credential.ts'
+import { parseTlsPair, type TlsPair } from '../../pki/tls-pair.ts'
+import { openReloadingFiles, type Reloading } from '../../pki/reloading-files.ts'
+import type { Condition } from '../../readiness.ts'
+import type { Signer } from '../../signer/controller.ts'
+import { listening } from '../listening.ts'
+import { createPageServer } from '../page-server.ts'
+import type { BundleEndpointConfig } from './signer-configuration.ts'
+
+export interface BundleEndpoint extends AsyncDisposable {
+  readonly url: string
+  condition(): Condition
+}
+
+/** As Mozilla's intermediate profile has them: clients of TLS 1.2 get no other (SPIFFE Federation §5.2). */
+const ciphers = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':')
+
+/**
+ * Serves the published anchors as a SPIFFE bundle at `/`, to whoever asks: what is in it is public, and no client may be asked who it is
+ * (SPIFFE Federation §5.2). Shows a certificate that the web knows (`https_web`) or an SVID of the trust domain (`https_spiffe`), which
+ * is followed as it is renewed. Throws `cli/listen`.
+ */
+export async function openBundleEndpoint(options: {
+  readonly config: BundleEndpointConfig
+  readonly trustDomain: TrustDomain
+  readonly published: Signer['published']
+  readonly log: Log
+  readonly metrics: Metrics
+}): Promise<BundleEndpoint> {
+  const { config, trustDomain, published, log, metrics } = options
+  const { host, port, refreshHintSeconds } = config
+  await using opened = new AsyncDisposableStack()
+  const material = opened.use(await openMaterial(config, trustDomain, log))
+  const app = createPageServer({
+    https: {
+      minVersion: 'TLSv1.2',
+      ciphers,
+      secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+    },
+  })
+  let written: { readonly sequence: bigint; readonly text: string } | undefined
+  app.get('/', (_request, reply) => {
+    const counted = published()
+    const result = counted === undefined ? 'unavailable' : 'served'
+    metrics.count('countersign_bundle_requests_total', { result })
+    if (counted === undefined) return reply.code(503).send('no published bundle is known\n')
+    const { sequence } = counted
+    metrics.set('countersign_bundle_sequence', Number(sequence))
+    if (written?.sequence !== sequence) {
+      written = { sequence, text: formatBundleDocument({ ...counted, refreshHintSeconds }) }
+    }
+    return reply.type('application/json').send(written.text)
+  })
+  const server = app.server as unknown as Server
+  const show = (): void => {
+    const { cert, key } = material.current()
+    server.setSecureContext({ cert, key, ciphers, minVersion: 'TLSv1.2' })
+  }
+  if (material.problem === undefined) show()
+  material.onChange(show)
+  opened.defer(() => app.close())
+  await listening('bundleEndpoint', { host, port }, () => app.listen({ host, port }))
+  const bound = (app.server.address() as AddressInfo).port
+  const parts = opened.move()
+  return {
+    url: `https://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    condition: () => conditionOf(material, published() !== undefined),
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+/** Others lose nothing by it: they keep what they have read for a while. */
+function conditionOf(material: Reloading<TlsPair>, isPublished: boolean): Condition {
+  const name = 'bundle-endpoint'
+  const problem = material.problem?.message
+  if (problem !== undefined) return { name, ok: false, optional: true, reason: problem }
+  if (isPublished) return { name, ok: true, reason: 'serves the published anchors' }
+  return { name, ok: false, optional: true, reason: 'no published bundle is known' }
+}
+
+function openMaterial(
+  config: BundleEndpointConfig,
+  trustDomain: TrustDomain,
+  log: Log,
+): Promise<Reloading<TlsPair>> {
+  const code = 'federation/endpoint'
+  const { web, spiffe } = config
+  if (web !== undefined) {
+    const { certificate, privateKey } = web
+    return openReloadingFiles({
+      files: [certificate, privateKey],
+      code,
+      parse: ([cert = '', key = '']) => parseTlsPair({ cert, key }),
+      log,
+      awaited: true,
+    })
+  }
+  return openReloadingFiles({
+    files: spiffe === undefined ? [] : [spiffe.credentialBundle],
+    code,
+    parse([pem = '']) {
+      const { svid, chainPem, privateKeyPem } = parseCredentialBundle(pem)
+      if (svid.spiffeId.trustDomain === trustDomain) {
+        return parseTlsPair({ cert: chainPem, key: privateKeyPem })
+      }
+      const got = svid.spiffeId.uri
+      throw refused(
+        `SVID of the endpoint is of another trust domain, want=${trustDomain} got=${got}`,
+      )
+    },
+    log,
+    awaited: true,
+  })
+}
+
+function refused(message: string): CountersignError {
+  return new CountersignError('federation/endpoint', message)
+}
