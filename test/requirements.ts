@@ -93,7 +93,8 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source: 'cert-manager#5216, spire#1216',
   },
   'signer.neither-starves': {
-    claim: 'pods that start cannot keep those waiting that refresh, nor the other way round',
+    claim:
+      'pods that start cannot keep those waiting that refresh, nor the other way round, nor a node or namespace those of another',
     source: 'docs/ISSUANCE.md, from request to certificate',
   },
   'signer.one-replica-a-request': {

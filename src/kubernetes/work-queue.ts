@@ -35,8 +35,8 @@ export interface WorkQueueOptions {
   readonly random: () => number
   readonly delay?: Delay
   readonly log: Log
-  /** Keys of one group take turns with the other groups; unless told, all are one group. */
-  readonly groupOf?: (key: string) => string
+  /** The groups of a key, from the outermost, which take turns with the others beside them; unless told, all are one group. */
+  readonly groupsOf?: (key: string) => readonly string[]
 }
 
 /** While both wait, so many urgent keys go before one that is not: neither kind can keep the other waiting for ever. */
@@ -73,12 +73,12 @@ class KeyedQueue implements WorkQueue {
   readonly #works = new Set<Promise<void>>()
 
   constructor(options: WorkQueueOptions) {
-    const groupOf = options.groupOf ?? (() => '')
+    const groupsOf = options.groupsOf ?? (() => [])
     this.#options = options
     this.#clock = options.clock ?? (() => performance.now())
     this.#delay = options.delay ?? realDelay
-    this.#urgent = new FairLane(groupOf)
-    this.#normal = new FairLane(groupOf)
+    this.#urgent = new FairLane(groupsOf)
+    this.#normal = new FairLane(groupsOf)
   }
 
   get depth(): number {

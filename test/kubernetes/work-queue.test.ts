@@ -5,7 +5,6 @@ import { silentLog } from '../../src/log.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
 import { DueHeap } from '../../src/kubernetes/due-heap.ts'
-import { FairLane } from '../../src/kubernetes/fair-lane.ts'
 import {
   createWorkQueue,
   type WorkQueue,
@@ -263,7 +262,7 @@ describe('a work queue', () => {
     const worked: string[] = []
     const { queue } = create(async (key) => void worked.push(key), {
       concurrency: 1,
-      groupOf: (key) => key.slice(0, key.indexOf('/')),
+      groupsOf: (key) => [key.slice(0, key.indexOf('/'))],
     })
     for (const key of ['x/0', 'x/1', 'x/2', 'x/3', 'y/1', 'z/1']) queue.add(key)
     await settle()
@@ -347,23 +346,6 @@ describe('a work queue', () => {
       { numRuns: 60 },
     )
   })
-})
-
-test('a fair lane gives back each key once, and counts what it holds', () => {
-  fc.assert(
-    fc.property(fc.array(fc.stringMatching(/^[xyz]\/[0-9]$/), { maxLength: 40 }), (keys) => {
-      const lane = new FairLane((key) => key.slice(0, 1))
-      for (const key of keys) lane.add(key)
-      const [first] = keys
-      if (first !== undefined) lane.delete(first)
-      const expected = new Set(keys.filter((key) => key !== first))
-      assert.equal(lane.size, expected.size)
-      const taken: string[] = []
-      for (let key = lane.take(); key !== undefined; key = lane.take()) taken.push(key)
-      assert.deepEqual(taken.toSorted(), [...expected].toSorted())
-      assert.equal(lane.size, 0)
-    }),
-  )
 })
 
 test('a heap gives back what is due in order of time', () => {

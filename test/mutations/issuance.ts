@@ -190,4 +190,18 @@ export const issuanceMutations: readonly Mutation[] = [
     edits: [['Math.min(before, rankMax)', 'before']],
     tests: ['test/signer/watch/request-queue.test.ts'],
   },
+  {
+    claim: 'signer.neither-starves',
+    without: 'the turns of nodes',
+    file: 'src/signer/watch/request-queue.ts',
+    edits: [["return [namespace, request?.spec.node.name ?? '']", 'return [namespace]']],
+    tests: ['test/signer/watch/request-queue.test.ts'],
+  },
+  {
+    claim: 'signer.neither-starves',
+    without: 'the turns of those that refresh',
+    file: 'src/kubernetes/work-queue.ts',
+    edits: [['const urgentTurnsMax = 3', 'const urgentTurnsMax = 300']],
+    tests: ['test/signer/watch/request-queue.test.ts'],
+  },
 ]

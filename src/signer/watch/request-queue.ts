@@ -72,7 +72,7 @@ interface Seen {
 }
 
 /**
- * Every request that is not terminal is worked on until it is, or is gone. Namespaces take turns. Pods that start are waiting for us,
+ * Every request that is not terminal is worked on until it is, or is gone. Namespaces take turns, and within each its nodes. Pods that start are waiting for us,
  * and pods that refresh will be: three of the former go before one of the latter, so that neither starves the other.
  */
 export function startRequestQueue(options: RequestQueueOptions): RequestQueue {
@@ -101,7 +101,7 @@ class Queue implements RequestQueue {
       work: (key) => this.#work(key),
       concurrency,
       backoff: waitBackoff,
-      groupOf: (key) => key.slice(0, key.indexOf('/')),
+      groupsOf: (key) => this.#groupsOf(key),
       random: options.random ?? Math.random,
       log,
       ...(delay === undefined ? {} : { delay }),
@@ -189,6 +189,14 @@ class Queue implements RequestQueue {
 
   #orphan(key: string, uid: string): void {
     this.#orphans.set(key, (this.#orphans.get(key) ?? new Set()).add(uid))
+  }
+
+  /** A node that asks for all of its pods at once delays no pod of another node, nor of another namespace. */
+  #groupsOf(key: string): readonly string[] {
+    const slash = key.indexOf('/')
+    const namespace = key.slice(0, slash)
+    const request = this.#options.requests.get(key.slice(slash + 1), namespace)
+    return [namespace, request?.spec.node.name ?? '']
   }
 
   async #work(key: string): Promise<void | { againSeconds: number }> {

@@ -26,6 +26,7 @@ function requestOf(
     readonly version?: string
     readonly created?: Date
     readonly uid?: string
+    readonly node?: string
   } = {},
 ): PodCertificateRequest {
   const uid = o.uid ?? `${namespace}-${name}`
@@ -38,8 +39,8 @@ function requestOf(
       podUID: `pod-${name}`,
       serviceAccountName: 'a',
       serviceAccountUID: 'a',
-      nodeName: 'n',
-      nodeUID: 'n',
+      nodeName: o.node ?? 'n',
+      nodeUID: o.node ?? 'n',
     },
     status: ended === undefined ? {} : { conditions: [{ type: ended, status: 'True' }] },
   })
@@ -173,6 +174,25 @@ test('pods that start go before pods that refresh, and namespaces take turns', a
   blocked.resolve(done)
   await eventually('all', () => world.handled.length === 69)
   assert.deepEqual(world.handled.slice(64), ['first', 'a1', 'b1', 'a2', 'a3'])
+})
+
+test('a kubelet that asks anew for all of its pods keeps no pod of another node waiting', async () => {
+  requirement('signer.neither-starves')
+  await using world = new QueueWorld()
+  const blocked = Promise.withResolvers<Outcome>()
+  world.outcome = ({ metadata }) => (metadata.namespace === 'busy' ? blocked.promise : done)
+  for (let index = 0; index < 64; index += 1) world.put(requestOf('busy', `busy-${index}`))
+  world.start()
+  await eventually('all places taken', () => world.handled.length === 64)
+  for (let index = 0; index < 110; index += 1) {
+    world.put(requestOf('shop', `again-${index}`, { node: 'restarted' }))
+  }
+  world.put(requestOf('shop', 'refresh', { node: 'other' }))
+  world.starting.add('pod-first')
+  world.put(requestOf('shop', 'first', { node: 'restarted' }))
+  blocked.resolve(done)
+  await eventually('all', () => world.handled.length === 64 + 112)
+  assert.deepEqual(world.handled.slice(64, 67), ['first', 'again-0', 'refresh'])
 })
 
 test('a storm of pods that start does not keep a pod from its refresh', async () => {
