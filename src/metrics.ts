@@ -59,6 +59,8 @@ export type MetricName =
   | 'countersign_policy_errors_total'
   | 'countersign_policy_reloads_total'
   | 'countersign_policy_bundle_requests_total'
+  | 'countersign_policy_shadow_decisions_total'
+  | 'countersign_policy_shadow_dropped_total'
   | 'countersign_decision_log_lost_total'
   | 'countersign_decision_log_waiting_octets'
 
@@ -171,6 +173,16 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     'counter',
     'questions to the bundle server, and what came of them',
     ['outcome'],
+  ],
+  countersign_policy_shadow_decisions_total: [
+    'counter',
+    'decisions that a candidate was asked, and how it decides',
+    ['change', 'rule'],
+  ],
+  countersign_policy_shadow_dropped_total: [
+    'counter',
+    'decisions that a candidate was not asked',
+    [],
   ],
   countersign_decision_log_lost_total: ['counter', 'decisions that the log does not hold', []],
   countersign_decision_log_waiting_octets: ['gauge', 'octets of events not yet written', []],

@@ -339,6 +339,16 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a bundle or data that is not good leaves the last good one in force and says why, and the record names what decided',
     source: 'issue 12, activation; OPA management-bundles',
   },
+  'policy.shadow-changes-nothing': {
+    claim:
+      'a candidate that is asked beside the policy in force changes no answer and delays none, whatever is wrong with it',
+    source: 'issue 12, shadow',
+  },
+  'policy.shadow-same-data': {
+    claim:
+      'a candidate is held against the policy in force with the same data, so that a difference is the rules’',
+    source: 'issue 12, shadow',
+  },
   'policy.bundle-followed': {
     claim:
       'whatever a bundle server sends, says or leaves unsaid, the last good bundle serves on and the status says why; without one, everything is denied and the program is not ready',

@@ -19,7 +19,10 @@ const startMilliseconds = 120_000
 const heapMegabytesMin = 96
 const heapOfOctets = 12
 
-function heapMegabytesOf({ content, documents }: Tested): number {
+export function heapMegabytesOf({
+  content,
+  documents,
+}: Pick<Tested, 'content' | 'documents'>): number {
   const files = [...content.files.values()].reduce((sum, { length }) => sum + length, 0)
   const data = JSON.stringify(documents.map(({ value }) => value)).length
   return heapMegabytesMin + Math.ceil((heapOfOctets * (files + data)) / 2 ** 20)

@@ -20,6 +20,11 @@ async function main(): Promise<void> {
     await runBundleTest()
     return
   }
+  if (process.argv[2] === 'shadow-bundle' && process.send !== undefined) {
+    const { runShadow } = await import('./shadow-process.ts')
+    runShadow()
+    return
+  }
   const terminal = processTerminal()
   const { run } = await import('./program.ts')
   process.exitCode = await run(process.argv.slice(2), terminal)

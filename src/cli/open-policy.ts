@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
@@ -10,7 +9,6 @@ import {
   type BundleFollower,
   type FollowerOptions,
 } from '../policy/bundle-follower.ts'
-import { readBundle } from '../policy/bundle-place.ts'
 import { createBundleService } from '../policy/bundle-service.ts'
 import { formatBundleStatus, type BundleStatus } from '../policy/bundle-status.ts'
 import { createBundleStore, noStore } from '../policy/bundle-store.ts'
@@ -18,7 +16,10 @@ import type { Admitted, BundleTrust } from '../policy/bundle-trust.ts'
 import { parseDataDocument, type DataDocument } from '../policy/data-document.ts'
 import { openPolicyBase, type PolicyBase, type PolicyEngine } from '../policy/engine.ts'
 import type { SelfTest } from '../policy/self-test.ts'
+import type { ShadowOptions } from '../policy/shadow/shadow.ts'
 import type { Condition } from '../readiness.ts'
+import { followBundle } from './follow-bundle.ts'
+import { openCandidate, type Candidate } from './open-candidate.ts'
 import { openSelfTest, openTrust } from './policy-files.ts'
 import type { PolicyConfig } from './shared-configuration.ts'
 
@@ -28,16 +29,19 @@ export interface OpenPolicy extends AsyncDisposable {
   condition(): Condition
   /** Of the bundle, as OPA tells it. */
   status(): BundleStatus
+  /** What is asked beside it; undefined where none is configured. */
+  readonly candidate: Candidate | undefined
 }
 
 /** Grants of a large platform; the module takes some sixteen times as much memory. */
 const dataOctetsMax = 16 * 1024 * 1024
 
-interface Parts {
+export interface PolicyParts {
   readonly log: Log
   readonly metrics: Metrics
   readonly now?: () => number
   readonly selfTest?: SelfTest
+  readonly startShadow?: ShadowOptions['start']
   /** Between two questions to a bundle server. */
   readonly delay?: FollowerOptions['delay']
   /** Of the program: told to end, it waits for no policy to begin with. */
@@ -57,23 +61,30 @@ type Bundle = BundleContent | typeof shipped | typeof none
  * everything that a policy must, and one that does not leaves the last good one in force. Throws `policy/bundle`, `policy/data`,
  * `policy/signature`, `policy/test`.
  */
-export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<OpenPolicy> {
+export async function openPolicy(config: PolicyConfig, parts: PolicyParts): Promise<OpenPolicy> {
   const { log, metrics, now = Date.now, signal } = parts
   await using opened = new AsyncDisposableStack()
   const data = opened.use(await followData(config.data, parts))
+  const onReload = countRefused('bundle', metrics)
   const bundle =
-    config.bundle === undefined ? undefined : opened.use(await followBundle(config.bundle, parts))
+    config.bundle === undefined
+      ? undefined
+      : opened.use(await followBundle(config.bundle, { log, onReload }))
   const first = config.service === undefined ? shipped : none
   const offer = { bundle: bundle?.current() ?? first, documents: data.current() }
   // What comes over a network may be sent again by anybody on the way.
   const how = config.service === undefined ? {} : { dated: now }
   const trust = await openTrust(config.signature, how)
   const inForce = (): Bundle | undefined => opening?.active().bundle
-  const onTaken = (): void => follower?.settle()
+  const onTaken = (): void => {
+    follower?.settle()
+    candidate?.shadow.renew()
+  }
   const prepare = createPrepare(config, { ...parts, trust, inForce })
   // What is tested when it ends is waited for by the follower, so the activation, which ends the test, goes before it.
   let follower: BundleFollower | undefined
   let opening: Activation<Bundle> | undefined
+  let candidate: Candidate | undefined
   opened.defer(async () => follower?.[Symbol.asyncDispose]())
   const activation = opened.use(
     await openActivation<Bundle>(offer, { prepare, onTaken, now, log, metrics, signal }),
@@ -91,6 +102,9 @@ export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<Op
   if (signal?.aborted === true) {
     throw new CountersignError('policy/bundle', 'told to end before there was a policy')
   }
+  candidate = opened.use(
+    await openCandidate(config, { ...parts, now, inForce: inForceOf(activation) }),
+  )
   const all = opened.move()
   const problemOfBundle = (): Error | undefined =>
     follower === undefined ? (bundle?.problem ?? activation.problem('bundle')) : follower.problem
@@ -106,22 +120,41 @@ export async function openPolicy(config: PolicyConfig, parts: Parts): Promise<Op
         activation.current().evaluate(entrypoint, input, document),
     },
     condition: () => conditionOf(activation, { bundle: problemOfBundle(), data: data.problem }),
+    candidate,
     status() {
       const { bundle: active, at } = activation.active()
       const times = follower?.times ?? { lastSuccessfulActivation: at }
       const revision = active === none ? undefined : activation.current().revision
-      return formatBundleStatus(times, { revision, problem: problemOfBundle() })
+      const own = { name: 'countersign', revision, problem: problemOfBundle() }
+      return formatBundleStatus(times, own)
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
+}
+
+/** Of bundle and candidate. */
+export function statusesOf(policy: OpenPolicy): readonly BundleStatus[] {
+  const { candidate } = policy
+  return [policy.status(), ...(candidate === undefined ? [] : [candidate.status()])]
+}
+
+export function policyConditions(policy: OpenPolicy): readonly Condition[] {
+  return [policy.condition(), ...candidateConditions(policy)]
+}
+
+export function candidateConditions({ candidate }: OpenPolicy): readonly Condition[] {
+  return candidate === undefined ? [] : [candidate.condition()]
 }
 
 /**
  * The same for a command that only looks: nothing is written where a gateway or a signer may be running, and without a bundle there is
  * nothing to look at. Throws `policy/bundle`, too.
  */
-export async function lookAtPolicy(config: PolicyConfig, parts: Parts): Promise<OpenPolicy> {
-  const policy = await openPolicy({ ...config, persistenceDirectory: undefined }, parts)
+export async function lookAtPolicy(config: PolicyConfig, parts: PolicyParts): Promise<OpenPolicy> {
+  const policy = await openPolicy(
+    { ...config, persistenceDirectory: undefined, candidate: undefined },
+    parts,
+  )
   const { ok, optional, reason } = policy.condition()
   if (ok || optional === true) return policy
   await policy[Symbol.asyncDispose]()
@@ -131,7 +164,7 @@ export async function lookAtPolicy(config: PolicyConfig, parts: Parts): Promise<
 /** The last good one of the disk is in force at once; where there is none, a first answer is waited for. */
 async function followService(
   { service, persistenceDirectory }: PolicyConfig,
-  parts: Parts & {
+  parts: PolicyParts & {
     readonly now: () => number
     readonly trust: BundleTrust
     readonly activation: Activation<Bundle>
@@ -168,7 +201,7 @@ async function followService(
 
 function followData(
   files: readonly string[],
-  { log, metrics }: Parts,
+  { log, metrics }: PolicyParts,
 ): Promise<Reloading<readonly DataDocument[]>> {
   return openReloadingFiles({
     files,
@@ -180,20 +213,9 @@ function followData(
   })
 }
 
-/** The archive is watched in its folder; of a folder its files, and its own place, where it may be a link. */
-function followBundle(place: string, { log, metrics }: Parts): Promise<Reloading<BundleContent>> {
-  let read: BundleContent | undefined
-  return openReloadingFiles<BundleContent>({
-    files: [place, join(place, '.manifest')],
-    code: 'policy/bundle',
-    async read() {
-      read = await readBundle(place)
-      return [read.digest]
-    },
-    parse: () => read as BundleContent,
-    log,
-    onReload: countRefused('bundle', metrics),
-  })
+/** What a candidate is held against, as it is at that moment. */
+function inForceOf(activation: Activation<Bundle>): ShadowOptions['inForce'] {
+  return () => ({ name: activation.current(), documents: activation.active().documents })
 }
 
 /** What can be read is counted when it is decided on. */
@@ -216,7 +238,7 @@ function createPrepare(
     trust,
     inForce,
     selfTest = openSelfTest(),
-  }: Parts & { readonly trust: BundleTrust; readonly inForce: () => Bundle | undefined },
+  }: PolicyParts & { readonly trust: BundleTrust; readonly inForce: () => Bundle | undefined },
 ): ActivationOptions<Bundle>['prepare'] {
   let known: { readonly bundle: Bundle; readonly base: PolicyBase } | undefined
   const admitted = new WeakMap<BundleContent, Admitted>()

@@ -13,12 +13,22 @@ export interface PolicyConfig {
   readonly service?: ServiceConfig | undefined
   /** Folder that keeps the last good bundle of the service. */
   readonly persistenceDirectory?: string | undefined
-  /** Who has to have signed the bundle; nobody when absent. */
+  /** The bundle that is asked beside it what it would decide; none when absent. */
+  readonly candidate?: CandidateConfig | undefined
+  /** Who has to have signed the bundle, and the candidate; nobody when absent. */
   readonly signature?: SignatureConfig | undefined
   /** JSON documents merged beside the bundle's data; a member that two of them give is refused. */
   readonly data: readonly string[]
   /** What runs the rules; their plan when absent. */
   readonly engine?: EngineName | undefined
+}
+
+/** One of both. */
+export interface CandidateConfig {
+  /** Folder or archive. */
+  readonly bundle?: string | undefined
+  /** Of the same service. */
+  readonly resource?: string | undefined
 }
 
 /** In OPA's own words. */
@@ -51,6 +61,7 @@ export function policySchema(folder: string): z.ZodType<PolicyConfig> {
       bundle: pathIn(folder).optional(),
       service: serviceSchema(folder).optional(),
       persistenceDirectory: pathIn(folder).optional(),
+      candidate: candidateSchema(folder).optional(),
       signature: signatureSchema(folder).optional(),
       data: z.array(pathIn(folder)).default([]),
       engine: z.enum(['plan', 'wasm']).default('plan'),
@@ -67,10 +78,14 @@ function contradictionsOf({
   bundle,
   service,
   persistenceDirectory,
+  candidate,
   signature,
 }: PolicyConfig): readonly (readonly [field: keyof PolicyConfig, message: string])[] {
   if (service === undefined) {
     return [
+      ...(candidate?.resource === undefined
+        ? []
+        : [['candidate', 'resource: want=service, too'] as const]),
       ...(signature !== undefined && bundle === undefined
         ? [['signature', 'want=bundle or service, too: what is shipped is not signed'] as const]
         : []),
@@ -90,13 +105,18 @@ function contradictionsOf({
   ]
 }
 
+function candidateSchema(folder: string): z.ZodType<CandidateConfig> {
+  return z
+    .strictObject({ bundle: pathIn(folder).optional(), resource: resourceSchema.optional() })
+    .refine(({ bundle, resource }) => (bundle === undefined) !== (resource === undefined), {
+      message: 'want=bundle or resource, one of them',
+    })
+}
+
 function serviceSchema(folder: string): z.ZodType<ServiceConfig> {
   return z.strictObject({
     url: z.string().max(2048).refine(isServiceUrl, serviceUrlWant),
-    resource: z
-      .string()
-      .max(1024)
-      .regex(resourcePattern, 'want=a path below the URL, without . and ..'),
+    resource: resourceSchema,
     tls: z.strictObject({ caCert: pathIn(folder) }).optional(),
     credentials: z
       .strictObject({
@@ -122,6 +142,11 @@ function serviceSchema(folder: string): z.ZodType<ServiceConfig> {
 const serviceUrlWant = 'want=https, or http on loopback, without user, query and fragment'
 
 const resourcePattern = /^(?!\.\.?(?:\/|$))[\w.~-]+(?:\/(?!\.\.?(?:\/|$))[\w.~-]+)*$/
+
+const resourceSchema = z
+  .string()
+  .max(1024)
+  .regex(resourcePattern, 'want=a path below the URL, without . and ..')
 
 function isServiceUrl(text: string): boolean {
   const url = URL.parse(text)

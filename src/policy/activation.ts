@@ -22,8 +22,8 @@ export interface Activation<B> extends AsyncDisposable {
   offerDocuments(documents: readonly DataDocument[]): Promise<void>
   /** Why what was offered last is not in force. */
   problem(part: Part): Error | undefined
-  /** The bundle in force, and since when. */
-  active(): { readonly bundle: B; readonly at: number }
+  /** What is in force, and since when. */
+  active(): Offer<B> & { readonly at: number }
 }
 
 export interface ActivationOptions<B> {
@@ -85,8 +85,9 @@ class OpenActivation<B> implements Activation<B> {
     return this.#good.engine
   }
 
-  active(): { readonly bundle: B; readonly at: number } {
-    return { bundle: this.#good.bundle, at: this.#at }
+  active(): Offer<B> & { readonly at: number } {
+    const { bundle, documents } = this.#good
+    return { bundle, documents, at: this.#at }
   }
 
   problem(part: Part): Error | undefined {

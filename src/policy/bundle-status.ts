@@ -31,15 +31,16 @@ const never = '0001-01-01T00:00:00Z'
 export function formatBundleStatus(
   times: Readonly<BundleTimes>,
   state: {
+    readonly name: string
     readonly revision: string | undefined
     readonly problem: (Error & { readonly httpCode?: number | undefined }) | undefined
   },
 ): BundleStatus {
-  const { revision, problem } = state
+  const { name, revision, problem } = state
   const time = (at: number | undefined): string =>
     at === undefined ? never : new Date(at).toISOString()
   return {
-    name: 'countersign',
+    name,
     ...(revision === undefined ? {} : { active_revision: revision }),
     last_request: time(times.lastRequest),
     last_successful_request: time(times.lastSuccessfulRequest),
@@ -53,7 +54,8 @@ export function formatBundleStatus(
 }
 
 /** As OPA answers to `GET /v1/status`. */
-export function formatStatusPage(status: BundleStatus): string {
-  const result = { labels: { version }, bundles: { [status.name]: status } }
+export function formatStatusPage(...statuses: readonly BundleStatus[]): string {
+  const bundles = Object.fromEntries(statuses.map((status) => [status.name, status]))
+  const result = { labels: { version }, bundles }
   return `${JSON.stringify({ result })}\n`
 }

@@ -6,7 +6,7 @@ import type { Metrics } from '../metrics.ts'
 import { sizeOf } from './asked.ts'
 import type { Evaluated } from './authorizer.ts'
 import type { PolicyEngine, PolicyName } from './engine.ts'
-import { formatEvent, formatLost, formatMembers, formatMinimalEvent } from './event.ts'
+import { formatEvent, formatLost, formatMembers, formatMinimalEvent, formatNote } from './event.ts'
 import type { ListDetail, TakenEvent } from './event.ts'
 import { openEventFile } from './event-file.ts'
 import type { EventFile } from './event-file.ts'
@@ -42,6 +42,12 @@ export interface DecisionLog extends AsyncDisposable {
   record(event: DecisionEvent): boolean
   /** Resolves when everything recorded so far is on disk. Throws `policy/log`. */
   flush(): Promise<void>
+}
+
+/** A log of a file, which takes what is no decision, too. */
+export interface DecisionLogFile extends DecisionLog {
+  /** Never throws. An event of another path, with members that need no mask; where there is no room it is left out. */
+  note(path: string, members: object): void
 }
 
 /** Eight mebibytes: some ten thousand calls. */
@@ -92,13 +98,13 @@ interface LogOptions {
 /** Opens the log. Throws `policy/log`. */
 export async function openDecisionLog(
   options: LogOptions & { readonly file: string; readonly rotation?: Rotation },
-): Promise<DecisionLog> {
+): Promise<DecisionLogFile> {
   const { bufferOctetsMax = bufferOctetsDefault } = options
   return createDecisionLog(await openEventFile({ ...options, bufferOctetsMax }), options)
 }
 
 /** A decision log over any file of events. */
-export function createDecisionLog(file: EventFile, options: LogOptions): DecisionLog {
+export function createDecisionLog(file: EventFile, options: LogOptions): DecisionLogFile {
   return new GatheringLog(file, options)
 }
 
@@ -108,7 +114,7 @@ function unhurried(milliseconds: number): Promise<unknown> {
 }
 
 /** Takes events as they come, and masks, formats and appends them together. */
-class GatheringLog implements DecisionLog {
+class GatheringLog implements DecisionLogFile {
   readonly #file: EventFile
   readonly #options: LogOptions
   readonly #octetsMax: number
@@ -186,6 +192,13 @@ class GatheringLog implements DecisionLog {
     if (isFull) this.#turnNow()
     else this.#turnSoon()
     return true
+  }
+
+  note(path: string, members: object): void {
+    if (this.#closed || !this.#hasRoom) return
+    this.#number += 1
+    const event = { decisionId: randomUUID(), at: this.#options.now(), number: this.#number }
+    this.#file.append(formatNote(path, members, { ...event, constant: this.#members() }))
   }
 
   flush(): Promise<void> {

@@ -60,17 +60,23 @@ export function formatMinimalEvent(event: TakenEvent, code: string): string {
 /** The event that stands for those that were lost before it. */
 export function formatLost(
   lost: { readonly events: number; readonly from: number; readonly until: number },
-  event: Pick<TakenEvent, 'decisionId' | 'number' | 'constant' | 'at'>,
+  event: NoteOf,
 ): string {
+  const { events } = lost
+  const from = formatTimestamp(lost.from)
+  const until = formatTimestamp(lost.until)
+  return formatNote('countersign/log/lost', { lost: { events, from, until } }, event)
+}
+
+type NoteOf = Pick<TakenEvent, 'decisionId' | 'number' | 'constant' | 'at'>
+
+/** An event that is no decision. */
+export function formatNote(path: string, members: object, event: NoteOf): string {
   const own = formatMembers({
     decision_id: event.decisionId,
-    path: 'countersign/log/lost',
+    path,
     timestamp: formatTimestamp(event.at),
-    lost: {
-      events: lost.events,
-      from: formatTimestamp(lost.from),
-      until: formatTimestamp(lost.until),
-    },
+    ...members,
     req_id: event.number,
   })
   return `{${event.constant},${own}}`

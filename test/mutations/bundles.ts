@@ -219,8 +219,8 @@ export const bundleMutations: readonly Mutation[] = [
     file: openPolicy,
     edits: [
       [
-        'openPolicy({ ...config, persistenceDirectory: undefined }, parts)',
-        'openPolicy(config, parts)',
+        '{ ...config, persistenceDirectory: undefined, candidate: undefined }',
+        '{ ...config, candidate: undefined }',
       ],
     ],
     tests: opened,

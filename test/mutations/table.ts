@@ -18,6 +18,7 @@ import { listMutations } from './lists.ts'
 import { operationMutations } from './operation.ts'
 import { policyMutations } from './policy.ts'
 import { renewalMutations } from './renewal.ts'
+import { shadowMutations } from './shadow.ts'
 import { servingMutations } from './serving.ts'
 import { signingRequestMutations } from './signing-requests.ts'
 import { taskMutations } from './tasks.ts'
@@ -535,6 +536,7 @@ export const mutations: readonly Mutation[] = [
   ...operationMutations,
   ...policyMutations,
   ...bundleMutations,
+  ...shadowMutations,
   ...decideMutations,
   ...goesOnMutations,
   ...changeMutations,

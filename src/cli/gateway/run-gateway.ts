@@ -26,6 +26,7 @@ import { createBoard, isReady, type Condition, type ConditionBoard } from '../..
 import { createAuthorizer } from '../../policy/authorizer.ts'
 import { formatStatusPage } from '../../policy/bundle-status.ts'
 import { openDecisionLog } from '../../policy/decision-log.ts'
+import { shadowed } from '../../policy/shadow/shadowed-log.ts'
 import { openAdminListener } from '../admin-listener.ts'
 import {
   credentialState,
@@ -41,7 +42,7 @@ import { keyOfThisStart, openHandleKeys } from './handle-keys.ts'
 import type { GatewayConfig } from './gateway-configuration.ts'
 import { pagesOf } from './gateway-pages.ts'
 import { listening } from '../listening.ts'
-import { openPolicy } from '../open-policy.ts'
+import { candidateConditions, openPolicy, statusesOf } from '../open-policy.ts'
 import { openTracer } from './open-tracer.ts'
 import { beginning, type Running } from '../running.ts'
 
@@ -140,9 +141,7 @@ export async function openGateway(
   const { log, now, metrics, tellsStatus = true, signal } = options
   await using opened = new AsyncDisposableStack()
   const handleKeys = opened.use(await openHandleKeys(config, options))
-  const firstUse =
-    config.firstUseFolder === undefined ? undefined : openFirstUseFolder(config.firstUseFolder, log)
-  const settings = { ...settingsOf(config), handleKeys, firstUse }
+  const settings = { ...settingsOf(config), handleKeys, firstUse: firstUseOf(config, log) }
   const policy = opened.use(await openPolicy(config.policy, { log, metrics, signal }))
   const board = createBoard(conditionNames)
   board.set('policy', () => policy.condition())
@@ -170,15 +169,16 @@ export async function openGateway(
   board.set('decision-log', () => decisionLogState(decisionLog))
   let gateway: Gateway | undefined
   board.set('listen', () => listenState(gateway, [credential, trustBundle]))
-  const ready = (): readonly Condition[] => board.list()
+  const ready = (): readonly Condition[] => [...board.list(), ...candidateConditions(policy)]
   const tracer = openTracer(config, parts)
   const door = opened.use(new AsyncDisposableStack())
   const authorizer = createAuthorizer(policy.engine, { metrics, inputOctetsMax })
   const open = async (): Promise<void> => {
-    const sources = { ...watches, credential, trustBundle, authorizer, decisionLog }
+    const sources = { ...watches, credential, trustBundle, authorizer }
     const toolChanged =
       events && ((change: ToolChange) => events.tell(tools.objectOf(change.server), change))
-    const process = { toolChanged, ready, probes: true, tracer, now, log, metrics }
+    const recorded = { decisionLog: shadowed(decisionLog, policy.candidate?.shadow) }
+    const process = { ...recorded, toolChanged, ready, probes: true, tracer, now, log, metrics }
     const made = await listening('listen', config.listen, () =>
       createGateway({ ...settings, upstreams: tools.current(), ...sources, ...process }),
     )
@@ -198,10 +198,14 @@ export async function openGateway(
     measure: () => gateway?.measure(),
     trustBundlePem: () => (isThere(trustBundle) ? trustBundle.current().pem : undefined),
     jwks: () => gateway?.jwks(),
-    policyStatus: () => formatStatusPage(policy.status()),
+    policyStatus: () => formatStatusPage(...statusesOf(policy)),
     ended,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
+}
+
+function firstUseOf({ firstUseFolder }: GatewayConfig, log: Log): GatewayOptions['firstUse'] {
+  return firstUseFolder === undefined ? undefined : openFirstUseFolder(firstUseFolder, log)
 }
 
 interface Files {

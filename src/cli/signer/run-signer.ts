@@ -10,7 +10,7 @@ import { openAuthorityFiles } from '../../pki/authority-files.ts'
 import { dnsSuffixesOf, type AuthoritySource } from '../../pki/authority.ts'
 import { createProfile, type Profile } from '../../pki/profile.ts'
 import { formatStatusPage } from '../../policy/bundle-status.ts'
-import { createIssuancePolicy } from '../../policy/issuance-policy.ts'
+import { shadowedIssuance } from '../../policy/shadow/shadowed-issuance.ts'
 import { openSecretAuthorities } from '../../signer/anchors/secret-authorities.ts'
 import { awaitAuthority } from '../../signer/anchors/await-authority.ts'
 import { createSigner } from '../../signer/controller.ts'
@@ -18,7 +18,7 @@ import { isReady, type Condition } from '../../readiness.ts'
 import { modesOf } from '../../signer/verdict/enforcement.ts'
 import type { LeasePlace } from '../../signer/anchors/trust-bundle.ts'
 import { openAdminListener, type AdminListener, type AdminPage } from '../admin-listener.ts'
-import { openPolicy, type OpenPolicy } from '../open-policy.ts'
+import { openPolicy, policyConditions, statusesOf, type OpenPolicy } from '../open-policy.ts'
 import { beginning, type Running } from '../running.ts'
 import { openBundleEndpoint, type BundleEndpoint } from './bundle-endpoint.ts'
 import type { SignerConfig } from './signer-configuration.ts'
@@ -56,7 +56,7 @@ export async function runSigner(
     authorities,
     ledger,
     records: readLedger(config.ledger.file),
-    issuancePolicy: createIssuancePolicy(policy.engine),
+    issuancePolicy: shadowedIssuance(policy.engine, policy.candidate?.shadow),
     replica: config.replica,
     lease: config.lease,
     trustBundleOwner: config.trustBundle.ownerClusterRole,
@@ -73,7 +73,7 @@ export async function runSigner(
   if (endpoint !== undefined) opened.use(endpoint)
   shown.conditions = () => [
     ...signer.conditions(),
-    policy.condition(),
+    ...policyConditions(policy),
     ...(endpoint === undefined ? [] : [endpoint.condition()]),
   ]
   const stop = new AbortController()
@@ -107,7 +107,7 @@ function openAdmin(
   const status: AdminPage = () =>
     shown.policy && {
       contentType: 'application/json; charset=utf-8',
-      body: formatStatusPage(shown.policy.status()),
+      body: formatStatusPage(...statusesOf(shown.policy)),
     }
   const conditions = (): readonly Condition[] => shown.conditions()
   return openAdminListener({ ...admin, metrics, conditions, pages: { '/v1/status': status } })

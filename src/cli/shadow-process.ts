@@ -1,0 +1,108 @@
+import { fork } from 'node:child_process'
+import { setPriority } from 'node:os'
+import { extname, join } from 'node:path'
+import { CountersignError } from '../errors.ts'
+import type { BundleContent } from '../policy/bundle-content.ts'
+import type { DataDocument } from '../policy/data-document.ts'
+import { createShadowAnswers } from '../policy/shadow/answer-shadow.ts'
+import type { ShadowProcess } from '../policy/shadow/shadow.ts'
+import type { FromShadow, ToShadow } from '../policy/shadow/shadow-question.ts'
+import { endWithParent, heapMegabytesOf } from './bundle-process.ts'
+
+/** The first argument of a process that has a candidate. */
+const shadowWord = 'shadow-bundle'
+
+/** What is asked at once takes some milliseconds, and a bundle that is opened its self-test. */
+const deadlineMillisecondsDefault = 20_000
+
+/** A process on a busy node takes its time before it can be asked. */
+const startMilliseconds = 120_000
+
+/** Whoever decides goes first. */
+const niceness = 10
+
+const program = join(import.meta.dirname, `main${extname(import.meta.filename)}`)
+
+/** Starts the process of a candidate, with memory for it and for questions. */
+export function startShadow(
+  content: BundleContent,
+  documents: readonly DataDocument[],
+  {
+    deadlineMilliseconds = deadlineMillisecondsDefault,
+  }: { readonly deadlineMilliseconds?: number } = {},
+): ShadowProcess {
+  const heapMegabytes = heapMegabytesOf({ content, documents })
+  const child = fork(program, [shadowWord], {
+    env: {},
+    execArgv: [`--max-old-space-size=${heapMegabytes}`],
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    killSignal: 'SIGKILL',
+  })
+  const ended = Promise.withResolvers<never>()
+  ended.promise.catch(() => {})
+  const begun = Promise.withResolvers<void>()
+  let isBegun = false
+  let answered = (_said: FromShadow): void => {}
+  child.once('message', () => {
+    isBegun = true
+    begun.resolve()
+    child.on('message', (said) => answered(said as FromShadow))
+  })
+  const endBecause = (why: string, cause?: unknown): void => {
+    const message = `process of the candidate ended early, got=${why}`
+    ended.reject(new CountersignError('policy/test', message, { cause }))
+  }
+  child.once('error', (cause) => endBecause(cause.message, cause))
+  child.once('exit', (code, signal) => endBecause(signal ?? `exit code ${code ?? 'unknown'}`))
+
+  async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
+    const late = Promise.withResolvers<never>()
+    const timer = setTimeout(() => {
+      const message = `candidate does not answer in time, want=..${milliseconds} ms`
+      late.reject(new CountersignError('policy/test', message))
+      child.kill('SIGKILL')
+    }, milliseconds)
+    try {
+      return await Promise.race([promise, ended.promise, late.promise])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+  return {
+    async ask(message) {
+      // Once it is there a question is handed over at once, so that it is seen how long that takes.
+      if (!isBegun) await within(startMilliseconds, begun.promise)
+      const answer = Promise.withResolvers<FromShadow>()
+      answered = answer.resolve
+      child.send(message, (error) => {
+        if (error !== null) endBecause(error.message, error)
+      })
+      return within(deadlineMilliseconds, answer.promise)
+    },
+    end: () => void child.kill('SIGKILL'),
+  }
+}
+
+/** Answers the process that has started this one, as long as that is there. */
+export function runShadow(): void {
+  endWithParent()
+  yieldToOthers()
+  const answer = createShadowAnswers()
+  let work: Promise<void> = Promise.resolve()
+  process.on('message', (message) => {
+    work = work.then(async () => {
+      process.send?.(await answer(message as ToShadow))
+    })
+  })
+  // What is sent before anybody listens may be lost, so it is asked for.
+  process.send?.('ready')
+}
+
+function yieldToOthers(): void {
+  try {
+    setPriority(niceness)
+  } catch {
+    // Where it may not, it is asked as fast as others.
+  }
+}

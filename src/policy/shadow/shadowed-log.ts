@@ -1,0 +1,56 @@
+import { sizeOf } from '../asked.ts'
+import type { DecisionEvent, DecisionLog, DecisionLogFile } from '../decision-log.ts'
+import { entrypoints } from '../engine.ts'
+import type { Decision } from '../decision.ts'
+import type { ToldDifference } from './differences.ts'
+import type { Shadow } from './shadow.ts'
+import { textsOf, type Decided } from './shadow-question.ts'
+
+/** The path of an event that tells in what a candidate decides otherwise. */
+const differencePath = 'countersign/shadow/difference'
+
+/**
+ * The same log; what policy has decided and the log has taken, a candidate is asked afterwards. Some of its differences are told in the log,
+ * each by the number of the decision: what was asked stands there, masked.
+ */
+export function shadowed(log: DecisionLogFile, shadow: Shadow | undefined): DecisionLog {
+  if (shadow === undefined) return log
+  shadow.onDifference((difference) => log.note(differencePath, noteOf(difference, shadow)))
+  return {
+    get available() {
+      return log.available
+    },
+    get keeping() {
+      return log.keeping
+    },
+    whenAvailable: () => log.whenAvailable(),
+    record(event) {
+      const isTaken = log.record(event)
+      if (isTaken && shadow.isAsking) offer(event, shadow)
+      return isTaken
+    },
+    flush: () => log.flush(),
+    [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
+  }
+}
+
+function offer({ path, decisionId, requestedBy, evaluated }: DecisionEvent, shadow: Shadow): void {
+  const { asked, policy, value, error } = evaluated
+  if (policy === undefined || (path !== entrypoints.decision && path !== entrypoints.list)) return
+  const was = error === undefined ? value : undefined
+  let decided: Decided
+  if (asked.kind === 'call') {
+    decided = { kind: 'call', texts: textsOf(asked), was: was as Decision | undefined }
+  } else if (asked.kind === 'list') {
+    const resources = asked.resources.map(({ text }) => text)
+    const { parts } = asked
+    decided = { kind: 'list', parts, resources, was: was as readonly boolean[] | undefined }
+  } else return
+  const { digest } = policy
+  shadow.add(decided, { decisionId, subject: requestedBy, digest, octets: sizeOf(asked) })
+}
+
+function noteOf({ decisionId, ...difference }: ToldDifference, { asked }: Shadow): object {
+  const candidate = asked?.name
+  return { shadow: { of: decisionId, ...difference, candidate } }
+}

@@ -1,0 +1,75 @@
+/** The defences of those who decide against a candidate that is asked beside them. */
+import type { Mutation } from './mutation.ts'
+
+const shadow = 'src/policy/shadow/shadow.ts'
+const queue = 'src/policy/shadow/shadow-queue.ts'
+const log = 'src/policy/shadow/shadowed-log.ts'
+
+const asked = ['test/policy/shadow/shadow.test.ts']
+const opened = ['test/cli/open-candidate.test.ts']
+
+const claim = 'policy.shadow-changes-nothing'
+
+export const shadowMutations: readonly Mutation[] = [
+  {
+    claim,
+    without: 'the bound on what waits for a candidate',
+    file: queue,
+    edits: [['const waitingMax = 1024', 'const waitingMax = 1_000_000']],
+    tests: asked,
+    named: 'nobody who decides waits',
+  },
+  {
+    claim,
+    without: 'the bound on the octets that wait for a candidate',
+    file: queue,
+    edits: [['const waitingOctetsMax = 4 *', 'const waitingOctetsMax = 4000 *']],
+    tests: asked,
+    named: 'nobody who decides waits',
+  },
+  {
+    claim,
+    without: 'the rest between two batches',
+    file: shadow,
+    edits: [['(shareOfTime - 1) * took', '0 * took']],
+    tests: asked,
+    named: 'a twentieth of the time',
+  },
+  {
+    claim,
+    without: 'the deadline of a candidate',
+    file: 'src/cli/shadow-process.ts',
+    edits: [['    }, milliseconds)', '    }, 2_000_000)']],
+    tests: opened,
+    named: 'never returns',
+  },
+  {
+    claim,
+    without: 'the look at the log before a candidate is asked',
+    file: log,
+    edits: [['if (isTaken && shadow.isAsking)', 'if (shadow.isAsking)']],
+    tests: asked,
+    named: 'has not taken',
+  },
+  {
+    claim,
+    without: 'the signature of a candidate',
+    file: 'src/cli/open-candidate.ts',
+    edits: [['    trust.admit(content)\n', '']],
+    tests: opened,
+    named: 'signed by whom',
+  },
+  {
+    claim: 'policy.shadow-same-data',
+    without: 'the look at what has decided',
+    file: shadow,
+    edits: [
+      [
+        '    this.#queue.clear()\n    this.#wake.resolve()\n  }\n\n  get summary',
+        '    this.#wake.resolve()\n  }\n\n  get summary',
+      ],
+    ],
+    tests: asked,
+    named: 'with the data in force',
+  },
+]
