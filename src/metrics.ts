@@ -29,6 +29,8 @@ export type MetricName =
   | 'countersign_signer_authority_reloads_total'
   | 'countersign_agent_requests_total'
   | 'countersign_agent_expiry_seconds'
+  | 'countersign_approver_verdicts_total'
+  | 'countersign_approver_queue_depth'
   | 'countersign_ledger_records_total'
   | 'countersign_ledger_unpublished_records'
   | 'countersign_ledger_publish_failures_total'
@@ -108,6 +110,12 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     ['outcome'],
   ],
   countersign_agent_expiry_seconds: ['gauge', 'seconds until the kept certificate expires', []],
+  countersign_approver_verdicts_total: [
+    'counter',
+    'verdicts on requests for certificates of nodes',
+    ['verdict', 'reason'],
+  ],
+  countersign_approver_queue_depth: ['gauge', 'requests of nodes that wait', ['signer']],
   countersign_ledger_records_total: ['counter', 'records appended to the ledger', ['kind']],
   countersign_ledger_unpublished_records: ['gauge', 'records that no checkpoint covers yet', []],
   countersign_ledger_publish_failures_total: ['counter', 'checkpoints that were not written', []],

@@ -74,6 +74,35 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a pod that asks by a CertificateSigningRequest is who the API server states that it is, and gets what it would get of a kubelet, where its author declared it',
     source: 'KEP-4193; DESIGN §2 CSR mode; cert-manager/csi-driver-spiffe#513',
   },
+  'approver.requester-proved': {
+    claim:
+      'a certificate of a node is approved for the node itself, for the service account that configuration binds to it, or for its first time as configured; the subject is the node’s own',
+    source:
+      'Kubernetes, certificate signing requests: kubelet-serving is approved by nobody by itself',
+  },
+  'approver.names-proved': {
+    claim:
+      'every name and address of a serving certificate is configured for its node, or the node’s own by now, no other node’s, and never the API server’s',
+    source: 'NodeRestriction lets a kubelet write any address into its own status',
+  },
+  'approver.usages-exact': {
+    claim:
+      'usages are those of the certificate and the key, the key is of a type that is allowed, nothing else is asked for, and a longer life is refused',
+    source: 'k8s.io/kubernetes pkg/apis/certificates/helpers.go',
+  },
+  'approver.recorded-first': {
+    claim:
+      'an answer is in the ledger before it is written, and is written on evidence that was read after that',
+    source: 'an approval cannot be taken back',
+  },
+  'approver.never-signs': {
+    claim: 'the approver has no right to sign, and approves for the signers of nodes alone',
+    source: 'issue 11, two steps under two service accounts',
+  },
+  'approver.storm-bounded': {
+    claim: 'who makes many requests takes no more memory and no more turns than others',
+    source: 'whoever may create CertificateSigningRequests may create many',
+  },
   'signer.approved-before-signed': {
     claim:
       'no CertificateSigningRequest is signed that is not approved, and no approval stands for a proof',

@@ -162,6 +162,14 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/toolserver': ['src/mcp', 'src/identity', 'src/pki', 'src/token'],
   // The same checks as in a server of the library's own, in front of one that knows none.
   'src/guard': ['src/mcp', 'src/toolserver'],
+  // What nodes ask for, from the ground up: what judges knows no API server.
+  'src/approver': [
+    'src/identity',
+    'src/pki',
+    'src/ledger',
+    'src/kubernetes/certificate-signing-request.ts',
+    'src/kubernetes/node-addresses.ts',
+  ],
   'src/renewal': ['src/identity', 'src/pki', 'src/kubernetes'],
   'src/agent': ['src/mcp', 'src/identity', 'src/pki'],
   // It looks at the others from outside: what they need, what they publish, what they read.
@@ -236,6 +244,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/guard',
     'src/renewal',
     'src/federation',
+    'src/approver',
     'src/doctor',
     'src/doctor/gather',
   ],
@@ -258,7 +267,7 @@ const importableByAll = [
 
 /** The files of domain rooms that talk to the API server: thin shells around what is pure. */
 const kubernetesShells =
-  /^src\/(signer\/(controller|lanes|rights|until-answered|watch\/[a-z-]+|anchors\/(trust-bundle|bundle-owner|anchor-publication|authority-secret|await-authority|secret-authorities|rotate-authority|delivery))|gateway\/(rights|(caller|upstream)\/[a-z-]+-watch|upstream\/tool-server-(status|events)|approval\/approval-objects))\.ts$/
+  /^src\/(approver\/(approve|approver|gather-node|asked-requests|tell-requester|rights)|signer\/(controller|lanes|rights|until-answered|watch\/[a-z-]+|anchors\/(trust-bundle|bundle-owner|anchor-publication|authority-secret|await-authority|secret-authorities|rotate-authority|delivery))|gateway\/(rights|(caller|upstream)\/[a-z-]+-watch|upstream\/tool-server-(status|events)|approval\/approval-objects))\.ts$/
 
 /** One shape of a request from the watch to the record: what judges it reads it as the API has it. */
 const requestShape = 'src/kubernetes/pod-certificate-request.ts'

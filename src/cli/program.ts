@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import type { ApproveOptions } from './command/approve-command.ts'
 import type { BridgeOptions } from './command/bridge-command.ts'
 import { addAgent } from './command/agent-program.ts'
+import { addApprover } from './command/approver-program.ts'
 import { addCa } from './command/ca-program.ts'
 import { withIdentity } from './command/client-options.ts'
 import { addForward } from './command/forward-program.ts'
@@ -50,6 +51,7 @@ Exit codes: 0 ok, 1 refused or failed, 2 usage or configuration. An error is one
   addGateway(program, terminal)
   addTools(program, terminal)
   addAgent(program, terminal)
+  addApprover(program, terminal)
   addGuard(program, terminal)
   addForward(program, terminal)
   addBridge(program, terminal)

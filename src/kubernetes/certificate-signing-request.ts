@@ -22,6 +22,7 @@ export interface CertificateSigningRequest extends KubernetesObject {
     readonly expirationSeconds: number | undefined
     readonly username: string
     readonly uid: string
+    readonly groups: readonly string[]
     readonly extra: Readonly<Record<string, readonly string[]>>
   }
   readonly status: {
@@ -57,6 +58,7 @@ function parseCertificateSigningRequest(raw: unknown): CertificateSigningRequest
       expirationSeconds: readOptionalInteger(spec['expirationSeconds'], 'spec.expirationSeconds'),
       username: readOptionalText(spec['username'], 'spec.username') ?? '',
       uid: readOptionalText(spec['uid'], 'spec.uid') ?? '',
+      groups: readTextList(spec['groups'], 'spec.groups'),
       extra: readExtra(spec['extra']),
     },
     status: {

@@ -41,6 +41,7 @@ export async function recordEvent(
     readonly regarding: {
       readonly apiVersion: string
       readonly kind: string
+      /** Empty for an object of the whole cluster: what is said of one stands in `default`. */
       readonly namespace: string
       readonly name: string
       readonly uid: string
@@ -58,6 +59,7 @@ export async function recordEvent(
   },
 ): Promise<void> {
   const { regarding, now } = options
+  const namespace = regarding.namespace === '' ? 'default' : regarding.namespace
   // Whole seconds, like every metav1.Time.
   const at = new Date(Math.floor(now() / 1000) * 1000).toISOString().replace('.000Z', 'Z')
   const named =
@@ -65,7 +67,7 @@ export async function recordEvent(
       ? { generateName: `${regarding.name.slice(0, 200)}.` }
       : { name: options.name }
   const body = {
-    metadata: { ...named, namespace: regarding.namespace },
+    metadata: { ...named, namespace },
     involvedObject: regarding,
     type: options.type,
     reason: options.reason,
@@ -77,7 +79,7 @@ export async function recordEvent(
     count: 1,
   }
   await createObject(client, events, {
-    namespace: regarding.namespace,
+    namespace,
     body,
     timeoutSeconds,
     ...(options.signal === undefined ? {} : { signal: options.signal }),

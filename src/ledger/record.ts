@@ -94,7 +94,33 @@ export interface IssuanceRefusal extends RecordHead {
   readonly latencySeconds: number
 }
 
-export type LedgerRecord = IssuanceIntent | IssuanceResult | IssuanceRefusal
+/** What an approver said of a request for a certificate of a node, which another signer signs. */
+export interface NodeVerdict extends RecordHead {
+  readonly kind: 'node-verdict'
+  readonly verdict: 'approved' | 'denied'
+  /** Of the condition, with its message. */
+  readonly reason: string
+  readonly message: string
+  /** As the API server states it. */
+  readonly requester: { readonly username: string; readonly uid: string }
+  readonly node: Named
+  readonly usages: readonly string[]
+  /** 0: none was asked for. */
+  readonly expirationSeconds: number
+  /** Of the key, where there is one that can be read. */
+  readonly spkiSha256?: string
+  /** What proved each field. */
+  readonly evidence: readonly {
+    readonly field: string
+    readonly value: string
+    readonly by: string
+  }[]
+  /** `unknown` until the API server has taken it, or has not. */
+  readonly outcome: 'published' | 'unpublished' | 'unknown'
+  readonly latencySeconds: number
+}
+
+export type LedgerRecord = IssuanceIntent | IssuanceResult | IssuanceRefusal | NodeVerdict
 
 type Test = (value: unknown) => boolean
 type Shape = Readonly<Record<string, Test>>
@@ -199,6 +225,20 @@ const shapes: Readonly<Record<LedgerRecord['kind'], Shape>> = {
     serviceAccount: named,
     node: named,
     annotations: mapOf(text),
+    outcome,
+    latencySeconds: seconds,
+  },
+  'node-verdict': {
+    ...head,
+    verdict: oneOf('approved', 'denied'),
+    reason: text,
+    message: text,
+    requester: shaped({ username: text, uid: text }),
+    node: named,
+    usages: listOf(text),
+    expirationSeconds: wholeNumber,
+    spkiSha256: optional(sha256),
+    evidence: listOf(shaped({ field: text, value: text, by: text })),
     outcome,
     latencySeconds: seconds,
   },

@@ -11,6 +11,12 @@ export interface CertificateRequest {
   readonly key: SubjectKey
   /** What it asks for beyond the key, in words for people. Empty for kubelet's: the API server does not check, so the signer must. */
   readonly names: readonly string[]
+  /** Content of the Name, DER. */
+  readonly subject: Buffer
+  /** Values of each extension of alternative names; a request that has more than one is not what anybody means. */
+  readonly alternativeNames: readonly Buffer[]
+  /** Every other extension and attribute that it asks for, in words. */
+  readonly others: readonly string[]
 }
 
 /** What every certificate of a workload is for, in the words of certificates.k8s.io; sorted. */
@@ -45,7 +51,8 @@ export function parseCertificateRequest(der: Uint8Array): CertificateRequest {
       'certificate request is not signed by its own key',
     )
   }
-  return { key, names: parts.names }
+  const { names, subject, alternativeNames, others } = parts
+  return { key, names, subject, alternativeNames, others }
 }
 
 /** Reads one as a CertificateSigningRequest has it: one PEM block. Throws the same. */
@@ -63,10 +70,9 @@ export function parseCertificateRequestPem(pem: string): CertificateRequest {
 const label = 'CERTIFICATE REQUEST'
 const charactersMax = 24 * 1024
 
-interface RequestParts {
+interface RequestParts extends Omit<CertificateRequest, 'key'> {
   readonly signed: Buffer
   readonly spki: Buffer
-  readonly names: readonly string[]
   readonly algorithm: Buffer
   readonly signature: Buffer
 }
@@ -86,38 +92,46 @@ function readRequest(request: DerReader): RequestParts {
   const spki = info.element(tags.sequence, 'subjectPKInfo')
   const attributes = readAttributes(info.enter(0xa0, 'attributes'))
   info.finish('certificationRequestInfo')
-  const names = subject.length === 0 ? attributes : ['a subject', ...attributes]
-  return { signed, spki, names, algorithm, signature }
+  const names = subject.length === 0 ? attributes.names : ['a subject', ...attributes.names]
+  return { ...attributes, signed, spki, subject, names, algorithm, signature }
 }
 
-function readAttributes(attributes: DerReader): string[] {
-  const names: string[] = []
+interface Attributes {
+  readonly names: string[]
+  readonly alternativeNames: Buffer[]
+  readonly others: string[]
+}
+
+function readAttributes(attributes: DerReader): Attributes {
+  const found: Attributes = { names: [], alternativeNames: [], others: [] }
   while (attributes.nextTag !== -1) {
     const attribute = attributes.enter(tags.sequence, 'attribute')
     const type = attribute.objectIdentifier('attribute type')
     const values = attribute.enter(tags.set, 'attribute values')
     attribute.finish('attribute')
-    if (type === oids.extensionRequest) names.push(...readExtensionRequest(values))
-    else names.push(`the attribute ${formatObjectIdentifier(type)}`)
+    if (type === oids.extensionRequest) readExtensionRequest(values, found)
+    else noteOther(`the attribute ${formatObjectIdentifier(type)}`, found)
   }
-  return names
+  return found
 }
 
-function readExtensionRequest(values: DerReader): string[] {
-  const names: string[] = []
+function noteOther(name: string, { names, others }: Attributes): void {
+  names.push(name)
+  others.push(name)
+}
+
+function readExtensionRequest(values: DerReader, found: Attributes): void {
   const extensions = values.enter(tags.sequence, 'extensionRequest')
   values.finish('extensionRequest')
   while (extensions.nextTag !== -1) {
     const extension = extensions.enter(tags.sequence, 'extension')
     const oid = extension.objectIdentifier('extension type')
     extension.optionalTrue('extension critical')
-    extension.content(tags.octetString, 'extension value')
+    const value = extension.content(tags.octetString, 'extension value')
     extension.finish('extension')
-    names.push(
-      oid === oids.subjectAltName
-        ? 'subject alternative names'
-        : `the extension ${formatObjectIdentifier(oid)}`,
-    )
+    if (oid === oids.subjectAltName) {
+      found.names.push('subject alternative names')
+      found.alternativeNames.push(value)
+    } else noteOther(`the extension ${formatObjectIdentifier(oid)}`, found)
   }
-  return names
 }

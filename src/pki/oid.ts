@@ -18,6 +18,8 @@ export const oids = {
   clientAuth: '2b06010505070302',
   /** 2.5.4.3 */
   commonName: '550403',
+  /** 2.5.4.10 */
+  organization: '55040a',
   /** 1.2.840.113549.1.9.14 (PKCS#9): the extensions that a certificate request asks for. */
   extensionRequest: '2a864886f70d01090e',
 } as const

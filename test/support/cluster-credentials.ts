@@ -25,8 +25,7 @@ export interface Credential {
 }
 
 /** A throw-away certification authority for a cluster's own TLS, one day long. */
-export interface Authority {
-  readonly certificatePem: string
+export interface Authority extends Credential {
   issueServer(names: JsonGeneralNames): Promise<Credential>
   /** Kubernetes reads the user from CN and the groups from O. */
   issueClient(user: { name: string; groups: readonly string[] }): Promise<Credential>
@@ -84,6 +83,7 @@ export async function createAuthority(commonName: string): Promise<Authority> {
 
   return {
     certificatePem: `${root.toString('pem')}\n`,
+    privateKeyPem: await privateKeyPem(keys.privateKey),
     issueServer: (names) =>
       issue({ subject: [{ CN: ['server'] }], usage: ExtendedKeyUsage.serverAuth, names }),
     issueClient: (user) =>

@@ -48,6 +48,7 @@ interface Layout {
   readonly serverUrl: string
   readonly caFile: string
   readonly clientCaFile: string
+  readonly clientCaKeyFile: string
   readonly serverCertificateFile: string
   readonly serverKeyFile: string
   readonly accountKeyFile: string
@@ -63,6 +64,7 @@ function layOut(folder: string, ports: Ports): Layout {
     serverUrl: `https://127.0.0.1:${ports.server}`,
     caFile: join(folder, 'serving-ca.pem'),
     clientCaFile: join(folder, 'client-ca.pem'),
+    clientCaKeyFile: join(folder, 'client-ca-key.pem'),
     serverCertificateFile: join(folder, 'server.pem'),
     serverKeyFile: join(folder, 'server-key.pem'),
     accountKeyFile: join(folder, 'service-account-key.pem'),
@@ -85,6 +87,7 @@ async function writeKeys(layout: Layout, serving: Authority, clients: Authority)
   const files = [
     [layout.caFile, serving.certificatePem],
     [layout.clientCaFile, clients.certificatePem],
+    [layout.clientCaKeyFile, clients.privateKeyPem],
     [layout.serverCertificateFile, server.certificatePem],
     [layout.serverKeyFile, server.privateKeyPem],
     [layout.accountKeyFile, accounts.privateKey],
@@ -159,6 +162,10 @@ function startControllerManager(group: ProcessGroup, layout: Layout, kubeconfig:
       `--service-account-private-key-file=${layout.accountKeyFile}`,
       `--root-ca-file=${layout.caFile}`,
       '--leader-elect=false',
+      // It signs what is approved for the signers of Kubernetes, so that a node can log in with it.
+      `--cluster-signing-cert-file=${layout.clientCaFile}`,
+      `--cluster-signing-key-file=${layout.clientCaKeyFile}`,
+      '--cluster-signing-duration=2h',
       '--secure-port=0',
       // The bare node never reports: its taints would evict the pods that tests put there.
       '--controllers=*,-node-lifecycle-controller,-taint-eviction-controller',

@@ -54,14 +54,24 @@ function holds(value: unknown, text: string): boolean {
 
 function formatRecord({ ledger, index, record }: Placed): string {
   const { time, kind, issuanceId, request } = record
-  const what =
-    kind === 'issuance-intent'
-      ? `${record.spiffeId} to pod ${shown(record.pod.name)} serial ${record.serialNumber} until ${record.notAfter}`
-      : kind === 'issuance-result'
-        ? `${record.outcome}${record.detail === '' ? '' : `: ${shown(record.detail)}`}`
-        : `${record.reason} for pod ${shown(record.pod.name)}: ${shown(record.message)}`
   const where = `${shown(request.namespace)}/${shown(request.name)}`
-  return `${time} ${ledger}#${index} ${kind.slice('issuance-'.length)} ${issuanceId} ${where} ${what}\n`
+  const what = whatOf(record)
+  return `${time} ${ledger}#${index} ${kind.replace('issuance-', '')} ${issuanceId} ${where} ${what}\n`
+}
+
+function whatOf(record: Placed['record']): string {
+  if (record.kind === 'issuance-intent') {
+    const { spiffeId, pod, serialNumber, notAfter } = record
+    return `${spiffeId} to pod ${shown(pod.name)} serial ${serialNumber} until ${notAfter}`
+  }
+  if (record.kind === 'issuance-result') {
+    return `${record.outcome}${record.detail === '' ? '' : `: ${shown(record.detail)}`}`
+  }
+  if (record.kind === 'issuance-refusal') {
+    return `${record.reason} for pod ${shown(record.pod.name)}: ${shown(record.message)}`
+  }
+  const { outcome, verdict, reason, node, message } = record
+  return `${outcome} ${verdict} ${reason} for node ${shown(node.name)}: ${shown(message)}`
 }
 
 /** Pods wrote parts of it: no octet of it moves a cursor. */

@@ -42,6 +42,7 @@ const kept: typeof certificateSigningRequests = {
         request: isOver ? '' : spec.request,
         username: spec.username.slice(0, nameCharactersMax),
         usages: spec.usages.slice(0, usagesMax),
+        groups: [],
         extra: isOver ? {} : boundExtra(spec.extra),
       },
       status: {

@@ -1,0 +1,224 @@
+import { randomBytes } from 'node:crypto'
+import { CountersignError } from '../errors.ts'
+import type { ApiClient } from '../kubernetes/api-client.ts'
+import { ApiError } from '../kubernetes/api-error.ts'
+import {
+  certificateSigningRequests,
+  judgeCertificateSigningRequest,
+  type CertificateSigningRequest,
+} from '../kubernetes/certificate-signing-request.ts'
+import { readObject } from '../kubernetes/objects.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { NodeVerdict } from '../ledger/record.ts'
+import type { NodeEvidence } from './evidence.ts'
+import { readNodeRequest, type NodeRequest } from './node-request.ts'
+import type { ApprovalPace } from './pace.ts'
+import { prove } from './prove.ts'
+import { approval, denial, verdictRecord, type Answer } from './records.ts'
+import type { ApprovalRules } from './rules.ts'
+import type { Verdict } from './verdict.ts'
+
+export interface ApprovalOptions {
+  readonly client: ApiClient
+  readonly rules: ApprovalRules
+  readonly ledger: Pick<Ledger, 'append'>
+  readonly gather: (
+    asked: NodeRequest,
+    request: CertificateSigningRequest,
+    signal: AbortSignal,
+  ) => Promise<NodeEvidence>
+  readonly pace: ApprovalPace
+  /** Verdicts that were recorded and whose end is not, by the request's UID. */
+  readonly open: Map<string, NodeVerdict>
+  readonly replica: string
+  readonly now: () => number
+}
+
+/** What became of a request. */
+export type Handled =
+  | {
+      readonly kind: 'approved' | 'denied' | 'left' | 'over'
+      readonly why: string
+      readonly reason: string
+    }
+  | { readonly kind: 'waits'; readonly why: string; readonly seconds?: number }
+
+/** Says of one request what it is. Whatever is written was recorded before, and is written on evidence that was read again after. */
+export function createApproval(options: ApprovalOptions): {
+  handle(name: string, signal: AbortSignal): Promise<Handled>
+} {
+  const { client, pace, open } = options
+  return {
+    async handle(name, signal) {
+      const request = await readObject(client, certificateSigningRequests, { name, signal })
+      if (request === undefined) return over('it is gone')
+      const { uid } = request.metadata
+      const ended = conditionOf(request)
+      if (ended !== undefined) {
+        const known = open.get(uid)
+        if (known !== undefined) await conclude(options, request, known, isOurs(ended, known))
+        return over(`it is ${String(ended['type'])} already`)
+      }
+      const judged = await judge(options, request, signal)
+      if (judged.verdict.kind === 'wait') return waits(judged.verdict.why)
+      if (judged.verdict.kind === 'leave')
+        return { kind: 'left', why: judged.verdict.why, reason: 'AnotherApprovers' }
+      const answer = answerOf(judged)
+      if (answer.verdict === 'approved') {
+        const seconds = pace.wait(paceKey(request, answer))
+        if (seconds > 0) {
+          const why = `node ${answer.node.name} has had as many certificates as it may within an hour`
+          return { kind: 'waits', why, seconds }
+        }
+      }
+      return answered(options, request, { answer, signal })
+    },
+  }
+}
+
+const over = (why: string): Handled => ({ kind: 'over', why, reason: '' })
+const waits = (why: string): Handled => ({ kind: 'waits', why })
+
+interface Judged {
+  readonly verdict: Verdict
+  readonly asked: NodeRequest | undefined
+  readonly evidence: NodeEvidence | undefined
+}
+
+async function judge(
+  { rules, gather }: ApprovalOptions,
+  request: CertificateSigningRequest,
+  signal: AbortSignal,
+): Promise<Judged> {
+  const asked = readNodeRequest(request, rules)
+  if ('kind' in asked) return { verdict: asked, asked: undefined, evidence: undefined }
+  const evidence = await gather(asked, request, signal)
+  return { verdict: prove(asked, { request, evidence, rules }), asked, evidence }
+}
+
+function answerOf({ verdict, asked, evidence }: Judged): Answer {
+  const node = { name: asked?.nodeName ?? '', uid: evidence?.node?.metadata.uid ?? '' }
+  const parts = { node, spkiSha256: asked?.key.sha256 }
+  if (verdict.kind === 'approve') return approval(verdict.proofs, parts)
+  if (verdict.kind === 'deny') return denial(verdict, parts)
+  throw new TypeError('a verdict that answers nothing')
+}
+
+async function answered(
+  options: ApprovalOptions,
+  request: CertificateSigningRequest,
+  { answer, signal }: { readonly answer: Answer; readonly signal: AbortSignal },
+): Promise<Handled> {
+  const { client, pace, now } = options
+  const record = await recorded(options, request, answer)
+  // The record took its time, and evidence is what is so now.
+  const again = await judge(options, request, signal)
+  if (!isSame(again, answer)) {
+    await conclude(options, request, record, false)
+    return waits('what proves it has changed meanwhile')
+  }
+  if (answer.verdict === 'approved') pace.note(paceKey(request, answer))
+  try {
+    await judgeCertificateSigningRequest(client, {
+      metadata: request.metadata,
+      conditions: request.status.conditions,
+      condition: {
+        type: answer.verdict === 'approved' ? 'Approved' : 'Denied',
+        reason: answer.reason,
+        message: answer.message,
+        time: `${new Date(now()).toISOString().slice(0, 19)}Z`,
+      },
+      signal,
+    })
+  } catch (error) {
+    // Whether it was taken, the next look tells: what is open stays so.
+    if (!(error instanceof CountersignError) || signal.aborted) throw error
+    if (error instanceof ApiError && error.status === 403) {
+      await conclude(options, request, record, false)
+      return waits(`the API server does not let us approve: ${error.message}`)
+    }
+    return waits(`the answer was not written: ${error.message}`)
+  }
+  await conclude(options, request, record, true)
+  return { kind: answer.verdict, why: answer.message, reason: answer.reason }
+}
+
+/** An answer that was recorded and not written, or whose write was not answered, is the same one: it is recorded once. */
+async function recorded(
+  options: ApprovalOptions,
+  request: CertificateSigningRequest,
+  answer: Answer,
+): Promise<NodeVerdict> {
+  const { ledger, open, replica, now } = options
+  const before = open.get(request.metadata.uid)
+  if (before !== undefined) {
+    const { verdict, reason, message, node } = before
+    const isIt =
+      verdict === answer.verdict && reason === answer.reason && message === answer.message
+    if (isIt && node.uid === answer.node.uid) return before
+    await conclude(options, request, before, false)
+  }
+  const record = verdictRecord(request, answer, {
+    time: new Date(now()).toISOString(),
+    replica,
+    issuanceId: randomBytes(16).toString('hex'),
+    outcome: 'unknown',
+    latencySeconds: latencyOf(request, now()),
+  })
+  await ledger.append(record)
+  open.set(request.metadata.uid, record)
+  return record
+}
+
+function isSame(again: Judged, answer: Answer): boolean {
+  if (again.verdict.kind !== 'approve' && again.verdict.kind !== 'deny') return false
+  const { verdict, reason, message, node } = answerOf(again)
+  return (
+    verdict === answer.verdict &&
+    reason === answer.reason &&
+    message === answer.message &&
+    node.uid === answer.node.uid
+  )
+}
+
+async function conclude(
+  { ledger, open, now }: ApprovalOptions,
+  { metadata }: Pick<CertificateSigningRequest, 'metadata'>,
+  record: NodeVerdict,
+  isPublished: boolean,
+): Promise<void> {
+  const at = now()
+  await ledger.append({
+    ...record,
+    time: new Date(at).toISOString(),
+    outcome: isPublished ? 'published' : 'unpublished',
+    latencySeconds: latencyOf({ metadata }, at),
+  })
+  open.delete(metadata.uid)
+}
+
+function latencyOf({ metadata }: Pick<CertificateSigningRequest, 'metadata'>, now: number): number {
+  return Math.max(0, (now - (metadata.creationTimestamp?.getTime() ?? now)) / 1000)
+}
+
+/** The condition that ends a request; one that has its certificate is at its end whatever it says. */
+function conditionOf({
+  status,
+}: CertificateSigningRequest): Readonly<Record<string, unknown>> | undefined {
+  const ends = ['Approved', 'Denied', 'Failed']
+  const found = status.conditions.find(({ type }) => ends.includes(String(type)))
+  return found ?? (status.certificate === '' ? undefined : { type: 'signed' })
+}
+
+function isOurs(condition: Readonly<Record<string, unknown>>, record: NodeVerdict): boolean {
+  const type = record.verdict === 'approved' ? 'Approved' : 'Denied'
+  return (
+    condition['type'] === type &&
+    condition['reason'] === record.reason &&
+    condition['message'] === record.message
+  )
+}
+
+function paceKey({ spec }: CertificateSigningRequest, { node }: Answer): string {
+  return `${spec.signerName} ${node.name}`
+}

@@ -1,0 +1,279 @@
+import { CountersignError } from '../errors.ts'
+import type { ApiClient } from '../kubernetes/api-client.ts'
+import { backoffMilliseconds, realDelay, type Delay } from '../kubernetes/backoff.ts'
+import { startInformer, type Informer } from '../kubernetes/informer.ts'
+import { addressedNodes, type AddressedNode } from '../kubernetes/node-addresses.ts'
+import { observeClient } from '../kubernetes/reachability.ts'
+import { watchRights } from '../kubernetes/rights-watch.ts'
+import { createWorkQueue, type WorkQueue } from '../kubernetes/work-queue.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { LedgerRecord, NodeVerdict } from '../ledger/record.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import { createBoard, type Condition } from '../readiness.ts'
+import { createApproval, type ApprovalOptions, type Handled } from './approve.ts'
+import { followRequests, type AskedRequest } from './asked-requests.ts'
+import { gatherNode } from './gather-node.ts'
+import { nodeSigners, type NodeSigner } from './node-request.ts'
+import { createApprovalPace } from './pace.ts'
+import { approverRights } from './rights.ts'
+import type { ApprovalRules } from './rules.ts'
+import { createTeller } from './tell-requester.ts'
+import { createTurns } from './turns.ts'
+
+export interface ApproverOptions {
+  readonly client: ApiClient
+  readonly signers: readonly NodeSigner[]
+  readonly rules: ApprovalRules
+  readonly approvalsPerHour: number
+  readonly ledger: Pick<Ledger, 'append' | 'failed'>
+  /** The ledger's records so far. */
+  readonly records: AsyncIterable<{ readonly record: LedgerRecord }>
+  readonly replica: string
+  readonly delay?: Delay
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly now: () => number
+}
+
+/** Approves what nodes ask for and the cluster proves. It signs nothing. */
+export interface Approver {
+  /** Works until the signal aborts. Rejects with 'ledger/unavailable' once the ledger takes no more records, and with 'ledger/corrupt'. */
+  run(signal: AbortSignal): Promise<void>
+  conditions(): readonly Condition[]
+}
+
+const concurrency = 8
+const waitBackoff = { baseSeconds: 1, maxSeconds: 120 }
+/** Of one requester at once. */
+const workedMax = 8
+/** Without the nodes as they are by now no address is held against them. */
+const lostSecondsMax = 30
+const measureSeconds = 5
+
+const goneUnseen = 'a request is gone whose answer was not seen to be written'
+
+export function createApprover(options: ApproverOptions): Approver {
+  const { signers, now } = options
+  const watches = [...signers.map((each) => `watch ${nodeSigners[each]}`), 'watch nodes']
+  const board = createBoard(['kubernetes', 'rights', 'ledger', ...watches])
+  const client = observeClient(options.client, now)
+  board.set('kubernetes', () => client.condition())
+  board.set('ledger', () => ({ ok: true, reason: 'takes records' }))
+  return {
+    conditions: () => board.list(),
+    async run(signal) {
+      await using opened = new AsyncDisposableStack()
+      const { log, metrics, ledger } = options
+      const accounts = [...options.rules.nodes.values()].flatMap(
+        ({ serviceAccount }) => serviceAccount ?? [],
+      )
+      const rights = opened.use(
+        watchRights({ client, rights: approverRights({ signers, accounts }) }),
+      )
+      board.set('rights', () => rights.condition())
+      const nodes = opened.use(startInformer({ client, resource: addressedNodes, log, metrics }))
+      board.set('watch nodes', () => nodes.condition(lostSecondsMax))
+      const open = await readOpen(options.records)
+      const stop = Promise.withResolvers<void>()
+      const onAbort = (): void => stop.resolve()
+      signal.addEventListener('abort', onAbort, { once: true })
+      opened.defer(() => signal.removeEventListener('abort', onAbort))
+      void ledger.failed.then((error) => {
+        board.set('ledger', () => ({ ok: false, reason: error.message }))
+        stop.reject(error)
+      })
+      stop.promise.catch(() => {})
+      await Promise.race([nodes.synced, stop.promise])
+      if (signal.aborted) return
+      const parts: Parts = { ...options, client, open, nodes }
+      for (const signer of signers) {
+        const name = nodeSigners[signer]
+        const requests = opened.use(followRequests(name, { client, log, metrics }))
+        board.set(`watch ${name}`, () => requests.condition(lostSecondsMax))
+        opened.use(startWork(parts, signer, requests))
+      }
+      await stop.promise
+    },
+  }
+}
+
+interface Parts extends ApproverOptions {
+  readonly open: ApprovalOptions['open']
+  readonly nodes: Informer<AddressedNode>
+}
+
+/** Verdicts whose end nobody has recorded. */
+async function readOpen(records: ApproverOptions['records']): Promise<Map<string, NodeVerdict>> {
+  const open = new Map<string, NodeVerdict>()
+  for await (const { record } of records) {
+    if (record.kind !== 'node-verdict') continue
+    if (record.outcome === 'unknown') open.set(record.request.uid, record)
+    else open.delete(record.request.uid)
+  }
+  return open
+}
+
+function startWork(
+  parts: Parts,
+  signer: NodeSigner,
+  requests: Informer<AskedRequest>,
+): AsyncDisposable {
+  return new Work(parts, signer, requests)
+}
+
+interface Told {
+  readonly count: number
+  readonly words: string | undefined
+}
+
+/** The requests of one signer. */
+class Work implements AsyncDisposable {
+  readonly #parts: Parts
+  readonly #signer: NodeSigner
+  readonly #requests: Informer<AskedRequest>
+  readonly #approval: ReturnType<typeof createApproval>
+  readonly #tell: ReturnType<typeof createTeller>
+  readonly #queue: WorkQueue
+  readonly #turns = createTurns(workedMax)
+  /** By key: how often a request has waited, and what was told of it. */
+  readonly #told = new Map<string, Told>()
+  readonly #ending = new AbortController()
+  readonly #stops: readonly (() => void)[]
+
+  constructor(parts: Parts, signer: NodeSigner, requests: Informer<AskedRequest>) {
+    const { client, nodes, now, approvalsPerHour, delay = realDelay, log } = parts
+    this.#parts = parts
+    this.#signer = signer
+    this.#requests = requests
+    this.#tell = createTeller(parts)
+    this.#approval = createApproval({
+      ...parts,
+      pace: createApprovalPace({ perHour: approvalsPerHour, now }),
+      gather: (asked, request, signal) => gatherNode({ client, nodes }, asked, { request, signal }),
+    })
+    this.#queue = createWorkQueue({
+      work: (key) => this.#work(key),
+      concurrency,
+      backoff: waitBackoff,
+      groupsOf: (key) => [key.slice(0, key.lastIndexOf('\n'))],
+      random: Math.random,
+      delay,
+      log,
+    })
+    const measuring = setInterval(() => this.#measure(), measureSeconds * 1000).unref()
+    const stop = requests.onEvent(({ type, object }) => {
+      if (type === 'deleted') this.#removed(object)
+      else if (object.isOver) this.#ended(object)
+      else this.#add(object)
+    })
+    this.#stops = [stop, () => clearInterval(measuring)]
+    void requests.synced.then(() => this.#settleGone()).catch(() => {})
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const stop of this.#stops) stop()
+    this.#ending.abort()
+    await this.#queue.close()
+  }
+
+  #add(request: AskedRequest): void {
+    const key = keyOf(request)
+    const parked = this.#turns.add(request.username, key)
+    if (parked !== undefined) this.#drop(parked)
+    if (parked !== key) this.#queue.add(key)
+  }
+
+  #ended(request: AskedRequest): void {
+    const key = keyOf(request)
+    const next = this.#turns.remove(request.username, key)
+    if (next !== undefined) this.#queue.add(next)
+    this.#drop(key)
+    // What was begun for it has still to be recorded.
+    if (this.#parts.open.has(request.metadata.uid)) this.#queue.add(key)
+  }
+
+  /** What became of an answer that was recorded nobody can tell any more. */
+  #removed(request: AskedRequest): void {
+    const { open, log } = this.#parts
+    const { uid, name } = request.metadata
+    if (open.delete(uid)) log.warn({ request: name }, goneUnseen)
+    this.#ended(request)
+  }
+
+  #drop(key: string): void {
+    this.#queue.forget(key)
+    this.#told.delete(key)
+  }
+
+  async #work(key: string): Promise<void | { againSeconds: number }> {
+    const { nodes } = this.#parts
+    const name = key.slice(key.lastIndexOf('\n') + 1)
+    const { ok, reason } = nodes.condition(lostSecondsMax)
+    const signal = this.#ending.signal
+    const before = this.#requests.get(name)
+    const handled: Handled = ok
+      ? await this.#handled(name, signal)
+      : { kind: 'waits', why: `the nodes are not followed: ${reason}` }
+    if (before !== undefined && keyOf(before) === key) return this.#next(before, handled)
+    return undefined
+  }
+
+  async #handled(name: string, signal: AbortSignal): Promise<Handled> {
+    try {
+      return await this.#approval.handle(name, signal)
+    } catch (error) {
+      if (signal.aborted || !(error instanceof CountersignError)) throw error
+      return { kind: 'waits', why: `${error.message} (${error.code})` }
+    }
+  }
+
+  /** One line in the log, one event and one count for each thing that is said of a request. */
+  #next(request: AskedRequest, handled: Handled): void | { againSeconds: number } {
+    const key = keyOf(request)
+    if (handled.kind === 'over') return void this.#told.delete(key)
+    const before = this.#told.get(key)
+    const count = (before?.count ?? 0) + 1
+    const words = `${handled.kind} ${handled.why.replaceAll(/\d+/g, '')}`
+    if (before?.words !== words) this.#say(request, handled)
+    if (handled.kind !== 'waits') return void this.#told.delete(key)
+    this.#told.set(key, { count, words })
+    const seconds = backoffMilliseconds(waitBackoff, count, Math.random) / 1000
+    return { againSeconds: handled.seconds ?? seconds }
+  }
+
+  #say({ metadata, username }: AskedRequest, handled: Exclude<Handled, { kind: 'over' }>): void {
+    const { log, metrics } = this.#parts
+    const verdict = handled.kind
+    const reason = handled.kind === 'waits' ? 'NotProvedYet' : handled.reason
+    const fields = { request: metadata.name, signer: nodeSigners[this.#signer], username, reason }
+    const line = { ...fields, why: handled.why }
+    if (verdict === 'approved' || verdict === 'left') log.info(line, `request is ${verdict}`)
+    else log.warn(line, verdict === 'waits' ? 'request waits' : 'request is denied')
+    metrics.count('countersign_approver_verdicts_total', { verdict, reason })
+    if (verdict === 'left') return
+    const type = verdict === 'approved' ? 'Normal' : 'Warning'
+    this.#tell({ about: metadata, type, reason, message: handled.why })
+  }
+
+  /** Deleted while nobody looked. */
+  #settleGone(): void {
+    const { open, log } = this.#parts
+    for (const [uid, { request }] of open) {
+      if (request.signerName !== nodeSigners[this.#signer]) continue
+      if (this.#requests.byUid(uid) !== undefined) continue
+      open.delete(uid)
+      log.warn({ request: request.name }, goneUnseen)
+    }
+  }
+
+  #measure(): void {
+    const labels = { signer: this.#signer }
+    this.#parts.metrics.set('countersign_approver_queue_depth', this.#queue.depth, labels)
+  }
+}
+
+/** Requesters take turns. No name has a line break in it. */
+function keyOf({ username, metadata }: AskedRequest): string {
+  return `${username}\n${metadata.name}`
+}

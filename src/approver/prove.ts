@@ -1,0 +1,157 @@
+import { isDnsSubdomain } from '../identity/kubernetes-name.ts'
+import type { CertificateSigningRequest } from '../kubernetes/certificate-signing-request.ts'
+import type { AddressedNode } from '../kubernetes/node-addresses.ts'
+import { formatAddress, isNowhere, isWithin, parseAddress } from './address.ts'
+import type { NodeEvidence } from './evidence.ts'
+import type { NodeRequest } from './node-request.ts'
+import { proveRequester } from './prove-requester.ts'
+import type { ApprovalRules } from './rules.ts'
+import { deny, type Proof, type Verdict } from './verdict.ts'
+
+/** What a request says, held against what the cluster and configuration prove. Pure: the same evidence, the same verdict. */
+export function prove(
+  asked: NodeRequest,
+  parts: {
+    readonly request: CertificateSigningRequest
+    readonly evidence: NodeEvidence
+    readonly rules: ApprovalRules
+  },
+): Verdict {
+  const { evidence } = parts
+  const requester = proveRequester(asked, parts)
+  if ('kind' in requester) return requester
+  if (asked.signer === 'client') return proveClient(asked, evidence, requester)
+  return proveServing(asked, parts, requester)
+}
+
+function proveClient(
+  { requester, nodeName, names }: NodeRequest,
+  { node }: NodeEvidence,
+  proof: Proof,
+): Verdict {
+  if (names.dnsNames.length + names.ipAddresses.length > 0) {
+    return deny('NamesNotProved', 'alternative names: want=none in a client certificate')
+  }
+  if (requester.kind !== 'bootstrap') return withNode(nodeName, node, [proof])
+  // Another machine has the name already, and whoever holds a bootstrap token could take it.
+  if (node === undefined) return { kind: 'approve', proofs: [proof] }
+  const why = `node ${nodeName} is there already: delete it if this machine is to replace it`
+  return { kind: 'wait', why }
+}
+
+/** A node that is not there has no addresses, and none whose certificate would be renewed. */
+function withNode(
+  nodeName: string,
+  node: AddressedNode | undefined,
+  proofs: readonly Proof[],
+): Verdict {
+  if (node === undefined) return { kind: 'wait', why: `there is no node ${nodeName}` }
+  if (node.metadata.deletionTimestamp !== undefined) {
+    return { kind: 'wait', why: `node ${nodeName} is being deleted` }
+  }
+  const value = `${nodeName} (${node.metadata.uid})`
+  return { kind: 'approve', proofs: [...proofs, { field: 'node', value, by: 'the Node object' }] }
+}
+
+function proveServing(
+  asked: NodeRequest,
+  { evidence, rules }: { readonly evidence: NodeEvidence; readonly rules: ApprovalRules },
+  requester: Proof,
+): Verdict {
+  const { nodeName, names } = asked
+  const wanted = [
+    ...names.dnsNames.map((name) => ({ field: 'DNS name', name })),
+    ...names.ipAddresses.map((octets) => ({ field: 'address', name: formatAddress(octets) })),
+  ]
+  if (wanted.length === 0) {
+    return deny('NamesNotProved', 'alternative names: want=a DNS name or an address of the node')
+  }
+  const standing = withNode(nodeName, evidence.node, [requester])
+  const found = wanted.map((each) => proveName(each, nodeName, { evidence, rules }))
+  const unproved = found.filter((each) => 'kind' in each)
+  const denial = unproved.find(({ kind }) => kind === 'deny')
+  if (denial !== undefined) return denial
+  if (standing.kind !== 'approve') return standing
+  const [waiting] = unproved
+  if (waiting !== undefined) return waiting
+  const proofs = found.flatMap((each) => ('kind' in each ? [] : [each]))
+  return { kind: 'approve', proofs: [...standing.proofs, ...proofs] }
+}
+
+interface Wanted {
+  readonly field: string
+  readonly name: string
+}
+
+/** Configuration is an administrator's word. A node's own is held against everybody else's, for its kubelet writes it. */
+function proveName(
+  { field, name }: Wanted,
+  nodeName: string,
+  { evidence, rules }: { readonly evidence: NodeEvidence; readonly rules: ApprovalRules },
+): Proof | Exclude<Verdict, { readonly kind: 'approve' }> {
+  const configured = rules.nodes.get(nodeName)
+  const isAddress = field === 'address'
+  const told = (isAddress ? configured?.addresses : configured?.dnsNames) ?? []
+  if (told.includes(name)) return { field, value: name, by: 'configuration' }
+  const unfit = isAddress ? unfitAddress(name, evidence, rules) : unfitName(name, nodeName, rules)
+  if (unfit !== undefined)
+    return deny('NamesNotProved', `${field} ${JSON.stringify(name)} ${unfit}`)
+  const type = statedAs(evidence.node, name, isAddress)
+  const other = evidence.others.find(
+    (each) => each.metadata.name !== nodeName && statedAs(each, name, isAddress) !== undefined,
+  )
+  if (other !== undefined) {
+    const of = `${field} ${name} is that of node ${other.metadata.name}`
+    if (type === undefined) return deny('NamesNotProved', of)
+    return { kind: 'wait', why: `${of}, too: delete the node that is no more` }
+  }
+  if (type !== undefined) return { field, value: name, by: `${type} of the Node object` }
+  const why = `${field} ${name} is not among the addresses of node ${nodeName}`
+  return { kind: 'wait', why: `${why}, nor in the configuration of the approver` }
+}
+
+/** The type under which a node has it. */
+function statedAs(
+  node: AddressedNode | undefined,
+  name: string,
+  isAddress: boolean,
+): string | undefined {
+  const types = isAddress
+    ? ['InternalIP', 'ExternalIP']
+    : ['Hostname', 'InternalDNS', 'ExternalDNS']
+  return node?.addresses.find(({ type, address }) => {
+    const stated = isAddress ? parseAddress(address) : address
+    return types.includes(type) && stated === name
+  })?.type
+}
+
+function unfitAddress(
+  address: string,
+  { apiServer }: NodeEvidence,
+  { addressRanges }: ApprovalRules,
+): string | undefined {
+  if (isNowhere(address)) return 'is no address by which others reach a node'
+  const isOfApiServer = apiServer.some((each) => parseAddress(each) === address)
+  if (isOfApiServer) {
+    return 'is that of the API server: want=configuration that names it for this node'
+  }
+  if (addressRanges === undefined || isWithin(addressRanges, address)) return undefined
+  return 'is outside of the ranges of nodes'
+}
+
+/** Names that resolve to a Service inside of a cluster, the API server's among them, or to the machine itself. */
+const reservedNames =
+  /^(?:localhost|kubernetes|kubernetes\.default)$|\.localhost$|(?:^|\.)svc(?:\.|$)/
+
+function unfitName(
+  name: string,
+  nodeName: string,
+  { dnsSuffixes }: ApprovalRules,
+): string | undefined {
+  if (!isDnsSubdomain(name)) return 'is not the name of one machine in lower case'
+  if (reservedNames.test(name)) return 'is never that of a node'
+  if (parseAddress(name) !== undefined || /^[0-9.]+$/.test(name)) return 'reads as an address'
+  if (dnsSuffixes === undefined || name === nodeName) return undefined
+  if (dnsSuffixes.some((suffix) => name.endsWith(suffix))) return undefined
+  return 'does not end as the names of nodes do'
+}
