@@ -7,7 +7,7 @@ import { createSelfTest } from './bundle-process.ts'
 import type { SignatureConfig } from './shared-configuration.ts'
 
 /** In the image all files of the program stand in one folder, and so they do in the package. */
-const program = join(import.meta.dirname, `main${extname(import.meta.filename)}`)
+export const program: string = join(import.meta.dirname, `main${extname(import.meta.filename)}`)
 
 export function openSelfTest(): SelfTest {
   return createSelfTest({ program })

@@ -1,6 +1,5 @@
 import { fork } from 'node:child_process'
 import { setPriority } from 'node:os'
-import { extname, join } from 'node:path'
 import { CountersignError } from '../errors.ts'
 import type { BundleContent } from '../policy/bundle-content.ts'
 import type { DataDocument } from '../policy/data-document.ts'
@@ -8,6 +7,7 @@ import { createShadowAnswers } from '../policy/shadow/answer-shadow.ts'
 import type { ShadowProcess } from '../policy/shadow/shadow.ts'
 import type { FromShadow, ToShadow } from '../policy/shadow/shadow-question.ts'
 import { endWithParent, heapMegabytesOf } from './bundle-process.ts'
+import { program } from './policy-files.ts'
 
 /** The first argument of a process that has a candidate. */
 const shadowWord = 'shadow-bundle'
@@ -20,8 +20,6 @@ const startMilliseconds = 120_000
 
 /** Whoever decides goes first. */
 const niceness = 10
-
-const program = join(import.meta.dirname, `main${extname(import.meta.filename)}`)
 
 /** Starts the process of a candidate, with memory for it and for questions. */
 export function startShadow(
