@@ -587,8 +587,9 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source: 'CVE-2026-67430; docs/OPERATING.md, limits',
   },
   'gateway.handles-of-others-dropped': {
-    claim: 'what tells of a task or a subscription that nobody was given does not reach an agent',
-    source: 'CVE-2026-52870: tasks of others; MCP 2025-11-25 tasks, related-task',
+    claim:
+      'what tells of a task, a subscription or a progress token that its caller was not given or has not named does not reach an agent, nor what a tool server says beside its answer that no revision knows',
+    source: 'CVE-2026-52870: tasks of others; MCP 2025-11-25 tasks, related-task; progress',
   },
   'gateway.revoked-upstream-not-called': {
     claim:

@@ -112,6 +112,8 @@ const dropped: Method = row('notification', both, 'server', acceptAll, acceptAll
  */
 const unservedMembers = ['requestState', 'inputResponses', 'task'] as const
 const unservedOfInput: readonly string[] = ['task']
+/** A task has none of its own to bring back (MCP tasks extension). */
+const unservedOfUpdate: readonly string[] = ['requestState', 'task']
 const unservedOfLegacyCall: readonly string[] = ['requestState', 'inputResponses']
 
 /** The name of an upstream and the mark after it, which stand before the name of a tool at the door of all. */
@@ -173,8 +175,8 @@ function unservedIn({
 }: RequestMessage | NotificationMessage): readonly string[] {
   // What asks for a task says nothing to a modern server, and is not passed on (MCP tasks extension: its server decides alone).
   if (era === 'modern' && method === 'tools/call') return []
-  const isOfInput = era === 'modern' && (mayNeedInput(method) || method === 'tasks/update')
-  if (isOfInput) return unservedOfInput
+  if (era === 'modern' && mayNeedInput(method)) return unservedOfInput
+  if (era === 'modern' && method === 'tasks/update') return unservedOfUpdate
   // What is no call is none for being asked for as a task: SDKs ask so for tasks, too (MCP 2025-11-25 tasks, task support and handling).
   const mayBeTask =
     version === legacyTasksVersion && (method === 'tools/call' || method.startsWith('tasks/'))

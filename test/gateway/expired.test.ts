@@ -74,7 +74,7 @@ const endless: Answer = (message, response, request) => {
   if (message.method !== 'tools/call') return answerBoth()(message, response, request)
   response.writeHead(200, { 'content-type': 'text/event-stream' })
   response.write(
-    'data: {"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}\n\n',
+    'data: {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}\n\n',
   )
 }
 
@@ -193,7 +193,7 @@ for (const tickets of ['with', 'without'] as const) {
         ahead = credential.svid.notAfter.getTime() - Date.now() - seconds * 1000
         const { status, answer } = await callOn(connectTo(world.gateway.port, credential, { ca }))
         if (status !== 200) continue
-        assert.match(answer, /"progress":1.*"message":"certificate has expired/s)
+        assert.match(answer, /"data":1.*"message":"certificate has expired/s)
         return
       }
       assert.fail('no stream began')

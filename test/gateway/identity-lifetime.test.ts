@@ -19,7 +19,7 @@ const endless: Answer = (message, response, request) => {
   if (message.method !== 'tools/call') return answerBoth()(message, response, request)
   response.writeHead(200, { 'content-type': 'text/event-stream' })
   response.write(
-    'data: {"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}\n\n',
+    'data: {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}\n\n',
   )
 }
 

@@ -307,16 +307,16 @@ for (const [what, text] of Object.entries({
 }
 
 const event = (message: object): string => `event: message\ndata: ${JSON.stringify(message)}\n\n`
-const progress = { jsonrpc: '2.0', method: 'notifications/progress', params: { progress: 1 } }
+const said = { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } }
 
 test('the data of events is passed on as it comes, octet for octet, and nothing else of them is', async () => {
   const parts = [
     ': alive\n\n',
-    event(progress),
+    event(said),
     `id: 7\r\n${event({ jsonrpc: '2.0', id: 1, result: { resultType: 'complete' } })}`,
   ]
   const answered = '{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete"}}'
-  const passed = [':\n\n', `data: ${JSON.stringify(progress)}\n\n`, `data: ${answered}\n\n`]
+  const passed = [':\n\n', `data: ${JSON.stringify(said)}\n\n`, `data: ${answered}\n\n`]
   let release = (): void => {}
   const answer = onCall((_, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -547,7 +547,7 @@ test('an open stream outlives the rotation of the certificate that it began with
   let finish = (): void => {}
   const answer = onCall((_, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
-    response.write(event(progress))
+    response.write(event(said))
     finish = () => response.end(event({ jsonrpc: '2.0', id: 1, result: {} }))
   })
   await using world = await openWorld({ answers: { files: answer } })
@@ -640,7 +640,7 @@ for (const door of ['/mcp', '/mcp/files']) {
     const opened = await agent.post(door, opening.body, opening.headers)
     const session = String(opened.headers['mcp-session-id'])
     const received = world.upstreams['files']?.received.length
-    const methods = ['progress', 'elicitation/complete', 'x', '']
+    const methods = ['said', 'elicitation/complete', 'x', '']
     for (const method of methods.map((name) => `notifications/${name}`)) {
       const told = legacy(method, { progressToken: 1 }, { session })
       const taken = await agent.post(door, told.body, told.headers)
@@ -650,7 +650,7 @@ for (const door of ['/mcp', '/mcp/files']) {
     }
     assert.equal(world.upstreams['files']?.received.length, received)
     // A session that is none is told so all the same.
-    const lost = legacy('notifications/progress', undefined, { session: 'nobody' })
+    const lost = legacy('notifications/said', undefined, { session: 'nobody' })
     assert.equal((await agent.post(door, lost.body, lost.headers)).status, 404)
   })
 }

@@ -207,14 +207,6 @@ export const changeMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.results-limited',
-    without: 'the limit of all that is told of a task',
-    file: passTask,
-    edits: [['refusal ?? judgeResult(permit, { octets, span: result }, decisions)', 'refusal']],
-    tests: ['test/gateway/permit/result.test.ts'],
-    named: 'of a task',
-  },
-  {
-    claim: 'gateway.results-limited',
     without: 'the judgement of what a task brings',
     file: passTask,
     edits: [['brought === undefined', 'brought !== null']],

@@ -46,8 +46,8 @@ export function createFlapping(well: Answer, random: Random): Flapping {
 
 /** Says how it goes, and then answers. */
 function stream({ id, method: asked }: JsonMessage, response: ServerResponse): void {
-  const method = '"method":"notifications/progress"'
-  const params = '"params":{"progressToken":1,"progress":1}'
+  const method = '"method":"notifications/message"'
+  const params = '"params":{"level":"info","data":1}'
   response.writeHead(200, { 'content-type': 'text/event-stream' })
   response.write(`data: {"jsonrpc":"2.0",${method},${params}}\n\n`)
   const content = asked === 'prompts/get' ? 'messages' : 'content'

@@ -12,11 +12,13 @@ import { isAcross } from '../translate/era.ts'
 import { toolAcross } from '../translate/tool.ts'
 
 /** A tool that is not known is only known to be none while its server can be asked. */
-export function refuseUnknown({ message }: Call, { failure }: Catalogue): Refused {
+export function refuseUnknown({ message, target, taskId }: Call, { failure }: Catalogue): Refused {
+  // What is shown of a task is its owner's alone, and no name.
+  const name = taskId !== undefined && target.kind === 'tool' ? target.tool : message.name
   return refused(
     'definition',
     failure === undefined
-      ? unknownTool(message.name ?? '')
+      ? unknownTool(name ?? '')
       : temporarilyUnavailable(
           failure.failed === 'time-out',
           `${failure.failed}: ${failure.detail}`,

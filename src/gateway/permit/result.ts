@@ -1,6 +1,8 @@
 import { isJsonObject } from '../../mcp/envelope.ts'
+import { skipSpace } from '../../mcp/lex.ts'
 import { looksLike } from '../../mcp/member-names.ts'
 import type { Span } from '../../mcp/levels.ts'
+import { membersOf } from '../../mcp/spans.ts'
 import type { Reason } from '../../policy/decision.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
@@ -24,16 +26,40 @@ const urisMax = 1000
  */
 export function judgeResult(
   permit: Permit,
-  { octets, span }: GivenResult,
+  given: GivenResult,
   decisions: Decisions,
 ): Soon<Refused | undefined> {
-  const { octetsMax, readableOnly } = permit.duties.results
-  if (span.end - span.start > octetsMax) return decisions.refuse(permit, 'response', tooLarge)
-  if (!readableOnly) return undefined
+  const refusal = judgeSize(permit, given, decisions)
+  if (refusal !== undefined || !permit.duties.results.readableOnly) return refusal
+  const { octets, span } = given
   const uris = new Set<string>()
   const isRead = collectUris(JSON.parse(octets.toString('utf8', span.start, span.end)), uris)
   if (!isRead || uris.size > urisMax) return decisions.refuse(permit, 'response', notReadable)
   return judgeReadable(permit, uris, decisions)
+}
+
+/** The same of what says no more than how much it is: what a server asks before it answers, and what it says in the place of an answer. */
+export function judgeSize(
+  permit: Permit,
+  { span }: Pick<GivenResult, 'span'>,
+  decisions: Decisions,
+): Refused | undefined {
+  return span.end - span.start > permit.duties.results.octetsMax
+    ? decisions.refuse(permit, 'response', tooLarge)
+    : undefined
+}
+
+/** The same of an error, which a tool could say in the place of what it may not bring back. */
+export function judgeError(
+  permit: Permit,
+  octets: Buffer,
+  decisions: Decisions,
+): Refused | undefined {
+  // Most say less as a whole than they may.
+  if (octets.length <= permit.duties.results.octetsMax) return undefined
+  const whole = membersOf(octets, { start: skipSpace(octets, 0), end: octets.length })
+  const span = whole?.get('error')
+  return span && judgeSize(permit, { span }, decisions)
 }
 
 /** Whether all of these resources, which stand in an answer of its server, may be read by the caller, too. */

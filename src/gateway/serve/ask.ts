@@ -21,6 +21,7 @@ import { tokenFor } from './call-token.ts'
 import { crossingOf, statusAcross, versionThere, type Crossing } from './crossing.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
 import { askForPages } from './pages-across.ts'
+import { askedForPages, passPages } from './pass-pages.ts'
 import { turnOctetsMax, type Turns } from '../turns.ts'
 import type { Parts } from './serve.ts'
 
@@ -88,10 +89,12 @@ export async function askAnswer(asking: Asking, parts: Parts): Promise<ReadAnswe
   if (verdict.kind === 'refuse' || verdict.kind === 'server request') {
     return refuseAnswer(permit, parts.decisions, verdict.what)
   }
-  if (verdict.kind === 'pages' && crossing !== undefined) {
+  if (verdict.kind === 'pages') {
     const { pages } = verdict
-    const octets = await askForPages(permit, parts, { pages, told: crossing.told })
-    const { headers, form } = answered
+    const { headers, form, body: given } = answered
+    const octets = await (crossing === undefined
+      ? passPages(permit, parts, { octets: given, pages })
+      : askForPages(permit, parts, { pages, told: crossing.told }))
     return isRefused(octets) ? octets : { ...ownAnswer(octets), headers, form, crossing }
   }
   const answer = readAnswer(answered)
@@ -122,7 +125,7 @@ async function askUpstream(
   const { message } = asking.permit.call
   if (message.kind !== 'request') throw new TypeError('a notification has no answer')
   const { answerBytesMax } = parts.limits
-  const { asked = message } = asking.crossing ?? {}
+  const asked = asking.crossing?.asked ?? askedForPages(asking.permit, message)
   // At the door of all one request has many answers, and each of them waits for the last.
   const countedOctetsMin = asking.permit.call.arrived.door.kind === 'all' ? 0 : undefined
   const answer = await whileWaitedFor(asking, (begun) =>

@@ -5,6 +5,7 @@ import { membersOf } from '../../mcp/spans.ts'
 import { isOwnKey } from '../own-input.ts'
 import { permitAsk } from '../permit/asks.ts'
 import type { Permit } from '../permit/authorize.ts'
+import { judgeSize } from '../permit/result.ts'
 import { sealRetry } from '../permit/retry.ts'
 import type { Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
@@ -62,6 +63,8 @@ export function permitInput(
   // Its answer would be the gateway's, and not come back to the server.
   if ([...(named?.keys() ?? [])].some(isOwnKey))
     return badAnswer('what is asked has a name of the gateway')
+  const tooLarge = judgeSize(permit, { span: result }, parts.decisions)
+  if (tooLarge !== undefined) return tooLarge
   const asks = [...(named?.values() ?? [])]
   return asks.length > asksMax
     ? badAnswer(`too much is asked at once, want=..${asksMax}`)

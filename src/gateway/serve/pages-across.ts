@@ -3,6 +3,7 @@ import { isJsonObject } from '../../mcp/envelope.ts'
 import type { Call } from '../call.ts'
 import type { Permit } from '../permit/authorize.ts'
 import type { Decisions } from '../permit/policy.ts'
+import { judgeSize } from '../permit/result.ts'
 import { sealRetry } from '../permit/retry.ts'
 import type { Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
@@ -42,7 +43,7 @@ export function askForPages(
     const detail = `pages are to be opened again and again, want=..${roundsMax} times`
     return fault({ failed: 'bad answer', detail })
   }
-  const tell = (approved: string | undefined): Buffer => {
+  const tell = (approved: string | undefined): Buffer | Refused => {
     const state = JSON.stringify({ pages: pages.length, rounds } satisfies PagesState)
     const asked = pages.map(({ url, message }, at) => [
       nameOf(at + 1),
@@ -53,7 +54,14 @@ export function askForPages(
       inputRequests: Object.fromEntries(asked) as object,
       requestState: sealRetry(call, { state, approved }, parts),
     }
-    return Buffer.from(`{"jsonrpc":"2.0","id":${told.rawId},"result":${JSON.stringify(result)}}`)
+    const text = Buffer.from(JSON.stringify(result))
+    const tooLarge = judgeSize(permit, { span: { start: 0, end: text.length } }, parts.decisions)
+    if (tooLarge !== undefined) return tooLarge
+    return Buffer.concat([
+      Buffer.from(`{"jsonrpc":"2.0","id":${told.rawId},"result":`),
+      text,
+      Buffer.from('}'),
+    ])
   }
   return whenThere(permitPages(permit, parts, pages), (refusal) => {
     if (refusal !== undefined) return refusal

@@ -2,6 +2,7 @@ import { mayNeedInput, type Page } from '../../mcp/ask.ts'
 import type { RequestMessage } from '../../mcp/message.ts'
 import { permitAsk } from '../permit/asks.ts'
 import type { Permit } from '../permit/authorize.ts'
+import { judgeError } from '../permit/result.ts'
 import type { Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import type { Asked } from '../upstream/judge-answer.ts'
@@ -28,6 +29,8 @@ export function passPages(
   parts: Pick<Parts, 'decisions' | 'pages'>,
   { octets, pages }: { readonly octets: Buffer; readonly pages: readonly Page[] },
 ): Soon<Buffer | Refused> {
+  const tooLarge = judgeError(permit, octets, parts.decisions)
+  if (tooLarge !== undefined) return tooLarge
   return whenThere(permitPages(permit, parts, pages), (refusal) => {
     if (refusal !== undefined) return refusal
     const { caller, session, target } = permit.call

@@ -89,13 +89,9 @@ function judgeTold(
 ): Soon<Refused | undefined> {
   const { decisions } = parts
   const brought = membersOf(octets, result)?.get('result')
+  // With it goes the limit of all that is told: a task may say much beside its result.
   const asked = permitInput(permit, parts, { octets, result })
-  // The limit is of all that is told: a task may say much beside its result.
-  const whole = whenThere(
-    asked,
-    (refusal) => refusal ?? judgeResult(permit, { octets, span: result }, decisions),
-  )
-  return whenThere(whole, (refusal) =>
+  return whenThere(asked, (refusal) =>
     refusal !== undefined || brought === undefined
       ? refusal
       : judgeResult(permit, { octets, span: brought }, decisions),

@@ -1,5 +1,6 @@
 import type { Permit } from '../permit/authorize.ts'
 import { replyBody, replyInForm, type Reply } from '../door/reply.ts'
+import { judgeError } from '../permit/result.ts'
 import { whyOver } from '../permit/over.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { askAndGoOn } from './ask-legacy.ts'
@@ -33,6 +34,8 @@ export async function read(
   if (isRefused(answer)) return answer
   if (answer.needsInput) return needInput(permit, parts, { answer, reply })
   if (answer.result === undefined) {
+    const tooLarge = judgeError(permit, answer.octets, parts.decisions)
+    if (tooLarge !== undefined) return tooLarge
     replyBody(reply, answer.octets, { status: statusToTell(answer, message) })
     return undefined
   }

@@ -11,9 +11,9 @@ import { AskCarrier, lineOfStream } from './carry-asks.ts'
 import { fault, refuseAnswer } from './fault.ts'
 import type { UpstreamRequest } from '../upstream/upstream.ts'
 import { translateAnswer } from '../translate/answer.ts'
-import { passesAcross } from '../translate/notification.ts'
+import { isOfCall, passesAcross } from '../translate/notification.ts'
 import { askAndGoOn } from './ask-legacy.ts'
-import { taskAcross, type Crossing } from './crossing.ts'
+import { taskAcross } from './crossing.ts'
 import type { Forwarding } from './forward.ts'
 import { passInput } from './input-required.ts'
 import { askForPages } from './pages-across.ts'
@@ -87,8 +87,8 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
     }
     const verdict = judgeAnswer(asked, data)
     if (verdict.kind === 'drop') return
-    if (verdict.kind === 'notification' && !passes(crossing, data)) return
     if (asking.take(verdict, data)) return
+    if (verdict.kind === 'notification' && !passes(options, verdict, data)) return
     const refusal = refusalOf(options, verdict)
     // The answer ends first: what follows ends the exchange, and with it what was not ended.
     if (refusal !== undefined) {
@@ -156,8 +156,13 @@ function answerOf(
     : refuseAnswer(permit, parts.decisions, taskAcross)
 }
 
-/** A notification of a server of the other era, where it means the same to the caller. */
-function passes(crossing: Crossing | undefined, data: Buffer): boolean {
+/** A notification that is of this call; of a server of the other era, where it means the same to the caller. */
+function passes(
+  { crossing, message }: EventPasserOptions,
+  notification: Extract<AnswerVerdict, { readonly kind: 'notification' }>,
+  data: Buffer,
+): boolean {
+  if (!isOfCall(notification, message.params)) return false
   if (crossing === undefined) return true
   const { told, level } = crossing
   return passesAcross(data, { era: told.era, level })

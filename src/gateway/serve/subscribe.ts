@@ -14,6 +14,7 @@ import { bodyThere } from './as-there.ts'
 import { askAnswer } from './ask.ts'
 import { atItsDoor, inSession } from './in-session.ts'
 import type { Parts } from './serve.ts'
+import type { Subscriber } from './subscriptions.ts'
 
 /**
  * `resources/subscribe` and `resources/unsubscribe`, decided on as reading the resource is. A subscription is that of a session: without
@@ -30,6 +31,9 @@ export async function subscribe(
   if (isAcross(message.era, upstream.config)) return subscribeHere(permit, reply, parts)
   const session = arrived.door.kind === 'all' ? inSession : atItsDoor
   const body = bodyThere(permit.call)
+  const isNew = message.method === 'resources/subscribe' && !isNoted(permit, parts)
+  // Noted first: of what is one too many its session would never be told.
+  if (isNew && !note(permit, parts)) return tooManyOfSession
   const answer = await session(permit, parts, {
     upstream,
     use: (known) =>
@@ -37,8 +41,10 @@ export async function subscribe(
         ? askAnswer({ permit, reply, upstream, body, session: known }, parts)
         : Promise.resolve(refused('target', unknownMethod(message))),
   })
+  const isTaken = !isRefused(answer) && answer.result !== undefined
+  if (isTaken && !isNew) note(permit, parts)
+  if (!isTaken && isNew) forget(permit, parts)
   if (isRefused(answer)) return answer
-  if (answer.result !== undefined) note(permit, parts)
   replyBody(reply, answer.octets, { status: statusOfAnswer(answer.status, message) })
   return undefined
 }
@@ -50,19 +56,44 @@ export async function subscribe(
 function subscribeHere(permit: Permit, reply: Reply, parts: Parts): Refused | undefined {
   const { message } = permit.call
   if (!parts.isOnlyWorker) return refused('target', unknownMethod(message))
-  if (!note(permit, parts)) return refused('forward', tooMany('subscriptions of one session'))
+  if (!note(permit, parts)) return tooManyOfSession
   replyResult(reply, {})
   return undefined
 }
 
+const tooManyOfSession = refused('forward', tooMany('subscriptions of one session'))
+
 /** False: it has too many already. */
-function note({ call }: Permit, { subscriptions }: Parts): boolean {
-  const { caller, session, target, message } = call
-  if (session === undefined || target.kind !== 'resource') return true
-  const { owner, account } = caller
-  const { server } = target.upstream.config
-  const subscriber = { owner, account, key: session.key, server }
-  if (message.method === 'resources/subscribe') return subscriptions.add(subscriber, target.name)
-  subscriptions.remove(subscriber, target.name)
+function note(permit: Permit, parts: Parts): boolean {
+  const { message, target } = permit.call
+  const subscriber = subscriberOf(permit)
+  if (subscriber === undefined || target.kind !== 'resource') return true
+  if (message.method === 'resources/subscribe')
+    return parts.subscriptions.add(subscriber, target.name)
+  forget(permit, parts)
   return true
+}
+
+function forget(permit: Permit, { subscriptions }: Parts): void {
+  const { target } = permit.call
+  const subscriber = subscriberOf(permit)
+  if (subscriber !== undefined && target.kind === 'resource')
+    subscriptions.remove(subscriber, target.name)
+}
+
+function isNoted(permit: Permit, { subscriptions }: Parts): boolean {
+  const { target } = permit.call
+  const subscriber = subscriberOf(permit)
+  return (
+    subscriber !== undefined &&
+    target.kind === 'resource' &&
+    subscriptions.of(subscriber).includes(target.name)
+  )
+}
+
+function subscriberOf({ call }: Permit): Subscriber | undefined {
+  const { caller, session, target } = call
+  if (session === undefined || target.upstream === undefined) return undefined
+  const { owner, account } = caller
+  return { owner, account, key: session.key, server: target.upstream.config.server }
 }

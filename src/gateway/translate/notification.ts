@@ -1,8 +1,36 @@
 import { splice } from '../../mcp/edits.ts'
+import { isJsonObject } from '../../mcp/envelope.ts'
 import { skipSpace } from '../../mcp/lex.ts'
 import { loggingLevels } from '../../mcp/logging.ts'
 import type { Era } from '../../mcp/message.ts'
+import type { JsonObject } from '../../mcp/scan.ts'
 import { membersOf } from '../../mcp/spans.ts'
+
+/** What a server may say beside its answer; of the rest nobody has decided what it does to a client. */
+const beside: ReadonlySet<string> = new Set([
+  'notifications/message',
+  'notifications/tools/list_changed',
+  'notifications/prompts/list_changed',
+  'notifications/resources/list_changed',
+])
+
+/**
+ * Whether a notification is of the call on whose stream it comes: progress under another token than the request has named is of another
+ * one, and to its server all callers are the gateway (MCP 2026-07-28 and 2025-11-25 progress).
+ */
+export function isOfCall(
+  { method, params = {} }: { readonly method: string; readonly params?: JsonObject },
+  { _meta: asked }: JsonObject,
+): boolean {
+  if (method !== 'notifications/progress') return beside.has(method)
+  const token = isJsonObject(asked) ? asked['progressToken'] : undefined
+  const { progressToken } = params
+  return isToken(token) && isToken(progressToken) && String(progressToken) === String(token)
+}
+
+function isToken(value: unknown): value is string | number {
+  return typeof value === 'string' || typeof value === 'number'
+}
 
 /**
  * Whether a notification on the stream of a call means to a client of the other era what its server means. Progress does. A modern
@@ -38,7 +66,6 @@ export function withProgressToken(octets: Buffer, token: unknown): Buffer | unde
     JSON.parse(octets.toString('utf8', method.start, method.end)) === 'notifications/progress'
   if (!isProgress) return octets
   const place = members?.get('progressToken')
-  if (place === undefined || (typeof token !== 'string' && typeof token !== 'number'))
-    return undefined
+  if (place === undefined || !isToken(token)) return undefined
   return splice(octets, place, JSON.stringify(token))
 }

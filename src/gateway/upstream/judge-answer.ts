@@ -151,7 +151,8 @@ function judgeMessage(
     if (!method.startsWith(notificationPrefix)) return { kind: 'refuse', what: serverRequest }
     const taskId = era === 'legacy' ? taskOfNotification(method, params) : undefined
     if (taskId !== undefined) return { kind: 'of a task', method, taskId }
-    return isOfAHandle(method, params) ? { kind: 'drop' } : { kind: 'notification', method }
+    if (isOfAHandle(method, params)) return { kind: 'drop' }
+    return { kind: 'notification', method, ...(params === undefined ? {} : { params }) }
   }
   if (era === 'legacy') {
     const { id } = offsets

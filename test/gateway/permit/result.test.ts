@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { requirement } from '../../requirements.ts'
 import { metaOfTasks, modern, type Reply, type TestClient } from '../world/client.ts'
+import { clientOf, legacyOnly, modernOnly, openOne, type Era, type Script } from '../world/eras.ts'
 import { answerBoth, sendJson, type Answer } from '../world/upstream.ts'
 import { openWorld, type World } from '../world/world.ts'
 
@@ -170,3 +171,53 @@ test('a call that becomes a task says no more of a task than its grant lets it',
   const reply = await agent.post('/mcp/files', call.body, call.headers)
   assert.match(reply.json.error?.message ?? '', /the result is larger than is allowed/)
 })
+
+const large = 's3cret'.repeat(100)
+const page = { mode: 'url', elicitationId: 'e', url: 'https://login.example/', message: large }
+const form = { mode: 'form', message: large, requestedSchema: { type: 'object', properties: {} } }
+
+/** What a server says in the place of a result, by the era that it speaks. */
+const instead: Readonly<Record<string, readonly [era: Era, text: string]>> = {
+  'an error': ['modern', `"error":{"code":-32000,"message":"${large}"}`],
+  'an error with data': ['legacy', `"error":{"code":-32000,"message":"x","data":"${large}"}`],
+  'what it asks first': [
+    'modern',
+    `"result":{"resultType":"input_required","inputRequests":{"a":${JSON.stringify({ method: 'elicitation/create', params: form })}}}`,
+  ],
+  'pages to be opened first': [
+    'legacy',
+    `"error":${JSON.stringify({ code: -32042, message: 'x', data: { elicitations: [page] } })}`,
+  ],
+}
+
+for (const [what, [era, text]] of Object.entries(instead)) {
+  for (const caller of ['modern', 'legacy'] as const) {
+    for (const method of Object.keys(methods) as Method[]) {
+      test(`${what} of a ${era} server is limited as a result of ${method} for a ${caller} agent`, async () => {
+        requirement('gateway.results-limited')
+        for (const result of [{ octetsMax: 300 }, {}]) {
+          const of = { prefixes: { '': {} }, prompts: { prefixes: { '': {} } } }
+          const asks = { elicitation: { form: true, urlHosts: ['login.example'] } }
+          const resources = { uris: { 'repo://a': {} } }
+          const files = { ...of, resources, result, asks }
+          const script: Script = ({ id }, { response }) =>
+            sendJson(response, `{"jsonrpc":"2.0","id":${JSON.stringify(id)},${text}}`)
+          const answer = era === 'modern' ? modernOnly(script) : legacyOnly(script).answer
+          const grants = { tenants: { acme: { files } }, subjects: {} }
+          await using world = await openOne(era, answer, { grants, limits: { askSecondsMax: 1 } })
+          const ask = await clientOf(caller, await world.agent(scopes), '/mcp/files', {
+            elicitation: { form: {}, url: {} },
+          })
+          const reply = await ask(method, { ...methods[method][1] })
+          const isLimited = 'octetsMax' in result
+          assert.equal(/s3cret/.test(reply.text), !isLimited, reply.text)
+          if (!isLimited) continue
+          assert.match(reply.text, /the result is larger than is allowed/)
+          const event = world.events.at(-1)
+          assert.equal(event?.path, 'countersign/gateway/response')
+          assert.ok(reply.text.includes(event.decisionId))
+        }
+      })
+    }
+  }
+}

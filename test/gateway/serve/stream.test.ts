@@ -11,8 +11,8 @@ function streaming(events: number, octets: number): Answer {
   return (message, response, request) => {
     if (message.method !== 'tools/call') return answerBoth()(message, response, request)
     response.writeHead(200, { 'content-type': 'text/event-stream' })
-    const params = { progressToken: 1, progress: 1, message: 'x'.repeat(octets) }
-    const told = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/progress', params })
+    const params = { level: 'info', data: 'x'.repeat(octets) }
+    const told = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params })
     for (let at = 0; at < events; at += 1) response.write(`data: ${told}\n\n`)
     const result = { resultType: 'complete', content: [] }
     const answer = JSON.stringify({ jsonrpc: '2.0', id: message.id, result })
@@ -29,9 +29,9 @@ test('a stream may be of any length, as long as each of its events is bounded', 
   })
   const agent = await world.agent()
   const long = await agent.post('/mcp/files', call.body, call.headers)
-  assert.equal(long.text.match(/notifications\/progress/g)?.length, 20)
+  assert.equal(long.text.match(/notifications\/message/g)?.length, 20)
   assert.match(long.text, /"resultType":"complete"/)
   const large = await agent.post('/mcp/web', call.body, call.headers)
-  assert.doesNotMatch(large.text, /notifications\/progress|"result"/)
+  assert.doesNotMatch(large.text, /notifications\/message|"result"/)
   assert.match(large.text, /"id":1,"error"/)
 })

@@ -25,7 +25,8 @@ const json = { 'content-type': 'application/json' }
 const stream = { 'content-type': 'text/event-stream' }
 const good = '{"jsonrpc":"2.0","id":1,"result":{"content":[]}}'
 const event = (text: string): string => `data: ${text}\n\n`
-const progress = '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1}}'
+const progress =
+  '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}'
 
 /** Writes octets of its own where a server's HTTP would stand. */
 const raw =

@@ -185,6 +185,13 @@ function task(more: Params = {}): Rows {
   })
 }
 
+/** A task has no state of its own to bring back, and one of a server's would be that of somebody else. */
+function withUnservedState(rows: Rows): Rows {
+  const params = { taskId: 'AAAA', inputResponses: {}, requestState: 'a' }
+  const state = wrong('requestState', params, unread('params.requestState is not served'))
+  return { ...rows, malformed: [...rows.malformed, state] }
+}
+
 const reference = { type: 'ref/prompt', name: '' }
 const argument = { name: 'a', value: 'b' }
 const refs: readonly (readonly [unknown, string])[] = [
@@ -374,7 +381,7 @@ export const rows: Readonly<Record<string, Rows>> = {
   'completion/complete': completion,
   'subscriptions/listen': listening,
   'tasks/get': task(),
-  'tasks/update': task({ inputResponses: {} }),
+  'tasks/update': withUnservedState(task({ inputResponses: {} })),
   'tasks/cancel': task(),
   'tasks/result': task(),
   'logging/setLevel': level,

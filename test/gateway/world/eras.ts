@@ -173,8 +173,12 @@ export function openOne(era: Era, answer: Answer, more: WorldOptions = {}): Prom
 
 export const wanted: { readonly toolScopes: string } = { toolScopes: 'files:*,web:*' }
 
-export async function sessionAt(agent: TestClient, door: string): Promise<string> {
-  const { body, headers } = legacy('initialize', initializeParams)
+export async function sessionAt(
+  agent: TestClient,
+  door: string,
+  capabilities: object = initializeParams.capabilities,
+): Promise<string> {
+  const { body, headers } = legacy('initialize', { ...initializeParams, capabilities })
   const opened = await agent.post(door, body, headers)
   assert.equal(opened.status, 200, opened.text)
   return String(opened.headers['mcp-session-id'])
@@ -185,15 +189,17 @@ export async function clientOf(
   era: Era,
   agent: TestClient,
   door: string,
+  capabilities: object = {},
 ): Promise<
   (method: string, params?: Record<string, unknown>, id?: string | number) => Promise<Reply>
 > {
-  const session = era === 'legacy' ? await sessionAt(agent, door) : ''
+  const session = era === 'legacy' ? await sessionAt(agent, door, capabilities) : ''
+  const declared = { 'io.modelcontextprotocol/clientCapabilities': capabilities }
   return (method, params = {}, id = 1) => {
     const { _meta: meta } = params as { readonly _meta?: object }
     const { body, headers } =
       era === 'modern'
-        ? modern(method, { ...params, _meta: { ...modernMeta, ...meta } }, id)
+        ? modern(method, { ...params, _meta: { ...modernMeta, ...declared, ...meta } }, id)
         : legacy(method, params, { session, id })
     return agent.post(door, body, headers)
   }
