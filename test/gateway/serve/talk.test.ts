@@ -727,11 +727,10 @@ suite('a call that goes on across eras', () => {
     await using at = await open({ limits: { asksMax: 8, identitySharePercent: 25 } })
     const codes: unknown[] = []
     for (let number = 1; number <= 8; number += 1) {
-      const calling = at.call()
-      void at
-        .first(number)
-        .then((there) => there.send(ask(7)))
-        .catch(() => {})
+      let isOver = false
+      const calling = at.call().finally(() => (isOver = true))
+      await eventually('it is there, or over', () => isOver || at.there.length >= number)
+      at.there[number - 1]?.send(ask(7))
       codes.push((await calling).status)
       if (codes.at(-1) !== 200) break
     }
