@@ -203,6 +203,16 @@ for (const [what, [asked, said]] of Object.entries(names)) {
   })
 }
 
+test('a client certificate has no name but its subject', async () => {
+  requirement('approver.names-proved')
+  for (const asked of [{ dnsNames: [nodeName] }, { addresses: [ownAddress] }]) {
+    assert.match(
+      await saidOf(asked, client),
+      /^denied NamesNotProved: alternative names: want=none/,
+    )
+  }
+})
+
 /** What node-b says of itself. */
 function saying(
   addresses: readonly (readonly [string, string])[],

@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
 import { validate } from '../../src/cli/configuration.ts'
+import { approverSchema } from '../../src/cli/approver/approver-configuration.ts'
 import { gatewaySchema } from '../../src/cli/gateway/gateway-configuration.ts'
 import { signerSchema } from '../../src/cli/signer/signer-configuration.ts'
+import { approverRights } from '../../src/approver/rights.ts'
 import { approvalRights, gatewayRights, toolServerRights } from '../../src/gateway/rights.ts'
 import { signerRights } from '../../src/signer/rights.ts'
 import { requirement } from '../requirements.ts'
@@ -101,6 +103,59 @@ for (const approve of [true, false]) {
     )
     const config = validate(parse(file?.['data']['signer.yaml']), signerSchema('/'), 'signer.yaml')
     assert.deepEqual(config.certificateSigningRequests, { approve })
+  })
+}
+
+const boundNode = [
+  'approver.nodes[0].name=slurm-1',
+  'approver.nodes[0].serviceAccount.namespace=interlink',
+  'approver.nodes[0].serviceAccount.name=slurm-1',
+  'approver.nodes[0].addresses[0]=10.0.7.20',
+]
+const account = { namespace: 'interlink', name: 'slurm-1', ofPod: true }
+
+for (const [what, set, rights] of [
+  ['serving certificates', [], { signers: ['serving'], accounts: [] }],
+  [
+    'client certificates',
+    ['approver.kubeletServing=false', 'approver.kubeletClient=true'],
+    { signers: ['client'], accounts: [] },
+  ],
+  [
+    'both, and a virtual node',
+    ['approver.kubeletClient=true', ...boundNode],
+    { signers: ['serving', 'client'], accounts: [account] },
+  ],
+] as const) {
+  test(`the approver of ${what} gets the rights that it uses, by an account of its own, and no others`, async () => {
+    requirement('chart.rights-to-the-letter')
+    requirement('approver.never-signs')
+    const values = ['approver.enabled=true', ...set].flatMap((each) => ['--set', each])
+    const rendering = parseRendering(await renderChart('-f', defaultValuesFile, ...values))
+    const given = rolesOf(rendering, 'countersign-approver').flatMap(({ rules, metadata }) =>
+      singleRules(rules).map((rule) => lineOf(placeOf(rule, metadata.namespace))),
+    )
+    assert.deepEqual(given.toSorted(), approverRights(rights).map(lineOf).toSorted())
+    // None of these is another program's.
+    const signer = rolesOf(rendering, 'countersign-signer').map(({ metadata }) => metadata.name)
+    const approver = rolesOf(rendering, 'countersign-approver').map(({ metadata }) => metadata.name)
+    assert.ok(approver.every((name) => !signer.includes(name)))
+    const file = rendering.find(
+      ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'countersign-approver',
+    )
+    const config = validate(
+      parse(file?.['data']['approver.yaml']),
+      approverSchema('/'),
+      'approver.yaml',
+    )
+    assert.deepEqual(
+      [config.kubeletServing, config.kubeletClient, config.nodes.length],
+      [
+        rights.signers.some((each) => each === 'serving'),
+        rights.signers.some((each) => each === 'client'),
+        rights.accounts.length,
+      ],
+    )
   })
 }
 

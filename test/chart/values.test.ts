@@ -140,6 +140,26 @@ const refused: readonly [title: string, values: string, said: RegExp][] = [
     /- authority\.selfSigned\.lifetimeSeconds: has to be at least twice profile\.lifetimeSecondsMax/,
   ],
   [
+    'an approver of nothing',
+    'approver: { enabled: true, kubeletServing: false }',
+    /- approver\.kubeletServing: with approver\.enabled it/,
+  ],
+  [
+    'bootstrappers of no node',
+    'approver: { enabled: true, kubeletClient: true, bootstrap: { groups: [system:bootstrappers] } }',
+    /- approver\.bootstrap: want=groups and nodes/,
+  ],
+  [
+    'bootstrappers who are anybody',
+    'approver: { bootstrap: { groups: [system:authenticated] } }',
+    /'\/approver\/bootstrap\/groups\/0': 'system:authenticated' does not match/,
+  ],
+  [
+    'a wildcard for a name of a node',
+    "approver: { nodes: [{ name: a, dnsNames: ['*.example'] }] }",
+    /'\/approver\/nodes\/0\/dnsNames\/0': '\*\.example' does not match/,
+  ],
+  [
     'a gateway without tool servers',
     'gateway: { upstreams: [] }',
     /- gateway\.upstreams: at least one/,

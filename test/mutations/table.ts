@@ -1,5 +1,6 @@
 import { never, type Mutation } from './mutation.ts'
 import { agentMutations } from './agent.ts'
+import { approverMutations } from './approver.ts'
 import { askMutations } from './asks.ts'
 import { attackMutations } from './attacks.ts'
 import { authorityMutations } from './authority.ts'
@@ -529,6 +530,7 @@ export const mutations: readonly Mutation[] = [
     file: 'src/gateway/door/unread.ts',
     edits: never('at - reading.since >= unreadMilliseconds'),
   },
+  ...approverMutations,
   ...askMutations,
   ...attackMutations,
   ...authorityMutations,

@@ -28,6 +28,16 @@
 {{- $problems = append $problems (printf "policy.data.%s: %s" $root (eq $root "grants" | ternary "say it in policy.grants" "belongs to the rules")) -}}
 {{- end -}}
 {{- end -}}
+{{- $approver := $values.approver -}}
+{{- if and $approver.enabled (not $approver.kubeletServing) (not $approver.kubeletClient) -}}
+{{- $problems = append $problems "approver.kubeletServing: with approver.enabled it, approver.kubeletClient, or both" -}}
+{{- end -}}
+{{- if ne (empty $approver.bootstrap.groups) (empty $approver.bootstrap.nodes) -}}
+{{- $problems = append $problems "approver.bootstrap: want=groups and nodes, or neither" -}}
+{{- end -}}
+{{- if and $approver.bootstrap.groups (not $approver.kubeletClient) -}}
+{{- $problems = append $problems "approver.bootstrap.groups: they ask for client certificates; set approver.kubeletClient=true" -}}
+{{- end -}}
 {{- $service := $values.policy.service -}}
 {{- if $service.url -}}
 {{- if not $service.resource -}}

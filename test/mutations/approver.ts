@@ -1,0 +1,244 @@
+import { never, type Mutation } from './mutation.ts'
+
+const requester = 'approver.requester-proved'
+const names = 'approver.names-proved'
+const usages = 'approver.usages-exact'
+const recorded = 'approver.recorded-first'
+const bounded = 'approver.storm-bounded'
+const request = 'src/approver/node-request.ts'
+const account = 'src/approver/prove-requester.ts'
+const prove = 'src/approver/prove.ts'
+const approve = 'src/approver/approve.ts'
+const judged = ['test/approver/prove.test.ts']
+const answered = ['test/approver/approve.test.ts']
+
+/** The defences of who approves certificates of nodes. */
+export const approverMutations: readonly Mutation[] = [
+  {
+    claim: requester,
+    without: 'the group of nodes',
+    file: request,
+    edits: [
+      [
+        'username.startsWith(userPrefix) && groups.includes(nodesGroup)',
+        'username.startsWith(userPrefix)',
+      ],
+    ],
+    tests: judged,
+  },
+  {
+    claim: requester,
+    without: 'the look for a second organization',
+    file: request,
+    edits: [['organization !== nodesGroup || second !== undefined', 'organization !== nodesGroup']],
+    tests: judged,
+  },
+  {
+    claim: requester,
+    without: 'the comparison of subject and requester',
+    file: request,
+    edits: [['asked === nodeName', "asked !== ''"]],
+    tests: judged,
+  },
+  {
+    claim: requester,
+    without: 'the list of nodes that may be new',
+    file: request,
+    edits: [['bootstrapped.includes(asked)', "asked !== ''"]],
+    tests: judged,
+  },
+  {
+    claim: requester,
+    without: 'the look at whether a new node is there already',
+    file: prove,
+    edits: [
+      [
+        "if (node === undefined) return { kind: 'approve', proofs: [proof] }",
+        "return { kind: 'approve', proofs: [proof] }",
+      ],
+    ],
+    tests: judged,
+  },
+  {
+    claim: requester,
+    without: 'the UID of the service account',
+    file: account,
+    edits: never('found.uid !== uid'),
+    tests: judged,
+  },
+  {
+    claim: requester,
+    without: 'the demand for a pod',
+    file: account,
+    edits: [['return account.ofPod ?', 'return found === undefined ?']],
+    tests: judged,
+  },
+  {
+    claim: requester,
+    without: 'the UID of the pod',
+    file: account,
+    edits: never('pod.uid !== podUid'),
+    tests: judged,
+  },
+  {
+    claim: requester,
+    without: 'the look at whether the pod is over',
+    file: account,
+    edits: never('pod.isOver'),
+    tests: judged,
+  },
+  {
+    claim: requester,
+    without: 'the account of the pod',
+    file: account,
+    edits: never('pod.serviceAccountName !== account.name'),
+    tests: judged,
+  },
+  {
+    claim: names,
+    without: 'the addresses of nowhere',
+    file: prove,
+    edits: never('isNowhere(address)'),
+    tests: judged,
+  },
+  {
+    claim: names,
+    without: 'the look at mapped addresses',
+    file: 'src/approver/address.ts',
+    edits: [['isMapped || nowhere', 'nowhere']],
+    tests: judged,
+  },
+  {
+    claim: names,
+    without: "the API server's addresses",
+    file: prove,
+    edits: [['if (isOfApiServer) {', 'if (false) {']],
+    tests: judged,
+  },
+  {
+    claim: names,
+    without: 'the names that are never a node’s',
+    file: prove,
+    edits: never('reservedNames.test(name)'),
+    tests: judged,
+  },
+  {
+    claim: names,
+    without: 'the form of a name',
+    file: prove,
+    edits: never('!isDnsSubdomain(name)'),
+    tests: judged,
+  },
+  {
+    claim: names,
+    without: 'the other nodes',
+    file: prove,
+    edits: never('other !== undefined'),
+    tests: judged,
+  },
+  {
+    claim: names,
+    without: 'the ranges of nodes',
+    file: prove,
+    edits: [['addressRanges === undefined || isWithin(addressRanges, address)', 'address']],
+    tests: judged,
+  },
+  {
+    claim: names,
+    without: 'the endings of names',
+    file: prove,
+    edits: [['dnsSuffixes === undefined || name === nodeName', 'name']],
+    tests: judged,
+  },
+  {
+    claim: names,
+    without: 'the kind of an address',
+    file: prove,
+    edits: [['types.includes(type) && stated === name', 'stated === name']],
+    tests: judged,
+  },
+  {
+    claim: names,
+    without: 'a denial going first',
+    file: prove,
+    edits: never('denial !== undefined'),
+    tests: judged,
+  },
+  {
+    claim: names,
+    without: 'the names of a client certificate',
+    file: prove,
+    edits: never('names.dnsNames.length + names.ipAddresses.length > 0'),
+    tests: judged,
+  },
+  {
+    claim: usages,
+    without: 'the look at more usages',
+    file: request,
+    edits: [['&& extra.length === 0', '']],
+    tests: judged,
+  },
+  {
+    claim: usages,
+    without: 'the look at the key for key encipherment',
+    file: request,
+    edits: [['isRsa && extra.length === 1', 'extra.length === 1']],
+    tests: judged,
+  },
+  {
+    claim: usages,
+    without: 'the bound of a life',
+    file: request,
+    edits: [['asked <= expirationSecondsMax', 'asked <= Infinity']],
+    tests: judged,
+  },
+  {
+    claim: usages,
+    without: 'the look for what else is asked',
+    file: 'src/pki/requested-names.ts',
+    edits: never('other !== undefined'),
+    tests: ['test/pki/requested-names.test.ts'],
+  },
+  {
+    claim: usages,
+    without: 'the look for alternative names that come twice',
+    file: 'src/pki/requested-names.ts',
+    edits: [['if (second !== undefined) throw', 'if (false) throw']],
+    tests: ['test/pki/requested-names.test.ts'],
+  },
+  {
+    claim: recorded,
+    without: 'the second look',
+    file: approve,
+    edits: never('!isSame(again, answer)'),
+    tests: answered,
+  },
+  {
+    claim: recorded,
+    without: 'the record before the answer',
+    file: approve,
+    edits: [['  await ledger.append(record)\n  open.set', '  open.set']],
+    tests: answered,
+  },
+  {
+    claim: recorded,
+    without: 'the memory of what was recorded',
+    file: approve,
+    edits: never('isIt && node.uid === answer.node.uid'),
+    tests: answered,
+  },
+  {
+    claim: bounded,
+    without: 'the certificates of an hour',
+    file: approve,
+    edits: never('seconds > 0'),
+    tests: answered,
+  },
+  {
+    claim: bounded,
+    without: 'the turns of one requester',
+    file: 'src/approver/turns.ts',
+    edits: [['of.worked.size <= workedMax', 'of.worked.size > 0']],
+    tests: ['test/approver/turns.test.ts'],
+  },
+]
