@@ -27,6 +27,8 @@ export type MetricName =
   | 'countersign_bundle_requests_total'
   | 'countersign_signer_authority_state'
   | 'countersign_signer_authority_reloads_total'
+  | 'countersign_signer_rotation_due_seconds'
+  | 'countersign_signer_rotation_steps_total'
   | 'countersign_agent_requests_total'
   | 'countersign_agent_expiry_seconds'
   | 'countersign_approver_verdicts_total'
@@ -103,6 +105,16 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     'counter',
     'requests for the bundle of the trust domain, by whether it was known',
     ['result'],
+  ],
+  countersign_signer_rotation_due_seconds: [
+    'gauge',
+    'seconds until the next step of the rotation of the CA is due',
+    [],
+  ],
+  countersign_signer_rotation_steps_total: [
+    'counter',
+    'steps of the rotation of the CA that were due',
+    ['step', 'outcome'],
   ],
   countersign_agent_requests_total: [
     'counter',

@@ -169,6 +169,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a CA signs in its turn alone: not before its anchor is proved to be published for long enough, and not after it was replaced',
     source: 'DESIGN §2 CA sources; spiffe/spire#1934, #6964; teleport#1945',
   },
+  'signer.rotates-by-schedule': {
+    claim:
+      'by schedule a CA is replaced by whichever replica publishes the anchors, in the steps and with the proof of the commands, and never by a clock that is wrong',
+    source: 'DESIGN §2 CA sources; SPIRE: prepare and activate by remaining life',
+  },
   'signer.anchors-before-signatures': {
     claim: 'no authority signs before its anchors are in the published trust bundle',
     source: 'docs/ISSUANCE.md',

@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { CountersignError, quoted } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
-import type { AuthorityState } from './authority-journal.ts'
+import type { AuthorityState, Journal } from './authority-journal.ts'
 import { parseCaCertificate } from './ca-certificate.ts'
 import type { CaCertificate } from './ca-certificate.ts'
 import { findPath } from './ca-path.ts'
@@ -32,6 +32,8 @@ export interface Authority {
 
 /** What is known of authorities beside which one is in force, where a journal says so. */
 export interface Rotation {
+  /** What became of each, as it was read last. */
+  journal(): Journal
   /** The state of each, by the short name that `countersign ca` takes. */
   states(): ReadonlyMap<string, AuthorityState>
   /** SHA-256, hex, of anchors that are not to be published any more, though they have not ended. */

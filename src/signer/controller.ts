@@ -3,7 +3,7 @@ import { CountersignError } from '../errors.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import { formatRight, type Right } from '../kubernetes/access-review.ts'
 import { realDelay, type Delay } from '../kubernetes/backoff.ts'
-import { startMembership, type Membership } from '../kubernetes/membership.ts'
+import type { Membership } from '../kubernetes/membership.ts'
 import { observeClient } from '../kubernetes/reachability.ts'
 import { watchRights, type RightsWatch } from '../kubernetes/rights-watch.ts'
 import type { Ledger } from '../ledger/ledger.ts'
@@ -20,6 +20,7 @@ import { startAnchorPublication, type AnchorPublication } from './anchors/anchor
 import { authorityCondition } from './anchors/authority-condition.ts'
 import type { CountedAnchors } from './anchors/bundle-sequence.ts'
 import { measureIssuer } from './anchors/measure-issuer.ts'
+import { startScheduledRotation, type SignerRotation } from './anchors/scheduled-rotation.ts'
 import { startGatherer, type Gatherer } from './watch/gather.ts'
 import { createHistory, readHistory } from './issue/history.ts'
 import type { History } from './issue/history.ts'
@@ -37,7 +38,7 @@ import {
   tellLanes,
   type Lane,
 } from './lanes.ts'
-import { membersLease } from './members-lease.ts'
+import { joinMembers } from './members-lease.ts'
 import { isNeededToAnswer, signerRights, type SignerRightsOptions } from './rights.ts'
 import { watchRequesterPolicy, type RequesterProof } from './watch/requester.ts'
 import { tellWaiting } from './watch/tell-waiting.ts'
@@ -67,6 +68,8 @@ export interface SignerOptions {
   readonly propagationSeconds?: number | undefined
   /** The Secret of a self-signed authority. */
   readonly secret?: LeasePlace
+  /** How often a self-signed authority is replaced without anybody asking; by command alone unless told. */
+  readonly rotation?: SignerRotation | undefined
   /** Where pods ask by CertificateSigningRequests: whether this program approves, too. */
   readonly signingRequests?: { readonly approve: boolean } | undefined
   readonly delay?: Delay
@@ -107,6 +110,7 @@ function conditionNames(options: SignerOptions): readonly string[] {
     ),
     'trust-bundle',
     ...(options.admissionPolicy === undefined ? [] : ['admission-policy']),
+    ...(options.rotation === undefined ? [] : ['rotation']),
   ]
 }
 
@@ -201,6 +205,7 @@ async function open(
   const anchors = opened.use(startAnchorPublication(publicationOf(options)))
   board.set('trust-bundle', () => anchors.condition())
   options.publishes(anchors)
+  openRotation(options, anchors, opened)
   const requester = openRequesterProof(options, opened)
   const history =
     options.records === undefined
@@ -226,7 +231,7 @@ async function open(
   opened.use(measureIssuer(options))
   tellLanes(lanes, board)
   // Only now: the requests of a replica that cannot sign yet would wait for the others.
-  const membership = opened.use(membershipOf(options))
+  const membership = opened.use(joinMembers(options))
   if (
     !(await unlessAborted(
       membership.joined.then(() => true),
@@ -263,6 +268,20 @@ function tellUnfollowed({ signingRequests, log }: Parts, { intents }: History): 
   )
 }
 
+/** From the start, and whatever else is in the way: a CA that has ended is replaced while nothing can be signed. */
+function openRotation(
+  options: Parts,
+  anchors: AnchorPublication,
+  opened: AsyncDisposableStack,
+): void {
+  const { rotation, board } = options
+  if (rotation === undefined) return
+  const scheduled = opened.use(
+    startScheduledRotation({ ...options, ...rotation, held: () => anchors.held() }),
+  )
+  board.set('rotation', () => scheduled.condition())
+}
+
 /** Nobody waits for it: what is not known is not shown. */
 function openRequesterProof(
   options: Parts,
@@ -280,17 +299,6 @@ function evidenceCondition(gatherer: Gatherer, name: string): Omit<Condition, 'n
   const found = gatherer.conditions().find((each) => each.name === name)
   const { ok = false, reason = '' } = found ?? {}
   return { ok, reason, optional: gatherer.hasSynced }
-}
-
-/** Who is seen no more is gone: as for the Lease of the trust bundle. */
-const memberSeconds = 15
-
-function membershipOf({ client, lease, delay, log, board }: Parts): Membership {
-  const canWork = (): boolean => isReady(board.list())
-  const clock = (): number => performance.now()
-  const place = membersLease(lease)
-  const durationSeconds = memberSeconds
-  return startMembership({ client, ...place, durationSeconds, canWork, clock, delay, log })
 }
 
 function rightsOf(options: SignerOptions): SignerRightsOptions {

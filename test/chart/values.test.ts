@@ -160,6 +160,21 @@ const refused: readonly [title: string, values: string, said: RegExp][] = [
     /'\/approver\/nodes\/0\/dnsNames\/0': '\*\.example' does not match/,
   ],
   [
+    'a CA that is replaced before its certificates end',
+    'authority: { selfSigned: { rotation: { everySeconds: 3600 } } }',
+    /- authority\.selfSigned\.rotation\.everySeconds: want=14400\.\.31449000 got=3600/,
+  ],
+  [
+    'a CA whose readers have no time',
+    'authority: { selfSigned: { rotation: { everySeconds: 7776000, prepareBeforeSeconds: 60 } } }',
+    /- authority\.selfSigned\.rotation\.prepareBeforeSeconds: want=360\.\.3888000 got=60/,
+  ],
+  [
+    'a rotation of files',
+    'authority: { kind: files, files: { secretName: ca }, selfSigned: { rotation: { everySeconds: 7776000 } } }',
+    /- authority\.selfSigned\.rotation\.everySeconds: authority\.kind is files/,
+  ],
+  [
     'a gateway without tool servers',
     'gateway: { upstreams: [] }',
     /- gateway\.upstreams: at least one/,

@@ -106,7 +106,27 @@ const brokenSigner: readonly [string, string, RegExp][] = [
   ['a port that is none', `${signer}admin: { port: 70000 }\n`, /admin\.port: /],
   ['a lease without a name', `${signer}lease: { name: '' }\n`, /lease\.name: /],
   ['no ledger', signer.replace(/ledger.*/, ''), /ledger: required/],
+  [
+    'a CA that is replaced before its certificates have ended',
+    `${rotating('everySeconds: 50000')}profile: { lifetimeSecondsMax: 86400 }\n`,
+    /authority\.selfSigned\.rotation\.everySeconds: want=86400\.\.31449000 got=50000/,
+  ],
+  [
+    'a CA that would end before it is replaced',
+    rotating('everySeconds: 31536000'),
+    /authority\.selfSigned\.rotation\.everySeconds: want=14400\.\.31449000 got=31536000/,
+  ],
+  [
+    'a CA whose anchor readers have no time for',
+    `${rotating('everySeconds: 14400')}trustBundle: { propagationSeconds: 3600 }\n`,
+    /authority\.selfSigned\.rotation\.prepareBeforeSeconds: want=3660\.\.7200 got=3600/,
+  ],
 ]
+
+function rotating(rotation: string): string {
+  const authority = `authority: { selfSigned: { namespace: system, rotation: { ${rotation} } } }`
+  return signer.replace(/authority.*/, authority)
+}
 
 for (const [what, text, message] of brokenSigner) {
   test(`a signer’s configuration with ${what} is refused by name`, async () => {

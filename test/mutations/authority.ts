@@ -2,6 +2,8 @@ import { never, type Mutation } from './mutation.ts'
 
 const path = 'src/pki/ca-path.ts'
 const journaled = 'test/signer/anchors/trust-bundle.journal.test.ts'
+const bySchedule = 'signer.rotates-by-schedule'
+const scheduled = 'test/signer/anchors/scheduled-rotation.test.ts'
 const byProof = 'signer.rotation-by-proof'
 const command = 'test/cli/command/ca-command.test.ts'
 const refusedAtLoad = 'pki.what-others-refuse-is-refused-at-load'
@@ -67,6 +69,46 @@ export const authorityMutations: readonly Mutation[] = [
     tests: ['test/pki/files.test.ts'],
   },
   {
+    claim: bySchedule,
+    without: 'the look at the clock of the API server',
+    file: 'src/signer/anchors/scheduled-rotation.ts',
+    edits: [['await checkStepClock(probe, { signal: this.#closing.signal, now })', '']],
+    tests: [scheduled],
+  },
+  {
+    claim: bySchedule,
+    without: 'the look whether the journal is the one that was decided by',
+    file: 'src/signer/anchors/rotate-authority.ts',
+    edits: never('seen !== undefined && formatJournal(seen) !== formatJournal(contents.journal)'),
+    tests: [scheduled],
+  },
+  {
+    claim: bySchedule,
+    without: 'the publisher’s own eyes',
+    file: 'src/signer/anchors/trust-bundle.ts',
+    edits: [['this.#seen.secondsOf(sha256)', 'this.#ages.ageOf(sha256) / 1000']],
+    tests: [scheduled],
+  },
+  {
+    claim: bySchedule,
+    without: 'the end of the CA that is replaced',
+    file: 'src/pki/rotation-schedule.ts',
+    edits: [
+      [
+        'Math.min(active.since + everySeconds * 1000, lastSignature(active))',
+        'active.since + everySeconds * 1000',
+      ],
+    ],
+    tests: ['test/pki/rotation-schedule.test.ts'],
+  },
+  {
+    claim: bySchedule,
+    without: 'the look whether a schedule fits its CAs',
+    file: 'src/pki/rotation-schedule.ts',
+    edits: never('everySeconds < everyMin || everySeconds > everyMax'),
+    tests: ['test/pki/rotation-schedule.test.ts'],
+  },
+  {
     claim: 'signer.new-ca-waits-for-readers',
     without: 'the wait for readers',
     file: 'src/signer/anchors/trust-bundle.ts',
@@ -126,7 +168,7 @@ export const authorityMutations: readonly Mutation[] = [
   {
     claim: byProof,
     without: 'the look at the clock of the API server',
-    file: 'src/cli/command/ca-command.ts',
+    file: 'src/signer/anchors/step-clock.ts',
     edits: never('Number.isNaN(date) || seconds > clockSecondsMax'),
     tests: [command],
   },

@@ -23,6 +23,28 @@
 {{- if lt (int $authority.selfSigned.lifetimeSeconds) (mul 2 (int $values.profile.lifetimeSecondsMax)) -}}
 {{- $problems = append $problems "authority.selfSigned.lifetimeSeconds: has to be at least twice profile.lifetimeSecondsMax" -}}
 {{- end -}}
+{{- $every := int64 $authority.selfSigned.rotation.everySeconds -}}
+{{- $lead := int64 $authority.selfSigned.rotation.prepareBeforeSeconds -}}
+{{- if $every -}}
+{{- if ne $authority.kind "selfSigned" -}}
+{{- $problems = append $problems "authority.selfSigned.rotation.everySeconds: authority.kind is files, so it would be ignored: write the next CA over the one in the Secret" -}}
+{{- end -}}
+{{- $everyMin := max 14400 (int64 $values.profile.lifetimeSecondsMax) -}}
+{{- $everyMax := sub (int64 $authority.selfSigned.lifetimeSeconds) 87000 -}}
+{{- if or (lt $every $everyMin) (gt $every $everyMax) -}}
+{{- $problems = append $problems (printf "authority.selfSigned.rotation.everySeconds: want=%d..%d got=%d: no shorter than a certificate's life, and a day and ten minutes less than lifetimeSeconds" $everyMin $everyMax $every) -}}
+{{- end -}}
+{{- $leadMin := add (int64 $values.trustBundle.propagationSeconds) 60 -}}
+{{- $leadMax := div $every 2 -}}
+{{- if and $lead (or (lt $lead $leadMin) (gt $lead $leadMax)) -}}
+{{- $problems = append $problems (printf "authority.selfSigned.rotation.prepareBeforeSeconds: want=%d..%d got=%d: longer than trustBundle.propagationSeconds, and at most half of everySeconds" $leadMin $leadMax $lead) -}}
+{{- end -}}
+{{- if and (not $lead) (lt (div $every 4) $leadMin) -}}
+{{- $problems = append $problems (printf "authority.selfSigned.rotation.prepareBeforeSeconds: a quarter of everySeconds is shorter than trustBundle.propagationSeconds: want=%d..%d" $leadMin $leadMax) -}}
+{{- end -}}
+{{- else if $lead -}}
+{{- $problems = append $problems "authority.selfSigned.rotation.prepareBeforeSeconds: nothing is rotated while everySeconds is 0" -}}
+{{- end -}}
 {{- range $root := list "grants" "countersign" -}}
 {{- if hasKey $values.policy.data $root -}}
 {{- $problems = append $problems (printf "policy.data.%s: %s" $root (eq $root "grants" | ternary "say it in policy.grants" "belongs to the rules")) -}}

@@ -7,16 +7,18 @@ import { readFields, readTextMap } from '../../kubernetes/read-field.ts'
 import { readMetadata, type KubernetesObject, type Resource } from '../../kubernetes/resource.ts'
 import { isTrusted, type Journal } from '../../pki/authority-journal.ts'
 import { shortName } from '../../pki/authority-steps.ts'
-import { dnsSuffixesOf } from '../../pki/authority.ts'
+import { nextStep } from '../../pki/rotation-schedule.ts'
 import {
   readAuthority,
   type AuthoritySecretOptions,
 } from '../../signer/anchors/authority-secret.ts'
 import { deliveredSeconds, readDelivery, type Delivery } from '../../signer/anchors/delivery.ts'
 import { rotateAuthority, type RotationStep } from '../../signer/anchors/rotate-authority.ts'
+import { checkStepClock } from '../../signer/anchors/step-clock.ts'
 import { readConfiguration } from '../configuration.ts'
 import { signerOf } from '../read-cluster-configuration.ts'
-import { signerSchema, type SignerConfig } from '../signer/signer-configuration.ts'
+import { secretPlace } from '../signer/self-signed.ts'
+import { rotationOf, signerSchema, type SignerConfig } from '../signer/signer-configuration.ts'
 import type { Terminal } from '../terminal.ts'
 import { openClient } from './open-client.ts'
 
@@ -36,6 +38,12 @@ export interface CaDocument {
   readonly bundle: string | null
   /** Why the bundle could not be read; null when it was, or there is none. */
   readonly bundleProblem: string | null
+  /** What the signer does next by its schedule, and from when; null without one. */
+  readonly next: {
+    readonly step: string
+    readonly at: string
+    readonly authority: string | null
+  } | null
   readonly authorities: readonly {
     readonly sha256: string
     readonly state: string
@@ -128,27 +136,9 @@ export async function runCaRevoke(
   })
 }
 
-/** The times of a journal are of the clock here, and signers act on them: one that is wrong takes anchors away, or makes a CA that has not begun. */
-const clockSecondsMax = 60
-
 async function takeStep(step: RotationStep, { secret, probe, signal }: Place): Promise<Journal> {
-  const before = Date.now()
-  const { headers } = await probe.ask({ method: 'GET', path: '/version', signal })
-  const after = Date.now()
-  const date = Date.parse(headers.date ?? '')
-  // The header leaves the milliseconds out, and was written somewhere between the two.
-  const ahead = before - (date + 999)
-  const behind = date - after
-  const seconds = Math.round(Math.max(ahead, behind) / 1000)
-  if (Number.isNaN(date) || seconds > clockSecondsMax) {
-    const got = Number.isNaN(date)
-      ? 'no Date'
-      : `${seconds} s ${ahead > behind ? 'ahead' : 'behind'}`
-    const message = `authority: the clock here is not that of the API server, want=within ${clockSecondsMax} s got=${got}`
-    const hint = 'set the clock of this machine: signers act on the times that a step writes'
-    throw new CountersignError('pki/authority-step', message, { hint })
-  }
-  return rotateAuthority(step, secret)
+  await checkStepClock(probe, { signal, now: secret.now })
+  return (await rotateAuthority(step, secret)).journal
 }
 
 interface Place {
@@ -170,22 +160,19 @@ async function withPlace(
   try {
     const { signal } = terminal
     const config = await readConfig(options, client, signal)
-    const { authority, trustDomain, signerName, clusterDomain } = config
+    const { authority, trustDomain, signerName } = config
     if (!('selfSigned' in authority)) {
       throw new CountersignError('cli/usage', 'the CA of this signer is in files', {
         hint: 'write the new one over it: docs/OPERATING.md, Another CA',
       })
     }
-    const { namespace, secret: name, lifetimeSeconds, constrainUris = false } = authority.selfSigned
     const now = Date.now
-    const dnsSuffixes = dnsSuffixesOf(clusterDomain)
-    const made = { trustDomain, lifetimeSeconds, constrainUris, dnsSuffixes, now }
     const bundle = trustBundleName(signerName, trustDomain)
     await run({
       config,
       probe: client,
       signal,
-      secret: { client, namespace, name, ...made },
+      secret: secretPlace(authority.selfSigned, config, { client, now }),
       delivery: () => readDelivery({ client, bundle, trustDomain, now, signal }),
       json: options.json === true,
       out: terminal.out,
@@ -267,12 +254,27 @@ function describe(
       ...(state === 'prepared' ? { waitSeconds: wait } : {}),
     }
   })
-  return { version: 1, bundle: delivery.bundle ?? null, bundleProblem, authorities }
+  const next = describeNext(journal, config)
+  return { version: 1, bundle: delivery.bundle ?? null, bundleProblem, next, authorities }
 }
 
-function formatStatus({ authorities, bundleProblem }: CaDocument): string {
+function describeNext(journal: Journal, { authority }: SignerConfig): CaDocument['next'] {
+  const schedule = rotationOf(authority)
+  const next = schedule === undefined ? undefined : nextStep(journal, schedule)
+  if (next === undefined) return null
+  return { step: next.kind, at: new Date(next.at).toISOString(), authority: next.name ?? null }
+}
+
+function formatStatus({ authorities, bundleProblem, next }: CaDocument): string {
   const problem = bundleProblem === null ? '' : `bundle: unknown: ${bundleProblem}\n`
-  return `${formatAuthorities(authorities)}${problem}`
+  return `${formatAuthorities(authorities)}${formatNext(next)}${problem}`
+}
+
+function formatNext(next: CaDocument['next']): string {
+  if (next === null) return ''
+  const { step, at, authority } = next
+  const due = Date.parse(at) <= Date.now() ? 'due since' : 'at'
+  return `next by schedule: ${step}${authority === null ? '' : ` ${authority}`}, ${due} ${at}\n`
 }
 
 function formatAuthorities(authorities: CaDocument['authorities']): string {

@@ -1,5 +1,5 @@
 import { createPublicKey } from 'node:crypto'
-import { createApiClient, type ApiClient } from '../../kubernetes/api-client.ts'
+import { createApiClient, type ApiClient, type ApiProbe } from '../../kubernetes/api-client.ts'
 import { openLedger, readLedger, type Ledger } from '../../ledger/ledger.ts'
 import { logFolderOf } from '../../ledger/log-folder.ts'
 import { readLogKey } from '../../ledger/log-key.ts'
@@ -12,6 +12,7 @@ import { createProfile, type Profile } from '../../pki/profile.ts'
 import { formatStatusPage } from '../../policy/bundle-status.ts'
 import { shadowedIssuance } from '../../policy/shadow/shadowed-issuance.ts'
 import { openSecretAuthorities } from '../../signer/anchors/secret-authorities.ts'
+import type { SignerRotation } from '../../signer/anchors/scheduled-rotation.ts'
 import { awaitAuthority } from '../../signer/anchors/await-authority.ts'
 import { createSigner } from '../../signer/controller.ts'
 import { isReady, type Condition } from '../../readiness.ts'
@@ -21,7 +22,8 @@ import { openAdminListener, type AdminListener, type AdminPage } from '../admin-
 import { openPolicy, policyConditions, statusesOf, type OpenPolicy } from '../open-policy.ts'
 import { beginning, type Running } from '../running.ts'
 import { openBundleEndpoint, type BundleEndpoint } from './bundle-endpoint.ts'
-import type { SignerConfig } from './signer-configuration.ts'
+import { secretPlace } from './self-signed.ts'
+import { rotationOf, type SignerConfig } from './signer-configuration.ts'
 
 /**
  * Starts a signer from its configuration. What a person wrote (configuration, policy) and what has to be ours (the ledger, the admin port)
@@ -65,6 +67,7 @@ export async function runSigner(
     signingRequests: config.certificateSigningRequests,
     modeOf: modesOf(config.enforcement.namespaces),
     ...secretOf(config),
+    ...rotationBy(config, client, now),
     log,
     metrics,
     now,
@@ -200,14 +203,21 @@ async function openAuthority(
         metrics.count('countersign_signer_authority_reloads_total', { outcome }),
     })
   }
-  const { namespace, secret, lifetimeSeconds, constrainUris = false } = authority.selfSigned
+  const place = secretPlace(authority.selfSigned, config, { client, now })
+  const { namespace, name: secret } = place
   log.warn({ namespace, secret }, 'the authority is self-signed and its key is kept in a Secret')
-  const dnsSuffixes = dnsSuffixesOf(config.clusterDomain)
-  const made = { lifetimeSeconds, trustDomain, dnsSuffixes, constrainUris }
-  return awaitAuthority(
-    () => openSecretAuthorities({ client, namespace, name: secret, now, log, ...made }),
-    {
-      log,
-    },
-  )
+  return awaitAuthority(() => openSecretAuthorities({ ...place, log }), { log })
+}
+
+function rotationBy(
+  config: SignerConfig,
+  client: ApiClient & ApiProbe,
+  now: () => number,
+): { readonly rotation?: SignerRotation } {
+  const { authority, trustBundle } = config
+  const schedule = rotationOf(authority)
+  if (!('selfSigned' in authority) || schedule === undefined) return {}
+  const secret = secretPlace(authority.selfSigned, config, { client, now })
+  const { propagationSeconds } = trustBundle
+  return { rotation: { schedule, secret, probe: client, propagationSeconds } }
 }

@@ -4,6 +4,11 @@ import { parseClusterDomain } from '../../identity/cluster-domain.ts'
 import { isDnsLabel } from '../../identity/kubernetes-name.ts'
 import { parseTrustDomain, type TrustDomain } from '../../identity/trust-domain.ts'
 import { isKeyName } from '../../ledger/note.ts'
+import {
+  prepareBeforeSecondsOf,
+  scheduleProblem,
+  type RotationSchedule,
+} from '../../pki/rotation-schedule.ts'
 import { keyTypes, type KeyType } from '../../pki/subject-key.ts'
 import { enforcementModes, type EnforcementMode } from '../../signer/verdict/enforcement.ts'
 import { parsedBy, pathIn } from '../configuration.ts'
@@ -15,6 +20,23 @@ import {
   type LogConfig,
   type PolicyConfig,
 } from '../shared-configuration.ts'
+
+/** A CA that the signer makes and keeps in a Secret. */
+export interface SelfSignedConfig {
+  readonly namespace: string
+  readonly secret: string
+  readonly lifetimeSeconds: number
+  readonly constrainUris?: boolean
+  /** By command alone when absent. */
+  readonly rotation?: RotationConfig | undefined
+}
+
+/** How often the signer replaces the CA that it makes. */
+export interface RotationConfig {
+  readonly everySeconds: number
+  /** A quarter of `everySeconds`, a week at most, when absent. */
+  readonly prepareBeforeSeconds?: number | undefined
+}
 
 /** What `countersign signer --config` reads. */
 export interface SignerConfig {
@@ -30,14 +52,7 @@ export interface SignerConfig {
   readonly replica: string
   readonly authority:
     | { readonly files: { readonly certificate: string; readonly privateKey: string } }
-    | {
-        readonly selfSigned: {
-          readonly namespace: string
-          readonly secret: string
-          readonly lifetimeSeconds: number
-          readonly constrainUris?: boolean
-        }
-      }
+    | { readonly selfSigned: SelfSignedConfig }
   readonly profile: {
     readonly keyTypes?: readonly KeyType[] | undefined
     readonly lifetimeSecondsMax: number
@@ -125,6 +140,16 @@ const enforcementSchema = z
   })
   .prefault({})
 
+const selfSignedSchema = z.strictObject({
+  namespace: z.string().min(1).max(63),
+  secret: z.string().min(1).max(253).default('countersign-authority'),
+  lifetimeSeconds: z.int().min(86_400).max(315_360_000).default(31_536_000),
+  constrainUris: z.boolean().default(false),
+  rotation: z
+    .strictObject({ everySeconds: z.int(), prepareBeforeSeconds: z.int().optional() })
+    .optional(),
+})
+
 export function signerSchema(folder: string): z.ZodType<SignerConfig> {
   const fields = z.strictObject({
     trustDomain: parsedBy(parseTrustDomain),
@@ -138,12 +163,7 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
         files: z.strictObject({ certificate: pathIn(folder), privateKey: pathIn(folder) }),
       }),
       z.strictObject({
-        selfSigned: z.strictObject({
-          namespace: z.string().min(1).max(63),
-          secret: z.string().min(1).max(253).default('countersign-authority'),
-          lifetimeSeconds: z.int().min(86_400).max(315_360_000).default(31_536_000),
-          constrainUris: z.boolean().default(false),
-        }),
+        selfSigned: selfSignedSchema,
       }),
     ]),
     profile: z
@@ -185,12 +205,37 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
     admin: adminSchema(9_443),
     log: logSchema,
   })
-  return fields.superRefine(({ production, bundleEndpoint, trustBundle }, context) => {
-    // Others hear of a new anchor within a hint or two, and refuse what is signed below it before.
-    const secondsMax = Math.floor(trustBundle.propagationSeconds / hintsAhead)
-    if (!production || bundleEndpoint === undefined) return
-    if (bundleEndpoint.refreshHintSeconds <= secondsMax) return
-    const message = `want=..${secondsMax}, a third of trustBundle.propagationSeconds`
-    context.addIssue({ code: 'custom', path: ['bundleEndpoint', 'refreshHintSeconds'], message })
-  })
+  return fields
+    .superRefine(checkRotation)
+    .superRefine(({ production, bundleEndpoint, trustBundle }, context) => {
+      // Others hear of a new anchor within a hint or two, and refuse what is signed below it before.
+      const secondsMax = Math.floor(trustBundle.propagationSeconds / hintsAhead)
+      if (!production || bundleEndpoint === undefined) return
+      if (bundleEndpoint.refreshHintSeconds <= secondsMax) return
+      const message = `want=..${secondsMax}, a third of trustBundle.propagationSeconds`
+      context.addIssue({ code: 'custom', path: ['bundleEndpoint', 'refreshHintSeconds'], message })
+    })
+}
+
+function checkRotation(
+  { authority, profile, trustBundle }: SignerConfig,
+  context: z.RefinementCtx<SignerConfig>,
+): void {
+  const schedule = rotationOf(authority)
+  if (!('selfSigned' in authority) || schedule === undefined) return
+  const { lifetimeSeconds } = authority.selfSigned
+  const { propagationSeconds } = trustBundle
+  const beside = { lifetimeSeconds, leafSecondsMax: profile.lifetimeSecondsMax, propagationSeconds }
+  const problem = scheduleProblem(schedule, beside)
+  if (problem === undefined) return
+  const path = ['authority', 'selfSigned', 'rotation', problem.field]
+  context.addIssue({ code: 'custom', path, message: problem.message })
+}
+
+/** The schedule that is configured, with what follows where it says nothing. */
+export function rotationOf(authority: SignerConfig['authority']): RotationSchedule | undefined {
+  const rotation = 'selfSigned' in authority ? authority.selfSigned.rotation : undefined
+  if (rotation === undefined) return undefined
+  const { everySeconds, prepareBeforeSeconds = prepareBeforeSecondsOf(everySeconds) } = rotation
+  return { everySeconds, prepareBeforeSeconds }
 }

@@ -26,6 +26,27 @@ export interface AnchorAges {
   ageOf(sha256: string): number
 }
 
+/** For how long somebody has seen each anchor with their own eyes, at every look: no clock of others counts, and none that jumps. */
+export interface SeenAnchors {
+  look(anchors: readonly CaCertificate[]): void
+  /** Undefined when it was not there at the last look. */
+  secondsOf(sha256: string): number | undefined
+}
+
+export function createSeenAnchors(steadyNow: () => number): SeenAnchors {
+  let since = new Map<string, number>()
+  return {
+    look(anchors) {
+      const at = steadyNow()
+      since = new Map(anchors.map(({ sha256 }) => [sha256, since.get(sha256) ?? at]))
+    },
+    secondsOf(sha256) {
+      const at = since.get(sha256)
+      return at === undefined ? undefined : (steadyNow() - at) / 1000
+    },
+  }
+}
+
 export function createAnchorAges(clocks: {
   /** The wall clock, by which replicas and restarts agree. */
   readonly now: () => number
@@ -69,4 +90,9 @@ function parseTimes(text = ''): ReadonlyMap<string, number> {
     if (sha256 !== undefined && !Number.isNaN(time)) times.set(sha256, time)
   }
   return times
+}
+
+/** Milliseconds since 1970 as they were at the start, counted on without the jumps of the wall clock. */
+export function systemSteadyNow(): number {
+  return performance.timeOrigin + performance.now()
 }

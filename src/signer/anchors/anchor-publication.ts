@@ -6,6 +6,7 @@ import type { AuthoritySource } from '../../pki/authority.ts'
 import type { Condition } from '../../readiness.ts'
 import { untilAnswered } from '../until-answered.ts'
 import type { CountedAnchors } from './bundle-sequence.ts'
+import type { Delivery } from './delivery.ts'
 import {
   startTrustBundlePublisher,
   type TrustBundleOptions,
@@ -21,6 +22,8 @@ export interface AnchorPublication extends AsyncDisposable {
   /** What was published at the last look, with its number; undefined while nothing is that. */
   counted(): CountedAnchors | undefined
   condition(): Condition
+  /** Of the replica that writes the bundle now: for how long it has seen each anchor there. Undefined where none is served. */
+  held(): Delivery | undefined
 }
 
 /** An API server that begins to serve ClusterTrustBundles was started anew: nobody does that every minute. */
@@ -84,6 +87,7 @@ export function startAnchorPublication(
         optional: source !== undefined,
       }
     },
+    held: () => publisher?.held(),
     async [Symbol.asyncDispose]() {
       stopListening()
       closing.abort()

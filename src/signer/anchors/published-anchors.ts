@@ -1,4 +1,5 @@
 import type { TrustDomain } from '../../identity/trust-domain.ts'
+import type { Authority } from '../../pki/authority.ts'
 import { anchorsMax } from '../../pki/bundle.ts'
 import { isOfTrustDomain, parseCaCertificate } from '../../pki/ca-certificate.ts'
 import type { CaCertificate } from '../../pki/ca-certificate.ts'
@@ -40,6 +41,14 @@ export function mergeAnchors(options: {
   const unique = new Map(valid.map((anchor) => [anchor.sha256, anchor]))
   // Ours come first, so it is never they that do not fit.
   return [...unique.values()].slice(0, anchorsMax)
+}
+
+/** Whether readers can have all that they need to verify what an authority signs. */
+export function isPublished(
+  { anchors }: Pick<Authority, 'anchors'>,
+  published: readonly CaCertificate[],
+): boolean {
+  return anchors.every((anchor) => published.some(({ der }) => der.equals(anchor)))
 }
 
 /** Sorted, so that replicas that know the same anchors agree on every octet. */

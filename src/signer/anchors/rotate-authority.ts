@@ -1,5 +1,6 @@
 import { CountersignError } from '../../errors.ts'
 import { ApiError, isConflict } from '../../kubernetes/api-error.ts'
+import type { Metadata } from '../../kubernetes/resource.ts'
 import {
   entryOf,
   formatJournal,
@@ -35,32 +36,40 @@ interface WaitingStep {
 }
 
 /**
- * Takes one step of the rotation of a self-signed CA, and gives the journal that follows. Throws `pki/authority-step` when it is out of
+ * Takes one step of the rotation of a self-signed CA, and gives the journal that follows; where `seen` is given, only while the Secret
+ * has that journal. Throws `pki/authority-step` when it is out of
  * order, when its proof is missing, or when somebody else took one meanwhile; then nothing was changed. Where the answer was lost and
  * the Secret does not tell, the error says that the step may have been taken.
  */
 export async function rotateAuthority(
   step: RotationStep,
   options: AuthoritySecretOptions,
-): Promise<Journal> {
+  seen?: Journal,
+): Promise<{ readonly journal: Journal; readonly metadata: Metadata }> {
   const contents = await readAuthority(options)
   if (contents.journal === undefined) {
     const hint = 'start a signer: it makes the first one'
     throw new CountersignError('pki/authority-step', 'authority: none is active yet', { hint })
+  }
+  const { metadata } = contents
+  if (seen !== undefined && formatJournal(seen) !== formatJournal(contents.journal)) {
+    throw takenMeanwhile()
   }
   const next = follow(step, contents, options)
   checkReadable(next.journal, options)
   try {
     await writeAuthority(next, options)
   } catch (error) {
-    if (isConflict(error)) {
-      const message = 'authority: somebody else took a step meanwhile'
-      throw new CountersignError('pki/authority-step', message, { hint: 'countersign ca status' })
-    }
+    if (isConflict(error)) throw takenMeanwhile()
     if (!mayHaveHappened(error)) throw error
     await lookFor(next.journal, options, error)
   }
-  return next.journal
+  return { journal: next.journal, metadata }
+}
+
+function takenMeanwhile(): CountersignError {
+  const message = 'authority: somebody else took a step meanwhile'
+  return new CountersignError('pki/authority-step', message, { hint: 'countersign ca status' })
 }
 
 /** A journal that no replica could read is not written: a CA that people have put there may be more than one root. */

@@ -104,6 +104,10 @@ class SecretAuthorities implements AuthoritySource, Rotation, AsyncDisposable {
     ]
   }
 
+  journal(): Journal {
+    return this.#contents.journal
+  }
+
   states(): ReadonlyMap<string, AuthorityState> {
     return statesOf(this.#contents.journal)
   }

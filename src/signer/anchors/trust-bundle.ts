@@ -14,7 +14,14 @@ import type { Log } from '../../log.ts'
 import type { Authority, AuthoritySource } from '../../pki/authority.ts'
 import type { CaCertificate } from '../../pki/ca-certificate.ts'
 import type { Condition } from '../../readiness.ts'
-import { anchorsSinceAnnotation, createAnchorAges, type AnchorAges } from './anchor-ages.ts'
+import {
+  anchorsSinceAnnotation,
+  createAnchorAges,
+  createSeenAnchors,
+  systemSteadyNow,
+  type AnchorAges,
+  type SeenAnchors,
+} from './anchor-ages.ts'
 import {
   bundleSequenceAnnotation,
   countAnchors,
@@ -23,7 +30,13 @@ import {
   type CountedAnchors,
 } from './bundle-sequence.ts'
 import { readOwner } from './bundle-owner.ts'
-import { formatAnchors, mergeAnchors, readPublishedAnchors } from './published-anchors.ts'
+import type { Delivery } from './delivery.ts'
+import {
+  formatAnchors,
+  isPublished,
+  mergeAnchors,
+  readPublishedAnchors,
+} from './published-anchors.ts'
 
 /** How long a replica that says nothing keeps the others from publishing. */
 const leaseSecondsDefault = 15
@@ -52,6 +65,8 @@ export interface TrustBundlePublisher extends AsyncDisposable {
   /** What was published at the last look; undefined while it has no number, and where that was too long ago. */
   counted(): CountedAnchors | undefined
   condition(): Condition
+  /** Of the replica that writes the bundle now: for how long it has seen each anchor there. */
+  held(): Delivery | undefined
 }
 
 export interface TrustBundleOptions {
@@ -102,6 +117,7 @@ class Publisher implements TrustBundlePublisher {
   readonly #lease: LeaseHolder
   readonly #steadyNow: () => number
   readonly #ages: AnchorAges
+  readonly #seen: SeenAnchors
   readonly #propagationSeconds: number
   readonly #closing = new AbortController()
   readonly #first = Promise.withResolvers<void>()
@@ -114,6 +130,8 @@ class Publisher implements TrustBundlePublisher {
   #counted: CountedAnchors | undefined
   /** Undefined while it is not known: an answer may have been lost. */
   #holds: boolean | undefined
+  /** Since when the lease is ours, until it ends by itself. */
+  #heldAt = -Infinity
   /** Since when another replica holds the lease and has not published our anchors. */
   #leftSince: number | undefined
   #wakeUp = new AbortController()
@@ -129,6 +147,7 @@ class Publisher implements TrustBundlePublisher {
     this.#leaseSeconds = lease.durationSeconds ?? leaseSecondsDefault
     this.#steadyNow = steadyNow
     this.#ages = createAnchorAges({ now: options.now, steadyNow })
+    this.#seen = createSeenAnchors(steadyNow)
     this.#propagationSeconds = options.propagationSeconds ?? propagationSecondsDefault
     this.#lease = createLeaseHolder({
       client,
@@ -178,6 +197,12 @@ class Publisher implements TrustBundlePublisher {
     }
     if (problem === undefined) return { name, ok: true, reason }
     return { name, ok: false, reason: `${reason}, but not renewed: ${problem}`, optional: true }
+  }
+
+  held(): Delivery | undefined {
+    const seconds = (this.#steadyNow() - this.#heldAt) / 1000
+    if (seconds >= this.#leaseSeconds) return undefined
+    return { bundle: this.#name, secondsOf: (sha256) => this.#seen.secondsOf(sha256) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -261,6 +286,7 @@ class Publisher implements TrustBundlePublisher {
       annotation: number,
       seenAt: this.#steadyNow(),
     })
+    this.#seen.look(published)
     // Without the lease as well: who finds its anchors published signs, whatever becomes of the lease.
     const seen = authority !== undefined && this.#activate(authority, published)
     if (seen || unavailable !== undefined) this.#leftSince = undefined
@@ -294,6 +320,7 @@ class Publisher implements TrustBundlePublisher {
       this.#counted = countAnchors(anchors, { trustBundle, annotation: next, seenAt })
     }
     this.#published = anchors
+    this.#seen.look(anchors)
     if (unavailable !== undefined) throw unavailable
     return authority !== undefined && this.#activate(authority, anchors)
   }
@@ -316,6 +343,7 @@ class Publisher implements TrustBundlePublisher {
    */
   #leave(seen: boolean): boolean {
     this.#holds = undefined
+    this.#heldAt = -Infinity
     this.#leftSince = undefined
     if (seen) return true
     const why = 'authority was not read again, and its anchor may have been revoked'
@@ -335,6 +363,8 @@ class Publisher implements TrustBundlePublisher {
     const before = this.#holds
     this.#holds = undefined
     const { lease, log } = this.#options
+    // Before it is asked for: it lasts no longer than from then.
+    const askedAt = this.#steadyNow()
     const overdue = this.#isOverdue()
     if (overdue)
       log.info(
@@ -343,6 +373,7 @@ class Publisher implements TrustBundlePublisher {
       )
     const holds = await (overdue ? this.#lease.takeOver(signal) : this.#lease.tryHold(signal))
     this.#holds = holds
+    this.#heldAt = holds ? askedAt : -Infinity
     if (holds !== before) log.info({ lease: lease.name, holds }, 'trust bundle lease was asked for')
     return holds
   }
@@ -366,13 +397,4 @@ class Publisher implements TrustBundlePublisher {
     if (changed) for (const listener of this.#listeners) listener()
     return true
   }
-}
-
-function isPublished({ anchors }: Authority, published: readonly CaCertificate[]): boolean {
-  return anchors.every((anchor) => published.some(({ der }) => der.equals(anchor)))
-}
-
-/** Milliseconds since 1970 as they were at the start, counted on without the jumps of the wall clock. */
-function systemSteadyNow(): number {
-  return performance.timeOrigin + performance.now()
 }

@@ -138,9 +138,9 @@ function encode(text: string): string {
   return Buffer.from(text, 'utf8').toString('base64')
 }
 
-async function openWorld(): Promise<World> {
+async function openWorld(rotation?: { readonly everySeconds: number }): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-ca-'))
-  const authority = { selfSigned: { namespace, secret: name, lifetimeSeconds } }
+  const authority = { selfSigned: { namespace, secret: name, lifetimeSeconds, rotation } }
   const rest = { ledger: { file: 'ledger' }, policy: { bundle: 'policy' } }
   const config = { trustDomain, cluster: 'test', authority, ...rest }
   await writeFile(join(folder, 'signer.yaml'), JSON.stringify(config))
@@ -251,6 +251,24 @@ test('that readers were given the anchor is believed where no bundle can prove i
   assert.match((await world.ca('activate')).err, /give it to them, and say so/)
   await world.done('activate', '--delivered')
   assert.deepEqual(world.states(), ['old', 'active'])
+})
+
+test('what the signer does next by its schedule is told, and nothing where there is none', async () => {
+  await using byCommand = await openWorld()
+  assert.equal((await byCommand.done('status')).next, null)
+  await using world = await openWorld({ everySeconds: 86_400 * 20 })
+  const { next } = await world.done('status')
+  // The Secret is of the first of January: what is due is due for long.
+  assert.equal(next?.step, 'prepare')
+  assert.match((await world.ca('status')).out, /^next by schedule: prepare, due since 2026-/m)
+  const prepared = await world.done('prepare')
+  assert.equal(prepared.next?.step, 'activate')
+  assert.equal(prepared.next?.authority, prepared.authorities.at(-1)?.sha256.slice(0, 12))
+  assert.ok(Date.parse(prepared.next?.at ?? '') > Date.now(), 'readers have their time')
+  assert.match(
+    (await world.ca('status')).out,
+    /^next by schedule: activate [0-9a-f]{12}, at 20\d\d-/m,
+  )
 })
 
 test('what is to be revoked next is told by its name', async () => {

@@ -3,7 +3,7 @@ import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
 import type { TrustDomain } from '../../../src/identity/trust-domain.ts'
 import type { ApiClient, ApiRequest, ApiStream } from '../../../src/kubernetes/api-client.ts'
 import { silentLog } from '../../../src/log.ts'
-import type { AuthorityState } from '../../../src/pki/authority-journal.ts'
+import type { AuthorityState, Journal } from '../../../src/pki/authority-journal.ts'
 import type { Authority, AuthoritySource, Rotation } from '../../../src/pki/authority.ts'
 import {
   bundleSequenceAnnotation,
@@ -60,6 +60,9 @@ export class Journaled extends Rotating implements Rotation {
   }
   isDelivered(): boolean {
     return false
+  }
+  journal(): Journal {
+    return []
   }
   states(): ReadonlyMap<string, AuthorityState> {
     return new Map()

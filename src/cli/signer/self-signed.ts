@@ -1,0 +1,15 @@
+import type { ApiClient } from '../../kubernetes/api-client.ts'
+import { dnsSuffixesOf } from '../../pki/authority.ts'
+import type { AuthoritySecretOptions } from '../../signer/anchors/authority-secret.ts'
+import type { SelfSignedConfig, SignerConfig } from './signer-configuration.ts'
+
+/** Where a self-signed CA is kept, and what a new one is made of: for the signer and for the commands the same. */
+export function secretPlace(
+  selfSigned: SelfSignedConfig,
+  { trustDomain, clusterDomain }: Pick<SignerConfig, 'trustDomain' | 'clusterDomain'>,
+  parts: { readonly client: ApiClient; readonly now: () => number },
+): AuthoritySecretOptions {
+  const { namespace, secret: name, lifetimeSeconds, constrainUris = false } = selfSigned
+  const dnsSuffixes = dnsSuffixesOf(clusterDomain)
+  return { ...parts, namespace, name, trustDomain, lifetimeSeconds, constrainUris, dnsSuffixes }
+}
