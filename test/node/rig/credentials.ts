@@ -50,6 +50,7 @@ export async function writeCredentials({ keys }: Layout): Promise<void> {
     await write(`${name}-key.pem`, pair.privateKeyPem)
   }
   await write('ca.pem', authority.certificatePem)
+  await write('ca-key.pem', authority.privateKeyPem)
   await write('service-account.pem', accounts.publicKey)
   await write('service-account-key.pem', accounts.privateKey)
   await writePair('apiserver', server)
