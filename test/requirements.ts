@@ -378,6 +378,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a candidate that is asked beside the policy in force changes no answer and delays none, whatever is wrong with it',
     source: 'issue 12, shadow',
   },
+  'policy.promoted-as-named': {
+    claim:
+      'what is promoted or rolled back is what was named, has passed what gateways ask of a bundle, and is recorded with who did it',
+    source: 'issue 12, shadow: promote',
+  },
   'policy.shadow-same-data': {
     claim:
       'a candidate is held against the policy in force with the same data, so that a difference is the rules’',

@@ -1,8 +1,8 @@
-/** An author's walk through docs/POLICY.md: a rule is written, tested, compared with what was decided, put in force and explained. */
+/** An author's walk through docs/POLICY.md: a rule is written, tested, compared with what was and is decided, put in force and explained. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
@@ -102,8 +102,11 @@ async function walk({ folder, sources, bundle }: Places): Promise<void> {
   await writeFile(dataFile, JSON.stringify({ ...data, log: { arguments: 'plain' } }))
   assert.equal((await policy('build', sources, '-o', bundle)).code, 0)
 
-  // 2. What was yesterday: a gateway decides by that bundle, and writes down what it has decided.
-  await using session = await openSession({ words: ['--policy', bundle] })
+  // 2. What was yesterday: a gateway decides by that bundle, and writes down what it has decided. There is no candidate yet.
+  const candidate = join(folder, 'candidate.tar.gz')
+  const configuration = join(folder, 'policy.yaml')
+  await writeFile(configuration, JSON.stringify({ bundle, candidate: { bundle: candidate } }))
+  await using session = await openSession({ words: ['--policy-config', configuration] })
   const { dev } = session
   await using agent = await openAgent(dev)
   assert.equal(await agent.create('DOC-7 say hello'), undefined)
@@ -112,26 +115,94 @@ async function walk({ folder, sources, bundle }: Places): Promise<void> {
 
   // 3. and 4. A rule, and what it would have changed yesterday.
   await writeRule(sources)
-  const candidate = join(folder, 'candidate.tar.gz')
-  assert.equal((await policy('build', sources, '-o', candidate)).code, 0)
+  const { code, document } = await policy('build', sources, '-o', candidate)
+  assert.equal(code, 0)
+  const revision = String(document['revision'])
   await compare(folder, candidate, dev)
 
-  // 5. In force: the file is replaced, and the gateway follows. Nothing was restarted.
-  const since = performance.now()
-  await rename(candidate, bundle)
-  let refused = await agent.create('say hello')
-  for (; refused === undefined; refused = await agent.create('say hello')) {
-    assert.ok(performance.now() - since < 60_000, 'the gateway does not follow its bundle')
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  console.log(`in force after ${((performance.now() - since) / 1000).toFixed(1)} s`)
+  // 5. What it would change now: the gateway asks the candidate beside its bundle, and answers as before.
+  await watchShadow(agent, revision, dev)
+
+  // 6. In force: the candidate that was watched, and no other one. Nothing was restarted.
+  const other = await policy('promote', candidate, '--to', bundle, '--revision', 'another')
+  assert.equal(other.code, 1)
+  const words = ['--to', bundle, '--data', dev.policyData, '--by', 'the author']
+  assert.equal((await policy('promote', candidate, '--revision', revision, ...words)).code, 0)
+  const refused =
+    (await untilIn(
+      'force',
+      () => agent.create('say hello'),
+      (answer) => answer !== undefined,
+    )) ?? assert.fail('it is allowed')
   assert.equal(await agent.create('DOC-8 say hello'), undefined)
 
-  // 6. The agent is told the rule's reason, and a number; the number finds the rule.
+  // 7. The agent is told the rule's reason, and a number; the number finds the rule.
   console.log(`refused: ${refused.message}`)
   assert.equal(refused.code, -31403)
   assert.match(refused.data.reasons.join(), /^the title does not begin with a ticket/)
   await explain(refused.data.decisionId, bundle, dev)
+
+  // 8. Back, in one command, and forth.
+  assert.equal((await policy('promote', '--roll-back', ...words)).code, 0)
+  await untilIn(
+    'force again',
+    () => agent.create('say hello'),
+    (answer) => answer === undefined,
+  )
+  const record = await readFile(`${bundle}.promotions.jsonl`, 'utf8')
+  const acts = record
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Promotion)
+  assert.deepEqual(
+    acts.map(({ act, by }) => [act, by]),
+    [
+      ['promote', 'the author'],
+      ['roll-back', 'the author'],
+    ],
+  )
+}
+
+interface Promotion {
+  readonly act: string
+  readonly by: string
+}
+
+/** Asks until what is asked for has come. */
+async function untilIn<T>(
+  what: string,
+  ask: () => Promise<T>,
+  holds: (answer: T) => boolean,
+): Promise<T> {
+  const since = performance.now()
+  for (;;) {
+    const answer = await ask()
+    if (holds(answer)) {
+      console.log(`in ${what} after ${((performance.now() - since) / 1000).toFixed(1)} s`)
+      return answer
+    }
+    assert.ok(performance.now() - since < 60_000, `not in ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+/** Calls go on while the candidate is asked about them; what it says is in the decision log. */
+async function watchShadow(agent: StoryAgent, revision: string, dev: DevFile): Promise<void> {
+  const words = ['shadow', '--log', dev.decisionLog, '--revision', revision] as const
+  const { code, document } = await untilIn(
+    'the log',
+    async () => {
+      assert.equal(await agent.create('say hello'), undefined)
+      return policy(...words)
+    },
+    ({ document: { groups } }) => (groups as readonly unknown[]).length > 0,
+  )
+  assert.equal(code, 0)
+  const [group] = document['groups'] as readonly Record<string, unknown>[]
+  console.log(group)
+  const { change, rule, resource, to } = group ?? {}
+  const told = ['narrowed', 'ticket-missing', 'github:issues_create', 'deny ticket-missing']
+  assert.deepEqual([change, rule, resource, to], told)
 }
 
 interface StoryAgent extends AsyncDisposable {

@@ -1,10 +1,13 @@
 /** The defences of those who decide against a candidate that is asked beside them. */
-import type { Mutation } from './mutation.ts'
+import { never, type Mutation } from './mutation.ts'
 
 const shadow = 'src/policy/shadow/shadow.ts'
 const queue = 'src/policy/shadow/shadow-queue.ts'
 const log = 'src/policy/shadow/shadowed-log.ts'
 
+const promote = 'src/cli/command/policy/promote-command.ts'
+
+const promoted = ['test/cli/command/policy/promote-command.test.ts']
 const asked = ['test/policy/shadow/shadow.test.ts']
 const opened = ['test/cli/open-candidate.test.ts']
 
@@ -58,6 +61,59 @@ export const shadowMutations: readonly Mutation[] = [
     edits: [['    trust.admit(content)\n', '']],
     tests: opened,
     named: 'signed by whom',
+  },
+  {
+    claim: 'policy.promoted-as-named',
+    without: 'the look at the revision that was named',
+    file: promote,
+    edits: never('revision !== undefined && revision !== found.revision'),
+    tests: promoted,
+    named: 'only what was named',
+  },
+  {
+    claim: 'policy.promoted-as-named',
+    without: 'the look at the digest that was named',
+    file: promote,
+    edits: never('digest !== undefined && digest !== found.digest'),
+    tests: promoted,
+    named: 'only what was named',
+  },
+  {
+    claim: 'policy.promoted-as-named',
+    without: 'the record before anything is changed',
+    file: promote,
+    edits: [['  await appendRecord(recordPlace(to), record)\n', '']],
+    tests: promoted,
+    named: 'without a record',
+  },
+  {
+    claim: 'policy.promoted-as-named',
+    without: 'the order of signatures at the place',
+    file: promote,
+    edits: [['trust.admit(present).accepted()', 'trust.admit(present)']],
+    tests: promoted,
+    named: 'no older one',
+  },
+  {
+    claim: 'policy.promoted-as-named',
+    without: 'the time after what is there',
+    file: promote,
+    edits: [['if (first.issuedAt > issuedAt) return', 'if (first.issuedAt > -1) return']],
+    tests: promoted,
+    named: 'signed anew',
+  },
+  {
+    claim: 'policy.promoted-as-named',
+    without: 'the demand for a signature where one is',
+    file: promote,
+    edits: [
+      [
+        'present?.files.has(signatureFile) === true) {\n      throw usage',
+        'present === null) {\n      throw usage',
+      ],
+    ],
+    tests: promoted,
+    named: 'signature of the same signer',
   },
   {
     claim: 'policy.shadow-same-data',

@@ -7,7 +7,7 @@ import type { Shadow } from './shadow.ts'
 import { textsOf, type Decided } from './shadow-question.ts'
 
 /** The path of an event that tells in what a candidate decides otherwise. */
-const differencePath = 'countersign/shadow/difference'
+export const differencePath = 'countersign/shadow/difference'
 
 /**
  * The same log; what policy has decided and the log has taken, a candidate is asked afterwards. Some of its differences are told in the log,

@@ -4,7 +4,9 @@ import type { PolicyBuildOptions } from './build-command.ts'
 import type { PolicyCheckOptions } from './check-command.ts'
 import type { PolicyExplainOptions } from './explain-command.ts'
 import type { PolicyNewOptions } from './new-command.ts'
+import type { PolicyPromoteOptions } from './promote-command.ts'
 import type { PolicyReplayOptions } from './replay-command.ts'
+import type { PolicyShadowOptions } from './shadow-command.ts'
 import type { PolicySignOptions, PolicyVerifyOptions } from './sign-command.ts'
 import type { PolicyTestOptions } from './test-command.ts'
 
@@ -19,6 +21,8 @@ export function addPolicy(program: Command, terminal: Terminal): void {
   addSign(policy, terminal)
   addVerify(policy, terminal)
   addReplay(policy, terminal)
+  addShadow(policy, terminal)
+  addPromote(policy, terminal)
   addExplain(policy, terminal)
 }
 
@@ -215,6 +219,65 @@ Example:
     .action(async (options: PolicyReplayOptions) => {
       const { runPolicyReplay } = await import('./replay-command.ts')
       await runPolicyReplay(options, terminal)
+    })
+}
+
+function addShadow(policy: Command, terminal: Terminal): void {
+  policy
+    .command('shadow')
+    .description('Tells in what a candidate that gateways ask decides otherwise.')
+    .option(...log)
+    .option('--revision <text>', 'of this candidate alone')
+    .option('--allow-widening', 'ends with 0 though it allows more, or fails')
+    .option(...json)
+    .addHelpText(
+      'after',
+      `
+Of each kind of difference a log has three; how many there are is in countersign_policy_shadow_decisions_total.
+Exit codes: 0 nothing more is allowed of what is told, 1 something is, or the candidate fails, 2 usage, or no log.
+
+Example:
+  countersign policy shadow --log decisions.jsonl --revision 2026-11-30`,
+    )
+    .action(async (options: PolicyShadowOptions) => {
+      const { runPolicyShadow } = await import('./shadow-command.ts')
+      await runPolicyShadow(options, terminal)
+    })
+}
+
+function addPromote(policy: Command, terminal: Terminal): void {
+  policy
+    .command('promote')
+    .description('Puts a candidate where gateways follow it, or back what was there before.')
+    .argument('[candidate]', 'folder or archive')
+    .option(
+      '--to <archive>',
+      'policy.bundle of the gateways, or what their server sends (required)',
+    )
+    .option('--revision <text>', 'what the candidate has to be (required for one)')
+    .option('--digest <hex>', 'what it has to be with its data, as /readyz and policy check say it')
+    .option('--roll-back', 'what was there before comes back')
+    .option(...data)
+    .option('--public-key <file>', 'PEM file of the key that has to have signed it')
+    .option('--key <file>', 'PEM file of the private key that signs it anew, as of now')
+    .option(...algorithm)
+    .option(...signedBy)
+    .option(...scope)
+    .option('--by <text>', 'who does it (default: the account)')
+    .option(...json)
+    .addHelpText(
+      'after',
+      `
+It has to pass what gateways ask of a bundle, and each of them asks it again. Who has done what is in <archive>.promotions.jsonl.
+Exit codes: 0 it is there, 1 nothing has changed, 2 usage.
+
+Examples:
+  countersign policy promote candidate.tar.gz --to bundle.tar.gz --revision 2026-11-30 --data grants.json
+  countersign policy promote --roll-back --to bundle.tar.gz`,
+    )
+    .action(async (candidate: string | undefined, options: PolicyPromoteOptions) => {
+      const { runPolicyPromote } = await import('./promote-command.ts')
+      await runPolicyPromote(candidate, options, terminal)
     })
 }
 

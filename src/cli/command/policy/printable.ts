@@ -12,3 +12,20 @@ export function printableName(name: string): string {
 export function printableText(text: string): string {
   return /^[ -~]*$/.test(text) && text.length <= charactersMax ? text : quoted(text, charactersMax)
 }
+
+/** Decisions that changed alike, for a person. */
+export function printableGroup(group: {
+  readonly change: string
+  readonly subject: string
+  readonly resource: string
+  readonly from: string
+  readonly to: string
+  readonly decisionId: string
+  readonly count: number
+}): string {
+  const { change, subject, resource, from, to, count, decisionId } = group
+  const [who, what, which] = [subject, resource, decisionId].map(printableName)
+  const how = [from, to].map(printableText).join(' -> ')
+  const kind = printableText(change.toUpperCase())
+  return `${kind} ${count} × ${who} ${what}\n  ${how}\n  such as ${which}\n`
+}

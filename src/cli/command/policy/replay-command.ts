@@ -1,11 +1,11 @@
 import { stat } from 'node:fs/promises'
 import { CountersignError } from '../../../errors.ts'
 import { createReplay } from '../../../policy/author/replay.ts'
-import type { ChangedGroup, Replay, Replayed } from '../../../policy/author/replay.ts'
+import type { Replay, Replayed } from '../../../policy/author/replay.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
 import { openBundle } from './open-bundle.ts'
-import { printableName, printableText } from './printable.ts'
+import { printableGroup } from './printable.ts'
 import { cutLine, noEvent, readEvents } from './read-events.ts'
 
 export interface PolicyReplayOptions {
@@ -70,7 +70,7 @@ async function replayFile(
 
 function tell(replayed: Replayed, asked: number, { out }: Terminal): void {
   const { counts, notAsked, lost, groups, ungrouped } = replayed
-  for (const group of groups.slice(0, shownMax)) out(lineOf(group))
+  for (const group of groups.slice(0, shownMax)) out(printableGroup(group))
   const more = groups.length - shownMax
   if (more > 0) out(`and ${more} ways to change more, which --json tells\n`)
   if (ungrouped > 0) out(`and ${ungrouped} decisions that changed in other ways\n`)
@@ -81,10 +81,4 @@ function tell(replayed: Replayed, asked: number, { out }: Terminal): void {
     `${counts['not-replayable']} not replayable; ${notAsked} events more hold no decision on a call\n`,
   )
   if (lost > 0) out(`${lost} events more were lost by the log, and nothing is known of them\n`)
-}
-
-function lineOf({ change, subject, resource, from, to, count, decisionId }: ChangedGroup): string {
-  const [who, what, which] = [subject, resource, decisionId].map(printableName)
-  const how = [from, to].map(printableText).join(' -> ')
-  return `${change.toUpperCase()} ${count} × ${who} ${what}\n  ${how}\n  such as ${which}\n`
 }

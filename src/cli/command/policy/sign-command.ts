@@ -1,11 +1,11 @@
 import { stat } from 'node:fs/promises'
 import { CountersignError } from '../../../errors.ts'
 import { readBundle } from '../../../policy/bundle-place.ts'
-import { signatureFile, verifyBundle } from '../../../policy/bundle-signature.ts'
-import { parseSigningKey, signBundle } from '../../../policy/bundle-signing.ts'
-import { openTrust, readPolicyFile } from '../../policy-files.ts'
+import { verifyBundle } from '../../../policy/bundle-signature.ts'
+import { openTrust } from '../../policy-files.ts'
 import type { Terminal } from '../../terminal.ts'
 import { algorithmOf } from './algorithm.ts'
+import { signContent } from './sign-content.ts'
 import { writeArchive } from './write-archive.ts'
 
 export interface PolicySignOptions {
@@ -23,16 +23,12 @@ export async function runPolicySign(
   options: PolicySignOptions,
   terminal: Terminal,
 ): Promise<void> {
-  const { key: file, keyId, scope = '' } = options
+  const { key: file, scope = '' } = options
   if (file === undefined) throw new CountersignError('cli/usage', '--key: want=PEM file got=none')
   const algorithm = algorithmOf(options)
   const output = options.output ?? (await archiveAt(place))
-  const pem = await readPolicyFile(file, 'policy/signature')
-  const { key, known } = parseSigningKey(pem, { id: keyId ?? 'given', algorithm })
   const content = await readBundle(place)
-  const issuedAt = Math.floor(Date.now() / 1000)
-  const signature = signBundle(content, { key, algorithm, keyId, scope, issuedAt })
-  const files = new Map([...content.files, [signatureFile, signature]])
+  const { files, known, issuedAt } = await signContent(content, { ...options, key: file })
   // Nothing is given out as signed that whoever verifies would refuse.
   await writeArchive(output, files, (read) => void verifyBundle(read, { keys: [known], scope }))
   const document = { version: 1, ok: true, algorithm, scope, issuedAt, output }
