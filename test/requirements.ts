@@ -591,6 +591,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'streams of changes are shared between tenants as seats are, and take none of calls',
     source: 'docs/OPERATING.md, limits',
   },
+  'gateway.subscribed-in-its-name': {
+    claim:
+      'a legacy server is asked to tell of a resource in the name of the caller that wants to know and may read it, with a token that says so; that subscription is of one pod and ends with it',
+    source: 'MCP 2025-11-25 resources, subscriptions; docs/AUTHORIZATION.md, eras',
+  },
   'gateway.changes-bounded': {
     claim:
       'who does not read its stream of changes takes memory for no more than it has asked for, and is hung up on; what a server says without pause is told a few times a second',

@@ -91,6 +91,24 @@ export const changeMutations: readonly Mutation[] = [
     edits: [['tell: (refusal) => stream.refuse(refusal)', 'tell() {}']],
   },
   {
+    claim: 'gateway.subscribed-in-its-name',
+    without: 'the token of what is subscribed to across eras',
+    file: 'src/gateway/upstream/hear-legacy.ts',
+    edits: [["['txn-token', token]", '[]']],
+  },
+  {
+    claim: 'gateway.subscribed-in-its-name',
+    without: 'the pod whose subscription it is',
+    file: 'src/gateway/upstream/listenings.ts',
+    edits: [["isOfAll ? '' :", "true ? '' :"]],
+  },
+  {
+    claim: 'gateway.subscribed-in-its-name',
+    without: 'the end of what nobody is spoken for any more',
+    file: 'src/gateway/upstream/hear-legacy.ts',
+    edits: [['signal.aborted || (inNameOf', 'false && (inNameOf']],
+  },
+  {
     claim: 'gateway.changes-shared',
     without: 'the share of the streams',
     file: listen,

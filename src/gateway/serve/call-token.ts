@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Permit } from '../permit/authorize.ts'
 import { refused, type Refused } from '../refusal.ts'
+import type { InNameOf } from '../upstream/hearing.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { nameThere } from './as-there.ts'
 import type { Parts } from './serve.ts'
@@ -32,6 +33,28 @@ export async function tokenFor(
   const judged = judge(call.caller)
   const refusal = judged instanceof Promise ? await judged : judged
   return refusal === undefined ? token : refused('peer', refusal)
+}
+
+/**
+ * In whose name its servers are asked to tell of resources that it may read: a legacy server that demands a token has one for each of them, as
+ * if the caller had subscribed there itself.
+ */
+export function inNameOf(
+  permit: Permit,
+  upstream: Upstream,
+  parts: Pick<Parts, 'tokens' | 'judge'>,
+): InNameOf {
+  const { call } = permit
+  const message = { ...call.message, method: 'resources/subscribe' }
+  return {
+    owner: call.caller.owner,
+    async tokenFor(uri) {
+      const target = { kind: 'resource', upstream, name: uri } as const
+      const asked = { ...permit, call: { ...call, message, target, arguments: undefined } }
+      const token = await tokenFor(asked, upstream, parts)
+      return typeof token === 'string' ? token : undefined
+    },
+  }
 }
 
 /** Of no octets: the arguments of a call that has none. */

@@ -20,6 +20,7 @@ import type { Guest } from '../seats.ts'
 import type { Ending, Listener } from '../upstream/hearing.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { noteAbsence } from './ask.ts'
+import { inNameOf } from './call-token.ts'
 import { ChangeStream } from './change-stream.ts'
 import { fault } from './fault.ts'
 import { gather, metaOfMissing } from './gather.ts'
@@ -320,7 +321,8 @@ async function openWhole(portion: Portion, opening: Opening): Promise<Portion | 
   const { account } = call.caller
   const hears: Hear[] = []
   if (!isEmptyFilter(filter)) {
-    hears.push((listener) => parts.listenings.listen({ upstream, account }, filter, listener))
+    const at = { upstream, account, inNameOf: inNameOf(permit, upstream, parts) }
+    hears.push((listener) => parts.listenings.listen(at, filter, listener))
   }
   if (tasks !== undefined) {
     hears.push((listener) => hearTasks({ upstream, tasks, call, parts, stream }, listener))

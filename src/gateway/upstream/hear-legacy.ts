@@ -38,7 +38,7 @@ export function hearLegacy(hearing: Hearing, listener: Listener): () => void {
 }
 
 async function hear(
-  { upstream, account, filter, octetsMax }: Hearing,
+  { upstream, account, filter, inNameOf, octetsMax }: Hearing,
   listener: Listener,
   signal: AbortSignal,
 ): Promise<ExchangeFailure | undefined> {
@@ -62,11 +62,8 @@ async function hear(
   if (signal.aborted) return undefined
   const uris: string[] = []
   for (const [index, uri] of (isHeard ? wanted.uris : []).entries()) {
-    if (
-      await subscribe({ upstream, account, octetsMax, session }, { uri, id: index + 2 }, signal)
-    ) {
-      uris.push(uri)
-    }
+    const to = { upstream, account, inNameOf, octetsMax, session }
+    if (await subscribe(to, { uri, id: index + 2 }, signal)) uris.push(uri)
     if (signal.aborted) return undefined
   }
   listener.acknowledged({ lists: isHeard ? wanted.lists : [], uris })
@@ -131,16 +128,21 @@ function openStream(
 }
 
 async function subscribe(
-  { upstream, account, octetsMax, session }: InSession,
+  { upstream, account, inNameOf, octetsMax, session }: InSession,
   { uri, id }: { readonly uri: string; readonly id: number },
   signal: AbortSignal,
 ): Promise<boolean> {
   const method = 'resources/subscribe'
   const message = { jsonrpc: '2.0', id, method, params: { uri } }
+  const token = await inNameOf?.tokenFor(uri)
+  // Nobody is there any more that it would be asked for.
+  if (signal.aborted || (inNameOf !== undefined && token === undefined)) return false
+  const { headers, body } = sessionRequest(session, Buffer.from(JSON.stringify(message)))
+  const signed = token === undefined ? [] : ['txn-token', token]
   const answer = await collectAnswer({
     upstream,
     account,
-    request: sessionRequest(session, Buffer.from(JSON.stringify(message))),
+    request: { headers: [...headers, ...signed], body },
     asked: { era: 'legacy', method, id: { value: id } },
     answerBytesMax: octetsMax,
     repeatable: true,

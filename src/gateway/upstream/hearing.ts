@@ -29,12 +29,22 @@ export interface Listener {
   ended(ending: Ending): void
 }
 
+/** For whom a legacy server is asked to tell of a resource: one that wants to know is told so with each request. */
+export interface InNameOf {
+  /** SPIFFE ID and pod UID. */
+  readonly owner: string
+  /** The token that says so of this resource; undefined: nobody is spoken for any more. */
+  readonly tokenFor: (uri: string) => Promise<string | undefined>
+}
+
 /** What is asked of one upstream. */
 export interface Hearing {
   readonly upstream: Upstream
   /** Of whoever is the first to ask for it: what it takes to begin is asked on that share. */
   readonly account: Account
   readonly filter: ChangeFilter
+  /** Of whoever asks, where it is asked in somebody's name. */
+  readonly inNameOf?: InNameOf | undefined
   /** Of one message of the upstream. */
   readonly octetsMax: number
   /** Where they are taken of while they are read; none where many listen. */

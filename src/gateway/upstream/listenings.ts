@@ -23,7 +23,7 @@ export interface Listenings {
   listen(at: Place, filter: ChangeFilter, listener: Listener): () => void
 }
 
-type Place = Pick<Hearing, 'upstream' | 'account'>
+type Place = Pick<Hearing, 'upstream' | 'account' | 'inNameOf'>
 
 export interface ListeningsOptions {
   /** Of one message of an upstream. */
@@ -41,17 +41,17 @@ const toldInTurn = 64
 export function createListenings(options: ListeningsOptions): Listenings {
   const open = new WeakMap<Upstream, Map<string, Listening>>()
   return {
-    listen({ upstream, account }, filter, listener) {
+    listen(at, filter, listener) {
+      const { upstream } = at
       const ofUpstream = open.get(upstream) ?? new Map<string, Listening>()
       open.set(upstream, ofUpstream)
-      const key = formatChangeFilter(filter)
+      const key = keyOf(at, filter)
       const known = ofUpstream.get(key)
       const listening =
         known ??
         new Listening({
           ...options,
-          upstream,
-          account,
+          ...at,
           filter,
           over: () => {
             if (ofUpstream.get(key) === listening) ofUpstream.delete(key)
@@ -63,6 +63,15 @@ export function createListenings(options: ListeningsOptions): Listenings {
       return () => listening.leave(listener)
     },
   }
+}
+
+/**
+ * A resource of a legacy server is subscribed to as somebody (MCP 2025-11-25 resources, subscriptions): what is done in the name of one pod is of no
+ * other, and ends with that.
+ */
+function keyOf({ upstream, inNameOf }: Place, filter: ChangeFilter): string {
+  const isOfAll = upstream.config.eras.includes('modern') || filter.uris.length === 0
+  return `${isOfAll ? '' : (inNameOf?.owner ?? '')} ${formatChangeFilter(filter)}`
 }
 
 interface ListeningOptions extends ListeningsOptions, Place {
@@ -96,11 +105,11 @@ class Listening {
   }
 
   open(): void {
-    const { upstream, account, filter, octetsMax } = this.#options
+    const { upstream, account, filter, inNameOf, octetsMax } = this.#options
     this.#late = setTimeout(() => this.#fail(unacknowledged), upstream.timeoutMilliseconds)
     const hear = upstream.config.eras.includes('modern') ? hearModern : hearLegacy
     this.#cancel = hear(
-      { upstream, account, filter, octetsMax },
+      { upstream, account, filter, inNameOf, octetsMax },
       {
         acknowledged: (said) => this.#acknowledge(said),
         changed: (change) => this.#take(change),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { hash, randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { describe, test } from 'node:test'
 import { requirement } from '../../requirements.ts'
@@ -193,6 +194,90 @@ describe('a stream of changes of a legacy server', () => {
     })
   })
 
+  test('of a resource is asked for in the name of who asks, with a token for each', async () => {
+    requirement('gateway.subscribed-in-its-name')
+    await using at = await open()
+    const podUid = randomUUID()
+    const agent = await at.world.agent({ ...wanted, podUid })
+    const uris = ['test://open/a', 'test://open/b', 'test://shut/a']
+    const stream = await listenAs(agent, '/mcp/files', { resourceSubscriptions: uris })
+    await stream.until(1)
+    const subscribed = asked(at.world, 'files', 'resources/subscribe')
+    const claims = subscribed.map(({ headers }) => claimsOf(headers['txn-token']))
+    const [decision] = at.world.events
+    assert.deepEqual(
+      claims.map(({ sub, txn, scope, tctx }) => [
+        sub,
+        txn,
+        scope,
+        tctx.method,
+        tctx.pod.uid,
+        tctx.targetSha256,
+      ]),
+      uris
+        .slice(0, 2)
+        .map((uri) => [
+          'spiffe://test.example/ns/agents/sa/agent',
+          decision?.decisionId,
+          'files',
+          'resources/subscribe',
+          podUid,
+          hash('sha256', uri, 'base64url'),
+        ]),
+    )
+    stream.close()
+  })
+
+  test('of a resource is of one pod, which shares it with nobody', async () => {
+    requirement('gateway.subscribed-in-its-name')
+    await using at = await open()
+    const filter = { resourceSubscriptions: ['test://open/a'] }
+    const pods = [randomUUID(), randomUUID()]
+    const [first = '', second = ''] = pods
+    const streams = []
+    for (const podUid of [first, first, second]) {
+      const agent = await at.world.agent({ ...wanted, podUid })
+      const stream = await listenAs(agent, '/mcp/files', filter)
+      await stream.until(1)
+      streams.push(stream)
+    }
+    const subscribed = asked(at.world, 'files', 'resources/subscribe')
+    const owners = subscribed.map(({ headers }) => claimsOf(headers['txn-token']).tctx.pod.uid)
+    assert.deepEqual(owners, pods)
+    assert.equal(at.streams.size, 2)
+    at.say(updated, { uri: 'test://open/a' })
+    for (const stream of streams) assert.equal((await stream.until(2)).length, 2)
+    // What is in the name of a pod ends with it, and that of the other goes on.
+    at.world.gone.set(new Set([first]))
+    await eventually('one is left', () => at.streams.size === 1)
+    at.say(updated, { uri: 'test://open/a' })
+    assert.equal((await streams[2]?.until(3))?.length, 3)
+    streams[2]?.close()
+    await eventually('nothing is open there', () => at.streams.size === 0)
+  })
+
+  test('of a resource is not asked for in the name of nobody', async () => {
+    requirement('gateway.subscribed-in-its-name')
+    const files = speaking()
+    let opening = (): void => {}
+    await using at = await open({
+      streams: {
+        files(response, request) {
+          opening()
+          files.stream(response, request)
+        },
+      },
+    })
+    // Whether its certificate is revoked is not known any more when the token has been signed.
+    opening = () => (at.world.stale.revocations = 3600)
+    const filter = { toolsListChanged: true, resourceSubscriptions: ['test://open/a'] }
+    const stream = await listenAs(await at.world.agent(wanted), '/mcp/files', filter)
+    const [first] = await stream.until(1)
+    assert.deepEqual(filterOf(first), { toolsListChanged: true })
+    assert.deepEqual(asked(at.world, 'files', 'resources/subscribe'), [])
+    stream.close()
+  })
+
   test('is asked for once more when its tools have changed, for the catalogue', async () => {
     await using at = await open()
     const stream = await listenAs(await at.world.agent(wanted), '/mcp/files', {
@@ -207,3 +292,20 @@ describe('a stream of changes of a legacy server', () => {
     )
   })
 })
+
+interface Claims {
+  readonly sub: string
+  readonly txn: string
+  readonly scope: string
+  readonly tctx: {
+    readonly method: string
+    readonly targetSha256: string
+    readonly pod: { readonly uid: string }
+  }
+}
+
+function claimsOf(token: unknown): Claims {
+  assert.equal(typeof token, 'string')
+  const claims = Buffer.from(String(token).split('.')[1] ?? '', 'base64url')
+  return JSON.parse(claims.toString()) as Claims
+}
