@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
-import type { SpiffeId } from '../identity/spiffe-id.ts'
+import { workloadOf, type SpiffeId } from '../identity/spiffe-id.ts'
 import type { Credential, CredentialSource } from '../pki/credential.ts'
 import type { X509Svid } from '../pki/x509-svid.ts'
 import { algorithmOf, signOf } from './algorithm.ts'
@@ -167,7 +167,8 @@ function claimsOf(o: {
         .filter((scope) => scope.server === upstream.server)
         .map((scope) => scope.text),
       pod: {
-        namespace: identity.namespace.name,
+        // As its own trust domain calls it, which `sub` names.
+        namespace: workloadOf(caller.spiffeId)?.namespace ?? identity.namespace.name,
         name: identity.pod.name,
         uid: identity.pod.uid,
       },

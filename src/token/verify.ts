@@ -63,6 +63,8 @@ const skewSeconds = 5
 
 export function createTokenVerifier(options: {
   readonly trustDomain: TrustDomain
+  /** Other trust domains, whose workloads the gateways may speak for, too. */
+  readonly callerTrustDomains?: readonly TrustDomain[] | undefined
   /** Our own SPIFFE ID. */
   readonly audience: () => SpiffeId
   /** The name that gateways know this server by; undefined where its SPIFFE ID alone says who it is. */
@@ -70,7 +72,7 @@ export function createTokenVerifier(options: {
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }): TokenVerifier {
-  const { trustDomain, audience, server, now } = options
+  const { trustDomain, callerTrustDomains = [], audience, server, now } = options
   return {
     async verify(token, call) {
       const claims = await verifySignature(token, call.peer)
@@ -80,7 +82,7 @@ export function createTokenVerifier(options: {
       }
       checkTime(claims, Math.floor(now() / 1000))
       checkCall(claims, call)
-      return callOf(claims, trustDomain)
+      return callOf(claims, { trustDomain, callerTrustDomains })
     },
   }
 }
@@ -153,8 +155,16 @@ function checkCall(claims: TransactionTokenClaims, call: PresentedCall): void {
   if (claims.scope !== scopeOf(server, tool)) throw refused('call', 'scope is not the tool')
 }
 
+interface CallersOf {
+  readonly trustDomain: TrustDomain
+  readonly callerTrustDomains: readonly TrustDomain[]
+}
+
 /** Reads the caller. The gateway has checked its ceiling already; a token that contradicts itself is refused all the same. */
-function callOf(claims: TransactionTokenClaims, trustDomain: TrustDomain): VerifiedCall {
+function callOf(
+  claims: TransactionTokenClaims,
+  { trustDomain, callerTrustDomains }: CallersOf,
+): VerifiedCall {
   const { server, method, tool, tenant, role, pod } = claims.tctx
   const { spiffeId, ceiling, ...optional } = reading(() => ({
     spiffeId: parseSpiffeId(claims.sub),
@@ -165,8 +175,14 @@ function callOf(claims: TransactionTokenClaims, trustDomain: TrustDomain): Verif
     ...(tenant === undefined ? {} : { tenant: parseTenant(tenant) }),
     ...(role === undefined ? {} : { role: parseRole(role) }),
   }))
-  if (spiffeId.trustDomain !== trustDomain || claims.req_wl !== claims.sub) {
+  const isForeign = spiffeId.trustDomain !== trustDomain
+  const isKnown = !isForeign || callerTrustDomains.includes(spiffeId.trustDomain)
+  if (!isKnown || claims.req_wl !== claims.sub) {
     throw refused('issuer', `sub is not a workload that the peer may speak for`)
+  }
+  // Tenants are ours: one that is called the same elsewhere is none of them.
+  if (isForeign && tenant !== undefined) {
+    throw refused('issuer', 'sub is of another trust domain, and of no tenant')
   }
   const isCovered =
     tool === undefined

@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Server, ServerOptions } from 'node:https'
 import { createDrain, isTooLate, type Drain, type DrainTimes } from '../drain.ts'
 import { CountersignError, quoted } from '../errors.ts'
-import { parseSpiffeId } from '../identity/spiffe-id.ts'
+import { parseSpiffeId, type SpiffeId } from '../identity/spiffe-id.ts'
 import { parseTrustDomain, type TrustDomain } from '../identity/trust-domain.ts'
 import type { Role } from '../identity/role.ts'
 import { silentLog, type Log } from '../log.ts'
@@ -74,6 +74,11 @@ export interface RequireCountersignOptions {
    * Without it a token is good that is for this server's SPIFFE ID, whatever the name.
    */
   readonly server?: string
+  /**
+   * Other trust domains, whose agents may call through the gateways. None by default: then a gateway that federates speaks for nobody of
+   * elsewhere here.
+   */
+  readonly callerTrustDomains?: readonly string[]
   /** Roles that may call with their own certificate, without the gateway. None by default. */
   readonly direct?: readonly Role[]
   /** Octets, 4 MiB by default, as a gateway's; a larger body is refused with 413 before it is read whole. */
@@ -117,12 +122,10 @@ export async function requireCountersign(options: RequireCountersignOptions): Pr
     identityExtensionOid,
   })
   const trustBundle = await openBundleFile({ file: options.trustBundle, trustDomain, now, log })
-  const tokens = createTokenVerifier({
-    trustDomain,
-    audience: () => credential.current().svid.spiffeId,
-    server: options.server,
-    now,
-  })
+  const audience = (): SpiffeId => credential.current().svid.spiffeId
+  const callerTrustDomains = options.callerTrustDomains?.map(parseTrustDomain)
+  const { server } = options
+  const tokens = createTokenVerifier({ trustDomain, callerTrustDomains, audience, server, now })
   const revocations = await openRevocations(options.revocations, log)
   const verifyRequest = createRequestVerifier({
     revocations,

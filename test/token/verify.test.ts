@@ -500,3 +500,29 @@ test('a token is for one name of a server, where two have one SPIFFE ID', async 
     message: 'token is for another server, want=files-2',
   })
 })
+
+test('a gateway speaks for workloads of another trust domain only where this server says so, and for no tenant of it', async () => {
+  requirement('federation.names-stay-apart')
+  const elsewhere = 'spiffe://other.test/ns/shop/sa/agent'
+  const token = (tenant?: string): Promise<string> =>
+    changed(({ tctx: { tenant: _ours, ...tctx }, ...claims }) => ({
+      ...claims,
+      sub: elsewhere,
+      req_wl: elsewhere,
+      tctx: tenant === undefined ? tctx : { ...tctx, tenant },
+    }))
+  const knowing = createTokenVerifier({
+    trustDomain: parseTrustDomain('example.test'),
+    callerTrustDomains: [parseTrustDomain('other.test')],
+    audience: () => self,
+    now: () => start,
+  })
+  const { caller: verified } = await knowing.verify(await token(), call)
+  assert.equal(verified.spiffeId.uri, elsewhere)
+  assert.equal(verified.tenant, undefined)
+  await assert.rejects(knowing.verify(await token('acme'), call), {
+    code: 'token/issuer',
+    message: 'sub is of another trust domain, and of no tenant',
+  })
+  await assert.rejects(verifierAt().verify(await token(), call), { code: 'token/issuer' })
+})

@@ -6,6 +6,7 @@ import { createForwarder } from '../../guard/forward.ts'
 import { parseInside, type Inside } from '../../guard/inside.ts'
 import { watchInside } from '../../guard/watch-inside.ts'
 import { parseSpiffeId } from '../../identity/spiffe-id.ts'
+import { parseTrustDomain } from '../../identity/trust-domain.ts'
 import type { Log } from '../../log.ts'
 import { createMetrics } from '../../metrics.ts'
 import { isReady, type Condition } from '../../readiness.ts'
@@ -21,6 +22,7 @@ import type { Running } from '../running.ts'
 export interface GuardOptions {
   readonly to?: string
   readonly gateway?: readonly string[]
+  readonly callerTrustDomain?: readonly string[]
   readonly server?: string
   readonly credentialBundle?: string
   readonly trustBundle?: string
@@ -70,6 +72,7 @@ export function parseGuardOptions(options: GuardOptions): GuardConfig {
       trustBundle: required(options.trustBundle, 'trust-bundle'),
       trustDomain: trustDomainOf(required(first, 'gateway')),
       gateways,
+      callerTrustDomains: (options.callerTrustDomain ?? []).map(parseTrustDomain),
       production: options.production,
       ...(options.server === undefined ? {} : { server: options.server }),
       ...(options.identityExtensionOid === undefined

@@ -18,6 +18,11 @@ export function addGuard(program: Command, terminal: Terminal): void {
     )
     .option('--to <url>', 'the server inside, such as http://127.0.0.1:8000/mcp')
     .option('--gateway <spiffe-id>', 'a gateway whose word counts; may come several times', several)
+    .option(
+      '--caller-trust-domain <name>',
+      'another trust domain, whose agents may call through it; may come several times',
+      several,
+    )
     .option('--server <name>', 'the name that the gateway knows this server by')
     .option('--credential-bundle <file>', 'key and certificate chain, as kubelet mounts them')
     .option('--trust-bundle <file>', 'PEM file of anchors')
