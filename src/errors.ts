@@ -36,6 +36,7 @@ export type ErrorCode =
   | 'pki/bundle'
   | 'pki/credential'
   // federation
+  | 'federation/bundle'
   | 'federation/endpoint'
   // token
   | 'token/sign'

@@ -25,6 +25,7 @@ export type MetricName =
   | 'countersign_issuer_expiry_seconds'
   | 'countersign_bundle_sequence'
   | 'countersign_bundle_requests_total'
+  | 'countersign_federation_reads_total'
   | 'countersign_signer_authority_state'
   | 'countersign_signer_authority_reloads_total'
   | 'countersign_signer_rotation_due_seconds'
@@ -115,6 +116,11 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     'counter',
     'steps of the rotation of the CA that were due',
     ['step', 'outcome'],
+  ],
+  countersign_federation_reads_total: [
+    'counter',
+    'reads of the bundles of other trust domains',
+    ['trust_domain', 'result'],
   ],
   countersign_agent_requests_total: [
     'counter',

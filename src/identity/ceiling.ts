@@ -1,7 +1,7 @@
 import { CountersignError, quoted } from '../errors.ts'
 import { parseModel } from './model.ts'
 import type { Model } from './model.ts'
-import { coversTool, parseToolScope } from './tool-scope.ts'
+import { containsToolScope, coversTool, parseToolScope } from './tool-scope.ts'
 import type { ToolScope } from './tool-scope.ts'
 
 /**
@@ -54,6 +54,21 @@ export function allowsTool(ceiling: Ceiling, server: string, tool: string): bool
 /** Whether the ceiling has this model, by its exact slug. */
 export function allowsModel(ceiling: Ceiling, model: string): boolean {
   return ceiling.models.some((allowed) => allowed === model)
+}
+
+/** What both ceilings have. */
+export function intersectCeilings(one: Ceiling, other: Ceiling): Ceiling {
+  const within = (left: Ceiling, right: Ceiling): readonly ToolScope[] =>
+    left.toolScopes.filter((scope) =>
+      right.toolScopes.some((wider) => containsToolScope(wider, scope)),
+    )
+  const scopes = new Map(
+    [...within(one, other), ...within(other, one)].map((scope) => [scope.text, scope]),
+  )
+  return {
+    models: one.models.filter((model) => other.models.includes(model)),
+    toolScopes: [...scopes.values()].toSorted((a, b) => compareOctets(a.text, b.text)),
+  }
 }
 
 interface ListBounds {
