@@ -188,6 +188,40 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'other trust domains are told of the anchors that the cluster publishes, and of no others',
     source: 'SPIFFE Federation §4.1; docs/ISSUANCE.md',
   },
+  'federation.own-anchors-only': {
+    claim:
+      'of the bundle of another trust domain only X.509 anchors of that trust domain count; without one nobody of it is let in',
+    source: 'SPIFFE Trust Domain and Bundle §4.2; X509-SVID §6.2',
+  },
+  'federation.each-by-its-own-anchors': {
+    claim:
+      'a certificate is verified with the anchors of its own trust domain alone, and nobody of another can be one of ours',
+    source: 'SPIFFE Federation §4.2, §7.3; OpenSSL takes any anchor of its list for any name',
+  },
+  'federation.names-stay-apart': {
+    claim:
+      'tenant, namespace and role of another trust domain never count as ours, in policy, revocations, shares or tokens',
+    source: 'two clusters name their tenants alike',
+  },
+  'federation.ceiling-of-both': {
+    claim:
+      'a workload of another trust domain is under the ceiling that both trust domains give it',
+    source: 'docs/AUTHORIZATION.md',
+  },
+  'federation.ends-with-anchors': {
+    claim:
+      'when another trust domain withdraws an anchor, or its bundle was last read too long ago, open connections below it end',
+    source: 'SPIFFE Federation §4.1; a TLS connection outlives its anchor',
+  },
+  'federation.endpoint-proved': {
+    claim:
+      'a bundle is taken from the endpoint that was configured, proved as configured, and from nowhere that it sends us to',
+    source: 'SPIFFE Federation §5.2, §7.2',
+  },
+  'federation.no-older-bundle': {
+    claim: 'a bundle whose sequence number is lower than what was read before is refused',
+    source: 'SPIFFE Trust Domain and Bundle §4.1.1',
+  },
   'signer.requester-shown-by-policy': {
     claim:
       'a record says that a kubelet made the request only where the admission policy was in force from before it until after',

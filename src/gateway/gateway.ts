@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Bag } from '../bag.ts'
 import type { Delay, DrainTimes } from '../drain.ts'
+import type { ForeignDomains } from '../federation/foreign-domains.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { BundleSource } from '../pki/bundle.ts'
@@ -62,6 +63,8 @@ export interface GatewayOptions {
   /** The gateway's own certificate, on both sides. */
   readonly credential: CredentialSource
   readonly trustBundle: BundleSource
+  /** Other trust domains, whose agents may call, too. */
+  readonly foreign?: ForeignDomains | undefined
   readonly authorizer: Authorizer
   readonly decisionLog: DecisionLog
   readonly upstreams: readonly UpstreamConfig[]

@@ -139,6 +139,9 @@ export function accountOf(identity: {
 }): Account {
   const { tenant, namespace, spiffeId } = identity
   const { name } = namespace
+  // All of another trust domain is one tenant, however many namespaces it has: no namespace of ours has a slash.
+  const slash = name.indexOf('/')
+  if (slash > 0) return [`trust domain ${name.slice(0, slash)}`, name, spiffeId.uri]
   // No name of a tenant holds a space: the two kinds never meet.
   return [tenant ?? `namespace ${name}`, name, spiffeId.uri]
 }

@@ -24,6 +24,11 @@ import type { WhenFull } from '../../policy/decision-log.ts'
 import type { ListDetail } from '../../policy/event.ts'
 import { parsedBy, parsedListBy, pathIn } from '../configuration.ts'
 import {
+  federationConflicts,
+  federationSchema,
+  type FederatedDomainConfig,
+} from './federation-configuration.ts'
+import {
   adminSchema,
   logSchema,
   policySchema,
@@ -46,6 +51,8 @@ export interface GatewayConfig {
   readonly credentialBundle: string
   /** The anchors that agents and tool servers are verified with. */
   readonly trustBundle: string
+  /** Other trust domains, whose agents may call. */
+  readonly federation?: readonly FederatedDomainConfig[] | undefined
   /** The signer's; required in production. */
   readonly identityExtensionOid?: string | undefined
   /** Refuses what is only fit for trying out: docs/OPERATING.md, Production. */
@@ -189,6 +196,7 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
       workers: z.int().min(1).max(64).default(1),
       credentialBundle: pathIn(folder),
       trustBundle: pathIn(folder),
+      federation: federationSchema(folder).optional(),
       identityExtensionOid: z.string().max(128).optional(),
       production: z.boolean().default(true),
       hosts: z.array(z.string().min(1)).min(1),
@@ -244,12 +252,17 @@ function contradictionsOf({
   limits,
   production,
   firstUseFolder,
+  federation = [],
 }: GatewayConfig): readonly Contradiction[] {
   const nobody =
     upstreams.length === 0 && !toolServers ? [{ path: ['upstreams'], message: 'want=1..' }] : []
   const conflicts = upstreamConflicts(upstreams, trustDomain)
   return [
     ...nobody,
+    ...federationConflicts(trustDomain, federation).map(({ index, message }) => ({
+      path: ['federation', index, 'trustDomain'],
+      message,
+    })),
     ...upstreams.flatMap(({ pins, trustOnFirstUse }, index) => {
       const at = (field: string, message: string): readonly Contradiction[] => [
         { path: ['upstreams', index, field], message },

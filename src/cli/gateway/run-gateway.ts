@@ -25,7 +25,7 @@ import type { Reloading } from '../../pki/reloading-files.ts'
 import { createBoard, isReady, type Condition, type ConditionBoard } from '../../readiness.ts'
 import { createAuthorizer } from '../../policy/authorizer.ts'
 import { formatStatusPage } from '../../policy/bundle-status.ts'
-import { openDecisionLog } from '../../policy/decision-log.ts'
+import { openDecisionLog, type DecisionLogFile } from '../../policy/decision-log.ts'
 import { shadowed } from '../../policy/shadow/shadowed-log.ts'
 import { openAdminListener } from '../admin-listener.ts'
 import {
@@ -38,11 +38,12 @@ import {
 } from './gateway-conditions.ts'
 import { openFirstUseFolder } from './first-use-folder.ts'
 import { followUpstreams } from './follow-upstreams.ts'
+import { openFederation, type Federation } from './open-federation.ts'
 import { keyOfThisStart, openHandleKeys } from './handle-keys.ts'
 import type { GatewayConfig } from './gateway-configuration.ts'
 import { pagesOf } from './gateway-pages.ts'
 import { listening } from '../listening.ts'
-import { candidateConditions, openPolicy, statusesOf } from '../open-policy.ts'
+import { candidateConditions, openPolicy, statusesOf, type OpenPolicy } from '../open-policy.ts'
 import { openTracer } from './open-tracer.ts'
 import { beginning, type Running } from '../running.ts'
 
@@ -148,24 +149,14 @@ export async function openGateway(
   board.set('handle-keys', () => handleKeys.condition())
   const parts = { log, metrics, now, opened, board, tellsStatus }
   const { resources, events, ...watches } = await openWatches(config, parts)
-  const { credential, trustBundle } = await openFiles(config, { ...parts, settings })
+  const { credential, trustBundle, federation } = await openFiles(config, { ...parts, settings })
   const ownNamespace = (): string | undefined =>
     isThere(credential) ? workloadOf(credential.current().svid.spiffeId)?.namespace : undefined
   const tools = opened.use(await followUpstreams(config, { log, ownNamespace, ...resources }))
   const inputOctetsMax = config.limits.bodyBytesMax + inputOctetsMore
-  const decisionLog = opened.use(
-    await openDecisionLog({
-      ...config.decisionLog,
-      rotation: config.decisionLog,
-      // Two of the largest, so that one can be taken while another is written.
-      bufferOctetsMax: Math.max(bufferOctetsMin, 2 * inputOctetsMax),
-      engine: policy.engine,
-      labels: () => ({ id: credential.current().svid.spiffeId.uri, ...options.labels }),
-      now,
-      log,
-      metrics,
-    }),
-  )
+  const id = (): string => credential.current().svid.spiffeId.uri
+  const logged = { ...options, engine: policy.engine, id, inputOctetsMax }
+  const decisionLog = opened.use(await openOwnDecisionLog(config, logged))
   board.set('decision-log', () => decisionLogState(decisionLog))
   let gateway: Gateway | undefined
   board.set('listen', () => listenState(gateway, [credential, trustBundle]))
@@ -174,7 +165,8 @@ export async function openGateway(
   const door = opened.use(new AsyncDisposableStack())
   const authorizer = createAuthorizer(policy.engine, { metrics, inputOctetsMax })
   const open = async (): Promise<void> => {
-    const sources = { ...watches, credential, trustBundle, authorizer }
+    const { domains: foreign } = federation
+    const sources = { ...watches, credential, trustBundle, foreign, authorizer }
     const toolChanged =
       events && ((change: ToolChange) => events.tell(tools.objectOf(change.server), change))
     const recorded = { decisionLog: shadowed(decisionLog, policy.candidate?.shadow) }
@@ -192,6 +184,7 @@ export async function openGateway(
     conditions: () => [
       ...ready(),
       ...tools.conditions(),
+      ...federation.conditions(),
       ...(gateway?.conditions() ?? []),
       { ...drainingState(gateway), name: 'draining' },
     ],
@@ -208,15 +201,39 @@ function firstUseOf({ firstUseFolder }: GatewayConfig, log: Log): GatewayOptions
   return firstUseFolder === undefined ? undefined : openFirstUseFolder(firstUseFolder, log)
 }
 
+function openOwnDecisionLog(
+  config: GatewayConfig,
+  parts: Pick<OpenGatewayOptions, 'labels' | 'now' | 'log' | 'metrics'> & {
+    readonly engine: OpenPolicy['engine']
+    readonly id: () => string
+    readonly inputOctetsMax: number
+  },
+): Promise<DecisionLogFile> {
+  const { labels, now, log, metrics, engine, id, inputOctetsMax } = parts
+  return openDecisionLog({
+    ...config.decisionLog,
+    rotation: config.decisionLog,
+    // Two of the largest, so that one can be taken while another is written.
+    bufferOctetsMax: Math.max(bufferOctetsMin, 2 * inputOctetsMax),
+    engine,
+    labels: () => ({ id: id(), ...labels }),
+    now,
+    log,
+    metrics,
+  })
+}
+
 interface Files {
   readonly credential: Reloading<Credential>
   readonly trustBundle: Reloading<Bundle>
+  readonly federation: Federation
 }
 
 async function openFiles(
   config: GatewayConfig,
   parts: {
     readonly log: Log
+    readonly metrics: Metrics
     readonly now: () => number
     readonly opened: AsyncDisposableStack
     readonly settings: { readonly identityExtensionOid: string }
@@ -235,7 +252,8 @@ async function openFiles(
   )
   board.set('credential', () => credentialState(credential, now()))
   board.set('trust-bundle', () => trustBundleState(trustBundle, now()))
-  return { credential, trustBundle }
+  const federation = opened.use(await openFederation(config, parts))
+  return { credential, trustBundle, federation }
 }
 
 /** Opens at once where all is there, so that what is wrong with the port is the start's own failure; else as soon as it is. */

@@ -7,7 +7,7 @@ import { intermediatesOf } from '../../pki/peer-chain.ts'
 import type { X509Svid } from '../../pki/x509-svid.ts'
 import { identityRefusal, type Refusal } from '../refusal.ts'
 import type { Account, BodyRoom, Unsent } from '../shares.ts'
-import { createCertificateReader, type Certified } from './certified.ts'
+import { createCertificateReader, type CertificateReading, type Certified } from './certified.ts'
 
 /** Who is at the other end of one TLS connection: parsed once, judged on every request. */
 export interface Caller extends Certified {
@@ -25,9 +25,8 @@ export interface Caller extends Certified {
   verifiedWith: Bundle | undefined
 }
 
-export interface CallerOptions {
+export interface CallerOptions extends CertificateReading {
   readonly credential: CredentialSource
-  readonly identityExtensionOid?: string | undefined
   readonly unsentOf: (account: Account) => Unsent
   readonly bodiesOf: (account: Account) => BodyRoom
 }
@@ -43,7 +42,7 @@ export function createCallerReader(
   options: CallerOptions,
 ): (socket: TLSSocket) => Caller | Stranger {
   const { credential, unsentOf, bodiesOf } = options
-  const readCertificate = createCertificateReader(options.identityExtensionOid)
+  const readCertificate = createCertificateReader(options)
   return (socket) => {
     const raw = socket.getPeerX509Certificate()?.raw
     if (!socket.authorized || raw === undefined) return stranger('no client certificate')

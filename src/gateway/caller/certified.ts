@@ -1,14 +1,22 @@
 import { hash } from 'node:crypto'
+import {
+  noForeignDomains,
+  type ForeignDomain,
+  type ForeignDomains,
+} from '../../federation/foreign-domains.ts'
 import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
 import { parseX509Svid, type X509Svid } from '../../pki/x509-svid.ts'
 import type { DecisionSubject } from '../../policy/authorizer.ts'
 import { formatInput, type InputText } from '../../policy/input.ts'
 import { accountOf, type Account } from '../shares.ts'
+import { readForeign } from './foreign.ts'
 
 /** What a certificate says, and nothing of the connection on which it came: nobody changes it, so all connections of it have the same. */
 export interface Certified {
   readonly svid: X509Svid
   readonly identity: WorkloadIdentity
+  /** Whose it is, where it is not of our own trust domain. */
+  readonly foreign: ForeignDomain | undefined
   /** SPIFFE ID and pod UID: what owns a session. A renewed certificate of the same pod is the same owner. */
   readonly owner: string
   /** What policy is told of it, as text: all of it from its certificate. */
@@ -20,12 +28,18 @@ export interface Certified {
 /** Some eight kilobytes each. */
 const keptMaxDefault = 512
 
+/** How certificates are read. */
+export interface CertificateReading {
+  readonly identityExtensionOid?: string | undefined
+  readonly foreign?: ForeignDomains | undefined
+}
+
 /**
  * Reads certificates of finished handshakes, and keeps what it has read by their octets: agents open several connections, and the same
  * ones again. One without our extension gives its SVID alone. Throws `pki/svid`.
  */
 export function createCertificateReader(
-  identityExtensionOid: string | undefined,
+  { identityExtensionOid, foreign = noForeignDomains }: CertificateReading,
   keptMax: number = keptMaxDefault,
 ): (der: Buffer) => Certified | { readonly svid: X509Svid } {
   const kept = new Map<string, Certified>()
@@ -33,15 +47,18 @@ export function createCertificateReader(
     const sha256 = hash('sha256', der, 'hex')
     const known = kept.get(sha256)
     if (known !== undefined) return known
-    const svid = parseX509Svid(der, {
+    const shown = parseX509Svid(der, {
       isKeyProven: true,
       ...(identityExtensionOid === undefined ? {} : { identityExtensionOid }),
     })
+    const domain = foreign.of(shown.spiffeId.trustDomain)
+    const svid = domain === undefined ? shown : readForeign(shown, domain)
     const { identity } = svid
     if (identity === undefined) return { svid }
     const certified: Certified = {
       svid,
       identity,
+      foreign: domain,
       owner: `${svid.spiffeId.uri} ${identity.pod.uid}`,
       subjectText: formatInput(subjectOf(svid, identity)),
       account: accountOf(identity),

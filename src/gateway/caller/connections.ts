@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
+import { noForeignDomains } from '../../federation/foreign-domains.ts'
 import type { Log } from '../../log.ts'
 import type { GatewayLimits } from '../limits.ts'
 import { identityRefusal, unavailable, type Refusal } from '../refusal.ts'
@@ -212,9 +213,9 @@ function listen(
   options: JudgeOptions,
   told: { readonly changed: () => void; readonly unknown: (refusal: Refusal) => void },
 ): () => void {
-  const { revocations, pods, namespaces, trustBundle } = options
+  const { revocations, pods, namespaces, trustBundle, foreign = noForeignDomains } = options
   const changed = coalesce(told.changed)
-  const stops = [revocations, pods, namespaces, trustBundle].map((source) =>
+  const stops = [revocations, pods, namespaces, trustBundle, foreign].map((source) =>
     source.onChange(changed),
   )
   const timer = setInterval(() => {

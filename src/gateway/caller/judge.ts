@@ -1,4 +1,5 @@
 import { CountersignError } from '../../errors.ts'
+import type { ForeignDomains } from '../../federation/foreign-domains.ts'
 import type { Bundle, BundleSource } from '../../pki/bundle.ts'
 import { verifyX509Svid, type X509Svid } from '../../pki/x509-svid.ts'
 import { identityRefusal, unavailable, type Refusal } from '../refusal.ts'
@@ -10,6 +11,7 @@ import type { NamespaceSource, PodSource } from './workload-sources.ts'
 
 export interface JudgeOptions {
   readonly trustBundle: BundleSource
+  readonly foreign?: ForeignDomains | undefined
   readonly revocations: RevocationSource
   readonly pods: PodSource
   readonly namespaces: NamespaceSource
@@ -25,11 +27,13 @@ export type Judgement = Soon<Refusal | undefined>
 export function createJudge(options: JudgeOptions): (caller: Caller) => Judgement {
   const { trustBundle, now } = options
   return (caller) => {
-    const { svid, identity } = caller
+    const { svid } = caller
     if (now() >= svid.notAfter.getTime()) return identityRefusal('certificate has expired')
-    const untrusted = verifyWith(caller, trustBundle.current(), now())
+    const { foreign } = caller
+    const bundle = foreign === undefined ? trustBundle.current() : foreign.bundle()
+    const untrusted = verifyWith(caller, bundle, now())
     if (untrusted !== undefined) return untrusted
-    return revokedBy(options, svid) ?? judgeSources(options) ?? judgeWorkload(identity, options)
+    return revokedBy(options, svid) ?? judgeSources(options) ?? judgeWorkload(caller, options)
   }
 }
 
@@ -37,7 +41,7 @@ export function createJudge(options: JudgeOptions): (caller: Caller) => Judgemen
 export function createAbsentJudge(
   options: Pick<JudgeOptions, 'revocations' | 'pods' | 'namespaces'>,
 ): (caller: Caller) => Judgement {
-  return ({ svid, identity }) => revokedBy(options, svid) ?? judgeWorkload(identity, options)
+  return (caller) => revokedBy(options, caller.svid) ?? judgeWorkload(caller, options)
 }
 
 function revokedBy(
@@ -67,7 +71,7 @@ export function createServerJudge(
     const found = revocations.find(svid)
     if (found !== undefined) return `certificate is revoked: revocation ${found.name}`
     if (identity === undefined) return undefined
-    return whenThere(judgeWorkload(identity, options), (refusal) => refusal?.message)
+    return whenThere(judgeWorkload({ identity }, options), (refusal) => refusal?.message)
   }
 }
 
@@ -85,11 +89,15 @@ export function judgeSources(
   return undefined
 }
 
-/** Whether a workload's pod still runs, and its namespace still proves what its certificate says. */
+/** Whether a workload's pod still runs, and its namespace still proves what its certificate says; of another trust domain's nobody here knows. */
 function judgeWorkload(
-  identity: WorkloadIdentity,
+  {
+    identity,
+    foreign,
+  }: { readonly identity: WorkloadIdentity; readonly foreign?: Caller['foreign'] },
   { pods, namespaces }: Pick<JudgeOptions, 'pods' | 'namespaces'>,
 ): Judgement {
+  if (foreign !== undefined) return undefined
   const { pod, namespace, tenant } = identity
   const alive = pods.alive(pod.uid, namespace.name, pod.name, tenant)
   if (alive === false) return podGone
@@ -119,9 +127,14 @@ function notKnown(source: (typeof sources)[number], why: unknown): Refusal {
   return unavailable(503, `${source} are not known`, { detail: String(why) })
 }
 
+const bundleNotKnown: Refusal = identityRefusal(
+  'certificate is not trusted',
+  'the bundle of its trust domain is not known',
+)
 const podGone: Refusal = identityRefusal('pod of the certificate is gone')
 
-function verifyWith(caller: Caller, bundle: Bundle, now: number): Refusal | undefined {
+function verifyWith(caller: Caller, bundle: Bundle | undefined, now: number): Refusal | undefined {
+  if (bundle === undefined) return bundleNotKnown
   if (caller.verifiedWith === bundle) return undefined
   try {
     verifyX509Svid(caller.svid, { bundle, intermediates: caller.intermediates, now })

@@ -9,7 +9,7 @@ import type { Approvals } from '../approval/approvals.ts'
 import { isOwnCall } from '../approval/own-call.ts'
 import type { Binding } from '../approval/ticket.ts'
 import type { Call } from '../call.ts'
-import { createCertificateReader } from '../caller/certified.ts'
+import { createCertificateReader, type CertificateReading } from '../caller/certified.ts'
 import type { Definition } from '../catalogue/definition.ts'
 import { approvalKey, inputResponsesOf } from '../own-input.ts'
 import {
@@ -34,11 +34,10 @@ export interface HeldQuestion {
   readonly definition: Definition | undefined
 }
 
-export interface HoldOutOptions {
+export interface HoldOutOptions extends CertificateReading {
   readonly approvals: Approvals
   readonly decisions: Decisions
   readonly revocations: RevocationSource
-  readonly identityExtensionOid?: string | undefined
   readonly log: Log
 }
 
@@ -171,9 +170,9 @@ function goesOn({ binding }: Approval['request']): boolean {
 function createCounts({
   decisions,
   revocations,
-  identityExtensionOid,
+  ...reading
 }: HoldOutOptions): (call: Call, approval: Approval) => Promise<boolean> {
-  const readCertificate = createCertificateReader(identityExtensionOid, 64)
+  const readCertificate = createCertificateReader(reading, 64)
   return async (call, { ticket, request, verdict }) => {
     if (verdict?.approved !== true) return false
     const read = readCertificate(Buffer.from(verdict.certificate, 'base64'))

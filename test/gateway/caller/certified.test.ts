@@ -12,7 +12,7 @@ function derOf(pod: string): Buffer {
 
 test('a certificate is read once for all its connections, and never taken for another', () => {
   requirement('gateway.client-certificate-required')
-  const read = createCertificateReader(undefined)
+  const read = createCertificateReader({})
   const [one, other] = [derOf('one'), derOf('other')]
   const first = read(one)
   assert.equal(read(Buffer.from(one)), first)
@@ -25,7 +25,7 @@ test('a certificate is read once for all its connections, and never taken for an
 })
 
 test('so many certificates are kept, and the oldest goes first', () => {
-  const read = createCertificateReader(undefined, 2)
+  const read = createCertificateReader({}, 2)
   const [oldest, second, third] = [derOf('oldest'), derOf('second'), derOf('third')]
   const [first, next] = [read(oldest), read(second)]
   assert.equal(read(oldest), first)
@@ -35,7 +35,7 @@ test('so many certificates are kept, and the oldest goes first', () => {
 })
 
 test('what is no SVID is refused each time', () => {
-  const read = createCertificateReader(undefined)
+  const read = createCertificateReader({})
   const cut = derOf('cut').subarray(0, -1)
   for (let again = 0; again < 2; again += 1) {
     assert.throws(() => read(cut), { code: 'pki/svid' })

@@ -75,6 +75,7 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     ended: undefined,
     open: 0,
     intermediates: () => [],
+    foreign: undefined,
     verifiedWith: undefined,
   }
   return judge(caller)

@@ -75,7 +75,7 @@ async function ask(what: Ask, wanted: Wanted = {}) {
   const upstream = { config: { server: 'files', eras: ['modern', 'legacy'] } }
   const asking = {
     call: {
-      caller: createCertificateReader(undefined)(der),
+      caller: createCertificateReader({})(der),
       target:
         target === 'tool' ? { kind: 'tool', upstream, tool: 'echo' } : { kind: 'server', upstream },
       message: {

@@ -117,6 +117,7 @@ export interface WorldOptions {
   /** The CA of everybody is an intermediate. */
   readonly underRoot?: number
   readonly trustBundle?: (bundle: Bundle) => Bundle
+  readonly foreign?: GatewayOptions['foreign']
 }
 
 export const defaultScopes = 'files:echo,files:big,files:delete,web:*'
@@ -185,6 +186,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     handleKeys: options.handleKeys ?? oneHandleKey(),
     credential,
     trustBundle,
+    foreign: options.foreign,
     authorizer: options.authorizer?.(real) ?? real,
     decisionLog,
     approvals: options.approvals ?? memoryApprovals(),
