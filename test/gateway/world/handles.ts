@@ -7,6 +7,7 @@ import {
   type Reply,
   type TestClient,
 } from './client.ts'
+import { subscriptionId } from './listening.ts'
 import { openSession, openStream, response, type OpenStream } from './session.ts'
 import { answerBoth, sendJson, type Answer, type JsonMessage } from './upstream.ts'
 import type { World } from './world.ts'
@@ -32,6 +33,10 @@ export interface HandleRow {
   readonly elsewhere: HandleRefusal
   /** The second use by its owner. */
   readonly again: 'works' | HandleRefusal
+  /** On a replica of the same keys, where that is of no use. */
+  readonly atReplica?: HandleRefusal
+  /** Where it is of no use to its owner either. */
+  readonly own?: HandleRefusal
 }
 
 const stateUnknown = { status: 400, why: 'params.requestState is none of this call' }
@@ -198,6 +203,12 @@ const taskTool = {
   execution: { taskSupport: 'optional' },
 }
 
+/** A server asks its caller, and wants to be told how far that is. */
+export function elicitationOf(id: string): string {
+  const params = { message: '', requestedSchema: {}, _meta: { progressToken: 'their-token' } }
+  return JSON.stringify({ jsonrpc: '2.0', id, method: 'elicitation/create', params })
+}
+
 /** Two pages of tools, by a cursor that anybody could guess; a call takes one more turn, a legacy one asks its caller something. */
 export const handleAnswers: Answer = (message, response, request) => {
   const isModern = request.headers['mcp-protocol-version'] === '2026-07-28'
@@ -208,10 +219,16 @@ export const handleAnswers: Answer = (message, response, request) => {
     return
   }
   if (message.method === 'tools/call' && !isModern) {
-    const params = { message: '', requestedSchema: {} }
-    const asked = { jsonrpc: '2.0', id: 'theirs', method: 'elicitation/create', params }
     response.writeHead(200, { 'content-type': 'text/event-stream' })
-    response.write(`data: ${JSON.stringify(asked)}\n\n`)
+    response.write(`data: ${elicitationOf('theirs')}\n\n`)
+    return
+  }
+  if (message.method === 'subscriptions/listen') {
+    const { notifications } = message.params ?? {}
+    const params = { notifications, _meta: { [subscriptionId]: message.id } }
+    const told = { jsonrpc: '2.0', method: 'notifications/subscriptions/acknowledged', params }
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write(`data: ${JSON.stringify(told)}\n\n`)
     return
   }
   const { cursor, requestState, name, taskId } = (message.params ?? {}) as {
