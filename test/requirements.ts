@@ -297,6 +297,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a ledger whose file is removed, renamed, cut or replaced takes no more records',
     source: 'boulder#5887: what is written to an unlinked file is in no ledger',
   },
+  'ledger.segments-stand': {
+    claim:
+      'a ledger goes on in a new file without losing a record at any crash, and a segment that is cut, changed, missing or another is named',
+    source: 'RFC 6962 §2.1: a tree goes on from its compact range',
+  },
   'ledger.published-as-log': {
     claim:
       'a ledger is published as a log that others read: signed checkpoints over tiles of its tree',

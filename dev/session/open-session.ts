@@ -12,6 +12,7 @@ import { CountersignError, quoted } from '../../src/errors.ts'
 import { parseSpiffeId } from '../../src/identity/spiffe-id.ts'
 import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
 import { createApiClient } from '../../src/kubernetes/api-client.ts'
+import { segmentOctetsDefault } from '../../src/ledger/ledger.ts'
 import { acquireLock, type Lock } from '../../src/ledger/lock.ts'
 import type { Log } from '../../src/log.ts'
 import { defaultLimits } from '../../src/gateway/limits.ts'
@@ -193,7 +194,7 @@ function signerConfig(paths: Paths, kubeconfig: string): SignerConfig {
       propagationSeconds: 300,
       ownerClusterRole: `countersign-signer.${stage.system}`,
     },
-    ledger: { file: paths.ledger },
+    ledger: { file: paths.ledger, segmentOctets: segmentOctetsDefault },
     policy: { data: [paths.policyData] },
     admin: { host: '127.0.0.1', port: 0 },
     log: { level: 'info' },

@@ -7,7 +7,7 @@ import { observeClient } from '../kubernetes/reachability.ts'
 import { watchRights } from '../kubernetes/rights-watch.ts'
 import { createWorkQueue, type WorkQueue } from '../kubernetes/work-queue.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { LedgerRecord, NodeVerdict } from '../ledger/record.ts'
+import type { LoggedRecord, NodeVerdict } from '../ledger/record.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { createBoard, type Condition } from '../readiness.ts'
@@ -28,7 +28,7 @@ export interface ApproverOptions {
   readonly approvalsPerHour: number
   readonly ledger: Pick<Ledger, 'append' | 'failed'>
   /** The ledger's records so far. */
-  readonly records: AsyncIterable<{ readonly record: LedgerRecord }>
+  readonly records: AsyncIterable<{ readonly record: LoggedRecord }>
   readonly replica: string
   readonly delay?: Delay
   readonly log: Log

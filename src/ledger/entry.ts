@@ -1,7 +1,7 @@
 import { canonicalJson } from '../canonical-json.ts'
 import { CountersignError, quoted } from '../errors.ts'
 import { hashLeaf } from './merkle-tree.ts'
-import { parseLedgerRecord, type LedgerRecord } from './record.ts'
+import { parseLedgerRecord, type LoggedRecord } from './record.ts'
 
 /** C2SP tlog-tiles: an entry has a 16-bit length. */
 export const entryOctetsMax = 65_535
@@ -22,11 +22,11 @@ export interface Entry {
 }
 
 /** The line of a record: its leaf hash, then its canonical JSON. Throws 'ledger/record' for one no reader would take. */
-export function formatEntry(record: LedgerRecord): Entry {
+export function formatEntry(record: LoggedRecord): Entry {
   const json = Buffer.from(canonicalJson(parseLedgerRecord(record), 'ledger/record'))
   if (json.length > entryOctetsMax) {
-    const { kind, issuanceId } = record
-    const rule = `record too large: kind=${kind} issuanceId=${issuanceId} want≤${entryOctetsMax} got=${json.length}`
+    const of = 'issuanceId' in record ? ` issuanceId=${record.issuanceId}` : ''
+    const rule = `record too large: kind=${record.kind}${of} want≤${entryOctetsMax} got=${json.length}`
     throw new CountersignError('ledger/record', rule)
   }
   const leafHash = hashLeaf(json)
@@ -52,7 +52,7 @@ export function jsonOf(line: Buffer): Buffer {
 }
 
 /** The record of a line that was verified. */
-export function parseLine(line: Buffer): LedgerRecord {
+export function parseLine(line: Buffer): LoggedRecord {
   const json = line.toString('utf8', hashDigits + 1)
   let value: unknown
   try {

@@ -1,16 +1,18 @@
-import { CountersignError, quoted } from '../errors.ts'
+import type { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { silentMetrics, type Metrics } from '../metrics.ts'
-import { formatEntry, parseLine, type Entry } from './entry.ts'
-import { openLedgerFile, type LedgerFile, type OpenLedgerFile } from './ledger-file.ts'
-import { LogFolder, logFolderOf, readCheckpoint } from './log-folder.ts'
+import { parseLine } from './entry.ts'
+import { FileLedger } from './file-ledger.ts'
+import { ledgerDisk, type LedgerDisk, type LedgerFile } from './ledger-file.ts'
 import { acquireLock, type Lock, type LockOwner } from './lock.ts'
-import type { Checkpoint } from './checkpoint.ts'
-import { MerkleTree, type TreeHead } from './merkle-tree.ts'
+import type { TreeHead } from './merkle-tree.ts'
 import type { NoteSigner } from './note.ts'
 import { Publication } from './publication.ts'
-import { batchOctetsMax, readEntries } from './read-entries.ts'
-import type { LedgerRecord } from './record.ts'
+import { readBack } from './read-back.ts'
+import type { LedgerRecord, LoggedRecord } from './record.ts'
+import { undoSeal } from './seal.ts'
+import { damaged, findSegments, readSegments, type Segment } from './segments.ts'
+import { orUnavailable, unavailable } from './unavailable.ts'
 
 export interface Appended {
   /** From 0, without gaps. */
@@ -34,8 +36,10 @@ export interface Ledger extends AsyncDisposable {
   readonly recovered: { readonly droppedOctets: number }
 }
 
+export const segmentOctetsDefault = 67_108_864
+
 /**
- * Opens the ledger for its one writer, hashing every record again. Throws 'ledger/locked', and 'ledger/corrupt' without
+ * Opens the ledger for its one writer, hashing its last segment again, and all that no checkpoint vouches for. Throws 'ledger/locked', and 'ledger/corrupt' without
  * touching the file. Whoever can write the file can also rewrite all of it: only a head kept elsewhere shows that.
  */
 export async function openLedger(options: {
@@ -43,7 +47,7 @@ export async function openLedger(options: {
   readonly now: () => number
   readonly log: Log
   readonly metrics?: Metrics
-  readonly openFile?: OpenLedgerFile
+  readonly disk?: LedgerDisk
   readonly lockOwner?: LockOwner
   /** So often a ledger that nothing is written to looks whether its file and its lock are still there. */
   readonly lookSeconds?: number
@@ -51,6 +55,8 @@ export async function openLedger(options: {
   readonly signer?: NoteSigner | undefined
   /** So often a checkpoint is published while records come. */
   readonly publishSeconds?: number
+  /** A file of so many octets is sealed, and a new one begun. */
+  readonly segmentOctets?: number
   /** Gives up reading when it aborts: a ledger of years takes a while. */
   readonly signal?: AbortSignal
 }): Promise<Ledger> {
@@ -63,11 +69,21 @@ export async function openLedger(options: {
     }),
   )
   try {
-    const opened = await (options.openFile ?? openLedgerFile)(file, 'write')
+    const { disk = ledgerDisk, lookSeconds = 5, publishSeconds = 1, signal, signer } = options
+    const opened = await disk.open(file, 'write')
     try {
-      const { lookSeconds = 5, publishSeconds = 1, signal, signer } = options
-      const waits = { lookSeconds, publishSeconds }
-      return await recover(opened, lock, { file, log, metrics, ...waits, signal, signer })
+      const { segmentOctets = segmentOctetsDefault } = options
+      const sizes = { lookSeconds, publishSeconds, segmentOctets }
+      return await recover(opened, lock, {
+        file,
+        disk,
+        now,
+        log,
+        metrics,
+        signal,
+        signer,
+        ...sizes,
+      })
     } catch (error) {
       await opened.close()
       throw error
@@ -78,248 +94,55 @@ export async function openLedger(options: {
   }
 }
 
-async function recover(
-  file: LedgerFile,
-  lock: Lock,
-  options: {
-    readonly file: string
-    readonly log: Log
-    readonly metrics: Metrics
-    readonly lookSeconds: number
-    readonly publishSeconds: number
-    readonly signal: AbortSignal | undefined
-    readonly signer: NoteSigner | undefined
-  },
-): Promise<Ledger> {
-  const { log, metrics, signer } = options
-  const tree = new MerkleTree()
-  const folder = logFolderOf(options.file)
-  const published = signer && new LogFolder(folder, signer)
-  const promised = signer && (await readCheckpoint(folder, signer))
-  const entries = readEntries(file)
-  let step = await entries.next()
-  while (step.done !== true) {
-    tree.append(step.value.leafHash)
-    published?.append(step.value.leafHash)
-    if (promised?.size === tree.size) assertKept(promised, tree.head())
-    if (options.signal?.aborted === true) {
-      throw new CountersignError('ledger/unavailable', 'ledger is not opened: told to end')
-    }
-    step = await entries.next()
-  }
-  const { end, tornOctets } = step.value
-  // Before the torn write is cut: what was published was acknowledged, so it was no torn write.
-  if (promised !== undefined && promised.size > tree.size) assertKept(promised, tree.head())
+interface Options {
+  readonly file: string
+  readonly disk: LedgerDisk
+  readonly now: () => number
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly lookSeconds: number
+  readonly publishSeconds: number
+  readonly segmentOctets: number
+  readonly signal: AbortSignal | undefined
+  readonly signer: NoteSigner | undefined
+}
+
+async function recover(file: LedgerFile, lock: Lock, options: Options): Promise<Ledger> {
+  const { log, metrics, disk } = options
+  await using segments = await findSegments(options.file, disk)
+  const { firstIndex } = segments.found.at(-1) as Segment
+  const read = await orUnavailable(readBack(segments, options))
+  const { tree, end, tornOctets, account, published } = read
   if (tornOctets > 0) {
     const fields = { file: options.file, droppedOctets: tornOctets, records: tree.size }
     log.warn(fields, 'the ledger ends in a torn write, which is dropped')
     await file.truncate(end)
     await file.sync()
   }
-  const { lookSeconds, publishSeconds } = options
+  await undoSeal({ name: options.file, disk, file, firstIndex })
   const held = (): Promise<boolean> => lock.held()
   const publication =
-    published && new Publication({ published, tree, held, log, metrics, seconds: publishSeconds })
-  const parts = { file, lock, tree, end, metrics, lookSeconds, publication }
-  return new FileLedger({ ...parts, droppedOctets: tornOctets })
-}
-
-/** What a checkpoint says was in the ledger still is. */
-function assertKept(promised: Checkpoint, head: TreeHead): void {
-  if (promised.size > head.size) {
-    const rule = `records are missing: want≥${promised.size} as its checkpoint says got=${head.size}`
-    throw new CountersignError('ledger/corrupt', rule)
-  }
-  if (promised.rootHash === head.rootHash) return
-  const rule = `the first ${promised.size} records are not those of its checkpoint`
-  throw new CountersignError('ledger/corrupt', rule)
+    published &&
+    new Publication({ published, tree, held, log, metrics, seconds: options.publishSeconds })
+  const { now, lookSeconds, segmentOctets } = options
+  const parts = { name: options.file, disk, file, lock, tree, account, firstIndex, end, now }
+  const rest = { hash: read.hash, metrics, lookSeconds, segmentOctets, publication }
+  return new FileLedger({ ...parts, ...rest, droppedOctets: tornOctets })
 }
 
 /** The records of a ledger from the first; may run beside its writer. Throws 'ledger/corrupt' and 'ledger/record'. */
 export async function* readLedger(
   file: string,
-): AsyncGenerator<{ index: number; record: LedgerRecord; leafHash: string }, void> {
-  const opened = await orUnavailable(openLedgerFile(file, 'read'))
-  try {
-    let index = 0
-    for await (const { line, leafHash } of readEntries(opened)) {
-      yield { index, record: parseLine(line), leafHash: leafHash.toString('hex') }
-      index++
-    }
-  } finally {
-    await opened.close()
+  options: { readonly disk?: LedgerDisk } = {},
+): AsyncGenerator<{ index: number; record: LoggedRecord; leafHash: string }, void> {
+  await using segments = await orUnavailable(findSegments(file, options.disk ?? ledgerDisk))
+  let removedBefore = 0
+  for await (const { index, line, leafHash } of readSegments(segments)) {
+    const record = parseLine(line)
+    if ('removedBefore' in record) removedBefore = Math.max(removedBefore, record.removedBefore)
+    yield { index, record, leafHash: leafHash.toString('hex') }
   }
-}
-
-async function orUnavailable<T>(promise: Promise<T>): Promise<T> {
-  try {
-    return await promise
-  } catch (error) {
-    throw unavailable(error)
-  }
-}
-
-function unavailable(cause: unknown): CountersignError {
-  if (cause instanceof CountersignError) return cause
-  const code = cause instanceof Error && 'code' in cause ? cause.code : 'unknown'
-  const rule = `ledger is not available: want=durable writes got=${quoted(String(code))}`
-  return new CountersignError('ledger/unavailable', rule, { cause })
-}
-
-function lost(rule: string): CountersignError {
-  return new CountersignError('ledger/unavailable', rule)
-}
-
-interface Pending {
-  readonly kind: LedgerRecord['kind']
-  readonly entry: Entry
-  readonly resolve: (appended: Appended) => void
-  readonly reject: (error: CountersignError) => void
-}
-
-class FileLedger implements Ledger {
-  readonly recovered: { readonly droppedOctets: number }
-  readonly failed: Promise<CountersignError>
-  readonly #tellFailure: (failure: CountersignError) => void
-  readonly #look: NodeJS.Timeout
-  readonly #file: LedgerFile
-  readonly #publication: Publication | undefined
-  readonly #lock: Lock
-  readonly #metrics: Metrics
-  /** Holds the acknowledged records and no others. */
-  readonly #tree: MerkleTree
-  /** Where the acknowledged records end in the file. */
-  #end: number
-  #queue: Pending[] = []
-  #flushing: Promise<void> | undefined
-  /** Set once: what is in the file beyond `#end` is not known from then on. */
-  #failure: CountersignError | undefined
-  #closed = false
-
-  constructor(parts: {
-    readonly file: LedgerFile
-    readonly lock: Lock
-    readonly tree: MerkleTree
-    readonly end: number
-    readonly metrics: Metrics
-    readonly lookSeconds: number
-    readonly publication: Publication | undefined
-    readonly droppedOctets: number
-  }) {
-    const failed = Promise.withResolvers<CountersignError>()
-    this.failed = failed.promise
-    this.#tellFailure = failed.resolve
-    this.#file = parts.file
-    this.#lock = parts.lock
-    this.#publication = parts.publication
-    this.#metrics = parts.metrics
-    this.#tree = parts.tree
-    this.#end = parts.end
-    this.recovered = { droppedOctets: parts.droppedOctets }
-    this.#look = setInterval(() => {
-      if (this.#failure === undefined) this.#flushing ??= this.#lookOnce()
-    }, parts.lookSeconds * 1000).unref()
-    this.#publication?.soon(0)
-  }
-
-  head(): TreeHead {
-    return this.#tree.head()
-  }
-
-  async append(record: LedgerRecord): Promise<Appended> {
-    if (this.#failure !== undefined) throw this.#failure
-    const entry = formatEntry(record)
-    return await new Promise((resolve, reject) => {
-      this.#queue.push({ kind: record.kind, entry, resolve, reject })
-      this.#flushing ??= this.#flush()
-    })
-  }
-
-  /** Writes batch after batch: whatever is appended while one is synced shares the next sync. */
-  async #flush(): Promise<void> {
-    await Promise.resolve()
-    while (this.#queue.length > 0) {
-      const batch = this.#takeBatch()
-      try {
-        await this.#writeDurably(Buffer.concat(batch.map((pending) => pending.entry.line)))
-      } catch (error) {
-        this.#fail(unavailable(error), batch)
-        break
-      }
-      for (const { kind, entry, resolve } of batch) {
-        this.#metrics.count('countersign_ledger_records_total', { kind })
-        const index = this.#tree.append(entry.leafHash)
-        this.#publication?.append(entry.leafHash)
-        resolve({ index, leafHash: entry.leafHash.toString('hex') })
-      }
-    }
-    this.#flushing = undefined
-    this.#publication?.soon()
-  }
-
-  /** Takes the place of a flush, so that the size it finds is no size on the way. */
-  async #lookOnce(): Promise<void> {
-    try {
-      await this.#assertHeld(this.#end)
-    } catch (error) {
-      this.#fail(unavailable(error), [])
-    }
-    await this.#flush()
-  }
-
-  #takeBatch(): Pending[] {
-    let octets = 0
-    const beyond = this.#queue.findIndex(({ entry }) => {
-      octets += entry.line.length
-      return octets > batchOctetsMax
-    })
-    return this.#queue.splice(0, beyond < 0 ? this.#queue.length : beyond)
-  }
-
-  async #writeDurably(octets: Buffer): Promise<void> {
-    await this.#assertHeld(this.#end)
-    for (let written = 0; written < octets.length;) {
-      const count = await this.#file.write(octets.subarray(written), this.#end + written)
-      if (count === 0) {
-        throw new CountersignError('ledger/unavailable', 'ledger takes no octets')
-      }
-      written += count
-    }
-    await this.#file.sync()
-    await this.#assertHeld(this.#end + octets.length)
-    this.#end += octets.length
-  }
-
-  /** Before every write and after its sync: what is written to a file that nobody finds again is not recorded. */
-  async #assertHeld(size: number): Promise<void> {
-    const [held, { name, octets }] = await Promise.all([this.#lock.held(), this.#file.standing()])
-    if (!held) throw lost('ledger lock is lost: another process may write')
-    if (name !== 'named') {
-      throw lost(`ledger file is ${name} under its writer: put it back, or a copy of it`)
-    }
-    if (octets !== size) {
-      throw lost(`ledger file was written to by others: want=${size} octets got=${octets}`)
-    }
-  }
-
-  #fail(failure: CountersignError, batch: readonly Pending[]): void {
-    this.#failure = failure
-    this.#tellFailure(failure)
-    this.#publication?.stop()
-    const refused = [...batch, ...this.#queue]
-    this.#queue = []
-    for (const { reject } of refused) reject(failure)
-  }
-
-  /** Waits for the records under way; takes no more. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    clearInterval(this.#look)
-    this.#failure ??= new CountersignError('ledger/unavailable', 'ledger is closed')
-    await this.#flushing
-    await this.#publication?.close()
-    await this.#file.close()
-    await this.#lock.release()
-  }
+  const [{ path, firstIndex }] = segments.found
+  // Told after what is there was read: whoever asks for a record sees it all the same.
+  if (firstIndex > removedBefore) throw damaged(path, 'is there, and not the one before it')
 }

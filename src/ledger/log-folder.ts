@@ -3,10 +3,11 @@ import { dirname, join } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
 import { formatCheckpoint, parseCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { replaceFile, unlessAbsent } from './ledger-file.ts'
-import type { TreeHead } from './merkle-tree.ts'
+import { MerkleTree, type TreeHead } from './merkle-tree.ts'
 import { formatNote, isSignedBy, parseNote, signNote, type NoteSigner } from './note.ts'
 import type { NoteVerifier } from './note.ts'
-import { TileTree, type LogFile } from './tiles.ts'
+import { TileReader } from './tile-reader.ts'
+import { edgeOf, TileTree, type LogFile } from './tiles.ts'
 
 /** Where a ledger is published for others to check: beside it. */
 export function logFolderOf(ledgerFile: string): string {
@@ -43,13 +44,40 @@ export function parseSignedCheckpoint(text: string, verifier: NoteVerifier): Che
 export class LogFolder {
   readonly #folder: string
   readonly #signer: NoteSigner
-  readonly #tree = new TileTree()
+  readonly #tree: TileTree
   #unwritten: LogFile[] = []
   #published = -1
 
-  constructor(folder: string, signer: NoteSigner) {
+  constructor(folder: string, signer: NoteSigner, tree: TileTree = new TileTree()) {
     this.#folder = folder
     this.#signer = signer
+    this.#tree = tree
+  }
+
+  /**
+   * Goes on from the leaves of a tree whose tiles are in the folder, as they were published for so many leaves. Undefined where they are not
+   * there, or are not those of the tree.
+   */
+  static async resume(options: {
+    readonly folder: string
+    readonly signer: NoteSigner
+    readonly before: MerkleTree
+    readonly size: number
+  }): Promise<LogFolder | undefined> {
+    const { folder, signer, before } = options
+    const tiles = new TileReader(folder, options.size)
+    const edge: { index: number; hashes: Buffer[] }[] = []
+    const subtrees: Buffer[] = []
+    for (const { level, index, width } of edgeOf(before.size)) {
+      const hashes = width === 0 ? [] : await tiles.read(level, index, width)
+      if (hashes === undefined) return undefined
+      edge.push({ index, hashes })
+      const roots = new MerkleTree()
+      for (const hash of hashes) roots.append(hash)
+      subtrees.unshift(...roots.subtrees)
+    }
+    const same = before.subtrees.every((hash, at) => subtrees[at]?.equals(hash) === true)
+    return same ? new LogFolder(folder, signer, new TileTree(edge)) : undefined
   }
 
   /** Leaves in their order, acknowledged ones only: what is published once is never taken back. */

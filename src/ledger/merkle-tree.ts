@@ -26,8 +26,23 @@ export interface TreeHead {
  */
 export class MerkleTree {
   /** Largest subtree first. */
-  readonly #subtrees: { readonly leaves: number; readonly hash: Buffer }[] = []
-  #size = 0
+  readonly #subtrees: { readonly leaves: number; readonly hash: Buffer }[]
+  #size: number
+
+  /** Goes on from so many leaves, of which the roots of the perfect subtrees are known, largest first. */
+  constructor(size = 0, subtrees: readonly Buffer[] = []) {
+    const leaves = powersOf(size)
+    if (leaves.length !== subtrees.length) {
+      throw new RangeError(`want=${leaves.length} subtrees got=${subtrees.length}`)
+    }
+    this.#size = size
+    this.#subtrees = subtrees.map((hash, at) => ({ leaves: leaves[at] as number, hash }))
+  }
+
+  /** What another one goes on from. */
+  get subtrees(): readonly Buffer[] {
+    return this.#subtrees.map(({ hash }) => hash)
+  }
 
   get size(): number {
     return this.#size
@@ -56,4 +71,13 @@ export class MerkleTree {
     const hash = root ?? createHash('sha256').digest()
     return { size: this.#size, rootHash: hash.toString('hex') }
   }
+}
+
+/** The powers of two that a number is made of, largest first. */
+export function powersOf(size: number): readonly number[] {
+  const powers: number[] = []
+  for (let rest = size, power = 1; rest > 0; rest = Math.floor(rest / 2), power *= 2) {
+    if (rest % 2 === 1) powers.unshift(power)
+  }
+  return powers
 }

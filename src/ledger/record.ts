@@ -120,7 +120,43 @@ export interface NodeVerdict extends RecordHead {
   readonly latencySeconds: number
 }
 
+/** What is appended. */
 export type LedgerRecord = IssuanceIntent | IssuanceResult | IssuanceRefusal | NodeVerdict
+
+/** The first record of every segment but the first: what it stands on, so that nothing before it has to be read to go on. */
+export interface SegmentHead {
+  readonly kind: 'ledger-segment'
+  readonly time: string
+  /** Its own index, which is how many records stand before it. */
+  readonly firstIndex: number
+  /** The compact range of the tree before it: the roots of its perfect subtrees, largest first, in hex. */
+  readonly subtrees: readonly string[]
+  /** The file before it, whole. */
+  readonly previous: {
+    readonly firstIndex: number
+    readonly octets: number
+    readonly sha256: string
+  }
+  /** Intents before it that have no result yet, by their index. */
+  readonly unsettled: readonly number[]
+  /** The latest end of a certificate that the segment before speaks of; null where it speaks of none. */
+  readonly heldUntil: string | null
+  /** So many records from the first were removed by retention. */
+  readonly removedBefore: number
+}
+
+/** What is removed: on the record, and published, before anything is. */
+export interface Retention {
+  readonly kind: 'ledger-retention'
+  readonly time: string
+  /** The records before this index: whole segments. */
+  readonly removedBefore: number
+  /** They were sealed before this time, and what they speak of had ended. */
+  readonly olderThan: string
+}
+
+/** What stands in a ledger. */
+export type LoggedRecord = LedgerRecord | SegmentHead | Retention
 
 type Test = (value: unknown) => boolean
 type Shape = Readonly<Record<string, Test>>
@@ -175,7 +211,23 @@ const head: Shape = {
   }),
 }
 
-const shapes: Readonly<Record<LedgerRecord['kind'], Shape>> = {
+const shapes: Readonly<Record<LoggedRecord['kind'], Shape>> = {
+  'ledger-segment': {
+    kind: text,
+    time,
+    firstIndex: wholeNumber,
+    subtrees: listOf(sha256),
+    previous: shaped({ firstIndex: wholeNumber, octets: wholeNumber, sha256 }),
+    unsettled: listOf(wholeNumber),
+    heldUntil: (value) => value === null || time(value),
+    removedBefore: wholeNumber,
+  },
+  'ledger-retention': {
+    kind: text,
+    time,
+    removedBefore: wholeNumber,
+    olderThan: time,
+  },
   'issuance-intent': {
     ...head,
     pod: named,
@@ -253,14 +305,14 @@ function misfit(value: Readonly<Record<string, unknown>>, shape: Shape): string 
 }
 
 /** A record that a ledger may hold. Throws 'ledger/record', naming the field: what is not understood is not passed on. */
-export function parseLedgerRecord(value: unknown): LedgerRecord {
+export function parseLedgerRecord(value: unknown): LoggedRecord {
   if (!isObject(value)) throw new CountersignError('ledger/record', 'record is not an object')
   const kind = value['kind']
   if (typeof kind !== 'string' || !Object.hasOwn(shapes, kind)) {
     throw new CountersignError('ledger/record', `record of unknown kind: got=${shown(kind)}`)
   }
-  const member = misfit(value, shapes[kind as LedgerRecord['kind']])
-  if (member === undefined) return value as unknown as LedgerRecord
+  const member = misfit(value, shapes[kind as LoggedRecord['kind']])
+  if (member === undefined) return value as unknown as LoggedRecord
   const rule = `${kind} with an unfit member: field=${quoted(member)} got=${shown(value[member])}`
   throw new CountersignError('ledger/record', rule)
 }

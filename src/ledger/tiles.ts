@@ -36,9 +36,29 @@ function tileRoot(hashes: readonly Buffer[]): Buffer {
   return level[0] as Buffer
 }
 
+/** The tiles at the edge of a tree of so many leaves, from the lowest level: how many hashes of which tile. */
+export function edgeOf(
+  size: number,
+): readonly { readonly level: number; readonly index: number; readonly width: number }[] {
+  const edge: { level: number; index: number; width: number }[] = []
+  for (let level = 0, hashes = size; hashes > 0; level++) {
+    const index = Math.floor(hashes / tileWidth)
+    edge.push({ level, index, width: hashes % tileWidth })
+    hashes = index
+  }
+  return edge
+}
+
 /** Cuts leaves into tiles as they come, and keeps no more than the last tile of each level. */
 export class TileTree {
-  readonly #levels: { index: number; hashes: Buffer[] }[] = []
+  readonly #levels: { index: number; hashes: Buffer[] }[]
+
+  /** Goes on from what the tiles at the edge hold, from the lowest level. */
+  constructor(
+    edge: readonly { readonly index: number; readonly hashes: readonly Buffer[] }[] = [],
+  ) {
+    this.#levels = edge.map(({ index, hashes }) => ({ index, hashes: [...hashes] }))
+  }
 
   /** Gives the tiles that the leaf has filled. */
   append(leafHash: Buffer): readonly LogFile[] {

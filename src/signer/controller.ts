@@ -7,7 +7,7 @@ import type { Membership } from '../kubernetes/membership.ts'
 import { observeClient } from '../kubernetes/reachability.ts'
 import { watchRights, type RightsWatch } from '../kubernetes/rights-watch.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { LedgerRecord } from '../ledger/record.ts'
+import type { LoggedRecord } from '../ledger/record.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { AuthoritySource } from '../pki/authority.ts'
@@ -52,7 +52,7 @@ export interface SignerOptions {
   readonly authorities: AuthoritySource
   readonly ledger: Pick<Ledger, 'append' | 'failed'>
   /** The ledger's records so far. Without them the signer knows no keys and no open intents of earlier runs. */
-  readonly records?: AsyncIterable<{ readonly index: number; readonly record: LedgerRecord }>
+  readonly records?: AsyncIterable<{ readonly index: number; readonly record: LoggedRecord }>
   readonly issuancePolicy: IssuancePolicy
   /** Names this process in the ledger and in the Lease. */
   readonly replica: string

@@ -35,7 +35,9 @@ test('a writer killed again and again loses nothing that it acknowledged', async
 
     const read = await readAll(file)
     for (const [index, issuanceId] of acknowledged) {
-      assert.equal(read[index]?.record.issuanceId, issuanceId)
+      const record = read[index]?.record
+      assert.ok(record !== undefined && 'issuanceId' in record)
+      assert.equal(record.issuanceId, issuanceId)
     }
     // Its lock is still there, and its process is not.
     const ledger = await openLedger({ file, now, log: silentLog })

@@ -13,7 +13,7 @@ import {
 } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
-import { openLedgerFile, type OpenLedgerFile } from '../../src/ledger/ledger-file.ts'
+import { ledgerDisk, openLedgerFile, type OpenLedgerFile } from '../../src/ledger/ledger-file.ts'
 import { openLedger, type Ledger } from '../../src/ledger/ledger.ts'
 import { silentLog } from '../../src/log.ts'
 import { now, readAll, temporaryFolder } from './open-ledger.ts'
@@ -123,7 +123,7 @@ async function twoRecords(
   await mkdir(folder)
   const place = { folder, file: join(folder, 'ledger') }
   let armed = false
-  const openFile: OpenLedgerFile = async (file, access) => {
+  const open: OpenLedgerFile = async (file, access) => {
     const opened = await openLedgerFile(file, access)
     return {
       ...opened,
@@ -138,7 +138,7 @@ async function twoRecords(
     file: place.file,
     now,
     log: silentLog,
-    openFile,
+    disk: { ...ledgerDisk, open },
     lookSeconds: 0.01,
   })
   await ledger.append(resultRecord(0))

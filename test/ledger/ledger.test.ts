@@ -100,7 +100,7 @@ test('acknowledged records are counted by their kind, and refused ones are not',
   const counted: unknown[] = []
   const metrics = { ...silentMetrics, count: (...call: unknown[]) => void counted.push(call) }
   const file = join(folder.path, 'ledger')
-  await using ledger = await openLedger({ file, now, log: silentLog, metrics, openFile: disk.open })
+  await using ledger = await openLedger({ file, now, log: silentLog, metrics, disk })
   await ledger.append(intentRecord(0))
   disk.faultAt = (called) => (called === 'sync' ? { kind: 'fails', code: 'EIO' } : undefined)
   await assert.rejects(ledger.append(resultRecord(1)), { code: 'ledger/unavailable' })
@@ -172,8 +172,10 @@ test('closing waits for what is under way, takes no more, and may be asked twice
     message: 'ledger is closed',
   })
   assert.equal((await under).index, 0)
+  const before = disk.calls.filter((call) => call === 'close').length
   await closed
-  assert.equal(disk.calls.filter((call) => call === 'close').length, 1)
+  await ledger[Symbol.asyncDispose]()
+  assert.equal(disk.calls.filter((call) => call === 'close').length, before + 1)
 })
 
 const faults: readonly [string, 'write' | 'sync', Fault][] = [

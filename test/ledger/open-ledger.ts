@@ -19,7 +19,7 @@ export async function temporaryFolder(): Promise<AsyncDisposable & { readonly pa
 
 /** A ledger over a disk in memory; only its lock is a real file. */
 export function openOn(disk: MemoryDisk, folder: string, log: Log = silentLog): Promise<Ledger> {
-  return openLedger({ file: join(folder, 'ledger'), now, log, openFile: disk.open })
+  return openLedger({ file: join(folder, 'ledger'), now, log, disk })
 }
 
 export type ReadRecord = Awaited<ReturnType<ReturnType<typeof readLedger>['next']>>['value'] &

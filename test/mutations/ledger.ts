@@ -1,6 +1,9 @@
 import { never, type Mutation } from './mutation.ts'
 
-const ledger = 'src/ledger/ledger.ts'
+const ledger = 'src/ledger/file-ledger.ts'
+const readBack = 'src/ledger/read-back.ts'
+const segments = 'src/ledger/segments.ts'
+const seal = 'src/ledger/seal.ts'
 const lock = 'src/ledger/lock.ts'
 
 /** The defences of the record of what was issued. */
@@ -44,13 +47,13 @@ export const ledgerMutations: readonly Mutation[] = [
   {
     claim: 'ledger.checkpoint-kept',
     without: 'the look for records that are missing',
-    file: ledger,
+    file: readBack,
     edits: never('promised.size > head.size'),
   },
   {
     claim: 'ledger.checkpoint-kept',
     without: 'the comparison with the root of the checkpoint',
-    file: ledger,
+    file: readBack,
     edits: [['if (promised.rootHash === head.rootHash) return', 'if (promised.size >= 0) return']],
   },
   {
@@ -58,6 +61,60 @@ export const ledgerMutations: readonly Mutation[] = [
     without: 'the demand for the signature of the ledger’s key',
     file: 'src/ledger/log-folder.ts',
     edits: never('!isSignedBy(note, verifier)'),
+  },
+  {
+    claim: 'ledger.segments-stand',
+    without: 'the look at the length of a sealed segment',
+    file: segments,
+    edits: never('octets !== previous.octets'),
+  },
+  {
+    claim: 'ledger.segments-stand',
+    without: 'the look which record a sealed segment begins with',
+    file: segments,
+    edits: never('segment.firstIndex !== previous.firstIndex'),
+  },
+  {
+    claim: 'ledger.segments-stand',
+    without: 'the look for segments that none stands on',
+    file: segments,
+    edits: [["(await last.standing(each)).name !== 'replaced'", 'each !== file']],
+  },
+  {
+    claim: 'ledger.segments-stand',
+    without: 'the comparison of a segment with what the next one stands on',
+    file: segments,
+    edits: [['  if (same) return', '  if (same || true) return']],
+  },
+  {
+    claim: 'ledger.segments-stand',
+    without: 'the look for a head in the middle of a segment',
+    file: segments,
+    edits: [['if (!isFirst && line', 'if (false && !isFirst && line']],
+  },
+  {
+    claim: 'ledger.segments-stand',
+    without: 'the look for a first segment that is missing, at a start',
+    file: readBack,
+    edits: never('oldest.firstIndex > before'),
+  },
+  {
+    claim: 'ledger.segments-stand',
+    without: 'the sync of what the new segment stands on, before it is one',
+    file: seal,
+    edits: [['    await next.sync()\n', '']],
+  },
+  {
+    claim: 'ledger.segments-stand',
+    without: 'the undoing of a seal that was not finished',
+    file: seal,
+    edits: [["if ((await file.standing(second)).name === 'named') await disk.remove(second)", '']],
+  },
+  {
+    claim: 'ledger.one-writer',
+    without: 'the look at the lock before a segment is sealed',
+    file: seal,
+    edits: [['    await assertHeld()\n    await sealed.link', '    await sealed.link']],
   },
   {
     claim: 'ledger.published-as-log',

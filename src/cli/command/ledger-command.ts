@@ -15,6 +15,7 @@ import { verifyLedger, type Findings } from '../../ledger/audit/verify-ledger.ts
 import { cosignLedger } from '../../ledger/audit/witness.ts'
 import { readLogKey } from '../../ledger/log-key.ts'
 import { formatVerifierKey, parseVerifierKey } from '../../ledger/note.ts'
+import type { LedgerRecord, Retention, SegmentHead } from '../../ledger/record.ts'
 import { proveConsistency, proveInclusion } from '../../ledger/proof.ts'
 import { Refused } from '../run-program.ts'
 import type { Terminal } from '../terminal.ts'
@@ -53,13 +54,16 @@ function holds(value: unknown, text: string): boolean {
 }
 
 function formatRecord({ ledger, index, record }: Placed): string {
+  if (record.kind === 'ledger-segment' || record.kind === 'ledger-retention') {
+    return `${record.time} ${ledger}#${index} ${formatMark(record)}\n`
+  }
   const { time, kind, issuanceId, request } = record
   const where = `${shown(request.namespace)}/${shown(request.name)}`
   const what = whatOf(record)
   return `${time} ${ledger}#${index} ${kind.replace('issuance-', '')} ${issuanceId} ${where} ${what}\n`
 }
 
-function whatOf(record: Placed['record']): string {
+function whatOf(record: LedgerRecord): string {
   if (record.kind === 'issuance-intent') {
     const { spiffeId, pod, serialNumber, notAfter } = record
     return `${spiffeId} to pod ${shown(pod.name)} serial ${serialNumber} until ${notAfter}`
@@ -72,6 +76,15 @@ function whatOf(record: Placed['record']): string {
   }
   const { outcome, verdict, reason, node, message } = record
   return `${outcome} ${verdict} ${reason} for node ${shown(node.name)}: ${shown(message)}`
+}
+
+/** What a ledger says of its own files. */
+function formatMark(mark: SegmentHead | Retention): string {
+  if (mark.kind === 'ledger-segment') {
+    const { firstIndex, octets, sha256 } = mark.previous
+    return `segment of the records from ${firstIndex} sealed: ${octets} octets, sha256 ${sha256}`
+  }
+  return `retention removes the records before ${mark.removedBefore}, sealed before ${mark.olderThan}`
 }
 
 /** Pods wrote parts of it: no octet of it moves a cursor. */

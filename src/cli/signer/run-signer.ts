@@ -143,9 +143,10 @@ async function openOwnLedger(
   },
 ): Promise<Ledger> {
   const { signal, ...rest } = parts
-  const { file } = config.ledger
+  const { file, segmentOctets } = config.ledger
   const signer = await logSignerOf(config)
-  const ledger = await openLedger({ file, signer, ...rest, ...(signal && { signal }) })
+  const options = { file, segmentOctets, signer, ...rest }
+  const ledger = await openLedger({ ...options, ...(signal && { signal }) })
   if (signer !== undefined) {
     const verifierKey = formatVerifierKey(signer)
     rest.log.info({ folder: logFolderOf(file), verifierKey }, 'the ledger is published as a log')

@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { parseClusterDomain } from '../../identity/cluster-domain.ts'
 import { isDnsLabel } from '../../identity/kubernetes-name.ts'
 import { parseTrustDomain, type TrustDomain } from '../../identity/trust-domain.ts'
+import { segmentOctetsDefault } from '../../ledger/ledger.ts'
 import { isKeyName } from '../../ledger/note.ts'
 import {
   prepareBeforeSecondsOf,
@@ -80,6 +81,8 @@ export interface SignerConfig {
   readonly enforcement: { readonly namespaces: Readonly<Record<string, EnforcementMode>> }
   readonly ledger: {
     readonly file: string
+    /** The file is sealed at so many octets, and a new one begun. */
+    readonly segmentOctets: number
     /** Published in `<file>.log` for others to check; not at all when absent. */
     readonly log?:
       | {
@@ -193,6 +196,7 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
     enforcement: enforcementSchema,
     ledger: z.strictObject({
       file: pathIn(folder),
+      segmentOctets: z.int().min(1_048_576).max(1_073_741_824).default(segmentOctetsDefault),
       log: z
         .strictObject({
           keyFile: pathIn(folder),

@@ -70,8 +70,7 @@ export async function joinAuditLog(
   const byName = Map.groupBy(creations, ({ namespace, name }) => `${namespace}/${name}`)
   const joined = new Map<string, Joined>()
   for await (const { ledger, index, record } of records) {
-    if (record.kind === 'issuance-result' || record.kind === 'node-verdict') continue
-    if (joined.has(record.request.uid)) continue
+    if (!('pod' in record) || joined.has(record.request.uid)) continue
     // Of what a pod asks by itself the API server states the maker, and the record says it.
     if (record.request.kind !== undefined) continue
     const { request, pod, node } = record

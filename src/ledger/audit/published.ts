@@ -4,11 +4,11 @@ import { CountersignError, quoted } from '../../errors.ts'
 import { parseCheckpoint, type Checkpoint } from '../checkpoint.ts'
 import { jsonOf } from '../entry.ts'
 import { subtreesOf } from '../leaves.ts'
-import { openLedgerFile } from '../ledger-file.ts'
+import { ledgerDisk } from '../ledger-file.ts'
 import { logFolderOf } from '../log-folder.ts'
 import { parseNote } from '../note.ts'
 import { rootHashOf, type SubtreeHash } from '../proof.ts'
-import { readEntries } from '../read-entries.ts'
+import { findSegments, readSegments } from '../segments.ts'
 
 /** The checkpoint of a ledger as it is published, and its text. Throws 'ledger/note' where there is none. */
 export async function publishedCheckpoint(
@@ -30,20 +30,16 @@ export async function* readPublished(
   file: string,
   size: number,
 ): AsyncGenerator<{ readonly leafHash: Buffer; readonly json: Buffer }, void> {
-  const opened = await openLedgerFile(file, 'read')
-  try {
-    let records = 0
-    for await (const { leafHash, line } of readEntries(opened)) {
-      if (records === size) return
-      records += 1
-      yield { leafHash, json: Buffer.from(jsonOf(line)) }
-    }
-    if (records < size) {
-      const rule = `records are missing: want≥${size} as its checkpoint says got=${records}`
-      throw new CountersignError('ledger/corrupt', rule)
-    }
-  } finally {
-    await opened.close()
+  await using segments = await findSegments(file, ledgerDisk)
+  let records = 0
+  for await (const { leafHash, line } of readSegments(segments)) {
+    if (records === size) return
+    records += 1
+    yield { leafHash, json: Buffer.from(jsonOf(line)) }
+  }
+  if (records < size) {
+    const rule = `records are missing: want≥${size} as its checkpoint says got=${records}`
+    throw new CountersignError('ledger/corrupt', rule)
   }
 }
 

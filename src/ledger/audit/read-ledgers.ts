@@ -1,11 +1,11 @@
 import { readLedger } from '../ledger.ts'
-import type { LedgerRecord } from '../record.ts'
+import type { LoggedRecord } from '../record.ts'
 
 /** A record with where it stands. */
 export interface Placed {
   readonly ledger: string
   readonly index: number
-  readonly record: LedgerRecord
+  readonly record: LoggedRecord
 }
 
 /**
@@ -32,6 +32,6 @@ export async function* readLedgers(files: readonly string[]): AsyncGenerator<Pla
   }
 }
 
-function timeOf(placed: { readonly record: LedgerRecord } | void): number {
+function timeOf(placed: { readonly record: LoggedRecord } | void): number {
   return placed === undefined ? Infinity : Date.parse(placed.record.time)
 }

@@ -3,12 +3,13 @@ import { join } from 'node:path'
 import { CountersignError, quoted } from '../../errors.ts'
 import { parseCheckpoint, type Checkpoint } from '../checkpoint.ts'
 import { parseLine } from '../entry.ts'
-import { openLedgerFile } from '../ledger-file.ts'
+import { ledgerDisk } from '../ledger-file.ts'
 import { logFolderOf } from '../log-folder.ts'
 import { MerkleTree, type TreeHead } from '../merkle-tree.ts'
 import { isSignedBy, parseNote, type NoteVerifier } from '../note.ts'
-import { readEntries, type Tail } from '../read-entries.ts'
-import type { LedgerRecord } from '../record.ts'
+import type { Tail } from '../read-entries.ts'
+import type { LoggedRecord } from '../record.ts'
+import { findSegments, readSegments } from '../segments.ts'
 import { TileTree, type LogFile } from '../tiles.ts'
 
 export interface Problem {
@@ -61,10 +62,10 @@ export async function verifyLedger(
   const tiles = found[0] === undefined ? undefined : new Tiles(folder, found[0].size, problems)
   const tree = new MerkleTree()
   const intents = new Intents(problems)
-  const opened = await openLedgerFile(file, 'read').catch(notRead(file))
   let tail: Tail | undefined
   try {
-    const entries = readEntries(opened)
+    await using segments = await findSegments(file, ledgerDisk).catch(notRead(file))
+    const entries = readSegments(segments)
     for (;;) {
       compareRoots(checkpoints, tree, problems)
       const step = await entries.next()
@@ -78,8 +79,6 @@ export async function verifyLedger(
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error
     problems.push({ place: `record ${tree.size}`, problem: error.message })
-  } finally {
-    await opened.close()
   }
   if (tail !== undefined) {
     for (const { place, size } of checkpoints.filter(({ size: want }) => want > tree.size)) {
@@ -180,7 +179,7 @@ class Intents {
     this.#problems = problems
   }
 
-  look(index: number, record: LedgerRecord): void {
+  look(index: number, record: LoggedRecord): void {
     if (record.kind === 'issuance-intent') this.#open.set(index, record.issuanceId)
     if (record.kind !== 'issuance-result') return
     const intent = this.#open.get(record.intentIndex)

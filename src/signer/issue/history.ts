@@ -2,7 +2,7 @@ import type {
   IssuanceIntent,
   IssuanceRefusal,
   IssuanceResult,
-  LedgerRecord,
+  LoggedRecord,
 } from '../../ledger/record.ts'
 
 import { createPodPace, type PodPace } from './pod-pace.ts'
@@ -68,7 +68,7 @@ export function createHistory(now: () => number): History {
 
 /** Rebuilds what the ledger knows. Records of requests that were settled leave nothing but their keys. */
 export async function readHistory(
-  records: AsyncIterable<{ readonly index: number; readonly record: LedgerRecord }>,
+  records: AsyncIterable<{ readonly index: number; readonly record: LoggedRecord }>,
   now: () => number,
 ): Promise<History> {
   const history = createHistory(now)
