@@ -60,7 +60,6 @@ export function openHandleRows({
         const { body, headers } = modern('tools/call', { name: 'echo', _meta: metaOfForms })
         const reply = whole(await agent.post('/mcp/old', body, headers))
         return String(reply.json.result?.['requestState'])
-        return String(reply.json.result?.['requestState'])
       },
       async use(agent, requestState, where) {
         const inputResponses = { 'ask-1': { action: 'accept', content: {} } }
@@ -115,11 +114,12 @@ export function openHandleRows({
         const asked = modern('subscriptions/listen', { notifications: { toolsListChanged: true } })
         const stream = keep(await openStream(await again(), { path: '/mcp/files', ...asked }))
         const { params } = await stream.message(1)
-        return String((params?.['_meta'] as Record<string, unknown>)[subscriptionId])
+        const meta = params?.['_meta'] as Record<string, unknown> | undefined
+        return String(meta?.[subscriptionId])
       },
       use(agent, subscription, where) {
-        const _meta = { ...modernMeta, [subscriptionId]: subscription }
-        const { body, headers } = modern('tools/call', { name: 'echo', _meta })
+        const meta = { ...modernMeta, [subscriptionId]: subscription }
+        const { body, headers } = modern('tools/call', { name: 'echo', _meta: meta })
         return agent.post(where === 'elsewhere' ? '/mcp/web' : '/mcp/files', body, headers)
       },
       worked: () => false,
