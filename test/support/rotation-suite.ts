@@ -11,17 +11,15 @@ import { connect, createServer } from 'node:tls'
 import type { Cluster } from '../../dev/cluster.ts'
 import { run } from '../../src/cli/program.ts'
 import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
-import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client.ts'
-import { silentLog } from '../../src/log.ts'
+import { createApiClient } from '../../src/kubernetes/api-client.ts'
 import type { AuthoritySource } from '../../src/pki/authority.ts'
 import { createIssuer } from '../../src/pki/issue.ts'
 import { createProfile } from '../../src/pki/profile.ts'
 import { parseSubjectKey } from '../../src/pki/subject-key.ts'
-import { startAnchorPublication } from '../../src/signer/anchors/anchor-publication.ts'
-import { openSecretAuthorities } from '../../src/signer/anchors/secret-authorities.ts'
 import { trustBundleName } from '../../src/kubernetes/cluster-trust-bundle.ts'
 import { eventually } from './eventually.ts'
 import { createPlainClient, type PlainClient } from './plain-client.ts'
+import { openReplica } from './rotating-signer.ts'
 import { testIdentity } from './test-authority.ts'
 
 const system = 'countersign-system'
@@ -33,6 +31,13 @@ const bundlePath = `/apis/certificates.k8s.io/v1/clustertrustbundles/${trustBund
 const secretPath = `/api/v1/namespaces/${system}/secrets/${secretName}`
 /** Readers of this suite look every 200 ms. */
 const propagationSeconds = 3
+
+const signer = {
+  trustDomain,
+  signerName,
+  secret: { namespace: system, name: secretName },
+  propagationSeconds,
+}
 
 interface CaStatus {
   readonly authorities: readonly {
@@ -46,48 +51,6 @@ interface CaStatus {
 interface Pair {
   readonly key: string
   readonly cert: string
-}
-
-/** A signer as far as it follows its CA: what it may sign with, and what it publishes. */
-async function openReplica(
-  client: ApiClient,
-  holder: string,
-): Promise<{ readonly authorities: AuthoritySource } & AsyncDisposable> {
-  const quick = (milliseconds: number, signal?: AbortSignal): Promise<void> =>
-    delay(Math.min(milliseconds, 200), undefined, signal === undefined ? {} : { signal })
-  await using opened = new AsyncDisposableStack()
-  const source = opened.use(
-    await openSecretAuthorities({
-      client,
-      namespace: system,
-      name: secretName,
-      trustDomain,
-      lifetimeSeconds: 30 * 86_400,
-      dnsSuffixes: ['svc', 'svc.cluster.local'],
-      now: Date.now,
-      log: silentLog,
-      delay: quick,
-    }),
-  )
-  const publication = opened.use(
-    startAnchorPublication({
-      client,
-      signerName,
-      trustDomain,
-      authorities: source,
-      lease: { namespace: system, name: 'countersign-trust-bundle', holder },
-      propagationSeconds,
-      log: silentLog,
-      now: Date.now,
-      delay: quick,
-    }),
-  )
-  await publication.settled
-  const parts = opened.move()
-  return {
-    authorities: publication.authorities,
-    [Symbol.asyncDispose]: () => parts.disposeAsync(),
-  }
 }
 
 /** A new certificate, as a pod gets one when it starts. */
@@ -223,7 +186,7 @@ export function rotationSuite(
           userAgent: 'test',
         })
         opened.defer(() => client.close())
-        replicas.push(opened.use(await openReplica(client, holder)).authorities)
+        replicas.push(opened.use(await openReplica({ ...signer, client }, holder)).authorities)
       }
       const [one, other] = replicas
       assert.ok(one !== undefined && other !== undefined)
@@ -282,7 +245,7 @@ export function rotationSuite(
         userAgent: 'test',
       })
       opened.defer(() => client.close())
-      const { authorities } = opened.use(await openReplica(client, 'signer-2'))
+      const { authorities } = opened.use(await openReplica({ ...signer, client }, 'signer-2'))
       const leaked = issueLeaf(authorities)
       const { sha256 } = authorities.current().certificate
       assert.equal((await ca('revoke', sha256)).code, 1, 'nothing would sign')
