@@ -417,6 +417,15 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a candidate that is asked beside the policy in force changes no answer and delays none, whatever is wrong with it',
     source: 'issue 12, shadow',
   },
+  'policy.nearest-is-tried': {
+    claim:
+      'a way to a permit is told only where the rules permit the call with it, and nothing is guessed of what a log does not show',
+    source: 'issue 12, explain: the nearest grants',
+  },
+  'policy.nearest-for-operators': {
+    claim: 'what a model may read of the way to a permit names nothing that its call has not named',
+    source: 'issue 12, explain: what the model may read and what an operator may',
+  },
   'policy.promoted-as-named': {
     claim:
       'what is promoted or rolled back is what was named, has passed what gateways ask of a bundle, and is recorded with who did it',

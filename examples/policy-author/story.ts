@@ -278,6 +278,8 @@ async function explain(id: string, bundle: string, dev: DevFile): Promise<void> 
   const { code, document } = await policy('explain', id, ...where)
   assert.equal(code, 0)
   const held = document['held'] as readonly { path: string; file: string; row: number }[]
+  const { ways } = document['nearest'] as { readonly ways: readonly unknown[] }
+  assert.deepEqual(ways, [], 'there is no way around a rule')
   const own = held.filter(({ path }) => path === 'countersign/custom/deny')
   assert.equal(own.length, 1)
   console.log(`denied by ${own[0]?.file}:${own[0]?.row}`)

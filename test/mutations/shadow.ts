@@ -8,6 +8,7 @@ const log = 'src/policy/shadow/shadowed-log.ts'
 const promote = 'src/cli/command/policy/promote-command.ts'
 
 const promoted = ['test/cli/command/policy/promote-command.test.ts']
+const near = ['test/policy/author/nearest-permits.test.ts']
 const asked = ['test/policy/shadow/shadow.test.ts']
 const opened = ['test/cli/open-candidate.test.ts']
 
@@ -114,6 +115,31 @@ export const shadowMutations: readonly Mutation[] = [
     ],
     tests: promoted,
     named: 'signature of the same signer',
+  },
+  {
+    claim: 'policy.nearest-is-tried',
+    without: 'the trial of a way on the rules',
+    file: 'src/policy/author/nearest-permits.ts',
+    edits: [['if (!isMore && permits(some))', 'if (!isMore)']],
+    tests: near,
+  },
+  {
+    claim: 'policy.nearest-is-tried',
+    without: 'the sight of what the event does not show',
+    file: 'src/policy/author/nearest-permits.ts',
+    edits: [['guardedInput({ ...decision, input })', 'input']],
+    tests: near,
+    named: 'is not guessed',
+  },
+  {
+    claim: 'policy.nearest-for-operators',
+    without: 'the look at what the call has named',
+    file: 'src/policy/author/near-changes.ts',
+    edits: [
+      ['const isNamed = wanted.every(', 'const isNamed = wanted.some(() => true) || wanted.every('],
+    ],
+    tests: near,
+    named: 'an agent is told',
   },
   {
     claim: 'policy.shadow-same-data',

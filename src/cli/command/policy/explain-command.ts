@@ -3,6 +3,7 @@ import { explainDecision } from '../../../policy/author/explain.ts'
 import type { Explained } from '../../../policy/author/explain.ts'
 import { nameOf, parseLoggedDecision, HiddenRead } from '../../../policy/author/logged-decision.ts'
 import type { LoggedDecision, Result } from '../../../policy/author/logged-decision.ts'
+import { nearestPermits, type NearestPermits } from '../../../policy/author/nearest-permits.ts'
 import { mergeBundle, parseBundle } from '../../../policy/bundle.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
@@ -98,12 +99,19 @@ async function openPolicy(
   return { revision, digest, plan: files.plan, dataText }
 }
 
+/** Of a refusal, what would have to differ, too. */
+type ExplainedNear = Explained & { readonly nearest?: NearestPermits }
+
 function explain(
   decision: LoggedDecision,
   policy: OpenedPolicy,
-): Explained | { readonly hidden: string } {
+): ExplainedNear | { readonly hidden: string } {
   try {
-    return makesCode(() => explainDecision(decision, policy))
+    return makesCode(() => {
+      const explained = explainDecision(decision, policy)
+      if (explained.result?.allow !== false) return explained
+      return { ...explained, nearest: nearestPermits(decision, policy) }
+    })
   } catch (error) {
     if (error instanceof HiddenRead) return { hidden: error.pointer }
     throw error
@@ -112,7 +120,7 @@ function explain(
 
 function tell(
   decision: LoggedDecision,
-  explained: Explained | { readonly hidden: string },
+  explained: ExplainedNear | { readonly hidden: string },
   isSameData: boolean,
   { out }: Terminal,
 ): void {
@@ -132,6 +140,20 @@ function tell(
       `  ${printableName(path)} (${printableName(file)}:${row})${isDefault ? ', its default' : ''}\n`,
     )
   }
+  if (explained.nearest !== undefined) tellNearest(explained.nearest, out)
+}
+
+function tellNearest(
+  { agent, operator, ways, isWhole }: NearestPermits,
+  out: Terminal['out'],
+): void {
+  out('for the agent:\n')
+  for (const text of agent) out(`  ${printableText(text)}\n`)
+  out('for operators:\n')
+  for (const text of operator) out(`  ${printableText(text)}\n`)
+  for (const way of ways) out(`  it is allowed with ${way.map(printableText).join(', and ')}\n`)
+  if (ways.length === 0) out('  nothing near is allowed\n')
+  if (!isWhole) out('  and perhaps with more, of what the event does not show\n')
 }
 
 function textOf(result: Result | undefined): string {

@@ -93,6 +93,24 @@ test('a refusal is explained by the rule that gave its reason', async () => {
   )
 })
 
+test('a refusal tells what would have to differ, to agents and to operators', async () => {
+  requirement('policy.nearest-for-operators')
+  const { out } = await explain('d-1')
+  assert.match(
+    out,
+    /^for the agent:\n {2}it is not granted \(not-granted\)\nfor operators:\n {2}data/m,
+  )
+  assert.match(
+    out,
+    /^ {2}it is allowed with a grant of "files:write" to "acme" \(data\.grants\.tenants\)$/m,
+  )
+  const { nearest } = JSON.parse((await explain('d-1', bundle, granted, '--json')).out) as {
+    nearest: { ways: unknown[]; isWhole: boolean }
+  }
+  assert.deepEqual([nearest.ways.length, nearest.isWhole], [2, true])
+  assert.doesNotMatch((await explain('d-0')).out, /for the agent/)
+})
+
 test('a decision that rests on what a mask has hidden is not explained', async () => {
   requirement('policy.replay-never-guesses')
   const { code, out } = await explain('d-2')
