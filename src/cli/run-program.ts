@@ -33,6 +33,15 @@ export function outputTo(terminal: Terminal, help: string): OutputConfiguration 
 /** A command whose answer is no: what there is to say has been said. */
 export class Refused extends Error {}
 
+/** A command whose answer is a number: what there is to say has been said. */
+export class Answered extends Error {
+  readonly exitCode: ExitCode
+  constructor(exitCode: ExitCode) {
+    super()
+    this.exitCode = exitCode
+  }
+}
+
 /** Of the configuration, though another room reads that part of it. */
 const usageCodes: ReadonlySet<ErrorCode> = new Set([
   'cli/usage',
@@ -48,6 +57,7 @@ const usageCodes: ReadonlySet<ErrorCode> = new Set([
 
 function explain(error: unknown, terminal: Terminal): ExitCode {
   if (error instanceof Refused) return 1
+  if (error instanceof Answered) return error.exitCode
   // Commander has printed its own errors already; --help and --version end here with 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (!(error instanceof CountersignError)) {

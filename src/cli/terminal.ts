@@ -6,8 +6,8 @@ export interface Terminal {
   readonly signal: AbortSignal
 }
 
-/** 0 ok; 1 refused, or a check failed; 2 usage or configuration. */
-export type ExitCode = 0 | 1 | 2
+/** 0 ok; 1 refused, or a check failed; 2 usage or configuration; others where a command says what they mean. */
+export type ExitCode = number
 
 /**
  * The terminal of this process. Signals are heard from here on, so it comes before anything that takes long: the

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { CountersignError } from '../errors.ts'
 import type { CertificateRequest } from './certificate-request.ts'
 import { DerReader, tags, withCode } from './der-read.ts'
@@ -85,6 +86,18 @@ function readAddress(names: DerReader): Buffer {
   const octets = names.content(ipAddressTag, 'iPAddress')
   if (octets.length === 4 || octets.length === 16) return octets
   throw refused('has an address of neither four octets nor sixteen')
+}
+
+/** Of an address as people write it, as a certificate has it. */
+export function addressOctets(address: string): Buffer {
+  if (isIP(address) === 4) return Buffer.from(address.split('.').map(Number))
+  // A URL has one spelling of each (RFC 5952), without dots.
+  const [left = '', right] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::')
+  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'))
+  const [before, after] = [groups(left), groups(right ?? '')]
+  const zeros = Array.from({ length: 8 - before.length - after.length }, () => '0')
+  const all = [...before, ...zeros, ...after].map((each) => each.padStart(4, '0'))
+  return Buffer.from(all.join(''), 'hex')
 }
 
 function refused(what: string): CountersignError {

@@ -13,6 +13,7 @@ import {
 } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
+import { splitCredentialBundle } from '../pki/node-serving.ts'
 import { readRegularFile, type RegularFile } from './regular-file.ts'
 
 /** What others read. */
@@ -44,6 +45,9 @@ const credentialName = 'credential-bundle.pem'
 const trustName = 'trust-bundle.pem'
 const pendingName = '..pending.json'
 const dataName = '..data'
+/** For programs that want two files, as kubelet's are. */
+const keyName = 'tls.key'
+const chainName = 'tls.crt'
 const versionPattern = /^\.\.\d{4}-[\w-]+$/
 const octetsMax = 2 * 1024 * 1024
 
@@ -57,9 +61,14 @@ const processUid: OwnUid = () => process.getuid?.()
  */
 export async function openCredentialFolder(
   folder: string,
-  options: { readonly groupReadable: boolean; readonly uid?: OwnUid },
+  options: {
+    readonly groupReadable: boolean
+    /** Whether key and chain stand in files of their own, too. */
+    readonly split?: boolean
+    readonly uid?: OwnUid
+  },
 ): Promise<CredentialFolder> {
-  const { groupReadable, uid = processUid } = options
+  const { groupReadable, split = false, uid = processUid } = options
   const fileMode = groupReadable ? 0o640 : 0o600
   const folderMode = groupReadable ? 0o750 : 0o700
   const attempt = <T>(work: () => Promise<T>): Promise<T> =>
@@ -73,18 +82,18 @@ export async function openCredentialFolder(
     read: () => readCredentialFiles(folder, uid),
     write: ({ credentialBundle, trustBundle }) =>
       attempt(async () => {
-        for (const name of [dataName, credentialName, trustName]) {
-          await checkReplaceable(join(folder, name))
-        }
+        const parts = partsOf({ credentialBundle, trustBundle }, split)
+        for (const name of [dataName, ...parts.keys()]) await checkReplaceable(join(folder, name))
         await sweep(folder)
         const now = new Date().toISOString().replaceAll(/[:.]/g, '_')
         const version = basename(await mkdtemp(join(folder, `..${now}-`)))
         try {
           await checkOwn(join(folder, version), uid, folderMode)
-          await writeNew(join(folder, version, credentialName), credentialBundle, fileMode)
-          await writeNew(join(folder, version, trustName), trustBundle, fileMode)
+          for (const [name, text] of parts) {
+            await writeNew(join(folder, version, name), text, fileMode)
+          }
           await link(version, join(folder, dataName))
-          for (const name of [credentialName, trustName]) {
+          for (const name of parts.keys()) {
             await linkOnce(join(dataName, name), join(folder, name))
           }
         } finally {
@@ -112,6 +121,20 @@ export async function openCredentialFolder(
         await rename(next, path)
       }),
   }
+}
+
+/** Of the same octets: who opens two files may still see the key of one moment and the certificate of the next. */
+function partsOf(
+  { credentialBundle, trustBundle }: CredentialFiles,
+  split: boolean,
+): ReadonlyMap<string, string> {
+  const parts = new Map([
+    [credentialName, credentialBundle],
+    [trustName, trustBundle],
+  ])
+  if (!split) return parts
+  const { privateKeyPem, chainPem } = splitCredentialBundle(credentialBundle)
+  return parts.set(keyName, privateKeyPem).set(chainName, chainPem)
 }
 
 /** What stands in a folder, which is left as it is. Throws `renewal/folder`. */

@@ -1,28 +1,29 @@
 import { CountersignError } from '../errors.ts'
-import type { TrustDomain } from '../identity/trust-domain.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import { backoffMilliseconds, realDelay, type Delay } from '../kubernetes/backoff.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import type { Credential } from '../pki/credential.ts'
-import { parseBundle, type Bundle } from '../pki/bundle.ts'
+import type { RequestedNames } from '../pki/requested-names.ts'
 import type { KeyType } from '../pki/subject-key.ts'
 import type { Condition } from '../readiness.ts'
 import type { CredentialFolder } from './credential-folder.ts'
 import { requestCertificate, type Answered } from './request-certificate.ts'
-import { verifyCredential } from './verify-credential.ts'
 
 export interface KeeperOptions {
   readonly client: ApiClient
   readonly folder: CredentialFolder
-  readonly trustDomain: TrustDomain
   readonly signerName: string
   readonly keyType: KeyType
   readonly expirationSeconds?: number | undefined
   readonly annotations: Readonly<Record<string, string>>
-  readonly identityExtensionOid?: string | undefined
-  /** The anchors as they are published now. Throws `renewal/trust-bundle` and `pki/bundle`. */
-  readonly anchors: (signal: AbortSignal) => Promise<Bundle>
+  /** What a certificate is to be for, sorted. */
+  readonly usages: readonly string[]
+  /** What it is to say; nothing unless told, where the signer knows who asks. */
+  readonly names?: RequestedNames | undefined
+  /** PEM of the anchors as they are published now. Throws `renewal/trust-bundle` and `pki/bundle`. */
+  readonly anchors: (signal: AbortSignal) => Promise<string>
+  /** Whether a credential with these anchors is one to keep, both PEM. Throws why it is not. */
+  readonly verify: (credentialBundle: string, trustBundle: string) => Accepted
   /** Of its life, after which another one is asked for: up to a tenth of it later, so that many agents spread. */
   readonly renewPercent: number
   /** Called after each change of the files. Nothing waits for what follows of it. */
@@ -49,8 +50,15 @@ const lookSeconds = 30
 /** Between two certificates. */
 const renewSecondsMin = 60
 
-interface Held {
-  readonly credential: Credential
+/** What is known of a credential that was verified. */
+export interface Accepted {
+  /** Whose it is. */
+  readonly subject: string
+  readonly notBefore: Date
+  readonly notAfter: Date
+}
+
+interface Held extends Accepted {
   readonly credentialBundle: string
   readonly trustBundle: string
   /** Milliseconds since the epoch. */
@@ -122,7 +130,7 @@ class CredentialKeeper implements Keeper {
 
   conditions(): readonly Condition[] {
     const { now } = this.#options
-    const notAfter = this.#held?.credential.svid.notAfter
+    const notAfter = this.#held?.notAfter
     const next = [this.#problem, this.#asked].filter((each) => each !== undefined)
     const why = next.length === 0 ? '' : `; the next one: ${next.join('; ')}`
     const isValid = notAfter !== undefined && now() < notAfter.getTime()
@@ -151,7 +159,7 @@ class CredentialKeeper implements Keeper {
   }
 
   #measure(): void {
-    const notAfter = this.#held?.credential.svid.notAfter.getTime()
+    const notAfter = this.#held?.notAfter.getTime()
     if (notAfter === undefined) return
     const { metrics, now } = this.#options
     metrics.set('countersign_agent_expiry_seconds', Math.max(0, (notAfter - now()) / 1000))
@@ -159,13 +167,12 @@ class CredentialKeeper implements Keeper {
 
   /** What was kept before and is still good: its key and chain fit, and its anchors vouch for it. */
   async #readHeld(): Promise<Held | undefined> {
-    const { folder, log, trustDomain } = this.#options
+    const { folder, log } = this.#options
     const files = await folder.read()
     if (files === undefined) return undefined
     await this.#forgetIssued(files.credentialBundle)
     try {
-      const bundle = parseBundle(files.trustBundle, trustDomain)
-      return this.#verified(files.credentialBundle, bundle)
+      return this.#verified(files.credentialBundle, files.trustBundle)
     } catch (error) {
       if (!(error instanceof CountersignError)) throw error
       log.warn({ error }, 'what is in the folder is no credential, another one is asked for')
@@ -182,14 +189,13 @@ class CredentialKeeper implements Keeper {
     }
   }
 
-  #verified(credentialBundle: string, bundle: Bundle): Held {
-    const { identityExtensionOid, now, renewPercent } = this.#options
-    const checks = { bundle, identityExtensionOid, now: now() }
-    const credential = verifyCredential(credentialBundle, checks)
-    const { notBefore, notAfter } = credential.svid
+  #verified(credentialBundle: string, trustBundle: string): Held {
+    const { verify, renewPercent } = this.#options
+    const accepted = verify(credentialBundle, trustBundle)
+    const { notBefore, notAfter } = accepted
     const share = renewPercent / 100 + this.#random() / 10
     const renewAt = notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * share
-    return { credential, credentialBundle, trustBundle: bundle.pem, renewAt }
+    return { ...accepted, credentialBundle, trustBundle, renewAt }
   }
 
   /** One request. The one before is in force until another one is written. */
@@ -236,18 +242,15 @@ class CredentialKeeper implements Keeper {
     this.#problem = undefined
     this.#anchorProblem = undefined
     this.#measure()
-    const { spiffeId, notAfter } = held.credential.svid
-    log.info(
-      { spiffeId: spiffeId.uri, notAfter: notAfter.toISOString() },
-      'a credential is written',
-    )
+    const { subject, notAfter } = held
+    log.info({ subject, notAfter: notAfter.toISOString() }, 'a credential is written')
     changed()
   }
 
   /** What does not hold never will: another one is asked for. Throws `renewal/certificate`. */
-  async #accepted(credentialBundle: string, bundle: Bundle): Promise<Held> {
+  async #accepted(credentialBundle: string, trustBundle: string): Promise<Held> {
     try {
-      return this.#verified(credentialBundle, bundle)
+      return this.#verified(credentialBundle, trustBundle)
     } catch (cause) {
       if (!(cause instanceof CountersignError)) throw cause
       await this.#options.folder.keepPending(undefined)
@@ -267,14 +270,14 @@ class CredentialKeeper implements Keeper {
   async #followAnchors(signal: AbortSignal): Promise<void> {
     const { anchors, changed, folder, log } = this.#options
     try {
-      const bundle = await anchors(signal)
+      const trustBundle = await anchors(signal)
       this.#anchorProblem = undefined
       const held = this.#held
-      if (held === undefined || bundle.pem === held.trustBundle) return
-      const next = { ...held, trustBundle: bundle.pem }
+      if (held === undefined || trustBundle === held.trustBundle) return
+      const next = { ...held, trustBundle }
       await folder.write(next)
       this.#held = next
-      log.info({ anchors: bundle.anchors.length }, 'another trust bundle is written')
+      log.info({}, 'another trust bundle is written')
       changed()
     } catch (error) {
       if (signal.aborted || !(error instanceof CountersignError)) throw error

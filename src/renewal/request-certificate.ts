@@ -9,13 +9,11 @@ import {
   type CertificateSigningRequest,
 } from '../kubernetes/certificate-signing-request.ts'
 import { readObject } from '../kubernetes/objects.ts'
-import {
-  parseCertificateRequestPem,
-  requestedUsages as usages,
-} from '../pki/certificate-request.ts'
+import { parseCertificateRequestPem } from '../pki/certificate-request.ts'
 import { writeCertificateRequest } from '../pki/certificate-request-write.ts'
 import { generateKey } from '../pki/generate-key.ts'
 import { formatPem } from '../pki/pem.ts'
+import type { RequestedNames } from '../pki/requested-names.ts'
 import type { KeyType } from '../pki/subject-key.ts'
 import type { CredentialFolder, Pending } from './credential-folder.ts'
 
@@ -29,6 +27,8 @@ export interface RequestOptions {
   readonly keyType: KeyType
   readonly expirationSeconds?: number | undefined
   readonly annotations: Readonly<Record<string, string>>
+  readonly usages: readonly string[]
+  readonly names?: RequestedNames | undefined
   readonly delay: Delay
   readonly random: () => number
   readonly signal: AbortSignal
@@ -69,40 +69,45 @@ interface Sent {
 }
 
 async function takePending(options: RequestOptions): Promise<Sent> {
-  const { folder, keyType } = options
+  const { folder, keyType, names } = options
   const asked = digestOf(options)
   const found = await folder.pending()
-  const before = found?.asked === asked ? sentOf(found) : undefined
+  const before = found?.asked === asked ? sentOf(found, names) : undefined
   if (before !== undefined) return before
   const privateKeyPem = generateKey(keyType).export({ format: 'pem', type: 'pkcs8' }).toString()
   const pending = { name: `countersign-${randomBytes(16).toString('hex')}`, privateKeyPem, asked }
   await folder.keepPending(pending)
-  return { ...pending, request: requestOf(privateKeyPem) }
+  return { ...pending, request: requestOf(privateKeyPem, names) }
 }
 
-function digestOf({ signerName, keyType, expirationSeconds, annotations }: RequestOptions): string {
+function digestOf(options: RequestOptions): string {
+  const { signerName, keyType, expirationSeconds, annotations, usages, names } = options
   const sorted = Object.entries(annotations).toSorted(([a], [b]) => (a < b ? -1 : 1))
-  return hash('sha256', JSON.stringify([signerName, keyType, expirationSeconds, usages, sorted]))
+  const asked = [signerName, keyType, expirationSeconds, usages, sorted]
+  return hash('sha256', JSON.stringify(names === undefined ? asked : [...asked, names]))
 }
 
 /** Undefined where its key is none, or signs nothing: nothing will ever be issued for it. */
-function sentOf({ name, privateKeyPem }: Pending): Sent | undefined {
+function sentOf(
+  { name, privateKeyPem }: Pending,
+  names: RequestOptions['names'],
+): Sent | undefined {
   if (!/^countersign-[0-9a-f]{32}$/.test(name)) return undefined
   try {
-    return { name, privateKeyPem, request: requestOf(privateKeyPem) }
+    return { name, privateKeyPem, request: requestOf(privateKeyPem, names) }
   } catch {
     return undefined
   }
 }
 
-function requestOf(privateKeyPem: string): string {
-  const der = writeCertificateRequest(createPrivateKey(privateKeyPem))
+function requestOf(privateKeyPem: string, names: RequestOptions['names']): string {
+  const der = writeCertificateRequest(createPrivateKey(privateKeyPem), names)
   return Buffer.from(formatPem('CERTIFICATE REQUEST', der)).toString('base64')
 }
 
 /** One that stands there already was sent before: `answerOf` looks whether by us. */
 async function send(options: RequestOptions, { name, request }: Sent): Promise<void> {
-  const { client, signerName, expirationSeconds, annotations, signal } = options
+  const { client, signerName, expirationSeconds, annotations, usages, signal } = options
   const lifetime = expirationSeconds === undefined ? {} : { expirationSeconds }
   const spec = { signerName, request, usages, ...lifetime }
   try {

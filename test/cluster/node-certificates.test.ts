@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
-import { X509Certificate } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { stringify } from 'yaml'
+import { parse, stringify } from 'yaml'
 import type { Cluster } from '../../dev/cluster.ts'
 import { approverRights } from '../../src/approver/rights.ts'
 import { approverSchema } from '../../src/cli/approver/approver-configuration.ts'
+import { run } from '../../src/cli/program.ts'
 import { runApprover } from '../../src/cli/approver/run-approver.ts'
 import { parseConfiguration } from '../../src/cli/configuration.ts'
 import type { Running } from '../../src/cli/running.ts'
@@ -305,7 +306,7 @@ test('the first certificate of a node is for whom configuration names, once', as
 
 async function allowToAsk(group: string): Promise<void> {
   await create('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
-    metadata: { name: 'asks' },
+    metadata: { name: `asks-${group.replaceAll(':', '-')}` },
     roleRef: {
       apiGroup: 'rbac.authorization.k8s.io',
       kind: 'ClusterRole',
@@ -351,4 +352,62 @@ test('the approver may approve for the signers of nodes, and sign for none', asy
     body: { status: { certificate } },
   })
   assert.equal(status, 403)
+})
+
+test('an agent keeps the serving certificate of a virtual node, by the token of its pod', async () => {
+  requirement('approver.requester-proved')
+  await create('/api/v1/nodes', { metadata: { name: 'virtual-1' } })
+  await create('/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'virtual' } })
+  await allowToAsk('system:serviceaccounts:default')
+  const pods = '/api/v1/namespaces/default/pods'
+  await create(pods, {
+    metadata: { name: 'vk-0' },
+    spec: {
+      nodeName: 'node-b',
+      serviceAccountName: 'virtual',
+      automountServiceAccountToken: false,
+      containers: [{ name: 'main', image: 'example.invalid/main' }],
+    },
+  })
+  const { body: pod } = await admin({ path: `${pods}/vk-0` })
+  const boundObjectRef = { apiVersion: 'v1', kind: 'Pod', name: 'vk-0', uid: pod.metadata.uid }
+  const { body } = await admin({
+    method: 'POST',
+    path: '/api/v1/namespaces/default/serviceaccounts/virtual/token',
+    body: { spec: { audiences: [], expirationSeconds: 600, boundObjectRef } },
+  })
+  const kubeconfig = parse(await readFile(cluster.adminKubeconfig, 'utf8'))
+  kubeconfig.users[0].user = { token: body.status.token }
+  const files = { kubeconfig: 'virtual.kubeconfig', trustBundle: 'ca.pem', config: 'agent.yaml' }
+  const at = (name: string): string => join(folder, name)
+  await writeFile(at(files.kubeconfig), stringify(kubeconfig), { mode: 0o600 })
+  const authentication =
+    '/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication'
+  const { body: map } = await admin({ path: authentication })
+  await writeFile(at(files.trustBundle), map.data['client-ca-file'])
+  const config = {
+    kubeconfig: files.kubeconfig,
+    trustBundle: files.trustBundle,
+    folder: 'kept',
+    kubeletServing: { node: 'virtual-1', addresses: ['10.88.0.1'] },
+    log: { level: 'error' },
+  }
+  await writeFile(at(files.config), stringify(config))
+  let told = ''
+  const tell = (text: string): void => void (told += text)
+  const command = (...options: readonly string[]): Promise<number> =>
+    run(['agent', '--config', at(files.config), ...options], {
+      out: tell,
+      err: tell,
+      signal: AbortSignal.timeout(60_000),
+    })
+  assert.equal(await command('--check'), 1, told)
+  assert.equal(await command('--check', '--days'), 255, told)
+  assert.equal(await command('--days'), 2, told)
+  assert.equal(await command('--once'), 0, told)
+  assert.equal(await command('--check'), 0, told)
+  const certificate = new X509Certificate(await readFile(join(at('kept'), 'tls.crt')))
+  assert.equal(certificate.subjectAltName, 'IP Address:10.88.0.1')
+  const key = createPrivateKey(await readFile(join(at('kept'), 'tls.key')))
+  assert.ok(certificate.checkPrivateKey(key))
 })

@@ -241,4 +241,21 @@ export const approverMutations: readonly Mutation[] = [
     edits: [['of.worked.size <= workedMax', 'of.worked.size > 0']],
     tests: ['test/approver/turns.test.ts'],
   },
+  ...(
+    [
+      ['the key', '!belongs(key.der, leaf)'],
+      ['the subject', "leaf.subject.split('\\n').toSorted().join(',') !== subject"],
+      ['the purpose', 'leaf.ca || !leaf.keyUsage?.includes(serverAuth)'],
+      ['the addresses', 'leaf.checkIP(address) === undefined'],
+      ['the end', 'now >= notAfter.getTime()'],
+      ['the beginning', 'now < notBefore.getTime()'],
+      ['the anchors', '!leadsTo(leaf, others, { anchors, now })'],
+    ] as const
+  ).map(([without, condition]) => ({
+    claim: 'renewal.verified-before-written',
+    without: `${without} of the serving certificate of a node`,
+    file: 'src/pki/node-serving.ts',
+    edits: never(condition),
+    tests: ['test/renewal/node-credential.test.ts'],
+  })),
 ]

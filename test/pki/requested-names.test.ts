@@ -5,7 +5,7 @@ import { parseCertificateRequest } from '../../src/pki/certificate-request.ts'
 import { writeCertificateRequest } from '../../src/pki/certificate-request-write.ts'
 import { asciiElement, element } from '../../src/pki/der-write.ts'
 import { oids } from '../../src/pki/oid.ts'
-import { readRequestedNames } from '../../src/pki/requested-names.ts'
+import { addressOctets, readRequestedNames } from '../../src/pki/requested-names.ts'
 import { requirement } from '../requirements.ts'
 
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -92,3 +92,15 @@ for (const [what, [request, said]] of Object.entries(refused)) {
     assert.throws(() => readRequestedNames(request), { code: 'pki/csr-malformed', message: said })
   })
 }
+
+test('an address has the octets that a certificate has of it, however it is written', () => {
+  const cases = [
+    ['10.0.0.1', '0a000001'],
+    ['fd00::1', 'fd000000000000000000000000000001'],
+    ['FD00:0:0:0:0:0:0:1', 'fd000000000000000000000000000001'],
+    ['::', '00000000000000000000000000000000'],
+    ['1:2:3:4:5:6:7:8', '00010002000300040005000600070008'],
+    ['::ffff:10.0.0.1', '00000000000000000000ffff0a000001'],
+  ] as const
+  for (const [text, octets] of cases) assert.equal(addressOctets(text).toString('hex'), octets)
+})

@@ -5,12 +5,13 @@ import { join } from 'node:path'
 import { silentLog } from '../../src/log.ts'
 import { silentMetrics } from '../../src/metrics.ts'
 import { staticAuthoritySource, type Authority } from '../../src/pki/authority.ts'
-import { parseCertificateRequest } from '../../src/pki/certificate-request.ts'
+import { parseCertificateRequest, requestedUsages } from '../../src/pki/certificate-request.ts'
 import { createIssuer } from '../../src/pki/issue.ts'
 import { formatPem, parsePem } from '../../src/pki/pem.ts'
 import { openCredentialFolder, type CredentialFolder } from '../../src/renewal/credential-folder.ts'
 import { createKeeper, type Keeper, type KeeperOptions } from '../../src/renewal/keep-credential.ts'
 import { readAnchors } from '../../src/renewal/published-anchors.ts'
+import { verifyCredential } from '../../src/renewal/verify-credential.ts'
 import { newAuthority, profile } from '../signer/signer-world.ts'
 import { signerName } from '../signer/asked.ts'
 import { FakeCluster, type RawObject } from '../support/fake-cluster.ts'
@@ -79,12 +80,19 @@ export async function openWorld(cluster: FakeCluster, parent: string): Promise<W
       createKeeper({
         client: cluster,
         folder,
-        trustDomain: profile.trustDomain,
         signerName,
+        usages: requestedUsages,
         keyType: 'ECDSAP256',
         annotations: { 'countersign.dev/tenant': 'acme' },
-        anchors: (signal) =>
-          readAnchors({ client: cluster, signerName, trustDomain: profile.trustDomain, signal }),
+        anchors: async (signal) => {
+          const { trustDomain } = profile
+          return (await readAnchors({ client: cluster, signerName, trustDomain, signal })).pem
+        },
+        verify: (credentialBundle, trustBundle) => {
+          const { trustDomain } = profile
+          const now = (changed.now ?? Date.now)()
+          return verifyCredential(credentialBundle, { trustDomain, trustBundle, now })
+        },
         renewPercent: 50,
         changed: () => {
           changes += 1

@@ -27,6 +27,13 @@ export interface Credential {
 /** A throw-away certification authority for a cluster's own TLS, one day long. */
 export interface Authority extends Credential {
   issueServer(names: JsonGeneralNames): Promise<Credential>
+  /** Of a kubelet, as the controller manager signs it; unless told, for servers and for a day. */
+  issueNode(node: {
+    readonly name: string
+    readonly names: JsonGeneralNames
+    readonly usage?: 'server' | 'client'
+    readonly notAfter?: Date
+  }): Promise<Credential>
   /** Kubernetes reads the user from CN and the groups from O. */
   issueClient(user: { name: string; groups: readonly string[] }): Promise<Credential>
 }
@@ -59,6 +66,7 @@ export async function createAuthority(commonName: string): Promise<Authority> {
     readonly subject: Record<string, string[]>[]
     readonly usage: ExtendedKeyUsage
     readonly names: JsonGeneralNames
+    readonly notAfter?: Date
   }): Promise<Credential> {
     const leaf = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
     const certificate = await X509CertificateGenerator.create({
@@ -68,6 +76,7 @@ export async function createAuthority(commonName: string): Promise<Authority> {
       signingKey: keys.privateKey,
       signingAlgorithm: algorithm,
       ...lifetime(),
+      ...(options.notAfter === undefined ? {} : { notAfter: options.notAfter }),
       extensions: [
         new BasicConstraintsExtension(false, undefined, true),
         new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
@@ -86,6 +95,13 @@ export async function createAuthority(commonName: string): Promise<Authority> {
     privateKeyPem: await privateKeyPem(keys.privateKey),
     issueServer: (names) =>
       issue({ subject: [{ CN: ['server'] }], usage: ExtendedKeyUsage.serverAuth, names }),
+    issueNode: ({ name, names, usage = 'server', notAfter }) =>
+      issue({
+        subject: [{ O: ['system:nodes'] }, { CN: [`system:node:${name}`] }],
+        usage: ExtendedKeyUsage[`${usage}Auth`],
+        names,
+        ...(notAfter === undefined ? {} : { notAfter }),
+      }),
     issueClient: (user) =>
       issue({
         // One RDN per group, as values and not as text: a name may hold a comma or an equals sign.

@@ -1,4 +1,6 @@
+import { isIP } from 'node:net'
 import * as z from 'zod'
+import { isDnsSubdomain } from '../../identity/kubernetes-name.ts'
 import { parseTrustDomain, type TrustDomain } from '../../identity/trust-domain.ts'
 import { annotationKeys } from '../../identity/governance-key.ts'
 import { keyTypes, type KeyType } from '../../pki/subject-key.ts'
@@ -14,8 +16,10 @@ import type { HookConfig } from './change-hook.ts'
 /** What `countersign agent --config` reads. */
 export interface AgentConfig {
   /** Every certificate and anchor has to be of it. */
-  readonly trustDomain: TrustDomain
+  readonly trustDomain?: TrustDomain | undefined
   readonly signerName: string
+  /** The serving certificate of a node is kept instead of a workload's. */
+  readonly kubeletServing?: KubeletServingConfig | undefined
   /** Path; the pod's own service account when absent. */
   readonly kubeconfig?: string | undefined
   /** Where the credential is kept. */
@@ -29,17 +33,64 @@ export interface AgentConfig {
   /** What is asked for, as the pod's annotations declare it. */
   readonly annotations: Readonly<Record<string, string>>
   readonly identityExtensionOid?: string | undefined
-  readonly renewPercent: number
+  /** A default of its own for nodes when absent. */
+  readonly renewPercent?: number | undefined
   readonly afterChange?: HookConfig | undefined
   readonly admin: AdminConfig
   readonly log: LogConfig
 }
 
+export interface KubeletServingConfig {
+  /** Name of the Node. */
+  readonly node: string
+  readonly dnsNames: readonly string[]
+  readonly addresses: readonly string[]
+}
+
 const asked = Object.values(annotationKeys)
 
+const servingSchema = z
+  .strictObject({
+    node: z.string().refine(isDnsSubdomain, 'want=the name of a node'),
+    dnsNames: z.array(z.string().refine(isDnsSubdomain, 'want=a DNS name')).max(32).default([]),
+    addresses: z
+      .array(
+        z.string().refine((each) => isIP(each) !== 0 && !each.includes('%'), 'want=an IP address'),
+      )
+      .max(32)
+      .default([]),
+  })
+  .refine(
+    ({ dnsNames, addresses }) => dnsNames.length + addresses.length > 0,
+    'want=dnsNames or addresses, or both',
+  )
+
+/** Who keeps the certificate of a node asks nothing of ours. */
+function contradictionOf(read: AgentConfig): readonly [field: string, message: string] | undefined {
+  const { kubeletServing, trustDomain, identityExtensionOid, annotations, trustBundle } = read
+  if (kubeletServing === undefined) {
+    return trustDomain === undefined ? ['trustDomain', 'want=a trust domain'] : undefined
+  }
+  const others = { trustDomain, identityExtensionOid, annotations: Object.keys(annotations)[0] }
+  const [odd] = Object.entries(others).find(([, value]) => value !== undefined) ?? []
+  if (odd !== undefined) return [odd, 'want=nothing of workloads beside kubeletServing']
+  // The signer of Kubernetes publishes none.
+  return trustBundle === undefined
+    ? ['trustBundle', 'want=a file beside kubeletServing']
+    : undefined
+}
+
 export function agentSchema(folder: string): z.ZodType<AgentConfig> {
+  return agentObject(folder).superRefine((read, context) => {
+    const [field, message] = contradictionOf(read) ?? []
+    if (field !== undefined) context.addIssue({ code: 'custom', path: [field], message })
+  })
+}
+
+function agentObject(folder: string): z.ZodType<AgentConfig> {
   return z.strictObject({
-    trustDomain: parsedBy(parseTrustDomain),
+    trustDomain: parsedBy(parseTrustDomain).optional(),
+    kubeletServing: servingSchema.optional(),
     signerName: z.string().max(571).default('countersign.dev/identity'),
     kubeconfig: pathIn(folder).optional(),
     folder: pathIn(folder),
@@ -49,7 +100,7 @@ export function agentSchema(folder: string): z.ZodType<AgentConfig> {
     expirationSeconds: z.int().min(3600).max(86_400).optional(),
     annotations: z.partialRecord(z.enum(asked), z.string().max(8192)).default({}),
     identityExtensionOid: z.string().max(128).optional(),
-    renewPercent: z.int().min(10).max(80).default(50),
+    renewPercent: z.int().min(10).max(80).optional(),
     afterChange: z
       .strictObject({
         command: z.array(z.string().min(1)).min(1).max(64),

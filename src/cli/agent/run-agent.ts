@@ -2,15 +2,18 @@ import { CountersignError } from '../../errors.ts'
 import { createApiClient, type ApiClient } from '../../kubernetes/api-client.ts'
 import type { Log } from '../../log.ts'
 import { createMetrics, silentMetrics, type Metrics } from '../../metrics.ts'
-import { parseBundle } from '../../pki/bundle.ts'
+import { requestedUsages } from '../../pki/certificate-request.ts'
+import { verifyServing } from '../../pki/node-serving.ts'
+import { addressOctets } from '../../pki/requested-names.ts'
 import { isReady } from '../../readiness.ts'
 import { openCredentialFolder, readCredentialFiles } from '../../renewal/credential-folder.ts'
-import { createKeeper, type Keeper } from '../../renewal/keep-credential.ts'
+import { createKeeper, type Keeper, type KeeperOptions } from '../../renewal/keep-credential.ts'
+import { readServingAnchors } from '../../renewal/node-credential.ts'
 import { readAnchorFile, readAnchors } from '../../renewal/published-anchors.ts'
 import { verifyCredential } from '../../renewal/verify-credential.ts'
 import { openAdminListener } from '../admin-listener.ts'
 import type { Running } from '../running.ts'
-import type { AgentConfig } from './agent-configuration.ts'
+import type { AgentConfig, KubeletServingConfig } from './agent-configuration.ts'
 import { createChangeHook, type ChangeHook } from './change-hook.ts'
 
 /** Keeps a credential until it is disposed. */
@@ -57,16 +60,14 @@ export async function runAgentOnce(
 
 /** Until when the credential in the folder is good. Throws what is wrong with it: `renewal/certificate`, `pki/…`. */
 export async function checkCredential(config: AgentConfig, now: number): Promise<Date> {
-  const { trustDomain, identityExtensionOid } = config
   const files = await readCredentialFiles(config.folder)
   if (files === undefined) {
     throw new CountersignError('renewal/certificate', 'there is no credential in the folder', {
       hint: 'countersign agent --config <file> --once writes one',
     })
   }
-  const bundle = parseBundle(files.trustBundle, trustDomain)
-  const { svid } = verifyCredential(files.credentialBundle, { bundle, identityExtensionOid, now })
-  return svid.notAfter
+  const { verify } = keptOf(config, () => now)
+  return verify(files.credentialBundle, files.trustBundle).notAfter
 }
 
 function clientOf({ kubeconfig }: AgentConfig): ApiClient {
@@ -86,19 +87,67 @@ async function keeperOf(
     readonly hook: ChangeHook
   },
 ): Promise<Keeper> {
-  const { groupReadable, trustBundle } = config
-  const folder = await openCredentialFolder(config.folder, { groupReadable })
-  return createKeeper({
-    ...config,
-    ...parts,
-    folder,
-    anchors: (signal) =>
-      trustBundle === undefined
-        ? readAnchors({ ...config, client: parts.client, signal })
-        : readAnchorFile(trustBundle, config.trustDomain),
-    changed: () => parts.hook.changed(),
-    now: Date.now,
-  })
+  const { groupReadable, kubeletServing } = config
+  const split = kubeletServing !== undefined
+  const folder = await openCredentialFolder(config.folder, { groupReadable, split })
+  const { client } = parts
+  const now = Date.now
+  const changed = (): void => parts.hook.changed()
+  const kept = keptOf(config, now)
+  const anchors = (signal: AbortSignal): Promise<string> => kept.anchors(client, signal)
+  const renewPercent = config.renewPercent ?? kept.renewPercent
+  return createKeeper({ ...config, ...parts, ...kept, folder, anchors, renewPercent, changed, now })
+}
+
+/** What is asked for, and what is taken. */
+interface Kept extends Pick<KeeperOptions, 'signerName' | 'usages' | 'names' | 'verify'> {
+  readonly renewPercent: number
+  anchors(client: ApiClient, signal: AbortSignal): Promise<string>
+}
+
+function keptOf(config: AgentConfig, now: () => number): Kept {
+  const { kubeletServing, trustDomain } = config
+  if (kubeletServing !== undefined) return servingOf(config, kubeletServing, now)
+  if (trustDomain === undefined) throw new TypeError('no trust domain')
+  const { signerName, trustBundle: file, identityExtensionOid } = config
+  return {
+    signerName,
+    usages: requestedUsages,
+    renewPercent: 50,
+    async anchors(client, signal) {
+      const bundle = await (file === undefined
+        ? readAnchors({ client, signerName, trustDomain, signal })
+        : readAnchorFile(file, trustDomain))
+      return bundle.pem
+    },
+    verify: (credentialBundle, trustBundle) => {
+      const checks = { trustDomain, trustBundle, identityExtensionOid, now: now() }
+      return verifyCredential(credentialBundle, checks)
+    },
+  }
+}
+
+function servingOf(
+  { trustBundle: file = '' }: AgentConfig,
+  { node: nodeName, dnsNames, addresses }: KubeletServingConfig,
+  now: () => number,
+): Kept {
+  return {
+    signerName: 'kubernetes.io/kubelet-serving',
+    usages: ['digital signature', 'server auth'],
+    names: {
+      commonName: `system:node:${nodeName}`,
+      organizations: ['system:nodes'],
+      dnsNames,
+      ipAddresses: addresses.map(addressOctets),
+    },
+    renewPercent: 80,
+    anchors: () => readServingAnchors(file),
+    verify: (credentialBundle, trustBundle) => {
+      const names = { nodeName, dnsNames, addresses }
+      return verifyServing(credentialBundle, { names, trustBundle, now: now() })
+    },
+  }
 }
 
 const noHook: ChangeHook = { changed: () => {}, idle: () => Promise.resolve() }
