@@ -86,7 +86,21 @@
 {{- else if $values.policy.signature.keys -}}
 {{- $problems = append $problems "policy.signature.keys: only the bundle of policy.service.url is looked at for a signature" -}}
 {{- end -}}
+{{- $hintMax := div (int $values.trustBundle.propagationSeconds) 3 -}}
+{{- if and $values.production $values.bundleEndpoint.secretName (gt (int $values.bundleEndpoint.refreshHintSeconds) (int $hintMax)) -}}
+{{- $problems = append $problems (printf "bundleEndpoint.refreshHintSeconds: a third of trustBundle.propagationSeconds at most in production, %d" $hintMax) -}}
+{{- end -}}
 {{- if $values.gateway.enabled -}}
+{{- $domains := list $values.trustDomain -}}
+{{- range $values.gateway.federation -}}
+{{- if has .trustDomain $domains -}}
+{{- $problems = append $problems (printf "gateway.federation: trust domain %s is our own, or named twice" .trustDomain) -}}
+{{- end -}}
+{{- $domains = append $domains .trustDomain -}}
+{{- if and $values.production (not .identityExtensionOid) -}}
+{{- $problems = append $problems (printf "gateway.federation: trust domain %s: identityExtensionOid is required in production" .trustDomain) -}}
+{{- end -}}
+{{- end -}}
 {{- $drain := $values.gateway.drain -}}
 {{- if le (int $values.gateway.terminationGracePeriodSeconds) (add (int $drain.graceSeconds) (int $drain.callSecondsMax)) -}}
 {{- $problems = append $problems "gateway.terminationGracePeriodSeconds: has to be longer than gateway.drain.graceSeconds and gateway.drain.callSecondsMax together" -}}
