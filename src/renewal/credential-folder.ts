@@ -143,16 +143,30 @@ export async function readCredentialFiles(
   uid: OwnUid = processUid,
 ): Promise<CredentialFiles | undefined> {
   return withFailure(folder, async () => {
-    const version = await currentVersion(folder)
-    if (version === undefined) return undefined
-    for (const each of [folder, join(folder, version)]) await checkOwn(each, uid)
-    const [credential, trust] = await Promise.all(
-      [credentialName, trustName].map((name) => readOwnFile(join(folder, version, name))),
-    )
-    if (credential === undefined || trust === undefined) return undefined
-    for (const { status } of [credential, trust]) checkOwner(folder, status, uid)
-    return { credentialBundle: credential.text, trustBundle: trust.text }
+    for (;;) {
+      const version = await currentVersion(folder)
+      if (version === undefined) return undefined
+      const found = await readVersion(folder, version, uid).catch((error: unknown) => ({ error }))
+      // Whoever keeps it may have written the next one meanwhile, and taken this one away.
+      if ((await currentVersion(folder)) !== version) continue
+      if (found !== undefined && 'error' in found) throw found.error
+      return found
+    }
   })
+}
+
+async function readVersion(
+  folder: string,
+  version: string,
+  uid: OwnUid,
+): Promise<CredentialFiles | undefined> {
+  for (const each of [folder, join(folder, version)]) await checkOwn(each, uid)
+  const [credential, trust] = await Promise.all(
+    [credentialName, trustName].map((name) => readOwnFile(join(folder, version, name))),
+  )
+  if (credential === undefined || trust === undefined) return undefined
+  for (const { status } of [credential, trust]) checkOwner(folder, status, uid)
+  return { credentialBundle: credential.text, trustBundle: trust.text }
 }
 
 /** The folder that our own link leads to. */

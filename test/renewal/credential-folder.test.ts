@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import {
   chmod,
   mkdir,
@@ -266,4 +267,30 @@ test('two writes at the same moment stand beside each other', async (t) => {
   await opened.write(files('2'))
   assert.deepEqual(await opened.read(), files('2'))
   assert.equal((await versionsIn()).length, 1)
+})
+
+test('who reads while the next is written and this one taken away sees the next', async () => {
+  const folder = join(parent, 'read-beside')
+  const opened = await openCredentialFolder(folder, privately)
+  await opened.write({ credentialBundle: 'credential 0', trustBundle: 'anchors 0' })
+  const before = readlinkSync(join(folder, '..data'))
+  const next = '..2099-01-01T00_00_00_000Z-abcdef'
+  let isSwapped = false
+  // Asked for between the link and the files.
+  const uid = (): number | undefined => {
+    if (!isSwapped) {
+      isSwapped = true
+      mkdirSync(join(folder, next), { mode: 0o700 })
+      writeFileSync(join(folder, next, 'credential-bundle.pem'), 'credential 1', { mode: 0o600 })
+      writeFileSync(join(folder, next, 'trust-bundle.pem'), 'anchors 1', { mode: 0o600 })
+      symlinkSync(next, join(folder, '..data_tmp'))
+      renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
+      rmSync(join(folder, before), { recursive: true })
+    }
+    return process.getuid?.()
+  }
+  assert.deepEqual(await readCredentialFiles(folder, uid), {
+    credentialBundle: 'credential 1',
+    trustBundle: 'anchors 1',
+  })
 })
