@@ -1,9 +1,29 @@
-import type { Mutation } from './mutation.ts'
+import { never, type Mutation } from './mutation.ts'
 
 const goingOn = 'src/gateway/approval/going-on.ts'
 
 /** What goes on with a call that somebody has approved. */
 export const goesOnMutations: readonly Mutation[] = [
+  {
+    claim: 'gateway.approval-goes-on',
+    without: 'the approval of what a legacy client makes again',
+    file: 'src/gateway/serve/pass-pages.ts',
+    edits: [
+      ['whenThere(keepForAgain(permit, parts)', 'whenThere(undefined as Refused | undefined'],
+    ],
+  },
+  {
+    claim: 'gateway.approval-goes-on',
+    without: 'the end of what is put off again and again',
+    file: 'src/gateway/serve/keep-approval.ts',
+    edits: never('(approved.request.pageRounds ?? 0) >= pageRoundsMax'),
+  },
+  {
+    claim: 'gateway.approval-goes-on',
+    without: 'the place of what waits for another approval meanwhile',
+    file: 'src/gateway/approval/going-on.ts',
+    edits: never('!isMade'),
+  },
   {
     claim: 'gateway.approval-goes-on',
     without: 'the look whether what goes on is of the very call',

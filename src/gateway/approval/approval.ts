@@ -22,6 +22,8 @@ export interface ApprovalRequest {
   readonly deadline: number
   /** The ticket that was approved, where this is of what goes on with its call. */
   readonly first?: string | undefined
+  /** How often its call was put off for pages to be opened, and made anew. */
+  readonly pageRounds?: number | undefined
 }
 
 /** What somebody has said of it. */

@@ -70,8 +70,8 @@ const tidyMilliseconds = 60_000
  * from the start, so what can be asked for can be given.
  */
 const verdictOctetsMax = 25_600
-/** What goes on with its call is kept with the ticket that was approved, which has room from the start, too: as JSON. */
-const ticketOctetsMax = 64
+/** What goes on with its call is kept with the ticket that was approved and how often it was, which have room from the start, too: as JSON. */
+const ticketOctetsMax = 96
 /** How far clocks of replicas may be apart: what is over by this one alone is left to others. */
 const skewMilliseconds = 60_000
 /** Who sees what this replica cannot open is told so often at most. */
@@ -250,7 +250,7 @@ export function createApprovals(options: ApprovalsOptions): Approvals {
   }
 
   return {
-    goingOn: createGoingOn({ store, open, ask, decide, isOver }),
+    goingOn: createGoingOn({ store: options.store, open, ask, decide, isOver }),
     async claim(wanted) {
       const name = nameOf(wanted.request.binding)
       for (let attempt = 0; attempt < attemptsMax; attempt += 1) {

@@ -227,11 +227,12 @@ function inputRequired(message: string): JsonObject {
 }
 
 function usedBy(
-  { ticket, verdict }: Approval,
+  { ticket, request, verdict }: Approval,
   approved: Call['approved'],
 ): Parameters<Decisions['note']>[2] {
   const message = `ticket ${ticket} was approved by ${verdict?.by ?? ''} in decision ${verdict?.decisionId ?? ''}`
-  const code = approved === undefined ? 'approval-used' : 'approval-goes-on'
+  const isFirst = approved === undefined && request.first === undefined
+  const code = isFirst ? 'approval-used' : 'approval-goes-on'
   return { code, message, audience: 'operator' }
 }
 

@@ -9,7 +9,7 @@ import type { Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import type { Told } from '../translate/answer.ts'
 import { fault } from './fault.ts'
-import { keepApproval } from './keep-approval.ts'
+import { keepApproval, pageRoundsMax } from './keep-approval.ts'
 import { permitPages } from './pass-pages.ts'
 import type { Parts } from './serve.ts'
 
@@ -26,9 +26,6 @@ interface PagesState {
   readonly rounds: number
 }
 
-/** So often one call is put off by its server. */
-const roundsMax = 8
-
 const nameOf = (number: number): string => `page-${number}`
 
 /** The answer in the place of the error, where each page may be asked for; nothing else of the error is told. */
@@ -39,8 +36,8 @@ export function askForPages(
 ): Soon<Buffer | Refused> {
   const { call } = permit
   const rounds = (call.pageRounds ?? 0) + 1
-  if (rounds > roundsMax) {
-    const detail = `pages are to be opened again and again, want=..${roundsMax} times`
+  if (rounds > pageRoundsMax) {
+    const detail = `pages are to be opened again and again, want=..${pageRoundsMax} times`
     return fault({ failed: 'bad answer', detail })
   }
   const tell = (approved: string | undefined): Buffer | Refused => {

@@ -1,11 +1,13 @@
 import { mayNeedInput, type Page } from '../../mcp/ask.ts'
 import type { RequestMessage } from '../../mcp/message.ts'
+import type { Call } from '../call.ts'
 import { permitAsk } from '../permit/asks.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { judgeError } from '../permit/result.ts'
 import type { Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import type { Asked } from '../upstream/judge-answer.ts'
+import { keepForAgain } from './keep-approval.ts'
 import type { Parts } from './serve.ts'
 
 /** The revision that has pages, and an error that asks for them (MCP 2025-11-25 elicitation, URL mode). */
@@ -26,20 +28,29 @@ export function askedForPages(permit: Permit, message: RequestMessage): Asked {
  */
 export function passPages(
   permit: Permit,
-  parts: Pick<Parts, 'decisions' | 'pages'>,
+  parts: Pick<Parts, 'decisions' | 'pages' | 'approvals' | 'log'>,
   { octets, pages }: { readonly octets: Buffer; readonly pages: readonly Page[] },
 ): Soon<Buffer | Refused> {
   const tooLarge = judgeError(permit, octets, parts.decisions)
   if (tooLarge !== undefined) return tooLarge
   return whenThere(permitPages(permit, parts, pages), (refusal) => {
     if (refusal !== undefined) return refusal
-    const { caller, session, target } = permit.call
-    const { owner, account } = caller
-    const server = target.upstream?.config.server ?? ''
-    const shown = { owner, account, key: session?.key ?? '', server }
-    for (const { elicitationId } of pages) parts.pages.note(shown, elicitationId)
-    return octets
+    return whenThere(keepForAgain(permit, parts), (unkept) => {
+      if (unkept === undefined) noteShown(permit.call, parts, pages)
+      return unkept ?? octets
+    })
   })
+}
+
+function noteShown(
+  { caller, session, target }: Call,
+  parts: Pick<Parts, 'pages'>,
+  pages: readonly Page[],
+): void {
+  const { owner, account } = caller
+  const server = target.upstream?.config.server ?? ''
+  const shown = { owner, account, key: session?.key ?? '', server }
+  for (const { elicitationId } of pages) parts.pages.note(shown, elicitationId)
 }
 
 /** Why a server may not ask its client to open all of them, if so. */
