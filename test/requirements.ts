@@ -169,6 +169,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a CA signs in its turn alone: not before its anchor is proved to be published for long enough, and not after it was replaced',
     source: 'DESIGN §2 CA sources; spiffe/spire#1934, #6964; teleport#1945',
   },
+  'signer.by-the-clock-of-the-cluster': {
+    claim:
+      'by a clock that is more than a minute off the API server’s nothing is signed or denied, and no anchor is added or taken away',
+    source: 'RFC 5280 §4.1.2.5; kubernetes.md 3.3: notBefore within five minutes',
+  },
   'signer.rotates-by-schedule': {
     claim:
       'by schedule a CA is replaced by whichever replica publishes the anchors, in the steps and with the proof of the commands, and never by a clock that is wrong',

@@ -4,6 +4,7 @@ import { parseApiError } from './api-error.ts'
 import { openConnection, type Connection, type ConnectionSource } from './connection.ts'
 import { isSuccess, readAnswer, readChunks, send } from './exchange.ts'
 import { parseJsonLines } from './json-lines.ts'
+import type { ServerClock } from './server-clock.ts'
 import { ListScanner, type ScannedItem } from './list-scanner.ts'
 
 /** Enough for any object that etcd stores: each of its 1.5 MiB may be a `<`, which Go writes in JSON as six octets. */
@@ -157,8 +158,13 @@ function translate(
   return unreachable(what, connection, timer.aborted ? timer.reason : error)
 }
 
-function createAsk(connection: Connection, userAgent: string): ApiProbe['ask'] {
+function createAsk(
+  connection: Connection,
+  userAgent: string,
+  told: (answer: ApiAnswer, askedAt: number) => void,
+): ApiProbe['ask'] {
   return async (request) => {
+    const askedAt = Date.now()
     const { method, path, signal: caller } = request
     const what = `${method} ${path}`
     caller?.throwIfAborted()
@@ -179,7 +185,9 @@ function createAsk(connection: Connection, userAgent: string): ApiProbe['ask'] {
         kind,
         signal,
       })
-      return await answerOf(response, what, request)
+      const answer = await answerOf(response, what, request)
+      told(answer, askedAt)
+      return answer
     } catch (error) {
       throw translate(error, what, { connection, caller, timer: timer.signal })
     } finally {
@@ -253,11 +261,19 @@ function createStream(connection: Connection, userAgent: string): ApiClient['str
 
 /** Throws 'kubernetes/configuration' where there is no usable kubeconfig, and no pod that we run in. */
 export function createApiClient(
-  options: ConnectionSource & { readonly userAgent?: string } = {},
+  options: ConnectionSource & {
+    readonly userAgent?: string
+    /** Told what the API server says of the time. */
+    readonly serverClock?: Pick<ServerClock, 'note'> | undefined
+  } = {},
 ): ApiClient & ApiProbe {
-  const { userAgent = 'countersign', ...source } = options
+  const { userAgent = 'countersign', serverClock, ...source } = options
   const connection = openConnection(source)
-  const ask = createAsk(connection, userAgent)
+  const ask = createAsk(connection, userAgent, ({ status, headers }, askedAt) => {
+    // What refuses may be a proxy, with a clock of its own.
+    if (isSuccess(status))
+      serverClock?.note({ date: headers.date, askedAt, answeredAt: Date.now() })
+  })
   return {
     server: connection.server.href.replace(/\/$/, ''),
     ask,

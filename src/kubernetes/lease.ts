@@ -48,6 +48,11 @@ export function formatMicroTime(milliseconds: number): string {
   return new Date(milliseconds).toISOString().replace('Z', '000Z')
 }
 
+export interface LeasePlace {
+  readonly namespace: string
+  readonly name: string
+}
+
 export interface LeaseHolderOptions {
   readonly client: ApiClient
   readonly namespace: string

@@ -1,11 +1,11 @@
 import { randomBytes as systemRandomBytes } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
-import { formatRight, type Right } from '../kubernetes/access-review.ts'
 import { realDelay, type Delay } from '../kubernetes/backoff.ts'
 import type { Membership } from '../kubernetes/membership.ts'
 import { observeClient } from '../kubernetes/reachability.ts'
-import { watchRights, type RightsWatch } from '../kubernetes/rights-watch.ts'
+import { watchRights } from '../kubernetes/rights-watch.ts'
+import type { ServerClock } from '../kubernetes/server-clock.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { LoggedRecord } from '../ledger/record.ts'
 import type { Log } from '../log.ts'
@@ -39,11 +39,12 @@ import {
   type Lane,
 } from './lanes.ts'
 import { joinMembers } from './members-lease.ts'
-import { isNeededToAnswer, signerRights, type SignerRightsOptions } from './rights.ts'
+import { permissionOf, signerRights, type SignerRightsOptions } from './rights.ts'
 import { watchRequesterPolicy, type RequesterProof } from './watch/requester.ts'
+import { unlessAborted } from './until-answered.ts'
 import { tellWaiting } from './watch/tell-waiting.ts'
 import { modesOf, type ModeOf } from './verdict/enforcement.ts'
-import type { LeasePlace } from './anchors/trust-bundle.ts'
+import type { LeasePlace } from '../kubernetes/lease.ts'
 
 export interface SignerOptions {
   readonly client: ApiClient
@@ -72,6 +73,8 @@ export interface SignerOptions {
   readonly rotation?: SignerRotation | undefined
   /** Where pods ask by CertificateSigningRequests: whether this program approves, too. */
   readonly signingRequests?: { readonly approve: boolean } | undefined
+  /** What the API server says of the clock here; gone by unless told. */
+  readonly serverClock?: Pick<ServerClock, 'problem'> | undefined
   readonly delay?: Delay
   /** How strictly each namespace is held to what it may claim; enforced unless told. */
   readonly modeOf?: ModeOf
@@ -101,6 +104,7 @@ const drainSeconds = 10
 function conditionNames(options: SignerOptions): readonly string[] {
   return [
     'kubernetes',
+    ...(options.serverClock === undefined ? [] : ['clock']),
     'rights',
     'authority',
     'ledger',
@@ -119,6 +123,7 @@ export function createSigner(options: SignerOptions): Signer {
   const board = createBoard(conditionNames(options))
   const client = observeClient(options.client, now)
   board.set('kubernetes', () => client.condition())
+  setClock(options, board)
   board.set('authority', () => authorityCondition(authorities, now()))
   board.set('ledger', () => ({ ok: true, reason: 'takes records' }))
   let publication: AnchorPublication | undefined
@@ -160,6 +165,16 @@ export function createSigner(options: SignerOptions): Signer {
       }
     },
   }
+}
+
+/** What is signed by a wrong clock has not begun, or is taken by no API server: others sign it, and so do we when it is right again. */
+function setClock({ serverClock: clock }: SignerOptions, board: ConditionBoard): void {
+  if (clock === undefined) return
+  const right = 'is that of the API server'
+  board.set('clock', () => ({
+    ok: clock.problem() === undefined,
+    reason: clock.problem() ?? right,
+  }))
 }
 
 /** A ledger that refused one write takes no other until it is opened again: the process has to end and start anew. */
@@ -241,7 +256,7 @@ async function open(
     return undefined
   const { authorities } = anchors
   for (const { asked, requests, ports } of lanes) {
-    const permission = permissionOf(rights, asked)
+    const permission = permissionOf(rights, asked, options.serverClock)
     const issuance = newIssuance(options, {
       authorities,
       history,
@@ -324,19 +339,6 @@ async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): A
   }
 }
 
-/** Without these no answer reaches a request, so none is begun. */
-function permissionOf(rights: RightsWatch, asked: Lane['asked']): Permission {
-  const needed = (right: Right): boolean => isNeededToAnswer(right, asked)
-  return {
-    missing() {
-      const missing = rights.missing?.filter(needed) ?? []
-      if (missing.length === 0) return undefined
-      return `the signer lacks a right: ${missing.map(formatRight).join(', ')}`
-    },
-    doubt: () => rights.doubt(),
-  }
-}
-
 function publicationOf(options: Parts): Parameters<typeof startAnchorPublication>[0] {
   const { client, signerName, profile, authorities, lease, replica, log, now, delay } = options
   const randomBytes = options.randomBytes ?? systemRandomBytes
@@ -349,6 +351,7 @@ function publicationOf(options: Parts): Parameters<typeof startAnchorPublication
     lease: { ...lease, holder: `${replica}_${randomBytes(8).toString('hex')}` },
     owner: options.trustBundleOwner,
     propagationSeconds: options.propagationSeconds,
+    serverClock: options.serverClock,
     log,
     now,
     delay,
@@ -382,19 +385,4 @@ function newIssuance(
     metrics,
     log,
   })
-}
-
-/** False when the signal aborts first. */
-async function unlessAborted(work: Promise<boolean>, signal: AbortSignal): Promise<boolean> {
-  // What is given up may still fail, with the disposal of what it waits for: then nobody is left to tell.
-  work.catch(() => {})
-  const aborted = Promise.withResolvers<boolean>()
-  const stop = (): void => aborted.resolve(false)
-  if (signal.aborted) return false
-  signal.addEventListener('abort', stop, { once: true })
-  try {
-    return await Promise.race([work, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', stop)
-  }
 }

@@ -3,7 +3,7 @@ import type { Delay } from '../kubernetes/backoff.ts'
 import { startMembership, type Membership } from '../kubernetes/membership.ts'
 import type { Log } from '../log.ts'
 import { isReady, type ConditionBoard } from '../readiness.ts'
-import type { LeasePlace } from './anchors/trust-bundle.ts'
+import type { LeasePlace } from '../kubernetes/lease.ts'
 
 /** Who is seen no more is gone: as for the Lease of the trust bundle. */
 const memberSeconds = 15

@@ -1,7 +1,10 @@
 import type { TrustDomain } from '../identity/trust-domain.ts'
-import type { Right } from '../kubernetes/access-review.ts'
+import { formatRight, type Right } from '../kubernetes/access-review.ts'
 import { trustBundleName } from '../kubernetes/cluster-trust-bundle.ts'
-import type { LeasePlace } from './anchors/trust-bundle.ts'
+import type { RightsWatch } from '../kubernetes/rights-watch.ts'
+import type { ServerClock } from '../kubernetes/server-clock.ts'
+import type { Permission } from './issue/issuance-options.ts'
+import type { LeasePlace } from '../kubernetes/lease.ts'
 import { membersLease } from './members-lease.ts'
 
 export interface SignerRightsOptions {
@@ -22,7 +25,7 @@ const certificates = 'certificates.k8s.io'
 const signingRequestsPlural = 'certificatesigningrequests'
 
 /** Whether no request of a kubelet, or none that a pod makes itself, can be answered without it. */
-export function isNeededToAnswer(right: Right, asked: 'of-kubelets' | 'of-pods'): boolean {
+function isNeededToAnswer(right: Right, asked: 'of-kubelets' | 'of-pods'): boolean {
   if (right.resource === 'signers')
     return right.verb === 'sign' || (asked === 'of-pods' && right.verb === 'approve')
   if (right.subresource === undefined) return false
@@ -174,4 +177,21 @@ function secretRights({ namespace, name }: LeasePlace): readonly Right[] {
     { ...secrets, name, verb: 'get' },
     { ...secrets, name, verb: 'patch' },
   ]
+}
+
+/** Without these, and by a clock that is wrong, no answer reaches a request that could be used, so none is begun. */
+export function permissionOf(
+  rights: Pick<RightsWatch, 'missing' | 'doubt'>,
+  asked: 'of-kubelets' | 'of-pods',
+  clock: Pick<ServerClock, 'problem'> | undefined,
+): Permission {
+  const needed = (right: Right): boolean => isNeededToAnswer(right, asked)
+  return {
+    missing() {
+      const missing = rights.missing?.filter(needed) ?? []
+      if (missing.length === 0) return clock?.problem()
+      return `the signer lacks a right: ${missing.map(formatRight).join(', ')}`
+    },
+    doubt: () => rights.doubt(),
+  }
 }

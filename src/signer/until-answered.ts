@@ -30,3 +30,18 @@ export async function untilAnswered<T>(
   }
   return undefined
 }
+
+/** False when the signal aborts first. */
+export async function unlessAborted(work: Promise<boolean>, signal: AbortSignal): Promise<boolean> {
+  // What is given up may still fail, with the disposal of what it waits for: then nobody is left to tell.
+  work.catch(() => {})
+  const aborted = Promise.withResolvers<boolean>()
+  const stop = (): void => aborted.resolve(false)
+  if (signal.aborted) return false
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    return await Promise.race([work, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}

@@ -69,6 +69,27 @@ export const authorityMutations: readonly Mutation[] = [
     tests: ['test/pki/files.test.ts'],
   },
   {
+    claim: 'signer.by-the-clock-of-the-cluster',
+    without: 'the wait of requests',
+    file: 'src/signer/rights.ts',
+    edits: [['return clock?.problem()', 'return undefined']],
+    tests: ['test/signer/controller.test.ts'],
+  },
+  {
+    claim: 'signer.by-the-clock-of-the-cluster',
+    without: 'the look before anchors are written',
+    file: 'src/signer/anchors/trust-bundle.ts',
+    edits: [[': serverClock?.problem()', ': undefined']],
+    tests: ['test/signer/anchors/trust-bundle.test.ts'],
+  },
+  {
+    claim: 'signer.by-the-clock-of-the-cluster',
+    without: 'the look whether it was the API server that answered',
+    file: 'src/kubernetes/api-client.ts',
+    edits: [['if (isSuccess(status))', 'if (status > 0)']],
+    tests: ['test/kubernetes/server-clock.test.ts'],
+  },
+  {
     claim: bySchedule,
     without: 'the look at the clock of the API server',
     file: 'src/signer/anchors/scheduled-rotation.ts',
@@ -169,7 +190,7 @@ export const authorityMutations: readonly Mutation[] = [
     claim: byProof,
     without: 'the look at the clock of the API server',
     file: 'src/signer/anchors/step-clock.ts',
-    edits: never('Number.isNaN(date) || seconds > clockSecondsMax'),
+    edits: never('problem !== undefined'),
     tests: [command],
   },
   {

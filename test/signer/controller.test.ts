@@ -44,6 +44,28 @@ test('a request of a pod becomes a certificate, a record and an event', async ()
   assert.equal(world.cluster.list('events')[0]?.['reason'], 'CertificateIssued')
 })
 
+test('by a clock that is not the API server’s nothing is signed or denied, and the replica takes no share', async () => {
+  requirement('signer.by-the-clock-of-the-cluster')
+  const problem = 'the clock here is not that of the API server, want=within 60 s got=360 s ahead'
+  let said: string | undefined
+  await using world = await startSigner(populatedCluster(), {
+    serverClock: { problem: () => said },
+    propagationSeconds: 0,
+  })
+  await eventually('ready', () => world.signer.ready)
+  said = problem
+  putRequest(world.cluster)
+  await eventually('that its pod is told', () =>
+    world.cluster.list('events').some((event) => String(event['message']).includes(problem)),
+  )
+  assert.equal(world.signer.ready, false)
+  assert.equal(reasonOf(world, 'clock'), problem)
+  assert.equal(world.statusOf(), undefined)
+  assert.deepEqual(world.ledger.records, [])
+  said = undefined
+  assert.equal((await world.terminal()).conditions[0].type, 'Issued')
+})
+
 test('the trust bundle is published before anything is signed, and again only on difference', async () => {
   const cluster = populatedCluster()
   putRequest(cluster)

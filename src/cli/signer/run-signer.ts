@@ -1,5 +1,6 @@
 import { createPublicKey } from 'node:crypto'
 import { createApiClient, type ApiClient, type ApiProbe } from '../../kubernetes/api-client.ts'
+import { createServerClock } from '../../kubernetes/server-clock.ts'
 import { openLedger, readLedger, type Ledger } from '../../ledger/ledger.ts'
 import { logFolderOf } from '../../ledger/log-folder.ts'
 import { readLogKey } from '../../ledger/log-key.ts'
@@ -17,7 +18,7 @@ import { awaitAuthority } from '../../signer/anchors/await-authority.ts'
 import { createSigner } from '../../signer/controller.ts'
 import { isReady, type Condition } from '../../readiness.ts'
 import { modesOf } from '../../signer/verdict/enforcement.ts'
-import type { LeasePlace } from '../../signer/anchors/trust-bundle.ts'
+import type { LeasePlace } from '../../kubernetes/lease.ts'
 import { openAdminListener, type AdminListener, type AdminPage } from '../admin-listener.ts'
 import { openPolicy, policyConditions, statusesOf, type OpenPolicy } from '../open-policy.ts'
 import { beginning, type Running } from '../running.ts'
@@ -41,7 +42,9 @@ export async function runSigner(
   const profile = profileOf(config)
   const policy = opened.use(await openPolicy(config.policy, { log, metrics, signal }))
   shown.policy = policy
+  const clock = createServerClock()
   const client = createApiClient({
+    serverClock: clock,
     ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
     environment: process.env,
     userAgent: 'countersign-signer',
@@ -67,6 +70,7 @@ export async function runSigner(
     signingRequests: config.certificateSigningRequests,
     modeOf: modesOf(config.enforcement.namespaces),
     ...secretOf(config),
+    serverClock: clock,
     ...rotationBy(config, client, now),
     log,
     metrics,

@@ -8,8 +8,9 @@ import {
   trustBundleName,
   type ClusterTrustBundleVersion,
 } from '../../kubernetes/cluster-trust-bundle.ts'
-import { createLeaseHolder, type LeaseHolder } from '../../kubernetes/lease.ts'
+import { createLeaseHolder, type LeaseHolder, type LeasePlace } from '../../kubernetes/lease.ts'
 import { readObject } from '../../kubernetes/objects.ts'
+import type { ServerClock } from '../../kubernetes/server-clock.ts'
 import type { Log } from '../../log.ts'
 import type { Authority, AuthoritySource } from '../../pki/authority.ts'
 import type { CaCertificate } from '../../pki/ca-certificate.ts'
@@ -57,6 +58,8 @@ const releaseSeconds = 2
 
 const leftToAnother = 'another replica holds the lease, and has not published our anchors yet'
 
+const notReadAgain = 'authority was not read again, and its anchor may have been revoked'
+
 export interface TrustBundlePublisher extends AsyncDisposable {
   /** Resolves when readers can have the anchors of the first authority; rejects when disposed before. */
   readonly published: Promise<void>
@@ -87,17 +90,14 @@ export interface TrustBundleOptions {
   /** From an anchor that is added to others until its authority signs, default 300; nobody waits for the first one. */
   readonly propagationSeconds?: number | undefined
   readonly log: Log
+  /** What the API server says of it; gone by unless told. */
+  readonly serverClock?: Pick<ServerClock, 'problem'> | undefined
   /** The wall clock, by which anchors end. */
   readonly now: () => number
   /** A clock that only goes forward, for the lease. */
   readonly steadyNow?: () => number
   readonly delay?: Delay
   readonly random?: () => number
-}
-
-export interface LeasePlace {
-  readonly namespace: string
-  readonly name: string
 }
 
 /**
@@ -121,6 +121,7 @@ class Publisher implements TrustBundlePublisher {
   readonly #propagationSeconds: number
   readonly #closing = new AbortController()
   readonly #first = Promise.withResolvers<void>()
+  readonly published: Promise<void> = this.#first.promise
   readonly #listeners = new Set<() => void>()
   readonly #stopListening: () => void
   readonly #done: Promise<void>
@@ -166,10 +167,6 @@ class Publisher implements TrustBundlePublisher {
     this.#stopListening = options.authorities.onChange(() => this.#wakeUp.abort())
     this.#first.promise.catch(() => {})
     this.#done = this.#run()
-  }
-
-  get published(): Promise<void> {
-    return this.#first.promise
   }
 
   counted(): CountedAnchors | undefined {
@@ -268,7 +265,8 @@ class Publisher implements TrustBundlePublisher {
 
   /** True when the anchors of the authority in force are published. */
   async #round(): Promise<boolean> {
-    const { client, version, signerName, trustDomain, authorities, log, now } = this.#options
+    const { client, version, signerName, trustDomain, authorities, log, now, serverClock } =
+      this.#options
     const name = this.#name
     const { authority, unavailable } = this.#inForce()
     const own = authorities.anchors()
@@ -290,7 +288,8 @@ class Publisher implements TrustBundlePublisher {
     // Without the lease as well: who finds its anchors published signs, whatever becomes of the lease.
     const seen = authority !== undefined && this.#activate(authority, published)
     if (seen || unavailable !== undefined) this.#leftSince = undefined
-    if (authorities.rotation?.isFresh() === false) return this.#leave(seen)
+    const late = authorities.rotation?.isFresh() === false ? notReadAgain : serverClock?.problem()
+    if (late !== undefined) return this.#leave(seen, late)
     if (!(await this.#hold(signal))) {
       if (unavailable !== undefined) throw unavailable
       if (!seen) this.#leftSince ??= this.#steadyNow()
@@ -341,12 +340,11 @@ class Publisher implements TrustBundlePublisher {
    * To those who know what is in force. An anchor that is missing here may have been revoked since, so the lease is neither taken nor
    * renewed, and nothing is written.
    */
-  #leave(seen: boolean): boolean {
+  #leave(seen: boolean, why: string): boolean {
     this.#holds = undefined
     this.#heldAt = -Infinity
     this.#leftSince = undefined
     if (seen) return true
-    const why = 'authority was not read again, and its anchor may have been revoked'
     throw new CountersignError('pki/authority-unavailable', why)
   }
 

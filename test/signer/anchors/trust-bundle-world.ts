@@ -101,6 +101,9 @@ export class World implements AsyncDisposable {
     return Date.now() + this.passed
   }
 
+  /** What the API server says of the clock of every replica. */
+  clockProblem: string | undefined
+
   /** How long readers are given to take up what is added. */
   propagationSeconds = 0
 
@@ -218,6 +221,7 @@ export class Replica {
       lease: { ...lease, holder: name },
       propagationSeconds: world.propagationSeconds,
       log: silentLog,
+      serverClock: { problem: () => world.clockProblem },
       now: () => world.now(),
       steadyNow: () => world.now(),
       delay: (milliseconds, signal) => this.#wait(milliseconds, signal),

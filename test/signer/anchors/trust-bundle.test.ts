@@ -149,6 +149,28 @@ test('an authority of two anchors signs once both are published', async () => {
   assert.equal(two.active, both)
 })
 
+test('by a clock that is years ahead no anchor goes, and another replica writes the bundle', async () => {
+  requirement('signer.by-the-clock-of-the-cluster')
+  await using world = new World()
+  const [before, next] = [newAuthority(), newAuthority()]
+  const replica = await world.replica('signer-0', before).started()
+  await replica.rotate(next)
+  assert.ok(world.publishes(before, next))
+  const text = world.text
+  // Every anchor has ended by it.
+  const passed = 20 * 365 * 86_400_000
+  world.clockProblem = 'the clock here is not that of the API server'
+  world.passed += passed
+  await replica.look()
+  assert.equal(world.text, text)
+  assert.equal(replica.publisher.held(), undefined)
+  world.passed -= passed
+  world.clockProblem = undefined
+  await replica.look()
+  assert.equal(world.text, text)
+  assert.notEqual(replica.publisher.held(), undefined)
+})
+
 test('a rotation that reaches a follower first leaves it at its old authority until the holder knows', async () => {
   await using world = new World()
   const [before, after] = [newAuthority(), newAuthority()]
