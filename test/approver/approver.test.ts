@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { createApprover, type Approver } from '../../src/approver/approver.ts'
+import type { LedgerRecord } from '../../src/ledger/record.ts'
+import { silentLog } from '../../src/log.ts'
+import { silentMetrics, type Metrics } from '../../src/metrics.ts'
+import { isReady } from '../../src/readiness.ts'
+import { requirement } from '../requirements.ts'
+import { eventually } from '../support/eventually.ts'
+import { FakeCluster } from '../support/fake-cluster.ts'
+import { memoryLedger, type MemoryLedger } from '../support/memory-ledger.ts'
+import { nodeObject, openRules, ownAddress, plural, storedRequest } from './approve-world.ts'
+import { nodeName } from './request.ts'
+
+interface Running {
+  readonly approver: Approver
+  readonly cluster: FakeCluster
+  readonly ledger: MemoryLedger
+  readonly ended: Promise<void>
+  stop(): Promise<void>
+  typesOf(name: string): readonly string[]
+}
+
+/** Runs until the test is over, on what an API server and a ledger have already. */
+function start(
+  t: TestContext,
+  options: {
+    readonly cluster?: FakeCluster
+    readonly ledger?: MemoryLedger
+    readonly metrics?: Metrics
+  } = {},
+): Running {
+  const { cluster = newCluster(), ledger = memoryLedger(), metrics = silentMetrics } = options
+  const approver = createApprover({
+    client: cluster,
+    signers: ['serving'],
+    rules: openRules,
+    approvalsPerHour: 1000,
+    ledger,
+    records: recordsOf(ledger),
+    replica: 'approver-0',
+    log: silentLog,
+    metrics,
+    now: Date.now,
+  })
+  const stop = new AbortController()
+  const ended = approver.run(stop.signal)
+  ended.catch(() => {})
+  const end = async (): Promise<void> => {
+    stop.abort()
+    await ended.catch(() => {})
+  }
+  t.after(end)
+  return {
+    approver,
+    cluster,
+    ledger,
+    ended,
+    stop: end,
+    typesOf(name) {
+      const status = cluster.get(plural, name)?.['status'] as
+        { readonly conditions?: readonly { readonly type: string }[] } | undefined
+      return (status?.conditions ?? []).map(({ type }) => type)
+    },
+  }
+}
+
+function newCluster(): FakeCluster {
+  const cluster = new FakeCluster()
+  cluster.put('nodes', nodeObject(nodeName, ['Hostname', nodeName], ['InternalIP', ownAddress]))
+  return cluster
+}
+
+async function* recordsOf(ledger: MemoryLedger): AsyncGenerator<{ record: LedgerRecord }> {
+  for (const record of [...ledger.records]) yield { record }
+}
+
+const outcomes = ({ records }: MemoryLedger): readonly string[] =>
+  records.map((record) => ('outcome' in record ? record.outcome : record.kind))
+
+test('requests are answered as they come, and what waits is answered when it is proved', async (t) => {
+  requirement('approver.names-proved')
+  const running = start(t)
+  running.cluster.put(plural, storedRequest())
+  await eventually('it is approved', () => running.typesOf('csr-1').length === 1)
+  assert.ok(isReady(running.approver.conditions()), JSON.stringify(running.approver.conditions()))
+  const asked = { addresses: ['10.77.0.9'] }
+  running.cluster.put(plural, storedRequest(asked, { name: 'csr-2' }))
+  await eventually('it is looked at', () =>
+    running.cluster.requests.some(({ path }) => path.endsWith('/csr-2')),
+  )
+  assert.deepEqual(running.typesOf('csr-2'), [])
+  running.cluster.put('nodes', nodeObject(nodeName, ['InternalIP', '10.77.0.9']))
+  await eventually('it is approved, too', () => running.typesOf('csr-2').length === 1)
+})
+
+test('what a program that was killed has begun is settled by the next one', async (t) => {
+  requirement('approver.recorded-first')
+  const cluster = newCluster()
+  const ledger = memoryLedger()
+  cluster.put(plural, storedRequest())
+  cluster.put(plural, storedRequest(undefined, { name: 'gone' }))
+  // Their answers are written, and nobody hears of it.
+  cluster.fail(
+    ({ method, path }) => method === 'PATCH' && path.endsWith('/approval'),
+    { kind: 'lose' },
+    2,
+  )
+  const first = start(t, { cluster, ledger })
+  await eventually('both are written', () =>
+    ['csr-1', 'gone'].every((name) => first.typesOf(name).length === 1),
+  )
+  const begun = ledger.records.filter(
+    (record) => 'outcome' in record && record.outcome === 'unknown',
+  )
+  assert.equal(begun.length, 2)
+  await first.stop()
+  // As of a program that has ended there and then.
+  const killed = memoryLedger()
+  for (const record of begun) await killed.append(record)
+  cluster.remove(plural, 'gone')
+  start(t, { cluster, ledger: killed })
+  await eventually('the end is recorded', () => outcomes(killed).length > 2)
+  assert.deepEqual(outcomes(killed), ['unknown', 'unknown', 'published'])
+})
+
+test('a requester of many requests keeps no other waiting', async (t) => {
+  requirement('approver.storm-bounded')
+  const cluster = newCluster()
+  const username = 'system:node:node-x'
+  for (let number = 0; number < 400; number += 1) {
+    const asked = { commonName: username, addresses: ['10.77.0.50'] }
+    cluster.put(plural, storedRequest(asked, { name: `storm-${number}`, spec: { username } }))
+  }
+  const running = start(t, { cluster })
+  running.cluster.put(plural, storedRequest())
+  await eventually('the other is approved', () => running.typesOf('csr-1').length === 1)
+  const looked = cluster.requests.filter(({ path }) => path.includes('/storm-'))
+  assert.ok(new Set(looked.map(({ path }) => path)).size <= 16, `${looked.length} looks`)
+})
+
+test('a ledger that takes no more ends the approver', async (t) => {
+  requirement('approver.recorded-first')
+  const failed = Promise.withResolvers<Error>()
+  const ledger = { ...memoryLedger(), failed: failed.promise } as MemoryLedger
+  const running = start(t, { ledger })
+  await eventually('it is ready', () => isReady(running.approver.conditions()))
+  failed.resolve(new Error('the disk is full'))
+  await assert.rejects(running.ended, { message: 'the disk is full' })
+  assert.equal(isReady(running.approver.conditions()), false)
+})
+
+test('while the nodes are not followed nothing is approved', async (t) => {
+  requirement('approver.names-proved')
+  const cluster = newCluster()
+  cluster.fail(
+    ({ path, query }) => path.endsWith('/nodes') && query !== undefined,
+    { kind: 'drop' },
+    1000,
+  )
+  const running = start(t, { cluster })
+  cluster.put(plural, storedRequest())
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  assert.deepEqual(running.typesOf('csr-1'), [])
+  assert.equal(isReady(running.approver.conditions()), false)
+})
