@@ -22,7 +22,7 @@ export interface Contestant {
 }
 
 const system = 'countersign-system'
-const trustDomain = 'storm.example'
+export const trustDomain = 'storm.example'
 
 export const signerNames = {
   ours: 'countersign.dev/storm',
@@ -35,7 +35,12 @@ function userOf(name: string): { name: string; groups: readonly string[] } {
   return { name: `system:serviceaccount:${system}:${name}`, groups }
 }
 
-export async function startOurs(cluster: Cluster, folder: string): Promise<Contestant> {
+/** With more of the signer's configuration, if any. */
+export async function startOurs(
+  cluster: Cluster,
+  folder: string,
+  more: object = {},
+): Promise<Contestant> {
   const program = await writeProgram(folder)
   const authority = writeAuthority(folder, 'ours')
   const port = 20_000 + Math.floor(Math.random() * 20_000)
@@ -54,6 +59,7 @@ export async function startOurs(cluster: Cluster, folder: string): Promise<Conte
       ledger: { file: join(folder, 'ledger') },
       admin: { port },
       log: { level: 'info' },
+      ...more,
     }),
   )
   const words = [...config.Entrypoint.slice(1, -1), program, 'signer', '--config', configuration]

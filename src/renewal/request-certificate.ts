@@ -17,8 +17,8 @@ import type { RequestedNames } from '../pki/requested-names.ts'
 import type { KeyType } from '../pki/subject-key.ts'
 import type { CredentialFolder, Pending } from './credential-folder.ts'
 
-/** How often it is looked whether a request was answered: soon at first, then seldom, as long as it takes. */
-const lookBackoff = { baseSeconds: 0.5, maxSeconds: 15 }
+/** How often it is looked whether a request was answered: when a signer would have, then ever more seldom, as long as it takes. */
+const lookBackoff = { baseSeconds: 0.15, maxSeconds: 15 }
 
 export interface RequestOptions {
   readonly client: ApiClient
@@ -129,6 +129,7 @@ async function answerOf(
 ): Promise<CertificateSigningRequest | undefined> {
   const { client, delay, random, signal, waits } = options
   for (let looks = 1; ; looks += 1) {
+    await delay(backoffMilliseconds(lookBackoff, looks, random), signal)
     const found = await readObject(client, certificateSigningRequests, {
       name: sent.name,
       signal,
@@ -136,7 +137,6 @@ async function answerOf(
     if (found === undefined || !isOurs(found, options.signerName, sent)) return undefined
     if (endOf(found) !== undefined || found.status.certificate !== '') return found
     waits(found.metadata.creationTimestamp)
-    await delay(backoffMilliseconds(lookBackoff, looks, random), signal)
   }
 }
 
