@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
+import { encodeHeaderValue } from '../../../src/mcp/header-value.ts'
 import {
   initializeParams,
   legacy,
@@ -201,7 +202,9 @@ export async function clientOf(
       era === 'modern'
         ? modern(method, { ...params, _meta: { ...modernMeta, ...declared, ...meta } }, id)
         : legacy(method, params, { session, id })
-    return agent.post(door, body, headers)
+    const { 'mcp-name': name } = headers as Record<string, string | undefined>
+    const encoded = name === undefined ? {} : { 'mcp-name': encodeHeaderValue(name) }
+    return agent.post(door, body, { ...headers, ...encoded })
   }
 }
 
