@@ -72,7 +72,7 @@ function newCluster(): FakeCluster {
 }
 
 async function* recordsOf(ledger: MemoryLedger): AsyncGenerator<{ record: LedgerRecord }> {
-  for (const record of [...ledger.records]) yield { record }
+  for (const record of ledger.records) yield { record }
 }
 
 const outcomes = ({ records }: MemoryLedger): readonly string[] =>
