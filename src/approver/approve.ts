@@ -15,7 +15,7 @@ import { readNodeRequest, type NodeRequest } from './node-request.ts'
 import type { ApprovalPace } from './pace.ts'
 import { prove } from './prove.ts'
 import { approval, denial, verdictRecord, type Answer } from './records.ts'
-import type { ApprovalRules } from './rules.ts'
+import { configuredOwners, type ApprovalRules, type Owners } from './rules.ts'
 import type { Verdict } from './verdict.ts'
 
 export interface ApprovalOptions {
@@ -34,6 +34,10 @@ export interface ApprovalOptions {
   readonly now: () => number
 }
 
+interface Approving extends ApprovalOptions {
+  readonly owners: Owners
+}
+
 /** What became of a request. */
 export type Handled =
   | {
@@ -44,10 +48,11 @@ export type Handled =
   | { readonly kind: 'waits'; readonly why: string; readonly seconds?: number }
 
 /** Says of one request what it is. Whatever is written was recorded before, and is written on evidence that was read again after. */
-export function createApproval(options: ApprovalOptions): {
+export function createApproval(given: ApprovalOptions): {
   handle(name: string, signal: AbortSignal): Promise<Handled>
 } {
-  const { client, pace, open } = options
+  const { client, pace, open } = given
+  const options: Approving = { ...given, owners: configuredOwners(given.rules) }
   return {
     async handle(name, signal) {
       const request = await readObject(client, certificateSigningRequests, { name, signal })
@@ -86,14 +91,14 @@ interface Judged {
 }
 
 async function judge(
-  { rules, gather }: ApprovalOptions,
+  { rules, owners, gather }: Approving,
   request: CertificateSigningRequest,
   signal: AbortSignal,
 ): Promise<Judged> {
   const asked = readNodeRequest(request, rules)
   if ('kind' in asked) return { verdict: asked, asked: undefined, evidence: undefined }
   const evidence = await gather(asked, request, signal)
-  return { verdict: prove(asked, { request, evidence, rules }), asked, evidence }
+  return { verdict: prove(asked, { request, evidence, rules, owners }), asked, evidence }
 }
 
 function answerOf({ verdict, asked, evidence }: Judged): Answer {
@@ -105,7 +110,7 @@ function answerOf({ verdict, asked, evidence }: Judged): Answer {
 }
 
 async function answered(
-  options: ApprovalOptions,
+  options: Approving,
   request: CertificateSigningRequest,
   { answer, signal }: { readonly answer: Answer; readonly signal: AbortSignal },
 ): Promise<Handled> {

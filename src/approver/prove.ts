@@ -5,7 +5,8 @@ import { formatAddress, isNowhere, isWithin, parseAddress } from './address.ts'
 import type { NodeEvidence } from './evidence.ts'
 import type { NodeRequest } from './node-request.ts'
 import { proveRequester } from './prove-requester.ts'
-import type { ApprovalRules } from './rules.ts'
+import type { ApprovalRules, Owners } from './rules.ts'
+import { canonicalSpelling } from './spelling.ts'
 import { deny, type Proof, type Verdict } from './verdict.ts'
 
 /** What a request says, held against what the cluster and configuration prove. Pure: the same evidence, the same verdict. */
@@ -15,6 +16,7 @@ export function prove(
     readonly request: CertificateSigningRequest
     readonly evidence: NodeEvidence
     readonly rules: ApprovalRules
+    readonly owners: Owners
   },
 ): Verdict {
   const { evidence } = parts
@@ -53,11 +55,8 @@ function withNode(
   return { kind: 'approve', proofs: [...proofs, { field: 'node', value, by: 'the Node object' }] }
 }
 
-function proveServing(
-  asked: NodeRequest,
-  { evidence, rules }: { readonly evidence: NodeEvidence; readonly rules: ApprovalRules },
-  requester: Proof,
-): Verdict {
+function proveServing(asked: NodeRequest, parts: Judging, requester: Proof): Verdict {
+  const { evidence } = parts
   const { nodeName, names } = asked
   const wanted = [
     ...names.dnsNames.map((name) => ({ field: 'DNS name', name })),
@@ -67,7 +66,7 @@ function proveServing(
     return deny('NamesNotProved', 'alternative names: want=a DNS name or an address of the node')
   }
   const standing = withNode(nodeName, evidence.node, [requester])
-  const found = wanted.map((each) => proveName(each, nodeName, { evidence, rules }))
+  const found = wanted.map((each) => proveName(each, nodeName, parts))
   const unproved = found.filter((each) => 'kind' in each)
   const denial = unproved.find(({ kind }) => kind === 'deny')
   if (denial !== undefined) return denial
@@ -76,6 +75,12 @@ function proveServing(
   if (waiting !== undefined) return waiting
   const proofs = found.flatMap((each) => ('kind' in each ? [] : [each]))
   return { kind: 'approve', proofs: [...standing.proofs, ...proofs] }
+}
+
+interface Judging {
+  readonly evidence: NodeEvidence
+  readonly rules: ApprovalRules
+  readonly owners: Owners
 }
 
 interface Wanted {
@@ -87,12 +92,16 @@ interface Wanted {
 function proveName(
   { field, name }: Wanted,
   nodeName: string,
-  { evidence, rules }: { readonly evidence: NodeEvidence; readonly rules: ApprovalRules },
+  { evidence, rules, owners }: Judging,
 ): Proof | Exclude<Verdict, { readonly kind: 'approve' }> {
   const configured = rules.nodes.get(nodeName)
   const isAddress = field === 'address'
   const told = (isAddress ? configured?.addresses : configured?.dnsNames) ?? []
   if (told.includes(name)) return { field, value: name, by: 'configuration' }
+  const owner = owners.get(canonicalSpelling(name)) ?? nodeName
+  if (owner !== nodeName) {
+    return deny('NamesNotProved', `${field} ${name} is configured for node ${owner}`)
+  }
   const unfit = isAddress ? unfitAddress(name, evidence, rules) : unfitName(name, nodeName, rules)
   if (unfit !== undefined)
     return deny('NamesNotProved', `${field} ${JSON.stringify(name)} ${unfit}`)

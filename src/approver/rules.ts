@@ -1,5 +1,6 @@
 import type { BlockList } from 'node:net'
 import type { KeyType } from '../pki/subject-key.ts'
+import { canonicalSpelling } from './spelling.ts'
 
 /** What an administrator has said of the requests that are approved. */
 export interface ApprovalRules {
@@ -35,4 +36,19 @@ export interface BoundAccount {
 export interface BootstrapRule {
   readonly groups: readonly string[]
   readonly nodes: readonly string[]
+}
+
+/** The node to which configuration gives a name or an address, by its canonical spelling. */
+export type Owners = ReadonlyMap<string, string>
+
+/** Whose each is by an administrator's word, whether there is a Node object that says so or not. */
+export function configuredOwners({
+  nodes,
+  bootstrap,
+}: Pick<ApprovalRules, 'nodes' | 'bootstrap'>): Owners {
+  const owners = new Map((bootstrap?.nodes ?? []).map((name) => [name, name]))
+  for (const [name, { dnsNames, addresses }] of nodes) {
+    for (const each of [name, ...dnsNames, ...addresses]) owners.set(canonicalSpelling(each), name)
+  }
+  return owners
 }

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import * as z from 'zod'
 import { parseAddress, parseRanges } from '../../approver/address.ts'
+import { canonicalSpelling } from '../../approver/spelling.ts'
 import { isDnsLabel, isDnsSubdomain } from '../../identity/kubernetes-name.ts'
 import { keyTypes, type KeyType } from '../../pki/subject-key.ts'
 import { pathIn } from '../configuration.ts'
@@ -67,14 +68,23 @@ const nodeSchema = z.strictObject({
     .default([]),
 })
 
-/** A name that is given twice means two things; an account that is bound to two nodes is bound to none. */
+/**
+ * A name that is given twice means two things, an account that is bound to two nodes is bound to none, and with what two nodes have each
+ * would pass for the other.
+ */
 function repeated(nodes: readonly ConfiguredNodeConfig[]): string | undefined {
   const names = nodes.map(({ name }) => `node ${name}`)
   const accounts = nodes.flatMap(({ serviceAccount: account }) =>
     account === undefined ? [] : [`service account ${account.namespace}/${account.name}`],
   )
-  const all = [...names, ...accounts]
-  return all.find((each, at) => all.indexOf(each) !== at)
+  const places = nodes.flatMap(({ name, dnsNames, addresses }) =>
+    [...new Set([name, ...dnsNames, ...addresses].map(canonicalSpelling))].map(
+      (each) => `name or address ${each}`,
+    ),
+  )
+  const all = [...names, ...accounts, ...places]
+  const seen = new Set<string>()
+  return all.find((each) => seen.size === seen.add(each).size)
 }
 
 export function approverSchema(folder: string): z.ZodType<ApproverConfig> {

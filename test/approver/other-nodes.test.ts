@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseRanges } from '../../src/approver/address.ts'
+import { approverSchema } from '../../src/cli/approver/approver-configuration.ts'
+import { requirement } from '../requirements.ts'
+import { approvalWorld, nodeObject, plural, storedRequest } from './approve-world.ts'
+import { nodeName, type AskedNames } from './request.ts'
+
+type Stated = readonly (readonly [string, string])[]
+
+/** What is said to node-b, which states so and asks so. */
+async function saidOf(
+  stated: Stated,
+  asked: AskedNames,
+  options: Parameters<typeof approvalWorld>[0],
+): Promise<string> {
+  const world = approvalWorld(options)
+  world.cluster.put('nodes', nodeObject(nodeName, ...stated))
+  world.cluster.put(plural, storedRequest(asked))
+  const handled = await world.handle()
+  return `${handled.kind}: ${handled.why}`
+}
+
+const slurm = {
+  serviceAccount: undefined,
+  dnsNames: ['slurm-1.hpc.example'],
+  addresses: ['10.0.7.20'],
+}
+const rules = {
+  nodes: new Map([['slurm-1', slurm]]),
+  bootstrap: { groups: ['system:bootstrappers:x'], nodes: ['node-new'] },
+  addressRanges: parseRanges(['10.0.0.0/8']),
+  dnsSuffixes: ['.hpc.example'],
+}
+
+const configured: Readonly<Record<string, readonly [Stated, AskedNames]>> = {
+  'an address of another': [[['InternalIP', '10.0.7.20']], { addresses: ['10.0.7.20'] }],
+  'a name of another': [
+    [['Hostname', 'slurm-1.hpc.example']],
+    { dnsNames: ['slurm-1.hpc.example'] },
+  ],
+  'the name of another itself': [[['Hostname', 'slurm-1']], { dnsNames: ['slurm-1'] }],
+  'the name of one that is awaited': [[['Hostname', 'node-new']], { dnsNames: ['node-new'] }],
+}
+
+for (const [what, [stated, asked]] of Object.entries(configured)) {
+  test(`what configuration gives to one node is no other’s: ${what}`, async () => {
+    requirement('approver.names-proved')
+    assert.match(await saidOf(stated, asked, { rules }), /^denied: .* is configured for node /)
+  })
+}
+
+test('an address or a name is configured for one node', () => {
+  requirement('approver.names-proved')
+  const nodes = (second: object): object => ({
+    kubeletServing: true,
+    ledger: { file: 'ledger.jsonl' },
+    nodes: [{ name: 'a', addresses: ['10.0.0.1'], dnsNames: ['a.example'] }, second],
+  })
+  const read = (second: object): boolean => approverSchema('.').safeParse(nodes(second)).success
+  assert.equal(read({ name: 'b', addresses: ['10.0.0.2'], dnsNames: ['b.example'] }), true)
+  assert.equal(read({ name: 'b', addresses: ['10.0.0.1'] }), false)
+  assert.equal(read({ name: 'b', addresses: ['::ffff:10.0.0.1'] }), false)
+  assert.equal(read({ name: 'b', dnsNames: ['a.example'] }), false)
+  assert.equal(read({ name: 'b', dnsNames: ['a'] }), false)
+})
