@@ -2,7 +2,6 @@ import { CountersignError } from '../errors.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import { backoffMilliseconds, realDelay, type Delay } from '../kubernetes/backoff.ts'
 import { startInformer, type Informer } from '../kubernetes/informer.ts'
-import { addressedNodes, type AddressedNode } from '../kubernetes/node-addresses.ts'
 import { observeClient } from '../kubernetes/reachability.ts'
 import { watchRights } from '../kubernetes/rights-watch.ts'
 import { createWorkQueue, type WorkQueue } from '../kubernetes/work-queue.ts'
@@ -13,6 +12,7 @@ import type { Metrics } from '../metrics.ts'
 import { createBoard, type Condition } from '../readiness.ts'
 import { createApproval, type ApprovalOptions, type Handled } from './approve.ts'
 import { followRequests, type AskedRequest } from './asked-requests.ts'
+import { claimingNodes, type ClaimingNode } from './claiming-nodes.ts'
 import { gatherNode } from './gather-node.ts'
 import { nodeSigners, type NodeSigner } from './node-request.ts'
 import { createApprovalPace } from './pace.ts'
@@ -72,7 +72,7 @@ export function createApprover(options: ApproverOptions): Approver {
         watchRights({ client, rights: approverRights({ signers, accounts }) }),
       )
       board.set('rights', () => rights.condition())
-      const nodes = opened.use(startInformer({ client, resource: addressedNodes, log, metrics }))
+      const nodes = opened.use(startInformer({ client, resource: claimingNodes, log, metrics }))
       board.set('watch nodes', () => nodes.condition(lostSecondsMax))
       const open = await readOpen(options.records)
       const stop = Promise.withResolvers<void>()
@@ -100,7 +100,7 @@ export function createApprover(options: ApproverOptions): Approver {
 
 interface Parts extends ApproverOptions {
   readonly open: ApprovalOptions['open']
-  readonly nodes: Informer<AddressedNode>
+  readonly nodes: Informer<ClaimingNode>
 }
 
 /** Verdicts whose end nobody has recorded. */

@@ -1,11 +1,12 @@
 import type { AddressedNode } from '../kubernetes/node-addresses.ts'
+import type { ClaimingNode } from './claiming-nodes.ts'
 
 /** What the cluster says at one moment. */
 export interface NodeEvidence {
   /** The Node, read for this request; undefined where there is none. */
   readonly node: AddressedNode | undefined
   /** All nodes, as they are followed. */
-  readonly others: readonly AddressedNode[]
+  readonly others: readonly ClaimingNode[]
   /** Where pods reach the API server. */
   readonly apiServer: readonly string[]
   /** Of a requester that is a service account. */

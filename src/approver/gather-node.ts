@@ -1,13 +1,10 @@
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import type { CertificateSigningRequest } from '../kubernetes/certificate-signing-request.ts'
 import type { Informer } from '../kubernetes/informer.ts'
-import {
-  addressedNodes,
-  readApiServerAddresses,
-  type AddressedNode,
-} from '../kubernetes/node-addresses.ts'
+import { addressedNodes, readApiServerAddresses } from '../kubernetes/node-addresses.ts'
 import { readObject } from '../kubernetes/objects.ts'
 import { pods, serviceAccounts } from '../kubernetes/workloads.ts'
+import type { ClaimingNode } from './claiming-nodes.ts'
 import type { AccountEvidence, NodeEvidence } from './evidence.ts'
 import type { NodeRequest } from './node-request.ts'
 import { podNameOf } from './prove-requester.ts'
@@ -18,7 +15,7 @@ export async function gatherNode(
   parts: {
     readonly client: ApiClient
     /** All nodes: by these only is an address held against others. */
-    readonly nodes: Pick<Informer<AddressedNode>, 'list'>
+    readonly nodes: Pick<Informer<ClaimingNode>, 'list'>
   },
   asked: NodeRequest,
   options: { readonly request: CertificateSigningRequest; readonly signal: AbortSignal },

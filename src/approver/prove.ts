@@ -2,6 +2,7 @@ import { isDnsSubdomain } from '../identity/kubernetes-name.ts'
 import type { CertificateSigningRequest } from '../kubernetes/certificate-signing-request.ts'
 import type { AddressedNode } from '../kubernetes/node-addresses.ts'
 import { formatAddress, isNowhere, isWithin, parseAddress } from './address.ts'
+import { claimantsOf } from './claiming-nodes.ts'
 import type { NodeEvidence } from './evidence.ts'
 import type { NodeRequest } from './node-request.ts'
 import { proveRequester } from './prove-requester.ts'
@@ -66,7 +67,10 @@ function proveServing(asked: NodeRequest, parts: Judging, requester: Proof): Ver
     return deny('NamesNotProved', 'alternative names: want=a DNS name or an address of the node')
   }
   const standing = withNode(nodeName, evidence.node, [requester])
-  const found = wanted.map((each) => proveName(each, nodeName, parts))
+  const spellings = wanted.map(({ name }) => canonicalSpelling(name))
+  const claimants = claimantsOf(spellings, { nodes: evidence.others, except: nodeName })
+  const stated = statedBy(evidence.node)
+  const found = wanted.map((each) => proveName(each, nodeName, { ...parts, stated, claimants }))
   const unproved = found.filter((each) => 'kind' in each)
   const denial = unproved.find(({ kind }) => kind === 'deny')
   if (denial !== undefined) return denial
@@ -83,6 +87,11 @@ interface Judging {
   readonly owners: Owners
 }
 
+interface Claimed {
+  readonly stated: readonly Stated[]
+  readonly claimants: ReturnType<typeof claimantsOf>
+}
+
 interface Wanted {
   readonly field: string
   readonly name: string
@@ -92,25 +101,25 @@ interface Wanted {
 function proveName(
   { field, name }: Wanted,
   nodeName: string,
-  { evidence, rules, owners }: Judging,
+  { evidence, rules, owners, stated, claimants }: Judging & Claimed,
 ): Proof | Exclude<Verdict, { readonly kind: 'approve' }> {
   const configured = rules.nodes.get(nodeName)
   const isAddress = field === 'address'
   const told = (isAddress ? configured?.addresses : configured?.dnsNames) ?? []
   if (told.includes(name)) return { field, value: name, by: 'configuration' }
-  const owner = owners.get(canonicalSpelling(name)) ?? nodeName
+  const spelling = canonicalSpelling(name)
+  const owner = owners.get(spelling) ?? nodeName
   if (owner !== nodeName) {
     return deny('NamesNotProved', `${field} ${name} is configured for node ${owner}`)
   }
   const unfit = isAddress ? unfitAddress(name, evidence, rules) : unfitName(name, nodeName, rules)
   if (unfit !== undefined)
     return deny('NamesNotProved', `${field} ${JSON.stringify(name)} ${unfit}`)
-  const type = statedAs(evidence.node, name, isAddress)
-  const other = evidence.others.find(
-    (each) => each.metadata.name !== nodeName && statedAs(each, name, isAddress) !== undefined,
-  )
+  const type = typeOf(stated, name, isAddress)
+  const [other, ...more] = claimants.get(spelling) ?? []
   if (other !== undefined) {
-    const of = `${field} ${name} is that of node ${other.metadata.name}`
+    const and = more.length === 0 ? '' : ` and ${more.length} more`
+    const of = `${field} ${name} is that of node ${other}${and}`
     if (type === undefined) return deny('NamesNotProved', of)
     return { kind: 'wait', why: `${of}, too: delete the node that is no more` }
   }
@@ -119,19 +128,27 @@ function proveName(
   return { kind: 'wait', why: `${why}, nor in the configuration of the approver` }
 }
 
+interface Stated {
+  readonly type: string
+  /** An address as `parseAddress` gives it, a name as it stands there. */
+  readonly name: string | undefined
+}
+
+const addressTypes = ['InternalIP', 'ExternalIP']
+const nameTypes = ['Hostname', 'InternalDNS', 'ExternalDNS']
+
+/** What a node says of itself. */
+function statedBy(node: AddressedNode | undefined): readonly Stated[] {
+  return (node?.addresses ?? []).map(({ type, address }) => ({
+    type,
+    name: addressTypes.includes(type) ? parseAddress(address) : address,
+  }))
+}
+
 /** The type under which a node has it. */
-function statedAs(
-  node: AddressedNode | undefined,
-  name: string,
-  isAddress: boolean,
-): string | undefined {
-  const types = isAddress
-    ? ['InternalIP', 'ExternalIP']
-    : ['Hostname', 'InternalDNS', 'ExternalDNS']
-  return node?.addresses.find(({ type, address }) => {
-    const stated = isAddress ? parseAddress(address) : address
-    return types.includes(type) && stated === name
-  })?.type
+function typeOf(stated: readonly Stated[], wanted: string, isAddress: boolean): string | undefined {
+  const types = isAddress ? addressTypes : nameTypes
+  return stated.find(({ type, name }) => types.includes(type) && name === wanted)?.type
 }
 
 function unfitAddress(

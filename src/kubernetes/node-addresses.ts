@@ -20,20 +20,21 @@ export interface NodeAddress {
   readonly address: string
 }
 
-/** Of one node; a real one has three. */
-const addressesMax = 64
+/** Of one node: a real one has three, and what is cut off of it is not held against others. */
+const addressesMax = 512
+const typeCharactersMax = 32
 
 function parseAddressedNode(raw: unknown): AddressedNode {
   const metadata = readMetadata(raw)
   const status = readOptionalFields(readFields(raw, 'node')['status'], 'status')
   const addresses = readList(status['addresses'], 'status.addresses').slice(0, addressesMax)
   return {
-    metadata: { ...metadata, labels: {}, annotations: {} },
+    metadata: { ...metadata, labels: {}, annotations: {}, ownerReferences: [] },
     addresses: addresses.map((entry, index) => {
       const at = `status.addresses[${index}]`
       const { type, address } = readFields(entry, at)
       return {
-        type: readOptionalText(type, `${at}.type`) ?? '',
+        type: (readOptionalText(type, `${at}.type`) ?? '').slice(0, typeCharactersMax),
         address: (readOptionalText(address, `${at}.address`) ?? '').slice(0, 253),
       }
     }),

@@ -1,10 +1,10 @@
 import type { KeyObject } from 'node:crypto'
 import { createApproval, type Handled } from '../../src/approver/approve.ts'
+import { claimingNodes } from '../../src/approver/claiming-nodes.ts'
 import type { NodeEvidence } from '../../src/approver/evidence.ts'
 import { createApprovalPace } from '../../src/approver/pace.ts'
 import type { ApprovalRules } from '../../src/approver/rules.ts'
 import { gatherNode } from '../../src/approver/gather-node.ts'
-import type { AddressedNode } from '../../src/kubernetes/node-addresses.ts'
 import type { NodeVerdict } from '../../src/ledger/record.ts'
 import { keyTypes } from '../../src/pki/subject-key.ts'
 import { FakeCluster, type RawObject } from '../support/fake-cluster.ts'
@@ -69,7 +69,7 @@ export const noon: number = Date.parse('2026-11-30T12:00:05Z')
 export function approvalWorld(
   options: {
     readonly rules?: Partial<ApprovalRules>
-    readonly others?: readonly AddressedNode[]
+    readonly others?: readonly RawObject[]
     readonly perHour?: number
     readonly now?: () => number
     /** What happens between two looks at the cluster. */
@@ -81,6 +81,12 @@ export function approvalWorld(
   cluster.put('nodes', nodeObject(nodeName, ['Hostname', nodeName], ['InternalIP', ownAddress]))
   const ledger = memoryLedger()
   const open = new Map<string, NodeVerdict>()
+  const nodes = {
+    list: () =>
+      others.map(({ metadata, ...rest }) =>
+        claimingNodes.parse({ metadata: { ...metadata, resourceVersion: '1' }, ...rest }),
+      ),
+  }
   let looks = 0
   const approval = createApproval({
     client: cluster,
@@ -93,7 +99,6 @@ export function approvalWorld(
     gather: async (asked, request, signal): Promise<NodeEvidence> => {
       looks += 1
       meanwhile?.(cluster, looks)
-      const nodes = { list: () => others }
       return gatherNode({ client: cluster, nodes }, asked, { request, signal })
     },
   })

@@ -177,24 +177,12 @@ const names: Readonly<Record<string, readonly [AskedNames, RegExp]>> = {
   ],
 }
 
-const nodeC = {
-  metadata: {
-    name: 'node-c',
-    namespace: undefined,
-    uid: 'uid-of-node-c',
-    resourceVersion: '1',
-    labels: {},
-    annotations: {},
-    ownerReferences: [],
-    creationTimestamp: undefined,
-    deletionTimestamp: undefined,
-  },
-  addresses: [
-    { type: 'Hostname', address: 'node-c' },
-    { type: 'InternalIP', address: '10.77.0.3' },
-    { type: 'InternalIP', address: 'fd00::3' },
-  ],
-}
+const nodeC = nodeObject(
+  'node-c',
+  ['Hostname', 'node-c'],
+  ['InternalIP', '10.77.0.3'],
+  ['InternalIP', 'fd00::3'],
+)
 
 for (const [what, [asked, said]] of Object.entries(names)) {
   test(`a serving certificate for ${what}: ${said.source}`, async () => {

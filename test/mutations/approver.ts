@@ -154,7 +154,7 @@ export const approverMutations: readonly Mutation[] = [
     claim: names,
     without: 'the kind of an address',
     file: prove,
-    edits: [['types.includes(type) && stated === name', 'stated === name']],
+    edits: [['types.includes(type) && name === wanted', 'name === wanted']],
     tests: judged,
   },
   {

@@ -64,3 +64,27 @@ test('an address or a name is configured for one node', () => {
   assert.equal(read({ name: 'b', dnsNames: ['a.example'] }), false)
   assert.equal(read({ name: 'b', dnsNames: ['a'] }), false)
 })
+
+const many = Array.from({ length: 511 }, (_, at) => ['Other', `192.0.2.${at}`] as const)
+
+const spelled: Readonly<Record<string, readonly [Stated, string]>> = {
+  'in capitals': [[['InternalDNS', 'Node-C.Corp.Example']], 'node-c.corp.example'],
+  'with a dot at its end': [[['InternalDNS', 'node-c.corp.example.']], 'node-c.corp.example'],
+  'as its object’s name': [[], 'node-c'],
+  'as an address of the other family': [[['InternalIP', '::ffff:10.77.0.3']], '10.77.0.3'],
+  'as its host name': [[['Hostname', '10.77.0.3']], '10.77.0.3'],
+  'behind many others': [[...many, ['InternalIP', '10.77.0.3']], '10.77.0.3'],
+}
+
+for (const [what, [stated, name]] of Object.entries(spelled)) {
+  test(`what another node has is its own, ${what}`, async () => {
+    requirement('approver.names-proved')
+    const isAddress = /^[0-9.]+$/.test(name)
+    const others = [nodeObject('node-c', ...stated)]
+    const options = { others, rules: { dnsSuffixes: ['.corp.example', 'node-c'] } }
+    const asked = isAddress ? { addresses: [name] } : { dnsNames: [name] }
+    const own = [[isAddress ? 'InternalIP' : 'InternalDNS', name]] as const
+    assert.match(await saidOf(own, asked, options), /^waits: .* is that of node node-c, too/)
+    assert.match(await saidOf([], asked, options), /^denied: .* is that of node node-c$/)
+  })
+}
