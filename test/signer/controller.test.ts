@@ -4,7 +4,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CountersignError } from '../../src/errors.ts'
 import { silentLog } from '../../src/log.ts'
 import { staticAuthoritySource } from '../../src/pki/authority.ts'
-import type { ApiRequest } from '../../src/kubernetes/api-client.ts'
+import type { ApiAnswer, ApiRequest } from '../../src/kubernetes/api-client.ts'
+import { openSecretAuthorities } from '../../src/signer/anchors/secret-authorities.ts'
 import { parseX509Svid } from '../../src/pki/x509-svid.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
@@ -64,6 +65,44 @@ test('by a clock that is not the API server’s nothing is signed or denied, and
   assert.deepEqual(world.ledger.records, [])
   said = undefined
   assert.equal((await world.terminal()).conditions[0].type, 'Issued')
+})
+
+test('a signer with a schedule prepares the next CA when that is due, and says what comes then', async (t) => {
+  requirement('signer.rotates-by-schedule')
+  const cluster = populatedCluster()
+  const place = { namespace: 'countersign-system', name: 'countersign-authority' }
+  // Older than a CA may sign: the next one is due.
+  cluster.put('secrets', { metadata: { ...place, creationTimestamp: '2026-01-01T00:00:00Z' } })
+  const day = 86_400
+  const { trustDomain } = profile
+  const made = { trustDomain, lifetimeSeconds: 400 * day, dnsSuffixes: ['svc'], now: Date.now }
+  const secret = { client: cluster, ...place, ...made }
+  const authorities = await openSecretAuthorities({ ...secret, log: silentLog })
+  t.after(() => authorities[Symbol.asyncDispose]())
+  const ask = (): Promise<ApiAnswer> =>
+    Promise.resolve({ status: 200, headers: { date: new Date().toUTCString() }, text: '' })
+  await using world = await startSigner(cluster, {
+    authorities,
+    propagationSeconds: 0,
+    delay: (milliseconds, signal) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, Math.min(milliseconds, 50))
+        signal?.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true })
+      }),
+    rotation: {
+      schedule: { everySeconds: 30 * day, prepareBeforeSeconds: 7 * day },
+      secret,
+      probe: { ask },
+      propagationSeconds: 0,
+    },
+  })
+  await eventually('the next CA', () =>
+    cluster.list('events').some((event) => event['reason'] === 'CaPrepared'),
+  )
+  await eventually('what comes next', () =>
+    /^next: activate [0-9a-f]{12}, at 20/.test(reasonOf(world, 'rotation')),
+  )
+  await eventually('ready', () => world.signer.ready)
 })
 
 test('the trust bundle is published before anything is signed, and again only on difference', async () => {
