@@ -188,6 +188,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'the sequence number of the published anchors rises with each change, by all replicas alike, also where somebody else has written or deleted them',
     source: 'SPIFFE Trust Domain and Bundle §4.1.1',
   },
+  'kubernetes.version-absence-is-proved': {
+    claim:
+      'an API version counts as not served only where its group is found and does not list it: no other 404 lets a signer go on without',
+    source: 'load balancers that answer 404 with text; kubernetes#104748',
+  },
   'federation.published-anchors-only': {
     claim:
       'other trust domains are told of the anchors that the cluster publishes, and of no others',

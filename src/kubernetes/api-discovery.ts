@@ -25,10 +25,26 @@ async function isServed(
       (entry) => readText(readFields(entry, 'resource')['name'], 'resource name') === plural,
     )
   } catch (error) {
-    // For what it does not serve the API server has no Status object, only a line of text.
-    if (error instanceof ApiError && error.status === 404) return false
-    throw error
+    if (!(error instanceof ApiError) || error.status !== 404) throw error
+    // For what it does not serve the API server has no Status object, only a line of text, as whatever stands before it may have: what the
+    // group lists is proof, and a group that is not found is none.
+    if (await isListed(client, signal, version)) throw error
+    return false
   }
+}
+
+/** Whether the group has that version. It is there in every cluster: an API server that does not find it is none, or is not there yet. */
+async function isListed(
+  client: ApiClient,
+  signal: AbortSignal | undefined,
+  version: string,
+): Promise<boolean> {
+  const path = `/apis/${group}`
+  const answer = await client.request({ method: 'GET', path, ...withSignal(signal) })
+  const versions = readList(readFields(answer, 'discovery')['versions'], 'versions')
+  return versions.some(
+    (entry) => readText(readFields(entry, 'version')['version'], 'version') === version,
+  )
 }
 
 /** A kubelet before 1.36 writes the key in a form that v1 does not have. An unreadable version counts as new. */

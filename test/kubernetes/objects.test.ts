@@ -4,6 +4,7 @@ import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client
 import {
   discoverClusterTrustBundleVersion,
   discoverPodCertificateVersion,
+  servesSigningRequests,
 } from '../../src/kubernetes/api-discovery.ts'
 import {
   clusterTrustBundles,
@@ -13,6 +14,7 @@ import { recordEvent } from '../../src/kubernetes/event.ts'
 import { createLeaseHolder, formatMicroTime } from '../../src/kubernetes/lease.ts'
 import { listObjects, readObject } from '../../src/kubernetes/objects.ts'
 import { namespaces, pods } from '../../src/kubernetes/workloads.ts'
+import { requirement } from '../requirements.ts'
 import {
   listAnswer,
   startFakeApiServer,
@@ -63,6 +65,9 @@ test('a list whose page token repeats ends with an error instead of going on for
   })
 })
 
+/** What an API server says of a path that it does not serve, and what stands before it says too. */
+const notFoundAsText: FakeAnswer = { status: 404, body: '404 page not found\n' }
+
 describe('discovery', () => {
   function serve(
     served: Readonly<Record<string, readonly string[]>>,
@@ -76,8 +81,11 @@ describe('discovery', () => {
         }))
         return listAnswer(nodes, '1')
       }
+      if (path === '/apis/certificates.k8s.io') {
+        return { body: { versions: Object.keys(served).map((version) => ({ version })) } }
+      }
       const resources = served[path.replace('/apis/certificates.k8s.io/', '')]
-      if (resources === undefined) return statusAnswer(404, 'NotFound')
+      if (resources === undefined) return notFoundAsText
       return { body: { resources: resources.map((name) => ({ name })) } }
     })
   }
@@ -119,6 +127,54 @@ describe('discovery', () => {
       code: 'kubernetes/not-served',
       message: 'podcertificaterequests: want=certificates.k8s.io/v1 or v1beta1 got=neither',
     })
+  })
+
+  test('takes no 404 for absence but that of a version that the group does not list', async () => {
+    requirement('kubernetes.version-absence-is-proved')
+    const group = '/apis/certificates.k8s.io'
+    const lists = { body: { versions: [{ version: 'v1' }] } }
+    const served = { body: { resources: [{ name: plural }, { name: 'clustertrustbundles' }] } }
+    for (const [what, answers] of [
+      ['a balancer that finds nothing', {}],
+      ['one that finds the group and not what it lists', { [group]: lists }],
+      ['one that finds an older version alone', { [`${group}/v1beta1`]: served }],
+      [
+        'a group that is no group',
+        { [group]: { body: { versions: 'v1' } }, [`${group}/v1beta1`]: served },
+      ],
+    ] as const) {
+      server.otherwise(
+        ({ path }): FakeAnswer =>
+          (answers as Readonly<Record<string, FakeAnswer>>)[path] ?? notFoundAsText,
+      )
+      await assert.rejects(
+        discoverPodCertificateVersion(client),
+        { name: 'CountersignError' },
+        what,
+      )
+      await assert.rejects(
+        discoverClusterTrustBundleVersion(client),
+        { name: 'CountersignError' },
+        what,
+      )
+      await assert.rejects(
+        servesSigningRequests(client, AbortSignal.timeout(10_000)),
+        { name: 'CountersignError' },
+        what,
+      )
+    }
+  })
+
+  test('follows what the API server serves from one time to the next', async () => {
+    requirement('kubernetes.version-absence-is-proved')
+    serve({ v1: ['certificatesigningrequests'], v1beta1: [plural] }, ['v1.35.6'])
+    assert.equal((await discoverPodCertificateVersion(client)).version, 'v1beta1')
+    serve(both, ['v1.35.6'])
+    assert.equal((await discoverPodCertificateVersion(client)).version, 'v1beta1')
+    serve(both, ['v1.36.0'])
+    assert.equal((await discoverPodCertificateVersion(client)).version, 'v1')
+    serve({ v1: [plural] }, ['v1.36.0'])
+    assert.equal((await discoverPodCertificateVersion(client)).version, 'v1')
   })
 
   test('passes on that it was forbidden, instead of taking it for absence', async () => {

@@ -1,5 +1,6 @@
 import { never, type Mutation } from './mutation.ts'
 
+const discovery = 'src/kubernetes/api-discovery.ts'
 const sequence = 'src/signer/anchors/bundle-sequence.ts'
 const endpoint = 'src/cli/signer/bundle-endpoint.ts'
 const parse = 'src/federation/parse-bundle.ts'
@@ -12,6 +13,25 @@ const connections = 'src/gateway/caller/connections.ts'
 
 /** Anchors that other trust domains read, and those that are read from them. */
 export const trustMutations: readonly Mutation[] = [
+  {
+    claim: 'kubernetes.version-absence-is-proved',
+    without: 'the look at what the group lists',
+    file: discovery,
+    edits: [
+      ['if (await isListed(client, signal, version)) throw error', 'await Promise.resolve()'],
+    ],
+  },
+  {
+    claim: 'kubernetes.version-absence-is-proved',
+    without: 'the end of a look that finds what is listed',
+    file: discovery,
+    edits: [
+      [
+        'if (await isListed(client, signal, version)) throw error',
+        'await isListed(client, signal, version)',
+      ],
+    ],
+  },
   {
     claim: 'signer.bundle-sequence',
     without: 'the look whether the number belongs to what is published',

@@ -193,6 +193,11 @@ export class FakeCluster implements ApiClient {
   }
 
   #discover(request: ApiRequest, groupVersion: string): unknown {
+    // The group itself, which is there whatever it serves.
+    if (groupVersion.endsWith('/')) {
+      const versions = [...this.served.keys()].filter((each) => each.startsWith(groupVersion))
+      return { versions: versions.map((each) => ({ version: each.slice(groupVersion.length) })) }
+    }
     const plurals = this.served.get(groupVersion)
     if (plurals === undefined) throw refusal(request, 404, {})
     return { resources: plurals.map((name) => ({ name })) }
@@ -272,7 +277,7 @@ function parsePath(path: string): Place {
   const segments = path.slice(1).split('/').map(decodeURIComponent)
   const core = segments[0] === 'api'
   const rest = segments.slice(core ? 2 : 3)
-  const groupVersion = core ? 'v1' : `${segments[1]}/${segments[2]}`
+  const groupVersion = core ? 'v1' : `${segments[1]}/${segments[2] ?? ''}`
   const namespaced = rest[0] === 'namespaces' && rest.length > 2
   const [plural = '', name] = namespaced ? rest.slice(2) : rest
   return { groupVersion, plural, namespace: namespaced ? rest[1] : undefined, name }

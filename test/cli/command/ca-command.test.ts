@@ -116,8 +116,9 @@ class World implements AsyncDisposable {
       const of = { ...metadata, creationTimestamp, name: bundle, uid: 'b', resourceVersion: '1' }
       return { body: { metadata: of, spec: { trustBundle: this.published } } }
     }
-    if (path === '/apis/certificates.k8s.io/v1' && this.served) {
-      return { body: { resources: [{ name: 'clustertrustbundles' }] } }
+    if (path === '/apis/certificates.k8s.io') return { body: { versions: [{ version: 'v1' }] } }
+    if (path === '/apis/certificates.k8s.io/v1') {
+      return { body: { resources: this.served ? [{ name: 'clustertrustbundles' }] : [] } }
     }
     if (path === '/version') return { body: { gitVersion: 'v1.37.0' } }
     if (!path.endsWith(`/secrets/${name}`)) return statusAnswer(404, 'NotFound')
