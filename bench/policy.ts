@@ -14,8 +14,14 @@ import type { DecisionResource, DecisionSubject, Evaluated } from '../src/policy
 import { argumentsText, askCall, askList, textOf } from '../src/policy/asked.ts'
 import type { CallTexts, DecisionContext, ListTexts } from '../src/policy/asked.ts'
 import { createDecisionLog } from '../src/policy/decision-log.ts'
+import { contentOf } from '../src/policy/bundle-content.ts'
+import { readBundle } from '../src/policy/bundle-place.ts'
 import { entrypoints, openPolicyBase } from '../src/policy/engine.ts'
-import type { EngineName } from '../src/policy/engine.ts'
+import type { EngineName, PolicyEngine } from '../src/policy/engine.ts'
+import { openShadow, type Shadow } from '../src/policy/shadow/shadow.ts'
+import { shadowed } from '../src/policy/shadow/shadowed-log.ts'
+import { startShadow } from '../src/cli/shadow-process.ts'
+import type { Metrics } from '../src/metrics.ts'
 import { formatInput } from '../src/policy/input.ts'
 import { silentLog } from '../src/log.ts'
 import { silentMetrics } from '../src/metrics.ts'
@@ -178,7 +184,38 @@ interface Contestant {
   readonly decide: () => Evaluated<unknown>
   readonly filter: () => Evaluated<unknown>
   readonly record: (path: string, evaluated: Evaluated<unknown>) => void
+  /** The same, with a candidate that is asked afterwards. */
+  readonly recordShadowed: Contestant['record']
   readonly flush: () => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+/** A candidate of the shipped rules, in its process, which is asked of as many as it can take. */
+async function openCandidate(engine: PolicyEngine): Promise<Shadow> {
+  const documents = [{ name: 'data', value: data }]
+  const shadow = openShadow({
+    start: startShadow,
+    engine: 'plan',
+    inForce: () => ({ name: engine, documents }),
+    log: silentLog,
+    metrics: shadowMetrics,
+  })
+  const { files } = await readBundle(join(policies, 'bundle'))
+  const own = JSON.parse(String(files.get('data.json'))) as object
+  const other = Buffer.from(JSON.stringify({ ...own, log: { arguments: 'plain' } }))
+  await shadow.offer(contentOf(new Map([...files, ['data.json', other]])))
+  if (!shadow.isAsking) throw shadow.problem ?? new Error('want=a candidate that is asked')
+  return shadow
+}
+
+const asked = { compared: 0, dropped: 0 }
+
+const shadowMetrics: Metrics = {
+  ...silentMetrics,
+  count(name, _labels, amount = 1) {
+    if (name === 'countersign_policy_shadow_decisions_total') asked.compared += amount
+    if (name === 'countersign_policy_shadow_dropped_total') asked.dropped += amount
+  },
 }
 
 async function openContestant(name: EngineName): Promise<Contestant> {
@@ -197,18 +234,24 @@ async function openContestant(name: EngineName): Promise<Contestant> {
     },
     { engine, labels: () => ({}), now: Date.now, log: silentLog, metrics: silentMetrics },
   )
+  const shadow = name === 'plan' ? await openCandidate(engine) : undefined
+  const recorded = shadowed(decisionLog, shadow)
   return {
     engine: name,
+    recordShadowed: (path, evaluated) =>
+      void recorded.record({ decisionId: randomUUID(), path, evaluated, requestedBy: caller.id }),
     decide: () => authorizer.decide(callOf()),
     filter: () => authorizer.filter(listOf()),
     record(path, evaluated) {
       decisionLog.record({ decisionId: randomUUID(), path, evaluated, requestedBy: caller.id })
     },
     flush: () => decisionLog.flush(),
+    close: async () => shadow?.[Symbol.asyncDispose](),
   }
 }
 
-const contestants = [await openContestant('plan'), await openContestant('wasm')]
+const plan = await openContestant('plan')
+const contestants = [plan, await openContestant('wasm')]
 
 type Case = readonly [string, (c: Contestant) => void, (readonly [string, string])?]
 
@@ -243,6 +286,32 @@ for (const [name, evaluate, asked] of cases) {
   }
 }
 
+// What a candidate costs those who decide: the same calls without and with one, taking turns.
+const path = entrypoints.decision
+const shadowing = await measure([
+  () => plan.record(path, plan.decide()),
+  () => plan.recordShadowed(path, plan.decide()),
+])
+for (const { flush } of contestants) await flush()
+for (const [at, name] of ['without a candidate', 'with a candidate'].entries()) {
+  const figures = shadowing[at]
+  if (figures === undefined) continue
+  rows.push({
+    bench: 'policy',
+    case: `decision, event, ${name}`,
+    unit: 'evaluations/s',
+    ours: figures.perSecond,
+    peer: null,
+    peerName: null,
+    ratio: null,
+    p50Microseconds: Number(figures.p50Microseconds.toFixed(1)),
+    p99Microseconds: Number(figures.p99Microseconds.toFixed(1)),
+    cpuMicroseconds: Number(figures.cpuMicroseconds.toFixed(1)),
+  })
+}
+const { compared, dropped } = asked
+for (const { close } of contestants) await close()
+
 if (process.argv.includes('--json')) {
   for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`)
 } else {
@@ -257,4 +326,5 @@ if (process.argv.includes('--json')) {
       `${row.case.padEnd(36)} ${cells} ${String(row.ratio ?? '-').padStart(6)}\n`,
     )
   }
+  process.stdout.write(`a candidate was asked of ${compared} decisions, ${dropped} were dropped\n`)
 }
