@@ -436,6 +436,16 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'what a model may read of the way to a permit names nothing that its call has not named',
     source: 'issue 12, explain: what the model may read and what an operator may',
   },
+  'policy.tenant-confined': {
+    claim:
+      'the bundle of a tenant is asked about calls of its own tenant alone, can deny and nothing else, and has neither rules nor data beyond its root',
+    source: 'issue 12, bundles: disjoint roots',
+  },
+  'policy.tenant-fails-alone': {
+    claim:
+      'a bundle of a tenant that is not good or has no answer refuses calls of that tenant, and of no other',
+    source: 'issue 12, bundles: disjoint roots',
+  },
   'policy.promoted-as-named': {
     claim:
       'what is promoted or rolled back is what was named, has passed what gateways ask of a bundle, and is recorded with who did it',

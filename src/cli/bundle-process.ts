@@ -40,10 +40,10 @@ export function createSelfTest(options: {
 }): SelfTest {
   const { program, deadlineMilliseconds = deadlineMillisecondsDefault } = options
   return async (tested, signal) => {
-    const { content, documents, engine } = tested
+    const { content, documents, engine, tenant } = tested
     const { heapMegabytes = heapMegabytesOf(tested) } = options
     const { files, digest } = content
-    const question: Question = { files, digest, documents, engine }
+    const question: Question = { files, digest, documents, engine, tenant }
     const child = fork(program, [testWord], {
       // Nothing of what this process was told: a worker of the gateway would make the other one a worker, too.
       env: {},

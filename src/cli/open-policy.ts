@@ -20,6 +20,7 @@ import type { ShadowOptions } from '../policy/shadow/shadow.ts'
 import type { Condition } from '../readiness.ts'
 import { followBundle } from './follow-bundle.ts'
 import { openCandidate, type Candidate } from './open-candidate.ts'
+import { openTenants, type OpenTenants } from './open-tenants.ts'
 import { openSelfTest, openTrust } from './policy-files.ts'
 import type { PolicyConfig } from './shared-configuration.ts'
 
@@ -31,6 +32,8 @@ export interface OpenPolicy extends AsyncDisposable {
   status(): BundleStatus
   /** What is asked beside it; undefined where none is configured. */
   readonly candidate: Candidate | undefined
+  /** What tenants deny of their own calls; undefined where none has a bundle. */
+  readonly tenants: OpenTenants | undefined
 }
 
 /** Grants of a large platform; the module takes some sixteen times as much memory. */
@@ -105,22 +108,15 @@ export async function openPolicy(config: PolicyConfig, parts: PolicyParts): Prom
   candidate = opened.use(
     await openCandidate(config, { ...parts, now, inForce: inForceOf(activation) }),
   )
+  const tenants = opened.use(await openTenants(config, { ...parts, now }))
   const all = opened.move()
   const problemOfBundle = (): Error | undefined =>
     follower === undefined ? (bundle?.problem ?? activation.problem('bundle')) : follower.problem
   return {
-    engine: {
-      get revision() {
-        return activation.current().revision
-      },
-      get digest() {
-        return activation.current().digest
-      },
-      evaluate: (entrypoint, input, document) =>
-        activation.current().evaluate(entrypoint, input, document),
-    },
+    engine: followingEngine(activation),
     condition: () => conditionOf(activation, { bundle: problemOfBundle(), data: data.problem }),
     candidate,
+    tenants,
     status() {
       const { bundle: active, at } = activation.active()
       const times = follower?.times ?? { lastSuccessfulActivation: at }
@@ -132,6 +128,20 @@ export async function openPolicy(config: PolicyConfig, parts: PolicyParts): Prom
   }
 }
 
+/** Whatever is in force when it is asked. */
+function followingEngine(activation: Activation<Bundle>): PolicyEngine {
+  return {
+    get revision() {
+      return activation.current().revision
+    },
+    get digest() {
+      return activation.current().digest
+    },
+    evaluate: (entrypoint, input, document) =>
+      activation.current().evaluate(entrypoint, input, document),
+  }
+}
+
 /** Of bundle and candidate. */
 export function statusesOf(policy: OpenPolicy): readonly BundleStatus[] {
   const { candidate } = policy
@@ -139,11 +149,12 @@ export function statusesOf(policy: OpenPolicy): readonly BundleStatus[] {
 }
 
 export function policyConditions(policy: OpenPolicy): readonly Condition[] {
-  return [policy.condition(), ...candidateConditions(policy)]
+  return [policy.condition(), ...besideConditions(policy)]
 }
 
-export function candidateConditions({ candidate }: OpenPolicy): readonly Condition[] {
-  return candidate === undefined ? [] : [candidate.condition()]
+/** Of what stands beside the bundle. */
+export function besideConditions({ candidate, tenants }: OpenPolicy): readonly Condition[] {
+  return [candidate, tenants].flatMap((each) => (each === undefined ? [] : [each.condition()]))
 }
 
 /**
@@ -152,7 +163,7 @@ export function candidateConditions({ candidate }: OpenPolicy): readonly Conditi
  */
 export async function lookAtPolicy(config: PolicyConfig, parts: PolicyParts): Promise<OpenPolicy> {
   const policy = await openPolicy(
-    { ...config, persistenceDirectory: undefined, candidate: undefined },
+    { ...config, persistenceDirectory: undefined, candidate: undefined, tenants: undefined },
     parts,
   )
   const { ok, optional, reason } = policy.condition()

@@ -15,12 +15,21 @@ export interface PolicyConfig {
   readonly persistenceDirectory?: string | undefined
   /** The bundle that is asked beside it what it would decide; none when absent. */
   readonly candidate?: CandidateConfig | undefined
+  /** Bundles of tenants, asked beside it about calls of their own; none when absent. */
+  readonly tenants?: Readonly<Record<string, TenantConfig>> | undefined
   /** Who has to have signed the bundle, and the candidate; nobody when absent. */
   readonly signature?: SignatureConfig | undefined
   /** JSON documents merged beside the bundle's data; a member that two of them give is refused. */
   readonly data: readonly string[]
   /** What runs the rules; their plan when absent. */
   readonly engine?: EngineName | undefined
+}
+
+export interface TenantConfig {
+  /** Folder or archive. */
+  readonly bundle: string
+  /** Who has to have signed it; nobody when absent. */
+  readonly signature?: SignatureConfig | undefined
 }
 
 /** One of both. */
@@ -62,6 +71,7 @@ export function policySchema(folder: string): z.ZodType<PolicyConfig> {
       service: serviceSchema(folder).optional(),
       persistenceDirectory: pathIn(folder).optional(),
       candidate: candidateSchema(folder).optional(),
+      tenants: tenantsSchema(folder).optional(),
       signature: signatureSchema(folder).optional(),
       data: z.array(pathIn(folder)).default([]),
       engine: z.enum(['plan', 'wasm']).default('plan'),
@@ -105,6 +115,18 @@ function contradictionsOf({
   ]
 }
 
+/** Each has an engine of its own, in every worker. */
+const tenantsMax = 100
+
+function tenantsSchema(folder: string): z.ZodType<Readonly<Record<string, TenantConfig>>> {
+  return z
+    .record(
+      z.string().regex(slugPattern, 'want=a tenant, as its namespaces are labelled'),
+      z.strictObject({ bundle: pathIn(folder), signature: signatureSchema(folder).optional() }),
+    )
+    .refine((tenants) => Object.keys(tenants).length <= tenantsMax, `want=..${tenantsMax} tenants`)
+}
+
 function candidateSchema(folder: string): z.ZodType<CandidateConfig> {
   return z
     .strictObject({ bundle: pathIn(folder).optional(), resource: resourceSchema.optional() })
@@ -142,6 +164,9 @@ function serviceSchema(folder: string): z.ZodType<ServiceConfig> {
 const serviceUrlWant = 'want=https, or http on loopback, without user, query and fragment'
 
 const resourcePattern = /^(?!\.\.?(?:\/|$))[\w.~-]+(?:\/(?!\.\.?(?:\/|$))[\w.~-]+)*$/
+
+/** A label's value, in lower case. */
+const slugPattern = /^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/
 
 const resourceSchema = z
   .string()

@@ -3,7 +3,7 @@ import { CountersignError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { DataDocument } from './data-document.ts'
-import type { PolicyEngine } from './engine.ts'
+import type { PolicyEngine, PolicyName } from './engine.ts'
 
 /** What a policy is made of, as it was last offered. `B` is a bundle. */
 interface Offer<B> {
@@ -14,9 +14,9 @@ interface Offer<B> {
 type Part = 'bundle' | 'data'
 
 /** The policy in force: the last bundle and the last data that passed everything. */
-export interface Activation<B> extends AsyncDisposable {
+export interface Activation<B, E extends PolicyName = PolicyEngine> extends AsyncDisposable {
   /** Another one only between two evaluations. */
-  current(): PolicyEngine
+  current(): E
   /** Resolves when it is decided on, and never throws: what is not taken is a problem. */
   offerBundle(bundle: B): Promise<void>
   offerDocuments(documents: readonly DataDocument[]): Promise<void>
@@ -26,9 +26,9 @@ export interface Activation<B> extends AsyncDisposable {
   active(): Offer<B> & { readonly at: number }
 }
 
-export interface ActivationOptions<B> {
+export interface ActivationOptions<B, E extends PolicyName = PolicyEngine> {
   /** Everything that a policy must pass before it is in force, until nobody wants to know any more. Throws `policy/…`. */
-  readonly prepare: (offer: Offer<B>, signal: AbortSignal) => Promise<PolicyEngine>
+  readonly prepare: (offer: Offer<B>, signal: AbortSignal) => Promise<E>
   /** Told after each change of what is in force. */
   readonly onTaken?: () => void
   readonly now: () => number
@@ -48,20 +48,20 @@ function unhurried(milliseconds: number): Promise<unknown> {
 }
 
 /** Opens with what must be good. Throws what `prepare` throws. */
-export async function openActivation<B>(
+export async function openActivation<B, E extends PolicyName = PolicyEngine>(
   offer: Offer<B>,
-  options: ActivationOptions<B>,
-): Promise<Activation<B>> {
+  options: ActivationOptions<B, E>,
+): Promise<Activation<B, E>> {
   const engine = await options.prepare(offer, options.signal ?? new AbortController().signal)
   return new OpenActivation({ ...offer, engine }, options)
 }
 
-type Good<B> = Offer<B> & { readonly engine: PolicyEngine }
+type Good<B, E> = Offer<B> & { readonly engine: E }
 
-class OpenActivation<B> implements Activation<B> {
-  readonly #options: ActivationOptions<B>
+class OpenActivation<B, E extends PolicyName> implements Activation<B, E> {
+  readonly #options: ActivationOptions<B, E>
   /** In force. Changed as a whole, in one turn. */
-  #good: Good<B>
+  #good: Good<B, E>
   #at: number
   /** As offered last. */
   #newest: Offer<B>
@@ -74,14 +74,14 @@ class OpenActivation<B> implements Activation<B> {
   /** Data with the bundle in force is tried once, whoever asks. */
   #dataTry: (Offer<B> & { readonly failure: Promise<Error | undefined> }) | undefined
 
-  constructor(good: Good<B>, options: ActivationOptions<B>) {
+  constructor(good: Good<B, E>, options: ActivationOptions<B, E>) {
     this.#good = good
     this.#at = options.now()
     this.#newest = { bundle: good.bundle, documents: good.documents }
     this.#options = options
   }
 
-  current(): PolicyEngine {
+  current(): E {
     return this.#good.engine
   }
 
@@ -170,7 +170,7 @@ class OpenActivation<B> implements Activation<B> {
     }
   }
 
-  #take(good: Good<B>): void {
+  #take(good: Good<B, E>): void {
     this.#good = good
     this.#at = this.#options.now()
     const { revision, digest } = good.engine

@@ -3,13 +3,14 @@ import { CountersignError } from '../errors.ts'
 import { silentMetrics } from '../metrics.ts'
 import type { Metrics } from '../metrics.ts'
 import { askCall, askList, inputTextOf } from './asked.ts'
-import type { Asked, AskedList, CallTexts, DecisionContext, ListTexts } from './asked.ts'
+import type { Asked, AskedCall, AskedList, CallTexts, DecisionContext, ListTexts } from './asked.ts'
 import { parseDecision, parseMembers } from './decision.ts'
 import type { Decision } from './decision.ts'
 import { documentOf } from './document.ts'
 import { entrypoints } from './engine.ts'
 import type { PolicyEngine, PolicyName } from './engine.ts'
 import { inputOctetsDefault } from './input.ts'
+import { decideWithTenant, type TenantPolicies } from './tenant/decide-with-tenant.ts'
 import { shownArguments, type ShownArguments } from './shown-arguments.ts'
 
 /** Who calls: all of it from the verified certificate, nothing from the client's message. */
@@ -120,20 +121,61 @@ export function createAuthorizer(
     readonly metrics?: Metrics
     /** Of the input of a call. Default 256 KiB. */
     readonly inputOctetsMax?: number
+    /** Of tenants, asked about what this one permits. */
+    readonly tenants?: TenantPolicies | undefined
     /** Milliseconds of a monotonic clock. */
     readonly elapsed?: () => number
   } = {},
 ): Authorizer {
-  const { metrics = silentMetrics, elapsed = () => performance.now() } = options
+  const { metrics = silentMetrics, elapsed = () => performance.now(), tenants } = options
   const { inputOctetsMax = inputOctetsDefault } = options
 
-  function evaluated<T, A extends Asked>(o: {
-    readonly entrypoint: string
-    readonly asked: A
-    readonly octetsMax: number
-    readonly refusal: T
-    readonly parse: (result: unknown) => T
-  }): Evaluated<T, A> {
+  const evaluated = createEvaluation({ engine, metrics, elapsed })
+  const parseRepeated = createRepeatedParser()
+  const decideHere = (texts: CallTexts): Evaluated<Decision, AskedCall> =>
+    evaluated({
+      entrypoint: entrypoints.decision,
+      asked: askCall(texts),
+      octetsMax: inputOctetsMax,
+      refusal: unavailable,
+      parse: parseRepeated,
+    })
+  const decideOnce = (texts: CallTexts): Evaluated<Decision> => {
+    const here = decideHere(texts)
+    return tenants === undefined ? here : decideWithTenant(here, { tenants, unavailable, metrics })
+  }
+  return {
+    get revision() {
+      return engine.revision
+    },
+    get digest() {
+      return engine.digest
+    },
+    decide: (texts) => decideBoth(texts, decideOnce),
+    filter: (texts) =>
+      evaluated({
+        entrypoint: entrypoints.list,
+        asked: askList(texts),
+        octetsMax: listOctetsMax,
+        refusal: texts.resources.map(() => false),
+        parse: (result) => parseList(result, texts.resources.length),
+      }),
+    shownArguments: (texts, rules) => shownArguments(askCall(texts), rules, engine),
+  }
+}
+
+/** One evaluation, with what it was of, its time and its failure. */
+function createEvaluation({
+  engine,
+  metrics,
+  elapsed,
+}: {
+  readonly engine: PolicyEngine
+  readonly metrics: Metrics
+  readonly elapsed: () => number
+}): <T, A extends Asked>(o: Evaluation<T, A>) => Evaluated<T, A> {
+  const nameOf = createNamer()
+  return <T, A extends Asked>(o: Evaluation<T, A>): Evaluated<T, A> => {
     const { entrypoint, asked } = o
     const started = elapsed()
     let result: unknown = null
@@ -153,35 +195,14 @@ export function createAuthorizer(
       return { value: o.refusal, asked, result, error: `${code}: ${message}`, seconds, policy }
     }
   }
+}
 
-  const nameOf = createNamer()
-  const parseRepeated = createRepeatedParser()
-  const decideOnce = (texts: CallTexts): Evaluated<Decision> =>
-    evaluated({
-      entrypoint: entrypoints.decision,
-      asked: askCall(texts),
-      octetsMax: inputOctetsMax,
-      refusal: unavailable,
-      parse: parseRepeated,
-    })
-  return {
-    get revision() {
-      return engine.revision
-    },
-    get digest() {
-      return engine.digest
-    },
-    decide: (texts) => decideBoth(texts, decideOnce),
-    filter: (texts) =>
-      evaluated({
-        entrypoint: entrypoints.list,
-        asked: askList(texts),
-        octetsMax: listOctetsMax,
-        refusal: texts.resources.map(() => false),
-        parse: (result) => parseList(result, texts.resources.length),
-      }),
-    shownArguments: (texts, rules) => shownArguments(askCall(texts), rules, engine),
-  }
+interface Evaluation<T, A extends Asked> {
+  readonly entrypoint: string
+  readonly asked: A
+  readonly octetsMax: number
+  readonly refusal: T
+  readonly parse: (result: unknown) => T
 }
 
 /** A tool server may read numbers that were rounded: those must be allowed as well, and in the same way. */

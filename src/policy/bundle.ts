@@ -26,6 +26,8 @@ const packageRoot = 'countersign'
 /** A bundle as it is, before anything of the operator's is merged into it. */
 export interface BundleFiles {
   readonly revision: string
+  /** What its data keeps to. */
+  readonly roots: readonly string[]
   readonly module: WebAssembly.Module
   /** OPA's plan of the same rules, as JSON has it; undefined of a bundle that has none. */
   readonly plan: unknown
@@ -51,6 +53,7 @@ export async function parseBundle({ files }: BundleContent): Promise<BundleFiles
   checkRoots(data, roots)
   return {
     revision,
+    roots,
     module: await compile(wasm),
     plan: plan === undefined ? undefined : readJson(plan, 'plan.json').value,
     rulesSha256: [wasm, ...(plan === undefined ? [] : [plan])].map(sha256),

@@ -219,12 +219,20 @@ class GatheringLog implements DecisionLogFile {
 
   // Bundle and grants are followed while running: without their names two opposite decisions could not be told apart. What is in force
   // by now may be another one than what decided.
-  #members({ revision, digest }: PolicyName = this.#options.engine): string {
+  #members(policy: PolicyName = this.#options.engine): string {
+    const { revision, digest, tenant } = policy
     const known = this.#constant
-    if (known?.policy.digest === digest && known.policy.revision === revision) return known.text
+    const isSame = known?.policy.digest === digest && known.policy.revision === revision
+    if (isSame && known.policy.tenant?.digest === tenant?.digest) return known.text
     const bundles = { countersign: { revision }, data: { revision: digest } }
-    const text = formatMembers({ labels: this.#options.labels(), bundles })
-    this.#constant = { policy: { revision, digest }, text }
+    const text = formatMembers({
+      labels: this.#options.labels(),
+      bundles:
+        tenant === undefined
+          ? bundles
+          : { ...bundles, [`tenants/${tenant.name}`]: { revision: tenant.revision } },
+    })
+    this.#constant = { policy: { revision, digest, ...(tenant && { tenant }) }, text }
     return text
   }
 

@@ -18,6 +18,8 @@ import { createWasmEngine } from './wasm-engine.ts'
 export interface PolicyName {
   readonly revision: string
   readonly digest: string
+  /** The bundle of the caller's tenant, where that was asked, too: these rules permit it then. */
+  readonly tenant?: { readonly name: string; readonly revision: string; readonly digest: string }
 }
 
 /** Evaluates a compiled policy. It cannot fail open: every way not to get a result is an error. */

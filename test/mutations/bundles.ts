@@ -219,8 +219,8 @@ export const bundleMutations: readonly Mutation[] = [
     file: openPolicy,
     edits: [
       [
-        '{ ...config, persistenceDirectory: undefined, candidate: undefined }',
-        '{ ...config, candidate: undefined }',
+        '{ ...config, persistenceDirectory: undefined, candidate: undefined, tenants: undefined }',
+        '{ ...config, candidate: undefined, tenants: undefined }',
       ],
     ],
     tests: opened,

@@ -9,6 +9,10 @@ const promote = 'src/cli/command/policy/promote-command.ts'
 
 const promoted = ['test/cli/command/policy/promote-command.test.ts']
 const near = ['test/policy/author/nearest-permits.test.ts']
+const tenant = 'src/policy/tenant/tenant-policy.ts'
+const decide = 'src/policy/tenant/decide-with-tenant.ts'
+
+const confined = ['test/policy/tenant/tenant-policy.test.ts']
 const asked = ['test/policy/shadow/shadow.test.ts']
 const opened = ['test/cli/open-candidate.test.ts']
 
@@ -115,6 +119,75 @@ export const shadowMutations: readonly Mutation[] = [
     ],
     tests: promoted,
     named: 'signature of the same signer',
+  },
+  {
+    claim: 'policy.tenant-confined',
+    without: 'the look at the roots of a tenant',
+    file: tenant,
+    edits: never('root !== tenantRoot(tenant) || others.length > 0'),
+    tests: confined,
+    named: 'roots',
+  },
+  {
+    claim: 'policy.tenant-confined',
+    without: 'the look at the packages of a tenant’s rules',
+    file: tenant,
+    edits: [['  checkRules(files.plan, tenant)\n', '']],
+    tests: confined,
+    named: 'rules of',
+  },
+  {
+    claim: 'policy.tenant-confined',
+    without: 'the second opinion on a tenant’s rules',
+    file: tenant,
+    edits: [['  compareOpinions(evaluate, ', '  void ((..._: unknown[]) => {})(evaluate, ']],
+    tests: confined,
+    named: 'says something else',
+  },
+  {
+    claim: 'policy.tenant-confined',
+    without: 'the look at what the platform permits',
+    file: decide,
+    edits: [['here.value.allow ? tenants', 'true ? tenants']],
+    tests: confined,
+    named: 'of no other tenant',
+  },
+  {
+    claim: 'policy.tenant-confined',
+    without: 'the mark of a tenant’s denial in the log',
+    file: 'src/policy/author/logged-decision.ts',
+    edits: [["some((name) => name.startsWith('tenants/'))", "some((name) => name === '')"]],
+    tests: confined,
+    named: 'not taken for the platform',
+  },
+  {
+    claim: 'policy.tenant-confined',
+    without: 'the signature of a tenant’s bundle',
+    file: 'src/cli/open-tenants.ts',
+    edits: [
+      [
+        'const trust = await openTrust(signature)',
+        'const trust = await openTrust(signature && undefined)',
+      ],
+    ],
+    tests: ['test/cli/open-tenants.test.ts'],
+    named: 'its own author',
+  },
+  {
+    claim: 'policy.tenant-fails-alone',
+    without: 'the refusal of a tenant whose bundle is not there',
+    file: 'src/cli/open-tenants.ts',
+    edits: [['if (current === absent) {', 'if (current === null) {']],
+    tests: ['test/cli/open-tenants.test.ts'],
+    named: 'is followed',
+  },
+  {
+    claim: 'policy.tenant-fails-alone',
+    without: 'the refusal where a tenant’s rules have no answer',
+    file: decide,
+    edits: [['value: unavailable, result: null', 'value: named.value, result: null']],
+    tests: confined,
+    named: 'no answer',
   },
   {
     claim: 'policy.nearest-is-tried',

@@ -43,7 +43,7 @@ import { keyOfThisStart, openHandleKeys } from './handle-keys.ts'
 import type { GatewayConfig } from './gateway-configuration.ts'
 import { pagesOf } from './gateway-pages.ts'
 import { listening } from '../listening.ts'
-import { candidateConditions, openPolicy, statusesOf, type OpenPolicy } from '../open-policy.ts'
+import { besideConditions, openPolicy, statusesOf, type OpenPolicy } from '../open-policy.ts'
 import { openTracer } from './open-tracer.ts'
 import { beginning, type Running } from '../running.ts'
 
@@ -160,10 +160,10 @@ export async function openGateway(
   board.set('decision-log', () => decisionLogState(decisionLog))
   let gateway: Gateway | undefined
   board.set('listen', () => listenState(gateway, [credential, trustBundle]))
-  const ready = (): readonly Condition[] => [...board.list(), ...candidateConditions(policy)]
+  const ready = (): readonly Condition[] => [...board.list(), ...besideConditions(policy)]
   const tracer = openTracer(config, parts)
   const door = opened.use(new AsyncDisposableStack())
-  const authorizer = createAuthorizer(policy.engine, { metrics, inputOctetsMax })
+  const authorizer = createAuthorizer(policy.engine, { metrics, inputOctetsMax, ...policy.tenants })
   const open = async (): Promise<void> => {
     const { domains: foreign } = federation
     const sources = { ...watches, credential, trustBundle, foreign, authorizer }

@@ -205,7 +205,10 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
         })
         .optional(),
     }),
-    policy: policySchema(folder),
+    policy: policySchema(folder).refine(({ tenants }) => tenants === undefined, {
+      path: ['tenants'],
+      message: 'want=none: bundles of tenants are asked about calls',
+    }),
     admin: adminSchema(9_443),
     log: logSchema,
   })

@@ -30,7 +30,7 @@ export interface Result {
 }
 
 /** Why an event is no decision that rules could be asked about again. */
-export type NotAsked = 'without-policy' | 'list' | 'minimal'
+export type NotAsked = 'without-policy' | 'list' | 'minimal' | 'tenant'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -41,6 +41,9 @@ export function parseLoggedDecision(event: unknown): LoggedDecision | NotAsked |
   if (path === entrypoints.list) return 'list'
   if (path !== entrypoints.decision) return 'without-policy'
   if (recordOf(error)['mask'] !== undefined || !isObject(input as Value)) return 'minimal'
+  // A tenant's own bundle is asked about what these rules permit.
+  const isOfTenant = Object.keys(recordOf(bundles)).some((name) => name.startsWith('tenants/'))
+  if (isOfTenant && recordOf(result)['allow'] !== true) return 'tenant'
   const { masked, erased } = recordOf(event)
   const hidden = [...textsIn(masked), ...textsIn(erased)]
   const { countersign, data } = recordOf(bundles)

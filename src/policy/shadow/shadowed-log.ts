@@ -37,6 +37,8 @@ export function shadowed(log: DecisionLogFile, shadow: Shadow | undefined): Deci
 function offer({ path, decisionId, requestedBy, evaluated }: DecisionEvent, shadow: Shadow): void {
   const { asked, policy, value, error } = evaluated
   if (policy === undefined || (path !== entrypoints.decision && path !== entrypoints.list)) return
+  // What a tenant's own bundle denies is nothing that the candidate could say.
+  if (policy.tenant !== undefined && !(value as Decision).allow) return
   const was = error === undefined ? value : undefined
   let decided: Decided
   if (asked.kind === 'call') {

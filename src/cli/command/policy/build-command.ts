@@ -4,6 +4,7 @@ import { CountersignError } from '../../../errors.ts'
 import { bundleOctetsMax, contentOf } from '../../../policy/bundle-content.ts'
 import type { BundleContent } from '../../../policy/bundle-content.ts'
 import { entrypoints } from '../../../policy/engine.ts'
+import { tenantEntrypoint, tenantRoot } from '../../../policy/tenant/tenant-policy.ts'
 import { openSelfTest } from '../../policy-files.ts'
 import type { Terminal } from '../../terminal.ts'
 import { buildBundle, checkTypes } from './build-plan.ts'
@@ -16,6 +17,7 @@ import { writeArchive } from './write-archive.ts'
 export interface PolicyBuildOptions {
   readonly output?: string
   readonly revision?: string
+  readonly tenant?: string
   readonly opa?: string
   readonly json?: boolean
 }
@@ -26,10 +28,10 @@ export async function runPolicyBuild(
   options: PolicyBuildOptions,
   terminal: Terminal,
 ): Promise<void> {
-  const { output } = options
+  const { output, tenant } = options
   if (output === undefined) throw new CountersignError('cli/usage', '--output: want=file got=none')
   const content = await build(findOpa(options.opa, process.env, terminal.signal), places, options)
-  await openSelfTest()({ content, documents: [], engine: undefined }, terminal.signal)
+  await openSelfTest()({ content, documents: [], engine: undefined, tenant }, terminal.signal)
   await writeArchive(output, content.files)
   const { revision } = JSON.parse(String(content.files.get('.manifest'))) as { revision: string }
   const document = { version: 1, ok: true, revision, files: content.files.size, output }
@@ -41,10 +43,11 @@ export async function runPolicyBuild(
 async function build(
   opa: Opa,
   places: readonly string[],
-  { revision }: PolicyBuildOptions,
+  { revision, tenant }: PolicyBuildOptions,
 ): Promise<BundleContent> {
   const sources = await listSources(places)
-  const how = { entrypoints: Object.values(entrypoints), more: ['--ignore', '*_test.rego'] }
+  const asked = tenant === undefined ? Object.values(entrypoints) : [tenantEntrypoint(tenant)]
+  const how = { entrypoints: asked, more: ['--ignore', '*_test.rego'] }
   const [types, planned, compiled] = await Promise.allSettled([
     checkTypes(opa, places),
     buildBundle(opa, places, { ...how, target: 'plan' }),
@@ -64,7 +67,12 @@ async function build(
   const hash = createHash('sha256')
   for (const octets of files.values()) hash.update(octets)
   const manifest = JSON.parse(String(module.files.get('.manifest') ?? '{}')) as object
-  const own = { ...manifest, revision: revision ?? `sha256:${hash.digest('hex').slice(0, 32)}` }
+  const roots = tenant === undefined ? {} : { roots: [tenantRoot(tenant)] }
+  const own = {
+    ...manifest,
+    ...roots,
+    revision: revision ?? `sha256:${hash.digest('hex').slice(0, 32)}`,
+  }
   files.set('.manifest', Buffer.from(`${JSON.stringify(own, null, 2)}\n`))
   const schemas = await schemasIn(sources)
   if (schemas !== undefined) files.set('schemas.json', schemas)

@@ -1,5 +1,6 @@
 import { CountersignError } from '../../../errors.ts'
 import { openPolicyBase } from '../../../policy/engine.ts'
+import { openTenantPolicy } from '../../../policy/tenant/tenant-policy.ts'
 import { openTrust } from '../../policy-files.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
@@ -12,6 +13,7 @@ export interface PolicyCheckOptions {
   readonly algorithm?: string
   readonly keyId?: string
   readonly scope?: string
+  readonly tenant?: string
   readonly json?: boolean
 }
 
@@ -53,13 +55,23 @@ async function check(
   options: PolicyCheckOptions,
   signal: AbortSignal,
 ): Promise<Checked> {
-  const { data = [], publicKey, keyId = 'given', scope = '' } = options
+  const { data = [], publicKey, keyId = 'given', scope = '', tenant } = options
+  if (tenant !== undefined && data.length > 0) {
+    throw new CountersignError('cli/usage', '--data: the bundle of a tenant has its own alone')
+  }
   const algorithm = algorithmOf(options)
   const keys = publicKey === undefined ? [] : [{ id: keyId, algorithm, publicKey }]
   const trust = keys.length > 0 ? await openTrust({ keys, scope }) : undefined
-  const { content, documents } = await readTested(place, data, signal, (read) => trust?.admit(read))
+  const { content, documents } = await readTested(place, data, signal, {
+    admit: (read) => void trust?.admit(read),
+    tenant,
+  })
+  const signed = keys.length > 0
+  if (tenant !== undefined) {
+    const { revision, digest } = await openTenantPolicy(content, tenant)
+    return { revision, digest, engine: 'plan', files: content.files.size, signed }
+  }
   const base = await openPolicyBase({ content })
   const { revision, digest } = base.engineWith(documents, { tested: true })
-  const signed = keys.length > 0
   return { revision, digest, engine: base.engine, files: content.files.size, signed }
 }

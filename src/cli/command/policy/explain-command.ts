@@ -73,6 +73,7 @@ async function findDecision(
         list: 'a list',
         'without-policy': `by ${printableName(path)}, not by rules`,
         minimal: 'not shown',
+        tenant: 'by the bundle of a tenant, not by these rules',
       }
       throw new CountersignError('policy/replay', `decision is ${why[decision]}, got=${quoted(id)}`)
     }

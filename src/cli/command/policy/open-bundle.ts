@@ -16,20 +16,23 @@ export interface TestedBundle {
 
 /**
  * Reads a bundle and data, and tests them as a gateway does, in a process of their own. `admit` is asked before, whether the bundle may
- * be looked into at all. Throws `policy/…`.
+ * be looked into at all; `tenant`: it is the bundle of one. Throws `policy/…`.
  */
 export async function readTested(
   place: string,
   data: readonly string[],
   signal: AbortSignal,
-  admit?: (content: BundleContent) => void,
+  how: {
+    readonly admit?: (content: BundleContent) => void
+    readonly tenant?: string | undefined
+  } = {},
 ): Promise<TestedBundle> {
   const documents = await Promise.all(
     data.map(async (file) => parseDataDocument(await readPolicyFile(file, 'policy/data'), file)),
   )
   const content = await readBundle(place)
-  admit?.(content)
-  await openSelfTest()({ content, documents, engine: undefined }, signal)
+  how.admit?.(content)
+  await openSelfTest()({ content, documents, engine: undefined, tenant: how.tenant }, signal)
   return { content, documents }
 }
 

@@ -31,6 +31,8 @@ const opa = [
   '--opa <file>',
   'OPA’s compiler (default: COUNTERSIGN_OPA, or opa on the PATH)',
 ] as const
+/** Of a bundle that is asked about the calls of one tenant. */
+const tenant = ['--tenant <name>', 'a bundle of this tenant, see policy.tenants'] as const
 const json = ['--json', 'one document for programs, see docs/POLICY.md'] as const
 
 /** Of a key that signs or has signed. */
@@ -73,6 +75,7 @@ function addCheck(policy: Command, terminal: Terminal): void {
     .description('Takes a bundle through everything that it must pass before it is in force.')
     .argument('<bundle>', 'folder or archive, as `opa build` makes it')
     .option(...data)
+    .option(...tenant)
     .option('--public-key <file>', 'PEM file of the key that has to have signed it')
     .option(...algorithm)
     .option(...signedBy)
@@ -126,6 +129,7 @@ function addBuild(policy: Command, terminal: Terminal): void {
     .argument('<source...>', 'files and folders of Rego with their data')
     .option('-o, --output <file>', 'the archive to write (required)')
     .option('--revision <text>', 'what decisions name it by (default: a digest of what decides)')
+    .option(...tenant)
     .option(...opa)
     .option(...json)
     .addHelpText(

@@ -45,7 +45,7 @@ export async function runPolicyPromote(
   const admit = (read: BundleContent): void => {
     if (options.key === undefined) trust.admit(read)
   }
-  const { content, documents } = await readTested(from, data, terminal.signal, admit)
+  const { content, documents } = await readTested(from, data, terminal.signal, { admit })
   const base = await openPolicyBase({ content })
   const { revision, digest } = base.engineWith(documents, { tested: true })
   checkNamed({ revision, digest }, options)
