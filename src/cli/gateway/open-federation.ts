@@ -6,6 +6,7 @@ import {
 } from '../../federation/foreign-domains.ts'
 import { followBundle } from '../../federation/follow-bundle.ts'
 import type { EndpointProof } from '../../federation/fetch-bundle.ts'
+import { createNewestBundle } from '../../federation/newest-bundle.ts'
 import { parseBundleDocument } from '../../federation/parse-bundle.ts'
 import type { TrustDomain } from '../../identity/trust-domain.ts'
 import type { Log } from '../../log.ts'
@@ -78,16 +79,11 @@ async function openDomain(config: FederatedDomainConfig, parts: Parts): Promise<
           log: parts.log,
           awaited: true,
         })
-  // Whoever puts another first bundle there has a reason: the one that was read last may know the endpoint no more.
-  let first: Bundle | undefined
-  const proofOf = (last: Bundle | undefined): EndpointProof => {
-    if (spiffeId === undefined || file === undefined)
-      return { profile: 'https_web', caPem: authorities?.current() }
-    const given = file.current()
-    const isNew = first !== given
-    first = given
-    return { profile: 'https_spiffe', spiffeId, bundle: isNew ? given : (last ?? given) }
-  }
+  const newest = createNewestBundle()
+  const proofOf = (last: Bundle | undefined): EndpointProof =>
+    spiffeId === undefined || file === undefined
+      ? { profile: 'https_web', caPem: authorities?.current() }
+      : { profile: 'https_spiffe', spiffeId, bundle: newest(file.current(), last) }
   const followed = followBundle({
     trustDomain,
     url: new URL(url),
