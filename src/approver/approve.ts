@@ -8,6 +8,7 @@ import {
   type CertificateSigningRequest,
 } from '../kubernetes/certificate-signing-request.ts'
 import { readObject } from '../kubernetes/objects.ts'
+import type { Metadata } from '../kubernetes/resource.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { NodeVerdict } from '../ledger/record.ts'
 import type { NodeEvidence } from './evidence.ts'
@@ -49,15 +50,14 @@ export type Handled =
 
 /** Says of one request what it is. Whatever is written was recorded before, and is written on evidence that was read again after. */
 export function createApproval(given: ApprovalOptions): {
-  handle(name: string, signal: AbortSignal): Promise<Handled>
+  handle(asked: Pick<Metadata, 'name' | 'uid'>, signal: AbortSignal): Promise<Handled>
 } {
   const { client, pace, open } = given
   const options: Approving = { ...given, owners: configuredOwners(given.rules) }
   return {
-    async handle(name, signal) {
+    async handle({ name, uid }, signal) {
       const request = await readObject(client, certificateSigningRequests, { name, signal })
-      if (request === undefined) return over('it is gone')
-      const { uid } = request.metadata
+      if (request?.metadata.uid !== uid) return over('it is gone')
       const ended = conditionOf(request)
       if (ended !== undefined) {
         const known = open.get(uid)

@@ -156,7 +156,7 @@ class Work implements AsyncDisposable {
       work: (key) => this.#work(key),
       concurrency,
       backoff: waitBackoff,
-      groupsOf: (key) => [key.slice(0, key.lastIndexOf('\n'))],
+      groupsOf: (key) => [requesterOf(key)],
       random: Math.random,
       delay,
       log,
@@ -208,20 +208,19 @@ class Work implements AsyncDisposable {
 
   async #work(key: string): Promise<void | { againSeconds: number }> {
     const { nodes } = this.#parts
-    const name = key.slice(key.lastIndexOf('\n') + 1)
+    const request = this.#requests.byUid(uidOf(key))
+    if (request === undefined) return undefined
     const { ok, reason } = nodes.condition(lostSecondsMax)
-    const signal = this.#ending.signal
-    const before = this.#requests.get(name)
     const handled: Handled = ok
-      ? await this.#handled(name, signal)
+      ? await this.#handled(request)
       : { kind: 'waits', why: `the nodes are not followed: ${reason}` }
-    if (before !== undefined && keyOf(before) === key) return this.#next(before, handled)
-    return undefined
+    return this.#next(request, handled)
   }
 
-  async #handled(name: string, signal: AbortSignal): Promise<Handled> {
+  async #handled({ metadata }: AskedRequest): Promise<Handled> {
+    const { signal } = this.#ending
     try {
-      return await this.#approval.handle(name, signal)
+      return await this.#approval.handle(metadata, signal)
     } catch (error) {
       if (signal.aborted || !(error instanceof CountersignError)) throw error
       return { kind: 'waits', why: `${error.message} (${error.code})` }
@@ -273,7 +272,15 @@ class Work implements AsyncDisposable {
   }
 }
 
-/** Requesters take turns. No name has a line break in it. */
+/** Requesters take turns. The name of a request may have any letter in it. */
 function keyOf({ username, metadata }: AskedRequest): string {
-  return `${username}\n${metadata.name}`
+  return JSON.stringify([username, metadata.uid])
+}
+
+function requesterOf(key: string): string {
+  return (JSON.parse(key) as [string, string])[0]
+}
+
+function uidOf(key: string): string {
+  return (JSON.parse(key) as [string, string])[1]
 }

@@ -106,7 +106,8 @@ export function approvalWorld(
     cluster,
     ledger,
     open,
-    handle: (name = 'csr-1') => approval.handle(name, AbortSignal.timeout(10_000)),
+    handle: (name = 'csr-1') =>
+      approval.handle({ name, uid: `uid-of-${name}` }, AbortSignal.timeout(10_000)),
     conditions(name = 'csr-1') {
       const status = cluster.get(plural, name)?.['status'] as { conditions?: [] } | undefined
       return status?.conditions ?? []

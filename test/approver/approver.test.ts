@@ -3,7 +3,7 @@ import { test, type TestContext } from 'node:test'
 import { createApprover, type Approver } from '../../src/approver/approver.ts'
 import type { LedgerRecord } from '../../src/ledger/record.ts'
 import { silentLog } from '../../src/log.ts'
-import { silentMetrics, type Metrics } from '../../src/metrics.ts'
+import { createMetrics, silentMetrics, type Metrics } from '../../src/metrics.ts'
 import { isReady } from '../../src/readiness.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
@@ -92,6 +92,26 @@ test('requests are answered as they come, and what waits is answered when it is 
   assert.deepEqual(running.typesOf('csr-2'), [])
   running.cluster.put('nodes', nodeObject(nodeName, ['InternalIP', '10.77.0.9']))
   await eventually('it is approved, too', () => running.typesOf('csr-2').length === 1)
+})
+
+test('a request whose name has a line break is answered once, and is no other', async (t) => {
+  requirement('approver.recorded-first')
+  const asked = { dnsNames: ['kubernetes'] }
+  const names = ['evil', 'z\nevil', 'evil\n', '["evil"]']
+  const metrics = createMetrics()
+  const running = start(t, { metrics })
+  for (const name of names) running.cluster.put(plural, storedRequest(asked, { name }))
+  await eventually('all are denied', () =>
+    names.every((name) => running.typesOf(name).join() === 'Denied'),
+  )
+  await eventually('all are recorded', () => outcomes(running.ledger).length >= 8)
+  assert.deepEqual(outcomes(running.ledger).toSorted(), [
+    ...names.map(() => 'published'),
+    ...names.map(() => 'unknown'),
+  ])
+  await eventually('all are counted', async () =>
+    /approver_verdicts_total\{[^}]*"NamesNotProved"[^}]*\} 4/.test(await metrics.page()),
+  )
 })
 
 test('what a program that was killed has begun is settled by the next one', async (t) => {
