@@ -51,6 +51,8 @@ export type Handled =
 /** Says of one request what it is. Whatever is written was recorded before, and is written on evidence that was read again after. */
 export function createApproval(given: ApprovalOptions): {
   handle(asked: Pick<Metadata, 'name' | 'uid'>, signal: AbortSignal): Promise<Handled>
+  /** A request is no more, by its UID: whether what was begun for it was written nobody can tell. */
+  gone(uid: string): Promise<void>
 } {
   const { client, pace, open } = given
   const options: Approving = { ...given, owners: configuredOwners(given.rules) }
@@ -61,7 +63,8 @@ export function createApproval(given: ApprovalOptions): {
       const ended = conditionOf(request)
       if (ended !== undefined) {
         const known = open.get(uid)
-        if (known !== undefined) await conclude(options, request, known, isOurs(ended, known))
+        const outcome = known !== undefined && isOurs(ended, known) ? 'published' : 'unpublished'
+        if (known !== undefined) await conclude(options, known, outcome)
         return over(`it is ${String(ended['type'])} already`)
       }
       const judged = await judge(options, request, signal)
@@ -77,6 +80,10 @@ export function createApproval(given: ApprovalOptions): {
         }
       }
       return answered(options, request, { answer, signal })
+    },
+    async gone(uid) {
+      const known = open.get(uid)
+      if (known !== undefined) await conclude(options, known, 'unknown')
     },
   }
 }
@@ -119,7 +126,7 @@ async function answered(
   // The record took its time, and evidence is what is so now.
   const again = await judge(options, request, signal)
   if (!isSame(again, answer)) {
-    await conclude(options, request, record, false)
+    await conclude(options, record, 'unpublished')
     return waits('what proves it has changed meanwhile')
   }
   if (answer.verdict === 'approved') pace.note(paceKey(request, answer))
@@ -138,13 +145,17 @@ async function answered(
   } catch (error) {
     // Whether it was taken, the next look tells: what is open stays so.
     if (!(error instanceof CountersignError) || signal.aborted) throw error
+    if (error instanceof ApiError && error.status === 404) {
+      await conclude(options, record, 'unpublished')
+      return over('it is gone')
+    }
     if (error instanceof ApiError && error.status === 403) {
-      await conclude(options, request, record, false)
+      await conclude(options, record, 'unpublished')
       return waits(`the API server does not let us approve: ${error.message}`)
     }
     return waits(`the answer was not written: ${error.message}`)
   }
-  await conclude(options, request, record, true)
+  await conclude(options, record, 'published')
   return { kind: answer.verdict, why: answer.message, reason: answer.reason }
 }
 
@@ -161,7 +172,7 @@ async function recorded(
     const isIt =
       verdict === answer.verdict && reason === answer.reason && message === answer.message
     if (isIt && node.uid === answer.node.uid) return before
-    await conclude(options, request, before, false)
+    await conclude(options, before, 'unpublished')
   }
   const record = verdictRecord(request, answer, {
     time: new Date(now()).toISOString(),
@@ -188,18 +199,18 @@ function isSame(again: Judged, answer: Answer): boolean {
 
 async function conclude(
   { ledger, open, now }: ApprovalOptions,
-  { metadata }: Pick<CertificateSigningRequest, 'metadata'>,
   record: NodeVerdict,
-  isPublished: boolean,
+  outcome: NodeVerdict['outcome'],
 ): Promise<void> {
   const at = now()
+  const sinceSeconds = Math.max(0, (at - Date.parse(record.time)) / 1000)
   await ledger.append({
     ...record,
     time: new Date(at).toISOString(),
-    outcome: isPublished ? 'published' : 'unpublished',
-    latencySeconds: latencyOf({ metadata }, at),
+    outcome,
+    latencySeconds: record.latencySeconds + sinceSeconds,
   })
-  open.delete(metadata.uid)
+  open.delete(record.request.uid)
 }
 
 function latencyOf({ metadata }: Pick<CertificateSigningRequest, 'metadata'>, now: number): number {

@@ -103,13 +103,15 @@ interface Parts extends ApproverOptions {
   readonly nodes: Informer<ClaimingNode>
 }
 
-/** Verdicts whose end nobody has recorded. */
+/** Verdicts whose end nobody has recorded. One whose end nobody can tell is recorded so: a second time as unknown. */
 async function readOpen(records: ApproverOptions['records']): Promise<Map<string, NodeVerdict>> {
   const open = new Map<string, NodeVerdict>()
   for await (const { record } of records) {
     if (record.kind !== 'node-verdict') continue
-    if (record.outcome === 'unknown') open.set(record.request.uid, record)
-    else open.delete(record.request.uid)
+    const { uid } = record.request
+    const isEnd = record.outcome !== 'unknown' || open.get(uid)?.issuanceId === record.issuanceId
+    if (isEnd) open.delete(uid)
+    else open.set(uid, record)
   }
   return open
 }
@@ -163,8 +165,7 @@ class Work implements AsyncDisposable {
     })
     const measuring = setInterval(() => this.#measure(), measureSeconds * 1000).unref()
     const stop = requests.onEvent(({ type, object }) => {
-      if (type === 'deleted') this.#removed(object)
-      else if (object.isOver) this.#ended(object)
+      if (type === 'deleted' || object.isOver) this.#ended(object)
       else this.#add(object)
     })
     this.#stops = [stop, () => clearInterval(measuring)]
@@ -193,14 +194,6 @@ class Work implements AsyncDisposable {
     if (this.#parts.open.has(request.metadata.uid)) this.#queue.add(key)
   }
 
-  /** What became of an answer that was recorded nobody can tell any more. */
-  #removed(request: AskedRequest): void {
-    const { open, log } = this.#parts
-    const { uid, name } = request.metadata
-    if (open.delete(uid)) log.warn({ request: name }, goneUnseen)
-    this.#ended(request)
-  }
-
   #drop(key: string): void {
     this.#queue.forget(key)
     this.#told.delete(key)
@@ -209,7 +202,7 @@ class Work implements AsyncDisposable {
   async #work(key: string): Promise<void | { againSeconds: number }> {
     const { nodes } = this.#parts
     const request = this.#requests.byUid(uidOf(key))
-    if (request === undefined) return undefined
+    if (request === undefined) return this.#gone(uidOf(key))
     const { ok, reason } = nodes.condition(lostSecondsMax)
     const handled: Handled = ok
       ? await this.#handled(request)
@@ -236,6 +229,9 @@ class Work implements AsyncDisposable {
     const words = `${handled.kind} ${handled.why.replaceAll(/\d+/g, '')}`
     if (before?.words !== words) this.#say(request, handled)
     if (handled.kind !== 'waits') return void this.#told.delete(key)
+    const now = this.#requests.byUid(request.metadata.uid)
+    // It has ended while it was worked on: nobody will speak of it again.
+    if (now === undefined || now.isOver) return void this.#told.delete(key)
     this.#told.set(key, { count, words })
     const seconds = backoffMilliseconds(waitBackoff, count, Math.random) / 1000
     return { againSeconds: handled.seconds ?? seconds }
@@ -257,13 +253,19 @@ class Work implements AsyncDisposable {
 
   /** Deleted while nobody looked. */
   #settleGone(): void {
-    const { open, log } = this.#parts
-    for (const [uid, { request }] of open) {
+    for (const [uid, { request, requester }] of this.#parts.open) {
       if (request.signerName !== nodeSigners[this.#signer]) continue
       if (this.#requests.byUid(uid) !== undefined) continue
-      open.delete(uid)
-      log.warn({ request: request.name }, goneUnseen)
+      this.#queue.add(JSON.stringify([requester.username, uid]))
     }
+  }
+
+  async #gone(uid: string): Promise<void> {
+    const { open, log } = this.#parts
+    const request = open.get(uid)?.request.name
+    if (request === undefined) return
+    await this.#approval.gone(uid)
+    log.warn({ request }, goneUnseen)
   }
 
   #measure(): void {

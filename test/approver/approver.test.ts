@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { createApprover, type Approver } from '../../src/approver/approver.ts'
 import type { LedgerRecord } from '../../src/ledger/record.ts'
-import { silentLog } from '../../src/log.ts'
+import { silentLog, type Log } from '../../src/log.ts'
 import { createMetrics, silentMetrics, type Metrics } from '../../src/metrics.ts'
 import { isReady } from '../../src/readiness.ts'
 import { requirement } from '../requirements.ts'
@@ -28,9 +28,11 @@ function start(
     readonly cluster?: FakeCluster
     readonly ledger?: MemoryLedger
     readonly metrics?: Metrics
+    readonly log?: Log
   } = {},
 ): Running {
-  const { cluster = newCluster(), ledger = memoryLedger(), metrics = silentMetrics } = options
+  const { cluster = newCluster(), ledger = memoryLedger() } = options
+  const { metrics = silentMetrics, log = silentLog } = options
   const approver = createApprover({
     client: cluster,
     signers: ['serving'],
@@ -39,7 +41,7 @@ function start(
     ledger,
     records: recordsOf(ledger),
     replica: 'approver-0',
-    log: silentLog,
+    log,
     metrics,
     now: Date.now,
   })
@@ -140,8 +142,35 @@ test('what a program that was killed has begun is settled by the next one', asyn
   for (const record of begun) await killed.append(record)
   cluster.remove(plural, 'gone')
   start(t, { cluster, ledger: killed })
-  await eventually('the end is recorded', () => outcomes(killed).length > 2)
-  assert.deepEqual(outcomes(killed), ['unknown', 'unknown', 'published'])
+  await eventually('the ends are recorded', () => outcomes(killed).length > 3)
+  const [one, other, ...ends] = outcomes(killed)
+  assert.deepEqual([one, other, ends.toSorted()], ['unknown', 'unknown', ['published', 'unknown']])
+  // Nothing is settled twice.
+  const warnings: string[] = []
+  const log = { ...silentLog, warn: (_: object, message: string) => warnings.push(message) }
+  const last = start(t, { cluster, ledger: killed, log })
+  await eventually('it is ready', () => isReady(last.approver.conditions()))
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  assert.equal(outcomes(killed).length, 4)
+  assert.deepEqual(warnings, [])
+})
+
+test('what was begun for a request that is deleted meanwhile has its end', async (t) => {
+  requirement('approver.recorded-first')
+  const running = start(t)
+  const { cluster, ledger } = running
+  const isWrite = ({ method, path }: { method: string; path: string }): boolean =>
+    method === 'PATCH' && path.endsWith('/approval')
+  cluster.fail(
+    (sent) => {
+      if (isWrite(sent)) cluster.remove(plural, 'csr-1')
+      return false
+    },
+    { kind: 'drop' },
+  )
+  cluster.put(plural, storedRequest())
+  await eventually('the end is recorded', () => outcomes(ledger).length > 1)
+  assert.deepEqual(outcomes(ledger), ['unknown', 'unpublished'])
 })
 
 test('a requester of many requests keeps no other waiting', async (t) => {
