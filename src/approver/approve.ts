@@ -13,7 +13,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import type { NodeVerdict } from '../ledger/record.ts'
 import type { NodeEvidence } from './evidence.ts'
 import { readNodeRequest, type NodeRequest } from './node-request.ts'
-import type { ApprovalPace } from './pace.ts'
+import type { Pace, Place } from './pace.ts'
 import { prove } from './prove.ts'
 import { approval, denial, verdictRecord, type Answer } from './records.ts'
 import { configuredOwners, type ApprovalRules, type Owners } from './rules.ts'
@@ -28,7 +28,8 @@ export interface ApprovalOptions {
     request: CertificateSigningRequest,
     signal: AbortSignal,
   ) => Promise<NodeEvidence>
-  readonly pace: ApprovalPace
+  /** Of approvals, by node and signer. */
+  readonly pace: Pace
   /** Verdicts that were recorded and whose end is not, by the request's UID. */
   readonly open: Map<string, NodeVerdict>
   readonly replica: string
@@ -65,6 +66,9 @@ export function createApproval(given: ApprovalOptions): {
         const known = open.get(uid)
         const outcome = known !== undefined && isOurs(ended, known) ? 'published' : 'unpublished'
         if (known !== undefined) await conclude(options, known, outcome)
+        if (known?.verdict === 'approved' && outcome === 'published') {
+          pace.note(paceKey(request, known))
+        }
         return over(`it is ${String(ended['type'])} already`)
       }
       const judged = await judge(options, request, signal)
@@ -72,14 +76,17 @@ export function createApproval(given: ApprovalOptions): {
       if (judged.verdict.kind === 'leave')
         return { kind: 'left', why: judged.verdict.why, reason: 'AnotherApprovers' }
       const answer = answerOf(judged)
-      if (answer.verdict === 'approved') {
-        const seconds = pace.wait(paceKey(request, answer))
-        if (seconds > 0) {
-          const why = `node ${answer.node.name} has had as many certificates as it may within an hour`
-          return { kind: 'waits', why, seconds }
-        }
+      const place = placeOf(options, request, answer)
+      if (place.seconds > 0) {
+        const why = `node ${answer.node.name} has had as many certificates as it may within an hour`
+        return { kind: 'waits', why, seconds: place.seconds }
       }
-      return answered(options, request, { answer, signal })
+      try {
+        return await answered(options, request, { answer, place, signal })
+      } catch (error) {
+        place.release()
+        throw error
+      }
     },
     async gone(uid) {
       const known = open.get(uid)
@@ -119,9 +126,10 @@ function answerOf({ verdict, asked, evidence }: Judged): Answer {
 async function answered(
   options: Approving,
   request: CertificateSigningRequest,
-  { answer, signal }: { readonly answer: Answer; readonly signal: AbortSignal },
+  parts: { readonly answer: Answer; readonly place: Place; readonly signal: AbortSignal },
 ): Promise<Handled> {
-  const { client, pace, now } = options
+  const { client, now } = options
+  const { answer, place, signal } = parts
   const record = await recorded(options, request, answer)
   // The record took its time, and evidence is what is so now.
   const again = await judge(options, request, signal)
@@ -129,7 +137,6 @@ async function answered(
     await conclude(options, record, 'unpublished')
     return waits('what proves it has changed meanwhile')
   }
-  if (answer.verdict === 'approved') pace.note(paceKey(request, answer))
   try {
     await judgeCertificateSigningRequest(client, {
       metadata: request.metadata,
@@ -143,7 +150,8 @@ async function answered(
       signal,
     })
   } catch (error) {
-    // Whether it was taken, the next look tells: what is open stays so.
+    // Whether it was taken, the next look tells: what is open stays so, and has its place then.
+    place.release()
     if (!(error instanceof CountersignError) || signal.aborted) throw error
     if (error instanceof ApiError && error.status === 404) {
       await conclude(options, record, 'unpublished')
@@ -235,6 +243,16 @@ function isOurs(condition: Readonly<Record<string, unknown>>, record: NodeVerdic
   )
 }
 
-function paceKey({ spec }: CertificateSigningRequest, { node }: Answer): string {
+const free: Place = { seconds: 0, release: () => {} }
+
+function placeOf(
+  { pace }: ApprovalOptions,
+  request: CertificateSigningRequest,
+  answer: Answer,
+): Place {
+  return answer.verdict === 'approved' ? pace.take(paceKey(request, answer)) : free
+}
+
+function paceKey({ spec }: CertificateSigningRequest, { node }: Pick<Answer, 'node'>): string {
   return `${spec.signerName} ${node.name}`
 }

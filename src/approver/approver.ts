@@ -15,7 +15,7 @@ import { followRequests, type AskedRequest } from './asked-requests.ts'
 import { claimingNodes, type ClaimingNode } from './claiming-nodes.ts'
 import { gatherNode } from './gather-node.ts'
 import { nodeSigners, type NodeSigner } from './node-request.ts'
-import { createApprovalPace } from './pace.ts'
+import { createPace } from './pace.ts'
 import { approverRights } from './rights.ts'
 import type { ApprovalRules } from './rules.ts'
 import { createTeller } from './tell-requester.ts'
@@ -151,7 +151,7 @@ class Work implements AsyncDisposable {
     this.#tell = createTeller(parts)
     this.#approval = createApproval({
       ...parts,
-      pace: createApprovalPace({ perHour: approvalsPerHour, now }),
+      pace: createPace({ perHour: approvalsPerHour, now }),
       gather: (asked, request, signal) => gatherNode({ client, nodes }, asked, { request, signal }),
     })
     this.#queue = createWorkQueue({

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import { createApproval, type Handled } from '../../src/approver/approve.ts'
 import { claimingNodes } from '../../src/approver/claiming-nodes.ts'
 import type { NodeEvidence } from '../../src/approver/evidence.ts'
-import { createApprovalPace } from '../../src/approver/pace.ts'
+import { createPace } from '../../src/approver/pace.ts'
 import type { ApprovalRules } from '../../src/approver/rules.ts'
 import { gatherNode } from '../../src/approver/gather-node.ts'
 import type { NodeVerdict } from '../../src/ledger/record.ts'
@@ -92,7 +92,7 @@ export function approvalWorld(
     client: cluster,
     rules: { ...openRules, ...rules },
     ledger,
-    pace: createApprovalPace({ perHour, now }),
+    pace: createPace({ perHour, now }),
     open,
     replica: 'approver-0',
     now,

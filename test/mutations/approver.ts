@@ -231,7 +231,7 @@ export const approverMutations: readonly Mutation[] = [
     claim: bounded,
     without: 'the certificates of an hour',
     file: approve,
-    edits: never('seconds > 0'),
+    edits: never('place.seconds > 0'),
     tests: answered,
   },
   {
