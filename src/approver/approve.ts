@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { CountersignError } from '../errors.ts'
+import { CountersignError, cut } from '../errors.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import { ApiError } from '../kubernetes/api-error.ts'
 import {
@@ -30,11 +30,17 @@ export interface ApprovalOptions {
   ) => Promise<NodeEvidence>
   /** Of approvals, by node and signer. */
   readonly pace: Pace
+  /** Of denials, by requester: each is two records in a ledger that does not shrink. */
+  readonly denials: Pace
   /** Verdicts that were recorded and whose end is not, by the request's UID. */
   readonly open: Map<string, NodeVerdict>
   readonly replica: string
   readonly now: () => number
 }
+
+/** The API server takes one of tens of thousands. */
+const nameCharactersMax = 253
+const usernameCharactersMax = 256
 
 interface Approving extends ApprovalOptions {
   readonly owners: Owners
@@ -59,6 +65,10 @@ export function createApproval(given: ApprovalOptions): {
   const options: Approving = { ...given, owners: configuredOwners(given.rules) }
   return {
     async handle({ name, uid }, signal) {
+      if (name.length > nameCharactersMax) {
+        const why = `its name is longer than ${nameCharactersMax} characters`
+        return { kind: 'left', why, reason: 'AnotherApprovers' }
+      }
       const request = await readObject(client, certificateSigningRequests, { name, signal })
       if (request?.metadata.uid !== uid) return over('it is gone')
       const ended = conditionOf(request)
@@ -78,7 +88,9 @@ export function createApproval(given: ApprovalOptions): {
       const answer = answerOf(judged)
       const place = placeOf(options, request, answer)
       if (place.seconds > 0) {
-        const why = `node ${answer.node.name} has had as many certificates as it may within an hour`
+        const what = answer.verdict === 'approved' ? 'certificates' : 'denials'
+        const of = answer.verdict === 'approved' ? `node ${answer.node.name}` : 'its requester'
+        const why = `${of} has had as many ${what} as it may within an hour`
         return { kind: 'waits', why, seconds: place.seconds }
       }
       try {
@@ -243,14 +255,13 @@ function isOurs(condition: Readonly<Record<string, unknown>>, record: NodeVerdic
   )
 }
 
-const free: Place = { seconds: 0, release: () => {} }
-
 function placeOf(
-  { pace }: ApprovalOptions,
+  { pace, denials }: ApprovalOptions,
   request: CertificateSigningRequest,
   answer: Answer,
 ): Place {
-  return answer.verdict === 'approved' ? pace.take(paceKey(request, answer)) : free
+  if (answer.verdict === 'approved') return pace.take(paceKey(request, answer))
+  return denials.take(cut(request.spec.username, usernameCharactersMax))
 }
 
 function paceKey({ spec }: CertificateSigningRequest, { node }: Pick<Answer, 'node'>): string {

@@ -1,4 +1,4 @@
-import { CountersignError } from '../errors.ts'
+import { CountersignError, cut } from '../errors.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import { backoffMilliseconds, realDelay, type Delay } from '../kubernetes/backoff.ts'
 import { startInformer, type Informer } from '../kubernetes/informer.ts'
@@ -47,9 +47,13 @@ const concurrency = 8
 const waitBackoff = { baseSeconds: 1, maxSeconds: 120 }
 /** Of one requester at once. */
 const workedMax = 8
+/** Of one requester. Beyond these a request that is wrong waits as it is, and leaves no record. */
+const denialsPerHour = 60
 /** Without the nodes as they are by now no address is held against them. */
 const lostSecondsMax = 30
 const measureSeconds = 5
+/** Of a name, in a line of the log. */
+const textCharactersMax = 253
 
 const goneUnseen = 'a request is gone whose answer was not seen to be written'
 
@@ -152,6 +156,7 @@ class Work implements AsyncDisposable {
     this.#approval = createApproval({
       ...parts,
       pace: createPace({ perHour: approvalsPerHour, now }),
+      denials: createPace({ perHour: denialsPerHour, now }),
       gather: (asked, request, signal) => gatherNode({ client, nodes }, asked, { request, signal }),
     })
     this.#queue = createWorkQueue({
@@ -241,7 +246,8 @@ class Work implements AsyncDisposable {
     const { log, metrics } = this.#parts
     const verdict = handled.kind
     const reason = handled.kind === 'waits' ? 'NotProvedYet' : handled.reason
-    const fields = { request: metadata.name, signer: nodeSigners[this.#signer], username, reason }
+    const request = cut(metadata.name, textCharactersMax)
+    const fields = { request, signer: nodeSigners[this.#signer], username, reason }
     const line = { ...fields, why: handled.why }
     if (verdict === 'approved' || verdict === 'left') log.info(line, `request is ${verdict}`)
     else log.warn(line, verdict === 'waits' ? 'request waits' : 'request is denied')

@@ -71,12 +71,20 @@ export function approvalWorld(
     readonly rules?: Partial<ApprovalRules>
     readonly others?: readonly RawObject[]
     readonly perHour?: number
+    readonly denialsPerHour?: number
     readonly now?: () => number
     /** What happens between two looks at the cluster. */
     readonly meanwhile?: (cluster: FakeCluster, look: number) => void
   } = {},
 ): ApprovalWorld {
-  const { rules = {}, others = [], perHour = 12, now = () => noon, meanwhile } = options
+  const {
+    rules = {},
+    others = [],
+    perHour = 12,
+    denialsPerHour = 60,
+    now = () => noon,
+    meanwhile,
+  } = options
   const cluster = new FakeCluster()
   cluster.put('nodes', nodeObject(nodeName, ['Hostname', nodeName], ['InternalIP', ownAddress]))
   const ledger = memoryLedger()
@@ -93,6 +101,7 @@ export function approvalWorld(
     rules: { ...openRules, ...rules },
     ledger,
     pace: createPace({ perHour, now }),
+    denials: createPace({ perHour: denialsPerHour, now }),
     open,
     replica: 'approver-0',
     now,

@@ -50,3 +50,38 @@ test('an approval whose write was not answered is one of an hour’s once it is 
   now += 3_600_001
   assert.equal((await world.handle('csr-1')).kind, 'approved')
 })
+
+test('a requester of much that is wrong has so many denials an hour, and nothing on record beyond', async () => {
+  requirement('approver.storm-bounded')
+  let now = noon
+  const world = approvalWorld({ denialsPerHour: 2, now: () => now })
+  const wrong = { dnsNames: ['kubernetes'] }
+  for (const name of ['csr-1', 'csr-2', 'csr-3']) {
+    world.cluster.put(plural, storedRequest(wrong, { name }))
+  }
+  const username = 'system:node:node-c'
+  const other = storedRequest({ ...wrong, commonName: username }, { name: 'c', spec: { username } })
+  world.cluster.put(plural, other)
+  world.cluster.put(plural, storedRequest(undefined, { name: 'right' }))
+  const kinds: string[] = []
+  for (const name of ['csr-1', 'csr-2', 'csr-3', 'c', 'right']) {
+    kinds.push((await world.handle(name)).kind)
+  }
+  assert.deepEqual(kinds, ['denied', 'denied', 'waits', 'denied', 'approved'])
+  assert.equal(world.recorded().length, 8)
+  now += 3_600_001
+  assert.equal((await world.handle('csr-3')).kind, 'denied')
+})
+
+test('a request whose name is as long as no kubelet makes one is left, and not recorded', async () => {
+  requirement('approver.storm-bounded')
+  const world = approvalWorld()
+  const name = 'n'.repeat(254)
+  world.cluster.put(plural, storedRequest({ dnsNames: ['kubernetes'] }, { name }))
+  assert.deepEqual(await world.handle(name), {
+    kind: 'left',
+    why: 'its name is longer than 253 characters',
+    reason: 'AnotherApprovers',
+  })
+  assert.deepEqual(world.recorded(), [])
+})
