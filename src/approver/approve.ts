@@ -170,7 +170,6 @@ async function answered(
       return over('it is gone')
     }
     if (error instanceof ApiError && error.status === 403) {
-      await conclude(options, record, 'unpublished')
       return waits(`the API server does not let us approve: ${error.message}`)
     }
     return waits(`the answer was not written: ${error.message}`)

@@ -99,12 +99,21 @@ for (const status of [409, 422, 429, 500, 503]) {
   })
 }
 
-test('a missing right is said, and the answer is recorded as not written', async () => {
-  const world = approvalWorld()
-  world.cluster.put(plural, storedRequest())
-  world.cluster.fail(isApproval, { kind: 'refuse', status: 403 })
-  assert.match((await world.handle()).why, /does not let us approve/)
-  assert.deepEqual(world.recorded(), ['approved unknown', 'approved unpublished'])
+test('a missing right is said, and the answer is recorded once however often it is tried', async () => {
+  for (const [asked, kind] of [
+    [undefined, 'approved'],
+    [{ dnsNames: ['kubernetes'] }, 'denied'],
+  ] as const) {
+    const world = approvalWorld()
+    world.cluster.put(plural, storedRequest(asked))
+    world.cluster.fail(isApproval, { kind: 'refuse', status: 403 }, 5)
+    for (let look = 0; look < 5; look += 1) {
+      assert.match((await world.handle()).why, /does not let us approve/)
+    }
+    assert.deepEqual(world.recorded(), [`${kind} unknown`])
+    assert.equal((await world.handle()).kind, kind)
+    assert.deepEqual(world.recorded(), [`${kind} unknown`, `${kind} published`])
+  }
 })
 
 test('what another approver has said meanwhile is not said to be ours', async () => {
