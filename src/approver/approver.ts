@@ -19,7 +19,7 @@ import { createPace } from './pace.ts'
 import { approverRights } from './rights.ts'
 import type { ApprovalRules } from './rules.ts'
 import { createTeller } from './tell-requester.ts'
-import { createTurns } from './turns.ts'
+import { createTurns, type Turn } from './turns.ts'
 
 export interface ApproverOptions {
   readonly client: ApiClient
@@ -45,7 +45,7 @@ export interface Approver {
 
 const concurrency = 8
 const waitBackoff = { baseSeconds: 1, maxSeconds: 120 }
-/** Of one requester at once. */
+/** Of one requester at once. A node has one: its newest request is the one that it waits for. */
 const workedMax = 8
 /** Of one requester. Beyond these a request that is wrong waits as it is, and leaves no record. */
 const denialsPerHour = 60
@@ -141,7 +141,7 @@ class Work implements AsyncDisposable {
   readonly #approval: ReturnType<typeof createApproval>
   readonly #tell: ReturnType<typeof createTeller>
   readonly #queue: WorkQueue
-  readonly #turns = createTurns(workedMax)
+  readonly #turns = createTurns((requester) => (isOfOneNode(requester) ? 1 : workedMax))
   /** By key: how often a request has waited, and what was told of it. */
   readonly #told = new Map<string, Told>()
   readonly #ending = new AbortController()
@@ -170,11 +170,14 @@ class Work implements AsyncDisposable {
     })
     const measuring = setInterval(() => this.#measure(), measureSeconds * 1000).unref()
     const stop = requests.onEvent(({ type, object }) => {
-      if (type === 'deleted' || object.isOver) this.#ended(object)
+      // The first list comes by name: which are the newest is known when it is whole.
+      if (!requests.hasSynced) return
+      if (type === 'deleted') this.#removed(object)
+      else if (object.isOver) this.#ended(object)
       else this.#add(object)
     })
     this.#stops = [stop, () => clearInterval(measuring)]
-    void requests.synced.then(() => this.#settleGone()).catch(() => {})
+    void requests.synced.then(() => this.#begin()).catch(() => {})
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -183,20 +186,36 @@ class Work implements AsyncDisposable {
     await this.#queue.close()
   }
 
-  #add(request: AskedRequest): void {
-    const key = keyOf(request)
-    const parked = this.#turns.add(request.username, key)
-    if (parked !== undefined) this.#drop(parked)
-    if (parked !== key) this.#queue.add(key)
+  #begin(): void {
+    const [over, asked] = partition(this.#requests.list())
+    for (const each of asked.toSorted((one, other) => madeAt(other) - madeAt(one))) this.#add(each)
+    for (const each of over) this.#ended(each)
+    this.#settleGone()
   }
 
+  #add(request: AskedRequest): void {
+    const turn = turnOf(request)
+    const parked = this.#turns.add(turn)
+    if (parked !== undefined) this.#drop(parked)
+    if (parked !== turn.key) this.#queue.add(turn.key)
+  }
+
+  /** What one node asked for before, it does not wait for any more: its program has made a new key for each. */
   #ended(request: AskedRequest): void {
-    const key = keyOf(request)
-    const next = this.#turns.remove(request.username, key)
+    const { requester, madeAt: at } = turnOf(request)
+    if (isOfOneNode(requester)) {
+      for (const key of this.#turns.removeBefore(requester, at)) this.#drop(key)
+    }
+    this.#removed(request)
+  }
+
+  #removed(request: AskedRequest): void {
+    const turn = turnOf(request)
+    const next = this.#turns.remove(turn)
     if (next !== undefined) this.#queue.add(next)
-    this.#drop(key)
+    this.#drop(turn.key)
     // What was begun for it has still to be recorded.
-    if (this.#parts.open.has(request.metadata.uid)) this.#queue.add(key)
+    if (this.#parts.open.has(request.metadata.uid)) this.#queue.add(turn.key)
   }
 
   #drop(key: string): void {
@@ -278,6 +297,26 @@ class Work implements AsyncDisposable {
     const labels = { signer: this.#signer }
     this.#parts.metrics.set('countersign_approver_queue_depth', this.#queue.depth, labels)
   }
+}
+
+/** What is over, and what is not. */
+function partition(
+  requests: readonly AskedRequest[],
+): readonly [readonly AskedRequest[], readonly AskedRequest[]] {
+  return [requests.filter(({ isOver }) => isOver), requests.filter(({ isOver }) => !isOver)]
+}
+
+/** A bootstrapper asks for many. */
+function isOfOneNode(requester: string): boolean {
+  return requester.startsWith('system:node:') || requester.startsWith('system:serviceaccount:')
+}
+
+function turnOf(request: AskedRequest): Turn {
+  return { requester: request.username, key: keyOf(request), madeAt: madeAt(request) }
+}
+
+function madeAt({ metadata }: AskedRequest): number {
+  return metadata.creationTimestamp?.getTime() ?? 0
 }
 
 /** Requesters take turns. The name of a request may have any letter in it. */

@@ -7,7 +7,7 @@ import { createMetrics, silentMetrics, type Metrics } from '../../src/metrics.ts
 import { isReady } from '../../src/readiness.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
-import { FakeCluster } from '../support/fake-cluster.ts'
+import { FakeCluster, type RawObject } from '../support/fake-cluster.ts'
 import { memoryLedger, type MemoryLedger } from '../support/memory-ledger.ts'
 import { nodeObject, openRules, ownAddress, plural, storedRequest } from './approve-world.ts'
 import { nodeName } from './request.ts'
@@ -29,15 +29,16 @@ function start(
     readonly ledger?: MemoryLedger
     readonly metrics?: Metrics
     readonly log?: Log
+    readonly approvalsPerHour?: number
   } = {},
 ): Running {
   const { cluster = newCluster(), ledger = memoryLedger() } = options
-  const { metrics = silentMetrics, log = silentLog } = options
+  const { metrics = silentMetrics, log = silentLog, approvalsPerHour = 1000 } = options
   const approver = createApprover({
     client: cluster,
     signers: ['serving'],
     rules: openRules,
-    approvalsPerHour: 1000,
+    approvalsPerHour,
     ledger,
     records: recordsOf(ledger),
     replica: 'approver-0',
@@ -186,6 +187,30 @@ test('a requester of many requests keeps no other waiting', async (t) => {
   await eventually('the other is approved', () => running.typesOf('csr-1').length === 1)
   const looked = cluster.requests.filter(({ path }) => path.includes('/storm-'))
   assert.ok(new Set(looked.map(({ path }) => path)).size <= 16, `${looked.length} looks`)
+})
+
+test('of what piled up while nobody answered, the request is approved that its node waits for', async (t) => {
+  requirement('approver.storm-bounded')
+  const cluster = newCluster()
+  const at = (minute: number, name: string): RawObject => {
+    const made = storedRequest(undefined, { name })
+    const creationTimestamp = new Date(Date.parse('2026-11-30T00:00:00Z') + minute * 60_000)
+      .toISOString()
+      .replace('.000', '')
+    return { ...made, metadata: { ...made.metadata, creationTimestamp } }
+  }
+  // By name they come in another order than by time.
+  const stale = Array.from({ length: 40 }, (_, index) => `csr-${(index * 17) % 40}`)
+  for (const [index, name] of stale.entries()) cluster.put(plural, at(index, name))
+  cluster.put(plural, at(41, 'csr-20-live'))
+  const running = start(t, { cluster, approvalsPerHour: 2 })
+  await eventually('it is approved', () => running.typesOf('csr-20-live').length === 1)
+  cluster.put(plural, at(42, 'csr-later'))
+  await eventually('so is the next', () => running.typesOf('csr-later').length === 1)
+  assert.deepEqual(
+    stale.filter((name) => running.typesOf(name).length > 0),
+    [],
+  )
 })
 
 test('a ledger that takes no more ends the approver', async (t) => {
