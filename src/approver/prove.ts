@@ -110,7 +110,7 @@ function proveName(
   const spelling = canonicalSpelling(name)
   const owner = owners.get(spelling) ?? nodeName
   if (owner !== nodeName) {
-    return deny('NamesNotProved', `${field} ${name} is configured for node ${owner}`)
+    return deny('NamesNotProved', `${field} ${name} is that of node ${owner}, by configuration`)
   }
   const unfit = isAddress ? unfitAddress(name, evidence, rules) : unfitName(name, nodeName, rules)
   if (unfit !== undefined)
