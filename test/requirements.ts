@@ -312,6 +312,16 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a ledger goes on in a new file without losing a record at any crash, and a segment that is cut, changed, missing or another is named',
     source: 'RFC 6962 §2.1: a tree goes on from its compact range',
   },
+  'ledger.retention-keeps-proofs': {
+    claim:
+      'what retention has removed is on the published record before it goes, whatever was proved of it still is, and a theft is told from it',
+    source: 'C2SP tlog-tiles: entries may be pruned, and the tree stands',
+  },
+  'ledger.retention-removes-what-cannot-matter': {
+    claim:
+      'no segment is removed, and none is left out at a start, that speaks of a certificate that is held or of an intent that is open',
+    source: 'a clock that jumps ahead would remove all of it',
+  },
   'ledger.published-as-log': {
     claim:
       'a ledger is published as a log that others read: signed checkpoints over tiles of its tree',

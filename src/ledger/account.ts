@@ -1,20 +1,23 @@
-import type { LoggedRecord, SegmentHead } from './record.ts'
+import type { IssuanceIntent, LoggedRecord, SegmentHead } from './record.ts'
 
 /** What the records so far leave to those that follow: a segment's head hands it on. */
 export class Account {
-  readonly #unsettled = new Set<number>()
+  /** With the time of the intent, where it was read. */
+  readonly #unsettled = new Map<number, number>()
   #heldUntil = -Infinity
   #removedBefore = 0
   #toldAt = -1
+  #vouchedTime = -Infinity
 
   /** Records in their order. */
   look(index: number, record: LoggedRecord): void {
     switch (record.kind) {
       case 'issuance-intent':
-        this.#unsettled.add(index)
+        this.#unsettled.set(index, timeOf(record))
         this.#heldUntil = Math.max(this.#heldUntil, Date.parse(record.notAfter))
         return
       case 'issuance-result':
+        if (record.outcome === 'published') this.#vouch(record.intentIndex)
         this.#unsettled.delete(record.intentIndex)
         return
       case 'issuance-refusal':
@@ -25,10 +28,14 @@ export class Account {
         return
       case 'ledger-segment':
         this.#unsettled.clear()
-        for (const each of record.unsettled) this.#unsettled.add(each)
+        for (const each of record.unsettled) this.#unsettled.set(each, -Infinity)
         this.#heldUntil = -Infinity
         this.#removed(record.removedBefore, index)
     }
+  }
+
+  #vouch(intentIndex: number): void {
+    this.#vouchedTime = Math.max(this.#vouchedTime, this.#unsettled.get(intentIndex) ?? -Infinity)
   }
 
   #removed(before: number, toldAt: number): void {
@@ -38,7 +45,7 @@ export class Account {
   }
 
   /** Intents without a result. */
-  get unsettled(): ReadonlySet<number> {
+  get unsettled(): ReadonlyMap<number, unknown> {
     return this.#unsettled
   }
 
@@ -52,13 +59,26 @@ export class Account {
     return { before: this.#removedBefore, toldAt: this.#toldAt }
   }
 
+  /**
+   * The time of the latest certificate that the API server took: it compares `notBefore` of a PodCertificateRequest's with its own clock. Milliseconds;
+   * −Infinity before the first one that was read.
+   */
+  get vouchedTime(): number {
+    return this.#vouchedTime
+  }
+
   /** What a new segment's head hands on. */
   handOn(): Pick<SegmentHead, 'unsettled' | 'heldUntil' | 'removedBefore'> {
     const held = this.#heldUntil
     return {
-      unsettled: [...this.#unsettled],
+      unsettled: [...this.#unsettled.keys()],
       heldUntil: held === -Infinity ? null : new Date(held).toISOString(),
       removedBefore: this.#removedBefore,
     }
   }
+}
+
+/** The API server looks at no time of what is asked by CertificateSigningRequest. */
+function timeOf({ request, time }: IssuanceIntent): number {
+  return request.kind === undefined ? Date.parse(time) : -Infinity
 }

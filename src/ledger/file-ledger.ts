@@ -10,6 +10,7 @@ import type { MerkleTree, TreeHead } from './merkle-tree.ts'
 import type { Publication } from './publication.ts'
 import { batchOctetsMax } from './read-entries.ts'
 import type { LedgerRecord, LoggedRecord, SegmentHead } from './record.ts'
+import type { SegmentRetention } from './retention.ts'
 import { sealSegment } from './seal.ts'
 import { lost, unavailable } from './unavailable.ts'
 
@@ -40,6 +41,7 @@ export interface FileLedgerParts {
   readonly lookSeconds: number
   readonly segmentOctets: number
   readonly publication: Publication | undefined
+  readonly retention: SegmentRetention | undefined
   readonly droppedOctets: number
 }
 
@@ -60,6 +62,7 @@ export class FileLedger implements Ledger {
   /** Over its acknowledged records. */
   #hash: Hash
   readonly #publication: Publication | undefined
+  readonly #retention: SegmentRetention | undefined
   readonly #lock: Lock
   readonly #metrics: Metrics
   /** Holds the acknowledged records and no others. */
@@ -86,6 +89,7 @@ export class FileLedger implements Ledger {
     this.#hash = parts.hash
     this.#lock = parts.lock
     this.#publication = parts.publication
+    this.#retention = parts.retention
     this.#metrics = parts.metrics
     this.#tree = parts.tree
     this.#end = parts.end
@@ -154,6 +158,7 @@ export class FileLedger implements Ledger {
       ...this.#account.handOn(),
     }
     const head = formatEntry(record)
+    const heldUntil = this.#account.heldUntil
     const sealed = this.#file
     this.#file = await sealSegment({
       name: this.#name,
@@ -163,6 +168,8 @@ export class FileLedger implements Ledger {
       head: head.line,
       assertHeld: () => this.#assertHeld(this.#end),
     })
+    const sealedAt = Date.parse(record.time)
+    this.#retention?.add({ firstIndex: this.#firstIndex, end: firstIndex, sealedAt, heldUntil })
     this.#firstIndex = firstIndex
     this.#end = head.line.length
     this.#hash = createHash('sha256')
@@ -175,10 +182,22 @@ export class FileLedger implements Ledger {
   async #lookOnce(): Promise<void> {
     try {
       await this.#assertHeld(this.#end)
+      await this.#retain()
     } catch (error) {
       this.#fail(unavailable(error), [])
     }
     await this.#flush()
+  }
+
+  async #retain(): Promise<void> {
+    if (this.#retention === undefined || this.#publication === undefined) return
+    const record = this.#retention.due(this.#account, this.#now())
+    if (record !== undefined) {
+      const entry = formatEntry(record)
+      await this.#writeDurably(entry.line)
+      this.#acknowledge(record, entry)
+    }
+    await this.#retention.remove(this.#account, this.#publication.publishedSize)
   }
 
   #takeBatch(): Pending[] {

@@ -10,6 +10,7 @@ import type { NoteSigner } from './note.ts'
 import { Publication } from './publication.ts'
 import { readBack } from './read-back.ts'
 import type { LedgerRecord, LoggedRecord } from './record.ts'
+import { firstHeld, sealedOf, SegmentRetention } from './retention.ts'
 import { undoSeal } from './seal.ts'
 import { damaged, findSegments, readSegments, type Segment } from './segments.ts'
 import { orUnavailable, unavailable } from './unavailable.ts'
@@ -57,6 +58,8 @@ export async function openLedger(options: {
   readonly publishSeconds?: number
   /** A file of so many octets is sealed, and a new one begun. */
   readonly segmentOctets?: number
+  /** Sealed segments are removed when all in them is so old; never without a signer. */
+  readonly retentionDays?: number | undefined
   /** Gives up reading when it aborts: a ledger of years takes a while. */
   readonly signal?: AbortSignal
 }): Promise<Ledger> {
@@ -73,7 +76,8 @@ export async function openLedger(options: {
     const opened = await disk.open(file, 'write')
     try {
       const { segmentOctets = segmentOctetsDefault } = options
-      const sizes = { lookSeconds, publishSeconds, segmentOctets }
+      const { retentionDays } = options
+      const sizes = { lookSeconds, publishSeconds, segmentOctets, retentionDays }
       return await recover(opened, lock, {
         file,
         disk,
@@ -103,6 +107,7 @@ interface Options {
   readonly lookSeconds: number
   readonly publishSeconds: number
   readonly segmentOctets: number
+  readonly retentionDays: number | undefined
   readonly signal: AbortSignal | undefined
   readonly signer: NoteSigner | undefined
 }
@@ -124,25 +129,37 @@ async function recover(file: LedgerFile, lock: Lock, options: Options): Promise<
   const publication =
     published &&
     new Publication({ published, tree, held, log, metrics, seconds: options.publishSeconds })
+  const { retentionDays: days } = options
+  const sealed = sealedOf(segments.found)
+  const retention =
+    days === undefined
+      ? undefined
+      : new SegmentRetention({ name: options.file, disk, days, log, sealed })
   const { now, lookSeconds, segmentOctets } = options
   const parts = { name: options.file, disk, file, lock, tree, account, firstIndex, end, now }
-  const rest = { hash: read.hash, metrics, lookSeconds, segmentOctets, publication }
+  const rest = { hash: read.hash, metrics, lookSeconds, segmentOctets, publication, retention }
   return new FileLedger({ ...parts, ...rest, droppedOctets: tornOctets })
 }
 
-/** The records of a ledger from the first; may run beside its writer. Throws 'ledger/corrupt' and 'ledger/record'. */
+/**
+ * The records of a ledger from the first; may run beside its writer. Where `heldSince` (milliseconds) is given, sealed segments are left out
+ * before the first with a certificate that was held at that time or later, or with an intent that may have no result. Throws
+ * 'ledger/corrupt' and 'ledger/record'.
+ */
 export async function* readLedger(
   file: string,
-  options: { readonly disk?: LedgerDisk } = {},
+  options: { readonly disk?: LedgerDisk; readonly heldSince?: number } = {},
 ): AsyncGenerator<{ index: number; record: LoggedRecord; leafHash: string }, void> {
   await using segments = await orUnavailable(findSegments(file, options.disk ?? ledgerDisk))
   let removedBefore = 0
-  for await (const { index, line, leafHash } of readSegments(segments)) {
+  const from = options.heldSince === undefined ? 0 : firstHeld(segments.found, options.heldSince)
+  for await (const { index, line, leafHash } of readSegments(segments, from)) {
     const record = parseLine(line)
     if ('removedBefore' in record) removedBefore = Math.max(removedBefore, record.removedBefore)
     yield { index, record, leafHash: leafHash.toString('hex') }
   }
   const [{ path, firstIndex }] = segments.found
   // Told after what is there was read: whoever asks for a record sees it all the same.
-  if (firstIndex > removedBefore) throw damaged(path, 'is there, and not the one before it')
+  if (from === 0 && firstIndex > removedBefore)
+    throw damaged(path, 'is there, and not the one before it')
 }

@@ -72,6 +72,28 @@ export async function proveConsistency(
   return from === 0 ? proof : [await rangeHash(hashOf, from, to), ...proof]
 }
 
+/** RFC 9162 §2.1.3.2. */
+export function verifyInclusion(
+  proof: readonly Buffer[],
+  leaf: { readonly index: number; readonly leafHash: Buffer },
+  tree: { readonly size: number; readonly rootHash: string },
+): boolean {
+  if (leaf.index >= tree.size) return false
+  let [index, last] = [leaf.index, tree.size - 1]
+  let root = leaf.leafHash
+  for (const sibling of proof) {
+    if (last === 0) return false
+    if (index % 2 === 1 || index === last) {
+      root = hashNode(sibling, root)
+      while (index % 2 === 0 && index !== 0) [index, last] = [half(index), half(last)]
+    } else {
+      root = hashNode(root, sibling)
+    }
+    ;[index, last] = [half(index), half(last)]
+  }
+  return last === 0 && root.toString('hex') === tree.rootHash
+}
+
 /** RFC 9162 §2.1.4.2. */
 export function verifyConsistency(
   proof: readonly Buffer[],

@@ -25,6 +25,11 @@ export class Publication {
     this.#parts = parts
   }
 
+  /** So many records are known to others. */
+  get publishedSize(): number {
+    return this.#parts.published.publishedSize
+  }
+
   append(leafHash: Buffer): void {
     this.#parts.published.append(leafHash)
   }

@@ -171,7 +171,7 @@ export async function* readSegments(
     if (at < from) continue
     if (before !== undefined) assertStandsOn(segment, tree, before)
     const isLast = at === found.length - 1
-    const opened = isLast ? last : await disk.open(segment.path, 'read')
+    const opened = isLast ? last : await openSealed(segment.path, disk)
     try {
       const hash = createHash('sha256')
       const tail = yield* readSegmentEntries(segment, opened, { tree, hash })
@@ -185,6 +185,13 @@ export async function* readSegments(
     }
   }
   throw new RangeError(`no segment: want<${found.length} got=${from}`)
+}
+
+async function openSealed(path: string, disk: LedgerDisk): Promise<LedgerFile> {
+  const opened = await disk.open(path, 'read').catch(unlessAbsent)
+  if (opened !== undefined) return opened
+  const rule = `segment ${basename(path)} was removed while the ledger was read: read it again`
+  throw new CountersignError('ledger/unavailable', rule)
 }
 
 /** The tree of all records before a segment, as its head says. */

@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { CountersignError, quoted } from '../errors.ts'
+import { MerkleTree } from './merkle-tree.ts'
 import { tilePath, tileWidth } from './tiles.ts'
 
 const hashOctets = 32
+const levelsOfTile = 8
 
 /** Reads the tiles of a folder as they were published for a tree of so many leaves. Nothing of them is checked. */
 export class TileReader {
@@ -21,6 +24,22 @@ export class TileReader {
     return Array.from({ length: width }, (_, at) =>
       octets.subarray(at * hashOctets, (at + 1) * hashOctets),
     )
+  }
+
+  /** The root over `2^level` leaves from `index * 2^level` on. Throws 'ledger/corrupt' where the tile is not there. */
+  async subtree(level: number, index: number): Promise<Buffer> {
+    const tileLevel = Math.floor(level / levelsOfTile)
+    const width = 2 ** (level % levelsOfTile)
+    const first = index * width
+    const tile = Math.floor(first / tileWidth)
+    const hashes = await this.read(tileLevel, tile, (first % tileWidth) + width)
+    if (hashes === undefined) {
+      const path = join(this.#folder, tilePath(tileLevel, tile))
+      throw new CountersignError('ledger/corrupt', `no tile: want=${quoted(path, 300)}`)
+    }
+    const tree = new MerkleTree()
+    for (const hash of hashes.slice(first % tileWidth)) tree.append(hash)
+    return tree.subtrees[0] as Buffer
   }
 
   /** A running signer fills a tile, and then its parts are gone. */

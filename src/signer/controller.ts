@@ -22,7 +22,7 @@ import type { CountedAnchors } from './anchors/bundle-sequence.ts'
 import { measureIssuer } from './anchors/measure-issuer.ts'
 import { startScheduledRotation, type SignerRotation } from './anchors/scheduled-rotation.ts'
 import { startGatherer, type Gatherer } from './watch/gather.ts'
-import { createHistory, readHistory } from './issue/history.ts'
+import { createHistory, historySince, readHistory } from './issue/history.ts'
 import type { History } from './issue/history.ts'
 import { createIssuance } from './issue/issuance.ts'
 import type { Issuance } from './issue/issuance.ts'
@@ -52,8 +52,13 @@ export interface SignerOptions {
   readonly profile: Profile
   readonly authorities: AuthoritySource
   readonly ledger: Pick<Ledger, 'append' | 'failed'>
-  /** The ledger's records so far. Without them the signer knows no keys and no open intents of earlier runs. */
-  readonly records?: AsyncIterable<{ readonly index: number; readonly record: LoggedRecord }>
+  /**
+   * The ledger's records so far, of which those may be left out that speak of no certificate that was held since then, in milliseconds, and of no
+   * open intent. Without them the signer knows no keys and no open intents of earlier runs.
+   */
+  readonly records?: (
+    heldSince: number,
+  ) => AsyncIterable<{ readonly index: number; readonly record: LoggedRecord }>
   readonly issuancePolicy: IssuancePolicy
   /** Names this process in the ledger and in the Lease. */
   readonly replica: string
@@ -225,7 +230,7 @@ async function open(
   const history =
     options.records === undefined
       ? createHistory(now)
-      : await readHistory(untilAborted(options.records, signal), now)
+      : await readHistory(untilAborted(options.records(historySince(now())), signal), now)
   const version = await discoverVersion({ ...options, signal })
   if (version === undefined) return undefined
   tellUnfollowed(options, history)

@@ -107,6 +107,21 @@ const brokenSigner: readonly [string, string, RegExp][] = [
   ['a lease without a name', `${signer}lease: { name: '' }\n`, /lease\.name: /],
   ['no ledger', signer.replace(/ledger.*/, ''), /ledger: required/],
   [
+    'records kept for less than certificates and their keys are',
+    signer.replace(/ledger.*/, 'ledger: { file: l, log: { keyFile: k }, retentionDays: 2 }'),
+    /ledger\.retentionDays: .*3/,
+  ],
+  [
+    'records removed that nobody can prove any more',
+    signer.replace(/ledger.*/, 'ledger: { file: l, retentionDays: 30 }'),
+    /ledger\.retentionDays: want=ledger\.log, too/,
+  ],
+  [
+    'a segment for each record',
+    signer.replace(/ledger.*/, 'ledger: { file: l, segmentOctets: 1000 }'),
+    /ledger\.segmentOctets: /,
+  ],
+  [
     'a CA that is replaced before its certificates have ended',
     `${rotating('everySeconds: 50000')}profile: { lifetimeSecondsMax: 86400 }\n`,
     /authority\.selfSigned\.rotation\.everySeconds: want=86400\.\.31449000 got=50000/,

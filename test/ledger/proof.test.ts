@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { subtreesOf } from '../../src/ledger/leaves.ts'
+import { subtreesOf } from './subtrees-of.ts'
 import { hashLeaf, hashNode } from '../../src/ledger/merkle-tree.ts'
 import {
   proveConsistency,

@@ -4,6 +4,8 @@ const ledger = 'src/ledger/file-ledger.ts'
 const readBack = 'src/ledger/read-back.ts'
 const segments = 'src/ledger/segments.ts'
 const seal = 'src/ledger/seal.ts'
+const retention = 'src/ledger/retention.ts'
+const marks = 'src/ledger/audit/marks.ts'
 const lock = 'src/ledger/lock.ts'
 
 /** The defences of the record of what was issued. */
@@ -117,6 +119,71 @@ export const ledgerMutations: readonly Mutation[] = [
     edits: [['    await assertHeld()\n    await sealed.link', '    await sealed.link']],
   },
   {
+    claim: 'ledger.retention-keeps-proofs',
+    without: 'the wait for a checkpoint over the record, before anything is removed',
+    file: retention,
+    edits: [['if (publishedSize <= removed.toldAt) return', '']],
+  },
+  {
+    claim: 'ledger.retention-keeps-proofs',
+    without: 'the demand at a start that the record was published',
+    file: readBack,
+    edits: [['toldAt < promised.size) return', 'promised.size > 0) return']],
+  },
+  {
+    claim: 'ledger.retention-keeps-proofs',
+    without: 'the look whether retention has removed what is missing',
+    file: marks,
+    edits: [['if (removedBefore < before) {', 'if (removedBefore < 0) {']],
+  },
+  {
+    claim: 'ledger.retention-keeps-proofs',
+    without: 'the look whether the record of it was published, at verify',
+    file: marks,
+    edits: [['else if (index >= (own?.size ?? 0))', 'else if (index < 0)']],
+  },
+  {
+    claim: 'ledger.retention-keeps-proofs',
+    without: 'the comparison of tiles with what the oldest segment stands on',
+    file: 'src/ledger/audit/published.ts',
+    edits: [
+      [
+        'if (tree.head().rootHash === treeBefore(oldest).head().rootHash) return',
+        'if (tree.size === firstIndex) return',
+      ],
+    ],
+  },
+  {
+    claim: 'ledger.retention-removes-what-cannot-matter',
+    without: 'the doubt about a clock that no API server has vouched for',
+    file: retention,
+    edits: [['Math.min(now, account.vouchedTime)', 'now']],
+  },
+  {
+    claim: 'ledger.retention-removes-what-cannot-matter',
+    without: 'the look at certificates that are held',
+    file: retention,
+    edits: [['heldUntil >= olderThan || ', '']],
+  },
+  {
+    claim: 'ledger.retention-removes-what-cannot-matter',
+    without: 'the look at intents that are open',
+    file: retention,
+    edits: [['|| oldestOpen < end) break', ') break']],
+  },
+  {
+    claim: 'ledger.retention-removes-what-cannot-matter',
+    without: 'open intents in what a start reads',
+    file: retention,
+    edits: [['|| unsettled < end,', ',']],
+  },
+  {
+    claim: 'ledger.retention-removes-what-cannot-matter',
+    without: 'certificates that are held in what a start reads',
+    file: retention,
+    edits: [['heldUntil >= heldSince || ', '']],
+  },
+  {
     claim: 'ledger.published-as-log',
     without: 'the check of a signature',
     file: 'src/ledger/note.ts',
@@ -162,7 +229,7 @@ export const ledgerMutations: readonly Mutation[] = [
     claim: 'ledger.published-as-log',
     without: 'the look at the records before anything is proved of them',
     file: 'src/ledger/audit/published.ts',
-    edits: never('(await rootHashOf(hashOf, checkpoint.size)) !== checkpoint.rootHash'),
+    edits: never('tree.head().rootHash !== checkpoint.rootHash'),
   },
   {
     claim: 'ledger.verify-names-the-place',

@@ -281,9 +281,9 @@ test('intents of an earlier run are settled at the start', async () => {
   await first.stop()
   const healed = populatedCluster()
   await using second = await startSigner(healed, {
-    records: (async function* () {
+    records: async function* () {
       yield* records
-    })(),
+    },
   })
   await eventually('the result', () => second.ledger.records.length === 1)
   const [result] = second.ledger.records

@@ -9,14 +9,13 @@ import {
   parseAuditLine,
   type Creation,
 } from '../../ledger/audit/join-audit-log.ts'
-import { readPublishedTree } from '../../ledger/audit/published.ts'
+import { proveGoesOn, proveRecord } from '../../ledger/audit/prove.ts'
 import { readLedgers, type Placed } from '../../ledger/audit/read-ledgers.ts'
 import { verifyLedger, type Findings } from '../../ledger/audit/verify-ledger.ts'
 import { cosignLedger } from '../../ledger/audit/witness.ts'
 import { readLogKey } from '../../ledger/log-key.ts'
 import { formatVerifierKey, parseVerifierKey } from '../../ledger/note.ts'
 import type { LedgerRecord, Retention, SegmentHead } from '../../ledger/record.ts'
-import { proveConsistency, proveInclusion } from '../../ledger/proof.ts'
 import { Refused } from '../run-program.ts'
 import type { Terminal } from '../terminal.ts'
 
@@ -162,8 +161,11 @@ export async function runLedgerVerify(
 }
 
 function formatFindings(findings: Findings): string {
-  const { file, size, rootHash, unfinishedOctets, checkpoints, problems } = findings
+  const { file, size, rootHash, removed, unfinishedOctets, checkpoints, problems } = findings
   const lines = [`${file}: ${size} records, root ${rootHash}`]
+  if (removed !== null) {
+    lines.push(`  records 0..${removed.before - 1} were removed by retention at ${removed.time}`)
+  }
   if (unfinishedOctets > 0) lines.push(`  ${unfinishedOctets} octets of a write that is not done`)
   for (const { place, origin, size: of, signed, witnesses } of checkpoints) {
     const by =
@@ -178,6 +180,7 @@ function formatFindings(findings: Findings): string {
 
 export interface ProveOptions extends Json {
   readonly index?: string
+  readonly leafHash?: string
   readonly from?: string
 }
 
@@ -187,31 +190,27 @@ export async function runLedgerProve(
   options: ProveOptions,
   terminal: Terminal,
 ): Promise<void> {
-  const asked = options.index ?? options.from
-  if (asked === undefined || (options.index !== undefined && options.from !== undefined)) {
-    throw usage('want=--index <record> or --from <size>')
+  const { index, leafHash, from } = options
+  const asked = [index, leafHash, from].filter((each) => each !== undefined)
+  if (asked.length !== 1) {
+    throw usage('want=--index <record>, --leaf-hash <hash> or --from <size>')
   }
-  if (!/^\d{1,15}$/.test(asked)) throw usage(`want=a whole number got=${quoted(asked)}`)
-  const number = Number(asked)
-  let entry = ''
-  const { text, checkpoint, hashOf } = await readPublishedTree(file, (json, index) => {
-    if (index === number) entry = json.toString()
-  })
-  const isIndex = options.index !== undefined
-  const prove = isIndex ? proveInclusion : proveConsistency
-  const hashes = await prove(hashOf, number, checkpoint.size)
+  const whole = index ?? from ?? '0'
+  if (!/^\d{1,15}$/.test(whole)) throw usage(`want=a whole number got=${quoted(whole)}`)
+  if (leafHash !== undefined && !/^[0-9a-f]{64}$/.test(leafHash)) {
+    throw usage(`--leaf-hash: want=64 hex digits got=${quoted(leafHash)}`)
+  }
+  const { what, named, hashes, text, checkpoint } =
+    from === undefined
+      ? await proveRecord(file, leafHash ?? Number(whole))
+      : await proveGoesOn(file, Number(whole))
   if (options.json === true) {
     const proof = hashes.map((hash) => hash.toString('hex'))
-    const what = isIndex ? { index: number, entry } : { from: number }
     terminal.out(`${JSON.stringify({ version: 1, ...what, ...checkpoint, proof })}\n`)
     return
   }
   const lines = hashes.map((hash) => `${hash.toString('base64')}\n`).join('')
-  terminal.out(
-    isIndex
-      ? `c2sp.org/tlog-proof@v1\nindex ${asked}\n${lines}\n${text}`
-      : `old ${asked}\n${lines}\n${text}`,
-  )
+  terminal.out(`${named}\n${lines}\n${text}`)
 }
 
 /** Writes the log as any web server can serve it. */

@@ -111,6 +111,10 @@ function addProve(ledger: Command, terminal: Terminal): void {
     )
     .argument('<ledger>')
     .option('--index <record>', 'inclusion of this record, as a C2SP tlog-proof')
+    .option(
+      '--leaf-hash <hash>',
+      'of the record with this hash, which nobody needs to have any more',
+    )
     .option('--from <size>', 'consistency with the log as it was with so many records')
     .option(...json)
     .action(async (path: string, options: ProveOptions) => {

@@ -60,7 +60,7 @@ export async function runSigner(
     profile,
     authorities,
     ledger,
-    records: readLedger(config.ledger.file),
+    records: (heldSince) => readLedger(config.ledger.file, { heldSince }),
     issuancePolicy: shadowedIssuance(policy.engine, policy.candidate?.shadow),
     replica: config.replica,
     lease: config.lease,
@@ -147,9 +147,9 @@ async function openOwnLedger(
   },
 ): Promise<Ledger> {
   const { signal, ...rest } = parts
-  const { file, segmentOctets } = config.ledger
+  const { file, segmentOctets, retentionDays } = config.ledger
   const signer = await logSignerOf(config)
-  const options = { file, segmentOctets, signer, ...rest }
+  const options = { file, segmentOctets, retentionDays, signer, ...rest }
   const ledger = await openLedger({ ...options, ...(signal && { signal }) })
   if (signer !== undefined) {
     const verifierKey = formatVerifierKey(signer)

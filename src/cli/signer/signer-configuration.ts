@@ -83,6 +83,8 @@ export interface SignerConfig {
     readonly file: string
     /** The file is sealed at so many octets, and a new one begun. */
     readonly segmentOctets: number
+    /** Sealed segments are removed when all in them is so old; never when absent. */
+    readonly retentionDays?: number | undefined
     /** Published in `<file>.log` for others to check; not at all when absent. */
     readonly log?:
       | {
@@ -153,6 +155,29 @@ const selfSignedSchema = z.strictObject({
     .optional(),
 })
 
+/** Longer than any certificate lives (a day), its key is remembered (another) and its request is kept (a quarter of an hour). */
+const retentionDaysMin = 3
+
+function ledgerSchema(folder: string): z.ZodType<SignerConfig['ledger']> {
+  return z
+    .strictObject({
+      file: pathIn(folder),
+      segmentOctets: z.int().min(1_048_576).max(1_073_741_824).default(segmentOctetsDefault),
+      retentionDays: z.int().min(retentionDaysMin).max(36_500).optional(),
+      log: z
+        .strictObject({
+          keyFile: pathIn(folder),
+          makeKey: z.boolean().default(false),
+          origin: z.string().max(255).refine(isKeyName, 'no spaces and no +').optional(),
+        })
+        .optional(),
+    })
+    .refine(({ retentionDays, log }) => retentionDays === undefined || log !== undefined, {
+      path: ['retentionDays'],
+      message: 'want=ledger.log, too: what is removed is proved by a published log alone',
+    })
+}
+
 export function signerSchema(folder: string): z.ZodType<SignerConfig> {
   const fields = z.strictObject({
     trustDomain: parsedBy(parseTrustDomain),
@@ -194,17 +219,7 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
     admissionPolicy: z.string().min(1).max(253).optional(),
     certificateSigningRequests: z.strictObject({ approve: z.boolean().default(false) }).optional(),
     enforcement: enforcementSchema,
-    ledger: z.strictObject({
-      file: pathIn(folder),
-      segmentOctets: z.int().min(1_048_576).max(1_073_741_824).default(segmentOctetsDefault),
-      log: z
-        .strictObject({
-          keyFile: pathIn(folder),
-          makeKey: z.boolean().default(false),
-          origin: z.string().max(255).refine(isKeyName, 'no spaces and no +').optional(),
-        })
-        .optional(),
-    }),
+    ledger: ledgerSchema(folder),
     policy: policySchema(folder).refine(({ tenants }) => tenants === undefined, {
       path: ['tenants'],
       message: 'want=none: bundles of tenants are asked about calls',

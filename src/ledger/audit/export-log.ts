@@ -26,24 +26,27 @@ export async function exportLog(file: string, folder: string): Promise<number> {
 async function writeLog(file: string, folder: string, checkpoint: Checkpoint): Promise<void> {
   const tree = new TileTree()
   const hashed = new MerkleTree()
-  let bundle: Buffer[] = []
+  let bundle: (Buffer | undefined)[] = []
   let index = 0
   const write = async (path: string, octets: Buffer): Promise<void> => {
     await mkdir(dirname(join(folder, path)), { recursive: true })
     await writeFile(join(folder, path), octets)
   }
+  // Where retention has removed some of a bundle's entries there is no bundle: its tiles are all that is left.
+  const writeBundle = async (): Promise<void> => {
+    const entries = bundle.filter((json) => json !== undefined)
+    const path = tilePath('entries', index, bundle.length)
+    if (entries.length === bundle.length) await write(path, formatEntryBundle(entries))
+    bundle = []
+    index += 1
+  }
   for await (const { leafHash, json } of readPublished(file, checkpoint.size)) {
     hashed.append(leafHash)
     for (const { path, octets } of tree.append(leafHash)) await write(path, octets)
     bundle.push(json)
-    if (bundle.length < tileWidth) continue
-    await write(tilePath('entries', index), formatEntryBundle(bundle))
-    bundle = []
-    index += 1
+    if (bundle.length === tileWidth) await writeBundle()
   }
   for (const { path, octets } of tree.partial()) await write(path, octets)
-  if (bundle.length > 0) {
-    await write(tilePath('entries', index, bundle.length), formatEntryBundle(bundle))
-  }
+  if (bundle.length > 0) await writeBundle()
   if (hashed.head().rootHash !== checkpoint.rootHash) throw otherRecords()
 }

@@ -3,12 +3,14 @@ import { join } from 'node:path'
 import { CountersignError, quoted } from '../../errors.ts'
 import { parseCheckpoint, type Checkpoint } from '../checkpoint.ts'
 import { jsonOf } from '../entry.ts'
-import { subtreesOf } from '../leaves.ts'
 import { ledgerDisk } from '../ledger-file.ts'
 import { logFolderOf } from '../log-folder.ts'
+import { MerkleTree } from '../merkle-tree.ts'
 import { parseNote } from '../note.ts'
-import { rootHashOf, type SubtreeHash } from '../proof.ts'
-import { findSegments, readSegments } from '../segments.ts'
+import type { SubtreeHash } from '../proof.ts'
+import { findSegments, readSegments, treeBefore, type Segment } from '../segments.ts'
+import { TileReader } from '../tile-reader.ts'
+import { tilePath, tileWidth } from '../tiles.ts'
 
 /** The checkpoint of a ledger as it is published, and its text. Throws 'ledger/note' where there is none. */
 export async function publishedCheckpoint(
@@ -25,17 +27,25 @@ export async function publishedCheckpoint(
   return { text, checkpoint: parseCheckpoint(parseNote(text).text) }
 }
 
-/** The leaf hashes and the entries of the first so many records. Throws 'ledger/corrupt' where there are fewer. */
-export async function* readPublished(
-  file: string,
-  size: number,
-): AsyncGenerator<{ readonly leafHash: Buffer; readonly json: Buffer }, void> {
+/** A leaf of the published log; of a record that was removed by retention the hash is all that is left. */
+export interface Leaf {
+  readonly index: number
+  readonly leafHash: Buffer
+  readonly json: Buffer | undefined
+}
+
+/**
+ * The first so many leaves: of records that are there, hashed again, and before them of the tiles. Throws 'ledger/corrupt' where there are fewer,
+ * and where the records do not stand on what the tiles say.
+ */
+export async function* readPublished(file: string, size: number): AsyncGenerator<Leaf, void> {
   await using segments = await findSegments(file, ledgerDisk)
-  let records = 0
-  for await (const { leafHash, line } of readSegments(segments)) {
-    if (records === size) return
+  yield* readRemoved(file, segments.found[0], size)
+  let records = segments.found[0].firstIndex
+  for await (const { index, leafHash, line } of readSegments(segments)) {
+    if (records >= size) return
     records += 1
-    yield { leafHash, json: Buffer.from(jsonOf(line)) }
+    yield { index, leafHash, json: Buffer.from(jsonOf(line)) }
   }
   if (records < size) {
     const rule = `records are missing: want≥${size} as its checkpoint says got=${records}`
@@ -43,29 +53,55 @@ export async function* readPublished(
   }
 }
 
-/** What a ledger has published, of which anything can be proved: 64 octets of memory a record. */
+/** The leaves before the oldest segment that is there, as the tiles have them, held against what that one stands on. */
+export async function* readRemoved(
+  file: string,
+  oldest: Segment,
+  size: number,
+): AsyncGenerator<Leaf, void> {
+  const { firstIndex } = oldest
+  const folder = logFolderOf(file)
+  const tiles = new TileReader(folder, size)
+  const tree = new MerkleTree()
+  for (let tile = 0; tree.size < firstIndex; tile++) {
+    const hashes = await tiles.read(0, tile, Math.min(tileWidth, firstIndex - tree.size))
+    if (hashes === undefined) {
+      const rule = `no tile of records that are not here: want=${quoted(join(folder, tilePath(0, tile)), 300)}`
+      throw new CountersignError('ledger/corrupt', rule)
+    }
+    for (const leafHash of hashes) {
+      const index = tree.append(leafHash)
+      yield { index, leafHash, json: undefined }
+    }
+  }
+  if (tree.head().rootHash === treeBefore(oldest).head().rootHash) return
+  const rule = `the tiles are not those of the ${firstIndex} records before ${quoted(oldest.path, 300)}`
+  throw new CountersignError('ledger/corrupt', rule)
+}
+
+/** What a ledger has published, of which anything can be proved. */
 export interface PublishedTree {
   /** The signed checkpoint, as it stands in its file. */
   readonly text: string
   readonly checkpoint: Checkpoint
-  readonly leaves: readonly Buffer[]
+  /** Of the tiles. */
   readonly hashOf: SubtreeHash
 }
 
-/** Reads all of it, and `look` sees each entry. Throws 'ledger/note', and 'ledger/corrupt' where the records are not those of the checkpoint. */
+/** Reads all of it, and `look` sees each leaf. Throws 'ledger/note', and 'ledger/corrupt' where the records are not those of the checkpoint. */
 export async function readPublishedTree(
   file: string,
-  look: (entry: Buffer, index: number) => void = () => {},
+  look: (leaf: Leaf) => void = () => {},
 ): Promise<PublishedTree> {
   const { text, checkpoint } = await publishedCheckpoint(file)
-  const leaves: Buffer[] = []
-  for await (const { leafHash, json } of readPublished(file, checkpoint.size)) {
-    look(json, leaves.length)
-    leaves.push(leafHash)
+  const tree = new MerkleTree()
+  for await (const leaf of readPublished(file, checkpoint.size)) {
+    look(leaf)
+    tree.append(leaf.leafHash)
   }
-  const hashOf = subtreesOf(leaves)
-  if ((await rootHashOf(hashOf, checkpoint.size)) !== checkpoint.rootHash) throw otherRecords()
-  return { text, checkpoint, leaves, hashOf }
+  if (tree.head().rootHash !== checkpoint.rootHash) throw otherRecords()
+  const tiles = new TileReader(logFolderOf(file), checkpoint.size)
+  return { text, checkpoint, hashOf: (level, index) => tiles.subtree(level, index) }
 }
 
 export function otherRecords(): CountersignError {

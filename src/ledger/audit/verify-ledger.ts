@@ -8,18 +8,15 @@ import { logFolderOf } from '../log-folder.ts'
 import { MerkleTree, type TreeHead } from '../merkle-tree.ts'
 import { isSignedBy, parseNote, type NoteVerifier } from '../note.ts'
 import type { Tail } from '../read-entries.ts'
-import type { LoggedRecord } from '../record.ts'
-import { findSegments, readSegments } from '../segments.ts'
+import { findSegments, readSegments, type Segments } from '../segments.ts'
+import { Intents, Marks, type Problem } from './marks.ts'
+import { readRemoved } from './published.ts'
 import { TileTree, type LogFile } from '../tiles.ts'
-
-export interface Problem {
-  /** An octet, a record, a file of the log. */
-  readonly place: string
-  readonly problem: string
-}
 
 export interface Findings extends TreeHead {
   readonly file: string
+  /** The records before this index were removed by retention, as the record of this time says; null where all are there. */
+  readonly removed: { readonly before: number; readonly time: string } | null
   /** Of a write under way, or one that a crash cut off. */
   readonly unfinishedOctets: number
   readonly checkpoints: readonly CheckedCheckpoint[]
@@ -61,11 +58,13 @@ export async function verifyLedger(
   }
   const tiles = found[0] === undefined ? undefined : new Tiles(folder, found[0].size, problems)
   const tree = new MerkleTree()
+  const marks = new Marks(problems)
   const intents = new Intents(problems)
   let tail: Tail | undefined
   try {
     await using segments = await findSegments(file, ledgerDisk).catch(notRead(file))
-    const entries = readSegments(segments)
+    marks.begin(segments.found[0])
+    const entries = readLog(file, segments, found[0]?.size ?? 0)
     for (;;) {
       compareRoots(checkpoints, tree, problems)
       const step = await entries.next()
@@ -73,11 +72,17 @@ export async function verifyLedger(
         tail = step.value
         break
       }
-      intents.look(tree.append(step.value.leafHash), parseLine(step.value.line))
-      await tiles?.append(step.value.leafHash)
+      const { leafHash, line } = step.value
+      const index = tree.append(leafHash)
+      await tiles?.append(leafHash)
+      if (line === undefined) continue
+      const record = parseLine(line)
+      marks.look(index, record)
+      intents.look(index, record)
     }
+    marks.end(found[0])
   } catch (error) {
-    if (!(error instanceof CountersignError)) throw error
+    if (!(error instanceof CountersignError) || error.code === 'ledger/unavailable') throw error
     problems.push({ place: `record ${tree.size}`, problem: error.message })
   }
   if (tail !== undefined) {
@@ -87,7 +92,18 @@ export async function verifyLedger(
     }
   }
   const unfinishedOctets = tail?.tornOctets ?? 0
-  return { file, ...tree.head(), unfinishedOctets, checkpoints, problems }
+  const { removed } = marks
+  return { file, ...tree.head(), removed, unfinishedOctets, checkpoints, problems }
+}
+
+/** Every leaf of a ledger: of records that were removed the tiles are what is left. */
+async function* readLog(
+  file: string,
+  segments: Segments,
+  size: number,
+): AsyncGenerator<{ readonly leafHash: Buffer; readonly line?: Buffer }, Tail> {
+  yield* readRemoved(file, segments.found[0], size)
+  return yield* readSegments(segments)
 }
 
 function compareRoots(
@@ -167,27 +183,6 @@ class Tiles {
     if (got?.equals(octets) === true) return
     const problem = got === undefined ? 'tile is missing' : 'tile is not the one of the records'
     this.#problems.push({ place, problem })
-  }
-}
-
-/** A result names the intent that it concludes: where it does not, records were put together of several ledgers. */
-class Intents {
-  readonly #open = new Map<number, string>()
-  readonly #problems: Problem[]
-
-  constructor(problems: Problem[]) {
-    this.#problems = problems
-  }
-
-  look(index: number, record: LoggedRecord): void {
-    if (record.kind === 'issuance-intent') this.#open.set(index, record.issuanceId)
-    if (record.kind !== 'issuance-result') return
-    const intent = this.#open.get(record.intentIndex)
-    if (intent !== record.issuanceId) {
-      const problem = `result of record ${record.intentIndex}, which is not its open intent`
-      this.#problems.push({ place: `record ${index}`, problem })
-    }
-    this.#open.delete(record.intentIndex)
   }
 }
 

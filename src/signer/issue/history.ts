@@ -53,6 +53,11 @@ export interface History {
 /** Keys are remembered for so long beyond their certificate; kubelet makes a new one each time, so nobody needs an old one. */
 const keyMemorySeconds = 86_400
 
+/** What a ledger says of certificates that ended before this time (milliseconds) is not asked for any more. */
+export function historySince(now: number): number {
+  return now - keyMemorySeconds * 1000
+}
+
 /** After so many additions the expired keys are swept out. */
 const sweepEvery = 1024
 

@@ -2,7 +2,7 @@ import { readLedger } from '../../ledger/ledger.ts'
 import { generateSubjectKey } from '../../pki/generate-key.ts'
 import { keyTypes, type KeyType, type SubjectKey } from '../../pki/subject-key.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
-import { readHistory } from '../issue/history.ts'
+import { historySince, readHistory } from '../issue/history.ts'
 import type { CheckInput, EvaluationProfile } from '../verdict/check.ts'
 import { claimsWithKey, parseClaims, type ParsedClaims } from '../verdict/claims.ts'
 import { leftAlone, type ModeOf } from '../verdict/enforcement.ts'
@@ -24,7 +24,10 @@ export async function readKeyOwners(
   ledgerFile: string,
   now: () => number,
 ): Promise<Required<Pick<Judge, 'ownerOf'>>> {
-  const { keys } = await readHistory(readLedger(ledgerFile), now)
+  const { keys } = await readHistory(
+    readLedger(ledgerFile, { heldSince: historySince(now()) }),
+    now,
+  )
   return { ownerOf: (sha256) => keys.ownerOf(sha256) }
 }
 

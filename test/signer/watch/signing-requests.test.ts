@@ -160,9 +160,9 @@ test('what a signer left open is settled by the request itself after a restart',
   await eventually('the result is recorded', () => before.ledger.records.length === 2)
   await before.stop()
   const [intent] = before.ledger.records
-  const records = (async function* (): AsyncGenerator<{ index: number; record: LedgerRecord }> {
+  const records = async function* (): AsyncGenerator<{ index: number; record: LedgerRecord }> {
     if (intent !== undefined) yield { index: 0, record: intent }
-  })()
+  }
   await using world = await start(cluster, { authorities, records })
   await eventually('it is settled', () => world.ledger.records.length === 1)
   const [result] = world.ledger.records
