@@ -831,6 +831,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a session id is of use only to the identity that it was made for',
     source: 'CVE-2026-33946',
   },
+  'gateway.denials-hidden': {
+    claim: 'where denials are hidden, what no list shows a caller is told as what is not there',
+    source: 'docs/AUTHORIZATION.md, refusals',
+  },
   'gateway.ceiling-before-policy': {
     claim: 'a call outside the certificate is refused whatever the policy says',
     source: 'docs/AUTHORIZATION.md',

@@ -236,6 +236,7 @@ function gatewayConfig(options: {
       ...(own === undefined ? [] : [upstream(ownName, ['modern', 'legacy'])]),
     ],
     toolServers: false,
+    denials: 'explicit',
     staleSecondsMax: 120,
     // Nobody balances between gateways here.
     drain: { graceSeconds: 0, callSecondsMax: 10 },

@@ -29,6 +29,7 @@ import { createSeal } from './handle/seal.ts'
 import { defaultLimits, limitsOfServer, type GatewayLimits } from './limits.ts'
 import { forgetServer, measure } from './measure.ts'
 import { createAuthorize } from './permit/authorize.ts'
+import type { DenialMode } from './permit/hide.ts'
 import { createCallLimits, type CallLimits } from './permit/call-limits.ts'
 import { createCarryOut, createCarryOutTold } from './permit/carry-out.ts'
 import { createHoldOut } from './permit/hold-out.ts'
@@ -82,10 +83,7 @@ export interface GatewayOptions {
   readonly workers?: number | undefined
   /** How it closes. Default: a grace of 5 seconds, then 10 for what is under way. */
   readonly drain?: Partial<DrainTimes>
-  /**
-   * What has to hold before anybody is served: until all of it did once, every request is told that the gateway is not ready. Later
-   * each check refuses by itself what it cannot know.
-   */
+  /** What has to hold once before anybody is served. Later each check refuses by itself what it cannot know. */
   readonly ready?: (() => readonly Condition[]) | undefined
   /** Connects to upstreams without a caller, too, until each has proved who it is. Default false. */
   readonly probes?: boolean | undefined
@@ -93,6 +91,8 @@ export interface GatewayOptions {
   readonly handleKeys?: HandleKeySource | undefined
   /** What is trusted on first use is remembered there; without it nothing is. */
   readonly firstUse?: FirstUse | undefined
+  /** How what is denied is told: `explicit` unless told. */
+  readonly denials?: DenialMode | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly delay?: Delay | undefined
@@ -248,7 +248,7 @@ function createPermits(
   readonly counted: () => CallLimits['size']
   readonly follow: (configs: readonly UpstreamConfig[]) => void
 } {
-  const { workers, firstUse, now, log, metrics } = options
+  const { workers, denials, firstUse, now, log, metrics } = options
   const callLimits = createCallLimits({ ...limits, workers, now })
   const seal = createSeal({ keys: options.handleKeys ?? oneHandleKey() })
   const store = options.approvals
@@ -258,8 +258,8 @@ function createPermits(
   const quarantinedTools = options.toolChanged && createQuarantinedTools(options.toolChanged)
   const quarantineOf = createQuarantine({ firstUse, quarantinedTools, log, metrics })
   const known = { ...made, quarantineOf, seal, approvals }
-  const authorize = createAuthorize({ ...known, carryOut })
-  const authorizeTold = createAuthorize({ ...known, carryOut: createCarryOutTold(known) })
+  const authorize = createAuthorize({ ...known, denials, carryOut })
+  const authorizeTold = createAuthorize({ ...known, denials, carryOut: createCarryOutTold(known) })
   return {
     known: { ...known, authorize, authorizeTold },
     counted: () => callLimits.size,

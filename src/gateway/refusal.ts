@@ -48,7 +48,7 @@ export function refused(check: CheckName, refusal: Refusal): Refused {
 }
 
 /** What a refused operation is answered with: outside the range that JSON-RPC and MCP reserve (MCP 2026-07-28 base protocol, error codes). */
-const deniedCode = -31403
+export const deniedCode = -31403
 
 const internalError = -32603
 const methodNotFound = -32601

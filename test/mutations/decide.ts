@@ -351,4 +351,18 @@ export const decideMutations: readonly Mutation[] = [
     file: 'src/gateway/approval/approval-objects.ts',
     edits: [['preconditions: version', 'preconditions: { uid: version.uid }']],
   },
+  {
+    claim: 'gateway.denials-hidden',
+    without: 'what is told in the place of a denial by policy',
+    file: 'src/gateway/permit/hide.ts',
+    edits: [['return { ...decided, refusal: asUnknown(call, decided.refusal) }', 'return decided']],
+    tests: ['test/gateway/permit/hide.test.ts'],
+  },
+  {
+    claim: 'gateway.denials-hidden',
+    without: 'what is told in the place of a denial by ceilings',
+    file: 'src/gateway/permit/hide.ts',
+    edits: [['unlisted: (call) => (isNamed(call) ?', 'unlisted: (call) => (isNamed(call) && !call ?']],
+    tests: ['test/gateway/permit/hide.test.ts'],
+  },
 ]

@@ -18,6 +18,7 @@ import {
   type GatewayLimits,
   type ServerLimits,
 } from '../../gateway/limits.ts'
+import type { DenialMode } from '../../gateway/permit/hide.ts'
 import { upstreamConflicts } from '../../gateway/upstream/conflicts.ts'
 import type { UpstreamConfig } from '../../gateway/upstream/upstream.ts'
 import type { WhenFull } from '../../policy/decision-log.ts'
@@ -82,6 +83,8 @@ export interface GatewayConfig {
   readonly firstUseFolder?: string | undefined
   /** Folder of keys that handles are sealed with, or one such file, shared by all replicas; required in production. */
   readonly handleKeys?: string | undefined
+  /** How what is denied is told: as denied, or, where no list shows it, as what is not there. */
+  readonly denials: DenialMode
   /** How long the watches on pods and revocations may be broken before calls are refused. */
   readonly staleSecondsMax: number
   readonly drain: {
@@ -208,6 +211,7 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
       toolServers: z.boolean().default(false),
       firstUseFolder: pathIn(folder).optional(),
       handleKeys: pathIn(folder).optional(),
+      denials: z.enum(['explicit', 'hide']).default('explicit'),
       staleSecondsMax: z.int().min(5).max(3600).default(120),
       drain: z
         .strictObject({

@@ -290,15 +290,16 @@ async function openWhenThere(
   return { ended }
 }
 
-type Settings = 'listen' | 'hosts' | 'origins' | 'staleSecondsMax' | 'drain' | 'limits' | 'workers'
+type Settings =
+  'listen' | 'hosts' | 'origins' | 'denials' | 'staleSecondsMax' | 'drain' | 'limits' | 'workers'
 
 /** What the configuration says by itself. Throws `cli/configuration`, `pki/identity-extension-oid`. */
 function settingsOf(
   config: GatewayConfig,
 ): Pick<GatewayOptions, Settings> & { readonly identityExtensionOid: string } {
-  const { listen, hosts, origins, staleSecondsMax, drain, limits, workers } = config
+  const { listen, hosts, origins, denials, staleSecondsMax, drain, limits, workers } = config
   const identityExtensionOid = parseIdentityExtensionOid(config.identityExtensionOid, config)
-  const settings = { listen, hosts, origins, staleSecondsMax, drain, limits, workers }
+  const settings = { listen, hosts, origins, denials, staleSecondsMax, drain, limits, workers }
   return { ...settings, identityExtensionOid }
 }
 

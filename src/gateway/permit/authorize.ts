@@ -2,6 +2,7 @@ import type { Call } from '../call.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Definition } from '../catalogue/definition.ts'
+import type { Reason } from '../../policy/decision.ts'
 import type { Quarantine } from '../catalogue/pins.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
@@ -14,6 +15,7 @@ import {
   untranslatable,
 } from './definition.ts'
 import type { CarryOut } from './carry-out.ts'
+import { createHiding, type DenialMode } from './hide.ts'
 import { noDuties, type PermitDuties } from './obligations.ts'
 import type { Decided, Decisions } from './policy.ts'
 
@@ -36,6 +38,7 @@ export interface AuthorizeOptions {
   readonly catalogueOf: Catalogues
   readonly quarantineOf: Quarantine
   readonly carryOut: CarryOut
+  readonly denials?: DenialMode | undefined
 }
 
 /**
@@ -43,7 +46,17 @@ export interface AuthorizeOptions {
  * obligations. The ceilings stand first, so that nobody makes the gateway ask an upstream about a tool outside of them.
  */
 export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon<Permit | Refused> {
-  const { decisions, catalogueOf, quarantineOf, carryOut } = options
+  const { decisions, catalogueOf, quarantineOf, carryOut, denials = 'explicit' } = options
+  const hiding = createHiding(denials, decisions)
+
+  /** What the caller is shown in no list. */
+  function refuseUnlisted(
+    call: Call,
+    definition: Definition | undefined,
+    [check, reason]: readonly ['ceiling' | 'definition', Reason],
+  ): Refused {
+    return decisions.refuse({ call, definition }, check, reason, hiding.unlisted(call))
+  }
 
   function authorizeFound(
     call: Call,
@@ -56,7 +69,7 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
       upstream &&
       (quarantineOf(upstream.config, definition, eraThere(call.message.era, upstream.config)) ??
         untranslatable(call.message.era, upstream.config, definition))
-    if (reason !== undefined) return decisions.refuse({ call, definition }, 'definition', reason)
+    if (reason !== undefined) return refuseUnlisted(call, definition, ['definition', reason])
     return (
       checkParamHeaders(call, definition) ??
       checkArgumentNames(call, definition) ??
@@ -66,7 +79,7 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
   function decide(call: Call, definition: Definition | undefined): Soon<Permit | Refused> {
     if (call.message.kind === 'notification') return permit(call, definition, undefined, noDuties)
     return whenThere(decisions.decide({ call, definition }), (decided) =>
-      oblige(call, definition, decided),
+      oblige(call, definition, hiding.denied(call, definition, decided)),
     )
   }
   function oblige(
@@ -84,12 +97,11 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
   return (call) => {
     const { target, message } = call
     if (!isWithinCeiling(call)) {
-      return decisions.refuse({ call, definition: undefined }, 'ceiling', outsideCeiling)
+      return refuseUnlisted(call, undefined, ['ceiling', outsideCeiling])
     }
     if (target.kind === 'server') return decide(call, undefined)
     if (!isServed(target)) {
-      const reason = outsideServerScopes(target.kind)
-      return decisions.refuse({ call, definition: undefined }, 'ceiling', reason)
+      return refuseUnlisted(call, undefined, ['ceiling', outsideServerScopes(target.kind)])
     }
     if (target.kind !== 'tool') return decide(call, undefined)
     const catalogue = catalogueOf(target.upstream, eraThere(message.era, target.upstream.config))

@@ -1,18 +1,42 @@
 import type { Authorizer } from '../../policy/authorizer.ts'
-import type { Call } from '../call.ts'
+import type { Call, Target } from '../call.ts'
+import type { Definition } from '../catalogue/definition.ts'
 import { contextOf } from './context.ts'
 import { createKeptLists, type KeptList, type ListQuestion } from './kept-lists.ts'
 import type { ResourceText } from '../catalogue/resource-text.ts'
+import type { Situation } from './policy.ts'
+import { offerText } from './resource.ts'
 
 /** What policy says of lists. What it has said a moment ago to the very same question is not asked again. */
 export interface ListPolicy {
   isKnown(call: Call, resources: readonly ResourceText[]): boolean
   ask(call: Call, resources: readonly ResourceText[]): KeptList
+  /** Whether the list that what is called would stand in shows it; a tool by its definition. */
+  shows(call: Situation, definition: Definition | undefined): boolean
 }
 
 /** Texts of tools are made once for a definition. Those of anything else are made anew for each list, so no later one is of the same. */
 function isKept({ message }: Call): boolean {
   return message.method === 'tools/list'
+}
+
+/** The list that each stands in. */
+const listMethods = {
+  tool: 'tools/list',
+  prompt: 'prompts/list',
+  resource: 'resources/list',
+  resource_template: 'resources/templates/list',
+} as const
+
+/** As the list tells policy of it. */
+function tellTarget(
+  target: Exclude<Target, { readonly kind: 'server' }>,
+  definition: Definition | undefined,
+): ResourceText | undefined {
+  const { server } = target.upstream.config
+  return target.kind === 'tool'
+    ? definition?.told(server)
+    : offerText(target.kind, server, target.name)
 }
 
 export function createListPolicy(options: {
@@ -50,6 +74,19 @@ export function createListPolicy(options: {
       const answer = { ...evaluated, at }
       if (evaluated.error === undefined && isKept(call)) kept.keep(question, answer)
       return answer
+    },
+    shows(call, definition) {
+      const { target, caller } = call
+      if (target.kind === 'server') return true
+      const told = tellTarget(target, definition)
+      if (told === undefined) return false
+      const { value } = authorizer.filter({
+        subject: caller.subjectText,
+        action: listMethods[target.kind],
+        resources: [told],
+        context: contextOf(call, new Date(now()).toISOString(), 'list'),
+      })
+      return value?.[0] === true
     },
   }
 }

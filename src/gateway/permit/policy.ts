@@ -65,6 +65,8 @@ export interface Decisions {
    * again, which is a decision like any other. Of one that nobody reads any more it is not asked.
    */
   decideList(call: Call, resources: readonly ResourceText[]): Soon<DecidedList | Refused>
+  /** Whether a list would show its caller this, as policy stands. Nothing follows from it but how a denial is told. */
+  isListed(question: Question): boolean
   /** Whether somebody may decide a ticket, whose resource and call are told to policy as they were when it was asked for. */
   decideApproval(deciding: Deciding): Soon<Decided | Refused>
   /** Something that a permit needed was there: recorded, or nothing may follow from it. */
@@ -155,6 +157,7 @@ export function createDecisions(options: DecisionsOptions): Decisions {
         decideNow(idOf(question.call), textsOf(question, time())),
       ),
     decideList,
+    isListed: ({ call, definition }) => lists.shows(call, definition),
     decideApproval: ({ call, action, by, approval, ...told }) =>
       whenAvailable(decisionLog, 'policy', () => {
         const context = { ...contextOf(call, time(), 'request'), approval }

@@ -101,6 +101,7 @@ export interface WorldOptions {
   readonly approvals?: ApprovalStore
   readonly authorizer?: (real: Authorizer) => Authorizer
   readonly limits?: GatewayOptions['limits']
+  readonly denials?: GatewayOptions['denials']
   readonly workers?: number
   readonly drain?: GatewayOptions['drain']
   readonly delay?: GatewayOptions['delay']
@@ -198,6 +199,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     origins: options.origins ?? ['https://console.test'],
     ...(limits === undefined ? {} : { limits }),
     workers: options.workers,
+    denials: options.denials,
     drain: { graceSeconds: 0, ...options.drain },
     delay: options.delay,
     ready: options.ready,
