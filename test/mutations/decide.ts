@@ -362,7 +362,9 @@ export const decideMutations: readonly Mutation[] = [
     claim: 'gateway.denials-hidden',
     without: 'what is told in the place of a denial by ceilings',
     file: 'src/gateway/permit/hide.ts',
-    edits: [['unlisted: (call) => (isNamed(call) ?', 'unlisted: (call) => (isNamed(call) && !call ?']],
+    edits: [
+      ['unlisted: (call) => (isNamed(call) ?', 'unlisted: (call) => (isNamed(call) && !call ?'],
+    ],
     tests: ['test/gateway/permit/hide.test.ts'],
   },
 ]
