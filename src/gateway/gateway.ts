@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Bag } from '../bag.ts'
 import type { Delay, DrainTimes } from '../drain.ts'
-import type { ForeignDomains } from '../federation/foreign-domains.ts'
+import { noForeignDomains, type ForeignDomains } from '../federation/foreign-domains.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { BundleSource } from '../pki/bundle.ts'
@@ -208,7 +208,7 @@ function judgeAgain(
   upstreams: ReadonlyMap<string, Upstream>,
   partsOf: () => Parts,
 ): () => void {
-  const { revocations, pods, namespaces, log } = options
+  const { revocations, pods, namespaces, foreign = noForeignDomains, log } = options
   const judge = createAbsentJudge(options)
   const judgeAbsent = async (caller: Caller): Promise<void> => {
     const refusal = await judge(caller)
@@ -222,7 +222,7 @@ function judgeAgain(
       })
     }
   })
-  const stops = [revocations, pods, namespaces].map((each) => each.onChange(judgeAll))
+  const stops = [revocations, pods, namespaces, foreign].map((each) => each.onChange(judgeAll))
   return () => {
     for (const stop of stops) stop()
   }

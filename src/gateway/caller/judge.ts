@@ -39,9 +39,22 @@ export function createJudge(options: JudgeOptions): (caller: Caller) => Judgemen
 
 /** Judges whether a caller is no more that need not be connected: by then its pod may have another certificate and another bundle. */
 export function createAbsentJudge(
-  options: Pick<JudgeOptions, 'revocations' | 'pods' | 'namespaces'>,
+  options: Pick<JudgeOptions, 'revocations' | 'pods' | 'namespaces' | 'now'>,
 ): (caller: Caller) => Judgement {
-  return (caller) => revokedBy(options, caller.svid) ?? judgeWorkload(caller, options)
+  return (caller) =>
+    judgeWithdrawn(caller, options.now()) ??
+    revokedBy(options, caller.svid) ??
+    judgeWorkload(caller, options)
+}
+
+/**
+ * Judges whether another trust domain still stands for a certificate that was shown before, whose own end says nothing: nobody here knows
+ * its pods, so its anchors alone tell that it is no more. Of one of ours it says nothing.
+ */
+export function judgeWithdrawn(caller: Verified, now: number): Refusal | undefined {
+  const { foreign, svid } = caller
+  if (foreign === undefined) return undefined
+  return verifyWith(caller, foreign.bundle(), Math.min(now, svid.notAfter.getTime() - 1))
 }
 
 function revokedBy(
@@ -133,7 +146,13 @@ const bundleNotKnown: Refusal = identityRefusal(
 )
 const podGone: Refusal = identityRefusal('pod of the certificate is gone')
 
-function verifyWith(caller: Caller, bundle: Bundle | undefined, now: number): Refusal | undefined {
+type Verified = Pick<Caller, 'svid' | 'foreign' | 'intermediates' | 'verifiedWith'>
+
+function verifyWith(
+  caller: Verified,
+  bundle: Bundle | undefined,
+  now: number,
+): Refusal | undefined {
   if (bundle === undefined) return bundleNotKnown
   if (caller.verifiedWith === bundle) return undefined
   try {

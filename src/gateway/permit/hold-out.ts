@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { isJsonObject } from '../../mcp/envelope.ts'
 import type { JsonObject } from '../../mcp/scan.ts'
+import type { BundleSource } from '../../pki/bundle.ts'
 import type { RevocationSource } from '../../pki/revocation.ts'
 import type { InputText } from '../../policy/input.ts'
 import type { Log } from '../../log.ts'
@@ -9,6 +10,7 @@ import type { Approvals } from '../approval/approvals.ts'
 import { isOwnCall } from '../approval/own-call.ts'
 import type { Binding } from '../approval/ticket.ts'
 import type { Call } from '../call.ts'
+import { judgeWithdrawn } from '../caller/judge.ts'
 import { createCertificateReader, type CertificateReading } from '../caller/certified.ts'
 import type { Definition } from '../catalogue/definition.ts'
 import { approvalKey, inputResponsesOf } from '../own-input.ts'
@@ -38,6 +40,8 @@ export interface HoldOutOptions extends CertificateReading {
   readonly approvals: Approvals
   readonly decisions: Decisions
   readonly revocations: RevocationSource
+  readonly trustBundle: BundleSource
+  readonly now: () => number
   readonly log: Log
 }
 
@@ -166,10 +170,15 @@ function goesOn({ binding }: Approval['request']): boolean {
   return inputResponsesSha256 !== undefined || requestStateSha256 !== undefined
 }
 
-/** Whether an approval still is one: of somebody else who is not revoked since, and who may approve this as policy is now. */
+/**
+ * Whether an approval still is one: of somebody else who is not revoked since, for whom a trust domain that is known stands, and who may
+ * approve this as policy is now.
+ */
 function createCounts({
   decisions,
   revocations,
+  trustBundle,
+  now,
   ...reading
 }: HoldOutOptions): (call: Call, approval: Approval) => Promise<boolean> {
   const readCertificate = createCertificateReader(reading, 64)
@@ -178,6 +187,11 @@ function createCounts({
     const read = readCertificate(Buffer.from(verdict.certificate, 'base64'))
     if (!('identity' in read)) return false
     if (revocations.find(read.svid) !== undefined) return false
+    // One that is in our list no more is not ours: its names are none of our names.
+    const { trustDomain } = read.svid.spiffeId
+    if (!read.foreign && trustDomain !== trustBundle.current().trustDomain) return false
+    const shown = { ...read, intermediates: () => [], verifiedWith: undefined }
+    if (judgeWithdrawn(shown, now()) !== undefined) return false
     if (isOwnCall(verdict.by, read.identity, request)) return false
     const decided = await decisions.decideApproval({
       call,

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { requirement } from '../../requirements.ts'
 import { Bag } from '../../../src/bag.ts'
 import type { Caller } from '../../../src/gateway/caller/caller.ts'
+import { emptyCeiling } from '../../../src/identity/ceiling.ts'
 import { createAbsentJudge, createJudge } from '../../../src/gateway/caller/judge.ts'
 import type { NamespaceSource, PodSource } from '../../../src/gateway/caller/workload-sources.ts'
 import type { RevocationSource } from '../../../src/pki/revocation.ts'
@@ -24,6 +25,7 @@ interface Facts {
   /** Whether the caller need not be connected. */
   readonly absent?: boolean
   readonly now?: number
+  readonly foreign?: Caller['foreign']
   readonly bundle?: typeof authority.bundle
   readonly revoked?: boolean
   readonly revocationsStale?: number
@@ -75,11 +77,18 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     ended: undefined,
     open: 0,
     intermediates: () => [],
-    foreign: undefined,
+    foreign: facts.foreign,
     verifiedWith: undefined,
   }
   return judge(caller)
 }
+
+const knowing = (bundle: typeof authority.bundle | undefined): Caller['foreign'] => ({
+  trustDomain: authority.trustDomain,
+  ceiling: emptyCeiling,
+  bundle: () => bundle,
+  ...unchanging,
+})
 
 const rejecting = (): Promise<never> => Promise.reject(new Error('timed out'))
 
@@ -105,6 +114,21 @@ const cases: readonly [string, () => Facts, { status: number; message: string } 
     'has gone and is revoked',
     () => ({ absent: true, revoked: true }),
     { status: 403, message: 'certificate is revoked' },
+  ],
+  [
+    'has gone and has ended, of another trust domain that stands for it',
+    () => ({ absent: true, now: svid.notAfter.getTime(), foreign: knowing(authority.bundle) }),
+    undefined,
+  ],
+  [
+    'has gone and is of another trust domain that has withdrawn its anchor',
+    () => ({ absent: true, foreign: knowing(createTestAuthority().bundle) }),
+    { status: 403, message: 'certificate is not trusted' },
+  ],
+  [
+    'has gone and is of another trust domain that is not known any more',
+    () => ({ absent: true, foreign: knowing(undefined) }),
+    { status: 403, message: 'certificate is not trusted' },
   ],
   ['is in its last millisecond', () => ({ now: svid.notAfter.getTime() - 1 }), undefined],
   [

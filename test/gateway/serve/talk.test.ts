@@ -2,8 +2,13 @@ import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { suite, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
+import { createForeignDomains } from '../../../src/federation/foreign-domains.ts'
+import { parseToolScopes } from '../../../src/identity/ceiling.ts'
+import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
+import type { Bundle } from '../../../src/pki/bundle.ts'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
+import { createTestAuthority } from '../../support/test-authority.ts'
 import {
   modern,
   modernMeta,
@@ -18,7 +23,7 @@ import { textOf } from '../../../src/policy/asked.ts'
 import { mayNeedInput } from '../../../src/mcp/ask.ts'
 import { sendJson, type Answer, type JsonMessage } from '../world/upstream.ts'
 import { speaking } from '../world/speaking.ts'
-import type { World, WorldOptions } from '../world/world.ts'
+import { changeable, type World, type WorldOptions } from '../world/world.ts'
 
 /*
  * A legacy server asks something in the call of a modern agent: that is told what is asked in an answer, and comes back with what it says.
@@ -657,6 +662,31 @@ suite('a call that goes on across eras', () => {
       await said(at, /notifications\/cancelled/)
     })
   }
+
+  test('ends at its server with the anchors of a caller of another trust domain, which is not connected any more', async () => {
+    requirement('federation.ends-with-anchors')
+    const theirs = createTestAuthority({ trustDomain: 'b.example' })
+    const { credential } = theirs.issue({ role: 'agent', toolScopes: 'files:*' })
+    const bundle = changeable<Bundle | undefined>(theirs.bundle)
+    const foreign = createForeignDomains(parseTrustDomain('test.example'), [
+      {
+        trustDomain: theirs.trustDomain,
+        ceiling: { toolScopes: parseToolScopes('files:*'), models: [] },
+        bundle: () => bundle.current(),
+        onChange: (listener) => bundle.onChange(listener),
+      },
+    ])
+    const subjects = { [credential.svid.spiffeId.uri]: grants.tenants.acme }
+    await using at = await open({ foreign, grants: { tenants: {}, subjects } })
+    const { port } = at.world.gateway
+    await using from = openClient({ port, credential, bundle: at.world.identities.bundle })
+    await begin(at, { from })
+    await from.client.destroy()
+    // Until the gateway has seen that.
+    await setTimeout(200)
+    bundle.set(createTestAuthority({ trustDomain: 'b.example' }).bundle)
+    await said(at, /notifications\/cancelled/)
+  })
 
   test('is told what came while nobody waited', async () => {
     await using at = await open()

@@ -77,7 +77,9 @@ export interface World extends AsyncDisposable {
   agent(wanted?: Wanted): Promise<TestClient>
   /** One more gateway, of the same configuration but for this. */
   openReplica(
-    more: Partial<Pick<GatewayOptions, 'drain' | 'delay' | 'handleKeys' | 'approvals' | 'metrics'>>,
+    more: Partial<
+      Pick<GatewayOptions, 'drain' | 'delay' | 'handleKeys' | 'approvals' | 'metrics' | 'foreign'>
+    >,
   ): Promise<Gateway>
   /** A connection of an agent, for what no HTTP client would send. */
   rawConnection(credential?: Credential): Promise<TLSSocket>
