@@ -7,8 +7,10 @@ export interface NodeEvidence {
   readonly node: AddressedNode | undefined
   /** All nodes, as they are followed. */
   readonly others: readonly ClaimingNode[]
-  /** Where pods reach the API server. */
-  readonly apiServer: readonly string[]
+  /** Of nodes that are there and cannot be read; an empty one is of one whose name cannot be read either. */
+  readonly unreadable: ReadonlySet<string>
+  /** Where pods reach the API server; undefined where that is not known. */
+  readonly apiServer: readonly string[] | undefined
   /** Of a requester that is a service account. */
   readonly account: AccountEvidence | undefined
 }

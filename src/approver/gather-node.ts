@@ -15,7 +15,7 @@ export async function gatherNode(
   parts: {
     readonly client: ApiClient
     /** All nodes: by these only is an address held against others. */
-    readonly nodes: Pick<Informer<ClaimingNode>, 'list'>
+    readonly nodes: Pick<Informer<ClaimingNode>, 'list' | 'unreadable'>
   },
   asked: NodeRequest,
   options: { readonly request: CertificateSigningRequest; readonly signal: AbortSignal },
@@ -25,12 +25,12 @@ export async function gatherNode(
   const { requester, nodeName: name, signer } = asked
   const [node, apiServer, account] = await Promise.all([
     readObject(client, addressedNodes, { name, signal }),
-    signer === 'serving' ? readApiServerAddresses(client, signal) : [],
+    signer === 'serving' ? readApiServerAddresses(client, signal) : undefined,
     requester.kind === 'account'
       ? readAccount(client, requester.account, { podName: podNameOf(request), signal })
       : undefined,
   ])
-  return { node, others: nodes.list(), apiServer, account }
+  return { node, others: nodes.list(), unreadable: nodes.unreadable, apiServer, account }
 }
 
 async function readAccount(

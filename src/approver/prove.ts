@@ -123,9 +123,27 @@ function proveName(
     if (type === undefined) return deny('NamesNotProved', of)
     return { kind: 'wait', why: `${of}, too: delete the node that is no more` }
   }
-  if (type !== undefined) return { field, value: name, by: `${type} of the Node object` }
+  if (type !== undefined) {
+    const unknown = unknownOf(evidence, nodeName, isAddress)
+    if (unknown !== undefined) return { kind: 'wait', why: `${field} ${name}: ${unknown}` }
+    return { field, value: name, by: `${type} of the Node object` }
+  }
   const why = `${field} ${name} is not among the addresses of node ${nodeName}`
   return { kind: 'wait', why: `${why}, nor in the configuration of the approver` }
+}
+
+/** Against what nobody knows a node's word is not enough. */
+function unknownOf(
+  { unreadable, apiServer }: NodeEvidence,
+  nodeName: string,
+  isAddress: boolean,
+): string | undefined {
+  const other = [...unreadable].find((each) => each !== nodeName)
+  if (other !== undefined) {
+    return `node ${other || 'without a name'} cannot be read, and may have it`
+  }
+  if (!isAddress || apiServer !== undefined) return undefined
+  return 'where the API server is nobody says: want=Service kubernetes in default, and its EndpointSlice'
 }
 
 interface Stated {
@@ -157,8 +175,8 @@ function unfitAddress(
   { addressRanges }: ApprovalRules,
 ): string | undefined {
   if (isNowhere(address)) return 'is no address by which others reach a node'
-  const isOfApiServer = apiServer.some((each) => parseAddress(each) === address)
-  if (isOfApiServer) {
+  const isOfApiServer = apiServer?.some((each) => canonicalSpelling(each) === address)
+  if (isOfApiServer === true) {
     return 'is that of the API server: want=configuration that names it for this node'
   }
   if (addressRanges === undefined || isWithin(addressRanges, address)) return undefined

@@ -86,11 +86,14 @@ const endpointSlices: Resource<Addressed> = {
 const namespace = 'default'
 const name = 'kubernetes'
 
-/** Where pods reach the API server: the addresses of its Service, and those behind it. */
+/**
+ * Where pods reach the API server: the addresses of its Service, and those behind it. Undefined where either has none: it is somewhere,
+ * and nobody knows where.
+ */
 export async function readApiServerAddresses(
   client: ApiClient,
   signal: AbortSignal,
-): Promise<readonly string[]> {
+): Promise<readonly string[] | undefined> {
   const [service, slices] = await Promise.all([
     readObject(client, apiService, { namespace, name, signal }),
     listObjects(client, endpointSlices, {
@@ -99,5 +102,7 @@ export async function readApiServerAddresses(
       signal,
     }),
   ])
-  return [...(service?.addresses ?? []), ...slices.flatMap(({ addresses }) => addresses)]
+  const ofService = service?.addresses ?? []
+  const behind = slices.flatMap(({ addresses }) => addresses)
+  return ofService.length === 0 || behind.length === 0 ? undefined : [...ofService, ...behind]
 }

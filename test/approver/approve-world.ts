@@ -53,6 +53,15 @@ export function storedRequest(
   }
 }
 
+/** Where the API server is, as it says itself. */
+export function putApiServer(cluster: FakeCluster): void {
+  const metadata = { name: 'kubernetes', namespace: 'default' }
+  cluster.put('services', { metadata, spec: { clusterIPs: ['10.0.0.1'] } })
+  const labels = { 'kubernetes.io/service-name': 'kubernetes' }
+  const endpoints = [{ addresses: ['10.77.0.1'] }]
+  cluster.put('endpointslices', { metadata: { ...metadata, labels }, endpoints })
+}
+
 export interface ApprovalWorld {
   readonly cluster: FakeCluster
   readonly ledger: MemoryLedger
@@ -70,6 +79,8 @@ export function approvalWorld(
   options: {
     readonly rules?: Partial<ApprovalRules>
     readonly others?: readonly RawObject[]
+    /** Names of nodes that cannot be read. */
+    readonly unreadable?: readonly string[]
     readonly perHour?: number
     readonly denialsPerHour?: number
     readonly now?: () => number
@@ -78,6 +89,7 @@ export function approvalWorld(
   } = {},
 ): ApprovalWorld {
   const {
+    unreadable = [],
     rules = {},
     others = [],
     perHour = 12,
@@ -86,10 +98,12 @@ export function approvalWorld(
     meanwhile,
   } = options
   const cluster = new FakeCluster()
+  putApiServer(cluster)
   cluster.put('nodes', nodeObject(nodeName, ['Hostname', nodeName], ['InternalIP', ownAddress]))
   const ledger = memoryLedger()
   const open = new Map<string, NodeVerdict>()
   const nodes = {
+    unreadable: new Set(unreadable),
     list: () =>
       others.map(({ metadata, ...rest }) =>
         claimingNodes.parse({ metadata: { ...metadata, resourceVersion: '1' }, ...rest }),

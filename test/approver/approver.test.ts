@@ -9,7 +9,14 @@ import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
 import { FakeCluster, type RawObject } from '../support/fake-cluster.ts'
 import { memoryLedger, type MemoryLedger } from '../support/memory-ledger.ts'
-import { nodeObject, openRules, ownAddress, plural, storedRequest } from './approve-world.ts'
+import {
+  nodeObject,
+  openRules,
+  ownAddress,
+  plural,
+  putApiServer,
+  storedRequest,
+} from './approve-world.ts'
 import { nodeName } from './request.ts'
 
 interface Running {
@@ -70,6 +77,7 @@ function start(
 
 function newCluster(): FakeCluster {
   const cluster = new FakeCluster()
+  putApiServer(cluster)
   cluster.put('nodes', nodeObject(nodeName, ['Hostname', nodeName], ['InternalIP', ownAddress]))
   return cluster
 }

@@ -91,3 +91,31 @@ for (const [what, [stated, name]] of Object.entries(spelled)) {
     assert.match(await saidOf([], asked, options), /^denied: .* is that of node node-c$/)
   })
 }
+
+test('against what cannot be known a node’s word is not enough, and configuration is', async () => {
+  requirement('approver.names-proved')
+  const own = [['InternalIP', '10.77.0.2']] as const
+  const asked = { addresses: ['10.77.0.2'] }
+  const node = { serviceAccount: undefined, dnsNames: [], addresses: ['10.77.0.2'] }
+  const configured = { rules: { nodes: new Map([[nodeName, node]]) } }
+  const cases = [
+    [{ unreadable: ['node-x'] }, /^waits: .* node node-x cannot be read/],
+    [{ unreadable: [''] }, /^waits: .* node without a name cannot be read/],
+    [{ unreadable: [nodeName] }, /^approved/],
+    [{ unreadable: ['node-x'], ...configured }, /^approved/],
+  ] as const
+  for (const [options, said] of cases) assert.match(await saidOf(own, asked, options), said)
+  for (const kind of ['services', 'endpointslices']) {
+    const told = [
+      [{}, /^waits: .* where the API server is nobody says/],
+      [configured, /^approved/],
+    ] as const
+    for (const [options, said] of told) {
+      const world = approvalWorld(options)
+      world.cluster.remove(kind, 'kubernetes', 'default')
+      world.cluster.put(plural, storedRequest(asked))
+      const handled = await world.handle()
+      assert.match(`${handled.kind}: ${handled.why}`, said, kind)
+    }
+  }
+})

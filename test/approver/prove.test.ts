@@ -236,11 +236,6 @@ test('the API server’s addresses are denied whatever a node says, and its conf
     ]
     for (const [known, said] of nodes) {
       const world = saying([['ExternalIP', address]], { rules: { nodes: known } })
-      const namespace = 'default'
-      const metadata = { name: 'kubernetes', namespace }
-      world.cluster.put('services', { metadata, spec: { clusterIPs: ['10.0.0.1'] } })
-      const endpoints = [{ addresses: ['10.77.0.1'] }]
-      world.cluster.put('endpointslices', { metadata, endpoints })
       assert.match(await saidOf({ addresses: [address] }, {}, world), said, what)
     }
   }

@@ -112,7 +112,7 @@ export const approverMutations: readonly Mutation[] = [
     claim: names,
     without: "the API server's addresses",
     file: prove,
-    edits: [['if (isOfApiServer) {', 'if (false) {']],
+    edits: [['if (isOfApiServer === true) {', 'if (false) {']],
     tests: judged,
   },
   {
