@@ -106,16 +106,20 @@ function proveName(
   const configured = rules.nodes.get(nodeName)
   const isAddress = field === 'address'
   const told = (isAddress ? configured?.addresses : configured?.dnsNames) ?? []
-  if (told.includes(name)) return { field, value: name, by: 'configuration' }
   const spelling = canonicalSpelling(name)
+  if (told.includes(isAddress ? name : spelling)) {
+    return { field, value: name, by: 'configuration' }
+  }
   const owner = owners.get(spelling) ?? nodeName
   if (owner !== nodeName) {
     return deny('NamesNotProved', `${field} ${name} is that of node ${owner}, by configuration`)
   }
-  const unfit = isAddress ? unfitAddress(name, evidence, rules) : unfitName(name, nodeName, rules)
+  const type = typeOf(stated, name, isAddress)
+  // A kubelet asks for a name as a cloud has written it, and TLS reads it without case.
+  const read = type === undefined ? name : spelling
+  const unfit = isAddress ? unfitAddress(name, evidence, rules) : unfitName(read, nodeName, rules)
   if (unfit !== undefined)
     return deny('NamesNotProved', `${field} ${JSON.stringify(name)} ${unfit}`)
-  const type = typeOf(stated, name, isAddress)
   const [other, ...more] = claimants.get(spelling) ?? []
   if (other !== undefined) {
     const and = more.length === 0 ? '' : ` and ${more.length} more`
@@ -124,13 +128,17 @@ function proveName(
     return { kind: 'wait', why: `${of}, too: delete the node that is no more` }
   }
   if (type !== undefined) {
-    const unknown = unknownOf(evidence, nodeName, isAddress)
-    if (unknown !== undefined) return { kind: 'wait', why: `${field} ${name}: ${unknown}` }
+    const isUntold = !isAddress && rules.dnsSuffixes === undefined && spelling !== nodeName
+    const lacking = isUntold ? untold : unknownOf(evidence, nodeName, isAddress)
+    if (lacking !== undefined) return { kind: 'wait', why: `${field} ${name}: ${lacking}` }
     return { field, value: name, by: `${type} of the Node object` }
   }
   const why = `${field} ${name} is not among the addresses of node ${nodeName}`
   return { kind: 'wait', why: `${why}, nor in the configuration of the approver` }
 }
+
+/** Its name is the only one that nobody but the API server gives it: any other may be that of a Service, or of a machine elsewhere. */
+const untold = 'a node is believed its own name alone: want=dnsSuffixes, or dnsNames of this node'
 
 /** Against what nobody knows a node's word is not enough. */
 function unknownOf(

@@ -9,7 +9,7 @@ export interface ApprovalRules {
   readonly expirationSecondsMax: number
   /** Where nodes may be; anywhere unless told. */
   readonly addressRanges: BlockList | undefined
-  /** Such as `.nodes.example`: what a node's names end with, beside its own name; anything unless told. */
+  /** Such as `.nodes.example`: what a node's names end with, beside its own name; nothing unless told. */
   readonly dnsSuffixes: readonly string[] | undefined
   /** By name. */
   readonly nodes: ReadonlyMap<string, ConfiguredNode>

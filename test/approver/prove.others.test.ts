@@ -119,3 +119,24 @@ test('against what cannot be known a node’s word is not enough, and configurat
     }
   }
 })
+
+test('a name in capitals is that of a node that states it so', async () => {
+  requirement('approver.names-proved')
+  const options = { rules: { dnsSuffixes: ['.corp.example'] } }
+  const of = (name: string, stated = name): Promise<string> =>
+    saidOf([['InternalDNS', stated]], { dnsNames: [name] }, options)
+  assert.match(await of('Node-B.Corp.Example'), /^approved/)
+  assert.match(await of('Node-B.Corp.Example', 'node-b.corp.example'), /^denied: .* in lower case/)
+  assert.match(await of('Kubernetes.Default'), /^denied: .*never that of a node/)
+  assert.match(await of('B.Corp.Test'), /^denied: .*does not end/)
+})
+
+test('unless names are configured a node is believed its own alone', async () => {
+  requirement('approver.names-proved')
+  const of = (name: string): Promise<string> =>
+    saidOf([['Hostname', name]], { dnsNames: [name] }, {})
+  for (const name of ['api.prod.example', 'vault', 'vault.prod']) {
+    assert.match(await of(name), /^waits: .*want=dnsSuffixes/, name)
+  }
+  assert.match(await of(nodeName), /^approved/)
+})

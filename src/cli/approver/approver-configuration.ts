@@ -29,7 +29,7 @@ export interface ApproverConfig {
   readonly nodes: readonly ConfiguredNodeConfig[]
   /** Ranges of the addresses that nodes may say they have, as `10.0.0.0/8`; all when absent. */
   readonly addressRanges?: readonly string[] | undefined
-  /** Such as `.nodes.example`: what the names that nodes may say they have end with; all when absent. */
+  /** Such as `.nodes.example`: what the names that nodes may say they have end with, beside their own name; none when absent. */
   readonly dnsSuffixes?: readonly string[] | undefined
   readonly keyTypes: readonly KeyType[]
   /** Of what is asked for. */
