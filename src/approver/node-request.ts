@@ -102,7 +102,7 @@ function requesterOf(
 function subjectOf(
   { nodeName, bootstrapped }: Asked,
   { commonName, organizations }: RequestedNames,
-): string | Denial {
+): string | Verdict {
   const [organization, second] = organizations
   if (organization !== nodesGroup || second !== undefined) {
     const got = organizations.map((each) => quoted(each)).join(', ')
@@ -111,8 +111,12 @@ function subjectOf(
   const asked = commonName.startsWith(userPrefix) ? commonName.slice(userPrefix.length) : ''
   const isOwn = nodeName === undefined ? bootstrapped.includes(asked) : asked === nodeName
   if (isOwn && isDnsSubdomain(asked)) return asked
+  // A group may be there for more nodes than these, and Kubernetes' own approver for those.
+  if (nodeName === undefined && isDnsSubdomain(asked)) {
+    return { kind: 'leave', why: `node ${asked} is none of bootstrap.nodes` }
+  }
   const want =
-    nodeName === undefined ? 'a node of bootstrap.nodes' : quoted(`${userPrefix}${nodeName}`, 280)
+    nodeName === undefined ? `"${userPrefix}<node>"` : quoted(`${userPrefix}${nodeName}`, 280)
   return deny(
     'SubjectNotProved',
     `common name of the subject: want=${want} got=${quoted(commonName, 280)}`,

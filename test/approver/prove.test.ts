@@ -82,7 +82,8 @@ test('a first certificate is for whom configuration names, and never for a node 
     )
   assert.match(await of('node-new'), /^approved/)
   assert.match(await of('node-new', ['system:bootstrappers:y']), /^left/)
-  assert.match(await of('node-y'), /^denied SubjectNotProved/)
+  assert.match(await of('node-y'), /^left AnotherApprovers: node node-y is none of/)
+  assert.match(await of('no node'), /^denied SubjectNotProved/)
   assert.match(await of(nodeName), /^waits: node node-b is there already/)
 })
 
