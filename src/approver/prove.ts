@@ -146,9 +146,9 @@ function unknownOf(
   nodeName: string,
   isAddress: boolean,
 ): string | undefined {
-  const other = [...unreadable].find((each) => each !== nodeName)
-  if (other !== undefined) {
-    return `node ${other || 'without a name'} cannot be read, and may have it`
+  const unread = [...unreadable].find((each) => each !== nodeName)
+  if (unread !== undefined) {
+    return `node ${unread || 'without a name'} cannot be read, and may have it`
   }
   if (!isAddress || apiServer !== undefined) return undefined
   return 'where the API server is nobody says: want=Service kubernetes in default, and its EndpointSlice'

@@ -42,6 +42,13 @@ before(async () => {
   // Without the plugin, as an API server is by itself: what it would refuse is refused here, too.
   cluster = await startRealCluster({ nodeRestriction: false })
   admin = await createPlainClient(cluster.adminKubeconfig)
+  // As the API server of a cluster writes it; this one writes none.
+  await create('/apis/discovery.k8s.io/v1/namespaces/default/endpointslices', {
+    metadata: { name: 'kubernetes', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: ['10.77.0.1'] }],
+    ports: [{ name: 'https', port: 6443 }],
+  })
   node = await clientOf('system:node:node-b', ['system:nodes'])
   await setAddresses('node-b', [
     { type: 'Hostname', address: 'node-b' },
