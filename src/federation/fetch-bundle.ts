@@ -12,7 +12,7 @@ import { documentOctetsMax } from './parse-bundle.ts'
 export type EndpointProof =
   | {
       readonly profile: 'https_web'
-      /** PEM of the authorities that its certificate is of; those of the system where absent. */
+      /** PEM of the authorities that its certificate is of, as `parseAuthorities` reads it; those of the system where absent. */
       readonly caPem?: string | undefined
     }
   | {
@@ -87,9 +87,17 @@ function read(
 }
 
 function trustOf(proof: EndpointProof): RequestOptions {
-  if (proof.profile === 'https_web') return proof.caPem === undefined ? {} : { ca: proof.caPem }
+  if (proof.profile === 'https_web') {
+    return proof.caPem === undefined ? {} : { ca: thereIs(proof.caPem) }
+  }
   // An SVID is known by its SPIFFE ID, and not by the host name of the URL.
-  return { ca: proof.bundle.pem, checkServerIdentity: () => undefined }
+  return { ca: thereIs(proof.bundle.pem), checkServerIdentity: () => undefined }
+}
+
+/** Of an empty text Node makes the authorities of the system: nobody is not anybody. */
+function thereIs(pem: string): string {
+  if (pem === '') throw refused('endpoint has no authority that it could be known by')
+  return pem
 }
 
 /** Throws `federation/endpoint`, `pki/…`. */

@@ -9,7 +9,7 @@ import { followBundle, type FollowedBundle } from '../../src/federation/follow-b
 import { formatBundleDocument } from '../../src/federation/format-bundle.ts'
 import { silentLog } from '../../src/log.ts'
 import { createMetrics, silentMetrics } from '../../src/metrics.ts'
-import type { Bundle } from '../../src/pki/bundle.ts'
+import { bundleOf, type Bundle } from '../../src/pki/bundle.ts'
 import type { Credential } from '../../src/pki/credential.ts'
 import { requirement } from '../requirements.ts'
 import { createTestAuthority } from '../support/test-authority.ts'
@@ -142,6 +142,18 @@ test('whatever an endpoint answers but a document of its own is refused, within 
     await assert.rejects(fetchOf(opened.url, byWeb), message)
   }
   assert.equal(elsewhere.asked, 0)
+})
+
+test('an endpoint that nobody could be known by is not asked: no authority is not any authority', async (t) => {
+  requirement('federation.endpoint-proved')
+  const opened = await openEndpoint(t, page)
+  for (const proof of [
+    { profile: 'https_web', caPem: '' },
+    bySpiffe(bundleOf(domain.trustDomain, [])),
+  ] as const) {
+    await assert.rejects(fetchOf(opened.url, proof), /no authority that it could be known by/)
+  }
+  assert.equal(opened.asked, 0)
 })
 
 /** A follower whose waits a test ends. */

@@ -11,6 +11,7 @@ import { parseBundleDocument } from '../../federation/parse-bundle.ts'
 import type { TrustDomain } from '../../identity/trust-domain.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
+import { parseAuthorities } from '../../pki/authorities.ts'
 import { parseBundle, type Bundle } from '../../pki/bundle.ts'
 import { parseIdentityExtensionOid } from '../../pki/identity-extension-oid.ts'
 import { openReloadingFiles, type Reloading } from '../../pki/reloading-files.ts'
@@ -75,7 +76,7 @@ async function openDomain(config: FederatedDomainConfig, parts: Parts): Promise<
       : await openReloadingFiles({
           files: [caCert],
           code: 'federation/endpoint',
-          parse: ([pem = '']) => pem,
+          parse: ([pem = '']) => parseAuthorities(pem, 'federation/endpoint'),
           log: parts.log,
           awaited: true,
         })
