@@ -127,6 +127,8 @@ async function readTls({ tls, credentials }: BundleServiceConfig): Promise<Tls> 
       file === undefined ? undefined : await readCredential(file),
     ),
   )
+  // Of an empty text, as a file has that is written anew, Node makes the authorities of the system.
+  if (ca === '') throw new BundleServiceError('file of authorities is empty', {})
   return {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),

@@ -291,6 +291,9 @@ test('only a server with a certificate of the named authority is asked, and it m
     const foreign = /^bundle server cannot be asked, got=SELF_SIGNED_CERT_IN_CHAIN$/
     await refusedWith(foreign, ask({ url, credentials }))
     await refusedWith(foreign, ask({ url, credentials, tls: { caCert: pathOf('other') } }))
+    await writeFile(pathOf('empty'), '')
+    const none = { caCert: pathOf('empty') }
+    await refusedWith(/^file of authorities is empty$/, ask({ url, credentials, tls: none }))
     await refusedWith(
       /^bundle server cannot be asked, got=/,
       ask({ url, tls: { caCert: pathOf('ca') } }),
