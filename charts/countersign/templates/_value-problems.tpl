@@ -23,6 +23,9 @@
 {{- if lt (int $authority.selfSigned.lifetimeSeconds) (mul 2 (int $values.profile.lifetimeSecondsMax)) -}}
 {{- $problems = append $problems "authority.selfSigned.lifetimeSeconds: has to be at least twice profile.lifetimeSecondsMax" -}}
 {{- end -}}
+{{- if and $values.signer.ledger.retentionDays (not $values.signer.ledger.log.secretName) -}}
+{{- $problems = append $problems "signer.ledger.retentionDays: needs signer.ledger.log.secretName: what is removed is proved by a published log alone" -}}
+{{- end -}}
 {{- $every := int64 $authority.selfSigned.rotation.everySeconds -}}
 {{- $lead := int64 $authority.selfSigned.rotation.prepareBeforeSeconds -}}
 {{- if $every -}}
