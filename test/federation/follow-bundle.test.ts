@@ -126,7 +126,7 @@ test('whatever an endpoint answers but a document of its own is refused, within 
     ],
     [(_, response) => response.writeHead(503).end(), /answers 503/],
     [(_, response) => response.writeHead(204).end(), /answers 204/],
-    [say('x'.repeat(2 * 1024 * 1024 + 1)), /too long/],
+    [say('x'.repeat(512 * 1024 + 1)), /too long/],
     [
       (_, response) => {
         response.writeHead(200, { 'content-length': '100' })

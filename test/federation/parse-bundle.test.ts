@@ -102,7 +102,13 @@ test('a document without sequence and hint says so; one that cannot be meant is 
     ],
     ['{"keys":[],"spiffe_refresh_hint":-1}', 'has a refresh hint that is no whole number'],
     ['{"keys":[],"spiffe_refresh_hint":"5"}', 'has a refresh hint that is no whole number'],
-    [' '.repeat(2 * 1024 * 1024 + 1), 'is too long, want=..2097152 got=2097153'],
+    [
+      '{"keys":[],"spiffe_sequence":1,"spiffe_sequence":2}',
+      'has a sequence that is no whole number of 64 bits',
+    ],
+    ['{"keys":[],"spiffe_sequence":"1"}', 'has a sequence that is no whole number of 64 bits'],
+    [JSON.stringify({ keys: Array(33).fill(good) }), 'has too many anchors, want=..32 got=33'],
+    [' '.repeat(512 * 1024 + 1), 'is too long, want=..524288 got=524289'],
   ] as const) {
     assert.throws(
       () => parseBundleDocument(text, trustDomain),
@@ -111,6 +117,25 @@ test('a document without sequence and hint says so; one that cannot be meant is 
       text.slice(0, 60),
     )
   }
+})
+
+test('what is written beside the keys, in strings and members, is not taken for the sequence', () => {
+  const beside = '"text":"\\"spiffe_sequence\\":7,","more":[{"spiffe_sequence":true}]'
+  const { sequence } = parseBundleDocument(
+    `{"keys":[],${beside},"spiffe_sequence" : 18446744073709551615 }`,
+    trustDomain,
+  )
+  assert.equal(sequence, 2n ** 64n - 1n)
+})
+
+test('no reviver is asked of each value that somebody else has written', (t) => {
+  requirement('federation.own-anchors-only')
+  const parse = t.mock.method(JSON, 'parse')
+  parseBundleDocument(`{"keys":[],"x":[${'0,'.repeat(200_000)}0]}`, trustDomain)
+  assert.deepEqual(
+    parse.mock.calls.map((each) => each.arguments.length),
+    [1],
+  )
 })
 
 test('whatever stands there is read or refused by one error', () => {
