@@ -1,7 +1,12 @@
 import { CountersignError } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import { anchorsMax, bundleOf, type Bundle } from '../pki/bundle.ts'
-import { isOfTrustDomain, parseCaCertificate, type CaCertificate } from '../pki/ca-certificate.ts'
+import {
+  isOfTrustDomain,
+  isReadByOpenSsl,
+  parseCaCertificate,
+  type CaCertificate,
+} from '../pki/ca-certificate.ts'
 
 /** The bundle of a trust domain as SPIFFE writes it down: a JWK Set (SPIFFE Trust Domain and Bundle §4). It does not name its trust domain. */
 export interface BundleDocument {
@@ -99,7 +104,8 @@ function certificateOf(key: unknown): string | undefined {
 function readAnchor(certificate: string, trustDomain: TrustDomain): CaCertificate | undefined {
   try {
     const anchor = parseCaCertificate(Buffer.from(certificate, 'base64'), 'federation/bundle')
-    return anchor.selfSigned && isOfTrustDomain(anchor, trustDomain) ? anchor : undefined
+    const isAnchor = anchor.selfSigned && isOfTrustDomain(anchor, trustDomain)
+    return isAnchor && isReadByOpenSsl(anchor) ? anchor : undefined
   } catch {
     return undefined
   }

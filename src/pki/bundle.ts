@@ -1,7 +1,7 @@
 import { CountersignError, quoted } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
-import { isOfTrustDomain, parseCaCertificate } from './ca-certificate.ts'
+import { isOfTrustDomain, isReadByOpenSsl, parseCaCertificate } from './ca-certificate.ts'
 import type { CaCertificate } from './ca-certificate.ts'
 import { openReloadingFiles } from './reloading-files.ts'
 import type { Reloading } from './reloading-files.ts'
@@ -45,6 +45,7 @@ export function parseBundle(pem: string, trustDomain: TrustDomain): Bundle {
     const anchor = parseCaCertificate(der, 'pki/bundle')
     // OpenSSL takes no other anchor, and what some verifiers accept and others refuse is no anchor.
     if (!anchor.selfSigned) throw refused('has an anchor that is not self-signed')
+    if (!isReadByOpenSsl(anchor)) throw refused('has an anchor that OpenSSL does not read')
     if (!isOfTrustDomain(anchor, trustDomain)) {
       throw refused(
         `has an anchor of another trust domain, want=spiffe://${trustDomain} got=${quoted(anchor.names?.uris.join(' ') ?? '')}`,

@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { hash, X509Certificate } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { CountersignError, quoted } from '../errors.ts'
 import type { ErrorCode } from '../errors.ts'
@@ -100,6 +100,16 @@ function readCa(certificate: Certificate, code: ErrorCode): CaCertificate {
     nameConstraints: nameConstraintsOf(certificate),
     selfSigned,
     certificate,
+  }
+}
+
+/** Whether TLS can use an anchor: it is told of all in one text, and takes none behind one that OpenSSL does not read, without a word. */
+export function isReadByOpenSsl({ der }: CaCertificate): boolean {
+  try {
+    // It looks for a text within the octets first.
+    return new X509Certificate(der).raw.equals(der)
+  } catch {
+    return false
   }
 }
 

@@ -6,6 +6,7 @@ import { formatBundleDocument } from '../../src/federation/format-bundle.ts'
 import { parseBundleDocument } from '../../src/federation/parse-bundle.ts'
 import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
 import { requirement } from '../requirements.ts'
+import { craftOddCa } from '../support/craft-certificate.ts'
 import { createTestAuthority } from '../support/test-authority.ts'
 
 const trustDomain = parseTrustDomain('b.example')
@@ -25,6 +26,7 @@ const read = (document: unknown): readonly string[] =>
   parseBundleDocument(JSON.stringify(document), trustDomain).bundle.anchors.map(
     ({ sha256 }) => sha256,
   )
+const oddAnchor = craftOddCa()
 const wanted = authority.bundle.anchors.map(({ sha256 }) => sha256)
 
 test('a document of anchors is a JWK Set with sequence and refresh hint, and is read back', () => {
@@ -68,6 +70,8 @@ test('what is no X.509 anchor of the trust domain is skipped, and an anchor coun
     // A leaf, and an anchor of another trust domain.
     jwkOf(authority.issue().credential.svid.der),
     jwkOf(other.authority.anchors[0]),
+    // A name that OpenSSL does not read.
+    jwkOf(oddAnchor),
   ]
   for (const key of skipped) assert.deepEqual(read({ keys: [key, good, good] }), wanted)
   assert.deepEqual(read({ keys: [] }), [])

@@ -5,7 +5,13 @@ import { parseBundle } from '../../src/pki/bundle.ts'
 import { parseCertificateRequest } from '../../src/pki/certificate-request.ts'
 import { parseCredentialBundle } from '../../src/pki/credential.ts'
 import { formatCertificates, formatPem } from '../../src/pki/pem.ts'
-import { craftCa, craftCertificate, leafParts, seededKey } from '../support/craft-certificate.ts'
+import {
+  craftCa,
+  craftOddCa,
+  craftCertificate,
+  leafParts,
+  seededKey,
+} from '../support/craft-certificate.ts'
 import { createTestAuthority } from '../support/test-authority.ts'
 import { requestCases } from '../vectors/pki/request-cases.ts'
 
@@ -90,6 +96,16 @@ const bundles: readonly (readonly [title: string, pem: string, message: string])
   ['a key', key, 'trust bundle has another block, want="CERTIFICATE" got="PRIVATE KEY"'],
   ['a leaf', leaf, 'CA certificate is no CA, want=cA TRUE'],
   ['an intermediate', root + middle, 'trust bundle has an anchor that is not self-signed'],
+  [
+    'an anchor that hides those behind it from TLS',
+    root + formatCertificates([craftOddCa()]),
+    'trust bundle has an anchor that OpenSSL does not read',
+  ],
+  [
+    'an anchor in which OpenSSL reads another',
+    root + formatCertificates([craftOddCa(`\n${root}`)]),
+    'trust bundle has an anchor that OpenSSL does not read',
+  ],
   [
     'too much',
     root.repeat(2500),

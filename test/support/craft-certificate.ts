@@ -181,6 +181,17 @@ export function craftCa(options: {
   })
 }
 
+/**
+ * A root that is good but for its subject, a BMPString of an odd length: OpenSSL does not read it, but finds the text of a certificate
+ * among its octets, if there is one.
+ */
+export function craftOddCa(within = ''): Buffer {
+  const text = Buffer.from(`${within}${within.length % 2 === 0 ? '\n' : ''}`)
+  const subject = sequence(tlv(0x31, sequence(oid('2.5.4.3'), tlv(0x1e, text))))
+  const parts = { subject, issuer: subject }
+  return craftCa({ name: '', seed: 9, parts, extensions: { subjectAltName: Buffer.alloc(0) } })
+}
+
 function partsDefault(): Omit<CertificateParts, 'subject' | 'extensions'> {
   return {
     version: hex('a003020102'),
