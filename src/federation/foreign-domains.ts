@@ -20,8 +20,7 @@ export interface ForeignDomain {
 export interface ForeignDomains {
   /** Undefined for our own, and for any that is not known. */
   of(trustDomain: string): ForeignDomain | undefined
-  /** PEM of all anchors, for a handshake of TLS, which knows one list; it proves nothing of a trust domain. */
-  pem(): string
+  readonly isEmpty: boolean
   onChange(listener: () => void): () => void
 }
 
@@ -39,7 +38,7 @@ export function createForeignDomains(
   }
   return {
     of: (trustDomain) => byName.get(trustDomain),
-    pem: () => domains.map((domain) => domain.bundle()?.pem ?? '').join(''),
+    isEmpty: domains.length === 0,
     onChange(listener) {
       const stops = domains.map((domain) => domain.onChange(listener))
       return () => {
@@ -52,6 +51,6 @@ export function createForeignDomains(
 /** Nobody but our own. */
 export const noForeignDomains: ForeignDomains = {
   of: () => undefined,
-  pem: () => '',
+  isEmpty: true,
   onChange: () => () => {},
 }

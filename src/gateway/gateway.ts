@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { TLSSocket } from 'node:tls'
 import { Bag } from '../bag.ts'
 import type { Delay, DrainTimes } from '../drain.ts'
 import { noForeignDomains, type ForeignDomains } from '../federation/foreign-domains.ts'
@@ -161,7 +162,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   })
   const listener = await openListener({
     ...options,
-    serve: createDoors(handle),
+    serve: createDoors(handle, ({ socket }) => 'refusal' in callers.of(socket as TLSSocket)),
     accept: (socket) => callers.accept(socket),
     times: { unreadMilliseconds: limits.unsentSecondsMax * 1000 },
     limits,

@@ -254,7 +254,7 @@ test('an agent of one trust domain calls a tool of the other, by its grant alone
   assert.ok(reasonsOf(await ask(theirs, { ...calls, serviceAccount: 'agent-2' })) !== undefined)
   // Whoever signs there signs nobody of ours, whatever name it writes.
   const impostor = createTestAuthority({ trustDomain: here })
-  await assert.rejects(ask(impostor))
+  assert.equal((await ask(impostor)).status, 403)
 
   // Another CA, published beside the first; then the first is withdrawn.
   const held = theirs.issue(calls).credential
@@ -267,7 +267,7 @@ test('an agent of one trust domain calls a tool of the other, by its grant alone
   const ended = once(client.client, 'disconnect')
   await withdraw()
   await ended
-  await assert.rejects(ask(theirs))
+  assert.equal((await ask(theirs)).status, 403)
   assert.equal((await ask(theirNext)).status, 200)
 })
 

@@ -200,8 +200,8 @@ export const attackMutations: readonly Mutation[] = [
     claim: 'expired.resumption-with-tickets',
     without: 'any look at the clock at a request',
     file: judge,
-    // Whether its chain is valid now is asked at the first request of a connection.
-    edits: [...ofClock, ['if (caller.verifiedWith === bundle) return', 'if (caller) return']],
+    // Whether its chain is valid now is asked at the handshake.
+    edits: [...ofClock, ['if (shown.verifiedWith === bundle) return', 'if (shown) return']],
     tests: expired,
     named: 'is refused on a session that is resumed',
   },

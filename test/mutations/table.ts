@@ -516,7 +516,7 @@ export const mutations: readonly Mutation[] = [
     claim: 'gateway.anchors-removed',
     without: 'the chain of callers judged with the new bundle',
     file: judge,
-    edits: [['if (caller.verifiedWith === bundle)', 'if (caller.verifiedWith !== undefined)']],
+    edits: [['if (shown.verifiedWith === bundle)', 'if (shown.verifiedWith !== undefined)']],
   },
   {
     claim: 'gateway.refusals-logged-bounded',

@@ -165,6 +165,20 @@ export const trustMutations: readonly Mutation[] = [
   },
   {
     claim: 'federation.each-by-its-own-anchors',
+    without: 'the proof of a name before anything is done in it',
+    file: 'src/gateway/caller/caller.ts',
+    edits: never('untrusted !== undefined'),
+    tests: ['test/gateway/caller/foreign.hostile.test.ts'],
+  },
+  {
+    claim: 'federation.each-by-its-own-anchors',
+    without: 'a handshake of TLS that knows no anchors',
+    file: 'src/gateway/door/tls.ts',
+    edits: [['foreign === undefined || foreign.isEmpty', 'foreign !== undefined']],
+    tests: ['test/gateway/caller/foreign.hostile.test.ts'],
+  },
+  {
+    claim: 'federation.each-by-its-own-anchors',
     without: 'the refusal of a second bundle for our own',
     file: domains,
     edits: never('byName.has(own) || byName.size < domains.length'),

@@ -11,12 +11,16 @@ import { formatInput, type InputText } from '../../policy/input.ts'
 import { accountOf, type Account } from '../shares.ts'
 import { readForeign } from './foreign.ts'
 
-/** What a certificate says, and nothing of the connection on which it came: nobody changes it, so all connections of it have the same. */
-export interface Certified {
+/** A certificate that says at least whose it is. */
+export interface Named {
   readonly svid: X509Svid
-  readonly identity: WorkloadIdentity
   /** Whose it is, where it is not of our own trust domain. */
   readonly foreign: ForeignDomain | undefined
+}
+
+/** What a certificate says, and nothing of the connection on which it came: nobody changes it, so all connections of it have the same. */
+export interface Certified extends Named {
+  readonly identity: WorkloadIdentity
   /** SPIFFE ID and pod UID: what owns a session. A renewed certificate of the same pod is the same owner. */
   readonly owner: string
   /** What policy is told of it, as text: all of it from its certificate. */
@@ -36,12 +40,13 @@ export interface CertificateReading {
 
 /**
  * Reads certificates of finished handshakes, and keeps what it has read by their octets: agents open several connections, and the same
- * ones again. One without our extension gives its SVID alone. Throws `pki/svid`.
+ * ones again. One without our extension gives no more than whose it is. That anybody stands behind it nobody has looked at here. Throws
+ * `pki/svid`.
  */
 export function createCertificateReader(
   { identityExtensionOid, foreign = noForeignDomains }: CertificateReading,
   keptMax: number = keptMaxDefault,
-): (der: Buffer) => Certified | { readonly svid: X509Svid } {
+): (der: Buffer) => Certified | Named {
   const kept = new Map<string, Certified>()
   return (der) => {
     const sha256 = hash('sha256', der, 'hex')
@@ -54,7 +59,7 @@ export function createCertificateReader(
     const domain = foreign.of(shown.spiffeId.trustDomain)
     const svid = domain === undefined ? shown : readForeign(shown, domain)
     const { identity } = svid
-    if (identity === undefined) return { svid }
+    if (identity === undefined) return { svid, foreign: domain }
     const certified: Certified = {
       svid,
       identity,

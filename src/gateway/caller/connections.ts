@@ -12,7 +12,13 @@ import {
   type CallerOptions,
   type Stranger,
 } from './caller.ts'
-import { createJudge, judgeSources, type Judgement, type JudgeOptions } from './judge.ts'
+import {
+  createJudge,
+  createTrustJudge,
+  judgeSources,
+  type Judgement,
+  type JudgeOptions,
+} from './judge.ts'
 import type { Account } from '../shares.ts'
 import type { Stay } from '../stay.ts'
 import { createUsage, type Taken, type Usage } from './usage.ts'
@@ -34,11 +40,12 @@ export interface Callers {
 
 export interface Accepted {
   readonly isAdmitted: boolean
-  /** Whose it is, as its certificate says. */
+  /** Whose it is, as its certificate proves; undefined for a stranger. */
   readonly account: Account | undefined
 }
 
-export interface CallersOptions extends Omit<CallerOptions, 'unsentOf' | 'bodiesOf'>, JudgeOptions {
+export interface CallersOptions
+  extends Omit<CallerOptions, 'unsentOf' | 'bodiesOf' | 'judgeTrust'>, JudgeOptions {
   readonly limits: GatewayLimits
   /** Told of an owner (SPIFFE ID and pod UID) that was found to be no more while it was connected. */
   readonly identityEnded?: (owner: string) => void
@@ -74,7 +81,8 @@ export function createCallers(options: CallersOptions): Callers {
   const known = new WeakMap<TLSSocket, Caller | Stranger>()
   const connections = new Set<Connection>()
   const usage = createUsage(options.limits)
-  const readCaller = createCallerReader({ ...options, ...usage })
+  const judgeTrust = createTrustJudge(options)
+  const readCaller = createCallerReader({ ...options, ...usage, judgeTrust })
   const judge = createJudge(options)
 
   function forget(connection: Connection): boolean {
@@ -107,13 +115,12 @@ export function createCallers(options: CallersOptions): Callers {
 
   return {
     accept(socket) {
-      const parsed = readCaller(socket)
-      const hasEnded = !('refusal' in parsed) && now() >= parsed.svid.notAfter.getTime()
-      const caller = hasEnded ? parsed : connect(parsed, usage)
+      const read = readCaller(socket)
+      const caller = connect(read, usage)
       known.set(socket, caller)
       // The first request is told why; a connection that never asks ends by the listener's time-outs.
-      const account = 'account' in parsed ? parsed.account : undefined
-      if ('refusal' in caller || hasEnded) return { isAdmitted: false, account }
+      const account = 'account' in read ? read.account : undefined
+      if ('refusal' in caller) return { isAdmitted: false, account }
       const connection: Connection = newConnection(socket, caller)
       connections.add(connection)
       socket.once('close', () => forget(connection))

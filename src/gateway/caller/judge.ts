@@ -5,7 +5,7 @@ import { verifyX509Svid, type X509Svid } from '../../pki/x509-svid.ts'
 import { identityRefusal, unavailable, type Refusal } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
-import type { Caller } from './caller.ts'
+import type { Caller, Shown } from './caller.ts'
 import type { RevocationSource } from '../../pki/revocation.ts'
 import type { NamespaceSource, PodSource } from './workload-sources.ts'
 
@@ -23,17 +23,28 @@ export interface JudgeOptions {
 /** What a judge says; a promise only where a pod or a namespace must be asked for. */
 export type Judgement = Soon<Refusal | undefined>
 
+/** Judges whether the trust domain that a certificate names stands behind it at this moment: until it does, whatever it says is anybody's to say. */
+export function createTrustJudge({
+  trustBundle,
+  now,
+}: Pick<JudgeOptions, 'trustBundle' | 'now'>): (shown: Shown) => Refusal | undefined {
+  return (shown) => {
+    const { svid, foreign } = shown
+    if (now() >= svid.notAfter.getTime()) return identityRefusal('certificate has expired')
+    const bundle = foreign === undefined ? trustBundle.current() : foreign.bundle()
+    return verifyWith(shown, bundle, now())
+  }
+}
+
 /** Judges a caller at this moment: validity, trust, revocation, its pod, its namespace. What cannot be known is refused. */
 export function createJudge(options: JudgeOptions): (caller: Caller) => Judgement {
-  const { trustBundle, now } = options
+  const judgeTrust = createTrustJudge(options)
   return (caller) => {
-    const { svid } = caller
-    if (now() >= svid.notAfter.getTime()) return identityRefusal('certificate has expired')
-    const { foreign } = caller
-    const bundle = foreign === undefined ? trustBundle.current() : foreign.bundle()
-    const untrusted = verifyWith(caller, bundle, now())
+    const untrusted = judgeTrust(caller)
     if (untrusted !== undefined) return untrusted
-    return revokedBy(options, svid) ?? judgeSources(options) ?? judgeWorkload(caller, options)
+    return (
+      revokedBy(options, caller.svid) ?? judgeSources(options) ?? judgeWorkload(caller, options)
+    )
   }
 }
 
@@ -51,10 +62,10 @@ export function createAbsentJudge(
  * Judges whether another trust domain still stands for a certificate that was shown before, whose own end says nothing: nobody here knows
  * its pods, so its anchors alone tell that it is no more. Of one of ours it says nothing.
  */
-export function judgeWithdrawn(caller: Verified, now: number): Refusal | undefined {
-  const { foreign, svid } = caller
+export function judgeWithdrawn(shown: Shown, now: number): Refusal | undefined {
+  const { foreign, svid } = shown
   if (foreign === undefined) return undefined
-  return verifyWith(caller, foreign.bundle(), Math.min(now, svid.notAfter.getTime() - 1))
+  return verifyWith(shown, foreign.bundle(), Math.min(now, svid.notAfter.getTime() - 1))
 }
 
 function revokedBy(
@@ -146,18 +157,12 @@ const bundleNotKnown: Refusal = identityRefusal(
 )
 const podGone: Refusal = identityRefusal('pod of the certificate is gone')
 
-type Verified = Pick<Caller, 'svid' | 'foreign' | 'intermediates' | 'verifiedWith'>
-
-function verifyWith(
-  caller: Verified,
-  bundle: Bundle | undefined,
-  now: number,
-): Refusal | undefined {
+function verifyWith(shown: Shown, bundle: Bundle | undefined, now: number): Refusal | undefined {
   if (bundle === undefined) return bundleNotKnown
-  if (caller.verifiedWith === bundle) return undefined
+  if (shown.verifiedWith === bundle) return undefined
   try {
-    verifyX509Svid(caller.svid, { bundle, intermediates: caller.intermediates, now })
-    caller.verifiedWith = bundle
+    verifyX509Svid(shown.svid, { bundle, intermediates: shown.intermediates, now })
+    shown.verifiedWith = bundle
     return undefined
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error

@@ -9,11 +9,16 @@ const serverPath = /^\/mcp\/([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)$/
 
 /**
  * Takes requests to their doors, by the exact text of their target: no query, no encoded character, no trailing slash leads to one.
- * Everything else is answered with a status and an error of nobody's request.
+ * Everything else is answered with a status and an error of nobody's request, which is the last answer on the connection of a stranger.
  */
 export function createDoors(
   handle: (arrived: Arrived) => void,
+  /** Whether nobody has been let in on the connection of a request. */
+  isStranger: (request: IncomingMessage) => boolean,
 ): (request: IncomingMessage, response: ServerResponse) => void {
+  function refuseBare(request: IncomingMessage, response: ServerResponse, status: Bare): void {
+    replyBare(request, response, { status, isLast: status === 400 || isStranger(request) })
+  }
   return (request, response) => {
     const { url = '' } = request
     const door = doorOf(url)
@@ -37,26 +42,28 @@ function doorOf(url: string): Door | undefined {
   return server === undefined ? undefined : { kind: 'one', name: `mcp/${server}`, server }
 }
 
+type Bare = keyof typeof why
+
 const why = {
   400: 'target is no path',
   404: 'nothing is served here',
   405: 'only POST is served here',
 }
 
-function refuseBare(
+function replyBare(
   request: IncomingMessage,
   response: ServerResponse,
-  status: 400 | 404 | 405,
+  { status, isLast }: { readonly status: Bare; readonly isLast: boolean },
 ): void {
   const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers
   // A body that nobody asked for is not read to its end.
-  const isLast = status === 400 || length !== '0' || encoding !== undefined
+  const hasBody = length !== '0' || encoding !== undefined
   const body = formatRefusal(badRequest(status, why[status]), undefined)
   response.writeHead(status, {
     'content-type': 'application/json',
     'content-length': String(Buffer.byteLength(body)),
     ...(status === 405 ? { allow: 'GET, POST, DELETE' } : {}),
-    ...(isLast ? { connection: 'close' } : {}),
+    ...(isLast || hasBody ? { connection: 'close' } : {}),
   })
   response.end(request.method === 'HEAD' ? '' : body)
 }

@@ -37,7 +37,7 @@ export interface ListenerTimes {
 export interface Admission {
   /** Whether somebody is let in on it. */
   readonly isAdmitted: boolean
-  /** Whose it is, as its certificate says. */
+  /** Whose it is, as its certificate proves; undefined for a stranger. */
   readonly account: Account | undefined
 }
 
@@ -77,7 +77,7 @@ const defaultTimes: ListenerTimes = {
  * process: what is no HTTP is answered by Node itself with a status and no more; CONNECT is hung up on, an upgrade is not made.
  */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
-  const { listen, log, credential, trustBundle, foreign } = options
+  const { listen, log, credential, trustBundle } = options
   const server = createServer(serverOptions(options), (request, response) => {
     if (isTooLate(request)) {
       request.resume()
@@ -92,9 +92,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const stopLooking = endUnread(server, { ...defaultTimes, ...options.times })
   const newcomers = boundNewcomers(server, options)
   const reload = (): void => server.setSecureContext(tlsOptions(options))
-  const unlisten = [credential, trustBundle, ...(foreign === undefined ? [] : [foreign])].map(
-    (source) => source.onChange(reload),
-  )
+  const unlisten = [credential, trustBundle].map((source) => source.onChange(reload))
   const stop = (): void => {
     stopLooking()
     for (const each of unlisten) each()

@@ -8,7 +8,7 @@ import type { CredentialSource } from '../../pki/credential.ts'
 export interface TlsMaterial {
   readonly credential: CredentialSource
   readonly trustBundle: BundleSource
-  /** Whoever else may shake hands; who it is, and by whose anchors, is judged afterwards. */
+  /** Where there are any, everybody may shake hands; who it is, and by whose anchors, is judged afterwards. */
   readonly foreign?: ForeignDomains | undefined
 }
 
@@ -21,10 +21,21 @@ export function tlsOptions({ credential, trustBundle, foreign }: TlsMaterial): S
   return {
     cert: chainPem,
     key: privateKeyPem,
-    ca: `${trustBundle.current().pem}${foreign?.pem() ?? ''}`,
+    ...(foreign === undefined || foreign.isEmpty ? ours(trustBundle) : anybody),
     minVersion: 'TLSv1.3',
     requestCert: true,
-    rejectUnauthorized: true,
     secureOptions: constants.SSL_OP_NO_TICKET,
   }
 }
+
+function ours(trustBundle: BundleSource): Pick<ServerOptions, 'ca' | 'rejectUnauthorized'> {
+  return { ca: trustBundle.current().pem, rejectUnauthorized: true }
+}
+
+/**
+ * OpenSSL knows one list of anchors. It takes each of them for any name, goes by the first of a name whatever others are called the same,
+ * reads none behind one that it cannot read, and shakes hands with nobody once their names together are too long to be sent. So what one
+ * trust domain publishes would decide for all of them. It is given none, also to send: clients that choose by them would show
+ * nothing.
+ */
+const anybody = { ca: [], rejectUnauthorized: false } satisfies ServerOptions
