@@ -77,17 +77,24 @@ const skewMilliseconds = 60_000
 /** Who sees what this replica cannot open is told so often at most. */
 const tellMilliseconds = 60_000
 
-/** Whether it is of the very call, under the rules as they are now. */
-function isMeant({ request }: Approval, wanted: Wanted): boolean {
+/** Whether it is of the very call, under the rules as they are now, and can come to an end. */
+function isMeant(approval: Approval, wanted: Wanted): boolean {
+  const { request } = approval
   return (
+    !isHalfKept(approval) &&
     isSameBinding(request.binding, wanted.request.binding) &&
     request.rules.join() === wanted.request.rules.join()
   )
 }
 
-/** Nobody is asked for what goes on under an approval that there was, though it stands there without it for a moment. */
-function isAsked({ request, verdict }: Approval): boolean {
-  return verdict === undefined && request.first === undefined
+/** What goes on under an approval that there was stands there without it for a moment, or for good where its verdict was not written. */
+function isHalfKept({ request, verdict }: Approval): boolean {
+  return verdict === undefined && request.first !== undefined
+}
+
+/** Nobody is asked for what goes on. */
+function isAsked(approval: Approval): boolean {
+  return approval.verdict === undefined && !isHalfKept(approval)
 }
 
 /**

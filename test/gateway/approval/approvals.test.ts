@@ -43,10 +43,10 @@ function wanted(octets: number): Wanted {
   }
 }
 
-const open = (store: MemoryApprovals): Approvals =>
+const open = (store: MemoryApprovals, keys = oneHandleKey()): Approvals =>
   createApprovals({
     store,
-    seal: createSeal({ keys: oneHandleKey() }),
+    seal: createSeal({ keys }),
     now: () => 0,
     log: silentLog,
     metrics: silentMetrics,
@@ -121,4 +121,32 @@ test('a verdict that does not fit is no verdict, and says so', async () => {
   const certificate = 'x'.repeat(65_536)
   await assert.rejects(approvals.decide(found, { ...verdict, certificate }), /too long/)
   assert.equal((await approvals.claim(wanted(0))).state, 'waiting')
+})
+
+test('what was begun of a call that goes on, and has no verdict, holds nobody up: the call waits for an approval that can be given', async () => {
+  requirement('gateway.approval-goes-on')
+  const store = memoryApprovals()
+  const keys = oneHandleKey()
+  // The process ends between the two writes of what goes on.
+  const ending = { ...store, replace: () => Promise.reject(new Error('away')) }
+  const first = open(store, keys)
+  const call = wanted(0)
+  const asked = await first.claim(call)
+  assert.ok(asked.state === 'waiting')
+  const found = await first.find(asked.approval.ticket)
+  assert.ok(found !== undefined && found !== 'elsewhere')
+  await first.decide(found, verdict)
+  const used = await first.claim(call)
+  assert.ok(used.state === 'used')
+  const { goingOn } = open({ ...ending, remove: ending.replace }, keys)
+  await assert.rejects(goingOn.keepForAgain(used.approval), /away/)
+  assert.equal(store.kept.size, 1)
+  const anew = await open(store, keys).claim(call)
+  assert.ok(anew.state === 'waiting')
+  assert.notEqual(anew.approval.ticket, asked.approval.ticket)
+  assert.equal((await first.waiting()).approvals.length, 1)
+  const again = await first.find(anew.approval.ticket)
+  assert.ok(again !== undefined && again !== 'elsewhere')
+  assert.ok(await first.decide(again, verdict))
+  assert.equal((await first.claim(call)).state, 'used')
 })
