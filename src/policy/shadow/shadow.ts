@@ -201,17 +201,29 @@ class OpenShadow implements Shadow {
   /** Asks the candidate as long as it answers. Gives why it does not. */
   async #serve(offered: Offered): Promise<Error | undefined> {
     const { signal } = offered.over
-    const child = this.#options.start(offered.content, this.#options.inForce().documents)
-    const end = (): void => child.end()
+    let child: ShadowProcess | undefined
+    const end = (): void => child?.end()
     signal.addEventListener('abort', end, { once: true })
     try {
+      child = this.#started(offered.content)
       await this.#ask(offered, child)
       return undefined
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error))
     } finally {
       signal.removeEventListener('abort', end)
-      child.end()
+      end()
+    }
+  }
+
+  /** A node without memory or processes to spare may have them later. */
+  #started(content: BundleContent): ShadowProcess {
+    try {
+      return this.#options.start(content, this.#options.inForce().documents)
+    } catch (cause) {
+      const got = cause instanceof Error ? cause.message : String(cause)
+      const message = `process of the candidate cannot be started, got=${got}`
+      throw new CountersignError('policy/test', message, { cause })
     }
   }
 

@@ -33,12 +33,13 @@ interface World extends AsyncDisposable {
 const base = await openPolicyBase()
 
 async function openWorld(
-  options: { elapsed?: () => number; isLogFull?: () => boolean } = {},
+  options: { elapsed?: () => number; isLogFull?: () => boolean; failsToStart?: number } = {},
 ): Promise<World> {
   const processes: HeldProcess[] = []
   const counted = new Map<string, number>()
   const notes: World['notes'] = []
   const pauses: number[] = []
+  let unstarted = options.failsToStart ?? 0
   let documents: readonly DataDocument[] = []
   let engine: PolicyEngine = base.engineWith(documents, { tested: true })
   const following: PolicyEngine = {
@@ -52,6 +53,10 @@ async function openWorld(
   }
   const shadow = openShadow({
     start() {
+      if (unstarted > 0) {
+        unstarted -= 1
+        throw new Error('spawn ENOMEM')
+      }
       const process = startHere()
       processes.push(process)
       return process
@@ -254,6 +259,16 @@ test('a process that ends is started again, and the policy in force does not not
   await eventually('it is asked', () => world.shadow.asked !== undefined)
   assert.equal(world.call(), false)
   await eventually('one is asked', () => world.count(`${total} widened`) === 1)
+})
+
+test('a process that cannot be started ends nobody, and is started later', async () => {
+  requirement('policy.shadow-changes-nothing')
+  await using world = await openWorld({ failsToStart: 2 })
+  await world.shadow.offer(await candidateWith(readGranted))
+  assert.match(world.shadow.problem?.message ?? '', /cannot be started, got=spawn ENOMEM/)
+  assert.equal(world.call(), false)
+  await eventually('it is asked', () => world.shadow.asked !== undefined)
+  assert.deepEqual(world.pauses, [10_000, 20_000])
 })
 
 test('of two candidates the last one is asked', async () => {
