@@ -33,7 +33,63 @@
 {{- $_ := set $config "signature" (dict "keys" $keys "scope" $policy.signature.scope) -}}
 {{- end -}}
 {{- end -}}
+{{- with $policy.candidate.bundleConfigMap -}}
+{{- $_ := set $config "candidate" (dict "bundle" "/etc/countersign/policy-candidate/bundle.tar.gz") -}}
+{{- end -}}
+{{- with $policy.candidate.resource -}}{{- $_ := set $config "candidate" (dict "resource" .) -}}{{- end -}}
 {{- $config | toJson -}}
+{{- end -}}
+
+{{/* For the gateway alone: bundles of tenants are asked about calls. */}}
+{{- define "countersign.policyTenants" -}}
+{{- $tenants := dict -}}
+{{- range $tenant, $given := .Values.policy.tenants -}}
+{{- $config := dict "bundle" (printf "/etc/countersign/policy-tenants/%s/bundle.tar.gz" $tenant) -}}
+{{- with $given.signature -}}
+{{- $keys := list -}}
+{{- range $index, $key := .keys -}}
+{{- $file := printf "/etc/countersign/policy-tenant-%s-key-%d.pem" $tenant $index -}}
+{{- $keys = append $keys (dict "id" $key.id "algorithm" $key.algorithm "publicKey" $file) -}}
+{{- end -}}
+{{- $_ := set $config "signature" (dict "keys" $keys "scope" (.scope | default "")) -}}
+{{- end -}}
+{{- $_ := set $tenants $tenant $config -}}
+{{- end -}}
+{{- $tenants | toJson -}}
+{{- end -}}
+
+{{- define "countersign.policyTenantKeys" -}}
+{{- range $tenant, $given := .Values.policy.tenants }}
+{{- range $index, $key := ($given.signature).keys }}
+policy-tenant-{{ $tenant }}-key-{{ $index }}.pem: {{ $key.publicKey | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Of maps, ConfigMaps by the folder that each is put into. One that is missing is its author's fault, and stops no pod. */}}
+{{- define "countersign.policyArchives" -}}
+{{- range $folder, $map := . }}
+- configMap:
+    name: {{ $map | quote }}
+    optional: true
+    items:
+      - key: bundle.tar.gz
+        path: {{ $folder }}/bundle.tar.gz
+{{- end }}
+{{- end -}}
+
+{{- define "countersign.policyCandidateSource" -}}
+{{- with .Values.policy.candidate.bundleConfigMap -}}
+{{- include "countersign.policyArchives" (dict "policy-candidate" .) | trim -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "countersign.policyTenantSources" -}}
+{{- $maps := dict -}}
+{{- range $tenant, $given := .Values.policy.tenants -}}
+{{- $_ := set $maps (printf "policy-tenants/%s" $tenant) $given.bundleConfigMap -}}
+{{- end -}}
+{{- include "countersign.policyArchives" $maps | trim -}}
 {{- end -}}
 
 {{/* Beside the configuration: public keys are no secret. */}}

@@ -89,6 +89,19 @@
 {{- else if $values.policy.signature.keys -}}
 {{- $problems = append $problems "policy.signature.keys: only the bundle of policy.service.url is looked at for a signature" -}}
 {{- end -}}
+{{- $candidate := $values.policy.candidate -}}
+{{- if and $candidate.bundleConfigMap $candidate.resource -}}
+{{- $problems = append $problems "policy.candidate: want=bundleConfigMap or resource, one of them" -}}
+{{- end -}}
+{{- if and $candidate.resource (not $service.url) -}}
+{{- $problems = append $problems "policy.candidate.resource: needs policy.service.url" -}}
+{{- end -}}
+{{- if regexMatch "(^|/)[.][.]?(/|$)" $candidate.resource -}}
+{{- $problems = append $problems "policy.candidate.resource: want=a path below the URL, without . and .." -}}
+{{- end -}}
+{{- if and $values.policy.tenants (not $values.gateway.enabled) -}}
+{{- $problems = append $problems "policy.tenants: bundles of tenants are asked about calls, and gateway.enabled is false" -}}
+{{- end -}}
 {{- $hintMax := div (int $values.trustBundle.propagationSeconds) 3 -}}
 {{- if and $values.production $values.bundleEndpoint.secretName (gt (int $values.bundleEndpoint.refreshHintSeconds) (int $hintMax)) -}}
 {{- $problems = append $problems (printf "bundleEndpoint.refreshHintSeconds: a third of trustBundle.propagationSeconds at most in production, %d" $hintMax) -}}
