@@ -229,7 +229,7 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source: 'SPIFFE Federation §5.2, §7.2',
   },
   'federation.no-older-bundle': {
-    claim: 'a bundle whose sequence number is lower than what was read before is refused',
+    claim: 'a bundle whose sequence number is lower than that of the one in force is refused',
     source: 'SPIFFE Trust Domain and Bundle §4.1.1',
   },
   'signer.requester-shown-by-policy': {

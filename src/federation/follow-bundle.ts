@@ -43,7 +43,7 @@ export interface FollowOptions {
 }
 
 /**
- * Follows the bundle at an endpoint, keeping the last good one for so long. What is older than what was read before is refused. It is
+ * Follows the bundle at an endpoint, keeping the last good one for so long. What is older than the one in force is refused. It is
  * never merged with another: each trust domain has its own.
  */
 export function followBundle(options: FollowOptions): FollowedBundle {
@@ -58,6 +58,8 @@ class Follower implements FollowedBundle {
   readonly #closing = new AbortController()
   readonly #done: Promise<void>
   #known: { readonly document: BundleDocument; readonly at: number } | undefined
+  /** The bundle that the endpoint was known by when it was read last. */
+  #provedBy: Bundle | undefined
   /** Why the last read gave nothing. */
   #problem: string | undefined
   #tooOld: NodeJS.Timeout | undefined
@@ -129,7 +131,11 @@ class Follower implements FollowedBundle {
     const proof = proofOf(known?.bundle)
     const text = await fetchBundleDocument({ url, proof, now, signal: this.#closing.signal })
     const document = parseBundleDocument(text, trustDomain)
-    refuseOlder(document, known)
+    const provedBy = proof.profile === 'https_spiffe' ? proof.bundle : undefined
+    // Whoever gives another first bundle begins anew; a number that was too high would shut its trust domain out for ever.
+    const isGivenAnew = provedBy !== known?.bundle && provedBy !== this.#provedBy
+    if (this.#isFresh && !isGivenAnew) refuseOlder(document, known)
+    this.#provedBy = provedBy
     const isChanged = !this.#isFresh || known?.bundle.pem !== document.bundle.pem
     // What is the same stays the same object: nobody verifies anew for it.
     const bundle = isChanged ? document.bundle : (known?.bundle ?? document.bundle)
@@ -169,7 +175,7 @@ function boundedRefresh(hintSeconds: number | undefined): number {
   return Math.min(max, Math.max(min, hintSeconds ?? without))
 }
 
-/** An anchor that was withdrawn does not come back by an answer of before. */
+/** An anchor that was withdrawn does not come back by an answer of before; what is in force no more forbids nothing. */
 function refuseOlder(document: BundleDocument, known: BundleDocument | undefined): void {
   const before = known?.sequence
   if (before === undefined) return

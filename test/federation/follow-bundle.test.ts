@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { fetchBundleDocument, type EndpointProof } from '../../src/federation/fetch-bundle.ts'
 import { followBundle, type FollowedBundle } from '../../src/federation/follow-bundle.ts'
+import { createNewestBundle } from '../../src/federation/newest-bundle.ts'
 import { formatBundleDocument } from '../../src/federation/format-bundle.ts'
 import { silentLog } from '../../src/log.ts'
 import { createMetrics, silentMetrics } from '../../src/metrics.ts'
@@ -290,6 +291,39 @@ test('what is older than what was read before is refused, and so is what has no 
   opened.answer = say(documentOf(6, next))
   await follower.read()
   assert.equal(follower.followed.condition().ok, true)
+})
+
+test('what is in force no more forbids no lower number', async (t) => {
+  requirement('federation.no-older-bundle')
+  const opened = await openEndpoint(t, page)
+  opened.answer = say(documentOf(9, domain))
+  const follower = await follow(t, opened.url)
+  opened.answer = say(documentOf(1, next))
+  follower.passed = 599
+  await follower.read()
+  assert.deepEqual(follower.anchors, shaOf(domain))
+  follower.passed = 600
+  await follower.read()
+  assert.deepEqual(follower.anchors, shaOf(next))
+})
+
+test('by another first bundle a lower number is read once, and what is older than that is refused', async (t) => {
+  requirement('federation.no-older-bundle')
+  const opened = await openEndpoint(t, endpoint)
+  opened.answer = say(documentOf(9, domain))
+  const newest = createNewestBundle()
+  let first = domain.bundle
+  const follower = await follow(t, opened.url, (last) => bySpiffe(newest(first, last)))
+  opened.answer = say(documentOf(5, domain))
+  await follower.read()
+  assert.match(follower.followed.condition().reason, /older than what was read before/)
+  first = bundleOf(domain.trustDomain, domain.bundle.anchors)
+  await follower.read()
+  assert.equal(follower.followed.condition().ok, true)
+  opened.answer = say(documentOf(4, domain, next))
+  await follower.read()
+  assert.deepEqual(follower.anchors, shaOf(domain))
+  assert.match(follower.followed.condition().reason, /older than what was read before/)
 })
 
 test('the last good one is used for so long, and then nobody of its trust domain is known', async (t) => {
