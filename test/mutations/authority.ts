@@ -267,4 +267,11 @@ export const authorityMutations: readonly Mutation[] = [
     edits: never('active !== undefined && !isPublished(active, this.#published)'),
     tests: [journaled],
   },
+  {
+    claim: 'signer.by-the-clock-of-the-cluster',
+    without: 'the look at the clock before the first CA is made',
+    file: 'src/signer/anchors/authority-secret.ts',
+    edits: [['if (clockProblem !== undefined) throw', 'if (clockProblem === null) throw']],
+    tests: ['test/signer/anchors/authority-secret.test.ts'],
+  },
 ]

@@ -1,6 +1,6 @@
 import { createPublicKey } from 'node:crypto'
 import { createApiClient, type ApiClient, type ApiProbe } from '../../kubernetes/api-client.ts'
-import { createServerClock } from '../../kubernetes/server-clock.ts'
+import { createServerClock, type ServerClock } from '../../kubernetes/server-clock.ts'
 import { openLedger, readLedger, type Ledger } from '../../ledger/ledger.ts'
 import { logFolderOf } from '../../ledger/log-folder.ts'
 import { readLogKey } from '../../ledger/log-key.ts'
@@ -52,7 +52,7 @@ export async function runSigner(
   opened.defer(() => client.close())
   const ledger = opened.use(await openOwnLedger(config, { log, metrics, now, signal }))
   tellModes(config, log)
-  const authorities = opened.use(await openAuthority(config, client, { log, metrics, now }))
+  const authorities = opened.use(await openAuthority(config, client, { clock, log, metrics, now }))
   const signer = createSigner({
     client,
     signerName: config.signerName,
@@ -190,9 +190,14 @@ function secretOf({ authority }: SignerConfig): { readonly secret?: LeasePlace }
 async function openAuthority(
   config: SignerConfig,
   client: ApiClient,
-  parts: { readonly log: Log; readonly metrics: Metrics; readonly now: () => number },
+  parts: {
+    readonly clock: ServerClock
+    readonly log: Log
+    readonly metrics: Metrics
+    readonly now: () => number
+  },
 ): Promise<AuthoritySource & AsyncDisposable> {
-  const { log, metrics, now } = parts
+  const { clock, log, metrics, now } = parts
   const { authority, trustDomain } = config
   if ('files' in authority) {
     const { certificate, privateKey } = authority.files
@@ -208,7 +213,11 @@ async function openAuthority(
         metrics.count('countersign_signer_authority_reloads_total', { outcome }),
     })
   }
-  const place = secretPlace(authority.selfSigned, config, { client, now })
+  const place = secretPlace(authority.selfSigned, config, {
+    client,
+    clockProblem: () => clock.problem(),
+    now,
+  })
   const { namespace, name: secret } = place
   log.warn({ namespace, secret }, 'the authority is self-signed and its key is kept in a Secret')
   return awaitAuthority(() => openSecretAuthorities({ ...place, log }), { log })

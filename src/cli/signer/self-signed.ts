@@ -1,4 +1,3 @@
-import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { dnsSuffixesOf } from '../../pki/authority.ts'
 import type { AuthoritySecretOptions } from '../../signer/anchors/authority-secret.ts'
 import type { SelfSignedConfig, SignerConfig } from './signer-configuration.ts'
@@ -7,7 +6,7 @@ import type { SelfSignedConfig, SignerConfig } from './signer-configuration.ts'
 export function secretPlace(
   selfSigned: SelfSignedConfig,
   { trustDomain, clusterDomain }: Pick<SignerConfig, 'trustDomain' | 'clusterDomain'>,
-  parts: { readonly client: ApiClient; readonly now: () => number },
+  parts: Pick<AuthoritySecretOptions, 'client' | 'clockProblem' | 'now'>,
 ): AuthoritySecretOptions {
   const { namespace, secret: name, lifetimeSeconds, constrainUris = false } = selfSigned
   const dnsSuffixes = dnsSuffixesOf(clusterDomain)

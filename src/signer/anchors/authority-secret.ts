@@ -42,6 +42,8 @@ export interface AuthoritySecretOptions extends SecretPlace {
   readonly dnsSuffixes: readonly string[]
   /** Whether the URIs of a new authority are constrained to the trust domain. */
   readonly constrainUris?: boolean
+  /** Why the clock here is not to be gone by, once the API server has answered: a CA that has not begun yet would stand there for good. */
+  readonly clockProblem?: (() => string | undefined) | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
@@ -164,6 +166,8 @@ function isEmpty({ data }: Secret): boolean {
 /** A write over what was read: of two replicas that start at once one wins, and the other reads the winner's. */
 async function fillSecret({ metadata }: Secret, options: AuthoritySecretOptions): Promise<Secret> {
   const { client, trustDomain, lifetimeSeconds, dnsSuffixes, constrainUris = false, now } = options
+  const clockProblem = options.clockProblem?.()
+  if (clockProblem !== undefined) throw new CountersignError('pki/authority', clockProblem)
   const made = createSelfSignedAuthority({
     trustDomain,
     lifetimeSeconds,

@@ -118,8 +118,12 @@ class Scheduled implements ScheduledRotation {
       const why = error instanceof Error ? error.message : String(error)
       // What only waits for readers is no failure.
       const isWaiting = error instanceof CountersignError && error.code === 'pki/authority-step'
-      if (why !== this.#problem && !isWaiting)
-        log.warn({ step: next.kind, error }, 'a step of the rotation that is due was not taken')
+      if (isNews(why, this.#problem)) {
+        if (isWaiting)
+          log.info({ step: next.kind, why }, 'a step of the rotation that is due waits')
+        else
+          log.warn({ step: next.kind, error }, 'a step of the rotation that is due was not taken')
+      }
       if (!isWaiting) this.#count(next, 'failed')
       this.#problem = why
     }
@@ -187,6 +191,11 @@ function stepOf(
 function nameOf({ kind, name }: ScheduledStep, journal: Journal): string {
   const entry = kind === 'prepare' ? preparedOf(journal) : activeOf(journal)
   return name ?? shortName(entry?.certificate.sha256 ?? '')
+}
+
+/** Numbers change from look to look. */
+function isNews(why: string, before: string | undefined): boolean {
+  return why.replaceAll(/\d+/g, '') !== before?.replaceAll(/\d+/g, '')
 }
 
 function waits(why: string): CountersignError {

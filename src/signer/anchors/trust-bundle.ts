@@ -288,13 +288,18 @@ class Publisher implements TrustBundlePublisher {
     // Without the lease as well: who finds its anchors published signs, whatever becomes of the lease.
     const seen = authority !== undefined && this.#activate(authority, published)
     if (seen || unavailable !== undefined) this.#leftSince = undefined
-    const late = authorities.rotation?.isFresh() === false ? notReadAgain : serverClock?.problem()
+    const unfit = (): string | undefined =>
+      authorities.rotation?.isFresh() === false ? notReadAgain : serverClock?.problem()
+    const late = unfit()
     if (late !== undefined) return this.#leave(seen, late)
     if (!(await this.#hold(signal))) {
       if (unavailable !== undefined) throw unavailable
       if (!seen) this.#leftSince ??= this.#steadyNow()
       return seen
     }
+    // The Lease was answered meanwhile, and a clock may have been set.
+    const later = unfit()
+    if (later !== undefined) return this.#leave(seen, later)
     this.#leftSince = undefined
     const withdrawn = authorities.rotation?.withdrawn() ?? []
     const anchors = mergeAnchors({ published, own, withdrawn, now: now() })
@@ -306,14 +311,11 @@ class Publisher implements TrustBundlePublisher {
     const since = this.#ages.annotationOf(anchors, published, annotation)
     const next = nextSequence(trustBundle, { before: number, now: now() })
     const annotations = { [anchorsSinceAnnotation]: since, [bundleSequenceAnnotation]: next }
-    const again = this.#counted === undefined
-    const content = { trustBundle, annotations, again }
+    const content = { trustBundle, annotations, again: this.#counted === undefined }
     const bundle = { version, name, signerName, present, ...content, owner, signal }
     const change = await publishClusterTrustBundle(client, bundle)
     if (change !== 'unchanged') {
       log.info({ trustBundle: name, change, anchors: anchors.length }, 'trust bundle is published')
-    }
-    if (change !== 'unchanged') {
       this.#ages.see(anchors, since)
       const seenAt = this.#steadyNow()
       this.#counted = countAnchors(anchors, { trustBundle, annotation: next, seenAt })

@@ -55,6 +55,21 @@ test('an empty Secret is filled once, and every later start signs with the same 
   )
 })
 
+test('no authority is made by a clock that is not the API server’s', async () => {
+  requirement('signer.by-the-clock-of-the-cluster')
+  const client = clusterWith()
+  let clockProblem: string | undefined = 'the clock here is not that of the API server'
+  const opening = (): Promise<AuthorityContents> =>
+    openAuthority({ client, ...options, clockProblem: () => clockProblem })
+  await assert.rejects(opening(), { code: 'pki/authority', message: clockProblem })
+  assert.deepEqual(
+    client.requests.filter(({ method }) => method !== 'GET'),
+    [],
+  )
+  clockProblem = undefined
+  assert.notEqual(fingerprint(await opening()), '')
+})
+
 test('of two replicas that start at once both sign with what one of them made', async () => {
   const cluster = clusterWith()
   const [one, other] = await Promise.all([open(cluster), open(cluster)])

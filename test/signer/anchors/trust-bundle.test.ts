@@ -171,6 +171,28 @@ test('by a clock that is years ahead no anchor goes, and another replica writes 
   assert.notEqual(replica.publisher.held(), undefined)
 })
 
+test('a clock that is set while the Lease is taken takes no anchor away', async () => {
+  requirement('signer.by-the-clock-of-the-cluster')
+  await using world = new World()
+  const [before, next] = [newAuthority(), newAuthority()]
+  const replica = await world.replica('signer-0', before).started()
+  await replica.rotate(next)
+  const { text } = world
+  let isSet = false
+  const set = (request: ApiRequest): boolean => {
+    if (leaseRequests(request) && !isSet) {
+      isSet = true
+      world.clockProblem = 'the clock here is not that of the API server'
+      world.passed += 20 * 365 * 86_400_000
+    }
+    return false
+  }
+  world.cluster.fail(set, { kind: 'drop' })
+  await replica.look()
+  assert.ok(isSet)
+  assert.equal(world.text, text)
+})
+
 test('a rotation that reaches a follower first leaves it at its old authority until the holder knows', async () => {
   await using world = new World()
   const [before, after] = [newAuthority(), newAuthority()]
