@@ -17,7 +17,7 @@ import type { Pace, Place } from './pace.ts'
 import { prove } from './prove.ts'
 import { approval, denial, verdictRecord, type Answer } from './records.ts'
 import { configuredOwners, type ApprovalRules, type Owners } from './rules.ts'
-import type { Verdict } from './verdict.ts'
+import type { Verdict, WaitReason } from './verdict.ts'
 
 export interface ApprovalOptions {
   readonly client: ApiClient
@@ -53,7 +53,12 @@ export type Handled =
       readonly why: string
       readonly reason: string
     }
-  | { readonly kind: 'waits'; readonly why: string; readonly seconds?: number }
+  | {
+      readonly kind: 'waits'
+      readonly why: string
+      readonly seconds?: number
+      readonly reason?: WaitReason
+    }
 
 /** Says of one request what it is. Whatever is written was recorded before, and is written on evidence that was read again after. */
 export function createApproval(given: ApprovalOptions): {
@@ -82,7 +87,7 @@ export function createApproval(given: ApprovalOptions): {
         return over(`it is ${String(ended['type'])} already`)
       }
       const judged = await judge(options, request, signal)
-      if (judged.verdict.kind === 'wait') return waits(judged.verdict.why)
+      if (judged.verdict.kind === 'wait') return { ...judged.verdict, kind: 'waits' }
       if (judged.verdict.kind === 'leave')
         return { kind: 'left', why: judged.verdict.why, reason: 'AnotherApprovers' }
       const answer = answerOf(judged)

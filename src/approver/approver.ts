@@ -264,7 +264,7 @@ class Work implements AsyncDisposable {
   #say({ metadata, username }: AskedRequest, handled: Exclude<Handled, { kind: 'over' }>): void {
     const { log, metrics } = this.#parts
     const verdict = handled.kind
-    const reason = handled.kind === 'waits' ? 'NotProvedYet' : handled.reason
+    const reason = handled.reason ?? 'NotProvedYet'
     const request = cut(metadata.name, textCharactersMax)
     const fields = { request, signer: nodeSigners[this.#signer], username, reason }
     const line = { ...fields, why: handled.why }

@@ -125,7 +125,8 @@ function proveName(
     const and = more.length === 0 ? '' : ` and ${more.length} more`
     const of = `${field} ${name} is that of node ${other}${and}`
     if (type === undefined) return deny('NamesNotProved', of)
-    return { kind: 'wait', why: `${of}, too: delete the node that is no more` }
+    const why = `${of}, too: delete that node if it is no more; if it is there, one of them says what is not so, and configuration settles it`
+    return { kind: 'wait', why, reason: 'ClaimedByAnotherNode' }
   }
   if (type !== undefined) {
     const isUntold = !isAddress && rules.dnsSuffixes === undefined && spelling !== nodeName

@@ -8,6 +8,9 @@ export type DenyReason =
   | 'KeyTypeNotAllowed'
   | 'LifetimeNotAllowed'
 
+/** Why a request waits, where somebody should look at it. */
+export type WaitReason = 'ClaimedByAnotherNode'
+
 /** What proved one part of a request. */
 export interface Proof {
   readonly field: string
@@ -26,7 +29,7 @@ export type Verdict =
   | { readonly kind: 'approve'; readonly proofs: readonly Proof[] }
   | Denial
   /** It may yet be right. */
-  | { readonly kind: 'wait'; readonly why: string }
+  | { readonly kind: 'wait'; readonly why: string; readonly reason?: WaitReason }
   /** It is for another approver. */
   | { readonly kind: 'leave'; readonly why: string }
 

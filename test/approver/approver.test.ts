@@ -197,6 +197,25 @@ test('a requester of many requests keeps no other waiting', async (t) => {
   assert.ok(new Set(looked.map(({ path }) => path)).size <= 16, `${looked.length} looks`)
 })
 
+test('a node that claims the address of another is named, in the event and in the count', async (t) => {
+  requirement('approver.names-proved')
+  const cluster = newCluster()
+  cluster.put('nodes', nodeObject('evil', ['InternalIP', ownAddress]))
+  cluster.put(plural, storedRequest())
+  const metrics = createMetrics()
+  const running = start(t, { cluster, metrics })
+  await eventually('it is counted', async () =>
+    /verdicts_total\{[^}]*"ClaimedByAnotherNode"[^}]*\} 1/.test(await metrics.page()),
+  )
+  await eventually('it is told', () =>
+    cluster.requests.some(({ body }) => {
+      const { reason, note, message } = (body ?? {}) as Record<string, unknown>
+      return reason === 'ClaimedByAnotherNode' && /node evil, too/.test(String(note ?? message))
+    }),
+  )
+  assert.deepEqual(running.typesOf('csr-1'), [])
+})
+
 test('of what piled up while nobody answered, the request is approved that its node waits for', async (t) => {
   requirement('approver.storm-bounded')
   const cluster = newCluster()

@@ -216,10 +216,16 @@ function saying(
 test('an address that another node has, too, is nobody’s until one of them is gone', async () => {
   requirement('approver.names-proved')
   const world = saying([['InternalIP', '10.77.0.3']])
-  assert.match(await saidOf({ addresses: ['10.77.0.3'] }, {}, world), /^waits: .*node-c, too/)
+  assert.match(
+    await saidOf({ addresses: ['10.77.0.3'] }, {}, world),
+    /^waits ClaimedByAnotherNode: .*node-c, too/,
+  )
   const long = saying([['InternalIP', 'FD00:0:0::3']])
   const octets = 'fd000000000000000000000000000003'
-  assert.match(await saidOf({ addresses: [octets] }, {}, long), /^waits: .*fd00::3.*node-c, too/)
+  assert.match(
+    await saidOf({ addresses: [octets] }, {}, long),
+    /^waits ClaimedByAnotherNode: .*fd00::3.*node-c, too/,
+  )
 })
 
 test('the API server’s addresses are denied whatever a node says, and its configuration may have them', async () => {
