@@ -127,6 +127,15 @@ test('what another approver has said meanwhile is not said to be ours', async ()
   assert.deepEqual(world.recorded(), ['approved unknown', 'approved unpublished'])
 })
 
+test('a request that is made anew under a name is another one', async () => {
+  requirement('approver.recorded-first')
+  const world = approvalWorld()
+  const { metadata, ...rest } = storedRequest()
+  world.cluster.put(plural, { metadata: { ...metadata, uid: 'another' }, ...rest })
+  assert.match((await world.handle()).why, /is gone/)
+  assert.deepEqual(world.recorded(), [])
+})
+
 test('evidence that cannot be read is no reason to answer', async () => {
   const world = approvalWorld()
   world.cluster.put(plural, storedRequest())

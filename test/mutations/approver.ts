@@ -10,7 +10,9 @@ const account = 'src/approver/prove-requester.ts'
 const prove = 'src/approver/prove.ts'
 const approve = 'src/approver/approve.ts'
 const judged = ['test/approver/prove.test.ts']
+const held = ['test/approver/prove.others.test.ts']
 const answered = ['test/approver/approve.test.ts']
+const paced = ['test/approver/approve.pace.test.ts']
 
 /** The defences of who approves certificates of nodes. */
 export const approverMutations: readonly Mutation[] = [
@@ -159,6 +161,48 @@ export const approverMutations: readonly Mutation[] = [
   },
   {
     claim: names,
+    without: 'what configuration gives to another node',
+    file: prove,
+    edits: never('owner !== nodeName'),
+    tests: held,
+  },
+  {
+    claim: names,
+    without: 'the other spellings of what another node has',
+    file: 'src/approver/spelling.ts',
+    edits: [['text.toLowerCase().replace', 'text.replace']],
+    tests: held,
+  },
+  {
+    claim: names,
+    without: 'the name of the object of another node',
+    file: 'src/approver/claiming-nodes.ts',
+    edits: [['[metadata.name, ...addresses', '[...addresses']],
+    tests: held,
+  },
+  {
+    claim: names,
+    without: 'the nodes that cannot be read',
+    file: prove,
+    edits: never('unread !== undefined'),
+    tests: held,
+  },
+  {
+    claim: names,
+    without: 'the look at whether it is known where the API server is',
+    file: prove,
+    edits: [['!isAddress || apiServer !== undefined', '!isAddress || apiServer !== null']],
+    tests: held,
+  },
+  {
+    claim: names,
+    without: 'the demand for endings of names',
+    file: prove,
+    edits: [['rules.dnsSuffixes === undefined && spelling', 'false && spelling']],
+    tests: held,
+  },
+  {
+    claim: names,
     without: 'a denial going first',
     file: prove,
     edits: never('denial !== undefined'),
@@ -232,6 +276,48 @@ export const approverMutations: readonly Mutation[] = [
     without: 'the certificates of an hour',
     file: approve,
     edits: never('place.seconds > 0'),
+    tests: answered,
+  },
+  {
+    claim: bounded,
+    without: 'the denials of an hour',
+    file: approve,
+    edits: [['return denials.take(', 'return pace.take(']],
+    tests: paced,
+  },
+  {
+    claim: bounded,
+    without: 'the place that is taken at once',
+    file: 'src/approver/pace.ts',
+    edits: [['const one = noted(key)', 'const one = { at: now() }']],
+    tests: paced,
+  },
+  {
+    claim: bounded,
+    without: 'the place that is given back',
+    file: 'src/approver/pace.ts',
+    edits: [['(each) => each !== one', '() => true']],
+    tests: paced,
+  },
+  {
+    claim: bounded,
+    without: 'the length of a name',
+    file: approve,
+    edits: never('name.length > nameCharactersMax'),
+    tests: paced,
+  },
+  {
+    claim: bounded,
+    without: 'the order of what piled up',
+    file: 'src/approver/turns.ts',
+    edits: [['if (at >= madeAt) continue', 'if (at < madeAt) continue']],
+    tests: ['test/approver/turns.test.ts'],
+  },
+  {
+    claim: recorded,
+    without: 'the UID of a request that is read',
+    file: approve,
+    edits: [['request?.metadata.uid !== uid', 'request === undefined']],
     tests: answered,
   },
   {
