@@ -9,15 +9,15 @@ export class Account {
   #toldAt = -1
   #vouchedTime = -Infinity
 
-  /** Records in their order. */
-  look(index: number, record: LoggedRecord): void {
+  /** Records in their order. One that may be another's vouches for no time. */
+  look(index: number, record: LoggedRecord, isVouched = true): void {
     switch (record.kind) {
       case 'issuance-intent':
-        this.#unsettled.set(index, timeOf(record))
+        this.#unsettled.set(index, isVouched ? timeOf(record) : -Infinity)
         this.#heldUntil = Math.max(this.#heldUntil, Date.parse(record.notAfter))
         return
       case 'issuance-result':
-        if (record.outcome === 'published') this.#vouch(record.intentIndex)
+        if (isVouched && record.outcome === 'published') this.#vouch(record.intentIndex)
         this.#unsettled.delete(record.intentIndex)
         return
       case 'issuance-refusal':
@@ -65,6 +65,16 @@ export class Account {
    */
   get vouchedTime(): number {
     return this.#vouchedTime
+  }
+
+  /** Whether a segment that begins here would have this head, as far as it hands something on. */
+  handsOn(head: SegmentHead): boolean {
+    const { unsettled, heldUntil, removedBefore } = this.handOn()
+    return (
+      removedBefore === head.removedBefore &&
+      (Date.parse(heldUntil ?? '') === Date.parse(head.heldUntil ?? '')) === (heldUntil !== null) &&
+      unsettled.join() === head.unsettled.join()
+    )
   }
 
   /** What a new segment's head hands on. */

@@ -191,13 +191,14 @@ export class FileLedger implements Ledger {
 
   async #retain(): Promise<void> {
     if (this.#retention === undefined || this.#publication === undefined) return
-    const record = this.#retention.due(this.#account, this.#now())
+    const now = this.#now()
+    const record = this.#retention.due(this.#account, now)
     if (record !== undefined) {
       const entry = formatEntry(record)
       await this.#writeDurably(entry.line)
       this.#acknowledge(record, entry)
     }
-    await this.#retention.remove(this.#account, this.#publication.publishedSize)
+    await this.#retention.remove(this.#account, this.#publication.publishedSize, now)
   }
 
   #takeBatch(): Pending[] {

@@ -1,10 +1,12 @@
 import { CountersignError } from '../errors.ts'
 import { Account } from './account.ts'
+import { BeyondCheckpoint } from './beyond-checkpoint.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import { parseLine } from './entry.ts'
 import { LogFolder, logFolderOf, readCheckpoint } from './log-folder.ts'
 import type { TreeHead } from './merkle-tree.ts'
 import type { NoteSigner } from './note.ts'
+import { sealedOf } from './retention.ts'
 import {
   damaged,
   readSegments,
@@ -23,7 +25,8 @@ export interface Known extends End {
 
 /**
  * Hashes what no checkpoint vouches for: of a ledger that is published the last segment, as a rule, else the one before, too, since all that
- * is known of it is what the last one says. Throws 'ledger/corrupt' where the ledger is not what its checkpoint says, or a segment is missing.
+ * is known of it is what the last one says. Throws 'ledger/corrupt' where the ledger is not what its checkpoint says, a segment is missing, or one is
+ * said to be removed by what no checkpoint vouches for.
  */
 export async function readBack(
   segments: Segments,
@@ -32,6 +35,8 @@ export async function readBack(
     readonly file: string
     readonly signer: NoteSigner | undefined
     readonly signal: AbortSignal | undefined
+    readonly now: () => number
+    readonly retentionDays: number | undefined
   },
 ): Promise<Known> {
   const { file, signer, signal } = options
@@ -41,11 +46,16 @@ export async function readBack(
   const before = treeBefore(segments.found[from])
   if (promised?.size === before.size) assertKept(promised, before.head())
   const account = new Account()
+  // Without a log nothing is removed, and nothing vouched for.
+  const size = signer === undefined ? Infinity : (promised?.size ?? 0)
+  const beyond = new BeyondCheckpoint(size, account)
   const entries = readSegments(segments, from)
   let step = await entries.next()
   while (step.done !== true) {
-    const { index, leafHash, line, tree } = step.value
-    account.look(index, parseLine(line))
+    const { index, leafHash, line, path, tree } = step.value
+    const record = parseLine(line)
+    beyond.look(index, record, path)
+    account.look(index, record, index < size)
     published?.append(leafHash)
     if (promised?.size === tree.size) assertKept(promised, tree.head())
     if (signal?.aborted === true) {
@@ -55,11 +65,12 @@ export async function readBack(
   }
   const { tree } = step.value
   if (promised !== undefined && promised.size > tree.size) assertKept(promised, tree.head())
-  assertNoneMissing(segments, account, promised)
+  assertNoneMissing(segments, account, beyond)
+  beyond.assertBorneOut(sealedOf(segments.found), options.retentionDays, options.now())
   return { ...step.value, account, published }
 }
 
-/** The last segment that the checkpoint reaches, where the tiles before it are there; else the first. */
+/** The last segment whose head the checkpoint vouches for, where the tiles before it are there; else the first. */
 async function beginning(
   { found }: Segments,
   promised: Checkpoint | undefined,
@@ -68,7 +79,7 @@ async function beginning(
   const { folder, signer } = log
   if (signer === undefined) return { from: Math.max(0, found.length - 2), published: undefined }
   const size = promised?.size ?? 0
-  const reached = found.findLastIndex(({ firstIndex }) => firstIndex <= size)
+  const reached = found.findLastIndex(({ firstIndex }) => firstIndex < size)
   for (const from of new Set([reached, 0])) {
     const segment = found[from]
     if (segment === undefined || segment.firstIndex > size) continue
@@ -96,12 +107,12 @@ function assertKept(promised: Checkpoint, head: TreeHead): void {
 function assertNoneMissing(
   { found: [oldest] }: Segments,
   account: Account,
-  promised: Checkpoint | undefined,
+  beyond: BeyondCheckpoint,
 ): void {
   if (oldest.head === undefined) return
   const { before, toldAt } = account.removed
   const missing = segmentFile('', oldest.head.previous.firstIndex)
   if (oldest.firstIndex > before) throw damaged(missing, 'is missing')
-  if (promised === undefined || toldAt < promised.size) return
+  if (oldest.firstIndex <= beyond.removedBefore) return
   throw damaged(missing, `is missing, and record ${toldAt}, which says so, was never published`)
 }

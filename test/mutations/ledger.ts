@@ -128,7 +128,7 @@ export const ledgerMutations: readonly Mutation[] = [
     claim: 'ledger.retention-keeps-proofs',
     without: 'the demand at a start that the record was published',
     file: readBack,
-    edits: [['toldAt < promised.size) return', 'promised.size > 0) return']],
+    edits: [['oldest.firstIndex <= beyond.removedBefore', 'oldest.firstIndex <= before']],
   },
   {
     claim: 'ledger.retention-keeps-proofs',
@@ -163,13 +163,13 @@ export const ledgerMutations: readonly Mutation[] = [
     claim: 'ledger.retention-removes-what-cannot-matter',
     without: 'the look at certificates that are held',
     file: retention,
-    edits: [['heldUntil >= olderThan || ', '']],
+    edits: [['heldUntil < olderThan && ', '']],
   },
   {
     claim: 'ledger.retention-removes-what-cannot-matter',
     without: 'the look at intents that are open',
     file: retention,
-    edits: [['|| oldestOpen < end) break', ') break']],
+    edits: [[' && oldestOpen >= end', '']],
   },
   {
     claim: 'ledger.retention-removes-what-cannot-matter',

@@ -1,6 +1,7 @@
 import { Account } from '../account.ts'
 import type { Checkpoint } from '../checkpoint.ts'
 import type { LoggedRecord, Retention, SegmentHead } from '../record.ts'
+import { isOld, sealedBefore, type Sealed } from '../retention.ts'
 import type { Segment } from '../segments.ts'
 
 export interface Problem {
@@ -13,6 +14,7 @@ export interface Problem {
 export class Marks {
   readonly #problems: Problem[]
   readonly #account = new Account()
+  readonly #sealed: Sealed[] = []
   #oldest: Segment | undefined
   #retention: (Retention & { readonly index: number }) | undefined
 
@@ -25,7 +27,11 @@ export class Marks {
   }
 
   look(index: number, record: LoggedRecord): void {
-    if (record.kind === 'ledger-retention') this.#retention = { ...record, index }
+    if (record.kind === 'ledger-retention') {
+      this.#retention = { ...record, index }
+      this.#hold(index, record)
+    }
+    if (record.kind === 'ledger-segment') this.#sealed.push(sealedBefore(record))
     // Of the oldest one that is there, what it stands on is not.
     if (record.kind === 'ledger-segment' && index !== this.#oldest?.firstIndex) {
       this.#compare(index, record)
@@ -33,13 +39,25 @@ export class Marks {
     this.#account.look(index, record)
   }
 
+  /** What the segments that are here, and the head of the oldest, say of themselves has to let them go. */
+  #hold(index: number, { removedBefore, olderThan, time }: Retention): void {
+    const going = this.#sealed.filter(({ end }) => end <= removedBefore)
+    const oldestOpen = Math.min(...this.#account.unsettled.keys())
+    const limits = { olderThan: Date.parse(olderThan), oldestOpen }
+    // Of a boundary in what was removed since nothing is known.
+    const endsNone =
+      removedBefore >= (this.#oldest?.firstIndex ?? 0) && going.at(-1)?.end !== removedBefore
+    const mayGo =
+      !endsNone &&
+      limits.olderThan < Date.parse(time) &&
+      going.every((sealed) => isOld(sealed, limits))
+    if (mayGo) return
+    const problem = `retention of what was not old, or not done with, as the segments say: records before ${removedBefore}`
+    this.#problems.push({ place: `record ${index}`, problem })
+  }
+
   #compare(index: number, head: SegmentHead): void {
-    const { unsettled, heldUntil, removedBefore } = this.#account.handOn()
-    const same =
-      removedBefore === head.removedBefore &&
-      (Date.parse(heldUntil ?? '') === Date.parse(head.heldUntil ?? '')) === (heldUntil !== null) &&
-      unsettled.join() === head.unsettled.join()
-    if (same) return
+    if (this.#account.handsOn(head)) return
     const problem = 'the head of a segment hands on what is not so'
     this.#problems.push({ place: `record ${index}`, problem })
   }
