@@ -355,7 +355,7 @@ export const decideMutations: readonly Mutation[] = [
     claim: 'gateway.denials-hidden',
     without: 'what is told in the place of a denial by policy',
     file: 'src/gateway/permit/hide.ts',
-    edits: [['return { ...decided, refusal: asUnknown(call, decided.refusal) }', 'return decided']],
+    edits: [['return { ...answer, refusal: asUnknown(hidden, answer.refusal) }', 'return answer']],
     tests: ['test/gateway/permit/hide.test.ts'],
   },
   {
@@ -363,7 +363,10 @@ export const decideMutations: readonly Mutation[] = [
     without: 'what is told in the place of a denial by ceilings',
     file: 'src/gateway/permit/hide.ts',
     edits: [
-      ['unlisted: (call) => (isNamed(call) ?', 'unlisted: (call) => (isNamed(call) && !call ?'],
+      [
+        'unlisted: (hidden) => (isNamed(hidden) ?',
+        'unlisted: (hidden) => (isNamed(hidden) && !hidden ?',
+      ],
     ],
     tests: ['test/gateway/permit/hide.test.ts'],
   },

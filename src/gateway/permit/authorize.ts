@@ -4,7 +4,7 @@ import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Definition } from '../catalogue/definition.ts'
 import type { Reason } from '../../policy/decision.ts'
 import type { Quarantine } from '../catalogue/pins.ts'
-import { isRefused, type Refused } from '../refusal.ts'
+import { isRefused, type Refusal, type Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import { eraThere } from '../translate/era.ts'
 import { isServed, isWithinCeiling, outsideCeiling, outsideServerScopes } from './ceiling.ts'
@@ -15,7 +15,7 @@ import {
   untranslatable,
 } from './definition.ts'
 import type { CarryOut } from './carry-out.ts'
-import { createHiding, type DenialMode } from './hide.ts'
+import { createHiding, type DenialMode, type Hidden } from './hide.ts'
 import { noDuties, type PermitDuties } from './obligations.ts'
 import type { Decided, Decisions } from './policy.ts'
 
@@ -51,11 +51,12 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
 
   /** What the caller is shown in no list. */
   function refuseUnlisted(
-    call: Call,
-    definition: Definition | undefined,
-    [check, reason]: readonly ['ceiling' | 'definition', Reason],
+    hidden: Hidden,
+    check: 'ceiling' | 'definition',
+    reason: Reason,
   ): Refused {
-    return decisions.refuse({ call, definition }, check, reason, hiding.unlisted(call))
+    const { call, definition } = hidden
+    return decisions.refuse({ call, definition }, check, reason, hiding.unlisted(hidden))
   }
 
   function authorizeFound(
@@ -64,22 +65,22 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
     catalogue: Catalogue,
   ): Soon<Permit | Refused> {
     if (definition === undefined) return refuseUnknown(call, catalogue)
+    const unknown = (): Refusal => refuseUnknown(call, catalogue).refusal
+    const hidden = { call, definition, unknown }
     const { upstream } = call.target
     const reason =
       upstream &&
       (quarantineOf(upstream.config, definition, eraThere(call.message.era, upstream.config)) ??
         untranslatable(call.message.era, upstream.config, definition))
-    if (reason !== undefined) return refuseUnlisted(call, definition, ['definition', reason])
-    return (
-      checkParamHeaders(call, definition) ??
-      checkArgumentNames(call, definition) ??
-      decide(call, definition)
-    )
+    if (reason !== undefined) return refuseUnlisted(hidden, 'definition', reason)
+    const unfit = checkParamHeaders(call, definition) ?? checkArgumentNames(call, definition)
+    return unfit === undefined ? decide(hidden) : hiding.told(hidden, unfit)
   }
-  function decide(call: Call, definition: Definition | undefined): Soon<Permit | Refused> {
+  function decide(hidden: Hidden): Soon<Permit | Refused> {
+    const { call, definition } = hidden
     if (call.message.kind === 'notification') return permit(call, definition, undefined, noDuties)
     return whenThere(decisions.decide({ call, definition }), (decided) =>
-      oblige(call, definition, hiding.denied(call, definition, decided)),
+      oblige(call, definition, hiding.told(hidden, decided)),
     )
   }
   function oblige(
@@ -97,13 +98,13 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
   return (call) => {
     const { target, message } = call
     if (!isWithinCeiling(call)) {
-      return refuseUnlisted(call, undefined, ['ceiling', outsideCeiling])
+      return refuseUnlisted({ call }, 'ceiling', outsideCeiling)
     }
-    if (target.kind === 'server') return decide(call, undefined)
+    if (target.kind === 'server') return decide({ call })
     if (!isServed(target)) {
-      return refuseUnlisted(call, undefined, ['ceiling', outsideServerScopes(target.kind)])
+      return refuseUnlisted({ call }, 'ceiling', outsideServerScopes(target.kind))
     }
-    if (target.kind !== 'tool') return decide(call, undefined)
+    if (target.kind !== 'tool') return decide({ call })
     const catalogue = catalogueOf(target.upstream, eraThere(message.era, target.upstream.config))
     return whenThere(catalogue.find(target.tool), (definition) =>
       authorizeFound(call, definition, catalogue),

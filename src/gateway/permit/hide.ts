@@ -6,38 +6,50 @@ import type { Decisions } from './policy.ts'
 /** How an operation that is denied is told: as denied, or, of what the caller is shown in no list, as what is not there. */
 export type DenialMode = 'explicit' | 'hide'
 
+/** A call of something, and what is told of a name that is not there at this moment. */
+export interface Hidden {
+  readonly call: Call
+  readonly definition?: Definition | undefined
+  readonly unknown?: () => Refusal
+}
+
 /** What is told in the place of a denial. What is recorded is the denial in either mode. */
 export interface Hiding {
   /** Of what no list shows the caller, whatever it would do with it. */
-  unlisted(call: Call): ((denied: Refusal) => Refusal) | undefined
-  /** Of what policy denies: lists are asked whether they show it, for another call of the same may be allowed. */
-  denied<T extends object>(call: Call, definition: Definition | undefined, decided: T): T | Refused
+  unlisted(hidden: Hidden): ((denied: Refusal) => Refusal) | undefined
+  /**
+   * Of what policy denies, and of what is wrong with the form of a call: lists are asked whether they show it, for another call of the
+   * same may be allowed. That policy cannot be asked is told as it is.
+   */
+  told<T extends object>(hidden: Hidden, answer: T | Refused): T | Refused
 }
 
 export function createHiding(mode: DenialMode, decisions: Pick<Decisions, 'isListed'>): Hiding {
-  if (mode === 'explicit') {
-    return { unlisted: () => undefined, denied: (_call, _definition, decided) => decided }
-  }
+  if (mode === 'explicit') return { unlisted: () => undefined, told: (_, answer) => answer }
   return {
-    unlisted: (call) => (isNamed(call) ? (denied) => asUnknown(call, denied) : undefined),
-    denied(call, definition, decided) {
-      if (!isRefused(decided) || decided.refusal.code !== deniedCode || !isNamed(call)) {
-        return decided
-      }
-      if (decisions.isListed({ call, definition })) return decided
-      return { ...decided, refusal: asUnknown(call, decided.refusal) }
+    unlisted: (hidden) => (isNamed(hidden) ? (denied) => asUnknown(hidden, denied) : undefined),
+    told(hidden, answer) {
+      if (!isRefused(answer) || !isNamed(hidden)) return answer
+      const isOfForm = answer.check === 'definition'
+      if (!isOfForm && answer.refusal.code !== deniedCode) return answer
+      if (decisions.isListed({ call: hidden.call, definition: hidden.definition })) return answer
+      return { ...answer, refusal: asUnknown(hidden, answer.refusal) }
     },
   }
 }
 
 /** A server as a whole is in no list, and a task is its owner's own. */
-function isNamed({ target, taskId }: Call): boolean {
+function isNamed({ call: { target, taskId } }: Hidden): boolean {
   return target.kind !== 'server' && taskId === undefined
 }
 
 /** Every refusal has a number. Whose decision it is, and what was decided, stands in the logs alone. */
-function asUnknown({ message }: Call, { detail, data }: Refusal): Refusal {
-  const { decisionId } = data as { readonly decisionId: string }
-  const unknown = unknownTarget(message)
-  return { ...unknown, data: { ...unknown.data, decisionId }, ...(detail && { detail }) }
+function asUnknown({ call, unknown }: Hidden, { detail, data }: Refusal): Refusal {
+  const { decisionId } = (data ?? {}) as { readonly decisionId?: string }
+  const told = unknown?.() ?? unknownTarget(call.message)
+  return {
+    ...told,
+    ...(decisionId !== undefined && { data: { ...told.data, decisionId } }),
+    ...(detail !== undefined && { detail }),
+  }
 }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { requirement } from '../../requirements.ts'
+import { eventually } from '../../support/eventually.ts'
 import { initializeParams, legacy, modern, whyOf, type Reply } from '../world/client.ts'
+import { answerBoth, type Answer } from '../world/upstream.ts'
 import { openWorld, type World } from '../world/world.ts'
 
 type Era = 'modern' | 'legacy'
@@ -86,6 +88,33 @@ for (const era of ['modern', 'legacy'] as const) {
     assert.ok((await asking.call('tools/call', draft)).json.result)
   })
 }
+
+test('neither the form of a call nor a server that is away tells what is hidden from what is not there', async () => {
+  requirement('gateway.denials-hidden')
+  const tools = [
+    '{"name":"echo","inputSchema":{"type":"object"}}',
+    '{"name":"secret","inputSchema":{"type":"object","properties":{"city":{"type":"string","x-mcp-header":"City"},"path":{"type":"string"}}}}',
+  ]
+  const there = answerBoth({ name: 'files', tools })
+  let isAway = false
+  const files: Answer = (message, response, received) => {
+    if (isAway) response.writeHead(500).end()
+    else there(message, response, received)
+  }
+  await using world = await openWorld({ denials: 'hide', answers: { files } })
+  const asking = await askingIn(world, 'modern')
+  const told = async (name: string, args: object): Promise<unknown> =>
+    tellsOf(await asking.call('tools/call', { name, arguments: args }), name)
+  for (const args of [{ city: 'x' }, { PATH: 'x' }, { path: 'x' }]) {
+    assert.deepEqual(await told('secret', args), await told('nothing', args))
+  }
+  isAway = true
+  await eventually('the server is known to be away', async () => {
+    const { status } = await asking.call('tools/call', { name: 'nothing', arguments: {} })
+    return status === 502
+  })
+  assert.deepEqual(await told('secret', {}), await told('nothing', {}))
+})
 
 test('what is denied is told as denied unless it is to be hidden', async () => {
   await using world = await openWorld()
