@@ -111,7 +111,7 @@ export const changeMutations: readonly Mutation[] = [
   {
     claim: 'gateway.changes-shared',
     without: 'the share of the streams',
-    file: listen,
+    file: 'src/gateway/serve/listen-there.ts',
     edits: [['if (upstream.streams.take(guest)) begin()', 'begin()']],
   },
   {

@@ -9,8 +9,11 @@ export interface Gathered<T> {
   readonly missing: readonly string[]
 }
 
-/** Asks one upstream; the signal ends it when its answer would come too late. */
-type Ask<T> = (upstream: Upstream, signal: AbortSignal) => Promise<T | Refused>
+/**
+ * Asks one upstream; the signal ends it when its answer would come too late. `answers`: it does, and keeps nobody else waiting, though all
+ * that this caller asks of it may take too long.
+ */
+type Ask<T> = (upstream: Upstream, signal: AbortSignal, answers: () => void) => Promise<T | Refused>
 
 /**
  * Asks several upstreams at once. None of them keeps a caller waiting for what the others have said: what is not there within
@@ -27,9 +30,13 @@ export async function gather<T extends object>(
   })
   async function askOne(upstream: Upstream): Promise<T | string> {
     if (!absences.mayAsk(upstream)) return 'it gave no answer a moment ago'
-    const answer = await Promise.race([ask(upstream, late.signal), tooLate])
+    let isThere = false
+    const answers = (): void => {
+      isThere = true
+    }
+    const answer = await Promise.race([ask(upstream, late.signal, answers), tooLate])
     if (answer !== 'too late') return isRefused(answer) ? whyRefused(answer) : answer
-    absences.silent(upstream)
+    if (!isThere) absences.silent(upstream)
     return 'no answer in time'
   }
   const timer = setTimeout(() => late.abort(), limits.federationWaitMilliseconds)

@@ -1,10 +1,4 @@
-import {
-  changingLists,
-  isEmptyFilter,
-  parseChangeFilter,
-  type Change,
-  type ChangeFilter,
-} from '../../mcp/changes.ts'
+import { isEmptyFilter, parseChangeFilter, type ChangeFilter } from '../../mcp/changes.ts'
 import { problemCodes } from '../../mcp/problem.ts'
 import type { Call } from '../call.ts'
 import { tieExchange } from '../caller/streams.ts'
@@ -15,16 +9,13 @@ import type { Permit } from '../permit/authorize.ts'
 import { visibleUpstreams } from '../permit/ceiling.ts'
 import { whyUntold } from '../permit/obligations.ts'
 import { offerText } from '../permit/resource.ts'
-import { isRefused, noRoom, refused, type Refused } from '../refusal.ts'
-import type { Guest } from '../seats.ts'
-import type { Ending, Listener } from '../upstream/hearing.ts'
+import { isRefused, refused, type Refused } from '../refusal.ts'
 import type { Upstream } from '../upstream/upstream.ts'
-import { noteAbsence } from './ask.ts'
-import { inNameOf } from './call-token.ts'
 import { ChangeStream } from './change-stream.ts'
 import { fault } from './fault.ts'
 import { gather, metaOfMissing } from './gather.ts'
-import { hearTasks, tasksAsked, type AskedTasks, type TasksAsked } from './listen-tasks.ts'
+import { tasksAsked, type TasksAsked } from './listen-tasks.ts'
+import { nothing, openWhole, togetherOf, type Portion } from './listen-there.ts'
 import type { Parts } from './serve.ts'
 import { servesOffer } from '../upstream/upstream.ts'
 
@@ -32,13 +23,6 @@ import { servesOffer } from '../upstream/upstream.ts'
 const urisMax = 256
 /** Each is a decision, and its result may wait to be read. */
 const tasksMax = 32
-
-/** What one upstream is asked for, by its own names. */
-interface Portion {
-  readonly upstream: Upstream
-  readonly filter: ChangeFilter
-  readonly tasks?: AskedTasks | undefined
-}
 
 /**
  * `subscriptions/listen`: one stream of what changes (MCP 2026-07-28 subscriptions). Policy decides on the request, and on each resource as on
@@ -179,8 +163,12 @@ async function listenTo(
     },
     tell: (refusal) => stream.refuse(refusal),
   })
-  const open = (portion: Portion, signal: AbortSignal): Promise<Portion | Refused> =>
-    openWhole(portion, { permit, parts, stream, opened, signal })
+  const open = (
+    portion: Portion,
+    signal: AbortSignal,
+    answers?: () => void,
+  ): Promise<Portion | Refused> =>
+    openWhole(portion, { permit, parts, stream, opened, signal, answers })
   try {
     const [first] = portions
     if (arrived.door.kind === 'one') {
@@ -191,9 +179,9 @@ async function listenTo(
     const wanted = new Map(portions.map((portion) => [portion.upstream, portion]))
     const { given, missing } = await gather(
       [...wanted.keys()],
-      (upstream, late) => {
+      (upstream, late, answers) => {
         const portion = wanted.get(upstream) ?? { upstream, filter: nothing }
-        return open(portion, AbortSignal.any([late, gone.signal]))
+        return open(portion, AbortSignal.any([late, gone.signal]), answers)
       },
       parts,
     )
@@ -209,8 +197,6 @@ async function listenTo(
     for (const leave of opened) leave()
   }
 }
-
-const nothing: ChangeFilter = { lists: [], uris: [] }
 
 function federated<T extends Portion>(portion: T): T {
   const { filter, upstream } = portion
@@ -228,15 +214,6 @@ async function tellOf(
   stream.begin(filter, meta)
   if (isEmptyFilter(filter)) stream.complete()
   await stream.ended
-}
-
-function togetherOf(told: readonly Pick<Portion, 'filter'>[]): ChangeFilter {
-  const lists = new Set(told.flatMap(({ filter }) => filter.lists))
-  return {
-    lists: changingLists.filter((list) => lists.has(list)),
-    uris: told.flatMap(({ filter: { uris } }) => uris),
-    taskIds: told.flatMap(({ filter: { taskIds = [] } }) => taskIds),
-  }
 }
 
 /**
@@ -302,97 +279,4 @@ function urisOf({ arrived }: Call, allowed: Allowed): ReadonlySet<string> {
       [...uris].map((uri) => (isAll ? joinUri(server, uri) : uri)),
     ),
   )
-}
-
-interface Opening {
-  readonly permit: Permit
-  readonly parts: Parts
-  readonly stream: ChangeStream
-  /** Those to leave at the end, whether they have said something or not. */
-  readonly opened: Set<() => void>
-  readonly signal: AbortSignal
-}
-
-/** Listens at one upstream to what many listen to, and to what is of this caller alone; as much of it as that tells. */
-async function openWhole(portion: Portion, opening: Opening): Promise<Portion | Refused> {
-  const { upstream, filter, tasks } = portion
-  const { permit, parts, stream } = opening
-  const { call } = permit
-  const { account } = call.caller
-  const hears: Hear[] = []
-  if (!isEmptyFilter(filter)) {
-    const at = { upstream, account, inNameOf: inNameOf(permit, upstream, parts) }
-    hears.push((listener) => parts.listenings.listen(at, filter, listener))
-  }
-  if (tasks !== undefined) {
-    hears.push((listener) => hearTasks({ upstream, tasks, call, parts, stream }, listener))
-  }
-  const all = await Promise.all(hears.map((hear) => openAt(upstream, hear, opening)))
-  const told = all.filter((each): each is Portion => !isRefused(each))
-  return told.length === 0 ? (all[0] ?? portion) : { upstream, filter: togetherOf(told) }
-}
-
-/** Gives how to leave. */
-type Hear = (listener: Listener) => () => void
-
-/** Listens at one upstream, on its caller's share of the streams there; done when it has said what it tells of. */
-function openAt(
-  upstream: Upstream,
-  hear: Hear,
-  { permit, parts, stream, opened, signal }: Opening,
-): Promise<Portion | Refused> {
-  const { caller, arrived } = permit.call
-  const isAll = arrived.door.kind === 'all'
-  return new Promise((resolve) => {
-    let isTelling = false
-    let leaveListening = (): void => {}
-    const guest: Guest = {
-      account: caller.account,
-      seated: begin,
-      turnedAway: (full) => resolve(refused('forward', noRoom('streams', full))),
-    }
-    const leave = (): void => {
-      upstream.streams.leave(guest)
-      leaveListening()
-    }
-    function begin(): void {
-      leaveListening = hear({
-        acknowledged(taken) {
-          isTelling = true
-          noteAbsence(parts.absences, upstream, undefined)
-          resolve({ upstream, filter: taken })
-        },
-        changed: (change) => stream.push(isAll ? asFederated(upstream, change) : change),
-        ended(ending) {
-          const why = refusalOf(ending)
-          if (ending.kind === 'failed') noteAbsence(parts.absences, upstream, ending.failure)
-          if (!isTelling) resolve(why ?? { upstream, filter: nothing })
-          // There are gaps from here on, so its caller listens anew.
-          else if (why === undefined || isAll) stream.complete()
-          else stream.refuse(why.refusal)
-        },
-      })
-    }
-    opened.add(leave)
-    if (upstream.streams.take(guest)) begin()
-    const giveUp = (): void => {
-      leave()
-      resolve(fault({ failed: 'cancelled', detail: 'nobody waits any more' }))
-    }
-    if (signal.aborted) giveUp()
-    else signal.addEventListener('abort', () => isTelling || giveUp(), { once: true })
-  })
-}
-
-function asFederated({ config }: Upstream, change: Change): Change {
-  return change.kind === 'list'
-    ? change
-    : { kind: 'resource', uri: joinUri(config.server, change.uri) }
-}
-
-function refusalOf(ending: Ending): Refused | undefined {
-  if (ending.kind === 'complete') return undefined
-  if (ending.kind === 'failed') return fault(ending.failure)
-  const { status, code, message } = ending
-  return refused('response', { status, code, message })
 }

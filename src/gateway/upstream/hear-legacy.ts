@@ -20,6 +20,9 @@ const [legacyVersion = ''] = legacyVersions
 /** A server may say nothing, not even that it listens, before it has something to tell. */
 const openMilliseconds = 1000
 
+/** So many resources are asked for at once. */
+const askedAtOnce = 8
+
 /**
  * Listens at a legacy server, in a session that is for nothing else: what it tells of lists comes on the stream of the session, and what it tells
  * of resources is asked for first (MCP 2025-11-25 resources, subscriptions). Acknowledged is what the server says that it tells of.
@@ -51,6 +54,7 @@ async function hear(
     signal,
   })
   if ('failed' in session) return session
+  listener.opened?.()
   const close = (): void => closeLegacySession({ upstream }, session)
   if (signal.aborted) close()
   else signal.addEventListener('abort', close, { once: true })
@@ -60,12 +64,9 @@ async function hear(
     isOwn(session) &&
     (await openStream({ upstream, account, octetsMax, session }, listener, signal))
   if (signal.aborted) return undefined
-  const uris: string[] = []
-  for (const [index, uri] of (isHeard ? wanted.uris : []).entries()) {
-    const to = { upstream, account, inNameOf, octetsMax, session }
-    if (await subscribe(to, { uri, id: index + 2 }, signal)) uris.push(uri)
-    if (signal.aborted) return undefined
-  }
+  const to = { upstream, account, inNameOf, octetsMax, session }
+  const uris = isHeard ? await subscribeAll(to, wanted.uris, signal) : []
+  if (signal.aborted) return undefined
   listener.acknowledged({ lists: isHeard ? wanted.lists : [], uris })
   return undefined
 }
@@ -125,6 +126,30 @@ function openStream(
   })
   signal.addEventListener('abort', () => leg.cancel(), { once: true })
   return promise
+}
+
+/**
+ * What the server has taken of them within half the time in which it has to be acknowledged: it is asked for each by itself, so how long all
+ * of it takes is up to who asks, too.
+ */
+async function subscribeAll(
+  to: InSession,
+  uris: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const enough = new AbortController()
+  const timer = setTimeout(() => enough.abort(), to.upstream.timeoutMilliseconds / 2)
+  const until = AbortSignal.any([signal, enough.signal])
+  const taken: string[] = []
+  let next = 0
+  async function askOn(): Promise<void> {
+    for (let uri = uris[next]; uri !== undefined && !until.aborted; uri = uris[next]) {
+      next += 1
+      if (await subscribe(to, { uri, id: next + 1 }, until)) taken.push(uri)
+    }
+  }
+  await Promise.all(Array.from({ length: askedAtOnce }, askOn)).finally(() => clearTimeout(timer))
+  return taken
 }
 
 async function subscribe(

@@ -18,6 +18,8 @@ export type Ending =
 
 /** Is told what an upstream says, after `listen` has returned or before. */
 export interface Listener {
+  /** Before all else, where what is asked takes more than one request: the upstream has answered the first. */
+  opened?(): void
   /** First, and once: what the upstream tells of, of what was asked for. */
   acknowledged(filter: ChangeFilter): void
   changed(change: Change): void

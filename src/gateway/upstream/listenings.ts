@@ -85,6 +85,7 @@ class Listening {
   readonly #listeners = new Bag<Listener>()
   /** What was told a moment ago, and whether it has changed since. */
   readonly #told = new Map<string, { again: boolean; readonly timer: NodeJS.Timeout }>()
+  #isOpened = false
   #acknowledged: ChangeFilter | undefined
   #late: NodeJS.Timeout | undefined
   #cancel: (() => void) | undefined
@@ -96,6 +97,7 @@ class Listening {
 
   add(listener: Listener): void {
     this.#listeners.add(listener)
+    if (this.#isOpened) listener.opened?.()
     if (this.#acknowledged !== undefined) listener.acknowledged(this.#acknowledged)
   }
 
@@ -111,12 +113,19 @@ class Listening {
     this.#cancel = hear(
       { upstream, account, filter, inNameOf, octetsMax },
       {
+        opened: () => this.#open(),
         acknowledged: (said) => this.#acknowledge(said),
         changed: (change) => this.#take(change),
         ended: (ending) => this.#end(ending),
       },
     )
     if (this.#isOver) this.#cancel()
+  }
+
+  #open(): void {
+    if (this.#isOver) return
+    this.#isOpened = true
+    for (const listener of this.#listeners.members()) listener.opened?.()
   }
 
   /** No more than was asked for, whatever the upstream says; and once. */

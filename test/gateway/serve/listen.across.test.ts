@@ -38,6 +38,7 @@ async function open(
 ): Promise<Open> {
   const { capabilities = everything, stream, ...more } = o
   const server = legacyOnly(({ method, params }, { result, error }) => {
+    if (params?.['uri'] === 'test://open/hangs') return
     if (method !== 'resources/subscribe') error('{"code":-32601,"message":"no"}')
     else if (params?.['uri'] === 'test://open/gone') error('{"code":-32002,"message":"no"}')
     else result('{}')
@@ -100,9 +101,9 @@ describe('a stream of changes of a legacy server', () => {
         resourceSubscriptions: [here('test://open/a')],
       })
       assert.deepEqual(
-        asked(at.world, 'files', 'resources/subscribe').map(
-          ({ body }) => (JSON.parse(body) as Message).params?.['uri'],
-        ),
+        asked(at.world, 'files', 'resources/subscribe')
+          .map(({ body }) => (JSON.parse(body) as Message).params?.['uri'])
+          .toSorted(),
         ['test://open/a', 'test://open/gone'],
       )
       at.say(updated, { uri: 'test://open/b' })
@@ -203,7 +204,9 @@ describe('a stream of changes of a legacy server', () => {
     const stream = await listenAs(agent, '/mcp/files', { resourceSubscriptions: uris })
     await stream.until(1)
     const subscribed = asked(at.world, 'files', 'resources/subscribe')
-    const claims = subscribed.map(({ headers }) => claimsOf(headers['txn-token']))
+    const claims = subscribed
+      .toSorted((one, other) => (one.body < other.body ? -1 : 1))
+      .map(({ headers }) => claimsOf(headers['txn-token']))
     const [decision] = at.world.events
     assert.deepEqual(
       claims.map(({ sub, txn, scope, tctx }) => [
@@ -277,6 +280,36 @@ describe('a stream of changes of a legacy server', () => {
     assert.deepEqual(asked(at.world, 'files', 'resources/subscribe'), [])
     stream.close()
   })
+
+  for (const door of ['/mcp', '/mcp/files'] as const) {
+    test(`that is long in coming at ${door} makes the server absent for nobody else`, async () => {
+      requirement('gateway.changes-bounded')
+      const timeoutSeconds = door === '/mcp' ? 60 : 4
+      await using at = await open({
+        limits: { federationWaitMilliseconds: 1000 },
+        upstreams: (all) => all.map((each) => ({ ...each, eras: ['legacy'], timeoutSeconds })),
+      })
+      const agent = await at.world.agent(wanted)
+      const names = ['test://open/hangs', 'test://open/a']
+      if (door === '/mcp') {
+        const { body, headers } = modern('subscriptions/listen', {
+          notifications: { resourceSubscriptions: names.map((uri) => `files+${uri}`) },
+        })
+        const { text } = await agent.post(door, body, headers)
+        assert.match(text, /"error"/)
+      } else {
+        const stream = await listenAs(agent, door, { resourceSubscriptions: names })
+        const [first] = await stream.until(1)
+        assert.deepEqual(filterOf(first), { resourceSubscriptions: ['test://open/a'] })
+        stream.close()
+      }
+      const other = await at.world.agent(wanted)
+      const { body, headers } = modern('tools/list')
+      const { text } = await other.post('/mcp', body, headers)
+      assert.match(text, /"tools":\[\{/)
+      assert.doesNotMatch(text, /missing|unavailable/)
+    })
+  }
 
   test('is asked for once more when its tools have changed, for the catalogue', async () => {
     await using at = await open()
