@@ -2,13 +2,14 @@ import type { Page } from '../../mcp/ask.ts'
 import { formatEvent } from '../../mcp/events.ts'
 import { isJsonObject } from '../../mcp/envelope.ts'
 import type { Span } from '../../mcp/levels.ts'
+import type { JsonObject } from '../../mcp/scan.ts'
 import { membersOf } from '../../mcp/spans.ts'
 import { replyBody, type Reply } from '../door/reply.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import { statusToModern, translateAnswer, type Told } from '../translate/answer.ts'
-import { passesAcross, withProgressToken } from '../translate/notification.ts'
+import { isOfCall, passesAcross, withProgressToken } from '../translate/notification.ts'
 import type { AnswerHead } from '../upstream/exchange.ts'
 import { callerHeaders } from '../upstream/headers.ts'
 import { askForPages } from './pages-across.ts'
@@ -35,9 +36,15 @@ export interface Answered {
   readonly head: AnswerHead
 }
 
-/** What a server says beside its answer, in the words of the request that waits for it. */
-export function tellNotification({ permit, reply, level }: Audience, data: Buffer): void {
+/** What a server says beside its answer, in the words of the request that waits for it; `began`: the parameters of the one that it answers. */
+export function tellNotification(
+  { permit, reply, level }: Audience,
+  data: Buffer,
+  began: JsonObject,
+): void {
   const { response } = reply
+  const notification = JSON.parse(data.toString('utf8')) as Parameters<typeof isOfCall>[0]
+  if (!isOfCall(notification, began)) return
   if (!passesAcross(data, { era: 'modern', level })) return
   const { _meta: meta } = permit.call.message.params as { readonly _meta?: unknown }
   const told = withProgressToken(data, isJsonObject(meta) ? meta['progressToken'] : undefined)
@@ -76,6 +83,17 @@ export function tellAnswer(
 ): void {
   const status = result === undefined && pages === undefined ? statusToModern(told) : 200
   replyBody(reply, told, { status, headers: callerHeaders(head.headers) })
+}
+
+/** What is asked of its client, by the names under which it answers. */
+export function tellAsked(
+  { reply, told }: Audience,
+  asked: ReadonlyMap<string, Buffer>,
+  state: string | undefined,
+): void {
+  const asks = [...asked].map(([name, text]) => `${JSON.stringify(name)}:${text.toString('utf8')}`)
+  const members = `"resultType":"input_required","inputRequests":{${asks.join(',')}},"requestState":${JSON.stringify(state)}`
+  replyBody(reply, Buffer.from(`{"jsonrpc":"2.0","id":${told.rawId},"result":{${members}}}`))
 }
 
 /** What a client has answered, by the names under which it was asked. */

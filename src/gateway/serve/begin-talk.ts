@@ -27,6 +27,7 @@ export async function beginTalk(
       there: session,
       request,
       asked,
+      params: permit.call.message.params,
       repeatable,
       stay,
       parts,

@@ -1,7 +1,8 @@
 import { createEventParser, keepAlive } from '../../mcp/events.ts'
 import { Gathered } from '../../mcp/gathered.ts'
+import type { JsonObject } from '../../mcp/scan.ts'
 import { tieExchange } from '../caller/streams.ts'
-import { beginEvents, endReply, isDrained, replyBody } from '../door/reply.ts'
+import { beginEvents, endReply, isDrained } from '../door/reply.ts'
 import { permitAsk } from '../permit/asks.ts'
 import type { Permit } from '../permit/authorize.ts'
 import { sealRetry } from '../permit/retry.ts'
@@ -23,7 +24,7 @@ import { isOwn, isSessionLost, type LegacySession } from '../upstream/legacy-ses
 import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
 import { AskCarrier, type Asking, type AskLine } from './carry-asks.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
-import { passAnswer, tellAnswer, tellNotification } from './audience.ts'
+import { passAnswer, tellAnswer, tellAsked, tellNotification } from './audience.ts'
 import type { Answered, Audience } from './audience.ts'
 import type { Parts } from './serve.ts'
 
@@ -32,6 +33,8 @@ export interface TalkOptions {
   readonly there: LegacySession
   readonly request: UpstreamRequest
   readonly asked: Asked
+  /** Of the request that began it, under whose token its server tells of progress. */
+  readonly params: JsonObject
   readonly repeatable: boolean
   readonly stay: StayPart
   /** Given back at its end: `isSpoiled` where the server may still be at it. */
@@ -197,7 +200,7 @@ export class Talk implements AskLine {
 
   /** What a server says beside its answer, in the words of a modern client's request. */
   hear(data: Buffer): void {
-    if (this.#audience !== undefined) tellNotification(this.#audience, data)
+    if (this.#audience !== undefined) tellNotification(this.#audience, data, this.#options.params)
   }
 
   /** Whether its client reads what it is told; if not, this is called as soon as it does, or waits no more. */
@@ -358,21 +361,17 @@ export class Talk implements AskLine {
     if (this.#isOver || this.#outcome !== undefined || audience === undefined) return
     if (this.#asked.size === 0) return
     const { parts } = this.#options
-    const { permit, reply, told } = audience
+    const { permit } = audience
     const state = sealRetry(
       permit.call,
       { state: parts.talks.stateOf({ number: this.#number, round: this.#round }) },
       parts,
     )
-    const asks = [...this.#asked].map(
-      ([name, text]) => `${JSON.stringify(name)}:${text.toString('utf8')}`,
-    )
-    const members = `"resultType":"input_required","inputRequests":{${asks.join(',')}},"requestState":${JSON.stringify(state)}`
     this.#untie()
     this.#audience = undefined
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.giveUp(), parts.limits.askSecondsMax * 1000)
-    replyBody(reply, Buffer.from(`{"jsonrpc":"2.0","id":${told.rawId},"result":{${members}}}`))
+    tellAsked(audience, this.#asked, state)
     audience.settle(undefined)
   }
 

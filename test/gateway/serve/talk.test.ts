@@ -368,20 +368,23 @@ suite('what a legacy server asks in the call of a modern agent', () => {
     const calling = at.call({ params: { _meta: { progressToken: 'first' } } })
     const there = await at.first()
     there.send(progress('first', 1))
+    there.send(progress('of-another-pod', 77))
     there.send(ask(7))
     const reply = await calling
     assert.match(reply.text, /"progressToken":"first","progress":1/)
+    assert.doesNotMatch(reply.text, /"progress":77/)
     const { requestState } = input(reply)
     there.send(progress('first', 2))
     const again = at.call({
       params: { requestState, inputResponses: { 'ask-1': accepted }, _meta: { progressToken: 2 } },
     })
     await said(at, /"id":7/)
+    there.send(progress(2, 77))
     there.send(progress('first', 3))
     there.end()
     const { text } = await again
     assert.match(text, /"progressToken":2,"progress":3/)
-    assert.doesNotMatch(text, /"progress":2|first/)
+    assert.doesNotMatch(text, /"progress":2|"progress":77|first/)
   })
 
   test('is told of no task, and its result comes after that', async () => {
