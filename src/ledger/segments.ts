@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { basename } from 'node:path'
-import { CountersignError } from '../errors.ts'
+import { CountersignError, quoted } from '../errors.ts'
 import { lineFeed, lineOctetsMax, parseLine, verifyLine } from './entry.ts'
 import { unlessAbsent, type LedgerDisk, type LedgerFile } from './ledger-file.ts'
 import { MerkleTree, powersOf } from './merkle-tree.ts'
@@ -75,7 +75,7 @@ async function follow(
   for (let { head } = newest; head !== undefined;) {
     const { previous } = head
     const before = segmentFile(file, previous.firstIndex)
-    const opened = await disk.open(before, 'read').catch(unlessAbsent)
+    const opened = await disk.open(before, 'read').catch(unlessAbsent).catch(notOpened(before))
     if (opened === undefined) break
     try {
       const segment = await readSegment(before, opened)
@@ -188,10 +188,22 @@ export async function* readSegments(
 }
 
 async function openSealed(path: string, disk: LedgerDisk): Promise<LedgerFile> {
-  const opened = await disk.open(path, 'read').catch(unlessAbsent)
+  const opened = await disk.open(path, 'read').catch(unlessAbsent).catch(notOpened(path))
   if (opened !== undefined) return opened
   const rule = `segment ${basename(path)} was removed while the ledger was read: read it again`
   throw new CountersignError('ledger/unavailable', rule)
+}
+
+/** Says which of many files it is: of a symbolic link the disk says no more than ELOOP. */
+function notOpened(path: string): (cause: unknown) => never {
+  return (cause) => {
+    if (cause instanceof CountersignError) throw cause
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'
+    const isLink = code === 'ELOOP'
+    const rule = `segment ${quoted(path, 300)} cannot be opened: want=a regular file got=${isLink ? 'a symbolic link' : quoted(code)}`
+    const hint = isLink ? { hint: 'put the file itself there: no link is followed' } : {}
+    throw new CountersignError('ledger/unavailable', rule, { cause, ...hint })
+  }
 }
 
 /** The tree of all records before a segment, as its head says. */

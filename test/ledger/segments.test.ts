@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
+import { verifyLedger } from '../../src/ledger/audit/verify-ledger.ts'
 import type { LedgerDisk } from '../../src/ledger/ledger-file.ts'
 import { openLedger, readLedger, type Ledger } from '../../src/ledger/ledger.ts'
 import type { LoggedRecord, SegmentHead } from '../../src/ledger/record.ts'
@@ -280,6 +281,20 @@ suite('a segment that is not the one that stood there', () => {
     await writeFile(file, `${head}\n`, { flag: 'a' })
     await assert.rejects(open(file), { message: /has the head of a segment in its middle/ })
   })
+})
+
+test('a sealed segment that is a symbolic link is named, at a start and by verify', async () => {
+  requirement('ledger.segments-stand')
+  await using folder = await temporaryFolder()
+  const file = join(folder.path, 'ledger')
+  await written(file, 24)
+  const sealed = segmentFile(file, 0)
+  await rename(sealed, join(folder.path, 'elsewhere'))
+  await symlink(join(folder.path, 'elsewhere'), sealed)
+  const message = /ledger\.segment-000000000000000" cannot be opened: .* got=a symbolic link$/
+  const expected = { code: 'ledger/unavailable', message }
+  await assert.rejects(open(file), expected)
+  await assert.rejects(verifyLedger(file, { kept: [], witnesses: [] }), expected)
 })
 
 test('a name that is taken is not written over: the ledger takes no more', async () => {
