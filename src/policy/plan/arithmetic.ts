@@ -1,14 +1,19 @@
-import { decimalOf, fromInteger, integerOf, normalized, numberOf } from './numbers.ts'
+import type { Meter } from './meter.ts'
+import { decimalOf, fromInteger, integerOf, normalized, numberOf, stepsOf } from './numbers.ts'
 import type { Num } from './numbers.ts'
 
 export type Operation = 'plus' | 'minus' | 'mul' | 'div' | 'rem'
 
-/** Integers are exact at any size. Undefined where OPA has an error: a division by zero, the remainder of what is no integer. */
-export function calculate(operation: Operation, a: Num, b: Num): Num | undefined {
+/**
+ * Integers are exact at any size. Undefined where OPA has an error: a division by zero, the remainder of what is no integer. What the
+ * processor does not calculate by itself takes thousands of times as long, and is paid for.
+ */
+export function calculate(operation: Operation, a: Num, b: Num, meter: Meter): Num | undefined {
   if (Number.isSafeInteger(a) && Number.isSafeInteger(b)) {
     const quick = ofSafeIntegers(operation, a as number, b as number)
     if (quick !== undefined) return quick
   }
+  meter.spend(stepsOf(a) + stepsOf(b))
   const x = integerOf(a)
   const y = integerOf(b)
   if (x !== undefined && y !== undefined && operation !== 'div') return ofIntegers(operation, x, y)

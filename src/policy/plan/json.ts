@@ -1,7 +1,7 @@
 import { RegoObject, RegoSet, isArray, sizeOf, sorted } from './values.ts'
 import type { Plain, Value } from './values.ts'
 import type { Meter } from './meter.ts'
-import { Big, parseNumber } from './numbers.ts'
+import { Big, parseNumber, stepsOf } from './numbers.ts'
 
 /** Up to 15 digits without an exponent are no other number as a double: then none needs to be looked at by itself. */
 const mayLoseDigits = /\d[\d.]{15}|\d[eE]/
@@ -49,7 +49,10 @@ function reviveNumber(
  */
 export function toJson(v: Value, meter: Meter): unknown {
   if (typeof v !== 'object' || v === null) return v
-  if (v instanceof Big) return Number(v.toString())
+  if (v instanceof Big) {
+    meter.spend(stepsOf(v))
+    return Number(v.toString())
+  }
   meter.spend(1 + (sizeOf(v) ?? 0))
   if (isArray(v)) return v.map((member) => toJson(member, meter))
   if (v instanceof RegoSet) return v.sorted().map((member) => toJson(member, meter))
@@ -86,6 +89,7 @@ export function formatJson(v: Value, meter: Meter): string {
     return JSON.stringify(v)
   }
   if (typeof v === 'number') return JSON.stringify(v)
+  if (v instanceof Big) meter.spend(stepsOf(v))
   if (typeof v !== 'object' || v === null || v instanceof Big) return String(v)
   meter.spend(1 + (sizeOf(v) ?? 0))
   if (isArray(v)) return `[${v.map((member) => formatJson(member, meter)).join()}]`

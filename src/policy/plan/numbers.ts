@@ -101,6 +101,19 @@ export function fromInteger(n: bigint): Num {
   return Number.isSafeInteger(number) ? number : numberOf(normalized({ c: n, e: 0 }))
 }
 
+/** What one operation takes of a number of few digits that the processor does not do by itself. */
+const stepsOfNumber = 32
+
+/** What one operation on this number takes, where the processor does not do it by itself. */
+export function stepsOf(n: Num): number {
+  if (Number.isSafeInteger(n)) return stepsOfNumber
+  const length =
+    typeof n === 'number'
+      ? Math.abs(Math.log10(Math.abs(n)))
+      : n.coefficient.toString(16).length + Math.abs(n.exponent)
+  return stepsOfNumber + (length >>> 3)
+}
+
 export function compareNumbers(a: Num, b: Num): number {
   if (typeof a === 'number' && typeof b === 'number') return a < b ? -1 : a > b ? 1 : 0
   const [x, y] = [decimalOf(a), decimalOf(b)]

@@ -1,5 +1,5 @@
 import type { Meter } from './meter.ts'
-import { Big, compareNumbers } from './numbers.ts'
+import { Big, compareNumbers, stepsOf } from './numbers.ts'
 
 /**
  * A Rego value, as plain as it can be: null, booleans, strings, numbers and arrays are JavaScript's own, and an object out of JSON stays
@@ -216,6 +216,7 @@ export function textOf(v: Value, meter: Meter): string {
     return JSON.stringify(v)
   }
   if (typeof v === 'number') return v === 0 ? '0' : String(v)
+  if (v instanceof Big) meter.spend(stepsOf(v))
   if (typeof v !== 'object' || v === null || v instanceof Big) return String(v)
   const parts = partsOf(v, meter)
   meter.spend(1 + parts.length)
@@ -247,9 +248,14 @@ export function compare(a: Value, b: Value, meter: Meter): number {
   const difference = kind - rank(b)
   if (difference !== 0) return difference
   if (kind === 1) return a === false ? -1 : 1
-  if (kind === 2) return compareNumbers(a as number | Big, b as number | Big)
+  if (kind === 2) return comparePaid(a as number | Big, b as number | Big, meter)
   if (kind === 3) return compareTexts(a as string, b as string)
   return compareParts(a as readonly Value[], b as readonly Value[], meter)
+}
+
+function comparePaid(a: number | Big, b: number | Big, meter: Meter): number {
+  if (typeof a !== 'number' || typeof b !== 'number') meter.spend(stepsOf(a) + stepsOf(b))
+  return compareNumbers(a, b)
 }
 
 function compareParts(

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { createBuiltins } from '../../../src/policy/plan/builtins/builtins.ts'
 import { Meter } from '../../../src/policy/plan/meter.ts'
+import { Big } from '../../../src/policy/plan/numbers.ts'
+import type { Value } from '../../../src/policy/plan/values.ts'
 import { requirement } from '../../requirements.ts'
 import { callsAbout, spellings, textOfAnswers } from './addresses.ts'
 import { letters } from './letters.ts'
@@ -34,6 +36,38 @@ test('a range of any length is paid for', () => {
   const range = `10.0.0.0/${'0'.repeat(10_000)}8`
   const fault = { name: 'PolicyFault', kind: 'fuel' }
   assert.throws(() => builtins['net.cidr_contains']?.(range, '10.0.0.1'), fault)
+})
+
+for (const [what, name, ...args] of [
+  ['a division of numbers with fractions', 'div', 1.5, 2.5],
+  ['a division of integers whose result is none', 'div', 1, 3],
+  ['a product of integers that is beyond a double', 'mul', 2 ** 52, 5],
+  ['a sum of numbers with fractions', 'sum', [1.5, 2.5]],
+  ['a rounded fraction', 'round', 1.5],
+  ['the digits of a fraction', 'format_int', 1.5, 10],
+  ['an order of long numbers', 'lt', new Big(10n ** 20n + 1n, 0), new Big(10n ** 20n + 3n, 0)],
+  ['the largest of long numbers', 'max', [new Big(10n ** 20n + 1n, 0), 1]],
+] as const) {
+  test(`${what} is paid for by more than one step`, () => {
+    requirement('policy.steps-bounded')
+    meter.left = 1000
+    assert.notEqual(builtins[name]?.(...args), undefined)
+    assert.ok(1000 - meter.left >= 32, `${1000 - meter.left} steps`)
+  })
+}
+
+test('a number is paid for by its digits, and what a double does by itself takes nothing', () => {
+  requirement('policy.steps-bounded')
+  const stepsOf = (name: string, ...args: readonly Value[]): number => {
+    meter.left = 100_000
+    builtins[name]?.(...args)
+    return 100_000 - meter.left
+  }
+  const long = new Big(1n, 4000)
+  assert.ok(stepsOf('div', long, new Big(3n, -4000)) >= 1000)
+  assert.ok(stepsOf('mul', 1e300, 1.5) >= stepsOf('mul', 1.5, 1.5) + 30)
+  assert.ok(stepsOf('bits.and', long, 1) >= 500)
+  assert.deepEqual([stepsOf('plus', 1, 2), stepsOf('lt', 1.5, 2.5)], [0, 0])
 })
 
 for (const [name, member] of [

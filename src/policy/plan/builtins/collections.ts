@@ -1,5 +1,5 @@
 import type { Meter } from '../meter.ts'
-import { fromInteger, integerOf, isNumber } from '../numbers.ts'
+import { fromInteger, integerOf, isNumber, stepsOf } from '../numbers.ts'
 import {
   dot,
   entriesOf,
@@ -46,7 +46,7 @@ function arrays(meter: Meter): Builtins {
       return a.slice(start, to)
     },
     'numbers.range': (a, b) => {
-      const [from, to] = [integer(a), integer(b)]
+      const [from, to] = [integer(a, meter), integer(b, meter)]
       if (from === undefined || to === undefined) return undefined
       const step = from <= to ? 1n : -1n
       const length = Number((to - from) * step + 1n)
@@ -60,8 +60,10 @@ function isIndex(v: Value | undefined): v is number {
   return typeof v === 'number' && Number.isInteger(v)
 }
 
-function integer(v: Value | undefined): bigint | undefined {
-  return isNumber(v) ? integerOf(v) : undefined
+function integer(v: Value | undefined, meter: Meter): bigint | undefined {
+  if (!isNumber(v)) return undefined
+  if (!Number.isSafeInteger(v)) meter.spend(stepsOf(v))
+  return integerOf(v)
 }
 
 function sets(meter: Meter): Builtins {

@@ -1,15 +1,20 @@
 import { calculate } from '../arithmetic.ts'
 import type { Operation } from '../arithmetic.ts'
 import type { Meter } from '../meter.ts'
-import { absolute, fromInteger, integerOf, isNumber, parseNumber, round } from '../numbers.ts'
+import {
+  absolute,
+  fromInteger,
+  integerOf,
+  isNumber,
+  parseNumber,
+  round,
+  stepsOf,
+} from '../numbers.ts'
 import type { Num, Rounding } from '../numbers.ts'
 import { compare, isSet, setFrom } from '../values.ts'
 import type { Value } from '../values.ts'
 import { isText, listOf, listOfAll } from './signature.ts'
 import type { Builtin, Builtins } from './signature.ts'
-
-/** What the longest numbers may take, about. */
-const stepsOfBig = 16
 
 /** Farther than this nobody shifts. */
 const shiftMax = 4096n
@@ -20,24 +25,19 @@ export function numberBuiltins(meter: Meter): Builtins {
     ...bits(meter),
     ...aggregates(meter),
     abs: (n) => (isNumber(n) ? absolute(n) : undefined),
-    round: rounding('round'),
-    ceil: rounding('ceil'),
-    floor: rounding('floor'),
-    format_int: formatInt,
-    to_number: toNumber,
+    round: rounding('round', meter),
+    ceil: rounding('ceil', meter),
+    floor: rounding('floor', meter),
+    format_int: (n, base) => formatInt(meter, n, base),
+    to_number: (v) => toNumber(meter, v),
   }
-}
-
-function paidCalculate(meter: Meter, operation: Operation, a: Num, b: Num): Num | undefined {
-  if (typeof a !== 'number' || typeof b !== 'number') meter.spend(stepsOfBig)
-  return calculate(operation, a, b)
 }
 
 function arithmetic(meter: Meter): Builtins {
   const of =
     (operation: Operation): Builtin =>
     (a, b) =>
-      isNumber(a) && isNumber(b) ? paidCalculate(meter, operation, a, b) : undefined
+      isNumber(a) && isNumber(b) ? calculate(operation, a, b, meter) : undefined
   const minus = of('minus')
   return {
     plus: of('plus'),
@@ -56,15 +56,21 @@ function arithmetic(meter: Meter): Builtins {
   }
 }
 
-function rounding(mode: Rounding): Builtin {
-  return (n) => (isNumber(n) ? round(mode, n) : undefined)
+function rounding(mode: Rounding, meter: Meter): Builtin {
+  return (n) => (isNumber(n) ? round(mode, paid(n, meter)) : undefined)
+}
+
+/** A number that is now worked on, digit by digit where it is no safe integer. */
+function paid(n: Num, meter: Meter): Num {
+  if (!Number.isSafeInteger(n)) meter.spend(stepsOf(n))
+  return n
 }
 
 function bits(meter: Meter): Builtins {
   const of =
     (work: (a: bigint, b: bigint) => bigint | undefined): Builtin =>
     (a, b) => {
-      const [x, y] = [integer(a), integer(b)]
+      const [x, y] = [integer(a, meter), integer(b, meter)]
       meter.spend(1)
       const result = x === undefined || y === undefined ? undefined : work(x, y)
       return result === undefined ? undefined : fromInteger(result)
@@ -80,8 +86,8 @@ function bits(meter: Meter): Builtins {
   }
 }
 
-function integer(v: Value | undefined): bigint | undefined {
-  return isNumber(v) ? integerOf(v) : undefined
+function integer(v: Value | undefined, meter: Meter): bigint | undefined {
+  return isNumber(v) ? integerOf(paid(v, meter)) : undefined
 }
 
 function aggregates(meter: Meter): Builtins {
@@ -91,7 +97,7 @@ function aggregates(meter: Meter): Builtins {
       const members = listOfAll(v, isNumber)
       if (members === undefined) return undefined
       meter.spend(members.length)
-      return members.reduce((total, n) => paidCalculate(meter, operation, total, n) as Num, start)
+      return members.reduce((total, n) => calculate(operation, total, n, meter) as Num, start)
     }
   const extreme =
     (sign: 1 | -1): Builtin =>
@@ -107,18 +113,21 @@ function aggregates(meter: Meter): Builtins {
 }
 
 /** OPA cuts off what is behind the point. */
-function formatInt(n?: Value, base?: Value): string | undefined {
+function formatInt(meter: Meter, n?: Value, base?: Value): string | undefined {
   if (!isNumber(n) || !(base === 2 || base === 8 || base === 10 || base === 16)) return undefined
   const isNegative = typeof n === 'number' ? n < 0 : n.coefficient < 0n
-  return integerOf(round(isNegative ? 'ceil' : 'floor', n))?.toString(base)
+  return integerOf(round(isNegative ? 'ceil' : 'floor', paid(n, meter)))?.toString(base)
 }
 
 /** RFC 8259 §6. */
 const numberForm = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 
-function toNumber(v?: Value): Num | undefined {
+function toNumber(meter: Meter, v?: Value): Num | undefined {
   if (v === null || v === false) return 0
   if (v === true) return 1
-  if (isText(v)) return numberForm.test(v) ? parseNumber(v) : undefined
+  if (isText(v)) {
+    meter.spendText(v.length)
+    return numberForm.test(v) ? parseNumber(v) : undefined
+  }
   return isNumber(v) ? v : undefined
 }
