@@ -101,9 +101,11 @@ async function followCandidate(
   const files = await followBundle(bundle ?? '', { log, awaited: true })
   const times: BundleTimes = {}
   const offer = (): void => {
-    if (admit(trust, files.current(), shadow)) {
-      void shadow.offer(files.current()).then(() => (times.lastSuccessfulActivation = now()))
-    }
+    const content = files.current()
+    if (!admit(trust, content, shadow)) return
+    void shadow.offer(content).then(() => {
+      if (shadow.asked?.content.digest === content.digest) times.lastSuccessfulActivation = now()
+    })
   }
   files.onChange(offer)
   if (files.problem === undefined) offer()
