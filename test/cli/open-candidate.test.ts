@@ -11,7 +11,7 @@ import type { DecisionLogFile } from '../../src/policy/decision-log.ts'
 import { entrypoints } from '../../src/policy/engine.ts'
 import type { IssuanceInput } from '../../src/policy/issuance-policy.ts'
 import { shadowedIssuance } from '../../src/policy/shadow/shadowed-issuance.ts'
-import { shadowed } from '../../src/policy/shadow/shadowed-log.ts'
+import { differencePath, shadowed } from '../../src/policy/shadow/shadowed-log.ts'
 import { archiveOf, shippedAs, shippedFiles, signedFiles, type Files } from '../policy/archive.ts'
 import { openBundleServer, serving } from '../policy/bundle-server.ts'
 import { callTexts } from '../policy/call-input.ts'
@@ -59,7 +59,7 @@ function takingLog(): DecisionLogFile & { readonly notes: object[] } {
     keeping: true,
     whenAvailable: () => Promise.resolve(true),
     record: () => true,
-    note: (_path, members) => void notes.push(members),
+    note: (path, members) => void (path === differencePath && notes.push(members)),
     flush: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
@@ -118,6 +118,7 @@ test('what is wrong with a candidate is said, and stops nothing', async () => {
   const trap = assembleModule({ behaviour: { trap: true } })
   await put('faulty.tar.gz', await shippedFiles({ 'policy.wasm': trap }))
   await eventually('it does not pass', () => /do not answer alike/.test(conditionOf(policy)))
+  assert.match(policy.candidate?.status().last_successful_activation ?? '', /^0001-/)
   const { call } = caller(policy)
   assert.equal(call(), false)
   await put('faulty.tar.gz', await filesWith(readGranted))

@@ -11,11 +11,17 @@ export interface ToldDifference extends Difference {
   readonly resource: string
 }
 
-/** Of differences that are alike as many are told as show what they have in common, and of all together what fits a log. */
+/** How much there is beside the differences that are told: of how many decisions it was asked, or that more of a change are not told. */
+export type ToldExtent = { readonly asked: number } | { readonly untold: Change }
+
+/**
+ * Of differences that are alike as many are told as show what they have in common, and of each change what fits a log: whoever makes up
+ * names, which are narrowed at the most, leaves room for what is widened.
+ */
 const toldOfOneMax = 3
 const kindsMax = 1000
 
-/** Rules that metrics tell apart: a code is what somebody has written. */
+/** Rules that metrics tell apart, of all candidates: a code is what somebody has written. */
 const rulesMax = 100
 
 /** A name is what a caller has said. */
@@ -24,10 +30,13 @@ const nameCharactersMax = 256
 /** Counts in which a candidate decides otherwise, and tells some of it. */
 export function createDifferences({
   metrics,
+  rules,
   tell,
 }: {
   readonly metrics: Metrics
-  readonly tell: (difference: ToldDifference) => void
+  /** Those that metrics tell apart so far, of candidates before this one, too. */
+  readonly rules: Set<string>
+  readonly tell: (told: ToldDifference | ToldExtent) => void
 }): {
   add(batch: readonly Queued[], said: FromShadow): void
   readonly summary: string
@@ -40,27 +49,27 @@ export function createDifferences({
     obligations: 0,
     errors: 0,
   }
-  const kinds = new Map<string, number>()
-  const rules = new Set<string>()
+  const tellSome = createTeller(tell)
+  let [asked, askedToTell] = [0, 1]
 
   function ruleOf({ rule }: Difference): string {
     if (!rules.has(rule) && rules.size >= rulesMax) return 'other'
     rules.add(rule)
     return rule
   }
-  function tellSome(difference: ToldDifference): void {
-    const { change, rule, from, to, subject, resource } = difference
-    const kind = JSON.stringify([change, rule, from, to, subject, resource])
-    const count = kinds.get(kind) ?? 0
-    if (count >= toldOfOneMax || (count === 0 && kinds.size >= kindsMax)) return
-    kinds.set(kind, count + 1)
-    tell(difference)
+  /** Each time that they have doubled: who reads nothing else knows that it was asked. */
+  function tellAsked(): void {
+    if (asked < askedToTell) return
+    askedToTell = 2 * asked
+    tell({ asked })
   }
   return {
     add(batch, said) {
       if (said.kind !== 'answers' || said.answers.length !== batch.length) {
         throw new TypeError('the candidate answers what it was not asked')
       }
+      asked += batch.length
+      tellAsked()
       for (const [index, queued] of batch.entries()) {
         const difference = said.answers[index]
         const change = difference?.change ?? 'same'
@@ -78,6 +87,28 @@ export function createDifferences({
       )
       return told.length === 0 ? 'nothing was asked yet' : told.join(', ')
     },
+  }
+}
+
+/** Tells as many as have room, and of each change once that there are more. */
+function createTeller(
+  tell: (told: ToldDifference | ToldExtent) => void,
+): (difference: ToldDifference) => void {
+  const kinds: Partial<Record<Change, Map<string, number>>> = {}
+  const untold = new Set<Change>()
+  return (difference) => {
+    const { change, rule, from, to, subject, resource } = difference
+    const kind = JSON.stringify([change, rule, from, to, subject, resource])
+    const alike = (kinds[change] ??= new Map<string, number>())
+    const count = alike.get(kind) ?? 0
+    if (count >= toldOfOneMax) return
+    if (count > 0 || alike.size < kindsMax) {
+      alike.set(kind, count + 1)
+      tell(difference)
+    } else if (!untold.has(change)) {
+      untold.add(change)
+      tell({ untold: change })
+    }
   }
 }
 

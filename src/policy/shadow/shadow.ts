@@ -5,7 +5,7 @@ import type { Metrics } from '../../metrics.ts'
 import type { BundleContent } from '../bundle-content.ts'
 import type { DataDocument } from '../data-document.ts'
 import type { EngineName, PolicyName } from '../engine.ts'
-import { createDifferences, type ToldDifference } from './differences.ts'
+import { createDifferences, type ToldDifference, type ToldExtent } from './differences.ts'
 import { createShadowQueue, type Named } from './shadow-queue.ts'
 import type { Decided, FromShadow, ToShadow } from './shadow-question.ts'
 
@@ -15,6 +15,8 @@ export interface ShadowProcess {
   ask(message: ToShadow): Promise<FromShadow>
   end(): void
 }
+
+type Tell = (told: ToldDifference | ToldExtent) => void
 
 /** A candidate that is asked what the policy in force has decided. It changes no answer, and nobody waits for it. */
 export interface Shadow extends AsyncDisposable {
@@ -29,7 +31,7 @@ export interface Shadow extends AsyncDisposable {
   /** What is in force has changed: what was decided before is not asked any more. */
   renew(): void
   /** From now on tells the listener, and the process's own log no more, of some of the differences: of each kind a few. */
-  onDifference(listener: (difference: ToldDifference) => void): void
+  onDifference(listener: Tell): void
   /** The candidate that is asked. */
   readonly asked: { readonly content: BundleContent; readonly name: PolicyName } | undefined
   readonly problem: Error | undefined
@@ -81,7 +83,8 @@ class OpenShadow implements Shadow {
   #offered: Offered | undefined
   #asked: Shadow['asked']
   #problem: Error | undefined
-  #tell: (difference: ToldDifference) => void
+  #tell: Tell
+  readonly #rules = new Set<string>()
   #wake = Promise.withResolvers<void>()
   #work: Promise<void> = Promise.resolve()
   #closed = false
@@ -90,11 +93,16 @@ class OpenShadow implements Shadow {
     this.#options = options
     this.#queue = createShadowQueue(options.metrics)
     this.#differences = this.#newDifferences()
-    this.#tell = (difference) =>
-      options.log.info({ ...difference }, 'a candidate decides otherwise')
+    this.#tell = (told) => {
+      const isOne = 'decisionId' in told
+      options.log.info(
+        { ...told },
+        isOne ? 'a candidate decides otherwise' : 'a candidate is asked',
+      )
+    }
   }
 
-  onDifference(listener: (difference: ToldDifference) => void): void {
+  onDifference(listener: Tell): void {
     this.#tell = listener
   }
 
@@ -165,7 +173,7 @@ class OpenShadow implements Shadow {
 
   #newDifferences(): ReturnType<typeof createDifferences> {
     const { metrics } = this.#options
-    return createDifferences({ metrics, tell: (difference) => this.#tell(difference) })
+    return createDifferences({ metrics, rules: this.#rules, tell: (told) => this.#tell(told) })
   }
 
   /** Until another one is offered. */

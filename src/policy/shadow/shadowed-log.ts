@@ -9,13 +9,20 @@ import { textsOf, type Decided } from './shadow-question.ts'
 /** The path of an event that tells in what a candidate decides otherwise. */
 export const differencePath = 'countersign/shadow/difference'
 
+/** And of one that tells how much there is beside those. */
+export const extentPath = 'countersign/shadow/extent'
+
 /**
  * The same log; what policy has decided and the log has taken, a candidate is asked afterwards. Some of its differences are told in the log,
  * each by the number of the decision: what was asked stands there, masked.
  */
 export function shadowed(log: DecisionLogFile, shadow: Shadow | undefined): DecisionLog {
   if (shadow === undefined) return log
-  shadow.onDifference((difference) => log.note(differencePath, noteOf(difference, shadow)))
+  shadow.onDifference((told) => {
+    const candidate = shadow.asked?.name
+    if ('decisionId' in told) log.note(differencePath, { shadow: { ...codesOf(told), candidate } })
+    else log.note(extentPath, { shadow: { ...told, candidate } })
+  })
   return {
     get available() {
       return log.available
@@ -52,7 +59,7 @@ function offer({ path, decisionId, requestedBy, evaluated }: DecisionEvent, shad
   shadow.add(decided, { decisionId, subject: requestedBy, digest, octets: sizeOf(asked) })
 }
 
-function noteOf({ decisionId, ...difference }: ToldDifference, { asked }: Shadow): object {
-  const candidate = asked?.name
-  return { shadow: { of: decisionId, ...difference, candidate } }
+/** Who asked, and for what, is in the event of the decision alone, where the policy's own rules may have masked it. */
+function codesOf({ decisionId: of, change, rule, from, to }: ToldDifference): object {
+  return { of, change, rule, from, to }
 }

@@ -238,7 +238,7 @@ function addShadow(policy: Command, terminal: Terminal): void {
       'after',
       `
 Of each kind of difference a log has three; how many there are is in countersign_policy_shadow_decisions_total.
-Exit codes: 0 nothing more is allowed of what is told, 1 something is, or the candidate fails, 2 usage, or no log.
+Exit codes: 0 nothing more is allowed of what is told, 1 something is, the candidate fails, was not asked, or more was not told, 2 usage, or no log.
 
 Example:
   countersign policy shadow --log decisions.jsonl --revision 2026-11-30`,
