@@ -100,7 +100,8 @@ async function walk({ folder, sources, bundle }: Places): Promise<void> {
   const dataFile = join(sources, 'data.json')
   const data = JSON.parse(await readFile(dataFile, 'utf8')) as object
   await writeFile(dataFile, JSON.stringify({ ...data, log: { arguments: 'plain' } }))
-  assert.equal((await policy('build', sources, '-o', bundle)).code, 0)
+  const first = await policy('build', sources, '-o', bundle)
+  assert.equal(first.code, 0)
 
   // 2. What was yesterday: a gateway decides by that bundle, and writes down what it has decided. There is no candidate yet.
   const candidate = join(folder, 'candidate.tar.gz')
@@ -143,19 +144,15 @@ async function walk({ folder, sources, bundle }: Places): Promise<void> {
   await explain(refused.data.decisionId, bundle, dev)
 
   // 8. Back, in one command, and forth.
-  assert.equal((await policy('promote', '--roll-back', ...words)).code, 0)
+  const back = ['--roll-back', '--revision', String(first.document['revision'])]
+  assert.equal((await policy('promote', ...back, ...words)).code, 0)
   await untilIn(
     'force again',
     () => agent.create('say hello'),
     (answer) => answer === undefined,
   )
-  const record = await readFile(`${bundle}.promotions.jsonl`, 'utf8')
-  const acts = record
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Promotion)
   assert.deepEqual(
-    acts.map(({ act, by }) => [act, by]),
+    (await promotionsOf(bundle)).map(({ act, by }) => [act, by]),
     [
       ['promote', 'the author'],
       ['roll-back', 'the author'],
@@ -163,9 +160,19 @@ async function walk({ folder, sources, bundle }: Places): Promise<void> {
   )
 }
 
+/** Each has a second line, which tells how it ended. */
+async function promotionsOf(bundle: string): Promise<readonly Promotion[]> {
+  const record = await readFile(`${bundle}.promotions.jsonl`, 'utf8')
+  const lines = record.trim().split('\n')
+  return lines
+    .map((line) => JSON.parse(line) as Promotion)
+    .filter(({ outcome }) => outcome === undefined)
+}
+
 interface Promotion {
   readonly act: string
   readonly by: string
+  readonly outcome?: string
 }
 
 /** Asks until what is asked for has come. */

@@ -86,8 +86,8 @@ export const shadowMutations: readonly Mutation[] = [
   {
     claim: 'policy.promoted-as-named',
     without: 'the record before anything is changed',
-    file: promote,
-    edits: [['  await appendRecord(recordPlace(to), record)\n', '']],
+    file: 'src/cli/command/policy/promote-place.ts',
+    edits: [['  await appendRecord(recordPlace(to), { id, ...record })\n', '']],
     tests: promoted,
     named: 'without a record',
   },

@@ -258,7 +258,7 @@ function addPromote(policy: Command, terminal: Terminal): void {
       '--to <archive>',
       'policy.bundle of the gateways, or what their server sends (required)',
     )
-    .option('--revision <text>', 'what the candidate has to be (required for one)')
+    .option('--revision <text>', 'what the candidate, or what comes back, has to be (required)')
     .option('--digest <hex>', 'what it has to be with its data, as /readyz and policy check say it')
     .option('--roll-back', 'what was there before comes back')
     .option(...data)
@@ -277,7 +277,7 @@ Exit codes: 0 it is there, 1 nothing has changed, 2 usage.
 
 Examples:
   countersign policy promote candidate.tar.gz --to bundle.tar.gz --revision 2026-11-30 --data grants.json
-  countersign policy promote --roll-back --to bundle.tar.gz`,
+  countersign policy promote --roll-back --to bundle.tar.gz --revision 2026-11-23`,
     )
     .action(async (candidate: string | undefined, options: PolicyPromoteOptions) => {
       const { runPolicyPromote } = await import('./promote-command.ts')

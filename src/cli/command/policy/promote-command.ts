@@ -1,5 +1,4 @@
-import { constants } from 'node:fs'
-import { link, lstat, open, rename, rm } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
 import { CountersignError, quoted } from '../../../errors.ts'
 import { contentOf, type BundleContent } from '../../../policy/bundle-content.ts'
@@ -12,8 +11,8 @@ import { openTrust } from '../../policy-files.ts'
 import type { Terminal } from '../../terminal.ts'
 import { algorithmOf } from './algorithm.ts'
 import { readTested } from './open-bundle.ts'
+import { lockPlace, previousPlace, replaceAt } from './promote-place.ts'
 import { signContent, type SigningOptions } from './sign-content.ts'
-import { writeArchive } from './write-archive.ts'
 
 export interface PolicyPromoteOptions extends SigningOptions {
   readonly to?: string
@@ -39,6 +38,7 @@ export async function runPolicyPromote(
   const { to, data = [] } = options
   const from = sourceOf(candidate, options)
   if (to === undefined) throw usage('--to: want=archive that gateways follow got=none')
+  await using _ = await lockPlace(to)
   const present = await readPresent(to)
   const trust = await trustOf(options, present)
   // The candidate of a key of our own is signed anew: nobody else need have signed it.
@@ -62,35 +62,25 @@ export async function runPolicyPromote(
     from: before,
     to: { revision, digest },
   }
-  await appendRecord(recordPlace(to), record)
-  await keepPresent(to)
-  await writeArchive(to, files)
+  await replaceAt(to, files, record)
   const document = { version: 1, ok: true, ...record }
   if (options.json === true) terminal.out(`${JSON.stringify(document)}\n`)
   else {
     terminal.out(`revision ${revision}, with its data ${digest}, is in ${to}\n`)
-    if (before !== undefined) terminal.out(`revision ${before} comes back with --roll-back\n`)
+    if (before !== undefined)
+      terminal.out(`revision ${before} comes back with --roll-back --revision ${before}\n`)
   }
-}
-
-/** What was in the place before. */
-function previousPlace(to: string): string {
-  return `${to}.previous`
-}
-
-function recordPlace(to: string): string {
-  return `${to}.promotions.jsonl`
 }
 
 function sourceOf(candidate: string | undefined, options: PolicyPromoteOptions): string {
   const { rollBack = false, revision, to = '' } = options
-  if (rollBack) {
-    if (candidate !== undefined) throw usage('--roll-back: want=no candidate beside it')
-    return previousPlace(to)
+  if (rollBack && candidate !== undefined) {
+    throw usage('--roll-back: want=no candidate beside it')
   }
-  if (candidate === undefined) throw usage('want=candidate, or --roll-back')
-  if (revision === undefined) throw usage('--revision: want=revision of the candidate got=none')
-  return candidate
+  if (!rollBack && candidate === undefined) throw usage('want=candidate, or --roll-back')
+  // Of two who roll back at once the second one would else bring back what both are rid of.
+  if (revision === undefined) throw usage('--revision: want=revision that is to be there got=none')
+  return candidate ?? previousPlace(to)
 }
 
 /** Undefined where nothing is there yet. */
@@ -172,31 +162,6 @@ function userName(): string {
   } catch {
     // An account without a name, as in many containers.
     return `uid ${process.getuid?.() ?? 'unknown'}`
-  }
-}
-
-/** Who puts what there is written down before it is there. */
-async function appendRecord(file: string, record: object): Promise<void> {
-  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW
-  try {
-    await using handle = await open(file, flags, 0o644)
-    await handle.writeFile(`${JSON.stringify(record)}\n`)
-    await handle.sync()
-  } catch (cause) {
-    throw refused(`it cannot be recorded, so nothing is changed, got=${quoted(file, 200)}`, cause)
-  }
-}
-
-/** As it came, and in its place until another one is. */
-async function keepPresent(to: string): Promise<void> {
-  const beside = `${previousPlace(to)}.${process.pid}.part`
-  try {
-    await link(to, beside)
-    await rename(beside, previousPlace(to))
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return
-    await rm(beside, { force: true })
-    throw refused(`what is there cannot be kept, got=${quoted(previousPlace(to), 200)}`, cause)
   }
 }
 

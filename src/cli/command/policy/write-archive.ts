@@ -1,7 +1,14 @@
-import { rename, rm, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { open, rename, rm } from 'node:fs/promises'
 import { CountersignError, quoted } from '../../../errors.ts'
 import { packBundle, unpackBundle } from '../../../policy/bundle-archive.ts'
 import type { BundleContent } from '../../../policy/bundle-content.ts'
+
+/** An archive that is whole on the disk, beside its place. */
+export interface StagedArchive extends AsyncDisposable {
+  /** From now on it is in its place. Throws `policy/bundle`. */
+  place(): Promise<void>
+}
 
 /**
  * Writes an archive beside its place and renames it, so that nobody who watches the place reads half of one. Nothing is written that is not
@@ -12,21 +19,42 @@ export async function writeArchive(
   files: BundleContent['files'],
   check: (read: BundleContent) => void = () => {},
 ): Promise<void> {
+  await using staged = await stageArchive(file, files, { check })
+  await staged.place()
+}
+
+/** The first half of that. Its mode is the one that is given, or what the process gives to new files. Throws `policy/bundle`. */
+export async function stageArchive(
+  file: string,
+  files: BundleContent['files'],
+  {
+    check = () => {},
+    mode,
+  }: { readonly check?: (read: BundleContent) => void; readonly mode?: number } = {},
+): Promise<StagedArchive> {
   const octets = await packBundle(files)
   check(await unpackBundle(octets))
-  const beside = `${file}.${process.pid}.part`
+  // What a process that was killed has left is nobody's hindrance.
+  const beside = `${file}.${randomUUID()}.part`
+  const drop = (): Promise<void> => rm(beside, { force: true })
   try {
-    await writeFile(beside, octets, { flag: 'wx' })
+    await using handle = await open(beside, 'wx')
+    await handle.writeFile(octets)
+    if (mode !== undefined) await handle.chmod(mode)
+    await handle.sync()
   } catch (cause) {
-    // What stood there before is somebody else's.
-    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') await rm(beside, { force: true })
+    await drop()
     throw refusedArchive(file, cause)
   }
-  try {
-    await rename(beside, file)
-  } catch (cause) {
-    await rm(beside, { force: true })
-    throw refusedArchive(file, cause)
+  return {
+    async place() {
+      try {
+        await rename(beside, file)
+      } catch (cause) {
+        throw refusedArchive(file, cause)
+      }
+    },
+    [Symbol.asyncDispose]: drop,
   }
 }
 

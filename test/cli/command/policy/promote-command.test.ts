@@ -1,10 +1,22 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  link,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
 import { openPolicy } from '../../../../src/cli/open-policy.ts'
+import { replaceAt } from '../../../../src/cli/command/policy/promote-place.ts'
 import { run } from '../../../../src/cli/program.ts'
 import { silentLog } from '../../../../src/log.ts'
 import { silentMetrics } from '../../../../src/metrics.ts'
@@ -82,6 +94,7 @@ interface PromotionRecord {
   readonly act: string
   readonly from?: string
   readonly to: { readonly revision: string }
+  readonly outcome?: string
 }
 
 async function recorded(): Promise<readonly PromotionRecord[]> {
@@ -90,6 +103,7 @@ async function recorded(): Promise<readonly PromotionRecord[]> {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as PromotionRecord)
+    .filter(({ outcome }) => outcome === undefined)
 }
 
 test('a candidate is put in its place, and what was there comes back with one command', async () => {
@@ -100,7 +114,7 @@ test('a candidate is put in its place, and what was there comes back with one co
   assert.equal(done.code, 0, done.err)
   assert.match(done.out, /^revision two, with its data [0-9a-f]{64}, is in /)
   assert.equal(await revisionAt(to), 'two')
-  const back = await promote('--roll-back', '--json')
+  const back = await promote('--roll-back', '--revision', 'one', '--json')
   assert.equal(back.code, 0, back.err)
   assert.equal(await revisionAt(to), 'one')
   // And forth.
@@ -122,7 +136,8 @@ test('the first one needs nothing before it', async () => {
   const candidate = await put('candidate.tar.gz', await shippedAs('one'))
   assert.equal((await promote(candidate, '--revision', 'one')).code, 0)
   assert.equal(await revisionAt(to), 'one')
-  const { code, err } = await promote('--roll-back')
+  assert.equal((await promote('--roll-back')).code, 2)
+  const { code, err } = await promote('--roll-back', '--revision', 'none')
   assert.equal(code, 1)
   assert.match(err, /bundle cannot be read, got=".*previous/)
 })
@@ -202,10 +217,11 @@ test('a roll back of signed bundles is signed anew, so that gateways take it', a
     { log: silentLog, metrics: silentMetrics },
   )
   assert.equal(policy.engine.revision, 'two')
-  const refused = await promote('--roll-back', ...known)
+  const refused = await promote('--roll-back', '--revision', 'one', ...known)
   assert.equal(refused.code, 1)
   assert.match(refused.err, /was signed before the one in force/)
-  const done = await promote('--roll-back', '--key', key, '--algorithm', 'ES256')
+  const anew = ['--key', key, '--algorithm', 'ES256']
+  const done = await promote('--roll-back', '--revision', 'one', ...anew)
   assert.equal(done.code, 0, done.err)
   const keys = [{ id: 'x', algorithm: 'ES256' as const, publicKey: pair.publicKey }]
   const { issuedAt } = verifyBundle(await readBundle(to), { keys, scope: '' })
@@ -230,4 +246,65 @@ test('what is no archive is not written over, and without a record nothing chang
   assert.equal(await revisionAt(to), 'one')
   assert.equal((await promote(candidate, '--roll-back')).code, 2)
   assert.equal((await promote()).code, 2)
+})
+
+test('the place keeps its mode, and what a killed process has left hinders nobody', async (t) => {
+  await put('bundle.tar.gz', await shippedAs('one'))
+  await chmod(to, 0o644)
+  await writeFile(`${to}.${process.pid}.part`, '')
+  await writeFile(`${to}.previous.${process.pid}.part`, '')
+  const candidate = await put('candidate.tar.gz', await shippedAs('two'))
+  const umask = process.umask(0o077)
+  t.after(() => process.umask(umask))
+  const { code, err } = await promote(candidate, '--revision', 'two')
+  assert.equal(code, 0, err)
+  assert.equal((await stat(to)).mode & 0o777, 0o644)
+})
+
+test('of two who roll back the second one is refused, and nobody promotes beside somebody else', async () => {
+  requirement('policy.promoted-as-named')
+  await put('bundle.tar.gz', await shippedAs('good'))
+  const candidate = await put('candidate.tar.gz', await shippedAs('bad'))
+  assert.equal((await promote(candidate, '--revision', 'bad')).code, 0)
+  assert.equal((await promote('--roll-back', '--revision', 'good')).code, 0)
+  assert.equal((await promote('--roll-back', '--revision', 'good')).code, 1)
+  assert.equal(await revisionAt(to), 'good')
+  await writeFile(`${to}.lock`, '')
+  const beside = await promote(candidate, '--revision', 'bad')
+  assert.equal(beside.code, 1)
+  assert.match(beside.err, /somebody else is promoting there/)
+})
+
+test('one that fails keeps what was kept, says so, and leaves nothing beside the place', async () => {
+  await put('bundle.tar.gz', await shippedAs('two'))
+  const previous = `${to}.previous`
+  await writeFile(previous, await archiveOf(await shippedAs('one')))
+  const { files } = await readBundle(to)
+  const place = join(folder, String(number))
+  const before = (await readdir(place)).toSorted()
+  // What cannot be replaced by a file.
+  await assert.rejects(failToReplace(), { code: 'policy/bundle' })
+  assert.equal(await revisionAt(previous), 'one')
+  assert.deepEqual((await readdir(place)).toSorted(), [...before, 'bundle.tar.gz.promotions.jsonl'])
+  const lines = (await readFile(`${to}.promotions.jsonl`, 'utf8')).trim().split('\n')
+  assert.match(lines.at(-1) ?? '', /"outcome":"failed"/)
+  await replaceAt(to, files, {})
+  assert.equal(await revisionAt(previous), 'two')
+  // What is kept is what is there: two names of one file.
+  await rm(previous)
+  await link(to, previous)
+  await replaceAt(to, files, {})
+  assert.deepEqual((await readdir(place)).toSorted(), [...before, 'bundle.tar.gz.promotions.jsonl'])
+
+  async function failToReplace(): Promise<void> {
+    const octets = await readFile(to)
+    await rm(to)
+    await mkdir(to)
+    try {
+      await replaceAt(to, files, {})
+    } finally {
+      await rm(to, { recursive: true })
+      await writeFile(to, octets)
+    }
+  }
 })
