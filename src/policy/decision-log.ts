@@ -223,7 +223,7 @@ class GatheringLog implements DecisionLogFile {
     const { revision, digest, tenant } = policy
     const known = this.#constant
     const isSame = known?.policy.digest === digest && known.policy.revision === revision
-    if (isSame && known.policy.tenant?.digest === tenant?.digest) return known.text
+    if (isSame && isSameTenant(known.policy.tenant, tenant)) return known.text
     const bundles = { countersign: { revision }, data: { revision: digest } }
     const text = formatMembers({
       labels: this.#options.labels(),
@@ -351,4 +351,9 @@ class GatheringLog implements DecisionLogFile {
     this.#lost = undefined
     this.#options.log.warn({ events: lost.events }, 'decision log has room again')
   }
+}
+
+/** Tenants without a bundle have one digest, and a bundle may change its revision alone. */
+function isSameTenant(a: PolicyName['tenant'], b: PolicyName['tenant']): boolean {
+  return a?.name === b?.name && a?.revision === b?.revision && a?.digest === b?.digest
 }
