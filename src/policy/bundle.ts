@@ -5,6 +5,7 @@ import { refusedBundle as refused } from './bundle-content.ts'
 import type { BundleContent } from './bundle-content.ts'
 import { readBundle } from './bundle-place.ts'
 import { faultInJson } from './data-document.ts'
+import { checkModuleMemory } from './module-sections.ts'
 import { parseDataSchemas, type DataSchemas } from './data-schemas.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -178,11 +179,14 @@ function parseJson(octets: Buffer, name: string): Json {
 }
 
 async function compile(wasm: Buffer): Promise<WebAssembly.Module> {
+  let module: WebAssembly.Module
   try {
-    return await WebAssembly.compile(new Uint8Array(wasm))
+    module = await WebAssembly.compile(new Uint8Array(wasm))
   } catch (error) {
     throw refused('policy.wasm is not a WebAssembly module', error)
   }
+  checkModuleMemory(wasm)
+  return module
 }
 
 function isObject(value: unknown): value is Json {
