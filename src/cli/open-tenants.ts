@@ -1,6 +1,7 @@
 import { CountersignError } from '../errors.ts'
 import { openActivation, type Activation } from '../policy/activation.ts'
 import type { BundleContent } from '../policy/bundle-content.ts'
+import type { BundleTrust } from '../policy/bundle-trust.ts'
 import { createTenantOf, type TenantPolicies } from '../policy/tenant/decide-with-tenant.ts'
 import { openTenantPolicy, type TenantPolicy } from '../policy/tenant/tenant-policy.ts'
 import type { Condition } from '../readiness.ts'
@@ -28,8 +29,9 @@ export async function openTenants(
   if (entries.length === 0) return undefined
   await using opened = new AsyncDisposableStack()
   const followed = new Map<string, Followed>()
+  const inTurn = createTurns()
   for (const [tenant, config] of entries) {
-    followed.set(tenant, opened.use(await follow(tenant, config, parts)))
+    followed.set(tenant, opened.use(await follow(tenant, config, { ...parts, inTurn })))
   }
   const all = opened.move()
   return {
@@ -48,6 +50,19 @@ export async function openTenants(
   }
 }
 
+/** Work of which one begins when the one before has ended. */
+type Turns = (work: () => Promise<void>) => Promise<void>
+
+/** A test is a process with a heap of its own: those of all tenants at once are more than a pod has room for. */
+function createTurns(): Turns {
+  let last: Promise<unknown> = Promise.resolve()
+  return (work) => {
+    const ended = last.then(work)
+    last = ended.catch(() => {})
+    return ended
+  }
+}
+
 interface Followed extends AsyncDisposable {
   current(): TenantPolicy
   readonly problem: Error | undefined
@@ -59,10 +74,10 @@ const absent: TenantPolicy = { revision: 'none', digest: 'none', denials: () => 
 async function follow(
   tenant: string,
   { bundle: place, signature }: TenantConfig,
-  { now, log, metrics, selfTest = openSelfTest() }: Parts,
+  { now, log, metrics, selfTest = openSelfTest(), inTurn }: Parts & { readonly inTurn: Turns },
 ): Promise<Followed> {
   await using opened = new AsyncDisposableStack()
-  const trust = await openTrust(signature)
+  let trust: BundleTrust | undefined
   const files = opened.use(await followBundle(place, { log, awaited: true }))
   const activation: Activation<BundleContent | undefined, TenantPolicy> = opened.use(
     await openActivation<BundleContent | undefined, TenantPolicy>(
@@ -70,9 +85,16 @@ async function follow(
       {
         async prepare({ bundle }, signal) {
           if (bundle === undefined) return absent
+          // Once read it is the same one: it knows which signature was the last.
+          trust ??= await openTrust(signature)
           const admission = trust.admit(bundle)
-          await selfTest({ content: bundle, documents: [], engine: undefined, tenant }, signal)
-          const policy = await openTenantPolicy(bundle, tenant)
+          const tested = { content: bundle, documents: [], engine: undefined, tenant }
+          await inTurn(async () => {
+            // Nobody waits for it any more.
+            signal?.throwIfAborted()
+            await selfTest(tested, signal)
+          })
+          const policy = await openTenantPolicy(bundle, tenant, { tested: true })
           admission.accepted()
           return policy
         },

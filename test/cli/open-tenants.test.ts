@@ -4,6 +4,9 @@ import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { CountersignError } from '../../src/errors.ts'
+import type { SelfTest } from '../../src/policy/self-test.ts'
 import { openPolicy, type OpenPolicy } from '../../src/cli/open-policy.ts'
 import { policySchema } from '../../src/cli/shared-configuration.ts'
 import { silentLog } from '../../src/log.ts'
@@ -107,6 +110,21 @@ test('a tenant’s module that never returns is ended in its test, and holds nob
   )
 })
 
+test('no module of a tenant is run by the gateway itself', async () => {
+  requirement('policy.tenant-fails-alone')
+  const differing = assembleModule({
+    entrypoints: ['tenants/acme/deny'],
+    behaviour: { answer: '[{"result":["x"]}]' },
+  })
+  const bundle = await put('differing.tar.gz', filesOf({ wasm: differing }))
+  const selfTest = async (): Promise<void> => {}
+  await using policy = await openPolicy(
+    { tenants: { acme: { bundle } }, data: [data] },
+    { ...parts, selfTest },
+  )
+  await eventually('it is in force', () => ask(policy, 'acme') === 'frozen')
+})
+
 test('a tenant’s bundle is signed by its own author, where it has one', async () => {
   requirement('policy.tenant-confined')
   const own = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -124,6 +142,54 @@ test('a tenant’s bundle is signed by its own author, where it has one', async 
   assert.equal(ask(policy, 'acme'), 'policy-unavailable')
   await put('signed.tar.gz', signedFiles(filesOf(), own.privateKey))
   await eventually('it is in force', () => ask(policy, 'acme') === 'frozen')
+})
+
+test('a key of a tenant that cannot be read is nobody else’s, and is read once it is there', async () => {
+  requirement('policy.tenant-fails-alone')
+  const own = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const publicKey = join(folder, 'late.pem')
+  const bundle = await put('late.tar.gz', signedFiles(filesOf(), own.privateKey))
+  const keys = [{ id: 'acme', algorithm: 'ES256' as const, publicKey }]
+  const selfTest = async (): Promise<void> => {}
+  await using policy = await openPolicy(
+    { tenants: { acme: { bundle, signature: { keys, scope: '' } } }, data: [data] },
+    { ...parts, selfTest },
+  )
+  const reason = (): string => policy.tenants?.condition().reason ?? ''
+  await eventually('it is told', () => /file cannot be read/.test(reason()))
+  assert.deepEqual(
+    ['acme', 'globex'].map((tenant) => ask(policy, tenant)),
+    ['policy-unavailable', 'allowed'],
+  )
+  await writeFile(publicKey, own.publicKey.export({ format: 'pem', type: 'spki' }))
+  const thawed = filesOf({ data: { tenants: { acme: { frozen: [] } } } })
+  await put('late.tar.gz', signedFiles(thawed, own.privateKey))
+  await eventually('it is in force', () => ask(policy, 'acme') === 'allowed')
+})
+
+test('bundles of tenants are tested one after the other', async () => {
+  requirement('policy.tenant-fails-alone')
+  const names = ['acme', 'globex', 'initech']
+  const places = names.map(async (tenant): Promise<[string, { bundle: string }]> => [
+    tenant,
+    { bundle: await put(`${tenant}-turn.tar.gz`, filesOf({ tenant })) },
+  ])
+  const tenants = Object.fromEntries(await Promise.all(places))
+  const [tested, counts]: [string[], number[]] = [[], []]
+  let running = 0
+  const selfTest: SelfTest = async ({ tenant }) => {
+    if (tenant === undefined) return
+    counts.push((running += 1))
+    await setTimeout(20)
+    running -= 1
+    tested.push(tenant)
+    // What is wrong with one keeps the next from nothing.
+    if (tested.length === 1) throw new CountersignError('policy/test', 'it does not pass')
+  }
+  await using policy = await openPolicy({ tenants, data: [data] }, { ...parts, selfTest })
+  await eventually('all are tested', () => new Set(tested).size === 3)
+  assert.deepEqual(new Set(counts), new Set([1]))
+  assert.ok(policy.tenants !== undefined)
 })
 
 test('tenants of a configuration are named as their namespaces are labelled', () => {

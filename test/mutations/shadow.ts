@@ -165,10 +165,7 @@ export const shadowMutations: readonly Mutation[] = [
     without: 'the signature of a tenant’s bundle',
     file: 'src/cli/open-tenants.ts',
     edits: [
-      [
-        'const trust = await openTrust(signature)',
-        'const trust = await openTrust(signature && undefined)',
-      ],
+      ['trust ??= await openTrust(signature)', 'trust ??= await openTrust(signature && undefined)'],
     ],
     tests: ['test/cli/open-tenants.test.ts'],
     named: 'its own author',

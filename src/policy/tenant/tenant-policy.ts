@@ -41,11 +41,13 @@ export function tenantRoot(tenant: string): string {
 
 /**
  * Opens the bundle of a tenant. It is an engine of its own, with no data but its own, so there is nothing else that it could read or change;
- * what it says beyond its root is refused, because its author means something by it. Throws `policy/bundle`.
+ * what it says beyond its root is refused, because its author means something by it. Nothing ends a module: it is run only where the bundle
+ * is not `tested` yet, in a process of its own. Throws `policy/bundle`.
  */
 export async function openTenantPolicy(
   content: BundleContent,
   tenant: string,
+  { tested }: { readonly tested: boolean } = { tested: false },
 ): Promise<TenantPolicy> {
   const files = await parseBundle(content)
   const [root, ...others] = files.roots
@@ -61,7 +63,9 @@ export async function openTenantPolicy(
   const plan = createPlanEngine(files.plan, { fuelOf: () => fuelMax, metrics: silentMetrics })
   const evaluate = plan.withData(bundle.dataText)
   const entrypoint = tenantEntrypoint(tenant)
-  compareOpinions(evaluate, createWasmEngine(bundle, memoryPagesMax), samplesOf(entrypoint))
+  if (!tested) {
+    compareOpinions(evaluate, createWasmEngine(bundle, memoryPagesMax), samplesOf(entrypoint))
+  }
   const { revision, digest } = bundle
   const policy: TenantPolicy = {
     revision,

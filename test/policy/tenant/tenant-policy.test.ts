@@ -55,6 +55,24 @@ function create(
   })
 }
 
+/** A decision log whose lines are kept here. */
+function openLog(): {
+  readonly lines: readonly string[]
+  readonly log: ReturnType<typeof createDecisionLog>
+} {
+  const lines: string[] = []
+  const file = {
+    available: true,
+    waitingOctets: 0,
+    append: (line: string) => lines.push(line) > 0,
+    flush: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  }
+  const more = { log: silentLog, metrics: silentMetrics }
+  const log = createDecisionLog(file, { engine, labels: () => ({}), now: () => 0, ...more })
+  return { lines, log }
+}
+
 test('a tenant’s rules deny calls of its own, by its own data, and of no other tenant', async () => {
   requirement('policy.tenant-confined')
   const { authorizer, asked } = authorizerWith({
@@ -165,19 +183,49 @@ for (const [what, [options, message]] of Object.entries(refused)) {
   })
 }
 
+test('the module of a tested bundle is not run again', async () => {
+  requirement('policy.tenant-fails-alone')
+  const wasm = assembleModule({
+    entrypoints: ['tenants/acme/deny'],
+    behaviour: { loop: true, early: true },
+  })
+  const policy = await openTenantPolicy(tenantBundle({ wasm }), 'acme', { tested: true })
+  assert.equal(policy.revision, 'r1')
+})
+
+test('the record names the tenant that was asked and its revision, where digests are the same', async () => {
+  requirement('policy.tenant-confined')
+  const policies: Record<string, TenantPolicy | 'none'> = { acme: 'none', globex: 'none' }
+  const { authorizer } = authorizerWith(policies)
+  const { lines, log } = openLog()
+  const record = (tenant: string): void => {
+    const evaluated = authorizer.decide(create(tenant))
+    log.record({ decisionId: 'd', path: entrypoints.decision, requestedBy: 'x', evaluated })
+  }
+  for (const tenant of ['acme', 'globex']) record(tenant)
+  for (const revision of ['r1', 'r2']) {
+    policies['acme'] = await openTenantPolicy(tenantBundle({ manifest: { revision } }), 'acme')
+    record('acme')
+  }
+  await log.flush()
+  const named = lines.map((line) => {
+    const { bundles } = JSON.parse(line) as { bundles: Record<string, { revision: string }> }
+    return Object.entries(bundles).flatMap(([name, { revision }]) =>
+      name.startsWith('tenants/') ? [`${name} ${revision}`] : [],
+    )
+  })
+  assert.deepEqual(named.flat(), [
+    'tenants/acme none',
+    'tenants/globex none',
+    'tenants/acme r1',
+    'tenants/acme r2',
+  ])
+})
+
 test('the record names the bundle of the tenant, and its denials are not taken for the platform’s', async () => {
   requirement('policy.tenant-confined')
   const { authorizer } = authorizerWith({ acme: await openTenantPolicy(tenantBundle(), 'acme') })
-  const lines: string[] = []
-  const file = {
-    available: true,
-    waitingOctets: 0,
-    append: (line: string) => lines.push(line) > 0,
-    flush: async () => {},
-    [Symbol.asyncDispose]: async () => {},
-  }
-  const more = { log: silentLog, metrics: silentMetrics }
-  const log = createDecisionLog(file, { engine, labels: () => ({}), now: () => 0, ...more })
+  const { lines, log } = openLog()
   const calls = [create('acme'), create('acme', { arguments: {} }), create('globex')]
   for (const call of calls) {
     const evaluated = authorizer.decide(call)
