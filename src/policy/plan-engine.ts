@@ -15,6 +15,9 @@ export interface PlanEngine {
   withData(dataText: string): Evaluate
 }
 
+/** Of all engines of a process: a value is the same to each, nobody can change it, and what is kept does not grow with their number. */
+const read = createReader()
+
 /**
  * Evaluates by the plan of a bundle. Throws `policy/bundle` for a plan that has anything unknown in it, and an `EvalError` where the
  * process makes no code of strings.
@@ -29,7 +32,6 @@ export function createPlanEngine(
 ): PlanEngine {
   const { fuelOf, metrics } = options
   const program = compile(plan)
-  const read = createReader()
   return {
     withData(dataText) {
       const evaluator = program.withData(frozen(fromJson(dataText)))

@@ -39,6 +39,20 @@ test('an evaluation without fuel is an error of its own, its steps are told, and
   assert.deepEqual(told[1], ['countersign_policy_steps', 1, { entrypoint: 'bomb/harmless' }])
 })
 
+test('all engines keep the texts that come again in one place', () => {
+  requirement('policy.steps-bounded')
+  const readers = [1, 2].map(() => {
+    const options = { fuelOf: (): number => 1000, metrics: silentMetrics }
+    let reader: unknown
+    createPlanEngine(bomb, options).withData('{}')('bomb/harmless', '{}' as InputText, (read) => {
+      reader = read
+      return { text: 'hello' }
+    })
+    return reader
+  })
+  assert.ok(readers[0] !== undefined && readers[0] === readers[1])
+})
+
 const faults: Readonly<Record<string, readonly [string, string, RegExp]>> = {
   'rules that contradict each other': [
     'bomb/conflict',
