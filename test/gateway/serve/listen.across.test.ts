@@ -102,7 +102,7 @@ describe('a stream of changes of a legacy server', () => {
       })
       assert.deepEqual(
         asked(at.world, 'files', 'resources/subscribe')
-          .map(({ body }) => (JSON.parse(body) as Message).params?.['uri'])
+          .map(({ body }) => String((JSON.parse(body) as Message).params?.['uri']))
           .toSorted(),
         ['test://open/a', 'test://open/gone'],
       )
