@@ -29,8 +29,8 @@ const trustDomain = parseTrustDomain('agents.example')
 const profile = createProfile({ trustDomain, cluster: 'test', production: false })
 const bundlePath = `/apis/certificates.k8s.io/v1/clustertrustbundles/${trustBundleName(signerName, trustDomain)}`
 const secretPath = `/api/v1/namespaces/${system}/secrets/${secretName}`
-/** Readers of this suite look every 200 ms. */
-const propagationSeconds = 3
+/** Readers of this suite look every 200 ms; a command that comes too early has to come within it on a busy machine, too. */
+const propagationSeconds = 8
 
 const signer = {
   trustDomain,

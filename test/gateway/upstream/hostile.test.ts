@@ -211,6 +211,9 @@ function answerOf({ text, json: whole, headers }: Reply): Reply['json'] {
   return JSON.parse(last.replaceAll(/^data: /gm, '')) as Reply['json']
 }
 
+/** What a machine that does much else answers within, too. */
+const timeoutSeconds = 3
+
 /** Every place is free, every other server is served, and the caller's connection is as good as it was. */
 async function assertUnharmed({ world, agent, relent }: Stage): Promise<void> {
   const other = await agent.post('/mcp/web', call.body, call.headers)
@@ -257,7 +260,7 @@ describe('an upstream that misbehaves', { concurrency: 4 }, () => {
   ] as const) {
     test(`an upstream that says ${what} keeps its caller for its time-out`, async () => {
       requirement('gateway.hostile-upstream-contained')
-      await using stage = await openStage(onCall(act), 1)
+      await using stage = await openStage(onCall(act), timeoutSeconds)
       const reply = await stage.agent.post('/mcp/files', call.body, call.headers)
       assert.equal(reply.status, 504)
       assert.equal(reply.json.id, 1)
@@ -278,7 +281,7 @@ describe('an upstream that misbehaves', { concurrency: 4 }, () => {
     await using stage = await openStage((message, response, request) => {
       if (message.method !== 'tools/list') answerBoth()(message, response, request)
       else raw(streamHead + chunk(event(progress)))(response, message)
-    }, 1)
+    }, timeoutSeconds)
     const reply = await stage.agent.post('/mcp/files', listing.body, listing.headers)
     assert.equal(reply.status, 504)
     assert.equal(reply.json.id, 1)
