@@ -4,10 +4,9 @@ import { parseConfiguration } from '../../src/cli/configuration.ts'
 import { signerSchema, type SignerConfig } from '../../src/cli/signer/signer-configuration.ts'
 import { requirement } from '../requirements.ts'
 import {
-  chartFolder,
   defaultValuesFile,
-  helm,
   parseRendering,
+  refusalOfChart,
   renderChart,
   type Rendered,
 } from '../support/chart.ts'
@@ -103,9 +102,6 @@ for (const [title, values, said] of [
   test(`refused, by the value's name: ${title}`, async () => {
     requirement('chart.values-closed')
     const set = values.flatMap((each) => ['--set', each])
-    const command = ['template', 'countersign', chartFolder, '-f', defaultValuesFile, ...set]
-    const { code, stderr } = await helm(command)
-    assert.equal(code, 1)
-    assert.match(stderr, said)
+    assert.match(await refusalOfChart(...set), said)
   })
 }

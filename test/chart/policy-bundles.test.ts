@@ -9,10 +9,9 @@ import type { PolicyConfig } from '../../src/cli/shared-configuration.ts'
 import { signerSchema } from '../../src/cli/signer/signer-configuration.ts'
 import { requirement } from '../requirements.ts'
 import {
-  chartFolder,
   defaultValuesFile,
-  helm,
   parseRendering,
+  refusalOfChart,
   renderChart,
   type Rendered,
 } from '../support/chart.ts'
@@ -217,9 +216,6 @@ for (const [title, values, said] of [
   test(`refused, by the value's name: ${title}`, async () => {
     requirement('chart.values-closed')
     await writeFile(file, JSON.stringify(values))
-    const template = ['template', 'countersign', chartFolder, '-f', defaultValuesFile, '-f', file]
-    const { code, stderr } = await helm(template)
-    assert.equal(code, 1)
-    assert.match(stderr, said)
+    assert.match(await refusalOfChart('-f', file), said)
   })
 }

@@ -8,10 +8,9 @@ import { gatewaySchema } from '../../src/cli/gateway/gateway-configuration.ts'
 import { signerSchema } from '../../src/cli/signer/signer-configuration.ts'
 import { requirement } from '../requirements.ts'
 import {
-  chartFolder,
   defaultValuesFile,
-  helm,
   parseRendering,
+  refusalOfChart,
   renderChart,
   type Rendered,
 } from '../support/chart.ts'
@@ -30,18 +29,7 @@ let files = 0
 async function refusalOf(values: string): Promise<string> {
   const file = join(folder, `${(files += 1)}.yaml`)
   await writeFile(file, values)
-  const { code, stdout, stderr } = await helm([
-    'template',
-    'countersign',
-    chartFolder,
-    '-f',
-    defaultValuesFile,
-    '-f',
-    file,
-  ])
-  assert.equal(code, 1, values)
-  assert.equal(stdout, '', 'nothing is rendered')
-  return stderr
+  return refusalOfChart('-f', file)
 }
 
 const upstream = `{ server: a, url: 'https://a.tools.svc/mcp', spiffeId: spiffe://agents.example/x }`

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -61,6 +62,15 @@ export async function renderChart(...more: readonly string[]): Promise<string> {
   const answer = await helm(['template', 'countersign', chartFolder, ...place, ...more])
   if (answer.code !== 0) throw new Error(answer.stderr)
   return answer.stdout
+}
+
+/** What helm says to more arguments on top of the values of the vector. It has to refuse them. */
+export async function refusalOfChart(...more: readonly string[]): Promise<string> {
+  const template = ['template', 'countersign', chartFolder, '-f', defaultValuesFile, ...more]
+  const { code, stdout, stderr } = await helm(template)
+  assert.equal(code, 1, more.join(' '))
+  assert.equal(stdout, '', 'nothing is rendered')
+  return stderr
 }
 
 /** As YAML 1.1, which helm and the API server read: an octal mode begins with a nought. */
