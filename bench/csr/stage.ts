@@ -7,6 +7,7 @@ import { encodeCertificateRequest } from '../../dev/kubelet/certificate-request.
 import type { Cluster } from '../../dev/cluster.ts'
 import { createPlainClient, type PlainClient } from '../../test/support/plain-client.ts'
 import { signerNames } from '../storm/contestants.ts'
+import { specOfAskingPod } from '../../test/support/asking-pod.ts'
 
 export const signerName: string = signerNames.ours
 const namespace = 'bench'
@@ -98,23 +99,11 @@ async function allowAll(make: (path: string, body: object) => Promise<unknown>):
 
 /** It declares both ways. */
 function podNamed(name: string): object {
-  const podCertificate = {
-    signerName,
-    keyType: 'ECDSAP256',
-    maxExpirationSeconds: 3600,
-    credentialBundlePath: 'credential-bundle.pem',
-  }
   return {
     metadata: {
       name,
       annotations: { 'countersign.dev/certificate-signing-requests': signerName },
     },
-    spec: {
-      nodeName: node,
-      serviceAccountName: 'worker',
-      automountServiceAccountToken: false,
-      containers: [{ name: 'main', image: 'example.invalid/main' }],
-      volumes: [{ name: 'identity', projected: { sources: [{ podCertificate }] } }],
-    },
+    spec: specOfAskingPod(node, { signerName }),
   }
 }

@@ -13,6 +13,7 @@ import { eventually } from '../support/eventually.ts'
 import { FakeCluster } from '../support/fake-cluster.ts'
 import { createPlainClient, type PlainClient } from '../support/plain-client.ts'
 import { startRealCluster } from '../support/real-cluster.ts'
+import { specOfAskingPod } from '../support/asking-pod.ts'
 
 /*
  * Two signers of one cluster, each with its own name and its own modes: what one warns of the other denies. Each pod asks for a tenant
@@ -85,22 +86,9 @@ const annotations = { 'countersign.dev/tenant': 'green' }
 
 /** A pod, and the request that its kubelet would make. */
 async function ask(namespace: Namespace, signerName: SignerName, name: string): Promise<void> {
-  const podCertificate = {
-    signerName,
-    keyType: 'ECDSAP256',
-    maxExpirationSeconds: 3600,
-    credentialBundlePath: 'credentials.pem',
-    userAnnotations: annotations,
-  }
   const pod = await create(`/api/v1/namespaces/${namespace}/pods`, {
     metadata: { name },
-    spec: {
-      nodeName: node,
-      serviceAccountName: 'worker',
-      automountServiceAccountToken: false,
-      containers: [{ name: 'main', image: 'example.invalid/main' }],
-      volumes: [{ name: 'identity', projected: { sources: [{ podCertificate }] } }],
-    },
+    spec: specOfAskingPod(node, { signerName, userAnnotations: annotations }),
   })
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   await create(requestsOf(namespace), {

@@ -25,6 +25,7 @@ import {
 import { createPlainClient, type PlainClient } from '../support/plain-client.ts'
 import { startRealCluster } from '../support/real-cluster.ts'
 import { createTestAuthority } from '../support/test-authority.ts'
+import { specOfAskingPod } from '../support/asking-pod.ts'
 
 const namespace = 'team-a'
 const system = 'countersign-system'
@@ -64,21 +65,9 @@ async function create(path: string, body: object): Promise<{ metadata: { uid: st
 }
 
 async function createPod(name: string): Promise<string> {
-  const podCertificate = {
-    signerName,
-    keyType: 'ECDSAP256',
-    maxExpirationSeconds: 3600,
-    credentialBundlePath: 'credentials.pem',
-  }
   const pod = await create(`/api/v1/namespaces/${namespace}/pods`, {
     metadata: { name },
-    spec: {
-      nodeName: node,
-      serviceAccountName: 'worker',
-      automountServiceAccountToken: false,
-      containers: [{ name: 'main', image: 'example.invalid/main' }],
-      volumes: [{ name: 'identity', projected: { sources: [{ podCertificate }] } }],
-    },
+    spec: specOfAskingPod(node, { signerName }),
   })
   return pod.metadata.uid
 }
