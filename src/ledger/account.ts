@@ -49,6 +49,11 @@ export class Account {
     return this.#unsettled
   }
 
+  /** Infinity without any. */
+  get oldestOpen(): number {
+    return Math.min(...this.#unsettled.keys())
+  }
+
   /** Of the certificates of this segment, in milliseconds; −Infinity without any. */
   get heldUntil(): number {
     return this.#heldUntil
@@ -72,7 +77,7 @@ export class Account {
     const { unsettled, heldUntil, removedBefore } = this.handOn()
     return (
       removedBefore === head.removedBefore &&
-      (Date.parse(heldUntil ?? '') === Date.parse(head.heldUntil ?? '')) === (heldUntil !== null) &&
+      heldUntil === head.heldUntil &&
       unsettled.join() === head.unsettled.join()
     )
   }

@@ -53,7 +53,7 @@ export class BeyondCheckpoint {
       removedBefore: record.removedBefore,
       olderThan: Date.parse(record.olderThan),
       removedThen: this.#account.removed.before,
-      oldestOpen: Math.min(...this.#account.unsettled.keys()),
+      oldestOpen: this.#account.oldestOpen,
     })
   }
 

@@ -16,10 +16,7 @@ export interface Sealed {
 
 /** What the heads say of the segments before each of them. */
 export function sealedOf(found: readonly Segment[]): Sealed[] {
-  return found.flatMap(({ head }, at) => {
-    const before = found[at - 1]
-    return head === undefined || before === undefined ? [] : [sealedBefore(head)]
-  })
+  return found.slice(1).flatMap(({ head }) => (head === undefined ? [] : [sealedBefore(head)]))
 }
 
 /** What a head says of the segment before it. */
@@ -106,8 +103,10 @@ export class SegmentRetention {
   ): { readonly olderThan: number; readonly oldestOpen: number } {
     // A clock that jumps removes nothing: as far as it goes, the API server has taken a certificate of that time.
     const time = Math.min(now, account.vouchedTime)
-    const oldestOpen = Math.min(...account.unsettled.keys())
-    return { olderThan: time - this.#days * dayMilliseconds, oldestOpen }
+    return {
+      olderThan: time - this.#days * dayMilliseconds,
+      oldestOpen: account.oldestOpen,
+    }
   }
 
   /**

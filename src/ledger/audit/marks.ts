@@ -42,8 +42,7 @@ export class Marks {
   /** What the segments that are here, and the head of the oldest, say of themselves has to let them go. */
   #hold(index: number, { removedBefore, olderThan, time }: Retention): void {
     const going = this.#sealed.filter(({ end }) => end <= removedBefore)
-    const oldestOpen = Math.min(...this.#account.unsettled.keys())
-    const limits = { olderThan: Date.parse(olderThan), oldestOpen }
+    const limits = { olderThan: Date.parse(olderThan), oldestOpen: this.#account.oldestOpen }
     // Of a boundary in what was removed since nothing is known.
     const endsNone =
       removedBefore >= (this.#oldest?.firstIndex ?? 0) && going.at(-1)?.end !== removedBefore

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Account } from '../../src/ledger/account.ts'
+import type { SegmentHead } from '../../src/ledger/record.ts'
+import { requirement } from '../requirements.ts'
+import { intentRecord, resultRecord } from './records.ts'
+
+const [earlier, later] = ['2026-11-22T11:00:00.000Z', '2026-11-22T12:00:00.000Z']
+
+/** What is read before the head. */
+const accounts: readonly [string, () => Account][] = [
+  [
+    'with a certificate and an open intent',
+    () => {
+      const account = new Account()
+      account.look(0, intentRecord(0, { notAfter: earlier }))
+      account.look(1, intentRecord(1, { notAfter: earlier }))
+      account.look(2, { ...resultRecord(0), intentIndex: 0 })
+      return account
+    },
+  ],
+  ['with nothing', () => new Account()],
+]
+
+for (const [title, make] of accounts) {
+  test(`a head hands on what the records before it leave, and nothing else: ${title}`, () => {
+    requirement('ledger.retention-keeps-proofs')
+    const account = make()
+    const head: SegmentHead = {
+      kind: 'ledger-segment',
+      time: later,
+      firstIndex: 3,
+      subtrees: [],
+      previous: { firstIndex: 0, octets: 1, sha256: 'a'.repeat(64) },
+      ...account.handOn(),
+    }
+    assert.ok(account.handsOn(head))
+    const others: readonly Partial<SegmentHead>[] = [
+      { heldUntil: later },
+      { heldUntil: head.heldUntil === null ? earlier : null },
+      { unsettled: [...head.unsettled, 2] },
+      { removedBefore: 1 },
+    ]
+    for (const other of others) {
+      assert.ok(!account.handsOn({ ...head, ...other }), JSON.stringify(other))
+    }
+  })
+}
