@@ -61,7 +61,7 @@ export async function openLedger(options: {
   /** Sealed segments are removed when all in them is so old; never without a signer. */
   readonly retentionDays?: number | undefined
   /** Gives up reading when it aborts: a ledger of years takes a while. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }): Promise<Ledger> {
   const { file, now, log, metrics = silentMetrics } = options
   const lock = await orUnavailable(
@@ -75,19 +75,10 @@ export async function openLedger(options: {
     const { disk = ledgerDisk, lookSeconds = 5, publishSeconds = 1, signal, signer } = options
     const opened = await disk.open(file, 'write')
     try {
-      const { segmentOctets = segmentOctetsDefault } = options
-      const { retentionDays } = options
+      const { segmentOctets = segmentOctetsDefault, retentionDays } = options
       const sizes = { lookSeconds, publishSeconds, segmentOctets, retentionDays }
-      return await recover(opened, lock, {
-        file,
-        disk,
-        now,
-        log,
-        metrics,
-        signal,
-        signer,
-        ...sizes,
-      })
+      const parts = { file, disk, now, log, metrics, signal, signer }
+      return await recover(opened, lock, { ...parts, ...sizes })
     } catch (error) {
       await opened.close()
       throw error
@@ -116,7 +107,7 @@ async function recover(file: LedgerFile, lock: Lock, options: Options): Promise<
   const { log, metrics, disk } = options
   await using segments = await findSegments(options.file, disk)
   const { firstIndex } = segments.found.at(-1) as Segment
-  const read = await orUnavailable(readBack(segments, options))
+  const read = await readBack(segments, options)
   const { tree, end, tornOctets, account, published } = read
   if (tornOctets > 0) {
     const fields = { file: options.file, droppedOctets: tornOctets, records: tree.size }

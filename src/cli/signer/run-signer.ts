@@ -146,14 +146,12 @@ async function openOwnLedger(
     readonly signal: AbortSignal | undefined
   },
 ): Promise<Ledger> {
-  const { signal, ...rest } = parts
   const { file, segmentOctets, retentionDays } = config.ledger
   const signer = await logSignerOf(config)
-  const options = { file, segmentOctets, retentionDays, signer, ...rest }
-  const ledger = await openLedger({ ...options, ...(signal && { signal }) })
+  const ledger = await openLedger({ file, segmentOctets, retentionDays, signer, ...parts })
   if (signer !== undefined) {
     const verifierKey = formatVerifierKey(signer)
-    rest.log.info({ folder: logFolderOf(file), verifierKey }, 'the ledger is published as a log')
+    parts.log.info({ folder: logFolderOf(file), verifierKey }, 'the ledger is published as a log')
   }
   return ledger
 }

@@ -5,7 +5,7 @@ import { recordEvent } from '../../kubernetes/event.ts'
 import type { Metadata } from '../../kubernetes/resource.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
-import { activeOf, preparedOf, type Journal } from '../../pki/authority-journal.ts'
+import { preparedOf, type Journal } from '../../pki/authority-journal.ts'
 import { shortName } from '../../pki/authority-steps.ts'
 import type { AuthoritySource } from '../../pki/authority.ts'
 import { nextStep, type RotationSchedule, type ScheduledStep } from '../../pki/rotation-schedule.ts'
@@ -187,10 +187,9 @@ function stepOf(
   return { kind, leaked: false, delivered: false, ...proof }
 }
 
-/** Of whom a step was. */
-function nameOf({ kind, name }: ScheduledStep, journal: Journal): string {
-  const entry = kind === 'prepare' ? preparedOf(journal) : activeOf(journal)
-  return name ?? shortName(entry?.certificate.sha256 ?? '')
+/** Of whom a step was: of one that is prepared the journal after it tells. */
+function nameOf({ name }: ScheduledStep, journal: Journal): string {
+  return name ?? shortName(preparedOf(journal)?.certificate.sha256 ?? '')
 }
 
 /** Numbers change from look to look. */
