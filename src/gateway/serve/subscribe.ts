@@ -14,7 +14,6 @@ import { bodyThere } from './as-there.ts'
 import { askAnswer } from './ask.ts'
 import { atItsDoor, inSession } from './in-session.ts'
 import type { Parts } from './serve.ts'
-import type { Subscriber } from './subscriptions.ts'
 
 /**
  * `resources/subscribe` and `resources/unsubscribe`, decided on as reading the resource is. A subscription is that of a session: without
@@ -31,22 +30,25 @@ export async function subscribe(
   if (isAcross(message.era, upstream.config)) return subscribeHere(permit, reply, parts)
   const session = arrived.door.kind === 'all' ? inSession : atItsDoor
   const body = bodyThere(permit.call)
-  const isNew = message.method === 'resources/subscribe' && !isNoted(permit, parts)
   // Noted first: of what is one too many its session would never be told.
-  if (isNew && !note(permit, parts)) return tooManyOfSession
-  const answer = await session(permit, parts, {
-    upstream,
-    use: (known) =>
-      known !== undefined && isOwn(known)
-        ? askAnswer({ permit, reply, upstream, body, session: known }, parts)
-        : Promise.resolve(refused('target', unknownMethod(message))),
-  })
-  const isTaken = !isRefused(answer) && answer.result !== undefined
-  if (isTaken && !isNew) note(permit, parts)
-  if (!isTaken && isNew) forget(permit, parts)
-  if (isRefused(answer)) return answer
-  replyBody(reply, answer.octets, { status: statusOfAnswer(answer.status, message) })
-  return undefined
+  const end = begin(permit, parts)
+  if (end === undefined) return tooManyOfSession
+  let isTaken = false
+  try {
+    const answer = await session(permit, parts, {
+      upstream,
+      use: (known) =>
+        known !== undefined && isOwn(known)
+          ? askAnswer({ permit, reply, upstream, body, session: known }, parts)
+          : Promise.resolve(refused('target', unknownMethod(message))),
+    })
+    if (isRefused(answer)) return answer
+    isTaken = answer.result !== undefined
+    replyBody(reply, answer.octets, { status: statusOfAnswer(answer.status, message) })
+    return undefined
+  } finally {
+    end(isTaken)
+  }
 }
 
 /**
@@ -56,44 +58,27 @@ export async function subscribe(
 function subscribeHere(permit: Permit, reply: Reply, parts: Parts): Refused | undefined {
   const { message } = permit.call
   if (!parts.isOnlyWorker) return refused('target', unknownMethod(message))
-  if (!note(permit, parts)) return tooManyOfSession
+  const end = begin(permit, parts)
+  if (end === undefined) return tooManyOfSession
+  end(true)
   replyResult(reply, {})
   return undefined
 }
 
 const tooManyOfSession = refused('forward', tooMany('subscriptions of one session'))
 
-/** False: it has too many already. */
-function note(permit: Permit, parts: Parts): boolean {
-  const { message, target } = permit.call
-  const subscriber = subscriberOf(permit)
-  if (subscriber === undefined || target.kind !== 'resource') return true
-  if (message.method === 'resources/subscribe')
-    return parts.subscriptions.add(subscriber, target.name)
-  forget(permit, parts)
-  return true
-}
-
-function forget(permit: Permit, { subscriptions }: Parts): void {
-  const { target } = permit.call
-  const subscriber = subscriberOf(permit)
-  if (subscriber !== undefined && target.kind === 'resource')
-    subscriptions.remove(subscriber, target.name)
-}
-
-function isNoted(permit: Permit, { subscriptions }: Parts): boolean {
-  const { target } = permit.call
-  const subscriber = subscriberOf(permit)
-  return (
-    subscriber !== undefined &&
-    target.kind === 'resource' &&
-    subscriptions.of(subscriber).includes(target.name)
-  )
-}
-
-function subscriberOf({ call }: Permit): Subscriber | undefined {
-  const { caller, session, target } = call
-  if (session === undefined || target.upstream === undefined) return undefined
+/** What is given is told whether it was taken; undefined: the session has too many already. */
+function begin(
+  { call }: Permit,
+  { subscriptions }: Parts,
+): ((isTaken: boolean) => void) | undefined {
+  const { caller, message, session, target } = call
+  if (session === undefined || target.kind !== 'resource') return () => {}
   const { owner, account } = caller
-  return { owner, account, key: session.key, server: target.upstream.config.server }
+  const { server } = target.upstream.config
+  const subscriber = { owner, account, key: session.key, server }
+  if (message.method === 'resources/subscribe') return subscriptions.ask(subscriber, target.name)
+  return (isTaken) => {
+    if (isTaken) subscriptions.remove(subscriber, target.name)
+  }
 }

@@ -13,8 +13,11 @@ export interface Subscriber {
 
 /** The resources that legacy sessions have subscribed to, as far as this process has heard of it (MCP 2025-11-25 resources, subscriptions). */
 export interface Subscriptions {
-  /** False: the session has as many as it may have. */
-  add(subscriber: Subscriber, uri: string): boolean
+  /**
+   * Notes what is asked for from here on; undefined: the session has as many as it may have. What is given is told whether it was taken,
+   * once: what is taken in none of the requests for it that are under way at once is forgotten.
+   */
+  ask(subscriber: Subscriber, uri: string): ((isTaken: boolean) => void) | undefined
   remove(subscriber: Subscriber, uri: string): void
   of(subscriber: Pick<Subscriber, 'key' | 'server'>): readonly string[]
   /** Whether a session is to be told of a resource: of one that it has subscribed to, or of a part of that. */
@@ -76,17 +79,19 @@ export function createSubscriptions(shares: SharePercents): Subscriptions {
   function urisOf(subscriber: Pick<Subscriber, 'key' | 'server'>): ReadonlySet<string> {
     return shelf.find(placeOf(subscriber))?.uris ?? none
   }
+  function add(subscriber: Subscriber, uri: string): boolean {
+    const uris = urisOf(subscriber)
+    if (uris.has(uri)) return true
+    if (uris.size >= urisMax) return false
+    return put(subscriber, new Set([...uris, uri]))
+  }
+  function remove(subscriber: Subscriber, uri: string): void {
+    const uris = urisOf(subscriber)
+    if (uris.has(uri)) put(subscriber, new Set([...uris].filter((each) => each !== uri)))
+  }
   return {
-    add(subscriber, uri) {
-      const uris = urisOf(subscriber)
-      if (uris.has(uri)) return true
-      if (uris.size >= urisMax) return false
-      return put(subscriber, new Set([...uris, uri]))
-    },
-    remove(subscriber, uri) {
-      const uris = urisOf(subscriber)
-      if (uris.has(uri)) put(subscriber, new Set([...uris].filter((each) => each !== uri)))
-    },
+    ask: createAsk({ urisOf, add, remove }),
+    remove,
     of: (subscriber) => [...urisOf(subscriber)],
     covers(subscriber, uri) {
       const uris = urisOf(subscriber)
@@ -103,6 +108,35 @@ export function createSubscriptions(shares: SharePercents): Subscriptions {
     },
     endOf: ({ owner, key }) => drop(owner, (entry) => entry.key === key),
     endOwner: (owner) => drop(owner, () => true),
+  }
+}
+
+/** Counts the requests for one URI of one session that are under way, and knows whether it was taken in one of them or before. */
+function createAsk({
+  urisOf,
+  add,
+  remove,
+}: {
+  readonly urisOf: (subscriber: Subscriber) => ReadonlySet<string>
+  readonly add: (subscriber: Subscriber, uri: string) => boolean
+  readonly remove: Subscriptions['remove']
+}): Subscriptions['ask'] {
+  const askings = new Map<string, { open: number; isTaken: boolean }>()
+  return (subscriber, uri) => {
+    const wasTaken = urisOf(subscriber).has(uri)
+    if (!add(subscriber, uri)) return undefined
+    const key = `${placeOf(subscriber)} ${uri}`
+    const asking = askings.get(key) ?? { open: 0, isTaken: wasTaken }
+    askings.set(key, asking)
+    asking.open += 1
+    return (isTaken) => {
+      asking.open -= 1
+      asking.isTaken ||= isTaken
+      if (asking.open === 0) askings.delete(key)
+      // It may have been given up meanwhile.
+      if (isTaken) add(subscriber, uri)
+      else if (asking.open === 0 && !asking.isTaken) remove(subscriber, uri)
+    }
   }
 }
 

@@ -57,7 +57,8 @@ function leg(): {
     cancel: () => opened.cancel(),
     toggle() {
       isSubscribed = !isSubscribed
-      subscriptions[isSubscribed ? 'add' : 'remove'](subscriber, 'test://a')
+      if (isSubscribed) subscriptions.ask(subscriber, 'test://a')?.(true)
+      else subscriptions.remove(subscriber, 'test://a')
     },
   }
 }

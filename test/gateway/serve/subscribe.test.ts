@@ -53,3 +53,18 @@ test('what its server does not take counts for nothing', async () => {
   }
   assert.equal((await ask('resources/subscribe', { uri: uriOf(0) }, 301)).json.error, undefined)
 })
+
+test('what was never asked of its server counts for nothing', async () => {
+  requirement('gateway.changes-bounded')
+  await using world = await openOne('legacy', legacyOnly(ok).answer, { grants: grantsOfOpen })
+  const ask = await clientOf('legacy', await world.agent(wanted), '/mcp/files')
+  const current = world.credential.current()
+  world.credential.current = () => ({ ...current, privateKeyPem: 'none' })
+  for (let number = 1; number <= 256; number += 1) {
+    const { json } = await ask('resources/subscribe', { uri: uriOf(number) }, number)
+    assert.match(json.error?.message ?? '', /^internal error /)
+  }
+  assert.deepEqual(asked(world, 'files', 'resources/subscribe'), [])
+  world.credential.current = () => current
+  assert.equal((await ask('resources/subscribe', { uri: uriOf(0) }, 257)).json.error, undefined)
+})
