@@ -197,7 +197,7 @@ class Work implements AsyncDisposable {
     const turn = turnOf(request)
     const parked = this.#turns.add(turn)
     if (parked !== undefined) this.#drop(parked)
-    if (parked !== turn.key) this.#queue.add(turn.key)
+    if (this.#turns.has(turn)) this.#queue.add(turn.key)
   }
 
   /** What one node asked for before, it does not wait for any more: its program has made a new key for each. */
@@ -226,7 +226,7 @@ class Work implements AsyncDisposable {
   async #work(key: string): Promise<void | { againSeconds: number }> {
     const { nodes } = this.#parts
     const request = this.#requests.byUid(uidOf(key))
-    if (request === undefined) return this.#gone(uidOf(key))
+    if (request === undefined) return this.#gone(key)
     const { ok, reason } = nodes.condition(lostSecondsMax)
     const handled: Handled = ok
       ? await this.#handled(request)
@@ -253,12 +253,17 @@ class Work implements AsyncDisposable {
     const words = `${handled.kind} ${handled.why.replaceAll(/\d+/g, '')}`
     if (before?.words !== words) this.#say(request, handled)
     if (handled.kind !== 'waits') return void this.#told.delete(key)
-    const now = this.#requests.byUid(request.metadata.uid)
-    // It has ended while it was worked on: nobody will speak of it again.
-    if (now === undefined || now.isOver) return void this.#told.delete(key)
+    // It has ended or made room while it was worked on: only what was begun for it has still to be recorded.
+    const goesOn = this.#turns.has(turnOf(request)) || this.#isLeftOpen(request)
+    if (!goesOn) return void this.#told.delete(key)
     this.#told.set(key, { count, words })
     const seconds = backoffMilliseconds(waitBackoff, count, Math.random) / 1000
     return { againSeconds: handled.seconds ?? seconds }
+  }
+
+  #isLeftOpen({ metadata: { uid } }: AskedRequest): boolean {
+    const hasEnded = this.#requests.byUid(uid)?.isOver ?? true
+    return hasEnded && this.#parts.open.has(uid)
   }
 
   #say({ metadata, username }: AskedRequest, handled: Exclude<Handled, { kind: 'over' }>): void {
@@ -285,8 +290,10 @@ class Work implements AsyncDisposable {
     }
   }
 
-  async #gone(uid: string): Promise<void> {
+  async #gone(key: string): Promise<void> {
     const { open, log } = this.#parts
+    const uid = uidOf(key)
+    this.#told.delete(key)
     const request = open.get(uid)?.request.name
     if (request === undefined) return
     await this.#approval.gone(uid)

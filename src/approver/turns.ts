@@ -5,6 +5,8 @@
 export interface Turns {
   /** Gives the request that has to make room, if any: it may be this one. */
   add(request: Turn): string | undefined
+  /** Whether it is worked on: it was added, and has made no room since. */
+  has(request: Pick<Turn, 'requester' | 'key'>): boolean
   /** Gives the one that takes its place, if any waits. */
   remove(request: Pick<Turn, 'requester' | 'key'>): string | undefined
   /** Takes out what was made before a time, and gives it: its requester has what it made later. */
@@ -41,6 +43,7 @@ export function createTurns(workedMaxOf: (requester: string) => number): Turns {
       move(oldest, of.worked, of.parked)
       return oldest
     },
+    has: ({ requester, key }) => all.get(requester)?.worked.has(key) === true,
     remove({ requester, key }) {
       const of = all.get(requester)
       if (of === undefined || of.parked.delete(key) || !of.worked.delete(key)) return undefined

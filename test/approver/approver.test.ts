@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { createApprover, type Approver } from '../../src/approver/approver.ts'
+import type { Delay } from '../../src/kubernetes/backoff.ts'
 import type { LedgerRecord } from '../../src/ledger/record.ts'
 import { silentLog, type Log } from '../../src/log.ts'
 import { createMetrics, silentMetrics, type Metrics } from '../../src/metrics.ts'
@@ -37,6 +38,7 @@ function start(
     readonly metrics?: Metrics
     readonly log?: Log
     readonly approvalsPerHour?: number
+    readonly delay?: Delay
   } = {},
 ): Running {
   const { cluster = newCluster(), ledger = memoryLedger() } = options
@@ -52,6 +54,7 @@ function start(
     log,
     metrics,
     now: Date.now,
+    ...(options.delay === undefined ? {} : { delay: options.delay }),
   })
   const stop = new AbortController()
   const ended = approver.run(stop.signal)
@@ -88,6 +91,9 @@ async function* recordsOf(ledger: MemoryLedger): AsyncGenerator<{ record: Ledger
 
 const outcomes = ({ records }: MemoryLedger): readonly string[] =>
   records.map((record) => ('outcome' in record ? record.outcome : record.kind))
+
+/** However long a wait is. */
+const soon: Delay = () => new Promise((resolve) => setTimeout(resolve, 1))
 
 test('requests are answered as they come, and what waits is answered when it is proved', async (t) => {
   requirement('approver.names-proved')
@@ -180,6 +186,51 @@ test('what was begun for a request that is deleted meanwhile has its end', async
   cluster.put(plural, storedRequest())
   await eventually('the end is recorded', () => outcomes(ledger).length > 1)
   assert.deepEqual(outcomes(ledger), ['unknown', 'unpublished'])
+})
+
+test('an answer that was written and not heard of has its end, though the next look fails', async (t) => {
+  requirement('approver.recorded-first')
+  const cluster = newCluster()
+  let written = false
+  cluster.fail(
+    ({ method, path }) => {
+      const isWrite = method === 'PATCH' && path.endsWith('/approval')
+      written ||= isWrite
+      return isWrite
+    },
+    { kind: 'lose' },
+  )
+  const isLook = ({ method, path }: { method: string; path: string }): boolean =>
+    method === 'GET' && path.endsWith('/csr-1')
+  cluster.fail((sent) => written && isLook(sent), { kind: 'drop' }, 3)
+  const running = start(t, { cluster, delay: soon })
+  cluster.put(plural, storedRequest())
+  await eventually('the end is recorded', () => outcomes(running.ledger).length > 1, 20)
+  assert.deepEqual(outcomes(running.ledger), ['unknown', 'published'])
+})
+
+test('what makes room while it is looked at is looked at no more', async (t) => {
+  requirement('approver.storm-bounded')
+  const cluster = newCluster()
+  const asked = { addresses: ['10.77.0.50'] }
+  const made = (name: string, creationTimestamp: string): RawObject => {
+    const stored = storedRequest(asked, { name })
+    return { ...stored, metadata: { ...stored.metadata, creationTimestamp } }
+  }
+  const looksAt = (name: string): number =>
+    cluster.requests.filter(({ path }) => path.endsWith(`/${name}`)).length
+  cluster.fail(
+    ({ path }) => {
+      const isFirst = path.endsWith('/older') && cluster.get(plural, 'newer') === undefined
+      if (isFirst) cluster.put(plural, made('newer', '2026-11-30T12:01:00Z'))
+      return false
+    },
+    { kind: 'drop' },
+  )
+  start(t, { cluster, delay: soon })
+  cluster.put(plural, made('older', '2026-11-30T12:00:00Z'))
+  await eventually('the newer one is looked at again and again', () => looksAt('newer') > 20)
+  assert.ok(looksAt('older') < 5, `${looksAt('older')} looks`)
 })
 
 test('a requester of many requests keeps no other waiting', async (t) => {

@@ -13,6 +13,10 @@ test('of each requester the newest few are worked on, and the others when there 
   assert.equal(turns.add(turn('a', '2')), undefined)
   assert.equal(turns.add(turn('a', '2')), undefined, 'the same again')
   assert.equal(turns.add(turn('a', '3')), '1', 'the oldest makes room')
+  assert.deepEqual(
+    ['1', '2', '3'].filter((key) => turns.has(turn('a', key))),
+    ['2', '3'],
+  )
   assert.equal(turns.add(turn('a', '0')), '0', 'an older one has none, though it comes later')
   assert.equal(turns.add(turn('b', '1')), undefined, 'another requester has turns of their own')
   assert.equal(turns.add(turn('a', '1')), undefined, 'what waits does not come before its turn')

@@ -322,6 +322,25 @@ export const approverMutations: readonly Mutation[] = [
   },
   {
     claim: bounded,
+    without: 'the end of what makes room while it is looked at',
+    file: 'src/approver/approver.ts',
+    edits: [['this.#turns.has(turnOf(request)) ||', 'true ||']],
+    tests: ['test/approver/approver.test.ts'],
+  },
+  {
+    claim: recorded,
+    without: 'the look after one that failed, at what has ended',
+    file: 'src/approver/approver.ts',
+    edits: [
+      [
+        'this.#turns.has(turnOf(request)) || this.#isLeftOpen(request)',
+        'this.#turns.has(turnOf(request))',
+      ],
+    ],
+    tests: ['test/approver/approver.test.ts'],
+  },
+  {
+    claim: bounded,
     without: 'the turns of one requester',
     file: 'src/approver/turns.ts',
     edits: [['of.worked.size <= workedMax', 'of.worked.size > 0']],
