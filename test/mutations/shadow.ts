@@ -95,9 +95,17 @@ export const shadowMutations: readonly Mutation[] = [
     claim: 'policy.promoted-as-named',
     without: 'the order of signatures at the place',
     file: promote,
-    edits: [['trust.admit(present).accepted()', 'trust.admit(present)']],
+    edits: [['trust.admit(ordered).accepted()', 'trust.admit(ordered)']],
     tests: promoted,
     named: 'no older one',
+  },
+  {
+    claim: 'policy.promoted-as-named',
+    without: 'the look at the time now',
+    file: promote,
+    edits: [['openTrust(signers, { dated: Date.now })', 'openTrust(signers)']],
+    tests: promoted,
+    named: 'for a time to come',
   },
   {
     claim: 'policy.promoted-as-named',

@@ -264,6 +264,7 @@ function addPromote(policy: Command, terminal: Terminal): void {
     .option(...data)
     .option('--public-key <file>', 'PEM file of the key that has to have signed it')
     .option('--key <file>', 'PEM file of the private key that signs it anew, as of now')
+    .option('--new-signer', 'what is there was signed by another key, as before a rotation')
     .option(...algorithm)
     .option(...signedBy)
     .option(...scope)

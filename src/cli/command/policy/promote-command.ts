@@ -22,6 +22,8 @@ export interface PolicyPromoteOptions extends SigningOptions {
   readonly data?: readonly string[]
   readonly publicKey?: string
   readonly key?: string
+  /** What is there is signed by another key than the one given, and when it was is not looked at. */
+  readonly newSigner?: boolean
   readonly by?: string
   readonly json?: boolean
 }
@@ -109,11 +111,23 @@ async function trustOf(
     }
     return openTrust(undefined)
   }
-  const keys = [{ id: keyId, algorithm: algorithmOf(options), publicKey }]
-  const trust = await openTrust({ keys, scope })
+  const signers = { keys: [{ id: keyId, algorithm: algorithmOf(options), publicKey }], scope }
+  // A server may send from the place: who asks one takes nothing without a time, or of the same second.
+  const trust = await openTrust(signers, { dated: Date.now })
+  const ordered = orderedAfter(present, options)
+  if (ordered === undefined) return trust
+  const { issuedAt } = (await openTrust(signers)).admit(ordered)
   // What was signed before it is refused by those who have it in force.
-  if (present?.files.has(signatureFile) === true) trust.admit(present).accepted()
+  if (issuedAt !== undefined) trust.admit(ordered).accepted()
   return trust
+}
+
+/** What is there, where the candidate has to be signed later than that. */
+function orderedAfter(
+  present: BundleContent | undefined,
+  { newSigner = false }: PolicyPromoteOptions,
+): BundleContent | undefined {
+  return !newSigner && present?.files.has(signatureFile) === true ? present : undefined
 }
 
 function checkNamed(found: PolicyName, { revision, digest }: PolicyPromoteOptions): void {
@@ -135,8 +149,9 @@ async function filesOf(
   const { key, scope = '' } = options
   if (key === undefined) return content.files
   const { known, ...first } = await signContent(content, { ...options, key })
-  const signers = { keys: [known], scope }
-  const { issuedAt = -1 } = present?.files.has(signatureFile) ? verifyBundle(present, signers) : {}
+  const ordered = orderedAfter(present, options)
+  const { issuedAt = -1 } =
+    ordered === undefined ? {} : verifyBundle(ordered, { keys: [known], scope })
   if (first.issuedAt > issuedAt) return first.files
   const { files } = await signContent(content, { ...options, key }, issuedAt + 1)
   return files

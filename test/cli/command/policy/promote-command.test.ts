@@ -201,6 +201,56 @@ test('where a signed bundle is, a signature of the same signer has to be, and no
   assert.equal(await revisionAt(to), 'two')
 })
 
+test('one that is signed for a time to come, at the same second, or at no time, is not promoted', async () => {
+  requirement('policy.promoted-as-named')
+  await put('bundle.tar.gz', signed(await shippedAs('one'), 1000))
+  const known = ['--revision', 'two', '--public-key', publicKey, '--algorithm', 'ES256']
+  const later = Math.floor(Date.now() / 1000) + 3600
+  const told = new Map([
+    [later, /signed for a time to come/],
+    [1000, /signed at the same second as the one in force, want=1001\.\. got=1000/],
+    [undefined, /signature says no time, want=iat in its claims/],
+  ])
+  for (const [iat, message] of told) {
+    const claims = iat === undefined ? {} : { iat }
+    const files = signedFiles(await shippedAs('two'), pair.privateKey, claims)
+    const { code, err } = await promote(await put('candidate.tar.gz', files), ...known)
+    assert.deepEqual([code, message.test(err)], [1, true], err)
+  }
+  assert.equal(await revisionAt(to), 'one')
+  // What has no time itself is no older and no newer.
+  await put('bundle.tar.gz', signedFiles(await shippedAs('one'), pair.privateKey))
+  const candidate = await put('candidate.tar.gz', signed(await shippedAs('two'), 1001))
+  const { code, err } = await promote(candidate, ...known)
+  assert.equal(code, 0, err)
+})
+
+test('what another key has signed is replaced where it is said that the signer is a new one', async () => {
+  const old = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+  await put('bundle.tar.gz', signed(await shippedAs('one'), 3000, old))
+  const candidate = await put('candidate.tar.gz', signed(await shippedAs('two'), 2000))
+  const known = ['--public-key', publicKey, '--algorithm', 'ES256']
+  const anew = ['--key', key, '--algorithm', 'ES256']
+  for (const words of [known, anew]) {
+    const { code, err } = await promote(candidate, '--revision', 'two', ...words)
+    assert.equal(code, 1)
+    assert.match(err, /signature is not by a key of policy\.signature/)
+  }
+  const bare = await promote(candidate, '--revision', 'two', '--new-signer')
+  assert.equal(bare.code, 2)
+  const done = await promote(candidate, '--revision', 'two', ...known, '--new-signer')
+  assert.equal(done.code, 0, done.err)
+  assert.equal(await revisionAt(to), 'two')
+  // What comes back is of the old one.
+  const back = await promote('--roll-back', '--revision', 'one', ...known, '--new-signer')
+  assert.match(back.err, /signature is not by a key/)
+  await put('bundle.tar.gz', signed(await shippedAs('three'), 3000, old))
+  const signedAnew = await promote(candidate, '--revision', 'two', ...anew, '--new-signer')
+  assert.equal(signedAnew.code, 0, signedAnew.err)
+  const keys = [{ id: 'x', algorithm: 'ES256' as const, publicKey: pair.publicKey }]
+  verifyBundle(await readBundle(to), { keys, scope: '' })
+})
+
 test('a roll back of signed bundles is signed anew, so that gateways take it', async () => {
   requirement('policy.promoted-as-named')
   await put('bundle.tar.gz', signed(await shippedAs('one'), 1000))
