@@ -1,4 +1,5 @@
 import type { PolicyEngine } from '../engine.ts'
+import { createDecisionGroups, type DecisionGroup } from './decision-groups.ts'
 import {
   guardedInput,
   HiddenRead,
@@ -20,15 +21,8 @@ export type Change =
   | 'not-replayable'
 
 /** Decisions that changed alike. */
-export interface ChangedGroup {
+export interface ChangedGroup extends DecisionGroup {
   readonly change: Exclude<Change, 'same'>
-  readonly subject: string
-  readonly resource: string
-  readonly from: string
-  readonly to: string
-  /** The first of them. */
-  readonly decisionId: string
-  count: number
 }
 
 /** What has come of a whole log. */
@@ -42,9 +36,6 @@ export interface Replayed {
   /** Decisions that changed in more ways than are kept apart. */
   readonly ungrouped: number
 }
-
-/** Ways to change that are kept apart: however long a log is, memory stays as it is. */
-const groupsMax = 1_000
 
 /** Asks a candidate what was decided before, one event after the other. */
 export interface Replay {
@@ -62,18 +53,8 @@ export function createReplay({ evaluate }: Pick<PolicyEngine, 'evaluate'>): Repl
     obligations: 0,
     'not-replayable': 0,
   }
-  const groups = new Map<string, ChangedGroup>()
-  let [notAsked, lost, ungrouped] = [0, 0, 0]
-
-  function group(decision: LoggedDecision, change: ChangedGroup['change'], to: string): void {
-    const { subject, resource } = nameOf(decision)
-    const from = textOf(decision.result)
-    const key = JSON.stringify([change, subject, resource, from, to])
-    const present = groups.get(key)
-    if (present !== undefined) present.count += 1
-    else if (groups.size >= groupsMax) ungrouped += 1
-    else groups.set(key, { change, subject, resource, from, to, decisionId: decision.id, count: 1 })
-  }
+  const groups = createDecisionGroups<ChangedGroup>()
+  let [notAsked, lost] = [0, 0]
 
   return {
     add(event) {
@@ -88,11 +69,15 @@ export function createReplay({ evaluate }: Pick<PolicyEngine, 'evaluate'>): Repl
       }
       const { change, to } = ask(decision, evaluate)
       counts[change] += 1
-      if (change !== 'same') group(decision, change, to)
+      if (change !== 'same') {
+        const { subject, resource } = nameOf(decision)
+        const from = textOf(decision.result)
+        groups.add({ change, subject, resource, from, to, decisionId: decision.id })
+      }
       return true
     },
     get replayed() {
-      const sorted = [...groups.values()].toSorted((a, b) => b.count - a.count)
+      const { sorted, ungrouped } = groups
       return { counts, notAsked, lost, groups: sorted, ungrouped }
     },
   }

@@ -1,22 +1,14 @@
 import { differencePath, extentPath } from '../shadow/shadowed-log.ts'
+import { createDecisionGroups, type DecisionGroup, type DecisionGroups } from './decision-groups.ts'
 
 /** Differences of a candidate that are alike, of those that a decision log tells. */
-export interface ToldGroup {
-  readonly change: string
+export interface ToldGroup extends DecisionGroup {
   readonly rule: string
   /** Revision of the candidate. */
   readonly candidate: string
-  readonly subject: string
-  readonly resource: string
-  readonly from: string
-  readonly to: string
-  /** The first of the decisions. */
-  readonly decisionId: string
-  count: number
 }
 
 /** However long a log is, memory stays as it is. */
-const groupsMax = 1000
 const notesMax = 20_000
 
 /** What the event of the decision does not show, or is in none of the logs. */
@@ -79,7 +71,7 @@ export function createToldDifferences(revision: string | undefined): ToldDiffere
       named.set(id, { subject: String(subject), resource: resourceOf(recordOf(input)) })
     },
     get groups() {
-      return [...grouped(notes, named).groups.values()].toSorted((a, b) => b.count - a.count)
+      return grouped(notes, named).sorted
     },
     get ungrouped() {
       return unkept + grouped(notes, named).ungrouped
@@ -96,22 +88,13 @@ export function createToldDifferences(revision: string | undefined): ToldDiffere
 function grouped(
   notes: readonly Note[],
   named: ReadonlyMap<string, Pick<ToldGroup, 'subject' | 'resource'> | undefined>,
-): { readonly groups: ReadonlyMap<string, ToldGroup>; readonly ungrouped: number } {
-  const groups = new Map<string, ToldGroup>()
-  let ungrouped = 0
-  for (const { decisionId, ...note } of notes) {
-    const { subject, resource } = named.get(decisionId) ?? { subject: notShown, resource: notShown }
-    const { change, rule, candidate, from, to } = note
-    const key = JSON.stringify([candidate, change, rule, subject, resource, from, to])
-    const present = groups.get(key)
-    if (present !== undefined) present.count += 1
-    else if (groups.size >= groupsMax) ungrouped += 1
-    else {
-      const told = { change, rule, candidate, subject, resource, from, to, decisionId, count: 1 }
-      groups.set(key, told)
-    }
+): DecisionGroups<ToldGroup> {
+  const groups = createDecisionGroups<ToldGroup>()
+  for (const note of notes) {
+    const who = named.get(note.decisionId) ?? { subject: notShown, resource: notShown }
+    groups.add({ ...note, ...who })
   }
-  return { groups, ungrouped }
+  return groups
 }
 
 /** The door, of a list. */

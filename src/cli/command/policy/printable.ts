@@ -1,4 +1,5 @@
 import { quoted } from '../../../errors.ts'
+import type { DecisionGroup } from '../../../policy/author/decision-groups.ts'
 
 /** Far more than a name is where it is told. */
 const charactersMax = 2_048
@@ -14,15 +15,7 @@ export function printableText(text: string): string {
 }
 
 /** Decisions that changed alike, for a person. */
-export function printableGroup(group: {
-  readonly change: string
-  readonly subject: string
-  readonly resource: string
-  readonly from: string
-  readonly to: string
-  readonly decisionId: string
-  readonly count: number
-}): string {
+export function printableGroup(group: DecisionGroup): string {
   const { change, subject, resource, from, to, count, decisionId } = group
   const [who, what, which] = [subject, resource, decisionId].map(printableName)
   const how = [from, to].map(printableText).join(' -> ')
