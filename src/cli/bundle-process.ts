@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process'
+import { fork, type ChildProcess } from 'node:child_process'
 import { Worker } from 'node:worker_threads'
 import { CountersignError } from '../errors.ts'
 import type { Answer, Question, SelfTest, Tested } from '../policy/self-test.ts'
@@ -7,10 +7,10 @@ import type { Answer, Question, SelfTest, Tested } from '../policy/self-test.ts'
 const testWord = 'test-bundle'
 
 /** Far more than a platform's rules and 16 MiB of data take. */
-const deadlineMillisecondsDefault = 20_000
+export const deadlineMillisecondsDefault = 20_000
 
 /** A process on a busy node takes its time before it can be asked. */
-const startMilliseconds = 120_000
+export const startMilliseconds = 120_000
 
 /**
  * Beside the module's own memory, which has a limit of its own: what is in force has to fit beside it into one pod. What rules and data take
@@ -44,15 +44,7 @@ export function createSelfTest(options: {
     const { heapMegabytes = heapMegabytesOf(tested) } = options
     const { files, digest } = content
     const question: Question = { files, digest, documents, engine, tenant }
-    const child = fork(program, [testWord], {
-      // Nothing of what this process was told: a worker of the gateway would make the other one a worker, too.
-      env: {},
-      execArgv: [`--max-old-space-size=${heapMegabytes}`],
-      serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      killSignal: 'SIGKILL',
-      ...(signal === undefined ? {} : { signal }),
-    })
+    const child = forkBundleProcess([program, testWord], heapMegabytes, signal)
     const ended = Promise.withResolvers<Answer>()
     const endIn = (milliseconds: number): NodeJS.Timeout =>
       setTimeout(() => {
@@ -82,6 +74,23 @@ export function createSelfTest(options: {
       child.kill('SIGKILL')
     }
   }
+}
+
+/** Starts the command line with a word, for a bundle that may do anything. Nobody ends it but by `SIGKILL`. */
+export function forkBundleProcess(
+  [program, word]: readonly [program: string, word: string],
+  heapMegabytes: number,
+  signal?: AbortSignal,
+): ChildProcess {
+  return fork(program, [word], {
+    // Nothing of what this process was told: a worker of the gateway would make the other one a worker, too.
+    env: {},
+    execArgv: [`--max-old-space-size=${heapMegabytes}`],
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    killSignal: 'SIGKILL',
+    ...(signal === undefined ? {} : { signal }),
+  })
 }
 
 function endedEarly(why: string, cause?: unknown): CountersignError {

@@ -1,4 +1,3 @@
-import { fork } from 'node:child_process'
 import { setPriority } from 'node:os'
 import { CountersignError } from '../errors.ts'
 import type { BundleContent } from '../policy/bundle-content.ts'
@@ -6,17 +5,17 @@ import type { DataDocument } from '../policy/data-document.ts'
 import { createShadowAnswers } from '../policy/shadow/answer-shadow.ts'
 import type { ShadowProcess } from '../policy/shadow/shadow.ts'
 import type { FromShadow, ToShadow } from '../policy/shadow/shadow-question.ts'
-import { endWithParent, heapMegabytesOf } from './bundle-process.ts'
+import {
+  deadlineMillisecondsDefault,
+  endWithParent,
+  forkBundleProcess,
+  heapMegabytesOf,
+  startMilliseconds,
+} from './bundle-process.ts'
 import { program } from './policy-files.ts'
 
 /** The first argument of a process that has a candidate. */
 const shadowWord = 'shadow-bundle'
-
-/** What is asked at once takes some milliseconds, and a bundle that is opened its self-test. */
-const deadlineMillisecondsDefault = 20_000
-
-/** A process on a busy node takes its time before it can be asked. */
-const startMilliseconds = 120_000
 
 /** Whoever decides goes first. */
 const niceness = 10
@@ -29,14 +28,7 @@ export function startShadow(
     deadlineMilliseconds = deadlineMillisecondsDefault,
   }: { readonly deadlineMilliseconds?: number } = {},
 ): ShadowProcess {
-  const heapMegabytes = heapMegabytesOf({ content, documents })
-  const child = fork(program, [shadowWord], {
-    env: {},
-    execArgv: [`--max-old-space-size=${heapMegabytes}`],
-    serialization: 'advanced',
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    killSignal: 'SIGKILL',
-  })
+  const child = forkBundleProcess([program, shadowWord], heapMegabytesOf({ content, documents }))
   const ended = Promise.withResolvers<never>()
   ended.promise.catch(() => {})
   const begun = Promise.withResolvers<void>()
