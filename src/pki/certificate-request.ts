@@ -51,7 +51,12 @@ export function parseCertificateRequest(der: Uint8Array): CertificateRequest {
       'certificate request is not signed by its own key',
     )
   }
-  const { names, subject, alternativeNames, others } = parts
+  const { subject, alternativeNames, others } = parts
+  const names = [
+    ...(subject.length === 0 ? [] : ['a subject']),
+    ...alternativeNames.map(() => 'subject alternative names'),
+    ...others,
+  ]
   return { key, names, subject, alternativeNames, others }
 }
 
@@ -70,7 +75,7 @@ export function parseCertificateRequestPem(pem: string): CertificateRequest {
 const label = 'CERTIFICATE REQUEST'
 const charactersMax = 24 * 1024
 
-interface RequestParts extends Omit<CertificateRequest, 'key'> {
+interface RequestParts extends Omit<CertificateRequest, 'key' | 'names'> {
   readonly signed: Buffer
   readonly spki: Buffer
   readonly algorithm: Buffer
@@ -92,32 +97,25 @@ function readRequest(request: DerReader): RequestParts {
   const spki = info.element(tags.sequence, 'subjectPKInfo')
   const attributes = readAttributes(info.enter(0xa0, 'attributes'))
   info.finish('certificationRequestInfo')
-  const names = subject.length === 0 ? attributes.names : ['a subject', ...attributes.names]
-  return { ...attributes, signed, spki, subject, names, algorithm, signature }
+  return { ...attributes, signed, spki, subject, algorithm, signature }
 }
 
 interface Attributes {
-  readonly names: string[]
   readonly alternativeNames: Buffer[]
   readonly others: string[]
 }
 
 function readAttributes(attributes: DerReader): Attributes {
-  const found: Attributes = { names: [], alternativeNames: [], others: [] }
+  const found: Attributes = { alternativeNames: [], others: [] }
   while (attributes.nextTag !== -1) {
     const attribute = attributes.enter(tags.sequence, 'attribute')
     const type = attribute.objectIdentifier('attribute type')
     const values = attribute.enter(tags.set, 'attribute values')
     attribute.finish('attribute')
     if (type === oids.extensionRequest) readExtensionRequest(values, found)
-    else noteOther(`the attribute ${formatObjectIdentifier(type)}`, found)
+    else found.others.push(`the attribute ${formatObjectIdentifier(type)}`)
   }
   return found
-}
-
-function noteOther(name: string, { names, others }: Attributes): void {
-  names.push(name)
-  others.push(name)
 }
 
 function readExtensionRequest(values: DerReader, found: Attributes): void {
@@ -129,9 +127,7 @@ function readExtensionRequest(values: DerReader, found: Attributes): void {
     extension.optionalTrue('extension critical')
     const value = extension.content(tags.octetString, 'extension value')
     extension.finish('extension')
-    if (oid === oids.subjectAltName) {
-      found.names.push('subject alternative names')
-      found.alternativeNames.push(value)
-    } else noteOther(`the extension ${formatObjectIdentifier(oid)}`, found)
+    if (oid === oids.subjectAltName) found.alternativeNames.push(value)
+    else found.others.push(`the extension ${formatObjectIdentifier(oid)}`)
   }
 }
