@@ -53,10 +53,8 @@ export interface LeasePlace {
   readonly name: string
 }
 
-export interface LeaseHolderOptions {
+export interface LeaseHolderOptions extends LeasePlace {
   readonly client: ApiClient
-  readonly namespace: string
-  readonly name: string
   /** Who we are: unique among the candidates. */
   readonly holder: string
   readonly durationSeconds: number
