@@ -46,6 +46,11 @@ const nowhere = parseRanges([
 ])
 
 export function isNowhere(address: string): boolean {
-  const isMapped = address.startsWith('::ffff:') && address.includes('.')
+  const isMapped = mappedAddress(address) !== undefined
   return isMapped || nowhere === undefined || isWithin(nowhere, address)
+}
+
+/** The address of IPv4 that stands in one of IPv6 (RFC 4291 §2.5.5.2), if any. */
+export function mappedAddress(address: string): string | undefined {
+  return /^::ffff:(.*\..*)$/.exec(address)?.[1]
 }

@@ -4,6 +4,7 @@ import type { ApiClient } from '../kubernetes/api-client.ts'
 import { ApiError } from '../kubernetes/api-error.ts'
 import {
   certificateSigningRequests,
+  endOf,
   judgeCertificateSigningRequest,
   type CertificateSigningRequest,
 } from '../kubernetes/certificate-signing-request.ts'
@@ -76,7 +77,7 @@ export function createApproval(given: ApprovalOptions): {
       }
       const request = await readObject(client, certificateSigningRequests, { name, signal })
       if (request?.metadata.uid !== uid) return over('it is gone')
-      const ended = conditionOf(request)
+      const ended = endOf(request.status)
       if (ended !== undefined) {
         const known = open.get(uid)
         const outcome = known !== undefined && isOurs(ended, known) ? 'published' : 'unpublished'
@@ -150,7 +151,7 @@ async function answered(
   const record = await recorded(options, request, answer)
   // The record took its time, and evidence is what is so now.
   const again = await judge(options, request, signal)
-  if (!isSame(again, answer)) {
+  if (!saysAgain(again, answer)) {
     await conclude(options, record, 'unpublished')
     return waits('what proves it has changed meanwhile')
   }
@@ -192,10 +193,7 @@ async function recorded(
   const { ledger, open, replica, now } = options
   const before = open.get(request.metadata.uid)
   if (before !== undefined) {
-    const { verdict, reason, message, node } = before
-    const isIt =
-      verdict === answer.verdict && reason === answer.reason && message === answer.message
-    if (isIt && node.uid === answer.node.uid) return before
+    if (isSame(before, answer)) return before
     await conclude(options, before, 'unpublished')
   }
   const record = verdictRecord(request, answer, {
@@ -210,14 +208,19 @@ async function recorded(
   return record
 }
 
-function isSame(again: Judged, answer: Answer): boolean {
-  if (again.verdict.kind !== 'approve' && again.verdict.kind !== 'deny') return false
-  const { verdict, reason, message, node } = answerOf(again)
+function saysAgain(judged: Judged, answer: Answer): boolean {
+  const { kind } = judged.verdict
+  return (kind === 'approve' || kind === 'deny') && isSame(answerOf(judged), answer)
+}
+
+type Said = Pick<Answer, 'verdict' | 'reason' | 'message' | 'node'>
+
+function isSame(one: Said, other: Said): boolean {
   return (
-    verdict === answer.verdict &&
-    reason === answer.reason &&
-    message === answer.message &&
-    node.uid === answer.node.uid
+    one.verdict === other.verdict &&
+    one.reason === other.reason &&
+    one.message === other.message &&
+    one.node.uid === other.node.uid
   )
 }
 
@@ -239,15 +242,6 @@ async function conclude(
 
 function latencyOf({ metadata }: Pick<CertificateSigningRequest, 'metadata'>, now: number): number {
   return Math.max(0, (now - (metadata.creationTimestamp?.getTime() ?? now)) / 1000)
-}
-
-/** The condition that ends a request; one that has its certificate is at its end whatever it says. */
-function conditionOf({
-  status,
-}: CertificateSigningRequest): Readonly<Record<string, unknown>> | undefined {
-  const ends = ['Approved', 'Denied', 'Failed']
-  const found = status.conditions.find(({ type }) => ends.includes(String(type)))
-  return found ?? (status.certificate === '' ? undefined : { type: 'signed' })
 }
 
 function isOurs(condition: Readonly<Record<string, unknown>>, record: NodeVerdict): boolean {

@@ -1,5 +1,5 @@
 import type { ApiClient } from '../kubernetes/api-client.ts'
-import { certificateSigningRequests } from '../kubernetes/certificate-signing-request.ts'
+import { certificateSigningRequests, endOf } from '../kubernetes/certificate-signing-request.ts'
 import { startInformer, type Informer } from '../kubernetes/informer.ts'
 import type { KubernetesObject, Resource } from '../kubernetes/resource.ts'
 import type { Log } from '../log.ts'
@@ -17,13 +17,10 @@ const asked: Resource<AskedRequest> = {
   ...certificateSigningRequests,
   parse(raw) {
     const { metadata, spec, status } = certificateSigningRequests.parse(raw)
-    const ends = ['Approved', 'Denied', 'Failed']
     return {
       metadata: { ...metadata, labels: {}, annotations: {}, ownerReferences: [] },
       username: spec.username.slice(0, usernameCharactersMax),
-      isOver:
-        status.certificate !== '' ||
-        status.conditions.some(({ type }) => ends.includes(String(type))),
+      isOver: endOf(status) !== undefined,
     }
   },
 }

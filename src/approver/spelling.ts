@@ -1,4 +1,4 @@
-import { parseAddress } from './address.ts'
+import { mappedAddress, parseAddress } from './address.ts'
 
 /**
  * One form for all spellings of a name or an address that some verifier takes for the same: TLS compares names without case, resolvers
@@ -8,6 +8,5 @@ export function canonicalSpelling(text: string): string {
   const bare = text.toLowerCase().replace(/\.$/, '')
   const address = parseAddress(bare)
   if (address === undefined) return bare
-  const isMapped = address.startsWith('::ffff:') && address.includes('.')
-  return isMapped ? address.slice('::ffff:'.length) : address
+  return mappedAddress(address) ?? address
 }

@@ -79,6 +79,16 @@ export const certificateSigningRequests: Resource<CertificateSigningRequest> = {
   parse: parseCertificateSigningRequest,
 }
 
+/** The condition that ends a request; one that has its certificate is at its end whatever it says. */
+export function endOf({
+  conditions,
+  certificate,
+}: CertificateSigningRequest['status']): Fields | undefined {
+  const ends = ['Approved', 'Denied', 'Failed']
+  const found = conditions.find(({ type }) => ends.includes(String(type)))
+  return found ?? (certificate === '' ? undefined : { type: 'signed' })
+}
+
 /** Makes a request under a name that its maker has chosen: one that was sent before is an `ApiError` 409. */
 export function createCertificateSigningRequest(
   client: ApiClient,

@@ -254,7 +254,7 @@ export const approverMutations: readonly Mutation[] = [
     claim: recorded,
     without: 'the second look',
     file: approve,
-    edits: never('!isSame(again, answer)'),
+    edits: never('!saysAgain(again, answer)'),
     tests: answered,
   },
   {
@@ -268,7 +268,7 @@ export const approverMutations: readonly Mutation[] = [
     claim: recorded,
     without: 'the memory of what was recorded',
     file: approve,
-    edits: never('isIt && node.uid === answer.node.uid'),
+    edits: never('isSame(before, answer)'),
     tests: answered,
   },
   {
