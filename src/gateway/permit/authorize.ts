@@ -4,7 +4,7 @@ import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Definition } from '../catalogue/definition.ts'
 import type { Reason } from '../../policy/decision.ts'
 import type { Quarantine } from '../catalogue/pins.ts'
-import { isRefused, type Refusal, type Refused } from '../refusal.ts'
+import { isRefused, type Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import { eraThere } from '../translate/era.ts'
 import { isServed, isWithinCeiling, outsideCeiling, outsideServerScopes } from './ceiling.ts'
@@ -55,8 +55,7 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
     check: 'ceiling' | 'definition',
     reason: Reason,
   ): Refused {
-    const { call, definition } = hidden
-    return decisions.refuse({ call, definition }, check, reason, hiding.unlisted(hidden))
+    return decisions.refuse(hidden, check, reason, hiding.unlisted(hidden))
   }
 
   function authorizeFound(
@@ -65,8 +64,7 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
     catalogue: Catalogue,
   ): Soon<Permit | Refused> {
     if (definition === undefined) return refuseUnknown(call, catalogue)
-    const unknown = (): Refusal => refuseUnknown(call, catalogue).refusal
-    const hidden = { call, definition, unknown }
+    const hidden = { call, definition, catalogue }
     const { upstream } = call.target
     const reason =
       upstream &&
@@ -79,7 +77,7 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
   function decide(hidden: Hidden): Soon<Permit | Refused> {
     const { call, definition } = hidden
     if (call.message.kind === 'notification') return permit(call, definition, undefined, noDuties)
-    return whenThere(decisions.decide({ call, definition }), (decided) =>
+    return whenThere(decisions.decide(hidden), (decided) =>
       oblige(call, definition, hiding.told(hidden, decided)),
     )
   }
@@ -98,13 +96,17 @@ export function createAuthorize(options: AuthorizeOptions): (call: Call) => Soon
   return (call) => {
     const { target, message } = call
     if (!isWithinCeiling(call)) {
-      return refuseUnlisted({ call }, 'ceiling', outsideCeiling)
+      return refuseUnlisted({ call, definition: undefined }, 'ceiling', outsideCeiling)
     }
-    if (target.kind === 'server') return decide({ call })
+    if (target.kind === 'server') return decide({ call, definition: undefined })
     if (!isServed(target)) {
-      return refuseUnlisted({ call }, 'ceiling', outsideServerScopes(target.kind))
+      return refuseUnlisted(
+        { call, definition: undefined },
+        'ceiling',
+        outsideServerScopes(target.kind),
+      )
     }
-    if (target.kind !== 'tool') return decide({ call })
+    if (target.kind !== 'tool') return decide({ call, definition: undefined })
     const catalogue = catalogueOf(target.upstream, eraThere(message.era, target.upstream.config))
     return whenThere(catalogue.find(target.tool), (definition) =>
       authorizeFound(call, definition, catalogue),

@@ -1,16 +1,16 @@
 import { deniedCode, isRefused, unknownTarget, type Refusal, type Refused } from '../refusal.ts'
 import type { Call } from '../call.ts'
-import type { Definition } from '../catalogue/definition.ts'
-import type { Decisions } from './policy.ts'
+import type { Catalogue } from '../catalogue/catalogue.ts'
+import { refuseUnknown } from './definition.ts'
+import type { Decisions, Question } from './policy.ts'
 
 /** How an operation that is denied is told: as denied, or, of what the caller is shown in no list, as what is not there. */
 export type DenialMode = 'explicit' | 'hide'
 
-/** A call of something, and what is told of a name that is not there at this moment. */
-export interface Hidden {
+/** A call of something; of a tool with its catalogue, by which it is told what is not there at this moment. */
+export interface Hidden extends Question {
   readonly call: Call
-  readonly definition?: Definition | undefined
-  readonly unknown?: () => Refusal
+  readonly catalogue?: Catalogue
 }
 
 /** What is told in the place of a denial. What is recorded is the denial in either mode. */
@@ -32,7 +32,7 @@ export function createHiding(mode: DenialMode, decisions: Pick<Decisions, 'isLis
       if (!isRefused(answer) || !isNamed(hidden)) return answer
       const isOfForm = answer.check === 'definition'
       if (!isOfForm && answer.refusal.code !== deniedCode) return answer
-      if (decisions.isListed({ call: hidden.call, definition: hidden.definition })) return answer
+      if (decisions.isListed(hidden)) return answer
       return { ...answer, refusal: asUnknown(hidden, answer.refusal) }
     },
   }
@@ -44,9 +44,10 @@ function isNamed({ call: { target, taskId } }: Hidden): boolean {
 }
 
 /** Every refusal has a number. Whose decision it is, and what was decided, stands in the logs alone. */
-function asUnknown({ call, unknown }: Hidden, { detail, data }: Refusal): Refusal {
+function asUnknown({ call, catalogue }: Hidden, { detail, data }: Refusal): Refusal {
   const { decisionId } = (data ?? {}) as { readonly decisionId?: string }
-  const told = unknown?.() ?? unknownTarget(call.message)
+  const told =
+    catalogue === undefined ? unknownTarget(call.message) : refuseUnknown(call, catalogue).refusal
   return {
     ...told,
     ...(decisionId !== undefined && { data: { ...told.data, decisionId } }),
