@@ -640,7 +640,7 @@ for (const door of ['/mcp', '/mcp/files']) {
     const opened = await agent.post(door, opening.body, opening.headers)
     const session = String(opened.headers['mcp-session-id'])
     const received = world.upstreams['files']?.received.length
-    const methods = ['said', 'elicitation/complete', 'x', '']
+    const methods = ['progress', 'elicitation/complete', 'x', '']
     for (const method of methods.map((name) => `notifications/${name}`)) {
       const told = legacy(method, { progressToken: 1 }, { session })
       const taken = await agent.post(door, told.body, told.headers)
@@ -650,7 +650,7 @@ for (const door of ['/mcp', '/mcp/files']) {
     }
     assert.equal(world.upstreams['files']?.received.length, received)
     // A session that is none is told so all the same.
-    const lost = legacy('notifications/said', undefined, { session: 'nobody' })
+    const lost = legacy('notifications/progress', undefined, { session: 'nobody' })
     assert.equal((await agent.post(door, lost.body, lost.headers)).status, 404)
   })
 }

@@ -25,8 +25,7 @@ const json = { 'content-type': 'application/json' }
 const stream = { 'content-type': 'text/event-stream' }
 const good = '{"jsonrpc":"2.0","id":1,"result":{"content":[]}}'
 const event = (text: string): string => `data: ${text}\n\n`
-const progress =
-  '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}'
+const said = '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}'
 
 /** Writes octets of its own where a server's HTTP would stand. */
 const raw =
@@ -124,8 +123,8 @@ const acts: readonly (readonly [string, Act, { status: number; code: number | un
     refused,
   ],
   ['a stream with an answer, that stays open', raw(streamHead + chunk(event(good))), served],
-  ['a stream without an answer', say(event(progress), stream), noAnswer],
-  ['a stream that is cut off', raw(streamHead + chunk(event(progress)), { ends: true }), noAnswer],
+  ['a stream without an answer', say(event(said), stream), noAnswer],
+  ['a stream that is cut off', raw(streamHead + chunk(event(said)), { ends: true }), noAnswer],
   ['a stream with a batch', say(event(`[${good}]`), stream), noAnswer],
   ['a stream whose chunks are none', raw(`${streamHead}zz\r\n`), noAnswer],
   [
@@ -270,7 +269,7 @@ describe('an upstream that misbehaves', { concurrency: 4 }, () => {
 
   test('a stream that falls silent is ended when no stream may live longer, and says so', async () => {
     requirement('gateway.hostile-upstream-contained')
-    await using stage = await openStage(onCall(raw(streamHead + chunk(event(progress)))), 60, 0.5)
+    await using stage = await openStage(onCall(raw(streamHead + chunk(event(said)))), 60, 0.5)
     const reply = await stage.agent.post('/mcp/files', call.body, call.headers)
     assert.deepEqual([answerOf(reply).id, answerOf(reply).error?.code], [1, -32603])
     await assertUnharmed(stage)
@@ -280,7 +279,7 @@ describe('an upstream that misbehaves', { concurrency: 4 }, () => {
     requirement('gateway.hostile-upstream-contained')
     await using stage = await openStage((message, response, request) => {
       if (message.method !== 'tools/list') answerBoth()(message, response, request)
-      else raw(streamHead + chunk(event(progress)))(response, message)
+      else raw(streamHead + chunk(event(said)))(response, message)
     }, timeoutSeconds)
     const reply = await stage.agent.post('/mcp/files', listing.body, listing.headers)
     assert.equal(reply.status, 504)
@@ -378,14 +377,14 @@ describe('an upstream that misbehaves', { concurrency: 4 }, () => {
       onCall((response, message) => {
         calls += 1
         if (calls > 1) answerBoth()(message, response, response.req)
-        else raw(streamHead + chunk(event(progress)), { ends: true })(response, message)
+        else raw(streamHead + chunk(event(said)), { ends: true })(response, message)
       }),
     )
     const { agent } = stage
     const cut = await agent.post('/mcp/files', call.body, call.headers)
     assert.equal(cut.status, 200)
     const events = cut.text.trim().split('\n\n')
-    assert.equal(events[0], event(progress).trim())
+    assert.equal(events[0], event(said).trim())
     const decisionId = stage.world.events.at(-1)?.decisionId
     assert.deepEqual(JSON.parse(events[1]?.replace('data: ', '') ?? ''), {
       jsonrpc: '2.0',
