@@ -8,7 +8,7 @@ import {
   trustBundleName,
   type ClusterTrustBundleVersion,
 } from '../../kubernetes/cluster-trust-bundle.ts'
-import { createLeaseHolder, type LeaseHolder, type LeasePlace } from '../../kubernetes/lease.ts'
+import type { LeasePlace } from '../../kubernetes/lease.ts'
 import { readObject } from '../../kubernetes/objects.ts'
 import type { ServerClock } from '../../kubernetes/server-clock.ts'
 import type { Log } from '../../log.ts'
@@ -23,6 +23,7 @@ import {
   type AnchorAges,
   type SeenAnchors,
 } from './anchor-ages.ts'
+import { BundleLease } from './bundle-lease.ts'
 import {
   bundleSequenceAnnotation,
   countAnchors,
@@ -53,8 +54,6 @@ const propagationSecondsDefault = 300
 
 /** Between two looks at a bundle that another replica has to complete. */
 const waitSeconds = 1
-
-const releaseSeconds = 2
 
 const leftToAnother = 'another replica holds the lease, and has not published our anchors yet'
 
@@ -114,7 +113,7 @@ class Publisher implements TrustBundlePublisher {
   readonly #options: TrustBundleOptions
   readonly #name: string
   readonly #leaseSeconds: number
-  readonly #lease: LeaseHolder
+  readonly #lease: BundleLease
   readonly #steadyNow: () => number
   readonly #ages: AnchorAges
   readonly #seen: SeenAnchors
@@ -129,12 +128,6 @@ class Publisher implements TrustBundlePublisher {
   /** What the bundle had at the last look. */
   #published: readonly CaCertificate[] = []
   #counted: CountedAnchors | undefined
-  /** Undefined while it is not known: an answer may have been lost. */
-  #holds: boolean | undefined
-  /** Since when the lease is ours, until it ends by itself. */
-  #heldAt = -Infinity
-  /** Since when another replica holds the lease and has not published our anchors. */
-  #leftSince: number | undefined
   #wakeUp = new AbortController()
   /** Why the last round has not published what is in force. */
   #problem: string | undefined
@@ -150,12 +143,9 @@ class Publisher implements TrustBundlePublisher {
     this.#ages = createAnchorAges({ now: options.now, steadyNow })
     this.#seen = createSeenAnchors(steadyNow)
     this.#propagationSeconds = options.propagationSeconds ?? propagationSecondsDefault
-    this.#lease = createLeaseHolder({
-      client,
-      ...lease,
-      durationSeconds: this.#leaseSeconds,
-      now: steadyNow,
-    })
+    const durationSeconds = this.#leaseSeconds
+    const { log } = options
+    this.#lease = new BundleLease({ client, ...lease, durationSeconds, now: steadyNow, log })
     this.authorities = {
       current: () => this.#current(),
       anchors: () => options.authorities.anchors(),
@@ -197,8 +187,7 @@ class Publisher implements TrustBundlePublisher {
   }
 
   held(): Delivery | undefined {
-    const seconds = (this.#steadyNow() - this.#heldAt) / 1000
-    if (seconds >= this.#leaseSeconds) return undefined
+    if (!this.#lease.isHeld()) return undefined
     return { bundle: this.#name, secondsOf: (sha256) => this.#seen.secondsOf(sha256) }
   }
 
@@ -208,9 +197,7 @@ class Publisher implements TrustBundlePublisher {
     const stopped = new CountersignError('signer/stopped', 'trust bundle publisher is stopped')
     this.#first.reject(stopped)
     await this.#done
-    if (this.#holds === false) return
-    // A lease that cannot be given back ends by itself.
-    await this.#lease.release(AbortSignal.timeout(releaseSeconds * 1000)).catch(() => {})
+    await this.#lease.release()
   }
 
   /** Somebody deleted it, or a revoked authority has not been replaced here yet: what is signed with it nobody trusts. */
@@ -287,20 +274,17 @@ class Publisher implements TrustBundlePublisher {
     this.#seen.look(published)
     // Without the lease as well: who finds its anchors published signs, whatever becomes of the lease.
     const seen = authority !== undefined && this.#activate(authority, published)
-    if (seen || unavailable !== undefined) this.#leftSince = undefined
     const unfit = (): string | undefined =>
       authorities.rotation?.isFresh() === false ? notReadAgain : serverClock?.problem()
     const late = unfit()
     if (late !== undefined) return this.#leave(seen, late)
-    if (!(await this.#hold(signal))) {
+    if (!(await this.#lease.hold(signal, !seen && unavailable === undefined))) {
       if (unavailable !== undefined) throw unavailable
-      if (!seen) this.#leftSince ??= this.#steadyNow()
       return seen
     }
     // The Lease was answered meanwhile, and a clock may have been set.
     const later = unfit()
     if (later !== undefined) return this.#leave(seen, later)
-    this.#leftSince = undefined
     const withdrawn = authorities.rotation?.withdrawn() ?? []
     const anchors = mergeAnchors({ published, own, withdrawn, now: now() })
     if (anchors.length === 0) {
@@ -343,39 +327,9 @@ class Publisher implements TrustBundlePublisher {
    * renewed, and nothing is written.
    */
   #leave(seen: boolean, why: string): boolean {
-    this.#holds = undefined
-    this.#heldAt = -Infinity
-    this.#leftSince = undefined
+    this.#lease.leave()
     if (seen) return true
     throw new CountersignError('pki/authority-unavailable', why)
-  }
-
-  /**
-   * A holder that works publishes what it has within a lease. Its authority is another one then, as while a release is given a new CA, one
-   * replica after the other: it would wait for us to be ready, and we for it to end. What it has published stays when we write.
-   */
-  #isOverdue(): boolean {
-    if (this.#leftSince === undefined) return false
-    return this.#steadyNow() - this.#leftSince >= this.#leaseSeconds * 1000
-  }
-
-  async #hold(signal: AbortSignal): Promise<boolean> {
-    const before = this.#holds
-    this.#holds = undefined
-    const { lease, log } = this.#options
-    // Before it is asked for: it lasts no longer than from then.
-    const askedAt = this.#steadyNow()
-    const overdue = this.#isOverdue()
-    if (overdue)
-      log.info(
-        { lease: lease.name },
-        'trust bundle lease is taken over: its holder does not publish our anchors',
-      )
-    const holds = await (overdue ? this.#lease.takeOver(signal) : this.#lease.tryHold(signal))
-    this.#holds = holds
-    this.#heldAt = holds ? askedAt : -Infinity
-    if (holds !== before) log.info({ lease: lease.name, holds }, 'trust bundle lease was asked for')
-    return holds
   }
 
   /** Puts an authority in force whose anchors readers have had time to take up. True when they are all published. */
