@@ -1,6 +1,7 @@
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import { recordEvent } from '../kubernetes/event.ts'
 import type { Metadata } from '../kubernetes/resource.ts'
+import { createTokenBucket } from '../kubernetes/token-bucket.ts'
 import type { Log } from '../log.ts'
 
 /** `kubectl describe csr` shows these. */
@@ -20,18 +21,12 @@ export function createTeller(options: {
   readonly client: ApiClient
   readonly log: Log
   readonly now: () => number
-  /** Milliseconds of a clock that only goes forward. */
-  readonly clock?: () => number
 }): (event: RequestEvent) => void {
-  const { client, log, now, clock = () => performance.now() } = options
-  let tokens = tokensMax
-  let filledAt = clock()
+  const { client, log, now } = options
+  const clock = (): number => performance.now()
+  const takeToken = createTokenBucket({ tokensMax, tokensPerSecond, clock })
   return ({ about, type, reason, message }) => {
-    const at = clock()
-    tokens = Math.min(tokensMax, tokens + ((at - filledAt) / 1000) * tokensPerSecond)
-    filledAt = at
-    if (tokens < 1) return
-    tokens -= 1
+    if (!takeToken()) return
     recordEvent(client, {
       regarding: {
         apiVersion: 'certificates.k8s.io/v1',

@@ -1,3 +1,4 @@
+import { createTokenBucket } from '../../kubernetes/token-bucket.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { PodEvent } from '../issue/ports.ts'
@@ -38,7 +39,7 @@ export interface PodEventsOptions {
  */
 export function createPodEvents(options: PodEventsOptions): (event: PodEvent) => void {
   const { write, knows, depth, clock, log, metrics } = options
-  const takeToken = createBucket(clock)
+  const takeToken = createTokenBucket({ tokensMax, tokensPerSecond, clock })
   const told = new Set<string>()
   const waiting: { readonly event: PodEvent; readonly isLast: boolean }[] = []
   let open = 0
@@ -96,17 +97,4 @@ export function createPodEvents(options: PodEventsOptions): (event: PodEvent) =>
 
 function keyOf({ pod, reason }: PodEvent): string {
   return `${pod.uid} ${reason}`
-}
-
-function createBucket(clock: () => number): () => boolean {
-  let tokens = tokensMax
-  let filledAt = clock()
-  return () => {
-    const now = clock()
-    tokens = Math.min(tokensMax, tokens + ((now - filledAt) / 1000) * tokensPerSecond)
-    filledAt = now
-    if (tokens < 1) return false
-    tokens -= 1
-    return true
-  }
 }
