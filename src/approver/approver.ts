@@ -95,7 +95,7 @@ export function createApprover(options: ApproverOptions): Approver {
         const name = nodeSigners[signer]
         const requests = opened.use(followRequests(name, { client, log, metrics }))
         board.set(`watch ${name}`, () => requests.condition(lostSecondsMax))
-        opened.use(startWork(parts, signer, requests))
+        opened.use(new Work(parts, signer, requests))
       }
       await stop.promise
     },
@@ -118,14 +118,6 @@ async function readOpen(records: ApproverOptions['records']): Promise<Map<string
     else open.set(uid, record)
   }
   return open
-}
-
-function startWork(
-  parts: Parts,
-  signer: NodeSigner,
-  requests: Informer<AskedRequest>,
-): AsyncDisposable {
-  return new Work(parts, signer, requests)
 }
 
 interface Told {
@@ -187,9 +179,9 @@ class Work implements AsyncDisposable {
   }
 
   #begin(): void {
-    const [over, asked] = partition(this.#requests.list())
-    for (const each of asked.toSorted((one, other) => madeAt(other) - madeAt(one))) this.#add(each)
-    for (const each of over) this.#ended(each)
+    const all = this.#requests.list().toSorted((one, other) => madeAt(other) - madeAt(one))
+    for (const each of all) if (!each.isOver) this.#add(each)
+    for (const each of all) if (each.isOver) this.#ended(each)
     this.#settleGone()
   }
 
@@ -304,13 +296,6 @@ class Work implements AsyncDisposable {
     const labels = { signer: this.#signer }
     this.#parts.metrics.set('countersign_approver_queue_depth', this.#queue.depth, labels)
   }
-}
-
-/** What is over, and what is not. */
-function partition(
-  requests: readonly AskedRequest[],
-): readonly [readonly AskedRequest[], readonly AskedRequest[]] {
-  return [requests.filter(({ isOver }) => isOver), requests.filter(({ isOver }) => !isOver)]
 }
 
 /** A bootstrapper asks for many. */

@@ -132,12 +132,9 @@ function refusedUsages(
 ): Denial | undefined {
   const wanted = ['digital signature', purposes[signer]]
   const isRsa = key.keyType.startsWith('RSA')
-  const asked = new Set(spec.usages)
-  const extra = [...asked].filter((each) => !wanted.includes(each))
-  const isExact = wanted.every((each) => asked.has(each)) && extra.length === 0
-  const isExchange = isRsa && extra.length === 1 && extra[0] === 'key encipherment'
-  const hasAll = wanted.every((each) => asked.has(each))
-  if (isExact || (hasAll && isExchange)) return undefined
+  const allowed = isRsa ? [...wanted, 'key encipherment'] : wanted
+  const hasAll = wanted.every((each) => spec.usages.includes(each))
+  if (hasAll && spec.usages.every((each) => allowed.includes(each))) return undefined
   const want = isRsa ? `${wanted.join(', ')}, with or without key encipherment` : wanted.join(', ')
   const got = spec.usages.map((each) => quoted(each)).join(', ')
   return deny('UsagesNotAllowed', `usages: want=${want} got=${got}`)

@@ -219,14 +219,16 @@ export const approverMutations: readonly Mutation[] = [
     claim: usages,
     without: 'the look at more usages',
     file: request,
-    edits: [['&& extra.length === 0', '']],
+    edits: [['spec.usages.every((each) => allowed.includes(each))', 'true']],
     tests: judged,
   },
   {
     claim: usages,
     without: 'the look at the key for key encipherment',
     file: request,
-    edits: [['isRsa && extra.length === 1', 'extra.length === 1']],
+    edits: [
+      ["isRsa ? [...wanted, 'key encipherment'] : wanted", "[...wanted, 'key encipherment']"],
+    ],
     tests: judged,
   },
   {

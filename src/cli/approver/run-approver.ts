@@ -65,7 +65,7 @@ function signersOf({ kubeletServing, kubeletClient }: ApproverConfig): readonly 
   ]
 }
 
-export function rulesOf(config: ApproverConfig): ApprovalRules {
+function rulesOf(config: ApproverConfig): ApprovalRules {
   const { keyTypes, expirationSecondsMax, addressRanges, dnsSuffixes, bootstrap, nodes } = config
   return {
     keyTypes,
