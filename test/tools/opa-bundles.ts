@@ -5,25 +5,13 @@ import { generateKeyPairSync } from 'node:crypto'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { run } from '../../src/cli/program.ts'
 import { readBundle } from '../../src/policy/bundle-place.ts'
-
-async function runPolicy(
-  words: readonly string[],
-): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
-  const said = { out: '', err: '' }
-  const code = await run(['policy', ...words], {
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
-    signal: new AbortController().signal,
-  })
-  return { code, ...said }
-}
+import { runPolicy } from '../cli/command/policy/run-policy.ts'
 
 async function countersign(
   ...words: readonly string[]
 ): Promise<Readonly<Record<string, unknown>>> {
-  const { code, out, err } = await runPolicy([...words, '--json'])
+  const { code, out, err } = await runPolicy(...words, '--json')
   assert.equal(code, 0, out + err)
   return JSON.parse(out) as Readonly<Record<string, unknown>>
 }
@@ -71,7 +59,7 @@ export async function beginAsAuthor(opa: string): Promise<void> {
       ['test', sources],
       ['build', sources, '-o', bundle],
     ]) {
-      const refused = await runPolicy([...words, '--opa', opa])
+      const refused = await runPolicy(...words, '--opa', opa)
       assert.equal(refused.code, 2)
       assert.match(refused.err, /deny\.rego:\d+: rego_type_error: undefined ref/)
     }

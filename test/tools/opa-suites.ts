@@ -1,7 +1,7 @@
 /** What `opa test` says of suites, and what we say of the same ones. */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-import { run } from '../../src/cli/program.ts'
+import { runPolicy } from '../cli/command/policy/run-policy.ts'
 
 /** By the path of each test: what has become of it, and of each of its cases. */
 export type Verdicts = Readonly<Record<string, string>>
@@ -73,12 +73,7 @@ export function verdictsOf(results: readonly OwnResult[]): Verdicts {
 
 /** Runs `countersign policy test` on sources. Throws where it says nothing of tests. */
 export async function ownVerdicts(opa: string, places: readonly string[]): Promise<Verdicts> {
-  const said = { out: '', err: '' }
-  await run(['policy', 'test', '--opa', opa, '--json', ...places], {
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
-    signal: new AbortController().signal,
-  })
+  const said = await runPolicy('test', '--opa', opa, '--json', ...places)
   if (said.out === '') throw new Error(said.err)
   return verdictsOf((JSON.parse(said.out) as { readonly tests: readonly OwnResult[] }).tests)
 }

@@ -3,10 +3,10 @@ import { chmod, cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { run } from '../../../../src/cli/program.ts'
 import { readBundle } from '../../../../src/policy/bundle-place.ts'
 import { requirement } from '../../../requirements.ts'
 import { archiveOf, shippedFiles } from '../../../policy/archive.ts'
+import { runPolicy, type Ended } from './run-policy.ts'
 
 let folder: string
 
@@ -16,20 +16,8 @@ before(async () => {
 
 after(() => rm(folder, { recursive: true, force: true }))
 
-interface Ended {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
-
 async function build(...words: readonly string[]): Promise<Ended> {
-  const said = { out: '', err: '' }
-  const code = await run(['policy', 'build', ...words], {
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
-    signal: new AbortController().signal,
-  })
-  return { code, ...said }
+  return runPolicy('build', ...words)
 }
 
 /** A compiler that gives this archive for whatever it is asked, as `npm run test:policies` asks the real one. */

@@ -4,7 +4,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { run } from '../../../../src/cli/program.ts'
 import {
   archiveOf,
   shippedAs,
@@ -12,6 +11,7 @@ import {
   signedFiles,
   type Files,
 } from '../../../policy/archive.ts'
+import { runPolicy, type Ended } from './run-policy.ts'
 
 let folder: string
 
@@ -21,22 +21,10 @@ before(async () => {
 
 after(() => rm(folder, { recursive: true, force: true }))
 
-interface Ended {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
-
 async function check(files: Files, ...words: readonly string[]): Promise<Ended> {
   const bundle = join(folder, 'bundle.tar.gz')
   await writeFile(bundle, await archiveOf(files))
-  const said = { out: '', err: '' }
-  const code = await run(['policy', 'check', bundle, ...words], {
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
-    signal: new AbortController().signal,
-  })
-  return { code, ...said }
+  return runPolicy('check', bundle, ...words)
 }
 
 test('a bundle that would be in force is told with its revision, its files and who signed it', async () => {

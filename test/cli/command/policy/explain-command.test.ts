@@ -4,11 +4,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { run } from '../../../../src/cli/program.ts'
 import { archiveOf, shippedAs, shippedFiles } from '../../../policy/archive.ts'
 import { linesOf } from '../../../policy/author/logged-events.ts'
 import { requirement } from '../../../requirements.ts'
 import { loadPolicyBundle } from '../../../support/load-policy.ts'
+import { runPolicy, type Ended } from './run-policy.ts'
 
 let folder: string
 let log: string
@@ -41,12 +41,6 @@ before(async () => {
 
 after(() => rm(folder, { recursive: true, force: true }))
 
-interface Ended {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
-
 async function explain(
   id: string,
   place = bundle,
@@ -55,14 +49,8 @@ async function explain(
 ): Promise<Ended> {
   const file = join(folder, 'data.json')
   await writeFile(file, JSON.stringify(data))
-  const said = { out: '', err: '' }
   const given = ['--log', log, '--bundle', place, '--data', file, ...words]
-  const code = await run(['policy', 'explain', id, ...given], {
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
-    signal: new AbortController().signal,
-  })
-  return { code, ...said }
+  return runPolicy('explain', id, ...given)
 }
 
 test('a permit is explained by the rules that held, with their places', async () => {

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { run } from '../../../../src/cli/program.ts'
+import { runPolicy, type Ended } from './run-policy.ts'
 
 const policies = join(import.meta.dirname, '../../../../policies')
 
@@ -15,16 +15,8 @@ before(async () => {
 
 after(() => rm(folder, { recursive: true, force: true }))
 
-async function policyNew(
-  ...words: readonly string[]
-): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
-  const said = { out: '', err: '' }
-  const code = await run(['policy', 'new', ...words], {
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
-    signal: new AbortController().signal,
-  })
-  return { code, ...said }
+async function policyNew(...words: readonly string[]): Promise<Ended> {
+  return runPolicy('new', ...words)
 }
 
 test('an author is given the shipped rules, without their tests, and a rule of their own with its test', async () => {

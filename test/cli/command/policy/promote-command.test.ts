@@ -17,7 +17,6 @@ import { join } from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
 import { openPolicy } from '../../../../src/cli/open-policy.ts'
 import { replaceAt } from '../../../../src/cli/command/policy/promote-place.ts'
-import { run } from '../../../../src/cli/program.ts'
 import { silentLog } from '../../../../src/log.ts'
 import { silentMetrics } from '../../../../src/metrics.ts'
 import { readBundle } from '../../../../src/policy/bundle-place.ts'
@@ -32,6 +31,7 @@ import {
 import { assembleModule } from '../../../policy/policy-module.ts'
 import { requirement } from '../../../requirements.ts'
 import { eventually } from '../../../support/eventually.ts'
+import { runPolicy, type Ended } from './run-policy.ts'
 
 let folder: string
 let to: string
@@ -57,20 +57,8 @@ beforeEach(async () => {
 
 after(() => rm(folder, { recursive: true, force: true }))
 
-interface Ended {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
-
 async function promote(...words: readonly string[]): Promise<Ended> {
-  const said = { out: '', err: '' }
-  const code = await run(['policy', 'promote', ...words, '--to', to], {
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
-    signal: new AbortController().signal,
-  })
-  return { code, ...said }
+  return runPolicy('promote', ...words, '--to', to)
 }
 
 async function put(name: string, files: Files): Promise<string> {

@@ -3,11 +3,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { run } from '../../../../src/cli/program.ts'
 import { archiveOf, shippedAs } from '../../../policy/archive.ts'
 import { linesOf } from '../../../policy/author/logged-events.ts'
 import { requirement } from '../../../requirements.ts'
 import { loadPolicyBundle } from '../../../support/load-policy.ts'
+import { runPolicy, type Ended } from './run-policy.ts'
 
 let folder: string
 let bundle: string
@@ -29,22 +29,10 @@ before(async () => {
 
 after(() => rm(folder, { recursive: true, force: true }))
 
-interface Ended {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
-
 async function replay(tools: object, ...words: readonly string[]): Promise<Ended> {
   const data = join(folder, 'data.json')
   await writeFile(data, JSON.stringify(grantsOf(tools)))
-  const said = { out: '', err: '' }
-  const code = await run(['policy', 'replay', '--candidate', bundle, '--data', data, ...words], {
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
-    signal: new AbortController().signal,
-  })
-  return { code, ...said }
+  return runPolicy('replay', '--candidate', bundle, '--data', data, ...words)
 }
 
 test('a candidate that decides alike ends with 0, and an event that is still being written is told and left alone', async () => {

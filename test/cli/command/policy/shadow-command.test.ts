@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { run } from '../../../../src/cli/program.ts'
+import { runPolicy, type Ended } from './run-policy.ts'
 
 let folder: string
 
@@ -28,22 +28,10 @@ function told(shadow: object): object {
   return { decision_id: 'n', path: 'countersign/shadow/difference', shadow }
 }
 
-interface Ended {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
-
 async function shadow(events: readonly object[], ...words: readonly string[]): Promise<Ended> {
   const log = join(folder, 'decisions.jsonl')
   await writeFile(log, events.map((event) => `${JSON.stringify(event)}\n`).join(''))
-  const said = { out: '', err: '' }
-  const code = await run(['policy', 'shadow', '--log', log, ...words], {
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
-    signal: new AbortController().signal,
-  })
-  return { code, ...said }
+  return runPolicy('shadow', '--log', log, ...words)
 }
 
 function decided(id: string, resource: object = { id: 'issues_create' }): object {

@@ -4,8 +4,8 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { run } from '../../../../src/cli/program.ts'
 import { archiveOf, shippedAs } from '../../../policy/archive.ts'
+import { runPolicy as policy } from './run-policy.ts'
 
 let folder: string
 let bundle: string
@@ -24,22 +24,6 @@ before(async () => {
 })
 
 after(() => rm(folder, { recursive: true, force: true }))
-
-interface Ended {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
-
-async function policy(...words: readonly string[]): Promise<Ended> {
-  const said = { out: '', err: '' }
-  const code = await run(['policy', ...words], {
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
-    signal: new AbortController().signal,
-  })
-  return { code, ...said }
-}
 
 const algorithm = ['--algorithm', 'ES256', '--key-id', 'authors']
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { listSources, readSource } from '../../../../src/cli/command/policy/source-files.ts'
-import { run } from '../../../../src/cli/program.ts'
+import { runPolicy } from './run-policy.ts'
 
 let folder: string
 
@@ -28,12 +28,7 @@ async function sourcesIn(name: string): Promise<string> {
 async function refusals(...places: readonly string[]): Promise<readonly string[]> {
   const refused: string[] = []
   for (const words of [['test'], ['build', '-o', join(folder, 'out.tar.gz')]]) {
-    let err = ''
-    const code = await run(['policy', ...words, '--opa', '/nowhere/opa', '--', ...places], {
-      out: () => {},
-      err: (text) => void (err += text),
-      signal: new AbortController().signal,
-    })
+    const { code, err } = await runPolicy(...words, '--opa', '/nowhere/opa', '--', ...places)
     assert.equal(code, 2, err)
     refused.push(err)
   }

@@ -4,8 +4,8 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { run } from '../../../../src/cli/program.ts'
 import { archiveOf } from '../../../policy/archive.ts'
+import { runPolicy, type Ended } from './run-policy.ts'
 
 let folder: string
 const vectors = join(import.meta.dirname, '..', '..', '..', 'vectors', 'rego')
@@ -16,20 +16,8 @@ before(async () => {
 
 after(() => rm(folder, { recursive: true, force: true }))
 
-interface Ended {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
-
 async function policyTest(...words: readonly string[]): Promise<Ended> {
-  const said = { out: '', err: '' }
-  const code = await run(['policy', 'test', ...words], {
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
-    signal: new AbortController().signal,
-  })
-  return { code, ...said }
+  return runPolicy('test', ...words)
 }
 
 async function compiledSuite(): Promise<string> {
