@@ -1,4 +1,5 @@
 import type { PolicyEngine } from '../engine.ts'
+import { missingOf } from '../shadow/differ.ts'
 import { createDecisionGroups, type DecisionGroup } from './decision-groups.ts'
 import {
   guardedInput,
@@ -117,19 +118,10 @@ function hiddenRead(error: unknown): HiddenRead | undefined {
 function changeOf(before: Result | undefined, now: Result | undefined): Change {
   const [was, is] = [before?.allow === true, now?.allow === true]
   if (was !== is) return is ? 'widened' : 'narrowed'
-  if (is && lacksAny(before, now)) return 'widened'
+  const [then = [], since = []] = [before?.obligations, now?.obligations]
+  if (is && missingOf(then, since, String) !== undefined) return 'widened'
   if (before?.reasons.join() !== now?.reasons.join()) return 'reasons'
-  return before?.obligations.join() === now?.obligations.join() ? 'same' : 'obligations'
-}
-
-/** Whether an obligation of then is none now; one that has changed is another one, as only who wrote it knows which is stricter. */
-function lacksAny(before: Result | undefined, now: Result | undefined): boolean {
-  const left = [...(now?.obligations ?? [])]
-  return (before?.obligations ?? []).some((obligation) => {
-    const at = left.indexOf(obligation)
-    if (at !== -1) left.splice(at, 1)
-    return at === -1
-  })
+  return then.join() === since.join() ? 'same' : 'obligations'
 }
 
 function textOf(result: Result | undefined): string {

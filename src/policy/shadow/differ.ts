@@ -27,11 +27,11 @@ export function differOnCall(was: Said<Decision>, now: Said<Decision>): Differen
     const change = after.allow ? 'widened' : 'narrowed'
     return { change, rule: firstCode((after.allow ? before : after).reasons), ...shown }
   }
-  const lost = missingOf(before.obligations, after.obligations)
+  const lost = missingOf(before.obligations, after.obligations, textOf)
   if (after.allow && lost !== undefined) return { change: 'widened', rule: lost.type, ...shown }
   const reason = otherCode(before.reasons, after.reasons)
   if (reason !== undefined) return { change: 'reasons', rule: reason, ...shown }
-  const more = lost ?? missingOf(after.obligations, before.obligations)
+  const more = lost ?? missingOf(after.obligations, before.obligations, textOf)
   return more === undefined ? undefined : { change: 'obligations', rule: more.type, ...shown }
 }
 
@@ -107,10 +107,11 @@ function otherCode(before: readonly Reason[], after: readonly Reason[]): string 
 }
 
 /** The first that the others lack. One that has changed is another one: only who wrote it knows which is stricter. */
-function missingOf(
-  obligations: readonly Obligation[],
-  others: readonly Obligation[],
-): Obligation | undefined {
+export function missingOf<T>(
+  obligations: readonly T[],
+  others: readonly T[],
+  textOf: (obligation: T) => string,
+): T | undefined {
   const left = others.map(textOf)
   return obligations.find((obligation) => {
     const at = left.indexOf(textOf(obligation))
