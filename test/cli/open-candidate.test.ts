@@ -9,12 +9,12 @@ import { createAuthorizer } from '../../src/policy/authorizer.ts'
 import { formatStatusPage } from '../../src/policy/bundle-status.ts'
 import type { DecisionLogFile } from '../../src/policy/decision-log.ts'
 import { entrypoints } from '../../src/policy/engine.ts'
-import type { IssuanceInput } from '../../src/policy/issuance-policy.ts'
 import { shadowedIssuance } from '../../src/policy/shadow/shadowed-issuance.ts'
 import { differencePath, shadowed } from '../../src/policy/shadow/shadowed-log.ts'
 import { archiveOf, shippedAs, shippedFiles, signedFiles, type Files } from '../policy/archive.ts'
 import { openBundleServer, serving } from '../policy/bundle-server.ts'
 import { callTexts } from '../policy/call-input.ts'
+import { issuanceInput } from '../policy/issuance-input.ts'
 import { assembleModule } from '../policy/policy-module.ts'
 import { candidateWith, readGranted } from '../policy/shadow/candidate.ts'
 import { requirement } from '../requirements.ts'
@@ -213,29 +213,6 @@ test('a candidate is asked about certificates, too', async () => {
     from: 'allow',
     to: 'deny namespace-denied',
     subject: 'spiffe://example.test/ns/research/sa/reader',
-    resource: 'example.test/pod',
+    resource: 'countersign.dev/identity',
   })
 })
-
-const issuanceInput: IssuanceInput = {
-  subject: {
-    type: 'identity',
-    id: 'spiffe://example.test/ns/research/sa/reader',
-    properties: {
-      namespace: 'research',
-      serviceAccount: 'reader',
-      pod: { name: 'reader-0', uid: '4fd2' },
-      node: 'node-1',
-      role: 'agent',
-      models: [],
-      toolScopes: [],
-    },
-  },
-  action: { name: 'issue' },
-  resource: {
-    type: 'certificate',
-    id: 'example.test/pod',
-    properties: { keyType: 'ECDSAP256', lifetimeSeconds: 3600, dnsNames: [] },
-  },
-  context: { time: '2026-11-22T09:00:00Z' },
-}

@@ -17,6 +17,7 @@ import type { PolicyEngine } from '../../src/policy/engine.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { requirement } from '../requirements.ts'
 import { callInput, callTexts, listInput, listTexts, textsOf, toolResource } from './call-input.ts'
+import { keepLines } from './event-lines.ts'
 
 const grants = { tenants: { acme: { files: { tools: { read: {} } } } } }
 const loaded = await loadPolicyBundle({ data: { grants } })
@@ -38,22 +39,15 @@ const authorizer = createAuthorizer(engine, { elapsed: () => 0 })
 
 interface Kept {
   readonly log: DecisionLog
-  readonly lines: string[]
+  readonly lines: readonly string[]
   readonly counted: string[]
   readonly events: () => Record<string, unknown>[]
 }
 
-/** A decision log whose file is a list of lines, with room for so many. */
+/** A decision log whose lines are kept here, with what it counts. */
 function keep(given: PolicyEngine = engine, lists: 'digest' | 'full' = 'digest'): Kept {
-  const lines: string[] = []
+  const { file, lines } = keepLines()
   const counted: string[] = []
-  const file = {
-    available: true,
-    waitingOctets: 0,
-    append: (line: string) => lines.push(line) > 0,
-    flush: async () => {},
-    [Symbol.asyncDispose]: async () => {},
-  }
   const log = createDecisionLog(file, {
     engine: given,
     labels: () => ({ id: 'gateway-0' }),

@@ -4,31 +4,8 @@ import { CountersignError } from '../../src/errors.ts'
 import { loadPolicyBundle } from '../support/load-policy.ts'
 import type { PolicyEngine } from '../../src/policy/engine.ts'
 import { createIssuancePolicy } from '../../src/policy/issuance-policy.ts'
-import type { IssuanceInput } from '../../src/policy/issuance-policy.ts'
 import { requirement } from '../requirements.ts'
-
-const input: IssuanceInput = {
-  subject: {
-    type: 'identity',
-    id: 'spiffe://example.test/ns/research/sa/reader',
-    properties: {
-      namespace: 'research',
-      serviceAccount: 'reader',
-      pod: { name: 'reader-0', uid: '4fd2' },
-      node: 'node-a',
-      role: 'agent',
-      models: [],
-      toolScopes: [],
-    },
-  },
-  action: { name: 'issue' },
-  resource: {
-    type: 'certificate',
-    id: 'countersign.dev/identity',
-    properties: { keyType: 'ECDSAP256', lifetimeSeconds: 3600, dnsNames: [] },
-  },
-  context: { time: '2026-11-22T09:00:00Z' },
-}
+import { issuanceInput as input } from './issuance-input.ts'
 
 function policyThat(evaluate: PolicyEngine['evaluate']): ReturnType<typeof createIssuancePolicy> {
   return createIssuancePolicy({ revision: 'r1', digest: 'd1', evaluate })

@@ -5,17 +5,11 @@ import { createDecisionLog } from '../../../src/policy/decision-log.ts'
 import { entrypoints } from '../../../src/policy/engine.ts'
 import type { PolicyEngine } from '../../../src/policy/engine.ts'
 import { callTexts, listTexts, toolResource, type CallOptions } from '../call-input.ts'
+import { keepLines } from '../event-lines.ts'
 
 /** The lines that a gateway with this policy logs of these calls, and of one list at the end. */
 export function linesOf(engine: PolicyEngine, calls: readonly CallOptions[]): readonly string[] {
-  const lines: string[] = []
-  const file = {
-    available: true,
-    waitingOctets: 0,
-    append: (line: string) => lines.push(line) > 0,
-    flush: async () => {},
-    [Symbol.asyncDispose]: async () => {},
-  }
+  const { file, lines } = keepLines()
   const log = createDecisionLog(file, {
     engine,
     labels: () => ({ id: 'gateway-0' }),

@@ -13,6 +13,7 @@ import { openTenantPolicy, type TenantPolicy } from '../../../src/policy/tenant/
 import { requirement } from '../../requirements.ts'
 import { loadPolicyBundle } from '../../support/load-policy.ts'
 import { callTexts, type CallOptions } from '../call-input.ts'
+import { keepLines } from '../event-lines.ts'
 import { assembleModule } from '../policy-module.ts'
 import { tenantBundle } from './tenant-bundle.ts'
 
@@ -60,14 +61,7 @@ function openLog(): {
   readonly lines: readonly string[]
   readonly log: ReturnType<typeof createDecisionLog>
 } {
-  const lines: string[] = []
-  const file = {
-    available: true,
-    waitingOctets: 0,
-    append: (line: string) => lines.push(line) > 0,
-    flush: async () => {},
-    [Symbol.asyncDispose]: async () => {},
-  }
+  const { file, lines } = keepLines()
   const more = { log: silentLog, metrics: silentMetrics }
   const log = createDecisionLog(file, { engine, labels: () => ({}), now: () => 0, ...more })
   return { lines, log }
