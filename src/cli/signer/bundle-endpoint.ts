@@ -33,6 +33,13 @@ const ciphers = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':')
 
+/** Given with every certificate: a context knows nothing of the one before it. */
+const tlsOptions = {
+  minVersion: 'TLSv1.2',
+  ciphers,
+  secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+} as const
+
 /**
  * Serves the published anchors as a SPIFFE bundle at `/`, to whoever asks: what is in it is public, and no client may be asked who it is
  * (SPIFFE Federation §5.2). Shows a certificate that the web knows (`https_web`) or an SVID of the trust domain (`https_spiffe`), which
@@ -49,13 +56,7 @@ export async function openBundleEndpoint(options: {
   const { host, port, refreshHintSeconds } = config
   await using opened = new AsyncDisposableStack()
   const material = opened.use(await openMaterial(config, trustDomain, log))
-  const app = createPageServer({
-    https: {
-      minVersion: 'TLSv1.2',
-      ciphers,
-      secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
-    },
-  })
+  const app = createPageServer({ https: tlsOptions })
   let written: { readonly sequence: bigint; readonly text: string } | undefined
   app.get('/', (_request, reply) => {
     const counted = published()
@@ -71,8 +72,7 @@ export async function openBundleEndpoint(options: {
   })
   const server = app.server as unknown as Server
   const show = (): void => {
-    const { cert, key } = material.current()
-    server.setSecureContext({ cert, key, ciphers, minVersion: 'TLSv1.2' })
+    server.setSecureContext({ ...tlsOptions, ...material.current() })
   }
   if (material.problem === undefined) show()
   material.onChange(show)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
@@ -143,6 +144,26 @@ test('no private key and nothing of one is in what is served', async () => {
   const { text } = await ask(endpoint.url)
   const { keys } = JSON.parse(text) as Served
   for (const key of keys) assert.ok(!('d' in key) && !('k' in key) && !('kid' in key))
+})
+
+test('a connection is resumed and renegotiated by nobody', async () => {
+  await writeWeb()
+  await using endpoint = await open('web', () => counted(signer))
+  const socket = connect({
+    host: '127.0.0.1',
+    port: Number(new URL(endpoint.url).port),
+    servername: 'localhost',
+    ca: web.bundlePem,
+    maxVersion: 'TLSv1.2',
+  })
+  await once(socket, 'secureConnect')
+  assert.equal(socket.getTLSTicket(), undefined)
+  const refused = new Promise<Error | null>((resolve) => {
+    socket.on('error', resolve)
+    socket.renegotiate({}, resolve)
+  })
+  assert.match((await refused)?.message ?? 'renegotiated', /no.renegotiation/i)
+  socket.destroy()
 })
 
 test('a renewed certificate is shown from the next handshake on, and a half-written pair never is', async () => {
