@@ -150,7 +150,7 @@ export const askMutations: readonly Mutation[] = [
     claim: 'gateway.pages-across',
     without: 'the bound on how often one call is put off',
     file: pagesAcross,
-    edits: never('rounds > pageRoundsMax'),
+    edits: never('over !== undefined'),
     named: 'so often and no more',
   },
   {

@@ -16,7 +16,7 @@ export const goesOnMutations: readonly Mutation[] = [
     claim: 'gateway.approval-goes-on',
     without: 'the end of what is put off again and again',
     file: 'src/gateway/serve/keep-approval.ts',
-    edits: never('(approved.request.pageRounds ?? 0) >= pageRoundsMax'),
+    edits: never('over !== undefined'),
   },
   {
     claim: 'gateway.approval-goes-on',

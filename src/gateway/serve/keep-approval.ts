@@ -15,7 +15,14 @@ export function keepApproval(
 }
 
 /** So often one call is put off by its server. */
-export const pageRoundsMax = 8
+const pageRoundsMax = 8
+
+/** Why a call is not put off for the so-manieth time, if so. */
+export function refuseRound(rounds: number): Refused | undefined {
+  if (rounds <= pageRoundsMax) return undefined
+  const detail = `pages are to be opened again and again, want=..${pageRoundsMax} times`
+  return fault({ failed: 'bad answer', detail })
+}
 
 /**
  * The same for a legacy client, which has nothing to bring back: it makes the very call again, once what its server wants opened is open.
@@ -26,10 +33,8 @@ export function keepForAgain(
   { approvals, log }: Pick<Parts, 'approvals' | 'log'>,
 ): Soon<Refused | undefined> {
   if (approved === undefined || approvals === undefined) return undefined
-  if ((approved.request.pageRounds ?? 0) >= pageRoundsMax) {
-    const detail = `pages are to be opened again and again, want=..${pageRoundsMax} times`
-    return fault({ failed: 'bad answer', detail })
-  }
+  const over = refuseRound((approved.request.pageRounds ?? 0) + 1)
+  if (over !== undefined) return over
   return approvals.goingOn.keepForAgain(approved).then(
     () => undefined,
     (error: unknown) => notKept(log, error),

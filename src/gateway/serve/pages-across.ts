@@ -8,8 +8,7 @@ import { sealRetry } from '../permit/retry.ts'
 import type { Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import type { Told } from '../translate/answer.ts'
-import { fault } from './fault.ts'
-import { keepApproval, pageRoundsMax } from './keep-approval.ts'
+import { keepApproval, refuseRound } from './keep-approval.ts'
 import { permitPages } from './pass-pages.ts'
 import type { Parts } from './serve.ts'
 
@@ -36,10 +35,8 @@ export function askForPages(
 ): Soon<Buffer | Refused> {
   const { call } = permit
   const rounds = (call.pageRounds ?? 0) + 1
-  if (rounds > pageRoundsMax) {
-    const detail = `pages are to be opened again and again, want=..${pageRoundsMax} times`
-    return fault({ failed: 'bad answer', detail })
-  }
+  const over = refuseRound(rounds)
+  if (over !== undefined) return over
   const tell = (approved: string | undefined): Buffer | Refused => {
     const state = JSON.stringify({ pages: pages.length, rounds } satisfies PagesState)
     const asked = pages.map(({ url, message }, at) => [
