@@ -5,6 +5,7 @@ import { discoverClusterTrustBundleVersion } from '../kubernetes/api-discovery.t
 import { clusterTrustBundles, trustBundleName } from '../kubernetes/cluster-trust-bundle.ts'
 import { readObject } from '../kubernetes/objects.ts'
 import { parseBundle, type Bundle } from '../pki/bundle.ts'
+import { checkServingAnchors } from '../pki/node-serving.ts'
 import { readRegularFile } from './regular-file.ts'
 
 /** The anchors that the signer publishes for a trust domain. Throws `renewal/trust-bundle` and `pki/bundle`. */
@@ -26,9 +27,20 @@ export async function readAnchors(options: {
 
 /** The anchors of a file that somebody else writes, where the cluster serves no ClusterTrustBundles. Throws the same. */
 export async function readAnchorFile(file: string, trustDomain: TrustDomain): Promise<Bundle> {
+  return parseBundle(await readText(file), trustDomain)
+}
+
+/** Those of the signer of Kubernetes, which publishes none: PEM, as the file has it. Throws the same. */
+export async function readServingAnchors(file: string): Promise<string> {
+  const text = await readText(file)
+  checkServingAnchors(text)
+  return text
+}
+
+async function readText(file: string): Promise<string> {
   const what = 'trustBundle'
   const found = await readRegularFile(file, { code, what, octetsMax })
-  if (found !== undefined) return parseBundle(found.text, trustDomain)
+  if (found !== undefined) return found.text
   throw new CountersignError(code, `${what}: ${quoted(file, 200)} is not there`)
 }
 

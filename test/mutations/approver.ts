@@ -363,6 +363,6 @@ export const approverMutations: readonly Mutation[] = [
     without: `${without} of the serving certificate of a node`,
     file: 'src/pki/node-serving.ts',
     edits: never(condition),
-    tests: ['test/renewal/node-credential.test.ts'],
+    tests: ['test/pki/node-serving.test.ts'],
   })),
 ]

@@ -5,7 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { formatPem } from '../../src/pki/pem.ts'
-import { readAnchorFile, readAnchors } from '../../src/renewal/published-anchors.ts'
+import {
+  readAnchorFile,
+  readAnchors,
+  readServingAnchors,
+} from '../../src/renewal/published-anchors.ts'
 import { requirement } from '../requirements.ts'
 import { newAuthority, profile } from '../signer/signer-world.ts'
 import { signerName } from '../signer/asked.ts'
@@ -53,4 +57,17 @@ test('anchors of a file are read within a bound', async () => {
     message: /not a regular file/,
   })
   await rm(folder, { recursive: true })
+})
+
+test('anchors of a node’s certificate are certificates, and nothing else', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'serving-anchors-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const file = join(folder, 'anchors.pem')
+  await writeFile(file, trustBundle)
+  assert.equal(await readServingAnchors(file), trustBundle)
+  for (const text of ['', 'x', `${trustBundle}${formatPem('PRIVATE KEY', Buffer.alloc(8))}`]) {
+    await writeFile(file, text)
+    await assert.rejects(readServingAnchors(file), { code: 'pki/bundle' })
+  }
+  await assert.rejects(readServingAnchors(join(folder, 'none')), { message: /is not there/ })
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -8,7 +8,6 @@ import { after, before, test } from 'node:test'
 import { connect, createSecureContext } from 'node:tls'
 import { openCredentialFolder } from '../../src/renewal/credential-folder.ts'
 import { verifyServing } from '../../src/pki/node-serving.ts'
-import { readServingAnchors } from '../../src/renewal/node-credential.ts'
 import { requirement } from '../requirements.ts'
 import { createAuthority, type Authority, type Credential } from '../support/cluster-credentials.ts'
 
@@ -24,7 +23,7 @@ let folder: string
 
 before(async () => {
   authority = await createAuthority('the signer of kubelets')
-  folder = await mkdtemp(join(tmpdir(), 'node-credential-'))
+  folder = await mkdtemp(join(tmpdir(), 'node-serving-'))
 })
 
 after(() => rm(folder, { recursive: true, force: true }))
@@ -97,18 +96,6 @@ test('one that is of later is not taken', async () => {
   requirement('renewal.verified-before-written')
   const credential = await authority.issueNode({ name: 'a', names: asked })
   assert.throws(() => check(credential, Date.now() - 3_600_000), { message: /of later/ })
-})
-
-test('anchors are certificates, and nothing else', async () => {
-  const file = join(folder, 'anchors.pem')
-  const anchors = authority.certificatePem
-  await writeFile(file, anchors)
-  assert.equal(await readServingAnchors(file), anchors)
-  for (const text of ['', 'x', `${anchors}${authority.privateKeyPem}`]) {
-    await writeFile(file, text)
-    await assert.rejects(readServingAnchors(file), { code: 'pki/bundle' })
-  }
-  await assert.rejects(readServingAnchors(join(folder, 'none')), { message: /is not there/ })
 })
 
 test('a server that loads both files for each handshake, as a virtual kubelet does, serves the next certificate', async (t) => {
