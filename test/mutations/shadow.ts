@@ -190,7 +190,7 @@ export const shadowMutations: readonly Mutation[] = [
     claim: 'policy.tenant-fails-alone',
     without: 'the refusal where a tenant’s rules have no answer',
     file: decide,
-    edits: [['value: unavailable, result: null', 'value: named.value, result: null']],
+    edits: [['value: unavailable, result: null', 'value: here.value, result: null']],
     tests: confined,
     named: 'no answer',
   },

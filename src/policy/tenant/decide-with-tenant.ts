@@ -47,13 +47,14 @@ export function decideWithTenant(
   const name = here.value.allow ? tenants.tenantOf(here.asked.parts.subject) : undefined
   if (name === undefined) return here
   // Of a tenant whose bundle is not there it is recorded all the same whose answer was missing.
-  let named = namedFor(here, { name, revision: 'none', digest: 'none' })
+  let tenant = { name, revision: 'none', digest: 'none' }
   try {
     const policy = tenants.of(name)
     if (policy === undefined) return here
     const { revision, digest } = policy
-    named = namedFor(here, { name, revision, digest })
+    tenant = { name, revision, digest }
     const reasons = policy.denials(here.asked)
+    const named = namedFor(here, tenant)
     if (reasons.length === 0) return named
     const value = { allow: false, reasons, obligations: [] }
     return { ...named, value, result: value }
@@ -61,7 +62,8 @@ export function decideWithTenant(
     const code = thrown instanceof CountersignError ? thrown.code : 'unknown'
     metrics.count('countersign_policy_errors_total', { code })
     const message = thrown instanceof Error ? thrown.message : 'unknown'
-    return { ...named, value: unavailable, result: null, error: `${code}: ${message}` }
+    const error = `${code}: ${message}`
+    return { ...namedFor(here, tenant), value: unavailable, result: null, error }
   }
 }
 
