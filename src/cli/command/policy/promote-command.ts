@@ -167,8 +167,13 @@ function isSameBut(one: BundleContent, other: BundleContent): boolean {
 }
 
 function revisionOf({ files }: BundleContent): string {
-  const { revision } = JSON.parse(String(files.get('.manifest') ?? '{}')) as { revision?: unknown }
-  return typeof revision === 'string' ? revision : 'none'
+  try {
+    const { revision } = JSON.parse(String(files.get('.manifest'))) as { revision?: unknown }
+    if (typeof revision === 'string') return revision
+  } catch {
+    // What is broken has none, and may be replaced.
+  }
+  return 'none'
 }
 
 function userName(): string {

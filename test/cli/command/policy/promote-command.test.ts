@@ -130,6 +130,16 @@ test('the first one needs nothing before it', async () => {
   assert.match(err, /bundle cannot be read, got=".*previous/)
 })
 
+test('a bundle that is broken where it is is in nobody’s way', async () => {
+  const candidate = await put('candidate.tar.gz', await shippedAs('two'))
+  for (const manifest of ['no JSON', 'null']) {
+    await put('bundle.tar.gz', { '.manifest': manifest })
+    const { code, err } = await promote(candidate, '--revision', 'two')
+    assert.equal(code, 0, err)
+    assert.equal((await recorded()).at(-1)?.from, 'none')
+  }
+})
+
 test('only what was named is promoted, by its revision and by its digest', async () => {
   requirement('policy.promoted-as-named')
   await put('bundle.tar.gz', await shippedAs('one'))
