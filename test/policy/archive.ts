@@ -3,9 +3,16 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { packTar } from 'modern-tar'
+import { contentOf, type BundleContent } from '../../src/policy/bundle-content.ts'
 import { structuredHash } from '../../src/policy/structured-hash.ts'
 
 export type Files = Readonly<Record<string, string | Uint8Array>>
+
+/** A bundle as it is once it is read. */
+export function contentWith(files: Files): BundleContent {
+  const entries = Object.entries(files).map(([name, file]) => [name, Buffer.from(file)] as const)
+  return contentOf(new Map(entries))
+}
 
 /** A bundle as `opa build` packs it. */
 export async function archiveOf(files: Files): Promise<Buffer> {

@@ -3,17 +3,15 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseBundle } from '../../src/policy/bundle.ts'
-import { contentOf } from '../../src/policy/bundle-content.ts'
 import { requirement } from '../requirements.ts'
+import { contentWith } from './archive.ts'
 import { assembleModule } from './policy-module.ts'
 
 const head = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]
 
 function parse(wasm: Uint8Array): Promise<unknown> {
   const files = { '.manifest': '{"revision":"r1"}', 'policy.wasm': wasm, 'data.json': '{}' }
-  return parseBundle(
-    contentOf(new Map(Object.entries(files).map(([name, file]) => [name, Buffer.from(file)]))),
-  )
+  return parseBundle(contentWith(files))
 }
 
 const own = /^policy\.wasm has a memory of its own, want=env\.memory alone$/

@@ -1,9 +1,9 @@
 import { CountersignError } from '../../../src/errors.ts'
-import { contentOf, type BundleContent } from '../../../src/policy/bundle-content.ts'
+import type { BundleContent } from '../../../src/policy/bundle-content.ts'
 import { createShadowAnswers } from '../../../src/policy/shadow/answer-shadow.ts'
 import type { ShadowProcess } from '../../../src/policy/shadow/shadow.ts'
 import type { ToShadow } from '../../../src/policy/shadow/shadow-question.ts'
-import { shippedFiles } from '../archive.ts'
+import { contentWith, shippedFiles } from '../archive.ts'
 
 /** Grants of one tool to all that have its ceiling. */
 export const readGranted = {
@@ -28,9 +28,7 @@ export async function candidateWith(
     '.manifest': JSON.stringify({ revision, roots: [''] }),
     'data.json': JSON.stringify({ ...shippedData, ...data }),
   })
-  return contentOf(
-    new Map(Object.entries(shipped).map(([path, content]) => [path, Buffer.from(content)])),
-  )
+  return contentWith(shipped)
 }
 
 /** The candidate in this process, with what it was sent, as it would cross to another. */

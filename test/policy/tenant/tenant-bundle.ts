@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { contentOf, type BundleContent } from '../../../src/policy/bundle-content.ts'
+import type { BundleContent } from '../../../src/policy/bundle-content.ts'
+import { contentWith } from '../archive.ts'
 import { assembleModule } from '../policy-module.ts'
 
 /**
@@ -32,15 +33,12 @@ export function tenantBundle(
     behaviour: { answer: nothing },
   })
   const own = { tenants: { [tenant]: { frozen: ['acme/handbook'] } } }
-  const files = {
+  return contentWith({
     '.manifest': JSON.stringify({ revision: 'r1', roots: [`tenants/${tenant}`], ...manifest }),
     'plan.json': plan(
       planText.replaceAll('acme', tenant).replaceAll(`${tenant} writes`, 'acme writes'),
     ),
     'policy.wasm': options.wasm ?? module,
     'data.json': JSON.stringify(options.data ?? own),
-  }
-  return contentOf(
-    new Map(Object.entries(files).map(([path, content]) => [path, Buffer.from(content)])),
-  )
+  })
 }
