@@ -28,7 +28,7 @@ export const eraMutations: readonly Mutation[] = [
     claim: 'gateway.eras-meet',
     without: 'the end of notifications that mean nothing in the other era',
     file: 'src/gateway/serve/stream.ts',
-    edits: [['return passesAcross(data, { era: told.era, level })', 'return true']],
+    edits: [['return passesAcross(notification, { era: told.era, level })', 'return true']],
   },
   {
     claim: 'gateway.eras-meet',

@@ -9,7 +9,12 @@ import type { Permit } from '../permit/authorize.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import { statusToModern, translateAnswer, type Told } from '../translate/answer.ts'
-import { isOfCall, passesAcross, withProgressToken } from '../translate/notification.ts'
+import {
+  isOfCall,
+  passesAcross,
+  withProgressToken,
+  type Notification,
+} from '../translate/notification.ts'
 import type { AnswerHead } from '../upstream/exchange.ts'
 import { callerHeaders } from '../upstream/headers.ts'
 import { askForPages } from './pages-across.ts'
@@ -43,9 +48,9 @@ export function tellNotification(
   began: JsonObject,
 ): void {
   const { response } = reply
-  const notification = JSON.parse(data.toString('utf8')) as Parameters<typeof isOfCall>[0]
+  const notification = JSON.parse(data.toString('utf8')) as Notification
   if (!isOfCall(notification, began)) return
-  if (!passesAcross(data, { era: 'modern', level })) return
+  if (!passesAcross(notification, { era: 'modern', level })) return
   const { _meta: meta } = permit.call.message.params as { readonly _meta?: unknown }
   const told = withProgressToken(data, isJsonObject(meta) ? meta['progressToken'] : undefined)
   if (told === undefined || !response.headersSent || response.writableEnded) return

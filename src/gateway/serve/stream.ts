@@ -11,7 +11,7 @@ import { AskCarrier, lineOfStream } from './carry-asks.ts'
 import { fault, refuseAnswer } from './fault.ts'
 import type { UpstreamRequest } from '../upstream/upstream.ts'
 import { translateAnswer } from '../translate/answer.ts'
-import { isOfCall, passesAcross } from '../translate/notification.ts'
+import { isOfCall, passesAcross, type Notification } from '../translate/notification.ts'
 import { askAndGoOn } from './ask-legacy.ts'
 import { taskAcross } from './crossing.ts'
 import type { Forwarding } from './forward.ts'
@@ -88,7 +88,7 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
     const verdict = judgeAnswer(asked, data)
     if (verdict.kind === 'drop') return
     if (asking.take(verdict, data)) return
-    if (verdict.kind === 'notification' && !passes(options, verdict, data)) return
+    if (verdict.kind === 'notification' && !passes(options, verdict)) return
     const refusal = refusalOf(options, verdict)
     // The answer ends first: what follows ends the exchange, and with it what was not ended.
     if (refusal !== undefined) {
@@ -157,15 +157,11 @@ function answerOf(
 }
 
 /** A notification that is of this call; of a server of the other era, where it means the same to the caller. */
-function passes(
-  { crossing, message }: EventPasserOptions,
-  notification: Extract<AnswerVerdict, { readonly kind: 'notification' }>,
-  data: Buffer,
-): boolean {
+function passes({ crossing, message }: EventPasserOptions, notification: Notification): boolean {
   if (!isOfCall(notification, message.params)) return false
   if (crossing === undefined) return true
   const { told, level } = crossing
-  return passesAcross(data, { era: told.era, level })
+  return passesAcross(notification, { era: told.era, level })
 }
 
 /** A client of the other era has no tasks of the server's. */

@@ -14,12 +14,18 @@ const beside: ReadonlySet<string> = new Set([
   'notifications/resources/list_changed',
 ])
 
+/** What a server says beside its answer, read. */
+export interface Notification {
+  readonly method: string
+  readonly params?: JsonObject
+}
+
 /**
  * Whether a notification is of the call on whose stream it comes: progress under another token than the request has named is of another
  * one, and to its server all callers are the gateway (MCP 2026-07-28 and 2025-11-25 progress).
  */
 export function isOfCall(
-  { method, params = {} }: { readonly method: string; readonly params?: JsonObject },
+  { method, params = {} }: Notification,
   { _meta: asked }: JsonObject,
 ): boolean {
   if (method !== 'notifications/progress') return beside.has(method)
@@ -37,18 +43,14 @@ function isToken(value: unknown): value is string | number {
  * client is told messages of the level that its request names, and none where it names none (MCP 2026-07-28 logging).
  */
 export function passesAcross(
-  octets: Buffer,
+  { method, params = {} }: Notification,
   { era, level }: { readonly era: Era; readonly level: unknown },
 ): boolean {
-  const { method, params } = JSON.parse(octets.toString('utf8')) as {
-    readonly method: string
-    readonly params?: { readonly level?: unknown }
-  }
   if (method === 'notifications/progress') return true
   if (method !== 'notifications/message') return false
   if (era === 'legacy') return true
   const asked = loggingLevels.findIndex((each) => each === level)
-  const told = loggingLevels.findIndex((each) => each === params?.level)
+  const told = loggingLevels.findIndex((each) => each === params['level'])
   return asked >= 0 && told >= asked
 }
 

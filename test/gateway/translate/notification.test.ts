@@ -2,12 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { passesAcross } from '../../../src/gateway/translate/notification.ts'
 
-const told = (method: string, params: object = {}): Buffer =>
-  Buffer.from(JSON.stringify({ jsonrpc: '2.0', method, params }))
-
 test('progress passes, whatever was asked for', () => {
   for (const era of ['modern', 'legacy'] as const) {
-    assert.ok(passesAcross(told('notifications/progress'), { era, level: undefined }))
+    assert.ok(passesAcross({ method: 'notifications/progress' }, { era, level: undefined }))
   }
 })
 
@@ -20,7 +17,7 @@ for (const [level, of, passes] of [
   ['info', 'loud', false],
 ] as const) {
   test(`a message of level ${of} is ${passes ? '' : 'not '}told to who asks for ${level}`, () => {
-    const message = told('notifications/message', { level: of })
+    const message = { method: 'notifications/message', params: { level: of } }
     assert.equal(passesAcross(message, { era: 'modern', level }), passes)
     assert.ok(passesAcross(message, { era: 'legacy', level }))
   })
@@ -29,7 +26,7 @@ for (const [level, of, passes] of [
 test('nothing else passes', () => {
   for (const method of ['notifications/tools/list_changed', 'notifications/x']) {
     for (const era of ['modern', 'legacy'] as const) {
-      assert.ok(!passesAcross(told(method), { era, level: 'debug' }))
+      assert.ok(!passesAcross({ method }, { era, level: 'debug' }))
     }
   }
 })
