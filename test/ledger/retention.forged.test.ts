@@ -1,70 +1,26 @@
 import assert from 'node:assert/strict'
-import { createHash, generateKeyPairSync } from 'node:crypto'
-import { appendFile, copyFile, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { appendFile, copyFile, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { verifyLedger } from '../../src/ledger/audit/verify-ledger.ts'
 import { formatEntry, parseLine } from '../../src/ledger/entry.ts'
-import { openLedger, type Ledger } from '../../src/ledger/ledger.ts'
+import type { Ledger } from '../../src/ledger/ledger.ts'
 import { logFolderOf, readCheckpoint } from '../../src/ledger/log-folder.ts'
 import { MerkleTree } from '../../src/ledger/merkle-tree.ts'
-import { createVerifier, type NoteSigner } from '../../src/ledger/note.ts'
 import type { Retention, SegmentHead } from '../../src/ledger/record.ts'
 import { segmentFile } from '../../src/ledger/segments.ts'
-import { silentLog } from '../../src/log.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
-import { readAll, temporaryFolder } from './open-ledger.ts'
-import { intentRecord, resultRecord } from './records.ts'
-
-const day = 86_400_000
-const begin = Date.parse('2026-01-01T00:00:00Z')
-const iso = (time: number): string => new Date(time).toISOString()
-
-interface World {
-  readonly folder: string
-  readonly file: string
-  readonly signer: NoteSigner
-  readonly clock: { time: number }
-}
-
-function makeWorld(folder: string): World {
-  const { publicKey, privateKey } = generateKeyPairSync('ed25519')
-  const signer = { ...createVerifier('example.org/ledger/forged', publicKey), privateKey }
-  return { folder, file: join(folder, 'ledger'), signer, clock: { time: begin } }
-}
-
-function open(
-  { file, signer, clock }: World,
-  retentionDays: number | undefined,
-  segmentOctets = 4000,
-): Promise<Ledger> {
-  return openLedger({
-    file,
-    log: silentLog,
-    signer,
-    now: () => clock.time,
-    segmentOctets,
-    lookSeconds: 0.01,
-    publishSeconds: 0.01,
-    retentionDays,
-  })
-}
+import { readAll } from './open-ledger.ts'
+import { begin, day, issue, iso, makeWorld, open, sealedIn, type World } from './retention-world.ts'
 
 /** A certificate a day, for so many days. */
 async function issueDaily(ledger: Ledger, { clock }: World, days: number): Promise<void> {
   for (let number = 0; number < days; number++) {
     clock.time += day
-    const time = iso(clock.time)
-    const notAfter = iso(clock.time + 3_600_000)
-    const intent = intentRecord(number, { time, notBefore: time, notAfter })
-    const { index } = await ledger.append(intent)
-    await ledger.append({ ...resultRecord(number), time, intentIndex: index })
+    await issue(ledger, number, clock)
   }
-}
-
-async function sealedIn(folder: string): Promise<readonly string[]> {
-  return (await readdir(folder)).filter((name) => name.includes('.segment-')).toSorted()
 }
 
 async function headOf(file: string): Promise<SegmentHead> {
@@ -110,13 +66,12 @@ suite('what a start finds beyond the checkpoint removes nothing, and hides nothi
   for (const days of [365, undefined]) {
     test(`a record of retention by another's hand is refused: days=${days ?? 'none'}`, async () => {
       requirement('ledger.retention-keeps-proofs')
-      await using folder = await temporaryFolder()
-      const world = makeWorld(folder.path)
+      await using world = await makeWorld()
       {
         await using ledger = await open(world, days)
         await issueDaily(ledger, world, 12)
       }
-      const sealed = await sealedIn(folder.path)
+      const sealed = await sealedIn(world.folder)
       const { firstIndex } = await headOf(world.file)
       const published = await readCheckpoint(logFolderOf(world.file), world.signer)
       const time = iso(world.clock.time)
@@ -128,15 +83,14 @@ suite('what a start finds beyond the checkpoint removes nothing, and hides nothi
         },
         { code: 'ledger/corrupt', message: /^record \d+ says that retention .* never published/ },
       )
-      assert.deepEqual(await sealedIn(folder.path), sealed)
+      assert.deepEqual(await sealedIn(world.folder), sealed)
       assert.deepEqual(await readCheckpoint(logFolderOf(world.file), world.signer), published)
     })
   }
 
   test('one that says the right time is refused for a segment that is not so old, or with a wrong boundary', async () => {
     requirement('ledger.retention-keeps-proofs')
-    await using folder = await temporaryFolder()
-    const world = makeWorld(folder.path)
+    await using world = await makeWorld()
     {
       await using ledger = await open(world, undefined)
       await issueDaily(ledger, world, 60)
@@ -157,14 +111,13 @@ suite('what a start finds beyond the checkpoint removes nothing, and hides nothi
 
   test('a head that raises what was removed, ends what is held, or began long ago is refused', async () => {
     requirement('ledger.retention-keeps-proofs')
-    await using folder = await temporaryFolder()
-    const world = makeWorld(folder.path)
+    await using world = await makeWorld()
     {
       await using ledger = await open(world, 365)
       await issueDaily(ledger, world, 12)
     }
     const { firstIndex } = await headOf(world.file)
-    await copyFile(world.file, join(folder.path, 'copy'))
+    await copyFile(world.file, join(world.folder, 'copy'))
     const forgeries: readonly [Partial<SegmentHead>, RegExp][] = [
       [{ removedBefore: firstIndex }, /hands on what is not so/],
       [{ heldUntil: null }, /hands on what is not so/],
@@ -174,7 +127,7 @@ suite('what a start finds beyond the checkpoint removes nothing, and hides nothi
       await forgeSeal(world, changes)
       await assert.rejects(open(world, 365), { code: 'ledger/corrupt', message })
       await rm(segmentFile(world.file, firstIndex))
-      await copyFile(join(folder.path, 'copy'), world.file)
+      await copyFile(join(world.folder, 'copy'), world.file)
     }
     // The forger's own hand is not what is refused.
     await forgeSeal(world, {})
@@ -184,18 +137,17 @@ suite('what a start finds beyond the checkpoint removes nothing, and hides nothi
 
 test('the record of this signer that a crash left unpublished is borne out, also where segments are gone already', async () => {
   requirement('ledger.retention-keeps-proofs')
-  await using folder = await temporaryFolder()
-  const world = makeWorld(folder.path)
+  await using world = await makeWorld()
   {
     await using ledger = await open(world, 30)
     await issueDaily(ledger, world, 60)
     await eventually(
       'some are removed',
-      async () => !(await sealedIn(folder.path))[0]?.endsWith('0'),
+      async () => !(await sealedIn(world.folder))[0]?.endsWith('0'),
     )
   }
-  const sealed = await sealedIn(folder.path)
-  const { firstIndex } = await headOf(join(folder.path, sealed[3] ?? ''))
+  const sealed = await sealedIn(world.folder)
+  const { firstIndex } = await headOf(join(world.folder, sealed[3] ?? ''))
   world.clock.time += 60 * day
   const olderThan = iso(world.clock.time - 31 * day)
   await forge(world, { time: iso(world.clock.time), removedBefore: firstIndex, olderThan })
@@ -203,9 +155,9 @@ test('the record of this signer that a crash left unpublished is borne out, also
     await using ledger = await open(world, 30)
     await until()
     // Published by now, and nothing has vouched for the time yet.
-    assert.deepEqual(await sealedIn(folder.path), sealed)
+    assert.deepEqual(await sealedIn(world.folder), sealed)
     await issueDaily(ledger, world, 2)
-    await eventually('they go', async () => (await sealedIn(folder.path))[0] !== sealed[0])
+    await eventually('they go', async () => (await sealedIn(world.folder))[0] !== sealed[0])
   }
   const { problems } = await verifyLedger(world.file, {
     log: world.signer,
@@ -217,8 +169,7 @@ test('the record of this signer that a crash left unpublished is borne out, also
 
 test('verify holds a record of retention against the segments, though it is published', async () => {
   requirement('ledger.retention-keeps-proofs')
-  await using folder = await temporaryFolder()
-  const world = makeWorld(folder.path)
+  await using world = await makeWorld()
   let removedBefore = 0
   {
     await using ledger = await open(world, undefined)
@@ -228,8 +179,8 @@ test('verify holds a record of retention against the segments, though it is publ
     const forged = { kind: 'ledger-retention', time, removedBefore } as const
     await ledger.append({ ...forged, olderThan: iso(begin - 400 * day) } as never)
   }
-  for (const name of await sealedIn(folder.path)) {
-    if (Number(name.slice(-15)) < removedBefore) await rm(join(folder.path, name))
+  for (const name of await sealedIn(world.folder)) {
+    if (Number(name.slice(-15)) < removedBefore) await rm(join(world.folder, name))
   }
   const { problems } = await verifyLedger(world.file, {
     log: world.signer,

@@ -1,80 +1,33 @@
 import assert from 'node:assert/strict'
-import { createHash, createPublicKey } from 'node:crypto'
-import { copyFile, cp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { run } from '../../src/cli/program.ts'
 import { verifyLedger } from '../../src/ledger/audit/verify-ledger.ts'
 import { formatEntry } from '../../src/ledger/entry.ts'
-import { openLedger, readLedger, type Ledger } from '../../src/ledger/ledger.ts'
+import { readLedger, type Ledger } from '../../src/ledger/ledger.ts'
 import { logFolderOf, readCheckpoint } from '../../src/ledger/log-folder.ts'
-import { readLogKey } from '../../src/ledger/log-key.ts'
-import { createVerifier, formatVerifierKey, type NoteSigner } from '../../src/ledger/note.ts'
-import type { IssuanceIntent, IssuanceResult } from '../../src/ledger/record.ts'
+import { formatVerifierKey } from '../../src/ledger/note.ts'
 import { tilePath } from '../../src/ledger/tiles.ts'
-import { silentLog } from '../../src/log.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
-import { readAll, temporaryFolder, type ReadRecord } from './open-ledger.ts'
-import { intentRecord, resultRecord } from './records.ts'
+import { readAll, type ReadRecord } from './open-ledger.ts'
+import { resultRecord } from './records.ts'
+import {
+  begin,
+  day,
+  issue,
+  issued,
+  iso,
+  makeWorld,
+  open,
+  sealedIn,
+  type Clock,
+  type World,
+} from './retention-world.ts'
 import { goLog } from './tlog.ts'
 
-const day = 86_400_000
-const begin = Date.parse('2026-01-01T00:00:00Z')
 const retentionDays = 30
-
-async function signerIn(folder: string): Promise<NoteSigner> {
-  const privateKey = await readLogKey(join(folder, 'key.pem'), { make: true })
-  const verifier = createVerifier('example.org/ledger/kept', createPublicKey(privateKey))
-  return { ...verifier, privateKey }
-}
-
-interface Clock {
-  time: number
-}
-
-function open(
-  file: string,
-  signer: NoteSigner,
-  options: {
-    readonly clock: Clock
-    readonly days?: number | undefined
-    readonly publishSeconds?: number
-  },
-): Promise<Ledger> {
-  const { clock, publishSeconds = 0.01 } = options
-  return openLedger({
-    file,
-    log: silentLog,
-    signer,
-    now: () => clock.time,
-    segmentOctets: 4000,
-    lookSeconds: 0.01,
-    publishSeconds,
-    retentionDays: 'days' in options ? options.days : retentionDays,
-  })
-}
-
-const iso = (time: number): string => new Date(time).toISOString()
-
-function issued(
-  number: number,
-  time: number,
-  changes: Partial<IssuanceIntent> = {},
-): readonly [IssuanceIntent, IssuanceResult] {
-  const at = { time: iso(time), notBefore: iso(time), notAfter: iso(time + 3_600_000) }
-  const spkiSha256 = createHash('sha256').update(`${number}`).digest('hex')
-  return [
-    intentRecord(number, { ...at, spkiSha256, ...changes }),
-    { ...resultRecord(number), time: iso(time) },
-  ]
-}
-
-async function issue(ledger: Ledger, number: number, clock: Clock): Promise<void> {
-  const [intent, result] = issued(number, clock.time)
-  const { index } = await ledger.append(intent)
-  await ledger.append({ ...result, intentIndex: index })
-}
 
 /** Two certificates a day, for so many days. */
 async function issueDaily(ledger: Ledger, days: number, clock: Clock): Promise<void> {
@@ -82,10 +35,6 @@ async function issueDaily(ledger: Ledger, days: number, clock: Clock): Promise<v
     clock.time += day
     await Promise.all([issue(ledger, 2 * number, clock), issue(ledger, 2 * number + 1, clock)])
   }
-}
-
-async function sealedIn(folder: string): Promise<readonly string[]> {
-  return (await readdir(folder)).filter((name) => name.includes('.segment-')).toSorted()
 }
 
 /** While segments are removed, a reader may come too late for one. */
@@ -96,19 +45,12 @@ function readKept(file: string): Promise<readonly ReadRecord[]> {
   })
 }
 
-/** A ledger of a hundred days that keeps thirty; and copies of all that it removed. */
-async function keptLedger(folder: string): Promise<{
-  readonly file: string
-  readonly signer: NoteSigner
-  readonly clock: Clock
-  readonly whole: string
-}> {
-  const file = join(folder, 'ledger')
+/** Writes a ledger of a hundred days, of which it keeps thirty; gives where copies of all that it removed are. */
+async function keepThirtyDays(world: World): Promise<string> {
+  const { folder, file, clock } = world
   const whole = join(folder, 'whole')
-  const signer = await signerIn(folder)
-  const clock = { time: begin }
   {
-    await using ledger = await open(file, signer, { clock, days: undefined })
+    await using ledger = await open(world, undefined)
     await issueDaily(ledger, 100, clock)
   }
   await cp(logFolderOf(file), join(whole, 'ledger.log'), { recursive: true })
@@ -117,7 +59,7 @@ async function keptLedger(folder: string): Promise<{
   }
   const before = (await sealedIn(folder)).length
   {
-    await using ledger = await open(file, signer, { clock })
+    await using ledger = await open(world, retentionDays)
     await issue(ledger, 100, clock)
     await eventually('segments are removed', async () => (await sealedIn(folder)).length < before)
     await eventually('all that is due is removed', async () => {
@@ -129,7 +71,7 @@ async function keptLedger(folder: string): Promise<{
       return read[0]?.index === removedBefore
     })
   }
-  return { file, signer, clock, whole }
+  return whole
 }
 
 async function countersign(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -144,8 +86,9 @@ async function countersign(...argv: string[]): Promise<{ code: number; out: stri
 
 test('old segments are removed, on the record, and everything that is proved of them still is', async (t) => {
   requirement('ledger.retention-keeps-proofs')
-  await using folder = await temporaryFolder()
-  const { file, signer, whole } = await keptLedger(folder.path)
+  await using world = await makeWorld()
+  const { folder, file, signer } = world
+  const whole = await keepThirtyDays(world)
   const key = formatVerifierKey(signer)
   const kept = await readAll(file)
   const first = kept[0]?.index ?? 0
@@ -201,17 +144,18 @@ test('old segments are removed, on the record, and everything that is proved of 
     ['ok', 'ok', 'ok'],
   )
   assert.equal(await go.folder(key, logFolderOf(file)), `size=${size} root=${rootHash} entries=0`)
-  const out = join(folder.path, 'out')
+  const out = join(folder, 'out')
   assert.equal((await countersign('export', file, out)).code, 0)
   assert.match(await go.folder(key, out), new RegExp(`^size=${size} root=${rootHash} `))
 })
 
 test('whoever kept what was removed reads it beside the rest as one', async () => {
   requirement('ledger.retention-keeps-proofs')
-  await using folder = await temporaryFolder()
-  const { file, signer, whole } = await keptLedger(folder.path)
+  await using world = await makeWorld()
+  const { folder, file, signer } = world
+  const whole = await keepThirtyDays(world)
   for (const name of await sealedIn(whole)) {
-    await copyFile(join(whole, name), join(folder.path, name))
+    await copyFile(join(whole, name), join(folder, name))
   }
   const findings = await verifyLedger(file, { log: signer, witnesses: [], kept: [] })
   assert.deepEqual(findings.problems, [])
@@ -221,13 +165,14 @@ test('whoever kept what was removed reads it beside the rest as one', async () =
 
 test('a ledger with removed records is opened, goes on, and removes more when more is old', async () => {
   requirement('ledger.retention-keeps-proofs')
-  await using folder = await temporaryFolder()
-  const { file, signer, clock } = await keptLedger(folder.path)
-  const [first] = await sealedIn(folder.path)
+  await using world = await makeWorld()
+  const { folder, file, signer, clock } = world
+  await keepThirtyDays(world)
+  const [first] = await sealedIn(folder)
   {
-    await using ledger = await open(file, signer, { clock })
+    await using ledger = await open(world, retentionDays)
     await issueDaily(ledger, 40, clock)
-    await eventually('more is removed', async () => (await sealedIn(folder.path))[0] !== first)
+    await eventually('more is removed', async () => (await sealedIn(folder))[0] !== first)
   }
   const { problems } = await verifyLedger(file, { log: signer, witnesses: [], kept: [] })
   assert.deepEqual(problems, [])
@@ -249,10 +194,11 @@ suite('a theft is no retention', () => {
   for (const [title, hurt, message] of hurts) {
     test(`${title}: nothing is opened, and it is told`, async () => {
       requirement('ledger.retention-keeps-proofs')
-      await using folder = await temporaryFolder()
-      const { file, signer, clock } = await keptLedger(folder.path)
-      await hurt(file, folder.path)
-      await assert.rejects(open(file, signer, { clock }), { code: 'ledger/corrupt', message })
+      await using world = await makeWorld()
+      const { folder, file, signer } = world
+      await keepThirtyDays(world)
+      await hurt(file, folder)
+      await assert.rejects(open(world, retentionDays), { code: 'ledger/corrupt', message })
       const { problems } = await verifyLedger(file, { log: signer, witnesses: [], kept: [] })
       assert.match(problems.map(({ problem }) => problem).join('\n'), message)
     })
@@ -260,8 +206,9 @@ suite('a theft is no retention', () => {
 
   test('a tile of what was removed that is another is told', async () => {
     requirement('ledger.retention-keeps-proofs')
-    await using folder = await temporaryFolder()
-    const { file, signer } = await keptLedger(folder.path)
+    await using world = await makeWorld()
+    const { file, signer } = world
+    await keepThirtyDays(world)
     const path = join(logFolderOf(file), tilePath(0, 0))
     await writeFile(path, (await readFile(path)).fill(1, 0, 32))
     const { problems } = await verifyLedger(file, { log: signer, witnesses: [], kept: [] })
@@ -276,22 +223,20 @@ suite('a theft is no retention', () => {
 
   test('a record of it that was never published, put there by hand, is none', async () => {
     requirement('ledger.retention-keeps-proofs')
-    await using folder = await temporaryFolder()
-    const file = join(folder.path, 'ledger')
-    const signer = await signerIn(folder.path)
-    const clock = { time: begin }
+    await using world = await makeWorld()
+    const { folder, file, signer, clock } = world
     {
-      await using ledger = await open(file, signer, { clock, days: undefined })
+      await using ledger = await open(world, undefined)
       await issueDaily(ledger, 30, clock)
     }
-    const [, second = ''] = await sealedIn(folder.path)
+    const [, second = ''] = await sealedIn(folder)
     const removedBefore = Number(second.slice(-15))
     const time = iso(clock.time)
     const forged = { kind: 'ledger-retention', time, removedBefore, olderThan: time } as const
     await writeFile(file, formatEntry(forged).line, { flag: 'a' })
-    await rm(join(folder.path, (await sealedIn(folder.path))[0] ?? ''))
+    await rm(join(folder, (await sealedIn(folder))[0] ?? ''))
     const never = /which says so, was never published/
-    await assert.rejects(open(file, signer, { clock }), { code: 'ledger/corrupt', message: never })
+    await assert.rejects(open(world, retentionDays), { code: 'ledger/corrupt', message: never })
     const { problems } = await verifyLedger(file, { log: signer, witnesses: [], kept: [] })
     assert.match(problems.map(({ problem }) => problem).join('\n'), never)
   })
@@ -300,67 +245,58 @@ suite('a theft is no retention', () => {
 suite('what is not removed', () => {
   test('anything, before others know of the record that says so', async () => {
     requirement('ledger.retention-keeps-proofs')
-    await using folder = await temporaryFolder()
-    const file = join(folder.path, 'ledger')
-    const signer = await signerIn(folder.path)
-    const clock = { time: begin }
+    await using world = await makeWorld()
+    const { folder, file, clock } = world
     {
-      await using ledger = await open(file, signer, { clock, days: undefined })
+      await using ledger = await open(world, undefined)
       await issueDaily(ledger, 50, clock)
     }
-    const sealed = await sealedIn(folder.path)
+    const sealed = await sealedIn(folder)
     {
-      await using ledger = await open(file, signer, { clock, publishSeconds: 3600 })
+      await using ledger = await open(world, retentionDays, 3600)
       await issue(ledger, 500, clock)
       await eventually('it is recorded', async () =>
         (await readAll(file)).some(({ record }) => record.kind === 'ledger-retention'),
       )
       await new Promise((resolve) => setTimeout(resolve, 100))
-      assert.deepEqual((await sealedIn(folder.path)).slice(0, sealed.length), sealed)
+      assert.deepEqual((await sealedIn(folder)).slice(0, sealed.length), sealed)
     }
-    await using _ = await open(file, signer, { clock })
-    await eventually(
-      'it is removed',
-      async () => (await sealedIn(folder.path)).length < sealed.length,
-    )
+    await using _ = await open(world, retentionDays)
+    await eventually('it is removed', async () => (await sealedIn(folder)).length < sealed.length)
   })
 
   test('nothing, by a clock that jumps ahead: the API server took no certificate of that time', async () => {
     requirement('ledger.retention-removes-what-cannot-matter')
-    await using folder = await temporaryFolder()
-    const file = join(folder.path, 'ledger')
-    const signer = await signerIn(folder.path)
-    const clock = { time: begin }
-    await using ledger = await open(file, signer, { clock })
+    await using world = await makeWorld()
+    const { folder, clock } = world
+    await using ledger = await open(world, retentionDays)
     await issueDaily(ledger, 20, clock)
-    const sealed = await sealedIn(folder.path)
+    const sealed = await sealedIn(folder)
     assert.ok(sealed.length > 3)
     clock.time += 3650 * day
     const [intent] = issued(99, clock.time)
     const { index } = await ledger.append(intent)
     await ledger.append({ ...resultRecord(99), intentIndex: index, outcome: 'unpublished' })
     await new Promise((resolve) => setTimeout(resolve, 100))
-    assert.deepEqual((await sealedIn(folder.path)).slice(0, sealed.length), sealed)
+    assert.deepEqual((await sealedIn(folder)).slice(0, sealed.length), sealed)
     await issue(ledger, 100, clock)
     await eventually('a certificate of that time was taken', async () => {
-      return (await sealedIn(folder.path)).length < sealed.length
+      return (await sealedIn(folder)).length < sealed.length
     })
   })
 
   test('a segment with an intent that is open, nor what comes after it', async () => {
     requirement('ledger.retention-removes-what-cannot-matter')
-    await using folder = await temporaryFolder()
-    const file = join(folder.path, 'ledger')
-    const signer = await signerIn(folder.path)
-    const clock = { time: begin }
+    await using world = await makeWorld()
+    const { file, clock } = world
     let open0 = -1
     {
-      await using ledger = await open(file, signer, { clock })
+      await using ledger = await open(world, retentionDays)
       await issueDaily(ledger, 10, clock)
       open0 = (await ledger.append(issued(50, clock.time)[0])).index
       await issueDaily(ledger, 80, clock)
     }
-    await using ledger = await open(file, signer, { clock })
+    await using ledger = await open(world, retentionDays)
     await issue(ledger, 500, clock)
     await eventually('what is before it is removed', async () => {
       return ((await readKept(file))[0]?.index ?? 0) > 0
@@ -380,11 +316,9 @@ suite('what is not removed', () => {
 
   test('a segment with a certificate that is held for longer', async () => {
     requirement('ledger.retention-removes-what-cannot-matter')
-    await using folder = await temporaryFolder()
-    const file = join(folder.path, 'ledger')
-    const signer = await signerIn(folder.path)
-    const clock = { time: begin }
-    await using ledger = await open(file, signer, { clock })
+    await using world = await makeWorld()
+    const { file, clock } = world
+    await using ledger = await open(world, retentionDays)
     const [intent, result] = issued(0, begin, { notAfter: iso(begin + 75 * day) })
     await ledger.append(intent)
     await ledger.append({ ...result, intentIndex: 0 })
@@ -395,17 +329,9 @@ suite('what is not removed', () => {
 
   test('anything, without a log', async () => {
     requirement('ledger.retention-removes-what-cannot-matter')
-    await using folder = await temporaryFolder()
-    const file = join(folder.path, 'ledger')
-    const clock = { time: begin }
-    await using ledger = await openLedger({
-      file,
-      log: silentLog,
-      now: () => clock.time,
-      segmentOctets: 4000,
-      lookSeconds: 0.01,
-      retentionDays: 30,
-    })
+    await using world = await makeWorld()
+    const { file, clock } = world
+    await using ledger = await open({ ...world, signer: undefined }, retentionDays)
     await issueDaily(ledger, 100, clock)
     await new Promise((resolve) => setTimeout(resolve, 100))
     assert.equal((await readAll(file))[0]?.index, 0)
