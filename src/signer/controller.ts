@@ -175,11 +175,10 @@ export function createSigner(options: SignerOptions): Signer {
 /** What is signed by a wrong clock has not begun, or is taken by no API server: others sign it, and so do we when it is right again. */
 function setClock({ serverClock: clock }: SignerOptions, board: ConditionBoard): void {
   if (clock === undefined) return
-  const right = 'is that of the API server'
-  board.set('clock', () => ({
-    ok: clock.problem() === undefined,
-    reason: clock.problem() ?? right,
-  }))
+  board.set('clock', () => {
+    const problem = clock.problem()
+    return { ok: problem === undefined, reason: problem ?? 'is that of the API server' }
+  })
 }
 
 /** A ledger that refused one write takes no other until it is opened again: the process has to end and start anew. */

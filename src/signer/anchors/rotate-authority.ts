@@ -37,9 +37,9 @@ interface WaitingStep {
 
 /**
  * Takes one step of the rotation of a self-signed CA, and gives the journal that follows; where `seen` is given, only while the Secret
- * has that journal. Throws `pki/authority-step` when it is out of
- * order, when its proof is missing, or when somebody else took one meanwhile; then nothing was changed. Where the answer was lost and
- * the Secret does not tell, the error says that the step may have been taken.
+ * has that journal. Throws `pki/authority-step` when it is out of order, when its proof is missing, or when somebody else took one
+ * meanwhile; then nothing was changed. Where the answer was lost and the Secret does not tell, the error says that the step may have
+ * been taken.
  */
 export async function rotateAuthority(
   step: RotationStep,
