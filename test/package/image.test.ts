@@ -238,7 +238,6 @@ test('what the program looks for beside itself is known to the image', () => {
     'src/cli/bundle-process.ts',
     'src/cli/gateway/run-workers.ts',
     'src/cli/policy-files.ts',
-    'src/cli/shadow-process.ts',
     'src/gateway/workers/place.ts',
     'src/policy/engine.ts',
   ])
