@@ -27,7 +27,7 @@ export function writeRootCertificate(options: {
     throw new CountersignError('pki/authority', 'authority key is of a type that does not sign')
   }
   const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
-  const keyIdentifier = keyIdentifierOf(keyBits(spki))
+  const keyIdentifier = subjectKeyIdentifier(spki)
   // Unique per key: two anchors of one name confuse verifiers during rotation.
   const name = commonName(`countersign ${keyIdentifier.toString('hex', 0, 8)}`)
   const serial = randomBytes(16)
@@ -48,12 +48,15 @@ export function writeRootCertificate(options: {
   return element(tags.sequence, signed, algorithm.der, bits)
 }
 
-function keyBits(spki: Buffer): Buffer {
-  return readDer(spki, { code: 'pki/der', what: 'public key', octetsMax: 10240 }, (reader) => {
+/** Of a SubjectPublicKeyInfo. Throws `pki/der`. */
+export function subjectKeyIdentifier(spki: Buffer): Buffer {
+  const what = { code: 'pki/der', what: 'public key', octetsMax: 10240 } as const
+  const bits = readDer(spki, what, (reader) => {
     const info = reader.enter(tags.sequence, 'subjectPublicKeyInfo')
     info.element(tags.sequence, 'algorithm')
     return info.bits('subjectPublicKey')
   })
+  return keyIdentifierOf(bits)
 }
 
 function commonName(text: string): Buffer {
