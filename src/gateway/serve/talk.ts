@@ -1,5 +1,4 @@
-import { createEventParser, keepAlive } from '../../mcp/events.ts'
-import { Gathered } from '../../mcp/gathered.ts'
+import { keepAlive } from '../../mcp/events.ts'
 import type { JsonObject } from '../../mcp/scan.ts'
 import { tieExchange } from '../caller/streams.ts'
 import { beginEvents, endReply, isDrained } from '../door/reply.ts'
@@ -11,22 +10,17 @@ import { Hold } from '../shares.ts'
 import { whenThere } from '../soon.ts'
 import type { StayPart } from '../stay.ts'
 import { inputRequestOf } from '../translate/input.ts'
-import { cancelThere } from '../upstream/cancel-there.ts'
-import {
-  startExchange,
-  type AnswerHead,
-  type Exchange,
-  type ExchangeFailure,
-} from '../upstream/exchange.ts'
+import type { AnswerHead, ExchangeFailure } from '../upstream/exchange.ts'
 import { callerHeaders } from '../upstream/headers.ts'
-import { judgeAnswer, type Asked, type ServerRequest } from '../upstream/judge-answer.ts'
-import { isOwn, isSessionLost, type LegacySession } from '../upstream/legacy-session.ts'
+import type { Asked, ServerRequest } from '../upstream/judge-answer.ts'
+import type { LegacySession } from '../upstream/legacy-session.ts'
 import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
 import { AskCarrier, type Asking, type AskLine } from './carry-asks.ts'
-import { fault, refuseAnswer, sessionOver } from './fault.ts'
+import { fault } from './fault.ts'
 import { passAnswer, tellAnswer, tellAsked, tellNotification } from './audience.ts'
 import type { Answered, Audience } from './audience.ts'
 import type { Parts } from './serve.ts'
+import { CallThere, type HearsOfCall, type Outcome } from './talk-there.ts'
 
 export interface TalkOptions {
   readonly upstream: Upstream
@@ -42,8 +36,6 @@ export interface TalkOptions {
   readonly parts: Parts
 }
 
-type Outcome = Answered | Refused
-
 /** What a server asks within so short a time is asked at once, as what it asks for all at once comes one after the other. */
 const gatherMilliseconds = 20
 const tooLate: ExchangeFailure = { failed: 'time-out', detail: 'no answer in time' }
@@ -54,7 +46,7 @@ const tooLate: ExchangeFailure = { failed: 'time-out', detail: 'no answer in tim
  * stays open until the client comes back with what was asked, or for as long as an ask may wait. What is not told to a client that comes
  * back is told to nobody.
  */
-export class Talk implements AskLine {
+export class Talk implements AskLine, HearsOfCall {
   readonly #options: TalkOptions
   readonly owner: string
   readonly #account: Permit['call']['caller']['account']
@@ -70,10 +62,7 @@ export class Talk implements AskLine {
   #permit: Permit
   #audience: Audience | undefined
   #untie = (): void => {}
-  #exchange: Exchange | undefined
-  #head: AnswerHead | undefined
-  #events: ReturnType<typeof createEventParser> | undefined
-  #body = new Gathered()
+  #there: CallThere | undefined
   #outcome: Outcome | undefined
   #gathering: NodeJS.Timeout | undefined
   #timer: NodeJS.Timeout | undefined
@@ -120,7 +109,7 @@ export class Talk implements AskLine {
 
   /** Sends the request. Undefined: it is under way; its end is told to whoever waits then. */
   begin(audience: Audience): Refused | undefined {
-    const { upstream, request, repeatable, parts, stay } = this.#options
+    const { upstream, there, request, asked, repeatable, parts, stay } = this.#options
     const { answerBytesMax, streamSecondsMax } = parts.limits
     const number = parts.talks.open(this, this.#account)
     if (typeof number === 'string') {
@@ -131,25 +120,24 @@ export class Talk implements AskLine {
     this.#ends.push(stay.keep(), () => parts.talks.close(number, this.#account))
     this.#attend(audience)
     if (this.#isOver) return undefined
-    this.#exchange = startExchange(
+    this.#there = new CallThere(
       {
         upstream,
         account: this.#account,
         request,
+        there,
+        asked,
         answerBytesMax,
         streamSecondsMax,
         // While its client is asked nobody can say how long it takes.
         timeoutMilliseconds: streamSecondsMax * 1000,
         room: this.#hold,
         repeatable,
+        decisions: parts.decisions,
       },
-      {
-        head: (head) => this.#begun(head),
-        data: (chunk) => this.#read(chunk),
-        end: () => this.#ended(),
-        failed: (failure) => this.#failed(failure),
-      },
+      this,
     )
+    this.#there.begin()
     return undefined
   }
 
@@ -171,7 +159,7 @@ export class Talk implements AskLine {
   giveUp(): void {
     if (this.#isOver) return
     const isAnswered = this.#outcome !== undefined
-    if (!isAnswered) this.#cancelThere()
+    if (!isAnswered) this.#there?.giveUp()
     this.#over(!isAnswered)
   }
 
@@ -218,100 +206,38 @@ export class Talk implements AskLine {
       tell: (refusal) => endReply(reply, refusal),
     })
     if (this.#isOver) return
-    if (this.#head?.form === 'events') this.#beginStream(this.#head)
+    const head = this.#there?.head
+    if (head?.form === 'events') this.#beginStream(head.headers)
     else this.#timer = setTimeout(() => this.#breakOff(tooLate), upstream.timeoutMilliseconds)
   }
 
-  /** To a server without sessions it would say that whichever request has this id is given up. */
-  #cancelThere(): void {
-    const { upstream, request, asked, there } = this.#options
-    if (isOwn(there)) void cancelThere({ upstream, request }, asked.id.value)
-  }
-
   #breakOff(failure: ExchangeFailure): void {
-    if (this.#outcome === undefined) this.#cancelThere()
-    this.#conclude(fault(failure), true)
+    if (this.#outcome === undefined) this.#there?.giveUp()
+    this.conclude(fault(failure), true)
   }
 
-  #begun(head: AnswerHead): void {
-    if (isSessionLost(this.#options.there, head)) {
-      this.#conclude(sessionOver)
-      return
-    }
-    this.#head = head
-    this.#body = new Gathered({ octets: head.octets })
-    if (head.form !== 'events') return
+  begun({ form, headers }: AnswerHead): void {
+    if (form !== 'events') return
     if (this.#audience !== undefined) clearTimeout(this.#timer)
-    this.#events = createEventParser((data) => this.#take(data))
-    this.#beginStream(head)
+    this.#beginStream(headers)
   }
 
-  #beginStream(head: AnswerHead): void {
-    if (this.#audience !== undefined) {
-      beginEvents(this.#audience.reply, callerHeaders(head.headers))
-    }
+  alive(): void {
+    const { response } = this.#audience?.reply ?? {}
+    if (response?.headersSent === true && !response.writableNeedDrain) response.write(keepAlive)
   }
 
-  #read(chunk: Buffer): boolean {
-    if (this.#events === undefined) {
-      this.#body.push(chunk)
-      return true
-    }
-    this.#events.push(chunk)
-    return this.isRead(() => this.#exchange?.resume())
-  }
-
-  #ended(): void {
-    if (this.#head?.form === 'json') this.#take(this.#body.whole())
-    const detail = this.#events ? 'stream ended without a response' : 'answer has no body'
-    this.#conclude(fault({ failed: 'bad answer', detail }))
-  }
-
-  #failed(failure: ExchangeFailure): void {
-    const isLate = failure.failed === 'time-out'
-    if (isLate) this.#cancelThere()
-    this.#conclude(fault(failure), isLate)
-  }
-
-  #take(data: Buffer | undefined): void {
-    const { asked, parts } = this.#options
-    this.#exchange?.passed()
-    if (this.#isOver || this.#outcome !== undefined) return
-    if (data === undefined) {
-      const { response } = this.#audience?.reply ?? {}
-      if (response?.headersSent === true && !response.writableNeedDrain) response.write(keepAlive)
-      return
-    }
-    const verdict = judgeAnswer(asked, data)
-    // A modern client has no task of the server's that it could be told of.
-    if (verdict.kind === 'drop' || verdict.kind === 'of a task') return
-    if (verdict.kind === 'notification') {
-      if (verdict.method === 'notifications/cancelled') this.takenBackThere(data)
-      else this.hear(data)
-    } else if (verdict.kind === 'response' && this.#head !== undefined) {
-      this.#conclude({ octets: data, result: verdict.result, head: this.#head })
-    } else if (verdict.kind === 'pages' && this.#head !== undefined) {
-      const { pages } = verdict
-      this.#conclude({ octets: data, result: undefined, pages, head: this.#head })
-    } else if (verdict.kind !== 'server request' || !this.carry(verdict, data)) {
-      const why =
-        'what' in verdict
-          ? refuseAnswer(this.#permit, parts.decisions, verdict.what)
-          : fault({
-              failed: 'bad answer',
-              detail: verdict.kind === 'bad' ? verdict.detail : 'answer is no response',
-            })
-      this.#conclude(why, true)
-    }
+  #beginStream(headers: AnswerHead['headers']): void {
+    if (this.#audience !== undefined) beginEvents(this.#audience.reply, callerHeaders(headers))
   }
 
   /** It has come to its end at its server: told at once, or to its client when that comes back. */
-  #conclude(outcome: Outcome, isSpoiled = false): void {
+  conclude(outcome: Outcome, isSpoiled = false): void {
     if (this.#isOver || this.#outcome !== undefined) return
     this.#outcome = outcome
     clearTimeout(this.#gathering)
-    if ('octets' in outcome) this.#exchange?.answered()
-    else this.#exchange?.cancel()
+    if ('octets' in outcome) this.#there?.answered()
+    else this.#there?.cancel()
     this.#carrier.end()
     this.#asked.clear()
     if (this.#audience === undefined) this.#options.leave(isSpoiled)
@@ -388,7 +314,7 @@ export class Talk implements AskLine {
     clearTimeout(this.#timer)
     clearTimeout(this.#gathering)
     this.#untie()
-    this.#exchange?.cancel()
+    this.#there?.cancel()
     this.#carrier.end()
     this.#hold.end()
     this.#options.leave(isSpoiled)
