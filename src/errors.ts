@@ -143,7 +143,12 @@ export class CountersignError extends Error {
  * `charactersMax` characters of it.
  */
 export function quoted(text: string, charactersMax = 80): string {
-  return JSON.stringify(cut(text, charactersMax)).replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, escaped)
+  return escapedJson(JSON.stringify(cut(text, charactersMax)))
+}
+
+/** JSON on lines of its own, of which no character moves a terminal. */
+export function escapedJson(text: string): string {
+  return text.replaceAll(/(?!\n)[\p{C}\p{Zl}\p{Zp}]/gu, escaped)
 }
 
 function escaped(character: string): string {

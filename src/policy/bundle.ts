@@ -114,17 +114,25 @@ function checkRoots(data: Json, roots: readonly string[], prefix = ''): void {
 
 /** Merges the operator's data beside the bundle's. Throws `policy/bundle`. */
 export function mergeBundle(files: BundleFiles, documents: readonly object[]): PolicyBundle {
+  const { data, dataText } = mergeDocuments(files.data, documents)
+  const { revision, module, rulesSha256 } = files
+  return { revision, module, data, dataText, digest: digestOf(rulesSha256, dataText) }
+}
+
+/** What rules see as `data`: the bundle's, and beside it what operators say. Throws `policy/bundle`. */
+export function mergeDocuments(
+  own: Json,
+  documents: readonly object[],
+): Pick<PolicyBundle, 'data' | 'dataText'> {
   const data = (documents as readonly Json[]).reduce(
     (merged, document) => mergeData(merged, document, 'data'),
-    files.data,
+    own,
   )
   if (Object.hasOwn(data, packageRoot)) {
     throw refused(`data has a root that belongs to the rules, got=${packageRoot}`)
   }
   // In one spelling, so that the digest does not depend on how the data was written.
-  const dataText = canonicalJson(data, 'policy/bundle')
-  const { revision, module, rulesSha256 } = files
-  return { revision, module, data, dataText, digest: digestOf(rulesSha256, dataText) }
+  return { data, dataText: canonicalJson(data, 'policy/bundle') }
 }
 
 /** Merges as OPA merges data files: objects member by member, and everything that both sides name is a conflict. */

@@ -4,11 +4,12 @@ import { createReader, frozen, given } from './document.ts'
 import type { DocumentOf, Evaluate, Text } from './document.ts'
 import { createBuiltins } from './plan/builtins/builtins.ts'
 import { compilePlan } from './plan/compile.ts'
-import type { Kept, Program } from './plan/compile.ts'
+import type { Evaluator, Kept, Program } from './plan/compile.ts'
 import { fromJson, toJson } from './plan/json.ts'
 import { PolicyFault } from './plan/meter.ts'
 import { parsePlan } from './plan/plan.ts'
 import { dot } from './plan/values.ts'
+import type { Value } from './plan/values.ts'
 
 /** The plan of a bundle, ready for any data. */
 export interface PlanEngine {
@@ -38,9 +39,7 @@ export function createPlanEngine(
 
       function evaluate(entrypoint: string, text: Text, document?: DocumentOf): unknown {
         const input = document === undefined ? fromJson(given(text)) : document(read)
-        const rows = evaluator.run(entrypoint, input, fuelOf(entrypoint))
-        const result = rows.length === 1 ? dot(rows[0], 'result') : undefined
-        return result === undefined ? undefined : toJson(result, evaluator.meter)
+        return valueAt(evaluator, entrypoint, input, fuelOf(entrypoint))
       }
       return (entrypoint, text, document) => {
         if (!program.entrypoints.has(entrypoint)) {
@@ -61,6 +60,18 @@ export function createPlanEngine(
       }
     },
   }
+}
+
+/** What an entrypoint is worth, as JSON has it; undefined where it is. Throws what ends an evaluation early. */
+export function valueAt(
+  evaluator: Evaluator,
+  entrypoint: string,
+  input: Value | undefined,
+  fuel: number,
+): unknown {
+  const rows = evaluator.run(entrypoint, input, fuel)
+  const result = rows.length === 1 ? dot(rows[0], 'result') : undefined
+  return result === undefined ? undefined : toJson(result, evaluator.meter)
 }
 
 /** Who asks is known again, and so is what for; the arguments and the time are others each time. */

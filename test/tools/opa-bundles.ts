@@ -6,6 +6,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readBundle } from '../../src/policy/bundle-place.ts'
+import { findOpa } from '../../src/cli/command/policy/opa.ts'
 import { runPolicy } from '../cli/command/policy/run-policy.ts'
 
 async function countersign(
@@ -52,6 +53,7 @@ export async function beginAsAuthor(opa: string): Promise<void> {
     const bundle = join(folder, 'bundle.tar.gz')
     await countersign('build', sources, '--opa', opa, '-o', bundle)
     await countersign('check', bundle)
+    await evaluateAsAuthor(opa, sources)
     const rule = join(sources, 'countersign', 'custom', 'deny.rego')
     const text = await readFile(rule, 'utf8')
     await writeFile(rule, text.replace('input.resource.id', 'input.resource.name'))
@@ -65,6 +67,36 @@ export async function beginAsAuthor(opa: string): Promise<void> {
     }
   } finally {
     await rm(folder, { recursive: true })
+  }
+}
+
+/** Expressions are worth what `opa eval` says: each value, or none. */
+async function evaluateAsAuthor(opa: string, sources: string): Promise<void> {
+  const input = join(sources, '..', 'input.json')
+  const action = { name: 'tools/call' }
+  await writeFile(input, JSON.stringify({ action, resource: { id: 'get_weather' } }))
+  for (const query of [
+    'data.countersign.custom.deny[_].code',
+    '1 < 2',
+    'input.none',
+    'x; some x in ["a", "b"]',
+    '{x | some x in [3, 1, 2]}',
+  ]) {
+    const words = ['--query', query, '--input', input, '--opa', opa, '--json']
+    const { out } = await runPolicy('eval', sources, ...words)
+    const { values } = JSON.parse(out) as { readonly values: readonly unknown[] }
+    const places = ['countersign', 'data.json'].flatMap((name) => ['--data', join(sources, name)])
+    const wanted = `[value | value := ${query}\n]`
+    const asked = await findOpa(opa, {}, new AbortController().signal).run([
+      'eval',
+      '--format',
+      'raw',
+      '--input',
+      input,
+      ...places,
+      wanted,
+    ])
+    assert.deepEqual(values, JSON.parse(asked), query)
   }
 }
 

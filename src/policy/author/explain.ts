@@ -2,13 +2,12 @@ import { createBuiltins } from '../plan/builtins/builtins.ts'
 import type { Builtins } from '../plan/builtins/signature.ts'
 import { compilePlan } from '../plan/compile.ts'
 import type { Program } from '../plan/compile.ts'
-import { fromJson, toJson } from '../plan/json.ts'
+import { fromJson } from '../plan/json.ts'
 import type { Meter } from '../plan/meter.ts'
 import { parsePlan } from '../plan/plan.ts'
 import type { Block, Func, Plan, Statement } from '../plan/plan.ts'
-import { dot } from '../plan/values.ts'
 import { fuelOf } from '../engine.ts'
-import { faultOf, refusedPlan } from '../plan-engine.ts'
+import { faultOf, refusedPlan, valueAt } from '../plan-engine.ts'
 import { guardedInput, HiddenRead, parseResult } from './logged-decision.ts'
 import type { LoggedDecision, Result } from './logged-decision.ts'
 import { localsOf } from './test-cases.ts'
@@ -51,15 +50,14 @@ export function explainDecision(
     },
   })
   const evaluator = compiled(plan, builtins).withData(fromJson(policy.dataText))
-  let rows
+  let value: unknown
   try {
-    rows = evaluator.run(decision.path, guardedInput(decision), fuelOf(decision.path))
+    value = valueAt(evaluator, decision.path, guardedInput(decision), fuelOf(decision.path))
   } catch (error) {
     if (error instanceof HiddenRead) throw error
     throw faultOf(error)
   }
-  const value = rows.length === 1 ? dot(rows[0], 'result') : undefined
-  const result = value === undefined ? undefined : parseResult(toJson(value, evaluator.meter))
+  const result = value === undefined ? undefined : parseResult(value)
   const held = new Map(
     [...seen].flatMap((place) => {
       const rule = places[place]

@@ -1,12 +1,12 @@
 import { createBuiltins } from '../plan/builtins/builtins.ts'
 import { compilePlan } from '../plan/compile.ts'
 import type { Evaluator } from '../plan/compile.ts'
-import { fromJson, nameOf, toJson } from '../plan/json.ts'
+import { fromJson, nameOf } from '../plan/json.ts'
 import type { Meter } from '../plan/meter.ts'
 import { parsePlan } from '../plan/plan.ts'
 import type { Func, Plan } from '../plan/plan.ts'
-import { dot, isArray } from '../plan/values.ts'
-import { faultOf, kept, refusedPlan } from '../plan-engine.ts'
+import { isArray } from '../plan/values.ts'
+import { faultOf, kept, refusedPlan, valueAt } from '../plan-engine.ts'
 import { frozen } from '../document.ts'
 import { caseBuiltin, caseRoot, withCaseProbes } from './test-cases.ts'
 
@@ -73,7 +73,7 @@ export function openRegoSuite(planJson: unknown, dataText: string): RegoSuite {
       seen.length = 0
       let value: unknown
       try {
-        value = valueOf(evaluator, path)
+        value = valueAt(evaluator, path, undefined, testFuelMax)
       } catch (error) {
         return ended('error', { message: faultOf(error).message })
       }
@@ -117,12 +117,6 @@ function open(planJson: unknown, dataText: string, seen: Seen[]): Opened {
   } catch (error) {
     throw refusedPlan(error)
   }
-}
-
-function valueOf(evaluator: Evaluator, path: string): unknown {
-  const rows = evaluator.run(path, undefined, testFuelMax)
-  const value = rows.length === 1 ? dot(rows[0], 'result') : undefined
-  return value === undefined ? undefined : toJson(value, evaluator.meter)
 }
 
 /** A case that was come to, in a function of the plan. */

@@ -1,72 +1,26 @@
 import type { Command } from 'commander'
 import type { Terminal } from '../../terminal.ts'
-import type { PolicyBuildOptions } from './build-command.ts'
+import { addAuthorCommands } from './author-program.ts'
 import type { PolicyCheckOptions } from './check-command.ts'
 import type { PolicyExplainOptions } from './explain-command.ts'
-import type { PolicyNewOptions } from './new-command.ts'
+import { algorithm, data, json, log, scope, signedBy, tenant } from './policy-options.ts'
 import type { PolicyPromoteOptions } from './promote-command.ts'
 import type { PolicyReplayOptions } from './replay-command.ts'
 import type { PolicyShadowOptions } from './shadow-command.ts'
 import type { PolicySignOptions, PolicyVerifyOptions } from './sign-command.ts'
-import type { PolicyTestOptions } from './test-command.ts'
 
 export function addPolicy(program: Command, terminal: Terminal): void {
   const policy = program
     .command('policy')
     .description('Tests and examines policy: sources and bundles.')
-  addNew(policy, terminal)
+  addAuthorCommands(policy, terminal)
   addCheck(policy, terminal)
-  addTest(policy, terminal)
-  addBuild(policy, terminal)
   addSign(policy, terminal)
   addVerify(policy, terminal)
   addReplay(policy, terminal)
   addShadow(policy, terminal)
   addPromote(policy, terminal)
   addExplain(policy, terminal)
-}
-
-/** Where OPA's compiler is, for those who have sources. */
-const opa = [
-  '--opa <file>',
-  'OPA’s compiler (default: COUNTERSIGN_OPA, or opa on the PATH)',
-] as const
-/** Of a bundle that is asked about the calls of one tenant. */
-const tenant = ['--tenant <name>', 'a bundle of this tenant, see policy.tenants'] as const
-const json = ['--json', 'one document for programs, see docs/POLICY.md'] as const
-
-/** Of a key that signs or has signed. */
-const algorithm = ['--algorithm <name>', 'of that key, such as ES256', 'RS256'] as const
-const scope = ['--scope <text>', 'what the signature has to say', ''] as const
-const signedBy = ['--key-id <text>', 'what the signature may name the key by'] as const
-
-/** What is decided with, and what was. */
-const data = [
-  '--data <file...>',
-  'JSON documents to merge with its data, as in policy.data',
-] as const
-const log = ['--log <file...>', 'decision logs of gateways (required)'] as const
-
-function addNew(policy: Command, terminal: Terminal): void {
-  policy
-    .command('new')
-    .description(
-      'Makes a folder of sources: the shipped rules, and a rule of your own with its test.',
-    )
-    .argument('<folder>', 'what to make, or an empty one')
-    .option(...json)
-    .addHelpText(
-      'after',
-      `
-Exit codes: 0 made, 2 usage, or something is there already.
-
-Example:
-  countersign policy new my-policy`,
-    )
-    .action(async (folder: string, options: PolicyNewOptions) => {
-      const { runPolicyNew } = await import('./new-command.ts')
-      await runPolicyNew(folder, options, terminal)
-    })
 }
 
 function addCheck(policy: Command, terminal: Terminal): void {
@@ -93,57 +47,6 @@ Example:
     .action(async (bundle: string, options: PolicyCheckOptions) => {
       const { runPolicyCheck } = await import('./check-command.ts')
       await runPolicyCheck(bundle, options, terminal)
-    })
-}
-
-function addTest(policy: Command, terminal: Terminal): void {
-  policy
-    .command('test')
-    .description('Runs the tests of a policy on the engine that enforces it.')
-    .argument('<source...>', 'files and folders of Rego with their data, or one compiled bundle')
-    .option('--run <pattern>', 'those tests alone whose path matches this regular expression')
-    .option('--verbose', 'tells of tests that pass, too')
-    .option(...opa)
-    .option(...json)
-    .addHelpText(
-      'after',
-      `
-Tests are those of opa test: rules that begin with test_, each case of test_x[name] by itself; todo_test_ is for later.
-Exit codes: 0 all pass, 1 one does not, 2 usage, or the sources do not compile.
-
-Example:
-  countersign policy test policies --run files_test`,
-    )
-    .action(async (places: readonly string[], options: PolicyTestOptions) => {
-      const { runPolicyTest } = await import('./test-command.ts')
-      await runPolicyTest(places, options, terminal)
-    })
-}
-
-function addBuild(policy: Command, terminal: Terminal): void {
-  policy
-    .command('build')
-    .description(
-      'Builds sources into a bundle: the plan that is enforced, and the module beside it.',
-    )
-    .argument('<source...>', 'files and folders of Rego with their data')
-    .option('-o, --output <file>', 'the archive to write (required)')
-    .option('--revision <text>', 'what decisions name it by (default: a digest of what decides)')
-    .option(...tenant)
-    .option(...opa)
-    .option(...json)
-    .addHelpText(
-      'after',
-      `
-Tests are left out. A schemas.json beside the sources goes into the bundle. What a gateway would refuse is not written.
-Exit codes: 0 written, 1 a gateway would refuse it, 2 usage, or the sources do not compile.
-
-Example:
-  countersign policy build policies -o bundle.tar.gz`,
-    )
-    .action(async (places: readonly string[], options: PolicyBuildOptions) => {
-      const { runPolicyBuild } = await import('./build-command.ts')
-      await runPolicyBuild(places, options, terminal)
     })
 }
 

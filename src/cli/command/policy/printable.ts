@@ -1,4 +1,4 @@
-import { quoted } from '../../../errors.ts'
+import { escapedJson, quoted } from '../../../errors.ts'
 import type { DecisionGroup } from '../../../policy/author/decision-groups.ts'
 
 /** Far more than a name is where it is told. */
@@ -12,6 +12,11 @@ export function printableName(name: string): string {
 /** A text from a log that may have spaces. */
 export function printableText(text: string): string {
   return /^[ -~]*$/.test(text) && text.length <= charactersMax ? text : quoted(text, charactersMax)
+}
+
+/** A value, for a person who reads it on several lines. */
+export function printableJson(value: unknown): string {
+  return escapedJson(JSON.stringify(value, null, 2))
 }
 
 /** Decisions that changed alike, for a person. */

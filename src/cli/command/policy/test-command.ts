@@ -1,5 +1,3 @@
-import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import { CountersignError, quoted } from '../../../errors.ts'
 import { isTestName, openRegoSuite } from '../../../policy/author/rego-suite.ts'
 import type { CaseResult, RegoSuite, TestResult } from '../../../policy/author/rego-suite.ts'
@@ -9,6 +7,7 @@ import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
 import { buildBundle, checkTypes } from './build-plan.ts'
 import { makesCode } from './makes-code.ts'
+import { isCompiled, planIn } from './open-plan.ts'
 import { findOpa } from './opa.ts'
 import { readRuleHeads } from './rego-sources.ts'
 import type { RuleHead } from './rego-sources.ts'
@@ -74,17 +73,6 @@ function parsePattern(pattern = ''): RegExp {
   }
 }
 
-/** A bundle that has a plan needs no compiler. */
-async function isCompiled(places: readonly string[]): Promise<boolean> {
-  const [place = '', ...more] = places
-  if (more.length > 0) return false
-  if (/\.(tar\.gz|tgz)$/.test(place)) return true
-  return stat(join(place, 'plan.json')).then(
-    () => true,
-    () => false,
-  )
-}
-
 interface Opened {
   readonly suite: RegoSuite
   readonly skipped: readonly Skipped[]
@@ -120,19 +108,9 @@ async function openSources(
   return { suite: withoutTwins(openSuite(content), entrypoints), skipped }
 }
 
-function openSuite({ files }: BundleContent): RegoSuite {
-  const plan = files.get('plan.json')
-  if (plan === undefined) throw new CountersignError('policy/bundle', 'bundle has no plan.json')
-  const dataText = files.get('data.json')?.toString('utf8') ?? '{}'
-  return makesCode(() => openRegoSuite(readJson(plan), dataText))
-}
-
-function readJson(octets: Buffer): unknown {
-  try {
-    return JSON.parse(octets.toString('utf8'))
-  } catch (cause) {
-    throw new CountersignError('policy/bundle', 'plan.json is not JSON', { cause })
-  }
+function openSuite(content: BundleContent): RegoSuite {
+  const { plan, dataText } = planIn(content)
+  return makesCode(() => openRegoSuite(plan, dataText))
 }
 
 function never(): never {

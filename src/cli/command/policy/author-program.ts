@@ -1,0 +1,117 @@
+import type { Command } from 'commander'
+import type { Terminal } from '../../terminal.ts'
+import type { PolicyBuildOptions } from './build-command.ts'
+import type { PolicyEvalOptions } from './eval-command.ts'
+import type { PolicyNewOptions } from './new-command.ts'
+import { data, json, opa, tenant } from './policy-options.ts'
+import type { PolicyTestOptions } from './test-command.ts'
+
+/** What authors do with sources, before there is a bundle or to make one. */
+export function addAuthorCommands(policy: Command, terminal: Terminal): void {
+  addNew(policy, terminal)
+  addTest(policy, terminal)
+  addEval(policy, terminal)
+  addBuild(policy, terminal)
+}
+
+function addNew(policy: Command, terminal: Terminal): void {
+  policy
+    .command('new')
+    .description(
+      'Makes a folder of sources: the shipped rules, and a rule of your own with its test.',
+    )
+    .argument('<folder>', 'what to make, or an empty one')
+    .option(...json)
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 made, 2 usage, or something is there already.
+
+Example:
+  countersign policy new my-policy`,
+    )
+    .action(async (folder: string, options: PolicyNewOptions) => {
+      const { runPolicyNew } = await import('./new-command.ts')
+      await runPolicyNew(folder, options, terminal)
+    })
+}
+
+function addTest(policy: Command, terminal: Terminal): void {
+  policy
+    .command('test')
+    .description('Runs the tests of a policy on the engine that enforces it.')
+    .argument('<source...>', 'files and folders of Rego with their data, or one compiled bundle')
+    .option('--run <pattern>', 'those tests alone whose path matches this regular expression')
+    .option('--verbose', 'tells of tests that pass, too')
+    .option(...opa)
+    .option(...json)
+    .addHelpText(
+      'after',
+      `
+Tests are those of opa test: rules that begin with test_, each case of test_x[name] by itself; todo_test_ is for later.
+Exit codes: 0 all pass, 1 one does not, 2 usage, or the sources do not compile.
+
+Example:
+  countersign policy test policies --run files_test`,
+    )
+    .action(async (places: readonly string[], options: PolicyTestOptions) => {
+      const { runPolicyTest } = await import('./test-command.ts')
+      await runPolicyTest(places, options, terminal)
+    })
+}
+
+function addEval(policy: Command, terminal: Terminal): void {
+  policy
+    .command('eval')
+    .description('Asks the engine that enforces what a rule or an expression is worth.')
+    .argument('<source...>', 'files and folders of Rego with their data, or one compiled bundle')
+    .option(
+      '--query <text>',
+      'an entrypoint, such as countersign/mcp/decision, or of sources an expression (required)',
+    )
+    .option('--input <file>', 'a JSON document to ask about (default: there is no input)')
+    .option(...data)
+    .option(...opa)
+    .option(...json)
+    .addHelpText(
+      'after',
+      `
+Of an expression each value is told that it has. A compiled bundle is asked for its entrypoints, and needs no opa.
+Exit codes: 0 it has a value, 1 it is undefined, or the evaluation ended early, 2 usage, or the sources do not compile.
+
+Examples:
+  countersign policy eval bundle.tar.gz --query countersign/mcp/decision --input call.json --data grants.json
+  countersign policy eval my-policy --query 'data.countersign.custom.deny[_].code' --input call.json`,
+    )
+    .action(async (places: readonly string[], options: PolicyEvalOptions) => {
+      const { runPolicyEval } = await import('./eval-command.ts')
+      await runPolicyEval(places, options, terminal)
+    })
+}
+
+function addBuild(policy: Command, terminal: Terminal): void {
+  policy
+    .command('build')
+    .description(
+      'Builds sources into a bundle: the plan that is enforced, and the module beside it.',
+    )
+    .argument('<source...>', 'files and folders of Rego with their data')
+    .option('-o, --output <file>', 'the archive to write (required)')
+    .option('--revision <text>', 'what decisions name it by (default: a digest of what decides)')
+    .option(...tenant)
+    .option(...opa)
+    .option(...json)
+    .addHelpText(
+      'after',
+      `
+Tests are left out. A schemas.json beside the sources goes into the bundle. What a gateway would refuse is not written.
+Exit codes: 0 written, 1 a gateway would refuse it, 2 usage, or the sources do not compile.
+
+Example:
+  countersign policy build policies -o bundle.tar.gz`,
+    )
+    .action(async (places: readonly string[], options: PolicyBuildOptions) => {
+      const { runPolicyBuild } = await import('./build-command.ts')
+      await runPolicyBuild(places, options, terminal)
+    })
+}
