@@ -79,7 +79,7 @@ async function evaluateAsAuthor(opa: string, sources: string): Promise<void> {
     'data.countersign.custom.deny[_].code',
     '1 < 2',
     'input.none',
-    'x; some x in ["a", "b"]',
+    '["a", "b"][_]',
     '{x | some x in [3, 1, 2]}',
   ]) {
     const words = ['--query', query, '--input', input, '--opa', opa, '--json']
