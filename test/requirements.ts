@@ -74,6 +74,16 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a pod that asks by a CertificateSigningRequest is who the API server states that it is, and gets what it would get of a kubelet, where its author declared it',
     source: 'KEP-4193; DESIGN §2 CSR mode; cert-manager/csi-driver-spiffe#513',
   },
+  'issued.agent-only': {
+    claim:
+      'nobody but a live pod of the configured agent asks for an IssuedCertificate, and it names the resource and the account with their UIDs',
+    source: 'issue 11, item 5: one remote is unable to speak for another',
+  },
+  'issued.as-declared': {
+    claim:
+      'what is asked for an IssuedCertificate is what the live resource of that namespace declares, evaluated as a pod’s',
+    source: 'issue 11, item 5: the same evaluation, with evidence of the remote cluster',
+  },
   'approver.requester-proved': {
     claim:
       'a certificate of a node is approved for the node itself, for the service account that configuration binds to it, or for its first time as configured; the subject is the node’s own',

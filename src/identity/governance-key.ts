@@ -9,6 +9,9 @@ export const annotationKeys = {
 /** The pod annotation that names the signer which the pod itself may ask, by CertificateSigningRequests with the pod's governance annotations. */
 export const signingRequestsKey = 'countersign.dev/certificate-signing-requests'
 
+/** The annotation of a CertificateSigningRequest that names the IssuedCertificate and the service account which an agent asks for. */
+export const issuedCertificateKey = 'countersign.dev/issued-certificate'
+
 /** The namespace labels that grant, as in `roles.countersign.dev/<role>: allow`; models by slug and tools by server likewise. */
 export const grantLabelPrefixes = {
   roles: 'roles.countersign.dev/',

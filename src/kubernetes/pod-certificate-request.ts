@@ -33,6 +33,20 @@ export interface StatedRequester {
   readonly isApproved: boolean
   /** Of its status, as they stand there. */
   readonly conditions: readonly Readonly<Record<string, unknown>>[]
+  /** What the request is for where the pod that made it asks for others; `pod` and `node` are still who asks. */
+  readonly issued?: IssuedReference
+}
+
+/** The IssuedCertificate that an agent asks for, in the namespace and for the service account of the request. */
+export interface IssuedReference extends NamedReference {
+  /** Whose pod asks. */
+  readonly agent: AgentAccount
+}
+
+/** The service account that may ask for what IssuedCertificates declare. */
+export interface AgentAccount {
+  readonly namespace: string
+  readonly serviceAccount: string
 }
 
 export interface Condition {
@@ -60,7 +74,7 @@ export interface TerminalStatus {
 
 /** One shape for v1, v1beta1 and a pod's CertificateSigningRequest, from the watch to the status. */
 export interface PodCertificateRequest extends KubernetesObject {
-  /** The namespace of its pod. */
+  /** The namespace of its pod, or of its IssuedCertificate. */
   readonly metadata: Metadata & { readonly namespace: string }
   /** Of a CertificateSigningRequest; undefined of what is to come from a kubelet. */
   readonly stated?: StatedRequester

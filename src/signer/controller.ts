@@ -37,6 +37,7 @@ import {
   quietLanes,
   tellLanes,
   type Lane,
+  type SigningRequestsOptions,
 } from './lanes.ts'
 import { joinMembers } from './members-lease.ts'
 import { permissionOf, signerRights, type SignerRightsOptions } from './rights.ts'
@@ -76,8 +77,7 @@ export interface SignerOptions {
   readonly secret?: LeasePlace
   /** How often a self-signed authority is replaced without anybody asking; by command alone unless told. */
   readonly rotation?: SignerRotation | undefined
-  /** Where pods ask by CertificateSigningRequests: whether this program approves, too. */
-  readonly signingRequests?: { readonly approve: boolean } | undefined
+  readonly signingRequests?: SigningRequestsOptions | undefined
   /** What the API server says of the clock here; gone by unless told. */
   readonly serverClock?: Pick<ServerClock, 'problem'> | undefined
   readonly delay?: Delay

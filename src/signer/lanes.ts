@@ -8,6 +8,7 @@ import type { Delay } from '../kubernetes/backoff.ts'
 import { startInformer, type Informer } from '../kubernetes/informer.ts'
 import {
   podCertificateRequests,
+  type AgentAccount,
   type PodCertificateRequest,
   type PodCertificateVersion,
 } from '../kubernetes/pod-certificate-request.ts'
@@ -31,14 +32,21 @@ export interface Lane {
   readonly ports: IssuancePorts
 }
 
+/** Where pods ask by CertificateSigningRequests. */
+export interface SigningRequestsOptions {
+  /** Whether this program approves, too. */
+  readonly approve: boolean
+  /** Who may ask for IssuedCertificates; nobody when absent. */
+  readonly issuedCertificates?: AgentAccount | undefined
+}
+
 export interface LanesOptions {
   readonly client: ApiClient
   readonly signerName: string
   /** Of PodCertificateRequests; `none` where the cluster serves none, and pods ask by themselves alone. */
   readonly version: PodCertificateVersion | 'none'
   readonly gatherer: Gatherer
-  /** Where pods ask by CertificateSigningRequests: whether this program approves, too. */
-  readonly signingRequests?: { readonly approve: boolean } | undefined
+  readonly signingRequests?: SigningRequestsOptions | undefined
   /** How many requests of that way wait. */
   readonly depthOf: (asked: Lane['asked']) => number
   readonly board: ConditionBoard
@@ -92,7 +100,7 @@ function ofKubelets(
 
 function ofPods(
   options: LanesOptions,
-  { approve }: { readonly approve: boolean },
+  { approve, issuedCertificates: agent }: SigningRequestsOptions,
   opened: AsyncDisposableStack,
 ): Lane {
   const { client, signerName, log, metrics, now } = options
@@ -101,8 +109,8 @@ function ofPods(
   const ports = clusterPorts({ ...options, version: 'v1', depth })
   return {
     asked: 'of-pods',
-    requests: opened.use(followSigningRequests({ client, signerName, log, metrics })),
-    ports: signingRequestPorts({ client, ports, approve, now }),
+    requests: opened.use(followSigningRequests({ client, signerName, agent, log, metrics })),
+    ports: signingRequestPorts({ client, ports, approve, agent, now }),
   }
 }
 

@@ -5,6 +5,7 @@ import type { RightsWatch } from '../kubernetes/rights-watch.ts'
 import type { ServerClock } from '../kubernetes/server-clock.ts'
 import type { Permission } from './issue/issuance-options.ts'
 import type { LeasePlace } from '../kubernetes/lease.ts'
+import type { SigningRequestsOptions } from './lanes.ts'
 import { membersLease } from './members-lease.ts'
 
 export interface SignerRightsOptions {
@@ -17,8 +18,7 @@ export interface SignerRightsOptions {
   readonly admissionPolicy?: string | undefined
   /** The Secret of a self-signed authority. */
   readonly secret?: LeasePlace
-  /** Where pods ask by CertificateSigningRequests: whether this program approves, too. */
-  readonly signingRequests?: { readonly approve: boolean } | undefined
+  readonly signingRequests?: SigningRequestsOptions | undefined
 }
 
 const certificates = 'certificates.k8s.io'
@@ -94,6 +94,7 @@ function signingRequestRights(options: SignerRightsOptions): readonly Right[] {
       without: 'no certificate signing request can be answered',
       optional,
     },
+    ...(signingRequests.issuedCertificates === undefined ? [] : [issuedCertificateRight]),
   ]
   if (!signingRequests.approve) return rights
   return [
@@ -108,6 +109,14 @@ function signingRequestRights(options: SignerRightsOptions): readonly Right[] {
       optional,
     },
   ]
+}
+
+const issuedCertificateRight: Right = {
+  group: 'countersign.dev',
+  resource: 'issuedcertificates',
+  verb: 'get',
+  without: 'no IssuedCertificate is answered',
+  optional: true,
 }
 
 /** Services are only ever listed. */

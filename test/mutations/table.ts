@@ -14,6 +14,7 @@ import { federationMutations } from './federation.ts'
 import { guardMutations } from './guard.ts'
 import { issuanceMutations } from './issuance.ts'
 import { handleMutations } from './handles.ts'
+import { issuedMutations } from './issued.ts'
 import { ledgerMutations } from './ledger.ts'
 import { listMutations } from './lists.ts'
 import { operationMutations } from './operation.ts'
@@ -553,6 +554,7 @@ export const mutations: readonly Mutation[] = [
   ...renewalMutations,
   ...servingMutations,
   ...signingRequestMutations,
+  ...issuedMutations,
   ...taskMutations,
   ...trustMutations,
   ...upstreamMutations,

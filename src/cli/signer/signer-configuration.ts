@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import * as z from 'zod'
 import { parseClusterDomain } from '../../identity/cluster-domain.ts'
-import { isDnsLabel } from '../../identity/kubernetes-name.ts'
+import { isDnsLabel, isDnsSubdomain } from '../../identity/kubernetes-name.ts'
 import { parseTrustDomain, type TrustDomain } from '../../identity/trust-domain.ts'
 import { segmentOctetsDefault } from '../../ledger/ledger.ts'
 import { isKeyName } from '../../ledger/note.ts'
@@ -11,6 +11,7 @@ import {
   type RotationSchedule,
 } from '../../pki/rotation-schedule.ts'
 import { keyTypes, type KeyType } from '../../pki/subject-key.ts'
+import type { SigningRequestsOptions } from '../../signer/lanes.ts'
 import { enforcementModes, type EnforcementMode } from '../../signer/verdict/enforcement.ts'
 import { parsedBy, pathIn } from '../configuration.ts'
 import {
@@ -76,7 +77,7 @@ export interface SignerConfig {
   /** Name of the ValidatingAdmissionPolicy, and of its binding, that lets nobody but kubelets make requests. */
   readonly admissionPolicy?: string | undefined
   /** Pods may ask by CertificateSigningRequests, too; where `approve` is not set, others approve them. */
-  readonly certificateSigningRequests?: { readonly approve: boolean } | undefined
+  readonly certificateSigningRequests?: SigningRequestsOptions | undefined
   /** How strictly a namespace is held to what it may claim; one that is not named is enforced. */
   readonly enforcement: { readonly namespaces: Readonly<Record<string, EnforcementMode>> }
   readonly ledger: {
@@ -144,6 +145,12 @@ const enforcementSchema = z
       .default({}),
   })
   .prefault({})
+
+/** The service account whose pods may ask for what IssuedCertificates declare. */
+const agentSchema = z.strictObject({
+  namespace: z.string().refine(isDnsLabel, 'want=the name of a namespace'),
+  serviceAccount: z.string().refine(isDnsSubdomain, 'want=the name of a service account'),
+})
 
 const selfSignedSchema = z.strictObject({
   namespace: z.string().min(1).max(63),
@@ -217,7 +224,12 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
       .prefault({}),
     bundleEndpoint: bundleEndpointSchema(folder).optional(),
     admissionPolicy: z.string().min(1).max(253).optional(),
-    certificateSigningRequests: z.strictObject({ approve: z.boolean().default(false) }).optional(),
+    certificateSigningRequests: z
+      .strictObject({
+        approve: z.boolean().default(false),
+        issuedCertificates: agentSchema.optional(),
+      })
+      .optional(),
     enforcement: enforcementSchema,
     ledger: ledgerSchema(folder),
     policy: policySchema(folder).refine(({ tenants }) => tenants === undefined, {

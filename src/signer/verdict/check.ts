@@ -72,6 +72,7 @@ export interface ProvedIdentity {
   readonly spiffeId: SpiffeId
   readonly namespace: Named
   readonly serviceAccount: Named
+  /** Or the IssuedCertificate that it is for. */
   readonly pod: Named
   readonly node: Named
   readonly role?: Role
@@ -97,6 +98,7 @@ export function provedIdentity(
 ): ProvedIdentity | undefined {
   if (evidence.namespace.state !== 'found') return undefined
   const { pod, serviceAccount, node } = claims.asked.spec
+  const { issued } = claims.asked.stated ?? {}
   const { name, uid } = evidence.namespace.object
   const { role, tenant, models = [], toolScopes = [] } = granted
   const { trustDomain } = profile
@@ -105,7 +107,7 @@ export function provedIdentity(
     spiffeId: workloadSpiffeId(names),
     namespace: { name, uid },
     serviceAccount,
-    pod,
+    pod: issued === undefined ? pod : { name: issued.name, uid: issued.uid },
     node,
     ...(role === undefined ? {} : { role }),
     ...(tenant === undefined ? {} : { tenant }),

@@ -6,6 +6,7 @@ import type { Check, CheckInput, Granted } from './check.ts'
 import { noted, proved, provedIdentity, refused, toldOf } from './check.ts'
 import { refusalMessage } from './condition.ts'
 import { isWaivable } from './enforcement.ts'
+import { issuedCertificateDeclared } from './issued-certificate-check.ts'
 import type {
   DenyVerdict,
   FieldRefusal,
@@ -67,7 +68,8 @@ const keyOfNoOtherPod: Check = {
   name: 'key-of-no-other-pod',
   run: ({ claims, keyOwner, keyRequest }) => {
     const { spec, stated, metadata } = claims.asked
-    if (keyOwner === undefined || keyOwner === spec.pod.uid) {
+    const { uid } = stated?.issued ?? spec.pod
+    if (keyOwner === undefined || keyOwner === uid) {
       const isAgain =
         stated !== undefined && keyRequest !== undefined && keyRequest !== metadata.uid
       return { findings: isAgain ? [keyAskedAgain(claims.key.sha256)] : [] }
@@ -106,6 +108,7 @@ export const checks: readonly Check[] = [
   namespaceIsLive,
   volumeDeclared,
   signingRequestDeclared,
+  issuedCertificateDeclared,
   keyTypeAllowed,
   lifetimeBounded,
   ...attributeChecks,

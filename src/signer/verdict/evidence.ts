@@ -77,6 +77,16 @@ export interface ServiceEvidence {
   readonly externalName: boolean
 }
 
+/** What an IssuedCertificate declares. */
+export interface IssuedCertificateEvidence {
+  readonly name: string
+  readonly uid: string
+  readonly terminating: boolean
+  readonly hosts: readonly string[]
+  /** The governance annotations that it lets its agent ask for, the tenant among them. */
+  readonly annotations: Readonly<Record<string, string>>
+}
+
 /** Plain facts about the objects that a request names. */
 export interface Evidence {
   /** Every fact was read from the API server for this verdict. Without it nothing may be denied. */
@@ -87,6 +97,8 @@ export interface Evidence {
   readonly node: Found<NodeEvidence>
   /** The Services of the request's namespace. */
   readonly services: Found<readonly ServiceEvidence[]>
+  /** Of a request that an agent makes for one: then the pod and the node are the agent's. */
+  readonly issued?: Found<IssuedCertificateEvidence>
 }
 
 /** SHA-256, hex, of the facts in canonical JSON (RFC 8785). Where they were read is not a fact about the workload. */

@@ -133,9 +133,11 @@ export const nodeIsLive: Check = {
 
 export const podRunsServiceAccount: Check = {
   name: 'pod-runs-service-account',
-  run: ({ claims, evidence }) =>
-    ifFound(evidence.pod, 'serviceAccountName', (pod) =>
-      pod.serviceAccountName === claims.asked.spec.serviceAccount.name
+  run: ({ claims, evidence }) => {
+    const { stated, spec } = claims.asked
+    const account = stated?.issued?.agent.serviceAccount ?? spec.serviceAccount.name
+    return ifFound(evidence.pod, 'serviceAccountName', (pod) =>
+      pod.serviceAccountName === account
         ? {
             findings: [
               proved('serviceAccountName', pod.serviceAccountName, 'pod spec.serviceAccountName'),
@@ -145,13 +147,14 @@ export const podRunsServiceAccount: Check = {
             findings: [
               refused('ServiceAccountMismatch', {
                 field: 'serviceAccountName',
-                asked: quoted(claims.asked.spec.serviceAccount.name, 253),
+                asked: quoted(account, 253),
                 proved: `pod runs as ${quoted(pod.serviceAccountName, 253)}`,
                 change: forgedChange,
               }),
             ],
           },
-    ),
+    )
+  },
 }
 
 /** The pod carries no UID of its service account, so the live object has to. */
@@ -234,7 +237,7 @@ export const signingRequestDeclared: Check = {
   name: 'signing-request-declared',
   run: ({ claims, evidence }) => {
     const { stated, spec } = claims.asked
-    if (stated === undefined) return { findings: [] }
+    if (stated === undefined || stated.issued !== undefined) return { findings: [] }
     return ifFound(evidence.pod, 'annotations', ({ signingRequests: declared }) => {
       const asked = spec.unverifiedUserAnnotations
       if (declared?.signerName === spec.signerName && sameEntries(declared.annotations, asked)) {
@@ -296,7 +299,7 @@ function nearest(claims: Claims, pod: PodEvidence): string {
   return `volume ${quoted(closest.declared.volume)} of the pod declares ${closest.differing.join(', ')}`
 }
 
-function sameEntries(
+export function sameEntries(
   left: Readonly<Record<string, string>>,
   right: Readonly<Record<string, string>>,
 ): boolean {

@@ -1,4 +1,9 @@
-import { isGovernanceKey, signingRequestsKey } from '../../identity/governance-key.ts'
+import {
+  annotationKeys,
+  isGovernanceKey,
+  signingRequestsKey,
+} from '../../identity/governance-key.ts'
+import type { IssuedCertificate } from '../../kubernetes/issued-certificate.ts'
 import { keepingOnly, type Resource } from '../../kubernetes/resource.ts'
 import { namespaces, nodes, pods, serviceAccounts, services } from '../../kubernetes/workloads.ts'
 import type {
@@ -11,6 +16,7 @@ import type {
 } from '../../kubernetes/workloads.ts'
 import type {
   DeclaredCertificate,
+  IssuedCertificateEvidence,
   NamespaceEvidence,
   NodeEvidence,
   PodEvidence,
@@ -105,6 +111,21 @@ function declaredCertificate(source: PodCertificateProjection): DeclaredCertific
     paths: [credentialBundlePath, keyPath, certificateChainPath].filter(
       (path) => path !== undefined,
     ),
+  }
+}
+
+export function issuedCertificateEvidence({
+  metadata,
+  spec,
+}: IssuedCertificate): IssuedCertificateEvidence {
+  const { name, uid, deletionTimestamp } = metadata
+  const { hosts, org, annotations } = spec
+  return {
+    name,
+    uid,
+    terminating: deletionTimestamp !== undefined,
+    hosts,
+    annotations: { ...annotations, ...(org === undefined ? {} : { [annotationKeys.tenant]: org }) },
   }
 }
 

@@ -7,6 +7,7 @@ import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { isNotFound } from '../../kubernetes/api-error.ts'
 import { startInformer } from '../../kubernetes/informer.ts'
 import type { Informer } from '../../kubernetes/informer.ts'
+import { issuedCertificates } from '../../kubernetes/issued-certificate.ts'
 import { listObjects } from '../../kubernetes/objects.ts'
 import { resourcePath } from '../../kubernetes/resource.ts'
 import type { KubernetesObject, Resource } from '../../kubernetes/resource.ts'
@@ -21,6 +22,7 @@ import type {
   Evidence,
   Found,
   NamespaceEvidence,
+  NodeEvidence,
   PodEvidence,
   ServiceAccountEvidence,
   ServiceEvidence,
@@ -30,6 +32,7 @@ import type { IssueVerdict } from '../verdict/verdict.ts'
 import { proveRole } from '../verdict/role-proof.ts'
 import {
   factResources,
+  issuedCertificateEvidence,
   namespaceEvidence,
   nodeEvidence,
   podEvidence,
@@ -86,8 +89,9 @@ export function startGatherer(options: GathererOptions): Gatherer {
     synced,
     startsUp: (podUid) => (podCache.byUid(podUid)?.phase ?? 'Pending') === 'Pending',
     knows: ({ namespace, name, uid }) => podCache.get(name, namespace)?.metadata.uid === uid,
-    async gather({ metadata, spec }, { live, signal }) {
+    async gather({ metadata, spec, stated }, { live, signal }) {
       const { namespace } = metadata
+      const { issued: reference } = stated ?? {}
       const look = <T extends KubernetesObject, F>(source: Source<T, F>): Promise<Found<F>> =>
         lookUp(client, source, { live, signal })
       const namespaceSource = {
@@ -96,11 +100,11 @@ export function startGatherer(options: GathererOptions): Gatherer {
         name: { name: namespace },
         fact: namespaceEvidence,
       }
-      const [pod, namespaceSeen, serviceAccount, node] = await Promise.all([
+      const [pod, namespaceSeen, serviceAccount, node, issued] = await Promise.all([
         look({
           cache: podCache,
           resource: pods,
-          name: { namespace, name: spec.pod.name },
+          name: { namespace: reference?.agent.namespace ?? namespace, name: spec.pod.name },
           uid: spec.pod.uid,
           fact: podEvidence,
         }),
@@ -112,25 +116,21 @@ export function startGatherer(options: GathererOptions): Gatherer {
           uid: spec.serviceAccount.uid,
           fact: serviceAccountEvidence,
         }),
-        look({
-          cache: nodeCache,
-          resource: nodes,
-          name: { name: spec.node.name },
-          uid: spec.node.uid,
-          fact: nodeEvidence,
-        }),
+        look({ ...nodeSource(nodeCache), name: { name: spec.node.name }, uid: spec.node.uid }),
+        reference && look({ ...issuedSource, name: { namespace, name: reference.name } }),
       ])
-      const namespaceFound =
-        !live && isHalfProved(serviceAccount, namespaceSeen)
-          ? await lookUp(client, namespaceSource, { live: true, signal })
-          : namespaceSeen
+      const isDoubtful = !live && isHalfProved(serviceAccount, namespaceSeen)
+      const namespaceFound = isDoubtful
+        ? await lookUp(client, namespaceSource, { live: true, signal })
+        : namespaceSeen
       const known = live || !isCurrent(serviceCache) ? undefined : servicesOf(namespace)
       const found =
         known !== undefined &&
         !needsLiveServices(known, pod, provedRole(serviceAccount, namespaceFound))
           ? { state: 'found' as const, object: known, seen: { cached: true } }
           : await liveServices(client, namespace, signal)
-      return { live, pod, namespace: namespaceFound, serviceAccount, node, services: found }
+      const proved = { live, pod, namespace: namespaceFound, serviceAccount, node, services: found }
+      return { ...proved, ...(issued && { issued }) }
     },
     changed: (verdict) => changedSince(started, servicesOf, verdict),
     conditions: () => caches.map((cache) => cache.condition(staleSecondsMax)),
@@ -206,8 +206,15 @@ function startCaches(options: GathererOptions): {
   }
 }
 
+function nodeSource(cache: Informer<Node>): Omit<Source<Node, NodeEvidence>, 'name'> {
+  return { cache, resource: nodes, fact: nodeEvidence }
+}
+
+/** No copy is kept of these: what one declares is read when it is asked for. */
+const issuedSource = { resource: issuedCertificates, fact: issuedCertificateEvidence }
+
 interface Source<T extends KubernetesObject, F> {
-  readonly cache: Informer<T>
+  readonly cache?: Informer<T>
   readonly resource: Resource<T>
   readonly name: { readonly name: string; readonly namespace?: string }
   /** A cached object of another UID is a doubt. */
@@ -221,7 +228,7 @@ async function lookUp<T extends KubernetesObject, F>(
   how: { readonly live: boolean; readonly signal: AbortSignal },
 ): Promise<Found<F>> {
   const { cache, resource, name, uid, fact } = source
-  if (!how.live && isCurrent(cache)) {
+  if (!how.live && cache !== undefined && isCurrent(cache)) {
     const known = cache.get(name.name, name.namespace)
     if (known !== undefined && (uid === undefined || known.metadata.uid === uid)) {
       const { resourceVersion } = known.metadata

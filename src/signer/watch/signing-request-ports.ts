@@ -5,11 +5,14 @@ import {
   judgeCertificateSigningRequest,
 } from '../../kubernetes/certificate-signing-request.ts'
 import { readObject } from '../../kubernetes/objects.ts'
-import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
+import type {
+  AgentAccount,
+  PodCertificateRequest,
+} from '../../kubernetes/pod-certificate-request.ts'
 import type { Approval, IssuancePorts, PublishAnswer } from '../issue/ports.ts'
 import { cutToOctets, wholeSeconds } from '../verdict/condition.ts'
 import type { IssueVerdict } from '../verdict/verdict.ts'
-import { askedByPod } from './asked-by-pod.ts'
+import { askedByAgent } from './asked-by-agent.ts'
 import { writeAnswer } from './cluster-ports.ts'
 
 /** A condition's message has no bound of its own; this one is read by people. */
@@ -33,17 +36,19 @@ export function signingRequestPorts(options: {
   readonly ports: Pick<IssuancePorts, 'gather' | 'changed' | 'emitEvent'>
   /** Whether this program approves what is proved; else others do, and it signs what they have approved. */
   readonly approve: boolean
+  /** Who may ask for IssuedCertificates; nobody when absent. */
+  readonly agent?: AgentAccount | undefined
   readonly now: () => number
 }): IssuancePorts {
-  const { client, ports, now } = options
+  const { client, ports, agent, now } = options
   const judge: Judge = (target, condition, signal) =>
-    judged(client, { target, condition, now: now(), signal })
+    judged(client, { target, condition, agent, now: now(), signal })
   return {
     gather: (asked, how) => ports.gather(asked, how),
     changed: (verdict) => ports.changed(verdict),
     async read({ name, uid }, signal) {
       const found = await readObject(client, certificateSigningRequests, { name, signal })
-      return found?.metadata.uid === uid ? askedByPod(found) : undefined
+      return found?.metadata.uid === uid ? askedByAgent(found, agent) : undefined
     },
     async approve(target, verdict, signal): Promise<Approval> {
       if (target.stated?.isApproved === true) return { kind: 'approved', request: target }
@@ -90,24 +95,24 @@ async function judged(
   options: {
     readonly target: PodCertificateRequest
     readonly condition: Judgement
+    readonly agent: AgentAccount | undefined
     /** Milliseconds. */
     readonly now: number
     readonly signal: AbortSignal
   },
 ): Promise<PodCertificateRequest> {
-  const { target, condition, now, signal } = options
+  const { target, condition, agent, now, signal } = options
   const { metadata, stated } = target
   const time = wholeSeconds(new Date(now))
   const message = cutToOctets(condition.message, messageOctetsMax)
   const conditions = stated?.conditions ?? []
-  return askedByPod(
-    await judgeCertificateSigningRequest(client, {
-      metadata,
-      conditions,
-      condition: { ...condition, message, time },
-      signal,
-    }),
-  )
+  const written = await judgeCertificateSigningRequest(client, {
+    metadata,
+    conditions,
+    condition: { ...condition, message, time },
+    signal,
+  })
+  return askedByAgent(written, agent)
 }
 
 /** Why a denial cannot be written: an approval stands for ever, and without the right to approve there is none to deny. */
@@ -130,6 +135,8 @@ function provedBy(verdict: IssueVerdict): string {
   const proofs = findings.flatMap((finding) =>
     finding.kind === 'proved' ? [`${finding.field}=${finding.value} by ${finding.by}`] : [],
   )
-  const who = `${spiffeId.uri} for pod ${namespace.name}/${pod.name} on ${node.name}`
+  const { issued } = verdict.claims.asked.stated ?? {}
+  const what = issued === undefined ? 'pod' : 'IssuedCertificate'
+  const who = `${spiffeId.uri} for ${what} ${namespace.name}/${pod.name} on ${node.name}`
   return `${who}, policy revision ${policy.revision}: ${proofs.join('; ')}`
 }

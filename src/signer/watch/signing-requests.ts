@@ -4,8 +4,12 @@ import {
   type CertificateSigningRequest,
 } from '../../kubernetes/certificate-signing-request.ts'
 import { startInformer, type Informer, type InformerOptions } from '../../kubernetes/informer.ts'
-import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
-import { askedByPod, terminalOf } from './asked-by-pod.ts'
+import type {
+  AgentAccount,
+  PodCertificateRequest,
+} from '../../kubernetes/pod-certificate-request.ts'
+import { askedByAgent } from './asked-by-agent.ts'
+import { terminalOf } from './asked-by-pod.ts'
 
 /** The CertificateSigningRequests of a signer, as what pods ask. */
 export interface SigningRequests
@@ -72,13 +76,15 @@ function boundExtra(
   )
 }
 
-/** Follows them. They have no namespace of their own: in the shape of what pods ask they have that of their pod. */
+/** Follows them. They have no namespace of their own: in the shape of what pods ask they have that of their pod, or of what it asks for. */
 export function followSigningRequests(
   options: Pick<InformerOptions<CertificateSigningRequest>, 'client' | 'log' | 'metrics'> & {
     readonly signerName: string
+    /** Who may ask for IssuedCertificates; nobody when absent. */
+    readonly agent?: AgentAccount | undefined
   },
 ): SigningRequests {
-  const { signerName, ...rest } = options
+  const { signerName, agent, ...rest } = options
   const informer = startInformer<CertificateSigningRequest>({
     ...rest,
     resource: kept,
@@ -86,7 +92,7 @@ export function followSigningRequests(
   })
   const shaped = new WeakMap<CertificateSigningRequest, PodCertificateRequest>()
   const shapedOnce = (request: CertificateSigningRequest): PodCertificateRequest => {
-    const known = shaped.get(request) ?? askedByPod(request)
+    const known = shaped.get(request) ?? askedByAgent(request, agent)
     shaped.set(request, known)
     return known
   }
