@@ -229,11 +229,13 @@ export function rotationSuite(
         await eventually(`both replicas sign with the CA of round ${round}`, () =>
           [one, other].every((source) => source.current().certificate.sha256 === wanted),
         )
-        await delay(500)
+        // Whatever a machine's speed: each pair has connected with the new CA, by anchors that both sides have looked at since.
+        const before = shaken
+        const goesOn = eventually(`handshakes of round ${round}`, () => shaken >= before + 32)
+        await Promise.race([load, goesOn])
       }
       stop.abort()
       await load
-      assert.ok(shaken > 50, `${shaken} handshakes`)
       t.diagnostic(`${shaken} handshakes over two rotations, none failed`)
     })
 
