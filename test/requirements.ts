@@ -380,6 +380,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'policy test runs on the engine that enforces, and no test or case that opa test finds failing passes there',
     source: 'issue 12, the author’s loop',
   },
+  'policy.coverage-never-flatters': {
+    claim:
+      'policy test counts a row as covered only when all that begins in it was come to, the head of a rule when a body has held, and counts rows that no test asks for',
+    source: 'issue 12, the author’s loop: line coverage from the plan’s own rows',
+  },
   'policy.build-is-tested': {
     claim: 'policy build writes no bundle that a gateway would refuse',
     source: 'issue 12, the author’s loop',

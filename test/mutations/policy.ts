@@ -112,6 +112,18 @@ export const policyMutations: readonly Mutation[] = [
     edits: [['before.slice(from)', 'before.slice(before.length)']],
   },
   {
+    claim: 'policy.coverage-never-flatters',
+    without: 'all that begins in a row',
+    file: 'src/policy/author/row-coverage.ts',
+    edits: [['isReached && rows.get(row) !== false', 'isReached || rows.get(row) === true']],
+  },
+  {
+    claim: 'policy.coverage-never-flatters',
+    without: 'the body that has to hold',
+    file: 'src/policy/author/row-coverage.ts',
+    edits: [['numberOf(place, isOwn)', 'numberOf(place, false)']],
+  },
+  {
     claim: 'policy.build-is-tested',
     without: 'the test of what is built before it is written',
     file: 'src/cli/command/policy/build-command.ts',

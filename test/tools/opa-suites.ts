@@ -1,6 +1,7 @@
 /** What `opa test` says of suites, and what we say of the same ones. */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import type { Coverage } from '../../src/policy/author/row-coverage.ts'
 import { runPolicy } from '../cli/command/policy/run-policy.ts'
 
 /** By the path of each test: what has become of it, and of each of its cases. */
@@ -76,6 +77,19 @@ export async function ownVerdicts(opa: string, places: readonly string[]): Promi
   const said = await runPolicy('test', '--opa', opa, '--json', ...places)
   if (said.out === '') throw new Error(said.err)
   return verdictsOf((JSON.parse(said.out) as { readonly tests: readonly OwnResult[] }).tests)
+}
+
+/** How many rows the tests of sources cover. Throws where it is not all of them. */
+export async function coveredRows(
+  opa: string,
+  folder: string,
+  names: readonly string[],
+): Promise<number> {
+  const places = names.map((name) => join(folder, name))
+  const said = await runPolicy('test', '--opa', opa, '--threshold', '100', '--json', ...places)
+  const { coverage } = JSON.parse(said.out) as { readonly coverage: Coverage }
+  if (said.code !== 0) throw new Error(JSON.stringify(coverage))
+  return coverage.covered_lines
 }
 
 /** Compares both on one suite, and gives how many tests and cases there are. Throws where they differ. */

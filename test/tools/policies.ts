@@ -18,7 +18,7 @@ import { addressVector, letterVector } from './builtin-vectors.ts'
 import { compareWithOpa } from './opa-differential.ts'
 import { beginAsAuthor, buildAndSign } from './opa-bundles.ts'
 import { followAsOpa } from './opa-follower.ts'
-import { compareSuite, opaVerdicts } from './opa-suites.ts'
+import { compareSuite, coveredRows, opaVerdicts } from './opa-suites.ts'
 
 const policies = join(import.meta.dirname, '..', '..', 'policies')
 const bundle = join(policies, 'bundle')
@@ -206,23 +206,34 @@ function checkVectors(opa: string, folder: string, write: boolean): void {
 
 /** A suite with everything that a test may be: its plan, and what `opa test` says of it. */
 async function checkSuites(opa: string, write: boolean): Promise<void> {
-  const folder = join(vectors, 'suite')
-  const verdicts = opaVerdicts(opa, ['.'], folder)
-  const none = new AbortController().signal
-  const { files } = await buildSources(findOpa(opa, {}, none), [folder], {
-    target: 'plan',
-    entrypoints: Object.entries(verdicts)
-      .filter(([path, verdict]) => !path.includes(' ') && verdict !== 'skip')
-      .map(([path]) => path),
-  })
-  const plan = (files.get('plan.json') ?? Buffer.alloc(0))
-    .toString('utf8')
-    .replaceAll(folder, 'suite')
-  keepVector('suite.plan.json', plan, write)
+  const verdicts = opaVerdicts(opa, ['.'], join(vectors, 'suite'))
+  const tests = Object.entries(verdicts)
+    .filter(([path, verdict]) => !path.includes(' ') && verdict !== 'skip')
+    .map(([path]) => path)
+  keepVector('suite.plan.json', await planOfSuite(opa, 'suite', tests), write)
+  const covered = ['covered', 'covered_test/test_allow', 'covered_test/test_names']
+  const more = ['covered_test/test_kind', 'covered_test/test_members']
+  keepVector('coverage.plan.json', await planOfSuite(opa, 'coverage', [...covered, ...more]), write)
   keepVector('suite.answers.json', `${JSON.stringify(verdicts, null, 2)}\n`, write)
   const count =
     (await compareSuite(opa, vectors, ['suite'])) + (await compareSuite(opa, policies, sources))
   process.stdout.write(`policies: ${count} tests and cases, policy test and opa test agree\n`)
+  const rows = await coveredRows(opa, policies, sources)
+  process.stdout.write(`policies: all ${rows} rows of the rules are covered\n`)
+}
+
+async function planOfSuite(
+  opa: string,
+  name: string,
+  entrypoints: readonly string[],
+): Promise<string> {
+  const folder = join(vectors, name)
+  const none = new AbortController().signal
+  const { files } = await buildSources(findOpa(opa, {}, none), [folder], {
+    target: 'plan',
+    entrypoints,
+  })
+  return (files.get('plan.json') ?? Buffer.alloc(0)).toString('utf8').replaceAll(folder, name)
 }
 
 function keepVector(name: string, text: string, write: boolean): void {

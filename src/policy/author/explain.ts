@@ -5,12 +5,12 @@ import type { Program } from '../plan/compile.ts'
 import { fromJson } from '../plan/json.ts'
 import type { Meter } from '../plan/meter.ts'
 import { parsePlan } from '../plan/plan.ts'
-import type { Block, Func, Plan, Statement } from '../plan/plan.ts'
+import type { Plan, Statement } from '../plan/plan.ts'
 import { fuelOf } from '../engine.ts'
 import { faultOf, refusedPlan, valueAt } from '../plan-engine.ts'
 import { guardedInput, HiddenRead, parseResult } from './logged-decision.ts'
 import type { LoggedDecision, Result } from './logged-decision.ts'
-import { localsOf } from './test-cases.ts'
+import { freeLocal, headsOf, probe, withBefore } from './rule-probes.ts'
 
 /** A rule whose body held, or one of its bodies. */
 export interface HeldRule {
@@ -86,26 +86,16 @@ function probedPlan(planJson: unknown): {
     const { path } = func
     if (path === undefined) return func
     const name = path.slice(1).join('/')
-    // One after the other: as arguments of one call they overflow the stack where data stands in rules.
-    const locals = [...func.params, ...func.blocks.flatMap(allLocals)]
-    const place = locals.reduce((most, local) => Math.max(most, local), 0) + 1
-    const own = new Set(func.blocks.flatMap(localsReset))
-    const probe = (statement: Statement): readonly Statement[] => {
+    const local = freeLocal(func)
+    const { isHead, isDefault } = headsOf(func)
+    const before = (statement: Statement): readonly Statement[] => {
+      if (!isHead(statement)) return []
       const { file = 0, row = 0 } = statement.place ?? {}
-      const isDefault = statement.type === 'AssignVarOnceStmt' && !own.has(statement.target)
-      const value = places.push({ path: name, file: plan.files[file] ?? '', row, isDefault }) - 1
-      return [
-        { type: 'MakeNumberIntStmt', value, target: place },
-        {
-          type: 'CallStmt',
-          func: heldBuiltin,
-          args: [{ type: 'local', value: place }],
-          result: place,
-        },
-      ]
+      const held = { path: name, file: plan.files[file] ?? '', row }
+      const number = places.push({ ...held, isDefault: isDefault(statement) }) - 1
+      return probe(heldBuiltin, number, local)
     }
-    const isHead = headOf(func, own)
-    return { ...func, blocks: func.blocks.map((block) => withProbes(block, isHead, probe)) }
+    return { ...func, blocks: func.blocks.map((block) => withBefore(block, before)) }
   })
   const builtins = [...plan.builtins, { name: heldBuiltin, hasResult: false }]
   return { plan: { ...plan, funcs, builtins }, places }
@@ -116,49 +106,5 @@ function parse(planJson: unknown): Plan {
     return parsePlan(planJson)
   } catch (error) {
     throw refusedPlan(error)
-  }
-}
-
-function allLocals({ statements }: Block): readonly number[] {
-  return statements.flatMap(localsOf)
-}
-
-/** Each body of a rule gives its value to a local that is empty before. */
-function localsReset({ statements }: Block): readonly number[] {
-  return statements.flatMap((statement) => {
-    if (statement.type === 'ResetLocalStmt') return [statement.target]
-    if ('blocks' in statement) return statement.blocks.flatMap(localsReset)
-    return 'block' in statement ? localsReset(statement.block) : []
-  })
-}
-
-/** The statements that give a rule its value, or a part of it, when a body has held. */
-function headOf({ blocks }: Func, own: ReadonlySet<number>): (statement: Statement) => boolean {
-  const [first] = blocks[0]?.statements ?? []
-  const root = first !== undefined && 'target' in first ? first.target : undefined
-  return (statement) => {
-    if (statement.type === 'AssignVarOnceStmt') {
-      const { target, source } = statement
-      // What a body has given goes on from there; a default is given as it is.
-      return own.has(target) || !(source.type === 'local' && own.has(source.value))
-    }
-    if (statement.type === 'SetAddStmt') return statement.set === root
-    if (statement.type !== 'ObjectInsertOnceStmt') return false
-    return statement.object === root || statement.place?.row === first?.place?.row
-  }
-}
-
-function withProbes(
-  { statements }: Block,
-  isHead: (statement: Statement) => boolean,
-  probe: (statement: Statement) => readonly Statement[],
-): Block {
-  const within = (block: Block): Block => withProbes(block, isHead, probe)
-  return {
-    statements: statements.flatMap((statement) => {
-      if (isHead(statement)) return [...probe(statement), statement]
-      if ('blocks' in statement) return [{ ...statement, blocks: statement.blocks.map(within) }]
-      return 'block' in statement ? [{ ...statement, block: within(statement.block) }] : [statement]
-    }),
   }
 }

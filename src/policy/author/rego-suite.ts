@@ -8,6 +8,8 @@ import type { Func, Plan } from '../plan/plan.ts'
 import { isArray } from '../plan/values.ts'
 import { faultOf, kept, refusedPlan, valueAt } from '../plan-engine.ts'
 import { frozen } from '../document.ts'
+import { reachedBuiltin, withRowProbes } from './row-coverage.ts'
+import type { Coverage, RowProbes } from './row-coverage.ts'
 import { caseBuiltin, caseRoot, withCaseProbes } from './test-cases.ts'
 
 /** What `opa test` calls a test: a rule whose name begins so, and its path ends with it. */
@@ -42,7 +44,11 @@ export interface CaseResult {
 export interface RegoSuite {
   /** Entrypoints that are tests, in order. */
   readonly paths: readonly string[]
+  /** Paths of all rules and functions that the plan has. */
+  readonly rules: ReadonlySet<string>
   run(path: string): TestResult
+  /** Which rows the tests that were run have come to, those of tests and of their files apart; undefined where nobody asked. */
+  coverage(): Coverage | undefined
 }
 
 /** Whether a rule is a test, by the last name of its path. */
@@ -54,12 +60,18 @@ export function isTestName(name: string | undefined): boolean {
  * Opens the tests among the entrypoints of a plan, to be run as the engine that enforces runs rules. Throws `policy/bundle` for a plan
  * that cannot be run, and an `EvalError` where the process makes no code of strings.
  */
-export function openRegoSuite(planJson: unknown, dataText: string): RegoSuite {
+export function openRegoSuite(
+  planJson: unknown,
+  dataText: string,
+  how: { readonly coverage: boolean } = { coverage: false },
+): RegoSuite {
   const seen: Seen[] = []
-  const { plan, unseen, evaluator } = open(planJson, dataText, seen)
+  const { plan, unseen, rows, evaluator } = open(planJson, dataText, how.coverage, seen)
   const paths = plan.entrypoints.map(({ name }) => name)
   return {
     paths: paths.filter((path) => isTestName(path.split('/').at(-1))),
+    rules: new Set(plan.funcs.map((func) => ruleNames(func).join('/'))),
+    coverage: () => rows?.coverage(),
     run(path) {
       const funcs = plan.funcs.filter((func) => isUnder(func, path))
       const { meter } = evaluator
@@ -97,13 +109,15 @@ export function openRegoSuite(planJson: unknown, dataText: string): RegoSuite {
 interface Opened {
   readonly plan: Plan
   readonly unseen: ReadonlySet<string>
+  readonly rows: RowProbes | undefined
   readonly evaluator: Evaluator
 }
 
-function open(planJson: unknown, dataText: string, seen: Seen[]): Opened {
+function open(planJson: unknown, dataText: string, isCovered: boolean, seen: Seen[]): Opened {
   try {
     const parsed = parsePlan(planJson)
-    const { plan, unseen } = withCaseProbes(parsed, ({ path = [] }) => path.some(isTestName))
+    const { plan, unseen } = withCaseProbes(parsed, isTest)
+    const rows = isCovered ? withRowProbes(plan, isRule) : undefined
     const builtins = (meter: Meter): ReturnType<typeof createBuiltins> => ({
       ...createBuiltins(meter),
       [caseBuiltin]: (names) => {
@@ -111,12 +125,25 @@ function open(planJson: unknown, dataText: string, seen: Seen[]): Opened {
         seen.push({ func: Number(func), names: own.map((name) => nameOf(name, meter)) })
         return true
       },
+      [reachedBuiltin]: (number) => {
+        rows?.reach(Number(number))
+        return true
+      },
     })
-    const program = compilePlan(plan, { builtins, ...kept })
-    return { plan, unseen, evaluator: program.withData(frozen(fromJson(dataText))) }
+    const program = compilePlan(rows?.plan ?? plan, { builtins, ...kept })
+    return { plan, unseen, rows, evaluator: program.withData(frozen(fromJson(dataText))) }
   } catch (error) {
     throw refusedPlan(error)
   }
+}
+
+function isTest({ path = [] }: Func): boolean {
+  return path.some(isTestName)
+}
+
+/** What tests are for, and not they themselves or what stands beside them for their sake. */
+function isRule(func: Func, file: string): boolean {
+  return !isTest(func) && !file.endsWith('_test.rego')
 }
 
 /** A case that was come to, in a function of the plan. */

@@ -43,16 +43,20 @@ function addTest(policy: Command, terminal: Terminal): void {
     .argument('<source...>', 'files and folders of Rego with their data, or one compiled bundle')
     .option('--run <pattern>', 'those tests alone whose path matches this regular expression')
     .option('--verbose', 'tells of tests that pass, too')
+    .option('--coverage', 'tells which rows of the rules the tests have come to')
+    .option('--threshold <percent>', 'ends with 1 where fewer of them are covered')
     .option(...opa)
     .option(...json)
     .addHelpText(
       'after',
       `
 Tests are those of opa test: rules that begin with test_, each case of test_x[name] by itself; todo_test_ is for later.
-Exit codes: 0 all pass, 1 one does not, 2 usage, or the sources do not compile.
+A row is covered when all that begins in it was come to; the head of a rule is when a body has held.
+Exit codes: 0 all pass, 1 one does not, or too few rows are covered, 2 usage, or the sources do not compile.
 
-Example:
-  countersign policy test policies --run files_test`,
+Examples:
+  countersign policy test policies --run files_test
+  countersign policy test my-policy --threshold 100`,
     )
     .action(async (places: readonly string[], options: PolicyTestOptions) => {
       const { runPolicyTest } = await import('./test-command.ts')

@@ -12,12 +12,16 @@ import { findOpa } from './opa.ts'
 import { readRuleHeads } from './rego-sources.ts'
 import type { RuleHead } from './rego-sources.ts'
 import { listSources } from './source-files.ts'
+import { parseThreshold, reaches, tellCoverage } from './tell-coverage.ts'
 
 export interface PolicyTestOptions {
   readonly opa?: string
   readonly run?: string
   readonly json?: boolean
   readonly verbose?: boolean
+  readonly coverage?: boolean
+  /** Percent. */
+  readonly threshold?: string
 }
 
 interface Skipped {
@@ -35,10 +39,12 @@ export async function runPolicyTest(
   terminal: Terminal,
 ): Promise<void> {
   const wanted = parsePattern(options.run)
+  const threshold = parseThreshold(options.threshold)
+  const isCovered = options.coverage === true || threshold !== undefined
   const compiled = await isCompiled(places)
-  const { suite, skipped } = await (compiled
-    ? openCompiled(places[0] ?? '')
-    : openSources(places, options, terminal))
+  const { suite, skipped, functions } = await (compiled
+    ? openCompiled(places[0] ?? '', isCovered)
+    : openSources(places, options, isCovered, terminal))
   const results: Told[] = suite.paths
     .filter((path) => wanted.test(path))
     .map((path) => suite.run(path))
@@ -50,12 +56,18 @@ export async function runPolicyTest(
     )
   }
   const counts = countsOf(results)
-  const ok = counts.fail + counts.error === 0
+  const coverage = suite.coverage()
+  const uncalled = functions.filter((path) => !suite.rules.has(path))
+  const isEnough = coverage === undefined || reaches(coverage, uncalled, threshold)
+  const ok = counts.fail + counts.error === 0 && isEnough
   if (options.json === true) {
     terminal.out(
-      `${JSON.stringify({ version: 1, ok, engine: 'plan', ...counts, tests: results })}\n`,
+      `${JSON.stringify({ version: 1, ok, engine: 'plan', ...counts, tests: results, coverage: coverage && { ...coverage, uncalled } })}\n`,
     )
-  } else tell(results, counts, options, terminal)
+  } else {
+    tell(results, counts, options, terminal)
+    if (coverage !== undefined) tellCoverage(coverage, uncalled, terminal)
+  }
   if (!ok) throw new Refused()
 }
 
@@ -76,11 +88,13 @@ function parsePattern(pattern = ''): RegExp {
 interface Opened {
   readonly suite: RegoSuite
   readonly skipped: readonly Skipped[]
+  /** Of the sources, as far as rows of them are to be counted: what nothing calls is in no plan. */
+  readonly functions: readonly string[]
 }
 
-async function openCompiled(place: string): Promise<Opened> {
-  const suite = openSuite(await readBundle(place))
-  if (suite.paths.length > 0) return { suite, skipped: [] }
+async function openCompiled(place: string, isCovered: boolean): Promise<Opened> {
+  const suite = openSuite(await readBundle(place), isCovered)
+  if (suite.paths.length > 0) return { suite, skipped: [], functions: [] }
   throw new CountersignError('policy/bundle', 'bundle has no test among its entrypoints', {
     hint: 'test the folder of its sources instead, or build the bundle with each test as an --entrypoint',
   })
@@ -89,6 +103,7 @@ async function openCompiled(place: string): Promise<Opened> {
 async function openSources(
   places: readonly string[],
   options: PolicyTestOptions,
+  isCovered: boolean,
   { signal }: Terminal,
 ): Promise<Opened> {
   const opa = findOpa(options.opa, process.env, signal)
@@ -100,21 +115,45 @@ async function openSources(
   const skipped = tests
     .filter(({ isLater }) => isLater)
     .map(({ path, file }) => ({ path, file, outcome: 'skip' as const }))
-  if (entrypoints.length === 0) return { suite: { paths: [], run: never }, skipped }
+  if (entrypoints.length === 0) return { suite: emptySuite, skipped, functions: [] }
+  const rules = isCovered ? heads.filter(isRule) : []
   const content = await buildBundle(opa, places, {
     target: 'plan',
-    entrypoints: [...new Set(entrypoints)].toSorted(),
+    // A rule that no test asks for would be in no plan, and so in no count: its package is asked for, too.
+    entrypoints: [...new Set([...entrypoints, ...packagesOf(rules)])].toSorted(),
   })
-  return { suite: withoutTwins(openSuite(content), entrypoints), skipped }
+  const suite = withoutTwins(openSuite(content, isCovered), entrypoints)
+  const functions = rules.filter(({ isFunction }) => isFunction).map(pathOf)
+  return { suite, skipped, functions: [...new Set(functions)].toSorted() }
 }
 
-function openSuite(content: BundleContent): RegoSuite {
+function isRule(head: RuleHead): boolean {
+  return !head.file.endsWith('_test.rego') && testOf(head).length === 0
+}
+
+/** Of those alone that have a rule: a package of functions is worth nothing by itself. */
+function packagesOf(heads: readonly RuleHead[]): readonly string[] {
+  return heads
+    .filter(({ isFunction }) => !isFunction)
+    .map(({ packagePath }) => packagePath.join('/'))
+}
+
+function pathOf({ packagePath, ref }: RuleHead): string {
+  return [...packagePath, ...ref].join('/')
+}
+
+function openSuite(content: BundleContent, coverage: boolean): RegoSuite {
   const { plan, dataText } = planIn(content)
-  return makesCode(() => openRegoSuite(plan, dataText))
+  return makesCode(() => openRegoSuite(plan, dataText, { coverage }))
 }
 
-function never(): never {
-  throw new Error('there is no test to run')
+const emptySuite: RegoSuite = {
+  paths: [],
+  rules: new Set(),
+  coverage: () => undefined,
+  run() {
+    throw new Error('there is no test to run')
+  },
 }
 
 /** Rules of one name are one rule to the engine, which cannot say of each whether it holds. */
@@ -122,7 +161,7 @@ function withoutTwins(suite: RegoSuite, paths: readonly string[]): RegoSuite {
   const twins = new Set(paths.filter((path, at) => paths.indexOf(path) !== at))
   const message = 'several rules have the name of this test, want=one rule for each'
   return {
-    paths: suite.paths,
+    ...suite,
     run(path) {
       const result = suite.run(path)
       return twins.has(path) ? { ...result, outcome: 'error', message } : result

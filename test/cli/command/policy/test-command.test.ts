@@ -64,6 +64,29 @@ test('what was asked for alone is run, and all of it passing ends with 0', async
   )
 })
 
+test('rows that the tests have not come to are told, and too few that they have end with 1', async () => {
+  const plan = readFileSync(join(vectors, 'coverage.plan.json'), 'utf8')
+  const bundle = join(folder, 'coverage.tar.gz')
+  await writeFile(bundle, await archiveOf({ 'plan.json': plan, 'data.json': '{}' }))
+  const { code, out } = await policyTest(bundle, '--coverage')
+  assert.equal(code, 0)
+  const want =
+    'coverage/rules.rego 68 %, not covered: 3, 11, 20, 24, 28, 38-40\n68 % of 25 rows are covered\n'
+  assert.ok(out.endsWith(want), out)
+  assert.equal((await policyTest(bundle, '--threshold', '68')).code, 0)
+  const json = await policyTest(bundle, '--threshold', '68.01', '--json')
+  const { ok, coverage } = JSON.parse(json.out) as { ok: boolean; coverage: object }
+  assert.deepEqual([json.code, ok], [1, false])
+  assert.deepEqual(Object.keys(coverage).toSorted(), [
+    'coverage',
+    'covered_lines',
+    'files',
+    'not_covered_lines',
+    'uncalled',
+  ])
+  assert.equal((await policyTest(bundle, '--threshold', '101')).code, 2)
+})
+
 test('no test at all is no success', async () => {
   const { code, err } = await policyTest(await compiledSuite(), '--run', 'nothing')
   assert.equal(code, 2)
