@@ -4,11 +4,11 @@ import type { Explained } from '../../../policy/author/explain.ts'
 import { nameOf, parseLoggedDecision, HiddenRead } from '../../../policy/author/logged-decision.ts'
 import type { LoggedDecision, Result } from '../../../policy/author/logged-decision.ts'
 import { nearestPermits, type NearestPermits } from '../../../policy/author/nearest-permits.ts'
-import { mergeBundle, parseBundle } from '../../../policy/bundle.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
 import { makesCode } from './makes-code.ts'
-import { readTested } from './open-bundle.ts'
+import { openRules } from './open-bundle.ts'
+import type { OpenedRules } from './open-bundle.ts'
 import { printableName, printableText } from './printable.ts'
 import { cutLine, noEvent, readEvents } from './read-events.ts'
 
@@ -30,7 +30,7 @@ export async function runPolicyExplain(
   if (bundle === undefined)
     throw new CountersignError('cli/usage', '--bundle: want=bundle got=none')
   const decision = await findDecision(id, log, terminal)
-  const policy = await openPolicy(bundle, data, terminal.signal)
+  const policy = await openRules(bundle, data, terminal.signal)
   if (policy.revision !== decision.revision) {
     const message = `bundle is another one than decided, want=${quoted(decision.revision)} got=${quoted(policy.revision)}`
     throw new CountersignError('policy/replay', message)
@@ -81,31 +81,12 @@ async function findDecision(
   throw new CountersignError('policy/replay', `decision is not in the log, got=${quoted(id)}`)
 }
 
-interface OpenedPolicy {
-  readonly revision: string
-  readonly digest: string
-  readonly plan: unknown
-  readonly dataText: string
-}
-
-async function openPolicy(
-  place: string,
-  data: readonly string[],
-  signal: AbortSignal,
-): Promise<OpenedPolicy> {
-  const { content, documents } = await readTested(place, data, signal)
-  const files = await parseBundle(content)
-  const values = documents.map(({ value }) => value)
-  const { revision, digest, dataText } = mergeBundle(files, values)
-  return { revision, digest, plan: files.plan, dataText }
-}
-
 /** Of a refusal, what would have to differ, too. */
 type ExplainedNear = Explained & { readonly nearest?: NearestPermits }
 
 function explain(
   decision: LoggedDecision,
-  policy: OpenedPolicy,
+  policy: OpenedRules,
 ): ExplainedNear | { readonly hidden: string } {
   try {
     return makesCode(() => {

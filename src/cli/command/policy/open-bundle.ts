@@ -1,6 +1,7 @@
 import { CountersignError } from '../../../errors.ts'
 import type { BundleContent } from '../../../policy/bundle-content.ts'
 import { readBundle } from '../../../policy/bundle-place.ts'
+import { mergeBundle, parseBundle } from '../../../policy/bundle.ts'
 import { parseDataDocument } from '../../../policy/data-document.ts'
 import type { DataDocument } from '../../../policy/data-document.ts'
 import { openPolicyBase } from '../../../policy/engine.ts'
@@ -49,4 +50,25 @@ export async function openBundle(
   throw new CountersignError('policy/bundle', 'bundle has no plan.json', {
     hint: 'countersign policy build makes one',
   })
+}
+
+/** The rules of a bundle with their data, before a program is made of them. */
+export interface OpenedRules {
+  readonly revision: string
+  readonly digest: string
+  readonly plan: unknown
+  readonly dataText: string
+}
+
+/** Opens a bundle to look into its rules, once tested. Throws `policy/…`. */
+export async function openRules(
+  place: string,
+  data: readonly string[],
+  signal: AbortSignal,
+): Promise<OpenedRules> {
+  const { content, documents } = await readTested(place, data, signal)
+  const files = await parseBundle(content)
+  const values = documents.map(({ value }) => value)
+  const { revision, digest, dataText } = mergeBundle(files, values)
+  return { revision, digest, plan: files.plan, dataText }
 }

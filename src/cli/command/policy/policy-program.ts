@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { Terminal } from '../../terminal.ts'
 import { addAuthorCommands } from './author-program.ts'
+import type { PolicyBenchOptions } from './bench-command.ts'
 import type { PolicyCheckOptions } from './check-command.ts'
 import type { PolicyExplainOptions } from './explain-command.ts'
 import { algorithm, data, json, log, scope, signedBy, tenant } from './policy-options.ts'
@@ -21,6 +22,7 @@ export function addPolicy(program: Command, terminal: Terminal): void {
   addShadow(policy, terminal)
   addPromote(policy, terminal)
   addExplain(policy, terminal)
+  addBench(policy, terminal)
 }
 
 function addCheck(policy: Command, terminal: Terminal): void {
@@ -210,5 +212,30 @@ Example:
     .action(async (id: string, options: PolicyExplainOptions) => {
       const { runPolicyExplain } = await import('./explain-command.ts')
       await runPolicyExplain(id, options, terminal)
+    })
+}
+
+function addBench(policy: Command, terminal: Terminal): void {
+  policy
+    .command('bench')
+    .description('Says what a decision takes, and which rules take it, on what a log has.')
+    .option(...log)
+    .option('--bundle <bundle>', 'folder or archive (required)')
+    .option(...data)
+    .option('--decisions <count>', 'of the log, the first ones', '1000')
+    .option('--rounds <count>', 'how often each of them is asked about', '20')
+    .option(...json)
+    .addHelpText(
+      'after',
+      `
+Times are of this machine, now; steps are the same everywhere, each time.
+Exit codes: 0 measured, 1 no decision of the log can be asked about again, 2 usage, or no log.
+
+Example:
+  countersign policy bench --log decisions.jsonl --bundle bundle.tar.gz --data grants.json`,
+    )
+    .action(async (options: PolicyBenchOptions) => {
+      const { runPolicyBench } = await import('./bench-command.ts')
+      await runPolicyBench(options, terminal)
     })
 }
