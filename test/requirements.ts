@@ -42,6 +42,20 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'nobody holds a role that the service account does not name or that the namespace does not allow',
     source: 'docs/ISSUANCE.md, claims and proofs',
   },
+  'signer.claim-proved': {
+    claim:
+      'a pod that comes of a pool serves the live claim that its owners lead to, each by its UID, and says so in its certificate',
+    source: 'docs/ISSUANCE.md, pods that are given away',
+  },
+  'signer.claim-names-allowed-tenant': {
+    claim:
+      'a claim names a tenant only where its namespace has none and allows that one, and never another than its namespace has',
+    source: 'docs/ISSUANCE.md, pods that are given away',
+  },
+  'signer.unclaimed-serves-nobody': {
+    claim: 'a pod that was not given to anybody yet has neither a tenant nor a ceiling',
+    source: 'docs/ISSUANCE.md, pods that are given away',
+  },
   'signer.unknown-annotation-refused': {
     claim: 'a request with an annotation key that we do not know is refused',
     source: 'KEP-4317, InvalidUnverifiedUserAnnotations',

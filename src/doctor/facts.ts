@@ -1,4 +1,5 @@
 import type { TrustDomain } from '../identity/trust-domain.ts'
+import type { SignerRightsOptions } from '../signer/rights.ts'
 import type { Labelled, PodFact, TemplateFact } from './workload-facts.ts'
 
 /** Something that the cluster was asked: what it said, or why it did not. */
@@ -177,6 +178,7 @@ export interface SignerSettings {
   readonly trustBundle: { readonly ownerClusterRole?: string | undefined }
   readonly admissionPolicy?: string | undefined
   readonly certificateSigningRequests?: { readonly approve: boolean } | undefined
+  readonly claims?: { readonly owners: SignerRightsOptions['claimOwners'] } | undefined
   readonly authority:
     | { readonly files: object }
     | { readonly selfSigned: { readonly namespace: string; readonly secret: string } }

@@ -12,11 +12,12 @@ export const signingRequestsKey = 'countersign.dev/certificate-signing-requests'
 /** The annotation of a CertificateSigningRequest that names the IssuedCertificate and the service account which an agent asks for. */
 export const issuedCertificateKey = 'countersign.dev/issued-certificate'
 
-/** The namespace labels that grant, as in `roles.countersign.dev/<role>: allow`; models by slug and tools by server likewise. */
+/** The namespace labels that grant, as in `roles.countersign.dev/<role>: allow`; models by slug, tools by server and the tenants of claims likewise. */
 export const grantLabelPrefixes = {
   roles: 'roles.countersign.dev/',
   models: 'models.countersign.dev/',
   tools: 'tools.countersign.dev/',
+  tenants: 'tenants.countersign.dev/',
 } as const
 
 /** Whether a label or an annotation is one of these, or would be taken for one. */

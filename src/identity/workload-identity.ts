@@ -26,4 +26,6 @@ export interface WorkloadIdentity {
   readonly role?: Role
   readonly tenant?: Tenant
   readonly ceiling: Ceiling
+  /** The live object that the pod was given to after it started: for another claim, or for none, it is somebody else. */
+  readonly claim?: Named
 }

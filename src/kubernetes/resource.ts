@@ -20,6 +20,8 @@ export interface OwnerReference {
   readonly kind: string
   readonly name: string
   readonly uid: string
+  /** Of its owners at most one is the controller: the API server sees to that. */
+  readonly controller?: true
 }
 
 /** metav1.ObjectMeta, as far as we use it. */
@@ -49,6 +51,7 @@ function readOwnerReference(raw: unknown, path: string): OwnerReference {
     kind: readText(fields['kind'], `${path}.kind`),
     name: readText(fields['name'], `${path}.name`),
     uid: readText(fields['uid'], `${path}.uid`),
+    ...(fields['controller'] === true ? { controller: true } : {}),
   }
 }
 

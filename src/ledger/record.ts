@@ -39,6 +39,8 @@ export interface IssuanceIntent extends RecordHead {
   readonly spiffeId: string
   readonly role?: string
   readonly tenant?: string
+  /** Whom the pod was given to, where it came of a pool. */
+  readonly claim?: Named
   readonly models: readonly string[]
   readonly toolScopes: readonly string[]
   readonly dnsNames: readonly string[]
@@ -244,6 +246,7 @@ const shapes: Readonly<Record<LoggedRecord['kind'], Shape>> = {
     spiffeId: text,
     role: optional(text),
     tenant: optional(text),
+    claim: optional(named),
     models: listOf(text),
     toolScopes: listOf(text),
     dnsNames: listOf(text),

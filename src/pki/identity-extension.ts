@@ -20,6 +20,7 @@ const roleTag = 0x80
 const tenantTag = 0x81
 const modelsTag = 0xa2
 const toolScopesTag = 0xa3
+const claimTag = 0xa4
 
 /** ENUMERATED values of WorkloadBinding version 1, by their order from 1 on. */
 const rolesByNumber: readonly Role[] = [
@@ -37,6 +38,7 @@ export function writeIdentityExtension(writer: DerWriter, identity: Binding): vo
     throw tooLarge(`${models.length} models and ${toolScopes.length} tool scopes`)
   }
   const end = writer.mark()
+  if (identity.claim !== undefined) writeNamed(writer, identity.claim, claimTag)
   if (toolScopes.length > 0) {
     const list = writer.mark()
     for (let at = toolScopes.length - 1; at >= 0; at--) {
@@ -71,11 +73,11 @@ export function writeIdentityExtension(writer: DerWriter, identity: Binding): vo
   if (octets > identityExtensionOctetsMax) throw tooLarge(`${octets} octets`)
 }
 
-function writeNamed(writer: DerWriter, named: Named): void {
+function writeNamed(writer: DerWriter, named: Named, tag: number = tags.sequence): void {
   const end = writer.mark()
   writer.ascii(tags.utf8String, named.uid)
   writer.ascii(tags.utf8String, named.name)
-  writer.wrap(tags.sequence, end)
+  writer.wrap(tag, end)
 }
 
 /** Reads the value of the identity extension; whatever is not exactly version 1 is refused. Throws `pki/identity-extension`. */
@@ -100,10 +102,10 @@ function readBinding(reader: DerReader): Binding {
   const version = reader.smallInteger(tags.integer, 'version')
   if (version !== 1) throw refused(`version is not known, want=1 got=${version}`)
   const cluster = readText(reader, 'cluster', isClusterName)
-  const namespace = readNamed(reader, 'namespace', isDnsLabel)
-  const serviceAccount = readNamed(reader, 'serviceAccount', isDnsSubdomain)
-  const pod = readNamed(reader, 'pod', isDnsSubdomain)
-  const node = readNamed(reader, 'node', isDnsSubdomain)
+  const namespace = readNamed(reader, 'namespace', { isName: isDnsLabel })
+  const serviceAccount = readNamed(reader, 'serviceAccount', { isName: isDnsSubdomain })
+  const pod = readNamed(reader, 'pod', { isName: isDnsSubdomain })
+  const node = readNamed(reader, 'node', { isName: isDnsSubdomain })
   const issuanceId = readDigest(reader, 'issuanceId', 16)
   const evidenceDigest = readDigest(reader, 'evidenceDigest', 32)
   const policyDigest = readDigest(reader, 'policyDigest', 32)
@@ -115,6 +117,10 @@ function readBinding(reader: DerReader): Binding {
     what: 'toolScopes',
     membersMax: toolScopesMax,
   })
+  const claim =
+    reader.nextTag === claimTag
+      ? readNamed(reader, 'claim', { isName: isDnsSubdomain, tag: claimTag })
+      : undefined
   return {
     cluster,
     namespace,
@@ -130,11 +136,19 @@ function readBinding(reader: DerReader): Binding {
       models: models.map((text) => parseModel(text)),
       toolScopes: toolScopes.map((text) => parseToolScope(text)),
     },
+    ...(claim === undefined ? {} : { claim }),
   }
 }
 
-function readNamed(reader: DerReader, what: string, isName: (text: string) => boolean): Named {
-  const named = reader.enter(tags.sequence, what)
+function readNamed(
+  reader: DerReader,
+  what: string,
+  {
+    isName,
+    tag = tags.sequence,
+  }: { readonly isName: (text: string) => boolean; readonly tag?: number },
+): Named {
+  const named = reader.enter(tag, what)
   const name = readText(named, `${what}.name`, isName)
   const uid = readText(named, `${what}.uid`, isUid)
   named.finish(what)

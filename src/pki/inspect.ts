@@ -196,8 +196,8 @@ function inspectIdentity(certificate: Certificate, expected: Expected, findings:
 /** The fields in which two identities differ, by name. */
 function differingFields(got: Binding, want: Binding): readonly string[] {
   const differing: string[] = []
-  for (const field of ['namespace', 'serviceAccount', 'pod', 'node'] as const) {
-    if (got[field].name !== want[field].name || got[field].uid !== want[field].uid)
+  for (const field of ['namespace', 'serviceAccount', 'pod', 'node', 'claim'] as const) {
+    if (got[field]?.name !== want[field]?.name || got[field]?.uid !== want[field]?.uid)
       differing.push(field)
   }
   for (const field of plainFields) if (got[field] !== want[field]) differing.push(field)

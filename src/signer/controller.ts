@@ -3,6 +3,7 @@ import { CountersignError } from '../errors.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import { realDelay, type Delay } from '../kubernetes/backoff.ts'
 import type { Membership } from '../kubernetes/membership.ts'
+import type { OwnerKinds } from '../kubernetes/owner-chain.ts'
 import { observeClient } from '../kubernetes/reachability.ts'
 import { watchRights } from '../kubernetes/rights-watch.ts'
 import type { ServerClock } from '../kubernetes/server-clock.ts'
@@ -42,8 +43,9 @@ import {
 import { joinMembers } from './members-lease.ts'
 import { permissionOf, signerRights, type SignerRightsOptions } from './rights.ts'
 import { watchRequesterPolicy, type RequesterProof } from './watch/requester.ts'
-import { unlessAborted } from './until-answered.ts'
+import { unlessAborted, untilAborted } from './until-answered.ts'
 import { tellWaiting } from './watch/tell-waiting.ts'
+import type { Unclaimed } from './verdict/check.ts'
 import { modesOf, type ModeOf } from './verdict/enforcement.ts'
 import type { LeasePlace } from '../kubernetes/lease.ts'
 
@@ -78,6 +80,8 @@ export interface SignerOptions {
   /** How often a self-signed authority is replaced without anybody asking; by command alone unless told. */
   readonly rotation?: SignerRotation | undefined
   readonly signingRequests?: SigningRequestsOptions | undefined
+  /** How pods are given to claims, and what becomes of those that have not been; none are unless told. */
+  readonly claims?: { readonly owners: OwnerKinds; readonly unclaimed: Unclaimed } | undefined
   /** What the API server says of the clock here; gone by unless told. */
   readonly serverClock?: Pick<ServerClock, 'problem'> | undefined
   readonly delay?: Delay
@@ -117,6 +121,7 @@ function conditionNames(options: SignerOptions): readonly string[] {
     ...['pods', 'namespaces', 'serviceaccounts', 'nodes', 'services'].map(
       (name) => `watch ${name}`,
     ),
+    ...(options.claims?.owners ?? []).map(({ resource }) => `watch ${resource}`),
     'trust-bundle',
     ...(options.admissionPolicy === undefined ? [] : ['admission-policy']),
     ...(options.rotation === undefined ? [] : ['rotation']),
@@ -217,7 +222,9 @@ async function open(
   const { client, board, log, metrics, now } = options
   const rights = opened.use(watchRights({ client, rights: signerRights(rightsOf(options)) }))
   board.set('rights', () => rights.condition())
-  const gatherer = opened.use(startGatherer({ client, log, metrics }))
+  const gatherer = opened.use(
+    startGatherer({ client, claimOwners: options.claims?.owners, log, metrics }),
+  )
   for (const { name } of gatherer.conditions()) {
     board.set(`watch ${name}`, () => evidenceCondition(gatherer, name))
   }
@@ -331,16 +338,9 @@ function rightsOf(options: SignerOptions): SignerRightsOptions {
     trustBundleOwner,
     admissionPolicy,
     signingRequests,
+    claimOwners: options.claims?.owners,
   }
   return { ...names, ...(secret === undefined ? {} : { secret }) }
-}
-
-/** Whoever is told to end reads no further: what was read is not used then. */
-async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncIterable<T> {
-  for await (const item of items) {
-    if (signal.aborted) return
-    yield item
-  }
 }
 
 function publicationOf(options: Parts): Parameters<typeof startAnchorPublication>[0] {
@@ -372,11 +372,15 @@ function newIssuance(
     readonly requester: IssuanceOptions['requester']
   },
 ): Issuance {
-  const { profile, clusterDomain, log, metrics, now } = options
+  const { profile, clusterDomain, claims, log, metrics, now } = options
   const { authorities, ...rest } = parts
   const randomBytes = options.randomBytes ?? systemRandomBytes
   return createIssuance({
-    profile: { ...profile, ...(clusterDomain === undefined ? {} : { clusterDomain }) },
+    profile: {
+      ...profile,
+      ...(clusterDomain === undefined ? {} : { clusterDomain }),
+      ...(claims && { unclaimed: claims.unclaimed }),
+    },
     issuer: createIssuer({ profile, authorities, now, randomBytes }),
     ledger: options.ledger,
     issuancePolicy: options.issuancePolicy,

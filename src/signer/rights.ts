@@ -1,6 +1,7 @@
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import { formatRight, type Right } from '../kubernetes/access-review.ts'
 import { trustBundleName } from '../kubernetes/cluster-trust-bundle.ts'
+import { ownerKindRights, type OwnerKinds } from '../kubernetes/owner-chain.ts'
 import type { RightsWatch } from '../kubernetes/rights-watch.ts'
 import type { ServerClock } from '../kubernetes/server-clock.ts'
 import type { Permission } from './issue/issuance-options.ts'
@@ -19,6 +20,8 @@ export interface SignerRightsOptions {
   /** The Secret of a self-signed authority. */
   readonly secret?: LeasePlace
   readonly signingRequests?: SigningRequestsOptions | undefined
+  /** How pods are given to claims. */
+  readonly claimOwners?: OwnerKinds | undefined
 }
 
 const certificates = 'certificates.k8s.io'
@@ -47,6 +50,10 @@ export function signerRights(options: SignerRightsOptions): readonly Right[] {
     ...(admissionPolicy === undefined ? [] : admissionRights(admissionPolicy)),
     ...(secret === undefined ? [] : secretRights(secret)),
     ...signingRequestRights(options),
+    ...ownerKindRights(
+      options.claimOwners ?? [],
+      'what comes of a pool waits: nobody sees its claim',
+    ),
   ]
 }
 

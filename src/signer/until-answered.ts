@@ -45,3 +45,14 @@ export async function unlessAborted(work: Promise<boolean>, signal: AbortSignal)
     signal.removeEventListener('abort', stop)
   }
 }
+
+/** Whoever is told to end reads no further: what was read is not used then. */
+export async function* untilAborted<T>(
+  items: AsyncIterable<T>,
+  signal: AbortSignal,
+): AsyncIterable<T> {
+  for await (const item of items) {
+    if (signal.aborted) return
+    yield item
+  }
+}

@@ -55,6 +55,39 @@ test('a signer’s file is read with its defaults, paths relative to the file', 
   })
 })
 
+const sandbox = '{ group: agents.x-k8s.io, version: v1, resource: sandboxes, kind: Sandbox }'
+const claimsRefused = {
+  'no owner': ['[]', 'claims.owners: too small: expected array to have >=1 items'],
+  'a group of Kubernetes itself': [
+    '[{ group: apps, version: v1, resource: replicasets, kind: ReplicaSet }]',
+    'claims.owners.0.group: want=the group of a custom resource, such as agents.x-k8s.io',
+  ],
+  'a path in the place of a resource': [
+    '[{ group: a.example, version: v1, resource: ../pods, kind: Pod }]',
+    'claims.owners.0.resource: want=a resource in the plural, such as sandboxes',
+  ],
+  'a kind twice': [
+    `[${sandbox}, ${sandbox}]`,
+    'claims.owners.1.kind: want=each kind once got=Sandbox of agents.x-k8s.io as owners[0], too',
+  ],
+} as const
+
+for (const [what, [owners, want]] of Object.entries(claimsRefused)) {
+  test(`claims with ${what} are refused by the field`, async () => {
+    const text = `${signer}claims: { owners: ${owners} }\n`
+    await assert.rejects(readConfiguration(await file(text), signerSchema), (error: Error) => {
+      assert.ok(error.message.includes(want), error.message)
+      return true
+    })
+  })
+}
+
+test('a pod of a pool waits for its claim unless told', async () => {
+  const text = `${signer}claims: { owners: [${sandbox}] }\n`
+  const { claims } = await readConfiguration(await file(text), signerSchema)
+  assert.equal(claims?.unclaimed, 'wait')
+})
+
 test('a gateway’s file is read with its defaults', async () => {
   const config = await readConfiguration(await file(gateway), gatewaySchema)
   assert.equal(config.listen.port, 8443)

@@ -3,6 +3,67 @@ import { never, type Mutation } from './mutation.ts'
 /** The defences between a request and its certificate. */
 export const issuanceMutations: readonly Mutation[] = [
   {
+    claim: 'signer.claim-proved',
+    without: 'the UID of the owner that was referred to',
+    file: 'src/kubernetes/owner-chain.ts',
+    edits: [['object?.metadata.uid !== owner.uid', 'object === undefined']],
+    tests: ['test/kubernetes/owner-chain.test.ts'],
+  },
+  {
+    claim: 'signer.claim-proved',
+    without: 'the look at whether an owner is being deleted',
+    file: 'src/kubernetes/owner-chain.ts',
+    edits: [[' || object.metadata.deletionTimestamp !== undefined', '']],
+    tests: ['test/kubernetes/owner-chain.test.ts'],
+  },
+  {
+    claim: 'signer.claim-proved',
+    without: 'the difference between an owner and the controller',
+    file: 'src/kubernetes/owner-chain.ts',
+    edits: [['({ controller }) => controller === true', '() => true']],
+    tests: ['test/kubernetes/owner-chain.test.ts'],
+  },
+  {
+    claim: 'signer.claim-proved',
+    without: 'the second look before it is signed',
+    file: 'src/signer/watch/gather.ts',
+    edits: [['claims.changed(verdict.evidence)', 'undefined']],
+    tests: ['test/signer/watch/gather-claim.test.ts'],
+  },
+  {
+    claim: 'signer.claim-names-allowed-tenant',
+    without: 'what the namespace allows',
+    file: 'src/signer/verdict/claim-proof.ts',
+    edits: never('gap !== undefined'),
+    tests: ['test/signer/verdict/claim-proof.test.ts'],
+  },
+  {
+    claim: 'signer.claim-names-allowed-tenant',
+    without: 'the tenant of the namespace',
+    file: 'src/signer/verdict/claim-proof.ts',
+    edits: never('own !== undefined'),
+    tests: ['test/signer/verdict/claim-proof.test.ts'],
+  },
+  {
+    claim: 'signer.unclaimed-serves-nobody',
+    without: 'the wait until it is claimed',
+    file: 'src/signer/verdict/claim-proof.ts',
+    edits: [["profile.unclaimed === 'pool'", 'true']],
+    tests: ['test/signer/verdict/claim-proof.test.ts'],
+  },
+  {
+    claim: 'signer.unclaimed-serves-nobody',
+    without: 'the difference to one that serves somebody',
+    file: 'src/signer/verdict/claim-proof.ts',
+    edits: [
+      [
+        "claim.state === 'unclaimed'\n      ? { findings: [noted(field, 'none: the pod is unclaimed')] }\n      : body(claim)",
+        "body(claim.state === 'unclaimed' ? { state: 'none' } : claim)",
+      ],
+    ],
+    tests: ['test/signer/verdict/claim-proof.test.ts'],
+  },
+  {
     claim: 'signer.draining-keeps-identity',
     without: 'the refusal of a pod that is deleted before it runs',
     file: 'src/signer/verdict/workload-checks.ts',
@@ -60,8 +121,8 @@ export const issuanceMutations: readonly Mutation[] = [
     file: 'src/signer/verdict/attribute-checks.ts',
     edits: [
       [
-        'return proof.value === undefined\n',
-        'return proof.value === undefined || asked !== undefined\n',
+        'return tenant === undefined ? { findings }',
+        'return tenant === undefined || asked !== undefined ? { findings }',
       ],
     ],
     tests: ['test/signer/verdict/enforcement.test.ts'],

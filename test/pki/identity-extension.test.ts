@@ -35,12 +35,14 @@ const identities: fc.Arbitrary<WorkloadIdentity> = fc
     tenant: fc.option(label),
     models: fc.uniqueArray(label, { maxLength: 16 }),
     toolScopes: fc.uniqueArray(scope, { maxLength: 20 }),
+    claim: fc.option(named),
   })
-  .map(({ role, tenant, models, toolScopes, ...rest }) => ({
+  .map(({ role, tenant, models, toolScopes, claim, ...rest }) => ({
     ...rest,
     spiffeId: parseSpiffeId('spiffe://test.example/a'),
     ...(role === null ? {} : { role }),
     ...(tenant === null ? {} : { tenant: parseTenant(tenant) }),
+    ...(claim === null ? {} : { claim }),
     ceiling: {
       models: models.length === 0 ? [] : parseModels(models.join()),
       toolScopes: toolScopes.length === 0 ? [] : parseToolScopes(toolScopes.join()),
@@ -60,6 +62,7 @@ test('version 1 is written as its ASN.1 says, octet for octet', () => {
   const said = {
     ...testIdentity({ role: 'tool-server', tenant: 'acme', models: 'b,a', toolScopes: 's:*' }),
     issuanceId: '0f'.repeat(16),
+    claim: { name: 'sandbox-1', uid: 'u-5' },
   }
   const pair = (name: string, at: number): Buffer =>
     sequence(ascii(0x0c, name), ascii(0x0c, `6a1f4c5e-000${at}-4000-8000-00000000000${at}`))
@@ -77,6 +80,7 @@ test('version 1 is written as its ASN.1 says, octet for octet', () => {
     ascii(0x81, 'acme'),
     tlv(0xa2, ascii(0x0c, 'a'), ascii(0x0c, 'b')),
     tlv(0xa3, ascii(0x0c, 's:*')),
+    tlv(0xa4, ascii(0x0c, 'sandbox-1'), ascii(0x0c, 'u-5')),
   )
   assert.deepEqual(identityExtensionValue(said), expected)
 })

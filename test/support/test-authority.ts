@@ -37,6 +37,8 @@ export interface TestWorkload {
   readonly podUid?: string
   readonly role?: Role
   readonly tenant?: string
+  /** The UID of the claim `claim-0`. */
+  readonly claimUid?: string
   /** Comma-separated, as in the annotations. */
   readonly models?: string
   readonly toolScopes?: string
@@ -184,6 +186,9 @@ export function testIdentity(
           ? emptyCeiling.toolScopes
           : parseToolScopes(options.toolScopes),
     },
+    ...(options.claimUid === undefined
+      ? {}
+      : { claim: { name: 'claim-0', uid: options.claimUid } }),
   }
 }
 

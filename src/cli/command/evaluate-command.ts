@@ -71,7 +71,7 @@ async function findAsked(
 ): Promise<Asked> {
   const isFile = /\.(?:ya?ml|json)$/.test(what)
   const files = [...(options.objects ?? []), ...(isFile ? [what] : [])]
-  const { requests, ...seen } = await readObjectFiles(files)
+  const { requests, ...seen } = await readObjectFiles(files, config.claims)
   if (isFile) {
     const [request, another] = (await readObjectFiles([what])).requests
     if (request === undefined || another !== undefined) {
@@ -107,7 +107,8 @@ async function fromCluster(
   const { signal } = options
   const client = openClient(options.kubeconfig ?? config.kubeconfig, 'evaluate')
   try {
-    const { admissionPolicy } = config
+    const { admissionPolicy, claims } = config
+    const claimOwners = claims?.owners
     const protection =
       admissionPolicy === undefined
         ? undefined
@@ -115,7 +116,7 @@ async function fromCluster(
     if (wanted.pod !== undefined) {
       const [namespace = '', pod = ''] = wanted.pod.split('/')
       return {
-        snapshot: await readSnapshotFor(client, { namespace, pod }, signal),
+        snapshot: await readSnapshotFor(client, { namespace, pod, claimOwners }, signal),
         protection,
         pod: wanted.pod,
       }
@@ -133,7 +134,13 @@ async function fromCluster(
     if (request === undefined) throw notThere('request', wanted.name ?? '')
     const { namespace } = request.metadata
     const { pod, serviceAccount, node } = request.spec
-    const names = { namespace, pod: pod.name, serviceAccount: serviceAccount.name, node: node.name }
+    const names = {
+      namespace,
+      pod: pod.name,
+      serviceAccount: serviceAccount.name,
+      node: node.name,
+      claimOwners,
+    }
     return { snapshot: await readSnapshotFor(client, names, signal), protection, request }
   } finally {
     client.close()

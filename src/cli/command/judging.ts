@@ -14,6 +14,7 @@ import {
   type FileObjects,
   type WrittenObject,
 } from '../../signer/preview/parse-objects.ts'
+import type { ClaimsConfig } from '../claims-configuration.ts'
 import { lookAtPolicy } from '../open-policy.ts'
 import type { PolicyConfig } from '../shared-configuration.ts'
 import type { SignerConfig } from '../signer/signer-configuration.ts'
@@ -45,7 +46,7 @@ export async function openJudge(
     signal,
   })
   const issuancePolicy = createIssuancePolicy(policy.engine)
-  const { trustDomain, cluster, production, identityExtensionOid, clusterDomain } = config
+  const { trustDomain, cluster, production, identityExtensionOid, clusterDomain, claims } = config
   const { keyTypes, lifetimeSecondsMax, backdateSeconds } = config.profile
   const profile = createProfile({
     trustDomain,
@@ -57,7 +58,7 @@ export async function openJudge(
     ...(keyTypes === undefined ? {} : { keyTypes }),
   })
   return {
-    profile: { ...profile, clusterDomain },
+    profile: { ...profile, clusterDomain, ...(claims && { unclaimed: claims.unclaimed }) },
     modeOf: modesOf(config.enforcement.namespaces),
     policy: { decide: (input) => issuancePolicy.decide(input), requester, now: now() },
     [Symbol.asyncDispose]: () => policy[Symbol.asyncDispose](),
@@ -75,10 +76,13 @@ export async function requesterOf(
 }
 
 /** Objects of files as `kubectl get -o yaml` writes them. Throws `cli/usage`. */
-export async function readObjectFiles(files: readonly string[]): Promise<FileObjects> {
+export async function readObjectFiles(
+  files: readonly string[],
+  claims?: ClaimsConfig,
+): Promise<FileObjects> {
   const written: WrittenObject[] = []
   for (const file of files) written.push(...(await readObjectFile(file)))
-  return parseObjects(written)
+  return parseObjects(written, claims?.owners)
 }
 
 async function readObjectFile(file: string): Promise<readonly WrittenObject[]> {

@@ -103,13 +103,13 @@ async function seenBy(
   signal: AbortSignal,
 ): Promise<{ readonly snapshot: Snapshot; readonly requester: Requester }> {
   if (objects !== undefined) {
-    const { snapshot, protection } = await readObjectFiles(objects)
+    const { snapshot, protection } = await readObjectFiles(objects, config.claims)
     return { snapshot, requester: await requesterOf(config, () => Promise.resolve(protection)) }
   }
   const client = openClient(kubeconfig ?? config.kubeconfig, 'preview')
   try {
     const requester = await requesterOf(config, (name) => readProtection(client, name, signal))
-    return { snapshot: await readSnapshot(client, signal), requester }
+    return { snapshot: await readSnapshot(client, config.claims?.owners, signal), requester }
   } finally {
     client.close()
   }

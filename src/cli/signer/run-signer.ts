@@ -68,6 +68,7 @@ export async function runSigner(
     propagationSeconds: config.trustBundle.propagationSeconds,
     admissionPolicy: config.admissionPolicy,
     signingRequests: config.certificateSigningRequests,
+    claims: config.claims,
     modeOf: modesOf(config.enforcement.namespaces),
     ...secretOf(config),
     serverClock: clock,

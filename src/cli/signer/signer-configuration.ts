@@ -12,7 +12,9 @@ import {
 } from '../../pki/rotation-schedule.ts'
 import { keyTypes, type KeyType } from '../../pki/subject-key.ts'
 import type { SigningRequestsOptions } from '../../signer/lanes.ts'
+import type { Unclaimed } from '../../signer/verdict/check.ts'
 import { enforcementModes, type EnforcementMode } from '../../signer/verdict/enforcement.ts'
+import { ownersSchema, type ClaimsConfig } from '../claims-configuration.ts'
 import { parsedBy, pathIn } from '../configuration.ts'
 import {
   adminSchema,
@@ -78,6 +80,8 @@ export interface SignerConfig {
   readonly admissionPolicy?: string | undefined
   /** Pods may ask by CertificateSigningRequests, too; where `approve` is not set, others approve them. */
   readonly certificateSigningRequests?: SigningRequestsOptions | undefined
+  /** Pods may be given to somebody after they started; they are not when absent. */
+  readonly claims?: SignerClaimsConfig | undefined
   /** How strictly a namespace is held to what it may claim; one that is not named is enforced. */
   readonly enforcement: { readonly namespaces: Readonly<Record<string, EnforcementMode>> }
   readonly ledger: {
@@ -101,6 +105,11 @@ export interface SignerConfig {
   readonly policy: PolicyConfig
   readonly admin: AdminConfig
   readonly log: LogConfig
+}
+
+export interface SignerClaimsConfig extends ClaimsConfig {
+  /** What becomes of one that has not been given yet. */
+  readonly unclaimed: Unclaimed
 }
 
 /** The SPIFFE bundle endpoint, with what it shows to be itself: one of the two. */
@@ -229,6 +238,9 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
         approve: z.boolean().default(false),
         issuedCertificates: agentSchema.optional(),
       })
+      .optional(),
+    claims: z
+      .strictObject({ owners: ownersSchema, unclaimed: z.enum(['wait', 'pool']).default('wait') })
       .optional(),
     enforcement: enforcementSchema,
     ledger: ledgerSchema(folder),

@@ -41,7 +41,7 @@ function rightsOfSigner(settings: SignerSettings): readonly Right[] {
   const trustBundleOwner = trustBundle.ownerClusterRole
   const { certificateSigningRequests: signingRequests } = settings
   const names = { signerName, trustDomain, lease, trustBundleOwner, admissionPolicy }
-  const options = { ...names, signingRequests }
+  const options = { ...names, signingRequests, claimOwners: settings.claims?.owners }
   if (!('selfSigned' in authority)) return signerRights(options)
   const { namespace, secret } = authority.selfSigned
   return signerRights({ ...options, secret: { namespace, name: secret } })

@@ -75,8 +75,8 @@ async function handle(
     if (seconds > 0) return { kind: 'again', why: paced, grave: true, seconds }
     return issue(options, request, { verdict, signal })
   }
-  const { why, grave = false } = verdict
-  return { kind: 'again', why, grave }
+  const { why, grave = false, seconds } = verdict
+  return { kind: 'again', why, grave, ...(seconds === undefined ? {} : { seconds }) }
 }
 
 const paced = `its pod has had ${certificatesPerHour} certificates within an hour`

@@ -93,6 +93,7 @@ function issuanceRequest(
       ...(verdict.role === undefined ? {} : { role: verdict.role }),
       ...(verdict.tenant === undefined ? {} : { tenant: verdict.tenant }),
       ceiling: verdict.ceiling,
+      ...(verdict.claim === undefined ? {} : { claim: verdict.claim }),
     },
     dnsNames: verdict.dnsNames,
     key: verdict.claims.key,

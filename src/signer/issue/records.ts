@@ -55,6 +55,7 @@ export function intentRecord(
     spiffeId: verdict.spiffeId.uri,
     ...(verdict.role === undefined ? {} : { role: verdict.role }),
     ...(verdict.tenant === undefined ? {} : { tenant: verdict.tenant }),
+    ...(verdict.claim === undefined ? {} : { claim: verdict.claim }),
     models: [...verdict.ceiling.models],
     toolScopes: verdict.ceiling.toolScopes.map((scope) => scope.text),
     dnsNames: [...verdict.dnsNames],

@@ -1,9 +1,10 @@
 import { CountersignError, quoted } from '../../errors.ts'
 import { admissionPolicies, admissionPolicyBindings } from '../../kubernetes/admission-policy.ts'
+import type { OwnerKind, OwnerKinds } from '../../kubernetes/owner-chain.ts'
 import { podCertificateRequests } from '../../kubernetes/pod-certificate-request.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
-import type { Resource } from '../../kubernetes/resource.ts'
-import { factResources } from '../watch/facts.ts'
+import type { KubernetesObject, Resource } from '../../kubernetes/resource.ts'
+import { claimResource, factResources } from '../watch/facts.ts'
 import type { Protection } from './protection.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -22,7 +23,10 @@ export interface FileObjects {
 }
 
 /** Throws `cli/usage`, with the file and the kind, where an object cannot be read. A `List` is what it holds. */
-export function parseObjects(written: readonly WrittenObject[]): FileObjects {
+export function parseObjects(
+  written: readonly WrittenObject[],
+  claimOwners?: OwnerKinds,
+): FileObjects {
   const objects = written.flatMap(unfold)
   const of = <T>(resource: Resource<T>): readonly T[] =>
     objects.filter(({ raw }) => kindOf(raw) === resource.kind).map((each) => parse(each, resource))
@@ -34,10 +38,28 @@ export function parseObjects(written: readonly WrittenObject[]): FileObjects {
       serviceAccounts: of(serviceAccounts),
       nodes: of(nodes),
       services: of(services),
+      ...(claimOwners && { claims: claimsOf(objects, claimOwners) }),
     },
     requests: of(podCertificateRequests('v1')),
     protection: { policies: of(admissionPolicies), bindings: of(admissionPolicyBindings) },
   }
+}
+
+/** Kinds of others may share a name: the group tells them apart. */
+function claimsOf(
+  objects: readonly WrittenObject[],
+  kinds: OwnerKinds,
+): NonNullable<Snapshot['claims']> {
+  const ofKind = (kind: OwnerKind): readonly KubernetesObject[] =>
+    objects
+      .filter(({ raw }) => kindOf(raw) === kind.kind && groupOf(raw) === kind.group)
+      .map((each) => parse(each, claimResource(kind, kinds)))
+  return { kinds, objects: new Map(kinds.map((kind) => [kind, ofKind(kind)])) }
+}
+
+function groupOf(raw: unknown): unknown {
+  const version = typeof raw === 'object' && raw !== null && 'apiVersion' in raw && raw.apiVersion
+  return typeof version === 'string' ? version.split('/', 1)[0] : undefined
 }
 
 function unfold({ file, raw }: WrittenObject): readonly WrittenObject[] {

@@ -1,14 +1,19 @@
 import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { listPages } from '../../kubernetes/list-pages.ts'
 import { listObjects, readObject } from '../../kubernetes/objects.ts'
+import type { OwnerKind, OwnerKinds } from '../../kubernetes/owner-chain.ts'
 import type { KubernetesObject, ObjectName, Resource } from '../../kubernetes/resource.ts'
-import { factResources } from '../watch/facts.ts'
+import { claimResource, factResources } from '../watch/facts.ts'
 import type { Snapshot } from './snapshot.ts'
 
 const { pods, namespaces, serviceAccounts, nodes, services } = factResources
 
 /** Everything that proves something, of the whole cluster. Throws what a list throws; one object that cannot be read is named, and no more. */
-export async function readSnapshot(client: ApiClient, signal: AbortSignal): Promise<Snapshot> {
+export async function readSnapshot(
+  client: ApiClient,
+  claimOwners: OwnerKinds | undefined,
+  signal: AbortSignal,
+): Promise<Snapshot> {
   const unreadable = new Set<string>()
   const all = async <T extends KubernetesObject>(
     kind: string,
@@ -28,6 +33,7 @@ export async function readSnapshot(client: ApiClient, signal: AbortSignal): Prom
     serviceAccounts: await all('serviceAccounts', serviceAccounts),
     nodes: await all('nodes', nodes),
     services: await all('services', services),
+    ...(await claimsWith(claimOwners, (kind, resource) => all(kind.resource, resource))),
     unreadable,
   }
 }
@@ -41,6 +47,7 @@ export async function readSnapshotFor(
     /** Of a request; the pod's own when absent. */
     readonly serviceAccount?: string
     readonly node?: string
+    readonly claimOwners?: OwnerKinds | undefined
   },
   signal: AbortSignal,
 ): Promise<Snapshot> {
@@ -62,5 +69,21 @@ export async function readSnapshotFor(
       account === undefined ? [] : await one(serviceAccounts, { namespace, name: account }),
     nodes: node === undefined ? [] : await one(nodes, { name: node }),
     services: await listObjects(client, services, { namespace, signal }),
+    ...(await claimsWith(names.claimOwners, (_, resource) =>
+      listObjects(client, resource, { namespace, signal }),
+    )),
   }
+}
+
+async function claimsWith(
+  kinds: OwnerKinds | undefined,
+  list: (
+    kind: OwnerKind,
+    resource: Resource<KubernetesObject>,
+  ) => Promise<readonly KubernetesObject[]>,
+): Promise<Pick<Snapshot, 'claims'>> {
+  if (kinds === undefined) return {}
+  const objects = new Map<OwnerKind, readonly KubernetesObject[]>()
+  for (const kind of kinds) objects.set(kind, await list(kind, claimResource(kind, kinds)))
+  return { claims: { kinds, objects } }
 }

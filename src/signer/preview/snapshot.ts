@@ -1,8 +1,10 @@
+import { followOwners, type OwnerKind, type OwnerKinds } from '../../kubernetes/owner-chain.ts'
 import type { KubernetesObject } from '../../kubernetes/resource.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import type { Namespace, Node, Pod, Service, ServiceAccount } from '../../kubernetes/workloads.ts'
 import type { Evidence, Found, ServiceEvidence } from '../verdict/evidence.ts'
 import {
+  claimEvidence,
   namespaceEvidence,
   nodeEvidence,
   podEvidence,
@@ -17,8 +19,15 @@ export interface Snapshot {
   readonly serviceAccounts: readonly ServiceAccount[]
   readonly nodes: readonly Node[]
   readonly services: readonly Service[]
+  /** How pods are given to claims, and the objects of each kind; none are when absent. */
+  readonly claims?: SnapshotClaims
   /** `<plural> <namespace>/<name>` of what is there and could not be read: nobody's pod but its own waits for it. */
   readonly unreadable?: ReadonlySet<string>
+}
+
+export interface SnapshotClaims {
+  readonly kinds: OwnerKinds
+  readonly objects: ReadonlyMap<OwnerKind, readonly KubernetesObject[]>
 }
 
 /** The same, to be looked up by name. */
@@ -29,6 +38,10 @@ export interface SnapshotIndex {
   readonly nodes: ReadonlyMap<string, Node>
   /** Made once for each namespace, however many pods it has. */
   readonly services: ReadonlyMap<string, readonly ServiceEvidence[]>
+  readonly claims?: {
+    readonly kinds: OwnerKinds
+    readonly owners: ReadonlyMap<OwnerKind, ReadonlyMap<string, KubernetesObject>>
+  }
   readonly unreadable: ReadonlySet<string>
 }
 
@@ -48,7 +61,25 @@ export function indexSnapshot(snapshot: Snapshot): SnapshotIndex {
         ([namespace, services]) => [namespace, servicesEvidence(services)],
       ),
     ),
+    ...(snapshot.claims && { claims: indexClaims(snapshot.claims) }),
     unreadable: snapshot.unreadable ?? new Set(),
+  }
+}
+
+function indexClaims({ kinds, objects }: SnapshotClaims): NonNullable<SnapshotIndex['claims']> {
+  return { kinds, owners: new Map([...objects].map(([kind, all]) => [kind, byName(all)])) }
+}
+
+function claimIn({ claims, pods }: SnapshotIndex, pod: string): Pick<Evidence, 'claim'> {
+  const found = pods.get(pod)
+  if (claims === undefined || found === undefined) return {}
+  const { kinds, owners } = claims
+  const namespace = found.metadata.namespace ?? ''
+  const end = followOwners(found, kinds, (kind, name) =>
+    owners.get(kind)?.get(`${namespace}/${name}`),
+  )
+  return {
+    claim: { state: 'found', object: claimEvidence(end, kinds), seen: { cached: false } },
   }
 }
 
@@ -65,8 +96,11 @@ export function evidenceIn(index: SnapshotIndex, asked: PodCertificateRequest): 
       ? { state: 'unknown', why: `${kind} ${object} cannot be read` }
       : found(objects.get(object), fact)
   return {
+    ...claimIn(index, `${namespace}/${spec.pod.name}`),
     live: true,
-    pod: look(['pods', index.pods], `${namespace}/${spec.pod.name}`, podEvidence),
+    pod: look(['pods', index.pods], `${namespace}/${spec.pod.name}`, (pod) =>
+      podEvidence(pod, index.claims?.kinds),
+    ),
     namespace: look(['namespaces', index.namespaces], `/${namespace}`, namespaceEvidence),
     serviceAccount: look(
       ['serviceAccounts', index.serviceAccounts],

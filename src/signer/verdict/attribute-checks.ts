@@ -2,10 +2,10 @@ import { quoted } from '../../errors.ts'
 import { parseModels, parseToolScopes } from '../../identity/ceiling.ts'
 import { isDnsLabel } from '../../identity/kubernetes-name.ts'
 import { servingRoles } from '../../identity/role.ts'
-import { parseTenant } from '../../identity/tenant.ts'
 import { containsToolScope } from '../../identity/tool-scope.ts'
 import type { Check, CheckResult, EvaluationProfile } from './check.ts'
 import { ifFound, noted, proved, refused } from './check.ts'
+import { proveTenant, unlessUnclaimed } from './claim-proof.ts'
 import type { Claims } from './claims.ts'
 import { selectsPod } from './evidence.ts'
 import type {
@@ -29,7 +29,7 @@ import type { DenyReason, Finding } from './verdict.ts'
 /** Nothing of the pod: what they prove holds for whichever pod of the service account asks. */
 export interface AttributeInput {
   readonly claims: Pick<Claims, 'attributes'>
-  readonly evidence: Pick<Evidence, 'namespace' | 'serviceAccount'>
+  readonly evidence: Pick<Evidence, 'namespace' | 'serviceAccount' | 'claim'>
 }
 
 interface AttributeCheck {
@@ -63,66 +63,79 @@ const roleProved: AttributeCheck = {
 const tenantProved: AttributeCheck = {
   name: 'tenant-proved',
   run: ({ claims, evidence }) =>
-    ifFound(evidence.namespace, 'tenant', (namespace) => {
-      const proof = readProof(namespace.labels[annotationKeys.tenant], parseTenant)
-      const by = `label ${annotationKeys.tenant} of namespace ${quoted(namespace.name)}`
-      const { tenant: asked } = claims.attributes
-      const findings = compared('TenantNotProved', { field: 'tenant', asked, proof, by })
-      return proof.value === undefined
-        ? { findings }
-        : { findings, granted: { tenant: proof.value } }
-    }),
+    ifFound(evidence.namespace, 'tenant', (namespace) =>
+      unlessUnclaimed(evidence, 'tenant', (claim) => {
+        const found = proveTenant(namespace, claim)
+        if ('contradiction' in found) {
+          const { contradiction: why } = found
+          return { findings: [{ kind: 'undecided', field: 'tenant', why, grave: true }] }
+        }
+        const { tenant: asked } = claims.attributes
+        const findings = compared('TenantNotProved', { field: 'tenant', asked, ...found })
+        const { value: tenant } = found.proof
+        return tenant === undefined ? { findings } : { findings, granted: { tenant } }
+      }),
+    ),
 }
 
 const modelsGranted: AttributeCheck = {
   name: 'models-granted',
   run: ({ claims, evidence }) =>
-    ifFound(evidence.serviceAccount, 'models', (serviceAccount) =>
-      ifFound(evidence.namespace, 'models', (namespace) => {
-        const proof = readProof(serviceAccount.annotations[annotationKeys.models], parseModels)
-        const { findings, granted } = split(claims.attributes.models, {
-          field: 'models',
-          reason: 'ModelNotGranted',
-          text: (model) => model,
-          gap: (model) =>
-            ceilingGap(serviceAccount, namespace, {
-              key: annotationKeys.models,
-              listed: proof.value?.includes(model) ?? false,
-              problem: proof.problem,
-              member: model,
-              label: `${grantLabelPrefixes.models}${model}`,
-            }),
-        })
-        return { findings, granted: { models: granted } }
-      }),
-    ),
+    granting(evidence, 'models', (serviceAccount, namespace) => {
+      const proof = readProof(serviceAccount.annotations[annotationKeys.models], parseModels)
+      const { findings, granted } = split(claims.attributes.models, {
+        field: 'models',
+        reason: 'ModelNotGranted',
+        text: (model) => model,
+        gap: (model) =>
+          ceilingGap(serviceAccount, namespace, {
+            key: annotationKeys.models,
+            listed: proof.value?.includes(model) ?? false,
+            problem: proof.problem,
+            member: model,
+            label: `${grantLabelPrefixes.models}${model}`,
+          }),
+      })
+      return { findings, granted: { models: granted } }
+    }),
 }
 
 const toolScopesGranted: AttributeCheck = {
   name: 'tool-scopes-granted',
   run: ({ claims, evidence }) =>
-    ifFound(evidence.serviceAccount, 'toolScopes', (serviceAccount) =>
-      ifFound(evidence.namespace, 'toolScopes', (namespace) => {
-        const proof = readProof(
-          serviceAccount.annotations[annotationKeys.toolScopes],
-          parseToolScopes,
-        )
-        const { findings, granted } = split(claims.attributes.toolScopes, {
-          field: 'toolScopes',
-          reason: 'ToolScopeNotGranted',
-          text: (scope) => scope.text,
-          gap: (scope) =>
-            ceilingGap(serviceAccount, namespace, {
-              key: annotationKeys.toolScopes,
-              listed: proof.value?.some((wider) => containsToolScope(wider, scope)) ?? false,
-              problem: proof.problem,
-              member: scope.text,
-              label: `${grantLabelPrefixes.tools}${scope.server}`,
-            }),
-        })
-        return { findings, granted: { toolScopes: granted } }
-      }),
+    granting(evidence, 'toolScopes', (serviceAccount, namespace) => {
+      const proof = readProof(
+        serviceAccount.annotations[annotationKeys.toolScopes],
+        parseToolScopes,
+      )
+      const { findings, granted } = split(claims.attributes.toolScopes, {
+        field: 'toolScopes',
+        reason: 'ToolScopeNotGranted',
+        text: (scope) => scope.text,
+        gap: (scope) =>
+          ceilingGap(serviceAccount, namespace, {
+            key: annotationKeys.toolScopes,
+            listed: proof.value?.some((wider) => containsToolScope(wider, scope)) ?? false,
+            problem: proof.problem,
+            member: scope.text,
+            label: `${grantLabelPrefixes.tools}${scope.server}`,
+          }),
+      })
+      return { findings, granted: { toolScopes: granted } }
+    }),
+}
+
+/** The two that hold a ceiling, of a pod that serves somebody. */
+function granting(
+  { serviceAccount, namespace, claim }: AttributeInput['evidence'],
+  field: string,
+  body: (serviceAccount: ServiceAccountEvidence, namespace: NamespaceEvidence) => CheckResult,
+): CheckResult {
+  return ifFound(serviceAccount, field, (account) =>
+    ifFound(namespace, field, (space) =>
+      unlessUnclaimed({ ...(claim && { claim }) }, field, () => body(account, space)),
     ),
+  )
 }
 
 export const attributeChecks: readonly AttributeCheck[] = [

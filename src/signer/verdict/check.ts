@@ -20,7 +20,12 @@ export interface EvaluationProfile {
   readonly keyTypes: readonly KeyType[]
   readonly lifetimeSecondsMax: number
   readonly clusterDomain?: string
+  /** What becomes of a pod that is somebody's to give and has not been given: it waits unless told. */
+  readonly unclaimed?: Unclaimed
 }
+
+/** It gets no certificate yet; or one of its pool, without a tenant and without a ceiling. */
+export type Unclaimed = 'wait' | 'pool'
 
 /** What the checks prove for the certificate. A check only ever adds what it has evidence for. */
 export interface Granted {
@@ -28,6 +33,7 @@ export interface Granted {
   readonly tenant?: Tenant
   readonly models?: readonly Model[]
   readonly toolScopes?: readonly ToolScope[]
+  readonly claim?: Named
   readonly dnsNames?: readonly string[]
   readonly projectedPaths?: readonly string[]
   readonly lifetimeSeconds?: number
@@ -78,6 +84,7 @@ export interface ProvedIdentity {
   readonly role?: Role
   readonly tenant?: Tenant
   readonly ceiling: Ceiling
+  readonly claim?: Named
 }
 
 export interface CheckResult {
@@ -100,7 +107,7 @@ export function provedIdentity(
   const { pod, serviceAccount, node } = claims.asked.spec
   const { issued } = claims.asked.stated ?? {}
   const { name, uid } = evidence.namespace.object
-  const { role, tenant, models = [], toolScopes = [] } = granted
+  const { role, tenant, models = [], toolScopes = [], claim } = granted
   const { trustDomain } = profile
   const names = { trustDomain, namespace: name, serviceAccount: serviceAccount.name }
   return {
@@ -112,6 +119,7 @@ export function provedIdentity(
     ...(role === undefined ? {} : { role }),
     ...(tenant === undefined ? {} : { tenant }),
     ceiling: { models, toolScopes },
+    ...(claim === undefined ? {} : { claim }),
   }
 }
 

@@ -2,6 +2,7 @@ import { lifetimeSecondsMin } from '../../pki/profile.ts'
 import { evidenceDigest } from './evidence.ts'
 import { policyAgrees } from './policy-check.ts'
 import { attributeChecks, dnsNamesSelected } from './attribute-checks.ts'
+import { claimFollowed } from './claim-proof.ts'
 import type { Check, CheckInput, Granted } from './check.ts'
 import { noted, proved, provedIdentity, refused, toldOf } from './check.ts'
 import { refusalMessage } from './condition.ts'
@@ -111,6 +112,7 @@ export const checks: readonly Check[] = [
   issuedCertificateDeclared,
   keyTypeAllowed,
   lifetimeBounded,
+  claimFollowed,
   ...attributeChecks,
   dnsNamesSelected,
   keyOfNoOtherPod,
@@ -139,8 +141,12 @@ export function evaluate(input: CheckInput): Verdict {
   }
   const undecided = findings.find((finding) => finding.kind === 'undecided')
   if (undecided !== undefined) {
-    const { field, why, grave, cause } = undecided
-    const more = { ...(grave === undefined ? {} : { grave }), ...(cause && { cause }) }
+    const { field, why, grave, seconds, cause } = undecided
+    const more = {
+      ...(grave === undefined ? {} : { grave }),
+      ...(seconds === undefined ? {} : { seconds }),
+      ...(cause && { cause }),
+    }
     return { kind: 'wait', why: `${field}: ${why}`, ...more, findings }
   }
   const identity = provedIdentity(input, granted)

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { canonicalJson } from '../../canonical-json.ts'
+import type { Named } from '../../identity/workload-identity.ts'
 
 /**
  * What one look at the cluster gave. `absent` is only ever said by a live read that the API server answered by quorum:
@@ -42,6 +43,14 @@ export interface PodEvidence {
   readonly certificates: readonly DeclaredCertificate[]
   /** The CertificateSigningRequests that its annotations declare; undefined where they declare none. */
   readonly signingRequests?: DeclaredSigningRequests
+  /** The controller of the pod, where it is of a group whose kinds give pods to claims. */
+  readonly owner?: PodOwner
+}
+
+export interface PodOwner extends Named {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly controller?: true
 }
 
 /** What a pod's author lets the pod itself ask for. */
@@ -64,6 +73,22 @@ export interface ServiceAccountEvidence {
   /** Only the annotations of Countersign: others are nobody's business here. */
   readonly annotations: Readonly<Record<string, string>>
 }
+
+/** Whom a pod was given to after it started, as its owners show: each was looked up by its name and has the UID that was referred to. */
+export type ClaimEvidence =
+  /** It is nobody's to give: its own namespace says all of it. */
+  | { readonly state: 'none' }
+  | { readonly state: 'unclaimed'; readonly why: string }
+  | {
+      readonly state: 'claimed'
+      readonly kind: string
+      readonly name: string
+      readonly uid: string
+      /** Its label, unread. */
+      readonly tenant?: string
+      /** The UIDs from the pod's owner up. */
+      readonly owners: readonly string[]
+    }
 
 export interface NodeEvidence {
   readonly name: string
@@ -99,6 +124,8 @@ export interface Evidence {
   readonly services: Found<readonly ServiceEvidence[]>
   /** Of a request that an agent makes for one: then the pod and the node are the agent's. */
   readonly issued?: Found<IssuedCertificateEvidence>
+  /** Only where claims are followed. */
+  readonly claim?: Found<ClaimEvidence>
 }
 
 /** SHA-256, hex, of the facts in canonical JSON (RFC 8785). Where they were read is not a fact about the workload. */

@@ -67,6 +67,8 @@ export interface Undecided {
   readonly why: string
   /** Time does not mend it: somebody has to. */
   readonly grave?: boolean
+  /** Not looked at again for so long, unless something about it changes; else with back-off. */
+  readonly seconds?: number
   /** What went wrong, for the log. */
   readonly cause?: CountersignError
 }

@@ -4,7 +4,14 @@ import {
   signingRequestsKey,
 } from '../../identity/governance-key.ts'
 import type { IssuedCertificate } from '../../kubernetes/issued-certificate.ts'
-import { keepingOnly, type Resource } from '../../kubernetes/resource.ts'
+import {
+  ownerOf,
+  ownerResource,
+  type OwnerKind,
+  type OwnerKinds,
+  type OwnersEnd,
+} from '../../kubernetes/owner-chain.ts'
+import { keepingOnly, type KubernetesObject, type Resource } from '../../kubernetes/resource.ts'
 import { namespaces, nodes, pods, serviceAccounts, services } from '../../kubernetes/workloads.ts'
 import type {
   Namespace,
@@ -15,6 +22,7 @@ import type {
   ServiceAccount,
 } from '../../kubernetes/workloads.ts'
 import type {
+  ClaimEvidence,
   DeclaredCertificate,
   IssuedCertificateEvidence,
   NamespaceEvidence,
@@ -66,6 +74,11 @@ export const factResources: FactResources = {
   services: keepingOnly(services, {}),
 }
 
+/** An owner of pods, or of their owners. */
+export function claimResource(kind: OwnerKind, kinds: OwnerKinds): Resource<KubernetesObject> {
+  return ownerResource(kind, { kinds, labels: isGovernanceKey })
+}
+
 export function servicesEvidence(found: readonly Service[]): readonly ServiceEvidence[] {
   return found
     .map((service) => ({
@@ -76,8 +89,10 @@ export function servicesEvidence(found: readonly Service[]): readonly ServiceEvi
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-export function podEvidence(pod: Pod): PodEvidence {
+/** The owner counts where claims are followed. */
+export function podEvidence(pod: Pod, kinds: OwnerKinds = []): PodEvidence {
   const { metadata } = pod
+  const owner = ownerOf(pod, kinds)
   return {
     namespace: metadata.namespace ?? '',
     name: metadata.name,
@@ -90,6 +105,7 @@ export function podEvidence(pod: Pod): PodEvidence {
     labels: metadata.labels,
     certificates: pod.podCertificates.map(declaredCertificate),
     ...declaredSigningRequests(metadata.annotations),
+    ...(owner === undefined ? {} : { owner }),
   }
 }
 
@@ -126,6 +142,21 @@ export function issuedCertificateEvidence({
     terminating: deletionTimestamp !== undefined,
     hosts,
     annotations: { ...annotations, ...(org === undefined ? {} : { [annotationKeys.tenant]: org }) },
+  }
+}
+
+/** What the owners of a pod show. */
+export function claimEvidence(end: OwnersEnd, kinds: OwnerKinds): ClaimEvidence {
+  if (end.state !== 'claimed') return end
+  const { name, uid, labels } = end.claim.metadata
+  const { [annotationKeys.tenant]: tenant } = labels
+  return {
+    state: 'claimed',
+    kind: kinds.at(-1)?.kind ?? '',
+    name,
+    uid,
+    ...(tenant === undefined ? {} : { tenant }),
+    owners: end.uids,
   }
 }
 

@@ -10,6 +10,7 @@ import type { Informer } from '../../kubernetes/informer.ts'
 import { issuedCertificates } from '../../kubernetes/issued-certificate.ts'
 import { listObjects } from '../../kubernetes/objects.ts'
 import { resourcePath } from '../../kubernetes/resource.ts'
+import type { OwnerKinds } from '../../kubernetes/owner-chain.ts'
 import type { KubernetesObject, Resource } from '../../kubernetes/resource.ts'
 import { namespaces, nodes, pods, serviceAccounts } from '../../kubernetes/workloads.ts'
 import type { Namespace, Node, Pod, Service, ServiceAccount } from '../../kubernetes/workloads.ts'
@@ -30,6 +31,7 @@ import type {
 import { annotationKeys } from '../../identity/governance-key.ts'
 import type { IssueVerdict } from '../verdict/verdict.ts'
 import { proveRole } from '../verdict/role-proof.ts'
+import { startClaimGatherer, type ClaimGatherer } from './gather-claim.ts'
 import {
   factResources,
   issuedCertificateEvidence,
@@ -44,6 +46,8 @@ import {
 const staleSecondsMax = 10
 
 export interface Gatherer extends AsyncDisposable {
+  /** Called when a pod that waits to be claimed may have been, with which pods that may be; gives how to stop that. */
+  onClaim(listener: (concerns: (podUid: string) => boolean) => void): () => void
   readonly hasSynced: boolean
   readonly synced: Promise<void>
   /** One for each watch, named after its resource. While one is not ok, the API server is asked instead. */
@@ -65,6 +69,8 @@ export interface Gatherer extends AsyncDisposable {
 
 export interface GathererOptions {
   readonly client: ApiClient
+  /** How pods are given to claims; none are unless told. */
+  readonly claimOwners?: OwnerKinds | undefined
   readonly log: Log
   readonly metrics: Metrics
   /** Milliseconds of a clock that only goes forward. */
@@ -75,6 +81,8 @@ export interface GathererOptions {
 export function startGatherer(options: GathererOptions): Gatherer {
   const { client } = options
   const started = startCaches(options)
+  const claims = startClaimGatherer({ ...options, staleSecondsMax })
+  const podFact = (pod: Pod): PodEvidence => podEvidence(pod, options.claimOwners)
   const { podCache, namespaceCache, accountCache, nodeCache, serviceCache } = started
   const caches = [podCache, namespaceCache, accountCache, nodeCache, serviceCache]
   const servicesOf = indexByNamespace(serviceCache)
@@ -89,65 +97,124 @@ export function startGatherer(options: GathererOptions): Gatherer {
     synced,
     startsUp: (podUid) => (podCache.byUid(podUid)?.phase ?? 'Pending') === 'Pending',
     knows: ({ namespace, name, uid }) => podCache.get(name, namespace)?.metadata.uid === uid,
-    async gather({ metadata, spec, stated }, { live, signal }) {
-      const { namespace } = metadata
-      const { issued: reference } = stated ?? {}
-      const look = <T extends KubernetesObject, F>(source: Source<T, F>): Promise<Found<F>> =>
-        lookUp(client, source, { live, signal })
-      const namespaceSource = {
-        cache: namespaceCache,
-        resource: namespaces,
-        name: { name: namespace },
-        fact: namespaceEvidence,
-      }
-      const [pod, namespaceSeen, serviceAccount, node, issued] = await Promise.all([
-        look({
-          cache: podCache,
-          resource: pods,
-          name: { namespace: reference?.agent.namespace ?? namespace, name: spec.pod.name },
-          uid: spec.pod.uid,
-          fact: podEvidence,
-        }),
-        look(namespaceSource),
-        look({
-          cache: accountCache,
-          resource: serviceAccounts,
-          name: { namespace, name: spec.serviceAccount.name },
-          uid: spec.serviceAccount.uid,
-          fact: serviceAccountEvidence,
-        }),
-        look({ ...nodeSource(nodeCache), name: { name: spec.node.name }, uid: spec.node.uid }),
-        reference && look({ ...issuedSource, name: { namespace, name: reference.name } }),
-      ])
-      const isDoubtful = !live && isHalfProved(serviceAccount, namespaceSeen)
-      const namespaceFound = isDoubtful
-        ? await lookUp(client, namespaceSource, { live: true, signal })
-        : namespaceSeen
+    async gather(asked, { live, signal }) {
+      const { namespace } = asked.metadata
+      const named = await lookAtNamed(client, { ...started, podFact }, { asked, live, signal })
       const known = live || !isCurrent(serviceCache) ? undefined : servicesOf(namespace)
       const found =
         known !== undefined &&
-        !needsLiveServices(known, pod, provedRole(serviceAccount, namespaceFound))
+        !needsLiveServices(known, named.pod, provedRole(named.serviceAccount, named.namespace))
           ? { state: 'found' as const, object: known, seen: { cached: true } }
           : await liveServices(client, namespace, signal)
-      const proved = { live, pod, namespace: namespaceFound, serviceAccount, node, services: found }
-      return { ...proved, ...(issued && { issued }) }
+      // The pod of an agent that asks for others is given to nobody here.
+      const isOfAgent = asked.stated?.issued !== undefined
+      const claim = isOfAgent ? {} : await claims.gather(named.pod, { live, signal })
+      return { live, ...named, services: found, ...claim }
     },
-    changed: (verdict) => changedSince(started, servicesOf, verdict),
-    conditions: () => caches.map((cache) => cache.condition(staleSecondsMax)),
+    changed: (verdict) =>
+      changedSince({ ...started, podFact }, servicesOf, verdict) ??
+      claims.changed(verdict.evidence),
+    conditions: () => [
+      ...caches.map((cache) => cache.condition(staleSecondsMax)),
+      ...claims.conditions(staleSecondsMax),
+    ],
+    onClaim: (listener) => listenForClaims({ podCache, podFact, claims, listener }),
     async [Symbol.asyncDispose]() {
-      await Promise.all(caches.map((cache) => cache[Symbol.asyncDispose]()))
+      await Promise.all([claims, ...caches].map((each) => each[Symbol.asyncDispose]()))
     },
   }
 }
 
+/** What a request names. */
+async function lookAtNamed(
+  client: ApiClient,
+  caches: FollowedCaches,
+  how: {
+    readonly asked: PodCertificateRequest
+    readonly live: boolean
+    readonly signal: AbortSignal
+  },
+): Promise<Pick<Evidence, 'pod' | 'namespace' | 'serviceAccount' | 'node' | 'issued'>> {
+  const { metadata, spec, stated } = how.asked
+  const { issued: reference } = stated ?? {}
+  const { namespace } = metadata
+  const look = <T extends KubernetesObject, F>(source: Source<T, F>): Promise<Found<F>> =>
+    lookUp(client, source, how)
+  const namespaceSource = {
+    cache: caches.namespaceCache,
+    resource: namespaces,
+    name: { name: namespace },
+    fact: namespaceEvidence,
+  }
+  const [pod, namespaceSeen, serviceAccount, node, issued] = await Promise.all([
+    look({
+      cache: caches.podCache,
+      resource: pods,
+      name: { namespace: reference?.agent.namespace ?? namespace, name: spec.pod.name },
+      uid: spec.pod.uid,
+      fact: caches.podFact,
+    }),
+    look(namespaceSource),
+    look({
+      cache: caches.accountCache,
+      resource: serviceAccounts,
+      name: { namespace, name: spec.serviceAccount.name },
+      uid: spec.serviceAccount.uid,
+      fact: serviceAccountEvidence,
+    }),
+    look({ ...nodeSource(caches.nodeCache), name: { name: spec.node.name }, uid: spec.node.uid }),
+    reference && look({ ...issuedSource, name: { namespace, name: reference.name } }),
+  ])
+  const namespaceFound =
+    !how.live && isHalfProved(serviceAccount, namespaceSeen)
+      ? await lookUp(client, namespaceSource, { ...how, live: true })
+      : namespaceSeen
+  const proved = { pod, namespace: namespaceFound, serviceAccount, node }
+  return { ...proved, ...(issued && { issued }) }
+}
+
+/** Of a pod that gets another owner, and of an owner that gets another. */
+function listenForClaims({
+  podCache,
+  podFact,
+  claims,
+  listener,
+}: {
+  readonly podCache: Informer<Pod>
+  readonly podFact: (pod: Pod) => PodEvidence
+  readonly claims: ClaimGatherer
+  readonly listener: (concerns: (podUid: string) => boolean) => void
+}): () => void {
+  const stops = [
+    claims.onChange((concerns) =>
+      listener((podUid) => {
+        const pod = podCache.byUid(podUid)
+        return pod !== undefined && concerns(podFact(pod))
+      }),
+    ),
+    podCache.onEvent(({ type, object, old }) => {
+      if (type !== 'modified' || old === undefined) return
+      if (podFact(object).owner?.uid === podFact(old).owner?.uid) return
+      listener((podUid) => podUid === object.metadata.uid)
+    }),
+  ]
+  return () => {
+    for (const stop of stops) stop()
+  }
+}
+
+type FollowedCaches = ReturnType<typeof startCaches> & {
+  readonly podFact: (pod: Pod) => PodEvidence
+}
+
 function changedSince(
-  caches: ReturnType<typeof startCaches>,
+  caches: FollowedCaches,
   servicesOf: (namespace: string) => readonly ServiceEvidence[],
   { evidence, dnsNames }: Pick<IssueVerdict, 'evidence' | 'dnsNames'>,
 ): string | undefined {
   const { pod, namespace, serviceAccount, node, services: selecting } = evidence
   return (
-    difference(caches.podCache, pod, podEvidence) ??
+    difference(caches.podCache, pod, caches.podFact) ??
     difference(caches.namespaceCache, namespace, namespaceEvidence) ??
     difference(caches.accountCache, serviceAccount, serviceAccountEvidence) ??
     difference(caches.nodeCache, node, nodeEvidence) ??

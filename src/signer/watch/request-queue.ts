@@ -39,7 +39,7 @@ export interface RequestQueueOptions {
   readonly kind?: 'CertificateSigningRequest'
   /** How many requests wait, of whatever kind; those of this queue unless told. */
   readonly depth?: () => number
-  readonly gatherer: Pick<Gatherer, 'startsUp'>
+  readonly gatherer: Pick<Gatherer, 'startsUp' | 'onClaim'>
   readonly issuance: Issuance
   readonly ports: IssuancePorts
   readonly history: History
@@ -96,7 +96,7 @@ class Queue implements RequestQueue {
 
   constructor(options: RequestQueueOptions) {
     this.#options = options
-    const { requests, history, log, delay } = options
+    const { requests, history, gatherer, log, delay } = options
     this.#queue = createWorkQueue({
       work: (key) => this.#work(key),
       concurrency,
@@ -111,7 +111,11 @@ class Queue implements RequestQueue {
       else this.#add(object)
     })
     const { membership } = options
-    this.#stopListening = [stop, membership?.onChange(() => this.#shareAnew()) ?? (() => {})]
+    this.#stopListening = [
+      stop,
+      membership?.onChange(() => this.#shareAnew()) ?? (() => {}),
+      gatherer.onClaim((concerns) => this.#claimed(concerns)),
+    ]
     this.#measuring = setInterval(() => this.#measure(), measureSeconds * 1000).unref()
     for (const request of requests.list()) this.#add(request)
     const left = history.intents.requests().filter(({ kind }) => kind === options.kind)
@@ -175,6 +179,15 @@ class Queue implements RequestQueue {
       const seen = this.#seen.get(uid)
       if (seen === undefined || this.#waiting.has(uid)) continue
       if (this.#rank(request) < seen.rank) this.#add(request)
+    }
+  }
+
+  /** Their pods have waited for nothing else. What is worked on is looked at once more. */
+  #claimed(concerns: (podUid: string) => boolean): void {
+    for (const request of this.#options.requests.list()) {
+      if (request.status.terminal === undefined && concerns(request.spec.pod.uid)) {
+        this.#add(request)
+      }
     }
   }
 

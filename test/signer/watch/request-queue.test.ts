@@ -59,6 +59,8 @@ class QueueWorld implements AsyncDisposable {
   readonly events: PodEvent[] = []
   readonly history = createHistory(Date.now)
   readonly starting = new Set<string>()
+  /** Told which pods may have been claimed. */
+  claimed: (concerns: (podUid: string) => boolean) => void = () => {}
   outcome: (request: PodCertificateRequest) => Outcome | Promise<Outcome> = () => done
   readable: () => Promise<PodCertificateRequest | undefined> = async () => undefined
   queue: RequestQueue | undefined
@@ -95,7 +97,13 @@ class QueueWorld implements AsyncDisposable {
     }
     this.queue = startRequestQueue({
       requests: informer,
-      gatherer: { startsUp: (podUid) => this.starting.has(podUid) },
+      gatherer: {
+        startsUp: (podUid) => this.starting.has(podUid),
+        onClaim: (listener) => {
+          this.claimed = listener
+          return () => {}
+        },
+      },
       issuance: {
         handle: async (request) => {
           this.handled.push(request.metadata.name)

@@ -43,6 +43,7 @@ const validBindings: readonly Case[] = [
   ],
   ['good-with-scopes-only', '', { role: nothing, tenant: nothing, models: nothing }],
   ['good-with-16-models', '', { models: list(0xa2, ...many(16, 'm')) }],
+  ['good-with-claim', '', { claim: claim(ascii(0x0c, 'c'), ascii(0x0c, 'u-5')) }],
   ['good-with-longest-names', '', { pod: named('p'.repeat(253), 'u'.repeat(128)) }],
 ]
 
@@ -105,6 +106,12 @@ const brokenMembers: readonly Case[] = [
   ['role-0', 'role is not known, want=1..5 got=0', { role: hex('800100') }],
   ['role-6', 'role is not known, want=1..5 got=6', { role: hex('800106') }],
   ['role-padded', 'role is not an integer of 0..127', { role: hex('80020004') }],
+  [
+    'claim-upper-case',
+    'claim.name is outside its grammar, got="C"',
+    { claim: claim(ascii(0x0c, 'C'), ascii(0x0c, 'u')) },
+  ],
+  ['claim-without-uid', 'claim.uid is missing, want=0c', { claim: claim(ascii(0x0c, 'c')) }],
   [
     'tenant-empty',
     'tenant is not a lower-case label value of 1..63 characters, got=""',
@@ -176,6 +183,14 @@ const brokenShapes: readonly Case[] = [
     { more: ascii(0x84, 'x') },
   ],
   [
+    'claim-twice',
+    'WorkloadBinding has trailing octets, want=0 got=10',
+    {
+      claim: claim(ascii(0x0c, 'c'), ascii(0x0c, 'u-5')),
+      again: claim(ascii(0x0c, 'c'), ascii(0x0c, 'u-5')),
+    },
+  ],
+  [
     'trailing-octets-after',
     'identity extension has trailing octets, want=0 got=2',
     Buffer.concat([whole, hex('0500')]),
@@ -194,6 +209,10 @@ const brokenShapes: readonly Case[] = [
 
 function named(name: string, uid: string): Buffer {
   return sequence(ascii(0x0c, name), ascii(0x0c, uid))
+}
+
+function claim(...members: readonly Buffer[]): Buffer {
+  return tlv(0xa4, ...members)
 }
 
 function list(tag: number, ...members: readonly string[]): Buffer {
