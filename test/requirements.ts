@@ -501,6 +501,16 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source:
       'OPA management-bundles, download and persistence; issue 12: truncated, lying ETag, rolled back, slow, redirected, huge',
   },
+  'policy.bundle-by-digest': {
+    claim:
+      'of an OCI layout or a registry nothing is parsed but what its digest names, and what is meant is one manifest with one bundle',
+    source: 'OCI image spec, Descriptor: verification; issue 12, bundles: OCI layout and registry',
+  },
+  'policy.registry-credentials-stay': {
+    claim:
+      'what a registry is asked with goes to the registry and the token server that is named, wherever the registry sends us',
+    source: 'CVE-2020-15157 (a registry that has credentials sent elsewhere); CWE-918',
+  },
   'policy.octets-decided': {
     claim:
       'policy decides on the octets of the arguments as they came, and one digest of them is in input, log and token',

@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { Log } from '../log.ts'
 import {
   openReloadingFiles,
@@ -6,9 +5,9 @@ import {
   type ReloadingFilesOptions,
 } from '../pki/reloading-files.ts'
 import type { BundleContent } from '../policy/bundle-content.ts'
-import { readBundle } from '../policy/bundle-place.ts'
+import { readBundle, watchedFiles } from '../policy/bundle-place.ts'
 
-/** The archive is watched in its folder; of a folder its files, and its own place, where it may be a link. */
+/** The archive is watched in its folder; of a folder or a layout its files, and its own place, where it may be a link. */
 export function followBundle(
   place: string,
   options: { readonly log: Log } & Pick<
@@ -19,7 +18,7 @@ export function followBundle(
   let read: BundleContent | undefined
   return openReloadingFiles<BundleContent>({
     ...options,
-    files: [place, join(place, '.manifest')],
+    files: watchedFiles(place),
     code: 'policy/bundle',
     async read() {
       read = await readBundle(place)

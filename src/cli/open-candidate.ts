@@ -1,6 +1,5 @@
 import type { BundleContent } from '../policy/bundle-content.ts'
 import { openBundleFollower } from '../policy/bundle-follower.ts'
-import { createBundleService } from '../policy/bundle-service.ts'
 import { formatBundleStatus, type BundleStatus, type BundleTimes } from '../policy/bundle-status.ts'
 import { noStore } from '../policy/bundle-store.ts'
 import type { BundleTrust } from '../policy/bundle-trust.ts'
@@ -8,7 +7,7 @@ import type { Condition } from '../readiness.ts'
 import { openShadow, type Shadow, type ShadowOptions } from '../policy/shadow/shadow.ts'
 import { followBundle } from './follow-bundle.ts'
 import type { PolicyParts } from './open-policy.ts'
-import { openTrust } from './policy-files.ts'
+import { openService, openTrust } from './policy-files.ts'
 import { startShadow } from './shadow-process.ts'
 import type { PolicyConfig } from './shared-configuration.ts'
 
@@ -85,7 +84,7 @@ async function followCandidate(
   if (bundle === undefined && service !== undefined) {
     const follower = await openBundleFollower({
       ...parts,
-      service: createBundleService({ ...service, resource }),
+      service: openService({ ...service, resource }),
       store: noStore,
       polling: service.polling,
       trust,

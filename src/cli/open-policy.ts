@@ -9,7 +9,6 @@ import {
   type BundleFollower,
   type FollowerOptions,
 } from '../policy/bundle-follower.ts'
-import { createBundleService } from '../policy/bundle-service.ts'
 import { formatBundleStatus, type BundleStatus } from '../policy/bundle-status.ts'
 import { createBundleStore, noStore } from '../policy/bundle-store.ts'
 import type { Admitted, BundleTrust } from '../policy/bundle-trust.ts'
@@ -21,7 +20,7 @@ import type { Condition } from '../readiness.ts'
 import { followBundle } from './follow-bundle.ts'
 import { openCandidate, type Candidate } from './open-candidate.ts'
 import { openTenants, type OpenTenants } from './open-tenants.ts'
-import { openSelfTest, openTrust } from './policy-files.ts'
+import { openSelfTest, openService, openTrust } from './policy-files.ts'
 import type { PolicyConfig } from './shared-configuration.ts'
 
 export interface OpenPolicy extends AsyncDisposable {
@@ -193,7 +192,7 @@ async function followService(
   signal?.addEventListener('abort', end, { once: true })
   follower = await openBundleFollower({
     ...parts,
-    service: createBundleService(service),
+    service: openService(service),
     store: persistenceDirectory === undefined ? noStore : createBundleStore(persistenceDirectory),
     polling: service.polling,
     taker: {

@@ -1,9 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { CountersignError, quoted, type ErrorCode } from '../errors.ts'
+import { createBundleService, type BundleService } from '../policy/bundle-service.ts'
 import { createBundleTrust, parseBundleKey, type BundleTrust } from '../policy/bundle-trust.ts'
+import { createRegistryService } from '../policy/oci/registry.ts'
 import type { SelfTest } from '../policy/self-test.ts'
 import { createSelfTest } from './bundle-process.ts'
+import type { ServiceConfig } from './service-configuration.ts'
 import type { SignatureConfig } from './shared-configuration.ts'
 
 /** In the image all files of the program stand in one folder, and so they do in the package. */
@@ -11,6 +14,11 @@ export const program: string = join(import.meta.dirname, `main${extname(import.m
 
 export function openSelfTest(): SelfTest {
   return createSelfTest({ program })
+}
+
+/** Asks whatever it is that holds the bundles. */
+export function openService(service: ServiceConfig): BundleService {
+  return service.type === 'oci' ? createRegistryService(service) : createBundleService(service)
 }
 
 /** Reads the keys of those who sign bundles; `dated`: each says when it was signed. Throws `policy/signature`. */

@@ -1,10 +1,9 @@
 import * as z from 'zod'
 import type { LogLevel } from '../log.ts'
-import type { Polling } from '../policy/bundle-follower.ts'
-import type { BundleServiceConfig } from '../policy/bundle-service.ts'
 import { signatureAlgorithms, type SignatureAlgorithm } from '../policy/bundle-signature.ts'
 import type { EngineName } from '../policy/engine.ts'
 import { pathIn } from './configuration.ts'
+import { faultOfResource, serviceSchema, type ServiceConfig } from './service-configuration.ts'
 
 export interface PolicyConfig {
   /** Folder of the policy bundle; the one we ship when absent. */
@@ -38,11 +37,6 @@ export interface CandidateConfig {
   readonly bundle?: string | undefined
   /** Of the same service. */
   readonly resource?: string | undefined
-}
-
-/** In OPA's own words. */
-export interface ServiceConfig extends BundleServiceConfig {
-  readonly polling: Polling
 }
 
 export interface SignatureConfig {
@@ -104,8 +98,10 @@ function contradictionsOf({
         : [['persistenceDirectory', 'want=service, too'] as const]),
     ]
   }
+  const fault = candidate?.resource && faultOfResource(candidate.resource, service)
   return [
     ...(bundle === undefined ? [] : [['bundle', 'want=bundle or service, not both'] as const]),
+    ...(fault === undefined ? [] : [['candidate', `resource: ${fault}`] as const]),
     ...(signature === undefined
       ? [['signature', 'required with service: what comes over a network is signed'] as const]
       : []),
@@ -114,6 +110,9 @@ function contradictionsOf({
       : []),
   ]
 }
+
+/** A label's value, in lower case. */
+const slugPattern = /^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/
 
 /** Each has an engine of its own, in every worker. */
 const tenantsMax = 100
@@ -129,56 +128,10 @@ function tenantsSchema(folder: string): z.ZodType<Readonly<Record<string, Tenant
 
 function candidateSchema(folder: string): z.ZodType<CandidateConfig> {
   return z
-    .strictObject({ bundle: pathIn(folder).optional(), resource: resourceSchema.optional() })
+    .strictObject({ bundle: pathIn(folder).optional(), resource: z.string().max(1024).optional() })
     .refine(({ bundle, resource }) => (bundle === undefined) !== (resource === undefined), {
       message: 'want=bundle or resource, one of them',
     })
-}
-
-function serviceSchema(folder: string): z.ZodType<ServiceConfig> {
-  return z.strictObject({
-    url: z.string().max(2048).refine(isServiceUrl, serviceUrlWant),
-    resource: resourceSchema,
-    tls: z.strictObject({ caCert: pathIn(folder) }).optional(),
-    credentials: z
-      .strictObject({
-        bearer: z.strictObject({ tokenPath: pathIn(folder) }).optional(),
-        clientTls: z.strictObject({ cert: pathIn(folder), privateKey: pathIn(folder) }).optional(),
-      })
-      .optional(),
-    responseHeaderTimeoutSeconds: z.int().min(1).max(300).default(10),
-    polling: z
-      .strictObject({
-        minDelaySeconds: z.int().min(1).max(86_400).default(60),
-        maxDelaySeconds: z.int().min(1).max(86_400).default(120),
-        longPollingTimeoutSeconds: z.int().min(1).max(3600).optional(),
-      })
-      .refine((polling) => polling.minDelaySeconds <= polling.maxDelaySeconds, {
-        path: ['minDelaySeconds'],
-        message: 'want=..maxDelaySeconds',
-      })
-      .prefault({}),
-  })
-}
-
-const serviceUrlWant = 'want=https, or http on loopback, without user, query and fragment'
-
-const resourcePattern = /^(?!\.\.?(?:\/|$))[\w.~-]+(?:\/(?!\.\.?(?:\/|$))[\w.~-]+)*$/
-
-/** A label's value, in lower case. */
-const slugPattern = /^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/
-
-const resourceSchema = z
-  .string()
-  .max(1024)
-  .regex(resourcePattern, 'want=a path below the URL, without . and ..')
-
-function isServiceUrl(text: string): boolean {
-  const url = URL.parse(text)
-  if (url === null || url.href.includes('?') || url.href.includes('#')) return false
-  if (url.username !== '' || url.password !== '') return false
-  if (url.protocol === 'https:') return true
-  return url.protocol === 'http:' && /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname)
 }
 
 function signatureSchema(folder: string): z.ZodType<SignatureConfig> {

@@ -7,20 +7,30 @@ import { unpackBundle } from './bundle-archive.ts'
 import { bundleOctetsMax, gatherContent, refusedBundle } from './bundle-content.ts'
 import type { BundleContent } from './bundle-content.ts'
 import { isInside } from './inside.ts'
+import { findLayout, layoutIndex, readLayout } from './oci/layout.ts'
+import { splitPlace } from './oci/reference.ts'
 
 /** Whoever copies files into a folder writes one after the other: what still changes is not looked at yet. */
 const settleMilliseconds = 100
 const readsMax = 20
 
-/** Reads a bundle from its folder or its archive. Throws `policy/bundle`. */
+/** Reads a bundle from its folder, its archive or an OCI layout. Throws `policy/bundle`. */
 export async function readBundle(place: string): Promise<BundleContent> {
   try {
+    const layout = await findLayout(place)
+    if (layout !== undefined) return await unpackBundle(await readLayout(layout))
     const { isFolder } = await kindOf(place)
     return isFolder ? await readFolder(place) : await unpackBundle(await readArchive(place))
   } catch (error) {
     if (error instanceof CountersignError) throw error
     throw refusedBundle(`bundle cannot be read, got=${quoted(place, 200)}`, error)
   }
+}
+
+/** The files whose change is a change of the bundle. */
+export function watchedFiles(place: string): readonly string[] {
+  const folders = [place, splitPlace(place)?.folder].filter((each) => each !== undefined)
+  return [place, join(place, '.manifest'), ...folders.map((each) => join(each, layoutIndex))]
 }
 
 async function kindOf(place: string): Promise<{ readonly isFolder: boolean }> {

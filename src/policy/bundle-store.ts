@@ -4,7 +4,7 @@ import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { readBoundedFile } from '../bounded-file.ts'
 import { CountersignError, quoted } from '../errors.ts'
-import { archiveOctetsMax } from './bundle-service.ts'
+import { archiveOctetsMax } from './bundle-exchange.ts'
 
 /** Keeps the last good bundle, packed as it came. Nothing that is read again is trusted more than what is downloaded. */
 export interface BundleStore {

@@ -13,6 +13,7 @@ import { openPolicyBase } from '../../src/policy/engine.ts'
 import type { SelfTest } from '../../src/policy/self-test.ts'
 import { archiveOf, shippedAs, shippedFiles, signedFiles, type Files } from '../policy/archive.ts'
 import { callTexts } from '../policy/call-input.ts'
+import { blobOf, imageOf, writeLayout } from '../policy/oci/image.ts'
 import { assembleModule } from '../policy/policy-module.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
@@ -120,6 +121,30 @@ test('a folder is followed as kubelet swaps it, and as others write it', async (
   assert.equal(policy.engine.revision, 'one')
   await swap(await shippedAs('two'))
   await eventually('the swapped folder counts', () => policy.engine.revision === 'two')
+})
+
+test('a layout is followed by its index, and what is not whole leaves the last good one there', async () => {
+  requirement('policy.last-good-stays')
+  const layout = await mkdtemp(join(folder, 'layout-'))
+  const [one, two] = await Promise.all(
+    ['one', 'two'].map(async (revision) => imageOf(await archiveOf(await shippedAs(revision)))),
+  )
+  assert.ok(one !== undefined && two !== undefined)
+  await writeLayout(layout, { live: one })
+  const config = { bundle: `${layout}:live`, data: [] }
+  await using policy = await openPolicy(config, { ...parts, selfTest })
+  assert.equal(policy.engine.revision, 'one')
+  await writeLayout(layout, { next: two, live: one })
+  await rm(blobOf(layout, two.layer))
+  const index = join(layout, 'index.json')
+  const swapped = (await readFile(index, 'utf8'))
+    .replace('"live"', '"last"')
+    .replace('next', 'live')
+  await put(index, Buffer.from(swapped))
+  await eventually('half a layout', () => /cannot be read/.test(policy.condition().reason))
+  assert.equal(policy.engine.revision, 'one')
+  await writeLayout(layout, { live: two })
+  await eventually('a whole one counts', () => policy.engine.revision === 'two')
 })
 
 test('the record names what has decided, though another bundle is in force when it is written', async () => {

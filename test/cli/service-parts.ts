@@ -41,7 +41,7 @@ export async function writeAuthorKey(folder: string): Promise<string> {
 }
 
 export function serviceConfig(
-  server: BundleServer,
+  server: Pick<BundleServer, 'url'>,
   { key, persistenceDirectory }: { readonly key: string; readonly persistenceDirectory: string },
 ): PolicyConfig {
   return {

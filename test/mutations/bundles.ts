@@ -2,6 +2,8 @@
 import type { Mutation } from './mutation.ts'
 
 const service = 'src/policy/bundle-service.ts'
+const exchange = 'src/policy/bundle-exchange.ts'
+const credentials = 'src/policy/service-credentials.ts'
 const boundedFile = 'src/bounded-file.ts'
 const store = 'src/policy/bundle-store.ts'
 const follower = 'src/policy/bundle-follower.ts'
@@ -22,15 +24,15 @@ export const bundleMutations: readonly Mutation[] = [
   {
     claim,
     without: 'the bound on what is read of an answer',
-    file: service,
-    edits: [['if (octets <= archiveOctetsMax) return', 'if (octets < Infinity) return']],
+    file: exchange,
+    edits: [['if (octets <= octetsMax) return', 'if (octets < Infinity) return']],
     tests: asked,
     named: 'no more is read',
   },
   {
     claim,
     without: 'the deadline of a body',
-    file: service,
+    file: exchange,
     edits: [['timer = endIn(bodyMilliseconds', 'timer = endIn(2_000_000']],
     tests: asked,
     named: 'drop by drop',
@@ -38,7 +40,7 @@ export const bundleMutations: readonly Mutation[] = [
   {
     claim,
     without: 'the end of an answer that is another protocol',
-    file: service,
+    file: exchange,
     edits: [["sent.once('upgrade', (", "sent.once('timeout', ("]],
     tests: asked,
     named: 'another protocol',
@@ -47,10 +49,7 @@ export const bundleMutations: readonly Mutation[] = [
     claim,
     without: 'the look at the status of an answer',
     file: service,
-    edits: [
-      ['if (status !== 200) return {', 'if (status > 599) return {'],
-      ['  if (status !== 200) {', '  if (status > 599) {'],
-    ],
+    edits: [['  if (status !== 200) {', '  if (status > 599) {']],
     tests: asked,
     named: 'nothing but 200',
   },
@@ -65,7 +64,7 @@ export const bundleMutations: readonly Mutation[] = [
   {
     claim,
     without: 'the authority that is named',
-    file: service,
+    file: exchange,
     edits: [["agent: false, minVersion: 'TLSv1.2'", 'agent: false, rejectUnauthorized: false']],
     tests: asked,
     named: 'named authority',
@@ -73,15 +72,15 @@ export const bundleMutations: readonly Mutation[] = [
   {
     claim,
     without: 'the form of a token',
-    file: service,
-    edits: [['if (!/^[A-Za-z0-9', 'if (token === "" && !/^[A-Za-z0-9']],
+    file: credentials,
+    edits: [['if (!tokenPattern.test(token))', 'if (token === "")']],
     tests: asked,
     named: 'is no token',
   },
   {
     claim,
     without: 'the silence about what a server sent that nobody could read',
-    file: service,
+    file: exchange,
     edits: [
       ['cannot be asked, got=${got}`, {})', 'cannot be asked, got=${got}`, { cause: error })'],
     ],
@@ -236,8 +235,8 @@ export const bundleMutations: readonly Mutation[] = [
   {
     claim,
     without: 'the ban on plain HTTP',
-    file: configuration,
+    file: 'src/cli/service-configuration.ts',
     edits: [["return url.protocol === 'http:' && ", "return url.protocol === 'http:' || "]],
-    tests: configured,
+    tests: ['test/cli/service-configuration.test.ts'],
   },
 ]

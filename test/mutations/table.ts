@@ -5,6 +5,7 @@ import { askMutations } from './asks.ts'
 import { attackMutations } from './attacks.ts'
 import { authorityMutations } from './authority.ts'
 import { bundleMutations } from './bundles.ts'
+import { ociMutations } from './oci.ts'
 import { decideMutations } from './decide.ts'
 import { goesOnMutations } from './goes-on.ts'
 import { changeMutations } from './changes.ts'
@@ -539,6 +540,7 @@ export const mutations: readonly Mutation[] = [
   ...operationMutations,
   ...policyMutations,
   ...bundleMutations,
+  ...ociMutations,
   ...shadowMutations,
   ...decideMutations,
   ...goesOnMutations,

@@ -9,11 +9,8 @@ import {
   type BundleTaker,
   type Polling,
 } from '../../src/policy/bundle-follower.ts'
-import {
-  BundleServiceError,
-  type BundleAnswer,
-  type BundleQuestion,
-} from '../../src/policy/bundle-service.ts'
+import { BundleServiceError } from '../../src/policy/bundle-exchange.ts'
+import type { BundleAnswer, BundleQuestion } from '../../src/policy/bundle-service.ts'
 import { noStore, type BundleStore } from '../../src/policy/bundle-store.ts'
 import type { BundleTrust } from '../../src/policy/bundle-trust.ts'
 import { requirement } from '../requirements.ts'

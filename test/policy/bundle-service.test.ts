@@ -10,9 +10,8 @@ import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { createLog } from '../../src/cli/create-log.ts'
+import { archiveOctetsMax, BundleServiceError } from '../../src/policy/bundle-exchange.ts'
 import {
-  archiveOctetsMax,
-  BundleServiceError,
   createBundleService,
   type BundleAnswer,
   type BundleQuestion,
@@ -124,7 +123,7 @@ test('no more is read than a bundle may have, whatever its length is said to be'
   for (const answer of huge) {
     await using server = await servingOf(answer)
     const code = await refusedWith(
-      /^bundle is too large, want=..16777216 octets packed$/,
+      /^archive is too large, want=..16777216 octets$/,
       ask({ url: server.url }),
     )
     assert.equal(code, 200)
@@ -141,7 +140,7 @@ test('a server that answers drop by drop, or not at all, is not waited for', asy
     timers.push(setInterval(() => response.write('.'), 10))
   })
   await refusedWith(
-    /^bundle server does not send the bundle in time, want=..300 ms$/,
+    /^bundle server does not send the archive in time, want=..300 ms$/,
     ask({ url: drip.url }, {}, 300),
   )
   await using silent = await servingOf(() => {})

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
-import { archiveOctetsMax } from '../../src/policy/bundle-service.ts'
+import { archiveOctetsMax } from '../../src/policy/bundle-exchange.ts'
 import { createBundleStore } from '../../src/policy/bundle-store.ts'
 import { requirement } from '../requirements.ts'
 

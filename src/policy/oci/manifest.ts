@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto'
+import { quoted } from '../../errors.ts'
+import { refusedBundle } from '../bundle-content.ts'
+import { archiveOctetsMax } from '../bundle-exchange.ts'
+import { faultInJson } from '../data-document.ts'
+import { isDigest } from './reference.ts'
+
+/** What a digest names, and how large it is: OCI image spec, Descriptor. */
+export interface Descriptor {
+  readonly mediaType: string
+  readonly digest: string
+  readonly size: number
+  readonly annotations: Readonly<Record<string, unknown>>
+}
+
+/** OCI image spec, Image Manifest. */
+export const manifestType = 'application/vnd.oci.image.manifest.v1+json'
+
+/** What OPA takes for a bundle. */
+const layerType = 'application/vnd.oci.image.layer.v1.tar+gzip'
+
+/** A manifest with a layer has some hundred octets, and annotations as its author likes. */
+export const manifestOctetsMax: number = 256 * 1024
+
+/** Beside the bundle there may be what was signed or scanned of it. */
+const descriptorsMax = 64
+
+export function digestOf(octets: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(octets).digest('hex')}`
+}
+
+/** The one layer that is a bundle. Throws `policy/bundle`. */
+export function parseManifest(octets: Buffer): Descriptor {
+  const { mediaType = manifestType, layers, schemaVersion } = parseDocument(octets, 'manifest')
+  if (schemaVersion !== 2 || mediaType !== manifestType) {
+    throw refusedBundle(`manifest is none of an image, want=${manifestType} got=${show(mediaType)}`)
+  }
+  const bundles = parseDescriptors(layers, 'layers of the manifest').filter(
+    (layer) => layer.mediaType === layerType,
+  )
+  const [bundle] = bundles
+  // Of two OPA takes the first, and another reader the last.
+  if (bundle === undefined || bundles.length > 1) {
+    throw refusedBundle(`manifest has ${bundles.length} layers, want=one of ${layerType}`)
+  }
+  if (bundle.size > archiveOctetsMax) {
+    const told = `want=..${archiveOctetsMax} octets got=${bundle.size}`
+    throw refusedBundle(`layer is too large, ${told}`)
+  }
+  return bundle
+}
+
+/** What an index of a layout has. Throws `policy/bundle`. */
+export function parseIndex(octets: Buffer): readonly Descriptor[] {
+  return parseDescriptors(
+    parseDocument(octets, 'index.json')['manifests'],
+    'manifests of the index',
+  )
+}
+
+/** Whether these octets are what a descriptor names. */
+export function isOf(octets: Buffer, { digest, size }: Descriptor): boolean {
+  return octets.length === size && digestOf(octets) === digest
+}
+
+function parseDescriptors(value: unknown, name: string): readonly Descriptor[] {
+  if (!Array.isArray(value) || value.length > descriptorsMax) {
+    throw refusedBundle(`${name} are no list, want=..${descriptorsMax} descriptors`)
+  }
+  return value.map((each: unknown) => parseDescriptor(each, name))
+}
+
+function parseDescriptor(value: unknown, name: string): Descriptor {
+  if (!isObject(value)) throw refusedBundle(`${name} have what is no descriptor`)
+  const { mediaType, digest, size, annotations = {} } = value
+  if (typeof mediaType !== 'string' || !isObject(annotations)) {
+    throw refusedBundle(`${name} have a descriptor without a type`)
+  }
+  if (!isDigest(digest)) {
+    throw refusedBundle(`${name} have another digest, want=sha256:<hex> got=${show(digest)}`)
+  }
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
+    throw refusedBundle(`${name} have a descriptor without a size, got=${show(size)}`)
+  }
+  return { mediaType, digest, size, annotations }
+}
+
+type Json = Readonly<Record<string, unknown>>
+
+function parseDocument(octets: Buffer, name: string): Json {
+  let text: string
+  let value: unknown
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(octets)
+    value = JSON.parse(text)
+  } catch (error) {
+    throw refusedBundle(`${name} is not JSON`, error)
+  }
+  const fault = faultInJson(text)
+  if (fault !== undefined) throw refusedBundle(`${name}: ${fault}`)
+  if (!isObject(value)) throw refusedBundle(`${name} is not a JSON object`)
+  return value
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function show(value: unknown): string {
+  return quoted(typeof value === 'string' ? value : typeof value, 100)
+}

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseIndex, parseManifest } from '../../../src/policy/oci/manifest.ts'
+import { requirement } from '../../requirements.ts'
+import { descriptorOf, imageOf, layerType, manifestType } from './image.ts'
+
+const archive = Buffer.from('some archive')
+const layer = descriptorOf(archive, layerType)
+
+function manifestOf(others: object): Buffer {
+  return imageOf(archive, others).manifest
+}
+
+test('the bundle is the one layer that OPA would take for it', () => {
+  const other = descriptorOf(Buffer.from('scan'), 'application/json')
+  const { manifest, layer: digest } = imageOf(archive, { layers: [other, layer] })
+  assert.deepEqual(parseManifest(manifest), {
+    mediaType: layerType,
+    digest,
+    size: archive.length,
+    annotations: {},
+  })
+  assert.equal(parseManifest(manifestOf({ mediaType: undefined })).digest, digest)
+})
+
+test('a manifest that two readers could read in two ways is none', () => {
+  requirement('policy.bundle-by-digest')
+  const second = descriptorOf(Buffer.from('another'), layerType)
+  const text = manifestOf({}).toString()
+  const cases: readonly (readonly [Buffer, RegExp])[] = [
+    [Buffer.from('{'), /^manifest is not JSON$/],
+    [Buffer.from([0x22, 0xff, 0x22]), /^manifest is not JSON$/],
+    [Buffer.from('[]'), /^manifest is not a JSON object$/],
+    [Buffer.from(text.replace('{', '{"layers":[],')), /^manifest: .*layers/],
+    [manifestOf({ schemaVersion: 1 }), /none of an image/],
+    [manifestOf({ mediaType: 'application/vnd.oci.image.index.v1+json' }), /none of an image/],
+    [manifestOf({ layers: [layer, second] }), /^manifest has 2 layers, want=one of /],
+    [manifestOf({ layers: [] }), /^manifest has 0 layers, want=one of /],
+    [manifestOf({ layers: undefined }), /are no list/],
+    [manifestOf({ layers: Array.from({ length: 65 }, () => layer) }), /are no list, want=..64/],
+    [manifestOf({ layers: [null] }), /no descriptor/],
+    [manifestOf({ layers: [{ ...layer, mediaType: 1 }] }), /without a type/],
+    [manifestOf({ layers: [{ ...layer, annotations: 1 }] }), /without a type/],
+    [manifestOf({ layers: [{ ...layer, digest: `sha512:${'0'.repeat(128)}` }] }), /another digest/],
+    [manifestOf({ layers: [{ ...layer, digest: 'sha256:../../x' }] }), /another digest/],
+    [manifestOf({ layers: [{ ...layer, size: -1 }] }), /without a size/],
+    [manifestOf({ layers: [{ ...layer, size: '12' }] }), /without a size/],
+    [manifestOf({ layers: [{ ...layer, size: 17 * 1024 * 1024 }] }), /^layer is too large/],
+  ]
+  for (const [octets, message] of cases) {
+    assert.throws(() => parseManifest(octets), { code: 'policy/bundle', message })
+  }
+})
+
+test('an index has descriptors, or is none', () => {
+  const manifests = [descriptorOf(archive, manifestType)]
+  assert.equal(parseIndex(Buffer.from(JSON.stringify({ manifests }))).length, 1)
+  assert.throws(() => parseIndex(Buffer.from('{}')), { message: /^manifests of the index are no/ })
+})
