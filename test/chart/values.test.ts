@@ -233,6 +233,21 @@ const refused: readonly [title: string, values: string, said: RegExp][] = [
     /- policy\.service\.resource: want=a path below the URL, without \. and \.\.[^]*- policy\.service\.secretKeys: required with policy\.service\.secretName/,
   ],
   [
+    'what is a registry’s alone',
+    "policy: { service: { url: 'https://r.example', resource: a, blobHosts: [b.example] } }",
+    /- policy\.service: tokenUrl, blobHosts, username and password are a registry's/,
+  ],
+  [
+    'a tag of a bundle server',
+    "policy: { service: { url: 'https://r.example', resource: 'a:v1' } }",
+    /- policy\.service\.resource: a tag or a digest is a registry's/,
+  ],
+  [
+    'a registry that is asked for a path, with half of a password, and held',
+    "policy: { service: { type: oci, url: 'https://r.example', resource: a/b, username: robot, polling: { longPollingTimeoutSeconds: 5 } } }",
+    /- policy\.service\.resource: want=<repository>:<tag>[^]*- policy\.service\.username: want=[^]*- policy\.service\.polling\.longPolling/,
+  ],
+  [
     'metrics that nobody may read',
     'monitoring: { podMonitor: { enabled: true } }',
     /- networkPolicy\.scrapers: empty, so nobody could read the metrics/,
@@ -395,4 +410,40 @@ test('a value from outside stays a value, whatever stands in it', async () => {
   assert.match(config['data']['signer.yaml'], /^cluster: /m)
   assert.doesNotMatch(config['data']['signer.yaml'], /^injected/m)
   assert.equal(JSON.parse(config['data']['policy-data.json'])['a": {'], '\n---\nkind: Pod')
+})
+
+test('a registry reaches gateway and signer, with its user and the hosts of its layers', async () => {
+  const file = join(folder, 'registry.yaml')
+  const publicKey = '-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n'
+  const service = {
+    type: 'oci',
+    url: 'https://registry.example',
+    resource: 'org/policies:live',
+    tokenUrl: 'https://auth.example/token',
+    blobHosts: ['layers.example:8443'],
+  }
+  const given = { ...service, username: 'robot', secretName: 'r', secretKeys: ['password'] }
+  const signature = { keys: [{ id: 'authors', algorithm: 'ES256', publicKey }] }
+  const candidate = { resource: 'org/policies:next' }
+  await writeFile(file, JSON.stringify({ policy: { service: given, signature, candidate } }))
+  const rendering = parseRendering(await renderChart('-f', defaultValuesFile, '-f', file))
+  const configOf = (name: string): string => {
+    const isOne = (each: Rendered): boolean =>
+      each.kind === 'ConfigMap' && each.metadata.name === `countersign-${name}`
+    return rendering.find(isOne)?.['data'][`${name}.yaml`] as string
+  }
+  const configs = [
+    parseConfiguration(configOf('gateway'), gatewaySchema, '/etc/countersign/gateway.yaml'),
+    parseConfiguration(configOf('signer'), signerSchema, '/etc/countersign/signer.yaml'),
+  ]
+  const passwordPath = '/etc/countersign/policy-service/password'
+  for (const { policy } of configs) {
+    assert.deepEqual(policy.service, {
+      ...service,
+      credentials: { basic: { username: 'robot', passwordPath } },
+      responseHeaderTimeoutSeconds: 10,
+      polling: { minDelaySeconds: 60, maxDelaySeconds: 120 },
+    })
+    assert.deepEqual(policy.candidate, candidate)
+  }
 })

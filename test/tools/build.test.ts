@@ -182,7 +182,7 @@ const commands: readonly { title: string; script?: string; words: string[]; stde
     title: 'a tool that does not exist',
     words: ['docker'],
     stderr:
-      /^build: error: no such tool: "docker"\nhint: choose from opa, helm, cluster, node, go-json, tlog, rego-cases, x509-verify, spiffe-bundle, etcd/,
+      /^build: error: no such tool: "docker"\nhint: choose from opa, helm, cluster, node, go-json, tlog, rego-cases, x509-verify, spiffe-bundle, registry, etcd/,
   },
 ]
 

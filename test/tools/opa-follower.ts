@@ -1,4 +1,4 @@
-/** `opa run` and a gateway, as two clients of one bundle server. */
+/** `opa run` and a gateway, as two clients of one bundle server, and of one registry. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
@@ -7,22 +7,68 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openPolicy } from '../../src/cli/open-policy.ts'
+import type { ServiceConfig } from '../../src/cli/service-configuration.ts'
 import { silentLog } from '../../src/log.ts'
 import { silentMetrics } from '../../src/metrics.ts'
 import { contentOf } from '../../src/policy/bundle-content.ts'
 import { parseSigningKey, signBundle } from '../../src/policy/bundle-signing.ts'
 import { entrypoints } from '../../src/policy/engine.ts'
 import { archiveOf, shippedFiles, type Files } from '../policy/archive.ts'
-import { openBundleServer, serving, type BundleServer } from '../policy/bundle-server.ts'
+import { openBundleServer, serving } from '../policy/bundle-server.ts'
 import { callInput } from '../policy/call-input.ts'
+import { imageOf } from '../policy/oci/image.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
+import { openGoRegistry } from './go-registry.ts'
 
 const known = { id: 'authors', algorithm: 'ES256' } as const
 const scope = 'production'
 
+/** Where both of them get the bundle from. */
+interface Shelf extends AsyncDisposable {
+  readonly url: string
+  /** What is there from now on. */
+  put(archive: Buffer, name: string): Promise<void>
+  readonly ours: Pick<ServiceConfig, 'type' | 'resource'>
+  readonly theirs: { readonly type?: 'oci'; readonly resource: string }
+}
+
+async function openServerShelf(): Promise<Shelf> {
+  const server = await openBundleServer()
+  const resource = 'b.tar.gz'
+  return {
+    url: server.url,
+    put(archive, name) {
+      server.answer(serving(archive, `"${name}"`))
+      return Promise.resolve()
+    },
+    ours: { resource },
+    theirs: { resource },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+}
+
+async function openRegistryShelf(): Promise<Shelf> {
+  const registry = await openGoRegistry()
+  const resource = 'org/policies:live'
+  return {
+    url: `http://${registry.host}`,
+    put: (archive) => registry.push('org/policies', 'live', imageOf(archive)),
+    ours: { type: 'oci', resource },
+    theirs: { type: 'oci', resource: `${registry.host}/${resource}` },
+    [Symbol.asyncDispose]: () => registry[Symbol.asyncDispose](),
+  }
+}
+
 /** Every revision that one of them takes, or refuses, is taken or refused by the other, and they decide alike. Throws where they do not. */
 export async function followAsOpa(opa: string, policies: string): Promise<void> {
+  for (const openShelf of [openServerShelf, openRegistryShelf]) {
+    await using shelf = await openShelf()
+    await followShelf(shelf, opa, policies)
+  }
+}
+
+async function followShelf(shelf: Shelf, opa: string, policies: string): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-opa-follower-'))
   try {
     const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -37,25 +83,24 @@ export async function followAsOpa(opa: string, policies: string): Promise<void> 
       const signature = signBundle(contentOf(buffersOf(files)), how)
       return archiveOf({ ...files, '.signatures.json': signature })
     }
-    await using server = await openBundleServer()
     const now = Math.floor(Date.now() / 1000)
     const first = await sign('first', now - 10)
-    server.answer(serving(first, '"first"'))
-    await using policy = await openGatewayPolicy(server, folder, pem)
-    await using other = await runOpa(opa, { folder, pem, url: server.url })
+    await shelf.put(first, 'first')
+    await using policy = await openGatewayPolicy(shelf, folder, pem)
+    await using other = await runOpa(opa, shelf, { folder, pem })
     await eventually('opa is at the first', async () => (await other.revision()) === 'first')
     assert.equal(policy.engine.revision, 'first')
     for (const input of [callInput(), callInput({ role: 'agent-worker', tenant: 'acme' }), {}]) {
       const ours = policy.engine.evaluate(entrypoints.decision, input)
       assert.deepEqual(await other.decide(input), ours)
     }
-    server.answer(serving(first.subarray(0, -50), '"cut"'))
+    await shelf.put(first.subarray(0, -50), 'cut')
     await eventually('both refuse what is cut short', async () => {
       const problems = [policy.status().message, await other.problem()]
       return problems.every((problem) => problem !== undefined)
     })
     assert.deepEqual([policy.engine.revision, await other.revision()], ['first', 'first'])
-    server.answer(serving(await sign('second', now), '"second"'))
+    await shelf.put(await sign('second', now), 'second')
     await eventually('opa is at the second', async () => (await other.revision()) === 'second')
     await eventually('the gateway is, too', () => policy.engine.revision === 'second')
   } finally {
@@ -64,7 +109,7 @@ export async function followAsOpa(opa: string, policies: string): Promise<void> 
 }
 
 function openGatewayPolicy(
-  { url }: BundleServer,
+  { url, ours }: Shelf,
   folder: string,
   pem: string,
 ): ReturnType<typeof openPolicy> {
@@ -74,7 +119,7 @@ function openGatewayPolicy(
       {
         service: {
           url,
-          resource: 'b.tar.gz',
+          ...ours,
           responseHeaderTimeoutSeconds: 10,
           polling: { minDelaySeconds: 1, maxDelaySeconds: 1 },
         },
@@ -103,19 +148,20 @@ interface OpaStatus {
 
 async function runOpa(
   opa: string,
-  { folder, pem, url }: { readonly folder: string; readonly pem: string; readonly url: string },
+  { url, theirs: { resource, ...kind } }: Shelf,
+  { folder, pem }: { readonly folder: string; readonly pem: string },
 ): Promise<OtherClient> {
   const config = join(folder, 'opa.json')
   const polling = { min_delay_seconds: 1, max_delay_seconds: 1 }
   await writeFile(
     config,
     JSON.stringify({
-      services: { bundles: { url } },
+      services: { bundles: { url, ...kind } },
       status: { console: false },
       bundles: {
         countersign: {
           service: 'bundles',
-          resource: 'b.tar.gz',
+          resource,
           polling,
           signing: { keyid: known.id, scope },
         },

@@ -273,7 +273,7 @@ async function compareSuites(opa: string, write: boolean): Promise<void> {
     await followAsOpa(opa, policies)
     process.stdout.write(
       'policies: policy build gives the shipped revision, opa takes what policy sign signs, and policy new gives what is tested and built\n' +
-        'policies: opa run and a gateway follow one bundle server to one revision, and decide alike\n',
+        'policies: opa run and a gateway follow one bundle server, and one registry, to one revision, and decide alike\n',
     )
   } catch (error) {
     if (error instanceof PolicyCheckError) throw error

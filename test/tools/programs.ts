@@ -25,6 +25,7 @@ export type ProgramName =
   | 'rego-cases'
   | 'x509-verify'
   | 'spiffe-bundle'
+  | 'registry'
   | 'helm'
   | 'etcd'
   | 'kube-apiserver'
@@ -113,6 +114,11 @@ export const programs: Readonly<Record<ProgramName, Program>> = {
   'rego-cases': { module: 'rego-cases', package: '.' },
   'x509-verify': { module: 'x509-verify', package: '.' },
   'spiffe-bundle': { module: 'spiffe-bundle', package: '.' },
+  registry: {
+    module: 'registry',
+    versionOf: 'github.com/google/go-containerregistry',
+    package: '.',
+  },
   pause: { module: 'pause', package: '.' },
   loopback: networkPlugin('main/loopback'),
   ptp: networkPlugin('main/ptp'),
@@ -162,6 +168,7 @@ export const groups: Readonly<Record<string, readonly ToolName[]>> = {
   'rego-cases': ['rego-cases'],
   'x509-verify': ['x509-verify'],
   'spiffe-bundle': ['spiffe-bundle'],
+  registry: ['registry'],
 }
 
 export function moduleFolder(program: Program): string {

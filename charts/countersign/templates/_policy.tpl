@@ -21,7 +21,13 @@
 {{- if has "tls.crt" .secretKeys -}}
 {{- $_ := set $credentials "clientTls" (dict "cert" (printf "%s/tls.crt" $folder) "privateKey" (printf "%s/tls.key" $folder)) -}}
 {{- end -}}
+{{- if has "password" .secretKeys -}}
+{{- $_ := set $credentials "basic" (dict "username" .username "passwordPath" (printf "%s/password" $folder)) -}}
+{{- end -}}
 {{- if $credentials -}}{{- $_ := set $service "credentials" $credentials -}}{{- end -}}
+{{- with .type -}}{{- $_ := set $service "type" . -}}{{- end -}}
+{{- with .tokenUrl -}}{{- $_ := set $service "tokenUrl" . -}}{{- end -}}
+{{- with .blobHosts -}}{{- $_ := set $service "blobHosts" . -}}{{- end -}}
 {{- if has "ca.crt" .secretKeys -}}{{- $_ := set $service "tls" (dict "caCert" (printf "%s/ca.crt" $folder)) -}}{{- end -}}
 {{- $_ := set $config "service" $service -}}
 {{- $_ := set $config "persistenceDirectory" $.folder -}}

@@ -71,6 +71,26 @@
 {{- if regexMatch "(^|/)[.][.]?(/|$)" $service.resource -}}
 {{- $problems = append $problems "policy.service.resource: want=a path below the URL, without . and .." -}}
 {{- end -}}
+{{- if eq $service.type "oci" -}}
+{{- range $field, $resource := dict "service" $service.resource "candidate" $values.policy.candidate.resource -}}
+{{- if and $resource (not (regexMatch "(:|@sha256:)[^/]+$" $resource)) -}}
+{{- $problems = append $problems (printf "policy.%s.resource: want=<repository>:<tag> or <repository>@sha256:<64 hex digits>" $field) -}}
+{{- end -}}
+{{- end -}}
+{{- if ne (empty $service.username) (not (has "password" $service.secretKeys)) -}}
+{{- $problems = append $problems "policy.service.username: want=username and password in secretKeys, or neither" -}}
+{{- end -}}
+{{- if and (has "password" $service.secretKeys) (has "token" $service.secretKeys) -}}
+{{- $problems = append $problems "policy.service.secretKeys: want=token or password, not both" -}}
+{{- end -}}
+{{- if $service.polling.longPollingTimeoutSeconds -}}
+{{- $problems = append $problems "policy.service.polling.longPollingTimeoutSeconds: a registry holds no request; want=0" -}}
+{{- end -}}
+{{- else if or $service.tokenUrl $service.blobHosts $service.username (has "password" $service.secretKeys) -}}
+{{- $problems = append $problems "policy.service: tokenUrl, blobHosts, username and password are a registry's; set policy.service.type=oci" -}}
+{{- else if or (contains ":" $service.resource) (contains ":" $values.policy.candidate.resource) -}}
+{{- $problems = append $problems "policy.service.resource: a tag or a digest is a registry's; set policy.service.type=oci" -}}
+{{- end -}}
 {{- if not $values.policy.signature.keys -}}
 {{- $problems = append $problems "policy.signature.keys: required with policy.service.url: what comes over a network is signed" -}}
 {{- end -}}
