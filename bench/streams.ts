@@ -3,7 +3,8 @@
  *
  * A thousand connections of twenty identities with certificates on both sides, each with one `subscriptions/listen` for the same list, or
  * with the GET stream of a legacy session, or idle after one list, or never used. Fresh gateways take turns; resident memory before and after, and the difference of each. The upstream tells of a change, and the
- * time is taken until the last of the streams has it, at the client, in the process that has all thousand of them.
+ * time is taken until the last of the streams has it, at the client, in the process that has all thousand of them. Beside them a bare
+ * forwarder of GET streams, which is what two connections with certificates take of Node.
  *
  *     npm run bench streams -- [--json] [--streams=1000] [--rounds=3] [--events=5] [--only=sessions]
  */
@@ -33,16 +34,19 @@ const { values } = parseArgs({
 })
 
 const count = Number(values.streams)
-const kinds = ['unused', 'idle', 'streams', 'sessions'] as const
+const kinds = ['unused', 'idle', 'streams', 'sessions', 'forwarded'] as const
 type Kind = (typeof kinds)[number]
+/** Those that are told of a change. */
+type Told = 'streams' | 'sessions' | 'forwarded'
 const chosen = kinds.filter((kind) => values.only === '' || values.only === kind)
-const mebibytes: Record<Kind, number[]> = { unused: [], idle: [], streams: [], sessions: [] }
-const milliseconds: Record<'streams' | 'sessions', number[]> = { streams: [], sessions: [] }
+const milliseconds: Record<Told, number[]> = { streams: [], sessions: [], forwarded: [] }
+const mebibytes: Record<Kind, number[]> = { unused: [], idle: [], ...structuredClone(milliseconds) }
 const rowNames = {
   unused: 'never used',
   idle: 'idle after a list',
   streams: 'subscriptions/listen',
   sessions: 'GET of a session',
+  forwarded: 'GET, bare forwarder',
 } as const
 
 const listenRequest = requestOf('subscriptions/listen', {
@@ -50,7 +54,12 @@ const listenRequest = requestOf('subscriptions/listen', {
 })
 const listRequest = requestOf('tools/list', {})
 const version = '2025-11-25'
-const initializeRequest = initialize()
+const firstRequests = {
+  idle: listRequest,
+  streams: listenRequest,
+  sessions: initialize(),
+  forwarded: initialize(),
+} as const
 const answered = { resultType: 'complete', tools: [], ttlMs: 0, cacheScope: 'private' }
 const hello = {
   protocolVersion: version,
@@ -71,7 +80,7 @@ report(
     title: `${count} connections of 20 identities, medians of ${values.rounds} rounds`,
     columns: ['each KiB', 'of idle', 'an event to all, ms: median', 'longest'],
     rows: chosen.map((kind) => {
-      const taken = kind === 'unused' || kind === 'idle' ? undefined : milliseconds[kind]
+      const taken = isTold(kind) ? milliseconds[kind] : undefined
       const told = taken === undefined ? ['', ''] : [median(taken), Math.max(...taken)]
       const ofIdle = kind === 'unused' ? '' : rounded(each(kind) / each('idle'), 2)
       const cells = told.map((value) => (typeof value === 'number' ? Math.round(value) : value))
@@ -85,7 +94,7 @@ async function measure(material: BenchMaterial, program: string, kind: Kind): Pr
   const upstream = await openUpstream(material)
   const { gatewayPem: credentialPem, folder } = material
   const shared = { ...material, program, folder: `${folder}/${kind}-${crypto.randomUUID()}` }
-  const gateway = await startRole('gateway')({
+  const gateway = await startRole(kind === 'forwarded' ? 'forward-streams' : 'gateway')({
     ...shared,
     credentialPem,
     upstreamPort: upstream.port,
@@ -119,8 +128,8 @@ async function measure(material: BenchMaterial, program: string, kind: Kind): Pr
   }
 }
 
-function isTold(kind: Kind): kind is 'streams' | 'sessions' {
-  return kind === 'streams' || kind === 'sessions'
+function isTold(kind: Kind): kind is Told {
+  return kind !== 'unused' && kind !== 'idle'
 }
 
 function initialize(): string {
@@ -207,12 +216,16 @@ async function openAll(
     }
     if (kind === 'unused') return client
     const acknowledged = client.next()
+    let begun = ''
     socket.on('data', (octets: Buffer) => {
-      if (octets.includes('"error"')) throw new Error(octets.toString('utf8'))
-      if (octets.includes('"protocolVersion"')) socket.write(streamOf(octets.toString('latin1')))
-      else if (octets.includes('"jsonrpc"') || octets.includes('text/event-stream')) heard()
+      const text = begun + octets.toString('latin1')
+      begun = ''
+      if (text.includes('"error"')) throw new Error(text)
+      if (text.includes('"protocolVersion"')) socket.write(streamOf(text))
+      else if (text.includes('"jsonrpc"') || text.includes('text/event-stream')) heard()
+      else begun = text
     })
-    socket.write({ idle: listRequest, streams: listenRequest, sessions: initializeRequest }[kind])
+    socket.write(firstRequests[kind])
     await acknowledged
     return client
   }

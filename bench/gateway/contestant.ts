@@ -1,6 +1,7 @@
 /** A contestant in a process of its own: `node contestant.ts <role>`, told the rest by whoever started it, and ended with them. */
 import { runBareTls } from './bare-tls.ts'
 import { runForwarder } from './forwarder.ts'
+import { runForwardStreams } from './forward-streams.ts'
 import { runGateway } from './product.ts'
 import { runInline } from './inline.ts'
 import { runSdkObjects } from './sdk-objects.ts'
@@ -15,6 +16,7 @@ const roles = {
   'two-workers': (setting: Setting): Promise<Running> => runWorkers(setting, 2),
   inline: runInline,
   forwarder: runForwarder,
+  'forward-streams': runForwardStreams,
   'bare-tls': runBareTls,
   'sdk-objects': runSdkObjects,
 }

@@ -233,6 +233,12 @@ export const upstreamMutations: readonly Mutation[] = [
     edits: [["hash('sha256', der, 'hex')", "''"]],
   },
   {
+    claim: 'gateway.upstream-verified',
+    without: 'the octets by which a certificate of a tool server is known again',
+    file: 'src/gateway/upstream/tls.ts',
+    edits: [["hash('sha256', der, 'hex')", "''"]],
+  },
+  {
     claim: 'toolserver.intermediates-accepted',
     without: "the tool server's own intermediates",
     file: 'src/pki/peer-chain.ts',

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { isIP, type LookupFunction } from 'node:net'
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
 import { CountersignError } from '../../errors.ts'
@@ -5,7 +6,12 @@ import type { SpiffeId } from '../../identity/spiffe-id.ts'
 import type { Bundle, BundleSource } from '../../pki/bundle.ts'
 import type { CredentialSource } from '../../pki/credential.ts'
 import { intermediatesOf } from '../../pki/peer-chain.ts'
-import { parseX509Svid, verifyX509Svid, type X509Svid } from '../../pki/x509-svid.ts'
+import {
+  parseX509Svid,
+  verifyX509Svid,
+  type SvidOptions,
+  type X509Svid,
+} from '../../pki/x509-svid.ts'
 import { checkedLookup } from './reachable.ts'
 
 /** The longest delay that `setTimeout` keeps. */
@@ -62,6 +68,7 @@ export function createConnector(options: ConnectorOptions): Connector {
     lookup,
   }
   const open = new Map<TLSSocket, Server>()
+  const readServer = createServerReader(options)
   let secureContext = contextOf(options)
   return {
     connect(done) {
@@ -86,7 +93,7 @@ export function createConnector(options: ConnectorOptions): Connector {
       // No session is ever resumed: it would not show a certificate that is judged anew.
       socket.once('secureConnect', () => {
         try {
-          const server = readServer(socket, options)
+          const server = readServer(socket)
           const refusal = verifyServer(server, options)
           // What changes while it is asked about is judged as with all that are open.
           open.set(socket, server)
@@ -133,19 +140,38 @@ function contextOf({ credential, trustBundle }: ConnectorOptions): SecureContext
 }
 
 /** Throws `gateway/upstream-identity`, `pki/svid`. */
-function readServer(socket: TLSSocket, options: ConnectorOptions): Server {
-  const { credential, identityExtensionOid } = options
-  // Before the leaf, which Node takes off the chain when it is asked for it (nodejs/node#65579).
-  const intermediates = intermediatesOf(socket, credential.current())
-  const raw = socket.getPeerX509Certificate()?.raw
-  if (!socket.authorized || raw === undefined) {
-    throw new CountersignError('gateway/upstream-identity', 'upstream has shown no certificate')
+function createServerReader({
+  credential,
+  identityExtensionOid,
+}: ConnectorOptions): (socket: TLSSocket) => Server {
+  const read = createSvidReader(identityExtensionOid === undefined ? {} : { identityExtensionOid })
+  return (socket) => {
+    // Before the leaf, which Node takes off the chain when it is asked for it (nodejs/node#65579).
+    const intermediates = intermediatesOf(socket, credential.current())
+    const raw = socket.getPeerX509Certificate()?.raw
+    if (!socket.authorized || raw === undefined) {
+      throw new CountersignError('gateway/upstream-identity', 'upstream has shown no certificate')
+    }
+    return { svid: read(raw), intermediates, verifiedWith: undefined }
   }
-  const svid = parseX509Svid(
-    raw,
-    identityExtensionOid === undefined ? {} : { identityExtensionOid },
-  )
-  return { svid, intermediates, verifiedWith: undefined }
+}
+
+/** Of the replicas of one server; some eight kilobytes each. */
+const keptMax = 64
+
+/** Reads a certificate once for all connections on which it is shown: each stream of a session has one of its own. Throws `pki/svid`. */
+function createSvidReader(options: SvidOptions): (der: Buffer) => X509Svid {
+  const kept = new Map<string, X509Svid>()
+  return (der) => {
+    const sha256 = hash('sha256', der, 'hex')
+    const known = kept.get(sha256)
+    if (known !== undefined) return known
+    const svid = parseX509Svid(der, options)
+    const [oldest] = kept.keys()
+    if (kept.size >= keptMax && oldest !== undefined) kept.delete(oldest)
+    kept.set(sha256, svid)
+    return svid
+  }
 }
 
 /** Throws `gateway/upstream-identity`, `gateway/upstream-revoked`, `pki/…`; a promise of one where the last must be asked for. */

@@ -8,6 +8,7 @@ import { createConnector, type ConnectorOptions } from '../../../src/gateway/ups
 import { parseSpiffeId } from '../../../src/identity/spiffe-id.ts'
 import type { Bundle } from '../../../src/pki/bundle.ts'
 import type { Credential } from '../../../src/pki/credential.ts'
+import type { X509Svid } from '../../../src/pki/x509-svid.ts'
 import { requirement } from '../../requirements.ts'
 import { createTestAuthority } from '../../support/test-authority.ts'
 import { changeable } from '../world/world.ts'
@@ -19,6 +20,10 @@ const own = authority.issue({ serviceAccount: 'gateway', role: 'tool-broker' }).
 interface Stage extends AsyncDisposable {
   /** Why the tool server is refused, where it is. */
   refuses: ReturnType<NonNullable<ConnectorOptions['refuses']>>
+  /** What it has shown on each connection. */
+  readonly shown: X509Svid[]
+  /** It shows another certificate from now on. */
+  renew(credential: Credential): void
   connect(): Promise<TLSSocket>
   judgeAgain(): void
 }
@@ -40,11 +45,16 @@ async function openStage(
     trustBundle: bundle,
     timeoutMilliseconds: 5000,
     now: Date.now,
-    refuses: () => stage.refuses,
+    refuses(svid) {
+      stage.shown.push(svid)
+      return stage.refuses
+    },
   })
   const sockets: TLSSocket[] = []
   const stage: Stage = {
     refuses: undefined,
+    shown: [],
+    renew: ({ chainPem: cert, privateKeyPem: key }) => listener.setSecureContext({ cert, key }),
     connect: () =>
       new Promise((resolve, reject) => {
         connector.connect((error, socket) => {
@@ -102,6 +112,21 @@ describe('the connections to a tool server', () => {
     await using stage = await openStage(authority.issue(server).credential)
     stage.refuses = Promise.resolve(undefined)
     assert.equal((await stage.connect()).destroyed, false)
+  })
+
+  test('a certificate is read once for all connections, and never taken for another', async () => {
+    requirement('gateway.upstream-verified')
+    await using stage = await openStage(authority.issue(server).credential)
+    await stage.connect()
+    await stage.connect()
+    const [first, again] = stage.shown
+    assert.equal(again, first)
+    const renewed = authority.issue(server).credential
+    stage.renew(renewed)
+    await stage.connect()
+    assert.equal(stage.shown[2]?.sha256, renewed.svid.sha256)
+    stage.renew(authority.issue({ ...server, serviceAccount: 'other' }).credential)
+    await assert.rejects(stage.connect(), { code: 'gateway/upstream-identity' })
   })
 
   test('a server of another trust domain is refused, whatever anchors OpenSSL was given', async () => {

@@ -23,6 +23,8 @@ export interface PoolOptions {
 /** So much earlier than the server a connection is ended: a request that meets its end may be lost. */
 const marginMilliseconds = 1000
 
+const nothing = Buffer.alloc(0)
+
 /** Connections to one server. */
 export class Pool implements Keeper {
   readonly #options: PoolOptions
@@ -173,7 +175,8 @@ function ended(detail: string): Failure {
 
 /** A request that waits for its connection, and then is on it. */
 class Turn implements Asking {
-  readonly #request: Buffer
+  /** Gone once it is written: what is answered by a stream may last for hours. */
+  #request: Buffer
   readonly #answering: Answering
   readonly #waiting: Set<Turn>
   #connection: Connection | undefined
@@ -184,8 +187,10 @@ class Turn implements Asking {
     this.#waiting = waiting
   }
   start(connection: Connection): void {
+    const request = this.#request
+    this.#request = nothing
     this.#connection = connection
-    connection.start(this.#request, this.#answering)
+    connection.start(request, this.#answering)
   }
   fail(failure: Failure): void {
     this.#answering.failed(failure)
