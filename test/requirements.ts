@@ -585,6 +585,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a certificate counts no longer than its namespace has the labels that prove its role and its tenant',
     source: 'docs/ISSUANCE.md, claims and proofs: what would not be certified now',
   },
+  'gateway.claim-moves': {
+    claim:
+      'a certificate counts no longer than its pod serves the claim that it names, and that of a pool only until its pod is claimed',
+    source: 'docs/ISSUANCE.md, pods that are given away: what would not be certified now',
+  },
   'gateway.stale-watch-refuses': {
     claim:
       'when pods or revocations cannot be watched for too long, calls are refused and streams end',

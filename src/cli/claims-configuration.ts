@@ -34,3 +34,5 @@ export const ownersSchema: z.ZodType<OwnerKinds> = z
       }
     }
   })
+
+export const claimsSchema: z.ZodType<ClaimsConfig> = z.strictObject({ owners: ownersSchema })

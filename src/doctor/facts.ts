@@ -198,6 +198,7 @@ export interface GatewaySettings {
   readonly toolServers: boolean
   /** Where calls wait for an approval. */
   readonly approvals?: { readonly namespace: string } | undefined
+  readonly claims?: { readonly owners: NonNullable<SignerRightsOptions['claimOwners']> } | undefined
 }
 
 /** The operator's data for the policy, as the gateway would read it. */

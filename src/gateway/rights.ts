@@ -1,4 +1,5 @@
 import type { Right } from '../kubernetes/access-review.ts'
+import { ownerKindRights, type OwnerKinds } from '../kubernetes/owner-chain.ts'
 
 const pods = {
   group: '',
@@ -64,3 +65,8 @@ export const toolServerRights: readonly Right[] = [
     optional: true,
   },
 ]
+
+/** What it uses beside them where the configuration has `claims`. */
+export function claimRights(owners: OwnerKinds): readonly Right[] {
+  return ownerKindRights(owners, 'what comes of a pool is not served: nobody sees its claim')
+}

@@ -8,8 +8,14 @@ import { approverSchema } from '../../src/cli/approver/approver-configuration.ts
 import { gatewaySchema } from '../../src/cli/gateway/gateway-configuration.ts'
 import { signerSchema } from '../../src/cli/signer/signer-configuration.ts'
 import { approverRights } from '../../src/approver/rights.ts'
-import { approvalRights, gatewayRights, toolServerRights } from '../../src/gateway/rights.ts'
+import {
+  claimRights,
+  approvalRights,
+  gatewayRights,
+  toolServerRights,
+} from '../../src/gateway/rights.ts'
 import { signerRights } from '../../src/signer/rights.ts'
+import { ownerKinds } from '../support/claims.ts'
 import { requirement } from '../requirements.ts'
 import {
   chartFolder,
@@ -105,6 +111,44 @@ for (const approve of [true, false]) {
     assert.deepEqual(config.certificateSigningRequests, { approve })
   })
 }
+
+test('where pods are given to claims, signer and gateway follow the same owners, with the rights for that and no others', async () => {
+  requirement('chart.rights-to-the-letter')
+  const set = ownerKinds.flatMap((owner, index) =>
+    Object.entries(owner).map(([field, value]) => `claims.owners[${index}].${field}=${value}`),
+  )
+  const rendering = parseRendering(
+    await renderChart('-f', defaultValuesFile, '--set', [...set, 'claims.unclaimed=pool'].join()),
+  )
+  const wanted = {
+    'countersign-signer': signerRights({ ...renderedSigner, claimOwners: ownerKinds }),
+    'countersign-gateway': [...gatewayRights, ...claimRights(ownerKinds)],
+  }
+  for (const [account, rights] of Object.entries(wanted)) {
+    const given = rolesOf(rendering, account).flatMap(({ rules, metadata }) =>
+      singleRules(rules).map((rule) => lineOf(placeOf(rule, metadata.namespace))),
+    )
+    assert.deepEqual(given.toSorted(), rights.map(lineOf).toSorted(), account)
+  }
+  const textOf = (name: string, file: string): unknown =>
+    parse(
+      rendering.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === name)?.[
+        'data'
+      ][file],
+    )
+  const signer = validate(
+    textOf('countersign-signer', 'signer.yaml'),
+    signerSchema('/'),
+    'signer.yaml',
+  )
+  assert.deepEqual(signer.claims, { owners: ownerKinds, unclaimed: 'pool' })
+  const gateway = validate(
+    textOf('countersign-gateway', 'gateway.yaml'),
+    gatewaySchema('/'),
+    'gateway.yaml',
+  )
+  assert.deepEqual(gateway.claims, { owners: ownerKinds })
+})
 
 const boundNode = [
   'approver.nodes[0].name=slurm-1',

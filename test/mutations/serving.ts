@@ -225,6 +225,55 @@ export const servingMutations: readonly Mutation[] = [
     edits: never('now() - connection.unknownSince > staleSecondsMax * 1000'),
   },
   {
+    claim: 'gateway.claim-moves',
+    without: 'the look at which claim it is',
+    file: 'src/gateway/caller/claim-watch.ts',
+    edits: [['claim.uid === end.claim.metadata.uid', 'claim.uid !== end.state']],
+    tests: ['test/gateway/caller/claim-watch.test.ts'],
+  },
+  {
+    claim: 'gateway.claim-moves',
+    without: 'the look at whether a pod was claimed',
+    file: 'src/gateway/caller/claim-watch.ts',
+    edits: [
+      [
+        "if (claim === undefined) return 'pod was claimed after its certificate was issued'",
+        'if (claim === undefined) return undefined',
+      ],
+    ],
+    tests: ['test/gateway/caller/claim-watch.test.ts'],
+  },
+  {
+    claim: 'gateway.claim-moves',
+    without: 'what tells of a claim that changes',
+    file: 'src/gateway/caller/claim-watch.ts',
+    edits: [['asker.forgetAll()\n    listeners.tell()', 'asker.forgetAll()']],
+    tests: ['test/gateway/caller/claim-watch.test.ts'],
+  },
+  {
+    claim: 'gateway.claim-moves',
+    without: 'what tells of a pod that gets another owner',
+    file: 'src/gateway/caller/pod-watch.ts',
+    edits: [
+      ['if (old !== undefined && ownerUid(object) !== ownerUid(old)) return true', 'void old'],
+    ],
+    tests: ['test/gateway/caller/claim-watch.test.ts'],
+  },
+  {
+    claim: 'gateway.claim-moves',
+    without: 'the look at whether the owners are followed',
+    file: 'src/gateway/caller/claim-watch.ts',
+    edits: [['if (isPooled && isStale())', 'if (isPooled && false)']],
+    tests: ['test/gateway/caller/claim-watch.test.ts'],
+  },
+  {
+    claim: 'gateway.claim-moves',
+    without: 'the refusal of a claim where none are followed',
+    file: 'src/gateway/caller/workload-sources.ts',
+    edits: [['named !== undefined && claim === undefined', 'named?.uid === String(claim)']],
+    tests: ['test/gateway/caller/claim-watch.test.ts'],
+  },
+  {
     claim: 'gateway.label-drift',
     without: 'forgetting what was asked of a namespace before it changed',
     file: 'src/gateway/caller/namespace-watch.ts',

@@ -23,6 +23,7 @@ import { upstreamConflicts } from '../../gateway/upstream/conflicts.ts'
 import type { UpstreamConfig } from '../../gateway/upstream/upstream.ts'
 import type { WhenFull } from '../../policy/decision-log.ts'
 import type { ListDetail } from '../../policy/event.ts'
+import { claimsSchema, type ClaimsConfig } from '../claims-configuration.ts'
 import { parsedBy, parsedListBy, pathIn } from '../configuration.ts'
 import {
   federationConflicts,
@@ -75,6 +76,8 @@ export interface GatewayConfig {
     readonly resources?: readonly OfferScope[] | undefined
     readonly limits?: ServerLimits | undefined
   }[]
+  /** Pods may be given to somebody after they started, as the signer follows it; they are not when absent. */
+  readonly claims?: ClaimsConfig | undefined
   /** Calls may wait for an approval, as objects of this namespace; undefined: none can. */
   readonly approvals?: { readonly namespace: string } | undefined
   /** Serves the ToolServers of the cluster, too. */
@@ -205,6 +208,7 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
       hosts: z.array(z.string().min(1)).min(1),
       origins: z.array(z.string().min(1)).default([]),
       upstreams: z.array(upstreamSchema).default([]),
+      claims: claimsSchema.optional(),
       approvals: z
         .strictObject({ namespace: z.string().regex(slug, 'want=a name of a namespace') })
         .optional(),

@@ -1,9 +1,15 @@
 import { createGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
 import { openApprovalObjects } from '../../gateway/approval/approval-objects.ts'
+import { watchClaims } from '../../gateway/caller/claim-watch.ts'
 import { watchNamespaces } from '../../gateway/caller/namespace-watch.ts'
 import { watchPods } from '../../gateway/caller/pod-watch.ts'
 import { watchRevocations } from '../../gateway/caller/revocation-watch.ts'
-import { approvalRights, gatewayRights, toolServerRights } from '../../gateway/rights.ts'
+import {
+  approvalRights,
+  claimRights,
+  gatewayRights,
+  toolServerRights,
+} from '../../gateway/rights.ts'
 import type { ToolChange } from '../../gateway/upstream/tool-change.ts'
 import { startEventWriter, type EventWriter } from '../../gateway/upstream/tool-server-events.ts'
 import { startStatusWriter, type StatusWriter } from '../../gateway/upstream/tool-server-status.ts'
@@ -335,15 +341,30 @@ async function openWatches(
   // Whoever calls before the first list is there is told that the gateway is not ready.
   const watch = { client, ...rest, firstListSeconds: 0 }
   const revocations = opened.use(await watchRevocations(watch))
-  const pods = opened.use(await watchPods(watch))
-  const namespaces = opened.use(await watchNamespaces(watch))
-  const { staleSecondsMax } = config
+  const { staleSecondsMax, claims } = config
+  const pods = opened.use(await watchPods({ ...watch, owners: claims?.owners }))
+  const labels = opened.use(await watchNamespaces(watch))
+  const followed =
+    claims &&
+    opened.use(
+      watchClaims({
+        ...watch,
+        kinds: claims.owners,
+        ownedOf: pods.ownedOf,
+        namespaces: labels,
+        staleSecondsMax,
+      }),
+    )
+  const namespaces = followed ?? labels
   // The watches say for themselves whether they are fresh: an API server that is away for a moment ends no call.
   board.set('kubernetes', () => ({ ...client.condition(), optional: true }))
   board.set('rights', () => rights.condition())
   board.set('revocations', () => revocations.condition(staleSecondsMax))
   board.set('pods', () => pods.condition(staleSecondsMax))
-  board.set('namespaces', () => namespaces.condition(staleSecondsMax))
+  board.set('namespaces', () => labels.condition(staleSecondsMax))
+  followed?.conditions().forEach(({ name }, index) => {
+    board.set(name, () => followed.conditions()[index] ?? beginning)
+  })
   const { namespace } = config.approvals ?? {}
   const approvals = namespace === undefined ? undefined : openApprovalObjects({ client, namespace })
   const watches = { revocations, pods, namespaces, approvals }
@@ -356,10 +377,11 @@ async function openWatches(
   return { ...watches, resources, events }
 }
 
-function rightsOf({ toolServers, approvals }: GatewayConfig): readonly Right[] {
+function rightsOf({ toolServers, approvals, claims }: GatewayConfig): readonly Right[] {
   return [
     ...gatewayRights,
     ...(toolServers ? toolServerRights : []),
     ...(approvals === undefined ? [] : approvalRights(approvals.namespace)),
+    ...claimRights(claims?.owners ?? []),
   ]
 }

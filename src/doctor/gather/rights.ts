@@ -1,4 +1,9 @@
-import { approvalRights, gatewayRights, toolServerRights } from '../../gateway/rights.ts'
+import {
+  approvalRights,
+  claimRights,
+  gatewayRights,
+  toolServerRights,
+} from '../../gateway/rights.ts'
 import { formatRight, missingRightsOf, type Right } from '../../kubernetes/access-review.ts'
 import { signerRights } from '../../signer/rights.ts'
 import type { Fact, GatewaySettings, Program, RightFact, SignerSettings } from '../facts.ts'
@@ -28,11 +33,12 @@ export async function learnRights(
   return { known: true, value: facts.flatMap((fact) => (fact.known ? fact.value : [])) }
 }
 
-function rightsOfGateway({ toolServers, approvals }: GatewaySettings): readonly Right[] {
+function rightsOfGateway({ toolServers, approvals, claims }: GatewaySettings): readonly Right[] {
   return [
     ...gatewayRights,
     ...(toolServers ? toolServerRights : []),
     ...(approvals === undefined ? [] : approvalRights(approvals.namespace)),
+    ...claimRights(claims?.owners ?? []),
   ]
 }
 

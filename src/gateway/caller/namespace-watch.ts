@@ -1,5 +1,5 @@
 import { createListeners } from '../../listeners.ts'
-import { isGovernanceKey } from '../../identity/governance-key.ts'
+import { annotationKeys, isGovernanceKey } from '../../identity/governance-key.ts'
 import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
 import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { startInformer } from '../../kubernetes/informer.ts'
@@ -10,7 +10,7 @@ import { namespaces, type Namespace } from '../../kubernetes/workloads.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { createAskInTurn } from './ask-in-turn.ts'
-import { findDrift, type NamespaceSource } from './workload-sources.ts'
+import { findDrift, type LiveClaim, type NamespaceSource } from './workload-sources.ts'
 import { firstList, idleSeconds, staleSecondsOf, type Watched } from './revocation-watch.ts'
 
 /** Of a namespace only its labels of governance are kept. */
@@ -55,11 +55,11 @@ export async function watchNamespaces(options: {
   })
   await firstList(informer, options.firstListSeconds)
   return {
-    drift(identity) {
+    drift(identity, claim) {
       const cached = informer.get(identity.namespace.name)
-      return driftOf(identity, cached) === undefined
+      return driftOf(identity, cached, claim) === undefined
         ? undefined
-        : asker.ask(identity).then((asked) => driftOf(identity, asked))
+        : asker.ask(identity).then((asked) => driftOf(identity, asked, claim))
     },
     get staleSeconds() {
       return staleSecondsOf(informer)
@@ -77,14 +77,20 @@ export async function watchNamespaces(options: {
 function mayDrift({ type, object, old }: ObjectEvent<Namespace>): boolean {
   if (type !== 'modified') return type === 'deleted'
   const { labels } = object.metadata
+  // A tenant that it gets now takes those of claims away.
+  if (labels[annotationKeys.tenant] !== old?.metadata.labels[annotationKeys.tenant]) return true
   const before = Object.entries(old?.metadata.labels ?? {})
   return before.some(([key, value]) => labels[key] !== value)
 }
 
-function driftOf(identity: WorkloadIdentity, namespace: Namespace | undefined): string | undefined {
+function driftOf(
+  identity: WorkloadIdentity,
+  namespace: Namespace | undefined,
+  claim: LiveClaim | undefined,
+): string | undefined {
   // Under the name of one that is gone there may be another, with other people in it.
   return namespace?.metadata.uid === identity.namespace.uid
-    ? findDrift(identity, namespace.metadata.labels)
+    ? findDrift(identity, namespace.metadata.labels, claim)
     : gone
 }
 

@@ -3,26 +3,32 @@ import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { startInformer } from '../../kubernetes/informer.ts'
 import type { ObjectEvent } from '../../kubernetes/object-store.ts'
 import { readObject } from '../../kubernetes/objects.ts'
+import { ownerOf, type OwnerKinds } from '../../kubernetes/owner-chain.ts'
 import type { KubernetesObject, Resource } from '../../kubernetes/resource.ts'
 import { pods } from '../../kubernetes/workloads.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { createPodDeadlines, realTimer, type PodDeadlines, type Timer } from './pod-deadlines.ts'
 import { createAskInTurn } from './ask-in-turn.ts'
+import type { ClaimWatchOptions } from './claim-watch.ts'
 import type { PodSource } from './workload-sources.ts'
 import { firstList, idleSeconds, staleSecondsOf, type Watched } from './revocation-watch.ts'
 
-/** Of a pod only this is kept: whether it is there, and when it ends. */
+/** Of a pod only this is kept: whether it is there, when it ends, and the owner by which it may be somebody's to give. */
 interface PodLife extends KubernetesObject {
   readonly phase: string
 }
 
-const lives: Resource<PodLife> = {
-  ...pods,
-  parse(raw) {
-    const { metadata, phase } = pods.parse(raw)
-    return { metadata: { ...metadata, labels: {}, annotations: {}, ownerReferences: [] }, phase }
-  },
+function livesOf(owners: OwnerKinds): Resource<PodLife> {
+  return {
+    ...pods,
+    parse(raw) {
+      const { metadata, phase } = pods.parse(raw)
+      const owner = ownerOf({ metadata }, owners)
+      const ownerReferences = owner === undefined ? [] : [owner]
+      return { metadata: { ...metadata, labels: {}, annotations: {}, ownerReferences }, phase }
+    },
+  }
 }
 
 /** How long an answer of the API server stands for a pod that the cache does not have yet. */
@@ -40,12 +46,15 @@ export async function watchPods(options: {
   /** How long the start waits for the first list; until it is there nobody is served. Default 10. */
   readonly firstListSeconds?: number
   readonly timer?: Timer
-}): Promise<PodSource & Watched & AsyncDisposable> {
+  /** How pods are given to claims; none are unless told. */
+  readonly owners?: OwnerKinds | undefined
+}): Promise<PodSource & Watched & AsyncDisposable & { readonly ownedOf: OwnedOf }> {
   const { client, now, clock = () => performance.now(), timer = realTimer } = options
+  const lives = livesOf(options.owners ?? [])
   const listeners = createListeners()
   const changed = listeners.tell
   const deadlines = createPodDeadlines({ now, timer, reached: changed })
-  const ask = createAsker(client, { now, clock })
+  const ask = createAsker(client, { lives, now, clock })
   const onUnreadable = (): void => {
     ask.forget()
     changed()
@@ -66,6 +75,10 @@ export async function watchPods(options: {
         ? isAlive(pod, now())
         : ask.alive({ podUid, namespace, name, tenant })
     },
+    ownedOf({ uid, namespace, name }) {
+      const pod = informer.get(name, namespace)
+      return pod?.metadata.uid === uid ? pod : undefined
+    },
     get staleSeconds() {
       return staleSecondsOf(informer)
     },
@@ -78,6 +91,9 @@ export async function watchPods(options: {
     },
   }
 }
+
+/** What the copy has of a pod, if it is there under that UID. */
+type OwnedOf = ClaimWatchOptions['ownedOf']
 
 interface PodName {
   readonly podUid: string
@@ -96,8 +112,13 @@ interface Asker {
 /** Asks the API server about pods, each at most once at a time. A pod that is gone never comes back under its UID. */
 function createAsker(
   client: ApiClient,
-  { now, clock }: { readonly now: () => number; readonly clock: () => number },
+  options: {
+    readonly lives: Resource<PodLife>
+    readonly now: () => number
+    readonly clock: () => number
+  },
 ): Asker {
+  const { lives, now, clock } = options
   const gone = new Set<string>()
   const seen = new Map<string, number>()
   const asking = new Map<string, Promise<boolean>>()
@@ -156,7 +177,12 @@ function awaitEnd(deadlines: PodDeadlines, { type, object }: ObjectEvent<PodLife
   else deadlines.set(uid, deletionTimestamp)
 }
 
-function mayEnd({ type, object }: ObjectEvent<PodLife>): boolean {
+function mayEnd({ type, object, old }: ObjectEvent<PodLife>): boolean {
+  if (old !== undefined && ownerUid(object) !== ownerUid(old)) return true
   if (type === 'deleted' || object.metadata.deletionTimestamp !== undefined) return true
   return object.phase === 'Succeeded' || object.phase === 'Failed'
+}
+
+function ownerUid({ metadata }: PodLife): string | undefined {
+  return metadata.ownerReferences[0]?.uid
 }
