@@ -16,6 +16,7 @@ import { instantiate } from '../../src/policy/instance.ts'
 import { toolPath } from './build.ts'
 import { addressVector, letterVector } from './builtin-vectors.ts'
 import { compareWithOpa } from './opa-differential.ts'
+import { runPolicy } from '../cli/command/policy/run-policy.ts'
 import { beginAsAuthor, buildAndSign } from './opa-bundles.ts'
 import { followAsOpa } from './opa-follower.ts'
 import { compareSuite, coveredRows, opaVerdicts } from './opa-suites.ts'
@@ -218,8 +219,26 @@ async function checkSuites(opa: string, write: boolean): Promise<void> {
   const count =
     (await compareSuite(opa, vectors, ['suite'])) + (await compareSuite(opa, policies, sources))
   process.stdout.write(`policies: ${count} tests and cases, policy test and opa test agree\n`)
+  await checkDocs(opa, write)
   const rows = await coveredRows(opa, policies, sources)
   process.stdout.write(`policies: all ${rows} rows of the rules are covered\n`)
+}
+
+/** Something is said of every rule, and docs/RULES.md is what is said. */
+async function checkDocs(opa: string, write: boolean): Promise<void> {
+  // The names of the sources stand in it.
+  const before = process.cwd()
+  process.chdir(policies)
+  try {
+    const how = [write ? '--output' : '--check', join('..', 'docs', 'RULES.md'), '--complete']
+    const { code, err } = await runPolicy('docs', 'countersign', '--opa', opa, ...how)
+    if (code === 0) return
+    const hint =
+      'METADATA beside the rule; npm run test:policies -- --write, and commit docs/RULES.md'
+    throw new PolicyCheckError(err, hint)
+  } finally {
+    process.chdir(before)
+  }
 }
 
 async function planOfSuite(

@@ -44,6 +44,11 @@ well_formed_data if {
 # title: Refusals
 # description: The rules that the request breaks, by their stable codes.
 # scope: document
+# custom:
+#   audience: [operator]
+#   severity:
+#     namespace-denied: high
+#     subject-missing: high
 # schemas:
 #   - input: schema.issuance.input
 #   - data.issuance: schema.issuance.data

@@ -199,8 +199,23 @@ exact(value) if abs(value) <= 9007199254740991
 
 # METADATA
 # title: Refusal
-# description: The first rule that the call breaks, by its stable code.
+# description: >-
+#   The first rule that the call breaks, by its stable code. High is what nobody does by mistake, medium what a grant is missing for, low
+#   what a client can put right.
 # scope: document
+# custom:
+#   audience: [agent, operator]
+#   severity:
+#     approval-not-granted: medium
+#     approval-own: high
+#     argument-not-allowed: medium
+#     ask-not-granted: medium
+#     definition-not-granted: high
+#     method-not-allowed: low
+#     not-granted: medium
+#     outside-ceiling: high
+#     role-not-allowed: high
+#     tenant-missing: medium
 # schemas:
 #   - input: schema.mcp.decision
 default refusal := "method-not-allowed"
@@ -311,6 +326,11 @@ granted_otherwise if defined_otherwise(tenant_conditions(input.resource))
 
 granted_otherwise if defined_otherwise(subject_conditions(input.resource))
 
+# METADATA
+# title: Defined otherwise
+# description: Conditions that can be read give the tool by another digest than it has.
+# schemas:
+#   - input: schema.mcp.decision
 defined_otherwise(conditions) if {
 	input.resource.type == "tool"
 	well_formed(conditions)

@@ -31,6 +31,9 @@ rules_of(document) := {name: rule |
 	is_object(document)
 } else := {"unreadable": {}}
 
+# METADATA
+# title: Object of
+# description: A value that is an object, and an empty one in the place of any other.
 object_of(value) := value if {
 	is_object(value)
 } else := {}

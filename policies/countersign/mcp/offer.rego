@@ -157,6 +157,9 @@ plain(uri) if {
 # description: What stands behind the scheme, before a query and a fragment; with the authority, where there is one.
 path_of(uri) := split(split(behind_scheme(uri), "?")[0], "#")[0]
 
+# METADATA
+# title: Behind the scheme
+# description: A URI without its scheme, and all of what has none.
 behind_scheme(uri) := concat("://", array.slice(parts, 1, count(parts))) if {
 	parts := split(uri, "://")
 	count(parts) > 1

@@ -5,6 +5,10 @@ package countersign.custom
 # title: Cities
 # description: The tool get_weather of the server weather is asked about the cities that we serve.
 # scope: document
+# custom:
+#   code: city-not-served
+#   severity: medium
+#   audience: [agent, operator]
 # schemas:
 #   - input: schema.mcp.decision
 deny contains {"code": "city-not-served", "message": "this city is not served"} if {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { Terminal } from '../../terminal.ts'
 import type { PolicyBuildOptions } from './build-command.ts'
+import type { PolicyDocsOptions } from './docs-command.ts'
 import type { PolicyEvalOptions } from './eval-command.ts'
 import type { PolicyNewOptions } from './new-command.ts'
 import { data, json, opa, tenant } from './policy-options.ts'
@@ -11,6 +12,7 @@ export function addAuthorCommands(policy: Command, terminal: Terminal): void {
   addNew(policy, terminal)
   addTest(policy, terminal)
   addEval(policy, terminal)
+  addDocs(policy, terminal)
   addBuild(policy, terminal)
 }
 
@@ -90,6 +92,32 @@ Examples:
     .action(async (places: readonly string[], options: PolicyEvalOptions) => {
       const { runPolicyEval } = await import('./eval-command.ts')
       await runPolicyEval(places, options, terminal)
+    })
+}
+
+function addDocs(policy: Command, terminal: Terminal): void {
+  policy
+    .command('docs')
+    .description('Writes what METADATA says of rules, as Markdown.')
+    .argument('<source...>', 'files and folders of Rego')
+    .option('-o, --output <file>', 'where to write it (default: it is printed)')
+    .option('--check <file>', 'ends with 1 where this file says something else')
+    .option('--complete', 'ends with 1 where a rule has no title or no description')
+    .option(...opa)
+    .option(...json)
+    .addHelpText(
+      'after',
+      `
+Tests are left out. What stands under custom, such as code, severity and audience, is told as it is.
+Exit codes: 0 written, or as it should be, 1 it is not, 2 usage, or the sources do not parse.
+
+Examples:
+  countersign policy docs my-policy/countersign/custom -o RULES.md
+  countersign policy docs my-policy/countersign/custom --check RULES.md --complete`,
+    )
+    .action(async (places: readonly string[], options: PolicyDocsOptions) => {
+      const { runPolicyDocs } = await import('./docs-command.ts')
+      await runPolicyDocs(places, options, terminal)
     })
 }
 

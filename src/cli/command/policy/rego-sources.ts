@@ -13,7 +13,8 @@ export interface RuleHead {
   readonly isFunction: boolean
 }
 
-interface Source {
+/** A file of Rego. */
+export interface Source {
   readonly name: string
   readonly text: string
 }
@@ -36,11 +37,12 @@ export async function readRuleHeads(
   opa: Opa,
   { places, files }: Sources,
 ): Promise<readonly RuleHead[]> {
-  const sources = await readSources(files.filter((file) => file.endsWith('.rego')))
-  if (sources.length === 0) {
-    const shown = quoted(places.join(' '), 200)
-    throw new CountersignError('policy/source', `no file of Rego is there, got=${shown}`)
-  }
+  const rego = files.filter((file) => file.endsWith('.rego'))
+  return headsOf(opa, await readSources(rego, places))
+}
+
+/** The heads of the rules in these texts. Throws `policy/source` and `policy/opa`. */
+export async function headsOf(opa: Opa, sources: readonly Source[]): Promise<readonly RuleHead[]> {
   const words = ['eval', '--format', 'json', '--stdin-input', '--strict-builtin-errors', headsQuery]
   const answer = JSON.parse(await opa.run(words, JSON.stringify(sources))) as {
     readonly result: readonly [{ readonly expressions: readonly [{ readonly value: RawHeads }] }]
@@ -65,7 +67,15 @@ function groundPrefix(ref: RawHeads[number]['ref']): readonly string[] {
   return ref.slice(0, end === -1 ? ref.length : end).map(([, value]) => String(value))
 }
 
-async function readSources(files: readonly string[]): Promise<readonly Source[]> {
+/** The texts of files that were found at these places, one at the least. Throws `policy/source`. */
+export async function readSources(
+  files: readonly string[],
+  places: readonly string[],
+): Promise<readonly Source[]> {
+  if (files.length === 0) {
+    const shown = quoted(places.join(' '), 200)
+    throw new CountersignError('policy/source', `no file of Rego is there, got=${shown}`)
+  }
   if (files.length > bundleFilesMax) {
     const fault = `want=..${bundleFilesMax} files of Rego got=${files.length}`
     throw new CountersignError('policy/source', `sources are too many, ${fault}`)
