@@ -98,6 +98,25 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'what is asked for an IssuedCertificate is what the live resource of that namespace declares, evaluated as a pod’s',
     source: 'issue 11, item 5: the same evaluation, with evidence of the remote cluster',
   },
+  'issued.state-is-true': {
+    claim:
+      'the state of an IssuedCertificate is told of what was seen, none is skipped, and what is refused leaves the Secret as it is',
+    source: 'Gloo Mesh, IssuedCertificate: ISSUED was said while the request was pending',
+  },
+  'issued.own-secret': {
+    claim: 'a Secret that was not made for the IssuedCertificate is never written',
+    source: 'issue 11, bad input: nothing overwritten, nothing lost',
+  },
+  'issued.verified-before-kept': {
+    claim:
+      'a chain is kept only for the key and the name that were asked for, below a published anchor',
+    source: 'the API server takes a certificate for another key',
+  },
+  'issued.resumes-anywhere': {
+    claim:
+      'whatever fails at whichever write, an IssuedCertificate has one request at a time, its key in its Secret alone, and comes to its end',
+    source: 'issue 11, item 5: either side killed at any step resumes',
+  },
   'approver.requester-proved': {
     claim:
       'a certificate of a node is approved for the node itself, for the service account that configuration binds to it, or for its first time as configured; the subject is the node’s own',

@@ -24,7 +24,7 @@ const elsewhere = ['chart', 'cluster', 'faults', 'node', 'package', 'sdks'].map(
  */
 const takeLong = [
   'test/**/*.{hostile,properties,property,refused}.test.ts',
-  'test/**/{differential,hostile,issuance-faults,linear,vectors}.test.ts',
+  'test/**/{differential,hostile,controller-faults,issuance-faults,linear,vectors}.test.ts',
   'test/agent/stdio-bridge.{gateway,sdk}.test.ts',
   'test/cli/{bundle-process,open-policy.*}.test.ts',
   'test/cli/check/check-gateway.test.ts',

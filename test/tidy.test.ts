@@ -178,6 +178,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/kubernetes/node-addresses.ts',
   ],
   'src/renewal': ['src/identity', 'src/pki', 'src/kubernetes'],
+  'src/issued': ['src/identity', 'src/pki', 'src/kubernetes', 'src/renewal'],
   'src/agent': ['src/mcp', 'src/identity', 'src/pki'],
   // It looks at the others from outside: what they need, what they publish, what they read.
   'src/doctor': [
@@ -250,6 +251,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/toolserver',
     'src/guard',
     'src/renewal',
+    'src/issued',
     'src/federation',
     'src/approver',
     'src/doctor',

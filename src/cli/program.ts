@@ -9,6 +9,7 @@ import { withIdentity } from './command/client-options.ts'
 import { addForward } from './command/forward-program.ts'
 import { addGuard } from './command/guard-program.ts'
 import { addIssuance } from './command/issuance-program.ts'
+import { addIssued } from './command/issued-program.ts'
 import { addLedger } from './command/ledger-program.ts'
 import { addPolicy } from './command/policy/policy-program.ts'
 import { createLog } from './create-log.ts'
@@ -52,6 +53,7 @@ Exit codes: 0 ok, 1 refused or failed, 2 usage or configuration. An error is one
   addTools(program, terminal)
   addAgent(program, terminal)
   addApprover(program, terminal)
+  addIssued(program, terminal)
   addGuard(program, terminal)
   addForward(program, terminal)
   addBridge(program, terminal)

@@ -3,8 +3,10 @@ import {
   readOptionalFields,
   readOptionalInteger,
   readOptionalText,
+  readText,
   readTextList,
   readTextMap,
+  type Fields,
 } from './read-field.ts'
 import { readMetadata, type KubernetesObject, type Resource } from './resource.ts'
 
@@ -18,7 +20,23 @@ export interface IssuedCertificate extends KubernetesObject {
     readonly org: string | undefined
     /** What else is asked for, under the names that a pod has for it. */
     readonly annotations: Readonly<Record<string, string>>
+    /** Name of the Secret in its namespace. */
+    readonly issuedCertificateSecret: string
   }
+  readonly status: IssuedCertificateStatus
+}
+
+/** What was told of it, by whomever. */
+export interface IssuedCertificateStatus {
+  readonly observedGeneration?: number
+  /** `Pending`, `Requested`, `Issued`, `Finished` or `Failed`. */
+  readonly state?: string
+  readonly error?: string
+  /** Name of the CertificateSigningRequest that is waited for. */
+  readonly request?: string
+  /** RFC 3339, both. */
+  readonly notAfter?: string
+  readonly renewAt?: string
 }
 
 function parseIssuedCertificate(raw: unknown): IssuedCertificate {
@@ -32,7 +50,24 @@ function parseIssuedCertificate(raw: unknown): IssuedCertificate {
       hosts: readTextList(spec['hosts'], 'spec.hosts'),
       org: readOptionalText(spec['org'], 'spec.org'),
       annotations: readTextMap(spec['annotations'], 'spec.annotations'),
+      issuedCertificateSecret: readText(
+        spec['issuedCertificateSecret'],
+        'spec.issuedCertificateSecret',
+      ),
     },
+    status: readStatus(readOptionalFields(fields['status'], 'status')),
+  }
+}
+
+function readStatus(status: Fields): IssuedCertificateStatus {
+  const generation = readOptionalInteger(status['observedGeneration'], 'status.observedGeneration')
+  const texts = ['state', 'error', 'request', 'notAfter', 'renewAt'].flatMap((name) => {
+    const text = readOptionalText(status[name], `status.${name}`)
+    return text === undefined ? [] : [[name, text]]
+  })
+  return {
+    ...Object.fromEntries(texts),
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
   }
 }
 

@@ -100,7 +100,8 @@ function sentOf(
   }
 }
 
-function requestOf(privateKeyPem: string, names: RequestOptions['names']): string {
+/** Base64 of PEM. */
+export function requestOf(privateKeyPem: string, names?: RequestOptions['names']): string {
   const der = writeCertificateRequest(createPrivateKey(privateKeyPem), names)
   return Buffer.from(formatPem('CERTIFICATE REQUEST', der)).toString('base64')
 }
@@ -141,7 +142,11 @@ async function answerOf(
 }
 
 /** Whatever answer another signer gives, or one to another key, is none to us. */
-function isOurs({ spec }: CertificateSigningRequest, signerName: string, sent: Sent): boolean {
+export function isOurs(
+  { spec }: CertificateSigningRequest,
+  signerName: string,
+  sent: Pick<Sent, 'request'>,
+): boolean {
   if (spec.signerName !== signerName) return false
   try {
     return keyOf(spec.request) === keyOf(sent.request)
@@ -155,7 +160,7 @@ function keyOf(request: string): string {
 }
 
 /** Why it never has a certificate. */
-function endOf({
+export function endOf({
   status,
 }: CertificateSigningRequest): Exclude<Answered, { readonly kind: 'issued' }> | undefined {
   for (const [type, kind] of [

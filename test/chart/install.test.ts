@@ -323,6 +323,7 @@ test('only custom resources and the volumes of the ledger outlive the release', 
   assertDone(await uninstall('countersign', releaseNamespace))
   const left = [
     'CustomResourceDefinition approvals.countersign.dev',
+    'CustomResourceDefinition issuedcertificates.countersign.dev',
     'CustomResourceDefinition revocations.countersign.dev',
     'CustomResourceDefinition toolservers.countersign.dev',
     'PersistentVolumeClaim ledger-countersign-signer-0',

@@ -148,6 +148,23 @@ test('where pods are given to claims, signer and gateway follow the same owners,
     'gateway.yaml',
   )
   assert.deepEqual(gateway.claims, { owners: ownerKinds })
+test('where an agent may ask for others the signer reads what they declare, and has no right more', async () => {
+  requirement('chart.rights-to-the-letter')
+  const values = 'certificateSigningRequests'
+  const set = `${values}.enabled=true,${values}.approve=true,${values}.issuedCertificates.serviceAccount=agent`
+  const rendering = parseRendering(await renderChart('-f', defaultValuesFile, '--set', set))
+  const given = rolesOf(rendering, 'countersign-signer').flatMap(({ rules, metadata }) =>
+    singleRules(rules).map((rule) => lineOf(placeOf(rule, metadata.namespace))),
+  )
+  const issuedCertificates = { namespace: releaseNamespace, serviceAccount: 'agent' }
+  const signingRequests = { approve: true, issuedCertificates }
+  const wanted = signerRights({ ...renderedSigner, signingRequests }).map(lineOf)
+  assert.deepEqual(given.toSorted(), wanted.toSorted())
+  const file = rendering.find(
+    ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'countersign-signer',
+  )
+  const config = validate(parse(file?.['data']['signer.yaml']), signerSchema('/'), 'signer.yaml')
+  assert.deepEqual(config.certificateSigningRequests, signingRequests)
 })
 
 const boundNode = [

@@ -4,8 +4,10 @@ const asked = 'src/signer/watch/asked-by-agent.ts'
 const declared = 'src/signer/verdict/issued-certificate-check.ts'
 const workload = 'src/signer/verdict/workload-checks.ts'
 const tests = ['test/signer/watch/asked-by-agent.test.ts']
+const steps = 'src/issued/next-step.ts'
+const kept = ['test/issued/controller.test.ts']
 
-/** The defences of what agents ask for others. */
+/** The defences of what an agent asks for others, and keeps. */
 export const issuedMutations: readonly Mutation[] = [
   {
     claim: 'issued.agent-only',
@@ -88,5 +90,68 @@ export const issuedMutations: readonly Mutation[] = [
     file: declared,
     edits: never('!sameEntries(annotations, asked)'),
     tests,
+  },
+  {
+    claim: 'issued.state-is-true',
+    without: 'the telling of a request before its answer is taken',
+    file: steps,
+    edits: [["untold(seen, requested) ?? { kind: 'take' }", "{ kind: 'take' }"]],
+    tests: kept,
+  },
+  {
+    claim: 'issued.state-is-true',
+    without: 'the telling of what was taken before it is finished',
+    file: steps,
+    edits: [['if (issued !== undefined) return issued', '']],
+    tests: kept,
+  },
+  {
+    claim: 'issued.state-is-true',
+    without: 'the telling of what was taken late',
+    file: steps,
+    edits: [[' || isToBeTold', '']],
+    tests: kept,
+  },
+  {
+    claim: 'issued.state-is-true',
+    without: 'the time between two certificates',
+    file: 'src/issued/look.ts',
+    edits: [['const renewSecondsMin = 60', 'const renewSecondsMin = 0']],
+    tests: kept,
+  },
+  {
+    claim: 'issued.state-is-true',
+    without: 'the back-off after a refusal',
+    file: 'src/issued/controller.ts',
+    edits: [["step.kind === 'retry' && !isDue", "step.kind === 'retry' && isDue"]],
+    tests: kept,
+  },
+  {
+    claim: 'issued.own-secret',
+    without: 'the look at whose a Secret is',
+    file: 'src/issued/look.ts',
+    edits: [['secret !== undefined && !isOf(secret, certificate)', 'false']],
+    tests: kept,
+  },
+  {
+    claim: 'issued.verified-before-kept',
+    without: 'the look at the chain',
+    file: 'src/issued/look.ts',
+    edits: [['    verified(options, certificate, { credentialBundle, trustBundle })\n', '']],
+    tests: kept,
+  },
+  {
+    claim: 'issued.verified-before-kept',
+    without: 'the look at the name',
+    file: 'src/issued/look.ts',
+    edits: [['if (accepted.subject === want) return', 'if (want !== undefined) return']],
+    tests: kept,
+  },
+  {
+    claim: 'issued.resumes-anywhere',
+    without: 'the request that was not sent before a kill',
+    file: steps,
+    edits: [["status.state === 'Requested' && status.request === name", 'status.request !== name']],
+    tests: ['test/issued/controller-faults.test.ts'],
   },
 ]

@@ -35,14 +35,18 @@ export function publish(cluster: FakeCluster, { anchors }: Authority): void {
 }
 
 /** A certificate for the key of a request. */
-export function certificateFor(request: RawObject, by: Authority = authority): string {
+export function certificateFor(
+  request: RawObject,
+  by: Authority = authority,
+  now: () => number = Date.now,
+): string {
   const { request: base64 } = request['spec'] as { request: string }
   const pem = Buffer.from(base64, 'base64').toString('utf8')
   const [block] = parsePem(pem, { code: 'pki/csr-malformed', what: 'request', charactersMax: 9999 })
   const { key, names } = parseCertificateRequest(block?.der ?? Buffer.alloc(0))
   assert.deepEqual(names, [], 'it asks for no name')
   const authorities = staticAuthoritySource(by)
-  const issuer = createIssuer({ profile, authorities, now: Date.now, randomBytes })
+  const issuer = createIssuer({ profile, authorities, now, randomBytes })
   const identity = testIdentity({ trustDomain: profile.trustDomain })
   const prepared = issuer.prepare({ identity, dnsNames: [], key, lifetimeSeconds: 3600 })
   return issuer.issue(prepared).chainPem

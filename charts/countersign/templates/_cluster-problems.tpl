@@ -39,7 +39,7 @@
 {{- range $path, $_ := .Files.Glob "files/crds/*.yaml" -}}
 {{- $definition := $.Files.Get $path | fromYaml -}}
 {{- $name := $definition.metadata.name -}}
-{{- $isUsed := and $.Values.gateway.enabled (or $.Values.gateway.toolServers (ne $name "toolservers.countersign.dev")) (or $.Values.gateway.approvals (ne $name "approvals.countersign.dev")) -}}
+{{- $isUsed := and $.Values.gateway.enabled (or $.Values.gateway.toolServers (ne $name "toolservers.countersign.dev")) (or $.Values.gateway.approvals (ne $name "approvals.countersign.dev")) (ne $name "issuedcertificates.countersign.dev") -}}
 {{- $there := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" $name -}}
 {{- $needed := include "countersign.revisionOf" $definition | int -}}
 {{- $revision := include "countersign.revisionOf" $there | int -}}

@@ -3,13 +3,8 @@ import type { TrustDomain } from '../../identity/trust-domain.ts'
 import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { isConflict } from '../../kubernetes/api-error.ts'
 import { mergeObject, readObject } from '../../kubernetes/objects.ts'
-import { readFields, readTextMap } from '../../kubernetes/read-field.ts'
-import {
-  readMetadata,
-  type KubernetesObject,
-  type Metadata,
-  type Resource,
-} from '../../kubernetes/resource.ts'
+import type { Metadata } from '../../kubernetes/resource.ts'
+import { secrets, type Secret } from '../../kubernetes/secret.ts'
 import {
   activeOf,
   formatJournal,
@@ -46,23 +41,6 @@ export interface AuthoritySecretOptions extends SecretPlace {
   readonly clockProblem?: (() => string | undefined) | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
-}
-
-interface Secret extends KubernetesObject {
-  /** Base64 by name. */
-  readonly data: Readonly<Record<string, string>>
-}
-
-const secrets: Resource<Secret> = {
-  group: '',
-  version: 'v1',
-  plural: 'secrets',
-  kind: 'Secret',
-  namespaced: true,
-  parse: (raw) => ({
-    metadata: readMetadata(raw),
-    data: readTextMap(readFields(raw, 'secret')['data'], 'data'),
-  }),
 }
 
 /** What the Secret of an authority says, all of it of one moment. */

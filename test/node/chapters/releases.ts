@@ -31,6 +31,7 @@ async function columns(node: Node): Promise<string> {
 /** Kept on purpose: with them would go revocations in force, and the record of what was decided. */
 const leftByHelm = [
   'CustomResourceDefinition/approvals.countersign.dev',
+  'CustomResourceDefinition/issuedcertificates.countersign.dev',
   'CustomResourceDefinition/revocations.countersign.dev',
   'CustomResourceDefinition/toolservers.countersign.dev',
   'PersistentVolumeClaim/ledger-countersign-signer-0',

@@ -1,0 +1,51 @@
+import { createIssuedKeeper } from '../../issued/controller.ts'
+import { createApiClient } from '../../kubernetes/api-client.ts'
+import type { Log } from '../../log.ts'
+import { createMetrics } from '../../metrics.ts'
+import { isReady } from '../../readiness.ts'
+import { readAnchorFile, readAnchors } from '../../renewal/published-anchors.ts'
+import { openAdminListener } from '../admin-listener.ts'
+import type { Running } from '../running.ts'
+import type { IssuedConfig } from './issued-configuration.ts'
+
+/** Keeps what IssuedCertificates ask for until it is disposed. */
+export async function runIssued(config: IssuedConfig, log: Log): Promise<Running> {
+  await using opened = new AsyncDisposableStack()
+  const metrics = createMetrics({ process: true })
+  const { kubeconfig, signerName, trustDomain, trustBundle: file } = config
+  const client = createApiClient({
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    environment: process.env,
+    userAgent: 'countersign-issued-certificates',
+  })
+  opened.defer(() => client.close())
+  const keeper = createIssuedKeeper({
+    ...config,
+    client,
+    async anchors(signal) {
+      const bundle = await (file === undefined
+        ? readAnchors({ client, signerName, trustDomain, signal })
+        : readAnchorFile(file, trustDomain))
+      return bundle.pem
+    },
+    log,
+    metrics,
+    now: Date.now,
+  })
+  const conditions = (): ReturnType<typeof keeper.conditions> => keeper.conditions()
+  const admin = opened.use(await openAdminListener({ ...config.admin, metrics, conditions }))
+  const stop = new AbortController()
+  const ended = keeper.run(stop.signal)
+  opened.defer(async () => {
+    stop.abort()
+    await ended.catch(() => {})
+  })
+  const parts = opened.move()
+  return {
+    adminUrl: admin.url,
+    ready: () => isReady(conditions()),
+    conditions,
+    ended,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}

@@ -1,0 +1,129 @@
+import type {
+  IssuedCertificate,
+  IssuedCertificateStatus,
+} from '../kubernetes/issued-certificate.ts'
+import type { Kept } from './kept.ts'
+import { askedOf, requestNameOf } from './kept.ts'
+
+export type State = 'Pending' | 'Requested' | 'Issued' | 'Finished' | 'Failed'
+
+/** A request for the key that is pending, as the API server has it. */
+export type RequestSeen =
+  | { readonly kind: 'absent' }
+  /** Another one stands under its name. */
+  | { readonly kind: 'other' }
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'refused'; readonly why: string }
+  /** `problem`: why what was issued is not taken. */
+  | { readonly kind: 'issued'; readonly chainPem: string; readonly problem?: string }
+
+/** The credential in the Secret, if these anchors vouch for it now. */
+export interface Held {
+  readonly notAfter: Date
+  /** Milliseconds since the epoch. */
+  readonly renewAt: number
+}
+
+/** Everything that was seen, of one look. */
+export interface Seen {
+  readonly certificate: IssuedCertificate
+  readonly kept: Kept | 'foreign'
+  /** Where a key is pending. */
+  readonly request: RequestSeen | undefined
+  readonly held: Held | undefined
+  /** Why nothing can be asked for, whatever is in the Secret. */
+  readonly problem: string | undefined
+  /** Whether other anchors are published by now than the Secret has. */
+  readonly hasOtherAnchors: boolean
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
+/** One change, or what is waited for. Each leaves behind what the next look goes on from, wherever it is cut short. */
+export type Step =
+  | { readonly kind: 'tell'; readonly status: IssuedCertificateStatus & { readonly state: State } }
+  | { readonly kind: 'make-key' | 'send' | 'take' | 'write-anchors' | 'forget' }
+  /** Nobody answers yet. */
+  | { readonly kind: 'await' }
+  /** Asked again with a new key, after a while. */
+  | { readonly kind: 'retry' }
+  | { readonly kind: 'rest'; readonly until: number | undefined }
+
+/**
+ * What is to be done next for an IssuedCertificate. A state is told of what was seen, never of what is about to be done; and none is left
+ * out, so that what follows it has begun after it was told.
+ */
+export function nextStep(seen: Seen): Step {
+  const { certificate, kept, held, problem } = seen
+  const failed = (error: string): Step | undefined => untold(seen, { state: 'Failed', error })
+  if (kept === 'foreign') {
+    const { issuedCertificateSecret: name } = certificate.spec
+    const error = `issuedCertificateSecret: Secret ${name} is there and was not made for this resource, want=another name`
+    return failed(error) ?? { kind: 'rest', until: undefined }
+  }
+  if (problem !== undefined) return failed(problem) ?? { kind: 'rest', until: undefined }
+  if (kept.pending !== undefined) return pendingStep(seen, kept.pending)
+  if (held !== undefined && kept.current?.asked === askedOf(certificate)) {
+    // What was taken is told of before another one is asked for, however late that is.
+    const isToBeTold = ['Requested', 'Issued'].includes(certificate.status.state ?? '')
+    if (seen.now < held.renewAt || isToBeTold) return heldStep(seen, held)
+  }
+  return untold(seen, { state: 'Pending' }) ?? { kind: 'make-key' }
+}
+
+function pendingStep(seen: Seen, pending: NonNullable<Kept['pending']>): Step {
+  const { certificate, request = { kind: 'absent' } } = seen
+  const name = requestNameOf(pending)
+  // Nothing will ever be issued for what was asked before, or for what is no key.
+  if (name === undefined || pending.asked !== askedOf(certificate)) return { kind: 'forget' }
+  const requested = { state: 'Requested', request: name } as const
+  const { status } = certificate
+  const refused = (error: string): Step =>
+    untold(seen, { state: 'Failed', error }) ?? { kind: 'retry' }
+  switch (request.kind) {
+    case 'absent':
+      // It was there, and is gone: nobody answers to a name that is dead.
+      if (status.state === 'Requested' && status.request === name) return { kind: 'forget' }
+      return untold(seen, { state: 'Pending' }) ?? { kind: 'send' }
+    case 'waiting':
+      return untold(seen, requested) ?? { kind: 'await' }
+    case 'refused':
+      return refused(request.why)
+    case 'issued':
+      if (request.problem !== undefined) return refused(request.problem)
+      return untold(seen, requested) ?? { kind: 'take' }
+    case 'other':
+    default:
+      return { kind: 'forget' }
+  }
+}
+
+function heldStep(seen: Seen, held: Held): Step {
+  const { status } = seen.certificate
+  const times = {
+    notAfter: wholeSeconds(held.notAfter.getTime()),
+    renewAt: wholeSeconds(held.renewAt),
+  }
+  const isFinished = status.state === 'Finished' && status.notAfter === times.notAfter
+  if (!isFinished) {
+    const issued = untold(seen, { state: 'Issued', ...times })
+    if (issued !== undefined) return issued
+  }
+  if (seen.hasOtherAnchors) return { kind: 'write-anchors' }
+  return untold(seen, { state: 'Finished', ...times }) ?? { kind: 'rest', until: held.renewAt }
+}
+
+/** The step that tells it; undefined where it stands there already. */
+function untold(
+  { certificate: { generation, status } }: Seen,
+  wanted: Omit<IssuedCertificateStatus, 'observedGeneration'> & { readonly state: State },
+): Step | undefined {
+  const next = { observedGeneration: generation, ...wanted }
+  const names = ['observedGeneration', 'state', 'error', 'request', 'notAfter', 'renewAt'] as const
+  if (names.every((name) => status[name] === next[name])) return undefined
+  return { kind: 'tell', status: next }
+}
+
+function wholeSeconds(milliseconds: number): string {
+  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`
+}
