@@ -148,6 +148,8 @@ test('where pods are given to claims, signer and gateway follow the same owners,
     'gateway.yaml',
   )
   assert.deepEqual(gateway.claims, { owners: ownerKinds })
+})
+
 test('where an agent may ask for others the signer reads what they declare, and has no right more', async () => {
   requirement('chart.rights-to-the-letter')
   const values = 'certificateSigningRequests'
