@@ -62,7 +62,7 @@ export function watchClaims(
     listeners.tell()
   })
   const isStale = (): boolean => caches.staleSeconds > staleSecondsMax
-  let wasStale = isStale()
+  let wasStale = false
   const timer = setInterval(() => {
     if (isStale() === wasStale) return
     wasStale = !wasStale
