@@ -72,6 +72,7 @@ async function open(): Promise<ReturnType<typeof watchClaims>> {
 const reads = (): number => cluster.requests.filter(({ query }) => query === undefined).length
 
 interface Case {
+  readonly before?: () => void
   readonly set: () => void
   readonly identity?: WorkloadIdentity
   readonly drift: string | undefined
@@ -84,7 +85,8 @@ const nothing = (): void => {}
 const cases: Readonly<Record<string, Case>> = {
   'a pod that serves the claim of its certificate': { set: nothing, drift: undefined },
   'a pod that was claimed later': {
-    set: nothing,
+    before: () => cluster.put('sandboxes', sandboxObject(pool)),
+    set: () => cluster.put('sandboxes', sandboxObject()),
     identity: ofPool,
     drift: 'pod was claimed after its certificate was issued',
   },
@@ -155,7 +157,9 @@ const cases: Readonly<Record<string, Case>> = {
 }
 
 describe('whom pods are given to', () => {
-  for (const [what, { set, identity = claimed, drift }] of Object.entries(cases)) {
+  for (const [what, { before = nothing, set, identity = claimed, drift }] of Object.entries(
+    cases,
+  )) {
     test(`${what}: ${drift ?? 'as its certificate says'}`, async () => {
       requirement('gateway.claim-moves')
       set()
@@ -165,6 +169,7 @@ describe('whom pods are given to', () => {
     if (drift === undefined) continue
     test(`${what}, from one moment to the next: it is told`, async () => {
       requirement('gateway.claim-moves')
+      before()
       const claims = await open()
       let told: string | undefined
       // Of its owner those are told who follow pods.
