@@ -54,6 +54,7 @@ export async function beginAsAuthor(opa: string): Promise<void> {
     await countersign('build', sources, '--opa', opa, '-o', bundle)
     await countersign('check', bundle)
     await evaluateAsAuthor(opa, sources)
+    await typeAsAuthor(opa, sources)
     const rule = join(sources, 'countersign', 'custom', 'deny.rego')
     const text = await readFile(rule, 'utf8')
     await writeFile(rule, text.replace('input.resource.id', 'input.resource.name'))
@@ -68,6 +69,40 @@ export async function beginAsAuthor(opa: string): Promise<void> {
   } finally {
     await rm(folder, { recursive: true })
   }
+}
+
+/** A rule that is held to the arguments of a tool: a name that the tool has is taken, and one that it has not is refused. */
+async function typeAsAuthor(opa: string, sources: string): Promise<void> {
+  const list = join(sources, '..', 'tools.json')
+  const inputSchema = {
+    type: 'object',
+    properties: {
+      city: { type: 'string' },
+      tree: { $ref: '#' },
+      days: { type: ['integer', 'null'] },
+    },
+  }
+  await writeFile(list, JSON.stringify({ tools: [{ name: 'get_weather', inputSchema }] }))
+  const schemas = join(sources, 'schemas')
+  await countersign('schema', '--tools', list, '--server', 'weather', '-o', schemas)
+  const rule = join(sources, 'countersign', 'custom', 'deny.rego')
+  const text = await readFile(rule, 'utf8')
+  const typed = text.replaceAll(
+    /#   - input: schema.mcp.decision\n/g,
+    (row) => `${row}#   - input.context.arguments: schema.tools.weather.get_weather\n`,
+  )
+  await writeFile(rule, typed)
+  await countersign('test', sources, '--opa', opa)
+  for (const [from, to] of [
+    ['arguments.city', 'arguments.citty'],
+    ['arguments.city in {"Lisbon", "Oslo"}', 'arguments.city == 3'],
+  ] as const) {
+    assert.ok(typed.includes(from))
+    await writeFile(rule, typed.replace(from, to))
+    const { code, err } = await runPolicy('test', sources, '--opa', opa)
+    assert.deepEqual([code, err.includes('rego_type_error')], [2, true], err)
+  }
+  await writeFile(rule, text)
 }
 
 /** Expressions are worth what `opa eval` says: each value, or none. */

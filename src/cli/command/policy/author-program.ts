@@ -5,6 +5,7 @@ import type { PolicyDocsOptions } from './docs-command.ts'
 import type { PolicyEvalOptions } from './eval-command.ts'
 import type { PolicyNewOptions } from './new-command.ts'
 import { data, json, opa, tenant } from './policy-options.ts'
+import type { PolicySchemaOptions } from './schema-command.ts'
 import type { PolicyTestOptions } from './test-command.ts'
 
 /** What authors do with sources, before there is a bundle or to make one. */
@@ -13,6 +14,7 @@ export function addAuthorCommands(policy: Command, terminal: Terminal): void {
   addTest(policy, terminal)
   addEval(policy, terminal)
   addDocs(policy, terminal)
+  addSchema(policy, terminal)
   addBuild(policy, terminal)
 }
 
@@ -118,6 +120,33 @@ Examples:
     .action(async (places: readonly string[], options: PolicyDocsOptions) => {
       const { runPolicyDocs } = await import('./docs-command.ts')
       await runPolicyDocs(places, options, terminal)
+    })
+}
+
+function addSchema(policy: Command, terminal: Terminal): void {
+  policy
+    .command('schema')
+    .description(
+      'Writes the types of tools’ arguments, so that a wrong name in a rule is an error.',
+    )
+    .option('--tools <file...>', 'what tools list --json has printed, or answers to tools/list')
+    .option('--server <name>', 'whose tools they are, where the file does not say it')
+    .option('--config <file>', 'or of a gateway, which is asked now, with its certificate')
+    .option('-o, --output <folder>', 'schemas of the sources (required)')
+    .option(...json)
+    .addHelpText(
+      'after',
+      `
+Printed are the rows of METADATA that hold a rule to the types of one tool.
+Exit codes: 0 written, 1 a tool server does not list its tools, 2 usage.
+
+Examples:
+  countersign policy schema --tools weather.json --server weather -o my-policy/schemas
+  countersign policy schema --config gateway.yaml -o my-policy/schemas`,
+    )
+    .action(async (options: PolicySchemaOptions) => {
+      const { runPolicySchema } = await import('./schema-command.ts')
+      await runPolicySchema(options, terminal)
     })
 }
 
