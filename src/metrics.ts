@@ -63,6 +63,7 @@ export type MetricName =
   | 'countersign_policy_steps'
   | 'countersign_policy_errors_total'
   | 'countersign_policy_reloads_total'
+  | 'countersign_policy_activation_seconds'
   | 'countersign_policy_bundle_requests_total'
   | 'countersign_policy_shadow_decisions_total'
   | 'countersign_policy_shadow_dropped_total'
@@ -193,6 +194,11 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
   countersign_policy_reloads_total: [
     'counter',
     'changes of the policy bundle and of policy data',
+    ['source', 'outcome'],
+  ],
+  countersign_policy_activation_seconds: [
+    'histogram',
+    'bundle or data offered to decided on',
     ['source', 'outcome'],
   ],
   countersign_policy_bundle_requests_total: [

@@ -29,6 +29,8 @@ export interface OpenPolicy extends AsyncDisposable {
   condition(): Condition
   /** Of the bundle, as OPA tells it. */
   status(): BundleStatus
+  /** Why the bundle that is there now is not the one in force. */
+  bundleProblem(): Error | undefined
   /** What is asked beside it; undefined where none is configured. */
   readonly candidate: Candidate | undefined
   /** What tenants deny of their own calls; undefined where none has a bundle. */
@@ -114,6 +116,7 @@ export async function openPolicy(config: PolicyConfig, parts: PolicyParts): Prom
   return {
     engine: followingEngine(activation),
     condition: () => conditionOf(activation, { bundle: problemOfBundle(), data: data.problem }),
+    bundleProblem: problemOfBundle,
     candidate,
     tenants,
     status() {

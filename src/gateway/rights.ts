@@ -40,6 +40,20 @@ export function approvalRights(namespace: string): readonly Right[] {
   }))
 }
 
+/** What it uses beside them in a pod of this namespace that knows itself. */
+export function policyEventRights(namespace: string): readonly Right[] {
+  return [
+    {
+      group: '',
+      resource: 'events',
+      namespace,
+      verb: 'create',
+      without: 'no Event of the gateway says that its policy bundle was refused or replaced',
+      optional: true,
+    },
+  ]
+}
+
 const toolServers = {
   group: 'countersign.dev',
   resource: 'toolservers',

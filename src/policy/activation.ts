@@ -32,6 +32,8 @@ export interface ActivationOptions<B, E extends PolicyName = PolicyEngine> {
   /** Told after each change of what is in force. */
   readonly onTaken?: () => void
   readonly now: () => number
+  /** Milliseconds of a monotonic clock. */
+  readonly elapsed?: () => number
   readonly log: Log
   readonly metrics: Metrics
   readonly delay?: (milliseconds: number) => Promise<unknown>
@@ -113,14 +115,19 @@ class OpenActivation<B, E extends PolicyName> implements Activation<B, E> {
 
   /** One after the other: what was offered earlier never replaces what was offered later. */
   #activate(part: Part): Promise<void> {
-    this.#work = this.#work.then(() => this.#try(part))
+    const { elapsed = () => performance.now() } = this.#options
+    const offered = elapsed()
+    this.#work = this.#work.then(() => this.#try(part, () => (elapsed() - offered) / 1000))
     return this.#work
   }
 
-  async #try(part: Part): Promise<void> {
+  async #try(part: Part, waitedSeconds: () => number): Promise<void> {
     const data = await this.#tryData()
     const bundle = await this.#tryBundle()
-    if (!this.#closed.signal.aborted) this.#tell(part, { bundle, data })
+    if (this.#closed.signal.aborted) return
+    const outcome = this.#tell(part, { bundle, data })
+    const labels = { source: part, outcome }
+    this.#options.metrics.observe('countersign_policy_activation_seconds', waitedSeconds(), labels)
   }
 
   /** The newest data with the bundle in force. */
@@ -178,7 +185,7 @@ class OpenActivation<B, E extends PolicyName> implements Activation<B, E> {
     this.#options.onTaken?.()
   }
 
-  #tell(offered: Part, failures: Readonly<Record<Part, Error | undefined>>): void {
+  #tell(offered: Part, failures: Readonly<Record<Part, Error | undefined>>): 'taken' | 'refused' {
     const { log, metrics } = this.#options
     const isTaken = {
       bundle: this.#newest.bundle === this.#good.bundle,
@@ -195,9 +202,10 @@ class OpenActivation<B, E extends PolicyName> implements Activation<B, E> {
     const outcome = isTaken[offered] ? 'taken' : 'refused'
     metrics.count('countersign_policy_reloads_total', { source: offered, outcome })
     const failure = failures[offered]
-    if (isTaken[offered] || failure === undefined) return
+    if (isTaken[offered] || failure === undefined) return outcome
     const stays = `${offered} is not taken, the last good one stays in force`
     log.warn({ error: failure, revision: this.#good.engine.revision }, stays)
+    return outcome
   }
 
   #again(part: Part): void {

@@ -8,12 +8,7 @@ import { approverSchema } from '../../src/cli/approver/approver-configuration.ts
 import { gatewaySchema } from '../../src/cli/gateway/gateway-configuration.ts'
 import { signerSchema } from '../../src/cli/signer/signer-configuration.ts'
 import { approverRights } from '../../src/approver/rights.ts'
-import {
-  claimRights,
-  approvalRights,
-  gatewayRights,
-  toolServerRights,
-} from '../../src/gateway/rights.ts'
+import { approvalRights, claimRights, toolServerRights } from '../../src/gateway/rights.ts'
 import { signerRights } from '../../src/signer/rights.ts'
 import { ownerKinds } from '../support/claims.ts'
 import { requirement } from '../requirements.ts'
@@ -30,6 +25,7 @@ import {
 import {
   lineOf,
   placeOf,
+  programRights,
   renderedSigner,
   rolesOf,
   singleRules,
@@ -72,6 +68,8 @@ test('a rendering leaves no line with blanks at its end', async () => {
   }
 })
 
+const ofGateway = programRights['countersign-gateway'] ?? []
+
 test('with approvals the gateway gets the rights that it uses for them, and no others', async () => {
   requirement('chart.rights-to-the-letter')
   const values = ['-f', defaultValuesFile, '--set', 'gateway.approvals=true']
@@ -79,7 +77,7 @@ test('with approvals the gateway gets the rights that it uses for them, and no o
   const given = rolesOf(rendering, 'countersign-gateway').flatMap(({ rules, metadata }) =>
     singleRules(rules).map((rule) => lineOf(placeOf(rule, metadata.namespace))),
   )
-  const wanted = [...gatewayRights, ...approvalRights(releaseNamespace)].map(lineOf)
+  const wanted = [...ofGateway, ...approvalRights(releaseNamespace)].map(lineOf)
   assert.deepEqual(given.toSorted(), wanted.toSorted())
 })
 
@@ -90,7 +88,7 @@ test('with tool servers as resources the gateway gets the rights that it uses fo
   const given = rolesOf(rendering, 'countersign-gateway').flatMap(({ rules, metadata }) =>
     singleRules(rules).map((rule) => lineOf(placeOf(rule, metadata.namespace))),
   )
-  const wanted = [...gatewayRights, ...toolServerRights].map(lineOf)
+  const wanted = [...ofGateway, ...toolServerRights].map(lineOf)
   assert.deepEqual(given.toSorted(), wanted.toSorted())
 })
 
@@ -122,7 +120,7 @@ test('where pods are given to claims, signer and gateway follow the same owners,
   )
   const wanted = {
     'countersign-signer': signerRights({ ...renderedSigner, claimOwners: ownerKinds }),
-    'countersign-gateway': [...gatewayRights, ...claimRights(ownerKinds)],
+    'countersign-gateway': [...ofGateway, ...claimRights(ownerKinds)],
   }
   for (const [account, rights] of Object.entries(wanted)) {
     const given = rolesOf(rendering, account).flatMap(({ rules, metadata }) =>

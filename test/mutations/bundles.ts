@@ -239,4 +239,12 @@ export const bundleMutations: readonly Mutation[] = [
     edits: [["return url.protocol === 'http:' && ", "return url.protocol === 'http:' || "]],
     tests: ['test/cli/service-configuration.test.ts'],
   },
+  {
+    claim: 'policy.last-good-stays',
+    without: 'the Event of a bundle that is refused',
+    file: 'src/cli/policy-events.ts',
+    edits: [['refusal = isRefused ? problem.message : undefined', 'refusal = undefined']],
+    tests: ['test/cli/policy-events.test.ts'],
+    named: 'told of a bundle',
+  },
 ]

@@ -29,11 +29,13 @@ interface Rig {
   /** Ends the wait before another try. */
   readonly again: () => void
   readonly counted: string[]
+  readonly observed: string[]
 }
 
 async function open(prepare?: (bundle: string, data: string) => Promise<void>): Promise<Rig> {
   const prepared: string[] = []
   const counted: string[] = []
+  const observed: string[] = []
   let again = (): void => {}
   const activation = await openActivation(
     { bundle: 'one', documents: documents('a') },
@@ -50,14 +52,17 @@ async function open(prepare?: (bundle: string, data: string) => Promise<void>): 
         ...silentMetrics,
         count: (_name, labels = {}) =>
           void counted.push(`${labels['source']} ${labels['outcome']}`),
+        observe: (name, seconds, labels = {}) =>
+          void observed.push(`${name} ${labels['source']} ${labels['outcome']} ${seconds}`),
       },
+      elapsed: () => prepared.length * 1500,
       delay: () =>
         new Promise((resolve) => {
           again = () => resolve(undefined)
         }),
     },
   )
-  return { activation, prepared, counted, again: () => again() }
+  return { activation, prepared, counted, observed, again: () => again() }
 }
 
 const inForce = ({ activation }: Rig): string => {
@@ -74,6 +79,13 @@ test('what is offered comes into force, and each part by itself', async () => {
   assert.equal(inForce(rig), 'two b')
   assert.deepEqual(rig.prepared, ['one a', 'two a', 'two b'])
   assert.deepEqual(rig.counted, ['bundle taken', 'data taken'])
+  await rig.activation.offerBundle('bad')
+  const name = 'countersign_policy_activation_seconds'
+  assert.deepEqual(rig.observed, [
+    `${name} bundle taken 1.5`,
+    `${name} data taken 0`,
+    `${name} bundle refused 1.5`,
+  ])
 })
 
 test('what is not good leaves the last good one in force and says why, until it is good again', async () => {

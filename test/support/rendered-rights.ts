@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { gatewayRights } from '../../src/gateway/rights.ts'
+import { gatewayRights, policyEventRights } from '../../src/gateway/rights.ts'
 import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
 import type { Right } from '../../src/kubernetes/access-review.ts'
 import { signerRights, type SignerRightsOptions } from '../../src/signer/rights.ts'
@@ -18,7 +18,7 @@ export const renderedSigner: SignerRightsOptions = {
 /** What each program says that it needs, under the names of the recorded rendering. */
 export const programRights: Readonly<Record<string, readonly Right[]>> = {
   'countersign-signer': signerRights(renderedSigner),
-  'countersign-gateway': gatewayRights,
+  'countersign-gateway': [...gatewayRights, ...policyEventRights(namespace)],
 }
 
 export type Place = Pick<

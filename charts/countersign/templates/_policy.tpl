@@ -46,6 +46,16 @@
 {{- $config | toJson -}}
 {{- end -}}
 
+{{/* Of which it says in Events that its policy bundle was refused or replaced. */}}
+{{- define "countersign.ownPod" -}}
+{{- range $variable, $field := dict "POD_NAME" "name" "POD_NAMESPACE" "namespace" "POD_UID" "uid" }}
+- name: {{ $variable }}
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.{{ $field }}
+{{- end }}
+{{- end -}}
+
 {{/* For the gateway alone: bundles of tenants are asked about calls. */}}
 {{- define "countersign.policyTenants" -}}
 {{- $tenants := dict -}}

@@ -8,6 +8,7 @@ import {
   approvalRights,
   claimRights,
   gatewayRights,
+  policyEventRights,
   toolServerRights,
 } from '../../gateway/rights.ts'
 import type { ToolChange } from '../../gateway/upstream/tool-change.ts'
@@ -18,7 +19,7 @@ import {
   type ToolServerSource,
 } from '../../gateway/upstream/tool-server-watch.ts'
 import type { Right } from '../../kubernetes/access-review.ts'
-import { createApiClient } from '../../kubernetes/api-client.ts'
+import { createApiClient, type ApiClient } from '../../kubernetes/api-client.ts'
 import { observeClient } from '../../kubernetes/reachability.ts'
 import { watchRights } from '../../kubernetes/rights-watch.ts'
 import { workloadOf } from '../../identity/spiffe-id.ts'
@@ -49,6 +50,7 @@ import { keyOfThisStart, openHandleKeys } from './handle-keys.ts'
 import type { GatewayConfig } from './gateway-configuration.ts'
 import { pagesOf } from './gateway-pages.ts'
 import { listening } from '../listening.ts'
+import { ownPodOf, startPolicyEvents } from '../policy-events.ts'
 import { besideConditions, openPolicy, statusesOf, type OpenPolicy } from '../open-policy.ts'
 import { openTracer } from './open-tracer.ts'
 import { beginning, type Running } from '../running.ts'
@@ -154,7 +156,9 @@ export async function openGateway(
   board.set('policy', () => policy.condition())
   board.set('handle-keys', () => handleKeys.condition())
   const parts = { log, metrics, now, opened, board, tellsStatus }
-  const { resources, events, ...watches } = await openWatches(config, parts)
+  const { resources, events, client, ...watches } = await openWatches(config, parts)
+  const pod = tellsStatus ? ownPodOf(process.env) : undefined
+  opened.use(startPolicyEvents({ policy, client, pod, component: 'countersign-gateway', now, log }))
   const { credential, trustBundle, federation } = await openFiles(config, { ...parts, settings })
   const ownNamespace = (): string | undefined =>
     isThere(credential) ? workloadOf(credential.current().svid.spiffeId)?.namespace : undefined
@@ -316,6 +320,7 @@ type Watches = Pick<GatewayOptions, 'revocations' | 'pods' | 'namespaces' | 'app
   }
   /** Each process tells what it sees: under one name, so that it is there once. */
   readonly events: EventWriter | undefined
+  readonly client: ApiClient
 }
 
 async function openWatches(
@@ -368,20 +373,22 @@ async function openWatches(
   const { namespace } = config.approvals ?? {}
   const approvals = namespace === undefined ? undefined : openApprovalObjects({ client, namespace })
   const watches = { revocations, pods, namespaces, approvals }
-  if (!config.toolServers) return { ...watches, resources: {}, events: undefined }
+  if (!config.toolServers) return { ...watches, client, resources: {}, events: undefined }
   const toolServers = opened.use(watchToolServers(watch))
   const resources = tellsStatus
     ? { toolServers, status: opened.use(startStatusWriter({ ...watch, source: toolServers })) }
     : { toolServers }
   const events = startEventWriter({ ...watch, source: toolServers })
-  return { ...watches, resources, events }
+  return { ...watches, client, resources, events }
 }
 
 function rightsOf({ toolServers, approvals, claims }: GatewayConfig): readonly Right[] {
+  const pod = ownPodOf(process.env)
   return [
     ...gatewayRights,
     ...(toolServers ? toolServerRights : []),
     ...(approvals === undefined ? [] : approvalRights(approvals.namespace)),
     ...claimRights(claims?.owners ?? []),
+    ...(pod === undefined ? [] : policyEventRights(pod.namespace)),
   ]
 }

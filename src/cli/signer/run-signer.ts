@@ -21,6 +21,7 @@ import { modesOf } from '../../signer/verdict/enforcement.ts'
 import type { LeasePlace } from '../../kubernetes/lease.ts'
 import { openAdminListener, type AdminListener, type AdminPage } from '../admin-listener.ts'
 import { openPolicy, policyConditions, statusesOf, type OpenPolicy } from '../open-policy.ts'
+import { ownPodOf, startPolicyEvents } from '../policy-events.ts'
 import { beginning, type Running } from '../running.ts'
 import { openBundleEndpoint, type BundleEndpoint } from './bundle-endpoint.ts'
 import { secretPlace } from './self-signed.ts'
@@ -43,13 +44,10 @@ export async function runSigner(
   const policy = opened.use(await openPolicy(config.policy, { log, metrics, signal }))
   shown.policy = policy
   const clock = createServerClock()
-  const client = createApiClient({
-    serverClock: clock,
-    ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
-    environment: process.env,
-    userAgent: 'countersign-signer',
-  })
+  const client = openClient(config, clock)
   opened.defer(() => client.close())
+  const pod = ownPodOf(process.env)
+  opened.use(startPolicyEvents({ policy, client, pod, component: 'countersign-signer', now, log }))
   const ledger = opened.use(await openOwnLedger(config, { log, metrics, now, signal }))
   tellModes(config, log)
   const authorities = opened.use(await openAuthority(config, client, { clock, log, metrics, now }))
@@ -99,6 +97,18 @@ export async function runSigner(
     ended,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }
+}
+
+function openClient(
+  { kubeconfig }: SignerConfig,
+  serverClock: ReturnType<typeof createServerClock>,
+): ReturnType<typeof createApiClient> {
+  return createApiClient({
+    serverClock,
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    environment: process.env,
+    userAgent: 'countersign-signer',
+  })
 }
 
 /** What the admin listener tells, as it is known so far. */
