@@ -6,8 +6,9 @@ import type { Metrics } from '../metrics.ts'
 import { sizeOf } from './asked.ts'
 import type { Evaluated } from './authorizer.ts'
 import type { PolicyEngine, PolicyName } from './engine.ts'
-import { formatEvent, formatLost, formatMembers, formatMinimalEvent, formatNote } from './event.ts'
+import { formatEvent, formatLost, formatMinimalEvent, formatNote } from './event.ts'
 import type { ListDetail, TakenEvent } from './event.ts'
+import { createSharedMembers } from './shared-members.ts'
 import { openEventFile } from './event-file.ts'
 import type { EventFile } from './event-file.ts'
 import { createRoom } from './room.ts'
@@ -122,11 +123,11 @@ class GatheringLog implements DecisionLogFile {
   readonly #sheds: boolean
   readonly #delay: (milliseconds: number) => Promise<unknown>
   readonly #room: Room
+  readonly #shared: (policy: PolicyName) => string
   /** Oldest first. */
   #pending: { readonly event: TakenEvent; readonly octets: number }[] = []
   #pendingOctets = 0
   #number = 0
-  #constant: { readonly policy: PolicyName; readonly text: string } | undefined
   #lost: { events: number; readonly from: number; until: number } | undefined
   /** Whether a turn is due within a moment, at once, and when what was lost is to be told. */
   #soon = false
@@ -142,6 +143,7 @@ class GatheringLog implements DecisionLogFile {
     this.#format = { engine: options.engine, lists: options.lists ?? 'digest' }
     this.#sheds = options.whenFull === 'shed-and-count'
     this.#delay = options.delay ?? unhurried
+    this.#shared = createSharedMembers(options.labels)
     this.#room = createRoom({
       isThere: () => this.available,
       waitMilliseconds: options.waitMilliseconds ?? waitMillisecondsDefault,
@@ -217,23 +219,9 @@ class GatheringLog implements DecisionLogFile {
     await this.#file[Symbol.asyncDispose]()
   }
 
-  // Bundle and grants are followed while running: without their names two opposite decisions could not be told apart. What is in force
-  // by now may be another one than what decided.
+  /** What is in force by now may be another policy than what decided. */
   #members(policy: PolicyName = this.#options.engine): string {
-    const { revision, digest, tenant } = policy
-    const known = this.#constant
-    const isSame = known?.policy.digest === digest && known.policy.revision === revision
-    if (isSame && isSameTenant(known.policy.tenant, tenant)) return known.text
-    const bundles = { countersign: { revision }, data: { revision: digest } }
-    const text = formatMembers({
-      labels: this.#options.labels(),
-      bundles:
-        tenant === undefined
-          ? bundles
-          : { ...bundles, [`tenants/${tenant.name}`]: { revision: tenant.revision } },
-    })
-    this.#constant = { policy: { revision, digest, ...(tenant && { tenant }) }, text }
-    return text
+    return this.#shared(policy)
   }
 
   #turnSoon(): void {
@@ -351,9 +339,4 @@ class GatheringLog implements DecisionLogFile {
     this.#lost = undefined
     this.#options.log.warn({ events: lost.events }, 'decision log has room again')
   }
-}
-
-/** Tenants without a bundle have one digest, and a bundle may change its revision alone. */
-function isSameTenant(a: PolicyName['tenant'], b: PolicyName['tenant']): boolean {
-  return a?.name === b?.name && a?.revision === b?.revision && a?.digest === b?.digest
 }
