@@ -22,7 +22,6 @@ import { list } from './serve/list.ts'
 import { listTasks } from './serve/list-tasks.ts'
 import { listen } from './serve/listen.ts'
 import { acceptAll, notify, notifyAll, progress } from './serve/notify.ts'
-import { read } from './serve/read.ts'
 import { setLevel, setLevelOfAll } from './serve/set-level.ts'
 import { subscribe } from './serve/subscribe.ts'
 import type { Serve } from './serve/serve.ts'
@@ -60,7 +59,7 @@ export const methods: Readonly<Record<string, Method>> = {
   'resources/list': row('request', both, 'server', list, listAll),
   'resources/templates/list': row('request', both, 'server', list, listAll),
   'prompts/get': row('request', both, 'prompt', forward, forward),
-  'resources/read': row('request', both, 'resource', read, read),
+  'resources/read': row('request', both, 'resource', forward, forward),
   'resources/subscribe': row('request', ['legacy'], 'resource', subscribe, subscribe),
   'resources/unsubscribe': row('request', ['legacy'], 'resource', subscribe, subscribe),
   'completion/complete': row('request', both, 'reference', forward, forward),

@@ -116,6 +116,12 @@ export const changeMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.changes-bounded',
+    without: 'the end of what was subscribed to in a session that its server has lost',
+    file: 'src/gateway/serve/in-session.ts',
+    edits: [['parts.subscriptions.endAt({', 'void ({']],
+  },
+  {
+    claim: 'gateway.changes-bounded',
     without: 'that of one change one is told',
     file: stream,
     edits: [

@@ -38,16 +38,15 @@ export const eraMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.contents-readable',
-    without:
-      'the same look at what a legacy server that may ask first gives a modern agent to read',
-    file: 'src/gateway/serve/audience.ts',
+    without: 'the look at what is read as at more than a result',
+    file: 'src/gateway/serve/pass-answer.ts',
     edits: never("permit.call.message.method === 'resources/read'"),
   },
   {
     claim: 'gateway.goes-on-across',
-    without: 'the place where a read goes on, whatever its agent says then that it does',
-    file: 'src/gateway/serve/read.ts',
-    edits: [['call.suspended !== undefined || ', '']],
+    without: 'the place where a call goes on, whatever its agent says then that it does',
+    file: 'src/gateway/serve/forward.ts',
+    edits: never('permit.call.suspended !== undefined'),
   },
   {
     claim: 'gateway.asks-across',

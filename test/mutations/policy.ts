@@ -370,9 +370,10 @@ export const policyMutations: readonly Mutation[] = [
   },
   {
     claim: 'token.for-what-has-a-name',
-    without: 'the token of what is read before it is told',
+    without: 'the token of a task that is asked about for a list',
     file: 'src/gateway/serve/ask.ts',
     edits: [['crossing, token }, parts)', 'crossing }, parts)']],
+    tests: ['test/gateway/serve/list-tasks.test.ts'],
   },
   {
     claim: 'token.for-what-has-a-name',

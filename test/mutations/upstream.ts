@@ -108,8 +108,8 @@ export const upstreamMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.results-limited',
-    without: 'the same of an error in the place of what is read',
-    file: 'src/gateway/serve/read.ts',
+    without: 'the same of what is asked of a server as a whole',
+    file: 'src/gateway/serve/ask.ts',
     edits: never('tooLarge !== undefined'),
   },
   {

@@ -3,10 +3,13 @@ package countersign.mcp
 
 # METADATA
 # title: Methods with limits of results
-# description: Those whose results grants can speak of. A task brings what its call would have brought.
+# description: Those of what a grant gives. A task brings what its call would have brought.
 methods_with_results := {
+	"completion/complete",
 	"prompts/get",
 	"resources/read",
+	"resources/subscribe",
+	"resources/unsubscribe",
 	"tasks/cancel",
 	"tasks/get",
 	"tasks/result",
@@ -38,7 +41,7 @@ permits(given) if {
 }
 
 permits(given) if {
-	input.resource.type == "resource"
+	input.resource.type in {"resource", "resource_template"}
 	resource_granted(given.resources, input.resource)
 }
 

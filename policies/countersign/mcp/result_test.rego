@@ -12,7 +12,7 @@ result_grants := {
 		},
 		"prefixes": {"issues_": {"result": {"resources": "readable"}}},
 		"prompts": {"names": {"review": {}, "short": {"result": {"octetsMax": 20}}}},
-		"resources": {"uris": {"repo://a/readme": {}}},
+		"resources": {"uris": {"repo://a/readme": {}, "repo://a/{path}": {}}},
 		"result": {"octetsMax": 1000, "resources": "readable"},
 	}}},
 	"subjects": {},
@@ -35,7 +35,11 @@ test_result_limited[name] if {
 		"of a prompt by the server": [get("review"), [octets(1000), readable]],
 		"of a prompt": [get("short"), [octets(20)]],
 		"of a resource": [read("repo://a/readme"), [octets(1000), readable]],
-		"not of a completion": [complete(prompt("review")), []],
+		"of a completion by the server": [complete(prompt("review")), [octets(1000), readable]],
+		"of a completion by the prompt": [complete(prompt("short")), [octets(20)]],
+		"of a completion of a template": [complete(template("repo://a/{path}")), [octets(1000), readable]],
+		"of a subscription": [request("resources/subscribe", resource("repo://a/readme")), [octets(1000), readable]],
+		"of its end": [request("resources/unsubscribe", resource("repo://a/readme")), [octets(1000), readable]],
 		"not of a list": [request("tools/list", server("github")), []],
 	}
 	obliged(expected[0], result_grants) == expected[1]

@@ -5,7 +5,8 @@ import { tieExchange } from '../caller/streams.ts'
 import { endReply, type Reply } from '../door/reply.ts'
 import type { UpstreamSession } from '../handle/session.ts'
 import type { Permit } from '../permit/authorize.ts'
-import { isRefused, statusOfAnswer, type Refused } from '../refusal.ts'
+import { judgeError, judgeSize } from '../permit/result.ts'
+import { statusOfAnswer, type Refused } from '../refusal.ts'
 import type { Era } from '../../mcp/message.ts'
 import type { Span } from '../../mcp/levels.ts'
 import { translateAnswer, translateResult, type Texts } from '../translate/answer.ts'
@@ -20,8 +21,6 @@ import { nameHeaderThere } from './as-there.ts'
 import { tokenFor } from './call-token.ts'
 import { crossingOf, statusAcross, versionThere, type Crossing } from './crossing.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
-import { askForPages } from './pages-across.ts'
-import { askedForPages, passPages } from './pass-pages.ts'
 import { turnOctetsMax, type Turns } from '../turns.ts'
 import type { Parts } from './serve.ts'
 
@@ -43,8 +42,6 @@ export interface ReadAnswer extends AnswerBody {
   readonly status: number
   readonly headers: Answer['headers']
   readonly form: Answer['form']
-  /** It asks for input before there is another: its result is no answer yet, and not decided on. */
-  readonly needsInput: boolean
   /** How the server was asked, where it speaks the other era. An error has been translated; a result is by `retell`. */
   readonly crossing: Crossing | undefined
 }
@@ -89,32 +86,20 @@ export async function askAnswer(asking: Asking, parts: Parts): Promise<ReadAnswe
   if (verdict.kind === 'refuse' || verdict.kind === 'server request') {
     return refuseAnswer(permit, parts.decisions, verdict.what)
   }
-  if (verdict.kind === 'pages') {
-    const { pages } = verdict
-    const { headers, form, body: given } = answered
-    const octets = await (crossing === undefined
-      ? passPages(permit, parts, { octets: given, pages })
-      : askForPages(permit, parts, { pages, told: crossing.told }))
-    return isRefused(octets) ? octets : { ...ownAnswer(octets), headers, form, crossing }
-  }
   const answer = readAnswer(answered)
   if (typeof answer === 'string') return fault({ failed: 'bad answer', detail: answer })
+  const { octets: given, resultSpan } = answer
+  const tooLarge =
+    resultSpan === undefined
+      ? judgeError(permit, given, parts.decisions)
+      : judgeSize(permit, { span: resultSpan }, parts.decisions)
+  if (tooLarge !== undefined) return tooLarge
   const { status, headers, form } = answered
-  const needsInput = verdict.kind === 'input required'
-  if (crossing === undefined) return { ...answer, status, headers, form, crossing, needsInput }
-  const { resultSpan } = answer
-  if (resultSpan !== undefined) {
-    return { ...answer, status: 200, headers, form, crossing, needsInput }
-  }
+  if (crossing === undefined) return { ...answer, status, headers, form, crossing }
+  if (resultSpan !== undefined) return { ...answer, status: 200, headers, form, crossing }
   const octets = translateAnswer(answer.octets, undefined, crossing.told)
   const told = statusAcross(octets, crossing)
-  return { ...answer, octets, status: told, headers, form, crossing, needsInput }
-}
-
-/** In the place of an error, and told as it is. */
-function ownAnswer(octets: Buffer): Omit<ReadAnswer, 'headers' | 'form' | 'crossing'> {
-  const none = { result: undefined, resultSpan: undefined, list: undefined }
-  return { octets, ...none, status: 200, needsInput: false }
+  return { ...answer, octets, status: told, headers, form, crossing }
 }
 
 /** Sends the caller's request to an upstream and collects the whole answer. */
@@ -125,7 +110,7 @@ async function askUpstream(
   const { message } = asking.permit.call
   if (message.kind !== 'request') throw new TypeError('a notification has no answer')
   const { answerBytesMax } = parts.limits
-  const asked = asking.crossing?.asked ?? askedForPages(asking.permit, message)
+  const asked = asking.crossing?.asked ?? message
   // At the door of all one request has many answers, and each of them waits for the last.
   const countedOctetsMin = asking.permit.call.arrived.door.kind === 'all' ? 0 : undefined
   const answer = await whileWaitedFor(asking, (begun) =>

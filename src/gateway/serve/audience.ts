@@ -1,14 +1,13 @@
 import type { Page } from '../../mcp/ask.ts'
 import { formatEvent } from '../../mcp/events.ts'
 import { isJsonObject } from '../../mcp/envelope.ts'
-import type { Span } from '../../mcp/levels.ts'
 import type { JsonObject } from '../../mcp/scan.ts'
 import { membersOf } from '../../mcp/spans.ts'
 import { replyBody, type Reply } from '../door/reply.ts'
 import type { Permit } from '../permit/authorize.ts'
-import { isRefused, type Refused } from '../refusal.ts'
-import { whenThere, type Soon } from '../soon.ts'
-import { statusToModern, translateAnswer, type Told } from '../translate/answer.ts'
+import type { Refused } from '../refusal.ts'
+import type { Soon } from '../soon.ts'
+import { statusToModern, type Told } from '../translate/answer.ts'
 import {
   isOfCall,
   passesAcross,
@@ -18,8 +17,7 @@ import {
 import type { AnswerHead } from '../upstream/exchange.ts'
 import { callerHeaders } from '../upstream/headers.ts'
 import { askForPages } from './pages-across.ts'
-import { passContents } from './pass-contents.ts'
-import { passResult } from './result.ts'
+import { passAnswer, type GivenAnswer } from './pass-answer.ts'
 import type { Parts } from './serve.ts'
 
 /** Who waits for what comes of a call: its client, in the request that began it or in one that goes on with it. */
@@ -33,9 +31,7 @@ export interface Audience {
 }
 
 /** What a server has answered. */
-export interface Answered {
-  readonly octets: Buffer
-  readonly result: Span | undefined
+export interface Answered extends GivenAnswer {
   /** It wants these opened before it is called. */
   readonly pages?: readonly Page[] | undefined
   readonly head: AnswerHead
@@ -58,26 +54,13 @@ export function tellNotification(
 }
 
 /** What its client is told of an answer, if policy lets it be told. */
-export function passAnswer(
+export function passToAudience(
   { permit, told }: Audience,
   parts: Parts,
   { octets, result, pages }: Answered,
 ): Soon<Buffer | Refused> {
   if (pages !== undefined) return askForPages(permit, parts, { pages, told })
-  if (result !== undefined && permit.call.message.method === 'resources/read') {
-    const members = membersOf(octets, result)
-    const crossing = { told }
-    return passContents(permit, parts, {
-      octets,
-      result: members,
-      resultSpan: result,
-      list: undefined,
-      crossing,
-    })
-  }
-  return whenThere(passResult(permit, parts, { octets, result }), (passed) =>
-    isRefused(passed) ? passed : translateAnswer(passed, result, told),
-  )
+  return passAnswer(permit, parts, { octets, result, told })
 }
 
 /** `told` is what policy lets be told of the answer. */

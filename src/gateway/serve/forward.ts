@@ -26,7 +26,6 @@ import { isOwn, isSessionLost, type LegacySession } from '../upstream/legacy-ses
 import { judgeAnswer } from '../upstream/judge-answer.ts'
 import type { UpstreamTrace } from '../trace/tracer.ts'
 import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
-import { translateAnswer } from '../translate/answer.ts'
 import { askAndGoOn } from './ask-legacy.ts'
 import { bodyThere, nameHeaderThere } from './as-there.ts'
 import {
@@ -44,14 +43,22 @@ import { atItsDoor, inSession, type OwnPlace } from './in-session.ts'
 import { unfitAsTask } from './legacy-task.ts'
 import { passInput } from './input-required.ts'
 import { askForPages } from './pages-across.ts'
+import { passAnswer } from './pass-answer.ts'
 import { askedForPages, passPages } from './pass-pages.ts'
 import { passTask } from './pass-task.ts'
-import { passResult } from './result.ts'
 import type { Parts } from './serve.ts'
 import { createEventPasser, type EventPasser, type EventPasserOptions } from './stream.ts'
 
+/** What else is to be known of a request that is forwarded. */
+export interface Forwarded {
+  /** Why it is not sent in this session, if so. */
+  readonly unfitIn?: (session: LegacySession | undefined) => Refused | undefined
+  /** Its server has done it, and its caller is told so. */
+  readonly done?: () => void
+}
+
 /** A permitted request on its way to its one upstream. */
-export interface Forwarding {
+export interface Forwarding extends Pick<Forwarded, 'done'> {
   readonly permit: Permit
   readonly reply: Reply
   readonly parts: Parts
@@ -69,7 +76,13 @@ export interface Forwarding {
  * Forwards a request and streams its answer through. The octets are those that were decided on; behind the door of all upstreams the
  * name of what it is about is replaced, and nothing else ever is.
  */
-export function forward(permit: Permit, reply: Reply, parts: Parts): Soon<Refused | undefined> {
+// oxlint-disable-next-line max-params -- what serves a method, and what one method has beside
+export function forward(
+  permit: Permit,
+  reply: Reply,
+  parts: Parts,
+  { unfitIn, done }: Forwarded = {},
+): Soon<Refused | undefined> {
   const { message, target, arrived } = permit.call
   const { upstream } = target
   if (message.kind !== 'request' || upstream === undefined) return undefined
@@ -78,11 +91,12 @@ export function forward(permit: Permit, reply: Reply, parts: Parts): Soon<Refuse
     session: LegacySession | undefined,
     own?: OwnPlace,
   ): Promise<Refused | undefined> => {
-    const unfit = unfitAsTask(permit, session)
+    const unfit = unfitAsTask(permit, session) ?? unfitIn?.(session)
     if (unfit !== undefined) return Promise.resolve(unfit)
     const trace = permit.call.trace?.toUpstream(upstream.config.server)
     const crossing = crossingOf(permit, upstream, { body: bodyThere(permit.call), parts })
-    const forwarding = { permit, reply, parts, message, upstream, session, trace, crossing, own }
+    const to = { permit, reply, parts, message, upstream, session, trace, crossing, own }
+    const forwarding = done === undefined ? to : { ...to, done }
     return target.kind !== 'server'
       ? forwardSigned(forwarding)
       : exchange(forwarding, requestOf(forwarding, { translated: crossing?.headers }))
@@ -295,7 +309,12 @@ function answer(
   const verdict = judgeAnswer(crossing?.asked ?? askedForPages(permit, message), body)
   if (verdict.kind === 'response') {
     const given = { octets: body, result: verdict.result }
-    return tellSoon(forwarding, { head, ...given }, passResult(permit, parts, given))
+    const passed = passAnswer(permit, parts, {
+      ...given,
+      told: crossing?.told,
+      done: forwarding.done,
+    })
+    return tellSoon(forwarding, { head, ...given }, passed)
   }
   if (verdict.kind === 'pages' && crossing !== undefined) {
     const { pages } = verdict
@@ -339,7 +358,7 @@ function tellSoon(
 ): Soon<Refused | undefined> {
   return whenThere(soon, (told) => {
     if (isRefused(told)) return told
-    tell(forwarding, head, { body: told, result })
+    tell(forwarding, head, { told, result })
     return undefined
   })
 }
@@ -347,9 +366,8 @@ function tellSoon(
 function tell(
   { reply, message, crossing }: Forwarding,
   head: AnswerHead,
-  { body, result }: { readonly body: Buffer; readonly result: Span | undefined },
+  { told, result }: { readonly told: Buffer; readonly result: Span | undefined },
 ): void {
-  const told = crossing === undefined ? body : translateAnswer(body, result, crossing.told)
   if (reply.response.headersSent) {
     replyBody(reply, told)
     return

@@ -90,6 +90,8 @@ export async function inSession<T>(
   if (known !== undefined) {
     const done = await use(known)
     if (done !== sessionOver) return done
+    const { owner } = permit.call.caller
+    parts.subscriptions.endAt({ owner, key: whole.key, server: upstream.config.server })
   }
   const opened = await openFor({ permit, parts, upstream }, whole, known)
   if ('failed' in opened) return notOpened(opened)
@@ -223,13 +225,6 @@ function openShared(o: Shared, lost?: LegacySession): Soon<LegacySession | Refus
   return whenThere(openFor(o, to, lost), (opened) =>
     'failed' in opened ? notOpened(opened) : opened,
   )
-}
-
-/** The same of a call that is in no session yet. */
-export function mayAskInIt(permit: Permit, parts: Parts, upstream: Upstream): boolean {
-  const { era } = permit.call.message
-  if (era === 'legacy' || !isAcross(era, upstream.config)) return false
-  return mayBeAsked(sharedOf({ permit, parts, upstream }))
 }
 
 /** Whether a legacy server may ask the modern client of this call something before it answers. */

@@ -10,16 +10,15 @@ import { judgeAnswer, type AnswerVerdict } from '../upstream/judge-answer.ts'
 import { AskCarrier, lineOfStream } from './carry-asks.ts'
 import { fault, refuseAnswer } from './fault.ts'
 import type { UpstreamRequest } from '../upstream/upstream.ts'
-import { translateAnswer } from '../translate/answer.ts'
 import { isOfCall, passesAcross, type Notification } from '../translate/notification.ts'
 import { askAndGoOn } from './ask-legacy.ts'
 import { taskAcross } from './crossing.ts'
 import type { Forwarding } from './forward.ts'
 import { passInput } from './input-required.ts'
 import { askForPages } from './pages-across.ts'
+import { passAnswer } from './pass-answer.ts'
 import { askedForPages, passPages } from './pass-pages.ts'
 import { passTask } from './pass-task.ts'
-import { passResult } from './result.ts'
 import { createTaskTeller } from './task-told.ts'
 
 export interface EventPasser {
@@ -132,7 +131,7 @@ function isAnswer(verdict: AnswerVerdict): verdict is LastVerdict {
 
 /** What the caller is told of what the server has said last, in its own era. */
 function answerOf(
-  { permit, parts, crossing }: EventPasserOptions,
+  { permit, parts, crossing, done }: EventPasserOptions,
   octets: Buffer,
   verdict: LastVerdict,
 ): Soon<Buffer | Refused> {
@@ -144,11 +143,7 @@ function answerOf(
   }
   const { kind, result } = verdict
   if (kind === 'response') {
-    return whenThere(passResult(permit, parts, { octets, result }), (told) =>
-      crossing === undefined || isRefused(told)
-        ? told
-        : translateAnswer(told, result, crossing.told),
-    )
+    return passAnswer(permit, parts, { octets, result, told: crossing?.told, done })
   }
   const pass = kind === 'task' ? passTask : passInput
   return crossing === undefined

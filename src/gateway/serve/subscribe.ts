@@ -1,18 +1,9 @@
-import { replyBody, replyResult, type Reply } from '../door/reply.ts'
+import { replyResult, type Reply } from '../door/reply.ts'
 import type { Permit } from '../permit/authorize.ts'
-import {
-  isRefused,
-  refused,
-  statusOfAnswer,
-  tooMany,
-  unknownMethod,
-  type Refused,
-} from '../refusal.ts'
+import { refused, tooMany, unknownMethod, type Refused } from '../refusal.ts'
 import { isAcross } from '../translate/era.ts'
 import { isOwn } from '../upstream/legacy-session.ts'
-import { bodyThere } from './as-there.ts'
-import { askAnswer } from './ask.ts'
-import { atItsDoor, inSession } from './in-session.ts'
+import { forward } from './forward.ts'
 import type { Parts } from './serve.ts'
 
 /**
@@ -24,28 +15,22 @@ export async function subscribe(
   reply: Reply,
   parts: Parts,
 ): Promise<Refused | undefined> {
-  const { message, arrived, target } = permit.call
+  const { message, target } = permit.call
   const { upstream } = target
   if (upstream === undefined || message.kind !== 'request') return undefined
   if (isAcross(message.era, upstream.config)) return subscribeHere(permit, reply, parts)
-  const session = arrived.door.kind === 'all' ? inSession : atItsDoor
-  const body = bodyThere(permit.call)
   // Noted first: of what is one too many its session would never be told.
   const end = begin(permit, parts)
   if (end === undefined) return tooManyOfSession
   let isTaken = false
   try {
-    const answer = await session(permit, parts, {
-      upstream,
-      use: (known) =>
-        known !== undefined && isOwn(known)
-          ? askAnswer({ permit, reply, upstream, body, session: known }, parts)
-          : Promise.resolve(refused('target', unknownMethod(message))),
+    return await forward(permit, reply, parts, {
+      unfitIn: (session) =>
+        session !== undefined && isOwn(session)
+          ? undefined
+          : refused('target', unknownMethod(message)),
+      done: () => (isTaken = true),
     })
-    if (isRefused(answer)) return answer
-    isTaken = answer.result !== undefined
-    replyBody(reply, answer.octets, { status: statusOfAnswer(answer.status, message) })
-    return undefined
   } finally {
     end(isTaken)
   }

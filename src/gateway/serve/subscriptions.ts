@@ -24,6 +24,8 @@ export interface Subscriptions {
   covers(subscriber: Pick<Subscriber, 'key' | 'server'>, uri: string): boolean
   /** Tells of whatever changes in what a session has, until what is given is called. */
   onChange(subscriber: Pick<Subscriber, 'key' | 'server'>, listener: () => void): () => void
+  /** One server has lost the session, and with it whatever was subscribed to there. */
+  endAt(subscriber: Pick<Subscriber, 'owner' | 'key' | 'server'>): void
   /** The session is over. */
   endOf(session: Pick<Subscriber, 'owner' | 'key'>): void
   /** The identity is over, or its pod. */
@@ -106,6 +108,7 @@ export function createSubscriptions(shares: SharePercents): Subscriptions {
         if (own.size === 0 && listeners.get(place) === own) listeners.delete(place)
       }
     },
+    endAt: ({ owner, ...at }) => drop(owner, ({ place }) => place === placeOf(at)),
     endOf: ({ owner, key }) => drop(owner, (entry) => entry.key === key),
     endOwner: (owner) => drop(owner, () => true),
   }

@@ -17,7 +17,7 @@ import type { LegacySession } from '../upstream/legacy-session.ts'
 import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
 import { AskCarrier, type Asking, type AskLine } from './carry-asks.ts'
 import { fault } from './fault.ts'
-import { passAnswer, tellAnswer, tellAsked, tellNotification } from './audience.ts'
+import { passToAudience, tellAnswer, tellAsked, tellNotification } from './audience.ts'
 import type { Answered, Audience } from './audience.ts'
 import type { Parts } from './serve.ts'
 import { CallThere, type HearsOfCall, type Outcome } from './talk-there.ts'
@@ -266,7 +266,7 @@ export class Talk implements AskLine, HearsOfCall {
       tellAnswer(audience, outcome as Answered, passed)
       settle(undefined)
     }
-    const soon = isRefused(outcome) ? outcome : passAnswer(audience, parts, outcome)
+    const soon = isRefused(outcome) ? outcome : passToAudience(audience, parts, outcome)
     const broke = (error: unknown): void => {
       parts.log.error({ error }, 'answer could not be told')
       say(refused('response', unavailable(500, 'internal error')))

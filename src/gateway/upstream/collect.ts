@@ -110,7 +110,7 @@ export function readAnswer({
     return `answer held ${verdict.what}`
   }
   const { kind } = verdict
-  if (kind !== 'response' && kind !== 'input required' && kind !== 'task') {
+  if (kind !== 'response' && kind !== 'task') {
     return verdict.kind === 'bad' ? verdict.detail : 'answer is no response'
   }
   const { result: resultSpan } = verdict

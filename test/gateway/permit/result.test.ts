@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Decision } from '../../../src/policy/decision.ts'
 import { requirement } from '../../requirements.ts'
-import { metaOfTasks, modern, type Reply, type TestClient } from '../world/client.ts'
+import { legacy, metaOfTasks, modern, type Reply, type TestClient } from '../world/client.ts'
 import { clientOf, legacyOnly, modernOnly, openOne, type Era, type Script } from '../world/eras.ts'
+import { openSession } from '../world/session.ts'
 import { answerBoth, sendJson, type Answer } from '../world/upstream.ts'
 import { openWorld, type World } from '../world/world.ts'
 
@@ -68,6 +70,94 @@ for (const type of ['json', 'events'] as const) {
       }
     })
   }
+}
+
+/** Requests whose results say little, and the name of whatever a server says instead. */
+const ofLittle = {
+  'completion/complete': {
+    ref: { type: 'ref/prompt', name: 'review' },
+    argument: { name: 'a', value: 'x' },
+  },
+  'resources/subscribe': { uri: 'repo://a' },
+  'resources/unsubscribe': { uri: 'repo://a' },
+} as const
+
+for (const door of ['/mcp/files', '/mcp'] as const) {
+  for (const [method, params] of Object.entries(ofLittle)) {
+    test(`a result of ${method} is limited as one of a call is, at ${door}`, async () => {
+      requirement('gateway.results-limited')
+      for (const [limits, isTold] of [
+        [{ octetsMax: 300 }, false],
+        [{}, true],
+      ] as const) {
+        await using world = await open(legacyOnly(sayMuch).answer, limits)
+        const agent = await world.agent(scopes)
+        const session = await openSession(agent, door)
+        const { body, headers } = legacy(method, door === '/mcp' ? atAll(params) : { ...params }, {
+          session,
+        })
+        const reply = await agent.post(door, body, headers)
+        assert.equal(reply.text.includes('s3cret'), isTold, reply.text)
+        if (isTold) continue
+        assert.match(errorOf(reply)?.message ?? '', /the result is larger than is allowed/)
+        assert.equal(world.events.at(-1)?.path, 'countersign/gateway/response')
+      }
+    })
+  }
+}
+
+const sayMuch: Script = (_, { result }) =>
+  result(`{"completion":{"values":["${'s3cret'.repeat(100)}"]}}`)
+
+/** The same under the names of the door of all. */
+function atAll(params: (typeof ofLittle)[keyof typeof ofLittle]): Record<string, unknown> {
+  return 'uri' in params
+    ? { uri: `files+${params.uri}` }
+    : { ...params, ref: { ...params.ref, name: `files_${params.ref.name}` } }
+}
+
+/** What is asked of a server as a whole: no grant speaks of it, and rules of one's own may. */
+const ofServer = {
+  'tools/list': ['"tools":[]', `"error":{"code":-32000,"message":"${'s3cret'.repeat(100)}"}`],
+  'prompts/list': [`"prompts":[],"_meta":{"x":"${'s3cret'.repeat(100)}"}`, undefined],
+  'resources/list': [`"resources":[],"_meta":{"x":"${'s3cret'.repeat(100)}"}`, undefined],
+  'server/discover': [
+    `"supportedVersions":["2026-07-28"],"capabilities":{},"instructions":"${'s3cret'.repeat(100)}"`,
+    undefined,
+  ],
+} as const
+
+for (const [method, [result, error]] of Object.entries(ofServer)) {
+  test(`an answer to ${method} is limited where a rule of one's own says so`, async () => {
+    requirement('gateway.results-limited')
+    const files: Answer = (message, response, request) => {
+      if (message.method !== method) return answerBoth()(message, response, request)
+      const told =
+        error ?? `"result":{"resultType":"complete",${result},"ttlMs":0,"cacheScope":"public"}`
+      return sendJson(response, `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},${told}}`)
+    }
+    for (const isLimited of [true, false]) {
+      const obligations = isLimited
+        ? [{ id: 'own', type: 'result-octets', properties: { value: 300 } }]
+        : []
+      await using world = await openWorld({
+        answers: { files },
+        authorizer: (real) => ({
+          ...real,
+          decide(texts) {
+            const evaluated = real.decide(texts)
+            if (texts.action !== method) return evaluated
+            const value = { ...evaluated.value, obligations } as Decision
+            return { ...evaluated, value, result: value }
+          },
+        }),
+      })
+      const { body, headers } = modern(method, {})
+      const reply = await (await world.agent(scopes)).post('/mcp/files', body, headers)
+      assert.equal(/the result is larger than is allowed/.test(reply.text), isLimited, reply.text)
+      assert.equal(reply.text.includes('s3crets3cret') && isLimited, false)
+    }
+  })
 }
 
 const link = (uri: string): string => `{"type":"resource_link","name":"n","uri":${uri}}`

@@ -134,6 +134,64 @@ for (const path of ['/mcp', '/mcp/files']) {
   })
 }
 
+/** What has a stream beside calls, as it is asked at the door of one server and at that of all. */
+const besideCalls: Readonly<Record<string, readonly [one: object, all: object]>> = {
+  'resources/read': [{ uri: 'repo://a' }, { uri: 'files+repo://a' }],
+  'resources/subscribe': [{ uri: 'repo://a' }, { uri: 'files+repo://a' }],
+  'prompts/get': [{ name: 'review' }, { name: 'files_review' }],
+  'completion/complete': [completing('review'), completing('files_review')],
+}
+
+function completing(name: string): object {
+  return { ref: { type: 'ref/prompt', name }, argument: { name: 'a', value: 'x' } }
+}
+
+for (const [method, [one, all]] of Object.entries(besideCalls)) {
+  for (const [path, params] of [
+    ['/mcp/files', one],
+    ['/mcp', all],
+  ] as const) {
+    test(`what a server asks on the stream of ${method} is asked of the caller, too, at ${path}`, async () => {
+      requirement('gateway.asked-of-its-caller')
+      const answered = Promise.withResolvers<string>()
+      const others = answerBoth({ name: 'files' })
+      const files: Answer = (message, call, request) => {
+        if (message.method === undefined) {
+          answered.resolve(JSON.stringify(message))
+          call.writeHead(202).end()
+        } else if (message.method !== method) others(message, call, request)
+        else {
+          call.writeHead(200, { 'content-type': 'text/event-stream' })
+          call.write(`data: ${elicitation('theirs')}\n\n`)
+          const given = {
+            contents: [{ uri: 'repo://a', text: 'read' }],
+            completion: {},
+            messages: [],
+          }
+          const told = JSON.stringify({ jsonrpc: '2.0', id: message.id, result: given })
+          void answered.promise.then(() => call.end(`data: ${told}\n\n`))
+        }
+      }
+      const prompts = { prefixes: { '': {} } }
+      const resources = { uris: { 'repo://a': {} } }
+      const granted = { tenants: { acme: { files: { prompts, resources, asks } } }, subjects: {} }
+      await using world = await openWorld({ grants: granted, answers: { files } })
+      const [agent, other] = await twoOf(world)
+      const session = await openSession(agent, path)
+      const asking = legacy(method, { ...params }, { session, id: 'r' })
+      const stream = await openStream(agent, { path, ...asking })
+      const { id, method: asked } = await stream.message(1)
+      assert.equal(asked, 'elicitation/create')
+      const { body, headers } = response(id, { session })
+      assert.equal((await other.post(path, body, headers)).status, 202)
+      assert.match(await answered.promise, /"id":"theirs"/)
+      await eventually('it goes on', () => stream.isOver())
+      assert.match(stream.octets(), /"id":"r","result"/)
+      assert.equal(stream.messages.length, 2)
+    })
+  }
+}
+
 for (const status of [404, 500, 503]) {
   test(`a call whose server does not take the answer that it needs ends, and who has answered is told: ${status}`, async () => {
     requirement('gateway.asked-and-answered-once')

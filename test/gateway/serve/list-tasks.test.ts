@@ -41,6 +41,7 @@ describe('the list of a caller’s tasks', () => {
           ['tasks/get', 'task-2'],
         ],
       )
+      requirement('token.for-what-has-a-name')
       for (const { token } of asked()) assert.equal(typeof token, 'string')
     })
   }

@@ -54,6 +54,34 @@ test('what its server does not take counts for nothing', async () => {
   assert.equal((await ask('resources/subscribe', { uri: uriOf(0) }, 301)).json.error, undefined)
 })
 
+test('what is asked of a server whose session cannot be opened counts for nothing, and what was asked before is given up', async () => {
+  requirement('gateway.changes-bounded')
+  let isThere = true
+  const { answer, sessions } = legacyOnly(ok)
+  const files: typeof answer = (message, response, request) => {
+    if (isThere) answer(message, response, request)
+    else response.writeHead(503).end()
+  }
+  await using world = await openOne('legacy', files, { grants: grantsOfOpen })
+  const ask = await clientOf('legacy', await world.agent(wanted), '/mcp')
+  const at = (number: number): object => ({ uri: `files+${uriOf(number)}` })
+  let id = 0
+  const refusalOf = async (method: string, number: number): Promise<string | undefined> => {
+    const { json } = await ask(method, { ...at(number) }, (id += 1))
+    return json.error?.message.replace(/ \(decision .*/, '')
+  }
+  for (let number = 0; number < 255; number += 1) {
+    assert.equal(await refusalOf('resources/subscribe', number), undefined)
+  }
+  isThere = false
+  sessions.clear()
+  assert.match(String(await refusalOf('resources/subscribe', 300)), /upstream/)
+  assert.match(String(await refusalOf('resources/unsubscribe', 0)), /upstream/)
+  isThere = true
+  assert.equal(await refusalOf('resources/subscribe', 301), undefined)
+  assert.equal(await refusalOf('resources/subscribe', 302), undefined)
+})
+
 test('what was never asked of its server counts for nothing', async () => {
   requirement('gateway.changes-bounded')
   await using world = await openOne('legacy', legacyOnly(ok).answer, { grants: grantsOfOpen })
