@@ -1298,6 +1298,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a certificate that is not of the key, or that no published anchor vouches for, is never written over the one before',
     source: 'DESIGN §2; docs/OPERATING.md, The agent',
   },
+  'renewal.memory-only': {
+    claim: 'where the credential is to stay in memory, no key is written to a folder on a disk',
+    source: 'docs/OPERATING.md, agent configuration; CWE-312',
+  },
   'renewal.key-for-its-owner': {
     claim:
       'a key is readable for nobody but its owner, and the group where it is told to, at no moment',

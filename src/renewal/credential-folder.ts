@@ -14,6 +14,7 @@ import {
 import { basename, join } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
 import { splitCredentialBundle } from '../pki/node-serving.ts'
+import { checkInMemory, type FileSystemOf } from './memory-folder.ts'
 import { readRegularFile, type RegularFile } from './regular-file.ts'
 
 /** What others read. */
@@ -65,40 +66,33 @@ export async function openCredentialFolder(
     readonly groupReadable: boolean
     /** Whether key and chain stand in files of their own, too. */
     readonly split?: boolean
+    /** Whether it has to be in memory. */
+    readonly memory?: boolean
     readonly uid?: OwnUid
+    readonly fileSystemOf?: FileSystemOf
   },
 ): Promise<CredentialFolder> {
-  const { groupReadable, split = false, uid = processUid } = options
+  const { groupReadable, split = false, memory = false, uid = processUid } = options
+  // Each time: what was mounted there may be gone, and then it is a folder of a disk.
+  const checkMemory = (): Promise<void> =>
+    memory ? checkInMemory(folder, options.fileSystemOf) : Promise.resolve()
   const fileMode = groupReadable ? 0o640 : 0o600
   const folderMode = groupReadable ? 0o750 : 0o700
   const attempt = <T>(work: () => Promise<T>): Promise<T> =>
     withFailure(folder, async () => {
       await checkOwn(folder, uid)
+      await checkMemory()
       return work()
     })
   await withFailure(folder, () => mkdir(folder, { recursive: true, mode: folderMode }))
   await withFailure(folder, () => checkOwn(folder, uid, groupReadable ? 0o050 : 0))
+  await withFailure(folder, checkMemory)
   return {
     read: () => readCredentialFiles(folder, uid),
     write: ({ credentialBundle, trustBundle }) =>
       attempt(async () => {
         const parts = partsOf({ credentialBundle, trustBundle }, split)
-        for (const name of [dataName, ...parts.keys()]) await checkReplaceable(join(folder, name))
-        await sweep(folder)
-        const now = new Date().toISOString().replaceAll(/[:.]/g, '_')
-        const version = basename(await mkdtemp(join(folder, `..${now}-`)))
-        try {
-          await checkOwn(join(folder, version), uid, folderMode)
-          for (const [name, text] of parts) {
-            await writeNew(join(folder, version, name), text, fileMode)
-          }
-          await link(version, join(folder, dataName))
-          for (const name of parts.keys()) {
-            await linkOnce(join(dataName, name), join(folder, name))
-          }
-        } finally {
-          await sweep(folder)
-        }
+        await writeVersion(folder, parts, { uid, fileMode, folderMode })
       }),
     pending: () =>
       attempt(async () => {
@@ -120,6 +114,34 @@ export async function openCredentialFolder(
         await writeNew(next, JSON.stringify(pending), 0o600)
         await rename(next, path)
       }),
+  }
+}
+
+/** In new files, with one link that swaps all. */
+async function writeVersion(
+  folder: string,
+  parts: ReadonlyMap<string, string>,
+  {
+    uid,
+    fileMode,
+    folderMode,
+  }: { readonly uid: OwnUid; readonly fileMode: number; readonly folderMode: number },
+): Promise<void> {
+  for (const name of [dataName, ...parts.keys()]) await checkReplaceable(join(folder, name))
+  await sweep(folder)
+  const now = new Date().toISOString().replaceAll(/[:.]/g, '_')
+  const version = basename(await mkdtemp(join(folder, `..${now}-`)))
+  try {
+    await checkOwn(join(folder, version), uid, folderMode)
+    for (const [name, text] of parts) {
+      await writeNew(join(folder, version, name), text, fileMode)
+    }
+    await link(version, join(folder, dataName))
+    for (const name of parts.keys()) {
+      await linkOnce(join(dataName, name), join(folder, name))
+    }
+  } finally {
+    await sweep(folder)
   }
 }
 

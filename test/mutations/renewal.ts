@@ -10,6 +10,20 @@ const kept = ['test/renewal/keep-credential.test.ts']
 /** The defences of an agent that keeps a credential. */
 export const renewalMutations: readonly Mutation[] = [
   {
+    claim: 'renewal.memory-only',
+    without: 'the look before each write',
+    file: folder,
+    edits: [['      await checkMemory()\n', '']],
+    tests: ['test/renewal/memory-folder.test.ts'],
+  },
+  {
+    claim: 'renewal.memory-only',
+    without: 'the look at the type of the file system',
+    file: 'src/renewal/memory-folder.ts',
+    edits: [['inMemory.includes(type)', 'inMemory.length > 0']],
+    tests: ['test/renewal/memory-folder.test.ts'],
+  },
+  {
     claim: oneRequest,
     without: 'the request of the life before',
     file: request,

@@ -26,6 +26,8 @@ export interface AgentConfig {
   readonly folder: string
   /** PEM file of anchors; the signer's ClusterTrustBundle when absent. */
   readonly trustBundle?: string | undefined
+  /** Whether the folder has to be in memory. */
+  readonly memory: boolean
   /** Whether the group may read what others need of it. */
   readonly groupReadable: boolean
   readonly keyType: KeyType
@@ -95,6 +97,7 @@ function agentObject(folder: string): z.ZodType<AgentConfig> {
     kubeconfig: pathIn(folder).optional(),
     folder: pathIn(folder),
     trustBundle: pathIn(folder).optional(),
+    memory: z.boolean().default(false),
     groupReadable: z.boolean().default(false),
     keyType: z.enum(keyTypes).default('ECDSAP256'),
     expirationSeconds: z.int().min(3600).max(86_400).optional(),

@@ -86,9 +86,9 @@ async function keeperOf(
     readonly hook: ChangeHook
   },
 ): Promise<Keeper> {
-  const { groupReadable, kubeletServing } = config
+  const { groupReadable, kubeletServing, memory } = config
   const split = kubeletServing !== undefined
-  const folder = await openCredentialFolder(config.folder, { groupReadable, split })
+  const folder = await openCredentialFolder(config.folder, { groupReadable, split, memory })
   const { client } = parts
   const now = Date.now
   const changed = (): void => parts.hook.changed()
