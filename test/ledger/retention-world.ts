@@ -1,5 +1,5 @@
 import { createHash, generateKeyPairSync } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
+import { cp, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openLedger, type Ledger } from '../../src/ledger/ledger.ts'
 import { createVerifier, type NoteSigner } from '../../src/ledger/note.ts'
@@ -24,18 +24,22 @@ export interface World {
   readonly clock: Clock
 }
 
-/** Gone with the test. */
-export async function makeWorld(): Promise<AsyncDisposable & World> {
+/** Gone with the test. As another one is now, where that is given: its ledger is closed. */
+export async function makeWorld(other?: World): Promise<AsyncDisposable & World> {
   const folder = await temporaryFolder()
-  const { publicKey, privateKey } = generateKeyPairSync('ed25519')
-  const signer = { ...createVerifier('example.org/ledger/kept', publicKey), privateKey }
+  if (other !== undefined) await cp(other.folder, folder.path, { recursive: true })
   return {
     folder: folder.path,
     file: join(folder.path, 'ledger'),
-    signer,
-    clock: { time: begin },
+    signer: other?.signer ?? makeSigner(),
+    clock: { time: other?.clock.time ?? begin },
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   }
+}
+
+function makeSigner(): NoteSigner {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+  return { ...createVerifier('example.org/ledger/kept', publicKey), privateKey }
 }
 
 /** A few certificates fill a segment. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { copyFile, cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { suite, test } from 'node:test'
+import { after, suite, test } from 'node:test'
 import { run } from '../../src/cli/program.ts'
 import { verifyLedger } from '../../src/ledger/audit/verify-ledger.ts'
 import { formatEntry } from '../../src/ledger/entry.ts'
@@ -45,10 +45,16 @@ function readKept(file: string): Promise<readonly ReadRecord[]> {
   })
 }
 
-/** Writes a ledger of a hundred days, of which it keeps thirty; gives where copies of all that it removed are. */
-async function keepThirtyDays(world: World): Promise<string> {
+/** Where copies are of all that a ledger has had. */
+function wholeOf({ folder }: World): string {
+  return join(folder, 'whole')
+}
+
+/** Writes a ledger of a hundred days, of which it keeps thirty. */
+async function writeKept(): Promise<AsyncDisposable & World> {
+  const world = await makeWorld()
   const { folder, file, clock } = world
-  const whole = join(folder, 'whole')
+  const whole = wholeOf(world)
   {
     await using ledger = await open(world, undefined)
     await issueDaily(ledger, 100, clock)
@@ -71,7 +77,15 @@ async function keepThirtyDays(world: World): Promise<string> {
       return read[0]?.index === removedBefore
     })
   }
-  return whole
+  return world
+}
+
+let written: ReturnType<typeof writeKept> | undefined
+after(async () => (await written)?.[Symbol.asyncDispose]())
+
+/** The ledger that keeps thirty days of a hundred, for one test alone: two hundred certificates are issued once for all of them. */
+async function makeKept(): Promise<AsyncDisposable & World> {
+  return makeWorld(await (written ??= writeKept()))
 }
 
 async function countersign(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -86,9 +100,9 @@ async function countersign(...argv: string[]): Promise<{ code: number; out: stri
 
 test('old segments are removed, on the record, and everything that is proved of them still is', async (t) => {
   requirement('ledger.retention-keeps-proofs')
-  await using world = await makeWorld()
+  await using world = await makeKept()
   const { folder, file, signer } = world
-  const whole = await keepThirtyDays(world)
+  const whole = wholeOf(world)
   const key = formatVerifierKey(signer)
   const kept = await readAll(file)
   const first = kept[0]?.index ?? 0
@@ -151,9 +165,9 @@ test('old segments are removed, on the record, and everything that is proved of 
 
 test('whoever kept what was removed reads it beside the rest as one', async () => {
   requirement('ledger.retention-keeps-proofs')
-  await using world = await makeWorld()
+  await using world = await makeKept()
   const { folder, file, signer } = world
-  const whole = await keepThirtyDays(world)
+  const whole = wholeOf(world)
   for (const name of await sealedIn(whole)) {
     await copyFile(join(whole, name), join(folder, name))
   }
@@ -165,9 +179,8 @@ test('whoever kept what was removed reads it beside the rest as one', async () =
 
 test('a ledger with removed records is opened, goes on, and removes more when more is old', async () => {
   requirement('ledger.retention-keeps-proofs')
-  await using world = await makeWorld()
+  await using world = await makeKept()
   const { folder, file, signer, clock } = world
-  await keepThirtyDays(world)
   const [first] = await sealedIn(folder)
   {
     await using ledger = await open(world, retentionDays)
@@ -194,9 +207,8 @@ suite('a theft is no retention', () => {
   for (const [title, hurt, message] of hurts) {
     test(`${title}: nothing is opened, and it is told`, async () => {
       requirement('ledger.retention-keeps-proofs')
-      await using world = await makeWorld()
+      await using world = await makeKept()
       const { folder, file, signer } = world
-      await keepThirtyDays(world)
       await hurt(file, folder)
       await assert.rejects(open(world, retentionDays), { code: 'ledger/corrupt', message })
       const { problems } = await verifyLedger(file, { log: signer, witnesses: [], kept: [] })
@@ -206,9 +218,8 @@ suite('a theft is no retention', () => {
 
   test('a tile of what was removed that is another is told', async () => {
     requirement('ledger.retention-keeps-proofs')
-    await using world = await makeWorld()
+    await using world = await makeKept()
     const { file, signer } = world
-    await keepThirtyDays(world)
     const path = join(logFolderOf(file), tilePath(0, 0))
     await writeFile(path, (await readFile(path)).fill(1, 0, 32))
     const { problems } = await verifyLedger(file, { log: signer, witnesses: [], kept: [] })

@@ -5,6 +5,7 @@ import { runInNewContext } from 'node:vm'
 import { requirement } from '../requirements.ts'
 import * as fc from 'fast-check'
 import { createEventParser, formatEvent } from '../../src/mcp/events.ts'
+import { character } from '../support/character.ts'
 
 function parse(chunks: readonly Buffer[]): readonly (string | undefined)[] {
   const seen: (string | undefined)[] = []
@@ -67,7 +68,7 @@ test('however a stream is cut into chunks, its events are the same', () => {
 })
 
 test('what is written for some data is one event with that data to a reader', () => {
-  const text = fc.string({ unit: 'binary' }).map((each) => each.replaceAll('\r', ''))
+  const text = fc.string({ unit: character }).map((each) => each.replaceAll('\r', ''))
   fc.assert(
     fc.property(text, (data) => {
       const octets = formatEvent(Buffer.from(data))

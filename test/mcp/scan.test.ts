@@ -7,6 +7,7 @@ import { skipSpace } from '../../src/mcp/lex.ts'
 import type { Span } from '../../src/mcp/levels.ts'
 import { scan, scanAnswer, scanTool, type Scanned } from '../../src/mcp/scan.ts'
 import { skipValue } from '../../src/mcp/skip.ts'
+import { character } from '../support/character.ts'
 
 const limits = { depthMax: 64, membersMax: 10_000 }
 
@@ -26,7 +27,7 @@ const params = fc.record(
   {
     _meta: fc.dictionary(fc.string(), json),
     name: fc.string({ unit: 'grapheme' }),
-    arguments: fc.dictionary(fc.string({ unit: 'binary' }), json),
+    arguments: fc.dictionary(fc.string({ unit: character }), json),
     cursor: fc.string(),
     vendor: json,
   },
@@ -140,7 +141,7 @@ const piece = fc.oneof(
     '\u0000',
     'é',
   ),
-  fc.string({ unit: 'binary', maxLength: 3 }),
+  fc.string({ unit: character, maxLength: 3 }),
 )
 const anyOctets = fc.oneof(
   fc.array(piece, { maxLength: 30 }).map((pieces) => Buffer.from(pieces.join(''))),
@@ -213,7 +214,7 @@ test('every prefix of a body is refused', () => {
 suite('a rewrite', () => {
   test('differs in the name and in no other octet', () => {
     fc.assert(
-      fc.property(params, fc.string({ unit: 'binary' }), indent, (value, name, space) => {
+      fc.property(params, fc.string({ unit: character }), indent, (value, name, space) => {
         fc.pre(name.isWellFormed())
         const message = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: value }
         const octets = Buffer.from(JSON.stringify(message, null, space))

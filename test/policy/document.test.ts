@@ -7,11 +7,12 @@ import { createReader, documentOf } from '../../src/policy/document.ts'
 import { formatInput } from '../../src/policy/input.ts'
 import { fromJson } from '../../src/policy/plan/json.ts'
 import type { Value } from '../../src/policy/plan/values.ts'
+import { character } from '../support/character.ts'
 import { askedResource } from './call-input.ts'
 import { requirement } from '../requirements.ts'
 
-const word = fc.string({ unit: 'binary', maxLength: 20 })
-const record = fc.dictionary(word, fc.jsonValue({ stringUnit: 'binary', maxDepth: 3 }))
+const word = fc.string({ unit: character, maxLength: 20 })
+const record = fc.dictionary(word, fc.jsonValue({ stringUnit: character, maxDepth: 3 }))
 
 const context: fc.Arbitrary<DecisionContext> = fc.record({
   era: fc.constantFrom('modern', 'legacy'),

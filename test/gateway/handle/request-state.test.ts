@@ -9,6 +9,7 @@ import {
 } from '../../../src/gateway/handle/request-state.ts'
 import { createSeal } from '../../../src/gateway/handle/seal.ts'
 import { requirement } from '../../requirements.ts'
+import { character } from '../../support/character.ts'
 
 const seal = createSeal({ keys: oneHandleKey() })
 const call: CallOfState = {
@@ -23,7 +24,7 @@ const hour = 3_600_000
 
 test('the text of a server comes back as it was, whatever it is, within an hour', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary', maxLength: 500 }), (state) => {
+    fc.property(fc.string({ unit: character, maxLength: 500 }), (state) => {
       const sealed = sealRequestState(seal, call, { state: JSON.stringify(state), now: 7 })
       assert.ok(sealed !== undefined)
       const opened = openRequestState(seal, call, { sealed, now: 6 + hour })
@@ -55,8 +56,8 @@ test('of a state that is changed in any character, cut or made longer, nothing o
         fc.constantFrom('A', 'z', '0', '-', '_', '=', '+', ' ', 'é'),
       )
       .map(([at, by]) => sealed.slice(0, at) + by + sealed.slice(at + 1)),
-    fc.string({ unit: 'binary' }).map((more) => sealed + more),
-    fc.string({ unit: 'binary' }),
+    fc.string({ unit: character }).map((more) => sealed + more),
+    fc.string({ unit: character }),
   )
   fc.assert(
     fc.property(changed, (text) => {

@@ -6,12 +6,13 @@ import type { ResourceText } from '../../../src/gateway/catalogue/resource-text.
 import { offerText } from '../../../src/gateway/permit/resource.ts'
 import { fromJson } from '../../../src/policy/plan/json.ts'
 import { requirement } from '../../requirements.ts'
+import { character } from '../../support/character.ts'
 
-const word = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 })
+const word = fc.string({ unit: character, minLength: 1, maxLength: 20 })
 const annotations = fc.dictionary(
   fc.oneof(word, fc.constantFrom('constructor', 'server')),
   fc.oneof(
-    fc.jsonValue({ stringUnit: 'binary', maxDepth: 2 }),
+    fc.jsonValue({ stringUnit: character, maxDepth: 2 }),
     // Numbers that are another one as a double, and such as JSON.stringify writes with an exponent.
     fc.constantFrom(1e21, 0.1, -0, 2 ** 53, 1e-7),
   ),

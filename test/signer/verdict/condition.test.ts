@@ -8,6 +8,7 @@ import {
   refusalMessage,
 } from '../../../src/signer/verdict/condition.ts'
 import { denied } from '../../../src/signer/verdict/evaluate.ts'
+import { character } from '../../support/character.ts'
 
 const now = new Date('2026-11-20T10:00:00.250Z')
 const field = { field: 'role', asked: '"agent"', proved: 'none', change: 'set the label' }
@@ -72,7 +73,7 @@ test('a message never passes the bound of the API server', () => {
 
 test('text is cut at characters, and short text is left alone', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), fc.integer({ min: 3, max: 40 }), (text, octets) => {
+    fc.property(fc.string({ unit: character }), fc.integer({ min: 3, max: 40 }), (text, octets) => {
       const cut = cutToOctets(text.toWellFormed(), octets)
       assert.ok(Buffer.byteLength(cut) <= octets)
       assert.ok(!cut.includes('\ufffd') || text.toWellFormed().includes('\ufffd'))
