@@ -122,6 +122,8 @@ interface ServerSettings {
   readonly featureGates?: readonly string[]
   /** The plugin is in force unless told. */
   readonly nodeRestriction?: boolean
+  /** Without controller manager and kubelet: what is asked of it is what an API server does by itself. */
+  readonly serverOnly?: boolean
 }
 
 function startApiServer(group: ProcessGroup, layout: Layout, settings: ServerSettings): void {
@@ -198,9 +200,9 @@ export async function startRealCluster(
   options: ServerSettings & { readonly onProgress?: (line: string) => void },
 ): Promise<Cluster> {
   const report = options.onProgress ?? (() => undefined)
-  for (const name of ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubemark'] as const) {
-    requireTool(name)
-  }
+  const beside = ['kube-controller-manager', 'kubemark'] as const
+  const names = ['etcd', 'kube-apiserver', ...(options.serverOnly === true ? [] : beside)] as const
+  for (const name of names) requireTool(name)
   const keep = Boolean(process.env['COUNTERSIGN_KEEP'])
   const folder = await mkdtemp(join(tmpdir(), 'countersign-'))
   const group = new ProcessGroup({ folder, removeFolderAtEnd: !keep })
@@ -217,6 +219,24 @@ export async function startRealCluster(
     await dispose()
     throw error
   }
+}
+
+async function startBeside(options: {
+  readonly group: ProcessGroup
+  readonly layout: Layout
+  readonly client: PlainClient
+  readonly report: (line: string) => void
+  readonly kubeconfigs: { readonly admin: string; readonly node: string }
+}): Promise<void> {
+  const { group, layout, client, report, kubeconfigs } = options
+  report('starting kube-controller-manager and the kubelet')
+  startControllerManager(group, layout, kubeconfigs.admin)
+  startKubelet(group, layout, kubeconfigs.node)
+  await group.until(`node ${kubeletNode} ready`, 60, () => nodeIsReady(client))
+  await group.until('kube-controller-manager at work', 60, async () => {
+    const path = '/api/v1/namespaces/default/serviceaccounts/default'
+    return (await client({ path })).status === 200
+  })
 }
 
 async function startIn(options: {
@@ -250,19 +270,12 @@ async function startIn(options: {
   await group.until('kube-apiserver ready', 60, async () => {
     return (await client({ path: '/readyz' })).status === 200
   })
-  report('starting kube-controller-manager and the kubelet')
-  startControllerManager(group, layout, adminKubeconfig)
-  startKubelet(
-    group,
-    layout,
-    await kubeconfigFor({ name: `system:node:${kubeletNode}`, groups: ['system:nodes'] }),
-  )
   await createBareNode(client)
-  await group.until(`node ${kubeletNode} ready`, 60, () => nodeIsReady(client))
-  await group.until('kube-controller-manager at work', 60, async () => {
-    const path = '/api/v1/namespaces/default/serviceaccounts/default'
-    return (await client({ path })).status === 200
-  })
+  if (settings.serverOnly !== true) {
+    const user = { name: `system:node:${kubeletNode}`, groups: ['system:nodes'] }
+    const kubeconfigs = { admin: adminKubeconfig, node: await kubeconfigFor(user) }
+    await startBeside({ group, layout, client, report, kubeconfigs })
+  }
   report(`ready at ${layout.serverUrl}`)
 
   return {
@@ -270,7 +283,7 @@ async function startIn(options: {
     server: layout.serverUrl,
     caFile: layout.caFile,
     adminKubeconfig,
-    nodeNames: [kubeletNode],
+    nodeNames: settings.serverOnly === true ? [] : [kubeletNode],
     kubeconfigFor,
     async volumeFolder(podUid, volumeName) {
       const volumes = join(layout.kubeletRoot, 'pods', podUid, 'volumes/kubernetes.io~projected')
