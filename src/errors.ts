@@ -80,6 +80,7 @@ export type ErrorCode =
   | 'kubernetes/silent'
   | 'kubernetes/unreachable'
   // signer
+  | 'signer/authority-request'
   | 'signer/not-permitted'
   | 'signer/rejected'
   | 'signer/stale'

@@ -28,6 +28,7 @@ export type MetricName =
   | 'countersign_federation_reads_total'
   | 'countersign_signer_authority_state'
   | 'countersign_signer_authority_reloads_total'
+  | 'countersign_signer_authority_requests_total'
   | 'countersign_signer_rotation_due_seconds'
   | 'countersign_signer_rotation_steps_total'
   | 'countersign_agent_requests_total'
@@ -112,6 +113,11 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     'gauge',
     'seconds until the next step of the rotation of the CA is due',
     [],
+  ],
+  countersign_signer_authority_requests_total: [
+    'counter',
+    'answers to the requests by which the signer asks for its CA',
+    ['outcome'],
   ],
   countersign_signer_rotation_steps_total: [
     'counter',

@@ -222,6 +222,17 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'by schedule a CA is replaced by whichever replica publishes the anchors, in the steps and with the proof of the commands, and never by a clock that is wrong',
     source: 'DESIGN §2 CA sources; SPIRE: prepare and activate by remaining life',
   },
+  'signer.asks-for-its-ca-once': {
+    claim:
+      'a CA is asked for by one request at a time, which is waited for and asked anew when it is refused, whoever is killed meanwhile, and nothing else takes its place',
+    source:
+      'DESIGN §2 CA sources; cert-manager/csi-driver-spiffe: a lost request is never waited for',
+  },
+  'signer.requested-ca-below-a-configured-anchor': {
+    claim:
+      'a CA that was asked for signs only when it keeps every rule of a CA in files and leads to an anchor that is configured; one that comes with the answer vouches for nothing',
+    source: 'kubernetes.io certificates.k8s.io/v1: status.certificate has no root; RFC 5280 §6.1',
+  },
   'signer.anchors-before-signatures': {
     claim: 'no authority signs before its anchors are in the published trust bundle',
     source: 'docs/ISSUANCE.md',

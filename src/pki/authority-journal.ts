@@ -19,6 +19,9 @@ import { parsePem } from './pem.ts'
 export const authorityStates = ['prepared', 'active', 'old', 'tainted', 'revoked'] as const
 export type AuthorityState = (typeof authorityStates)[number]
 
+/** Whose CAs a journal has: roots of its own, or CAs that were requested of one above them, each with its path to a root. */
+export type AuthorityKind = 'selfSigned' | 'requested'
+
 export interface JournalEntry {
   readonly state: AuthorityState
   /** Milliseconds since the epoch at which it came into this state, by the clock of whoever did that. */
@@ -29,8 +32,13 @@ export interface JournalEntry {
   readonly delivered?: true
   /** Of `revoked`: it was given up before it signed anything. */
   readonly unused?: true
+  /** The CA, and of a requested one those above it in their order. */
   readonly certificatePem: string
   readonly certificate: CaCertificate
+  /** What readers verify it by: of a root, the root itself. */
+  readonly anchor: CaCertificate
+  /** The earliest end on the path: nothing that it signs is valid for longer. */
+  readonly notAfter: Date
 }
 
 /** At most one is active, at most one prepared, and no certificate is in it twice. */
@@ -42,13 +50,23 @@ export type Journal = readonly JournalEntry[]
  */
 export const entriesMax = 16
 
-/** A Secret holds 1 MiB, and sixteen certificates of RSA-4096 take 40 KiB of it. */
-const charactersMax = 128 * 1024
+/** A Secret holds 1 MiB, in base64 and beside the keys. Sixteen certificates of RSA-4096 are 40 KiB. */
+const charactersMax = 512 * 1024
+
+/** Of one CA with those above it: sixteen of them fit in a journal. */
+export const pathCharactersMax: number = 24 * 1024
+
+/** The CA, three between, and the root. */
+const pathCertificatesMax = 5
 
 const members = new Set(['state', 'since', 'until', 'delivered', 'unused', 'certificate'])
 
 /** Throws `pki/authority` on whatever does not say one thing only: nothing is signed on a guess. */
-export function parseJournal(text: string, trustDomain: TrustDomain): Journal {
+export function parseJournal(
+  text: string,
+  trustDomain: TrustDomain,
+  kind: AuthorityKind = 'selfSigned',
+): Journal {
   if (text.length > charactersMax) {
     throw refused(`journal is too long, want=..${charactersMax} got=${text.length}`)
   }
@@ -60,7 +78,7 @@ export function parseJournal(text: string, trustDomain: TrustDomain): Journal {
   if (authorities.length > entriesMax) {
     throw refused(`journal has too many entries, want=..${entriesMax} got=${authorities.length}`)
   }
-  return checked(authorities.map((entry) => readEntry(entry, trustDomain)))
+  return checked(authorities.map((entry) => readEntry(entry, trustDomain, kind)))
 }
 
 export function formatJournal(journal: Journal): string {
@@ -75,25 +93,40 @@ export function formatJournal(journal: Journal): string {
   return `${JSON.stringify({ version: 1, authorities }, null, 2)}\n`
 }
 
-/** The one certificate of a CA that is its own root, as it stands in a journal. Throws `pki/authority`. */
+/** A CA as it stands in a journal: one that is its own root, or one with its path to a root. Throws `pki/authority`. */
 export function entryOf(
   certificatePem: string,
   place: Pick<JournalEntry, 'state' | 'since' | 'until' | 'delivered' | 'unused'>,
+  kind: AuthorityKind = 'selfSigned',
 ): JournalEntry {
   const what = 'authority of the journal'
-  const blocks = parsePem(certificatePem, { code: 'pki/authority', what, charactersMax })
-  const [block] = blocks
-  if (block?.label !== 'CERTIFICATE' || blocks.length > 1) {
+  const bounds = { code: 'pki/authority', what, charactersMax: pathCharactersMax } as const
+  const blocks = parsePem(certificatePem, bounds)
+  const certificatesMax = kind === 'selfSigned' ? 1 : pathCertificatesMax
+  if (blocks.length > certificatesMax || blocks.some(({ label }) => label !== 'CERTIFICATE')) {
+    throw refused(
+      kind === 'selfSigned'
+        ? 'journal has an entry that is not one certificate'
+        : `journal has an entry that is no path, want=..${certificatesMax} certificates`,
+    )
+  }
+  const path = blocks.map(({ der }) => parseCaCertificate(der, 'pki/authority'))
+  const [certificate] = path
+  const anchor = path.at(-1)
+  if (certificate === undefined || anchor === undefined) {
     throw refused('journal has an entry that is not one certificate')
   }
-  const certificate = parseCaCertificate(block.der, 'pki/authority')
-  if (!certificate.selfSigned) throw refused('journal has a certificate that is no root')
-  return { ...place, certificatePem, certificate }
+  if (!anchor.selfSigned) throw refused('journal has a certificate that is no root')
+  if (kind === 'requested' && certificate.selfSigned) {
+    throw refused('journal has a root, want=a CA that one above it has issued')
+  }
+  const notAfter = new Date(Math.min(...path.map((ca) => ca.notAfter.getTime())))
+  return { ...place, certificatePem, certificate, anchor, notAfter }
 }
 
 /** Whether readers are to have its anchor now. One that has ended vouches for nothing. */
 export function isTrusted(entry: JournalEntry, now: number): boolean {
-  if (entry.state === 'revoked' || entry.certificate.notAfter.getTime() < now) return false
+  if (entry.state === 'revoked' || entry.notAfter.getTime() < now) return false
   return entry.until === undefined || now <= entry.until
 }
 
@@ -117,7 +150,7 @@ export function checked(journal: Journal): Journal {
   return journal
 }
 
-function readEntry(raw: unknown, trustDomain: TrustDomain): JournalEntry {
+function readEntry(raw: unknown, trustDomain: TrustDomain, kind: AuthorityKind): JournalEntry {
   if (!isFields(raw)) throw refused('journal has an entry that is no object')
   const odd = Object.keys(raw).find((name) => !members.has(name))
   if (odd !== undefined) throw refused(`journal has an entry with an unknown ${quoted(odd)}`)
@@ -143,7 +176,7 @@ function readEntry(raw: unknown, trustDomain: TrustDomain): JournalEntry {
     ...(delivered === undefined ? {} : { delivered: true as const }),
     ...(unused === undefined ? {} : { unused: true as const }),
   }
-  const entry = entryOf(certificate, ends ? { ...place, until: readTime(until) } : place)
+  const entry = entryOf(certificate, ends ? { ...place, until: readTime(until) } : place, kind)
   if (!isOfTrustDomain(entry.certificate, trustDomain)) {
     throw refused('journal has a certificate of another trust domain')
   }

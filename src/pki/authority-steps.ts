@@ -57,7 +57,7 @@ export function prepare(journal: Journal, next: JournalEntry, now: number): Jour
 function withRoom(journal: Journal, now: number): Journal {
   // The active one stays until it has a successor, also when it has ended.
   const left = journal.filter(
-    ({ state, certificate }) => state === 'active' || certificate.notAfter.getTime() >= now,
+    ({ state, notAfter }) => state === 'active' || notAfter.getTime() >= now,
   )
   const oldestFirst = left.toSorted((one, other) => one.since - other.since)
   // Those that never signed go first: nobody has a certificate of them.
@@ -113,7 +113,7 @@ export function taint(journal: Journal, name: string): Journal {
 /** Its anchor goes at once: whoever holds a certificate under it is refused from then on. */
 export function revoke(journal: Journal, name: string, now: number): Journal {
   const chosen = find(journal, name)
-  const { state, certificate, certificatePem } = chosen
+  const { state, certificate } = chosen
   if (state === 'active')
     throw outOfOrder(`${shortName(chosen.certificate.sha256)} signs`, leakedHint)
   if (state === 'revoked') {
@@ -130,7 +130,7 @@ export function revoke(journal: Journal, name: string, now: number): Journal {
     )
   }
   const unused = state === 'prepared' ? { unused: true as const } : {}
-  const revoked = { state: 'revoked', since: now, ...unused, certificatePem, certificate } as const
+  const revoked = { ...partsOf(chosen), state: 'revoked', since: now, ...unused } as const
   return journal.map((entry) => (entry === chosen ? revoked : entry))
 }
 
@@ -157,9 +157,16 @@ export function checkForward(before: Journal, next: Journal, now: number): void 
   }
 }
 
-/** Those that signers no longer trust by their state, hex SHA-256: what is published of them goes. */
+/**
+ * Anchors of those that signers no longer trust by their state, hex SHA-256: what is published of them goes, unless it is the anchor of
+ * another one that is trusted.
+ */
 export function withdrawn(journal: Journal, now: number): readonly string[] {
-  return journal.filter((entry) => !isTrusted(entry, now)).map((entry) => entry.certificate.sha256)
+  const kept = new Set(
+    journal.filter((entry) => isTrusted(entry, now)).map(({ anchor }) => anchor.sha256),
+  )
+  const gone = journal.filter(({ anchor }) => !kept.has(anchor.sha256))
+  return [...new Set(gone.map(({ anchor }) => anchor.sha256))]
 }
 
 /** How an authority is called by commands: enough of its SHA-256 to be the only one. */
@@ -179,13 +186,18 @@ function find(journal: Journal, name: string): JournalEntry {
   )
 }
 
-function ending(
-  { certificate, certificatePem }: JournalEntry,
-  state: 'old' | 'tainted',
-  now: number,
-): JournalEntry {
-  const until = now + trustedSecondsAfter * 1000
-  return { state, since: now, until, certificatePem, certificate }
+function ending(entry: JournalEntry, state: 'old' | 'tainted', now: number): JournalEntry {
+  return { ...partsOf(entry), state, since: now, until: now + trustedSecondsAfter * 1000 }
+}
+
+/** What stays of it whatever its state is. */
+function partsOf({
+  certificatePem,
+  certificate,
+  anchor,
+  notAfter,
+}: JournalEntry): Omit<JournalEntry, 'state' | 'since' | 'until' | 'delivered' | 'unused'> {
+  return { certificatePem, certificate, anchor, notAfter }
 }
 
 const leakedHint =

@@ -55,8 +55,8 @@ function replacedAt(active: JournalEntry, { everySeconds }: RotationSchedule): n
 }
 
 /** Whatever it signs later would outlive it, or be cut short. */
-function lastSignature({ certificate }: JournalEntry): number {
-  return certificate.notAfter.getTime() - trustedSecondsAfter * 1000
+function lastSignature({ notAfter }: JournalEntry): number {
+  return notAfter.getTime() - trustedSecondsAfter * 1000
 }
 
 /**

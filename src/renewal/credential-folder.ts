@@ -15,6 +15,7 @@ import { basename, join } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
 import { splitCredentialBundle } from '../pki/node-serving.ts'
 import { checkInMemory, type FileSystemOf } from './memory-folder.ts'
+import { formatPending, parsePending, type PendingStore } from './pending.ts'
 import { readRegularFile, type RegularFile } from './regular-file.ts'
 
 /** What others read. */
@@ -25,21 +26,11 @@ export interface CredentialFiles {
   readonly trustBundle: string
 }
 
-/** A request that was sent, or is about to be: with its key, which is nowhere else. */
-export interface Pending {
-  readonly name: string
-  readonly privateKeyPem: string
-  /** Digest of what is asked for. */
-  readonly asked: string
-}
-
-export interface CredentialFolder {
+export interface CredentialFolder extends PendingStore {
   /** Undefined while nothing was written, or what stands there is not whole. */
   read(): Promise<CredentialFiles | undefined>
   /** All of it at one moment, as kubelet does: whoever reads sees the files before or those after. */
   write(files: CredentialFiles): Promise<void>
-  pending(): Promise<Pending | undefined>
-  keepPending(pending: Pending | undefined): Promise<void>
 }
 
 const credentialName = 'credential-bundle.pem'
@@ -111,7 +102,7 @@ export async function openCredentialFolder(
         const next = `${path}.new`
         await rm(next, { force: true })
         // The key of a request is for nobody else, whoever reads the credential later.
-        await writeNew(next, JSON.stringify(pending), 0o600)
+        await writeNew(next, formatPending(pending), 0o600)
         await rename(next, path)
       }),
   }
@@ -280,17 +271,6 @@ async function sweep(folder: string): Promise<void> {
   const names = await readdir(folder)
   const old = names.filter((name) => versionPattern.test(name) && name !== current)
   for (const name of old) await rm(join(folder, name), { recursive: true, force: true })
-}
-
-function parsePending(text: string): Pending | undefined {
-  try {
-    const { name, privateKeyPem, asked } = JSON.parse(text) as Partial<Pending>
-    if (typeof name === 'string' && typeof privateKeyPem === 'string' && typeof asked === 'string')
-      return { name, privateKeyPem, asked }
-  } catch {
-    // Half written by whoever wrote over it: its key is lost, and another request is made.
-  }
-  return undefined
 }
 
 async function withFailure<T>(folder: string, work: () => Promise<T>): Promise<T> {

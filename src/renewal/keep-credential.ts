@@ -223,8 +223,8 @@ class CredentialKeeper implements Keeper {
       this.#asked ??= `asked for at ${since.toISOString()}, not answered yet`
     }
     try {
-      const { random, delay } = { random: this.#random, delay: this.#delay }
-      return await requestCertificate({ ...this.#options, delay, random, signal, waits })
+      const own = { store: this.#options.folder, random: this.#random, delay: this.#delay }
+      return await requestCertificate({ ...this.#options, ...own, signal, waits })
     } finally {
       this.#asked = undefined
     }

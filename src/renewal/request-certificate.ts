@@ -10,30 +10,30 @@ import {
 } from '../kubernetes/certificate-signing-request.ts'
 import { readObject } from '../kubernetes/objects.ts'
 import { parseCertificateRequestPem } from '../pki/certificate-request.ts'
-import { writeCertificateRequest } from '../pki/certificate-request-write.ts'
+import { writeCertificateRequest, type RequestedCa } from '../pki/certificate-request-write.ts'
 import { generateKey } from '../pki/generate-key.ts'
 import { formatPem } from '../pki/pem.ts'
 import type { RequestedNames } from '../pki/requested-names.ts'
 import type { KeyType } from '../pki/subject-key.ts'
-import type { CredentialFolder, Pending } from './credential-folder.ts'
+import type { Pending, PendingStore } from './pending.ts'
 
 /** How often it is looked whether a request was answered: when a signer would have, then ever more seldom, as long as it takes. */
 const lookBackoff = { baseSeconds: 0.15, maxSeconds: 15 }
 
 export interface RequestOptions {
   readonly client: ApiClient
-  readonly folder: Pick<CredentialFolder, 'pending' | 'keepPending'>
+  readonly store: PendingStore
   readonly signerName: string
   readonly keyType: KeyType
   readonly expirationSeconds?: number | undefined
   readonly annotations: Readonly<Record<string, string>>
   readonly usages: readonly string[]
-  readonly names?: RequestedNames | undefined
+  readonly names?: RequestedNames | RequestedCa | undefined
   readonly delay: Delay
   readonly random: () => number
   readonly signal: AbortSignal
-  /** Called while it waits for an answer, with when the API server took the request. */
-  readonly waits: (created: Date | undefined) => void
+  /** Called while it waits for an answer, with when the API server took the request, and its name there. */
+  readonly waits: (created: Date | undefined, name: string) => void
 }
 
 /** What became of a request: PEM of the key and the chain, or why there is none, after which another may be made. */
@@ -48,13 +48,13 @@ export type Answered =
  * API server refuses, as `ApiError`, and where it cannot be reached; the request is the same the next time.
  */
 export async function requestCertificate(options: RequestOptions): Promise<Answered> {
-  const { folder } = options
+  const { store } = options
   const sent = await takePending(options)
   await send(options, sent)
   const found = await answerOf(options, sent)
   const over = found === undefined ? gone : endOf(found)
   if (found === undefined || over !== undefined) {
-    await folder.keepPending(undefined)
+    await store.keepPending(undefined)
     return over ?? gone
   }
   const { privateKeyPem } = sent
@@ -69,14 +69,14 @@ interface Sent {
 }
 
 async function takePending(options: RequestOptions): Promise<Sent> {
-  const { folder, keyType, names } = options
+  const { store, keyType, names } = options
   const asked = digestOf(options)
-  const found = await folder.pending()
+  const found = await store.pending()
   const before = found?.asked === asked ? sentOf(found, names) : undefined
   if (before !== undefined) return before
   const privateKeyPem = generateKey(keyType).export({ format: 'pem', type: 'pkcs8' }).toString()
   const pending = { name: `countersign-${randomBytes(16).toString('hex')}`, privateKeyPem, asked }
-  await folder.keepPending(pending)
+  await store.keepPending(pending)
   return { ...pending, request: requestOf(privateKeyPem, names) }
 }
 
@@ -137,7 +137,7 @@ async function answerOf(
     })
     if (found === undefined || !isOurs(found, options.signerName, sent)) return undefined
     if (endOf(found) !== undefined || found.status.certificate !== '') return found
-    waits(found.metadata.creationTimestamp)
+    waits(found.metadata.creationTimestamp, sent.name)
   }
 }
 

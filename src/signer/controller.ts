@@ -21,7 +21,7 @@ import { startAnchorPublication, type AnchorPublication } from './anchors/anchor
 import { authorityCondition } from './anchors/authority-condition.ts'
 import type { CountedAnchors } from './anchors/bundle-sequence.ts'
 import { measureIssuer } from './anchors/measure-issuer.ts'
-import { startScheduledRotation, type SignerRotation } from './anchors/scheduled-rotation.ts'
+import { keepAuthority, keepingConditions, type AuthorityKeeping } from './keep-authority.ts'
 import { startGatherer, type Gatherer } from './watch/gather.ts'
 import { createHistory, historySince, readHistory } from './issue/history.ts'
 import type { History } from './issue/history.ts'
@@ -49,7 +49,7 @@ import type { Unclaimed } from './verdict/check.ts'
 import { modesOf, type ModeOf } from './verdict/enforcement.ts'
 import type { LeasePlace } from '../kubernetes/lease.ts'
 
-export interface SignerOptions {
+export interface SignerOptions extends AuthorityKeeping {
   readonly client: ApiClient
   readonly signerName: string
   readonly profile: Profile
@@ -75,10 +75,8 @@ export interface SignerOptions {
   readonly trustBundleOwner?: string | undefined
   /** From an anchor that is added to others until its authority signs. */
   readonly propagationSeconds?: number | undefined
-  /** The Secret of a self-signed authority. */
+  /** The Secret of an authority that is kept in one. */
   readonly secret?: LeasePlace
-  /** How often a self-signed authority is replaced without anybody asking; by command alone unless told. */
-  readonly rotation?: SignerRotation | undefined
   readonly signingRequests?: SigningRequestsOptions | undefined
   /** How pods are given to claims, and what becomes of those that have not been; none are unless told. */
   readonly claims?: { readonly owners: OwnerKinds; readonly unclaimed: Unclaimed } | undefined
@@ -124,7 +122,7 @@ function conditionNames(options: SignerOptions): readonly string[] {
     ...(options.claims?.owners ?? []).map(({ resource }) => `watch ${resource}`),
     'trust-bundle',
     ...(options.admissionPolicy === undefined ? [] : ['admission-policy']),
-    ...(options.rotation === undefined ? [] : ['rotation']),
+    ...keepingConditions(options),
   ]
 }
 
@@ -231,7 +229,7 @@ async function open(
   const anchors = opened.use(startAnchorPublication(publicationOf(options)))
   board.set('trust-bundle', () => anchors.condition())
   options.publishes(anchors)
-  openRotation(options, anchors, opened)
+  keepAuthority(options, anchors, opened)
   const requester = openRequesterProof(options, opened)
   const history =
     options.records === undefined
@@ -294,20 +292,6 @@ function tellUnfollowed({ signingRequests, log }: Parts, { intents }: History): 
   )
 }
 
-/** From the start, and whatever else is in the way: a CA that has ended is replaced while nothing can be signed. */
-function openRotation(
-  options: Parts,
-  anchors: AnchorPublication,
-  opened: AsyncDisposableStack,
-): void {
-  const { rotation, board } = options
-  if (rotation === undefined) return
-  const scheduled = opened.use(
-    startScheduledRotation({ ...options, ...rotation, held: () => anchors.held() }),
-  )
-  board.set('rotation', () => scheduled.condition())
-}
-
 /** Nobody waits for it: what is not known is not shown. */
 function openRequesterProof(
   options: Parts,
@@ -340,7 +324,8 @@ function rightsOf(options: SignerOptions): SignerRightsOptions {
     signingRequests,
     claimOwners: options.claims?.owners,
   }
-  return { ...names, ...(secret === undefined ? {} : { secret }) }
+  const asksForAuthority = options.requests !== undefined
+  return { ...names, asksForAuthority, ...(secret === undefined ? {} : { secret }) }
 }
 
 function publicationOf(options: Parts): Parameters<typeof startAnchorPublication>[0] {

@@ -17,8 +17,10 @@ export interface SignerRightsOptions {
   readonly trustBundleOwner?: string | undefined
   /** The admission policy, and its binding, that lets nobody but kubelets make requests. */
   readonly admissionPolicy?: string | undefined
-  /** The Secret of a self-signed authority. */
+  /** The Secret of an authority that is kept in one. */
   readonly secret?: LeasePlace
+  /** Whether the signer asks for its authority by a CertificateSigningRequest. */
+  readonly asksForAuthority?: boolean
   readonly signingRequests?: SigningRequestsOptions | undefined
   /** How pods are given to claims. */
   readonly claimOwners?: OwnerKinds | undefined
@@ -49,6 +51,7 @@ export function signerRights(options: SignerRightsOptions): readonly Right[] {
     ...(trustBundleOwner === undefined ? [] : ownerRights(trustBundleOwner)),
     ...(admissionPolicy === undefined ? [] : admissionRights(admissionPolicy)),
     ...(secret === undefined ? [] : secretRights(secret)),
+    ...askingRights(options),
     ...signingRequestRights(options),
     ...ownerKindRights(
       options.claimOwners ?? [],
@@ -187,12 +190,23 @@ function secretRights({ namespace, name }: LeasePlace): readonly Right[] {
     group: '',
     resource: 'secrets',
     namespace,
-    without: 'the self-signed authority cannot be kept',
+    without: 'the authority cannot be kept',
   }
   return [
     { ...secrets, name, verb: 'get' },
     { ...secrets, name, verb: 'patch' },
   ]
+}
+
+/** Who signs it judges by its signer name, which RBAC does not know. */
+function askingRights(options: SignerRightsOptions): readonly Right[] {
+  const { asksForAuthority = false, signingRequests } = options
+  if (!asksForAuthority) return []
+  const requests = { group: certificates, resource: signingRequestsPlural }
+  const right = { ...requests, without: 'no CA can be asked for', optional: true }
+  // Where pods ask, too, it is read by the right to read theirs.
+  const verbs = signingRequests === undefined ? ['create', 'get'] : ['create']
+  return verbs.map((verb) => ({ ...right, verb }))
 }
 
 /** Without these, and by a clock that is wrong, no answer reaches a request that could be used, so none is begun. */

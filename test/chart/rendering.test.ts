@@ -167,6 +167,52 @@ test('where an agent may ask for others the signer reads what they declare, and 
   assert.deepEqual(config.certificateSigningRequests, signingRequests)
 })
 
+for (const asked of [false, true]) {
+  test(`a signer that asks for its CA gets the rights that it uses for that, also where pods ask=${asked}, and no others`, async () => {
+    requirement('chart.rights-to-the-letter')
+    const set = [
+      'authority.kind=csr',
+      'authority.csr.signerName=clusterissuers.cert-manager.io/platform',
+      'authority.csr.anchorsConfigMap=platform-roots',
+      `certificateSigningRequests.enabled=${asked}`,
+    ]
+    const values = ['-f', defaultValuesFile, '--set', set.join()]
+    const rendering = parseRendering(await renderChart(...values))
+    const given = rolesOf(rendering, 'countersign-signer').flatMap(({ rules, metadata }) =>
+      singleRules(rules).map((rule) => lineOf(placeOf(rule, metadata.namespace))),
+    )
+    const secret = { namespace: releaseNamespace, name: 'countersign-intermediate' }
+    const signingRequests = asked ? { approve: false } : undefined
+    const options = { ...renderedSigner, secret, signingRequests, asksForAuthority: true }
+    assert.deepEqual(given.toSorted(), signerRights(options).map(lineOf).toSorted())
+    const file = rendering.find(
+      ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'countersign-signer',
+    )
+    const config = validate(parse(file?.['data']['signer.yaml']), signerSchema('/'), 'signer.yaml')
+    assert.deepEqual(config.authority, {
+      csr: {
+        signerName: 'clusterissuers.cert-manager.io/platform',
+        anchors: '/etc/countersign/authority/ca.crt',
+        namespace: releaseNamespace,
+        secret: 'countersign-intermediate',
+        lifetimeSeconds: 7_776_000,
+        keyType: 'ECDSAP256',
+        annotations: {},
+      },
+    })
+    const names = rendering
+      .filter(({ kind }) => kind === 'Secret')
+      .map(({ metadata }) => metadata.name)
+    assert.ok(
+      names.includes('countersign-intermediate') && !names.includes('countersign-authority'),
+    )
+    assert.match(
+      JSON.stringify(rendering),
+      /"configMap":\{"name":"platform-roots","items":\[\{"key":"ca.crt","path":"authority\/ca.crt"/,
+    )
+  })
+}
+
 const boundNode = [
   'approver.nodes[0].name=slurm-1',
   'approver.nodes[0].serviceAccount.namespace=interlink',

@@ -123,6 +123,26 @@ const refused: readonly [title: string, values: string, said: RegExp][] = [
     /- authority\.files\.secretName: authority\.kind is selfSigned, so it would be ignored/,
   ],
   [
+    'a CA that is asked for without anchors',
+    'authority: { kind: csr, csr: { signerName: clusterissuers.cert-manager.io/a } }',
+    /- authority\.csr\.anchorsConfigMap: required where authority\.kind is csr/,
+  ],
+  [
+    'a CA that nobody asks for',
+    'authority: { csr: { signerName: clusterissuers.cert-manager.io/a } }',
+    /- authority\.csr\.signerName: authority\.kind is selfSigned, so it would be ignored/,
+  ],
+  [
+    'a CA that the signer asks of itself',
+    'signerName: a.example/b\nauthority: { kind: csr, csr: { signerName: a.example/b, anchorsConfigMap: a } }',
+    /- authority\.csr\.signerName: is this signer/,
+  ],
+  [
+    'a CA that Kubernetes is asked for',
+    'authority: { kind: csr, csr: { signerName: kubernetes.io/kube-apiserver-client, anchorsConfigMap: a } }',
+    /- authority\.csr\.signerName: want=a signer that issues CAs, none of kubernetes\.io/,
+  ],
+  [
     'a CA that ends before its certificates',
     'authority: { selfSigned: { lifetimeSeconds: 86400 } }\nprofile: { lifetimeSecondsMax: 86400 }',
     /- authority\.selfSigned\.lifetimeSeconds: has to be at least twice profile\.lifetimeSecondsMax/,

@@ -169,7 +169,27 @@ const brokenSigner: readonly [string, string, RegExp][] = [
     `${rotating('everySeconds: 14400')}trustBundle: { propagationSeconds: 3600 }\n`,
     /authority\.selfSigned\.rotation\.prepareBeforeSeconds: want=3660\.\.7200 got=3600/,
   ],
+  [
+    'a CA that the signer would ask of itself',
+    asking('countersign.dev/identity'),
+    /authority\.csr\.signerName: want=another signer than this one/,
+  ],
+  [
+    'a CA that a signer of Kubernetes is asked for',
+    asking('kubernetes.io/legacy-unknown'),
+    /authority\.csr\.signerName: want=a signer that issues CAs, none of kubernetes\.io/,
+  ],
+  [
+    'a CA that nobody in particular is asked for',
+    asking('platform'),
+    /authority\.csr\.signerName: want=<domain>\/<name>/,
+  ],
 ]
+
+function asking(signerName: string): string {
+  const csr = `{ signerName: ${signerName}, anchors: ca.crt, namespace: system }`
+  return signer.replace(/authority.*/, `authority: { csr: ${csr} }`)
+}
 
 function rotating(rotation: string): string {
   const authority = `authority: { selfSigned: { namespace: system, rotation: { ${rotation} } } }`

@@ -6,6 +6,10 @@ const bySchedule = 'signer.rotates-by-schedule'
 const scheduled = 'test/signer/anchors/scheduled-rotation.test.ts'
 const byProof = 'signer.rotation-by-proof'
 const command = 'test/cli/command/ca-command.test.ts'
+const asksOnce = 'signer.asks-for-its-ca-once'
+const belowConfigured = 'signer.requested-ca-below-a-configured-anchor'
+const asking = 'src/signer/anchors/request-authority.ts'
+const requesting = 'test/signer/anchors/request-authority.test.ts'
 const refusedAtLoad = 'pki.what-others-refuse-is-refused-at-load'
 
 /** The defences of the CA, of its names and of its files. */
@@ -100,7 +104,7 @@ export const authorityMutations: readonly Mutation[] = [
     claim: bySchedule,
     without: 'the look whether the journal is the one that was decided by',
     file: 'src/signer/anchors/rotate-authority.ts',
-    edits: never('seen !== undefined && formatJournal(seen) !== formatJournal(contents.journal)'),
+    edits: never('formatJournal(seen) !== formatJournal(found)'),
     tests: [scheduled],
   },
   {
@@ -173,8 +177,8 @@ export const authorityMutations: readonly Mutation[] = [
     file: 'src/pki/authority-steps.ts',
     edits: [
       [
-        "const { state, certificate, certificatePem } = chosen\n  if (state === 'active')",
-        "const { state, certificate, certificatePem } = chosen\n  if (state === 'prepared')",
+        "const { state, certificate } = chosen\n  if (state === 'active')",
+        "const { state, certificate } = chosen\n  if (state === 'prepared')",
       ],
     ],
     tests: ['test/pki/authority-steps.test.ts'],
@@ -250,7 +254,7 @@ export const authorityMutations: readonly Mutation[] = [
     claim: byProof,
     without: 'the look whether a journal goes forward',
     file: 'src/signer/anchors/secret-authorities.ts',
-    edits: [['checkForward(this.#contents.journal, next.journal', 'checkForward([], next.journal']],
+    edits: [['checkForward(this.journal(), journal', 'checkForward([], journal']],
     tests: ['test/signer/anchors/secret-authorities.test.ts'],
   },
   {
@@ -273,5 +277,52 @@ export const authorityMutations: readonly Mutation[] = [
     file: 'src/signer/anchors/authority-secret.ts',
     edits: [['if (clockProblem !== undefined) throw', 'if (clockProblem === null) throw']],
     tests: ['test/signer/anchors/authority-secret.test.ts'],
+  },
+  {
+    claim: asksOnce,
+    without: 'the look whether the Secret has what was gone by when a CA is asked for',
+    file: asking,
+    edits: [['      checkSeen(seen, journal)\n', '']],
+    tests: [requesting],
+  },
+  {
+    claim: asksOnce,
+    without: 'the name of what is asked, before it is sent',
+    file: asking,
+    edits: [
+      [
+        'if (read !== undefined) read = await writePending',
+        'if (read === undefined) read = await writePending',
+      ],
+    ],
+    tests: [requesting],
+  },
+  {
+    claim: belowConfigured,
+    without: 'the look whether roots came with the answer',
+    file: 'src/signer/anchors/requested-chain.ts',
+    edits: [['certificates.filter((ca) => !ca.selfSigned)', 'certificates']],
+    tests: ['test/signer/anchors/requested-chain.test.ts'],
+  },
+  {
+    claim: belowConfigured,
+    without: 'the least life of what is issued',
+    file: 'src/signer/anchors/requested-chain.ts',
+    edits: never('seconds < requestedSecondsMin'),
+    tests: ['test/signer/anchors/requested-chain.test.ts'],
+  },
+  {
+    claim: belowConfigured,
+    without: 'the look whether the anchor of what signs is configured still',
+    file: 'src/signer/anchors/secret-authorities.ts',
+    edits: [['if (this.#isConfigured(active.anchor)) return undefined', 'return undefined']],
+    tests: [requesting],
+  },
+  {
+    claim: belowConfigured,
+    without: 'the look whether the anchor of what is prepared is configured still',
+    file: asking,
+    edits: [['this.#isConfigured(prepared)\n', 'prepared !== undefined\n']],
+    tests: [requesting],
   },
 ]

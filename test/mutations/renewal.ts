@@ -34,14 +34,14 @@ export const renewalMutations: readonly Mutation[] = [
     claim: oneRequest,
     without: 'the key of the life before, written down before it is used',
     file: request,
-    edits: [['  await folder.keepPending(pending)\n', '']],
+    edits: [['  await store.keepPending(pending)\n', '']],
     tests: kept,
   },
   {
     claim: oneRequest,
     without: 'the end of a request that is over',
     file: request,
-    edits: [['    await folder.keepPending(undefined)\n', '']],
+    edits: [['    await store.keepPending(undefined)\n', '']],
     tests: kept,
   },
   {

@@ -259,7 +259,7 @@ for (const [what, journal, message] of [
   ['an active one that is unused', text([{ ...plain, unused: true }]), /is unused/],
   ['a time that is none', text([{ ...plain, since: 'soon' }]), /a time that is none/],
   ['too many', text(Array.from({ length: 17 }, () => plain)), /too many entries/],
-  ['what is too long', ' '.repeat(131_073), /too long/],
+  ['what is too long', ' '.repeat(524_289), /too long/],
 ] as const) {
   test(`a journal with ${what} is refused`, () => {
     assert.throws(() => parseJournal(journal, trustDomain), { code: 'pki/authority', message })

@@ -121,6 +121,13 @@ no release
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- $name := .Values.authority.csr.anchorsConfigMap -}}
+{{- if and (eq .Values.authority.kind "csr") $name -}}
+{{- $found := lookup "v1" "ConfigMap" .Release.Namespace $name -}}
+{{- if not (dig "data" "ca.crt" "" ($found | default dict)) -}}
+{{- $problems = append $problems (printf "authority.csr.anchorsConfigMap: namespace %s has no ConfigMap %s with ca.crt: kubectl -n %s create configmap %s --from-file=ca.crt" .Release.Namespace $name .Release.Namespace $name) -}}
+{{- end -}}
+{{- end -}}
 {{- $name := .Values.gateway.handleKeys.existingSecret -}}
 {{- if and .Values.gateway.enabled $name -}}
 {{- $keys := dig "data" (dict) (default dict (lookup "v1" "Secret" .Release.Namespace $name)) -}}

@@ -155,6 +155,13 @@ policy-key-{{ $index }}.pem: {{ $key.publicKey | quote }}
 {{- end -}}
 
 {{/* As the signer names it. A trust domain may hold underscores, the name of an object may not. */}}
+{{/* Name of the Secret in which the signer keeps its CA; empty where the CA is in files. */}}
+{{- define "countersign.authoritySecret" -}}
+{{- if ne .Values.authority.kind "files" -}}
+{{- get (get .Values.authority .Values.authority.kind) "secretName" -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "countersign.trustBundle" -}}
 {{ .Values.signerName | replace "/" ":" }}:{{ .Values.trustDomain | replace "_" "-" }}
 {{- end -}}

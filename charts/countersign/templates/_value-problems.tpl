@@ -17,8 +17,23 @@
 {{- if and (eq $authority.kind "files") (not $authority.files.secretName) -}}
 {{- $problems = append $problems "authority.files.secretName: required where authority.kind is files" -}}
 {{- end -}}
-{{- if and (eq $authority.kind "selfSigned") $authority.files.secretName -}}
-{{- $problems = append $problems "authority.files.secretName: authority.kind is selfSigned, so it would be ignored; set authority.kind=files or leave it out" -}}
+{{- if and (ne $authority.kind "files") $authority.files.secretName -}}
+{{- $problems = append $problems (printf "authority.files.secretName: authority.kind is %s, so it would be ignored; set authority.kind=files or leave it out" $authority.kind) -}}
+{{- end -}}
+{{- range $name := list "signerName" "anchorsConfigMap" -}}
+{{- $value := get $authority.csr $name -}}
+{{- if and (eq $authority.kind "csr") (not $value) -}}
+{{- $problems = append $problems (printf "authority.csr.%s: required where authority.kind is csr" $name) -}}
+{{- end -}}
+{{- if and (ne $authority.kind "csr") $value -}}
+{{- $problems = append $problems (printf "authority.csr.%s: authority.kind is %s, so it would be ignored; set authority.kind=csr or leave it out" $name $authority.kind) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq $authority.csr.signerName $values.signerName -}}
+{{- $problems = append $problems "authority.csr.signerName: is this signer, which would ask itself" -}}
+{{- end -}}
+{{- if regexMatch "^([^/]*\\.)?kubernetes\\.io/" $authority.csr.signerName -}}
+{{- $problems = append $problems "authority.csr.signerName: want=a signer that issues CAs, none of kubernetes.io" -}}
 {{- end -}}
 {{- if lt (int $authority.selfSigned.lifetimeSeconds) (mul 2 (int $values.profile.lifetimeSecondsMax)) -}}
 {{- $problems = append $problems "authority.selfSigned.lifetimeSeconds: has to be at least twice profile.lifetimeSecondsMax" -}}
@@ -30,7 +45,7 @@
 {{- $lead := int64 $authority.selfSigned.rotation.prepareBeforeSeconds -}}
 {{- if $every -}}
 {{- if ne $authority.kind "selfSigned" -}}
-{{- $problems = append $problems "authority.selfSigned.rotation.everySeconds: authority.kind is files, so it would be ignored: write the next CA over the one in the Secret" -}}
+{{- $problems = append $problems (printf "authority.selfSigned.rotation.everySeconds: authority.kind is %s, so it would be ignored: %s" $authority.kind (ternary "write the next CA over the one in the Secret" "the signer asks for the next CA by itself" (eq $authority.kind "files"))) -}}
 {{- end -}}
 {{- $everyMin := max 14400 (int64 $values.profile.lifetimeSecondsMax) -}}
 {{- $everyMax := sub (int64 $authority.selfSigned.lifetimeSeconds) 87000 -}}

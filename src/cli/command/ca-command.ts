@@ -17,7 +17,7 @@ import { rotateAuthority, type RotationStep } from '../../signer/anchors/rotate-
 import { checkStepClock } from '../../signer/anchors/step-clock.ts'
 import { readConfiguration } from '../configuration.ts'
 import { signerOf } from '../read-cluster-configuration.ts'
-import { secretPlace } from '../signer/self-signed.ts'
+import { requestedPlace, secretPlace } from '../signer/secret-place.ts'
 import { rotationOf, signerSchema, type SignerConfig } from '../signer/signer-configuration.ts'
 import type { Terminal } from '../terminal.ts'
 import { openClient } from './open-client.ts'
@@ -161,7 +161,7 @@ async function withPlace(
     const { signal } = terminal
     const config = await readConfig(options, client, signal)
     const { authority, trustDomain, signerName } = config
-    if (!('selfSigned' in authority)) {
+    if ('files' in authority) {
       throw new CountersignError('cli/usage', 'the CA of this signer is in files', {
         hint: 'write the new one over it: docs/OPERATING.md, Another CA',
       })
@@ -172,7 +172,10 @@ async function withPlace(
       config,
       probe: client,
       signal,
-      secret: secretPlace(authority.selfSigned, config, { client, now }),
+      secret:
+        'csr' in authority
+          ? requestedPlace(authority.csr, config, { client, now })
+          : secretPlace(authority.selfSigned, config, { client, now }),
       delivery: () => readDelivery({ client, bundle, trustDomain, now, signal }),
       json: options.json === true,
       out: terminal.out,

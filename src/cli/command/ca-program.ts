@@ -6,7 +6,9 @@ import type { CaOptions } from './ca-command.ts'
 export function addCa(program: Command, terminal: Terminal): void {
   const ca = program
     .command('ca')
-    .description('Rotates the CA of the signer (authority.selfSigned) without a pause.')
+    .description(
+      'Rotates the CA of the signer (authority.selfSigned or authority.csr) without a pause.',
+    )
     .addHelpText(
       'after',
       `

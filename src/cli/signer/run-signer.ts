@@ -1,31 +1,25 @@
 import { createPublicKey } from 'node:crypto'
-import { createApiClient, type ApiClient, type ApiProbe } from '../../kubernetes/api-client.ts'
-import { createServerClock, type ServerClock } from '../../kubernetes/server-clock.ts'
+import { createApiClient } from '../../kubernetes/api-client.ts'
+import { createServerClock } from '../../kubernetes/server-clock.ts'
 import { openLedger, readLedger, type Ledger } from '../../ledger/ledger.ts'
 import { logFolderOf } from '../../ledger/log-folder.ts'
 import { readLogKey } from '../../ledger/log-key.ts'
 import { createVerifier, formatVerifierKey, type NoteSigner } from '../../ledger/note.ts'
 import type { Log } from '../../log.ts'
 import { createMetrics, type Metrics, type MetricsPage } from '../../metrics.ts'
-import { openAuthorityFiles } from '../../pki/authority-files.ts'
-import { dnsSuffixesOf, type AuthoritySource } from '../../pki/authority.ts'
 import { createProfile, type Profile } from '../../pki/profile.ts'
 import { formatStatusPage } from '../../policy/bundle-status.ts'
 import { shadowedIssuance } from '../../policy/shadow/shadowed-issuance.ts'
-import { openSecretAuthorities } from '../../signer/anchors/secret-authorities.ts'
-import type { SignerRotation } from '../../signer/anchors/scheduled-rotation.ts'
-import { awaitAuthority } from '../../signer/anchors/await-authority.ts'
 import { createSigner } from '../../signer/controller.ts'
 import { isReady, type Condition } from '../../readiness.ts'
 import { modesOf } from '../../signer/verdict/enforcement.ts'
-import type { LeasePlace } from '../../kubernetes/lease.ts'
 import { openAdminListener, type AdminListener, type AdminPage } from '../admin-listener.ts'
 import { openPolicy, policyConditions, statusesOf, type OpenPolicy } from '../open-policy.ts'
 import { ownPodOf, startPolicyEvents } from '../policy-events.ts'
 import { beginning, type Running } from '../running.ts'
 import { openBundleEndpoint, type BundleEndpoint } from './bundle-endpoint.ts'
-import { secretPlace } from './self-signed.ts'
-import { rotationOf, type SignerConfig } from './signer-configuration.ts'
+import { openAuthority } from './open-authority.ts'
+import type { SignerConfig } from './signer-configuration.ts'
 
 /**
  * Starts a signer from its configuration. What a person wrote (configuration, policy) and what has to be ours (the ledger, the admin port)
@@ -50,13 +44,13 @@ export async function runSigner(
   opened.use(startPolicyEvents({ policy, client, pod, component: 'countersign-signer', now, log }))
   const ledger = opened.use(await openOwnLedger(config, { log, metrics, now, signal }))
   tellModes(config, log)
-  const authorities = opened.use(await openAuthority(config, client, { clock, log, metrics, now }))
+  const authority = opened.use(await openAuthority(config, { client, clock, log, metrics, now }))
   const signer = createSigner({
     client,
     signerName: config.signerName,
     clusterDomain: config.clusterDomain,
     profile,
-    authorities,
+    ...authority.parts,
     ledger,
     records: (heldSince) => readLedger(config.ledger.file, { heldSince }),
     issuancePolicy: shadowedIssuance(policy.engine, policy.candidate?.shadow),
@@ -68,9 +62,7 @@ export async function runSigner(
     signingRequests: config.certificateSigningRequests,
     claims: config.claims,
     modeOf: modesOf(config.enforcement.namespaces),
-    ...secretOf(config),
     serverClock: clock,
-    ...rotationBy(config, client, now),
     log,
     metrics,
     now,
@@ -188,59 +180,4 @@ function profileOf(config: SignerConfig): Profile {
     ...(keyTypes === undefined ? {} : { keyTypes }),
     identityExtensionOid: config.identityExtensionOid,
   })
-}
-
-function secretOf({ authority }: SignerConfig): { readonly secret?: LeasePlace } {
-  if ('files' in authority) return {}
-  const { namespace, secret } = authority.selfSigned
-  return { secret: { namespace, name: secret } }
-}
-
-async function openAuthority(
-  config: SignerConfig,
-  client: ApiClient,
-  parts: {
-    readonly clock: ServerClock
-    readonly log: Log
-    readonly metrics: Metrics
-    readonly now: () => number
-  },
-): Promise<AuthoritySource & AsyncDisposable> {
-  const { clock, log, metrics, now } = parts
-  const { authority, trustDomain } = config
-  if ('files' in authority) {
-    const { certificate, privateKey } = authority.files
-    return openAuthorityFiles({
-      certificateFile: certificate,
-      privateKeyFile: privateKey,
-      trustDomain,
-      dnsSuffixes: dnsSuffixesOf(config.clusterDomain),
-      now,
-      log,
-      awaited: true,
-      onReload: (outcome) =>
-        metrics.count('countersign_signer_authority_reloads_total', { outcome }),
-    })
-  }
-  const place = secretPlace(authority.selfSigned, config, {
-    client,
-    clockProblem: () => clock.problem(),
-    now,
-  })
-  const { namespace, name: secret } = place
-  log.warn({ namespace, secret }, 'the authority is self-signed and its key is kept in a Secret')
-  return awaitAuthority(() => openSecretAuthorities({ ...place, log }), { log })
-}
-
-function rotationBy(
-  config: SignerConfig,
-  client: ApiClient & ApiProbe,
-  now: () => number,
-): { readonly rotation?: SignerRotation } {
-  const { authority, trustBundle } = config
-  const schedule = rotationOf(authority)
-  if (!('selfSigned' in authority) || schedule === undefined) return {}
-  const secret = secretPlace(authority.selfSigned, config, { client, now })
-  const { propagationSeconds } = trustBundle
-  return { rotation: { schedule, secret, probe: client, propagationSeconds } }
 }

@@ -35,6 +35,20 @@ export interface SelfSignedConfig {
   readonly rotation?: RotationConfig | undefined
 }
 
+/** A CA that the signer asks for by a CertificateSigningRequest, and keeps in a Secret. */
+export interface CsrConfig {
+  /** Who is to sign it: not this signer, and none of Kubernetes' own. */
+  readonly signerName: string
+  /** PEM file of the roots that it may lead to, which are published. */
+  readonly anchors: string
+  readonly namespace: string
+  readonly secret: string
+  /** As it is asked for; whoever signs may give less. */
+  readonly lifetimeSeconds: number
+  readonly keyType: KeyType
+  readonly annotations: Readonly<Record<string, string>>
+}
+
 /** How often the signer replaces the CA that it makes. */
 export interface RotationConfig {
   readonly everySeconds: number
@@ -56,6 +70,7 @@ export interface SignerConfig {
   readonly replica: string
   readonly authority:
     | { readonly files: { readonly certificate: string; readonly privateKey: string } }
+    | { readonly csr: CsrConfig }
     | { readonly selfSigned: SelfSignedConfig }
   readonly profile: {
     readonly keyTypes?: readonly KeyType[] | undefined
@@ -171,6 +186,26 @@ const selfSignedSchema = z.strictObject({
     .optional(),
 })
 
+function csrSchema(folder: string): z.ZodType<CsrConfig> {
+  return z.strictObject({
+    signerName: z
+      .string()
+      .max(571)
+      .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+\/[a-z0-9.-]+$/, 'want=<domain>/<name>')
+      // Of Kubernetes' own none issues a CA, and its client CA would have ours vouch for users of the cluster.
+      .refine(
+        (name) => !/^([^/]*\.)?kubernetes\.io\//.test(name),
+        'want=a signer that issues CAs, none of kubernetes.io',
+      ),
+    anchors: pathIn(folder),
+    namespace: z.string().min(1).max(63),
+    secret: z.string().min(1).max(253).default('countersign-intermediate'),
+    lifetimeSeconds: z.int().min(172_800).max(315_360_000).default(7_776_000),
+    keyType: z.enum(keyTypes).default('ECDSAP256'),
+    annotations: z.record(z.string().min(1).max(317), z.string().max(4096)).default({}),
+  })
+}
+
 /** Longer than any certificate lives (a day), its key is remembered (another) and its request is kept (a quarter of an hour). */
 const retentionDaysMin = 3
 
@@ -206,9 +241,8 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
       z.strictObject({
         files: z.strictObject({ certificate: pathIn(folder), privateKey: pathIn(folder) }),
       }),
-      z.strictObject({
-        selfSigned: selfSignedSchema,
-      }),
+      z.strictObject({ csr: csrSchema(folder) }),
+      z.strictObject({ selfSigned: selfSignedSchema }),
     ]),
     profile: z
       .strictObject({
@@ -253,6 +287,7 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
   })
   return fields
     .superRefine(checkRotation)
+    .superRefine(checkAsked)
     .superRefine(({ production, bundleEndpoint, trustBundle }, context) => {
       // Others hear of a new anchor within a hint or two, and refuse what is signed below it before.
       const secondsMax = Math.floor(trustBundle.propagationSeconds / hintsAhead)
@@ -261,6 +296,15 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
       const message = `want=..${secondsMax}, a third of trustBundle.propagationSeconds`
       context.addIssue({ code: 'custom', path: ['bundleEndpoint', 'refreshHintSeconds'], message })
     })
+}
+
+function checkAsked(
+  { authority, signerName }: SignerConfig,
+  context: z.RefinementCtx<SignerConfig>,
+): void {
+  if (!('csr' in authority) || authority.csr.signerName !== signerName) return
+  const message = 'want=another signer than this one, which would ask itself'
+  context.addIssue({ code: 'custom', path: ['authority', 'csr', 'signerName'], message })
 }
 
 function checkRotation(

@@ -48,9 +48,10 @@ function rightsOfSigner(settings: SignerSettings): readonly Right[] {
   const { certificateSigningRequests: signingRequests } = settings
   const names = { signerName, trustDomain, lease, trustBundleOwner, admissionPolicy }
   const options = { ...names, signingRequests, claimOwners: settings.claims?.owners }
-  if (!('selfSigned' in authority)) return signerRights(options)
-  const { namespace, secret } = authority.selfSigned
-  return signerRights({ ...options, secret: { namespace, name: secret } })
+  if ('files' in authority) return signerRights(options)
+  const asksForAuthority = 'csr' in authority
+  const { namespace, secret } = asksForAuthority ? authority.csr : authority.selfSigned
+  return signerRights({ ...options, asksForAuthority, secret: { namespace, name: secret } })
 }
 
 async function askFor(

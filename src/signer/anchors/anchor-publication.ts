@@ -24,7 +24,11 @@ export interface AnchorPublication extends AsyncDisposable {
   condition(): Condition
   /** Of the replica that writes the bundle now: for how long it has seen each anchor there. Undefined where none is served. */
   held(): Delivery | undefined
+  /** The same, of the replica that asks for a CA: where none is served each of them may, and nothing is proved. */
+  asks(): Delivery | undefined
 }
+
+const nothingProved: Delivery = { bundle: undefined, secondsOf: () => undefined }
 
 /** An API server that begins to serve ClusterTrustBundles was started anew: nobody does that every minute. */
 const askAgainMilliseconds = 60_000
@@ -88,6 +92,7 @@ export function startAnchorPublication(
       }
     },
     held: () => publisher?.held(),
+    asks: () => (publisher === undefined ? source && nothingProved : publisher.held()),
     async [Symbol.asyncDispose]() {
       stopListening()
       closing.abort()

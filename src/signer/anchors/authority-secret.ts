@@ -10,15 +10,19 @@ import {
   formatJournal,
   parseJournal,
   preparedOf,
+  type AuthorityKind,
   type Journal,
 } from '../../pki/authority-journal.ts'
 import { createSelfSignedAuthority } from '../../pki/authority.ts'
 import { parseCaCertificate, type CaCertificate } from '../../pki/ca-certificate.ts'
 import { parsePem } from '../../pki/pem.ts'
+import { formatPending, parsePending, type Pending } from '../../renewal/pending.ts'
 
 /** Beside `tls.crt` and `tls.key`, which are those of the active one. */
 const journalKey = 'authorities.json'
 const preparedKey = 'prepared.key'
+/** Of a requested one: what was asked, with the key that it was asked for. */
+const pendingKey = 'pending.json'
 
 /** Of `tls.crt`; a Secret holds 1 MiB. */
 const charactersMax = 1024 * 1024
@@ -28,6 +32,8 @@ export interface SecretPlace {
   readonly namespace: string
   readonly name: string
   readonly trustDomain: TrustDomain
+  /** Self-signed unless told. */
+  readonly kind?: AuthorityKind
 }
 
 export interface AuthoritySecretOptions extends SecretPlace {
@@ -51,6 +57,14 @@ export interface AuthorityContents {
   readonly activeKeyPem: string
   /** PEM of the key of the one that is prepared. */
   readonly preparedKeyPem?: string | undefined
+  readonly pending?: Pending | undefined
+}
+
+/** What a Secret says in which no CA is yet. */
+export interface NoAuthority {
+  readonly metadata: Metadata
+  readonly journal?: never
+  readonly pending?: Pending | undefined
 }
 
 /**
@@ -60,15 +74,16 @@ export interface AuthorityContents {
  */
 export async function readAuthority(
   options: SecretPlace,
-): Promise<AuthorityContents | { readonly metadata: Metadata; readonly journal?: never }> {
+): Promise<AuthorityContents | NoAuthority> {
   const secret = await readSecret(options)
-  return isEmpty(secret) ? { metadata: secret.metadata } : readContents(secret, options)
+  if (!isEmpty(secret, options)) return readContents(secret, options)
+  return { metadata: secret.metadata, pending: pendingOf(secret) }
 }
 
 /** The same, of a Secret that is filled when it is empty. */
 export async function openAuthority(options: AuthoritySecretOptions): Promise<AuthorityContents> {
   const found = await readSecret(options)
-  return readContents(isEmpty(found) ? await fillSecret(found, options) : found, options)
+  return readContents(isEmpty(found, options) ? await fillSecret(found, options) : found, options)
 }
 
 /**
@@ -77,9 +92,9 @@ export async function openAuthority(options: AuthoritySecretOptions): Promise<Au
  */
 export async function writeAuthority(
   next: AuthorityContents,
-  { client }: Pick<SecretPlace, 'client'>,
+  { client, kind = 'selfSigned' }: Pick<SecretPlace, 'client' | 'kind'>,
 ): Promise<void> {
-  const { metadata, journal, activeKeyPem, preparedKeyPem } = next
+  const { metadata, journal, activeKeyPem, preparedKeyPem, pending } = next
   const active = activeOf(journal)?.certificatePem
   if (active === undefined) throw new CountersignError('pki/authority', 'authority has no key')
   const data = {
@@ -88,24 +103,38 @@ export async function writeAuthority(
     'tls.key': encode(activeKeyPem),
     // Null takes it away.
     [preparedKey]: preparedKeyPem === undefined ? null : encode(preparedKeyPem),
+    ...(kind === 'requested' ? dataOf(pending) : {}),
   }
   await mergeObject(client, secrets, { metadata, patch: { data } })
+}
+
+/** Writes what is asked, or that nothing is, over the very Secret that was read; gives what stands there then. */
+export async function writePending(
+  metadata: Metadata,
+  pending: Pending | undefined,
+  { client }: Pick<SecretPlace, 'client'>,
+): Promise<Metadata> {
+  const patch = { data: dataOf(pending) }
+  return (await mergeObject(client, secrets, { metadata, patch })).metadata
+}
+
+function dataOf(pending: Pending | undefined): Readonly<Record<string, string | null>> {
+  return { [pendingKey]: pending === undefined ? null : encode(formatPending(pending)) }
 }
 
 function readContents(secret: Secret, options: SecretPlace): AuthorityContents {
   const certificatePem = decode(secret, 'tls.crt', options)
   const activeKeyPem = decode(secret, 'tls.key', options)
   const { metadata } = secret
-  if (secret.data[journalKey] === undefined) {
+  const { kind = 'selfSigned' } = options
+  if (kind === 'selfSigned' && secret.data[journalKey] === undefined) {
     const since = metadata.creationTimestamp?.getTime() ?? 0
     const certificate = firstOf(certificatePem)
-    return {
-      metadata,
-      journal: [{ state: 'active', since, certificatePem, certificate }],
-      activeKeyPem,
-    }
+    const { notAfter } = certificate
+    const first = { certificatePem, certificate, anchor: certificate, notAfter }
+    return { metadata, journal: [{ state: 'active', since, ...first }], activeKeyPem }
   }
-  const journal = parseJournal(decode(secret, journalKey, options), options.trustDomain)
+  const journal = parseJournal(decode(secret, journalKey, options), options.trustDomain, kind)
   if (activeOf(journal)?.certificatePem !== certificatePem) {
     throw new CountersignError(
       'pki/authority',
@@ -115,7 +144,13 @@ function readContents(secret: Secret, options: SecretPlace): AuthorityContents {
   }
   const preparedKeyPem =
     preparedOf(journal) === undefined ? undefined : decode(secret, preparedKey, options)
-  return { metadata, journal, activeKeyPem, preparedKeyPem }
+  return { metadata, journal, activeKeyPem, preparedKeyPem, pending: pendingOf(secret) }
+}
+
+/** One that cannot be read is none: its key is lost, and another one is asked for. */
+function pendingOf({ data }: Secret): Pending | undefined {
+  const text = data[pendingKey]
+  return text === undefined ? undefined : parsePending(Buffer.from(text, 'base64').toString('utf8'))
 }
 
 /** Of a Secret that people have filled: more certificates may follow the one that signs, which whoever takes the key judges. */
@@ -136,9 +171,11 @@ async function readSecret(options: SecretPlace): Promise<Secret> {
   })
 }
 
-/** What is left of a CA is not filled up with another one. */
-function isEmpty({ data }: Secret): boolean {
-  return ['tls.crt', 'tls.key', journalKey, preparedKey].every((key) => data[key] === undefined)
+/** What is left of a CA is not filled up with another one. Where CAs are requested, one may be asked for already. */
+function isEmpty({ data }: Secret, { kind = 'selfSigned' }: SecretPlace): boolean {
+  const keys = ['tls.crt', 'tls.key', journalKey, preparedKey]
+  const own = kind === 'selfSigned' ? [...keys, pendingKey] : keys
+  return own.every((key) => data[key] === undefined)
 }
 
 /** A write over what was read: of two replicas that start at once one wins, and the other reads the winner's. */
@@ -173,7 +210,7 @@ function decode(secret: Secret, key: string, options: SecretPlace): string {
     'pki/authority',
     `secret ${options.namespace}/${options.name}: ${key}: required`,
     {
-      hint: 'it holds something that is not ours; name another one in authority.selfSigned.secret',
+      hint: 'it holds something that is not ours; name another one in the configuration of the authority',
     },
   )
 }

@@ -40,12 +40,16 @@ export async function readDelivery(options: {
   }
 }
 
-/** Seconds for which readers could have the anchor of this entry: nobody had it before it was made. Undefined when it is not published. */
+/**
+ * Seconds for which readers could have the anchor of this entry: of a root of its own nobody had it before it was made. Undefined when it is
+ * not published.
+ */
 export function deliveredSeconds(
   { secondsOf }: Delivery,
-  { certificate, since }: JournalEntry,
+  { anchor, certificate, since }: JournalEntry,
   now: number,
 ): number | undefined {
-  const seconds = secondsOf(certificate.sha256)
-  return seconds === undefined ? undefined : Math.min(seconds, Math.max(0, now - since) / 1000)
+  const seconds = secondsOf(anchor.sha256)
+  if (seconds === undefined || anchor.sha256 !== certificate.sha256) return seconds
+  return Math.min(seconds, Math.max(0, now - since) / 1000)
 }

@@ -2,6 +2,7 @@ import { CountersignError } from '../../errors.ts'
 import { ApiError, isConflict } from '../../kubernetes/api-error.ts'
 import type { Metadata } from '../../kubernetes/resource.ts'
 import {
+  activeOf,
   entryOf,
   formatJournal,
   parseJournal,
@@ -52,9 +53,7 @@ export async function rotateAuthority(
     throw new CountersignError('pki/authority-step', 'authority: none is active yet', { hint })
   }
   const { metadata } = contents
-  if (seen !== undefined && formatJournal(seen) !== formatJournal(contents.journal)) {
-    throw takenMeanwhile()
-  }
+  if (seen !== undefined) checkSeen(seen, contents.journal)
   const next = follow(step, contents, options)
   checkReadable(next.journal, options)
   try {
@@ -67,15 +66,23 @@ export async function rotateAuthority(
   return { journal: next.journal, metadata }
 }
 
+/** Who decides by what was read a while ago decides nothing when it is not so any more. Throws `pki/authority-step`. */
+export function checkSeen(seen: Journal, found: Journal): void {
+  if (formatJournal(seen) !== formatJournal(found)) throw takenMeanwhile()
+}
+
 function takenMeanwhile(): CountersignError {
   const message = 'authority: somebody else took a step meanwhile'
   return new CountersignError('pki/authority-step', message, { hint: 'countersign ca status' })
 }
 
 /** A journal that no replica could read is not written: a CA that people have put there may be more than one root. */
-function checkReadable(journal: Journal, { trustDomain }: AuthoritySecretOptions): void {
+export function checkReadable(
+  journal: Journal,
+  { trustDomain, kind = 'selfSigned' }: Pick<AuthoritySecretOptions, 'trustDomain' | 'kind'>,
+): void {
   try {
-    parseJournal(formatJournal(journal), trustDomain)
+    parseJournal(formatJournal(journal), trustDomain, kind)
   } catch (error) {
     const message = 'authority: what is in the Secret is no CA that can be rotated step by step'
     const hint = 'rotate it by another Secret, or in files: docs/OPERATING.md, Another CA'
@@ -112,7 +119,9 @@ function follow(
 ): AuthorityContents {
   const { journal } = contents
   const now = options.now()
+  const requested = options.kind === 'requested'
   if (step.kind === 'prepare') {
+    if (requested) throw askedByItself()
     const made = createSelfSignedAuthority(options)
     const entry = entryOf(made.certificatePem, { state: 'prepared', since: now })
     const preparedKeyPem = made.privateKeyPem
@@ -125,7 +134,32 @@ function follow(
     return { metadata: contents.metadata, journal: next, activeKeyPem }
   }
   if (step.kind === 'taint') return { ...contents, journal: taint(journal, step.name) }
-  return withoutLostKey({ ...contents, journal: revoke(journal, step.name, now) })
+  const revoked = revoke(journal, step.name, now)
+  if (requested) checkRevocable(journal, revoked)
+  return withoutLostKey({ ...contents, journal: revoked })
+}
+
+function askedByItself(): CountersignError {
+  const message =
+    'authority: the CA is requested by the signer itself, before the one before it ends'
+  return new CountersignError('pki/authority-step', message, {
+    hint: 'docs/OPERATING.md, A CA from cert-manager',
+  })
+}
+
+/** What has signed is refused only when its anchor goes, and this one is the anchor of another CA that is trusted. */
+function checkRevocable(journal: Journal, revoked: Journal): void {
+  const chosen = journal.find((entry, index) => revoked[index]?.state !== entry.state)
+  if (chosen === undefined || chosen.state === 'prepared') return
+  const { anchor, certificate } = chosen
+  const isShared = revoked.some(
+    (entry) => entry.state !== 'revoked' && entry.anchor.sha256 === anchor.sha256,
+  )
+  if (!isShared) return
+  const message = `authority: ${shortName(certificate.sha256)} has the anchor of another CA here, so readers would take its certificates all the same`
+  throw new CountersignError('pki/authority-step', message, {
+    hint: 'configure another anchor, and a CA below it: docs/OPERATING.md, A CA from cert-manager',
+  })
 }
 
 /** Of a prepared one that is revoked the key goes, too. */
@@ -149,6 +183,9 @@ function checkDelivery(journal: Journal, step: WaitingStep, now: number): void {
   if (prepared === undefined) return
   const { delivery, delivered } = step
   const { bundle } = delivery
+  // What readers verify the active one by, they verify this one by.
+  const same = activeOf(journal)?.anchor.sha256 === prepared.anchor.sha256
+  if (same) return
   const name = shortName(prepared.certificate.sha256)
   if (bundle === undefined) {
     if (delivered) return
