@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { Door } from '../../src/gateway/door/arrived.ts'
 import { methodOf } from '../../src/gateway/methods.ts'
+import { mayNeedInput } from '../../src/mcp/ask.ts'
+import { listFormOf } from '../../src/mcp/lists.ts'
 import { isRefused } from '../../src/gateway/refusal.ts'
 import type { Era, NotificationMessage, RequestMessage } from '../../src/mcp/message.ts'
 
@@ -40,16 +42,32 @@ function served(method: string, era: Era): string | undefined {
   return isOwn && !isUnneeded ? about[row.about] : undefined
 }
 
+/** What an answer owes beside being one. */
+function owedBy(method: string, what: string): string {
+  const owed = {
+    items: listFormOf(method) !== undefined,
+    size: what !== about['server'],
+    asks: mayNeedInput(method),
+    contents: method === 'resources/read',
+    'as its call': what === about['task'],
+  }
+  return Object.entries(owed)
+    .flatMap(([name, isOwed]) => (isOwed ? [name] : []))
+    .join(', ')
+}
+
 test('the page of methods is the table of the code', async () => {
   const page = await readFile(new URL('../../docs/AUTHORIZATION.md', import.meta.url), 'utf8')
   const rows = [
-    ...page.matchAll(/^\| `([a-zA-Z/_]+)` +\| ((?:modern|legacy)[a-z, ]*?) +\| (.+?) +\|/gm),
+    ...page.matchAll(/^\| `([a-zA-Z/_]+)` +\| ((?:modern|legacy)[a-z, ]*?) +\| (.+?) +\|(.*?)\|/gm),
   ]
-  const told = Object.fromEntries(rows.map(([, method = '', eras, what]) => [method, [eras, what]]))
+  const told = Object.fromEntries(
+    rows.map(([, method = '', eras, what, owes = '']) => [method, [eras, what, owes.trim()]]),
+  )
   const want = methods.flatMap((method) => {
     const eras = (['modern', 'legacy'] as const).filter((era) => served(method, era) !== undefined)
     const what = eras.map((era) => served(method, era))[0]
-    return what === undefined ? [] : [[method, [eras.join(', '), what]]]
+    return what === undefined ? [] : [[method, [eras.join(', '), what, owedBy(method, what)]]]
   })
   assert.deepEqual(told, Object.fromEntries(want))
 })
