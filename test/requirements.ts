@@ -617,7 +617,7 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
   'gateway.claim-moves': {
     claim:
-      'a certificate counts no longer than its pod serves the claim that it names, and that of a pool only until its pod is claimed',
+      'a certificate counts no longer than its pod serves the claim that it names, and that of a pool only until its pod is claimed; what the pod was given by then is of no use for another claim',
     source: 'docs/ISSUANCE.md, pods that are given away: what would not be certified now',
   },
   'gateway.stale-watch-refuses': {

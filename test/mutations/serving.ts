@@ -274,6 +274,13 @@ export const servingMutations: readonly Mutation[] = [
     tests: ['test/gateway/caller/claim-watch.test.ts'],
   },
   {
+    claim: 'gateway.claim-moves',
+    without: 'the claim among what owns a session',
+    file: 'src/gateway/caller/certified.ts',
+    edits: [["claim === undefined ? '' :", "pod.uid !== '' ? '' :"]],
+    tests: ['test/gateway/caller/certified.test.ts'],
+  },
+  {
     claim: 'gateway.label-drift',
     without: 'forgetting what was asked of a namespace before it changed',
     file: 'src/gateway/caller/namespace-watch.ts',

@@ -21,7 +21,7 @@ export interface Named {
 /** What a certificate says, and nothing of the connection on which it came: nobody changes it, so all connections of it have the same. */
 export interface Certified extends Named {
   readonly identity: WorkloadIdentity
-  /** SPIFFE ID and pod UID: what owns a session. A renewed certificate of the same pod is the same owner. */
+  /** SPIFFE ID and pod UID, and that of its claim: what owns a session. A renewed certificate is the same owner, another claim is not. */
   readonly owner: string
   /** What policy is told of it, as text: all of it from its certificate. */
   readonly subjectText: InputText
@@ -64,7 +64,7 @@ export function createCertificateReader(
       svid,
       identity,
       foreign: domain,
-      owner: `${svid.spiffeId.uri} ${identity.pod.uid}`,
+      owner: ownerOf(identity),
       subjectText: formatInput(subjectOf(svid, identity)),
       account: accountOf(identity),
     }
@@ -73,6 +73,12 @@ export function createCertificateReader(
     kept.set(sha256, certified)
     return certified
   }
+}
+
+/** What was given to a pod while it served somebody is of no use to it for anybody else. */
+function ownerOf({ spiffeId, pod, claim }: WorkloadIdentity): string {
+  const served = claim === undefined ? '' : ` ${claim.uid}`
+  return `${spiffeId.uri} ${pod.uid}${served}`
 }
 
 /** What policy is told of a caller: only what its certificate proves. */

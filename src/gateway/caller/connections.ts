@@ -47,7 +47,7 @@ export interface Accepted {
 export interface CallersOptions
   extends Omit<CallerOptions, 'unsentOf' | 'bodiesOf' | 'judgeTrust'>, JudgeOptions {
   readonly limits: GatewayLimits
-  /** Told of an owner (SPIFFE ID and pod UID) that was found to be no more while it was connected. */
+  /** Told of an owner (`Certified`) that was found to be no more while it was connected. */
   readonly identityEnded?: (owner: string) => void
   readonly log: Log
 }

@@ -22,7 +22,7 @@ export interface Ask {
 
 /** Who is asked: whoever else answers, or answers elsewhere, answers nothing. */
 export interface AskedOf {
-  /** SPIFFE ID and pod UID. */
+  /** SPIFFE ID, pod UID and that of its claim. */
   readonly owner: string
   /** Of the caller's session. */
   readonly key: string

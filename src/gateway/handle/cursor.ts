@@ -2,7 +2,7 @@ import type { Seal } from './seal.ts'
 
 /** How far a caller has read the upstreams' lists: sealed, so that it is the caller's own and cannot be made up. */
 export interface Position {
-  /** SPIFFE ID and pod UID. */
+  /** SPIFFE ID, pod UID and that of its claim. */
   readonly owner: string
   readonly era: string
   readonly door: string

@@ -2,7 +2,7 @@ import type { Seal } from './seal.ts'
 
 /** The call that a tool server's `requestState` belongs to: only the same caller goes on with it, by the same call. */
 export interface CallOfState {
-  /** SPIFFE ID and pod UID. */
+  /** SPIFFE ID, pod UID and that of its claim. */
   readonly owner: string
   readonly door: string
   /** SPIFFE ID of the tool server that gave it. */

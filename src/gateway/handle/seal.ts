@@ -26,7 +26,7 @@ export const sealedCharactersMax: Readonly<Record<HandleKind, number>> = {
 /** What a handle is, and whose: both are asked of whoever seals one, and of whoever opens one. */
 export interface HandleOf {
   readonly kind: HandleKind
-  /** SPIFFE ID and pod UID. */
+  /** SPIFFE ID, pod UID and that of its claim. */
   readonly owner: string
 }
 

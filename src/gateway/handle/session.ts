@@ -136,7 +136,7 @@ interface Opening {
 }
 
 interface Whose {
-  /** SPIFFE ID and pod UID. */
+  /** SPIFFE ID, pod UID and that of its claim. */
   readonly owner: string
   readonly door: string
 }

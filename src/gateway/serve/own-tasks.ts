@@ -3,7 +3,7 @@ import { Shelf, type Owned } from '../upstream/shelf.ts'
 
 /** A task of the legacy era, as its owner has made it here or has shown it here since. */
 export interface OwnTask {
-  /** SPIFFE ID and pod UID. */
+  /** SPIFFE ID, pod UID and that of its claim. */
   readonly owner: string
   readonly account: Account
   readonly door: string

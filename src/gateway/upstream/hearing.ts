@@ -33,7 +33,7 @@ export interface Listener {
 
 /** For whom a legacy server is asked to tell of a resource: one that wants to know is told so with each request. */
 export interface InNameOf {
-  /** SPIFFE ID and pod UID. */
+  /** SPIFFE ID, pod UID and that of its claim. */
   readonly owner: string
   /** The token that says so of this resource; undefined: nobody is spoken for any more. */
   readonly tokenFor: (uri: string) => Promise<string | undefined>

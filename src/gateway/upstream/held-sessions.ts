@@ -6,7 +6,7 @@ import { Shelf, type Owned } from './shelf.ts'
 
 /** Whose session it is, and with whom. */
 export interface Holder {
-  /** SPIFFE ID and pod UID. */
+  /** SPIFFE ID, pod UID and that of its claim. */
   readonly owner: string
   readonly account: Account
   /** Of the caller's own session. */

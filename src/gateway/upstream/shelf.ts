@@ -9,7 +9,7 @@ import {
 
 /** Something that is kept for one caller, under a name of its own. */
 export interface Owned {
-  /** SPIFFE ID and pod UID. */
+  /** SPIFFE ID, pod UID and that of its claim. */
   readonly owner: string
   readonly account: Account
   readonly place: string

@@ -24,6 +24,20 @@ test('a certificate is read once for all its connections, and never taken for an
   assert.match(second.subjectText, /"name":"other"/)
 })
 
+test('what a pod was given for one claim it does not own for another, and a renewal owns what was there before', () => {
+  requirement('gateway.claim-moves')
+  const read = createCertificateReader({})
+  const owners = [undefined, 'one', 'one', 'other'].map((claimUid) => {
+    const of = { pod: 'worker', podUid: 'uid-of-worker' }
+    const { svid } = authority.issue(claimUid === undefined ? of : { ...of, claimUid }).credential
+    const found = read(svid.der)
+    assert.ok('owner' in found)
+    return found.owner
+  })
+  assert.equal(owners[1], owners[2])
+  assert.equal(new Set(owners).size, 3)
+})
+
 test('so many certificates are kept, and the oldest goes first', () => {
   const read = createCertificateReader({}, 2)
   const [oldest, second, third] = [derOf('oldest'), derOf('second'), derOf('third')]

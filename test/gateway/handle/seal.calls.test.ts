@@ -89,6 +89,10 @@ const circumstances: Readonly<Record<string, (held: Held) => Promise<readonly [R
       await kind.use(await agentOf({ tenant: 'zeta', namespace: 'elsewhere' }), handle),
       kind.foreign,
     ],
+    'its pod, for another claim': async ({ kind, handle }) => [
+      await kind.use(await agentOf({ ...own, claimUid: 'claim-uid-2' }), handle),
+      kind.foreign,
+    ],
     'its owner, after its revocation': async ({ kind, handle }) => {
       world.revocations.set([{ name: 'r', reason: '', podUid: own.podUid }])
       const late = await agentOf(own)

@@ -10,6 +10,7 @@ export interface Wanted {
   readonly podUid?: string
   readonly role?: Role
   readonly tenant?: string
+  readonly claimUid?: string
   readonly toolScopes?: string
   readonly dnsNames?: readonly string[]
   readonly lifetimeSeconds?: number
