@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import type { CheckName, Status } from '../../src/doctor/check.ts'
 import type { Fact, Facts, NodeFact } from '../../src/doctor/facts.ts'
+import { grantLabelPrefixes } from '../../src/identity/governance-key.ts'
 import { examine } from '../../src/doctor/report.ts'
 import { createTestAuthority } from '../support/test-authority.ts'
 import { checkOf, signerName, startDoctorWorld } from './doctor-world.ts'
@@ -316,6 +317,21 @@ test('a check that lacks a fact says which right would give it, and blames nobod
   assert.equal(found.status, 'warning')
   assert.equal(found.summary, 'not checked: no right to list nodes')
   assert.match(found.hint ?? '', /somebody who may list nodes/)
+})
+
+test('every label that grants means something on a namespace, and nowhere else', () => {
+  const labels = Object.fromEntries(
+    Object.values(grantLabelPrefixes).map((prefix) => [`${prefix}agent`, 'allow']),
+  )
+  const object = { namespace: '', name: 'acme', labels, annotations: {} }
+  const judged = (changed: Partial<Facts>) =>
+    checkOf(examine({ ...well, ...changed }, 'https://server'), 'governance-keys')
+  assert.equal(judged({ namespaces: known([object]) }).status, 'ok')
+  const refused = { ...labels, 'tenants.countersign.dev/Blue': 'allow' }
+  const found = judged({ namespaces: known([{ ...object, labels: refused }]) })
+  assert.match(JSON.stringify(found.evidence), /tenant is not a lower-case label value/)
+  const elsewhere = judged({ serviceAccounts: known([{ ...object, namespace: 'acme' }]) })
+  assert.equal(elsewhere.evidence?.length, 4)
 })
 
 test('what stands under an inherited name is not there', () => {

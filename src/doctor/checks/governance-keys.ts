@@ -25,7 +25,12 @@ const places: readonly (Place & { readonly key: string })[] = [
   { kind: 'service account', member: 'annotation', key: annotationKeys.toolScopes },
 ]
 
-const openPrefixes = [grantLabelPrefixes.models, grantLabelPrefixes.tools]
+/** Labels of a namespace whose name says what is granted, and how that is read. */
+const openGrants: readonly (readonly [prefix: string, parse: (name: string) => unknown])[] = [
+  [grantLabelPrefixes.models, parseModel],
+  [grantLabelPrefixes.tools, parseModel],
+  [grantLabelPrefixes.tenants, parseTenant],
+]
 
 /** Every key of ours is one that somebody reads, where it stands and with the value that it has. */
 export const governanceKeys: Check = {
@@ -84,16 +89,17 @@ function slip(place: Place, key: string, value: string): Slip | undefined {
   const fits = ({ kind, member }: Place): boolean => kind === place.kind && member === place.member
   const known = places.filter(fits).map((each) => each.key)
   if (known.includes(key)) return wrongValue(key, value)
-  const prefix = openPrefixes.find((each) => key.startsWith(each))
-  if (prefix !== undefined && place.kind === 'namespace' && place.member === 'label') {
-    return wrongGrant(key.slice(prefix.length), value)
+  const open = openGrants.find(([prefix]) => key.startsWith(prefix))
+  if (open !== undefined && place.kind === 'namespace' && place.member === 'label') {
+    const [prefix, parse] = open
+    return unreadable(() => parse(key.slice(prefix.length))) ?? wrongAllowance(value)
   }
   const elsewhere = places.find((each) => each.key === key)
   if (elsewhere !== undefined) {
     const text = `means something only as a ${elsewhere.member} of a ${elsewhere.kind}`
     return { text, breaks: false }
   }
-  if (prefix !== undefined)
+  if (open !== undefined)
     return { text: 'means something only as a label of a namespace', breaks: false }
   const nearest = nearestName(key, known) ?? nearestPrefix(key)
   const advice = nearest === undefined ? '' : `, did you mean ${nearest}`
@@ -114,10 +120,6 @@ function wrongValue(key: string, value: string): Slip | undefined {
   if (key === annotationKeys.tenant) return unreadable(() => parseTenant(value))
   if (key === annotationKeys.role) return unreadable(() => parseRole(value))
   return undefined
-}
-
-function wrongGrant(name: string, value: string): Slip | undefined {
-  return unreadable(() => parseModel(name)) ?? wrongAllowance(value)
 }
 
 function wrongAllowance(value: string): Slip | undefined {
