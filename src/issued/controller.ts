@@ -5,6 +5,7 @@ import { issuedCertificates, type IssuedCertificate } from '../kubernetes/issued
 import { objectKey } from '../kubernetes/object-store.ts'
 import { readObject } from '../kubernetes/objects.ts'
 import { observeClient } from '../kubernetes/reachability.ts'
+import { watchRights } from '../kubernetes/rights-watch.ts'
 import { createWorkQueue } from '../kubernetes/work-queue.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
@@ -12,10 +13,13 @@ import { createBoard, type Condition } from '../readiness.ts'
 import { carryOut, type CarryOutOptions } from './carry-out.ts'
 import { look, type Look, type LookOptions } from './look.ts'
 import { nextStep } from './next-step.ts'
+import { issuedRights } from './rights.ts'
 
 export interface IssuedOptions extends LookOptions, CarryOutOptions {
   /** Of this one alone; of all when absent. */
   readonly namespace?: string | undefined
+  /** The ClusterTrustBundle that anchors are read from; they come from elsewhere when absent. */
+  readonly anchorsFrom?: string | undefined
   readonly log: Log
   readonly metrics: Metrics
   readonly random?: () => number
@@ -54,13 +58,16 @@ const noWaiting: Waiting = { looks: 0, refusals: 0, retryAt: undefined }
 
 export function createIssuedKeeper(options: IssuedOptions): IssuedKeeper {
   const { log, metrics, namespace, now, delay = realDelay, random = Math.random } = options
-  const board = createBoard(['kubernetes', 'watch issuedcertificates'])
+  const board = createBoard(['kubernetes', 'rights', 'watch issuedcertificates'])
   const client = observeClient(options.client, now)
   board.set('kubernetes', () => client.condition())
   return {
     conditions: () => board.list(),
     async run(signal) {
       await using opened = new AsyncDisposableStack()
+      const wanted = issuedRights({ namespace, trustBundle: options.anchorsFrom })
+      const rights = opened.use(watchRights({ client, rights: wanted, delay, random }))
+      board.set('rights', () => rights.condition())
       const place = namespace === undefined ? {} : { namespace }
       const watched = opened.use(
         startInformer<IssuedCertificate>({

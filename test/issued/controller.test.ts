@@ -8,6 +8,9 @@ import { deny, openIssuedWorld, place, sign, uri, type IssuedWorld } from './iss
 
 const plural = 'issuedcertificates'
 
+/** When another certificate is due for sure, by which the one before, of an hour, is still good. */
+const dueSeconds = 2400
+
 function change(world: IssuedWorld, spec: object): void {
   const found = world.cluster.get(plural, place.name, place.namespace)
   assert.ok(found !== undefined)
@@ -75,7 +78,7 @@ test('what was taken before a kill is told of after it, and before another one i
   world.cluster.fail(isStatus, { kind: 'drop' })
   await assert.rejects(world.turn(), { code: 'kubernetes/unreachable' })
   world.restart()
-  world.clock.now += 2000 * 1000
+  world.clock.now += dueSeconds * 1000
   await world.turn()
   const { states } = world
   assert.deepEqual(states.slice(0, 5), ['Pending', 'Requested', 'Issued', 'Finished', 'Pending'])
@@ -100,7 +103,7 @@ test('before its end another one is asked for with another key, and the one befo
   await world.until('Finished')
   const first = world.secret()?.['tls.crt']
   const firstKey = world.secret()?.['tls.key']
-  world.clock.now += 1900 * 1000
+  world.clock.now += dueSeconds * 1000
   await world.until('Requested')
   assert.equal(world.secret()?.['tls.crt'], first)
   await world.until('Finished')
@@ -114,7 +117,7 @@ test('what is refused says why, is asked again later with another key, and what 
   const world = openIssuedWorld()
   await world.until('Finished')
   const first = world.secret()?.['tls.crt']
-  world.clock.now += 1900 * 1000
+  world.clock.now += dueSeconds * 1000
   await world.until('Requested')
   deny(world.cluster)
   await world.turn()

@@ -10,6 +10,7 @@ import { issuedSchema } from '../../src/cli/issued/issued-configuration.ts'
 import { runIssued } from '../../src/cli/issued/run-issued.ts'
 import { parseConfiguration } from '../../src/cli/configuration.ts'
 import type { Running } from '../../src/cli/running.ts'
+import { issuedRights } from '../../src/issued/rights.ts'
 import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
 import { createApiClient } from '../../src/kubernetes/api-client.ts'
 import { silentLog } from '../../src/log.ts'
@@ -213,6 +214,22 @@ export function issuedSuite(title: string, start: (folder: string) => Promise<Cl
       const text = stringify({ trustDomain, kubeconfig, admin: { port: 0 } })
       return runIssued(parseConfiguration(text, issuedSchema, 'x.yaml'), silentLog)
     }
+
+    test('the rights that are documented are those that the agent uses, and no others', async () => {
+      const conditions = (): readonly { name: string; ok: boolean; reason: string }[] =>
+        keeper.conditions()
+      await eventually('it is ready', () => keeper.ready())
+      const rights = conditions().find(({ name }) => name === 'rights')
+      assert.equal(rights?.ok, true, rights?.reason)
+      const given = agentRules.flatMap(({ apiGroups: [group], resources: [resource], verbs }) =>
+        verbs.map((verb) => `${verb} ${group} ${resource}`),
+      )
+      const used = issuedRights({ trustBundle: 'x' }).map(
+        ({ verb, group, resource, subresource }) =>
+          [verb, group, [resource, subresource].filter(Boolean).join('/')].join(' '),
+      )
+      assert.deepEqual(used.toSorted(), given.toSorted())
+    })
 
     const uriOf = (site: Site): string => `spiffe://${site.trustDomain}/ns/${namespace}/sa/search`
 

@@ -1,5 +1,6 @@
 import { createIssuedKeeper } from '../../issued/controller.ts'
 import { createApiClient } from '../../kubernetes/api-client.ts'
+import { trustBundleName } from '../../kubernetes/cluster-trust-bundle.ts'
 import type { Log } from '../../log.ts'
 import { createMetrics } from '../../metrics.ts'
 import { isReady } from '../../readiness.ts'
@@ -22,6 +23,7 @@ export async function runIssued(config: IssuedConfig, log: Log): Promise<Running
   const keeper = createIssuedKeeper({
     ...config,
     client,
+    anchorsFrom: file === undefined ? trustBundleName(signerName, trustDomain) : undefined,
     async anchors(signal) {
       const bundle = await (file === undefined
         ? readAnchors({ client, signerName, trustDomain, signal })

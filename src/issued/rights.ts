@@ -1,0 +1,41 @@
+import type { Right } from '../kubernetes/access-review.ts'
+
+/** Every right that the keeper of IssuedCertificates uses, and no other: docs/REACH.md lists them. */
+export function issuedRights(options: {
+  /** Of this one alone; of all when absent. */
+  readonly namespace?: string | undefined
+  /** The ClusterTrustBundle of the signer; where anchors come from a file it needs none. */
+  readonly trustBundle?: string | undefined
+}): readonly Right[] {
+  const { namespace, trustBundle } = options
+  const place = namespace === undefined ? {} : { namespace }
+  const resources = { group: 'countersign.dev', resource: 'issuedcertificates', ...place }
+  const requests = { group: 'certificates.k8s.io', resource: 'certificatesigningrequests' }
+  const secrets = { group: '', resource: 'secrets', ...place }
+  const unseen = 'no IssuedCertificate is seen'
+  const unkept = 'no key and no certificate can be kept'
+  const unasked = 'no certificate can be asked for'
+  return [
+    ...(['get', 'list', 'watch'] as const).map((verb) => ({ ...resources, verb, without: unseen })),
+    {
+      ...resources,
+      subresource: 'status',
+      verb: 'patch',
+      without: 'no state can be told, and nothing is done that was not told before',
+    },
+    { group: '', resource: 'serviceaccounts', ...place, verb: 'get', without: unasked },
+    ...(['get', 'create', 'patch'] as const).map((verb) => ({ ...secrets, verb, without: unkept })),
+    ...(['create', 'get'] as const).map((verb) => ({ ...requests, verb, without: unasked })),
+    ...(trustBundle === undefined ? [] : [anchorsRight(trustBundle)]),
+  ]
+}
+
+function anchorsRight(name: string): Right {
+  return {
+    group: 'certificates.k8s.io',
+    resource: 'clustertrustbundles',
+    name,
+    verb: 'get',
+    without: 'no certificate can be verified, and none is taken',
+  }
+}
