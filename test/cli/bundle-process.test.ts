@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { enableCompileCache, getCompileCacheDir } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { serialize } from 'node:v8'
 import { unpackBundle } from '../../src/policy/bundle-archive.ts'
-import { createSelfTest } from '../../src/cli/bundle-process.ts'
+import { createSelfTest, forkBundleProcess } from '../../src/cli/bundle-process.ts'
 import { answerTest, type Tested } from '../../src/policy/self-test.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
@@ -145,4 +146,24 @@ test('data that takes more memory than a test may have ends the test, and not th
     code: 'policy/test',
     message: 'test of the bundle ended early, got=SIGABRT',
   })
+})
+
+test('the process of a test is told of nothing but where modules are compiled already', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-self-test-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const file = join(folder, 'tells.mjs')
+  const tell = 'process.send([getCompileCacheDir(), Object.keys(process.env)])'
+  await writeFile(file, `import { getCompileCacheDir } from 'node:module'\n${tell}\n`)
+  enableCompileCache()
+  process.env['COUNTERSIGN_TEST_SECRET'] = 'x'
+  const child = forkBundleProcess([file, 'word'], 96)
+  try {
+    const [[cache, names]] = (await once(child, 'message')) as [[string, readonly string[]]]
+    assert.equal(cache, getCompileCacheDir())
+    const others = names.filter((name) => !name.startsWith('NODE_CHANNEL_'))
+    assert.deepEqual(others, ['NODE_COMPILE_CACHE'])
+  } finally {
+    delete process.env['COUNTERSIGN_TEST_SECRET']
+    child.kill('SIGKILL')
+  }
 })
