@@ -110,7 +110,7 @@ async function openReplica(holder: string): Promise<Replica> {
 const list = async (): Promise<readonly PlainAnswer['body'][]> =>
   (await admin({ path: requestsPath })).body.items
 
-async function open(): Promise<PlainAnswer['body'] | undefined> {
+async function open(): Promise<PlainAnswer['body']> {
   const waiting = (await list()).filter(({ status }) => status.conditions === undefined)
   assert.ok(waiting.length <= 1, 'never two requests wait at once')
   return waiting[0]
