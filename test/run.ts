@@ -19,31 +19,42 @@ const elsewhere = ['chart', 'cluster', 'faults', 'node', 'package', 'sdks'].map(
 )
 
 /**
- * `npm run test:long`, which CI runs too: hostile peers, fault tables, generated cases, whole programs, tools. Of each promise, one way
- * from end to end stays with the rest: `test/e2e/story.test.ts` and `test/e2e/process.test.ts`.
+ * `npm run test:long`, which CI runs too: hostile peers, fault tables, generated cases, whole programs, tools, ledgers of many
+ * segments, conversations of many rounds. Of each promise, one way from end to end stays with the rest: `test/e2e/story.test.ts` and `test/e2e/process.test.ts`.
  */
 const takeLong = [
-  'test/**/*.{hostile,properties,property,refused}.test.ts',
-  'test/**/{differential,hostile,controller-faults,issuance-faults,linear,vectors}.test.ts',
-  'test/agent/stdio-bridge.{gateway,sdk}.test.ts',
-  'test/cli/{bundle-process,open-policy.*}.test.ts',
+  'test/**/*.{denied,hostile,properties,property,refused}.test.ts',
+  'test/**/{differential,hostile,linear,vectors}.test.ts',
+  'test/**/*-faults.test.ts',
+  'test/agent/countersign-fetch.streams.test.ts',
+  'test/agent/stdio-bridge{,.gateway,.sdk}.test.ts',
+  'test/cli/{bundle-process,open-candidate,open-policy.*,open-tenants}.test.ts',
   'test/cli/check/check-gateway.test.ts',
   'test/cli/command/{approve,bridge,ca,check,evaluate,forward,ledger,tools}-command.test.ts',
   'test/cli/command/explain-list.test.ts',
-  'test/cli/command/policy/{build,check,replay,sign}-command.test.ts',
+  'test/cli/command/policy/{build,check,explain,promote,replay,sign}-command.test.ts',
   'test/dev/story/own-server.test.ts',
   'test/doctor/gather/**/*.test.ts',
-  'test/e2e/{client,requester,starts,tool-servers}.test.ts',
+  'test/e2e/{client,requester,starts,tool-servers,trust-domains}.test.ts',
   'test/fuzz/**/*.test.ts',
-  'test/gateway/{identity-lifetime,rollout}.test.ts',
+  'test/gateway/{identity-lifetime,rollout,sdk,watches}.test.ts',
+  'test/gateway/approval/going-on.test.ts',
   'test/gateway/door/{body,unsent}.test.ts',
   'test/gateway/handle/seal.calls.test.ts',
-  'test/gateway/permit/hold-out.test.ts',
-  'test/gateway/serve/talk.test.ts',
+  'test/gateway/permit/{call-limits.calls,hold-out,result,retry}.test.ts',
+  'test/gateway/seats.calls.test.ts',
+  'test/gateway/serve/*.across.test.ts',
+  'test/gateway/serve/{ask-legacy,asks,gather,input-required,keep-approval,legacy-task}.test.ts',
+  'test/gateway/serve/{listen-tasks,pages-across,pass-pages,pass-task,subscribe,talk}.test.ts',
+  'test/gateway/upstream/held-sessions.test.ts',
   'test/kubernetes/informer.test.ts',
-  'test/ledger/{log-folder,recovery}.test.ts',
+  'test/ledger/{log-folder,read-back,recovery,retention,retention.forged,segments}.test.ts',
   'test/mcp/{readings,readings.go}.test.ts',
-  'test/signer/anchors/rotate-authority.test.ts',
+  'test/pki/subject-key.test.ts',
+  'test/policy/bundle-archive.test.ts',
+  'test/policy/shadow/shadow.test.ts',
+  'test/signer/anchors/{rotate-authority,scheduled-rotation}.test.ts',
+  'test/signer/issue/history.segments.test.ts',
   'test/toolserver/read-body.test.ts',
   'test/tools/**/*.test.ts',
 ]
