@@ -41,6 +41,7 @@ export const eraMutations: readonly Mutation[] = [
     without: 'the look at what is read as at more than a result',
     file: 'src/gateway/serve/pass-answer.ts',
     edits: never("permit.call.message.method === 'resources/read'"),
+    tests: ['test/gateway/permit/offers.test.ts'],
   },
   {
     claim: 'gateway.goes-on-across',
