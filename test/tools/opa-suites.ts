@@ -21,7 +21,9 @@ interface OpaResult extends SubResult {
 
 /** Throws when opa itself fails. */
 export function opaVerdicts(opa: string, places: readonly string[], cwd: string): Verdicts {
-  const done = spawnSync(opa, ['test', '--format', 'json', ...places], { cwd, encoding: 'utf8' })
+  // On a machine that is busy one test may take longer than the five seconds that it has by default.
+  const words = ['test', '--timeout', '60s', '--format', 'json', ...places]
+  const done = spawnSync(opa, words, { cwd, encoding: 'utf8' })
   if (done.status !== 0 && done.status !== 2) throw new Error(`${done.stdout}${done.stderr}`)
   const results = JSON.parse(done.stdout) as readonly OpaResult[]
   return sorted(

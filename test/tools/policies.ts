@@ -74,7 +74,15 @@ function checkSources(opa: string): void {
 }
 
 function testSources(opa: string): void {
-  const words = ['test', ...capabilities, '--fail-on-empty', ...sources, template]
+  const words = [
+    'test',
+    '--timeout',
+    '60s',
+    ...capabilities,
+    '--fail-on-empty',
+    ...sources,
+    template,
+  ]
   run(opa, words, 'opa test --verbose --var-values shows the values')
   run(opa, [...words, '--coverage', '--threshold', '100'], 'every line of a rule needs a test')
 }

@@ -38,6 +38,56 @@ test_operators_are_told_more if {
 	[reason.message | some reason in decision.reasons] == ["this city is not served", "see ticket 7"]
 }
 
+trial := object.union(denial, {"code": "soon", "operator": "see ticket 7", "enforced": false})
+
+told_of_trial := {"code": "soon", "message": "see ticket 7", "audience": "operator"}
+
+test_a_rule_that_is_tried_denies_nothing_and_is_told_to_operators if {
+	decision := mcp.decision with data.countersign.custom.deny as {trial}
+		with data.grants as mcp_test.grants
+		with input as mcp_test.call("get")
+	decision == {"allow": true, "reasons": [told_of_trial], "obligations": []}
+}
+
+test_a_rule_beside_one_that_is_tried_denies if {
+	decision := mcp.decision with data.countersign.custom.deny as {denial, trial}
+		with data.grants as mcp_test.grants
+		with input as mcp_test.call("get")
+	not decision.allow
+	[[reason.code, reason.audience] | some reason in decision.reasons] == [
+		["city-not-served", "agent"],
+		["city-not-served", "operator"],
+		["soon", "operator"],
+	]
+}
+
+test_a_rule_that_is_tried_permits_nothing if {
+	decision := mcp.decision with data.countersign.custom.deny as {trial}
+		with data.grants as {"tenants": {}, "subjects": {}}
+		with input as mcp_test.call("get")
+	not decision.allow
+	{reason.code | some reason in decision.reasons} == {"not-granted"}
+}
+
+test_what_is_not_said_well_to_be_tried_denies[name] if {
+	some name, said in {
+		"not enforced by a text": [object.union(trial, {"enforced": "false"})],
+		"not enforced by a number": [object.union(trial, {"enforced": 0})],
+		"not enforced by null": [object.union(trial, {"enforced": null})],
+		"enforced": [object.union(trial, {"enforced": true})],
+		"no code": [object.remove(trial, ["code"])],
+		"no message": [object.remove(trial, ["message"])],
+		"a code that is no text": [object.union(trial, {"code": 7})],
+		"a text for operators that is none": [object.union(trial, {"operator": 7})],
+		"the denial itself": trial,
+		"what nobody can read beside it": [trial, "no"],
+	}
+	decision := mcp.decision with data.countersign.custom.deny as said
+		with data.grants as mcp_test.grants
+		with input as mcp_test.call("get")
+	not decision.allow
+}
+
 test_each_denial_is_told if {
 	decision := mcp.decision with data.countersign.custom.deny as {denial, object.union(denial, {"code": "closed"})}
 		with data.grants as mcp_test.grants

@@ -371,7 +371,9 @@ operator_messages := {
 
 # METADATA
 # title: Reasons
-# description: One reason for the agent and one for the operator, with the same code; none when allowed. The rules of the platform are asked only about what these permit.
+# description: >-
+#   One reason for the agent and one for the operator, with the same code; when allowed none but those of rules that are tried. The rules
+#   of the platform are asked only about what these permit.
 # scope: document
 # schemas:
 #   - input: schema.mcp.decision
@@ -385,4 +387,9 @@ reasons := [
 reasons := denial_reasons if {
 	permitted
 	not undenied
+}
+
+reasons := tried_reasons if {
+	count(tried_reasons) > 0
+	allow
 }
