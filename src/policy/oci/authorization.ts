@@ -77,7 +77,8 @@ function realmOf(realm: string | undefined, { origin, tokenUrl }: AuthorizationO
       ? url?.origin === origin
       : url !== null && withoutQuery(url) === withoutQuery(new URL(tokenUrl))
   if (url !== null && isThere && url.username === '' && url.password === '') return url
-  const told = `want=${quoted(want, 200)} got=${quoted(realm ?? 'none', 200)}`
+  // The rest of it may be what we were asked with.
+  const told = `want=${quoted(want, 200)} got=${quoted(url?.host ?? 'none', 255)}`
   throw new BundleServiceError(`registry wants a token of another server, ${told}`, {
     httpCode: 401,
   })

@@ -11,7 +11,7 @@ import { readBearer, readTls } from '../service-credentials.ts'
 import { anchorsOf, authorizationFor, type Manner } from './authorization.ts'
 import { digestOf, isOf, manifestOctetsMax, manifestType, parseManifest } from './manifest.ts'
 import type { Descriptor } from './manifest.ts'
-import { parseReference, referenceWant, type OciReference } from './reference.ts'
+import { isDigest, parseReference, referenceWant, type OciReference } from './reference.ts'
 
 export interface RegistryConfig extends BundleServiceConfig {
   /** Where tokens are asked for, where that is not the registry itself. */
@@ -95,9 +95,9 @@ async function askManifest(
   const named = [said, kind === 'digest' ? text : undefined].filter((each) => each !== undefined)
   const other = named.find((each) => each !== digest)
   if (other === undefined) return body
-  throw lying(
-    `manifest is not what its digest names, want=${quoted(String(other), 80)} got=${digest}`,
-  )
+  // What is none may be anything, also what we have asked with.
+  const want = isDigest(other) ? other : 'sha256:<hex>'
+  throw lying(`manifest is not what its digest names, want=${want} got=${digest}`)
 }
 
 async function askLayer(talk: Conversation, layer: Descriptor): Promise<Buffer> {
