@@ -24,3 +24,8 @@ export const grantLabelPrefixes = {
 export function isGovernanceKey(key: string): boolean {
   return /^(?:[a-z]+\.)?countersign\.dev\//.test(key)
 }
+
+/** Whether it says of a claim whom it gives pods to: no other label of one is kept, since whoever makes claims makes those, too. */
+export function isClaimLabel(key: string): boolean {
+  return key === annotationKeys.tenant
+}

@@ -1,5 +1,5 @@
 import { CountersignError } from '../../errors.ts'
-import { annotationKeys, isGovernanceKey } from '../../identity/governance-key.ts'
+import { annotationKeys, isClaimLabel } from '../../identity/governance-key.ts'
 import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
 import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { readObject } from '../../kubernetes/objects.ts'
@@ -54,7 +54,7 @@ export function watchClaims(
 ): NamespaceSource & AsyncDisposable & { conditions(): readonly Condition[] } {
   const { kinds, ownedOf, namespaces, staleSecondsMax } = options
   const listeners = createListeners()
-  const caches = startOwnerCaches({ ...options, labels: isGovernanceKey, idleSeconds })
+  const caches = startOwnerCaches({ ...options, labels: isClaimLabel, idleSeconds })
   const asker = createAsker(caches, options)
   caches.onChange(() => {
     // Before anybody is told: what is asked for on an event must not be answered with what was asked before it.

@@ -1,5 +1,6 @@
 import {
   annotationKeys,
+  isClaimLabel,
   isGovernanceKey,
   signingRequestsKey,
 } from '../../identity/governance-key.ts'
@@ -76,7 +77,7 @@ export const factResources: FactResources = {
 
 /** An owner of pods, or of their owners. */
 export function claimResource(kind: OwnerKind, kinds: OwnerKinds): Resource<KubernetesObject> {
-  return ownerResource(kind, { kinds, labels: isGovernanceKey })
+  return ownerResource(kind, { kinds, labels: isClaimLabel })
 }
 
 export function servicesEvidence(found: readonly Service[]): readonly ServiceEvidence[] {

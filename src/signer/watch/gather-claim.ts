@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { isGovernanceKey } from '../../identity/governance-key.ts'
+import { isClaimLabel } from '../../identity/governance-key.ts'
 import { startOwnerCaches, type OwnerCaches } from '../../kubernetes/owner-caches.ts'
 import type { OwnersEnd, Owned } from '../../kubernetes/owner-chain.ts'
 import type { Condition } from '../../readiness.ts'
@@ -26,7 +26,7 @@ export function startClaimGatherer(
 ): ClaimGatherer {
   const { claimOwners: kinds = [], staleSecondsMax } = options
   if (kinds.length === 0) return noClaims
-  const caches = startOwnerCaches({ ...options, kinds, labels: isGovernanceKey })
+  const caches = startOwnerCaches({ ...options, kinds, labels: isClaimLabel })
   const isCurrent = (): boolean => caches.staleSeconds <= staleSecondsMax
   const evidenceOf = (end: OwnersEnd): ClaimEvidence => claimEvidence(end, kinds)
   const found = (end: OwnersEnd, cached: boolean): Pick<Evidence, 'claim'> => ({
@@ -53,8 +53,7 @@ export function startClaimGatherer(
         ? undefined
         : 'the claim of the pod has changed since it was read'
     },
-    onChange: (listener) =>
-      caches.onChange((uid) => listener((pod) => uid === undefined || concerns(caches, pod, uid))),
+    onChange: (listener) => gatherChanges(caches, listener),
     [Symbol.asyncDispose]: () => caches[Symbol.asyncDispose](),
   }
 }
@@ -84,10 +83,40 @@ async function readClaim(
   }
 }
 
-function concerns(caches: OwnerCaches, pod: PodEvidence, uid: string): boolean {
-  if (pod.owner?.uid === uid) return true
+/** All who wait are looked at for each change: for those of a list, or of a busy cluster, they are looked at once. */
+const gatherMilliseconds = 100
+
+function gatherChanges(
+  caches: OwnerCaches,
+  listener: (concerns: (pod: PodEvidence) => boolean) => void,
+): () => void {
+  let changed = new Set<string | undefined>()
+  let timer: NodeJS.Timeout | undefined
+  const tell = (): void => {
+    const uids = changed
+    changed = new Set()
+    timer = undefined
+    listener((pod) => concerns(caches, pod, uids))
+  }
+  const stop = caches.onChange((uid) => {
+    changed.add(uid)
+    timer ??= setTimeout(tell, gatherMilliseconds).unref()
+  })
+  return () => {
+    stop()
+    clearTimeout(timer)
+  }
+}
+
+function concerns(
+  caches: OwnerCaches,
+  pod: PodEvidence,
+  changed: ReadonlySet<string | undefined>,
+): boolean {
+  if (pod.owner === undefined) return false
+  if (changed.has(undefined) || changed.has(pod.owner.uid)) return true
   const end = caches.follow(ownedOf(pod))
-  return end.state === 'claimed' && end.uids.includes(uid)
+  return end.state === 'claimed' && end.uids.some((uid) => changed.has(uid))
 }
 
 function ownedOf({ namespace, owner }: PodEvidence): Owned {

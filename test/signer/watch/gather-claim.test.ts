@@ -76,6 +76,30 @@ test('a claim that is younger than the cache is found all the same', async () =>
   assert.equal(told((await look(gatherer)).claim), 'claim-0 blue')
 })
 
+test('a claim that somebody has labelled to no end is read as any', async () => {
+  const cluster = pooledCluster({})
+  const more = Array.from({ length: 2000 }, (_, at) => [`x.countersign.dev/${at}`, 'v'.repeat(63)])
+  const labels = { ...Object.fromEntries(more), 'countersign.dev/tenant': 'blue' }
+  cluster.put('sandboxclaims', claimObject({ labels }))
+  await using gatherer = await synced(cluster)
+  assert.equal(told((await look(gatherer)).claim), 'claim-0 blue')
+  assert.equal(ownerReads(cluster), 0)
+})
+
+test('whoever waits is looked at once for all claims of a list', async () => {
+  const cluster = pooledCluster({})
+  for (let at = 0; at < 300; at += 1) {
+    const metadata = { name: `other-${at}`, namespace: 'team-a', uid: `other-uid-${at}` }
+    cluster.put('sandboxclaims', { metadata })
+  }
+  await using gatherer = startGatherer({ client: cluster, ...parts })
+  const concerned: boolean[] = []
+  gatherer.onClaim((concerns) => concerned.push(concerns('pod-uid'), concerns('another-uid')))
+  await eventually('the look', () => concerned.includes(true))
+  assert.ok(concerned.length < 20, `${concerned.length}`)
+  assert.ok(concerned.every((is, at) => at % 2 === 0 || !is))
+})
+
 test('where the owners cannot be read nothing is known of a claim', async () => {
   const cluster = pooledCluster()
   await using gatherer = await synced(cluster)
