@@ -222,6 +222,12 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'by schedule a CA is replaced by whichever replica publishes the anchors, in the steps and with the proof of the commands, and never by a clock that is wrong',
     source: 'DESIGN §2 CA sources; SPIRE: prepare and activate by remaining life',
   },
+  'signer.follows-the-version-that-is-served': {
+    claim:
+      'a signer that runs follows requests in the version in which kubelets ask, also after an upgrade, and by no answer that API servers do not agree on',
+    source:
+      'kubernetes.io: version skew policy; KEP-4317: v1beta1 is no longer served by default from 1.37',
+  },
   'signer.asks-for-its-ca-once': {
     claim:
       'a CA is asked for by one request at a time, which is waited for and asked anew when it is refused, whoever is killed meanwhile, and nothing else takes its place',

@@ -70,10 +70,8 @@ export async function discoverPodCertificateVersion(
   signal?: AbortSignal,
 ): Promise<PodCertificateDiscovery> {
   const plural = 'podcertificaterequests'
-  const [v1, v1beta1] = await Promise.all([
-    isServed(client, signal, { version: 'v1', plural }),
-    isServed(client, signal, { version: 'v1beta1', plural }),
-  ])
+  const served = await servedPodCertificateVersions(client, signal)
+  const [v1, v1beta1] = [served.includes('v1'), served.includes('v1beta1')]
   if (!v1 && !v1beta1) {
     throw new CountersignError(
       'kubernetes/not-served',
@@ -92,6 +90,19 @@ export async function discoverPodCertificateVersion(
     .map(({ metadata }) => metadata.name)
   if (old.length > 0 && v1beta1) return { version: 'v1beta1', unreadableNodes: [] }
   return { version: 'v1', unreadableNodes: old }
+}
+
+/** Those in which the API server serves the requests of kubelets, the newest first. */
+export async function servedPodCertificateVersions(
+  client: ApiClient,
+  signal?: AbortSignal,
+): Promise<readonly PodCertificateVersion[]> {
+  const plural = 'podcertificaterequests'
+  const versions = ['v1', 'v1beta1'] as const
+  const served = await Promise.all(
+    versions.map((version) => isServed(client, signal, { version, plural })),
+  )
+  return versions.filter((_, index) => served[index])
 }
 
 /** Whether the API server lists CertificateSigningRequests: then what else it lists of that group and version is what it serves. */

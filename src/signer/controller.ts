@@ -37,7 +37,9 @@ import {
   openLanes,
   quietLanes,
   tellLanes,
+  untilOtherVersion,
   type Lane,
+  type LanesOptions,
   type SigningRequestsOptions,
 } from './lanes.ts'
 import { joinMembers } from './members-lease.ts'
@@ -143,8 +145,6 @@ export function createSigner(options: SignerOptions): Signer {
     },
     conditions: () => board.list(),
     async run(signal) {
-      await using opened = new AsyncDisposableStack()
-      opened.defer(() => quietLanes({ ...options, board }, 'stopped'))
       const broken = Promise.withResolvers<boolean>()
       broken.promise.catch(() => {})
       const onBroken = (error: CountersignError): void => {
@@ -157,21 +157,34 @@ export function createSigner(options: SignerOptions): Signer {
       const ledger = watchedLedger(options.ledger, onBroken)
       // Its file may be gone while nobody asks for anything.
       void options.ledger.failed.then(onBroken)
-      const work = await open(
-        { ...options, client, delay, ledger, board, publishes },
-        opened,
-        signal,
-      )
-      if (work === undefined) return
-      options.log.info({ signerName: options.signerName }, 'signer works on requests')
-      try {
-        await unlessAborted(broken.promise, signal)
-      } finally {
-        // What comes meanwhile is for the others, at once.
-        const left = work.membership[Symbol.asyncDispose]()
-        await Promise.all([left, ...work.queues.map((queue) => queue.drain(drainSeconds))])
-      }
+      const parts = { ...options, client, delay, ledger, board, publishes }
+      while (await work(parts, broken.promise, signal));
     },
+  }
+}
+
+/** Until it is told to end, or until requests are to be followed in another version: then true, and all of it is begun anew. */
+async function work(
+  options: Parts,
+  broken: Promise<boolean>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  await using opened = new AsyncDisposableStack()
+  opened.defer(() => quietLanes(options, 'stopped'))
+  const opening = await open(options, opened, signal)
+  if (opening === undefined) return false
+  const { version, membership, queues } = opening
+  options.log.info({ signerName: options.signerName, version }, 'signer works on requests')
+  const looking = new AbortController()
+  try {
+    const either = AbortSignal.any([signal, looking.signal])
+    const other = untilOtherVersion({ ...options, signal: either }, version)
+    return await unlessAborted(Promise.race([broken, other]), signal)
+  } finally {
+    looking.abort()
+    // What comes meanwhile is for the others, at once.
+    const left = membership[Symbol.asyncDispose]()
+    await Promise.all([left, ...queues.map((queue) => queue.drain(drainSeconds))])
   }
 }
 
@@ -215,7 +228,12 @@ async function open(
   opened: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<
-  { readonly queues: readonly RequestQueue[]; readonly membership: Membership } | undefined
+  | {
+      readonly version: LanesOptions['version']
+      readonly queues: readonly RequestQueue[]
+      readonly membership: Membership
+    }
+  | undefined
 > {
   const { client, board, log, metrics, now } = options
   const rights = opened.use(watchRights({ client, rights: signerRights(rightsOf(options)) }))
@@ -278,7 +296,7 @@ async function open(
     const kind = asked === 'of-pods' ? ({ kind: 'CertificateSigningRequest' } as const) : {}
     queues.set(asked, startRequestQueue({ ...parts, ...kind, log, metrics, now }))
   }
-  return { queues: [...queues.values()], membership }
+  return { version, queues: [...queues.values()], membership }
 }
 
 /** What was begun while they were answered has nobody here who could settle it. */

@@ -2,6 +2,7 @@ import { CountersignError } from '../errors.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import {
   discoverPodCertificateVersion,
+  servedPodCertificateVersions,
   servesSigningRequests,
 } from '../kubernetes/api-discovery.ts'
 import type { Delay } from '../kubernetes/backoff.ts'
@@ -75,7 +76,7 @@ export function laneConditions(options: Pick<LanesOptions, 'signingRequests'>): 
 const notServed: Omit<Condition, 'name'> = {
   ok: false,
   optional: true,
-  reason: 'not served: pods ask by themselves; start the signer anew once they are',
+  reason: 'not served: pods ask by themselves',
 }
 
 function ofKubelets(
@@ -146,35 +147,77 @@ export function quietLanes(
   for (const name of laneConditions(options)) options.board.set(name, () => ({ ok: false, reason }))
 }
 
+interface VersionOptions extends Pick<
+  LanesOptions,
+  'client' | 'signingRequests' | 'board' | 'log'
+> {
+  readonly delay: Delay
+  readonly signal: AbortSignal
+}
+
 /**
  * The version in which kubelets ask. What is not served is waited for, unless pods may ask by themselves and the API server says plainly
  * that it serves the one and not the other. Undefined when told to end.
  */
-export async function discoverVersion(
-  options: Pick<LanesOptions, 'client' | 'signingRequests' | 'board' | 'log'> & {
-    readonly delay: Delay
-    readonly signal: AbortSignal
-  },
+export function discoverVersion(
+  options: VersionOptions,
 ): Promise<LanesOptions['version'] | undefined> {
-  const { client, log, signingRequests, signal } = options
   const told = (reason: string): void => quietLanes(options, reason)
-  const ask = async (): Promise<LanesOptions['version']> => {
+  return untilAnswered(() => askVersion(options), { ...options, told })
+}
+
+async function askVersion({
+  client,
+  log,
+  signingRequests,
+  signal,
+}: VersionOptions): Promise<LanesOptions['version']> {
+  try {
+    const { version, unreadableNodes: nodes } = await discoverPodCertificateVersion(client, signal)
+    if (nodes.length > 0) log.error({ nodes }, oldKubelets)
+    return version
+  } catch (error) {
+    const isMissing = error instanceof CountersignError && error.code === 'kubernetes/not-served'
+    if (!isMissing || signingRequests === undefined) throw error
+    if (!(await servesSigningRequests(client, signal))) throw error
+    log.warn({ error }, 'only what pods ask by themselves is answered')
+    return 'none'
+  }
+}
+
+/** Between two looks at what is served: a control plane is upgraded now and then. */
+const lookMilliseconds = 60_000
+
+/** Every so many looks the nodes are read as well, by whose kubelets it is decided where two versions are served. */
+const looksWithoutNodes = 10
+
+/**
+ * True as soon as kubelets ask in another version than the one that is followed; false when told to end. It has to be so at two looks: API
+ * servers that are upgraded one after the other answer by turns. One that does not answer says nothing.
+ */
+export async function untilOtherVersion(
+  options: VersionOptions,
+  followed: LanesOptions['version'],
+): Promise<boolean> {
+  const { client, log, delay, signal } = options
+  let before: string | undefined
+  let seen = 0
+  for (let looks = 0; !signal.aborted; looks += 1) {
+    await delay(lookMilliseconds, signal).catch(() => {})
     try {
-      const { version, unreadableNodes: nodes } = await discoverPodCertificateVersion(
-        client,
-        signal,
-      )
-      if (nodes.length > 0) log.error({ nodes }, oldKubelets)
-      return version
-    } catch (error) {
-      const isMissing = error instanceof CountersignError && error.code === 'kubernetes/not-served'
-      if (!isMissing || signingRequests === undefined) throw error
-      if (!(await servesSigningRequests(client, signal))) throw error
-      log.warn({ error }, 'only what pods ask by themselves is answered')
-      return 'none'
+      const served = (await servedPodCertificateVersions(client, signal)).join()
+      if (served === before && seen === 0 && looks % looksWithoutNodes > 0) continue
+      before = served
+      const version = await askVersion(options)
+      seen = version === followed ? 0 : seen + 1
+      if (seen < 2) continue
+      log.warn({ followed, version }, 'kubelets ask in another version, and are followed anew')
+      return true
+    } catch {
+      seen = 0
     }
   }
-  return untilAnswered(ask, { ...options, told })
+  return false
 }
 
 const oldKubelets = 'kubelets older than 1.36 write requests whose key v1 does not show'

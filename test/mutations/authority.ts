@@ -279,6 +279,13 @@ export const authorityMutations: readonly Mutation[] = [
     tests: ['test/signer/anchors/authority-secret.test.ts'],
   },
   {
+    claim: 'signer.follows-the-version-that-is-served',
+    without: 'the second look',
+    file: 'src/signer/lanes.ts',
+    edits: [['if (seen < 2) continue', 'if (seen < 1) continue']],
+    tests: ['test/signer/lanes.test.ts'],
+  },
+  {
     claim: asksOnce,
     without: 'the look whether the Secret has what was gone by when a CA is asked for',
     file: asking,

@@ -375,6 +375,26 @@ test('a cluster without certificate requests is said with what to do, and served
   await eventually('ready', () => world.signer.ready)
 })
 
+test('a control plane that is upgraded under a running signer is followed in the version that it serves then', async () => {
+  const cluster = populatedCluster()
+  const plurals = cluster.served.get('certificates.k8s.io/v1') ?? []
+  cluster.served.clear()
+  cluster.served.set('certificates.k8s.io/v1beta1', plurals)
+  await using world = await startSigner(cluster, { delay: hurried })
+  await eventually('ready', () => world.signer.ready)
+  const followsV1 = (): boolean =>
+    cluster.requests.some(
+      ({ path }) => path === '/apis/certificates.k8s.io/v1/podcertificaterequests',
+    )
+  assert.equal(followsV1(), false)
+  cluster.served.clear()
+  cluster.served.set('certificates.k8s.io/v1', plurals)
+  await eventually('it is followed anew', followsV1)
+  await eventually('ready again', () => world.signer.ready)
+  putRequest(cluster)
+  assert.equal((await world.terminal()).conditions[0].type, 'Issued')
+})
+
 test('without the right to sign nothing is begun, the pod is told at once, and a right that is given is found', async () => {
   const cluster = populatedCluster()
   cluster.denied.add('sign signers')
