@@ -42,3 +42,34 @@ export function createIdentities(underRoot?: number): Identities {
       }).credential,
   }
 }
+
+/** Who stands on the gateway's side of every world: whose certificates are made once, as no test changes them. */
+export interface Household {
+  readonly identities: Identities
+  readonly gateway: Credential
+  toolServer(server: string): Credential
+}
+
+function createHousehold(underRoot?: number): Household {
+  const identities = createIdentities(underRoot)
+  const toolServers = new Map<string, Credential>()
+  return {
+    identities,
+    gateway: identities.issue({ serviceAccount: 'gateway', role: 'tool-broker' }),
+    toolServer(server) {
+      const known = toolServers.get(server)
+      if (known !== undefined) return known
+      const wanted = { namespace: 'tools', serviceAccount: server, role: 'tool-server' } as const
+      const credential = identities.issue(wanted)
+      toolServers.set(server, credential)
+      return credential
+    },
+  }
+}
+
+let usual: Household | undefined
+
+/** The one under the usual CA is that of all worlds of this process. */
+export function householdOf(underRoot?: number): Household {
+  return underRoot === undefined ? (usual ??= createHousehold()) : createHousehold(underRoot)
+}

@@ -18,7 +18,7 @@ import type { ApprovalStore } from '../../../src/gateway/approval/store.ts'
 import { loadPolicyBundle } from '../../support/load-policy.ts'
 import { memoryApprovals } from './memory-approvals.ts'
 import { openClient, type TestClient } from './client.ts'
-import { createIdentities, type Identities, type Wanted } from './identities.ts'
+import { householdOf, type Identities, type Wanted } from './identities.ts'
 import {
   answerBoth,
   openUpstream,
@@ -141,7 +141,8 @@ export const defaultGrants: object = {
 
 /** A gateway with real TLS on both sides, the shipped policy, and upstreams that a test scripts. */
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
-  const identities = createIdentities(options.underRoot)
+  const household = householdOf(options.underRoot)
+  const { identities } = household
   const { bundle } = identities
   const { answers = { files: answerBoth({ name: 'files' }), web: answerBoth({ name: 'web' }) } } =
     options
@@ -149,11 +150,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const podUids: Record<string, string> = {}
   const configs: GatewayOptions['upstreams'][number][] = []
   for (const [server, answer] of Object.entries(answers)) {
-    const credential = identities.issue({
-      namespace: 'tools',
-      serviceAccount: server,
-      role: 'tool-server',
-    })
+    const credential = household.toolServer(server)
     const stream = options.streams?.[server]
     const upstream = await openUpstream({ credential, bundle, answer, stream })
     podUids[server] = credential.svid.identity?.pod.uid ?? ''
@@ -178,9 +175,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     namespaces: 0,
     looks: { revocations: 0, pods: 0, namespaces: 0 },
   }
-  const credential = changeable(
-    identities.issue({ serviceAccount: 'gateway', role: 'tool-broker' }),
-  )
+  const credential = changeable(household.gateway)
   const trustBundle = changeable(options.trustBundle?.(bundle) ?? bundle)
   const { log: decisionLog, events } = memoryDecisionLog()
   const { now = Date.now, log = silentLog, limits } = options
