@@ -322,7 +322,7 @@ export const authorityMutations: readonly Mutation[] = [
     claim: belowConfigured,
     without: 'the look whether the anchor of what signs is configured still',
     file: 'src/signer/anchors/secret-authorities.ts',
-    edits: [['if (this.#isConfigured(active.anchor)) return undefined', 'return undefined']],
+    edits: [['if (this.#maySignBelow(active.anchor)) return undefined', 'return undefined']],
     tests: [requesting],
   },
   {
@@ -330,6 +330,41 @@ export const authorityMutations: readonly Mutation[] = [
     without: 'the look whether the anchor of what is prepared is configured still',
     file: asking,
     edits: [['this.#isConfigured(prepared)\n', 'prepared !== undefined\n']],
+    tests: [requesting],
+  },
+  {
+    claim: belowConfigured,
+    without: 'the look whether the anchor of the one before was taken away',
+    file: 'src/signer/anchors/secret-authorities.ts',
+    edits: [[' || !this.#maySignBelow(entry.anchor)', '']],
+    tests: [requesting],
+  },
+  {
+    claim: belowConfigured,
+    without: 'the end of an anchor that is taken out of the configuration',
+    file: 'src/signer/anchors/secret-authorities.ts',
+    edits: [[', ...this.#everConfigured]', ']']],
+    tests: [requesting],
+  },
+  {
+    claim: belowConfigured,
+    without: 'the look whether another CA signs below the anchor that is to go',
+    file: 'src/signer/anchors/rotate-authority.ts',
+    edits: [
+      ["others.every(({ state }) => state === 'old' || state === 'tainted')", 'others.length < 99'],
+    ],
+    tests: ['test/signer/anchors/rotate-authority.requested.test.ts'],
+  },
+  {
+    claim: asksOnce,
+    without: 'the look whether what was issued was said to have begun long ago',
+    file: asking,
+    edits: [
+      [
+        'Math.max(active.certificate.notBefore.getTime(), active.since)',
+        'active.certificate.notBefore.getTime()',
+      ],
+    ],
     tests: [requesting],
   },
 ]

@@ -198,12 +198,15 @@ class Requests implements AuthorityRequests {
     this.#dueAt = dueAt
   }
 
-  /** Of the first one, and of one that leads to an anchor which is configured no more: at once. */
+  /**
+   * Of the first one, and of one that leads to an anchor which is configured no more: at once. Of the others by the life that we have had of it: one
+   * that was said to have begun years ago would else be due as soon as it is there, and so would the next.
+   */
   #renewAt(journal: Journal): number {
     const { now } = this.#options
     const active = this.#inForce(journal)
     if (active === undefined) return this.#dueAt ?? now()
-    const begun = active.certificate.notBefore.getTime()
+    const begun = Math.max(active.certificate.notBefore.getTime(), active.since)
     return Math.floor(begun + (active.notAfter.getTime() - begun) * renewShare)
   }
 
@@ -246,7 +249,7 @@ class Requests implements AuthorityRequests {
   async #take(answer: Extract<Answered, { readonly kind: 'issued' }>): Promise<void> {
     const { secret, configured, probe, now, log } = this.#options
     const { privateKeyPem, chainPem } = answer
-    const anchorsPem = configured.current().pem
+    const { anchors } = configured.current()
     const found = await readAuthority(secret)
     // Another replica has taken it, or given it up.
     if (found.pending?.privateKeyPem !== privateKeyPem) return
@@ -257,7 +260,7 @@ class Requests implements AuthorityRequests {
       entry = judgeRequested({
         chainPem,
         privateKeyPem,
-        anchorsPem,
+        anchors,
         now,
         trustDomain: secret.trustDomain,
         dnsSuffixes: secret.dnsSuffixes,
@@ -295,14 +298,16 @@ class Requests implements AuthorityRequests {
     )
   }
 
-  /** The one that is prepared signs when readers have its anchor, or is given up when its anchor is configured no more. */
+  /** The one that is prepared signs when readers have its anchor, or is given up when that is configured no more or it has ended meanwhile. */
   async #advance(prepared: JournalEntry, journal: Journal, delivery: Delivery): Promise<void> {
-    const { secret, propagationSeconds, metrics, log } = this.#options
+    const { secret, propagationSeconds, metrics, log, now } = this.#options
     const authority = shortName(prepared.certificate.sha256)
     this.#next = `${authority} is prepared`
-    const step: RotationStep = this.#isConfigured(prepared)
-      ? { kind: 'activate', leaked: false, delivered: false, delivery, propagationSeconds }
-      : { kind: 'revoke', name: authority }
+    const hasEnded = prepared.notAfter.getTime() < now()
+    const step: RotationStep =
+      !hasEnded && this.#isConfigured(prepared)
+        ? { kind: 'activate', leaked: false, delivered: false, delivery, propagationSeconds }
+        : { kind: 'revoke', name: authority }
     const { metadata } = await rotateAuthority(step, secret, journal)
     metrics.count('countersign_signer_rotation_steps_total', { step: step.kind, outcome: 'taken' })
     log.info({ step: step.kind, authority }, 'a step of the rotation was taken, as it was due')
@@ -358,7 +363,10 @@ const texts = {
     'CaActivated',
     'signs from now on; the anchor of the CA before it stays until its last certificate has ended',
   ],
-  revoke: ['CaGivenUp', 'leads to an anchor that is configured no more: another one is asked for'],
+  revoke: [
+    'CaGivenUp',
+    'has ended, or leads to an anchor that is configured no more: another one is asked for',
+  ],
 } as const
 
 /**

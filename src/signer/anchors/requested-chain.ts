@@ -2,7 +2,7 @@ import { CountersignError } from '../../errors.ts'
 import type { TrustDomain } from '../../identity/trust-domain.ts'
 import { entryOf, pathCharactersMax, type JournalEntry } from '../../pki/authority-journal.ts'
 import { parseAuthority } from '../../pki/authority.ts'
-import { parseCaCertificate } from '../../pki/ca-certificate.ts'
+import { parseCaCertificate, type CaCertificate } from '../../pki/ca-certificate.ts'
 import { formatCertificates, parsePem } from '../../pki/pem.ts'
 
 /** A CA that signs for less is replaced more often than people can approve. */
@@ -19,8 +19,8 @@ const skewMilliseconds = 300_000
 export function judgeRequested(options: {
   readonly chainPem: string
   readonly privateKeyPem: string
-  /** PEM of the anchors that are configured. */
-  readonly anchorsPem: string
+  /** Those that are configured. */
+  readonly anchors: readonly CaCertificate[]
   readonly trustDomain: TrustDomain
   readonly dnsSuffixes: readonly string[]
   /** The one that signs now and may go on doing so. */
@@ -28,7 +28,7 @@ export function judgeRequested(options: {
   readonly place: Pick<JournalEntry, 'state' | 'since'>
   readonly now: () => number
 }): JournalEntry {
-  const { privateKeyPem, anchorsPem, trustDomain, dnsSuffixes, before, place, now } = options
+  const { privateKeyPem, anchors, trustDomain, dnsSuffixes, before, place, now } = options
   const certificates = certificatesIn(options.chainPem)
   const [first] = certificates
   if (first === undefined) throw refused('has no certificate')
@@ -39,7 +39,12 @@ export function judgeRequested(options: {
   }
   const below = certificates.filter((ca) => !ca.selfSigned)
   const certificatePem = formatCertificates(below.map(({ der }) => der))
-  const parts = { certificatePem, chainPem: anchorsPem, privateKeyPem }
+  // More may be configured than a CA has above it.
+  const above = anchors.filter(({ subject }) =>
+    below.some(({ certificate: { issuer } }) => issuer.equals(subject)),
+  )
+  const chainPem = formatCertificates(above.map(({ der }) => der))
+  const parts = { certificatePem, chainPem, privateKeyPem }
   const { path } = parseAuthority({ ...parts, trustDomain, dnsSuffixes, now })
   const entry = entryOf(formatCertificates(path.map(({ der }) => der)), place, 'requested')
   const ends = entry.notAfter.getTime()
@@ -55,7 +60,7 @@ export function judgeRequested(options: {
   return entry
 }
 
-function certificatesIn(chainPem: string): readonly ReturnType<typeof parseCaCertificate>[] {
+function certificatesIn(chainPem: string): readonly CaCertificate[] {
   const what = 'authority that was issued'
   const bounds = { code: 'pki/authority', what, charactersMax: pathCharactersMax } as const
   return parsePem(chainPem, bounds).map(({ label, der }) => {

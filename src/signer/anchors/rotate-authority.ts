@@ -134,9 +134,8 @@ function follow(
     return { metadata: contents.metadata, journal: next, activeKeyPem }
   }
   if (step.kind === 'taint') return { ...contents, journal: taint(journal, step.name) }
-  const revoked = revoke(journal, step.name, now)
-  if (requested) checkRevocable(journal, revoked)
-  return withoutLostKey({ ...contents, journal: revoked })
+  const take = requested ? revokeBelowAnchor : revoke
+  return withoutLostKey({ ...contents, journal: take(journal, step.name, now) })
 }
 
 function askedByItself(): CountersignError {
@@ -147,15 +146,21 @@ function askedByItself(): CountersignError {
   })
 }
 
-/** What has signed is refused only when its anchor goes, and this one is the anchor of another CA that is trusted. */
-function checkRevocable(journal: Journal, revoked: Journal): void {
+/**
+ * What has signed is refused only when its anchor goes. That stays while another CA signs below it, or is to; those that sign no more
+ * go with it.
+ */
+function revokeBelowAnchor(journal: Journal, name: string, now: number): Journal {
+  const revoked = revoke(journal, name, now)
   const chosen = journal.find((entry, index) => revoked[index]?.state !== entry.state)
-  if (chosen === undefined || chosen.state === 'prepared') return
+  if (chosen === undefined || chosen.state === 'prepared') return revoked
   const { anchor, certificate } = chosen
-  const isShared = revoked.some(
+  const others = revoked.filter(
     (entry) => entry.state !== 'revoked' && entry.anchor.sha256 === anchor.sha256,
   )
-  if (!isShared) return
+  if (others.every(({ state }) => state === 'old' || state === 'tainted')) {
+    return others.reduce((left, other) => revoke(left, other.certificate.sha256, now), revoked)
+  }
   const message = `authority: ${shortName(certificate.sha256)} has the anchor of another CA here, so readers would take its certificates all the same`
   throw new CountersignError('pki/authority-step', message, {
     hint: 'configure another anchor, and a CA below it: docs/OPERATING.md, A CA from cert-manager',
@@ -165,8 +170,7 @@ function checkRevocable(journal: Journal, revoked: Journal): void {
 /** Of a prepared one that is revoked the key goes, too. */
 function withoutLostKey(next: AuthorityContents): AuthorityContents {
   if (preparedOf(next.journal) !== undefined) return next
-  const { metadata, journal, activeKeyPem } = next
-  return { metadata, journal, activeKeyPem }
+  return { ...next, preparedKeyPem: undefined }
 }
 
 /** What cannot sign is not put in force: its key, its path and its end are judged as signers will. */

@@ -81,6 +81,8 @@ class SecretAuthorities implements AuthoritySource, Rotation, AsyncDisposable {
   readonly #done: Promise<void>
   #contents: AuthorityContents | NoAuthority
   #authority: Authority | undefined
+  /** Of those that are configured no more nothing else may tell: no CA was ever below them, or none that the journal has still. */
+  readonly #everConfigured = new Set<string>()
   /** Why there is none, where CAs are requested. */
   #why: CountersignError | undefined
   /** When what is in force was asked for, by the steady clock. */
@@ -122,10 +124,9 @@ class SecretAuthorities implements AuthoritySource, Rotation, AsyncDisposable {
 
   anchors(): readonly Buffer[] {
     const now = this.#options.now()
-    const { configured } = this.#options
     const journal = this.journal()
     const mayPublish = ({ state, anchor }: Journal[number]): boolean =>
-      configured === undefined || state !== 'prepared' || this.#isConfigured(anchor)
+      state !== 'prepared' || this.#maySignBelow(anchor)
     // The one that signs comes first: when there are too many, others are left out.
     return [
       ...(this.#authority?.anchors ?? []),
@@ -145,14 +146,19 @@ class SecretAuthorities implements AuthoritySource, Rotation, AsyncDisposable {
   }
 
   withdrawn(): readonly string[] {
-    const configured = new Set(this.#configuredAnchors().map(({ sha256 }) => sha256))
-    return withdrawn(this.journal(), this.#options.now()).filter((each) => !configured.has(each))
+    const now = this.#options.now()
+    const journal = this.journal()
+    const trusted = journal.filter((entry) => isTrusted(entry, now)).map(({ anchor }) => anchor)
+    const kept = new Set([...trusted, ...this.#configuredAnchors()].map(({ sha256 }) => sha256))
+    const gone = [...withdrawn(journal, now), ...this.#everConfigured]
+    return [...new Set(gone)].filter((each) => !kept.has(each))
   }
 
-  /** The one before signs until its successor is in force here, too, and no longer than others reckon with. */
+  /** The one before signs until its successor is in force here, too, and no longer than others reckon with; never below an anchor that was taken away. */
   maySign({ certificate: { sha256 } }: Authority): boolean {
     const entry = this.journal().find(({ certificate }) => certificate.sha256 === sha256)
-    if (entry?.state !== 'old') return entry?.state === 'active'
+    if (entry === undefined || !this.#maySignBelow(entry.anchor)) return false
+    if (entry.state !== 'old') return entry.state === 'active'
     return this.#options.now() <= entry.since + journalSecondsMax * 1000
   }
 
@@ -230,6 +236,7 @@ class SecretAuthorities implements AuthoritySource, Rotation, AsyncDisposable {
     const authority =
       why === undefined && contents.journal !== undefined ? this.#load(contents) : undefined
     this.#why = why
+    for (const { sha256 } of this.#configuredAnchors()) this.#everConfigured.add(sha256)
     // The same one stays the same value: whoever compares sees no change where there is none.
     if (authority?.certificate.sha256 !== this.#authority?.certificate.sha256)
       this.#authority = authority
@@ -241,14 +248,15 @@ class SecretAuthorities implements AuthoritySource, Rotation, AsyncDisposable {
     if (configured === undefined) return undefined
     const active = activeOf(journal)
     if (active === undefined) return noneYet()
-    if (this.#isConfigured(active.anchor)) return undefined
+    if (this.#maySignBelow(active.anchor)) return undefined
     const why = configured.problem?.message ?? 'another one is asked for'
     return unavailable(
       `authority ${shortName(active.certificate.sha256)} leads to no anchor that is configured: ${why}`,
     )
   }
 
-  #isConfigured({ sha256 }: CaCertificate): boolean {
+  #maySignBelow({ sha256 }: CaCertificate): boolean {
+    if (this.#options.configured === undefined) return true
     return this.#configuredAnchors().some((anchor) => anchor.sha256 === sha256)
   }
 

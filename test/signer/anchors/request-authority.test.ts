@@ -82,10 +82,41 @@ test('a CA below another anchor signs when readers had that anchor for long enou
   assert.equal(world.published().size, 1, 'then its anchor goes')
 })
 
+test('one that is said to have begun long ago is not replaced as soon as it is there', async () => {
+  await using world = new World()
+  await world.open('one')
+  await world.until('asked', () => world.waiting() !== undefined)
+  world.issue({ notBefore: world.now() - 300 * day * 1000, lifetimeSeconds: 330 * day })
+  await world.until('signs', () => world.signs()[0] !== 'nothing')
+  for (let turns = 0; turns < 10; turns += 1) await world.pass(5)
+  await world.pass(19 * day)
+  for (let turns = 0; turns < 10; turns += 1) await world.pass(5)
+  assert.equal(world.requests().length, 1)
+  await world.pass(2 * day)
+  await world.until('asked again', () => world.waiting() !== undefined)
+})
+
+test('a prepared one that ends before readers had its anchor is given up for another', async () => {
+  await using world = new World()
+  await world.open('one')
+  await toFirst(world)
+  await world.pass(60 * day)
+  world.configure(world.parent, world.otherParent)
+  await world.until('asked again', () => world.waiting() !== undefined, 20)
+  world.issue({ lifetimeSeconds: 31 * day }, world.otherParent)
+  await world.until('prepared', () => world.states() === 'active,prepared', 20)
+  await world.pass(32 * day)
+  await world.until('given up', () => world.states() === 'active,revoked', 20)
+  await world.until('asked once more', () => world.waiting() !== undefined, 20)
+  world.issue()
+  await world.until('signs', () => world.signs()[0] !== 'nothing', 20)
+})
+
 test('what leads to an anchor that is configured no more signs nothing, and another one is asked for', async () => {
   await using world = new World()
   const one = await world.open('one')
   await toFirst(world)
+  const first = one.source.current()
   world.configure(world.otherParent)
   await world.pass(5)
   assert.deepEqual(world.signs(), ['nothing'])
@@ -97,6 +128,20 @@ test('what leads to an anchor that is configured no more signs nothing, and anot
   world.issue({}, world.otherParent)
   await world.until('signs', () => world.signs()[0] !== 'nothing', 60, 9)
   assert.equal(world.states(), 'old,active')
+  assert.equal(one.source.rotation?.maySign(first), false, 'not even until its successor does')
+})
+
+test('an anchor that is configured no more goes at once where nothing was signed below it', async () => {
+  await using world = new World()
+  await world.open('one')
+  await toFirst(world)
+  world.configure(world.parent, world.otherParent)
+  await world.until('published', () => world.published().size === 2)
+  world.configure(world.parent)
+  await world.until('gone', () => world.published().size === 1)
+  world.configure(world.otherParent)
+  await world.pass(5)
+  assert.equal(world.published().size, 2, 'certificates below the first one live still')
 })
 
 test('a prepared one whose anchor is taken away is given up for another', async () => {

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
+import { parseBundle } from '../../../src/pki/bundle.ts'
+import type { CaCertificate } from '../../../src/pki/ca-certificate.ts'
 import { writeCertificateRequest } from '../../../src/pki/certificate-request-write.ts'
 import { formatPem } from '../../../src/pki/pem.ts'
 import { judgeRequested } from '../../../src/signer/anchors/requested-chain.ts'
 import { requirement } from '../../requirements.ts'
 import { extension, generalNames, hex, oid, sequence } from '../../support/craft-certificate.ts'
-import { createParentCa, type AnswerOptions } from '../../support/parent-ca.ts'
+import { createParentCa, type AnswerOptions, type ParentCa } from '../../support/parent-ca.ts'
 
 requirement('signer.requested-ca-below-a-configured-anchor')
 
@@ -24,12 +26,14 @@ const request = formatPem(
   'CERTIFICATE REQUEST',
   writeCertificateRequest(privateKey, { trustDomain }),
 )
+const anchorsOf = (...parents: readonly ParentCa[]): readonly CaCertificate[] =>
+  parseBundle(parents.map(({ rootPem }) => rootPem).join(''), trustDomain).anchors
 const answer = (told: Partial<AnswerOptions> = {}): string =>
   parent.answer(request, { ...good, ...told })
 
 const options = {
   privateKeyPem,
-  anchorsPem: parent.rootPem,
+  anchors: anchorsOf(parent),
   trustDomain,
   dnsSuffixes: ['svc'],
   place: { state: 'active', since: now },
@@ -51,10 +55,17 @@ test('a root that comes with an answer vouches for nothing', () => {
     code: 'pki/authority',
     message: 'authority is not self-signed and has no chain to a root',
   })
-  const both = `${stranger.rootPem}${parent.rootPem}`
+  const both = anchorsOf(stranger, parent)
+  assert.equal(judge(chainPem, { anchors: both }).certificatePem.endsWith(stranger.rootPem), true)
+})
+
+test('of many anchors that are configured the one above it is found', () => {
+  const others = Array.from({ length: 12 }, (_, index) =>
+    createParentCa({ seed: 10 + index, trustDomain, now }),
+  )
   assert.equal(
-    judge(chainPem, { anchorsPem: both }).certificatePem.endsWith(stranger.rootPem),
-    true,
+    judge(answer(), { anchors: anchorsOf(...others, parent) }).anchor.sha256,
+    judge(answer()).anchor.sha256,
   )
 })
 
