@@ -55,7 +55,7 @@ const faults: Readonly<Record<string, Answer>> = {
 }
 
 /** Time enough for whoever answers, on a busy machine too. */
-const limits = { federationWaitMilliseconds: 2000 }
+const limits = { federationWaitMilliseconds: 4000 }
 /** Where nobody is waited for in vain. */
 const longLimits = { federationWaitMilliseconds: 60_000 }
 
