@@ -1,4 +1,3 @@
-import { quoted } from '../errors.ts'
 import {
   archiveOctetsMax,
   BundleServiceError,
@@ -45,6 +44,18 @@ export interface BundleService {
 /** RFC 1952 §2.3.1 */
 const gzipBegin = Buffer.from([0x1f, 0x8b])
 
+/** What servers send in the place of an archive, by their own names. Any other may be what we have asked with. */
+const shownTypes: ReadonlySet<string> = new Set([
+  '',
+  'application/json',
+  'application/octet-stream',
+  'application/problem+json',
+  'application/xml',
+  'text/html',
+  'text/plain',
+  'text/xml',
+])
+
 /** OPA's word for a server that holds a request (`Prefer: wait`). */
 const longPollType = 'application/vnd.openpolicyagent.bundles'
 
@@ -88,12 +99,18 @@ function read({ status, headers, body }: Received, etag: string | undefined): Bu
   }
   // A page that tells of an error is none, and says so by its type.
   if (!gzipBegin.equals(body.subarray(0, gzipBegin.length))) {
-    const got = `${body.length} octets of ${quoted(contentType)}`
+    const got = `${body.length} octets of ${typeOf(contentType)}`
     throw new BundleServiceError(`bundle server answers without a gzip archive, got=${got}`, {
       httpCode: 200,
     })
   }
   return { kind: 'bundle', isLongPoll, archive: body, etag: etagOf(headers.etag) }
+}
+
+/** RFC 9110 §8.3.1, without its parameters. */
+function typeOf(contentType: string): string {
+  const type = contentType.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  return shownTypes.has(type) ? `"${type}"` : 'another type'
 }
 
 /** RFC 9110 §8.8.3. What is none is sent back to nobody. */

@@ -89,6 +89,14 @@ export const bundleMutations: readonly Mutation[] = [
   },
   {
     claim,
+    without: 'the silence about a type that may be anything',
+    file: service,
+    edits: [['shownTypes.has(type)', 'type.length > 0']],
+    tests: asked,
+    named: 'sends back',
+  },
+  {
+    claim,
     without: 'the look whether a file is one',
     file: boundedFile,
     edits: [["if (!status.isFile()) throw new TypeError('not a regular file')", '']],

@@ -50,7 +50,7 @@ export const ociMutations: readonly Mutation[] = [
     claim,
     without: 'the refusal of members that are there twice',
     file: manifest,
-    edits: [['if (fault !== undefined) throw', 'if (fault === null) throw']],
+    edits: [['if (faultInJson(text) !== undefined)', 'if (faultInJson(text) === null)']],
     tests: parsed,
     named: 'two readers',
   },
@@ -101,6 +101,14 @@ export const ociMutations: readonly Mutation[] = [
     edits: [['tokenPattern.test(token)', 'token.length > 0']],
     tests: asked,
     named: 'token that is none',
+  },
+  {
+    claim: stay,
+    without: 'the silence about a type that may be anything',
+    file: manifest,
+    edits: [['shownTypes.has(mediaType)', "mediaType !== ''"]],
+    tests: parsed,
+    named: 'is in no error',
   },
   {
     claim: stay,

@@ -200,6 +200,8 @@ test('what a server sends back of a request is in no error, and in no line of th
       socket?.end(`${chunked}${JSON.stringify(headers)}\r\n`)
     },
     ({ headers }, response) => void response.writeHead(200).end(JSON.stringify(headers)),
+    ({ headers }, response) =>
+      void response.writeHead(200, { 'content-type': headers.authorization }).end(),
   ]
   const log = createLog({ file })
   for (const echo of echoes) {
@@ -213,6 +215,7 @@ test('what a server sends back of a request is in no error, and in no line of th
   }
   const logged = await readFile(file, 'utf8')
   assert.match(logged, /got=HPE_INVALID_CONSTANT[^]*got=HPE_INVALID_CHUNK_SIZE/)
+  assert.match(logged, /got=0 octets of another type/)
   assert.ok(!logged.includes(token))
   // As the log shows octets.
   assert.ok(!logged.includes([...Buffer.from(token)].join(',')))

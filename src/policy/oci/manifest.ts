@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { quoted } from '../../errors.ts'
 import { refusedBundle } from '../bundle-content.ts'
 import { archiveOctetsMax } from '../bundle-exchange.ts'
 import { faultInJson } from '../data-document.ts'
@@ -19,6 +18,15 @@ export const manifestType = 'application/vnd.oci.image.manifest.v1+json'
 /** What OPA takes for a bundle. */
 const layerType = 'application/vnd.oci.image.layer.v1.tar+gzip'
 
+/** What else a tag may name, by names that say what went wrong. Any other may be what a registry was asked with. */
+const shownTypes: ReadonlySet<unknown> = new Set([
+  manifestType,
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.oci.artifact.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+])
+
 /** A manifest with a layer has some hundred octets, and annotations as its author likes. */
 export const manifestOctetsMax: number = 256 * 1024
 
@@ -33,7 +41,9 @@ export function digestOf(octets: Uint8Array): string {
 export function parseManifest(octets: Buffer): Descriptor {
   const { mediaType = manifestType, layers, schemaVersion } = parseDocument(octets, 'manifest')
   if (schemaVersion !== 2 || mediaType !== manifestType) {
-    throw refusedBundle(`manifest is none of an image, want=${manifestType} got=${show(mediaType)}`)
+    throw refusedBundle(
+      `manifest is none of an image, want=${manifestType} got=${typeOf(mediaType)}`,
+    )
   }
   const bundles = parseDescriptors(layers, 'layers of the manifest').filter(
     (layer) => layer.mediaType === layerType,
@@ -77,10 +87,10 @@ function parseDescriptor(value: unknown, name: string): Descriptor {
     throw refusedBundle(`${name} have a descriptor without a type`)
   }
   if (!isDigest(digest)) {
-    throw refusedBundle(`${name} have another digest, want=sha256:<hex> got=${show(digest)}`)
+    throw refusedBundle(`${name} have another digest, want=sha256:<hex>`)
   }
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
-    throw refusedBundle(`${name} have a descriptor without a size, got=${show(size)}`)
+    throw refusedBundle(`${name} have a descriptor without a size, want=0.. octets`)
   }
   return { mediaType, digest, size, annotations }
 }
@@ -93,11 +103,13 @@ function parseDocument(octets: Buffer, name: string): Json {
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(octets)
     value = JSON.parse(text)
-  } catch (error) {
-    throw refusedBundle(`${name} is not JSON`, error)
+  } catch {
+    // What JSON.parse says of a text has a piece of the text.
+    throw refusedBundle(`${name} is not JSON`)
   }
-  const fault = faultInJson(text)
-  if (fault !== undefined) throw refusedBundle(`${name}: ${fault}`)
+  if (faultInJson(text) !== undefined) {
+    throw refusedBundle(`${name} may be read in two ways, want=each member once`)
+  }
   if (!isObject(value)) throw refusedBundle(`${name} is not a JSON object`)
   return value
 }
@@ -106,6 +118,6 @@ function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function show(value: unknown): string {
-  return quoted(typeof value === 'string' ? value : typeof value, 100)
+function typeOf(mediaType: unknown): string {
+  return shownTypes.has(mediaType) ? String(mediaType) : 'another type'
 }

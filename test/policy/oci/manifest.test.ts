@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CountersignError } from '../../../src/errors.ts'
 import { parseIndex, parseManifest } from '../../../src/policy/oci/manifest.ts'
 import { requirement } from '../../requirements.ts'
 import { descriptorOf, imageOf, layerType, manifestType } from './image.ts'
@@ -31,9 +32,12 @@ test('a manifest that two readers could read in two ways is none', () => {
     [Buffer.from('{'), /^manifest is not JSON$/],
     [Buffer.from([0x22, 0xff, 0x22]), /^manifest is not JSON$/],
     [Buffer.from('[]'), /^manifest is not a JSON object$/],
-    [Buffer.from(text.replace('{', '{"layers":[],')), /^manifest: .*layers/],
+    [Buffer.from(text.replace('{', '{"layers":[],')), /^manifest may be read in two ways/],
     [manifestOf({ schemaVersion: 1 }), /none of an image/],
-    [manifestOf({ mediaType: 'application/vnd.oci.image.index.v1+json' }), /none of an image/],
+    [
+      manifestOf({ mediaType: 'application/vnd.oci.image.index.v1+json' }),
+      /none of an image, .* got=application\/vnd\.oci\.image\.index\.v1\+json$/,
+    ],
     [manifestOf({ layers: [layer, second] }), /^manifest has 2 layers, want=one of /],
     [manifestOf({ layers: [] }), /^manifest has 0 layers, want=one of /],
     [manifestOf({ layers: undefined }), /are no list/],
@@ -49,6 +53,30 @@ test('a manifest that two readers could read in two ways is none', () => {
   ]
   for (const [octets, message] of cases) {
     assert.throws(() => parseManifest(octets), { code: 'policy/bundle', message })
+  }
+})
+
+test('what a manifest has in the place of a type, a digest or a size is in no error', () => {
+  requirement('policy.registry-credentials-stay')
+  const token = 's3cr3tTOKEN'
+  const faulty: readonly (readonly [Buffer, RegExp])[] = [
+    [Buffer.from(token), /^manifest is not JSON$/],
+    [Buffer.from(`{"${token}":1,"${token}":2}`), /^manifest may be read in two ways/],
+    [manifestOf({ mediaType: token }), /got=another type$/],
+    [manifestOf({ layers: [{ ...layer, mediaType: token }] }), /^manifest has 0 layers/],
+    [manifestOf({ layers: [{ ...layer, digest: token }] }), /another digest/],
+    [manifestOf({ layers: [{ ...layer, size: token }] }), /without a size/],
+  ]
+  for (const [octets, message] of faulty) {
+    assert.throws(
+      () => parseManifest(octets),
+      (error: unknown) => {
+        assert.ok(error instanceof CountersignError)
+        assert.match(error.message, message)
+        assert.equal(error.cause, undefined)
+        return !error.message.includes(token)
+      },
+    )
   }
 })
 
