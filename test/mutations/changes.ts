@@ -122,6 +122,12 @@ export const changeMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.changes-bounded',
+    without: 'that of a session which was lost nothing ends that is of the next',
+    file: 'src/gateway/serve/in-session.ts',
+    edits: [['sessionAt(permit, parts, upstream)?.id === known.id', 'true']],
+  },
+  {
+    claim: 'gateway.changes-bounded',
     without: 'that of one change one is told',
     file: stream,
     edits: [

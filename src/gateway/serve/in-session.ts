@@ -90,8 +90,11 @@ export async function inSession<T>(
   if (known !== undefined) {
     const done = await use(known)
     if (done !== sessionOver) return done
-    const { owner } = permit.call.caller
-    parts.subscriptions.endAt({ owner, key: whole.key, server: upstream.config.server })
+    // Not what was asked for since in a session that another request has opened in its place.
+    if (sessionAt(permit, parts, upstream)?.id === known.id) {
+      const { owner } = permit.call.caller
+      parts.subscriptions.endAt({ owner, key: whole.key, server: upstream.config.server })
+    }
   }
   const opened = await openFor({ permit, parts, upstream }, whole, known)
   if ('failed' in opened) return notOpened(opened)

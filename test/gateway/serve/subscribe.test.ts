@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { requirement } from '../../requirements.ts'
+import { eventually } from '../../support/eventually.ts'
+import { legacy, type Reply, type TestClient } from '../world/client.ts'
 import {
   asked,
   clientOf,
@@ -12,6 +15,7 @@ import {
   wanted,
 } from '../world/eras.ts'
 import type { Era, Script } from '../world/eras.ts'
+import { openSession } from '../world/session.ts'
 
 const uriOf = (number: number): string => `test://open/${number}`
 
@@ -80,6 +84,40 @@ test('what is asked of a server whose session cannot be opened counts for nothin
   isThere = true
   assert.equal(await refusalOf('resources/subscribe', 301), undefined)
   assert.equal(await refusalOf('resources/subscribe', 302), undefined)
+})
+
+test('what is asked for in a new session stays, whenever the server says of the old one that it is lost', async () => {
+  requirement('gateway.changes-bounded')
+  const late: ServerResponse[] = []
+  const { answer, sessions } = legacyOnly(({ method }, { result, response }) => {
+    if (method === 'tools/call') late.push(response)
+    else result('{}')
+  })
+  await using world = await openOne('legacy', answer, { grants: grantsOfOpen })
+  const ofOne = { ...wanted, podUid: 'pod' }
+  const [agent, other] = [await world.agent(ofOne), await world.agent(ofOne)]
+  const session = await openSession(agent, '/mcp')
+  let id = 1
+  const ask = (from: TestClient, method: string, params: object): Promise<Reply> => {
+    const { body, headers } = legacy(method, { ...params }, { session, id: (id += 1) })
+    return from.post('/mcp', body, headers)
+  }
+  const refusalOf = async (number: number): Promise<string | undefined> => {
+    const { json } = await ask(agent, 'resources/subscribe', { uri: `files+${uriOf(number)}` })
+    return json.error?.message.replace(/ \(decision .*/, '')
+  }
+  const calling = ask(other, 'tools/call', { name: 'files_echo', arguments: {} })
+  await eventually('the call is there', () => late.length === 1)
+  sessions.clear()
+  for (let number = 0; number < 256; number += 1) {
+    assert.equal(await refusalOf(number), undefined)
+  }
+  late[0]?.writeHead(404).end()
+  await eventually('the call is made anew', () => late.length === 2)
+  const last = await refusalOf(256)
+  late[1]?.writeHead(503).end()
+  await calling
+  assert.equal(last, 'too many subscriptions of one session')
 })
 
 test('what was never asked of its server counts for nothing', async () => {
