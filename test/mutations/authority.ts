@@ -9,6 +9,7 @@ const command = 'test/cli/command/ca-command.test.ts'
 const asksOnce = 'signer.asks-for-its-ca-once'
 const belowConfigured = 'signer.requested-ca-below-a-configured-anchor'
 const asking = 'src/signer/anchors/request-authority.ts'
+const pendingInSecret = 'src/signer/anchors/pending-in-secret.ts'
 const requesting = 'test/signer/anchors/request-authority.test.ts'
 const refusedAtLoad = 'pki.what-others-refuse-is-refused-at-load'
 
@@ -288,20 +289,22 @@ export const authorityMutations: readonly Mutation[] = [
   {
     claim: asksOnce,
     without: 'the look whether the Secret has what was gone by when a CA is asked for',
-    file: asking,
+    file: pendingInSecret,
     edits: [['      checkSeen(seen, journal)\n', '']],
     tests: [requesting],
   },
   {
     claim: asksOnce,
     without: 'the name of what is asked, before it is sent',
-    file: asking,
-    edits: [
-      [
-        'if (read !== undefined) read = await writePending',
-        'if (read === undefined) read = await writePending',
-      ],
-    ],
+    file: pendingInSecret,
+    edits: [['if (read === undefined) return', 'if (read !== undefined) return']],
+    tests: [requesting],
+  },
+  {
+    claim: asksOnce,
+    without: 'the look whether another replica has forgotten what was denied',
+    file: pendingInSecret,
+    edits: [['      if (!isConflict(error)) throw error\n', '      throw error\n']],
     tests: [requesting],
   },
   {

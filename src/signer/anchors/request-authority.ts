@@ -15,7 +15,6 @@ import { prepare, shortName } from '../../pki/authority-steps.ts'
 import type { AuthoritySource } from '../../pki/authority.ts'
 import type { KeyType } from '../../pki/subject-key.ts'
 import type { Condition } from '../../readiness.ts'
-import type { PendingStore } from '../../renewal/pending.ts'
 import { requestCertificate, type Answered } from '../../renewal/request-certificate.ts'
 import {
   readAuthority,
@@ -24,8 +23,9 @@ import {
   type AuthoritySecretOptions,
 } from './authority-secret.ts'
 import type { Delivery } from './delivery.ts'
+import { pendingIn } from './pending-in-secret.ts'
 import { judgeRequested } from './requested-chain.ts'
-import { checkReadable, checkSeen, rotateAuthority, type RotationStep } from './rotate-authority.ts'
+import { checkReadable, rotateAuthority, type RotationStep } from './rotate-authority.ts'
 import type { ConfiguredAnchors } from './secret-authorities.ts'
 import { checkStepClock } from './step-clock.ts'
 
@@ -368,22 +368,3 @@ const texts = {
     'has ended, or leads to an anchor that is configured no more: another one is asked for',
   ],
 } as const
-
-/**
- * The Secret as a place for what is asked, while it has the journal that was gone by: each write is over what was read, so of two replicas one
- * asks, and none while a CA is prepared already.
- */
-function pendingIn(secret: AuthoritySecretOptions, seen: Journal): PendingStore {
-  let read: Metadata | undefined
-  return {
-    async pending() {
-      const { metadata, journal = [], pending } = await readAuthority(secret)
-      checkSeen(seen, journal)
-      read = metadata
-      return pending
-    },
-    async keepPending(pending) {
-      if (read !== undefined) read = await writePending(read, pending, secret)
-    },
-  }
-}

@@ -71,7 +71,8 @@ export function checkSeen(seen: Journal, found: Journal): void {
   if (formatJournal(seen) !== formatJournal(found)) throw takenMeanwhile()
 }
 
-function takenMeanwhile(): CountersignError {
+/** For a write over what is not there any more. */
+export function takenMeanwhile(): CountersignError {
   const message = 'authority: somebody else took a step meanwhile'
   return new CountersignError('pki/authority-step', message, { hint: 'countersign ca status' })
 }

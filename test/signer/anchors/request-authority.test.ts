@@ -188,6 +188,24 @@ for (const [what, outcome, event, answer] of [
   })
 }
 
+test('what is denied is an answer to every replica that waits for it', async () => {
+  await using world = new World()
+  world.servesBundles = false
+  await world.open('one')
+  await world.open('other')
+  await world.until('asked', () => world.waiting() !== undefined)
+  for (let turns = 0; turns < 5; turns += 1) await world.pass(5)
+  world.refuse('Denied')
+  await world.until('asked anew', () => world.waiting() !== undefined, 20)
+  assert.equal(
+    await world.outcomes(),
+    'denied 2',
+    'nobody takes it for a failure, and asks in seconds',
+  )
+  const first = await toFirst(world)
+  assert.deepEqual(world.signs(), [first, first])
+})
+
 const secretWrites = (
   { method, path, body }: ApiRequest,
   key: string,

@@ -47,6 +47,8 @@ export class World implements AsyncDisposable {
   readonly metrics: Metrics & MetricsPage = createMetrics()
   readonly parent: ParentCa = createParentCa({ seed: 1, trustDomain, now: start })
   readonly otherParent: ParentCa = createParentCa({ seed: 2, trustDomain, now: start })
+  /** Without, each replica asks, and nobody proves anything of anchors. */
+  servesBundles = true
   /** Of everybody, in seconds. */
   passed = 0
   /** Where the CAs are kept. */
@@ -138,7 +140,8 @@ export class World implements AsyncDisposable {
       client: cluster,
       probe,
       authorities: source,
-      held: () => publisher.held(),
+      held: () =>
+        this.servesBundles ? publisher.held() : { bundle: undefined, secondsOf: () => undefined },
       propagationSeconds,
       log: silentLog,
       metrics: this.metrics,
