@@ -44,6 +44,10 @@ const cases: Readonly<Record<string, Case>> = {
     pod: [{ ...of.sandbox, kind: 'SandboxWarmPool' }],
     leads: 'unclaimed no Sandbox owns the pod',
   },
+  'a pod of a sandbox of another of the groups': {
+    pod: [{ ...of.sandbox, apiVersion: of.claim.apiVersion }],
+    leads: 'unclaimed no Sandbox owns the pod',
+  },
   'a sandbox of another UID': {
     sandbox: { uid: 'another' },
     leads: 'unclaimed its Sandbox is gone',

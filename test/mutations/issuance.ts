@@ -31,6 +31,13 @@ export const issuanceMutations: readonly Mutation[] = [
     tests: ['test/signer/watch/gather-claim.test.ts'],
   },
   {
+    claim: 'signer.claim-proved',
+    without: 'the look at whether its copies are kept',
+    file: 'src/signer/watch/gather-claim.ts',
+    edits: [['if (!live && isCurrent())', 'if (!live)']],
+    tests: ['test/signer/watch/gather-claim.test.ts'],
+  },
+  {
     claim: 'signer.claim-names-allowed-tenant',
     without: 'what the namespace allows',
     file: 'src/signer/verdict/claim-proof.ts',

@@ -275,6 +275,13 @@ export const servingMutations: readonly Mutation[] = [
   },
   {
     claim: 'gateway.claim-moves',
+    without: 'the question about a pod that is younger than its copies',
+    file: 'src/gateway/caller/claim-watch.ts',
+    edits: [['if (owned !== undefined && !isPooled', 'if (!isPooled']],
+    tests: ['test/gateway/caller/claim-watch.test.ts'],
+  },
+  {
+    claim: 'gateway.claim-moves',
     without: 'the claim among what owns a session',
     file: 'src/gateway/caller/certified.ts',
     edits: [["claim === undefined ? '' :", "pod.uid !== '' ? '' :"]],

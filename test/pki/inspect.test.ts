@@ -180,6 +180,7 @@ const tamperings: readonly (readonly [
   ['another tenant', { identity: { tenant: 'other' } }, ['identity extension differs in tenant']],
   ['no tenant', { identity: { tenant: undefined } }, ['identity extension differs in tenant']],
   ['another role', { identity: { role: 'tool-broker' } }, ['identity extension differs in role']],
+  ['another claim', { identity: { claimUid: 'other' } }, ['identity extension differs in claim']],
   ['another pod UID', { identity: { podUid: 'other' } }, ['identity extension differs in pod']],
   [
     'a model more',

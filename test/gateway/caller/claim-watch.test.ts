@@ -153,6 +153,11 @@ const cases: Readonly<Record<string, Case>> = {
     identity: identityOf({ toolScopes: 'wiki:*' }),
     drift: 'pod is of a pool and unclaimed',
   },
+  'a pod of a pool with a certificate of a model': {
+    set: () => cluster.put('sandboxes', sandboxObject(pool)),
+    identity: identityOf({ models: 'small' }),
+    drift: 'pod is of a pool and unclaimed',
+  },
   'a pod of no pool': { set: () => putPod([]), identity: ofPool, drift: undefined },
 }
 
@@ -201,6 +206,28 @@ describe('whom pods are given to', () => {
     })
     const later = identityOf({ claimUid: 'other-uid' })
     assert.equal(await claims.drift(later), undefined)
+  })
+
+  test('a pod that is younger than the caches is asked for, whatever its certificate says', async () => {
+    requirement('gateway.claim-moves')
+    cluster.remove('pods', 'worker-0', 'team-a')
+    const claims = await open()
+    cluster.pause('pods')
+    putPod([ownerRef('Sandbox')])
+    const drift = 'pod was claimed after its certificate was issued'
+    assert.equal(await claims.drift(ofPool), drift)
+    assert.equal(await claims.drift(claimed), undefined)
+  })
+
+  test('what was asked before a change is no answer after it', async () => {
+    cluster.put('sandboxes', sandboxObject(pool))
+    const claims = await open()
+    assert.equal(await claims.drift(claimed), 'claim of the certificate is gone')
+    cluster.pause('sandboxes')
+    cluster.put('sandboxes', sandboxObject())
+    assert.equal(await claims.drift(claimed), 'claim of the certificate is gone')
+    putClaim('blue', { owners: [ownerRef('SandboxWarmPool')] })
+    await eventually('another answer', async () => (await claims.drift(claimed)) === undefined, 10)
   })
 
   test('a claim is asked for once at a time, and again when the answer is old', async () => {

@@ -130,6 +130,27 @@ test('a claim that moves between evidence and signature is told', async () => {
   )
 })
 
+test('a copy of claims that nobody keeps proves nothing', async () => {
+  requirement('signer.claim-proved')
+  const cluster = pooledCluster({})
+  let time = 0
+  await using gatherer = startGatherer({ client: cluster, ...parts, clock: () => time })
+  await eventually('the owners', () => gatherer.conditions().every(({ ok }) => ok))
+  const cached = await look(gatherer)
+  cluster.cutWatches()
+  cluster.put('sandboxes', sandboxObject(pool))
+  await eventually('the loss', () => {
+    time += 20_000
+    return gatherer.conditions().every(({ ok }) => !ok)
+  })
+  assert.equal(told((await look(gatherer)).claim), 'unclaimed')
+  const evidence = { ...(await look(gatherer, true)), claim: cached.claim ?? { state: 'absent' } }
+  assert.equal(
+    gatherer.changed({ evidence, dnsNames: [] }),
+    'the watch behind the claim was lost since it was read',
+  )
+})
+
 test('a pod that waits has its certificate when it is claimed, and not before', async () => {
   requirement('signer.unclaimed-serves-nobody')
   const cluster = pooledCluster()
