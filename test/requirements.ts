@@ -98,6 +98,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'what is asked for an IssuedCertificate is what the live resource of that namespace declares, evaluated as a pod’s',
     source: 'issue 11, item 5: the same evaluation, with evidence of the remote cluster',
   },
+  'issued.asks-only-what-it-may': {
+    claim:
+      'the agent sends no request for a name of another namespace or trust domain, nor one with an annotation that is no claim',
+    source: 'issue 11, bad input: hosts that are no names; requests are read by others, too',
+  },
   'issued.state-is-true': {
     claim:
       'the state of an IssuedCertificate is told of what was seen, none is skipped, and what is refused leaves the Secret as it is',
@@ -583,6 +588,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   'gateway.pod-gone': {
     claim: 'the certificate of a pod that is gone is refused',
     source: 'spiffe#105: leaf revocation',
+  },
+  'gateway.issued-is-no-pod': {
+    claim:
+      'the certificate of an IssuedCertificate is neither caller nor tool server of a gateway that follows the pods of its trust domain; to one of another it ends by a revocation of the UID of the resource',
+    source: 'docs/ISSUANCE.md, What an agent asks for others',
   },
   'gateway.unknown-callers-looked-at-again': {
     claim:

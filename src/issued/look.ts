@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { CountersignError, quoted } from '../errors.ts'
+import { annotationKeys } from '../identity/governance-key.ts'
 import { workloadSpiffeId } from '../identity/spiffe-id.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import type { Named } from '../identity/workload-identity.ts'
@@ -75,15 +76,31 @@ async function accountSeen(
   { isAsked, signal }: { readonly isAsked: boolean; readonly signal: AbortSignal },
 ): Promise<Pick<Look, 'account' | 'problem'>> {
   const name = accountOf(certificate, options.trustDomain)
-  if (name === undefined) return { account: undefined, problem: hostProblem(certificate, options) }
+  const problem = name === undefined ? hostProblem(certificate, options) : askedProblem(certificate)
+  if (name === undefined || problem !== undefined) return { account: undefined, problem }
   if (!isAsked) return { account: undefined, problem: undefined }
   const { namespace } = certificate.metadata
   const found = await readObject(options.client, serviceAccounts, { namespace, name, signal })
   if (found !== undefined) {
     return { account: { name, uid: found.metadata.uid }, problem: undefined }
   }
-  const problem = `hosts: there is no service account ${namespace}/${name}`
-  return { account: undefined, problem }
+  return {
+    account: undefined,
+    problem: `hosts: there is no service account ${namespace}/${name}`,
+  }
+}
+
+/** The request would have them, too: of another name they may mean something to others who read requests, and the API server may refuse them. */
+const askedKeys: readonly string[] = [
+  annotationKeys.role,
+  annotationKeys.models,
+  annotationKeys.toolScopes,
+]
+
+function askedProblem({ spec: { annotations } }: IssuedCertificate): string | undefined {
+  const other = Object.keys(annotations).find((key) => !askedKeys.includes(key))
+  if (other === undefined) return undefined
+  return `annotations: want=${askedKeys.join('|')} got=${quoted(other, 320)}`
 }
 
 /** The service account that the host names, in the namespace of the resource and in our trust domain; undefined where it names none. */

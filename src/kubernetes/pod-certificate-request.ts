@@ -99,6 +99,17 @@ export interface PodCertificateRequest extends KubernetesObject {
   }
 }
 
+/** The pod that asks, where it is: an agent's is seldom in the namespace of what it asks for. */
+export function askingPod({
+  metadata,
+  spec,
+  stated,
+}: Pick<PodCertificateRequest, 'metadata' | 'spec' | 'stated'>): NamedReference & {
+  readonly namespace: string
+} {
+  return { namespace: stated?.issued?.agent.namespace ?? metadata.namespace, ...spec.pod }
+}
+
 const terminalConditions: readonly string[] = ['Issued', 'Denied', 'Failed']
 
 /** certificates.k8s.io validation: the request, the key and the proof may have 10 KiB each. */

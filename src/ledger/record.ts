@@ -27,8 +27,11 @@ export interface IssuanceIntent extends RecordHead {
   readonly serviceAccount: Named
   readonly node: Named
   readonly namespace: Named
-  /** Whether the request could be shown to come from kubelet; `pod`: the API server states that the pod itself asked. */
-  readonly requester: 'shown' | 'not-shown' | 'pod'
+  /**
+   * Whether the request could be shown to come from kubelet; `pod`: the API server states that the pod itself asked; `agent`: that the
+   * configured agent did, and `pod` is the IssuedCertificate that it asked for.
+   */
+  readonly requester: 'shown' | 'not-shown' | 'pod' | 'agent'
   readonly keyType: string
   readonly spkiSha256: string
   readonly maxExpirationSeconds: number
@@ -236,7 +239,7 @@ const shapes: Readonly<Record<LoggedRecord['kind'], Shape>> = {
     serviceAccount: named,
     node: named,
     namespace: named,
-    requester: oneOf('shown', 'not-shown', 'pod'),
+    requester: oneOf('shown', 'not-shown', 'pod', 'agent'),
     keyType: text,
     spkiSha256: sha256,
     maxExpirationSeconds: wholeNumber,

@@ -49,6 +49,7 @@ import { unlessAborted, untilAborted } from './until-answered.ts'
 import { tellWaiting } from './watch/tell-waiting.ts'
 import type { Unclaimed } from './verdict/check.ts'
 import { modesOf, type ModeOf } from './verdict/enforcement.ts'
+import { requesterOfStated } from './verdict/stated-requester.ts'
 import type { LeasePlace } from '../kubernetes/lease.ts'
 
 export interface SignerOptions extends AuthorityKeeping {
@@ -289,8 +290,7 @@ async function open(
       history,
       ports,
       permission,
-      requester: (request) =>
-        request.stated === undefined ? (requester?.of(request) ?? 'not-shown') : 'pod',
+      requester: (asked) => requesterOfStated(asked) ?? requester?.of(asked) ?? 'not-shown',
     })
     const parts = { requests, gatherer, issuance, ports, history, membership, depth }
     const kind = asked === 'of-pods' ? ({ kind: 'CertificateSigningRequest' } as const) : {}

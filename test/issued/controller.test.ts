@@ -179,8 +179,24 @@ for (const [title, spec, error] of [
     { hosts: [`${uri}-2`] },
     /^hosts: there is no service account \S+-2$/,
   ],
+  [
+    'what no signer of ours looks at',
+    { annotations: { 'example.com/approve-me': 'true' } },
+    /^annotations: want=countersign\.dev\/role\|\S+ got="example\.com\/approve-me"$/,
+  ],
+  [
+    'what the request says by itself',
+    { annotations: { 'countersign.dev/issued-certificate': 'kube-system/other' } },
+    /^annotations: want=\S+ got="countersign\.dev\/issued-certificate"$/,
+  ],
+  [
+    'a tenant under another name',
+    { annotations: { 'countersign.dev/tenant': 'acme' } },
+    /^annotations: want=\S+ got="countersign\.dev\/tenant"$/,
+  ],
 ] as const) {
   test(`nothing is asked for ${title}`, async () => {
+    requirement('issued.asks-only-what-it-may')
     const world = openIssuedWorld(spec)
     await world.turn()
     assert.equal(world.certificate().state, 'Failed')

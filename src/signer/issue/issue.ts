@@ -4,7 +4,7 @@ import type { IssuanceRequest, IssuedCertificate, Prepared } from '../../pki/iss
 import { cutToOctets, issuedStatus, refusalMessage } from '../verdict/condition.ts'
 import { denied } from '../verdict/evaluate.ts'
 import type { IssueVerdict } from '../verdict/verdict.ts'
-import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
+import { askingPod, type PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import { rememberIntent } from './history.ts'
 import type { OpenIntent } from './history.ts'
 import { notRecorded } from './issuance-options.ts'
@@ -278,9 +278,9 @@ async function published(options: IssuanceOptions, publication: Publication): Pr
 
 /** One event a certificate: that it was issued, or what of it would be denied where the namespace is enforced. */
 function tellPod({ ports, log }: IssuanceOptions, { verdict, issued }: Publication): void {
-  const { metadata, spec } = verdict.claims.asked
-  const { namespace, name: request } = metadata
-  const pod = { namespace, ...spec.pod }
+  const { asked } = verdict.claims
+  const { namespace, name: request } = asked.metadata
+  const pod = askingPod(asked)
   const { serialNumber, notAfter } = issued
   const certificate = `certificate ${serialNumber} for ${verdict.spiffeId.uri} until ${notAfter.toISOString()}`
   if (verdict.wouldDeny === undefined) {

@@ -2,7 +2,7 @@ import { CountersignError } from '../../errors.ts'
 import { cutToOctets, deniedStatus } from '../verdict/condition.ts'
 import { notRecorded } from './issuance-options.ts'
 import type { IssuanceOptions, Outcome } from './issuance-options.ts'
-import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
+import { askingPod, type PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import type { UnwrittenAnswer } from './ports.ts'
 import { createdAt, refusalRecord } from './records.ts'
 import { headNow, settleTerminal } from './settle.ts'
@@ -35,7 +35,7 @@ export async function refuse(
     // A pod that is over has nobody who could do anything about it.
     if (verdict.reason !== 'PodEnded') {
       options.ports.emitEvent({
-        pod: { namespace, ...pod },
+        pod: askingPod(request),
         type: 'Warning',
         reason: 'CertificateDenied',
         message: `${verdict.reason}: ${verdict.message}`,

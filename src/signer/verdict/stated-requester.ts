@@ -2,7 +2,7 @@ import { quoted } from '../../errors.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import { requestedUsages } from '../../pki/certificate-request.ts'
 import { lifetimeSecondsMin } from '../../pki/profile.ts'
-import type { FieldRefusal, Refusal } from './verdict.ts'
+import type { FieldRefusal, Refusal, ToldRequester } from './verdict.ts'
 
 /*
  * What a CertificateSigningRequest itself proves against it, before anything is asked of the cluster. Unlike a pod's volume it holds nobody
@@ -37,6 +37,12 @@ export function refusedOfStated({ stated, spec }: PodCertificateRequest): Refusa
     })
   }
   return undefined
+}
+
+/** Who asks, where the API server states it; undefined for what a kubelet asks. */
+export function requesterOfStated({ stated }: PodCertificateRequest): ToldRequester | undefined {
+  if (stated === undefined) return undefined
+  return stated.issued === undefined ? 'pod' : 'agent'
 }
 
 function refusal(reason: Refusal['reason'], field: FieldRefusal): Refusal {

@@ -78,8 +78,11 @@ export type NamedFinding = Finding & { readonly check: string }
 
 export type RefusedFinding = Extract<NamedFinding, { readonly kind: 'refused' }>
 
-/** As policy and records are told of it: a kubelet, for all that is shown; not shown; or the pod itself, as the API server states. */
-export type ToldRequester = 'shown' | 'not-shown' | 'pod'
+/**
+ * As policy and records are told of it: a kubelet, for all that is shown; not shown; or, as the API server states, the pod itself, or the
+ * configured agent for an IssuedCertificate.
+ */
+export type ToldRequester = 'shown' | 'not-shown' | 'pod' | 'agent'
 
 /** Evidence, the history of the key and policy agree. */
 export interface IssueVerdict extends ProvedIdentity {

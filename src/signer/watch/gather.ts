@@ -17,7 +17,7 @@ import type { Namespace, Node, Pod, Service, ServiceAccount } from '../../kubern
 import type { Log } from '../../log.ts'
 import type { Condition } from '../../readiness.ts'
 import type { Metrics } from '../../metrics.ts'
-import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
+import { askingPod, type PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import { selectsPod } from '../verdict/evidence.ts'
 import type {
   Evidence,
@@ -150,7 +150,7 @@ async function lookAtNamed(
     look({
       cache: caches.podCache,
       resource: pods,
-      name: { namespace: reference?.agent.namespace ?? namespace, name: spec.pod.name },
+      name: askingPod(how.asked),
       uid: spec.pod.uid,
       fact: caches.podFact,
     }),

@@ -1,7 +1,7 @@
 import { backoffMilliseconds, type Delay } from '../../kubernetes/backoff.ts'
 import type { Informer } from '../../kubernetes/informer.ts'
 import { objectKey } from '../../kubernetes/object-store.ts'
-import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
+import { askingPod, type PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import type { Membership } from '../../kubernetes/membership.ts'
 import { createWorkQueue } from '../../kubernetes/work-queue.ts'
 import type { Log } from '../../log.ts'
@@ -279,7 +279,7 @@ class Queue implements RequestQueue {
       const fields = { namespace, pod: pod.name, request: name, why: outcome.why, count }
       log.warn(fields, 'request waits')
       ports.emitEvent({
-        pod: { namespace, ...pod },
+        pod: askingPod(request),
         type: 'Warning',
         reason: 'CertificatePending',
         message: outcome.why,

@@ -1,7 +1,7 @@
 import type { Condition } from '../../readiness.ts'
 import type { Delay } from '../../kubernetes/backoff.ts'
 import type { Informer } from '../../kubernetes/informer.ts'
-import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
+import { askingPod, type PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import type { IssuancePorts } from '../issue/ports.ts'
 
 /** A start that takes no longer is not worth an event on every pod. */
@@ -32,12 +32,11 @@ export function tellWaiting(options: {
     const obstacles = unmet.map(({ name }) => name).join(' ')
     const now = new Map<string, string>()
     for (const request of requests.list()) {
-      const { metadata, spec, status } = request
+      const { metadata, status } = request
       if (status.terminal !== undefined) continue
       now.set(metadata.uid, obstacles)
       if (told.get(metadata.uid) === obstacles) continue
-      const pod = { namespace: metadata.namespace, ...spec.pod }
-      emitEvent({ pod, type: 'Warning', reason: 'CertificatePending', message })
+      emitEvent({ pod: askingPod(request), type: 'Warning', reason: 'CertificatePending', message })
     }
     told = now
   }

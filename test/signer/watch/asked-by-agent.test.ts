@@ -138,6 +138,18 @@ test('what a live IssuedCertificate declares is approved, signed and recorded in
   assert.deepEqual(intent.pod, { name: 'search', uid: 'issued-uid' })
   assert.deepEqual(intent.serviceAccount, { name: 'worker', uid: 'account-uid' })
   assert.equal(intent.request.namespace, 'team-a')
+  assert.equal(intent.requester, 'agent')
+})
+
+test('of what the agent asks its own pod is told, in its own namespace', async () => {
+  const cluster = clusterWithAgent()
+  await using world = await start(cluster)
+  cluster.put(plural, asks())
+  await eventually('it is told', () => cluster.list('events').length > 0)
+  const involved = cluster.list('events')[0]?.['involvedObject'] as RawObject['metadata']
+  assert.equal(involved.namespace, agent.namespace)
+  assert.equal(involved['uid'], 'agent-pod-uid')
+  assert.ok(world.signer.ready)
 })
 
 for (const [title, change, reason, message] of [
