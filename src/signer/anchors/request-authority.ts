@@ -173,13 +173,13 @@ class Requests implements AuthorityRequests {
   }
 
   async #step(): Promise<void> {
-    const { authorities, held, metrics, now } = this.#options
+    const { authorities, held, now } = this.#options
     const { rotation } = authorities
     if (rotation?.isFresh() !== true) return this.#wait('authorities are not read')
     const journal = rotation.journal()
     const prepared = preparedOf(journal)
     const dueAt = prepared?.since ?? this.#renewAt(journal)
-    metrics.set('countersign_signer_rotation_due_seconds', (dueAt - now()) / 1000)
+    this.#measure(dueAt)
     const at = new Date(dueAt).toISOString()
     if (dueAt > now()) return this.#wait(`the next CA is asked for at ${at}`)
     this.#dueAt = dueAt
@@ -237,6 +237,8 @@ class Requests implements AuthorityRequests {
       signal: this.#closing.signal,
       waits: (created, name) => {
         const since = created ?? new Date(now())
+        // It may be weeks before anything else is done here.
+        if (this.#dueAt !== undefined) this.#measure(this.#dueAt)
         this.#problem = undefined
         this.#next = `CertificateSigningRequest ${name} waits since ${since.toISOString()} to be approved, and signed by ${request.signerName}`
       },
@@ -321,6 +323,11 @@ class Requests implements AuthorityRequests {
     const message = `the CA that was asked of ${signerName} is ${outcome}: ${why}`
     await this.#tell('Warning', `CaRequest${reasons[outcome]}`, message, metadata)
     return new CountersignError('signer/authority-request', message)
+  }
+
+  #measure(dueAt: number): void {
+    const { metrics, now } = this.#options
+    metrics.set('countersign_signer_rotation_due_seconds', (dueAt - now()) / 1000)
   }
 
   #count(outcome: Outcome | 'issued' | 'error'): void {

@@ -54,6 +54,8 @@ test('the next one is asked for after two thirds of its life, and signs at once 
   await world.pass(120)
   await world.until('asked again', () => world.waiting() !== undefined, 20)
   assert.deepEqual(world.signs(), [first], 'the one before signs meanwhile')
+  await world.pass(3 * day)
+  assert.match(await world.metrics.page(), /rotation_due_seconds -259\d{3}/)
   world.issue()
   await world.until('active', () => world.states() === 'old,active', 20)
   await world.until('signs', () => world.signs()[0] !== first, 20)
