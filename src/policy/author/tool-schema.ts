@@ -6,8 +6,8 @@ const anyObject: TypeSchema = { type: 'object' }
 
 /** Deeper is no rule's concern. */
 const depthMax = 32
-/** References may name one definition again and again, each time a little deeper. */
-const schemasMax = 10_000
+/** References may name one definition again and again, each time a little deeper: what is read is counted each time, by its size. */
+const readMax = 20_000
 
 /** What may bring members that `properties` does not list. */
 const openers = [
@@ -38,14 +38,14 @@ interface Reading {
  * for a mistake always, so an object that may have others is of any members; recursion, which ends the checker, is cut.
  */
 export function typeSchemaOf(inputSchema: unknown): TypeSchema {
-  const reading = { root: inputSchema, within: [], depth: 0, budget: { left: schemasMax } }
+  const reading = { root: inputSchema, within: [], depth: 0, budget: { left: readMax } }
   return read(inputSchema, reading)
 }
 
 function read(schema: unknown, reading: Reading): TypeSchema {
   const { depth, budget } = reading
-  budget.left -= 1
-  if (!isObject(schema) || depth > depthMax || budget.left < 0) return any
+  if (!isObject(schema) || depth > depthMax || budget.left <= 0) return any
+  budget.left -= sizeOf(schema)
   const inner = { ...reading, depth: depth + 1 }
   const reference = own(schema, '$ref')
   if (reference !== undefined) return readReference(reference, schema, inner)
@@ -54,6 +54,14 @@ function read(schema: unknown, reading: Reading): TypeSchema {
   const all = own(schema, 'allOf')
   if (all !== undefined) return readAll(schema, Array.isArray(all) ? all : [], inner)
   return readPlain(schema, inner)
+}
+
+/** Of itself, its members, and what they list; a reference by its length. */
+function sizeOf(schema: Json): number {
+  const lengths = Object.entries(schema).map(([name, value]) =>
+    Array.isArray(value) || (name === '$ref' && typeof value === 'string') ? value.length : 1,
+  )
+  return lengths.reduce((sum, length) => sum + length, 1)
 }
 
 /** Within the document alone, and nowhere twice on one way. What stands beside a reference and brings no members narrows it, which is nothing to lose. */
@@ -120,7 +128,8 @@ function readAll(schema: Json, parts: readonly unknown[], reading: Reading): Typ
   const members = told.map(({ properties }) => properties)
   if (!members.every(isObject)) return told.length === 1 ? (told[0] as TypeSchema) : widened(schema)
   const names = members.flatMap((one) => Object.keys(one))
-  const isTwice = (name: string): boolean => names.indexOf(name) !== names.lastIndexOf(name)
+  const counts = Map.groupBy(names, (name) => name)
+  const isTwice = (name: string): boolean => counts.get(name)?.length !== 1
   const merged = members.flatMap((one) =>
     Object.entries(one).map(([name, type]) => [name, isTwice(name) ? any : type] as const),
   )
@@ -137,13 +146,18 @@ const types = new Set(['array', 'boolean', 'integer', 'null', 'number', 'object'
 function readPlain(schema: Json, reading: Reading): TypeSchema {
   const type = own(schema, 'type') ?? typeOfValues(schema)
   if (Array.isArray(type)) {
-    const each = type.map((one) => readPlain({ ...schema, type: one as unknown }, reading))
-    return unionOf(each)
+    const each = [...new Set<unknown>(type)]
+    if (!each.every(isType)) return any
+    return unionOf(each.map((one) => readPlain({ ...schema, type: one }, reading)))
   }
   if (type === undefined && isObject(own(schema, 'properties'))) return readMembers(schema, reading)
-  if (typeof type !== 'string' || !types.has(type)) return any
+  if (!isType(type)) return any
   if (type === 'object') return readMembers(schema, reading)
   return type === 'array' ? readItems(schema, reading) : { type }
+}
+
+function isType(type: unknown): type is string {
+  return typeof type === 'string' && types.has(type)
 }
 
 /** Of values that are all of one type, it. */

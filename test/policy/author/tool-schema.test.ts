@@ -119,3 +119,36 @@ test('definitions that name each other twice end', () => {
   for (let depth = 0; depth < 5_000; depth += 1) deep = object({ a: deep })
   assert.ok(JSON.stringify(typeSchemaOf(deep)).length < 10_000)
 })
+
+/** What a server may say so that its types take long, or more memory than there is. */
+const many = 20_000
+const members = Object.fromEntries(Array.from({ length: many }, (_, at) => [`m${at}`, {}]))
+const manyReferences = (target: object): object => ({
+  ...object(Object.fromEntries(Object.keys(members).map((name) => [name, { $ref: '#/d' }]))),
+  d: target,
+})
+const hostile: Readonly<Record<string, unknown>> = {
+  'one type again and again': {
+    type: Array.from({ length: many }, () => 'object'),
+    properties: members,
+  },
+  'members of two that are all of them': { allOf: [object(members), object(members)] },
+  'a long reference that is followed often': manyReferences({ $ref: `#/${'a/'.repeat(many)}` }),
+  'many values that are looked at often': manyReferences({ enum: Object.keys(members) }),
+  'much beside a reference that is followed often': manyReferences({ $ref: '#/e', ...members }),
+}
+
+for (const [title, given] of Object.entries(hostile)) {
+  test(`${title}: its types are short, and soon there`, { timeout: 60_000 }, () => {
+    const before = process.cpuUsage()
+    assert.ok(JSON.stringify(typeSchemaOf(given)).length < 1_000_000)
+    const { user } = process.cpuUsage(before)
+    assert.ok(user < 5_000_000, `${user} µs of the processor`)
+  })
+}
+
+test('types within types, which are none, are of any type', () => {
+  let type: unknown = 'object'
+  for (let depth = 0; depth < 20_000; depth += 1) type = [type]
+  assert.deepEqual(typeSchemaOf({ type }), {})
+})

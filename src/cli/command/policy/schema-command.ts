@@ -25,6 +25,10 @@ interface WrittenSchema {
   readonly file: string
 }
 
+/** As many as a gateway keeps of one server, and far more than all their types take: whoever lists tools may mean no good. */
+const toolsMax = 10_000
+const octetsMax = 64 * 1024 * 1024
+
 /** Writes the types of tools' arguments for OPA's type checker, a file for each tool. Throws `cli/usage` and `cli/tool-server`. */
 export async function runPolicySchema(
   options: PolicySchemaOptions,
@@ -37,9 +41,18 @@ export async function runPolicySchema(
   const tools = await readTools(options, terminal.signal)
   const schemas: WrittenSchema[] = []
   const skipped: { readonly server: string; readonly tool: string }[] = []
+  let octets = 0
   for (const tool of tools) {
-    if (isName(tool.server) && isName(tool.name)) schemas.push(await write(tool, output))
-    else skipped.push({ server: tool.server, tool: tool.name })
+    if (!isName(tool.server) || !isName(tool.name)) {
+      skipped.push({ server: tool.server, tool: tool.name })
+      continue
+    }
+    const text = `${JSON.stringify(typeSchemaOf(tool.inputSchema), null, 2)}\n`
+    octets += Buffer.byteLength(text)
+    if (octets > octetsMax) {
+      throw new CountersignError('cli/usage', `types of tools are too long, want=..${octetsMax}`)
+    }
+    schemas.push(await write(tool, text, output))
   }
   if (json === true) {
     terminal.out(`${JSON.stringify({ version: 1, ok: true, schemas, skipped })}\n`)
@@ -61,6 +74,10 @@ async function readTools(
       ? await readServers(requiredFile(config, 'policy schema'), server, signal)
       : (await Promise.all(tools.map((file) => readListedTools(file, server)))).flat()
   const each = new Map(found.map((tool) => [`${tool.server} ${tool.name}`, tool]))
+  if (each.size > toolsMax) {
+    const message = `tools are too many, want=..${toolsMax} got=${each.size}`
+    throw new CountersignError('cli/usage', message)
+  }
   if (each.size > 0) return [...each.values()]
   throw new CountersignError('cli/usage', 'no tool is there, want=a list with tools')
 }
@@ -92,14 +109,15 @@ function isName(name: string): boolean {
 }
 
 async function write(
-  { server, name, inputSchema }: DefinedTool,
+  { server, name }: DefinedTool,
+  text: string,
   output: string,
 ): Promise<WrittenSchema> {
   const folder = join(output, 'tools', server)
   const file = join(folder, `${name}.json`)
   try {
     await mkdir(folder, { recursive: true })
-    await writeFile(file, `${JSON.stringify(typeSchemaOf(inputSchema), null, 2)}\n`)
+    await writeFile(file, text)
   } catch (cause) {
     const message = `--output: cannot be written, got=${quoted(file, 200)}`
     throw new CountersignError('cli/usage', message, { cause })

@@ -79,3 +79,13 @@ test('no list of tools, none in it, no server and no folder are wrong usage', as
   }
   assert.equal((await runPolicy('schema', '--tools', list, '--server', 'files')).code, 2)
 })
+
+test('more tools than any server may have are wrong usage', async () => {
+  const tools = Array.from({ length: 10_001 }, (_, at) => ({ name: `t${at}` }))
+  const file = await written('many.json', { tools })
+  const before = await readdir(folder, { recursive: true })
+  const { code, err } = await schema('--tools', file, '--server', 'files')
+  assert.equal(code, 2)
+  assert.match(err, /tools are too many, want=\.\.10000 got=10001/)
+  assert.deepEqual(await readdir(folder, { recursive: true }), before)
+})
