@@ -2,6 +2,7 @@ import {
   approvalRights,
   claimRights,
   gatewayRights,
+  policyEventRights,
   toolServerRights,
 } from '../../gateway/rights.ts'
 import { formatRight, missingRightsOf, type Right } from '../../kubernetes/access-review.ts'
@@ -22,7 +23,7 @@ export async function learnRights(
   if (!signer.known) return signer
   const wanted = {
     signer: rightsOfSigner(signer.value),
-    gateway: gateway.known ? rightsOfGateway(gateway.value) : [],
+    gateway: gateway.known ? rightsOfGateway(namespace, gateway.value) : [],
   }
   const programs: readonly Program[] = ['signer', 'gateway']
   const facts = await Promise.all(
@@ -33,9 +34,13 @@ export async function learnRights(
   return { known: true, value: facts.flatMap((fact) => (fact.known ? fact.value : [])) }
 }
 
-function rightsOfGateway({ toolServers, approvals, claims }: GatewaySettings): readonly Right[] {
+function rightsOfGateway(
+  namespace: string,
+  { toolServers, approvals, claims }: GatewaySettings,
+): readonly Right[] {
   return [
     ...gatewayRights,
+    ...policyEventRights(namespace),
     ...(toolServers ? toolServerRights : []),
     ...(approvals === undefined ? [] : approvalRights(approvals.namespace)),
     ...claimRights(claims?.owners ?? []),

@@ -89,6 +89,14 @@ test('it changes nothing and asks for no secret', () => {
   }
 })
 
+test('what the chart gives the gateway for Events of its policy is a right that it uses', () => {
+  const reviews = requests.flatMap(({ path, body }) =>
+    path.endsWith('/subjectaccessreviews') ? [JSON.stringify(body)] : [],
+  )
+  const ofGateway = reviews.filter((text) => text.includes(`:${system}:countersign-gateway"`))
+  assert.ok(ofGateway.some((text) => text.includes('"resource":"events"')))
+})
+
 test('who has no rights is told which ones are missing, and nothing is called a problem', async () => {
   const user = { name: 'nobody', groups: [] }
   const kubeconfig = await world.api.kubeconfig(`${world.kubeconfig}-nobody`, user)
