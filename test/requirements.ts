@@ -516,6 +516,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'what a model may read of the way to a permit names nothing that its call has not named',
     source: 'issue 12, explain: what the model may read and what an operator may',
   },
+  'policy.tried-only-as-said': {
+    claim:
+      'a denial of a platform’s own rules lets a call pass only where it says by the boolean false that it is not enforced and can be read; one of a tenant’s bundle denies whatever it says',
+    source: 'docs/POLICY.md, rules of your own',
+  },
   'policy.tenant-confined': {
     claim:
       'the bundle of a tenant is asked about calls of its own tenant alone, can deny and nothing else, and has neither rules nor data beyond its root',

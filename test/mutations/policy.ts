@@ -325,6 +325,18 @@ export const policyMutations: readonly Mutation[] = [
     edits: [['"tenants":{}', '"tenants":{"acme":{"files":{"tools":{"read":{}}}}}']],
   },
   {
+    claim: 'policy.tried-only-as-said',
+    without: 'the boolean that a denial has to say of itself',
+    file: 'policies/bundle/plan.json',
+    edits: [
+      [
+        '{"type":"EqualStmt","stmt":{"a":{"type":"local","value":6},"b":{"type":"bool","value":false},"file":6,"col":2,"row":24,',
+        '{"type":"NotEqualStmt","stmt":{"a":{"type":"local","value":6},"b":{"type":"bool","value":true},"file":6,"col":2,"row":24,',
+      ],
+    ],
+    tests: ['test/policy/plan-engine.custom.test.ts'],
+  },
+  {
     claim: 'policy.grant-of-a-definition',
     without: 'the digest that policy is told of',
     file: 'src/gateway/catalogue/resource-text.ts',

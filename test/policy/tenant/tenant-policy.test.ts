@@ -94,6 +94,29 @@ test('a tenant’s rules deny calls of its own, by its own data, and of no other
   assert.deepEqual(asked, ['acme', 'acme', 'globex'])
 })
 
+test('a tenant’s denial denies, though it says that it is not enforced', async () => {
+  requirement('policy.tried-only-as-said')
+  // Of `{"code": …, "message": …}` the same with one member more.
+  const insert =
+    /\{"type":"ObjectInsertStmt","stmt":\{"key":\{"type":"string_index","value":11\}[^]*?\}\}/
+  const plan = (text: string): string => {
+    const parsed = JSON.parse(text) as { readonly static: { readonly strings: object[] } }
+    const key = parsed.static.strings.push({ value: 'enforced' }) - 1
+    assert.match(JSON.stringify(parsed), insert)
+    return JSON.stringify(parsed).replace(insert, (found) => {
+      const more = found
+        .replace('"value":11', `"value":${key}`)
+        .replace(/"value":\{[^}]*\},"object"/, '"value":{"type":"bool","value":false},"object"')
+      assert.match(more, /"value":\{"type":"bool","value":false\}/)
+      return `${found},${more}`
+    })
+  }
+  const policy = await openTenantPolicy(tenantBundle({ plan }), 'acme')
+  const { authorizer } = authorizerWith({ acme: policy })
+  const { value } = authorizer.decide(create('acme'))
+  assert.deepEqual([value.allow, value.reasons[0]?.code], [false, 'frozen'])
+})
+
 test('a tenant whose bundle has no answer is refused, and nobody else is', async () => {
   requirement('policy.tenant-fails-alone')
   const endless: TenantPolicy = {
