@@ -98,6 +98,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'what is asked for an IssuedCertificate is what the live resource of that namespace declares, evaluated as a pod’s',
     source: 'issue 11, item 5: the same evaluation, with evidence of the remote cluster',
   },
+  'issued.nothing-of-the-agent': {
+    claim:
+      'a certificate of an IssuedCertificate has no DNS name, no tenant and no claim by the pod that asked for it',
+    source: 'docs/ISSUANCE.md, What an agent asks for others',
+  },
   'issued.asks-only-what-it-may': {
     claim:
       'the agent sends no request for a name of another namespace or trust domain, nor one with an annotation that is no claim',

@@ -50,6 +50,20 @@ export const issuedMutations: readonly Mutation[] = [
     tests,
   },
   {
+    claim: 'issued.nothing-of-the-agent',
+    without: 'the look at whose Services would be named',
+    file: 'src/signer/verdict/attribute-checks.ts',
+    edits: never('claims.asked.stated?.issued !== undefined'),
+    tests,
+  },
+  {
+    claim: 'issued.nothing-of-the-agent',
+    without: 'the look at whose claim would be followed',
+    file: 'src/signer/watch/gather.ts',
+    edits: [['isOfAgent ? {} :', 'isOfAgent && live ? {} :']],
+    tests,
+  },
+  {
     claim: 'issued.as-declared',
     without: 'the record that an agent asked',
     file: 'src/signer/verdict/stated-requester.ts',

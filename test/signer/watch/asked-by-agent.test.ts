@@ -5,8 +5,11 @@ import {
   certificateSigningRequests,
   type CertificateSigningRequest,
 } from '../../../src/kubernetes/certificate-signing-request.ts'
+import { parseX509Svid } from '../../../src/pki/x509-svid.ts'
+import type { SignerOptions } from '../../../src/signer/controller.ts'
 import { askedByAgent } from '../../../src/signer/watch/asked-by-agent.ts'
 import { requirement } from '../../requirements.ts'
+import { claimObject, ownerKinds, ownerRef, sandboxObject } from '../../support/claims.ts'
 import { eventually } from '../../support/eventually.ts'
 import type { FakeCluster, RawObject } from '../../support/fake-cluster.ts'
 import { populatedCluster, startSigner, type SignerWorld } from '../signer-world.ts'
@@ -101,9 +104,9 @@ function putIssued(cluster: FakeCluster, spec: object = {}, metadata: object = {
   })
 }
 
-async function start(cluster: FakeCluster): Promise<SignerWorld> {
+async function start(cluster: FakeCluster, claims?: SignerOptions['claims']): Promise<SignerWorld> {
   const signingRequests = { approve: true, issuedCertificates: agent }
-  const world = await startSigner(cluster, { signingRequests })
+  const world = await startSigner(cluster, { signingRequests, claims })
   await eventually('ready', () => world.signer.ready)
   return world
 }
@@ -149,6 +152,59 @@ test('of what the agent asks its own pod is told, in its own namespace', async (
   const involved = cluster.list('events')[0]?.['involvedObject'] as RawObject['metadata']
   assert.equal(involved.namespace, agent.namespace)
   assert.equal(involved['uid'], 'agent-pod-uid')
+  assert.ok(world.signer.ready)
+})
+
+test('nothing of the pod that asks is said of what it asks for: neither its Services nor its claim', async () => {
+  requirement('issued.nothing-of-the-agent')
+  const cluster = clusterWithAgent()
+  const { namespace } = agent
+  cluster.put('sandboxes', sandboxObject({ namespace }))
+  cluster.put(
+    'sandboxclaims',
+    claimObject({ namespace, labels: { 'countersign.dev/tenant': 'blue' } }),
+  )
+  const pod = cluster.get('pods', 'agent-0', agent.namespace) as RawObject
+  cluster.put('pods', {
+    ...pod,
+    metadata: {
+      ...pod.metadata,
+      labels: { app: 'agent' },
+      ownerReferences: [ownerRef('Sandbox')],
+    },
+  })
+  const role = 'tool-server'
+  cluster.put('namespaces', {
+    metadata: {
+      name: 'team-a',
+      uid: 'namespace-uid',
+      labels: {
+        [`roles.countersign.dev/${role}`]: 'allow',
+        'tenants.countersign.dev/blue': 'allow',
+      },
+    },
+  })
+  const account = cluster.get('serviceaccounts', 'worker', 'team-a') as RawObject
+  cluster.put('serviceaccounts', {
+    ...account,
+    metadata: { ...account.metadata, labels: { 'countersign.dev/role': role } },
+  })
+  cluster.put('services', {
+    metadata: { name: 'others', namespace: 'team-a', uid: 'service-uid' },
+    spec: { selector: { app: 'agent' } },
+  })
+  putIssued(cluster)
+  await using world = await start(cluster, { owners: ownerKinds, unclaimed: 'wait' })
+  cluster.put(plural, asks())
+  await eventually('it is issued', () => statusOf(cluster).certificate !== undefined)
+  const pem = Buffer.from(statusOf(cluster).certificate ?? '', 'base64')
+  assert.equal(
+    new X509Certificate(pem).subjectAltName,
+    'URI:spiffe://example.org/ns/team-a/sa/worker',
+  )
+  const { identity } = parseX509Svid(new X509Certificate(pem).raw)
+  assert.equal(identity?.role, role)
+  assert.deepEqual([identity.tenant, identity.claim], [undefined, undefined])
   assert.ok(world.signer.ready)
 })
 
