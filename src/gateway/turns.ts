@@ -12,6 +12,8 @@ export interface Turns {
    * here has a request open, and of those there is a bound.
    */
   take(account: Account, octets?: number): Soon<void>
+  /** Something long was read in this turn that could not wait for one: whatever is taken next waits for another. */
+  spend(): void
 }
 
 /** What is read in one turn, in octets that were not read before; one text may be as long. */
@@ -46,6 +48,11 @@ export function createTurns(later: (next: () => void) => void = setImmediate): T
       first = undefined
     }
   }
+  function spend(part: number): void {
+    if (!isTurn) later(next)
+    isTurn = true
+    left -= part
+  }
   return {
     take(account, octets = turnOctetsMax) {
       const part = Math.min(octets, turnOctetsMax)
@@ -53,11 +60,10 @@ export function createTurns(later: (next: () => void) => void = setImmediate): T
         waiting += 1
         return new Promise((begin) => void lines.add({ account, octets: part, begin }))
       }
-      if (!isTurn) later(next)
-      isTurn = true
-      left -= part
+      spend(part)
       return undefined
     },
+    spend: () => spend(left),
   }
 }
 

@@ -54,3 +54,19 @@ test('short pieces share a turn, as many as it holds; one that does not fit wait
   assert.equal(queue.length, 0)
   assert.equal(turns.take(account), undefined)
 })
+
+test('a turn that was spent without asking is over for whoever asks', async () => {
+  requirement('gateway.offers-take-turns')
+  const queue: (() => void)[] = []
+  const turns = createTurns((next) => queue.push(next))
+  turns.spend()
+  turns.spend()
+  assert.equal(queue.length, 1)
+  let isDone = false
+  void turns.take(account, 1)?.then(() => (isDone = true))
+  await Promise.resolve()
+  assert.equal(isDone, false)
+  queue.shift()?.()
+  await Promise.resolve()
+  assert.equal(isDone, true)
+})

@@ -166,6 +166,18 @@ export const listMutations: readonly Mutation[] = [
     edits: [['resolve(whenThere(options.takeTurn?.(octets.length), judged))', 'resolve(judged())']],
   },
   {
+    claim: 'gateway.offers-take-turns',
+    without: 'the turn that a long answer has taken when it was judged',
+    file: 'src/gateway/serve/pass-answer.ts',
+    edits: [['  turns.spend()\n', '']],
+  },
+  {
+    claim: 'gateway.offers-take-turns',
+    without: 'the end of a turn that was spent without asking',
+    file: turns,
+    edits: [['spend: () => spend(left)', 'spend: () => spend(0)']],
+  },
+  {
     claim: 'gateway.lists-take-turns',
     without: 'the wait for a turn',
     file: pages,

@@ -4,6 +4,7 @@ import type { Permit } from '../permit/authorize.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import { translateAnswer, type Told } from '../translate/answer.ts'
+import { turnOctetsMax } from '../turns.ts'
 import { passContents } from './pass-contents.ts'
 import { passResult } from './result.ts'
 import type { Parts } from './serve.ts'
@@ -38,12 +39,21 @@ function passed(
   { octets, result, told }: ToPass,
 ): Soon<Buffer | Refused> {
   if (result !== undefined && permit.call.message.method === 'resources/read') {
-    const crossing = told && { told }
-    const members = membersOf(octets, result)
-    const answer = { octets, result: members, resultSpan: result, list: undefined, crossing }
-    return passContents(permit, parts, answer)
+    return whenThere(turnToRead(permit, parts, octets.length), () => {
+      const crossing = told && { told }
+      const members = membersOf(octets, result)
+      const answer = { octets, result: members, resultSpan: result, list: undefined, crossing }
+      return passContents(permit, parts, answer)
+    })
   }
   return whenThere(passResult(permit, parts, { octets, result }), (given) =>
     told === undefined || isRefused(given) ? given : translateAnswer(given, result, told),
   )
+}
+
+/** What is read is looked at more than once: where it is long, not in the turn of the loop in which it was judged as an answer. */
+function turnToRead({ call }: Permit, { turns }: Parts, octets: number): Soon<void> {
+  if (octets <= turnOctetsMax) return undefined
+  turns.spend()
+  return turns.take(call.caller.account)
 }

@@ -28,7 +28,7 @@ for (const [how, go, left] of [
       if (turns === 4) go(stage)
     }
     let read = 0
-    const mayRead = inTurns(spans, call, { take })
+    const mayRead = inTurns(spans, call, { take, spend: () => {} })
     for (const span of spans) {
       if (!(await mayRead(span))) break
       read += 1
