@@ -33,7 +33,7 @@ function onceAsked(calls: number, answer: Answer): Answer {
   const held: (() => void)[] = []
   return (message, response, request) => {
     if (message.method !== 'tools/call') return answer(message, response, request)
-    held.push(() => void answer(message, response, request))
+    held.push(() => answer(message, response, request))
     if (held.length === calls) for (const each of held) each()
   }
 }
