@@ -344,6 +344,13 @@ export const authorityMutations: readonly Mutation[] = [
   },
   {
     claim: belowConfigured,
+    without: 'the look whether the anchors of a journal are configured',
+    file: 'src/signer/anchors/secret-authorities.ts',
+    edits: [['        .filter((anchor) => this.#maySignBelow(anchor))\n', '']],
+    tests: [requesting],
+  },
+  {
+    claim: belowConfigured,
     without: 'the end of an anchor that is taken out of the configuration',
     file: 'src/signer/anchors/secret-authorities.ts',
     edits: [[', ...this.#everConfigured]', ']']],

@@ -125,15 +125,16 @@ class SecretAuthorities implements AuthoritySource, Rotation, AsyncDisposable {
   anchors(): readonly Buffer[] {
     const now = this.#options.now()
     const journal = this.journal()
-    const mayPublish = ({ state, anchor }: Journal[number]): boolean =>
-      state !== 'prepared' || this.#maySignBelow(anchor)
     // The one that signs comes first: when there are too many, others are left out.
     return [
       ...(this.#authority?.anchors ?? []),
       ...this.#configuredAnchors().map(({ der }) => der),
       ...journal
-        .filter((entry) => entry.state !== 'active' && isTrusted(entry, now) && mayPublish(entry))
-        .map(({ anchor }) => anchor.der),
+        .filter((entry) => entry.state !== 'active' && isTrusted(entry, now))
+        .map(({ anchor }) => anchor)
+        // What is published already stays there until it is withdrawn. A journal alone adds none: whoever may write the Secret could.
+        .filter((anchor) => this.#maySignBelow(anchor))
+        .map(({ der }) => der),
     ]
   }
 

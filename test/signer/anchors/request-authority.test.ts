@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ApiRequest } from '../../../src/kubernetes/api-client.ts'
+import { entryOf } from '../../../src/pki/authority-journal.ts'
+import { readAuthority, writeAuthority } from '../../../src/signer/anchors/authority-secret.ts'
 import { requirement } from '../../requirements.ts'
 import type { ClusterFault } from '../../support/fake-cluster.ts'
 import { day, parentName, World } from './requesting-world.ts'
@@ -206,6 +208,23 @@ test('what is denied is an answer to every replica that waits for it', async () 
   )
   const first = await toFirst(world)
   assert.deepEqual(world.signs(), [first, first])
+})
+
+test('whoever writes the Secret adds no anchor to those that are configured', async () => {
+  await using world = new World()
+  await world.open('one')
+  const first = await toFirst(world)
+  const { request } = world.requests()[0]?.['spec'] as { readonly request: string }
+  const answer = world.otherParent.answer(Buffer.from(request, 'base64').toString('utf8'))
+  const found = await readAuthority(world.secret)
+  assert.ok(found.journal !== undefined)
+  const place = { state: 'old', since: world.now(), until: world.now() + 365 * day * 1000 } as const
+  const added = entryOf(`${answer}${world.otherParent.rootPem}`, place, 'requested')
+  await writeAuthority({ ...found, journal: [...found.journal, added] }, world.secret)
+  for (let turns = 0; turns < 5; turns += 1) await world.pass(5)
+  assert.equal(world.replicas[0]?.source.rotation?.journal().length, 2, 'it was read')
+  assert.equal(world.published().size, 1)
+  assert.deepEqual(world.signs(), [first])
 })
 
 const secretWrites = (
