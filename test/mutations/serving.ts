@@ -247,7 +247,7 @@ export const servingMutations: readonly Mutation[] = [
     claim: 'gateway.claim-moves',
     without: 'what tells of a claim that changes',
     file: 'src/gateway/caller/claim-watch.ts',
-    edits: [['asker.forgetAll()\n    listeners.tell()', 'asker.forgetAll()']],
+    edits: [['asker.forgetAll()\n    tell()', 'asker.forgetAll()\n    void tell']],
     tests: ['test/gateway/caller/claim-watch.test.ts'],
   },
   {

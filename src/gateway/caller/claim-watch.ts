@@ -17,12 +17,16 @@ import type { Metrics } from '../../metrics.ts'
 import type { Condition } from '../../readiness.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import { createAskInTurn } from './ask-in-turn.ts'
+import { spaced } from './coalesce.ts'
 import { idleSeconds } from './revocation-watch.ts'
 import type { LiveClaim, NamespaceSource } from './workload-sources.ts'
 
 /** How long an answer of the API server stands, where the caches say otherwise. */
 const answerMilliseconds = 2000
 const answersMax = 1000
+
+/** Whoever is connected is judged at each change, and whoever makes claims can change them as often as they like. */
+const spacingMilliseconds = 50
 
 /** How soon a lost watch is noticed by whoever has a stream open. */
 const staleCheckMilliseconds = 1000
@@ -56,10 +60,11 @@ export function watchClaims(
   const listeners = createListeners()
   const caches = startOwnerCaches({ ...options, labels: isClaimLabel, idleSeconds })
   const asker = createAsker(caches, options)
+  const tell = spaced(listeners.tell, spacingMilliseconds)
   caches.onChange(() => {
     // Before anybody is told: what is asked for on an event must not be answered with what was asked before it.
     asker.forgetAll()
-    listeners.tell()
+    tell()
   })
   const isStale = (): boolean => caches.staleSeconds > staleSecondsMax
   let wasStale = false

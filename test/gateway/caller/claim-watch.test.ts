@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { watchClaims } from '../../../src/gateway/caller/claim-watch.ts'
 import { watchNamespaces } from '../../../src/gateway/caller/namespace-watch.ts'
 import { watchPods } from '../../../src/gateway/caller/pod-watch.ts'
@@ -228,6 +229,18 @@ describe('whom pods are given to', () => {
     assert.equal(await claims.drift(claimed), 'claim of the certificate is gone')
     putClaim('blue', { owners: [ownerRef('SandboxWarmPool')] })
     await eventually('another answer', async () => (await claims.drift(claimed)) === undefined, 10)
+  })
+
+  test('who makes claims without end has nobody judged as often', async () => {
+    const claims = await open()
+    let told = 0
+    claims.onChange(() => (told += 1))
+    for (let at = 0; at < 300; at += 1) {
+      const metadata = { name: `other-${at}`, namespace: 'team-a', uid: `other-uid-${at}` }
+      cluster.put('sandboxclaims', { metadata })
+      await setImmediate()
+    }
+    assert.ok(told > 0 && told < 150, `${told}`)
   })
 
   test('a claim is asked for once at a time, and again when the answer is old', async () => {
