@@ -231,6 +231,18 @@ describe('whom pods are given to', () => {
     await eventually('another answer', async () => (await claims.drift(claimed)) === undefined, 10)
   })
 
+  test('a pod that gets another owner is told of by whoever follows pods', async () => {
+    requirement('gateway.claim-moves')
+    const parts = { client: cluster, log: silentLog, metrics: silentMetrics }
+    pods = opened.use(await watchPods({ ...parts, now: Date.now, owners: kinds }))
+    let told = 0
+    pods.onChange(() => (told += 1))
+    putPod([ownerRef('Sandbox')])
+    putPod([])
+    await eventually('the change', () => told > 0)
+    assert.equal(told, 1)
+  })
+
   test('who makes claims without end has nobody judged as often', async () => {
     const claims = await open()
     let told = 0
