@@ -98,6 +98,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'what is asked for an IssuedCertificate is what the live resource of that namespace declares, evaluated as a pod’s',
     source: 'issue 11, item 5: the same evaluation, with evidence of the remote cluster',
   },
+  'issued.declared-until-signed': {
+    claim:
+      'an IssuedCertificate that is gone, was made anew or asks for something else by the time of the signature has none',
+    source: 'issue 11, item 5: the same evaluation; a pod that is gone by then has none either',
+  },
   'issued.nothing-of-the-agent': {
     claim:
       'a certificate of an IssuedCertificate has no DNS name, no tenant and no claim by the pod that asked for it',

@@ -50,6 +50,22 @@ export const issuedMutations: readonly Mutation[] = [
     tests,
   },
   {
+    claim: 'issued.declared-until-signed',
+    without: 'the look before the signature',
+    file: 'src/signer/issue/issue.ts',
+    edits: [['undeclared ?? options.ports', 'options.ports']],
+    tests,
+  },
+  {
+    claim: 'issued.declared-until-signed',
+    without: 'the refusal of what cannot be read',
+    file: 'src/signer/watch/signing-request-ports.ts',
+    edits: [
+      ["    return 'the IssuedCertificate cannot be read again'\n", '    return undefined\n'],
+    ],
+    tests,
+  },
+  {
     claim: 'issued.nothing-of-the-agent',
     without: 'the look at whose Services would be named',
     file: 'src/signer/verdict/attribute-checks.ts',

@@ -60,7 +60,8 @@ export async function issue(
   const open = await recordIntent(options, intent)
   if (open === undefined) return { kind: 'again', why: 'ledger is not available', grave: true }
   // The record took its time. What it says has to be true of the moment in which the key moves.
-  const changed = options.ports.changed(verdict)
+  const undeclared = await options.ports.undeclared?.(verdict, signal)
+  const changed = undeclared ?? options.ports.changed(verdict)
   if (changed !== undefined) {
     await conclude(options, open, { outcome: 'unpublished', detail: `not signed: ${changed}` })
     return { kind: 'again', why: changed }

@@ -50,6 +50,8 @@ export interface IssuancePorts {
   ): Promise<Evidence>
   /** What does not hold any more of the evidence behind a verdict, as far as is known without asking; undefined: nothing. */
   changed(verdict: IssueVerdict): string | undefined
+  /** The same of what an agent asks for, of which nothing is followed: asked of the API server. */
+  undeclared?(verdict: IssueVerdict, signal: AbortSignal): Promise<string | undefined>
   /** The request under this very UID as it is now; undefined when it is gone. Rejects when nobody can tell. */
   read(
     request: { readonly namespace: string; readonly name: string; readonly uid: string },

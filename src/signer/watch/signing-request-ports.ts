@@ -1,9 +1,11 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { ApiClient } from '../../kubernetes/api-client.ts'
 import {
   answerCertificateSigningRequest,
   certificateSigningRequests,
   judgeCertificateSigningRequest,
 } from '../../kubernetes/certificate-signing-request.ts'
+import { issuedCertificates } from '../../kubernetes/issued-certificate.ts'
 import { readObject } from '../../kubernetes/objects.ts'
 import type {
   AgentAccount,
@@ -13,6 +15,7 @@ import type { Approval, IssuancePorts, PublishAnswer } from '../issue/ports.ts'
 import { cutToOctets, wholeSeconds } from '../verdict/condition.ts'
 import type { IssueVerdict } from '../verdict/verdict.ts'
 import { askedByAgent } from './asked-by-agent.ts'
+import { issuedCertificateEvidence } from './facts.ts'
 import { writeAnswer } from './cluster-ports.ts'
 
 /** A condition's message has no bound of its own; this one is read by people. */
@@ -46,6 +49,7 @@ export function signingRequestPorts(options: {
   return {
     gather: (asked, how) => ports.gather(asked, how),
     changed: (verdict) => ports.changed(verdict),
+    undeclared: (verdict, signal) => undeclared(client, verdict, signal),
     async read({ name, uid }, signal) {
       const found = await readObject(client, certificateSigningRequests, { name, signal })
       return found?.metadata.uid === uid ? askedByAgent(found, agent) : undefined
@@ -87,6 +91,27 @@ export function signingRequestPorts(options: {
       // Who is no pod has none to tell it to.
       if (event.pod.name !== '') ports.emitEvent(event)
     },
+  }
+}
+
+/** Why the IssuedCertificate that was evaluated declares it no more: no copy of these is kept that would tell. */
+async function undeclared(
+  client: ApiClient,
+  { claims, evidence }: Pick<IssueVerdict, 'claims' | 'evidence'>,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { stated, metadata } = claims.asked
+  if (stated?.issued === undefined || evidence.issued?.state !== 'found') return undefined
+  const { namespace } = metadata
+  const { name } = stated.issued
+  try {
+    const found = await readObject(client, issuedCertificates, { namespace, name, signal })
+    const isSame =
+      found && isDeepStrictEqual(issuedCertificateEvidence(found), evidence.issued.object)
+    return isSame === true ? undefined : 'the IssuedCertificate has changed since it was read'
+  } catch {
+    // The intent is recorded by now, and is to be concluded.
+    return 'the IssuedCertificate cannot be read again'
   }
 }
 

@@ -7,6 +7,7 @@ import {
 } from '../../../src/kubernetes/certificate-signing-request.ts'
 import { parseX509Svid } from '../../../src/pki/x509-svid.ts'
 import type { SignerOptions } from '../../../src/signer/controller.ts'
+import type { ApiRequest } from '../../../src/kubernetes/api-client.ts'
 import { askedByAgent } from '../../../src/signer/watch/asked-by-agent.ts'
 import { requirement } from '../../requirements.ts'
 import { claimObject, ownerKinds, ownerRef, sandboxObject } from '../../support/claims.ts'
@@ -262,6 +263,42 @@ for (const [title, change, reason, message] of [
     assert.equal(condition.reason, reason, condition.message)
     assert.match(condition.message, message)
     assert.ok(world.signer.ready)
+  })
+}
+
+for (const [title, change] of [
+  ['is gone', (cluster: FakeCluster) => cluster.remove('issuedcertificates', 'search', 'team-a')],
+  ['was made anew', (cluster: FakeCluster) => putIssued(cluster, {}, { uid: 'another-uid' })],
+  [
+    'asks for something else',
+    (cluster: FakeCluster) =>
+      putIssued(cluster, { annotations: { 'countersign.dev/role': 'agent' } }),
+  ],
+  [
+    'cannot be read',
+    (cluster: FakeCluster) =>
+      cluster.fail(({ path }) => path.includes('/issuedcertificates/'), { kind: 'drop' }, 1000),
+  ],
+] as const) {
+  test(`an IssuedCertificate that ${title} by the time of the signature has none`, async () => {
+    requirement('issued.declared-until-signed')
+    const cluster = clusterWithAgent()
+    putIssued(cluster)
+    const request = cluster.request.bind(cluster)
+    cluster.request = async <T>(asked: ApiRequest): Promise<T> => {
+      const answer = await request<T>(asked)
+      if (asked.method === 'PATCH' && asked.path.endsWith('/approval')) change(cluster)
+      return answer
+    }
+    await using world = await start(cluster)
+    cluster.put(plural, asks())
+    await eventually('it is recorded', () => world.ledger.records.length >= 2)
+    const [intent, result] = world.ledger.records
+    assert.equal(intent?.kind, 'issuance-intent')
+    assert.ok(result?.kind === 'issuance-result')
+    assert.equal(result.outcome, 'unpublished')
+    assert.match(result.detail, /^not signed: the IssuedCertificate /)
+    assert.equal(statusOf(cluster).certificate, undefined)
   })
 }
 
