@@ -124,6 +124,12 @@ export const policyMutations: readonly Mutation[] = [
     edits: [['numberOf(place, isOwn)', 'numberOf(place, false)']],
   },
   {
+    claim: 'policy.coverage-never-flatters',
+    without: 'the look whether there is any row',
+    file: 'src/policy/author/row-coverage.ts',
+    edits: [['all === 0 ? 0 :', 'all === 0 ? 100 :']],
+  },
+  {
     claim: 'policy.build-is-tested',
     without: 'the test of what is built before it is written',
     file: 'src/cli/command/policy/build-command.ts',

@@ -124,8 +124,8 @@ function fileCoverage(rows: ReadonlyMap<number, boolean>): FileCoverage {
 
 function countsOf(covered: number, missed: number): CoverageCounts {
   const all = covered + missed
-  // Two digits, cut: what is not whole is never told as whole.
-  const coverage = all === 0 ? 100 : Math.floor((covered / all) * 10_000) / 100
+  // Two digits, cut: what is not whole is never told as whole, and neither is nothing.
+  const coverage = all === 0 ? 0 : Math.floor((covered / all) * 10_000) / 100
   return { covered_lines: covered, not_covered_lines: missed, coverage }
 }
 

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openRegoSuite, type RegoSuite } from '../../../src/policy/author/rego-suite.ts'
-import type { RowRange } from '../../../src/policy/author/row-coverage.ts'
+import { withRowProbes, type RowRange } from '../../../src/policy/author/row-coverage.ts'
+import { parsePlan } from '../../../src/policy/plan/plan.ts'
 import { requirement } from '../../requirements.ts'
 
 const vectors = join(import.meta.dirname, '..', '..', 'vectors', 'rego')
@@ -48,6 +49,12 @@ test('a share that is not whole is never told as whole', () => {
   suite.run('covered_test/test_allow')
   const { coverage = 100, covered_lines = 0, not_covered_lines = 0 } = suite.coverage() ?? {}
   assert.ok(coverage < (covered_lines / (covered_lines + not_covered_lines)) * 100 + 1e-9)
+})
+
+test('of no rows that count nothing is covered', () => {
+  requirement('policy.coverage-never-flatters')
+  const { coverage, files } = withRowProbes(parsePlan(JSON.parse(text)), () => false).coverage()
+  assert.deepEqual([coverage, files], [0, {}])
 })
 
 test('coverage changes no verdict and no step, and is made where it is asked for alone', () => {

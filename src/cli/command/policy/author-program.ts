@@ -60,7 +60,8 @@ Exit codes: 0 all pass, 1 one does not, or too few rows are covered, 2 usage, or
 
 Examples:
   countersign policy test policies --run files_test
-  countersign policy test my-policy --threshold 100`,
+  countersign policy test my-policy
+  countersign policy test my-policy/countersign/custom --threshold 100`,
     )
     .action(async (places: readonly string[], options: PolicyTestOptions) => {
       const { runPolicyTest } = await import('./test-command.ts')
