@@ -9,7 +9,14 @@ import { runSigner } from '../../src/cli/signer/run-signer.ts'
 import type { Running } from '../../src/cli/running.ts'
 import { signerSchema } from '../../src/cli/signer/signer-configuration.ts'
 import { silentLog } from '../../src/log.ts'
-import type { Rendered } from './chart.ts'
+import { releaseNamespace, type Rendered } from './chart.ts'
+
+/** What the chart tells each pod of itself. */
+const podEnvironment = {
+  POD_NAMESPACE: releaseNamespace,
+  POD_NAME: 'a-pod',
+  POD_UID: 'c0ffee00-0000-4000-8000-000000000001',
+}
 
 /** Starts a program from the ConfigMap that the chart renders for it; only places of files and ports are this machine's. */
 export async function runFromChart(
@@ -20,6 +27,9 @@ export async function runFromChart(
   await using opened = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'countersign-chart-'))
   opened.defer(() => rm(folder, { recursive: true, force: true }))
+  const before = { ...process.env }
+  opened.defer(() => void (process.env = before))
+  Object.assign(process.env, podEnvironment)
   const map = rendering.find(
     ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === account,
   )
