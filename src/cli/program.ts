@@ -6,6 +6,7 @@ import { addAgent } from './command/agent-program.ts'
 import { addApprover } from './command/approver-program.ts'
 import { addCa } from './command/ca-program.ts'
 import { withIdentity } from './command/client-options.ts'
+import { addDecisions } from './command/decisions-program.ts'
 import { addForward } from './command/forward-program.ts'
 import { addGuard } from './command/guard-program.ts'
 import { addIssuance } from './command/issuance-program.ts'
@@ -59,6 +60,7 @@ Exit codes: 0 ok, 1 refused or failed, 2 usage or configuration. An error is one
   addBridge(program, terminal)
   addApprove(program, terminal)
   addPolicy(program, terminal)
+  addDecisions(program, terminal)
   addDoctor(program, terminal)
   addCa(program, terminal)
   addLedger(program, terminal)

@@ -36,6 +36,7 @@ for (const command of [
   ['signer'],
   ['gateway'],
   ['guard'],
+  ['decisions'],
   ['forward'],
   ['bridge'],
   ['doctor'],

@@ -168,6 +168,13 @@ export const policyMutations: readonly Mutation[] = [
     edits: [["'result' in explained &&", "!('result' in explained) ||"]],
   },
   {
+    claim: 'policy.replay-never-guesses',
+    without: 'the silence about a decision that does not show what is asked for',
+    file: 'src/policy/author/decision-query.ts',
+    edits: [['answers.includes(undefined) ? undefined : true', 'true']],
+    tests: ['test/policy/author/decision-query.test.ts'],
+  },
+  {
     claim: 'policy.plan-agrees',
     without: 'the look for an IPv4 address written as IPv6',
     file: 'src/policy/plan/cidr.ts',

@@ -81,7 +81,8 @@ export function parseResult(value: unknown): Result | undefined {
   }
 }
 
-function codeOf(reason: unknown): string {
+/** What a reason is known by. */
+export function codeOf(reason: unknown): string {
   const { code } = recordOf(reason)
   return typeof code === 'string' ? code : JSON.stringify(reason)
 }
@@ -98,11 +99,13 @@ export function nameOf({ input }: LoggedDecision): {
   return { subject: String(recordOf(subject)['id']), resource: what }
 }
 
-function recordOf(value: unknown): Json {
+/** The members of an object, none of anything else. */
+export function recordOf(value: unknown): Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
 }
 
-function textsIn(value: unknown): readonly string[] {
+/** The texts of a list, none of anything else. */
+export function textsIn(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : []
 }
 

@@ -8,6 +8,8 @@ const lineOctetsMax = 16 * 1024 * 1024
 /** A line of a decision log, with its place. */
 export interface LoggedLine {
   readonly event: unknown
+  /** As it stands, without its end. */
+  readonly line: Buffer
   readonly place: string
   readonly octetsRead: number
 }
@@ -19,16 +21,17 @@ export interface LoggedLine {
 export async function* readEvents(
   file: string,
   cut: (place: string) => void,
+  open: () => AsyncIterable<Buffer> = () => createReadStream(file),
 ): AsyncGenerator<LoggedLine> {
   let [number, octetsRead] = [0, 0]
-  for await (const { line, isEnded } of linesOf(file)) {
+  for await (const { line, isEnded } of linesOf(file, open)) {
     number += 1
     octetsRead += line.length + 1
     const place = `${file}:${number}`
     if (line.length === 0) continue
     const event = isEnded ? parse(line, place) : parseLast(line)
     if (event === undefined) cut(place)
-    else yield { event, place, octetsRead }
+    else yield { event, line, place, octetsRead }
   }
 }
 
@@ -66,11 +69,11 @@ interface Line {
   readonly isEnded: boolean
 }
 
-async function* linesOf(file: string): AsyncGenerator<Line> {
+async function* linesOf(file: string, open: () => AsyncIterable<Buffer>): AsyncGenerator<Line> {
   const parts: Buffer[] = []
   let octets = 0
   try {
-    for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
+    for await (const chunk of open()) {
       let from = 0
       for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, from)) {
         const line = Buffer.concat([...parts.splice(0), chunk.subarray(from, at)])

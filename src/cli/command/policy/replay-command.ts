@@ -6,6 +6,7 @@ import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
 import { openBundle } from './open-bundle.ts'
 import { printableGroup } from './printable.ts'
+import { createProgress } from './progress.ts'
 import { cutLine, noEvent, readEvents } from './read-events.ts'
 
 export interface PolicyReplayOptions {
@@ -54,18 +55,14 @@ async function replayFile(
 ): Promise<void> {
   const isShown = json !== true && process.stderr.isTTY
   const size = isShown ? (await stat(file).catch(() => undefined))?.size : undefined
-  let percent = 0
+  const progress = createProgress(file, size, err)
   const lines = readEvents(file, (place) => err(cutLine(place)))
   for await (const { event, place, octetsRead } of lines) {
     signal.throwIfAborted()
     if (!replay.add(event)) throw noEvent(place)
-    const now = size === undefined ? 0 : Math.floor((octetsRead / size) * 100)
-    if (now > percent) {
-      percent = now
-      err(`\r${file} ${percent} %`)
-    }
+    progress.at(octetsRead)
   }
-  if (percent > 0) err('\n')
+  progress.clear()
 }
 
 function tell(replayed: Replayed, asked: number, { out }: Terminal): void {
