@@ -214,8 +214,9 @@ test('whoever writes the Secret adds no anchor to those that are configured', as
   await using world = new World()
   await world.open('one')
   const first = await toFirst(world)
-  const { request } = world.requests()[0]?.['spec'] as { readonly request: string }
-  const answer = world.otherParent.answer(Buffer.from(request, 'base64').toString('utf8'))
+  const [asked] = world.requests()
+  const { request } = (asked?.['spec'] ?? {}) as { readonly request?: string }
+  const answer = world.otherParent.answer(Buffer.from(request ?? '', 'base64').toString('utf8'))
   const found = await readAuthority(world.secret)
   assert.ok(found.journal !== undefined)
   const place = { state: 'old', since: world.now(), until: world.now() + 365 * day * 1000 } as const
