@@ -1,7 +1,6 @@
 import { CountersignError } from '../../errors.ts'
 import type { ApiClient, ApiProbe } from '../../kubernetes/api-client.ts'
 import { backoffMilliseconds, realDelay, type Delay } from '../../kubernetes/backoff.ts'
-import { recordEvent } from '../../kubernetes/event.ts'
 import type { Metadata } from '../../kubernetes/resource.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
@@ -24,9 +23,11 @@ import {
 } from './authority-secret.ts'
 import type { Delivery } from './delivery.ts'
 import { pendingIn } from './pending-in-secret.ts'
+import { lookAgain } from './look-again.ts'
 import { judgeRequested } from './requested-chain.ts'
 import { checkReadable, rotateAuthority, type RotationStep } from './rotate-authority.ts'
 import type { ConfiguredAnchors } from './secret-authorities.ts'
+import { tellOfSecret, type SecretEvent } from './secret-event.ts'
 import { checkStepClock } from './step-clock.ts'
 
 /** Between two looks at what is due. */
@@ -110,7 +111,10 @@ class Requests implements AuthorityRequests {
     this.#options = options
     this.#delay = options.delay ?? realDelay
     this.#random = options.random ?? Math.random
-    this.#done = this.#run()
+    this.#done = lookAgain(() => this.#look(), {
+      delay: this.#delay,
+      signal: this.#closing.signal,
+    })
   }
 
   condition(): Omit<Condition, 'name'> {
@@ -124,18 +128,6 @@ class Requests implements AuthorityRequests {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()
     await this.#done
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#closing
-    const ended = new Promise<number>((resolve) =>
-      signal.addEventListener('abort', () => resolve(0), { once: true }),
-    )
-    while (!signal.aborted) {
-      // What is under way when we end has happened or has not: the next start reads which.
-      const milliseconds = await Promise.race([this.#look(), ended])
-      await this.#delay(milliseconds, signal).catch(() => {})
-    }
   }
 
   /** Gives when to look again. */
@@ -292,12 +284,8 @@ class Requests implements AuthorityRequests {
     this.#count('issued')
     const authority = shortName(entry.certificate.sha256)
     log.info({ authority, notAfter: entry.notAfter.toISOString() }, 'a CA was issued')
-    await this.#tell(
-      'Normal',
-      'CaIssued',
-      `${authority} was issued, and is ${entry.state}`,
-      metadata,
-    )
+    const message = `${authority} was issued, and is ${entry.state}`
+    await this.#tell({ type: 'Normal', reason: 'CaIssued', message }, metadata)
   }
 
   /** The one that is prepared signs when readers have its anchor, or is given up when that is configured no more or it has ended meanwhile. */
@@ -314,14 +302,16 @@ class Requests implements AuthorityRequests {
     metrics.count('countersign_signer_rotation_steps_total', { step: step.kind, outcome: 'taken' })
     log.info({ step: step.kind, authority }, 'a step of the rotation was taken, as it was due')
     const [reason, message] = texts[step.kind]
-    await this.#tell('Normal', reason, `${authority} ${message}`, metadata)
+    const event = { type: 'Normal', reason, message: `${authority} ${message}` } as const
+    await this.#tell(event, metadata)
   }
 
   async #unanswered(outcome: Outcome, why: string, metadata: Metadata): Promise<CountersignError> {
     this.#count(outcome)
     const { signerName } = this.#options.request
     const message = `the CA that was asked of ${signerName} is ${outcome}: ${why}`
-    await this.#tell('Warning', `CaRequest${reasons[outcome]}`, message, metadata)
+    const reason = `CaRequest${reasons[outcome]}`
+    await this.#tell({ type: 'Warning', reason, message }, metadata)
     return new CountersignError('signer/authority-request', message)
   }
 
@@ -334,29 +324,8 @@ class Requests implements AuthorityRequests {
     this.#options.metrics.count('countersign_signer_authority_requests_total', { outcome })
   }
 
-  async #tell(
-    type: 'Normal' | 'Warning',
-    reason: string,
-    message: string,
-    { uid }: Metadata,
-  ): Promise<void> {
-    const { client, secret, now, log } = this.#options
-    const { namespace, name } = secret
-    await recordEvent(client, {
-      regarding: {
-        apiVersion: 'v1',
-        kind: 'Secret',
-        namespace,
-        name,
-        uid,
-      },
-      type,
-      reason,
-      message,
-      now,
-      component: 'countersign-signer',
-      signal: this.#closing.signal,
-    }).catch((error: unknown) => log.debug({ error }, 'event was not written'))
+  async #tell(event: SecretEvent, metadata: Metadata): Promise<void> {
+    await tellOfSecret(event, metadata, { ...this.#options, signal: this.#closing.signal })
   }
 }
 

@@ -1,7 +1,6 @@
 import { CountersignError } from '../../errors.ts'
 import type { ApiClient, ApiProbe } from '../../kubernetes/api-client.ts'
 import { realDelay, type Delay } from '../../kubernetes/backoff.ts'
-import { recordEvent } from '../../kubernetes/event.ts'
 import type { Metadata } from '../../kubernetes/resource.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
@@ -12,11 +11,13 @@ import { nextStep, type RotationSchedule, type ScheduledStep } from '../../pki/r
 import type { Condition } from '../../readiness.ts'
 import type { AuthoritySecretOptions } from './authority-secret.ts'
 import type { Delivery } from './delivery.ts'
+import { lookAgain } from './look-again.ts'
 import { rotateAuthority, type RotationStep } from './rotate-authority.ts'
+import { tellOfSecret } from './secret-event.ts'
 import { checkStepClock } from './step-clock.ts'
 
 /** Between two looks at what is due. */
-const lookSeconds = 15
+const lookMilliseconds = 15_000
 
 /** What waits for readers, for a Lease or for an answer, and no longer than so, is nothing to look at. */
 const lateSeconds = 3600
@@ -66,7 +67,8 @@ class Scheduled implements ScheduledRotation {
 
   constructor(options: ScheduledRotationOptions) {
     this.#options = options
-    this.#done = this.#run()
+    const { delay = realDelay } = options
+    this.#done = lookAgain(() => this.#look(), { delay, signal: this.#closing.signal })
   }
 
   condition(): Omit<Condition, 'name'> {
@@ -86,20 +88,12 @@ class Scheduled implements ScheduledRotation {
     await this.#done
   }
 
-  async #run(): Promise<void> {
-    const { delay = realDelay } = this.#options
-    const { signal } = this.#closing
-    const ended = new Promise<void>((resolve) =>
-      signal.addEventListener('abort', () => resolve(), { once: true }),
-    )
-    while (!signal.aborted) {
-      // What is under way when we end has happened or has not: the next start reads which.
-      await Promise.race([this.#look(), ended])
-      await delay(lookSeconds * 1000, signal).catch(() => {})
-    }
+  async #look(): Promise<number> {
+    await this.#step()
+    return lookMilliseconds
   }
 
-  async #look(): Promise<void> {
+  async #step(): Promise<void> {
     const { schedule, authorities, metrics, now, log } = this.#options
     const journal = authorities.rotation?.journal() ?? []
     const next = nextStep(journal, schedule)
@@ -150,19 +144,10 @@ class Scheduled implements ScheduledRotation {
     this.#options.metrics.count('countersign_signer_rotation_steps_total', { step, outcome })
   }
 
-  async #tell({ kind }: ScheduledStep, authority: string, { uid }: Metadata): Promise<void> {
-    const { client, secret, now, log } = this.#options
-    const { namespace, name } = secret
+  async #tell({ kind }: ScheduledStep, authority: string, metadata: Metadata): Promise<void> {
     const [reason, message] = texts[kind]
-    await recordEvent(client, {
-      regarding: { apiVersion: 'v1', kind: 'Secret', namespace, name, uid },
-      type: 'Normal',
-      reason,
-      message: `${authority} ${message}`,
-      component: 'countersign-signer',
-      now,
-      signal: this.#closing.signal,
-    }).catch((error: unknown) => log.debug({ error }, 'event was not written'))
+    const event = { type: 'Normal', reason, message: `${authority} ${message}` } as const
+    await tellOfSecret(event, metadata, { ...this.#options, signal: this.#closing.signal })
   }
 }
 
