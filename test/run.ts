@@ -32,28 +32,32 @@ const takeLong = [
   'test/cli/check/check-gateway.test.ts',
   'test/cli/command/{approve,bridge,ca,check,evaluate,forward,ledger,tools}-command.test.ts',
   'test/cli/command/explain-list.test.ts',
-  'test/cli/command/policy/{build,check,explain,promote,replay,sign}-command.test.ts',
+  'test/cli/command/policy/{bench,build,check,eval,explain,promote,replay,sign}-command.test.ts',
+  'test/dev/kubelet/*.test.ts',
   'test/dev/story/own-server.test.ts',
   'test/doctor/gather/**/*.test.ts',
   'test/e2e/{client,requester,starts,tool-servers,trust-domains}.test.ts',
   'test/fuzz/**/*.test.ts',
-  'test/gateway/{identity-lifetime,rollout,sdk,watches}.test.ts',
+  'test/gateway/{identity-lifetime,pipeline,rollout,sdk,upstreams,watches}.test.ts',
   'test/gateway/approval/going-on.test.ts',
+  'test/gateway/caller/namespace-watch.test.ts',
   'test/gateway/door/{body,unsent}.test.ts',
   'test/gateway/handle/seal.calls.test.ts',
   'test/gateway/permit/{call-limits.calls,hold-out,result,retry}.test.ts',
   'test/gateway/seats.calls.test.ts',
   'test/gateway/serve/*.across.test.ts',
   'test/gateway/serve/{ask-legacy,asks,gather,input-required,keep-approval,legacy-task}.test.ts',
-  'test/gateway/serve/{listen-tasks,pages-across,pass-pages,pass-task,subscribe,talk}.test.ts',
+  'test/gateway/serve/{listen,listen-tasks,pages-across,pass-pages,pass-task,session-stream,subscribe,talk,task-told}.test.ts',
   'test/gateway/upstream/held-sessions.test.ts',
   'test/kubernetes/informer.test.ts',
   'test/ledger/{log-folder,read-back,recovery,retention,retention.forged,segments}.test.ts',
   'test/mcp/{readings,readings.go}.test.ts',
   'test/pki/subject-key.test.ts',
+  'test/policy/author/{explain,nearest-permits}.test.ts',
   'test/policy/bundle-archive.test.ts',
+  'test/policy/plan/compile.test.ts',
   'test/policy/shadow/shadow.test.ts',
-  'test/signer/anchors/{rotate-authority,scheduled-rotation}.test.ts',
+  'test/signer/anchors/{request-authority,rotate-authority,scheduled-rotation}.test.ts',
   'test/signer/issue/history.segments.test.ts',
   'test/toolserver/read-body.test.ts',
   'test/tools/**/*.test.ts',
@@ -213,7 +217,7 @@ async function work(): Promise<void> {
 }
 
 // Tests wait as often as they compute.
-await Promise.all(Array.from({ length: availableParallelism() + 1 }, work))
+await Promise.all(Array.from({ length: availableParallelism() + 2 }, work))
 
 for (const title of skipped) console.log(`left out: ${title}`)
 if (failures.length > 0) console.log('\nfailing tests:\n')
