@@ -71,7 +71,7 @@ export async function checkCredential(config: AgentConfig, now: number): Promise
 
 function clientOf({ kubeconfig }: AgentConfig): ApiClient {
   return createApiClient({
-    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    kubeconfig,
     environment: process.env,
     userAgent: 'countersign-agent',
   })

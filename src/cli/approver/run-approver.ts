@@ -23,7 +23,7 @@ export async function runApprover(
   const conditions = (): readonly Condition[] => approver?.conditions() ?? [beginning]
   const admin = opened.use(await openAdminListener({ ...config.admin, metrics, conditions }))
   const client = createApiClient({
-    ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
+    kubeconfig: config.kubeconfig,
     environment: process.env,
     userAgent: 'countersign-approver',
   })

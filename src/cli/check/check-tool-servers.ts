@@ -33,7 +33,7 @@ export async function checkToolServers(
   const hint = 'it asks the API server as kubeconfig says, or with the service account of its pod'
   try {
     const client = createApiClient({
-      ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
+      kubeconfig: config.kubeconfig,
       environment: process.env,
       userAgent: 'countersign-gateway-check',
     })

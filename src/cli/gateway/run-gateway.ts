@@ -336,7 +336,7 @@ async function openWatches(
 ): Promise<Watches> {
   const { opened, board, tellsStatus, ...rest } = parts
   const direct = createApiClient({
-    ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
+    kubeconfig: config.kubeconfig,
     environment: process.env,
     userAgent: 'countersign-gateway',
   })

@@ -15,7 +15,7 @@ export async function runIssued(config: IssuedConfig, log: Log): Promise<Running
   const metrics = createMetrics({ process: true })
   const { kubeconfig, signerName, trustDomain, trustBundle: file } = config
   const client = createApiClient({
-    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    kubeconfig,
     environment: process.env,
     userAgent: 'countersign-issued-certificates',
   })

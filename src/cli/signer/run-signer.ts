@@ -97,7 +97,7 @@ function openClient(
 ): ReturnType<typeof createApiClient> {
   return createApiClient({
     serverClock,
-    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    kubeconfig,
     environment: process.env,
     userAgent: 'countersign-signer',
   })
