@@ -27,6 +27,8 @@ export interface DecisionSubject {
     readonly namespace: string
     readonly serviceAccount: string
     readonly pod: { readonly name: string; readonly uid: string }
+    /** Whom the pod was given to, where it came of a pool. */
+    readonly claim?: { readonly name: string; readonly uid: string }
     readonly certificate: {
       /** Of the leaf, hex. */
       readonly sha256: string

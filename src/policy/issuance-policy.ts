@@ -1,4 +1,5 @@
 import { CountersignError } from '../errors.ts'
+import type { Named } from '../identity/workload-identity.ts'
 import { parseBoolean, parseMembers, parseReasons } from './decision.ts'
 import type { Reason } from './decision.ts'
 import { entrypoints } from './engine.ts'
@@ -19,6 +20,8 @@ export interface IssuanceInput {
       readonly tenant?: string
       readonly models: readonly string[]
       readonly toolScopes: readonly string[]
+      /** Whom the pod was given to, where it came of a pool. */
+      readonly claim?: Named
     }
   }
   readonly action: { readonly name: 'issue' }

@@ -83,7 +83,7 @@ function ownerOf({ spiffeId, pod, claim }: WorkloadIdentity): string {
 
 /** What policy is told of a caller: only what its certificate proves. */
 function subjectOf(svid: X509Svid, identity: WorkloadIdentity): DecisionSubject {
-  const { role, tenant, ceiling, namespace, serviceAccount, pod } = identity
+  const { role, tenant, ceiling, namespace, serviceAccount, pod, claim } = identity
   return {
     type: 'identity',
     id: svid.spiffeId.uri,
@@ -95,6 +95,7 @@ function subjectOf(svid: X509Svid, identity: WorkloadIdentity): DecisionSubject 
       namespace: namespace.name,
       serviceAccount: serviceAccount.name,
       pod: { name: pod.name, uid: pod.uid },
+      ...(claim === undefined ? {} : { claim: { name: claim.name, uid: claim.uid } }),
       certificate: { sha256: svid.sha256, notAfter: svid.notAfter.toISOString() },
     },
   }

@@ -109,6 +109,7 @@ function policyInput(
         ...(identity.tenant === undefined ? {} : { tenant: identity.tenant }),
         models: identity.ceiling.models,
         toolScopes: identity.ceiling.toolScopes.map((scope) => scope.text),
+        ...(identity.claim === undefined ? {} : { claim: identity.claim }),
       },
     },
     action: { name: 'issue' },

@@ -32,6 +32,8 @@ test('what a pod was given for one claim it does not own for another, and a rene
     const { svid } = authority.issue(claimUid === undefined ? of : { ...of, claimUid }).credential
     const found = read(svid.der)
     assert.ok('owner' in found)
+    assert.equal(found.subjectText.includes('"claim":{'), claimUid !== undefined)
+    if (claimUid !== undefined) assert.match(found.subjectText, new RegExp(`"uid":"${claimUid}"`))
     return found.owner
   })
   assert.equal(owners[1], owners[2])

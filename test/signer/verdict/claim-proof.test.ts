@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseTenant } from '../../../src/identity/tenant.ts'
 import type { ClaimEvidence, Found } from '../../../src/signer/verdict/evidence.ts'
+import type { IssuanceInput } from '../../../src/policy/issuance-policy.ts'
 import type { Verdict } from '../../../src/signer/verdict/verdict.ts'
 import { requirement } from '../../requirements.ts'
-import { claimsOf, evidenceOf, found, profile, unknown, verdictOf } from '../workload.ts'
+import { agreeing, claimsOf, evidenceOf, found, profile, unknown, verdictOf } from '../workload.ts'
 
 const claimed: ClaimEvidence = {
   state: 'claimed',
@@ -24,6 +25,8 @@ function judge(
     readonly labels?: Readonly<Record<string, string>>
     readonly tenant?: string
     readonly unclaimed?: 'wait' | 'pool'
+    /** What policy is asked is put here. */
+    readonly asked?: IssuanceInput[]
   } = {},
 ): Verdict {
   const { labels = {}, tenant } = options
@@ -45,7 +48,12 @@ function judge(
     ...(tenant === undefined ? {} : { tenant: parseTenant(tenant) }),
   })
   const evidence = { ...evidenceOf(granted), claim }
+  const decide: typeof agreeing.decide = (input) => {
+    options.asked?.push(input)
+    return agreeing.decide(input)
+  }
   return verdictOf(claims, evidence, {
+    policy: { ...agreeing, decide },
     profile: { ...profile, ...(options.unclaimed && { unclaimed: options.unclaimed }) },
   })
 }
@@ -72,6 +80,14 @@ test('who a pod was given to stands in its certificate', () => {
     value: 'SandboxClaim claim-0 with UID claim-uid',
     by: 'owners of the pod, sandbox-uid ← claim-uid',
   })
+})
+
+test('the issuance policy is told whom a pod was given to', () => {
+  const asked: IssuanceInput[] = []
+  judge(found(claimed), { labels: { [key]: 'blue' }, asked })
+  judge(found({ state: 'none' }), { labels: { [key]: 'blue' }, asked })
+  const claims = asked.map(({ subject }) => subject.properties.claim)
+  assert.deepEqual(claims, [{ name: 'claim-0', uid: 'claim-uid' }, undefined])
 })
 
 const contradictions = {
