@@ -1,37 +1,24 @@
 import { CountersignError, quoted } from '../../errors.ts'
-import { discoverPodCertificateVersion } from '../../kubernetes/api-discovery.ts'
-import { readObject } from '../../kubernetes/objects.ts'
-import { podCertificateRequests } from '../../kubernetes/pod-certificate-request.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import { askedOfPod } from '../../signer/preview/asked-of-pod.ts'
 import { judgePod, judgeRequest, readKeyOwners, type Judge } from '../../signer/preview/judge.ts'
 import { contentOf } from '../../signer/preview/preview.ts'
-import { readProtection, type Protection } from '../../signer/preview/protection.ts'
-import { readSnapshotFor } from '../../signer/preview/read-snapshot.ts'
-import { indexSnapshot, nameOf, type Snapshot } from '../../signer/preview/snapshot.ts'
+import { indexSnapshot, nameOf } from '../../signer/preview/snapshot.ts'
+import { requesterOfStated } from '../../signer/verdict/stated-requester.ts'
 import type { FieldRefusal, IssueVerdict, Verdict } from '../../signer/verdict/verdict.ts'
 import { readConfiguration } from '../configuration.ts'
 import { requiredFile } from '../required-file.ts'
 import { Refused } from '../run-program.ts'
 import { signerSchema, type SignerConfig } from '../signer/signer-configuration.ts'
 import type { Terminal } from '../terminal.ts'
-import { openJudge, readObjectFiles, requesterOf } from './judging.ts'
-import { openClient } from './open-client.ts'
+import { findAsked, notThere, type Asked } from './find-asked.ts'
+import { openJudge, requesterOf } from './judging.ts'
 
 export interface EvaluateOptions {
   readonly config?: string
   readonly kubeconfig?: string
   readonly objects?: readonly string[]
   readonly json?: boolean
-}
-
-/** What is judged, with everything that is known of it. */
-interface Asked {
-  readonly snapshot: Snapshot
-  readonly protection: Protection | undefined
-  readonly request?: PodCertificateRequest
-  /** `<namespace>/<name>` of a pod whose volumes ask, in the place of a request. */
-  readonly pod?: string
 }
 
 /** Says what the signer would say of a request, or of all that a pod's volumes ask for, and why. Throws `Refused` unless all would be issued. */
@@ -45,7 +32,9 @@ export async function runEvaluate(
   const asked = await findAsked(what, config, { ...options, signal: terminal.signal })
   const next = await requesterOf(config, () => Promise.resolve(asked.protection))
   // Whether the policy was in force when a request was made is known to the signer alone.
-  const requester = asked.request !== undefined && next === 'shown' ? 'unknown' : next
+  const ofRequest = next === 'shown' ? 'unknown' : next
+  const requester =
+    asked.request === undefined ? next : (requesterOfStated(asked.request) ?? ofRequest)
   await using judge = await openJudge(config, config.policy, {
     requester,
     now,
@@ -64,102 +53,11 @@ export async function runEvaluate(
   if (rows.some(({ verdict }) => verdict.kind !== 'issue')) throw new Refused()
 }
 
-async function findAsked(
-  what: string,
-  config: SignerConfig,
-  options: EvaluateOptions & { readonly signal: AbortSignal },
-): Promise<Asked> {
-  const isFile = /\.(?:ya?ml|json)$/.test(what)
-  const files = [...(options.objects ?? []), ...(isFile ? [what] : [])]
-  const { requests, ...seen } = await readObjectFiles(files, config.claims)
-  if (isFile) {
-    const [request, another] = (await readObjectFiles([what])).requests
-    if (request === undefined || another !== undefined) {
-      const message = `${quoted(what, 200)}: want=one PodCertificateRequest got=${another === undefined ? 'none' : 'several'}`
-      throw new CountersignError('cli/usage', message)
-    }
-    if (options.objects !== undefined) return { ...seen, request }
-    return fromCluster({ request }, config, options)
-  }
-  const pod = /^pod\/(?<name>[^/]+\/[^/]+)$/.exec(what)?.groups?.['name']
-  if (pod === undefined && !/^[^/]+\/[^/]+$/.test(what)) {
-    const want = '<namespace>/<request>, pod/<namespace>/<pod> or a YAML file'
-    throw new CountersignError('cli/usage', `want=${want} got=${quoted(what, 300)}`)
-  }
-  if (options.objects === undefined) {
-    return fromCluster(pod === undefined ? { name: what } : { pod }, config, options)
-  }
-  if (pod !== undefined) return { ...seen, pod }
-  const request = requests.find((each) => nameOf(each) === what)
-  if (request === undefined) throw notThere('request', what)
-  return { ...seen, request }
-}
-
-async function fromCluster(
-  wanted: {
-    readonly request?: PodCertificateRequest
-    readonly pod?: string
-    readonly name?: string
-  },
-  config: SignerConfig,
-  options: EvaluateOptions & { readonly signal: AbortSignal },
-): Promise<Asked> {
-  const { signal } = options
-  const client = openClient(options.kubeconfig ?? config.kubeconfig, 'evaluate')
-  try {
-    const { admissionPolicy, claims } = config
-    const claimOwners = claims?.owners
-    const protection =
-      admissionPolicy === undefined
-        ? undefined
-        : await readProtection(client, admissionPolicy, signal)
-    if (wanted.pod !== undefined) {
-      const [namespace = '', pod = ''] = wanted.pod.split('/')
-      return {
-        snapshot: await readSnapshotFor(client, { namespace, pod, claimOwners }, signal),
-        protection,
-        pod: wanted.pod,
-      }
-    }
-    let { request } = wanted
-    if (request === undefined) {
-      const { version } = await discoverPodCertificateVersion(client, signal)
-      const [namespace, name = ''] = (wanted.name ?? '').split('/')
-      request = await readObject(client, podCertificateRequests(version), {
-        namespace,
-        name,
-        signal,
-      })
-    }
-    if (request === undefined) throw notThere('request', wanted.name ?? '')
-    const { namespace } = request.metadata
-    const { pod, serviceAccount, node } = request.spec
-    const names = {
-      namespace,
-      pod: pod.name,
-      serviceAccount: serviceAccount.name,
-      node: node.name,
-      claimOwners,
-    }
-    return { snapshot: await readSnapshotFor(client, names, signal), protection, request }
-  } finally {
-    client.close()
-  }
-}
-
-function notThere(what: 'pod' | 'request', name: string): CountersignError {
-  const [kind, hint] =
-    what === 'pod'
-      ? ['pod', 'kubectl get pods --all-namespaces']
-      : [
-          'PodCertificateRequest',
-          'it is deleted soon after it ends; pod/<namespace>/<pod> asks anew',
-        ]
-  return new CountersignError('cli/usage', `no ${kind} ${quoted(name, 300)}`, { hint })
-}
-
 /** Whose a key is, where the ledger can be read from here. */
-async function keyOwners(config: SignerConfig, now: () => number): Promise<Pick<Judge, 'ownerOf'>> {
+async function keyOwners(
+  config: SignerConfig,
+  now: () => number,
+): Promise<Pick<Judge, 'ownerOf' | 'requestOf'>> {
   try {
     return await readKeyOwners(config.ledger.file, now)
   } catch (error) {
@@ -177,29 +75,16 @@ interface Row {
   readonly verdict: Verdict
   /** What the request was answered already. */
   readonly answered?: string
+  /** Nobody has approved it yet, and the signer waits until somebody has. */
+  readonly unapproved?: true
 }
 
 function judgeAll(asked: Asked, config: SignerConfig, judge: Judge): readonly Row[] {
   const index = indexSnapshot(asked.snapshot)
-  const { request } = asked
-  if (request !== undefined) {
-    const { signerName, pod } = request.spec
-    if (signerName !== config.signerName) {
-      const message = `request of signer ${quoted(signerName)}, want=${config.signerName}`
-      throw new CountersignError('cli/usage', message)
-    }
-    const answered = request.status.terminal?.condition
-    return [
-      {
-        heading: `request ${nameOf(request)} of pod ${pod.name}`,
-        verdict: judgeRequest(request, index, judge),
-        ...(answered === undefined ? {} : { answered }),
-      },
-    ]
-  }
+  if (asked.request !== undefined) return [judgeAsked(asked.request, { config, index, judge })]
   const name = asked.pod ?? ''
   const pod = index.pods.get(name)
-  if (pod === undefined) throw notThere('pod', name)
+  if (pod === undefined) throw notThere({ kind: 'pod', name })
   const rows = askedOfPod(pod, index, config.signerName)
   if (rows.length === 0) {
     const message = `pod ${quoted(name, 300)} asks nothing of ${config.signerName}`
@@ -212,9 +97,60 @@ function judgeAll(asked: Asked, config: SignerConfig, judge: Judge): readonly Ro
   }))
 }
 
-function document({ heading, verdict, answered }: Row): object {
+function judgeAsked(
+  request: PodCertificateRequest,
+  {
+    config,
+    index,
+    judge,
+  }: {
+    readonly config: SignerConfig
+    readonly index: ReturnType<typeof indexSnapshot>
+    readonly judge: Judge
+  },
+): Row {
+  const { metadata, spec, status, stated } = request
+  if (spec.signerName !== config.signerName) {
+    const message = `request of signer ${quoted(spec.signerName)}, want=${config.signerName}`
+    throw new CountersignError('cli/usage', message)
+  }
+  const verdict = judgeRequest(request, index, judge)
+  const answered = status.terminal?.condition
+  const told = answered === undefined ? {} : { answered }
+  if (stated === undefined) {
+    return { heading: `request ${nameOf(request)} of pod ${spec.pod.name}`, verdict, ...told }
+  }
+  const { approve, issuedCertificates: agent } = answersOf(config)
+  const { namespace } = metadata
+  if (namespace === agent?.namespace && spec.serviceAccount.name === agent.serviceAccount) {
+    const message = `csr/${metadata.name} is asked by the agent, want=a request of a pod for itself`
+    const hint = 'what became of an IssuedCertificate stands in its status'
+    throw new CountersignError('cli/usage', message, { hint })
+  }
+  const of = stated.isPod ? `pod ${namespace}/${spec.pod.name}` : quoted(stated.username, 253)
+  const isWaiting = answered === undefined && !stated.isApproved && !approve
+  const heading = `request csr/${metadata.name} of ${of}`
+  return { heading, verdict, ...told, ...(isWaiting && { unapproved: true }) }
+}
+
+/** How the signer answers CertificateSigningRequests. */
+function answersOf({
+  certificateSigningRequests: answers,
+}: SignerConfig): NonNullable<SignerConfig['certificateSigningRequests']> {
+  if (answers !== undefined) return answers
+  const hint = 'set certificateSigningRequests in the configuration of the signer'
+  const message = 'this signer answers no CertificateSigningRequests'
+  throw new CountersignError('cli/usage', message, { hint })
+}
+
+function document({ heading, verdict, answered, unapproved }: Row): object {
   const { findings } = verdict
-  const told = { of: heading, ...(answered === undefined ? {} : { answered }), findings }
+  const told = {
+    of: heading,
+    ...(answered !== undefined && { answered }),
+    ...(unapproved && { unapproved }),
+    findings,
+  }
   if (verdict.kind === 'issue') {
     const { evidenceDigest, policy } = verdict
     const certificate = { ...contentOf(verdict), evidenceDigest, policy }
@@ -237,8 +173,9 @@ function seenIn({ evidence }: IssueVerdict): Readonly<Record<string, string>> {
   )
 }
 
-function format({ heading, verdict, answered }: Row): string {
+function format({ heading, verdict, answered, unapproved }: Row): string {
   const lines = [heading]
+  if (unapproved) lines.push('  not approved yet: the signer waits for that')
   if (answered !== undefined) lines.push(`  answered already: ${answered}`)
   if (verdict.kind === 'issue') {
     const { wouldDeny } = verdict

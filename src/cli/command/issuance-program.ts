@@ -23,7 +23,7 @@ export function addIssuance(program: Command, terminal: Terminal): void {
     )
     .argument(
       '<what>',
-      'a PodCertificateRequest as <namespace>/<name> or YAML file, or pod/<namespace>/<pod>',
+      'a PodCertificateRequest as <namespace>/<name>, a CertificateSigningRequest as csr/<name>, either as YAML file, or pod/<namespace>/<pod>',
     )
     .option(...config)
     .option(...kubeconfig)

@@ -17,18 +17,23 @@ export interface Judge {
   readonly modeOf: ModeOf
   /** The UID of the pod that a key was certified for, as the ledger knows. */
   readonly ownerOf?: (spkiSha256: string) => string | undefined
+  /** The UID of the request that it was certified for first. */
+  readonly requestOf?: (spkiSha256: string) => string | undefined
 }
 
 /** The owners of keys as a ledger has them. Throws `ledger/unavailable` where it cannot be read. */
 export async function readKeyOwners(
   ledgerFile: string,
   now: () => number,
-): Promise<Required<Pick<Judge, 'ownerOf'>>> {
+): Promise<Required<Pick<Judge, 'ownerOf' | 'requestOf'>>> {
   const { keys } = await readHistory(
     readLedger(ledgerFile, { heldSince: historySince(now()) }),
     now,
   )
-  return { ownerOf: (sha256) => keys.ownerOf(sha256) }
+  return {
+    ownerOf: (sha256) => keys.ownerOf(sha256),
+    requestOf: (sha256) => keys.requestOf(sha256),
+  }
 }
 
 /** What a signer says of a request as it stands, without saying it to anybody. */
@@ -64,7 +69,7 @@ function judgeClaims(
   if (mode === 'off') return { kind: 'wait', why: leftAlone(namespace), findings: [] }
   if ('wait' in parsed) return { kind: 'wait', why: parsed.wait, findings: [] }
   if ('refused' in parsed) return denied(parsed.refused)
-  const { profile, policy, ownerOf = () => undefined } = judge
+  const { profile, policy, ownerOf, requestOf } = judge
   const claims = parsed.ok
   const evidence = evidenceIn(index, claims.asked)
   return evaluate({
@@ -73,7 +78,8 @@ function judgeClaims(
     profile,
     policy,
     mode,
-    keyOwner: ownerOf(claims.key.sha256),
+    keyOwner: ownerOf?.(claims.key.sha256),
+    keyRequest: requestOf?.(claims.key.sha256),
   })
 }
 

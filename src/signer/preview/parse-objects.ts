@@ -1,9 +1,11 @@
 import { CountersignError, quoted } from '../../errors.ts'
 import { admissionPolicies, admissionPolicyBindings } from '../../kubernetes/admission-policy.ts'
+import { certificateSigningRequests } from '../../kubernetes/certificate-signing-request.ts'
 import type { OwnerKind, OwnerKinds } from '../../kubernetes/owner-chain.ts'
 import { podCertificateRequests } from '../../kubernetes/pod-certificate-request.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import type { KubernetesObject, Resource } from '../../kubernetes/resource.ts'
+import { askedByPod } from '../watch/asked-by-pod.ts'
 import { claimResource, factResources } from '../watch/facts.ts'
 import type { Protection } from './protection.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -18,6 +20,7 @@ export interface WrittenObject {
 /** Objects of files: of kinds that prove nothing, none. */
 export interface FileObjects {
   readonly snapshot: Snapshot
+  /** CertificateSigningRequests among them, in the shape of what kubelets ask. */
   readonly requests: readonly PodCertificateRequest[]
   readonly protection: Protection
 }
@@ -40,7 +43,10 @@ export function parseObjects(
       services: of(services),
       ...(claimOwners && { claims: claimsOf(objects, claimOwners) }),
     },
-    requests: of(podCertificateRequests('v1')),
+    requests: [
+      ...of(podCertificateRequests('v1')),
+      ...of(certificateSigningRequests).map(askedByPod),
+    ],
     protection: { policies: of(admissionPolicies), bindings: of(admissionPolicyBindings) },
   }
 }

@@ -171,11 +171,14 @@ test('the JSON document has the certificate, and the versions that its evidence 
 })
 
 for (const [what, pattern] of [
-  ['acme', /want=<namespace>\/<request>, pod\/<namespace>\/<pod> or a YAML file got="acme"/],
+  [
+    'acme',
+    /want=<namespace>\/<request>, csr\/<name>, pod\/<namespace>\/<pod> or a YAML file got="acme"/,
+  ],
   ['acme/req-9', /no PodCertificateRequest "acme\/req-9"/],
   ['pod/acme/nobody', /no pod "acme\/nobody"/],
   ['absent.yaml', /file cannot be read, got="absent\.yaml"/],
-  [objects, /want=one PodCertificateRequest got=none/],
+  [objects, /want=one PodCertificateRequest or CertificateSigningRequest got=none/],
 ] as const) {
   test(`evaluate ${what.replace(folder, '')}: exits 2 and says so`, async () => {
     const { code, err } = await countersign('evaluate', what)
