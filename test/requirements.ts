@@ -459,6 +459,16 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a replay tells what a candidate would allow that was denied, and says of a decision that rests on what its event does not show that it is not replayable',
     source: 'issue 12, replay',
   },
+  'policy.issuance-logged': {
+    claim:
+      'where a signer has a decision log, nothing follows from an answer of the issuance policy that the log has not taken; what is only supposed is in no log',
+    source: 'issue 12, issuance policy',
+  },
+  'policy.issuance-replayed': {
+    claim:
+      'of what a signer has decided a replay tells that a certificate would be given that was denied, or live longer, and takes no answer for a decision that a signer would not',
+    source: 'issue 12, issuance policy',
+  },
   'policy.plan-is-no-text': {
     claim:
       'a plan becomes a program of our own words and of numbers alone, and anything unknown in it is refused',

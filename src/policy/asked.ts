@@ -122,10 +122,11 @@ export interface ToldList {
   readonly hidden: readonly string[]
 }
 
-/** Nothing of it is anybody's own words. */
+/** Nothing of it is anybody's own words, or nothing of its outline. */
 export interface AskedPlain {
   readonly kind: 'plain'
   readonly text: InputText
+  readonly outline?: InputText
 }
 
 export function askCall(texts: CallTexts): AskedCall {
@@ -215,7 +216,7 @@ interface Resource {
 
 /** Who asked for what: of anybody's own words only the name of the resource, and the digest of the arguments. */
 export function outlineOf(asked: Asked): object {
-  if (asked.kind === 'plain') return JSON.parse(asked.text) as object
+  if (asked.kind === 'plain') return JSON.parse(asked.outline ?? asked.text) as object
   const written = asked.kind === 'list' ? '[]' : asked.arguments === undefined ? '' : 'null'
   const input = JSON.parse(asked.before + written + asked.after) as {
     readonly subject: object

@@ -4,6 +4,8 @@ import { parseBoolean, parseMembers, parseReasons } from './decision.ts'
 import type { Reason } from './decision.ts'
 import { entrypoints } from './engine.ts'
 import type { PolicyEngine } from './engine.ts'
+import { formatInput } from './input.ts'
+import type { InputText } from './input.ts'
 
 /** What the issuance policy sees. Every member of the subject is proved already; the rest is what was asked, and why it was believed. */
 export interface IssuanceInput {
@@ -53,25 +55,43 @@ export interface IssuanceDecision {
   readonly lifetimeSecondsMax?: number
   /** What decided: the data may be another one a moment later. */
   readonly policy: { readonly revision: string; readonly digest: string }
+  /** Its number in the decision log, where there is one. */
+  readonly decisionId?: string
 }
 
 /** The second opinion on an issuance that the evidence allows. It can refuse or shorten, never widen. */
 export interface IssuancePolicy {
   /** Throws `policy/…` when there is no answer: the signer waits, it neither issues nor refuses. */
-  decide(input: IssuanceInput): IssuanceDecision
+  decide(input: IssuanceInput, how?: Asking): IssuanceDecision
+}
+
+/** Whether it is only asked what it would say: nothing follows from that, and nobody records it. */
+export interface Asking {
+  readonly supposed: boolean
 }
 
 export function createIssuancePolicy(engine: PolicyEngine): IssuancePolicy {
   return {
     decide(input) {
       const { revision, digest } = engine
-      const result = engine.evaluate(entrypoints.issuance, input)
-      return { ...parseIssuance(result), policy: { revision, digest } }
+      const { result: _, ...decision } = askIssuance(engine, formatInput(input))
+      return { ...decision, policy: { revision, digest } }
     },
   }
 }
 
-function parseIssuance(result: unknown): Omit<IssuanceDecision, 'policy'> {
+type Opinion = Omit<IssuanceDecision, 'policy' | 'decisionId'>
+
+/** One evaluation, with the answer as it was given. Throws `policy/…`. */
+export function askIssuance(
+  engine: Pick<PolicyEngine, 'evaluate'>,
+  input: InputText,
+): Opinion & { readonly result: unknown } {
+  const result = engine.evaluate(entrypoints.issuance, input)
+  return { ...parseIssuance(result), result }
+}
+
+function parseIssuance(result: unknown): Opinion {
   const members = parseMembers(result, 'issuance decision', [
     'allow',
     'reasons',

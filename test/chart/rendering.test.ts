@@ -21,6 +21,7 @@ import {
   releaseNamespace,
   renderChart,
   withoutChance,
+  type Rendered,
 } from '../support/chart.ts'
 import {
   lineOf,
@@ -277,4 +278,31 @@ test('a client stays at one replica of the gateway, unless a value says otherwis
   assert.equal(await affinity(), 'ClientIP')
   assert.equal(await affinity('--set', 'gateway.service.sessionAffinity=None'), 'None')
   await assert.rejects(affinity('--set', 'gateway.service.sessionAffinity=sometimes'))
+})
+
+test('a signer with a decision log has a volume that holds all of its files, and none without', async () => {
+  const rendered = async (...set: readonly string[]): Promise<readonly [unknown, unknown]> => {
+    const rendering = parseRendering(await renderChart('-f', defaultValuesFile, ...set))
+    const ofKind = (wanted: string): Rendered =>
+      rendering.find(
+        ({ kind, metadata }) => kind === wanted && metadata.name === 'countersign-signer',
+      ) ?? assert.fail(wanted)
+    const text: unknown = ofKind('ConfigMap')['data']['signer.yaml']
+    const { volumes } = ofKind('StatefulSet')['spec'].template.spec as {
+      readonly volumes: readonly { readonly name: string; readonly emptyDir?: object }[]
+    }
+    const { decisionLog } = validate(parse(String(text)), signerSchema('/'), 'signer.yaml')
+    return [decisionLog, volumes.find(({ name }) => name === 'decisions')?.emptyDir]
+  }
+  assert.deepEqual(await rendered(), [undefined, undefined])
+  const set = ['--set', 'signer.decisionLog.enabled=true', '--set', 'signer.decisionLog.files=3']
+  assert.deepEqual(await rendered(...set), [
+    {
+      file: '/var/log/countersign/decisions.jsonl',
+      fileBytesMax: 16_777_216,
+      files: 3,
+      whenFull: 'shed-and-count',
+    },
+    { sizeLimit: 4 * 16_777_216 },
+  ])
 })

@@ -9,6 +9,7 @@ import { createAuthorizer } from '../../src/policy/authorizer.ts'
 import { formatStatusPage } from '../../src/policy/bundle-status.ts'
 import type { DecisionLogFile } from '../../src/policy/decision-log.ts'
 import { entrypoints } from '../../src/policy/engine.ts'
+import { createIssuancePolicy } from '../../src/policy/issuance-policy.ts'
 import { shadowedIssuance } from '../../src/policy/shadow/shadowed-issuance.ts'
 import { differencePath, shadowed } from '../../src/policy/shadow/shadowed-log.ts'
 import { archiveOf, shippedAs, shippedFiles, signedFiles, type Files } from '../policy/archive.ts'
@@ -202,7 +203,7 @@ test('a candidate is asked about certificates, too', async () => {
     { candidate: { bundle }, data: [] },
     { ...parts, log: { ...log, info: (members) => void told.push(members) } },
   )
-  const issuance = shadowedIssuance(policy.engine, policy.candidate?.shadow)
+  const issuance = shadowedIssuance(createIssuancePolicy(policy.engine), policy.candidate?.shadow)
   await eventually('it is opened', () => /nothing was asked yet/.test(conditionOf(policy)))
   assert.equal(issuance.decide(issuanceInput).allow, true)
   await eventually('it is asked', () => conditionOf(policy).endsWith(': 1 narrowed'))

@@ -201,6 +201,36 @@ export const policyMutations: readonly Mutation[] = [
     edits: [['JSON.stringify(first.value) + around.after', 'input.slice(around.before.length)']],
   },
   {
+    claim: 'policy.issuance-logged',
+    without: 'the end of a decision that the log has not taken',
+    file: 'src/policy/logged-issuance.ts',
+    edits: [['if (!log.record(event)) throw notTaken()', 'log.record(event)']],
+  },
+  {
+    claim: 'policy.issuance-logged',
+    without: 'the event of an evaluation that has failed',
+    file: 'src/policy/logged-issuance.ts',
+    edits: [['record({ ...head, evaluated: { ...none, asked, policy } })', 'void none']],
+  },
+  {
+    claim: 'policy.issuance-logged',
+    without: 'the difference between a decision and what is supposed',
+    file: 'src/policy/logged-issuance.ts',
+    edits: [['how?.supposed === true', 'how === null']],
+  },
+  {
+    claim: 'policy.issuance-replayed',
+    without: 'the comparison of lives',
+    file: 'src/policy/author/replay.ts',
+    edits: [['is && lived !== lives', 'is && lived === lives - 0.5']],
+  },
+  {
+    claim: 'policy.issuance-replayed',
+    without: 'the look whether a life is one',
+    file: 'src/policy/author/logged-decision.ts',
+    edits: [['lifetime !== undefined && !isLifetime(lifetime)', 'lifetime === isLifetime']],
+  },
+  {
     claim: 'policy.log-never-silent',
     without: 'the events that are not masked yet, among those that wait',
     file: decisionLog,

@@ -60,7 +60,7 @@ export async function openJudge(
   return {
     profile: { ...profile, clusterDomain, ...(claims && { unclaimed: claims.unclaimed }) },
     modeOf: modesOf(config.enforcement.namespaces),
-    policy: { decide: (input) => issuancePolicy.decide(input), requester, now: now() },
+    policy: { decide: (...asked) => issuancePolicy.decide(...asked), requester, now: now() },
     [Symbol.asyncDispose]: () => policy[Symbol.asyncDispose](),
   }
 }

@@ -1,4 +1,3 @@
-import type { DecisionLog } from '../../policy/decision-log.ts'
 import type { Gateway } from '../../gateway/gateway.ts'
 import type { BundleSource } from '../../pki/bundle.ts'
 import type { CredentialSource } from '../../pki/credential.ts'
@@ -38,15 +37,6 @@ export function trustBundleState(source: BundleSource & Followed, now: number): 
   } catch (error) {
     return notThere(error, 'the pod needs a volume with a clusterTrustBundle source')
   }
-}
-
-export function decisionLogState({ available, keeping }: DecisionLog): State {
-  if (available && keeping) return { ok: true, reason: 'takes decisions' }
-  if (available) {
-    const reason = 'decisions are taken, and those that cannot be written are lost and counted'
-    return { ok: false, optional: true, reason }
-  }
-  return { ok: false, reason: 'cannot be written, or not fast enough: see the log, and the disk' }
 }
 
 export function listenState(

@@ -21,10 +21,10 @@ import {
 import type { DenialMode } from '../../gateway/permit/hide.ts'
 import { upstreamConflicts } from '../../gateway/upstream/conflicts.ts'
 import type { UpstreamConfig } from '../../gateway/upstream/upstream.ts'
-import type { WhenFull } from '../../policy/decision-log.ts'
 import type { ListDetail } from '../../policy/event.ts'
 import { claimsSchema, type ClaimsConfig } from '../claims-configuration.ts'
 import { parsedBy, parsedListBy, pathIn } from '../configuration.ts'
+import { decisionLogFields, type DecisionLogConfig } from '../decision-log.ts'
 import {
   federationConflicts,
   federationSchema,
@@ -96,16 +96,7 @@ export interface GatewayConfig {
     /** How long what is under way after that may take. */
     readonly callSecondsMax: number
   }
-  readonly decisionLog: {
-    readonly file: string
-    /** A file that would become larger is put aside, as `<file>.1` and so on. */
-    readonly fileBytesMax: number
-    /** How many there are in all. */
-    readonly files: number
-    /** Whether calls are refused while decisions cannot be recorded, or go on while what is lost is counted. */
-    readonly whenFull: WhenFull
-    readonly lists: ListDetail
-  }
+  readonly decisionLog: DecisionLogConfig & { readonly lists: ListDetail }
   readonly limits: GatewayLimits
   /** Undefined: no call is traced. */
   readonly tracing?:
@@ -224,11 +215,7 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
         })
         .prefault({}),
       decisionLog: z.strictObject({
-        file: pathIn(folder),
-        // More than may wait in memory, so that what is written at once always fits.
-        fileBytesMax: z.int().min(16_777_216).max(17_179_869_184).default(67_108_864),
-        files: z.int().min(2).max(100).default(8),
-        whenFull: z.enum(['block', 'shed-and-count']).default('block'),
+        ...decisionLogFields(folder, 'block'),
         lists: z.enum(['digest', 'full']).default('digest'),
       }),
       limits: limitsSchema,

@@ -37,7 +37,6 @@ import { shadowed } from '../../policy/shadow/shadowed-log.ts'
 import { openAdminListener } from '../admin-listener.ts'
 import {
   credentialState,
-  decisionLogState,
   drainingState,
   isThere,
   listenState,
@@ -50,6 +49,7 @@ import { keyOfThisStart, openHandleKeys } from './handle-keys.ts'
 import type { GatewayConfig } from './gateway-configuration.ts'
 import { pagesOf } from './gateway-pages.ts'
 import { listening } from '../listening.ts'
+import { decisionLogState } from '../decision-log.ts'
 import { ownPodOf, startPolicyEvents } from '../policy-events.ts'
 import { besideConditions, openPolicy, statusesOf, type OpenPolicy } from '../open-policy.ts'
 import { openTracer } from './open-tracer.ts'

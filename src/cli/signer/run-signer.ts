@@ -9,7 +9,6 @@ import type { Log } from '../../log.ts'
 import { createMetrics, type Metrics, type MetricsPage } from '../../metrics.ts'
 import { createProfile, type Profile } from '../../pki/profile.ts'
 import { formatStatusPage } from '../../policy/bundle-status.ts'
-import { shadowedIssuance } from '../../policy/shadow/shadowed-issuance.ts'
 import { createSigner } from '../../signer/controller.ts'
 import { isReady, type Condition } from '../../readiness.ts'
 import { modesOf } from '../../signer/verdict/enforcement.ts'
@@ -19,6 +18,7 @@ import { ownPodOf, startPolicyEvents } from '../policy-events.ts'
 import { beginning, type Running } from '../running.ts'
 import { openBundleEndpoint, type BundleEndpoint } from './bundle-endpoint.ts'
 import { openAuthority } from './open-authority.ts'
+import { openIssuance } from './open-issuance.ts'
 import type { SignerConfig } from './signer-configuration.ts'
 
 /**
@@ -43,6 +43,7 @@ export async function runSigner(
   const pod = ownPodOf(process.env)
   opened.use(startPolicyEvents({ policy, client, pod, component: 'countersign-signer', now, log }))
   const ledger = opened.use(await openOwnLedger(config, { log, metrics, now, signal }))
+  const issuance = opened.use(await openIssuance(config, { policy, log, metrics, now }))
   tellModes(config, log)
   const authority = opened.use(await openAuthority(config, { client, clock, log, metrics, now }))
   const signer = createSigner({
@@ -53,7 +54,7 @@ export async function runSigner(
     ...authority.parts,
     ledger,
     records: (heldSince) => readLedger(config.ledger.file, { heldSince }),
-    issuancePolicy: shadowedIssuance(policy.engine, policy.candidate?.shadow),
+    issuancePolicy: issuance.policy,
     replica: config.replica,
     lease: config.lease,
     trustBundleOwner: config.trustBundle.ownerClusterRole,
@@ -72,6 +73,7 @@ export async function runSigner(
   shown.conditions = () => [
     ...signer.conditions(),
     ...policyConditions(policy),
+    ...issuance.conditions(),
     ...(endpoint === undefined ? [] : [endpoint.condition()]),
   ]
   const stop = new AbortController()

@@ -16,6 +16,7 @@ import type { Unclaimed } from '../../signer/verdict/check.ts'
 import { enforcementModes, type EnforcementMode } from '../../signer/verdict/enforcement.ts'
 import { ownersSchema, type ClaimsConfig } from '../claims-configuration.ts'
 import { parsedBy, pathIn } from '../configuration.ts'
+import { decisionLogFields, type DecisionLogConfig } from '../decision-log.ts'
 import {
   adminSchema,
   logSchema,
@@ -117,6 +118,8 @@ export interface SignerConfig {
         }
       | undefined
   }
+  /** What the issuance policy was asked and has answered; in the ledger's words alone when absent. */
+  readonly decisionLog?: DecisionLogConfig | undefined
   readonly policy: PolicyConfig
   readonly admin: AdminConfig
   readonly log: LogConfig
@@ -278,6 +281,8 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
       .optional(),
     enforcement: enforcementSchema,
     ledger: ledgerSchema(folder),
+    // The ledger is the record: a log for authors need not keep pods waiting.
+    decisionLog: z.strictObject(decisionLogFields(folder, 'shed-and-count')).optional(),
     policy: policySchema(folder).refine(({ tenants }) => tenants === undefined, {
       path: ['tenants'],
       message: 'want=none: bundles of tenants are asked about calls',

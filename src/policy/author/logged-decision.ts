@@ -20,13 +20,15 @@ export interface LoggedDecision {
   readonly hiddenResult: readonly string[]
 }
 
-/** What rules have answered to one call. */
+/** What rules have answered to one call, or of one certificate. */
 export interface Result {
   readonly allow: boolean
   /** By their codes. */
   readonly reasons: readonly string[]
   /** Each as canonical JSON, in order, as the one in which rules name them means nothing. */
   readonly obligations: readonly string[]
+  /** The longest life of a certificate, where it is shortened. */
+  readonly lifetimeSecondsMax?: number
 }
 
 /** Why an event is no decision that rules could be asked about again. */
@@ -39,7 +41,7 @@ export function parseLoggedDecision(event: unknown): LoggedDecision | NotAsked |
   const { decision_id: id, path, input, result, error, bundles } = recordOf(event)
   if (typeof id !== 'string' || typeof path !== 'string') return undefined
   if (path === entrypoints.list) return 'list'
-  if (path !== entrypoints.decision) return 'without-policy'
+  if (path !== entrypoints.decision && path !== entrypoints.issuance) return 'without-policy'
   if (recordOf(error)['mask'] !== undefined || !isObject(input as Value)) return 'minimal'
   // A tenant's own bundle is asked about what these rules permit.
   const isOfTenant = Object.keys(recordOf(bundles)).some((name) => name.startsWith('tenants/'))
@@ -69,8 +71,10 @@ export function lostAt(event: unknown): number {
 
 /** What a decision is, of an event and of an engine alike; undefined of anything else, which allows nothing. */
 export function parseResult(value: unknown): Result | undefined {
-  const { allow, reasons, obligations } = recordOf(value)
+  const { allow, reasons, obligations, lifetime_seconds_max: lifetime } = recordOf(value)
   if (typeof allow !== 'boolean') return undefined
+  // A signer takes no other for a life, and waits.
+  if (lifetime !== undefined && !isLifetime(lifetime)) return undefined
   // One code may be said twice, to the caller and to an operator.
   const codes = new Set(Array.isArray(reasons) ? reasons.map((each) => codeOf(each)) : [])
   const all = [obligations ?? []].flat() as readonly unknown[]
@@ -78,7 +82,12 @@ export function parseResult(value: unknown): Result | undefined {
     allow,
     reasons: [...codes].toSorted(),
     obligations: all.map((each) => canonicalJson(each, 'policy/replay')).toSorted(),
+    ...(lifetime === undefined ? {} : { lifetimeSecondsMax: lifetime }),
   }
+}
+
+function isLifetime(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 1
 }
 
 /** What a reason is known by. */

@@ -22,13 +22,32 @@ const valueCharactersMax = 100
 
 const calling = ['agent', 'model-gateway', 'tool-broker']
 
-/** What is near a call of a tool. Rules have read its arguments already where a grant speaks of them. */
+/** What is near a certificate: its namespace, as it is denied. */
+function changesOfCertificate({ input, data }: Asked): readonly NearChange[] {
+  const namespace = memberAt(input, ['subject', 'properties', 'namespace'])
+  const place = ['issuance', 'denied_namespaces']
+  if (typeof namespace !== 'string' || memberAt(data, [...place, namespace]) === undefined) {
+    return []
+  }
+  const without = (denied: Value | undefined): Value =>
+    Object.fromEntries(Object.entries(plainOf(denied)).filter(([name]) => name !== namespace))
+  return [
+    {
+      text: `the namespace ${quoted(namespace, 100)} not in data.issuance.denied_namespaces`,
+      agentText: undefined,
+      apply: inData(place, without),
+    },
+  ]
+}
+
+/** What is near a call of a tool, or a certificate. Rules have read its arguments already where a grant speaks of them. */
 export function changesOf(asked: Asked): readonly NearChange[] {
   const { subject, resource } = membersOf(asked.input, ['subject', 'resource'])
   const { id: who, properties } = membersOf(subject, ['id', 'properties'])
   const { tenant, role } = membersOf(properties, ['tenant', 'role'])
   const { id: tool, type, properties: of } = membersOf(resource, ['id', 'type', 'properties'])
   const { server } = membersOf(of, ['server'])
+  if (type === 'certificate') return changesOfCertificate(asked)
   if (type !== 'tool' || typeof tool !== 'string' || typeof server !== 'string') {
     return []
   }

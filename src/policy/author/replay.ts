@@ -120,13 +120,21 @@ function changeOf(before: Result | undefined, now: Result | undefined): Change {
   if (was !== is) return is ? 'widened' : 'narrowed'
   const [then = [], since = []] = [before?.obligations, now?.obligations]
   if (is && missingOf(then, since, String) !== undefined) return 'widened'
+  const [lived, lives] = [lifetimeOf(before), lifetimeOf(now)]
+  if (is && lived !== lives) return lives > lived ? 'widened' : 'narrowed'
   if (before?.reasons.join() !== now?.reasons.join()) return 'reasons'
   return then.join() === since.join() ? 'same' : 'obligations'
 }
 
+/** A certificate that lives longer is more than one that lives shorter. */
+function lifetimeOf(result: Result | undefined): number {
+  return result?.lifetimeSecondsMax ?? Infinity
+}
+
 function textOf(result: Result | undefined): string {
   if (result === undefined) return 'no decision'
-  const { allow, reasons, obligations } = result
-  const more = obligations.length === 0 ? '' : ` under [${obligations.join()}]`
-  return allow ? `allow${more}` : `deny ${reasons.join(' ')}`.trim()
+  const { allow, reasons, obligations, lifetimeSecondsMax } = result
+  const under = obligations.length === 0 ? '' : ` under [${obligations.join()}]`
+  const life = lifetimeSecondsMax === undefined ? '' : ` for ${lifetimeSecondsMax} s`
+  return allow ? `allow${life}${under}` : `deny ${reasons.join(' ')}`.trim()
 }

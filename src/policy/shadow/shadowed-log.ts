@@ -18,11 +18,7 @@ export const extentPath = 'countersign/shadow/extent'
  */
 export function shadowed(log: DecisionLogFile, shadow: Shadow | undefined): DecisionLog {
   if (shadow === undefined) return log
-  shadow.onDifference((told) => {
-    const candidate = shadow.asked?.name
-    if ('decisionId' in told) log.note(differencePath, { shadow: { ...codesOf(told), candidate } })
-    else log.note(extentPath, { shadow: { ...told, candidate } })
-  })
+  tellDifferences(log, shadow)
   return {
     get available() {
       return log.available
@@ -39,6 +35,15 @@ export function shadowed(log: DecisionLogFile, shadow: Shadow | undefined): Deci
     flush: () => log.flush(),
     [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
   }
+}
+
+/** Tells in the log what a candidate decides otherwise. */
+export function tellDifferences(log: Pick<DecisionLogFile, 'note'>, shadow: Shadow): void {
+  shadow.onDifference((told) => {
+    const candidate = shadow.asked?.name
+    if ('decisionId' in told) log.note(differencePath, { shadow: { ...codesOf(told), candidate } })
+    else log.note(extentPath, { shadow: { ...told, candidate } })
+  })
 }
 
 function offer({ path, decisionId, requestedBy, evaluated }: DecisionEvent, shadow: Shadow): void {

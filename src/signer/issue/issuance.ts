@@ -131,7 +131,7 @@ function judge(
   const { profile, history, issuancePolicy } = options
   const keyOwner = history.keys.ownerOf(claims.key.sha256)
   const keyRequest = history.keys.requestOf(claims.key.sha256)
-  const decide: CheckInput['policy']['decide'] = (asked) => issuancePolicy.decide(asked)
+  const decide: CheckInput['policy']['decide'] = (...asked) => issuancePolicy.decide(...asked)
   const requester = options.requester(claims.asked)
   const policy = { decide, requester, now: options.now() }
   const verdict = evaluate({ ...asked, evidence, profile, keyOwner, keyRequest, policy })

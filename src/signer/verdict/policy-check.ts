@@ -48,7 +48,8 @@ function isOfRequester(
   asked: IssuanceInput,
 ): boolean {
   if (asked.context.requester === 'shown') return false
-  const ofKubelet = decide({ ...asked, context: { ...asked.context, requester: 'shown' } })
+  const context = { ...asked.context, requester: 'shown' }
+  const ofKubelet = decide({ ...asked, context }, { supposed: true })
   if (ofKubelet.allow) return true
   const codes = new Set(ofKubelet.reasons.map(({ code }) => code))
   return reasons.some(({ code }) => !codes.has(code))
@@ -59,11 +60,13 @@ function refusalOf(
   decision: IssuanceDecision,
 ): Extract<Finding, { readonly kind: 'refused' }> {
   const reasons = decision.reasons.map(({ code, message }) => `${code}: ${message}`)
+  const { decisionId, policy } = decision
+  const number = decisionId === undefined ? '' : `, decision ${decisionId}`
   return refused('RefusedByPolicy', {
     field: 'policy',
     asked: `a certificate for ${identity.spiffeId.uri}`,
     proved: reasons.length === 0 ? 'refused without a reason' : reasons.join(', '),
-    change: `ask the authors of the issuance policy, revision ${decision.policy.revision}`,
+    change: `ask the authors of the issuance policy, revision ${policy.revision}${number}`,
   })
 }
 

@@ -7,7 +7,8 @@ import { loadPolicyBundle } from '../../support/load-policy.ts'
 import { requirement } from '../../requirements.ts'
 import { shippedFiles } from '../archive.ts'
 import type { CallOptions } from '../call-input.ts'
-import { linesOf } from './logged-events.ts'
+import { issuanceInput } from '../issuance-input.ts'
+import { issuanceLines, linesOf } from './logged-events.ts'
 
 const plan: unknown = JSON.parse(String((await shippedFiles())['plan.json']))
 
@@ -144,4 +145,20 @@ test('names that mean something to JavaScript are names', async () => {
   const { ways: got } = await near({ tool: '__proto__' })
   assert.ok(got.every((way) => way.every((text) => text.includes('"files:__proto__"'))))
   assert.equal(({} as { arguments?: unknown }).arguments, undefined)
+})
+
+test('of a certificate that is denied for its namespace operators are told where that is said', async () => {
+  requirement('policy.nearest-is-tried')
+  const denied_namespaces = { research: true, other: true }
+  const data = { issuance: { ...empty.issuance, denied_namespaces } }
+  const [line = ''] = issuanceLines(await loadPolicyBundle({ data }), [issuanceInput])
+  const decision = parseLoggedDecision(fromJson(line))
+  assert.ok(typeof decision === 'object')
+  const dataText = JSON.stringify({ ...empty, ...data })
+  assert.deepEqual(nearestPermits(decision, { plan, dataText }), {
+    agent: [],
+    operator: ['data.issuance.denied_namespaces names the namespace (namespace-denied)'],
+    ways: [['the namespace "research" not in data.issuance.denied_namespaces']],
+    isWhole: true,
+  })
 })

@@ -4,7 +4,8 @@ import { createReplay, type Replayed } from '../../../src/policy/author/replay.t
 import { fromJson } from '../../../src/policy/plan/json.ts'
 import { requirement } from '../../requirements.ts'
 import { loadPolicyBundle } from '../../support/load-policy.ts'
-import { linesOf } from './logged-events.ts'
+import { issuanceInput } from '../issuance-input.ts'
+import { issuanceLines, linesOf } from './logged-events.ts'
 
 const engineWith = (files: object): ReturnType<typeof loadPolicyBundle> =>
   loadPolicyBundle({ data: { grants: { tenants: { acme: { files } } } } })
@@ -109,5 +110,56 @@ test('what is no event is said to be none', async () => {
   const replay = createReplay(before)
   for (const text of ['1', '[]', '{}', '{"decision_id":1,"path":"a"}']) {
     assert.equal(replay.add(fromJson(text)), false)
+  }
+})
+
+const issuing = (issuance: object): ReturnType<typeof loadPolicyBundle> =>
+  loadPolicyBundle({
+    data: { issuance: { denied_namespaces: {}, lifetime_seconds_max: {}, ...issuance } },
+  })
+
+const denied = { denied_namespaces: { research: true } }
+const living = (agent: number): object => ({ lifetime_seconds_max: { agent } })
+
+const issued: Readonly<Record<string, readonly [was: object, is: object, told: string]>> = {
+  'the same answer': [living(600), living(600), 'same'],
+  'a certificate that was denied': [denied, {}, 'widened deny namespace-denied → allow'],
+  'a certificate that is denied': [{}, denied, 'narrowed allow → deny namespace-denied'],
+  'a longer life': [living(600), living(900), 'widened allow for 600 s → allow for 900 s'],
+  'a life that nothing shortens': [living(600), {}, 'widened allow for 600 s → allow'],
+  'a shorter life': [{}, living(600), 'narrowed allow → allow for 600 s'],
+}
+
+for (const [what, [was, is, wanted]] of Object.entries(issued)) {
+  test(`what a signer has decided is asked again, too: ${what}`, async () => {
+    requirement('policy.issuance-replayed')
+    const [line = ''] = issuanceLines(await issuing(was), [issuanceInput])
+    const replay = createReplay(await issuing(is))
+    assert.equal(replay.add(fromJson(line)), true)
+    const { counts, groups } = replay.replayed
+    const [group] = groups
+    const told = group === undefined ? 'same' : `${group.change} ${group.from} → ${group.to}`
+    assert.equal(told, wanted)
+    assert.equal(
+      Object.values(counts).reduce((sum, count) => sum + count, 0),
+      1,
+    )
+    if (group === undefined) return
+    const { subject, resource, decisionId } = group
+    assert.deepEqual(
+      [subject, resource, decisionId],
+      [issuanceInput.subject.id, 'countersign.dev/identity', 'i-0'],
+    )
+  })
+}
+
+test('a life that a signer would not take is no decision, and permits nothing', async () => {
+  requirement('policy.issuance-replayed')
+  const [line = ''] = issuanceLines(await issuing({}), [issuanceInput])
+  for (const lifetime_seconds_max of [0, -1, 1.5, '600', null]) {
+    const evaluate = (): unknown => ({ allow: true, reasons: [], lifetime_seconds_max })
+    const replay = createReplay({ evaluate })
+    replay.add(fromJson(line))
+    assert.equal(replay.replayed.counts.narrowed, 1, String(lifetime_seconds_max))
   }
 })

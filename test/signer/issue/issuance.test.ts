@@ -122,11 +122,12 @@ test('the policy refuses on live evidence only, and its reasons are told', async
   requirement('signer.policy-only-narrows')
   const world = new World(askedOf())
   const reason = { code: 'namespace-denied', message: 'not here', audience: 'operator' as const }
-  world.decision = { allow: false, reasons: [reason] }
+  world.decision = { allow: false, reasons: [reason], decisionId: 'd-1' }
   assert.deepEqual(await world.step(), { kind: 'done', as: 'denied' })
   assert.deepEqual(world.trace.slice(0, 4), ['gather', 'policy', 'gather-live', 'policy'])
   assert.equal(world.status?.conditions[0].reason, 'RefusedByPolicy')
   assert.match(world.status?.conditions[0].message ?? '', /proved namespace-denied: not here;/)
+  assert.match(world.status?.conditions[0].message ?? '', /revision r1, decision d-1/)
 })
 
 test('a policy without an answer makes the request wait, and is asked again', async () => {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { CountersignError } from '../../../src/errors.ts'
 import type { Role } from '../../../src/identity/role.ts'
 import { parseTenant, type Tenant } from '../../../src/identity/tenant.ts'
+import { toldOf } from '../../../src/signer/verdict/check.ts'
 import { modesOf } from '../../../src/signer/verdict/enforcement.ts'
 import type { IssuanceInput } from '../../../src/policy/issuance-policy.ts'
 import type { IssueVerdict, Verdict } from '../../../src/signer/verdict/verdict.ts'
@@ -186,11 +187,18 @@ for (const [requester, kind] of [
 ] as const) {
   test(`what policy refuses for who made the request is waived by no mode: ${requester}, ${kind}`, () => {
     requirement('signer.warn-waives-no-identity')
+    requirement('policy.issuance-logged')
     const noKubelet = (who: string | undefined): readonly string[] =>
       who === 'shown' ? [] : ['not-by-kubelet']
     const alone = refusing(noKubelet)
     const besides = refusing((who) => ['over-quota', ...noKubelet(who)])
-    for (const decide of [alone, besides]) {
+    for (const answer of [alone, besides]) {
+      const decide: typeof answer = (input, how) => {
+        // Nobody records, or asks a candidate about, a kubelet that has asked for nothing.
+        const isSaid = input.context.requester === toldOf(requester)
+        assert.equal(how?.supposed === true, !isSaid)
+        return answer(input, how)
+      }
       const policy = { ...agreeing, requester, decide }
       const verdict = verdictOf(claimsOf(), evidence, { mode: 'warn', policy })
       assert.equal(verdict.kind, kind)

@@ -129,7 +129,7 @@ function tellNearest(
   { agent, operator, ways, isWhole }: NearestPermits,
   out: Terminal['out'],
 ): void {
-  out('for the agent:\n')
+  if (agent.length > 0) out('for the agent:\n')
   for (const text of agent) out(`  ${printableText(text)}\n`)
   out('for operators:\n')
   for (const text of operator) out(`  ${printableText(text)}\n`)
@@ -140,5 +140,7 @@ function tellNearest(
 
 function textOf(result: Result | undefined): string {
   if (result === undefined) return 'no decision'
-  return result.allow ? 'allow' : `deny, ${result.reasons.map(printableText).join(', ')}`
+  const { allow, reasons, lifetimeSecondsMax } = result
+  const life = lifetimeSecondsMax === undefined ? '' : ` for ${lifetimeSecondsMax} s`
+  return allow ? `allow${life}` : `deny, ${reasons.map(printableText).join(', ')}`
 }

@@ -75,7 +75,7 @@ function tell(replayed: Replayed, asked: number, { out }: Terminal): void {
   out(`${asked} decisions: ${same} same, ${widened} widened, ${narrowed} narrowed, `)
   out(`${reasons} for other reasons, ${obligations} under other obligations, `)
   out(
-    `${counts['not-replayable']} not replayable; ${notAsked} events more hold no decision on a call\n`,
+    `${counts['not-replayable']} not replayable; ${notAsked} events more hold no decision of rules\n`,
   )
   if (lost > 0) out(`${lost} events more were lost by the log, and nothing is known of them\n`)
 }

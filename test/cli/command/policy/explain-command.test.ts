@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { archiveOf, shippedAs, shippedFiles } from '../../../policy/archive.ts'
-import { linesOf } from '../../../policy/author/logged-events.ts'
+import { issuanceInput } from '../../../policy/issuance-input.ts'
+import { issuanceLines, linesOf } from '../../../policy/author/logged-events.ts'
 import { requirement } from '../../../requirements.ts'
 import { loadPolicyBundle } from '../../../support/load-policy.ts'
 import { runPolicy, type Ended } from './run-policy.ts'
@@ -19,6 +20,10 @@ const grantsOf = (tools: object): object => ({
   grants: { tenants: { acme: { files: { tools } } } },
 })
 const granted = grantsOf({ read: {}, list: { arguments: { path: ['a'] } } })
+
+const denied = {
+  issuance: { denied_namespaces: { research: true }, lifetime_seconds_max: {} },
+}
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'countersign-policy-explain-'))
@@ -36,7 +41,9 @@ before(async () => {
   const lines = linesOf(await loadPolicyBundle({ data: granted }), calls)
   const first = JSON.parse(lines[0] ?? '') as object
   const masked = { ...first, decision_id: 'd-masked', masked: ['/result/obligations'] }
-  await writeFile(log, `${lines.join('\n')}\n${JSON.stringify(masked)}\n`)
+  const denying = await loadPolicyBundle({ data: denied })
+  const issued = issuanceLines(denying, [issuanceInput])
+  await writeFile(log, `${[...lines, JSON.stringify(masked), ...issued].join('\n')}\n`)
 })
 
 after(() => rm(folder, { recursive: true, force: true }))
@@ -173,4 +180,20 @@ test('a process that makes no code of strings says so, and nothing of the bundle
       /want=node without --disallow-code-generation-from-strings.*\(cli\/usage\)/,
     )
   }
+})
+
+test('a certificate that the issuance policy refuses is explained to operators', async () => {
+  requirement('policy.issuance-replayed')
+  const { code, out, err } = await explain('i-0', bundle, denied)
+  assert.deepEqual([code, err], [0, ''])
+  assert.match(out, /^spiffe:\/\/\S+ countersign\.dev\/identity\ndecided: deny, namespace-denied\n/)
+  assert.match(
+    out,
+    /^ {2}countersign\/issuance\/refusals \(countersign\/issuance\/decision\.rego:\d+\)$/m,
+  )
+  assert.doesNotMatch(out, /for the agent/)
+  assert.match(
+    out,
+    /^ {2}it is allowed with the namespace "research" not in data\.issuance\.denied_namespaces$/m,
+  )
 })

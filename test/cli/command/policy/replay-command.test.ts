@@ -41,7 +41,7 @@ test('a candidate that decides alike ends with 0, and an event that is still bei
   assert.match(err, /^last line is cut and not read, got=".*decisions\.jsonl:4"\n$/)
   assert.match(
     out,
-    /^2 decisions: 2 same, 0 widened, .*; 1 events more hold no decision on a call\n$/,
+    /^2 decisions: 2 same, 0 widened, .*; 1 events more hold no decision of rules\n$/,
   )
 })
 

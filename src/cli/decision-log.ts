@@ -1,0 +1,41 @@
+import * as z from 'zod'
+import type { DecisionLog, WhenFull } from '../policy/decision-log.ts'
+import type { Condition } from '../readiness.ts'
+import { pathIn } from './configuration.ts'
+
+/** Where decisions are written, and how much of them is kept. */
+export interface DecisionLogConfig {
+  readonly file: string
+  /** A file that would become larger is put aside, as `<file>.1` and so on. */
+  readonly fileBytesMax: number
+  /** How many there are in all. */
+  readonly files: number
+  /** Whether nothing is decided while decisions cannot be recorded, or what is lost is counted. */
+  readonly whenFull: WhenFull
+}
+
+/** The fields of it, with what holds without them. */
+export function decisionLogFields(
+  folder: string,
+  whenFull: WhenFull,
+): { readonly [Field in keyof DecisionLogConfig]: z.ZodType<DecisionLogConfig[Field]> } {
+  return {
+    file: pathIn(folder),
+    // More than may wait in memory, so that what is written at once always fits.
+    fileBytesMax: z.int().min(16_777_216).max(17_179_869_184).default(67_108_864),
+    files: z.int().min(2).max(100).default(8),
+    whenFull: z.enum(['block', 'shed-and-count']).default(whenFull),
+  }
+}
+
+export function decisionLogState({
+  available,
+  keeping,
+}: Pick<DecisionLog, 'available' | 'keeping'>): Omit<Condition, 'name'> {
+  if (available && keeping) return { ok: true, reason: 'takes decisions' }
+  if (available) {
+    const reason = 'decisions are taken, and those that cannot be written are lost and counted'
+    return { ok: false, optional: true, reason }
+  }
+  return { ok: false, reason: 'cannot be written, or not fast enough: see the log, and the disk' }
+}

@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto'
+import type { Log } from '../../log.ts'
+import type { Metrics } from '../../metrics.ts'
+import { openDecisionLog } from '../../policy/decision-log.ts'
+import { createIssuancePolicy, type IssuancePolicy } from '../../policy/issuance-policy.ts'
+import { loggedIssuance } from '../../policy/logged-issuance.ts'
+import { shadowedIssuance } from '../../policy/shadow/shadowed-issuance.ts'
+import { tellDifferences } from '../../policy/shadow/shadowed-log.ts'
+import type { Condition } from '../../readiness.ts'
+import { decisionLogState } from '../decision-log.ts'
+import type { OpenPolicy } from '../open-policy.ts'
+import type { SignerConfig } from './signer-configuration.ts'
+
+/** The issuance policy, with the log of its decisions where there is one. */
+export interface OpenIssuance extends AsyncDisposable {
+  readonly policy: IssuancePolicy
+  conditions(): readonly Condition[]
+}
+
+/** Puts the log and the candidate beside the policy in force. Throws `policy/log`. */
+export async function openIssuance(
+  config: Pick<SignerConfig, 'decisionLog' | 'replica' | 'signerName'>,
+  parts: {
+    readonly policy: Pick<OpenPolicy, 'engine' | 'candidate'>
+    readonly log: Log
+    readonly metrics: Metrics
+    readonly now: () => number
+  },
+): Promise<OpenIssuance> {
+  const { policy, log, metrics, now } = parts
+  const { engine } = policy
+  const shadow = policy.candidate?.shadow
+  if (config.decisionLog === undefined) {
+    return {
+      policy: shadowedIssuance(createIssuancePolicy(engine), shadow),
+      conditions: () => [],
+      [Symbol.asyncDispose]: async () => {},
+    }
+  }
+  const { replica: id, signerName: signer } = config
+  const decisionLog = await openDecisionLog({
+    ...config.decisionLog,
+    rotation: config.decisionLog,
+    engine,
+    labels: () => ({ id, signer }),
+    now,
+    log,
+    metrics,
+  })
+  if (shadow !== undefined) tellDifferences(decisionLog, shadow)
+  const logged = loggedIssuance(engine, decisionLog, { newDecisionId: randomUUID })
+  return {
+    policy: shadowedIssuance(logged, shadow),
+    conditions: () => [{ ...decisionLogState(decisionLog), name: 'decision-log' }],
+    [Symbol.asyncDispose]: () => decisionLog[Symbol.asyncDispose](),
+  }
+}
