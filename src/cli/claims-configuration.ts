@@ -26,11 +26,15 @@ export const ownersSchema: z.ZodType<OwnerKinds> = z
   .min(1)
   .max(4)
   .superRefine((owners, context) => {
-    for (const [index, { group, kind }] of owners.entries()) {
-      const first = owners.findIndex((each) => each.group === group && each.kind === kind)
-      if (first < index) {
-        const message = `want=each kind once got=${kind} of ${group} as owners[${first}], too`
-        context.addIssue({ code: 'custom', path: [index, 'kind'], message })
+    for (const [index, owner] of owners.entries()) {
+      for (const field of ['kind', 'resource'] as const) {
+        const first = owners.findIndex(
+          (each) => each.group === owner.group && each[field] === owner[field],
+        )
+        if (first === index) continue
+        const message = `want=each ${field} once got=${owner[field]} of ${owner.group} as owners[${first}], too`
+        context.addIssue({ code: 'custom', path: [index, field], message })
+        break
       }
     }
   })

@@ -70,6 +70,10 @@ const claimsRefused = {
     `[${sandbox}, ${sandbox}]`,
     'claims.owners.1.kind: want=each kind once got=Sandbox of agents.x-k8s.io as owners[0], too',
   ],
+  'a resource for two kinds': [
+    `[${sandbox}, ${sandbox.replace('kind: Sandbox', 'kind: SandboxClaim')}]`,
+    'claims.owners.1.resource: want=each resource once got=sandboxes of agents.x-k8s.io as owners[0], too',
+  ],
 } as const
 
 for (const [what, [owners, want]] of Object.entries(claimsRefused)) {
