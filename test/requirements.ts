@@ -876,6 +876,16 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'policy is asked about the very numbers of the octets, digit for digit',
     source: 'RFC 8259 §6: how exact a number is read is left to its reader',
   },
+  'gateway.rest-of-streams-bounded': {
+    claim:
+      'the rest of a stream that its server has ended is asked for in the session of its call, after a bounded wait, and not for ever where nothing comes',
+    source: 'MCP 2025-11-25 transports, resumability and redelivery; SEP-1699',
+  },
+  'gateway.rest-of-streams-judged': {
+    claim:
+      'what comes in the rest of a stream is judged as what came before it, and its call is never made a second time',
+    source: 'MCP 2025-11-25 transports, resumability and redelivery',
+  },
   'gateway.errors-end-no-session': {
     claim:
       'an error of a tool server that answers one request ends no legacy session at the gateway',
@@ -926,6 +936,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim:
       'however many sessions end at once, they take two connections of their tool server at most',
     source: 'a pod that is gone may leave 256 sessions',
+  },
+  'gateway.no-session-left': {
+    claim:
+      'a session of a tool server that nobody is told of, whatever its server answered beside it, is ended there',
+    source: 'MCP 2025-11-25 transports, session management',
   },
   'gateway.session-ended': {
     claim:

@@ -3,6 +3,19 @@ import { Gathered } from './gathered.ts'
 /** Server-sent events, incrementally (HTML Living Standard §9.2.6): CR, LF or CRLF ends a line, an empty line ends an event. */
 export interface EventParser {
   push(chunk: Buffer): void
+  /**
+   * The stream has ended: what has not ended of an event is none, and what comes next begins the rest of it. Gives from where that can be
+   * asked for; undefined: from nowhere.
+   */
+  cut(): Position | undefined
+}
+
+/** A place in a stream of events, as far as it was read. */
+export interface Position {
+  /** Of the last event that has an id. */
+  readonly lastEventId: string
+  /** So long its server wants it to be waited before the rest is asked for. */
+  readonly retryMilliseconds: number | undefined
 }
 
 const carriageReturn = 0x0d
@@ -19,13 +32,12 @@ const byteOrderMark = Buffer.from('\ufeff')
  * inside a character. Memory is bounded by the caller's bound on the whole stream.
  */
 export function createEventParser(onEvent: (data: Buffer | undefined) => void): EventParser {
-  /** The line that has not ended yet. */
-  const line = new Gathered()
   let data: Gathered | undefined
   let type = ''
+  let id: string | undefined
+  let lastEventId: string | undefined
+  let retryMilliseconds: number | undefined
   let lines = 0
-  let first = true
-  let afterReturn = false
 
   function takeLine(text: Buffer): void {
     lines += 1
@@ -35,32 +47,65 @@ export function createEventParser(onEvent: (data: Buffer | undefined) => void): 
     const value = rest[0] === space ? rest.subarray(1) : rest
     if (name === 'data') addData(value)
     else if (name === 'event') type = value.toString('utf8')
+    else if (name === 'id') id = idOf(value, id)
+    else if (name === 'retry') retryMilliseconds = retryOf(value) ?? retryMilliseconds
   }
   function addData(value: Buffer): void {
     if (data === undefined) data = new Gathered()
     else data.push(newline)
     data.push(value)
   }
+  function begin(): void {
+    data = undefined
+    type = ''
+    lines = 0
+  }
   function endBlock(): void {
     const whole = data?.whole() ?? nothing
     const isMessage = whole.length > 0 && (type === '' || type === 'message')
     const isEmpty = lines === 0
-    data = undefined
-    type = ''
-    lines = 0
+    begin()
+    lastEventId = id
     if (!isEmpty) onEvent(isMessage ? whole : undefined)
   }
+  const reader = createLineReader((text) => {
+    if (text.length > 0) takeLine(text)
+    else endBlock()
+  })
+  return {
+    push: (chunk) => reader.push(chunk),
+    cut() {
+      begin()
+      reader.cut()
+      id = lastEventId
+      return lastEventId === undefined ? undefined : { lastEventId, retryMilliseconds }
+    },
+  }
+}
+
+/** Calls `onLine` for each line of a stream, without what ends it. */
+function createLineReader(onLine: (text: Buffer) => void): {
+  push(chunk: Buffer): void
+  cut(): void
+} {
+  /** The line that has not ended yet. */
+  const line = new Gathered()
+  let first = true
+  let afterReturn = false
+
   function endLine(last: Buffer): void {
     const whole = line.take(last)
     // Only the very first octets of a stream are a mark; anywhere else they are part of a name.
     const isMarked = first && whole.subarray(0, byteOrderMark.length).equals(byteOrderMark)
-    const text = isMarked ? whole.subarray(byteOrderMark.length) : whole
     first = false
-    if (text.length > 0) takeLine(text)
-    else endBlock()
+    onLine(isMarked ? whole.subarray(byteOrderMark.length) : whole)
   }
-
   return {
+    cut() {
+      line.clear()
+      first = true
+      afterReturn = false
+    },
     push(chunk) {
       if (chunk.length === 0) return
       // A line feed that follows the carriage return of the chunk before ends no second line.
@@ -77,6 +122,20 @@ export function createEventParser(onEvent: (data: Buffer | undefined) => void): 
       if (start < chunk.length) line.push(chunk.subarray(start))
     },
   }
+}
+
+/** What is longer, or would be another header when it is brought back, is no place to go on from; one that is empty takes the last back. */
+function idOf(value: Buffer, before: string | undefined): string | undefined {
+  const text = value.toString('latin1')
+  if (text.includes('\0')) return before
+  return eventId.test(text) ? text : undefined
+}
+
+const eventId = /^[\x21-\x7e]([\x20-\x7e]{0,510}[\x21-\x7e])?$/
+
+function retryOf(value: Buffer): number | undefined {
+  const text = value.toString('latin1')
+  return /^[0-9]{1,9}$/.test(text) ? Number(text) : undefined
 }
 
 /** An event of our own with this data: nothing else of what came is in it, so no reader of streams finds another event there. */

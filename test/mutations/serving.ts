@@ -85,6 +85,46 @@ export const servingMutations: readonly Mutation[] = [
     edits: [['!this.#isOver || !this.#isServed', '!this.#isOver']],
   },
   {
+    claim: 'gateway.rest-of-streams-bounded',
+    without: 'the end of asking where nothing comes',
+    file: 'src/gateway/upstream/resuming.ts',
+    edits: [['if (fruitless > fruitlessMax) return false', '']],
+    tests: ['test/gateway/upstream/resuming.test.ts'],
+  },
+  {
+    claim: 'gateway.rest-of-streams-bounded',
+    without: 'the shortest wait',
+    file: 'src/gateway/upstream/resuming.ts',
+    edits: [['Math.max(asked, wait.min)', 'asked']],
+    tests: ['test/gateway/upstream/resuming.test.ts'],
+  },
+  {
+    claim: 'gateway.rest-of-streams-judged',
+    without: 'the look at how the rest is answered',
+    file: 'src/gateway/upstream/send-resuming.ts',
+    edits: [['head.status !== 200 || !isEventStream(head)', 'head.status < 0']],
+    tests: ['test/gateway/upstream/resuming.test.ts'],
+  },
+  {
+    claim: 'gateway.no-session-left',
+    without: 'the end of what was refused to its caller',
+    file: 'src/gateway/serve/initialize.ts',
+    edits: [
+      [
+        'refusal !== undefined && opened !== undefined',
+        'refusal === undefined && opened === undefined',
+      ],
+    ],
+    tests: ['test/gateway/permit/result.test.ts'],
+  },
+  {
+    claim: 'gateway.no-session-left',
+    without: 'the end of what the gateway could not use',
+    file: 'src/gateway/upstream/legacy-session.ts',
+    edits: [['const unused = opened.session ?? begun', 'const unused = opened.session']],
+    tests: ['test/gateway/upstream/legacy-session.test.ts'],
+  },
+  {
     claim: 'gateway.errors-end-no-session',
     without: 'the status of what a tool server has answered itself',
     file: 'src/gateway/refusal.ts',

@@ -35,6 +35,8 @@ export interface Asking {
   readonly crossing?: Crossing | undefined
   /** Ends the exchange before its time. */
   readonly signal?: AbortSignal | undefined
+  /** Told of the headers of the answer as soon as they are there, whatever becomes of it. */
+  readonly headers?: CollectOptions['headers']
 }
 
 /** What an upstream has answered, read. */
@@ -128,6 +130,7 @@ async function askUpstream(
       takeTurn: turnsOf(asking.permit.call, parts.turns),
       repeatable: true,
       signal: asking.signal,
+      headers: asking.headers,
       begun,
     }),
   )

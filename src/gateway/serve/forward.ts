@@ -206,6 +206,7 @@ function passThrough(
         response.once('drain', () => started.resume())
         return false
       },
+      cut: () => events?.cut(),
       end() {
         events?.end()
         settleSoon(

@@ -12,8 +12,14 @@ import { visibleUpstreams } from '../permit/ceiling.ts'
 import { isRefused, type Refused } from '../refusal.ts'
 import { isAcross } from '../translate/era.ts'
 import { gatewayInfo } from '../self.ts'
-import { changesIn, sessionOfAnswer, type LegacySession } from '../upstream/legacy-session.ts'
-import { askAnswer } from './ask.ts'
+import {
+  changesIn,
+  closeLegacySession,
+  sessionIn,
+  sessionOfAnswer,
+  type LegacySession,
+} from '../upstream/legacy-session.ts'
+import { askAnswer, type Asking } from './ask.ts'
 import {
   capabilitiesAcross,
   capabilitiesOf,
@@ -41,9 +47,27 @@ export async function initialize(
   if (upstream === undefined) return undefined
   const begun = begin(permit)
   if (isAcross(message.era, upstream.config)) return initializeModern(permit, reply, parts)
-  const opener = openerOf(message, begun)
+  let opened: LegacySession | undefined
+  const refusal = await initializeLegacy({ permit, reply, upstream, begun }, parts, (headers) => {
+    opened = sessionIn(headers, { version: begun.version, upstream })
+  })
+  // Nobody is told its id, and the gateway is about to forget it.
+  if (refusal !== undefined && opened !== undefined) closeLegacySession({ upstream }, opened)
+  return refusal
+}
+
+interface Initializing extends Pick<Asking, 'permit' | 'reply' | 'upstream'> {
+  readonly begun: Begun
+}
+
+async function initializeLegacy(
+  { permit, reply, upstream, begun }: Initializing,
+  parts: Parts,
+  headers: Asking['headers'],
+): Promise<Refused | undefined> {
+  const body = openerOf(permit.call.message, begun)
   const answer = await askAnswer(
-    { permit, reply, upstream, body: opener, session: undefined },
+    { permit, reply, upstream, body, session: undefined, headers },
     parts,
   )
   if (isRefused(answer)) return answer

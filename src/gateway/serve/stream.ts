@@ -1,4 +1,4 @@
-import { createEventParser, formatEvent, keepAlive } from '../../mcp/events.ts'
+import { createEventParser, formatEvent, keepAlive, type Position } from '../../mcp/events.ts'
 import { endReply } from '../door/reply.ts'
 import { permitAsk } from '../permit/asks.ts'
 import type { Permit } from '../permit/authorize.ts'
@@ -23,6 +23,8 @@ import { createTaskTeller } from './task-told.ts'
 
 export interface EventPasser {
   push(chunk: Buffer): void
+  /** From where the rest is asked for, where the upstream has ended its stream before the answer. */
+  cut(): Position | undefined
   /** The upstream has ended its stream. */
   end(): void
   /** There will be no more of it: the caller is told so with the id of its request, and can go on using its connection. */
@@ -107,6 +109,7 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
       isAlive = false
       events.push(chunk)
     },
+    cut: () => (isAnswered || response.writableEnded ? undefined : events.cut()),
     end() {
       if (isAnswered || response.writableEnded) return
       refuse(cutOff(options, { failed: 'bad answer', detail: 'stream ended without a response' }))

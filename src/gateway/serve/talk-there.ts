@@ -68,6 +68,7 @@ export class CallThere {
       data: (chunk) => this.#read(chunk),
       end: () => this.#ended(),
       failed: (failure) => this.#failed(failure),
+      cut: () => (this.#isOver ? undefined : this.#events?.cut()),
     })
   }
 

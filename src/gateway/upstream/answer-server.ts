@@ -1,6 +1,7 @@
 import type { Era } from '../../mcp/message.ts'
 import { deliver } from './deliver.ts'
 import type { ExchangeOptions } from './exchange.ts'
+import { sessionHeaders } from './headers.ts'
 import type { ServerRequest } from './judge-answer.ts'
 
 /** Answers a request of the server, and says whether it did. */
@@ -49,17 +50,4 @@ function answer(
     method === 'ping' ? '"result":{}' : '"error":{"code":-32601,"message":"Method not found"}'
   const body = Buffer.from(`{"jsonrpc":"2.0","id":${rawId},${outcome}}`)
   return deliver({ upstream, request: { headers: sessionHeaders(request.headers), body } })
-}
-
-const kept: ReadonlySet<string> = new Set([
-  'accept',
-  'accept-encoding',
-  'content-type',
-  'mcp-protocol-version',
-  'mcp-session-id',
-])
-
-/** Of the request that is being answered, what says which session this is. */
-export function sessionHeaders(headers: readonly string[]): string[] {
-  return headers.filter((_, at) => kept.has(headers[at - (at % 2)] ?? ''))
 }

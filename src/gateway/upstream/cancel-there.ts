@@ -1,4 +1,4 @@
-import { sessionHeaders } from './answer-server.ts'
+import { sessionHeaders } from './headers.ts'
 import { deliver } from './deliver.ts'
 import type { ExchangeOptions } from './exchange.ts'
 

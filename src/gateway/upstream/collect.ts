@@ -79,6 +79,7 @@ export function collectAnswer(options: CollectOptions): Promise<Answer | Exchang
         }
       },
       failed: resolve,
+      cut: () => events.cut(),
     })
     const { signal } = options
     options.begun?.(exchange)

@@ -1,10 +1,10 @@
+import type { Position } from '../../mcp/events.ts'
 import type { Answering, Failure } from './http/connection.ts'
-import type { Asking } from './http/pool.ts'
 import type { ResponseHead } from './http/response-head.ts'
 import { countedOctetsMin, type Account, type Full, type OctetRoom } from '../shares.ts'
 import type { Guest } from '../seats.ts'
 import { Reading } from './reading.ts'
-import { sendRepeating, type Sending } from './send-repeating.ts'
+import { isEventStream, sendResuming } from './send-resuming.ts'
 import type { Upstream, UpstreamRequest } from './upstream.ts'
 
 export type FailureCause =
@@ -55,6 +55,11 @@ export interface Receiver {
   end(): void
   /** Once, instead of `end`. */
   failed(failure: ExchangeFailure): void
+  /**
+   * A stream has ended, or its connection has, before it is said that it is answered: from where its server is asked for the rest, which
+   * is data like what was before. Undefined: it has ended.
+   */
+  cut?(): Position | undefined
 }
 
 export interface Exchange {
@@ -85,6 +90,8 @@ export interface ExchangeOptions {
   readonly isUnread?: boolean
   /** Doing it twice does no more than doing it once. Default false. */
   readonly repeatable?: boolean
+  /** Told of the headers of the answer as soon as they are there, whatever becomes of it. */
+  readonly headers?: ((headers: AnswerHead['headers']) => void) | undefined
 }
 
 /**
@@ -92,8 +99,7 @@ export interface ExchangeOptions {
  * the receiver has said that it is answered.
  */
 export function startExchange(options: ExchangeOptions, receiver: Receiver): Exchange {
-  const { upstream, request, streamSecondsMax } = options
-  let asking: Asking | undefined
+  const { upstream, streamSecondsMax } = options
   const reading = readingOf(options)
   let over = false
   let isUnsent = true
@@ -103,11 +109,12 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     over = true
     seat.leave()
     clearTimeout(timer)
+    asking.end()
   }
   function fail(failure: ExchangeFailure): void {
     if (over) return
     finish()
-    asking?.abort()
+    asking.abort()
     reading.giveBack()
     receiver.failed(failure)
   }
@@ -115,18 +122,13 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     clearTimeout(timer)
     timer = setTimeout(fail, milliseconds, tooLate)
   }
-  function send(): void {
-    const once: Sending['send'] = (each, fresh) => upstream.send(request, each, fresh)
-    asking = sendRepeating({ send: once, answering, repeatable: options.repeatable ?? false })
-  }
-  const seat = seatOf(options, send, fail)
   const answering: Answering = {
     begun() {
       isUnsent = false
     },
     head(received) {
       if (over) return
-      const head = options.isUnread === true ? judgeUnread(received) : judge(received, reading)
+      const head = judgeFor(options, received, reading)
       if ('failed' in head) fail(head)
       else {
         if (head.form === 'events' && streamSecondsMax !== undefined) limit(streamSecondsMax * 1000)
@@ -148,18 +150,27 @@ export function startExchange(options: ExchangeOptions, receiver: Receiver): Exc
     },
     failed: (failure) => fail({ failed: causeOf(failure), detail: failure.detail, isUnsent }),
   }
+  const asking = sendResuming(options, answering, () => cutOff(receiver, reading))
+  const seat = seatOf(options, () => asking.begin(), fail)
   limit(options.timeoutMilliseconds ?? upstream.timeoutMilliseconds)
-  if (seat.take()) send()
+  if (seat.take()) asking.begin()
   return {
     cancel: () => fail(cancelled),
-    resume: () => asking?.resume(),
+    resume: () => asking.resume(),
     passed: () => reading.passed(),
     answered() {
       if (over) return
       finish()
-      asking?.leave()
+      asking.leave()
     },
   }
+}
+
+/** What had not ended of an event is kept by nobody. */
+function cutOff(receiver: Receiver, reading: Reading): Position | undefined {
+  const at = receiver.cut?.()
+  if (at !== undefined) reading.passed()
+  return at
 }
 
 const tooLate: ExchangeFailure = { failed: 'time-out', detail: 'no answer in time' }
@@ -177,6 +188,16 @@ function readingOf(options: ExchangeOptions): Reading {
   const { answerBytesMax, upstream, room } = options
   const octetsMax = Math.min(answerBytesMax, upstream.answerBytesMax)
   return new Reading(octetsMax, options.countedOctetsMin ?? countedOctetsMin, room)
+}
+
+// oxlint-disable-next-line max-params -- what is asked, what has come, and where it is counted
+function judgeFor(
+  { isUnread = false, headers }: ExchangeOptions,
+  received: ResponseHead,
+  reading: Reading,
+): AnswerHead | ExchangeFailure {
+  headers?.(received.headers)
+  return isUnread ? judgeUnread(received) : judge(received, reading)
 }
 
 /** Judges a head, and makes room for the whole answer where it says how large that is. */
@@ -254,7 +275,7 @@ function judgeHead({ status, headers, framing }: ResponseHead): AnswerHead | Exc
     const octets = typeof framing === 'number' ? framing : undefined
     return { status, headers, form: 'json', octets }
   }
-  if (/^text\/event-stream\s*(;|$)/.test(type)) return { status, headers, form: 'events' }
+  if (isEventStream({ headers })) return { status, headers, form: 'events' }
   // A client error may come without a message; what it says instead is not passed on.
   return status >= 400 || framing === 0
     ? { status, headers, form: 'none' }

@@ -100,3 +100,16 @@ export function callerHeaders(received: Readonly<Record<string, string>>): Recor
   }
   return headers
 }
+
+const kept: ReadonlySet<string> = new Set([
+  'accept',
+  'accept-encoding',
+  'content-type',
+  'mcp-protocol-version',
+  'mcp-session-id',
+])
+
+/** Of the request that is being answered, what says which session this is. */
+export function sessionHeaders(headers: readonly string[]): string[] {
+  return headers.filter((_, at) => kept.has(headers[at - (at % 2)] ?? ''))
+}

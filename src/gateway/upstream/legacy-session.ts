@@ -2,7 +2,7 @@ import { valueOf, type AnswerBody } from '../../mcp/answer.ts'
 import { isJsonObject } from '../../mcp/envelope.ts'
 import { legacyVersions } from '../../mcp/revisions.ts'
 import { legacyTasksVersion, runsToolsAsTasks } from '../../mcp/task.ts'
-import { collectAnswer, readAnswer, type Answer } from './collect.ts'
+import { collectAnswer, readAnswer, type Answer, type CollectOptions } from './collect.ts'
 import { deliver, type Delivery } from './deliver.ts'
 import type { ExchangeFailure } from './exchange.ts'
 import { ownHeaders } from './headers.ts'
@@ -56,6 +56,37 @@ export interface Opening extends Party {
 export async function openLegacySession(
   opening: Opening,
 ): Promise<LegacySession | ExchangeFailure> {
+  const { upstream, version } = opening
+  let begun: LegacySession | undefined
+  const opened = await open(opening, (headers) => {
+    begun = sessionIn(headers, { version, upstream })
+  })
+  if (!('failure' in opened)) return opened
+  // Nobody knows its id but the gateway, which is about to forget it.
+  const unused = opened.session ?? begun
+  if (unused !== undefined) closeLegacySession({ upstream }, unused)
+  return opened.failure
+}
+
+/** What an answer to `initialize` opens, whatever else it says: undefined where its server has no sessions. */
+export function sessionIn(
+  { 'mcp-session-id': id }: Answer['headers'],
+  { version, upstream }: Pick<Opening, 'version' | 'upstream'>,
+): LegacySession | undefined {
+  const spiffeId = upstream.config.spiffeId.uri
+  return id === undefined || !isSessionId(id) ? undefined : { id, version, spiffeId }
+}
+
+interface NotOpened {
+  readonly failure: ExchangeFailure
+  /** As far as it was opened. */
+  readonly session?: LegacySession
+}
+
+async function open(
+  opening: Opening,
+  headers: CollectOptions['headers'],
+): Promise<LegacySession | NotOpened> {
   const { version, hello } = opening
   const params = { protocolVersion: version, ...hello }
   const answer = await collectAnswer({
@@ -70,20 +101,18 @@ export async function openLegacySession(
     // One request may open many.
     countedOctetsMin: 0,
     repeatable: true,
+    headers,
   })
-  if ('failed' in answer) return answer
+  if ('failed' in answer) return { failure: answer }
   const body = readAnswer(answer)
-  if (typeof body === 'string') return bad(body)
+  if (typeof body === 'string') return { failure: bad(body) }
   const session = sessionOfAnswer(body, answer, opening.upstream)
-  if ('failed' in session) return session
+  if ('failed' in session) return { failure: session }
   const failure = await deliver({
     ...partyOf(opening),
     request: sessionRequest(session, initialized),
   })
-  if (failure === undefined) return { ...session, said: saidIn(body) }
-  // Nobody knows its id but the gateway, which is about to forget it.
-  closeLegacySession({ upstream: opening.upstream }, session)
-  return failure
+  return failure === undefined ? { ...session, said: saidIn(body) } : { failure, session }
 }
 
 /** What is kept of it for as long as a session lasts. */

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Decision } from '../../../src/policy/decision.ts'
 import { requirement } from '../../requirements.ts'
-import { legacy, metaOfTasks, modern, type Reply, type TestClient } from '../world/client.ts'
+import { eventually } from '../../support/eventually.ts'
+import {
+  initializeParams,
+  legacy,
+  metaOfTasks,
+  modern,
+  type Reply,
+  type TestClient,
+} from '../world/client.ts'
 import { clientOf, legacyOnly, modernOnly, openOne, type Era, type Script } from '../world/eras.ts'
 import { openSession } from '../world/session.ts'
 import { answerBoth, sendJson, type Answer } from '../world/upstream.ts'
@@ -137,26 +145,70 @@ for (const [method, [result, error]] of Object.entries(ofServer)) {
       return sendJson(response, `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},${told}}`)
     }
     for (const isLimited of [true, false]) {
-      const obligations = isLimited
-        ? [{ id: 'own', type: 'result-octets', properties: { value: 300 } }]
-        : []
-      await using world = await openWorld({
-        answers: { files },
-        authorizer: (real) => ({
-          ...real,
-          decide(texts) {
-            const evaluated = real.decide(texts)
-            if (texts.action !== method) return evaluated
-            const value = { ...evaluated.value, obligations } as Decision
-            return { ...evaluated, value, result: value }
-          },
-        }),
-      })
+      await using world = await openLimited(files, isLimited ? method : undefined)
       const { body, headers } = modern(method, {})
       const reply = await (await world.agent(scopes)).post('/mcp/files', body, headers)
       assert.equal(/the result is larger than is allowed/.test(reply.text), isLimited, reply.text)
       assert.equal(reply.text.includes('s3crets3cret') && isLimited, false)
     }
+  })
+}
+
+/** What a session is opened with, and its level: of the answers to both little is told, and their server has them read whole. */
+const ofSession = {
+  initialize: initializeParams,
+  'logging/setLevel': { level: 'debug' },
+} as const
+
+for (const [method, params] of Object.entries(ofSession)) {
+  test(`an answer to ${method} is limited where a rule of one's own says so, and leaves no session that nobody has`, async () => {
+    requirement('gateway.results-limited')
+    requirement('gateway.no-session-left')
+    const files: Answer = (message, response, request) => {
+      if (message.method !== method) return answerBoth()(message, response, request)
+      const { id, params: asked } = message
+      const result = {
+        protocolVersion: asked?.['protocolVersion'],
+        capabilities: {},
+        serverInfo: { name: 's3cret'.repeat(100), version: '1' },
+      }
+      const headers = method === 'initialize' ? { 'mcp-session-id': 'unused' } : {}
+      return sendJson(response, JSON.stringify({ jsonrpc: '2.0', id, result }), headers)
+    }
+    for (const isLimited of [true, false]) {
+      await using world = await openLimited(files, isLimited ? method : undefined)
+      const agent = await world.agent(scopes)
+      const session =
+        method === 'initialize' ? {} : { session: await openSession(agent, '/mcp/files') }
+      const { body, headers } = legacy(method, { ...params }, session)
+      const reply = await agent.post('/mcp/files', body, headers)
+      assert.equal(/the result is larger than is allowed/.test(reply.text), isLimited, reply.text)
+      assert.equal(reply.text.includes('s3cret'), !isLimited)
+      const ended = (): readonly unknown[] =>
+        (world.upstreams['files']?.received ?? [])
+          .filter((each) => each.method === 'DELETE')
+          .map((each) => each.headers['mcp-session-id'])
+      const unused = isLimited && method === 'initialize' ? ['unused'] : []
+      await eventually('what nobody has is ended', () => ended().length === unused.length)
+      assert.deepEqual(ended(), unused)
+    }
+  })
+}
+
+/** A rule of one's own limits the results of one method. */
+function openLimited(files: Answer, limited: string | undefined): Promise<World> {
+  const obligations = [{ id: 'own', type: 'result-octets', properties: { value: 300 } }]
+  return openWorld({
+    answers: { files },
+    authorizer: (real) => ({
+      ...real,
+      decide(texts) {
+        const evaluated = real.decide(texts)
+        if (texts.action !== limited) return evaluated
+        const value = { ...evaluated.value, obligations } as Decision
+        return { ...evaluated, value, result: value }
+      },
+    }),
   })
 }
 

@@ -60,3 +60,29 @@ test('a session whose caller goes before it is open is ended at its server', asy
   assert.equal(method, 'DELETE')
   assert.ok(headers?.includes('s1'))
 })
+
+for (const [title, body] of [
+  ['is too large', 'x'.repeat(2000)],
+  ['is none', '{}'],
+  [
+    'is of a version that is not served',
+    '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"1"}}',
+  ],
+] as const) {
+  test(`a session whose answer ${title} is ended at its server: nobody else knows its id`, async () => {
+    requirement('gateway.no-session-left')
+    const upstream = fakeUpstream(({ method }) =>
+      method === 'DELETE' ? { status: 204 } : { headers: { 'mcp-session-id': 's1' }, body },
+    )
+    const opened = await openLegacySession({
+      upstream,
+      version: '2025-11-25',
+      hello: { capabilities: {}, clientInfo: { name: 'gateway', version: '1' } },
+      answerBytesMax: 1000,
+    })
+    assert.equal('failed' in opened && opened.failed, 'bad answer')
+    await upstream.endings.whenEmpty()
+    const { method, headers } = upstream.received.at(-1) ?? {}
+    assert.deepEqual([method, headers?.includes('s1')], ['DELETE', true])
+  })
+}

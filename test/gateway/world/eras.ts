@@ -81,10 +81,11 @@ interface LegacyServer {
   readonly ids: string[]
 }
 
-/** A server of 2025-11-25 with sessions that takes nothing of another era, and no id twice. */
+/** A server of one legacy revision with sessions that takes nothing of another era, and no id twice. */
 export function legacyOnly(
   script: Script,
   tools: readonly string[] = [echoTool, taskTool],
+  version = '2025-11-25',
 ): LegacyServer {
   const sessions = new Set<string>()
   const ids: string[] = []
@@ -96,7 +97,7 @@ export function legacyOnly(
       opened += 1
       sessions.add(`s${opened}`)
       say.result(
-        '{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"logging":{},"tasks":{}},"serverInfo":{"name":"old one","version":"1"},"instructions":"do"}',
+        `{"protocolVersion":"${version}","capabilities":{"tools":{},"logging":{},"tasks":{}},"serverInfo":{"name":"old one","version":"1"},"instructions":"do"}`,
         { 'mcp-session-id': `s${opened}` },
       )
       return
@@ -110,7 +111,7 @@ export function legacyOnly(
     const isStrange =
       Object.keys(meta).some((name) => name.startsWith('io.modelcontextprotocol/')) ||
       Object.keys(headers).some((name) => /^mcp-(method|name|param)/.test(name)) ||
-      headers['mcp-protocol-version'] !== '2025-11-25' ||
+      headers['mcp-protocol-version'] !== version ||
       ids.includes(idHere)
     if (isStrange) response.writeHead(400).end()
     else if (id === undefined) response.writeHead(202).end()
