@@ -132,6 +132,21 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'whatever fails at whichever write, an IssuedCertificate has one request at a time, its key in its Secret alone, and comes to its end',
     source: 'issue 11, item 5: either side killed at any step resumes',
   },
+  'issued.restarts-once': {
+    claim:
+      'after an issuance a pod that had run by then is evicted once at most, and no other is, whatever fails and whoever is killed when',
+    source: 'issue 11, item 5: never twice for one issuance, resumable',
+  },
+  'issued.restarts-one-at-a-time': {
+    claim:
+      'pods are restarted in the order that the resource gives, each when those before it are there again and ready',
+    source: 'Gloo Mesh, IssuedCertificate: all pods were deleted at once',
+  },
+  'issued.restart-undoes-nothing': {
+    claim:
+      'a restart that a budget refuses, that nobody would follow or that the agent may not make is told of, and touches neither the certificate nor the next one',
+    source: 'issue 11, item 5: a bounce that cannot be done says so and does not undo the issuance',
+  },
   'approver.requester-proved': {
     claim:
       'a certificate of a node is approved for the node itself, for the service account that configuration binds to it, or for its first time as configured; the subject is the node’s own',

@@ -13,6 +13,7 @@ import { requestOf } from '../renewal/request-certificate.ts'
 import {
   anchorsWrite,
   askedOf,
+  bounceWrite,
   forgottenWrite,
   pendingWrite,
   requestNameOf,
@@ -31,11 +32,11 @@ export interface CarryOutOptions {
   readonly anchors: (signal: AbortSignal) => Promise<string>
 }
 
-/** The steps that change something. */
-export type Change = Exclude<Step, { readonly kind: 'await' | 'retry' | 'rest' }>
+/** The steps that change something, but for an eviction. */
+export type Change = Exclude<Step, { readonly kind: 'await' | 'retry' | 'rest' | 'evict' }>
 
 const errorCharactersMax = 2048
-const untold = { error: null, request: null, notAfter: null, renewAt: null }
+const untold = { error: null, request: null, notAfter: null, renewAt: null, podsLeft: null }
 
 /** One write, over the very objects that were seen: whatever has changed meanwhile is an `ApiError` 409, and is looked at again. */
 export async function carryOut(
@@ -61,13 +62,18 @@ export async function carryOut(
       if (pending === undefined || seen.request?.kind !== 'issued') return
       const { chainPem } = seen.request
       const trustBundle = await options.anchors(signal)
-      const write = takenWrite(pending, { chainPem, trustBundle, now: seen.now })
+      const bounce = seen.certificate.spec.podsToBounce.length > 0 ? 'due' : undefined
+      const write = takenWrite(pending, { chainPem, trustBundle, now: seen.now, bounce })
       return writeSecret(options, seen, { write, signal })
     }
     case 'write-anchors': {
       const write = anchorsWrite(await options.anchors(signal))
       return writeSecret(options, seen, { write, signal })
     }
+    case 'choose':
+      return writeSecret(options, seen, { write: bounceWrite(step.chosen), signal })
+    case 'end-bounce':
+      return writeSecret(options, seen, { write: bounceWrite(undefined), signal })
     case 'forget':
       return writeSecret(options, seen, { write: forgottenWrite(), signal })
   }

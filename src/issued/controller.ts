@@ -3,6 +3,7 @@ import { backoffMilliseconds, realDelay, type Delay } from '../kubernetes/backof
 import { startInformer } from '../kubernetes/informer.ts'
 import { issuedCertificates, type IssuedCertificate } from '../kubernetes/issued-certificate.ts'
 import { objectKey } from '../kubernetes/object-store.ts'
+import { recordEvent } from '../kubernetes/event.ts'
 import { readObject } from '../kubernetes/objects.ts'
 import { observeClient } from '../kubernetes/reachability.ts'
 import { watchRights } from '../kubernetes/rights-watch.ts'
@@ -10,9 +11,10 @@ import { createWorkQueue } from '../kubernetes/work-queue.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { createBoard, type Condition } from '../readiness.ts'
-import { carryOut, type CarryOutOptions } from './carry-out.ts'
+import { carryOut, type CarryOutOptions, type Change } from './carry-out.ts'
 import { look, type Look, type LookOptions } from './look.ts'
-import { nextStep } from './next-step.ts'
+import { nextStep, type Step, type Told } from './next-step.ts'
+import { createRestart } from './restart.ts'
 import { issuedRights } from './rights.ts'
 
 export interface IssuedOptions extends LookOptions, CarryOutOptions {
@@ -38,6 +40,10 @@ const concurrency = 4
 const awaitBackoff = { baseSeconds: 0.25, maxSeconds: 15 }
 /** A refusal is no reason to ask again at once, nor to give up: what it lacks may be given. */
 const retryBackoff = { baseSeconds: 10, maxSeconds: 600 }
+/** A disruption budget gives way when other pods are ready. */
+const evictionBackoff = { baseSeconds: 1, maxSeconds: 60 }
+/** Looks for a pod that is not ready, four to eight minutes of them, until that is told. */
+const lateLooks = 40
 const failureBackoff = { baseSeconds: 1, maxSeconds: 60 }
 /** How often it is looked whether other anchors are published, and what the clock says. */
 const lookSeconds = 30
@@ -65,7 +71,11 @@ export function createIssuedKeeper(options: IssuedOptions): IssuedKeeper {
     conditions: () => board.list(),
     async run(signal) {
       await using opened = new AsyncDisposableStack()
-      const wanted = issuedRights({ namespace, trustBundle: options.anchorsFrom })
+      const wanted = issuedRights({
+        namespace,
+        trustBundle: options.anchorsFrom,
+        bouncePods: options.bouncePods,
+      })
       const rights = opened.use(watchRights({ client, rights: wanted, delay, random }))
       board.set('rights', () => rights.condition())
       const place = namespace === undefined ? {} : { namespace }
@@ -107,6 +117,7 @@ function untilAborted(signal: AbortSignal): Promise<void> {
 export function createWork(
   options: IssuedOptions & { readonly random: () => number },
 ): (key: string, signal: AbortSignal) => Promise<void | { againSeconds: number }> {
+  const restart = createRestart(options)
   const waiting = new Map<string, Waiting>()
   return async (key, signal) => {
     const [namespace = '', name = ''] = key.split('/')
@@ -123,7 +134,7 @@ export function createWork(
       }
       const seen = await look(options, certificate, signal)
       const before = waiting.get(key) ?? noWaiting
-      const next = await oneStep(options, seen, { before, signal })
+      const next = await oneStep({ ...options, restart }, seen, { before, signal })
       waiting.set(key, next.waiting)
       if (next.againSeconds !== undefined) return { againSeconds: next.againSeconds }
     }
@@ -137,13 +148,17 @@ interface Next {
   readonly againSeconds?: number
 }
 
+interface StepOptions extends IssuedOptions {
+  readonly random: () => number
+  readonly restart: ReturnType<typeof createRestart>
+}
+
 async function oneStep(
-  options: IssuedOptions & { readonly random: () => number },
+  options: StepOptions,
   seen: Look,
   { before, signal }: { readonly before: Waiting; readonly signal: AbortSignal },
 ): Promise<Next> {
-  const { log, random, now } = options
-  const { namespace, name } = seen.certificate.metadata
+  const { random, now } = options
   const step = nextStep(seen)
   if (step.kind === 'rest') {
     const left = step.until === undefined ? lookSeconds : (step.until - now()) / 1000
@@ -151,6 +166,9 @@ async function oneStep(
   }
   if (step.kind === 'await') {
     const looks = before.looks + 1
+    if (looks >= lateLooks && step.late !== undefined && isNews(seen, step.late)) {
+      return changed(options, seen, { change: { kind: 'tell', status: step.late }, before, signal })
+    }
     const againSeconds = backoffMilliseconds(awaitBackoff, looks, random) / 1000
     return { waiting: { ...before, looks }, againSeconds }
   }
@@ -161,21 +179,97 @@ async function oneStep(
     const againSeconds = Math.max(0.1, (retryAt - now()) / 1000)
     return { waiting: { looks: 0, refusals, retryAt }, againSeconds }
   }
+  if (step.kind === 'evict') return evicted(options, seen, { step, before, signal })
   const change = step.kind === 'retry' ? ({ kind: 'forget' } as const) : step
+  return changed(options, seen, { change, before, signal })
+}
+
+function isNews({ certificate: { status } }: Look, { error }: Told): boolean {
+  return error !== status.error
+}
+
+async function changed(
+  options: StepOptions,
+  seen: Look,
+  asked: { readonly change: Change; readonly before: Waiting; readonly signal: AbortSignal },
+): Promise<Next> {
+  const { change, before, signal } = asked
   try {
     await carryOut(options, seen, { step: change, signal })
   } catch (error) {
     // Somebody was faster, or the answer to the same write was lost before: what stands there now tells.
     if (!isConflict(error)) throw error
-    return { waiting: before, againSeconds: 0.1 + random() / 10 }
+    return { waiting: before, againSeconds: 0.1 + options.random() / 10 }
   }
-  if (change.kind === 'tell') {
-    const { state, error } = change.status
-    if (state === 'Failed') log.warn({ namespace, name, why: error }, 'an IssuedCertificate failed')
-    else log.info({ namespace, name, state }, 'an IssuedCertificate has another state')
-  }
+  if (change.kind === 'tell') await toldAlso(options, seen, { status: change.status, signal })
   const refusals = change.kind === 'take' ? 0 : before.refusals
   return {
     waiting: { looks: 0, refusals, retryAt: change.kind === 'tell' ? before.retryAt : undefined },
   }
+}
+
+async function evicted(
+  options: StepOptions,
+  seen: Look,
+  asked: {
+    readonly step: Extract<Step, { readonly kind: 'evict' }>
+    readonly before: Waiting
+    readonly signal: AbortSignal
+  },
+): Promise<Next> {
+  const { step, before, signal } = asked
+  const { log, random, restart } = options
+  const { namespace, name: pod, uid } = step.pod
+  const bounce = seen.kept === 'foreign' ? undefined : seen.kept.current?.bounce
+  const outcome = await restart(seen.certificate, { bounce, uid, signal })
+  if (outcome === 'evicted') {
+    const { name } = seen.certificate.metadata
+    log.info({ namespace, name, pod }, 'a pod is restarted for its new certificate')
+    return { waiting: noWaiting }
+  }
+  const looks = before.looks + 1
+  const waiting = { ...before, looks }
+  if (outcome === 'changed') {
+    return { waiting, againSeconds: backoffMilliseconds(awaitBackoff, looks, random) / 1000 }
+  }
+  const status = { ...step.told, error: outcome.refused }
+  if (isNews(seen, status)) {
+    await changed(options, seen, { change: { kind: 'tell', status }, before, signal })
+  }
+  const pause = backoffMilliseconds(evictionBackoff, looks, random) / 1000
+  return { waiting, againSeconds: Math.max(pause, outcome.afterSeconds) }
+}
+
+/** In the log, and in an Event where it is about pods: whoever watches those does not look here. */
+async function toldAlso(
+  { client, log, now }: StepOptions,
+  { certificate: { metadata } }: Look,
+  told: { readonly status: Told; readonly signal: AbortSignal },
+): Promise<void> {
+  const { status, signal } = told
+  const { namespace = '', name, uid } = metadata
+  const { state, error: why } = status
+  if (why === undefined) {
+    log.info({ namespace, name, state }, 'an IssuedCertificate has another state')
+    return
+  }
+  if (state === 'Failed') {
+    log.warn({ namespace, name, why }, 'an IssuedCertificate failed')
+    return
+  }
+  log.warn({ namespace, name, why }, 'a pod is not restarted for its new certificate')
+  const { group, version, kind } = issuedCertificates
+  const event = {
+    regarding: { apiVersion: `${group}/${version}`, kind, namespace, name, uid },
+    type: 'Warning',
+    reason: 'NotRestarted',
+    message: why,
+    component: 'countersign-issued-certificates',
+    now,
+    signal,
+  } as const
+  await recordEvent(client, event).catch((error: unknown) => {
+    if (signal.aborted) throw error
+    log.warn({ namespace, name, error }, 'an event is not recorded')
+  })
 }

@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, hash } from 'node:crypto'
 import type { IssuedCertificate } from '../kubernetes/issued-certificate.ts'
 import type { Secret } from '../kubernetes/secret.ts'
+import type { Bounce, Chosen } from './bounce.ts'
 
 /** A key whose certificate is asked for, with the digest of what is asked. */
 export interface Pending {
@@ -16,6 +17,8 @@ export interface Current {
   readonly asked: string
   /** When it was taken; milliseconds since the epoch. */
   readonly takenAt: number
+  /** What is left to restart for it. */
+  readonly bounce: Bounce | undefined
 }
 
 /** What the Secret of an IssuedCertificate holds. */
@@ -37,6 +40,7 @@ const names = {
 const askedKey = 'countersign.dev/asked'
 const takenAtKey = 'countersign.dev/taken-at'
 const nextAskedKey = 'countersign.dev/next-asked'
+const bounceKey = 'countersign.dev/bounce'
 
 /** Only what was made for this very resource is written. */
 export function isOf({ metadata }: Secret, certificate: IssuedCertificate): boolean {
@@ -53,7 +57,12 @@ export function readKept({ metadata, data }: Secret): Kept {
   const trustBundle = text(names.anchors) ?? ''
   const { [askedKey]: asked = '', [nextAskedKey]: nextAsked = '' } = metadata.annotations
   const takenAt = Date.parse(metadata.annotations[takenAtKey] ?? '') || 0
-  const current = { trustBundle, asked, takenAt }
+  const current = {
+    trustBundle,
+    asked,
+    takenAt,
+    bounce: readBounce(metadata.annotations[bounceKey]),
+  }
   return {
     ...(privateKeyPem === undefined ? {} : { pending: { privateKeyPem, asked: nextAsked } }),
     ...(credentialBundle === undefined ? {} : { current: { credentialBundle, ...current } }),
@@ -63,7 +72,32 @@ export function readKept({ metadata, data }: Secret): Kept {
 /** What of a Secret is written in one merge patch, so that there is no moment in which its parts disagree. Null takes away. */
 export interface Write {
   readonly data: Readonly<Record<string, string | null>>
-  readonly annotations: Readonly<Record<string, string>>
+  readonly annotations: Readonly<Record<string, string | null>>
+}
+
+/** What others have written there restarts nothing. */
+function readBounce(text: string | undefined): Bounce | undefined {
+  if (text === undefined || text === 'due') return text
+  try {
+    const chosen: unknown = JSON.parse(text)
+    return Array.isArray(chosen) && chosen.every(isChosen) ? chosen : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isChosen(value: unknown): value is Chosen {
+  const { controller, pods } = (value ?? {}) as Partial<Record<keyof Chosen, unknown>>
+  const { kind, name, uid } = (controller ?? {}) as Record<string, unknown>
+  const isController = [kind, name, uid].every((each) => typeof each === 'string' && each !== '')
+  const arePods = Array.isArray(pods) && pods.every((each) => typeof each === 'string')
+  return arePods && (controller === undefined || isController)
+}
+
+/** What is written when the pods are known, and when nothing is left of them. */
+export function bounceWrite(bounce: Bounce | undefined): Write {
+  const text = bounce === 'due' || bounce === undefined ? bounce : JSON.stringify(bounce)
+  return { data: {}, annotations: { [bounceKey]: text ?? null } }
 }
 
 export function pendingWrite({ privateKeyPem, asked }: Pending): Write {
@@ -81,7 +115,13 @@ export function takenWrite(
     chainPem,
     trustBundle,
     now,
-  }: { readonly chainPem: string; readonly trustBundle: string; readonly now: number },
+    bounce,
+  }: {
+    readonly chainPem: string
+    readonly trustBundle: string
+    readonly now: number
+    readonly bounce: Bounce | undefined
+  },
 ): Write {
   return {
     data: {
@@ -91,7 +131,11 @@ export function takenWrite(
       [names.anchors]: encode(trustBundle),
       [names.next]: null,
     },
-    annotations: { [askedKey]: asked, [takenAtKey]: new Date(now).toISOString() },
+    annotations: {
+      [askedKey]: asked,
+      [takenAtKey]: new Date(now).toISOString(),
+      ...bounceWrite(bounce).annotations,
+    },
   }
 }
 

@@ -15,6 +15,7 @@ import { endOf, isOurs, requestOf } from '../renewal/request-certificate.ts'
 import { verifyCredential } from '../renewal/verify-credential.ts'
 import { isOf, readKept, requestNameOf, type Current, type Kept, type Pending } from './kept.ts'
 import type { Held, RequestSeen, Seen } from './next-step.ts'
+import { lookAtBounce } from './restart.ts'
 
 /** One that is nearly over when it comes, because its CA is, is no reason to ask again at once. */
 const renewSecondsMin = 60
@@ -28,6 +29,8 @@ export interface LookOptions {
   readonly renewPercent: number
   /** PEM of the anchors as they are published now. Throws `renewal/trust-bundle` and `pki/bundle`. */
   readonly anchors: (signal: AbortSignal) => Promise<string>
+  /** Whether pods may be restarted. */
+  readonly bouncePods: boolean
   readonly now: () => number
 }
 
@@ -62,12 +65,17 @@ export async function look(
     now: now(),
     secret: isForeign ? undefined : secret?.metadata,
   }
-  if (isForeign) return { ...seen, kept: 'foreign', hasOtherAnchors: false }
-  const hasOtherAnchors =
-    held !== undefined && pending === undefined && current !== undefined
-      ? await isBehind(options, current, signal)
-      : false
-  return { ...seen, kept, hasOtherAnchors }
+  const nothing = { hasOtherAnchors: false, bounce: undefined }
+  if (isForeign) return { ...seen, kept: 'foreign', ...nothing }
+  if (held === undefined || pending !== undefined || current === undefined) {
+    return { ...seen, kept, ...nothing }
+  }
+  return {
+    ...seen,
+    kept,
+    hasOtherAnchors: await isBehind(options, current, signal),
+    bounce: await lookAtBounce(options, certificate, { bounce: current.bounce, signal }),
+  }
 }
 
 async function accountSeen(

@@ -2,8 +2,12 @@ import type {
   IssuedCertificate,
   IssuedCertificateStatus,
 } from '../kubernetes/issued-certificate.ts'
+import type { Metadata } from '../kubernetes/resource.ts'
+import type { BounceSeen, Chosen } from './bounce.ts'
 import type { Kept } from './kept.ts'
 import { askedOf, requestNameOf } from './kept.ts'
+
+export type Told = IssuedCertificateStatus & { readonly state: State }
 
 export type State = 'Pending' | 'Requested' | 'Issued' | 'Finished' | 'Failed'
 
@@ -35,16 +39,21 @@ export interface Seen {
   readonly problem: string | undefined
   /** Whether other anchors are published by now than the Secret has. */
   readonly hasOtherAnchors: boolean
+  /** What is to be done with the pods that are to be restarted; undefined where none are. */
+  readonly bounce: BounceSeen | undefined
   /** Milliseconds since the epoch. */
   readonly now: number
 }
 
 /** One change, or what is waited for. Each leaves behind what the next look goes on from, wherever it is cut short. */
 export type Step =
-  | { readonly kind: 'tell'; readonly status: IssuedCertificateStatus & { readonly state: State } }
-  | { readonly kind: 'make-key' | 'send' | 'take' | 'write-anchors' | 'forget' }
-  /** Nobody answers yet. */
-  | { readonly kind: 'await' }
+  | { readonly kind: 'tell'; readonly status: Told }
+  | { readonly kind: 'make-key' | 'send' | 'take' | 'write-anchors' | 'forget' | 'end-bounce' }
+  | { readonly kind: 'choose'; readonly chosen: readonly Chosen[] }
+  /** `told`: with what is told where it is refused. */
+  | { readonly kind: 'evict'; readonly pod: Metadata; readonly told: Told }
+  /** Nobody answers yet, or a pod is not ready. `late`: what is told after a while. */
+  | { readonly kind: 'await'; readonly late?: Told }
   /** Asked again with a new key, after a while. */
   | { readonly kind: 'retry' }
   | { readonly kind: 'rest'; readonly until: number | undefined }
@@ -65,7 +74,8 @@ export function nextStep(seen: Seen): Step {
   if (kept.pending !== undefined) return pendingStep(seen, kept.pending)
   if (held !== undefined && kept.current?.asked === askedOf(certificate)) {
     // What was taken is told of before another one is asked for, however late that is.
-    const isToBeTold = ['Requested', 'Issued'].includes(certificate.status.state ?? '')
+    const { state } = certificate.status
+    const isToBeTold = state === 'Requested' || (state === 'Issued' && seen.bounce === undefined)
     if (seen.now < held.renewAt || isToBeTold) return heldStep(seen, held)
   }
   return untold(seen, { state: 'Pending' }) ?? { kind: 'make-key' }
@@ -99,18 +109,53 @@ function pendingStep(seen: Seen, pending: NonNullable<Kept['pending']>): Step {
 }
 
 function heldStep(seen: Seen, held: Held): Step {
-  const { status } = seen.certificate
+  const { bounce, certificate } = seen
+  const { status } = certificate
   const times = {
     notAfter: wholeSeconds(held.notAfter.getTime()),
     renewAt: wholeSeconds(held.renewAt),
   }
-  const isFinished = status.state === 'Finished' && status.notAfter === times.notAfter
-  if (!isFinished) {
-    const issued = untold(seen, { state: 'Issued', ...times })
+  const isTold =
+    ['Issued', 'Finished'].includes(status.state ?? '') && status.notAfter === times.notAfter
+  if (!isTold || bounce !== undefined) {
+    const issued = untold(seen, { state: 'Issued', ...times, ...bounceTold(seen) })
     if (issued !== undefined) return issued
   }
   if (seen.hasOtherAnchors) return { kind: 'write-anchors' }
+  if (bounce !== undefined) return bounceStep(seen, bounce, held)
   return untold(seen, { state: 'Finished', ...times }) ?? { kind: 'rest', until: held.renewAt }
+}
+
+function bounceStep({ certificate }: Seen, bounce: BounceSeen, held: Held): Step {
+  const told: Told = { ...certificate.status, state: 'Issued' }
+  switch (bounce.kind) {
+    case 'choose':
+      return bounce
+    case 'evict':
+      return { kind: 'evict', pod: bounce.pod, told }
+    case 'wait':
+      return { kind: 'await', late: { ...told, error: `podsToBounce: ${bounce.why}` } }
+    case 'stuck':
+      return { kind: 'rest', until: held.renewAt }
+    case 'over':
+    default:
+      return { kind: 'end-bounce' }
+  }
+}
+
+/** What kept a pod from being restarted is told until another one is, so that it does not come and go with every attempt. */
+function bounceTold({
+  bounce,
+  certificate: { status },
+}: Seen): Pick<IssuedCertificateStatus, 'error' | 'podsLeft'> {
+  if (bounce === undefined || bounce.kind === 'choose') return {}
+  const podsLeft = bounce.kind === 'over' ? status.podsLeft : bounce.left
+  const isSame = status.state === 'Issued' && status.podsLeft === podsLeft
+  const error = bounce.kind === 'stuck' ? bounce.why : isSame ? status.error : undefined
+  return {
+    ...(error === undefined ? {} : { error }),
+    ...(podsLeft === undefined ? {} : { podsLeft }),
+  }
 }
 
 /** The step that tells it; undefined where it stands there already. */
@@ -119,10 +164,19 @@ function untold(
   wanted: Omit<IssuedCertificateStatus, 'observedGeneration'> & { readonly state: State },
 ): Step | undefined {
   const next = { observedGeneration: generation, ...wanted }
-  const names = ['observedGeneration', 'state', 'error', 'request', 'notAfter', 'renewAt'] as const
-  if (names.every((name) => status[name] === next[name])) return undefined
+  if (statusNames.every((name) => status[name] === next[name])) return undefined
   return { kind: 'tell', status: next }
 }
+
+const statusNames = [
+  'observedGeneration',
+  'state',
+  'error',
+  'request',
+  'notAfter',
+  'renewAt',
+  'podsLeft',
+] as const
 
 function wholeSeconds(milliseconds: number): string {
   return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`

@@ -6,8 +6,9 @@ export function issuedRights(options: {
   readonly namespace?: string | undefined
   /** The ClusterTrustBundle of the signer; where anchors come from a file it needs none. */
   readonly trustBundle?: string | undefined
+  readonly bouncePods?: boolean
 }): readonly Right[] {
-  const { namespace, trustBundle } = options
+  const { namespace, trustBundle, bouncePods = false } = options
   const place = namespace === undefined ? {} : { namespace }
   const resources = { group: 'countersign.dev', resource: 'issuedcertificates', ...place }
   const requests = { group: 'certificates.k8s.io', resource: 'certificatesigningrequests' }
@@ -27,6 +28,29 @@ export function issuedRights(options: {
     ...(['get', 'create', 'patch'] as const).map((verb) => ({ ...secrets, verb, without: unkept })),
     ...(['create', 'get'] as const).map((verb) => ({ ...requests, verb, without: unasked })),
     ...(trustBundle === undefined ? [] : [anchorsRight(trustBundle)]),
+    ...(bouncePods ? bounceRights(place) : []),
+  ]
+}
+
+/** Without `bouncePods` it has none of them. */
+function bounceRights(place: { readonly namespace?: string }): readonly Right[] {
+  const without = 'no pod is restarted after an issuance'
+  const get = { group: 'apps', verb: 'get', without } as const
+  return [
+    { group: '', resource: 'pods', ...place, verb: 'list', without },
+    ...['replicasets', 'statefulsets', 'daemonsets'].map((resource) => ({
+      ...get,
+      resource,
+      ...place,
+    })),
+    { group: '', resource: 'pods', subresource: 'eviction', ...place, verb: 'create', without },
+    {
+      group: '',
+      resource: 'events',
+      ...place,
+      verb: 'create',
+      without: 'nobody is told by an Event that a pod is not restarted',
+    },
   ]
 }
 

@@ -1,5 +1,7 @@
+import { CountersignError } from '../errors.ts'
 import {
   readFields,
+  readList,
   readOptionalFields,
   readOptionalInteger,
   readOptionalText,
@@ -9,6 +11,11 @@ import {
   type Fields,
 } from './read-field.ts'
 import { readMetadata, type KubernetesObject, type Resource } from './resource.ts'
+
+/** Pods of the namespace that have all of these labels. */
+export interface PodSelector {
+  readonly labels: Readonly<Record<string, string>>
+}
 
 /** `charts/countersign/files/crds/issuedcertificates.yaml` */
 export interface IssuedCertificate extends KubernetesObject {
@@ -22,6 +29,8 @@ export interface IssuedCertificate extends KubernetesObject {
     readonly annotations: Readonly<Record<string, string>>
     /** Name of the Secret in its namespace. */
     readonly issuedCertificateSecret: string
+    /** What is restarted after an issuance, in this order: it reads the Secret when it starts, and no more. */
+    readonly podsToBounce: readonly PodSelector[]
   }
   readonly status: IssuedCertificateStatus
 }
@@ -37,6 +46,8 @@ export interface IssuedCertificateStatus {
   /** RFC 3339, both. */
   readonly notAfter?: string
   readonly renewAt?: string
+  /** Of those that are restarted after an issuance. */
+  readonly podsLeft?: number
 }
 
 function parseIssuedCertificate(raw: unknown): IssuedCertificate {
@@ -54,13 +65,23 @@ function parseIssuedCertificate(raw: unknown): IssuedCertificate {
         spec['issuedCertificateSecret'],
         'spec.issuedCertificateSecret',
       ),
+      podsToBounce: readList(spec['podsToBounce'], 'spec.podsToBounce').map(readPodSelector),
     },
     status: readStatus(readOptionalFields(fields['status'], 'status')),
   }
 }
 
+/** One without labels would be all of them. */
+function readPodSelector(entry: unknown, index: number): PodSelector {
+  const at = `spec.podsToBounce[${index}]`
+  const labels = readTextMap(readFields(entry, at)['labels'], `${at}.labels`)
+  if (Object.keys(labels).length > 0) return { labels }
+  throw new CountersignError('kubernetes/object', `${at}.labels: want=labels got=none`)
+}
+
 function readStatus(status: Fields): IssuedCertificateStatus {
   const generation = readOptionalInteger(status['observedGeneration'], 'status.observedGeneration')
+  const podsLeft = readOptionalInteger(status['podsLeft'], 'status.podsLeft')
   const texts = ['state', 'error', 'request', 'notAfter', 'renewAt'].flatMap((name) => {
     const text = readOptionalText(status[name], `status.${name}`)
     return text === undefined ? [] : [[name, text]]
@@ -68,6 +89,7 @@ function readStatus(status: Fields): IssuedCertificateStatus {
   return {
     ...Object.fromEntries(texts),
     ...(generation === undefined ? {} : { observedGeneration: generation }),
+    ...(podsLeft === undefined ? {} : { podsLeft }),
   }
 }
 

@@ -66,7 +66,8 @@ export async function mergeObject<T>(
     readonly metadata: Pick<Metadata, 'name' | 'namespace' | 'uid' | 'resourceVersion'>
     /** Members beside `metadata`. */
     readonly patch: object
-    readonly annotations?: Readonly<Record<string, string>> | undefined
+    /** Null takes one away. */
+    readonly annotations?: Readonly<Record<string, string | null>> | undefined
     readonly subresource?: string
     readonly query?: Readonly<Record<string, string>>
     readonly signal?: AbortSignal

@@ -94,6 +94,7 @@ function startKeeper({ cluster, profile }: Site): { stop: () => Promise<void> } 
     signerName,
     trustDomain,
     renewPercent: 50,
+    bouncePods: false,
     keyType: 'ECDSAP256',
     anchors: async (signal) => (await readAnchors({ client, signerName, trustDomain, signal })).pem,
     now: Date.now,

@@ -5,6 +5,7 @@ const declared = 'src/signer/verdict/issued-certificate-check.ts'
 const workload = 'src/signer/verdict/workload-checks.ts'
 const tests = ['test/signer/watch/asked-by-agent.test.ts']
 const steps = 'src/issued/next-step.ts'
+const restarts = ['test/issued/restart.test.ts']
 const kept = ['test/issued/controller.test.ts']
 
 /** The defences of what an agent asks for others, and keeps. */
@@ -225,5 +226,68 @@ export const issuedMutations: readonly Mutation[] = [
     file: steps,
     edits: [["status.state === 'Requested' && status.request === name", 'status.request !== name']],
     tests: ['test/issued/controller-faults.test.ts'],
+  },
+  {
+    claim: 'issued.restarts-once',
+    without: 'the UIDs that were recorded',
+    file: 'src/issued/bounce.ts',
+    edits: [['uids.has(metadata.uid) && !isOver', '!isOver']],
+    tests: restarts,
+  },
+  {
+    claim: 'issued.restarts-once',
+    without: 'the look at whether a pod has run',
+    file: 'src/issued/bounce.ts',
+    edits: [['isLive(pod) && pod.hasRun &&', 'isLive(pod) &&']],
+    tests: restarts,
+  },
+  {
+    claim: 'issued.restarts-once',
+    without: 'the UID in an eviction',
+    file: 'src/kubernetes/eviction.ts',
+    edits: [['deleteOptions: { preconditions: { uid } },', 'uid,']],
+    tests: restarts,
+  },
+  {
+    claim: 'issued.restarts-one-at-a-time',
+    without: 'the look at what was restarted before',
+    file: 'src/issued/bounce.ts',
+    edits: [['if (why !== undefined) return', 'if (why === "") return']],
+    tests: restarts,
+  },
+  {
+    claim: 'issued.restarts-one-at-a-time',
+    without: 'the wait for one that ends',
+    file: 'src/issued/bounce.ts',
+    edits: [['if (ending !== undefined)', 'if (ending !== undefined && left < 0)']],
+    tests: restarts,
+  },
+  {
+    claim: 'issued.restarts-one-at-a-time',
+    without: 'the order',
+    file: 'src/issued/bounce.ts',
+    edits: [['rank(a) - rank(b) ||', '']],
+    tests: restarts,
+  },
+  {
+    claim: 'issued.restart-undoes-nothing',
+    without: 'the next certificate in time',
+    file: steps,
+    edits: [[' && seen.bounce === undefined)', ')']],
+    tests: restarts,
+  },
+  {
+    claim: 'issued.restart-undoes-nothing',
+    without: 'the look at what the configuration lets it',
+    file: 'src/issued/restart.ts',
+    edits: never('!bouncePods'),
+    tests: restarts,
+  },
+  {
+    claim: 'issued.restart-undoes-nothing',
+    without: 'the rights that come with the configuration',
+    file: 'src/issued/rights.ts',
+    edits: [['bouncePods ? bounceRights(place) : []', 'bounceRights(place)']],
+    tests: ['test/issued/rights.test.ts'],
   },
 ]

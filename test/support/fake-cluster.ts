@@ -47,6 +47,9 @@ export class FakeCluster implements ApiClient {
   maySign = true
   /** What reviews of our own access answer; `verb resource` of what is not given. */
   readonly denied: Set<string> = new Set()
+  /** What becomes of a pod that is evicted: it is gone at once, unless told. */
+  evict: (pod: RawObject) => void = ({ metadata: { name, namespace } }) =>
+    this.remove('pods', name, namespace)
   readonly #objects = new Map<string, Map<string, RawObject>>()
   readonly #changes: Change[] = []
   readonly #paused = new Set<string>()
@@ -183,7 +186,18 @@ export class FakeCluster implements ApiClient {
     if (object === undefined) throw refusal(request, 404, { reason: 'NotFound' })
     if (request.method === 'GET') return object
     if (request.method === 'PATCH') return this.#patch(request, plural, object)
+    if (request.path.endsWith('/eviction')) return this.#evict(request, object)
     throw refusal(request, 405, {})
+  }
+
+  #evict(request: ApiRequest, pod: RawObject): unknown {
+    const { deleteOptions } = request.body as {
+      deleteOptions?: { preconditions?: { uid?: string } }
+    }
+    const { uid = pod.metadata['uid'] } = deleteOptions?.preconditions ?? {}
+    if (uid !== pod.metadata['uid']) throw refusal(request, 409, { reason: 'Conflict' })
+    this.evict(pod)
+    return { kind: 'Status', status: 'Success' }
   }
 
   #review({ body }: ApiRequest): unknown {

@@ -1,188 +1,41 @@
 import assert from 'node:assert/strict'
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { parse, stringify } from 'yaml'
+import { stringify } from 'yaml'
 import type { Cluster } from '../../dev/cluster.ts'
+import { encodeCertificateRequest } from '../../dev/kubelet/certificate-request.ts'
 import { issuedSchema } from '../../src/cli/issued/issued-configuration.ts'
 import { runIssued } from '../../src/cli/issued/run-issued.ts'
 import { parseConfiguration } from '../../src/cli/configuration.ts'
 import type { Running } from '../../src/cli/running.ts'
 import { issuedRights } from '../../src/issued/rights.ts'
-import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
 import { createApiClient } from '../../src/kubernetes/api-client.ts'
 import { silentLog } from '../../src/log.ts'
-import {
-  createSelfSignedAuthority,
-  parseAuthority,
-  staticAuthoritySource,
-  type AuthoritySource,
-} from '../../src/pki/authority.ts'
 import { parseCredentialBundle } from '../../src/pki/credential.ts'
-import { createProfile, type Profile } from '../../src/pki/profile.ts'
 import { requirement } from '../requirements.ts'
 import { signerName } from '../signer/asked.ts'
-import { profile as anyProfile, startSigner, type SignerWorld } from '../signer/signer-world.ts'
+import { profile as anyProfile } from '../signer/signer-world.ts'
 import { newKey, pemOf } from '../signer/signing-request.ts'
-import { encodeCertificateRequest } from '../../dev/kubelet/certificate-request.ts'
 import { eventually } from './eventually.ts'
-import { FakeCluster } from './fake-cluster.ts'
-import { createPlainClient, type PlainClient } from './plain-client.ts'
-import { root } from './source-tree.ts'
-
-/*
- * Two clusters, a hub with the CAs and an edge, each with an API server of its own; the signers of both run on the hub.
- */
-
-const system = 'countersign-system'
-const namespace = 'tools'
-const agent = { namespace: system, serviceAccount: 'agent' }
-const crdFile = join(root, 'charts/countersign/files/crds/issuedcertificates.yaml')
-const requestsPath = '/apis/certificates.k8s.io/v1/certificatesigningrequests'
-const issuedPath = `/apis/countersign.dev/v1alpha1/namespaces/${namespace}/issuedcertificates`
-
-/** The rights of docs/REACH.md. */
-const agentRules = [
-  {
-    apiGroups: ['countersign.dev'],
-    resources: ['issuedcertificates'],
-    verbs: ['get', 'list', 'watch'],
-  },
-  { apiGroups: ['countersign.dev'], resources: ['issuedcertificates/status'], verbs: ['patch'] },
-  { apiGroups: [''], resources: ['serviceaccounts'], verbs: ['get'] },
-  { apiGroups: [''], resources: ['secrets'], verbs: ['get', 'create', 'patch'] },
-  {
-    apiGroups: ['certificates.k8s.io'],
-    resources: ['certificatesigningrequests'],
-    verbs: ['create', 'get'],
-  },
-  { apiGroups: ['certificates.k8s.io'], resources: ['clustertrustbundles'], verbs: ['get'] },
-]
-
-/** One cluster with its agent, and the signer that answers it from elsewhere. */
-interface Site extends AsyncDisposable {
-  readonly admin: PlainClient
-  readonly trustDomain: string
-  /** Path: with the token of the agent's pod. */
-  readonly agentKubeconfig: string
-  readonly signer: () => SignerWorld
-  stopSigner(): Promise<void>
-  startSigner(): Promise<void>
-}
-
-async function create(admin: PlainClient, path: string, body: object): Promise<{ uid: string }> {
-  const answer = await admin({ method: 'POST', path, body })
-  assert.equal(answer.status, 201, `${path}: ${JSON.stringify(answer.body)}`)
-  return answer.body.metadata
-}
-
-async function prepare(admin: PlainClient, node: string): Promise<string> {
-  const crds = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
-  await create(admin, crds, parse(await readFile(crdFile, 'utf8')))
-  for (const name of [namespace, system])
-    await create(admin, '/api/v1/namespaces', { metadata: { name } })
-  await create(admin, `/api/v1/namespaces/${namespace}/serviceaccounts`, {
-    metadata: { name: 'search' },
-  })
-  await create(admin, `/api/v1/namespaces/${system}/serviceaccounts`, {
-    metadata: { name: agent.serviceAccount },
-  })
-  for (const name of ['countersign-trust-bundle', 'countersign-trust-bundle-members']) {
-    const leases = `/apis/coordination.k8s.io/v1/namespaces/${system}/leases`
-    await create(admin, leases, { metadata: { name } })
-  }
-  const rbac = '/apis/rbac.authorization.k8s.io/v1'
-  const metadata = { name: 'countersign-agent' }
-  await create(admin, `${rbac}/clusterroles`, { metadata, rules: agentRules })
-  await create(admin, `${rbac}/clusterrolebindings`, {
-    metadata,
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', ...metadata },
-    subjects: [{ kind: 'ServiceAccount', name: agent.serviceAccount, namespace: system }],
-  })
-  const found = await admin({ path: `/api/v1/nodes/${node}` })
-  if (found.status === 404) await create(admin, '/api/v1/nodes', { metadata: { name: node } })
-  const { uid } = await create(admin, `/api/v1/namespaces/${system}/pods`, {
-    metadata: { name: 'agent-0' },
-    spec: {
-      nodeName: node,
-      serviceAccountName: agent.serviceAccount,
-      automountServiceAccountToken: false,
-      containers: [{ name: 'main', image: 'example.invalid/main' }],
-    },
-  })
-  await eventually('issuedcertificates are served', async () => {
-    return (await admin({ path: issuedPath })).status === 200
-  })
-  return uid
-}
-
-async function writeAgentKubeconfig(
-  cluster: Cluster,
-  admin: PlainClient,
-  { uid, file }: { readonly uid: string; readonly file: string },
-): Promise<void> {
-  const pod = { apiVersion: 'v1', kind: 'Pod', name: 'agent-0', uid }
-  const { body } = await admin({
-    method: 'POST',
-    path: `/api/v1/namespaces/${system}/serviceaccounts/${agent.serviceAccount}/token`,
-    body: { spec: { audiences: [], expirationSeconds: 3600, boundObjectRef: pod } },
-  })
-  const kubeconfig = parse(await readFile(cluster.adminKubeconfig, 'utf8'))
-  kubeconfig.users[0].user = { token: body.status.token }
-  await writeFile(file, stringify(kubeconfig), { mode: 0o600 })
-}
-
-function authoritiesOf(profile: Profile): AuthoritySource {
-  const { trustDomain } = profile
-  const made = createSelfSignedAuthority({ trustDomain, lifetimeSeconds: 864_000, now: Date.now })
-  return staticAuthoritySource(parseAuthority({ ...made, trustDomain, now: Date.now }))
-}
-
-async function openSite(
-  start: () => Promise<Cluster>,
-  { name, folder }: { readonly name: string; readonly folder: string },
-): Promise<Site> {
-  await using opened = new AsyncDisposableStack()
-  const cluster = opened.use(await start())
-  const admin = await createPlainClient(cluster.adminKubeconfig)
-  const uid = await prepare(admin, 'node-b')
-  const agentKubeconfig = join(folder, `${name}.yaml`)
-  await writeAgentKubeconfig(cluster, admin, { uid, file: agentKubeconfig })
-  const trustDomain = parseTrustDomain(`${name}.example`)
-  const profile = createProfile({ ...anyProfile, trustDomain, cluster: name, production: false })
-  const client = createApiClient({ kubeconfig: cluster.adminKubeconfig })
-  opened.defer(() => client.close())
-  const authorities = authoritiesOf(profile)
-  let signer: SignerWorld | undefined
-  opened.defer(async () => signer?.stop())
-  const site = {
-    admin,
-    trustDomain,
-    agentKubeconfig,
-    signer: () => signer ?? assert.fail('no signer'),
-    stopSigner: async () => signer?.stop(),
-    async startSigner() {
-      signer = await startSigner(new FakeCluster(), {
-        client,
-        profile,
-        authorities,
-        propagationSeconds: 0,
-        signingRequests: { approve: true, issuedCertificates: agent },
-      })
-      await eventually(`the signer of ${name} is ready`, () => signer?.signer.ready === true)
-    },
-  }
-  await site.startSigner()
-  const parts = opened.move()
-  return { ...site, [Symbol.asyncDispose]: () => parts.disposeAsync() }
-}
+import {
+  agentRules,
+  create,
+  issuedPath,
+  namespace,
+  openSite,
+  requestsPath,
+  type Site,
+} from './issued-site.ts'
+import { createBudget, openServedPods } from './served-pods.ts'
 
 interface Status {
   readonly state?: string
   readonly error?: string
   readonly notAfter?: string
+  readonly podsLeft?: number
 }
 
 /** The suite, on two clusters that `start` gives. */
@@ -211,7 +64,7 @@ export function issuedSuite(title: string, start: (folder: string) => Promise<Cl
 
     function startKeeper(): Promise<Running> {
       const { trustDomain, agentKubeconfig: kubeconfig } = edge
-      const text = stringify({ trustDomain, kubeconfig, admin: { port: 0 } })
+      const text = stringify({ trustDomain, kubeconfig, bouncePods: true, admin: { port: 0 } })
       return runIssued(parseConfiguration(text, issuedSchema, 'x.yaml'), silentLog)
     }
 
@@ -225,7 +78,7 @@ export function issuedSuite(title: string, start: (folder: string) => Promise<Cl
       const given = agentRules.flatMap(({ apiGroups: [group], resources: [resource], verbs }) =>
         verbs.map((verb) => `${verb} ${group} ${resource}`),
       )
-      const used = issuedRights({ trustBundle: 'x' }).map(
+      const used = issuedRights({ trustBundle: 'x', bouncePods: true }).map(
         ({ verb, group, resource, subresource }) =>
           [verb, group, [resource, subresource].filter(Boolean).join('/')].join(' '),
       )
@@ -347,10 +200,52 @@ export function issuedSuite(title: string, start: (folder: string) => Promise<Cl
       assert.equal((await reaches('of-acme', 'Finished')).error, undefined)
     })
 
+    test('pods are restarted by evictions, one at a time, as a disruption budget lets them', async () => {
+      requirement('issued.restarts-one-at-a-time')
+      const pods = await openServedPods(edge.admin, { app: 'proxy', replicas: 2 })
+      const budget = await createBudget(edge.admin, 'proxy')
+      await create(
+        edge.admin,
+        issuedPath,
+        issued('proxy', { podsToBounce: [{ labels: { app: 'proxy' } }] }),
+      )
+      await eventually(
+        'the budget is told of',
+        async () => (await statusOf('proxy')).error !== undefined,
+      )
+      const { state, error, podsLeft } = await statusOf('proxy')
+      assert.equal(state, 'Issued')
+      assert.match(
+        error ?? '',
+        /^podsToBounce: pod proxy-0 may not be evicted: .*disruption budget/,
+      )
+      assert.equal(podsLeft, 2)
+      assert.deepEqual(await pods.names(), ['proxy-0', 'proxy-1'])
+      await budget.allow()
+      await pods.untilEnding()
+      await keeper[Symbol.asyncDispose]()
+      await budget.remove()
+      keeper = await startKeeper()
+      await pods.replace()
+      await eventually('the second one', async () => (await statusOf('proxy')).podsLeft === 1)
+      await pods.untilEnding()
+      await pods.replace()
+      await reaches('proxy', 'Finished')
+      assert.deepEqual(await pods.names(), ['proxy-2', 'proxy-3'])
+      const { body } = await edge.admin({ path: `/api/v1/namespaces/${namespace}/events` })
+      const events = body.items as readonly { reason: string; involvedObject: { name: string } }[]
+      const told = events.filter(({ reason }) => reason === 'NotRestarted')
+      assert.ok(
+        told.every(({ involvedObject }) => involvedObject.name === 'proxy') && told.length > 0,
+      )
+    })
+
     for (const [name, spec] of [
       ['two-hosts', { hosts: ['spiffe://a/ns/tools/sa/a', 'spiffe://a/ns/tools/sa/b'] }],
       ['dns-host', { hosts: ['search.example'] }],
       ['two-tenants', { org: 'acme', annotations: { 'countersign.dev/tenant': 'other' } }],
+      ['all-pods', { podsToBounce: [{ labels: {} }] }],
+      ['pods-elsewhere', { podsToBounce: [{ namespace: 'kube-system' }] }],
       ['no-secret', { issuedCertificateSecret: '../other' }],
     ] as const) {
       test(`the API server takes no IssuedCertificate that can never be issued: ${name}`, async () => {

@@ -25,6 +25,8 @@ export interface IssuedConfig {
   readonly expirationSeconds?: number | undefined
   readonly identityExtensionOid?: string | undefined
   readonly renewPercent: number
+  /** Whether the pods that an IssuedCertificate names are restarted. */
+  readonly bouncePods: boolean
   readonly admin: AdminConfig
   readonly log: LogConfig
 }
@@ -40,6 +42,7 @@ export function issuedSchema(folder: string): z.ZodType<IssuedConfig> {
     expirationSeconds: z.int().min(3600).max(86_400).optional(),
     identityExtensionOid: z.string().max(128).optional(),
     renewPercent: z.int().min(10).max(80).default(50),
+    bouncePods: z.boolean().default(false),
     admin: adminSchema(9_446),
     log: logSchema,
   })
