@@ -20,6 +20,7 @@ import { requestedUsages } from '../src/pki/certificate-request.ts'
 import { writeCertificateRequest } from '../src/pki/certificate-request-write.ts'
 import { formatPem } from '../src/pki/pem.ts'
 import { openCredentialFolder } from '../src/renewal/credential-folder.ts'
+import { requestedSource } from '../src/renewal/credential-source.ts'
 import { createKeeper } from '../src/renewal/keep-credential.ts'
 import { readAnchors } from '../src/renewal/published-anchors.ts'
 import { verifyCredential } from '../src/renewal/verify-credential.ts'
@@ -160,14 +161,20 @@ async function agentOf(stage: Stage, pod: BenchPod, parent: string): Promise<Age
         groupReadable: false,
       })
       const keeper = createKeeper({
-        client,
+        sources: [
+          requestedSource({
+            client,
+            store: folder,
+            signerName,
+            usages: requestedUsages,
+            keyType: 'ECDSAP256',
+            annotations: {},
+            anchors: async (signal) =>
+              (await readAnchors({ client, signerName, trustDomain, signal })).pem,
+          }),
+        ],
+        fallBackSeconds: 30,
         folder,
-        signerName,
-        usages: requestedUsages,
-        keyType: 'ECDSAP256',
-        annotations: {},
-        anchors: async (signal) =>
-          (await readAnchors({ client, signerName, trustDomain, signal })).pem,
         verify: (credentialBundle, trustBundle) =>
           verifyCredential(credentialBundle, { trustDomain, trustBundle, now: Date.now() }),
         renewPercent: 50,

@@ -97,6 +97,7 @@ export type ErrorCode =
   // renewal
   | 'renewal/folder'
   | 'renewal/certificate'
+  | 'renewal/source'
   | 'renewal/trust-bundle'
   | 'renewal/hook'
   // agent

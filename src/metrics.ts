@@ -33,6 +33,7 @@ export type MetricName =
   | 'countersign_signer_rotation_steps_total'
   | 'countersign_agent_requests_total'
   | 'countersign_agent_expiry_seconds'
+  | 'countersign_agent_source'
   | 'countersign_approver_verdicts_total'
   | 'countersign_approver_queue_depth'
   | 'countersign_ledger_records_total'
@@ -135,6 +136,7 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     ['outcome'],
   ],
   countersign_agent_expiry_seconds: ['gauge', 'seconds until the kept certificate expires', []],
+  countersign_agent_source: ['gauge', '1 for the source of the kept certificate', ['source']],
   countersign_approver_verdicts_total: [
     'counter',
     'verdicts on requests for certificates of nodes',

@@ -1380,6 +1380,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a certificate that is not of the key, or that no published anchor vouches for, is never written over the one before',
     source: 'DESIGN §2; docs/OPERATING.md, The agent',
   },
+  'renewal.sources-in-order': {
+    claim:
+      'an agent uses the first of its sources that has a credential, tells of each that stands in, and keeps none of a source that is not configured; none signs itself in production',
+    source: 'DESIGN §2; docs/OPERATING.md, agent configuration',
+  },
   'renewal.memory-only': {
     claim: 'where the credential is to stay in memory, no key is written to a folder on a disk',
     source: 'docs/OPERATING.md, agent configuration; CWE-312',

@@ -65,7 +65,7 @@ function commonName(text: string): Buffer {
   return element(tags.sequence, element(tags.set, attribute))
 }
 
-function validity(notBefore: Date, notAfter: Date): Buffer {
+export function validity(notBefore: Date, notAfter: Date): Buffer {
   const writer = new DerWriter(64)
   const end = writer.mark()
   writer.time(notAfter)

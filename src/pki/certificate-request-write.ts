@@ -47,7 +47,7 @@ function namesOf(asked: RequestedNames | RequestedCa | undefined, spki: Buffer):
 }
 
 /** Organizations first, as Go writes a name. */
-function namesOfNode(asked: RequestedNames): Names {
+export function namesOfNode(asked: RequestedNames): Names {
   const { organizations, commonName, dnsNames, ipAddresses } = asked
   const subject = subjectOf([
     ...organizations.map((each) => [oids.organization, each] as const),

@@ -24,6 +24,8 @@ export interface CredentialFiles {
   readonly credentialBundle: string
   /** PEM of anchors. */
   readonly trustBundle: string
+  /** Which source it is of, for whoever starts again; undefined where nobody wrote that down. */
+  readonly source?: string | undefined
 }
 
 export interface CredentialFolder extends PendingStore {
@@ -35,6 +37,8 @@ export interface CredentialFolder extends PendingStore {
 
 const credentialName = 'credential-bundle.pem'
 const trustName = 'trust-bundle.pem'
+/** Beside the others and for nobody else, so no link leads to it. */
+const sourceName = 'source'
 const pendingName = '..pending.json'
 const dataName = '..data'
 /** For programs that want two files, as kubelet's are. */
@@ -80,10 +84,10 @@ export async function openCredentialFolder(
   await withFailure(folder, checkMemory)
   return {
     read: () => readCredentialFiles(folder, uid),
-    write: ({ credentialBundle, trustBundle }) =>
+    write: (files) =>
       attempt(async () => {
-        const parts = partsOf({ credentialBundle, trustBundle }, split)
-        await writeVersion(folder, parts, { uid, fileMode, folderMode })
+        const { source } = files
+        await writeVersion(folder, partsOf(files, split), { source, uid, fileMode, folderMode })
       }),
     pending: () =>
       attempt(async () => {
@@ -112,12 +116,14 @@ export async function openCredentialFolder(
 async function writeVersion(
   folder: string,
   parts: ReadonlyMap<string, string>,
-  {
-    uid,
-    fileMode,
-    folderMode,
-  }: { readonly uid: OwnUid; readonly fileMode: number; readonly folderMode: number },
+  options: {
+    readonly source: string | undefined
+    readonly uid: OwnUid
+    readonly fileMode: number
+    readonly folderMode: number
+  },
 ): Promise<void> {
+  const { source, uid, fileMode, folderMode } = options
   for (const name of [dataName, ...parts.keys()]) await checkReplaceable(join(folder, name))
   await sweep(folder)
   const now = new Date().toISOString().replaceAll(/[:.]/g, '_')
@@ -126,6 +132,9 @@ async function writeVersion(
     await checkOwn(join(folder, version), uid, folderMode)
     for (const [name, text] of parts) {
       await writeNew(join(folder, version, name), text, fileMode)
+    }
+    if (source !== undefined) {
+      await writeNew(join(folder, version, sourceName), source, fileMode)
     }
     await link(version, join(folder, dataName))
     for (const name of parts.keys()) {
@@ -174,12 +183,15 @@ async function readVersion(
   uid: OwnUid,
 ): Promise<CredentialFiles | undefined> {
   for (const each of [folder, join(folder, version)]) await checkOwn(each, uid)
-  const [credential, trust] = await Promise.all(
-    [credentialName, trustName].map((name) => readOwnFile(join(folder, version, name))),
+  const [credential, trust, source] = await Promise.all(
+    [credentialName, trustName, sourceName].map((name) => readOwnFile(join(folder, version, name))),
   )
   if (credential === undefined || trust === undefined) return undefined
-  for (const { status } of [credential, trust]) checkOwner(folder, status, uid)
-  return { credentialBundle: credential.text, trustBundle: trust.text }
+  for (const each of [credential, trust, source]) {
+    if (each !== undefined) checkOwner(folder, each.status, uid)
+  }
+  const files = { credentialBundle: credential.text, trustBundle: trust.text }
+  return source === undefined ? files : { ...files, source: source.text }
 }
 
 /** The folder that our own link leads to. */

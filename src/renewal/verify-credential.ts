@@ -2,7 +2,7 @@ import type { TrustDomain } from '../identity/trust-domain.ts'
 import { parseBundle } from '../pki/bundle.ts'
 import { parseCredentialBundle } from '../pki/credential.ts'
 import { verifyX509Svid } from '../pki/x509-svid.ts'
-import type { Accepted } from './keep-credential.ts'
+import type { Accepted } from './held.ts'
 
 /** A credential as it stands in a file: its key and chain fit, and these anchors vouch for it now. Throws `pki/bundle`, `pki/credential` and `pki/svid-…`. */
 export function verifyCredential(

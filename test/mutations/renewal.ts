@@ -3,12 +3,81 @@ import type { Mutation } from './mutation.ts'
 const oneRequest = 'renewal.one-request'
 const verified = 'renewal.verified-before-written'
 const owner = 'renewal.key-for-its-owner'
+const inOrder = 'renewal.sources-in-order'
+const keeper = 'src/renewal/keep-credential.ts'
+const ordered = ['test/renewal/keep-credential.sources.test.ts']
 const request = 'src/renewal/request-certificate.ts'
 const folder = 'src/renewal/credential-folder.ts'
 const kept = ['test/renewal/keep-credential.test.ts']
 
 /** The defences of an agent that keeps a credential. */
 export const renewalMutations: readonly Mutation[] = [
+  {
+    claim: inOrder,
+    without: 'the wait for the sources before',
+    file: keeper,
+    edits: [['attempt.rank === 0 ? 0 : fallBackSeconds * 1000', '0']],
+    tests: ordered,
+  },
+  {
+    claim: inOrder,
+    without: 'the look at what a source before has given',
+    file: keeper,
+    edits: [['held !== undefined && held.rank < attempt.rank && lastsAt(held, now())', 'false']],
+    tests: ordered,
+  },
+  {
+    claim: inOrder,
+    without: 'what is said of a source that stands in',
+    file: keeper,
+    edits: [
+      [
+        'if (held.rank === 0) return { ok: true, reason: name }',
+        'return { ok: true, reason: name }',
+      ],
+    ],
+    tests: ordered,
+  },
+  {
+    claim: inOrder,
+    without: 'which source a credential is of, after a restart',
+    file: keeper,
+    edits: [
+      [
+        'this.#attempts.find(({ source }) => source.name === name)',
+        'this.#attempts.find(({ source }) => source.name === name || name !== undefined)',
+      ],
+    ],
+    tests: ordered,
+  },
+  {
+    claim: inOrder,
+    without: 'the order of what is in force and what comes',
+    file: 'src/renewal/held.ts',
+    edits: [['next.rank < held.rank', 'true']],
+    tests: ['test/renewal/held.test.ts'],
+  },
+  {
+    claim: inOrder,
+    without: 'the refusal in production',
+    file: 'src/cli/agent/agent-configuration.ts',
+    edits: [['isMade && production', 'isMade && !production && production']],
+    tests: ['test/cli/command/agent-program.test.ts'],
+  },
+  {
+    claim: inOrder,
+    without: 'the error of two sources of equal rank',
+    file: 'src/cli/agent/agent-configuration.ts',
+    edits: [["files !== undefined && !sources.includes('files')", 'files === null']],
+    tests: ['test/cli/command/agent-program.test.ts'],
+  },
+  {
+    claim: verified,
+    without: 'the pair of key and certificate that somebody else writes',
+    file: 'src/pki/join-credential.ts',
+    edits: [[' return undefined\n    return privateKey.export', '\n    return privateKey.export']],
+    tests: ['test/renewal/files-source.test.ts'],
+  },
   {
     claim: 'renewal.memory-only',
     without: 'the look before each write',

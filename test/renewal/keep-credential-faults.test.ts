@@ -5,17 +5,15 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { ApiClient, ApiRequest } from '../../src/kubernetes/api-client.ts'
 import type { CredentialFolder } from '../../src/renewal/credential-folder.ts'
-import type { KeeperOptions } from '../../src/renewal/keep-credential.ts'
-import { readAnchors } from '../../src/renewal/published-anchors.ts'
 import { requirement } from '../requirements.ts'
-import { signerName } from '../signer/asked.ts'
-import { profile } from '../signer/signer-world.ts'
 import { FakeCluster, type ClusterFault } from '../support/fake-cluster.ts'
 import {
   certificateFor,
   clusterWithAnchors,
   openWorld,
   plural,
+  publishedIn,
+  type Changed,
   type World,
 } from './keeper-world.ts'
 
@@ -153,11 +151,6 @@ interface KeyFile {
   readonly mode: number
 }
 
-function anchorsBy(client: ApiClient): KeeperOptions['anchors'] {
-  const { trustDomain } = profile
-  return async (signal) => (await readAnchors({ client, signerName, trustDomain, signal })).pem
-}
-
 /** Files with a private key in them. */
 async function keysUnder(folder: string): Promise<readonly KeyFile[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
@@ -184,7 +177,7 @@ async function keyIn(path: string): Promise<KeyFile | undefined> {
 }
 
 /** Runs until there is a credential, looking all the while. */
-async function untilKept(rig: Rig, changed: Partial<KeeperOptions> = {}): Promise<void> {
+async function untilKept(rig: Rig, changed: Changed = {}): Promise<void> {
   const { world } = rig
   const stop = AbortSignal.timeout(20_000)
   const over = new AbortController()
@@ -231,7 +224,7 @@ for (const [step, picks] of Object.entries(requestSteps)) {
       t.after(() => stop.abort())
       rig.sign()
       const folder = death.folder(rig.world.folder, undefined, when)
-      const anchors = anchorsBy(client)
+      const anchors = publishedIn(client)
       void rig.world
         .keeper({ client, folder, anchors })
         .run(stop.signal, { once: true })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { ApiClient } from '../../src/kubernetes/api-client.ts'
 import { silentLog } from '../../src/log.ts'
 import { silentMetrics } from '../../src/metrics.ts'
 import { staticAuthoritySource, type Authority } from '../../src/pki/authority.ts'
@@ -10,6 +11,7 @@ import { createIssuer } from '../../src/pki/issue.ts'
 import { formatPem, parsePem } from '../../src/pki/pem.ts'
 import { openCredentialFolder, type CredentialFolder } from '../../src/renewal/credential-folder.ts'
 import { createKeeper, type Keeper, type KeeperOptions } from '../../src/renewal/keep-credential.ts'
+import { requestedSource } from '../../src/renewal/credential-source.ts'
 import { readAnchors } from '../../src/renewal/published-anchors.ts'
 import { verifyCredential } from '../../src/renewal/verify-credential.ts'
 import { newAuthority, profile } from '../signer/signer-world.ts'
@@ -69,8 +71,11 @@ export interface World {
   readonly folder: CredentialFolder
   readonly path: string
   readonly changes: () => number
-  keeper(changed?: Partial<KeeperOptions>): Keeper
+  keeper(changed?: Changed): Keeper
 }
+
+type Requested = Parameters<typeof requestedSource>[0]
+export type Changed = Partial<KeeperOptions & Omit<Requested, 'store'>>
 
 export async function openWorld(cluster: FakeCluster, parent: string): Promise<World> {
   const path = await mkdtemp(join(parent, 'x'))
@@ -82,16 +87,20 @@ export async function openWorld(cluster: FakeCluster, parent: string): Promise<W
     changes: () => changes,
     keeper: (changed = {}) =>
       createKeeper({
-        client: cluster,
+        sources: [
+          requestedSource({
+            client: cluster,
+            store: changed.folder ?? folder,
+            signerName,
+            usages: requestedUsages,
+            keyType: 'ECDSAP256',
+            annotations: { 'countersign.dev/tenant': 'acme' },
+            anchors: publishedIn(cluster),
+            ...changed,
+          }),
+        ],
+        fallBackSeconds: 30,
         folder,
-        signerName,
-        usages: requestedUsages,
-        keyType: 'ECDSAP256',
-        annotations: { 'countersign.dev/tenant': 'acme' },
-        anchors: async (signal) => {
-          const { trustDomain } = profile
-          return (await readAnchors({ client: cluster, signerName, trustDomain, signal })).pem
-        },
         verify: (credentialBundle, trustBundle) => {
           const { trustDomain } = profile
           const now = (changed.now ?? Date.now)()
@@ -116,6 +125,11 @@ export async function openWorld(cluster: FakeCluster, parent: string): Promise<W
         ...changed,
       }),
   }
+}
+
+export function publishedIn(client: ApiClient): Requested['anchors'] {
+  const { trustDomain } = profile
+  return async (signal) => (await readAnchors({ client, signerName, trustDomain, signal })).pem
 }
 
 export const requestsOf = (cluster: FakeCluster): number =>

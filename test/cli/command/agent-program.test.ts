@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { stringify } from 'yaml'
 import { run } from '../../../src/cli/program.ts'
 import { openCredentialFolder } from '../../../src/renewal/credential-folder.ts'
+import { requirement } from '../../requirements.ts'
 import { createAuthority, type Authority } from '../../support/cluster-credentials.ts'
 
 let folder: string
@@ -24,6 +25,8 @@ const serving = {
   folder: 'kept',
   kubeletServing: { node: 'a', dnsNames: ['a.example'] },
 }
+
+const workload = { trustDomain: 'a.example', folder: 'kept' }
 
 async function agent(
   config: object,
@@ -102,7 +105,61 @@ const bad = [
     { ...serving, kubeletServing: { node: 'a' } },
     /kubeletServing: want=dnsNames or addresses/,
   ],
+  [
+    'files and requests of equal rank',
+    { ...serving, files: { credentialBundle: 'x' } },
+    /sources: files and csr are of equal rank, want=an order/,
+  ],
+  [
+    'requests and what signs itself of equal rank',
+    { ...workload, production: false, selfSigned: { spiffeId: 'spiffe://a.example/ns/a/sa/b' } },
+    /sources: self-signed and csr are of equal rank/,
+  ],
+  [
+    'a source twice',
+    { ...serving, sources: ['csr', 'csr'] },
+    /sources: want=each once got="csr" twice/,
+  ],
+  ['no source', { ...serving, sources: [] }, /sources/],
+  ['files that are nowhere', { ...serving, sources: ['files'] }, /files: want=where they are/],
+  [
+    'a key without a certificate',
+    { ...serving, sources: ['files'], files: { privateKey: 'x' } },
+    /files/,
+  ],
+  [
+    'what signs itself in production',
+    { ...serving, sources: ['csr', 'self-signed'] },
+    /sources: want=production: false beside self-signed/,
+  ],
+  [
+    'what signs itself for nobody',
+    { ...workload, sources: ['self-signed'], production: false },
+    /selfSigned: want=a spiffeId/,
+  ],
+  [
+    'what signs itself in another trust domain',
+    {
+      ...workload,
+      sources: ['self-signed'],
+      production: false,
+      selfSigned: { spiffeId: 'spiffe://b.example/ns/a/sa/b' },
+    },
+    /selfSigned\.spiffeId: want=of a workload of a\.example/,
+  ],
 ] as const
+
+test('what signs itself needs nobody, and is good for its own configuration alone', async () => {
+  requirement('renewal.sources-in-order')
+  const log = { level: 'error' }
+  const made = { sources: ['self-signed'], production: false, folder: 'made', log }
+  const config = { ...serving, ...made, trustBundle: undefined }
+  assert.equal((await agent(config, '--once')).code, 0)
+  assert.equal((await agent(config, '--check')).code, 0)
+  const { code, told } = await agent({ ...serving, folder: 'made' }, '--check')
+  assert.equal(code, 1)
+  assert.match(told, /of a source that is not used, got=self-signed/)
+})
 
 for (const [what, config, said] of bad) {
   test(`a configuration of ${what} is refused, by its field`, async () => {
