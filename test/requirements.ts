@@ -147,6 +147,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a restart that a budget refuses, that nobody would follow or that the agent may not make is told of, and touches neither the certificate nor the next one',
     source: 'issue 11, item 5: a bounce that cannot be done says so and does not undo the issuance',
   },
+  'issued.ends-when-revoked': {
+    claim:
+      'a revoked certificate has no key in its Secret before its resource says so, and no other is asked for until that is lifted, nor while it is not known what is revoked',
+    source: 'issue 11, item 5: revocation travels',
+  },
   'approver.requester-proved': {
     claim:
       'a certificate of a node is approved for the node itself, for the service account that configuration binds to it, or for its first time as configured; the subject is the node’s own',

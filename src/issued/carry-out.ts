@@ -14,6 +14,7 @@ import {
   anchorsWrite,
   askedOf,
   bounceWrite,
+  endedWrite,
   forgottenWrite,
   pendingWrite,
   requestNameOf,
@@ -74,6 +75,8 @@ export async function carryOut(
       return writeSecret(options, seen, { write: bounceWrite(step.chosen), signal })
     case 'end-bounce':
       return writeSecret(options, seen, { write: bounceWrite(undefined), signal })
+    case 'end':
+      return writeSecret(options, seen, { write: endedWrite(), signal })
     case 'forget':
       return writeSecret(options, seen, { write: forgottenWrite(), signal })
   }

@@ -10,6 +10,7 @@ import { watchRights } from '../kubernetes/rights-watch.ts'
 import { createWorkQueue } from '../kubernetes/work-queue.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { RevocationSource } from '../pki/revocation.ts'
 import { createBoard, type Condition } from '../readiness.ts'
 import { carryOut, type CarryOutOptions, type Change } from './carry-out.ts'
 import { look, type Look, type LookOptions } from './look.ts'
@@ -18,6 +19,7 @@ import { createRestart } from './restart.ts'
 import { issuedRights } from './rights.ts'
 
 export interface IssuedOptions extends LookOptions, CarryOutOptions {
+  readonly revocations?: RevocationSource | undefined
   /** Of this one alone; of all when absent. */
   readonly namespace?: string | undefined
   /** The ClusterTrustBundle that anchors are read from; they come from elsewhere when absent. */
@@ -75,6 +77,7 @@ export function createIssuedKeeper(options: IssuedOptions): IssuedKeeper {
         namespace,
         trustBundle: options.anchorsFrom,
         bouncePods: options.bouncePods,
+        revocations: options.revocations !== undefined,
       })
       const rights = opened.use(watchRights({ client, rights: wanted, delay, random }))
       board.set('rights', () => rights.condition())
@@ -101,6 +104,10 @@ export function createIssuedKeeper(options: IssuedOptions): IssuedKeeper {
       opened.defer(() => queue.close())
       const stop = watched.onEvent(({ object }) => queue.add(objectKey(object.metadata)))
       opened.defer(stop)
+      const unheard = options.revocations?.onChange(() => {
+        for (const { metadata } of watched.list()) queue.add(objectKey(metadata))
+      })
+      if (unheard !== undefined) opened.defer(unheard)
       await untilAborted(signal)
     },
   }

@@ -25,6 +25,8 @@ export interface Current {
 export interface Kept {
   readonly pending?: Pending
   readonly current?: Current
+  /** PEM: the chain that was taken last, also where its key is gone by now. */
+  readonly chainPem?: string
 }
 
 /** Names in the Secret: those of a mounted volume, and those of a `kubernetes.io/tls` Secret. */
@@ -54,6 +56,7 @@ export function readKept({ metadata, data }: Secret): Kept {
   }
   const privateKeyPem = text(names.next)
   const credentialBundle = text(names.credential)
+  const chainPem = text(names.certificate)
   const trustBundle = text(names.anchors) ?? ''
   const { [askedKey]: asked = '', [nextAskedKey]: nextAsked = '' } = metadata.annotations
   const takenAt = Date.parse(metadata.annotations[takenAtKey] ?? '') || 0
@@ -64,6 +67,7 @@ export function readKept({ metadata, data }: Secret): Kept {
     bounce: readBounce(metadata.annotations[bounceKey]),
   }
   return {
+    ...(chainPem === undefined ? {} : { chainPem }),
     ...(privateKeyPem === undefined ? {} : { pending: { privateKeyPem, asked: nextAsked } }),
     ...(credentialBundle === undefined ? {} : { current: { credentialBundle, ...current } }),
   }
@@ -106,6 +110,13 @@ export function pendingWrite({ privateKeyPem, asked }: Pending): Write {
 
 export function forgottenWrite(): Write {
   return { data: { [names.next]: null }, annotations: {} }
+}
+
+/** No key is left. The chain stays: by it is known what was revoked. */
+export function endedWrite(): Write {
+  const { credential, key, next } = names
+  const data = { [credential]: null, [key]: null, [next]: null }
+  return { data, annotations: bounceWrite(undefined).annotations }
 }
 
 /** The key that was pending is the one in force, with its chain. */

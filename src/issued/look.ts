@@ -11,11 +11,13 @@ import { readObject } from '../kubernetes/objects.ts'
 import type { Metadata } from '../kubernetes/resource.ts'
 import { secrets } from '../kubernetes/secret.ts'
 import { serviceAccounts } from '../kubernetes/workloads.ts'
+import type { RevocationSource } from '../pki/revocation.ts'
 import { endOf, isOurs, requestOf } from '../renewal/request-certificate.ts'
 import { verifyCredential } from '../renewal/verify-credential.ts'
 import { isOf, readKept, requestNameOf, type Current, type Kept, type Pending } from './kept.ts'
 import type { Held, RequestSeen, Seen } from './next-step.ts'
 import { lookAtBounce } from './restart.ts'
+import { lookForRevocation } from './revoked.ts'
 
 /** One that is nearly over when it comes, because its CA is, is no reason to ask again at once. */
 const renewSecondsMin = 60
@@ -31,6 +33,8 @@ export interface LookOptions {
   readonly anchors: (signal: AbortSignal) => Promise<string>
   /** Whether pods may be restarted. */
   readonly bouncePods: boolean
+  /** What ends a certificate before its time; nothing does when absent. */
+  readonly revocations?: Pick<RevocationSource, 'find' | 'staleSeconds'> | undefined
   readonly now: () => number
 }
 
@@ -54,6 +58,7 @@ export async function look(
   const isForeign = secret !== undefined && !isOf(secret, certificate)
   const kept: Kept = secret === undefined || isForeign ? {} : readKept(secret)
   const { pending, current } = kept
+  const revocation = lookForRevocation(kept, options)
   const held = current && heldOf(options, certificate, current)
   const request = pending && (await requestSeen(options, { certificate, pending, signal }))
   const isAsked = pending === undefined ? held === undefined : request?.kind === 'absent'
@@ -61,6 +66,7 @@ export async function look(
     certificate,
     held,
     request,
+    revocation,
     ...(await accountSeen(options, certificate, { isAsked, signal })),
     now: now(),
     secret: isForeign ? undefined : secret?.metadata,

@@ -5,6 +5,7 @@ import type {
 import type { Metadata } from '../kubernetes/resource.ts'
 import type { BounceSeen, Chosen } from './bounce.ts'
 import type { Kept } from './kept.ts'
+import type { RevokedSeen } from './revoked.ts'
 import { askedOf, requestNameOf } from './kept.ts'
 
 export type Told = IssuedCertificateStatus & { readonly state: State }
@@ -37,6 +38,8 @@ export interface Seen {
   readonly held: Held | undefined
   /** Why nothing can be asked for, whatever is in the Secret. */
   readonly problem: string | undefined
+  /** What ends what the Secret has; undefined where nothing does. */
+  readonly revocation: RevokedSeen | undefined
   /** Whether other anchors are published by now than the Secret has. */
   readonly hasOtherAnchors: boolean
   /** What is to be done with the pods that are to be restarted; undefined where none are. */
@@ -48,7 +51,10 @@ export interface Seen {
 /** One change, or what is waited for. Each leaves behind what the next look goes on from, wherever it is cut short. */
 export type Step =
   | { readonly kind: 'tell'; readonly status: Told }
-  | { readonly kind: 'make-key' | 'send' | 'take' | 'write-anchors' | 'forget' | 'end-bounce' }
+  | {
+      readonly kind:
+        'make-key' | 'send' | 'take' | 'write-anchors' | 'forget' | 'end' | 'end-bounce'
+    }
   | { readonly kind: 'choose'; readonly chosen: readonly Chosen[] }
   /** `told`: with what is told where it is refused. */
   | { readonly kind: 'evict'; readonly pod: Metadata; readonly told: Told }
@@ -69,6 +75,13 @@ export function nextStep(seen: Seen): Step {
     const { issuedCertificateSecret: name } = certificate.spec
     const error = `issuedCertificateSecret: Secret ${name} is there and was not made for this resource, want=another name`
     return failed(error) ?? { kind: 'rest', until: undefined }
+  }
+  if (seen.revocation?.kind === 'unknown') return { kind: 'await' }
+  if (seen.revocation !== undefined) {
+    // The key goes first: what is told of is so.
+    if (kept.current !== undefined || kept.pending !== undefined) return { kind: 'end' }
+    const { by } = seen.revocation
+    return failed(`revoked: by the Revocation ${by}`) ?? { kind: 'rest', until: undefined }
   }
   if (problem !== undefined) return failed(problem) ?? { kind: 'rest', until: undefined }
   if (kept.pending !== undefined) return pendingStep(seen, kept.pending)

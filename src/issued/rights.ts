@@ -7,8 +7,9 @@ export function issuedRights(options: {
   /** The ClusterTrustBundle of the signer; where anchors come from a file it needs none. */
   readonly trustBundle?: string | undefined
   readonly bouncePods?: boolean
+  readonly revocations?: boolean
 }): readonly Right[] {
-  const { namespace, trustBundle, bouncePods = false } = options
+  const { namespace, trustBundle, bouncePods = false, revocations = false } = options
   const place = namespace === undefined ? {} : { namespace }
   const resources = { group: 'countersign.dev', resource: 'issuedcertificates', ...place }
   const requests = { group: 'certificates.k8s.io', resource: 'certificatesigningrequests' }
@@ -29,8 +30,16 @@ export function issuedRights(options: {
     ...(['create', 'get'] as const).map((verb) => ({ ...requests, verb, without: unasked })),
     ...(trustBundle === undefined ? [] : [anchorsRight(trustBundle)]),
     ...(bouncePods ? bounceRights(place) : []),
+    ...(revocations ? revocationRights : []),
   ]
 }
+
+const revocationRights: readonly Right[] = (['list', 'watch'] as const).map((verb) => ({
+  group: 'countersign.dev',
+  resource: 'revocations',
+  verb,
+  without: 'nothing is asked for or kept: what is revoked is not known',
+}))
 
 /** Without `bouncePods` it has none of them. */
 function bounceRights(place: { readonly namespace?: string }): readonly Right[] {

@@ -16,7 +16,7 @@ test('the documented rights are those that are used, and no others', async () =>
     const name = [resource, subresource].filter(Boolean).join(' ')
     return [...verbs.matchAll(/`(\w+)`/g)].map(([, verb]) => `${verb} ${name}`)
   })
-  const all = issuedRights({ trustBundle: 'bundle', bouncePods: true })
+  const all = issuedRights({ trustBundle: 'bundle', bouncePods: true, revocations: true })
   const used = all.map(({ verb, resource, subresource = '' }) =>
     `${verb} ${resource} ${subresource}`.trim(),
   )
@@ -33,11 +33,11 @@ test('it may touch no pod unless it is to restart them', () => {
 })
 
 test('of one namespace it needs rights there alone, but for what has none', () => {
-  const beyond = issuedRights({ namespace: 'tools', bouncePods: true }).filter(
+  const beyond = issuedRights({ namespace: 'tools', bouncePods: true, revocations: true }).filter(
     ({ namespace }) => namespace !== 'tools',
   )
   assert.deepEqual(
     [...new Set(beyond.map(({ resource }) => resource))],
-    ['certificatesigningrequests'],
+    ['certificatesigningrequests', 'revocations'],
   )
 })

@@ -290,4 +290,32 @@ export const issuedMutations: readonly Mutation[] = [
     edits: [['bouncePods ? bounceRights(place) : []', 'bounceRights(place)']],
     tests: ['test/issued/rights.test.ts'],
   },
+  {
+    claim: 'issued.ends-when-revoked',
+    without: 'the end of the key',
+    file: steps,
+    edits: [
+      [
+        "kept.current !== undefined || kept.pending !== undefined) return { kind: 'end' }",
+        "kept.current === kept.pending) return { kind: 'end' }",
+      ],
+    ],
+    tests: ['test/issued/revoked.test.ts'],
+  },
+  {
+    claim: 'issued.ends-when-revoked',
+    without: 'the certificate whose key is gone',
+    file: 'src/issued/revoked.ts',
+    edits: [
+      ['[kept.current?.credentialBundle, kept.chainPem]', '[kept.current?.credentialBundle]'],
+    ],
+    tests: ['test/issued/revoked.test.ts'],
+  },
+  {
+    claim: 'issued.ends-when-revoked',
+    without: 'the look at whether it is known what is revoked',
+    file: 'src/issued/revoked.ts',
+    edits: never('revocations.staleSeconds > staleSecondsMax'),
+    tests: ['test/issued/revoked.test.ts'],
+  },
 ]

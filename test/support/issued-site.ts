@@ -25,7 +25,9 @@ import { root } from './source-tree.ts'
 const system = 'countersign-system'
 export const namespace = 'tools' as const
 const agent = { namespace: system, serviceAccount: 'agent' }
-const crdFile = join(root, 'charts/countersign/files/crds/issuedcertificates.yaml')
+const definitions = ['issuedcertificates', 'revocations'].map((name) =>
+  join(root, `charts/countersign/files/crds/${name}.yaml`),
+)
 export const requestsPath: string = '/apis/certificates.k8s.io/v1/certificatesigningrequests'
 export const issuedPath: string = `/apis/countersign.dev/v1alpha1/namespaces/${namespace}/issuedcertificates`
 
@@ -59,6 +61,7 @@ export const agentRules: readonly Rule[] = [
   })),
   { apiGroups: [''], resources: ['pods/eviction'], verbs: ['create'] },
   { apiGroups: [''], resources: ['events'], verbs: ['create'] },
+  { apiGroups: ['countersign.dev'], resources: ['revocations'], verbs: ['list', 'watch'] },
 ]
 
 /** One cluster with its agent, and the signer that answers it from elsewhere. */
@@ -84,7 +87,7 @@ export async function create(
 
 async function prepare(admin: PlainClient, node: string): Promise<string> {
   const crds = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
-  await create(admin, crds, parse(await readFile(crdFile, 'utf8')))
+  for (const file of definitions) await create(admin, crds, parse(await readFile(file, 'utf8')))
   for (const name of [namespace, system])
     await create(admin, '/api/v1/namespaces', { metadata: { name } })
   await create(admin, `/api/v1/namespaces/${namespace}/serviceaccounts`, {

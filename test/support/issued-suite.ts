@@ -64,7 +64,9 @@ export function issuedSuite(title: string, start: (folder: string) => Promise<Cl
 
     function startKeeper(): Promise<Running> {
       const { trustDomain, agentKubeconfig: kubeconfig } = edge
-      const text = stringify({ trustDomain, kubeconfig, bouncePods: true, admin: { port: 0 } })
+      const { identityExtensionOid } = anyProfile
+      const more = { bouncePods: true, revocations: true, identityExtensionOid, admin: { port: 0 } }
+      const text = stringify({ trustDomain, kubeconfig, ...more })
       return runIssued(parseConfiguration(text, issuedSchema, 'x.yaml'), silentLog)
     }
 
@@ -78,7 +80,7 @@ export function issuedSuite(title: string, start: (folder: string) => Promise<Cl
       const given = agentRules.flatMap(({ apiGroups: [group], resources: [resource], verbs }) =>
         verbs.map((verb) => `${verb} ${group} ${resource}`),
       )
-      const used = issuedRights({ trustBundle: 'x', bouncePods: true }).map(
+      const used = issuedRights({ trustBundle: 'x', bouncePods: true, revocations: true }).map(
         ({ verb, group, resource, subresource }) =>
           [verb, group, [resource, subresource].filter(Boolean).join('/')].join(' '),
       )
@@ -198,6 +200,28 @@ export function issuedSuite(title: string, start: (folder: string) => Promise<Cl
       const patch = { spec: { org: null } }
       await edge.admin({ method: 'PATCH', path: `${issuedPath}/of-acme`, body: patch })
       assert.equal((await reaches('of-acme', 'Finished')).error, undefined)
+    })
+
+    test('a Revocation takes the key from the Secret, and lifting it has another one asked for', async () => {
+      requirement('issued.ends-when-revoked')
+      await create(edge.admin, issuedPath, issued('stolen'))
+      await reaches('stolen', 'Finished')
+      const { 'tls.key': key } = await secretOf('stolen-identity')
+      const { uid: podUID } = (await edge.admin({ path: `${issuedPath}/stolen` })).body.metadata
+      const revocations = '/apis/countersign.dev/v1alpha1/revocations'
+      await create(edge.admin, revocations, {
+        apiVersion: 'countersign.dev/v1alpha1',
+        kind: 'Revocation',
+        metadata: { name: 'stolen' },
+        spec: { podUID, reason: 'a test' },
+      })
+      const { error } = await reaches('stolen', 'Failed')
+      assert.equal(error, 'revoked: by the Revocation stolen')
+      const left = Object.keys(await secretOf('stolen-identity')).toSorted()
+      assert.deepEqual(left, ['tls.crt', 'trust-bundle.pem'])
+      await edge.admin({ method: 'DELETE', path: `${revocations}/stolen` })
+      await reaches('stolen', 'Finished')
+      assert.notEqual((await secretOf('stolen-identity'))['tls.key'], key)
     })
 
     test('pods are restarted by evictions, one at a time, as a disruption budget lets them', async () => {

@@ -27,12 +27,14 @@ export interface IssuedConfig {
   readonly renewPercent: number
   /** Whether the pods that an IssuedCertificate names are restarted. */
   readonly bouncePods: boolean
+  /** Whether a Revocation of the cluster takes the key from the Secret. */
+  readonly revocations: boolean
   readonly admin: AdminConfig
   readonly log: LogConfig
 }
 
 export function issuedSchema(folder: string): z.ZodType<IssuedConfig> {
-  return z.strictObject({
+  const config = z.strictObject({
     trustDomain: parsedBy(parseTrustDomain),
     signerName: z.string().max(571).default('countersign.dev/identity'),
     kubeconfig: pathIn(folder).optional(),
@@ -43,7 +45,15 @@ export function issuedSchema(folder: string): z.ZodType<IssuedConfig> {
     identityExtensionOid: z.string().max(128).optional(),
     renewPercent: z.int().min(10).max(80).default(50),
     bouncePods: z.boolean().default(false),
+    revocations: z.boolean().default(false),
     admin: adminSchema(9_446),
     log: logSchema,
   })
+  return config.refine(
+    ({ revocations, identityExtensionOid }) => !revocations || identityExtensionOid !== undefined,
+    {
+      path: ['identityExtensionOid'],
+      error: 'want=the number of the extension, with revocations: it names what they are about',
+    },
+  )
 }
