@@ -455,6 +455,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'an evaluation ends after a bounded number of steps, the same for the same question, and the next one is not affected',
     source: 'a rule of one line ran for minutes in the module',
   },
+  'policy.patterns-linear': {
+    claim:
+      'a search for a pattern, whoever wrote it, takes work in proportion to pattern and text, and all of it is paid for in steps',
+    source: 'ReDoS (CWE-1333): OPA promises RE2, and JavaScript has a backtracking engine',
+  },
   'policy.caller-rules-kept': {
     claim:
       'what rules give of a caller, and of what it asks for, is kept for that alone, and only where it is frozen',

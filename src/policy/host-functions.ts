@@ -1,5 +1,10 @@
+import { regexBuiltins } from './plan/builtins/regex.ts'
+import type { Builtin } from './plan/builtins/signature.ts'
+import { Meter } from './plan/meter.ts'
+import type { Value } from './plan/values.ts'
+
 /** Undefined: OPA has an error there, which makes the expression undefined. */
-type HostFunction = (...values: readonly unknown[]) => boolean | number | undefined
+type HostFunction = (...values: readonly unknown[]) => unknown
 
 /**
  * The functions that a policy module may call out for, all pure. `policies/capabilities.json` lists the same names: with it
@@ -10,6 +15,27 @@ export const hostFunctions: Readonly<Record<string, HostFunction>> = {
   'strings.any_prefix_match': anyMatch((text, prefix) => text.startsWith(prefix)),
   'strings.any_suffix_match': anyMatch((text, suffix) => text.endsWith(suffix)),
   'strings.count': countOf,
+  ...ownPatterns(),
+}
+
+/** What one call may take: a module has no fuel of its own. */
+const stepsMax = 1_000_000
+
+/**
+ * The functions on patterns that no module has by itself. `regex.split` is not among them: the package has one, by JavaScript's own
+ * patterns, that cannot be replaced.
+ */
+function ownPatterns(): Readonly<Record<string, HostFunction>> {
+  const meter = new Meter()
+  const builtins = regexBuiltins(meter)
+  const limited =
+    (builtin: Builtin | undefined): HostFunction =>
+    (...values) => {
+      meter.left = stepsMax
+      return builtin?.(...(values as readonly Value[]))
+    }
+  const names = ['regex.find_n', 'regex.replace', 'regex.template_match']
+  return Object.fromEntries(names.map((name) => [name, limited(builtins[name])]))
 }
 
 /** OPA `strings.any_prefix_match` and its sister: whether any of the strings has any of the affixes. */

@@ -19,6 +19,7 @@ import { issuedMutations } from './issued.ts'
 import { ledgerMutations } from './ledger.ts'
 import { listMutations } from './lists.ts'
 import { operationMutations } from './operation.ts'
+import { patternMutations } from './patterns.ts'
 import { policyMutations } from './policy.ts'
 import { renewalMutations } from './renewal.ts'
 import { shadowMutations } from './shadow.ts'
@@ -538,6 +539,7 @@ export const mutations: readonly Mutation[] = [
   ...authorityMutations,
   ...agentMutations,
   ...operationMutations,
+  ...patternMutations,
   ...policyMutations,
   ...bundleMutations,
   ...ociMutations,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import capabilities from '../../policies/capabilities.json' with { type: 'json' }
 import { hostFunctions } from '../../src/policy/host-functions.ts'
+import { requirement } from '../requirements.ts'
 
 // Expected values are those of `opa eval`.
 const calls: readonly (readonly [string, readonly unknown[], unknown])[] = [
@@ -35,13 +36,25 @@ const calls: readonly (readonly [string, readonly unknown[], unknown])[] = [
   ['strings.any_suffix_match', ['abc', undefined], undefined],
   ['strings.count', [5, 'a'], undefined],
   ['strings.count', ['a', ['a']], undefined],
+  ['regex.find_n', ['a+', 'baac', -1], ['aa']],
+  ['regex.find_n', ['a*', 'baac', 2], ['', 'aa']],
+  ['regex.find_n', ['(', 'baac', -1], undefined],
+  ['regex.replace', ['foo bar', '(o+)', '<$1>'], 'f<oo> bar'],
+  ['regex.template_match', ['urn:foo:{.*}', 'urn:foo:bar', '{', '}'], true],
 ]
 
 for (const [name, values, expected] of calls) {
   test(`${name}(${JSON.stringify(values).slice(1, -1)}) is ${JSON.stringify(expected) ?? 'undefined'}`, () => {
-    assert.equal(hostFunctions[name]?.(...values), expected)
+    assert.deepEqual(hostFunctions[name]?.(...values), expected)
   })
 }
+
+test('a function on patterns has steps of its own: a module knows none', () => {
+  requirement('policy.patterns-linear')
+  const search = (): unknown => hostFunctions['regex.find_n']?.('(?:a.*b)|a', 'a'.repeat(5000), -1)
+  assert.throws(search, { name: 'PolicyFault', kind: 'fuel' })
+  assert.deepEqual(hostFunctions['regex.find_n']?.('a', 'ab', -1), ['a'])
+})
 
 test('every function of the table is in the capabilities', () => {
   const names = new Set(capabilities.builtins.map(({ name }) => name))
@@ -51,9 +64,9 @@ test('every function of the table is in the capabilities', () => {
   )
 })
 
-test('the capabilities have no clock, no randomness, no network, no patterns and no Go formats', () => {
+test('the capabilities have no clock, no randomness, no network, no globs and no Go formats', () => {
   const refused =
-    /^(time\.|rand\.|uuid\.|http\.|net\.lookup|opa\.runtime|regex\.|glob\.|sprintf|io\.jwt)/
+    /^(time\.|rand\.|uuid\.|http\.|net\.lookup|opa\.runtime|regex\.(?:split|globs)|glob\.|sprintf|io\.jwt)/
   assert.deepEqual(
     capabilities.builtins.map(({ name }) => name).filter((name) => refused.test(name)),
     [],

@@ -3,6 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { letters } from '../policy/plan/letters.ts'
+import { classPatterns, rangesOf, sampleLetters } from '../policy/plan/regex/letter-classes.ts'
+import { regexRules, vectorCalls } from '../policy/plan/regex/regex-calls.ts'
+import type { RegexCall } from '../policy/plan/regex/regex-calls.ts'
 import { callsAbout, spellings, textOfAnswers } from '../policy/plan/addresses.ts'
 
 const addressRules = `package addresses
@@ -49,6 +52,33 @@ uppered[letter] := upper(letter) if {
 export function letterVector(opa: string): string {
   const answers = evaluate(opa, letterRules, letters(), 'data.letters')
   return `${JSON.stringify(answers, null, 1)}\n`
+}
+
+/** What `opa eval` says of calls of regular expressions, by their place; what is undefined is not there. */
+export function regexAnswers(
+  opa: string,
+  calls: readonly RegexCall[],
+): Readonly<Record<string, unknown>> {
+  return evaluate(opa, regexRules(), calls, 'data.expressions.answers')
+}
+
+export function regexVector(opa: string): string {
+  return `${JSON.stringify(regexAnswers(opa, vectorCalls), null, 1)}\n`
+}
+
+const classRules = `package classes
+
+places[pattern] := [at | some at, letter in input.letters; regex.match(pattern, letter)] if {
+	some pattern in input.patterns
+}
+`
+
+/** Which of the sample letters `opa eval` finds in each class, by their places. */
+export function letterClassVector(opa: string): string {
+  const input = { letters: Array.from(sampleLetters), patterns: classPatterns }
+  const places = evaluate(opa, classRules, input, 'data.classes.places')
+  const rows = classPatterns.map((pattern) => [pattern, rangesOf(places[pattern] as number[])])
+  return `${JSON.stringify(Object.fromEntries(rows), null, 1)}\n`
 }
 
 function evaluate(

@@ -7,9 +7,13 @@ import { silentMetrics } from '../../src/metrics.ts'
 import { mergeBundle, readBundleFiles } from '../../src/policy/bundle.ts'
 import { entrypoints, fuelOf } from '../../src/policy/engine.ts'
 import { formatInput } from '../../src/policy/input.ts'
+import { createBuiltins } from '../../src/policy/plan/builtins/builtins.ts'
+import { Meter } from '../../src/policy/plan/meter.ts'
 import { createPlanEngine } from '../../src/policy/plan-engine.ts'
 import { unordered } from '../../src/policy/second-opinion.ts'
 import { createQuestions } from '../policy/questions.ts'
+import { regexCalls } from '../policy/plan/regex/regex-calls.ts'
+import { regexAnswers } from './builtin-vectors.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const rules = join(root, 'policies', 'countersign')
@@ -52,6 +56,22 @@ function answersOfOpa(opa: string, dataText: string, asked: readonly Asked[]): r
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+/** Holds calls of regular expressions against `opa eval`. How many there were; throws at the first that has two answers. */
+export function compareRegex(opa: string, count: number): number {
+  const meter = new Meter()
+  const builtins = createBuiltins(meter)
+  const calls = regexCalls(2, count)
+  const answers = regexAnswers(opa, calls)
+  for (const [at, [name, ...args]] of calls.entries()) {
+    meter.left = 1_000_000
+    const given = builtins[name]?.(...args)
+    if (isDeepStrictEqual(given, answers[at])) continue
+    const shown = JSON.stringify([name, ...args])
+    throw new Error(`${shown}\nopa ${JSON.stringify(answers[at])}\nours ${JSON.stringify(given)}`)
+  }
+  return calls.length
 }
 
 /** Holds the plan of the shipped bundle against `opa eval`. How many questions were asked; throws at the first that has two answers. */

@@ -14,8 +14,8 @@ import { mergeBundle, readBundleFiles } from '../../src/policy/bundle.ts'
 import { entrypoints } from '../../src/policy/engine.ts'
 import { instantiate } from '../../src/policy/instance.ts'
 import { toolPath } from './build.ts'
-import { addressVector, letterVector } from './builtin-vectors.ts'
-import { compareWithOpa } from './opa-differential.ts'
+import { addressVector, letterClassVector, letterVector, regexVector } from './builtin-vectors.ts'
+import { compareRegex, compareWithOpa } from './opa-differential.ts'
 import { runPolicy } from '../cli/command/policy/run-policy.ts'
 import { beginAsAuthor, buildAndSign } from './opa-bundles.ts'
 import { followAsOpa } from './opa-follower.ts'
@@ -211,6 +211,8 @@ function checkVectors(opa: string, folder: string, write: boolean): void {
   keepVector('constructs.answers.json', done.stdout, write)
   keepVector('addresses.answers.json', addressVector(opa), write)
   keepVector('letters.answers.json', letterVector(opa), write)
+  keepVector('regex.answers.json', regexVector(opa), write)
+  keepVector('letter-classes.answers.json', letterClassVector(opa), write)
 }
 
 /** A suite with everything that a test may be: its plan, and what `opa test` says of it. */
@@ -312,6 +314,10 @@ async function compareEngines(opa: string): Promise<void> {
   try {
     const count = await compareWithOpa(opa, 1)
     process.stdout.write(`policies: ${count} questions, plan and opa eval answer alike\n`)
+    const calls = compareRegex(opa, 20_000)
+    process.stdout.write(
+      `policies: ${calls} calls of regular expressions, plan and opa eval answer alike\n`,
+    )
   } catch (error) {
     throw new PolicyCheckError((error as Error).message.slice(0, 4000), 'src/policy/plan')
   }

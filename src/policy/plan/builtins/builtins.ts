@@ -8,6 +8,7 @@ import { encodingBuiltins } from './encodings.ts'
 import { numberBuiltins } from './numbers.ts'
 import { objectBuiltins } from './objects.ts'
 import { pathBuiltins } from './paths.ts'
+import { regexBuiltins } from './regex.ts'
 import { isText } from './signature.ts'
 import type { Builtin, Builtins } from './signature.ts'
 import { stringBuiltins } from './strings.ts'
@@ -23,6 +24,7 @@ export function createBuiltins(meter: Meter): Builtins {
     ...pathBuiltins(meter),
     ...stringBuiltins(meter),
     ...encodingBuiltins(meter),
+    ...regexBuiltins(meter),
     'net.cidr_contains': ofRanges(meter, containsCidr),
     'net.cidr_intersects': ofRanges(meter, intersectsCidr),
   }

@@ -1,0 +1,66 @@
+/** The defences of a search for a pattern. */
+import type { Mutation } from './mutation.ts'
+
+const pattern = 'src/policy/plan/regex/pattern.ts'
+const letterClass = 'src/policy/plan/regex/letter-class.ts'
+const tests = ['test/policy/plan/regex/pattern.test.ts']
+const claim = 'policy.patterns-linear'
+
+export const patternMutations: readonly Mutation[] = [
+  {
+    claim,
+    without: 'the steps of a search',
+    file: 'src/policy/plan/regex/search.ts',
+    edits: [['      spend(walk.takeSteps())\n', '']],
+    tests,
+    named: 'no fuel left',
+  },
+  {
+    claim,
+    without: 'the steps of a program, before it is written',
+    file: pattern,
+    edits: [['spend(1 + Math.floor(node.size / instructionsPerStep))', 'spend(1)']],
+    tests,
+    named: 'no fuel left',
+  },
+  {
+    claim,
+    without: 'the limit of repetitions in repetitions',
+    file: 'src/policy/plan/regex/syntax.ts',
+    edits: [['repetitions > repetitionsMax ||', '']],
+    tests,
+    named: 'counts are limited',
+  },
+  {
+    claim,
+    without: 'the steps that a function on patterns has for a module',
+    file: 'src/policy/host-functions.ts',
+    edits: [['meter.left = stepsMax', 'meter.left = Infinity']],
+    tests: ['test/policy/host-functions.test.ts'],
+    named: 'steps of its own',
+  },
+  {
+    claim: 'policy.steps-bounded',
+    without: 'the steps of a pattern that is known',
+    file: pattern,
+    edits: [['      spend(before.steps)\n', '']],
+    tests,
+    named: 'paid for each time',
+  },
+  {
+    claim: 'policy.plan-agrees',
+    without: 'the rule about an empty match behind another one',
+    file: pattern,
+    edits: [['if (end > place || begin !== lastEnd)', 'if (end >= place)']],
+    tests,
+    named: 'of every kind',
+  },
+  {
+    claim: 'policy.plan-agrees',
+    without: 'the look for letters that OPA does not know yet',
+    file: letterClass,
+    edits: [['isLater(letter) ? hasUnassigned : ', '']],
+    tests,
+    named: 'a class has the letters',
+  },
+]
