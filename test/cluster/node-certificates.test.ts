@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { parse, stringify } from 'yaml'
+import { stringify } from 'yaml'
 import type { Cluster } from '../../dev/cluster.ts'
 import { approverRights } from '../../src/approver/rights.ts'
 import { approverSchema } from '../../src/cli/approver/approver-configuration.ts'
@@ -12,13 +12,14 @@ import { run } from '../../src/cli/program.ts'
 import { runApprover } from '../../src/cli/approver/run-approver.ts'
 import { parseConfiguration } from '../../src/cli/configuration.ts'
 import type { Running } from '../../src/cli/running.ts'
-import type { Right } from '../../src/kubernetes/access-review.ts'
 import { readLedger } from '../../src/ledger/ledger.ts'
 import type { NodeVerdict } from '../../src/ledger/record.ts'
 import { silentLog } from '../../src/log.ts'
 import { newNodeKey, requestOf, type AskedNames } from '../approver/request.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
+import { grantRights } from '../support/grant-rights.ts'
+import { writePodKubeconfig } from '../support/pod-kubeconfig.ts'
 import { createPlainClient, type PlainClient } from '../support/plain-client.ts'
 import { startRealCluster } from '../support/real-cluster.ts'
 
@@ -75,7 +76,7 @@ async function clientOf(name: string, groups: readonly string[]): Promise<PlainC
 /** As a user of its own, who has the rights of the list and no other. */
 async function startApprover(): Promise<Running> {
   const accounts = [{ namespace: 'default', name: 'virtual', ofPod: true }]
-  await grant('approver', approverRights({ signers: ['serving', 'client'], accounts }))
+  await grantRights(admin, 'approver', approverRights({ signers: ['serving', 'client'], accounts }))
   const file = join(folder, 'approver.yaml')
   const written = {
     kubeconfig: await cluster.kubeconfigFor({ name: 'approver', groups: [] }),
@@ -98,27 +99,6 @@ async function startApprover(): Promise<Running> {
   const running = await runApprover(config, { log: silentLog })
   await eventually('the approver is ready', () => running.ready())
   return running
-}
-
-/** One role for the cluster, and one for each namespace that a right names. */
-async function grant(user: string, rights: readonly Right[]): Promise<void> {
-  const rbac = '/apis/rbac.authorization.k8s.io/v1'
-  for (const [namespace, own] of Map.groupBy(rights, (each) => each.namespace)) {
-    const kind = namespace === undefined ? 'ClusterRole' : 'Role'
-    const path = namespace === undefined ? rbac : `${rbac}/namespaces/${namespace}`
-    const rules = own.map(({ group, resource, subresource, verb, name }) => ({
-      apiGroups: [group],
-      resources: [subresource === undefined ? resource : `${resource}/${subresource}`],
-      verbs: [verb],
-      ...(name === undefined ? {} : { resourceNames: [name] }),
-    }))
-    await create(`${path}/${kind.toLowerCase()}s`, { metadata: { name: user }, rules })
-    await create(`${path}/${kind.toLowerCase()}bindings`, {
-      metadata: { name: user },
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name: user },
-      subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: user }],
-    })
-  }
 }
 
 async function create(path: string, body: object): Promise<void> {
@@ -367,28 +347,17 @@ test('an agent keeps the serving certificate of a virtual node, by the token of 
   await create('/api/v1/nodes', { metadata: { name: 'virtual-1' } })
   await create('/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'virtual' } })
   await allowToAsk('system:serviceaccounts:default')
-  const pods = '/api/v1/namespaces/default/pods'
-  await create(pods, {
-    metadata: { name: 'vk-0' },
-    spec: {
-      nodeName: 'node-b',
-      serviceAccountName: 'virtual',
-      automountServiceAccountToken: false,
-      containers: [{ name: 'main', image: 'example.invalid/main' }],
-    },
-  })
-  const { body: pod } = await admin({ path: `${pods}/vk-0` })
-  const boundObjectRef = { apiVersion: 'v1', kind: 'Pod', name: 'vk-0', uid: pod.metadata.uid }
-  const { body } = await admin({
-    method: 'POST',
-    path: '/api/v1/namespaces/default/serviceaccounts/virtual/token',
-    body: { spec: { audiences: [], expirationSeconds: 600, boundObjectRef } },
-  })
-  const kubeconfig = parse(await readFile(cluster.adminKubeconfig, 'utf8'))
-  kubeconfig.users[0].user = { token: body.status.token }
   const files = { kubeconfig: 'virtual.kubeconfig', trustBundle: 'ca.pem', config: 'agent.yaml' }
   const at = (name: string): string => join(folder, name)
-  await writeFile(at(files.kubeconfig), stringify(kubeconfig), { mode: 0o600 })
+  await writePodKubeconfig({
+    cluster,
+    admin,
+    namespace: 'default',
+    pod: 'vk-0',
+    serviceAccount: 'virtual',
+    nodeName: 'node-b',
+    file: at(files.kubeconfig),
+  })
   const authentication =
     '/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication'
   const { body: map } = await admin({ path: authentication })

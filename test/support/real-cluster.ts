@@ -122,6 +122,8 @@ interface ServerSettings {
   readonly featureGates?: readonly string[]
   /** The plugin is in force unless told. */
   readonly nodeRestriction?: boolean
+  /** How long what the controller manager signs is good for, unless less is asked for: two hours unless told. */
+  readonly signingDuration?: string
   /** Without controller manager and kubelet: what is asked of it is what an API server does by itself. */
   readonly serverOnly?: boolean
 }
@@ -155,7 +157,14 @@ function startApiServer(group: ProcessGroup, layout: Layout, settings: ServerSet
   })
 }
 
-function startControllerManager(group: ProcessGroup, layout: Layout, kubeconfig: string): void {
+function startControllerManager(
+  group: ProcessGroup,
+  layout: Layout,
+  {
+    kubeconfig,
+    signingDuration = '2h',
+  }: { kubeconfig: string; signingDuration: string | undefined },
+): void {
   group.start({
     name: 'kube-controller-manager',
     path: requireTool('kube-controller-manager'),
@@ -167,7 +176,7 @@ function startControllerManager(group: ProcessGroup, layout: Layout, kubeconfig:
       // It signs what is approved for the signers of Kubernetes, so that a node can log in with it.
       `--cluster-signing-cert-file=${layout.clientCaFile}`,
       `--cluster-signing-key-file=${layout.clientCaKeyFile}`,
-      '--cluster-signing-duration=2h',
+      `--cluster-signing-duration=${signingDuration}`,
       '--secure-port=0',
       // The bare node never reports: its taints would evict the pods that tests put there.
       '--controllers=*,-node-lifecycle-controller,-taint-eviction-controller',
@@ -227,10 +236,11 @@ async function startBeside(options: {
   readonly client: PlainClient
   readonly report: (line: string) => void
   readonly kubeconfigs: { readonly admin: string; readonly node: string }
+  readonly signingDuration: string | undefined
 }): Promise<void> {
-  const { group, layout, client, report, kubeconfigs } = options
+  const { group, layout, client, report, kubeconfigs, signingDuration } = options
   report('starting kube-controller-manager and the kubelet')
-  startControllerManager(group, layout, kubeconfigs.admin)
+  startControllerManager(group, layout, { kubeconfig: kubeconfigs.admin, signingDuration })
   startKubelet(group, layout, kubeconfigs.node)
   await group.until(`node ${kubeletNode} ready`, 60, () => nodeIsReady(client))
   await group.until('kube-controller-manager at work', 60, async () => {
@@ -274,7 +284,8 @@ async function startIn(options: {
   if (settings.serverOnly !== true) {
     const user = { name: `system:node:${kubeletNode}`, groups: ['system:nodes'] }
     const kubeconfigs = { admin: adminKubeconfig, node: await kubeconfigFor(user) }
-    await startBeside({ group, layout, client, report, kubeconfigs })
+    const { signingDuration } = settings
+    await startBeside({ group, layout, client, report, kubeconfigs, signingDuration })
   }
   report(`ready at ${layout.serverUrl}`)
 
