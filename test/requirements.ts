@@ -571,6 +571,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'the bundle of a tenant is asked about calls of its own tenant alone, can deny and nothing else, and has neither rules nor data beyond its root',
     source: 'issue 12, bundles: disjoint roots',
   },
+  'policy.tenant-lists': {
+    claim:
+      'a list shows a tenant nothing that its own bundle denies, unless each of its denials says that it is listed, and what is kept of lists is of the bundles in force',
+    source: 'issue 12, bundles of tenants',
+  },
   'policy.tenant-fails-alone': {
     claim:
       'a bundle of a tenant that is not good or has no answer refuses calls of that tenant, and of no other',

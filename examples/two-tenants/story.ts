@@ -82,6 +82,8 @@ async function eventually(what: string, holds: () => Promise<boolean>): Promise<
 interface StoryAgent extends AsyncDisposable {
   /** Searches its notes: what both tenants are granted. Gives why it is refused. */
   search(): Promise<string | undefined>
+  /** Whether a list shows it that. */
+  isListed(): Promise<boolean>
 }
 
 async function openAgent(
@@ -108,6 +110,10 @@ async function openAgent(
         () => undefined,
         (error: Error) => error.message,
       ),
+    async isListed() {
+      const { tools } = await client.listTools()
+      return tools.some(({ name }) => name === 'notes_search')
+    },
     async [Symbol.asyncDispose]() {
       await client.close()
       await mtls[Symbol.asyncDispose]()
@@ -130,12 +136,14 @@ async function walk(folder: string): Promise<void> {
   await using globex = await openAgent(dev, 'globex', 'analyst')
   await eventually('both bundles are in force', async () => (await tenantsOf(dev)).ok)
   assert.deepEqual([await acme.search(), await globex.search()], [undefined, undefined])
+  assert.deepEqual([await acme.isListed(), await globex.isListed()], [true, true])
 
-  // 2. Globex freezes it: its own calls are refused with its own reason, and acme's are not.
+  // 2. Globex freezes it: its own calls are refused with its own reason and its lists do without, and acme's are as before.
   await rename(await build(folder, 'globex', { frozen: ['search'] }), places.globex)
   await eventually('frozen by globex', async () => (await globex.search()) !== undefined)
   assert.match((await globex.search()) ?? '', /globex has frozen it/)
   assert.equal(await acme.search(), undefined)
+  assert.deepEqual([await acme.isListed(), await globex.isListed()], [true, false])
 
   // 3. Acme names the other's subjects: nobody asks it about them.
   const rule = `package tenants.acme

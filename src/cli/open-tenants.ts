@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
 import { openActivation, type Activation } from '../policy/activation.ts'
 import type { BundleContent } from '../policy/bundle-content.ts'
@@ -33,10 +34,14 @@ export async function openTenants(
   for (const [tenant, config] of entries) {
     followed.set(tenant, opened.use(await follow(tenant, config, { ...parts, inTurn })))
   }
+  const digestOf = createDigestOf()
   const all = opened.move()
   return {
     tenants: {
       tenantOf: createTenantOf(),
+      get digest() {
+        return digestOf([...followed.values()].map((each) => each.current()))
+      },
       of(tenant) {
         const current = followed.get(tenant)?.current()
         if (current === absent) {
@@ -47,6 +52,18 @@ export async function openTenants(
     },
     condition: () => conditionOf(followed),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
+  }
+}
+
+/** One digest of several policies, made anew when one of them is another. */
+function createDigestOf(): (policies: readonly TenantPolicy[]) => string {
+  let last: { readonly policies: readonly TenantPolicy[]; readonly digest: string } | undefined
+  return (policies) => {
+    if (last?.policies.every((each, index) => each === policies[index]) !== true) {
+      const digests = policies.map(({ digest }) => digest).join(' ')
+      last = { policies, digest: hash('sha256', digests, 'hex') }
+    }
+    return last.digest
   }
 }
 
@@ -69,7 +86,12 @@ interface Followed extends AsyncDisposable {
 }
 
 /** Until there is a first good one. */
-const absent: TenantPolicy = { revision: 'none', digest: 'none', denials: () => [] }
+const absent: TenantPolicy = {
+  revision: 'none',
+  digest: 'none',
+  denials: () => [],
+  shows: () => [],
+}
 
 async function follow(
   tenant: string,

@@ -10,7 +10,11 @@ import { documentOf } from './document.ts'
 import { entrypoints } from './engine.ts'
 import type { PolicyEngine, PolicyName } from './engine.ts'
 import { inputOctetsDefault } from './input.ts'
-import { decideWithTenant, type TenantPolicies } from './tenant/decide-with-tenant.ts'
+import {
+  decideWithTenant,
+  filterWithTenant,
+  type TenantPolicies,
+} from './tenant/decide-with-tenant.ts'
 import { shownArguments, type ShownArguments } from './shown-arguments.ts'
 
 /** Who calls: all of it from the verified certificate, nothing from the client's message. */
@@ -76,6 +80,8 @@ export interface Evaluated<T, A extends Asked = Asked> {
   readonly seconds: number
   /** What decided; none where policy was not asked. */
   readonly policy?: PolicyName
+  /** What the platform's rules have said, where a tenant's have narrowed it. */
+  readonly ofPlatform?: T
 }
 
 /** Answers whether a call may be made. Never throws: a failure is a refusal with the code `policy-unavailable`. */
@@ -86,6 +92,7 @@ export interface Authorizer {
   /** What the mask leaves of the arguments of a call for somebody whom these rules have approve it. */
   shownArguments(texts: CallTexts, rules: readonly string[]): ShownArguments
   readonly revision: string
+  /** Of all that decides: rules, data, and the bundles of tenants. */
   readonly digest: string
 }
 
@@ -151,17 +158,19 @@ export function createAuthorizer(
       return engine.revision
     },
     get digest() {
-      return engine.digest
+      return tenants === undefined ? engine.digest : `${engine.digest}+${tenants.digest}`
     },
     decide: (texts) => decideBoth(texts, decideOnce),
-    filter: (texts) =>
-      evaluated({
+    filter(texts) {
+      const here = evaluated({
         entrypoint: entrypoints.list,
         asked: askList(texts),
         octetsMax: listOctetsMax,
         refusal: texts.resources.map(() => false),
         parse: (result) => parseList(result, texts.resources.length),
-      }),
+      })
+      return tenants === undefined ? here : filterWithTenant(here, { tenants, metrics })
+    },
     shownArguments: (texts, rules) => shownArguments(askCall(texts), rules, engine),
   }
 }

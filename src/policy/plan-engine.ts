@@ -29,9 +29,11 @@ export function createPlanEngine(
     /** The steps that one evaluation may take. */
     readonly fuelOf: (entrypoint: string) => number
     readonly metrics: Metrics
+    /** Told the steps of each evaluation, however it has ended. */
+    readonly spent?: (steps: number) => void
   },
 ): PlanEngine {
-  const { fuelOf, metrics } = options
+  const { fuelOf, metrics, spent } = options
   const program = compile(plan)
   return {
     withData(dataText) {
@@ -54,6 +56,7 @@ export function createPlanEngine(
         } finally {
           const steps = fuelOf(entrypoint) - Math.max(evaluator.meter.left, 0)
           metrics.observe('countersign_policy_steps', steps, { entrypoint })
+          spent?.(steps)
         }
         if (value !== undefined) return value
         throw failed('policy/undefined', `entrypoint is undefined, got=${entrypoint}`)

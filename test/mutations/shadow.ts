@@ -156,7 +156,7 @@ export const shadowMutations: readonly Mutation[] = [
     claim: 'policy.tenant-confined',
     without: 'the look at what the platform permits',
     file: decide,
-    edits: [['here.value.allow ? tenants', 'true ? tenants']],
+    edits: [['if (!here.value.allow) return here', 'void here']],
     tests: confined,
     named: 'of no other tenant',
   },
@@ -177,6 +177,39 @@ export const shadowMutations: readonly Mutation[] = [
     ],
     tests: ['test/cli/open-tenants.test.ts'],
     named: 'its own author',
+  },
+  {
+    claim: 'policy.tenant-lists',
+    without: 'what a tenant hides of lists',
+    file: 'src/policy/authorizer.ts',
+    edits: [
+      [
+        'tenants === undefined ? here : filterWithTenant(',
+        'tenants !== null ? here : filterWithTenant(',
+      ],
+    ],
+    tests: ['test/policy/tenant/decide-with-tenant.test.ts'],
+  },
+  {
+    claim: 'policy.tenant-lists',
+    without: 'the boolean of a denial that is listed',
+    file: tenant,
+    edits: [['?.listed === true', '?.listed !== undefined']],
+    tests: ['test/policy/tenant/decide-with-tenant.test.ts'],
+  },
+  {
+    claim: 'policy.tenant-lists',
+    without: 'the bundles of tenants in what lists are kept by',
+    file: 'src/policy/authorizer.ts',
+    edits: [['tenants === undefined ? engine.digest', 'tenants !== null ? engine.digest']],
+    tests: ['test/policy/tenant/decide-with-tenant.test.ts'],
+  },
+  {
+    claim: 'policy.tenant-fails-alone',
+    without: 'the steps that one list may take in all',
+    file: tenant,
+    edits: [['if (left !== undefined) left -= steps', 'void steps']],
+    tests: ['test/policy/tenant/decide-with-tenant.test.ts'],
   },
   {
     claim: 'policy.tenant-fails-alone',

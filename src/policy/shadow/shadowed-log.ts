@@ -47,11 +47,11 @@ export function tellDifferences(log: Pick<DecisionLogFile, 'note'>, shadow: Shad
 }
 
 function offer({ path, decisionId, requestedBy, evaluated }: DecisionEvent, shadow: Shadow): void {
-  const { asked, policy, value, error } = evaluated
+  const { asked, policy, value, error, ofPlatform = value } = evaluated
   if (policy === undefined || (path !== entrypoints.decision && path !== entrypoints.list)) return
   // What a tenant's own bundle denies is nothing that the candidate could say.
-  if (policy.tenant !== undefined && !(value as Decision).allow) return
-  const was = error === undefined ? value : undefined
+  if (policy.tenant !== undefined && (error !== undefined || isDenial(value))) return
+  const was = error === undefined ? ofPlatform : undefined
   let decided: Decided
   if (asked.kind === 'call') {
     decided = { kind: 'call', texts: textsOf(asked), was: was as Decision | undefined }
@@ -62,6 +62,10 @@ function offer({ path, decisionId, requestedBy, evaluated }: DecisionEvent, shad
   } else return
   const { digest } = policy
   shadow.add(decided, { decisionId, subject: requestedBy, digest, octets: sizeOf(asked) })
+}
+
+function isDenial(value: unknown): boolean {
+  return 'allow' in (value as object) && !(value as Decision).allow
 }
 
 /** Who asked, and for what, is in the event of the decision alone, where the policy's own rules may have masked it. */

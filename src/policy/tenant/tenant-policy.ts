@@ -18,10 +18,15 @@ export interface TenantPolicy {
   readonly digest: string
   /** Why it denies; nothing where it does not. Throws `policy/…` where it has no answer. */
   denials(asked: AskedCall): readonly Reason[]
+  /** Of calls that name no arguments, which of them lists show: not what is denied, unless each denial says that it is listed. Throws `policy/…`. */
+  shows(asked: readonly AskedCall[]): readonly boolean[]
 }
 
 /** A tenant's rules are asked beside the platform's, and take no more of the time of others than these may. */
 const fuelMax = 20_000
+
+/** All that is asked for one list. */
+const listFuelMax = 1_000_000
 
 /** 32 MiB. */
 const memoryPagesMax = 512
@@ -60,25 +65,54 @@ export async function openTenantPolicy(
   if (files.plan === undefined) throw refused('bundle has no plan.json')
   checkRules(files.plan, tenant)
   const bundle = mergeBundle(files, [])
-  const plan = createPlanEngine(files.plan, { fuelOf: () => fuelMax, metrics: silentMetrics })
+  const budget = createBudget()
+  const plan = createPlanEngine(files.plan, { ...budget, metrics: silentMetrics })
   const evaluate = plan.withData(bundle.dataText)
   const entrypoint = tenantEntrypoint(tenant)
   if (!tested) {
     compareOpinions(evaluate, createWasmEngine(bundle, memoryPagesMax), samplesOf(entrypoint))
   }
+  const ask = (asked: AskedCall): readonly unknown[] =>
+    denialsIn(
+      evaluate(entrypoint, () => textOf(asked) as InputText, documentOf(asked)),
+      tenant,
+    )
   const { revision, digest } = bundle
   const policy: TenantPolicy = {
     revision,
     digest,
     denials: (asked) =>
-      parseDenials(
-        evaluate(entrypoint, () => textOf(asked) as InputText, documentOf(asked)),
-        tenant,
-      ),
+      ask(asked)
+        .slice(0, denialsMax)
+        .flatMap((denial) => reasonsOf(denial, tenant)),
+    shows: (asked) => budget.share(() => asked.map((each) => ask(each).every(isListed))),
   }
   // Nothing at all has an answer, whatever that is.
   evaluate(entrypoint, '{}' as InputText)
   return policy
+}
+
+/** The steps of one evaluation, and of those that share what one list may take. */
+function createBudget(): {
+  readonly fuelOf: () => number
+  readonly spent: (steps: number) => void
+  share<T>(work: () => T): T
+} {
+  let left: number | undefined
+  return {
+    fuelOf: () => Math.min(fuelMax, left ?? fuelMax),
+    spent(steps) {
+      if (left !== undefined) left -= steps
+    },
+    share(work) {
+      left = listFuelMax
+      try {
+        return work()
+      } finally {
+        left = undefined
+      }
+    },
+  }
 }
 
 /** OPA's plan names each rule by its package. */
@@ -115,14 +149,18 @@ function samplesOf(
     resource: { type: 'tool', id: 'sample', properties: { server: 'sample' } },
     context: { arguments: { sample: 'sample' }, phase: 'request', time: '2026-01-01T00:00:00Z' },
   }
-  return [{}, call].map((input) => ({ entrypoint, input }))
+  const listed = { ...call, context: { phase: 'list', time: call.context.time } }
+  return [{}, call, listed].map((input) => ({ entrypoint, input }))
 }
 
-function parseDenials(value: unknown, tenant: string): readonly Reason[] {
-  if (!Array.isArray(value)) {
-    throw new CountersignError('policy/result', `denials of a tenant are no set, got=${tenant}`)
-  }
-  return value.slice(0, denialsMax).flatMap((denial) => reasonsOf(denial, tenant))
+function denialsIn(value: unknown, tenant: string): readonly unknown[] {
+  if (Array.isArray(value)) return value
+  throw new CountersignError('policy/result', `denials of a tenant are no set, got=${tenant}`)
+}
+
+/** It is arguments that are wrong: with others a call may be allowed. Only the boolean is such a word. */
+function isListed(denial: unknown): boolean {
+  return (denial as { readonly listed?: unknown } | null)?.listed === true
 }
 
 /** As those of `countersign.custom`: a denial that nobody can read denies all the same. */

@@ -31,6 +31,7 @@ function authorizerWith(policies: Readonly<Record<string, TenantPolicy | 'none'>
   const authorizer = createAuthorizer(engine, {
     tenants: {
       tenantOf: createTenantOf(),
+      digest: 'of-tenants',
       of(tenant) {
         asked.push(tenant)
         const policy = policies[tenant]
@@ -125,6 +126,7 @@ test('a tenant whose bundle has no answer is refused, and nobody else is', async
     denials() {
       throw new CountersignError('policy/fuel', 'too many steps')
     },
+    shows: () => [],
   }
   for (const broken of ['none', endless] as const) {
     const { authorizer } = authorizerWith({ acme: broken })
