@@ -251,8 +251,11 @@ async function walk(stage: Stage): Promise<void> {
   console.log(`renewed: ${connections} connections opened, 1 kept, 0 failed`)
   next.destroy()
   stream.destroy()
+  await settleAccounts(stage)
+}
 
-  // 4. One request for each certificate, and none of another pod's was ever approved.
+/** One request for each certificate, and none of another pod's was ever approved. */
+async function settleAccounts({ admin, folder }: Stage): Promise<void> {
   assert.equal((await requestsOf(admin, node)).length, 2)
   const [other] = await requestsOf(admin, 'batch')
   assert.deepEqual(other?.status, {})
