@@ -70,6 +70,7 @@ export type ErrorCode =
   | 'policy/undefined'
   | 'policy/result'
   | 'policy/log'
+  | 'policy/upload'
   // kubernetes
   | 'kubernetes/answer'
   | 'kubernetes/api'

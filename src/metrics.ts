@@ -71,6 +71,11 @@ export type MetricName =
   | 'countersign_policy_shadow_dropped_total'
   | 'countersign_decision_log_lost_total'
   | 'countersign_decision_log_waiting_octets'
+  | 'countersign_decision_log_uploads_total'
+  | 'countersign_decision_log_uploaded_events_total'
+  | 'countersign_decision_log_reduced_events_total'
+  | 'countersign_decision_log_torn_lines_total'
+  | 'countersign_decision_log_unsent_octets'
 
 /** Every metric that we export: kind, help, label names. One table, so that docs and dashboards have one source. */
 const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string[]]>> = {
@@ -226,6 +231,15 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
   ],
   countersign_decision_log_lost_total: ['counter', 'decisions that the log does not hold', []],
   countersign_decision_log_waiting_octets: ['gauge', 'octets of events not yet written', []],
+  countersign_decision_log_uploads_total: ['counter', 'chunks sent to the receiver', ['outcome']],
+  countersign_decision_log_uploaded_events_total: ['counter', 'events the receiver has taken', []],
+  countersign_decision_log_reduced_events_total: [
+    'counter',
+    'events sent without what is too large for the receiver',
+    [],
+  ],
+  countersign_decision_log_torn_lines_total: ['counter', 'lines of the log that are no events', []],
+  countersign_decision_log_unsent_octets: ['gauge', 'octets of events not yet sent', []],
 }
 
 export type Labels = Readonly<Record<string, string>>

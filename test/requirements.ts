@@ -617,6 +617,17 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a decision that the log could not take is refused, or counted in a metric and told by number in the log',
     source: 'CWE-778, insufficient logging; OPA drops events of a full buffer',
   },
+  'policy.upload-loses-nothing': {
+    claim:
+      'an event that the decision log holds is sent until its receiver has taken it, whole: a crash, a receiver that is down and a log that is full lose none',
+    source:
+      'CWE-778, insufficient logging; OPA keeps what is to be sent in memory, and drops the oldest',
+  },
+  'policy.upload-credentials-stay': {
+    claim:
+      'what decisions are sent with is read from its file for each chunk, goes to the configured receiver alone, and is in no error',
+    source: 'CWE-532, CWE-522; RFC 6750 §5.3',
+  },
   'policy.log-masks-arguments': {
     claim: 'what the mask policy names is never written to the decision log',
     source: 'OPA decision logs, masking',

@@ -15,11 +15,11 @@ export function serviceSchema(folder: string): z.ZodType<ServiceConfig> {
   return z
     .strictObject({
       type: z.literal('oci').optional(),
-      url: urlSchema,
+      url: serviceUrlSchema,
       resource: z.string().max(1024),
       tls: z.strictObject({ caCert: pathIn(folder) }).optional(),
       credentials: credentialsSchema(folder).optional(),
-      tokenUrl: urlSchema.optional(),
+      tokenUrl: serviceUrlSchema.optional(),
       blobHosts: z.array(hostSchema).max(blobHostsMax).optional(),
       responseHeaderTimeoutSeconds: z.int().min(1).max(300).default(10),
       polling: pollingSchema.prefault({}),
@@ -33,7 +33,11 @@ export function serviceSchema(folder: string): z.ZodType<ServiceConfig> {
 
 const serviceUrlWant = 'want=https, or http on loopback, without user, query and fragment'
 
-const urlSchema = z.string().max(2048).refine(isServiceUrl, serviceUrlWant)
+/** Of a server that has no certificate of ours to show. */
+export const serviceUrlSchema: z.ZodType<string> = z
+  .string()
+  .max(2048)
+  .refine(isServiceUrl, serviceUrlWant)
 
 /** Of one registry: it keeps its layers in one place, or in one of each region. */
 const blobHostsMax = 16
@@ -45,7 +49,7 @@ const hostSchema = z
 
 function credentialsSchema(folder: string): z.ZodType<RegistryConfig['credentials']> {
   return z.strictObject({
-    bearer: z.strictObject({ tokenPath: pathIn(folder) }).optional(),
+    bearer: bearerSchema(folder).optional(),
     basic: z
       .strictObject({
         // RFC 7617 §2: a colon ends it.
@@ -56,8 +60,16 @@ function credentialsSchema(folder: string): z.ZodType<RegistryConfig['credential
         passwordPath: pathIn(folder),
       })
       .optional(),
-    clientTls: z.strictObject({ cert: pathIn(folder), privateKey: pathIn(folder) }).optional(),
+    clientTls: clientTlsSchema(folder).optional(),
   })
+}
+
+export function bearerSchema(folder: string): z.ZodType<{ tokenPath: string }> {
+  return z.strictObject({ tokenPath: pathIn(folder) })
+}
+
+export function clientTlsSchema(folder: string): z.ZodType<{ cert: string; privateKey: string }> {
+  return z.strictObject({ cert: pathIn(folder), privateKey: pathIn(folder) })
 }
 
 const pollingSchema = z

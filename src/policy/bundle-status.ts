@@ -54,8 +54,9 @@ export function formatBundleStatus(
 }
 
 /** As OPA answers to `GET /v1/status`. */
-export function formatStatusPage(...statuses: readonly BundleStatus[]): string {
+export function formatStatusPage(statuses: readonly BundleStatus[], decisionLogs?: object): string {
   const bundles = Object.fromEntries(statuses.map((status) => [status.name, status]))
-  const result = { labels: { version }, bundles }
+  const told = decisionLogs === undefined ? {} : { decision_logs: decisionLogs }
+  const result = { labels: { version }, bundles, ...told }
   return `${JSON.stringify({ result })}\n`
 }

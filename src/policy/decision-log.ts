@@ -13,7 +13,7 @@ import { openEventFile } from './event-file.ts'
 import type { EventFile } from './event-file.ts'
 import { createRoom } from './room.ts'
 import type { Room } from './room.ts'
-import type { Rotation } from './rotate.ts'
+import type { moveAside, Rotation } from './rotate.ts'
 
 /** One decision, as it was taken. */
 export interface DecisionEvent {
@@ -98,7 +98,11 @@ interface LogOptions {
 
 /** Opens the log. Throws `policy/log`. */
 export async function openDecisionLog(
-  options: LogOptions & { readonly file: string; readonly rotation?: Rotation },
+  options: LogOptions & {
+    readonly file: string
+    readonly rotation?: Rotation
+    readonly moveAside?: typeof moveAside
+  },
 ): Promise<DecisionLogFile> {
   const { bufferOctetsMax = bufferOctetsDefault } = options
   return createDecisionLog(await openEventFile({ ...options, bufferOctetsMax }), options)

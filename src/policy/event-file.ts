@@ -33,6 +33,8 @@ export async function openEventFile(options: {
   readonly bufferOctetsMax: number
   /** Without it the file grows without bound. */
   readonly rotation?: Rotation
+  /** Puts full files aside. Where it throws, the log takes as little as where the disk is full. */
+  readonly moveAside?: typeof moveAside
   readonly log: Log
   readonly openHandle?: (file: string) => Promise<EventFileHandle>
   /** Whether another file, or none, stands where the one that is written to was opened. */
@@ -45,10 +47,11 @@ export async function openEventFile(options: {
 }): Promise<EventFile> {
   const { file, openHandle = openAppending, isMoved = hasMoved, delay = unhurried } = options
   const { elapsed = () => performance.now(), looking = unhurried } = options
+  const { moveAside: putAside = moveAside } = options
   try {
     const handle = await openHandle(file)
     const size = options.rotation === undefined ? 0 : (await handle.stat()).size
-    const parts = { size, openHandle, isMoved, elapsed, delay }
+    const parts = { size, moveAside: putAside, openHandle, isMoved, elapsed, delay }
     const appending = new AppendingFile(handle, { ...options, ...parts })
     void appending.look(looking)
     return appending
@@ -96,6 +99,7 @@ interface AppendingOptions {
   readonly file: string
   readonly bufferOctetsMax: number
   readonly rotation?: Rotation
+  readonly moveAside: typeof moveAside
   /** What the file holds already. */
   readonly size: number
   readonly log: Log
@@ -255,12 +259,12 @@ class AppendingFile implements EventFile {
 
   /** A new file where these octets would not fit any more; a line is never in two. What was written is durable before it goes aside. */
   async #rotateBefore(octets: number): Promise<void> {
-    const { file, rotation } = this.#options
+    const { file, rotation, moveAside: putAside } = this.#options
     if (rotation === undefined || this.#torn || this.#size === 0) return
     if (this.#size + octets <= rotation.fileBytesMax) return
     if (!this.#movedAside) {
       await this.#handle.datasync()
-      await moveAside(file, rotation.files)
+      await putAside(file, rotation.files)
       this.#movedAside = true
     }
     await this.#openAnew()

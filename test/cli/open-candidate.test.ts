@@ -101,7 +101,7 @@ test('a candidate is asked in a process of its own, and the gateway answers as b
   await eventually('it is asked', () => conditionOf(policy).endsWith(': 1 widened'))
   assert.equal(call(), false)
   assert.equal(notes.length, 1)
-  const page = JSON.parse(formatStatusPage(...statusesOf(policy))) as {
+  const page = JSON.parse(formatStatusPage(statusesOf(policy))) as {
     result: { bundles: Record<string, { active_revision: string }> }
   }
   assert.deepEqual(Object.keys(page.result.bundles), ['countersign', 'candidate'])

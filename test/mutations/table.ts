@@ -23,6 +23,7 @@ import { patternMutations } from './patterns.ts'
 import { policyMutations } from './policy.ts'
 import { renewalMutations } from './renewal.ts'
 import { shadowMutations } from './shadow.ts'
+import { uploadMutations } from './upload.ts'
 import { servingMutations } from './serving.ts'
 import { signingRequestMutations } from './signing-requests.ts'
 import { taskMutations } from './tasks.ts'
@@ -544,6 +545,7 @@ export const mutations: readonly Mutation[] = [
   ...bundleMutations,
   ...ociMutations,
   ...shadowMutations,
+  ...uploadMutations,
   ...decideMutations,
   ...goesOnMutations,
   ...changeMutations,

@@ -118,19 +118,25 @@ policy-key-{{ $index }}.pem: {{ $key.publicKey | quote }}
 {{- define "countersign.policyServiceSource" -}}
 {{- with .Values.policy.service -}}
 {{- if and .url .secretName .secretKeys -}}
+{{- include "countersign.secretSource" (dict "secretName" .secretName "secretKeys" .secretKeys "folder" "policy-service") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Of what a server is asked with, the keys that are named, and the private key beside a certificate. */}}
+{{- define "countersign.secretSource" -}}
+{{- $folder := .folder -}}
 - secret:
     name: {{ .secretName | quote }}
     items:
       {{- range .secretKeys }}
       - key: {{ . }}
-        path: policy-service/{{ . }}
+        path: {{ $folder }}/{{ . }}
       {{- end }}
       {{- if has "tls.crt" .secretKeys }}
       - key: tls.key
-        path: policy-service/tls.key
+        path: {{ $folder }}/tls.key
       {{- end }}
-{{- end -}}
-{{- end -}}
 {{- end -}}
 
 {{- define "countersign.policyBundleSource" -}}

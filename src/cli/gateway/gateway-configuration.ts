@@ -22,6 +22,7 @@ import type { DenialMode } from '../../gateway/permit/hide.ts'
 import { upstreamConflicts } from '../../gateway/upstream/conflicts.ts'
 import type { UpstreamConfig } from '../../gateway/upstream/upstream.ts'
 import type { ListDetail } from '../../policy/event.ts'
+import type { UploadConfig } from '../../policy/upload/upload.ts'
 import { claimsSchema, type ClaimsConfig } from '../claims-configuration.ts'
 import { parsedBy, parsedListBy, pathIn } from '../configuration.ts'
 import { decisionLogFields, type DecisionLogConfig } from '../decision-log.ts'
@@ -38,6 +39,7 @@ import {
   type LogConfig,
   type PolicyConfig,
 } from '../shared-configuration.ts'
+import { uploadSchema } from './upload-configuration.ts'
 
 /** What `countersign gateway --config` reads. */
 export interface GatewayConfig {
@@ -96,7 +98,11 @@ export interface GatewayConfig {
     /** How long what is under way after that may take. */
     readonly callSecondsMax: number
   }
-  readonly decisionLog: DecisionLogConfig & { readonly lists: ListDetail }
+  readonly decisionLog: DecisionLogConfig & {
+    readonly lists: ListDetail
+    /** Undefined: it is kept here alone. */
+    readonly upload?: UploadConfig | undefined
+  }
   readonly limits: GatewayLimits
   /** Undefined: no call is traced. */
   readonly tracing?:
@@ -217,6 +223,7 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
       decisionLog: z.strictObject({
         ...decisionLogFields(folder, 'block'),
         lists: z.enum(['digest', 'full']).default('digest'),
+        upload: uploadSchema(folder).optional(),
       }),
       limits: limitsSchema,
       tracing: z

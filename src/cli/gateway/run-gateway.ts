@@ -32,7 +32,6 @@ import type { Reloading } from '../../pki/reloading-files.ts'
 import { createBoard, isReady, type Condition, type ConditionBoard } from '../../readiness.ts'
 import { createAuthorizer } from '../../policy/authorizer.ts'
 import { formatStatusPage } from '../../policy/bundle-status.ts'
-import { openDecisionLog, type DecisionLogFile } from '../../policy/decision-log.ts'
 import { shadowed } from '../../policy/shadow/shadowed-log.ts'
 import { openAdminListener } from '../admin-listener.ts'
 import {
@@ -51,7 +50,8 @@ import { pagesOf } from './gateway-pages.ts'
 import { listening } from '../listening.ts'
 import { decisionLogState } from '../decision-log.ts'
 import { ownPodOf, startPolicyEvents } from '../policy-events.ts'
-import { besideConditions, openPolicy, statusesOf, type OpenPolicy } from '../open-policy.ts'
+import { besideConditions, openPolicy, statusesOf } from '../open-policy.ts'
+import { openOwnDecisionLog, uploadConditions } from './open-decision-log.ts'
 import { openTracer } from './open-tracer.ts'
 import { beginning, type Running } from '../running.ts'
 
@@ -71,9 +71,6 @@ const conditionNames: readonly string[] = [
 
 /** What the input of a call has beside the arguments: who calls, and the annotations of the tool. */
 const inputOctetsMore = 64 * 1024
-
-/** Some ten thousand calls that wait to be recorded. */
-const bufferOctetsMin = 8 * 1024 * 1024
 
 /**
  * Starts a gateway from its configuration. What a person wrote (configuration, policy, keys of handles) and what has to be ours (ports, the
@@ -166,11 +163,16 @@ export async function openGateway(
   const inputOctetsMax = config.limits.bodyBytesMax + inputOctetsMore
   const id = (): string => credential.current().svid.spiffeId.uri
   const logged = { ...options, engine: policy.engine, id, inputOctetsMax }
-  const decisionLog = opened.use(await openOwnDecisionLog(config, logged))
+  const kept = opened.use(await openOwnDecisionLog(config, logged))
+  const { decisionLog } = kept
   board.set('decision-log', () => decisionLogState(decisionLog))
   let gateway: Gateway | undefined
   board.set('listen', () => listenState(gateway, [credential, trustBundle]))
-  const ready = (): readonly Condition[] => [...board.list(), ...besideConditions(policy)]
+  const ready = (): readonly Condition[] => [
+    ...board.list(),
+    ...besideConditions(policy),
+    ...uploadConditions(kept),
+  ]
   const tracer = openTracer(config, parts)
   const door = opened.use(new AsyncDisposableStack())
   const authorizer = createAuthorizer(policy.engine, { metrics, inputOctetsMax, ...policy.tenants })
@@ -201,7 +203,7 @@ export async function openGateway(
     measure: () => gateway?.measure(),
     trustBundlePem: () => (isThere(trustBundle) ? trustBundle.current().pem : undefined),
     jwks: () => gateway?.jwks(),
-    policyStatus: () => formatStatusPage(...statusesOf(policy)),
+    policyStatus: () => formatStatusPage(statusesOf(policy), kept.upload?.status()),
     ended,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
@@ -209,28 +211,6 @@ export async function openGateway(
 
 function firstUseOf({ firstUseFolder }: GatewayConfig, log: Log): GatewayOptions['firstUse'] {
   return firstUseFolder === undefined ? undefined : openFirstUseFolder(firstUseFolder, log)
-}
-
-function openOwnDecisionLog(
-  config: GatewayConfig,
-  parts: Pick<OpenGatewayOptions, 'labels' | 'now' | 'log' | 'metrics'> & {
-    readonly engine: OpenPolicy['engine']
-    readonly id: () => string
-    readonly inputOctetsMax: number
-  },
-): Promise<DecisionLogFile> {
-  const { labels, now, log, metrics, engine, id, inputOctetsMax } = parts
-  return openDecisionLog({
-    ...config.decisionLog,
-    rotation: config.decisionLog,
-    // Two of the largest, so that one can be taken while another is written.
-    bufferOctetsMax: Math.max(bufferOctetsMin, 2 * inputOctetsMax),
-    engine,
-    labels: () => ({ id: id(), ...labels }),
-    now,
-    log,
-    metrics,
-  })
 }
 
 interface Files {

@@ -119,7 +119,7 @@ function openAdmin(
   const status: AdminPage = () =>
     shown.policy && {
       contentType: 'application/json; charset=utf-8',
-      body: formatStatusPage(...statusesOf(shown.policy)),
+      body: formatStatusPage(statusesOf(shown.policy)),
     }
   const conditions = (): readonly Condition[] => shown.conditions()
   return openAdminListener({ ...admin, metrics, conditions, pages: { '/v1/status': status } })

@@ -1,0 +1,51 @@
+{{- /* Where the gateway sends its decision log; nothing where it does not. */}}
+{{- define "countersign.decisionUpload" -}}
+{{- with .Values.gateway.decisionLog.upload -}}
+{{- if .url -}}
+{{- $folder := "/etc/countersign/decision-receiver" -}}
+{{- $upload := dict "url" .url -}}
+{{- with .partitionName -}}{{- $_ := set $upload "partitionName" . -}}{{- end -}}
+{{- with .resource -}}{{- $_ := set $upload "resource" . -}}{{- end -}}
+{{- if has "ca.crt" .secretKeys -}}{{- $_ := set $upload "tls" (dict "caCert" (printf "%s/ca.crt" $folder)) -}}{{- end -}}
+{{- $credentials := dict -}}
+{{- if has "token" .secretKeys -}}{{- $_ := set $credentials "bearer" (dict "tokenPath" (printf "%s/token" $folder)) -}}{{- end -}}
+{{- if has "tls.crt" .secretKeys -}}
+{{- $_ := set $credentials "clientTls" (dict "cert" (printf "%s/tls.crt" $folder) "privateKey" (printf "%s/tls.key" $folder)) -}}
+{{- end -}}
+{{- if $credentials -}}{{- $_ := set $upload "credentials" $credentials -}}{{- end -}}
+{{- $upload | toJson -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* What its receiver is asked with. */}}
+{{- define "countersign.decisionReceiverSource" -}}
+{{- with .Values.gateway.decisionLog.upload -}}
+{{- if and .url .secretName -}}
+{{- include "countersign.secretSource" (dict "secretName" .secretName "secretKeys" .secretKeys "folder" "decision-receiver") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "countersign.decisionLogProblems" -}}
+{{- $problems := list -}}
+{{- with .Values.gateway.decisionLog.upload -}}
+{{- if .url -}}
+{{- if and .partitionName .resource -}}
+{{- $problems = append $problems "gateway.decisionLog.upload.resource: want=partitionName or resource, not both" -}}
+{{- end -}}
+{{- if regexMatch "(^|/)[.][.]?(/|$)" .resource -}}
+{{- $problems = append $problems "gateway.decisionLog.upload.resource: want=a path below the URL, without . and .." -}}
+{{- end -}}
+{{- if ne (empty .secretKeys) (empty .secretName) -}}
+{{- $problems = append $problems "gateway.decisionLog.upload.secretName: want=secretName and secretKeys, or neither" -}}
+{{- end -}}
+{{- if gt (int .reporting.minDelaySeconds) (int .reporting.maxDelaySeconds) -}}
+{{- $problems = append $problems "gateway.decisionLog.upload.reporting.minDelaySeconds: at most maxDelaySeconds" -}}
+{{- end -}}
+{{- else if or .partitionName .resource .secretName .secretKeys -}}
+{{- $problems = append $problems "gateway.decisionLog.upload.url: required for what else is said of it" -}}
+{{- end -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { parseConfiguration } from '../../src/cli/configuration.ts'
+import { gatewaySchema } from '../../src/cli/gateway/gateway-configuration.ts'
+import {
+  defaultValuesFile,
+  parseRendering,
+  refusalOfChart,
+  renderChart,
+  type Rendered,
+} from '../support/chart.ts'
+
+let folder: string
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'countersign-decision-log-'))
+})
+
+after(() => rm(folder, { recursive: true, force: true }))
+
+async function fileOf(upload: object): Promise<string> {
+  const file = join(folder, 'values.json')
+  await writeFile(file, JSON.stringify({ gateway: { decisionLog: { upload } } }))
+  return file
+}
+
+function gatewayOf(rendering: readonly Rendered[], kind: string): Rendered {
+  return (
+    rendering.find((each) => each.kind === kind && each.metadata.name === 'countersign-gateway') ??
+    assert.fail(kind)
+  )
+}
+
+test('a receiver of decisions is asked with what its Secret has', async () => {
+  const url = 'https://decisions.example/v1'
+  const file = await fileOf({
+    url,
+    partitionName: 'acme',
+    secretName: 'decision-receiver',
+    secretKeys: ['ca.crt', 'token', 'tls.crt'],
+    reporting: { uploadSizeLimitBytes: 16_777_216 },
+  })
+  const rendering = parseRendering(await renderChart('-f', defaultValuesFile, '-f', file))
+  const text = gatewayOf(rendering, 'ConfigMap')['data']['gateway.yaml'] as string
+  const { decisionLog } = parseConfiguration(text, gatewaySchema, '/etc/countersign/gateway.yaml')
+  const secret = '/etc/countersign/decision-receiver'
+  assert.deepEqual(decisionLog, {
+    file: '/var/log/countersign/decisions.jsonl',
+    fileBytesMax: 67_108_864,
+    files: 8,
+    whenFull: 'block',
+    lists: 'digest',
+    upload: {
+      url,
+      resource: 'logs/acme',
+      tls: { caCert: `${secret}/ca.crt` },
+      credentials: {
+        bearer: { tokenPath: `${secret}/token` },
+        clientTls: { cert: `${secret}/tls.crt`, privateKey: `${secret}/tls.key` },
+      },
+      responseHeaderTimeoutSeconds: 10,
+      reporting: { minDelaySeconds: 10, maxDelaySeconds: 20, uploadSizeLimitBytes: 16_777_216 },
+    },
+  })
+  const { volumes } = gatewayOf(rendering, 'Deployment')['spec'].template.spec
+  const config = volumes.find((volume: { name: string }) => volume.name === 'config')
+  const items = ['ca.crt', 'token', 'tls.crt', 'tls.key'].map((key) => ({
+    key,
+    path: `decision-receiver/${key}`,
+  }))
+  assert.deepEqual(config.projected.sources.at(-1), {
+    secret: { name: 'decision-receiver', items },
+  })
+})
+
+const url = 'https://decisions.example'
+
+const refused: Readonly<Record<string, readonly [upload: object, said: RegExp]>> = {
+  http: [{ url: 'http://decisions.example' }, /upload\/url/],
+  'two places': [{ url, partitionName: 'a', resource: 'b' }, /- gateway\.decisionLog\.upload\.res/],
+  'a way up': [{ url, resource: 'a/../b' }, /upload\.resource: want=a path below the URL/],
+  'a Secret of which nothing is used': [
+    { url, secretName: 'a' },
+    /upload\.secretName: want=secret/,
+  ],
+  'keys of no Secret': [{ url, secretKeys: ['token'] }, /upload\.secretName: want=secretName and/],
+  'delays the other way round': [
+    { url, reporting: { minDelaySeconds: 30 } },
+    /upload\.reporting\.minDelaySeconds: at most maxDelaySeconds/,
+  ],
+  'a Secret for nobody': [{ secretName: 'a', secretKeys: ['token'] }, /upload\.url: required for/],
+}
+
+for (const [what, [upload, said]] of Object.entries(refused)) {
+  test(`refused: ${what}`, async () => {
+    assert.match(await refusalOfChart('-f', defaultValuesFile, '-f', await fileOf(upload)), said)
+  })
+}
